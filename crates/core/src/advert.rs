@@ -1,0 +1,124 @@
+//! What a node says of itself to one peer: name, handlers offered to that peer, capacity.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use crate::{
+    limits,
+    policy::AcceptPolicy,
+    task::{HandlerName, Requirements},
+};
+
+/// The machine behind a node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Capacity {
+    /// Attempts that run at once.
+    pub slots: u32,
+    /// CPU cores.
+    pub cpus: u32,
+    /// Memory in bytes.
+    pub memory_bytes: u64,
+    /// GPUs.
+    pub gpus: u32,
+}
+
+/// What a node says of itself to one peer. What it offers depends on who asks.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Advert {
+    /// The node's name, for people.
+    pub name: String,
+    /// Handlers that this peer may use.
+    pub handlers: BTreeSet<HandlerName>,
+    /// What tasks may require by name.
+    pub capabilities: BTreeSet<String>,
+    /// What tasks may require by name and value.
+    pub labels: BTreeMap<String, String>,
+    /// The machine.
+    pub capacity: Capacity,
+}
+
+impl Advert {
+    /// The same advert with only those handlers that `policy` opens to a peer.
+    #[must_use]
+    pub fn for_peer(&self, policy: &AcceptPolicy, listed: bool) -> Self {
+        let handlers = self
+            .handlers
+            .iter()
+            .filter(|name| policy.allows(name.family(), listed))
+            .cloned()
+            .collect();
+        Self { handlers, ..self.clone() }
+    }
+
+    /// The advert with every text and list cut to its bound, and control characters replaced:
+    /// what a stranger said is stored only in this form.
+    #[must_use]
+    pub fn clamped(mut self) -> Self {
+        self.name = clean(&self.name);
+        let handlers = std::mem::take(&mut self.handlers);
+        self.handlers = handlers.into_iter().take(limits::ADVERT_HANDLERS).collect();
+        self.capabilities =
+            self.capabilities.iter().take(limits::LABELS).map(|text| clean(text)).collect();
+        self.labels = self
+            .labels
+            .iter()
+            .take(limits::LABELS)
+            .map(|(name, value)| (clean(name), clean(value)))
+            .collect();
+        self.capacity.slots = self.capacity.slots.min(limits::CREDIT_TASKS);
+        self
+    }
+
+    /// Which requirement this node does not meet, if any: its name and what there is instead.
+    pub fn unmet(&self, needs: &Requirements) -> Option<(&'static str, String)> {
+        if let Some(missing) = needs.capabilities.iter().find(|c| !self.capabilities.contains(*c)) {
+            return Some(("capability", format!("{missing} is not offered")));
+        }
+        for (name, value) in &needs.labels {
+            match self.labels.get(name) {
+                Some(have) if have == value => {}
+                Some(have) => return Some(("label", format!("{name} is {have}, not {value}"))),
+                None => return Some(("label", format!("no label {name}"))),
+            }
+        }
+        let capacity = &self.capacity;
+        if needs.cpus > capacity.cpus {
+            return Some(("cpus", format!("{} of {}", capacity.cpus, needs.cpus)));
+        }
+        if needs.memory_bytes > capacity.memory_bytes {
+            return Some((
+                "memory",
+                format!("{} of {} bytes", capacity.memory_bytes, needs.memory_bytes),
+            ));
+        }
+        if needs.gpus > capacity.gpus {
+            return Some(("gpus", format!("{} of {}", capacity.gpus, needs.gpus)));
+        }
+        None
+    }
+}
+
+/// A stranger's text cut to [`limits::LABEL_BYTES`], control and bidirectional-override characters
+/// replaced, so that it can be shown on a terminal.
+pub fn clean(text: &str) -> String {
+    clean_to(text, limits::LABEL_BYTES)
+}
+
+/// As [`clean`], cut to `max` bytes.
+pub fn clean_to(text: &str, max: usize) -> String {
+    let mut out = String::with_capacity(text.len().min(max));
+    for c in text.chars() {
+        let c = if c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        {
+            '\u{fffd}'
+        } else {
+            c
+        };
+        if out.len() + c.len_utf8() > max {
+            break;
+        }
+        out.push(c);
+    }
+    out
+}

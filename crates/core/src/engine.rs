@@ -1,0 +1,374 @@
+//! The engine: all that a node decides about tasks, as owner and as worker.
+//!
+//! [`Engine::handle`] takes one closed [`Input`] and appends closed [`Effect`]s. A pass feeds
+//! everything that is waiting, calls [`Engine::advance`] (which places tasks and starts attempts)
+//! as long as executions end in place, and then [`Engine::flush`] once, which adds what is batched:
+//! frames by peer, and the journal batch.
+//!
+//! The node itself is a peer like any other: its own tasks travel the same path to its own worker
+//! half, without leaving the engine.
+//!
+//! Absent on purpose: clocks, randomness and sockets (I1), and any lock: one driver owns it (I2).
+
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, VecDeque},
+};
+
+use rand_core::Rng;
+use rustc_hash::FxHashMap;
+
+mod epoch_map;
+mod gate;
+mod held;
+mod input;
+mod kinds;
+mod owner;
+mod peers;
+mod placement;
+mod query;
+mod queue;
+mod submit;
+mod tasks;
+#[cfg(test)]
+mod tests;
+mod timers;
+pub mod view;
+mod worker;
+
+pub use self::input::{Accounts, Effect, Input, PeerLoad, Record, Reply, RunId, Seq, Token};
+use self::{
+    gate::Gate,
+    held::HeldTable,
+    kinds::{Kind, Kinds},
+    peers::{PeerKey, Peers, SessionState},
+    queue::{GroupKey, Queue},
+    tasks::Tasks,
+    timers::{Timer, Timers},
+};
+use crate::{
+    PeerId,
+    advert::Advert,
+    frame::{ToOwner, ToWorker},
+    limits,
+    policy::AcceptPolicy,
+    task::TaskState,
+    time::Time,
+};
+
+/// What an engine must know before it starts.
+#[derive(Clone, Debug)]
+pub struct EngineConfig {
+    /// Who this node is.
+    pub local: PeerId,
+    /// How often this identity has started, at least 1: fences off the attempts of earlier starts.
+    pub boot: u32,
+    /// All that this node has; tasks of its own may use all of it.
+    pub advert: Advert,
+    /// Whose tasks run here.
+    pub accept: AcceptPolicy,
+    /// Attempts that run here at once; 0: none, not even the node's own.
+    pub slots: u32,
+    /// How long an attempt is believed without hearing of its worker.
+    pub lease: std::time::Duration,
+    /// How often owners are told what runs here.
+    pub heartbeat: std::time::Duration,
+    /// Own tasks that may wait or run, at most [`limits::OWNED_TASKS`](crate::limits::OWNED_TASKS).
+    pub max_owned: usize,
+    /// Ended tasks that are kept.
+    pub max_ended: usize,
+    /// Bytes of results that are kept with them.
+    pub max_ended_bytes: usize,
+}
+
+/// All that a node decides about tasks. See the [module](self).
+#[derive(Debug)]
+pub struct Engine {
+    config: EngineConfig,
+    kinds: Kinds,
+    peers: Peers,
+    tasks: Tasks,
+    queue: Queue,
+    held: HeldTable,
+    /// Owners with attempts that wait for a slot here, in turn.
+    turn: VecDeque<PeerKey>,
+    gate: Gate,
+    timers: Timers,
+    counts: Counts,
+    next_epoch: u64,
+    draining: bool,
+    /// Something happened that may let a waiting task go.
+    place: bool,
+    /// Groups that have not been looked at since.
+    unplaced: usize,
+    /// Reused by placement.
+    groups: BinaryHeap<Reverse<Turn>>,
+    credit_dirty: bool,
+    heartbeat_armed: bool,
+    acks_armed: bool,
+    /// Whether anybody wants to be told how tasks change.
+    observed: bool,
+    /// Handlers that nobody has, by the version of the peer table.
+    hopeless: FxHashMap<Kind, (u64, bool)>,
+}
+
+/// A group's turn in placement: priority of its next task (negated), its place, which group.
+type Turn = (i16, usize, GroupKey);
+
+/// What has happened since the start.
+#[derive(Debug, Default)]
+struct Counts {
+    succeeded: u64,
+    failed: u64,
+    cancelled: u64,
+    expired: u64,
+    late: u64,
+    executed: u64,
+    dropped_results: u64,
+}
+
+/// What every reaction is given: the time, randomness, and where effects go.
+struct Cx<'a> {
+    now: Time,
+    rng: &'a mut dyn Rng,
+    out: &'a mut Vec<Effect>,
+}
+
+impl Engine {
+    /// An engine that knows no task and no peer but itself.
+    pub fn new(config: EngineConfig) -> Self {
+        let mut advert = config.advert.clone();
+        advert.capacity.slots = config.slots;
+        let mut engine = Self {
+            peers: Peers::new(config.local, advert),
+            config,
+            kinds: Kinds::default(),
+            tasks: Tasks::default(),
+            queue: Queue::default(),
+            held: HeldTable::default(),
+            turn: VecDeque::new(),
+            gate: Gate::default(),
+            timers: Timers::default(),
+            counts: Counts::default(),
+            next_epoch: 1,
+            draining: false,
+            place: false,
+            unplaced: 0,
+            groups: BinaryHeap::new(),
+            credit_dirty: false,
+            heartbeat_armed: false,
+            acks_armed: false,
+            observed: false,
+            hopeless: FxHashMap::default(),
+        };
+        engine.on_owner_session(PeerKey::LOCAL);
+        engine
+    }
+
+    /// Whether [`Effect::TaskChanged`] and [`Effect::TaskProgress`] are wanted from now on. At first
+    /// they are not.
+    pub fn observe(&mut self, observed: bool) {
+        self.observed = observed;
+    }
+
+    /// Reacts to one input. Does not place, start or send anything yet.
+    pub fn handle(&mut self, input: Input, now: Time, rng: &mut dyn Rng, out: &mut Vec<Effect>) {
+        let cx = &mut Cx { now, rng, out };
+        match input {
+            Input::Submit { task, targets, token } => self.on_submit(cx, task, targets, token),
+            Input::Cancel { id, by, reason, token } => {
+                self.on_cancel_task(cx, id, by, reason, token);
+            }
+            Input::Watch { id, token } => self.on_watch(cx, id, token),
+            Input::Unwatch { id, token } => self.on_unwatch(id, token),
+            Input::Finished { run, end, took } => self.on_finished(run, end, took),
+            Input::Progress { run, fraction, message } => self.on_progress(run, fraction, message),
+            Input::Persisted { seq } => self.gate.open(seq, cx.out),
+            Input::Tick => self.on_tick(cx),
+            Input::Drain => {
+                self.draining = true;
+                self.drain_worker(cx);
+            }
+            Input::FromWorker { peer, frames } => {
+                if let Some(key) = self.peers.key(&peer) {
+                    self.on_from_worker(cx, key, frames);
+                }
+            }
+            Input::FromOwner { peer, frames } => {
+                if let Some(key) = self.peers.key(&peer) {
+                    self.on_from_owner(cx, key, frames);
+                }
+            }
+            Input::PeerReady { peer, .. }
+            | Input::PeerGone { peer }
+            | Input::Trust { peer, .. }
+            | Input::WorkerSession { peer }
+            | Input::WorkerSessionLost { peer }
+            | Input::OwnerSession { peer }
+            | Input::OwnerSessionLost { peer } => {
+                if let Some(key) = self.peers.intern(peer).filter(|key| *key != PeerKey::LOCAL) {
+                    self.on_peer(cx, key, input);
+                }
+            }
+        }
+    }
+
+    /// Something about a peer has changed; who may run what is worked out anew.
+    fn on_peer(&mut self, cx: &mut Cx<'_>, key: PeerKey, input: Input) {
+        self.peers.version += 1;
+        self.place = true;
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        match input {
+            Input::PeerReady { advert, .. } => {
+                peer.advert = Some(advert);
+                peer.worker.refuses.clear();
+                peer.worker.session_after = Time::ZERO;
+                self.resume_session(cx, key);
+            }
+            Input::PeerGone { .. } => {
+                peer.advert = None;
+                if peer.worker.session != SessionState::None {
+                    self.on_worker_session_lost(cx, key);
+                }
+            }
+            Input::Trust { trusted, .. } => peer.trusted = trusted,
+            Input::WorkerSession { .. } => self.on_worker_session(cx, key),
+            Input::WorkerSessionLost { .. } => self.on_worker_session_lost(cx, key),
+            Input::OwnerSession { .. } => self.on_owner_session(key),
+            Input::OwnerSessionLost { .. } => self.on_owner_session_lost(cx, key),
+            Input::Submit { .. }
+            | Input::Cancel { .. }
+            | Input::Watch { .. }
+            | Input::Unwatch { .. }
+            | Input::FromWorker { .. }
+            | Input::FromOwner { .. }
+            | Input::Finished { .. }
+            | Input::Progress { .. }
+            | Input::Persisted { .. }
+            | Input::Tick
+            | Input::Drain => {}
+        }
+    }
+
+    fn on_tick(&mut self, cx: &mut Cx<'_>) {
+        while let Some((at, timer)) = self.timers.pop(cx.now) {
+            match timer {
+                Timer::Task(key) => self.on_task_timer(cx, key, at),
+                Timer::Peer(key) => {
+                    self.peers.version += 1;
+                    self.on_peer_timer(cx, key);
+                }
+                Timer::Heartbeat => self.heartbeat(cx),
+                Timer::Acks => self.send_acks(),
+            }
+        }
+    }
+
+    /// Places waiting tasks and starts attempts. Call again after every execution that ended in
+    /// place, until no more [`Effect::Execute`] comes.
+    pub fn advance(&mut self, now: Time, rng: &mut dyn Rng, out: &mut Vec<Effect>) {
+        let cx = &mut Cx { now, rng, out };
+        loop {
+            self.grant_credit();
+            self.place_waiting(cx);
+            if !self.deliver_local(cx) {
+                break;
+            }
+        }
+        self.dispatch(cx);
+    }
+
+    /// Carries what the node says to itself from one half to the other. False if there was nothing.
+    fn deliver_local(&mut self, cx: &mut Cx<'_>) -> bool {
+        let Some(local) = self.peers.get_mut(PeerKey::LOCAL) else { return false };
+        let to_worker = std::mem::take(&mut local.worker.out);
+        let to_owner = std::mem::take(&mut local.owner.out);
+        if to_worker.is_empty() && to_owner.is_empty() {
+            return false;
+        }
+        self.on_from_owner(cx, PeerKey::LOCAL, to_worker);
+        if !to_owner.is_empty() {
+            self.on_from_worker(cx, PeerKey::LOCAL, to_owner);
+        }
+        true
+    }
+
+    /// Ends the pass: frames to peers, the journal batch, and what does not depend on it.
+    pub fn flush(&mut self, now: Time, rng: &mut dyn Rng, out: &mut Vec<Effect>) {
+        self.announce_local(now, rng, out);
+        let mut touched = std::mem::take(&mut self.peers.touched);
+        for key in &touched {
+            if *key != PeerKey::LOCAL {
+                self.announce(*key);
+            }
+        }
+        for key in touched.drain(..) {
+            let Some(peer) = self.peers.get_mut(key) else { continue };
+            peer.touched = false;
+            if key == PeerKey::LOCAL {
+                continue;
+            }
+            let peer_id = *peer.id;
+            if !peer.worker.out.is_empty() || peer.worker.acks.len() >= limits::ACK_BATCH {
+                self.gate.acks(&mut peer.worker, peer_id);
+            } else if !peer.worker.acks.is_empty() && !self.acks_armed {
+                self.acks_armed = true;
+                self.timers.arm(now + limits::ACK_DELAY, Timer::Acks);
+            }
+            if !peer.worker.out.is_empty() {
+                let frames: Vec<ToWorker> = std::mem::take(&mut peer.worker.out);
+                out.push(Effect::ToWorker { peer: peer_id, frames });
+            }
+            if !peer.owner.out.is_empty() {
+                let frames: Vec<ToOwner> = std::mem::take(&mut peer.owner.out);
+                out.push(Effect::ToOwner { peer: peer_id, frames });
+            }
+        }
+        self.peers.touched = touched;
+        self.gate.close(out);
+    }
+
+    /// Own attempts that still wait or run here are told to the owner's half.
+    fn announce_local(&mut self, now: Time, rng: &mut dyn Rng, out: &mut Vec<Effect>) {
+        self.announce(PeerKey::LOCAL);
+        let cx = &mut Cx { now, rng, out };
+        while self.deliver_local(cx) {}
+    }
+
+    /// Acknowledgements have waited long enough for other frames to travel with.
+    fn send_acks(&mut self) {
+        self.acks_armed = false;
+        for key in self.peers.keys() {
+            if let Some(peer) = self.peers.get_mut(key) {
+                let id = *peer.id;
+                self.gate.acks(&mut peer.worker, id);
+            }
+        }
+    }
+
+    /// When [`Input::Tick`] is due next, if ever; in the past if there is more to place.
+    pub fn next_timer(&self) -> Option<Time> {
+        if self.place || self.unplaced > 0 {
+            return Some(Time::ZERO);
+        }
+        self.timers.next()
+    }
+}
+
+impl Cx<'_> {
+    fn reply(&mut self, token: Token, reply: Reply) {
+        self.out.push(Effect::Reply { token, reply });
+    }
+}
+
+impl Counts {
+    fn ended(&mut self, state: &TaskState) {
+        match state {
+            TaskState::Succeeded => self.succeeded += 1,
+            TaskState::Failed => self.failed += 1,
+            TaskState::Cancelled => self.cancelled += 1,
+            TaskState::Expired => self.expired += 1,
+            TaskState::Queued | TaskState::Assigned { .. } | TaskState::Running { .. } => {}
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Attempts that this node holds for owners: waiting, running, or finished and not acknowledged.
+
+use std::time::Duration;
+
+use slab::Slab;
+
+use super::{RunId, peers::PeerKey};
+use crate::frame::{Assignment, AttemptEnd, Epoch};
+
+/// A place in the table, and which of its successive tenants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct HeldKey {
+    index: u32,
+    tenant: u32,
+}
+
+impl HeldKey {
+    /// The execution of this attempt.
+    pub(super) fn run(self) -> RunId {
+        RunId((u64::from(self.tenant) << 32) | u64::from(self.index))
+    }
+
+    /// The attempt that `run` is the execution of.
+    pub(super) fn of(run: RunId) -> Self {
+        // Undoes `run`: the halves are taken apart again.
+        Self { index: (run.0 & u64::from(u32::MAX)) as u32, tenant: (run.0 >> 32) as u32 }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Held {
+    tenant: u32,
+    pub(super) owner: PeerKey,
+    pub(super) epoch: Epoch,
+    pub(super) bytes: u64,
+    pub(super) stage: Stage,
+    /// Its owner does not want it any more.
+    pub(super) cancelled: bool,
+}
+
+/// `Waiting → Running → Finished`, `Waiting → Finished` when it is cancelled first.
+#[derive(Debug)]
+pub(super) enum Stage {
+    Waiting(Box<Assignment>),
+    Running { task: crate::task::TaskId },
+    Finished { end: AttemptEnd, took: Duration, offered: bool },
+}
+
+/// The table; bounded by [`HELD_ATTEMPTS`](crate::limits::HELD_ATTEMPTS) for what has not
+/// finished, and by [`UNACKED_BYTES`](crate::limits::UNACKED_BYTES) for what has.
+#[derive(Debug, Default)]
+pub(super) struct HeldTable {
+    slab: Slab<Held>,
+    next_tenant: u32,
+    /// Attempts that run.
+    pub(super) running: u32,
+    /// Attempts that wait or run.
+    pub(super) unfinished: usize,
+    /// Bytes of results that are not acknowledged.
+    pub(super) unacked_bytes: usize,
+}
+
+impl HeldTable {
+    pub(super) fn insert(&mut self, owner: PeerKey, work: Box<Assignment>) -> Option<HeldKey> {
+        let entry = self.slab.vacant_entry();
+        let index = u32::try_from(entry.key()).ok()?;
+        self.next_tenant = self.next_tenant.wrapping_add(1);
+        entry.insert(Held {
+            tenant: self.next_tenant,
+            owner,
+            epoch: work.epoch,
+            bytes: work.input.len() as u64,
+            stage: Stage::Waiting(work),
+            cancelled: false,
+        });
+        self.unfinished += 1;
+        Some(HeldKey { index, tenant: self.next_tenant })
+    }
+
+    pub(super) fn get(&self, key: HeldKey) -> Option<&Held> {
+        self.slab.get(key.index as usize).filter(|held| held.tenant == key.tenant)
+    }
+
+    pub(super) fn get_mut(&mut self, key: HeldKey) -> Option<&mut Held> {
+        self.slab.get_mut(key.index as usize).filter(|held| held.tenant == key.tenant)
+    }
+
+    pub(super) fn remove(&mut self, key: HeldKey) -> Option<Held> {
+        self.get(key)?;
+        self.slab.try_remove(key.index as usize)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.slab.len()
+    }
+}
+
+/// What a finished attempt costs to keep.
+pub(super) fn weight(end: &AttemptEnd) -> usize {
+    match end {
+        AttemptEnd::Output(output) => output.len(),
+        AttemptEnd::Failed(failure) => failure.message.len(),
+        AttemptEnd::Cancelled => 0,
+    }
+}

@@ -1,0 +1,300 @@
+//! Everything that can reach the engine, and everything that it can ask for. Both are closed.
+
+use std::time::Duration;
+
+use libp2p_identity::PeerId;
+
+use crate::{
+    advert::Advert,
+    frame::{Assignment, AttemptEnd, ToOwner, ToWorker},
+    reason::Reason,
+    task::{CancelledBy, Task, TaskEnd, TaskId, TaskState},
+};
+
+/// Names a caller that waits for a [`Reply`]; the driver chooses it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Token(pub u32);
+
+/// Numbers the engine's journal batches, rising by one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Seq(pub u64);
+
+/// Names one execution on this node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RunId(pub u64);
+
+/// Everything that can reach the engine.
+#[derive(Debug)]
+pub enum Input {
+    /// A caller hands in a task. Answered with [`Reply::Accepted`] or [`Reply::Refused`] under
+    /// `token`, then once more with [`Reply::Ended`].
+    Submit {
+        /// The task.
+        task: Box<Task>,
+        /// Run on these only; empty: on this node or any peer that it trusts.
+        targets: Vec<PeerId>,
+        /// Who waits.
+        token: Token,
+    },
+    /// A caller wants a task stopped. Answered under `token` with [`Reply::Ended`] or
+    /// [`Reply::Refused`].
+    Cancel {
+        /// Which.
+        id: TaskId,
+        /// On whose behalf.
+        by: CancelledBy,
+        /// In the caller's words.
+        reason: String,
+        /// Who waits for the end.
+        token: Token,
+    },
+    /// A caller wants to know when a task ends. Answered with [`Reply::Ended`] or
+    /// [`Reply::Refused`].
+    Watch {
+        /// Which.
+        id: TaskId,
+        /// Who waits.
+        token: Token,
+    },
+    /// The caller behind this token is gone.
+    Unwatch {
+        /// The task it waited for.
+        id: TaskId,
+        /// Who waited.
+        token: Token,
+    },
+    /// A peer is ready, or its advert changed.
+    PeerReady {
+        /// Which.
+        peer: PeerId,
+        /// What it offers this node.
+        advert: Advert,
+    },
+    /// A peer has no connection any more. Leases of its attempts start to run out.
+    PeerGone {
+        /// Which.
+        peer: PeerId,
+    },
+    /// This node trusts the peer now, or no longer.
+    Trust {
+        /// Which.
+        peer: PeerId,
+        /// Whether work may be placed there, and counts as listed here.
+        trusted: bool,
+    },
+    /// The session in which this node is the owner is open: the worker can be sent frames.
+    WorkerSession {
+        /// The worker.
+        peer: PeerId,
+    },
+    /// That session could not be opened, or has closed.
+    WorkerSessionLost {
+        /// The worker.
+        peer: PeerId,
+    },
+    /// The session in which this node is the worker is open.
+    OwnerSession {
+        /// The owner.
+        peer: PeerId,
+    },
+    /// That session has closed.
+    OwnerSessionLost {
+        /// The owner.
+        peer: PeerId,
+    },
+    /// Frames from a worker of ours.
+    FromWorker {
+        /// The worker.
+        peer: PeerId,
+        /// What it says, in order.
+        frames: Vec<ToOwner>,
+    },
+    /// Frames from an owner that we work for.
+    FromOwner {
+        /// The owner.
+        peer: PeerId,
+        /// What it says, in order.
+        frames: Vec<ToWorker>,
+    },
+    /// An execution has ended.
+    Finished {
+        /// Which.
+        run: RunId,
+        /// How.
+        end: AttemptEnd,
+        /// How long the handler ran.
+        took: Duration,
+    },
+    /// An execution reports how far it is.
+    Progress {
+        /// Which.
+        run: RunId,
+        /// From 0 to 1.
+        fraction: f32,
+        /// In the handler's words.
+        message: String,
+    },
+    /// The journal batch is safe on its medium.
+    Persisted {
+        /// Which.
+        seq: Seq,
+    },
+    /// Time has passed; timers may be due.
+    Tick,
+    /// Take no new work: submits and assignments are refused with `shutting_down`.
+    Drain,
+}
+
+/// Everything that the engine can ask for.
+#[derive(Debug, PartialEq)]
+pub enum Effect {
+    /// Write these records, then feed [`Input::Persisted`]. What depends on them waits inside the
+    /// engine until then.
+    Persist {
+        /// The batch's number.
+        seq: Seq,
+        /// What to write, in order.
+        records: Vec<Record>,
+    },
+    /// Open a session with this worker.
+    OpenSession {
+        /// The worker.
+        peer: PeerId,
+    },
+    /// Send these to a worker of ours.
+    ToWorker {
+        /// The worker.
+        peer: PeerId,
+        /// In order.
+        frames: Vec<ToWorker>,
+    },
+    /// Send these to an owner that we work for.
+    ToOwner {
+        /// The owner.
+        peer: PeerId,
+        /// In order.
+        frames: Vec<ToOwner>,
+    },
+    /// End this peer's sessions: it broke the protocol.
+    Misbehaved {
+        /// Which.
+        peer: PeerId,
+        /// How.
+        what: &'static str,
+    },
+    /// Start this attempt here.
+    Execute {
+        /// Names the execution.
+        run: RunId,
+        /// Whose task it is.
+        owner: PeerId,
+        /// What to run.
+        work: Box<Assignment>,
+    },
+    /// Stop this execution. It still ends with [`Input::Finished`].
+    Stop {
+        /// Which.
+        run: RunId,
+    },
+    /// Answer a caller.
+    Reply {
+        /// Which.
+        token: Token,
+        /// The answer.
+        reply: Reply,
+    },
+    /// Tell subscribers that a task has changed.
+    TaskChanged {
+        /// Which.
+        id: TaskId,
+        /// Where it stands now.
+        state: TaskState,
+    },
+    /// Tell subscribers how far a task is.
+    TaskProgress {
+        /// Which.
+        id: TaskId,
+        /// From 0 to 1.
+        fraction: f32,
+        /// In the handler's words.
+        message: String,
+    },
+}
+
+/// An answer to a caller.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reply {
+    /// The task is accepted, under this id (that of the earlier task, if the idempotency key is
+    /// known).
+    Accepted {
+        /// The id.
+        id: TaskId,
+    },
+    /// The request is refused.
+    Refused(Reason),
+    /// The task has ended.
+    Ended {
+        /// Which.
+        id: TaskId,
+        /// How.
+        end: TaskEnd,
+    },
+}
+
+/// What a journal must remember. In memory it is dropped at once.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Record {
+    /// A task was accepted.
+    Submitted {
+        /// Which.
+        id: TaskId,
+    },
+    /// A task has ended.
+    Ended {
+        /// Which.
+        id: TaskId,
+    },
+    /// A worker finished an attempt for an owner.
+    Finished {
+        /// The owner.
+        owner: PeerId,
+        /// The task.
+        task: TaskId,
+    },
+}
+
+/// What the engine holds, in numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Accounts {
+    /// Own tasks that wait for a worker.
+    pub queued: usize,
+    /// Own tasks sent to a worker.
+    pub running: usize,
+    /// Own tasks that succeeded since the start.
+    pub succeeded: u64,
+    /// Own tasks that failed since the start.
+    pub failed: u64,
+    /// Own tasks that were cancelled since the start.
+    pub cancelled: u64,
+    /// Own tasks that expired since the start.
+    pub expired: u64,
+    /// Results that came too late to count.
+    pub late: u64,
+    /// Attempts that wait or run here, for any owner.
+    pub held: usize,
+    /// Attempts that ended here since the start, for any owner.
+    pub executed: u64,
+    /// Finished results that their owners have not acknowledged.
+    pub unacked: usize,
+    /// Results of absent owners that were dropped because too much was kept.
+    pub dropped_results: u64,
+}
+
+/// How much lies between this node and a peer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PeerLoad {
+    /// Our unfinished attempts there.
+    pub assigned: u32,
+    /// Its unfinished attempts here.
+    pub held: u32,
+}

@@ -1,0 +1,41 @@
+//! Handler names as small numbers, so that a task does not carry its name around.
+
+use rustc_hash::FxHashMap;
+
+use crate::{limits, task::HandlerName};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Kind(u32);
+
+/// Names that were ever asked for, at most [`limits::KINDS`]. Never shrinks: a program uses few.
+#[derive(Debug, Default)]
+pub(super) struct Kinds {
+    names: Vec<HandlerName>,
+    index: FxHashMap<HandlerName, Kind>,
+    scratch: String,
+}
+
+impl Kinds {
+    /// The number of `family/operation`; none if the table is full and the name is new.
+    pub(super) fn of(&mut self, family: &str, operation: &str) -> Option<Kind> {
+        self.scratch.clear();
+        self.scratch.push_str(family);
+        self.scratch.push('/');
+        self.scratch.push_str(operation);
+        if let Some(kind) = self.index.get(self.scratch.as_str()) {
+            return Some(*kind);
+        }
+        if self.names.len() >= limits::KINDS {
+            return None;
+        }
+        let name = HandlerName::new(family, operation).ok()?;
+        let kind = Kind(u32::try_from(self.names.len()).ok()?);
+        self.names.push(name.clone());
+        self.index.insert(name, kind);
+        Some(kind)
+    }
+
+    pub(super) fn name(&self, kind: Kind) -> Option<&HandlerName> {
+        self.names.get(kind.0 as usize)
+    }
+}

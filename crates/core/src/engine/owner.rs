@@ -1,0 +1,445 @@
+//! The owner's half, towards its workers: what they say of attempts, leases, time limits, retries.
+
+use std::{sync::Arc, time::Duration};
+
+use libp2p_identity::PeerId;
+
+use super::{
+    Cx, Effect, Engine, Record, Reply,
+    peers::{OpenAttempt, PeerKey, SessionState},
+    tasks::{End, Phase, TaskKey},
+    timers::Timer,
+};
+use crate::{
+    failure::{FailureCode, TaskFailure},
+    frame::{AttemptEnd, Epoch, ToOwner, ToWorker, epoch_hash},
+    limits,
+    reason::Reason,
+    task::{ExpiredLimit, TaskState},
+    time::Time,
+};
+
+impl Engine {
+    pub(super) fn on_worker_session(&mut self, cx: &mut Cx<'_>, key: PeerKey) {
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        peer.worker.session = SessionState::Open;
+        peer.worker.credit = crate::frame::Credit::default();
+        peer.worker.heard = cx.now;
+        peer.worker.silent = false;
+        peer.worker.owes = false;
+        let open: Vec<Epoch> = peer.worker.open.iter().map(|(epoch, _)| epoch).collect();
+        if !open.is_empty() {
+            self.peers.tell_worker(key, ToWorker::Resume(open));
+        }
+    }
+
+    /// The lease of what is open there runs out from now on.
+    pub(super) fn on_worker_session_lost(&mut self, cx: &mut Cx<'_>, key: PeerKey) {
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        if peer.worker.session == SessionState::Open {
+            peer.worker.heard = cx.now;
+            // Acknowledgements may have been lost with it.
+            peer.worker.owes = true;
+        }
+        peer.worker.session = SessionState::None;
+        peer.worker.credit = crate::frame::Credit::default();
+        peer.worker.out.clear();
+        peer.worker.acks.clear();
+        peer.worker.session_after = cx.now + limits::SESSION_RETRY;
+        self.timers.arm(peer.worker.session_after, Timer::Peer(key));
+        self.arm_lease(key);
+        self.peers.version += 1;
+    }
+
+    /// What a worker says. An epoch that is not open there changes nothing (P-19, X-09).
+    pub(super) fn on_from_worker(&mut self, cx: &mut Cx<'_>, key: PeerKey, frames: Vec<ToOwner>) {
+        if let Some(peer) = self.peers.get_mut(key) {
+            peer.worker.heard = cx.now;
+            if std::mem::take(&mut peer.worker.silent) {
+                self.peers.version += 1;
+            }
+        }
+        self.place = true;
+        for frame in frames {
+            match frame {
+                ToOwner::Credit(credit) => {
+                    if let Some(peer) = self.peers.get_mut(key) {
+                        peer.worker.credit = credit.clamped();
+                    }
+                }
+                ToOwner::Accepted(epoch) => self.on_accepted(cx, key, epoch),
+                ToOwner::Busy { epoch, retry_after } => self.on_busy(cx, key, epoch, retry_after),
+                ToOwner::Refused { epoch: Some(epoch), reason } => {
+                    self.on_refused(cx, key, epoch, reason);
+                }
+                ToOwner::Refused { epoch: None, .. } | ToOwner::Unsupported { .. } => {
+                    self.rest(cx, key, limits::MAX_RETRY_AFTER);
+                }
+                ToOwner::Progress { epoch, fraction, message } => {
+                    let task = self.task_of(key, epoch).and_then(|task| self.tasks.get(task));
+                    if let Some(task) = task.filter(|_| self.observed) {
+                        cx.out.push(Effect::TaskProgress { id: task.id, fraction, message });
+                    }
+                }
+                ToOwner::Result { epoch, end, took } => self.on_result(cx, key, epoch, end, took),
+                ToOwner::Heartbeat { seen, count, hash } => {
+                    self.on_heartbeat(key, seen, count, hash);
+                }
+            }
+        }
+    }
+
+    fn on_accepted(&mut self, cx: &mut Cx<'_>, key: PeerKey, epoch: Epoch) {
+        if self.is_invented(cx, key, epoch) {
+            return;
+        }
+        match self.task_of(key, epoch) {
+            Some(task_key) => {
+                let Some(task) = self.tasks.get_mut(task_key) else { return };
+                let Phase::Open { peer, epoch, accepted, .. } = &mut task.phase else { return };
+                if !std::mem::replace(accepted, true)
+                    && self.observed
+                    && let Some(peer) = self.peers.get(*peer)
+                {
+                    let state = TaskState::Running { peer: *peer.id, epoch: *epoch };
+                    cx.out.push(Effect::TaskChanged { id: task.id, state });
+                }
+            }
+            // It works on something that nobody waits for any more.
+            None => self.peers.tell_worker(key, ToWorker::Cancel(epoch)),
+        }
+    }
+
+    fn on_busy(&mut self, cx: &mut Cx<'_>, key: PeerKey, epoch: Epoch, retry_after: Duration) {
+        if let Some(attempt) = self.close(cx, key, epoch) {
+            self.rest(cx, key, retry_after.min(limits::MAX_RETRY_AFTER));
+            self.requeue(cx, attempt.task, "busy", Duration::ZERO);
+        }
+    }
+
+    fn on_refused(&mut self, cx: &mut Cx<'_>, key: PeerKey, epoch: Epoch, reason: Reason) {
+        let Some(attempt) = self.close(cx, key, epoch) else { return };
+        let Some(task_key) = attempt.task else { return };
+        if let Some(retry_after) = reason.retry_after() {
+            self.rest(cx, key, retry_after.min(limits::MAX_RETRY_AFTER));
+            return self.requeue(cx, Some(task_key), reason.code(), Duration::ZERO);
+        }
+        if reason == Reason::NotFound {
+            // It has lost the attempt, by a restart as a rule.
+            return self.lose(cx, task_key, "the worker does not know the attempt any more");
+        }
+        let Some(task) = self.tasks.get(task_key) else { return };
+        let Some(needs) = self.queue.group(task.group).map(|group| Arc::clone(&group.needs)) else {
+            return;
+        };
+        let about_peer = matches!(
+            reason,
+            Reason::NotAccepted { .. } | Reason::UnknownHandler { .. } | Reason::NotAdmitted { .. }
+        );
+        if !about_peer {
+            return self.end_refused(cx, task_key, key, &reason);
+        }
+        if needs.targets.is_empty() {
+            if let Some(peer) = self.peers.get_mut(key) {
+                peer.worker.refuses.push(needs.kind);
+                self.peers.version += 1;
+            }
+            return self.requeue(cx, Some(task_key), reason.code(), Duration::ZERO);
+        }
+        let Some(worker) = self.peers.get(key).map(|peer| Arc::clone(&peer.id)) else { return };
+        let Some(task) = self.tasks.get_mut(task_key) else { return };
+        task.refused.push((worker, reason.clone()));
+        let refused = |target: &PeerId| task.refused.iter().any(|(by, _)| **by == *target);
+        if needs.targets.iter().all(refused) {
+            self.end_refused(cx, task_key, key, &reason);
+        } else {
+            self.requeue(cx, Some(task_key), reason.code(), Duration::ZERO);
+        }
+    }
+
+    fn end_refused(&mut self, cx: &mut Cx<'_>, task: TaskKey, by: PeerKey, reason: &Reason) {
+        let unknown = matches!(reason, Reason::UnknownHandler { .. });
+        let code = if unknown { FailureCode::UnknownHandler } else { FailureCode::Refused };
+        let words = format!("{reason} ({}); {}", reason.code(), reason.hint());
+        let mut failure = TaskFailure::new(code, words);
+        failure.worker = self.peers.get(by).map(|peer| Box::new(*peer.id));
+        self.end_task(task, cx.now, End::Failed(Box::new(failure)));
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the fields of the frame")]
+    fn on_result(
+        &mut self,
+        cx: &mut Cx<'_>,
+        key: PeerKey,
+        epoch: Epoch,
+        end: AttemptEnd,
+        took: Duration,
+    ) {
+        let Some(attempt) = self.close(cx, key, epoch) else {
+            if epoch.boot <= self.config.boot && epoch.number < self.next_epoch {
+                // Late: it changes nothing, and the worker may forget it.
+                self.counts.late += 1;
+                self.acknowledge(key, epoch);
+            }
+            return;
+        };
+        self.acknowledge(key, epoch);
+        let Some(task_key) = attempt.task else { return };
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        let worker = Arc::clone(&peer.id);
+        match end {
+            AttemptEnd::Output(output) => {
+                peer.worker.learn(attempt.kind, took);
+                let number = self.tasks.get(task_key).map_or(0, |task| task.attempts);
+                let end = End::Succeeded { output, worker, attempt: number, took };
+                self.end_task(task_key, cx.now, end);
+            }
+            AttemptEnd::Failed(mut failure) => {
+                failure.worker = Some(Box::new(*worker));
+                self.fail(cx, task_key, failure);
+            }
+            AttemptEnd::Cancelled => {
+                // Nobody here asked for it: the worker stops.
+                self.requeue(cx, Some(task_key), "stopped by the worker", Duration::ZERO);
+            }
+        }
+    }
+
+    /// The worker may forget this result, once it cannot be lost here any more. To the node itself
+    /// that is said at once: nothing of its own crosses a wire.
+    fn acknowledge(&mut self, key: PeerKey, epoch: Epoch) {
+        if key == PeerKey::LOCAL {
+            return self.peers.tell_worker(key, ToWorker::Ack(epoch));
+        }
+        self.peers.touch(key);
+        if let Some(peer) = self.peers.get_mut(key) {
+            peer.worker.acks.push(epoch);
+        }
+    }
+
+    /// What the worker runs differs from what should run there: asks for each.
+    fn on_heartbeat(&mut self, key: PeerKey, seen: Epoch, count: u32, hash: u64) {
+        let Some(peer) = self.peers.get(key) else { return };
+        let open: Vec<Epoch> = peer
+            .worker
+            .open
+            .iter()
+            .map(|(epoch, _)| epoch)
+            .take_while(|epoch| *epoch <= seen)
+            .collect();
+        let ours = open.iter().fold(0, |hash, epoch| hash ^ epoch_hash(*epoch));
+        if (open.len() as u64, ours) != (u64::from(count), hash) && !open.is_empty() {
+            self.peers.tell_worker(key, ToWorker::Resume(open));
+        }
+    }
+
+    /// The handler failed: tries again if that may help, or ends the task.
+    fn fail(&mut self, cx: &mut Cx<'_>, key: TaskKey, failure: TaskFailure) {
+        let Some(task) = self.tasks.get_mut(key) else { return };
+        task.failures += 1;
+        if failure.is_retryable() && task.failures < task.retry.attempts {
+            let doubled = 2u32.saturating_pow(task.failures.min(31) - 1);
+            let rest = task.retry.backoff.saturating_mul(doubled).min(task.retry.max_backoff);
+            let rest = jitter(rest, cx);
+            return self.requeue(cx, Some(key), &failure.to_string(), rest);
+        }
+        if failure.code == FailureCode::TimedOut {
+            return self.end_task(key, cx.now, End::Expired(ExpiredLimit::Attempt));
+        }
+        self.end_task(key, cx.now, End::Failed(Box::new(failure)));
+    }
+
+    /// The attempt was lost with its worker: a task that does that too often ends.
+    fn lose(&mut self, cx: &mut Cx<'_>, key: TaskKey, how: &str) {
+        let Some(task) = self.tasks.get_mut(key) else { return };
+        if let Phase::Open { accepted: true, .. } = task.phase {
+            task.crashes += 1;
+        }
+        if task.crashes >= task.retry.crashes {
+            let worker = task.history.last().map(|attempt| Box::new(*attempt.peer));
+            let mut failure = TaskFailure::new(
+                FailureCode::Lost,
+                format!("lost {} times with its worker; the last time: {how}", task.crashes),
+            );
+            failure.worker = worker;
+            return self.end_task(key, cx.now, End::Failed(Box::new(failure)));
+        }
+        self.requeue(cx, Some(key), how, Duration::ZERO);
+    }
+
+    /// The attempt is over and the task waits again, from now on or after a rest.
+    fn requeue(&mut self, cx: &mut Cx<'_>, key: Option<TaskKey>, why: &str, rest: Duration) {
+        let Some(key) = key else { return };
+        let Some(task) = self.tasks.get_mut(key) else { return };
+        if matches!(task.phase, Phase::Ended { .. }) {
+            return;
+        }
+        if let Some(attempt) = task.history.last_mut() {
+            attempt.end.get_or_insert_with(|| why.into());
+        }
+        task.phase = Phase::Queued { since: cx.now, not_before: cx.now + rest };
+        if self.observed {
+            cx.out.push(Effect::TaskChanged { id: task.id, state: TaskState::Queued });
+        }
+        self.enqueue(cx, key, true);
+    }
+
+    /// Ends a task for ever, and tells whoever waits for it once that is safe.
+    pub(super) fn end_task(&mut self, key: TaskKey, now: Time, end: End) {
+        let Some(task) = self.tasks.get_mut(key) else { return };
+        let (queued, group) = match task.phase {
+            Phase::Ended { .. } => return,
+            Phase::Queued { not_before, .. } => (not_before <= now, task.group),
+            Phase::Open { .. } => (false, task.group),
+        };
+        let id = task.id;
+        let public = end.to_public();
+        let state = public.state();
+        if let Some(attempt) = task.history.last_mut() {
+            attempt.end.get_or_insert_with(|| state.as_str().into());
+        }
+        let watchers = std::mem::take(&mut task.watchers);
+        let armed = std::mem::replace(&mut task.armed, Time::NEVER) != Time::NEVER;
+        self.tasks.end(key, now, end);
+        self.counts.ended(&state);
+        self.gate.record(Record::Ended { id });
+        for token in watchers {
+            let reply = Reply::Ended { id, end: public.clone() };
+            self.gate.after(Effect::Reply { token, reply });
+        }
+        if self.observed {
+            self.gate.after(Effect::TaskChanged { id, state });
+        }
+        if queued {
+            let tasks = &self.tasks;
+            self.queue.note_gone(group, |key| {
+                tasks.get(key).is_some_and(|task| matches!(task.phase, Phase::Queued { .. }))
+            });
+        }
+        self.queue.leave(group);
+        if armed {
+            self.note_stale_timer();
+        }
+        self.tasks.forget(self.config.max_ended, self.config.max_ended_bytes);
+    }
+
+    /// A time limit of a task may have been reached.
+    pub(super) fn on_task_timer(&mut self, cx: &mut Cx<'_>, key: TaskKey, at: Time) {
+        let Some(task) = self.tasks.get_mut(key) else { return };
+        if task.armed != at {
+            return;
+        }
+        task.armed = Time::NEVER;
+        let limits = task.limits;
+        let reached =
+            |from: Time, limit: Option<Duration>| limit.is_some_and(|l| from + l <= cx.now);
+        if reached(task.submitted, limits.total) {
+            if let Phase::Open { peer, epoch, .. } = task.phase {
+                self.withdraw(peer, epoch);
+            }
+            return self.end_task(key, cx.now, End::Expired(ExpiredLimit::Total));
+        }
+        match task.phase {
+            Phase::Queued { since, .. } if reached(since, limits.queue) => {
+                self.end_task(key, cx.now, End::Expired(ExpiredLimit::Queue));
+            }
+            Phase::Queued { not_before, since } if not_before > since && not_before <= cx.now => {
+                let (group, priority) = (task.group, task.priority);
+                task.phase = Phase::Queued { since, not_before: since };
+                self.queue.push(group, priority, key, true);
+                self.place = true;
+                self.arm_task(key);
+            }
+            Phase::Open { peer, epoch, .. } if task.due() <= cx.now => {
+                self.withdraw(peer, epoch);
+                let failure = TaskFailure::new(
+                    FailureCode::TimedOut,
+                    "the worker did not end the attempt at its time limit",
+                );
+                self.fail(cx, key, failure);
+            }
+            Phase::Queued { .. } | Phase::Open { .. } => self.arm_task(key),
+            Phase::Ended { .. } => {}
+        }
+    }
+
+    /// A lease may have ended, or a rest.
+    pub(super) fn on_peer_timer(&mut self, cx: &mut Cx<'_>, key: PeerKey) {
+        self.place = true;
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        peer.worker.lease_armed = false;
+        if peer.worker.open.is_empty() || key == PeerKey::LOCAL {
+            return;
+        }
+        if peer.worker.heard + self.config.lease > cx.now {
+            self.resume_session(cx, key);
+            return self.arm_lease(key);
+        }
+        peer.worker.silent = true;
+        peer.worker.owes = true;
+        let lost = peer.worker.close_all();
+        self.peers.version += 1;
+        for (_, attempt) in lost {
+            if let Some(task) = attempt.task {
+                self.lose(cx, task, "nothing was heard of the worker within the lease");
+            }
+        }
+    }
+
+    /// A worker that is here again is asked what became of what is open there.
+    pub(super) fn resume_session(&mut self, cx: &mut Cx<'_>, key: PeerKey) {
+        let ready = self.peers.get(key).is_some_and(|peer| {
+            peer.advert.is_some() && (peer.worker.owes || !peer.worker.open.is_empty())
+        });
+        if ready {
+            self.open_session(cx, key);
+        }
+    }
+
+    /// Sees to it that the end of the lease is noticed, if anything is open there.
+    pub(super) fn arm_lease(&mut self, key: PeerKey) {
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        let worker = &mut peer.worker;
+        if key != PeerKey::LOCAL && !worker.lease_armed && !worker.open.is_empty() {
+            worker.lease_armed = true;
+            self.timers.arm(worker.heard + self.config.lease, Timer::Peer(key));
+        }
+    }
+
+    /// Sends nothing there for a while.
+    fn rest(&mut self, cx: &mut Cx<'_>, key: PeerKey, rest: Duration) {
+        if let Some(peer) = self.peers.get_mut(key) {
+            peer.worker.busy_until = cx.now + rest;
+            self.timers.arm(peer.worker.busy_until, Timer::Peer(key));
+        }
+    }
+
+    /// Takes an attempt off a worker's account. None, and nothing changes, if it is not open there.
+    fn close(&mut self, cx: &mut Cx<'_>, key: PeerKey, epoch: Epoch) -> Option<OpenAttempt> {
+        if self.is_invented(cx, key, epoch) {
+            return None;
+        }
+        self.peers.get_mut(key)?.worker.close_attempt(epoch)
+    }
+
+    /// Whether this owner has never made such an attempt: no honest worker speaks of one.
+    fn is_invented(&mut self, cx: &mut Cx<'_>, key: PeerKey, epoch: Epoch) -> bool {
+        let known = Epoch { boot: self.config.boot, number: self.next_epoch };
+        let invented = epoch >= known;
+        if invented && let Some(peer) = self.peers.get(key) {
+            let what = "it speaks of an attempt that was never made";
+            cx.out.push(Effect::Misbehaved { peer: *peer.id, what });
+        }
+        invented
+    }
+
+    fn task_of(&self, key: PeerKey, epoch: Epoch) -> Option<TaskKey> {
+        self.peers.get(key)?.worker.open.get(epoch)?.task
+    }
+}
+
+/// `rest` ± 50 %, so that many tasks that failed together do not come back together.
+fn jitter(rest: Duration, cx: &mut Cx<'_>) -> Duration {
+    let permille = 500 + cx.rng.next_u32() % 1_000;
+    rest.saturating_mul(permille) / 1_000
+}

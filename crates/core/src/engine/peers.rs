@@ -1,0 +1,276 @@
+//! The engine's table of peers: whom it knows, what is at them as workers, what they have here as
+//! owners. The node itself is one of them, so that local work takes the same path.
+
+use std::{sync::Arc, time::Duration};
+
+use libp2p_identity::PeerId;
+use rustc_hash::FxHashMap;
+use slab::Slab;
+
+use super::{epoch_map::EpochMap, held::HeldKey, kinds::Kind, tasks::TaskKey};
+use crate::{
+    advert::Advert,
+    frame::{Credit, Epoch, ToOwner, ToWorker},
+    limits,
+    time::Time,
+};
+
+/// A place in the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct PeerKey(u32);
+
+impl PeerKey {
+    /// The node itself, which is there from the start and for ever.
+    pub(super) const LOCAL: Self = Self(0);
+}
+
+#[derive(Debug)]
+pub(super) struct Peer {
+    pub(super) id: Arc<PeerId>,
+    pub(super) trusted: bool,
+    /// What it offers, while it is ready.
+    pub(super) advert: Option<Advert>,
+    pub(super) worker: WorkerSide,
+    pub(super) owner: OwnerSide,
+    pub(super) touched: bool,
+}
+
+/// A peer as a worker of ours.
+#[derive(Debug, Default)]
+pub(super) struct WorkerSide {
+    pub(super) session: SessionState,
+    pub(super) credit: Credit,
+    /// Attempts that it has not ended, by epoch.
+    pub(super) open: EpochMap<OpenAttempt>,
+    pub(super) open_bytes: u64,
+    /// Learned time of all open attempts, in nanoseconds.
+    pub(super) open_time: u64,
+    /// Learned service times in nanoseconds, by handler.
+    service: FxHashMap<Kind, u64>,
+    /// Handlers that it refused for good, until its advert changes.
+    pub(super) refuses: Vec<Kind>,
+    /// It asked to be left alone until then.
+    pub(super) busy_until: Time,
+    /// No session is tried before.
+    pub(super) session_after: Time,
+    /// When something was last heard of its session, or the session was lost.
+    pub(super) heard: Time,
+    /// Its lease ended, and nothing was heard since.
+    pub(super) silent: bool,
+    /// It may hold results that nobody has acknowledged: a session was lost, or a lease ended.
+    pub(super) owes: bool,
+    /// Whether a timer for the lease is armed.
+    pub(super) lease_armed: bool,
+    /// Results that have arrived for good and are not acknowledged yet.
+    pub(super) acks: Vec<Epoch>,
+    pub(super) out: Vec<ToWorker>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum SessionState {
+    #[default]
+    None,
+    Opening,
+    Open,
+}
+
+/// An attempt at a worker.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OpenAttempt {
+    /// Whose attempt it is; none once the task does not wait for it any more.
+    pub(super) task: Option<TaskKey>,
+    pub(super) kind: Kind,
+    pub(super) bytes: u64,
+    pub(super) time: u64,
+}
+
+/// A peer as an owner that we work for.
+#[derive(Debug, Default)]
+pub(super) struct OwnerSide {
+    pub(super) session: bool,
+    /// Its attempts here, until it has acknowledged their results.
+    pub(super) held: EpochMap<HeldKey>,
+    /// Attempts that wait for a slot here, highest priority first.
+    pub(super) waiting: std::collections::BTreeMap<i16, std::collections::VecDeque<HeldKey>>,
+    /// Attempts that wait or run, and their input.
+    pub(super) unfinished: u32,
+    pub(super) unfinished_bytes: u64,
+    /// Finished results that it has not acknowledged, in bytes.
+    pub(super) unacked_bytes: usize,
+    /// Highest epoch that has arrived.
+    pub(super) seen: Epoch,
+    pub(super) credit: Credit,
+    /// When its session was lost, while it is.
+    pub(super) gone_since: Option<Time>,
+    /// Attempts taken since the last flush, to be announced if they are still held then.
+    pub(super) taken: Vec<(Epoch, HeldKey)>,
+    pub(super) out: Vec<ToOwner>,
+}
+
+impl WorkerSide {
+    /// The learned service time of `kind` here, in nanoseconds.
+    pub(super) fn service(&self, kind: Kind) -> Option<u64> {
+        self.service.get(&kind).copied()
+    }
+
+    /// One attempt of `kind` took so long. An exponentially weighted mean with weight 1/8, as TCP
+    /// smooths its round trip (RFC 6298).
+    pub(super) fn learn(&mut self, kind: Kind, took: Duration) {
+        let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        let mean = self.service.entry(kind).or_insert(took);
+        *mean = *mean - *mean / 8 + took / 8;
+    }
+
+    /// Whether the worker's credit allows one more attempt.
+    pub(super) fn has_credit(&self, kind: Kind, bytes: u64) -> bool {
+        let open = u32::try_from(self.open.len()).unwrap_or(u32::MAX);
+        let Credit { slots, tasks, bytes: most_bytes, time } = self.credit;
+        if open >= tasks || (open > 0 && self.open_bytes.saturating_add(bytes) > most_bytes) {
+            return false;
+        }
+        if open < slots {
+            return true;
+        }
+        let ahead = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        match self.service(kind) {
+            None => open <= slots,
+            Some(each) if u128::from(each) > limits::CREDIT_TIME.as_nanos() => false,
+            Some(each) => open <= slots || self.open_time.saturating_add(each) <= ahead,
+        }
+    }
+
+    pub(super) fn open_attempt(&mut self, epoch: Epoch, attempt: OpenAttempt) -> bool {
+        if !self.open.push(epoch, attempt) {
+            return false;
+        }
+        self.open_bytes += attempt.bytes;
+        self.open_time += attempt.time;
+        true
+    }
+
+    pub(super) fn close_attempt(&mut self, epoch: Epoch) -> Option<OpenAttempt> {
+        let attempt = self.open.remove(epoch)?;
+        self.open_bytes -= attempt.bytes;
+        self.open_time -= attempt.time;
+        Some(attempt)
+    }
+
+    pub(super) fn close_all(&mut self) -> Vec<(Epoch, OpenAttempt)> {
+        self.open_bytes = 0;
+        self.open_time = 0;
+        self.open.drain().collect()
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Peers {
+    slab: Slab<Peer>,
+    index: FxHashMap<PeerId, PeerKey>,
+    /// Rises whenever the answer to "who may run what" may have changed.
+    pub(super) version: u64,
+    /// Peers with something to send.
+    pub(super) touched: Vec<PeerKey>,
+}
+
+impl Peers {
+    pub(super) fn new(local: PeerId, advert: Advert) -> Self {
+        let mut peers = Self {
+            slab: Slab::new(),
+            index: FxHashMap::default(),
+            version: 1,
+            touched: Vec::new(),
+        };
+        let key = peers.intern(local);
+        debug_assert_eq!(key, Some(PeerKey::LOCAL), "the first place is that of the node itself");
+        if let Some(peer) = peers.get_mut(PeerKey::LOCAL) {
+            peer.trusted = true;
+            peer.advert = Some(advert);
+            peer.worker.session = SessionState::Open;
+        }
+        peers
+    }
+
+    pub(super) fn key(&self, id: &PeerId) -> Option<PeerKey> {
+        self.index.get(id).copied()
+    }
+
+    /// The place of `id`, a new one if need be. None when the table is full of peers that matter.
+    pub(super) fn intern(&mut self, id: PeerId) -> Option<PeerKey> {
+        if let Some(key) = self.key(&id) {
+            return Some(key);
+        }
+        if self.slab.len() >= limits::PEERS && !self.forget_one() {
+            return None;
+        }
+        let index = self.slab.insert(Peer {
+            id: Arc::new(id),
+            trusted: false,
+            advert: None,
+            worker: WorkerSide::default(),
+            owner: OwnerSide::default(),
+            touched: false,
+        });
+        let key = PeerKey(u32::try_from(index).ok()?);
+        self.index.insert(id, key);
+        Some(key)
+    }
+
+    /// Makes room by forgetting a peer that is neither here nor matters; false if all do.
+    fn forget_one(&mut self) -> bool {
+        let found = self.slab.iter().find(|(index, peer)| {
+            *index != 0
+                && !peer.trusted
+                && peer.advert.is_none()
+                && peer.worker.open.is_empty()
+                && peer.worker.session == SessionState::None
+                && peer.owner.held.is_empty()
+                && !peer.owner.session
+        });
+        let Some((index, _)) = found else { return false };
+        let peer = self.slab.remove(index);
+        self.index.remove(&*peer.id);
+        self.version += 1;
+        true
+    }
+
+    pub(super) fn get(&self, key: PeerKey) -> Option<&Peer> {
+        self.slab.get(key.0 as usize)
+    }
+
+    pub(super) fn get_mut(&mut self, key: PeerKey) -> Option<&mut Peer> {
+        self.slab.get_mut(key.0 as usize)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (PeerKey, &Peer)> {
+        // The table is far smaller than the key's range.
+        self.slab.iter().map(|(index, peer)| (PeerKey(index as u32), peer))
+    }
+
+    pub(super) fn keys(&self) -> Vec<PeerKey> {
+        self.iter().map(|(key, _)| key).collect()
+    }
+
+    /// Remembers that something is to be sent to this peer.
+    pub(super) fn touch(&mut self, key: PeerKey) {
+        if let Some(peer) = self.slab.get_mut(key.0 as usize)
+            && !peer.touched
+        {
+            peer.touched = true;
+            self.touched.push(key);
+        }
+    }
+
+    pub(super) fn tell_worker(&mut self, key: PeerKey, frame: ToWorker) {
+        self.touch(key);
+        if let Some(peer) = self.get_mut(key) {
+            peer.worker.out.push(frame);
+        }
+    }
+
+    pub(super) fn tell_owner(&mut self, key: PeerKey, frame: ToOwner) {
+        self.touch(key);
+        if let Some(peer) = self.get_mut(key) {
+            peer.owner.out.push(frame);
+        }
+    }
+}

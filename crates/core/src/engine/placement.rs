@@ -1,0 +1,258 @@
+//! Where a waiting task goes: first a filter by requirements and trust, then the choice of the
+//! worker that will finish it first, among at most a few drawn at random (power of d choices,
+//! Mitzenmacher, 2001).
+
+use std::{cmp::Reverse, sync::Arc};
+
+use libp2p_identity::PeerId;
+
+use super::{
+    Cx, Effect, Engine,
+    kinds::Kind,
+    peers::{OpenAttempt, Peer, PeerKey, SessionState},
+    queue::{GroupKey, Needs},
+    tasks::{Attempt, Phase, TaskKey},
+    view::Obstacle,
+};
+use crate::{
+    frame::{Assignment, Epoch, ToWorker},
+    limits,
+    task::{HandlerName, TaskState},
+    time::Time,
+};
+
+impl Engine {
+    /// Sends what waits to where it can go. Looks at a bounded number of groups; the rest have
+    /// their turn in the passes that follow.
+    pub(super) fn place_waiting(&mut self, cx: &mut Cx<'_>) {
+        if std::mem::take(&mut self.place) {
+            self.unplaced = self.queue.active_len();
+        }
+        if self.unplaced == 0 {
+            return;
+        }
+        let looked_at = self.unplaced.min(limits::PLACEMENT_GROUPS);
+        self.unplaced -= looked_at;
+        let mut groups = std::mem::take(&mut self.groups);
+        let heads = (0..looked_at).filter_map(|at| Some((at, self.queue.active(at)?)));
+        groups.extend(heads.map(|(at, (group, priority))| Reverse((priority, at, group))));
+        while let Some(Reverse((priority, at, group))) = groups.pop() {
+            // A group whose next task is less urgent stands back behind the others.
+            if let Some(next) = self.place_group(cx, group, priority) {
+                groups.push(Reverse((next, at, group)));
+            }
+        }
+        self.groups = groups;
+        self.queue.rotate(looked_at);
+    }
+
+    /// Sends what waits in a group at this priority. The priority of what waits after that, if it
+    /// is worth looking at.
+    fn place_group(&mut self, cx: &mut Cx<'_>, key: GroupKey, priority: i16) -> Option<i16> {
+        let group = self.queue.group_mut(key)?;
+        let needs = Arc::clone(&group.needs);
+        let mut eligible = std::mem::take(&mut group.eligible);
+        if group.version != self.peers.version {
+            eligible.clear();
+            eligible.extend(self.eligible(&needs));
+            for peer in &eligible {
+                self.open_session(cx, *peer);
+            }
+            if let Some(group) = self.queue.group_mut(key) {
+                group.version = self.peers.version;
+            }
+        }
+        let mut next = self.queue.head(key);
+        while next == Some(priority)
+            && let Some(task_key) = self.next_waiting(key)
+        {
+            let Some(peer) = self.choose(cx, &eligible, needs.kind, task_key) else {
+                if let Some(task) = self.tasks.get(task_key) {
+                    self.queue.push(key, task.priority, task_key, true);
+                }
+                next = None;
+                break;
+            };
+            self.assign(cx, task_key, peer);
+            next = self.queue.head(key);
+        }
+        if let Some(group) = self.queue.group_mut(key) {
+            group.eligible = eligible;
+        }
+        next.filter(|next| *next > priority)
+    }
+
+    fn next_waiting(&mut self, key: GroupKey) -> Option<TaskKey> {
+        let tasks = &self.tasks;
+        self.queue.pop(key, |task| {
+            tasks.get(task).is_some_and(|task| matches!(task.phase, Phase::Queued { .. }))
+        })
+    }
+
+    /// The peers that may run tasks with these needs, whether they have room now or not.
+    fn eligible(&self, needs: &Needs) -> Vec<PeerKey> {
+        let Some(name) = self.kinds.name(needs.kind) else { return Vec::new() };
+        self.peers
+            .iter()
+            .filter(|(_, peer)| filter(peer, needs, name).is_none())
+            .map(|(key, _)| key)
+            .collect()
+    }
+
+    /// The worker that will finish this task first, of those that have room.
+    fn choose(
+        &self,
+        cx: &mut Cx<'_>,
+        eligible: &[PeerKey],
+        kind: Kind,
+        task_key: TaskKey,
+    ) -> Option<PeerKey> {
+        let task = self.tasks.get(task_key)?;
+        let bytes = task.input_bytes as u64;
+        let usable = |key: &PeerKey| {
+            let peer = self.peers.get(*key)?;
+            let refused = task.refused.iter().any(|(by, _)| **by == *peer.id);
+            (!refused && room(peer, kind, bytes, cx.now)).then(|| (cost(peer, kind), *key))
+        };
+        let best = if eligible.len() <= limits::PLACEMENT_CHOICES {
+            eligible.iter().filter_map(usable).min()
+        } else {
+            let drawn: Vec<PeerKey> = (0..limits::PLACEMENT_CHOICES)
+                .filter_map(|_| eligible.get(cx.rng.next_u32() as usize % eligible.len()).copied())
+                .collect();
+            let best = drawn.iter().filter_map(usable).min();
+            best.or_else(|| eligible.iter().filter_map(usable).next())
+        };
+        best.map(|(_, key)| key)
+    }
+
+    fn assign(&mut self, cx: &mut Cx<'_>, task_key: TaskKey, key: PeerKey) {
+        let epoch = Epoch { boot: self.config.boot, number: self.next_epoch };
+        let Some(task) = self.tasks.get_mut(task_key) else { return };
+        let Some(handler) = self.kinds.name(task.kind).cloned() else { return };
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        self.next_epoch += 1;
+        task.attempts += 1;
+        task.phase = Phase::Open { peer: key, epoch, sent: cx.now, accepted: false };
+        if task.history.len() >= limits::KEPT_ATTEMPTS {
+            task.history.remove(0);
+        }
+        let number = task.attempts;
+        let peer_id = Arc::clone(&peer.id);
+        task.history.push(Attempt { number, peer: peer_id, started: cx.now, end: None });
+        let assignment = Assignment {
+            epoch,
+            task: task.id,
+            attempt: number,
+            handler,
+            input: task.input.clone(),
+            params: task.params.clone(),
+            limit: task.limits.attempt,
+            priority: task.priority,
+        };
+        let attempt = OpenAttempt {
+            task: Some(task_key),
+            kind: task.kind,
+            bytes: task.input_bytes as u64,
+            time: peer.worker.service(task.kind).unwrap_or(0),
+        };
+        if peer.worker.open.is_empty() {
+            peer.worker.heard = peer.worker.heard.max(cx.now);
+        }
+        peer.worker.open_attempt(epoch, attempt);
+        if self.observed {
+            let state = TaskState::Assigned { peer: *peer.id, epoch };
+            cx.out.push(Effect::TaskChanged { id: task.id, state });
+        }
+        self.peers.tell_worker(key, ToWorker::Assign(Box::new(assignment)));
+        self.arm_lease(key);
+        if self.tasks.get(task_key).is_some_and(|task| task.limits.attempt.is_some()) {
+            self.arm_task(task_key);
+        }
+    }
+
+    pub(super) fn open_session(&mut self, cx: &mut Cx<'_>, key: PeerKey) {
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        if peer.worker.session == SessionState::None && peer.worker.session_after <= cx.now {
+            peer.worker.session = SessionState::Opening;
+            cx.out.push(Effect::OpenSession { peer: *peer.id });
+        }
+    }
+
+    /// The first condition that keeps a task from a peer.
+    #[expect(clippy::too_many_arguments, reason = "what a decision about one peer rests on")]
+    pub(super) fn obstacle(
+        &self,
+        key: PeerKey,
+        peer: &Peer,
+        needs: &Needs,
+        bytes: u64,
+        now: Time,
+    ) -> Obstacle {
+        let Some(name) = self.kinds.name(needs.kind) else { return Obstacle::NotReady };
+        match filter(peer, needs, name) {
+            Some(Obstacle::NotOffered { handler }) if key == PeerKey::LOCAL => {
+                return Obstacle::NoHandlerHere { handler };
+            }
+            Some(obstacle) => return obstacle,
+            None => {}
+        }
+        if peer.worker.busy_until > now {
+            let rest = peer.worker.busy_until.since(now);
+            let retry_after_ms = u64::try_from(rest.as_millis()).unwrap_or(u64::MAX);
+            return Obstacle::Busy { retry_after_ms };
+        }
+        if peer.worker.session != SessionState::Open {
+            return Obstacle::NoSession;
+        }
+        if !peer.worker.has_credit(needs.kind, bytes) {
+            let assigned = u32::try_from(peer.worker.open.len()).unwrap_or(u32::MAX);
+            return Obstacle::NoCredit { assigned };
+        }
+        Obstacle::None
+    }
+}
+
+/// The first lasting condition that keeps tasks with these needs from a peer, if there is one.
+fn filter(peer: &Peer, needs: &Needs, name: &HandlerName) -> Option<Obstacle> {
+    let targeted = is_target(needs, &peer.id);
+    if !needs.targets.is_empty() && !targeted {
+        return Some(Obstacle::NotTarget);
+    }
+    if !targeted && !peer.trusted {
+        return Some(Obstacle::NotTrusted);
+    }
+    let Some(advert) = &peer.advert else { return Some(Obstacle::NotReady) };
+    if peer.worker.silent {
+        return Some(Obstacle::NotReady);
+    }
+    // A target that does not offer it is asked all the same: it answers with its reason.
+    if !targeted && !advert.handlers.contains(name) || peer.worker.refuses.contains(&needs.kind) {
+        return Some(Obstacle::NotOffered { handler: name.clone() });
+    }
+    if advert.capacity.slots == 0 {
+        return Some(Obstacle::Requirement { what: "slots", detail: "none".to_owned() });
+    }
+    let requirements = &needs.requirements.as_ref()?.0;
+    let (what, detail) = advert.unmet(requirements)?;
+    Some(Obstacle::Requirement { what, detail })
+}
+
+fn is_target(needs: &Needs, peer: &PeerId) -> bool {
+    needs.targets.contains(peer)
+}
+
+/// Whether the peer can be sent one more attempt right now.
+fn room(peer: &Peer, kind: Kind, bytes: u64, now: Time) -> bool {
+    peer.worker.session == SessionState::Open
+        && peer.worker.busy_until <= now
+        && peer.worker.has_credit(kind, bytes)
+}
+
+/// When one more attempt would be finished there, and what lies before it, for comparison.
+fn cost(peer: &Peer, kind: Kind) -> (u64, usize) {
+    let slots = u64::from(peer.worker.credit.slots.max(1));
+    let each = peer.worker.service(kind).unwrap_or(0);
+    let open = peer.worker.open.len();
+    ((peer.worker.open_time + each) / slots, open)
+}

@@ -1,0 +1,187 @@
+//! Questions that change nothing.
+
+use libp2p_identity::PeerId;
+
+use super::{
+    Accounts, Engine, PeerLoad,
+    tasks::{Owned, Phase},
+    view::{AttemptView, Explanation, Obstacle, TaskQuery, TaskView},
+};
+use crate::{
+    task::{HandlerName, TaskId, TaskState},
+    time::Time,
+};
+
+impl Engine {
+    /// One task with its story; none if it is not known, or forgotten.
+    pub fn task(&self, id: TaskId, now: Time) -> Option<TaskView> {
+        let task = self.tasks.by_id(&id).and_then(|key| self.tasks.get(key))?;
+        self.view(task, now, true)
+    }
+
+    /// The tasks that match, the newest first; without their explanations and outputs' contents
+    /// left out nothing: each is a full view but for [`TaskView::waiting`].
+    pub fn tasks(&self, query: &TaskQuery, now: Time) -> Vec<TaskView> {
+        let matches = |task: &&Owned| {
+            let state = self.state(task);
+            (query.states.is_empty() || query.states.iter().any(|s| s == state.as_str()))
+                && query.handler.as_ref().is_none_or(|handler| {
+                    self.kinds.name(task.kind).is_some_and(|name| name.as_str() == handler)
+                })
+        };
+        let mut found: Vec<&Owned> = self.tasks.iter().filter(matches).collect();
+        let newest = |task: &&Owned| std::cmp::Reverse((task.submitted, task.id));
+        if found.len() > query.limit && query.limit > 0 {
+            found.select_nth_unstable_by_key(query.limit - 1, newest);
+            found.truncate(query.limit);
+        }
+        found.sort_unstable_by_key(newest);
+        found.iter().filter_map(|task| self.view(task, now, false)).collect()
+    }
+
+    /// The tasks that `selector` may mean: `last`, a whole id, or the end of one. At most two, as
+    /// two are too many already, except for their number.
+    pub fn find(&self, selector: &str) -> Vec<TaskId> {
+        if selector == "last" {
+            let last = self.tasks.iter().max_by_key(|task| (task.submitted, task.id));
+            return last.map(|task| task.id).into_iter().collect();
+        }
+        if let Ok(id) = selector.parse::<TaskId>() {
+            return self.tasks.by_id(&id).map(|_| id).into_iter().collect();
+        }
+        let suffix: String =
+            selector.chars().filter(|c| *c != '-').collect::<String>().to_ascii_lowercase();
+        if suffix.is_empty() || !suffix.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Vec::new();
+        }
+        let hex = |id: &TaskId| id.to_string().replace('-', "");
+        self.tasks.iter().map(|task| task.id).filter(|id| hex(id).ends_with(&suffix)).collect()
+    }
+
+    /// What the engine holds, in numbers.
+    pub fn accounts(&self) -> Accounts {
+        let live = self.tasks.live();
+        let queued = self.queue.len();
+        Accounts {
+            queued,
+            running: live.saturating_sub(queued),
+            succeeded: self.counts.succeeded,
+            failed: self.counts.failed,
+            cancelled: self.counts.cancelled,
+            expired: self.counts.expired,
+            late: self.counts.late,
+            held: self.held.unfinished,
+            executed: self.counts.executed,
+            unacked: self.held.len() - self.held.unfinished,
+            dropped_results: self.counts.dropped_results,
+        }
+    }
+
+    /// How much lies between this node and `peer`.
+    pub fn load(&self, peer: &PeerId) -> PeerLoad {
+        let peer = self.peers.key(peer).and_then(|key| self.peers.get(key));
+        peer.map_or_else(PeerLoad::default, |peer| PeerLoad {
+            assigned: u32::try_from(peer.worker.open.len()).unwrap_or(u32::MAX),
+            held: peer.owner.unfinished,
+        })
+    }
+
+    fn state(&self, task: &Owned) -> TaskState {
+        match &task.phase {
+            Phase::Queued { .. } => TaskState::Queued,
+            Phase::Open { peer, epoch, accepted, .. } => {
+                let Some(peer) = self.peers.get(*peer) else { return TaskState::Queued };
+                let (peer, epoch) = (*peer.id, *epoch);
+                if *accepted {
+                    TaskState::Running { peer, epoch }
+                } else {
+                    TaskState::Assigned { peer, epoch }
+                }
+            }
+            Phase::Ended { end, .. } => end.to_public().state(),
+        }
+    }
+
+    fn view(&self, task: &Owned, now: Time, explained: bool) -> Option<TaskView> {
+        let handler: HandlerName = self.kinds.name(task.kind)?.clone();
+        let (ended, end) = match &task.phase {
+            Phase::Ended { at, end } => (Some(*at), Some(end.to_public())),
+            Phase::Queued { .. } | Phase::Open { .. } => (None, None),
+        };
+        Some(TaskView {
+            id: task.id,
+            handler,
+            state: self.state(task),
+            priority: task.priority,
+            input_bytes: task.input_bytes,
+            submitted: task.submitted,
+            ended,
+            attempts: task
+                .history
+                .iter()
+                .map(|attempt| AttemptView {
+                    number: attempt.number,
+                    peer: *attempt.peer,
+                    started: attempt.started,
+                    end: attempt.end.as_deref().map(str::to_owned),
+                })
+                .collect(),
+            end,
+            waiting: if explained { self.explain(task, now) } else { None },
+        })
+    }
+
+    /// Why a queued task waits.
+    fn explain(&self, task: &Owned, now: Time) -> Option<Explanation> {
+        let Phase::Queued { not_before, since } = task.phase else { return None };
+        let needs = &self.queue.group(task.group)?.needs;
+        let bytes = task.input_bytes as u64;
+        let mut peers: Vec<(PeerId, Obstacle)> = Vec::new();
+        for (key, peer) in self.peers.iter() {
+            let obstacle = match task.refused.iter().find(|(by, _)| **by == *peer.id) {
+                Some((_, reason)) => Obstacle::Refused(reason.clone()),
+                None => self.obstacle(key, peer, needs, bytes, now),
+            };
+            if obstacle != Obstacle::NotTarget {
+                peers.push((*peer.id, obstacle));
+            }
+        }
+        for target in &needs.targets {
+            if self.peers.key(target).is_none() {
+                peers.push((*target, Obstacle::NotReady));
+            }
+        }
+        let rests = not_before > now;
+        let (code, message) = sum(rests, &peers);
+        let due = task.due();
+        let queue_ends = task.limits.queue.map(|limit| since + limit);
+        let total_ends = task.limits.total.map(|limit| task.submitted + limit);
+        Some(Explanation {
+            code,
+            message: message.to_owned(),
+            peers,
+            next_try: rests.then_some(not_before.min(due)),
+            gives_up: [queue_ends, total_ends].into_iter().flatten().min(),
+        })
+    }
+}
+
+/// The sum of all obstacles, as code and words.
+fn sum(rests: bool, peers: &[(PeerId, Obstacle)]) -> (&'static str, &'static str) {
+    let passing = |obstacle: &Obstacle| {
+        matches!(
+            obstacle,
+            Obstacle::None
+                | Obstacle::Busy { .. }
+                | Obstacle::NoSession
+                | Obstacle::NoCredit { .. }
+        )
+    };
+    if rests {
+        ("backing_off", "it failed and rests before its next attempt")
+    } else if peers.iter().any(|(_, obstacle)| passing(obstacle)) {
+        ("busy", "every worker that may run it is busy")
+    } else {
+        ("no_eligible_peer", "no worker that is here may run it")
+    }
+}

@@ -1,0 +1,272 @@
+//! The owner's half, towards its callers: submit, cancel, watch.
+
+use libp2p_identity::PeerId;
+
+use super::{
+    Cx, Effect, Engine, Record, Reply, Token,
+    kinds::Kind,
+    peers::PeerKey,
+    queue::{HashableRequirements, Needs},
+    tasks::{End, New, Phase, TaskKey},
+    timers::Timer,
+};
+use crate::{
+    failure::{FailureCode, TaskFailure},
+    limits,
+    reason::Reason,
+    task::{CancelledBy, Task, TaskId},
+};
+
+impl Engine {
+    pub(super) fn on_submit(
+        &mut self,
+        cx: &mut Cx<'_>,
+        task: Box<Task>,
+        targets: Vec<PeerId>,
+        token: Token,
+    ) {
+        if let Err(reason) = self.accept_task(cx, task, targets, token) {
+            cx.reply(token, Reply::Refused(reason));
+        }
+    }
+
+    fn accept_task(
+        &mut self,
+        cx: &mut Cx<'_>,
+        task: Box<Task>,
+        targets: Vec<PeerId>,
+        token: Token,
+    ) -> Result<(), Reason> {
+        if self.draining {
+            return Err(Reason::ShuttingDown);
+        }
+        if let Some(known) = task.idempotency_key.as_deref().and_then(|key| self.tasks.by_key(key))
+        {
+            return self.accept_again(known, &task, token);
+        }
+        if self.tasks.by_id(&task.id).is_some() {
+            return Err(Reason::Conflict { what: format!("task id {}", task.id) });
+        }
+        if self.tasks.live() >= self.config.max_owned {
+            return Err(Reason::QueueFull { retry_after: limits::QUEUE_FULL_RETRY });
+        }
+        if targets.len() > limits::TARGETS {
+            let detail = format!("targets: at most {}", limits::TARGETS);
+            return Err(Reason::InvalidTask { detail });
+        }
+        let kind = self.kinds.of(task.task_type.family(), &task.operation).ok_or_else(|| {
+            Reason::InvalidTask { detail: format!("over {} handler names", limits::KINDS) }
+        })?;
+        let id = task.id;
+        let unknown = targets.is_empty() && self.is_hopeless(kind);
+        let key = self
+            .insert_task(cx, task, targets, kind, token)
+            .ok_or(Reason::QueueFull { retry_after: limits::QUEUE_FULL_RETRY })?;
+        self.gate.record(Record::Submitted { id });
+        // Before anything can end it: the acceptance is the first of the two replies.
+        self.gate.after(Effect::Reply { token, reply: Reply::Accepted { id } });
+        if unknown {
+            let failure = self.unknown_handler(kind);
+            self.end_task(key, cx.now, End::Failed(Box::new(failure)));
+        } else {
+            self.enqueue(cx, key, false);
+        }
+        Ok(())
+    }
+
+    /// The key names a task already: the caller gets that one, if it is the same.
+    fn accept_again(&mut self, known: TaskKey, task: &Task, token: Token) -> Result<(), Reason> {
+        let conflict = || Reason::Conflict {
+            what: format!("idempotency key {:?}", task.idempotency_key.as_deref().unwrap_or("")),
+        };
+        let owned = self.tasks.get(known).ok_or_else(conflict)?;
+        let same = self.kinds.name(owned.kind).is_some_and(|name| {
+            name.family() == task.task_type.family() && name.operation() == task.operation
+        }) && owned.input_bytes == task.input.len();
+        if !same {
+            return Err(conflict());
+        }
+        let id = owned.id;
+        // The order holds: both replies wait for the same batch.
+        self.gate.after(Effect::Reply { token, reply: Reply::Accepted { id } });
+        self.watch(known, token);
+        Ok(())
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "what was submitted, and by whom")]
+    fn insert_task(
+        &mut self,
+        cx: &mut Cx<'_>,
+        task: Box<Task>,
+        targets: Vec<PeerId>,
+        kind: Kind,
+        token: Token,
+    ) -> Option<TaskKey> {
+        let task = *task;
+        let requirements = (!task.requirements.is_empty())
+            .then(|| Box::new(HashableRequirements(task.requirements)));
+        let group =
+            self.queue.join(Needs { kind, targets: targets.into_boxed_slice(), requirements });
+        let key = self.tasks.insert(New {
+            id: task.id,
+            kind,
+            group,
+            priority: task.priority,
+            input: task.input.into_bytes(),
+            params: task.params,
+            limits: task.limits,
+            retry: task.retry,
+            key: task.idempotency_key.map(String::into_boxed_str),
+            now: cx.now,
+        })?;
+        if let Some(owned) = self.tasks.get_mut(key) {
+            owned.watchers.push(token);
+        }
+        Some(key)
+    }
+
+    /// Whether nobody can ever run this, as far as can be told: the node has the family, but not
+    /// the operation, and no peer that it may use offers it.
+    fn is_hopeless(&mut self, kind: Kind) -> bool {
+        let version = self.peers.version;
+        if let Some((_, hopeless)) = self.hopeless.get(&kind).filter(|(at, _)| *at == version) {
+            return *hopeless;
+        }
+        let hopeless = self.has_no_handler(kind);
+        self.hopeless.insert(kind, (version, hopeless));
+        hopeless
+    }
+
+    fn has_no_handler(&self, kind: Kind) -> bool {
+        let Some(name) = self.kinds.name(kind) else { return false };
+        let handlers = &self.config.advert.handlers;
+        !handlers.contains(name)
+            && handlers.iter().any(|known| known.family() == name.family())
+            && !self.peers.iter().any(|(_, peer)| {
+                peer.trusted
+                    && peer.advert.as_ref().is_some_and(|advert| advert.handlers.contains(name))
+            })
+    }
+
+    fn unknown_handler(&self, kind: Kind) -> TaskFailure {
+        let name = self.kinds.name(kind);
+        let family = name.map_or("", |name| name.family());
+        let known: Vec<&str> = self
+            .config
+            .advert
+            .handlers
+            .iter()
+            .filter(|known| known.family() == family)
+            .map(|known| known.operation())
+            .collect();
+        let name = name.map_or("", |name| name.as_str());
+        TaskFailure::new(
+            FailureCode::UnknownHandler,
+            format!("there is no handler {name}; {family} has {}", known.join(", ")),
+        )
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the fields of the input")]
+    pub(super) fn on_cancel_task(
+        &mut self,
+        cx: &mut Cx<'_>,
+        id: TaskId,
+        by: CancelledBy,
+        reason: String,
+        token: Token,
+    ) {
+        let Some(key) = self.tasks.by_id(&id) else {
+            return cx.reply(token, Reply::Refused(Reason::NotFound));
+        };
+        let mut reason = reason;
+        truncate(&mut reason, limits::MESSAGE_BYTES);
+        self.watch(key, token);
+        let open = match self.tasks.get(key).map(|task| &task.phase) {
+            Some(Phase::Ended { .. }) | None => return,
+            Some(Phase::Open { peer, epoch, .. }) => Some((*peer, *epoch)),
+            Some(Phase::Queued { .. }) => None,
+        };
+        if let Some((peer, epoch)) = open {
+            self.withdraw(peer, epoch);
+        }
+        self.end_task(key, cx.now, End::Cancelled { by, reason: reason.into_boxed_str() });
+    }
+
+    pub(super) fn on_watch(&mut self, cx: &mut Cx<'_>, id: TaskId, token: Token) {
+        match self.tasks.by_id(&id) {
+            Some(key) => self.watch(key, token),
+            None => cx.reply(token, Reply::Refused(Reason::NotFound)),
+        }
+    }
+
+    pub(super) fn on_unwatch(&mut self, id: TaskId, token: Token) {
+        if let Some(task) = self.tasks.by_id(&id).and_then(|key| self.tasks.get_mut(key)) {
+            task.watchers.retain(|watcher| *watcher != token);
+        }
+    }
+
+    /// Answers `token` when the task ends, or now if it has. Behind the gate: an end is not told
+    /// before it is safe.
+    fn watch(&mut self, key: TaskKey, token: Token) {
+        let Some(task) = self.tasks.get_mut(key) else { return };
+        if let Phase::Ended { end, .. } = &task.phase {
+            let reply = Reply::Ended { id: task.id, end: end.to_public() };
+            self.gate.after(Effect::Reply { token, reply });
+        } else {
+            task.watchers.push(token);
+        }
+    }
+
+    /// Lets a task wait for a worker, or for its next try.
+    pub(super) fn enqueue(&mut self, cx: &mut Cx<'_>, key: TaskKey, front: bool) {
+        let Some(task) = self.tasks.get_mut(key) else { return };
+        let Phase::Queued { not_before, .. } = task.phase else { return };
+        if not_before <= cx.now {
+            self.queue.push(task.group, task.priority, key, front);
+            self.place = true;
+        }
+        self.arm_task(key);
+    }
+
+    /// Sees to it that the task's next time limit is noticed. An earlier timer is good enough: when
+    /// it fires, it looks again.
+    pub(super) fn arm_task(&mut self, key: TaskKey) {
+        let Some(task) = self.tasks.get_mut(key) else { return };
+        let due = task.due();
+        if due < task.armed {
+            let replaced = task.armed != crate::Time::NEVER;
+            task.armed = due;
+            self.timers.arm(due, Timer::Task(key));
+            if replaced {
+                self.note_stale_timer();
+            }
+        }
+    }
+
+    pub(super) fn note_stale_timer(&mut self) {
+        let (timers, tasks) = (&mut self.timers, &self.tasks);
+        timers.note_stale(|at, timer| match timer {
+            Timer::Task(key) => tasks.get(key).is_some_and(|task| task.armed == at),
+            Timer::Peer(_) | Timer::Heartbeat | Timer::Acks => true,
+        });
+    }
+
+    /// The worker need not go on with this attempt. It stays open, and counts against the worker's
+    /// credit, until the worker says that it has ended.
+    pub(super) fn withdraw(&mut self, peer: PeerKey, epoch: crate::Epoch) {
+        let Some(entry) = self.peers.get_mut(peer) else { return };
+        if let Some(attempt) = entry.worker.open.get_mut(epoch) {
+            attempt.task = None;
+            self.peers.tell_worker(peer, crate::ToWorker::Cancel(epoch));
+        }
+    }
+}
+
+/// Cuts at a character's edge.
+fn truncate(text: &mut String, most: usize) {
+    let mut end = most.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.truncate(end);
+}

@@ -1,0 +1,252 @@
+//! The owner's table of tasks: those that wait or run, and those that have ended and are kept for
+//! questions.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use bytes::Bytes;
+use libp2p_identity::PeerId;
+use rustc_hash::FxHashMap;
+use slab::Slab;
+use smallvec::SmallVec;
+
+use super::{Token, kinds::Kind, peers::PeerKey, queue::GroupKey};
+use crate::{
+    failure::TaskFailure,
+    frame::Epoch,
+    reason::Reason,
+    task::{CancelledBy, ExpiredLimit, RetryPolicy, TaskEnd, TaskId, TaskLimits, TaskResult},
+    time::Time,
+};
+
+/// A place in the table, and which of its successive tenants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct TaskKey {
+    index: u32,
+    tenant: u32,
+}
+
+/// One task.
+#[derive(Debug)]
+pub(super) struct Owned {
+    tenant: u32,
+    pub(super) id: TaskId,
+    pub(super) kind: Kind,
+    pub(super) group: GroupKey,
+    pub(super) priority: i8,
+    pub(super) input: Bytes,
+    pub(super) input_bytes: usize,
+    pub(super) params: std::collections::BTreeMap<String, String>,
+    pub(super) limits: TaskLimits,
+    pub(super) retry: RetryPolicy,
+    pub(super) key: Option<Box<str>>,
+    pub(super) submitted: Time,
+    pub(super) phase: Phase,
+    /// Attempts made, failed with the handler, and lost with their worker.
+    pub(super) attempts: u32,
+    pub(super) failures: u32,
+    pub(super) crashes: u32,
+    pub(super) history: SmallVec<[Attempt; 1]>,
+    /// Peers that have refused this task for good.
+    pub(super) refused: Vec<(Arc<PeerId>, Reason)>,
+    pub(super) watchers: SmallVec<[Token; 2]>,
+    /// When its live timer fires; [`Time::NEVER`] if it has none.
+    pub(super) armed: Time,
+}
+
+/// Where a task stands. `Queued → Open → Queued | Ended`, `Queued → Ended`.
+#[derive(Debug)]
+pub(super) enum Phase {
+    /// Waits for a worker, since `since`, and not before `not_before`.
+    Queued { since: Time, not_before: Time },
+    /// One attempt is at a worker.
+    Open { peer: PeerKey, epoch: Epoch, sent: Time, accepted: bool },
+    /// For ever.
+    Ended { at: Time, end: End },
+}
+
+/// How a task ended, in the form in which it is kept.
+#[derive(Clone, Debug)]
+pub(super) enum End {
+    Succeeded { output: Bytes, worker: Arc<PeerId>, attempt: u32, took: std::time::Duration },
+    Failed(Box<TaskFailure>),
+    Cancelled { by: CancelledBy, reason: Box<str> },
+    Expired(ExpiredLimit),
+}
+
+impl End {
+    /// As the public type.
+    pub(super) fn to_public(&self) -> TaskEnd {
+        match self {
+            Self::Succeeded { output, worker, attempt, took } => TaskEnd::Succeeded(TaskResult {
+                output: output.clone(),
+                worker: **worker,
+                attempt: *attempt,
+                took: *took,
+            }),
+            Self::Failed(failure) => TaskEnd::Failed((**failure).clone()),
+            Self::Cancelled { by, reason } => {
+                TaskEnd::Cancelled { by: *by, reason: reason.to_string() }
+            }
+            Self::Expired(limit) => TaskEnd::Expired { limit: *limit },
+        }
+    }
+
+    fn weight(&self) -> usize {
+        match self {
+            Self::Succeeded { output, .. } => output.len(),
+            Self::Failed(failure) => failure.message.len(),
+            Self::Cancelled { reason, .. } => reason.len(),
+            Self::Expired(_) => 0,
+        }
+    }
+}
+
+/// One attempt, as it is remembered.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    pub(super) number: u32,
+    pub(super) peer: Arc<PeerId>,
+    pub(super) started: Time,
+    pub(super) end: Option<Box<str>>,
+}
+
+impl Owned {
+    /// When something about this task is due.
+    pub(super) fn due(&self) -> Time {
+        let total = self.limits.total.map_or(Time::NEVER, |limit| self.submitted + limit);
+        match &self.phase {
+            Phase::Queued { since, not_before } => {
+                let queue = self.limits.queue.map_or(Time::NEVER, |limit| *since + limit);
+                let retry = if *not_before > *since { *not_before } else { Time::NEVER };
+                total.min(queue).min(retry)
+            }
+            Phase::Open { sent, .. } => {
+                // The worker measures the run itself; this is for one that does not say.
+                let attempt = self.limits.attempt.map_or(Time::NEVER, |limit| {
+                    *sent + limit.saturating_mul(2) + crate::limits::ATTEMPT_GRACE
+                });
+                total.min(attempt)
+            }
+            Phase::Ended { .. } => Time::NEVER,
+        }
+    }
+}
+
+/// The table. Live tasks are bounded by the engine's `max_owned`, ended ones by
+/// [`Self::forget`].
+#[derive(Debug, Default)]
+pub(super) struct Tasks {
+    slab: Slab<Owned>,
+    index: FxHashMap<TaskId, TaskKey>,
+    keys: FxHashMap<Box<str>, TaskKey>,
+    ended: VecDeque<TaskKey>,
+    ended_bytes: usize,
+    next_tenant: u32,
+}
+
+impl Tasks {
+    pub(super) fn live(&self) -> usize {
+        self.slab.len() - self.ended.len()
+    }
+
+    pub(super) fn by_id(&self, id: &TaskId) -> Option<TaskKey> {
+        self.index.get(id).copied()
+    }
+
+    pub(super) fn by_key(&self, key: &str) -> Option<TaskKey> {
+        self.keys.get(key).copied()
+    }
+
+    /// Inserts what `make` builds; it is given its place. None if the table cannot hold more.
+    pub(super) fn insert(&mut self, new: New) -> Option<TaskKey> {
+        let entry = self.slab.vacant_entry();
+        let index = u32::try_from(entry.key()).ok()?;
+        self.next_tenant = self.next_tenant.wrapping_add(1);
+        let key = TaskKey { index, tenant: self.next_tenant };
+        self.index.insert(new.id, key);
+        if let Some(name) = &new.key {
+            self.keys.insert(name.clone(), key);
+        }
+        entry.insert(Owned {
+            tenant: key.tenant,
+            id: new.id,
+            kind: new.kind,
+            group: new.group,
+            priority: new.priority,
+            input_bytes: new.input.len(),
+            input: new.input,
+            params: new.params,
+            limits: new.limits,
+            retry: new.retry,
+            key: new.key,
+            submitted: new.now,
+            phase: Phase::Queued { since: new.now, not_before: new.now },
+            attempts: 0,
+            failures: 0,
+            crashes: 0,
+            history: SmallVec::new(),
+            refused: Vec::new(),
+            watchers: SmallVec::new(),
+            armed: Time::NEVER,
+        });
+        Some(key)
+    }
+
+    pub(super) fn get(&self, key: TaskKey) -> Option<&Owned> {
+        self.slab.get(key.index as usize).filter(|task| task.tenant == key.tenant)
+    }
+
+    pub(super) fn get_mut(&mut self, key: TaskKey) -> Option<&mut Owned> {
+        self.slab.get_mut(key.index as usize).filter(|task| task.tenant == key.tenant)
+    }
+
+    /// Ends a task that has not ended: keeps its end, lets go of what only an attempt needs.
+    pub(super) fn end(&mut self, key: TaskKey, at: Time, end: End) {
+        let weight = end.weight();
+        let Some(task) = self.get_mut(key) else { return };
+        if matches!(task.phase, Phase::Ended { .. }) {
+            return;
+        }
+        task.phase = Phase::Ended { at, end };
+        task.input = Bytes::new();
+        task.params.clear();
+        task.refused = Vec::new();
+        self.ended.push_back(key);
+        self.ended_bytes += weight;
+    }
+
+    /// Forgets the oldest ended tasks until at most `count` of at most `bytes` are left.
+    pub(super) fn forget(&mut self, count: usize, bytes: usize) {
+        while self.ended.len() > count || self.ended_bytes > bytes {
+            let Some(key) = self.ended.pop_front() else { return };
+            let Some(task) = self.slab.try_remove(key.index as usize) else { continue };
+            if let Phase::Ended { end, .. } = &task.phase {
+                self.ended_bytes -= end.weight();
+            }
+            self.index.remove(&task.id);
+            if let Some(name) = &task.key {
+                self.keys.remove(name);
+            }
+        }
+    }
+
+    /// All tasks, in no order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Owned> {
+        self.slab.iter().map(|(_, task)| task)
+    }
+}
+
+/// What a new task is made of.
+#[derive(Debug)]
+pub(super) struct New {
+    pub(super) id: TaskId,
+    pub(super) kind: Kind,
+    pub(super) group: GroupKey,
+    pub(super) priority: i8,
+    pub(super) input: Bytes,
+    pub(super) params: std::collections::BTreeMap<String, String>,
+    pub(super) limits: TaskLimits,
+    pub(super) retry: RetryPolicy,
+    pub(super) key: Option<Box<str>>,
+    pub(super) now: Time,
+}

@@ -1,0 +1,324 @@
+//! Engines of several nodes in one thread: frames are carried by hand, executions end when a test
+//! says so, time moves when a test says so.
+
+#![expect(clippy::wildcard_enum_match_arm, reason = "a test looks for one variant")]
+
+use std::{collections::BTreeMap, time::Duration};
+
+use bytes::Bytes;
+use rand::{SeedableRng, rngs::SmallRng};
+
+use super::{Effect, Engine, EngineConfig, Input, Record, Reply, RunId, Token};
+use crate::{
+    Accept, AcceptPolicy, Advert, Assignment, AttemptEnd, PeerId, Task, TaskEnd, TaskId, Time,
+    ToOwner, ToWorker,
+};
+
+mod credit;
+mod hostile;
+mod leases;
+mod life;
+mod random;
+
+/// One node: its engine, and what came out of it.
+pub(super) struct Node {
+    pub(super) id: PeerId,
+    pub(super) engine: Engine,
+    pub(super) running: Vec<Running>,
+    pub(super) stopped: Vec<RunId>,
+    pub(super) replies: Vec<(Token, Reply)>,
+    pub(super) misbehaved: Vec<PeerId>,
+    pub(super) records: Vec<Record>,
+    /// Frames to others that were not carried because nobody is connected.
+    pub(super) outbox: Vec<(PeerId, Frames)>,
+    pub(super) boot: u32,
+    slots: u32,
+}
+
+/// An execution, and for whom it is.
+pub(super) type Running = (RunId, PeerId, Box<Assignment>);
+
+pub(super) enum Frames {
+    ToWorker(Vec<ToWorker>),
+    ToOwner(Vec<ToOwner>),
+}
+
+/// Some nodes, all with `text/a`, `text/b` and `text/c`.
+pub(super) struct Net {
+    pub(super) nodes: Vec<Node>,
+    pub(super) now: Time,
+    pub(super) rng: SmallRng,
+    /// Whether the two are connected.
+    links: BTreeMap<(usize, usize), bool>,
+    next_token: u32,
+    /// Whether journal batches are answered at once.
+    pub(super) disk: bool,
+}
+
+pub(super) fn peer(seed: u8) -> PeerId {
+    // An identity multihash of 32 bytes, as small ids are.
+    let mut bytes = vec![0, 36, 8, 1, 18, 32];
+    bytes.extend([seed; 32]);
+    PeerId::from_bytes(&bytes).unwrap()
+}
+
+pub(super) fn advert(slots: u32) -> Advert {
+    let mut advert = Advert::default();
+    advert.handlers.extend(["text/a", "text/b", "text/c"].map(|name| name.parse().unwrap()));
+    advert.capacity.slots = slots;
+    advert
+}
+
+impl Node {
+    fn new(index: usize, slots: u32, boot: u32) -> Self {
+        let id = peer(u8::try_from(index).unwrap());
+        let engine = Engine::new(EngineConfig {
+            local: id,
+            boot,
+            advert: advert(slots),
+            accept: AcceptPolicy::default().with("text", Accept::Listed),
+            slots,
+            lease: Duration::from_secs(15),
+            heartbeat: Duration::from_secs(5),
+            max_owned: 1_000,
+            max_ended: 100,
+            max_ended_bytes: 10_000,
+        });
+        Self {
+            id,
+            engine,
+            running: Vec::new(),
+            stopped: Vec::new(),
+            replies: Vec::new(),
+            misbehaved: Vec::new(),
+            records: Vec::new(),
+            outbox: Vec::new(),
+            boot,
+            slots,
+        }
+    }
+
+    pub(super) fn ends_of(&self, id: TaskId) -> Vec<TaskEnd> {
+        self.replies
+            .iter()
+            .filter_map(|(_, reply)| match reply {
+                Reply::Ended { id: of, end } if *of == id => Some(end.clone()),
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+impl Net {
+    /// Node 0 runs nothing itself; the others have the slots given. All trust each other, none is
+    /// connected.
+    pub(super) fn new(slots: &[u32]) -> Self {
+        let mut nodes = vec![Node::new(0, 0, 1)];
+        nodes.extend(slots.iter().enumerate().map(|(i, slots)| Node::new(i + 1, *slots, 1)));
+        let mut net = Self {
+            nodes,
+            now: Time::ZERO,
+            rng: SmallRng::seed_from_u64(7),
+            links: BTreeMap::new(),
+            next_token: 0,
+            disk: true,
+        };
+        for index in 0..net.nodes.len() {
+            net.trust_all(index);
+        }
+        net
+    }
+
+    /// The same, and node 0 is connected with all others.
+    pub(super) fn connected(slots: &[u32]) -> Self {
+        let mut net = Self::new(slots);
+        for worker in 1..net.nodes.len() {
+            net.connect(0, worker);
+        }
+        net
+    }
+
+    fn trust_all(&mut self, index: usize) {
+        let peers: Vec<PeerId> = self.nodes.iter().map(|node| node.id).collect();
+        for peer in peers {
+            if peer != self.nodes[index].id {
+                self.feed(index, Input::Trust { peer, trusted: true });
+            }
+        }
+    }
+
+    pub(super) fn index(&self, peer: PeerId) -> usize {
+        self.nodes.iter().position(|node| node.id == peer).unwrap()
+    }
+
+    fn linked(&self, a: usize, b: usize) -> bool {
+        self.links.get(&(a.min(b), a.max(b))).copied().unwrap_or(false)
+    }
+
+    pub(super) fn connect(&mut self, a: usize, b: usize) {
+        if self.linked(a, b) {
+            return;
+        }
+        self.links.insert((a.min(b), a.max(b)), true);
+        for (at, other) in [(a, b), (b, a)] {
+            let advert = advert(self.nodes[other].slots);
+            let peer = self.nodes[other].id;
+            self.feed(at, Input::PeerReady { peer, advert });
+        }
+        self.settle();
+    }
+
+    pub(super) fn disconnect(&mut self, a: usize, b: usize) {
+        if !self.linked(a, b) {
+            return;
+        }
+        self.links.insert((a.min(b), a.max(b)), false);
+        for (at, other) in [(a, b), (b, a)] {
+            let peer = self.nodes[other].id;
+            self.feed(at, Input::OwnerSessionLost { peer });
+            self.feed(at, Input::PeerGone { peer });
+        }
+        self.settle();
+    }
+
+    /// The node loses all it knows, as by a kill, and comes back unconnected.
+    pub(super) fn restart(&mut self, index: usize) {
+        for other in 0..self.nodes.len() {
+            self.disconnect(index, other);
+        }
+        let replies = std::mem::take(&mut self.nodes[index].replies);
+        self.nodes[index] = Node::new(index, self.nodes[index].slots, self.nodes[index].boot + 1);
+        self.nodes[index].replies = replies;
+        self.trust_all(index);
+    }
+
+    pub(super) fn feed(&mut self, index: usize, input: Input) {
+        let mut effects = Vec::new();
+        self.nodes[index].engine.handle(input, self.now, &mut self.rng, &mut effects);
+        self.carry_out(index, effects);
+    }
+
+    /// Lets all engines act until nothing happens any more.
+    pub(super) fn settle(&mut self) {
+        loop {
+            let mut quiet = true;
+            for index in 0..self.nodes.len() {
+                let mut effects = Vec::new();
+                let engine = &mut self.nodes[index].engine;
+                engine.advance(self.now, &mut self.rng, &mut effects);
+                engine.flush(self.now, &mut self.rng, &mut effects);
+                quiet &= effects.is_empty();
+                self.carry_out(index, effects);
+            }
+            if quiet {
+                return;
+            }
+        }
+    }
+
+    fn carry_out(&mut self, index: usize, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Persist { seq, records } => {
+                    self.nodes[index].records.extend(records);
+                    if self.disk {
+                        self.feed(index, Input::Persisted { seq });
+                    }
+                }
+                Effect::OpenSession { peer } => self.open_session(index, peer),
+                Effect::ToWorker { peer, frames } => {
+                    self.carry(index, peer, Frames::ToWorker(frames));
+                }
+                Effect::ToOwner { peer, frames } => {
+                    self.carry(index, peer, Frames::ToOwner(frames))
+                }
+                Effect::Misbehaved { peer, .. } => self.nodes[index].misbehaved.push(peer),
+                Effect::Execute { run, owner, work } => {
+                    self.nodes[index].running.push((run, owner, work));
+                }
+                Effect::Stop { run } => self.nodes[index].stopped.push(run),
+                Effect::Reply { token, reply } => self.nodes[index].replies.push((token, reply)),
+                Effect::TaskChanged { .. } | Effect::TaskProgress { .. } => {}
+            }
+        }
+    }
+
+    fn open_session(&mut self, index: usize, peer: PeerId) {
+        let other = self.index(peer);
+        let owner = self.nodes[index].id;
+        if self.linked(index, other) {
+            self.feed(other, Input::OwnerSession { peer: owner });
+            self.feed(index, Input::WorkerSession { peer });
+        } else {
+            self.feed(index, Input::WorkerSessionLost { peer });
+        }
+    }
+
+    fn carry(&mut self, from: usize, to: PeerId, frames: Frames) {
+        let peer = self.nodes[from].id;
+        if !self.nodes.iter().any(|node| node.id == to) || !self.linked(from, self.index(to)) {
+            self.nodes[from].outbox.push((to, frames));
+            return;
+        }
+        let other = self.index(to);
+        match frames {
+            Frames::ToWorker(frames) => self.feed(other, Input::FromOwner { peer, frames }),
+            Frames::ToOwner(frames) => self.feed(other, Input::FromWorker { peer, frames }),
+        }
+    }
+
+    pub(super) fn submit_to(&mut self, index: usize, task: Task, targets: &[usize]) -> TaskId {
+        let id = task.id;
+        let token = Token(self.next_token);
+        self.next_token += 1;
+        let targets = targets.iter().map(|target| self.nodes[*target].id).collect();
+        self.feed(index, Input::Submit { task: Box::new(task), targets, token });
+        self.settle();
+        id
+    }
+
+    pub(super) fn submit(&mut self, task: Task) -> TaskId {
+        self.submit_to(0, task, &[])
+    }
+
+    /// Ends the oldest execution at a node.
+    pub(super) fn finish(&mut self, index: usize, end: AttemptEnd) -> Box<Assignment> {
+        let (run, _, work) = self.nodes[index].running.remove(0);
+        self.feed(index, Input::Finished { run, end, took: Duration::from_millis(1) });
+        self.settle();
+        work
+    }
+
+    /// Lets time pass, with all timers on the way.
+    pub(super) fn pass(&mut self, time: Duration) {
+        let until = self.now + time;
+        loop {
+            let next = self.nodes.iter().filter_map(|node| node.engine.next_timer()).min();
+            match next {
+                Some(next) if next <= until => self.now = self.now.max(next),
+                _ => break,
+            }
+            for index in 0..self.nodes.len() {
+                self.feed(index, Input::Tick);
+            }
+            self.settle();
+        }
+        self.now = until;
+    }
+
+    pub(super) fn state(&self, id: TaskId) -> &'static str {
+        self.nodes[0].engine.task(id, self.now).map_or("unknown", |view| view.state.as_str())
+    }
+
+    pub(super) fn end(&self, id: TaskId) -> Option<TaskEnd> {
+        self.nodes[0].engine.task(id, self.now)?.end
+    }
+}
+
+pub(super) fn task(handler: &str) -> Task {
+    Task::new(handler).unwrap().with_input("input")
+}
+
+pub(super) fn output(text: &'static str) -> AttemptEnd {
+    AttemptEnd::Output(Bytes::from_static(text.as_bytes()))
+}

@@ -1,0 +1,128 @@
+//! Back-pressure: credit in tasks, bytes and time; fairness between owners.
+
+use std::time::Duration;
+
+use super::*;
+use crate::limits;
+
+#[test]
+fn before_anything_is_learned_little_is_sent_ahead() {
+    let mut net = Net::connected(&[2]);
+    for _ in 0..20 {
+        net.submit(task("text/a"));
+    }
+    assert_eq!(net.nodes[0].engine.load(&peer(1)).assigned, 3, "slots and one");
+    assert_eq!(net.nodes[0].engine.accounts().queued, 17, "the rest is bound late");
+}
+
+#[test]
+fn short_tasks_are_sent_ahead_and_long_ones_are_not() {
+    let mut net = Net::connected(&[2]);
+    let learn = |net: &mut Net, took| {
+        net.submit(task("text/a"));
+        let (run, _, _) = net.nodes[1].running.remove(0);
+        net.feed(1, Input::Finished { run, end: output("x"), took });
+        net.settle();
+    };
+    learn(&mut net, Duration::from_millis(5));
+    for _ in 0..100 {
+        net.submit(task("text/a"));
+    }
+    // 50 ms for each of two slots, at 5 ms a task.
+    let assigned = net.nodes[0].engine.load(&peer(1)).assigned;
+    assert!((18..=21).contains(&assigned), "{assigned}");
+
+    let mut net = Net::connected(&[2]);
+    learn(&mut net, Duration::from_secs(1));
+    for _ in 0..10 {
+        net.submit(task("text/a"));
+    }
+    assert_eq!(net.nodes[0].engine.load(&peer(1)).assigned, 2, "no more than run at once");
+}
+
+#[test]
+fn bytes_are_bounded() {
+    let mut net = Net::connected(&[1]);
+    net.submit(task("text/a"));
+    let (run, _, _) = net.nodes[1].running.remove(0);
+    net.feed(1, Input::Finished { run, end: output("x"), took: Duration::from_nanos(1) });
+    net.settle();
+    let big = Bytes::from(vec![0; limits::INLINE_BYTES]);
+    for _ in 0..20 {
+        net.submit(task("text/a").with_input(big.clone()));
+    }
+    assert_eq!(net.nodes[0].engine.load(&peer(1)).assigned, 16, "16 MiB at a MiB each");
+}
+
+#[test]
+fn an_owner_that_ignores_its_credit_is_told_busy() {
+    let mut net = Net::connected(&[1]);
+    net.submit(task("text/a"));
+    let (_, owner, work) = net.nodes[1].running[0].clone();
+    net.disconnect(0, 1);
+    net.feed(1, Input::OwnerSession { peer: owner });
+    net.nodes[1].outbox.clear();
+    let frames = (10..10 + u64::from(limits::CREDIT_TASKS) + 5)
+        .map(|number| {
+            let epoch = crate::Epoch { boot: 1, number };
+            ToWorker::Assign(Box::new(Assignment { epoch, ..(*work).clone() }))
+        })
+        .collect();
+    net.feed(1, Input::FromOwner { peer: owner, frames });
+    net.settle();
+    let busy = net.nodes[1]
+        .outbox
+        .iter()
+        .flat_map(|(_, frames)| match frames {
+            Frames::ToOwner(frames) => frames.as_slice(),
+            Frames::ToWorker(_) => &[],
+        })
+        .filter(|frame| matches!(frame, ToOwner::Busy { .. }))
+        .count();
+    assert_eq!(busy, 6, "one of the 4,096 places is taken already");
+}
+
+#[test]
+fn owners_take_turns() {
+    let mut net = Net::new(&[1, 0]);
+    net.connect(0, 1);
+    net.connect(2, 1);
+    for _ in 0..3 {
+        net.submit_to(0, task("text/a"), &[1]);
+        net.submit_to(2, task("text/a"), &[1]);
+    }
+    let mut order = Vec::new();
+    while !net.nodes[1].running.is_empty() {
+        order.push(net.nodes[1].running[0].1);
+        net.finish(1, output("x"));
+    }
+    assert_eq!(order.len(), 6);
+    for pair in order[..4].chunks(2) {
+        assert_ne!(pair[0], pair[1], "{order:?}");
+    }
+}
+
+#[test]
+fn work_spreads_over_workers() {
+    let mut net = Net::connected(&[2, 2, 2]);
+    for _ in 0..9 {
+        net.submit(task("text/a"));
+    }
+    let loads: Vec<u32> =
+        (1..=3).map(|worker| net.nodes[0].engine.load(&peer(worker)).assigned).collect();
+    assert_eq!(loads, [3, 3, 3]);
+}
+
+#[test]
+fn many_groups_all_have_their_turn() {
+    let mut net = Net::new(&[1]);
+    for priority in 0..100u32 {
+        let mut needy = task("text/a");
+        needy.requirements.cpus = 1 + priority;
+        net.submit(needy);
+    }
+    let last = net.submit(task("text/b"));
+    net.connect(0, 1);
+    net.pass(Duration::from_millis(1));
+    assert_eq!(net.state(last), "running", "behind more groups than one pass looks at");
+}

@@ -1,0 +1,197 @@
+//! Peers that lie: rows P-18, P-19, X-05, X-09, X-10, W-14, W-16 of the threats.
+
+use std::time::Duration;
+
+use super::*;
+use crate::{CancelledBy, Epoch, Reason, frame::Credit, limits};
+
+const FIRST: Epoch = Epoch { boot: 1, number: 1 };
+
+fn result(epoch: Epoch, text: &'static str) -> ToOwner {
+    ToOwner::Result { epoch, end: output(text), took: Duration::ZERO }
+}
+
+/// Everything that a worker can say of an attempt.
+fn all_of(epoch: Epoch) -> Vec<ToOwner> {
+    vec![
+        ToOwner::Accepted(epoch),
+        ToOwner::Busy { epoch, retry_after: Duration::ZERO },
+        ToOwner::Refused { epoch: Some(epoch), reason: Reason::NotFound },
+        ToOwner::Progress { epoch, fraction: 0.5, message: String::new() },
+        result(epoch, "evil"),
+        ToOwner::Heartbeat { seen: epoch, count: 7, hash: 7 },
+    ]
+}
+
+#[test]
+fn nobody_can_speak_of_anothers_attempt() {
+    let mut net = Net::connected(&[1, 1]);
+    let id = net.submit_to(0, task("text/a"), &[1]);
+    let liar = net.nodes[2].id;
+    for frame in all_of(FIRST) {
+        net.feed(0, Input::FromWorker { peer: liar, frames: vec![frame] });
+        net.settle();
+        assert_eq!(net.state(id), "running");
+    }
+    net.finish(1, output("honest"));
+    let Some(TaskEnd::Succeeded(result)) = net.end(id) else { panic!() };
+    assert_eq!(result.text(), Ok("honest"));
+}
+
+#[test]
+fn attempts_that_were_never_made_are_a_violation() {
+    let invented = [
+        Epoch { boot: 1, number: 2 },
+        Epoch { boot: 1, number: u64::MAX },
+        Epoch { boot: 2, number: 1 },
+        Epoch { boot: u32::MAX, number: u64::MAX },
+    ];
+    for epoch in invented {
+        let mut net = Net::connected(&[1]);
+        let id = net.submit(task("text/a"));
+        let worker = net.nodes[1].id;
+        for frame in [ToOwner::Accepted(epoch), result(epoch, "evil")] {
+            net.feed(0, Input::FromWorker { peer: worker, frames: vec![frame] });
+        }
+        assert_eq!(net.nodes[0].misbehaved, [worker, worker]);
+        assert_eq!(net.state(id), "running");
+    }
+}
+
+#[test]
+fn a_second_result_never_replaces_the_first() {
+    let mut net = Net::connected(&[1]);
+    let id = net.submit(task("text/a"));
+    let worker = net.nodes[1].id;
+    let frames = vec![result(FIRST, "first"), result(FIRST, "second")];
+    net.feed(0, Input::FromWorker { peer: worker, frames });
+    net.settle();
+    let [TaskEnd::Succeeded(result)] = &net.nodes[0].ends_of(id)[..] else { panic!("one end") };
+    assert_eq!(result.text(), Ok("first"));
+    assert_eq!(net.nodes[0].engine.accounts().late, 1);
+}
+
+#[test]
+fn busy_for_ever_is_clamped() {
+    let mut net = Net::connected(&[1, 1]);
+    let id = net.submit_to(0, task("text/a"), &[1, 2]);
+    let (busy, other) = if net.nodes[1].running.is_empty() { (2, 1) } else { (1, 2) };
+    let frame = ToOwner::Busy { epoch: FIRST, retry_after: Duration::MAX };
+    let peer = net.nodes[busy].id;
+    net.feed(0, Input::FromWorker { peer, frames: vec![frame] });
+    net.settle();
+    assert_eq!(net.nodes[other].running.len(), 1, "the next worker has it");
+    assert_eq!(net.state(id), "running");
+    let next = net.submit_to(0, task("text/b"), &[busy]);
+    net.pass(Duration::from_secs(59));
+    assert_eq!(net.state(next), "queued");
+    net.pass(Duration::from_secs(2));
+    assert_ne!(net.state(next), "queued", "a minute is the most that is believed");
+}
+
+#[test]
+fn an_owner_reaches_only_its_own_attempts() {
+    let mut net = Net::connected(&[1, 0]);
+    net.connect(2, 1);
+    let id = net.submit(task("text/a"));
+    let stranger = net.nodes[2].id;
+    for frame in [ToWorker::Cancel(FIRST), ToWorker::Ack(FIRST), ToWorker::Resume(vec![FIRST])] {
+        net.feed(1, Input::FromOwner { peer: stranger, frames: vec![frame] });
+    }
+    net.settle();
+    assert!(net.nodes[1].stopped.is_empty());
+    net.finish(1, output("x"));
+    assert_eq!(net.state(id), "succeeded");
+}
+
+#[test]
+fn an_assignment_sent_twice_runs_once() {
+    let mut net = Net::connected(&[2]);
+    net.submit(task("text/a"));
+    let (_, owner, work) = net.nodes[1].running[0].clone();
+    let again = || Input::FromOwner { peer: owner, frames: vec![ToWorker::Assign(work.clone())] };
+    net.feed(1, again());
+    net.settle();
+    assert_eq!(net.nodes[1].running.len(), 1);
+    net.finish(1, output("x"));
+    net.feed(1, again());
+    net.settle();
+    assert!(net.nodes[1].running.is_empty(), "also when it is forgotten");
+}
+
+#[test]
+fn every_assignment_is_answered() {
+    let mut net = Net::connected(&[1]);
+    let owner = net.nodes[0].id;
+    net.submit(task("text/a"));
+    let work = net.nodes[1].running[0].2.clone();
+    net.disconnect(0, 1);
+    net.connect(0, 1);
+    // Answers are caught by a peer that is not connected but known.
+    let stranger = peer(77);
+    net.feed(1, Input::PeerReady { peer: stranger, advert: advert(1) });
+    net.feed(1, Input::OwnerSession { peer: stranger });
+    let mut unknown = work.clone();
+    unknown.handler = "text/nope".parse().unwrap();
+    let cases = [(false, work.clone(), "not_accepted"), (true, unknown, "unknown_handler")];
+    for (number, (trusted, work, code)) in cases.into_iter().enumerate() {
+        net.feed(1, Input::Trust { peer: stranger, trusted });
+        let epoch = Epoch { boot: 5, number: number as u64 };
+        let frames = vec![ToWorker::Assign(Box::new(Assignment { epoch, ..*work }))];
+        net.nodes[1].outbox.clear();
+        net.feed(1, Input::FromOwner { peer: stranger, frames });
+        net.settle();
+        let codes: Vec<&str> = net.nodes[1]
+            .outbox
+            .iter()
+            .filter_map(|(_, frames)| match frames {
+                Frames::ToOwner(frames) => Some(frames),
+                Frames::ToWorker(_) => None,
+            })
+            .flatten()
+            .filter_map(|frame| match frame {
+                ToOwner::Refused { epoch: of, reason } if *of == Some(epoch) => Some(reason.code()),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(codes, [code]);
+    }
+    assert_ne!(owner, stranger);
+}
+
+#[test]
+fn a_cancel_storm_leaves_nothing_behind() {
+    let mut net = Net::connected(&[1]);
+    for _ in 0..5_000 {
+        let id = net.submit(task("text/a"));
+        let reason = String::new();
+        let by = CancelledBy::Submitter;
+        net.feed(0, Input::Cancel { id, by, reason, token: Token(0) });
+        net.settle();
+        while !net.nodes[1].running.is_empty() {
+            net.finish(1, AttemptEnd::Cancelled);
+        }
+    }
+    let accounts = net.nodes[0].engine.accounts();
+    assert_eq!((accounts.queued, accounts.running, accounts.cancelled), (0, 0, 5_000));
+    assert_eq!(net.nodes[1].engine.accounts().held, 0);
+    assert!(net.nodes[0].engine.timers.len() < 4_000, "stale timers are swept");
+}
+
+#[test]
+fn absurd_credit_is_clamped() {
+    let mut net = Net::connected(&[1]);
+    let worker = net.nodes[1].id;
+    net.submit(task("text/a"));
+    let all = Credit { slots: u32::MAX, tasks: u32::MAX, bytes: u64::MAX, time: Duration::MAX };
+    net.feed(0, Input::FromWorker { peer: worker, frames: vec![ToOwner::Credit(all)] });
+    for _ in 0..50 {
+        net.submit(task("text/a"));
+    }
+    assert_eq!(net.nodes[0].engine.accounts().running, 51, "it asked for them");
+    let big = Bytes::from(vec![0; limits::INLINE_BYTES]);
+    for _ in 0..20 {
+        net.submit(task("text/a").with_input(big.clone()));
+    }
+    assert_eq!(net.nodes[0].engine.accounts().running, 51 + 15, "but 16 MiB is all there is");
+}

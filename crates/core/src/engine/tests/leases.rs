@@ -1,0 +1,141 @@
+//! Lost connections, leases, epochs, resume.
+
+use std::time::Duration;
+
+use super::*;
+use crate::{Epoch, FailureCode, RetryPolicy, frame::epoch_hash, limits};
+
+const LEASE: Duration = Duration::from_secs(15);
+
+#[test]
+fn a_lost_connection_ends_no_attempt_before_its_lease() {
+    let mut net = Net::connected(&[1, 1]);
+    let id = net.submit_to(0, task("text/a"), &[1, 2]);
+    let worker = if net.nodes[1].running.is_empty() { 2 } else { 1 };
+    let other = 3 - worker;
+    net.disconnect(0, worker);
+    net.pass(LEASE - Duration::from_secs(1));
+    assert_eq!(net.state(id), "running");
+    assert!(net.nodes[other].running.is_empty());
+    net.pass(Duration::from_secs(2));
+    assert_eq!(net.nodes[other].running[0].2.attempt, 2, "again, elsewhere, with the next epoch");
+
+    // The first attempt was not dead. Its result comes late and changes nothing.
+    net.finish(worker, output("first"));
+    net.connect(0, worker);
+    assert_eq!(net.state(id), "running");
+    assert_eq!(net.nodes[0].engine.accounts().late, 1);
+    net.pass(limits::ACK_DELAY);
+    assert_eq!(net.nodes[worker].engine.accounts().unacked, 0, "acknowledged all the same");
+    net.finish(other, output("second"));
+    let [TaskEnd::Succeeded(result)] = &net.nodes[0].ends_of(id)[..] else { panic!("one end") };
+    assert_eq!((result.text(), result.attempt), (Ok("second"), 2));
+}
+
+#[test]
+fn a_result_made_while_apart_is_kept_and_delivered() {
+    let mut net = Net::connected(&[1]);
+    let id = net.submit(task("text/a"));
+    net.disconnect(0, 1);
+    net.finish(1, output("kept"));
+    assert_eq!(net.nodes[1].engine.accounts().unacked, 1);
+    net.pass(Duration::from_secs(5));
+    net.connect(0, 1);
+    assert_eq!(net.state(id), "succeeded");
+    assert_eq!(net.nodes[0].engine.accounts().late, 0, "delivered once, by offer or by resume");
+    net.pass(limits::ACK_DELAY);
+    assert_eq!(net.nodes[1].engine.accounts().unacked, 0);
+}
+
+#[test]
+fn an_attempt_goes_on_over_a_reconnect() {
+    let mut net = Net::connected(&[1]);
+    let id = net.submit(task("text/a"));
+    net.disconnect(0, 1);
+    net.pass(Duration::from_secs(5));
+    net.connect(0, 1);
+    net.pass(Duration::from_secs(60));
+    assert_eq!(net.state(id), "running", "heartbeats keep the lease");
+    assert_eq!(net.nodes[1].running.len(), 1, "the same attempt runs once");
+    net.finish(1, output("x"));
+    assert_eq!(net.state(id), "succeeded");
+}
+
+#[test]
+fn a_restarted_worker_does_not_know_the_attempt() {
+    let mut net = Net::connected(&[1]);
+    let id = net.submit(task("text/a"));
+    net.restart(1);
+    net.pass(Duration::from_secs(2));
+    net.connect(0, 1);
+    assert_eq!(net.nodes[1].running.len(), 1, "asked for, unknown there, sent again");
+    assert_eq!(net.nodes[1].running[0].2.attempt, 2);
+    net.finish(1, output("x"));
+    assert_eq!(net.state(id), "succeeded");
+}
+
+#[test]
+fn a_task_that_kills_its_workers_ends() {
+    let mut net = Net::connected(&[1]);
+    let retry = RetryPolicy { crashes: 2, ..RetryPolicy::default() };
+    let id = net.submit(Task { retry, ..task("text/a") });
+    for _ in 0..2 {
+        net.restart(1);
+        net.pass(Duration::from_secs(2));
+        net.connect(0, 1);
+    }
+    let Some(TaskEnd::Failed(failure)) = net.end(id) else { panic!("it must end") };
+    assert_eq!(failure.code, FailureCode::Lost);
+}
+
+#[test]
+fn a_restarted_owner_is_not_disturbed_by_its_past() {
+    let mut net = Net::connected(&[1]);
+    net.submit(task("text/a"));
+    net.restart(0);
+    net.connect(0, 1);
+    let id = net.submit(task("text/b"));
+    net.finish(1, output("of the past"));
+    assert_eq!(net.nodes[0].engine.accounts().succeeded, 0);
+    net.finish(1, output("now"));
+    assert_eq!(net.state(id), "succeeded");
+    assert!(net.nodes[0].misbehaved.is_empty(), "an honest worker is not blamed");
+    net.pass(limits::ACK_DELAY);
+    assert_eq!(net.nodes[1].engine.accounts().unacked, 0);
+}
+
+#[test]
+fn a_silent_worker_loses_its_lease_and_gets_no_more() {
+    let mut net = Net::connected(&[1]);
+    let id = net.submit(task("text/a"));
+    // The worker's engine stands still, as a stopped process does: no heartbeat comes.
+    net.now = net.now + LEASE + Duration::from_secs(1);
+    net.feed(0, Input::Tick);
+    assert_eq!(net.nodes[0].engine.load(&peer(1)).assigned, 0);
+    assert_eq!(net.state(id), "queued");
+    let mut effects = Vec::new();
+    net.nodes[0].engine.advance(net.now, &mut net.rng, &mut effects);
+    assert_eq!(net.state(id), "queued", "nothing is sent to the silent");
+    // It wakes up, and goes on.
+    net.pass(Duration::from_secs(6));
+    assert_ne!(net.state(id), "queued");
+}
+
+#[test]
+fn a_heartbeat_that_differs_is_asked_about() {
+    let mut net = Net::connected(&[1]);
+    let id = net.submit(task("text/a"));
+    let epoch = Epoch { boot: 1, number: 1 };
+    let worker = net.nodes[1].id;
+    let same = ToOwner::Heartbeat { seen: epoch, count: 1, hash: epoch_hash(epoch) };
+    net.feed(0, Input::FromWorker { peer: worker, frames: vec![same] });
+    let none = ToOwner::Heartbeat { seen: epoch, count: 0, hash: 0 };
+    net.disconnect(0, 1);
+    net.nodes[0].outbox.clear();
+    net.feed(0, Input::FromWorker { peer: worker, frames: vec![none] });
+    let mut effects = Vec::new();
+    net.nodes[0].engine.flush(net.now, &mut net.rng, &mut effects);
+    let resume = Effect::ToWorker { peer: worker, frames: vec![ToWorker::Resume(vec![epoch])] };
+    assert_eq!(effects, [resume], "only the one that differed");
+    assert_eq!(net.state(id), "running");
+}

@@ -1,0 +1,271 @@
+//! A task's life: accepted, placed, run, retried, ended; exactly once.
+
+use std::time::Duration;
+
+use super::*;
+use crate::{
+    CancelledBy, ExpiredLimit, FailureCode, Reason, RetryPolicy, TaskFailure, TaskLimits,
+    engine::view::Obstacle, limits,
+};
+
+fn failure(code: FailureCode) -> AttemptEnd {
+    AttemptEnd::Failed(TaskFailure::new(code, "no"))
+}
+
+#[test]
+fn a_task_runs_where_it_may_and_its_result_comes_back() {
+    let mut net = Net::connected(&[1]);
+    let id = net.submit(task("text/a"));
+    assert_eq!(net.state(id), "running");
+    assert_eq!(net.nodes[1].running[0].1, net.nodes[0].id, "the handler is told whose task it is");
+    net.finish(1, output("done"));
+    let [TaskEnd::Succeeded(result)] = &net.nodes[0].ends_of(id)[..] else { panic!("one end") };
+    assert_eq!(result.text(), Ok("done"));
+    assert_eq!(result.worker, net.nodes[1].id);
+    net.pass(limits::ACK_DELAY);
+    assert_eq!(net.nodes[1].engine.accounts().unacked, 0, "the worker may forget it");
+    assert_eq!(net.nodes[0].engine.accounts().succeeded, 1);
+}
+
+#[test]
+fn a_node_runs_its_own_tasks_without_a_peer() {
+    let mut net = Net::new(&[2]);
+    let id = net.submit_to(1, task("text/a"), &[]);
+    net.finish(1, output("here"));
+    assert_eq!(net.nodes[1].ends_of(id).len(), 1);
+}
+
+#[test]
+fn nothing_is_told_before_it_is_safe() {
+    let mut net = Net::connected(&[1]);
+    net.disk = false;
+    let id = net.submit(task("text/a"));
+    assert!(net.nodes[0].replies.is_empty(), "accepted means persisted");
+    assert_eq!(net.nodes[0].records, [Record::Submitted { id }]);
+    net.finish(1, output("done"));
+    assert!(net.nodes[0].replies.is_empty());
+    assert_eq!(net.nodes[1].engine.accounts().unacked, 1, "not acknowledged before it is safe");
+    net.disk = true;
+    net.feed(0, Input::Persisted { seq: crate::engine::Seq(1) });
+    assert_eq!(net.nodes[0].replies.len(), 1, "only what the first batch holds");
+    net.feed(0, Input::Persisted { seq: crate::engine::Seq(9) });
+    net.settle();
+    assert_eq!(net.nodes[0].ends_of(id).len(), 1);
+    net.pass(limits::ACK_DELAY);
+    assert_eq!(net.nodes[1].engine.accounts().unacked, 0);
+}
+
+#[test]
+fn work_goes_to_trusted_peers_only_and_explains_itself() {
+    let mut net = Net::connected(&[1]);
+    let worker = net.nodes[1].id;
+    net.feed(0, Input::Trust { peer: worker, trusted: false });
+    let id = net.submit(task("text/a"));
+    assert_eq!(net.state(id), "queued");
+    let waiting = net.nodes[0].engine.task(id, net.now).unwrap().waiting.unwrap();
+    assert_eq!(waiting.code, "no_eligible_peer");
+    assert!(waiting.peers.contains(&(worker, Obstacle::NotTrusted)));
+    net.feed(0, Input::Trust { peer: worker, trusted: true });
+    net.settle();
+    assert_eq!(net.state(id), "running", "trust takes effect at once");
+}
+
+#[test]
+fn an_explicit_target_needs_no_trust_but_answers_with_its_reason() {
+    let mut net = Net::connected(&[1]);
+    let (owner, worker) = (net.nodes[0].id, net.nodes[1].id);
+    net.feed(0, Input::Trust { peer: worker, trusted: false });
+    net.feed(1, Input::Trust { peer: owner, trusted: false });
+    let id = net.submit_to(0, task("text/a"), &[1]);
+    let Some(TaskEnd::Failed(failure)) = net.end(id) else { panic!("refused by its only target") };
+    assert_eq!(failure.code, FailureCode::Refused);
+    assert!(failure.message.contains("not_accepted"), "{failure}");
+}
+
+#[test]
+fn an_unknown_operation_fails_for_good() {
+    let mut net = Net::connected(&[1]);
+    let id = net.submit(task("text/nope"));
+    let Some(TaskEnd::Failed(failure)) = net.end(id) else { panic!("nobody can ever run it") };
+    assert_eq!(failure.code, FailureCode::UnknownHandler);
+    assert!(failure.message.contains("a, b, c"), "names what there is: {failure}");
+    let id = net.submit_to(0, task("text/nope"), &[1]);
+    let Some(TaskEnd::Failed(failure)) = net.end(id) else { panic!("its target says so") };
+    assert_eq!(failure.code, FailureCode::UnknownHandler);
+}
+
+#[test]
+fn failures_are_retried_with_backoff_and_then_final() {
+    let mut net = Net::connected(&[1]);
+    let retry = RetryPolicy { attempts: 2, ..RetryPolicy::default() };
+    let id = net.submit(Task { retry, ..task("text/a") });
+    net.finish(1, failure(FailureCode::Handler));
+    assert_eq!(net.state(id), "queued");
+    assert!(net.nodes[1].running.is_empty(), "it rests first");
+    let waiting = net.nodes[0].engine.task(id, net.now).unwrap().waiting.unwrap();
+    assert_eq!(waiting.code, "backing_off");
+    net.pass(Duration::from_millis(200));
+    net.finish(1, failure(FailureCode::Handler));
+    assert_eq!(net.state(id), "failed");
+    let view = net.nodes[0].engine.task(id, net.now).unwrap();
+    assert_eq!(view.attempts.len(), 2);
+    assert_eq!(net.nodes[0].ends_of(id).len(), 1);
+}
+
+#[test]
+fn a_permanent_failure_is_not_retried() {
+    for code in [FailureCode::Permanent, FailureCode::BadInput, FailureCode::BadParameter] {
+        let mut net = Net::connected(&[1]);
+        let id = net.submit(task("text/a"));
+        net.finish(1, failure(code));
+        assert_eq!(net.state(id), "failed");
+    }
+}
+
+#[test]
+fn each_time_limit_ends_a_task_by_its_name() {
+    let second = Some(Duration::from_secs(1));
+    let none = TaskLimits { queue: None, attempt: None, total: None };
+    let expired = |net: &Net, id| match net.end(id) {
+        Some(TaskEnd::Expired { limit }) => limit,
+        other => panic!("{other:?}"),
+    };
+
+    let mut net = Net::new(&[1]);
+    let id = net.submit(Task { limits: TaskLimits { queue: second, ..none }, ..task("text/a") });
+    net.pass(Duration::from_secs(2));
+    assert_eq!(expired(&net, id), ExpiredLimit::Queue);
+
+    let mut net = Net::connected(&[1]);
+    let id = net.submit(Task { limits: TaskLimits { total: second, ..none }, ..task("text/a") });
+    net.pass(Duration::from_secs(2));
+    assert_eq!(expired(&net, id), ExpiredLimit::Total);
+    assert_eq!(net.nodes[1].stopped.len(), 1, "the handler is told");
+
+    let mut net = Net::connected(&[1]);
+    let retry = RetryPolicy { attempts: 1, ..RetryPolicy::default() };
+    let limits = TaskLimits { attempt: second, ..none };
+    let id = net.submit(Task { limits, retry, ..task("text/a") });
+    assert_eq!(net.nodes[1].running[0].2.limit, second, "the worker measures it");
+    net.pass(Duration::from_secs(10));
+    assert_eq!(expired(&net, id), ExpiredLimit::Attempt, "also when the worker does not end it");
+}
+
+#[test]
+fn cancel_ends_a_task_in_every_state() {
+    let cancel = |net: &mut Net, id| {
+        let reason = "enough".to_owned();
+        let by = CancelledBy::Submitter;
+        net.feed(0, Input::Cancel { id, by, reason, token: Token(99) });
+        net.settle();
+    };
+    let mut net = Net::new(&[1]);
+    let queued = net.submit(task("text/a"));
+    cancel(&mut net, queued);
+    assert_eq!(net.state(queued), "cancelled");
+    net.connect(0, 1);
+    assert!(net.nodes[1].running.is_empty(), "it is never placed");
+
+    let running = net.submit(task("text/a"));
+    cancel(&mut net, running);
+    assert_eq!(net.state(running), "cancelled");
+    assert_eq!(net.nodes[1].stopped, [net.nodes[1].running[0].0], "it reaches the handler");
+    net.finish(1, output("too late"));
+    assert_eq!(net.state(running), "cancelled", "an end never changes");
+    net.pass(limits::ACK_DELAY);
+    assert_eq!(net.nodes[1].engine.accounts().unacked, 0, "and the worker may forget its result");
+
+    cancel(&mut net, running);
+    assert_eq!(net.nodes[0].ends_of(running).len(), 3, "submitter, first and second cancel");
+    let unknown = TaskId::from_bytes([9; 16]);
+    cancel(&mut net, unknown);
+    assert_eq!(net.nodes[0].replies.last().unwrap().1, Reply::Refused(Reason::NotFound));
+}
+
+#[test]
+fn the_same_id_is_a_conflict_and_the_same_key_the_same_task() {
+    let mut net = Net::new(&[1]);
+    let first = Task { idempotency_key: Some("k".into()), ..task("text/a") };
+    let id = net.submit(first.clone());
+    net.submit(first.clone());
+    net.submit(Task { id: TaskId::from_bytes([7; 16]), ..first.clone() });
+    net.submit(Task { id: TaskId::from_bytes([8; 16]), ..first.clone() }.with_input("another"));
+    net.submit(Task { idempotency_key: None, ..first });
+    let replies: Vec<&Reply> = net.nodes[0].replies.iter().map(|(_, reply)| reply).collect();
+    let same = Reply::Accepted { id };
+    assert_eq!(replies[..3], [&same, &same, &same]);
+    assert!(matches!(replies[3], Reply::Refused(Reason::Conflict { .. })));
+    assert!(matches!(replies[4], Reply::Refused(Reason::Conflict { .. })));
+    assert_eq!(net.nodes[0].engine.accounts().queued, 1);
+}
+
+#[test]
+fn a_full_queue_refuses_and_ended_tasks_are_forgotten_by_count_and_bytes() {
+    let mut net = Net::connected(&[1]);
+    for _ in 0..150 {
+        net.submit(task("text/a"));
+        net.finish(1, output("x"));
+    }
+    assert_eq!(net.nodes[0].engine.tasks.iter().count(), 100);
+    net.submit(task("text/a"));
+    net.finish(1, AttemptEnd::Output(Bytes::from(vec![0; 9_950])));
+    assert_eq!(net.nodes[0].engine.tasks.iter().count(), 51, "9,950 bytes and fifty times one");
+
+    let mut net = Net::new(&[1]);
+    for _ in 0..1_001 {
+        net.submit(task("text/a"));
+    }
+    let retry_after = limits::QUEUE_FULL_RETRY;
+    let refused = Reply::Refused(Reason::QueueFull { retry_after });
+    assert_eq!(net.nodes[0].replies.last().unwrap().1, refused);
+}
+
+#[test]
+fn higher_priority_goes_first_and_equals_in_order() {
+    let mut net = Net::new(&[1]);
+    let submit = |net: &mut Net, handler, priority| {
+        net.submit(Task { priority, ..task(handler) });
+    };
+    for (handler, priority) in [("text/a", 0), ("text/b", 5), ("text/a", 0), ("text/b", -5)] {
+        submit(&mut net, handler, priority);
+    }
+    net.connect(0, 1);
+    let mut order = Vec::new();
+    while !net.nodes[1].running.is_empty() {
+        let work = net.finish(1, output("x"));
+        order.push((work.handler.to_string(), work.priority));
+    }
+    let order: Vec<(&str, i8)> = order.iter().map(|(name, p)| (name.as_str(), *p)).collect();
+    assert_eq!(order, [("text/b", 5), ("text/a", 0), ("text/a", 0), ("text/b", -5)]);
+}
+
+#[test]
+fn a_draining_worker_hands_back_what_waits() {
+    let mut net = Net::connected(&[1, 1]);
+    let ids: Vec<TaskId> = (0..4).map(|_| net.submit(task("text/a"))).collect();
+    net.feed(1, Input::Drain);
+    net.settle();
+    assert_eq!(net.nodes[1].stopped.len(), 1);
+    net.finish(1, AttemptEnd::Cancelled);
+    for _ in 0..4 {
+        net.finish(2, output("x"));
+    }
+    assert!(ids.iter().all(|id| net.state(*id) == "succeeded"), "all of it ran elsewhere");
+}
+
+#[test]
+fn requirements_filter_peers() {
+    let mut net = Net::connected(&[1]);
+    let mut needy = task("text/a");
+    needy.requirements.gpus = 1;
+    let id = net.submit(needy);
+    let waiting = net.nodes[0].engine.task(id, net.now).unwrap().waiting.unwrap();
+    let worker = net.nodes[1].id;
+    assert!(waiting.peers.iter().any(|(peer, obstacle)| *peer == worker
+        && matches!(obstacle, Obstacle::Requirement { what: "gpus", .. })));
+    let mut with_gpu = advert(1);
+    with_gpu.capacity.gpus = 1;
+    net.feed(0, Input::PeerReady { peer: worker, advert: with_gpu });
+    net.settle();
+    assert_eq!(net.state(id), "running");
+}

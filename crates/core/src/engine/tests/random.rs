@@ -1,0 +1,94 @@
+//! Random histories: whatever happens, every accepted task ends exactly once.
+
+use std::collections::BTreeSet;
+
+use rand::RngExt;
+
+use super::*;
+use crate::{CancelledBy, FailureCode, TaskFailure};
+
+/// Plays a random history on an owner and three workers, then lets everything come to rest.
+fn play(seed: u64) {
+    let mut net = Net::connected(&[1, 2, 3]);
+    net.rng = SmallRng::seed_from_u64(seed);
+    let mut dice = SmallRng::seed_from_u64(!seed);
+    let mut ids = Vec::new();
+    for _ in 0..300 {
+        let node = dice.random_range(1..4);
+        match dice.random_range(0..100) {
+            0..35 => ids.push(net.submit(task(["text/a", "text/b"][dice.random_range(0..2)]))),
+            35..75 if !net.nodes[node].running.is_empty() => {
+                let end = match dice.random_range(0..10) {
+                    0 => AttemptEnd::Failed(TaskFailure::new(FailureCode::Handler, "x")),
+                    _ => output("x"),
+                };
+                net.finish(node, end);
+            }
+            75..80 => net.disconnect(0, node),
+            80..90 => net.connect(0, node),
+            90..92 => net.restart(node),
+            92..95 if !ids.is_empty() => {
+                let id = ids[dice.random_range(0..ids.len())];
+                let by = CancelledBy::Submitter;
+                net.feed(0, Input::Cancel { id, by, reason: String::new(), token: Token(9_999) });
+                net.settle();
+            }
+            _ => net.pass(Duration::from_millis(dice.random_range(0..8_000))),
+        }
+        check(&net);
+    }
+    for _ in 0..10_000 {
+        if net.nodes[0].engine.accounts().queued + net.nodes[0].engine.accounts().running == 0 {
+            break;
+        }
+        for node in 1..4 {
+            net.connect(0, node);
+            while !net.nodes[node].running.is_empty() {
+                net.finish(node, output("x"));
+            }
+        }
+        net.pass(Duration::from_secs(1));
+    }
+    net.pass(crate::limits::ACK_DELAY);
+    let told: Vec<TaskId> = net.nodes[0]
+        .replies
+        .iter()
+        .filter_map(|(token, reply)| match reply {
+            Reply::Ended { id, .. } if *token != Token(9_999) => Some(*id),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(told.len(), ids.len(), "seed {seed}: each is told once");
+    let distinct: BTreeSet<TaskId> = told.into_iter().collect();
+    assert_eq!(distinct.len(), ids.len(), "seed {seed}: each is told");
+    check(&net);
+    for node in 1..4 {
+        let accounts = net.nodes[node].engine.accounts();
+        assert_eq!((accounts.held, accounts.unacked), (0, 0), "seed {seed}: nothing is left");
+    }
+    assert!(net.nodes[0].misbehaved.is_empty(), "seed {seed}: nobody lied");
+}
+
+/// What holds at every moment.
+fn check(net: &Net) {
+    for node in &net.nodes {
+        let accounts = node.engine.accounts();
+        assert_eq!(accounts.queued + accounts.running, node.engine.tasks.live());
+        let held: u32 = node.engine.peers.iter().map(|(_, peer)| peer.owner.unfinished).sum();
+        assert_eq!(held as usize, accounts.held);
+        for (_, peer) in node.engine.peers.iter() {
+            let (bytes, time) =
+                peer.worker.open.iter().fold((0, 0), |(bytes, time), (_, open)| {
+                    (bytes + open.bytes, time + open.time)
+                });
+            assert_eq!((bytes, time), (peer.worker.open_bytes, peer.worker.open_time));
+        }
+    }
+}
+
+#[test]
+fn every_task_ends_exactly_once_whatever_happens() {
+    for seed in 0..200 {
+        play(seed);
+    }
+}

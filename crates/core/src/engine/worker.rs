@@ -1,0 +1,441 @@
+//! The worker's half: takes assignments, starts them fairly, keeps results until they are
+//! acknowledged. Every assignment is answered (I5).
+
+use std::time::Duration;
+
+use super::{
+    Cx, Effect, Engine, Record, RunId,
+    held::{Held, HeldKey, Stage, weight},
+    peers::PeerKey,
+    timers::Timer,
+};
+use crate::{
+    frame::{Assignment, AttemptEnd, Credit, Epoch, ToOwner, ToWorker, epoch_hash},
+    limits,
+    reason::Reason,
+};
+
+impl Engine {
+    /// An owner has opened a session: grants it credit, and offers what it has not acknowledged.
+    pub(super) fn on_owner_session(&mut self, key: PeerKey) {
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        let owner = &mut peer.owner;
+        owner.session = true;
+        owner.gone_since = None;
+        owner.credit = Credit::default();
+        let held: Vec<HeldKey> = owner.held.iter().map(|(_, held)| *held).collect();
+        for held in held {
+            if let Some(Held { stage: Stage::Finished { offered, .. }, .. }) =
+                self.held.get_mut(held)
+            {
+                *offered = false;
+            }
+            self.offer(held);
+        }
+        self.credit_dirty = true;
+    }
+
+    pub(super) fn on_owner_session_lost(&mut self, cx: &mut Cx<'_>, key: PeerKey) {
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        peer.owner.session = false;
+        peer.owner.gone_since = Some(cx.now);
+        peer.owner.out.clear();
+        peer.owner.taken.clear();
+        self.credit_dirty = true;
+        self.arm_heartbeat(cx);
+    }
+
+    /// What an owner says. An epoch means something only for the peer on whose session it came.
+    pub(super) fn on_from_owner(&mut self, cx: &mut Cx<'_>, key: PeerKey, frames: Vec<ToWorker>) {
+        for frame in frames {
+            match frame {
+                ToWorker::Assign(work) => self.on_assign(cx, key, work),
+                ToWorker::Cancel(epoch) => self.on_cancel(cx, key, epoch),
+                ToWorker::Ack(epoch) => self.on_ack(key, epoch),
+                ToWorker::Resume(epochs) => {
+                    for epoch in epochs {
+                        self.on_resume(key, epoch);
+                    }
+                }
+            }
+        }
+    }
+
+    fn on_assign(&mut self, cx: &mut Cx<'_>, key: PeerKey, work: Box<Assignment>) {
+        let epoch = work.epoch;
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        if peer.owner.held.get(epoch).is_some() {
+            return self.on_resume(key, epoch);
+        }
+        let repeated = epoch <= peer.owner.seen;
+        peer.owner.seen = peer.owner.seen.max(epoch);
+        if let Some(reason) = self.refusal(key, &work, repeated) {
+            let frame = if let Reason::Busy { retry_after } = reason {
+                ToOwner::Busy { epoch, retry_after }
+            } else {
+                ToOwner::Refused { epoch: Some(epoch), reason }
+            };
+            return self.peers.tell_owner(key, frame);
+        }
+        let (bytes, priority) = (work.input.len() as u64, -i16::from(work.priority));
+        let Some(held) = self.held.insert(key, work) else { return };
+        self.peers.touch(key);
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        let owner = &mut peer.owner;
+        if owner.unfinished == 0 {
+            self.credit_dirty = true;
+        }
+        owner.unfinished += 1;
+        owner.unfinished_bytes += bytes;
+        owner.held.push(epoch, held);
+        owner.taken.push((epoch, held));
+        if owner.waiting.is_empty() {
+            self.turn.push_back(key);
+        }
+        owner.waiting.entry(priority).or_default().push_back(held);
+        self.arm_heartbeat(cx);
+    }
+
+    /// Why this assignment cannot be taken, if it cannot.
+    fn refusal(&self, key: PeerKey, work: &Assignment, repeated: bool) -> Option<Reason> {
+        let peer = self.peers.get(key)?;
+        let family = work.handler.family();
+        if repeated {
+            return Some(Reason::Conflict { what: format!("epoch {}", work.epoch) });
+        }
+        if self.draining {
+            return Some(Reason::ShuttingDown);
+        }
+        if key != PeerKey::LOCAL && !self.config.accept.allows(family, peer.trusted) {
+            return Some(Reason::NotAccepted {
+                family: family.to_owned(),
+                accepts: self.config.accept.of(family).to_string(),
+            });
+        }
+        if !self.config.advert.handlers.contains(&work.handler) {
+            return Some(Reason::UnknownHandler { handler: work.handler.to_string() });
+        }
+        if work.input.len() > limits::INLINE_BYTES {
+            return Some(Reason::TooLarge { limit: limits::INLINE_BYTES as u64 });
+        }
+        let owner = &peer.owner;
+        let full = owner.unfinished >= limits::CREDIT_TASKS
+            || owner.unfinished_bytes >= limits::CREDIT_BYTES
+            || self.held.unfinished >= limits::HELD_ATTEMPTS
+            || owner.held.len() >= 2 * limits::CREDIT_TASKS as usize
+            || owner.unacked_bytes >= limits::UNACKED_BYTES / 4;
+        full.then_some(Reason::Busy { retry_after: limits::BUSY_RETRY })
+    }
+
+    fn on_cancel(&mut self, cx: &mut Cx<'_>, key: PeerKey, epoch: Epoch) {
+        let Some(held_key) = self.held_by(key, epoch) else {
+            let reason = Reason::NotFound;
+            return self.peers.tell_owner(key, ToOwner::Refused { epoch: Some(epoch), reason });
+        };
+        let Some(held) = self.held.get_mut(held_key) else { return };
+        held.cancelled = true;
+        match &held.stage {
+            Stage::Waiting(_) => {
+                self.finish(held_key, AttemptEnd::Cancelled, Duration::ZERO);
+            }
+            Stage::Running { .. } => cx.out.push(Effect::Stop { run: held_key.run() }),
+            Stage::Finished { .. } => self.offer(held_key),
+        }
+    }
+
+    fn on_ack(&mut self, key: PeerKey, epoch: Epoch) {
+        let Some(held_key) = self.held_by(key, epoch) else { return };
+        let finished = self.held.get(held_key).is_some_and(Held::is_finished);
+        // An owner that acknowledges what it has not got loses its result, and nothing else.
+        if finished {
+            self.release(key, epoch, held_key);
+        }
+    }
+
+    fn on_resume(&mut self, key: PeerKey, epoch: Epoch) {
+        let answer = match self.held_by(key, epoch) {
+            None => ToOwner::Refused { epoch: Some(epoch), reason: Reason::NotFound },
+            Some(held) => match self.held.get(held) {
+                Some(Held { stage: Stage::Finished { .. }, .. }) => return self.offer(held),
+                _ => ToOwner::Accepted(epoch),
+            },
+        };
+        self.peers.tell_owner(key, answer);
+    }
+
+    /// An execution has ended.
+    pub(super) fn on_finished(&mut self, run: RunId, end: AttemptEnd, took: Duration) {
+        let key = HeldKey::of(run);
+        if matches!(self.held.get(key), Some(Held { stage: Stage::Running { .. }, .. })) {
+            self.held.running -= 1;
+            self.counts.executed += 1;
+            self.finish(key, end, took);
+        }
+    }
+
+    pub(super) fn on_progress(&mut self, run: RunId, fraction: f32, message: String) {
+        if let Some(held) = self.held.get(HeldKey::of(run)) {
+            let (owner, epoch) = (held.owner, held.epoch);
+            self.peers.tell_owner(owner, ToOwner::Progress { epoch, fraction, message });
+        }
+    }
+
+    /// Keeps the end of an attempt until it is acknowledged, and offers it.
+    fn finish(&mut self, key: HeldKey, end: AttemptEnd, took: Duration) {
+        let bytes = weight(&end);
+        let Some(held) = self.held.get_mut(key) else { return };
+        let (owner, input_bytes) = (held.owner, held.bytes);
+        if let Stage::Running { task } = held.stage
+            && let Some(peer) = self.peers.get(owner)
+            && owner != PeerKey::LOCAL
+        {
+            self.gate.record(Record::Finished { owner: *peer.id, task });
+        }
+        held.stage = Stage::Finished { end, took, offered: false };
+        self.held.unfinished -= 1;
+        self.held.unacked_bytes += bytes;
+        if let Some(peer) = self.peers.get_mut(owner) {
+            peer.owner.unfinished -= 1;
+            peer.owner.unfinished_bytes -= input_bytes;
+            peer.owner.unacked_bytes += bytes;
+            if peer.owner.unfinished == 0 {
+                self.credit_dirty = true;
+            }
+        }
+        self.offer(key);
+        if self.held.unacked_bytes > limits::UNACKED_BYTES {
+            self.drop_unacked();
+        }
+    }
+
+    /// Sends a finished attempt to its owner, once per session.
+    fn offer(&mut self, key: HeldKey) {
+        let Some(held) = self.held.get_mut(key) else { return };
+        let Stage::Finished { end, took, offered } = &mut held.stage else { return };
+        let online = self.peers.get(held.owner).is_some_and(|peer| peer.owner.session);
+        if !online || *offered {
+            return;
+        }
+        *offered = true;
+        let frame = ToOwner::Result { epoch: held.epoch, end: end.clone(), took: *took };
+        self.peers.tell_owner(held.owner, frame);
+    }
+
+    /// Forgets a finished attempt.
+    fn release(&mut self, owner: PeerKey, epoch: Epoch, key: HeldKey) {
+        let Some(Held { stage: Stage::Finished { end, .. }, .. }) = self.held.remove(key) else {
+            return;
+        };
+        let bytes = weight(&end);
+        self.held.unacked_bytes -= bytes;
+        if let Some(peer) = self.peers.get_mut(owner) {
+            peer.owner.held.remove(epoch);
+            peer.owner.unacked_bytes -= bytes;
+        }
+    }
+
+    /// Too much is kept: drops the results of the absent owner that holds most of it.
+    fn drop_unacked(&mut self) {
+        let worst = self
+            .peers
+            .iter()
+            .filter(|(_, peer)| !peer.owner.session)
+            .max_by_key(|(_, peer)| peer.owner.unacked_bytes)
+            .map(|(key, _)| key);
+        let Some(worst) = worst else { return };
+        self.counts.dropped_results += self.drop_finished(worst);
+    }
+
+    fn drop_finished(&mut self, owner: PeerKey) -> u64 {
+        let Some(peer) = self.peers.get(owner) else { return 0 };
+        let finished: Vec<(Epoch, HeldKey)> = peer
+            .owner
+            .held
+            .iter()
+            .filter(|(_, held)| self.held.get(**held).is_some_and(Held::is_finished))
+            .map(|(epoch, held)| (epoch, *held))
+            .collect();
+        for (epoch, held) in &finished {
+            self.release(owner, *epoch, *held);
+        }
+        finished.len() as u64
+    }
+
+    /// Starts what waits while slots are free, one attempt per owner in turn.
+    pub(super) fn dispatch(&mut self, cx: &mut Cx<'_>) {
+        while self.held.running < self.config.slots
+            && let Some(owner_key) = self.turn.pop_front()
+        {
+            let Some(peer) = self.peers.get_mut(owner_key) else { continue };
+            let next = loop {
+                let Some(mut line) = peer.owner.waiting.first_entry() else { break None };
+                let next = line.get_mut().pop_front();
+                if line.get().is_empty() {
+                    line.remove();
+                }
+                // Those that were cancelled meanwhile are passed over.
+                if let Some(held) = next.and_then(|key| self.held.get_mut(key))
+                    && let Stage::Waiting(_) = held.stage
+                {
+                    break next;
+                }
+            };
+            if !peer.owner.waiting.is_empty() {
+                self.turn.push_back(owner_key);
+            }
+            let owner = *peer.id;
+            let Some(key) = next else { continue };
+            let Some(held) = self.held.get_mut(key) else { continue };
+            let Stage::Waiting(work) = &held.stage else { continue };
+            let running = Stage::Running { task: work.task };
+            if let Stage::Waiting(work) = std::mem::replace(&mut held.stage, running) {
+                self.held.running += 1;
+                cx.out.push(Effect::Execute { run: key.run(), owner, work });
+            }
+        }
+    }
+
+    /// Tells owners what was taken and is not finished yet, and grants credit where it changed.
+    pub(super) fn announce(&mut self, key: PeerKey) {
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        let mut taken = std::mem::take(&mut peer.owner.taken);
+        for (epoch, held) in taken.drain(..) {
+            if self.held.get(held).is_some_and(|held| !held.is_finished()) {
+                self.peers.tell_owner(key, ToOwner::Accepted(epoch));
+            }
+        }
+        if let Some(peer) = self.peers.get_mut(key) {
+            peer.owner.taken = taken;
+        }
+    }
+
+    /// Shares what this node can take among the owners that have something here.
+    pub(super) fn grant_credit(&mut self) {
+        if !std::mem::take(&mut self.credit_dirty) {
+            return;
+        }
+        let slots = if self.draining { 0 } else { self.config.slots };
+        let busy = self.peers.iter().filter(|(_, peer)| peer.owner.unfinished > 0).count();
+        let share = |all: u64, owners: usize| all / owners.max(1) as u64;
+        for key in self.peers.keys() {
+            let Some(peer) = self.peers.get_mut(key) else { continue };
+            if !peer.owner.session {
+                continue;
+            }
+            // An owner that has nothing here yet is counted in, as if it had.
+            let owners = if peer.owner.unfinished > 0 { busy } else { busy + 1 };
+            let held = share(limits::HELD_ATTEMPTS as u64, owners);
+            let time = limits::CREDIT_TIME.saturating_mul(slots) / owners.max(1) as u32;
+            let credit = Credit {
+                slots: if slots == 0 { 0 } else { share(slots.into(), owners).max(1) as u32 },
+                tasks: if slots == 0 { 0 } else { held.min(limits::CREDIT_TASKS.into()) as u32 },
+                bytes: limits::CREDIT_BYTES,
+                time,
+            };
+            if credit != peer.owner.credit {
+                peer.owner.credit = credit;
+                self.peers.tell_owner(key, ToOwner::Credit(credit));
+            }
+        }
+    }
+
+    /// Says to each owner what waits or runs here, and lets go of what absent owners left.
+    pub(super) fn heartbeat(&mut self, cx: &mut Cx<'_>) {
+        self.heartbeat_armed = false;
+        let mut again = false;
+        for key in self.peers.keys() {
+            let Some(peer) = self.peers.get(key) else { continue };
+            if key == PeerKey::LOCAL || peer.owner.held.is_empty() {
+                continue;
+            }
+            again = true;
+            if peer.owner.session {
+                let unfinished = peer.owner.held.iter().filter(|(_, held)| {
+                    self.held.get(**held).is_some_and(|held| !held.is_finished())
+                });
+                let (count, hash) = unfinished.fold((0, 0), |(count, hash), (epoch, _)| {
+                    (count + 1, hash ^ epoch_hash(epoch))
+                });
+                if count > 0 {
+                    let seen = peer.owner.seen;
+                    self.peers.tell_owner(key, ToOwner::Heartbeat { seen, count, hash });
+                }
+            } else if let Some(since) = peer.owner.gone_since
+                && cx.now.since(since) >= self.config.lease * 2
+            {
+                self.abandon_waiting(key);
+            }
+        }
+        if again {
+            self.arm_heartbeat(cx);
+        }
+    }
+
+    /// The owner has been away for longer than it can believe these attempts.
+    fn abandon_waiting(&mut self, key: PeerKey) {
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        let waiting = std::mem::take(&mut peer.owner.waiting);
+        for held in waiting.into_values().flatten() {
+            if matches!(self.held.get(held), Some(Held { stage: Stage::Waiting(_), .. })) {
+                self.finish(held, AttemptEnd::Cancelled, Duration::ZERO);
+            }
+        }
+    }
+
+    /// Takes no more, hands back what waits, stops what runs.
+    pub(super) fn drain_worker(&mut self, cx: &mut Cx<'_>) {
+        self.credit_dirty = true;
+        self.turn.clear();
+        for key in self.peers.keys() {
+            let Some(peer) = self.peers.get_mut(key) else { continue };
+            peer.owner.waiting.clear();
+            let held: Vec<(Epoch, HeldKey)> =
+                peer.owner.held.iter().map(|(epoch, held)| (epoch, *held)).collect();
+            for (epoch, held_key) in held {
+                match self.held.get(held_key).map(|held| &held.stage) {
+                    Some(Stage::Waiting(_)) => {
+                        self.finish_quietly(held_key);
+                        self.release(key, epoch, held_key);
+                        let reason = Reason::ShuttingDown;
+                        let frame = ToOwner::Refused { epoch: Some(epoch), reason };
+                        self.peers.tell_owner(key, frame);
+                    }
+                    Some(Stage::Running { .. }) => {
+                        cx.out.push(Effect::Stop { run: held_key.run() });
+                    }
+                    Some(Stage::Finished { .. }) | None => {}
+                }
+            }
+        }
+    }
+
+    /// Ends a waiting attempt without a result; the caller says why.
+    fn finish_quietly(&mut self, key: HeldKey) {
+        let Some(held) = self.held.get_mut(key) else { return };
+        held.stage =
+            Stage::Finished { end: AttemptEnd::Cancelled, took: Duration::ZERO, offered: true };
+        let (owner, bytes) = (held.owner, held.bytes);
+        self.held.unfinished -= 1;
+        if let Some(peer) = self.peers.get_mut(owner) {
+            peer.owner.unfinished -= 1;
+            peer.owner.unfinished_bytes -= bytes;
+        }
+    }
+
+    fn held_by(&self, owner: PeerKey, epoch: Epoch) -> Option<HeldKey> {
+        self.peers.get(owner)?.owner.held.get(epoch).copied()
+    }
+
+    fn arm_heartbeat(&mut self, cx: &Cx<'_>) {
+        if !self.heartbeat_armed {
+            self.heartbeat_armed = true;
+            self.timers.arm(cx.now + self.config.heartbeat, Timer::Heartbeat);
+        }
+    }
+}
+
+impl Held {
+    pub(super) fn is_finished(&self) -> bool {
+        matches!(self.stage, Stage::Finished { .. })
+    }
+}

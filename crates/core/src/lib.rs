@@ -1,0 +1,33 @@
+//! What a Meshwork node decides, and nothing of how it does it.
+//!
+//! This crate is pure (I1): no I/O, no clock, no randomness of its own. A node feeds
+//! [`engine::Engine::handle`] with closed [`engine::Input`]s, a [`Time`] and a random generator,
+//! and carries out the closed [`engine::Effect`]s that come back. The same engine runs in a test,
+//! in a simulator and in the daemon.
+//!
+//! Absent on purpose: tokio, libp2p (but for the `PeerId` and `Multiaddr` value types), files.
+
+pub mod advert;
+pub mod engine;
+pub mod failure;
+pub mod frame;
+pub mod limits;
+pub mod peer;
+pub mod policy;
+pub mod reason;
+pub mod task;
+pub mod time;
+
+pub use advert::{Advert, Capacity};
+pub use failure::{FailureCode, TaskFailure};
+pub use frame::{Assignment, AttemptEnd, Epoch, ToOwner, ToWorker};
+pub use libp2p_identity::PeerId;
+pub use multiaddr::Multiaddr;
+pub use peer::{PeerInfo, PeerState, Stuck};
+pub use policy::{Accept, AcceptPolicy};
+pub use reason::Reason;
+pub use task::{
+    CancelledBy, ExpiredLimit, HandlerName, Requirements, RetryPolicy, Task, TaskEnd, TaskId,
+    TaskInput, TaskLimits, TaskResult, TaskState, TaskType,
+};
+pub use time::Time;

@@ -1,0 +1,85 @@
+//! Every bound of the engine, with its reason (I4). What happens when one is full is said here.
+
+use std::time::Duration;
+
+/// Tasks that wait or run at one owner. More are refused with `queue_full`: at up to 1 KiB each
+/// beyond their payload this is 1 GiB, the most that a node should spend on waiting.
+pub const OWNED_TASKS: usize = 1_000_000;
+/// Ended tasks kept for questions; the oldest is forgotten first. At about 500 bytes each they stay
+/// within a processor's cache: at 100,000 a task cost a quarter more.
+pub const ENDED_TASKS: usize = 16_384;
+/// Bytes of results kept with ended tasks; the oldest is forgotten first.
+pub const ENDED_BYTES: usize = 256 * MIB;
+/// Input bytes of one task, and result bytes of one attempt, that travel inside a frame.
+pub const INLINE_BYTES: usize = MIB;
+/// Tasks of one owner that a worker holds unfinished; more are answered `busy`.
+pub const CREDIT_TASKS: u32 = 4_096;
+/// Input bytes of one owner that a worker holds unfinished; more are answered `busy`.
+pub const CREDIT_BYTES: u64 = 16 * MIB as u64;
+/// Work that a worker takes ahead per slot: long enough to hide a round trip, short enough that
+/// little is stuck behind a worker that dies.
+pub const CREDIT_TIME: Duration = Duration::from_millis(50);
+/// Attempts that a worker holds for all owners together; more are answered `busy`.
+pub const HELD_ATTEMPTS: usize = 65_536;
+/// Finished results that a worker keeps until their owners acknowledge them, in bytes. Past it the
+/// oldest result of an absent owner is dropped and counted.
+pub const UNACKED_BYTES: usize = 256 * MIB;
+/// Peers that the engine knows of. Past it the longest-absent peer without open work is forgotten.
+pub const PEERS: usize = 1_024;
+/// Peers that one task may name as targets.
+pub const TARGETS: usize = 64;
+/// Different handler names that a node submits tasks for; tasks of further ones are refused.
+pub const KINDS: usize = 1_024;
+/// Bytes of a handler name, `family/operation`.
+pub const HANDLER_NAME: usize = 128;
+/// Parameters of one task.
+pub const PARAMS: usize = 32;
+/// Bytes of a parameter's name.
+pub const PARAM_NAME: usize = 64;
+/// Bytes of a parameter's value.
+pub const PARAM_VALUE: usize = 4_096;
+/// Bytes of all parameters of a task, names and values: with an input of [`INLINE_BYTES`] they still
+/// fit into one frame.
+pub const PARAMS_BYTES: usize = 32 * 1024;
+/// Bytes of an idempotency key.
+pub const IDEMPOTENCY_KEY: usize = 128;
+/// Capabilities or labels that a task asks for, or an advert holds, each.
+pub const LABELS: usize = 32;
+/// Bytes of a capability, a label's name or value, or a node's name.
+pub const LABEL_BYTES: usize = 64;
+/// Handlers that one advert lists.
+pub const ADVERT_HANDLERS: usize = 256;
+/// Bytes of a message that travels with a failure or refusal; longer text is cut.
+pub const MESSAGE_BYTES: usize = 1_024;
+/// Attempts of one task, whatever its retry policy asks for.
+pub const MAX_ATTEMPTS: u32 = 100;
+/// Longest wait that a `busy` answer can impose on an owner, whatever it asks for.
+pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
+/// How long an owner believes an attempt without hearing of it.
+pub const LEASE: Duration = Duration::from_secs(15);
+/// Acknowledgements wait so long for other frames to travel with; a worker keeps results meanwhile.
+pub const ACK_DELAY: Duration = Duration::from_millis(20);
+/// So many acknowledgements do not wait.
+pub const ACK_BATCH: usize = 256;
+/// How often a worker says what it runs, to each owner it runs something for.
+pub const HEARTBEAT: Duration = Duration::from_secs(5);
+/// Attempts of one task that are remembered for questions; the earliest are dropped.
+pub const KEPT_ATTEMPTS: usize = 8;
+/// Longest time limit that a task may ask for: a year.
+pub const MAX_TIME_LIMIT: Duration = Duration::from_secs(365 * 24 * 3600);
+/// How long a worker may take past an attempt's limit before its owner gives the attempt up.
+pub const ATTEMPT_GRACE: Duration = Duration::from_secs(2);
+/// Groups of interchangeable waiting tasks that one placement pass looks at; the rest are looked at
+/// by the passes after it, in turn.
+pub const PLACEMENT_GROUPS: usize = 64;
+/// Peers that placement compares for one task; of more, so many are drawn at random.
+pub const PLACEMENT_CHOICES: usize = 8;
+/// Rest after a session could not be opened, or was closed by its worker.
+pub const SESSION_RETRY: Duration = Duration::from_secs(1);
+/// What a worker asks an owner to wait when it holds as much as it may.
+pub const BUSY_RETRY: Duration = Duration::from_millis(100);
+/// What an owner asks a submitter to wait when its queue is full.
+pub const QUEUE_FULL_RETRY: Duration = Duration::from_secs(1);
+
+/// Bytes in a mebibyte, the unit of the bounds above.
+const MIB: usize = 1024 * 1024;

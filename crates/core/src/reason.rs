@@ -1,0 +1,176 @@
+//! Why a node says no. The same codes in the library, on the wire, in HTTP and on the command
+//! line (promise R11).
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+/// A typed refusal.
+///
+/// [`Reason::code`] is the stable name, [`Reason::hint`] what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize)]
+#[serde(tag = "code", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Reason {
+    /// The peer has not said hello, or its hello was refused.
+    #[error("this peer is not admitted: {detail}")]
+    NotAdmitted {
+        /// What is missing.
+        detail: String,
+    },
+    /// The peer belongs to another network.
+    #[error("this node is in network {ours:?}, the peer in {theirs:?}")]
+    WrongNetwork {
+        /// The refuser's network.
+        ours: String,
+        /// The other's.
+        theirs: String,
+    },
+    /// No protocol version in common.
+    #[error("no protocol version in common: {detail}")]
+    IncompatibleVersion {
+        /// Versions of either side.
+        detail: String,
+    },
+    /// The accept policy of the worker excludes this owner for this family of handlers.
+    #[error("{family} tasks are accepted from {accepts} here")]
+    NotAccepted {
+        /// The family of handlers.
+        family: String,
+        /// Whose tasks of that family are accepted: `nobody` or `listed`.
+        accepts: String,
+    },
+    /// The worker has no such handler.
+    #[error("there is no handler {handler:?} here")]
+    UnknownHandler {
+        /// The name asked for.
+        handler: String,
+    },
+    /// A message or payload is above its limit.
+    #[error("too large: at most {limit} bytes")]
+    TooLarge {
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// The owner holds as many tasks as it may.
+    #[error("the queue is full")]
+    QueueFull {
+        /// When to try again.
+        #[serde(rename = "retry_after_ms", with = "as_millis")]
+        retry_after: Duration,
+    },
+    /// The worker holds as much of this owner's work as it may.
+    #[error("busy")]
+    Busy {
+        /// When to try again.
+        #[serde(rename = "retry_after_ms", with = "as_millis")]
+        retry_after: Duration,
+    },
+    /// The node is stopping.
+    #[error("this node is shutting down")]
+    ShuttingDown,
+    /// The id or key already names another task.
+    #[error("{what} already names another task")]
+    Conflict {
+        /// What collides.
+        what: String,
+    },
+    /// The asker may not do this.
+    #[error("denied: {detail}")]
+    Denied {
+        /// What is not allowed.
+        detail: String,
+    },
+    /// The message kind or feature is not known here.
+    #[error("not supported: {what}")]
+    Unsupported {
+        /// What is not known.
+        what: String,
+    },
+    /// There is no such thing, or the asker may not know of it.
+    #[error("not found")]
+    NotFound,
+    /// The task is malformed.
+    #[error("invalid task: {detail}")]
+    InvalidTask {
+        /// Field and range.
+        detail: String,
+    },
+}
+
+impl Reason {
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotAdmitted { .. } => "not_admitted",
+            Self::WrongNetwork { .. } => "wrong_network",
+            Self::IncompatibleVersion { .. } => "incompatible_version",
+            Self::NotAccepted { .. } => "not_accepted",
+            Self::UnknownHandler { .. } => "unknown_handler",
+            Self::TooLarge { .. } => "too_large",
+            Self::QueueFull { .. } => "queue_full",
+            Self::Busy { .. } => "busy",
+            Self::ShuttingDown => "shutting_down",
+            Self::Conflict { .. } => "conflict",
+            Self::Denied { .. } => "denied",
+            Self::Unsupported { .. } => "unsupported",
+            Self::NotFound => "not_found",
+            Self::InvalidTask { .. } => "invalid_task",
+        }
+    }
+
+    /// What to do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::NotAdmitted { .. } => "complete the hello protocol of the same network first",
+            Self::WrongNetwork { .. } => "start both nodes with the same network name",
+            Self::IncompatibleVersion { .. } => "update the older of the two nodes",
+            Self::NotAccepted { .. } => {
+                "on the worker: meshwork peers trust OWNER, and up --accept FAMILY=listed"
+            }
+            Self::UnknownHandler { .. } => "see which handlers the worker offers: meshwork peers",
+            Self::TooLarge { .. } => "split the input into smaller tasks",
+            Self::QueueFull { .. } | Self::Busy { .. } => "try again later",
+            Self::ShuttingDown => "submit to another node, or wait until this one is back",
+            Self::Conflict { .. } => "use a new id or key",
+            Self::Denied { .. } => "only the owner of a task may ask for this",
+            Self::Unsupported { .. } => "update the older of the two nodes",
+            Self::NotFound => "see which tasks there are: meshwork task list --all",
+            Self::InvalidTask { .. } => "correct the field and submit again",
+        }
+    }
+
+    /// When the same request may be answered otherwise, if it may be soon.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::QueueFull { retry_after } | Self::Busy { retry_after } => Some(*retry_after),
+            Self::ShuttingDown => Some(Duration::from_secs(5)),
+            Self::NotAdmitted { .. }
+            | Self::WrongNetwork { .. }
+            | Self::IncompatibleVersion { .. }
+            | Self::NotAccepted { .. }
+            | Self::UnknownHandler { .. }
+            | Self::TooLarge { .. }
+            | Self::Conflict { .. }
+            | Self::Denied { .. }
+            | Self::Unsupported { .. }
+            | Self::NotFound
+            | Self::InvalidTask { .. } => None,
+        }
+    }
+
+    /// Whether asking again may help without anybody changing anything.
+    pub fn is_retryable(&self) -> bool {
+        self.retry_after().is_some()
+    }
+}
+
+mod as_millis {
+    use std::time::Duration;
+
+    use serde::Serializer;
+
+    pub(super) fn serialize<S: Serializer>(value: &Duration, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_u64(u64::try_from(value.as_millis()).unwrap_or(u64::MAX))
+    }
+}

@@ -1,0 +1,306 @@
+//! A task as its submitter sees it: what shall run, on what, within which limits.
+
+use std::{borrow::Cow, collections::BTreeMap, fmt, str::FromStr, time::Duration};
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+mod check;
+mod end;
+mod handler_name;
+mod limits;
+#[cfg(test)]
+mod tests;
+
+pub use self::{
+    check::InvalidTask,
+    end::{CancelledBy, ExpiredLimit, TaskEnd, TaskResult, TaskState},
+    handler_name::{HandlerName, InvalidHandlerName},
+    limits::{RetryPolicy, TaskLimits},
+};
+
+/// Names one task for ever: a UUIDv7, shown short as its last six hex digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TaskId(Uuid);
+
+impl TaskId {
+    /// A new id from the time of day and 74 random bits.
+    ///
+    /// This is one of the two constructors that are not pure (with [`Task::default`]); the engine
+    /// never calls it.
+    #[expect(clippy::new_without_default, reason = "a default id would suggest a neutral value")]
+    #[expect(clippy::disallowed_methods, reason = "the named exception of I1")]
+    pub fn new() -> Self {
+        Self(Uuid::now_v7())
+    }
+
+    /// The id with these 16 bytes, as it came over the wire.
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(Uuid::from_bytes(bytes))
+    }
+
+    /// The 16 bytes of the id.
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        self.0.as_bytes()
+    }
+
+    /// The last six hex digits, which is what people see and type.
+    pub fn short(&self) -> String {
+        let [.., a, b, c] = self.0.as_bytes();
+        format!("{a:02x}{b:02x}{c:02x}")
+    }
+}
+
+impl fmt::Display for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Debug for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl FromStr for TaskId {
+    type Err = uuid::Error;
+
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        s.parse().map(Self)
+    }
+}
+
+/// The family of handlers that shall run a task.
+///
+/// Together with [`Task::operation`] it names the handler: `TextProcessing` and `word-count` are
+/// `text/word-count`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum TaskType {
+    /// `text/…`: the built-in text operations.
+    TextProcessing,
+    /// `wasm/…`: sandboxed WebAssembly.
+    Wasm,
+    /// `command/…`: programs that the worker's administrator listed.
+    Command,
+    /// Any other family, such as that of your own handlers, or `debug`.
+    Custom(String),
+}
+
+impl TaskType {
+    /// The part of a handler name before the slash.
+    pub fn family(&self) -> &str {
+        match self {
+            Self::TextProcessing => "text",
+            Self::Wasm => "wasm",
+            Self::Command => "command",
+            Self::Custom(family) => family,
+        }
+    }
+
+    /// The type whose family is `family`.
+    pub fn from_family(family: &str) -> Self {
+        match family {
+            "text" => Self::TextProcessing,
+            "wasm" => Self::Wasm,
+            "command" => Self::Command,
+            other => Self::Custom(other.to_owned()),
+        }
+    }
+}
+
+/// What a task works on. At most [`INLINE_BYTES`](crate::limits::INLINE_BYTES).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum TaskInput {
+    /// Nothing.
+    #[default]
+    None,
+    /// UTF-8 text.
+    Text(String),
+    /// Any bytes.
+    Bytes(Bytes),
+}
+
+impl TaskInput {
+    /// Size in bytes.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::None => 0,
+            Self::Text(text) => text.len(),
+            Self::Bytes(bytes) => bytes.len(),
+        }
+    }
+
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The bytes, without a copy.
+    pub fn into_bytes(self) -> Bytes {
+        match self {
+            Self::None => Bytes::new(),
+            Self::Text(text) => text.into(),
+            Self::Bytes(bytes) => bytes,
+        }
+    }
+}
+
+impl From<&str> for TaskInput {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<String> for TaskInput {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<Bytes> for TaskInput {
+    fn from(bytes: Bytes) -> Self {
+        Self::Bytes(bytes)
+    }
+}
+
+/// What a worker must have to be considered for a task.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Requirements {
+    /// Capabilities that the worker must advertise.
+    pub capabilities: Vec<String>,
+    /// Labels that the worker must carry, with exactly these values.
+    pub labels: BTreeMap<String, String>,
+    /// CPUs that the worker must have, in whole cores.
+    pub cpus: u32,
+    /// Memory that the worker must have, in bytes.
+    pub memory_bytes: u64,
+    /// GPUs that the worker must have.
+    pub gpus: u32,
+}
+
+impl Requirements {
+    /// Whether any worker will do.
+    pub fn is_empty(&self) -> bool {
+        self.capabilities.is_empty()
+            && self.labels.is_empty()
+            && self.cpus == 0
+            && self.memory_bytes == 0
+            && self.gpus == 0
+    }
+}
+
+/// One unit of work, as it is submitted.
+///
+/// `Task::default()` is `text/stats` of nothing, with a new id.
+///
+/// ```
+/// use meshwork_core::{Task, TaskInput, TaskType};
+///
+/// let task = Task {
+///     task_type: TaskType::TextProcessing,
+///     operation: "word-count".into(),
+///     input: TaskInput::Text("two words".to_owned()),
+///     ..Default::default()
+/// };
+/// assert_eq!(task.handler().unwrap().as_str(), "text/word-count");
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Task {
+    /// The task's name. Submitting another task under the same id is a conflict.
+    pub id: TaskId,
+    /// Family of the handler.
+    pub task_type: TaskType,
+    /// Name of the handler within its family.
+    pub operation: Cow<'static, str>,
+    /// What the handler works on.
+    pub input: TaskInput,
+    /// Named parameters of the handler; see the handler's documentation.
+    #[serde(default)]
+    pub params: BTreeMap<String, String>,
+    /// What a worker must have.
+    #[serde(default)]
+    pub requirements: Requirements,
+    /// Higher runs first at its owner; 0 is usual.
+    #[serde(default)]
+    pub priority: i8,
+    /// The three time limits.
+    #[serde(default)]
+    pub limits: TaskLimits,
+    /// How failures are retried.
+    #[serde(default)]
+    pub retry: RetryPolicy,
+    /// Submitting twice with the same key gives the first task, not a second one.
+    #[serde(default)]
+    pub idempotency_key: Option<String>,
+}
+
+impl Default for Task {
+    fn default() -> Self {
+        Self {
+            id: TaskId::new(),
+            task_type: TaskType::TextProcessing,
+            operation: Cow::Borrowed("stats"),
+            input: TaskInput::None,
+            params: BTreeMap::new(),
+            requirements: Requirements::default(),
+            priority: 0,
+            limits: TaskLimits::default(),
+            retry: RetryPolicy::default(),
+            idempotency_key: None,
+        }
+    }
+}
+
+impl Task {
+    /// A task for the handler `family/operation` with a new id and nothing as input.
+    ///
+    /// # Errors
+    ///
+    /// The name is not of the form `family/operation`; see [`HandlerName`].
+    pub fn new(handler: &str) -> Result<Self, InvalidHandlerName> {
+        let name: HandlerName = handler.parse()?;
+        Ok(Self {
+            task_type: TaskType::from_family(name.family()),
+            operation: Cow::Owned(name.operation().to_owned()),
+            ..Self::default()
+        })
+    }
+
+    /// The same task with this input.
+    #[must_use]
+    pub fn with_input(mut self, input: impl Into<TaskInput>) -> Self {
+        self.input = input.into();
+        self
+    }
+
+    /// The same task with this parameter.
+    #[must_use]
+    pub fn with_param(mut self, name: impl Into<String>, value: impl fmt::Display) -> Self {
+        self.params.insert(name.into(), value.to_string());
+        self
+    }
+
+    /// The same task with this limit on one attempt.
+    #[must_use]
+    pub fn with_attempt_limit(mut self, limit: Duration) -> Self {
+        self.limits.attempt = Some(limit);
+        self
+    }
+
+    /// The full name of the handler that shall run it.
+    ///
+    /// # Errors
+    ///
+    /// Family or operation hold characters that a handler name cannot.
+    pub fn handler(&self) -> Result<HandlerName, InvalidHandlerName> {
+        HandlerName::new(self.task_type.family(), &self.operation)
+    }
+}

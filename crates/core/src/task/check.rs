@@ -1,0 +1,148 @@
+//! What a task must satisfy before it is accepted: sizes, names, limits (W-15).
+
+use std::time::Duration;
+
+use super::{InvalidHandlerName, Task};
+use crate::limits;
+
+/// Why a task cannot be accepted as it is.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidTask {
+    /// The handler's name is malformed.
+    #[error(transparent)]
+    Handler(#[from] InvalidHandlerName),
+    /// The input is larger than a frame carries.
+    #[error("the input is {bytes} bytes; at most {limit} travel with a task")]
+    InputTooLarge {
+        /// Its size.
+        bytes: usize,
+        /// The most that is allowed.
+        limit: usize,
+    },
+    /// A field is out of its range.
+    #[error("{field}: {why}")]
+    Field {
+        /// The field's name.
+        field: &'static str,
+        /// What is wrong, and what is allowed.
+        why: String,
+    },
+}
+
+impl Task {
+    /// Checks every field against its bound.
+    ///
+    /// # Errors
+    ///
+    /// Names the first field that is out of range, and the range.
+    pub fn check(&self) -> Result<(), InvalidTask> {
+        self.check_name()?;
+        if self.input.len() > limits::INLINE_BYTES {
+            return Err(InvalidTask::InputTooLarge {
+                bytes: self.input.len(),
+                limit: limits::INLINE_BYTES,
+            });
+        }
+        if !self.params.is_empty() {
+            self.check_params()?;
+        }
+        if !self.requirements.is_empty() {
+            self.check_requirements()?;
+        }
+        self.check_limits()?;
+        match &self.idempotency_key {
+            Some(key) if key.is_empty() || key.len() > limits::IDEMPOTENCY_KEY => {
+                Err(field("idempotency_key", format!("1 to {} bytes", limits::IDEMPOTENCY_KEY)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// As [`Task::handler`], without building the name.
+    fn check_name(&self) -> Result<(), InvalidTask> {
+        let (family, operation) = (self.task_type.family(), self.operation.as_ref());
+        // The usual names are checked without an allocation.
+        let plain = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase());
+        if plain(family)
+            && plain(operation)
+            && family.len() + operation.len() < limits::HANDLER_NAME
+        {
+            return Ok(());
+        }
+        self.handler().map(|_| ()).map_err(InvalidTask::from)
+    }
+
+    fn check_params(&self) -> Result<(), InvalidTask> {
+        if self.params.len() > limits::PARAMS {
+            return Err(field("params", format!("at most {}", limits::PARAMS)));
+        }
+        let bytes: usize = self.params.iter().map(|(name, value)| name.len() + value.len()).sum();
+        if bytes > limits::PARAMS_BYTES {
+            return Err(field("params", format!("at most {} bytes in all", limits::PARAMS_BYTES)));
+        }
+        for (name, value) in &self.params {
+            if name.is_empty() || name.len() > limits::PARAM_NAME {
+                return Err(field("params", format!("a name has 1 to {}", limits::PARAM_NAME)));
+            }
+            if value.len() > limits::PARAM_VALUE {
+                return Err(field(
+                    "params",
+                    format!("the value of {name:?} is over {} bytes", limits::PARAM_VALUE),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_requirements(&self) -> Result<(), InvalidTask> {
+        let needs = &self.requirements;
+        if needs.capabilities.len() > limits::LABELS || needs.labels.len() > limits::LABELS {
+            return Err(field("requirements", format!("at most {} of each", limits::LABELS)));
+        }
+        let texts =
+            needs.capabilities.iter().chain(needs.labels.keys()).chain(needs.labels.values());
+        for text in texts {
+            if text.len() > limits::LABEL_BYTES {
+                return Err(field(
+                    "requirements",
+                    format!("a capability or label has at most {} bytes", limits::LABEL_BYTES),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_limits(&self) -> Result<(), InvalidTask> {
+        for (name, limit) in [
+            ("limits.queue", self.limits.queue),
+            ("limits.attempt", self.limits.attempt),
+            ("limits.total", self.limits.total),
+        ] {
+            match limit {
+                Some(Duration::ZERO) => {
+                    return Err(field(name, "zero; leave it out for no limit".to_owned()));
+                }
+                Some(limit) if limit > limits::MAX_TIME_LIMIT => {
+                    return Err(field(name, "more than a year".to_owned()));
+                }
+                _ => {}
+            }
+        }
+        if self.retry.attempts == 0 || self.retry.attempts > limits::MAX_ATTEMPTS {
+            return Err(field("retry.attempts", format!("1 to {}", limits::MAX_ATTEMPTS)));
+        }
+        if self.retry.crashes == 0 || self.retry.crashes > limits::MAX_ATTEMPTS {
+            return Err(field("retry.crashes", format!("1 to {}", limits::MAX_ATTEMPTS)));
+        }
+        if self.retry.backoff > limits::MAX_TIME_LIMIT
+            || self.retry.max_backoff > limits::MAX_TIME_LIMIT
+        {
+            return Err(field("retry.backoff", "more than a year".to_owned()));
+        }
+        Ok(())
+    }
+}
+
+fn field(field: &'static str, why: String) -> InvalidTask {
+    InvalidTask::Field { field, why }
+}
