@@ -1,0 +1,145 @@
+//! Parameters, and which progress goes out when.
+
+use std::time::{Duration, Instant};
+
+use meshwork_core::{engine::RunId, limits::MESSAGE_BYTES};
+use proptest::prelude::*;
+
+use super::progress::{Due, Offered, Step, Throttle};
+use crate::{
+    HandlerError, Report, TaskContext,
+    limits::PROGRESS_INTERVAL,
+    testing::{attempt, context},
+};
+
+fn why(error: HandlerError) -> String {
+    assert!(matches!(error, HandlerError::BadParameter { .. }), "{error:?}");
+    error.to_string()
+}
+
+#[test]
+fn a_parameter_is_typed() {
+    let cx = context(&[("n", "12"), ("word", "twelve")]);
+    assert_eq!(cx.param::<u32>("n").unwrap(), Some(12));
+    assert_eq!(cx.param::<String>("word").unwrap().as_deref(), Some("twelve"));
+    assert_eq!(cx.param::<u32>("absent").unwrap(), None);
+    assert_eq!(
+        why(cx.param::<u32>("word").unwrap_err()),
+        "parameter \"word\": invalid digit found in string: \"twelve\""
+    );
+    assert_eq!(cx.params().len(), 2);
+}
+
+#[test]
+fn a_parameter_has_a_range() {
+    let cx = context(&[("n", "12")]);
+    assert_eq!(cx.param_in("n", 0..=12).unwrap(), Some(12));
+    assert_eq!(why(cx.param_in("n", 1..=11).unwrap_err()), "parameter \"n\": 1 to 11, not 12");
+}
+
+#[test]
+fn unknown_parameters_are_refused_with_those_that_are_known() {
+    let cx = context(&[("m", "1"), ("n", "2")]);
+    cx.expect_params(&["n", "m", "o"]).unwrap();
+    assert_eq!(
+        why(cx.expect_params(&["n", "o"]).unwrap_err()),
+        "parameter \"m\": not known; this handler takes n, o"
+    );
+    assert_eq!(
+        why(cx.expect_params(&[]).unwrap_err()),
+        "parameter \"m\": not known; this handler takes none"
+    );
+}
+
+#[test]
+fn the_first_report_goes_out_at_once_and_none_after_the_end() {
+    let (attempt, mut reports) = attempt(&[]);
+    let cx = TaskContext::new(attempt.clone());
+    cx.progress(0.25, "a quarter");
+    let message = "a quarter".to_owned();
+    assert_eq!(
+        reports.try_recv().unwrap(),
+        Report::Progress { run: RunId(1), fraction: 0.25, message }
+    );
+    attempt.close_progress();
+    cx.progress(1.0, "all");
+    assert!(reports.try_recv().is_err());
+}
+
+#[test]
+fn a_full_channel_drops_progress_and_blocks_nobody() {
+    let (attempt, mut reports) = attempt(&[]);
+    for _ in 0..100 {
+        attempt.report(0.5, "again");
+        // Forgets the interval.
+        attempt.close_progress();
+    }
+    assert!(reports.try_recv().is_ok());
+}
+
+#[test]
+fn a_step_is_clamped() {
+    let fraction = |fraction| Step::new(fraction, "").fraction;
+    assert_eq!(fraction(f32::NAN), 0.0);
+    assert_eq!(fraction(f32::NEG_INFINITY), 0.0);
+    assert_eq!(fraction(-0.1), 0.0);
+    assert_eq!(fraction(0.3), 0.3);
+    assert_eq!(fraction(1.1), 1.0);
+    assert_eq!(fraction(f32::INFINITY), 1.0);
+
+    let long = format!("{}ßß", "x".repeat(MESSAGE_BYTES - 1));
+    assert_eq!(Step::new(0.0, &long).message, "x".repeat(MESSAGE_BYTES - 1));
+}
+
+fn step(fraction: f32) -> Step {
+    Step::new(fraction, "")
+}
+
+#[test]
+fn the_latest_of_those_that_came_too_early_follows() {
+    let start = Instant::now();
+    let mut throttle = Throttle::new(None);
+    assert_eq!(throttle.due(start), Due::Nothing);
+    assert_eq!(throttle.offer(start, step(0.1)), Offered::Send(step(0.1)));
+    assert_eq!(throttle.offer(start, step(0.2)), Offered::Held);
+    let later = start + PROGRESS_INTERVAL / 4;
+    assert_eq!(throttle.offer(later, step(0.3)), Offered::Held);
+    assert_eq!(throttle.due(later), Due::After(PROGRESS_INTERVAL - PROGRESS_INTERVAL / 4));
+    let over = start + PROGRESS_INTERVAL;
+    assert_eq!(throttle.due(over), Due::Now(step(0.3)));
+    assert_eq!(throttle.due(over), Due::Nothing);
+    assert_eq!(throttle.offer(over, step(0.4)), Offered::Held, "a new interval has begun");
+    assert_eq!(throttle.close(), Some(step(0.4)));
+    assert_eq!(throttle.offer(over + PROGRESS_INTERVAL, step(0.5)), Offered::Closed);
+}
+
+#[test]
+fn what_is_newer_replaces_what_was_held_back() {
+    let start = Instant::now();
+    let mut throttle = Throttle::new(Some(start + PROGRESS_INTERVAL));
+    assert_eq!(throttle.offer(start, step(0.1)), Offered::Held);
+    let over = start + PROGRESS_INTERVAL;
+    assert_eq!(throttle.offer(over, step(0.2)), Offered::Send(step(0.2)));
+    assert_eq!(throttle.due(over + PROGRESS_INTERVAL), Due::Nothing);
+}
+
+proptest! {
+    #[test]
+    fn never_two_within_an_interval(gaps in prop::collection::vec((0_u64..150, any::<bool>()), 1..60)) {
+        let mut now = Instant::now();
+        let mut throttle = Throttle::new(None);
+        let mut sent: Vec<Instant> = Vec::new();
+        for (nth, (gap, offer)) in gaps.into_iter().enumerate() {
+            now += Duration::from_millis(gap);
+            let goes_out = if offer {
+                matches!(throttle.offer(now, step(nth as f32)), Offered::Send(_))
+            } else {
+                matches!(throttle.due(now), Due::Now(_))
+            };
+            if goes_out {
+                prop_assert!(sent.last().is_none_or(|last| now - *last >= PROGRESS_INTERVAL));
+                sent.push(now);
+            }
+        }
+    }
+}

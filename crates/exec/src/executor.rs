@@ -1,0 +1,307 @@
+//! Runs attempts: in place where a handler is instant, else on threads of its own.
+//!
+//! One owner, the node's driver, which the executor never keeps waiting. Handlers cannot hurt it:
+//! they panic inside a catch, block on other threads than its own, and are supervised from the
+//! driver's runtime, so that limits hold even when every handler thread is blocked.
+//!
+//! Absent on purpose: queues. What is started runs; how much runs at once, and for whom, is the
+//! engine's decision.
+
+use std::{
+    collections::BTreeSet,
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use meshwork_core::{
+    Assignment, AttemptEnd, FailureCode, HandlerName, PeerId, TaskFailure, engine::RunId,
+    limits::INLINE_BYTES,
+};
+use rustc_hash::FxHashMap;
+use tokio::{runtime::Handle, sync::mpsc};
+
+use crate::{
+    context::{
+        TaskContext,
+        attempt::{Attempt, Cause, Order},
+    },
+    limits::PROGRESS_INTERVAL,
+    registry::{
+        Registry,
+        erased::{Outcome, Run},
+    },
+    report::{Ended, Report},
+};
+
+mod entry;
+mod panics;
+mod pool;
+mod running;
+mod supervisor;
+#[cfg(test)]
+mod tests;
+mod watch;
+
+use self::{
+    entry::{Entry, Polled},
+    pool::Pool,
+    running::Running,
+    supervisor::Supervisor,
+};
+
+/// Runs attempts by the handlers of a [`Registry`].
+///
+/// # What ends an attempt, and how
+///
+/// | cause | end |
+/// |---|---|
+/// | the handler returns | its output, or the failure of its error |
+/// | an output above [`INLINE_BYTES`] | failure `output_too_large` |
+/// | the handler panics | failure `panicked`, with the panic's message |
+/// | no such handler | failure `unknown_handler`, which names those there are |
+/// | [`stop`](Self::stop) | cancelled, unless it ended first |
+/// | the attempt's limit | failure `timed_out` |
+/// | [`shutdown`](Self::shutdown), or drop | failure `lost` |
+///
+/// In the last three the handler is told first and has
+/// [`STOP_GRACE`](crate::limits::STOP_GRACE) to end by itself; then its future is dropped.
+///
+/// # Handlers that block
+///
+/// A thread that is blocked cannot be taken back. The attempt ends in time all the same, the thread
+/// is left to it, and counts in [`blocked_threads`](Self::blocked_threads) until it returns. When
+/// all threads of the pool are lost like this, further attempts get a new pool of as many threads.
+/// That happens at most [`BLOCKED_POOLS`](crate::limits::BLOCKED_POOLS) times at once; after that
+/// attempts fail (retryable) until a thread returns. Attempts without a limit are never given up
+/// unless they are cancelled: if these block all threads, further ones wait for them, and end by
+/// their own limits.
+///
+/// # Example
+///
+/// ```
+/// use std::collections::BTreeMap;
+///
+/// use meshwork_core::{Assignment, AttemptEnd, Epoch, TaskId, engine::RunId};
+/// use meshwork_exec::{Executor, Registry};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let owner = "12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN".parse()?;
+/// let (reports, _from_executor) = tokio::sync::mpsc::channel(64);
+/// let mut executor = Executor::new(Registry::new().with_text()?, 2, reports)?;
+/// let work = Assignment {
+///     epoch: Epoch { boot: 1, number: 1 },
+///     task: TaskId::new(),
+///     attempt: 1,
+///     handler: "text/upper".parse()?,
+///     input: "small".into(),
+///     params: BTreeMap::new(),
+///     limit: None,
+///     priority: 0,
+/// };
+/// let ended = executor.start(RunId(1), owner, work).ok_or("a small text runs in place")?;
+/// assert_eq!(ended.end, AttemptEnd::Output("SMALL".into()));
+/// executor.shutdown();
+/// # Ok(())
+/// # }
+/// ```
+pub struct Executor {
+    entries: FxHashMap<HandlerName, Entry>,
+    /// What attempts outside the driver have to say.
+    reports: mpsc::Sender<Report>,
+    pool: Pool,
+    running: Running,
+    /// The attempt that ran in place last, to be used again by the next.
+    spare: Option<Arc<Attempt>>,
+}
+
+impl Executor {
+    /// An executor with so many handler threads, 1 to [`THREADS`](crate::limits::THREADS) (other
+    /// numbers count as the nearest of these). Attempts that do not end in place are told in
+    /// `reports`.
+    ///
+    /// # Errors
+    ///
+    /// The operating system refuses the runtime of the handler threads.
+    pub fn new(
+        registry: Registry,
+        threads: usize,
+        reports: mpsc::Sender<Report>,
+    ) -> std::io::Result<Self> {
+        let handlers = registry.into_handlers().into_iter();
+        Ok(Self {
+            entries: handlers.map(|(name, handler)| (name, Entry::new(handler))).collect(),
+            reports,
+            pool: Pool::new(threads)?,
+            running: Running::default(),
+            spare: None,
+        })
+    }
+
+    /// Starts an attempt. Its end if it ended in place; else a [`Report::Ended`] will follow.
+    ///
+    /// `run` must not name an attempt that still runs. To be called inside a tokio runtime with
+    /// time: attempts are supervised there. Without one, all but instant handlers fail.
+    pub fn start(&mut self, run: RunId, owner: PeerId, work: Assignment) -> Option<Ended> {
+        let started = Instant::now();
+        let end = self.execute(run, owner, work, started)?;
+        Some(Ended { run, end, took: started.elapsed() })
+    }
+
+    /// Tells an attempt to stop. Its [`Report::Ended`] follows within
+    /// [`STOP_GRACE`](crate::limits::STOP_GRACE) or is on its way; nothing happens if it has ended.
+    pub fn stop(&mut self, run: RunId) {
+        if let Some(attempt) = self.running.find(run) {
+            attempt.stop(Cause::Cancelled);
+        }
+    }
+
+    /// The names of all handlers.
+    pub fn names(&self) -> BTreeSet<HandlerName> {
+        self.entries.keys().cloned().collect()
+    }
+
+    /// How many threads run handlers, besides those that are blocked for good.
+    pub fn threads(&self) -> usize {
+        self.pool.threads()
+    }
+
+    /// How many threads are blocked by attempts that were given up.
+    pub fn blocked_threads(&self) -> usize {
+        self.pool.blocked_threads()
+    }
+
+    /// Tells all attempts to stop, and lets go of the threads. Never waits: what blocks a thread
+    /// keeps it until it returns or the process ends. Dropping the executor does the same.
+    ///
+    /// Attempts that run still end with a report for those who listen.
+    pub fn shutdown(self) {
+        drop(self);
+    }
+
+    fn execute(
+        &mut self,
+        run: RunId,
+        owner: PeerId,
+        work: Assignment,
+        started: Instant,
+    ) -> Option<AttemptEnd> {
+        let Assignment { task, attempt: number, handler, input, params, limit, .. } = work;
+        let Some(entry) = self.entries.get_mut(&handler) else {
+            return Some(self.unknown(&handler));
+        };
+        let instant = match entry.is_instant(input.len()) {
+            Ok(instant) => instant,
+            Err(end) => return Some(end),
+        };
+        let deadline = limit.and_then(|limit| started.checked_add(limit));
+        let order = Order { run, task, number, owner, params, deadline };
+        // Progress of an attempt that ends in place would only arrive after its end.
+        let quiet_until = if instant { started.checked_add(PROGRESS_INTERVAL) } else { None };
+        let attempt = renewed(&mut self.spare, order, quiet_until, &self.reports);
+        entry.prepare(TaskContext::new(attempt), input);
+        if instant && let Polled::Ended(end) = entry.poll() {
+            return Some(end);
+        }
+        let future = entry.take();
+        self.hand_over(future, limit, started)
+    }
+
+    /// Moves what has not ended in place, the latest attempt, to the pool.
+    fn hand_over(
+        &mut self,
+        future: Run,
+        limit: Option<Duration>,
+        started: Instant,
+    ) -> Option<AttemptEnd> {
+        let attempt = self.spare.take()?;
+        let Ok(driver) = Handle::try_current() else {
+            return Some(failed("started outside a tokio runtime"));
+        };
+        if !self.running.insert(&attempt) {
+            return Some(failed("this node runs as many attempts as it can"));
+        }
+        let (join, watch) = match self.pool.spawn(future, Arc::clone(&attempt)) {
+            Ok(spawned) => spawned,
+            Err(error) => return Some(failed(error.to_string())),
+        };
+        let reports = self.reports.clone();
+        let supervisor = Supervisor { attempt, join, watch, limit, started, reports };
+        // Ends by itself, within the grace after its attempt was stopped at the latest.
+        drop(driver.spawn(supervisor.run()));
+        None
+    }
+
+    fn unknown(&self, handler: &HandlerName) -> AttemptEnd {
+        let names = self.names();
+        let names: Vec<&str> = names.iter().map(HandlerName::as_str).collect();
+        let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        AttemptEnd::Failed(TaskFailure::new(
+            FailureCode::UnknownHandler,
+            format!("no handler {handler} here; there are: {known}"),
+        ))
+    }
+}
+
+impl Drop for Executor {
+    fn drop(&mut self) {
+        for attempt in self.running.drain() {
+            attempt.stop(Cause::Shutdown);
+        }
+    }
+}
+
+impl fmt::Debug for Executor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Executor")
+            .field("handlers", &self.names())
+            .field("threads", &self.threads())
+            .field("blocked_threads", &self.blocked_threads())
+            .finish_non_exhaustive()
+    }
+}
+
+/// An attempt for `order`, also kept in `spare`: the one that is there if nobody else holds it.
+fn renewed(
+    spare: &mut Option<Arc<Attempt>>,
+    order: Order,
+    quiet_until: Option<Instant>,
+    reports: &mpsc::Sender<Report>,
+) -> Arc<Attempt> {
+    let kept = match spare.take() {
+        Some(mut attempt) => match Arc::get_mut(&mut attempt) {
+            Some(unshared) => unshared.renew(order, quiet_until).map_or(Ok(attempt), Err),
+            None => Err(order),
+        },
+        None => Err(order),
+    };
+    let attempt =
+        kept.unwrap_or_else(|order| Arc::new(Attempt::new(order, quiet_until, reports.clone())));
+    *spare = Some(Arc::clone(&attempt));
+    attempt
+}
+
+/// How an attempt whose handler has returned ends.
+fn end_of(outcome: Outcome) -> AttemptEnd {
+    match outcome {
+        Ok(output) => checked(output),
+        Err(error) => AttemptEnd::Failed(error.into()),
+    }
+}
+
+fn checked(output: Bytes) -> AttemptEnd {
+    if output.len() <= INLINE_BYTES {
+        return AttemptEnd::Output(output);
+    }
+    AttemptEnd::Failed(TaskFailure::new(
+        FailureCode::OutputTooLarge,
+        format!("the output is {} bytes; at most {INLINE_BYTES} travel back", output.len()),
+    ))
+}
+
+/// A failure of this node that another attempt need not share.
+fn failed(message: impl Into<String>) -> AttemptEnd {
+    AttemptEnd::Failed(TaskFailure::new(FailureCode::Handler, message))
+}

@@ -1,0 +1,62 @@
+//! A handler within the executor, with the memory in which its next run is prepared.
+
+use std::{
+    mem,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
+
+use bytes::Bytes;
+use meshwork_core::AttemptEnd;
+
+use super::{end_of, panics::panicked};
+use crate::{
+    context::TaskContext,
+    registry::erased::{Erased, Run, no_run},
+};
+
+pub(super) struct Entry {
+    handler: Arc<dyn Erased>,
+    /// Reused as long as runs end in place.
+    run: Run,
+}
+
+/// What came of the one poll in place.
+pub(super) enum Polled {
+    Ended(AttemptEnd),
+    Pending,
+}
+
+impl Entry {
+    pub(super) fn new(handler: Arc<dyn Erased>) -> Self {
+        Self { handler, run: no_run() }
+    }
+
+    /// [`Handler::is_instant`](crate::Handler::is_instant), which may panic like any handler code.
+    pub(super) fn is_instant(&self, input_len: usize) -> Result<bool, AttemptEnd> {
+        catch_unwind(AssertUnwindSafe(|| self.handler.is_instant(input_len)))
+            .map_err(|payload| panicked(payload.as_ref()))
+    }
+
+    pub(super) fn prepare(&mut self, cx: TaskContext, input: Bytes) {
+        Arc::clone(&self.handler).prepare(cx, input, &mut self.run);
+    }
+
+    /// Polls the prepared run. Whoever takes it over after that polls it again with a waker of
+    /// their own.
+    pub(super) fn poll(&mut self) -> Polled {
+        let mut context = Context::from_waker(Waker::noop());
+        // Unwind safe: a run that has panicked is not polled again.
+        match catch_unwind(AssertUnwindSafe(|| self.run.poll(&mut context))) {
+            Ok(Poll::Ready(outcome)) => Polled::Ended(end_of(outcome)),
+            Ok(Poll::Pending) => Polled::Pending,
+            Err(payload) => Polled::Ended(panicked(payload.as_ref())),
+        }
+    }
+
+    /// The prepared run, to be polled elsewhere.
+    pub(super) fn take(&mut self) -> Run {
+        mem::replace(&mut self.run, no_run())
+    }
+}

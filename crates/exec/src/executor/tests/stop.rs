@@ -1,0 +1,143 @@
+//! Cancellation, limits and shutdown of handlers that can be stopped.
+
+use std::{
+    future,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use meshwork_core::{AttemptEnd, FailureCode};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    HandlerError, Report, TaskContext, handler_fn,
+    testing::{Rig, failure, output, work},
+};
+
+/// A handler that waits to be stopped, and says so when it starts and when it stops.
+fn cooperative(news: mpsc::Sender<&'static str>) -> Rig {
+    let wait = move |cx: TaskContext, _input: Bytes| {
+        let news = news.clone();
+        async move {
+            news.send("started").await.unwrap();
+            cx.cancelled().await;
+            assert!(cx.is_cancelled());
+            assert!(matches!(cx.ensure_running(), Err(HandlerError::Stopped)));
+            news.send("stopped").await.unwrap();
+            Ok("too late".into())
+        }
+    };
+    Rig::of(handler_fn("test/wait", wait))
+}
+
+#[tokio::test]
+async fn a_cancel_reaches_the_handler() {
+    let (sender, mut news) = mpsc::channel(4);
+    let mut rig = cooperative(sender);
+    let run = rig.start(work("test/wait", ""));
+    assert_eq!(news.recv().await, Some("started"));
+    rig.executor.stop(run);
+    assert_eq!(rig.end_of(run).await, AttemptEnd::Cancelled);
+    assert_eq!(news.recv().await, Some("stopped"));
+}
+
+#[tokio::test]
+async fn a_limit_reaches_the_handler() {
+    let (sender, mut news) = mpsc::channel(4);
+    let mut rig = cooperative(sender);
+    let mut work = work("test/wait", "");
+    work.limit = Some(Duration::from_millis(20));
+    let failure = failure(rig.run(work).await);
+    assert_eq!(failure.code, FailureCode::TimedOut);
+    assert!(failure.is_retryable());
+    assert_eq!(failure.message, "not done within 20ms");
+    assert_eq!(news.recv().await, Some("started"));
+    assert_eq!(news.recv().await, Some("stopped"));
+}
+
+#[tokio::test]
+async fn shutdown_reaches_the_handler_and_its_end_is_not_the_owners_doing() {
+    let (sender, mut news) = mpsc::channel(4);
+    let mut rig = cooperative(sender);
+    let run = rig.start(work("test/wait", ""));
+    assert_eq!(news.recv().await, Some("started"));
+    let Rig { executor, mut reports, .. } = rig;
+    executor.shutdown();
+    let Some(Report::Ended(ended)) = reports.recv().await else { panic!("no end") };
+    assert_eq!(ended.run, run);
+    let failure = failure(ended.end);
+    assert_eq!(failure.code, FailureCode::Lost);
+    assert!(failure.is_retryable());
+    assert_eq!(reports.recv().await, None, "nothing of the executor is left");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_ignores_cancel_is_dropped_after_the_grace() {
+    struct TellDrop(Option<oneshot::Sender<()>>);
+    impl Drop for TellDrop {
+        fn drop(&mut self) {
+            self.0.take().unwrap().send(()).unwrap();
+        }
+    }
+    let (dropped, was_dropped) = oneshot::channel();
+    let (started, mut has_started) = mpsc::channel(1);
+    let tell = Mutex::new(Some(TellDrop(Some(dropped))));
+    let deaf = move |_cx: TaskContext, _input: Bytes| {
+        let tell = tell.lock().unwrap().take();
+        let started = started.clone();
+        async move {
+            let _tell = tell;
+            started.send(()).await.unwrap();
+            future::pending().await
+        }
+    };
+    let mut rig = Rig::of(handler_fn("test/deaf", deaf));
+    let run = rig.start(work("test/deaf", ""));
+    has_started.recv().await.unwrap();
+    rig.executor.stop(run);
+    assert_eq!(rig.end_of(run).await, AttemptEnd::Cancelled);
+    was_dropped.await.unwrap();
+}
+
+#[tokio::test]
+async fn the_first_cause_decides() {
+    let (sender, mut news) = mpsc::channel(4);
+    let mut rig = cooperative(sender);
+    let run = rig.start(work("test/wait", ""));
+    assert_eq!(news.recv().await, Some("started"));
+    rig.executor.stop(run);
+    let Rig { executor, mut reports, .. } = rig;
+    executor.shutdown();
+    let Some(Report::Ended(ended)) = reports.recv().await else { panic!("no end") };
+    assert_eq!(ended.end, AttemptEnd::Cancelled);
+}
+
+#[tokio::test]
+async fn stopping_what_has_ended_or_never_was_changes_nothing() {
+    let mut rig = Rig::of(handler_fn("test/echo", |_cx, input| async { Ok(input) }));
+    let first = rig.start(work("test/echo", "1"));
+    assert_eq!(output(rig.end_of(first).await), "1");
+    rig.executor.stop(first);
+    rig.executor.stop(meshwork_core::engine::RunId(99));
+    let second = rig.start(work("test/echo", "2"));
+    assert_eq!(output(rig.end_of(second).await), "2");
+    assert!(rig.reports.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn nothing_is_reported_after_the_end() {
+    let kept = Arc::new(Mutex::new(None));
+    let keep = {
+        let kept = Arc::clone(&kept);
+        move |cx: TaskContext, _input: Bytes| {
+            *kept.lock().unwrap() = Some(cx);
+            async { Ok(Bytes::new()) }
+        }
+    };
+    let mut rig = Rig::of(handler_fn("test/keep", keep));
+    assert_eq!(output(rig.run(work("test/keep", "")).await), "");
+    let cx = kept.lock().unwrap().take().unwrap();
+    cx.progress(1.0, "still here");
+    assert!(rig.reports.try_recv().is_err());
+}

@@ -1,0 +1,148 @@
+//! What a handler is, as a trait and as a closure.
+//!
+//! Absent on purpose: typed inputs and outputs. A handler takes bytes and returns bytes; how they
+//! are to be read is part of what its name means.
+
+use std::fmt;
+
+use bytes::Bytes;
+
+use crate::context::TaskContext;
+
+mod error;
+#[cfg(test)]
+mod tests;
+
+pub use self::error::HandlerError;
+
+/// The code that executes one kind of task.
+///
+/// One value serves all attempts, several at a time. A run that panics fails its attempt and
+/// nothing else. A run that is cancelled, or reaches the limit of its attempt, is told through
+/// [`TaskContext::cancelled`]; if it has not ended [a second later](crate::limits::STOP_GRACE), its
+/// future is dropped at the `.await` where it stands.
+///
+/// Runs share a fixed number of threads, apart from those of the node. Blocking one for a while is
+/// fine; code that may block for long should look at [`TaskContext::is_cancelled`] meanwhile, for
+/// a blocked thread cannot be interrupted.
+///
+/// ```
+/// use meshwork_exec::{Bytes, Handler, HandlerError, Registry, TaskContext};
+///
+/// /// Repeats a text. Parameter `times`: how often; default 2.
+/// struct Repeat;
+///
+/// impl Handler for Repeat {
+///     fn name(&self) -> &str {
+///         "demo/repeat"
+///     }
+///
+///     async fn run(&self, cx: &TaskContext, input: Bytes) -> Result<Bytes, HandlerError> {
+///         cx.expect_params(&["times"])?;
+///         let times: usize = cx.param("times")?.unwrap_or(2);
+///         if times > 100 {
+///             return Err(HandlerError::bad_parameter("times", "at most 100"));
+///         }
+///         let text = str::from_utf8(&input)?;
+///         let mut out = String::new();
+///         for done in 0..times {
+///             cx.ensure_running()?;
+///             cx.progress(done as f32 / times as f32, format!("{done} of {times}"));
+///             out.push_str(text);
+///         }
+///         Ok(out.into())
+///     }
+/// }
+///
+/// let mut registry = Registry::new();
+/// registry.register(Repeat)?;
+/// # Ok::<(), meshwork_exec::RegisterError>(())
+/// ```
+pub trait Handler: Send + Sync + 'static {
+    /// The name under which it is offered, `family/operation`; see
+    /// [`HandlerName`](meshwork_core::HandlerName). Asked for once, at registration.
+    fn name(&self) -> &str;
+
+    /// Executes one attempt: the output, at most
+    /// [`INLINE_BYTES`](meshwork_core::limits::INLINE_BYTES).
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the handler from an output; the error says whether another attempt may help.
+    fn run(
+        &self,
+        cx: &TaskContext,
+        input: Bytes,
+    ) -> impl Future<Output = Result<Bytes, HandlerError>> + Send;
+
+    /// Whether a run on so many bytes ends at its first poll within some microseconds.
+    ///
+    /// Such a run is polled once in place, on the node's own thread, which spares it two changes
+    /// of thread; whatever it does there, the node waits for. If it is pending after all it moves
+    /// to the other threads. Progress that it reports within its first poll is not shown.
+    fn is_instant(&self, input_len: usize) -> bool {
+        let _ = input_len;
+        false
+    }
+}
+
+/// A handler named `name` that runs the closure `f`.
+///
+/// The name is checked at [registration](crate::Registry::register). In the closure `?` works on
+/// every error that a [`HandlerError`] can be made from.
+///
+/// ```
+/// use meshwork_exec::{HandlerError, Registry, handler_fn};
+///
+/// let sum = handler_fn("demo/sum", |cx, input| async move {
+///     cx.expect_params(&[])?;
+///     let mut sum = 0_i64;
+///     for number in str::from_utf8(&input)?.split_whitespace() {
+///         let number: i64 = number
+///             .parse()
+///             .map_err(|_| HandlerError::bad_input(format!("{number:?} is not a number")))?;
+///         sum = sum.checked_add(number).ok_or_else(|| HandlerError::permanent("too large"))?;
+///     }
+///     Ok(sum.to_string().into())
+/// });
+/// Registry::new().register(sum)?;
+/// # Ok::<(), meshwork_exec::RegisterError>(())
+/// ```
+pub fn handler_fn<F, Fut>(name: impl Into<String>, f: F) -> HandlerFn<F>
+where
+    F: Fn(TaskContext, Bytes) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Bytes, HandlerError>> + Send,
+{
+    HandlerFn { name: name.into(), f }
+}
+
+/// A closure as a [`Handler`]; made by [`handler_fn`].
+#[derive(Clone)]
+pub struct HandlerFn<F> {
+    name: String,
+    f: F,
+}
+
+impl<F, Fut> Handler for HandlerFn<F>
+where
+    F: Fn(TaskContext, Bytes) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Bytes, HandlerError>> + Send,
+{
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn run(
+        &self,
+        cx: &TaskContext,
+        input: Bytes,
+    ) -> impl Future<Output = Result<Bytes, HandlerError>> + Send {
+        (self.f)(cx.clone(), input)
+    }
+}
+
+impl<F> fmt::Debug for HandlerFn<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HandlerFn").field("name", &self.name).finish_non_exhaustive()
+    }
+}

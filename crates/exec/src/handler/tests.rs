@@ -1,0 +1,79 @@
+//! Errors of handlers, and closures as handlers.
+
+use std::io;
+
+use meshwork_core::{FailureCode, TaskFailure, limits::MESSAGE_BYTES};
+
+use crate::{
+    Handler, HandlerError, handler_fn,
+    testing::{Rig, failure, output, work},
+};
+
+#[test]
+fn each_error_has_its_code() {
+    let not_text_owned = String::from_utf8(b"ab\xffc".to_vec()).unwrap_err();
+    let not_text = not_text_owned.utf8_error();
+    let cases = [
+        (HandlerError::failed("may pass"), FailureCode::Handler, true, "may pass"),
+        (HandlerError::permanent("never"), FailureCode::Permanent, false, "never"),
+        (
+            HandlerError::bad_parameter("n", "at most 3"),
+            FailureCode::BadParameter,
+            false,
+            "parameter \"n\": at most 3",
+        ),
+        (HandlerError::bad_input("not CSV"), FailureCode::BadInput, false, "not CSV"),
+        (
+            not_text.into(),
+            FailureCode::BadInput,
+            false,
+            "the input is not UTF-8 text: invalid from byte 2 on",
+        ),
+        (
+            not_text_owned.into(),
+            FailureCode::BadInput,
+            false,
+            "the input is not UTF-8 text: invalid from byte 2 on",
+        ),
+        (io::Error::other("no disk").into(), FailureCode::Handler, true, "no disk"),
+        (HandlerError::Stopped, FailureCode::Handler, true, "stopped before it was done"),
+    ];
+    for (error, code, retryable, message) in cases {
+        assert_eq!(error.code(), code);
+        assert_eq!(error.is_retryable(), retryable);
+        let failure = TaskFailure::from(error);
+        assert_eq!((failure.code, failure.message.as_str()), (code, message));
+        assert_eq!((failure.exit, failure.worker), (None, None));
+    }
+}
+
+#[test]
+fn an_exit_code_is_kept_where_it_can_be() {
+    let exit = |error: HandlerError, code| TaskFailure::from(error.with_exit(code)).exit;
+    assert_eq!(exit(HandlerError::failed(""), 1), Some(1));
+    assert_eq!(exit(HandlerError::permanent(""), 123), Some(123));
+    assert_eq!(exit(HandlerError::failed(""), 0), None);
+    assert_eq!(exit(HandlerError::failed(""), 124), None);
+    assert_eq!(exit(HandlerError::bad_input(""), 3), None);
+}
+
+#[test]
+fn a_long_message_is_cut() {
+    let failure = TaskFailure::from(HandlerError::failed("é".repeat(MESSAGE_BYTES)));
+    assert_eq!(failure.message, "é".repeat(MESSAGE_BYTES / 2));
+}
+
+#[tokio::test]
+async fn a_closure_is_a_handler() {
+    let shout = handler_fn("test/shout", |cx, input| async move {
+        let mark: String = cx.param("mark")?.unwrap_or_else(|| "!".to_owned());
+        Ok(format!("{}{mark}", str::from_utf8(&input)?.to_uppercase()).into())
+    });
+    assert_eq!(shout.name(), "test/shout");
+    assert!(!shout.is_instant(0));
+    assert_eq!(format!("{shout:?}"), "HandlerFn { name: \"test/shout\", .. }");
+    let mut rig = Rig::of(shout);
+    assert_eq!(output(rig.run(work("test/shout", "hey")).await), "HEY!");
+    let failure = failure(rig.run(work("test/shout", &b"\xff"[..])).await);
+    assert_eq!(failure.code, FailureCode::BadInput);
+}

@@ -1,0 +1,52 @@
+//! What a Meshwork node can execute: handlers, where they are registered, and how they are run.
+//!
+//! A [`Handler`] is the code behind one name, `family/operation`. Handlers are collected in a
+//! [`Registry`]; the node's driver owns an [`Executor`], which starts attempts and tells their
+//! ends as [`Report`]s. [`text`] and [`debug`] hold the handlers that come with Meshwork.
+//!
+//! ```text
+//!  driver ── start, stop ──► Executor ── in place: instant handlers, one poll ──► Some(Ended)
+//!     ▲                         │
+//!     │                         ├── pool: own threads, so that a handler that blocks does not
+//!     │                         │         block the node
+//!     └────── Report ◄──────────┴── supervisor: one task per attempt on the driver's runtime;
+//!                                             limits, cancel, grace, panics
+//! ```
+//!
+//! Absent on purpose: who may run what and how much at once (the engine of `meshwork-core`
+//! decides), peers and frames (`meshwork-net`), files and processes.
+//!
+//! # A handler in a few lines
+//!
+//! ```
+//! use meshwork_exec::{Registry, handler_fn};
+//!
+//! let mut registry = Registry::new().with_text()?;
+//! registry.register(handler_fn("greet/hello", |_cx, input| async move {
+//!     let name = str::from_utf8(&input)?;
+//!     Ok(format!("hello {name}").into())
+//! }))?;
+//! # assert!(registry.names().any(|name| name.as_str() == "greet/hello"));
+//! # Ok::<(), meshwork_exec::RegisterError>(())
+//! ```
+
+pub mod context;
+pub mod debug;
+pub mod executor;
+pub mod handler;
+pub mod limits;
+pub mod registry;
+pub mod report;
+#[cfg(test)]
+mod testing;
+pub mod text;
+
+pub use bytes::Bytes;
+
+pub use self::{
+    context::TaskContext,
+    executor::Executor,
+    handler::{Handler, HandlerError, HandlerFn, handler_fn},
+    registry::{RegisterError, Registry},
+    report::{Ended, Report},
+};

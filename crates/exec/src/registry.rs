@@ -1,0 +1,128 @@
+//! Which handlers there are, by name.
+
+use std::{collections::BTreeMap, fmt, io, path::PathBuf, sync::Arc};
+
+use meshwork_core::HandlerName;
+
+use crate::{debug, handler::Handler, limits, text};
+
+pub(crate) mod erased;
+#[cfg(test)]
+mod tests;
+
+use self::erased::Erased;
+
+/// Why a handler was not registered.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegisterError {
+    /// Its name is not of the form `family/operation`.
+    #[error(transparent)]
+    Name(#[from] meshwork_core::task::InvalidHandlerName),
+    /// There is one of this name already.
+    #[error("there is a handler {name} already")]
+    Duplicate {
+        /// The name.
+        name: HandlerName,
+    },
+    /// There are as many as a registry takes.
+    #[error("at most {} handlers", limits::HANDLERS)]
+    TooMany,
+    /// The log of executions cannot be opened.
+    #[error("cannot open the log of executions {}: {source}", path.display())]
+    Log {
+        /// Its path.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+impl RegisterError {
+    /// Whether the same call may succeed later without anybody changing anything: never.
+    pub fn is_retryable(&self) -> bool {
+        false
+    }
+}
+
+/// The handlers that a node has, each under its own name; at most [`limits::HANDLERS`].
+///
+/// ```
+/// use meshwork_exec::{Registry, handler_fn};
+///
+/// let mut registry = Registry::new().with_text()?;
+/// registry.register(handler_fn("greet/hello", |_cx, _input| async { Ok("hello".into()) }))?;
+///
+/// let names: Vec<&str> = registry.names().map(|name| name.as_str()).collect();
+/// assert_eq!(names[..3], ["greet/hello", "text/hash", "text/lower"]);
+/// # Ok::<(), meshwork_exec::RegisterError>(())
+/// ```
+#[derive(Clone, Default)]
+pub struct Registry {
+    handlers: BTreeMap<HandlerName, Arc<dyn Erased>>,
+}
+
+impl Registry {
+    /// An empty one.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The same registry with the handlers of [`text`].
+    ///
+    /// # Errors
+    ///
+    /// One of their names is taken.
+    pub fn with_text(mut self) -> Result<Self, RegisterError> {
+        text::register(&mut self)?;
+        Ok(self)
+    }
+
+    /// The same registry with the handlers of [`debug`], which are for tests and measurements. With
+    /// a `log`, executions of `debug/sleep` are appended to this file; see there.
+    ///
+    /// # Errors
+    ///
+    /// One of their names is taken, or the log cannot be opened.
+    pub fn with_debug(mut self, log: Option<PathBuf>) -> Result<Self, RegisterError> {
+        debug::register(&mut self, log)?;
+        Ok(self)
+    }
+
+    /// Adds a handler under its [name](Handler::name).
+    ///
+    /// # Errors
+    ///
+    /// The name is malformed or taken, or there are too many handlers.
+    pub fn register(&mut self, handler: impl Handler) -> Result<(), RegisterError> {
+        let name: HandlerName = handler.name().parse()?;
+        if self.handlers.contains_key(&name) {
+            return Err(RegisterError::Duplicate { name });
+        }
+        if self.handlers.len() >= limits::HANDLERS {
+            return Err(RegisterError::TooMany);
+        }
+        self.handlers.insert(name, erased::erase(handler));
+        Ok(())
+    }
+
+    /// The names of all handlers, in alphabetical order.
+    pub fn names(&self) -> impl Iterator<Item = &HandlerName> {
+        self.handlers.keys()
+    }
+
+    /// Whether there is a handler of this name.
+    pub fn contains(&self, name: &HandlerName) -> bool {
+        self.handlers.contains_key(name)
+    }
+
+    pub(crate) fn into_handlers(self) -> BTreeMap<HandlerName, Arc<dyn Erased>> {
+        self.handlers
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.handlers.keys()).finish()
+    }
+}

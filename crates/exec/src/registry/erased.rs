@@ -1,0 +1,46 @@
+//! Handlers of all types behind one, and the place where their futures live.
+
+use std::{future, sync::Arc};
+
+use bytes::Bytes;
+use tokio_util::sync::ReusableBoxFuture;
+
+use crate::{
+    context::TaskContext,
+    handler::{Handler, HandlerError},
+};
+
+/// What a run of a handler gives.
+pub(crate) type Outcome = Result<Bytes, HandlerError>;
+
+/// A run of some handler. Setting it anew for the same handler reuses its memory.
+pub(crate) type Run = ReusableBoxFuture<'static, Outcome>;
+
+/// [`Handler`] without its type.
+pub(crate) trait Erased: Send + Sync {
+    fn is_instant(&self, input_len: usize) -> bool;
+
+    /// Puts a new run into `run`. None of the handler's code executes before the first poll.
+    fn prepare(self: Arc<Self>, cx: TaskContext, input: Bytes, run: &mut Run);
+}
+
+pub(crate) fn erase(handler: impl Handler) -> Arc<dyn Erased> {
+    Arc::new(Typed(handler))
+}
+
+/// A run that is none; needs no memory.
+pub(crate) fn no_run() -> Run {
+    Run::new(future::pending())
+}
+
+struct Typed<H>(H);
+
+impl<H: Handler> Erased for Typed<H> {
+    fn is_instant(&self, input_len: usize) -> bool {
+        self.0.is_instant(input_len)
+    }
+
+    fn prepare(self: Arc<Self>, cx: TaskContext, input: Bytes, run: &mut Run) {
+        run.set(async move { self.0.run(&cx, input).await });
+    }
+}

@@ -1,0 +1,192 @@
+//! Each text operation: what it puts out, what it refuses, and that it can be stopped.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use meshwork_core::{AttemptEnd, FailureCode};
+use proptest::prelude::*;
+use serde::de::DeserializeOwned;
+
+use super::{CountedWord, HANDLERS, Stats, TopWords, WordCount, count_each_word, count_words};
+use crate::{
+    Handler, HandlerError, Registry, TaskContext,
+    context::attempt::Cause,
+    limits::{CHECK_BYTES, INSTANT_TEXT},
+    testing::{Rig, attempt, context, failure, output, with, work},
+};
+
+fn rig() -> Rig {
+    Rig::new(Registry::new().with_text().unwrap(), 1)
+}
+
+/// Runs in place.
+fn run(handler: &str, input: impl Into<Bytes>, params: &[(&str, &str)]) -> AttemptEnd {
+    rig().in_place(with(work(handler, input), params))
+}
+
+fn text(handler: &str, input: &str, params: &[(&str, &str)]) -> String {
+    String::from_utf8(output(run(handler, input.to_owned(), params)).into()).unwrap()
+}
+
+/// Runs without an executor.
+fn direct<T: DeserializeOwned>(handler: &str, input: &str, params: &[(&str, &str)]) -> T {
+    let handler = HANDLERS.iter().find(|known| known.name() == handler).unwrap();
+    serde_json::from_slice(&(handler.run)(&context(params), input.as_bytes()).unwrap()).unwrap()
+}
+
+#[test]
+fn stats_count_bytes_chars_lines_and_words() {
+    assert_eq!(
+        text("text/stats", "Größe zählt.\nIt isn't 3.5", &[]),
+        r#"{"bytes":28,"chars":25,"lines":2,"words":5}"#
+    );
+    assert_eq!(text("text/stats", "", &[]), r#"{"bytes":0,"chars":0,"lines":0,"words":0}"#);
+    assert_eq!(text("text/stats", "a\r\nb\n", &[]), r#"{"bytes":5,"chars":5,"lines":2,"words":2}"#);
+}
+
+#[test]
+fn word_count_counts_unicode_words() {
+    assert_eq!(
+        text("text/word-count", "can't stop – 1,000 times!", &[]),
+        r#"{"words":4,"lines":1,"bytes":27}"#
+    );
+}
+
+#[test]
+fn top_words_are_those_of_highest_count_then_in_order() {
+    let input = "b a B c A b Ångström ångström";
+    assert_eq!(
+        text("text/top-words", input, &[("n", "3")]),
+        concat!(
+            r#"{"words":8,"top":[{"word":"b","count":3},{"word":"a","count":2},"#,
+            r#"{"word":"ångström","count":2}]}"#
+        )
+    );
+    assert_eq!(text("text/top-words", input, &[("n", "0")]), r#"{"words":8,"top":[]}"#);
+    let many: String = (0..30).map(|n| format!("w{n} ")).collect();
+    assert_eq!(direct::<TopWords>("text/top-words", &many, &[]).top.len(), 10);
+    assert_eq!(direct::<TopWords>("text/top-words", &many, &[("n", "100000")]).top.len(), 30);
+}
+
+#[test]
+fn upper_and_lower_follow_unicode() {
+    assert_eq!(text("text/upper", "straße", &[]), "STRASSE");
+    assert_eq!(text("text/lower", "ΟΔΟΣ", &[]), "οδος");
+}
+
+#[test]
+fn hash_gives_known_values_of_any_bytes() {
+    let hash = |input: &'static [u8], params: &[(&str, &str)]| {
+        String::from_utf8(output(run("text/hash", input, params)).into()).unwrap()
+    };
+    let blake3_of_nothing = "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262";
+    assert_eq!(hash(b"", &[]), blake3_of_nothing);
+    assert_eq!(hash(b"", &[("algorithm", "blake3")]), blake3_of_nothing);
+    assert_eq!(
+        hash(b"abc", &[("algorithm", "sha256")]),
+        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    );
+    assert_eq!(hash(b"\xff\xfe", &[]), blake3::hash(b"\xff\xfe").to_hex().as_str());
+}
+
+#[test]
+fn a_long_input_hashes_as_in_one_go() {
+    let long = "x".repeat(3 * CHECK_BYTES + 1);
+    let hash = super::hash::hash(&context(&[]), long.as_bytes()).unwrap();
+    assert_eq!(hash, blake3::hash(long.as_bytes()).to_hex().as_str());
+}
+
+#[test]
+fn what_is_not_utf8_is_refused_with_the_place() {
+    for name in ["text/stats", "text/word-count", "text/top-words", "text/upper", "text/lower"] {
+        let failure = failure(run(name, &b"good \xc3\x28"[..], &[]));
+        assert_eq!(failure.code, FailureCode::BadInput, "{name}");
+        assert!(failure.message.contains("byte 5"), "{name}: {failure}");
+    }
+}
+
+#[test]
+fn bad_parameters_are_refused() {
+    let cases = [
+        ("text/stats", ("n", "1"), "takes none"),
+        ("text/top-words", ("m", "1"), "takes n"),
+        ("text/top-words", ("n", "-1"), "invalid digit"),
+        ("text/top-words", ("n", "100001"), "0 to 100000"),
+        ("text/hash", ("algo", "sha256"), "takes algorithm"),
+        ("text/hash", ("algorithm", "md5"), "blake3 or sha256"),
+    ];
+    for (handler, param, expected) in cases {
+        let failure = failure(run(handler, "", &[param]));
+        assert_eq!(failure.code, FailureCode::BadParameter, "{handler}");
+        assert!(failure.message.contains(expected), "{handler}: {failure}");
+    }
+}
+
+#[tokio::test]
+async fn small_texts_run_in_place_and_large_ones_do_not() {
+    let mut rig = rig();
+    assert_eq!(output(rig.in_place(work("text/upper", vec![b'x'; INSTANT_TEXT]))).len(), 4096);
+    let run = rig.start(work("text/upper", vec![b'x'; INSTANT_TEXT + 1]));
+    assert_eq!(output(rig.end_of(run).await).len(), 4097);
+}
+
+#[test]
+fn counts_and_hashes_stop_when_they_are_cancelled() {
+    let (attempt, _reports) = attempt(&[]);
+    attempt.stop(Cause::Cancelled);
+    let cx = TaskContext::new(attempt);
+    for handler in HANDLERS.iter().filter(|known| !known.name().ends_with("er")) {
+        let stopped = (handler.run)(&cx, b"some words");
+        assert!(matches!(stopped, Err(HandlerError::Stopped)), "{}", handler.name());
+    }
+}
+
+proptest! {
+    #[test]
+    fn all_counts_agree(input in "([a-zA-ZäÖß'0-9.]{0,8}[ \n\t–]{0,2}){0,40}") {
+        let words = count_words(&input);
+        let counted: WordCount = direct("text/word-count", &input, &[]);
+        let stats: Stats = direct("text/stats", &input, &[]);
+        let top: TopWords = direct("text/top-words", &input, &[("n", "100000")]);
+        prop_assert_eq!(counted.words, words);
+        prop_assert_eq!(stats.words, words);
+        prop_assert_eq!(top.words, words);
+        prop_assert_eq!(counted.bytes, input.len() as u64);
+        prop_assert_eq!(stats.lines, counted.lines);
+        prop_assert_eq!(top.top.iter().map(|counted| counted.count).sum::<u64>(), words);
+        let listed: BTreeMap<_, _> =
+            top.top.into_iter().map(|CountedWord { word, count }| (word, count)).collect();
+        let each: BTreeMap<_, _> = count_each_word(&input)
+            .into_iter()
+            .map(|(word, count)| (word.into_owned(), count))
+            .collect();
+        prop_assert_eq!(listed, each);
+    }
+
+    #[test]
+    fn slices_cut_at_white_space_have_the_same_words(
+        parts in prop::collection::vec("[a-zA-Z0-9äß'’.,:_-]{0,12}", 1..12),
+        space in "[ \n]",
+    ) {
+        let whole = parts.join(&space);
+        prop_assert_eq!(count_words(&whole), parts.iter().map(|part| count_words(part)).sum::<u64>());
+    }
+
+    #[test]
+    fn any_bytes_give_an_output_or_a_clear_failure(
+        input in prop::collection::vec(any::<u8>(), 0..200),
+    ) {
+        for handler in &HANDLERS {
+            match (handler.run)(&context(&[]), &input) {
+                Ok(_) => {}
+                Err(HandlerError::NotText(error)) => {
+                    prop_assert_eq!(
+                        error.valid_up_to(),
+                        str::from_utf8(&input).unwrap_err().valid_up_to()
+                    );
+                }
+                Err(other) => prop_assert!(false, "{}: {other}", handler.name()),
+            }
+        }
+    }
+}

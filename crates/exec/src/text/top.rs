@@ -1,0 +1,69 @@
+//! `text/top-words`.
+
+use std::{borrow::Cow, cmp::Reverse, collections::HashMap};
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use unicode_segmentation::UnicodeSegmentation;
+
+use super::{count::each_word, json};
+use crate::{context::TaskContext, handler::HandlerError, limits::TOP_WORDS};
+
+/// Words that `text/top-words` lists unless it is told otherwise.
+const DEFAULT_N: usize = 10;
+
+/// What `text/top-words` puts out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TopWords {
+    /// All words of the text, listed or not.
+    pub words: u64,
+    /// The most frequent words, in lower case; of equal count in the order of their code points.
+    pub top: Vec<CountedWord>,
+}
+
+/// How often a word occurs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CountedWord {
+    /// The word, in lower case.
+    pub word: String,
+    /// How often.
+    pub count: u64,
+}
+
+/// How often each word of a text occurs, in lower case, as `text/top-words` counts, in one go.
+///
+/// ```
+/// let counts = meshwork_exec::text::count_each_word("To be or not to be");
+/// assert_eq!(counts["to"], 2);
+/// ```
+pub fn count_each_word(text: &str) -> HashMap<Cow<'_, str>, u64> {
+    let mut counts = HashMap::new();
+    for word in text.unicode_words() {
+        *counts.entry(lower_case(word)).or_default() += 1;
+    }
+    counts
+}
+
+pub(super) fn top_words(cx: &TaskContext, input: &[u8]) -> Result<Bytes, HandlerError> {
+    let n = cx.param_in("n", 0..=TOP_WORDS)?.unwrap_or(DEFAULT_N);
+    let text = str::from_utf8(input)?;
+    // Not a faster hash: whoever sends the text chooses the keys.
+    let mut counts: HashMap<Cow<'_, str>, u64> = HashMap::new();
+    let mut words = 0;
+    each_word(cx, text, |word| {
+        words += 1;
+        *counts.entry(lower_case(word)).or_default() += 1;
+    })?;
+    let mut top: Vec<_> = counts.into_iter().collect();
+    top.sort_unstable_by(|(a, n), (b, m)| (Reverse(n), a).cmp(&(Reverse(m), b)));
+    let counted = |(word, count): (Cow<'_, str>, u64)| CountedWord { word: word.into(), count };
+    json(&TopWords { words, top: top.into_iter().take(n).map(counted).collect() })
+}
+
+fn lower_case(word: &str) -> Cow<'_, str> {
+    if word.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
+        Cow::Borrowed(word)
+    } else {
+        Cow::Owned(word.to_lowercase())
+    }
+}
