@@ -1,0 +1,140 @@
+//! The swarm's behaviour: one small behaviour per policy, each with its limits set on purpose.
+//!
+//! Absent on purpose: decisions that need the table of peers. Those are the event loop's.
+
+pub(crate) mod gate;
+pub(crate) mod near;
+pub(crate) mod streams;
+
+use std::{num::NonZeroUsize, sync::Arc};
+
+use libp2p::{
+    PeerId, StreamProtocol,
+    connection_limits::{self, ConnectionLimits},
+    identify, kad, ping,
+    swarm::{NetworkBehaviour, behaviour::toggle::Toggle},
+};
+
+use crate::{NetConfig, counters::Counters, error::BuildError, limits};
+
+/// What identify says of this program's protocols.
+pub(crate) const PROTOCOL_VERSION: &str = "/meshwork/1.0.0";
+/// What identify says of this program.
+const AGENT: &str = concat!("meshwork/", env!("CARGO_PKG_VERSION"));
+/// Peers asked at once by one query, on disjoint paths.
+const KAD_PARALLELISM: NonZeroUsize = NonZeroUsize::MIN.saturating_add(2);
+
+/// All that happens on a connection.
+#[derive(NetworkBehaviour)]
+pub(crate) struct Behaviour {
+    /// How many connections there are: before anything else, because it is the cheapest to ask.
+    pub(crate) limits: connection_limits::Behaviour,
+    /// With whom there are none.
+    pub(crate) gate: gate::Behaviour,
+    /// Streams of Meshwork's own protocols.
+    pub(crate) streams: streams::Behaviour,
+    /// What peers are, as they say.
+    pub(crate) identify: identify::Behaviour,
+    /// Whether peers still answer.
+    pub(crate) ping: ping::Behaviour,
+    /// Finds strangers; never asked who is alive.
+    pub(crate) kad: kad::Behaviour<kad::store::MemoryStore>,
+    /// Finds peers on the local network segments.
+    pub(crate) near: Toggle<near::Behaviour>,
+}
+
+impl Behaviour {
+    /// Makes all of them.
+    ///
+    /// # Errors
+    ///
+    /// mDNS is asked for and cannot watch the machine's interfaces.
+    pub(crate) fn new(config: &NetConfig, counters: &Arc<Counters>) -> Result<Self, BuildError> {
+        let local = config.keypair.public().to_peer_id();
+        let near = config.mdns.then(|| near::Behaviour::new(local)).transpose();
+        let near =
+            near.map_err(|source| BuildError::Transport { what: "mDNS", source: source.into() })?;
+        Ok(Self {
+            limits: connection_limits::Behaviour::new(connection_limits(config.max_peers)),
+            gate: gate::Behaviour::default(),
+            streams: streams::Behaviour::new(Arc::clone(counters)),
+            identify: identify(config),
+            ping: ping::Behaviour::new(
+                ping::Config::new()
+                    .with_interval(config.ping_interval)
+                    .with_timeout(config.protocol_timeout),
+            ),
+            kad: kad(local, config),
+            near: Toggle::from(near),
+        })
+    }
+}
+
+/// The Kademlia protocol of a network: nodes of another network do not share a table.
+///
+/// # Errors
+///
+/// Not a network's name.
+pub(crate) fn kad_protocol(network: &str) -> Result<StreamProtocol, String> {
+    StreamProtocol::try_from_owned(format!("/meshwork/{network}/kad/1.0.0"))
+        .map_err(|error| error.to_string())
+}
+
+/// Scaled by `max_peers`: for 96 peers 112 in, 64 out, 128 in all. Admitted peers are counted by
+/// the event loop, which refuses in words what is over `max_peers`; this is the hard bound beside
+/// it, with room for those that are still to be told.
+fn connection_limits(max_peers: usize) -> ConnectionLimits {
+    let bounded = |count: usize| Some(u32::try_from(count).unwrap_or(u32::MAX));
+    ConnectionLimits::default()
+        .with_max_pending_incoming(Some(limits::PENDING_INBOUND))
+        .with_max_pending_outgoing(Some(limits::PENDING_OUTBOUND))
+        .with_max_established_incoming(bounded(max_peers + limits::STRANGERS))
+        .with_max_established_outgoing(bounded((max_peers * 2 / 3).max(2)))
+        .with_max_established(bounded(max_peers + 2 * limits::STRANGERS))
+        .with_max_established_per_peer(Some(limits::CONNECTIONS_PER_PEER))
+}
+
+fn identify(config: &NetConfig) -> identify::Behaviour {
+    // Without a signed peer record: its legacy domain makes other implementations reject it.
+    // Without a cache: it would offer unvalidated addresses to every dial.
+    identify::Behaviour::new(
+        identify::Config::new(PROTOCOL_VERSION.to_owned(), config.keypair.public())
+            .with_agent_version(AGENT.to_owned())
+            .with_push_listen_addr_updates(true)
+            .with_cache_size(0),
+    )
+}
+
+fn kad(local: PeerId, config: &NetConfig) -> kad::Behaviour<kad::store::MemoryStore> {
+    // The name was checked with the configuration.
+    let protocol =
+        kad_protocol(&config.network).unwrap_or(StreamProtocol::new("/meshwork/invalid/kad/1.0.0"));
+    let mut kad = kad::Config::new(protocol);
+    kad.set_query_timeout(limits::KAD_QUERY_TIMEOUT)
+        .set_substreams_timeout(config.protocol_timeout)
+        .set_max_packet_size(limits::KAD_PACKET)
+        .set_parallelism(KAD_PARALLELISM)
+        .disjoint_query_paths(true)
+        // Strangers' records are told to the loop, which drops them: nothing is stored for others.
+        .set_record_filtering(kad::StoreInserts::FilterBoth)
+        .set_replication_interval(None)
+        .set_publication_interval(None)
+        .set_provider_publication_interval(None)
+        .set_caching(kad::Caching::Disabled)
+        // Only peers that were met, with addresses that were checked.
+        .set_kbucket_inserts(kad::BucketInserts::Manual)
+        .set_periodic_bootstrap_interval(Some(limits::KAD_BOOTSTRAP));
+    let store = kad::store::MemoryStoreConfig {
+        max_records: 0,
+        max_value_bytes: 0,
+        max_providers_per_key: 0,
+        max_provided_keys: 0,
+    };
+    let store = kad::store::MemoryStore::with_config(local, store);
+    let mut kad = kad::Behaviour::with_config(local, store, kad);
+    // Explicit, because on a private network nobody confirms an external address, without which
+    // the mode would never become "server".
+    let mode = if config.listen.is_empty() { kad::Mode::Client } else { kad::Mode::Server };
+    kad.set_mode(Some(mode));
+    kad
+}

@@ -1,0 +1,115 @@
+//! Denies connections with peers that broke the protocol, for a short time and in memory.
+//!
+//! Absent on purpose: counting connections (libp2p's `connection_limits`), and refusing peers for
+//! anything less than proven misbehaviour. Nobody is expelled for being offline.
+
+use std::{
+    convert::Infallible,
+    task::{Context, Poll},
+};
+
+use libp2p::{
+    Multiaddr, PeerId,
+    core::{Endpoint, transport::PortUse},
+    swarm::{
+        ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent,
+        THandlerOutEvent, ToSwarm, dummy,
+    },
+};
+use rustc_hash::FxHashMap;
+use tokio::time::Instant;
+
+use crate::limits;
+
+/// Why a connection was denied.
+#[derive(Debug, thiserror::Error)]
+#[error("the peer broke the protocol and is not connected to for a while")]
+pub(crate) struct Expelled;
+
+/// Denies what is to be denied.
+#[derive(Default)]
+pub(crate) struct Behaviour {
+    /// Until when; at most [`limits::EXPELLED`].
+    expelled: FxHashMap<PeerId, Instant>,
+}
+
+impl Behaviour {
+    /// Denies connections with `peer` until [`limits::EXPEL_TIME`] has passed.
+    pub(crate) fn expel(&mut self, peer: PeerId, now: Instant) {
+        self.expelled.retain(|_, until| *until > now);
+        if self.expelled.len() >= limits::EXPELLED && !self.expelled.contains_key(&peer) {
+            let first =
+                self.expelled.iter().min_by_key(|(_, until)| **until).map(|(peer, _)| *peer);
+            if let Some(first) = first {
+                self.expelled.remove(&first);
+            }
+        }
+        self.expelled.insert(peer, now + limits::EXPEL_TIME);
+    }
+
+    /// Whether connections with `peer` are denied.
+    pub(crate) fn is_expelled(&self, peer: &PeerId, now: Instant) -> bool {
+        self.expelled.get(peer).is_some_and(|until| *until > now)
+    }
+
+    fn check(&self, peer: &PeerId) -> Result<(), ConnectionDenied> {
+        if self.is_expelled(peer, Instant::now()) {
+            return Err(ConnectionDenied::new(Expelled));
+        }
+        Ok(())
+    }
+}
+
+impl NetworkBehaviour for Behaviour {
+    type ConnectionHandler = dummy::ConnectionHandler;
+    type ToSwarm = Infallible;
+
+    fn handle_established_inbound_connection(
+        &mut self,
+        _: ConnectionId,
+        peer: PeerId,
+        _: &Multiaddr,
+        _: &Multiaddr,
+    ) -> Result<THandler<Self>, ConnectionDenied> {
+        self.check(&peer).map(|()| dummy::ConnectionHandler)
+    }
+
+    fn handle_pending_outbound_connection(
+        &mut self,
+        _: ConnectionId,
+        peer: Option<PeerId>,
+        _: &[Multiaddr],
+        _: Endpoint,
+    ) -> Result<Vec<Multiaddr>, ConnectionDenied> {
+        peer.map_or(Ok(()), |peer| self.check(&peer)).map(|()| Vec::new())
+    }
+
+    fn handle_established_outbound_connection(
+        &mut self,
+        _: ConnectionId,
+        peer: PeerId,
+        _: &Multiaddr,
+        _: Endpoint,
+        _: PortUse,
+    ) -> Result<THandler<Self>, ConnectionDenied> {
+        self.check(&peer).map(|()| dummy::ConnectionHandler)
+    }
+
+    fn on_swarm_event(&mut self, _: FromSwarm<'_>) {}
+
+    fn on_connection_handler_event(
+        &mut self,
+        _: PeerId,
+        _: ConnectionId,
+        event: THandlerOutEvent<Self>,
+    ) {
+        match event {}
+    }
+
+    fn poll(&mut self, _: &mut Context<'_>) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
+        Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,32 @@
+use std::time::Duration;
+
+use super::*;
+
+#[test]
+fn an_expelled_peer_is_denied_for_a_while() {
+    let mut gate = Behaviour::default();
+    let (bad, good) = (PeerId::random(), PeerId::random());
+    let now = Instant::now();
+    gate.expel(bad, now);
+    assert!(gate.is_expelled(&bad, now));
+    assert!(!gate.is_expelled(&good, now));
+    assert!(!gate.is_expelled(&bad, now + limits::EXPEL_TIME));
+    assert!(gate.check(&bad).is_err());
+    assert!(gate.check(&good).is_ok());
+}
+
+#[test]
+fn the_table_is_bounded_and_forgets_who_would_be_free_first() {
+    let mut gate = Behaviour::default();
+    let now = Instant::now();
+    let first = PeerId::random();
+    gate.expel(first, now);
+    for step in 1..=2_000u32 {
+        gate.expel(PeerId::random(), now + Duration::from_millis(u64::from(step)));
+        assert!(gate.expelled.len() <= limits::EXPELLED);
+    }
+    assert!(!gate.is_expelled(&first, now));
+    // Those whose time has passed make room at the next.
+    gate.expel(PeerId::random(), now + Duration::from_secs(3600));
+    assert_eq!(gate.expelled.len(), 1);
+}

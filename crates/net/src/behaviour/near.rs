@@ -1,0 +1,163 @@
+//! mDNS with bounds: libp2p's keeps any number of peers for as long as their packets say (S-16).
+//!
+//! Passes on what is found, within bounds, and makes libp2p's behaviour forget the rest. Absent on
+//! purpose: dialling. The event loop decides whom to dial, and the dial filter where.
+
+mod table;
+
+use std::{
+    io,
+    task::{Context, Poll},
+};
+
+use libp2p::{
+    Multiaddr, PeerId,
+    core::{Endpoint, transport::PortUse},
+    mdns,
+    swarm::{
+        ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent,
+        THandlerOutEvent, ToSwarm, dummy,
+    },
+};
+use tokio::time::{Instant, Interval, MissedTickBehavior};
+
+use self::table::{Table, Verdict};
+use crate::limits;
+
+/// What is near.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// These addresses were announced on a segment of ours.
+    Found { peer: PeerId, addresses: Vec<Multiaddr> },
+    /// A peer has not been announced for a while.
+    Gone { peer: PeerId },
+}
+
+/// Looks for peers on the local network segments.
+pub(crate) struct Behaviour {
+    inner: mdns::tokio::Behaviour,
+    table: Table,
+    /// Drops what is older than [`limits::NEAR_TTL`].
+    sweep: Interval,
+    events: Vec<Event>,
+}
+
+impl Behaviour {
+    pub(crate) fn new(local: PeerId) -> io::Result<Self> {
+        let config = mdns::Config {
+            ttl: limits::NEAR_TTL,
+            query_interval: limits::NEAR_QUERY,
+            enable_ipv6: false,
+        };
+        let mut sweep = tokio::time::interval(limits::NEAR_TTL / 10);
+        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Ok(Self {
+            inner: mdns::tokio::Behaviour::new(config, local)?,
+            table: Table::default(),
+            sweep,
+            events: Vec::new(),
+        })
+    }
+
+    fn on_event(&mut self, event: mdns::Event) {
+        let now = Instant::now();
+        match event {
+            mdns::Event::Discovered(found) => {
+                let mut fresh: Vec<(PeerId, Vec<Multiaddr>)> = Vec::new();
+                for (peer, address) in found {
+                    match self.table.on_found(peer, &address, now) {
+                        Verdict::Ignore => {}
+                        Verdict::Forget => self.forget(&peer),
+                        Verdict::Report => match fresh.iter_mut().find(|(who, _)| *who == peer) {
+                            Some((_, addresses)) => addresses.push(address),
+                            None => fresh.push((peer, vec![address])),
+                        },
+                    }
+                }
+                let found = fresh.into_iter();
+                self.events.extend(found.map(|(peer, addresses)| Event::Found { peer, addresses }));
+            }
+            mdns::Event::Expired(expired) => {
+                for (peer, address) in expired {
+                    if self.table.on_expired(&peer, &address) {
+                        self.events.push(Event::Gone { peer });
+                    }
+                }
+            }
+        }
+    }
+
+    fn sweep(&mut self) {
+        for peer in self.table.overdue(Instant::now()) {
+            // An expiry follows, and with the next answer of a live peer another find.
+            self.forget(&peer);
+        }
+    }
+
+    fn forget(&mut self, peer: &PeerId) {
+        #[expect(deprecated, reason = "the only way to bound what the behaviour keeps")]
+        self.inner.expire_node(peer);
+    }
+}
+
+impl NetworkBehaviour for Behaviour {
+    type ConnectionHandler = dummy::ConnectionHandler;
+    type ToSwarm = Event;
+
+    fn handle_established_inbound_connection(
+        &mut self,
+        _: ConnectionId,
+        _: PeerId,
+        _: &Multiaddr,
+        _: &Multiaddr,
+    ) -> Result<THandler<Self>, ConnectionDenied> {
+        Ok(dummy::ConnectionHandler)
+    }
+
+    // `handle_pending_outbound_connection` is not passed on: the inner behaviour would add every
+    // announced address to every dial.
+
+    fn handle_established_outbound_connection(
+        &mut self,
+        _: ConnectionId,
+        _: PeerId,
+        _: &Multiaddr,
+        _: Endpoint,
+        _: PortUse,
+    ) -> Result<THandler<Self>, ConnectionDenied> {
+        Ok(dummy::ConnectionHandler)
+    }
+
+    fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
+        self.inner.on_swarm_event(event);
+    }
+
+    fn on_connection_handler_event(
+        &mut self,
+        _: PeerId,
+        _: ConnectionId,
+        event: THandlerOutEvent<Self>,
+    ) {
+        match event {}
+    }
+
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
+        while self.sweep.poll_tick(cx).is_ready() {
+            self.sweep();
+        }
+        loop {
+            if let Some(event) = self.events.pop() {
+                return Poll::Ready(ToSwarm::GenerateEvent(event));
+            }
+            match self.inner.poll(cx) {
+                Poll::Ready(ToSwarm::GenerateEvent(event)) => self.on_event(event),
+                // Everything else it says is an unchecked address for the whole swarm.
+                Poll::Ready(_) => {}
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! Streams of Meshwork's own protocols, opened on a named connection.
+//!
+//! The behaviour hands over raw streams; what is said on them is not its business. Each connection
+//! may have a few inbound streams per protocol, the rest is reset and counted. Outbound streams are
+//! bounded by the event loop, which asks for them.
+//!
+//! Absent on purpose: choosing a connection, queues that wait for one, reading or writing.
+
+mod handler;
+mod inbound;
+
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use libp2p::{
+    Multiaddr, PeerId, Stream, StreamProtocol,
+    core::{Endpoint, transport::PortUse},
+    swarm::{
+        ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, NotifyHandler, THandler,
+        THandlerInEvent, THandlerOutEvent, ToSwarm,
+    },
+};
+use rustc_hash::FxHashMap;
+
+use self::handler::{Answer, Ask, Handler};
+pub(crate) use self::inbound::InboundStream;
+use crate::{counters::Counters, limits};
+
+/// The protocols whose streams are handled here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Protocol {
+    /// Who is there, and what it offers.
+    Hello,
+    /// Task frames of one owner and one worker.
+    Task,
+}
+
+impl Protocol {
+    pub(crate) const ALL: [Self; 2] = [Self::Hello, Self::Task];
+
+    /// The name that is negotiated.
+    pub(crate) const fn name(self) -> StreamProtocol {
+        match self {
+            Self::Hello => StreamProtocol::new("/meshwork/hello/1.0.0"),
+            Self::Task => StreamProtocol::new("/meshwork/task/1.0.0"),
+        }
+    }
+
+    /// Inbound streams that a peer may have open on one connection.
+    const fn inbound_limit(self) -> usize {
+        match self {
+            Self::Hello => limits::HELLO_STREAMS,
+            Self::Task => limits::TASK_STREAMS,
+        }
+    }
+}
+
+/// Names a request for a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct RequestId(u64);
+
+/// What became of streams.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// A peer has opened one.
+    Inbound { peer: PeerId, connection: ConnectionId, protocol: Protocol, stream: InboundStream },
+    /// One that was asked for is open.
+    Opened { request: RequestId, stream: Stream },
+    /// One that was asked for is not.
+    OpenFailed { request: RequestId, why: OpenError },
+}
+
+/// Why a stream could not be opened.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum OpenError {
+    /// The peer does not speak the protocol.
+    #[error("it does not speak the protocol")]
+    NotSpoken,
+    /// The connection is gone.
+    #[error("the connection was lost")]
+    ConnectionLost,
+    /// Negotiation took too long.
+    #[error("no answer within {:?}", limits::OPEN_TIMEOUT)]
+    Timeout,
+    /// Reading or writing failed.
+    #[error("{0}")]
+    Io(String),
+}
+
+/// Opens and accepts streams.
+pub(crate) struct Behaviour {
+    /// Open connections and what was asked of them.
+    connections: FxHashMap<ConnectionId, Vec<RequestId>>,
+    /// At most one per stream or request, which are bounded.
+    events: VecDeque<ToSwarm<Event, Ask>>,
+    next: u64,
+    counters: Arc<Counters>,
+}
+
+impl Behaviour {
+    pub(crate) fn new(counters: Arc<Counters>) -> Self {
+        Self { connections: FxHashMap::default(), events: VecDeque::new(), next: 0, counters }
+    }
+
+    /// Asks for a stream; an event with the returned id follows, whatever happens.
+    pub(crate) fn open(
+        &mut self,
+        peer: PeerId,
+        connection: ConnectionId,
+        protocol: Protocol,
+    ) -> RequestId {
+        let request = RequestId(self.next);
+        self.next += 1;
+        if let Some(asked) = self.connections.get_mut(&connection) {
+            asked.push(request);
+            self.notify(peer, connection, Ask::Open { request, protocol });
+        } else {
+            let why = OpenError::ConnectionLost;
+            self.events.push_back(ToSwarm::GenerateEvent(Event::OpenFailed { request, why }));
+        }
+        request
+    }
+
+    /// Whether an idle connection shall stay open.
+    pub(crate) fn keep_alive(&mut self, peer: PeerId, connection: ConnectionId, keep: bool) {
+        self.notify(peer, connection, Ask::KeepAlive(keep));
+    }
+
+    fn notify(&mut self, peer_id: PeerId, connection: ConnectionId, event: Ask) {
+        let handler = NotifyHandler::One(connection);
+        self.events.push_back(ToSwarm::NotifyHandler { peer_id, handler, event });
+    }
+
+    /// Forgets a request; false if it was answered already.
+    fn finish(&mut self, connection: ConnectionId, request: RequestId) -> bool {
+        let Some(asked) = self.connections.get_mut(&connection) else { return false };
+        let before = asked.len();
+        asked.retain(|open| *open != request);
+        asked.len() < before
+    }
+
+    fn on_closed(&mut self, connection: ConnectionId) {
+        for request in self.connections.remove(&connection).unwrap_or_default() {
+            let why = OpenError::ConnectionLost;
+            self.events.push_back(ToSwarm::GenerateEvent(Event::OpenFailed { request, why }));
+        }
+    }
+}
+
+impl NetworkBehaviour for Behaviour {
+    type ConnectionHandler = Handler;
+    type ToSwarm = Event;
+
+    fn handle_established_inbound_connection(
+        &mut self,
+        _: ConnectionId,
+        _: PeerId,
+        _: &Multiaddr,
+        _: &Multiaddr,
+    ) -> Result<THandler<Self>, ConnectionDenied> {
+        Ok(Handler::new(Arc::clone(&self.counters)))
+    }
+
+    fn handle_established_outbound_connection(
+        &mut self,
+        _: ConnectionId,
+        _: PeerId,
+        _: &Multiaddr,
+        _: Endpoint,
+        _: PortUse,
+    ) -> Result<THandler<Self>, ConnectionDenied> {
+        Ok(Handler::new(Arc::clone(&self.counters)))
+    }
+
+    fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
+        if let FromSwarm::ConnectionEstablished(established) = event {
+            self.connections.insert(established.connection_id, Vec::new());
+        } else if let FromSwarm::ConnectionClosed(closed) = event {
+            self.on_closed(closed.connection_id);
+        }
+    }
+
+    fn on_connection_handler_event(
+        &mut self,
+        peer: PeerId,
+        connection: ConnectionId,
+        event: THandlerOutEvent<Self>,
+    ) {
+        let event = match event {
+            Answer::Inbound { protocol, stream } => {
+                Event::Inbound { peer, connection, protocol, stream }
+            }
+            Answer::Opened { request, stream } => {
+                if !self.finish(connection, request) {
+                    return;
+                }
+                Event::Opened { request, stream }
+            }
+            Answer::OpenFailed { request, why } => {
+                if !self.finish(connection, request) {
+                    return;
+                }
+                Event::OpenFailed { request, why }
+            }
+        };
+        self.events.push_back(ToSwarm::GenerateEvent(event));
+    }
+
+    fn poll(&mut self, _: &mut Context<'_>) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
+        // Whatever fills the queue runs before the next poll of the swarm, so no waker is needed.
+        self.events.pop_front().map_or(Poll::Pending, Poll::Ready)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,279 @@
+//! Making a network: checks the configuration, makes the swarm, and waits until it listens.
+
+use std::{
+    net::{IpAddr, SocketAddr, TcpListener, UdpSocket},
+    num::NonZeroU8,
+    sync::Arc,
+    time::Duration,
+};
+
+use libp2p::{Multiaddr, Swarm, TransportError, swarm};
+use tokio::{
+    sync::{mpsc, watch},
+    time::{Instant, timeout_at},
+};
+
+use crate::{
+    EventLoop, NetConfig, NetEvent, NetHandle, SessionEvent,
+    address::{self, Host, Parts as AddressParts},
+    behaviour::Behaviour,
+    clock::Clock,
+    counters::Counters,
+    dial_filter::Allowed,
+    error::BuildError,
+    event_loop::{Parts, Settings},
+    limits, transport,
+};
+
+/// A network that is ready to run: the loop to spawn, a handle, and what the loop and the sessions
+/// tell.
+///
+/// An owner takes [`Self::events`] before [`Self::sessions`]: then it knows a session before it sees
+/// frames of it. The end of an older session of a peer may come after the beginning of a newer one;
+/// their [`SessionId`](crate::session::SessionId)s tell them apart. A peer's
+/// [`NetEvent::OwnerSession`] may come before its [`NetEvent::Ready`], and the ends of its sessions
+/// before or after its [`NetEvent::Disconnected`].
+#[derive(Debug)]
+pub struct Network {
+    /// Asks the loop.
+    pub handle: NetHandle,
+    /// The future that is the network.
+    pub event_loop: EventLoop,
+    /// Facts about peers and sessions.
+    pub events: mpsc::Receiver<NetEvent>,
+    /// Frames of the sessions, and their ends.
+    pub sessions: mpsc::Receiver<SessionEvent>,
+}
+
+impl Network {
+    /// Makes a network, and listens; times are told on `clock`. Nothing is dialled before the loop
+    /// runs, and a bootstrap peer that cannot be reached is an event and no error.
+    ///
+    /// # Errors
+    ///
+    /// The configuration is out of its bounds, a port is taken, or an address cannot be listened
+    /// on.
+    pub async fn build(config: NetConfig, clock: Clock) -> Result<Self, BuildError> {
+        config.check()?;
+        for address in &config.listen {
+            check_free(address)?;
+        }
+        let counters = Arc::new(Counters::default());
+        let allowed = Allowed::default();
+        let mut swarm = make_swarm(&config, &allowed, &counters)?;
+        for address in &config.listen {
+            swarm.listen_on(address.clone()).map_err(|source| refused(address, source))?;
+        }
+        let (commands_in, commands) = mpsc::channel(limits::COMMANDS);
+        let (events_in, events) = mpsc::channel(limits::EVENTS);
+        let (sessions_in, sessions) = mpsc::channel(limits::FRAME_BATCHES);
+        let (peers_in, peers) = watch::channel(Arc::default());
+        let (addresses_in, addresses) = watch::channel(Arc::default());
+        let local_peer = *swarm.local_peer_id();
+        let handle =
+            NetHandle::new(local_peer, commands_in, peers, addresses, Arc::clone(&counters));
+        let NetConfig { network, listen, bootstrap, max_peers, protocol_timeout, offer, .. } =
+            config;
+        let hello_timeout = protocol_timeout.min(limits::HELLO_TIMEOUT);
+        let mut event_loop = EventLoop::new(Parts {
+            swarm,
+            settings: Settings { network, max_peers, hello_timeout },
+            offer,
+            bootstrap,
+            allowed,
+            counters,
+            clock,
+            commands,
+            events: events_in,
+            sessions: sessions_in,
+            peers: peers_in,
+            addresses: addresses_in,
+        });
+        wait_for_listeners(&mut event_loop, listen.len()).await?;
+        Ok(Self { handle, event_loop, events, sessions })
+    }
+}
+
+fn make_swarm(
+    config: &NetConfig,
+    allowed: &Allowed,
+    counters: &Arc<Counters>,
+) -> Result<Swarm<Behaviour>, BuildError> {
+    let stack = transport::build(&config.keypair, config.connection_timeout, allowed, counters)?;
+    let behaviour = Behaviour::new(config, counters)?;
+    let swarm_config = swarm::Config::with_tokio_executor()
+        .with_dial_concurrency_factor(
+            NonZeroU8::new(limits::DIAL_CONCURRENCY).unwrap_or(NonZeroU8::MIN),
+        )
+        .with_max_negotiating_inbound_streams(limits::NEGOTIATING_STREAMS)
+        .with_idle_connection_timeout(limits::IDLE_TIMEOUT);
+    Ok(Swarm::new(stack, behaviour, config.keypair.public().to_peer_id(), swarm_config))
+}
+
+/// Returns when every listener has an address, or some time after the first has one: an interface
+/// may be without addresses of a family.
+async fn wait_for_listeners(event_loop: &mut EventLoop, count: usize) -> Result<(), BuildError> {
+    if count == 0 {
+        return Ok(());
+    }
+    let mut deadline = Instant::now() + limits::LISTEN_TIMEOUT;
+    let mut is_up = false;
+    while event_loop.listening().len() < count {
+        if timeout_at(deadline, event_loop.listen_step()).await.is_err() {
+            break;
+        }
+        if !is_up && !event_loop.listening().is_empty() {
+            is_up = true;
+            deadline = deadline.min(Instant::now() + limits::LISTEN_GRACE);
+        }
+    }
+    if event_loop.listening().is_empty() {
+        return Err(BuildError::ListenTimeout(limits::LISTEN_TIMEOUT));
+    }
+    Ok(())
+}
+
+/// Binds the port once in a way that fails if another process has it: libp2p listens with
+/// SO_REUSEPORT, with which two nodes would share a port and its connections.
+fn check_free(address: &Multiaddr) -> Result<(), BuildError> {
+    let Ok(AddressParts { host: Host::Ip(ip), port: Some(port), quic, .. }) =
+        address::parts(address)
+    else {
+        return Ok(());
+    };
+    if port == 0 {
+        return Ok(());
+    }
+    let socket = SocketAddr::new(ip, port);
+    // The standard library sets SO_REUSEADDR for TCP, which lets a port go that a closed connection
+    // still lingers on, but not one on which somebody listens.
+    let bound =
+        if quic { UdpSocket::bind(socket).map(drop) } else { TcpListener::bind(socket).map(drop) };
+    bound.map_err(|error| refused(address, TransportError::Other(error)))
+}
+
+fn refused(address: &Multiaddr, source: TransportError<std::io::Error>) -> BuildError {
+    let address = address.clone();
+    if matches!(&source, TransportError::Other(error) if is_in_use(error)) {
+        return BuildError::PortTaken { address };
+    }
+    BuildError::Listen { address, source }
+}
+
+fn is_in_use(error: &std::io::Error) -> bool {
+    // libp2p wraps the operating system's error.
+    error.kind() == std::io::ErrorKind::AddrInUse
+        || error
+            .get_ref()
+            .and_then(|inner| inner.downcast_ref::<std::io::Error>())
+            .is_some_and(is_in_use)
+}
+
+/// A duration's bounds in a configuration.
+const TIMES: std::ops::RangeInclusive<Duration> =
+    Duration::from_millis(100)..=Duration::from_secs(600);
+
+impl NetConfig {
+    /// Whether every field is within its bounds.
+    ///
+    /// # Errors
+    ///
+    /// The first field that is not, why, and what is allowed.
+    pub fn check(&self) -> Result<(), BuildError> {
+        let Self {
+            keypair,
+            network,
+            listen,
+            bootstrap,
+            mdns: _,
+            max_peers,
+            connection_timeout,
+            ping_interval,
+            protocol_timeout,
+            offer: _,
+        } = self;
+        if keypair.key_type() != libp2p::identity::KeyType::Ed25519 {
+            let why = format!("a {} key; use an Ed25519 key", keypair.key_type());
+            return Err(BuildError::Config { field: "identity", why });
+        }
+        check_network(network)?;
+        check_listen(listen)?;
+        check_bootstrap(bootstrap, keypair.public().to_peer_id())?;
+        if !(1..=limits::MAX_PEERS).contains(max_peers) {
+            let why = format!("{max_peers}; use 1 to {}", limits::MAX_PEERS);
+            return Err(BuildError::Config { field: "max_peers", why });
+        }
+        check_time("connection_timeout", *connection_timeout)?;
+        check_time("ping_interval", *ping_interval)?;
+        check_time("protocol_timeout", *protocol_timeout)
+    }
+}
+
+fn check_network(name: &str) -> Result<(), BuildError> {
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if (1..=limits::NETWORK_NAME).contains(&name.len()) && name.bytes().all(is_plain) {
+        return Ok(());
+    }
+    let why =
+        format!("{name:?}; use 1 to {} of the characters a-z, 0-9 and -", limits::NETWORK_NAME);
+    Err(BuildError::Config { field: "network", why })
+}
+
+fn check_listen(listen: &[Multiaddr]) -> Result<(), BuildError> {
+    check_count("listen_addresses", listen)?;
+    for (position, address) in listen.iter().enumerate() {
+        let refuse = |why| BuildError::ListenAddress { address: address.clone(), why };
+        address::check_listen(address).map_err(refuse)?;
+        let is_fixed = address::parts(address).is_ok_and(|parts| parts.port != Some(0));
+        if is_fixed && listen.iter().take(position).any(|earlier| earlier == address) {
+            return Err(refuse("it is named twice; remove one".to_owned()));
+        }
+    }
+    Ok(())
+}
+
+fn check_bootstrap(bootstrap: &[Multiaddr], local: libp2p::PeerId) -> Result<(), BuildError> {
+    const FIELD: &str = "bootstrap_peers";
+    check_count(FIELD, bootstrap)?;
+    for address in bootstrap {
+        let why = match address::parts(address) {
+            Err(why) => why,
+            Ok(AddressParts { peer: Some(peer), .. }) if peer == local => {
+                "this node itself; remove it".to_owned()
+            }
+            Ok(AddressParts { port: Some(0), .. }) => {
+                "port 0 cannot be dialled; write the port on which the peer listens".to_owned()
+            }
+            Ok(AddressParts { host: Host::Ip(ip), .. }) if is_nowhere(ip) => {
+                "nobody can be reached there; write an address of the peer's machine".to_owned()
+            }
+            Ok(_) => continue,
+        };
+        return Err(BuildError::Config { field: FIELD, why: format!("{address}: {why}") });
+    }
+    Ok(())
+}
+
+fn is_nowhere(ip: IpAddr) -> bool {
+    ip.is_unspecified() || ip.is_multicast()
+}
+
+fn check_count(field: &'static str, addresses: &[Multiaddr]) -> Result<(), BuildError> {
+    if addresses.len() <= limits::CONFIGURED_ADDRESSES {
+        return Ok(());
+    }
+    let why =
+        format!("{} addresses; use at most {}", addresses.len(), limits::CONFIGURED_ADDRESSES);
+    Err(BuildError::Config { field, why })
+}
+
+fn check_time(field: &'static str, time: Duration) -> Result<(), BuildError> {
+    if TIMES.contains(&time) {
+        return Ok(());
+    }
+    let why = format!("{time:?}; use {:?} to {:?}", TIMES.start(), TIMES.end());
+    Err(BuildError::Config { field, why })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,51 @@
+//! The node's monotonic clock, as [`Time`] values.
+//!
+//! Absent on purpose: the time of day. No decision depends on it (R13).
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use meshwork_core::Time;
+use tokio::time::Instant;
+
+/// A monotonic clock whose origin is its making. Copies share the origin.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    origin: Instant,
+}
+
+impl Clock {
+    /// A clock that starts now.
+    #[expect(clippy::new_without_default, reason = "reading the clock is not a default value")]
+    pub fn new() -> Self {
+        Self { origin: Instant::now() }
+    }
+
+    /// Now, on this clock.
+    pub fn now(&self) -> Time {
+        Time::ZERO + self.origin.elapsed()
+    }
+}
+
+/// When something last arrived from a peer: written by its sessions, read by the event loop.
+#[derive(Debug)]
+pub struct LastSeen {
+    clock: Clock,
+    nanos: AtomicU64,
+}
+
+impl LastSeen {
+    /// Seen now.
+    pub(crate) fn new(clock: Clock) -> Self {
+        Self { clock, nanos: AtomicU64::new(clock.now().as_nanos()) }
+    }
+
+    /// Something arrived just now.
+    pub(crate) fn touch(&self) {
+        self.nanos.store(self.clock.now().as_nanos(), Ordering::Relaxed);
+    }
+
+    /// When something last arrived.
+    pub(crate) fn get(&self) -> Time {
+        Time::from_nanos(self.nanos.load(Ordering::Relaxed))
+    }
+}

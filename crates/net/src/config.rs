@@ -1,0 +1,50 @@
+//! What the network must know before it starts, and what it says of this node to others.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use libp2p::{Multiaddr, PeerId, identity::Keypair};
+use meshwork_core::{AcceptPolicy, Advert};
+
+/// Everything that [`Network::build`](crate::Network::build) needs. Checked there.
+#[derive(Clone, Debug)]
+pub struct NetConfig {
+    /// Who this node is.
+    pub keypair: Keypair,
+    /// The network's name: nodes of different names refuse each other's hello. 1 to 64 bytes of
+    /// `a-z`, `0-9` and `-`.
+    pub network: String,
+    /// Addresses to listen on; TCP and QUIC, IPv4 and IPv6. May be empty.
+    pub listen: Vec<Multiaddr>,
+    /// Addresses to dial at the start and whenever the connection is lost.
+    pub bootstrap: Vec<Multiaddr>,
+    /// Whether to look for peers on the local network segment.
+    pub mdns: bool,
+    /// Peers connected at once, from 1 to [`limits::MAX_PEERS`](crate::limits::MAX_PEERS).
+    pub max_peers: usize,
+    /// Longest time for a dial with its handshakes.
+    pub connection_timeout: Duration,
+    /// How often an idle connection is probed.
+    pub ping_interval: Duration,
+    /// Longest wait for an answer of a small protocol.
+    pub protocol_timeout: Duration,
+    /// What this node says of itself, to whom.
+    pub offer: Offer,
+}
+
+/// What this node says of itself, and to whom. Each peer is told the handlers that it may use.
+#[derive(Clone, Debug, Default)]
+pub struct Offer {
+    /// All that the node has.
+    pub advert: Arc<Advert>,
+    /// Which families are open to whom.
+    pub accept: Arc<AcceptPolicy>,
+    /// Peers that count as listed.
+    pub trusted: Arc<HashSet<PeerId>>,
+}
+
+impl Offer {
+    /// What `peer` is told.
+    pub fn for_peer(&self, peer: &PeerId) -> Advert {
+        self.advert.for_peer(&self.accept, self.trusted.contains(peer))
+    }
+}

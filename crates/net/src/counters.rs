@@ -1,0 +1,77 @@
+//! What was refused, shed or closed, in numbers. Written where it happens, read by anybody.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What the network refused, shed or closed since its start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NetCounters {
+    /// Streams of peers that were reset because as many as allowed were open.
+    pub streams_refused: u64,
+    /// Hellos of peers that were refused, each with its reason.
+    pub hellos_refused: u64,
+    /// Task streams of peers that are not admitted, refused with the reason.
+    pub tasks_refused: u64,
+    /// Connections to peers that are not admitted, closed to make room.
+    pub strangers_closed: u64,
+    /// Connections that were denied: too many, or with an expelled peer.
+    pub connections_denied: u64,
+    /// Connections whose handshake failed.
+    pub handshakes_failed: u64,
+    /// Surplus connections closed because a peer had two.
+    pub duplicates_closed: u64,
+    /// Peers expelled for breaking the protocol.
+    pub expelled: u64,
+    /// Addresses that were not dialled because nobody may be sent there on a stranger's word.
+    pub dials_filtered: u64,
+    /// Sessions opened, in either role.
+    pub sessions: u64,
+}
+
+/// The same, shared and counting.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) streams_refused: Counter,
+    pub(crate) hellos_refused: Counter,
+    pub(crate) tasks_refused: Counter,
+    pub(crate) strangers_closed: Counter,
+    pub(crate) connections_denied: Counter,
+    pub(crate) handshakes_failed: Counter,
+    pub(crate) duplicates_closed: Counter,
+    pub(crate) expelled: Counter,
+    pub(crate) dials_filtered: Counter,
+    pub(crate) sessions: Counter,
+}
+
+impl Counters {
+    /// The numbers now; each is read on its own.
+    pub(crate) fn snapshot(&self) -> NetCounters {
+        NetCounters {
+            streams_refused: self.streams_refused.get(),
+            hellos_refused: self.hellos_refused.get(),
+            tasks_refused: self.tasks_refused.get(),
+            strangers_closed: self.strangers_closed.get(),
+            connections_denied: self.connections_denied.get(),
+            handshakes_failed: self.handshakes_failed.get(),
+            duplicates_closed: self.duplicates_closed.get(),
+            expelled: self.expelled.get(),
+            dials_filtered: self.dials_filtered.get(),
+            sessions: self.sessions.get(),
+        }
+    }
+}
+
+/// One number that only rises.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    /// It happened once more.
+    pub(crate) fn add(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}

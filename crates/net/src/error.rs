@@ -1,0 +1,113 @@
+//! What can fail when the network starts or dials, one enum per operation.
+
+use std::{io, time::Duration};
+
+use libp2p::{Multiaddr, PeerId, TransportError};
+
+/// Why the network cannot start. Each names the field that is at fault and the remedy.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// A field of the configuration is out of its range.
+    #[error("{field}: {why}")]
+    Config {
+        /// The field's name, as in `NetworkConfig`.
+        field: &'static str,
+        /// What is wrong, and what is allowed.
+        why: String,
+    },
+    /// An address that cannot be listened on.
+    #[error("cannot listen on {address}: {why}")]
+    ListenAddress {
+        /// Which.
+        address: Multiaddr,
+        /// What is wrong with it, and what would be right.
+        why: String,
+    },
+    /// Another process listens there.
+    #[error(
+        "cannot listen on {address}: the port is taken by another process; stop that one, or choose \
+         another port with --listen"
+    )]
+    PortTaken {
+        /// Which.
+        address: Multiaddr,
+    },
+    /// The operating system refused an address.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// Which.
+        address: Multiaddr,
+        /// What it said.
+        source: TransportError<io::Error>,
+    },
+    /// No listener came up in time.
+    #[error("no listener came up within {0:?}")]
+    ListenTimeout(Duration),
+    /// A transport or the name resolver could not be made.
+    #[error("cannot set up {what}: {source}")]
+    Transport {
+        /// Which part.
+        what: &'static str,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+impl BuildError {
+    /// Whether the same start may succeed later without anybody changing anything.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::PortTaken { .. } | Self::ListenTimeout(_))
+    }
+}
+
+/// Why a dial failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DialError {
+    /// The address is not one that can be dialled.
+    #[error("cannot dial {address}: {why}")]
+    Address {
+        /// Which.
+        address: Multiaddr,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// It leads to this node itself.
+    #[error("{0} is this node itself")]
+    SelfDial(Multiaddr),
+    /// Somebody else answered.
+    #[error("{address} is {found}, not the expected peer")]
+    WrongPeer {
+        /// Which address.
+        address: Multiaddr,
+        /// Who answered.
+        found: PeerId,
+    },
+    /// Nobody answered, or the handshake failed.
+    #[error("cannot reach {address}: {why}")]
+    Unreachable {
+        /// Which.
+        address: Multiaddr,
+        /// As far as is known.
+        why: String,
+    },
+    /// Too many dials or peers at once.
+    #[error("too many connections or dials at once; try again shortly")]
+    Busy,
+    /// The network has stopped.
+    #[error(transparent)]
+    Closed(#[from] NetClosed),
+}
+
+impl DialError {
+    /// Whether the same dial may succeed later.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Busy)
+    }
+}
+
+/// The event loop has ended.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the network has stopped")]
+pub struct NetClosed;

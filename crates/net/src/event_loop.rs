@@ -1,0 +1,415 @@
+//! The event loop: owns the swarm and every table (I2), and waits for nobody (I3).
+//!
+//! ```text
+//!   handles ──Command──►  ┌───────────┐ ──NetEvent──► owner
+//!   hello tasks ──Done──► │ EventLoop │ ──watch─────► readers (peers, addresses)
+//!   swarm ──SwarmEvent──► └───────────┘ ──spawns────► sessions ──SessionEvent──► owner
+//! ```
+//!
+//! Whatever can wake the loop is one [`Wake`]; [`EventLoop::handle_event`] reacts to it and is
+//! synchronous. Each topic has a file of its own below this one. Task frames do not pass through
+//! here.
+//!
+//! When the owner lags, facts wait in a queue; from [`limits::EVENTS`] on the swarm is not polled,
+//! so that peers wait too and no fact is lost.
+
+mod commands;
+mod connections;
+mod dialing;
+mod dials;
+mod discovery;
+mod duplicates;
+mod hellos;
+mod peers;
+mod publish;
+mod sessions;
+mod timers;
+
+use std::{collections::VecDeque, sync::Arc};
+
+use futures::{FutureExt, StreamExt, future::BoxFuture};
+use libp2p::{Multiaddr, PeerId, Swarm, swarm::SwarmEvent};
+use rustc_hash::FxHashMap;
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    task::{JoinError, JoinSet},
+    time::Instant,
+};
+
+use self::{
+    dials::Dials,
+    hellos::HelloDone,
+    peers::Peers,
+    sessions::Purpose,
+    timers::{Timer, Timers},
+};
+use crate::{
+    Offer,
+    behaviour::{Behaviour, BehaviourEvent, streams::RequestId},
+    clock::Clock,
+    counters::Counters,
+    dial_filter::Allowed,
+    event::{NetEvent, PeerStatus},
+    handle::Command,
+    limits,
+    session::SessionEvent,
+};
+
+/// What the loop is made of; see the fields of [`EventLoop`].
+pub(crate) struct Parts {
+    pub(crate) swarm: Swarm<Behaviour>,
+    pub(crate) settings: Settings,
+    pub(crate) offer: Offer,
+    pub(crate) bootstrap: Vec<Multiaddr>,
+    pub(crate) allowed: Allowed,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) clock: Clock,
+    pub(crate) commands: mpsc::Receiver<Command>,
+    pub(crate) events: mpsc::Sender<NetEvent>,
+    pub(crate) sessions: mpsc::Sender<SessionEvent>,
+    pub(crate) peers: watch::Sender<Arc<Vec<PeerStatus>>>,
+    pub(crate) addresses: watch::Sender<Arc<Vec<Multiaddr>>>,
+}
+
+/// What the loop was told once and for all.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) network: String,
+    pub(crate) max_peers: usize,
+    /// Total time for one exchange of hellos.
+    pub(crate) hello_timeout: std::time::Duration,
+}
+
+/// The future that is the network. Spawn [`EventLoop::run`].
+#[must_use = "the network does nothing until this runs"]
+pub struct EventLoop {
+    swarm: Swarm<Behaviour>,
+    settings: Settings,
+    local_peer: PeerId,
+    /// What is said of this node, and the number of the announcement.
+    offer: Offer,
+    seq: u64,
+    peers: Peers,
+    dials: Dials,
+    timers: Timers,
+    /// Addresses that may be dialled although no stranger could name them.
+    allowed: Allowed,
+    /// Streams that were asked for, and what for. At most one hello per connection and one session
+    /// per peer.
+    opening: FxHashMap<RequestId, Purpose>,
+    /// Hellos under way, at most [`limits::HELLOS`] in each direction.
+    hellos: JoinSet<HelloDone>,
+    hellos_said: usize,
+    /// Connections whose hello waits for a place among them.
+    hellos_waiting: VecDeque<PeerId>,
+    /// Open sessions, at most [`limits::SESSIONS`].
+    sessions: JoinSet<(PeerId, bool)>,
+    next_session: u64,
+    /// Task streams that are being refused, at most [`limits::REFUSALS`].
+    refusals: JoinSet<()>,
+    /// Facts for the owner, and what starts once each is on its way.
+    outgoing: VecDeque<Outgoing>,
+    /// The table of peers has changed since it was published.
+    dirty: bool,
+    /// A timer will publish it.
+    publish_due: bool,
+    published: Instant,
+    listening: Vec<Multiaddr>,
+    commands: mpsc::Receiver<Command>,
+    taken: Vec<Command>,
+    events: mpsc::Sender<NetEvent>,
+    session_events: mpsc::Sender<SessionEvent>,
+    peers_watch: watch::Sender<Arc<Vec<PeerStatus>>>,
+    addresses_watch: watch::Sender<Arc<Vec<Multiaddr>>>,
+    counters: Arc<Counters>,
+}
+
+/// A fact for the owner.
+struct Outgoing {
+    event: NetEvent,
+    /// The session that the event names. It starts when the event is in its channel, so that an
+    /// owner that looks there first never sees frames of a session that it does not know.
+    session: Option<(PeerId, BoxFuture<'static, bool>)>,
+}
+
+/// Everything that can wake the loop.
+enum Wake {
+    /// A hello was said, heard or answered.
+    Hello(Result<Box<HelloDone>, JoinError>),
+    /// A session with this peer has ended, by its breaking the protocol or not.
+    Session(Result<(PeerId, bool), JoinError>),
+    /// A refusal was sent.
+    Refused(Result<(), JoinError>),
+    /// So many commands were taken; none if all handles are gone.
+    Commands(usize),
+    /// The owner has taken facts, and there was room for one more.
+    Told,
+    /// The owner has gone.
+    OwnerGone,
+    /// The swarm has something.
+    Swarm(Box<SwarmEvent<BehaviourEvent>>),
+    /// A timer is due.
+    Timer,
+}
+
+/// Whether the loop goes on.
+enum Flow {
+    Continue,
+    Stop(Option<oneshot::Sender<()>>),
+}
+
+impl std::fmt::Debug for EventLoop {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EventLoop").field("local_peer", &self.local_peer).finish_non_exhaustive()
+    }
+}
+
+impl EventLoop {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts {
+            swarm,
+            settings,
+            offer,
+            bootstrap,
+            allowed,
+            counters,
+            clock,
+            commands,
+            events,
+            sessions,
+            peers,
+            addresses,
+        } = parts;
+        let mut this = Self {
+            local_peer: *swarm.local_peer_id(),
+            swarm,
+            settings,
+            offer,
+            seq: 1,
+            peers: Peers::new(clock),
+            dials: Dials::default(),
+            timers: Timers::default(),
+            allowed,
+            opening: FxHashMap::default(),
+            hellos: JoinSet::new(),
+            hellos_said: 0,
+            hellos_waiting: VecDeque::new(),
+            sessions: JoinSet::new(),
+            next_session: 0,
+            refusals: JoinSet::new(),
+            outgoing: VecDeque::new(),
+            dirty: false,
+            publish_due: false,
+            published: Instant::now(),
+            listening: Vec::new(),
+            commands,
+            taken: Vec::with_capacity(limits::COMMANDS_PER_TURN),
+            events,
+            session_events: sessions,
+            peers_watch: peers,
+            addresses_watch: addresses,
+            counters,
+        };
+        this.configure_dials(&bootstrap);
+        this
+    }
+
+    /// Runs the network until [`NetHandle::stop`](crate::NetHandle::stop), until all handles are
+    /// gone, or until the receiver of events is dropped.
+    pub async fn run(mut self) {
+        let stop = loop {
+            let wake = self.next_event().await;
+            if let Flow::Stop(done) = self.handle_event(wake) {
+                break done;
+            }
+        };
+        self.close().await;
+        // Sockets are closed when the caller is told.
+        drop(self);
+        if let Some(done) = stop {
+            // Whoever asked may have given up waiting.
+            done.send(()).ok();
+        }
+    }
+
+    /// Waits for the next listener to be up or to fail, before the loop runs.
+    pub(crate) async fn listen_step(&mut self) {
+        let event = self.swarm.select_next_some().await;
+        self.on_swarm_event(event);
+    }
+
+    /// The addresses that are listened on, each with `/p2p/…`.
+    pub(crate) fn listening(&self) -> &[Multiaddr] {
+        &self.listening
+    }
+
+    /// Waits for whatever is first, in this order: what is finished, commands, facts that can leave,
+    /// the swarm, timers. Finished work leaves before new work enters.
+    async fn next_event(&mut self) -> Wake {
+        let due = self.timers.next();
+        let backlog = self.outgoing.len();
+        tokio::select! {
+            biased;
+            Some(done) = self.hellos.join_next(), if !self.hellos.is_empty() => {
+                Wake::Hello(done.map(Box::new))
+            }
+            Some(ended) = self.sessions.join_next(), if !self.sessions.is_empty() => {
+                Wake::Session(ended)
+            }
+            Some(done) = self.refusals.join_next(), if !self.refusals.is_empty() => {
+                Wake::Refused(done)
+            }
+            // An owner that asks without listening finds its own queue full, not this one growing.
+            count = self.commands.recv_many(&mut self.taken, limits::COMMANDS_PER_TURN),
+                if backlog < 2 * limits::EVENTS => Wake::Commands(count),
+            permit = self.events.reserve(), if backlog > 0 => match permit {
+                Ok(permit) => {
+                    if let Some(first) = self.outgoing.pop_front() {
+                        permit.send(first.event);
+                        if let Some((peer, session)) = first.session {
+                            self.sessions.spawn(session.map(move |violation| (peer, violation)));
+                        }
+                    }
+                    Wake::Told
+                }
+                Err(_) => Wake::OwnerGone,
+            },
+            () = self.events.closed() => Wake::OwnerGone,
+            event = self.swarm.select_next_some(), if backlog < limits::EVENTS => {
+                Wake::Swarm(Box::new(event))
+            }
+            () = sleep_until(due), if due.is_some() => Wake::Timer,
+        }
+    }
+
+    /// Reacts to one wake. Synchronous: nothing here can wait.
+    fn handle_event(&mut self, wake: Wake) -> Flow {
+        match wake {
+            Wake::Hello(Ok(done)) => self.on_hello_done(*done),
+            Wake::Session(Ok((peer, violation))) => self.on_session_ended(peer, violation),
+            Wake::Hello(Err(error)) | Wake::Session(Err(error)) | Wake::Refused(Err(error)) => {
+                on_task_failed(&error);
+            }
+            Wake::Refused(Ok(())) | Wake::Told => {}
+            Wake::Commands(0) | Wake::OwnerGone => return Flow::Stop(None),
+            Wake::Commands(_) => {
+                if let Some(done) = self.on_commands() {
+                    return Flow::Stop(Some(done));
+                }
+                self.give_swarm_a_turn();
+            }
+            Wake::Swarm(event) => self.on_swarm_event(*event),
+            Wake::Timer => self.on_timers(),
+        }
+        self.publish_if_changed();
+        Flow::Continue
+    }
+
+    /// A steady stream of commands must not keep the swarm from its turn.
+    fn give_swarm_a_turn(&mut self) {
+        if self.outgoing.len() < limits::EVENTS
+            && let Some(Some(event)) = self.swarm.next().now_or_never()
+        {
+            self.on_swarm_event(event);
+        }
+    }
+
+    fn on_timers(&mut self) {
+        let now = Instant::now();
+        while let Some(timer) = self.timers.pop(now) {
+            match timer {
+                Timer::Surplus(peer) => self.close_surplus(peer),
+                Timer::Hello(peer, connection) => self.start_hello(peer, connection),
+                Timer::Dial(target) => self.dial_target(target),
+                Timer::Publish => self.publish(),
+            }
+        }
+    }
+
+    fn on_swarm_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
+        match event {
+            SwarmEvent::Behaviour(event) => self.on_behaviour_event(event),
+            SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
+                self.on_established(peer_id, connection_id, &endpoint);
+            }
+            SwarmEvent::ConnectionClosed { peer_id, connection_id, cause, .. } => {
+                self.on_closed(peer_id, connection_id, cause.as_ref());
+            }
+            SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
+                self.on_dial_failed(connection_id, &error);
+            }
+            SwarmEvent::IncomingConnectionError { error, .. } => self.on_inbound_failed(&error),
+            SwarmEvent::NewListenAddr { address, .. } => self.on_listening(&address),
+            SwarmEvent::ExpiredListenAddr { address, .. } => self.on_listener_gone(&[address]),
+            SwarmEvent::ListenerClosed { addresses, .. } => self.on_listener_gone(&addresses),
+            SwarmEvent::ListenerError { error, .. } => self.tell(NetEvent::AddressFailed {
+                address: None,
+                peer: None,
+                why: format!("a listener reports: {error}"),
+            }),
+            // Kademlia's dials become facts with their connections; addresses that peers claim for
+            // us or themselves are not believed.
+            SwarmEvent::IncomingConnection { .. }
+            | SwarmEvent::Dialing { .. }
+            | SwarmEvent::NewExternalAddrCandidate { .. }
+            | SwarmEvent::ExternalAddrConfirmed { .. }
+            | SwarmEvent::ExternalAddrExpired { .. }
+            | SwarmEvent::NewExternalAddrOfPeer { .. }
+            | _ => {}
+        }
+    }
+
+    fn on_behaviour_event(&mut self, event: BehaviourEvent) {
+        match event {
+            BehaviourEvent::Streams(event) => self.on_stream_event(event),
+            BehaviourEvent::Identify(event) => self.on_identify_event(event),
+            BehaviourEvent::Ping(event) => self.on_ping_event(&event),
+            BehaviourEvent::Near(event) => self.on_near_event(event),
+            // Records of strangers are not stored, and what queries find is used by Kademlia alone.
+            BehaviourEvent::Kad(_) => {}
+            BehaviourEvent::Limits(never) | BehaviourEvent::Gate(never) => match never {},
+        }
+    }
+
+    /// Tells the owner; the fact leaves at the next turn.
+    fn tell(&mut self, event: NetEvent) {
+        self.outgoing.push_back(Outgoing { event, session: None });
+    }
+
+    /// Ends everything: dials are answered, connections closed, then tasks dropped.
+    async fn close(&mut self) {
+        for pending in self.dials.take_all() {
+            for caller in pending.callers {
+                caller.answer(Err(crate::NetClosed.into()));
+            }
+        }
+        let connected: Vec<_> = self.swarm.connected_peers().copied().collect();
+        for peer in connected {
+            // An error means that it is gone already.
+            self.swarm.disconnect_peer_id(peer).ok();
+        }
+        let closed = async {
+            while self.swarm.connected_peers().next().is_some() {
+                self.swarm.select_next_some().await;
+            }
+        };
+        if tokio::time::timeout(limits::STOP_TIMEOUT, closed).await.is_err() {
+            tracing::warn!("connections did not close within {:?}", limits::STOP_TIMEOUT);
+        }
+    }
+}
+
+async fn sleep_until(due: Option<Instant>) {
+    if let Some(due) = due {
+        tokio::time::sleep_until(due).await;
+    }
+}
+
+fn on_task_failed(error: &JoinError) {
+    if !error.is_cancelled() {
+        tracing::error!(%error, "a task of the network has panicked");
+    }
+}
+
+#[cfg(test)]
+mod tests;

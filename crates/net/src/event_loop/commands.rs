@@ -1,0 +1,54 @@
+//! What handles ask for.
+
+use libp2p::PeerId;
+use tokio::{sync::oneshot, time::Instant};
+
+use super::{EventLoop, Timer, dials::Kind};
+use crate::{Offer, handle::Command};
+
+impl EventLoop {
+    /// Carries out the commands that were taken; returns whom to tell if one of them is to stop.
+    pub(super) fn on_commands(&mut self) -> Option<oneshot::Sender<()>> {
+        let mut taken = std::mem::take(&mut self.taken);
+        let mut stop = None;
+        for command in taken.drain(..) {
+            match command {
+                Command::Dial { address, reply } => self.on_dial_command(address, reply),
+                Command::OpenSession { peer } => self.open_session(peer),
+                Command::Expel { peer, why } => self.expel(peer, why),
+                Command::SetOffer { offer } => self.set_offer(offer),
+                Command::Keep { peer, keep } => self.on_keep(peer, keep),
+                Command::Stop { done } => {
+                    stop = Some(done);
+                    break;
+                }
+            }
+        }
+        self.taken = taken;
+        stop
+    }
+
+    /// Says something else of this node from now on, to whom it is something else.
+    fn set_offer(&mut self, offer: Offer) {
+        self.offer = offer;
+        self.seq += 1;
+        self.renew_hellos();
+    }
+
+    fn on_keep(&mut self, peer: PeerId, keep: bool) {
+        if !keep {
+            self.dials.remove_peer(Kind::Kept, &peer);
+            return;
+        }
+        if peer == self.local_peer {
+            return;
+        }
+        if let Some(target) = self.dials.add_peer(Kind::Kept, peer, Vec::new()) {
+            let now = Instant::now();
+            self.dials.schedule(target, now);
+            self.timers.set(now, Timer::Dial(target));
+        } else if !self.dials.wants(&peer) {
+            tracing::warn!(%peer, "as many peers are kept as can be: this one is not");
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Connections come, go, and answer pings.
+
+use libp2p::{
+    Multiaddr, PeerId,
+    core::ConnectedPoint,
+    ping,
+    swarm::{ConnectionError, ConnectionId, ListenError},
+};
+use tokio::time::Instant;
+
+use super::{EventLoop, Timer, peers::Connection};
+use crate::{
+    event::{Direction, NetEvent},
+    limits, transport,
+};
+
+impl EventLoop {
+    /// A connection is encrypted, and its peer known.
+    pub(super) fn on_established(
+        &mut self,
+        peer: PeerId,
+        id: ConnectionId,
+        endpoint: &ConnectedPoint,
+    ) {
+        let wanted = self.on_dialled(id, peer);
+        if !wanted && !self.make_room_for_stranger(peer) {
+            self.counters.strangers_closed.add();
+            self.swarm.close_connection(id);
+            return;
+        }
+        let (address, direction) = match endpoint {
+            ConnectedPoint::Dialer { address, .. } => (address, Direction::Outbound),
+            ConnectedPoint::Listener { send_back_addr, .. } => (send_back_addr, Direction::Inbound),
+        };
+        let known = self.peers.entry(peer);
+        let first = !known.is_connected();
+        known.connections.push(Connection::new(id, direction, address.clone()));
+        known.wanted |= wanted;
+        known.last_seen.touch();
+        if direction == Direction::Outbound {
+            // Of an inbound connection only the far end of a socket is known.
+            known.remember(address, true);
+        }
+        self.dirty = true;
+        if first {
+            self.on_first_connection(peer, address.clone(), direction);
+        } else {
+            self.on_duplicate(peer);
+        }
+        self.settle(peer);
+    }
+
+    /// A connection is gone.
+    pub(super) fn on_closed(
+        &mut self,
+        peer: PeerId,
+        id: ConnectionId,
+        cause: Option<&ConnectionError>,
+    ) {
+        let Some(known) = self.peers.get_mut(&peer) else { return };
+        let before = known.connections.len();
+        let stuck = known.state().why();
+        known.connections.retain(|connection| connection.id != id);
+        if known.connections.len() == before {
+            // A stranger for whom there was no room: never told of.
+            return;
+        }
+        self.dirty = true;
+        if known.kept == Some(id) {
+            known.kept = None;
+        }
+        if known.is_connected() {
+            self.settle(peer);
+            return;
+        }
+        let why = known.gone.take().or(stuck).or_else(|| cause.map(reason));
+        known.gone.clone_from(&why);
+        known.announced = None;
+        known.opening_session = false;
+        known.routed.clear();
+        self.tell(NetEvent::Disconnected { peer, why });
+        self.redial_lost(&peer);
+        self.peers.forget_stranger(&peer);
+    }
+
+    /// Somebody's handshake with us failed, or was denied.
+    pub(super) fn on_inbound_failed(&self, error: &ListenError) {
+        if matches!(error, ListenError::Denied { .. }) {
+            self.counters.connections_denied.add();
+        } else {
+            self.counters.handshakes_failed.add();
+        }
+        tracing::debug!(%error, "an inbound connection failed");
+    }
+
+    /// A ping was answered, or was not.
+    pub(super) fn on_ping_event(&mut self, event: &ping::Event) {
+        let Some(known) = self.peers.get_mut(&event.peer) else { return };
+        match &event.result {
+            Ok(round_trip) => {
+                known.last_seen.touch();
+                known.measured(*round_trip);
+                if let Some(connection) = known.connection_mut(event.connection) {
+                    connection.failed_pings = 0;
+                }
+                self.dirty = true;
+            }
+            Err(ping::Failure::Unsupported) => {}
+            Err(ping::Failure::Timeout | ping::Failure::Other { .. }) => {
+                let Some(connection) = known.connection_mut(event.connection) else { return };
+                connection.failed_pings = connection.failed_pings.saturating_add(1);
+                if !connection.quic && connection.failed_pings >= limits::FAILED_PINGS {
+                    known.gone = Some("it does not answer pings".to_owned());
+                    self.swarm.close_connection(event.connection);
+                }
+            }
+        }
+    }
+
+    /// Ends all connections with a peer that broke the protocol, and refuses it for a while.
+    pub(super) fn expel(&mut self, peer: PeerId, why: &str) {
+        tracing::warn!(%peer, why, "the peer broke the protocol and is expelled");
+        self.counters.expelled.add();
+        self.swarm.behaviour_mut().gate.expel(peer, Instant::now());
+        self.close_peer(peer, format!("expelled: {why}"));
+    }
+
+    /// Closes a connection for a reason.
+    pub(super) fn close_connection(&mut self, peer: PeerId, id: ConnectionId, why: String) {
+        if let Some(known) = self.peers.get_mut(&peer) {
+            known.gone = Some(why);
+        }
+        self.swarm.close_connection(id);
+    }
+
+    fn close_peer(&mut self, peer: PeerId, why: String) {
+        if let Some(known) = self.peers.get_mut(&peer) {
+            known.gone = Some(why);
+        }
+        // An error means that it is not connected.
+        self.swarm.disconnect_peer_id(peer).ok();
+    }
+
+    fn on_first_connection(&mut self, peer: PeerId, address: Multiaddr, direction: Direction) {
+        if let Some(known) = self.peers.get_mut(&peer) {
+            known.gone = None;
+        }
+        self.tell(NetEvent::Connected { peer, address, direction });
+    }
+
+    fn on_duplicate(&mut self, peer: PeerId) {
+        let wait =
+            if self.settles(&peer) { limits::SURPLUS_TIME } else { limits::SURPLUS_PATIENCE };
+        self.timers.set(Instant::now() + wait, Timer::Surplus(peer));
+    }
+
+    /// Whether one more peer may be connected that is not admitted. Closes the oldest of them that
+    /// has had its time for the hello; without one, newcomers have to wait.
+    fn make_room_for_stranger(&mut self, peer: PeerId) -> bool {
+        let known = self.peers.get(&peer);
+        if self.dials.wants(&peer) || known.is_some_and(|known| known.is_connected()) {
+            return true;
+        }
+        let strangers: Vec<_> = self.peers.strangers().collect();
+        if strangers.len() < limits::STRANGERS {
+            return true;
+        }
+        let oldest = strangers.into_iter().min_by_key(|(_, since)| *since);
+        match oldest {
+            Some((oldest, since)) if since.elapsed() >= self.settings.hello_timeout => {
+                self.counters.strangers_closed.add();
+                self.close_peer(oldest, "others that are not admitted came after it".to_owned());
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+fn reason(error: &ConnectionError) -> String {
+    match error {
+        ConnectionError::KeepAliveTimeout => {
+            format!("unused for {:?}", limits::IDLE_TIMEOUT)
+        }
+        ConnectionError::IO(error) => transport::root_cause(error),
+    }
+}

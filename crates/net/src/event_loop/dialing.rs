@@ -1,0 +1,259 @@
+//! Dialling: on request, and again and again what shall be connected.
+
+use libp2p::{
+    Multiaddr, PeerId, TransportError, connection_limits,
+    swarm::{
+        ConnectionId, DialError as SwarmDialError,
+        dial_opts::{DialOpts, PeerCondition},
+    },
+};
+use tokio::{
+    sync::oneshot,
+    time::{Duration, Instant},
+};
+
+use super::{
+    EventLoop, Timer,
+    dials::{Caller, Kind, Pending, TargetId},
+};
+use crate::{
+    address,
+    behaviour::gate,
+    dial_filter::Stage,
+    error::DialError,
+    event::{Direction, NetEvent},
+    limits, transport,
+};
+
+impl EventLoop {
+    /// Makes targets of the configured addresses; they are dialled when the loop runs.
+    pub(super) fn configure_dials(&mut self, bootstrap: &[Multiaddr]) {
+        for given in bootstrap {
+            self.allowed.give(given);
+        }
+        let now = Instant::now();
+        for target in self.dials.configure(bootstrap) {
+            self.schedule_dial(target, now);
+        }
+    }
+
+    /// A handle asks for a connection.
+    pub(super) fn on_dial_command(
+        &mut self,
+        given: Multiaddr,
+        reply: oneshot::Sender<Result<PeerId, DialError>>,
+    ) {
+        let caller = Caller { address: given, reply };
+        let expected = match self.check_dial(&caller.address) {
+            Ok(expected) => expected,
+            Err(error) => return caller.answer(Err(error)),
+        };
+        let here = address::without_peer(&caller.address);
+        if let Some(peer) = self.connected_at(expected, &here) {
+            return caller.answer(Ok(peer));
+        }
+        if let Some(pending) = self.dials.pending_for(expected, std::slice::from_ref(&here)) {
+            // Only who asks for the same is served by the same dial.
+            let serves = pending.expected == expected && pending.addresses.contains(&here);
+            if !serves || pending.callers.len() >= limits::DIAL_CALLERS {
+                return caller.answer(Err(DialError::Busy));
+            }
+            pending.callers.push(caller);
+            return;
+        }
+        if self.peers.admitted() >= self.settings.max_peers {
+            return caller.answer(Err(DialError::Busy));
+        }
+        self.allowed.give(&here);
+        self.dial(Pending { addresses: vec![here], expected, target: None, callers: vec![caller] });
+    }
+
+    /// A target's time has come.
+    pub(super) fn dial_target(&mut self, id: TargetId) {
+        let now = Instant::now();
+        let Some(target) = self.dials.take_due(id, now) else { return };
+        let (peer, expected) = (target.peer(), target.expected);
+        let mut addresses = target.addresses.clone();
+        if target.kind == Kind::Kept {
+            addresses = expected.map(|peer| self.addresses_of(&peer)).unwrap_or_default();
+        }
+        if peer.is_some_and(|peer| self.is_connected(&peer)) {
+            // Scheduled again when the connection is lost.
+            return;
+        }
+        let is_full = self.peers.admitted() >= self.settings.max_peers;
+        let is_busy = self.dials.pending_for(expected, &addresses).is_some();
+        if is_full || is_busy || addresses.is_empty() {
+            return self.redial_later(id);
+        }
+        self.dial(Pending { addresses, expected, target: Some(id), callers: Vec::new() });
+    }
+
+    /// A connection is up. True if this loop dialled it.
+    pub(super) fn on_dialled(&mut self, id: ConnectionId, peer: PeerId) -> bool {
+        let Some(pending) = self.dials.ended(id, Some(peer)) else { return false };
+        for caller in pending.callers {
+            caller.answer(Ok(peer));
+        }
+        true
+    }
+
+    /// A dial has failed, ours or Kademlia's.
+    pub(super) fn on_dial_failed(&mut self, id: ConnectionId, error: &SwarmDialError) {
+        if matches!(error, SwarmDialError::Denied { .. }) {
+            self.counters.connections_denied.add();
+        }
+        let Some(pending) = self.dials.ended(id, None) else { return };
+        for caller in pending.callers {
+            let error = self.dial_error(&caller.address, error);
+            caller.answer(Err(error));
+        }
+        if let (SwarmDialError::WrongPeerId { address, .. }, Some(peer)) = (error, pending.expected)
+        {
+            self.forget_address(&peer, address);
+        }
+        let Some(target) = pending.target else { return };
+        if matches!(error, SwarmDialError::LocalPeerId { .. } | SwarmDialError::NoAddresses) {
+            // A list of addresses that all nodes share names this one too.
+            self.dials.remove(target);
+        }
+        self.redial_later(target);
+        let address = pending.addresses.into_iter().next();
+        let why = address.as_ref().map_or_else(
+            || error.to_string(),
+            |address| self.dial_error(address, error).to_string(),
+        );
+        self.tell(NetEvent::AddressFailed { address, peer: pending.expected, why });
+    }
+
+    /// The last connection to a peer is gone.
+    pub(super) fn redial_lost(&mut self, peer: &PeerId) {
+        for target in self.dials.of_peer(peer) {
+            self.redial_later(target);
+        }
+    }
+
+    /// Dials a target at `at`.
+    pub(super) fn schedule_dial(&mut self, target: TargetId, at: Instant) {
+        self.dials.schedule(target, at);
+        self.timers.set(at, Timer::Dial(target));
+    }
+
+    fn redial_later(&mut self, target: TargetId) {
+        if let Some(wait) = self.dials.failed(target, rand::random()) {
+            self.schedule_dial(target, Instant::now() + wait);
+        }
+    }
+
+    fn dial(&mut self, pending: Pending) {
+        // A new port for each dial: with the listener's port, two nodes that dial each other at
+        // once open one TCP connection of which both ends believe that they dialled it.
+        let opts = match (pending.expected, pending.addresses.first()) {
+            (Some(peer), _) => DialOpts::peer_id(peer)
+                .condition(PeerCondition::DisconnectedAndNotDialing)
+                .allocate_new_port()
+                .addresses(pending.addresses.clone())
+                .build(),
+            (None, Some(address)) => {
+                DialOpts::unknown_peer_id().address(address.clone()).allocate_new_port().build()
+            }
+            (None, None) => return,
+        };
+        let id = opts.connection_id();
+        self.dials.begun(id, pending);
+        if let Err(error) = self.swarm.dial(opts) {
+            self.on_dial_failed(id, &error);
+        }
+    }
+
+    /// Who an address names, if it can be dialled at all.
+    fn check_dial(&self, given: &Multiaddr) -> Result<Option<PeerId>, DialError> {
+        let unusable = |why: String| DialError::Address { address: given.clone(), why };
+        let parts = address::parts(given).map_err(unusable)?;
+        if parts.port == Some(0) {
+            return Err(unusable("port 0 cannot be dialled".to_owned()));
+        }
+        let here = address::with_peer(given, self.local_peer);
+        if parts.peer == Some(self.local_peer) || self.listening.contains(&here) {
+            return Err(DialError::SelfDial(given.clone()));
+        }
+        Ok(parts.peer)
+    }
+
+    fn connected_at(&self, expected: Option<PeerId>, here: &Multiaddr) -> Option<PeerId> {
+        if let Some(peer) = expected {
+            return self.is_connected(&peer).then_some(peer);
+        }
+        let dialled = self.peers.iter().find(|(_, known)| {
+            known.connections.iter().any(|connection| {
+                connection.direction == Direction::Outbound
+                    && address::without_peer(&connection.address) == *here
+            })
+        });
+        dialled.map(|(peer, _)| *peer)
+    }
+
+    fn is_connected(&self, peer: &PeerId) -> bool {
+        self.peers.get(peer).is_some_and(|known| known.is_connected())
+    }
+
+    /// Where a peer may be dialled, the best first.
+    fn addresses_of(&self, peer: &PeerId) -> Vec<Multiaddr> {
+        let Some(known) = self.peers.get(peer) else { return Vec::new() };
+        let addresses = known.addresses.iter().map(|known| known.address.clone());
+        addresses.filter(|address| self.allowed.permits(address, Stage::Announced)).collect()
+    }
+
+    fn forget_address(&mut self, peer: &PeerId, wrong: &Multiaddr) {
+        let wrong = address::without_peer(wrong);
+        if let Some(known) = self.peers.get_mut(peer) {
+            known.addresses.retain(|known| known.address != wrong);
+        }
+    }
+
+    fn dial_error(&self, given: &Multiaddr, error: &SwarmDialError) -> DialError {
+        let unreachable = |why: String| DialError::Unreachable { address: given.clone(), why };
+        match error {
+            SwarmDialError::LocalPeerId { .. } | SwarmDialError::NoAddresses => {
+                DialError::SelfDial(given.clone())
+            }
+            SwarmDialError::DialPeerConditionFalse(_) => DialError::Busy,
+            SwarmDialError::Aborted => unreachable("the dial was given up".to_owned()),
+            SwarmDialError::WrongPeerId { obtained, .. } => {
+                DialError::WrongPeer { address: given.clone(), found: *obtained }
+            }
+            SwarmDialError::Denied { cause } => {
+                if cause.downcast_ref::<connection_limits::Exceeded>().is_some() {
+                    return DialError::Busy;
+                }
+                let expelled = cause.downcast_ref::<gate::Expelled>();
+                unreachable(expelled.map_or_else(|| cause.to_string(), ToString::to_string))
+            }
+            SwarmDialError::Transport(errors) => unreachable(transport_errors(errors)),
+        }
+    }
+}
+
+/// One address: its cause alone. Several: each with its cause.
+fn transport_errors(errors: &[(Multiaddr, TransportError<std::io::Error>)]) -> String {
+    let cause = |error: &TransportError<std::io::Error>| match error {
+        TransportError::MultiaddrNotSupported(_) => {
+            "this form of address is not dialled".to_owned()
+        }
+        TransportError::Other(error) => transport::root_cause(error),
+    };
+    match errors {
+        [(_, error)] => cause(error),
+        several => {
+            let each = several.iter().map(|(address, error)| {
+                format!("{}: {}", address::without_peer(address), cause(error))
+            });
+            each.collect::<Vec<_>>().join("; ")
+        }
+    }
+}
+
+/// How long a node leaves a near peer to dial first.
+pub(super) fn courtesy(local: &PeerId, near: &PeerId) -> Duration {
+    if local < near { Duration::ZERO } else { limits::NEAR_COURTESY }
+}

@@ -1,0 +1,254 @@
+//! The tables of dials: what shall be connected, and what is being dialled.
+//!
+//! A target is dialled for ever, with growing waits, at most once at a time. Absent on purpose: the
+//! dialling itself (`dialing`), which needs the swarm.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use libp2p::{Multiaddr, PeerId, swarm::ConnectionId};
+use rustc_hash::FxHashMap;
+use tokio::{sync::oneshot, time::Instant};
+
+use crate::{address, error::DialError, limits};
+
+/// Names a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct TargetId(u64);
+
+/// Why something shall be connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// The configuration names it.
+    Configured,
+    /// The node's owner asked to keep it.
+    Kept,
+    /// It announces itself on a segment of ours.
+    Near,
+}
+
+/// What shall be connected.
+#[derive(Debug)]
+pub(super) struct Target {
+    pub(super) kind: Kind,
+    /// Where; for a kept peer the table of peers knows.
+    pub(super) addresses: Vec<Multiaddr>,
+    /// Who must be there.
+    pub(super) expected: Option<PeerId>,
+    /// Who was there the last time.
+    reached: Option<PeerId>,
+    /// Dials without success since the peer was last ready.
+    failures: u32,
+    /// When it may be dialled; none while that is pointless or under way.
+    due: Option<Instant>,
+}
+
+/// A dial under way.
+#[derive(Debug)]
+pub(super) struct Pending {
+    /// Without `/p2p/…`.
+    pub(super) addresses: Vec<Multiaddr>,
+    pub(super) expected: Option<PeerId>,
+    pub(super) target: Option<TargetId>,
+    /// At most [`limits::DIAL_CALLERS`].
+    pub(super) callers: Vec<Caller>,
+}
+
+/// Who waits for a dial.
+#[derive(Debug)]
+pub(super) struct Caller {
+    pub(super) address: Multiaddr,
+    pub(super) reply: oneshot::Sender<Result<PeerId, DialError>>,
+}
+
+/// All targets and dials.
+#[derive(Debug, Default)]
+pub(super) struct Dials {
+    /// At most [`limits::CONFIGURED_ADDRESSES`] + [`limits::KEPT_PEERS`] + [`limits::NEAR_PEERS`].
+    targets: BTreeMap<TargetId, Target>,
+    /// At most [`limits::PENDING_OUTBOUND`], by the swarm's connection limits.
+    pending: FxHashMap<ConnectionId, Pending>,
+    next: u64,
+}
+
+impl Target {
+    /// Who is there, as far as is known.
+    pub(super) fn peer(&self) -> Option<PeerId> {
+        self.expected.or(self.reached)
+    }
+}
+
+impl Caller {
+    /// Answers; a caller that has gone away is none to worry about.
+    pub(super) fn answer(self, result: Result<PeerId, DialError>) {
+        self.reply.send(result).ok();
+    }
+}
+
+impl Dials {
+    /// Adds the addresses of a configuration: one target for each peer that they name, and one for
+    /// each address that names none.
+    pub(super) fn configure(&mut self, addresses: &[Multiaddr]) -> Vec<TargetId> {
+        let mut added = Vec::new();
+        for address in addresses {
+            let expected = address::parts(address).ok().and_then(|parts| parts.peer);
+            let address = address::without_peer(address);
+            let same = |target: &&mut Target| expected.is_some() && target.expected == expected;
+            if let Some(target) = self.targets.values_mut().find(same) {
+                target.addresses.push(address);
+            } else {
+                added.push(self.add(Kind::Configured, vec![address], expected));
+            }
+        }
+        added
+    }
+
+    /// Adds a peer to which a connection shall be kept. None if there are too many of its kind, or
+    /// if it is a target already.
+    pub(super) fn add_peer(
+        &mut self,
+        kind: Kind,
+        peer: PeerId,
+        addresses: Vec<Multiaddr>,
+    ) -> Option<TargetId> {
+        if let Some(target) = self.of_kind(kind).find(|target| target.expected == Some(peer)) {
+            for address in addresses {
+                if target.addresses.len() < limits::PEER_ADDRESSES
+                    && !target.addresses.contains(&address)
+                {
+                    target.addresses.push(address);
+                }
+            }
+            return None;
+        }
+        let bound = match kind {
+            Kind::Configured => limits::CONFIGURED_ADDRESSES,
+            Kind::Kept => limits::KEPT_PEERS,
+            Kind::Near => limits::NEAR_PEERS,
+        };
+        if self.of_kind(kind).count() >= bound {
+            return None;
+        }
+        Some(self.add(kind, addresses, Some(peer)))
+    }
+
+    /// Removes a peer that was added.
+    pub(super) fn remove_peer(&mut self, kind: Kind, peer: &PeerId) {
+        self.targets
+            .retain(|_, target| target.kind != kind || target.expected.as_ref() != Some(peer));
+    }
+
+    /// Removes a target.
+    pub(super) fn remove(&mut self, id: TargetId) {
+        self.targets.remove(&id);
+    }
+
+    /// Whether a connection to `peer` shall be kept.
+    pub(super) fn wants(&self, peer: &PeerId) -> bool {
+        self.targets.values().any(|target| target.peer().as_ref() == Some(peer))
+    }
+
+    /// Addresses of all near peers.
+    pub(super) fn near_addresses(&self) -> impl Iterator<Item = Multiaddr> {
+        let near = self.targets.values().filter(|target| target.kind == Kind::Near);
+        near.flat_map(|target| target.addresses.iter().cloned())
+    }
+
+    /// The target may be dialled at `at`.
+    pub(super) fn schedule(&mut self, id: TargetId, at: Instant) {
+        if let Some(target) = self.targets.get_mut(&id) {
+            target.due = Some(at);
+        }
+    }
+
+    /// The target, if it is still there and due.
+    pub(super) fn take_due(&mut self, id: TargetId, now: Instant) -> Option<&Target> {
+        let target = self.targets.get_mut(&id)?;
+        if target.due? > now {
+            return None;
+        }
+        target.due = None;
+        Some(target)
+    }
+
+    /// The dial of a target has failed: how long to wait. `jitter` lies between 0 and 1.
+    pub(super) fn failed(&mut self, id: TargetId, jitter: f64) -> Option<Duration> {
+        let target = self.targets.get_mut(&id)?;
+        let wait = backoff(target.failures, jitter);
+        target.failures = target.failures.saturating_add(1);
+        Some(wait)
+    }
+
+    /// The peer is ready: what it was dialled for has succeeded.
+    pub(super) fn succeeded(&mut self, peer: &PeerId) {
+        for target in self.targets.values_mut() {
+            if target.peer().as_ref() == Some(peer) {
+                target.failures = 0;
+            }
+        }
+    }
+
+    /// The targets of a peer that has just been lost.
+    pub(super) fn of_peer(&self, peer: &PeerId) -> Vec<TargetId> {
+        let lost = self.targets.iter().filter(|(_, target)| target.peer().as_ref() == Some(peer));
+        lost.map(|(id, _)| *id).collect()
+    }
+
+    /// A dial that would reach `peer` or one of `addresses`.
+    pub(super) fn pending_for(
+        &mut self,
+        peer: Option<PeerId>,
+        addresses: &[Multiaddr],
+    ) -> Option<&mut Pending> {
+        self.pending.values_mut().find(|pending| {
+            (peer.is_some() && pending.expected == peer)
+                || pending.addresses.iter().any(|address| addresses.contains(address))
+        })
+    }
+
+    /// A dial has begun.
+    pub(super) fn begun(&mut self, id: ConnectionId, pending: Pending) {
+        self.pending.insert(id, pending);
+    }
+
+    /// A dial has ended, and with whom.
+    pub(super) fn ended(&mut self, id: ConnectionId, reached: Option<PeerId>) -> Option<Pending> {
+        let pending = self.pending.remove(&id)?;
+        if let Some(target) = pending.target.and_then(|target| self.targets.get_mut(&target)) {
+            target.reached = reached.or(target.reached);
+        }
+        Some(pending)
+    }
+
+    /// Ends all dials, for their callers.
+    pub(super) fn take_all(&mut self) -> Vec<Pending> {
+        self.pending.drain().map(|(_, pending)| pending).collect()
+    }
+
+    /// Whether nothing is being dialled.
+    #[cfg(test)]
+    pub(super) fn is_idle(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    fn of_kind(&mut self, kind: Kind) -> impl Iterator<Item = &mut Target> {
+        self.targets.values_mut().filter(move |target| target.kind == kind)
+    }
+
+    fn add(&mut self, kind: Kind, addresses: Vec<Multiaddr>, expected: Option<PeerId>) -> TargetId {
+        let id = TargetId(self.next);
+        self.next += 1;
+        let target = Target { kind, addresses, expected, reached: None, failures: 0, due: None };
+        self.targets.insert(id, target);
+        id
+    }
+}
+
+/// Doubles from [`limits::REDIAL_MIN`] to [`limits::REDIAL_MAX`]; `jitter` takes up to half away,
+/// so that peers that were lost together do not come back together.
+fn backoff(failures: u32, jitter: f64) -> Duration {
+    let doubled = limits::REDIAL_MIN.saturating_mul(2u32.saturating_pow(failures.min(16)));
+    doubled.min(limits::REDIAL_MAX).mul_f64(1.0 - jitter.clamp(0.0, 1.0) / 2.0)
+}
+
+#[cfg(test)]
+mod tests;

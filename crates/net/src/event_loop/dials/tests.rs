@@ -1,0 +1,99 @@
+use super::*;
+
+fn address(text: &str) -> Multiaddr {
+    text.parse().unwrap()
+}
+
+#[test]
+fn waits_double_up_to_a_minute() {
+    let waits: Vec<_> = (0..8).map(|failures| backoff(failures, 0.0).as_secs()).collect();
+    assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
+    assert_eq!(backoff(u32::MAX, 0.0), limits::REDIAL_MAX);
+    assert_eq!(backoff(0, 1.0), limits::REDIAL_MIN / 2);
+    assert_eq!(backoff(u32::MAX, 1.0), limits::REDIAL_MAX / 2);
+}
+
+#[test]
+fn addresses_of_one_peer_are_one_target() {
+    let mut dials = Dials::default();
+    let (bee, ant) = (PeerId::random(), PeerId::random());
+    let added = dials.configure(&[
+        address(&format!("/ip4/127.0.0.1/tcp/1/p2p/{bee}")),
+        address(&format!("/ip4/127.0.0.1/udp/1/quic-v1/p2p/{bee}")),
+        address(&format!("/ip4/127.0.0.1/tcp/2/p2p/{ant}")),
+        address("/ip4/127.0.0.1/tcp/3"),
+        address("/ip4/127.0.0.1/tcp/4"),
+    ]);
+    assert_eq!(added.len(), 4);
+    assert_eq!(dials.targets[&added[0]].addresses.len(), 2);
+    assert!(dials.wants(&bee) && dials.wants(&ant));
+    assert!(!dials.wants(&PeerId::random()));
+}
+
+#[test]
+fn a_target_is_due_once() {
+    let mut dials = Dials::default();
+    let id = dials.configure(&[address("/ip4/127.0.0.1/tcp/3")])[0];
+    let now = Instant::now();
+    assert!(dials.take_due(id, now).is_none(), "not scheduled");
+    dials.schedule(id, now + Duration::from_secs(1));
+    assert!(dials.take_due(id, now).is_none(), "too early");
+    assert!(dials.take_due(id, now + Duration::from_secs(1)).is_some());
+    assert!(dials.take_due(id, now + Duration::from_secs(1)).is_none(), "taken");
+}
+
+#[test]
+fn success_starts_the_waits_again() {
+    let mut dials = Dials::default();
+    let bee = PeerId::random();
+    let id = dials.add_peer(Kind::Kept, bee, Vec::new()).unwrap();
+    for expected in [1, 2, 4] {
+        assert_eq!(dials.failed(id, 0.0), Some(Duration::from_secs(expected)));
+    }
+    dials.succeeded(&PeerId::random());
+    assert_eq!(dials.failed(id, 0.0), Some(Duration::from_secs(8)));
+    dials.succeeded(&bee);
+    assert_eq!(dials.failed(id, 0.0), Some(Duration::from_secs(1)));
+    dials.remove_peer(Kind::Near, &bee);
+    assert!(dials.wants(&bee), "another kind");
+    dials.remove_peer(Kind::Kept, &bee);
+    assert!(!dials.wants(&bee));
+    assert_eq!(dials.failed(id, 0.0), None);
+}
+
+#[test]
+fn who_was_reached_is_remembered() {
+    let mut dials = Dials::default();
+    let bee = PeerId::random();
+    let here = address("/ip4/127.0.0.1/tcp/3");
+    let id = dials.configure(std::slice::from_ref(&here))[0];
+    let connection = ConnectionId::new_unchecked(1);
+    let pending = Pending {
+        addresses: vec![here.clone()],
+        expected: None,
+        target: Some(id),
+        callers: Vec::new(),
+    };
+    dials.begun(connection, pending);
+    assert!(dials.pending_for(None, std::slice::from_ref(&here)).is_some());
+    assert!(dials.pending_for(Some(bee), &[]).is_none());
+    assert!(dials.ended(connection, Some(bee)).is_some());
+    assert!(dials.ended(connection, Some(bee)).is_none());
+    assert_eq!(dials.of_peer(&bee), [id]);
+}
+
+#[test]
+fn targets_are_bounded() {
+    let mut dials = Dials::default();
+    for _ in 0..limits::KEPT_PEERS + 10 {
+        dials.add_peer(Kind::Kept, PeerId::random(), Vec::new());
+    }
+    assert_eq!(dials.targets.len(), limits::KEPT_PEERS);
+    let bee = PeerId::random();
+    dials.add_peer(Kind::Near, bee, Vec::new()).unwrap();
+    for port in 0..100 {
+        let more = vec![address(&format!("/ip4/192.168.1.1/tcp/{port}"))];
+        assert!(dials.add_peer(Kind::Near, bee, more).is_none());
+    }
+    assert_eq!(dials.near_addresses().count(), limits::PEER_ADDRESSES);
+}

@@ -1,0 +1,94 @@
+//! What is learned of peers: from identify, from the local segments, and for Kademlia.
+
+use libp2p::{Multiaddr, PeerId, identify};
+use meshwork_core::advert::clean;
+use tokio::time::Instant;
+
+use super::{EventLoop, dialing, dials::Kind};
+use crate::{address, behaviour::near, event::NetEvent, limits};
+
+impl EventLoop {
+    /// A peer says what it is. All of it is a claim: cut, cleaned, and believed only as far as it
+    /// does no harm.
+    pub(super) fn on_identify_event(&mut self, event: identify::Event) {
+        let identify::Event::Received { peer_id: peer, info, .. } = event else { return };
+        let Some(known) = self.peers.get_mut(&peer) else { return };
+        known.last_seen.touch();
+        known.agent = Some(clean(&info.agent_version));
+        let protocols = info.protocols.iter().take(limits::PROTOCOLS);
+        known.protocols = protocols.map(|protocol| clean(protocol.as_ref())).collect();
+        for address in info.listen_addrs.iter().take(limits::PEER_ADDRESSES) {
+            let parts = address::parts(address);
+            if parts.is_ok_and(|parts| parts.peer.is_none_or(|named| named == peer)) {
+                known.remember(address, false);
+            }
+        }
+        self.dirty = true;
+        self.route(peer);
+    }
+
+    /// Tells Kademlia of a peer that speaks its protocol: where it was reached, and where it says it
+    /// is if that is public; never more than [`limits::PEER_ADDRESSES`].
+    pub(super) fn route(&mut self, peer: PeerId) {
+        let protocols = self.swarm.behaviour().kad.protocol_names();
+        let Some(protocol) = protocols.first().map(ToString::to_string) else { return };
+        let Some(known) = self.peers.get_mut(&peer) else { return };
+        if !known.protocols.contains(&clean(&protocol)) {
+            return;
+        }
+        for known_address in &known.addresses {
+            let address = &known_address.address;
+            let is_good = known_address.proven || address::is_public(address);
+            if is_good
+                && known.routed.len() < limits::PEER_ADDRESSES
+                && !known.routed.contains(address)
+            {
+                known.routed.push(address.clone());
+                self.swarm.behaviour_mut().kad.add_address(&peer, address.clone());
+            }
+        }
+    }
+
+    /// Somebody is near, or not any more.
+    pub(super) fn on_near_event(&mut self, event: near::Event) {
+        match event {
+            near::Event::Found { peer, addresses } => self.on_near(peer, &addresses),
+            near::Event::Gone { peer } => {
+                self.dials.remove_peer(Kind::Near, &peer);
+                self.allowed.set_near(self.dials.near_addresses());
+                self.peers.forget_stranger(&peer);
+                self.dirty = true;
+            }
+        }
+    }
+
+    fn on_near(&mut self, peer: PeerId, announced: &[Multiaddr]) {
+        if peer == self.local_peer {
+            return;
+        }
+        let interfaces = if_addrs::get_if_addrs().unwrap_or_else(|error| {
+            tracing::warn!(%error, "cannot list the machine's interfaces: near peers are not dialled");
+            Vec::new()
+        });
+        let near: Vec<_> = announced
+            .iter()
+            .filter(|address| address::is_near(address, &interfaces))
+            .map(address::without_peer)
+            .collect();
+        if near.is_empty() {
+            return;
+        }
+        let known = self.peers.entry(peer);
+        for address in &near {
+            known.remember(address, false);
+        }
+        self.dirty = true;
+        let added = self.dials.add_peer(Kind::Near, peer, near.clone());
+        self.allowed.set_near(self.dials.near_addresses());
+        if let Some(target) = added {
+            let at = Instant::now() + dialing::courtesy(&self.local_peer, &peer);
+            self.schedule_dial(target, at);
+        }
+        self.tell(NetEvent::Discovered { peer, addresses: near });
+    }
+}

@@ -1,0 +1,310 @@
+//! Hellos, and with them the states connected, admitted, ready.
+//!
+//! Each end says hello on the connection that it keeps. A peer is admitted when its hello is good,
+//! and ready when in addition it has admitted this node, on the same connection.
+
+use libp2p::{PeerId, Stream, swarm::ConnectionId};
+use meshwork_core::{PeerState, Reason};
+use tokio::time::Instant;
+
+use super::{
+    EventLoop, Timer,
+    peers::{Ours, Theirs},
+    sessions::Purpose,
+};
+use crate::{
+    behaviour::streams::{InboundStream, OpenError, Protocol},
+    event::NetEvent,
+    hello::{self, HelloError},
+    limits,
+    wire::{Hello, HelloReply, MAX_VERSION, MIN_VERSION},
+};
+
+/// Most hellos under way in both directions, with answers.
+const HELLO_TASKS: usize = 2 * limits::HELLOS;
+
+/// What became of one exchange.
+#[derive(Debug)]
+pub(super) enum HelloDone {
+    /// Ours was said.
+    Said { peer: PeerId, connection: ConnectionId, result: Result<HelloReply, HelloError> },
+    /// Theirs was heard.
+    Heard {
+        peer: PeerId,
+        connection: ConnectionId,
+        result: Result<(Box<Hello>, InboundStream), HelloError>,
+    },
+    /// Theirs was answered.
+    Answered,
+}
+
+impl EventLoop {
+    /// Says hello on a connection, or notes that it is to be said when it can be.
+    pub(super) fn start_hello(&mut self, peer: PeerId, id: ConnectionId) {
+        let is_full = self.hellos_said >= limits::HELLOS;
+        let Some(known) = self.peers.get_mut(&peer) else { return };
+        let Some(connection) = known.connection_mut(id) else { return };
+        if connection.saying || is_full {
+            if is_full && !connection.renew {
+                // At most one entry per connection.
+                self.hellos_waiting.push_back(peer);
+            }
+            connection.renew = true;
+            return;
+        }
+        connection.saying = true;
+        connection.renew = false;
+        self.hellos_said += 1;
+        let request = self.swarm.behaviour_mut().streams.open(peer, id, Protocol::Hello);
+        self.opening.insert(request, Purpose::Hello { peer, connection: id });
+    }
+
+    /// Tells every peer to which something else is to be said than was.
+    pub(super) fn renew_hellos(&mut self) {
+        let mut stale = Vec::new();
+        for (peer, known) in self.peers.iter() {
+            let Some(kept) = known.kept_connection() else { continue };
+            let told = kept.ours == Ours::Accepted && kept.said.is_some();
+            if told && kept.said.as_ref() != Some(&self.offer.for_peer(peer).clamped()) {
+                stale.push((*peer, kept.id));
+            }
+        }
+        for (peer, connection) in stale {
+            self.start_hello(peer, connection);
+        }
+    }
+
+    /// The stream for our hello is open, or is not.
+    pub(super) fn on_hello_stream(
+        &mut self,
+        peer: PeerId,
+        id: ConnectionId,
+        stream: Result<Stream, OpenError>,
+    ) {
+        let stream = match stream {
+            Ok(stream) => stream,
+            Err(why) => return self.on_hello_not_opened(peer, id, &why),
+        };
+        let advert = self.offer.for_peer(&peer).clamped();
+        let connection = self.peers.get_mut(&peer).and_then(|known| known.connection_mut(id));
+        let Some(connection) = connection else {
+            self.hello_finished();
+            return;
+        };
+        connection.said = Some(advert.clone());
+        let hello = Hello {
+            min_version: MIN_VERSION,
+            max_version: MAX_VERSION,
+            network: self.settings.network.clone(),
+            seq: self.seq,
+            advert,
+        };
+        let limit = self.settings.hello_timeout;
+        self.hellos.spawn(async move {
+            let result = hello::say(stream, hello, limit).await;
+            HelloDone::Said { peer, connection: id, result }
+        });
+    }
+
+    /// A peer wants to say hello.
+    pub(super) fn on_inbound_hello(
+        &mut self,
+        peer: PeerId,
+        connection: ConnectionId,
+        stream: InboundStream,
+    ) {
+        if self.hellos.len() >= HELLO_TASKS {
+            // It asks again.
+            self.counters.streams_refused.add();
+            return;
+        }
+        let limit = self.settings.hello_timeout;
+        self.hellos.spawn(async move {
+            let result = hello::hear(stream, limit).await;
+            let result = result.map(|(hello, stream)| (Box::new(hello), stream));
+            HelloDone::Heard { peer, connection, result }
+        });
+    }
+
+    pub(super) fn on_hello_done(&mut self, done: HelloDone) {
+        match done {
+            HelloDone::Said { peer, connection, result } => self.on_said(peer, connection, result),
+            HelloDone::Heard { peer, connection, result: Ok((hello, stream)) } => {
+                self.on_heard(peer, connection, *hello, stream);
+            }
+            HelloDone::Heard { peer, result: Err(error), .. } => {
+                if !error.is_retryable() {
+                    self.expel(peer, "a malformed hello");
+                }
+            }
+            HelloDone::Answered => {}
+        }
+    }
+
+    /// Does what the state of a peer asks for: tells that it is ready, keeps its connection.
+    pub(super) fn refresh(&mut self, peer: PeerId) {
+        let Some(known) = self.peers.get_mut(&peer) else { return };
+        self.dirty = true;
+        let mut changed = Vec::new();
+        for connection in &mut known.connections {
+            let keep = connection.is_ready();
+            if connection.kept_alive != keep {
+                connection.kept_alive = keep;
+                changed.push((connection.id, keep));
+            }
+        }
+        for (connection, keep) in changed {
+            self.swarm.behaviour_mut().streams.keep_alive(peer, connection, keep);
+        }
+        if known.state() != PeerState::Ready {
+            return;
+        }
+        let Some(advert) = known.advert().cloned() else { return };
+        if known.announced.as_ref() != Some(&advert) {
+            known.announced = Some(advert.clone());
+            self.dials.succeeded(&peer);
+            // Whoever is told finds the same in the published table.
+            self.publish_if_changed();
+            self.tell(NetEvent::Ready { peer, advert });
+        }
+    }
+
+    fn on_said(&mut self, peer: PeerId, id: ConnectionId, result: Result<HelloReply, HelloError>) {
+        self.hello_finished();
+        let Some(known) = self.peers.get_mut(&peer) else { return };
+        let Some(connection) = known.connection_mut(id) else { return };
+        connection.saying = false;
+        match result {
+            Ok(HelloReply::Admitted) => connection.ours = Ours::Accepted,
+            Ok(HelloReply::Refused(reason)) => {
+                // A renewal that comes too early changes nothing of what was said before.
+                if !(reason.is_retryable() && connection.ours == Ours::Accepted) {
+                    connection.ours = Ours::Refused(reason.to_string());
+                }
+                self.ask_again(peer, id, &reason);
+            }
+            Err(error) if error.is_retryable() => {
+                self.on_hello_failed(peer, id, &error.to_string())
+            }
+            Err(_) => return self.expel(peer, "a malformed answer to a hello"),
+        }
+        self.say_again_if_changed(peer, id);
+        self.refresh(peer);
+    }
+
+    fn on_heard(&mut self, peer: PeerId, id: ConnectionId, hello: Hello, stream: InboundStream) {
+        let room = self.has_room_for(&peer);
+        let Some(known) = self.peers.get_mut(&peer) else { return };
+        let Some(connection) = known.connection_mut(id) else { return };
+        let judgement = if !connection.count_hello(Instant::now()) {
+            Err(Reason::Busy { retry_after: limits::HELLO_WINDOW })
+        } else {
+            let judged = hello::judge(&hello, &self.settings.network)
+                .and_then(|()| if room { Ok(()) } else { Err(full()) });
+            connection.on_judged(&judged, hello);
+            judged
+        };
+        known.was_admitted |= judgement.is_ok();
+        known.last_seen.touch();
+        let reply = match judgement {
+            Ok(()) => HelloReply::Admitted,
+            Err(reason) => {
+                self.counters.hellos_refused.add();
+                HelloReply::Refused(reason)
+            }
+        };
+        self.answer(stream, reply);
+        self.settled_by_peer(peer, id);
+        self.route(peer);
+        self.refresh(peer);
+    }
+
+    fn answer(&mut self, stream: InboundStream, reply: HelloReply) {
+        let limit = self.settings.hello_timeout;
+        self.hellos.spawn(async move {
+            hello::answer(stream, reply, limit).await;
+            HelloDone::Answered
+        });
+    }
+
+    fn on_hello_not_opened(&mut self, peer: PeerId, id: ConnectionId, why: &OpenError) {
+        self.hello_finished();
+        let Some(known) = self.peers.get_mut(&peer) else { return };
+        let Some(connection) = known.connection_mut(id) else { return };
+        connection.saying = false;
+        if *why == OpenError::NotSpoken {
+            connection.ours = Ours::NotSpoken;
+        } else {
+            self.on_hello_failed(peer, id, &why.to_string());
+        }
+        self.refresh(peer);
+    }
+
+    /// Tries again while the peer has time for its hello; then gives the connection up.
+    fn on_hello_failed(&mut self, peer: PeerId, id: ConnectionId, why: &str) {
+        let Some(known) = self.peers.get(&peer) else { return };
+        let Some(connection) = known.connection(id) else { return };
+        if connection.since.elapsed() < self.settings.hello_timeout {
+            self.timers.set(Instant::now() + limits::HELLO_RETRY, Timer::Hello(peer, id));
+        } else {
+            self.close_connection(peer, id, why.to_owned());
+        }
+    }
+
+    /// A refusal that says when to ask again is believed, within bounds.
+    fn ask_again(&mut self, peer: PeerId, id: ConnectionId, reason: &Reason) {
+        if let Some(wait) = reason.retry_after() {
+            let wait = wait.clamp(limits::HELLO_RETRY, limits::REDIAL_MAX);
+            self.timers.set(Instant::now() + wait, Timer::Hello(peer, id));
+        }
+    }
+
+    fn say_again_if_changed(&mut self, peer: PeerId, id: ConnectionId) {
+        let connection = self.peers.get(&peer).and_then(|known| known.connection(id));
+        let Some(connection) = connection else { return };
+        let changed = connection.ours == Ours::Accepted
+            && connection.said.as_ref() != Some(&self.offer.for_peer(&peer).clamped());
+        if connection.renew || changed {
+            self.start_hello(peer, id);
+        }
+    }
+
+    /// One place among our hellos is free: the next that waits may have it.
+    fn hello_finished(&mut self) {
+        self.hellos_said = self.hellos_said.saturating_sub(1);
+        while self.hellos_said < limits::HELLOS {
+            let Some(peer) = self.hellos_waiting.pop_front() else { return };
+            let waits = self.peers.get(&peer).and_then(|known| {
+                known.connections.iter().find(|connection| connection.renew && !connection.saying)
+            });
+            if let Some(id) = waits.map(|connection| connection.id) {
+                self.start_hello(peer, id);
+            }
+        }
+    }
+
+    /// Whether `peer` may be admitted within `max_peers`.
+    fn has_room_for(&self, peer: &PeerId) -> bool {
+        let is_in = self.peers.get(peer).is_some_and(|known| known.is_admitted());
+        is_in || self.peers.admitted() < self.settings.max_peers
+    }
+}
+
+impl super::peers::Connection {
+    fn on_judged(&mut self, judgement: &Result<(), Reason>, hello: Hello) {
+        match judgement {
+            Err(reason) => self.theirs = Theirs::Refused(reason.to_string()),
+            Ok(()) => match &self.theirs {
+                // Overtaken by a later one.
+                Theirs::Admitted { seq, .. } if hello.seq < *seq => {}
+                Theirs::Awaited | Theirs::Admitted { .. } | Theirs::Refused(_) => {
+                    self.theirs = Theirs::Admitted { seq: hello.seq, advert: hello.advert };
+                }
+            },
+        }
+    }
+}
+
+fn full() -> Reason {
+    Reason::Busy { retry_after: limits::FULL_RETRY }
+}

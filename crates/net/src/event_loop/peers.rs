@@ -1,0 +1,337 @@
+//! The table of peers: their connections, how far each has come, and what they said.
+//!
+//! Absent on purpose: any effect. The loop's other files act on what the table says.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use libp2p::{Multiaddr, PeerId, swarm::ConnectionId};
+use meshwork_core::{Advert, PeerState, Stuck};
+use rustc_hash::FxHashMap;
+use tokio::time::Instant;
+
+use crate::{
+    PeerStatus,
+    clock::{Clock, LastSeen},
+    event::Direction,
+    limits,
+};
+
+/// What became of our hello on a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Ours {
+    /// Not answered yet. Then: any other.
+    Pending,
+    /// The peer has admitted us. Then: `Refused`, if it refuses a renewal.
+    Accepted,
+    /// The peer has refused us, for this reason. Then: `Accepted`, if it was asked again.
+    Refused(String),
+    /// The peer does not speak the protocol. Final.
+    NotSpoken,
+}
+
+/// What became of the peer's hello on a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Theirs {
+    /// Not heard yet. Then: any other.
+    Awaited,
+    /// We have admitted the peer, which offers this. Then: the same with a higher number.
+    Admitted { seq: u64, advert: Advert },
+    /// We have refused it, for this reason. Then: `Admitted`, if it asks again and fits.
+    Refused(String),
+}
+
+/// One connection to a peer.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) id: ConnectionId,
+    pub(super) direction: Direction,
+    pub(super) address: Multiaddr,
+    pub(super) since: Instant,
+    pub(super) quic: bool,
+    pub(super) failed_pings: u8,
+    pub(super) ours: Ours,
+    pub(super) theirs: Theirs,
+    /// A hello of ours is under way.
+    pub(super) saying: bool,
+    /// Our hello is to be said again when it can be.
+    pub(super) renew: bool,
+    /// What our last hello offered.
+    pub(super) said: Option<Advert>,
+    /// When the window began in which the peer's hellos are counted, and their number.
+    pub(super) heard: (Instant, u32),
+    /// The handler knows that this connection shall stay open.
+    pub(super) kept_alive: bool,
+}
+
+/// All that is known of one peer.
+#[derive(Debug)]
+pub(super) struct Peer {
+    /// At most [`limits::CONNECTIONS_PER_PEER`], the oldest first.
+    pub(super) connections: Vec<Connection>,
+    /// The connection on which streams are opened.
+    pub(super) kept: Option<ConnectionId>,
+    /// The advert of the last `Ready` event since the peer is connected.
+    pub(super) announced: Option<Advert>,
+    /// This node has dialled it on purpose: it does not count among the strangers.
+    pub(super) wanted: bool,
+    /// It was admitted once: it is remembered when it is gone.
+    pub(super) was_admitted: bool,
+    /// A session with it is being opened.
+    pub(super) opening_session: bool,
+    /// Where it was reached, then where it says it can be.
+    pub(super) addresses: Vec<KnownAddress>,
+    /// Addresses that Kademlia was told.
+    pub(super) routed: Vec<Multiaddr>,
+    pub(super) protocols: BTreeSet<String>,
+    pub(super) agent: Option<String>,
+    pub(super) last_seen: Arc<LastSeen>,
+    pub(super) latency: Option<Duration>,
+    /// Why it is not connected, or why the loop is closing its connections.
+    pub(super) gone: Option<String>,
+}
+
+/// An address of a peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct KnownAddress {
+    /// Without `/p2p/…`.
+    pub(super) address: Multiaddr,
+    /// The peer was reached there.
+    pub(super) proven: bool,
+}
+
+/// All peers.
+#[derive(Debug)]
+pub(super) struct Peers {
+    /// At most [`limits::KNOWN_PEERS`], plus what is connected beyond it.
+    table: FxHashMap<PeerId, Peer>,
+    clock: Clock,
+}
+
+impl Connection {
+    /// A connection that was just made.
+    pub(super) fn new(id: ConnectionId, direction: Direction, address: Multiaddr) -> Self {
+        let now = Instant::now();
+        let quic = crate::address::parts(&address).is_ok_and(|parts| parts.quic);
+        Self {
+            id,
+            direction,
+            address,
+            since: now,
+            quic,
+            failed_pings: 0,
+            ours: Ours::Pending,
+            theirs: Theirs::Awaited,
+            saying: false,
+            renew: false,
+            said: None,
+            heard: (now, 0),
+            kept_alive: false,
+        }
+    }
+
+    /// Whether the peer was admitted on this connection.
+    pub(super) fn is_admitted(&self) -> bool {
+        matches!(self.theirs, Theirs::Admitted { .. })
+    }
+
+    /// Whether both hellos went well on this connection.
+    pub(super) fn is_ready(&self) -> bool {
+        self.is_admitted() && self.ours == Ours::Accepted
+    }
+
+    /// Counts a hello of the peer; false if there were too many.
+    pub(super) fn count_hello(&mut self, now: Instant) -> bool {
+        let (began, count) = self.heard;
+        if now.duration_since(began) >= limits::HELLO_WINDOW {
+            self.heard = (now, 1);
+            return true;
+        }
+        self.heard = (began, count.saturating_add(1));
+        count < limits::HELLOS_PER_WINDOW
+    }
+}
+
+impl Peer {
+    fn new(clock: Clock) -> Self {
+        Self {
+            connections: Vec::new(),
+            kept: None,
+            announced: None,
+            wanted: false,
+            was_admitted: false,
+            opening_session: false,
+            addresses: Vec::new(),
+            routed: Vec::new(),
+            protocols: BTreeSet::new(),
+            agent: None,
+            last_seen: Arc::new(LastSeen::new(clock)),
+            latency: None,
+            gone: None,
+        }
+    }
+
+    pub(super) fn is_connected(&self) -> bool {
+        !self.connections.is_empty()
+    }
+
+    /// Whether the peer was admitted on any of its connections.
+    pub(super) fn is_admitted(&self) -> bool {
+        self.connections.iter().any(Connection::is_admitted)
+    }
+
+    pub(super) fn connection(&self, id: ConnectionId) -> Option<&Connection> {
+        self.connections.iter().find(|connection| connection.id == id)
+    }
+
+    pub(super) fn connection_mut(&mut self, id: ConnectionId) -> Option<&mut Connection> {
+        self.connections.iter_mut().find(|connection| connection.id == id)
+    }
+
+    pub(super) fn kept_connection(&self) -> Option<&Connection> {
+        self.connection(self.kept?)
+    }
+
+    /// How far the peer has come: what its kept connection says.
+    pub(super) fn state(&self) -> PeerState {
+        let Some(kept) = self.kept_connection() else {
+            return PeerState::Disconnected(self.gone.clone());
+        };
+        let unsettled = self.connections.len() > 1;
+        match (&kept.theirs, &kept.ours) {
+            (Theirs::Admitted { .. }, Ours::Accepted) => PeerState::Ready,
+            (Theirs::Admitted { .. }, Ours::Refused(why)) => {
+                PeerState::Admitted(Stuck::TheyRefused(why.clone()))
+            }
+            (Theirs::Admitted { .. }, Ours::Pending | Ours::NotSpoken) => {
+                PeerState::Admitted(if unsettled { Stuck::Settling } else { Stuck::AwaitingAnswer })
+            }
+            (Theirs::Refused(why), _) => PeerState::Connected(Stuck::WeRefused(why.clone())),
+            (Theirs::Awaited, _) if self.is_admitted() => PeerState::Admitted(Stuck::Settling),
+            (Theirs::Awaited, Ours::NotSpoken) => PeerState::Connected(Stuck::NoHello),
+            (Theirs::Awaited, Ours::Refused(why)) => {
+                PeerState::Connected(Stuck::TheyRefused(why.clone()))
+            }
+            (Theirs::Awaited, Ours::Pending | Ours::Accepted) => {
+                PeerState::Connected(Stuck::AwaitingHello)
+            }
+        }
+    }
+
+    /// What it offers, as last heard on the kept connection, or else on any.
+    pub(super) fn advert(&self) -> Option<&Advert> {
+        let heard = |connection: &'_ Connection| connection.is_admitted();
+        let kept = self.kept_connection().filter(|connection| heard(connection));
+        let connection = kept.or_else(|| self.connections.iter().find(|c| heard(c)))?;
+        match &connection.theirs {
+            Theirs::Admitted { advert, .. } => Some(advert),
+            Theirs::Awaited | Theirs::Refused(_) => None,
+        }
+    }
+
+    /// Remembers an address, at most [`limits::PEER_ADDRESSES`]: those where the peer was reached
+    /// push out those that it only names.
+    pub(super) fn remember(&mut self, address: &Multiaddr, proven: bool) {
+        let address = crate::address::without_peer(address);
+        if let Some(known) = self.addresses.iter_mut().find(|known| known.address == address) {
+            known.proven |= proven;
+        } else {
+            if self.addresses.len() >= limits::PEER_ADDRESSES {
+                let worst = self.addresses.iter().rposition(|known| !known.proven);
+                match (worst, proven) {
+                    (Some(worst), true) => self.addresses.remove(worst),
+                    (None, true) => self.addresses.remove(0),
+                    (_, false) => return,
+                };
+            }
+            self.addresses.push(KnownAddress { address, proven });
+        }
+        self.addresses.sort_by_key(|known| !known.proven);
+    }
+
+    /// A round trip was measured; it counts for an eighth, as in TCP.
+    pub(super) fn measured(&mut self, round_trip: Duration) {
+        self.latency = Some(self.latency.map_or(round_trip, |old| (old * 7 + round_trip) / 8));
+    }
+
+    fn status(&self, peer: PeerId) -> PeerStatus {
+        PeerStatus {
+            peer,
+            state: self.state(),
+            addresses: self.addresses.iter().map(|known| known.address.clone()).collect(),
+            protocols: self.protocols.clone(),
+            agent: self.agent.clone(),
+            advert: self.advert().cloned(),
+            last_seen: self.last_seen.get(),
+            latency: self.latency,
+        }
+    }
+}
+
+impl Peers {
+    pub(super) fn new(clock: Clock) -> Self {
+        Self { table: FxHashMap::default(), clock }
+    }
+
+    pub(super) fn get(&self, peer: &PeerId) -> Option<&Peer> {
+        self.table.get(peer)
+    }
+
+    pub(super) fn get_mut(&mut self, peer: &PeerId) -> Option<&mut Peer> {
+        self.table.get_mut(peer)
+    }
+
+    /// The peer's entry; a new one takes the place of the longest absent if the table is full.
+    pub(super) fn entry(&mut self, peer: PeerId) -> &mut Peer {
+        if self.table.len() >= limits::KNOWN_PEERS && !self.table.contains_key(&peer) {
+            self.forget_longest_absent();
+        }
+        let clock = self.clock;
+        self.table.entry(peer).or_insert_with(|| Peer::new(clock))
+    }
+
+    /// Forgets a peer that is not connected and was never more than a stranger.
+    pub(super) fn forget_stranger(&mut self, peer: &PeerId) {
+        let is_stranger =
+            |known: &Peer| !known.is_connected() && !known.was_admitted && !known.wanted;
+        if self.table.get(peer).is_some_and(is_stranger) {
+            self.table.remove(peer);
+        }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&PeerId, &Peer)> {
+        self.table.iter()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// How many are admitted.
+    pub(super) fn admitted(&self) -> usize {
+        self.table.values().filter(|peer| peer.is_admitted()).count()
+    }
+
+    /// Connected peers that are neither admitted nor wanted, with the time of their connection.
+    pub(super) fn strangers(&self) -> impl Iterator<Item = (PeerId, Instant)> {
+        let strangers = self.table.iter().filter(|(_, peer)| !peer.wanted && !peer.is_admitted());
+        strangers.filter_map(|(id, peer)| Some((*id, peer.connections.first()?.since)))
+    }
+
+    /// All of them, for readers.
+    pub(super) fn snapshot(&self) -> Vec<PeerStatus> {
+        let mut all: Vec<_> = self.table.iter().map(|(id, peer)| peer.status(*id)).collect();
+        all.sort_by_key(|status| status.peer);
+        all
+    }
+
+    fn forget_longest_absent(&mut self) {
+        let absent = self.table.iter().filter(|(_, peer)| !peer.is_connected());
+        let longest = absent.min_by_key(|(_, peer)| peer.last_seen.get()).map(|(id, _)| *id);
+        if let Some(longest) = longest {
+            self.table.remove(&longest);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,121 @@
+use super::*;
+
+fn address(text: &str) -> Multiaddr {
+    text.parse().unwrap()
+}
+
+fn connection(number: usize) -> Connection {
+    let id = ConnectionId::new_unchecked(number);
+    Connection::new(id, Direction::Inbound, address("/ip4/127.0.0.1/tcp/9"))
+}
+
+fn peers() -> Peers {
+    Peers::new(Clock::new())
+}
+
+fn admitted(seq: u64) -> Theirs {
+    Theirs::Admitted { seq, advert: Advert::default() }
+}
+
+#[tokio::test]
+async fn the_state_names_what_is_missing() {
+    let refused = || "why".to_owned();
+    let cases = [
+        (Theirs::Awaited, Ours::Pending, PeerState::Connected(Stuck::AwaitingHello)),
+        (Theirs::Awaited, Ours::Accepted, PeerState::Connected(Stuck::AwaitingHello)),
+        (Theirs::Awaited, Ours::NotSpoken, PeerState::Connected(Stuck::NoHello)),
+        (
+            Theirs::Awaited,
+            Ours::Refused(refused()),
+            PeerState::Connected(Stuck::TheyRefused(refused())),
+        ),
+        (
+            Theirs::Refused(refused()),
+            Ours::Accepted,
+            PeerState::Connected(Stuck::WeRefused(refused())),
+        ),
+        (admitted(1), Ours::Pending, PeerState::Admitted(Stuck::AwaitingAnswer)),
+        (admitted(1), Ours::Refused(refused()), PeerState::Admitted(Stuck::TheyRefused(refused()))),
+        (admitted(1), Ours::Accepted, PeerState::Ready),
+    ];
+    let mut peers = peers();
+    let peer = peers.entry(PeerId::random());
+    assert_eq!(peer.state(), PeerState::Disconnected(None));
+    for (theirs, ours, expected) in cases {
+        let mut connection = connection(1);
+        connection.theirs = theirs;
+        connection.ours = ours;
+        peer.kept = Some(connection.id);
+        peer.connections = vec![connection];
+        assert_eq!(peer.state(), expected);
+    }
+    peer.connections.clear();
+    peer.gone = Some("cable".to_owned());
+    assert_eq!(peer.state(), PeerState::Disconnected(Some("cable".to_owned())));
+}
+
+#[tokio::test]
+async fn a_peer_admitted_on_the_other_connection_is_settling() {
+    let mut peers = peers();
+    let peer = peers.entry(PeerId::random());
+    let (mut first, second) = (connection(1), connection(2));
+    first.theirs = admitted(1);
+    first.ours = Ours::Accepted;
+    peer.kept = Some(second.id);
+    peer.connections = vec![first, second];
+    assert_eq!(peer.state(), PeerState::Admitted(Stuck::Settling));
+    assert!(peer.is_admitted());
+    assert!(peer.advert().is_some());
+    peer.kept = Some(ConnectionId::new_unchecked(1));
+    assert_eq!(peer.state(), PeerState::Ready);
+}
+
+#[tokio::test]
+async fn addresses_are_bounded_and_proven_ones_stay() {
+    let mut peers = peers();
+    let peer = peers.entry(PeerId::random());
+    peer.remember(&address("/ip4/1.2.3.4/tcp/1"), true);
+    for port in 0..1_000 {
+        peer.remember(&address(&format!("/ip4/5.6.7.8/tcp/{port}")), false);
+    }
+    assert_eq!(peer.addresses.len(), limits::PEER_ADDRESSES);
+    assert!(peer.addresses[0].proven);
+    // A claim that turns out to be true counts more.
+    peer.remember(&address("/ip4/5.6.7.8/tcp/3"), true);
+    assert!(peer.addresses[1].proven);
+    for port in 0..1_000 {
+        peer.remember(&address(&format!("/ip4/9.9.9.9/tcp/{port}")), true);
+    }
+    assert_eq!(peer.addresses.len(), limits::PEER_ADDRESSES);
+    assert!(peer.addresses.iter().all(|known| known.proven));
+    assert_eq!(peer.addresses[7].address, address("/ip4/9.9.9.9/tcp/999"));
+}
+
+#[tokio::test]
+async fn the_table_is_bounded_and_strangers_leave_nothing() {
+    let mut peers = peers();
+    let friend = PeerId::random();
+    peers.entry(friend).connections.push(connection(1));
+    for _ in 0..2 * limits::KNOWN_PEERS {
+        peers.entry(PeerId::random()).was_admitted = true;
+    }
+    assert_eq!(peers.len(), limits::KNOWN_PEERS);
+    assert!(peers.get(&friend).is_some(), "connected peers stay");
+    let stranger = PeerId::random();
+    peers.entry(stranger);
+    peers.forget_stranger(&stranger);
+    assert!(peers.get(&stranger).is_none());
+    peers.forget_stranger(&friend);
+    assert!(peers.get(&friend).is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn hellos_are_counted_by_window() {
+    let mut connection = connection(1);
+    let now = Instant::now();
+    for _ in 0..limits::HELLOS_PER_WINDOW {
+        assert!(connection.count_hello(now));
+    }
+    assert!(!connection.count_hello(now));
+    assert!(connection.count_hello(now + limits::HELLO_WINDOW));
+}

@@ -1,0 +1,144 @@
+//! Task sessions: opened on the kept connection, accepted from admitted peers, refused in words to
+//! all others.
+//!
+//! A peer may replace its session: the newer one counts, and the older ends when the owner of the
+//! network drops its handle.
+
+use futures::{FutureExt, future::BoxFuture};
+use libp2p::{PeerId, Stream, swarm::ConnectionId};
+use meshwork_core::{PeerState, Reason};
+
+use super::{EventLoop, Outgoing};
+use crate::{
+    behaviour::streams::{self, InboundStream, OpenError, Protocol},
+    event::NetEvent,
+    limits,
+    session::{self, SessionId},
+};
+
+/// What a stream was asked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Purpose {
+    /// Our hello.
+    Hello { peer: PeerId, connection: ConnectionId },
+    /// A session with a worker.
+    Session { peer: PeerId },
+}
+
+impl EventLoop {
+    /// Opens a session with a worker; an event follows.
+    pub(super) fn open_session(&mut self, peer: PeerId) {
+        let Some(known) = self.peers.get_mut(&peer) else {
+            return self.session_failed(peer, "not connected".to_owned());
+        };
+        if known.opening_session {
+            // The answer is on its way.
+            return;
+        }
+        let state = known.state();
+        let (PeerState::Ready, Some(kept)) = (&state, known.kept) else {
+            let why = state.why().unwrap_or_else(|| "not connected".to_owned());
+            return self.session_failed(peer, why);
+        };
+        known.opening_session = true;
+        let request = self.swarm.behaviour_mut().streams.open(peer, kept, Protocol::Task);
+        self.opening.insert(request, Purpose::Session { peer });
+    }
+
+    pub(super) fn on_stream_event(&mut self, event: streams::Event) {
+        match event {
+            streams::Event::Inbound { peer, connection, protocol, stream } => match protocol {
+                Protocol::Hello => self.on_inbound_hello(peer, connection, stream),
+                Protocol::Task => self.on_inbound_task(peer, stream),
+            },
+            streams::Event::Opened { request, stream } => {
+                let purpose = self.opening.remove(&request);
+                self.on_opened(purpose, Ok(stream));
+            }
+            streams::Event::OpenFailed { request, why } => {
+                let purpose = self.opening.remove(&request);
+                self.on_opened(purpose, Err(why));
+            }
+        }
+    }
+
+    fn on_opened(&mut self, purpose: Option<Purpose>, stream: Result<Stream, OpenError>) {
+        match purpose {
+            Some(Purpose::Hello { peer, connection }) => {
+                self.on_hello_stream(peer, connection, stream);
+            }
+            Some(Purpose::Session { peer }) => self.on_session_stream(peer, stream),
+            None => tracing::debug!("a stream that nobody asked for"),
+        }
+    }
+
+    /// This node is the owner.
+    fn on_session_stream(&mut self, peer: PeerId, stream: Result<Stream, OpenError>) {
+        let Some(known) = self.peers.get_mut(&peer) else {
+            return self.session_failed(peer, "not connected".to_owned());
+        };
+        known.opening_session = false;
+        let last_seen = known.last_seen.clone();
+        let stream = match stream {
+            Ok(stream) => stream,
+            Err(why) => return self.session_failed(peer, why.to_string()),
+        };
+        let Some(id) = self.next_session_id() else {
+            return self.session_failed(peer, "too many sessions are open".to_owned());
+        };
+        let (session, run) =
+            session::worker_session(stream, peer, id, self.session_events.clone(), last_seen);
+        self.tell_session(NetEvent::WorkerSession { peer, session }, peer, run.boxed());
+    }
+
+    /// This node is the worker.
+    fn on_inbound_task(&mut self, peer: PeerId, stream: InboundStream) {
+        let Some(known) = self.peers.get(&peer) else { return };
+        if !known.is_admitted() {
+            let detail = known.state().why().unwrap_or_default();
+            return self.refuse_task(stream, Reason::NotAdmitted { detail });
+        }
+        let last_seen = known.last_seen.clone();
+        let Some(id) = self.next_session_id() else {
+            let retry_after = limits::FULL_RETRY;
+            return self.refuse_task(stream, Reason::Busy { retry_after });
+        };
+        let (session, run) =
+            session::owner_session(stream, peer, id, self.session_events.clone(), last_seen);
+        self.tell_session(NetEvent::OwnerSession { peer, session }, peer, run.boxed());
+    }
+
+    /// A session has ended; whoever broke the protocol in it goes.
+    pub(super) fn on_session_ended(&mut self, peer: PeerId, violation: bool) {
+        if violation {
+            self.expel(peer, "it broke the protocol in a session");
+        }
+    }
+
+    fn refuse_task(&mut self, stream: InboundStream, reason: Reason) {
+        if self.refusals.len() >= limits::REFUSALS {
+            self.counters.streams_refused.add();
+            return;
+        }
+        self.counters.tasks_refused.add();
+        self.refusals.spawn(session::refuse(stream, reason));
+    }
+
+    fn next_session_id(&mut self) -> Option<SessionId> {
+        let waiting = self.outgoing.iter().filter(|outgoing| outgoing.session.is_some()).count();
+        if self.sessions.len() + waiting >= limits::SESSIONS {
+            return None;
+        }
+        self.counters.sessions.add();
+        self.next_session += 1;
+        Some(SessionId(self.next_session))
+    }
+
+    fn tell_session(&mut self, event: NetEvent, peer: PeerId, run: BoxFuture<'static, bool>) {
+        self.outgoing.push_back(Outgoing { event, session: Some((peer, run)) });
+    }
+
+    fn session_failed(&mut self, peer: PeerId, why: String) {
+        self.tell(NetEvent::WorkerSessionFailed { peer, why });
+    }
+}

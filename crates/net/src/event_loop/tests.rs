@@ -1,0 +1,211 @@
+//! Two loops, or a loop and a bare swarm, side by side in one task, so that their tables can be
+//! looked at between two turns.
+
+use std::time::Duration;
+
+use libp2p::{SwarmBuilder, noise, ping, tcp, yamux};
+use meshwork_core::{PeerState, Stuck};
+
+use super::*;
+use crate::{Clock, Direction, NetConfig, Network, SessionEvent, identity};
+
+/// A network whose loop the test turns.
+struct Bench {
+    event_loop: EventLoop,
+    events: mpsc::Receiver<NetEvent>,
+    _sessions: mpsc::Receiver<SessionEvent>,
+    handle: crate::NetHandle,
+}
+
+impl Bench {
+    async fn new() -> Self {
+        let config = NetConfig {
+            keypair: identity::ephemeral(),
+            network: "test".to_owned(),
+            listen: vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()],
+            bootstrap: Vec::new(),
+            mdns: false,
+            max_peers: 8,
+            connection_timeout: Duration::from_secs(10),
+            ping_interval: Duration::from_secs(15),
+            protocol_timeout: Duration::from_secs(10),
+            offer: Offer::default(),
+        };
+        let network = Network::build(config, Clock::new()).await.unwrap();
+        Self {
+            event_loop: network.event_loop,
+            events: network.events,
+            _sessions: network.sessions,
+            handle: network.handle,
+        }
+    }
+
+    async fn turn(&mut self) {
+        let wake = self.event_loop.next_event().await;
+        assert!(matches!(self.event_loop.handle_event(wake), Flow::Continue));
+        while self.events.try_recv().is_ok() {}
+    }
+
+    fn id(&self) -> PeerId {
+        self.event_loop.local_peer
+    }
+
+    fn address(&self) -> Multiaddr {
+        self.event_loop.listening[0].clone()
+    }
+
+    /// The only connection to `peer`, if there is exactly one and it is ready.
+    fn settled_with(&self, peer: &PeerId) -> Option<Direction> {
+        let known = self.event_loop.peers.get(peer)?;
+        match known.connections.as_slice() {
+            [only] if known.state() == PeerState::Ready => Some(only.direction),
+            _ => None,
+        }
+    }
+}
+
+async fn within<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(60), future).await.expect("in time")
+}
+
+/// Turns both until `done`.
+async fn turn_until(a: &mut Bench, b: &mut Bench, mut done: impl FnMut(&Bench, &Bench) -> bool) {
+    within(async {
+        while !done(a, b) {
+            tokio::select! {
+                () = a.turn() => {}
+                () = b.turn() => {}
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_simultaneous_dial_settles_on_one_connection() {
+    // Side by side, because the surplus connection stays for a second.
+    let rounds = futures::future::join_all((0..20).map(|_| simultaneous_dial())).await;
+    assert!(rounds.contains(&true), "no dial was simultaneous: the test showed nothing");
+}
+
+/// Two nodes dial each other. True if two connections came of it.
+async fn simultaneous_dial() -> bool {
+    let (mut a, mut b) = (Bench::new().await, Bench::new().await);
+    let (to_a, to_b) = (a.address(), b.address());
+    let (a_id, b_id) = (a.id(), b.id());
+    for (bench, address) in [(&mut a, to_b), (&mut b, to_a)] {
+        let (reply, _) = oneshot::channel();
+        bench.event_loop.on_dial_command(address, reply);
+    }
+    let mut was_double = false;
+    turn_until(&mut a, &mut b, |a, b| {
+        let count = |bench: &Bench, peer: &PeerId| {
+            bench.event_loop.peers.get(peer).map_or(0, |known| known.connections.len())
+        };
+        was_double |= count(a, &b_id) == 2 && count(b, &a_id) == 2;
+        // Both dials have to come to an end before one connection is all there is.
+        a.event_loop.dials.is_idle()
+            && b.event_loop.dials.is_idle()
+            && a.settled_with(&b_id).is_some()
+            && b.settled_with(&a_id).is_some()
+    })
+    .await;
+    let (at_a, at_b) = (a.settled_with(&b_id).unwrap(), b.settled_with(&a_id).unwrap());
+    assert_ne!(at_a, at_b, "one end dialled what both keep");
+    if was_double {
+        let dialled_by_a = at_a == Direction::Outbound;
+        assert_eq!(dialled_by_a, a_id < b_id, "the smaller id keeps its own");
+    }
+    was_double
+}
+
+#[tokio::test]
+async fn churn_leaves_nothing_behind() {
+    let mut bench = Bench::new().await;
+    let target = bench.address();
+    let mut swarm = SwarmBuilder::with_new_identity()
+        .with_tokio()
+        .with_tcp(tcp::Config::default(), noise::Config::new, yamux::Config::default)
+        .unwrap()
+        .with_behaviour(|_| ping::Behaviour::default())
+        .unwrap()
+        .build();
+    let local = *bench.event_loop.swarm.local_peer_id();
+    for round in 0..1_000 {
+        let failed = bench.handle.counters().handshakes_failed;
+        swarm.dial(target.clone()).unwrap();
+        // Half of them leave at once, before any hello; the others when theirs was tried.
+        let mut is_leaving = false;
+        let mut was_there = false;
+        while !was_there || bench.event_loop.peers.len() > 0 {
+            within(async {
+                tokio::select! {
+                    () = bench.turn() => {}
+                    event = swarm.select_next_some() => {
+                        let is_up = matches!(event, SwarmEvent::ConnectionEstablished { .. });
+                        is_leaving |= is_up && round % 2 == 0;
+                    }
+                }
+            })
+            .await;
+            let state = bench.event_loop.peers.get(swarm.local_peer_id()).map(peers::Peer::state);
+            // Who leaves that early may never have been there at all.
+            was_there |= state.is_some() || bench.handle.counters().handshakes_failed > failed;
+            is_leaving |= state == Some(PeerState::Connected(Stuck::NoHello));
+            if is_leaving {
+                // An error means that it has left.
+                swarm.disconnect_peer_id(local).ok();
+            }
+        }
+    }
+    within(async {
+        let is_busy = |it: &EventLoop| {
+            !(it.hellos.is_empty() && it.opening.is_empty() && it.outgoing.is_empty())
+        };
+        while is_busy(&bench.event_loop) {
+            bench.turn().await;
+        }
+    })
+    .await;
+    let event_loop = &bench.event_loop;
+    assert_eq!(event_loop.peers.len(), 0);
+    assert_eq!(event_loop.hellos_said, 0);
+    assert!(event_loop.hellos_waiting.is_empty());
+    assert!(event_loop.sessions.is_empty());
+    assert!(event_loop.refusals.is_empty());
+    assert!(event_loop.timers.next().is_none());
+    assert_eq!(event_loop.swarm.network_info().connection_counters().num_connections(), 0);
+    assert!(bench.handle.peers().is_empty());
+}
+
+#[tokio::test]
+async fn an_owner_that_does_not_listen_stops_the_swarm_and_loses_nothing() {
+    let mut bench = Bench::new().await;
+    for _ in 0..3 * limits::EVENTS {
+        bench.event_loop.open_session(PeerId::random());
+    }
+    // The channel takes what it can.
+    within(async {
+        while bench.events.len() < limits::EVENTS {
+            let wake = bench.event_loop.next_event().await;
+            bench.event_loop.handle_event(wake);
+        }
+    })
+    .await;
+    let mut told = 0;
+    within(async {
+        while told < 3 * limits::EVENTS {
+            tokio::select! {
+                event = bench.events.recv() => {
+                    let failed = matches!(event, Some(NetEvent::WorkerSessionFailed { .. }));
+                    told += usize::from(failed);
+                }
+                wake = bench.event_loop.next_event() => {
+                    bench.event_loop.handle_event(wake);
+                }
+            }
+        }
+    })
+    .await;
+    assert!(bench.event_loop.outgoing.is_empty());
+}

@@ -1,0 +1,53 @@
+//! What the loop wants to be reminded of, in order of time.
+//!
+//! Reminders are not taken back: the tables say whether one still means something when it is due.
+//! Each connection and each target of dials has at most a few, which bounds the heap.
+
+use std::{cmp::Reverse, collections::BinaryHeap};
+
+use libp2p::{PeerId, swarm::ConnectionId};
+use tokio::time::Instant;
+
+use super::dials::TargetId;
+
+/// What to look at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Timer {
+    /// The peer may have two connections still.
+    Surplus(PeerId),
+    /// Our hello on this connection is due again.
+    Hello(PeerId, ConnectionId),
+    /// The target may be dialled.
+    Dial(TargetId),
+    /// The table of peers may be published.
+    Publish,
+}
+
+/// All reminders.
+#[derive(Debug, Default)]
+pub(super) struct Timers {
+    heap: BinaryHeap<Reverse<(Instant, Timer)>>,
+}
+
+impl Timers {
+    /// Reminds of `timer` at `at`.
+    pub(super) fn set(&mut self, at: Instant, timer: Timer) {
+        self.heap.push(Reverse((at, timer)));
+    }
+
+    /// When the next one is due.
+    pub(super) fn next(&self) -> Option<Instant> {
+        self.heap.peek().map(|Reverse((at, _))| *at)
+    }
+
+    /// Takes one that is due.
+    pub(super) fn pop(&mut self, now: Instant) -> Option<Timer> {
+        if self.next()? > now {
+            return None;
+        }
+        self.heap.pop().map(|Reverse((_, timer))| timer)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,65 @@
+use meshwork_core::Advert;
+use tokio_util::compat::TokioAsyncReadCompatExt;
+
+use super::*;
+
+fn hello(network: &str) -> Hello {
+    Hello {
+        min_version: MIN_VERSION,
+        max_version: MAX_VERSION,
+        network: network.to_owned(),
+        seq: 7,
+        advert: Advert { name: "bee".to_owned(), ..Advert::default() },
+    }
+}
+
+const LIMIT: Duration = Duration::from_secs(5);
+
+#[tokio::test]
+async fn a_hello_is_heard_and_answered() {
+    let (ours, theirs) = tokio::io::duplex(64);
+    let listener = async {
+        let (heard, stream) = hear(theirs.compat(), LIMIT).await.unwrap();
+        answer(stream, HelloReply::Admitted, LIMIT).await;
+        heard
+    };
+    let (reply, heard) = tokio::join!(say(ours.compat(), hello("main"), LIMIT), listener);
+    assert_eq!(reply.unwrap(), HelloReply::Admitted);
+    assert_eq!(heard, hello("main"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_peer_is_given_up() {
+    let (ours, _theirs) = tokio::io::duplex(64);
+    let error = say(ours.compat(), hello("main"), LIMIT).await.unwrap_err();
+    assert!(matches!(error, HelloError::Timeout(_)));
+    assert!(error.is_retryable());
+    let (ours, _theirs) = tokio::io::duplex(64);
+    let error = hear(ours.compat(), LIMIT).await.unwrap_err();
+    assert!(matches!(error, HelloError::Timeout(_)));
+}
+
+#[tokio::test]
+async fn garbage_is_told_from_silence() {
+    let (ours, mut theirs) = tokio::io::duplex(1024);
+    // A length of 4 GiB.
+    tokio::io::AsyncWriteExt::write_all(&mut theirs, &[0x80, 0x80, 0x80, 0x80, 0x10, 1, 2])
+        .await
+        .unwrap();
+    let error = hear(ours.compat(), LIMIT).await.unwrap_err();
+    assert!(matches!(error, HelloError::Read(ReadError::Wire(_))), "{error}");
+    assert!(!error.is_retryable());
+}
+
+#[test]
+fn networks_and_versions_must_match() {
+    assert_eq!(judge(&hello("main"), "main"), Ok(()));
+    assert!(matches!(judge(&hello("other"), "main"), Err(Reason::WrongNetwork { .. })));
+    let future = Hello { min_version: MAX_VERSION + 1, max_version: u32::MAX, ..hello("main") };
+    assert!(matches!(judge(&future, "main"), Err(Reason::IncompatibleVersion { .. })));
+    let past = Hello { min_version: 0, max_version: 0, ..hello("main") };
+    assert!(matches!(judge(&past, "main"), Err(Reason::IncompatibleVersion { .. })));
+    // A newer node that still speaks our version is welcome.
+    let newer = Hello { max_version: MAX_VERSION + 5, ..hello("main") };
+    assert_eq!(judge(&newer, "main"), Ok(()));
+}

@@ -1,0 +1,186 @@
+//! Every bound of the network, with its reason (I4). What happens when one is full is said here.
+
+use std::time::Duration;
+
+/// Largest `max_peers`: each connection end costs about 80 KiB resident.
+pub const MAX_PEERS: usize = 1_024;
+/// Default for `max_peers`.
+pub const DEFAULT_MAX_PEERS: usize = 96;
+/// Peers remembered in the table, connected or not; the longest absent is forgotten.
+pub const KNOWN_PEERS: usize = 1_024;
+/// Addresses remembered per peer.
+pub const PEER_ADDRESSES: usize = 8;
+/// Commands of handles that wait for the loop; callers wait when it is full.
+pub const COMMANDS: usize = 64;
+/// Facts that wait for the loop's owner; the loop stops polling the swarm when it is full.
+pub const EVENTS: usize = 256;
+/// Batches of decoded frames that wait for their consumer, over all sessions; readers wait when it
+/// is full, and with them, by the stream's window, the peers.
+pub const FRAME_BATCHES: usize = 64;
+/// Bytes of a task frame: an inline input or result of 1 MiB and what surrounds it.
+pub const TASK_FRAME: usize = (1024 + 64) * 1024;
+/// Bytes of a control frame (hello).
+pub const CONTROL_FRAME: usize = 64 * 1024;
+/// Frames that wait in a session's outbox. The engine's credit keeps it far below; a session that
+/// reaches it is closed as stuck.
+pub const OUTBOX: usize = 65_536;
+/// A peer that does not read for so long loses its session.
+pub const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// From the first byte of a frame to its last; a slower peer loses its session (S-07).
+pub const FRAME_TIMEOUT: Duration = Duration::from_secs(30);
+/// What a session reads into at once; longer messages get a buffer of their own that grows with
+/// what has arrived, so that a length alone costs no memory (S-08).
+pub const READ_BLOCK: usize = 64 * 1024;
+/// Bytes of encoded frames that a session's writer makes before it writes them.
+pub const WRITE_CHUNK: usize = 64 * 1024;
+/// Bytes at which a batch of frames becomes a message: small enough that the receiver works while
+/// the rest travels. A single frame may be larger, up to [`TASK_FRAME`].
+pub const BATCH_BYTES: usize = 32 * 1024;
+/// Entries of a list in one message (S-10): as many as an owner may have unfinished at a worker.
+pub const BATCH_ENTRIES: usize = meshwork_core::limits::CREDIT_TASKS as usize;
+/// Frames at which a session hands a batch to its consumer, who thus holds at most
+/// [`FRAME_BATCHES`] times this and one message's entries.
+pub const FRAMES_PER_EVENT: usize = 4_096;
+/// Answers that a session itself owes its peer (unknown kinds, malformed tasks); it reads on when
+/// they are written.
+pub const ANSWERS: usize = 1_024;
+/// Messages of unknown kinds that one session answers; one more ends it.
+pub const UNKNOWN_KINDS: usize = 64;
+/// Handler names that a session keeps decoded; the rest are made anew each time.
+pub const KNOWN_NAMES: usize = 16;
+/// Turns of a session's reader or writer before other tasks get theirs: about 1 MiB.
+pub const TURNS_PER_POLL: usize = 16;
+/// Empty frames for which a session keeps room after a burst; the rest is given back.
+pub const KEPT_FRAMES: usize = 4_096;
+/// Longest time for telling a peer that its stream is refused.
+pub const REFUSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// From the connection to the end of both hellos.
+pub const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
+
+// --- Connections -----------------------------------------------------------------------------
+
+/// Handshakes of others at once; further connections are closed at once. A handshake costs about
+/// 1 ms of CPU and ends within `connection_timeout`.
+pub const PENDING_INBOUND: u32 = 32;
+/// Dials at once; further ones are answered `Busy` or wait for their next turn.
+pub const PENDING_OUTBOUND: u32 = 16;
+/// Connections per peer: two while duplicates settle. A third is closed.
+pub const CONNECTIONS_PER_PEER: u32 = 2;
+/// Connected peers that are not admitted. For a further one the oldest that has had its
+/// [`HELLO_TIMEOUT`] is closed; when there is none, the new one.
+pub const STRANGERS: usize = 16;
+/// A connection that nothing uses is closed after this. Those of admitted peers count as used.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Addresses of one peer that are tried at once; a dial of many addresses is a burst of packets.
+pub const DIAL_CONCURRENCY: u8 = 2;
+/// Streams of one Yamux connection (512 by default). Past it Yamux closes the connection, so it
+/// lies above the sum of all protocols: hello 4 + task 2 in, as many out, identify 10, ping 2,
+/// Kademlia 32 in and 32 out.
+pub const YAMUX_STREAMS: usize = 128;
+/// Streams of one QUIC connection that the peer may have open (256 by default); more wait.
+pub const QUIC_STREAMS: u32 = 64;
+/// Bytes in flight on one QUIC stream (10 MB by default): 80 Gbit/s at 0.1 ms, 80 Mbit/s at 100 ms.
+pub const QUIC_STREAM_WINDOW: u32 = 1_000_000;
+/// Bytes in flight on one QUIC connection (15 MB by default): 128 of them hold 512 MB at most.
+pub const QUIC_CONNECTION_WINDOW: u32 = 4_000_000;
+/// A QUIC connection that is silent for so long is dead.
+pub const QUIC_IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+/// How often a QUIC connection shows that it is alive: three times within its idle time.
+pub const QUIC_KEEP_ALIVE: Duration = Duration::from_secs(6);
+/// Streams of one connection whose protocol is being negotiated (128 by default); more wait.
+pub const NEGOTIATING_STREAMS: usize = 16;
+/// Pings in a row that a TCP connection may leave unanswered. QUIC has its own detection, and
+/// libp2p's ping can stall on it.
+pub const FAILED_PINGS: u8 = 2;
+/// How long the end that settles duplicates leaves the surplus connection open, so that what
+/// travels on it arrives.
+pub const SURPLUS_TIME: Duration = Duration::from_secs(1);
+/// How long the other end waits for that before it closes the surplus connection itself.
+pub const SURPLUS_PATIENCE: Duration = Duration::from_secs(5);
+/// Connections whose ages differ by less came from a simultaneous dial.
+pub const SIMULTANEOUS: Duration = Duration::from_secs(10);
+/// How long a peer that broke the protocol is not connected to.
+pub const EXPEL_TIME: Duration = Duration::from_secs(60);
+/// Peers refused for that reason at once; past it the one that would be free first is.
+pub const EXPELLED: usize = 256;
+
+// --- Streams ---------------------------------------------------------------------------------
+
+/// Open hello streams of a peer per connection: one is in use; the rest absorb renewals.
+pub const HELLO_STREAMS: usize = 4;
+/// Open task streams of a peer per connection: the session and the one that replaces it.
+pub const TASK_STREAMS: usize = 2;
+/// Longest negotiation of one of our streams.
+pub const OPEN_TIMEOUT: Duration = HELLO_TIMEOUT;
+
+// --- Hello -----------------------------------------------------------------------------------
+
+/// Hellos under way in each direction; further ones of ours wait, of others are dropped and come
+/// again. Each holds at most [`CONTROL_FRAME`] bytes.
+pub const HELLOS: usize = 256;
+/// Hellos that a peer may send on one connection per [`HELLO_WINDOW`]; more are answered `busy`.
+pub const HELLOS_PER_WINDOW: u32 = 64;
+/// See [`HELLOS_PER_WINDOW`].
+pub const HELLO_WINDOW: Duration = Duration::from_secs(10);
+/// When a hello that failed within [`HELLO_TIMEOUT`] is tried again.
+pub const HELLO_RETRY: Duration = Duration::from_millis(500);
+/// When a peer that was refused because this node has `max_peers` may ask again.
+pub const FULL_RETRY: Duration = Duration::from_secs(30);
+/// Bytes of a network's name: it is part of a protocol's name.
+pub const NETWORK_NAME: usize = 64;
+/// Protocols and bytes of each kept from identify; the rest is dropped.
+pub const PROTOCOLS: usize = 32;
+
+// --- Sessions --------------------------------------------------------------------------------
+
+/// Session streams at once, over all peers; more are dropped and counted. Two roles per peer, and
+/// as many that end.
+pub const SESSIONS: usize = 4 * MAX_PEERS;
+/// Task streams that are being refused at once; more are reset and counted.
+pub const REFUSALS: usize = 64;
+
+// --- Dialling and discovery ------------------------------------------------------------------
+
+/// Listen addresses, and bootstrap addresses, that a configuration may name.
+pub const CONFIGURED_ADDRESSES: usize = 64;
+/// Peers to which the node keeps a connection, beside the bootstrap addresses; `keep` of a further
+/// one has no effect but a warning.
+pub const KEPT_PEERS: usize = MAX_PEERS;
+/// Addresses that were given by the operator; the earliest given is forgotten first.
+pub const GIVEN_ADDRESSES: usize = 1_024;
+/// Callers that wait for the same dial; more are answered `Busy`.
+pub const DIAL_CALLERS: usize = 16;
+/// First wait before a lost peer is dialled again; doubles up to [`REDIAL_MAX`], with jitter.
+pub const REDIAL_MIN: Duration = Duration::from_secs(1);
+/// Longest wait before a lost peer is dialled again.
+pub const REDIAL_MAX: Duration = Duration::from_secs(60);
+/// Peers found by mDNS and kept at once; more are ignored until some expire (S-16).
+pub const NEAR_PEERS: usize = 256;
+/// Longest life of an address found by mDNS, whatever its packet says.
+pub const NEAR_TTL: Duration = Duration::from_secs(600);
+/// How often the segment is asked: twice within [`NEAR_TTL`], so that live peers stay known.
+pub const NEAR_QUERY: Duration = Duration::from_secs(270);
+/// How long the peer with the larger id leaves a near peer time to dial, so that both do not.
+pub const NEAR_COURTESY: Duration = Duration::from_secs(2);
+/// How often Kademlia refreshes its table: its bootstrap connects to many peers.
+pub const KAD_BOOTSTRAP: Duration = Duration::from_secs(600);
+/// Longest Kademlia query.
+pub const KAD_QUERY_TIMEOUT: Duration = Duration::from_secs(30);
+/// Largest Kademlia message: 20 peers of 8 addresses.
+pub const KAD_PACKET: usize = 16 * 1024;
+
+// --- The loop --------------------------------------------------------------------------------
+
+/// Commands taken before the swarm gets its turn.
+pub const COMMANDS_PER_TURN: usize = 16;
+/// Peers up to which each change is published at once; larger tables at most each
+/// [`PUBLISH_EVERY`], because publishing copies the table.
+pub const PUBLISH_AT_ONCE: usize = 64;
+/// See [`PUBLISH_AT_ONCE`].
+pub const PUBLISH_EVERY: Duration = Duration::from_millis(100);
+/// How long [`Network::build`](crate::Network::build) waits for the first listener.
+pub const LISTEN_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long it waits for the other listeners after that.
+pub const LISTEN_GRACE: Duration = Duration::from_secs(1);
+/// How long a stopping node waits for its connections to close.
+pub const STOP_TIMEOUT: Duration = Duration::from_secs(2);

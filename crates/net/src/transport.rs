@@ -1,0 +1,205 @@
+//! The transports: TCP with Noise or TLS and Yamux, and QUIC, both below the name resolver and the
+//! dial filters.
+//!
+//! Made by hand rather than with libp2p's builder, which leaves no place below the resolver.
+
+use std::{io, sync::Arc, time::Duration};
+
+use futures::{
+    AsyncRead, AsyncWrite, FutureExt,
+    future::{BoxFuture, Either},
+};
+use libp2p::{
+    PeerId, Transport,
+    core::{
+        muxing::StreamMuxerBox,
+        transport::{Boxed, timeout::TransportTimeout},
+        upgrade::{InboundConnectionUpgrade, OutboundConnectionUpgrade, UpgradeInfo, Version},
+    },
+    dns,
+    identity::Keypair,
+    noise, quic, tcp, tls, yamux,
+};
+
+use crate::{
+    counters::Counters,
+    dial_filter::{Allowed, DialFilter, Stage},
+    error::BuildError,
+    limits,
+};
+
+/// What the swarm runs on: authenticated connections that carry streams.
+pub(crate) type Stack = Boxed<(PeerId, StreamMuxerBox)>;
+
+/// Makes the whole stack. `timeout` bounds a dial with its handshakes, and a handshake of others.
+///
+/// # Errors
+///
+/// A key that TLS or Noise does not take. Without a usable configuration of the name resolver
+/// names cannot be dialled, which is logged and no error.
+pub(crate) fn build(
+    keypair: &Keypair,
+    timeout: Duration,
+    allowed: &Allowed,
+    counters: &Arc<Counters>,
+) -> Result<Stack, BuildError> {
+    let filter =
+        |inner: Stack, stage| DialFilter::new(inner, allowed.clone(), stage, Arc::clone(counters));
+    let sockets = sockets(keypair, timeout)?;
+    let stack = match dns::tokio::Transport::system(filter(sockets, Stage::Resolved)) {
+        Ok(resolver) => filter(resolver.boxed(), Stage::Announced).boxed(),
+        Err(error) => {
+            tracing::warn!(%error, "no name resolver: /dns addresses cannot be dialled");
+            // The resolver took the first stack with it.
+            let sockets = self::sockets(keypair, timeout)?;
+            filter(sockets, Stage::Announced).boxed()
+        }
+    };
+    Ok(TransportTimeout::new(stack, timeout).boxed())
+}
+
+fn sockets(keypair: &Keypair, timeout: Duration) -> Result<Stack, BuildError> {
+    // Frames are batched before they are written, so waiting for more (Nagle) only adds latency.
+    let tcp = tcp::tokio::Transport::new(tcp::Config::new().nodelay(true))
+        .map_err(SocketError)
+        .upgrade(Version::V1Lazy)
+        .authenticate(Security::new(keypair)?)
+        .multiplex(yamux_config())
+        .boxed();
+    let quic = quic::tokio::Transport::new(quic_config(keypair, timeout))
+        .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)))
+        .boxed();
+    // Boxed first, so that errors of either are I/O errors with their causes, see `root_cause`.
+    let either = quic.or_transport(tcp).map(|either, _| either.into_inner());
+    Ok(either.map_err(|either| either.into_inner()).boxed())
+}
+
+fn yamux_config() -> yamux::Config {
+    let mut config = yamux::Config::default();
+    config.set_max_num_streams(limits::YAMUX_STREAMS);
+    config
+}
+
+fn quic_config(keypair: &Keypair, timeout: Duration) -> quic::Config {
+    let mut config = quic::Config::new(keypair);
+    config.handshake_timeout = timeout;
+    config.max_idle_timeout =
+        u32::try_from(limits::QUIC_IDLE_TIMEOUT.as_millis()).unwrap_or(u32::MAX);
+    config.keep_alive_interval = limits::QUIC_KEEP_ALIVE;
+    config.max_concurrent_stream_limit = limits::QUIC_STREAMS;
+    config.max_stream_data = limits::QUIC_STREAM_WINDOW;
+    config.max_connection_data = limits::QUIC_CONNECTION_WINDOW;
+    config
+}
+
+/// A failure below the handshakes. libp2p hides the error itself, but not its source.
+#[derive(Debug, thiserror::Error)]
+#[error("the socket failed")]
+struct SocketError(#[source] io::Error);
+
+const NOISE: &str = "/noise";
+const TLS: &str = "/tls/1.0.0";
+
+/// Either way to encrypt and authenticate. Noise first: a persistent stream over it is faster.
+#[derive(Clone)]
+struct Security {
+    noise: noise::Config,
+    tls: tls::Config,
+}
+
+/// Why a handshake failed.
+#[derive(Debug, thiserror::Error)]
+enum SecurityError {
+    #[error("the Noise handshake failed")]
+    Noise(#[from] noise::Error),
+    #[error("the TLS handshake failed")]
+    Tls(#[from] tls::UpgradeError),
+}
+
+/// An encrypted connection and who is at its other end.
+type Secured<C> = (PeerId, Either<noise::Output<C>, tls::TlsStream<C>>);
+
+impl Security {
+    fn new(keypair: &Keypair) -> Result<Self, BuildError> {
+        let noise = noise::Config::new(keypair)
+            .map_err(|error| BuildError::Transport { what: "Noise", source: error.into() })?;
+        let tls = tls::Config::new(keypair)
+            .map_err(|error| BuildError::Transport { what: "TLS", source: error.into() })?;
+        Ok(Self { noise, tls })
+    }
+}
+
+impl UpgradeInfo for Security {
+    type Info = &'static str;
+    type InfoIter = [&'static str; 2];
+
+    fn protocol_info(&self) -> Self::InfoIter {
+        [NOISE, TLS]
+    }
+}
+
+impl<C> InboundConnectionUpgrade<C> for Security
+where
+    C: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    type Output = Secured<C>;
+    type Error = SecurityError;
+    type Future = BoxFuture<'static, Result<Secured<C>, SecurityError>>;
+
+    fn upgrade_inbound(self, socket: C, info: Self::Info) -> Self::Future {
+        async move {
+            if info == TLS {
+                let (peer, stream) = self.tls.upgrade_inbound(socket, TLS).await?;
+                return Ok((peer, Either::Right(stream)));
+            }
+            let (peer, stream) = self.noise.upgrade_inbound(socket, NOISE).await?;
+            Ok((peer, Either::Left(stream)))
+        }
+        .boxed()
+    }
+}
+
+impl<C> OutboundConnectionUpgrade<C> for Security
+where
+    C: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    type Output = Secured<C>;
+    type Error = SecurityError;
+    type Future = BoxFuture<'static, Result<Secured<C>, SecurityError>>;
+
+    fn upgrade_outbound(self, socket: C, info: Self::Info) -> Self::Future {
+        async move {
+            if info == TLS {
+                let (peer, stream) = self.tls.upgrade_outbound(socket, TLS).await?;
+                return Ok((peer, Either::Right(stream)));
+            }
+            let (peer, stream) = self.noise.upgrade_outbound(socket, NOISE).await?;
+            Ok((peer, Either::Left(stream)))
+        }
+        .boxed()
+    }
+}
+
+/// The innermost cause of a transport's error, in words.
+pub(crate) fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut cause = error;
+    while let Some(inner) = inner_cause(cause) {
+        cause = inner;
+    }
+    match cause.downcast_ref::<io::Error>().map(io::Error::kind) {
+        Some(io::ErrorKind::ConnectionRefused) => "nobody listens there".to_owned(),
+        Some(io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) => {
+            "the connection was closed during the handshake".to_owned()
+        }
+        Some(io::ErrorKind::TimedOut) => "no answer in time".to_owned(),
+        _ => cause.to_string(),
+    }
+}
+
+fn inner_cause<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> Option<&'a (dyn std::error::Error + 'static)> {
+    // An I/O error that wraps another names as its source only what lies below that one.
+    let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    wrapped.map(|inner| inner as &(dyn std::error::Error + 'static)).or_else(|| error.source())
+}

@@ -1,0 +1,145 @@
+//! The fields of a protobuf message, one after the other, without building anything.
+
+use prost::encoding::{decode_varint, encode_varint, encoded_len_varint};
+
+use super::WireError;
+
+/// A field's number and what it holds.
+pub(super) type Field<'a> = (u32, Value<'a>);
+
+/// Reads the fields of one message in the order in which they were written.
+#[derive(Clone, Debug)]
+pub(super) struct Fields<'a> {
+    rest: &'a [u8],
+}
+
+/// What a field holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Value<'a> {
+    /// A number.
+    Varint(u64),
+    /// Text, bytes, a message or a packed list.
+    Bytes(&'a [u8]),
+    /// Four or eight bytes, which the messages read this way do not have.
+    Fixed,
+}
+
+impl<'a> Fields<'a> {
+    /// The fields of `message`.
+    pub(super) fn of(message: &'a [u8]) -> Self {
+        Self { rest: message }
+    }
+
+    /// The next field's number and value, or none at the end.
+    pub(super) fn next(&mut self) -> Result<Option<Field<'a>>, WireError> {
+        if self.rest.is_empty() {
+            return Ok(None);
+        }
+        let key = self.varint()?;
+        let number = u32::try_from(key >> 3).map_err(|_| WireError::Malformed("field number"))?;
+        // The format's own bound for field numbers is 29 bits.
+        if number == 0 || number >= 1 << 29 {
+            return Err(WireError::Malformed("field number"));
+        }
+        let value = match key & 7 {
+            0 => Value::Varint(self.varint()?),
+            1 => self.take(8).map(|_| Value::Fixed)?,
+            2 => {
+                let length = self.varint()?;
+                Value::Bytes(self.take(length)?)
+            }
+            5 => self.take(4).map(|_| Value::Fixed)?,
+            // Groups nest without bound, and the schema has none.
+            _ => return Err(WireError::Malformed("wire type")),
+        };
+        Ok(Some((number, value)))
+    }
+
+    fn varint(&mut self) -> Result<u64, WireError> {
+        varint(&mut self.rest)
+    }
+
+    fn take(&mut self, length: u64) -> Result<&'a [u8], WireError> {
+        let (taken, rest) = usize::try_from(length)
+            .ok()
+            .and_then(|length| self.rest.split_at_checked(length))
+            .ok_or(WireError::Malformed("a field is longer than its message"))?;
+        self.rest = rest;
+        Ok(taken)
+    }
+}
+
+impl<'a> Value<'a> {
+    pub(super) fn number(self) -> Result<u64, WireError> {
+        match self {
+            Self::Varint(number) => Ok(number),
+            Self::Bytes(_) | Self::Fixed => Err(WireError::Malformed("a number was expected")),
+        }
+    }
+
+    pub(super) fn number32(self) -> Result<u32, WireError> {
+        u32::try_from(self.number()?).map_err(|_| WireError::Malformed("a number over 32 bits"))
+    }
+
+    pub(super) fn bytes(self) -> Result<&'a [u8], WireError> {
+        match self {
+            Self::Bytes(bytes) => Ok(bytes),
+            Self::Varint(_) | Self::Fixed => Err(WireError::Malformed("bytes were expected")),
+        }
+    }
+
+    pub(super) fn text(self) -> Result<&'a str, WireError> {
+        std::str::from_utf8(self.bytes()?).map_err(|_| WireError::Malformed("text is not UTF-8"))
+    }
+}
+
+/// Takes a varint off the front of `bytes`.
+pub(super) fn varint(bytes: &mut &[u8]) -> Result<u64, WireError> {
+    match bytes.split_first() {
+        Some((&first, rest)) if first < 0x80 => {
+            *bytes = rest;
+            Ok(u64::from(first))
+        }
+        _ => decode_varint(bytes).map_err(|_| WireError::Malformed("varint")),
+    }
+}
+
+/// The zigzag form, in which small negative numbers are short.
+pub(super) fn zigzag(number: i64) -> u64 {
+    ((number << 1) ^ (number >> 63)).cast_unsigned()
+}
+
+/// Undoes [`zigzag`].
+pub(super) fn unzigzag(number: u64) -> i64 {
+    (number >> 1).cast_signed() ^ -(number & 1).cast_signed()
+}
+
+/// Bytes of a number field whose key is one byte. Zero is the default and is left out.
+pub(super) fn number_len(value: u64) -> usize {
+    if value == 0 { 0 } else { 1 + encoded_len_varint(value) }
+}
+
+/// Writes such a field.
+pub(super) fn put_number(out: &mut Vec<u8>, field: u8, value: u64) {
+    if value != 0 {
+        out.push(field << 3);
+        encode_varint(value, out);
+    }
+}
+
+/// Bytes of a field of `length` bytes whose key is one byte.
+pub(super) fn bytes_len(length: usize) -> usize {
+    1 + encoded_len_varint(length as u64) + length
+}
+
+/// Writes such a field, also when it is empty.
+pub(super) fn put_bytes(out: &mut Vec<u8>, field: u8, bytes: &[u8]) {
+    put_head(out, field, bytes.len());
+    out.extend_from_slice(bytes);
+}
+
+/// Writes the key and length of such a field.
+pub(super) fn put_head(out: &mut Vec<u8>, field: u8, length: usize) {
+    out.push(field << 3 | 2);
+    encode_varint(length as u64, out);
+}

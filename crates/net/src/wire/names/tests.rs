@@ -1,0 +1,19 @@
+//! However many names there are, each is parsed right and few are kept.
+
+use super::*;
+
+#[test]
+fn names_are_shared_and_bounded() {
+    let mut names = Names::default();
+    let first = names.parse("text/stats").unwrap();
+    assert_eq!(names.parse("text/stats").unwrap().as_str().as_ptr(), first.as_str().as_ptr());
+    for round in 0..3 {
+        for n in 0..3 * limits::KNOWN_NAMES {
+            let text = format!("debug/n{n}");
+            assert_eq!(names.parse(&text).unwrap().as_str(), text, "round {round}");
+        }
+    }
+    assert_eq!(names.known.len(), limits::KNOWN_NAMES);
+    assert!(names.parse("no name").is_none());
+    assert!(names.parse("").is_none());
+}

@@ -1,0 +1,131 @@
+//! Refusals and failures as numbers with texts, and back.
+
+use std::time::Duration;
+
+use meshwork_core::{FailureCode, Reason, TaskFailure, advert::clean_to, limits::MESSAGE_BYTES};
+
+use super::generated::{self as proto, ReasonCode};
+
+impl From<&Reason> for proto::Reason {
+    fn from(reason: &Reason) -> Self {
+        match reason {
+            Reason::NotAdmitted { detail } => text(ReasonCode::NotAdmitted, detail),
+            Reason::WrongNetwork { ours, theirs } => {
+                Self { other: cut(theirs), ..text(ReasonCode::WrongNetwork, ours) }
+            }
+            Reason::IncompatibleVersion { detail } => text(ReasonCode::IncompatibleVersion, detail),
+            Reason::NotAccepted { family, accepts } => {
+                Self { other: cut(accepts), ..text(ReasonCode::NotAccepted, family) }
+            }
+            Reason::UnknownHandler { handler } => text(ReasonCode::UnknownHandler, handler),
+            Reason::TooLarge { limit } => Self { limit: *limit, ..text(ReasonCode::TooLarge, "") },
+            Reason::QueueFull { retry_after } => retry(ReasonCode::QueueFull, *retry_after),
+            Reason::Busy { retry_after } => retry(ReasonCode::Busy, *retry_after),
+            Reason::ShuttingDown => text(ReasonCode::ShuttingDown, ""),
+            Reason::Conflict { what } => text(ReasonCode::Conflict, what),
+            Reason::Denied { detail } => text(ReasonCode::Denied, detail),
+            Reason::Unsupported { what } => text(ReasonCode::Unsupported, what),
+            Reason::NotFound => text(ReasonCode::NotFound, ""),
+            Reason::InvalidTask { detail } => text(ReasonCode::InvalidTask, detail),
+            // A reason that this version cannot number still says what it is.
+            other => text(ReasonCode::Denied, &other.to_string()),
+        }
+    }
+}
+
+impl From<proto::Reason> for Reason {
+    fn from(message: proto::Reason) -> Self {
+        let detail = clean_to(&message.detail, MESSAGE_BYTES);
+        let other = clean_to(&message.other, MESSAGE_BYTES);
+        let retry_after = Duration::from_millis(message.retry_after_ms);
+        match ReasonCode::try_from(message.code) {
+            Ok(ReasonCode::NotAdmitted) => Self::NotAdmitted { detail },
+            Ok(ReasonCode::WrongNetwork) => Self::WrongNetwork { ours: detail, theirs: other },
+            Ok(ReasonCode::IncompatibleVersion) => Self::IncompatibleVersion { detail },
+            Ok(ReasonCode::NotAccepted) => Self::NotAccepted { family: detail, accepts: other },
+            Ok(ReasonCode::UnknownHandler) => Self::UnknownHandler { handler: detail },
+            Ok(ReasonCode::TooLarge) => Self::TooLarge { limit: message.limit },
+            Ok(ReasonCode::QueueFull) => Self::QueueFull { retry_after },
+            Ok(ReasonCode::Busy) => Self::Busy { retry_after },
+            Ok(ReasonCode::ShuttingDown) => Self::ShuttingDown,
+            Ok(ReasonCode::Conflict) => Self::Conflict { what: detail },
+            Ok(ReasonCode::Denied) => Self::Denied { detail },
+            Ok(ReasonCode::Unsupported) => Self::Unsupported { what: detail },
+            Ok(ReasonCode::NotFound) => Self::NotFound,
+            Ok(ReasonCode::InvalidTask) => Self::InvalidTask { detail },
+            // A later version's way of saying "not now".
+            Ok(ReasonCode::Unspecified) | Err(_) if !retry_after.is_zero() => {
+                Self::Busy { retry_after }
+            }
+            Ok(ReasonCode::Unspecified) | Err(_) => {
+                let what = format!("refusal code {}: {detail}", message.code);
+                Self::Unsupported { what: clean_to(&what, MESSAGE_BYTES) }
+            }
+        }
+    }
+}
+
+impl From<&TaskFailure> for proto::Failure {
+    fn from(failure: &TaskFailure) -> Self {
+        Self {
+            code: failure_code(failure.code).into(),
+            message: cut(&failure.message),
+            exit: failure.exit.unwrap_or(0).into(),
+        }
+    }
+}
+
+impl From<proto::Failure> for TaskFailure {
+    fn from(message: proto::Failure) -> Self {
+        use proto::FailureCode as Code;
+        let code = match Code::try_from(message.code) {
+            Ok(Code::Permanent) => FailureCode::Permanent,
+            Ok(Code::Panicked) => FailureCode::Panicked,
+            Ok(Code::BadParameter) => FailureCode::BadParameter,
+            Ok(Code::BadInput) => FailureCode::BadInput,
+            Ok(Code::UnknownHandler) => FailureCode::UnknownHandler,
+            Ok(Code::OutputTooLarge) => FailureCode::OutputTooLarge,
+            Ok(Code::TimedOut) => FailureCode::TimedOut,
+            // A code of a later version may pass: the number of attempts bounds the hope.
+            Ok(Code::Handler | Code::Unspecified) | Err(_) => FailureCode::Handler,
+        };
+        let mut failure = Self::new(code, clean_to(&message.message, MESSAGE_BYTES));
+        failure.exit = u8::try_from(message.exit).ok().filter(|exit| (1..=123).contains(exit));
+        failure
+    }
+}
+
+/// `refused` and `lost` are an owner's words and never travel.
+fn failure_code(code: FailureCode) -> proto::FailureCode {
+    use proto::FailureCode as Code;
+    match code {
+        FailureCode::Permanent => Code::Permanent,
+        FailureCode::Panicked => Code::Panicked,
+        FailureCode::BadParameter => Code::BadParameter,
+        FailureCode::BadInput => Code::BadInput,
+        FailureCode::UnknownHandler => Code::UnknownHandler,
+        FailureCode::OutputTooLarge => Code::OutputTooLarge,
+        FailureCode::TimedOut => Code::TimedOut,
+        FailureCode::Refused => Code::Permanent,
+        FailureCode::Handler | FailureCode::Lost | _ => Code::Handler,
+    }
+}
+
+fn text(code: ReasonCode, detail: &str) -> proto::Reason {
+    proto::Reason { code: code.into(), detail: cut(detail), ..proto::Reason::default() }
+}
+
+fn retry(code: ReasonCode, after: Duration) -> proto::Reason {
+    proto::Reason { retry_after_ms: millis(after), ..text(code, "") }
+}
+
+/// The text's first [`MESSAGE_BYTES`].
+pub(super) fn cut(text: &str) -> String {
+    let end = text.floor_char_boundary(MESSAGE_BYTES);
+    text.get(..end).unwrap_or_default().to_owned()
+}
+
+/// Whole milliseconds, at least one unless it is zero: a wait must not become none.
+pub(super) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+}

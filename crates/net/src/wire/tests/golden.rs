@@ -1,0 +1,151 @@
+//! The vectors of `tests/golden/vectors.txt`: every kind of message, byte for byte. They are part of
+//! the protocol's description; a change here is a change of the protocol.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use meshwork_core::{
+    Advert, Assignment, AttemptEnd, Capacity, Epoch, FailureCode, Reason, TaskFailure, TaskId,
+    ToOwner, ToWorker, frame::Credit,
+};
+
+use super::{
+    super::{Answer, Encoder, Hello, HelloReply, kind},
+    decode_to_owner, decode_to_worker, encode_to_owner, encode_to_worker, framed, messages,
+};
+
+const VECTORS: &str = include_str!("../../../tests/golden/vectors.txt");
+
+fn vector(name: &str) -> Vec<u8> {
+    let line = VECTORS.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+    let hex = line.unwrap_or_else(|| panic!("no vector {name}")).replace(' ', "");
+    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[track_caller]
+fn assert_golden(name: &str, stream: &[u8]) {
+    assert_eq!(hex(stream), hex(&vector(name)), "{name}: {}", hex(stream));
+}
+
+fn epoch(number: u64) -> Epoch {
+    Epoch { boot: 3, number }
+}
+
+fn from_owner() -> Vec<(&'static str, Vec<ToWorker>)> {
+    let assign = |number, last, params, limit, priority| {
+        ToWorker::Assign(Box::new(Assignment {
+            epoch: epoch(number),
+            task: TaskId::from_bytes([
+                0x01, 0x93, 0x5a, 0x00, 0x00, 0x00, 0x7a, 0xbc, 0x80, 0, 0, 0, 0, 0, 0, last,
+            ]),
+            attempt: u32::from(last),
+            handler: "text/top-words".parse().unwrap(),
+            input: "to be".into(),
+            params,
+            limit,
+            priority,
+        }))
+    };
+    let params = BTreeMap::from([("count".to_owned(), "10".to_owned())]);
+    let limited = assign(301, 2, params, Some(Duration::from_millis(1_500)), -1);
+    vec![
+        ("assign", vec![assign(300, 1, BTreeMap::new(), None, 0), limited]),
+        ("cancel", vec![ToWorker::Cancel(epoch(300))]),
+        ("ack", vec![ToWorker::Ack(epoch(300)), ToWorker::Ack(epoch(301))]),
+        ("resume", vec![ToWorker::Resume(vec![epoch(301), epoch(299)])]),
+    ]
+}
+
+fn from_worker() -> Vec<(&'static str, Vec<ToOwner>)> {
+    let took = Duration::from_micros(1_234);
+    let result = |number, end| ToOwner::Result { epoch: epoch(number), end, took };
+    let failure =
+        TaskFailure { exit: Some(7), ..TaskFailure::new(FailureCode::Permanent, "no such word") };
+    let credit =
+        Credit { slots: 4, tasks: 4_096, bytes: 16 << 20, time: Duration::from_millis(50) };
+    let retry_after = Duration::from_millis(250);
+    let accepts = Reason::NotAccepted { family: "text".into(), accepts: "listed".into() };
+    vec![
+        ("credit", vec![ToOwner::Credit(credit)]),
+        ("accepted", vec![ToOwner::Accepted(epoch(300)), ToOwner::Accepted(epoch(301))]),
+        ("busy", vec![ToOwner::Busy { epoch: epoch(300), retry_after }]),
+        ("refused", vec![ToOwner::Refused { epoch: Some(epoch(300)), reason: accepts }]),
+        (
+            "refused-session",
+            vec![ToOwner::Refused {
+                epoch: None,
+                reason: Reason::NotAdmitted { detail: "no hello".into() },
+            }],
+        ),
+        ("unsupported", vec![ToOwner::Unsupported { kind: 9 }]),
+        (
+            "progress",
+            vec![ToOwner::Progress { epoch: epoch(300), fraction: 0.5, message: "half".into() }],
+        ),
+        (
+            "result",
+            vec![
+                result(300, AttemptEnd::Output("2".into())),
+                result(301, AttemptEnd::Failed(failure)),
+                result(299, AttemptEnd::Cancelled),
+            ],
+        ),
+        (
+            "heartbeat",
+            vec![ToOwner::Heartbeat { seen: epoch(301), count: 2, hash: 0x0123_4567_89ab_cdef }],
+        ),
+    ]
+}
+
+fn hello() -> Hello {
+    let advert = Advert {
+        name: "attic".into(),
+        handlers: ["text/stats", "text/upper"].map(|name| name.parse().unwrap()).into(),
+        capabilities: ["ffmpeg".to_owned()].into(),
+        labels: [("room".to_owned(), "attic".to_owned())].into(),
+        capacity: Capacity { slots: 4, cpus: 8, memory_bytes: 1 << 34, gpus: 1 },
+    };
+    Hello { min_version: 1, max_version: 1, network: "home".into(), seq: 2, advert }
+}
+
+#[test]
+fn task_messages() {
+    for (name, frames) in from_owner() {
+        assert_golden(name, &encode_to_worker(&frames));
+        assert_eq!(decode_to_worker(&vector(name)).unwrap().frames, frames, "{name}");
+    }
+    for (name, frames) in from_worker() {
+        assert_golden(name, &encode_to_owner(&frames));
+        assert_eq!(decode_to_owner(&vector(name)).unwrap().frames, frames, "{name}");
+    }
+    let mut encoder = Encoder::default();
+    encoder.unsupported(kind::OWNER_UNSUPPORTED, 99);
+    assert_golden("unsupported-to-worker", encoder.bytes());
+    let inbox = decode_to_worker(&vector("unsupported-to-worker")).unwrap();
+    assert!(inbox.frames.is_empty() && inbox.answers.is_empty());
+}
+
+#[test]
+fn hello_messages() {
+    assert_golden("hello", &framed(&hello().encode()));
+    assert_eq!(Hello::decode(&messages(&vector("hello"))[0]).unwrap(), hello());
+    let refused = Reason::WrongNetwork { ours: "home".into(), theirs: "work".into() };
+    for (name, reply) in [
+        ("hello-reply-admitted", HelloReply::Admitted),
+        ("hello-reply-refused", HelloReply::Refused(refused)),
+    ] {
+        assert_golden(name, &framed(&reply.encode()));
+        assert_eq!(HelloReply::decode(&messages(&vector(name))[0]).unwrap(), reply);
+    }
+}
+
+#[test]
+fn messages_of_later_versions() {
+    let inbox = decode_to_worker(&vector("later-kind")).unwrap();
+    assert_eq!(inbox.answers, [Answer::Unsupported(63)]);
+    let inbox = decode_to_worker(&vector("later-field")).unwrap();
+    assert_eq!(inbox.frames, [ToWorker::Cancel(epoch(300))]);
+}

@@ -1,0 +1,105 @@
+//! A node of plain rust-libp2p meets one of ours.
+
+use futures::AsyncReadExt;
+use libp2p::{PeerId, identify, kad, ping, swarm::SwarmEvent};
+use meshwork_core::{PeerState, Stuck};
+
+use crate::support::{
+    Node, QUIC, TCP,
+    bare::{self, BareEvent, Security},
+    within,
+};
+
+#[tokio::test]
+async fn identify_ping_and_kademlia_work_and_the_task_protocol_refuses_in_words() {
+    for (listen, security) in
+        [(TCP, Security::Noise), (TCP, Security::Tls), (QUIC, Security::Noise)]
+    {
+        let mut node = Node::listening(listen).await;
+        let mut swarm = bare::swarm(security);
+        let local = *swarm.local_peer_id();
+        assert_eq!(bare::connect(&mut swarm, &node.address()).await, node.id());
+
+        let (mut identified, mut pinged) = (None, false);
+        while identified.is_none() || !pinged {
+            match bare::event(&mut swarm, Some).await {
+                SwarmEvent::Behaviour(BareEvent::Identify(identify::Event::Received {
+                    info,
+                    ..
+                })) => identified = Some(info),
+                SwarmEvent::Behaviour(BareEvent::Ping(ping::Event { result, .. })) => {
+                    result.unwrap();
+                    pinged = true;
+                }
+                _ => {}
+            }
+        }
+        let info = identified.unwrap();
+        assert!(info.agent_version.starts_with("meshwork/"), "{}", info.agent_version);
+        assert_eq!(info.protocol_version, "/meshwork/1.0.0");
+        let protocols: Vec<_> = info.protocols.iter().map(AsRef::as_ref).collect();
+        assert!(protocols.contains(&"/meshwork/hello/1.0.0"), "{protocols:?}");
+
+        swarm.behaviour_mut().kad.add_address(&node.id(), node.address());
+        let query = swarm.behaviour_mut().kad.get_closest_peers(PeerId::random());
+        let found = bare::event(&mut swarm, |event| match event {
+            SwarmEvent::Behaviour(BareEvent::Kad(kad::Event::OutboundQueryProgressed {
+                id,
+                result: kad::QueryResult::GetClosestPeers(result),
+                ..
+            })) if id == query => Some(result.unwrap().peers),
+            _ => None,
+        })
+        .await;
+        assert!(found.iter().any(|peer| peer.peer_id == node.id()), "{found:?}");
+
+        let mut stream =
+            bare::open(&mut swarm, node.id(), "/meshwork/task/1.0.0").await.expect("it is spoken");
+        let mut answer = Vec::new();
+        bare::meanwhile(&mut swarm, stream.read_to_end(&mut answer)).await.unwrap();
+        assert_refusal(&answer);
+        assert_eq!(node.handle.counters().tasks_refused, 1);
+        node.until_state(local, |state| *state == PeerState::Connected(Stuck::NoHello)).await;
+        within(node.handle.stop()).await;
+    }
+}
+
+/// One frame of kind 67 (`Refused`), whose reason has code 1 (`not_admitted`) and says why.
+fn assert_refusal(answer: &[u8]) {
+    let (&length, frame) = answer.split_first().expect("not silence");
+    assert_eq!(usize::from(length), frame.len(), "{answer:?}");
+    assert_eq!(frame[..2], [0x9a, 0x04], "the tag of field 67: {answer:?}");
+    let text = String::from_utf8_lossy(frame);
+    assert!(text.contains("hello"), "{text}");
+}
+
+#[tokio::test]
+async fn records_of_strangers_are_not_stored() {
+    let node = Node::listening(TCP).await;
+    let mut swarm = bare::swarm(Security::Noise);
+    bare::connect(&mut swarm, &node.address()).await;
+    swarm.behaviour_mut().kad.add_address(&node.id(), node.address());
+    let record = kad::Record::new(b"key".to_vec(), b"value".to_vec());
+    let put = swarm.behaviour_mut().kad.put_record(record, kad::Quorum::One).unwrap();
+    bare::event(&mut swarm, |event| match event {
+        SwarmEvent::Behaviour(BareEvent::Kad(kad::Event::OutboundQueryProgressed {
+            id, ..
+        })) if id == put => Some(()),
+        _ => None,
+    })
+    .await;
+    let mut other = bare::swarm(Security::Noise);
+    bare::connect(&mut other, &node.address()).await;
+    other.behaviour_mut().kad.add_address(&node.id(), node.address());
+    let get = other.behaviour_mut().kad.get_record(kad::RecordKey::new(b"key"));
+    let found = bare::event(&mut other, |event| match event {
+        SwarmEvent::Behaviour(BareEvent::Kad(kad::Event::OutboundQueryProgressed {
+            id,
+            result: kad::QueryResult::GetRecord(result),
+            ..
+        })) if id == get => Some(result),
+        _ => None,
+    })
+    .await;
+    assert!(matches!(found, Err(kad::GetRecordError::NotFound { .. })), "{found:?}");
+}

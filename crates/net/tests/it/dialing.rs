@@ -1,0 +1,175 @@
+//! Explicit dials, and what is never dialled.
+
+use libp2p::{Multiaddr, PeerId, multiaddr::Protocol};
+use meshwork_core::PeerState;
+use meshwork_net::{DialError, NetConfig, NetEvent};
+
+use crate::support::{Node, TCP, config};
+
+fn with_peer(address: &Multiaddr, peer: PeerId) -> Multiaddr {
+    let is_name = |part: &Protocol<'_>| matches!(part, Protocol::P2p(_));
+    let here: Multiaddr = address.iter().filter(|part| !is_name(part)).collect();
+    here.with(Protocol::P2p(peer))
+}
+
+#[tokio::test]
+async fn a_dial_says_who_is_there() {
+    let first = Node::listening(TCP).await;
+    let second = Node::listening(TCP).await;
+    let nameless: Multiaddr = first.address().iter().take(2).collect();
+    for address in [nameless.clone(), first.address(), nameless] {
+        assert_eq!(second.handle.dial(address).await.unwrap(), first.id());
+    }
+    assert_eq!(first.handle.counters().duplicates_closed, 0, "dialled once");
+}
+
+#[tokio::test]
+async fn callers_share_a_dial() {
+    let first = Node::listening(TCP).await;
+    let second = Node::listening(TCP).await;
+    let dials = (0..10).map(|_| second.handle.dial(first.address()));
+    for result in futures::future::join_all(dials).await {
+        assert_eq!(result.unwrap(), first.id());
+    }
+    assert_eq!(second.handle.peers().len(), 1);
+}
+
+#[tokio::test]
+async fn failures_are_told_apart() {
+    let node = Node::listening(TCP).await;
+    let other = Node::listening(TCP).await;
+    // Somebody else.
+    let wrong = with_peer(&other.address(), PeerId::random());
+    let error = node.handle.dial(wrong).await.unwrap_err();
+    assert!(
+        matches!(&error, DialError::WrongPeer { found, .. } if *found == other.id()),
+        "{error}"
+    );
+    assert!(!error.is_retryable());
+    // Itself, by name, by address, and by both.
+    let here: Multiaddr = node.address().iter().take(2).collect();
+    let by_name = with_peer(&other.address(), node.id());
+    for address in [node.address(), here, by_name] {
+        let error = node.handle.dial(address).await.unwrap_err();
+        assert!(matches!(error, DialError::SelfDial(_)), "{error}");
+    }
+    // Nobody.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let nobody = format!("/ip4/127.0.0.1/tcp/{free}").parse().unwrap();
+    let error = node.handle.dial(nobody).await.unwrap_err();
+    assert!(
+        matches!(&error, DialError::Unreachable { why, .. } if why == "nobody listens there"),
+        "{error}"
+    );
+    assert!(error.is_retryable());
+    // Not an address to dial.
+    for text in ["/ip4/127.0.0.1/tcp/0", "/ip4/127.0.0.1/udp/1", "/memory/1", "/ip4/127.0.0.1"] {
+        let error = node.handle.dial(text.parse().unwrap()).await.unwrap_err();
+        assert!(matches!(error, DialError::Address { .. }), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_node_in_its_own_list_of_peers_is_told_once() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let listen: Vec<Multiaddr> = vec![format!("/ip4/127.0.0.1/tcp/{free}").parse().unwrap()];
+    let other = Node::listening(TCP).await;
+    let bootstrap = vec![listen[0].clone(), other.address()];
+    let mut node = Node::start(NetConfig { listen, bootstrap, ..config() }).await;
+    let why = node
+        .event(|event| match event {
+            NetEvent::AddressFailed { why, .. } => Some(why),
+            _ => None,
+        })
+        .await;
+    assert!(why.contains("this node itself"), "{why}");
+    node.until_state(other.id(), |state| *state == PeerState::Ready).await;
+}
+
+#[tokio::test]
+async fn a_machine_that_says_nothing_is_given_up() {
+    let connection_timeout = std::time::Duration::from_millis(200);
+    let node = Node::start(NetConfig { connection_timeout, ..config() }).await;
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = silent.local_addr().unwrap().port();
+    for address in [format!("/ip4/127.0.0.1/tcp/{port}"), "/ip4/127.0.0.1/udp/9/quic-v1".to_owned()]
+    {
+        let dial = node.handle.dial(address.parse().unwrap());
+        let error = crate::support::within(dial).await.unwrap_err();
+        assert!(matches!(error, DialError::Unreachable { .. }), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_machine_that_speaks_something_else_is_named() {
+    let node = Node::listening(TCP).await;
+    let other = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = other.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = other.accept().await {
+            tokio::io::AsyncWriteExt::write_all(&mut stream, b"SSH-2.0-OpenSSH\r\n").await.ok();
+        }
+    });
+    let address = format!("/ip4/127.0.0.1/tcp/{port}").parse().unwrap();
+    let error = node.handle.dial(address).await.unwrap_err();
+    assert!(matches!(error, DialError::Unreachable { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_name_is_resolved_if_the_operator_gave_it() {
+    let first = Node::listening(TCP).await;
+    let second = Node::listening(TCP).await;
+    let port = first.address().iter().find_map(|part| match part {
+        Protocol::Tcp(port) => Some(port),
+        _ => None,
+    });
+    let address = format!("/dns4/localhost/tcp/{}", port.unwrap()).parse().unwrap();
+    assert_eq!(second.handle.dial(address).await.unwrap(), first.id());
+}
+
+#[tokio::test]
+async fn an_unreachable_bootstrap_peer_is_an_event() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let address: Multiaddr = format!("/ip4/127.0.0.1/tcp/{free}").parse().unwrap();
+    let mut node = Node::start(NetConfig { bootstrap: vec![address.clone()], ..config() }).await;
+    // It is tried again.
+    for _ in 0..2 {
+        let why = node
+            .event(|event| match event {
+                NetEvent::AddressFailed { address: Some(failed), why, .. } => {
+                    assert_eq!(failed, address);
+                    Some(why)
+                }
+                _ => None,
+            })
+            .await;
+        assert!(why.contains("nobody listens there"), "{why}");
+    }
+    // And reached when somebody is there.
+    let mut late = Node::start(NetConfig { listen: vec![address], ..config() }).await;
+    node.ready(late.id()).await;
+    late.ready(node.id()).await;
+}
+
+#[tokio::test]
+async fn an_expelled_peer_stays_out() {
+    let mut first = Node::listening(TCP).await;
+    let mut second = Node::joining(TCP, &first).await;
+    second.ready(first.id()).await;
+    first.ready(second.id()).await;
+    assert!(first.handle.expel(second.id(), "it lied"));
+    let why = first.disconnected(second.id()).await;
+    assert_eq!(why.as_deref(), Some("expelled: it lied"));
+    assert!(matches!(first.state(&second.id()), Some(PeerState::Disconnected(Some(_)))));
+    assert_eq!(first.handle.counters().expelled, 1);
+    let error = first.handle.dial(second.address()).await.unwrap_err();
+    assert!(error.to_string().contains("broke the protocol"), "{error}");
+    // It comes back by itself, and is denied.
+    crate::support::within(async {
+        while first.handle.counters().connections_denied < 2 {
+            second.events.recv().await.unwrap();
+        }
+    })
+    .await;
+    assert!(!matches!(first.state(&second.id()), Some(PeerState::Ready)));
+}

@@ -1,0 +1,94 @@
+//! Listening, and what keeps a node from it.
+
+use meshwork_net::{BuildError, Clock, NetConfig, NetEvent, Network};
+
+use crate::support::{Node, QUIC, TCP, config};
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_refused_and_not_shared() {
+    for listen in [TCP, QUIC] {
+        let first = Node::listening(listen).await;
+        // libp2p listens with SO_REUSEPORT: without the check this would succeed.
+        let address: libp2p::Multiaddr = meshwork_address(&first);
+        let second = NetConfig { listen: vec![address.clone()], ..config() };
+        let error = Network::build(second, Clock::new()).await.unwrap_err();
+        assert!(
+            matches!(&error, BuildError::PortTaken { address: named } if *named == address),
+            "{error}"
+        );
+        let text = error.to_string();
+        assert!(text.contains("taken") && text.contains("--listen"), "{text}");
+        first.stop().await;
+        let again = Node::start(NetConfig { listen: vec![address], ..config() }).await;
+        again.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_foreign_listener_is_seen_too() {
+    let foreign = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = foreign.local_addr().unwrap().port();
+    let listen = vec![format!("/ip4/127.0.0.1/tcp/{port}").parse().unwrap()];
+    let error = Network::build(NetConfig { listen, ..config() }, Clock::new()).await.unwrap_err();
+    assert!(matches!(error, BuildError::PortTaken { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn an_address_of_another_machine_is_named() {
+    let listen = vec!["/ip4/203.0.113.1/tcp/4101".parse().unwrap()];
+    let error = Network::build(NetConfig { listen, ..config() }, Clock::new()).await.unwrap_err();
+    assert!(matches!(error, BuildError::Listen { .. }), "{error}");
+    assert!(error.to_string().contains("/ip4/203.0.113.1/tcp/4101"), "{error}");
+}
+
+#[tokio::test]
+async fn all_listeners_are_up_when_the_network_is_built() {
+    let listen = [TCP, QUIC].map(|address| address.parse().unwrap()).to_vec();
+    let mut node = Node::start(NetConfig { listen, ..config() }).await;
+    let addresses = node.handle.addresses();
+    assert_eq!(addresses.len(), 2);
+    let suffix = format!("/p2p/{}", node.id());
+    assert!(addresses.iter().all(|address| address.to_string().ends_with(&suffix)));
+    for _ in 0..2 {
+        let told = node
+            .event(|event| match event {
+                NetEvent::Listening { address } => Some(address),
+                _ => None,
+            })
+            .await;
+        assert!(addresses.contains(&told));
+    }
+}
+
+#[tokio::test]
+async fn a_node_need_not_listen() {
+    let mut first = Node::listening(TCP).await;
+    let bootstrap = vec![first.address()];
+    let mut second = Node::start(NetConfig { listen: Vec::new(), bootstrap, ..config() }).await;
+    first.ready(second.id()).await;
+    second.ready(first.id()).await;
+    assert!(second.handle.addresses().is_empty());
+}
+
+#[tokio::test]
+async fn the_loop_ends_with_its_owner() {
+    let network = Network::build(config(), Clock::new()).await.unwrap();
+    let running = tokio::spawn(network.event_loop.run());
+    drop(network.events);
+    crate::support::within(running).await.unwrap();
+    let error = network.handle.dial("/ip4/127.0.0.1/tcp/9".parse().unwrap()).await.unwrap_err();
+    assert!(matches!(error, meshwork_net::DialError::Closed(_)), "{error}");
+    // And with its last handle.
+    let network = Network::build(config(), Clock::new()).await.unwrap();
+    let running = tokio::spawn(network.event_loop.run());
+    drop(network.handle);
+    crate::support::within(running).await.unwrap();
+}
+
+/// Where a node listens, without its name.
+fn meshwork_address(node: &Node) -> libp2p::Multiaddr {
+    let is_name = |part: &libp2p::multiaddr::Protocol<'_>| {
+        matches!(part, libp2p::multiaddr::Protocol::P2p(_))
+    };
+    node.address().iter().filter(|part| !is_name(part)).collect()
+}

@@ -1,0 +1,22 @@
+//! Real networks over loopback. Nothing here waits for a time to pass: every wait is for an event,
+//! within a bound that only a fault exceeds. mDNS is off everywhere.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "in a test a panic is the report"
+)]
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a test waits for one kind of event among many"
+)]
+
+mod support;
+
+mod bare;
+mod dialing;
+mod hostile;
+mod listening;
+mod readiness;
+mod sessions;
