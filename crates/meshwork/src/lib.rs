@@ -1,0 +1,58 @@
+//! Meshwork: hand work to any machine that trusts you, and get the result back. No server in the
+//! middle.
+//!
+//! A [`NetworkManager`] is a node. It runs tasks of its own and, where its policy allows, those of
+//! others; every task that it accepts ends in exactly one typed state, and you can always ask why.
+//!
+//! ```
+//! use meshwork::{Accept, AcceptPolicy, NetworkConfig, NetworkManager, Task, handler_fn};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let loopback = NetworkConfig {
+//!     listen_addrs: vec!["/ip4/127.0.0.1/tcp/0".parse()?],
+//!     mdns: false,
+//!     ..NetworkConfig::default()
+//! };
+//! // One node offers a handler of its own to everybody …
+//! let shout = handler_fn("demo/shout", |_cx, input| async move {
+//!     Ok(String::from_utf8_lossy(&input).to_uppercase().into())
+//! });
+//! let accept = AcceptPolicy::default().with("demo", Accept::Anyone);
+//! let config = NetworkConfig { accept, ..loopback.clone() };
+//! let worker = NetworkManager::builder().config(config).handler(shout).build()?;
+//! worker.start().await?;
+//! // … and another one uses it.
+//! let owner = NetworkManager::new(loopback).await?;
+//! owner.start().await?;
+//! let peer = owner.dial(worker.addresses()[0].clone()).await?;
+//! let task = Task::new("demo/shout")?.with_input("hello");
+//! let result = owner.distribute_task(task, vec![peer]).await?.result().await?;
+//! assert_eq!(result.text()?, "HELLO");
+//! # owner.shutdown().await?;
+//! # worker.shutdown().await?;
+//! # Ok(()) }
+//! ```
+//!
+//! Absent on purpose: anything that is not used from outside. The parts are crates of their own:
+//! decisions in `meshwork-core`, connections in `meshwork-net`, handlers in `meshwork-exec`, and
+//! what puts them together in `meshwork-node`.
+
+pub use meshwork_core::{
+    Accept, AcceptPolicy, Advert, Capacity, FailureCode, HandlerName, Multiaddr, PeerId, PeerInfo,
+    PeerState, Reason, Requirements, RetryPolicy, Stuck, Task, TaskEnd, TaskFailure, TaskId,
+    TaskInput, TaskLimits, TaskResult, TaskState, TaskType,
+    engine::view::{AttemptView, Explanation, Obstacle, TaskView},
+};
+pub use meshwork_exec::{Handler, HandlerError, TaskContext, handler_fn};
+pub use meshwork_net::Keypair;
+pub use meshwork_node::{
+    FindError, HealthStatus, Identity, InternalError, NetworkConfig, NetworkError, NetworkEvent,
+    NetworkManager, NetworkManagerBuilder, NodeStatus, Offered, Subscription, TaskError,
+    TaskFilter, TaskHandle, TaskSettings,
+};
+
+/// The README's program is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct ReadmeDoctests;

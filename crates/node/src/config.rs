@@ -1,0 +1,198 @@
+//! What a node is configured with. Checked when the node is built, each field with its range.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    time::Duration,
+};
+
+use meshwork_core::{AcceptPolicy, Multiaddr, PeerId, advert::clean, limits};
+use meshwork_net::BuildError;
+
+/// Everything that a node can be told. `NetworkConfig::default()` is what the bare library uses:
+/// all interfaces, any free port, mDNS on, a key in memory, nothing accepted from others.
+#[derive(Clone, Debug)]
+pub struct NetworkConfig {
+    /// Addresses to listen on, `/ip4|ip6/…/tcp/PORT` or `/ip4|ip6/…/udp/PORT/quic-v1`. At most 16.
+    pub listen_addrs: Vec<Multiaddr>,
+    /// Addresses of nodes to connect to at the start, and again whenever the connection is lost.
+    /// At most 64.
+    pub bootstrap_peers: Vec<Multiaddr>,
+    /// Peers connected at once, 1 to 1,024. Default 96.
+    pub max_peers: usize,
+    /// Longest time for a dial with its handshakes, 100 ms to 5 min. Default 10 s.
+    pub connection_timeout: Duration,
+    /// How often an idle connection is probed, 1 s to 1 h. Default 15 s.
+    pub ping_interval: Duration,
+    /// Longest wait for an answer of a small protocol, 100 ms to 5 min. Default 5 s.
+    pub protocol_timeout: Duration,
+    /// Who this node is.
+    pub identity: Identity,
+    /// Directory for what must outlive the process (boot counter, trusted peers). None: nothing
+    /// does. Used by one node at a time.
+    pub home: Option<PathBuf>,
+    /// The node's name, for people; 1 to 64 bytes. Default: the start of its peer id.
+    pub name: Option<String>,
+    /// The network's name: nodes of different networks refuse each other. Default `main`.
+    pub network: String,
+    /// Whether to look for peers on the local network segment. Default true.
+    pub mdns: bool,
+    /// From whom tasks are accepted, by family of handlers. Default: from nobody but this node.
+    pub accept: AcceptPolicy,
+    /// Peers that count as listed for [`Self::accept`], and where own tasks may be placed. At most
+    /// 1,024; those trusted at run time and kept in the home come on top.
+    pub trusted: Vec<PeerId>,
+    /// What this machine offers.
+    pub offered: Offered,
+    /// How tasks are treated.
+    pub tasks: TaskSettings,
+}
+
+/// Who a node is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Identity {
+    /// A new key in memory: another peer id at each start.
+    #[default]
+    Ephemeral,
+    /// The key in this file; made there, readable by its owner alone, if there is none.
+    File(PathBuf),
+}
+
+/// What a machine offers to tasks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Offered {
+    /// Attempts that run at once, 0 to 4,096; 0: nothing runs here, the node's own tasks included.
+    /// Default: one per CPU.
+    pub slots: Option<u32>,
+    /// CPUs offered. Default: all.
+    pub cpus: Option<u32>,
+    /// Memory offered, in bytes. Default: all.
+    pub memory_bytes: Option<u64>,
+    /// GPUs offered. Default 0.
+    pub gpus: u32,
+    /// What tasks may require by name. At most 32.
+    pub capabilities: BTreeSet<String>,
+    /// What tasks may require by name and value. At most 32.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// How a node treats tasks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskSettings {
+    /// How long an attempt is believed without hearing of its worker, 1 s to 1 h. Default 15 s.
+    pub lease: Duration,
+    /// How often a worker says what it runs, 100 ms to a third of the lease. Default 5 s.
+    pub heartbeat: Duration,
+    /// Own tasks that may wait or run, 1 to a million. Default a million.
+    pub max_owned: usize,
+    /// Ended tasks kept for questions, 0 to a million. Default 16,384.
+    pub max_ended: usize,
+    /// Bytes of results kept with ended tasks. Default 256 MiB.
+    pub max_ended_bytes: usize,
+}
+
+impl Default for TaskSettings {
+    fn default() -> Self {
+        Self {
+            lease: limits::LEASE,
+            heartbeat: limits::HEARTBEAT,
+            max_owned: limits::OWNED_TASKS,
+            max_ended: limits::ENDED_TASKS,
+            max_ended_bytes: limits::ENDED_BYTES,
+        }
+    }
+}
+
+impl Default for NetworkConfig {
+    fn default() -> Self {
+        Self {
+            listen_addrs: default_listen_addrs(),
+            bootstrap_peers: Vec::new(),
+            max_peers: 96,
+            connection_timeout: Duration::from_secs(10),
+            ping_interval: Duration::from_secs(15),
+            protocol_timeout: Duration::from_secs(5),
+            identity: Identity::Ephemeral,
+            home: None,
+            name: None,
+            network: "main".to_owned(),
+            mdns: true,
+            accept: AcceptPolicy::default(),
+            trusted: Vec::new(),
+            offered: Offered::default(),
+            tasks: TaskSettings::default(),
+        }
+    }
+}
+
+/// TCP and QUIC on every IPv4 interface, any free port.
+fn default_listen_addrs() -> Vec<Multiaddr> {
+    ["/ip4/0.0.0.0/tcp/0", "/ip4/0.0.0.0/udp/0/quic-v1"]
+        .iter()
+        .filter_map(|address| address.parse().ok())
+        .collect()
+}
+
+impl NetworkConfig {
+    /// Checks what only the node uses; the network checks its own part when it starts.
+    pub(crate) fn check(&self) -> Result<(), BuildError> {
+        let wrong = |field, why: String| Err(BuildError::Config { field, why });
+        if self.listen_addrs.len() > crate::limits::LISTEN_ADDRS {
+            return wrong("listen_addrs", format!("at most {}", crate::limits::LISTEN_ADDRS));
+        }
+        if self.bootstrap_peers.len() > crate::limits::BOOTSTRAP {
+            return wrong("bootstrap_peers", format!("at most {}", crate::limits::BOOTSTRAP));
+        }
+        if self.trusted.len() > crate::limits::TRUSTED {
+            return wrong("trusted", format!("at most {} peers", crate::limits::TRUSTED));
+        }
+        if let Some(name) = &self.name
+            && (name.is_empty() || clean(name) != *name)
+        {
+            let most = limits::LABEL_BYTES;
+            return wrong("name", format!("1 to {most} bytes without control characters"));
+        }
+        self.check_offered()?;
+        self.check_tasks()
+    }
+
+    fn check_offered(&self) -> Result<(), BuildError> {
+        let wrong = |field, why: String| Err(BuildError::Config { field, why });
+        let offered = &self.offered;
+        if offered.slots.is_some_and(|slots| slots > limits::CREDIT_TASKS) {
+            return wrong("offered.slots", format!("0 to {}", limits::CREDIT_TASKS));
+        }
+        if offered.capabilities.len() > limits::LABELS || offered.labels.len() > limits::LABELS {
+            let why = format!("at most {} capabilities and as many labels", limits::LABELS);
+            return wrong("offered", why);
+        }
+        let texts =
+            offered.capabilities.iter().chain(offered.labels.keys()).chain(offered.labels.values());
+        for text in texts {
+            if text.is_empty() || clean(text) != *text {
+                let most = limits::LABEL_BYTES;
+                let why = format!("{text:?}: 1 to {most} bytes without control characters");
+                return wrong("offered", why);
+            }
+        }
+        Ok(())
+    }
+
+    fn check_tasks(&self) -> Result<(), BuildError> {
+        let wrong = |field, why: &str| Err(BuildError::Config { field, why: why.to_owned() });
+        let tasks = &self.tasks;
+        if !(Duration::from_secs(1)..=Duration::from_secs(3600)).contains(&tasks.lease) {
+            return wrong("tasks.lease", "1 s to 1 h");
+        }
+        if tasks.heartbeat < Duration::from_millis(100) || tasks.heartbeat > tasks.lease / 3 {
+            return wrong("tasks.heartbeat", "100 ms to a third of the lease");
+        }
+        if tasks.max_owned == 0 || tasks.max_owned > limits::OWNED_TASKS {
+            return wrong("tasks.max_owned", "1 to 1,000,000");
+        }
+        if tasks.max_ended > limits::OWNED_TASKS {
+            return wrong("tasks.max_ended", "0 to 1,000,000");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,366 @@
+//! The driver: the one task that owns the engine (I2). Everything that can wake it comes through
+//! [`Feeds`]; everything that the engine asks for is carried out in `effects`.
+//!
+//! One pass takes all that is waiting, up to a bound, and then carries out all that came of it, so
+//! that a busy node does per batch what an idle one does per message.
+
+use std::{collections::HashSet, future::Future, pin::Pin, time::Duration};
+
+use meshwork_core::{
+    CancelledBy, PeerId, Task, TaskId, Time, ToOwner, ToWorker,
+    engine::{Effect, Engine, Input, Reply},
+};
+use meshwork_exec::{Executor, Report};
+use meshwork_net::{NetEvent, NetHandle, Session, SessionEvent};
+use rand::{SeedableRng, rngs::SmallRng};
+use rustc_hash::FxHashMap;
+use slab::Slab;
+use tokio::{
+    sync::{broadcast, mpsc, oneshot},
+    time::{Instant, Sleep},
+};
+
+use crate::{clock::Clock, event::NetworkEvent, limits, task_handle::Waiter};
+
+mod effects;
+mod waiters;
+
+/// What a handle asks of the driver.
+pub(crate) enum Call {
+    Submit {
+        task: Box<Task>,
+        targets: Vec<PeerId>,
+        accepted: oneshot::Sender<Reply>,
+        end: oneshot::Sender<Reply>,
+    },
+    Watch {
+        id: TaskId,
+        end: oneshot::Sender<Reply>,
+    },
+    Cancel {
+        id: TaskId,
+        by: CancelledBy,
+        reason: String,
+        end: oneshot::Sender<Reply>,
+    },
+    Trust {
+        peer: PeerId,
+        trusted: bool,
+    },
+    Ask(Question),
+    Shutdown {
+        done: oneshot::Sender<()>,
+    },
+}
+
+/// What a handle wants to know of the engine; it sends the answer itself.
+pub(crate) type Question = Box<dyn FnOnce(&Engine, Time) + Send>;
+
+/// Everything that can wake the driver, but for time.
+#[derive(Debug)]
+pub(crate) struct Feeds {
+    pub(crate) calls: mpsc::Receiver<Call>,
+    pub(crate) facts: mpsc::Receiver<NetEvent>,
+    pub(crate) sessions: mpsc::Receiver<SessionEvent>,
+    pub(crate) reports: mpsc::Receiver<Report>,
+}
+
+/// What woke the driver.
+enum Wake {
+    Report(Report),
+    Fact(NetEvent),
+    Session(SessionEvent),
+    Call(Call),
+    Timer,
+    /// A feed has ended: all handles are gone, or the network is.
+    Ended,
+}
+
+#[must_use = "it does nothing until it is run"]
+pub(crate) struct Driver {
+    engine: Engine,
+    executor: Executor,
+    net: NetHandle,
+    clock: Clock,
+    rng: SmallRng,
+    events: broadcast::Sender<NetworkEvent>,
+    feeds: Feeds,
+    trusted: HashSet<PeerId>,
+    workers: FxHashMap<PeerId, Session<ToWorker>>,
+    owners: FxHashMap<PeerId, Session<ToOwner>>,
+    waiters: Slab<Waiter>,
+    /// Waiters after the last sweep; see `waiters`.
+    swept: usize,
+    effects: Vec<Effect>,
+    timer: Pin<Box<Sleep>>,
+    /// When the timer fires, if it is set.
+    armed: Option<Time>,
+    /// Set once the node stops.
+    stopping: Option<Stopping>,
+}
+
+/// How a node stops: until when it may take, and whom to tell.
+struct Stopping {
+    deadline: Instant,
+    waiting: Vec<oneshot::Sender<()>>,
+}
+
+impl Driver {
+    #[expect(clippy::too_many_arguments, reason = "each is a different part, named once")]
+    pub(crate) fn new(
+        engine: Engine,
+        executor: Executor,
+        net: NetHandle,
+        clock: Clock,
+        events: broadcast::Sender<NetworkEvent>,
+        feeds: Feeds,
+        trusted: HashSet<PeerId>,
+    ) -> Self {
+        Self {
+            engine,
+            executor,
+            net,
+            clock,
+            rng: SmallRng::from_rng(&mut rand::rng()),
+            events,
+            feeds,
+            trusted,
+            workers: FxHashMap::default(),
+            owners: FxHashMap::default(),
+            waiters: Slab::new(),
+            swept: 0,
+            effects: Vec::new(),
+            timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
+            armed: None,
+            stopping: None,
+        }
+    }
+
+    /// Runs until the node is shut down or its last handle is gone.
+    pub(crate) async fn run(mut self) {
+        let now = self.clock.now();
+        for peer in self.trusted.clone() {
+            self.feed(Input::Trust { peer, trusted: true }, now);
+        }
+        self.settle(now);
+        loop {
+            let wake = self.wait().await;
+            let now = self.clock.now();
+            self.engine.observe(self.events.receiver_count() > 0);
+            if matches!(wake, Wake::Ended) {
+                self.begin_stop(None);
+            }
+            self.on_wake(wake, now);
+            self.take_waiting(now);
+            self.settle(now);
+            if self.may_stop() {
+                break;
+            }
+            // A full pass does not keep the sessions' writers from their turn.
+            tokio::task::yield_now().await;
+        }
+        self.stop().await;
+    }
+
+    /// Waits for the next cause of work. Ended work comes before new work.
+    async fn wait(&mut self) -> Wake {
+        self.arm();
+        let feeds = &mut self.feeds;
+        let stopping = self.stopping.is_some();
+        tokio::select! {
+            biased;
+            report = feeds.reports.recv() => report.map_or(Wake::Ended, Wake::Report),
+            fact = feeds.facts.recv() => fact.map_or(Wake::Ended, Wake::Fact),
+            event = feeds.sessions.recv() => event.map_or(Wake::Ended, Wake::Session),
+            call = feeds.calls.recv(), if !stopping => call.map_or(Wake::Ended, Wake::Call),
+            () = self.timer.as_mut(), if self.armed.is_some() => {
+                self.armed = None;
+                Wake::Timer
+            }
+        }
+    }
+
+    /// Sets the timer to the engine's next deadline, or the node's own when it stops.
+    fn arm(&mut self) {
+        let next = match &self.stopping {
+            Some(Stopping { deadline, .. }) => {
+                let left = deadline.saturating_duration_since(Instant::now());
+                Some(self.clock.now() + left)
+            }
+            None => self.engine.next_timer(),
+        };
+        if next == self.armed {
+            return;
+        }
+        self.armed = next;
+        if let Some(at) = next {
+            let left = at.since(self.clock.now());
+            self.timer.as_mut().reset(Instant::now() + left.min(LONGEST_SLEEP));
+        }
+    }
+
+    fn on_wake(&mut self, wake: Wake, now: Time) {
+        match wake {
+            Wake::Report(report) => self.on_report(report, now),
+            Wake::Fact(fact) => self.on_fact(fact, now),
+            Wake::Session(event) => self.on_session(event, now),
+            Wake::Call(call) => self.on_call(call, now),
+            Wake::Timer | Wake::Ended => {}
+        }
+    }
+
+    /// Takes what else is waiting, up to a bound per kind.
+    fn take_waiting(&mut self, now: Time) {
+        self.take_facts(now);
+        for _ in 0..limits::REPORTS {
+            let Ok(report) = self.feeds.reports.try_recv() else { break };
+            self.on_report(report, now);
+        }
+        for _ in 0..limits::BATCHES_PER_PASS {
+            let Ok(event) = self.feeds.sessions.try_recv() else { break };
+            self.on_session(event, now);
+        }
+        for _ in 0..limits::CALLS_PER_PASS {
+            let Ok(call) = self.feeds.calls.try_recv() else { break };
+            self.on_call(call, now);
+        }
+        if self.engine.next_timer().is_some_and(|at| at <= now) {
+            self.feed(Input::Tick, now);
+        }
+    }
+
+    /// A session is known before its frames are: its fact is in its channel before its first frame
+    /// is in the other one.
+    fn take_facts(&mut self, now: Time) {
+        for _ in 0..limits::FACTS_PER_PASS {
+            let Ok(fact) = self.feeds.facts.try_recv() else { return };
+            self.on_fact(fact, now);
+        }
+    }
+
+    fn feed(&mut self, input: Input, now: Time) {
+        self.engine.handle(input, now, &mut self.rng, &mut self.effects);
+    }
+
+    fn on_report(&mut self, report: Report, now: Time) {
+        let input = match report {
+            Report::Ended(ended) => {
+                Input::Finished { run: ended.run, end: ended.end, took: ended.took }
+            }
+            Report::Progress { run, fraction, message } => {
+                Input::Progress { run, fraction, message }
+            }
+        };
+        self.feed(input, now);
+    }
+
+    fn on_call(&mut self, call: Call, now: Time) {
+        match call {
+            Call::Submit { task, targets, accepted, end } => {
+                let id = task.id;
+                let waiter = Waiter { accepted: Some(accepted), end: Some(end), id };
+                if let Some(token) = self.wait_for(waiter, now) {
+                    self.feed(Input::Submit { task, targets, token }, now);
+                }
+            }
+            Call::Watch { id, end } => {
+                let waiter = Waiter { accepted: None, end: Some(end), id };
+                if let Some(token) = self.wait_for(waiter, now) {
+                    self.feed(Input::Watch { id, token }, now);
+                }
+            }
+            Call::Cancel { id, by, reason, end } => {
+                let waiter = Waiter { accepted: None, end: Some(end), id };
+                if let Some(token) = self.wait_for(waiter, now) {
+                    self.feed(Input::Cancel { id, by, reason, token }, now);
+                }
+            }
+            Call::Trust { peer, trusted } => {
+                if trusted {
+                    self.trusted.insert(peer);
+                } else {
+                    self.trusted.remove(&peer);
+                }
+                self.net.keep(peer, trusted);
+                self.feed(Input::Trust { peer, trusted }, now);
+            }
+            Call::Ask(question) => question(&self.engine, now),
+            Call::Shutdown { done } => self.begin_stop(Some(done)),
+        }
+    }
+
+    fn on_session(&mut self, event: SessionEvent, now: Time) {
+        self.take_facts(now);
+        match event {
+            SessionEvent::FromWorker { peer, frames } => {
+                self.feed(Input::FromWorker { peer, frames }, now);
+            }
+            SessionEvent::FromOwner { peer, frames } => {
+                self.feed(Input::FromOwner { peer, frames }, now);
+            }
+            SessionEvent::WorkerClosed { peer, id, why, violation } => {
+                tracing::debug!(%peer, why, violation, "the session with a worker has closed");
+                if self.workers.get(&peer).is_some_and(|session| session.id() == id) {
+                    self.workers.remove(&peer);
+                    self.feed(Input::WorkerSessionLost { peer }, now);
+                }
+            }
+            SessionEvent::OwnerClosed { peer, id, why, violation } => {
+                tracing::debug!(%peer, why, violation, "the session with an owner has closed");
+                if self.owners.get(&peer).is_some_and(|session| session.id() == id) {
+                    self.owners.remove(&peer);
+                    self.feed(Input::OwnerSessionLost { peer }, now);
+                }
+            }
+        }
+    }
+
+    /// Takes no new work from now on; what runs here is stopped and handed back.
+    fn begin_stop(&mut self, done: Option<oneshot::Sender<()>>) {
+        let now = self.clock.now();
+        if self.stopping.is_none() {
+            self.feeds.calls.close();
+            let deadline = Instant::now() + STOP_GRACE;
+            self.stopping = Some(Stopping { deadline, waiting: Vec::new() });
+            self.feed(Input::Drain, now);
+        }
+        if let (Some(stopping), Some(done)) = (&mut self.stopping, done) {
+            stopping.waiting.push(done);
+        }
+    }
+
+    fn may_stop(&self) -> bool {
+        let Some(stopping) = &self.stopping else { return false };
+        self.engine.accounts().held == 0 || Instant::now() >= stopping.deadline
+    }
+
+    async fn stop(mut self) {
+        // Sessions write what is queued for them when they are dropped.
+        self.workers.clear();
+        self.owners.clear();
+        self.net.stop().await;
+        self.executor.shutdown();
+        for done in self.stopping.into_iter().flat_map(|stopping| stopping.waiting) {
+            // Whoever asked may have stopped waiting.
+            done.send(()).ok();
+        }
+    }
+}
+
+/// Spawns one of the node's tasks. A panic in it is logged; its channels close, which ends the
+/// others.
+pub(crate) fn spawn(name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+    let running = tokio::spawn(task);
+    tokio::spawn(async move {
+        if let Err(error) = running.await
+            && error.is_panic()
+        {
+            tracing::error!(task = name, "a task of the node panicked; the node stops");
+        }
+    });
+}
+
+/// Attempts that run here get so long to notice that they are stopped.
+const STOP_GRACE: Duration = Duration::from_secs(3);
+/// Tokio's timers do not reach for ever.
+const LONGEST_SLEEP: Duration = Duration::from_secs(24 * 3600);

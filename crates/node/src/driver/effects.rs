@@ -1,0 +1,156 @@
+//! Carries out what the engine asks for, and translates what the network says.
+
+use meshwork_core::{
+    Assignment, PeerId, Time,
+    engine::{Effect, Input, RunId, Seq},
+};
+use meshwork_net::NetEvent;
+
+use super::Driver;
+use crate::event::NetworkEvent;
+
+impl Driver {
+    /// Ends a pass: lets the engine place, start and send, until nothing comes of it any more.
+    pub(super) fn settle(&mut self, now: Time) {
+        self.start_attempts(now);
+        self.engine.flush(now, &mut self.rng, &mut self.effects);
+        while let Some(seq) = self.carry_out(now) {
+            // In memory a batch is as safe as it will ever be.
+            self.engine.handle(Input::Persisted { seq }, now, &mut self.rng, &mut self.effects);
+        }
+    }
+
+    /// Starts attempts; those that end in place make room for others.
+    fn start_attempts(&mut self, now: Time) {
+        let mut kept = Vec::new();
+        loop {
+            self.engine.advance(now, &mut self.rng, &mut self.effects);
+            let mut effects = std::mem::take(&mut self.effects);
+            let mut ended = false;
+            for effect in effects.drain(..) {
+                if let Effect::Execute { run, owner, work } = effect {
+                    ended |= self.execute(run, owner, work, now);
+                } else {
+                    kept.push(effect);
+                }
+            }
+            if !ended {
+                kept.append(&mut self.effects);
+                self.effects = kept;
+                return;
+            }
+            if self.effects.is_empty() {
+                self.effects = effects;
+            }
+        }
+    }
+
+    /// Starts an attempt; true if it has ended in place.
+    fn execute(&mut self, run: RunId, owner: PeerId, work: Box<Assignment>, now: Time) -> bool {
+        let Some(ended) = self.executor.start(run, owner, *work) else { return false };
+        self.feed(Input::Finished { run, end: ended.end, took: ended.took }, now);
+        true
+    }
+
+    /// Carries out all effects; the last journal batch among them, if there is one.
+    fn carry_out(&mut self, now: Time) -> Option<Seq> {
+        let mut effects = std::mem::take(&mut self.effects);
+        let mut persisted = None;
+        for effect in effects.drain(..) {
+            match effect {
+                Effect::Persist { seq, records: _ } => persisted = Some(seq),
+                Effect::ToWorker { peer, mut frames } => {
+                    // A session that is gone is reported by its reader.
+                    if let Some(session) = self.workers.get(&peer) {
+                        session.send(&mut frames);
+                    }
+                }
+                Effect::ToOwner { peer, mut frames } => {
+                    if let Some(session) = self.owners.get(&peer) {
+                        session.send(&mut frames);
+                    }
+                }
+                Effect::OpenSession { peer } => {
+                    if !self.net.open_session(peer) {
+                        self.feed(Input::WorkerSessionLost { peer }, now);
+                    }
+                }
+                Effect::Misbehaved { peer, what } => {
+                    tracing::warn!(%peer, what, "expelled");
+                    self.net.expel(peer, what);
+                }
+                Effect::Execute { run, owner, work } => {
+                    self.execute(run, owner, work, now);
+                }
+                Effect::Stop { run } => self.executor.stop(run),
+                Effect::Reply { token, reply } => self.reply(token, reply),
+                Effect::TaskChanged { id, state } => {
+                    self.tell(|| NetworkEvent::TaskChanged { id, state });
+                }
+                Effect::TaskProgress { id, fraction, message } => {
+                    self.tell(|| NetworkEvent::TaskProgress { id, fraction, message });
+                }
+            }
+        }
+        if self.effects.is_empty() {
+            self.effects = effects;
+        }
+        persisted
+    }
+
+    /// Tells subscribers, if there are any.
+    pub(super) fn tell(&self, event: impl FnOnce() -> NetworkEvent) {
+        if self.events.receiver_count() > 0 {
+            // The last subscriber may just have gone.
+            self.events.send(event()).ok();
+        }
+    }
+
+    /// The network says something.
+    pub(super) fn on_fact(&mut self, fact: NetEvent, now: Time) {
+        match fact {
+            NetEvent::Listening { address } => self.tell(|| NetworkEvent::Listening { address }),
+            NetEvent::ListenerClosed { address } => {
+                let why = "the listener closed".to_owned();
+                self.tell(|| NetworkEvent::AddressFailed { address: Some(address), why });
+            }
+            NetEvent::Discovered { peer, addresses } => {
+                self.tell(|| NetworkEvent::PeerDiscovered { peer, addresses });
+            }
+            NetEvent::Connected { peer, address, .. } => {
+                self.tell(|| NetworkEvent::PeerConnected { peer, address });
+            }
+            NetEvent::Ready { peer, advert } => {
+                if self.trusted.contains(&peer) {
+                    self.net.keep(peer, true);
+                }
+                self.feed(Input::PeerReady { peer, advert }, now);
+                self.tell(|| NetworkEvent::PeerReady { peer });
+            }
+            NetEvent::Disconnected { peer, why } => {
+                self.workers.remove(&peer);
+                if self.owners.remove(&peer).is_some() {
+                    self.feed(Input::OwnerSessionLost { peer }, now);
+                }
+                self.feed(Input::PeerGone { peer }, now);
+                self.tell(|| NetworkEvent::PeerDisconnected { peer, why });
+            }
+            NetEvent::WorkerSession { peer, session } => {
+                self.workers.insert(peer, session);
+                self.net.keep(peer, true);
+                self.feed(Input::WorkerSession { peer }, now);
+            }
+            NetEvent::WorkerSessionFailed { peer, why } => {
+                tracing::debug!(%peer, why, "no session with a worker");
+                self.feed(Input::WorkerSessionLost { peer }, now);
+            }
+            NetEvent::OwnerSession { peer, session } => {
+                self.owners.insert(peer, session);
+                self.feed(Input::OwnerSession { peer }, now);
+            }
+            NetEvent::AddressFailed { address, why, .. } => {
+                self.tell(|| NetworkEvent::AddressFailed { address, why });
+            }
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! What can fail, by what the caller can do about it.
+
+use std::{io, time::Duration};
+
+use meshwork_core::{
+    CancelledBy, ExpiredLimit, PeerId, Reason, TaskEnd, TaskFailure, task::InvalidTask,
+};
+use meshwork_exec::RegisterError;
+use meshwork_net::{BuildError, DialError, NetClosed, identity::IdentityError};
+
+use crate::home::HomeError;
+
+/// What can fail at the front door. The display is a sentence for people that names the remedy.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NetworkError {
+    /// The network cannot start: configuration, address, port.
+    #[error(transparent)]
+    TransportError(#[from] BuildError),
+    /// A peer broke a protocol.
+    #[error(transparent)]
+    ProtocolError(#[from] ProtocolViolation),
+    /// A peer cannot be reached.
+    #[error(transparent)]
+    ConnectionError(#[from] DialError),
+    /// No such peer is known.
+    #[error("no peer {0} is known: see meshwork peers")]
+    PeerNotFound(PeerId),
+    /// The task or message is malformed.
+    #[error("invalid task: {0}")]
+    MessageError(#[from] InvalidTask),
+    /// No answer in time.
+    #[error("{what} took longer than {after:?}")]
+    TimeoutError {
+        /// What was waited for.
+        what: &'static str,
+        /// For how long.
+        after: Duration,
+    },
+    /// The node itself is at fault, or its surroundings.
+    #[error(transparent)]
+    InternalError(#[from] InternalError),
+    /// This node or a peer says no, with a typed reason.
+    #[error("{0}")]
+    Refused(#[from] Reason),
+}
+
+impl NetworkError {
+    /// Whether the same call may succeed later without anybody changing anything.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::TransportError(error) => error.is_retryable(),
+            Self::ConnectionError(error) => error.is_retryable(),
+            Self::TimeoutError { .. } => true,
+            Self::Refused(reason) => reason.is_retryable(),
+            Self::ProtocolError(_)
+            | Self::PeerNotFound(_)
+            | Self::MessageError(_)
+            | Self::InternalError(_) => false,
+        }
+    }
+
+    /// The peer at fault, if it is a peer's.
+    pub fn blames_peer(&self) -> Option<PeerId> {
+        match self {
+            Self::ProtocolError(violation) => Some(violation.peer),
+            Self::TransportError(_)
+            | Self::ConnectionError(_)
+            | Self::PeerNotFound(_)
+            | Self::MessageError(_)
+            | Self::TimeoutError { .. }
+            | Self::InternalError(_)
+            | Self::Refused(_) => None,
+        }
+    }
+
+    /// The stable code, the same in HTTP and on the command line.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::TransportError(_) => "transport",
+            Self::ProtocolError(_) => "protocol",
+            Self::ConnectionError(_) => "connection",
+            Self::PeerNotFound(_) => "peer_not_found",
+            Self::MessageError(InvalidTask::InputTooLarge { .. }) => "too_large",
+            Self::MessageError(_) => "invalid_task",
+            Self::TimeoutError { .. } => "timeout",
+            Self::InternalError(_) => "internal",
+            Self::Refused(reason) => reason.code(),
+        }
+    }
+}
+
+/// What a peer did that no honest peer does.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{peer} broke the protocol: {what}")]
+pub struct ProtocolViolation {
+    /// Who.
+    pub peer: PeerId,
+    /// What.
+    pub what: String,
+}
+
+/// What is wrong with the node itself, or around it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InternalError {
+    /// The identity key cannot be used.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The home directory cannot be used.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// A handler cannot be registered.
+    #[error(transparent)]
+    Handler(#[from] RegisterError),
+    /// The threads for handlers cannot be started.
+    #[error("cannot start the threads for handlers: {0}")]
+    Threads(#[source] io::Error),
+    /// The node has not been started.
+    #[error("the node is not running: call start() first")]
+    NotStarted,
+    /// The node was started before; a node starts once.
+    #[error("the node was started already; build a new one")]
+    AlreadyStarted,
+    /// The node has stopped.
+    #[error("the node has stopped")]
+    Stopped,
+}
+
+impl From<NetClosed> for NetworkError {
+    fn from(_: NetClosed) -> Self {
+        InternalError::Stopped.into()
+    }
+}
+
+/// Why a task has no result.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TaskError {
+    /// It failed for good.
+    #[error(transparent)]
+    Failed(#[from] TaskFailure),
+    /// It was cancelled.
+    #[error("cancelled by the {}: {reason}", match by { CancelledBy::Submitter => "submitter", CancelledBy::Shutdown => "node" })]
+    Cancelled {
+        /// Who cancelled it.
+        by: CancelledBy,
+        /// Why.
+        reason: String,
+    },
+    /// It ran into a time limit.
+    #[error("the {} time limit was reached", limit.as_str())]
+    Expired {
+        /// Which one.
+        limit: ExpiredLimit,
+    },
+    /// Nothing is known of it (any more).
+    #[error("{0}")]
+    Refused(Reason),
+    /// The node stopped before the task ended.
+    #[error("the node has stopped")]
+    Stopped,
+}
+
+impl TaskError {
+    /// Whether the same task, submitted anew, may end otherwise.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Failed(failure) => failure.is_retryable(),
+            Self::Expired { .. } | Self::Stopped => true,
+            Self::Refused(reason) => reason.is_retryable(),
+            Self::Cancelled { .. } => false,
+        }
+    }
+
+    /// The result of a task with this end, or why it has none.
+    pub(crate) fn of(end: TaskEnd) -> Result<meshwork_core::TaskResult, Self> {
+        match end {
+            TaskEnd::Succeeded(result) => Ok(result),
+            TaskEnd::Failed(failure) => Err(Self::Failed(failure)),
+            TaskEnd::Cancelled { by, reason } => Err(Self::Cancelled { by, reason }),
+            TaskEnd::Expired { limit } => Err(Self::Expired { limit }),
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! The node's home: a directory with what must outlive the process, used by one node at a time.
+//!
+//! `lock` (held while the node lives; names the process), `boot` (how often it has started),
+//! `trusted` (peers trusted at run time, one id per line). Absent on purpose: the identity key,
+//! which has a path of its own, and tasks, which live in memory for now.
+
+use std::{
+    collections::HashSet,
+    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
+    io::{self, Read, Seek, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use meshwork_core::PeerId;
+
+use crate::limits;
+
+#[cfg(test)]
+mod tests;
+
+/// Why a home cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HomeError {
+    /// Another node uses it.
+    #[error(
+        "{} is in use by another node (process {pid}); stop it with meshwork down, or choose \
+         another directory with --home", home.display()
+    )]
+    InUse {
+        /// Which directory.
+        home: PathBuf,
+        /// The other node's process, or `?`.
+        pid: String,
+    },
+    /// Others than its owner may look into it or write to it.
+    #[error("{} is open to other users; close it with chmod 700", home.display())]
+    TooOpen {
+        /// Which directory.
+        home: PathBuf,
+    },
+    /// A file in it is damaged.
+    #[error("{} is damaged: {what}; restore it, or remove it to start it anew", path.display())]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The operating system refuses.
+    #[error("cannot use {}: {source}", path.display())]
+    Io {
+        /// Which file or directory.
+        path: PathBuf,
+        /// What it said.
+        source: io::Error,
+    },
+}
+
+/// A home that this process holds.
+#[derive(Debug)]
+pub(crate) struct Home {
+    dir: PathBuf,
+    /// Locked as long as it is open.
+    _lock: File,
+}
+
+impl Home {
+    /// Takes the directory; makes it, for its owner alone, if there is none.
+    pub(crate) fn open(dir: &Path) -> Result<Self, HomeError> {
+        let io = |source| HomeError::Io { path: dir.to_owned(), source };
+        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(io)?;
+        let mode = fs::metadata(dir).map_err(io)?.permissions().mode();
+        if mode & 0o022 != 0 {
+            return Err(HomeError::TooOpen { home: dir.to_owned() });
+        }
+        let lock = lock(dir)?;
+        Ok(Self { dir: dir.to_owned(), _lock: lock })
+    }
+
+    /// Counts this start; see [`next_boot`].
+    pub(crate) fn next_boot(&self) -> Result<u32, HomeError> {
+        next_boot(&self.dir.join("boot"))
+    }
+
+    /// The peers that were trusted at run time.
+    pub(crate) fn trusted(&self) -> Result<HashSet<PeerId>, HomeError> {
+        let path = self.dir.join("trusted");
+        let Some(text) = read(&path)? else { return Ok(HashSet::new()) };
+        let damaged = |what| HomeError::Damaged { path: path.clone(), what };
+        let peers = text
+            .lines()
+            .map(|line| line.trim().parse().map_err(|_| damaged(format!("{line:?} is no peer id"))))
+            .collect::<Result<HashSet<PeerId>, _>>()?;
+        if peers.len() > limits::TRUSTED {
+            return Err(damaged(format!("more than {} peers", limits::TRUSTED)));
+        }
+        Ok(peers)
+    }
+
+    /// Keeps the peers that are trusted, on disk before it returns.
+    pub(crate) fn save_trusted<'a>(
+        &self,
+        peers: impl Iterator<Item = &'a PeerId>,
+    ) -> Result<(), HomeError> {
+        let mut lines: Vec<String> = peers.map(|peer| format!("{peer}\n")).collect();
+        lines.sort_unstable();
+        write(&self.dir.join("trusted"), &lines.concat())
+    }
+}
+
+/// Counts one more start in this file, on disk before it returns. The count is higher than any
+/// before it, also if the file was lost: then it starts from the time of day in seconds.
+pub(crate) fn next_boot(path: &Path) -> Result<u32, HomeError> {
+    let last = match read(path)? {
+        None => 0,
+        Some(text) => text.trim().parse::<u32>().map_err(|error| HomeError::Damaged {
+            path: path.to_owned(),
+            what: format!("{:?} is not a number: {error}", text.trim()),
+        })?,
+    };
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let boot = last.saturating_add(1).max(u32::try_from(seconds).unwrap_or(u32::MAX));
+    write(path, &format!("{boot}\n"))?;
+    Ok(boot)
+}
+
+/// Locks the directory; the lock goes with the process, however it ends.
+fn lock(dir: &Path) -> Result<File, HomeError> {
+    let path = dir.join("lock");
+    let io = |source| HomeError::Io { path: path.clone(), source };
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path)
+        .map_err(io)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut pid = String::new();
+            let read = file.take(MAX_PID).read_to_string(&mut pid);
+            let pid = if read.is_ok() && !pid.is_empty() { pid } else { "?".to_owned() };
+            return Err(HomeError::InUse { home: dir.to_owned(), pid: pid.trim().to_owned() });
+        }
+        Err(TryLockError::Error(source)) => return Err(io(source)),
+    }
+    file.set_len(0).map_err(io)?;
+    file.rewind().map_err(io)?;
+    writeln!(file, "{}", std::process::id()).map_err(io)?;
+    Ok(file)
+}
+
+fn read(path: &Path) -> Result<Option<String>, HomeError> {
+    let io = |source| HomeError::Io { path: path.to_owned(), source };
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(io(error)),
+    };
+    let mut text = String::new();
+    file.take(MAX_FILE).read_to_string(&mut text).map_err(io)?;
+    Ok(Some(text))
+}
+
+/// Replaces the file as a whole: after a crash it is the old one or the new one.
+fn write(path: &Path, text: &str) -> Result<(), HomeError> {
+    let io = |source| HomeError::Io { path: path.to_owned(), source };
+    let fresh = path.with_extension("new");
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&fresh)
+        .map_err(io)?;
+    file.write_all(text.as_bytes()).map_err(io)?;
+    file.sync_all().map_err(io)?;
+    fs::rename(&fresh, path).map_err(io)?;
+    let dir = path.parent().unwrap_or_else(|| Path::new("."));
+    File::open(dir).and_then(|dir| dir.sync_all()).map_err(io)
+}
+
+/// Longest text of a process id.
+const MAX_PID: u64 = 16;
+/// No file of ours is larger: 1,024 peer ids of at most 60 bytes.
+const MAX_FILE: u64 = 128 * 1024;

@@ -1,0 +1,426 @@
+//! The front door: a cheap, clonable handle that asks the driver.
+
+use std::{
+    collections::HashSet,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use chrono::{DateTime, Utc};
+use meshwork_core::{
+    CancelledBy, HandlerName, Multiaddr, PeerId, PeerInfo, Reason, Task, TaskEnd, TaskId, Time,
+    engine::{
+        Engine, Reply,
+        view::{TaskQuery, TaskView},
+    },
+};
+use meshwork_net::NetHandle;
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+
+use crate::{
+    builder::{NetworkManagerBuilder, Parts},
+    clock::Clock,
+    config::NetworkConfig,
+    driver::Call,
+    error::{InternalError, NetworkError, TaskError},
+    event::{NetworkEvent, Subscription},
+    health::HealthStatus,
+    home::Home,
+    limits,
+    status::NodeStatus,
+    task_handle::TaskHandle,
+};
+
+/// A node: submit tasks, run those of others, see who is there.
+///
+/// Cheap to clone; all clones are the same node. [`Self::new`] builds it, [`Self::start`] makes it
+/// run on the tokio runtime of the caller, [`Self::shutdown`] stops it. When the last clone is
+/// dropped the node stops by itself.
+#[derive(Clone)]
+pub struct NetworkManager {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) config: NetworkConfig,
+    pub(crate) local_peer: PeerId,
+    pub(crate) clock: Clock,
+    pub(crate) calls: mpsc::Sender<Call>,
+    pub(crate) events: broadcast::Sender<NetworkEvent>,
+    pub(crate) home: Option<Home>,
+    pub(crate) handlers: Vec<HandlerName>,
+    /// What `start` takes; none once it ran.
+    pub(crate) parts: Mutex<Option<Parts>>,
+    /// Set by `start`.
+    pub(crate) net: watch::Sender<Option<NetHandle>>,
+    /// Peers trusted now. The one writer is `trust`, which holds the lock over the file as well.
+    pub(crate) trusted: tokio::sync::Mutex<HashSet<PeerId>>,
+}
+
+/// Which tasks to list.
+#[derive(Clone, Debug, Default)]
+pub struct TaskFilter {
+    /// Only those in one of these states, by [`meshwork_core::TaskState::as_str`]; empty: all.
+    pub states: Vec<String>,
+    /// Only those of this handler.
+    pub handler: Option<String>,
+    /// At most so many, the newest first; 0: as many as there are, at most a thousand.
+    pub limit: usize,
+}
+
+/// Why a text names no task.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FindError {
+    /// None ends in it.
+    #[error("no task ends in {0:?}: see meshwork task list --all")]
+    None(String),
+    /// More than one does.
+    #[error("{count} tasks end in {suffix:?}: write more of the id")]
+    Several {
+        /// What was asked for.
+        suffix: String,
+        /// How many match.
+        count: usize,
+    },
+    /// Nothing can be asked.
+    #[error("the node has stopped")]
+    Stopped,
+}
+
+impl NetworkManager {
+    /// Puts together a node with handlers of your own.
+    pub fn builder() -> NetworkManagerBuilder {
+        NetworkManagerBuilder::default()
+    }
+
+    /// A node with this configuration and the built-in text handlers.
+    ///
+    /// # Errors
+    ///
+    /// A field of the configuration is out of its range, the identity key or the home cannot be
+    /// used.
+    #[expect(clippy::unused_async, reason = "the seed's signature")]
+    pub async fn new(config: NetworkConfig) -> Result<Self, NetworkError> {
+        Self::builder().config(config).build()
+    }
+
+    pub(crate) fn from_inner(inner: Inner) -> Self {
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Starts the node on the caller's tokio runtime; returns once it listens.
+    ///
+    /// A bootstrap peer that cannot be reached is an event, not an error.
+    ///
+    /// # Errors
+    ///
+    /// An address cannot be listened on, the handler threads cannot be started, or the node was
+    /// started before.
+    pub async fn start(&self) -> Result<(), NetworkError> {
+        let parts = self
+            .inner
+            .parts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+            .ok_or(InternalError::AlreadyStarted)?;
+        let net = parts.run(&self.inner).await?;
+        self.inner.net.send_replace(Some(net));
+        Ok(())
+    }
+
+    /// Stops the node: takes no new work, ends what runs here, tells its peers goodbye. Tasks that
+    /// have not ended stay without an end.
+    ///
+    /// # Errors
+    ///
+    /// It did not stop within ten seconds; what was left was abandoned.
+    pub async fn shutdown(&self) -> Result<(), NetworkError> {
+        let (done, stopped) = oneshot::channel();
+        if self.inner.calls.send(Call::Shutdown { done }).await.is_err() {
+            return Ok(());
+        }
+        match tokio::time::timeout(limits::SHUTDOWN, stopped).await {
+            // An error of the channel means that the driver is gone, which is what we want.
+            Ok(_) => Ok(()),
+            Err(_) => Err(NetworkError::TimeoutError {
+                what: "stopping the node",
+                after: limits::SHUTDOWN,
+            }),
+        }
+    }
+
+    /// Who this node is.
+    pub fn local_peer_id(&self) -> PeerId {
+        self.inner.local_peer
+    }
+
+    /// What it was configured with.
+    pub fn config(&self) -> &NetworkConfig {
+        &self.inner.config
+    }
+
+    /// The names of the handlers that this node has.
+    pub fn handlers(&self) -> &[HandlerName] {
+        &self.inner.handlers
+    }
+
+    /// Where it listens, each with `/p2p/…`; empty before [`Self::start`].
+    pub fn addresses(&self) -> Vec<Multiaddr> {
+        self.inner.net.borrow().as_ref().map_or_else(Vec::new, |net| net.addresses().to_vec())
+    }
+
+    /// The time of day of a moment on the node's clock.
+    pub fn wall_time(&self, time: Time) -> DateTime<Utc> {
+        self.inner.clock.wall(time)
+    }
+
+    /// What happens from now on. A subscriber made before [`Self::start`] misses nothing.
+    pub fn subscribe(&self) -> Subscription {
+        Subscription::new(self.inner.events.subscribe())
+    }
+
+    /// Hands in a task; returns once it is accepted.
+    ///
+    /// `target_peers` given: it runs on one of these only, trusted or not. Empty: on this node or
+    /// any ready peer that it trusts.
+    ///
+    /// # Errors
+    ///
+    /// The task is malformed, the node holds as many as it may (`queue_full`), the id names another
+    /// task already (`conflict`), or the node is not running.
+    pub async fn distribute_task(
+        &self,
+        task: Task,
+        target_peers: Vec<PeerId>,
+    ) -> Result<TaskHandle, NetworkError> {
+        task.check()?;
+        let (accepted, answer) = oneshot::channel();
+        let (end, ended) = oneshot::channel();
+        let call = Call::Submit { task: Box::new(task), targets: target_peers, accepted, end };
+        self.call(call).await?;
+        match answer.await {
+            Ok(Reply::Accepted { id }) => Ok(TaskHandle::new(id, self.clone(), ended)),
+            Ok(Reply::Refused(reason)) => Err(reason.into()),
+            Ok(Reply::Ended { .. }) | Err(_) => Err(InternalError::Stopped.into()),
+        }
+    }
+
+    /// Waits for the end of a task.
+    ///
+    /// # Errors
+    ///
+    /// No such task is known, or the node has stopped.
+    pub async fn wait_task(&self, id: TaskId) -> Result<TaskEnd, TaskError> {
+        let (end, ended) = oneshot::channel();
+        self.call(Call::Watch { id, end }).await.map_err(|_| TaskError::Stopped)?;
+        match ended.await {
+            Ok(Reply::Ended { end, .. }) => Ok(end),
+            Ok(Reply::Refused(reason)) => Err(TaskError::Refused(reason)),
+            Ok(Reply::Accepted { .. }) | Err(_) => Err(TaskError::Stopped),
+        }
+    }
+
+    /// Cancels a task and waits for its end; of one that has ended, gives that end.
+    ///
+    /// # Errors
+    ///
+    /// No such task is known, or the node has stopped.
+    pub async fn cancel_task(&self, id: TaskId, reason: &str) -> Result<TaskEnd, NetworkError> {
+        let (end, ended) = oneshot::channel();
+        let reason = reason.to_owned();
+        self.call(Call::Cancel { id, by: CancelledBy::Submitter, reason, end }).await?;
+        match ended.await {
+            Ok(Reply::Ended { end, .. }) => Ok(end),
+            Ok(Reply::Refused(reason)) => Err(reason.into()),
+            Ok(Reply::Accepted { .. }) | Err(_) => Err(InternalError::Stopped.into()),
+        }
+    }
+
+    /// One task with its story; none if it is not known, or forgotten.
+    ///
+    /// # Errors
+    ///
+    /// The node has stopped.
+    pub async fn task(&self, id: TaskId) -> Result<Option<TaskView>, NetworkError> {
+        self.ask(move |engine, now| engine.task(id, now)).await
+    }
+
+    /// The tasks that match, the newest first.
+    ///
+    /// # Errors
+    ///
+    /// The node has stopped.
+    pub async fn tasks(&self, filter: TaskFilter) -> Result<Vec<TaskView>, NetworkError> {
+        let limit = if filter.limit == 0 { LISTED } else { filter.limit.min(LISTED) };
+        let query = TaskQuery { states: filter.states, handler: filter.handler, limit };
+        self.ask(move |engine, now| engine.tasks(&query, now)).await
+    }
+
+    /// The task that `selector` names: `last`, a whole id, or any unique end of one.
+    ///
+    /// # Errors
+    ///
+    /// It names none, or more than one.
+    pub async fn find_task(&self, selector: &str) -> Result<TaskId, FindError> {
+        let asked = selector.to_owned();
+        let found =
+            self.ask(move |engine, _| engine.find(&asked)).await.map_err(|_| FindError::Stopped)?;
+        match found.as_slice() {
+            [id] => Ok(*id),
+            [] => Err(FindError::None(selector.to_owned())),
+            several => {
+                Err(FindError::Several { suffix: selector.to_owned(), count: several.len() })
+            }
+        }
+    }
+
+    /// All peers that are known.
+    ///
+    /// # Errors
+    ///
+    /// The node is not running.
+    pub async fn get_peers(&self) -> Result<Vec<PeerInfo>, NetworkError> {
+        let net = self.net()?;
+        let statuses = net.peers();
+        let peers: Vec<PeerId> = statuses.iter().map(|status| status.peer).collect();
+        let loads = self
+            .ask(move |engine, _| peers.iter().map(|peer| engine.load(peer)).collect::<Vec<_>>())
+            .await?;
+        let trusted = self.inner.trusted.lock().await;
+        Ok(statuses
+            .iter()
+            .zip(loads)
+            .map(|(status, load)| PeerInfo {
+                peer_id: status.peer,
+                addresses: status.addresses.clone(),
+                protocols: status.protocols.clone(),
+                last_seen: self.inner.clock.wall(status.last_seen),
+                latency: status.latency,
+                reputation: 0,
+                state: status.state.clone(),
+                trusted: trusted.contains(&status.peer),
+                advert: status.advert.clone(),
+                agent: status.agent.clone(),
+                assigned: load.assigned,
+                held: load.held,
+            })
+            .collect())
+    }
+
+    /// How the node is.
+    ///
+    /// # Errors
+    ///
+    /// The node is not running.
+    pub async fn check_health(&self) -> Result<HealthStatus, NetworkError> {
+        self.net()?;
+        let answered = tokio::time::timeout(ANSWER, self.ask(|_, _| ())).await;
+        match answered {
+            Err(_) => Ok(HealthStatus::Unhealthy(vec![format!(
+                "the driver has not answered within {ANSWER:?}"
+            )])),
+            Ok(Err(error)) => Err(error),
+            Ok(Ok(()))
+                if self.addresses().is_empty() && !self.inner.config.listen_addrs.is_empty() =>
+            {
+                Ok(HealthStatus::Degraded(vec!["no listener is up".to_owned()]))
+            }
+            Ok(Ok(())) => Ok(HealthStatus::Healthy),
+        }
+    }
+
+    /// The node at this moment.
+    ///
+    /// # Errors
+    ///
+    /// The node is not running.
+    pub async fn status(&self) -> Result<NodeStatus, NetworkError> {
+        let (tasks, now) = self.ask(|engine, now| (engine.accounts(), now)).await?;
+        let offer = crate::builder::offer(&self.inner.config, &self.inner.handlers, HashSet::new());
+        Ok(NodeStatus {
+            peer_id: self.inner.local_peer,
+            version: env!("CARGO_PKG_VERSION"),
+            network: self.inner.config.network.clone(),
+            uptime: now.since(Time::ZERO),
+            addresses: self.addresses(),
+            advert: offer.advert.as_ref().clone(),
+            accept: self.inner.config.accept.clone(),
+            tasks,
+        })
+    }
+
+    /// Connects to an address; returns who is there.
+    ///
+    /// # Errors
+    ///
+    /// The address is unusable, or nobody (or somebody else) answers.
+    pub async fn dial(&self, address: Multiaddr) -> Result<PeerId, NetworkError> {
+        Ok(self.net()?.dial(address).await?)
+    }
+
+    /// Trusts a peer from now on, or no longer: it counts as listed, and own tasks may be placed
+    /// there. Kept in the home, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// The home cannot be written, more than 1,024 peers are trusted, or the node is not running.
+    pub async fn trust(&self, peer: PeerId, trust: bool) -> Result<(), NetworkError> {
+        let net = self.net()?;
+        let mut trusted = self.inner.trusted.lock().await;
+        if trust && trusted.len() >= limits::TRUSTED && !trusted.contains(&peer) {
+            let detail = format!("{} peers are trusted already", limits::TRUSTED);
+            return Err(Reason::Denied { detail }.into());
+        }
+        let mut next = trusted.clone();
+        let changed = if trust { next.insert(peer) } else { next.remove(&peer) };
+        if !changed {
+            return Ok(());
+        }
+        if let Some(home) = &self.inner.home {
+            // Those that the configuration names are named by it at the next start as well.
+            let kept = next.iter().filter(|peer| !self.inner.config.trusted.contains(peer));
+            home.save_trusted(kept).map_err(InternalError::from)?;
+        }
+        trusted.clone_from(&next);
+        let offer = crate::builder::offer(&self.inner.config, &self.inner.handlers, next);
+        self.call(Call::Trust { peer, trusted: trust }).await?;
+        Ok(net.set_offer(offer).await?)
+    }
+
+    fn net(&self) -> Result<NetHandle, NetworkError> {
+        Ok(self.inner.net.borrow().clone().ok_or(InternalError::NotStarted)?)
+    }
+
+    async fn call(&self, call: Call) -> Result<(), NetworkError> {
+        self.inner.calls.send(call).await.map_err(|_| InternalError::Stopped.into())
+    }
+
+    /// Runs `question` where the engine is.
+    async fn ask<R: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Engine, Time) -> R + Send + 'static,
+    ) -> Result<R, NetworkError> {
+        let (reply, answer) = oneshot::channel();
+        let question = move |engine: &Engine, now: Time| {
+            // The asker may have given up.
+            reply.send(question(engine, now)).ok();
+        };
+        self.call(Call::Ask(Box::new(question))).await?;
+        answer.await.map_err(|_| InternalError::Stopped.into())
+    }
+}
+
+impl fmt::Debug for NetworkManager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NetworkManager")
+            .field("peer", &self.inner.local_peer)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Most tasks in one answer, so that a listing does not hold the driver up.
+const LISTED: usize = 1_000;
+/// How long a healthy driver may take to answer.
+const ANSWER: Duration = Duration::from_secs(5);
