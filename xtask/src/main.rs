@@ -1,0 +1,92 @@
+//! The project's own chores: `cargo xtask gen` writes the code that is generated from the schema,
+//! `cargo xtask tidy` checks what the compiler and clippy cannot.
+
+mod codegen;
+mod tidy;
+
+use std::{
+    ffi::OsString,
+    io::{Write as _, stderr, stdout},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use anyhow::{Context as _, Result, bail};
+use cargo_metadata::MetadataCommand;
+
+const USAGE: &str = "usage: cargo xtask gen [--check] [--root DIR]
+       cargo xtask tidy [--root DIR]";
+
+fn main() -> ExitCode {
+    run(std::env::args_os().skip(1)).unwrap_or_else(|error| {
+        // The exit code still tells when standard error is closed.
+        writeln!(stderr(), "xtask: {error:#}").ok();
+        ExitCode::from(2)
+    })
+}
+
+fn run(args: impl Iterator<Item = OsString>) -> Result<ExitCode> {
+    let args = Args::parse(args)?;
+    let root = match args.root {
+        Some(root) => root,
+        None => workspace_root()?,
+    };
+    match args.chore {
+        Chore::Write => {
+            let what = if codegen::write(&root)? { "written" } else { "already up to date" };
+            writeln!(stdout(), "gen: {}: {what}", codegen::GENERATED)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Chore::Check => answer("gen", &tidy::stale_code(&root)?),
+        Chore::Tidy => answer("tidy", &tidy::check(&root)?),
+    }
+}
+
+/// Prints what was found and one line of summary; anything found is a failure.
+fn answer(chore: &str, report: &tidy::Report) -> Result<ExitCode> {
+    let mut out = stdout().lock();
+    for finding in &report.findings {
+        writeln!(out, "{finding}")?;
+    }
+    let (files, found) = (report.files, report.findings.len());
+    writeln!(out, "{chore}: {files} files checked, {found} to mend")?;
+    Ok(if found == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn workspace_root() -> Result<PathBuf> {
+    let metadata = MetadataCommand::new().no_deps().exec().context("cannot find the workspace")?;
+    Ok(metadata.workspace_root.into_std_path_buf())
+}
+
+enum Chore {
+    Write,
+    Check,
+    Tidy,
+}
+
+struct Args {
+    chore: Chore,
+    root: Option<PathBuf>,
+}
+
+impl Args {
+    fn parse(mut args: impl Iterator<Item = OsString>) -> Result<Self> {
+        let chore = args.next().unwrap_or_default();
+        let mut chore = match chore.to_str() {
+            Some("gen") => Chore::Write,
+            Some("tidy") => Chore::Tidy,
+            _ => bail!("which chore?\n{USAGE}"),
+        };
+        let mut root = None;
+        while let Some(arg) = args.next() {
+            match (arg.to_str(), &chore) {
+                (Some("--check"), Chore::Write) => chore = Chore::Check,
+                (Some("--root"), _) => {
+                    root = Some(args.next().context("--root needs a directory")?.into());
+                }
+                _ => bail!("what is {}?\n{USAGE}", arg.display()),
+            }
+        }
+        Ok(Self { chore, root })
+    }
+}

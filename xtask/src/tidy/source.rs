@@ -1,0 +1,81 @@
+//! Owns the collection of Rust sources: which files there are, and what each one is.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result};
+
+use super::Finding;
+use crate::codegen;
+
+/// Files that a chore writes; the rules on form are for what people write.
+const GENERATED: &[&str] = &[codegen::GENERATED];
+
+/// One Rust file, read and parsed.
+pub(super) struct Source {
+    /// Relative to the workspace root, with `/` between its parts.
+    pub(super) path: String,
+    pub(super) text: String,
+    pub(super) syntax: syn::File,
+}
+
+impl Source {
+    pub(super) fn is_generated(&self) -> bool {
+        GENERATED.contains(&self.path.as_str())
+    }
+
+    /// Whether the file holds tests alone: unit tests beside their module, or integration tests.
+    pub(super) fn is_test(&self) -> bool {
+        self.path.split('/').any(|part| matches!(part, "tests" | "tests.rs"))
+    }
+
+    pub(super) fn file_name(&self) -> &str {
+        self.path.rsplit('/').next().unwrap_or_default()
+    }
+}
+
+/// Every `.rs` file below `root`, sorted. Build output, hidden directories and symbolic links are
+/// not followed.
+pub(super) fn paths(root: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut open = vec![root.to_owned()];
+    while let Some(dir) = open.pop() {
+        let entries =
+            fs::read_dir(&dir).with_context(|| format!("cannot list {}", dir.display()))?;
+        for entry in entries {
+            let entry = entry?;
+            let (kind, path) = (entry.file_type()?, entry.path());
+            let name = entry.file_name();
+            if kind.is_dir() && name != "target" && !name.as_encoded_bytes().starts_with(b".") {
+                open.push(path);
+            } else if kind.is_file() && path.extension().is_some_and(|ext| ext == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Reads and parses one file. What is not Rust is a finding and not the end of the run.
+pub(super) fn read(root: &Path, path: &Path) -> Result<Result<Source, Finding>> {
+    let text =
+        fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let path = relative(root, path);
+    Ok(match syn::parse_file(&text) {
+        Ok(syntax) => Ok(Source { path, text, syntax }),
+        Err(error) => {
+            let message = format!("this is not Rust: {error}; mend it");
+            Err(Finding::new(&path, error.span().start().line, message))
+        }
+    })
+}
+
+/// `path` relative to `root`, with `/` between its parts.
+pub(super) fn relative(root: &Path, path: &Path) -> String {
+    let inside = path.strip_prefix(root).unwrap_or(path);
+    let parts = inside.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>();
+    parts.join("/")
+}

@@ -1,0 +1,304 @@
+//! One test per rule: what breaks it is named with its line, and what only looks like it is not.
+
+use crate::plant::{Plot, xtask};
+
+/// Writes `text` to `path` in a clean workspace and asserts what tidy says of one line of it.
+#[track_caller]
+fn planted(path: &str, text: &str, line: usize, words: &str) {
+    let plot = Plot::new();
+    plot.put(path, text);
+    plot.tidy().names(&format!("{path}:{line}"), words);
+}
+
+/// As [`planted`], for one line of code under a header: line 2.
+#[track_caller]
+fn planted_code(path: &str, code: &str, words: &str) {
+    planted(path, &format!("//! A module.\n{code}\n"), 2, words);
+}
+
+#[track_caller]
+fn planted_dependency(room: &str, dependency: &str, words: &str) {
+    let plot = Plot::new();
+    let path = format!("crates/{room}/Cargo.toml");
+    let line = plot.append(&path, &format!("{dependency}\n"));
+    plot.tidy().names(&format!("{path}:{line}"), words);
+}
+
+#[test]
+fn this_workspace_is_tidy() {
+    xtask(&["tidy"], None).is_clean();
+}
+
+#[test]
+fn a_clean_workspace_is_found_clean() {
+    Plot::new().tidy().is_clean();
+}
+
+#[test]
+fn a_file_has_600_lines_at_most() {
+    let full = format!("//! Long.\n{}", "// A line.\n".repeat(599));
+    let plot = Plot::new();
+    plot.put("crates/core/src/long.rs", &full);
+    plot.tidy().is_clean();
+    plot.append("crates/core/src/long.rs", "// One more.\n");
+    plot.tidy().names("crates/core/src/long.rs:601", "601 lines, 600 are allowed");
+}
+
+#[test]
+fn a_module_begins_with_its_header() {
+    planted("crates/core/src/bare.rs", "fn bare() {}\n", 1, "no `//!` header");
+    planted("crates/core/src/bare.rs", "", 1, "no `//!` header");
+    planted("crates/core/tests/it/main.rs", "fn bare() {}\n", 1, "no `//!` header");
+    let plot = Plot::new();
+    plot.put("crates/core/src/bare/tests.rs", "fn bare() {}\n");
+    plot.tidy().is_clean();
+}
+
+#[test]
+fn there_is_no_mod_rs() {
+    planted("crates/core/src/task/mod.rs", "//! Tasks.\n", 1, "a mod.rs");
+}
+
+#[test]
+fn tests_are_in_a_file_of_their_own() {
+    planted_code("crates/core/src/lib.rs", "mod tests { }", "sibling file tests.rs");
+}
+
+#[test]
+fn what_is_not_rust_is_named() {
+    planted("crates/core/src/lib.rs", "//! A room.\n\nfn broken( {}\n", 3, "this is not Rust");
+}
+
+#[test]
+fn leftovers_are_named() {
+    let word = ["TO", "DO"].concat();
+    planted_code("crates/node/src/lib.rs", &format!("// {word}: later"), &word);
+    let word = ["FIX", "ME"].concat();
+    planted_code("crates/node/src/lib.rs", &format!("/* {word} */"), &word);
+    planted_code("crates/node/src/tests.rs", "#[ignore] fn slow() {}", "ignored test");
+    planted_code(
+        "crates/node/src/tests.rs",
+        "#[cfg_attr(windows, ignore)] fn slow() {}",
+        "ignored test",
+    );
+}
+
+#[test]
+fn a_limit_says_what_it_bounds() {
+    planted_code("crates/net/src/limits.rs", "const QUEUE: usize = 4;", "`QUEUE` has no doc");
+    planted_code("crates/net/src/limits.rs", "mod a { pub const B: u8 = 4; }", "`B` has no doc");
+    let plot = Plot::new();
+    plot.put("crates/net/src/limits.rs", "//! Limits.\n/// Why.\nconst QUEUE: usize = 4;\n");
+    plot.put("crates/net/src/other.rs", "//! Not limits.\nconst QUEUE: usize = 4;\n");
+    plot.tidy().is_clean();
+}
+
+#[test]
+fn a_channel_without_a_bound_is_named() {
+    for code in [
+        "fn f() { let (a, b) = tokio::sync::mpsc::unbounded_channel::<u8>(); }",
+        "use tokio::sync::mpsc::unbounded_channel as open;",
+        "fn f() { let (a, b) = futures::channel::mpsc::unbounded::<u8>(); }",
+        "use futures::channel::{mpsc::{self, unbounded}, oneshot};",
+        "fn f() { let (a, b) = std::sync::mpsc::channel(); }",
+        "use std::sync::{mpsc::{Sender, channel}, Arc};",
+        "fn f() { let (a, b) = mpsc::channel(); }",
+        "fn f() { let (a, b) = mpsc :: channel::<Box<dyn Fn() -> Vec<u8>>>(); }",
+        "fn f() { let (a, b) = flume::unbounded(); }",
+        "fn f() { run!(flume::unbounded()); }",
+    ] {
+        planted_code("crates/core/src/queue.rs", code, "a channel without a bound");
+    }
+}
+
+#[test]
+fn a_bounded_channel_and_words_about_channels_are_fine() {
+    let plot = Plot::new();
+    plot.put(
+        "crates/core/src/queue.rs",
+        r##"//! Not flume::unbounded().
+/// Not `tokio::sync::mpsc::unbounded_channel()`.
+fn f() {
+    // std::sync::mpsc::channel(
+    /* flume::unbounded() /* unbounded_channel() */ */
+    let text = "mpsc::unbounded() // unbounded_channel()";
+    let raw = r#"flume::unbounded() " unbounded_channel()"#;
+    let (a, b) = mpsc::channel(limits::QUEUE);
+    let (c, d) = mpsc::channel::<Vec<u8>>(limits::QUEUE);
+    let (e, f) = std::sync::mpsc::sync_channel(4);
+    let unbounded = range.unbounded();
+}
+"##,
+    );
+    plot.tidy().is_clean();
+}
+
+#[test]
+fn a_swarm_behind_a_lock_is_named() {
+    for code in [
+        "type Shared = Arc<Mutex<Swarm<Behaviour>>>;",
+        "type Shared = std::sync::Arc<tokio::sync::Mutex<libp2p::Swarm<Behaviour>>>;",
+        "type Shared = Arc<std::sync::RwLock<Swarm<Behaviour>>>;",
+    ] {
+        planted_code("crates/net/src/shared.rs", code, "a swarm behind a lock");
+    }
+    let plot = Plot::new();
+    plot.put("crates/net/src/shared.rs", "//! Fine.\ntype Shared = Arc<Mutex<SwarmStatus>>;\n");
+    plot.tidy().is_clean();
+}
+
+#[test]
+fn an_await_in_an_event_handler_is_named() {
+    for code in [
+        "impl Loop { fn on_dial(&mut self) { if a { b(c.await); } } }",
+        "async fn on_dial() { self.send(|x| x.await) }",
+        "trait Loop { async fn handle_swarm(&mut self) { self.x.await?; } }",
+        "mod inner { async fn handle_event() { x.await } }",
+        "fn run() { async fn handle_x() { x.await } }",
+        "async fn on_dial() { debug!(\"{}\", x.send(vec![y.await])); }",
+    ] {
+        planted_code("crates/net/src/event_loop.rs", code, "`.await` in the event handler");
+    }
+    let many =
+        "//! A loop.\nasync fn on_dial() {\n    async { a.await };\n\n    b\n        .await;\n}\n";
+    planted("crates/node/src/driver.rs", many, 6, "in the event handler `on_dial`");
+}
+
+#[test]
+fn waiting_by_a_macro_is_waiting() {
+    planted_code(
+        "crates/net/src/event_loop.rs",
+        "async fn on_dial() { tokio::select! { x = y => {} } }",
+        "`select!` in the event handler `on_dial`",
+    );
+}
+
+#[test]
+fn an_async_event_handler_is_named() {
+    planted_code(
+        "crates/node/src/driver.rs",
+        "impl Driver { async fn handle_event(&mut self) {} }",
+        "`handle_event` is async",
+    );
+}
+
+#[test]
+fn what_a_handler_hands_to_a_task_may_wait() {
+    let lawful = r#"//! A loop.
+impl Loop {
+    fn handle_event(&mut self) {
+        // x.await
+        let text = "x.await";
+        self.tasks.spawn(async move { x.await });
+        self.tasks.spawn_with(async |x| x.await);
+        self.tasks.spawn(task!(async move { x.await }, async |x| { x.await }));
+        async fn nested() {
+            x.await
+        }
+    }
+    async fn run(&mut self) {
+        x.await
+    }
+    async fn once(&mut self) {
+        x.await
+    }
+}
+"#;
+    let plot = Plot::new();
+    plot.put("crates/net/src/event_loop.rs", lawful);
+    plot.put("crates/net/src/event_loop/tests.rs", "//! T.\nasync fn on_x_it_y() { x.await }\n");
+    plot.put("crates/api/src/routes.rs", "//! Not a loop.\nasync fn handle_get() { x.await }\n");
+    plot.tidy().is_clean();
+}
+
+#[test]
+fn a_forbidden_edge_is_named() {
+    planted_dependency(
+        "core",
+        "meshwork-net = { path = \"../net\" }",
+        "`meshwork-core` may not depend on `meshwork-net`",
+    );
+    let node = "node]\npath = \"../node\"\npackage = \"meshwork-node\"\n";
+    let plot = Plot::new();
+    plot.append("crates/net/Cargo.toml", &format!("[dev-dependencies.{node}"));
+    plot.tidy().is_clean();
+    let section = format!("[target.'cfg(unix)'.dependencies.{node}");
+    let line = plot.append("crates/net/Cargo.toml", &section);
+    plot.tidy().names(
+        &format!("crates/net/Cargo.toml:{line}"),
+        "`meshwork-net` may not depend on `meshwork-node`",
+    );
+}
+
+#[test]
+fn a_library_outside_its_room_is_named() {
+    planted_dependency("node", "libp2p = \"0.57\"", "may not name `libp2p`");
+    planted_dependency("core", "libp2p-swarm = \"0.47\"", "may not name `libp2p-swarm`");
+    planted_dependency("api", "multiaddr = \"0.19\"", "may not name `multiaddr`");
+    planted_dependency("node", "libp2p-identity = \"0.3\"", "may not name `libp2p-identity`");
+    planted_dependency("testkit", "axum = \"0.8\"", "may not name `axum`");
+}
+
+#[test]
+fn tests_may_look_at_anything() {
+    let plot = Plot::new();
+    plot.append("crates/core/Cargo.toml", "[dev-dependencies]\nlibp2p = \"0.57\"\n");
+    plot.append(
+        "crates/net/Cargo.toml",
+        "[dev-dependencies]\nmeshwork-testkit = { path = \"../testkit\" }\n",
+    );
+    plot.tidy().is_clean();
+}
+
+#[test]
+fn an_unknown_crate_is_named() {
+    let plot = Plot::new();
+    plot.put("crates/extra/Cargo.toml", "[package]\nname = \"extra\"\nversion = \"0.1.0\"\n");
+    plot.put("crates/extra/src/lib.rs", "//! A room without a row.\n");
+    plot.tidy().names("crates/extra/Cargo.toml:1", "`extra` is not in the table");
+}
+
+#[test]
+fn stale_generated_code_is_named_and_mended() {
+    let generated = "crates/net/src/wire/generated.rs";
+    let plot = Plot::new();
+    let end = plot.append(generated, "fn by_hand() {}\n");
+    plot.tidy().names(&format!("{generated}:{end}"), "run `cargo xtask gen`");
+    plot.xtask("gen", &["--check"]).names(&format!("{generated}:{end}"), "run `cargo xtask gen`");
+    assert!(plot.xtask("gen", &[]).success, "the command that was named mends it");
+    plot.tidy().is_clean();
+    plot.xtask("gen", &["--check"]).is_clean();
+
+    plot.append("crates/net/proto/meshwork.proto", "message Bye {}\n");
+    plot.tidy().names(&format!("{generated}:{end}"), "run `cargo xtask gen`");
+}
+
+#[test]
+fn a_schema_that_does_not_compile_ends_the_run() {
+    let plot = Plot::new();
+    plot.append("crates/net/proto/meshwork.proto", "message {\n");
+    let said = plot.tidy();
+    assert!(
+        !said.success && said.output.contains("the schema does not compile"),
+        "{}",
+        said.output
+    );
+}
+
+#[test]
+fn a_second_package_in_the_schema_is_refused() {
+    let plot = Plot::new();
+    plot.put("crates/net/proto/other.proto", "syntax = \"proto3\";\npackage other.v1;\n");
+    let said = plot.xtask("gen", &[]);
+    assert!(!said.success && said.output.contains("it must be \"meshwork.v1\""), "{}", said.output);
+}
+
+#[test]
+fn an_unknown_argument_is_refused() {
+    for args in
+        [&["sweep"][..], &["tidy", "--check"], &["gen", "--force"], &["tidy", "--root"], &[]]
+    {
+        let said = xtask(args, None);
+        assert!(!said.success && said.output.contains("xtask: "), "{args:?}: {}", said.output);
+    }
+}
