@@ -1,0 +1,281 @@
+//! The typed client of the API.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+use reqwest::{Method, RequestBuilder, Response};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    limits,
+    types::{
+        CancelRequest, DialAnswer, DialRequest, HealthView, List, NodeView, PeerPatch, PeerView,
+        Problem, TaskCounts, TaskSpec, TaskView, TrustAnswer, WaitAnswer, WaitRequest,
+    },
+};
+
+mod error;
+
+pub use self::error::ClientError;
+
+/// Asks one node. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Client {
+    http: reqwest::Client,
+    path: Arc<Path>,
+}
+
+/// Which tasks to list.
+#[derive(Clone, Debug, Default)]
+pub struct TaskQuery {
+    /// Only those in one of these states; empty: all.
+    pub states: Vec<String>,
+    /// Only those of this handler.
+    pub handler: Option<String>,
+    /// At most so many, the newest first; none: as many as the node lists at once (a thousand).
+    pub limit: Option<usize>,
+}
+
+impl Client {
+    /// A client of the node whose socket is at `path`. Nothing is connected yet.
+    ///
+    /// # Errors
+    ///
+    /// The client cannot be set up.
+    pub fn new(path: impl AsRef<Path>) -> Result<Self, ClientError> {
+        let path: Arc<Path> = path.as_ref().into();
+        let http = reqwest::Client::builder()
+            .unix_socket(&*path)
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            // The server closes idle connections soon, and a command asks little.
+            .pool_max_idle_per_host(0)
+            .build()
+            .map_err(|source| ClientError::of(source, &path))?;
+        Ok(Self { http, path })
+    }
+
+    /// Where the node's socket is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The node.
+    ///
+    /// # Errors
+    ///
+    /// The node cannot be reached, or says no.
+    pub async fn node(&self) -> Result<NodeView, ClientError> {
+        self.get("/v1/node").await
+    }
+
+    /// How the node is.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::node`].
+    pub async fn health(&self) -> Result<HealthView, ClientError> {
+        self.get("/v1/health").await
+    }
+
+    /// Tells the node to stop. It does so after it has answered.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::node`].
+    pub async fn shutdown(&self) -> Result<(), ClientError> {
+        self.post::<_, serde_json::Value>("/v1/shutdown", &serde_json::json!({})).await.map(drop)
+    }
+
+    /// All peers that the node knows.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::node`].
+    pub async fn peers(&self) -> Result<List<PeerView>, ClientError> {
+        self.get("/v1/peers").await
+    }
+
+    /// One peer, by id, name, or the unique start of a name.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::node`]; no such peer is known, or several are.
+    pub async fn peer(&self, peer: &str) -> Result<PeerView, ClientError> {
+        self.get(&format!("/v1/peers/{}", segment(peer))).await
+    }
+
+    /// Makes the node connect to an address.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::node`]; the address is unusable, or nobody answers there.
+    pub async fn dial(&self, address: &str) -> Result<DialAnswer, ClientError> {
+        self.post("/v1/peers/dial", &DialRequest { address: address.to_owned() }).await
+    }
+
+    /// Makes the node trust a peer, or no longer.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::peer`], but a peer id need not be known.
+    pub async fn trust(&self, peer: &str, trust: bool) -> Result<TrustAnswer, ClientError> {
+        let request = self.request(Method::PATCH, &format!("/v1/peers/{}", segment(peer)));
+        self.json(request.body(encode(&PeerPatch { trust })?)).await
+    }
+
+    /// Submits a task. With `wait` above zero the answer comes when it has ended, or after that
+    /// time (at most a minute).
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::node`]; the task is malformed, a target is not known, or the node is full.
+    pub async fn submit(&self, spec: &TaskSpec, wait: Duration) -> Result<TaskView, ClientError> {
+        let request = self
+            .request(Method::POST, &format!("/v1/tasks?wait_ms={}", crate::types::millis(wait)))
+            .timeout(limits::ANSWER_TIMEOUT + wait);
+        self.json(request.body(encode(spec)?)).await
+    }
+
+    /// The tasks that match.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::node`]; one of the states is none.
+    pub async fn tasks(&self, query: &TaskQuery) -> Result<List<TaskView>, ClientError> {
+        let mut path = format!("/v1/tasks?state={}", segment(&query.states.join(",")));
+        if let Some(handler) = &query.handler {
+            path.push_str(&format!("&handler={}", segment(handler)));
+        }
+        if let Some(limit) = query.limit {
+            path.push_str(&format!("&limit={limit}"));
+        }
+        self.get(&path).await
+    }
+
+    /// The node's tasks in numbers.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::node`].
+    pub async fn summary(&self) -> Result<TaskCounts, ClientError> {
+        self.get("/v1/tasks/summary").await
+    }
+
+    /// One task: `last`, an id, or the unique end of one.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::node`]; no such task is known, or several are.
+    pub async fn task(&self, selector: &str) -> Result<TaskView, ClientError> {
+        self.get(&format!("/v1/tasks/{}", segment(selector))).await
+    }
+
+    /// The bytes of a task's result.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::task`]; it has not ended (`not_ended`) or has no result (`no_result`).
+    pub async fn result(&self, selector: &str) -> Result<Bytes, ClientError> {
+        let path = format!("/v1/tasks/{}/result", segment(selector));
+        let response = self.send(self.request(Method::GET, &path)).await?;
+        self.body(response).await
+    }
+
+    /// Cancels a task; gives its end, which is another one if that came first.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::task`].
+    pub async fn cancel(&self, selector: &str, reason: &str) -> Result<TaskView, ClientError> {
+        let path = format!("/v1/tasks/{}/cancel", segment(selector));
+        self.post(&path, &CancelRequest { reason: reason.to_owned() }).await
+    }
+
+    /// Waits until all of these tasks have ended, but no longer than `timeout` (at most a minute).
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::task`].
+    pub async fn wait(
+        &self,
+        ids: Vec<String>,
+        timeout: Duration,
+    ) -> Result<WaitAnswer, ClientError> {
+        let request = WaitRequest { ids, timeout_ms: crate::types::millis(timeout) };
+        let request = self
+            .request(Method::POST, "/v1/tasks/wait")
+            .timeout(limits::ANSWER_TIMEOUT + timeout)
+            .body(encode(&request)?);
+        self.json(request).await
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        self.json(self.request(Method::GET, path)).await
+    }
+
+    async fn post<B: Serialize, T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &B,
+    ) -> Result<T, ClientError> {
+        self.json(self.request(Method::POST, path).body(encode(body)?)).await
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http
+            .request(method, format!("http://localhost{path}"))
+            .header("content-type", "application/json")
+            .timeout(limits::ANSWER_TIMEOUT)
+    }
+
+    async fn json<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, ClientError> {
+        let response = self.send(request).await?;
+        decode(&self.body(response).await?)
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<Response, ClientError> {
+        let response =
+            request.send().await.map_err(|source| ClientError::of(source, &self.path))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let problem: Problem = decode(&self.body(response).await?)?;
+        Err(ClientError::Api(Box::new(problem)))
+    }
+
+    async fn body(&self, mut response: Response) -> Result<Bytes, ClientError> {
+        let mut body = BytesMut::new();
+        while let Some(chunk) =
+            response.chunk().await.map_err(|source| ClientError::of(source, &self.path))?
+        {
+            if body.len() + chunk.len() > limits::ANSWER_BYTES {
+                let what = format!("an answer of more than {} bytes", limits::ANSWER_BYTES);
+                return Err(ClientError::Protocol { what });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body.freeze())
+    }
+}
+
+fn encode<B: Serialize>(body: &B) -> Result<Vec<u8>, ClientError> {
+    serde_json::to_vec(body).map_err(|error| ClientError::Protocol { what: error.to_string() })
+}
+
+fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, ClientError> {
+    serde_json::from_slice(body).map_err(|error| ClientError::Protocol { what: error.to_string() })
+}
+
+/// `text` as one segment of a path, or one value of a query.
+fn segment(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_') {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}

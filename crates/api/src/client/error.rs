@@ -1,0 +1,84 @@
+//! Why a node gave no answer, or not the one that was hoped for.
+
+use std::{
+    error::Error as _,
+    io,
+    path::{Path, PathBuf},
+};
+
+use crate::types::Problem;
+
+/// Why a request failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// No node serves the socket.
+    #[error("cannot reach the meshwork daemon at unix:{}", path.display())]
+    Unreachable {
+        /// The socket.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The node says no.
+    #[error("{0}")]
+    Api(Box<Problem>),
+    /// The connection broke, or no answer came in time.
+    #[error("the meshwork daemon at unix:{} did not answer", path.display())]
+    Broken {
+        /// The socket.
+        path: PathBuf,
+        /// What happened.
+        source: reqwest::Error,
+    },
+    /// The answer is not one of this API.
+    #[error("the meshwork daemon gave an answer that is not understood: {what}")]
+    Protocol {
+        /// What is wrong with it.
+        what: String,
+    },
+}
+
+impl ClientError {
+    /// Whether the same request may succeed later without anybody changing anything.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Api(problem) => problem.is_retryable(),
+            Self::Broken { .. } => true,
+            Self::Unreachable { .. } | Self::Protocol { .. } => false,
+        }
+    }
+
+    /// The stable code: that of the [`Problem`], or `unreachable`, `broken`, `protocol`.
+    pub fn code(&self) -> &str {
+        match self {
+            Self::Unreachable { .. } => "unreachable",
+            Self::Api(problem) => &problem.code,
+            Self::Broken { .. } => "broken",
+            Self::Protocol { .. } => "protocol",
+        }
+    }
+
+    pub(super) fn of(source: reqwest::Error, path: &Path) -> Self {
+        let path = path.to_owned();
+        if source.is_connect() {
+            return Self::Unreachable { path, source: io_cause(&source) };
+        }
+        Self::Broken { path, source }
+    }
+}
+
+/// What the operating system said, somewhere below `error`.
+fn io_cause(error: &reqwest::Error) -> io::Error {
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        if let Some(io) = inner.downcast_ref::<io::Error>() {
+            return match io.raw_os_error() {
+                Some(code) => io::Error::from_raw_os_error(code),
+                None => io::Error::new(io.kind(), io.to_string()),
+            };
+        }
+        cause = inner.source();
+    }
+    io::Error::other(error.to_string())
+}

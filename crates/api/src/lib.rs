@@ -1,0 +1,48 @@
+//! The local HTTP API of a node: server, typed client, and the one set of types that both share
+//! with `meshwork --json`.
+//!
+//! ```text
+//!  meshwork CLI ── Client ──► Unix socket (0600) ──► Server ──► routes ──► NetworkManager
+//! ```
+//!
+//! Requests and answers are JSON; the result of a task is its bytes. Errors are
+//! [`Problem`]s (`application/problem+json`, RFC 9457) with the same codes as in the library and
+//! on the wire. Times are RFC 3339 in UTC, durations integer milliseconds (microseconds where a
+//! field ends in `_us`), sizes bytes. Fields are only ever added.
+//!
+//! | route | does |
+//! |---|---|
+//! | `GET /v1/node` | the node, as [`NodeView`] |
+//! | `GET /v1/health` | [`HealthView`] |
+//! | `GET /v1/peers`, `GET /v1/peers/{p}` | [`List`] of [`PeerView`]; one of them |
+//! | `PATCH /v1/peers/{p}` | [`PeerPatch`]: trust it, or no longer |
+//! | `POST /v1/peers/dial` | [`DialRequest`]: connect to an address |
+//! | `POST /v1/tasks` | [`TaskSpec`]: submit; `?wait_ms=` waits for the end that long |
+//! | `GET /v1/tasks` | [`List`] of [`TaskView`]; `?state=&handler=&limit=` |
+//! | `GET /v1/tasks/summary` | [`TaskCounts`] |
+//! | `GET /v1/tasks/{t}`, `GET /v1/tasks/{t}/result` | one task; the bytes of its result |
+//! | `POST /v1/tasks/{t}/cancel` | [`CancelRequest`] |
+//! | `POST /v1/tasks/wait` | [`WaitRequest`]: wait for the end of many |
+//! | `POST /v1/shutdown` | stop the node |
+//!
+//! `{p}` is a peer id, a name, or the unique start of a name; `{t}` is `last`, a task id, or the
+//! unique end of one.
+//!
+//! Absent on purpose: TCP (the socket's rights are the only key), events as a stream, a dashboard.
+
+pub mod client;
+pub mod limits;
+pub mod server;
+pub mod socket;
+pub mod types;
+
+pub use self::{
+    client::{Client, ClientError, TaskQuery},
+    server::Server,
+    socket::BindError,
+    types::{
+        AttemptView, CancelRequest, CapacityView, DialAnswer, DialRequest, EndedTask, ErrorView,
+        HealthView, List, NodeView, ObstacleView, Payload, PeerPatch, PeerView, Problem,
+        TaskCounts, TaskSpec, TaskView, TrustAnswer, WaitAnswer, WaitRequest, WaitingView,
+    },
+};

@@ -1,0 +1,34 @@
+//! Every bound of the API, with its reason (I4). What happens when one is full is said here.
+
+use std::time::Duration;
+
+/// Connections at once; more wait in the socket's backlog. A person and some scripts need a few.
+pub const CONNECTIONS: usize = 64;
+/// Requests that wait for the end of tasks at once; more are answered `busy`, so that waiting
+/// ones never take all [`CONNECTIONS`].
+pub const LONG_POLLS: usize = 48;
+/// From the start of a connection, or the end of its last request, until the next request's
+/// headers have arrived; then the connection is closed.
+pub const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
+/// From the end of the headers until the whole body has arrived; then the request is refused.
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes of a request's line and headers, and of the connection's read buffer.
+pub const HEADER_BYTES: usize = 64 * 1024;
+/// Bytes of a request's body: the largest input in base64, and room for the rest of a task. More
+/// is refused with `too_large`.
+pub const BODY_BYTES: usize = 2 * 1024 * 1024;
+/// Bytes of an answer that a client takes: the longest list of tasks with room to spare.
+pub const ANSWER_BYTES: usize = 64 * 1024 * 1024;
+/// Longest that one request waits for the end of tasks, whatever it asks for; clients ask again.
+pub const LONG_POLL: Duration = Duration::from_secs(60);
+/// Tasks that one request waits for.
+pub const WAITED_TASKS: usize = 1_000;
+/// Longest wait for a cancelled task to end; it still ends after that.
+pub const CANCEL_WAIT: Duration = Duration::from_secs(10);
+/// From the order to stop until connections are cut off.
+pub const DRAIN: Duration = Duration::from_secs(5);
+/// Rest after the operating system refused to accept a connection, such as for lack of file
+/// descriptors.
+pub const ACCEPT_REST: Duration = Duration::from_millis(100);
+/// Longest wait of a client for an answer that does not wait for tasks: a dial is the slowest.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);

@@ -1,0 +1,113 @@
+//! The server: an accept loop of its own, because the connections need a header timeout and a
+//! bound.
+//!
+//! Absent on purpose: who may connect (the socket's rights decide) and what is answered
+//! ([`routes`]).
+
+use std::{path::Path, pin::pin, sync::Arc};
+
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use meshwork_node::NetworkManager;
+use tokio::{net::UnixStream, sync::Semaphore, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    limits,
+    socket::{self, BindError, Socket},
+};
+
+mod body;
+mod error;
+mod routes;
+mod select;
+#[cfg(test)]
+mod tests;
+mod view;
+
+/// The API of one node, bound to its socket.
+///
+/// Dropping it, or the future of [`Server::serve`], removes the socket.
+#[derive(Debug)]
+pub struct Server {
+    socket: Socket,
+}
+
+impl Server {
+    /// Binds the socket at `path`, with rights for this user alone. A stale socket is replaced.
+    ///
+    /// # Errors
+    ///
+    /// Another process serves it, something else lies there, or the operating system refuses.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime with I/O.
+    pub fn bind(path: &Path) -> Result<Self, BindError> {
+        Ok(Self { socket: socket::bind(path)? })
+    }
+
+    /// Serves `manager` until `stop` is cancelled, which `POST /v1/shutdown` does as well; then
+    /// takes no new connections, lets requests finish for at most [`limits::DRAIN`], and returns.
+    pub async fn serve(self, manager: NetworkManager, stop: CancellationToken) {
+        let Socket { listener, file } = self.socket;
+        let app = routes::router(manager, stop.clone());
+        let free = Arc::new(Semaphore::new(limits::CONNECTIONS));
+        let mut connections = JoinSet::new();
+        loop {
+            let accepted = async {
+                let permit = Arc::clone(&free).acquire_owned().await;
+                (listener.accept().await, permit)
+            };
+            let (accepted, permit) = tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                accepted = accepted => accepted,
+            };
+            while connections.try_join_next().is_some() {}
+            match accepted {
+                Ok((stream, _)) => {
+                    let (app, stop) = (app.clone(), stop.clone());
+                    connections.spawn(async move {
+                        serve_connection(stream, app, stop).await;
+                        drop(permit);
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(limits::ACCEPT_REST).await;
+                }
+            }
+        }
+        drop((listener, file));
+        let drained = tokio::time::timeout(limits::DRAIN, async {
+            while connections.join_next().await.is_some() {}
+        });
+        if drained.await.is_err() {
+            tracing::warn!(left = connections.len(), "connections cut off");
+            connections.shutdown().await;
+        }
+    }
+}
+
+async fn serve_connection(stream: UnixStream, app: axum::Router, stop: CancellationToken) {
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits::HEADER_TIMEOUT)
+        .max_buf_size(limits::HEADER_BYTES)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(app));
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection of the API ended early");
+    }
+}

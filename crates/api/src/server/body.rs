@@ -1,0 +1,68 @@
+//! Reading requests: bodies and queries within their bounds, refused as [`Problem`]s.
+
+use axum::{
+    body::Bytes,
+    extract::{FromRequest, FromRequestParts, Query, Request},
+    http::{StatusCode, header, request::Parts},
+};
+use serde::de::DeserializeOwned;
+
+use crate::{limits, types::Problem};
+
+/// A JSON body of at most [`limits::BODY_BYTES`], whole within [`limits::BODY_TIMEOUT`]. An empty
+/// body reads as `{}`.
+#[derive(Debug)]
+pub(super) struct JsonBody<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        // Said beforehand, it is refused beforehand; else the limit of the router holds.
+        if announced(&request).is_some_and(|length| length > limits::BODY_BYTES) {
+            return Err(too_large());
+        }
+        let body = Bytes::from_request(request, state);
+        let bytes = match tokio::time::timeout(limits::BODY_TIMEOUT, body).await {
+            Ok(Ok(bytes)) => bytes,
+            Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+                return Err(too_large());
+            }
+            Ok(Err(rejection)) => return Err(Problem::bad_request(rejection.body_text())),
+            Err(_) => {
+                let detail = format!("the body did not arrive within {:?}", limits::BODY_TIMEOUT);
+                return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "timeout", detail));
+            }
+        };
+        let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
+        serde_json::from_slice(text)
+            .map(Self)
+            .map_err(|error| Problem::bad_request(format!("the body is not usable: {error}")))
+    }
+}
+
+/// A query string.
+#[derive(Debug)]
+pub(super) struct Params<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Query(params) = Query::<T>::from_request_parts(parts, state)
+            .await
+            .map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
+        Ok(Self(params))
+    }
+}
+
+/// The length that a request says its body has.
+fn announced(request: &Request) -> Option<usize> {
+    request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+fn too_large() -> Problem {
+    let detail = format!("the request is over {} bytes", limits::BODY_BYTES);
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
+        .with_hint("split the input into smaller tasks")
+}

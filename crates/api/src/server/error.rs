@@ -1,0 +1,151 @@
+//! From what failed to the [`Problem`] that is answered.
+
+use std::time::Duration;
+
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use meshwork_core::{Reason, TaskId};
+use meshwork_node::{DialError, FindError, InternalError, NetworkError, TaskError};
+
+use crate::types::Problem;
+
+#[cfg(test)]
+mod tests;
+
+impl Problem {
+    /// A problem with this status, code and sentence.
+    pub(crate) fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Self {
+        Self {
+            kind: format!("urn:meshwork:problem:{code}"),
+            title: status.canonical_reason().unwrap_or("Error").to_owned(),
+            status: status.as_u16(),
+            detail: detail.into(),
+            code: code.to_owned(),
+            hint: None,
+            task_id: None,
+            retry_after_ms: None,
+        }
+    }
+
+    /// A request that cannot be understood.
+    pub(crate) fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad_request", detail)
+    }
+
+    pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    pub(crate) fn about(mut self, task: TaskId) -> Self {
+        self.task_id = Some(task.to_string());
+        self
+    }
+
+    pub(crate) fn retry_after(mut self, after: Duration) -> Self {
+        self.retry_after_ms = Some(crate::types::millis(after));
+        self
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let retry = self.retry_after_ms.map(|ms| HeaderValue::from(ms.div_ceil(1_000)));
+        let mut response = (status, axum::Json(self)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(retry) = retry {
+            headers.insert(header::RETRY_AFTER, retry);
+        }
+        response
+    }
+}
+
+impl From<NetworkError> for Problem {
+    fn from(error: NetworkError) -> Self {
+        let (code, detail) = (error.code(), error.to_string());
+        let status = match &error {
+            NetworkError::Refused(reason) => return reason.clone().into(),
+            NetworkError::PeerNotFound(_) => StatusCode::NOT_FOUND,
+            NetworkError::MessageError(_) if code == "too_large" => StatusCode::PAYLOAD_TOO_LARGE,
+            NetworkError::MessageError(_) => StatusCode::BAD_REQUEST,
+            NetworkError::ConnectionError(DialError::Address { .. } | DialError::SelfDial(_)) => {
+                StatusCode::BAD_REQUEST
+            }
+            NetworkError::ConnectionError(_) | NetworkError::ProtocolError(_) => {
+                StatusCode::BAD_GATEWAY
+            }
+            NetworkError::TimeoutError { .. } => StatusCode::GATEWAY_TIMEOUT,
+            NetworkError::InternalError(InternalError::Stopped | InternalError::NotStarted) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            NetworkError::TransportError(_) | NetworkError::InternalError(_) | _ => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+        };
+        let problem = Self::new(status, code, detail);
+        if error.is_retryable() { problem.retry_after(RETRY) } else { problem }
+    }
+}
+
+/// When to try again what failed for a reason that may pass.
+const RETRY: Duration = Duration::from_secs(1);
+
+impl From<Reason> for Problem {
+    fn from(reason: Reason) -> Self {
+        let status = match &reason {
+            Reason::NotFound => StatusCode::NOT_FOUND,
+            Reason::Conflict { .. } => StatusCode::CONFLICT,
+            Reason::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Reason::QueueFull { .. } | Reason::Busy { .. } | Reason::ShuttingDown => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            Reason::InvalidTask { .. } => StatusCode::BAD_REQUEST,
+            Reason::UnknownHandler { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            Reason::Unsupported { .. } | Reason::IncompatibleVersion { .. } => {
+                StatusCode::NOT_IMPLEMENTED
+            }
+            Reason::NotAdmitted { .. }
+            | Reason::WrongNetwork { .. }
+            | Reason::NotAccepted { .. }
+            | Reason::Denied { .. }
+            | _ => StatusCode::FORBIDDEN,
+        };
+        let problem = Self::new(status, reason.code(), reason.to_string()).with_hint(reason.hint());
+        match reason.retry_after() {
+            Some(after) => problem.retry_after(after),
+            None => problem,
+        }
+    }
+}
+
+impl From<FindError> for Problem {
+    fn from(error: FindError) -> Self {
+        let detail = error.to_string();
+        match error {
+            FindError::None(_) => Self::new(StatusCode::NOT_FOUND, "not_found", detail),
+            FindError::Several { .. } => Self::new(StatusCode::CONFLICT, "ambiguous", detail),
+            FindError::Stopped => stopped(),
+        }
+    }
+}
+
+impl From<TaskError> for Problem {
+    fn from(error: TaskError) -> Self {
+        match &error {
+            TaskError::Refused(reason) => reason.clone().into(),
+            TaskError::Stopped => stopped(),
+            // The ends of tasks are answers, not errors; only a result can be missing for them.
+            TaskError::Failed(_) | TaskError::Cancelled { .. } | TaskError::Expired { .. } | _ => {
+                Self::new(StatusCode::CONFLICT, "no_result", error.to_string())
+            }
+        }
+    }
+}
+
+fn stopped() -> Problem {
+    NetworkError::from(InternalError::Stopped).into()
+}

@@ -1,0 +1,75 @@
+//! What is answered to what. One file per noun.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    http::{Method, StatusCode, Uri},
+    routing::{get, post},
+};
+use meshwork_node::NetworkManager;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio_util::sync::CancellationToken;
+
+use crate::{limits, types::Problem};
+
+mod node;
+mod peers;
+mod tasks;
+mod wait;
+
+/// What every route has at hand.
+#[derive(Clone)]
+pub(super) struct Context {
+    pub(super) manager: NetworkManager,
+    /// Cancelled when the node shall stop, by whomever.
+    pub(super) stop: CancellationToken,
+    /// One permit per request that waits for tasks.
+    polls: Arc<Semaphore>,
+}
+
+impl Context {
+    /// The right to wait for tasks.
+    #[expect(clippy::result_large_err, reason = "one per refused request, sent at once")]
+    fn poll(&self) -> Result<SemaphorePermit<'_>, Problem> {
+        self.polls.try_acquire().map_err(|_| {
+            let detail = format!("{} requests wait for tasks already", limits::LONG_POLLS);
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail)
+                .with_hint("try again later")
+                .retry_after(limits::ACCEPT_REST)
+        })
+    }
+}
+
+/// All routes.
+pub(super) fn router(manager: NetworkManager, stop: CancellationToken) -> Router {
+    let polls = Arc::new(Semaphore::new(limits::LONG_POLLS));
+    Router::new()
+        .route("/v1/node", get(node::show))
+        .route("/v1/health", get(node::health))
+        .route("/v1/shutdown", post(node::shutdown))
+        .route("/v1/peers", get(peers::list))
+        .route("/v1/peers/dial", post(peers::dial))
+        .route("/v1/peers/{peer}", get(peers::show).patch(peers::change))
+        .route("/v1/tasks", get(tasks::list).post(tasks::submit))
+        .route("/v1/tasks/summary", get(tasks::summary))
+        .route("/v1/tasks/wait", post(wait::wait))
+        .route("/v1/tasks/{task}", get(tasks::show))
+        .route("/v1/tasks/{task}/result", get(tasks::result))
+        .route("/v1/tasks/{task}/cancel", post(tasks::cancel))
+        .fallback(no_route)
+        .method_not_allowed_fallback(no_method)
+        .layer(DefaultBodyLimit::max(limits::BODY_BYTES))
+        .with_state(Context { manager, stop, polls })
+}
+
+async fn no_route(uri: Uri) -> Problem {
+    let detail = format!("there is nothing at {}", uri.path());
+    Problem::new(StatusCode::NOT_FOUND, "no_such_route", detail)
+}
+
+async fn no_method(method: Method, uri: Uri) -> Problem {
+    let detail = format!("{method} is not possible at {}", uri.path());
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+}

@@ -1,0 +1,178 @@
+//! `/v1/tasks`: submit, list, show, result, cancel.
+
+use std::time::Duration;
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::{HeaderName, StatusCode, header},
+    response::IntoResponse,
+};
+use bytes::Bytes;
+use meshwork_core::{Reason, TaskEnd, TaskId, limits::MESSAGE_BYTES, limits::TARGETS};
+use meshwork_node::{NetworkError, TaskFilter};
+use serde::Deserialize;
+
+use super::Context;
+use crate::{
+    limits,
+    server::{
+        body::{JsonBody, Params},
+        select,
+        view::{self, Viewer},
+    },
+    types::{CancelRequest, List, Problem, TaskCounts, TaskSpec, TaskView},
+};
+
+#[derive(Deserialize)]
+pub(super) struct SubmitParams {
+    /// How long to wait for the end.
+    #[serde(default)]
+    wait_ms: u64,
+}
+
+pub(super) async fn submit(
+    State(cx): State<Context>,
+    Params(params): Params<SubmitParams>,
+    JsonBody(spec): JsonBody<TaskSpec>,
+) -> Result<impl IntoResponse, Problem> {
+    let _waits = if params.wait_ms > 0 { Some(cx.poll()?) } else { None };
+    if spec.targets.len() > TARGETS {
+        return Err(Problem::bad_request(format!("targets: at most {TARGETS}")));
+    }
+    let (task, names) = spec
+        .into_task()
+        .map_err(|error| NetworkError::from(meshwork_core::task::InvalidTask::from(error)))?;
+    let mut targets = Vec::with_capacity(names.len());
+    for name in &names {
+        targets.push(select::peer(&cx.manager, name).await?);
+    }
+    let handle = cx.manager.distribute_task(task, targets).await?;
+    let id = handle.id();
+    if params.wait_ms > 0 {
+        let longest = Duration::from_millis(params.wait_ms).min(limits::LONG_POLL);
+        tokio::select! {
+            // However it went, it is read from the task itself.
+            _ = handle.end() => {}
+            () = tokio::time::sleep(longest) => {}
+            () = cx.stop.cancelled() => {}
+        }
+    }
+    let task = show_id(&cx, id).await?;
+    let status = if task.is_ended() { StatusCode::OK } else { StatusCode::ACCEPTED };
+    Ok((status, [(header::LOCATION, format!("/v1/tasks/{id}"))], Json(task)))
+}
+
+#[derive(Deserialize)]
+pub(super) struct ListParams {
+    /// States, separated by commas.
+    state: Option<String>,
+    handler: Option<String>,
+    #[serde(default)]
+    limit: usize,
+}
+
+pub(super) async fn list(
+    State(cx): State<Context>,
+    Params(params): Params<ListParams>,
+) -> Result<Json<List<TaskView>>, Problem> {
+    let states = states(params.state.as_deref().unwrap_or_default())?;
+    let filter = TaskFilter { states, handler: params.handler, limit: params.limit };
+    let tasks = cx.manager.tasks(filter).await?;
+    let viewer = Viewer::of(&cx.manager, &tasks).await?;
+    let items: Vec<TaskView> = tasks.iter().map(|task| viewer.task(task)).collect();
+    Ok(Json(items.into()))
+}
+
+/// The states that a task can be in.
+const STATES: [&str; 7] =
+    ["queued", "assigned", "running", "succeeded", "failed", "cancelled", "expired"];
+
+#[expect(clippy::result_large_err, reason = "one per refused request, sent at once")]
+fn states(text: &str) -> Result<Vec<String>, Problem> {
+    text.split(',')
+        .filter(|state| !state.is_empty())
+        .map(|state| {
+            if STATES.contains(&state) {
+                return Ok(state.to_owned());
+            }
+            Err(Problem::bad_request(format!("{state:?} is no state of a task"))
+                .with_hint(format!("write one of {}", STATES.join(", "))))
+        })
+        .collect()
+}
+
+pub(super) async fn summary(State(cx): State<Context>) -> Result<Json<TaskCounts>, Problem> {
+    Ok(Json(cx.manager.status().await?.tasks.into()))
+}
+
+pub(super) async fn show(
+    State(cx): State<Context>,
+    Path(selector): Path<String>,
+) -> Result<Json<TaskView>, Problem> {
+    let id = select::task(&cx.manager, &selector).await?;
+    Ok(Json(show_id(&cx, id).await?))
+}
+
+async fn show_id(cx: &Context, id: TaskId) -> Result<TaskView, Problem> {
+    let task = cx.manager.task(id).await?.ok_or_else(|| not_found(id))?;
+    let viewer = Viewer::of(&cx.manager, std::slice::from_ref(&task)).await?;
+    Ok(viewer.task(&task))
+}
+
+pub(super) async fn result(
+    State(cx): State<Context>,
+    Path(selector): Path<String>,
+) -> Result<impl IntoResponse, Problem> {
+    let id = select::task(&cx.manager, &selector).await?;
+    let task = cx.manager.task(id).await?.ok_or_else(|| not_found(id))?;
+    let output: Bytes = match &task.end {
+        Some(TaskEnd::Succeeded(result)) => result.output.clone(),
+        Some(end) => {
+            let (code, why) =
+                view::error(end).map_or_else(Default::default, |error| (error.code, error.message));
+            let detail = format!("task {} has no result: {code}: {why}", id.short());
+            return Err(Problem::new(StatusCode::CONFLICT, "no_result", detail)
+                .with_hint(format!("meshwork task show {}", id.short()))
+                .about(id));
+        }
+        None => {
+            let detail = format!("task {} is {}", id.short(), task.state);
+            return Err(Problem::new(StatusCode::CONFLICT, "not_ended", detail)
+                .with_hint(format!("meshwork wait {}", id.short()))
+                .about(id));
+        }
+    };
+    let headers = [
+        (header::CONTENT_TYPE, "application/octet-stream"),
+        // A result is whatever a worker wrote: no reader shall guess that it is a page.
+        (HeaderName::from_static("x-content-type-options"), "nosniff"),
+    ];
+    Ok((headers, output))
+}
+
+pub(super) async fn cancel(
+    State(cx): State<Context>,
+    Path(selector): Path<String>,
+    JsonBody(request): JsonBody<CancelRequest>,
+) -> Result<Json<TaskView>, Problem> {
+    let _waits = cx.poll()?;
+    if request.reason.len() > MESSAGE_BYTES {
+        return Err(Problem::bad_request(format!("reason: at most {MESSAGE_BYTES} bytes")));
+    }
+    let id = select::task(&cx.manager, &selector).await?;
+    let cancelled = cx.manager.cancel_task(id, &request.reason);
+    match tokio::time::timeout(limits::CANCEL_WAIT, cancelled).await {
+        Ok(cancelled) => cancelled.map_err(|error| Problem::from(error).about(id))?,
+        Err(_) => {
+            let what = "stopping the task";
+            let after = limits::CANCEL_WAIT;
+            return Err(Problem::from(NetworkError::TimeoutError { what, after }).about(id));
+        }
+    };
+    Ok(Json(show_id(&cx, id).await?))
+}
+
+pub(super) fn not_found(id: TaskId) -> Problem {
+    Problem::from(Reason::NotFound).about(id)
+}

@@ -1,0 +1,240 @@
+//! The server on a real socket: first its bounds, with a node that never started, so that time can
+//! be paused; then every route, with a node that runs.
+
+use std::{path::PathBuf, time::Duration};
+
+use meshwork_core::Task;
+use meshwork_node::{NetworkConfig, NetworkManager};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    task::JoinHandle,
+};
+
+use super::*;
+use crate::{Client, ClientError};
+
+mod peers;
+mod tasks;
+
+/// A server under test. The folder goes with it.
+struct Fixture {
+    _home: tempfile::TempDir,
+    path: PathBuf,
+    client: Client,
+    stop: CancellationToken,
+    server: JoinHandle<()>,
+    manager: NetworkManager,
+}
+
+impl Fixture {
+    fn serving(manager: NetworkManager) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("api.sock");
+        let server = Server::bind(&path).unwrap();
+        let stop = CancellationToken::new();
+        let server = tokio::spawn(server.serve(manager.clone(), stop.clone()));
+        let client = Client::new(&path).unwrap();
+        Self { _home: home, path, client, stop, server, manager }
+    }
+
+    /// With a node that never runs: enough for what is refused before it is asked.
+    fn idle() -> Self {
+        Self::serving(node("ant").build().unwrap())
+    }
+
+    async fn running() -> Self {
+        let manager = node("ant").debug_handlers(None).build().unwrap();
+        manager.start().await.unwrap();
+        Self::serving(manager)
+    }
+
+    async fn raw(&self) -> UnixStream {
+        UnixStream::connect(&self.path).await.unwrap()
+    }
+
+    /// One whole exchange: the request as it is written here, the answer up to its end.
+    async fn exchange(&self, request: &str) -> String {
+        let mut stream = self.raw().await;
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        String::from_utf8(answer).unwrap()
+    }
+
+    async fn end(self) {
+        self.stop.cancel();
+        self.server.await.unwrap();
+        assert!(!self.path.exists());
+        self.manager.shutdown().await.unwrap();
+    }
+}
+
+fn node(name: &str) -> meshwork_node::NetworkManagerBuilder {
+    NetworkManager::builder().config(NetworkConfig {
+        listen_addrs: vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()],
+        mdns: false,
+        name: Some(name.to_owned()),
+        ..NetworkConfig::default()
+    })
+}
+
+fn api_error(error: ClientError) -> crate::Problem {
+    let ClientError::Api(problem) = error else { panic!("not an answer of the API: {error:?}") };
+    *problem
+}
+
+#[tokio::test(start_paused = true)]
+async fn headers_that_never_end_close_the_connection() {
+    let server = Fixture::idle();
+    let mut slow = server.raw().await;
+    slow.write_all(b"GET /v1/node HTTP/1.1\r\nHost: x\r\nX-Slow: ").await.unwrap();
+    let mut rest = Vec::new();
+    slow.read_to_end(&mut rest).await.unwrap();
+    let answer = String::from_utf8(rest).unwrap();
+    assert!(!answer.contains("200 OK"), "{answer}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_says_nothing_is_closed() {
+    let server = Fixture::idle();
+    let mut silent = server.raw().await;
+    let mut rest = Vec::new();
+    silent.read_to_end(&mut rest).await.unwrap();
+    assert!(rest.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_never_ends_is_refused() {
+    let server = Fixture::idle();
+    let answer = server
+        .exchange(
+            "POST /v1/tasks HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 100\r\n\r\n{",
+        )
+        .await;
+    assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+    assert!(answer.contains(r#""code":"timeout""#), "{answer}");
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit_is_refused() {
+    let server = Fixture::idle();
+    let length = limits::BODY_BYTES + 1;
+    let answer = server
+        .exchange(&format!(
+            "POST /v1/tasks HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n"
+        ))
+        .await;
+    assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+    assert!(answer.contains("application/problem+json"), "{answer}");
+    assert!(answer.contains(r#""code":"too_large""#), "{answer}");
+}
+
+#[tokio::test]
+async fn a_body_that_grows_over_the_limit_is_refused() {
+    let server = Fixture::idle();
+    let size = limits::BODY_BYTES + 1;
+    let body = "x".repeat(size);
+    let answer = server
+        .exchange(&format!(
+            "POST /v1/tasks HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+             Transfer-Encoding: chunked\r\n\r\n{size:x}\r\n{body}"
+        ))
+        .await;
+    assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+}
+
+#[tokio::test]
+async fn requests_that_mean_nothing_are_problems() {
+    let server = Fixture::idle();
+    let cases = [
+        ("GET /v1/nothing", "", 404, "no_such_route"),
+        ("DELETE /v1/node", "", 405, "method_not_allowed"),
+        ("POST /v1/tasks", "{", 400, "bad_request"),
+        ("POST /v1/tasks", "{}", 400, "bad_request"),
+        ("POST /v1/tasks", r#"{"handler":"x"}"#, 400, "invalid_task"),
+        ("POST /v1/tasks?wait_ms=soon", r#"{"handler":"text/upper"}"#, 400, "bad_request"),
+        ("GET /v1/tasks?state=done", "", 400, "bad_request"),
+        ("POST /v1/peers/dial", r#"{"address":"nowhere"}"#, 400, "bad_request"),
+    ];
+    for (what, body, status, code) in cases {
+        let length = body.len();
+        let answer = server
+            .exchange(&format!(
+                "{what} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+            ))
+            .await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{what}: {answer}");
+        assert!(answer.contains("content-type: application/problem+json"), "{what}: {answer}");
+        assert!(answer.contains(&format!(r#""code":"{code}""#)), "{what}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn connections_above_the_limit_wait_for_one_to_end() {
+    let server = Fixture::running().await;
+    let mut open = Vec::new();
+    for _ in 0..limits::CONNECTIONS {
+        let mut stream = server.raw().await;
+        stream.write_all(b"GET /v1/node HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        let mut start = [0; 12];
+        stream.read_exact(&mut start).await.unwrap();
+        assert_eq!(&start, b"HTTP/1.1 200");
+        open.push(stream);
+    }
+    let late = server.client.clone();
+    let mut late = tokio::spawn(async move { late.node().await });
+    tokio::select! {
+        answer = &mut late => panic!("served above the limit: {answer:?}"),
+        () = tokio::time::sleep(Duration::from_millis(200)) => {}
+    }
+    drop(open);
+    late.await.unwrap().unwrap();
+    server.end().await;
+}
+
+#[tokio::test]
+async fn nobody_at_the_socket_is_told_as_such() {
+    let server = Fixture::idle();
+    let client = server.client.clone();
+    server.stop.cancel();
+    server.server.await.unwrap();
+    let error = client.node().await.unwrap_err();
+    let ClientError::Unreachable { path, source } = &error else { panic!("{error:?}") };
+    assert_eq!(path, &server.path);
+    assert_eq!(source.kind(), std::io::ErrorKind::NotFound);
+    assert_eq!(error.code(), "unreachable");
+    assert!(!error.is_retryable());
+
+    drop(std::os::unix::net::UnixListener::bind(&server.path).unwrap());
+    let error = client.node().await.unwrap_err();
+    let ClientError::Unreachable { source, .. } = &error else { panic!("{error:?}") };
+    assert_eq!(source.kind(), std::io::ErrorKind::ConnectionRefused);
+}
+
+#[tokio::test]
+async fn a_request_to_stop_is_answered_first() {
+    let server = Fixture::running().await;
+    server.client.shutdown().await.unwrap();
+    server.stop.cancelled().await;
+    server.end().await;
+}
+
+#[tokio::test]
+async fn stopping_ends_requests_that_wait() {
+    let server = Fixture::running().await;
+    let task = Task::new("debug/sleep").unwrap().with_param("ms", 3_600_000);
+    let handle = server.manager.distribute_task(task, Vec::new()).await.unwrap();
+    let (client, id) = (server.client.clone(), handle.id().to_string());
+    let asked = id.clone();
+    let waiting =
+        tokio::spawn(async move { client.wait(vec![asked], Duration::from_secs(60)).await });
+    // Once this is answered the request before it has been read as well, or soon will be.
+    server.client.node().await.unwrap();
+    server.stop.cancel();
+    match waiting.await.unwrap() {
+        Ok(answer) => assert_eq!(answer.pending, [id]),
+        // It came too late to be accepted.
+        Err(error) => assert!(matches!(error, ClientError::Unreachable { .. }), "{error}"),
+    }
+    server.end().await;
+}

@@ -1,0 +1,81 @@
+//! `/v1/node`, `/v1/health`, `/v1/peers`.
+
+use super::*;
+
+#[tokio::test]
+async fn the_node_shows_itself() {
+    let server = Fixture::running().await;
+    let view = server.client.node().await.unwrap();
+    assert_eq!(view.peer_id, server.manager.local_peer_id().to_string());
+    assert_eq!(view.name, "ant");
+    assert_eq!(view.network, "main");
+    assert!(view.handlers.contains(&"text/upper".to_owned()), "{:?}", view.handlers);
+    let ends = format!("/p2p/{}", view.peer_id);
+    assert!(!view.addresses.is_empty());
+    assert!(view.addresses.iter().all(|address| address.ends_with(&ends)), "{view:?}");
+    assert_eq!(view.tasks.open(), 0);
+    let health = server.client.health().await.unwrap();
+    assert_eq!((health.status.as_str(), health.reasons.len()), ("healthy", 0));
+    server.end().await;
+}
+
+#[tokio::test]
+async fn a_peer_is_dialled_shown_trusted_and_given_work() {
+    let server = Fixture::running().await;
+    let bee = node("bee").build().unwrap();
+    bee.start().await.unwrap();
+    let id = bee.local_peer_id().to_string();
+    let address = bee.addresses().first().unwrap().to_string();
+    assert_eq!(server.client.dial(&address).await.unwrap().peer_id, id);
+
+    let seen = until_ready(&server, &id).await;
+    assert_eq!(seen.name.as_deref(), Some("bee"));
+    assert!(!seen.trusted);
+    assert_eq!(server.client.peers().await.unwrap().items.len(), 1);
+
+    let answer = server.client.trust("bee", true).await.unwrap();
+    assert_eq!((answer.peer_id.as_str(), answer.trusted), (id.as_str(), true));
+    assert!(server.client.peer("be").await.unwrap().trusted);
+    assert!(!server.client.trust(&id, false).await.unwrap().trusted);
+    assert!(!server.client.peer(&id).await.unwrap().trusted);
+
+    let unknown = api_error(server.client.peer("cat").await.unwrap_err());
+    assert_eq!((unknown.status, unknown.code.as_str()), (404, "peer_not_found"));
+    bee.shutdown().await.unwrap();
+    server.end().await;
+}
+
+#[tokio::test]
+async fn a_peer_that_is_not_known_yet_can_be_trusted_by_its_id() {
+    let server = Fixture::running().await;
+    let id = meshwork_core::PeerId::random().to_string();
+    let answer = server.client.trust(&id, true).await.unwrap();
+    assert_eq!((answer.peer_id, answer.name, answer.trusted), (id, None, true));
+    server.end().await;
+}
+
+#[tokio::test]
+async fn an_address_where_nobody_is_cannot_be_dialled() {
+    let server = Fixture::running().await;
+    // Free a moment ago, and nobody here takes a port that it was not given.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let error = server.client.dial(&format!("/ip4/127.0.0.1/tcp/{port}")).await.unwrap_err();
+    assert!(error.is_retryable(), "{error}");
+    let problem = api_error(error);
+    assert_eq!((problem.status, problem.code.as_str()), (502, "connection"));
+    server.end().await;
+}
+
+/// The peer, once it is ready.
+async fn until_ready(server: &Fixture, id: &str) -> crate::PeerView {
+    let mut events = server.manager.subscribe();
+    let ready = async {
+        loop {
+            match server.client.peer(id).await {
+                Ok(peer) if peer.state == "ready" => return peer,
+                _ => drop(events.next().await),
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), ready).await.expect("it is ready in time")
+}

@@ -1,0 +1,196 @@
+//! `/v1/tasks`.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use super::*;
+use crate::{Payload, TaskQuery, TaskSpec};
+
+/// Longer than any of these tasks takes; all of them end by themselves.
+const LONG: Duration = Duration::from_secs(30);
+
+fn spec(handler: &str, input: &'static str) -> TaskSpec {
+    let input = Some(Payload::of(Bytes::from_static(input.as_bytes())));
+    TaskSpec { input, ..TaskSpec::new(handler) }
+}
+
+fn with(mut spec: TaskSpec, params: &[(&str, &str)]) -> TaskSpec {
+    spec.params =
+        params.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    spec
+}
+
+#[tokio::test]
+async fn a_task_runs_and_its_result_is_its_bytes() {
+    let server = Fixture::running().await;
+    let task = server.client.submit(&spec("text/upper", "größe"), LONG).await.unwrap();
+    assert_eq!(task.state, "succeeded");
+    assert_eq!(task.handler, "text/upper");
+    assert_eq!(task.worker.as_deref(), Some(server.manager.local_peer_id().to_string().as_str()));
+    assert_eq!(task.worker_name.as_deref(), Some("ant"));
+    assert_eq!((task.input_bytes, task.output_bytes), (7, Some(7)));
+    assert!(task.ended_at.unwrap() >= task.submitted_at);
+    assert!(task.took_us.is_some() && task.error.is_none() && task.waiting.is_none());
+    assert!(task.id.ends_with(&task.short));
+    for selector in ["last", &task.id, &task.short] {
+        assert_eq!(server.client.result(selector).await.unwrap(), "GRÖSSE");
+    }
+    let counts = server.client.summary().await.unwrap();
+    assert_eq!((counts.succeeded, counts.open()), (1, 0));
+    server.end().await;
+}
+
+#[tokio::test]
+async fn the_largest_input_arrives_whole() {
+    let server = Fixture::running().await;
+    let bytes = Bytes::from(vec![0xa5; meshwork_core::limits::INLINE_BYTES]);
+    let spec = TaskSpec { input: Some(Payload::of(bytes.clone())), ..TaskSpec::new("debug/echo") };
+    let task = server.client.submit(&spec, LONG).await.unwrap();
+    assert_eq!(task.state, "succeeded", "{task:?}");
+    assert_eq!(server.client.result(&task.id).await.unwrap(), bytes);
+    server.end().await;
+}
+
+#[tokio::test]
+async fn a_failure_is_told_with_its_exit_code() {
+    let server = Fixture::running().await;
+    let params = [("permanent", "true"), ("exit", "42"), ("message", "as asked")];
+    let task = server.client.submit(&with(spec("debug/fail", ""), &params), LONG).await.unwrap();
+    assert_eq!(task.state, "failed");
+    let error = task.error.unwrap();
+    assert_eq!((error.code.as_str(), error.exit), ("permanent", Some(42)));
+    assert_eq!(error.message, "as asked");
+    let problem = api_error(server.client.result(&task.id).await.unwrap_err());
+    assert_eq!((problem.status, problem.code.as_str()), (409, "no_result"));
+    assert_eq!(problem.task_id, Some(task.id));
+    server.end().await;
+}
+
+#[tokio::test]
+async fn a_task_is_waited_for_read_too_early_and_cancelled() {
+    let server = Fixture::running().await;
+    let sleep = with(spec("debug/sleep", ""), &[("ms", "3600000")]);
+    let task = server.client.submit(&sleep, Duration::ZERO).await.unwrap();
+    assert!(!task.is_ended(), "{task:?}");
+    let problem = api_error(server.client.result("last").await.unwrap_err());
+    assert_eq!((problem.status, problem.code.as_str()), (409, "not_ended"));
+    assert_eq!(problem.task_id.as_ref(), Some(&task.id));
+
+    let early = server.client.wait(vec![task.short.clone()], Duration::ZERO).await.unwrap();
+    assert_eq!((early.ended.len(), early.pending), (0, vec![task.id.clone()]));
+
+    let cancelled = server.client.cancel(&task.short, "no need").await.unwrap();
+    assert_eq!(cancelled.state, "cancelled");
+    let error = cancelled.error.unwrap();
+    assert_eq!((error.code.as_str(), error.message.as_str()), ("cancelled", "no need"));
+    assert_eq!(error.by.as_deref(), Some("submitter"));
+
+    let again = server.client.cancel(&task.short, "twice").await.unwrap();
+    assert_eq!(again.error.unwrap().message, "no need");
+    let over = server.client.wait(vec![task.id.clone(), "last".to_owned()], LONG).await.unwrap();
+    assert_eq!(over.ended.len(), 1);
+    assert_eq!(over.ended[0].state, "cancelled");
+    assert!(over.pending.is_empty());
+    server.end().await;
+}
+
+#[tokio::test]
+async fn a_task_that_nobody_may_run_says_why_it_waits() {
+    let server = Fixture::running().await;
+    let needy = TaskSpec {
+        requirements: meshwork_core::Requirements {
+            labels: BTreeMap::from([("site".to_owned(), "moon".to_owned())]),
+            ..Default::default()
+        },
+        ..spec("text/upper", "x")
+    };
+    let task = server.client.submit(&needy, Duration::ZERO).await.unwrap();
+    let task = server.client.task(&task.id).await.unwrap();
+    assert_eq!(task.state, "queued");
+    let waiting = task.waiting.unwrap();
+    assert!(!waiting.code.is_empty() && !waiting.message.is_empty());
+    assert!(waiting.gives_up_at.unwrap() > task.submitted_at);
+    let here = &waiting.peers[0];
+    assert_eq!(here.name.as_deref(), Some("ant"));
+    assert_eq!(here.code, "requirement");
+    assert!(here.message.contains("site"), "{}", here.message);
+    server.end().await;
+}
+
+#[tokio::test]
+async fn tasks_are_listed_by_state_and_handler() {
+    let server = Fixture::running().await;
+    server.client.submit(&spec("text/upper", "a"), LONG).await.unwrap();
+    server.client.submit(&spec("text/lower", "B"), LONG).await.unwrap();
+    let fail = with(spec("debug/fail", ""), &[("permanent", "true")]);
+    server.client.submit(&fail, LONG).await.unwrap();
+    let handlers = async |query: TaskQuery| -> Vec<String> {
+        let list = server.client.tasks(&query).await.unwrap();
+        list.items.into_iter().map(|task| task.handler).collect()
+    };
+    let all = TaskQuery::default();
+    assert_eq!(handlers(all.clone()).await, ["debug/fail", "text/lower", "text/upper"]);
+    let failed = TaskQuery { states: vec!["failed".into(), "expired".into()], ..all.clone() };
+    assert_eq!(handlers(failed).await, ["debug/fail"]);
+    let upper = TaskQuery { handler: Some("text/upper".to_owned()), ..all.clone() };
+    assert_eq!(handlers(upper).await, ["text/upper"]);
+    assert_eq!(handlers(TaskQuery { limit: Some(1), ..all }).await, ["debug/fail"]);
+    server.end().await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_submitted_is_refused() {
+    let server = Fixture::running().await;
+    let nowhere = TaskSpec { targets: vec!["nobody".to_owned()], ..spec("text/upper", "x") };
+    let problem = api_error(server.client.submit(&nowhere, Duration::ZERO).await.unwrap_err());
+    assert_eq!((problem.status, problem.code.as_str()), (404, "peer_not_found"));
+    let large = TaskSpec {
+        input: Some(Payload::of(vec![b'x'; meshwork_core::limits::INLINE_BYTES + 1].into())),
+        ..TaskSpec::new("text/upper")
+    };
+    let problem = api_error(server.client.submit(&large, Duration::ZERO).await.unwrap_err());
+    assert_eq!((problem.status, problem.code.as_str()), (413, "too_large"));
+    let many = TaskSpec { targets: vec!["ant".to_owned(); 65], ..spec("text/upper", "x") };
+    let problem = api_error(server.client.submit(&many, Duration::ZERO).await.unwrap_err());
+    assert_eq!((problem.status, problem.code.as_str()), (400, "bad_request"));
+    server.end().await;
+}
+
+#[tokio::test]
+async fn the_node_itself_can_be_named_as_the_target() {
+    let server = Fixture::running().await;
+    let here = TaskSpec { targets: vec!["ant".to_owned()], ..spec("text/upper", "x") };
+    let task = server.client.submit(&here, LONG).await.unwrap();
+    assert_eq!(task.state, "succeeded", "{task:?}");
+    server.end().await;
+}
+
+#[tokio::test]
+async fn the_same_key_gives_the_same_task() {
+    let server = Fixture::running().await;
+    let keyed = TaskSpec { idempotency_key: Some("k".to_owned()), ..spec("text/upper", "x") };
+    let first = server.client.submit(&keyed, LONG).await.unwrap();
+    let second = server.client.submit(&keyed, LONG).await.unwrap();
+    assert_eq!(first.id, second.id);
+    assert_eq!(server.client.summary().await.unwrap().succeeded, 1);
+    server.end().await;
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_not_found() {
+    let server = Fixture::running().await;
+    let id = meshwork_core::TaskId::new().to_string();
+    for selector in ["last", "ffffff", id.as_str()] {
+        let problem = api_error(server.client.task(selector).await.unwrap_err());
+        assert_eq!((problem.status, problem.code.as_str()), (404, "not_found"), "{selector}");
+    }
+    let problem = api_error(server.client.cancel(&id, "").await.unwrap_err());
+    assert_eq!((problem.status, problem.code.as_str()), (404, "not_found"));
+    let problem = api_error(server.client.wait(vec![id.clone()], LONG).await.unwrap_err());
+    assert_eq!((problem.status, problem.task_id), (404, Some(id)));
+    let many = vec!["last".to_owned(); limits::WAITED_TASKS + 1];
+    let problem = api_error(server.client.wait(many, LONG).await.unwrap_err());
+    assert_eq!(problem.code, "bad_request");
+    server.end().await;
+}

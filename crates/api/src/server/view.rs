@@ -1,0 +1,165 @@
+//! From what the engine says to what the API shows: times of day, names, words.
+
+use std::collections::HashMap;
+
+use meshwork_core::{
+    CancelledBy, PeerId, TaskEnd, TaskState,
+    engine::view::{AttemptView as Attempt, Explanation, Obstacle, TaskView as Task},
+};
+use meshwork_node::{NetworkError, NetworkManager};
+
+use crate::types::{AttemptView, ErrorView, ObstacleView, TaskView, WaitingView, micros, wide};
+
+/// Shows tasks, with the names of the peers that occur in them.
+pub(super) struct Viewer<'m> {
+    manager: &'m NetworkManager,
+    names: HashMap<PeerId, String>,
+}
+
+impl<'m> Viewer<'m> {
+    /// A viewer for these tasks.
+    ///
+    /// # Errors
+    ///
+    /// The node has stopped.
+    pub(super) async fn of(
+        manager: &'m NetworkManager,
+        tasks: &[Task],
+    ) -> Result<Self, NetworkError> {
+        let mut names = HashMap::new();
+        // Most tasks that were just submitted name no peer: they are spared the questions.
+        if tasks.iter().any(|task| !task.attempts.is_empty() || task.waiting.is_some()) {
+            names.insert(manager.local_peer_id(), manager.status().await?.advert.name);
+            for info in manager.get_peers().await? {
+                if let Some(advert) = info.advert
+                    && !advert.name.is_empty()
+                {
+                    names.insert(info.peer_id, advert.name);
+                }
+            }
+        }
+        Ok(Self { manager, names })
+    }
+
+    pub(super) fn task(&self, task: &Task) -> TaskView {
+        let (worker, took) = match (&task.end, &task.state) {
+            (Some(TaskEnd::Succeeded(result)), _) => (Some(result.worker), Some(result.took)),
+            (Some(TaskEnd::Failed(failure)), _) => (failure.worker.as_deref().copied(), None),
+            (_, TaskState::Assigned { peer, .. } | TaskState::Running { peer, .. }) => {
+                (Some(*peer), None)
+            }
+            _ => (None, None),
+        };
+        let output = match &task.end {
+            Some(TaskEnd::Succeeded(result)) => Some(wide(result.output.len())),
+            _ => None,
+        };
+        TaskView {
+            id: task.id.to_string(),
+            short: task.id.short(),
+            handler: task.handler.to_string(),
+            state: task.state.as_str().to_owned(),
+            priority: task.priority,
+            input_bytes: wide(task.input_bytes),
+            submitted_at: self.manager.wall_time(task.submitted),
+            ended_at: task.ended.map(|ended| self.manager.wall_time(ended)),
+            attempts: task.attempts.iter().map(|attempt| self.attempt(attempt)).collect(),
+            worker: worker.map(|peer| peer.to_string()),
+            worker_name: worker.and_then(|peer| self.name(&peer)),
+            took_us: took.map(micros),
+            output_bytes: output,
+            waiting: task.waiting.as_ref().map(|waiting| self.waiting(waiting)),
+            error: task.end.as_ref().and_then(error),
+        }
+    }
+
+    fn attempt(&self, attempt: &Attempt) -> AttemptView {
+        AttemptView {
+            number: attempt.number,
+            peer: attempt.peer.to_string(),
+            peer_name: self.name(&attempt.peer),
+            started_at: self.manager.wall_time(attempt.started),
+            end: attempt.end.clone(),
+        }
+    }
+
+    fn waiting(&self, waiting: &Explanation) -> WaitingView {
+        WaitingView {
+            code: waiting.code.to_owned(),
+            message: waiting.message.clone(),
+            next_try_at: waiting.next_try.map(|time| self.manager.wall_time(time)),
+            gives_up_at: waiting.gives_up.map(|time| self.manager.wall_time(time)),
+            peers: waiting
+                .peers
+                .iter()
+                .map(|(peer, obstacle)| ObstacleView {
+                    peer: peer.to_string(),
+                    name: self.name(peer),
+                    code: obstacle_code(obstacle).to_owned(),
+                    message: obstacle.to_string(),
+                })
+                .collect(),
+        }
+    }
+
+    fn name(&self, peer: &PeerId) -> Option<String> {
+        self.names.get(peer).cloned()
+    }
+}
+
+fn obstacle_code(obstacle: &Obstacle) -> &'static str {
+    match obstacle {
+        Obstacle::None => "none",
+        Obstacle::NoHandlerHere { .. } => "no_handler_here",
+        Obstacle::NotReady => "not_ready",
+        Obstacle::NotTrusted => "not_trusted",
+        Obstacle::NotTarget => "not_target",
+        Obstacle::NotOffered { .. } => "not_offered",
+        Obstacle::Requirement { .. } => "requirement",
+        Obstacle::Refused(_) => "refused",
+        Obstacle::Busy { .. } => "busy",
+        Obstacle::NoSession => "no_session",
+        Obstacle::NoCredit { .. } => "no_credit",
+        _ => "other",
+    }
+}
+
+/// Why a task has no result; none if it has one.
+pub(super) fn error(end: &TaskEnd) -> Option<ErrorView> {
+    let blank = ErrorView {
+        code: String::new(),
+        message: String::new(),
+        exit: None,
+        worker: None,
+        limit: None,
+        by: None,
+    };
+    match end {
+        TaskEnd::Succeeded(_) => None,
+        TaskEnd::Failed(failure) => Some(ErrorView {
+            code: failure.code.as_str().to_owned(),
+            message: failure.message.clone(),
+            exit: failure.exit,
+            worker: failure.worker.as_ref().map(|peer| peer.to_string()),
+            ..blank
+        }),
+        TaskEnd::Cancelled { by, reason } => Some(ErrorView {
+            code: "cancelled".to_owned(),
+            message: if reason.is_empty() { "cancelled".to_owned() } else { reason.clone() },
+            by: Some(
+                match by {
+                    CancelledBy::Submitter => "submitter",
+                    CancelledBy::Shutdown => "shutdown",
+                }
+                .to_owned(),
+            ),
+            ..blank
+        }),
+        TaskEnd::Expired { limit } => Some(ErrorView {
+            code: "expired".to_owned(),
+            message: format!("the {} time limit was reached", limit.as_str()),
+            limit: Some(limit.as_str().to_owned()),
+            ..blank
+        }),
+    }
+}

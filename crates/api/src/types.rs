@@ -1,0 +1,42 @@
+//! What travels over the API, and what `meshwork --json` prints. Stable: fields are only added.
+//!
+//! Ids and addresses are text here, so that a client needs no other crate to read them.
+
+use serde::{Deserialize, Serialize};
+
+mod node;
+mod payload;
+mod peer;
+mod problem;
+mod spec;
+mod task;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use self::node::{micros, millis, wide};
+pub use self::{
+    node::{CapacityView, HealthView, NodeView, TaskCounts},
+    payload::Payload,
+    peer::{DialAnswer, DialRequest, PeerPatch, PeerView, TrustAnswer},
+    problem::Problem,
+    spec::TaskSpec,
+    task::{
+        AttemptView, CancelRequest, EndedTask, ErrorView, ObstacleView, TaskView, WaitAnswer,
+        WaitRequest, WaitingView,
+    },
+};
+
+/// A list, or the first part of one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct List<T> {
+    /// What is in it.
+    pub items: Vec<T>,
+    /// Where the next part starts; none if there is no more, or none can be asked for.
+    pub next_cursor: Option<String>,
+}
+
+impl<T> From<Vec<T>> for List<T> {
+    fn from(items: Vec<T>) -> Self {
+        Self { items, next_cursor: None }
+    }
+}

@@ -1,0 +1,186 @@
+//! A node as it shows itself.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use meshwork_core::{Capacity, engine::Accounts};
+use meshwork_node::{HealthStatus, NodeStatus};
+use serde::{Deserialize, Serialize};
+
+/// A node at one moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeView {
+    /// Who it is.
+    pub peer_id: String,
+    /// Its name, for people.
+    pub name: String,
+    /// The version of the software.
+    pub version: String,
+    /// The network's name.
+    pub network: String,
+    /// How long it has been running.
+    pub uptime_ms: u64,
+    /// Where it listens, each with `/p2p/…`.
+    pub addresses: Vec<String>,
+    /// The handlers that it has.
+    pub handlers: Vec<String>,
+    /// What tasks may require by name.
+    pub capabilities: Vec<String>,
+    /// What tasks may require by name and value.
+    pub labels: BTreeMap<String, String>,
+    /// What it offers.
+    pub capacity: CapacityView,
+    /// From whom it accepts tasks, by family of handlers: `nobody`, `listed` or `anyone`. A family
+    /// that is not named is `nobody`.
+    pub accept: BTreeMap<String, String>,
+    /// What it holds.
+    pub tasks: TaskCounts,
+}
+
+impl From<NodeStatus> for NodeView {
+    fn from(status: NodeStatus) -> Self {
+        let NodeStatus { peer_id, version, network, uptime, addresses, advert, accept, tasks } =
+            status;
+        Self {
+            peer_id: peer_id.to_string(),
+            name: advert.name,
+            version: version.to_owned(),
+            network,
+            uptime_ms: millis(uptime),
+            addresses: addresses.iter().map(ToString::to_string).collect(),
+            handlers: advert.handlers.iter().map(ToString::to_string).collect(),
+            capabilities: advert.capabilities.into_iter().collect(),
+            labels: advert.labels,
+            capacity: advert.capacity.into(),
+            accept: accept
+                .iter()
+                .map(|(family, accept)| (family.to_owned(), accept.as_str().to_owned()))
+                .collect(),
+            tasks: tasks.into(),
+        }
+    }
+}
+
+/// The machine behind a node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CapacityView {
+    /// Attempts that run at once.
+    pub slots: u32,
+    /// CPU cores.
+    pub cpus: u32,
+    /// Memory in bytes.
+    pub memory_bytes: u64,
+    /// GPUs.
+    pub gpus: u32,
+}
+
+impl From<Capacity> for CapacityView {
+    fn from(capacity: Capacity) -> Self {
+        let Capacity { slots, cpus, memory_bytes, gpus } = capacity;
+        Self { slots, cpus, memory_bytes, gpus }
+    }
+}
+
+/// What a node holds, in numbers. The first six count its own tasks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskCounts {
+    /// Waiting for a worker.
+    pub queued: u64,
+    /// Sent to a worker.
+    pub running: u64,
+    /// Succeeded since the start.
+    pub succeeded: u64,
+    /// Failed since the start.
+    pub failed: u64,
+    /// Cancelled since the start.
+    pub cancelled: u64,
+    /// Expired since the start.
+    pub expired: u64,
+    /// Results that came too late to count.
+    pub late: u64,
+    /// Attempts that wait or run here, for any owner.
+    pub held: u64,
+    /// Attempts that ended here since the start, for any owner.
+    pub executed: u64,
+    /// Finished results that their owners have not acknowledged.
+    pub unacked: u64,
+    /// Finished results that were dropped because their owners stayed away too long.
+    pub dropped_results: u64,
+}
+
+impl TaskCounts {
+    /// Own tasks that have not ended.
+    pub fn open(&self) -> u64 {
+        self.queued.saturating_add(self.running)
+    }
+
+    /// Own tasks that ended without a result since the start.
+    pub fn unsuccessful(&self) -> u64 {
+        self.failed.saturating_add(self.cancelled).saturating_add(self.expired)
+    }
+}
+
+impl From<Accounts> for TaskCounts {
+    fn from(accounts: Accounts) -> Self {
+        let Accounts {
+            queued,
+            running,
+            succeeded,
+            failed,
+            cancelled,
+            expired,
+            late,
+            held,
+            executed,
+            unacked,
+            dropped_results,
+        } = accounts;
+        Self {
+            queued: wide(queued),
+            running: wide(running),
+            succeeded,
+            failed,
+            cancelled,
+            expired,
+            late,
+            held: wide(held),
+            executed,
+            unacked: wide(unacked),
+            dropped_results,
+        }
+    }
+}
+
+/// How a node is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HealthView {
+    /// `healthy`, `degraded` or `unhealthy`.
+    pub status: String,
+    /// Why, if not healthy.
+    pub reasons: Vec<String>,
+}
+
+impl From<HealthStatus> for HealthView {
+    fn from(status: HealthStatus) -> Self {
+        let (status, reasons) = match status {
+            HealthStatus::Healthy => ("healthy", Vec::new()),
+            HealthStatus::Degraded(reasons) => ("degraded", reasons),
+            HealthStatus::Unhealthy(reasons) => ("unhealthy", reasons),
+        };
+        Self { status: status.to_owned(), reasons }
+    }
+}
+
+/// Whole milliseconds.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Whole microseconds.
+pub(crate) fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// A count as it travels.
+pub(crate) fn wide(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
+}

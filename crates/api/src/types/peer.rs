@@ -1,0 +1,107 @@
+//! Peers as the node sees them, and what can be asked of it about them.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use meshwork_core::PeerInfo;
+use serde::{Deserialize, Serialize};
+
+use super::node::{CapacityView, micros};
+
+/// What a node knows of a peer, at one moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerView {
+    /// Who it is.
+    pub peer_id: String,
+    /// Its name, as it says; known once it is admitted.
+    pub name: Option<String>,
+    /// `disconnected`, `connected`, `admitted` or `ready`.
+    pub state: String,
+    /// Why it is not further.
+    pub why: Option<String>,
+    /// Whether this node trusts it.
+    pub trusted: bool,
+    /// Where it can be reached, as far as is known.
+    pub addresses: Vec<String>,
+    /// Protocols that it says it speaks.
+    pub protocols: Vec<String>,
+    /// When something was last heard from it.
+    pub last_seen: DateTime<Utc>,
+    /// Smoothed round trip.
+    pub latency_us: Option<u64>,
+    /// From −100 to 100.
+    pub reputation: i32,
+    /// Handlers that it offers to this node.
+    pub handlers: Vec<String>,
+    /// What tasks may require of it by name.
+    pub capabilities: Vec<String>,
+    /// What tasks may require of it by name and value.
+    pub labels: BTreeMap<String, String>,
+    /// What it offers, as it says; known once it is admitted.
+    pub capacity: Option<CapacityView>,
+    /// Software and version, as it says.
+    pub agent: Option<String>,
+    /// Unfinished attempts of this node's tasks there.
+    pub assigned: u32,
+    /// Unfinished attempts of its tasks here.
+    pub held: u32,
+}
+
+impl From<PeerInfo> for PeerView {
+    fn from(info: PeerInfo) -> Self {
+        let advert = info.advert.clone().unwrap_or_default();
+        Self {
+            peer_id: info.peer_id.to_string(),
+            name: (!advert.name.is_empty()).then_some(advert.name),
+            state: info.state.as_str().to_owned(),
+            why: info.state.why(),
+            trusted: info.trusted,
+            addresses: info.addresses.iter().map(ToString::to_string).collect(),
+            protocols: info.protocols.into_iter().collect(),
+            last_seen: info.last_seen,
+            latency_us: info.latency.map(micros),
+            reputation: info.reputation,
+            handlers: advert.handlers.iter().map(ToString::to_string).collect(),
+            capabilities: advert.capabilities.into_iter().collect(),
+            labels: advert.labels,
+            capacity: info.advert.map(|advert| advert.capacity.into()),
+            agent: info.agent,
+            assigned: info.assigned,
+            held: info.held,
+        }
+    }
+}
+
+/// Asks the node to connect to an address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DialRequest {
+    /// A multiaddress; with `/p2p/…` it must be that peer.
+    pub address: String,
+}
+
+/// Who was found at an address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DialAnswer {
+    /// Who is there.
+    pub peer_id: String,
+}
+
+/// Changes what the node thinks of a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PeerPatch {
+    /// Trust it from now on, or no longer.
+    pub trust: bool,
+}
+
+/// What the node thinks of a peer now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrustAnswer {
+    /// Which peer.
+    pub peer_id: String,
+    /// Its name, if it is known.
+    pub name: Option<String>,
+    /// Whether this node trusts it.
+    pub trusted: bool,
+}

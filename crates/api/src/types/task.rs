@@ -1,0 +1,147 @@
+//! Tasks as the node tells of them, and what can be asked of it about them.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+/// One task of the node, at one moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskView {
+    /// Which.
+    pub id: String,
+    /// The last six digits of the id, which is what people see and type.
+    pub short: String,
+    /// What runs.
+    pub handler: String,
+    /// `queued`, `assigned`, `running`; or its end: `succeeded`, `failed`, `cancelled`, `expired`.
+    pub state: String,
+    /// Higher runs first.
+    pub priority: i8,
+    /// Size of its input.
+    pub input_bytes: u64,
+    /// When it was submitted.
+    pub submitted_at: DateTime<Utc>,
+    /// When it ended.
+    pub ended_at: Option<DateTime<Utc>>,
+    /// Its attempts, the latest last; of many only the latest.
+    pub attempts: Vec<AttemptView>,
+    /// The peer that has it now, or that ended it.
+    pub worker: Option<String>,
+    /// That peer's name, if it is known.
+    pub worker_name: Option<String>,
+    /// How long the handler ran, as the worker says.
+    pub took_us: Option<u64>,
+    /// Size of its result.
+    pub output_bytes: Option<u64>,
+    /// While it is queued: why.
+    pub waiting: Option<WaitingView>,
+    /// Why it ended without a result.
+    pub error: Option<ErrorView>,
+}
+
+impl TaskView {
+    /// Whether it has ended.
+    pub fn is_ended(&self) -> bool {
+        matches!(self.state.as_str(), "succeeded" | "failed" | "cancelled" | "expired")
+    }
+}
+
+/// One attempt at a task.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttemptView {
+    /// Which one, from 1.
+    pub number: u32,
+    /// Where.
+    pub peer: String,
+    /// That peer's name, if it is known.
+    pub peer_name: Option<String>,
+    /// When it was sent.
+    pub started_at: DateTime<Utc>,
+    /// How it ended, in words; none while it runs.
+    pub end: Option<String>,
+}
+
+/// Why a task waits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaitingView {
+    /// The sum of it, as a stable code.
+    pub code: String,
+    /// In words.
+    pub message: String,
+    /// When it is tried again, if by a timer.
+    pub next_try_at: Option<DateTime<Utc>>,
+    /// When it is given up.
+    pub gives_up_at: Option<DateTime<Utc>>,
+    /// Peers considered, the node itself first, each with the first condition that failed.
+    pub peers: Vec<ObstacleView>,
+}
+
+/// What keeps a task from a peer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObstacleView {
+    /// Which peer.
+    pub peer: String,
+    /// Its name, if it is known.
+    pub name: Option<String>,
+    /// The stable code; `none` if nothing does.
+    pub code: String,
+    /// In words.
+    pub message: String,
+}
+
+/// Why a task ended without a result.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorView {
+    /// The stable code: that of the failure, or `cancelled`, or `expired`.
+    pub code: String,
+    /// In words.
+    pub message: String,
+    /// The task's own exit code, 1 to 123, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit: Option<u8>,
+    /// The worker on which it happened, where there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worker: Option<String>,
+    /// Of `expired`: which limit, `queue`, `attempt` or `total`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<String>,
+    /// Of `cancelled`: who did it, `submitter` or `shutdown`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+}
+
+/// Cancels a task.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CancelRequest {
+    /// Why; at most 1,024 bytes.
+    #[serde(default)]
+    pub reason: String,
+}
+
+/// Waits for the end of tasks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WaitRequest {
+    /// Which; at most 1,000. Each a task id, the unique end of one, or `last`.
+    pub ids: Vec<String>,
+    /// How long; at most a minute is waited, whatever is asked for.
+    pub timeout_ms: u64,
+}
+
+/// Which of them have ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaitAnswer {
+    /// Those that have ended.
+    pub ended: Vec<EndedTask>,
+    /// Ids of those that have not.
+    pub pending: Vec<String>,
+}
+
+/// A task that has ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndedTask {
+    /// Which.
+    pub id: String,
+    /// How: `succeeded`, `failed`, `cancelled` or `expired`.
+    pub state: String,
+}

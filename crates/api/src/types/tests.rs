@@ -1,0 +1,222 @@
+use std::{collections::BTreeMap, time::Duration};
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use meshwork_core::{TaskInput, limits::INLINE_BYTES};
+use serde_json::json;
+
+use super::*;
+use crate::limits;
+
+fn at(text: &str) -> DateTime<Utc> {
+    text.parse().expect("a time")
+}
+
+fn waiting_task() -> TaskView {
+    TaskView {
+        id: "019aa2c4-0000-7000-8000-0000008f3a21".to_owned(),
+        short: "8f3a21".to_owned(),
+        handler: "text/upper".to_owned(),
+        state: "queued".to_owned(),
+        priority: 1,
+        input_bytes: 5,
+        submitted_at: at("2026-11-23T12:00:00Z"),
+        ended_at: None,
+        attempts: vec![AttemptView {
+            number: 1,
+            peer: "12D3KooWA".to_owned(),
+            peer_name: Some("bee".to_owned()),
+            started_at: at("2026-11-23T12:00:00.25Z"),
+            end: Some("lost".to_owned()),
+        }],
+        worker: None,
+        worker_name: None,
+        took_us: None,
+        output_bytes: None,
+        waiting: Some(WaitingView {
+            code: "no_worker".to_owned(),
+            message: "nobody may run it".to_owned(),
+            next_try_at: None,
+            gives_up_at: Some(at("2026-11-23T12:10:00Z")),
+            peers: vec![ObstacleView {
+                peer: "12D3KooWA".to_owned(),
+                name: None,
+                code: "not_ready".to_owned(),
+                message: "not ready".to_owned(),
+            }],
+        }),
+        error: None,
+    }
+}
+
+#[test]
+fn a_task_keeps_its_shape() {
+    let task = waiting_task();
+    let expected = json!({
+        "id": "019aa2c4-0000-7000-8000-0000008f3a21",
+        "short": "8f3a21",
+        "handler": "text/upper",
+        "state": "queued",
+        "priority": 1,
+        "input_bytes": 5,
+        "submitted_at": "2026-11-23T12:00:00Z",
+        "ended_at": null,
+        "attempts": [{
+            "number": 1, "peer": "12D3KooWA", "peer_name": "bee",
+            "started_at": "2026-11-23T12:00:00.250Z", "end": "lost",
+        }],
+        "worker": null,
+        "worker_name": null,
+        "took_us": null,
+        "output_bytes": null,
+        "waiting": {
+            "code": "no_worker", "message": "nobody may run it", "next_try_at": null,
+            "gives_up_at": "2026-11-23T12:10:00Z",
+            "peers": [{
+                "peer": "12D3KooWA", "name": null, "code": "not_ready", "message": "not ready",
+            }],
+        },
+        "error": null,
+    });
+    assert_eq!(serde_json::to_value(&task).unwrap(), expected);
+    assert_eq!(serde_json::from_value::<TaskView>(expected).unwrap(), task);
+}
+
+#[test]
+fn an_error_says_only_what_there_is() {
+    let error = ErrorView {
+        code: "expired".to_owned(),
+        message: "the queue time limit was reached".to_owned(),
+        exit: None,
+        worker: None,
+        limit: Some("queue".to_owned()),
+        by: None,
+    };
+    assert_eq!(
+        serde_json::to_value(&error).unwrap(),
+        json!({
+            "code": "expired", "message": "the queue time limit was reached", "limit": "queue",
+        })
+    );
+}
+
+#[test]
+fn a_problem_is_that_of_rfc_9457_with_code_and_hint() {
+    let problem = Problem::new(axum::http::StatusCode::CONFLICT, "not_ended", "task 8f3a21 runs")
+        .with_hint("meshwork wait 8f3a21")
+        .retry_after(Duration::from_millis(1_500));
+    assert_eq!(
+        serde_json::to_value(&problem).unwrap(),
+        json!({
+            "type": "urn:meshwork:problem:not_ended", "title": "Conflict", "status": 409,
+            "detail": "task 8f3a21 runs", "code": "not_ended", "hint": "meshwork wait 8f3a21",
+            "retry_after_ms": 1_500,
+        })
+    );
+}
+
+#[test]
+fn lists_and_counts_keep_their_shape() {
+    let list = List::from(vec![EndedTask { id: "x".to_owned(), state: "failed".to_owned() }]);
+    assert_eq!(
+        serde_json::to_value(&list).unwrap(),
+        json!({ "items": [{ "id": "x", "state": "failed" }], "next_cursor": null })
+    );
+    let counts = serde_json::to_value(TaskCounts { queued: 1, ..TaskCounts::default() }).unwrap();
+    let names: Vec<&String> = counts.as_object().unwrap().keys().collect();
+    assert_eq!(
+        names,
+        [
+            "cancelled",
+            "dropped_results",
+            "executed",
+            "expired",
+            "failed",
+            "held",
+            "late",
+            "queued",
+            "running",
+            "succeeded",
+            "unacked",
+        ]
+    );
+}
+
+#[test]
+fn an_unknown_field_of_a_known_answer_is_ignored() {
+    let answer = r#"{"peer_id": "p", "added_later": 1}"#;
+    assert_eq!(serde_json::from_str::<DialAnswer>(answer).unwrap().peer_id, "p");
+}
+
+#[test]
+fn a_task_needs_a_handler_only() {
+    let spec: TaskSpec = serde_json::from_str(r#"{"handler": "text/stats"}"#).unwrap();
+    assert_eq!(spec, TaskSpec::new("text/stats"));
+    let (task, targets) = spec.into_task().unwrap();
+    assert_eq!(task.input, TaskInput::None);
+    assert_eq!(task.limits.queue, Some(Duration::from_secs(600)));
+    assert!(targets.is_empty());
+}
+
+#[test]
+fn a_task_carries_all_its_fields() {
+    let spec: TaskSpec = serde_json::from_value(json!({
+        "handler": "text/upper",
+        "input": { "text": "a" },
+        "params": { "n": "3" },
+        "targets": ["bee"],
+        "requirements": { "cpus": 2 },
+        "priority": -3,
+        "limits": { "queue_ms": null, "attempt_ms": 1_500 },
+        "retry": { "attempts": 5 },
+        "idempotency_key": "k",
+    }))
+    .unwrap();
+    let again: TaskSpec = serde_json::from_str(&serde_json::to_string(&spec).unwrap()).unwrap();
+    assert_eq!(again, spec);
+    let (task, targets) = spec.into_task().unwrap();
+    assert_eq!(task.handler().unwrap().as_str(), "text/upper");
+    assert_eq!(task.input, TaskInput::Text("a".to_owned()));
+    assert_eq!(task.params, BTreeMap::from([("n".to_owned(), "3".to_owned())]));
+    assert_eq!(task.requirements.cpus, 2);
+    assert_eq!(task.priority, -3);
+    assert_eq!(task.limits.queue, None);
+    assert_eq!(task.limits.attempt, Some(Duration::from_millis(1_500)));
+    assert_eq!(task.retry.attempts, 5);
+    assert_eq!(task.idempotency_key.as_deref(), Some("k"));
+    assert_eq!(targets, ["bee"]);
+}
+
+#[test]
+fn a_field_that_is_not_known_is_refused() {
+    let spec = r#"{"handler": "text/upper", "limit": {"total_ms": 5}}"#;
+    let error = serde_json::from_str::<TaskSpec>(spec).unwrap_err().to_string();
+    assert!(error.contains("limit"), "{error}");
+}
+
+#[test]
+fn bytes_travel_as_text_where_that_is_shorter() {
+    assert_eq!(Payload::of(Bytes::from_static(b"hello")), Payload::Text("hello".to_owned()));
+    assert_eq!(
+        serde_json::to_value(Payload::of(Bytes::from_static(&[0xff, 0]))).unwrap(),
+        json!({ "base64": "/wA=" })
+    );
+    let payload: Payload = serde_json::from_value(json!({ "base64": "/wA=" })).unwrap();
+    assert_eq!(payload.into_bytes(), Bytes::from_static(&[0xff, 0]));
+    serde_json::from_value::<Payload>(json!({ "base64": "no!" })).unwrap_err();
+    serde_json::from_value::<Payload>(json!({ "text": "a", "base64": "" })).unwrap_err();
+}
+
+#[test]
+fn the_largest_input_fits_in_a_request_whatever_it_is() {
+    for byte in [0, b'\n', b'"', b'a', 0x7f, 0xff] {
+        let spec = TaskSpec {
+            input: Some(Payload::of(vec![byte; INLINE_BYTES].into())),
+            ..TaskSpec::new("text/stats")
+        };
+        let size = serde_json::to_vec(&spec).unwrap().len();
+        assert!(size < limits::BODY_BYTES, "{byte:#x}: {size}");
+        let again: TaskSpec = serde_json::from_slice(&serde_json::to_vec(&spec).unwrap()).unwrap();
+        assert_eq!(again.input.unwrap().into_bytes().len(), INLINE_BYTES);
+    }
+}

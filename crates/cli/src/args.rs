@@ -1,0 +1,134 @@
+//! The command line: verbs and flags, nothing of what they do.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+mod peers;
+mod task;
+#[cfg(test)]
+mod tests;
+mod up;
+pub(crate) mod values;
+
+pub(crate) use self::{
+    peers::{PeersArgs, PeersVerb},
+    task::{RunArgs, TaskArgs, TaskVerb, WaitArgs},
+    up::UpArgs,
+};
+use crate::{
+    bench::{BenchArgs, RoleArgs},
+    demo::DemoArgs,
+};
+
+/// Peer-to-peer task network.
+#[derive(Debug, Parser)]
+#[command(
+    name = "meshwork",
+    version,
+    about = "peer-to-peer task network",
+    help_template = HELP,
+    disable_help_subcommand = true,
+    arg_required_else_help = true
+)]
+pub(crate) struct Cli {
+    /// What every verb takes.
+    #[command(flatten)]
+    pub(crate) global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// The verbs by what they are for; a test compares it with [`Verb`].
+const HELP: &str = "\
+meshwork - {about}
+
+{usage-heading} {usage}
+
+START HERE
+  up        start this node in the foreground       down     stop it
+  status    this node, its peers, what needs attention
+  demo      see it work, on this machine alone
+RUN THINGS
+  run       submit a task, wait for it, print its result
+  submit    submit a task, print its id             wait     wait for tasks
+  task      list | show | result | cancel
+SEE THE NETWORK
+  peers     list | show | dial | trust | untrust
+MEASURE
+  bench     how fast it is, on this machine alone   version  what this is
+
+OPTIONS
+{options}
+
+A task is named by `last`, its id, or any unique end of it. INPUT is @PATH (a file), - (standard
+input) or text. Exit codes: 0 done, 1 failed, 2 usage, 3 daemon not reachable, 4 not found,
+5 denied, 130 interrupted; `run` and `wait` on one task: 0-123 the task's own, 124 a time limit,
+125 any own failure, 126 refused, 127 no such handler.
+";
+
+/// Flags of every verb.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Global {
+    /// Folder of the node: its key, its socket, all it keeps [default:
+    /// $XDG_STATE_HOME/meshwork]
+    #[arg(long, global = true, env = "MESHWORK_HOME", value_name = "DIR", hide_env_values = true)]
+    pub(crate) home: Option<PathBuf>,
+    /// Print JSON with stable fields
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Print ids only, and no talk on standard error
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// Print no colours, as with NO_COLOR in the environment
+    #[arg(long, global = true)]
+    pub(crate) no_color: bool,
+    /// Log more to standard error; twice for still more. MESHWORK_LOG sets it in detail
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Start this node in the foreground
+    Up(Box<UpArgs>),
+    /// Stop the node
+    Down,
+    /// Show this node, its peers, and what needs attention
+    Status,
+    /// See and trust other nodes
+    Peers(PeersArgs),
+    /// Submit a task, wait for its end, print its result
+    Run(Box<RunArgs>),
+    /// Submit a task and print its id
+    Submit(Box<RunArgs>),
+    /// Wait until tasks have ended
+    Wait(WaitArgs),
+    /// See, read and cancel tasks
+    Task(TaskArgs),
+    /// Count words with one owner and three workers, on this machine alone
+    Demo(DemoArgs),
+    /// Measure tasks per second and latency, on this machine alone
+    Bench(BenchArgs),
+    /// Print the version
+    Version,
+    /// A worker of `demo`; started by it
+    #[command(hide = true)]
+    DemoWorker {
+        /// Address of the owner, with its peer id.
+        address: meshwork_core::Multiaddr,
+    },
+    /// One process of `bench`; started by it
+    #[command(hide = true)]
+    BenchRole(RoleArgs),
+}
+
+impl Verb {
+    /// Whether the verb ends with the exit code of one task, so that its own failures need codes
+    /// of their own.
+    pub(crate) fn ends_as_its_task(&self) -> bool {
+        matches!(self, Self::Run(_)) || matches!(self, Self::Wait(args) if args.is_one())
+    }
+}

@@ -1,0 +1,146 @@
+//! `run`, `submit`, `wait`, `task`.
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+
+use super::values;
+
+/// Run one task.
+///
+/// INPUT is @PATH (the bytes of a file), - (standard input) or text; several words are joined by
+/// spaces, and none is no input.
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  meshwork run text/upper hello
+  meshwork run text/word-count @book.txt --on bee
+  cat book.txt | meshwork run text/top-words - --param n=20
+  meshwork submit text/hash @disk.img --retries 5 --time 30s")]
+pub(crate) struct RunArgs {
+    /// What shall run, such as text/word-count
+    pub(crate) handler: String,
+    /// What it works on
+    #[arg(value_name = "INPUT")]
+    pub(crate) input: Vec<String>,
+    /// Run it there: a peer id, a name, the unique start of a name, or `any` [default: any, which
+    /// is this node or a peer that it trusts]
+    #[arg(long, value_name = "PEER")]
+    pub(crate) on: Vec<String>,
+    /// A parameter of the handler
+    #[arg(short, long, value_name = "NAME=VALUE", value_parser = values::pair)]
+    pub(crate) param: Vec<(String, String)>,
+    /// CPUs that the worker must have
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) cpus: u32,
+    /// Memory that the worker must have, such as 8GiB
+    #[arg(long, value_name = "SIZE", value_parser = values::bytes)]
+    pub(crate) mem: Option<u64>,
+    /// GPUs that the worker must have
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) gpu: u32,
+    /// A label that the worker must carry
+    #[arg(long, value_name = "NAME=VALUE", value_parser = values::pair)]
+    pub(crate) label: Vec<(String, String)>,
+    /// A capability that the worker must have
+    #[arg(long, value_name = "NAME")]
+    pub(crate) capability: Vec<String>,
+    /// How often it is tried again after a failure that may pass [default: 2]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..MAX_RETRIES))]
+    pub(crate) retries: Option<u32>,
+    /// Longest run of one attempt
+    #[arg(long, value_name = "TIME", value_parser = values::duration)]
+    pub(crate) time: Option<Duration>,
+    /// Longest wait for a worker [default: 10m]
+    #[arg(long, value_name = "TIME", value_parser = values::duration)]
+    pub(crate) queue_timeout: Option<Duration>,
+    /// Longest time in all, from now on
+    #[arg(long, value_name = "TIME", value_parser = values::duration)]
+    pub(crate) deadline: Option<Duration>,
+    /// Higher runs first, from -128 to 127
+    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
+    pub(crate) priority: i8,
+    /// Submitting again with the same key gives the first task, not a second one
+    #[arg(long, value_name = "KEY")]
+    pub(crate) key: Option<String>,
+}
+
+/// With the first attempt they are all that a task may have.
+const MAX_RETRIES: i64 = meshwork_core::limits::MAX_ATTEMPTS as i64;
+
+/// Wait until tasks have ended. On one task the exit code is the task's own.
+#[derive(Args, Debug)]
+pub(crate) struct WaitArgs {
+    /// Ids, unique ends of ids, `last`, or `all`, which waits until no task of this node is open
+    #[arg(value_name = "TASK", required = true)]
+    pub(crate) tasks: Vec<String>,
+    /// End with 0 however the tasks end
+    #[arg(long)]
+    pub(crate) ok_if_failed: bool,
+    /// Wait no longer than this; then end with 124
+    #[arg(long, value_name = "TIME", value_parser = values::duration)]
+    pub(crate) timeout: Option<Duration>,
+}
+
+impl WaitArgs {
+    /// Whether it is about exactly one task.
+    pub(crate) fn is_one(&self) -> bool {
+        matches!(self.tasks.as_slice(), [task] if task != ALL)
+    }
+
+    /// Whether it is about all open tasks.
+    pub(crate) fn is_all(&self) -> bool {
+        self.tasks.iter().any(|task| task == ALL)
+    }
+}
+
+/// The word for all open tasks.
+const ALL: &str = "all";
+
+/// See, read and cancel tasks. TASK is an id, the unique end of one, or `last`.
+#[derive(Args, Debug)]
+pub(crate) struct TaskArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) verb: TaskVerb,
+}
+
+/// What to do with tasks.
+#[derive(Debug, Subcommand)]
+pub(crate) enum TaskVerb {
+    /// List the tasks that have not ended
+    List {
+        /// Those that have ended, too
+        #[arg(short, long)]
+        all: bool,
+        /// Only those in these states: queued, assigned, running, succeeded, failed, cancelled,
+        /// expired
+        #[arg(long, value_name = "STATE", value_delimiter = ',', conflicts_with = "all")]
+        state: Vec<String>,
+        /// Only those of this handler
+        #[arg(long, value_name = "NAME")]
+        handler: Option<String>,
+        /// At most so many, the newest first
+        #[arg(long, value_name = "N", default_value_t = 100)]
+        limit: usize,
+    },
+    /// Show a task's story: state, reason, attempts
+    Show {
+        /// Which
+        task: String,
+    },
+    /// Print the bytes of a task's result
+    Result {
+        /// Which
+        task: String,
+    },
+    /// Cancel tasks
+    Cancel {
+        /// Which
+        #[arg(value_name = "TASK", required = true)]
+        tasks: Vec<String>,
+        /// Why
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+}

@@ -1,0 +1,173 @@
+use std::{collections::BTreeSet, time::Duration};
+
+use clap::{CommandFactory, Parser, error::ErrorKind};
+use meshwork_core::Accept;
+
+use super::{values::AcceptRule, *};
+
+fn parse(line: &str) -> Cli {
+    Cli::try_parse_from(line.split_whitespace()).unwrap_or_else(|error| panic!("{line}: {error}"))
+}
+
+fn refused(line: &str) -> (ErrorKind, String) {
+    let error = Cli::try_parse_from(line.split_whitespace()).unwrap_err();
+    (error.kind(), error.to_string())
+}
+
+fn up(line: &str) -> UpArgs {
+    let Verb::Up(args) = parse(line).verb else { panic!("{line}") };
+    *args
+}
+
+fn run(line: &str) -> RunArgs {
+    let (Verb::Run(args) | Verb::Submit(args)) = parse(line).verb else { panic!("{line}") };
+    *args
+}
+
+#[test]
+fn the_definition_holds_together() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn the_help_names_every_verb_and_no_other() {
+    let known: BTreeSet<String> = Cli::command()
+        .get_subcommands()
+        .filter(|verb| !verb.is_hide_set())
+        .map(|verb| verb.get_name().to_owned())
+        .collect();
+    let shown: BTreeSet<String> = HELP
+        .lines()
+        .filter(|line| line.starts_with("  "))
+        .flat_map(|line| line.split("  ").filter(|part| !part.is_empty()))
+        .map(|part| part.split_whitespace().next().unwrap_or_default().to_owned())
+        .filter(|word| known.contains(word))
+        .collect();
+    assert_eq!(shown, known);
+    let verbs = [
+        "bench", "demo", "down", "peers", "run", "status", "submit", "task", "up", "version",
+        "wait",
+    ];
+    assert_eq!(known, verbs.map(str::to_owned).into());
+}
+
+#[test]
+fn every_visible_flag_has_a_help_text() {
+    fn check(command: &clap::Command) {
+        for arg in command.get_arguments().filter(|arg| !arg.is_hide_set()) {
+            assert!(arg.get_help().is_some(), "{} {}", command.get_name(), arg.get_id());
+        }
+        command.get_subcommands().filter(|verb| !verb.is_hide_set()).for_each(check);
+    }
+    check(&Cli::command());
+}
+
+#[test]
+fn flags_of_every_verb_may_stand_anywhere() {
+    let cli = parse("meshwork task --json list --home /h -vv -q --no-color");
+    let Global { home, json, quiet, no_color, verbose } = cli.global;
+    assert_eq!(home, Some("/h".into()));
+    assert!(json && quiet && no_color);
+    assert_eq!(verbose, 2);
+}
+
+#[test]
+fn up_takes_several_addresses_after_one_flag_or_after_several() {
+    let listen = "/ip4/127.0.0.1/tcp/0";
+    let quic = "/ip4/127.0.0.1/udp/0/quic-v1";
+    let args = up(&format!("meshwork up --listen {listen} {quic} --bootstrap {listen}"));
+    assert_eq!((args.listen.len(), args.bootstrap.len()), (2, 1));
+    let args = up(&format!("meshwork up --listen {listen} --listen {quic}"));
+    assert_eq!(args.listen.len(), 2);
+    assert_eq!(args.network, "main");
+    assert_eq!(args.lease, Duration::from_secs(15));
+}
+
+#[test]
+fn up_reads_its_policy_and_what_it_offers() {
+    let args =
+        up("meshwork up --accept text=listed --accept anyone --mem 1.5GiB --label a=b=c --cpus 3 \
+         --capability big --slots 0 --lease 2s --no-mdns --debug-handlers");
+    assert_eq!(
+        args.accept,
+        [
+            AcceptRule { family: Some("text".to_owned()), accept: Accept::Listed },
+            AcceptRule { family: None, accept: Accept::Anyone },
+        ]
+    );
+    assert_eq!(args.mem, Some(1_610_612_736));
+    assert_eq!(args.label, [("a".to_owned(), "b=c".to_owned())]);
+    assert_eq!((args.cpus, args.slots), (Some(3), Some(0)));
+    assert_eq!(args.lease, Duration::from_secs(2));
+}
+
+#[test]
+fn run_reads_inputs_limits_and_requirements() {
+    let args = run(
+        "meshwork run text/upper hello world -p n=3 --on bee --retries 0 --time 30s --deadline 1h \
+         --queue-timeout 500ms --priority -5 --key k --gpu 1",
+    );
+    assert_eq!(args.input, ["hello", "world"]);
+    assert_eq!(args.param, [("n".to_owned(), "3".to_owned())]);
+    assert_eq!(args.on, ["bee"]);
+    assert_eq!(args.retries, Some(0));
+    assert_eq!(args.time, Some(Duration::from_secs(30)));
+    assert_eq!(args.deadline, Some(Duration::from_secs(3_600)));
+    assert_eq!(args.queue_timeout, Some(Duration::from_millis(500)));
+    assert_eq!((args.priority, args.gpu), (-5, 1));
+    assert_eq!(run("meshwork submit text/hash -").input, ["-"]);
+}
+
+#[test]
+fn a_wrong_flag_is_named_with_what_would_be_right() {
+    for (line, flag, remedy) in [
+        ("meshwork up --accept text=me", "--accept", "nobody, listed or anyone"),
+        ("meshwork up --accept Text=listed", "--accept", "text=listed"),
+        ("meshwork up --listen nowhere", "--listen", "nowhere"),
+        ("meshwork up --trust bee", "--trust", "bee"),
+        ("meshwork up --mem lots", "--mem", "512MiB"),
+        ("meshwork up --lease soon", "--lease", "30s"),
+        ("meshwork up --label site", "--label", "NAME=VALUE"),
+        ("meshwork run text/upper --time 0s", "--time", "leave the flag out"),
+        ("meshwork run text/upper --retries 100", "--retries", "0..100"),
+        ("meshwork run text/upper --priority 200", "--priority", "127"),
+        ("meshwork up --debug-log /x", "--debug-handlers", "required"),
+    ] {
+        let (kind, text) = refused(line);
+        assert!(text.contains(flag) && text.contains(remedy), "{line}: {kind:?}: {text}");
+    }
+}
+
+#[test]
+fn sizes_are_read_in_both_kinds_of_units() {
+    for (text, bytes) in [
+        ("0", 0),
+        ("512", 512),
+        ("64KiB", 65_536),
+        ("64k", 65_536),
+        ("2 MiB", 2_097_152),
+        ("2GB", 2_000_000_000),
+        ("0.5KiB", 512),
+        ("1TiB", 1_099_511_627_776),
+    ] {
+        assert_eq!(values::bytes(text), Ok(bytes), "{text}");
+    }
+    for text in ["", "x", "-1", "1 lot", "1e9", "99999999999TiB", "1.2.3", "0.5e9TiB"] {
+        assert!(values::bytes(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn only_run_and_a_wait_for_one_end_as_their_task() {
+    for (line, expected) in [
+        ("meshwork run text/upper", true),
+        ("meshwork wait last", true),
+        ("meshwork wait 8f3a21", true),
+        ("meshwork wait all", false),
+        ("meshwork wait a b", false),
+        ("meshwork submit text/upper", false),
+        ("meshwork task show last", false),
+    ] {
+        assert_eq!(parse(line).verb.ends_as_its_task(), expected, "{line}");
+    }
+}

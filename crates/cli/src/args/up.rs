@@ -1,0 +1,71 @@
+//! `up`.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::Args;
+use meshwork_core::{Multiaddr, PeerId};
+
+use super::values::{self, AcceptRule};
+
+/// Start this node in the foreground.
+///
+/// It keeps everything in one folder (see --home): its key, its socket for the other commands,
+/// whom it trusts. Ctrl-C stops it, a second Ctrl-C at once.
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  meshwork up
+  meshwork up --accept text=listed --trust PEER_ID
+  meshwork up --bootstrap /ip4/192.168.1.7/tcp/4101
+  meshwork up --home /tmp/b --listen /ip4/127.0.0.1/tcp/0 --no-mdns")]
+pub(crate) struct UpArgs {
+    /// Listen on these addresses [default: port 4101, TCP and QUIC, IPv4 and IPv6]
+    #[arg(long, value_name = "ADDR", num_args = 1..)]
+    pub(crate) listen: Vec<Multiaddr>,
+    /// Connect to these nodes, now and whenever the connection is lost
+    #[arg(long, value_name = "ADDR", num_args = 1..)]
+    pub(crate) bootstrap: Vec<Multiaddr>,
+    /// Trust these peers: their work counts as listed, and own work may be placed there
+    #[arg(long, value_name = "PEER_ID", num_args = 1..)]
+    pub(crate) trust: Vec<PeerId>,
+    /// Whose work runs here: nobody, listed (peers that are trusted) or anyone; without FAMILY=
+    /// it is said of every family that this node has [default: nobody]
+    #[arg(long, value_name = "FAMILY=POLICY", value_parser = values::accept)]
+    pub(crate) accept: Vec<AcceptRule>,
+    /// The node's name [default: the host's]
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// The network's name: nodes of different networks refuse each other
+    #[arg(long, default_value = "main")]
+    pub(crate) network: String,
+    /// Tasks that run here at once [default: one per CPU]
+    #[arg(long, value_name = "N")]
+    pub(crate) slots: Option<u32>,
+    /// CPUs offered [default: all]
+    #[arg(long, value_name = "N")]
+    pub(crate) cpus: Option<u32>,
+    /// Memory offered, such as 8GiB [default: all]
+    #[arg(long, value_name = "SIZE", value_parser = values::bytes)]
+    pub(crate) mem: Option<u64>,
+    /// GPUs offered
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) gpu: u32,
+    /// What tasks may require by name and value
+    #[arg(long, value_name = "NAME=VALUE", value_parser = values::pair)]
+    pub(crate) label: Vec<(String, String)>,
+    /// What tasks may require by name
+    #[arg(long, value_name = "NAME")]
+    pub(crate) capability: Vec<String>,
+    /// Do not look for peers on the local network
+    #[arg(long)]
+    pub(crate) no_mdns: bool,
+    /// How long a silent worker is believed to be working
+    #[arg(long, value_name = "TIME", default_value = "15s", value_parser = values::duration)]
+    pub(crate) lease: Duration,
+    /// Offer debug/noop, echo, sleep, fail and panic as well
+    #[arg(long)]
+    pub(crate) debug_handlers: bool,
+    /// File to which debug/sleep writes a line for each execution
+    #[arg(long, value_name = "FILE", requires = "debug_handlers", hide = true)]
+    pub(crate) debug_log: Option<PathBuf>,
+}

@@ -1,0 +1,78 @@
+//! From the text of a flag to its value, each with an error that says what would be right.
+
+use std::time::Duration;
+
+use meshwork_core::Accept;
+
+/// A size: `512`, `64KiB`, `1.5GiB`, `2GB`.
+pub(crate) fn bytes(text: &str) -> Result<u64, String> {
+    let wrong = || format!("{text:?} is not a size: write it like 512MiB or 2GB");
+    let digits = text.bytes().take_while(|b| b.is_ascii_digit() || *b == b'.').count();
+    let (number, unit) = text.split_at(digits);
+    let factor: u64 = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "kib" => 1 << 10,
+        "m" | "mib" => 1 << 20,
+        "g" | "gib" => 1 << 30,
+        "t" | "tib" => 1 << 40,
+        "kb" => 1_000,
+        "mb" => 1_000_000,
+        "gb" => 1_000_000_000,
+        "tb" => 1_000_000_000_000,
+        _ => return Err(wrong()),
+    };
+    if let Ok(whole) = number.parse::<u64>() {
+        return whole.checked_mul(factor).ok_or_else(wrong);
+    }
+    let number: f64 = number.parse().map_err(|_| wrong())?;
+    let bytes = number * factor as f64;
+    if bytes.is_finite() && bytes < MAX_FRACTIONAL {
+        Ok(bytes.round() as u64)
+    } else {
+        Err(wrong())
+    }
+}
+
+/// Above it fractions of a byte are lost: a pebibyte.
+const MAX_FRACTIONAL: f64 = (1_u64 << 50) as f64;
+
+/// A time: `500ms`, `30s`, `1h 5m`. Not zero.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(Duration::ZERO) => Err("zero is no time: leave the flag out for the default".to_owned()),
+        Ok(duration) => Ok(duration),
+        Err(_) => Err(format!("{text:?} is not a time: write it like 500ms, 30s or 2h")),
+    }
+}
+
+/// `NAME=VALUE`.
+pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err(format!("{text:?} is not of the form NAME=VALUE")),
+    }
+}
+
+/// Whose work of one family, or of all that the node has, runs here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct AcceptRule {
+    /// The family of handlers; none means every family that the node has.
+    pub(crate) family: Option<String>,
+    /// From whom.
+    pub(crate) accept: Accept,
+}
+
+/// `FAMILY=POLICY`, or a bare `POLICY`.
+pub(crate) fn accept(text: &str) -> Result<AcceptRule, String> {
+    let (family, policy) = match text.split_once('=') {
+        Some((family, policy)) => (Some(family.to_owned()), policy),
+        None => (None, text),
+    };
+    if let Some(family) = &family
+        && meshwork_core::HandlerName::new(family, "x").is_err()
+    {
+        return Err(format!("{family:?} is no family of handlers: write it like text=listed"));
+    }
+    let accept = policy.parse().map_err(|error| format!("{error}"))?;
+    Ok(AcceptRule { family, accept })
+}

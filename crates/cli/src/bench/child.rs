@@ -1,0 +1,297 @@
+//! The processes of a bench: the parent starts them, tells them what to do a line at a time, and
+//! reads one JSON line in answer. A child ends when its standard input does.
+
+use std::{process::Stdio, time::Duration};
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
+    process::{Child, ChildStdin, ChildStdout, Command},
+};
+
+use super::{BenchArgs, Transport, floor, mesh};
+
+/// What a process of a bench is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Role {
+    /// The node that submits.
+    Owner,
+    /// A node that echoes.
+    Worker,
+    /// The raw TCP client.
+    FloorOwner,
+    /// A raw TCP echo server.
+    FloorWorker,
+}
+
+/// How a process of a bench is started.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct RoleArgs {
+    /// What it is
+    #[arg(value_enum)]
+    role: Role,
+    /// Bytes of each task
+    #[arg(long)]
+    payload: usize,
+    /// Tasks under way at once
+    #[arg(long)]
+    window: usize,
+    /// What frames travel over
+    #[arg(long, value_enum)]
+    transport: Transport,
+    /// Addresses of the workers, for an owner
+    #[arg(long)]
+    worker: Vec<String>,
+}
+
+/// What the parent may ask.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Ask {
+    /// Run so many tasks with a full window.
+    Burst(u64),
+    /// Run so many tasks one at a time.
+    Single(u64),
+    /// Tell what the process has used.
+    Usage,
+    /// Trust this peer, for a worker.
+    Trust(String),
+}
+
+/// The answer to a burst.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(super) struct Burst {
+    pub(super) seconds: f64,
+}
+
+/// The answer to tasks one at a time.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(super) struct Single {
+    pub(super) p50_us: f64,
+    pub(super) p99_us: f64,
+}
+
+/// What a process has used so far, by `getrusage`.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(super) struct Usage {
+    pub(super) cpu_us: u64,
+    pub(super) peak_rss_kib: u64,
+}
+
+/// The first line of every child.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Ready {
+    /// Where it listens, for a worker; who it is, for an owner.
+    pub(super) name: String,
+}
+
+/// A burst as the parent sees it: also what all processes used for it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct MeasuredBurst {
+    pub(super) per_s: f64,
+    pub(super) cpu_us_per_task: f64,
+    pub(super) wire_bytes_per_task: f64,
+}
+
+/// One owner and its workers.
+pub(super) struct Children {
+    owner: Process,
+    workers: Vec<Process>,
+}
+
+struct Process {
+    child: Child,
+    stdin: ChildStdin,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Children {
+    /// Starts the workers, then the owner with their addresses.
+    pub(super) async fn start(args: &BenchArgs, owner: Role, worker: Role) -> anyhow::Result<Self> {
+        let mut workers = Vec::new();
+        let mut addresses = Vec::new();
+        for _ in 0..args.workers {
+            let mut process = Process::start(args, worker, &[])?;
+            addresses.push(process.read::<Ready>().await?.name);
+            workers.push(process);
+        }
+        let mut owner = Process::start(args, owner, &addresses)?;
+        let name = owner.read::<Ready>().await?.name;
+        for worker in &mut workers {
+            let () = worker.ask(&Ask::Trust(name.clone())).await?;
+        }
+        // The first tasks pay for connections, sessions and what is learned on the way.
+        let mut children = Self { owner, workers };
+        children.burst(args.tasks.min(WARM_UP)).await?;
+        Ok(children)
+    }
+
+    pub(super) async fn burst(&mut self, tasks: u64) -> anyhow::Result<MeasuredBurst> {
+        let (cpu, wire) = (self.cpu_us().await?, loopback_bytes()?);
+        let burst: Burst = self.owner.ask(&Ask::Burst(tasks)).await?;
+        let (cpu_after, wire_after) = (self.cpu_us().await?, loopback_bytes()?);
+        let each = |before: u64, after: u64| after.saturating_sub(before) as f64 / tasks as f64;
+        Ok(MeasuredBurst {
+            per_s: tasks as f64 / burst.seconds,
+            cpu_us_per_task: each(cpu, cpu_after),
+            wire_bytes_per_task: each(wire, wire_after),
+        })
+    }
+
+    pub(super) async fn single(&mut self, tasks: u64) -> anyhow::Result<Single> {
+        self.owner.ask(&Ask::Single(tasks)).await
+    }
+
+    /// Of the owner, and of the largest worker.
+    pub(super) async fn peak_rss(&mut self) -> anyhow::Result<(u64, u64)> {
+        let owner: Usage = self.owner.ask(&Ask::Usage).await?;
+        let mut largest = 0;
+        for worker in &mut self.workers {
+            largest = largest.max(worker.ask::<Usage>(&Ask::Usage).await?.peak_rss_kib);
+        }
+        Ok((owner.peak_rss_kib, largest))
+    }
+
+    async fn cpu_us(&mut self) -> anyhow::Result<u64> {
+        let mut sum = 0;
+        for process in self.workers.iter_mut().chain([&mut self.owner]) {
+            sum += process.ask::<Usage>(&Ask::Usage).await?.cpu_us;
+        }
+        Ok(sum)
+    }
+
+    /// Ends all processes and waits for them.
+    pub(super) async fn stop(self) {
+        for process in self.workers.into_iter().chain([self.owner]) {
+            process.stop().await;
+        }
+    }
+}
+
+impl Process {
+    fn start(args: &BenchArgs, role: Role, workers: &[String]) -> anyhow::Result<Self> {
+        let program = std::env::current_exe().context("cannot find this program's own file")?;
+        let transport = args.transport.to_possible_value();
+        let mut command = Command::new(program);
+        command
+            .arg("bench-role")
+            .arg(role.to_possible_value().map_or_else(String::new, |v| v.get_name().to_owned()))
+            .args(["--payload", &args.payload.to_string(), "--window", &args.window.to_string()])
+            .arg("--transport")
+            .arg(transport.map_or_else(String::new, |value| value.get_name().to_owned()));
+        for worker in workers {
+            command.args(["--worker", worker]);
+        }
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .context("cannot start a process of the bench")?;
+        let stdin = child.stdin.take().context("a child without standard input")?;
+        let stdout = child.stdout.take().context("a child without standard output")?;
+        Ok(Self { child, stdin, lines: BufReader::new(stdout).lines() })
+    }
+
+    async fn ask<T: DeserializeOwned>(&mut self, ask: &Ask) -> anyhow::Result<T> {
+        let mut line = serde_json::to_string(ask)?;
+        line.push('\n');
+        self.stdin.write_all(line.as_bytes()).await.context("a process of the bench has ended")?;
+        self.read().await
+    }
+
+    async fn read<T: DeserializeOwned>(&mut self) -> anyhow::Result<T> {
+        let line = self.lines.next_line().await?.context("a process of the bench has ended")?;
+        Ok(serde_json::from_str(&line)?)
+    }
+
+    async fn stop(mut self) {
+        drop(self.stdin);
+        if tokio::time::timeout(STOP, self.child.wait()).await.is_err() {
+            // It is killed when it is dropped at the latest.
+            self.child.kill().await.ok();
+        }
+    }
+}
+
+/// Is one of the processes, until standard input ends.
+pub(crate) async fn run_role(args: RoleArgs) -> anyhow::Result<u8> {
+    let RoleArgs { role, payload, window, transport, worker } = args;
+    match role {
+        Role::Owner => local(mesh::owner(payload, window, &worker)).await?,
+        Role::Worker => mesh::worker(transport).await?,
+        Role::FloorOwner => local(floor::owner(payload, window, &worker)).await?,
+        Role::FloorWorker => floor::worker().await?,
+    }
+    Ok(crate::exit::DONE)
+}
+
+/// Runs an owner where its lanes may be spawned.
+async fn local(owner: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    tokio::task::LocalSet::new().run_until(owner).await
+}
+
+/// A child's end of the conversation.
+pub(super) struct Parent {
+    lines: Lines<BufReader<tokio::io::Stdin>>,
+    stdout: tokio::io::Stdout,
+}
+
+impl Parent {
+    /// Says that the child is ready.
+    pub(super) async fn greet(name: String) -> anyhow::Result<Self> {
+        let lines = BufReader::new(tokio::io::stdin()).lines();
+        let mut parent = Self { lines, stdout: tokio::io::stdout() };
+        parent.answer(&Ready { name }).await?;
+        Ok(parent)
+    }
+
+    /// What is asked next; none when the parent is gone. Questions about usage are answered here.
+    pub(super) async fn next(&mut self) -> anyhow::Result<Option<Ask>> {
+        while let Some(line) = self.lines.next_line().await? {
+            match serde_json::from_str(&line)? {
+                Ask::Usage => self.answer(&usage()?).await?,
+                ask => return Ok(Some(ask)),
+            }
+        }
+        Ok(None)
+    }
+
+    pub(super) async fn answer<T: Serialize>(&mut self, answer: &T) -> anyhow::Result<()> {
+        let mut line = serde_json::to_string(answer)?;
+        line.push('\n');
+        self.stdout.write_all(line.as_bytes()).await?;
+        Ok(self.stdout.flush().await?)
+    }
+}
+
+fn usage() -> anyhow::Result<Usage> {
+    let usage = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_SELF)?;
+    let micros = |time: nix::sys::time::TimeVal| {
+        u64::try_from(time.tv_sec()).unwrap_or(0) * 1_000_000
+            + u64::try_from(time.tv_usec()).unwrap_or(0)
+    };
+    Ok(Usage {
+        cpu_us: micros(usage.user_time()) + micros(usage.system_time()),
+        peak_rss_kib: u64::try_from(usage.max_rss()).unwrap_or(0),
+    })
+}
+
+/// Bytes that have crossed the loopback interface, headers and acknowledgements included. Other
+/// traffic on it counts as well.
+fn loopback_bytes() -> anyhow::Result<u64> {
+    let text = match std::fs::read_to_string("/proc/net/dev") {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
+        Err(error) => return Err(error.into()),
+    };
+    let line = text.lines().find_map(|line| line.trim().strip_prefix("lo:"));
+    let received = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+    Ok(received.unwrap_or(0))
+}
+
+/// Tasks that warm everything up before the first round.
+const WARM_UP: u64 = 20_000;
+/// A child that has been told to end gets so long.
+const STOP: Duration = Duration::from_secs(5);

@@ -1,0 +1,111 @@
+//! Owner and workers of a bench: nodes, used through the public API.
+
+use std::{rc::Rc, time::Duration};
+
+use anyhow::{Context, bail};
+use meshwork::{
+    Accept, AcceptPolicy, Multiaddr, NetworkConfig, NetworkManager, Offered, PeerState, Task,
+    TaskType,
+};
+
+use super::{
+    Transport,
+    child::{Ask, Parent},
+    lanes,
+};
+
+/// A node that submits to the workers at these addresses and runs nothing itself.
+pub(super) async fn owner(payload: usize, window: usize, workers: &[String]) -> anyhow::Result<()> {
+    let offered = Offered { slots: Some(0), ..Offered::default() };
+    let config = NetworkConfig { listen_addrs: Vec::new(), offered, ..loopback() };
+    let manager = NetworkManager::builder().config(config).build()?;
+    manager.start().await?;
+    for worker in workers {
+        let address: Multiaddr = worker.parse().context("a worker's address")?;
+        let peer = manager.dial(address).await?;
+        manager.trust(peer, true).await?;
+    }
+    let mut parent = Parent::greet(manager.local_peer_id().to_string()).await?;
+    let node = manager.clone();
+    let one = Rc::new(move |number| one(node.clone(), payload, number));
+    while let Some(ask) = parent.next().await? {
+        match ask {
+            Ask::Burst(tasks) => {
+                ready(&manager, workers.len()).await?;
+                let burst = lanes::burst(window, tasks, Rc::clone(&one)).await?;
+                parent.answer(&burst).await?;
+            }
+            Ask::Single(tasks) => {
+                parent.answer(&lanes::single(tasks, one.as_ref()).await?).await?;
+            }
+            Ask::Trust(_) | Ask::Usage => bail!("not for an owner"),
+        }
+    }
+    Ok(manager.shutdown().await?)
+}
+
+/// A node that echoes for whom it is told to trust.
+pub(super) async fn worker(transport: Transport) -> anyhow::Result<()> {
+    let listen = match transport {
+        Transport::Tcp => "/ip4/127.0.0.1/tcp/0",
+        Transport::Quic => "/ip4/127.0.0.1/udp/0/quic-v1",
+    };
+    let config = NetworkConfig {
+        listen_addrs: vec![listen.parse()?],
+        accept: AcceptPolicy::default().with("debug", Accept::Listed),
+        ..loopback()
+    };
+    let manager = NetworkManager::builder().config(config).debug_handlers(None).build()?;
+    manager.start().await?;
+    let address = manager.addresses().first().context("no listener")?.to_string();
+    let mut parent = Parent::greet(address).await?;
+    while let Some(ask) = parent.next().await? {
+        match ask {
+            Ask::Trust(peer) => {
+                manager.trust(peer.parse()?, true).await?;
+                parent.answer(&()).await?;
+            }
+            Ask::Burst(_) | Ask::Single(_) | Ask::Usage => bail!("not for a worker"),
+        }
+    }
+    Ok(manager.shutdown().await?)
+}
+
+fn loopback() -> NetworkConfig {
+    NetworkConfig { mdns: false, ..NetworkConfig::default() }
+}
+
+/// Waits until all workers can be given work.
+async fn ready(manager: &NetworkManager, workers: usize) -> anyhow::Result<()> {
+    let mut events = manager.subscribe();
+    let all = async {
+        loop {
+            let peers = manager.get_peers().await?;
+            let usable = peers.iter().filter(|peer| {
+                peer.state == PeerState::Ready
+                    && peer.advert.as_ref().is_some_and(|advert| !advert.handlers.is_empty())
+            });
+            if usable.count() >= workers {
+                return anyhow::Ok(());
+            }
+            events.next().await.context("the node has stopped")?;
+        }
+    };
+    tokio::time::timeout(READY, all).await.context("the workers were not ready in time")?
+}
+
+/// One task: submitted, awaited, compared.
+async fn one(manager: NetworkManager, payload: usize, number: u64) -> anyhow::Result<()> {
+    let input = super::floor::payload(payload, number);
+    let task = Task {
+        task_type: TaskType::Custom("debug".to_owned()),
+        operation: "echo".into(),
+        ..Task::default()
+    };
+    let task = task.with_input(input.clone());
+    let result = manager.distribute_task(task, Vec::new()).await?.result().await?;
+    lanes::compare(&result.output, &input)
+}
+
+/// Processes start in well under a second each, on a machine that has nothing else to do.
+const READY: Duration = Duration::from_secs(30);

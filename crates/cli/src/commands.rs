@@ -1,0 +1,52 @@
+//! The verbs, one file each. They ask the node over its socket; only `up` and `demo` are nodes.
+
+use meshwork_api::Client;
+
+use crate::{
+    args::{Cli, TaskArgs, Verb},
+    bench, demo, exit,
+    home::Home,
+    output::Output,
+};
+
+mod node;
+mod peers;
+mod run;
+mod spec;
+mod status;
+mod story;
+mod task;
+mod up;
+mod wait;
+
+/// Carries out what the command line asks for; gives the exit code.
+pub(crate) async fn dispatch(cli: Cli, out: &Output) -> anyhow::Result<u8> {
+    let Cli { global, verb } = cli;
+    let home = || Home::of(global.home.as_deref());
+    let client = || -> anyhow::Result<Client> { Ok(Client::new(home()?.socket())?) };
+    match verb {
+        Verb::Up(args) => up::up(*args, &home()?, out).await,
+        Verb::Down => node::down(&client()?, out).await,
+        Verb::Status => status::status(&client()?, out).await,
+        Verb::Peers(args) => peers::peers(args.verb, &client()?, out).await,
+        Verb::Run(args) => run::run(*args, &client()?, out).await,
+        Verb::Submit(args) => run::submit(*args, &client()?, out).await,
+        Verb::Wait(args) => wait::wait(args, &client()?, out).await,
+        Verb::Task(TaskArgs { verb }) => task::task(verb, &client()?, out).await,
+        Verb::Demo(args) => demo::demo(args, out).await,
+        Verb::Bench(args) => bench::run(args, out).await,
+        Verb::BenchRole(args) => bench::run_role(args).await,
+        Verb::DemoWorker { address } => demo::worker(address, out).await,
+        Verb::Version => version(out),
+    }
+}
+
+fn version(out: &Output) -> anyhow::Result<u8> {
+    let version = env!("CARGO_PKG_VERSION");
+    if out.json {
+        out.value(&serde_json::json!({ "name": "meshwork", "version": version }))?;
+    } else {
+        out.line(format!("meshwork {version}"))?;
+    }
+    Ok(exit::DONE)
+}

@@ -1,0 +1,33 @@
+//! `down`.
+
+use std::time::Duration;
+
+use meshwork_api::{Client, ClientError};
+
+use crate::{exit, failure::Failure, output::Output};
+
+/// How long a node may take to stop: its own deadline, and some room.
+const STOP: Duration = Duration::from_secs(20);
+/// How often it is asked whether it is still there.
+const ASK: Duration = Duration::from_millis(50);
+
+/// Stops the node, and returns when it is gone.
+pub(super) async fn down(client: &Client, out: &Output) -> anyhow::Result<u8> {
+    client.shutdown().await?;
+    let gone = async {
+        // The socket goes with the node.
+        while !matches!(client.node().await, Err(ClientError::Unreachable { .. })) {
+            tokio::time::sleep(ASK).await;
+        }
+    };
+    if tokio::time::timeout(STOP, gone).await.is_err() {
+        let message = format!("the node has not stopped within {STOP:?}");
+        return Err(Failure::new(exit::FAILED, "timeout", message).into());
+    }
+    if out.json {
+        out.value(&serde_json::json!({ "stopped": true }))?;
+    } else {
+        out.say("stopped");
+    }
+    Ok(exit::DONE)
+}

@@ -1,0 +1,140 @@
+//! `peers`.
+
+use chrono::Utc;
+use meshwork_api::{Client, PeerView};
+
+use crate::{
+    args::PeersVerb,
+    exit,
+    output::{Output, Table, format},
+};
+
+pub(super) async fn peers(
+    verb: Option<PeersVerb>,
+    client: &Client,
+    out: &Output,
+) -> anyhow::Result<u8> {
+    match verb.unwrap_or(PeersVerb::List) {
+        PeersVerb::List => list(client, out).await?,
+        PeersVerb::Show { peer } => show(&client.peer(&peer).await?, out)?,
+        PeersVerb::Dial { address } => {
+            let answer = client.dial(&address).await?;
+            if out.json {
+                out.value(&answer)?;
+            } else {
+                out.say(format!("connected to {address}"));
+                out.line(answer.peer_id)?;
+            }
+        }
+        PeersVerb::Trust { peer } => trust(&peer, true, client, out).await?,
+        PeersVerb::Untrust { peer } => trust(&peer, false, client, out).await?,
+    }
+    Ok(exit::DONE)
+}
+
+async fn list(client: &Client, out: &Output) -> anyhow::Result<()> {
+    let peers = client.peers().await?;
+    if out.json {
+        return out.value(&peers);
+    }
+    if out.quiet {
+        for peer in &peers.items {
+            out.line(&peer.peer_id)?;
+        }
+        return Ok(());
+    }
+    if peers.items.is_empty() {
+        out.say("no peers yet: meshwork peers dial ADDR");
+        return Ok(());
+    }
+    Ok(table(&peers.items, out).print(out)?)
+}
+
+/// Peers as a list; programs get whole ids and times.
+pub(super) fn table(peers: &[PeerView], out: &Output) -> Table {
+    let mut table =
+        Table::new(&["PEER", "ID", "STATE", "TRUST", "RTT", "OURS", "THEIRS", "RUNS", "SEEN"]);
+    for peer in peers {
+        let people = out.stdout_tty;
+        table.row([
+            peer.name.clone().unwrap_or_default(),
+            if people { format::short_peer(&peer.peer_id) } else { peer.peer_id.clone() },
+            peer.state.clone(),
+            if peer.trusted { "trusted".to_owned() } else { String::new() },
+            peer.latency_us.map(format::micros).unwrap_or_default(),
+            peer.assigned.to_string(),
+            peer.held.to_string(),
+            families(&peer.handlers),
+            if people {
+                format::ago(peer.last_seen, Utc::now())
+            } else {
+                format::time(peer.last_seen)
+            },
+        ]);
+    }
+    table
+}
+
+/// The families of these handlers, each once.
+pub(super) fn families(handlers: &[String]) -> String {
+    let mut families: Vec<&str> =
+        handlers.iter().filter_map(|name| Some(name.split_once('/')?.0)).collect();
+    families.sort_unstable();
+    families.dedup();
+    families.join(" ")
+}
+
+fn show(peer: &PeerView, out: &Output) -> anyhow::Result<()> {
+    if out.json {
+        return out.value(peer);
+    }
+    let mut text = String::new();
+    let mut line = |name: &str, value: &str| {
+        if !value.is_empty() {
+            text.push_str(&format!("{name:<12}{}\n", format::printable(value)));
+        }
+    };
+    line("peer", &peer.peer_id);
+    line("name", peer.name.as_deref().unwrap_or_default());
+    line("state", &peer.state);
+    line("why", peer.why.as_deref().unwrap_or_default());
+    line("trusted", if peer.trusted { "yes" } else { "no" });
+    line("last seen", &format::ago(peer.last_seen, Utc::now()));
+    line("round trip", &peer.latency_us.map(format::micros).unwrap_or_default());
+    line("software", peer.agent.as_deref().unwrap_or_default());
+    line("handlers", &peer.handlers.join(" "));
+    line("capable of", &peer.capabilities.join(" "));
+    let labels: Vec<String> =
+        peer.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    line("labels", &labels.join(" "));
+    if let Some(capacity) = &peer.capacity {
+        let memory = format::size(capacity.memory_bytes);
+        let what = format!(
+            "{} slots, {} CPUs, {memory}, {} GPUs",
+            capacity.slots, capacity.cpus, capacity.gpus
+        );
+        line("offers", &what);
+    }
+    line("tasks", &format!("{} of ours there, {} of theirs here", peer.assigned, peer.held));
+    for address in &peer.addresses {
+        line("address", address);
+    }
+    Ok(out.data(text.as_bytes())?)
+}
+
+async fn trust(peer: &str, trust: bool, client: &Client, out: &Output) -> anyhow::Result<()> {
+    let answer = client.trust(peer, trust).await?;
+    if out.json {
+        return out.value(&answer);
+    }
+    // The id, not only the name: a name is whatever its bearer says.
+    let label = match &answer.name {
+        Some(name) => format!("{} ({})", format::printable(name), answer.peer_id),
+        None => answer.peer_id.clone(),
+    };
+    out.say(if trust { format!("{label} is trusted") } else { format!("{label} is not trusted") });
+    if out.quiet {
+        out.line(&answer.peer_id)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,79 @@
+use std::io::Write;
+
+use bytes::Bytes;
+use clap::Parser;
+
+use super::*;
+use crate::args::{Cli, Verb};
+
+fn spec(line: &str) -> TaskSpec {
+    let verb = Cli::try_parse_from(line.split_whitespace()).unwrap().verb;
+    let Verb::Run(args) = verb else { panic!("{line}") };
+    of(*args).unwrap()
+}
+
+fn bytes(parts: &[&str], stdin: &[u8]) -> Result<Option<Bytes>, Failure> {
+    let parts: Vec<String> = parts.iter().map(|part| (*part).to_owned()).collect();
+    input(&parts, &mut &*stdin).map(|payload| payload.map(Payload::into_bytes))
+}
+
+#[test]
+fn words_are_joined_and_files_are_taken_as_they_are() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(b"\xff\n").unwrap();
+    let at = format!("@{}", file.path().display());
+    let plain = |parts: &[&str], stdin: &[u8]| bytes(parts, stdin).unwrap();
+    assert_eq!(plain(&[], b"unread"), None);
+    assert_eq!(plain(&["hello"], b""), Some("hello".into()));
+    assert_eq!(plain(&["hello", "world"], b""), Some("hello world".into()));
+    assert_eq!(plain(&["-"], b"from\nstdin\n"), Some("from\nstdin\n".into()));
+    assert_eq!(plain(&[&at], b""), Some(Bytes::from_static(b"\xff\n")));
+    assert_eq!(plain(&["a", &at, "b", "c"], b""), Some(Bytes::from_static(b"a\xff\nb c")));
+}
+
+#[test]
+fn what_cannot_be_read_is_named() {
+    let failure = bytes(&["@/no/such/file"], b"").unwrap_err();
+    assert_eq!(failure.exit, 2);
+    assert!(failure.message.contains("/no/such/file"), "{failure}");
+    assert!(failure.hint.is_some());
+}
+
+#[test]
+fn what_is_too_large_is_refused_without_being_read_whole() {
+    let full = vec![b'x'; INLINE_BYTES];
+    assert_eq!(bytes(&["-"], &full).unwrap().unwrap().len(), INLINE_BYTES);
+    let parts = ["-".to_owned()];
+    let mut endless = io::repeat(b'x');
+    let failure = input(&parts, &mut endless).unwrap_err();
+    assert!(failure.message.contains("1.0 MiB"), "{failure}");
+    bytes(&["-", "y"], &full).unwrap_err();
+}
+
+#[test]
+fn the_flags_reach_the_task() {
+    let spec = spec(
+        "meshwork run text/upper x -p n=3 --on any --on bee --cpus 2 --mem 1KiB --gpu 1 \
+         --label a=b --capability big --retries 4 --time 2s --deadline 9s --priority 7 --key k",
+    );
+    assert_eq!(spec.handler, "text/upper");
+    assert_eq!(spec.targets, ["bee"]);
+    assert_eq!(spec.params["n"], "3");
+    let needs = &spec.requirements;
+    assert_eq!((needs.cpus, needs.memory_bytes, needs.gpus), (2, 1_024, 1));
+    assert_eq!(
+        (needs.labels["a"].as_str(), needs.capabilities.as_slice()),
+        ("b", &["big".to_owned()][..])
+    );
+    assert_eq!(spec.retry.attempts, 5);
+    assert_eq!(spec.limits.attempt.unwrap().as_secs(), 2);
+    assert_eq!(spec.limits.total.unwrap().as_secs(), 9);
+    assert_eq!(spec.limits.queue, TaskLimits::default().queue);
+    assert_eq!((spec.priority, spec.idempotency_key.as_deref()), (7, Some("k")));
+}
+
+#[test]
+fn without_flags_it_is_the_usual_task() {
+    assert_eq!(spec("meshwork run text/stats"), TaskSpec::new("text/stats"));
+    assert!(spec("meshwork run text/stats --on any").targets.is_empty());
+}

@@ -1,0 +1,88 @@
+//! `status`.
+
+use std::time::Duration;
+
+use meshwork_api::{Client, HealthView, NodeView, PeerView};
+use serde::Serialize;
+
+use super::peers;
+use crate::{
+    exit,
+    output::{Output, format},
+};
+
+/// What `status --json` prints.
+#[derive(Serialize)]
+struct Status {
+    node: NodeView,
+    health: HealthView,
+    peers: Vec<PeerView>,
+}
+
+pub(super) async fn status(client: &Client, out: &Output) -> anyhow::Result<u8> {
+    let status = Status {
+        node: client.node().await?,
+        health: client.health().await?,
+        peers: client.peers().await?.items,
+    };
+    if out.json {
+        out.value(&status)?;
+    } else if out.quiet {
+        out.line(&status.node.peer_id)?;
+    } else {
+        out.data(head(&status.node).as_bytes())?;
+        if !status.peers.is_empty() {
+            peers::table(&status.peers, out).print(out)?;
+        }
+        for line in attention(&status) {
+            out.line(format!("! {line}"))?;
+        }
+    }
+    Ok(exit::DONE)
+}
+
+fn head(node: &NodeView) -> String {
+    let tasks = &node.tasks;
+    format!(
+        "{}  {}  up {}  v{}  network {}\n\
+         tasks  {} running  {} queued  {} done  {} failed  {} cancelled  {} expired\n\
+         work   {} here now  {} ended here\n",
+        format::printable(&node.name),
+        format::short_peer(&node.peer_id),
+        format::span(Duration::from_millis(node.uptime_ms)),
+        node.version,
+        node.network,
+        format::count(tasks.running),
+        format::count(tasks.queued),
+        format::count(tasks.succeeded),
+        format::count(tasks.failed),
+        format::count(tasks.cancelled),
+        format::count(tasks.expired),
+        format::count(tasks.held),
+        format::count(tasks.executed),
+    )
+}
+
+/// What somebody should look at.
+fn attention(status: &Status) -> Vec<String> {
+    let mut lines: Vec<String> = status
+        .health
+        .reasons
+        .iter()
+        .map(|reason| format!("{}: {reason}", status.health.status))
+        .collect();
+    for peer in &status.peers {
+        let label = format::peer_label(peer.name.as_deref(), &peer.peer_id);
+        match (peer.state.as_str(), &peer.why) {
+            ("connected" | "admitted", Some(why)) => {
+                lines.push(format!("{label} is {} only: {}", peer.state, format::printable(why)));
+            }
+            ("ready", _) if !peer.trusted => {
+                let id = &peer.peer_id;
+                lines.push(format!("{label} is not trusted: meshwork peers trust {id}"));
+            }
+            _ => {}
+        }
+    }
+    lines
+}

@@ -1,0 +1,119 @@
+use meshwork_api::{AttemptView, ObstacleView};
+
+use super::*;
+
+fn at(text: &str) -> DateTime<Utc> {
+    text.parse().expect("a time")
+}
+
+fn task() -> TaskView {
+    TaskView {
+        id: "019aa2c4-0000-7000-8000-0000008f3a21".to_owned(),
+        short: "8f3a21".to_owned(),
+        handler: "text/upper".to_owned(),
+        state: "queued".to_owned(),
+        priority: 0,
+        input_bytes: 5,
+        submitted_at: at("2026-11-23T12:00:00Z"),
+        ended_at: None,
+        attempts: Vec::new(),
+        worker: None,
+        worker_name: None,
+        took_us: None,
+        output_bytes: None,
+        waiting: None,
+        error: None,
+    }
+}
+
+#[test]
+fn a_task_that_waits_tells_why_for_each_peer() {
+    let task = TaskView {
+        waiting: Some(WaitingView {
+            code: "no_worker".to_owned(),
+            message: "nobody here may run it".to_owned(),
+            next_try_at: Some(at("2026-11-23T12:00:51Z")),
+            gives_up_at: Some(at("2026-11-23T12:10:00Z")),
+            peers: vec![
+                ObstacleView {
+                    peer: "12D3KooWA".to_owned(),
+                    name: Some("ant".to_owned()),
+                    code: "requirement".to_owned(),
+                    message: "gpus: 0 of 1".to_owned(),
+                },
+                ObstacleView {
+                    peer: "12D3KooWB".to_owned(),
+                    name: Some("b\u{1b}[2Jee".to_owned()),
+                    code: "none".to_owned(),
+                    message: "free".to_owned(),
+                },
+            ],
+        }),
+        ..task()
+    };
+    let text = story(&task, at("2026-11-23T12:00:42Z"));
+    assert!(text.starts_with("8f3a21  QUEUED  42s  text/upper\n"), "{text}");
+    assert!(text.contains("waits     nobody here may run it\n"), "{text}");
+    assert!(text.contains("  ant  no  gpus: 0 of 1\n"), "{text}");
+    assert!(text.contains("  b\u{fffd}[2Jee  yes  free\n"), "{text}");
+    assert!(text.contains("  next try in 9.0s; gives up in 9m18s (--queue-timeout)\n"), "{text}");
+    assert!(text.ends_with("next      meshwork wait 8f3a21\n"), "{text}");
+}
+
+#[test]
+fn a_task_that_failed_tells_its_story() {
+    let attempt = |number, name: &str, end: &str| AttemptView {
+        number,
+        peer: "12D3KooWA".to_owned(),
+        peer_name: Some(name.to_owned()),
+        started_at: at("2026-11-23T12:00:00.200Z"),
+        end: Some(end.to_owned()),
+    };
+    let task = TaskView {
+        state: "failed".to_owned(),
+        ended_at: Some(at("2026-11-23T12:00:03.4Z")),
+        attempts: vec![attempt(1, "bee", "lost"), attempt(2, "cat", "permanent: no\nway")],
+        worker: Some("12D3KooWB".to_owned()),
+        worker_name: Some("cat".to_owned()),
+        error: Some(ErrorView {
+            code: "permanent".to_owned(),
+            message: "no\nway".to_owned(),
+            exit: Some(42),
+            worker: None,
+            limit: None,
+            by: None,
+        }),
+        ..task()
+    };
+    let text = story(&task, at("2026-11-23T13:00:00Z"));
+    assert!(text.starts_with("8f3a21  FAILED  text/upper  attempt 2  on cat  exit 42\n"), "{text}");
+    assert!(text.contains("why       no way\n"), "{text}");
+    assert!(text.contains(" -> attempt 2 +200ms -> failed +3.4s\n"), "{text}");
+    assert!(text.contains("  1  bee  lost\n  2  cat  permanent: no way\n"), "{text}");
+
+    let failure = failure(&task);
+    assert_eq!(failure.exit, 42);
+    assert_eq!(failure.message, "task 8f3a21 failed on cat");
+    assert_eq!(failure.cause.as_deref(), Some("no way"));
+    assert_eq!(failure.hint.as_deref(), Some("meshwork task show 8f3a21"));
+}
+
+#[test]
+fn a_time_limit_is_told_with_its_flag() {
+    for (limit, flag) in
+        [("queue", "--queue-timeout"), ("attempt", "--time"), ("total", "--deadline")]
+    {
+        let error = ErrorView {
+            code: "expired".to_owned(),
+            message: format!("the {limit} time limit was reached"),
+            exit: None,
+            worker: None,
+            limit: Some(limit.to_owned()),
+            by: None,
+        };
+        let task = TaskView { state: "expired".to_owned(), error: Some(error), ..task() };
+        let failure = failure(&task);
+        assert_eq!(failure.exit, 124);
+        assert!(failure.cause.unwrap().contains(flag));
+    }
+}

@@ -1,0 +1,66 @@
+//! What `up` says when the node is ready: on standard error for people, one JSON line on standard
+//! output for programs.
+
+use meshwork_api::NodeView;
+use meshwork_node::NetworkManager;
+
+use crate::{
+    home::Home,
+    output::{Output, format},
+};
+
+pub(super) async fn print(
+    manager: &NetworkManager,
+    home: &Home,
+    out: &Output,
+) -> anyhow::Result<()> {
+    let node: NodeView = manager.status().await?.into();
+    if out.json {
+        return out.value(&serde_json::json!({
+            "peer_id": node.peer_id,
+            "name": node.name,
+            "network": node.network,
+            "addresses": node.addresses,
+            "socket": home.socket(),
+        }));
+    }
+    out.say(text(&node, home));
+    Ok(())
+}
+
+fn text(node: &NodeView, home: &Home) -> String {
+    let mut text = format!(
+        "meshwork {}   node  {} ({})   network  {}\n",
+        node.version, node.name, node.peer_id, node.network
+    );
+    for address in &node.addresses {
+        text.push_str(&format!("  listening  {address}\n"));
+    }
+    let capacity = &node.capacity;
+    text.push_str(&format!(
+        "  offers     {} slots, {} CPUs, {}, {} GPUs\n  accepts    {}\n  home       {}",
+        capacity.slots,
+        capacity.cpus,
+        format::size(capacity.memory_bytes),
+        capacity.gpus,
+        accepts(node),
+        home.dir().display(),
+    ));
+    text
+}
+
+/// Whose work runs here, for every family that the node has.
+fn accepts(node: &NodeView) -> String {
+    let mut families: Vec<&str> =
+        node.handlers.iter().filter_map(|name| Some(name.split_once('/')?.0)).collect();
+    families.sort_unstable();
+    families.dedup();
+    let rules: Vec<String> = families
+        .into_iter()
+        .map(|family| {
+            let rule = node.accept.get(family).map_or("nobody", String::as_str);
+            format!("{family}: {rule}")
+        })
+        .collect();
+    rules.join("  ")
+}

@@ -1,0 +1,67 @@
+use clap::Parser;
+use meshwork_core::Accept;
+
+use super::*;
+use crate::args::{Cli, Verb};
+
+fn config(line: &str) -> NetworkConfig {
+    let home = Home::of(Some(std::path::Path::new("/h"))).unwrap();
+    let verb = Cli::try_parse_from(line.split_whitespace()).unwrap().verb;
+    let Verb::Up(args) = verb else { panic!("{line}") };
+    of(*args, &home)
+}
+
+#[test]
+fn a_daemon_listens_on_its_port_and_accepts_nobody() {
+    let config = config("meshwork up");
+    assert!(config.listen_addrs.len() >= 2);
+    assert!(config.listen_addrs.iter().all(|address| address.to_string().contains("/4101")));
+    assert_eq!(config.accept.of("text"), Accept::Nobody);
+    assert_eq!(config.home.as_deref(), Some(std::path::Path::new("/h")));
+    assert_eq!(config.identity, Identity::File("/h/identity.key".into()));
+    assert!(config.mdns && !config.name.unwrap().is_empty());
+    assert_eq!(config.tasks, TaskSettings::default());
+}
+
+#[test]
+fn without_ipv6_only_ipv4_is_listened_on() {
+    let texts =
+        |ipv6| -> Vec<String> { default_listen(ipv6).iter().map(ToString::to_string).collect() };
+    assert_eq!(texts(false), ["/ip4/0.0.0.0/tcp/4101", "/ip4/0.0.0.0/udp/4101/quic-v1"]);
+    assert_eq!(texts(true)[2..], ["/ip6/::/tcp/4101", "/ip6/::/udp/4101/quic-v1"]);
+}
+
+#[test]
+fn a_policy_without_a_family_is_said_of_those_that_the_node_has() {
+    let policy = config("meshwork up --accept anyone --accept text=listed").accept;
+    assert_eq!((policy.of("text"), policy.of("debug")), (Accept::Listed, Accept::Nobody));
+    assert_eq!(policy.of("wasm"), Accept::Nobody);
+    let policy = config("meshwork up --debug-handlers --accept listed").accept;
+    assert_eq!((policy.of("text"), policy.of("debug")), (Accept::Listed, Accept::Listed));
+    let policy = config("meshwork up --accept text=anyone --accept nobody").accept;
+    assert_eq!(policy.of("text"), Accept::Nobody);
+}
+
+#[test]
+fn a_short_lease_has_a_heartbeat_that_fits() {
+    let tasks = config("meshwork up --lease 3s").tasks;
+    assert_eq!((tasks.lease, tasks.heartbeat), (Duration::from_secs(3), Duration::from_secs(1)));
+    assert_eq!(config("meshwork up --lease 1m").tasks.heartbeat, HEARTBEAT);
+}
+
+#[test]
+fn the_flags_reach_the_configuration() {
+    let config = config(
+        "meshwork up --name bee --network lab --slots 3 --cpus 2 --mem 1KiB --gpu 1 --label a=b \
+         --capability big --no-mdns --listen /ip4/127.0.0.1/tcp/0 --bootstrap /ip4/10.0.0.1/tcp/1",
+    );
+    assert_eq!((config.name.as_deref(), config.network.as_str()), (Some("bee"), "lab"));
+    let offered = &config.offered;
+    assert_eq!(
+        (offered.slots, offered.cpus, offered.memory_bytes),
+        (Some(3), Some(2), Some(1_024))
+    );
+    assert_eq!((offered.gpus, offered.labels["a"].as_str()), (1, "b"));
+    assert!(offered.capabilities.contains("big") && !config.mdns);
+    assert_eq!((config.listen_addrs.len(), config.bootstrap_peers.len()), (1, 1));
+}

@@ -1,0 +1,131 @@
+//! Lines about who comes and goes, no more of them than a log can bear.
+
+use std::time::Duration;
+
+use meshwork_core::PeerId;
+use meshwork_node::{NetworkEvent, NetworkManager, Subscription};
+use tokio::time::Instant;
+
+use super::is_news;
+use crate::{
+    limits,
+    output::{Output, format},
+};
+
+#[cfg(test)]
+mod tests;
+
+/// The events of a node, as lines.
+pub(super) struct Watch {
+    events: Subscription,
+    throttle: Throttle,
+}
+
+impl Watch {
+    pub(super) fn new(events: Subscription) -> Self {
+        Self { events, throttle: Throttle::new(Instant::now()) }
+    }
+
+    /// Says what happens, until the node is gone.
+    pub(super) async fn lines(&mut self, manager: &NetworkManager, out: &Output) {
+        while let Some(event) = self.events.next().await {
+            if out.quiet || !is_news(&event) {
+                continue;
+            }
+            match self.throttle.allow(Instant::now()) {
+                Allowed::No => continue,
+                Allowed::Yes { kept_back: 0 } => {}
+                Allowed::Yes { kept_back } => out.say(format!("  {kept_back} lines left out")),
+            }
+            if let Some(line) = line(&event, manager).await {
+                out.say(line);
+            }
+        }
+    }
+}
+
+async fn line(event: &NetworkEvent, manager: &NetworkManager) -> Option<String> {
+    Some(match event {
+        NetworkEvent::PeerDiscovered { peer, addresses } => {
+            let at = addresses.first().map(|address| format!(" at {address}")).unwrap_or_default();
+            format!("+ found {}{at}", format::short_peer(&peer.to_string()))
+        }
+        NetworkEvent::PeerReady { peer } => ready(*peer, manager).await,
+        NetworkEvent::PeerDisconnected { peer, why } => {
+            let why = why.as_deref().map(|why| format!(": {}", format::printable(why)));
+            format!("- lost {}{}", label(*peer, manager).await.0, why.unwrap_or_default())
+        }
+        NetworkEvent::AddressFailed { address, why } => {
+            let address = address.as_ref().map(|address| format!(" {address}")).unwrap_or_default();
+            format!("! cannot reach{address}: {}", format::printable(why))
+        }
+        NetworkEvent::Lagged(missed) => format!("  {missed} events were missed"),
+        NetworkEvent::Listening { .. }
+        | NetworkEvent::PeerConnected { .. }
+        | NetworkEvent::PeerUpdated { .. }
+        | NetworkEvent::TaskChanged { .. }
+        | NetworkEvent::TaskProgress { .. }
+        | _ => return None,
+    })
+}
+
+async fn ready(peer: PeerId, manager: &NetworkManager) -> String {
+    let (label, trusted) = label(peer, manager).await;
+    let advice = if trusted {
+        String::new()
+    } else {
+        format!(" - not trusted yet: meshwork peers trust {peer}")
+    };
+    format!("+ ready {label}{advice}")
+}
+
+/// Name and short id, and whether the peer is trusted.
+async fn label(peer: PeerId, manager: &NetworkManager) -> (String, bool) {
+    let short = format::short_peer(&peer.to_string());
+    let known = manager.get_peers().await.unwrap_or_default();
+    let Some(info) = known.into_iter().find(|info| info.peer_id == peer) else {
+        return (short, false);
+    };
+    match info.advert {
+        Some(advert) if !advert.name.is_empty() => {
+            (format!("{} ({short})", format::printable(&advert.name)), info.trusted)
+        }
+        _ => (short, info.trusted),
+    }
+}
+
+/// At most [`limits::PEER_LINES`] in a minute.
+#[derive(Debug)]
+struct Throttle {
+    minute: Instant,
+    said: u32,
+    kept_back: u64,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Allowed {
+    No,
+    /// How many were not allowed since the last one that was.
+    Yes {
+        kept_back: u64,
+    },
+}
+
+impl Throttle {
+    fn new(now: Instant) -> Self {
+        Self { minute: now, said: 0, kept_back: 0 }
+    }
+
+    fn allow(&mut self, now: Instant) -> Allowed {
+        if now.duration_since(self.minute) >= Duration::from_secs(60) {
+            self.minute = now;
+            self.said = 0;
+        }
+        if self.said >= limits::PEER_LINES {
+            self.kept_back += 1;
+            return Allowed::No;
+        }
+        self.said += 1;
+        Allowed::Yes { kept_back: std::mem::take(&mut self.kept_back) }
+    }
+}

@@ -1,0 +1,82 @@
+use chrono::DateTime;
+use meshwork_api::ErrorView;
+
+use super::*;
+
+fn ended(error: Option<(&str, Option<u8>)>) -> TaskView {
+    TaskView {
+        id: String::new(),
+        short: String::new(),
+        handler: "text/upper".to_owned(),
+        state: if error.is_some() { "failed" } else { "succeeded" }.to_owned(),
+        priority: 0,
+        input_bytes: 0,
+        submitted_at: DateTime::UNIX_EPOCH,
+        ended_at: Some(DateTime::UNIX_EPOCH),
+        attempts: Vec::new(),
+        worker: None,
+        worker_name: None,
+        took_us: None,
+        output_bytes: None,
+        waiting: None,
+        error: error.map(|(code, exit)| ErrorView {
+            code: code.to_owned(),
+            message: String::new(),
+            exit,
+            worker: None,
+            limit: None,
+            by: None,
+        }),
+    }
+}
+
+#[test]
+fn a_task_gives_its_own_code_up_to_123() {
+    assert_eq!(of_task(&ended(None)), DONE);
+    assert_eq!(of_task(&ended(Some(("handler", None)))), FAILED);
+    assert_eq!(of_task(&ended(Some(("permanent", Some(42))))), 42);
+    assert_eq!(of_task(&ended(Some(("handler", Some(123))))), 123);
+    for foreign in [0, 124, 127, 255] {
+        assert_eq!(of_task(&ended(Some(("handler", Some(foreign))))), FAILED, "{foreign}");
+    }
+}
+
+#[test]
+fn what_the_task_did_not_do_has_a_code_above() {
+    for (code, exit) in [
+        ("panicked", FAILED),
+        ("bad_parameter", FAILED),
+        ("bad_input", FAILED),
+        ("output_too_large", FAILED),
+        ("expired", TIME_LIMIT),
+        ("timed_out", TIME_LIMIT),
+        ("lost", OWN_FAILURE),
+        ("cancelled", OWN_FAILURE),
+        ("refused", REFUSED),
+        ("unknown_handler", NO_HANDLER),
+    ] {
+        assert_eq!(of_task(&ended(Some((code, None)))), exit, "{code}");
+    }
+}
+
+#[test]
+fn errors_of_the_api_have_their_codes() {
+    for (code, alone, beside) in [
+        ("unreachable", 3, 125),
+        ("not_found", 4, 125),
+        ("peer_not_found", 4, 125),
+        ("ambiguous", 4, 125),
+        ("denied", 5, 126),
+        ("not_accepted", 5, 126),
+        ("bad_request", 2, 125),
+        ("invalid_task", 2, 125),
+        ("too_large", 2, 125),
+        ("queue_full", 1, 126),
+        ("shutting_down", 1, 126),
+        ("unknown_handler", 1, 127),
+        ("time_limit", 1, 124),
+        ("anything", 1, 125),
+    ] {
+        assert_eq!((of_code(code), beside_task(code)), (alone, beside), "{code}");
+    }
+}

@@ -1,0 +1,146 @@
+//! Why a command failed, as it is told: the error, its cause, what to try.
+
+use std::io;
+
+use meshwork_api::{BindError, ClientError};
+use meshwork_node::{BuildError, NetworkError};
+
+use crate::exit;
+
+#[cfg(test)]
+mod tests;
+
+/// Why a command failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    /// The exit code.
+    pub(crate) exit: u8,
+    /// The stable code, in JSON.
+    pub(crate) code: String,
+    /// What is wrong, in a sentence.
+    pub(crate) message: String,
+    /// What lies behind it.
+    pub(crate) cause: Option<String>,
+    /// What to do about it.
+    pub(crate) hint: Option<String>,
+}
+
+impl Failure {
+    /// A failure with this exit code, stable code and sentence.
+    pub(crate) fn new(exit: u8, code: &str, message: impl Into<String>) -> Self {
+        Self { exit, code: code.to_owned(), message: message.into(), cause: None, hint: None }
+    }
+
+    /// A flag or argument that is wrong.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::new(exit::USAGE, "usage", message)
+    }
+
+    pub(crate) fn because(mut self, cause: impl ToString) -> Self {
+        self.cause = Some(cause.to_string());
+        self
+    }
+
+    pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The failure of a verb that ends with its task's exit code.
+    pub(crate) fn beside_a_task(mut self) -> Self {
+        self.exit = exit::beside_task(&self.code);
+        self
+    }
+
+    /// What any error of this crate means to people.
+    pub(crate) fn of(error: anyhow::Error) -> Self {
+        let error = match error.downcast::<Self>() {
+            Ok(failure) => return failure,
+            Err(error) => error,
+        };
+        let error = match error.downcast::<ClientError>() {
+            Ok(error) => return Self::of_client(&error),
+            Err(error) => error,
+        };
+        let error = match error.downcast::<NetworkError>() {
+            Ok(error) => return Self::of_node(&error),
+            Err(error) => error,
+        };
+        let error = match error.downcast::<BindError>() {
+            Ok(error) => return Self::new(exit::FAILED, "socket", error.to_string()),
+            Err(error) => error,
+        };
+        let causes: Vec<String> = error.chain().skip(1).map(ToString::to_string).collect();
+        let failure = Self::new(exit::FAILED, "failed", error.to_string());
+        if causes.is_empty() { failure } else { failure.because(causes.join(": ")) }
+    }
+
+    fn of_client(error: &ClientError) -> Self {
+        let failure = Self::new(exit::of_code(error.code()), error.code(), error.to_string());
+        match error {
+            ClientError::Unreachable { source, .. } => failure
+                .because(no_socket(source))
+                .with_hint("meshwork up        (with the same --home)"),
+            ClientError::Api(problem) => match &problem.hint {
+                Some(hint) => failure.with_hint(hint),
+                None => failure,
+            },
+            ClientError::Broken { source, .. } => failure.because(innermost(source)),
+            ClientError::Protocol { .. } | _ => failure,
+        }
+    }
+
+    fn of_node(error: &NetworkError) -> Self {
+        let told = error.to_string();
+        if let NetworkError::TransportError(why) = error {
+            if let BuildError::Config { field, why } = why {
+                return Self::usage(format!("{}: {why}", flag(field)));
+            }
+            if let BuildError::ListenAddress { .. } = why {
+                return Self::usage(format!("--listen: {told}"));
+            }
+        }
+        Self::new(exit::of_code(error.code()), error.code(), told)
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// The flag of `up` that sets a field of the node's configuration.
+fn flag(field: &str) -> &str {
+    match field {
+        "listen_addrs" | "listen" => "--listen",
+        "bootstrap_peers" | "bootstrap" => "--bootstrap",
+        "trusted" => "--trust",
+        "name" => "--name",
+        "network" => "--network",
+        "offered.slots" => "--slots",
+        "offered" => "--label and --capability",
+        "tasks.lease" | "tasks.heartbeat" => "--lease",
+        other => other,
+    }
+}
+
+fn no_socket(error: &io::Error) -> String {
+    if error.kind() == io::ErrorKind::NotFound {
+        "there is no such socket".to_owned()
+    } else if error.kind() == io::ErrorKind::ConnectionRefused {
+        "nobody listens there any more".to_owned()
+    } else {
+        error.to_string()
+    }
+}
+
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}

@@ -1,0 +1,53 @@
+use anyhow::Context;
+use meshwork_api::Problem;
+
+use super::*;
+
+#[test]
+fn a_daemon_that_is_not_there_is_told_with_the_way_to_start_it() {
+    let path = "/h/api.sock".into();
+    let source = io::Error::from(io::ErrorKind::NotFound);
+    let failure = Failure::of(ClientError::Unreachable { path, source }.into());
+    assert_eq!((failure.exit, failure.code.as_str()), (3, "unreachable"));
+    assert_eq!(failure.message, "cannot reach the meshwork daemon at unix:/h/api.sock");
+    assert_eq!(failure.cause.as_deref(), Some("there is no such socket"));
+    assert!(failure.hint.as_ref().unwrap().contains("meshwork up"));
+    assert_eq!(failure.beside_a_task().exit, 125);
+}
+
+#[test]
+fn a_problem_keeps_its_code_and_hint() {
+    let problem: Problem = serde_json::from_value(serde_json::json!({
+        "type": "urn:meshwork:problem:not_found", "title": "Not Found", "status": 404,
+        "detail": "no task ends in \"x\"", "code": "not_found", "hint": "look elsewhere",
+    }))
+    .unwrap();
+    let failure = Failure::of(ClientError::Api(Box::new(problem)).into());
+    assert_eq!((failure.exit, failure.code.as_str()), (4, "not_found"));
+    assert_eq!(failure.message, "no task ends in \"x\"");
+    assert_eq!(failure.hint.as_deref(), Some("look elsewhere"));
+}
+
+#[test]
+fn a_wrong_field_is_told_as_its_flag() {
+    for (field, flag) in [
+        ("listen_addrs", "--listen"),
+        ("bootstrap_peers", "--bootstrap"),
+        ("tasks.lease", "--lease"),
+        ("name", "--name"),
+        ("max_peers", "max_peers"),
+    ] {
+        let error = BuildError::Config { field, why: "too much".to_owned() };
+        let failure = Failure::of(NetworkError::from(error).into());
+        assert_eq!(failure.exit, 2);
+        assert_eq!(failure.message, format!("{flag}: too much"));
+    }
+}
+
+#[test]
+fn any_other_error_tells_its_causes() {
+    let error = Err::<(), _>(io::Error::other("disk on fire")).context("cannot write");
+    let failure = Failure::of(error.unwrap_err());
+    assert_eq!((failure.exit, failure.message.as_str()), (1, "cannot write"));
+    assert_eq!(failure.cause.as_deref(), Some("disk on fire"));
+}

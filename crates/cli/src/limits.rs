@@ -1,0 +1,34 @@
+//! Every bound of the command, with its reason (I4).
+
+use std::time::Duration;
+
+/// How long `run` waits with its first request: most small tasks end within it, and need no other.
+pub(crate) const FIRST_WAIT: Duration = Duration::from_millis(500);
+/// How long `run` waits with each further request; in between it tells what has changed.
+pub(crate) const NEXT_WAIT: Duration = Duration::from_secs(1);
+/// How long `wait` waits with each request when nobody looks at a bar.
+pub(crate) const PLAIN_WAIT: Duration = Duration::from_secs(30);
+/// How often a progress bar moves.
+pub(crate) const BAR_INTERVAL: Duration = Duration::from_millis(200);
+/// Tasks that one request waits for; `wait` asks for more of them in turn.
+pub(crate) const WAITED_TASKS: usize = meshwork_api::limits::WAITED_TASKS;
+/// Lines about peers that `up` prints in a minute. Strangers can come and go as they like, and
+/// must not fill a disk with it; further lines are counted, and the count is told.
+pub(crate) const PEER_LINES: u32 = 120;
+/// How long the node of a demo may take to stop before it is left behind.
+pub(crate) const DEMO_STOP: Duration = Duration::from_secs(2);
+/// How long the workers of a demo may take to be ready: they start in well under a second each,
+/// on a machine that has nothing else to do.
+pub(crate) const DEMO_READY: Duration = Duration::from_secs(30);
+/// Tasks of a demo under way at once: enough to keep three workers busy.
+pub(crate) const DEMO_WINDOW: usize = 256;
+/// Bytes of a slice of a demo, unless a single word is longer.
+pub(crate) const DEMO_SLICE: usize = 16 * 1024;
+/// Bytes of text that a demo counts; all of it is held in memory, to be counted twice.
+pub(crate) const DEMO_BYTES: u64 = 1024 * 1024 * 1024;
+/// Files that a demo reads.
+pub(crate) const DEMO_FILES: usize = 100_000;
+/// Folders inside each other that a demo enters.
+pub(crate) const DEMO_DEPTH: usize = 64;
+/// Bytes of the one line that a worker of a demo says of itself.
+pub(crate) const DEMO_HELLO: u64 = 4_096;

@@ -1,0 +1,62 @@
+//! The command `meshwork`: arguments in, one verb, an exit code out.
+//!
+//! Everything runs on one thread's runtime, which was measured to be the fastest; handlers have
+//! threads of their own. What a verb prints is in [`output`], what it ends with in [`exit`] and
+//! [`failure`].
+//!
+//! Absent on purpose: what a node does (`meshwork-node`) and how it is asked (`meshwork-api`).
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+mod args;
+mod bench;
+mod commands;
+mod demo;
+mod exit;
+mod failure;
+mod home;
+mod limits;
+mod logging;
+mod output;
+mod signals;
+
+use self::{args::Cli, failure::Failure, output::Output};
+
+/// A task is a handful of small allocations; this one serves them at half the cost of the system's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help that nobody reads any more is no failure.
+            error.print().ok();
+            return u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
+        }
+    };
+    let out = Output::new(&cli.global);
+    let as_task = cli.verb.ends_as_its_task();
+    let code = match execute(cli, &out) {
+        Ok(code) => code,
+        Err(error) if output::is_closed_pipe(&error) => exit::DONE,
+        Err(error) => {
+            let failure = Failure::of(error);
+            let failure = if as_task { failure.beside_a_task() } else { failure };
+            out.failure(&failure);
+            failure.exit
+        }
+    };
+    ExitCode::from(code)
+}
+
+fn execute(cli: Cli, out: &Output) -> anyhow::Result<u8> {
+    logging::start(cli.global.verbose)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let code = runtime.block_on(commands::dispatch(cli, out));
+    // A thread that still reads a terminal must not keep the process.
+    runtime.shutdown_background();
+    code
+}

@@ -1,0 +1,122 @@
+//! Standard output is data, standard error is talk.
+//!
+//! Nothing here panics when a reader has gone away: writing data then fails with a closed pipe,
+//! which [`main`](crate::main) takes for the end; talk that nobody hears is dropped.
+
+use std::io::{self, IsTerminal, Write};
+
+use serde::Serialize;
+
+use crate::{args::Global, failure::Failure};
+
+pub(crate) mod format;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use self::table::Table;
+
+/// How to print.
+#[derive(Clone, Debug)]
+pub(crate) struct Output {
+    /// Data as JSON.
+    pub(crate) json: bool,
+    /// Ids only, and no talk.
+    pub(crate) quiet: bool,
+    /// Whether people read standard output.
+    pub(crate) stdout_tty: bool,
+    /// Whether people read standard error, and see a progress bar.
+    pub(crate) stderr_tty: bool,
+    colour: bool,
+}
+
+impl Output {
+    /// As the flags and the two streams ask for.
+    pub(crate) fn new(global: &Global) -> Self {
+        let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        Self {
+            json: global.json,
+            quiet: global.quiet,
+            stdout_tty: io::stdout().is_terminal(),
+            stderr_tty: io::stderr().is_terminal(),
+            colour: !global.no_color && !no_color,
+        }
+    }
+
+    /// Writes data as it is.
+    ///
+    /// # Errors
+    ///
+    /// Standard output is closed, or cannot be written.
+    pub(crate) fn data(&self, bytes: &[u8]) -> io::Result<()> {
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(bytes)?;
+        stdout.flush()
+    }
+
+    /// Writes one line of data.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::data`].
+    pub(crate) fn line(&self, text: impl AsRef<str>) -> io::Result<()> {
+        let mut line = text.as_ref().to_owned();
+        line.push('\n');
+        self.data(line.as_bytes())
+    }
+
+    /// Writes one JSON value on a line.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::data`].
+    pub(crate) fn value<T: Serialize>(&self, value: &T) -> anyhow::Result<()> {
+        Ok(self.line(serde_json::to_string(value)?)?)
+    }
+
+    /// Says something on standard error, unless that is not wanted.
+    pub(crate) fn say(&self, text: impl AsRef<str>) {
+        if !self.quiet {
+            talk(text.as_ref());
+        }
+    }
+
+    /// Tells why the command failed.
+    pub(crate) fn failure(&self, failure: &Failure) {
+        if self.json {
+            let Failure { exit, code, message, cause, hint } = failure;
+            let error = serde_json::json!({ "error": {
+                "code": code, "message": message, "cause": cause, "hint": hint, "exit": exit,
+            }});
+            return talk(&error.to_string());
+        }
+        let red = self.colour && self.stderr_tty;
+        let word = if red { "\u{1b}[1;31merror:\u{1b}[0m" } else { "error:" };
+        let mut text = format!("{word} {}", format::printable(&failure.message));
+        if let Some(cause) = &failure.cause {
+            text.push_str(&format!("\n  cause: {}", format::printable(cause)));
+        }
+        if let Some(hint) = &failure.hint {
+            text.push_str(&format!("\n  try:   {}", format::printable(hint)));
+        }
+        talk(&text);
+    }
+
+    /// Whether to draw a progress bar.
+    pub(crate) fn shows_bars(&self) -> bool {
+        self.stderr_tty && !self.quiet
+    }
+}
+
+/// Whether an error is that nobody reads what is written any more.
+pub(crate) fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+}
+
+fn talk(text: &str) {
+    // Nobody listens: there is nobody to tell.
+    writeln!(io::stderr().lock(), "{text}").ok();
+}

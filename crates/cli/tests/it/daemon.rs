@@ -1,0 +1,107 @@
+//! `up`, `down`, `status`: starting, stopping, and what keeps a node from starting.
+
+use std::{fs, os::unix::fs::PermissionsExt};
+
+use rustix::process::Signal;
+
+use crate::support::{Node, ask};
+
+const LISTEN: [&str; 4] = ["up", "--no-mdns", "--listen", "/ip4/127.0.0.1/tcp/0"];
+
+#[test]
+fn a_node_says_where_it_is_and_shows_its_status() {
+    let node = Node::up(&["--name", "ant", "--accept", "text=listed"]);
+    let id = node.text("peer_id");
+    assert!(node.address().ends_with(&format!("/p2p/{id}")));
+    let socket = fs::metadata(node.text("socket")).unwrap();
+    assert_eq!(socket.permissions().mode() & 0o777, 0o600);
+    let key = fs::metadata(node.home.path().join("identity.key")).unwrap();
+    assert_eq!(key.permissions().mode() & 0o777, 0o600);
+    let status = node.ask(&["status", "--json"]).json();
+    assert_eq!(status["node"]["peer_id"], id);
+    assert_eq!(status["node"]["accept"]["text"], "listed");
+    assert_eq!(status["health"]["status"], "healthy");
+    assert_eq!(status["peers"], serde_json::json!([]));
+    assert_eq!(node.ask(&["status", "-q"]).stdout.trim(), id);
+    assert!(node.ask(&["status"]).stdout.starts_with("ant  "));
+}
+
+#[test]
+fn a_signal_stops_it_and_the_next_start_is_the_same_node() {
+    for with in [Signal::TERM, Signal::INT] {
+        let node = Node::up(&[]);
+        let id = node.text("peer_id").to_owned();
+        let (status, home) = node.end(with);
+        assert_eq!(status.code(), Some(0), "{with:?}");
+        assert!(!home.path().join("api.sock").exists());
+        assert_eq!(Node::up_in(home, &[]).text("peer_id"), id);
+    }
+}
+
+#[test]
+fn what_a_killed_node_left_does_not_keep_the_next_from_starting() {
+    let (_, home) = Node::up(&[]).end(Signal::KILL);
+    assert!(home.path().join("api.sock").exists());
+    ask(home.path(), &["status"]).error(3, &["nobody listens"]);
+    let node = Node::up_in(home, &[]);
+    assert_eq!(node.ask(&["status"]).code, 0);
+}
+
+#[test]
+fn down_stops_it() {
+    let mut node = Node::up(&[]);
+    assert_eq!(node.ask(&["down"]).code, 0);
+    assert_eq!(node.process.wait().unwrap().code(), Some(0));
+    node.ask(&["status"]).error(3, &["no such socket"]);
+}
+
+#[test]
+fn a_home_serves_one_node() {
+    let node = Node::up(&[]);
+    ask(node.home.path(), &LISTEN).error(1, &["in use by another node", "--home"]);
+    assert_eq!(node.ask(&["status"]).code, 0);
+}
+
+#[test]
+fn a_port_serves_one_node() {
+    let node = Node::up(&[]);
+    let (listen, _) = node.address().rsplit_once("/p2p/").unwrap();
+    let home = tempfile::tempdir().unwrap();
+    let answer = ask(home.path(), &["up", "--no-mdns", "--listen", listen]);
+    answer.error(1, &[listen, "taken", "--listen"]);
+}
+
+#[test]
+fn a_key_that_others_can_read_is_refused() {
+    let (_, home) = Node::up(&[]).end(Signal::TERM);
+    let key = home.path().join("identity.key");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    ask(home.path(), &LISTEN).error(1, &["identity.key", "chmod 600"]);
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::write(&key, "no key").unwrap();
+    ask(home.path(), &LISTEN).error(1, &["identity.key", "damaged"]);
+}
+
+#[test]
+fn a_socket_that_is_none_is_left_alone() {
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("api.sock"), "precious").unwrap();
+    ask(home.path(), &LISTEN).error(1, &["api.sock", "not a socket"]);
+    assert_eq!(fs::read_to_string(home.path().join("api.sock")).unwrap(), "precious");
+}
+
+#[test]
+fn what_cannot_be_configured_names_the_flag() {
+    let home = tempfile::tempdir().unwrap();
+    let up = |args: &[&str]| {
+        let all: Vec<&str> = LISTEN.iter().chain(args).copied().collect();
+        ask(home.path(), &all)
+    };
+    up(&["--lease", "10ms"]).error(2, &["--lease", "1 s to 1 h"]);
+    up(&["--name", ""]).error(2, &["--name"]);
+    up(&["--network", "No Such"]).error(2, &["--network"]);
+    up(&["--slots", "5000"]).error(2, &["--slots"]);
+    up(&["--bootstrap", "/ip4/127.0.0.1/sctp/1"]).error(2, &["--bootstrap"]);
+    let answer = ask(home.path(), &["up", "--no-mdns", "--listen", "/ip4/127.0.0.1/sctp/1"]);
+    answer.error(2, &["--listen", "/ip4/127.0.0.1/sctp/1"]);
+}

@@ -1,0 +1,16 @@
+//! The binary as its users meet it: processes, exit codes, signals.
+//!
+//! Each test has homes and ports of its own, and every process ends with its test.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests, which end at what they did not expect"
+)]
+
+mod daemon;
+mod demo;
+mod support;
+mod tasks;
+mod two_nodes;

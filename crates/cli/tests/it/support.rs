@@ -1,0 +1,172 @@
+//! Nodes as child processes.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Longest wait for something that takes a moment.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// `meshwork` in this home, with nothing of the surroundings.
+pub(crate) fn meshwork(home: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_meshwork"));
+    command.env_remove("MESHWORK_LOG").env("MESHWORK_HOME", home);
+    command
+}
+
+/// Runs it to its end.
+pub(crate) fn ask(home: &Path, args: &[&str]) -> Answer {
+    Answer::of(meshwork(home).args(args).stdin(Stdio::null()).output().expect("it starts"))
+}
+
+/// What a command left behind.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Answer {
+    pub(crate) fn of(output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8(output.stdout).expect("UTF-8"),
+            stderr: String::from_utf8(output.stderr).expect("UTF-8"),
+        }
+    }
+
+    /// The one JSON value on standard output, of a command that succeeded.
+    pub(crate) fn json(&self) -> Value {
+        assert_eq!(self.code, 0, "{self:?}");
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// That exactly one error was told, in a sentence that holds all of `parts`.
+    pub(crate) fn error(&self, code: i32, parts: &[&str]) {
+        assert_eq!(self.code, code, "{self:?}");
+        let errors: Vec<&str> =
+            self.stderr.lines().filter(|line| line.starts_with("error:")).collect();
+        assert_eq!(errors.len(), 1, "{self:?}");
+        for part in parts {
+            assert!(self.stderr.contains(part), "{part:?} in {self:?}");
+        }
+        assert!(!self.stderr.contains("thread 'main'"), "{self:?}");
+    }
+}
+
+/// A node that runs.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) home: TempDir,
+    pub(crate) process: Child,
+    /// What it said when it was ready.
+    pub(crate) ready: Value,
+}
+
+impl Node {
+    pub(crate) fn up(args: &[&str]) -> Self {
+        Self::up_in(tempfile::tempdir().expect("a folder"), args)
+    }
+
+    pub(crate) fn up_in(home: TempDir, args: &[&str]) -> Self {
+        let mut process = meshwork(home.path())
+            .args(["up", "--json", "--quiet", "--no-mdns", "--debug-handlers"])
+            .args(["--listen", "/ip4/127.0.0.1/tcp/0"])
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let mut line = String::new();
+        let stdout = process.stdout.take().expect("a pipe");
+        BufReader::new(stdout).read_line(&mut line).expect("it speaks");
+        let ready = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"));
+        Self { home, process, ready }
+    }
+
+    pub(crate) fn ask(&self, args: &[&str]) -> Answer {
+        ask(self.home.path(), args)
+    }
+
+    pub(crate) fn text(&self, field: &str) -> &str {
+        self.ready[field].as_str().expect("a text")
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        self.ready["addresses"][0].as_str().expect("an address")
+    }
+
+    /// Waits until `peer` is ready for this node.
+    pub(crate) fn until_ready(&self, peer: &str) {
+        eventually("the peer is ready", || {
+            let answer = self.ask(&["peers", "show", peer, "--json"]);
+            answer.code == 0 && answer.json()["state"] == "ready"
+        });
+    }
+
+    /// Ends it by this signal; gives back its home.
+    pub(crate) fn end(mut self, with: Signal) -> (ExitStatus, TempDir) {
+        signal(&self.process, with);
+        let status = self.process.wait().expect("it ends");
+        let home = std::mem::replace(&mut self.home, tempfile::tempdir().expect("a folder"));
+        (status, home)
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        self.process.kill().ok();
+        self.process.wait().ok();
+    }
+}
+
+pub(crate) fn signal(process: &Child, signal: Signal) {
+    kill_process(Pid::from_child(process), signal).expect("it is there");
+}
+
+/// Waits until it is so.
+pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Processes whose parent is `parent`.
+pub(crate) fn children(parent: u32) -> Vec<u32> {
+    let processes = fs::read_dir("/proc").expect("a process table");
+    processes
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter(|pid| parent_of(*pid) == Some(parent))
+        .collect()
+}
+
+/// Whether there is such a process. One that only waits to be noticed by its parent is gone.
+pub(crate) fn is_alive(pid: u32) -> bool {
+    state_of(pid).is_some_and(|state| state != "Z")
+}
+
+fn parent_of(pid: u32) -> Option<u32> {
+    status(pid)?.split_whitespace().nth(1)?.parse().ok()
+}
+
+fn state_of(pid: u32) -> Option<String> {
+    Some(status(pid)?.split_whitespace().next()?.to_owned())
+}
+
+/// What follows the name in `/proc/PID/stat`: state, parent, …
+fn status(pid: u32) -> Option<String> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    Some(text.rsplit_once(')')?.1.to_owned())
+}

@@ -1,0 +1,137 @@
+//! `run`, `submit`, `wait`, `task`.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    process::Stdio,
+};
+
+use rustix::process::Signal;
+
+use crate::support::{Answer, Node, ask, meshwork, signal};
+
+#[test]
+fn run_prints_the_result_and_nothing_else() {
+    let node = Node::up(&["--name", "ant"]);
+    let answer = node.ask(&["run", "text/upper", "hello", "world"]);
+    assert_eq!((answer.code, answer.stdout.as_str()), (0, "HELLO WORLD"), "{answer:?}");
+    assert!(answer.stderr.contains("-> ant"), "{answer:?}");
+
+    let file = node.home.path().join("input");
+    fs::write(&file, "a b\nc").unwrap();
+    let at = format!("@{}", file.display());
+    let counted = node.ask(&["run", "text/word-count", &at]).json();
+    assert_eq!((&counted["words"], &counted["bytes"]), (&3.into(), &5.into()));
+
+    let mut piped = meshwork(node.home.path())
+        .args(["run", "debug/echo", "-", "-q"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    piped.stdin.take().unwrap().write_all(b"\xff\0raw").unwrap();
+    let output = piped.wait_with_output().unwrap();
+    assert_eq!((output.stdout.as_slice(), output.stderr.as_slice()), (&b"\xff\0raw"[..], &b""[..]));
+
+    let report = node.ask(&["run", "text/upper", "x", "--json"]).json();
+    assert_eq!((&report["state"], &report["output"]["text"]), (&"succeeded".into(), &"X".into()));
+}
+
+#[test]
+fn the_exit_code_says_how_it_went() {
+    let node = Node::up(&[]);
+    node.ask(&["run", "debug/fail", "-p", "permanent=true", "-p", "exit=42"])
+        .error(42, &["failed"]);
+    node.ask(&["run", "debug/panic", "--retries", "0"]).error(1, &["panicked"]);
+    node.ask(&["run", "text/nope", "x"]).error(127, &["text/nope"]);
+    node.ask(&["run", "debug/sleep", "--time", "50ms", "--retries", "0"]).error(124, &["--time"]);
+    node.ask(&["run", "gone/far", "--queue-timeout", "100ms"]).error(124, &["--queue-timeout"]);
+    node.ask(&["run", "text/upper", "x", "--on", "nobody"]).error(125, &["nobody"]);
+    node.ask(&["run", "text/upper", "@/no/such"]).error(125, &["/no/such"]);
+    node.ask(&["wait", "ffffff"]).error(125, &["ffffff"]);
+    node.ask(&["submit", "no-slash"]).error(2, &["family/operation"]);
+    node.ask(&["task", "show", "ffffff"]).error(4, &["ffffff", "task list"]);
+    node.ask(&["peers", "show", "nobody"]).error(4, &["nobody"]);
+    assert_eq!(node.ask(&["run"]).code, 2);
+}
+
+#[test]
+fn without_a_daemon_the_way_to_start_one_is_told() {
+    let home = tempfile::tempdir().unwrap();
+    for args in [&["status"][..], &["task", "list"], &["submit", "text/upper", "x"], &["down"]] {
+        ask(home.path(), args).error(3, &["cannot reach", "api.sock", "meshwork up"]);
+    }
+    ask(home.path(), &["run", "text/upper", "x"]).error(125, &["cannot reach", "meshwork up"]);
+    let answer = ask(home.path(), &["status", "--json"]);
+    let error: serde_json::Value = serde_json::from_str(&answer.stderr).unwrap();
+    assert_eq!((answer.code, &error["error"]["code"]), (3, &"unreachable".into()));
+}
+
+#[test]
+fn tasks_are_submitted_waited_for_shown_and_cancelled() {
+    let node = Node::up(&[]);
+    let one = node.ask(&["submit", "text/upper", "a"]).stdout.trim().to_owned();
+    let short = &one[one.len() - 6..];
+    assert_eq!(node.ask(&["wait", short]).code, 0);
+    assert_eq!(node.ask(&["task", "result", &one]).stdout, "A");
+    let shown = node.ask(&["task", "show", short, "--json"]).json();
+    assert_eq!((&shown["id"], &shown["state"]), (&one.as_str().into(), &"succeeded".into()));
+    let story = node.ask(&["task", "show", short]);
+    assert!(story.stdout.starts_with(&format!("{short}  SUCCEEDED  text/upper")), "{story:?}");
+
+    let long = node.ask(&["submit", "debug/sleep", "-p", "ms=3600000"]).stdout.trim().to_owned();
+    assert_eq!(node.ask(&["task", "list", "-q"]).stdout.trim(), long);
+    node.ask(&["task", "result", "last"]).error(1, &["meshwork wait"]);
+    node.ask(&["wait", "last", "--timeout", "50ms"]).error(124, &["not all have ended"]);
+    assert_eq!(node.ask(&["task", "cancel", "last", "--reason", "enough"]).code, 0);
+    node.ask(&["wait", &long]).error(125, &["cancelled", "enough"]);
+    assert_eq!(node.ask(&["wait", &long, "--ok-if-failed"]).code, 0);
+    assert_eq!(node.ask(&["wait", &one, &long]).code, 1);
+    assert_eq!(node.ask(&["wait", "all"]).code, 0);
+
+    let list = node.ask(&["task", "list", "--all"]).stdout;
+    let states: Vec<&str> = list.lines().filter_map(|line| line.split('\t').nth(1)).collect();
+    assert_eq!(states, ["cancelled", "succeeded"]);
+    node.ask(&["task", "list", "--state", "done"]).error(2, &["succeeded"]);
+}
+
+#[test]
+fn ctrl_c_leaves_the_task_to_itself() {
+    let node = Node::up(&[]);
+    let mut run = meshwork(node.home.path())
+        .args(["run", "debug/sleep", "-p", "ms=3600000"])
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut talk = BufReader::new(run.stderr.take().unwrap());
+    let mut line = String::new();
+    talk.read_line(&mut line).unwrap();
+    assert!(line.contains(" -> "), "{line}");
+    signal(&run, Signal::INT);
+    assert_eq!(run.wait().unwrap().code(), Some(130));
+    let mut rest = String::new();
+    talk.read_to_string(&mut rest).unwrap();
+    let task = node.ask(&["task", "show", "last", "--json"]).json();
+    let back = format!("meshwork wait {}", task["short"].as_str().unwrap());
+    assert!(rest.contains("detached") && rest.contains(&back), "{rest}");
+    assert_eq!(task["ended_at"], serde_json::Value::Null);
+}
+
+#[test]
+fn a_reader_that_is_gone_is_no_failure() {
+    let home = tempfile::tempdir().unwrap();
+    for args in [&["version"][..], &["version", "--json"], &["--help"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = meshwork(home.path())
+            .args(args)
+            .stdout(writer)
+            .stderr(Stdio::piped())
+            .output()
+            .unwrap();
+        let answer = Answer::of(output);
+        assert_eq!((answer.code, answer.stderr.as_str()), (0, ""), "{args:?}");
+    }
+}

@@ -1,0 +1,66 @@
+//! Two homes, two processes: who may run what for whom.
+
+use serde_json::Value;
+
+use crate::support::Node;
+
+#[test]
+fn a_task_runs_where_it_is_allowed_to() {
+    let bee = Node::up(&["--name", "bee", "--accept", "text=listed"]);
+    let ant = Node::up(&["--name", "ant", "--bootstrap", bee.address(), "--slots", "0"]);
+    ant.until_ready("bee");
+
+    // Bee does not list ant: whoever names bee is told so.
+    let refused = ant.ask(&["run", "text/upper", "hello", "--on", "bee"]);
+    refused.error(126, &["not_accepted", "meshwork peers trust"]);
+
+    // Ant does not trust bee: without a name the task waits, and says why.
+    let id = ant.ask(&["submit", "text/upper", "hello"]).stdout.trim().to_owned();
+    let waiting = ant.ask(&["task", "show", &id, "--json"]).json();
+    assert_eq!(waiting["state"], "queued", "{waiting}");
+    assert_eq!(obstacle(&waiting, "bee")["code"], "not_trusted", "{waiting}");
+    assert!(ant.ask(&["task", "show", &id]).stdout.contains("bee  no  not trusted"));
+
+    let trusted = bee.ask(&["peers", "trust", ant.text("peer_id"), "--json"]).json();
+    assert_eq!(trusted["trusted"], true);
+    assert_eq!(ant.ask(&["peers", "trust", "bee"]).code, 0);
+    assert_eq!(ant.ask(&["wait", &id]).code, 0);
+    assert_eq!(ant.ask(&["task", "result", &id]).stdout, "HELLO");
+    let done = ant.ask(&["task", "show", &id, "--json"]).json();
+    assert_eq!(
+        (&done["worker"], &done["worker_name"]),
+        (&bee.text("peer_id").into(), &"bee".into())
+    );
+
+    let answer = ant.ask(&["run", "text/word-count", "a b c", "--on", bee.text("peer_id")]);
+    assert_eq!(answer.json()["words"], 3);
+    assert!(answer.stderr.contains("-> bee"), "{answer:?}");
+}
+
+#[test]
+fn a_peer_is_dialled_listed_trusted_and_untrusted() {
+    let bee = Node::up(&["--name", "bee"]);
+    let ant = Node::up(&["--name", "ant"]);
+    let id = bee.text("peer_id");
+    assert_eq!(ant.ask(&["peers", "dial", bee.address()]).stdout.trim(), id);
+    ant.until_ready("bee");
+    bee.until_ready("ant");
+    let row = ant.ask(&["peers"]).stdout;
+    assert_eq!(row.split('\t').take(3).collect::<Vec<_>>(), ["bee", id, "ready"], "{row}");
+    assert_eq!(ant.ask(&["peers", "list", "-q"]).stdout.trim(), id);
+
+    let untrusted = ant.ask(&["status"]).stdout;
+    assert!(untrusted.contains(&format!("meshwork peers trust {id}")), "{untrusted}");
+    let answer = ant.ask(&["peers", "trust", "bee"]);
+    assert!(answer.stderr.contains(id), "{answer:?}");
+    assert_eq!(ant.ask(&["peers", "show", "bee", "--json"]).json()["trusted"], true);
+    assert_eq!(ant.ask(&["peers", "untrust", id]).code, 0);
+    assert_eq!(ant.ask(&["peers", "show", id, "--json"]).json()["trusted"], false);
+    ant.ask(&["peers", "dial", "/ip4/127.0.0.1/tcp/1"]).error(1, &["/ip4/127.0.0.1/tcp/1"]);
+}
+
+/// Why the named peer does not run a waiting task.
+fn obstacle<'t>(task: &'t Value, name: &str) -> &'t Value {
+    let peers = task["waiting"]["peers"].as_array().expect("peers that were considered");
+    peers.iter().find(|peer| peer["name"] == name).unwrap_or_else(|| panic!("{name} in {task}"))
+}

@@ -1,0 +1,28 @@
+//! Ends of connections that are made by hand, from the TCP socket up, so that a test can say on
+//! them what no node would.
+//!
+//! Three depths: [`Socket`] lies below Yamux and takes any bytes; [`Frames`] writes Yamux frames,
+//! sound or not; [`Hostile`] has streams, on which any bytes can be said under any protocol's name,
+//! or sound [`message`]s at the wrong time. Nothing of `meshwork-net` is used, so that what both
+//! believe of the wire is compared, too.
+//!
+//! Absent on purpose: QUIC, whose frames are quinn's.
+
+mod channel;
+mod frames;
+pub mod message;
+mod mux;
+mod peer;
+mod socket;
+
+pub use self::{
+    channel::Channel,
+    frames::{Frames, Header, frame},
+    peer::Hostile,
+    socket::Socket,
+};
+
+/// What is negotiated for hellos.
+pub const HELLO: &str = "/meshwork/hello/1.0.0";
+/// What is negotiated for task sessions.
+pub const TASK: &str = "/meshwork/task/1.0.0";

@@ -1,0 +1,134 @@
+//! A peer with streams: it can be admitted like any other, and misbehave then.
+
+use std::io;
+
+use libp2p::{PeerId, identity::Keypair};
+use tokio::sync::mpsc;
+use yamux::Stream;
+
+use super::{
+    Channel, HELLO, Socket, TASK,
+    message::{Advert, Hello, HelloReply, reply},
+    mux::{self, Opener},
+};
+use crate::{TestNode, within};
+
+/// Task streams of the other end that nobody takes; further ones are dropped.
+const SESSIONS: usize = 16;
+
+/// A peer that says what the test wants.
+///
+/// Of itself it does one thing: it admits whoever says hello to it.
+#[derive(Debug)]
+pub struct Hostile {
+    id: PeerId,
+    opener: Opener,
+    sessions: mpsc::Receiver<Channel>,
+}
+
+impl Hostile {
+    /// Connects to `victim` with a new key, and says nothing.
+    pub async fn connect(victim: &TestNode) -> Self {
+        Self::connect_as(victim, &Keypair::generate_ed25519()).await
+    }
+
+    /// Connects to `victim` with this key, and says nothing.
+    pub async fn connect_as(victim: &TestNode, key: &Keypair) -> Self {
+        let connected = within("a connection", Socket::connect(&victim.address(), key)).await;
+        let (socket, peer) = connected.expect("it takes connections");
+        assert_eq!(peer, victim.id());
+        let (opener, inbound) = mux::drive(socket);
+        let (found, sessions) = mpsc::channel(SESSIONS);
+        tokio::spawn(serve(inbound, found));
+        Self { id: key.public().to_peer_id(), opener, sessions }
+    }
+
+    /// Connects to `victim` and is admitted, with an empty advert.
+    pub async fn admitted(victim: &TestNode) -> Self {
+        let hostile = Self::connect(victim).await;
+        let reply = hostile.say(&Hello::sound(victim, Advert::default())).await;
+        assert!(matches!(reply, Some(reply::Outcome::Admitted(_))), "{reply:?}");
+        hostile
+    }
+
+    /// Connects to `victim`, is admitted as a worker with these slots for these handlers, and is
+    /// trusted by it.
+    pub async fn worker(victim: &TestNode, slots: u32, handlers: &[&str]) -> Self {
+        let hostile = Self::connect(victim).await;
+        let handlers = handlers.iter().map(ToString::to_string).collect();
+        let advert = Advert { name: "hostile".to_owned(), handlers, slots, ..Advert::default() };
+        let reply = hostile.say(&Hello::sound(victim, advert)).await;
+        assert!(matches!(reply, Some(reply::Outcome::Admitted(_))), "{reply:?}");
+        victim.trust(hostile.id()).await;
+        victim.ready(hostile.id()).await;
+        hostile
+    }
+
+    /// Who it is.
+    pub fn id(&self) -> PeerId {
+        self.id
+    }
+
+    /// Opens a stream of any protocol.
+    ///
+    /// # Errors
+    ///
+    /// The connection is over, or the protocol is not spoken.
+    pub async fn open(&self, protocol: &str) -> io::Result<Channel> {
+        let opened = async {
+            let stream = self.opener.open().await.ok_or(io::ErrorKind::NotConnected)?;
+            Channel::dialled(stream, protocol).await
+        };
+        within("a stream", opened).await
+    }
+
+    /// Opens a task session, as an owner does.
+    pub async fn session(&self) -> Channel {
+        self.open(TASK).await.expect("whoever is admitted may open one")
+    }
+
+    /// The next task session that the victim opens, as the owner of this worker.
+    pub async fn next_session(&mut self) -> Channel {
+        within("a session", self.sessions.recv()).await.expect("the connection lives")
+    }
+
+    /// Says a hello; what the victim answers, if it does.
+    pub async fn say(&self, hello: &Hello) -> Option<reply::Outcome> {
+        let mut stream = self.open(HELLO).await.ok()?;
+        // Whether it was taken shows in the answer.
+        stream.send(hello).await.ok();
+        stream.recv::<HelloReply>().await?.outcome
+    }
+
+    /// Waits until the victim has closed the connection.
+    pub async fn closed(&self) {
+        within("the end of a connection", self.opener.closed()).await;
+    }
+
+    /// Whether the connection is over.
+    pub fn is_closed(&self) -> bool {
+        self.opener.is_closed()
+    }
+}
+
+/// Admits who says hello, and hands on task sessions.
+async fn serve(mut inbound: mpsc::Receiver<Stream>, sessions: mpsc::Sender<Channel>) {
+    while let Some(stream) = inbound.recv().await {
+        let sessions = sessions.clone();
+        tokio::spawn(async move {
+            // Whoever asks for something else is told no by the negotiation.
+            let Ok((protocol, mut channel)) = Channel::accepted(stream, &[HELLO, TASK]).await
+            else {
+                return;
+            };
+            if protocol == TASK {
+                // One too many is reset.
+                sessions.try_send(channel).ok();
+            } else if channel.recv::<Hello>().await.is_some() {
+                // The victim may have gone meanwhile.
+                channel.send(&HelloReply::admitted()).await.ok();
+                channel.close().await.ok();
+            }
+        });
+    }
+}

@@ -1,0 +1,30 @@
+//! Networks of real nodes to test with, and peers that do not keep to the rules.
+//!
+//! [`TestNode`] is a [`NetworkManager`](meshwork_node::NetworkManager) on loopback with a free port
+//! and without mDNS; [`TestNet`] is an owner with workers that trust each other. [`eventually`]
+//! waits for a condition, never for a time, and says what it saw when the condition does not come.
+//! [`hostile`] is an end of its own from the TCP socket up, independent of `meshwork-net`, and
+//! [`Honest`] shows that others are served while it misbehaves.
+//!
+//! Absent on purpose: processes (the tests of the binary have those), and any way to look into a
+//! node that its users do not have.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "in a test a panic is the report"
+)]
+
+mod honest;
+pub mod hostile;
+mod net;
+mod node;
+pub mod panics;
+mod wait;
+
+pub use self::{
+    honest::Honest,
+    net::{TestNet, Wiring},
+    node::{Apart, Spec, TestNode},
+    wait::{eventually, within},
+};

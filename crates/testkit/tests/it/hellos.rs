@@ -1,0 +1,195 @@
+//! Before a peer is admitted: S-07 to S-11 on the hello protocol, S-21.
+
+use std::time::Duration;
+
+use meshwork_core::{Accept, PeerState};
+use meshwork_testkit::{
+    Honest, Spec, TestNode,
+    hostile::{
+        HELLO, Hostile,
+        message::{Advert, Hello, Reason, reply},
+    },
+    within,
+};
+use prost::Message;
+
+use crate::support::victim;
+
+/// Hellos at once that one peer leaves unfinished.
+const SLOW: usize = 4;
+
+/// S-07: every hello has a total deadline, however regularly its bytes come.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hello_that_dribbles_is_ended() {
+    let protocol_timeout = Duration::from_millis(500);
+    let spec = Spec { protocol_timeout, ..Spec::worker(Accept::Anyone) };
+    let victim = TestNode::start(spec).await;
+    let honest = Honest::beside(&victim).await;
+    let hostile = Hostile::connect(&victim).await;
+    honest
+        .served_during(async {
+            let dribbles = (0..SLOW).map(|_| dribble(&hostile));
+            futures::future::join_all(dribbles).await;
+        })
+        .await;
+    let state = victim.peer(hostile.id()).await.map(|info| info.state);
+    assert!(
+        !matches!(state, Some(PeerState::Admitted(_) | PeerState::Ready)),
+        "nobody is admitted for half a hello: {state:?}"
+    );
+    honest.shutdown().await;
+    victim.shutdown().await;
+}
+
+/// Says a hello of 16 KiB, a byte at a time, until the victim has had enough.
+async fn dribble(hostile: &Hostile) {
+    let Ok(mut stream) = hostile.open(HELLO).await else { return };
+    stream.write(&[0x80, 0x80, 0x01]).await.ok();
+    let mut pace = tokio::time::interval(Duration::from_millis(50));
+    within("the end of a hello", async {
+        loop {
+            tokio::select! {
+                () = stream.ended() => return,
+                _ = pace.tick() => {}
+            }
+            if stream.write(&[0]).await.is_err() {
+                return;
+            }
+        }
+    })
+    .await;
+}
+
+/// S-08, S-10, S-11: what no honest peer says ends the connection, before it costs anything.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_malformed_hello_ends_the_connection() {
+    let victim = victim().await;
+    let honest = Honest::beside(&victim).await;
+    let attacks: Vec<(&str, Vec<u8>)> = vec![
+        ("4 GiB", vec![0x80, 0x80, 0x80, 0x80, 0x10, 1, 2, 3]),
+        ("2^64 - 1", vec![0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01]),
+        ("not shortest", vec![0x85, 0x00, 1, 2, 3, 4, 5]),
+        ("not shortest, of ten bytes", [vec![0x80; 9], vec![0x00]].concat()),
+        ("eleven bytes", [vec![0x80; 10], vec![0x01]].concat()),
+        ("nothing", vec![0]),
+        ("64 KiB and a byte", vec![0x81, 0x80, 0x04]),
+        ("groups in groups", framed(&[0x0b; 60_000])),
+        ("a field longer than its message", framed(&[0x1a, 0xff, 0xff, 0x03])),
+        ("text that is not UTF-8", framed(&[0x1a, 0x02, 0xff, 0xfe])),
+        ("a number for a text", framed(&[0x18, 0x01])),
+    ];
+    honest
+        .served_during(async {
+            for (what, bytes) in &attacks {
+                let hostile = Hostile::connect(&victim).await;
+                let mut stream = hostile.open(HELLO).await.unwrap();
+                // The victim may have closed before all is written.
+                stream.write(bytes).await.ok();
+                within(what, hostile.closed()).await;
+            }
+        })
+        .await;
+    honest.shutdown().await;
+    victim.shutdown().await;
+}
+
+/// S-10, S-11: well-formed excess is cut, not kept.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_excessive_hello_is_cut() {
+    let victim = victim().await;
+    let honest = Honest::beside(&victim).await;
+    let hostile = Hostile::connect(&victim).await;
+    let handlers: Vec<String> = (0..6_000).map(|number| format!("a/{number}")).collect();
+    let names = Advert { handlers, ..Advert::default() };
+    let nothings = Advert { capabilities: vec![String::new(); 32_000], ..Advert::default() };
+    let long = Advert { name: "x".repeat(60_000), ..Advert::default() };
+    let rude = Advert { name: "\u{1b}[2J\u{202e}me".to_owned(), ..Advert::default() };
+    honest
+        .served_during(async {
+            for (seq, advert) in (1..).zip([names, nothings, long, rude]) {
+                let hello = Hello { seq, ..Hello::sound(&victim, advert) };
+                let answer = hostile.say(&hello).await;
+                assert!(matches!(answer, Some(reply::Outcome::Admitted(_))), "{answer:?}");
+                // It has admitted the victim, and is ready with what the victim kept of this.
+                let kept = victim.ready(hostile.id()).await;
+                assert!(kept.handlers.len() <= 256 && kept.capabilities.len() <= 32, "{seq}");
+                assert!(kept.name.len() <= 64, "{}", kept.name);
+                assert!(!kept.name.contains(['\u{1b}', '\u{202e}']), "{:?}", kept.name);
+            }
+        })
+        .await;
+    honest.shutdown().await;
+    victim.shutdown().await;
+}
+
+/// S-09: half a hello is none, and what follows a hello on its stream is nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn half_a_hello_is_none() {
+    let victim = victim().await;
+    let honest = Honest::beside(&victim).await;
+    let hostile = Hostile::connect(&victim).await;
+    let hello = framed(&Hello::sound(&victim, Advert::default()).encode_to_vec());
+    honest
+        .served_during(async {
+            let mut stream = hostile.open(HELLO).await.unwrap();
+            stream.write(&hello[..hello.len() - 1]).await.unwrap();
+            stream.close().await.unwrap();
+            within("the end of the stream", stream.ended()).await;
+            let info = victim.peer(hostile.id()).await.expect("it is connected");
+            assert!(matches!(info.state, PeerState::Connected(_)), "{:?}", info.state);
+
+            let mut stream = hostile.open(HELLO).await.unwrap();
+            stream.write(&[hello.as_slice(), &[0xff; 4_096]].concat()).await.unwrap();
+            victim.ready(hostile.id()).await;
+        })
+        .await;
+    assert!(!hostile.is_closed());
+    honest.shutdown().await;
+    victim.shutdown().await;
+}
+
+/// S-21: who speaks another version or is of another network is told so, and may try again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_version_or_network_is_refused_in_words_and_not_banned() {
+    let victim = victim().await;
+    let honest = Honest::beside(&victim).await;
+    let hostile = Hostile::connect(&victim).await;
+    let sound = Hello::sound(&victim, Advert::default());
+    let newer = Hello { min_version: 2, max_version: 9, ..sound.clone() };
+    let stranger = Hello { network: "elsewhere".to_owned(), ..sound.clone() };
+    honest
+        .served_during(async {
+            let refusal = refusal(hostile.say(&newer).await);
+            assert_eq!(refusal.code, Reason::INCOMPATIBLE_VERSION, "{refusal:?}");
+            let refusal = self::refusal(hostile.say(&stranger).await);
+            assert_eq!(refusal.code, Reason::WRONG_NETWORK, "{refusal:?}");
+            assert_eq!(refusal.detail, "test", "the refuser's network");
+            let info = victim.peer(hostile.id()).await.expect("it is connected");
+            let why = info.state.why().unwrap_or_default();
+            assert!(why.contains("elsewhere"), "{why}");
+            // A session is refused in words as well.
+            let mut session = hostile.session().await;
+            let answer = session.recv::<meshwork_testkit::hostile::message::ToOwner>().await;
+            assert!(answer.is_some(), "not silence");
+            assert!(matches!(hostile.say(&sound).await, Some(reply::Outcome::Admitted(_))));
+            victim.ready(hostile.id()).await;
+        })
+        .await;
+    honest.shutdown().await;
+    victim.shutdown().await;
+}
+
+fn refusal(answer: Option<reply::Outcome>) -> Reason {
+    match answer {
+        Some(reply::Outcome::Refused(reason)) => reason,
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+/// A message with its length.
+fn framed(message: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    prost::encode_length_delimiter(message.len(), &mut bytes).unwrap();
+    bytes.extend_from_slice(message);
+    bytes
+}

@@ -1,0 +1,113 @@
+//! Owners that speak of what is not theirs: P-18, P-19.
+
+use meshwork_core::{Accept, TaskState};
+use meshwork_testkit::{
+    Honest, Spec, TestNode,
+    hostile::{
+        Channel, Hostile,
+        message::{AssignBatch, Epoch, Epochs, Reason, ToOwner, ToWorker, to_owner, to_worker},
+    },
+};
+
+use crate::support::{Gate, output, task};
+
+/// P-18, P-19: an attempt is known only to the owner who made it. Every kind of message about it
+/// from another is answered like one about an attempt that does not exist, and changes nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn attempts_of_others_do_not_exist() {
+    let gate = Gate::new();
+    let spec = Spec::worker(Accept::Anyone);
+    let victim = TestNode::start_with(spec, |builder| builder.handler(gate.handler())).await;
+    let honest = Honest::beside(&victim).await;
+    let owner = honest.node();
+    let theirs = owner.submit(task("text/gate").with_input("theirs"), &[victim.id()]).await;
+    let epoch = owner
+        .task_until(theirs.id(), "the honest task runs", |view| match view.state {
+            TaskState::Running { epoch, .. } => Some(epoch),
+            _ => None,
+        })
+        .await;
+
+    let hostile = Hostile::admitted(&victim).await;
+    let mut session = hostile.session().await;
+    honest
+        .served_during(async {
+            for number in [epoch.number, 999_999] {
+                let about = Epoch { boot: epoch.boot, number };
+                let list = Epochs::one(about.boot, about.number);
+                for kind in [to_worker::Kind::Cancel(list.clone()), to_worker::Kind::Resume(list)] {
+                    session.send(&ToWorker::from(kind.clone())).await.unwrap();
+                    let (refused, code) = refusal(&mut session).await;
+                    assert_eq!((refused, code), (Some(about), Reason::NOT_FOUND), "{kind:?}");
+                }
+                // Needs no answer, and gets none: what follows is answered next.
+                let ack = to_worker::Kind::Ack(Epochs::one(about.boot, about.number));
+                session.send(&ToWorker::from(ack)).await.unwrap();
+            }
+            // Its own attempt of the same name is its own.
+            let batch = AssignBatch::one(epoch.number, "debug/echo", "mine");
+            session.send(&ToWorker::from(to_worker::Kind::Assign(batch))).await.unwrap();
+            while !matches!(heard(&mut session).await, to_owner::Kind::Result(_)) {}
+        })
+        .await;
+
+    let state = owner.task(theirs.id()).await.state;
+    assert!(matches!(state, TaskState::Running { epoch: still, .. } if still == epoch), "{state}");
+    gate.open_one();
+    assert_eq!(output(theirs.end().await.unwrap()), "theirs");
+    assert_eq!(victim.manager().status().await.unwrap().tasks.dropped_results, 0);
+    honest.shutdown().await;
+    victim.shutdown().await;
+}
+
+/// P-18: an owner has no way to ask for anything but its own attempts; a second peer that repeats
+/// the first one's order word by word runs its own copy, at its own cost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_order_of_two_owners_is_two_attempts() {
+    let victim = crate::support::victim().await;
+    let honest = Honest::beside(&victim).await;
+    let (first, second) = (Hostile::admitted(&victim).await, Hostile::admitted(&victim).await);
+    let order = ToWorker::from(to_worker::Kind::Assign(AssignBatch::one(1, "debug/echo", "x")));
+    honest
+        .served_during(async {
+            let mut sessions = [first.session().await, second.session().await];
+            for session in &mut sessions {
+                session.send(&order).await.unwrap();
+                while !matches!(heard(session).await, to_owner::Kind::Result(_)) {}
+            }
+            // The first acknowledges; what the second has not acknowledged is still there for it.
+            let [mut first_session, mut second_session] = sessions;
+            let list = Epochs::one(1, 1);
+            let ack = ToWorker::from(to_worker::Kind::Ack(list.clone()));
+            first_session.send(&ack).await.unwrap();
+            let resume = ToWorker::from(to_worker::Kind::Resume(list));
+            first_session.send(&resume).await.unwrap();
+            let (_, code) = refusal(&mut first_session).await;
+            assert_eq!(code, Reason::NOT_FOUND);
+            second_session.close().await.unwrap();
+            second_session.ended().await;
+            let mut again = second.session().await;
+            while !matches!(heard(&mut again).await, to_owner::Kind::Result(_)) {}
+        })
+        .await;
+    honest.shutdown().await;
+    victim.shutdown().await;
+}
+
+/// What the worker says next.
+async fn heard(session: &mut Channel) -> to_owner::Kind {
+    session.recv::<ToOwner>().await.expect("the session lives").kind.expect("a kind known here")
+}
+
+/// The next refusal: of which attempt, and its code. Credit may come before it, nothing else.
+async fn refusal(session: &mut Channel) -> (Option<Epoch>, i32) {
+    loop {
+        match heard(session).await {
+            to_owner::Kind::Refused(refused) => {
+                return (refused.epoch, refused.reason.expect("a reason").code);
+            }
+            to_owner::Kind::Credit(_) => {}
+            other => panic!("not a refusal: {other:?}"),
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Workers that lie, and P-19 from their side.
+
+use meshwork_core::{
+    TaskEnd, TaskState,
+    engine::view::{Obstacle, TaskView},
+};
+use meshwork_testkit::{
+    TestNet, TestNode, Wiring,
+    hostile::{
+        Channel, Hostile,
+        message::{
+            Busy, Credit, Epoch, Epochs, ResultBatch, ToOwner, ToWorker, to_owner, to_worker,
+        },
+    },
+    panics,
+};
+
+use crate::support::{Gate, output, task};
+
+/// the first result stands, also one that comes before the acceptance; a second value never
+/// replaces it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_result_stands() {
+    let net = TestNet::start(Wiring::default()).await;
+    let owner = &net.owner;
+    let mut hostile = Hostile::worker(owner, 4, &["text/upper"]).await;
+    let handle = owner.submit(task("text/upper").with_input("a"), &[hostile.id()]).await;
+    let id = handle.id();
+    let mut session = hostile.next_session().await;
+    let epoch = first_order(&mut session).await;
+
+    say(&mut session, to_owner::Kind::Result(ResultBatch::one(epoch, b"first"))).await;
+    assert_eq!(acknowledged(&mut session).await, epoch.number);
+    for late in [
+        to_owner::Kind::Result(ResultBatch::one(epoch, b"second")),
+        to_owner::Kind::Accepted(Epochs::one(epoch.boot, epoch.number)),
+        to_owner::Kind::Result(ResultBatch::one(epoch, b"third")),
+    ] {
+        say(&mut session, late).await;
+    }
+    // Each late result is acknowledged, so that an honest worker can forget it.
+    assert_eq!(acknowledged(&mut session).await, epoch.number);
+    assert_eq!(acknowledged(&mut session).await, epoch.number);
+    assert_eq!(output(handle.end().await.unwrap()), "first");
+    let end = owner.task(id).await.end.expect("it has ended");
+    assert_eq!(output(end), "first");
+    assert_eq!(owner.manager().status().await.unwrap().tasks.late, 2);
+    is_served(&net).await;
+    net.shutdown().await;
+}
+
+/// who speaks of attempts that were never made is expelled, and what it had goes elsewhere.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_speaks_of_attempts_that_were_never_made_is_expelled() {
+    let net = TestNet::start(Wiring::default()).await;
+    let owner = &net.owner;
+    let invented = Epoch { boot: 1, number: 1_000_000 };
+    for lie in [
+        to_owner::Kind::Accepted(Epochs::one(invented.boot, invented.number)),
+        to_owner::Kind::Result(ResultBatch::one(invented, b"forged")),
+        to_owner::Kind::Result(ResultBatch::one(Epoch { boot: 2, number: 1 }, b"forged")),
+        to_owner::Kind::Busy(Busy { epoch: Some(invented), retry_after_ms: 1 }),
+    ] {
+        let mut hostile = Hostile::worker(owner, 4, &["text/upper"]).await;
+        let handle = owner.submit(task("text/upper").with_input("a"), &[hostile.id()]).await;
+        let mut session = hostile.next_session().await;
+        first_order(&mut session).await;
+        say(&mut session, lie).await;
+        hostile.closed().await;
+        let state = owner.task(handle.id()).await.state;
+        assert!(!state.is_terminal(), "a lie has ended a task: {state}");
+        let end = handle.cancel().await.unwrap();
+        assert!(matches!(end, TaskEnd::Cancelled { .. }), "{end:?}");
+        is_served(&net).await;
+    }
+    net.shutdown().await;
+}
+
+/// P-19: an attempt at one worker cannot be ended by another.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_cannot_end_the_attempt_of_another() {
+    let gate = Gate::new();
+    let mut net = TestNet::start(Wiring { workers: 0, ..Wiring::default() }).await;
+    let spec = net.worker_spec(&Wiring::default(), 1);
+    let worker = TestNode::start_with(spec, |builder| builder.handler(gate.handler())).await;
+    net.admit(&worker).await;
+    net.workers.push(worker.clone());
+    let owner = &net.owner;
+    let theirs = owner.submit(task("text/gate").with_input("real"), &[worker.id()]).await;
+    let epoch = owner
+        .task_until(theirs.id(), "the task runs", |view| match view.state {
+            TaskState::Running { epoch, .. } => Some(epoch),
+            _ => None,
+        })
+        .await;
+    let theirs_epoch = Epoch { boot: epoch.boot, number: epoch.number };
+
+    let mut hostile = Hostile::worker(owner, 4, &["text/upper"]).await;
+    let own = owner.submit(task("text/upper").with_input("a"), &[hostile.id()]).await;
+    let mut session = hostile.next_session().await;
+    let own_epoch = first_order(&mut session).await;
+    let busy = Busy { epoch: Some(theirs_epoch), retry_after_ms: 1 };
+    say(&mut session, to_owner::Kind::Busy(busy)).await;
+    say(&mut session, to_owner::Kind::Result(ResultBatch::one(theirs_epoch, b"forged"))).await;
+    assert_eq!(acknowledged(&mut session).await, epoch.number);
+    say(&mut session, to_owner::Kind::Result(ResultBatch::one(own_epoch, b"own"))).await;
+    assert_eq!(output(own.end().await.unwrap()), "own");
+
+    let state = owner.task(theirs.id()).await.state;
+    assert!(matches!(state, TaskState::Running { peer, .. } if peer == worker.id()), "{state}");
+    gate.open_one();
+    assert_eq!(output(theirs.end().await.unwrap()), "real");
+    panics::assert_none();
+    net.shutdown().await;
+}
+
+/// a worker that is busy for ever loses the task to the next at once, and is left alone for a
+/// minute, not for ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn busy_for_ever_is_busy_for_a_minute() {
+    let mut net = TestNet::start(Wiring { workers: 0, ..Wiring::default() }).await;
+    let mut hostile = Hostile::worker(&net.owner, 4, &["text/upper"]).await;
+    let handle = net.owner.submit(task("text/upper").with_input("a"), &[]).await;
+    let id = handle.id();
+    let mut session = hostile.next_session().await;
+    let epoch = first_order(&mut session).await;
+    let spec = net.worker_spec(&Wiring::default(), 1);
+    net.add(spec).await;
+    let busy = Busy { epoch: Some(epoch), retry_after_ms: u64::MAX };
+    say(&mut session, to_owner::Kind::Busy(busy)).await;
+    assert_eq!(output(handle.end().await.unwrap()), "A");
+
+    let view = net.owner.task(id).await;
+    let peers: Vec<_> = view.attempts.iter().map(|attempt| attempt.peer).collect();
+    assert_eq!(peers, [hostile.id(), net.workers[0].id()]);
+    assert_eq!(view.attempts[0].end.as_deref(), Some("busy"));
+
+    let waits = net.owner.submit(task("text/upper"), &[hostile.id()]).await;
+    let busy = |view: &TaskView| {
+        let peers = &view.waiting.as_ref()?.peers;
+        peers.iter().find_map(|(peer, obstacle)| match obstacle {
+            Obstacle::Busy { retry_after_ms } if *peer == hostile.id() => Some(*retry_after_ms),
+            _ => None,
+        })
+    };
+    let left = net.owner.task_until(waits.id(), "it waits for the busy worker", busy).await;
+    assert!((1..=60_000).contains(&left), "{left} ms");
+    waits.cancel().await.unwrap();
+    is_served(&net).await;
+    net.shutdown().await;
+}
+
+/// Grants credit, and takes the first order.
+async fn first_order(session: &mut Channel) -> Epoch {
+    say(session, to_owner::Kind::Credit(Credit::some())).await;
+    loop {
+        if let to_worker::Kind::Assign(batch) = heard(session).await {
+            let number = batch.assignments[0].delta.cast_unsigned();
+            return Epoch { boot: batch.boot, number };
+        }
+    }
+}
+
+/// The attempt that the next acknowledgement names.
+async fn acknowledged(session: &mut Channel) -> u64 {
+    loop {
+        match heard(session).await {
+            to_worker::Kind::Ack(list) => return list.numbers().next().expect("of one at least"),
+            // Of the acceptance that came too late.
+            to_worker::Kind::Cancel(_) => {}
+            other => panic!("not an acknowledgement: {other:?}"),
+        }
+    }
+}
+
+async fn say(session: &mut Channel, kind: to_owner::Kind) {
+    session.send(&ToOwner::from(kind)).await.expect("the session lives");
+}
+
+/// What the owner says next.
+async fn heard(session: &mut Channel) -> to_worker::Kind {
+    session.recv::<ToWorker>().await.expect("the session lives").kind.expect("a kind known here")
+}
+
+/// The honest worker is still used.
+async fn is_served(net: &TestNet) {
+    let targets = [net.workers[0].id()];
+    let end = net.owner.run(task("text/upper").with_input("honest"), &targets).await;
+    assert_eq!(output(end), "HONEST");
+    panics::assert_none();
+}

@@ -1,0 +1,65 @@
+//! What several tests need.
+
+use std::{path::Path, sync::Arc};
+
+use bytes::Bytes;
+use meshwork_core::{Accept, Task, TaskEnd};
+use meshwork_exec::{Handler, handler_fn};
+use meshwork_testkit::{Spec, TestNode};
+use tokio::sync::Semaphore;
+
+/// A node with two slots that runs `text/…` and `debug/…` of anyone.
+pub(crate) async fn victim() -> TestNode {
+    TestNode::start(Spec::worker(Accept::Anyone)).await
+}
+
+/// What `text/gate` waits for.
+#[derive(Clone, Debug)]
+pub(crate) struct Gate(Arc<Semaphore>);
+
+impl Gate {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Semaphore::new(0)))
+    }
+
+    /// Lets one execution end, whether it runs already or not.
+    pub(crate) fn open_one(&self) {
+        self.0.add_permits(1);
+    }
+
+    /// `text/gate`: gives its input back once the gate lets it.
+    pub(crate) fn handler(&self) -> impl Handler {
+        let gate = Arc::clone(&self.0);
+        handler_fn("text/gate", move |_cx, input: Bytes| {
+            let gate = Arc::clone(&gate);
+            async move {
+                gate.acquire().await.map_err(|_| std::fmt::Error)?.forget();
+                Ok(input)
+            }
+        })
+    }
+}
+
+/// A task for this handler.
+pub(crate) fn task(handler: &str) -> Task {
+    Task::new(handler).unwrap()
+}
+
+/// A task that sleeps for so long.
+pub(crate) fn sleep(ms: u64) -> Task {
+    task("debug/sleep").with_param("ms", ms)
+}
+
+/// The output of a task that has succeeded.
+pub(crate) fn output(end: TaskEnd) -> Bytes {
+    match end {
+        TaskEnd::Succeeded(result) => result.output,
+        other => panic!("it did not succeed: {other:?}"),
+    }
+}
+
+/// The executions of `debug/sleep` that are written down: the ids of their tasks.
+pub(crate) fn executions(log: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    text.lines().map(|line| line.split(' ').next().unwrap_or_default().to_owned()).collect()
+}
