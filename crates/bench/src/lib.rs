@@ -1,1 +1,154 @@
-//! Placeholder.
+//! What the benches share: an owner's and a worker's engine in one thread, without any network.
+//!
+//! Absent on purpose: whole nodes. `meshwork bench` measures those.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use meshwork_core::{
+    Accept, AcceptPolicy, Advert, AttemptEnd, PeerId, Task, Time,
+    engine::{Effect, Engine, EngineConfig, Input, Token},
+    limits,
+};
+use rand::{SeedableRng, rngs::SmallRng};
+
+/// An owner that runs nothing itself, and the workers that it trusts.
+pub struct Mesh {
+    nodes: Vec<(PeerId, Engine)>,
+    rng: SmallRng,
+    now: Time,
+    effects: Vec<(usize, Effect)>,
+    ended: u64,
+}
+
+impl std::fmt::Debug for Mesh {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Mesh").field("nodes", &self.nodes.len()).finish_non_exhaustive()
+    }
+}
+
+impl Mesh {
+    /// An owner and so many workers with four slots each, connected, nothing sent yet.
+    pub fn new(workers: usize) -> Self {
+        let advert = |slots| {
+            let mut advert = Advert::default();
+            advert.handlers.extend("debug/echo".parse().ok());
+            advert.capacity.slots = slots;
+            advert
+        };
+        let node = |index: usize, slots| {
+            let local = peer(index);
+            let engine = Engine::new(EngineConfig {
+                local,
+                boot: 1,
+                advert: advert(slots),
+                accept: AcceptPolicy::default().with("debug", Accept::Anyone),
+                slots,
+                lease: limits::LEASE,
+                heartbeat: limits::HEARTBEAT,
+                max_owned: limits::OWNED_TASKS,
+                max_ended: limits::ENDED_TASKS,
+                max_ended_bytes: limits::ENDED_BYTES,
+            });
+            (local, engine)
+        };
+        let nodes =
+            (0..=workers).map(|index| node(index, if index == 0 { 0 } else { 4 })).collect();
+        let rng = SmallRng::seed_from_u64(1);
+        let mut mesh = Self { nodes, rng, now: Time::ZERO, effects: Vec::new(), ended: 0 };
+        let peers: Vec<PeerId> = mesh.nodes.iter().map(|(peer, _)| *peer).collect();
+        for (index, peer) in peers.iter().enumerate().skip(1) {
+            mesh.feed(0, Input::Trust { peer: *peer, trusted: true });
+            mesh.feed(0, Input::PeerReady { peer: *peer, advert: advert(4) });
+            if let Some(owner) = peers.first() {
+                mesh.feed(index, Input::PeerReady { peer: *owner, advert: advert(0) });
+            }
+        }
+        mesh
+    }
+
+    /// Submits so many tasks at once and carries everything until all have ended.
+    pub fn run(&mut self, tasks: u32) {
+        let until = self.ended + u64::from(tasks);
+        for number in 0..tasks {
+            let task = Task::new("debug/echo").unwrap_or_default();
+            let task = task.with_input(Bytes::from_static(&[0; 128]));
+            let token = Token(number);
+            self.feed(0, Input::Submit { task: Box::new(task), targets: Vec::new(), token });
+        }
+        while self.ended < until {
+            self.now = self.now + Duration::from_micros(10);
+            for index in 0..self.nodes.len() {
+                self.pass(index);
+            }
+        }
+    }
+
+    fn feed(&mut self, index: usize, input: Input) {
+        let mut out = Vec::new();
+        if let Some((_, engine)) = self.nodes.get_mut(index) {
+            engine.handle(input, self.now, &mut self.rng, &mut out);
+        }
+        self.effects.extend(out.into_iter().map(|effect| (index, effect)));
+        self.carry_out();
+    }
+
+    fn pass(&mut self, index: usize) {
+        let mut out = Vec::new();
+        let Some((_, engine)) = self.nodes.get_mut(index) else { return };
+        engine.handle(Input::Tick, self.now, &mut self.rng, &mut out);
+        engine.advance(self.now, &mut self.rng, &mut out);
+        engine.flush(self.now, &mut self.rng, &mut out);
+        self.effects.extend(out.into_iter().map(|effect| (index, effect)));
+        self.carry_out();
+    }
+
+    fn carry_out(&mut self) {
+        let effects = std::mem::take(&mut self.effects);
+        for (index, effect) in effects {
+            let Some((me, _)) = self.nodes.get(index) else { continue };
+            let from = *me;
+            let of = |peer: &PeerId| self.nodes.iter().position(|(id, _)| id == peer);
+            match effect {
+                Effect::Persist { seq, .. } => self.feed(index, Input::Persisted { seq }),
+                Effect::OpenSession { peer } => {
+                    if let Some(other) = of(&peer) {
+                        self.feed(other, Input::OwnerSession { peer: from });
+                        self.feed(index, Input::WorkerSession { peer });
+                    }
+                }
+                Effect::ToWorker { peer, frames } => {
+                    if let Some(other) = of(&peer) {
+                        self.feed(other, Input::FromOwner { peer: from, frames });
+                    }
+                }
+                Effect::ToOwner { peer, frames } => {
+                    if let Some(other) = of(&peer) {
+                        self.feed(other, Input::FromWorker { peer: from, frames });
+                    }
+                }
+                Effect::Execute { run, work, .. } => {
+                    let took = Duration::from_micros(1);
+                    let end = AttemptEnd::Output(work.input);
+                    self.feed(index, Input::Finished { run, end, took });
+                }
+                Effect::Reply { reply, .. } => {
+                    self.ended +=
+                        u64::from(matches!(reply, meshwork_core::engine::Reply::Ended { .. }));
+                }
+                Effect::Stop { .. }
+                | Effect::Misbehaved { .. }
+                | Effect::TaskChanged { .. }
+                | Effect::TaskProgress { .. } => {}
+            }
+        }
+    }
+}
+
+/// A peer id that is as good as any other: an Ed25519 key of the index.
+fn peer(index: usize) -> PeerId {
+    let mut bytes = vec![0, 36, 8, 1, 18, 32];
+    bytes.extend([0; 24]);
+    bytes.extend((index as u64).to_be_bytes());
+    PeerId::from_bytes(&bytes).unwrap_or_else(|error| unreachable!("38 bytes of an id: {error}"))
+}

@@ -10,11 +10,12 @@ use serde::Serialize;
 use crate::{args::Global, failure::Failure};
 
 pub(crate) mod format;
+mod progress;
 mod table;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use self::table::Table;
+pub(crate) use self::{progress::bar, table::Table};
 
 /// How to print.
 #[derive(Clone, Debug)]

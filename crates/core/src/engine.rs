@@ -254,10 +254,8 @@ impl Engine {
         while let Some((at, timer)) = self.timers.pop(cx.now) {
             match timer {
                 Timer::Task(key) => self.on_task_timer(cx, key, at),
-                Timer::Peer(key) => {
-                    self.peers.version += 1;
-                    self.on_peer_timer(cx, key);
-                }
+                Timer::Rest(key) => self.on_rest_over(cx, key),
+                Timer::Lease(key) => self.on_lease_timer(cx, key),
                 Timer::Heartbeat => self.heartbeat(cx),
                 Timer::Acks => self.send_acks(),
             }

@@ -65,6 +65,13 @@ pub(crate) struct Feeds {
     pub(crate) reports: mpsc::Receiver<Report>,
 }
 
+impl Feeds {
+    fn have_more(&self) -> bool {
+        let Self { calls, facts, sessions, reports } = self;
+        !(calls.is_empty() && facts.is_empty() && sessions.is_empty() && reports.is_empty())
+    }
+}
+
 /// What woke the driver.
 enum Wake {
     Report(Report),
@@ -156,8 +163,10 @@ impl Driver {
             if self.may_stop() {
                 break;
             }
-            // A full pass does not keep the sessions' writers from their turn.
-            tokio::task::yield_now().await;
+            if self.feeds.have_more() {
+                // Before the next pass, the sessions have a turn to write what this one made.
+                tokio::task::yield_now().await;
+            }
         }
         self.stop().await;
     }

@@ -386,6 +386,8 @@ impl NetworkManager {
         trusted.clone_from(&next);
         let offer = crate::builder::offer(&self.inner.config, &self.inner.handlers, next);
         self.call(Call::Trust { peer, trusted: trust }).await?;
+        // The peer may act on the offer at once, so the engine must know before it is told.
+        self.ask(|_, _| ()).await?;
         Ok(net.set_offer(offer).await?)
     }
 

@@ -56,26 +56,24 @@ impl TaskHandle {
     /// The changes of this task from now on, up to its end.
     pub fn events(&self) -> impl futures::Stream<Item = NetworkEvent> + Send + use<> {
         let id = self.id;
-        self.manager
-            .subscribe()
-            .filter(move |event| {
-                let ours = matches!(
-                    event,
-                    NetworkEvent::TaskChanged { id: of, .. }
-                    | NetworkEvent::TaskProgress { id: of, .. } if *of == id
-                ) || matches!(event, NetworkEvent::Lagged(_));
-                futures::future::ready(ours)
-            })
-            .scan(false, |ended, event| {
-                if *ended {
-                    return futures::future::ready(None);
-                }
-                *ended = matches!(
-                    &event,
-                    NetworkEvent::TaskChanged { state, .. } if TaskState::is_terminal(state)
-                );
-                futures::future::ready(Some(event))
-            })
+        let ours = self.manager.subscribe().filter(move |event| {
+            let ours = matches!(
+                event,
+                NetworkEvent::TaskChanged { id: of, .. }
+                | NetworkEvent::TaskProgress { id: of, .. } if *of == id
+            ) || matches!(event, NetworkEvent::Lagged(_));
+            futures::future::ready(ours)
+        });
+        // The subscription is dropped with the last event: nothing of this task comes after it.
+        futures::stream::unfold(Some(ours), |ours| async {
+            let mut ours = ours?;
+            let event = ours.next().await?;
+            let ended = matches!(
+                &event,
+                NetworkEvent::TaskChanged { state, .. } if TaskState::is_terminal(state)
+            );
+            Some((event, (!ended).then_some(ours)))
+        })
     }
 
     /// Cancels the task and waits for its end, which is another one if it came first.

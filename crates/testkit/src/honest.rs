@@ -45,12 +45,9 @@ impl Honest {
     /// It is lost, or its result is wrong.
     pub async fn is_served(&self) {
         let task = Task::new("text/upper").unwrap().with_input("small".repeat(BYTES / 5));
-        match self.node.run(task, &[self.worker.id()]).await {
-            TaskEnd::Succeeded(result) => {
-                assert_eq!(result.text(), Ok("SMALL".repeat(BYTES / 5).as_str()));
-            }
-            other => panic!("an honest task was not served: {other:?}"),
-        }
+        let end = self.node.run(task, &[self.worker.id()]).await;
+        let TaskEnd::Succeeded(result) = end else { panic!("it was not served: {end:?}") };
+        assert_eq!(result.text(), Ok("SMALL".repeat(BYTES / 5).as_str()));
     }
 
     /// Has tasks run one after the other while `attack` goes on, and one after it. What the attack

@@ -5,6 +5,10 @@ use std::{process::Stdio, time::Duration};
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
+use nix::{
+    sched::{CpuSet, sched_getaffinity, sched_setaffinity},
+    unistd::Pid,
+};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
@@ -57,6 +61,8 @@ pub(super) enum Ask {
     Usage,
     /// Trust this peer, for a worker.
     Trust(String),
+    /// Stay on the first core, or no longer.
+    Pin(bool),
 }
 
 /// The answer to a burst.
@@ -139,8 +145,21 @@ impl Children {
         })
     }
 
+    /// One task at a time, with all processes on one core: else it is luck whether the scheduler
+    /// has put owner and worker on one core or on two, and waking a core that sleeps takes longer
+    /// than everything that is measured here.
     pub(super) async fn single(&mut self, tasks: u64) -> anyhow::Result<Single> {
-        self.owner.ask(&Ask::Single(tasks)).await
+        self.pin(true).await?;
+        let single = self.owner.ask(&Ask::Single(tasks)).await?;
+        self.pin(false).await?;
+        Ok(single)
+    }
+
+    async fn pin(&mut self, pinned: bool) -> anyhow::Result<()> {
+        for process in self.workers.iter_mut().chain([&mut self.owner]) {
+            let () = process.ask(&Ask::Pin(pinned)).await?;
+        }
+        Ok(())
     }
 
     /// Of the owner, and of the largest worker.
@@ -236,13 +255,16 @@ async fn local(owner: impl Future<Output = anyhow::Result<()>>) -> anyhow::Resul
 pub(super) struct Parent {
     lines: Lines<BufReader<tokio::io::Stdin>>,
     stdout: tokio::io::Stdout,
+    /// The cores that this process may use.
+    cores: CpuSet,
 }
 
 impl Parent {
     /// Says that the child is ready.
     pub(super) async fn greet(name: String) -> anyhow::Result<Self> {
         let lines = BufReader::new(tokio::io::stdin()).lines();
-        let mut parent = Self { lines, stdout: tokio::io::stdout() };
+        let cores = sched_getaffinity(Pid::from_raw(0))?;
+        let mut parent = Self { lines, stdout: tokio::io::stdout(), cores };
         parent.answer(&Ready { name }).await?;
         Ok(parent)
     }
@@ -252,7 +274,8 @@ impl Parent {
         while let Some(line) = self.lines.next_line().await? {
             match serde_json::from_str(&line)? {
                 Ask::Usage => self.answer(&usage()?).await?,
-                ask => return Ok(Some(ask)),
+                Ask::Pin(pinned) => self.answer(&pin(pinned, &self.cores)?).await?,
+                ask @ (Ask::Burst(_) | Ask::Single(_) | Ask::Trust(_)) => return Ok(Some(ask)),
             }
         }
         Ok(None)
@@ -276,6 +299,18 @@ fn usage() -> anyhow::Result<Usage> {
         cpu_us: micros(usage.user_time()) + micros(usage.system_time()),
         peak_rss_kib: u64::try_from(usage.max_rss()).unwrap_or(0),
     })
+}
+
+/// Keeps this thread, which does all the work of the process, on the first of its cores; or lets it
+/// go back to all of them.
+fn pin(pinned: bool, cores: &CpuSet) -> nix::Result<()> {
+    let mut chosen = *cores;
+    if pinned {
+        let usable = |core: &usize| cores.is_set(*core).unwrap_or(false);
+        chosen = CpuSet::new();
+        chosen.set((0..CpuSet::count()).find(usable).unwrap_or(0))?;
+    }
+    sched_setaffinity(Pid::from_raw(0), &chosen)
 }
 
 /// Bytes that have crossed the loopback interface, headers and acknowledgements included. Other

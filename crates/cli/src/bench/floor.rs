@@ -43,7 +43,7 @@ pub(super) async fn owner(payload: usize, window: usize, workers: &[String]) -> 
                 parent.answer(&lanes::burst(window, tasks, Rc::clone(&one)).await?).await?
             }
             Ask::Single(tasks) => parent.answer(&lanes::single(tasks, one.as_ref()).await?).await?,
-            Ask::Trust(_) | Ask::Usage => bail!("not for an owner"),
+            Ask::Trust(_) | Ask::Usage | Ask::Pin(_) => bail!("not for an owner"),
         }
     }
     Ok(())
@@ -73,7 +73,7 @@ pub(super) async fn worker() -> anyhow::Result<()> {
     while let Some(ask) = parent.next().await? {
         match ask {
             Ask::Trust(_) => parent.answer(&()).await?,
-            Ask::Burst(_) | Ask::Single(_) | Ask::Usage => bail!("not for a worker"),
+            Ask::Burst(_) | Ask::Single(_) | Ask::Usage | Ask::Pin(_) => bail!("not for a worker"),
         }
     }
     echo.abort();

@@ -38,7 +38,7 @@ pub(super) async fn owner(payload: usize, window: usize, workers: &[String]) -> 
             Ask::Single(tasks) => {
                 parent.answer(&lanes::single(tasks, one.as_ref()).await?).await?;
             }
-            Ask::Trust(_) | Ask::Usage => bail!("not for an owner"),
+            Ask::Trust(_) | Ask::Usage | Ask::Pin(_) => bail!("not for an owner"),
         }
     }
     Ok(manager.shutdown().await?)
@@ -65,7 +65,7 @@ pub(super) async fn worker(transport: Transport) -> anyhow::Result<()> {
                 manager.trust(peer.parse()?, true).await?;
                 parent.answer(&()).await?;
             }
-            Ask::Burst(_) | Ask::Single(_) | Ask::Usage => bail!("not for a worker"),
+            Ask::Burst(_) | Ask::Single(_) | Ask::Usage | Ask::Pin(_) => bail!("not for a worker"),
         }
     }
     Ok(manager.shutdown().await?)

@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use meshwork_api::{Client, ClientError, TaskView};
 use tokio::time::Instant;
 
@@ -12,7 +11,7 @@ use crate::{
     exit,
     failure::Failure,
     limits,
-    output::{Output, format},
+    output::{Output, bar, format},
     signals::Signals,
 };
 
@@ -149,16 +148,4 @@ fn one(task: &TaskView, out: &Output) -> anyhow::Result<u8> {
 
 fn failed_message(failed: u64) -> String {
     if failed == 0 { String::new() } else { format!("{} failed", format::count(failed)) }
-}
-
-/// A bar on a terminal, and nothing elsewhere.
-fn bar(out: &Output, total: u64) -> ProgressBar {
-    let target =
-        if out.shows_bars() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-    let bar = ProgressBar::with_draw_target(Some(total), target);
-    let style = "{bar:24} {human_pos}/{human_len}  {per_sec}  {msg}  eta {eta}";
-    match ProgressStyle::with_template(style) {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
-    }
 }

@@ -5,14 +5,19 @@ use std::time::Duration;
 use anyhow::Context;
 use bytes::Bytes;
 use futures::{StreamExt, stream::FuturesUnordered};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 use meshwork_core::{PeerId, PeerState, Task};
 use meshwork_exec::limits::TOP_WORDS;
 use meshwork_node::{NetworkConfig, NetworkManager, Subscription, TaskError, TaskHandle};
 use tokio::time::Instant;
 
 use super::{corpus::Corpus, slices::slices, tally::Tally, workers::Workers};
-use crate::{exit, failure::Failure, limits, output::Output};
+use crate::{
+    exit,
+    failure::Failure,
+    limits,
+    output::{Output, bar},
+};
 
 /// What came out of a run.
 pub(super) struct Ran {
@@ -62,7 +67,21 @@ pub(super) async fn run(
             .with_hint("meshwork demo -vv        (says what they are doing)")
     })??;
     out.say("3 workers are ready");
+    greet(owner, &peers).await?;
     count(owner, corpus, &peers, out).await
+}
+
+/// One task of nothing for each worker: it opens the sessions, so that a corpus of a few slices is
+/// shared among all three and does not go to whoever is first.
+async fn greet(owner: &NetworkManager, peers: &[PeerId]) -> anyhow::Result<()> {
+    let mut greeted = Vec::new();
+    for peer in peers {
+        greeted.push(owner.distribute_task(task(Bytes::new())?, vec![*peer]).await?);
+    }
+    for handle in greeted {
+        handle.end().await?;
+    }
+    Ok(())
 }
 
 async fn all_ready(
@@ -132,14 +151,4 @@ fn note((result, latency): Ended, tally: &mut Tally, bar: &ProgressBar) {
         Err(error) => tally.fail(error.to_string()),
     }
     bar.inc(1);
-}
-
-fn bar(out: &Output, total: u64) -> ProgressBar {
-    let target =
-        if out.shows_bars() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-    let bar = ProgressBar::with_draw_target(Some(total), target);
-    match ProgressStyle::with_template("{bar:24} {human_pos}/{human_len}  {per_sec}  eta {eta}") {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
-    }
 }

@@ -46,7 +46,7 @@ impl Engine {
         peer.worker.out.clear();
         peer.worker.acks.clear();
         peer.worker.session_after = cx.now + limits::SESSION_RETRY;
-        self.timers.arm(peer.worker.session_after, Timer::Peer(key));
+        self.timers.arm(peer.worker.session_after, Timer::Rest(key));
         self.arm_lease(key);
         self.peers.version += 1;
     }
@@ -55,6 +55,7 @@ impl Engine {
     pub(super) fn on_from_worker(&mut self, cx: &mut Cx<'_>, key: PeerKey, frames: Vec<ToOwner>) {
         if let Some(peer) = self.peers.get_mut(key) {
             peer.worker.heard = cx.now;
+            peer.worker.probed = false;
             if std::mem::take(&mut peer.worker.silent) {
                 self.peers.version += 1;
             }
@@ -363,22 +364,29 @@ impl Engine {
         }
     }
 
-    /// A lease may have ended, or a rest.
-    pub(super) fn on_peer_timer(&mut self, cx: &mut Cx<'_>, key: PeerKey) {
+    /// A rest is over: the worker may be sent something again, or another session tried.
+    pub(super) fn on_rest_over(&mut self, cx: &mut Cx<'_>, key: PeerKey) {
         self.place = true;
+        self.peers.version += 1;
+        self.resume_session(cx, key);
+    }
+
+    /// A lease may have ended.
+    pub(super) fn on_lease_timer(&mut self, cx: &mut Cx<'_>, key: PeerKey) {
         let Some(peer) = self.peers.get_mut(key) else { return };
         peer.worker.lease_armed = false;
-        if peer.worker.open.is_empty() || key == PeerKey::LOCAL {
+        if peer.worker.open.is_empty() {
             return;
         }
         if peer.worker.heard + self.config.lease > cx.now {
-            self.resume_session(cx, key);
+            self.probe(cx, key);
             return self.arm_lease(key);
         }
         peer.worker.silent = true;
         peer.worker.owes = true;
         let lost = peer.worker.close_all();
         self.peers.version += 1;
+        self.place = true;
         for (_, attempt) in lost {
             if let Some(task) = attempt.task {
                 self.lose(cx, task, "nothing was heard of the worker within the lease");
@@ -396,13 +404,28 @@ impl Engine {
         }
     }
 
+    /// Half of the lease is over without a word: asks. A worker whose heartbeats are rarer than this
+    /// owner's lease is not taken for dead.
+    fn probe(&mut self, cx: &mut Cx<'_>, key: PeerKey) {
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        let worker = &mut peer.worker;
+        let quiet = cx.now.since(worker.heard) >= self.config.lease / 2;
+        if quiet && worker.session == SessionState::Open && !worker.probed {
+            worker.probed = true;
+            let open: Vec<Epoch> = worker.open.iter().map(|(epoch, _)| epoch).collect();
+            self.peers.tell_worker(key, ToWorker::Resume(open));
+        }
+    }
+
     /// Sees to it that the end of the lease is noticed, if anything is open there.
     pub(super) fn arm_lease(&mut self, key: PeerKey) {
         let Some(peer) = self.peers.get_mut(key) else { return };
         let worker = &mut peer.worker;
         if key != PeerKey::LOCAL && !worker.lease_armed && !worker.open.is_empty() {
             worker.lease_armed = true;
-            self.timers.arm(worker.heard + self.config.lease, Timer::Peer(key));
+            let asked = worker.probed || worker.session != SessionState::Open;
+            let wait = if asked { self.config.lease } else { self.config.lease / 2 };
+            self.timers.arm(worker.heard + wait, Timer::Lease(key));
         }
     }
 
@@ -410,7 +433,7 @@ impl Engine {
     fn rest(&mut self, cx: &mut Cx<'_>, key: PeerKey, rest: Duration) {
         if let Some(peer) = self.peers.get_mut(key) {
             peer.worker.busy_until = cx.now + rest;
-            self.timers.arm(peer.worker.busy_until, Timer::Peer(key));
+            self.timers.arm(peer.worker.busy_until, Timer::Rest(key));
         }
     }
 

@@ -55,6 +55,8 @@ pub(super) struct WorkerSide {
     pub(super) session_after: Time,
     /// When something was last heard of its session, or the session was lost.
     pub(super) heard: Time,
+    /// It was asked what became of its attempts, and nothing was heard since.
+    pub(super) probed: bool,
     /// Its lease ended, and nothing was heard since.
     pub(super) silent: bool,
     /// It may hold results that nobody has acknowledged: a session was lost, or a lease ended.

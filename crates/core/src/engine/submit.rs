@@ -247,7 +247,7 @@ impl Engine {
         let (timers, tasks) = (&mut self.timers, &self.tasks);
         timers.note_stale(|at, timer| match timer {
             Timer::Task(key) => tasks.get(key).is_some_and(|task| task.armed == at),
-            Timer::Peer(_) | Timer::Heartbeat | Timer::Acks => true,
+            Timer::Rest(_) | Timer::Lease(_) | Timer::Heartbeat | Timer::Acks => true,
         });
     }
 

@@ -12,7 +12,9 @@ use crate::time::Time;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Timer {
     Task(TaskKey),
-    Peer(PeerKey),
+    /// A rest, of a worker or before another session, is over.
+    Rest(PeerKey),
+    Lease(PeerKey),
     Heartbeat,
     Acks,
 }

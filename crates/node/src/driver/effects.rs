@@ -29,7 +29,7 @@ impl Driver {
             let mut ended = false;
             for effect in effects.drain(..) {
                 if let Effect::Execute { run, owner, work } = effect {
-                    ended |= self.execute(run, owner, work, now);
+                    ended |= self.execute(run, owner, *work, now);
                 } else {
                     kept.push(effect);
                 }
@@ -46,8 +46,8 @@ impl Driver {
     }
 
     /// Starts an attempt; true if it has ended in place.
-    fn execute(&mut self, run: RunId, owner: PeerId, work: Box<Assignment>, now: Time) -> bool {
-        let Some(ended) = self.executor.start(run, owner, *work) else { return false };
+    fn execute(&mut self, run: RunId, owner: PeerId, work: Assignment, now: Time) -> bool {
+        let Some(ended) = self.executor.start(run, owner, work) else { return false };
         self.feed(Input::Finished { run, end: ended.end, took: ended.took }, now);
         true
     }
@@ -80,7 +80,7 @@ impl Driver {
                     self.net.expel(peer, what);
                 }
                 Effect::Execute { run, owner, work } => {
-                    self.execute(run, owner, work, now);
+                    self.execute(run, owner, *work, now);
                 }
                 Effect::Stop { run } => self.executor.stop(run),
                 Effect::Reply { token, reply } => self.reply(token, reply),

@@ -121,7 +121,8 @@ impl Frames {
         while self.next().await.is_some() {}
     }
 
-    /// Sends a ping and waits for its answer. False if the connection ends first.
+    /// Sends a ping and waits for its answer. False if the connection ends first, or the other end
+    /// says goodbye.
     pub async fn answers(&mut self, number: u32) -> bool {
         let ping =
             Header { kind: Header::PING, flags: Header::SYN, length: number, ..Header::default() };
@@ -129,6 +130,9 @@ impl Frames {
         self.head(ping).await.ok();
         while let Some((header, _)) = self.next().await {
             let Header { kind, flags, length, .. } = header;
+            if kind == Header::GO_AWAY {
+                return false;
+            }
             if (kind, flags, length) == (Header::PING, Header::ACK, number) {
                 return true;
             }

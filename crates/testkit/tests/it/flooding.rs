@@ -5,18 +5,20 @@ use std::collections::BTreeMap;
 use meshwork_testkit::{
     Honest,
     hostile::{
-        Frames, HELLO, Header, Hostile, frame,
+        Channel, Frames, HELLO, Header, Hostile, frame,
         message::{AssignBatch, ToOwner, ToWorker, result::End, to_owner, to_worker},
     },
     within,
 };
 
+use prost::Message;
+
 use crate::support::victim;
 
 /// What one stream may have in flight at first.
 const WINDOW: usize = 256 * 1024;
-/// Streams that a node takes on one connection.
-const STREAMS: u32 = 128;
+/// Streams that the attacker opens: with those of the victim as many as a connection may have.
+const STREAMS: u32 = 120;
 const MIB: usize = 1024 * 1024;
 
 /// S-05: what lies unread at the victim is bounded by its windows: there comes a point at which the
@@ -56,7 +58,7 @@ async fn full_windows_stay_full() {
     victim.shutdown().await;
 }
 
-/// Negotiates a hello of 64 KiB.
+/// Negotiates a hello of 64 KiB, of which all is one field that nobody knows.
 fn opening() -> Vec<u8> {
     let mut bytes = Vec::new();
     for line in ["/multistream/1.0.0", HELLO] {
@@ -65,6 +67,7 @@ fn opening() -> Vec<u8> {
         bytes.push(b'\n');
     }
     bytes.extend([0x80, 0x80, 0x04]);
+    bytes.extend([0x7a, 0xfc, 0xff, 0x03]);
     bytes
 }
 
@@ -113,6 +116,53 @@ async fn granted(frames: &mut Frames, number: u32, credit: &mut BTreeMap<u32, us
     false
 }
 
+/// S-05: a session whose owner does not read is not read either, once it has its share of answers
+/// waiting; what else the owner says stays with the owner.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_does_not_read_is_not_read() {
+    const TRIED: usize = 32 * MIB;
+    /// Two windows, a message in work, and what the kernel holds.
+    const TAKEN: usize = 4 * MIB;
+    /// Honest tasks that pass without progress before it counts as none.
+    const PATIENCE: usize = 25;
+    let victim = victim().await;
+    let honest = Honest::beside(&victim).await;
+    let hostile = Hostile::admitted(&victim).await;
+    let mut session = hostile.session().await;
+    let mut taken = 0;
+    for first in (1..).step_by(1_000) {
+        let refused = refusable(first, 1_000);
+        let written = async {
+            session.write(&refused).await.expect("being slow is no fault");
+        };
+        let patience = async {
+            for _ in 0..PATIENCE {
+                honest.is_served().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = written => taken += refused.len(),
+            () = patience => break,
+        }
+        assert!(taken < TRIED, "it takes all there is");
+    }
+    assert!(taken <= TAKEN, "{taken} bytes were taken");
+    assert!(!hostile.is_closed());
+    honest.is_served().await;
+    honest.shutdown().await;
+    victim.shutdown().await;
+}
+
+/// So many assignments in one message, each of which is to be answered with a refusal.
+fn refusable(first: u64, count: usize) -> Vec<u8> {
+    let mut batch = AssignBatch::one(first, "nothing", "");
+    let mut next = batch.assignments[0].clone();
+    next.delta = 1;
+    batch.assignments.resize(count, next);
+    ToWorker::from(to_worker::Kind::Assign(batch)).encode_length_delimited_to_vec()
+}
+
 /// S-06: who asks for much and reads nothing is answered, in the end, and what waits for it is
 /// bounded: beyond its share it is told `busy`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -133,28 +183,28 @@ async fn answers_that_nobody_reads_are_bounded() {
             }
         })
         .await;
-    let (mut results, mut refused) = (0, 0);
-    honest
-        .served_during(async {
-            while results + refused < ASKED {
-                let frame = session.recv::<ToOwner>().await.expect("the session lives");
-                match frame.kind {
-                    Some(to_owner::Kind::Result(batch)) => {
-                        for result in &batch.results {
-                            let Some(End::Output(output)) = &result.end else {
-                                panic!("{result:?}")
-                            };
-                            assert_eq!(output.len(), MIB);
-                            results += 1;
-                        }
-                    }
-                    Some(to_owner::Kind::Busy(_)) => refused += 1,
-                    _ => {}
-                }
-            }
-        })
-        .await;
+    let results = honest.served_during(answers(&mut session, ASKED)).await;
     assert!((1..=KEPT).contains(&results), "{results} MiB were kept");
     honest.shutdown().await;
     victim.shutdown().await;
+}
+
+/// Takes the answers to `asked` assignments of 1 MiB; how many of them are results. The others are
+/// `busy`.
+async fn answers(session: &mut Channel, asked: usize) -> usize {
+    let (mut results, mut refused) = (0, 0);
+    while results + refused < asked {
+        let frame = session.recv::<ToOwner>().await.expect("the session lives");
+        match frame.kind {
+            Some(to_owner::Kind::Result(batch)) => {
+                let full =
+                    |end: &Option<End>| matches!(end, Some(End::Output(o)) if o.len() == MIB);
+                assert!(batch.results.iter().all(|result| full(&result.end)));
+                results += batch.results.len();
+            }
+            Some(to_owner::Kind::Busy(_)) => refused += 1,
+            _ => {}
+        }
+    }
+    results
 }

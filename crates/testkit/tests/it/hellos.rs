@@ -13,7 +13,7 @@ use meshwork_testkit::{
 };
 use prost::Message;
 
-use crate::support::victim;
+use crate::support::{prefixed, victim};
 
 /// Hellos at once that one peer leaves unfinished.
 const SLOW: usize = 4;
@@ -73,10 +73,10 @@ async fn a_malformed_hello_ends_the_connection() {
         ("eleven bytes", [vec![0x80; 10], vec![0x01]].concat()),
         ("nothing", vec![0]),
         ("64 KiB and a byte", vec![0x81, 0x80, 0x04]),
-        ("groups in groups", framed(&[0x0b; 60_000])),
-        ("a field longer than its message", framed(&[0x1a, 0xff, 0xff, 0x03])),
-        ("text that is not UTF-8", framed(&[0x1a, 0x02, 0xff, 0xfe])),
-        ("a number for a text", framed(&[0x18, 0x01])),
+        ("groups in groups", prefixed(&[0x0b; 60_000])),
+        ("a field longer than its message", prefixed(&[0x1a, 0xff, 0xff, 0x03])),
+        ("text that is not UTF-8", prefixed(&[0x1a, 0x02, 0xff, 0xfe])),
+        ("a number for a text", prefixed(&[0x18, 0x01])),
     ];
     honest
         .served_during(async {
@@ -128,7 +128,7 @@ async fn half_a_hello_is_none() {
     let victim = victim().await;
     let honest = Honest::beside(&victim).await;
     let hostile = Hostile::connect(&victim).await;
-    let hello = framed(&Hello::sound(&victim, Advert::default()).encode_to_vec());
+    let hello = prefixed(&Hello::sound(&victim, Advert::default()).encode_to_vec());
     honest
         .served_during(async {
             let mut stream = hostile.open(HELLO).await.unwrap();
@@ -184,12 +184,4 @@ fn refusal(answer: Option<reply::Outcome>) -> Reason {
         Some(reply::Outcome::Refused(reason)) => reason,
         other => panic!("not refused: {other:?}"),
     }
-}
-
-/// A message with its length.
-fn framed(message: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    prost::encode_length_delimiter(message.len(), &mut bytes).unwrap();
-    bytes.extend_from_slice(message);
-    bytes
 }

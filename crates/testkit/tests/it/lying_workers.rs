@@ -4,18 +4,20 @@ use meshwork_core::{
     TaskEnd, TaskState,
     engine::view::{Obstacle, TaskView},
 };
+use meshwork_node::NetworkEvent;
 use meshwork_testkit::{
     TestNet, TestNode, Wiring,
     hostile::{
         Channel, Hostile,
         message::{
-            Busy, Credit, Epoch, Epochs, ResultBatch, ToOwner, ToWorker, to_owner, to_worker,
+            Busy, Credit, Epoch, Epochs, Heartbeat, Progress, Reason, Refused, ResultBatch,
+            ToOwner, ToWorker, to_owner, to_worker,
         },
     },
-    panics,
+    panics, within,
 };
 
-use crate::support::{Gate, output, task};
+use crate::support::{Gate, field, output, task};
 
 /// the first result stands, also one that comes before the acceptance; a second value never
 /// replaces it.
@@ -30,7 +32,7 @@ async fn the_first_result_stands() {
     let epoch = first_order(&mut session).await;
 
     say(&mut session, to_owner::Kind::Result(ResultBatch::one(epoch, b"first"))).await;
-    assert_eq!(acknowledged(&mut session).await, epoch.number);
+    acknowledged(&mut session, epoch.number, 1).await;
     for late in [
         to_owner::Kind::Result(ResultBatch::one(epoch, b"second")),
         to_owner::Kind::Accepted(Epochs::one(epoch.boot, epoch.number)),
@@ -39,8 +41,7 @@ async fn the_first_result_stands() {
         say(&mut session, late).await;
     }
     // Each late result is acknowledged, so that an honest worker can forget it.
-    assert_eq!(acknowledged(&mut session).await, epoch.number);
-    assert_eq!(acknowledged(&mut session).await, epoch.number);
+    acknowledged(&mut session, epoch.number, 2).await;
     assert_eq!(output(handle.end().await.unwrap()), "first");
     let end = owner.task(id).await.end.expect("it has ended");
     assert_eq!(output(end), "first");
@@ -97,20 +98,87 @@ async fn a_worker_cannot_end_the_attempt_of_another() {
 
     let mut hostile = Hostile::worker(owner, 4, &["text/upper"]).await;
     let own = owner.submit(task("text/upper").with_input("a"), &[hostile.id()]).await;
+    let own_id = own.id();
     let mut session = hostile.next_session().await;
     let own_epoch = first_order(&mut session).await;
-    let busy = Busy { epoch: Some(theirs_epoch), retry_after_ms: 1 };
-    say(&mut session, to_owner::Kind::Busy(busy)).await;
-    say(&mut session, to_owner::Kind::Result(ResultBatch::one(theirs_epoch, b"forged"))).await;
-    assert_eq!(acknowledged(&mut session).await, epoch.number);
+    let mut events = owner.manager().subscribe();
+    for lie in words_about(theirs_epoch) {
+        say(&mut session, lie).await;
+    }
+    acknowledged(&mut session, epoch.number, 1).await;
     say(&mut session, to_owner::Kind::Result(ResultBatch::one(own_epoch, b"own"))).await;
     assert_eq!(output(own.end().await.unwrap()), "own");
+    // None of it was told as news of the other's task.
+    loop {
+        match events.next().await.expect("it runs") {
+            NetworkEvent::TaskChanged { id, state } if id == own_id => {
+                assert_eq!(state, TaskState::Succeeded);
+                break;
+            }
+            NetworkEvent::TaskChanged { id, .. } | NetworkEvent::TaskProgress { id, .. } => {
+                panic!("news of {id}")
+            }
+            _ => {}
+        }
+    }
 
     let state = owner.task(theirs.id()).await.state;
     assert!(matches!(state, TaskState::Running { peer, .. } if peer == worker.id()), "{state}");
     gate.open_one();
     assert_eq!(output(theirs.end().await.unwrap()), "real");
     panics::assert_none();
+    net.shutdown().await;
+}
+
+/// Every kind of message that a worker can send about an attempt; the result last.
+fn words_about(epoch: Epoch) -> Vec<to_owner::Kind> {
+    let list = Epochs::one(epoch.boot, epoch.number);
+    let reason = Some(Reason { code: Reason::NOT_FOUND, ..Reason::default() });
+    vec![
+        to_owner::Kind::Accepted(list),
+        to_owner::Kind::Busy(Busy { epoch: Some(epoch), retry_after_ms: 0 }),
+        to_owner::Kind::Refused(Refused { epoch: Some(epoch), reason }),
+        to_owner::Kind::Progress(Progress {
+            epoch: Some(epoch),
+            fraction: 0.5,
+            message: "half".to_owned(),
+        }),
+        to_owner::Kind::Heartbeat(Heartbeat { seen: Some(epoch), count: 1, hash: 0 }),
+        to_owner::Kind::Result(ResultBatch::one(epoch, b"forged")),
+    ]
+}
+
+/// S-08, S-10, S-11 from a worker: ends the connection, and nothing else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_malformed_answer_ends_the_connection() {
+    let net = TestNet::start(Wiring::default()).await;
+    let owner = &net.owner;
+    let attacks: Vec<(&str, Vec<u8>)> = vec![
+        ("4 GiB", vec![0x80, 0x80, 0x80, 0x80, 0x10]),
+        ("nothing", vec![0]),
+        ("an owner's word", field(2, &[0x08, 1])),
+        ("32,000 empty results", field(70, &[0x12, 0x00].repeat(32_000))),
+        (
+            "32,000 acceptances",
+            field(65, &[&[0x08, 1], [0x10, 2].repeat(32_000).as_slice()].concat()),
+        ),
+        ("groups in groups in a refusal", field(67, &[0x1b; 60_000])),
+        ("a busy that names nothing", field(66, &[0x10, 1])),
+        ("text that is not UTF-8", field(69, &[0x0a, 2, 0x08, 1, 0x1a, 2, 0xff, 0xfe])),
+        ("a credit of three bytes in place of a number", field(64, &[0x0a, 3, 1, 2, 3])),
+    ];
+    for (what, bytes) in attacks {
+        let mut hostile = Hostile::worker(owner, 4, &["text/upper"]).await;
+        let handle = owner.submit(task("text/upper").with_input("a"), &[hostile.id()]).await;
+        let mut session = hostile.next_session().await;
+        first_order(&mut session).await;
+        // The owner may have closed before all is written.
+        session.write(&bytes).await.ok();
+        within(what, hostile.closed()).await;
+        assert!(!owner.task(handle.id()).await.state.is_terminal(), "{what} has ended a task");
+        handle.cancel().await.unwrap();
+        is_served(&net).await;
+    }
     net.shutdown().await;
 }
 
@@ -161,16 +229,21 @@ async fn first_order(session: &mut Channel) -> Epoch {
     }
 }
 
-/// The attempt that the next acknowledgement names.
-async fn acknowledged(session: &mut Channel) -> u64 {
-    loop {
+/// Takes `count` acknowledgements of this attempt.
+async fn acknowledged(session: &mut Channel, number: u64, count: usize) {
+    let mut seen = 0;
+    while seen < count {
         match heard(session).await {
-            to_worker::Kind::Ack(list) => return list.numbers().next().expect("of one at least"),
+            to_worker::Kind::Ack(list) => {
+                assert!(list.numbers().all(|acknowledged| acknowledged == number), "{list:?}");
+                seen += list.deltas.len();
+            }
             // Of the acceptance that came too late.
             to_worker::Kind::Cancel(_) => {}
             other => panic!("not an acknowledgement: {other:?}"),
         }
     }
+    assert_eq!(seen, count);
 }
 
 async fn say(session: &mut Channel, kind: to_owner::Kind) {

@@ -12,6 +12,10 @@
     clippy::indexing_slicing,
     reason = "in a test a panic is the report"
 )]
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a test waits for one kind of message, or of end, among many"
+)]
 
 mod support;
 

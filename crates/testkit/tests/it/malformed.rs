@@ -13,7 +13,7 @@ use meshwork_testkit::{
 };
 use prost::Message;
 
-use crate::support::{executions, victim};
+use crate::support::{executions, field, output, prefixed, sleep, victim};
 
 /// S-08, S-10, S-11: ends the connection, and nobody else's.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -90,10 +90,10 @@ async fn half_a_message_is_none() {
 
     let cut = AssignBatch::one(1, "debug/sleep", "");
     let cut = ToWorker::from(to_worker::Kind::Assign(cut)).framed();
-    let mut half_bad = AssignBatch::one(2, "debug/sleep", "");
+    let mut half_bad = AssignBatch::one(3, "debug/sleep", "");
     half_bad.assignments.push(Assignment { task: vec![1, 2, 3], ..Assignment::default() });
     let half_bad = ToWorker::from(to_worker::Kind::Assign(half_bad)).framed();
-    let whole = AssignBatch::one(3, "debug/sleep", "");
+    let whole = AssignBatch::one(2, "debug/sleep", "");
     let whole_task = TaskId::from_bytes(whole.assignments[0].task.clone().try_into().unwrap());
     let whole = ToWorker::from(to_worker::Kind::Assign(whole)).framed();
 
@@ -112,8 +112,11 @@ async fn half_a_message_is_none() {
             hostile.closed().await;
         })
         .await;
-    // Whatever was taken has been started by now: the honest tasks came after it.
-    assert_eq!(executions(&log), [whole_task.to_string()]);
+    // Whatever was taken has been started before this one.
+    let last = honest.node().submit(sleep(1), &[victim.id()]).await;
+    let last_task = last.id();
+    output(within("its end", last.end()).await.unwrap());
+    assert_eq!(executions(&log), [whole_task.to_string(), last_task.to_string()]);
     honest.shutdown().await;
     victim.shutdown().await;
 }
@@ -129,12 +132,7 @@ async fn a_kind_of_a_later_version_is_answered() {
             let mut session = hostile.session().await;
             for kind in [6, 40, 63] {
                 session.write(&field(kind, b"later")).await.unwrap();
-                loop {
-                    if let to_owner::Kind::Unsupported(unknown) = heard(&mut session).await {
-                        assert_eq!(unknown.kind, kind);
-                        break;
-                    }
-                }
+                assert_eq!(unsupported(&mut session).await, kind);
             }
             let batch = AssignBatch::one(1, "debug/echo", "now");
             session.send(&ToWorker::from(to_worker::Kind::Assign(batch))).await.unwrap();
@@ -152,6 +150,15 @@ async fn a_kind_of_a_later_version_is_answered() {
 /// What the worker says next.
 async fn heard(session: &mut Channel) -> to_owner::Kind {
     session.recv::<ToOwner>().await.expect("the session lives").kind.expect("a kind known here")
+}
+
+/// The kind that the worker says next that it does not know.
+async fn unsupported(session: &mut Channel) -> u32 {
+    loop {
+        if let to_owner::Kind::Unsupported(unknown) = heard(session).await {
+            return unknown.kind;
+        }
+    }
 }
 
 /// The next result: its attempt, and its output.
@@ -177,20 +184,4 @@ impl<M: Message> Framed for M {
     fn framed(&self) -> Vec<u8> {
         self.encode_length_delimited_to_vec()
     }
-}
-
-/// A message of one field that holds these bytes.
-fn field(number: u32, bytes: &[u8]) -> Vec<u8> {
-    let mut message = Vec::new();
-    prost::encoding::encode_varint(u64::from(number << 3 | 2), &mut message);
-    message.extend(prefixed(bytes));
-    prefixed(&message)
-}
-
-/// Bytes with their length before them.
-fn prefixed(message: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    prost::encode_length_delimiter(message.len(), &mut bytes).unwrap();
-    bytes.extend_from_slice(message);
-    bytes
 }

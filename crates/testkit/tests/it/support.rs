@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use bytes::Bytes;
 use meshwork_core::{Accept, Task, TaskEnd};
-use meshwork_exec::{Handler, handler_fn};
+use meshwork_exec::{Handler, HandlerError, handler_fn};
 use meshwork_testkit::{Spec, TestNode};
 use tokio::sync::Semaphore;
 
@@ -33,7 +33,7 @@ impl Gate {
         handler_fn("text/gate", move |_cx, input: Bytes| {
             let gate = Arc::clone(&gate);
             async move {
-                gate.acquire().await.map_err(|_| std::fmt::Error)?.forget();
+                gate.acquire().await.map_err(|_| HandlerError::failed("no gate"))?.forget();
                 Ok(input)
             }
         })
@@ -52,14 +52,28 @@ pub(crate) fn sleep(ms: u64) -> Task {
 
 /// The output of a task that has succeeded.
 pub(crate) fn output(end: TaskEnd) -> Bytes {
-    match end {
-        TaskEnd::Succeeded(result) => result.output,
-        other => panic!("it did not succeed: {other:?}"),
-    }
+    let TaskEnd::Succeeded(result) = end else { panic!("it did not succeed: {end:?}") };
+    result.output
 }
 
 /// The executions of `debug/sleep` that are written down: the ids of their tasks.
 pub(crate) fn executions(log: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(log).unwrap_or_default();
     text.lines().map(|line| line.split(' ').next().unwrap_or_default().to_owned()).collect()
+}
+
+/// A message of one field that holds these bytes.
+pub(crate) fn field(number: u32, bytes: &[u8]) -> Vec<u8> {
+    let mut message = Vec::new();
+    prost::encoding::encode_varint(u64::from(number << 3 | 2), &mut message);
+    message.extend(prefixed(bytes));
+    prefixed(&message)
+}
+
+/// Bytes with their length before them.
+pub(crate) fn prefixed(message: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    prost::encode_length_delimiter(message.len(), &mut bytes).unwrap();
+    bytes.extend_from_slice(message);
+    bytes
 }

@@ -70,8 +70,7 @@ async fn a_requirement_that_nobody_meets_is_named() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_waits_too_long_expires() {
     let owner = TestNode::start(Spec::owner()).await;
-    let limits =
-        TaskLimits { queue: Some(Duration::from_millis(100)), ..TaskLimits::default() };
+    let limits = TaskLimits { queue: Some(Duration::from_millis(100)), ..TaskLimits::default() };
     let end = owner.run(Task { limits, ..Task::default() }, &[]).await;
     assert_eq!(end, TaskEnd::Expired { limit: ExpiredLimit::Queue });
     owner.shutdown().await;
@@ -86,7 +85,7 @@ async fn a_target_that_refuses_says_why() {
         TaskEnd::Failed(failure) => {
             assert_eq!(failure.code, FailureCode::Refused);
             assert!(failure.message.contains("not_accepted"), "{}", failure.message);
-            assert_eq!(failure.worker, Some(shut.id()));
+            assert_eq!(failure.worker.as_deref(), Some(&shut.id()));
         }
         other => panic!("{other:?}"),
     }

@@ -56,8 +56,12 @@ async fn line(event: &NetworkEvent, manager: &NetworkManager) -> Option<String> 
             format!("- lost {}{}", label(*peer, manager).await.0, why.unwrap_or_default())
         }
         NetworkEvent::AddressFailed { address, why } => {
-            let address = address.as_ref().map(|address| format!(" {address}")).unwrap_or_default();
-            format!("! cannot reach{address}: {}", format::printable(why))
+            let address = address.as_ref().map(ToString::to_string).unwrap_or_default();
+            if why.contains(&address) {
+                format!("! {}", format::printable(why))
+            } else {
+                format!("! {address}: {}", format::printable(why))
+            }
         }
         NetworkEvent::Lagged(missed) => format!("  {missed} events were missed"),
         NetworkEvent::Listening { .. }

@@ -139,3 +139,35 @@ fn a_heartbeat_that_differs_is_asked_about() {
     assert_eq!(effects, [resume], "only the one that differed");
     assert_eq!(net.state(id), "running");
 }
+
+#[test]
+fn a_worker_with_rare_heartbeats_is_asked_and_not_taken_for_dead() {
+    let mut net = Net::connected(&[1]);
+    let id = net.submit(task("text/a"));
+    // Long before the first heartbeat, which comes after five seconds, the owner's patience ends.
+    net.nodes[0].engine.config.lease = Duration::from_secs(3);
+    net.nodes[0].engine.timers = crate::engine::timers::Timers::default();
+    let worker = net.nodes[1].id;
+    let key = net.nodes[0].engine.peers.key(&worker).unwrap();
+    net.nodes[0].engine.peers.get_mut(key).unwrap().worker.lease_armed = false;
+    net.nodes[0].engine.arm_lease(key);
+    net.pass(Duration::from_secs(60));
+    assert_eq!(net.state(id), "running");
+    assert_eq!(net.nodes[1].running.len(), 1, "and it runs once");
+}
+
+#[test]
+fn busy_answers_leave_no_timers_behind() {
+    let mut net = Net::connected(&[1, 1]);
+    let worker = net.nodes[1].id;
+    for number in 1..=200 {
+        net.submit_to(0, task("text/a"), &[1]);
+        let epoch = Epoch { boot: 1, number };
+        let frame = ToOwner::Busy { epoch, retry_after: Duration::from_millis(1) };
+        net.feed(0, Input::FromWorker { peer: worker, frames: vec![frame] });
+        net.pass(Duration::from_millis(2));
+    }
+    net.pass(Duration::from_secs(60));
+    let timers = net.nodes[0].engine.timers.len();
+    assert!(timers <= 202, "one per waiting task and a few: {timers}");
+}
