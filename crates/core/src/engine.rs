@@ -73,7 +73,7 @@ pub struct EngineConfig {
     pub lease: std::time::Duration,
     /// How often owners are told what runs here.
     pub heartbeat: std::time::Duration,
-    /// Own tasks that may wait or run, at most [`limits::OWNED_TASKS`](crate::limits::OWNED_TASKS).
+    /// Own tasks that may wait or run, at most [`limits::OWNED_TASKS`].
     pub max_owned: usize,
     /// Ended tasks that are kept.
     pub max_ended: usize,

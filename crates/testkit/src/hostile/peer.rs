@@ -29,12 +29,8 @@ pub struct Hostile {
 impl Hostile {
     /// Connects to `victim` with a new key, and says nothing.
     pub async fn connect(victim: &TestNode) -> Self {
-        Self::connect_as(victim, &Keypair::generate_ed25519()).await
-    }
-
-    /// Connects to `victim` with this key, and says nothing.
-    pub async fn connect_as(victim: &TestNode, key: &Keypair) -> Self {
-        let connected = within("a connection", Socket::connect(&victim.address(), key)).await;
+        let key = Keypair::generate_ed25519();
+        let connected = within("a connection", Socket::connect(&victim.address(), &key)).await;
         let (socket, peer) = connected.expect("it takes connections");
         assert_eq!(peer, victim.id());
         let (opener, inbound) = mux::drive(socket);
