@@ -155,6 +155,10 @@ impl Driver {
             let now = self.clock.now();
             self.engine.observe(self.events.receiver_count() > 0);
             if matches!(wake, Wake::Ended) {
+                if self.stopping.is_some() {
+                    // The network is gone: nobody is left to hand anything back to.
+                    break;
+                }
                 self.begin_stop(None);
             }
             self.on_wake(wake, now);

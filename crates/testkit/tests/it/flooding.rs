@@ -124,7 +124,7 @@ async fn who_does_not_read_is_not_read() {
     /// Two windows, a message in work, and what the kernel holds.
     const TAKEN: usize = 4 * MIB;
     /// Honest tasks that pass without progress before it counts as none.
-    const PATIENCE: usize = 25;
+    const PATIENCE: usize = 400;
     let victim = victim().await;
     let honest = Honest::beside(&victim).await;
     let hostile = Hostile::admitted(&victim).await;

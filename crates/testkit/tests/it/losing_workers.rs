@@ -22,8 +22,8 @@ async fn every_task_ends_once_though_a_worker_dies() {
     let dir = tempfile::tempdir().unwrap();
     let log = dir.path().join("executions");
     let tasks = TaskSettings {
-        lease: Duration::from_secs(1),
-        heartbeat: Duration::from_millis(300),
+        lease: Duration::from_secs(4),
+        heartbeat: Duration::from_secs(1),
         ..TaskSettings::default()
     };
     let wiring = Wiring { workers: 3, tasks, log: Some(log.clone()), ..Wiring::default() };
