@@ -188,6 +188,7 @@ impl Engine {
             Input::Drain => {
                 self.draining = true;
                 self.drain_worker(cx);
+                self.send_acks();
             }
             Input::FromWorker { peer, frames } => {
                 if let Some(key) = self.peers.key(&peer) {
@@ -200,13 +201,18 @@ impl Engine {
                 }
             }
             Input::PeerReady { peer, .. }
-            | Input::PeerGone { peer }
             | Input::Trust { peer, .. }
             | Input::WorkerSession { peer }
-            | Input::WorkerSessionLost { peer }
-            | Input::OwnerSession { peer }
-            | Input::OwnerSessionLost { peer } => {
+            | Input::OwnerSession { peer } => {
                 if let Some(key) = self.peers.intern(peer).filter(|key| *key != PeerKey::LOCAL) {
+                    self.on_peer(cx, key, input);
+                }
+            }
+            // Whoever comes and goes without ever being ready leaves no trace.
+            Input::PeerGone { peer }
+            | Input::WorkerSessionLost { peer }
+            | Input::OwnerSessionLost { peer } => {
+                if let Some(key) = self.peers.key(&peer).filter(|key| *key != PeerKey::LOCAL) {
                     self.on_peer(cx, key, input);
                 }
             }
@@ -221,6 +227,7 @@ impl Engine {
         match input {
             Input::PeerReady { advert, .. } => {
                 peer.advert = Some(advert);
+                peer.offers = peer.offers.wrapping_add(1);
                 peer.worker.refuses.clear();
                 peer.worker.session_after = Time::ZERO;
                 self.resume_session(cx, key);
@@ -254,7 +261,7 @@ impl Engine {
         while let Some((at, timer)) = self.timers.pop(cx.now) {
             match timer {
                 Timer::Task(key) => self.on_task_timer(cx, key, at),
-                Timer::Rest(key) => self.on_rest_over(cx, key),
+                Timer::Rest(key) => self.on_rest_over(cx, key, at),
                 Timer::Lease(key) => self.on_lease_timer(cx, key),
                 Timer::Heartbeat => self.heartbeat(cx),
                 Timer::Acks => self.send_acks(),
@@ -307,7 +314,9 @@ impl Engine {
                 continue;
             }
             let peer_id = *peer.id;
-            if !peer.worker.out.is_empty() || peer.worker.acks.len() >= limits::ACK_BATCH {
+            // A node that stops has no later.
+            let now_or_never = self.draining || peer.worker.acks.len() >= limits::ACK_BATCH;
+            if !peer.worker.out.is_empty() || now_or_never {
                 self.gate.acks(&mut peer.worker, peer_id);
             } else if !peer.worker.acks.is_empty() && !self.acks_armed {
                 self.acks_armed = true;

@@ -21,11 +21,15 @@ pub const CREDIT_BYTES: u64 = 16 * MIB as u64;
 pub const CREDIT_TIME: Duration = Duration::from_millis(50);
 /// Attempts that a worker holds for all owners together; more are answered `busy`.
 pub const HELD_ATTEMPTS: usize = 65_536;
-/// Finished results that a worker keeps until their owners acknowledge them, in bytes. Past it the
-/// oldest result of an absent owner is dropped and counted.
+/// Attempts that every owner may have here all the same when the table is full: owners that ignore
+/// their credit do not lock the others out.
+pub const HELD_RESERVED: u32 = 16;
+/// Finished results that a worker keeps until their owners acknowledge them, in bytes. Past it those
+/// of the absent owner that has most of them are dropped and counted.
 pub const UNACKED_BYTES: usize = 256 * MIB;
-/// Peers that the engine knows of. Past it the longest-absent peer without open work is forgotten.
-pub const PEERS: usize = 1_024;
+/// Peers that the engine knows of: 1,024 may be trusted, and never forgotten; as many again may be
+/// connected or have work here. Past it an absent peer without open work is forgotten.
+pub const PEERS: usize = 2_048;
 /// Peers that one task may name as targets.
 pub const TARGETS: usize = 64;
 /// Different handler names that a node submits tasks for; tasks of further ones are refused.
@@ -55,6 +59,11 @@ pub const MESSAGE_BYTES: usize = 1_024;
 pub const MAX_ATTEMPTS: u32 = 100;
 /// Longest wait that a `busy` answer can impose on an owner, whatever it asks for.
 pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
+/// Longest service time that is learned, whatever a worker says: sums over [`CREDIT_TASKS`] stay far
+/// from overflow.
+pub const MAX_SERVICE_TIME: Duration = Duration::from_secs(24 * 3600);
+/// A worker is asked about heartbeats that differ no more often than this.
+pub const RESUME_PAUSE: Duration = Duration::from_secs(1);
 /// How long an owner believes an attempt without hearing of it.
 pub const LEASE: Duration = Duration::from_secs(15);
 /// Acknowledgements wait so long for other frames to travel with; a worker keeps results meanwhile.

@@ -175,7 +175,8 @@ impl Driver {
         self.stop().await;
     }
 
-    /// Waits for the next cause of work. Ended work comes before new work.
+    /// Waits for the next cause of work. Ended work comes before new work. A node that stops does not
+    /// wait for a feed that has ended; what is left in it is taken by `take_waiting`.
     async fn wait(&mut self) -> Wake {
         self.arm();
         let feeds = &mut self.feeds;
@@ -183,8 +184,8 @@ impl Driver {
         tokio::select! {
             biased;
             report = feeds.reports.recv() => report.map_or(Wake::Ended, Wake::Report),
-            fact = feeds.facts.recv() => fact.map_or(Wake::Ended, Wake::Fact),
-            event = feeds.sessions.recv() => event.map_or(Wake::Ended, Wake::Session),
+            fact = feeds.facts.recv(), if !(stopping && feeds.facts.is_closed()) => fact.map_or(Wake::Ended, Wake::Fact),
+            event = feeds.sessions.recv(), if !(stopping && feeds.sessions.is_closed()) => event.map_or(Wake::Ended, Wake::Session),
             call = feeds.calls.recv(), if !stopping => call.map_or(Wake::Ended, Wake::Call),
             () = self.timer.as_mut(), if self.armed.is_some() => {
                 self.armed = None;
@@ -351,6 +352,8 @@ impl Driver {
         // Sessions write what is queued for them when they are dropped.
         self.workers.clear();
         self.owners.clear();
+        // A network that has more to say than anybody hears would not come to its end.
+        self.feeds.facts.close();
         self.net.stop().await;
         self.executor.shutdown();
         for done in self.stopping.into_iter().flat_map(|stopping| stopping.waiting) {

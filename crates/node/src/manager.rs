@@ -137,6 +137,11 @@ impl NetworkManager {
     ///
     /// It did not stop within ten seconds; what was left was abandoned.
     pub async fn shutdown(&self) -> Result<(), NetworkError> {
+        let parts = self.inner.parts.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if parts.is_some() {
+            // It has not been started, and will not be any more.
+            return Ok(());
+        }
         let (done, stopped) = oneshot::channel();
         if self.inner.calls.send(Call::Shutdown { done }).await.is_err() {
             return Ok(());
@@ -375,16 +380,14 @@ impl NetworkManager {
         }
         let mut next = trusted.clone();
         let changed = if trust { next.insert(peer) } else { next.remove(&peer) };
-        if !changed {
-            return Ok(());
-        }
-        if let Some(home) = &self.inner.home {
+        if let Some(home) = self.inner.home.as_ref().filter(|_| changed) {
             // Those that the configuration names are named by it at the next start as well.
             let kept = next.iter().filter(|peer| !self.inner.config.trusted.contains(peer));
             home.save_trusted(kept).map_err(InternalError::from)?;
         }
         trusted.clone_from(&next);
         let offer = crate::builder::offer(&self.inner.config, &self.inner.handlers, next);
+        // Also when nothing has changed: an earlier caller may have given up before this point.
         self.call(Call::Trust { peer, trusted: trust }).await?;
         // The peer may act on the offer at once, so the engine must know before it is told.
         self.ask(|_, _| ()).await?;
@@ -396,6 +399,7 @@ impl NetworkManager {
     }
 
     async fn call(&self, call: Call) -> Result<(), NetworkError> {
+        self.net()?;
         self.inner.calls.send(call).await.map_err(|_| InternalError::Stopped.into())
     }
 
@@ -426,3 +430,6 @@ impl fmt::Debug for NetworkManager {
 const LISTED: usize = 1_000;
 /// How long a healthy driver may take to answer.
 const ANSWER: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests;

@@ -34,8 +34,6 @@ pub(super) struct Held {
     pub(super) epoch: Epoch,
     pub(super) bytes: u64,
     pub(super) stage: Stage,
-    /// Its owner does not want it any more.
-    pub(super) cancelled: bool,
 }
 
 /// `Waiting → Running → Finished`, `Waiting → Finished` when it is cancelled first.
@@ -71,7 +69,6 @@ impl HeldTable {
             epoch: work.epoch,
             bytes: work.input.len() as u64,
             stage: Stage::Waiting(work),
-            cancelled: false,
         });
         self.unfinished += 1;
         Some(HeldKey { index, tenant: self.next_tenant })
@@ -95,11 +92,15 @@ impl HeldTable {
     }
 }
 
-/// What a finished attempt costs to keep.
+/// What a finished attempt costs to keep, at least [`ENTRY`].
 pub(super) fn weight(end: &AttemptEnd) -> usize {
-    match end {
-        AttemptEnd::Output(output) => output.len(),
-        AttemptEnd::Failed(failure) => failure.message.len(),
-        AttemptEnd::Cancelled => 0,
-    }
+    ENTRY
+        + match end {
+            AttemptEnd::Output(output) => output.len(),
+            AttemptEnd::Failed(failure) => failure.message.len(),
+            AttemptEnd::Cancelled => 0,
+        }
 }
+
+/// Bytes of an attempt's places in the tables: results without content are not free.
+const ENTRY: usize = 256;

@@ -7,7 +7,7 @@ use libp2p_identity::PeerId;
 use super::{
     Cx, Effect, Engine, Record, Reply,
     peers::{OpenAttempt, PeerKey, SessionState},
-    tasks::{End, Phase, TaskKey},
+    tasks::{End, Phase, Refusal, TaskKey},
     timers::Timer,
 };
 use crate::{
@@ -27,9 +27,19 @@ impl Engine {
         peer.worker.heard = cx.now;
         peer.worker.silent = false;
         peer.worker.owes = false;
+        peer.worker.blamed = false;
         let open: Vec<Epoch> = peer.worker.open.iter().map(|(epoch, _)| epoch).collect();
         if !open.is_empty() {
             self.peers.tell_worker(key, ToWorker::Resume(open));
+        }
+        self.cancel_lost(key);
+    }
+
+    /// Attempts that were given up may still run there: nobody waits for them.
+    fn cancel_lost(&mut self, key: PeerKey) {
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        for epoch in std::mem::take(&mut peer.worker.lost) {
+            self.peers.tell_worker(key, ToWorker::Cancel(epoch));
         }
     }
 
@@ -46,7 +56,8 @@ impl Engine {
         peer.worker.out.clear();
         peer.worker.acks.clear();
         peer.worker.session_after = cx.now + limits::SESSION_RETRY;
-        self.timers.arm(peer.worker.session_after, Timer::Rest(key));
+        let session_after = peer.worker.session_after;
+        self.arm_rest(key, session_after);
         self.arm_lease(key);
         self.peers.version += 1;
     }
@@ -58,6 +69,7 @@ impl Engine {
             peer.worker.probed = false;
             if std::mem::take(&mut peer.worker.silent) {
                 self.peers.version += 1;
+                self.cancel_lost(key);
             }
         }
         self.place = true;
@@ -84,7 +96,7 @@ impl Engine {
                 }
                 ToOwner::Result { epoch, end, took } => self.on_result(cx, key, epoch, end, took),
                 ToOwner::Heartbeat { seen, count, hash } => {
-                    self.on_heartbeat(key, seen, count, hash);
+                    self.on_heartbeat(cx, key, seen, count, hash);
                 }
             }
         }
@@ -142,15 +154,24 @@ impl Engine {
         }
         if needs.targets.is_empty() {
             if let Some(peer) = self.peers.get_mut(key) {
-                peer.worker.refuses.push(needs.kind);
+                if !peer.worker.refuses.contains(&needs.kind) {
+                    peer.worker.refuses.push(needs.kind);
+                }
                 self.peers.version += 1;
             }
             return self.requeue(cx, Some(task_key), reason.code(), Duration::ZERO);
         }
-        let Some(worker) = self.peers.get(key).map(|peer| Arc::clone(&peer.id)) else { return };
+        let Some(peer) = self.peers.get(key) else { return };
+        let refusal =
+            Refusal { by: Arc::clone(&peer.id), offers: peer.offers, reason: reason.clone() };
         let Some(task) = self.tasks.get_mut(task_key) else { return };
-        task.refused.push((worker, reason.clone()));
-        let refused = |target: &PeerId| task.refused.iter().any(|(by, _)| **by == *target);
+        task.refused.retain(|earlier| earlier.by != refusal.by);
+        task.refused.push(refusal);
+        let peers = &self.peers;
+        let refused = |target: &PeerId| {
+            let peer = peers.key(target).and_then(|key| peers.get(key));
+            peer.is_some_and(|peer| task.refused.iter().any(|refusal| refusal.is_by(peer)))
+        };
         if needs.targets.iter().all(refused) {
             self.end_refused(cx, task_key, key, &reason);
         } else {
@@ -218,9 +239,14 @@ impl Engine {
         }
     }
 
-    /// What the worker runs differs from what should run there: asks for each.
-    fn on_heartbeat(&mut self, key: PeerKey, seen: Epoch, count: u32, hash: u64) {
-        let Some(peer) = self.peers.get(key) else { return };
+    /// What the worker runs differs from what should run there: asks for each, though not as often
+    /// as a worker may like: the question is far longer than what provokes it.
+    #[expect(clippy::too_many_arguments, reason = "the fields of the frame")]
+    fn on_heartbeat(&mut self, cx: &Cx<'_>, key: PeerKey, seen: Epoch, count: u32, hash: u64) {
+        let Some(peer) = self.peers.get_mut(key).filter(|peer| peer.worker.ask_after <= cx.now)
+        else {
+            return;
+        };
         let open: Vec<Epoch> = peer
             .worker
             .open
@@ -230,6 +256,7 @@ impl Engine {
             .collect();
         let ours = open.iter().fold(0, |hash, epoch| hash ^ epoch_hash(*epoch));
         if (open.len() as u64, ours) != (u64::from(count), hash) && !open.is_empty() {
+            peer.worker.ask_after = cx.now + limits::RESUME_PAUSE;
             self.peers.tell_worker(key, ToWorker::Resume(open));
         }
     }
@@ -290,7 +317,8 @@ impl Engine {
         let Some(task) = self.tasks.get_mut(key) else { return };
         let (queued, group) = match task.phase {
             Phase::Ended { .. } => return,
-            Phase::Queued { not_before, .. } => (not_before <= now, task.group),
+            // One that rests is not in line, also when its rest is over and its timer is late.
+            Phase::Queued { since, not_before } => (not_before <= since, task.group),
             Phase::Open { .. } => (false, task.group),
         };
         let id = task.id;
@@ -365,10 +393,30 @@ impl Engine {
     }
 
     /// A rest is over: the worker may be sent something again, or another session tried.
-    pub(super) fn on_rest_over(&mut self, cx: &mut Cx<'_>, key: PeerKey) {
+    pub(super) fn on_rest_over(&mut self, cx: &mut Cx<'_>, key: PeerKey, at: Time) {
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        let worker = &mut peer.worker;
+        if worker.rest_armed != Some(at) {
+            return;
+        }
+        worker.rest_armed = None;
+        let rests = [worker.busy_until, worker.session_after];
         self.place = true;
         self.peers.version += 1;
         self.resume_session(cx, key);
+        if let Some(next) = rests.into_iter().filter(|rest| *rest > cx.now).min() {
+            self.arm_rest(key, next);
+        }
+    }
+
+    /// Sees to it that the end of a rest is noticed. An earlier timer is good enough: when it fires,
+    /// it looks again.
+    fn arm_rest(&mut self, key: PeerKey, at: Time) {
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        if peer.worker.rest_armed.is_none_or(|armed| at < armed) {
+            peer.worker.rest_armed = Some(at);
+            self.timers.arm(at, Timer::Rest(key));
+        }
     }
 
     /// A lease may have ended.
@@ -385,6 +433,8 @@ impl Engine {
         peer.worker.silent = true;
         peer.worker.owes = true;
         let lost = peer.worker.close_all();
+        let room = (limits::CREDIT_TASKS as usize).saturating_sub(peer.worker.lost.len());
+        peer.worker.lost.extend(lost.iter().map(|(epoch, _)| *epoch).take(room));
         self.peers.version += 1;
         self.place = true;
         for (_, attempt) in lost {
@@ -429,11 +479,12 @@ impl Engine {
         }
     }
 
-    /// Sends nothing there for a while.
+    /// Sends nothing there for a while, and not before an earlier rest is over.
     fn rest(&mut self, cx: &mut Cx<'_>, key: PeerKey, rest: Duration) {
         if let Some(peer) = self.peers.get_mut(key) {
-            peer.worker.busy_until = cx.now + rest;
-            self.timers.arm(peer.worker.busy_until, Timer::Rest(key));
+            let until = peer.worker.busy_until.max(cx.now + rest);
+            peer.worker.busy_until = until;
+            self.arm_rest(key, until);
         }
     }
 
@@ -445,11 +496,15 @@ impl Engine {
         self.peers.get_mut(key)?.worker.close_attempt(epoch)
     }
 
-    /// Whether this owner has never made such an attempt: no honest worker speaks of one.
+    /// Whether this owner has never made such an attempt: no honest worker speaks of one. It is
+    /// blamed once for each session, however often it does.
     fn is_invented(&mut self, cx: &mut Cx<'_>, key: PeerKey, epoch: Epoch) -> bool {
         let known = Epoch { boot: self.config.boot, number: self.next_epoch };
         let invented = epoch >= known;
-        if invented && let Some(peer) = self.peers.get(key) {
+        if invented
+            && let Some(peer) = self.peers.get_mut(key)
+            && !std::mem::replace(&mut peer.worker.blamed, true)
+        {
             let what = "it speaks of an attempt that was never made";
             cx.out.push(Effect::Misbehaved { peer: *peer.id, what });
         }

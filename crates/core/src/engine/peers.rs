@@ -30,6 +30,8 @@ pub(super) struct Peer {
     pub(super) trusted: bool,
     /// What it offers, while it is ready.
     pub(super) advert: Option<Advert>,
+    /// How often it has said so: what it refused before counts no longer.
+    pub(super) offers: u32,
     pub(super) worker: WorkerSide,
     pub(super) owner: OwnerSide,
     pub(super) touched: bool,
@@ -51,12 +53,20 @@ pub(super) struct WorkerSide {
     pub(super) refuses: Vec<Kind>,
     /// It asked to be left alone until then.
     pub(super) busy_until: Time,
+    /// When the timer for the end of its rests fires, if one is armed.
+    pub(super) rest_armed: Option<Time>,
     /// No session is tried before.
     pub(super) session_after: Time,
     /// When something was last heard of its session, or the session was lost.
     pub(super) heard: Time,
     /// It was asked what became of its attempts, and nothing was heard since.
     pub(super) probed: bool,
+    /// A heartbeat that differs is not asked about before.
+    pub(super) ask_after: Time,
+    /// Attempts whose lease ended, at most [`limits::CREDIT_TASKS`]: it need not go on with them.
+    pub(super) lost: Vec<Epoch>,
+    /// It spoke of an attempt that was never made, in this session.
+    pub(super) blamed: bool,
     /// Its lease ended, and nothing was heard since.
     pub(super) silent: bool,
     /// It may hold results that nobody has acknowledged: a session was lost, or a lease ended.
@@ -94,6 +104,8 @@ pub(super) struct OwnerSide {
     pub(super) held: EpochMap<HeldKey>,
     /// Attempts that wait for a slot here, highest priority first.
     pub(super) waiting: std::collections::BTreeMap<i16, std::collections::VecDeque<HeldKey>>,
+    /// Whether it is on the engine's list of owners whose turn comes.
+    pub(super) in_turn: bool,
     /// Attempts that wait or run, and their input.
     pub(super) unfinished: u32,
     pub(super) unfinished_bytes: u64,
@@ -118,7 +130,8 @@ impl WorkerSide {
     /// One attempt of `kind` took so long. An exponentially weighted mean with weight 1/8, as TCP
     /// smooths its round trip (RFC 6298).
     pub(super) fn learn(&mut self, kind: Kind, took: Duration) {
-        let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        // Bounded, so that the sum over all that may be open there is, too.
+        let took = took.min(limits::MAX_SERVICE_TIME).as_nanos() as u64;
         let mean = self.service.entry(kind).or_insert(took);
         *mean = *mean - *mean / 8 + took / 8;
     }
@@ -208,6 +221,7 @@ impl Peers {
             id: Arc::new(id),
             trusted: false,
             advert: None,
+            offers: 0,
             worker: WorkerSide::default(),
             owner: OwnerSide::default(),
             touched: false,

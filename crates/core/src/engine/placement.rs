@@ -111,7 +111,7 @@ impl Engine {
         let bytes = task.input_bytes as u64;
         let usable = |key: &PeerKey| {
             let peer = self.peers.get(*key)?;
-            let refused = task.refused.iter().any(|(by, _)| **by == *peer.id);
+            let refused = task.refused.iter().any(|refusal| refusal.is_by(peer));
             (!refused && room(peer, kind, bytes, cx.now)).then(|| (cost(peer, kind), *key))
         };
         let best = if eligible.len() <= limits::PLACEMENT_CHOICES {
@@ -227,7 +227,8 @@ fn filter(peer: &Peer, needs: &Needs, name: &HandlerName) -> Option<Obstacle> {
         return Some(Obstacle::NotReady);
     }
     // A target that does not offer it is asked all the same: it answers with its reason.
-    if !targeted && !advert.handlers.contains(name) || peer.worker.refuses.contains(&needs.kind) {
+    let offered = advert.handlers.contains(name) && !peer.worker.refuses.contains(&needs.kind);
+    if !targeted && !offered {
         return Some(Obstacle::NotOffered { handler: name.clone() });
     }
     if advert.capacity.slots == 0 {

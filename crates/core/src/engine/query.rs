@@ -19,8 +19,7 @@ impl Engine {
         self.view(task, now, true)
     }
 
-    /// The tasks that match, the newest first; without their explanations and outputs' contents
-    /// left out nothing: each is a full view but for [`TaskView::waiting`].
+    /// The tasks that match, the newest first; each is a full view but for [`TaskView::waiting`].
     pub fn tasks(&self, query: &TaskQuery, now: Time) -> Vec<TaskView> {
         let matches = |task: &&Owned| {
             let state = self.state(task);
@@ -39,8 +38,7 @@ impl Engine {
         found.iter().filter_map(|task| self.view(task, now, false)).collect()
     }
 
-    /// The tasks that `selector` may mean: `last`, a whole id, or the end of one. At most two, as
-    /// two are too many already, except for their number.
+    /// The tasks that `selector` may mean: `last`, a whole id, or the end of one.
     pub fn find(&self, selector: &str) -> Vec<TaskId> {
         if selector == "last" {
             let last = self.tasks.iter().max_by_key(|task| (task.submitted, task.id));
@@ -138,8 +136,8 @@ impl Engine {
         let bytes = task.input_bytes as u64;
         let mut peers: Vec<(PeerId, Obstacle)> = Vec::new();
         for (key, peer) in self.peers.iter() {
-            let obstacle = match task.refused.iter().find(|(by, _)| **by == *peer.id) {
-                Some((_, reason)) => Obstacle::Refused(reason.clone()),
+            let obstacle = match task.refused.iter().find(|refusal| refusal.is_by(peer)) {
+                Some(refusal) => Obstacle::Refused(refusal.reason.clone()),
                 None => self.obstacle(key, peer, needs, bytes, now),
             };
             if obstacle != Obstacle::NotTarget {

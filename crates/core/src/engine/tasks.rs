@@ -9,7 +9,12 @@ use rustc_hash::FxHashMap;
 use slab::Slab;
 use smallvec::SmallVec;
 
-use super::{Token, kinds::Kind, peers::PeerKey, queue::GroupKey};
+use super::{
+    Token,
+    kinds::Kind,
+    peers::{Peer, PeerKey},
+    queue::GroupKey,
+};
 use crate::{
     failure::TaskFailure,
     frame::Epoch,
@@ -47,7 +52,7 @@ pub(super) struct Owned {
     pub(super) crashes: u32,
     pub(super) history: SmallVec<[Attempt; 1]>,
     /// Peers that have refused this task for good.
-    pub(super) refused: Vec<(Arc<PeerId>, Reason)>,
+    pub(super) refused: Vec<Refusal>,
     pub(super) watchers: SmallVec<[Token; 2]>,
     /// When its live timer fires; [`Time::NEVER`] if it has none.
     pub(super) armed: Time,
@@ -98,6 +103,21 @@ impl End {
             Self::Cancelled { reason, .. } => reason.len(),
             Self::Expired(_) => 0,
         }
+    }
+}
+
+/// A target's refusal; it counts as long as the target offers what it offered then.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) by: Arc<PeerId>,
+    pub(super) offers: u32,
+    pub(super) reason: Reason,
+}
+
+impl Refusal {
+    /// Whether it still counts for this peer.
+    pub(super) fn is_by(&self, peer: &Peer) -> bool {
+        *self.by == *peer.id && self.offers == peer.offers
     }
 }
 

@@ -14,6 +14,7 @@ use crate::{
     ToOwner, ToWorker,
 };
 
+mod bounds;
 mod credit;
 mod hostile;
 mod leases;

@@ -89,7 +89,7 @@ impl Engine {
         owner.unfinished_bytes += bytes;
         owner.held.push(epoch, held);
         owner.taken.push((epoch, held));
-        if owner.waiting.is_empty() {
+        if !std::mem::replace(&mut owner.in_turn, true) {
             self.turn.push_back(key);
         }
         owner.waiting.entry(priority).or_default().push_back(held);
@@ -121,7 +121,8 @@ impl Engine {
         let owner = &peer.owner;
         let full = owner.unfinished >= limits::CREDIT_TASKS
             || owner.unfinished_bytes >= limits::CREDIT_BYTES
-            || self.held.unfinished >= limits::HELD_ATTEMPTS
+            || (self.held.unfinished >= limits::HELD_ATTEMPTS
+                && owner.unfinished >= limits::HELD_RESERVED)
             || owner.held.len() >= 2 * limits::CREDIT_TASKS as usize
             || owner.unacked_bytes >= limits::UNACKED_BYTES / 4;
         full.then_some(Reason::Busy { retry_after: limits::BUSY_RETRY })
@@ -133,13 +134,27 @@ impl Engine {
             return self.peers.tell_owner(key, ToOwner::Refused { epoch: Some(epoch), reason });
         };
         let Some(held) = self.held.get_mut(held_key) else { return };
-        held.cancelled = true;
         match &held.stage {
-            Stage::Waiting(_) => {
+            Stage::Waiting(work) => {
+                let priority = -i16::from(work.priority);
+                self.leave_line(key, priority, held_key);
                 self.finish(held_key, AttemptEnd::Cancelled, Duration::ZERO);
             }
             Stage::Running { .. } => cx.out.push(Effect::Stop { run: held_key.run() }),
             Stage::Finished { .. } => self.offer(held_key),
+        }
+    }
+
+    /// Takes an attempt out of those that wait here: an owner that cancels what it assigns leaves
+    /// nothing behind. The line is no longer than what an owner may have here.
+    fn leave_line(&mut self, owner: PeerKey, priority: i16, key: HeldKey) {
+        let Some(peer) = self.peers.get_mut(owner) else { return };
+        let Some(line) = peer.owner.waiting.get_mut(&priority) else { return };
+        if let Some(at) = line.iter().position(|waiting| *waiting == key) {
+            line.remove(at);
+        }
+        if line.is_empty() {
+            peer.owner.waiting.remove(&priority);
         }
     }
 
@@ -267,20 +282,15 @@ impl Engine {
             && let Some(owner_key) = self.turn.pop_front()
         {
             let Some(peer) = self.peers.get_mut(owner_key) else { continue };
-            let next = loop {
-                let Some(mut line) = peer.owner.waiting.first_entry() else { break None };
-                let next = line.get_mut().pop_front();
-                if line.get().is_empty() {
-                    line.remove();
-                }
-                // Those that were cancelled meanwhile are passed over.
-                if let Some(held) = next.and_then(|key| self.held.get_mut(key))
-                    && let Stage::Waiting(_) = held.stage
-                {
-                    break next;
-                }
-            };
+            peer.owner.in_turn = false;
+            // All may have been cancelled meanwhile.
+            let Some(mut line) = peer.owner.waiting.first_entry() else { continue };
+            let next = line.get_mut().pop_front();
+            if line.get().is_empty() {
+                line.remove();
+            }
             if !peer.owner.waiting.is_empty() {
+                peer.owner.in_turn = true;
                 self.turn.push_back(owner_key);
             }
             let owner = *peer.id;
@@ -389,6 +399,7 @@ impl Engine {
         for key in self.peers.keys() {
             let Some(peer) = self.peers.get_mut(key) else { continue };
             peer.owner.waiting.clear();
+            peer.owner.in_turn = false;
             let held: Vec<(Epoch, HeldKey)> =
                 peer.owner.held.iter().map(|(epoch, held)| (epoch, *held)).collect();
             for (epoch, held_key) in held {
@@ -415,10 +426,13 @@ impl Engine {
         held.stage =
             Stage::Finished { end: AttemptEnd::Cancelled, took: Duration::ZERO, offered: true };
         let (owner, bytes) = (held.owner, held.bytes);
+        let weight = weight(&AttemptEnd::Cancelled);
         self.held.unfinished -= 1;
+        self.held.unacked_bytes += weight;
         if let Some(peer) = self.peers.get_mut(owner) {
             peer.owner.unfinished -= 1;
             peer.owner.unfinished_bytes -= bytes;
+            peer.owner.unacked_bytes += weight;
         }
     }
 

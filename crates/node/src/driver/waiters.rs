@@ -27,6 +27,12 @@ impl Driver {
             }
             return;
         }
+        if let Reply::Ended { id, .. } = &reply
+            && waiter.id != *id
+        {
+            // Meant for one who stopped waiting, and whose place has been taken since.
+            return;
+        }
         let waiter = self.waiters.remove(key);
         if let Some(sender) = waiter.accepted.or(waiter.end) {
             sender.send(reply).ok();

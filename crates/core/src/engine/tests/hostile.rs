@@ -53,7 +53,7 @@ fn attempts_that_were_never_made_are_a_violation() {
         for frame in [ToOwner::Accepted(epoch), result(epoch, "evil")] {
             net.feed(0, Input::FromWorker { peer: worker, frames: vec![frame] });
         }
-        assert_eq!(net.nodes[0].misbehaved, [worker, worker]);
+        assert_eq!(net.nodes[0].misbehaved, [worker], "once for each session");
         assert_eq!(net.state(id), "running");
     }
 }

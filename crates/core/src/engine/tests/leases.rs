@@ -171,3 +171,20 @@ fn busy_answers_leave_no_timers_behind() {
     let timers = net.nodes[0].engine.timers.len();
     assert!(timers <= 202, "one per waiting task and a few: {timers}");
 }
+
+#[test]
+fn a_worker_that_comes_back_stops_what_was_given_up() {
+    let mut net = Net::connected(&[1, 1]);
+    let id = net.submit_to(0, task("text/a"), &[1, 2]);
+    let worker = if net.nodes[1].running.is_empty() { 2 } else { 1 };
+    let run = net.nodes[worker].running[0].0;
+    net.disconnect(0, worker);
+    net.pass(LEASE + Duration::from_secs(1));
+    assert_eq!(net.nodes[3 - worker].running.len(), 1, "it runs elsewhere");
+    assert!(net.nodes[worker].stopped.is_empty());
+    net.connect(0, worker);
+    net.pass(Duration::from_secs(2));
+    assert_eq!(net.nodes[worker].stopped, [run]);
+    net.finish(worker, AttemptEnd::Cancelled);
+    assert_eq!(net.state(id), "running", "the attempt elsewhere goes on");
+}

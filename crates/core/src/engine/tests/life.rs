@@ -269,3 +269,17 @@ fn requirements_filter_peers() {
     net.settle();
     assert_eq!(net.state(id), "running");
 }
+
+#[test]
+fn a_target_that_refused_is_asked_again_when_it_offers_something_new() {
+    let mut net = Net::connected(&[1, 1]);
+    let (owner, first) = (net.nodes[0].id, net.nodes[1].id);
+    net.disconnect(0, 2);
+    net.feed(1, Input::Trust { peer: owner, trusted: false });
+    let id = net.submit_to(0, task("text/a"), &[1, 2]);
+    assert_eq!(net.state(id), "queued", "the other target may still take it");
+    net.feed(1, Input::Trust { peer: owner, trusted: true });
+    net.feed(0, Input::PeerReady { peer: first, advert: advert(1) });
+    net.settle();
+    assert_eq!(net.state(id), "running");
+}

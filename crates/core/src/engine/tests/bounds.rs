@@ -1,0 +1,131 @@
+//! What peers, and unlucky timing, cannot make grow, drift or stand still.
+
+use std::time::Duration;
+
+use super::*;
+use crate::{CancelledBy, Epoch, FailureCode, Reason, TaskFailure, limits};
+
+fn epoch(number: u64) -> Epoch {
+    Epoch { boot: 1, number }
+}
+
+#[test]
+fn a_task_that_ends_before_its_late_timer_takes_nobody_elses_place() {
+    let mut net = Net::connected(&[1]);
+    let resting = net.submit(task("text/a"));
+    let failure = TaskFailure::new(FailureCode::Handler, "x");
+    net.finish(1, AttemptEnd::Failed(failure));
+    assert_eq!(net.state(resting), "queued");
+    net.disconnect(0, 1);
+    let waiting = net.submit(task("text/a"));
+    // Its rest is over, but the timer has not fired yet.
+    net.now = net.now + Duration::from_secs(600);
+    let (by, reason) = (CancelledBy::Submitter, String::new());
+    net.feed(0, Input::Cancel { id: resting, by, reason, token: Token(9) });
+    assert_eq!(net.nodes[0].engine.accounts().queued, 1);
+    net.settle();
+    net.connect(0, 1);
+    net.pass(Duration::from_secs(2));
+    assert_eq!(net.state(waiting), "running");
+}
+
+#[test]
+fn absurd_service_times_overflow_nothing() {
+    let mut net = Net::connected(&[4]);
+    net.submit(task("text/a"));
+    let worker = net.nodes[1].id;
+    let result = ToOwner::Result { epoch: epoch(1), end: output("x"), took: Duration::MAX };
+    net.feed(0, Input::FromWorker { peer: worker, frames: vec![result] });
+    for _ in 0..4 {
+        net.submit(task("text/a"));
+    }
+    assert_eq!(net.nodes[0].engine.accounts().running, 4);
+}
+
+#[test]
+fn a_worker_that_asks_for_rest_all_the_time_leaves_one_timer() {
+    let mut net = Net::connected(&[1]);
+    net.submit(task("text/a"));
+    let worker = net.nodes[1].id;
+    for _ in 0..1_000 {
+        let frames = vec![ToOwner::Unsupported { kind: 99 }];
+        net.feed(0, Input::FromWorker { peer: worker, frames });
+        net.now = net.now + Duration::from_millis(1);
+    }
+    assert!(net.nodes[0].engine.timers.len() < 10);
+    let next = net.submit(task("text/b"));
+    net.finish(1, output("x"));
+    net.pass(limits::MAX_RETRY_AFTER - Duration::from_secs(2));
+    assert_eq!(net.state(next), "queued");
+    net.pass(Duration::from_secs(4));
+    assert_eq!(net.state(next), "running", "the last word counts");
+}
+
+#[test]
+fn a_worker_is_asked_about_its_heartbeats_at_a_measured_pace() {
+    let mut net = Net::connected(&[1]);
+    net.submit(task("text/a"));
+    let worker = net.nodes[1].id;
+    let differs = || ToOwner::Heartbeat { seen: epoch(1), count: 7, hash: 7 };
+    let frames = (0..100).map(|_| differs()).collect();
+    net.feed(0, Input::FromWorker { peer: worker, frames });
+    let mut effects = Vec::new();
+    net.nodes[0].engine.flush(net.now, &mut net.rng, &mut effects);
+    let resume = vec![ToWorker::Resume(vec![epoch(1)])];
+    assert_eq!(effects, [Effect::ToWorker { peer: worker, frames: resume }]);
+}
+
+#[test]
+fn an_owner_that_cancels_what_it_assigns_leaves_nothing_behind() {
+    let mut net = Net::connected(&[1]);
+    net.submit(task("text/a"));
+    let (_, owner, work) = net.nodes[1].running[0].clone();
+    for number in 2..2_000 {
+        let epoch = epoch(number);
+        let assign = ToWorker::Assign(Box::new(Assignment { epoch, ..(*work).clone() }));
+        let frames = vec![assign, ToWorker::Cancel(epoch), ToWorker::Ack(epoch)];
+        net.feed(1, Input::FromOwner { peer: owner, frames });
+    }
+    let engine = &net.nodes[1].engine;
+    let key = engine.peers.key(&owner).unwrap();
+    assert!(engine.peers.get(key).unwrap().owner.waiting.is_empty());
+    assert!(engine.turn.len() <= 1);
+    assert_eq!((engine.held.len(), engine.held.unacked_bytes), (1, 0));
+}
+
+#[test]
+fn strangers_that_come_and_go_leave_no_trace() {
+    let mut net = Net::connected(&[1]);
+    let before = net.nodes[0].engine.peers.version;
+    for seed in 100..200 {
+        net.feed(0, Input::OwnerSessionLost { peer: peer(seed) });
+        net.feed(0, Input::PeerGone { peer: peer(seed) });
+    }
+    assert_eq!(net.nodes[0].engine.peers.keys().len(), 2);
+    assert_eq!(net.nodes[0].engine.peers.version, before);
+}
+
+#[test]
+fn a_target_is_asked_although_it_refused_other_tasks_of_the_kind() {
+    let mut net = Net::connected(&[1]);
+    net.submit(task("text/a"));
+    let worker = net.nodes[1].id;
+    let reason = Reason::UnknownHandler { handler: "text/a".to_owned() };
+    let refused = ToOwner::Refused { epoch: Some(epoch(1)), reason };
+    net.feed(0, Input::FromWorker { peer: worker, frames: vec![refused] });
+    net.settle();
+    let before = net.nodes[0].engine.load(&worker).assigned;
+    net.submit_to(0, task("text/a"), &[1]);
+    assert_eq!(net.nodes[0].engine.load(&worker).assigned, before + 1);
+}
+
+#[test]
+fn a_node_that_stops_acknowledges_at_once() {
+    let mut net = Net::connected(&[1]);
+    net.submit(task("text/a"));
+    net.finish(1, output("x"));
+    assert_eq!(net.nodes[1].engine.accounts().unacked, 1, "it may wait a little");
+    net.feed(0, Input::Drain);
+    net.settle();
+    assert_eq!(net.nodes[1].engine.accounts().unacked, 0);
+}
