@@ -3,7 +3,7 @@
 use std::{
     collections::HashSet,
     path::PathBuf,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, OnceLock},
 };
 
 use meshwork_core::{
@@ -13,7 +13,7 @@ use meshwork_core::{
 };
 use meshwork_exec::{Executor, Handler, RegisterError, Registry};
 use meshwork_net::{Keypair, NetConfig, NetHandle, Network, Offer, identity};
-use tokio::sync::{broadcast, mpsc, watch};
+use tokio::sync::{broadcast, mpsc};
 
 use crate::{
     clock::Clock,
@@ -114,7 +114,7 @@ impl NetworkManagerBuilder {
             home,
             handlers,
             parts: Mutex::new(Some(parts)),
-            net: watch::Sender::new(None),
+            net: OnceLock::new(),
             trusted: tokio::sync::Mutex::new(trusted),
             config,
         }))

@@ -3,7 +3,7 @@
 use std::{
     collections::HashSet,
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -16,7 +16,7 @@ use meshwork_core::{
     },
 };
 use meshwork_net::NetHandle;
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::{
     builder::{NetworkManagerBuilder, Parts},
@@ -53,7 +53,7 @@ pub(crate) struct Inner {
     /// What `start` takes; none once it ran.
     pub(crate) parts: Mutex<Option<Parts>>,
     /// Set by `start`.
-    pub(crate) net: watch::Sender<Option<NetHandle>>,
+    pub(crate) net: OnceLock<NetHandle>,
     /// Peers trusted now. The one writer is `trust`, which holds the lock over the file as well.
     pub(crate) trusted: tokio::sync::Mutex<HashSet<PeerId>>,
 }
@@ -126,8 +126,8 @@ impl NetworkManager {
             .take()
             .ok_or(InternalError::AlreadyStarted)?;
         let net = parts.run(&self.inner).await?;
-        self.inner.net.send_replace(Some(net));
-        Ok(())
+        // Only the one start that took the parts comes here.
+        self.inner.net.set(net).map_err(|_| InternalError::AlreadyStarted.into())
     }
 
     /// Stops the node: takes no new work, ends what runs here, tells its peers goodbye. Tasks that
@@ -173,7 +173,7 @@ impl NetworkManager {
 
     /// Where it listens, each with `/p2p/…`; empty before [`Self::start`].
     pub fn addresses(&self) -> Vec<Multiaddr> {
-        self.inner.net.borrow().as_ref().map_or_else(Vec::new, |net| net.addresses().to_vec())
+        self.inner.net.get().map_or_else(Vec::new, |net| net.addresses().to_vec())
     }
 
     /// The time of day of a moment on the node's clock.
@@ -394,8 +394,8 @@ impl NetworkManager {
         Ok(net.set_offer(offer).await?)
     }
 
-    fn net(&self) -> Result<NetHandle, NetworkError> {
-        Ok(self.inner.net.borrow().clone().ok_or(InternalError::NotStarted)?)
+    fn net(&self) -> Result<&NetHandle, NetworkError> {
+        Ok(self.inner.net.get().ok_or(InternalError::NotStarted)?)
     }
 
     async fn call(&self, call: Call) -> Result<(), NetworkError> {
