@@ -113,7 +113,7 @@ pub struct PeerStatus {
     pub protocols: BTreeSet<String>,
     /// Software from identify, cleaned.
     pub agent: Option<String>,
-    /// The advert of its hello, clamped.
+    /// The advert of its last hello, clamped; kept when it is gone.
     pub advert: Option<Advert>,
     /// When something last arrived from it, on the node's clock.
     pub last_seen: Time,

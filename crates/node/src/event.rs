@@ -6,7 +6,7 @@ use std::{
 };
 
 use futures::Stream;
-use meshwork_core::{Multiaddr, PeerId, PeerInfo, TaskId, TaskState};
+use meshwork_core::{Multiaddr, PeerId, TaskId, TaskState};
 use tokio::sync::broadcast;
 use tokio_util::sync::ReusableBoxFuture;
 
@@ -33,15 +33,10 @@ pub enum NetworkEvent {
         /// From or to where.
         address: Multiaddr,
     },
-    /// A peer can be given work, or give some.
+    /// A peer can be given work, or give some; told again when what it offers has changed.
     PeerReady {
         /// Who.
         peer: PeerId,
-    },
-    /// What is known of a peer has changed.
-    PeerUpdated {
-        /// What is known now.
-        info: Box<PeerInfo>,
     },
     /// The last connection to a peer is gone.
     PeerDisconnected {

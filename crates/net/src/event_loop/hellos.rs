@@ -162,6 +162,7 @@ impl EventLoop {
         let Some(advert) = known.advert().cloned() else { return };
         if known.announced.as_ref() != Some(&advert) {
             known.announced = Some(advert.clone());
+            known.remembered = Some(advert.clone());
             self.dials.succeeded(&peer);
             // Whoever is told finds the same in the published table.
             self.publish_if_changed();

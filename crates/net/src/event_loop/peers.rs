@@ -72,6 +72,8 @@ pub(super) struct Peer {
     pub(super) kept: Option<ConnectionId>,
     /// The advert of the last `Ready` event since the peer is connected.
     pub(super) announced: Option<Advert>,
+    /// The advert of the last `Ready` event of all, so that a peer that is gone still has a name.
+    pub(super) remembered: Option<Advert>,
     /// This node has dialled it on purpose: it does not count among the strangers.
     pub(super) wanted: bool,
     /// It was admitted once: it is remembered when it is gone.
@@ -157,6 +159,7 @@ impl Peer {
             connections: Vec::new(),
             kept: None,
             announced: None,
+            remembered: None,
             wanted: false,
             was_admitted: false,
             opening_session: false,
@@ -260,7 +263,7 @@ impl Peer {
             addresses: self.addresses.iter().map(|known| known.address.clone()).collect(),
             protocols: self.protocols.clone(),
             agent: self.agent.clone(),
-            advert: self.advert().cloned(),
+            advert: self.advert().or(self.remembered.as_ref()).cloned(),
             last_seen: self.last_seen.get(),
             latency: self.latency,
         }

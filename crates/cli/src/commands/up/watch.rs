@@ -66,7 +66,6 @@ async fn line(event: &NetworkEvent, manager: &NetworkManager) -> Option<String> 
         NetworkEvent::Lagged(missed) => format!("  {missed} events were missed"),
         NetworkEvent::Listening { .. }
         | NetworkEvent::PeerConnected { .. }
-        | NetworkEvent::PeerUpdated { .. }
         | NetworkEvent::TaskChanged { .. }
         | NetworkEvent::TaskProgress { .. }
         | _ => return None,
