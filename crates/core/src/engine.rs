@@ -204,7 +204,7 @@ impl Engine {
             | Input::Trust { peer, .. }
             | Input::WorkerSession { peer }
             | Input::OwnerSession { peer } => {
-                if let Some(key) = self.peers.intern(peer).filter(|key| *key != PeerKey::LOCAL) {
+                if let Some(key) = self.intern(peer).filter(|key| *key != PeerKey::LOCAL) {
                     self.on_peer(cx, key, input);
                 }
             }

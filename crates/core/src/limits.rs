@@ -28,7 +28,8 @@ pub const HELD_RESERVED: u32 = 16;
 /// of the absent owner that has most of them are dropped and counted.
 pub const UNACKED_BYTES: usize = 256 * MIB;
 /// Peers that the engine knows of: 1,024 may be trusted, and never forgotten; as many again may be
-/// connected or have work here. Past it an absent peer without open work is forgotten.
+/// connected or have work here. Past it an absent peer without open work is forgotten,
+/// and with it, if there is no other, the results that it has not fetched.
 pub const PEERS: usize = 2_048;
 /// Peers that one task may name as targets.
 pub const TARGETS: usize = 64;

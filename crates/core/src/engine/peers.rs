@@ -231,6 +231,19 @@ impl Peers {
         Some(key)
     }
 
+    /// An absent peer that nobody trusts and of which only finished results are left.
+    pub(super) fn leftover(&self) -> Option<PeerKey> {
+        let absent = |peer: &Peer| {
+            !peer.trusted
+                && peer.advert.is_none()
+                && peer.worker.open.is_empty()
+                && peer.worker.session == SessionState::None
+                && !peer.owner.session
+                && peer.owner.unfinished == 0
+        };
+        self.iter().find(|(key, peer)| *key != PeerKey::LOCAL && absent(peer)).map(|(key, _)| key)
+    }
+
     /// Makes room by forgetting a peer that is neither here nor matters; false if all do.
     fn forget_one(&mut self) -> bool {
         let found = self.slab.iter().find(|(index, peer)| {

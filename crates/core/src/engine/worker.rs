@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use libp2p_identity::PeerId;
+
 use super::{
     Cx, Effect, Engine, Record, RunId,
     held::{Held, HeldKey, Stage, weight},
@@ -259,6 +261,17 @@ impl Engine {
             .map(|(key, _)| key);
         let Some(worst) = worst else { return };
         self.counts.dropped_results += self.drop_finished(worst);
+    }
+
+    /// The place of a peer. When the table is full, the results that an absent owner has not fetched
+    /// make room for whoever is here: nobody who speaks is ignored.
+    pub(super) fn intern(&mut self, peer: PeerId) -> Option<PeerKey> {
+        if let Some(key) = self.peers.intern(peer) {
+            return Some(key);
+        }
+        let leftover = self.peers.leftover()?;
+        self.counts.dropped_results += self.drop_finished(leftover);
+        self.peers.intern(peer)
     }
 
     fn drop_finished(&mut self, owner: PeerKey) -> u64 {

@@ -129,3 +129,33 @@ fn a_node_that_stops_acknowledges_at_once() {
     net.settle();
     assert_eq!(net.nodes[1].engine.accounts().unacked, 0);
 }
+
+#[test]
+fn owners_that_never_come_back_do_not_lock_others_out() {
+    let mut net = Net::connected(&[1]);
+    net.submit(task("text/a"));
+    let work = net.nodes[1].running[0].2.clone();
+    net.finish(1, output("x"));
+    let owner = |number: usize| {
+        let mut bytes = vec![0, 36, 8, 1, 18, 32];
+        bytes.extend([7; 24]);
+        bytes.extend((number as u64).to_be_bytes());
+        PeerId::from_bytes(&bytes).unwrap()
+    };
+    net.nodes[1].engine.config.accept = AcceptPolicy::default().with("text", Accept::Anyone);
+    for number in 0..limits::PEERS + 10 {
+        let peer = owner(number);
+        net.feed(1, Input::OwnerSession { peer });
+        let assign = ToWorker::Assign(work.clone());
+        net.feed(1, Input::FromOwner { peer, frames: vec![assign] });
+        net.settle();
+        assert_eq!(net.nodes[1].running.len(), 1, "owner {number} is served");
+        // It goes without its result.
+        net.feed(1, Input::OwnerSessionLost { peer });
+        net.feed(1, Input::PeerGone { peer });
+        net.finish(1, output("x"));
+    }
+    let accounts = net.nodes[1].engine.accounts();
+    assert!(accounts.dropped_results >= 10, "what made room is counted");
+    assert!(accounts.unacked <= limits::PEERS);
+}
