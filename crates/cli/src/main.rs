@@ -1,7 +1,7 @@
 //! The command `meshwork`: arguments in, one verb, an exit code out.
 //!
-//! Everything runs on one thread's runtime, which was measured to be the fastest; handlers have
-//! threads of their own. What a verb prints is in [`output`], what it ends with in [`exit`] and
+//! Everything runs on one thread's runtime, so that no message has to wake another thread on its
+//! way; handlers have threads of their own. What a verb prints is in [`output`], what it ends with in [`exit`] and
 //! [`failure`].
 //!
 //! Absent on purpose: what a node does (`meshwork-node`) and how it is asked (`meshwork-api`).
@@ -24,7 +24,8 @@ mod signals;
 
 use self::{args::Cli, failure::Failure, output::Output};
 
-/// A task is a handful of small allocations; this one serves them at half the cost of the system's.
+/// A task is a handful of small allocations. With this allocator the owner of a bench took 2.6 to
+/// 2.9 µs of CPU for a task where it took 3.7 to 4.1 with the system's, by turns in one run.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

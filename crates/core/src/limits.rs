@@ -5,8 +5,8 @@ use std::time::Duration;
 /// Tasks that wait or run at one owner. More are refused with `queue_full`: at up to 1 KiB each
 /// beyond their payload this is 1 GiB, the most that a node should spend on waiting.
 pub const OWNED_TASKS: usize = 1_000_000;
-/// Ended tasks kept for questions; the oldest is forgotten first. At about 500 bytes each they stay
-/// within a processor's cache: at 100,000 a task cost a quarter more.
+/// Ended tasks kept for questions; the oldest is forgotten first. At about 500 bytes each they are
+/// 8 MiB, few enough for a processor's cache, and enough to look up what has just run.
 pub const ENDED_TASKS: usize = 16_384;
 /// Bytes of results kept with ended tasks; the oldest is forgotten first.
 pub const ENDED_BYTES: usize = 256 * MIB;

@@ -121,6 +121,18 @@ pub(super) struct OwnerSide {
     pub(super) out: Vec<ToOwner>,
 }
 
+impl Peer {
+    /// Whether nobody trusts it, it is not here, and nothing of ours or its own is unfinished.
+    fn is_gone(&self) -> bool {
+        !self.trusted
+            && self.advert.is_none()
+            && self.worker.open.is_empty()
+            && self.worker.session == SessionState::None
+            && !self.owner.session
+            && self.owner.unfinished == 0
+    }
+}
+
 impl WorkerSide {
     /// The learned service time of `kind` here, in nanoseconds.
     pub(super) fn service(&self, kind: Kind) -> Option<u64> {
@@ -231,30 +243,18 @@ impl Peers {
         Some(key)
     }
 
-    /// An absent peer that nobody trusts and of which only finished results are left.
+    /// A peer that is gone and of which only finished results are left.
     pub(super) fn leftover(&self) -> Option<PeerKey> {
-        let absent = |peer: &Peer| {
-            !peer.trusted
-                && peer.advert.is_none()
-                && peer.worker.open.is_empty()
-                && peer.worker.session == SessionState::None
-                && !peer.owner.session
-                && peer.owner.unfinished == 0
-        };
-        self.iter().find(|(key, peer)| *key != PeerKey::LOCAL && absent(peer)).map(|(key, _)| key)
+        let found = self.iter().find(|(key, peer)| *key != PeerKey::LOCAL && peer.is_gone())?;
+        Some(found.0)
     }
 
     /// Makes room by forgetting a peer that is neither here nor matters; false if all do.
     fn forget_one(&mut self) -> bool {
-        let found = self.slab.iter().find(|(index, peer)| {
-            *index != 0
-                && !peer.trusted
-                && peer.advert.is_none()
-                && peer.worker.open.is_empty()
-                && peer.worker.session == SessionState::None
-                && peer.owner.held.is_empty()
-                && !peer.owner.session
-        });
+        let found = self
+            .slab
+            .iter()
+            .find(|(index, peer)| *index != 0 && peer.is_gone() && peer.owner.held.is_empty());
         let Some((index, _)) = found else { return false };
         let peer = self.slab.remove(index);
         self.index.remove(&*peer.id);

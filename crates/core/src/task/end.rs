@@ -121,16 +121,6 @@ impl TaskEnd {
             Self::Expired { .. } => TaskState::Expired,
         }
     }
-
-    /// Bytes that keeping this end costs beyond its record.
-    pub fn weight(&self) -> usize {
-        match self {
-            Self::Succeeded(result) => result.output.len(),
-            Self::Failed(failure) => failure.message.len(),
-            Self::Cancelled { reason, .. } => reason.len(),
-            Self::Expired { .. } => 0,
-        }
-    }
 }
 
 /// Who cancelled a task.
