@@ -138,6 +138,7 @@ impl Mesh {
                 }
                 Effect::Stop { .. }
                 | Effect::Misbehaved { .. }
+                | Effect::Message(_)
                 | Effect::TaskChanged { .. }
                 | Effect::TaskProgress { .. } => {}
             }

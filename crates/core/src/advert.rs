@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     limits,
@@ -11,7 +11,8 @@ use crate::{
 };
 
 /// The machine behind a node.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Capacity {
     /// Attempts that run at once.
     pub slots: u32,
@@ -24,7 +25,8 @@ pub struct Capacity {
 }
 
 /// What a node says of itself to one peer. What it offers depends on who asks.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Advert {
     /// The node's name, for people.
     pub name: String,
@@ -66,7 +68,11 @@ impl Advert {
             .take(limits::LABELS)
             .map(|(name, value)| (clean(name), clean(value)))
             .collect();
-        self.capacity.slots = self.capacity.slots.min(limits::CREDIT_TASKS);
+        let Capacity { slots, cpus, memory_bytes, gpus } = &mut self.capacity;
+        *slots = (*slots).min(limits::CREDIT_TASKS);
+        *cpus = (*cpus).min(limits::CPUS);
+        *memory_bytes = (*memory_bytes).min(limits::MEMORY_BYTES);
+        *gpus = (*gpus).min(limits::GPUS);
         self
     }
 

@@ -106,10 +106,19 @@ pub struct Engine {
     credit_dirty: bool,
     heartbeat_armed: bool,
     acks_armed: bool,
-    /// Whether anybody wants to be told how tasks change.
-    observed: bool,
+    /// What anybody wants to be told.
+    observed: Observed,
     /// Handlers that nobody has, by the version of the peer table.
     hopeless: FxHashMap<Kind, (u64, bool)>,
+}
+
+/// What anybody wants to be told. Each costs something per task.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Observed {
+    /// [`Effect::TaskChanged`] and [`Effect::TaskProgress`].
+    pub tasks: bool,
+    /// [`Effect::Message`].
+    pub messages: bool,
 }
 
 /// A group's turn in placement: priority of its next task (negated), its place, which group.
@@ -158,16 +167,15 @@ impl Engine {
             credit_dirty: false,
             heartbeat_armed: false,
             acks_armed: false,
-            observed: false,
+            observed: Observed::default(),
             hopeless: FxHashMap::default(),
         };
         engine.on_owner_session(PeerKey::LOCAL);
         engine
     }
 
-    /// Whether [`Effect::TaskChanged`] and [`Effect::TaskProgress`] are wanted from now on. At first
-    /// they are not.
-    pub fn observe(&mut self, observed: bool) {
+    /// Which effects that only tell something are wanted from now on. At first none is.
+    pub fn observe(&mut self, observed: Observed) {
         self.observed = observed;
     }
 
@@ -209,6 +217,11 @@ impl Engine {
                 }
             }
             // Whoever comes and goes without ever being ready leaves no trace.
+            Input::PeerMeasured { peer, latency, usage } => {
+                if let Some(key) = self.peers.key(&peer) {
+                    self.on_measured(key, latency, usage);
+                }
+            }
             Input::PeerGone { peer }
             | Input::WorkerSessionLost { peer }
             | Input::OwnerSessionLost { peer } => {
@@ -252,8 +265,28 @@ impl Engine {
             | Input::Finished { .. }
             | Input::Progress { .. }
             | Input::Persisted { .. }
+            | Input::PeerMeasured { .. }
             | Input::Tick
             | Input::Drain => {}
+        }
+    }
+
+    /// Placement looks at it from now on.
+    fn on_measured(
+        &mut self,
+        key: PeerKey,
+        latency: Option<std::time::Duration>,
+        usage: Option<crate::ResourceUsage>,
+    ) {
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        if let Some(latency) = latency {
+            peer.measured.set_latency(latency);
+        }
+        if let Some(usage) = usage {
+            peer.measured.set_usage(&usage);
+            // Whether it has the memory that a task asks for may have changed.
+            self.peers.version += 1;
+            self.place = true;
         }
     }
 

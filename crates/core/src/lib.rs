@@ -8,24 +8,36 @@
 //! Absent on purpose: tokio, libp2p (but for the `PeerId` and `Multiaddr` value types), files.
 
 pub mod advert;
+pub mod command;
+pub mod discovery;
 pub mod engine;
 pub mod failure;
 pub mod frame;
+pub mod health;
 pub mod limits;
+pub mod message;
 pub mod peer;
 pub mod policy;
+pub mod protocol;
 pub mod reason;
+pub mod resource;
 pub mod task;
 pub mod time;
 
 pub use advert::{Advert, Capacity};
+pub use command::{DiscoveryEvent, HealthEvent, ResourceEvent, TaskProtocolEvent};
+pub use discovery::PeerQuery;
 pub use failure::{FailureCode, TaskFailure};
 pub use frame::{Assignment, AttemptEnd, Epoch, ToOwner, ToWorker};
+pub use health::{HealthCheck, HealthReason, HealthStatus};
 pub use libp2p_identity::PeerId;
+pub use message::NetworkMessage;
 pub use multiaddr::Multiaddr;
-pub use peer::{PeerInfo, PeerState, Stuck};
+pub use peer::{PeerInfo, PeerStage, PeerState, Stuck};
 pub use policy::{Accept, AcceptPolicy};
+pub use protocol::NetworkProtocol;
 pub use reason::Reason;
+pub use resource::ResourceUsage;
 pub use task::{
     CancelledBy, ExpiredLimit, HandlerName, Requirements, RetryPolicy, Task, TaskEnd, TaskId,
     TaskInput, TaskLimits, TaskResult, TaskState, TaskType,

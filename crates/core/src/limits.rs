@@ -54,6 +54,33 @@ pub const LABELS: usize = 32;
 pub const LABEL_BYTES: usize = 64;
 /// Handlers that one advert lists.
 pub const ADVERT_HANDLERS: usize = 256;
+/// CPU cores that a machine can be said to have: several times the largest that are built.
+pub const CPUS: u32 = 65_536;
+/// GPUs that a machine can be said to have.
+pub const GPUS: u32 = 1_024;
+/// Memory that a machine can be said to have: 1 PiB, sixteen times the largest that are built.
+pub const MEMORY_BYTES: u64 = 1 << 50;
+/// Disk that a machine can be said to have: 1 EiB.
+pub const DISK_BYTES: u64 = 1 << 60;
+/// Load average that a machine can be said to have; beyond it nothing answers any more.
+pub const LOAD: f32 = 1_000_000.0;
+/// Network traffic that a machine can be said to have, in bytes per second: 8 Tbit/s.
+pub const TRAFFIC: u64 = 1_000_000_000_000;
+/// Reasons that one report of health carries; there are fewer checks.
+pub const HEALTH_REASONS: usize = 16;
+/// Peers that one query may ask for: an answer of as many adverts fits into one control frame.
+pub const QUERY_LIMIT: usize = 64;
+/// Addresses of one peer that are told, heard or kept.
+pub const PEER_ADDRESSES: usize = 8;
+/// Adverts of peers heard from others and kept until they expire: at up to 4 KiB each, 4 MiB.
+pub const LEADS: usize = 1_024;
+/// Of these, adverts heard through one peer: nobody can fill the table alone (P-13).
+pub const LEADS_PER_PEER: usize = 256;
+/// Longest life of an advert heard from others, whatever it says.
+pub const ADVERT_LIFE: Duration = Duration::from_secs(600);
+/// Silent intervals that a failure detector remembers of a peer: long enough to know its habits,
+/// short enough to forget those of an hour ago.
+pub const DETECTOR_SAMPLES: usize = 64;
 /// Bytes of a message that travels with a failure or refusal; longer text is cut.
 pub const MESSAGE_BYTES: usize = 1_024;
 /// Attempts of one task, whatever its retry policy asks for.

@@ -5,12 +5,12 @@ use std::{collections::BTreeSet, time::Duration};
 use chrono::{DateTime, Utc};
 use libp2p_identity::PeerId;
 use multiaddr::Multiaddr;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::advert::Advert;
+use crate::{advert::Advert, health::HealthStatus, resource::ResourceUsage};
 
 /// How far a peer has come, and why it is stuck where it is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", content = "why", rename_all = "snake_case")]
 pub enum PeerState {
     /// Not connected; why, if it is known.
@@ -23,15 +23,49 @@ pub enum PeerState {
     Ready,
 }
 
-impl PeerState {
-    /// The state's name.
-    pub fn as_str(&self) -> &'static str {
+/// How far a peer has come, without the reason. In the order in which peers come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PeerStage {
+    /// Not connected: known from before, or by hearsay.
+    Disconnected,
+    /// Connected, but not admitted.
+    Connected,
+    /// Admitted, but cannot be given work yet.
+    Admitted,
+    /// Can be given work, or give some.
+    Ready,
+}
+
+impl PeerStage {
+    /// All of them, in order.
+    pub const ALL: [Self; 4] = [Self::Disconnected, Self::Connected, Self::Admitted, Self::Ready];
+
+    /// The name in JSON and on the command line.
+    pub fn as_str(self) -> &'static str {
         match self {
-            Self::Disconnected(_) => "disconnected",
-            Self::Connected(_) => "connected",
-            Self::Admitted(_) => "admitted",
+            Self::Disconnected => "disconnected",
+            Self::Connected => "connected",
+            Self::Admitted => "admitted",
             Self::Ready => "ready",
         }
+    }
+}
+
+impl PeerState {
+    /// The state without its reason.
+    pub fn stage(&self) -> PeerStage {
+        match self {
+            Self::Disconnected(_) => PeerStage::Disconnected,
+            Self::Connected(_) => PeerStage::Connected,
+            Self::Admitted(_) => PeerStage::Admitted,
+            Self::Ready => PeerStage::Ready,
+        }
+    }
+
+    /// The state's name.
+    pub fn as_str(&self) -> &'static str {
+        self.stage().as_str()
     }
 
     /// Why the peer is not further, in words.
@@ -45,7 +79,7 @@ impl PeerState {
 }
 
 /// Why a peer is not ready.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Stuck {
@@ -70,10 +104,9 @@ pub enum Stuck {
 }
 
 /// What a node knows of a peer, at one moment.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PeerInfo {
     /// Who it is.
-    #[serde(serialize_with = "as_text")]
     pub peer_id: PeerId,
     /// Where it can be reached, as far as is known; at most 8.
     pub addresses: Vec<Multiaddr>,
@@ -81,8 +114,8 @@ pub struct PeerInfo {
     pub protocols: BTreeSet<String>,
     /// When something was last heard from it.
     pub last_seen: DateTime<Utc>,
-    /// Smoothed round trip.
-    #[serde(rename = "latency_us", serialize_with = "as_micros")]
+    /// Smoothed round trip of this node's own echo.
+    #[serde(rename = "latency_us", with = "micros")]
     pub latency: Option<Duration>,
     /// From −100 to 100.
     pub reputation: i32,
@@ -94,16 +127,54 @@ pub struct PeerInfo {
     pub advert: Option<Advert>,
     /// Software and version, as it says.
     pub agent: Option<String>,
+    /// What it last said that its machine has and uses.
+    pub resources: Option<ResourceUsage>,
+    /// What it last said of its health.
+    pub health: Option<HealthStatus>,
     /// Our unfinished attempts there.
     pub assigned: u32,
     /// Its unfinished attempts here.
     pub held: u32,
 }
 
-fn as_text<S: serde::Serializer>(peer: &PeerId, s: S) -> Result<S::Ok, S::Error> {
-    s.collect_str(peer)
+impl PeerInfo {
+    /// A peer of which only the id and addresses are known, as a hint for
+    /// `DiscoveryProtocol::announce_peer`. `at` is the time of day.
+    pub fn hint(peer_id: PeerId, addresses: Vec<Multiaddr>, at: DateTime<Utc>) -> Self {
+        Self {
+            peer_id,
+            addresses,
+            protocols: BTreeSet::new(),
+            last_seen: at,
+            latency: None,
+            reputation: 0,
+            state: PeerState::Disconnected(None),
+            trusted: false,
+            advert: None,
+            agent: None,
+            resources: None,
+            health: None,
+            assigned: 0,
+            held: 0,
+        }
+    }
 }
 
-fn as_micros<S: serde::Serializer>(value: &Option<Duration>, s: S) -> Result<S::Ok, S::Error> {
-    value.map(|v| u64::try_from(v.as_micros()).unwrap_or(u64::MAX)).serialize(s)
+mod micros {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        value: &Option<Duration>,
+        s: S,
+    ) -> Result<S::Ok, S::Error> {
+        value.map(|v| u64::try_from(v.as_micros()).unwrap_or(u64::MAX)).serialize(s)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        d: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        Ok(Option::<u64>::deserialize(d)?.map(Duration::from_micros))
+    }
 }

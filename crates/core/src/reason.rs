@@ -96,6 +96,12 @@ pub enum Reason {
         /// Field and range.
         detail: String,
     },
+    /// A query or a report says what cannot be.
+    #[error("invalid message: {detail}")]
+    InvalidMessage {
+        /// Field and range.
+        detail: String,
+    },
 }
 
 impl Reason {
@@ -116,6 +122,7 @@ impl Reason {
             Self::Unsupported { .. } => "unsupported",
             Self::NotFound => "not_found",
             Self::InvalidTask { .. } => "invalid_task",
+            Self::InvalidMessage { .. } => "invalid_message",
         }
     }
 
@@ -137,6 +144,7 @@ impl Reason {
             Self::Unsupported { .. } => "update the older of the two nodes",
             Self::NotFound => "see which tasks there are: meshwork task list --all",
             Self::InvalidTask { .. } => "correct the field and submit again",
+            Self::InvalidMessage { .. } => "correct the field and send again",
         }
     }
 
@@ -155,7 +163,8 @@ impl Reason {
             | Self::Denied { .. }
             | Self::Unsupported { .. }
             | Self::NotFound
-            | Self::InvalidTask { .. } => None,
+            | Self::InvalidTask { .. }
+            | Self::InvalidMessage { .. } => None,
         }
     }
 

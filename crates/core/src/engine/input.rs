@@ -7,7 +7,9 @@ use libp2p_identity::PeerId;
 use crate::{
     advert::Advert,
     frame::{Assignment, AttemptEnd, ToOwner, ToWorker},
+    message::NetworkMessage,
     reason::Reason,
+    resource::ResourceUsage,
     task::{CancelledBy, Task, TaskEnd, TaskId, TaskState},
 };
 
@@ -74,6 +76,16 @@ pub enum Input {
     PeerGone {
         /// Which.
         peer: PeerId,
+    },
+    /// How far away a peer is, or what its machine has and uses, is known better now. The node itself
+    /// is measured as well.
+    PeerMeasured {
+        /// Which.
+        peer: PeerId,
+        /// Smoothed round trip, if that is what was measured.
+        latency: Option<Duration>,
+        /// What it says of its machine, if that is what was heard.
+        usage: Option<ResourceUsage>,
     },
     /// This node trusts the peer now, or no longer.
     Trust {
@@ -203,6 +215,8 @@ pub enum Effect {
         /// The answer.
         reply: Reply,
     },
+    /// Tell subscribers what a peer has sent: a task that this node takes, or the result of one.
+    Message(Box<NetworkMessage>),
     /// Tell subscribers that a task has changed.
     TaskChanged {
         /// Which.

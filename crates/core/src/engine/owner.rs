@@ -14,8 +14,9 @@ use crate::{
     failure::{FailureCode, TaskFailure},
     frame::{AttemptEnd, Epoch, ToOwner, ToWorker, epoch_hash},
     limits,
+    message::NetworkMessage,
     reason::Reason,
-    task::{ExpiredLimit, TaskState},
+    task::{ExpiredLimit, TaskResult, TaskState},
     time::Time,
 };
 
@@ -90,7 +91,7 @@ impl Engine {
                 }
                 ToOwner::Progress { epoch, fraction, message } => {
                     let task = self.task_of(key, epoch).and_then(|task| self.tasks.get(task));
-                    if let Some(task) = task.filter(|_| self.observed) {
+                    if let Some(task) = task.filter(|_| self.observed.tasks) {
                         cx.out.push(Effect::TaskProgress { id: task.id, fraction, message });
                     }
                 }
@@ -111,7 +112,7 @@ impl Engine {
                 let Some(task) = self.tasks.get_mut(task_key) else { return };
                 let Phase::Open { peer, epoch, accepted, .. } = &mut task.phase else { return };
                 if !std::mem::replace(accepted, true)
-                    && self.observed
+                    && self.observed.tasks
                     && let Some(peer) = self.peers.get(*peer)
                 {
                     let state = TaskState::Running { peer: *peer.id, epoch: *epoch };
@@ -213,6 +214,18 @@ impl Engine {
             AttemptEnd::Output(output) => {
                 peer.worker.learn(attempt.kind, took);
                 let number = self.tasks.get(task_key).map_or(0, |task| task.attempts);
+                if self.observed.messages
+                    && key != PeerKey::LOCAL
+                    && let Some(task) = self.tasks.get(task_key)
+                {
+                    let (output, worker) = (output.clone(), *worker);
+                    let result = TaskResult { output, worker, attempt: number, took };
+                    cx.out.push(Effect::Message(Box::new(NetworkMessage::TaskResult {
+                        task_id: task.id,
+                        result,
+                        source_peer: worker,
+                    })));
+                }
                 let end = End::Succeeded { output, worker, attempt: number, took };
                 self.end_task(task_key, cx.now, end);
             }
@@ -306,7 +319,7 @@ impl Engine {
             attempt.end.get_or_insert_with(|| why.into());
         }
         task.phase = Phase::Queued { since: cx.now, not_before: cx.now + rest };
-        if self.observed {
+        if self.observed.tasks {
             cx.out.push(Effect::TaskChanged { id: task.id, state: TaskState::Queued });
         }
         self.enqueue(cx, key, true);
@@ -336,7 +349,7 @@ impl Engine {
             let reply = Reply::Ended { id, end: public.clone() };
             self.gate.after(Effect::Reply { token, reply });
         }
-        if self.observed {
+        if self.observed.tasks {
             self.gate.after(Effect::TaskChanged { id, state });
         }
         if queued {

@@ -12,6 +12,7 @@ use crate::{
     advert::Advert,
     frame::{Credit, Epoch, ToOwner, ToWorker},
     limits,
+    resource::ResourceUsage,
     time::Time,
 };
 
@@ -32,10 +33,44 @@ pub(super) struct Peer {
     pub(super) advert: Option<Advert>,
     /// How often it has said so: what it refused before counts no longer.
     pub(super) offers: u32,
+    pub(super) measured: Measured,
     pub(super) worker: WorkerSide,
     pub(super) owner: OwnerSide,
     pub(super) touched: bool,
 }
+
+/// How far away a peer is, and how its machine is, in the form in which placement compares.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Measured {
+    /// Round trip in nanoseconds, in whole milliseconds: peers on one network are equally near.
+    pub(super) latency: u64,
+    /// What its CPUs have left for more work, in thousandths.
+    pub(super) pace: u64,
+    /// Memory that is free there, if it has said.
+    pub(super) free_memory: Option<u64>,
+}
+
+impl Default for Measured {
+    fn default() -> Self {
+        Self { latency: 0, pace: 1_000, free_memory: None }
+    }
+}
+
+impl Measured {
+    pub(super) fn set_latency(&mut self, latency: Duration) {
+        let ms = u64::try_from(latency.as_millis()).unwrap_or(u64::MAX);
+        self.latency = ms.saturating_mul(1_000_000).min(MAX_LATENCY);
+    }
+
+    /// A machine whose CPUs are all in use still gets a quarter of them: the scheduler shares.
+    pub(super) fn set_usage(&mut self, usage: &ResourceUsage) {
+        self.pace = 1_000 - (usage.cpu_used.clamp(0.0, 1.0) * 750.0) as u64;
+        self.free_memory = Some(usage.memory_free_bytes);
+    }
+}
+
+/// Longest round trip that placement tells from longer ones, in nanoseconds.
+const MAX_LATENCY: u64 = 60_000_000_000;
 
 /// A peer as a worker of ours.
 #[derive(Debug, Default)]
@@ -234,6 +269,7 @@ impl Peers {
             trusted: false,
             advert: None,
             offers: 0,
+            measured: Measured::default(),
             worker: WorkerSide::default(),
             owner: OwnerSide::default(),
             touched: false,

@@ -9,7 +9,7 @@ use libp2p_identity::PeerId;
 use super::{
     Cx, Effect, Engine,
     kinds::Kind,
-    peers::{OpenAttempt, Peer, PeerKey, SessionState},
+    peers::{Measured, OpenAttempt, Peer, PeerKey, SessionState},
     queue::{GroupKey, Needs},
     tasks::{Attempt, Phase, TaskKey},
     view::Obstacle,
@@ -160,7 +160,7 @@ impl Engine {
             peer.worker.heard = peer.worker.heard.max(cx.now);
         }
         peer.worker.open_attempt(epoch, attempt);
-        if self.observed {
+        if self.observed.tasks {
             let state = TaskState::Assigned { peer: *peer.id, epoch };
             cx.out.push(Effect::TaskChanged { id: task.id, state });
         }
@@ -235,8 +235,13 @@ fn filter(peer: &Peer, needs: &Needs, name: &HandlerName) -> Option<Obstacle> {
         return Some(Obstacle::Requirement { what: "slots", detail: "none".to_owned() });
     }
     let requirements = &needs.requirements.as_ref()?.0;
-    let (what, detail) = advert.unmet(requirements)?;
-    Some(Obstacle::Requirement { what, detail })
+    if let Some((what, detail)) = advert.unmet(requirements) {
+        return Some(Obstacle::Requirement { what, detail });
+    }
+    // It has the memory; whether the memory is free, it may have said.
+    let free = peer.measured.free_memory.filter(|free| *free < requirements.memory_bytes)?;
+    let detail = format!("{free} of {} bytes free", requirements.memory_bytes);
+    Some(Obstacle::Requirement { what: "memory", detail })
 }
 
 fn is_target(needs: &Needs, peer: &PeerId) -> bool {
@@ -255,5 +260,7 @@ fn cost(peer: &Peer, kind: Kind) -> (u64, usize) {
     let slots = u64::from(peer.worker.credit.slots.max(1));
     let each = peer.worker.service(kind).unwrap_or(0);
     let open = peer.worker.open.len();
-    ((peer.worker.open_time + each) / slots, open)
+    let work = (peer.worker.open_time + each) / slots;
+    let Measured { latency, pace, .. } = peer.measured;
+    (latency + work.saturating_mul(1_000) / pace, open)
 }

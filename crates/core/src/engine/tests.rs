@@ -10,8 +10,8 @@ use rand::{SeedableRng, rngs::SmallRng};
 
 use super::{Effect, Engine, EngineConfig, Input, Record, Reply, RunId, Token};
 use crate::{
-    Accept, AcceptPolicy, Advert, Assignment, AttemptEnd, PeerId, Task, TaskEnd, TaskId, Time,
-    ToOwner, ToWorker,
+    Accept, AcceptPolicy, Advert, Assignment, AttemptEnd, NetworkMessage, PeerId, Task, TaskEnd,
+    TaskId, Time, ToOwner, ToWorker,
 };
 
 mod bounds;
@@ -19,6 +19,7 @@ mod credit;
 mod hostile;
 mod leases;
 mod life;
+mod measured;
 mod random;
 
 /// One node: its engine, and what came out of it.
@@ -29,6 +30,7 @@ pub(super) struct Node {
     pub(super) stopped: Vec<RunId>,
     pub(super) replies: Vec<(Token, Reply)>,
     pub(super) misbehaved: Vec<PeerId>,
+    pub(super) messages: Vec<NetworkMessage>,
     pub(super) records: Vec<Record>,
     /// Frames to others that were not carried because nobody is connected.
     pub(super) outbox: Vec<(PeerId, Frames)>,
@@ -92,6 +94,7 @@ impl Node {
             stopped: Vec::new(),
             replies: Vec::new(),
             misbehaved: Vec::new(),
+            messages: Vec::new(),
             records: Vec::new(),
             outbox: Vec::new(),
             boot,
@@ -239,6 +242,7 @@ impl Net {
                 }
                 Effect::Stop { run } => self.nodes[index].stopped.push(run),
                 Effect::Reply { token, reply } => self.nodes[index].replies.push((token, reply)),
+                Effect::Message(message) => self.nodes[index].messages.push(*message),
                 Effect::TaskChanged { .. } | Effect::TaskProgress { .. } => {}
             }
         }

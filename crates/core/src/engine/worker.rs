@@ -14,7 +14,9 @@ use super::{
 use crate::{
     frame::{Assignment, AttemptEnd, Credit, Epoch, ToOwner, ToWorker, epoch_hash},
     limits,
+    message::NetworkMessage,
     reason::Reason,
+    task::{Requirements, RetryPolicy, Task, TaskInput, TaskLimits, TaskType},
 };
 
 impl Engine {
@@ -80,6 +82,9 @@ impl Engine {
             return self.peers.tell_owner(key, frame);
         }
         let (bytes, priority) = (work.input.len() as u64, -i16::from(work.priority));
+        if self.observed.messages && key != PeerKey::LOCAL {
+            cx.out.push(Effect::Message(Box::new(self.distribution(&work))));
+        }
         let Some(held) = self.held.insert(key, work) else { return };
         self.peers.touch(key);
         let Some(peer) = self.peers.get_mut(key) else { return };
@@ -96,6 +101,24 @@ impl Engine {
         }
         owner.waiting.entry(priority).or_default().push_back(held);
         self.arm_heartbeat(cx);
+    }
+
+    /// An assignment as subscribers see it.
+    fn distribution(&self, work: &Assignment) -> NetworkMessage {
+        let task = Task {
+            id: work.task,
+            task_type: TaskType::from_family(work.handler.family()),
+            operation: work.handler.operation().to_owned().into(),
+            input: TaskInput::Bytes(work.input.clone()),
+            params: work.params.clone(),
+            requirements: Requirements::default(),
+            priority: work.priority,
+            limits: TaskLimits { queue: None, attempt: work.limit, total: None },
+            retry: RetryPolicy::default(),
+            idempotency_key: None,
+        };
+        let target_peers = vec![self.config.local];
+        NetworkMessage::TaskDistribution { task_id: work.task, task: Box::new(task), target_peers }
     }
 
     /// Why this assignment cannot be taken, if it cannot.

@@ -67,7 +67,7 @@ impl fmt::Display for TaskState {
 }
 
 /// What a handler made, and where.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskResult {
     /// The bytes that the handler returned. Cheap to clone.
     pub output: Bytes,

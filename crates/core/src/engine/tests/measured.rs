@@ -1,0 +1,111 @@
+//! What is measured of peers moves work, and what peers send is shown.
+
+use std::time::Duration;
+
+use super::{Net, output, task};
+use crate::{
+    NetworkMessage, ResourceUsage,
+    engine::{Input, Observed, view::Obstacle},
+};
+
+fn usage(cpu_used: f32, free: u64) -> ResourceUsage {
+    ResourceUsage { cpu_used, memory_bytes: 1_000, memory_free_bytes: free, ..Default::default() }
+}
+
+fn measure(net: &mut Net, index: usize, latency: Option<Duration>, usage: Option<ResourceUsage>) {
+    let peer = net.nodes[index].id;
+    net.feed(0, Input::PeerMeasured { peer, latency, usage });
+    net.settle();
+}
+
+/// Where the next task runs when both workers are idle.
+fn runs_at(net: &mut Net) -> usize {
+    net.submit(task("text/a"));
+    let at = (1..net.nodes.len()).find(|index| !net.nodes[*index].running.is_empty()).unwrap();
+    net.finish(at, output("done"));
+    at
+}
+
+#[test]
+fn the_nearer_peer_is_chosen_and_a_millisecond_is_as_near_as_none() {
+    let mut net = Net::connected(&[1, 1]);
+    measure(&mut net, 1, Some(Duration::from_millis(40)), None);
+    measure(&mut net, 2, Some(Duration::from_millis(3)), None);
+    assert_eq!(runs_at(&mut net), 2);
+    measure(&mut net, 1, Some(Duration::from_micros(10)), None);
+    assert_eq!(runs_at(&mut net), 1);
+    measure(&mut net, 2, Some(Duration::MAX), None);
+    assert_eq!(runs_at(&mut net), 1, "absurd figures do no harm");
+}
+
+#[test]
+fn a_machine_whose_cpus_are_in_use_is_slower() {
+    let mut net = Net::connected(&[1, 1]);
+    // Both are known to take the same time for it.
+    for _ in 0..2 {
+        net.submit(task("text/a"));
+    }
+    net.finish(1, output("done"));
+    net.finish(2, output("done"));
+    measure(&mut net, 1, None, Some(usage(0.95, 1_000)));
+    measure(&mut net, 2, None, Some(usage(0.05, 1_000)));
+    assert_eq!(runs_at(&mut net), 2);
+    measure(&mut net, 1, None, Some(usage(0.0, 1_000)));
+    measure(&mut net, 2, None, Some(usage(1.0, 1_000)));
+    assert_eq!(runs_at(&mut net), 1);
+}
+
+#[test]
+fn memory_that_is_in_use_cannot_be_had() {
+    let mut net = Net::connected(&[1]);
+    let mut with_memory = super::advert(1);
+    with_memory.capacity.memory_bytes = 1_000;
+    let worker = net.nodes[1].id;
+    net.feed(0, Input::PeerReady { peer: worker, advert: with_memory });
+    measure(&mut net, 1, None, Some(usage(0.0, 100)));
+    let mut needy = task("text/a");
+    needy.requirements.memory_bytes = 500;
+    let id = net.submit(needy);
+    let waiting = net.nodes[0].engine.task(id, net.now).unwrap().waiting.unwrap();
+    assert!(waiting.peers.iter().any(|(peer, obstacle)| *peer == worker
+        && matches!(obstacle, Obstacle::Requirement { what: "memory", detail } if detail.contains("100 of 500"))));
+    measure(&mut net, 1, None, Some(usage(0.0, 600)));
+    assert_eq!(net.state(id), "running");
+}
+
+#[test]
+fn tasks_and_results_of_peers_are_shown_to_who_wants_to_see_them() {
+    let mut net = Net::connected(&[1]);
+    for index in 0..2 {
+        net.nodes[index].engine.observe(Observed { tasks: false, messages: true });
+    }
+    let id = net.submit(task("text/a").with_param("n", 3));
+    let (owner, worker) = (net.nodes[0].id, net.nodes[1].id);
+    let [NetworkMessage::TaskDistribution { task_id, task: seen, target_peers }] =
+        net.nodes[1].messages.as_slice()
+    else {
+        panic!("{:?}", net.nodes[1].messages)
+    };
+    assert_eq!((*task_id, target_peers.as_slice()), (id, [worker].as_slice()));
+    assert_eq!(seen.handler().unwrap().as_str(), "text/a");
+    assert_eq!((seen.input.len(), seen.params["n"].as_str()), (5, "3"));
+    assert!(net.nodes[0].messages.is_empty());
+    net.finish(1, output("done"));
+    let [NetworkMessage::TaskResult { task_id, result, source_peer }] =
+        net.nodes[0].messages.as_slice()
+    else {
+        panic!("{:?}", net.nodes[0].messages)
+    };
+    assert_eq!((*task_id, *source_peer), (id, worker));
+    assert_eq!(result.output, "done");
+    assert_ne!(owner, worker);
+}
+
+#[test]
+fn what_stays_on_the_node_is_no_message() {
+    let mut net = Net::new(&[1]);
+    net.nodes[1].engine.observe(Observed { tasks: false, messages: true });
+    net.submit_to(1, task("text/a"), &[]);
+    net.finish(1, output("done"));
+    assert!(net.nodes[1].messages.is_empty());
+}

@@ -1,0 +1,125 @@
+//! What a machine has and uses, at one moment.
+//!
+//! Absent on purpose: measuring it (the node's `ResourceMonitor`), and when it is told to others
+//! (`meshwork-net`).
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::limits;
+
+#[cfg(test)]
+mod tests;
+
+/// What a machine has and uses. Figures of other nodes are what they say, within bounds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ResourceUsage {
+    /// CPU cores.
+    pub cpus: u32,
+    /// Part of all cores in use, from 0 to 1, averaged over the time since the last measurement.
+    pub cpu_used: f32,
+    /// Memory in bytes.
+    pub memory_bytes: u64,
+    /// Memory in bytes that new work could have without swapping.
+    pub memory_free_bytes: u64,
+    /// Size in bytes of the file system that holds the node's home.
+    pub disk_bytes: u64,
+    /// Bytes free on it for this user.
+    pub disk_free_bytes: u64,
+    /// Processes that ran or wanted to, averaged over one minute.
+    pub load: f32,
+    /// GPUs.
+    pub gpus: u32,
+    /// Attempts that run at once.
+    pub slots: u32,
+    /// Of these, how many are free.
+    pub slots_free: u32,
+    /// Bytes per second that the machine sends, over all interfaces but loopback.
+    pub up_bytes_per_s: u64,
+    /// Bytes per second that it receives.
+    pub down_bytes_per_s: u64,
+    /// When this was measured, by the receiver's clock: reports travel with their age.
+    pub measured_at: DateTime<Utc>,
+}
+
+/// What is wrong with a report of resources.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("impossible resources: {field}: {why}")]
+pub struct InvalidResources {
+    /// Which figure.
+    pub field: &'static str,
+    /// What is wrong with it, and what is possible.
+    pub why: String,
+}
+
+impl ResourceUsage {
+    /// CPU cores that are not in use, as a fraction of one.
+    pub fn free_cpus(&self) -> f32 {
+        self.cpus as f32 * (1.0 - self.cpu_used)
+    }
+
+    /// Whether every figure is possible. A fraction that is off by rounding is mended; anything
+    /// else is not believed at all, because a sender that is wrong in one figure is in others.
+    ///
+    /// # Errors
+    ///
+    /// The first figure that no machine can have: no number, negative, beyond its bound in
+    /// [`limits`], or more free than there is.
+    pub fn checked(mut self) -> Result<Self, InvalidResources> {
+        fraction("cpu_used", &mut self.cpu_used)?;
+        if !(0.0..=limits::LOAD).contains(&self.load) {
+            let why = format!("{} is not from 0 to {}", self.load, limits::LOAD);
+            return Err(InvalidResources { field: "load", why });
+        }
+        at_most("cpus", self.cpus.into(), limits::CPUS.into())?;
+        at_most("gpus", self.gpus.into(), limits::GPUS.into())?;
+        at_most("slots", self.slots.into(), limits::CREDIT_TASKS.into())?;
+        at_most("slots_free", self.slots_free.into(), self.slots.into())?;
+        at_most("memory", self.memory_bytes, limits::MEMORY_BYTES)?;
+        at_most("memory_free", self.memory_free_bytes, self.memory_bytes)?;
+        at_most("disk", self.disk_bytes, limits::DISK_BYTES)?;
+        at_most("disk_free", self.disk_free_bytes, self.disk_bytes)?;
+        at_most("up", self.up_bytes_per_s, limits::TRAFFIC)?;
+        at_most("down", self.down_bytes_per_s, limits::TRAFFIC)?;
+        Ok(self)
+    }
+
+    /// Whether this differs so much from what was told `last` that others should know before the
+    /// next report is due: a fifth of the CPUs, a tenth of the memory, a twentieth of the disk, the
+    /// first or last free slot, or a quarter of the slots.
+    pub fn is_news(&self, last: &Self) -> bool {
+        let totals = |usage: &Self| {
+            let Self { cpus, memory_bytes, disk_bytes, gpus, slots, .. } = *usage;
+            (cpus, memory_bytes, disk_bytes, gpus, slots)
+        };
+        let moved = |now: u64, then: u64, part: u64| part > 0 && now.abs_diff(then) >= part;
+        let slots_moved = (self.slots_free == 0) != (last.slots_free == 0)
+            || moved(
+                self.slots_free.into(),
+                last.slots_free.into(),
+                u64::from(self.slots).div_ceil(4),
+            );
+        totals(self) != totals(last)
+            || (self.cpu_used - last.cpu_used).abs() >= 0.2
+            || moved(self.memory_free_bytes, last.memory_free_bytes, self.memory_bytes / 10)
+            || moved(self.disk_free_bytes, last.disk_free_bytes, self.disk_bytes / 20)
+            || slots_moved
+    }
+}
+
+fn fraction(field: &'static str, value: &mut f32) -> Result<(), InvalidResources> {
+    const ROUNDING: f32 = 0.01;
+    if !(-ROUNDING..=1.0 + ROUNDING).contains(value) {
+        return Err(InvalidResources { field, why: format!("{value} is not from 0 to 1") });
+    }
+    *value = value.clamp(0.0, 1.0);
+    Ok(())
+}
+
+fn at_most(field: &'static str, value: u64, most: u64) -> Result<(), InvalidResources> {
+    if value <= most {
+        return Ok(());
+    }
+    Err(InvalidResources { field, why: format!("{value}; at most {most}") })
+}
