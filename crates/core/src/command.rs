@@ -25,7 +25,7 @@ pub enum DiscoveryEvent {
     /// Find peers that match.
     FindPeers(PeerQuery),
     /// Tell others of this node anew, or keep a hint about another one.
-    AnnouncePeer(PeerInfo),
+    AnnouncePeer(Box<PeerInfo>),
 }
 
 /// What `ResourceProtocol` asks for.

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use libp2p::{Multiaddr, PeerId};
-use meshwork_core::{Advert, PeerState, Time, ToOwner, ToWorker};
+use meshwork_core::{Advert, HealthStatus, PeerState, ResourceUsage, Time, ToOwner, ToWorker};
 
 use crate::session::Session;
 
@@ -117,6 +117,10 @@ pub struct PeerStatus {
     pub advert: Option<Advert>,
     /// When something last arrived from it, on the node's clock.
     pub last_seen: Time,
-    /// Smoothed round trip.
+    /// Smoothed round trip of an echo.
     pub latency: Option<Duration>,
+    /// What it last said that its machine has and uses; kept when it is gone.
+    pub resources: Option<ResourceUsage>,
+    /// What it last said of its health; kept when it is gone.
+    pub health: Option<HealthStatus>,
 }

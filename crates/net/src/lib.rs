@@ -23,6 +23,7 @@ mod handle;
 mod hello;
 pub mod identity;
 pub mod limits;
+mod quota;
 pub mod session;
 mod transport;
 mod wire;

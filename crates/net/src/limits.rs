@@ -74,8 +74,8 @@ pub const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Addresses of one peer that are tried at once; a dial of many addresses is a burst of packets.
 pub const DIAL_CONCURRENCY: u8 = 2;
 /// Streams of one Yamux connection (512 by default). Past it Yamux closes the connection, so it
-/// lies above the sum of all protocols: hello 4 + task 2 in, as many out, identify 10, ping 2,
-/// Kademlia 32 in and 32 out.
+/// lies above the sum of all protocols: hello 4 + task 2 + discovery 4 + resource 2 + health 2 in,
+/// as many out, identify 10, ping 2, Kademlia 32 in and 32 out.
 pub const YAMUX_STREAMS: usize = 128;
 /// Streams of one QUIC connection that the peer may have open (256 by default); more wait.
 pub const QUIC_STREAMS: u32 = 64;
@@ -110,6 +110,11 @@ pub const EXPELLED: usize = 256;
 pub const HELLO_STREAMS: usize = 4;
 /// Open task streams of a peer per connection: the session and the one that replaces it.
 pub const TASK_STREAMS: usize = 2;
+/// Open discovery streams of a peer per connection: each is one question.
+pub const DISCOVERY_STREAMS: usize = 4;
+/// Open resource, and open health streams of a peer per connection: the one in use and the one that
+/// replaces it.
+pub const LINK_STREAMS: usize = 2;
 /// Longest negotiation of one of our streams.
 pub const OPEN_TIMEOUT: Duration = HELLO_TIMEOUT;
 
@@ -118,10 +123,24 @@ pub const OPEN_TIMEOUT: Duration = HELLO_TIMEOUT;
 /// Hellos under way in each direction; further ones of ours wait, of others are dropped and come
 /// again. Each holds at most [`CONTROL_FRAME`] bytes.
 pub const HELLOS: usize = 256;
-/// Hellos that a peer may send on one connection per [`HELLO_WINDOW`]; more are answered `busy`.
-pub const HELLOS_PER_WINDOW: u32 = 64;
-/// See [`HELLOS_PER_WINDOW`].
-pub const HELLO_WINDOW: Duration = Duration::from_secs(10);
+/// Hellos of a peer, in a burst and per second; more are answered `busy`. A node that changes what
+/// it offers by a script may say several at once.
+pub const HELLOS_ASKED: (u32, u32) = (64, 6);
+/// Discovery requests of a peer, in a burst and per second; more are answered `busy`. Each may carry
+/// 16 signatures, some 50 µs each: a peer costs 3 ms of CPU in a second.
+pub const QUERIES_ASKED: (u32, u32) = (16, 4);
+/// Reports of a peer's resources and health, in a burst and per second; more are refused as `busy`.
+/// Honest peers send one in a second at the most.
+pub const REPORTS_ASKED: (u32, u32) = (16, 4);
+/// Questions of a peer for this node's resources, in a burst and per second; more are answered
+/// `busy`.
+pub const QUESTIONS_ASKED: (u32, u32) = (32, 8);
+/// Echoes of a peer, in a burst and per second; more are answered `busy`. A person who measures
+/// sends ten in a second.
+pub const ECHOES_ASKED: (u32, u32) = (64, 32);
+/// Provider records that a peer may have kept here, in a burst and per second; more are dropped and
+/// counted. As many in a burst as a node has capabilities.
+pub const RECORDS_ASKED: (u32, u32) = (64, 1);
 /// When a hello that failed within [`HELLO_TIMEOUT`] is tried again.
 pub const HELLO_RETRY: Duration = Duration::from_millis(500);
 /// When a peer that was refused because this node has `max_peers` may ask again.

@@ -23,6 +23,7 @@ use libp2p::{
         THandlerInEvent, THandlerOutEvent, ToSwarm,
     },
 };
+use meshwork_core::NetworkProtocol;
 use rustc_hash::FxHashMap;
 
 use self::handler::{Answer, Ask, Handler};
@@ -36,16 +37,37 @@ pub(crate) enum Protocol {
     Hello,
     /// Task frames of one owner and one worker.
     Task,
+    /// Whom one knows, and whom one looks for.
+    Discovery,
+    /// What a machine has and uses.
+    Resource,
+    /// Echoes, and how a node is.
+    Health,
 }
 
 impl Protocol {
-    pub(crate) const ALL: [Self; 2] = [Self::Hello, Self::Task];
+    pub(crate) const COUNT: usize = 5;
+    pub(crate) const ALL: [Self; Self::COUNT] =
+        [Self::Hello, Self::Task, Self::Discovery, Self::Resource, Self::Health];
 
     /// The name that is negotiated.
     pub(crate) const fn name(self) -> StreamProtocol {
         match self {
             Self::Hello => StreamProtocol::new("/meshwork/hello/1.0.0"),
             Self::Task => StreamProtocol::new("/meshwork/task/1.0.0"),
+            Self::Discovery => StreamProtocol::new("/meshwork/discovery/1.0.0"),
+            Self::Resource => StreamProtocol::new("/meshwork/resource/1.0.0"),
+            Self::Health => StreamProtocol::new("/meshwork/health/1.0.0"),
+        }
+    }
+
+    /// The protocol under which it is counted: a hello is how nodes discover each other.
+    pub(crate) const fn counted_as(self) -> NetworkProtocol {
+        match self {
+            Self::Hello | Self::Discovery => NetworkProtocol::DiscoveryProtocol,
+            Self::Task => NetworkProtocol::TaskProtocol,
+            Self::Resource => NetworkProtocol::ResourceProtocol,
+            Self::Health => NetworkProtocol::HealthProtocol,
         }
     }
 
@@ -54,6 +76,8 @@ impl Protocol {
         match self {
             Self::Hello => limits::HELLO_STREAMS,
             Self::Task => limits::TASK_STREAMS,
+            Self::Discovery => limits::DISCOVERY_STREAMS,
+            Self::Resource | Self::Health => limits::LINK_STREAMS,
         }
     }
 }

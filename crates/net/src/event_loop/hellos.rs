@@ -17,6 +17,7 @@ use crate::{
     event::NetEvent,
     hello::{self, HelloError},
     limits,
+    quota::Asked,
     wire::{Hello, HelloReply, MAX_VERSION, MIN_VERSION},
 };
 
@@ -196,9 +197,10 @@ impl EventLoop {
     fn on_heard(&mut self, peer: PeerId, id: ConnectionId, hello: Hello, stream: InboundStream) {
         let room = self.has_room_for(&peer);
         let Some(known) = self.peers.get_mut(&peer) else { return };
+        let within_quota = known.quotas.take(Asked::Hello);
         let Some(connection) = known.connection_mut(id) else { return };
-        let judgement = if !connection.count_hello(Instant::now()) {
-            Err(Reason::Busy { retry_after: limits::HELLO_WINDOW })
+        let judgement = if let Err(retry_after) = within_quota {
+            Err(Reason::Busy { retry_after })
         } else {
             let judged = hello::judge(&hello, &self.settings.network)
                 .and_then(|()| if room { Ok(()) } else { Err(full()) });

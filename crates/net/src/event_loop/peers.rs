@@ -5,7 +5,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use libp2p::{Multiaddr, PeerId, swarm::ConnectionId};
-use meshwork_core::{Advert, PeerState, Stuck};
+use meshwork_core::{Advert, HealthStatus, PeerState, ResourceUsage, Stuck};
 use rustc_hash::FxHashMap;
 use tokio::time::Instant;
 
@@ -14,6 +14,7 @@ use crate::{
     clock::{Clock, LastSeen},
     event::Direction,
     limits,
+    quota::Quotas,
 };
 
 /// What became of our hello on a connection.
@@ -57,8 +58,6 @@ pub(super) struct Connection {
     pub(super) renew: bool,
     /// What our last hello offered.
     pub(super) said: Option<Advert>,
-    /// When the window began in which the peer's hellos are counted, and their number.
-    pub(super) heard: (Instant, u32),
     /// The handler knows that this connection shall stay open.
     pub(super) kept_alive: bool,
 }
@@ -88,6 +87,12 @@ pub(super) struct Peer {
     pub(super) agent: Option<String>,
     pub(super) last_seen: Arc<LastSeen>,
     pub(super) latency: Option<Duration>,
+    /// What it may still ask for.
+    pub(super) quotas: Quotas,
+    /// What it last said of its machine.
+    pub(super) resources: Option<ResourceUsage>,
+    /// What it last said of its health.
+    pub(super) health: Option<HealthStatus>,
     /// Why it is not connected, or why the loop is closing its connections.
     pub(super) gone: Option<String>,
 }
@@ -126,7 +131,6 @@ impl Connection {
             saying: false,
             renew: false,
             said: None,
-            heard: (now, 0),
             kept_alive: false,
         }
     }
@@ -139,17 +143,6 @@ impl Connection {
     /// Whether both hellos went well on this connection.
     pub(super) fn is_ready(&self) -> bool {
         self.is_admitted() && self.ours == Ours::Accepted
-    }
-
-    /// Counts a hello of the peer; false if there were too many.
-    pub(super) fn count_hello(&mut self, now: Instant) -> bool {
-        let (began, count) = self.heard;
-        if now.duration_since(began) >= limits::HELLO_WINDOW {
-            self.heard = (now, 1);
-            return true;
-        }
-        self.heard = (began, count.saturating_add(1));
-        count < limits::HELLOS_PER_WINDOW
     }
 }
 
@@ -169,6 +162,9 @@ impl Peer {
             agent: None,
             last_seen: Arc::new(LastSeen::new(clock)),
             latency: None,
+            quotas: Quotas::new(),
+            resources: None,
+            health: None,
             gone: None,
         }
     }
@@ -266,6 +262,8 @@ impl Peer {
             advert: self.advert().or(self.remembered.as_ref()).cloned(),
             last_seen: self.last_seen.get(),
             latency: self.latency,
+            resources: self.resources,
+            health: self.health.clone(),
         }
     }
 }

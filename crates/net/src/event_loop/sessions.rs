@@ -50,6 +50,8 @@ impl EventLoop {
             streams::Event::Inbound { peer, connection, protocol, stream } => match protocol {
                 Protocol::Hello => self.on_inbound_hello(peer, connection, stream),
                 Protocol::Task => self.on_inbound_task(peer, stream),
+                // Dropped, which resets it, until its protocol's file takes it.
+                Protocol::Discovery | Protocol::Resource | Protocol::Health => drop(stream),
             },
             streams::Event::Opened { request, stream } => {
                 let purpose = self.opening.remove(&request);

@@ -312,6 +312,196 @@ pub struct Heartbeat {
     #[prost(fixed64, tag = "3")]
     pub hash: u64,
 }
+// --- /meshwork/discovery/1.0.0 ---------------------------------------------------------------
+
+/// Whom the sender knows, and whom it looks for. Answered with a DiscoveryReply.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DiscoveryRequest {
+    /// At most 16.
+    #[prost(message, repeated, tag = "1")]
+    pub known: ::prost::alloc::vec::Vec<HeardAdvert>,
+    /// Absent: whoever the receiver likes to name.
+    #[prost(message, optional, tag = "2")]
+    pub query: ::core::option::Option<PeerQuery>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DiscoveryReply {
+    /// Those that match; at most 16.
+    #[prost(message, repeated, tag = "1")]
+    pub known: ::prost::alloc::vec::Vec<HeardAdvert>,
+    /// Present: the request was refused.
+    #[prost(message, optional, tag = "2")]
+    pub refused: ::core::option::Option<Reason>,
+}
+/// What a node says of itself to everybody, as it is passed on.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HeardAdvert {
+    /// The subject's peer id; its public key is part of it.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub peer: ::prost::bytes::Bytes,
+    /// A PublicAdvert of at most 3072 bytes.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub payload: ::prost::bytes::Bytes,
+    /// Of "meshwork-advert-1:" and the payload, by the subject's key.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub signature: ::prost::bytes::Bytes,
+    /// How long ago it was signed, as far as the sender knows.
+    #[prost(uint64, tag = "4")]
+    pub age_ms: u64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PublicAdvert {
+    /// The network's name.
+    #[prost(string, tag = "1")]
+    pub network: ::prost::alloc::string::String,
+    /// Rises with each advert of the subject, also over its restarts.
+    #[prost(uint64, tag = "2")]
+    pub seq: u64,
+    /// How long it counts from its signing on; more than 600000 counts as 600000.
+    #[prost(uint64, tag = "3")]
+    pub life_ms: u64,
+    /// Where the subject listens: multiaddresses, at most 8.
+    #[prost(bytes = "bytes", repeated, tag = "4")]
+    pub addresses: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
+    /// What it offers to anyone.
+    #[prost(message, optional, tag = "5")]
+    pub advert: ::core::option::Option<Advert>,
+}
+/// All that is asked for must hold.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PeerQuery {
+    #[prost(string, tag = "1")]
+    pub capability: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub handler: ::prost::alloc::string::String,
+    #[prost(btree_map = "string, string", tag = "3")]
+    pub labels: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    /// Cores that are not in use, in thousandths.
+    #[prost(uint64, tag = "4")]
+    pub free_cpus_milli: u64,
+    #[prost(uint64, tag = "5")]
+    pub free_memory_bytes: u64,
+    /// At most so many are wanted, 1 to 16.
+    #[prost(uint32, tag = "6")]
+    pub limit: u32,
+}
+// --- /meshwork/resource/1.0.0 ----------------------------------------------------------------
+
+/// On a stream that stays open. Either side may send any kind.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResourceFrame {
+    /// Of a question and what answers it; absent: nobody asked.
+    #[prost(uint64, tag = "1")]
+    pub id: u64,
+    #[prost(oneof = "resource_frame::Kind", tags = "2, 3, 4, 5")]
+    pub kind: ::core::option::Option<resource_frame::Kind>,
+}
+/// Nested message and enum types in `ResourceFrame`.
+pub mod resource_frame {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Kind {
+        #[prost(message, tag = "2")]
+        Report(super::ResourceReport),
+        #[prost(message, tag = "3")]
+        Question(super::ResourceQuestion),
+        #[prost(message, tag = "4")]
+        Refused(super::Reason),
+        #[prost(message, tag = "5")]
+        Unsupported(super::Unsupported),
+    }
+}
+/// How are you off? Answered with a report or a refusal of the same id.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResourceQuestion {}
+/// What the sender's machine has and uses.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResourceReport {
+    /// How long ago it was measured.
+    #[prost(uint64, tag = "1")]
+    pub age_ms: u64,
+    #[prost(uint32, tag = "2")]
+    pub cpus: u32,
+    /// Of all cores, in thousandths.
+    #[prost(uint32, tag = "3")]
+    pub cpu_used_milli: u32,
+    #[prost(uint64, tag = "4")]
+    pub memory_bytes: u64,
+    #[prost(uint64, tag = "5")]
+    pub memory_free_bytes: u64,
+    #[prost(uint64, tag = "6")]
+    pub disk_bytes: u64,
+    #[prost(uint64, tag = "7")]
+    pub disk_free_bytes: u64,
+    /// Load average over a minute, in thousandths.
+    #[prost(uint64, tag = "8")]
+    pub load_milli: u64,
+    #[prost(uint32, tag = "9")]
+    pub gpus: u32,
+    #[prost(uint32, tag = "10")]
+    pub slots: u32,
+    #[prost(uint32, tag = "11")]
+    pub slots_free: u32,
+    /// Bytes per second.
+    #[prost(uint64, tag = "12")]
+    pub up: u64,
+    #[prost(uint64, tag = "13")]
+    pub down: u64,
+    /// Whose figures these are. Absent: the sender's, and nobody else's are believed.
+    #[prost(bytes = "bytes", tag = "14")]
+    pub subject: ::prost::bytes::Bytes,
+}
+// --- /meshwork/health/1.0.0 ------------------------------------------------------------------
+
+/// On a stream that stays open. Either side may send any kind.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct HealthFrame {
+    /// Of an echo and what answers it.
+    #[prost(uint64, tag = "1")]
+    pub id: u64,
+    #[prost(oneof = "health_frame::Kind", tags = "2, 3, 4, 5, 6")]
+    pub kind: ::core::option::Option<health_frame::Kind>,
+}
+/// Nested message and enum types in `HealthFrame`.
+pub mod health_frame {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Kind {
+        #[prost(message, tag = "2")]
+        Echo(super::Echo),
+        #[prost(message, tag = "3")]
+        Echoed(super::Echo),
+        #[prost(message, tag = "4")]
+        Report(super::HealthReport),
+        #[prost(message, tag = "5")]
+        Refused(super::Reason),
+        #[prost(message, tag = "6")]
+        Unsupported(super::Unsupported),
+    }
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Echo {}
+/// How the sender is.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct HealthReport {
+    #[prost(enumeration = "HealthLevel", tag = "1")]
+    pub level: i32,
+    /// At most 16.
+    #[prost(message, repeated, tag = "2")]
+    pub reasons: ::prost::alloc::vec::Vec<HealthReason>,
+    /// Whose health this is. Absent: the sender's, and nobody else's is believed.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub subject: ::prost::bytes::Bytes,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HealthReason {
+    #[prost(enumeration = "HealthCheck", tag = "1")]
+    pub check: i32,
+    /// At most 256 bytes.
+    #[prost(string, tag = "2")]
+    pub detail: ::prost::alloc::string::String,
+}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum ReasonCode {
@@ -342,6 +532,8 @@ pub enum ReasonCode {
     NotFound = 13,
     /// detail: field and range.
     InvalidTask = 14,
+    /// detail: field and range.
+    InvalidMessage = 15,
 }
 impl ReasonCode {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -365,6 +557,7 @@ impl ReasonCode {
             Self::Unsupported => "REASON_CODE_UNSUPPORTED",
             Self::NotFound => "REASON_CODE_NOT_FOUND",
             Self::InvalidTask => "REASON_CODE_INVALID_TASK",
+            Self::InvalidMessage => "REASON_CODE_INVALID_MESSAGE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -385,6 +578,7 @@ impl ReasonCode {
             "REASON_CODE_UNSUPPORTED" => Some(Self::Unsupported),
             "REASON_CODE_NOT_FOUND" => Some(Self::NotFound),
             "REASON_CODE_INVALID_TASK" => Some(Self::InvalidTask),
+            "REASON_CODE_INVALID_MESSAGE" => Some(Self::InvalidMessage),
             _ => None,
         }
     }
@@ -432,6 +626,80 @@ impl FailureCode {
             "FAILURE_CODE_UNKNOWN_HANDLER" => Some(Self::UnknownHandler),
             "FAILURE_CODE_OUTPUT_TOO_LARGE" => Some(Self::OutputTooLarge),
             "FAILURE_CODE_TIMED_OUT" => Some(Self::TimedOut),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum HealthLevel {
+    /// The level of a later version counts as degraded.
+    Unspecified = 0,
+    Healthy = 1,
+    Degraded = 2,
+    Unhealthy = 3,
+}
+impl HealthLevel {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "HEALTH_LEVEL_UNSPECIFIED",
+            Self::Healthy => "HEALTH_LEVEL_HEALTHY",
+            Self::Degraded => "HEALTH_LEVEL_DEGRADED",
+            Self::Unhealthy => "HEALTH_LEVEL_UNHEALTHY",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "HEALTH_LEVEL_UNSPECIFIED" => Some(Self::Unspecified),
+            "HEALTH_LEVEL_HEALTHY" => Some(Self::Healthy),
+            "HEALTH_LEVEL_DEGRADED" => Some(Self::Degraded),
+            "HEALTH_LEVEL_UNHEALTHY" => Some(Self::Unhealthy),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum HealthCheck {
+    Unspecified = 0,
+    EventLoop = 1,
+    Driver = 2,
+    Handlers = 3,
+    Disk = 4,
+    Memory = 5,
+    Listeners = 6,
+}
+impl HealthCheck {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "HEALTH_CHECK_UNSPECIFIED",
+            Self::EventLoop => "HEALTH_CHECK_EVENT_LOOP",
+            Self::Driver => "HEALTH_CHECK_DRIVER",
+            Self::Handlers => "HEALTH_CHECK_HANDLERS",
+            Self::Disk => "HEALTH_CHECK_DISK",
+            Self::Memory => "HEALTH_CHECK_MEMORY",
+            Self::Listeners => "HEALTH_CHECK_LISTENERS",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "HEALTH_CHECK_UNSPECIFIED" => Some(Self::Unspecified),
+            "HEALTH_CHECK_EVENT_LOOP" => Some(Self::EventLoop),
+            "HEALTH_CHECK_DRIVER" => Some(Self::Driver),
+            "HEALTH_CHECK_HANDLERS" => Some(Self::Handlers),
+            "HEALTH_CHECK_DISK" => Some(Self::Disk),
+            "HEALTH_CHECK_MEMORY" => Some(Self::Memory),
+            "HEALTH_CHECK_LISTENERS" => Some(Self::Listeners),
             _ => None,
         }
     }

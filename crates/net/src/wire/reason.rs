@@ -27,6 +27,7 @@ impl From<&Reason> for proto::Reason {
             Reason::Unsupported { what } => text(ReasonCode::Unsupported, what),
             Reason::NotFound => text(ReasonCode::NotFound, ""),
             Reason::InvalidTask { detail } => text(ReasonCode::InvalidTask, detail),
+            Reason::InvalidMessage { detail } => text(ReasonCode::InvalidMessage, detail),
             // A reason that this version cannot number still says what it is.
             other => text(ReasonCode::Denied, &other.to_string()),
         }
@@ -53,6 +54,7 @@ impl From<proto::Reason> for Reason {
             Ok(ReasonCode::Unsupported) => Self::Unsupported { what: detail },
             Ok(ReasonCode::NotFound) => Self::NotFound,
             Ok(ReasonCode::InvalidTask) => Self::InvalidTask { detail },
+            Ok(ReasonCode::InvalidMessage) => Self::InvalidMessage { detail },
             // A later version's way of saying "not now".
             Ok(ReasonCode::Unspecified) | Err(_) if !retry_after.is_zero() => {
                 Self::Busy { retry_after }

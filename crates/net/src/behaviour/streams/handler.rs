@@ -40,8 +40,8 @@ type ToPool = ConnectionHandlerEvent<Wanted, RequestId, Answer>;
 /// Accepts and opens the streams of one connection.
 pub(crate) struct Handler {
     keep_alive: bool,
-    hello: Places,
-    task: Places,
+    /// By protocol, in the order of [`Protocol::ALL`].
+    places: [Places; Protocol::COUNT],
     /// At most one per inbound stream and request, which are bounded.
     events: VecDeque<ToPool>,
     waker: Option<Waker>,
@@ -52,8 +52,7 @@ impl Handler {
     pub(super) fn new(counters: Arc<Counters>) -> Self {
         Self {
             keep_alive: false,
-            hello: Places::new(Protocol::Hello.inbound_limit()),
-            task: Places::new(Protocol::Task.inbound_limit()),
+            places: Protocol::ALL.map(|protocol| Places::new(protocol.inbound_limit())),
             events: VecDeque::new(),
             waker: None,
             counters,
@@ -68,11 +67,9 @@ impl Handler {
     }
 
     fn on_inbound(&mut self, protocol: Protocol, stream: Stream) {
-        let places = match protocol {
-            Protocol::Hello => &self.hello,
-            Protocol::Task => &self.task,
-        };
-        match places.take(stream) {
+        let places = Protocol::ALL.iter().position(|one| *one == protocol);
+        let places = places.and_then(|at| self.places.get(at));
+        match places.and_then(|places| places.take(stream)) {
             Some(stream) => {
                 let answer = Answer::Inbound { protocol, stream };
                 self.push(ConnectionHandlerEvent::NotifyBehaviour(answer));
@@ -168,7 +165,7 @@ impl AsRef<str> for Named {
 
 impl UpgradeInfo for Offered {
     type Info = Named;
-    type InfoIter = [Named; 2];
+    type InfoIter = [Named; Protocol::COUNT];
 
     fn protocol_info(&self) -> Self::InfoIter {
         Protocol::ALL.map(|protocol| Named(protocol.name(), protocol))

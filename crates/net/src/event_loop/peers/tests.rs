@@ -108,14 +108,3 @@ async fn the_table_is_bounded_and_strangers_leave_nothing() {
     peers.forget_stranger(&friend);
     assert!(peers.get(&friend).is_some());
 }
-
-#[tokio::test(start_paused = true)]
-async fn hellos_are_counted_by_window() {
-    let mut connection = connection(1);
-    let now = Instant::now();
-    for _ in 0..limits::HELLOS_PER_WINDOW {
-        assert!(connection.count_hello(now));
-    }
-    assert!(!connection.count_hello(now));
-    assert!(connection.count_hello(now + limits::HELLO_WINDOW));
-}
