@@ -35,5 +35,15 @@ pub const CHECK_BYTES: usize = 64 * 1024;
 /// Words that `text/top-words` lists at most: all of an input of the usual size. Their output is
 /// bounded by [`INLINE_BYTES`](core::INLINE_BYTES) all the same.
 pub const TOP_WORDS: usize = 100_000;
+/// What a parameter that counts lines or matches goes up to: an input has hardly more of them than
+/// bytes.
+pub const COUNTED: usize = core::INLINE_BYTES;
+/// Bytes that a compiled regular expression may take, and each cache of its search again: enough
+/// for thirty repeated `\w`, the largest class in common use, and compiled in some 10 ms.
+pub const REGEX_BYTES: usize = 2 * 1024 * 1024;
+/// Steps of one search in one line: positions of the pattern, times bytes of the line. A search
+/// cannot be interrupted; with so many steps the slowest ones took 1 to 3 s on two cores of 2026.
+/// A line of 1 MiB may be searched with 128 positions, one of 32 KiB with the longest pattern.
+pub const REGEX_STEPS: usize = 128 * core::INLINE_BYTES;
 /// Longest `debug/sleep`: as long as the longest limit that a task may have.
 pub const SLEEP: Duration = core::MAX_TIME_LIMIT;

@@ -54,7 +54,7 @@ impl RegisterError {
 /// registry.register(handler_fn("greet/hello", |_cx, _input| async { Ok("hello".into()) }))?;
 ///
 /// let names: Vec<&str> = registry.names().map(|name| name.as_str()).collect();
-/// assert_eq!(names[..3], ["greet/hello", "text/hash", "text/lower"]);
+/// assert_eq!(names[..3], ["greet/hello", "text/hash", "text/lines"]);
 /// # Ok::<(), meshwork_exec::RegisterError>(())
 /// ```
 #[derive(Clone, Default)]

@@ -6,14 +6,40 @@
 //! | `text/word-count` | JSON, [`WordCount`] | – |
 //! | `text/top-words` | JSON, [`TopWords`] | `n`: how many words to list, 0 to [`TOP_WORDS`](crate::limits::TOP_WORDS), default 10 |
 //! | `text/upper`, `text/lower` | the text in upper, lower case | – |
+//! | `text/search` | JSON, [`Search`] | `pattern`: a regular expression; `ignore_case`; `invert`: the lines that do not match; `max`: how many to list, default all |
+//! | `text/replace` | the text with every match replaced | `pattern`; `with`: what to put there, `$1` or `${name}` is a group; `literal`: neither is a pattern; `ignore_case`; `max`: how many to replace, default all |
+//! | `text/sort` | the lines in order of their code points | `order`: `asc` (default) or `desc`; `numeric`: by the number at the beginning, 0 if there is none; `unique`: equal lines once |
+//! | `text/unique` | the different lines, in the order in which they come first | `count`: put how often, and a tab, before each |
+//! | `text/reverse` | the text backwards | `by`: `lines` (default), the last one first, or `chars`, within each line |
+//! | `text/lines` | a range of lines as they are | `from`, `to`: the numbers of the first and the last, default all |
 //! | `text/hash` | lower-case hexadecimal digits | `algorithm`: `blake3` (default) or `sha256` |
 //!
-//! The input must be UTF-8, else the failure `bad_input` names the first byte that is not; only
-//! `text/hash` takes any bytes. Words are those of Unicode (UAX #29). Inputs up to
-//! [`INSTANT_TEXT`] bytes run in place; the counts and the hashes of
-//! larger ones stop soon after they are cancelled.
+//! What is not said to be something else is `true` or `false`, default `false`; counts go up to
+//! [`COUNTED`](crate::limits::COUNTED).
 //!
-//! Absent on purpose: languages, stemming, other encodings.
+//! The input must be UTF-8, else the failure `bad_input` names the first byte that is not; only
+//! `text/hash` takes any bytes. Words are those of Unicode (UAX #29), and so are the characters
+//! that `text/reverse` keeps whole. Controls for the direction of writing are characters like
+//! others. Inputs up to [`INSTANT_TEXT`] bytes run in place, except for regular expressions; larger
+//! ones stop soon after they are cancelled, but for a change of case.
+//!
+//! # Lines
+//!
+//! A line ends with a line feed or with a carriage return and a line feed; the last one may end
+//! with neither. `search`, `replace`, `lines` and `reverse` by characters leave endings as they are.
+//! Where lines change their places they get the ending of the text's first, and the last gets one
+//! if the text's last has one, or if it is empty.
+//!
+//! # Regular expressions
+//!
+//! Those of the crate [`regex`]: no look-around, no references back, and a search takes time in
+//! proportion to the line. They apply to one line at a time, as with grep and sed: `^` and `$` are
+//! its ends, and no match goes across. A pattern that [compiles](crate::limits::REGEX_BYTES) to
+//! too much, or is too large for [a line as long as there is](crate::limits::REGEX_STEPS), is a bad
+//! parameter. Replacing all matches may search the rest of a line once per match; that ends with
+//! the attempt's limit.
+//!
+//! Absent on purpose: languages, stemming, other encodings, the order of a locale.
 
 use bytes::Bytes;
 
@@ -27,21 +53,45 @@ use crate::{
 mod case;
 mod count;
 mod hash;
+mod lines;
+mod output;
+mod pattern;
+mod replace;
+mod reverse;
+mod search;
+mod sort;
+mod template;
 #[cfg(test)]
 mod tests;
 mod top;
+mod unique;
 
 pub use self::{
     count::{Stats, WordCount, count_words},
+    search::{MatchingLine, Search},
     top::{CountedWord, TopWords, count_each_word},
 };
 
-const HANDLERS: [TextHandler; 6] = [
+const HANDLERS: [TextHandler; 12] = [
     TextHandler { name: "text/stats", params: &[], run: count::stats },
     TextHandler { name: "text/word-count", params: &[], run: count::word_count },
     TextHandler { name: "text/top-words", params: &["n"], run: top::top_words },
     TextHandler { name: "text/upper", params: &[], run: case::upper },
     TextHandler { name: "text/lower", params: &[], run: case::lower },
+    TextHandler {
+        name: "text/search",
+        params: &["pattern", "ignore_case", "invert", "max"],
+        run: search::search,
+    },
+    TextHandler {
+        name: "text/replace",
+        params: &["pattern", "with", "literal", "ignore_case", "max"],
+        run: replace::replace,
+    },
+    TextHandler { name: "text/sort", params: &["order", "numeric", "unique"], run: sort::sort },
+    TextHandler { name: "text/unique", params: &["count"], run: unique::unique },
+    TextHandler { name: "text/reverse", params: &["by"], run: reverse::reverse },
+    TextHandler { name: "text/lines", params: &["from", "to"], run: lines::lines },
     TextHandler { name: "text/hash", params: &["algorithm"], run: hash::hash },
 ];
 
@@ -69,7 +119,8 @@ impl Handler for TextHandler {
     }
 
     fn is_instant(&self, input_len: usize) -> bool {
-        input_len <= INSTANT_TEXT
+        // To compile a pattern alone may take milliseconds.
+        input_len <= INSTANT_TEXT && !self.params.contains(&"pattern")
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{io, str::Utf8Error, string::FromUtf8Error};
 
-use meshwork_core::{FailureCode, TaskFailure};
+use meshwork_core::{FailureCode, TaskFailure, limits::INLINE_BYTES};
 
 /// Why a run of a handler failed.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +41,9 @@ pub enum HandlerError {
     /// The input should be UTF-8 text and is not. Counts as bad input.
     #[error("the input is not UTF-8 text: invalid from byte {} on", .0.valid_up_to())]
     NotText(#[source] Utf8Error),
+    /// The output would be larger than [`INLINE_BYTES`], which is what travels back.
+    #[error("the output is more than the {INLINE_BYTES} bytes that travel back")]
+    OutputTooLarge,
     /// The operating system refused something. Counts as a failure that may pass.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -91,6 +94,7 @@ impl HandlerError {
             Self::BadParameter { .. }
             | Self::BadInput { .. }
             | Self::NotText(_)
+            | Self::OutputTooLarge
             | Self::Io(_)
             | Self::Stopped => None,
         }
@@ -108,6 +112,7 @@ impl HandlerError {
             Self::Permanent { .. } => FailureCode::Permanent,
             Self::BadParameter { .. } => FailureCode::BadParameter,
             Self::BadInput { .. } | Self::NotText(_) => FailureCode::BadInput,
+            Self::OutputTooLarge => FailureCode::OutputTooLarge,
         }
     }
 }

@@ -35,6 +35,12 @@ fn each_error_has_its_code() {
             false,
             "the input is not UTF-8 text: invalid from byte 2 on",
         ),
+        (
+            HandlerError::OutputTooLarge,
+            FailureCode::OutputTooLarge,
+            false,
+            "the output is more than the 1048576 bytes that travel back",
+        ),
         (io::Error::other("no disk").into(), FailureCode::Handler, true, "no disk"),
         (HandlerError::Stopped, FailureCode::Handler, true, "stopped before it was done"),
     ];

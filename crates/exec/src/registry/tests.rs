@@ -22,15 +22,21 @@ fn names_are_listed_in_order() {
             "debug/panic",
             "debug/sleep",
             "text/hash",
+            "text/lines",
             "text/lower",
+            "text/replace",
+            "text/reverse",
+            "text/search",
+            "text/sort",
             "text/stats",
             "text/top-words",
+            "text/unique",
             "text/upper",
             "text/word-count",
         ]
     );
     assert!(registry.contains(&"text/hash".parse().unwrap()));
-    assert!(!registry.contains(&"text/sort".parse().unwrap()));
+    assert!(!registry.contains(&"text/cut".parse().unwrap()));
 }
 
 #[test]

@@ -7,13 +7,19 @@ use meshwork_core::{AttemptEnd, FailureCode};
 use proptest::prelude::*;
 use serde::de::DeserializeOwned;
 
-use super::{CountedWord, HANDLERS, Stats, TopWords, WordCount, count_each_word, count_words};
+use super::{
+    CountedWord, HANDLERS, Stats, TextHandler, TopWords, WordCount, count_each_word, count_words,
+};
 use crate::{
     Handler, HandlerError, Registry, TaskContext,
     context::attempt::Cause,
     limits::{CHECK_BYTES, INSTANT_TEXT},
+    registry::erased::Outcome,
     testing::{Rig, attempt, context, failure, output, with, work},
 };
+
+mod lines;
+mod regex;
 
 fn rig() -> Rig {
     Rig::new(Registry::new().with_text().unwrap(), 1)
@@ -29,9 +35,23 @@ fn text(handler: &str, input: &str, params: &[(&str, &str)]) -> String {
 }
 
 /// Runs without an executor.
-fn direct<T: DeserializeOwned>(handler: &str, input: &str, params: &[(&str, &str)]) -> T {
+fn outcome(handler: &str, input: &str, params: &[(&str, &str)]) -> Outcome {
     let handler = HANDLERS.iter().find(|known| known.name() == handler).unwrap();
-    serde_json::from_slice(&(handler.run)(&context(params), input.as_bytes()).unwrap()).unwrap()
+    (handler.run)(&context(params), input.as_bytes())
+}
+
+/// Runs without an executor.
+fn direct<T: DeserializeOwned>(handler: &str, input: &str, params: &[(&str, &str)]) -> T {
+    serde_json::from_slice(&outcome(handler, input, params).unwrap()).unwrap()
+}
+
+/// What a handler cannot do without.
+fn needed(handler: &TextHandler) -> &'static [(&'static str, &'static str)] {
+    match handler.name() {
+        "text/search" => &[("pattern", "o")],
+        "text/replace" => &[("pattern", "o"), ("with", "0")],
+        _ => &[],
+    }
 }
 
 #[test]
@@ -98,10 +118,11 @@ fn a_long_input_hashes_as_in_one_go() {
 
 #[test]
 fn what_is_not_utf8_is_refused_with_the_place() {
-    for name in ["text/stats", "text/word-count", "text/top-words", "text/upper", "text/lower"] {
-        let failure = failure(run(name, &b"good \xc3\x28"[..], &[]));
-        assert_eq!(failure.code, FailureCode::BadInput, "{name}");
-        assert!(failure.message.contains("byte 5"), "{name}: {failure}");
+    for handler in HANDLERS.iter().filter(|known| known.name() != "text/hash") {
+        let name = handler.name();
+        let error = (handler.run)(&context(needed(handler)), b"good \xc3\x28").unwrap_err();
+        assert_eq!(error.code(), FailureCode::BadInput, "{name}");
+        assert!(error.to_string().contains("byte 5"), "{name}: {error}");
     }
 }
 
@@ -112,6 +133,12 @@ fn bad_parameters_are_refused() {
         ("text/top-words", ("m", "1"), "takes n"),
         ("text/top-words", ("n", "-1"), "invalid digit"),
         ("text/top-words", ("n", "100001"), "0 to 100000"),
+        ("text/sort", ("order", "up"), "asc or desc"),
+        ("text/sort", ("numeric", "1"), "true"),
+        ("text/unique", ("repeated", "true"), "takes count"),
+        ("text/reverse", ("by", "words"), "lines or chars"),
+        ("text/lines", ("from", "0"), "1 to 1048576"),
+        ("text/lines", ("to", "0"), "1 to 1048576"),
         ("text/hash", ("algo", "sha256"), "takes algorithm"),
         ("text/hash", ("algorithm", "md5"), "blake3 or sha256"),
     ];
@@ -123,20 +150,23 @@ fn bad_parameters_are_refused() {
 }
 
 #[tokio::test]
-async fn small_texts_run_in_place_and_large_ones_do_not() {
+async fn small_texts_run_in_place_and_large_ones_and_patterns_do_not() {
     let mut rig = rig();
     assert_eq!(output(rig.in_place(work("text/upper", vec![b'x'; INSTANT_TEXT]))).len(), 4096);
     let run = rig.start(work("text/upper", vec![b'x'; INSTANT_TEXT + 1]));
     assert_eq!(output(rig.end_of(run).await).len(), 4097);
+    let params = [("pattern", "o"), ("with", "0")];
+    let run = rig.start(with(work("text/replace", "foo"), &params));
+    assert_eq!(output(rig.end_of(run).await), "f00");
 }
 
 #[test]
-fn counts_and_hashes_stop_when_they_are_cancelled() {
-    let (attempt, _reports) = attempt(&[]);
-    attempt.stop(Cause::Cancelled);
-    let cx = TaskContext::new(attempt);
-    for handler in HANDLERS.iter().filter(|known| !known.name().ends_with("er")) {
-        let stopped = (handler.run)(&cx, b"some words");
+fn all_but_a_change_of_case_stop_when_they_are_cancelled() {
+    let instant = ["text/upper", "text/lower"];
+    for handler in HANDLERS.iter().filter(|known| !instant.contains(&known.name())) {
+        let (attempt, _reports) = attempt(needed(handler));
+        attempt.stop(Cause::Cancelled);
+        let stopped = (handler.run)(&TaskContext::new(attempt), b"some words");
         assert!(matches!(stopped, Err(HandlerError::Stopped)), "{}", handler.name());
     }
 }
@@ -177,7 +207,7 @@ proptest! {
         input in prop::collection::vec(any::<u8>(), 0..200),
     ) {
         for handler in &HANDLERS {
-            match (handler.run)(&context(&[]), &input) {
+            match (handler.run)(&context(needed(handler)), &input) {
                 Ok(_) => {}
                 Err(HandlerError::NotText(error)) => {
                     prop_assert_eq!(

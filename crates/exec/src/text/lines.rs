@@ -1,0 +1,95 @@
+//! What a line is, and `text/lines`.
+
+use bytes::Bytes;
+
+use super::output::Output;
+use crate::{context::TaskContext, handler::HandlerError, limits::COUNTED};
+
+/// A text whose lines are put out in another order, or not all of them.
+///
+/// A line ends with a line feed, or a carriage return and a line feed. Lines are put out with the
+/// ending of the text's first one, and the last with none if the text's last has none, so that they
+/// need no more room than before. Only an empty line needs an ending to be a line.
+pub(super) struct Lines<'t> {
+    text: &'t str,
+    ending: &'static str,
+}
+
+impl<'t> Lines<'t> {
+    pub(super) fn of(input: &'t [u8]) -> Result<Self, HandlerError> {
+        let text = str::from_utf8(input)?;
+        let first = text.split_inclusive('\n').next().unwrap_or_default();
+        Ok(Self { text, ending: if first.ends_with("\r\n") { "\r\n" } else { "\n" } })
+    }
+
+    /// Calls `f` with each line, without its ending, and stops when the attempt is cancelled.
+    pub(super) fn each(
+        &self,
+        cx: &TaskContext,
+        mut f: impl FnMut(&'t str) -> Result<(), HandlerError>,
+    ) -> Result<(), HandlerError> {
+        for line in self.text.lines() {
+            cx.ensure_running()?;
+            f(line)?;
+        }
+        Ok(())
+    }
+
+    /// All lines, without their endings.
+    pub(super) fn collect(&self, cx: &TaskContext) -> Result<Vec<&'t str>, HandlerError> {
+        let mut lines = Vec::new();
+        self.each(cx, |line| {
+            lines.push(line);
+            Ok(())
+        })?;
+        Ok(lines)
+    }
+
+    /// An output of `lines`, each with an ending.
+    pub(super) fn put_out(
+        &self,
+        cx: &TaskContext,
+        lines: impl IntoIterator<Item = impl AsRef<str>>,
+    ) -> Result<Bytes, HandlerError> {
+        let mut output = Output::default();
+        let mut ending = "";
+        let mut last_is_empty = false;
+        for line in lines {
+            cx.ensure_running()?;
+            let line = line.as_ref();
+            output.push(ending)?;
+            output.push(line)?;
+            ending = self.ending;
+            last_is_empty = line.is_empty();
+        }
+        if last_is_empty || self.text.ends_with('\n') {
+            output.push(ending)?;
+        }
+        Ok(output.into())
+    }
+}
+
+/// The line without its ending, and the ending.
+pub(super) fn split_ending(line: &str) -> (&str, &str) {
+    let body = line.strip_suffix('\n').map_or(line, |body| body.strip_suffix('\r').unwrap_or(body));
+    line.split_at(body.len())
+}
+
+pub(super) fn lines(cx: &TaskContext, input: &[u8]) -> Result<Bytes, HandlerError> {
+    let from = cx.param_in("from", 1..=COUNTED)?.unwrap_or(1);
+    let to = cx.param_in("to", 1..=COUNTED)?.unwrap_or(COUNTED);
+    if from > to {
+        return Err(HandlerError::bad_parameter("from", format!("at most `to`, {to}, not {from}")));
+    }
+    let text = str::from_utf8(input)?;
+    let mut start = 0;
+    let mut end = 0;
+    for (number, line) in (1..=to).zip(text.split_inclusive('\n')) {
+        cx.ensure_running()?;
+        if number < from {
+            start += line.len();
+        }
+        end += line.len();
+    }
+    Ok(Bytes::copy_from_slice(input.get(start..end).unwrap_or_default()))
+}

@@ -1,0 +1,35 @@
+//! `text/unique`.
+
+use std::collections::{HashMap, hash_map::Entry};
+
+use bytes::Bytes;
+
+use super::lines::Lines;
+use crate::{context::TaskContext, handler::HandlerError};
+
+pub(super) fn unique(cx: &TaskContext, input: &[u8]) -> Result<Bytes, HandlerError> {
+    let count = cx.param("count")?.unwrap_or(false);
+    let text = Lines::of(input)?;
+    let mut distinct: Vec<(&str, usize)> = Vec::new();
+    // Not a faster hash: whoever sends the text chooses the keys.
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    text.each(cx, |line| {
+        match places.entry(line) {
+            Entry::Vacant(place) => {
+                place.insert(distinct.len());
+                distinct.push((line, 1));
+            }
+            Entry::Occupied(place) => {
+                if let Some((_, times)) = distinct.get_mut(*place.get()) {
+                    *times += 1;
+                }
+            }
+        }
+        Ok(())
+    })?;
+    if count {
+        text.put_out(cx, distinct.into_iter().map(|(line, times)| format!("{times}\t{line}")))
+    } else {
+        text.put_out(cx, distinct.into_iter().map(|(line, _)| line))
+    }
+}
