@@ -3,13 +3,11 @@
 //! Absent on purpose: anything of the node itself. A handler reaches neither other tasks nor peers
 //! through its context.
 
-use std::{
-    collections::BTreeMap, fmt, ops::RangeInclusive, str::FromStr, sync::Arc, time::Instant,
-};
+use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc, time::Instant};
 
 use meshwork_core::{PeerId, TaskId};
 
-use crate::handler::HandlerError;
+use crate::handler::{HandlerError, ParamSpec};
 
 pub(crate) mod attempt;
 mod progress;
@@ -98,30 +96,39 @@ impl TaskContext {
         let Some(value) = self.params().get(name) else {
             return Ok(None);
         };
-        match value.parse() {
-            Ok(value) => Ok(Some(value)),
-            Err(error) => Err(HandlerError::bad_parameter(name, format!("{error}: {value:?}"))),
-        }
+        parsed(name, value).map(Some)
     }
 
-    /// As [`param`](Self::param), and within `range`.
-    pub(crate) fn param_in<T>(
-        &self,
-        name: &str,
-        range: RangeInclusive<T>,
-    ) -> Result<Option<T>, HandlerError>
+    /// The parameter of this `spec` as a `T`: what the task has, else the default.
+    ///
+    /// # Errors
+    ///
+    /// [`HandlerError::BadParameter`] if there is neither, or its value does not parse.
+    pub fn value<T>(&self, spec: &ParamSpec) -> Result<T, HandlerError>
     where
-        T: FromStr + PartialOrd + fmt::Display,
+        T: FromStr,
         T::Err: fmt::Display,
     {
-        let value = self.param(name)?;
-        match &value {
-            Some(given) if !range.contains(given) => Err(HandlerError::bad_parameter(
-                name,
-                format!("{} to {}, not {given}", range.start(), range.end()),
-            )),
-            _ => Ok(value),
+        let given = self.params().get(&*spec.name).map(String::as_str);
+        let value = given.or(spec.default.as_deref()).ok_or_else(|| missing(spec))?;
+        parsed(&spec.name, value)
+    }
+
+    /// Refuses parameters that are not of these `specs`, values that their kinds do not take, and a
+    /// task without one that is required: whatever would be ignored is more likely a mistake.
+    ///
+    /// # Errors
+    ///
+    /// [`HandlerError::BadParameter`], which names the first that is wrong and what would be right.
+    pub fn check_params(&self, specs: &[ParamSpec]) -> Result<(), HandlerError> {
+        for (name, value) in self.params() {
+            match specs.iter().find(|spec| spec.name == *name) {
+                Some(spec) => spec.check(value)?,
+                None => return Err(unknown(name, specs.iter().map(|spec| &*spec.name))),
+            }
         }
+        let absent = |spec: &&ParamSpec| spec.required && !self.params().contains_key(&*spec.name);
+        specs.iter().find(absent).map_or(Ok(()), |spec| Err(missing(spec)))
     }
 
     /// Refuses every parameter but those that are `known`: a parameter that would be ignored is
@@ -133,13 +140,7 @@ impl TaskContext {
     pub fn expect_params(&self, known: &[&str]) -> Result<(), HandlerError> {
         match self.params().keys().find(|name| !known.contains(&name.as_str())) {
             None => Ok(()),
-            Some(name) if known.is_empty() => {
-                Err(HandlerError::bad_parameter(name, "not known; this handler takes none"))
-            }
-            Some(name) => Err(HandlerError::bad_parameter(
-                name,
-                format!("not known; this handler takes {}", known.join(", ")),
-            )),
+            Some(name) => Err(unknown(name, known.iter().copied())),
         }
     }
 }
@@ -153,4 +154,22 @@ impl fmt::Debug for TaskContext {
             .field("cancelled", &self.is_cancelled())
             .finish_non_exhaustive()
     }
+}
+
+fn parsed<T>(name: &str, value: &str) -> Result<T, HandlerError>
+where
+    T: FromStr,
+    T::Err: fmt::Display,
+{
+    value.parse().map_err(|error| HandlerError::bad_parameter(name, format!("{error}: {value:?}")))
+}
+
+fn missing(spec: &ParamSpec) -> HandlerError {
+    HandlerError::bad_parameter(&*spec.name, format!("missing; {}", spec.doc))
+}
+
+fn unknown<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> HandlerError {
+    let known: Vec<&str> = known.collect();
+    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    HandlerError::bad_parameter(name, format!("not known; this handler takes {known}"))
 }

@@ -25,7 +25,7 @@ use bytes::Bytes;
 
 use crate::{
     context::TaskContext,
-    handler::{Handler, HandlerError},
+    handler::{Description, Handler, HandlerError, ParamKind, ParamSpec},
     limits::SLEEP,
     registry::{RegisterError, Registry},
 };
@@ -33,8 +33,31 @@ use crate::{
 #[cfg(test)]
 mod tests;
 
-/// How long `debug/sleep` waits unless it is told otherwise.
-const DEFAULT_SLEEP_MS: u64 = 1_000;
+const MS: ParamSpec = ParamSpec::with_default(
+    "ms",
+    ParamKind::Integer { min: 0, max: SLEEP.as_millis() as i64 },
+    "1000",
+    "how long, in milliseconds",
+);
+const FAIL_MESSAGE: ParamSpec =
+    ParamSpec::with_default("message", ParamKind::Text, "failed as asked", "the failure's message");
+const PERMANENT: ParamSpec = ParamSpec::with_default(
+    "permanent",
+    ParamKind::Boolean,
+    "false",
+    "whether another attempt is useless",
+);
+const EXIT: ParamSpec = ParamSpec::optional(
+    "exit",
+    ParamKind::Integer { min: 1, max: 123 },
+    "the task's own exit code",
+);
+const PANIC_MESSAGE: ParamSpec =
+    ParamSpec::with_default("message", ParamKind::Text, "panicked as asked", "the panic's message");
+
+const SLEEP_PARAMS: &[ParamSpec] = &[MS];
+const FAIL_PARAMS: &[ParamSpec] = &[FAIL_MESSAGE, PERMANENT, EXIT];
+const PANIC_PARAMS: &[ParamSpec] = &[PANIC_MESSAGE];
 
 pub(crate) fn register(registry: &mut Registry, log: Option<PathBuf>) -> Result<(), RegisterError> {
     let log = log.map(open_log).transpose()?;
@@ -60,8 +83,12 @@ impl Handler for Noop {
         "debug/noop"
     }
 
+    fn describe(&self) -> Description {
+        Description::new("Does nothing.")
+    }
+
     async fn run(&self, cx: &TaskContext, _input: Bytes) -> Result<Bytes, HandlerError> {
-        cx.expect_params(&[])?;
+        cx.check_params(&[])?;
         Ok(Bytes::new())
     }
 
@@ -77,8 +104,12 @@ impl Handler for Echo {
         "debug/echo"
     }
 
+    fn describe(&self) -> Description {
+        Description::new("Puts out its input.")
+    }
+
     async fn run(&self, cx: &TaskContext, input: Bytes) -> Result<Bytes, HandlerError> {
-        cx.expect_params(&[])?;
+        cx.check_params(&[])?;
         Ok(input)
     }
 
@@ -96,10 +127,13 @@ impl Handler for Sleep {
         "debug/sleep"
     }
 
+    fn describe(&self) -> Description {
+        Description { summary: "Waits, then puts out nothing.".into(), params: SLEEP_PARAMS.into() }
+    }
+
     async fn run(&self, cx: &TaskContext, _input: Bytes) -> Result<Bytes, HandlerError> {
-        cx.expect_params(&["ms"])?;
-        let longest = u64::try_from(SLEEP.as_millis()).unwrap_or(u64::MAX);
-        let ms = cx.param_in("ms", 0..=longest)?.unwrap_or(DEFAULT_SLEEP_MS);
+        cx.check_params(SLEEP_PARAMS)?;
+        let ms = cx.value(&MS)?;
         if let Some(mut log) = self.log.as_ref() {
             let line = format!("{} {} {}\n", cx.task(), cx.attempt(), cx.peer());
             log.write_all(line.as_bytes())?;
@@ -118,11 +152,15 @@ impl Handler for Fail {
         "debug/fail"
     }
 
+    fn describe(&self) -> Description {
+        Description { summary: "Fails.".into(), params: FAIL_PARAMS.into() }
+    }
+
     async fn run(&self, cx: &TaskContext, _input: Bytes) -> Result<Bytes, HandlerError> {
-        cx.expect_params(&["exit", "message", "permanent"])?;
-        let message = cx.param("message")?.unwrap_or_else(|| "failed as asked".to_owned());
-        let exit: Option<u8> = cx.param_in("exit", 1..=123)?;
-        let error = if cx.param("permanent")?.unwrap_or(false) {
+        cx.check_params(FAIL_PARAMS)?;
+        let message: String = cx.value(&FAIL_MESSAGE)?;
+        let exit = cx.param(&EXIT.name)?;
+        let error = if cx.value(&PERMANENT)? {
             HandlerError::permanent(message)
         } else {
             HandlerError::failed(message)
@@ -145,10 +183,14 @@ impl Handler for Panic {
         "debug/panic"
     }
 
+    fn describe(&self) -> Description {
+        Description { summary: "Panics.".into(), params: PANIC_PARAMS.into() }
+    }
+
     #[expect(clippy::panic, reason = "it is what this handler is for")]
     async fn run(&self, cx: &TaskContext, _input: Bytes) -> Result<Bytes, HandlerError> {
-        cx.expect_params(&["message"])?;
-        let message = cx.param("message")?.unwrap_or_else(|| "panicked as asked".to_owned());
+        cx.check_params(PANIC_PARAMS)?;
+        let message: String = cx.value(&PANIC_MESSAGE)?;
         panic!("{message}");
     }
 

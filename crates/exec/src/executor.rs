@@ -130,7 +130,7 @@ impl Executor {
         threads: usize,
         reports: mpsc::Sender<Report>,
     ) -> std::io::Result<Self> {
-        let handlers = registry.into_handlers().into_iter();
+        let handlers = registry.into_handlers();
         Ok(Self {
             entries: handlers.map(|(name, handler)| (name, Entry::new(handler))).collect(),
             reports,

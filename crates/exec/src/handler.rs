@@ -9,11 +9,15 @@ use bytes::Bytes;
 
 use crate::context::TaskContext;
 
+mod description;
 mod error;
 #[cfg(test)]
 mod tests;
 
-pub use self::error::HandlerError;
+pub use self::{
+    description::{Description, ParamKind, ParamSpec},
+    error::HandlerError,
+};
 
 /// The code that executes one kind of task.
 ///
@@ -27,22 +31,32 @@ pub use self::error::HandlerError;
 /// a blocked thread cannot be interrupted.
 ///
 /// ```
-/// use meshwork_exec::{Bytes, Handler, HandlerError, Registry, TaskContext};
+/// use meshwork_exec::{
+///     Bytes, Description, Handler, HandlerError, ParamKind, ParamSpec, Registry, TaskContext,
+/// };
 ///
-/// /// Repeats a text. Parameter `times`: how often; default 2.
+/// /// Repeats a text.
 /// struct Repeat;
+///
+/// const TIMES: ParamSpec = ParamSpec::with_default(
+///     "times",
+///     ParamKind::Integer { min: 0, max: 100 },
+///     "2",
+///     "how often",
+/// );
 ///
 /// impl Handler for Repeat {
 ///     fn name(&self) -> &str {
 ///         "demo/repeat"
 ///     }
 ///
+///     fn describe(&self) -> Description {
+///         Description::new("Repeats a text.").with_param(TIMES)
+///     }
+///
 ///     async fn run(&self, cx: &TaskContext, input: Bytes) -> Result<Bytes, HandlerError> {
-///         cx.expect_params(&["times"])?;
-///         let times: usize = cx.param("times")?.unwrap_or(2);
-///         if times > 100 {
-///             return Err(HandlerError::bad_parameter("times", "at most 100"));
-///         }
+///         cx.check_params(&[TIMES])?;
+///         let times: usize = cx.value(&TIMES)?;
 ///         let text = str::from_utf8(&input)?;
 ///         let mut out = String::new();
 ///         for done in 0..times {
@@ -62,6 +76,13 @@ pub trait Handler: Send + Sync + 'static {
     /// The name under which it is offered, `family/operation`; see
     /// [`HandlerName`](meshwork_core::HandlerName). Asked for once, at registration.
     fn name(&self) -> &str;
+
+    /// What it does and which parameters it takes, for those who look for a handler. Nothing is
+    /// checked by it: a run does that with [`TaskContext::check_params`]. Asked for once, at
+    /// registration.
+    fn describe(&self) -> Description {
+        Description::default()
+    }
 
     /// Executes one attempt: the output, at most
     /// [`INLINE_BYTES`](meshwork_core::limits::INLINE_BYTES).
@@ -113,14 +134,32 @@ where
     F: Fn(TaskContext, Bytes) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Result<Bytes, HandlerError>> + Send,
 {
-    HandlerFn { name: name.into(), f }
+    HandlerFn { name: name.into(), description: Description::default(), f }
 }
 
 /// A closure as a [`Handler`]; made by [`handler_fn`].
 #[derive(Clone)]
 pub struct HandlerFn<F> {
     name: String,
+    description: Description,
     f: F,
+}
+
+impl<F> HandlerFn<F> {
+    /// The same handler with a description; without one it has an empty one.
+    ///
+    /// ```
+    /// use meshwork_exec::{Description, Handler, handler_fn};
+    ///
+    /// let hello = handler_fn("greet/hello", |_cx, _input| async { Ok("hello".into()) })
+    ///     .with_description(Description::new("Says hello."));
+    /// assert_eq!(hello.describe().summary, "Says hello.");
+    /// ```
+    #[must_use]
+    pub fn with_description(mut self, description: Description) -> Self {
+        self.description = description;
+        self
+    }
 }
 
 impl<F, Fut> Handler for HandlerFn<F>
@@ -130,6 +169,10 @@ where
 {
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn describe(&self) -> Description {
+        self.description.clone()
     }
 
     fn run(

@@ -46,7 +46,7 @@ pub use bytes::Bytes;
 pub use self::{
     context::TaskContext,
     executor::Executor,
-    handler::{Handler, HandlerError, HandlerFn, handler_fn},
+    handler::{Description, Handler, HandlerError, HandlerFn, ParamKind, ParamSpec, handler_fn},
     registry::{RegisterError, Registry},
     report::{Ended, Report},
 };

@@ -4,7 +4,11 @@ use std::{collections::BTreeMap, fmt, io, path::PathBuf, sync::Arc};
 
 use meshwork_core::HandlerName;
 
-use crate::{debug, handler::Handler, limits, text};
+use crate::{
+    debug,
+    handler::{Description, Handler},
+    limits, text,
+};
 
 pub(crate) mod erased;
 #[cfg(test)]
@@ -59,7 +63,13 @@ impl RegisterError {
 /// ```
 #[derive(Clone, Default)]
 pub struct Registry {
-    handlers: BTreeMap<HandlerName, Arc<dyn Erased>>,
+    handlers: BTreeMap<HandlerName, Registered>,
+}
+
+#[derive(Clone)]
+struct Registered {
+    handler: Arc<dyn Erased>,
+    description: Arc<Description>,
 }
 
 impl Registry {
@@ -102,7 +112,9 @@ impl Registry {
         if self.handlers.len() >= limits::HANDLERS {
             return Err(RegisterError::TooMany);
         }
-        self.handlers.insert(name, erased::erase(handler));
+        let description = Arc::new(handler.describe());
+        let handler = erased::erase(handler);
+        self.handlers.insert(name, Registered { handler, description });
         Ok(())
     }
 
@@ -116,8 +128,18 @@ impl Registry {
         self.handlers.contains_key(name)
     }
 
-    pub(crate) fn into_handlers(self) -> BTreeMap<HandlerName, Arc<dyn Erased>> {
-        self.handlers
+    /// What the handler of this name says of itself, if there is one.
+    pub fn describe(&self, name: &HandlerName) -> Option<&Description> {
+        self.handlers.get(name).map(|registered| &*registered.description)
+    }
+
+    /// What all handlers say of themselves, in alphabetical order of their names.
+    pub fn descriptions(&self) -> impl Iterator<Item = (&HandlerName, &Description)> {
+        self.handlers.iter().map(|(name, registered)| (name, &*registered.description))
+    }
+
+    pub(crate) fn into_handlers(self) -> impl Iterator<Item = (HandlerName, Arc<dyn Erased>)> {
+        self.handlers.into_iter().map(|(name, registered)| (name, registered.handler))
     }
 }
 

@@ -15,7 +15,7 @@
 //! | `text/hash` | lower-case hexadecimal digits | `algorithm`: `blake3` (default) or `sha256` |
 //!
 //! What is not said to be something else is `true` or `false`, default `false`; counts go up to
-//! [`COUNTED`](crate::limits::COUNTED).
+//! [`COUNTED`].
 //!
 //! The input must be UTF-8, else the failure `bad_input` names the first byte that is not; only
 //! `text/hash` takes any bytes. Words are those of Unicode (UAX #29), and so are the characters
@@ -45,8 +45,8 @@ use bytes::Bytes;
 
 use crate::{
     context::TaskContext,
-    handler::{Handler, HandlerError},
-    limits::INSTANT_TEXT,
+    handler::{Description, Handler, HandlerError, ParamKind, ParamSpec},
+    limits::{COUNTED, INSTANT_TEXT},
     registry::{RegisterError, Registry, erased::Outcome},
 };
 
@@ -72,55 +72,131 @@ pub use self::{
     top::{CountedWord, TopWords, count_each_word},
 };
 
-const HANDLERS: [TextHandler; 12] = [
-    TextHandler { name: "text/stats", params: &[], run: count::stats },
-    TextHandler { name: "text/word-count", params: &[], run: count::word_count },
-    TextHandler { name: "text/top-words", params: &["n"], run: top::top_words },
-    TextHandler { name: "text/upper", params: &[], run: case::upper },
-    TextHandler { name: "text/lower", params: &[], run: case::lower },
+static HANDLERS: [TextHandler; 12] = [
+    TextHandler {
+        name: "text/stats",
+        summary: "Counts bytes, characters, lines and words; JSON.",
+        params: &[],
+        run: count::stats,
+    },
+    TextHandler {
+        name: "text/word-count",
+        summary: "Counts words, lines and bytes; JSON.",
+        params: &[],
+        run: count::word_count,
+    },
+    TextHandler {
+        name: "text/top-words",
+        summary: "Lists the most frequent words; JSON.",
+        params: top::PARAMS,
+        run: top::top_words,
+    },
+    TextHandler {
+        name: "text/upper",
+        summary: "Puts a text into upper case.",
+        params: &[],
+        run: case::upper,
+    },
+    TextHandler {
+        name: "text/lower",
+        summary: "Puts a text into lower case.",
+        params: &[],
+        run: case::lower,
+    },
     TextHandler {
         name: "text/search",
-        params: &["pattern", "ignore_case", "invert", "max"],
+        summary: "Lists the lines that match a regular expression, with their numbers; JSON.",
+        params: search::PARAMS,
         run: search::search,
     },
     TextHandler {
         name: "text/replace",
-        params: &["pattern", "with", "literal", "ignore_case", "max"],
+        summary: "Replaces what matches a regular expression, line by line.",
+        params: replace::PARAMS,
         run: replace::replace,
     },
-    TextHandler { name: "text/sort", params: &["order", "numeric", "unique"], run: sort::sort },
-    TextHandler { name: "text/unique", params: &["count"], run: unique::unique },
-    TextHandler { name: "text/reverse", params: &["by"], run: reverse::reverse },
-    TextHandler { name: "text/lines", params: &["from", "to"], run: lines::lines },
-    TextHandler { name: "text/hash", params: &["algorithm"], run: hash::hash },
+    TextHandler {
+        name: "text/sort",
+        summary: "Sorts lines.",
+        params: sort::PARAMS,
+        run: sort::sort,
+    },
+    TextHandler {
+        name: "text/unique",
+        summary: "Keeps the first of equal lines.",
+        params: unique::PARAMS,
+        run: unique::unique,
+    },
+    TextHandler {
+        name: "text/reverse",
+        summary: "Puts the last line first, or turns each line around.",
+        params: reverse::PARAMS,
+        run: reverse::reverse,
+    },
+    TextHandler {
+        name: "text/lines",
+        summary: "Keeps a range of lines.",
+        params: lines::PARAMS,
+        run: lines::lines,
+    },
+    TextHandler {
+        name: "text/hash",
+        summary: "Hashes bytes; hexadecimal digits.",
+        params: hash::PARAMS,
+        run: hash::hash,
+    },
 ];
 
+/// Of operations with a pattern.
+const IGNORE_CASE: ParamSpec = ParamSpec::with_default(
+    "ignore_case",
+    ParamKind::Boolean,
+    "false",
+    "take upper and lower case for the same",
+);
+
+/// A number of lines or matches, or of a line.
+const fn counted(min: i64) -> ParamKind {
+    ParamKind::Integer { min, max: COUNTED as i64 }
+}
+
 pub(crate) fn register(registry: &mut Registry) -> Result<(), RegisterError> {
-    HANDLERS.into_iter().try_for_each(|handler| registry.register(handler))
+    HANDLERS.iter().try_for_each(|handler| registry.register(*handler))
 }
 
 #[derive(Clone, Copy, Debug)]
 struct TextHandler {
     name: &'static str,
-    params: &'static [&'static str],
+    summary: &'static str,
+    params: &'static [ParamSpec],
     run: Operation,
 }
 
 type Operation = fn(&TaskContext, &[u8]) -> Outcome;
+
+impl TextHandler {
+    fn outcome(&self, cx: &TaskContext, input: &[u8]) -> Outcome {
+        cx.check_params(self.params)?;
+        (self.run)(cx, input)
+    }
+}
 
 impl Handler for TextHandler {
     fn name(&self) -> &str {
         self.name
     }
 
+    fn describe(&self) -> Description {
+        Description { summary: self.summary.into(), params: self.params.into() }
+    }
+
     async fn run(&self, cx: &TaskContext, input: Bytes) -> Result<Bytes, HandlerError> {
-        cx.expect_params(self.params)?;
-        (self.run)(cx, &input)
+        self.outcome(cx, &input)
     }
 
     fn is_instant(&self, input_len: usize) -> bool {
         // To compile a pattern alone may take milliseconds.
-        input_len <= INSTANT_TEXT && !self.params.contains(&"pattern")
+        input_len <= INSTANT_TEXT && !self.params.iter().any(|param| param.kind == ParamKind::Regex)
     }
 }
 

@@ -1,13 +1,16 @@
 //! Parameters, and which progress goes out when.
 
-use std::time::{Duration, Instant};
+use std::{
+    borrow::Cow,
+    time::{Duration, Instant},
+};
 
 use meshwork_core::{engine::RunId, limits::MESSAGE_BYTES};
 use proptest::prelude::*;
 
 use super::progress::{Due, Offered, Step, Throttle};
 use crate::{
-    HandlerError, Report, TaskContext,
+    HandlerError, ParamKind, ParamSpec, Report, TaskContext,
     limits::PROGRESS_INTERVAL,
     testing::{attempt, context},
 };
@@ -30,11 +33,46 @@ fn a_parameter_is_typed() {
     assert_eq!(cx.params().len(), 2);
 }
 
+const COUNT: ParamSpec =
+    ParamSpec::with_default("count", ParamKind::Integer { min: -1, max: 12 }, "7", "how often");
+const WORD: ParamSpec = ParamSpec::required("word", ParamKind::Text, "which word");
+const MODE: ParamSpec = ParamSpec::optional(
+    "mode",
+    ParamKind::Choice { of: Cow::Borrowed(&[Cow::Borrowed("fast"), Cow::Borrowed("slow")]) },
+    "how fast",
+);
+
 #[test]
-fn a_parameter_has_a_range() {
-    let cx = context(&[("n", "12")]);
-    assert_eq!(cx.param_in("n", 0..=12).unwrap(), Some(12));
-    assert_eq!(why(cx.param_in("n", 1..=11).unwrap_err()), "parameter \"n\": 1 to 11, not 12");
+fn a_value_is_what_is_given_or_else_the_default() {
+    let cx = context(&[("word", "12")]);
+    assert_eq!(cx.value::<u8>(&WORD).unwrap(), 12);
+    assert_eq!(cx.value::<u8>(&COUNT).unwrap(), 7);
+    assert_eq!(context(&[("count", "-1")]).value::<i8>(&COUNT).unwrap(), -1);
+    assert_eq!(
+        why(cx.value::<String>(&MODE).unwrap_err()),
+        "parameter \"mode\": missing; how fast"
+    );
+}
+
+#[test]
+fn parameters_are_checked_by_what_is_said_of_them() {
+    let check = |params: &[(&str, &str)]| context(params).check_params(&[COUNT, WORD, MODE]);
+    check(&[("word", "")]).unwrap();
+    for given in [("count", "-1"), ("count", "12"), ("mode", "fast"), ("mode", "slow")] {
+        check(&[("word", "a"), given]).unwrap();
+    }
+    assert_eq!(why(check(&[]).unwrap_err()), "parameter \"word\": missing; which word");
+    let cases = [
+        (("count", "13"), "a whole number, -1 to 12, not \"13\""),
+        (("count", "1.0"), "a whole number, -1 to 12, not \"1.0\""),
+        (("count", "99999999999999999999"), "a whole number, -1 to 12"),
+        (("mode", ""), "fast or slow, not \"\""),
+        (("more", "1"), "not known; this handler takes count, word, mode"),
+    ];
+    for (given, expected) in cases {
+        let refused = why(check(&[("word", "a"), given]).unwrap_err());
+        assert!(refused.contains(given.0) && refused.contains(expected), "{refused}");
+    }
 }
 
 #[test]

@@ -5,6 +5,8 @@ use meshwork_core::HandlerName;
 use super::{RegisterError, Registry};
 use crate::{Handler, handler_fn, limits::HANDLERS};
 
+mod descriptions;
+
 fn named(name: &str) -> impl Handler {
     handler_fn(name, |_cx, input| async { Ok(input) })
 }

@@ -1,50 +1,38 @@
 //! `text/hash`.
 
-use std::{fmt::Write, str::FromStr};
+use std::{borrow::Cow, fmt::Write};
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use crate::{context::TaskContext, handler::HandlerError, limits::CHECK_BYTES};
+use crate::{
+    context::TaskContext,
+    handler::{HandlerError, ParamKind, ParamSpec},
+    limits::CHECK_BYTES,
+};
 
-#[derive(Clone, Copy, Default)]
-enum Algorithm {
-    #[default]
-    Blake3,
-    Sha256,
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("blake3 or sha256")]
-struct UnknownAlgorithm;
-
-impl FromStr for Algorithm {
-    type Err = UnknownAlgorithm;
-
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        match name {
-            "blake3" => Ok(Self::Blake3),
-            "sha256" => Ok(Self::Sha256),
-            _ => Err(UnknownAlgorithm),
-        }
-    }
-}
+const BLAKE3: &str = "blake3";
+const SHA256: &str = "sha256";
+const ALGORITHM: ParamSpec = ParamSpec::with_default(
+    "algorithm",
+    ParamKind::Choice { of: Cow::Borrowed(&[Cow::Borrowed(BLAKE3), Cow::Borrowed(SHA256)]) },
+    BLAKE3,
+    "how to hash",
+);
+pub(super) const PARAMS: &[ParamSpec] = &[ALGORITHM];
 
 pub(super) fn hash(cx: &TaskContext, input: &[u8]) -> Result<Bytes, HandlerError> {
-    match cx.param("algorithm")?.unwrap_or_default() {
-        Algorithm::Blake3 => {
-            let mut hasher = blake3::Hasher::new();
-            each_chunk(cx, input, |chunk| {
-                hasher.update(chunk);
-            })?;
-            Ok(hex(hasher.finalize().as_bytes()))
-        }
-        Algorithm::Sha256 => {
-            let mut hasher = Sha256::new();
-            each_chunk(cx, input, |chunk| hasher.update(chunk))?;
-            Ok(hex(&hasher.finalize()))
-        }
+    let algorithm: String = cx.value(&ALGORITHM)?;
+    if algorithm == SHA256 {
+        let mut hasher = Sha256::new();
+        each_chunk(cx, input, |chunk| hasher.update(chunk))?;
+        return Ok(hex(&hasher.finalize()));
     }
+    let mut hasher = blake3::Hasher::new();
+    each_chunk(cx, input, |chunk| {
+        hasher.update(chunk);
+    })?;
+    Ok(hex(hasher.finalize().as_bytes()))
 }
 
 fn each_chunk(

@@ -2,8 +2,12 @@
 
 use bytes::Bytes;
 
-use super::output::Output;
-use crate::{context::TaskContext, handler::HandlerError, limits::COUNTED};
+use super::{counted, output::Output};
+use crate::{
+    context::TaskContext,
+    handler::{HandlerError, ParamSpec},
+    limits::COUNTED,
+};
 
 /// A text whose lines are put out in another order, or not all of them.
 ///
@@ -75,11 +79,23 @@ pub(super) fn split_ending(line: &str) -> (&str, &str) {
     line.split_at(body.len())
 }
 
+const FROM: ParamSpec =
+    ParamSpec::with_default("from", counted(1), "1", "the number of the first line to keep");
+const TO: ParamSpec = ParamSpec::optional(
+    "to",
+    counted(1),
+    "the number of the last line to keep; without it all the rest",
+);
+pub(super) const PARAMS: &[ParamSpec] = &[FROM, TO];
+
 pub(super) fn lines(cx: &TaskContext, input: &[u8]) -> Result<Bytes, HandlerError> {
-    let from = cx.param_in("from", 1..=COUNTED)?.unwrap_or(1);
-    let to = cx.param_in("to", 1..=COUNTED)?.unwrap_or(COUNTED);
+    let from: usize = cx.value(&FROM)?;
+    let to = cx.param(&TO.name)?.unwrap_or(COUNTED);
     if from > to {
-        return Err(HandlerError::bad_parameter("from", format!("at most `to`, {to}, not {from}")));
+        return Err(HandlerError::bad_parameter(
+            FROM.name,
+            format!("at most `to`, {to}, not {from}"),
+        ));
     }
     let text = str::from_utf8(input)?;
     let mut start = 0;

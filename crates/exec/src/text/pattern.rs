@@ -12,7 +12,6 @@ use regex_syntax::{
 };
 
 use crate::{
-    context::TaskContext,
     handler::HandlerError,
     limits::{REGEX_BYTES, REGEX_STEPS},
 };
@@ -25,23 +24,18 @@ pub(super) struct Pattern {
 }
 
 impl Pattern {
-    /// What the parameters `pattern` and `ignore_case` say. With `literal` the pattern is the text
-    /// itself.
+    /// A pattern from the parameter `pattern`.
     ///
     /// # Errors
     ///
-    /// [`HandlerError::BadParameter`]: the pattern is missing, malformed or too large.
-    pub(super) fn of_params(cx: &TaskContext, literal: bool) -> Result<Self, HandlerError> {
-        let given: String =
-            cx.param("pattern")?.ok_or_else(|| refused("missing; a regular expression"))?;
-        let ignore_case = cx.param("ignore_case")?.unwrap_or(false);
-        let source = if literal { regex::escape(&given) } else { given };
+    /// [`HandlerError::BadParameter`]: it is malformed or too large.
+    pub(super) fn new(source: &str, ignore_case: bool) -> Result<Self, HandlerError> {
         let hir = ParserBuilder::new()
             .case_insensitive(ignore_case)
             .build()
-            .parse(&source)
+            .parse(source)
             .map_err(|error| refused(syntax_words(&error)))?;
-        let regex = RegexBuilder::new(&source)
+        let regex = RegexBuilder::new(source)
             .case_insensitive(ignore_case)
             .size_limit(REGEX_BYTES)
             .dfa_size_limit(REGEX_BYTES)

@@ -3,15 +3,41 @@
 use bytes::Bytes;
 use regex::Regex;
 
-use super::{lines::split_ending, output::Output, pattern::Pattern, template::Template};
-use crate::{context::TaskContext, handler::HandlerError, limits::COUNTED};
+use super::{
+    IGNORE_CASE, counted, lines::split_ending, output::Output, pattern::Pattern, template::Template,
+};
+use crate::{
+    context::TaskContext,
+    handler::{HandlerError, ParamKind, ParamSpec},
+    limits::COUNTED,
+};
+
+const PATTERN: ParamSpec =
+    ParamSpec::required("pattern", ParamKind::Regex, "what to replace, a regular expression");
+const WITH: ParamSpec = ParamSpec::required(
+    "with",
+    ParamKind::Text,
+    "what to put in its place; $1 or ${name} is a group, $$ a dollar sign",
+);
+const LITERAL: ParamSpec = ParamSpec::with_default(
+    "literal",
+    ParamKind::Boolean,
+    "false",
+    "take the pattern, and what to put in its place, as they are",
+);
+const MAX: ParamSpec =
+    ParamSpec::optional("max", counted(0), "how many matches to replace; without it all");
+pub(super) const PARAMS: &[ParamSpec] = &[PATTERN, WITH, LITERAL, IGNORE_CASE, MAX];
 
 pub(super) fn replace(cx: &TaskContext, input: &[u8]) -> Result<Bytes, HandlerError> {
-    let literal = cx.param("literal")?.unwrap_or(false);
-    let pattern = Pattern::of_params(cx, literal)?;
-    let with: String =
-        cx.param("with")?.ok_or_else(|| HandlerError::bad_parameter("with", "missing; a text"))?;
-    let max = cx.param_in("max", 0..=COUNTED)?.unwrap_or(COUNTED);
+    let literal = cx.value(&LITERAL)?;
+    let mut source: String = cx.value(&PATTERN)?;
+    if literal {
+        source = regex::escape(&source);
+    }
+    let pattern = Pattern::new(&source, cx.value(&IGNORE_CASE)?)?;
+    let with: String = cx.value(&WITH)?;
+    let max = cx.param(&MAX.name)?.unwrap_or(COUNTED);
     let text = str::from_utf8(input)?;
     let regex = pattern.for_lines_of(text)?;
     let template = if literal { Template::literal(&with) } else { Template::parse(&with, regex)? };

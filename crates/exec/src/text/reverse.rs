@@ -1,6 +1,6 @@
 //! `text/reverse`.
 
-use std::str::FromStr;
+use std::borrow::Cow;
 
 use bytes::Bytes;
 use unicode_segmentation::UnicodeSegmentation;
@@ -9,47 +9,35 @@ use super::{
     lines::{Lines, split_ending},
     output::Output,
 };
-use crate::{context::TaskContext, handler::HandlerError, limits::CHECK_WORDS};
+use crate::{
+    context::TaskContext,
+    handler::{HandlerError, ParamKind, ParamSpec},
+    limits::CHECK_WORDS,
+};
 
-#[derive(Clone, Copy, Default)]
-enum Unit {
-    #[default]
-    Lines,
-    Chars,
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("lines or chars")]
-struct UnknownUnit;
-
-impl FromStr for Unit {
-    type Err = UnknownUnit;
-
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        match name {
-            "lines" => Ok(Self::Lines),
-            "chars" => Ok(Self::Chars),
-            _ => Err(UnknownUnit),
-        }
-    }
-}
+const LINES: &str = "lines";
+const CHARS: &str = "chars";
+const BY: ParamSpec = ParamSpec::with_default(
+    "by",
+    ParamKind::Choice { of: Cow::Borrowed(&[Cow::Borrowed(LINES), Cow::Borrowed(CHARS)]) },
+    LINES,
+    "what changes places: the lines of the text, or the characters of each line",
+);
+pub(super) const PARAMS: &[ParamSpec] = &[BY];
 
 pub(super) fn reverse(cx: &TaskContext, input: &[u8]) -> Result<Bytes, HandlerError> {
-    match cx.param("by")?.unwrap_or_default() {
-        Unit::Lines => {
-            let text = Lines::of(input)?;
-            text.put_out(cx, text.collect(cx)?.into_iter().rev())
-        }
-        Unit::Chars => {
-            let mut output = Output::default();
-            for line in str::from_utf8(input)?.split_inclusive('\n') {
-                let (body, ending) = split_ending(line);
-                put_out_reversed(cx, body, &mut output)?;
-                output.push(ending)?;
-            }
-            Ok(output.into())
-        }
+    let by: String = cx.value(&BY)?;
+    if by == LINES {
+        let text = Lines::of(input)?;
+        return text.put_out(cx, text.collect(cx)?.into_iter().rev());
     }
+    let mut output = Output::default();
+    for line in str::from_utf8(input)?.split_inclusive('\n') {
+        let (body, ending) = split_ending(line);
+        put_out_reversed(cx, body, &mut output)?;
+        output.push(ending)?;
+    }
+    Ok(output.into())
 }
 
 fn put_out_reversed(cx: &TaskContext, line: &str, output: &mut Output) -> Result<(), HandlerError> {

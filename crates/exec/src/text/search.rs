@@ -4,8 +4,27 @@ use bytes::Bytes;
 use meshwork_core::limits::INLINE_BYTES;
 use serde::{Deserialize, Serialize};
 
-use super::{output::Output, pattern::Pattern};
-use crate::{context::TaskContext, handler::HandlerError, limits::COUNTED};
+use super::{IGNORE_CASE, counted, output::Output, pattern::Pattern};
+use crate::{
+    context::TaskContext,
+    handler::{HandlerError, ParamKind, ParamSpec},
+    limits::COUNTED,
+};
+
+const PATTERN: ParamSpec =
+    ParamSpec::required("pattern", ParamKind::Regex, "what to look for, a regular expression");
+const INVERT: ParamSpec = ParamSpec::with_default(
+    "invert",
+    ParamKind::Boolean,
+    "false",
+    "list the lines that do not match",
+);
+const MAX: ParamSpec = ParamSpec::optional(
+    "max",
+    counted(0),
+    "how many lines to list; all are counted, and without it all are listed",
+);
+pub(super) const PARAMS: &[ParamSpec] = &[PATTERN, IGNORE_CASE, INVERT, MAX];
 
 /// What a line that is listed takes in JSON, its text and number aside.
 const LISTED_BYTES: usize = r#"{"number":,"text":""}"#.len();
@@ -29,9 +48,10 @@ pub struct MatchingLine {
 }
 
 pub(super) fn search(cx: &TaskContext, input: &[u8]) -> Result<Bytes, HandlerError> {
-    let pattern = Pattern::of_params(cx, false)?;
-    let invert = cx.param("invert")?.unwrap_or(false);
-    let max = cx.param_in("max", 0..=COUNTED)?.unwrap_or(COUNTED);
+    let source: String = cx.value(&PATTERN)?;
+    let pattern = Pattern::new(&source, cx.value(&IGNORE_CASE)?)?;
+    let invert: bool = cx.value(&INVERT)?;
+    let max = cx.param(&MAX.name)?.unwrap_or(COUNTED);
     let text = str::from_utf8(input)?;
     let regex = pattern.for_lines_of(text)?;
     let mut found = Search::default();

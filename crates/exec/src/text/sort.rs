@@ -1,42 +1,40 @@
 //! `text/sort`.
 
-use std::{cmp::Ordering, str::FromStr};
+use std::{borrow::Cow, cmp::Ordering};
 
 use bytes::Bytes;
 
 use super::lines::Lines;
-use crate::{context::TaskContext, handler::HandlerError};
+use crate::{
+    context::TaskContext,
+    handler::{HandlerError, ParamKind, ParamSpec},
+};
 
-#[derive(Clone, Copy, Default)]
-enum Direction {
-    #[default]
-    Ascending,
-    Descending,
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("asc or desc")]
-struct UnknownDirection;
-
-impl FromStr for Direction {
-    type Err = UnknownDirection;
-
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        match name {
-            "asc" => Ok(Self::Ascending),
-            "desc" => Ok(Self::Descending),
-            _ => Err(UnknownDirection),
-        }
-    }
-}
+const ASCENDING: &str = "asc";
+const DESCENDING: &str = "desc";
+const ORDER: ParamSpec = ParamSpec::with_default(
+    "order",
+    ParamKind::Choice { of: Cow::Borrowed(&[Cow::Borrowed(ASCENDING), Cow::Borrowed(DESCENDING)]) },
+    ASCENDING,
+    "the least first, or the greatest",
+);
+const NUMERIC: ParamSpec = ParamSpec::with_default(
+    "numeric",
+    ParamKind::Boolean,
+    "false",
+    "by the number at the beginning of each line, 0 if there is none",
+);
+const UNIQUE: ParamSpec =
+    ParamSpec::with_default("unique", ParamKind::Boolean, "false", "keep one of equal lines");
+pub(super) const PARAMS: &[ParamSpec] = &[ORDER, NUMERIC, UNIQUE];
 
 pub(super) fn sort(cx: &TaskContext, input: &[u8]) -> Result<Bytes, HandlerError> {
-    let direction = cx.param("order")?.unwrap_or_default();
-    let numeric = cx.param("numeric")?.unwrap_or(false);
-    let unique = cx.param("unique")?.unwrap_or(false);
+    let order: String = cx.value(&ORDER)?;
+    let numeric = cx.value(&NUMERIC)?;
+    let unique = cx.value(&UNIQUE)?;
     let text = Lines::of(input)?;
     let mut lines = text.collect(cx)?;
-    // Not interruptible, but far below the grace: 20 ms for a million lines.
+    // Not interruptible, but short: by code points a million lines take some 20 ms.
     if numeric {
         lines.sort_unstable_by(|a, b| by_number(a, b));
     } else {
@@ -45,10 +43,10 @@ pub(super) fn sort(cx: &TaskContext, input: &[u8]) -> Result<Bytes, HandlerError
     if unique {
         lines.dedup();
     }
-    match direction {
-        Direction::Ascending => text.put_out(cx, lines),
-        Direction::Descending => text.put_out(cx, lines.into_iter().rev()),
+    if order == DESCENDING {
+        lines.reverse();
     }
+    text.put_out(cx, lines)
 }
 
 /// The order of the numbers at the lines' beginnings, then that of the lines.

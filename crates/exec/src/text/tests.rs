@@ -37,7 +37,7 @@ fn text(handler: &str, input: &str, params: &[(&str, &str)]) -> String {
 /// Runs without an executor.
 fn outcome(handler: &str, input: &str, params: &[(&str, &str)]) -> Outcome {
     let handler = HANDLERS.iter().find(|known| known.name() == handler).unwrap();
-    (handler.run)(&context(params), input.as_bytes())
+    handler.outcome(&context(params), input.as_bytes())
 }
 
 /// Runs without an executor.
@@ -45,13 +45,9 @@ fn direct<T: DeserializeOwned>(handler: &str, input: &str, params: &[(&str, &str
     serde_json::from_slice(&outcome(handler, input, params).unwrap()).unwrap()
 }
 
-/// What a handler cannot do without.
-fn needed(handler: &TextHandler) -> &'static [(&'static str, &'static str)] {
-    match handler.name() {
-        "text/search" => &[("pattern", "o")],
-        "text/replace" => &[("pattern", "o"), ("with", "0")],
-        _ => &[],
-    }
+/// What a handler cannot do without, each with the value `o`.
+fn needed(handler: &TextHandler) -> Vec<(&str, &str)> {
+    handler.params.iter().filter(|spec| spec.required).map(|spec| (&*spec.name, "o")).collect()
 }
 
 #[test]
@@ -112,7 +108,7 @@ fn hash_gives_known_values_of_any_bytes() {
 #[test]
 fn a_long_input_hashes_as_in_one_go() {
     let long = "x".repeat(3 * CHECK_BYTES + 1);
-    let hash = super::hash::hash(&context(&[]), long.as_bytes()).unwrap();
+    let hash = outcome("text/hash", &long, &[]).unwrap();
     assert_eq!(hash, blake3::hash(long.as_bytes()).to_hex().as_str());
 }
 
@@ -120,7 +116,7 @@ fn a_long_input_hashes_as_in_one_go() {
 fn what_is_not_utf8_is_refused_with_the_place() {
     for handler in HANDLERS.iter().filter(|known| known.name() != "text/hash") {
         let name = handler.name();
-        let error = (handler.run)(&context(needed(handler)), b"good \xc3\x28").unwrap_err();
+        let error = handler.outcome(&context(&needed(handler)), b"good \xc3\x28").unwrap_err();
         assert_eq!(error.code(), FailureCode::BadInput, "{name}");
         assert!(error.to_string().contains("byte 5"), "{name}: {error}");
     }
@@ -131,7 +127,7 @@ fn bad_parameters_are_refused() {
     let cases = [
         ("text/stats", ("n", "1"), "takes none"),
         ("text/top-words", ("m", "1"), "takes n"),
-        ("text/top-words", ("n", "-1"), "invalid digit"),
+        ("text/top-words", ("n", "-1"), "0 to 100000"),
         ("text/top-words", ("n", "100001"), "0 to 100000"),
         ("text/sort", ("order", "up"), "asc or desc"),
         ("text/sort", ("numeric", "1"), "true"),
@@ -164,9 +160,9 @@ async fn small_texts_run_in_place_and_large_ones_and_patterns_do_not() {
 fn all_but_a_change_of_case_stop_when_they_are_cancelled() {
     let instant = ["text/upper", "text/lower"];
     for handler in HANDLERS.iter().filter(|known| !instant.contains(&known.name())) {
-        let (attempt, _reports) = attempt(needed(handler));
+        let (attempt, _reports) = attempt(&needed(handler));
         attempt.stop(Cause::Cancelled);
-        let stopped = (handler.run)(&TaskContext::new(attempt), b"some words");
+        let stopped = handler.outcome(&TaskContext::new(attempt), b"some words");
         assert!(matches!(stopped, Err(HandlerError::Stopped)), "{}", handler.name());
     }
 }
@@ -207,7 +203,7 @@ proptest! {
         input in prop::collection::vec(any::<u8>(), 0..200),
     ) {
         for handler in &HANDLERS {
-            match (handler.run)(&context(needed(handler)), &input) {
+            match handler.outcome(&context(&needed(handler)), &input) {
                 Ok(_) => {}
                 Err(HandlerError::NotText(error)) => {
                     prop_assert_eq!(

@@ -7,10 +7,19 @@ use serde::{Deserialize, Serialize};
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::{count::each_word, json};
-use crate::{context::TaskContext, handler::HandlerError, limits::TOP_WORDS};
+use crate::{
+    context::TaskContext,
+    handler::{HandlerError, ParamKind, ParamSpec},
+    limits::TOP_WORDS,
+};
 
-/// Words that `text/top-words` lists unless it is told otherwise.
-const DEFAULT_N: usize = 10;
+const N: ParamSpec = ParamSpec::with_default(
+    "n",
+    ParamKind::Integer { min: 0, max: TOP_WORDS as i64 },
+    "10",
+    "how many words to list",
+);
+pub(super) const PARAMS: &[ParamSpec] = &[N];
 
 /// What `text/top-words` puts out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,7 +54,7 @@ pub fn count_each_word(text: &str) -> HashMap<Cow<'_, str>, u64> {
 }
 
 pub(super) fn top_words(cx: &TaskContext, input: &[u8]) -> Result<Bytes, HandlerError> {
-    let n = cx.param_in("n", 0..=TOP_WORDS)?.unwrap_or(DEFAULT_N);
+    let n = cx.value(&N)?;
     let text = str::from_utf8(input)?;
     // Not a faster hash: whoever sends the text chooses the keys.
     let mut counts: HashMap<Cow<'_, str>, u64> = HashMap::new();

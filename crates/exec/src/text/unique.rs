@@ -5,10 +5,21 @@ use std::collections::{HashMap, hash_map::Entry};
 use bytes::Bytes;
 
 use super::lines::Lines;
-use crate::{context::TaskContext, handler::HandlerError};
+use crate::{
+    context::TaskContext,
+    handler::{HandlerError, ParamKind, ParamSpec},
+};
+
+const COUNT: ParamSpec = ParamSpec::with_default(
+    "count",
+    ParamKind::Boolean,
+    "false",
+    "put how often it comes, and a tab, before each line",
+);
+pub(super) const PARAMS: &[ParamSpec] = &[COUNT];
 
 pub(super) fn unique(cx: &TaskContext, input: &[u8]) -> Result<Bytes, HandlerError> {
-    let count = cx.param("count")?.unwrap_or(false);
+    let count = cx.value(&COUNT)?;
     let text = Lines::of(input)?;
     let mut distinct: Vec<(&str, usize)> = Vec::new();
     // Not a faster hash: whoever sends the text chooses the keys.

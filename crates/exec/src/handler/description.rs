@@ -1,0 +1,146 @@
+//! What a handler says of itself: for people who want to use it, and for the check of parameters.
+//!
+//! Absent on purpose: a schema of inputs and outputs. How bytes are to be read is part of what a
+//! handler's name means.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use super::HandlerError;
+
+/// What a handler does, and which parameters it takes. Empty if it does not say.
+///
+/// ```
+/// use meshwork_exec::{Description, ParamKind, ParamSpec};
+///
+/// let description = Description::new("Repeats a text.").with_param(ParamSpec::with_default(
+///     "times",
+///     ParamKind::Integer { min: 0, max: 100 },
+///     "2",
+///     "how often",
+/// ));
+/// assert_eq!(description.params[0].name, "times");
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Description {
+    /// What it does and puts out, in a sentence.
+    pub summary: Cow<'static, str>,
+    /// The parameters that it takes, in the order in which they are shown.
+    pub params: Cow<'static, [ParamSpec]>,
+}
+
+impl Description {
+    /// A description without parameters.
+    pub fn new(summary: impl Into<Cow<'static, str>>) -> Self {
+        Self { summary: summary.into(), params: Cow::default() }
+    }
+
+    /// The same with one more parameter.
+    #[must_use]
+    pub fn with_param(mut self, param: ParamSpec) -> Self {
+        self.params.to_mut().push(param);
+        self
+    }
+}
+
+/// A parameter that a handler takes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ParamSpec {
+    /// Its name.
+    pub name: Cow<'static, str>,
+    /// Which values it takes.
+    pub kind: ParamKind,
+    /// Whether the handler fails without it. Then there is no default.
+    pub required: bool,
+    /// The value that counts if the task has none, where there is such a value.
+    pub default: Option<Cow<'static, str>>,
+    /// What it means, in a few words.
+    pub doc: Cow<'static, str>,
+}
+
+/// Which values a parameter takes. All values are texts on their way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ParamKind {
+    /// Any text.
+    Text,
+    /// A regular expression, as of the crate [`regex`]. The handler itself checks it.
+    Regex,
+    /// `true` or `false`.
+    Boolean,
+    /// A whole number.
+    Integer {
+        /// The least.
+        min: i64,
+        /// The greatest.
+        max: i64,
+    },
+    /// One of a few words.
+    Choice {
+        /// The words.
+        of: Cow<'static, [Cow<'static, str>]>,
+    },
+}
+
+impl ParamSpec {
+    /// A parameter without which the handler fails.
+    pub const fn required(name: &'static str, kind: ParamKind, doc: &'static str) -> Self {
+        Self {
+            name: Cow::Borrowed(name),
+            kind,
+            required: true,
+            default: None,
+            doc: Cow::Borrowed(doc),
+        }
+    }
+
+    /// A parameter that need not be there, and then counts as no value.
+    pub const fn optional(name: &'static str, kind: ParamKind, doc: &'static str) -> Self {
+        Self {
+            name: Cow::Borrowed(name),
+            kind,
+            required: false,
+            default: None,
+            doc: Cow::Borrowed(doc),
+        }
+    }
+
+    /// A parameter that need not be there, and then counts as `default`.
+    pub const fn with_default(
+        name: &'static str,
+        kind: ParamKind,
+        default: &'static str,
+        doc: &'static str,
+    ) -> Self {
+        Self {
+            name: Cow::Borrowed(name),
+            kind,
+            required: false,
+            default: Some(Cow::Borrowed(default)),
+            doc: Cow::Borrowed(doc),
+        }
+    }
+
+    /// Whether the parameter takes this value.
+    ///
+    /// # Errors
+    ///
+    /// [`HandlerError::BadParameter`], which says what it takes.
+    pub fn check(&self, value: &str) -> Result<(), HandlerError> {
+        let (fits, takes) = match &self.kind {
+            ParamKind::Text | ParamKind::Regex => return Ok(()),
+            ParamKind::Boolean => (matches!(value, "true" | "false"), "true or false".to_owned()),
+            ParamKind::Integer { min, max } => (
+                value.parse().is_ok_and(|number: i64| (*min..=*max).contains(&number)),
+                format!("a whole number, {min} to {max}"),
+            ),
+            ParamKind::Choice { of } => (of.iter().any(|word| word == value), of.join(" or ")),
+        };
+        if fits {
+            return Ok(());
+        }
+        Err(HandlerError::bad_parameter(&*self.name, format!("{takes}, not {value:?}")))
+    }
+}
