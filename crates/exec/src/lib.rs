@@ -2,7 +2,8 @@
 //!
 //! A [`Handler`] is the code behind one name, `family/operation`. Handlers are collected in a
 //! [`Registry`]; the node's driver owns an [`Executor`], which starts attempts and tells their
-//! ends as [`Report`]s. [`text`] and [`debug`] hold the handlers that come with Meshwork.
+//! ends as [`Report`]s. [`text`] and [`debug`] hold the handlers that come with Meshwork; [`manual`]
+//! has those whose attempts are completed from outside.
 //!
 //! ```text
 //!  driver ── start, stop ──► Executor ── in place: instant handlers, one poll ──► Some(Ended)
@@ -35,6 +36,7 @@ pub mod debug;
 pub mod executor;
 pub mod handler;
 pub mod limits;
+pub mod manual;
 pub mod registry;
 pub mod report;
 #[cfg(test)]
@@ -47,6 +49,7 @@ pub use self::{
     context::TaskContext,
     executor::Executor,
     handler::{Description, Handler, HandlerError, HandlerFn, ParamKind, ParamSpec, handler_fn},
+    manual::{CompleteError, ManualAttempt, ManualDesk, ManualHandler},
     registry::{RegisterError, Registry},
     report::{Ended, Report},
 };

@@ -24,6 +24,9 @@ pub const BLOCKED_POOLS: usize = 8;
 /// blocks its thread is left behind. Below [`ATTEMPT_GRACE`](core::ATTEMPT_GRACE) of the owner,
 /// and half of the 2 s within which a cancel is acknowledged.
 pub const STOP_GRACE: Duration = Duration::from_secs(1);
+/// Attempts that wait at one desk to be completed from outside, of all owners together: as many as
+/// a worker holds of one owner. Some 300 bytes each; their inputs are with the program.
+pub const MANUAL_ATTEMPTS: usize = core::CREDIT_TASKS as usize;
 /// Least time between two progress reports of one attempt: people see no more than ten a second.
 pub const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 /// Input of a text handler, in bytes, up to which it runs in place: some tens of microseconds.

@@ -1,0 +1,230 @@
+//! Handlers whose attempts are completed from outside: by the program that embeds the node, or by a
+//! person who uses it.
+//!
+//! ```text
+//!  executor ── starts an attempt ──► ManualHandler ── ManualAttempt ──► bounded channel ──► program
+//!                                        │ waits                                               │
+//!  executor ◄── output or failure ───────┴──────────────── ManualDesk::complete ◄──────────────┘
+//! ```
+//!
+//! An attempt that waits costs a table entry and no thread. It ends when it is completed, or like
+//! any other by cancel, limit or shutdown; then nothing of it is left here.
+//!
+//! Absent on purpose: keeping attempts over a restart, and deadlines other than the task's own.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use bytes::Bytes;
+use meshwork_core::{HandlerName, PeerId, TaskId, limits::INLINE_BYTES};
+use tokio::sync::mpsc;
+
+use crate::{
+    context::TaskContext,
+    handler::{Description, Handler, HandlerError},
+    registry::erased::Outcome,
+};
+
+mod error;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub use self::error::CompleteError;
+use self::table::{Table, Waiting};
+
+/// Where manual attempts wait until the program completes them. Cheap to clone; all clones are the
+/// same desk.
+///
+/// At most [`MANUAL_ATTEMPTS`](crate::limits::MANUAL_ATTEMPTS) wait at once. A further one, and one
+/// for whose notice the channel has no room, fails at once and may be tried again.
+///
+/// ```
+/// use meshwork_core::{Assignment, AttemptEnd, Epoch, TaskId, engine::RunId};
+/// use meshwork_exec::{Executor, ManualDesk, Registry, Report};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let owner = "12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN".parse()?;
+/// let (notices, mut attempts) = tokio::sync::mpsc::channel(16);
+/// let desk = ManualDesk::new(notices);
+/// let mut registry = Registry::new();
+/// registry.register(desk.handler("review/translate".parse()?))?;
+///
+/// # let (reports, mut from_executor) = tokio::sync::mpsc::channel(64);
+/// # let mut executor = Executor::new(registry, 1, reports)?;
+/// # let work = Assignment {
+/// #     epoch: Epoch { boot: 1, number: 1 },
+/// #     task: TaskId::new(),
+/// #     attempt: 1,
+/// #     handler: "review/translate".parse()?,
+/// #     input: "guten Tag".into(),
+/// #     params: Default::default(),
+/// #     limit: None,
+/// #     priority: 0,
+/// # };
+/// # executor.start(RunId(1), owner, work);
+/// // Somebody submits a task, and an attempt of it starts here.
+/// let attempt = attempts.recv().await.ok_or("the desk is gone")?;
+/// assert_eq!(attempt.input, "guten Tag");
+/// desk.complete(attempt.task, Ok("good day".into()))?;
+/// # let Some(Report::Ended(ended)) = from_executor.recv().await else { return Err("lost".into()) };
+/// # assert_eq!(ended.end, AttemptEnd::Output("good day".into()));
+/// # executor.shutdown();
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct ManualDesk {
+    table: Arc<Table>,
+    /// Attempts that have started, for the program. Full: the attempt fails, retryable.
+    notices: mpsc::Sender<ManualAttempt>,
+}
+
+/// An attempt that has started, and waits for the program to complete it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ManualAttempt {
+    /// The task.
+    pub task: TaskId,
+    /// Which attempt of the task, from 1.
+    pub attempt: u32,
+    /// The task's owner; this node's own id for its own tasks.
+    pub owner: PeerId,
+    /// The handler.
+    pub handler: HandlerName,
+    /// The task's parameters.
+    pub params: BTreeMap<String, String>,
+    /// The task's input.
+    pub input: Bytes,
+}
+
+impl ManualDesk {
+    /// A desk that tells in `notices` of each attempt that starts.
+    ///
+    /// What the channel holds is the caller's choice; a notice may carry
+    /// [`INLINE_BYTES`] of input.
+    pub fn new(notices: mpsc::Sender<ManualAttempt>) -> Self {
+        Self { table: Arc::default(), notices }
+    }
+
+    /// A handler of this name, whose attempts wait at this desk.
+    pub fn handler(&self, name: HandlerName) -> ManualHandler {
+        ManualHandler { desk: self.clone(), name, description: None }
+    }
+
+    /// Ends the attempt of `task` that waits here with its output or its failure.
+    ///
+    /// An attempt that is stopped at this very moment may still end as stopped.
+    ///
+    /// # Errors
+    ///
+    /// None waits, or those of several owners do, or the output is above [`INLINE_BYTES`]. What
+    /// waits then goes on waiting.
+    pub fn complete(
+        &self,
+        task: TaskId,
+        result: Result<Bytes, HandlerError>,
+    ) -> Result<(), CompleteError> {
+        self.hand_over(task, None, result)
+    }
+
+    /// As [`complete`](Self::complete), for the task of this owner: ids are the owners' choice, so
+    /// that two may have given the same.
+    ///
+    /// # Errors
+    ///
+    /// None waits, or the output is above [`INLINE_BYTES`]. What waits then goes on waiting.
+    pub fn complete_for(
+        &self,
+        owner: PeerId,
+        task: TaskId,
+        result: Result<Bytes, HandlerError>,
+    ) -> Result<(), CompleteError> {
+        self.hand_over(task, Some(owner), result)
+    }
+
+    fn hand_over(
+        &self,
+        task: TaskId,
+        owner: Option<PeerId>,
+        result: Outcome,
+    ) -> Result<(), CompleteError> {
+        if let Ok(output) = &result
+            && output.len() > INLINE_BYTES
+        {
+            return Err(CompleteError::TooLarge { size: output.len(), limit: INLINE_BYTES });
+        }
+        let answer = self.table.take(task, owner)?;
+        // Nobody listens any more: the attempt was dropped just now.
+        answer.send(result).map_err(|_| CompleteError::NotFound { task })
+    }
+
+    /// Enters an attempt and tells the program of it.
+    fn open(
+        &self,
+        cx: &TaskContext,
+        handler: &HandlerName,
+        input: Bytes,
+    ) -> Result<Waiting, HandlerError> {
+        let room = self.notices.try_reserve().map_err(|error| {
+            HandlerError::failed(match error {
+                mpsc::error::TrySendError::Full(()) => {
+                    "the program that completes such tasks has not yet read of earlier ones"
+                }
+                mpsc::error::TrySendError::Closed(()) => {
+                    "the program that completes such tasks takes no more of them"
+                }
+            })
+        })?;
+        // Entered before it is told, so that it can be completed as soon as it is known.
+        let waiting = Table::enter(&self.table, cx)?;
+        room.send(ManualAttempt {
+            task: cx.task(),
+            attempt: cx.attempt(),
+            owner: cx.peer(),
+            handler: handler.clone(),
+            params: cx.params().clone(),
+            input,
+        });
+        Ok(waiting)
+    }
+}
+
+/// A handler whose attempts wait at a desk; made by [`ManualDesk::handler`].
+#[derive(Clone, Debug)]
+pub struct ManualHandler {
+    desk: ManualDesk,
+    name: HandlerName,
+    description: Option<Description>,
+}
+
+impl ManualHandler {
+    /// The same handler with a description. Then parameters that do not fit it fail the attempt
+    /// before anybody is told; without a description all are passed on.
+    #[must_use]
+    pub fn with_description(mut self, description: Description) -> Self {
+        self.description = Some(description);
+        self
+    }
+}
+
+impl Handler for ManualHandler {
+    fn name(&self) -> &str {
+        self.name.as_str()
+    }
+
+    fn describe(&self) -> Description {
+        self.description.clone().unwrap_or_default()
+    }
+
+    async fn run(&self, cx: &TaskContext, input: Bytes) -> Result<Bytes, HandlerError> {
+        if let Some(Description { params, .. }) = &self.description {
+            cx.check_params(params)?;
+        }
+        let mut waiting = self.desk.open(cx, &self.name, input)?;
+        tokio::select! {
+            biased;
+            outcome = waiting.answered() => outcome,
+            () = cx.cancelled() => Err(HandlerError::Stopped),
+        }
+    }
+}
