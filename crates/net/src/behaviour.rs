@@ -35,7 +35,7 @@ pub(crate) struct Behaviour {
     pub(crate) streams: streams::Behaviour,
     /// What peers are, as they say.
     pub(crate) identify: identify::Behaviour,
-    /// Whether peers still answer.
+    /// For peers that are no Meshwork nodes and want to know whether this one answers.
     pub(crate) ping: ping::Behaviour,
     /// Finds strangers; never asked who is alive.
     pub(crate) kad: kad::Behaviour<kad::store::MemoryStore>,
@@ -61,7 +61,7 @@ impl Behaviour {
             identify: identify(config),
             ping: ping::Behaviour::new(
                 ping::Config::new()
-                    .with_interval(config.ping_interval)
+                    .with_interval(limits::PING_EVERY)
                     .with_timeout(config.protocol_timeout),
             ),
             kad: kad(local, config),

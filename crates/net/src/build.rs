@@ -22,7 +22,10 @@ use crate::{
     dial_filter::Allowed,
     error::BuildError,
     event_loop::{Parts, Settings},
-    limits, transport,
+    handle::HandleParts,
+    limits,
+    meter::Meter,
+    transport,
 };
 
 /// A network that is ready to run: the loop to spawn, a handle, and what the loop and the sessions
@@ -70,18 +73,35 @@ impl Network {
         let (peers_in, peers) = watch::channel(Arc::default());
         let (addresses_in, addresses) = watch::channel(Arc::default());
         let local_peer = *swarm.local_peer_id();
-        let handle =
-            NetHandle::new(local_peer, commands_in, peers, addresses, Arc::clone(&counters));
-        let NetConfig { network, listen, bootstrap, max_peers, protocol_timeout, offer, .. } =
-            config;
+        let NetConfig {
+            network,
+            listen,
+            bootstrap,
+            max_peers,
+            ping_interval: heartbeat,
+            protocol_timeout,
+            offer,
+            ..
+        } = config;
+        let meter = Arc::new(Meter::default());
+        let handle = NetHandle::new(HandleParts {
+            local_peer,
+            commands: commands_in,
+            peers,
+            addresses,
+            counters: Arc::clone(&counters),
+            meter: Arc::clone(&meter),
+            patience: protocol_timeout,
+        });
         let hello_timeout = protocol_timeout.min(limits::HELLO_TIMEOUT);
         let mut event_loop = EventLoop::new(Parts {
             swarm,
-            settings: Settings { network, max_peers, hello_timeout },
+            settings: Settings { network, max_peers, hello_timeout, protocol_timeout, heartbeat },
             offer,
             bootstrap,
             allowed,
             counters,
+            meter,
             clock,
             commands,
             events: events_in,

@@ -45,7 +45,7 @@ impl LastSeen {
     }
 
     /// When something last arrived.
-    pub(crate) fn get(&self) -> Time {
+    pub fn get(&self) -> Time {
         Time::from_nanos(self.nanos.load(Ordering::Relaxed))
     }
 }

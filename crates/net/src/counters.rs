@@ -26,6 +26,14 @@ pub struct NetCounters {
     pub dials_filtered: u64,
     /// Sessions opened, in either role.
     pub sessions: u64,
+    /// Messages of peers that were answered `busy` because they were over their quota.
+    pub over_quota: u64,
+    /// Reports, questions and answers that found no place on a link to a peer that does not read.
+    pub reports_dropped: u64,
+    /// Answers to what nobody asked, or asked too long ago.
+    pub strays: u64,
+    /// Peers let go of because they gave no sign of life.
+    pub peers_silent: u64,
 }
 
 /// The same, shared and counting.
@@ -41,6 +49,10 @@ pub(crate) struct Counters {
     pub(crate) expelled: Counter,
     pub(crate) dials_filtered: Counter,
     pub(crate) sessions: Counter,
+    pub(crate) over_quota: Counter,
+    pub(crate) reports_dropped: Counter,
+    pub(crate) strays: Counter,
+    pub(crate) peers_silent: Counter,
 }
 
 impl Counters {
@@ -57,6 +69,10 @@ impl Counters {
             expelled: self.expelled.get(),
             dials_filtered: self.dials_filtered.get(),
             sessions: self.sessions.get(),
+            over_quota: self.over_quota.get(),
+            reports_dropped: self.reports_dropped.get(),
+            strays: self.strays.get(),
+            peers_silent: self.peers_silent.get(),
         }
     }
 }

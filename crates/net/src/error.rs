@@ -3,6 +3,7 @@
 use std::{io, time::Duration};
 
 use libp2p::{Multiaddr, PeerId, TransportError};
+use meshwork_core::Reason;
 
 /// Why the network cannot start. Each names the field that is at fault and the remedy.
 #[derive(Debug, thiserror::Error)]
@@ -104,6 +105,38 @@ impl DialError {
     /// Whether the same dial may succeed later.
     pub fn is_retryable(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::Busy)
+    }
+}
+
+/// Why a peer gave no answer to a question or an echo.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AskError {
+    /// It is not known, or not ready.
+    #[error("the peer is not ready: it has to be connected and to have said hello")]
+    NotReady,
+    /// It says no.
+    #[error("the peer refuses: {0}")]
+    Refused(Reason),
+    /// It did not answer in time.
+    #[error("no answer within {0:?}")]
+    Timeout(Duration),
+    /// Too much was asked of it already and is not answered.
+    #[error("too much is asked of this peer at once; try again shortly")]
+    Busy,
+    /// The network has stopped.
+    #[error(transparent)]
+    Closed(#[from] NetClosed),
+}
+
+impl AskError {
+    /// Whether the same question may be answered later.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::NotReady | Self::Timeout(_) | Self::Busy => true,
+            Self::Refused(reason) => reason.is_retryable(),
+            Self::Closed(_) => false,
+        }
     }
 }
 

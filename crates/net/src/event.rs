@@ -1,11 +1,11 @@
 //! Facts that the event loop tells its owner, and what it publishes of each peer.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use libp2p::{Multiaddr, PeerId};
-use meshwork_core::{Advert, HealthStatus, PeerState, ResourceUsage, Time, ToOwner, ToWorker};
+use meshwork_core::{Advert, HealthStatus, PeerState, ResourceUsage, ToOwner, ToWorker};
 
-use crate::session::Session;
+use crate::{clock::LastSeen, session::Session, traffic::Traffic};
 
 /// Who made a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +88,34 @@ pub enum NetEvent {
         /// Sends to it.
         session: Session<ToOwner>,
     },
+    /// What is known of a peer beside its state has changed: what identify says.
+    Updated {
+        /// Who.
+        peer: PeerId,
+    },
+    /// A peer has said what its machine has and uses.
+    Resources {
+        /// Who.
+        peer: PeerId,
+        /// What it says, checked.
+        usage: ResourceUsage,
+    },
+    /// A peer has said how it is.
+    Health {
+        /// Who.
+        peer: PeerId,
+        /// What it says, clamped.
+        status: HealthStatus,
+    },
+    /// An echo has come back.
+    Measured {
+        /// From whom.
+        peer: PeerId,
+        /// The smoothed round trip.
+        latency: Duration,
+        /// This one.
+        round_trip: Duration,
+    },
     /// An address could not be dialled or listened on; it is tried again where that makes sense.
     AddressFailed {
         /// Which, if one is known.
@@ -97,6 +125,19 @@ pub enum NetEvent {
         /// Why.
         why: String,
     },
+}
+
+/// An echo that has come back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pong {
+    /// From whom.
+    pub peer: PeerId,
+    /// How long it took.
+    pub round_trip: Duration,
+    /// The far end of the connection.
+    pub address: Multiaddr,
+    /// `tcp` or `quic`.
+    pub transport: &'static str,
 }
 
 /// What is known of a peer, as published to readers. Bounded by
@@ -115,8 +156,10 @@ pub struct PeerStatus {
     pub agent: Option<String>,
     /// The advert of its last hello, clamped; kept when it is gone.
     pub advert: Option<Advert>,
-    /// When something last arrived from it, on the node's clock.
-    pub last_seen: Time,
+    /// When something last arrived from it; live.
+    pub last_seen: Arc<LastSeen>,
+    /// What has travelled between it and this node; live.
+    pub traffic: Arc<Traffic>,
     /// Smoothed round trip of an echo.
     pub latency: Option<Duration>,
     /// What it last said that its machine has and uses; kept when it is gone.

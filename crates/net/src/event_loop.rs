@@ -20,6 +20,8 @@ mod dials;
 mod discovery;
 mod duplicates;
 mod hellos;
+mod links;
+mod liveness;
 mod peers;
 mod publish;
 mod sessions;
@@ -29,6 +31,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use futures::{FutureExt, StreamExt, future::BoxFuture};
 use libp2p::{Multiaddr, PeerId, Swarm, swarm::SwarmEvent};
+use meshwork_core::{HealthStatus, ResourceUsage};
 use rustc_hash::FxHashMap;
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -39,6 +42,7 @@ use tokio::{
 use self::{
     dials::Dials,
     hellos::HelloDone,
+    links::LinkDone,
     peers::Peers,
     sessions::Purpose,
     timers::{Timer, Timers},
@@ -52,6 +56,8 @@ use crate::{
     event::{NetEvent, PeerStatus},
     handle::Command,
     limits,
+    link::LinkEvent,
+    meter::Meter,
     session::SessionEvent,
 };
 
@@ -63,6 +69,7 @@ pub(crate) struct Parts {
     pub(crate) bootstrap: Vec<Multiaddr>,
     pub(crate) allowed: Allowed,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) meter: Arc<Meter>,
     pub(crate) clock: Clock,
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) events: mpsc::Sender<NetEvent>,
@@ -78,6 +85,10 @@ pub(crate) struct Settings {
     pub(crate) max_peers: usize,
     /// Total time for one exchange of hellos.
     pub(crate) hello_timeout: std::time::Duration,
+    /// Longest wait for an answer of a small protocol.
+    pub(crate) protocol_timeout: std::time::Duration,
+    /// A peer that is silent for so long is asked for a sign of life.
+    pub(crate) heartbeat: std::time::Duration,
 }
 
 /// The future that is the network. Spawn [`EventLoop::run`].
@@ -122,6 +133,21 @@ pub struct EventLoop {
     peers_watch: watch::Sender<Arc<Vec<PeerStatus>>>,
     addresses_watch: watch::Sender<Arc<Vec<Multiaddr>>>,
     counters: Arc<Counters>,
+    meter: Arc<Meter>,
+    clock: Clock,
+    /// Open links, at most [`limits::LINKS`], and what they tell.
+    links: JoinSet<LinkDone>,
+    next_link: u64,
+    link_events: mpsc::Receiver<LinkEvent>,
+    link_events_in: mpsc::Sender<LinkEvent>,
+    /// Numbers what is asked on links.
+    next_ask: u64,
+    /// What this node says of its machine and of its health, once it has looked.
+    resources: Option<ResourceUsage>,
+    health: Option<HealthStatus>,
+    /// A timer will look at the peers, which were last looked at then.
+    watching: bool,
+    looked: Instant,
 }
 
 /// A fact for the owner.
@@ -138,6 +164,10 @@ enum Wake {
     Hello(Result<Box<HelloDone>, JoinError>),
     /// A session with this peer has ended, by its breaking the protocol or not.
     Session(Result<(PeerId, bool), JoinError>),
+    /// A link has ended.
+    LinkDone(Result<LinkDone, JoinError>),
+    /// A peer has said something on a link.
+    Link(LinkEvent),
     /// A refusal was sent.
     Refused(Result<(), JoinError>),
     /// So many commands were taken; none if all handles are gone.
@@ -173,6 +203,7 @@ impl EventLoop {
             bootstrap,
             allowed,
             counters,
+            meter,
             clock,
             commands,
             events,
@@ -180,6 +211,7 @@ impl EventLoop {
             peers,
             addresses,
         } = parts;
+        let (link_events_in, link_events) = mpsc::channel(limits::LINK_EVENTS);
         let mut this = Self {
             local_peer: *swarm.local_peer_id(),
             swarm,
@@ -209,6 +241,17 @@ impl EventLoop {
             peers_watch: peers,
             addresses_watch: addresses,
             counters,
+            meter,
+            clock,
+            links: JoinSet::new(),
+            next_link: 0,
+            link_events,
+            link_events_in,
+            next_ask: 0,
+            resources: None,
+            health: None,
+            watching: false,
+            looked: Instant::now(),
         };
         this.configure_dials(&bootstrap);
         this
@@ -259,6 +302,8 @@ impl EventLoop {
             Some(done) = self.refusals.join_next(), if !self.refusals.is_empty() => {
                 Wake::Refused(done)
             }
+            Some(done) = self.links.join_next(), if !self.links.is_empty() => Wake::LinkDone(done),
+            Some(event) = self.link_events.recv(), if backlog < limits::EVENTS => Wake::Link(event),
             // An owner that asks without listening finds its own queue full, not this one growing.
             count = self.commands.recv_many(&mut self.taken, limits::COMMANDS_PER_TURN),
                 if backlog < 2 * limits::EVENTS => Wake::Commands(count),
@@ -287,9 +332,12 @@ impl EventLoop {
         match wake {
             Wake::Hello(Ok(done)) => self.on_hello_done(*done),
             Wake::Session(Ok((peer, violation))) => self.on_session_ended(peer, violation),
-            Wake::Hello(Err(error)) | Wake::Session(Err(error)) | Wake::Refused(Err(error)) => {
-                on_task_failed(&error);
-            }
+            Wake::LinkDone(Ok(done)) => self.on_link_done(done),
+            Wake::Link(event) => self.on_link_event(event),
+            Wake::Hello(Err(error))
+            | Wake::Session(Err(error))
+            | Wake::LinkDone(Err(error))
+            | Wake::Refused(Err(error)) => on_task_failed(&error),
             Wake::Refused(Ok(())) | Wake::Told => {}
             Wake::Commands(0) | Wake::OwnerGone => return Flow::Stop(None),
             Wake::Commands(_) => {
@@ -322,6 +370,7 @@ impl EventLoop {
                 Timer::Hello(peer, connection) => self.start_hello(peer, connection),
                 Timer::Dial(target) => self.dial_target(target),
                 Timer::Publish => self.publish(),
+                Timer::Watch => self.look(),
             }
         }
     }

@@ -1,15 +1,20 @@
 //! The handle: asks the event loop, which answers; owns nothing.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use libp2p::{Multiaddr, PeerId};
-use tokio::sync::{mpsc, oneshot, watch};
+use meshwork_core::{HealthEvent, HealthStatus, ResourceEvent, ResourceUsage};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::Instant,
+};
 
 use crate::{
     config::Offer,
     counters::{Counters, NetCounters},
-    error::{DialError, NetClosed},
-    event::PeerStatus,
+    error::{AskError, DialError, NetClosed},
+    event::{PeerStatus, Pong},
+    meter::{Meter, NetTraffic},
 };
 
 /// What handles ask of the event loop.
@@ -23,8 +28,16 @@ pub(crate) enum Command {
     Expel { peer: PeerId, why: &'static str },
     /// Say this of ourselves from now on.
     SetOffer { offer: Offer },
+    /// Something of the resource protocol.
+    Resource { event: ResourceEvent, reply: oneshot::Sender<Result<ResourceUsage, AskError>> },
+    /// Something of the health protocol.
+    Health { event: HealthEvent },
+    /// Measure how far away this peer is.
+    Echo { peer: PeerId, reply: oneshot::Sender<Result<Pong, AskError>> },
     /// Reconnect to this peer when its connection is lost, or no longer.
     Keep { peer: PeerId, keep: bool },
+    /// Answer as soon as there is a turn.
+    Turn { reply: oneshot::Sender<()> },
     /// Close everything and end.
     Stop { done: oneshot::Sender<()> },
 }
@@ -37,17 +50,27 @@ pub struct NetHandle {
     peers: watch::Receiver<Arc<Vec<PeerStatus>>>,
     addresses: watch::Receiver<Arc<Vec<Multiaddr>>>,
     counters: Arc<Counters>,
+    meter: Arc<Meter>,
+    /// Longest wait for an answer of a peer.
+    patience: Duration,
+}
+
+/// What a handle is made of; see its fields.
+pub(crate) struct HandleParts {
+    pub(crate) local_peer: PeerId,
+    pub(crate) commands: mpsc::Sender<Command>,
+    pub(crate) peers: watch::Receiver<Arc<Vec<PeerStatus>>>,
+    pub(crate) addresses: watch::Receiver<Arc<Vec<Multiaddr>>>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) meter: Arc<Meter>,
+    pub(crate) patience: Duration,
 }
 
 impl NetHandle {
-    pub(crate) fn new(
-        local_peer: PeerId,
-        commands: mpsc::Sender<Command>,
-        peers: watch::Receiver<Arc<Vec<PeerStatus>>>,
-        addresses: watch::Receiver<Arc<Vec<Multiaddr>>>,
-        counters: Arc<Counters>,
-    ) -> Self {
-        Self { local_peer, commands, peers, addresses, counters }
+    pub(crate) fn new(parts: HandleParts) -> Self {
+        let HandleParts { local_peer, commands, peers, addresses, counters, meter, patience } =
+            parts;
+        Self { local_peer, commands, peers, addresses, counters, meter, patience }
     }
 
     /// Who this node is.
@@ -68,6 +91,76 @@ impl NetHandle {
     /// What was refused, shed or closed since the start; does not enter the loop.
     pub fn counters(&self) -> NetCounters {
         self.counters.snapshot()
+    }
+
+    /// What has travelled since the start; does not enter the loop.
+    pub fn traffic(&self) -> NetTraffic {
+        self.meter.snapshot()
+    }
+
+    /// Says what this node's machine has and uses; peers that are ready are told.
+    ///
+    /// # Errors
+    ///
+    /// The network has stopped.
+    pub async fn update_resources(&self, usage: ResourceUsage) -> Result<(), NetClosed> {
+        let (reply, _) = oneshot::channel();
+        self.ask(Command::Resource { event: ResourceEvent::UpdateResources(usage), reply }).await
+    }
+
+    /// Asks a peer what its machine has and uses.
+    ///
+    /// # Errors
+    ///
+    /// The peer is not ready, refuses, or does not answer within the configured protocol timeout.
+    pub async fn peer_resources(&self, peer: PeerId) -> Result<ResourceUsage, AskError> {
+        let (reply, answer) = oneshot::channel();
+        let event = ResourceEvent::GetPeerResources(peer);
+        self.ask(Command::Resource { event, reply }).await?;
+        self.patiently(answer).await
+    }
+
+    /// Says how this node is; peers that are ready are told.
+    ///
+    /// # Errors
+    ///
+    /// The network has stopped.
+    pub async fn report_health(&self, status: HealthStatus) -> Result<(), NetClosed> {
+        self.ask(Command::Health { event: HealthEvent::ReportHealth(status) }).await
+    }
+
+    /// Measures the round trip to a peer, with an echo that its event loop answers.
+    ///
+    /// # Errors
+    ///
+    /// The peer is not ready, or does not answer within the configured protocol timeout.
+    pub async fn ping(&self, peer: PeerId) -> Result<Pong, AskError> {
+        let (reply, answer) = oneshot::channel();
+        self.ask(Command::Echo { peer, reply }).await?;
+        self.patiently(answer).await
+    }
+
+    /// How long the loop takes to have a turn for a command: its lag.
+    ///
+    /// # Errors
+    ///
+    /// The network has stopped.
+    pub async fn lag(&self) -> Result<Duration, NetClosed> {
+        let asked = Instant::now();
+        let (reply, answer) = oneshot::channel();
+        self.ask(Command::Turn { reply }).await?;
+        answer.await.map_err(|_| NetClosed)?;
+        Ok(asked.elapsed())
+    }
+
+    async fn patiently<T>(
+        &self,
+        answer: oneshot::Receiver<Result<T, AskError>>,
+    ) -> Result<T, AskError> {
+        match tokio::time::timeout(self.patience, answer).await {
+            Ok(answer) => answer.map_err(|_| NetClosed)?,
+            Err(_) => Err(AskError::Timeout(self.patience)),
+        }
     }
 
     /// Connects to `address` and returns who is there, once the connection is encrypted.

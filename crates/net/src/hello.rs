@@ -12,6 +12,7 @@ use tokio::time::timeout;
 
 use crate::{
     limits,
+    meter::{Kind, Meter},
     wire::{self, Hello, HelloReply, MAX_VERSION, MIN_VERSION, ReadError, WireError},
 };
 
@@ -52,13 +53,17 @@ pub(crate) async fn say<S>(
     mut stream: S,
     hello: Hello,
     limit: Duration,
+    meter: &Meter,
 ) -> Result<HelloReply, HelloError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let exchange = async {
-        wire::write_message(&mut stream, &hello.encode()).await?;
+        let said = hello.encode();
+        wire::write_message(&mut stream, &said).await?;
+        meter.sent.one(Kind::Hello, said.len());
         let message = wire::read_message(&mut stream, limits::CONTROL_FRAME).await?;
+        meter.received.one(Kind::HelloReply, message.len());
         let reply = HelloReply::decode(&message)?;
         // Only courtesy: the answer is here.
         stream.close().await.ok();
@@ -72,12 +77,17 @@ where
 /// # Errors
 ///
 /// The peer is too slow, or does not keep to the protocol.
-pub(crate) async fn hear<S>(mut stream: S, limit: Duration) -> Result<(Hello, S), HelloError>
+pub(crate) async fn hear<S>(
+    mut stream: S,
+    limit: Duration,
+    meter: &Meter,
+) -> Result<(Hello, S), HelloError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let exchange = async {
         let message = wire::read_message(&mut stream, limits::CONTROL_FRAME).await?;
+        meter.received.one(Kind::Hello, message.len());
         Ok::<_, HelloError>(Hello::decode(&message)?)
     };
     let hello = timeout(limit, exchange).await.map_err(|_| HelloError::Timeout(limit))??;
@@ -86,12 +96,14 @@ where
 
 /// Sends the answer to a hello. Whether it arrives makes no difference here: without it the peer
 /// asks again.
-pub(crate) async fn answer<S>(mut stream: S, reply: HelloReply, limit: Duration)
+pub(crate) async fn answer<S>(mut stream: S, reply: HelloReply, limit: Duration, meter: &Meter)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let exchange = async {
-        wire::write_message(&mut stream, &reply.encode()).await?;
+        let said = reply.encode();
+        wire::write_message(&mut stream, &said).await?;
+        meter.sent.one(Kind::HelloReply, said.len());
         stream.close().await
     };
     match timeout(limit, exchange).await {

@@ -23,8 +23,11 @@ mod handle;
 mod hello;
 pub mod identity;
 pub mod limits;
+mod link;
+mod meter;
 mod quota;
 pub mod session;
+mod traffic;
 mod transport;
 mod wire;
 
@@ -35,10 +38,12 @@ pub use self::{
     clock::Clock,
     config::{NetConfig, Offer},
     counters::NetCounters,
-    error::{BuildError, DialError, NetClosed},
-    event::{Direction, NetEvent, PeerStatus},
+    error::{AskError, BuildError, DialError, NetClosed},
+    event::{Direction, NetEvent, PeerStatus, Pong},
     event_loop::EventLoop,
     handle::NetHandle,
     identity::IdentityError,
+    meter::{Flow, NetTraffic, SizeClass},
     session::{Session, SessionEvent},
+    traffic::Traffic,
 };

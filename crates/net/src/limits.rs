@@ -21,6 +21,23 @@ pub const FRAME_BATCHES: usize = 64;
 pub const TASK_FRAME: usize = (1024 + 64) * 1024;
 /// Bytes of a control frame (hello).
 pub const CONTROL_FRAME: usize = 64 * 1024;
+/// Bytes of a frame of a link: a report of health with all its reasons is 4.5 KiB.
+pub const LINK_FRAME: usize = 8 * 1024;
+/// From the first byte of a link's frame to its last, in either direction.
+pub const LINK_TIMEOUT: Duration = Duration::from_secs(10);
+/// Frames that wait for one link; a report that finds no place is dropped and counted, the next one
+/// says more.
+pub const LINK_OUTBOX: usize = 16;
+/// Frames that wait for a link that is being opened; the earliest is dropped.
+pub const LINK_WAITING: usize = 8;
+/// Frames of links that wait for the loop; links read no more when it is full.
+pub const LINK_EVENTS: usize = 256;
+/// Oldest age of a report that is told apart from older ones: a year.
+pub const REPORT_AGE: Duration = Duration::from_secs(365 * 24 * 3600);
+/// Links at once, over all peers: two protocols in both directions, and as many that end.
+pub const LINKS: usize = 8 * MAX_PEERS;
+/// Questions or echoes of handles to one peer that wait for their answer; more are answered `Busy`.
+pub const ASKED: usize = 32;
 /// Frames that wait in a session's outbox. The engine's credit keeps it far below; a session that
 /// reaches it is closed as stuck.
 pub const OUTBOX: usize = 65_536;
@@ -89,9 +106,12 @@ pub const QUIC_IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 pub const QUIC_KEEP_ALIVE: Duration = Duration::from_secs(6);
 /// Streams of one connection whose protocol is being negotiated (128 by default); more wait.
 pub const NEGOTIATING_STREAMS: usize = 16;
-/// Pings in a row that a TCP connection may leave unanswered. QUIC has its own detection, and
-/// libp2p's ping can stall on it.
-pub const FAILED_PINGS: u8 = 2;
+/// How often libp2p's ping is sent: whether a peer is there is for its echoes to say. Peers that are
+/// no Meshwork nodes expect it to be answered.
+pub const PING_EVERY: Duration = Duration::from_secs(3600);
+/// How long a connection may take to close; then its socket is dropped. A peer that does not read
+/// would put it off for as long as TCP believes in it.
+pub const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long the end that settles duplicates leaves the surplus connection open, so that what
 /// travels on it arrives.
 pub const SURPLUS_TIME: Duration = Duration::from_secs(1);

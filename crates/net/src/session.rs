@@ -21,7 +21,7 @@ use self::{
     outbox::Outbox,
     role::{Owner, Role, Worker},
 };
-use crate::clock::LastSeen;
+use crate::{clock::LastSeen, meter::Meter};
 
 mod driver;
 mod end;
@@ -125,21 +125,28 @@ pub enum SessionEvent {
     },
 }
 
+/// What a session has to do with: whose it is, who is told, where it is counted.
+#[derive(Clone, Debug)]
+pub(crate) struct Wiring {
+    pub(crate) peer: PeerId,
+    pub(crate) id: SessionId,
+    pub(crate) events: mpsc::Sender<SessionEvent>,
+    pub(crate) last_seen: Arc<LastSeen>,
+    pub(crate) meter: Arc<Meter>,
+}
+
 /// A session with a worker on `stream`, which this node has opened.
 ///
 /// The future is the session: it is to be spawned, and ends with it. Its last deed is to send
 /// [`SessionEvent::WorkerClosed`]; it returns whether the worker broke the protocol.
 pub(crate) fn worker_session<S>(
     stream: S,
-    peer: PeerId,
-    id: SessionId,
-    events: mpsc::Sender<SessionEvent>,
-    last_seen: Arc<LastSeen>,
+    wiring: Wiring,
 ) -> (Session<ToWorker>, impl Future<Output = bool> + Send + 'static)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    begin::<Owner, S>(stream, peer, id, events, last_seen)
+    begin::<Owner, S>(stream, wiring)
 }
 
 /// A session with an owner on `stream`, which the owner has opened.
@@ -147,29 +154,25 @@ where
 /// As [`worker_session`]; ends with [`SessionEvent::OwnerClosed`].
 pub(crate) fn owner_session<S>(
     stream: S,
-    peer: PeerId,
-    id: SessionId,
-    events: mpsc::Sender<SessionEvent>,
-    last_seen: Arc<LastSeen>,
+    wiring: Wiring,
 ) -> (Session<ToOwner>, impl Future<Output = bool> + Send + 'static)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    begin::<Worker, S>(stream, peer, id, events, last_seen)
+    begin::<Worker, S>(stream, wiring)
 }
 
 fn begin<R: Role, S>(
     stream: S,
-    peer: PeerId,
-    id: SessionId,
-    events: mpsc::Sender<SessionEvent>,
-    last_seen: Arc<LastSeen>,
+    wiring: Wiring,
 ) -> (Session<R::Outgoing>, impl Future<Output = bool> + Send + 'static)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let outbox = Arc::new(Outbox::default());
-    let driver = Driver::<R, S>::new(stream, peer, Arc::clone(&outbox), events.clone(), last_seen);
+    let Wiring { peer, id, ref events, .. } = wiring;
+    let events = events.clone();
+    let driver = Driver::<R, S>::new(stream, Arc::clone(&outbox), wiring);
     let session = Session { peer, id, outbox };
     let future = async move {
         let end = driver.run().await;

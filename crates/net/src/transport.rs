@@ -21,6 +21,9 @@ use libp2p::{
     noise, quic, tcp, tls, yamux,
 };
 
+mod closing;
+
+use self::closing::Closing;
 use crate::{
     counters::Counters,
     dial_filter::{Allowed, DialFilter, Stage},
@@ -70,7 +73,10 @@ fn sockets(keypair: &Keypair, timeout: Duration) -> Result<Stack, BuildError> {
         .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)))
         .boxed();
     // Boxed first, so that errors of either are I/O errors with their causes, see `root_cause`.
-    let either = quic.or_transport(tcp).map(|either, _| either.into_inner());
+    let either = quic.or_transport(tcp).map(|either, _| {
+        let (peer, muxer) = either.into_inner();
+        (peer, StreamMuxerBox::new(Closing::new(muxer)))
+    });
     Ok(either.map_err(|either| either.into_inner()).boxed())
 }
 

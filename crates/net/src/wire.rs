@@ -12,18 +12,22 @@ mod decode;
 mod encode;
 mod fields;
 mod generated;
+mod health;
 mod hello;
 mod names;
 mod reason;
+mod resource;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use self::{
-    codec::{Decoder, Message, ReadError, read_message, write_message},
+    codec::{Decoder, Message, ReadError, read_message, read_next, write_message},
     decode::{Answer, Inbox, to_owner, to_worker},
     encode::Encoder,
+    health::{HealthBody, HealthFrame, HealthReport},
     hello::{Hello, HelloReply, MAX_VERSION, MIN_VERSION},
     names::Names,
+    resource::{ResourceBody, ResourceFrame, ResourceReport},
 };
 
 /// Numbers of the message kinds in the frames of a session.

@@ -18,6 +18,13 @@ impl EventLoop {
                 Command::Expel { peer, why } => self.expel(peer, why),
                 Command::SetOffer { offer } => self.set_offer(offer),
                 Command::Keep { peer, keep } => self.on_keep(peer, keep),
+                Command::Resource { event, reply } => self.on_resource_command(event, reply),
+                Command::Health { event } => self.on_health_command(event),
+                Command::Echo { peer, reply } => self.on_echo_command(peer, reply),
+                Command::Turn { reply } => {
+                    // Whoever asked may have stopped waiting.
+                    reply.send(()).ok();
+                }
                 Command::Stop { done } => {
                     stop = Some(done);
                     break;

@@ -77,6 +77,7 @@ impl EventLoop {
         known.gone.clone_from(&why);
         known.announced = None;
         known.opening_session = false;
+        known.links.reset();
         known.routed.clear();
         self.tell(NetEvent::Disconnected { peer, why });
         self.redial_lost(&peer);
@@ -93,27 +94,15 @@ impl EventLoop {
         tracing::debug!(%error, "an inbound connection failed");
     }
 
-    /// A ping was answered, or was not.
-    pub(super) fn on_ping_event(&mut self, event: &ping::Event) {
-        let Some(known) = self.peers.get_mut(&event.peer) else { return };
+    /// A ping of libp2p's was answered, or was not.
+    pub(super) fn on_ping_event(&self, event: &ping::Event) {
+        let Some(known) = self.peers.get(&event.peer) else { return };
         match &event.result {
-            Ok(round_trip) => {
-                known.last_seen.touch();
-                known.measured(*round_trip);
-                if let Some(connection) = known.connection_mut(event.connection) {
-                    connection.failed_pings = 0;
-                }
-                self.dirty = true;
-            }
-            Err(ping::Failure::Unsupported) => {}
-            Err(ping::Failure::Timeout | ping::Failure::Other { .. }) => {
-                let Some(connection) = known.connection_mut(event.connection) else { return };
-                connection.failed_pings = connection.failed_pings.saturating_add(1);
-                if !connection.quic && connection.failed_pings >= limits::FAILED_PINGS {
-                    known.gone = Some("it does not answer pings".to_owned());
-                    self.swarm.close_connection(event.connection);
-                }
-            }
+            Ok(_) => known.last_seen.touch(),
+            // Whether a peer is there is for its echoes to say: over QUIC this can stall.
+            Err(
+                ping::Failure::Unsupported | ping::Failure::Timeout | ping::Failure::Other { .. },
+            ) => {}
         }
     }
 
@@ -133,7 +122,7 @@ impl EventLoop {
         self.swarm.close_connection(id);
     }
 
-    fn close_peer(&mut self, peer: PeerId, why: String) {
+    pub(super) fn close_peer(&mut self, peer: PeerId, why: String) {
         if let Some(known) = self.peers.get_mut(&peer) {
             known.gone = Some(why);
         }

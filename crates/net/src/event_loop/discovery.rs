@@ -24,6 +24,7 @@ impl EventLoop {
             }
         }
         self.dirty = true;
+        self.tell(NetEvent::Updated { peer });
         self.route(peer);
     }
 

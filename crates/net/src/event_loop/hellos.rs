@@ -18,11 +18,15 @@ use crate::{
     hello::{self, HelloError},
     limits,
     quota::Asked,
+    traffic::Counted,
     wire::{Hello, HelloReply, MAX_VERSION, MIN_VERSION},
 };
 
 /// Most hellos under way in both directions, with answers.
 const HELLO_TASKS: usize = 2 * limits::HELLOS;
+
+/// A stream on which a peer says hello.
+type Inbound = Counted<InboundStream>;
 
 /// What became of one exchange.
 #[derive(Debug)]
@@ -33,7 +37,7 @@ pub(super) enum HelloDone {
     Heard {
         peer: PeerId,
         connection: ConnectionId,
-        result: Result<(Box<Hello>, InboundStream), HelloError>,
+        result: Result<(Box<Hello>, Inbound), HelloError>,
     },
     /// Theirs was answered.
     Answered,
@@ -100,9 +104,10 @@ impl EventLoop {
             seq: self.seq,
             advert,
         };
-        let limit = self.settings.hello_timeout;
+        let (limit, meter) = (self.settings.hello_timeout, self.meter.clone());
+        let Some(stream) = self.counted(&peer, stream) else { return };
         self.hellos.spawn(async move {
-            let result = hello::say(stream, hello, limit).await;
+            let result = hello::say(stream, hello, limit, &meter).await;
             HelloDone::Said { peer, connection: id, result }
         });
     }
@@ -119,9 +124,10 @@ impl EventLoop {
             self.counters.streams_refused.add();
             return;
         }
-        let limit = self.settings.hello_timeout;
+        let (limit, meter) = (self.settings.hello_timeout, self.meter.clone());
+        let Some(stream) = self.counted(&peer, stream) else { return };
         self.hellos.spawn(async move {
-            let result = hello::hear(stream, limit).await;
+            let result = hello::hear(stream, limit, &meter).await;
             let result = result.map(|(hello, stream)| (Box::new(hello), stream));
             HelloDone::Heard { peer, connection, result }
         });
@@ -162,12 +168,17 @@ impl EventLoop {
         }
         let Some(advert) = known.advert().cloned() else { return };
         if known.announced.as_ref() != Some(&advert) {
+            let first = known.announced.is_none();
             known.announced = Some(advert.clone());
             known.remembered = Some(advert.clone());
             self.dials.succeeded(&peer);
             // Whoever is told finds the same in the published table.
             self.publish_if_changed();
             self.tell(NetEvent::Ready { peer, advert });
+            if first {
+                self.watch(peer);
+                self.introduce(peer);
+            }
         }
     }
 
@@ -194,7 +205,7 @@ impl EventLoop {
         self.refresh(peer);
     }
 
-    fn on_heard(&mut self, peer: PeerId, id: ConnectionId, hello: Hello, stream: InboundStream) {
+    fn on_heard(&mut self, peer: PeerId, id: ConnectionId, hello: Hello, stream: Inbound) {
         let room = self.has_room_for(&peer);
         let Some(known) = self.peers.get_mut(&peer) else { return };
         let within_quota = known.quotas.take(Asked::Hello);
@@ -222,10 +233,17 @@ impl EventLoop {
         self.refresh(peer);
     }
 
-    fn answer(&mut self, stream: InboundStream, reply: HelloReply) {
-        let limit = self.settings.hello_timeout;
+    /// A stream of this protocol whose bytes are counted for its peer.
+    fn counted<S>(&self, peer: &PeerId, stream: S) -> Option<Counted<S>> {
+        let traffic = self.peers.get(peer)?.traffic.clone();
+        let protocol = Protocol::Hello.counted_as();
+        Some(Counted::new(stream, protocol, traffic, self.meter.clone()))
+    }
+
+    fn answer(&mut self, stream: Inbound, reply: HelloReply) {
+        let (limit, meter) = (self.settings.hello_timeout, self.meter.clone());
         self.hellos.spawn(async move {
-            hello::answer(stream, reply, limit).await;
+            hello::answer(stream, reply, limit, &meter).await;
             HelloDone::Answered
         });
     }

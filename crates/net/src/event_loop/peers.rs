@@ -9,12 +9,14 @@ use meshwork_core::{Advert, HealthStatus, PeerState, ResourceUsage, Stuck};
 use rustc_hash::FxHashMap;
 use tokio::time::Instant;
 
+use super::{links::Links, liveness::Watched};
 use crate::{
     PeerStatus,
     clock::{Clock, LastSeen},
     event::Direction,
     limits,
     quota::Quotas,
+    traffic::Traffic,
 };
 
 /// What became of our hello on a connection.
@@ -49,7 +51,6 @@ pub(super) struct Connection {
     pub(super) address: Multiaddr,
     pub(super) since: Instant,
     pub(super) quic: bool,
-    pub(super) failed_pings: u8,
     pub(super) ours: Ours,
     pub(super) theirs: Theirs,
     /// A hello of ours is under way.
@@ -87,6 +88,12 @@ pub(super) struct Peer {
     pub(super) agent: Option<String>,
     pub(super) last_seen: Arc<LastSeen>,
     pub(super) latency: Option<Duration>,
+    /// Bytes between it and this node.
+    pub(super) traffic: Arc<Traffic>,
+    /// Links with it.
+    pub(super) links: Links,
+    /// Its signs of life.
+    pub(super) watched: Watched,
     /// What it may still ask for.
     pub(super) quotas: Quotas,
     /// What it last said of its machine.
@@ -125,7 +132,6 @@ impl Connection {
             address,
             since: now,
             quic,
-            failed_pings: 0,
             ours: Ours::Pending,
             theirs: Theirs::Awaited,
             saying: false,
@@ -162,6 +168,9 @@ impl Peer {
             agent: None,
             last_seen: Arc::new(LastSeen::new(clock)),
             latency: None,
+            traffic: Arc::default(),
+            links: Links::default(),
+            watched: Watched::default(),
             quotas: Quotas::new(),
             resources: None,
             health: None,
@@ -260,7 +269,8 @@ impl Peer {
             protocols: self.protocols.clone(),
             agent: self.agent.clone(),
             advert: self.advert().or(self.remembered.as_ref()).cloned(),
-            last_seen: self.last_seen.get(),
+            last_seen: Arc::clone(&self.last_seen),
+            traffic: Arc::clone(&self.traffic),
             latency: self.latency,
             resources: self.resources,
             health: self.health.clone(),
@@ -301,6 +311,10 @@ impl Peers {
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&PeerId, &Peer)> {
         self.table.iter()
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (&PeerId, &mut Peer)> {
+        self.table.iter_mut()
     }
 
     pub(super) fn len(&self) -> usize {

@@ -4,17 +4,24 @@
 //! A peer may replace its session: the newer one counts, and the older ends when the owner of the
 //! network drops its handle.
 
+use std::sync::Arc;
+
 use futures::{FutureExt, future::BoxFuture};
 use libp2p::{PeerId, Stream, swarm::ConnectionId};
-use meshwork_core::{PeerState, Reason};
+use meshwork_core::{NetworkProtocol, PeerState, Reason};
 
 use super::{EventLoop, Outgoing};
 use crate::{
     behaviour::streams::{self, InboundStream, OpenError, Protocol},
+    clock::LastSeen,
     event::NetEvent,
     limits,
-    session::{self, SessionId},
+    link::LinkProtocol,
+    session::{self, SessionId, Wiring},
+    traffic::Counted,
 };
+
+const TASK: NetworkProtocol = NetworkProtocol::TaskProtocol;
 
 /// What a stream was asked for.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +30,8 @@ pub(super) enum Purpose {
     Hello { peer: PeerId, connection: ConnectionId },
     /// A session with a worker.
     Session { peer: PeerId },
+    /// A link.
+    Link { peer: PeerId, protocol: LinkProtocol },
 }
 
 impl EventLoop {
@@ -51,7 +60,9 @@ impl EventLoop {
                 Protocol::Hello => self.on_inbound_hello(peer, connection, stream),
                 Protocol::Task => self.on_inbound_task(peer, stream),
                 // Dropped, which resets it, until its protocol's file takes it.
-                Protocol::Discovery | Protocol::Resource | Protocol::Health => drop(stream),
+                Protocol::Discovery => drop(stream),
+                Protocol::Resource => self.on_inbound_link(peer, LinkProtocol::Resource, stream),
+                Protocol::Health => self.on_inbound_link(peer, LinkProtocol::Health, stream),
             },
             streams::Event::Opened { request, stream } => {
                 let purpose = self.opening.remove(&request);
@@ -70,6 +81,7 @@ impl EventLoop {
                 self.on_hello_stream(peer, connection, stream);
             }
             Some(Purpose::Session { peer }) => self.on_session_stream(peer, stream),
+            Some(Purpose::Link { peer, protocol }) => self.on_link_stream(peer, protocol, stream),
             None => tracing::debug!("a stream that nobody asked for"),
         }
     }
@@ -80,7 +92,7 @@ impl EventLoop {
             return self.session_failed(peer, "not connected".to_owned());
         };
         known.opening_session = false;
-        let last_seen = known.last_seen.clone();
+        let (last_seen, traffic) = (known.last_seen.clone(), known.traffic.clone());
         let stream = match stream {
             Ok(stream) => stream,
             Err(why) => return self.session_failed(peer, why.to_string()),
@@ -88,8 +100,9 @@ impl EventLoop {
         let Some(id) = self.next_session_id() else {
             return self.session_failed(peer, "too many sessions are open".to_owned());
         };
-        let (session, run) =
-            session::worker_session(stream, peer, id, self.session_events.clone(), last_seen);
+        let stream = Counted::new(stream, TASK, traffic, self.meter.clone());
+        let wiring = self.wiring(peer, id, last_seen);
+        let (session, run) = session::worker_session(stream, wiring);
         self.tell_session(NetEvent::WorkerSession { peer, session }, peer, run.boxed());
     }
 
@@ -100,13 +113,14 @@ impl EventLoop {
             let detail = known.state().why().unwrap_or_default();
             return self.refuse_task(stream, Reason::NotAdmitted { detail });
         }
-        let last_seen = known.last_seen.clone();
+        let (last_seen, traffic) = (known.last_seen.clone(), known.traffic.clone());
         let Some(id) = self.next_session_id() else {
             let retry_after = limits::FULL_RETRY;
             return self.refuse_task(stream, Reason::Busy { retry_after });
         };
-        let (session, run) =
-            session::owner_session(stream, peer, id, self.session_events.clone(), last_seen);
+        let stream = Counted::new(stream, TASK, traffic, self.meter.clone());
+        let wiring = self.wiring(peer, id, last_seen);
+        let (session, run) = session::owner_session(stream, wiring);
         self.tell_session(NetEvent::OwnerSession { peer, session }, peer, run.boxed());
     }
 
@@ -124,6 +138,11 @@ impl EventLoop {
         }
         self.counters.tasks_refused.add();
         self.refusals.spawn(session::refuse(stream, reason));
+    }
+
+    fn wiring(&self, peer: PeerId, id: SessionId, last_seen: Arc<LastSeen>) -> Wiring {
+        let (events, meter) = (self.session_events.clone(), self.meter.clone());
+        Wiring { peer, id, events, last_seen, meter }
     }
 
     fn next_session_id(&mut self) -> Option<SessionId> {

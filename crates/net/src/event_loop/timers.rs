@@ -21,6 +21,8 @@ pub(super) enum Timer {
     Dial(TargetId),
     /// The table of peers may be published.
     Publish,
+    /// Peers are to be looked at.
+    Watch,
 }
 
 /// All reminders.

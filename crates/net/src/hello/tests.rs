@@ -18,12 +18,13 @@ const LIMIT: Duration = Duration::from_secs(5);
 #[tokio::test]
 async fn a_hello_is_heard_and_answered() {
     let (ours, theirs) = tokio::io::duplex(64);
+    let meter = Meter::default();
     let listener = async {
-        let (heard, stream) = hear(theirs.compat(), LIMIT).await.unwrap();
-        answer(stream, HelloReply::Admitted, LIMIT).await;
+        let (heard, stream) = hear(theirs.compat(), LIMIT, &Meter::default()).await.unwrap();
+        answer(stream, HelloReply::Admitted, LIMIT, &Meter::default()).await;
         heard
     };
-    let (reply, heard) = tokio::join!(say(ours.compat(), hello("main"), LIMIT), listener);
+    let (reply, heard) = tokio::join!(say(ours.compat(), hello("main"), LIMIT, &meter), listener);
     assert_eq!(reply.unwrap(), HelloReply::Admitted);
     assert_eq!(heard, hello("main"));
 }
@@ -31,11 +32,11 @@ async fn a_hello_is_heard_and_answered() {
 #[tokio::test(start_paused = true)]
 async fn a_silent_peer_is_given_up() {
     let (ours, _theirs) = tokio::io::duplex(64);
-    let error = say(ours.compat(), hello("main"), LIMIT).await.unwrap_err();
+    let error = say(ours.compat(), hello("main"), LIMIT, &Meter::default()).await.unwrap_err();
     assert!(matches!(error, HelloError::Timeout(_)));
     assert!(error.is_retryable());
     let (ours, _theirs) = tokio::io::duplex(64);
-    let error = hear(ours.compat(), LIMIT).await.unwrap_err();
+    let error = hear(ours.compat(), LIMIT, &Meter::default()).await.unwrap_err();
     assert!(matches!(error, HelloError::Timeout(_)));
 }
 
@@ -46,7 +47,7 @@ async fn garbage_is_told_from_silence() {
     tokio::io::AsyncWriteExt::write_all(&mut theirs, &[0x80, 0x80, 0x80, 0x80, 0x10, 1, 2])
         .await
         .unwrap();
-    let error = hear(ours.compat(), LIMIT).await.unwrap_err();
+    let error = hear(ours.compat(), LIMIT, &Meter::default()).await.unwrap_err();
     assert!(matches!(error, HelloError::Read(ReadError::Wire(_))), "{error}");
     assert!(!error.is_retryable());
 }

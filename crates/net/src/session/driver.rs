@@ -8,14 +8,9 @@ use std::{
 };
 
 use futures::{AsyncRead, AsyncWrite};
-use libp2p::PeerId;
-use tokio::{
-    sync::mpsc,
-    time::{Instant, Sleep, sleep_until},
-};
+use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::{SessionEvent, end::End, outbox::Outbox, reader::Reader, role::Role, writer::Writer};
-use crate::clock::LastSeen;
+use super::{Wiring, end::End, outbox::Outbox, reader::Reader, role::Role, writer::Writer};
 
 /// Owns the stream of one session.
 pub(super) struct Driver<R: Role, S> {
@@ -29,17 +24,12 @@ pub(super) struct Driver<R: Role, S> {
 }
 
 impl<R: Role, S: AsyncRead + AsyncWrite + Unpin> Driver<R, S> {
-    pub(super) fn new(
-        stream: S,
-        peer: PeerId,
-        outbox: Arc<Outbox<R::Outgoing>>,
-        events: mpsc::Sender<SessionEvent>,
-        last_seen: Arc<LastSeen>,
-    ) -> Self {
+    pub(super) fn new(stream: S, outbox: Arc<Outbox<R::Outgoing>>, wiring: Wiring) -> Self {
+        let meter = Arc::clone(&wiring.meter);
         Self {
             stream,
-            reader: Reader::new(peer, events, last_seen),
-            writer: Writer::new(Arc::clone(&outbox)),
+            reader: Reader::new(wiring),
+            writer: Writer::new(Arc::clone(&outbox), meter),
             outbox,
             timer: None,
         }

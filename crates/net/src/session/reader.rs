@@ -9,13 +9,15 @@ use std::{
 
 use futures::AsyncRead;
 use libp2p::PeerId;
-use tokio::{sync::mpsc, time::Instant};
+use meshwork_core::NetworkProtocol;
+use tokio::time::Instant;
 use tokio_util::sync::PollSender;
 
-use super::{SessionEvent, end::End, role::Role};
+use super::{SessionEvent, Wiring, end::End, role::Role};
 use crate::{
     clock::LastSeen,
     limits,
+    meter::{Meter, Tally},
     wire::{Answer, Decoder, Inbox, Names, WireError},
 };
 
@@ -27,6 +29,9 @@ pub(super) struct Reader<R: Role> {
     inbox: Inbox<R::Incoming>,
     events: PollSender<SessionEvent>,
     last_seen: Arc<LastSeen>,
+    meter: Arc<Meter>,
+    /// What has been decoded and not counted yet.
+    tally: Tally,
     /// When the message that is not complete began. Not while the peer waits for us.
     partial_since: Option<Instant>,
     /// Unknown kinds so far.
@@ -36,11 +41,8 @@ pub(super) struct Reader<R: Role> {
 }
 
 impl<R: Role> Reader<R> {
-    pub(super) fn new(
-        peer: PeerId,
-        events: mpsc::Sender<SessionEvent>,
-        last_seen: Arc<LastSeen>,
-    ) -> Self {
+    pub(super) fn new(wiring: Wiring) -> Self {
+        let Wiring { peer, events, last_seen, meter, .. } = wiring;
         Self {
             peer,
             decoder: Decoder::new(limits::TASK_FRAME),
@@ -48,6 +50,8 @@ impl<R: Role> Reader<R> {
             inbox: Inbox::default(),
             events: PollSender::new(events),
             last_seen,
+            meter,
+            tally: Tally::default(),
             partial_since: None,
             unknown: 0,
             end: None,
@@ -106,6 +110,7 @@ impl<R: Role> Reader<R> {
         if self.inbox.frames.is_empty() {
             return Poll::Ready(Ok(()));
         }
+        self.meter.received.add(NetworkProtocol::TaskProtocol, &mut self.tally);
         if ready!(self.events.poll_reserve(cx)).is_err() {
             return Poll::Ready(Err(()));
         }
@@ -176,11 +181,15 @@ impl<R: Role> Reader<R> {
     fn decode_one(&mut self) -> Result<bool, WireError> {
         let Some(message) = self.decoder.next()? else { return Ok(false) };
         let (frames, answers) = (self.inbox.frames.len(), self.inbox.answers.len());
+        self.tally.size(message.bytes().len());
         if let Err(error) = R::decode(&message, &mut self.names, &mut self.inbox) {
             // A message counts as a whole or not at all.
             self.inbox.frames.truncate(frames);
             self.inbox.answers.truncate(answers);
             return Err(error);
+        }
+        for frame in self.inbox.frames.iter().skip(frames) {
+            self.tally.kind(R::incoming(frame));
         }
         let new = self.inbox.answers.iter().skip(answers);
         self.unknown += new.filter(|answer| matches!(answer, Answer::Unsupported(_))).count();

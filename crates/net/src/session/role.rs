@@ -4,6 +4,7 @@ use libp2p::PeerId;
 use meshwork_core::{ToOwner, ToWorker};
 
 use super::{SessionEvent, SessionId};
+use crate::meter::Kind;
 use crate::wire::{Encoder, Inbox, Message, Names, WireError, kind, to_owner, to_worker};
 
 /// Which side of a session this node is.
@@ -25,6 +26,12 @@ pub(super) trait Role: Send + 'static {
         names: &mut Names,
         inbox: &mut Inbox<Self::Incoming>,
     ) -> Result<(), WireError>;
+
+    /// Under which kind a frame of this side is counted.
+    fn outgoing(frame: &Self::Outgoing) -> Kind;
+
+    /// Under which kind a frame of the other side is counted.
+    fn incoming(frame: &Self::Incoming) -> Kind;
 
     fn spoke(peer: PeerId, frames: Vec<Self::Incoming>) -> SessionEvent;
 
@@ -58,6 +65,14 @@ impl Role for Owner {
         to_owner(message, inbox)
     }
 
+    fn outgoing(frame: &ToWorker) -> Kind {
+        Kind::of_to_worker(frame)
+    }
+
+    fn incoming(frame: &ToOwner) -> Kind {
+        Kind::of_to_owner(frame)
+    }
+
     fn spoke(peer: PeerId, frames: Vec<ToOwner>) -> SessionEvent {
         SessionEvent::FromWorker { peer, frames }
     }
@@ -84,6 +99,14 @@ impl Role for Worker {
         inbox: &mut Inbox<ToWorker>,
     ) -> Result<(), WireError> {
         to_worker(message, names, inbox)
+    }
+
+    fn outgoing(frame: &ToOwner) -> Kind {
+        Kind::of_to_owner(frame)
+    }
+
+    fn incoming(frame: &ToWorker) -> Kind {
+        Kind::of_to_worker(frame)
     }
 
     fn spoke(peer: PeerId, frames: Vec<ToWorker>) -> SessionEvent {

@@ -8,7 +8,7 @@ use meshwork_core::{Assignment, AttemptEnd, Epoch, TaskId, ToOwner, ToWorker};
 use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
 use tokio_util::compat::{Compat, TokioAsyncReadCompatExt as _};
 
-use super::{Session, SessionEvent, SessionId, owner_session, worker_session};
+use super::{Session, SessionEvent, SessionId, Wiring, owner_session, worker_session};
 use crate::{
     clock::{Clock, LastSeen},
     limits,
@@ -41,13 +41,17 @@ fn pipe() -> (Stream, Stream) {
     (here.compat(), there.compat())
 }
 
+fn wiring(id: SessionId, events: mpsc::Sender<SessionEvent>, last_seen: Arc<LastSeen>) -> Wiring {
+    Wiring { peer: PeerId::random(), id, events, last_seen, meter: Arc::default() }
+}
+
 /// This node is the worker; the test plays the owner.
 fn as_worker() -> Rig<ToOwner> {
     let (here, peer) = pipe();
     let (events, received) = mpsc::channel(limits::FRAME_BATCHES);
     let last_seen = Arc::new(LastSeen::new(Clock::new()));
     let seen = Arc::clone(&last_seen);
-    let (session, run) = owner_session(here, PeerId::random(), SessionId(1), events, seen);
+    let (session, run) = owner_session(here, wiring(SessionId(1), events, seen));
     Rig { session, events: received, last_seen, task: tokio::spawn(run), peer }
 }
 
@@ -60,7 +64,7 @@ fn as_owner_on((here, peer): (Stream, Stream), batches: usize) -> Rig<ToWorker> 
     let (events, received) = mpsc::channel(batches);
     let last_seen = Arc::new(LastSeen::new(Clock::new()));
     let seen = Arc::clone(&last_seen);
-    let (session, run) = worker_session(here, PeerId::random(), SessionId(2), events, seen);
+    let (session, run) = worker_session(here, wiring(SessionId(2), events, seen));
     Rig { session, events: received, last_seen, task: tokio::spawn(run), peer }
 }
 

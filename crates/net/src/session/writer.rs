@@ -8,7 +8,7 @@ use std::{
 };
 
 use futures::AsyncWrite;
-use meshwork_core::ToOwner;
+use meshwork_core::{NetworkProtocol, ToOwner};
 use tokio::time::Instant;
 
 use super::{
@@ -18,12 +18,14 @@ use super::{
 };
 use crate::{
     limits,
+    meter::{Kind, Meter},
     wire::{Answer, Encoder, WireError},
 };
 
 /// Encodes and writes what waits.
 pub(super) struct Writer<R: Role> {
     outbox: Arc<Outbox<R::Outgoing>>,
+    meter: Arc<Meter>,
     /// Taken from the outbox; those before `next` are encoded.
     batch: Vec<R::Outgoing>,
     next: usize,
@@ -37,9 +39,10 @@ pub(super) struct Writer<R: Role> {
 }
 
 impl<R: Role> Writer<R> {
-    pub(super) fn new(outbox: Arc<Outbox<R::Outgoing>>) -> Self {
+    pub(super) fn new(outbox: Arc<Outbox<R::Outgoing>>, meter: Arc<Meter>) -> Self {
         Self {
             outbox,
+            meter,
             batch: Vec::new(),
             next: 0,
             encoder: Encoder::default(),
@@ -104,6 +107,7 @@ impl<R: Role> Writer<R> {
             let taken = self.outbox.take(&mut self.batch, cx.waker());
             if taken != Taken::Some {
                 self.encoder.finish();
+                self.meter.sent.add(NetworkProtocol::TaskProtocol, &mut self.encoder.tally);
                 // The answers alone must still be written.
                 let more = !self.encoder.bytes().is_empty() && taken != Taken::Overflown;
                 return Ok(if more { Taken::Some } else { taken });
@@ -111,12 +115,14 @@ impl<R: Role> Writer<R> {
         }
         for frame in self.batch.get(self.next..).unwrap_or_default() {
             R::encode(frame, &mut self.encoder)?;
+            self.encoder.tally.kind(R::outgoing(frame));
             self.next += 1;
             if self.encoder.bytes().len() >= limits::WRITE_CHUNK {
                 break;
             }
         }
         self.encoder.finish();
+        self.meter.sent.add(NetworkProtocol::TaskProtocol, &mut self.encoder.tally);
         Ok(Taken::Some)
     }
 
@@ -174,11 +180,13 @@ impl<R: Role> Writer<R> {
 fn encode_answer<R: Role>(answer: Answer, encoder: &mut Encoder) -> Result<(), WireError> {
     match answer {
         Answer::Unsupported(kind) => {
+            encoder.tally.kind(Kind::Unsupported);
             encoder.unsupported(R::UNSUPPORTED, kind);
             Ok(())
         }
         // Only a worker receives assignments.
         Answer::Refused(epoch, reason) => {
+            encoder.tally.kind(Kind::Refused);
             encoder.push_to_owner(&ToOwner::Refused { epoch: Some(epoch), reason })
         }
     }

@@ -3,7 +3,7 @@
 //! A length is checked against its limit before anything is allocated for it, and memory grows with
 //! what has arrived, not with what was announced (S-08).
 
-use std::io;
+use std::{io, time::Duration};
 
 use bytes::Bytes;
 use futures::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -195,6 +195,9 @@ pub(crate) enum ReadError {
     /// The stream ended before the message.
     #[error("the stream was closed")]
     Closed,
+    /// The message took too long from its first byte to its last.
+    #[error("a message was not complete within {0:?}")]
+    Slow(Duration),
     /// What arrived is not a message.
     #[error(transparent)]
     Wire(#[from] WireError),
@@ -204,7 +207,7 @@ impl ReadError {
     /// Whether the same exchange may succeed on another stream.
     pub(crate) fn is_retryable(&self) -> bool {
         match self {
-            Self::Io(_) | Self::Closed => true,
+            Self::Io(_) | Self::Closed | Self::Slow(_) => true,
             Self::Wire(error) => error.is_retryable(),
         }
     }
@@ -215,17 +218,43 @@ pub(crate) async fn read_message<R>(stream: &mut R, limit: usize) -> Result<Vec<
 where
     R: AsyncRead + Unpin,
 {
+    let first = read_byte(stream).await?.ok_or(ReadError::Closed)?;
+    read_rest(stream, first, limit).await
+}
+
+/// As [`read_message`], on a stream that may rest between messages: `time` begins with the first
+/// byte of one.
+pub(crate) async fn read_next<R>(
+    stream: &mut R,
+    limit: usize,
+    time: Duration,
+) -> Result<Vec<u8>, ReadError>
+where
+    R: AsyncRead + Unpin,
+{
+    let first = read_byte(stream).await?.ok_or(ReadError::Closed)?;
+    let rest = read_rest(stream, first, limit);
+    tokio::time::timeout(time, rest).await.map_err(|_| ReadError::Slow(time))?
+}
+
+async fn read_byte<R: AsyncRead + Unpin>(stream: &mut R) -> io::Result<Option<u8>> {
+    let mut byte = [0];
+    let count = stream.read(&mut byte).await?;
+    let [byte] = byte;
+    Ok((count > 0).then_some(byte))
+}
+
+async fn read_rest<R>(stream: &mut R, first: u8, limit: usize) -> Result<Vec<u8>, ReadError>
+where
+    R: AsyncRead + Unpin,
+{
     let mut head = Vec::with_capacity(LONGEST_PREFIX);
+    head.push(first);
     let Prefix { length, .. } = loop {
-        let mut byte = [0];
-        if stream.read(&mut byte).await? == 0 {
-            let nothing = head.is_empty();
-            return Err(if nothing { ReadError::Closed } else { unexpected_end() });
-        }
-        head.extend(byte);
         if let Some(prefix) = prefix(&head, limit)? {
             break prefix;
         }
+        head.push(read_byte(stream).await?.ok_or_else(unexpected_end)?);
     };
     let mut message = Vec::new();
     // Grows with what arrives.

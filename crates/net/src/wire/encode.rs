@@ -17,7 +17,7 @@ use super::{
     generated as proto, kind,
     reason::{cut, millis},
 };
-use crate::limits;
+use crate::{limits, meter::Tally};
 
 /// What surrounds the entry of a message that holds a single one, at most.
 const OVERHEAD: usize = 64;
@@ -46,6 +46,8 @@ pub(crate) struct Encoder {
     /// The entries of the open message.
     entries: Vec<u8>,
     open: Option<Open>,
+    /// Sizes of the complete messages, and whatever else is counted of them.
+    pub(crate) tally: Tally,
 }
 
 /// The message that further frames of its kind may join.
@@ -270,6 +272,7 @@ impl Encoder {
     fn head(&mut self, kind: u32, body: usize) {
         let key = u64::from(kind) << 3 | 2;
         let length = encoded_len_varint(key) + encoded_len_varint(body as u64) + body;
+        self.tally.size(length);
         encode_varint(length as u64, &mut self.out);
         encode_varint(key, &mut self.out);
         encode_varint(body as u64, &mut self.out);

@@ -17,6 +17,7 @@ mod support;
 mod bare;
 mod dialing;
 mod hostile;
+mod links;
 mod listening;
 mod readiness;
 mod sessions;

@@ -8,7 +8,7 @@ async fn frames_pass_both_ways_between_two_sessions() {
     let mut owner = as_owner_on((here, pipe().0), 64);
     let (events, mut worker_events) = mpsc::channel(64);
     let last_seen = Arc::clone(&owner.last_seen);
-    let (worker, run) = owner_session(there, PeerId::random(), SessionId(7), events, last_seen);
+    let (worker, run) = owner_session(there, wiring(SessionId(7), events, last_seen));
     let run = tokio::spawn(run);
 
     let mut work: Vec<_> = (0..3_000).map(|n| assign(n, 100)).collect();

@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use futures::{StreamExt, future::Ready};
+use futures::{AsyncReadExt as _, AsyncWriteExt as _, StreamExt, future::Ready};
 use libp2p::{
     Multiaddr, PeerId, Stream, StreamProtocol, Swarm, SwarmBuilder,
     core::{
@@ -109,6 +109,21 @@ pub(crate) async fn open(swarm: &mut Swarm<Bare>, peer: PeerId, protocol: &'stat
         _ => None,
     })
     .await
+}
+
+/// Says hello as a node of the network "test" does, and waits until it is admitted.
+pub(crate) async fn say_hello(swarm: &mut Swarm<Bare>, peer: PeerId) {
+    // Versions 1 to 1, the network's name, the first announcement.
+    const HELLO: [u8; 13] = [12, 8, 1, 16, 1, 26, 4, b't', b'e', b's', b't', 32, 1];
+    let mut stream = open(swarm, peer, "/meshwork/hello/1.0.0").await.unwrap();
+    let exchange = async {
+        stream.write_all(&HELLO).await.unwrap();
+        stream.flush().await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        answer
+    };
+    assert_eq!(meanwhile(swarm, exchange).await, [2, 10, 0], "admitted");
 }
 
 /// Drives the swarm while something else is waited for.

@@ -1,0 +1,54 @@
+//! When a quiet peer is asked, and by which end.
+
+use meshwork_core::Time;
+
+use super::*;
+
+const INTERVAL: Duration = Duration::from_secs(5);
+
+fn at(ms: u64) -> Time {
+    Time::from_nanos(ms * 1_000_000)
+}
+
+fn watched() -> Watched {
+    Watched { detector: Some(Detector::new(INTERVAL, Time::ZERO)), ..Watched::default() }
+}
+
+fn is_asked(watched: &mut Watched, heard: u64, now: u64) -> bool {
+    matches!(watched.judge(at(heard), at(now), INTERVAL, Duration::ZERO), Verdict::Ask)
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_speaks_is_not_asked_and_who_is_quiet_is() {
+    let mut watched = watched();
+    for second in 1..100 {
+        assert!(!is_asked(&mut watched, second * 1_000, second * 1_000));
+    }
+    assert!(!is_asked(&mut watched, 99_000, 103_900));
+    assert!(is_asked(&mut watched, 99_000, 104_000));
+    assert!(!is_asked(&mut watched, 99_000, 104_500), "it has a moment to answer");
+    tokio::time::advance(INTERVAL).await;
+    assert!(is_asked(&mut watched, 99_000, 109_000), "and is asked again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn both_ends_take_turns() {
+    let mut watched = watched();
+    assert!(is_asked(&mut watched, 0, 5_000));
+    // It answers; the next turn is that of the other end.
+    assert!(!is_asked(&mut watched, 5_001, 10_500));
+    // Which takes it.
+    assert!(!is_asked(&mut watched, 10_600, 10_700));
+    assert!(is_asked(&mut watched, 10_600, 15_700), "then it is this end's turn again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_peer_is_gone_within_three_intervals_unless_this_node_slept() {
+    let mut dead = watched();
+    let verdict = dead.judge(at(0), at(15_000), INTERVAL, Duration::ZERO);
+    let Verdict::Gone(why) = verdict else { panic!("it is gone") };
+    assert!(why.starts_with("silent for 15.0 s"), "{why}");
+    let mut innocent = watched();
+    let verdict = innocent.judge(at(0), at(15_000), INTERVAL, Duration::from_secs(14));
+    assert!(!matches!(verdict, Verdict::Gone(_)));
+}

@@ -1,0 +1,94 @@
+//! A link over a pipe: what goes through, and what ends it.
+
+use futures::AsyncWriteExt as _;
+use libp2p::PeerId;
+use tokio::io::{DuplexStream, duplex};
+use tokio_util::compat::{Compat, TokioAsyncReadCompatExt as _};
+
+use super::*;
+use crate::Clock;
+
+struct End {
+    say: mpsc::Sender<LinkFrame>,
+    heard: mpsc::Receiver<LinkEvent>,
+    running: tokio::task::JoinHandle<LinkEnd>,
+}
+
+fn link(stream: Compat<DuplexStream>) -> End {
+    let (say, outbox) = mpsc::channel(4);
+    let (events, heard) = mpsc::channel(4);
+    let link = Link {
+        peer: PeerId::random(),
+        id: LinkId(1),
+        protocol: LinkProtocol::Health,
+        outbox,
+        events,
+        last_seen: Arc::new(LastSeen::new(Clock::new())),
+        meter: Arc::default(),
+    };
+    End { say, heard, running: tokio::spawn(link.run(stream)) }
+}
+
+fn pipe() -> (Compat<DuplexStream>, Compat<DuplexStream>) {
+    let (one, other) = duplex(1024);
+    (one.compat(), other.compat())
+}
+
+fn echo(id: u64) -> LinkFrame {
+    LinkFrame::Health(HealthFrame { id, body: HealthBody::Echo })
+}
+
+#[tokio::test]
+async fn frames_go_through_both_ways_until_one_end_is_dropped() {
+    let (one, other) = pipe();
+    let (mut one, mut other) = (link(one), link(other));
+    for id in 1..100 {
+        one.say.send(echo(id)).await.unwrap();
+        other.say.send(echo(id)).await.unwrap();
+        assert_eq!(one.heard.recv().await.unwrap().frame, echo(id));
+        assert_eq!(other.heard.recv().await.unwrap().frame, echo(id));
+    }
+    drop(one.say);
+    assert!(matches!(one.running.await.unwrap(), LinkEnd::Local));
+    assert!(matches!(other.running.await.unwrap(), LinkEnd::Read(ReadError::Closed)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_frame_that_does_not_end_ends_the_link_and_a_rest_between_frames_does_not() {
+    let (one, mut other) = pipe();
+    let mut one = link(one);
+    other.write_all(&[4, 8, 1, 0x12, 0]).await.unwrap();
+    assert_eq!(one.heard.recv().await.unwrap().frame, echo(1));
+    tokio::time::sleep(limits::LINK_TIMEOUT * 100).await;
+    other.write_all(&[4, 8, 2, 0x12, 0]).await.unwrap();
+    assert_eq!(one.heard.recv().await.unwrap().frame, echo(2));
+    other.write_all(&[4, 8]).await.unwrap();
+    assert!(matches!(one.running.await.unwrap(), LinkEnd::Read(ReadError::Slow(_))));
+}
+
+#[tokio::test]
+async fn what_is_no_frame_is_a_violation() {
+    let huge = [0xff, 0xff, 0xff, 0xff, 0x7f];
+    for bytes in [[1, 0xff].as_slice(), &huge, &[0]] {
+        let (one, mut other) = pipe();
+        let one = link(one);
+        other.write_all(bytes).await.unwrap();
+        let end = one.running.await.unwrap();
+        assert!(end.is_violation(), "{bytes:?}: {end}");
+    }
+}
+
+#[tokio::test]
+async fn endless_unknown_kinds_are_a_violation() {
+    let (one, mut other) = pipe();
+    let mut one = link(one);
+    let reading = tokio::spawn(async move { while one.heard.recv().await.is_some() {} });
+    for _ in 0..=limits::UNKNOWN_KINDS {
+        // Field 40, nothing in it.
+        if other.write_all(&[3, 0xc2, 0x02, 0]).await.is_err() {
+            break;
+        }
+    }
+    assert!(one.running.await.unwrap().is_violation());
+    reading.await.unwrap();
+}

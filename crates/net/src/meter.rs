@@ -1,0 +1,267 @@
+//! What travels, in numbers: messages by kind, bytes by protocol, and how large messages are.
+//!
+//! Written where it happens, in batches; read by anybody. A session counts a batch of frames on the
+//! side and adds it here once, so that a frame costs an increment and no lock or look-up.
+//!
+//! Absent on purpose: names and labels of an exporter (the node's metrics collector), and libp2p's
+//! own protocols, which do not pass through streams of ours.
+
+use std::{
+    array,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use meshwork_core::{NetworkProtocol, ToOwner, ToWorker};
+
+#[cfg(test)]
+mod tests;
+
+/// Kinds of messages, for the label of counters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(usize)]
+pub(crate) enum Kind {
+    Assign,
+    Cancel,
+    Ack,
+    Resume,
+    Credit,
+    Accepted,
+    Busy,
+    Refused,
+    Unsupported,
+    Progress,
+    Result,
+    Heartbeat,
+    Hello,
+    HelloReply,
+    Query,
+    Peers,
+    ResourceReport,
+    ResourceQuestion,
+    ResourceOther,
+    Echo,
+    Echoed,
+    HealthReport,
+    HealthOther,
+}
+
+use NetworkProtocol::{DiscoveryProtocol, HealthProtocol, ResourceProtocol, TaskProtocol};
+
+/// Protocol and name of each [`Kind`], in their order.
+const KINDS: [(NetworkProtocol, &str); 23] = [
+    (TaskProtocol, "assign"),
+    (TaskProtocol, "cancel"),
+    (TaskProtocol, "ack"),
+    (TaskProtocol, "resume"),
+    (TaskProtocol, "credit"),
+    (TaskProtocol, "accepted"),
+    (TaskProtocol, "busy"),
+    (TaskProtocol, "refused"),
+    (TaskProtocol, "unsupported"),
+    (TaskProtocol, "progress"),
+    (TaskProtocol, "result"),
+    (TaskProtocol, "heartbeat"),
+    (DiscoveryProtocol, "hello"),
+    (DiscoveryProtocol, "hello_reply"),
+    (DiscoveryProtocol, "query"),
+    (DiscoveryProtocol, "peers"),
+    (ResourceProtocol, "report"),
+    (ResourceProtocol, "question"),
+    (ResourceProtocol, "refusal"),
+    (HealthProtocol, "echo"),
+    (HealthProtocol, "echoed"),
+    (HealthProtocol, "report"),
+    (HealthProtocol, "refusal"),
+];
+
+/// Classes of sizes: class n holds messages of 2^(n-1) to 2^n - 1 bytes; the largest frame is below
+/// 2^21.
+const CLASSES: usize = 22;
+
+impl Kind {
+    pub(crate) fn of_to_worker(frame: &ToWorker) -> Self {
+        match frame {
+            ToWorker::Assign(_) => Self::Assign,
+            ToWorker::Cancel(_) => Self::Cancel,
+            ToWorker::Ack(_) => Self::Ack,
+            ToWorker::Resume(_) => Self::Resume,
+        }
+    }
+
+    pub(crate) fn of_to_owner(frame: &ToOwner) -> Self {
+        match frame {
+            ToOwner::Credit(_) => Self::Credit,
+            ToOwner::Accepted(_) => Self::Accepted,
+            ToOwner::Busy { .. } => Self::Busy,
+            ToOwner::Refused { .. } => Self::Refused,
+            ToOwner::Unsupported { .. } => Self::Unsupported,
+            ToOwner::Progress { .. } => Self::Progress,
+            ToOwner::Result { .. } => Self::Result,
+            ToOwner::Heartbeat { .. } => Self::Heartbeat,
+        }
+    }
+}
+
+/// A batch of messages, counted on the side.
+#[derive(Debug)]
+pub(crate) struct Tally {
+    kinds: [u32; KINDS.len()],
+    sizes: [(u32, u64); CLASSES],
+    any: bool,
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self { kinds: [0; KINDS.len()], sizes: [(0, 0); CLASSES], any: false }
+    }
+}
+
+impl Tally {
+    /// One message of this kind.
+    pub(crate) fn kind(&mut self, kind: Kind) {
+        if let Some(count) = self.kinds.get_mut(kind as usize) {
+            *count += 1;
+            self.any = true;
+        }
+    }
+
+    /// One framed message of so many bytes.
+    pub(crate) fn size(&mut self, bytes: usize) {
+        let class = (usize::BITS - bytes.leading_zeros()) as usize;
+        if let Some((count, sum)) = self.sizes.get_mut(class.min(CLASSES - 1)) {
+            *count += 1;
+            *sum += bytes as u64;
+            self.any = true;
+        }
+    }
+}
+
+/// One direction.
+#[derive(Debug)]
+pub(crate) struct Side {
+    kinds: [AtomicU64; KINDS.len()],
+    bytes: [AtomicU64; NetworkProtocol::ALL.len()],
+    /// Count and sum by protocol and class.
+    sizes: [[(AtomicU64, AtomicU64); CLASSES]; NetworkProtocol::ALL.len()],
+}
+
+impl Default for Side {
+    fn default() -> Self {
+        let zero = |_| AtomicU64::new(0);
+        Self {
+            kinds: array::from_fn(zero),
+            bytes: array::from_fn(zero),
+            sizes: array::from_fn(|_| array::from_fn(|_| Default::default())),
+        }
+    }
+}
+
+impl Side {
+    /// Adds a batch of one protocol, and leaves it empty.
+    pub(crate) fn add(&self, protocol: NetworkProtocol, tally: &mut Tally) {
+        if !std::mem::take(&mut tally.any) {
+            return;
+        }
+        for (total, count) in self.kinds.iter().zip(&mut tally.kinds) {
+            add(total, std::mem::take(count).into());
+        }
+        let Some(sizes) = self.sizes.get(protocol.index()) else { return };
+        for ((count, sum), counted) in sizes.iter().zip(&mut tally.sizes) {
+            let (messages, bytes) = std::mem::take(counted);
+            add(count, messages.into());
+            add(sum, bytes);
+        }
+    }
+
+    /// Adds one framed message.
+    pub(crate) fn one(&self, kind: Kind, bytes: usize) {
+        let Some((protocol, _)) = KINDS.get(kind as usize) else { return };
+        let mut tally = Tally::default();
+        tally.kind(kind);
+        tally.size(bytes);
+        self.add(*protocol, &mut tally);
+    }
+
+    /// So many bytes of a protocol's streams have passed.
+    pub(crate) fn bytes(&self, protocol: NetworkProtocol, bytes: usize) {
+        if let Some(total) = self.bytes.get(protocol.index()) {
+            add(total, bytes as u64);
+        }
+    }
+
+    fn snapshot(&self) -> Flow {
+        let get = |value: &AtomicU64| value.load(Ordering::Relaxed);
+        let messages = KINDS.iter().zip(&self.kinds);
+        let sizes = NetworkProtocol::ALL.into_iter().zip(&self.sizes);
+        Flow {
+            messages: messages.map(|((protocol, kind), n)| (*protocol, *kind, get(n))).collect(),
+            bytes: NetworkProtocol::ALL
+                .into_iter()
+                .zip(&self.bytes)
+                .map(|(protocol, bytes)| (protocol, get(bytes)))
+                .collect(),
+            sizes: sizes
+                .flat_map(|(protocol, classes)| {
+                    classes.iter().map(move |(count, sum)| SizeClass {
+                        protocol,
+                        messages: get(count),
+                        bytes: get(sum),
+                    })
+                })
+                .collect(),
+        }
+    }
+}
+
+/// Skips what is nothing: an atomic addition costs more than a comparison.
+fn add(total: &AtomicU64, more: u64) {
+    if more > 0 {
+        total.fetch_add(more, Ordering::Relaxed);
+    }
+}
+
+/// Both directions.
+#[derive(Debug, Default)]
+pub(crate) struct Meter {
+    pub(crate) sent: Side,
+    pub(crate) received: Side,
+}
+
+impl Meter {
+    /// The numbers now; each is read on its own.
+    pub(crate) fn snapshot(&self) -> NetTraffic {
+        NetTraffic { sent: self.sent.snapshot(), received: self.received.snapshot() }
+    }
+}
+
+/// What has travelled on Meshwork's own protocols since the start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetTraffic {
+    /// What this node has sent.
+    pub sent: Flow,
+    /// What it has received.
+    pub received: Flow,
+}
+
+/// One direction of it. The entries are the same, in the same order, in every snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flow {
+    /// Messages by protocol and kind. Of the task protocol each frame counts, however many travel in
+    /// one framed message.
+    pub messages: Vec<(NetworkProtocol, &'static str, u64)>,
+    /// Bytes on streams by protocol, with framing, without encryption.
+    pub bytes: Vec<(NetworkProtocol, u64)>,
+    /// Framed messages by protocol and size.
+    pub sizes: Vec<SizeClass>,
+}
+
+/// Framed messages of similar size: no two differ by more than a factor of two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SizeClass {
+    /// Of which protocol.
+    pub protocol: NetworkProtocol,
+    /// How many.
+    pub messages: u64,
+    /// Bytes of all of them, without the length before each.
+    pub bytes: u64,
+}
