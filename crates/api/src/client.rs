@@ -9,8 +9,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{
     limits,
     types::{
-        CancelRequest, DialAnswer, DialRequest, HealthView, List, NodeView, PeerPatch, PeerView,
-        Problem, TaskCounts, TaskSpec, TaskView, TrustAnswer, WaitAnswer, WaitRequest,
+        CancelRequest, DialAnswer, DialRequest, HandlerView, HealthView, List, NodeView, PeerPatch,
+        PeerView, Problem, TaskCounts, TaskSpec, TaskView, TrustAnswer, WaitAnswer, WaitRequest,
     },
 };
 
@@ -122,6 +122,15 @@ impl Client {
     pub async fn trust(&self, peer: &str, trust: bool) -> Result<TrustAnswer, ClientError> {
         let request = self.request(Method::PATCH, &format!("/v1/peers/{}", segment(peer)));
         self.json(request.body(encode(&PeerPatch { trust })?)).await
+    }
+
+    /// Every handler that the node or a peer offers to it, by name.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::node`].
+    pub async fn handlers(&self) -> Result<List<HandlerView>, ClientError> {
+        self.get("/v1/handlers").await
     }
 
     /// Submits a task. With `wait` above zero the answer comes when it has ended, or after that

@@ -17,6 +17,7 @@
 //! | `GET /v1/peers`, `GET /v1/peers/{p}` | [`List`] of [`PeerView`]; one of them |
 //! | `PATCH /v1/peers/{p}` | [`PeerPatch`]: trust it, or no longer |
 //! | `POST /v1/peers/dial` | [`DialRequest`]: connect to an address |
+//! | `GET /v1/handlers` | [`List`] of [`HandlerView`]: what can be run, and who offers it |
 //! | `POST /v1/tasks` | [`TaskSpec`]: submit; `?wait_ms=` waits for the end that long |
 //! | `GET /v1/tasks` | [`List`] of [`TaskView`]; `?state=&handler=&limit=` |
 //! | `GET /v1/tasks/summary` | [`TaskCounts`] |
@@ -42,7 +43,8 @@ pub use self::{
     socket::BindError,
     types::{
         AttemptView, CancelRequest, CapacityView, DialAnswer, DialRequest, EndedTask, ErrorView,
-        HealthView, List, NodeView, ObstacleView, Payload, PeerPatch, PeerView, Problem,
-        TaskCounts, TaskSpec, TaskView, TrustAnswer, WaitAnswer, WaitRequest, WaitingView,
+        HandlerView, HealthView, List, NodeView, ObstacleView, OfferView, ParamView, Payload,
+        PeerPatch, PeerView, Problem, TaskCounts, TaskSpec, TaskView, TrustAnswer, WaitAnswer,
+        WaitRequest, WaitingView,
     },
 };

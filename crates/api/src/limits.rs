@@ -23,6 +23,12 @@ pub const ANSWER_BYTES: usize = 64 * 1024 * 1024;
 pub const LONG_POLL: Duration = Duration::from_secs(60);
 /// Tasks that one request waits for.
 pub const WAITED_TASKS: usize = 1_000;
+/// Handlers in one list. A node has a few dozen; peers can make up any number, and what is offered
+/// by strangers is left out first.
+pub const HANDLERS: usize = 1_024;
+/// Offers of one handler that are listed by name: all that a person reads. The rest is a number, so
+/// that the longest list stays far below [`ANSWER_BYTES`].
+pub const OFFERS: usize = 64;
 /// Longest wait for a cancelled task to end; it still ends after that.
 pub const CANCEL_WAIT: Duration = Duration::from_secs(10);
 /// From the order to stop until connections are cut off.

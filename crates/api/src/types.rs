@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+mod handler;
 mod node;
 mod payload;
 mod peer;
@@ -15,6 +16,7 @@ mod tests;
 
 pub(crate) use self::node::{micros, millis, wide};
 pub use self::{
+    handler::{HandlerView, OfferView, ParamView},
     node::{CapacityView, HealthView, NodeView, TaskCounts},
     payload::Payload,
     peer::{DialAnswer, DialRequest, PeerPatch, PeerView, TrustAnswer},

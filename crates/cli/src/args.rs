@@ -56,6 +56,7 @@ RUN THINGS
   task      list | show | result | cancel
 SEE THE NETWORK
   peers     list | show | dial | trust | untrust
+  handlers  what can be run here and on peers
 MEASURE
   bench     how fast it is, on this machine alone   version  what this is
 
@@ -100,6 +101,11 @@ pub(crate) enum Verb {
     Status,
     /// See and trust other nodes
     Peers(PeersArgs),
+    /// Show what can be run here and on peers
+    Handlers {
+        /// Show all that is known of this one, such as text/word-count
+        handler: Option<String>,
+    },
     /// Submit a task, wait for its end, print its result
     Run(Box<RunArgs>),
     /// Submit a task and print its id

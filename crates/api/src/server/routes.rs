@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{limits, types::Problem};
 
+mod handlers;
 mod node;
 mod peers;
 mod tasks;
@@ -52,6 +53,7 @@ pub(super) fn router(manager: NetworkManager, stop: CancellationToken) -> Router
         .route("/v1/peers", get(peers::list))
         .route("/v1/peers/dial", post(peers::dial))
         .route("/v1/peers/{peer}", get(peers::show).patch(peers::change))
+        .route("/v1/handlers", get(handlers::list))
         .route("/v1/tasks", get(tasks::list).post(tasks::submit))
         .route("/v1/tasks/summary", get(tasks::summary))
         .route("/v1/tasks/wait", post(wait::wait))

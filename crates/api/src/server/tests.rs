@@ -70,12 +70,16 @@ impl Fixture {
 }
 
 fn node(name: &str) -> meshwork_node::NetworkManagerBuilder {
-    NetworkManager::builder().config(NetworkConfig {
+    NetworkManager::builder().config(config(name))
+}
+
+fn config(name: &str) -> NetworkConfig {
+    NetworkConfig {
         listen_addrs: vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()],
         mdns: false,
         name: Some(name.to_owned()),
         ..NetworkConfig::default()
-    })
+    }
 }
 
 fn api_error(error: ClientError) -> crate::Problem {

@@ -59,6 +59,34 @@ fn a_peer_is_dialled_listed_trusted_and_untrusted() {
     ant.ask(&["peers", "dial", "/ip4/127.0.0.1/tcp/1"]).error(1, &["/ip4/127.0.0.1/tcp/1"]);
 }
 
+#[test]
+fn what_can_be_run_is_told_with_who_offers_it() {
+    let bee = Node::up(&["--name", "bee", "--accept", "text=anyone"]);
+    let ant = Node::up(&["--name", "ant", "--bootstrap", bee.address()]);
+    ant.until_ready("bee");
+    let ids = [ant.text("peer_id"), bee.text("peer_id")];
+
+    let upper = ant.ask(&["handlers", "text/upper", "--json"]).json();
+    assert_eq!((&upper["name"], &upper["offer_count"]), (&"text/upper".into(), &2.into()));
+    assert_eq!([&upper["offers"][0]["peer_id"], &upper["offers"][1]["peer_id"]], ids);
+    assert_eq!(
+        (&upper["offers"][0]["here"], &upper["offers"][1]["here"]),
+        (&true.into(), &false.into())
+    );
+    assert_eq!(upper["offers"][1]["trusted"], false);
+
+    let list = ant.ask(&["handlers"]).stdout;
+    let row = list.lines().find(|line| line.starts_with("text/upper\t")).unwrap();
+    assert!(ids.iter().all(|id| row.contains(id)), "{row}");
+    let own = list.lines().find(|line| line.starts_with("debug/echo\t")).unwrap();
+    assert!(own.contains(ids[0]) && !own.contains(ids[1]), "{own}");
+    assert!(ant.ask(&["handlers", "-q"]).stdout.lines().any(|line| line == "text/upper"));
+
+    let shown = ant.ask(&["handlers", "text/upper"]).stdout;
+    assert!(shown.contains("bee") && shown.contains("ready, not trusted"), "{shown}");
+    ant.ask(&["handlers", "text/nope"]).error(4, &["text/nope", "meshwork handlers"]);
+}
+
 /// Why the named peer does not run a waiting task.
 fn obstacle<'t>(task: &'t Value, name: &str) -> &'t Value {
     let peers = task["waiting"]["peers"].as_array().expect("peers that were considered");

@@ -1,4 +1,6 @@
-//! `/v1/node`, `/v1/health`, `/v1/peers`.
+//! `/v1/node`, `/v1/health`, `/v1/peers`, `/v1/handlers`.
+
+use meshwork_core::{Accept, AcceptPolicy};
 
 use super::*;
 
@@ -63,6 +65,38 @@ async fn an_address_where_nobody_is_cannot_be_dialled() {
     assert!(error.is_retryable(), "{error}");
     let problem = api_error(error);
     assert_eq!((problem.status, problem.code.as_str()), (502, "connection"));
+    server.end().await;
+}
+
+#[tokio::test]
+async fn handlers_are_listed_with_all_who_offer_them() {
+    let server = Fixture::running().await;
+    let accept = AcceptPolicy::default().with("text", Accept::Anyone);
+    let bee = NetworkManager::builder()
+        .config(NetworkConfig { accept, ..config("bee") })
+        .build()
+        .unwrap();
+    bee.start().await.unwrap();
+    let id = bee.local_peer_id().to_string();
+    let address = bee.addresses().first().unwrap().to_string();
+    server.client.dial(&address).await.unwrap();
+    until_ready(&server, &id).await;
+    server.client.trust(&id, true).await.unwrap();
+
+    let handlers = server.client.handlers().await.unwrap().items;
+    assert!(handlers.is_sorted_by(|a, b| a.name < b.name), "{handlers:?}");
+    let of = |name: &str| handlers.iter().find(|handler| handler.name == name).unwrap();
+    let upper = of("text/upper");
+    assert_eq!(upper.offer_count, 2);
+    let here = server.manager.local_peer_id().to_string();
+    assert_eq!((upper.offers[0].here, &upper.offers[0].peer_id), (true, &here));
+    let there = &upper.offers[1];
+    assert_eq!((there.here, &there.peer_id, there.name.as_deref()), (false, &id, Some("bee")));
+    assert!(there.ready && there.trusted, "{there:?}");
+    // Bee has it, but does not open it to anybody.
+    assert_eq!(of("debug/echo").offer_count, 1);
+
+    bee.shutdown().await.unwrap();
     server.end().await;
 }
 
