@@ -29,6 +29,9 @@
 //! `{p}` is a peer id, a name, or the unique start of a name; `{t}` is `last`, a task id, or the
 //! unique end of one.
 //!
+//! Each kind of request has a rate ([`limits::READS`], [`limits::WRITES`], [`limits::WAITS`]); above
+//! it the answer is 429 with the code `busy` and when to come back.
+//!
 //! Absent on purpose: TCP (the socket's rights are the only key), events as a stream, a dashboard.
 
 pub mod client;

@@ -2,11 +2,29 @@
 
 use std::time::Duration;
 
+/// How often something may happen. More is answered `busy`, with the time after which it may again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// So often in the long run.
+    pub per_second: u32,
+    /// So often at once.
+    pub burst: u32,
+}
+
 /// Connections at once; more wait in the socket's backlog. A person and some scripts need a few.
 pub const CONNECTIONS: usize = 64;
 /// Requests that wait for the end of tasks at once; more are answered `busy`, so that waiting
 /// ones never take all [`CONNECTIONS`].
 pub const LONG_POLLS: usize = 48;
+/// Requests per second that read something, and how many may come at once before that rate counts.
+/// A command asks a handful; above it a runaway script keeps the node from its tasks.
+pub const READS: Rate = Rate { per_second: 2_000, burst: 4_000 };
+/// Requests per second that submit, cancel or change something. A shell loop that starts a process
+/// for each task reaches some hundreds.
+pub const WRITES: Rate = Rate { per_second: 1_000, burst: 2_000 };
+/// Requests per second that wait: for the end of tasks, or for a peer. One for each task that is
+/// submitted.
+pub const WAITS: Rate = Rate { per_second: 1_000, burst: 2_000 };
 /// From the start of a connection, or the end of its last request, until the next request's
 /// headers have arrived; then the connection is closed.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(5);

@@ -22,6 +22,7 @@ use crate::{
 
 mod body;
 mod error;
+mod rates;
 mod routes;
 mod select;
 #[cfg(test)]

@@ -6,12 +6,14 @@ use axum::{
     Router,
     extract::DefaultBodyLimit,
     http::{Method, StatusCode, Uri},
-    routing::{get, post},
+    middleware,
+    routing::{get, patch, post},
 };
 use meshwork_node::NetworkManager;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
+use super::rates::{self, Limiter};
 use crate::{limits, types::Problem};
 
 mod handlers;
@@ -43,27 +45,50 @@ impl Context {
     }
 }
 
-/// All routes.
+/// All routes, each kind behind a rate of its own.
 pub(super) fn router(manager: NetworkManager, stop: CancellationToken) -> Router {
     let polls = Arc::new(Semaphore::new(limits::LONG_POLLS));
     Router::new()
-        .route("/v1/node", get(node::show))
-        .route("/v1/health", get(node::health))
+        // Whatever floods the node, it can be stopped.
         .route("/v1/shutdown", post(node::shutdown))
-        .route("/v1/peers", get(peers::list))
-        .route("/v1/peers/dial", post(peers::dial))
-        .route("/v1/peers/{peer}", get(peers::show).patch(peers::change))
-        .route("/v1/handlers", get(handlers::list))
-        .route("/v1/tasks", get(tasks::list).post(tasks::submit))
-        .route("/v1/tasks/summary", get(tasks::summary))
-        .route("/v1/tasks/wait", post(wait::wait))
-        .route("/v1/tasks/{task}", get(tasks::show))
-        .route("/v1/tasks/{task}/result", get(tasks::result))
-        .route("/v1/tasks/{task}/cancel", post(tasks::cancel))
+        .merge(limited(reads(), limits::READS))
+        .merge(limited(writes(), limits::WRITES))
+        .merge(limited(waits(), limits::WAITS))
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         .layer(DefaultBodyLimit::max(limits::BODY_BYTES))
         .with_state(Context { manager, stop, polls })
+}
+
+fn reads() -> Router<Context> {
+    Router::new()
+        .route("/v1/node", get(node::show))
+        .route("/v1/health", get(node::health))
+        .route("/v1/peers", get(peers::list))
+        .route("/v1/peers/{peer}", get(peers::show))
+        .route("/v1/handlers", get(handlers::list))
+        .route("/v1/tasks", get(tasks::list))
+        .route("/v1/tasks/summary", get(tasks::summary))
+        .route("/v1/tasks/{task}", get(tasks::show))
+        .route("/v1/tasks/{task}/result", get(tasks::result))
+}
+
+fn writes() -> Router<Context> {
+    Router::new()
+        .route("/v1/peers/dial", post(peers::dial))
+        .route("/v1/peers/{peer}", patch(peers::change))
+        .route("/v1/tasks", post(tasks::submit))
+        .route("/v1/tasks/{task}/cancel", post(tasks::cancel))
+}
+
+fn waits() -> Router<Context> {
+    Router::new().route("/v1/tasks/wait", post(wait::wait))
+}
+
+/// These routes together no more often than `rate`.
+fn limited(routes: Router<Context>, rate: limits::Rate) -> Router<Context> {
+    let limiter = Arc::new(Limiter::new(rate));
+    routes.route_layer(middleware::from_fn_with_state(limiter, rates::limit))
 }
 
 async fn no_route(uri: Uri) -> Problem {

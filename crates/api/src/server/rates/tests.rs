@@ -1,0 +1,90 @@
+//! The routes are called without a socket: waiting for one would let paused time run.
+
+use axum::{Router, body::Body, http::Method};
+use hyper::service::Service as _;
+use hyper_util::service::TowerToHyperService;
+use meshwork_node::NetworkManager;
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use crate::{limits, server::routes};
+
+/// The routes of a node that never runs.
+fn api() -> TowerToHyperService<Router> {
+    let manager = NetworkManager::builder().build().unwrap();
+    TowerToHyperService::new(routes::router(manager, CancellationToken::new()))
+}
+
+async fn ask(api: &TowerToHyperService<Router>, method: Method, path: &str) -> Response {
+    let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+    api.call(request).await.unwrap()
+}
+
+async fn problem(response: Response) -> Problem {
+    let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
+    serde_json::from_slice(&body).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn too_many_are_told_when_to_come_back_and_others_are_served() {
+    let api = api();
+    for _ in 0..limits::READS.burst {
+        let answer = ask(&api, Method::GET, "/v1/node").await;
+        assert_ne!(answer.status(), StatusCode::TOO_MANY_REQUESTS);
+    }
+    // All that read share one rate.
+    let refused = ask(&api, Method::GET, "/v1/peers").await;
+    assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(refused.headers()["retry-after"], "1");
+    let refused = problem(refused).await;
+    assert_eq!((refused.status, refused.code.as_str()), (429, "busy"));
+    assert!(refused.is_retryable());
+
+    for (method, path) in [
+        (Method::POST, "/v1/tasks"),
+        (Method::POST, "/v1/tasks/wait"),
+        (Method::POST, "/v1/shutdown"),
+    ] {
+        let answer = ask(&api, method, path).await;
+        assert_ne!(answer.status(), StatusCode::TOO_MANY_REQUESTS, "{path}");
+    }
+
+    tokio::time::advance(Duration::from_millis(refused.retry_after_ms.unwrap())).await;
+    let answer = ask(&api, Method::GET, "/v1/node").await;
+    assert_ne!(answer.status(), StatusCode::TOO_MANY_REQUESTS);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_kind_has_an_end() {
+    let api = api();
+    for (path, rate) in [("/v1/tasks", limits::WRITES), ("/v1/tasks/wait", limits::WAITS)] {
+        for _ in 0..rate.burst {
+            let answer = ask(&api, Method::POST, path).await;
+            assert_ne!(answer.status(), StatusCode::TOO_MANY_REQUESTS, "{path}");
+        }
+        let answer = ask(&api, Method::POST, path).await;
+        assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS, "{path}");
+    }
+    assert_ne!(ask(&api, Method::GET, "/v1/node").await.status(), StatusCode::TOO_MANY_REQUESTS);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_way_out_is_always_open() {
+    let api = api();
+    for _ in 0..limits::WRITES.burst * 2 {
+        assert_eq!(ask(&api, Method::POST, "/v1/shutdown").await.status(), StatusCode::ACCEPTED);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_not_used_comes_back_at_the_rate() {
+    let limiter = Limiter::new(Rate { per_second: 10, burst: 3 });
+    let passed = || std::iter::repeat_with(|| limiter.check()).take_while(Result::is_ok).count();
+    assert_eq!(passed(), 3);
+    let after = limiter.check().unwrap_err();
+    assert_eq!(after, Duration::from_millis(100));
+    tokio::time::advance(after).await;
+    assert_eq!(passed(), 1);
+    tokio::time::advance(Duration::from_secs(60)).await;
+    assert_eq!(passed(), 3);
+}
