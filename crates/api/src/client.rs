@@ -87,6 +87,17 @@ impl Client {
         self.post::<_, serde_json::Value>("/v1/shutdown", &serde_json::json!({})).await.map(drop)
     }
 
+    /// What the node measures, as Prometheus text.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::node`]; it measures nothing (`not_found`).
+    pub async fn metrics(&self) -> Result<String, ClientError> {
+        let response = self.send(self.request(Method::GET, "/metrics")).await?;
+        String::from_utf8(self.body(response).await?.into())
+            .map_err(|error| ClientError::Protocol { what: error.to_string() })
+    }
+
     /// All peers that the node knows.
     ///
     /// # Errors

@@ -24,6 +24,7 @@
 //! | `GET /v1/tasks/{t}`, `GET /v1/tasks/{t}/result` | one task; the bytes of its result |
 //! | `POST /v1/tasks/{t}/cancel` | [`CancelRequest`] |
 //! | `POST /v1/tasks/wait` | [`WaitRequest`]: wait for the end of many |
+//! | `GET /metrics` | the process's figures as Prometheus text, if it keeps any |
 //! | `POST /v1/shutdown` | stop the node |
 //!
 //! `{p}` is a peer id, a name, or the unique start of a name; `{t}` is `last`, a task id, or the

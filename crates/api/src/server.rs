@@ -32,10 +32,13 @@ mod view;
 /// The API of one node, bound to its socket.
 ///
 /// Dropping it, or the future of [`Server::serve`], removes the socket.
-#[derive(Debug)]
 pub struct Server {
     socket: Socket,
+    metrics: Option<Render>,
 }
+
+/// Writes the figures of the process as Prometheus text.
+pub(crate) type Render = Arc<dyn Fn() -> String + Send + Sync>;
 
 impl Server {
     /// Binds the socket at `path`, with rights for this user alone. A stale socket is replaced.
@@ -48,14 +51,23 @@ impl Server {
     ///
     /// Outside of a tokio runtime with I/O.
     pub fn bind(path: &Path) -> Result<Self, BindError> {
-        Ok(Self { socket: socket::bind(path)? })
+        Ok(Self { socket: socket::bind(path)?, metrics: None })
+    }
+
+    /// Answers `GET /metrics` with what `render` writes, which must be Prometheus text, version
+    /// 0.0.4. Without it there is nothing at that route: what a process measures, and by which
+    /// recorder, is the matter of its `main`.
+    #[must_use]
+    pub fn with_metrics(mut self, render: impl Fn() -> String + Send + Sync + 'static) -> Self {
+        self.metrics = Some(Arc::new(render));
+        self
     }
 
     /// Serves `manager` until `stop` is cancelled, which `POST /v1/shutdown` does as well; then
     /// takes no new connections, lets requests finish for at most [`limits::DRAIN`], and returns.
     pub async fn serve(self, manager: NetworkManager, stop: CancellationToken) {
         let Socket { listener, file } = self.socket;
-        let app = routes::router(manager, stop.clone());
+        let app = routes::router(manager, stop.clone(), self.metrics);
         let free = Arc::new(Semaphore::new(limits::CONNECTIONS));
         let mut connections = JoinSet::new();
         loop {
@@ -91,6 +103,12 @@ impl Server {
             tracing::warn!(left = connections.len(), "connections cut off");
             connections.shutdown().await;
         }
+    }
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("socket", &self.socket).finish_non_exhaustive()
     }
 }
 

@@ -59,6 +59,7 @@ SEE THE NETWORK
   handlers  what can be run here and on peers
 MEASURE
   bench     how fast it is, on this machine alone   version  what this is
+  metrics   the node's figures, for Prometheus
 
 OPTIONS
 {options}
@@ -118,6 +119,8 @@ pub(crate) enum Verb {
     Demo(DemoArgs),
     /// Measure tasks per second and latency, on this machine alone
     Bench(BenchArgs),
+    /// Print what the node measures, as Prometheus text
+    Metrics,
     /// Print the version
     Version,
     /// A worker of `demo`; started by it

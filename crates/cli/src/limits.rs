@@ -15,6 +15,9 @@ pub(crate) const WAITED_TASKS: usize = meshwork_api::limits::WAITED_TASKS;
 /// Lines about peers that `up` prints in a minute. Strangers can come and go as they like, and
 /// must not fill a disk with it; further lines are counted, and the count is told.
 pub(crate) const PEER_LINES: u32 = 120;
+/// How often what was measured is put into its buckets. In between every value is kept as it is, so
+/// this bounds how many of them lie in memory while nobody asks for the figures.
+pub(crate) const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 /// How long the node of a demo may take to stop before it is left behind.
 pub(crate) const DEMO_STOP: Duration = Duration::from_secs(2);
 /// How long the workers of a demo may take to be ready: they start in well under a second each,

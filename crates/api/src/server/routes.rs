@@ -13,10 +13,14 @@ use meshwork_node::NetworkManager;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
-use super::rates::{self, Limiter};
+use super::{
+    Render,
+    rates::{self, Limiter},
+};
 use crate::{limits, types::Problem};
 
 mod handlers;
+mod metrics;
 mod node;
 mod peers;
 mod tasks;
@@ -30,6 +34,8 @@ pub(super) struct Context {
     pub(super) stop: CancellationToken,
     /// One permit per request that waits for tasks.
     polls: Arc<Semaphore>,
+    /// Writes what the process measures, if it measures anything.
+    metrics: Option<Render>,
 }
 
 impl Context {
@@ -46,7 +52,11 @@ impl Context {
 }
 
 /// All routes, each kind behind a rate of its own.
-pub(super) fn router(manager: NetworkManager, stop: CancellationToken) -> Router {
+pub(super) fn router(
+    manager: NetworkManager,
+    stop: CancellationToken,
+    metrics: Option<Render>,
+) -> Router {
     let polls = Arc::new(Semaphore::new(limits::LONG_POLLS));
     Router::new()
         // Whatever floods the node, it can be stopped.
@@ -57,11 +67,12 @@ pub(super) fn router(manager: NetworkManager, stop: CancellationToken) -> Router
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         .layer(DefaultBodyLimit::max(limits::BODY_BYTES))
-        .with_state(Context { manager, stop, polls })
+        .with_state(Context { manager, stop, polls, metrics })
 }
 
 fn reads() -> Router<Context> {
     Router::new()
+        .route("/metrics", get(metrics::show))
         .route("/v1/node", get(node::show))
         .route("/v1/health", get(node::health))
         .route("/v1/peers", get(peers::list))

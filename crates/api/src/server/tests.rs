@@ -28,9 +28,13 @@ struct Fixture {
 
 impl Fixture {
     fn serving(manager: NetworkManager) -> Self {
+        Self::serving_with(manager, |server| server)
+    }
+
+    fn serving_with(manager: NetworkManager, with: impl FnOnce(Server) -> Server) -> Self {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("api.sock");
-        let server = Server::bind(&path).unwrap();
+        let server = with(Server::bind(&path).unwrap());
         let stop = CancellationToken::new();
         let server = tokio::spawn(server.serve(manager.clone(), stop.clone()));
         let client = Client::new(&path).unwrap();
@@ -171,6 +175,20 @@ async fn requests_that_mean_nothing_are_problems() {
         assert!(answer.contains("content-type: application/problem+json"), "{what}: {answer}");
         assert!(answer.contains(&format!(r#""code":"{code}""#)), "{what}: {answer}");
     }
+}
+
+#[tokio::test]
+async fn figures_are_shown_where_there_are_any() {
+    const FIGURES: &str = "# TYPE x gauge\nx 1\n";
+    let with = |server: Server| server.with_metrics(|| FIGURES.to_owned());
+    let server = Fixture::serving_with(node("ant").build().unwrap(), with);
+    assert_eq!(server.client.metrics().await.unwrap(), FIGURES);
+    let answer =
+        server.exchange("GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
+    assert!(answer.contains("content-type: text/plain; version=0.0.4\r\n"), "{answer}");
+
+    let without = api_error(Fixture::idle().client.metrics().await.unwrap_err());
+    assert_eq!((without.status, without.code.as_str()), (404, "not_found"));
 }
 
 #[tokio::test]

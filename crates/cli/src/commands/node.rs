@@ -1,4 +1,4 @@
-//! `down`.
+//! `down` and `metrics`.
 
 use std::time::Duration;
 
@@ -28,6 +28,17 @@ pub(super) async fn down(client: &Client, out: &Output) -> anyhow::Result<u8> {
         out.value(&serde_json::json!({ "stopped": true }))?;
     } else {
         out.say("stopped");
+    }
+    Ok(exit::DONE)
+}
+
+/// Prints what the node measures.
+pub(super) async fn metrics(client: &Client, out: &Output) -> anyhow::Result<u8> {
+    let text = client.metrics().await?;
+    if out.json {
+        out.value(&serde_json::json!({ "prometheus": text }))?;
+    } else {
+        out.data(text.as_bytes())?;
     }
     Ok(exit::DONE)
 }

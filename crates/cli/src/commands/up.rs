@@ -8,9 +8,10 @@ use crate::{args::UpArgs, exit, failure::Failure, home::Home, output::Output, si
 
 mod banner;
 mod config;
+mod metrics;
 mod watch;
 
-use self::watch::Watch;
+use self::{metrics::Metrics, watch::Watch};
 
 /// Runs a node until it is told to stop, by signal or through its API. A second signal ends it at
 /// once.
@@ -20,7 +21,7 @@ pub(super) async fn up(args: UpArgs, home: &Home, out: &Output) -> anyhow::Resul
         started = start(args, home) => started?,
         () = signals.next() => return Ok(exit::INTERRUPTED),
     };
-    let Running { manager, server, mut watch } = running;
+    let Running { manager, server, mut watch, metrics } = running;
     let stop = CancellationToken::new();
     let api = tokio::spawn(server.serve(manager.clone(), stop.clone()));
     banner::print(&manager, home, out).await?;
@@ -28,6 +29,7 @@ pub(super) async fn up(args: UpArgs, home: &Home, out: &Output) -> anyhow::Resul
         () = signals.next() => Cause::Signal,
         () = stop.cancelled() => Cause::Request,
         () = watch.lines(&manager, out) => Cause::Node,
+        never = metrics.keep_up() => match never {},
     };
     let held = manager.status().await.map_or(0, |status| status.tasks.held);
     out.say(match held {
@@ -73,9 +75,12 @@ struct Running {
     manager: NetworkManager,
     server: Server,
     watch: Watch,
+    metrics: Metrics,
 }
 
 async fn start(args: UpArgs, home: &Home) -> anyhow::Result<Running> {
+    // Before the node, which would otherwise measure into nothing.
+    let metrics = Metrics::install()?;
     let debug = args.debug_handlers.then(|| args.debug_log.clone());
     let mut builder = NetworkManager::builder().config(config::of(args, home));
     if let Some(log) = debug {
@@ -85,7 +90,10 @@ async fn start(args: UpArgs, home: &Home) -> anyhow::Result<Running> {
     let watch = Watch::new(manager.subscribe());
     manager.start().await?;
     match Server::bind(&home.socket()) {
-        Ok(server) => Ok(Running { manager, server, watch }),
+        Ok(server) => {
+            let server = server.with_metrics(metrics.render());
+            Ok(Running { manager, server, watch, metrics })
+        }
         Err(error) => {
             manager.shutdown().await?;
             Err(error.into())

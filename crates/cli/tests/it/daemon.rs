@@ -27,6 +27,19 @@ fn a_node_says_where_it_is_and_shows_its_status() {
 }
 
 #[test]
+fn what_it_measures_is_shown_as_prometheus_text() {
+    let node = Node::up(&[]);
+    let answer = node.ask(&["metrics"]);
+    assert_eq!(answer.code, 0, "{answer:?}");
+    let version = env!("CARGO_PKG_VERSION");
+    let info = format!("meshwork_build_info{{version=\"{version}\"}} 1");
+    assert!(answer.stdout.lines().any(|line| line == info), "{answer:?}");
+    assert!(answer.stdout.contains("# TYPE meshwork_build_info gauge\n"), "{answer:?}");
+    let json = node.ask(&["metrics", "--json"]).json();
+    assert!(json["prometheus"].as_str().unwrap().contains(&info), "{json}");
+}
+
+#[test]
 fn a_signal_stops_it_and_the_next_start_is_the_same_node() {
     for with in [Signal::TERM, Signal::INT] {
         let node = Node::up(&[]);

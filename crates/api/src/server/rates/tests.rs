@@ -12,7 +12,7 @@ use crate::{limits, server::routes};
 /// The routes of a node that never runs.
 fn api() -> TowerToHyperService<Router> {
     let manager = NetworkManager::builder().build().unwrap();
-    TowerToHyperService::new(routes::router(manager, CancellationToken::new()))
+    TowerToHyperService::new(routes::router(manager, CancellationToken::new(), None))
 }
 
 async fn ask(api: &TowerToHyperService<Router>, method: Method, path: &str) -> Response {

@@ -1,0 +1,18 @@
+//! `/metrics`.
+
+use axum::{
+    extract::State,
+    http::{StatusCode, header},
+    response::IntoResponse,
+};
+
+use super::Context;
+use crate::types::Problem;
+
+pub(super) async fn show(State(cx): State<Context>) -> Result<impl IntoResponse, Problem> {
+    let render = cx.metrics.ok_or_else(|| {
+        Problem::new(StatusCode::NOT_FOUND, "not_found", "this process keeps no figures")
+            .with_hint("meshwork up keeps them")
+    })?;
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], render()))
+}
