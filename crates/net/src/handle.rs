@@ -203,6 +203,11 @@ impl NetHandle {
         self.commands.try_send(Command::Keep { peer, keep }).is_ok()
     }
 
+    /// Whether the loop has ended.
+    pub fn is_closed(&self) -> bool {
+        self.commands.is_closed()
+    }
+
     /// Closes all connections and ends the loop.
     pub async fn stop(&self) {
         let (done, stopped) = oneshot::channel();

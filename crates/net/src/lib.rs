@@ -43,7 +43,7 @@ pub use self::{
     event_loop::EventLoop,
     handle::NetHandle,
     identity::IdentityError,
-    meter::{Flow, NetTraffic, SizeClass},
+    meter::{Flow, NetTraffic, SizeClass, message_kinds},
     session::{Session, SessionEvent},
     traffic::Traffic,
 };

@@ -74,6 +74,11 @@ const KINDS: [(NetworkProtocol, &str); 23] = [
     (HealthProtocol, "refusal"),
 ];
 
+/// Protocol and name of each kind of message, in the order of [`Flow::messages`].
+pub fn message_kinds() -> impl Iterator<Item = (NetworkProtocol, &'static str)> {
+    KINDS.into_iter()
+}
+
 /// Classes of sizes: class n holds messages of 2^(n-1) to 2^n - 1 bytes; the largest frame is below
 /// 2^21.
 const CLASSES: usize = 22;

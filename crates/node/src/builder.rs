@@ -2,8 +2,8 @@
 
 use std::{
     collections::HashSet,
-    path::PathBuf,
-    sync::{Arc, Mutex, OnceLock},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, OnceLock, Weak},
 };
 
 use meshwork_core::{
@@ -11,18 +11,20 @@ use meshwork_core::{
     engine::{Engine, EngineConfig},
     limits as core_limits,
 };
-use meshwork_exec::{Executor, Handler, RegisterError, Registry};
+use meshwork_exec::{Executor, Handler, ManualAttempt, ManualDesk, RegisterError, Registry};
 use meshwork_net::{Keypair, NetConfig, NetHandle, Network, Offer, identity};
 use tokio::sync::{broadcast, mpsc};
 
 use crate::{
     clock::Clock,
     config::{Identity, NetworkConfig},
-    driver::{Call, Driver, Feeds},
+    driver::{Call, Driver, DriverParts, Feeds},
     error::{InternalError, NetworkError},
     home::{self, Home},
     limits,
     manager::{Inner, NetworkManager},
+    monitor::{ResourceMonitor, total_memory},
+    probes::Probes,
 };
 
 /// Puts a node together. Made by [`NetworkManager::builder`].
@@ -43,11 +45,19 @@ use crate::{
 pub struct NetworkManagerBuilder {
     config: NetworkConfig,
     registry: Result<Registry, RegisterError>,
+    desk: ManualDesk,
+    manual: mpsc::Receiver<ManualAttempt>,
 }
 
 impl Default for NetworkManagerBuilder {
     fn default() -> Self {
-        Self { config: NetworkConfig::default(), registry: Registry::new().with_text() }
+        let (notices, manual) = mpsc::channel(limits::MANUAL_NOTICES);
+        Self {
+            config: NetworkConfig::default(),
+            registry: Registry::new().with_text(),
+            desk: ManualDesk::new(notices),
+            manual,
+        }
     }
 }
 
@@ -69,6 +79,19 @@ impl NetworkManagerBuilder {
         self
     }
 
+    /// Adds a handler whose attempts the program completes itself. Each that starts is a
+    /// [`NetworkEvent::ManualAttempt`](crate::NetworkEvent::ManualAttempt), and waits for
+    /// [`TaskProtocol::send_result`](crate::TaskProtocol::send_result), or its limit. That the name
+    /// is bad or taken is said by [`Self::build`].
+    #[must_use]
+    pub fn manual_handler(mut self, name: &str) -> Self {
+        self.registry = self.registry.and_then(|mut registry| {
+            registry.register(self.desk.handler(name.parse()?))?;
+            Ok(registry)
+        });
+        self
+    }
+
     /// Adds the `debug/…` handlers. With a file, every start of `debug/sleep` appends a line to it.
     #[must_use]
     pub fn debug_handlers(mut self, log: Option<PathBuf>) -> Self {
@@ -83,10 +106,12 @@ impl NetworkManagerBuilder {
     /// A field of the configuration is out of its range; the home is in use, damaged or open to
     /// others; the identity key cannot be used; a handler's name is bad or taken.
     pub fn build(self) -> Result<NetworkManager, NetworkError> {
-        let Self { config, registry } = self;
+        let Self { config, registry, desk, manual } = self;
         config.check()?;
         let registry = registry.map_err(InternalError::from)?;
         let handlers: Vec<HandlerName> = registry.names().cloned().collect();
+        let descriptions = registry.descriptions();
+        let descriptions = descriptions.map(|(name, d)| (name.clone(), d.clone())).collect();
         let home = match &config.home {
             Some(dir) => Some(Home::open(dir).map_err(InternalError::from)?),
             None => None,
@@ -105,14 +130,21 @@ impl NetworkManagerBuilder {
         let trusted: HashSet<PeerId> = kept.into_iter().chain(config.trusted.clone()).collect();
         let (calls, inbox) = mpsc::channel(limits::CALLS);
         let (events, _) = broadcast::channel(limits::EVENTS);
-        let parts = Parts { keypair: keypair.clone(), registry, boot, inbox };
+        let parts = Parts { keypair: keypair.clone(), registry, boot, inbox, manual };
         Ok(NetworkManager::from_inner(Inner {
             local_peer: keypair.public().to_peer_id(),
             clock: Clock::start(),
             calls,
             events,
+            interest: Arc::default(),
+            slots_free: Arc::default(),
+            probes: OnceLock::new(),
+            monitor: OnceLock::new(),
+            collector: OnceLock::new(),
             home,
             handlers,
+            descriptions,
+            desk,
             parts: Mutex::new(Some(parts)),
             net: OnceLock::new(),
             trusted: tokio::sync::Mutex::new(trusted),
@@ -127,6 +159,7 @@ pub(crate) struct Parts {
     registry: Registry,
     boot: u32,
     inbox: mpsc::Receiver<Call>,
+    manual: mpsc::Receiver<ManualAttempt>,
 }
 
 impl Parts {
@@ -147,19 +180,64 @@ impl Parts {
             max_ended: config.tasks.max_ended,
             max_ended_bytes: config.tasks.max_ended_bytes,
         });
+        let blocked = Arc::default();
         let (reports, ended) = mpsc::channel(limits::REPORTS);
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let executor =
             Executor::new(self.registry, threads, reports).map_err(InternalError::Threads)?;
         let network = Network::build(net_config(config, self.keypair, offer), clock.monotonic);
         let Network { handle, event_loop, events: facts, sessions } = network.await?;
-        let feeds = Feeds { calls: self.inbox, facts, sessions, reports: ended };
-        let driver =
-            Driver::new(engine, executor, handle.clone(), *clock, events.clone(), feeds, trusted);
+        let feeds =
+            Feeds { calls: self.inbox, facts, sessions, reports: ended, manual: self.manual };
+        let driver = Driver::new(DriverParts {
+            engine,
+            executor,
+            net: handle.clone(),
+            clock: *clock,
+            events: events.clone(),
+            interest: Arc::clone(&inner.interest),
+            collector: Arc::clone(inner.collector()),
+            slots_free: Arc::clone(&inner.slots_free),
+            blocked: Arc::clone(&blocked),
+            feeds,
+            trusted,
+        });
+        let (probes_in, commands) = mpsc::channel(limits::PROBES);
+        let dir = config.home.as_deref().unwrap_or_else(|| Path::new("."));
+        let slots_free = Arc::clone(&inner.slots_free);
+        let monitor =
+            inner.monitor.get_or_init(|| ResourceMonitor::of(&config.offered, dir, slots_free));
+        let probes = Probes {
+            local: inner.local_peer,
+            monitor: monitor.clone(),
+            net: handle.clone(),
+            calls: inner.calls.downgrade(),
+            events: events.clone(),
+            commands,
+            blocked,
+            threads,
+            listeners: config.listen_addrs.len(),
+            has_home: config.home.is_some(),
+        };
+        inner.probes.get_or_init(|| probes_in);
         // Either of them ends when the other does; a panic in one is a stop with a line in the log.
         crate::driver::spawn("event loop", event_loop.run());
         crate::driver::spawn("driver", driver.run());
+        crate::driver::spawn("probes", probes.run());
+        crate::driver::spawn("metrics", record(Arc::downgrade(inner), handle.clone()));
         Ok(handle)
+    }
+}
+
+/// Passes metrics on from time to time, until the node stops or its last handle is gone.
+async fn record(inner: Weak<Inner>, net: NetHandle) {
+    loop {
+        tokio::time::sleep(limits::RECORD_EVERY).await;
+        let Some(inner) = inner.upgrade() else { return };
+        if net.is_closed() {
+            return;
+        }
+        inner.record_metrics();
     }
 }
 
@@ -212,10 +290,4 @@ pub(crate) fn offer(
         accept: Arc::new(config.accept.clone()),
         trusted: Arc::new(trusted),
     }
-}
-
-fn total_memory() -> u64 {
-    let info = rustix::system::sysinfo();
-    // The kernel's word sizes differ between platforms.
-    u64::from(info.mem_unit).saturating_mul(info.totalram as u64)
 }

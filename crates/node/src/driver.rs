@@ -4,13 +4,23 @@
 //! One pass takes all that is waiting, up to a bound, and then carries out all that came of it, so
 //! that a busy node does per batch what an idle one does per message.
 
-use std::{collections::HashSet, future::Future, pin::Pin, time::Duration};
+use std::{
+    collections::HashSet,
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use meshwork_core::{
-    CancelledBy, PeerId, Task, TaskId, Time, ToOwner, ToWorker,
+    CancelledBy, NetworkMessage, PeerId, Reason, ResourceUsage, TaskId, TaskProtocolEvent, Time,
+    ToOwner, ToWorker,
     engine::{Effect, Engine, Input, Reply},
 };
-use meshwork_exec::{Executor, Report};
+use meshwork_exec::{Executor, ManualAttempt, Report};
 use meshwork_net::{NetEvent, NetHandle, Session, SessionEvent};
 use rand::{SeedableRng, rngs::SmallRng};
 use rustc_hash::FxHashMap;
@@ -20,16 +30,22 @@ use tokio::{
     time::{Instant, Sleep},
 };
 
-use crate::{clock::Clock, event::NetworkEvent, limits, task_handle::Waiter};
+use crate::{
+    clock::Clock,
+    event::{Interest, NetworkEvent},
+    limits,
+    metrics::NetworkMetricsCollector,
+    task_handle::Waiter,
+};
 
 mod effects;
 mod waiters;
 
 /// What a handle asks of the driver.
 pub(crate) enum Call {
-    Submit {
-        task: Box<Task>,
-        targets: Vec<PeerId>,
+    /// A task to be distributed; any other message is refused.
+    Send {
+        event: TaskProtocolEvent,
         accepted: oneshot::Sender<Reply>,
         end: oneshot::Sender<Reply>,
     },
@@ -47,6 +63,10 @@ pub(crate) enum Call {
         peer: PeerId,
         trusted: bool,
     },
+    /// This machine has been measured.
+    Measured {
+        usage: ResourceUsage,
+    },
     Ask(Question),
     Shutdown {
         done: oneshot::Sender<()>,
@@ -63,12 +83,14 @@ pub(crate) struct Feeds {
     pub(crate) facts: mpsc::Receiver<NetEvent>,
     pub(crate) sessions: mpsc::Receiver<SessionEvent>,
     pub(crate) reports: mpsc::Receiver<Report>,
+    pub(crate) manual: mpsc::Receiver<ManualAttempt>,
 }
 
 impl Feeds {
     fn have_more(&self) -> bool {
-        let Self { calls, facts, sessions, reports } = self;
-        !(calls.is_empty() && facts.is_empty() && sessions.is_empty() && reports.is_empty())
+        let Self { calls, facts, sessions, reports, manual } = self;
+        let tasks_are_quiet = sessions.is_empty() && reports.is_empty() && manual.is_empty();
+        !(calls.is_empty() && facts.is_empty() && tasks_are_quiet)
     }
 }
 
@@ -77,6 +99,7 @@ enum Wake {
     Report(Report),
     Fact(NetEvent),
     Session(SessionEvent),
+    Manual(ManualAttempt),
     Call(Call),
     Timer,
     /// A feed has ended: all handles are gone, or the network is.
@@ -85,12 +108,19 @@ enum Wake {
 
 #[must_use = "it does nothing until it is run"]
 pub(crate) struct Driver {
+    local: PeerId,
     engine: Engine,
     executor: Executor,
     net: NetHandle,
     clock: Clock,
     rng: SmallRng,
     events: broadcast::Sender<NetworkEvent>,
+    interest: Arc<Interest>,
+    collector: Arc<NetworkMetricsCollector>,
+    /// Slots of this node that are free, for whoever measures it.
+    slots_free: Arc<AtomicU32>,
+    /// Threads that are blocked by attempts which were given up, likewise.
+    blocked: Arc<AtomicUsize>,
     feeds: Feeds,
     trusted: HashSet<PeerId>,
     workers: FxHashMap<PeerId, Session<ToWorker>>,
@@ -112,24 +142,48 @@ struct Stopping {
     waiting: Vec<oneshot::Sender<()>>,
 }
 
+/// What a driver is made of; see its fields.
+pub(crate) struct DriverParts {
+    pub(crate) engine: Engine,
+    pub(crate) executor: Executor,
+    pub(crate) net: NetHandle,
+    pub(crate) clock: Clock,
+    pub(crate) events: broadcast::Sender<NetworkEvent>,
+    pub(crate) interest: Arc<Interest>,
+    pub(crate) collector: Arc<NetworkMetricsCollector>,
+    pub(crate) slots_free: Arc<AtomicU32>,
+    pub(crate) blocked: Arc<AtomicUsize>,
+    pub(crate) feeds: Feeds,
+    pub(crate) trusted: HashSet<PeerId>,
+}
+
 impl Driver {
-    #[expect(clippy::too_many_arguments, reason = "each is a different part, named once")]
-    pub(crate) fn new(
-        engine: Engine,
-        executor: Executor,
-        net: NetHandle,
-        clock: Clock,
-        events: broadcast::Sender<NetworkEvent>,
-        feeds: Feeds,
-        trusted: HashSet<PeerId>,
-    ) -> Self {
+    pub(crate) fn new(parts: DriverParts) -> Self {
+        let DriverParts {
+            engine,
+            executor,
+            net,
+            clock,
+            events,
+            interest,
+            collector,
+            slots_free,
+            blocked,
+            feeds,
+            trusted,
+        } = parts;
         Self {
+            local: net.local_peer(),
             engine,
             executor,
             net,
             clock,
             rng: SmallRng::from_rng(&mut rand::rng()),
             events,
+            interest,
+            collector,
+            slots_free,
+            blocked,
             feeds,
             trusted,
             workers: FxHashMap::default(),
@@ -153,7 +207,7 @@ impl Driver {
         loop {
             let wake = self.wait().await;
             let now = self.clock.now();
-            self.engine.observe(self.events.receiver_count() > 0);
+            self.engine.observe(self.interest.observed());
             if matches!(wake, Wake::Ended) {
                 if self.stopping.is_some() {
                     // The network is gone: nobody is left to hand anything back to.
@@ -164,6 +218,8 @@ impl Driver {
             self.on_wake(wake, now);
             self.take_waiting(now);
             self.settle(now);
+            self.slots_free.store(self.engine.free_slots(), Ordering::Relaxed);
+            self.blocked.store(self.executor.blocked_threads(), Ordering::Relaxed);
             if self.may_stop() {
                 break;
             }
@@ -186,6 +242,7 @@ impl Driver {
             report = feeds.reports.recv() => report.map_or(Wake::Ended, Wake::Report),
             fact = feeds.facts.recv(), if !(stopping && feeds.facts.is_closed()) => fact.map_or(Wake::Ended, Wake::Fact),
             event = feeds.sessions.recv(), if !(stopping && feeds.sessions.is_closed()) => event.map_or(Wake::Ended, Wake::Session),
+            Some(attempt) = feeds.manual.recv() => Wake::Manual(attempt),
             call = feeds.calls.recv(), if !stopping => call.map_or(Wake::Ended, Wake::Call),
             () = self.timer.as_mut(), if self.armed.is_some() => {
                 self.armed = None;
@@ -218,6 +275,7 @@ impl Driver {
             Wake::Report(report) => self.on_report(report, now),
             Wake::Fact(fact) => self.on_fact(fact, now),
             Wake::Session(event) => self.on_session(event, now),
+            Wake::Manual(attempt) => self.tell(|| NetworkEvent::ManualAttempt(Box::new(attempt))),
             Wake::Call(call) => self.on_call(call, now),
             Wake::Timer | Wake::Ended => {}
         }
@@ -270,12 +328,8 @@ impl Driver {
 
     fn on_call(&mut self, call: Call, now: Time) {
         match call {
-            Call::Submit { task, targets, accepted, end } => {
-                let id = task.id;
-                let waiter = Waiter { accepted: Some(accepted), end: Some(end), id };
-                if let Some(token) = self.wait_for(waiter, now) {
-                    self.feed(Input::Submit { task, targets, token }, now);
-                }
+            Call::Send { event: TaskProtocolEvent::SendMessage(message), accepted, end } => {
+                self.on_send(message, accepted, end, now);
             }
             Call::Watch { id, end } => {
                 let waiter = Waiter { accepted: None, end: Some(end), id };
@@ -298,8 +352,32 @@ impl Driver {
                 self.net.keep(peer, trusted);
                 self.feed(Input::Trust { peer, trusted }, now);
             }
+            Call::Measured { usage } => {
+                let peer = self.local;
+                self.feed(Input::PeerMeasured { peer, latency: None, usage: Some(usage) }, now);
+            }
             Call::Ask(question) => question(&self.engine, now),
             Call::Shutdown { done } => self.begin_stop(Some(done)),
+        }
+    }
+
+    fn on_send(
+        &mut self,
+        message: NetworkMessage,
+        accepted: oneshot::Sender<Reply>,
+        end: oneshot::Sender<Reply>,
+        now: Time,
+    ) {
+        let NetworkMessage::TaskDistribution { task_id: id, task, target_peers: targets } = message
+        else {
+            // Results leave through the desk of their handler, all others by their own protocols.
+            let what = format!("a {} of one's own", message.kind());
+            accepted.send(Reply::Refused(Reason::Unsupported { what })).ok();
+            return;
+        };
+        let waiter = Waiter { accepted: Some(accepted), end: Some(end), id };
+        if let Some(token) = self.wait_for(waiter, now) {
+            self.feed(Input::Submit { task, targets, token }, now);
         }
     }
 

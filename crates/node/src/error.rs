@@ -3,12 +3,13 @@
 use std::{io, time::Duration};
 
 use meshwork_core::{
-    CancelledBy, ExpiredLimit, PeerId, Reason, TaskEnd, TaskFailure, task::InvalidTask,
+    CancelledBy, ExpiredLimit, NetworkProtocol, PeerId, Reason, TaskEnd, TaskFailure,
+    discovery::InvalidQuery, resource::InvalidResources, task::InvalidTask,
 };
-use meshwork_exec::RegisterError;
-use meshwork_net::{BuildError, DialError, NetClosed, identity::IdentityError};
+use meshwork_exec::{CompleteError, RegisterError};
+use meshwork_net::{AskError, BuildError, DialError, NetClosed, identity::IdentityError};
 
-use crate::home::HomeError;
+use crate::{home::HomeError, monitor::ResourceError};
 
 /// What can fail at the front door. The display is a sentence for people that names the remedy.
 #[derive(Debug, thiserror::Error)]
@@ -20,15 +21,15 @@ pub enum NetworkError {
     /// A peer broke a protocol.
     #[error(transparent)]
     ProtocolError(#[from] ProtocolViolation),
-    /// A peer cannot be reached.
+    /// A peer cannot be reached, or not be asked.
     #[error(transparent)]
-    ConnectionError(#[from] DialError),
+    ConnectionError(#[from] ConnectionError),
     /// No such peer is known.
     #[error("no peer {0} is known: see meshwork peers")]
     PeerNotFound(PeerId),
-    /// The task or message is malformed.
-    #[error("invalid task: {0}")]
-    MessageError(#[from] InvalidTask),
+    /// The task, query or report is malformed.
+    #[error(transparent)]
+    MessageError(#[from] MessageError),
     /// No answer in time.
     #[error("{what} took longer than {after:?}")]
     TimeoutError {
@@ -81,12 +82,130 @@ impl NetworkError {
             Self::ProtocolError(_) => "protocol",
             Self::ConnectionError(_) => "connection",
             Self::PeerNotFound(_) => "peer_not_found",
-            Self::MessageError(InvalidTask::InputTooLarge { .. }) => "too_large",
-            Self::MessageError(_) => "invalid_task",
+            Self::MessageError(error) => error.code(),
             Self::TimeoutError { .. } => "timeout",
             Self::InternalError(_) => "internal",
             Self::Refused(reason) => reason.code(),
         }
+    }
+
+    /// The protocol in which it arose, where that can be told.
+    pub fn protocol(&self) -> Option<NetworkProtocol> {
+        match self {
+            Self::MessageError(MessageError::Task(_)) => Some(NetworkProtocol::TaskProtocol),
+            Self::MessageError(MessageError::Query(_)) => Some(NetworkProtocol::DiscoveryProtocol),
+            Self::MessageError(MessageError::Resources(_)) => {
+                Some(NetworkProtocol::ResourceProtocol)
+            }
+            Self::TransportError(_)
+            | Self::ProtocolError(_)
+            | Self::ConnectionError(_)
+            | Self::PeerNotFound(_)
+            | Self::TimeoutError { .. }
+            | Self::InternalError(_)
+            | Self::Refused(_) => None,
+        }
+    }
+
+    /// Why `peer` gave no answer to `what`.
+    pub(crate) fn of_ask(error: AskError, peer: PeerId, what: &'static str) -> Self {
+        match error {
+            AskError::Refused(reason) => reason.into(),
+            AskError::Timeout(after) => Self::TimeoutError { what, after },
+            AskError::Closed(closed) => closed.into(),
+            AskError::Busy => Reason::Busy { retry_after: BUSY_RETRY }.into(),
+            AskError::NotReady | _ => ConnectionError::NotReady { peer }.into(),
+        }
+    }
+}
+
+/// When to ask a peer again of whom too much was asked at once.
+const BUSY_RETRY: Duration = Duration::from_millis(100);
+
+/// Why a peer cannot be reached, or not be asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectionError {
+    /// A dial failed.
+    #[error(transparent)]
+    Dial(#[from] DialError),
+    /// The peer is known, but is not connected, or has not said hello.
+    #[error("peer {peer} is not ready: see meshwork peers")]
+    NotReady {
+        /// Which.
+        peer: PeerId,
+    },
+}
+
+impl ConnectionError {
+    /// Whether the same call may succeed later.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Dial(error) => error.is_retryable(),
+            Self::NotReady { .. } => true,
+        }
+    }
+}
+
+impl From<DialError> for NetworkError {
+    fn from(error: DialError) -> Self {
+        ConnectionError::from(error).into()
+    }
+}
+
+/// What is malformed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MessageError {
+    /// A task.
+    #[error("invalid task: {0}")]
+    Task(#[from] InvalidTask),
+    /// A query for peers.
+    #[error("invalid query: {0}")]
+    Query(#[from] InvalidQuery),
+    /// A report of resources.
+    #[error(transparent)]
+    Resources(#[from] InvalidResources),
+}
+
+impl MessageError {
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Task(InvalidTask::InputTooLarge { .. }) => "too_large",
+            Self::Task(_) => "invalid_task",
+            Self::Query(_) | Self::Resources(_) => "invalid_message",
+        }
+    }
+
+    /// Whether the same message may be right another time: never.
+    pub fn is_retryable(&self) -> bool {
+        false
+    }
+}
+
+impl From<InvalidTask> for NetworkError {
+    fn from(error: InvalidTask) -> Self {
+        MessageError::from(error).into()
+    }
+}
+
+impl From<InvalidQuery> for NetworkError {
+    fn from(error: InvalidQuery) -> Self {
+        MessageError::from(error).into()
+    }
+}
+
+impl From<CompleteError> for NetworkError {
+    fn from(error: CompleteError) -> Self {
+        match error {
+            CompleteError::Ambiguous { task } => {
+                Reason::Conflict { what: format!("task id {task} of two owners") }
+            }
+            CompleteError::TooLarge { limit, .. } => Reason::TooLarge { limit: limit as u64 },
+            CompleteError::NotFound { .. } | _ => Reason::NotFound,
+        }
+        .into()
     }
 }
 
@@ -116,6 +235,9 @@ pub enum InternalError {
     /// The threads for handlers cannot be started.
     #[error("cannot start the threads for handlers: {0}")]
     Threads(#[source] io::Error),
+    /// This machine cannot be measured.
+    #[error(transparent)]
+    Resources(#[from] ResourceError),
     /// The node has not been started.
     #[error("the node is not running: call start() first")]
     NotStarted,

@@ -15,22 +15,32 @@ mod health;
 mod home;
 mod limits;
 mod manager;
+mod metrics;
+mod monitor;
+mod probes;
+mod protocol;
 mod status;
 mod task_handle;
 
+pub use meshwork_core::{HealthStatus, ResourceUsage};
+pub use meshwork_exec::{Description, HandlerError, ManualAttempt, ParamKind, ParamSpec};
 pub use meshwork_net::{
-    BuildError, DialError, Keypair,
+    BuildError, DialError, Keypair, Pong,
     identity::{self, IdentityError},
 };
 
 pub use self::{
     builder::NetworkManagerBuilder,
     config::{Identity, NetworkConfig, Offered, TaskSettings},
-    error::{InternalError, NetworkError, ProtocolViolation, TaskError},
-    event::{NetworkEvent, Subscription},
-    health::HealthStatus,
+    error::{
+        ConnectionError, InternalError, MessageError, NetworkError, ProtocolViolation, TaskError,
+    },
+    event::{NetworkEvent, Subscription, Topics},
     home::HomeError,
     manager::{FindError, NetworkManager, TaskFilter},
+    metrics::NetworkMetricsCollector,
+    monitor::{ResourceError, ResourceMonitor},
+    protocol::{HealthProtocol, ResourceProtocol, TaskProtocol},
     status::NodeStatus,
     task_handle::TaskHandle,
 };

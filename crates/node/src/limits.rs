@@ -14,6 +14,27 @@ pub(crate) const FACTS_PER_PASS: usize = meshwork_net::limits::EVENTS;
 pub(crate) const BATCHES_PER_PASS: usize = 16;
 /// Reports of handlers that wait for the driver; a handler that ends waits when it is full.
 pub(crate) const REPORTS: usize = 1_024;
+/// Attempts at manual handlers that wait for the driver to tell of them; one more fails, and may be
+/// tried again. Each may carry 1 MiB of input.
+pub(crate) const MANUAL_NOTICES: usize = 64;
+/// What handles ask of the probes; callers wait when it is full.
+pub(crate) const PROBES: usize = 64;
+/// How often the machine is measured while peers are there: twice within the time in which they
+/// notice anything. A reading costs half a millisecond.
+pub(crate) const MEASURE: Duration = Duration::from_secs(2);
+/// How often it is measured while nobody is told.
+pub(crate) const MEASURE_ALONE: Duration = Duration::from_secs(30);
+/// Peers are told of the machine no more often than this, whatever changes.
+pub(crate) const REPORT_AT_MOST: Duration = Duration::from_secs(1);
+/// Peers are told of the machine no later than this, also if nothing changes.
+pub(crate) const REPORT_AT_LEAST: Duration = Duration::from_secs(30);
+/// How often the node looks at its own health.
+pub(crate) const HEALTH_EVERY: Duration = Duration::from_secs(60);
+/// How often metrics are passed on while nobody asks for them.
+pub(crate) const RECORD_EVERY: Duration = Duration::from_secs(5);
+/// Oldest report of a peer's resources that is given without asking the peer: they come at least
+/// this often.
+pub(crate) const FRESH_RESOURCES: Duration = Duration::from_secs(30);
 /// Addresses to listen on.
 pub(crate) const LISTEN_ADDRS: usize = 16;
 /// Bootstrap addresses.

@@ -3,19 +3,20 @@
 use std::{
     collections::HashSet,
     fmt,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
-    time::Duration,
+    sync::{Arc, Mutex, OnceLock, PoisonError, atomic::AtomicU32},
 };
 
 use chrono::{DateTime, Utc};
 use meshwork_core::{
-    CancelledBy, HandlerName, Multiaddr, PeerId, PeerInfo, Reason, Task, TaskEnd, TaskId, Time,
+    CancelledBy, HandlerName, HealthEvent, HealthStatus, Multiaddr, PeerId, PeerInfo, Reason,
+    ResourceUsage, Task, TaskEnd, TaskId, TaskProtocolEvent, Time,
     engine::{
         Engine, Reply,
         view::{TaskQuery, TaskView},
     },
 };
-use meshwork_net::NetHandle;
+use meshwork_exec::{Description, ManualDesk};
+use meshwork_net::{NetHandle, PeerStatus, Pong};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::{
@@ -24,10 +25,13 @@ use crate::{
     config::NetworkConfig,
     driver::Call,
     error::{InternalError, NetworkError, TaskError},
-    event::{NetworkEvent, Subscription},
-    health::HealthStatus,
+    event::{Interest, NetworkEvent, Subscription, Topics},
     home::Home,
     limits,
+    metrics::NetworkMetricsCollector,
+    monitor::ResourceMonitor,
+    probes::Probe,
+    protocol::{HealthProtocol, ResourceProtocol, TaskProtocol},
     status::NodeStatus,
     task_handle::TaskHandle,
 };
@@ -49,13 +53,37 @@ pub(crate) struct Inner {
     pub(crate) calls: mpsc::Sender<Call>,
     pub(crate) events: broadcast::Sender<NetworkEvent>,
     pub(crate) home: Option<Home>,
+    pub(crate) interest: Arc<Interest>,
+    /// Made by `start`, for the recorder that is installed then.
+    pub(crate) collector: OnceLock<Arc<NetworkMetricsCollector>>,
+    pub(crate) slots_free: Arc<AtomicU32>,
+    /// Set by `start`.
+    pub(crate) probes: OnceLock<mpsc::Sender<Probe>>,
+    /// Set by `start`.
+    pub(crate) monitor: OnceLock<ResourceMonitor>,
     pub(crate) handlers: Vec<HandlerName>,
+    pub(crate) descriptions: Vec<(HandlerName, Description)>,
+    pub(crate) desk: ManualDesk,
     /// What `start` takes; none once it ran.
     pub(crate) parts: Mutex<Option<Parts>>,
     /// Set by `start`.
     pub(crate) net: OnceLock<NetHandle>,
     /// Peers trusted now. The one writer is `trust`, which holds the lock over the file as well.
     pub(crate) trusted: tokio::sync::Mutex<HashSet<PeerId>>,
+}
+
+impl Inner {
+    pub(crate) fn collector(&self) -> &Arc<NetworkMetricsCollector> {
+        self.collector.get_or_init(Arc::default)
+    }
+
+    pub(crate) fn record_metrics(&self) {
+        let Some(net) = self.net.get() else { return };
+        let peers = net.peers();
+        let seen = peers.iter().map(|status| self.clock.wall(status.last_seen.get()));
+        let now = self.clock.wall(self.clock.now());
+        self.collector().record_metrics(seen, now, &net.traffic());
+    }
 }
 
 /// Which tasks to list.
@@ -127,7 +155,9 @@ impl NetworkManager {
             .ok_or(InternalError::AlreadyStarted)?;
         let net = parts.run(&self.inner).await?;
         // Only the one start that took the parts comes here.
-        self.inner.net.set(net).map_err(|_| InternalError::AlreadyStarted.into())
+        self.inner.net.set(net).map_err(|_| InternalError::AlreadyStarted)?;
+        self.resource_protocol().start_monitoring().await?;
+        self.health_protocol().start_health_checks().await
     }
 
     /// Stops the node: takes no new work, ends what runs here, tells its peers goodbye. Tasks that
@@ -181,9 +211,36 @@ impl NetworkManager {
         self.inner.clock.wall(time)
     }
 
-    /// What happens from now on. A subscriber made before [`Self::start`] misses nothing.
+    /// What each of these handlers does, and which parameters it takes, as far as it says.
+    pub fn descriptions(&self) -> &[(HandlerName, Description)] {
+        &self.inner.descriptions
+    }
+
+    /// What happens from now on: everything. A subscriber made before [`Self::start`] misses
+    /// nothing.
     pub fn subscribe(&self) -> Subscription {
-        Subscription::new(self.inner.events.subscribe())
+        self.subscribe_to(Topics::ALL)
+    }
+
+    /// What happens from now on, as far as it is wanted: what nobody wants costs nothing.
+    pub fn subscribe_to(&self, topics: Topics) -> Subscription {
+        let Inner { events, interest, .. } = &*self.inner;
+        Subscription::new(events.subscribe(), Arc::clone(interest), topics)
+    }
+
+    /// Tasks to workers, results to owners.
+    pub fn task_protocol(&self) -> TaskProtocol {
+        TaskProtocol::new(self.clone(), self.inner.desk.clone())
+    }
+
+    /// What machines have and use.
+    pub fn resource_protocol(&self) -> ResourceProtocol {
+        ResourceProtocol::new(self.clone())
+    }
+
+    /// How nodes are.
+    pub fn health_protocol(&self) -> HealthProtocol {
+        HealthProtocol::new(self.clone())
     }
 
     /// Hands in a task; returns once it is accepted.
@@ -200,16 +257,27 @@ impl NetworkManager {
         task: Task,
         target_peers: Vec<PeerId>,
     ) -> Result<TaskHandle, NetworkError> {
-        task.check()?;
+        self.task_protocol().send_task(task, target_peers).await
+    }
+
+    pub(crate) async fn send_message(
+        &self,
+        event: TaskProtocolEvent,
+    ) -> Result<TaskHandle, NetworkError> {
         let (accepted, answer) = oneshot::channel();
         let (end, ended) = oneshot::channel();
-        let call = Call::Submit { task: Box::new(task), targets: target_peers, accepted, end };
-        self.call(call).await?;
+        self.call(Call::Send { event, accepted, end }).await?;
         match answer.await {
             Ok(Reply::Accepted { id }) => Ok(TaskHandle::new(id, self.clone(), ended)),
-            Ok(Reply::Refused(reason)) => Err(reason.into()),
+            Ok(Reply::Refused(reason)) => Err(self.noted(reason.into())),
             Ok(Reply::Ended { .. }) | Err(_) => Err(InternalError::Stopped.into()),
         }
+    }
+
+    /// Counts an error that a caller is given.
+    pub(crate) fn noted(&self, error: NetworkError) -> NetworkError {
+        self.inner.collector().record_error(&error);
+        error
     }
 
     /// Waits for the end of a task.
@@ -294,24 +362,72 @@ impl NetworkManager {
             .ask(move |engine, _| peers.iter().map(|peer| engine.load(peer)).collect::<Vec<_>>())
             .await?;
         let trusted = self.inner.trusted.lock().await;
-        Ok(statuses
-            .iter()
-            .zip(loads)
-            .map(|(status, load)| PeerInfo {
-                peer_id: status.peer,
-                addresses: status.addresses.clone(),
-                protocols: status.protocols.clone(),
-                last_seen: self.inner.clock.wall(status.last_seen),
-                latency: status.latency,
-                reputation: 0,
-                state: status.state.clone(),
-                trusted: trusted.contains(&status.peer),
-                advert: status.advert.clone(),
-                agent: status.agent.clone(),
-                assigned: load.assigned,
-                held: load.held,
-            })
-            .collect())
+        let infos = statuses.iter().zip(loads).map(|(status, load)| PeerInfo {
+            assigned: load.assigned,
+            held: load.held,
+            ..self.peer_info(status, &trusted)
+        });
+        Ok(infos.collect())
+    }
+
+    fn peer_info(&self, status: &PeerStatus, trusted: &HashSet<PeerId>) -> PeerInfo {
+        PeerInfo {
+            peer_id: status.peer,
+            addresses: status.addresses.clone(),
+            protocols: status.protocols.clone(),
+            last_seen: self.inner.clock.wall(status.last_seen.get()),
+            latency: status.latency,
+            reputation: 0,
+            state: status.state.clone(),
+            trusted: trusted.contains(&status.peer),
+            advert: status.advert.clone(),
+            agent: status.agent.clone(),
+            resources: status.resources,
+            health: status.health.clone(),
+            assigned: 0,
+            held: 0,
+        }
+    }
+
+    /// Measures the round trip to a peer, with an echo of this node's own.
+    ///
+    /// # Errors
+    ///
+    /// The peer is not known, not ready, or does not answer within the configured
+    /// `protocol_timeout`; the node is not running.
+    pub async fn ping(&self, peer: PeerId) -> Result<Pong, NetworkError> {
+        self.known(peer)?;
+        let answer = self.net()?.ping(peer).await;
+        answer.map_err(|error| self.noted(NetworkError::of_ask(error, peer, "an echo")))
+    }
+
+    pub(crate) async fn peer_resources(&self, peer: PeerId) -> Result<ResourceUsage, NetworkError> {
+        if peer == self.inner.local_peer {
+            return self.own_resources().await;
+        }
+        let fresh = |usage: &ResourceUsage| {
+            let age = (Utc::now() - usage.measured_at).to_std().unwrap_or_default();
+            age <= limits::FRESH_RESOURCES
+        };
+        if let Some(usage) = self.known(peer)?.resources.filter(fresh) {
+            return Ok(usage);
+        }
+        let answer = self.net()?.peer_resources(peer).await;
+        answer.map_err(|error| self.noted(NetworkError::of_ask(error, peer, "asking a peer")))
+    }
+
+    /// What is known of a peer.
+    fn known(&self, peer: PeerId) -> Result<PeerStatus, NetworkError> {
+        let peers = self.net()?.peers();
+        let known = peers.iter().find(|status| status.peer == peer).cloned();
+        known.ok_or_else(|| self.noted(NetworkError::PeerNotFound(peer)))
+    }
+
+    /// Passes on to the installed recorder of the `metrics` crate what has changed since the last
+    /// time. The node does this by itself each five seconds; who is about to show the metrics calls
+    /// it before.
+    pub fn record_metrics(&self) {
+        self.inner.record_metrics();
     }
 
     /// How the node is.
@@ -320,20 +436,33 @@ impl NetworkManager {
     ///
     /// The node is not running.
     pub async fn check_health(&self) -> Result<HealthStatus, NetworkError> {
-        self.net()?;
-        let answered = tokio::time::timeout(ANSWER, self.ask(|_, _| ())).await;
-        match answered {
-            Err(_) => Ok(HealthStatus::Unhealthy(vec![format!(
-                "the driver has not answered within {ANSWER:?}"
-            )])),
-            Ok(Err(error)) => Err(error),
-            Ok(Ok(()))
-                if self.addresses().is_empty() && !self.inner.config.listen_addrs.is_empty() =>
-            {
-                Ok(HealthStatus::Degraded(vec!["no listener is up".to_owned()]))
-            }
-            Ok(Ok(())) => Ok(HealthStatus::Healthy),
-        }
+        let (reply, answer) = oneshot::channel();
+        self.probe(Probe::Health { event: HealthEvent::CheckHealth, reply: Some(reply) }).await?;
+        answer.await.map_err(|_| InternalError::Stopped.into())
+    }
+
+    pub(crate) async fn report_health(&self, status: HealthStatus) -> Result<(), NetworkError> {
+        let event = HealthEvent::ReportHealth(status.clamped());
+        self.probe(Probe::Health { event, reply: None }).await
+    }
+
+    pub(crate) async fn start_monitoring(&self) -> Result<(), NetworkError> {
+        self.probe(Probe::Monitor).await
+    }
+
+    pub(crate) async fn start_health_checks(&self) -> Result<(), NetworkError> {
+        self.probe(Probe::Watch).await
+    }
+
+    async fn own_resources(&self) -> Result<ResourceUsage, NetworkError> {
+        let monitor = self.inner.monitor.get().ok_or(InternalError::NotStarted)?;
+        let usage = monitor.current_usage().await;
+        usage.map_err(|error| self.noted(InternalError::from(error).into()))
+    }
+
+    async fn probe(&self, probe: Probe) -> Result<(), NetworkError> {
+        let probes = self.inner.probes.get().ok_or(InternalError::NotStarted)?;
+        probes.send(probe).await.map_err(|_| InternalError::Stopped.into())
     }
 
     /// The node at this moment.
@@ -362,7 +491,8 @@ impl NetworkManager {
     ///
     /// The address is unusable, or nobody (or somebody else) answers.
     pub async fn dial(&self, address: Multiaddr) -> Result<PeerId, NetworkError> {
-        Ok(self.net()?.dial(address).await?)
+        let dialled = self.net()?.dial(address).await;
+        dialled.map_err(|error| self.noted(error.into()))
     }
 
     /// Trusts a peer from now on, or no longer: it counts as listed, and own tasks may be placed
@@ -428,8 +558,6 @@ impl fmt::Debug for NetworkManager {
 
 /// Most tasks in one answer, so that a listing does not hold the driver up.
 const LISTED: usize = 1_000;
-/// How long a healthy driver may take to answer.
-const ANSWER: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests;

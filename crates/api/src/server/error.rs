@@ -7,7 +7,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use meshwork_core::{Reason, TaskId};
-use meshwork_node::{DialError, FindError, InternalError, NetworkError, TaskError};
+use meshwork_node::{
+    ConnectionError, DialError, FindError, InternalError, NetworkError, TaskError,
+};
 
 use crate::types::Problem;
 
@@ -72,9 +74,9 @@ impl From<NetworkError> for Problem {
             NetworkError::PeerNotFound(_) => StatusCode::NOT_FOUND,
             NetworkError::MessageError(_) if code == "too_large" => StatusCode::PAYLOAD_TOO_LARGE,
             NetworkError::MessageError(_) => StatusCode::BAD_REQUEST,
-            NetworkError::ConnectionError(DialError::Address { .. } | DialError::SelfDial(_)) => {
-                StatusCode::BAD_REQUEST
-            }
+            NetworkError::ConnectionError(ConnectionError::Dial(
+                DialError::Address { .. } | DialError::SelfDial(_),
+            )) => StatusCode::BAD_REQUEST,
             NetworkError::ConnectionError(_) | NetworkError::ProtocolError(_) => {
                 StatusCode::BAD_GATEWAY
             }

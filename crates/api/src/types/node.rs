@@ -161,12 +161,10 @@ pub struct HealthView {
 
 impl From<HealthStatus> for HealthView {
     fn from(status: HealthStatus) -> Self {
-        let (status, reasons) = match status {
-            HealthStatus::Healthy => ("healthy", Vec::new()),
-            HealthStatus::Degraded(reasons) => ("degraded", reasons),
-            HealthStatus::Unhealthy(reasons) => ("unhealthy", reasons),
-        };
-        Self { status: status.to_owned(), reasons }
+        Self {
+            status: status.as_str().to_owned(),
+            reasons: status.reasons().iter().map(ToString::to_string).collect(),
+        }
     }
 }
 

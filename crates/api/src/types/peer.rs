@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use meshwork_core::PeerInfo;
+use meshwork_core::{PeerInfo, ResourceUsage};
 use serde::{Deserialize, Serialize};
 
-use super::node::{CapacityView, micros};
+use super::node::{CapacityView, HealthView, micros};
 
 /// What a node knows of a peer, at one moment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PeerView {
     /// Who it is.
     pub peer_id: String,
@@ -41,6 +41,12 @@ pub struct PeerView {
     pub capacity: Option<CapacityView>,
     /// Software and version, as it says.
     pub agent: Option<String>,
+    /// What its machine has and uses, as it last said.
+    #[serde(default)]
+    pub resources: Option<ResourceUsage>,
+    /// How it is, as it last said.
+    #[serde(default)]
+    pub health: Option<HealthView>,
     /// Unfinished attempts of this node's tasks there.
     pub assigned: u32,
     /// Unfinished attempts of its tasks here.
@@ -66,6 +72,8 @@ impl From<PeerInfo> for PeerView {
             labels: advert.labels,
             capacity: info.advert.map(|advert| advert.capacity.into()),
             agent: info.agent,
+            resources: info.resources,
+            health: info.health.map(HealthView::from),
             assigned: info.assigned,
             held: info.held,
         }

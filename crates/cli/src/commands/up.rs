@@ -1,7 +1,7 @@
 //! `up`: the daemon. A node, its API, and lines about who comes and goes.
 
 use meshwork_api::Server;
-use meshwork_node::{NetworkEvent, NetworkManager};
+use meshwork_node::{NetworkEvent, NetworkManager, Topics};
 use tokio_util::sync::CancellationToken;
 
 use crate::{args::UpArgs, exit, failure::Failure, home::Home, output::Output, signals::Signals};
@@ -87,11 +87,16 @@ async fn start(args: UpArgs, home: &Home) -> anyhow::Result<Running> {
         builder = builder.debug_handlers(log);
     }
     let manager = builder.build()?;
-    let watch = Watch::new(manager.subscribe());
+    let watch = Watch::new(manager.subscribe_to(Topics::PEERS));
     manager.start().await?;
     match Server::bind(&home.socket()) {
         Ok(server) => {
-            let server = server.with_metrics(metrics.render());
+            let (render, node) = (metrics.render(), manager.clone());
+            let server = server.with_metrics(move || {
+                // As of now, not of up to five seconds ago.
+                node.record_metrics();
+                render()
+            });
             Ok(Running { manager, server, watch, metrics })
         }
         Err(error) => {

@@ -75,6 +75,11 @@ impl Engine {
         }
     }
 
+    /// Attempts that could start here now.
+    pub fn free_slots(&self) -> u32 {
+        self.config.slots.saturating_sub(self.held.running)
+    }
+
     /// How much lies between this node and `peer`.
     pub fn load(&self, peer: &PeerId) -> PeerLoad {
         let peer = self.peers.key(peer).and_then(|key| self.peers.get(key));

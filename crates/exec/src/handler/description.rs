@@ -3,7 +3,7 @@
 //! Absent on purpose: a schema of inputs and outputs. How bytes are to be read is part of what a
 //! handler's name means.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
 use serde::{Deserialize, Serialize};
 
@@ -82,6 +82,19 @@ pub enum ParamKind {
         /// The words.
         of: Cow<'static, [Cow<'static, str>]>,
     },
+}
+
+impl fmt::Display for ParamKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text => f.write_str("text"),
+            Self::Regex => f.write_str("regex"),
+            Self::Boolean => f.write_str("true or false"),
+            Self::Integer { min, max } if *max == i64::MAX => write!(f, "{min} or more"),
+            Self::Integer { min, max } => write!(f, "{min} to {max}"),
+            Self::Choice { of } => f.write_str(&of.join(" or ")),
+        }
+    }
 }
 
 impl ParamSpec {

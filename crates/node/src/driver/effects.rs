@@ -1,7 +1,7 @@
 //! Carries out what the engine asks for, and translates what the network says.
 
 use meshwork_core::{
-    Assignment, PeerId, Time,
+    Assignment, NetworkMessage, PeerId, Time,
     engine::{Effect, Input, RunId, Seq},
 };
 use meshwork_net::NetEvent;
@@ -84,6 +84,7 @@ impl Driver {
                 }
                 Effect::Stop { run } => self.executor.stop(run),
                 Effect::Reply { token, reply } => self.reply(token, reply),
+                Effect::Message(message) => self.tell(|| NetworkEvent::Message(message)),
                 Effect::TaskChanged { id, state } => {
                     self.tell(|| NetworkEvent::TaskChanged { id, state });
                 }
@@ -98,6 +99,35 @@ impl Driver {
         persisted
     }
 
+    /// Something about a peer that is there: for placement, for subscribers, for the metrics.
+    fn on_news(&mut self, fact: NetEvent, now: Time) {
+        match fact {
+            NetEvent::Updated { peer } => self.tell(|| NetworkEvent::PeerUpdated { peer }),
+            NetEvent::Resources { peer, usage } => {
+                self.feed(Input::PeerMeasured { peer, latency: None, usage: Some(usage) }, now);
+                self.tell(|| NetworkEvent::ResourcesUpdated { peer, usage });
+                let message = NetworkMessage::ResourceUpdate { peer_id: peer, resources: usage };
+                self.tell_message(message);
+            }
+            NetEvent::Health { peer, status } => {
+                self.tell(|| NetworkEvent::HealthChanged { peer, status: status.clone() });
+                self.tell_message(NetworkMessage::HealthCheck { peer_id: peer, status });
+            }
+            NetEvent::Measured { peer, latency, round_trip } => {
+                self.collector.record_latency(round_trip);
+                self.feed(Input::PeerMeasured { peer, latency: Some(latency), usage: None }, now);
+                self.tell(|| NetworkEvent::PeerUpdated { peer });
+            }
+            _ => {}
+        }
+    }
+
+    fn tell_message(&self, message: NetworkMessage) {
+        if self.interest.observed().messages {
+            self.tell(|| NetworkEvent::Message(Box::new(message)));
+        }
+    }
+
     /// Tells subscribers, if there are any.
     pub(super) fn tell(&self, event: impl FnOnce() -> NetworkEvent) {
         if self.events.receiver_count() > 0 {
@@ -109,7 +139,10 @@ impl Driver {
     /// The network says something.
     pub(super) fn on_fact(&mut self, fact: NetEvent, now: Time) {
         match fact {
-            NetEvent::Listening { address } => self.tell(|| NetworkEvent::Listening { address }),
+            NetEvent::Listening { address } => {
+                self.collector.record_listen_addr(&address);
+                self.tell(|| NetworkEvent::Listening { address });
+            }
             NetEvent::ListenerClosed { address } => {
                 let why = "the listener closed".to_owned();
                 self.tell(|| NetworkEvent::AddressFailed { address: Some(address), why });
@@ -118,6 +151,7 @@ impl Driver {
                 self.tell(|| NetworkEvent::PeerDiscovered { peer, addresses });
             }
             NetEvent::Connected { peer, address, .. } => {
+                self.collector.record_connection(&peer);
                 self.tell(|| NetworkEvent::PeerConnected { peer, address });
             }
             NetEvent::Ready { peer, advert } => {
@@ -128,6 +162,7 @@ impl Driver {
                 self.tell(|| NetworkEvent::PeerReady { peer });
             }
             NetEvent::Disconnected { peer, why } => {
+                self.collector.record_disconnection(&peer);
                 self.workers.remove(&peer);
                 if self.owners.remove(&peer).is_some() {
                     self.feed(Input::OwnerSessionLost { peer }, now);
@@ -148,7 +183,12 @@ impl Driver {
                 self.owners.insert(peer, session);
                 self.feed(Input::OwnerSession { peer }, now);
             }
+            NetEvent::Updated { .. }
+            | NetEvent::Resources { .. }
+            | NetEvent::Health { .. }
+            | NetEvent::Measured { .. } => self.on_news(fact, now),
             NetEvent::AddressFailed { address, why, .. } => {
+                self.collector.record_error_code("connection", None);
                 self.tell(|| NetworkEvent::AddressFailed { address, why });
             }
         }

@@ -25,6 +25,7 @@ mod losing_workers;
 mod lying_owners;
 mod lying_workers;
 mod malformed;
+mod protocols;
 mod restarts;
 mod running;
 mod waiting;

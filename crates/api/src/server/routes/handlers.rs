@@ -5,10 +5,12 @@ use std::{cmp::Reverse, collections::BTreeMap};
 use axum::{Json, extract::State};
 use meshwork_core::{PeerInfo, PeerState};
 
+use meshwork_node::Description;
+
 use super::Context;
 use crate::{
     limits,
-    types::{HandlerView, List, OfferView, Problem},
+    types::{HandlerView, List, OfferView, ParamView, Problem},
 };
 
 /// Every handler that can run here or on known peers. Peers tell of the handlers that they offer
@@ -42,7 +44,26 @@ pub(super) async fn list(State(cx): State<Context>) -> Result<Json<List<HandlerV
             offered(&mut handlers, name.to_string(), offer.clone());
         }
     }
+    for (name, description) in cx.manager.descriptions() {
+        if let Some(handler) = handlers.get_mut(name.as_str()) {
+            describe(handler, description);
+        }
+    }
     Ok(Json(handlers.into_values().collect::<Vec<_>>().into()))
+}
+
+/// What a handler of this node says of itself.
+fn describe(handler: &mut HandlerView, description: &Description) {
+    let summary = description.summary.trim();
+    handler.summary = (!summary.is_empty()).then(|| summary.to_owned());
+    let params = description.params.iter().map(|param| ParamView {
+        name: param.name.to_string(),
+        kind: param.kind.to_string(),
+        required: param.required,
+        default: param.default.as_ref().map(ToString::to_string),
+        doc: param.doc.to_string(),
+    });
+    handler.params = params.collect();
 }
 
 /// Peers are asked for in the order of their worth, so that what strangers make up comes last and

@@ -1,0 +1,206 @@
+//! What the node measures of itself, through the `metrics` crate: whoever installs a recorder before
+//! the node is started sees it, such as the command with its Prometheus page.
+//!
+//! | metric | kind | labels | what |
+//! |---|---|---|---|
+//! | `network.peers.total` | gauge | – | peers that are known |
+//! | `network.peers.active` | gauge | – | of these, heard of in the last five minutes |
+//! | `network.messages.sent`, `network.messages.received` | counter | `protocol`, `kind` | messages; each task frame counts, however many travel together |
+//! | `network.message.size` | histogram | `protocol`, `direction` | bytes of each framed message |
+//! | `network.latency` | histogram | – | round trip of each echo, in seconds |
+//! | `network.bandwidth` | histogram | `protocol`, `direction` | bytes per second, averaged over the time between two records |
+//! | `network.errors.total` | counter | – | errors that the node gave to callers or met by itself |
+//! | `network.errors.by_type` | counter | `type`, `protocol` | the same, by code |
+//!
+//! The network counts in batches, see `meshwork-net`; here the differences are passed on, so that a
+//! task costs no look-up. Sizes are told by class: each message counts with the mean of those within
+//! a factor of two, so the sum is exact.
+//!
+//! Absent on purpose: a recorder. Two nodes in one process add up to one set of counters.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use meshwork_core::{Multiaddr, NetworkProtocol, PeerId};
+use meshwork_net::{Flow, NetTraffic, SizeClass};
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use tokio::time::Instant;
+use tracing::info;
+
+use crate::error::NetworkError;
+
+#[cfg(test)]
+mod tests;
+
+/// A peer counts as active if something was heard of it within this time.
+const ACTIVE: TimeDelta = TimeDelta::minutes(5);
+/// Shortest time over which bandwidth is averaged.
+const BANDWIDTH_TIME: Duration = Duration::from_secs(1);
+
+/// Passes on what the node measures. One for each node; used by its tasks, not by its callers.
+pub struct NetworkMetricsCollector {
+    peers_total: Gauge,
+    peers_active: Gauge,
+    latency: Histogram,
+    errors: Counter,
+    /// What was passed on last. Held for a few microseconds, never over an await.
+    last: Mutex<Last>,
+}
+
+struct Last {
+    sent: Side,
+    received: Side,
+    bandwidth_at: Instant,
+}
+
+/// One direction: the handles of its metrics, in the order of a [`Flow`], and what they were told.
+struct Side {
+    messages: Vec<(Counter, u64)>,
+    sizes: Vec<Histogram>,
+    size_classes: Vec<(u64, u64)>,
+    bandwidth: Vec<(Histogram, u64)>,
+}
+
+impl Default for NetworkMetricsCollector {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl NetworkMetricsCollector {
+    /// A collector for the recorder that is installed now; without one it costs next to nothing.
+    pub fn new() -> Self {
+        Self {
+            peers_total: gauge!("network.peers.total"),
+            peers_active: gauge!("network.peers.active"),
+            latency: histogram!("network.latency"),
+            errors: counter!("network.errors.total"),
+            last: Mutex::new(Last {
+                sent: Side::new("sent"),
+                received: Side::new("received"),
+                bandwidth_at: Instant::now(),
+            }),
+        }
+    }
+
+    /// The node listens on one more address.
+    pub fn record_listen_addr(&self, address: &Multiaddr) {
+        info!("Listening on {}", address);
+    }
+
+    /// The first connection to a peer is up.
+    pub fn record_connection(&self, peer: &PeerId) {
+        info!("Connected to peer {}", peer);
+    }
+
+    /// The last connection to a peer is gone.
+    pub fn record_disconnection(&self, peer: &PeerId) {
+        info!("Disconnected from peer {}", peer);
+    }
+
+    /// An echo has come back after so long.
+    pub fn record_latency(&self, round_trip: Duration) {
+        self.latency.record(round_trip.as_secs_f64());
+    }
+
+    /// An error that a caller was given.
+    pub fn record_error(&self, error: &NetworkError) {
+        self.record_error_code(error.code(), error.protocol());
+    }
+
+    /// An error that the node met by itself. `code` is one of [`NetworkError::code`].
+    pub fn record_error_code(&self, code: &'static str, protocol: Option<NetworkProtocol>) {
+        self.errors.increment(1);
+        // Rare, and as many as there are codes: looked up each time.
+        let protocol = protocol.map_or("none", NetworkProtocol::as_str);
+        counter!("network.errors.by_type", "type" => code, "protocol" => protocol).increment(1);
+    }
+
+    /// Passes on what has changed since the last time: how many peers there are and when each was
+    /// last seen, and what has travelled.
+    pub fn record_metrics(
+        &self,
+        last_seen: impl Iterator<Item = DateTime<Utc>>,
+        now: DateTime<Utc>,
+        traffic: &NetTraffic,
+    ) {
+        let (mut total, mut active) = (0u32, 0u32);
+        for seen in last_seen {
+            total += 1;
+            active += u32::from(seen > now - ACTIVE);
+        }
+        self.peers_total.set(total);
+        self.peers_active.set(active);
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.sent.record(&traffic.sent);
+        last.received.record(&traffic.received);
+        let time = last.bandwidth_at.elapsed();
+        if time >= BANDWIDTH_TIME {
+            last.bandwidth_at = Instant::now();
+            last.sent.record_bandwidth(&traffic.sent, time);
+            last.received.record_bandwidth(&traffic.received, time);
+        }
+    }
+}
+
+impl std::fmt::Debug for NetworkMetricsCollector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NetworkMetricsCollector").finish_non_exhaustive()
+    }
+}
+
+impl Side {
+    fn new(direction: &'static str) -> Self {
+        let by_protocol = |name: &'static str| {
+            NetworkProtocol::ALL.map(|protocol| {
+                histogram!(name, "protocol" => protocol.as_str(), "direction" => direction)
+            })
+        };
+        let messages = |(protocol, kind): (NetworkProtocol, &'static str)| {
+            let name = match direction {
+                "sent" => "network.messages.sent",
+                _ => "network.messages.received",
+            };
+            (counter!(name, "protocol" => protocol.as_str(), "kind" => kind), 0)
+        };
+        Self {
+            messages: meshwork_net::message_kinds().map(messages).collect(),
+            sizes: by_protocol("network.message.size").into(),
+            size_classes: Vec::new(),
+            bandwidth: by_protocol("network.bandwidth").map(|histogram| (histogram, 0)).into(),
+        }
+    }
+
+    fn record(&mut self, flow: &Flow) {
+        for ((counter, last), (.., count)) in self.messages.iter_mut().zip(&flow.messages) {
+            let more = count.saturating_sub(*last);
+            if more > 0 {
+                counter.increment(more);
+                *last = *count;
+            }
+        }
+        self.size_classes.resize(flow.sizes.len(), (0, 0));
+        for ((count, sum), class) in self.size_classes.iter_mut().zip(&flow.sizes) {
+            let SizeClass { protocol, messages, bytes } = *class;
+            let (more, more_bytes) = (messages.saturating_sub(*count), bytes.saturating_sub(*sum));
+            if more > 0
+                && let Some(histogram) = self.sizes.get(protocol.index())
+            {
+                let mean = more_bytes as f64 / more as f64;
+                histogram.record_many(mean, usize::try_from(more).unwrap_or(usize::MAX));
+                (*count, *sum) = (messages, bytes);
+            }
+        }
+    }
+
+    fn record_bandwidth(&mut self, flow: &Flow, time: Duration) {
+        for ((histogram, last), (_, bytes)) in self.bandwidth.iter_mut().zip(&flow.bytes) {
+            let more = bytes.saturating_sub(*last);
+            histogram.record(more as f64 / time.as_secs_f64());
+            *last = *bytes;
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! What a recorder is told, with one of the test's own.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use meshwork_core::Reason;
+use metrics::{
+    CounterFn, GaugeFn, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit,
+    with_local_recorder,
+};
+
+use super::*;
+
+/// Count and sum of what each metric was told, by name and labels.
+#[derive(Clone, Default)]
+struct Told(Arc<Mutex<BTreeMap<String, (u64, f64)>>>);
+
+struct One(Told, String);
+
+impl One {
+    fn tell(&self, count: u64, sum: f64) {
+        let mut told = self.0.0.lock().unwrap();
+        let entry = told.entry(self.1.clone()).or_default();
+        *entry = (entry.0 + count, entry.1 + sum);
+    }
+}
+
+impl CounterFn for One {
+    fn increment(&self, value: u64) {
+        self.tell(value, 0.0);
+    }
+
+    fn absolute(&self, _: u64) {
+        panic!("counters of several nodes add up");
+    }
+}
+
+impl GaugeFn for One {
+    fn increment(&self, _: f64) {}
+
+    fn decrement(&self, _: f64) {}
+
+    fn set(&self, value: f64) {
+        self.0.0.lock().unwrap().insert(self.1.clone(), (0, value));
+    }
+}
+
+impl HistogramFn for One {
+    fn record(&self, value: f64) {
+        self.tell(1, value);
+    }
+}
+
+impl Told {
+    fn one(&self, key: &Key) -> Arc<One> {
+        let labels: Vec<String> =
+            key.labels().map(|label| format!("{}={}", label.key(), label.value())).collect();
+        Arc::new(One(self.clone(), format!("{}{{{}}}", key.name(), labels.join(","))))
+    }
+
+    fn get(&self, name: &str) -> (u64, f64) {
+        self.0.lock().unwrap().get(name).copied().unwrap_or_default()
+    }
+}
+
+impl Recorder for Told {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+        Counter::from_arc(self.one(key))
+    }
+
+    fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
+        Gauge::from_arc(self.one(key))
+    }
+
+    fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
+        Histogram::from_arc(self.one(key))
+    }
+}
+
+fn flow(assigned: u64, sizes: &[(u64, u64)], bytes: u64) -> Flow {
+    let task = NetworkProtocol::TaskProtocol;
+    Flow {
+        messages: meshwork_net::message_kinds()
+            .map(|(protocol, kind)| (protocol, kind, if kind == "assign" { assigned } else { 0 }))
+            .collect(),
+        bytes: NetworkProtocol::ALL.map(|p| (p, if p == task { bytes } else { 0 })).into(),
+        sizes: sizes
+            .iter()
+            .map(|(messages, bytes)| SizeClass {
+                protocol: task,
+                messages: *messages,
+                bytes: *bytes,
+            })
+            .collect(),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn differences_are_told_once_and_add_up() {
+    let told = Told::default();
+    let collector = with_local_recorder(&told, NetworkMetricsCollector::new);
+    let now = Utc::now();
+    let record = |assigned, sizes: &[(u64, u64)], bytes| {
+        let traffic = NetTraffic { sent: flow(assigned, sizes, bytes), received: flow(0, &[], 0) };
+        let seen = [now, now - TimeDelta::minutes(6)];
+        collector.record_metrics(seen.into_iter(), now, &traffic);
+    };
+    record(10, &[(4, 400), (1, 1_000)], 1_500);
+    record(10, &[(4, 400), (1, 1_000)], 1_500);
+    tokio::time::advance(Duration::from_secs(10)).await;
+    record(25, &[(5, 600), (1, 1_000)], 2_500);
+    assert_eq!(told.get("network.messages.sent{protocol=task,kind=assign}").0, 25);
+    assert_eq!(told.get("network.messages.received{protocol=task,kind=assign}").0, 0);
+    let sizes = told.get("network.message.size{protocol=task,direction=sent}");
+    assert_eq!(sizes, (6, 1_600.0));
+    // 2,500 bytes in ten seconds, all protocols told once.
+    assert_eq!(told.get("network.bandwidth{protocol=task,direction=sent}"), (1, 250.0));
+    assert_eq!(told.get("network.bandwidth{protocol=health,direction=sent}"), (1, 0.0));
+    assert_eq!(told.get("network.peers.total{}").1, 2.0);
+    assert_eq!(told.get("network.peers.active{}").1, 1.0);
+}
+
+#[tokio::test]
+async fn errors_are_told_by_type_and_latency_in_seconds() {
+    let told = Told::default();
+    with_local_recorder(&told, || {
+        let collector = NetworkMetricsCollector::new();
+        collector.record_error(&Reason::NotFound.into());
+        collector.record_error_code("connection", Some(NetworkProtocol::TaskProtocol));
+        collector.record_latency(Duration::from_millis(250));
+    });
+    assert_eq!(told.get("network.errors.total{}").0, 2);
+    assert_eq!(told.get("network.errors.by_type{type=not_found,protocol=none}").0, 1);
+    assert_eq!(told.get("network.errors.by_type{type=connection,protocol=task}").0, 1);
+    assert_eq!(told.get("network.latency{}"), (1, 0.25));
+}

@@ -1,0 +1,59 @@
+//! This machine, measured.
+
+use super::*;
+
+fn monitor(offered: &Offered, dir: &Path) -> ResourceMonitor {
+    ResourceMonitor::of(offered, dir, Arc::new(AtomicU32::new(3)))
+}
+
+#[tokio::test]
+async fn this_machine_is_a_possible_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let usage = monitor(&Offered::default(), dir.path()).current_usage().await.unwrap();
+    assert_eq!(usage.checked(), Ok(usage));
+    assert_eq!(usage.cpus, cpu_count());
+    assert!(usage.memory_bytes > 0 && usage.memory_free_bytes > 0);
+    assert!(usage.disk_bytes > 0);
+    assert_eq!(usage.memory_bytes, total_memory());
+}
+
+#[tokio::test]
+async fn what_is_offered_is_told_and_free_slots_are_those_of_now() {
+    let dir = tempfile::tempdir().unwrap();
+    let offered = Offered {
+        slots: Some(8),
+        cpus: Some(2),
+        memory_bytes: Some(1 << 20),
+        gpus: 1,
+        ..Offered::default()
+    };
+    let monitor = monitor(&offered, dir.path());
+    let usage = monitor.current_usage().await.unwrap();
+    assert_eq!((usage.slots, usage.slots_free, usage.cpus, usage.gpus), (8, 3, 2, 1));
+    assert_eq!(usage.memory_bytes, 1 << 20);
+    assert!(usage.memory_free_bytes <= 1 << 20);
+    // The reading is kept, the slots are not.
+    monitor.slots_free.store(7, Ordering::Relaxed);
+    let again = monitor.current_usage().await.unwrap();
+    assert_eq!((again.slots_free, again.measured_at), (7, usage.measured_at));
+}
+
+#[tokio::test]
+async fn a_file_system_that_is_not_there_is_an_error_that_names_it() {
+    let error = monitor(&Offered::default(), Path::new("/no/such/place"))
+        .current_usage()
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("/no/such/place"), "{error}");
+    assert!(!error.is_retryable());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reading_that_hangs_is_given_up_and_does_not_pile_up() {
+    let monitor = ResourceMonitor::new();
+    let held = monitor.reader.lock().unwrap();
+    let error = monitor.current_usage().await.unwrap_err();
+    assert!(error.is_retryable(), "{error}");
+    drop(held);
+    assert!(monitor.current_usage().await.is_ok());
+}

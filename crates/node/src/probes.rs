@@ -1,0 +1,243 @@
+//! The task that looks at the machine and at the node, and says when that is worth telling.
+//!
+//! Resources are measured each two seconds while peers are there, and each thirty otherwise; they
+//! are told when they have changed, at most once in a second and at least each thirty. Health is
+//! looked at each minute, when asked, and when the machine's figures say that it has changed.
+//!
+//! Absent on purpose: the figures themselves (`monitor`), what they mean (`health`).
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use meshwork_core::{HealthEvent, HealthStatus, PeerId, PeerState, ResourceUsage};
+use meshwork_net::NetHandle;
+use tokio::{
+    sync::{broadcast, mpsc, oneshot},
+    time::{Instant, sleep_until, timeout},
+};
+
+use crate::{
+    driver::Call,
+    event::NetworkEvent,
+    health::{self, HANGS, Measured},
+    limits,
+    monitor::ResourceMonitor,
+};
+
+#[cfg(test)]
+mod tests;
+
+/// What a handle asks of the probes.
+#[derive(Debug)]
+pub(crate) enum Probe {
+    /// Measure resources from now on.
+    Monitor,
+    /// Look at the node's health from now on.
+    Watch,
+    /// Something of the health protocol; a check is answered.
+    Health { event: HealthEvent, reply: Option<oneshot::Sender<HealthStatus>> },
+}
+
+/// What the probes are made of.
+#[derive(Debug)]
+pub(crate) struct Probes {
+    pub(crate) local: PeerId,
+    pub(crate) monitor: ResourceMonitor,
+    pub(crate) net: NetHandle,
+    /// Weak, so that the node ends when its last handle is gone.
+    pub(crate) calls: mpsc::WeakSender<Call>,
+    pub(crate) events: broadcast::Sender<NetworkEvent>,
+    pub(crate) commands: mpsc::Receiver<Probe>,
+    /// Threads that are blocked, as the driver says, and threads in all.
+    pub(crate) blocked: Arc<AtomicUsize>,
+    pub(crate) threads: usize,
+    /// Addresses that the node was told to listen on.
+    pub(crate) listeners: usize,
+    pub(crate) has_home: bool,
+}
+
+/// When the machine's figures are told.
+#[derive(Debug, Default)]
+struct Reporter {
+    last: Option<(Instant, ResourceUsage)>,
+}
+
+impl Reporter {
+    /// Whether `usage` is to be told at `now`; then it counts as told.
+    fn is_due(&mut self, usage: &ResourceUsage, now: Instant) -> bool {
+        let due = self.last.as_ref().is_none_or(|(at, told)| {
+            let since = now.duration_since(*at);
+            since >= limits::REPORT_AT_LEAST
+                || (since >= limits::REPORT_AT_MOST && usage.is_news(told))
+        });
+        if due {
+            self.last = Some((now, *usage));
+        }
+        due
+    }
+}
+
+/// The network or the node has stopped.
+struct Stopped;
+
+impl Probes {
+    /// Runs until the node stops.
+    pub(crate) async fn run(mut self) {
+        let mut reporter = Reporter::default();
+        let (mut measure_at, mut check_at) = (None, None);
+        let mut health = HealthStatus::Healthy;
+        loop {
+            let step = tokio::select! {
+                biased;
+                probe = self.commands.recv() => match probe {
+                    None => return,
+                    Some(Probe::Monitor) => {
+                        measure_at.get_or_insert_with(Instant::now);
+                        Ok(())
+                    }
+                    Some(Probe::Watch) => {
+                        check_at.get_or_insert_with(Instant::now);
+                        Ok(())
+                    }
+                    Some(Probe::Health { event, reply }) => {
+                        self.on_health(event, reply, &mut health).await
+                    }
+                },
+                () = due(measure_at) => {
+                    let pause = if self.has_peers() { limits::MEASURE } else { limits::MEASURE_ALONE };
+                    measure_at = Some(Instant::now() + pause);
+                    self.measure(&mut reporter, &mut health, check_at.is_some()).await
+                }
+                () = due(check_at) => {
+                    check_at = Some(Instant::now() + limits::HEALTH_EVERY);
+                    self.check(&mut health).await.map(drop)
+                }
+            };
+            if step.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn has_peers(&self) -> bool {
+        self.net.peers().iter().any(|peer| peer.state == PeerState::Ready)
+    }
+
+    async fn on_health(
+        &self,
+        event: HealthEvent,
+        reply: Option<oneshot::Sender<HealthStatus>>,
+        health: &mut HealthStatus,
+    ) -> Result<(), Stopped> {
+        let status = match event {
+            HealthEvent::CheckHealth => self.check(health).await?,
+            HealthEvent::ReportHealth(status) => {
+                self.tell(status.clone(), health).await?;
+                status
+            }
+        };
+        if let Some(reply) = reply {
+            // Whoever asked may have stopped waiting.
+            reply.send(status).ok();
+        }
+        Ok(())
+    }
+
+    /// Measures the machine, for placement here and for peers.
+    async fn measure(
+        &self,
+        reporter: &mut Reporter,
+        health: &mut HealthStatus,
+        watched: bool,
+    ) -> Result<(), Stopped> {
+        let usage = match self.monitor.current_usage().await {
+            Ok(usage) => usage,
+            Err(error) => {
+                tracing::warn!(%error, "cannot measure this machine");
+                return Ok(());
+            }
+        };
+        if reporter.is_due(&usage, Instant::now()) {
+            let Some(calls) = self.calls.upgrade() else { return Err(Stopped) };
+            calls.send(Call::Measured { usage }).await.map_err(|_| Stopped)?;
+            self.net.update_resources(usage).await.map_err(|_| Stopped)?;
+        }
+        let machine =
+            Measured { usage: Some(usage), has_home: self.has_home, ..Measured::default() };
+        let seems = health::assess(&machine);
+        let is_known = seems
+            .reasons()
+            .iter()
+            .all(|reason| health.reasons().iter().any(|known| known.check == reason.check));
+        if watched && !is_known {
+            self.check(health).await?;
+        }
+        Ok(())
+    }
+
+    /// Looks at everything, and tells if the node is not as it was.
+    async fn check(&self, health: &mut HealthStatus) -> Result<HealthStatus, Stopped> {
+        let measured = Measured {
+            loop_lag: Some(lag(self.net.lag()).await?),
+            driver_lag: Some(lag(self.driver_lag()).await?),
+            blocked: Some((self.blocked.load(Ordering::Relaxed), self.threads)),
+            listeners: Some((self.listeners, self.net.addresses().len())),
+            usage: self.monitor.current_usage().await.ok(),
+            has_home: self.has_home,
+        };
+        let status = health::assess(&measured);
+        self.tell(status.clone(), health).await?;
+        Ok(status)
+    }
+
+    /// How long the driver takes to have a turn for a call.
+    async fn driver_lag(&self) -> Result<Duration, Stopped> {
+        let asked = Instant::now();
+        let (reply, answer) = oneshot::channel();
+        let question = Box::new(move |_: &_, _| {
+            reply.send(()).ok();
+        });
+        let calls = self.calls.upgrade().ok_or(Stopped)?;
+        calls.send(Call::Ask(question)).await.map_err(|_| Stopped)?;
+        answer.await.map_err(|_| Stopped)?;
+        Ok(asked.elapsed())
+    }
+
+    async fn tell(&self, status: HealthStatus, health: &mut HealthStatus) -> Result<(), Stopped> {
+        let is_same = |one: &HealthStatus, other: &HealthStatus| {
+            // Figures move all the time; what is found is what counts.
+            let checks = |status: &HealthStatus| -> Vec<_> {
+                status.reasons().iter().map(|reason| reason.check).collect()
+            };
+            one.as_str() == other.as_str() && checks(one) == checks(other)
+        };
+        if is_same(&status, health) {
+            return Ok(());
+        }
+        *health = status.clone();
+        let event = NetworkEvent::HealthChanged { peer: self.local, status: status.clone() };
+        // Nobody may listen.
+        self.events.send(event).ok();
+        self.net.report_health(status).await.map_err(|_| Stopped)
+    }
+}
+
+/// What `answer` says, or that it takes too long.
+async fn lag<E>(answer: impl Future<Output = Result<Duration, E>>) -> Result<Duration, Stopped> {
+    match timeout(HANGS, answer).await {
+        Ok(lag) => lag.map_err(|_| Stopped),
+        Err(_) => Ok(HANGS),
+    }
+}
+
+async fn due(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

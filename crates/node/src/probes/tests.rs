@@ -1,0 +1,43 @@
+//! When figures are told.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn usage(cpu_used: f32) -> ResourceUsage {
+    ResourceUsage { cpus: 4, cpu_used, ..ResourceUsage::default() }
+}
+
+#[test]
+fn news_are_told_after_a_second_and_everything_after_thirty() {
+    let mut reporter = Reporter::default();
+    let start = Instant::now();
+    let at = |ms| start + Duration::from_millis(ms);
+    assert!(reporter.is_due(&usage(0.1), at(0)), "the first is news");
+    assert!(!reporter.is_due(&usage(0.9), at(900)), "not within a second");
+    assert!(reporter.is_due(&usage(0.9), at(1_000)));
+    assert!(!reporter.is_due(&usage(0.85), at(20_000)), "hardly changed");
+    assert!(!reporter.is_due(&usage(0.9), at(30_900)));
+    assert!(reporter.is_due(&usage(0.9), at(31_000)), "thirty seconds after the last");
+}
+
+proptest! {
+    #[test]
+    fn never_more_often_than_each_second_and_never_later_than_thirty(
+        steps in prop::collection::vec((0u64..5_000, 0.0f32..1.0), 1..200),
+    ) {
+        let mut reporter = Reporter::default();
+        let (mut now, mut told) = (Instant::now(), None);
+        for (pause, cpu) in steps {
+            now += Duration::from_millis(pause);
+            let due = reporter.is_due(&usage(cpu), now);
+            let since: Option<Duration> = told.map(|told| now.duration_since(told));
+            if due {
+                prop_assert!(since.is_none_or(|since| since >= limits::REPORT_AT_MOST));
+                told = Some(now);
+            } else {
+                prop_assert!(since.is_some_and(|since| since < limits::REPORT_AT_LEAST));
+            }
+        }
+    }
+}

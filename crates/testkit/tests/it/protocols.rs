@@ -1,0 +1,205 @@
+//! The four protocols between two nodes, as their users see them.
+
+use std::time::Duration;
+
+use meshwork_core::{
+    Accept, HealthCheck, HealthReason, HealthStatus, NetworkMessage, TaskEnd, TaskResult,
+};
+use meshwork_node::{NetworkError, NetworkEvent, NetworkManager, Subscription, Topics};
+use meshwork_testkit::{Spec, TestNet, TestNode, Wiring, eventually, within};
+
+use crate::support::{output, task};
+
+/// The first message of a peer for which `pick` has something.
+async fn message<T>(
+    events: &mut Subscription,
+    mut pick: impl FnMut(&NetworkMessage) -> Option<T>,
+) -> T {
+    within("a message", async {
+        loop {
+            match events.next().await.expect("the node runs") {
+                NetworkEvent::Message(message) => {
+                    if let Some(picked) = pick(&message) {
+                        return picked;
+                    }
+                }
+                _ => {}
+            }
+        }
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tasks_results_resources_and_health_cross_and_are_seen() {
+    let net = TestNet::start(Wiring::default()).await;
+    let worker = &net.workers[0];
+    let (mut at_owner, mut at_worker) =
+        (net.owner.manager().subscribe(), worker.manager().subscribe());
+    let end = net.owner.run(task("text/upper").with_input("one"), &[]).await;
+    assert_eq!(output(end), "ONE");
+    let sent = message(&mut at_worker, |message| match message {
+        NetworkMessage::TaskDistribution { task_id, task, target_peers } => {
+            assert_eq!(target_peers.as_slice(), [worker.id()]);
+            assert_eq!(task.input.len(), 3);
+            Some(*task_id)
+        }
+        _ => None,
+    })
+    .await;
+    let result = message(&mut at_owner, |message| match message {
+        NetworkMessage::TaskResult { task_id, result, source_peer } => {
+            Some((*task_id, result.output.clone(), *source_peer))
+        }
+        _ => None,
+    })
+    .await;
+    assert_eq!(result, (sent, "ONE".into(), worker.id()));
+
+    let status = HealthStatus::Degraded(vec![HealthReason::new(HealthCheck::Other, "as told")]);
+    worker.manager().health_protocol().report_health(status.clone()).await.unwrap();
+    let told = message(&mut at_owner, |message| match message {
+        NetworkMessage::HealthCheck { peer_id, status } => Some((*peer_id, status.clone())),
+        _ => None,
+    })
+    .await;
+    assert_eq!(told, (worker.id(), status));
+
+    let mut late = Spec::worker(Accept::Anyone).joining(&net.owner);
+    late.slots = 7;
+    let late = TestNode::start(late).await;
+    let told = message(&mut at_owner, |message| match message {
+        NetworkMessage::ResourceUpdate { peer_id, resources } if *peer_id == late.id() => {
+            Some(*resources)
+        }
+        _ => None,
+    })
+    .await;
+    assert_eq!((told.slots, told.slots_free), (7, 7));
+    let known = net.owner.peer(late.id()).await.unwrap().resources.unwrap();
+    assert_eq!(known.slots, 7);
+    late.shutdown().await;
+    net.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_wants_no_messages_is_told_none() {
+    let net = TestNet::start(Wiring::default()).await;
+    let mut peers = net.owner.manager().subscribe_to(Topics::PEERS);
+    let end = net.owner.run(task("text/upper").with_input("one"), &[]).await;
+    assert_eq!(output(end), "ONE");
+    let worker = net.workers[0].id();
+    net.workers[0].shutdown().await;
+    within("the worker is lost", async {
+        loop {
+            let event = peers.next().await.unwrap();
+            assert!(
+                !matches!(event, NetworkEvent::Message(_) | NetworkEvent::TaskChanged { .. }),
+                "{event:?}"
+            );
+            if matches!(event, NetworkEvent::PeerDisconnected { peer, .. } if peer == worker) {
+                return;
+            }
+        }
+    })
+    .await;
+    net.owner.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn resources_are_known_or_asked_for() {
+    let net = TestNet::start(Wiring::default()).await;
+    let worker = net.workers[0].id();
+    let resources = net.owner.manager().resource_protocol();
+    let usage = eventually("the worker has measured itself", &[&net.owner], async || {
+        resources.get_peer_resources(worker).await.ok()
+    })
+    .await;
+    assert_eq!(usage.slots, 2);
+    assert!(usage.memory_bytes > 0 && usage.measured_at <= chrono::Utc::now());
+    let own = resources.get_peer_resources(net.owner.id()).await.unwrap();
+    assert_eq!(own.slots, 0);
+    let nobody = libp2p::identity::Keypair::generate_ed25519().public().to_peer_id();
+    let unknown = resources.get_peer_resources(nobody).await;
+    assert!(matches!(unknown, Err(NetworkError::PeerNotFound(peer)) if peer == nobody));
+    net.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fresh_node_is_healthy_and_a_peer_can_be_measured() {
+    let net = TestNet::start(Wiring::default()).await;
+    let worker = net.workers[0].id();
+    assert_eq!(net.owner.manager().check_health().await.unwrap(), HealthStatus::Healthy);
+    let health = net.workers[0].manager().health_protocol();
+    assert_eq!(health.check_health().await.unwrap(), HealthStatus::Healthy);
+    let pong = within("an echo", net.owner.manager().ping(worker)).await.unwrap();
+    assert_eq!((pong.peer, pong.transport), (worker, "tcp"));
+    eventually("the latency is known", &[&net.owner], async || {
+        net.owner.peer(worker).await?.latency
+    })
+    .await;
+    net.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_attempt_at_a_manual_handler_is_completed_by_the_program() {
+    let owner = TestNode::start(Spec::owner()).await;
+    let spec = Spec { trusted: vec![owner.id()], ..Spec::worker(Accept::Listed) };
+    let worker =
+        TestNode::start_with(spec.joining(&owner), |builder| builder.manual_handler("text/review"))
+            .await;
+    owner.trust(worker.id()).await;
+    owner.offered(worker.id(), "text").await;
+    let tasks = worker.manager().task_protocol();
+    let mut events = worker.manager().subscribe();
+    let submitted = owner.submit(task("text/review").with_input("draft"), &[]).await;
+    let attempt = within("the attempt is told", async {
+        loop {
+            if let Some(NetworkEvent::ManualAttempt(attempt)) = events.next().await {
+                return attempt;
+            }
+        }
+    })
+    .await;
+    assert_eq!((attempt.task, attempt.owner), (submitted.id(), owner.id()));
+    assert_eq!(attempt.input, "draft");
+    let result = TaskResult {
+        output: "reviewed".into(),
+        worker: worker.id(),
+        attempt: 1,
+        took: Duration::ZERO,
+    };
+    let foreign = tasks.send_result(attempt.task, result.clone(), owner.id()).await;
+    assert_eq!(foreign.unwrap_err().code(), "denied");
+    tasks.send_result(attempt.task, result.clone(), worker.id()).await.unwrap();
+    let end = within("its end", submitted.end()).await.unwrap();
+    assert_eq!(output(end), "reviewed");
+    let again = tasks.send_result(attempt.task, result, worker.id()).await;
+    assert_eq!(again.unwrap_err().code(), "not_found");
+
+    let submitted = owner.submit(task("text/review").with_input("bad"), &[]).await;
+    let attempt = within("the attempt is told", async {
+        loop {
+            if let Some(NetworkEvent::ManualAttempt(attempt)) = events.next().await {
+                return attempt;
+            }
+        }
+    })
+    .await;
+    let error = meshwork_exec::HandlerError::permanent("unreadable");
+    tasks.send_failure(attempt.task, error).unwrap();
+    let end = within("its end", submitted.end()).await.unwrap();
+    assert!(matches!(&end, TaskEnd::Failed(failure) if failure.message.contains("unreadable")));
+    worker.shutdown().await;
+    owner.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_ends_with_its_last_handle() {
+    let node = TestNode::start(Spec::owner()).await;
+    let manager: NetworkManager = node.manager().clone();
+    let mut events = manager.subscribe();
+    drop((manager, node));
+    // Neither the probes nor the metrics keep it.
+    within("the end of its events", async { while events.next().await.is_some() {} }).await;
+}
