@@ -62,6 +62,10 @@ pub(crate) struct UpArgs {
     /// How long a silent worker is believed to be working
     #[arg(long, value_name = "TIME", default_value = "15s", value_parser = values::duration)]
     pub(crate) lease: Duration,
+    /// How long a peer may be silent before it is asked for a sign of life; it counts as gone before
+    /// the third such time has passed
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = values::duration)]
+    pub(crate) heartbeat: Duration,
     /// Offer debug/noop, echo, sleep, fail and panic as well
     #[arg(long)]
     pub(crate) debug_handlers: bool,

@@ -9,8 +9,10 @@
     reason = "helpers of tests, which end at what they did not expect"
 )]
 
+mod churn;
 mod daemon;
 mod demo;
+mod measured;
 mod support;
 mod tasks;
 mod two_nodes;

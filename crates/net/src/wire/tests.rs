@@ -7,6 +7,7 @@ use crate::limits;
 use meshwork_core::{ToOwner, ToWorker};
 
 mod golden;
+mod golden_links;
 mod hostile;
 mod packing;
 mod reference;

@@ -30,6 +30,7 @@ pub(super) fn of(args: UpArgs, home: &Home) -> NetworkConfig {
         name: Some(args.name.unwrap_or_else(host_name)),
         network: args.network,
         mdns: !args.no_mdns,
+        ping_interval: args.heartbeat,
         accept: accept(&args.accept, args.debug_handlers),
         trusted: args.trust,
         offered: Offered {

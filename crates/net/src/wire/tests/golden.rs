@@ -26,7 +26,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 #[track_caller]
-fn assert_golden(name: &str, stream: &[u8]) {
+pub(super) fn assert_golden(name: &str, stream: &[u8]) {
     assert_eq!(hex(stream), hex(&vector(name)), "{name}: {}", hex(stream));
 }
 

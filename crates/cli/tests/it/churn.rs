@@ -1,0 +1,135 @@
+//! Peers that are killed, suspended, stopped and started again while they work.
+
+use std::{
+    collections::HashSet,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use meshwork_api::{Client, TaskSpec};
+use rustix::process::Signal;
+
+use crate::support::{Node, eventually, signal};
+
+const HEARTBEAT: Duration = Duration::from_secs(1);
+
+/// Keeps the owner busy until it is told to stop; gives how many tasks have ended, all of them well.
+struct Load {
+    over: Arc<AtomicBool>,
+    thread: JoinHandle<usize>,
+}
+
+impl Load {
+    /// Eight tasks of 20 ms at a time.
+    fn on(owner: &Node) -> Self {
+        let over = Arc::new(AtomicBool::new(false));
+        let (socket, stop) = (owner.text("socket").to_owned(), Arc::clone(&over));
+        let thread = thread::spawn(move || {
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let lanes = (0..8).map(|_| lane(Path::new(&socket), &stop));
+                let ids: Vec<String> =
+                    futures::future::join_all(lanes).await.into_iter().flatten().collect();
+                let distinct: HashSet<&String> = ids.iter().collect();
+                assert_eq!(distinct.len(), ids.len(), "each has ended once");
+                ids.len()
+            })
+        });
+        Self { over, thread }
+    }
+
+    fn end(self) -> usize {
+        self.over.store(true, Ordering::Relaxed);
+        self.thread.join().expect("all tasks have ended well")
+    }
+}
+
+async fn lane(socket: &Path, over: &AtomicBool) -> Vec<String> {
+    let client = Client::new(socket).unwrap();
+    let mut ids = Vec::new();
+    while !over.load(Ordering::Relaxed) {
+        let mut spec = TaskSpec::new("debug/sleep");
+        spec.params.insert("ms".to_owned(), "20".to_owned());
+        let task = client.submit(&spec, Duration::from_secs(60)).await.unwrap();
+        assert_eq!(task.state, "succeeded", "{task:?}");
+        ids.push(task.id);
+    }
+    ids
+}
+
+fn worker(name: &str, owner: &Node) -> Vec<String> {
+    let words = ["--name", name, "--trust", owner.text("peer_id"), "--accept", "listed"];
+    let more = ["--bootstrap", owner.address(), "--heartbeat", "1s", "--lease", "3s"];
+    words.iter().chain(&more).map(|word| (*word).to_owned()).collect()
+}
+
+fn start(args: &[String]) -> Node {
+    Node::up(&args.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// What the owner says of a peer: its state, why, and when it was last seen.
+fn seen(owner: &Node, peer: &str) -> (String, String, chrono::DateTime<chrono::Utc>) {
+    let peer = owner.ask(&["peers", "show", peer, "--json"]).json();
+    let last_seen = peer["last_seen"].as_str().unwrap().parse().unwrap();
+    let why = peer["why"].as_str().unwrap_or_default().to_owned();
+    (peer["state"].as_str().unwrap().to_owned(), why, last_seen)
+}
+
+fn until_state(owner: &Node, peer: &str, state: &str) {
+    eventually(&format!("{peer} is {state}"), || seen(owner, peer).0 == state);
+}
+
+#[test]
+fn peers_come_and_go_under_load_and_no_task_is_lost() {
+    let owner = Node::up(&["--name", "ant", "--slots", "0", "--heartbeat", "1s", "--lease", "3s"]);
+    let (bee, cat) = (start(&worker("bee", &owner)), start(&worker("cat", &owner)));
+    for id in [bee.text("peer_id"), cat.text("peer_id")] {
+        assert_eq!(owner.ask(&["peers", "trust", id]).code, 0);
+        owner.until_ready(id);
+    }
+    let load = Load::on(&owner);
+
+    // Suspended for less than three heartbeats, again and again: slow, and not lost.
+    for _ in 0..3 {
+        signal(&bee.process, Signal::STOP);
+        thread::sleep(HEARTBEAT);
+        signal(&bee.process, Signal::CONT);
+        thread::sleep(HEARTBEAT / 4);
+        assert_eq!(seen(&owner, "bee").0, "ready");
+    }
+    // Suspended for good: gone, and last seen when it was.
+    let before = chrono::Utc::now();
+    signal(&bee.process, Signal::STOP);
+    until_state(&owner, "bee", "disconnected");
+    let (_, why, last_seen) = seen(&owner, "bee");
+    assert!(why.starts_with("silent for"), "{why}");
+    let late = last_seen - before;
+    assert!(late < chrono::TimeDelta::from_std(HEARTBEAT).unwrap(), "seen {late} after that");
+    signal(&bee.process, Signal::CONT);
+    until_state(&owner, "bee", "ready");
+
+    // Killed: gone at once, and the same again after a restart.
+    let cat_id = cat.text("peer_id").to_owned();
+    let (_, home) = cat.end(Signal::KILL);
+    until_state(&owner, &cat_id, "disconnected");
+    let args = worker("cat", &owner);
+    let cat = Node::up_in(home, &args.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(cat.text("peer_id"), cat_id);
+    until_state(&owner, "cat", "ready");
+
+    // Stopped politely.
+    cat.end(Signal::TERM);
+    until_state(&owner, "cat", "disconnected");
+
+    let ended = load.end();
+    assert!(ended > 50, "{ended} tasks");
+    let status = owner.ask(&["status", "--json"]).json();
+    assert_eq!(status["node"]["tasks"]["succeeded"], ended);
+    assert_eq!(status["node"]["tasks"]["running"], 0);
+}
