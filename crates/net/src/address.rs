@@ -109,6 +109,11 @@ pub(crate) fn is_public(address: &Multiaddr) -> bool {
     }
 }
 
+/// Whether an address leads to this machine itself.
+pub(crate) fn is_loopback(address: &Multiaddr) -> bool {
+    matches!(parts(address), Ok(Parts { host: Host::Ip(ip), .. }) if ip.is_loopback())
+}
+
 /// Whether an address lies inside a subnet of one of `interfaces`, so that it may be dialled if it
 /// was learned there. Loopback and link-local are not such subnets.
 pub(crate) fn is_near(address: &Multiaddr, interfaces: &[Interface]) -> bool {

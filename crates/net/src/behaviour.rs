@@ -115,11 +115,12 @@ fn kad(local: PeerId, config: &NetConfig) -> kad::Behaviour<kad::store::MemorySt
         .set_max_packet_size(limits::KAD_PACKET)
         .set_parallelism(KAD_PARALLELISM)
         .disjoint_query_paths(true)
-        // Strangers' records are told to the loop, which drops them: nothing is stored for others.
+        // Records are told to the loop, which keeps those of providers that are admitted peers.
         .set_record_filtering(kad::StoreInserts::FilterBoth)
         .set_replication_interval(None)
         .set_publication_interval(None)
-        .set_provider_publication_interval(None)
+        .set_provider_record_ttl(Some(limits::KAD_RECORD_LIFE))
+        .set_provider_publication_interval(Some(limits::KAD_REPUBLISH))
         .set_caching(kad::Caching::Disabled)
         // Only peers that were met, with addresses that were checked.
         .set_kbucket_inserts(kad::BucketInserts::Manual)
@@ -127,8 +128,8 @@ fn kad(local: PeerId, config: &NetConfig) -> kad::Behaviour<kad::store::MemorySt
     let store = kad::store::MemoryStoreConfig {
         max_records: 0,
         max_value_bytes: 0,
-        max_providers_per_key: 0,
-        max_provided_keys: 0,
+        max_providers_per_key: limits::KAD_PROVIDERS,
+        max_provided_keys: limits::KAD_RECORDS,
     };
     let store = kad::store::MemoryStore::with_config(local, store);
     let mut kad = kad::Behaviour::with_config(local, store, kad);

@@ -23,6 +23,7 @@ use crate::{
     error::BuildError,
     event_loop::{Parts, Settings},
     handle::HandleParts,
+    known::Hearsay,
     limits,
     meter::Meter,
     transport,
@@ -71,32 +72,26 @@ impl Network {
         let (events_in, events) = mpsc::channel(limits::EVENTS);
         let (sessions_in, sessions) = mpsc::channel(limits::FRAME_BATCHES);
         let (peers_in, peers) = watch::channel(Arc::default());
+        let (hearsay_in, hearsay) = watch::channel(Hearsay::default());
         let (addresses_in, addresses) = watch::channel(Arc::default());
         let local_peer = *swarm.local_peer_id();
-        let NetConfig {
-            network,
-            listen,
-            bootstrap,
-            max_peers,
-            ping_interval: heartbeat,
-            protocol_timeout,
-            offer,
-            ..
-        } = config;
+        let settings = settings(&config);
+        let NetConfig { keypair, listen, bootstrap, protocol_timeout, offer, .. } = config;
         let meter = Arc::new(Meter::default());
         let handle = NetHandle::new(HandleParts {
             local_peer,
             commands: commands_in,
             peers,
+            hearsay,
             addresses,
             counters: Arc::clone(&counters),
             meter: Arc::clone(&meter),
             patience: protocol_timeout,
         });
-        let hello_timeout = protocol_timeout.min(limits::HELLO_TIMEOUT);
         let mut event_loop = EventLoop::new(Parts {
             swarm,
-            settings: Settings { network, max_peers, hello_timeout, protocol_timeout, heartbeat },
+            keypair,
+            settings,
             offer,
             bootstrap,
             allowed,
@@ -107,10 +102,22 @@ impl Network {
             events: events_in,
             sessions: sessions_in,
             peers: peers_in,
+            hearsay: hearsay_in,
             addresses: addresses_in,
         });
         wait_for_listeners(&mut event_loop, listen.len()).await?;
         Ok(Self { handle, event_loop, events, sessions })
+    }
+}
+
+fn settings(config: &NetConfig) -> Settings {
+    Settings {
+        network: config.network.clone(),
+        max_peers: config.max_peers,
+        hello_timeout: config.protocol_timeout.min(limits::HELLO_TIMEOUT),
+        protocol_timeout: config.protocol_timeout,
+        heartbeat: config.ping_interval,
+        boot: config.boot,
     }
 }
 
@@ -202,6 +209,7 @@ impl NetConfig {
     pub fn check(&self) -> Result<(), BuildError> {
         let Self {
             keypair,
+            boot: _,
             network,
             listen,
             bootstrap,

@@ -10,6 +10,8 @@ use meshwork_core::{AcceptPolicy, Advert};
 pub struct NetConfig {
     /// Who this node is.
     pub keypair: Keypair,
+    /// Rises with every start of this identity: later adverts replace those of earlier starts.
+    pub boot: u32,
     /// The network's name: nodes of different names refuse each other's hello. 1 to 64 bytes of
     /// `a-z`, `0-9` and `-`.
     pub network: String,

@@ -34,6 +34,11 @@ pub struct NetCounters {
     pub strays: u64,
     /// Peers let go of because they gave no sign of life.
     pub peers_silent: u64,
+    /// Adverts that were passed on and are no news: own, expired, old, of another network, or more
+    /// than there is room for.
+    pub adverts_ignored: u64,
+    /// Provider records that were not kept: of strangers, over the quota, or too many.
+    pub records_refused: u64,
 }
 
 /// The same, shared and counting.
@@ -53,6 +58,8 @@ pub(crate) struct Counters {
     pub(crate) reports_dropped: Counter,
     pub(crate) strays: Counter,
     pub(crate) peers_silent: Counter,
+    pub(crate) adverts_ignored: Counter,
+    pub(crate) records_refused: Counter,
 }
 
 impl Counters {
@@ -73,6 +80,8 @@ impl Counters {
             reports_dropped: self.reports_dropped.get(),
             strays: self.strays.get(),
             peers_silent: self.peers_silent.get(),
+            adverts_ignored: self.adverts_ignored.get(),
+            records_refused: self.records_refused.get(),
         }
     }
 }

@@ -140,6 +140,28 @@ impl AskError {
     }
 }
 
+/// Why other peers were not asked for peers.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FindPeersError {
+    /// Too many searches are under way, or too many callers wait for the same.
+    #[error("no search: {0}")]
+    Refused(Reason),
+    /// The network has stopped.
+    #[error(transparent)]
+    Closed(#[from] NetClosed),
+}
+
+impl FindPeersError {
+    /// Whether the same search may be made later.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Refused(reason) => reason.is_retryable(),
+            Self::Closed(_) => false,
+        }
+    }
+}
+
 /// The event loop has ended.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("the network has stopped")]

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use libp2p::{Multiaddr, PeerId};
-use meshwork_core::{Advert, HealthStatus, PeerState, ResourceUsage, ToOwner, ToWorker};
+use meshwork_core::{Advert, HealthStatus, PeerQuery, PeerState, ResourceUsage, ToOwner, ToWorker};
 
 use crate::{clock::LastSeen, session::Session, traffic::Traffic};
 
@@ -106,6 +106,15 @@ pub enum NetEvent {
         peer: PeerId,
         /// What it says, clamped.
         status: HealthStatus,
+    },
+    /// A peer has said whom it knows, and perhaps whom it looks for; it was answered.
+    Heard {
+        /// Who.
+        peer: PeerId,
+        /// Whom it knows, by their signed adverts.
+        known: Vec<PeerStatus>,
+        /// Whom it looks for.
+        query: Option<PeerQuery>,
     },
     /// An echo has come back.
     Measured {

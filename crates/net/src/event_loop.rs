@@ -15,22 +15,25 @@
 
 mod commands;
 mod connections;
+mod dht;
 mod dialing;
 mod dials;
 mod discovery;
 mod duplicates;
+mod exchange;
 mod hellos;
 mod links;
 mod liveness;
 mod peers;
 mod publish;
+mod search;
 mod sessions;
 mod timers;
 
 use std::{collections::VecDeque, sync::Arc};
 
 use futures::{FutureExt, StreamExt, future::BoxFuture};
-use libp2p::{Multiaddr, PeerId, Swarm, swarm::SwarmEvent};
+use libp2p::{Multiaddr, PeerId, Swarm, identity::Keypair, swarm::SwarmEvent};
 use meshwork_core::{HealthStatus, ResourceUsage};
 use rustc_hash::FxHashMap;
 use tokio::{
@@ -40,10 +43,13 @@ use tokio::{
 };
 
 use self::{
+    dht::Dht,
     dials::Dials,
+    exchange::{ExchangeDone, Exchanges},
     hellos::HelloDone,
     links::LinkDone,
     peers::Peers,
+    search::Searches,
     sessions::Purpose,
     timers::{Timer, Timers},
 };
@@ -55,6 +61,7 @@ use crate::{
     dial_filter::Allowed,
     event::{NetEvent, PeerStatus},
     handle::Command,
+    known::Hearsay,
     limits,
     link::LinkEvent,
     meter::Meter,
@@ -64,6 +71,7 @@ use crate::{
 /// What the loop is made of; see the fields of [`EventLoop`].
 pub(crate) struct Parts {
     pub(crate) swarm: Swarm<Behaviour>,
+    pub(crate) keypair: Keypair,
     pub(crate) settings: Settings,
     pub(crate) offer: Offer,
     pub(crate) bootstrap: Vec<Multiaddr>,
@@ -75,6 +83,7 @@ pub(crate) struct Parts {
     pub(crate) events: mpsc::Sender<NetEvent>,
     pub(crate) sessions: mpsc::Sender<SessionEvent>,
     pub(crate) peers: watch::Sender<Arc<Vec<PeerStatus>>>,
+    pub(crate) hearsay: watch::Sender<Hearsay>,
     pub(crate) addresses: watch::Sender<Arc<Vec<Multiaddr>>>,
 }
 
@@ -89,6 +98,8 @@ pub(crate) struct Settings {
     pub(crate) protocol_timeout: std::time::Duration,
     /// A peer that is silent for so long is asked for a sign of life.
     pub(crate) heartbeat: std::time::Duration,
+    /// Rises with every start of this identity.
+    pub(crate) boot: u32,
 }
 
 /// The future that is the network. Spawn [`EventLoop::run`].
@@ -96,6 +107,8 @@ pub(crate) struct Settings {
 pub struct EventLoop {
     swarm: Swarm<Behaviour>,
     settings: Settings,
+    /// Signs adverts.
+    keypair: Keypair,
     local_peer: PeerId,
     /// What is said of this node, and the number of the announcement.
     offer: Offer,
@@ -131,6 +144,7 @@ pub struct EventLoop {
     events: mpsc::Sender<NetEvent>,
     session_events: mpsc::Sender<SessionEvent>,
     peers_watch: watch::Sender<Arc<Vec<PeerStatus>>>,
+    hearsay_watch: watch::Sender<Hearsay>,
     addresses_watch: watch::Sender<Arc<Vec<Multiaddr>>>,
     counters: Arc<Counters>,
     meter: Arc<Meter>,
@@ -140,6 +154,9 @@ pub struct EventLoop {
     next_link: u64,
     link_events: mpsc::Receiver<LinkEvent>,
     link_events_in: mpsc::Sender<LinkEvent>,
+    exchanges: Exchanges,
+    searches: Searches,
+    dht: Dht,
     /// Numbers what is asked on links.
     next_ask: u64,
     /// What this node says of its machine and of its health, once it has looked.
@@ -168,6 +185,8 @@ enum Wake {
     LinkDone(Result<LinkDone, JoinError>),
     /// A peer has said something on a link.
     Link(LinkEvent),
+    /// An exchange has made progress.
+    Exchange(Result<Box<ExchangeDone>, JoinError>),
     /// A refusal was sent.
     Refused(Result<(), JoinError>),
     /// So many commands were taken; none if all handles are gone.
@@ -195,9 +214,11 @@ impl std::fmt::Debug for EventLoop {
 }
 
 impl EventLoop {
+    #[expect(clippy::too_many_lines, reason = "one line for each field")]
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts {
             swarm,
+            keypair,
             settings,
             offer,
             bootstrap,
@@ -209,12 +230,15 @@ impl EventLoop {
             events,
             sessions,
             peers,
+            hearsay,
             addresses,
         } = parts;
+        let local_peer = *swarm.local_peer_id();
         let (link_events_in, link_events) = mpsc::channel(limits::LINK_EVENTS);
         let mut this = Self {
-            local_peer: *swarm.local_peer_id(),
+            local_peer,
             swarm,
+            keypair,
             settings,
             offer,
             seq: 1,
@@ -239,6 +263,7 @@ impl EventLoop {
             events,
             session_events: sessions,
             peers_watch: peers,
+            hearsay_watch: hearsay,
             addresses_watch: addresses,
             counters,
             meter,
@@ -247,6 +272,9 @@ impl EventLoop {
             next_link: 0,
             link_events,
             link_events_in,
+            exchanges: Exchanges::new(local_peer),
+            searches: Searches::default(),
+            dht: Dht::default(),
             next_ask: 0,
             resources: None,
             health: None,
@@ -302,6 +330,9 @@ impl EventLoop {
             Some(done) = self.refusals.join_next(), if !self.refusals.is_empty() => {
                 Wake::Refused(done)
             }
+            Some(done) = self.exchanges.tasks.join_next(), if !self.exchanges.tasks.is_empty() => {
+                Wake::Exchange(done.map(Box::new))
+            }
             Some(done) = self.links.join_next(), if !self.links.is_empty() => Wake::LinkDone(done),
             Some(event) = self.link_events.recv(), if backlog < limits::EVENTS => Wake::Link(event),
             // An owner that asks without listening finds its own queue full, not this one growing.
@@ -332,11 +363,13 @@ impl EventLoop {
         match wake {
             Wake::Hello(Ok(done)) => self.on_hello_done(*done),
             Wake::Session(Ok((peer, violation))) => self.on_session_ended(peer, violation),
+            Wake::Exchange(Ok(done)) => self.on_exchange_done(*done),
             Wake::LinkDone(Ok(done)) => self.on_link_done(done),
             Wake::Link(event) => self.on_link_event(event),
             Wake::Hello(Err(error))
             | Wake::Session(Err(error))
             | Wake::LinkDone(Err(error))
+            | Wake::Exchange(Err(error))
             | Wake::Refused(Err(error)) => on_task_failed(&error),
             Wake::Refused(Ok(())) | Wake::Told => {}
             Wake::Commands(0) | Wake::OwnerGone => return Flow::Stop(None),
@@ -371,6 +404,10 @@ impl EventLoop {
                 Timer::Dial(target) => self.dial_target(target),
                 Timer::Publish => self.publish(),
                 Timer::Watch => self.look(),
+                Timer::Exchange => self.exchange_round(),
+                Timer::Leads => self.publish_leads(),
+                Timer::Provide => self.provide(),
+                Timer::Search(search) => self.end_search(search),
             }
         }
     }
@@ -414,8 +451,7 @@ impl EventLoop {
             BehaviourEvent::Identify(event) => self.on_identify_event(event),
             BehaviourEvent::Ping(event) => self.on_ping_event(&event),
             BehaviourEvent::Near(event) => self.on_near_event(event),
-            // Records of strangers are not stored, and what queries find is used by Kademlia alone.
-            BehaviourEvent::Kad(_) => {}
+            BehaviourEvent::Kad(event) => self.on_kad_event(event),
             BehaviourEvent::Limits(never) | BehaviourEvent::Gate(never) => match never {},
         }
     }

@@ -3,7 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use libp2p::{Multiaddr, PeerId};
-use meshwork_core::{HealthEvent, HealthStatus, ResourceEvent, ResourceUsage};
+use meshwork_core::{
+    DiscoveryEvent, HealthEvent, HealthStatus, PeerQuery, Reason, ResourceEvent, ResourceUsage,
+};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::Instant,
@@ -12,8 +14,9 @@ use tokio::{
 use crate::{
     config::Offer,
     counters::{Counters, NetCounters},
-    error::{AskError, DialError, NetClosed},
+    error::{AskError, DialError, FindPeersError, NetClosed},
     event::{PeerStatus, Pong},
+    known::{self, Hearsay},
     meter::{Meter, NetTraffic},
 };
 
@@ -32,6 +35,8 @@ pub(crate) enum Command {
     Resource { event: ResourceEvent, reply: oneshot::Sender<Result<ResourceUsage, AskError>> },
     /// Something of the health protocol.
     Health { event: HealthEvent },
+    /// Something of the discovery protocol.
+    Discovery { event: DiscoveryEvent, reply: oneshot::Sender<Result<(), Reason>> },
     /// Measure how far away this peer is.
     Echo { peer: PeerId, reply: oneshot::Sender<Result<Pong, AskError>> },
     /// Reconnect to this peer when its connection is lost, or no longer.
@@ -48,6 +53,7 @@ pub struct NetHandle {
     local_peer: PeerId,
     commands: mpsc::Sender<Command>,
     peers: watch::Receiver<Arc<Vec<PeerStatus>>>,
+    hearsay: watch::Receiver<Hearsay>,
     addresses: watch::Receiver<Arc<Vec<Multiaddr>>>,
     counters: Arc<Counters>,
     meter: Arc<Meter>,
@@ -60,6 +66,7 @@ pub(crate) struct HandleParts {
     pub(crate) local_peer: PeerId,
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) peers: watch::Receiver<Arc<Vec<PeerStatus>>>,
+    pub(crate) hearsay: watch::Receiver<Hearsay>,
     pub(crate) addresses: watch::Receiver<Arc<Vec<Multiaddr>>>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) meter: Arc<Meter>,
@@ -68,9 +75,17 @@ pub(crate) struct HandleParts {
 
 impl NetHandle {
     pub(crate) fn new(parts: HandleParts) -> Self {
-        let HandleParts { local_peer, commands, peers, addresses, counters, meter, patience } =
-            parts;
-        Self { local_peer, commands, peers, addresses, counters, meter, patience }
+        let HandleParts {
+            local_peer,
+            commands,
+            peers,
+            hearsay,
+            addresses,
+            counters,
+            meter,
+            patience,
+        } = parts;
+        Self { local_peer, commands, peers, hearsay, addresses, counters, meter, patience }
     }
 
     /// Who this node is.
@@ -127,6 +142,47 @@ impl NetHandle {
     /// The network has stopped.
     pub async fn report_health(&self, status: HealthStatus) -> Result<(), NetClosed> {
         self.ask(Command::Health { event: HealthEvent::ReportHealth(status) }).await
+    }
+
+    /// The peers that match, as far as is known: ready ones first, then the nearest, then those that
+    /// are known only by hearsay. Does not enter the loop.
+    pub fn known(&self, query: &PeerQuery) -> Vec<PeerStatus> {
+        let hearsay = self.hearsay.borrow().clone();
+        let peers = self.peers();
+        let mut found = known::best(query, &peers, &hearsay.leads);
+        if let Some(answered) = hearsay.answered(query) {
+            known::add_providers(&mut found, query, answered, &peers);
+        }
+        found
+    }
+
+    /// The same, asking other peers first, and for a capability the DHT, if fewer are known than
+    /// asked for and the network was not asked the same within
+    /// [`limits::SEARCH_TTL`](crate::limits::SEARCH_TTL). Takes up to the configured protocol
+    /// timeout.
+    ///
+    /// # Errors
+    ///
+    /// Too many searches are under way, or the network has stopped.
+    pub async fn find_peers(&self, query: PeerQuery) -> Result<Vec<PeerStatus>, FindPeersError> {
+        let found = self.known(&query);
+        let is_answered = self.hearsay.borrow().answered(&query).is_some();
+        if found.len() >= query.limit || is_answered {
+            return Ok(found);
+        }
+        self.discovery(DiscoveryEvent::FindPeers(query.clone())).await?;
+        Ok(self.known(&query))
+    }
+
+    /// Carries out what the discovery protocol is told; of a search, waits for its end.
+    ///
+    /// # Errors
+    ///
+    /// Too many searches are under way, or the network has stopped.
+    pub async fn discovery(&self, event: DiscoveryEvent) -> Result<(), FindPeersError> {
+        let (reply, answer) = oneshot::channel();
+        self.ask(Command::Discovery { event, reply }).await?;
+        answer.await.map_err(|_| NetClosed)?.map_err(FindPeersError::Refused)
     }
 
     /// Measures the round trip to a peer, with an echo that its event loop answers.

@@ -16,12 +16,14 @@ pub mod clock;
 pub mod config;
 mod counters;
 mod dial_filter;
+mod discovery;
 pub mod error;
 pub mod event;
 mod event_loop;
 mod handle;
 mod hello;
 pub mod identity;
+mod known;
 pub mod limits;
 mod link;
 mod meter;
@@ -38,7 +40,7 @@ pub use self::{
     clock::Clock,
     config::{NetConfig, Offer},
     counters::NetCounters,
-    error::{AskError, BuildError, DialError, NetClosed},
+    error::{AskError, BuildError, DialError, FindPeersError, NetClosed},
     event::{Direction, NetEvent, PeerStatus, Pong},
     event_loop::EventLoop,
     handle::NetHandle,

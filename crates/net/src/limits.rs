@@ -208,6 +208,59 @@ pub const KAD_QUERY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Largest Kademlia message: 20 peers of 8 addresses.
 pub const KAD_PACKET: usize = 16 * 1024;
 
+// --- Exchange, search, Kademlia's records -----------------------------------------------------
+
+/// Adverts in one discovery message: with [`ADVERT_PAYLOAD`] they fit into a [`CONTROL_FRAME`].
+pub const ADVERTS: usize = 16;
+/// Bytes of an advert that its subject signs. Of its own a node drops handlers beyond it.
+pub const ADVERT_PAYLOAD: usize = 3_072;
+/// Discovery streams under way in each direction; further ones of ours are not opened, of others
+/// answered `busy`. Each holds at most [`CONTROL_FRAME`] bytes.
+pub const EXCHANGES: usize = 64;
+/// What a peer waits whose request found as many under way.
+pub const EXCHANGE_RETRY: Duration = Duration::from_secs(1);
+/// How often a node tells one ready peer whom it knows: more than twice within an advert's life, at
+/// most 64 bytes a second on average for full messages of small adverts.
+pub const EXCHANGE_EVERY: Duration = Duration::from_secs(240);
+/// An own advert that is younger is told again as it is; an older one is replaced by a new one.
+pub const ADVERT_RENEW: Duration = Duration::from_secs(60);
+/// Ready peers that are told when the node announces itself or bootstraps.
+pub const TOLD_PEERS: usize = 16;
+/// Ready peers that one search asks.
+pub const ASKED_PEERS: usize = 8;
+/// Searches at once; further ones are answered `busy`.
+pub const SEARCHES: usize = 16;
+/// Callers that wait for the same search; more are answered `busy`.
+pub const SEARCH_CALLERS: usize = 64;
+/// What a caller waits that was answered so.
+pub const SEARCH_RETRY: Duration = Duration::from_secs(1);
+/// How long a search's answer counts: the same one is not made again within it.
+pub const SEARCH_TTL: Duration = Duration::from_secs(30);
+/// Searches that are remembered for that; the earliest is forgotten.
+pub const SEARCHES_KEPT: usize = 64;
+/// Providers that one search takes from Kademlia; the rest is ignored.
+pub const SEARCH_PROVIDERS: usize = 20;
+/// Connected peers below which a node dials peers of which it has only heard.
+pub const MIN_DEGREE: usize = 8;
+/// How often one host and port is dialled because somebody named it (P-12).
+pub const NAMED_DIAL_EVERY: Duration = Duration::from_secs(60);
+/// Dials within that time of addresses that one peer has named, or Kademlia, or the owner.
+pub const NAMED_DIALS: usize = 10;
+/// Dials within that time of all named addresses; more wait.
+pub const NAMED_DIALS_KEPT: usize = 1_024;
+/// How often a node tells Kademlia anew what it provides: three times within [`KAD_RECORD_LIFE`].
+pub const KAD_REPUBLISH: Duration = Duration::from_secs(20 * 60);
+/// Life of a provider record of another node.
+pub const KAD_RECORD_LIFE: Duration = Duration::from_secs(60 * 60);
+/// Providers kept for one key; more are ignored.
+pub const KAD_PROVIDERS: usize = 20;
+/// Provider records kept for others; more are dropped and counted.
+pub const KAD_RECORDS: usize = 1_024;
+/// Of these, records of one peer: as many as it may have capabilities.
+pub const KAD_RECORDS_PER_PEER: usize = meshwork_core::limits::LABELS;
+/// How soon after the last time what is provided is told again because Kademlia met a new peer.
+pub const KAD_PROVIDE_PAUSE: Duration = Duration::from_secs(60);
+
 // --- The loop --------------------------------------------------------------------------------
 
 /// Commands taken before the swarm gets its turn.

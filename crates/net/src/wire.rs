@@ -9,6 +9,7 @@
 
 mod codec;
 mod decode;
+mod discovery;
 mod encode;
 mod fields;
 mod generated;
@@ -23,6 +24,7 @@ mod tests;
 pub(crate) use self::{
     codec::{Decoder, Message, ReadError, read_message, read_next, write_message},
     decode::{Answer, Inbox, to_owner, to_worker},
+    discovery::{DiscoveryReply, DiscoveryRequest, SignedAdvert},
     encode::Encoder,
     health::{HealthBody, HealthFrame, HealthReport},
     hello::{Hello, HelloReply, MAX_VERSION, MIN_VERSION},

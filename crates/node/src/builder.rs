@@ -168,24 +168,14 @@ impl Parts {
         let Inner { config, clock, handlers, events, .. } = &**inner;
         let trusted = inner.trusted.lock().await.clone();
         let offer = offer(config, handlers, trusted.clone());
-        let engine = Engine::new(EngineConfig {
-            local: inner.local_peer,
-            boot: self.boot,
-            advert: offer.advert.as_ref().clone(),
-            accept: config.accept.clone(),
-            slots: offer.advert.capacity.slots,
-            lease: config.tasks.lease,
-            heartbeat: config.tasks.heartbeat,
-            max_owned: config.tasks.max_owned,
-            max_ended: config.tasks.max_ended,
-            max_ended_bytes: config.tasks.max_ended_bytes,
-        });
+        let engine = Engine::new(engine_config(config, inner.local_peer, self.boot, &offer));
         let blocked = Arc::default();
         let (reports, ended) = mpsc::channel(limits::REPORTS);
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let executor =
             Executor::new(self.registry, threads, reports).map_err(InternalError::Threads)?;
-        let network = Network::build(net_config(config, self.keypair, offer), clock.monotonic);
+        let network =
+            Network::build(net_config(config, self.keypair, self.boot, offer), clock.monotonic);
         let Network { handle, event_loop, events: facts, sessions } = network.await?;
         let feeds =
             Feeds { calls: self.inbox, facts, sessions, reports: ended, manual: self.manual };
@@ -249,9 +239,25 @@ fn boot_without_home(identity: &Identity) -> Result<u32, InternalError> {
     }
 }
 
-fn net_config(config: &NetworkConfig, keypair: Keypair, offer: Offer) -> NetConfig {
+fn engine_config(config: &NetworkConfig, local: PeerId, boot: u32, offer: &Offer) -> EngineConfig {
+    EngineConfig {
+        local,
+        boot,
+        advert: offer.advert.as_ref().clone(),
+        accept: config.accept.clone(),
+        slots: offer.advert.capacity.slots,
+        lease: config.tasks.lease,
+        heartbeat: config.tasks.heartbeat,
+        max_owned: config.tasks.max_owned,
+        max_ended: config.tasks.max_ended,
+        max_ended_bytes: config.tasks.max_ended_bytes,
+    }
+}
+
+fn net_config(config: &NetworkConfig, keypair: Keypair, boot: u32, offer: Offer) -> NetConfig {
     NetConfig {
         keypair,
+        boot,
         network: config.network.clone(),
         listen: config.listen_addrs.clone(),
         bootstrap: config.bootstrap_peers.clone(),

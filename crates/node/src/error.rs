@@ -7,7 +7,9 @@ use meshwork_core::{
     discovery::InvalidQuery, resource::InvalidResources, task::InvalidTask,
 };
 use meshwork_exec::{CompleteError, RegisterError};
-use meshwork_net::{AskError, BuildError, DialError, NetClosed, identity::IdentityError};
+use meshwork_net::{
+    AskError, BuildError, DialError, FindPeersError, NetClosed, identity::IdentityError,
+};
 
 use crate::{home::HomeError, monitor::ResourceError};
 
@@ -252,6 +254,15 @@ pub enum InternalError {
 impl From<NetClosed> for NetworkError {
     fn from(_: NetClosed) -> Self {
         InternalError::Stopped.into()
+    }
+}
+
+impl From<FindPeersError> for NetworkError {
+    fn from(error: FindPeersError) -> Self {
+        match error {
+            FindPeersError::Refused(reason) => reason.into(),
+            FindPeersError::Closed(_) | _ => InternalError::Stopped.into(),
+        }
     }
 }
 

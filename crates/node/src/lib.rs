@@ -40,7 +40,7 @@ pub use self::{
     manager::{FindError, NetworkManager, TaskFilter},
     metrics::NetworkMetricsCollector,
     monitor::{ResourceError, ResourceMonitor},
-    protocol::{HealthProtocol, ResourceProtocol, TaskProtocol},
+    protocol::{DiscoveryProtocol, HealthProtocol, ResourceProtocol, TaskProtocol},
     status::NodeStatus,
     task_handle::TaskHandle,
 };

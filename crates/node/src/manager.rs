@@ -8,8 +8,8 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use meshwork_core::{
-    CancelledBy, HandlerName, HealthEvent, HealthStatus, Multiaddr, PeerId, PeerInfo, Reason,
-    ResourceUsage, Task, TaskEnd, TaskId, TaskProtocolEvent, Time,
+    CancelledBy, DiscoveryEvent, HandlerName, HealthEvent, HealthStatus, Multiaddr, PeerId,
+    PeerInfo, PeerQuery, Reason, ResourceUsage, Task, TaskEnd, TaskId, TaskProtocolEvent, Time,
     engine::{
         Engine, Reply,
         view::{TaskQuery, TaskView},
@@ -31,8 +31,8 @@ use crate::{
     metrics::NetworkMetricsCollector,
     monitor::ResourceMonitor,
     probes::Probe,
-    protocol::{HealthProtocol, ResourceProtocol, TaskProtocol},
-    status::NodeStatus,
+    protocol::{DiscoveryProtocol, HealthProtocol, ResourceProtocol, TaskProtocol},
+    status::{self, NodeStatus},
     task_handle::TaskHandle,
 };
 
@@ -157,7 +157,8 @@ impl NetworkManager {
         // Only the one start that took the parts comes here.
         self.inner.net.set(net).map_err(|_| InternalError::AlreadyStarted)?;
         self.resource_protocol().start_monitoring().await?;
-        self.health_protocol().start_health_checks().await
+        self.health_protocol().start_health_checks().await?;
+        self.discovery_protocol().start_discovery().await
     }
 
     /// Stops the node: takes no new work, ends what runs here, tells its peers goodbye. Tasks that
@@ -231,6 +232,11 @@ impl NetworkManager {
     /// Tasks to workers, results to owners.
     pub fn task_protocol(&self) -> TaskProtocol {
         TaskProtocol::new(self.clone(), self.inner.desk.clone())
+    }
+
+    /// Who there is.
+    pub fn discovery_protocol(&self) -> DiscoveryProtocol {
+        DiscoveryProtocol::new(self.clone())
     }
 
     /// What machines have and use.
@@ -365,28 +371,25 @@ impl NetworkManager {
         let infos = statuses.iter().zip(loads).map(|(status, load)| PeerInfo {
             assigned: load.assigned,
             held: load.held,
-            ..self.peer_info(status, &trusted)
+            ..status::peer_info(status, &self.inner.clock, &trusted)
         });
         Ok(infos.collect())
     }
 
-    fn peer_info(&self, status: &PeerStatus, trusted: &HashSet<PeerId>) -> PeerInfo {
-        PeerInfo {
-            peer_id: status.peer,
-            addresses: status.addresses.clone(),
-            protocols: status.protocols.clone(),
-            last_seen: self.inner.clock.wall(status.last_seen.get()),
-            latency: status.latency,
-            reputation: 0,
-            state: status.state.clone(),
-            trusted: trusted.contains(&status.peer),
-            advert: status.advert.clone(),
-            agent: status.agent.clone(),
-            resources: status.resources,
-            health: status.health.clone(),
-            assigned: 0,
-            held: 0,
-        }
+    /// Finds peers; see [`DiscoveryProtocol::find_peers`].
+    pub(crate) async fn find_peers(&self, query: PeerQuery) -> Result<Vec<PeerInfo>, NetworkError> {
+        query.check().map_err(|error| self.noted(error.into()))?;
+        let found = self.net()?.find_peers(query).await;
+        let found = found.map_err(|error| self.noted(error.into()))?;
+        let trusted = self.inner.trusted.lock().await;
+        Ok(found
+            .iter()
+            .map(|found| status::peer_info(found, &self.inner.clock, &trusted))
+            .collect())
+    }
+
+    pub(crate) async fn discover(&self, event: DiscoveryEvent) -> Result<(), NetworkError> {
+        Ok(self.net()?.discovery(event).await?)
     }
 
     /// Measures the round trip to a peer, with an echo of this node's own.

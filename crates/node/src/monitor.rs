@@ -62,6 +62,9 @@ impl ResourceError {
     }
 }
 
+/// What was measured, and when.
+type Reading = (Instant, ResourceUsage);
+
 /// Measures this machine. Cheap to clone; all clones share the last reading.
 ///
 /// ```
@@ -75,7 +78,7 @@ impl ResourceError {
 pub struct ResourceMonitor {
     /// Locked while a reading is made, on the thread that makes it.
     reader: Arc<Mutex<Reader>>,
-    last: Arc<Mutex<Option<(Instant, ResourceUsage)>>>,
+    last: Arc<Mutex<Option<Reading>>>,
     slots_free: Arc<AtomicU32>,
 }
 

@@ -105,7 +105,7 @@ impl Probes {
                         Ok(())
                     }
                     Some(Probe::Health { event, reply }) => {
-                        self.on_health(event, reply, &mut health).await
+                        self.do_health(event, reply, &mut health).await
                     }
                 },
                 () = due(measure_at) => {
@@ -128,7 +128,7 @@ impl Probes {
         self.net.peers().iter().any(|peer| peer.state == PeerState::Ready)
     }
 
-    async fn on_health(
+    async fn do_health(
         &self,
         event: HealthEvent,
         reply: Option<oneshot::Sender<HealthStatus>>,

@@ -1,8 +1,11 @@
 //! A node at one moment.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
-use meshwork_core::{Advert, Multiaddr, PeerId, engine::Accounts, policy::AcceptPolicy};
+use meshwork_core::{Advert, Multiaddr, PeerId, PeerInfo, engine::Accounts, policy::AcceptPolicy};
+use meshwork_net::PeerStatus;
+
+use crate::clock::Clock;
 
 /// A node at one moment.
 #[derive(Clone, Debug)]
@@ -23,4 +26,24 @@ pub struct NodeStatus {
     pub accept: AcceptPolicy,
     /// What it holds.
     pub tasks: Accounts,
+}
+
+/// What the network knows of a peer. How much work it has is for the engine to say.
+pub(crate) fn peer_info(status: &PeerStatus, clock: &Clock, trusted: &HashSet<PeerId>) -> PeerInfo {
+    PeerInfo {
+        peer_id: status.peer,
+        addresses: status.addresses.clone(),
+        protocols: status.protocols.clone(),
+        last_seen: clock.wall(status.last_seen.get()),
+        latency: status.latency,
+        reputation: 0,
+        state: status.state.clone(),
+        trusted: trusted.contains(&status.peer),
+        advert: status.advert.clone(),
+        agent: status.agent.clone(),
+        resources: status.resources,
+        health: status.health.clone(),
+        assigned: 0,
+        held: 0,
+    }
 }

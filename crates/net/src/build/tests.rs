@@ -6,6 +6,7 @@ use crate::{Offer, identity};
 fn config() -> NetConfig {
     NetConfig {
         keypair: identity::ephemeral(),
+        boot: 1,
         network: "main".to_owned(),
         listen: vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()],
         bootstrap: Vec::new(),

@@ -20,6 +20,7 @@ impl EventLoop {
                 Command::Keep { peer, keep } => self.on_keep(peer, keep),
                 Command::Resource { event, reply } => self.on_resource_command(event, reply),
                 Command::Health { event } => self.on_health_command(event),
+                Command::Discovery { event, reply } => self.on_discovery_command(event, reply),
                 Command::Echo { peer, reply } => self.on_echo_command(peer, reply),
                 Command::Turn { reply } => {
                     // Whoever asked may have stopped waiting.
@@ -40,6 +41,7 @@ impl EventLoop {
         self.offer = offer;
         self.seq += 1;
         self.renew_hellos();
+        self.on_offer_changed();
     }
 
     fn on_keep(&mut self, peer: PeerId, keep: bool) {

@@ -81,6 +81,8 @@ impl EventLoop {
         known.routed.clear();
         self.tell(NetEvent::Disconnected { peer, why });
         self.redial_lost(&peer);
+        self.forget_records(&peer);
+        self.forget_lead(&peer);
         self.peers.forget_stranger(&peer);
     }
 

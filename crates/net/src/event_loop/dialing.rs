@@ -145,7 +145,7 @@ impl EventLoop {
         }
     }
 
-    fn dial(&mut self, pending: Pending) {
+    pub(super) fn dial(&mut self, pending: Pending) {
         // A new port for each dial: with the listener's port, two nodes that dial each other at
         // once open one TCP connection of which both ends believe that they dialled it.
         let opts = match (pending.expected, pending.addresses.first()) {

@@ -170,6 +170,15 @@ impl Dials {
         Some(target)
     }
 
+    /// The configured targets that wait for their time.
+    pub(super) fn waiting(&self) -> Vec<TargetId> {
+        let waiting = self
+            .targets
+            .iter()
+            .filter(|(_, target)| target.kind == Kind::Configured && target.due.is_some());
+        waiting.map(|(id, _)| *id).collect()
+    }
+
     /// The dial of a target has failed: how long to wait. `jitter` lies between 0 and 1.
     pub(super) fn failed(&mut self, id: TargetId, jitter: f64) -> Option<Duration> {
         let target = self.targets.get_mut(&id)?;

@@ -37,6 +37,7 @@ impl EventLoop {
         if !known.protocols.contains(&clean(&protocol)) {
             return;
         }
+        let mut met = false;
         for known_address in &known.addresses {
             let address = &known_address.address;
             let is_good = known_address.proven || address::is_public(address);
@@ -46,7 +47,11 @@ impl EventLoop {
             {
                 known.routed.push(address.clone());
                 self.swarm.behaviour_mut().kad.add_address(&peer, address.clone());
+                met = true;
             }
+        }
+        if met {
+            self.provide_soon();
         }
     }
 

@@ -178,6 +178,7 @@ impl EventLoop {
             if first {
                 self.watch(peer);
                 self.introduce(peer);
+                self.exchange_first(peer);
             }
         }
     }

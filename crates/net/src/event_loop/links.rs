@@ -29,6 +29,9 @@ use crate::{
 /// What became of one link.
 pub(super) type LinkDone = (PeerId, LinkId, LinkEnd);
 
+/// Who waits for the resources of a peer.
+type Asker = oneshot::Sender<Result<ResourceUsage, AskError>>;
+
 /// The links with one peer, and what it was asked on them.
 #[derive(Debug, Default)]
 pub(super) struct Links {
@@ -37,7 +40,7 @@ pub(super) struct Links {
     /// Links that the peer has opened; at most [`limits::LINK_STREAMS`] for each protocol.
     inbound: Vec<(LinkId, mpsc::Sender<LinkFrame>)>,
     /// Who waits for its resources; at most [`limits::ASKED`].
-    questions: Vec<(u64, oneshot::Sender<Result<ResourceUsage, AskError>>)>,
+    questions: Vec<(u64, Asker)>,
     /// Echoes on their way; at most [`limits::ASKED`].
     echoes: Vec<PendingEcho>,
 }
@@ -340,7 +343,7 @@ impl EventLoop {
     }
 
     /// Whether a peer is served: it is admitted, and within its quota.
-    fn may_ask(&mut self, peer: &PeerId, asked: Asked) -> Result<(), Reason> {
+    pub(super) fn may_ask(&mut self, peer: &PeerId, asked: Asked) -> Result<(), Reason> {
         let Some(known) = self.peers.get(peer) else { return Err(Reason::NotFound) };
         if !known.is_admitted() {
             let detail = known.state().why().unwrap_or_default();
@@ -353,11 +356,7 @@ impl EventLoop {
     }
 
     /// What handles ask of the resource protocol.
-    pub(super) fn on_resource_command(
-        &mut self,
-        event: ResourceEvent,
-        reply: oneshot::Sender<Result<ResourceUsage, AskError>>,
-    ) {
+    pub(super) fn on_resource_command(&mut self, event: ResourceEvent, reply: Asker) {
         match event {
             ResourceEvent::UpdateResources(usage) => {
                 self.resources = Some(usage);

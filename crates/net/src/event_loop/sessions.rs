@@ -10,7 +10,7 @@ use futures::{FutureExt, future::BoxFuture};
 use libp2p::{PeerId, Stream, swarm::ConnectionId};
 use meshwork_core::{NetworkProtocol, PeerState, Reason};
 
-use super::{EventLoop, Outgoing};
+use super::{EventLoop, Outgoing, search::SearchId};
 use crate::{
     behaviour::streams::{self, InboundStream, OpenError, Protocol},
     clock::LastSeen,
@@ -32,6 +32,8 @@ pub(super) enum Purpose {
     Session { peer: PeerId },
     /// A link.
     Link { peer: PeerId, protocol: LinkProtocol },
+    /// An exchange, for a search or not.
+    Exchange { peer: PeerId, search: Option<SearchId> },
 }
 
 impl EventLoop {
@@ -59,8 +61,7 @@ impl EventLoop {
             streams::Event::Inbound { peer, connection, protocol, stream } => match protocol {
                 Protocol::Hello => self.on_inbound_hello(peer, connection, stream),
                 Protocol::Task => self.on_inbound_task(peer, stream),
-                // Dropped, which resets it, until its protocol's file takes it.
-                Protocol::Discovery => drop(stream),
+                Protocol::Discovery => self.on_inbound_discovery(peer, stream),
                 Protocol::Resource => self.on_inbound_link(peer, LinkProtocol::Resource, stream),
                 Protocol::Health => self.on_inbound_link(peer, LinkProtocol::Health, stream),
             },
@@ -82,6 +83,9 @@ impl EventLoop {
             }
             Some(Purpose::Session { peer }) => self.on_session_stream(peer, stream),
             Some(Purpose::Link { peer, protocol }) => self.on_link_stream(peer, protocol, stream),
+            Some(Purpose::Exchange { peer, search }) => {
+                self.on_exchange_stream(peer, search, stream);
+            }
             None => tracing::debug!("a stream that nobody asked for"),
         }
     }

@@ -21,6 +21,7 @@ impl Bench {
     async fn new() -> Self {
         let config = NetConfig {
             keypair: identity::ephemeral(),
+            boot: 1,
             network: "test".to_owned(),
             listen: vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()],
             bootstrap: Vec::new(),

@@ -8,7 +8,7 @@ use std::{cmp::Reverse, collections::BinaryHeap};
 use libp2p::{PeerId, swarm::ConnectionId};
 use tokio::time::Instant;
 
-use super::dials::TargetId;
+use super::{dials::TargetId, search::SearchId};
 
 /// What to look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,6 +23,14 @@ pub(super) enum Timer {
     Publish,
     /// Peers are to be looked at.
     Watch,
+    /// A peer is to be told whom this node knows.
+    Exchange,
+    /// What is known by hearsay may be published.
+    Leads,
+    /// Kademlia may be told what this node provides.
+    Provide,
+    /// The search has had its time.
+    Search(SearchId),
 }
 
 /// All reminders.

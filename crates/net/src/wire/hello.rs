@@ -109,7 +109,7 @@ impl HelloReply {
     }
 }
 
-fn advert_message(advert: &Advert) -> proto::Advert {
+pub(super) fn advert_message(advert: &Advert) -> proto::Advert {
     proto::Advert {
         name: advert.name.clone(),
         handlers: advert.handlers.iter().map(ToString::to_string).collect(),
@@ -123,7 +123,7 @@ fn advert_message(advert: &Advert) -> proto::Advert {
 }
 
 /// By hand, so that a list that is too long is not built before it is cut (S-10).
-fn advert(message: &[u8]) -> Result<Advert, WireError> {
+pub(super) fn advert(message: &[u8]) -> Result<Advert, WireError> {
     let mut advert = Advert::default();
     let mut capacity = Capacity::default();
     let mut fields = Fields::of(message);

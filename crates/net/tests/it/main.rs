@@ -16,6 +16,7 @@ mod support;
 
 mod bare;
 mod dialing;
+mod discovery;
 mod hostile;
 mod links;
 mod listening;

@@ -30,6 +30,7 @@ pub(crate) struct Node {
 pub(crate) fn config() -> NetConfig {
     NetConfig {
         keypair: identity::ephemeral(),
+        boot: 1,
         network: "test".to_owned(),
         listen: vec![TCP.parse().unwrap()],
         bootstrap: Vec::new(),

@@ -7,7 +7,7 @@ use meshwork_core::{
 use meshwork_net::NetEvent;
 
 use super::Driver;
-use crate::event::NetworkEvent;
+use crate::{event::NetworkEvent, status::peer_info};
 
 impl Driver {
     /// Ends a pass: lets the engine place, start and send, until nothing comes of it any more.
@@ -118,7 +118,26 @@ impl Driver {
                 self.feed(Input::PeerMeasured { peer, latency: Some(latency), usage: None }, now);
                 self.tell(|| NetworkEvent::PeerUpdated { peer });
             }
-            _ => {}
+            NetEvent::Heard { known, query, .. } => {
+                if !self.interest.observed().messages {
+                    return;
+                }
+                let known_peers = known
+                    .iter()
+                    .map(|known| peer_info(known, &self.clock, &self.trusted))
+                    .collect();
+                self.tell_message(NetworkMessage::PeerDiscovery { known_peers, query });
+            }
+            NetEvent::Listening { .. }
+            | NetEvent::ListenerClosed { .. }
+            | NetEvent::Discovered { .. }
+            | NetEvent::Connected { .. }
+            | NetEvent::Ready { .. }
+            | NetEvent::Disconnected { .. }
+            | NetEvent::WorkerSession { .. }
+            | NetEvent::WorkerSessionFailed { .. }
+            | NetEvent::OwnerSession { .. }
+            | NetEvent::AddressFailed { .. } => {}
         }
     }
 
@@ -186,6 +205,7 @@ impl Driver {
             NetEvent::Updated { .. }
             | NetEvent::Resources { .. }
             | NetEvent::Health { .. }
+            | NetEvent::Heard { .. }
             | NetEvent::Measured { .. } => self.on_news(fact, now),
             NetEvent::AddressFailed { address, why, .. } => {
                 self.collector.record_error_code("connection", None);

@@ -12,7 +12,9 @@ use super::*;
 
 /// Count and sum of what each metric was told, by name and labels.
 #[derive(Clone, Default)]
-struct Told(Arc<Mutex<BTreeMap<String, (u64, f64)>>>);
+struct Told(Arc<Mutex<Values>>);
+
+type Values = BTreeMap<String, (u64, f64)>;
 
 struct One(Told, String);
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use meshwork_core::{
-    Accept, HealthCheck, HealthReason, HealthStatus, NetworkMessage, TaskEnd, TaskResult,
+    Accept, HealthCheck, HealthReason, HealthStatus, NetworkMessage, PeerQuery, TaskEnd, TaskResult,
 };
 use meshwork_node::{NetworkError, NetworkEvent, NetworkManager, Subscription, Topics};
 use meshwork_testkit::{Spec, TestNet, TestNode, Wiring, eventually, within};
@@ -17,13 +17,10 @@ async fn message<T>(
 ) -> T {
     within("a message", async {
         loop {
-            match events.next().await.expect("the node runs") {
-                NetworkEvent::Message(message) => {
-                    if let Some(picked) = pick(&message) {
-                        return picked;
-                    }
-                }
-                _ => {}
+            if let NetworkEvent::Message(message) = events.next().await.expect("the node runs")
+                && let Some(picked) = pick(&message)
+            {
+                return picked;
             }
         }
     })
@@ -31,7 +28,7 @@ async fn message<T>(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tasks_results_resources_and_health_cross_and_are_seen() {
+async fn all_five_messages_cross_and_are_seen() {
     let net = TestNet::start(Wiring::default()).await;
     let worker = &net.workers[0];
     let (mut at_owner, mut at_worker) =
@@ -78,6 +75,17 @@ async fn tasks_results_resources_and_health_cross_and_are_seen() {
     assert_eq!((told.slots, told.slots_free), (7, 7));
     let known = net.owner.peer(late.id()).await.unwrap().resources.unwrap();
     assert_eq!(known.slots, 7);
+    let query = PeerQuery { capability: Some("gpu".to_owned()), ..PeerQuery::default() };
+    let discovery = late.manager().discovery_protocol();
+    assert!(discovery.find_peers(query).await.unwrap().is_empty());
+    let asked = message(&mut at_owner, |message| match message {
+        NetworkMessage::PeerDiscovery { known_peers, query: Some(query) } => {
+            Some((known_peers.first()?.peer_id, query.capability.clone()))
+        }
+        _ => None,
+    })
+    .await;
+    assert_eq!(asked, (late.id(), Some("gpu".to_owned())));
     late.shutdown().await;
     net.shutdown().await;
 }

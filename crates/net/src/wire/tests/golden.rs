@@ -3,13 +3,16 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use libp2p::identity::Keypair;
 use meshwork_core::{
-    Advert, Assignment, AttemptEnd, Capacity, Epoch, FailureCode, Reason, TaskFailure, TaskId,
-    ToOwner, ToWorker, frame::Credit,
+    Advert, Assignment, AttemptEnd, Capacity, Epoch, FailureCode, PeerQuery, Reason, TaskFailure,
+    TaskId, ToOwner, ToWorker, discovery::leads::PeerAdvert, frame::Credit,
 };
 
 use super::{
-    super::{Answer, Encoder, Hello, HelloReply, kind},
+    super::{
+        Answer, DiscoveryReply, DiscoveryRequest, Encoder, Hello, HelloReply, SignedAdvert, kind,
+    },
     decode_to_owner, decode_to_worker, encode_to_owner, encode_to_worker, framed, messages,
 };
 
@@ -139,6 +142,45 @@ fn hello_messages() {
     ] {
         assert_golden(name, &framed(&reply.encode()));
         assert_eq!(HelloReply::decode(&messages(&vector(name))[0]).unwrap(), reply);
+    }
+}
+
+/// The advert of the key whose secret is 32 bytes of 7, which signs the same way each time.
+fn advert() -> SignedAdvert {
+    let key = Keypair::ed25519_from_bytes([7; 32]).unwrap();
+    let said = PeerAdvert {
+        peer: key.public().to_peer_id(),
+        seq: (3 << 32) + 1,
+        age: Duration::from_millis(1_500),
+        life: Duration::from_secs(600),
+        addresses: vec!["/ip4/192.0.2.1/tcp/4101".parse().unwrap()],
+        advert: hello().advert,
+    };
+    SignedAdvert::sign(&key, "home", said).unwrap()
+}
+
+#[test]
+fn discovery_messages() {
+    assert!(advert().is_genuine());
+    let query = PeerQuery {
+        handler: "text/upper".parse().ok(),
+        labels: [("room".to_owned(), "attic".to_owned())].into(),
+        free_cpus: 1.5,
+        free_memory_bytes: 1 << 30,
+        limit: 3,
+        ..PeerQuery::capability("ffmpeg")
+    };
+    let request = DiscoveryRequest { known: vec![advert()], query: Some(Ok(query)) };
+    assert_golden("discovery-request", &framed(&request.encode()));
+    let heard = DiscoveryRequest::decode(&messages(&vector("discovery-request"))[0]);
+    assert_eq!(heard, Ok(request));
+    let detail = "limit: 0; from 1 to 64".to_owned();
+    for (name, reply) in [
+        ("discovery-reply", DiscoveryReply::Known(vec![advert()])),
+        ("discovery-reply-refused", DiscoveryReply::Refused(Reason::InvalidMessage { detail })),
+    ] {
+        assert_golden(name, &framed(&reply.encode()));
+        assert_eq!(DiscoveryReply::decode(&messages(&vector(name))[0]), Ok(reply));
     }
 }
 

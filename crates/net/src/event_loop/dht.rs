@@ -1,0 +1,310 @@
+//! Kademlia: what this node provides, what others do, and dials of peers that were only named.
+//!
+//! It finds strangers and rare capabilities, and is never asked who is alive. Records are kept for
+//! admitted peers alone, about themselves, and go with them.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+
+use libp2p::{
+    Multiaddr, PeerId, kad,
+    swarm::dial_opts::{DialOpts, PeerCondition},
+};
+use meshwork_core::{DiscoveryEvent, PeerInfo, Reason};
+use sha2::{Digest, Sha256};
+use tokio::{sync::oneshot, time::Instant};
+
+use super::{EventLoop, Timer, dials::Pending};
+use crate::{address, dial_filter::Stage, limits, quota::Asked};
+
+/// Code and length of a sha2-256 multihash: other implementations take no other keys.
+const SHA2_256: [u8; 2] = [0x12, 0x20];
+
+/// What Kademlia was told, and dials on others' word.
+#[derive(Debug, Default)]
+pub(super) struct Dht {
+    /// Whether this node publishes what it is capable of.
+    started: bool,
+    /// Capabilities that are published.
+    provided: BTreeSet<String>,
+    /// When they were last told to others.
+    told: Option<Instant>,
+    /// A timer will tell them again.
+    due: bool,
+    /// Keys of the records kept for each peer; at most [`limits::KAD_RECORDS_PER_PEER`].
+    records: BTreeMap<PeerId, HashSet<kad::RecordKey>>,
+    /// Dials of the last [`limits::NAMED_DIAL_EVERY`]; at most [`limits::NAMED_DIALS_KEPT`].
+    named: VecDeque<NamedDial>,
+}
+
+/// A dial on somebody's word.
+#[derive(Debug)]
+struct NamedDial {
+    at: Instant,
+    /// None: wherever Kademlia knows.
+    address: Option<Multiaddr>,
+    source: PeerId,
+}
+
+impl EventLoop {
+    /// What handles ask of the discovery protocol.
+    pub(super) fn on_discovery_command(
+        &mut self,
+        event: DiscoveryEvent,
+        reply: oneshot::Sender<Result<(), Reason>>,
+    ) {
+        match event {
+            DiscoveryEvent::StartDHT => self.start_dht(),
+            DiscoveryEvent::Bootstrap => self.bootstrap(),
+            DiscoveryEvent::FindPeers(query) => return self.search(query, reply),
+            DiscoveryEvent::AnnouncePeer(info) if info.peer_id == self.local_peer => {
+                self.announce_self();
+            }
+            DiscoveryEvent::AnnouncePeer(info) => self.take_hint(*info),
+        }
+        // Whoever asked may have stopped waiting.
+        reply.send(Ok(())).ok();
+    }
+
+    fn start_dht(&mut self) {
+        self.dht.started = true;
+        let kad = &mut self.swarm.behaviour_mut().kad;
+        if !self.listening.is_empty() {
+            kad.set_mode(Some(kad::Mode::Server));
+        }
+        // An error means that nobody is known yet; whoever comes starts another.
+        kad.bootstrap().ok();
+        self.provide();
+    }
+
+    /// Dials what is configured without waiting for its time, and asks those that are there.
+    fn bootstrap(&mut self) {
+        let now = Instant::now();
+        for target in self.dials.waiting() {
+            self.schedule_dial(target, now);
+        }
+        self.exchange_with_many();
+    }
+
+    fn announce_self(&mut self) {
+        self.forget_own_advert();
+        self.seq += 1;
+        for peer in self.ready_peers() {
+            let kept = self.peers.get(&peer).and_then(|known| known.kept);
+            if let Some(connection) = kept {
+                self.start_hello(peer, connection);
+            }
+        }
+        self.provide();
+        self.exchange_with_many();
+    }
+
+    /// Somebody whom the program has heard of: kept like a stranger's word, and tried once.
+    fn take_hint(&mut self, info: PeerInfo) {
+        let peer = info.peer_id;
+        let sound = |address: &&Multiaddr| {
+            let parts = address::parts(address);
+            parts.is_ok_and(|parts| parts.peer.is_none_or(|named| named == peer))
+        };
+        let addresses: Vec<Multiaddr> = info
+            .addresses
+            .iter()
+            .filter(sound)
+            .take(limits::PEER_ADDRESSES)
+            .map(address::without_peer)
+            .collect();
+        let known = self.peers.entry(peer);
+        for address in &addresses {
+            known.remember(address, false);
+        }
+        self.dirty = true;
+        self.dial_named(peer, addresses, self.local_peer);
+    }
+
+    /// What this node offers has changed.
+    pub(super) fn on_offer_changed(&mut self) {
+        self.forget_own_advert();
+        if self.dht.started {
+            self.provide();
+        }
+    }
+
+    /// Kademlia has met somebody: what is provided is told there, too, but not all the time.
+    pub(super) fn provide_soon(&mut self) {
+        if !self.dht.started || self.dht.due || self.offer.advert.capabilities.is_empty() {
+            return;
+        }
+        self.dht.due = true;
+        let earliest = self.dht.told.map(|told| told + limits::KAD_PROVIDE_PAUSE);
+        let at = (Instant::now() + limits::HELLO_RETRY).max(earliest.unwrap_or_else(Instant::now));
+        self.timers.set(at, Timer::Provide);
+    }
+
+    /// Publishes the capabilities of this node, and takes back those that it has no longer.
+    pub(super) fn provide(&mut self) {
+        self.dht.due = false;
+        let capabilities = self.offer.advert.capabilities.clone();
+        for gone in self.dht.provided.difference(&capabilities).cloned().collect::<Vec<_>>() {
+            let key = self.capability_key(&gone);
+            self.swarm.behaviour_mut().kad.stop_providing(&key);
+        }
+        // Whoever knows nobody has told nobody.
+        let met = self.swarm.behaviour_mut().kad.kbuckets().next().is_some();
+        for capability in &capabilities {
+            let key = self.capability_key(capability);
+            if let Err(error) = self.swarm.behaviour_mut().kad.start_providing(key) {
+                tracing::warn!(capability, %error, "a capability is not published");
+            }
+        }
+        if met {
+            self.dht.told = Some(Instant::now());
+        }
+        self.dht.provided = capabilities;
+    }
+
+    /// The key under which providers of a capability are found in this network.
+    pub(super) fn capability_key(&self, capability: &str) -> kad::RecordKey {
+        let hash = Sha256::digest(format!("{}/{capability}", self.settings.network));
+        kad::RecordKey::from([SHA2_256.as_slice(), &hash].concat())
+    }
+
+    pub(super) fn on_kad_event(&mut self, event: kad::Event) {
+        match event {
+            kad::Event::InboundRequest {
+                request: kad::InboundRequest::AddProvider { record: Some(record) },
+            } => self.on_record(record),
+            kad::Event::OutboundQueryProgressed {
+                id,
+                result: kad::QueryResult::GetProviders(result),
+                step,
+                ..
+            } => {
+                let found = match result {
+                    Ok(kad::GetProvidersOk::FoundProviders { providers, .. }) => {
+                        providers.into_iter().collect()
+                    }
+                    Ok(kad::GetProvidersOk::FinishedWithNoAdditionalRecord { .. }) | Err(_) => {
+                        Vec::new()
+                    }
+                };
+                self.on_providers(id, found, step.last);
+            }
+            // Records of values are not kept, and what else queries find is used by Kademlia alone.
+            kad::Event::InboundRequest { .. }
+            | kad::Event::OutboundQueryProgressed { .. }
+            | kad::Event::RoutingUpdated { .. }
+            | kad::Event::UnroutablePeer { .. }
+            | kad::Event::RoutablePeer { .. }
+            | kad::Event::PendingRoutablePeer { .. }
+            | kad::Event::ModeChanged { .. } => {}
+        }
+    }
+
+    /// A peer says that it provides something.
+    fn on_record(&mut self, mut record: kad::ProviderRecord) {
+        let peer = record.provider;
+        let kept = self.dht.records.get(&peer);
+        let is_known = kept.is_some_and(|keys| keys.contains(&record.key));
+        let is_full = kept.is_some_and(|keys| keys.len() >= limits::KAD_RECORDS_PER_PEER);
+        if self.may_ask(&peer, Asked::Record).is_err() || (is_full && !is_known) {
+            self.counters.records_refused.add();
+            return;
+        }
+        // Kademlia's own message names only addresses that a third party has confirmed, which nobody
+        // does on a private network.
+        if let Some(known) = self.peers.get(&peer) {
+            record.addresses = known.addresses.iter().map(|it| it.address.clone()).collect();
+        }
+        let key = record.key.clone();
+        let store = self.swarm.behaviour_mut().kad.store_mut();
+        match kad::store::RecordStore::add_provider(store, record) {
+            Ok(()) => {
+                self.dht.records.entry(peer).or_default().insert(key);
+            }
+            Err(_) => self.counters.records_refused.add(),
+        }
+    }
+
+    /// A peer is gone: it provides nothing any more.
+    pub(super) fn forget_records(&mut self, peer: &PeerId) {
+        for key in self.dht.records.remove(peer).unwrap_or_default() {
+            let store = self.swarm.behaviour_mut().kad.store_mut();
+            kad::store::RecordStore::remove_provider(store, &key, peer);
+        }
+    }
+
+    /// Dials a peer that somebody has named, once, if that is allowed (P-12).
+    pub(super) fn dial_named(&mut self, peer: PeerId, addresses: Vec<Multiaddr>, source: PeerId) {
+        let now = Instant::now();
+        if self.peers.get(&peer).is_some_and(|known| known.is_connected())
+            || self.peers.admitted() >= self.settings.max_peers
+            || self.dials.pending_for(Some(peer), &addresses).is_some()
+        {
+            return;
+        }
+        let mut wanted = Vec::new();
+        for address in addresses {
+            if self.allowed.permits(&address, Stage::Announced)
+                && self.dht.may_dial(Some(&address), source, now)
+            {
+                wanted.push(address);
+            }
+        }
+        if !wanted.is_empty() {
+            let (expected, target, callers) = (Some(peer), None, Vec::new());
+            self.dial(Pending { addresses: wanted, expected, target, callers });
+        }
+    }
+
+    /// Dials a peer whose addresses Kademlia knows, once, if that is allowed.
+    pub(super) fn dial_provider(&mut self, peer: PeerId) {
+        let is_known = self.peers.get(&peer).is_some_and(|known| known.is_connected());
+        if is_known
+            || self.peers.admitted() >= self.settings.max_peers
+            || self.dials.pending_for(Some(peer), &[]).is_some()
+            || !self.dht.may_dial(None, self.local_peer, Instant::now())
+        {
+            return;
+        }
+        let opts = DialOpts::peer_id(peer)
+            .condition(PeerCondition::DisconnectedAndNotDialing)
+            .allocate_new_port()
+            .build();
+        let id = opts.connection_id();
+        let pending = Pending {
+            addresses: Vec::new(),
+            expected: Some(peer),
+            target: None,
+            callers: Vec::new(),
+        };
+        self.dials.begun(id, pending);
+        if let Err(error) = self.swarm.dial(opts) {
+            self.on_dial_failed(id, &error);
+        }
+    }
+}
+
+impl Dht {
+    /// Counts a dial of `address` on the word of `source`, if it is within what is allowed: one in
+    /// a minute for each address, ten for each source.
+    fn may_dial(&mut self, address: Option<&Multiaddr>, source: PeerId, now: Instant) -> bool {
+        let is_past = |at: Instant| now.duration_since(at) >= limits::NAMED_DIAL_EVERY;
+        while self.named.front().is_some_and(|dial| is_past(dial.at)) {
+            self.named.pop_front();
+        }
+        let was_dialled = address.is_some_and(|address| {
+            self.named.iter().any(|dial| dial.address.as_ref() == Some(address))
+        });
+        let by_source = self.named.iter().filter(|dial| dial.source == source).count();
+        if was_dialled
+            || by_source >= limits::NAMED_DIALS
+            || self.named.len() >= limits::NAMED_DIALS_KEPT
+        {
+            return false;
+        }
+        self.named.push_back(NamedDial { at: now, address: address.cloned(), source });
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests;

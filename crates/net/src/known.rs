@@ -1,0 +1,129 @@
+//! Finding peers in what the loop has published, without entering it.
+//!
+//! Absent on purpose: asking anybody (`event_loop/search`).
+
+use std::{cmp::Reverse, sync::Arc, time::Duration};
+
+use libp2p::PeerId;
+use meshwork_core::{PeerQuery, PeerStage, PeerState, discovery::Candidate};
+use tokio::time::Instant;
+
+use crate::{Clock, PeerStatus, clock::LastSeen, limits, traffic::Traffic};
+
+/// Whom the loop knows by hearsay, and what searches have found.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Hearsay {
+    /// Peers that are not connected, in the order of their ids; at most
+    /// [`meshwork_core::limits::LEADS`].
+    pub(crate) leads: Arc<Vec<PeerStatus>>,
+    /// The last searches; at most [`limits::SEARCHES_KEPT`].
+    pub(crate) answered: Arc<[Arc<Answered>]>,
+}
+
+/// A search that is over.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub(crate) query: PeerQuery,
+    pub(crate) at: Instant,
+    /// Who provides the capability that was asked for, as Kademlia says; nothing else is known of
+    /// them. At most [`limits::SEARCH_PROVIDERS`].
+    pub(crate) providers: Vec<PeerId>,
+}
+
+impl Hearsay {
+    /// The same search, if its answer still counts.
+    pub(crate) fn answered(&self, query: &PeerQuery) -> Option<&Answered> {
+        let fresh = |answered: &&Arc<Answered>| {
+            answered.at.elapsed() < limits::SEARCH_TTL && answered.query == *query
+        };
+        self.answered.iter().rev().find(fresh).map(|answered| &**answered)
+    }
+}
+
+/// A peer that was only named.
+pub(crate) fn by_hearsay(peer: PeerId, last_seen: Arc<LastSeen>) -> PeerStatus {
+    PeerStatus {
+        peer,
+        state: PeerState::Disconnected(Some("by hearsay".to_owned())),
+        addresses: Vec::new(),
+        protocols: std::collections::BTreeSet::new(),
+        agent: None,
+        advert: None,
+        last_seen,
+        traffic: Arc::new(Traffic::default()),
+        latency: None,
+        resources: None,
+        health: None,
+    }
+}
+
+/// The peers that match, the best first: those that have come furthest, then those that are
+/// nearest. Both tables are in the order of their ids.
+pub(crate) fn best(
+    query: &PeerQuery,
+    peers: &[PeerStatus],
+    leads: &[PeerStatus],
+) -> Vec<PeerStatus> {
+    let is_lead = |peer: &PeerId| find(leads, peer).is_some();
+    let is_connected = |peer: &PeerId| {
+        find(peers, peer).is_some_and(|status| status.state.stage() != PeerStage::Disconnected)
+    };
+    // Of a peer that is gone, hearsay is the later word.
+    let known = peers.iter().filter(|status| {
+        matches(query, status)
+            && (status.state.stage() != PeerStage::Disconnected || !is_lead(&status.peer))
+    });
+    let heard = leads.iter().filter(|status| matches(query, status) && !is_connected(&status.peer));
+    let mut found: Vec<_> = known.chain(heard).collect();
+    found.sort_by_key(|status| {
+        let latency = status.latency.unwrap_or(Duration::MAX);
+        (Reverse(status.state.stage()), latency, status.peer)
+    });
+    found.into_iter().take(query.limit).cloned().collect()
+}
+
+/// Adds those of `providers` that are not among `found`, if the query asks for nothing that is not
+/// known of them.
+pub(crate) fn add_providers(
+    found: &mut Vec<PeerStatus>,
+    query: &PeerQuery,
+    answered: &Answered,
+    peers: &[PeerStatus],
+) {
+    let asked = PeerQuery {
+        limit: query.limit,
+        capability: query.capability.clone(),
+        ..PeerQuery::default()
+    };
+    if *query != asked {
+        return;
+    }
+    for provider in &answered.providers {
+        if found.len() >= query.limit {
+            return;
+        }
+        // Whoever is in the table has said itself what it has.
+        let is_known = found.iter().any(|status| status.peer == *provider)
+            || find(peers, provider).is_some_and(|status| status.advert.is_some());
+        if !is_known {
+            let now = Arc::new(LastSeen::new(Clock::new()));
+            found.push(by_hearsay(*provider, now));
+        }
+    }
+}
+
+fn find<'a>(table: &'a [PeerStatus], peer: &PeerId) -> Option<&'a PeerStatus> {
+    table.binary_search_by_key(peer, |status| status.peer).ok().and_then(|at| table.get(at))
+}
+
+fn matches(query: &PeerQuery, status: &PeerStatus) -> bool {
+    query.matches(&Candidate {
+        advert: status.advert.as_ref(),
+        resources: status.resources.as_ref(),
+        latency: status.latency,
+        stage: status.state.stage(),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,180 @@
+//! Adverts and questions between bytes and values, honest and not.
+
+use std::collections::BTreeMap;
+
+use meshwork_core::advert::Capacity;
+
+use super::*;
+
+fn said(key: &Keypair) -> PeerAdvert {
+    PeerAdvert {
+        peer: key.public().to_peer_id(),
+        seq: 7 << 32 | 1,
+        age: Duration::ZERO,
+        life: Duration::from_secs(600),
+        addresses: vec!["/ip4/192.0.2.1/tcp/4101".parse().unwrap()],
+        advert: Advert {
+            name: "box".to_owned(),
+            capabilities: ["gpu".to_owned()].into(),
+            labels: [("zone".to_owned(), "b".to_owned())].into(),
+            ..Advert::default()
+        },
+    }
+}
+
+fn signed(key: &Keypair) -> SignedAdvert {
+    SignedAdvert::sign(key, "main", said(key)).unwrap()
+}
+
+#[test]
+fn what_was_signed_is_what_is_opened() {
+    let key = Keypair::generate_ed25519();
+    let request = DiscoveryRequest {
+        known: vec![signed(&key).aged(Duration::from_millis(1_500))],
+        query: None,
+    };
+    let arrived = DiscoveryRequest::decode(&request.encode()).unwrap();
+    assert_eq!(arrived, request);
+    assert!(arrived.known[0].is_genuine());
+    let (network, advert) = arrived.known[0].open().unwrap();
+    assert_eq!(network, "main");
+    assert_eq!(advert, PeerAdvert { age: Duration::from_millis(1_500), ..said(&key) });
+}
+
+#[test]
+fn an_advert_of_another_hand_is_not_genuine() {
+    let (key, other) = (Keypair::generate_ed25519(), Keypair::generate_ed25519());
+    let good = signed(&key);
+    let unsigned = SignedAdvert { signature: Bytes::new(), ..good.clone() };
+    let wrong_signer = SignedAdvert { signature: signed(&other).signature, ..good.clone() };
+    let wrong_subject = SignedAdvert { peer: other.public().to_peer_id(), ..good.clone() };
+    let mut payload = good.payload.to_vec();
+    payload[0] ^= 1;
+    let changed = SignedAdvert { payload: payload.into(), ..good.clone() };
+    // Signed by the right key, but not as an advert.
+    let bare = key.sign(&good.payload).unwrap().into();
+    let other_domain = SignedAdvert { signature: bare, ..good.clone() };
+    for forged in [unsigned, wrong_signer, wrong_subject, changed, other_domain] {
+        assert!(!forged.is_genuine(), "{forged:?}");
+    }
+    assert!(good.is_genuine());
+}
+
+#[test]
+fn a_peer_whose_id_holds_no_key_cannot_be_vouched_for() {
+    let good = signed(&Keypair::generate_ed25519());
+    let hashed = PeerId::from_bytes(&[&[0x12, 0x20][..], &[7; 32]].concat()).unwrap();
+    assert!(!SignedAdvert { peer: hashed, ..good }.is_genuine());
+}
+
+#[test]
+fn an_advert_that_is_too_large_is_shortened_by_its_subject_and_refused_from_others() {
+    let key = Keypair::generate_ed25519();
+    let mut said = said(&key);
+    let handler = |n: usize| format!("family{n}/{}", "x".repeat(40)).parse().unwrap();
+    said.advert.handlers = (0..64).map(handler).collect();
+    said.advert.labels = (0..64).map(|n| (format!("label{n}"), "v".repeat(60))).collect();
+    let own = SignedAdvert::sign(&key, "main", said).unwrap();
+    assert!(own.payload.len() <= limits::ADVERT_PAYLOAD, "{}", own.payload.len());
+    assert!(own.is_genuine());
+    assert_eq!(own.open().unwrap().1.advert.name, "box");
+
+    let large = vec![0; limits::ADVERT_PAYLOAD + 1].into();
+    let request =
+        DiscoveryRequest { known: vec![SignedAdvert { payload: large, ..own }], query: None };
+    let error = DiscoveryRequest::decode(&request.encode()).unwrap_err();
+    assert!(matches!(error, WireError::TooLarge { .. }), "{error}");
+}
+
+#[test]
+fn more_adverts_than_a_message_may_have_are_refused_before_they_are_kept() {
+    let advert = signed(&Keypair::generate_ed25519());
+    let known = vec![advert; limits::ADVERTS + 1];
+    let request = DiscoveryRequest { known: known.clone(), query: None }.encode();
+    let reply = DiscoveryReply::Known(known).encode();
+    for error in [
+        DiscoveryRequest::decode(&request).unwrap_err(),
+        DiscoveryReply::decode(&reply).unwrap_err(),
+    ] {
+        assert!(matches!(error, WireError::TooMany { what: "adverts", .. }), "{error}");
+    }
+}
+
+#[test]
+fn endless_texts_and_control_characters_are_cut_and_cleaned() {
+    let key = Keypair::generate_ed25519();
+    let advert = proto::Advert {
+        name: "a\u{1b}[31mred\n".repeat(40),
+        capabilities: vec!["c\0".repeat(500)],
+        labels: (0..60).map(|n| (format!("l{n}\r"), "v\u{7}".to_owned())).collect(),
+        ..proto::Advert::default()
+    };
+    let message = proto::PublicAdvert {
+        advert: Some(advert),
+        life_ms: u64::MAX,
+        ..public_message("main\n", 1, Duration::ZERO, &[])
+    };
+    let payload = Bytes::from(message.encode_to_vec());
+    let signature = key.sign(&signed_bytes(&payload)).unwrap().into();
+    let peer = key.public().to_peer_id();
+    let advert = SignedAdvert { peer, payload, signature, age: Duration::MAX };
+    assert!(advert.is_genuine());
+    let (_, said) = advert.open().unwrap();
+    assert_eq!(said.life, core_limits::ADVERT_LIFE);
+    let texts = said.advert.labels.iter().flat_map(|(name, value)| [name, value]);
+    for text in texts.chain(&said.advert.capabilities).chain([&said.advert.name]) {
+        assert!(text.len() <= 64 && !text.contains(char::is_control), "{text:?}");
+    }
+    assert!(said.advert.labels.len() <= core_limits::LABELS);
+}
+
+#[test]
+fn a_question_is_the_same_after_it_has_travelled() {
+    let query = PeerQuery {
+        capability: Some("gpu".to_owned()),
+        handler: Some("text/stats".parse().unwrap()),
+        labels: BTreeMap::from([("zone".to_owned(), "b".to_owned())]),
+        free_cpus: 1.5,
+        free_memory_bytes: 1 << 30,
+        limit: 5,
+        ..PeerQuery::default()
+    };
+    let request = DiscoveryRequest { known: Vec::new(), query: Some(Ok(query)) };
+    assert_eq!(DiscoveryRequest::decode(&request.encode()).unwrap(), request);
+}
+
+#[test]
+fn absurd_questions_are_answered_and_not_held_against_anybody() {
+    let absurd = [
+        proto::PeerQuery { limit: u32::MAX, ..proto::PeerQuery::default() },
+        proto::PeerQuery { limit: 0, ..proto::PeerQuery::default() },
+        proto::PeerQuery { limit: 1, handler: "no name".to_owned(), ..proto::PeerQuery::default() },
+        proto::PeerQuery { limit: 1, free_cpus_milli: u64::MAX, ..proto::PeerQuery::default() },
+        proto::PeerQuery {
+            limit: 1,
+            labels: (0..1_000).map(|n| (n.to_string(), String::new())).collect(),
+            ..proto::PeerQuery::default()
+        },
+    ];
+    for query in absurd {
+        let message = proto::DiscoveryRequest { known: Vec::new(), query: Some(query) };
+        let request = DiscoveryRequest::decode(&message.encode_to_vec()).unwrap();
+        assert!(matches!(&request.query, Some(Err(_))), "{request:?}");
+    }
+}
+
+#[test]
+fn nobody_known_is_an_answer() {
+    let reply = DiscoveryReply::Known(Vec::new()).encode();
+    assert_eq!(DiscoveryReply::decode(&reply).unwrap(), DiscoveryReply::Refused(Reason::NotFound));
+}
+
+#[test]
+fn a_capacity_travels() {
+    let key = Keypair::generate_ed25519();
+    let capacity = Capacity { slots: 4, ..Capacity::default() };
+    let mut said = said(&key);
+    said.advert.capacity = capacity;
+    let own = SignedAdvert::sign(&key, "main", said).unwrap();
+    assert_eq!(own.open().unwrap().1.advert.capacity, capacity);
+}

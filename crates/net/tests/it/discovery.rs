@@ -1,0 +1,216 @@
+//! Three networks in a row, B in the middle: who learns of whom, and what is not believed.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use futures::{AsyncReadExt, AsyncWriteExt};
+use libp2p::kad;
+use meshwork_core::{Advert, DiscoveryEvent, PeerQuery, PeerState};
+use meshwork_net::{NetConfig, NetEvent, Offer};
+
+use crate::support::{
+    Node, TCP,
+    bare::{self, BareEvent, Security},
+    config, offer, within,
+};
+
+fn capable(name: &str, capability: &str) -> Offer {
+    let plain = offer(name);
+    let advert = Advert { capabilities: [capability.to_owned()].into(), ..(*plain.advert).clone() };
+    Offer { advert: Arc::new(advert), ..plain }
+}
+
+fn by_capability(capability: &str) -> PeerQuery {
+    PeerQuery { capability: Some(capability.to_owned()), ..PeerQuery::default() }
+}
+
+/// A and C know B, and B knows them; A and C do not know each other.
+async fn row() -> [Node; 3] {
+    let mut b = Node::listening(TCP).await;
+    let mut a = Node::joining(TCP, &b).await;
+    let bootstrap = vec![b.address()];
+    let mut c = Node::start(NetConfig { offer: capable("c", "gpu"), bootstrap, ..config() }).await;
+    a.ready(b.id()).await;
+    c.ready(b.id()).await;
+    b.ready(a.id()).await;
+    // B has heard what C says of itself.
+    b.event(|event| match event {
+        NetEvent::Heard { peer, known, .. } if peer == c.id() => Some(known),
+        _ => None,
+    })
+    .await;
+    [a, b, c]
+}
+
+#[tokio::test]
+async fn a_peer_of_a_peer_is_found_by_what_it_can_do() {
+    let [a, b, c] = row().await;
+    let found = within(a.handle.find_peers(by_capability("gpu"))).await.unwrap();
+    let who: Vec<_> = found.iter().map(|status| status.peer).collect();
+    assert_eq!(who, [c.id()]);
+    let advert = found[0].advert.as_ref().unwrap();
+    assert_eq!(
+        (advert.name.as_str(), &advert.capabilities),
+        ("c", &BTreeSet::from(["gpu".into()]))
+    );
+    assert!(matches!(&found[0].state, PeerState::Disconnected(_)), "hearsay is not contact");
+    assert_eq!(found[0].addresses.len(), 1);
+    // The one that it is connected to is found as well, and comes first.
+    let all = within(a.handle.find_peers(PeerQuery::default())).await.unwrap();
+    assert_eq!(all.iter().map(|status| status.peer).collect::<Vec<_>>(), [b.id(), c.id()]);
+    // Handlers that are not for anyone were not told to anyone.
+    assert!(advert.handlers.iter().all(|handler| handler.to_string() == "debug/echo"));
+}
+
+#[tokio::test]
+async fn the_same_question_is_not_asked_twice() {
+    let [a, mut b, _c] = row().await;
+    for _ in 0..3 {
+        assert!(within(a.handle.find_peers(by_capability("none"))).await.unwrap().is_empty());
+    }
+    // B is asked something else afterwards, so it has seen all that came before.
+    within(a.handle.find_peers(by_capability("last"))).await.unwrap();
+    let mut asked = Vec::new();
+    while asked.last().is_none_or(|last| *last != by_capability("last")) {
+        let query = b.event(|event| match event {
+            NetEvent::Heard { peer, query: Some(query), .. } if peer == a.id() => Some(query),
+            _ => None,
+        });
+        asked.push(PeerQuery { limit: PeerQuery::default().limit, ..query.await });
+    }
+    assert_eq!(asked, [by_capability("none"), by_capability("last")]);
+}
+
+#[tokio::test]
+async fn whoever_is_gone_is_told_of_no_longer() {
+    // Without others: they might tell B again.
+    let mut b = Node::listening(TCP).await;
+    let bootstrap = vec![b.address()];
+    let c = Node::start(NetConfig { offer: capable("c", "gpu"), bootstrap, ..config() }).await;
+    let gone = c.id();
+    b.event(|event| match event {
+        NetEvent::Heard { peer, known, .. } if peer == gone => Some(known),
+        _ => None,
+    })
+    .await;
+    within(c.handle.stop()).await;
+    b.disconnected(gone).await;
+    let mut late = Node::joining(TCP, &b).await;
+    late.ready(b.id()).await;
+    let found = within(late.handle.find_peers(by_capability("gpu"))).await.unwrap();
+    assert!(found.is_empty(), "{found:?}");
+}
+
+#[tokio::test]
+async fn an_announcement_reaches_peers_at_once() {
+    let [_a, mut b, c] = row().await;
+    c.handle.set_offer(capable("c", "gpu2")).await.unwrap();
+    let info = meshwork_core::PeerInfo { peer_id: c.id(), ..info_of(&c) };
+    c.handle.discovery(DiscoveryEvent::AnnouncePeer(Box::new(info))).await.unwrap();
+    let known = b
+        .event(|event| match event {
+            NetEvent::Heard { peer, known, .. } if peer == c.id() => Some(known),
+            _ => None,
+        })
+        .await;
+    let own = known.iter().find(|status| status.peer == c.id()).unwrap();
+    assert!(own.advert.as_ref().unwrap().capabilities.contains("gpu2"));
+}
+
+fn info_of(node: &Node) -> meshwork_core::PeerInfo {
+    meshwork_core::PeerInfo {
+        peer_id: node.id(),
+        addresses: vec![node.address()],
+        protocols: BTreeSet::new(),
+        last_seen: chrono::DateTime::UNIX_EPOCH,
+        latency: None,
+        reputation: 0,
+        state: PeerState::Disconnected(None),
+        trusted: false,
+        advert: None,
+        agent: None,
+        resources: None,
+        health: None,
+        assigned: 0,
+        held: 0,
+    }
+}
+
+#[tokio::test]
+async fn a_hint_about_another_is_kept_and_told_to_nobody() {
+    let [a, mut b, c] = row().await;
+    let stranger = Node::listening(TCP).await;
+    let hint = DiscoveryEvent::AnnouncePeer(Box::new(info_of(&stranger)));
+    b.handle.discovery(hint).await.unwrap();
+    // Announcing itself tells others whom B knows.
+    b.handle.discovery(DiscoveryEvent::Bootstrap).await.unwrap();
+    within(a.handle.find_peers(by_capability("gpu"))).await.unwrap();
+    let known: Vec<_> = a.handle.known(&PeerQuery::default()).iter().map(|s| s.peer).collect();
+    assert!(!known.contains(&stranger.id()) && known.contains(&c.id()), "{known:?}");
+    // Loopback is not dialled on anybody's word.
+    assert!(b.handle.counters().dials_filtered == 0 && stranger.handle.peers().is_empty());
+    b.events.close();
+}
+
+#[tokio::test]
+async fn strangers_learn_nothing() {
+    let node = Node::listening(TCP).await;
+    let mut swarm = bare::swarm(Security::Noise);
+    bare::connect(&mut swarm, &node.address()).await;
+    let mut stream =
+        bare::open(&mut swarm, node.id(), "/meshwork/discovery/1.0.0").await.expect("it is spoken");
+    let exchange = async {
+        // One query for one peer: field 2, of which field 6.
+        stream.write_all(&[4, 0x12, 2, 0x30, 1]).await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        answer
+    };
+    let answer = bare::meanwhile(&mut swarm, exchange).await;
+    let (&length, message) = answer.split_first().expect("not silence");
+    assert_eq!(usize::from(length), message.len());
+    assert_eq!(message[0], 0x12, "refused, field 2: {message:?}");
+    assert!(String::from_utf8_lossy(message).contains("hello"), "{message:?}");
+}
+
+#[tokio::test]
+async fn the_dht_names_who_is_capable() {
+    let b = Node::listening(TCP).await;
+    let bootstrap = vec![b.address()];
+    let mut c = Node::start(NetConfig { offer: capable("c", "gpu"), bootstrap, ..config() }).await;
+    c.ready(b.id()).await;
+    c.handle.discovery(DiscoveryEvent::StartDHT).await.unwrap();
+    let mut swarm = bare::swarm(Security::Noise);
+    bare::connect(&mut swarm, &b.address()).await;
+    swarm.behaviour_mut().kad.add_address(&b.id(), b.address());
+    let key = kad::RecordKey::from(multihash_of("test/gpu"));
+    // C tells B in its own time: ask until it has.
+    let found = within(async {
+        loop {
+            let query = swarm.behaviour_mut().kad.get_providers(key.clone());
+            let found = bare::event(&mut swarm, |event| match event {
+                libp2p::swarm::SwarmEvent::Behaviour(BareEvent::Kad(
+                    kad::Event::OutboundQueryProgressed {
+                        id,
+                        result: kad::QueryResult::GetProviders(Ok(found)),
+                        ..
+                    },
+                )) if id == query => Some(found),
+                _ => None,
+            })
+            .await;
+            if let kad::GetProvidersOk::FoundProviders { providers, .. } = found
+                && !providers.is_empty()
+            {
+                return providers;
+            }
+        }
+    })
+    .await;
+    assert_eq!(found, [c.id()].into());
+}
+
+/// As `docs/protocol.md` says: sha2-256 of NETWORK/CAPABILITY, as a multihash.
+fn multihash_of(text: &str) -> Vec<u8> {
+    use sha2::{Digest, Sha256};
+    [[0x12, 0x20].as_slice(), &Sha256::digest(text)].concat()
+}
