@@ -9,7 +9,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, PoisonError, TryLockError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
     time::Duration,
@@ -17,7 +17,7 @@ use std::{
 
 use chrono::Utc;
 use meshwork_core::{ResourceUsage, limits as core_limits};
-use sysinfo::{Networks, System};
+use sysinfo::{CGroupLimits, Networks, Process, ProcessRefreshKind, ProcessesToUpdate, System};
 use tokio::time::Instant;
 
 use crate::config::Offered;
@@ -29,8 +29,9 @@ mod tests;
 const KEPT: Duration = Duration::from_millis(500);
 /// Longest wait for a reading.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// The part of a new reading in the smoothed use of the CPUs: noise is no news.
-const NEW_PART: f32 = 0.5;
+/// How long the use of the CPUs is remembered: readings that are two seconds apart count by half, so
+/// that noise is no news, and one after half a minute counts alone.
+const SMOOTHING: Duration = Duration::from_secs(3);
 
 /// Why this machine cannot be measured.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +43,9 @@ pub enum ResourceError {
     /// The operating system does not tell.
     #[error("cannot read the machine's resources: {0}")]
     System(#[from] sysinfo::Error),
+    /// The reading was cut off.
+    #[error("the machine's resources could not be read: the node is stopping")]
+    Stopped,
     /// The file system of the node's home cannot be asked.
     #[error("cannot read the free space at {}: {source}", path.display())]
     Disk {
@@ -57,13 +61,10 @@ impl ResourceError {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Timeout(_) => true,
-            Self::System(_) | Self::Disk { .. } => false,
+            Self::System(_) | Self::Stopped | Self::Disk { .. } => false,
         }
     }
 }
-
-/// What was measured, and when.
-type Reading = (Instant, ResourceUsage);
 
 /// Measures this machine. Cheap to clone; all clones share the last reading.
 ///
@@ -76,9 +77,10 @@ type Reading = (Instant, ResourceUsage);
 /// ```
 #[derive(Clone, Debug)]
 pub struct ResourceMonitor {
-    /// Locked while a reading is made, on the thread that makes it.
-    reader: Arc<Mutex<Reader>>,
-    last: Arc<Mutex<Option<Reading>>>,
+    /// Locked while a reading is made, on the thread that makes it: one that hangs is given up by
+    /// those who wait for it, and keeps its turn.
+    reader: Arc<tokio::sync::Mutex<Reader>>,
+    last: Arc<Mutex<Option<(Instant, ResourceUsage)>>>,
     slots_free: Arc<AtomicU32>,
 }
 
@@ -109,7 +111,7 @@ impl ResourceMonitor {
             gpus: offered.gpus.min(core_limits::GPUS),
             slots: offered.slots.unwrap_or_else(cpu_count).min(core_limits::CREDIT_TASKS),
         };
-        Self { reader: Arc::new(Mutex::new(reader)), last: Arc::default(), slots_free }
+        Self { reader: Arc::new(tokio::sync::Mutex::new(reader)), last: Arc::default(), slots_free }
     }
 
     /// What the machine has and uses now.
@@ -118,35 +120,42 @@ impl ResourceMonitor {
     ///
     /// The operating system does not answer in time, or refuses.
     pub async fn current_usage(&self) -> Result<ResourceUsage, ResourceError> {
-        let kept = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let usage = match kept {
-            Some((at, usage)) if at.elapsed() < KEPT => usage,
-            _ => self.read().await?,
+        let usage = match self.kept() {
+            Some(usage) => usage,
+            None => tokio::time::timeout(PATIENCE, self.read())
+                .await
+                .map_err(|_| ResourceError::Timeout(PATIENCE))??,
         };
         let slots_free = self.slots_free.load(Ordering::Relaxed).min(usage.slots);
         Ok(ResourceUsage { slots_free, ..usage })
     }
 
+    /// The last reading, while it is young.
+    fn kept(&self) -> Option<ResourceUsage> {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.and_then(|(at, usage)| (at.elapsed() < KEPT).then_some(usage))
+    }
+
     async fn read(&self) -> Result<ResourceUsage, ResourceError> {
-        let reader = Arc::clone(&self.reader);
-        let reading = tokio::task::spawn_blocking(move || match reader.try_lock() {
-            Ok(mut reader) => reader.read(),
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner().read(),
-            // An earlier reading still hangs: one more thread would not help.
-            Err(TryLockError::WouldBlock) => Err(ResourceError::Timeout(PATIENCE)),
+        let mut reader = Arc::clone(&self.reader).lock_owned().await;
+        // Whoever had the turn before may have read just now.
+        if let Some(usage) = self.kept() {
+            return Ok(usage);
+        }
+        let last = Arc::clone(&self.last);
+        let reading = tokio::task::spawn_blocking(move || {
+            let usage = reader.read()?;
+            // Before the turn ends, so that those who wait for it find the reading.
+            *last.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), usage));
+            Ok(usage)
         });
-        let timeout = || ResourceError::Timeout(PATIENCE);
-        let read = tokio::time::timeout(PATIENCE, reading).await.map_err(|_| timeout())?;
-        let usage = read.map_err(|_| timeout())??;
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        *last = Some((Instant::now(), usage));
-        Ok(usage)
+        reading.await.map_err(|_| ResourceError::Stopped)?
     }
 }
 
 /// Memory of the machine, or of the container that the node runs in, in bytes.
 pub(crate) fn total_memory() -> u64 {
-    let Ok(mut system) = System::new() else { return 0 };
+    let Ok(mut system) = system() else { return 0 };
     system.refresh_memory();
     memory(&system).0
 }
@@ -159,7 +168,7 @@ struct Sources {
 
 impl Sources {
     fn new() -> Result<Self, sysinfo::Error> {
-        let mut system = System::new()?;
+        let mut system = system()?;
         system.refresh_cpu_usage();
         Ok(Self { system, networks: Networks::new_with_refreshed_list()? })
     }
@@ -167,8 +176,10 @@ impl Sources {
     /// Bytes sent and received since the last reading, over all interfaces but loopback.
     fn traffic(&mut self) -> (u64, u64) {
         self.networks.refresh(true);
-        let outside = self.networks.iter().filter(|(name, _)| *name != "lo");
-        outside.fold((0, 0), |(up, down), (_, data)| {
+        let outside = self.networks.values().filter(|data| {
+            !data.ip_networks().iter().any(|network| network.addr.is_loopback())
+        });
+        outside.fold((0, 0), |(up, down), data| {
             (up.saturating_add(data.transmitted()), down.saturating_add(data.received()))
         })
     }
@@ -205,9 +216,10 @@ impl Reader {
         let (total, free) = memory(&sources.system);
         let now_used = (sources.system.global_cpu_usage() / 100.0).clamp(0.0, 1.0);
         let load = System::load_average()?.one as f32;
-        let seconds = self.read_at.elapsed().as_secs_f64().max(0.001);
+        let passed = self.read_at.elapsed();
+        let seconds = passed.as_secs_f64().max(0.001);
         self.read_at = Instant::now();
-        let cpu_used = self.cpu_used.map_or(now_used, |old| old + (now_used - old) * NEW_PART);
+        let cpu_used = self.cpu_used.map_or(now_used, |old| smoothed(old, now_used, passed));
         self.cpu_used = Some(cpu_used);
         let memory_bytes = self.memory_bytes.unwrap_or(total).min(core_limits::MEMORY_BYTES);
         let (disk_bytes, disk_free_bytes) = self.disk()?;
@@ -240,14 +252,41 @@ impl Reader {
     }
 }
 
-/// Memory in all, and what new work could have: of the container, if there is one with less.
+/// An exponentially weighted average over time: who reads more often does not forget sooner.
+fn smoothed(old: f32, new: f32, passed: Duration) -> f32 {
+    let kept = (-passed.as_secs_f32() / SMOOTHING.as_secs_f32()).exp();
+    new + (old - new) * kept
+}
+
+/// A view of the system that knows this process, and with it the limits that it is under.
+fn system() -> Result<System, sysinfo::Error> {
+    let mut system = System::new()?;
+    if let Ok(own) = sysinfo::get_current_pid() {
+        let own = ProcessesToUpdate::Some(&[own]);
+        system.refresh_processes_specifics(own, true, ProcessRefreshKind::nothing());
+    }
+    Ok(system)
+}
+
+/// Memory in all, and what new work could have.
 fn memory(system: &System) -> (u64, u64) {
-    let (total, free) = (system.total_memory(), system.available_memory());
-    match system.cgroup_limits() {
+    let limits = system.processes().values().find_map(Process::cgroup_limits);
+    within((system.total_memory(), system.available_memory()), limits.as_ref())
+}
+
+/// Memory of the machine, total and available, within the limits of a container or service.
+///
+/// What the kernel counts as used there includes the page cache, which it gives back on demand:
+/// a node that has read large files would seem to have no memory left. So what is free is what
+/// processes do not hold.
+fn within(machine: (u64, u64), limits: Option<&CGroupLimits>) -> (u64, u64) {
+    let (total, available) = machine;
+    match limits {
         Some(limits) if limits.total_memory > 0 && limits.total_memory < total => {
-            (limits.total_memory, limits.free_memory.min(free))
+            let free = limits.total_memory.saturating_sub(limits.rss);
+            (limits.total_memory, free.min(available))
         }
-        _ => (total, free),
+        _ => machine,
     }
 }
 

@@ -52,9 +52,46 @@ async fn a_file_system_that_is_not_there_is_an_error_that_names_it() {
 #[expect(clippy::await_holding_lock, reason = "this is the hang")]
 async fn a_reading_that_hangs_is_given_up_and_does_not_pile_up() {
     let monitor = ResourceMonitor::new();
-    let held = monitor.reader.lock().unwrap();
+    let held = monitor.reader.lock().await;
     let error = monitor.current_usage().await.unwrap_err();
     assert!(error.is_retryable(), "{error}");
     drop(held);
     assert!(monitor.current_usage().await.is_ok());
+}
+
+#[tokio::test]
+async fn those_who_ask_at_once_get_one_reading() {
+    let monitor = ResourceMonitor::new();
+    let ask = || monitor.current_usage();
+    let (first, second, third) = tokio::join!(ask(), ask(), ask());
+    let measured_at = first.unwrap().measured_at;
+    assert_eq!(second.unwrap().measured_at, measured_at);
+    assert_eq!(third.unwrap().measured_at, measured_at);
+}
+
+#[test]
+fn a_container_has_its_own_memory_and_its_page_cache_is_free() {
+    let machine = (64 << 30, 32 << 30);
+    let limits = |total_memory, rss| CGroupLimits {
+        total_memory,
+        rss,
+        // The rest is page cache.
+        free_memory: 0,
+        ..CGroupLimits::default()
+    };
+    assert_eq!(within(machine, None), machine);
+    assert_eq!(within(machine, Some(&limits(4 << 30, 1 << 30))), (4 << 30, 3 << 30));
+    assert_eq!(within((64 << 30, 1 << 30), Some(&limits(4 << 30, 0))), (4 << 30, 1 << 30));
+    assert_eq!(within(machine, Some(&limits(4 << 30, 5 << 30))), (4 << 30, 0));
+    assert_eq!(within(machine, Some(&limits(128 << 30, 0))), machine, "no limit at all");
+}
+
+#[test]
+fn the_use_of_cpus_is_smoothed_by_time_not_by_readings() {
+    let once = smoothed(0.0, 1.0, Duration::from_secs(2));
+    let twice = smoothed(smoothed(0.0, 1.0, Duration::from_secs(1)), 1.0, Duration::from_secs(1));
+    assert!((once - twice).abs() < 1e-6, "{once} {twice}");
+    assert!((0.4..0.6).contains(&once), "{once}");
+    assert!(smoothed(1.0, 0.0, Duration::from_secs(30)) < 0.001);
+    assert_eq!(smoothed(0.25, 1.0, Duration::ZERO), 0.25);
 }
