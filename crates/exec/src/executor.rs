@@ -173,6 +173,12 @@ impl Executor {
         self.pool.blocked_threads()
     }
 
+    /// Whether all pools of threads are lost to such attempts: further ones fail until a thread
+    /// returns.
+    pub fn is_exhausted(&self) -> bool {
+        self.pool.is_exhausted()
+    }
+
     /// Tells all attempts to stop, and lets go of the threads. Never waits: what blocks a thread
     /// keeps it until it returns or the process ends. Dropping the executor does the same.
     ///

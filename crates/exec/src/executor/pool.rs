@@ -56,6 +56,13 @@ impl Pool {
         blocked(&self.current) + self.retired.iter().map(blocked).sum::<usize>()
     }
 
+    /// Whether an attempt would find no thread: the current pool is lost, and so are as many before
+    /// it as may be.
+    pub(super) fn is_exhausted(&self) -> bool {
+        let in_use = self.retired.iter().filter(|pool| pool.in_use()).count();
+        self.current.is_lost(self.threads) && in_use >= BLOCKED_POOLS
+    }
+
     fn replace(&mut self) -> Result<(), SpawnError> {
         self.retired.retain(Generation::in_use);
         if self.retired.len() >= BLOCKED_POOLS {

@@ -87,6 +87,7 @@ async fn lost_pools_are_replaced_but_not_without_end() {
         gate.arrived(lost).await;
         assert_eq!(failure(rig.end_of(run).await).code, FailureCode::TimedOut);
         assert_eq!(rig.executor.blocked_threads(), lost);
+        assert_eq!(rig.executor.is_exhausted(), lost > BLOCKED_POOLS);
     }
     let refused = failure(rig.in_place(work("test/echo", "")));
     assert!(refused.is_retryable());
@@ -94,6 +95,7 @@ async fn lost_pools_are_replaced_but_not_without_end() {
 
     gate.open();
     until_all_threads_are_back(&rig).await;
+    assert!(!rig.executor.is_exhausted());
     assert_eq!(output(rig.run(work("test/echo", "back")).await), "back");
 }
 
