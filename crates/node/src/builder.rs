@@ -205,7 +205,6 @@ impl Parts {
             events: events.clone(),
             commands,
             blocked,
-            threads,
             listeners: config.listen_addrs.len(),
             has_home: config.home.is_some(),
         };

@@ -10,7 +10,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicU32, AtomicUsize, Ordering},
+        atomic::{AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -33,6 +33,7 @@ use tokio::{
 use crate::{
     clock::Clock,
     event::{Interest, NetworkEvent},
+    health::BlockedThreads,
     limits,
     metrics::NetworkMetricsCollector,
     task_handle::Waiter,
@@ -120,7 +121,7 @@ pub(crate) struct Driver {
     /// Slots of this node that are free, for whoever measures it.
     slots_free: Arc<AtomicU32>,
     /// Threads that are blocked by attempts which were given up, likewise.
-    blocked: Arc<AtomicUsize>,
+    blocked: Arc<BlockedThreads>,
     feeds: Feeds,
     trusted: HashSet<PeerId>,
     workers: FxHashMap<PeerId, Session<ToWorker>>,
@@ -152,7 +153,7 @@ pub(crate) struct DriverParts {
     pub(crate) interest: Arc<Interest>,
     pub(crate) collector: Arc<NetworkMetricsCollector>,
     pub(crate) slots_free: Arc<AtomicU32>,
-    pub(crate) blocked: Arc<AtomicUsize>,
+    pub(crate) blocked: Arc<BlockedThreads>,
     pub(crate) feeds: Feeds,
     pub(crate) trusted: HashSet<PeerId>,
 }
@@ -219,7 +220,7 @@ impl Driver {
             self.take_waiting(now);
             self.settle(now);
             self.slots_free.store(self.engine.free_slots(), Ordering::Relaxed);
-            self.blocked.store(self.executor.blocked_threads(), Ordering::Relaxed);
+            self.blocked.store(self.executor.blocked_threads(), self.executor.is_exhausted());
             if self.may_stop() {
                 break;
             }

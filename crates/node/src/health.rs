@@ -3,7 +3,10 @@
 //! A node without peers is healthy, and so is a busy one: full slots and busy CPUs are what a worker
 //! is for.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    time::Duration,
+};
 
 use meshwork_core::{HealthCheck, HealthReason, HealthStatus, ResourceUsage, health::Severity};
 
@@ -30,8 +33,8 @@ pub(crate) struct Measured {
     pub(crate) loop_lag: Option<Duration>,
     /// How long the driver took; likewise.
     pub(crate) driver_lag: Option<Duration>,
-    /// Threads that are blocked by attempts which were given up, and threads in all.
-    pub(crate) blocked: Option<(usize, usize)>,
+    /// The threads that run handlers.
+    pub(crate) handlers: Option<Handlers>,
     /// Addresses to listen on, and how many listen.
     pub(crate) listeners: Option<(usize, usize)>,
     /// The machine.
@@ -40,18 +43,59 @@ pub(crate) struct Measured {
     pub(crate) has_home: bool,
 }
 
+/// The threads that run handlers, as measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Handlers {
+    /// Blocked by attempts which were given up; in pools that were replaced, too, so that there may
+    /// be more than one pool has.
+    pub(crate) blocked: usize,
+    /// Whether no further pool may replace the one that is lost.
+    pub(crate) exhausted: bool,
+}
+
+/// The same, as the driver last saw it.
+#[derive(Debug, Default)]
+pub(crate) struct BlockedThreads {
+    blocked: AtomicUsize,
+    exhausted: AtomicBool,
+}
+
+impl BlockedThreads {
+    pub(crate) fn store(&self, blocked: usize, exhausted: bool) {
+        self.blocked.store(blocked, Ordering::Relaxed);
+        self.exhausted.store(exhausted, Ordering::Relaxed);
+    }
+
+    pub(crate) fn load(&self) -> Handlers {
+        let blocked = self.blocked.load(Ordering::Relaxed);
+        Handlers { blocked, exhausted: self.exhausted.load(Ordering::Relaxed) }
+    }
+}
+
 /// What it amounts to.
 pub(crate) fn assess(measured: &Measured) -> HealthStatus {
     let usage = measured.usage.as_ref();
     let findings = [
         measured.loop_lag.and_then(|lag| lagging(HealthCheck::EventLoop, lag)),
         measured.driver_lag.and_then(|lag| lagging(HealthCheck::Driver, lag)),
-        measured.blocked.and_then(|(blocked, threads)| handlers(blocked, threads)),
+        measured.handlers.and_then(handlers),
         usage.filter(|_| measured.has_home).and_then(disk),
         usage.and_then(memory),
         measured.listeners.and_then(|(wanted, up)| listeners(wanted, up)),
     ];
     HealthStatus::of(findings.into_iter().flatten().collect())
+}
+
+/// Whether the machine's part of a status is as `usage` says, without looking at anything else.
+pub(crate) fn is_known(status: &HealthStatus, usage: &ResourceUsage, has_home: bool) -> bool {
+    let machine = Measured { usage: Some(*usage), has_home, ..Measured::default() };
+    let checks = |status: &HealthStatus| -> Vec<_> {
+        let checks = status.reasons().iter().map(|reason| reason.check);
+        checks.filter(|check| matches!(check, HealthCheck::Disk | HealthCheck::Memory)).collect()
+    };
+    let seems = assess(&machine);
+    let is_worse = matches!(seems, HealthStatus::Unhealthy(_)) && seems.as_str() != status.as_str();
+    checks(status) == checks(&seems) && !is_worse
 }
 
 type Finding = (Severity, HealthReason);
@@ -66,15 +110,16 @@ fn lagging(check: HealthCheck, lag: Duration) -> Option<Finding> {
     Some((severity, HealthReason::new(check, detail)))
 }
 
-fn handlers(blocked: usize, threads: usize) -> Option<Finding> {
+fn handlers(Handlers { blocked, exhausted }: Handlers) -> Option<Finding> {
     if blocked == 0 {
         return None;
     }
-    let severity = if blocked < threads { Severity::Degraded } else { Severity::Unhealthy };
-    let detail = format!(
-        "{blocked} threads are blocked by attempts that were given up, of {threads} that run \
-         handlers"
-    );
+    let detail = format!("{blocked} threads are blocked by attempts that were given up");
+    let (severity, detail) = if exhausted {
+        (Severity::Unhealthy, format!("{detail}; none is left to run handlers"))
+    } else {
+        (Severity::Degraded, detail)
+    };
     Some((severity, HealthReason::new(HealthCheck::Handlers, detail)))
 }
 

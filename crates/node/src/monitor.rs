@@ -66,6 +66,9 @@ impl ResourceError {
     }
 }
 
+/// What was measured, and when.
+type Reading = (Instant, ResourceUsage);
+
 /// Measures this machine. Cheap to clone; all clones share the last reading.
 ///
 /// ```
@@ -80,7 +83,7 @@ pub struct ResourceMonitor {
     /// Locked while a reading is made, on the thread that makes it: one that hangs is given up by
     /// those who wait for it, and keeps its turn.
     reader: Arc<tokio::sync::Mutex<Reader>>,
-    last: Arc<Mutex<Option<(Instant, ResourceUsage)>>>,
+    last: Arc<Mutex<Option<Reading>>>,
     slots_free: Arc<AtomicU32>,
 }
 
@@ -176,9 +179,10 @@ impl Sources {
     /// Bytes sent and received since the last reading, over all interfaces but loopback.
     fn traffic(&mut self) -> (u64, u64) {
         self.networks.refresh(true);
-        let outside = self.networks.values().filter(|data| {
-            !data.ip_networks().iter().any(|network| network.addr.is_loopback())
-        });
+        let outside = self
+            .networks
+            .values()
+            .filter(|data| !data.ip_networks().iter().any(|network| network.addr.is_loopback()));
         outside.fold((0, 0), |(up, down), data| {
             (up.saturating_add(data.transmitted()), down.saturating_add(data.received()))
         })

@@ -6,13 +6,7 @@
 //!
 //! Absent on purpose: the figures themselves (`monitor`), what they mean (`health`).
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use meshwork_core::{HealthEvent, HealthStatus, PeerId, PeerState, ResourceUsage};
 use meshwork_net::NetHandle;
@@ -24,7 +18,7 @@ use tokio::{
 use crate::{
     driver::Call,
     event::NetworkEvent,
-    health::{self, HANGS, Measured},
+    health::{self, BlockedThreads, HANGS, Measured},
     limits,
     monitor::ResourceMonitor,
 };
@@ -53,9 +47,8 @@ pub(crate) struct Probes {
     pub(crate) calls: mpsc::WeakSender<Call>,
     pub(crate) events: broadcast::Sender<NetworkEvent>,
     pub(crate) commands: mpsc::Receiver<Probe>,
-    /// Threads that are blocked, as the driver says, and threads in all.
-    pub(crate) blocked: Arc<AtomicUsize>,
-    pub(crate) threads: usize,
+    /// Threads that are blocked, as the driver says.
+    pub(crate) blocked: Arc<BlockedThreads>,
     /// Addresses that the node was told to listen on.
     pub(crate) listeners: usize,
     pub(crate) has_home: bool,
@@ -68,11 +61,12 @@ struct Reporter {
 }
 
 impl Reporter {
-    /// Whether `usage` is to be told at `now`; then it counts as told.
+    /// Whether `usage` is to be told at `now`; then it counts as told. What would be overdue at the
+    /// next measurement is due now.
     fn is_due(&mut self, usage: &ResourceUsage, now: Instant) -> bool {
         let due = self.last.as_ref().is_none_or(|(at, told)| {
             let since = now.duration_since(*at);
-            since >= limits::REPORT_AT_LEAST
+            since + limits::MEASURE >= limits::REPORT_AT_LEAST
                 || (since >= limits::REPORT_AT_MOST && usage.is_news(told))
         });
         if due {
@@ -164,17 +158,10 @@ impl Probes {
         };
         if reporter.is_due(&usage, Instant::now()) {
             let Some(calls) = self.calls.upgrade() else { return Err(Stopped) };
-            calls.send(Call::Measured { usage }).await.map_err(|_| Stopped)?;
-            self.net.update_resources(usage).await.map_err(|_| Stopped)?;
+            patiently(calls.send(Call::Measured { usage })).await?;
+            patiently(self.net.update_resources(usage)).await?;
         }
-        let machine =
-            Measured { usage: Some(usage), has_home: self.has_home, ..Measured::default() };
-        let seems = health::assess(&machine);
-        let is_known = seems
-            .reasons()
-            .iter()
-            .all(|reason| health.reasons().iter().any(|known| known.check == reason.check));
-        if watched && !is_known {
+        if watched && !health::is_known(health, &usage, self.has_home) {
             self.check(health).await?;
         }
         Ok(())
@@ -182,12 +169,17 @@ impl Probes {
 
     /// Looks at everything, and tells if the node is not as it was.
     async fn check(&self, health: &mut HealthStatus) -> Result<HealthStatus, Stopped> {
+        let (loop_lag, driver_lag, usage) = tokio::join!(
+            lag(self.net.lag()),
+            lag(self.driver_lag()),
+            self.monitor.current_usage(),
+        );
         let measured = Measured {
-            loop_lag: Some(lag(self.net.lag()).await?),
-            driver_lag: Some(lag(self.driver_lag()).await?),
-            blocked: Some((self.blocked.load(Ordering::Relaxed), self.threads)),
+            loop_lag: Some(loop_lag?),
+            driver_lag: Some(driver_lag?),
+            handlers: Some(self.blocked.load()),
             listeners: Some((self.listeners, self.net.addresses().len())),
-            usage: self.monitor.current_usage().await.ok(),
+            usage: usage.ok(),
             has_home: self.has_home,
         };
         let status = health::assess(&measured);
@@ -223,7 +215,7 @@ impl Probes {
         let event = NetworkEvent::HealthChanged { peer: self.local, status: status.clone() };
         // Nobody may listen.
         self.events.send(event).ok();
-        self.net.report_health(status).await.map_err(|_| Stopped)
+        patiently(self.net.report_health(status)).await
     }
 }
 
@@ -232,6 +224,15 @@ async fn lag<E>(answer: impl Future<Output = Result<Duration, E>>) -> Result<Dur
     match timeout(HANGS, answer).await {
         Ok(lag) => lag.map_err(|_| Stopped),
         Err(_) => Ok(HANGS),
+    }
+}
+
+/// Tells a loop something, unless it hangs: that is found by its lag, and whoever asks how the node
+/// is must hear of it.
+async fn patiently<E>(telling: impl Future<Output = Result<(), E>>) -> Result<(), Stopped> {
+    match timeout(HANGS, telling).await {
+        Ok(told) => told.map_err(|_| Stopped),
+        Err(_) => Ok(()),
     }
 }
 

@@ -6,7 +6,7 @@ fn well() -> Measured {
     Measured {
         loop_lag: Some(Duration::from_millis(1)),
         driver_lag: Some(Duration::from_millis(1)),
-        blocked: Some((0, 4)),
+        handlers: Some(Handlers { blocked: 0, exhausted: false }),
         listeners: Some((2, 2)),
         usage: Some(ResourceUsage {
             cpus: 4,
@@ -36,17 +36,30 @@ fn each_check_has_its_bounds() {
     fn usage(measured: &mut Measured) -> &mut ResourceUsage {
         measured.usage.as_mut().unwrap()
     }
+    fn blocked(blocked: usize, exhausted: bool) -> Option<super::Handlers> {
+        Some(super::Handlers { blocked, exhausted })
+    }
+    // So small that 5 % of it are less than any bound in bytes.
+    fn small_disk(measured: &mut Measured, free: u64) {
+        usage(measured).disk_bytes = 300 << 20;
+        usage(measured).disk_free_bytes = free;
+    }
     type Spoil = fn(&mut Measured);
-    let cases: [(HealthCheck, &str, Spoil); 13] = [
+    let cases: [(HealthCheck, &str, Spoil); 18] = [
         (EventLoop, "healthy", |m| m.loop_lag = Some(Duration::from_millis(999))),
         (EventLoop, "degraded", |m| m.loop_lag = Some(LAG)),
         (EventLoop, "unhealthy", |m| m.loop_lag = Some(HANGS)),
         (Driver, "degraded", |m| m.driver_lag = Some(LAG * 2)),
         (Driver, "unhealthy", |m| m.driver_lag = Some(HANGS * 2)),
-        (Handlers, "degraded", |m| m.blocked = Some((1, 4))),
-        (Handlers, "unhealthy", |m| m.blocked = Some((4, 4))),
+        (Handlers, "degraded", |m| m.handlers = blocked(1, false)),
+        (Handlers, "degraded", |m| m.handlers = blocked(400, false)),
+        (Handlers, "unhealthy", |m| m.handlers = blocked(9, true)),
+        (Disk, "healthy", |m| usage(m).disk_free_bytes = 6 << 30),
         (Disk, "degraded", |m| usage(m).disk_free_bytes = 4 << 30),
-        (Disk, "unhealthy", |m| usage(m).disk_free_bytes = 1 << 20),
+        (Disk, "healthy", |m| small_disk(m, DISK_LOW)),
+        (Disk, "degraded", |m| small_disk(m, DISK_LOW - 1)),
+        (Disk, "degraded", |m| small_disk(m, DISK_FULL)),
+        (Disk, "unhealthy", |m| small_disk(m, DISK_FULL - 1)),
         (Memory, "healthy", |m| usage(m).memory_free_bytes = 6 << 30),
         (Memory, "degraded", |m| usage(m).memory_free_bytes = 4 << 30),
         (Listeners, "healthy", |m| m.listeners = Some((0, 0))),
@@ -70,4 +83,21 @@ fn a_node_that_keeps_nothing_needs_no_disk() {
     measured.usage.as_mut().unwrap().disk_free_bytes = 0;
     measured.has_home = false;
     assert_eq!(assess(&measured), HealthStatus::Healthy);
+}
+
+#[test]
+fn the_machine_says_when_to_look_again_and_when_not() {
+    let well = well().usage.unwrap();
+    let full = ResourceUsage { disk_free_bytes: 0, ..well };
+    let other = HealthReason::new(HealthCheck::Driver, "slow");
+    let disk = HealthReason::new(HealthCheck::Disk, "full, as of an hour ago");
+    let slow = HealthStatus::Degraded(vec![other.clone()]);
+    let low = HealthStatus::Degraded(vec![disk.clone()]);
+    let both = HealthStatus::Unhealthy(vec![other, disk]);
+    assert!(is_known(&slow, &well, true), "the rest of the node is not the machine's to say");
+    assert!(!is_known(&slow, &full, true), "a finding more");
+    assert!(!is_known(&low, &full, true), "worse");
+    assert!(is_known(&both, &full, true), "as before, whatever the figures");
+    assert!(!is_known(&both, &well, true), "mended");
+    assert!(is_known(&slow, &full, false), "nothing is kept there");
 }

@@ -17,8 +17,8 @@ fn news_are_told_after_a_second_and_everything_after_thirty() {
     assert!(!reporter.is_due(&usage(0.9), at(900)), "not within a second");
     assert!(reporter.is_due(&usage(0.9), at(1_000)));
     assert!(!reporter.is_due(&usage(0.85), at(20_000)), "hardly changed");
-    assert!(!reporter.is_due(&usage(0.9), at(30_900)));
-    assert!(reporter.is_due(&usage(0.9), at(31_000)), "thirty seconds after the last");
+    assert!(!reporter.is_due(&usage(0.9), at(28_900)));
+    assert!(reporter.is_due(&usage(0.9), at(29_000)), "the next measurement would be too late");
 }
 
 proptest! {
@@ -36,8 +36,18 @@ proptest! {
                 prop_assert!(since.is_none_or(|since| since >= limits::REPORT_AT_MOST));
                 told = Some(now);
             } else {
-                prop_assert!(since.is_some_and(|since| since < limits::REPORT_AT_LEAST));
+                prop_assert!(since.is_some_and(|since| since + limits::MEASURE < limits::REPORT_AT_LEAST));
             }
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_loop_that_hangs_does_not_hang_those_who_tell_it() {
+    let hangs = std::future::pending::<Result<(), ()>>();
+    assert!(patiently(hangs).await.is_ok(), "its lag is what says so");
+    assert!(
+        lag(std::future::pending::<Result<Duration, ()>>()).await.is_ok_and(|lag| lag == HANGS)
+    );
+    assert!(patiently(async { Err(()) }).await.is_err(), "one that has ended ends the probes");
 }
