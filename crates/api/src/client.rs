@@ -15,8 +15,9 @@ use crate::{
 };
 
 mod error;
+mod events;
 
-pub use self::error::ClientError;
+pub use self::{error::ClientError, events::Events};
 
 /// Asks one node. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -96,6 +97,31 @@ impl Client {
         let response = self.send(self.request(Method::GET, "/metrics")).await?;
         String::from_utf8(self.body(response).await?.into())
             .map_err(|error| ClientError::Protocol { what: error.to_string() })
+    }
+
+    /// What happens at the node: all events, or those of these types (or starts of types that end
+    /// in a dot); from now on, or after the event `last_id`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::node`]; a type is none, or too many read already (`busy`).
+    pub async fn events(
+        &self,
+        types: &[String],
+        last_id: Option<u64>,
+    ) -> Result<Events, ClientError> {
+        let path = format!("/v1/events?types={}", segment(&types.join(",")));
+        // No limit on the whole, which shall not end.
+        let mut request = self.http.get(format!("http://localhost{path}"));
+        if let Some(last_id) = last_id {
+            request = request.header("last-event-id", last_id);
+        }
+        let after = limits::ANSWER_TIMEOUT;
+        let response =
+            tokio::time::timeout(after, self.send(request)).await.unwrap_or_else(|_| {
+                Err(ClientError::Silent { path: self.path.to_path_buf(), after })
+            })?;
+        Ok(Events::new(response, Arc::clone(&self.path), last_id))
     }
 
     /// All peers that the node knows.

@@ -24,8 +24,13 @@
 //! | `GET /v1/tasks/{t}`, `GET /v1/tasks/{t}/result` | one task; the bytes of its result |
 //! | `POST /v1/tasks/{t}/cancel` | [`CancelRequest`] |
 //! | `POST /v1/tasks/wait` | [`WaitRequest`]: wait for the end of many |
+//! | `GET /v1/events` | what happens, as server-sent events with an [`EventView`] each |
 //! | `GET /metrics` | the process's figures as Prometheus text, if it keeps any |
 //! | `POST /v1/shutdown` | stop the node |
+//!
+//! `/v1/events` takes `?types=` (types of [`EVENT_TYPES`] and starts such as `task.`, separated by
+//! commas) and goes on after the event that the header `Last-Event-ID` names. The latest
+//! [`limits::EVENTS`] are kept; where some are missing there is an event `gap`.
 //!
 //! `{p}` is a peer id, a name, or the unique start of a name; `{t}` is `last`, a task id, or the
 //! unique end of one.
@@ -33,7 +38,7 @@
 //! Each kind of request has a rate ([`limits::READS`], [`limits::WRITES`], [`limits::WAITS`]); above
 //! it the answer is 429 with the code `busy` and when to come back.
 //!
-//! Absent on purpose: TCP (the socket's rights are the only key), events as a stream, a dashboard.
+//! Absent on purpose: TCP (the socket's rights are the only key), a dashboard.
 
 pub mod client;
 pub mod limits;
@@ -42,13 +47,13 @@ pub mod socket;
 pub mod types;
 
 pub use self::{
-    client::{Client, ClientError, TaskQuery},
+    client::{Client, ClientError, Events, TaskQuery},
     server::Server,
     socket::BindError,
     types::{
-        AttemptView, CancelRequest, CapacityView, DialAnswer, DialRequest, EndedTask, ErrorView,
-        HandlerView, HealthView, List, NodeView, ObstacleView, OfferView, ParamView, Payload,
-        PeerPatch, PeerView, Problem, TaskCounts, TaskSpec, TaskView, TrustAnswer, WaitAnswer,
-        WaitRequest, WaitingView,
+        AttemptView, CancelRequest, CapacityView, DialAnswer, DialRequest, EVENT_TYPES, EndedTask,
+        ErrorView, EventView, HandlerView, HealthView, List, NodeView, ObstacleView, OfferView,
+        ParamView, Payload, PeerPatch, PeerView, Problem, TaskCounts, TaskSpec, TaskView,
+        TrustAnswer, WaitAnswer, WaitRequest, WaitingView,
     },
 };

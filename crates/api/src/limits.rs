@@ -11,8 +11,9 @@ pub struct Rate {
     pub burst: u32,
 }
 
-/// Connections at once; more wait in the socket's backlog. A person and some scripts need a few.
-pub const CONNECTIONS: usize = 64;
+/// Connections at once; more wait in the socket's backlog. A person and some scripts need a few;
+/// [`EVENT_SUBSCRIBERS`] and [`LONG_POLLS`] together leave 16 for all that is answered at once.
+pub const CONNECTIONS: usize = 128;
 /// Requests that wait for the end of tasks at once; more are answered `busy`, so that waiting
 /// ones never take all [`CONNECTIONS`].
 pub const LONG_POLLS: usize = 48;
@@ -47,6 +48,30 @@ pub const HANDLERS: usize = 1_024;
 /// Offers of one handler that are listed by name: all that a person reads. The rest is a number, so
 /// that the longest list stays far below [`ANSWER_BYTES`].
 pub const OFFERS: usize = 64;
+/// Readers of events at once; more are answered `busy`. Each holds a connection.
+pub const EVENT_SUBSCRIBERS: usize = 64;
+/// Latest events that are kept for readers that are slow or come back: about a megabyte. A reader
+/// that is further behind is told of the gap.
+pub const EVENTS: usize = 4_096;
+/// Events that a reader is given at once.
+pub const EVENT_PAGE: usize = 256;
+/// Questions of readers that wait for the keeper of the events: one for each. They wait when it is
+/// full.
+pub const EVENT_ASKS: usize = EVENT_SUBSCRIBERS;
+/// Types and starts of types that one reader may ask for: all that there are, with room.
+pub const EVENT_FILTERS: usize = 32;
+/// How long the node goes on telling what happens when nobody reads it, at least; twice as long at
+/// most. A reader that lost its connection is back within seconds.
+pub const EVENT_GRACE: Duration = Duration::from_secs(30);
+/// How often a reader to whom nothing happens is sent a comment, by which both ends notice that the
+/// other is gone.
+pub const EVENT_KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Longest silence that a client takes for a node to which nothing happens: three comments.
+pub const EVENT_SILENCE: Duration = Duration::from_secs(45);
+/// When to try again to become a reader.
+pub const EVENT_REST: Duration = Duration::from_secs(5);
+/// Bytes of one event that a client takes; the longest holds a few addresses or a kilobyte of words.
+pub const EVENT_BYTES: usize = 256 * 1024;
 /// Longest wait for a cancelled task to end; it still ends after that.
 pub const CANCEL_WAIT: Duration = Duration::from_secs(10);
 /// From the order to stop until connections are cut off.

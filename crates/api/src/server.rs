@@ -22,6 +22,7 @@ use crate::{
 
 mod body;
 mod error;
+mod events;
 mod rates;
 mod routes;
 mod select;
@@ -67,7 +68,9 @@ impl Server {
     /// takes no new connections, lets requests finish for at most [`limits::DRAIN`], and returns.
     pub async fn serve(self, manager: NetworkManager, stop: CancellationToken) {
         let Socket { listener, file } = self.socket;
-        let app = routes::router(manager, stop.clone(), self.metrics);
+        let (events, keeper) = events::events(manager.clone());
+        let keeper = tokio::spawn(keeper.run(stop.clone()));
+        let app = routes::router(manager, stop.clone(), events, self.metrics);
         let free = Arc::new(Semaphore::new(limits::CONNECTIONS));
         let mut connections = JoinSet::new();
         loop {
@@ -102,6 +105,9 @@ impl Server {
         if drained.await.is_err() {
             tracing::warn!(left = connections.len(), "connections cut off");
             connections.shutdown().await;
+        }
+        if let Err(error) = keeper.await {
+            tracing::error!(%error, "the keeper of the events ended badly");
         }
     }
 }

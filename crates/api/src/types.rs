@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+mod event;
 mod handler;
 mod node;
 mod payload;
@@ -14,8 +15,12 @@ mod task;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use self::node::{micros, millis, wide};
+pub(crate) use self::{
+    event::GAP,
+    node::{micros, millis, wide},
+};
 pub use self::{
+    event::{EVENT_TYPES, EventView},
     handler::{HandlerView, OfferView, ParamView},
     node::{CapacityView, HealthView, NodeView, TaskCounts},
     payload::Payload,

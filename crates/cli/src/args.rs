@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+mod events;
 mod peers;
 mod task;
 #[cfg(test)]
@@ -12,6 +13,7 @@ mod up;
 pub(crate) mod values;
 
 pub(crate) use self::{
+    events::EventsArgs,
     peers::{PeersArgs, PeersVerb},
     task::{RunArgs, TaskArgs, TaskVerb, WaitArgs},
     up::UpArgs,
@@ -56,7 +58,7 @@ RUN THINGS
   task      list | show | result | cancel
 SEE THE NETWORK
   peers     list | show | dial | trust | untrust
-  handlers  what can be run here and on peers
+  handlers  what can be run here and on peers       events   what happens, as it happens
 MEASURE
   bench     how fast it is, on this machine alone   version  what this is
   metrics   the node's figures, for Prometheus
@@ -107,6 +109,8 @@ pub(crate) enum Verb {
         /// Show all that is known of this one, such as text/word-count
         handler: Option<String>,
     },
+    /// Print what happens, as it happens
+    Events(EventsArgs),
     /// Submit a task, wait for its end, print its result
     Run(Box<RunArgs>),
     /// Submit a task and print its id

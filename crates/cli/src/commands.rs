@@ -9,6 +9,7 @@ use crate::{
     output::Output,
 };
 
+mod events;
 mod handlers;
 mod node;
 mod peers;
@@ -31,6 +32,7 @@ pub(crate) async fn dispatch(cli: Cli, out: &Output) -> anyhow::Result<u8> {
         Verb::Status => status::status(&client()?, out).await,
         Verb::Peers(args) => peers::peers(args.verb, &client()?, out).await,
         Verb::Handlers { handler } => handlers::handlers(handler.as_deref(), &client()?, out).await,
+        Verb::Events(args) => events::events(args, &client()?, out).await,
         Verb::Run(args) => run::run(*args, &client()?, out).await,
         Verb::Submit(args) => run::submit(*args, &client()?, out).await,
         Verb::Wait(args) => wait::wait(args, &client()?, out).await,

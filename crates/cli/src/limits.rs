@@ -15,6 +15,10 @@ pub(crate) const WAITED_TASKS: usize = meshwork_api::limits::WAITED_TASKS;
 /// Lines about peers that `up` prints in a minute. Strangers can come and go as they like, and
 /// must not fill a disk with it; further lines are counted, and the count is told.
 pub(crate) const PEER_LINES: u32 = 120;
+/// How long `events` waits before it connects again.
+pub(crate) const EVENTS_REST: Duration = Duration::from_millis(500);
+/// Names of peers that `events` remembers; with more it starts afresh, and asks again.
+pub(crate) const EVENTS_NAMES: usize = 1_024;
 /// How often what was measured is put into its buckets. In between every value is kept as it is, so
 /// this bounds how many of them lie in memory while nobody asks for the figures.
 pub(crate) const METRICS_UPKEEP: Duration = Duration::from_secs(5);

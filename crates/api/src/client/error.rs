@@ -4,6 +4,7 @@ use std::{
     error::Error as _,
     io,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use crate::types::Problem;
@@ -31,6 +32,14 @@ pub enum ClientError {
         /// What happened.
         source: reqwest::Error,
     },
+    /// Nothing came for so long that the node must be gone, or stuck.
+    #[error("the meshwork daemon at unix:{} has said nothing for {after:?}", path.display())]
+    Silent {
+        /// The socket.
+        path: PathBuf,
+        /// How long was waited.
+        after: Duration,
+    },
     /// The answer is not one of this API.
     #[error("the meshwork daemon gave an answer that is not understood: {what}")]
     Protocol {
@@ -44,17 +53,19 @@ impl ClientError {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Api(problem) => problem.is_retryable(),
-            Self::Broken { .. } => true,
+            Self::Broken { .. } | Self::Silent { .. } => true,
             Self::Unreachable { .. } | Self::Protocol { .. } => false,
         }
     }
 
-    /// The stable code: that of the [`Problem`], or `unreachable`, `broken`, `protocol`.
+    /// The stable code: that of the [`Problem`], or `unreachable`, `broken`, `silent`,
+    /// `protocol`.
     pub fn code(&self) -> &str {
         match self {
             Self::Unreachable { .. } => "unreachable",
             Self::Api(problem) => &problem.code,
             Self::Broken { .. } => "broken",
+            Self::Silent { .. } => "silent",
             Self::Protocol { .. } => "protocol",
         }
     }

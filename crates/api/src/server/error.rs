@@ -148,6 +148,7 @@ impl From<TaskError> for Problem {
     }
 }
 
-fn stopped() -> Problem {
+/// The node or its API has stopped.
+pub(super) fn stopped() -> Problem {
     NetworkError::from(InternalError::Stopped).into()
 }

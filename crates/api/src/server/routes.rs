@@ -15,10 +15,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Render,
+    events::Events,
     rates::{self, Limiter},
 };
 use crate::{limits, types::Problem};
 
+mod events;
 mod handlers;
 mod metrics;
 mod node;
@@ -34,6 +36,9 @@ pub(super) struct Context {
     pub(super) stop: CancellationToken,
     /// One permit per request that waits for tasks.
     polls: Arc<Semaphore>,
+    events: Events,
+    /// One permit per reader of events.
+    subscribers: Arc<Semaphore>,
     /// Writes what the process measures, if it measures anything.
     metrics: Option<Render>,
 }
@@ -55,9 +60,11 @@ impl Context {
 pub(super) fn router(
     manager: NetworkManager,
     stop: CancellationToken,
+    events: Events,
     metrics: Option<Render>,
 ) -> Router {
     let polls = Arc::new(Semaphore::new(limits::LONG_POLLS));
+    let subscribers = Arc::new(Semaphore::new(limits::EVENT_SUBSCRIBERS));
     Router::new()
         // Whatever floods the node, it can be stopped.
         .route("/v1/shutdown", post(node::shutdown))
@@ -67,7 +74,7 @@ pub(super) fn router(
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         .layer(DefaultBodyLimit::max(limits::BODY_BYTES))
-        .with_state(Context { manager, stop, polls, metrics })
+        .with_state(Context { manager, stop, polls, events, subscribers, metrics })
 }
 
 fn reads() -> Router<Context> {
@@ -93,7 +100,7 @@ fn writes() -> Router<Context> {
 }
 
 fn waits() -> Router<Context> {
-    Router::new().route("/v1/tasks/wait", post(wait::wait))
+    Router::new().route("/v1/events", get(events::stream)).route("/v1/tasks/wait", post(wait::wait))
 }
 
 /// These routes together no more often than `rate`.

@@ -13,6 +13,7 @@ use tokio::{
 use super::*;
 use crate::{Client, ClientError};
 
+mod events;
 mod peers;
 mod tasks;
 

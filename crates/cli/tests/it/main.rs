@@ -13,6 +13,7 @@ mod churn;
 mod daemon;
 mod demo;
 mod measured;
+mod events;
 mod support;
 mod tasks;
 mod two_nodes;

@@ -59,7 +59,15 @@ fn the_exit_code_says_how_it_went() {
 #[test]
 fn without_a_daemon_the_way_to_start_one_is_told() {
     let home = tempfile::tempdir().unwrap();
-    for args in [&["status"][..], &["task", "list"], &["submit", "text/upper", "x"], &["down"]] {
+    for args in [
+        &["status"][..],
+        &["task", "list"],
+        &["submit", "text/upper", "x"],
+        &["down"],
+        &["events"],
+        &["handlers"],
+        &["metrics"],
+    ] {
         ask(home.path(), args).error(3, &["cannot reach", "api.sock", "meshwork up"]);
     }
     ask(home.path(), &["run", "text/upper", "x"]).error(125, &["cannot reach", "meshwork up"]);

@@ -7,12 +7,16 @@ use meshwork_node::NetworkManager;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::{limits, server::routes};
+use crate::{
+    limits,
+    server::{events, routes},
+};
 
 /// The routes of a node that never runs.
 fn api() -> TowerToHyperService<Router> {
     let manager = NetworkManager::builder().build().unwrap();
-    TowerToHyperService::new(routes::router(manager, CancellationToken::new(), None))
+    let (events, _) = events::events(manager.clone());
+    TowerToHyperService::new(routes::router(manager, CancellationToken::new(), events, None))
 }
 
 async fn ask(api: &TowerToHyperService<Router>, method: Method, path: &str) -> Response {

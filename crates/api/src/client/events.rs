@@ -1,0 +1,122 @@
+//! Reading a node's events: server-sent events, as far as this API uses them.
+//!
+//! Absent on purpose: connecting again. Only the caller knows whether that makes sense.
+
+use std::{path::Path, sync::Arc};
+
+use bytes::BytesMut;
+use reqwest::Response;
+
+use super::ClientError;
+use crate::{limits, types::EventView};
+
+#[cfg(test)]
+mod tests;
+
+/// The events of a node, from one connection.
+#[derive(Debug)]
+pub struct Events {
+    response: Response,
+    path: Arc<Path>,
+    parser: Parser,
+}
+
+impl Events {
+    pub(super) fn new(response: Response, path: Arc<Path>, last_id: Option<u64>) -> Self {
+        Self { response, path, parser: Parser { last_id, ..Parser::default() } }
+    }
+
+    /// The next event; none when the node stops.
+    ///
+    /// # Errors
+    ///
+    /// The connection broke, or nothing came for [`limits::EVENT_SILENCE`]: ask again from
+    /// [`Self::last_id`] on. Or the node sent what is no event.
+    pub async fn next(&mut self) -> Result<Option<EventView>, ClientError> {
+        loop {
+            if let Some(event) = self.parser.next()? {
+                return Ok(Some(event));
+            }
+            let chunk = tokio::time::timeout(limits::EVENT_SILENCE, self.response.chunk()).await;
+            match chunk {
+                Ok(Ok(Some(chunk))) => self.parser.push(&chunk)?,
+                Ok(Ok(None)) => return Ok(None),
+                Ok(Err(source)) => return Err(ClientError::of(source, &self.path)),
+                Err(_) => {
+                    let path = self.path.to_path_buf();
+                    return Err(ClientError::Silent { path, after: limits::EVENT_SILENCE });
+                }
+            }
+        }
+    }
+
+    /// Where to go on with another connection: the last event, or the place at which this one
+    /// began.
+    pub fn last_id(&self) -> Option<u64> {
+        self.parser.last_id
+    }
+}
+
+/// Bytes in, events out. At most [`limits::EVENT_BYTES`] of one event.
+#[derive(Debug, Default)]
+struct Parser {
+    /// What is not read yet: the end of what came.
+    rest: BytesMut,
+    /// The data of the event that is being read.
+    data: Vec<u8>,
+    last_id: Option<u64>,
+}
+
+impl Parser {
+    fn push(&mut self, chunk: &[u8]) -> Result<(), ClientError> {
+        // Lines that came together are taken out one by one before more is asked for.
+        if self.rest.len() > limits::EVENT_BYTES {
+            return Err(too_long());
+        }
+        self.rest.extend_from_slice(chunk);
+        Ok(())
+    }
+
+    /// The next whole event of what came.
+    fn next(&mut self) -> Result<Option<EventView>, ClientError> {
+        while let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
+            let line = self.rest.split_to(end + 1);
+            let line = line.strip_suffix(b"\n").unwrap_or(&line);
+            if !line.is_empty() {
+                self.line(line)?;
+            } else if !self.data.is_empty() {
+                let data = std::mem::take(&mut self.data);
+                return super::decode(&data).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    /// One line of an event. Comments keep the connection alive; the type is in the data as well.
+    fn line(&mut self, line: &[u8]) -> Result<(), ClientError> {
+        let mut parts = line.splitn(2, |byte| *byte == b':');
+        let field = parts.next().unwrap_or_default();
+        let value = parts.next().unwrap_or_default();
+        let value = value.strip_prefix(b" ").unwrap_or(value);
+        match field {
+            b"id" => {
+                let id = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
+                self.last_id = Some(id.ok_or_else(|| ClientError::Protocol {
+                    what: "an event whose id is no number".to_owned(),
+                })?);
+            }
+            b"data" => {
+                if self.data.len() + value.len() > limits::EVENT_BYTES {
+                    return Err(too_long());
+                }
+                self.data.extend_from_slice(value);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+fn too_long() -> ClientError {
+    ClientError::Protocol { what: format!("an event of more than {} bytes", limits::EVENT_BYTES) }
+}

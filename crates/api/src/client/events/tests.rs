@@ -1,0 +1,59 @@
+use super::*;
+
+fn parser() -> Parser {
+    Parser::default()
+}
+
+const EVENT: &str = "id: 7\nevent: task.queued\ndata: {\"id\":7,\"at\":\"2026-11-27T12:00:00Z\",\
+    \"type\":\"task.queued\",\"task_id\":\"t\",\"added_later\":1}\n\n";
+
+#[test]
+fn events_are_read_however_they_are_cut() {
+    let text = format!("id: 5\n\n:\n\n{EVENT}");
+    for size in [1, 2, 7, text.len()] {
+        let mut parser = parser();
+        let mut events = Vec::new();
+        for chunk in text.as_bytes().chunks(size) {
+            parser.push(chunk).unwrap();
+            events.extend(parser.next().unwrap());
+        }
+        let [event] = events.as_slice() else { panic!("{size}: {events:?}") };
+        assert_eq!((event.id, event.kind.as_str()), (7, "task.queued"));
+        assert_eq!((event.task_id.as_deref(), parser.last_id), (Some("t"), Some(7)));
+    }
+}
+
+#[test]
+fn an_id_alone_is_no_event_but_the_place_to_go_on_from() {
+    let mut parser = parser();
+    parser.push(b"id: 5\n\n").unwrap();
+    assert_eq!((parser.next().unwrap(), parser.last_id), (None, Some(5)));
+}
+
+#[test]
+fn what_is_no_event_is_an_error() {
+    for text in ["id: seven\n\n", "data: {\n\n", "data: {\"id\": 7}\n\n"] {
+        let mut parser = parser();
+        parser.push(text.as_bytes()).unwrap();
+        let error = parser.next().unwrap_err();
+        assert_eq!(error.code(), "protocol", "{text}");
+    }
+}
+
+#[test]
+fn an_event_without_end_is_not_kept() {
+    // A line that never ends, and lines of an event that never ends.
+    for chunk in [vec![b'x'; 4_096], [b"data: ", [b'x'; 4_089].as_slice(), b"\n"].concat()] {
+        let mut parser = parser();
+        let mut kept = 0;
+        let error = loop {
+            kept += chunk.len();
+            assert!(kept < limits::EVENT_BYTES * 2, "it is kept");
+            match parser.push(&chunk).and_then(|()| parser.next()) {
+                Ok(event) => assert_eq!(event, None),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(error.code(), "protocol");
+    }
+}

@@ -1,0 +1,46 @@
+//! Which types of events a reader wants.
+
+use crate::{
+    limits,
+    types::{EVENT_TYPES, GAP, Problem},
+};
+
+#[cfg(test)]
+mod tests;
+
+/// Exact types, and prefixes that end in a dot; none means all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Filter(Vec<String>);
+
+impl Filter {
+    /// Reads types and prefixes that are separated by commas.
+    ///
+    /// # Errors
+    ///
+    /// There are too many, or one fits no event that there is.
+    #[expect(clippy::result_large_err, reason = "one per refused request, sent at once")]
+    pub(crate) fn parse(text: &str) -> Result<Self, Problem> {
+        let wanted: Vec<&str> = text.split(',').filter(|part| !part.is_empty()).collect();
+        if wanted.len() > limits::EVENT_FILTERS {
+            return Err(Problem::bad_request(format!("types: at most {}", limits::EVENT_FILTERS)));
+        }
+        for part in &wanted {
+            if !EVENT_TYPES.iter().any(|kind| fits(part, kind)) {
+                let detail = format!("{part:?} is no type of event, nor the start of one");
+                let types = EVENT_TYPES.join(", ");
+                return Err(Problem::bad_request(detail)
+                    .with_hint(format!("write one of {types}; or a start such as task.")));
+            }
+        }
+        Ok(Self(wanted.into_iter().map(str::to_owned).collect()))
+    }
+
+    /// Whether an event of this type is wanted. A gap always is.
+    pub(crate) fn wants(&self, kind: &str) -> bool {
+        self.0.is_empty() || kind == GAP || self.0.iter().any(|part| fits(part, kind))
+    }
+}
+
+fn fits(part: &str, kind: &str) -> bool {
+    part == kind || (part.ends_with('.') && kind.starts_with(part))
+}

@@ -1,0 +1,35 @@
+use super::*;
+
+#[test]
+fn a_type_or_the_start_of_one_is_wanted_and_a_gap_always() {
+    let all = Filter::parse("").unwrap();
+    assert!(EVENT_TYPES.iter().all(|kind| all.wants(kind)));
+    let some = Filter::parse("task.,peer.ready,").unwrap();
+    let wanted: Vec<&str> = EVENT_TYPES.into_iter().filter(|kind| some.wants(kind)).collect();
+    assert_eq!(
+        wanted,
+        [
+            "gap",
+            "peer.ready",
+            "task.assigned",
+            "task.cancelled",
+            "task.expired",
+            "task.failed",
+            "task.progress",
+            "task.queued",
+            "task.running",
+            "task.succeeded",
+        ]
+    );
+}
+
+#[test]
+fn what_fits_nothing_is_refused_with_what_there_is() {
+    for text in ["task", "task.done", "peer.read", ".", "x"] {
+        let problem = Filter::parse(text).unwrap_err();
+        assert_eq!(problem.code, "bad_request", "{text}");
+        assert!(problem.hint.unwrap().contains("task.queued"), "{text}");
+    }
+    let many = vec!["gap"; limits::EVENT_FILTERS + 1].join(",");
+    assert_eq!(Filter::parse(&many).unwrap_err().code, "bad_request");
+}

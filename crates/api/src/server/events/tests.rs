@@ -1,0 +1,116 @@
+//! The keeper without a socket, so that time can be paused.
+
+use std::time::Duration;
+
+use meshwork_core::Task;
+use meshwork_node::NetworkConfig;
+use tokio::task::JoinHandle;
+
+use super::*;
+
+/// A keeper at work, for a node that never runs: its events are made here.
+struct Fixture {
+    events: Events,
+    stop: CancellationToken,
+    keeper: JoinHandle<()>,
+}
+
+impl Fixture {
+    fn new(manager: NetworkManager) -> Self {
+        let (events, keeper) = events(manager);
+        let stop = CancellationToken::new();
+        let keeper = tokio::spawn(keeper.run(stop.clone()));
+        Self { events, stop, keeper }
+    }
+
+    async fn join(&self, after: Option<u64>) -> Reader {
+        self.events.join(after).await.unwrap()
+    }
+}
+
+fn idle() -> NetworkManager {
+    NetworkManager::builder().build().unwrap()
+}
+
+async fn running() -> NetworkManager {
+    let config = NetworkConfig {
+        listen_addrs: vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()],
+        mdns: false,
+        ..NetworkConfig::default()
+    };
+    let manager = NetworkManager::builder().config(config).debug_handlers(None).build().unwrap();
+    manager.start().await.unwrap();
+    manager
+}
+
+/// What comes next, until so many tasks have succeeded.
+async fn until_ended(reader: &mut Reader, tasks: usize) -> Vec<Arc<EventView>> {
+    let mut events: Vec<Arc<EventView>> = Vec::new();
+    while events.iter().filter(|event| event.kind == "task.succeeded").count() < tasks {
+        events.extend(reader.next().await.unwrap());
+    }
+    events
+}
+
+#[tokio::test]
+async fn readers_are_told_alike_and_whoever_comes_back_misses_nothing() {
+    let manager = running().await;
+    let fixture = Fixture::new(manager.clone());
+    let (mut one, mut other) = (fixture.join(None).await, fixture.join(None).await);
+    let start = one.last();
+    let run = async || {
+        let task = Task::new("debug/noop").unwrap();
+        manager.distribute_task(task, Vec::new()).await.unwrap().result().await.unwrap();
+    };
+    run().await;
+    let told = until_ended(&mut one, 1).await;
+    assert!(told.iter().all(|event| event.kind != "gap"), "{told:?}");
+    assert_eq!(until_ended(&mut other, 1).await, told);
+    // Both are gone, and another task runs.
+    drop((one, other));
+    run().await;
+    let mut back = fixture.join(Some(start)).await;
+    let both = until_ended(&mut back, 2).await;
+    assert!(both.starts_with(&told), "{both:?}");
+    assert!(both.iter().all(|event| event.kind != "gap"), "{both:?}");
+    manager.shutdown().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_node_is_subscribed_to_while_somebody_reads_and_a_while_after() {
+    let fixture = Fixture::new(idle());
+    let reader = fixture.join(None).await;
+    let last = reader.last();
+    // As long as there is a reader, time does nothing.
+    tokio::time::sleep(limits::EVENT_GRACE * 10).await;
+    drop(reader);
+    tokio::time::sleep(limits::EVENT_GRACE / 2).await;
+    assert_eq!(fixture.join(None).await.last(), last, "too early");
+    tokio::time::sleep(limits::EVENT_GRACE * 3).await;
+    let mut late = fixture.join(Some(last)).await;
+    let page = late.next().await.unwrap();
+    let [gap] = page.as_slice() else { panic!("{page:?}") };
+    assert_eq!((gap.kind.as_str(), gap.missed), ("gap", None));
+    assert!(gap.id > last);
+    // It is told once.
+    let nothing = tokio::time::timeout(Duration::from_secs(1), late.next()).await;
+    assert!(nothing.is_err(), "{nothing:?}");
+}
+
+#[tokio::test]
+async fn a_stop_ends_readers_and_keeper() {
+    let fixture = Fixture::new(idle());
+    let mut reader = fixture.join(None).await;
+    let waiting = tokio::spawn(async move { reader.next().await });
+    fixture.stop.cancel();
+    fixture.keeper.await.unwrap();
+    assert_eq!(waiting.await.unwrap(), None);
+    assert!(fixture.events.join(None).await.is_none());
+}
+
+#[tokio::test]
+async fn the_keeper_ends_with_the_last_way_to_it() {
+    let fixture = Fixture::new(idle());
+    drop(fixture.events);
+    fixture.keeper.await.unwrap();
+}

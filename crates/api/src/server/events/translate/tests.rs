@@ -1,0 +1,77 @@
+use meshwork_core::{Epoch, Multiaddr, PeerId, TaskId};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::types::EVENT_TYPES;
+
+fn told(event: NetworkEvent) -> Value {
+    let event = translate(event).unwrap();
+    assert!(EVENT_TYPES.contains(&event.kind.as_str()), "{event:?}");
+    let mut value = serde_json::to_value(event).unwrap();
+    let fields = value.as_object_mut().unwrap();
+    fields.remove("id").unwrap();
+    fields.remove("at").unwrap();
+    value
+}
+
+#[test]
+fn each_event_of_the_network_is_told() {
+    let peer = PeerId::random();
+    let id = peer.to_string();
+    let address: Multiaddr = "/ip4/127.0.0.1/tcp/1".parse().unwrap();
+    let at = "/ip4/127.0.0.1/tcp/1";
+    let cases = [
+        (
+            NetworkEvent::Listening { address: address.clone() },
+            json!({ "type": "node.listening", "address": at }),
+        ),
+        (
+            NetworkEvent::AddressFailed { address: None, why: "no".to_owned() },
+            json!({ "type": "node.warning", "message": "no" }),
+        ),
+        (
+            NetworkEvent::PeerDiscovered { peer, addresses: vec![address.clone()] },
+            json!({ "type": "peer.discovered", "peer_id": id, "addresses": [at] }),
+        ),
+        (
+            NetworkEvent::PeerConnected { peer, address },
+            json!({ "type": "peer.connected", "peer_id": id, "address": at }),
+        ),
+        (NetworkEvent::PeerReady { peer }, json!({ "type": "peer.ready", "peer_id": id })),
+        (
+            NetworkEvent::PeerDisconnected { peer, why: Some("gone".to_owned()) },
+            json!({ "type": "peer.disconnected", "peer_id": id, "message": "gone" }),
+        ),
+        (NetworkEvent::Lagged(3), json!({ "type": "gap", "missed": 3 })),
+    ];
+    for (event, expected) in cases {
+        assert_eq!(told(event), expected);
+    }
+}
+
+#[test]
+fn each_state_of_a_task_is_told_with_its_worker() {
+    let (id, peer, epoch) = (TaskId::new(), PeerId::random(), Epoch::default());
+    let (task, worker) = (id.to_string(), peer.to_string());
+    for state in [TaskState::Assigned { peer, epoch }, TaskState::Running { peer, epoch }] {
+        let kind = format!("task.{}", state.as_str());
+        let expected = json!({ "type": kind, "task_id": task, "peer_id": worker });
+        assert_eq!(told(NetworkEvent::TaskChanged { id, state }), expected);
+    }
+    for state in [
+        TaskState::Queued,
+        TaskState::Succeeded,
+        TaskState::Failed,
+        TaskState::Cancelled,
+        TaskState::Expired,
+    ] {
+        let kind = format!("task.{}", state.as_str());
+        let expected = json!({ "type": kind, "task_id": task });
+        assert_eq!(told(NetworkEvent::TaskChanged { id, state }), expected);
+    }
+    let progress = NetworkEvent::TaskProgress { id, fraction: 0.5, message: "half".to_owned() };
+    assert_eq!(
+        told(progress),
+        json!({ "type": "task.progress", "task_id": task, "fraction": 0.5, "message": "half" })
+    );
+}

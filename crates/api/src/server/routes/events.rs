@@ -1,0 +1,93 @@
+//! `/v1/events`: server-sent events.
+
+use std::convert::Infallible;
+
+use axum::{
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::{
+        IntoResponse, Sse,
+        sse::{Event, KeepAlive},
+    },
+};
+use futures::{Stream, StreamExt, stream};
+use serde::Deserialize;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::Context;
+use crate::{
+    limits,
+    server::{
+        body::Params,
+        error,
+        events::{Filter, Reader},
+    },
+    types::{EventView, Problem},
+};
+
+#[derive(Deserialize)]
+pub(super) struct EventParams {
+    /// Types and starts of types, separated by commas; none means all.
+    #[serde(default)]
+    types: String,
+}
+
+/// What happens from now on, or after the event that `Last-Event-ID` names.
+pub(super) async fn stream(
+    State(cx): State<Context>,
+    Params(params): Params<EventParams>,
+    headers: HeaderMap,
+) -> Result<impl IntoResponse, Problem> {
+    let filter = Filter::parse(&params.types)?;
+    let after = last_event(&headers)?;
+    let permit = cx.subscribers.clone().try_acquire_owned().map_err(|_| {
+        let detail = format!("{} already read the events", limits::EVENT_SUBSCRIBERS);
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail)
+            .with_hint("one reader is enough: it can ask for all types")
+            .retry_after(limits::EVENT_REST)
+    })?;
+    let reader = cx.events.join(after).await.ok_or_else(error::stopped)?;
+    // It has no data and is no event: it tells where to go on if nothing happens before the
+    // connection breaks, and that the stream has begun.
+    let start = Event::default().id(reader.last().to_string());
+    let events = stream::once(async { Ok::<_, Infallible>(start) })
+        .chain(read(reader, filter, permit))
+        .take_until(cx.stop.cancelled_owned());
+    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(limits::EVENT_KEEP_ALIVE)))
+}
+
+#[expect(clippy::result_large_err, reason = "one per refused request, sent at once")]
+fn last_event(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+    let Some(last) = headers.get("last-event-id") else { return Ok(None) };
+    let id = last.to_str().ok().and_then(|text| text.parse().ok());
+    id.map(Some).ok_or_else(|| {
+        Problem::bad_request("Last-Event-ID: is not the id of an event")
+            .with_hint("leave it out to read from now on")
+    })
+}
+
+/// What the reader gets and wants, until the server stops. The permit goes with it.
+fn read(
+    reader: Reader,
+    filter: Filter,
+    permit: OwnedSemaphorePermit,
+) -> impl Stream<Item = Result<Event, Infallible>> {
+    let pages = stream::unfold((reader, permit), |(mut reader, permit)| async move {
+        let page = reader.next().await?;
+        Some((page, (reader, permit)))
+    });
+    pages.flat_map(move |page| {
+        let wanted = page.iter().filter(|event| filter.wants(&event.kind));
+        let mut told: Vec<_> = wanted.filter_map(|event| written(event)).map(Ok).collect();
+        if let Some(last) = page.last().filter(|last| !filter.wants(&last.kind)) {
+            // What was left out is no gap for whoever comes back.
+            told.push(Ok(Event::default().id(last.id.to_string())));
+        }
+        stream::iter(told)
+    })
+}
+
+/// The event as text. Numbers and strings have a form in JSON; without one it would be left out.
+fn written(event: &EventView) -> Option<Event> {
+    Event::default().id(event.id.to_string()).event(&event.kind).json_data(event).ok()
+}
