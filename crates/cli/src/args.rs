@@ -62,6 +62,8 @@ SEE THE NETWORK
 MEASURE
   bench     how fast it is, on this machine alone   version  what this is
   metrics   the node's figures, for Prometheus
+SET UP
+  completions  a script with which a shell completes verbs and flags
 
 OPTIONS
 {options}
@@ -125,6 +127,16 @@ pub(crate) enum Verb {
     Bench(BenchArgs),
     /// Print what the node measures, as Prometheus text
     Metrics,
+    /// Print a script with which the shell completes verbs and flags
+    #[command(after_long_help = "\
+Examples:
+  meshwork completions bash > ~/.local/share/bash-completion/completions/meshwork
+  meshwork completions fish > ~/.config/fish/completions/meshwork.fish
+  source <(meshwork completions zsh)")]
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
     /// Print the version
     Version,
     /// A worker of `demo`; started by it

@@ -9,6 +9,7 @@ use crate::{
     output::Output,
 };
 
+mod completions;
 mod events;
 mod handlers;
 mod node;
@@ -42,6 +43,7 @@ pub(crate) async fn dispatch(cli: Cli, out: &Output) -> anyhow::Result<u8> {
         Verb::BenchRole(args) => bench::run_role(args).await,
         Verb::DemoWorker { address } => demo::worker(address, out).await,
         Verb::Metrics => node::metrics(&client()?, out).await,
+        Verb::Completions { shell } => completions::completions(shell, out),
         Verb::Version => version(out),
     }
 }

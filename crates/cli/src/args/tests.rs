@@ -45,8 +45,21 @@ fn the_help_names_every_verb_and_no_other() {
         .collect();
     assert_eq!(shown, known);
     let verbs = [
-        "bench", "demo", "down", "events", "handlers", "metrics", "peers", "run", "status",
-        "submit", "task", "up", "version", "wait",
+        "bench",
+        "completions",
+        "demo",
+        "down",
+        "events",
+        "handlers",
+        "metrics",
+        "peers",
+        "run",
+        "status",
+        "submit",
+        "task",
+        "up",
+        "version",
+        "wait",
     ];
     assert_eq!(known, verbs.map(str::to_owned).into());
 }

@@ -128,6 +128,19 @@ fn ctrl_c_leaves_the_task_to_itself() {
 }
 
 #[test]
+fn shells_are_told_the_verbs() {
+    let home = tempfile::tempdir().unwrap();
+    for shell in ["bash", "zsh", "fish"] {
+        let answer = ask(home.path(), &["completions", shell]);
+        assert_eq!((answer.code, answer.stderr.as_str()), (0, ""), "{shell}");
+        for verb in ["up", "run", "peers", "handlers", "events", "metrics", "completions"] {
+            assert!(answer.stdout.contains(verb), "{shell}: {verb}");
+        }
+    }
+    assert_eq!(ask(home.path(), &["completions", "cmd"]).code, 2);
+}
+
+#[test]
 fn a_reader_that_is_gone_is_no_failure() {
     let home = tempfile::tempdir().unwrap();
     for args in [&["version"][..], &["version", "--json"], &["--help"]] {
