@@ -143,6 +143,42 @@ fn lists_and_counts_keep_their_shape() {
 }
 
 #[test]
+fn a_handler_keeps_its_shape() {
+    let handler = HandlerView {
+        name: "text/top-words".to_owned(),
+        summary: None,
+        params: vec![ParamView {
+            name: "n".to_owned(),
+            kind: "integer".to_owned(),
+            required: false,
+            default: Some("10".to_owned()),
+            doc: "How many.".to_owned(),
+        }],
+        offers: vec![OfferView {
+            peer_id: "12D3KooWA".to_owned(),
+            name: Some("bee".to_owned()),
+            here: false,
+            ready: true,
+            trusted: false,
+        }],
+        offer_count: 1,
+    };
+    let expected = json!({
+        "name": "text/top-words",
+        "summary": null,
+        "params": [{
+            "name": "n", "kind": "integer", "required": false, "default": "10", "doc": "How many.",
+        }],
+        "offers": [{
+            "peer_id": "12D3KooWA", "name": "bee", "here": false, "ready": true, "trusted": false,
+        }],
+        "offer_count": 1,
+    });
+    assert_eq!(serde_json::to_value(&handler).unwrap(), expected);
+    assert_eq!(serde_json::from_value::<HandlerView>(expected).unwrap(), handler);
+}
+
+#[test]
 fn an_unknown_field_of_a_known_answer_is_ignored() {
     let answer = r#"{"peer_id": "p", "added_later": 1}"#;
     assert_eq!(serde_json::from_str::<DialAnswer>(answer).unwrap().peer_id, "p");
