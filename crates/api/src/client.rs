@@ -10,7 +10,8 @@ use crate::{
     limits,
     types::{
         CancelRequest, DialAnswer, DialRequest, HandlerView, HealthView, List, NodeView, PeerPatch,
-        PeerView, Problem, TaskCounts, TaskSpec, TaskView, TrustAnswer, WaitAnswer, WaitRequest,
+        PeerView, PingAnswer, Problem, TaskCounts, TaskSpec, TaskView, TrustAnswer, WaitAnswer,
+        WaitRequest,
     },
 };
 
@@ -149,6 +150,16 @@ impl Client {
     /// As for [`Self::node`]; the address is unusable, or nobody answers there.
     pub async fn dial(&self, address: &str) -> Result<DialAnswer, ClientError> {
         self.post("/v1/peers/dial", &DialRequest { address: address.to_owned() }).await
+    }
+
+    /// Makes the node ask a connected peer for an echo.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::peer`]; it is not connected, or does not answer in time.
+    pub async fn ping(&self, peer: &str) -> Result<PingAnswer, ClientError> {
+        let path = format!("/v1/peers/{}/ping", segment(peer));
+        self.post(&path, &serde_json::json!({})).await
     }
 
     /// Makes the node trust a peer, or no longer.

@@ -16,6 +16,7 @@
 //! | `GET /v1/health` | [`HealthView`] |
 //! | `GET /v1/peers`, `GET /v1/peers/{p}` | [`List`] of [`PeerView`]; one of them |
 //! | `PATCH /v1/peers/{p}` | [`PeerPatch`]: trust it, or no longer |
+//! | `POST /v1/peers/{p}/ping` | [`PingAnswer`]: one echo of a connected peer |
 //! | `POST /v1/peers/dial` | [`DialRequest`]: connect to an address |
 //! | `GET /v1/handlers` | [`List`] of [`HandlerView`]: what can be run, and who offers it |
 //! | `POST /v1/tasks` | [`TaskSpec`]: submit; `?wait_ms=` waits for the end that long |
@@ -53,7 +54,7 @@ pub use self::{
     types::{
         AttemptView, CancelRequest, CapacityView, DialAnswer, DialRequest, EVENT_TYPES, EndedTask,
         ErrorView, EventView, HandlerView, HealthView, List, NodeView, ObstacleView, OfferView,
-        ParamView, Payload, PeerPatch, PeerView, Problem, TaskCounts, TaskSpec, TaskView,
-        TrustAnswer, WaitAnswer, WaitRequest, WaitingView,
+        ParamView, Payload, PeerPatch, PeerView, PingAnswer, Problem, TaskCounts, TaskSpec,
+        TaskView, TrustAnswer, WaitAnswer, WaitRequest, WaitingView,
     },
 };

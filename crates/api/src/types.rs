@@ -24,7 +24,7 @@ pub use self::{
     handler::{HandlerView, OfferView, ParamView},
     node::{CapacityView, HealthView, NodeView, TaskCounts},
     payload::Payload,
-    peer::{DialAnswer, DialRequest, PeerPatch, PeerView, TrustAnswer},
+    peer::{DialAnswer, DialRequest, PeerPatch, PeerView, PingAnswer, TrustAnswer},
     problem::Problem,
     spec::TaskSpec,
     task::{

@@ -14,7 +14,7 @@ pub(crate) mod values;
 
 pub(crate) use self::{
     events::EventsArgs,
-    peers::{PeersArgs, PeersVerb},
+    peers::{PeersArgs, PeersVerb, PingArgs},
     task::{RunArgs, TaskArgs, TaskVerb, WaitArgs},
     up::UpArgs,
 };
@@ -57,7 +57,7 @@ RUN THINGS
   submit    submit a task, print its id             wait     wait for tasks
   task      list | show | result | cancel
 SEE THE NETWORK
-  peers     list | show | dial | trust | untrust
+  peers     list | show | dial | trust | untrust    ping     measure a peer, see the way
   handlers  what can be run here and on peers       events   what happens, as it happens
 MEASURE
   bench     how fast it is, on this machine alone   version  what this is
@@ -106,6 +106,8 @@ pub(crate) enum Verb {
     Status,
     /// See and trust other nodes
     Peers(PeersArgs),
+    /// Measure a peer, see the way there
+    Ping(PingArgs),
     /// Show what can be run here and on peers
     Handlers {
         /// Show all that is known of this one, such as text/word-count

@@ -14,6 +14,7 @@ mod events;
 mod handlers;
 mod node;
 mod peers;
+mod ping;
 mod run;
 mod spec;
 mod status;
@@ -32,6 +33,7 @@ pub(crate) async fn dispatch(cli: Cli, out: &Output) -> anyhow::Result<u8> {
         Verb::Down => node::down(&client()?, out).await,
         Verb::Status => status::status(&client()?, out).await,
         Verb::Peers(args) => peers::peers(args.verb, &client()?, out).await,
+        Verb::Ping(args) => ping::ping(args, &client()?, out).await,
         Verb::Handlers { handler } => handlers::handlers(handler.as_deref(), &client()?, out).await,
         Verb::Events(args) => events::events(args, &client()?, out).await,
         Verb::Run(args) => run::run(*args, &client()?, out).await,

@@ -100,7 +100,10 @@ fn writes() -> Router<Context> {
 }
 
 fn waits() -> Router<Context> {
-    Router::new().route("/v1/events", get(events::stream)).route("/v1/tasks/wait", post(wait::wait))
+    Router::new()
+        .route("/v1/events", get(events::stream))
+        .route("/v1/peers/{peer}/ping", post(peers::ping))
+        .route("/v1/tasks/wait", post(wait::wait))
 }
 
 /// These routes together no more often than `rate`.

@@ -95,6 +95,23 @@ pub struct DialAnswer {
     pub peer_id: String,
 }
 
+/// How long a message to a peer and its echo took.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PingAnswer {
+    /// Which peer.
+    pub peer_id: String,
+    /// Its name, if it is known.
+    pub name: Option<String>,
+    /// There and back.
+    pub round_trip_us: u64,
+    /// The way that it took: `direct`.
+    pub path: String,
+    /// `tcp` or `quic`.
+    pub transport: String,
+    /// The peer's address on this connection.
+    pub address: String,
+}
+
 /// Changes what the node thinks of a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -1,6 +1,10 @@
-//! `peers`.
+//! `peers` and `ping`.
+
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
+
+use super::values;
 
 /// See and trust other nodes. PEER is a peer id, a name, or the unique start of a name.
 #[derive(Args, Debug)]
@@ -35,4 +39,19 @@ pub(crate) enum PeersVerb {
         /// Which
         peer: String,
     },
+}
+
+/// Ask a connected peer for its echo, see the way there and how long it takes. Ends with 0 if it
+/// answered at all.
+#[derive(Args, Debug)]
+pub(crate) struct PingArgs {
+    /// Which: a peer id, a name, or the unique start of a name
+    pub(crate) peer: String,
+    /// How often
+    #[arg(short, long, value_name = "N", default_value_t = 5,
+        value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) count: u32,
+    /// Time from one to the next
+    #[arg(short, long, value_name = "TIME", default_value = "1s", value_parser = values::duration)]
+    pub(crate) interval: Duration,
 }

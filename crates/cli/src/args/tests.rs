@@ -53,6 +53,7 @@ fn the_help_names_every_verb_and_no_other() {
         "handlers",
         "metrics",
         "peers",
+        "ping",
         "run",
         "status",
         "submit",
@@ -129,6 +130,18 @@ fn run_reads_inputs_limits_and_requirements() {
     assert_eq!(args.queue_timeout, Some(Duration::from_millis(500)));
     assert_eq!((args.priority, args.gpu), (-5, 1));
     assert_eq!(run("meshwork submit text/hash -").input, ["-"]);
+}
+
+#[test]
+fn ping_has_a_count_and_an_interval() {
+    let ping = |line: &str| {
+        let Verb::Ping(args) = parse(line).verb else { panic!("{line}") };
+        (args.peer, args.count, args.interval)
+    };
+    assert_eq!(ping("meshwork ping bee"), ("bee".to_owned(), 5, Duration::from_secs(1)));
+    let often = ping("meshwork ping bee -c 2 --interval 20ms");
+    assert_eq!(often, ("bee".to_owned(), 2, Duration::from_millis(20)));
+    assert!(refused("meshwork ping bee --count 0").1.contains("--count"));
 }
 
 #[test]

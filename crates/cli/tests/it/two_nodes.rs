@@ -87,6 +87,23 @@ fn what_can_be_run_is_told_with_who_offers_it() {
     ant.ask(&["handlers", "text/nope"]).error(4, &["text/nope", "meshwork handlers"]);
 }
 
+#[test]
+fn a_peer_is_measured() {
+    let bee = Node::up(&["--name", "bee"]);
+    let ant = Node::up(&["--name", "ant", "--bootstrap", bee.address()]);
+    ant.until_ready("bee");
+    let answer = ant.ask(&["ping", "bee", "--count", "2", "--interval", "10ms"]);
+    assert_eq!(answer.code, 0, "{answer:?}");
+    assert_eq!(answer.stdout.lines().count(), 2, "{answer:?}");
+    let direct = |line: &str| line.starts_with("bee direct /ip4/127.0.0.1/tcp/");
+    assert!(answer.stdout.lines().all(direct), "{answer:?}");
+    assert!(answer.stderr.starts_with("2 asked, 2 answered; least "), "{answer:?}");
+    let pong = ant.ask(&["ping", "bee", "-c", "1", "--json"]).json();
+    let id = bee.text("peer_id");
+    assert_eq!((&pong["peer_id"], &pong["transport"]), (&id.into(), &"tcp".into()));
+    ant.ask(&["ping", "nobody"]).error(4, &["nobody"]);
+}
+
 /// Why the named peer does not run a waiting task.
 fn obstacle<'t>(task: &'t Value, name: &str) -> &'t Value {
     let peers = task["waiting"]["peers"].as_array().expect("peers that were considered");

@@ -5,12 +5,16 @@ use axum::{
     extract::{Path, State},
     http::StatusCode,
 };
-use meshwork_core::{Multiaddr, PeerInfo};
+use meshwork_core::{Multiaddr, PeerId, PeerInfo};
+use meshwork_node::NetworkError;
 
 use super::Context;
 use crate::{
     server::{body::JsonBody, select},
-    types::{DialAnswer, DialRequest, List, PeerPatch, PeerView, Problem, TrustAnswer},
+    types::{
+        DialAnswer, DialRequest, List, PeerPatch, PeerView, PingAnswer, Problem, TrustAnswer,
+        micros,
+    },
 };
 
 pub(super) async fn list(State(cx): State<Context>) -> Result<Json<List<PeerView>>, Problem> {
@@ -45,6 +49,24 @@ pub(super) async fn dial(
     Ok(Json(DialAnswer { peer_id: peer.to_string() }))
 }
 
+pub(super) async fn ping(
+    State(cx): State<Context>,
+    Path(text): Path<String>,
+) -> Result<Json<PingAnswer>, Problem> {
+    let _waits = cx.poll()?;
+    let peer = select::peer(&cx.manager, &text).await?;
+    let pong = cx.manager.ping(peer).await?;
+    Ok(Json(PingAnswer {
+        peer_id: pong.peer.to_string(),
+        name: name_of(&cx, pong.peer).await?,
+        round_trip_us: micros(pong.round_trip),
+        // A node pings over the connection that it has, and there are no relays yet.
+        path: "direct".to_owned(),
+        transport: pong.transport.to_owned(),
+        address: pong.address.to_string(),
+    }))
+}
+
 pub(super) async fn change(
     State(cx): State<Context>,
     Path(text): Path<String>,
@@ -52,11 +74,13 @@ pub(super) async fn change(
 ) -> Result<Json<TrustAnswer>, Problem> {
     let peer = select::peer(&cx.manager, &text).await?;
     cx.manager.trust(peer, trust).await?;
-    let known = cx.manager.get_peers().await?;
-    let name = known
-        .into_iter()
-        .find(|info| info.peer_id == peer)
-        .and_then(|info| info.advert)
-        .map(|advert| advert.name);
+    let name = name_of(&cx, peer).await?;
     Ok(Json(TrustAnswer { peer_id: peer.to_string(), name, trusted: trust }))
+}
+
+/// What a known peer calls itself.
+async fn name_of(cx: &Context, peer: PeerId) -> Result<Option<String>, NetworkError> {
+    let known = cx.manager.get_peers().await?;
+    let info = known.into_iter().find(|info| info.peer_id == peer);
+    Ok(info.and_then(|info| info.advert).map(|advert| advert.name))
 }

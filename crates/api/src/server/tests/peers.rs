@@ -48,6 +48,25 @@ async fn a_peer_is_dialled_shown_trusted_and_given_work() {
 }
 
 #[tokio::test]
+async fn a_peer_is_asked_for_its_echo() {
+    let server = Fixture::running().await;
+    let bee = node("bee").build().unwrap();
+    bee.start().await.unwrap();
+    let id = bee.local_peer_id().to_string();
+    server.client.dial(&bee.addresses()[0].to_string()).await.unwrap();
+    until_ready(&server, &id).await;
+    let pong = server.client.ping("bee").await.unwrap();
+    assert_eq!((&pong.peer_id, pong.name.as_deref()), (&id, Some("bee")));
+    assert_eq!((pong.path.as_str(), pong.transport.as_str()), ("direct", "tcp"));
+    assert!(pong.address.starts_with("/ip4/127.0.0.1/tcp/"), "{pong:?}");
+    assert!(pong.round_trip_us > 0, "{pong:?}");
+    let unknown = api_error(server.client.ping("cat").await.unwrap_err());
+    assert_eq!((unknown.status, unknown.code.as_str()), (404, "peer_not_found"));
+    bee.shutdown().await.unwrap();
+    server.end().await;
+}
+
+#[tokio::test]
 async fn a_peer_that_is_not_known_yet_can_be_trusted_by_its_id() {
     let server = Fixture::running().await;
     let id = meshwork_core::PeerId::random().to_string();
