@@ -44,7 +44,9 @@ pub use meshwork_core::{
     TaskInput, TaskLimits, TaskResult, TaskState, TaskType,
     engine::view::{AttemptView, Explanation, Obstacle, TaskView},
 };
-pub use meshwork_exec::{Handler, HandlerError, TaskContext, handler_fn};
+pub use meshwork_exec::{
+    Bytes, Description, Handler, HandlerError, ParamKind, ParamSpec, TaskContext, handler_fn,
+};
 pub use meshwork_net::Keypair;
 pub use meshwork_node::{
     FindError, HealthStatus, Identity, InternalError, NetworkConfig, NetworkError, NetworkEvent,

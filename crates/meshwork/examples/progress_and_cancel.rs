@@ -1,0 +1,70 @@
+//! A task says how far it is; after a while it is cancelled, which its handler notices.
+//!
+//! ```sh
+//! cargo run -p meshwork --example progress_and_cancel
+//! ```
+#![expect(clippy::print_stdout, reason = "what an example prints is what it shows")]
+
+use std::{error::Error, pin::pin, sync::Arc, time::Duration};
+
+use futures::StreamExt;
+use meshwork::{
+    HandlerError, NetworkConfig, NetworkEvent, NetworkManager, Task, TaskEnd, handler_fn,
+};
+use tokio::sync::Notify;
+
+/// What the handler counts to: minutes, if nobody stops it.
+const STEPS: u16 = 10_000;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let noticed = Arc::new(Notify::new());
+    let notice = Arc::clone(&noticed);
+    let count = handler_fn("demo/count", move |cx, _input| {
+        let notice = Arc::clone(&notice);
+        async move {
+            for step in 1..=STEPS {
+                cx.progress(f32::from(step) / f32::from(STEPS), format!("at {step}"));
+                tokio::select! {
+                    () = tokio::time::sleep(Duration::from_millis(20)) => {}
+                    () = cx.cancelled() => {
+                        // A real handler would put things in order here; it has a second.
+                        notice.notify_one();
+                        return Err(HandlerError::Stopped);
+                    }
+                }
+            }
+            Ok("done".into())
+        }
+    });
+    let config = NetworkConfig {
+        listen_addrs: vec!["/ip4/127.0.0.1/tcp/0".parse()?],
+        mdns: false,
+        ..NetworkConfig::default()
+    };
+    let node = NetworkManager::builder().config(config).handler(count).build()?;
+    node.start().await?;
+
+    let handle = node.distribute_task(Task::new("demo/count")?, vec![]).await?;
+    // At most ten reports a second, however often the handler makes one.
+    let mut reports = 0;
+    let mut events = pin!(handle.events());
+    while reports < 3
+        && let Some(event) = events.next().await
+    {
+        if let NetworkEvent::TaskProgress { fraction, message, .. } = event {
+            println!("{:.2} %: {message}", fraction * 100.0);
+            reports += 1;
+        }
+    }
+
+    let end = handle.cancel().await?;
+    noticed.notified().await;
+    println!("the handler has noticed");
+    if let TaskEnd::Cancelled { reason, .. } = &end {
+        println!("{}: {reason}", end.state());
+    }
+
+    node.shutdown().await?;
+    Ok(())
+}
