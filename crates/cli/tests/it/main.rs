@@ -14,6 +14,7 @@ mod daemon;
 mod demo;
 mod measured;
 mod events;
+mod near;
 mod support;
 mod tasks;
 mod two_nodes;

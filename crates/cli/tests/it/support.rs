@@ -78,9 +78,14 @@ impl Node {
     }
 
     pub(crate) fn up_in(home: TempDir, args: &[&str]) -> Self {
+        let alone = ["--no-mdns", "--listen", "/ip4/127.0.0.1/tcp/0"];
+        Self::open_in(home, &[&alone, args].concat())
+    }
+
+    /// One that listens, and looks for others, where its arguments and defaults say.
+    pub(crate) fn open_in(home: TempDir, args: &[&str]) -> Self {
         let mut process = meshwork(home.path())
-            .args(["up", "--json", "--quiet", "--no-mdns", "--debug-handlers"])
-            .args(["--listen", "/ip4/127.0.0.1/tcp/0"])
+            .args(["up", "--json", "--quiet", "--debug-handlers"])
             .args(args)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
