@@ -39,9 +39,11 @@
 //! what puts them together in `meshwork-node`.
 
 pub use meshwork_core::{
-    Accept, AcceptPolicy, Advert, Capacity, FailureCode, HandlerName, Multiaddr, PeerId, PeerInfo,
-    PeerState, Reason, Requirements, RetryPolicy, Stuck, Task, TaskEnd, TaskFailure, TaskId,
-    TaskInput, TaskLimits, TaskResult, TaskState, TaskType,
+    Accept, AcceptPolicy, Advert, Capacity, DiscoveryEvent, FailureCode, HandlerName, HealthCheck,
+    HealthEvent, HealthReason, HealthStatus, Multiaddr, NetworkMessage, NetworkProtocol, PeerId,
+    PeerInfo, PeerQuery, PeerStage, PeerState, Reason, Requirements, ResourceEvent, ResourceUsage,
+    RetryPolicy, Stuck, Task, TaskEnd, TaskFailure, TaskId, TaskInput, TaskLimits,
+    TaskProtocolEvent, TaskResult, TaskState, TaskType,
     engine::view::{AttemptView, Explanation, Obstacle, TaskView},
 };
 pub use meshwork_exec::{
@@ -49,9 +51,11 @@ pub use meshwork_exec::{
 };
 pub use meshwork_net::Keypair;
 pub use meshwork_node::{
-    FindError, HealthStatus, Identity, InternalError, NetworkConfig, NetworkError, NetworkEvent,
-    NetworkManager, NetworkManagerBuilder, NodeStatus, Offered, Subscription, TaskError,
-    TaskFilter, TaskHandle, TaskSettings,
+    BuildError, ConnectionError, DialError, DiscoveryProtocol, FindError, HealthProtocol, Identity,
+    InternalError, ManualAttempt, MessageError, NetworkConfig, NetworkError, NetworkEvent,
+    NetworkManager, NetworkManagerBuilder, NetworkMetricsCollector, NodeStatus, Offered, Pong,
+    ProtocolViolation, ResourceError, ResourceMonitor, ResourceProtocol, Subscription, TaskError,
+    TaskFilter, TaskHandle, TaskProtocol, TaskSettings, Topics,
 };
 
 /// The README's program is a test.

@@ -13,6 +13,7 @@ use std::{
 /// What each example prints, among other things and in this order.
 const PRINTED: &[(&str, &[&str])] = &[
     ("closure_handler", &["default: ho! ho! \n", "times: ho! ho! ho! \n", "\"times\"", "\"many\""]),
+    ("find_by_capability", &["has a gpu: renderer", "3 frames rendered"]),
     ("hello", &["was accepted", "attempt 1", "\"words\":5"]),
     ("progress_and_cancel", &[" %: at ", " %: at ", " %: at ", "has noticed", "cancelled: "]),
     ("two_nodes", &["/ip4/127.0.0.1/tcp/", "the worker answered: HELLO FROM THE OWNER"]),

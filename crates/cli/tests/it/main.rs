@@ -12,8 +12,8 @@
 mod churn;
 mod daemon;
 mod demo;
-mod measured;
 mod events;
+mod measured;
 mod near;
 mod support;
 mod tasks;

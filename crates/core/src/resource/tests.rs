@@ -30,7 +30,8 @@ fn an_ordinary_machine_is_believed() {
 
 #[test]
 fn impossible_figures_are_refused_by_name() {
-    let cases: [(&str, fn(&mut ResourceUsage)); 12] = [
+    type Change = fn(&mut ResourceUsage);
+    let cases: [(&str, Change); 12] = [
         ("cpu_used", |usage| usage.cpu_used = f32::NAN),
         ("cpu_used", |usage| usage.cpu_used = -0.5),
         ("cpu_used", |usage| usage.cpu_used = f32::INFINITY),

@@ -49,7 +49,6 @@ async fn a_file_system_that_is_not_there_is_an_error_that_names_it() {
 }
 
 #[tokio::test(start_paused = true)]
-#[expect(clippy::await_holding_lock, reason = "this is the hang")]
 async fn a_reading_that_hangs_is_given_up_and_does_not_pile_up() {
     let monitor = ResourceMonitor::new();
     let held = monitor.reader.lock().await;

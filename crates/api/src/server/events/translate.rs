@@ -1,6 +1,6 @@
 //! From the node's events to those of the API.
 
-use meshwork_core::TaskState;
+use meshwork_core::{PeerId, TaskState};
 use meshwork_node::NetworkEvent;
 
 use crate::types::{EventView, GAP};
@@ -10,7 +10,6 @@ mod tests;
 
 /// The event as the API tells it, still without id and time; none if the API has no words for it.
 pub(super) fn translate(event: NetworkEvent) -> Option<EventView> {
-    let of = |kind: &str| EventView { kind: kind.to_owned(), ..EventView::default() };
     Some(match event {
         NetworkEvent::Listening { address } => {
             EventView { address: Some(address.to_string()), ..of("node.listening") }
@@ -21,20 +20,15 @@ pub(super) fn translate(event: NetworkEvent) -> Option<EventView> {
             ..of("node.warning")
         },
         NetworkEvent::PeerDiscovered { peer, addresses } => EventView {
-            peer_id: Some(peer.to_string()),
             addresses: addresses.iter().map(ToString::to_string).collect(),
-            ..of("peer.discovered")
+            ..of_peer("peer.discovered", peer)
         },
-        NetworkEvent::PeerConnected { peer, address } => EventView {
-            peer_id: Some(peer.to_string()),
-            address: Some(address.to_string()),
-            ..of("peer.connected")
-        },
-        NetworkEvent::PeerReady { peer } => {
-            EventView { peer_id: Some(peer.to_string()), ..of("peer.ready") }
+        NetworkEvent::PeerConnected { peer, address } => {
+            EventView { address: Some(address.to_string()), ..of_peer("peer.connected", peer) }
         }
+        NetworkEvent::PeerReady { peer } => of_peer("peer.ready", peer),
         NetworkEvent::PeerDisconnected { peer, why } => {
-            EventView { peer_id: Some(peer.to_string()), message: why, ..of("peer.disconnected") }
+            EventView { message: why, ..of_peer("peer.disconnected", peer) }
         }
         NetworkEvent::TaskChanged { id, state } => {
             let worker = match &state {
@@ -58,9 +52,27 @@ pub(super) fn translate(event: NetworkEvent) -> Option<EventView> {
             ..of("task.progress")
         },
         NetworkEvent::Lagged(missed) => EventView { missed: Some(missed), ..of(GAP) },
+        NetworkEvent::PeerUpdated { peer } => of_peer("peer.updated", peer),
+        NetworkEvent::ResourcesUpdated { peer, .. } => of_peer("peer.resources", peer),
+        NetworkEvent::HealthChanged { peer, status } => {
+            EventView { message: Some(status.to_string()), ..of_peer("peer.health", peer) }
+        }
+        NetworkEvent::Message(message) => {
+            EventView { message: Some(message.kind().to_owned()), ..of("message") }
+        }
+        // For the program that the node is part of; there is none behind the API.
+        NetworkEvent::ManualAttempt(_) => return None,
         other => {
             tracing::debug!(event = ?other, "the API has no words for an event");
             return None;
         }
     })
+}
+
+fn of(kind: &str) -> EventView {
+    EventView { kind: kind.to_owned(), ..EventView::default() }
+}
+
+fn of_peer(kind: &str, peer: PeerId) -> EventView {
+    EventView { peer_id: Some(peer.to_string()), ..of(kind) }
 }

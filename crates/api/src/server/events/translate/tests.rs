@@ -42,6 +42,11 @@ fn each_event_of_the_network_is_told() {
             NetworkEvent::PeerDisconnected { peer, why: Some("gone".to_owned()) },
             json!({ "type": "peer.disconnected", "peer_id": id, "message": "gone" }),
         ),
+        (NetworkEvent::PeerUpdated { peer }, json!({ "type": "peer.updated", "peer_id": id })),
+        (
+            NetworkEvent::HealthChanged { peer, status: meshwork_core::HealthStatus::Healthy },
+            json!({ "type": "peer.health", "peer_id": id, "message": "healthy" }),
+        ),
         (NetworkEvent::Lagged(3), json!({ "type": "gap", "missed": 3 })),
     ];
     for (event, expected) in cases {
