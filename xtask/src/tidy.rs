@@ -6,6 +6,7 @@
 mod handlers;
 mod queues;
 mod rooms;
+mod seed;
 mod shape;
 mod source;
 mod tokens;
@@ -50,6 +51,7 @@ pub(crate) struct Report {
 pub(crate) fn check(root: &Path) -> Result<Report> {
     let mut findings = stale_code(root)?.findings;
     findings.extend(rooms::check(root)?);
+    findings.extend(seed::check(root)?);
     let files = source::paths(root)?;
     for path in &files {
         match source::read(root, path)? {

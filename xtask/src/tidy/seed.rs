@@ -1,0 +1,87 @@
+//! The table in `docs/seed.md`: every row names an item and a test that exist.
+//!
+//! A place is written `path.rs#name` or `path.rs#Type::name`. Absent on purpose: whether the row is
+//! right, which is for its reader to see.
+
+use std::{fs, path::Path};
+
+use anyhow::{Context as _, Result};
+
+use super::Finding;
+
+const TABLE: &str = "docs/seed.md";
+/// Seed, ours, what it does, bound, test.
+const COLUMNS: usize = 5;
+const DEFINES: [&str; 7] = ["struct ", "enum ", "impl ", "type ", "trait ", "mod ", "const "];
+
+/// Checks every row of the table under `root`, if the project has documents at all.
+pub(super) fn check(root: &Path) -> Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    if !root.join("docs/protocol.md").exists() {
+        return Ok(findings);
+    }
+    let text = fs::read_to_string(root.join(TABLE)).with_context(|| format!("no {TABLE}"))?;
+    let mut in_table = false;
+    for (number, line) in text.lines().enumerate() {
+        let cells: Vec<&str> = line.trim().trim_matches('|').split('|').map(str::trim).collect();
+        let is_rule = cells.iter().all(|cell| !cell.is_empty() && cell.chars().all(|c| c == '-'));
+        if !line.starts_with('|') || is_rule {
+            in_table = line.starts_with('|');
+            continue;
+        }
+        if !in_table {
+            // The line of headings.
+            continue;
+        }
+        let mut tell = |why: String| findings.push(Finding::new(TABLE, number + 1, why));
+        let [_, ours, _, _, test] = cells.as_slice() else {
+            tell(format!("{} cells in a row of {COLUMNS}", cells.len()));
+            continue;
+        };
+        if cells.iter().any(|cell| cell.is_empty()) {
+            tell("an empty cell; write a dash where there is no bound".to_owned());
+        }
+        check_places(root, ours, false).into_iter().for_each(&mut tell);
+        check_places(root, test, true).into_iter().for_each(tell);
+    }
+    Ok(findings)
+}
+
+/// What is wrong with the places that a cell names.
+fn check_places(root: &Path, cell: &str, is_test: bool) -> Vec<String> {
+    let places: Vec<_> =
+        cell.split('`').skip(1).step_by(2).filter_map(|code| code.split_once('#')).collect();
+    if places.is_empty() {
+        return vec![format!("no place like `path.rs#name` in {cell:?}")];
+    }
+    let missing = places.into_iter().filter(|(path, name)| {
+        let source = fs::read_to_string(root.join(path)).unwrap_or_default();
+        let exists = if is_test { has_function(&source, name) } else { has_item(&source, name) };
+        !exists
+    });
+    missing.map(|(path, name)| format!("there is no {name} in {path}")).collect()
+}
+
+fn has_function(source: &str, name: &str) -> bool {
+    source.contains(&format!("fn {name}("))
+}
+
+fn has_item(source: &str, name: &str) -> bool {
+    let Some((owner, member)) = name.split_once("::") else {
+        return has_function(source, name) || defines(source, name);
+    };
+    defines(source, owner) && words(source).any(|word| word == member)
+}
+
+fn defines(source: &str, name: &str) -> bool {
+    DEFINES.iter().any(|keyword| {
+        source.match_indices(keyword).any(|(at, _)| {
+            let rest = source.get(at + keyword.len()..).unwrap_or_default();
+            words(rest).next() == Some(name) && rest.starts_with(name)
+        })
+    })
+}
+
+fn words(source: &str) -> impl Iterator<Item = &str> {
+    source.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty())
+}
