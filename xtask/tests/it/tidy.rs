@@ -302,3 +302,23 @@ fn an_unknown_argument_is_refused() {
         assert!(!said.success && said.output.contains("xtask: "), "{args:?}: {}", said.output);
     }
 }
+
+#[test]
+fn a_row_of_the_seed_names_what_exists() {
+    let plot = Plot::new();
+    plot.put("docs/protocol.md", "What travels.\n");
+    plot.put("crates/core/src/made.rs", "//! Made.\n\npub struct Made;\n");
+    plot.put("crates/core/src/made/tests.rs", "//! Tests.\n\nfn it_is_made() {}\n");
+    let row = |ours: &str, test: &str| {
+        let head = "| seed | ours | what | bound | test |\n|---|---|---|---|---|\n";
+        format!(
+            "{head}| a | `crates/core/src/made{ours}` | b | - | `crates/core/src/made{test}` |\n"
+        )
+    };
+    plot.put("docs/seed.md", &row(".rs#Made", "/tests.rs#it_is_made"));
+    plot.tidy().is_clean();
+    plot.put("docs/seed.md", &row(".rs#Lost", "/tests.rs#it_is_made"));
+    plot.tidy().names("docs/seed.md:3", "there is no Lost");
+    plot.put("docs/seed.md", &row(".rs#Made", "/tests.rs#it_is_lost"));
+    plot.tidy().names("docs/seed.md:3", "there is no it_is_lost");
+}
