@@ -217,9 +217,9 @@ impl Engine {
                 }
             }
             // Whoever comes and goes without ever being ready leaves no trace.
-            Input::PeerMeasured { peer, latency, usage } => {
+            Input::PeerMeasured { peer, round_trip, usage } => {
                 if let Some(key) = self.peers.key(&peer) {
-                    self.on_measured(key, latency, usage);
+                    self.on_measured(key, round_trip, usage);
                 }
             }
             Input::PeerGone { peer }
@@ -275,12 +275,12 @@ impl Engine {
     fn on_measured(
         &mut self,
         key: PeerKey,
-        latency: Option<std::time::Duration>,
+        round_trip: Option<std::time::Duration>,
         usage: Option<crate::ResourceUsage>,
     ) {
         let Some(peer) = self.peers.get_mut(key) else { return };
-        if let Some(latency) = latency {
-            peer.measured.set_latency(latency);
+        if let Some(round_trip) = round_trip {
+            peer.measured.add_round_trip(round_trip);
         }
         if let Some(usage) = usage {
             peer.measured.set_usage(&usage);

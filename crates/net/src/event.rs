@@ -120,9 +120,7 @@ pub enum NetEvent {
     Measured {
         /// From whom.
         peer: PeerId,
-        /// The smoothed round trip.
-        latency: Duration,
-        /// This one.
+        /// How long it took.
         round_trip: Duration,
     },
     /// An address could not be dialled or listened on; it is tried again where that makes sense.

@@ -355,7 +355,7 @@ impl Driver {
             }
             Call::Measured { usage } => {
                 let peer = self.local;
-                self.feed(Input::PeerMeasured { peer, latency: None, usage: Some(usage) }, now);
+                self.feed(Input::PeerMeasured { peer, round_trip: None, usage: Some(usage) }, now);
             }
             Call::Ask(question) => question(&self.engine, now),
             Call::Shutdown { done } => self.begin_stop(Some(done)),

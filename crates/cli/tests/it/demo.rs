@@ -27,8 +27,7 @@ fn three_workers_count_every_word() {
     assert_eq!(workers.len(), 3);
     let tasks: u64 = workers.iter().map(|worker| worker["tasks"].as_u64().unwrap()).sum();
     assert_eq!(report["tasks"], tasks);
-    // Who gets how many depends on how far away each was measured: the engine's tests have that.
-    assert!(tasks >= 25, "{report}");
+    assert!(workers.iter().all(|worker| worker["tasks"].as_u64().unwrap() > 0), "{report}");
     assert!(!home.exists(), "a demo keeps nothing");
 }
 

@@ -82,8 +82,8 @@ pub enum Input {
     PeerMeasured {
         /// Which.
         peer: PeerId,
-        /// Smoothed round trip, if that is what was measured.
-        latency: Option<Duration>,
+        /// One round trip, if that is what was measured.
+        round_trip: Option<Duration>,
         /// What it says of its machine, if that is what was heard.
         usage: Option<ResourceUsage>,
     },

@@ -42,8 +42,12 @@ pub(super) struct Peer {
 /// How far away a peer is, and how its machine is, in the form in which placement compares.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Measured {
-    /// Round trip in nanoseconds, in whole milliseconds: peers on one network are equally near.
+    /// The shorter of its last two round trips in nanoseconds, in whole milliseconds: peers on one
+    /// network are equally near, and a machine that was busy once is no farther away.
     pub(super) latency: u64,
+    /// The last round trip. Nothing follows from the first alone: it is measured while much else
+    /// begins.
+    last: Option<u64>,
     /// What its CPUs have left for more work, in thousandths.
     pub(super) pace: u64,
     /// Memory that is free there, if it has said.
@@ -52,14 +56,15 @@ pub(super) struct Measured {
 
 impl Default for Measured {
     fn default() -> Self {
-        Self { latency: 0, pace: 1_000, free_memory: None }
+        Self { latency: 0, last: None, pace: 1_000, free_memory: None }
     }
 }
 
 impl Measured {
-    pub(super) fn set_latency(&mut self, latency: Duration) {
-        let ms = u64::try_from(latency.as_millis()).unwrap_or(u64::MAX);
-        self.latency = ms.saturating_mul(1_000_000).min(MAX_LATENCY);
+    pub(super) fn add_round_trip(&mut self, round_trip: Duration) {
+        let ms = u64::try_from(round_trip.as_millis()).unwrap_or(u64::MAX);
+        let this = ms.saturating_mul(1_000_000).min(MAX_LATENCY);
+        self.latency = self.last.replace(this).map_or(0, |last| last.min(this));
     }
 
     /// A machine whose CPUs are all in use still gets a quarter of them: the scheduler shares.

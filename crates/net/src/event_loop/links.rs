@@ -459,14 +459,13 @@ impl EventLoop {
         };
         let round_trip = echo.sent.elapsed();
         known.measured(round_trip);
-        let latency = known.latency.unwrap_or(round_trip);
         let Some(kept) = known.kept_connection() else { return };
         let (address, quic) = (kept.address.clone(), kept.quic);
         let pong = Pong { peer: *peer, round_trip, address, transport: transport(quic) };
         self.dirty = true;
         self.end_echo(peer, id, Ok(pong));
         self.publish_if_changed();
-        self.tell(NetEvent::Measured { peer: *peer, latency, round_trip });
+        self.tell(NetEvent::Measured { peer: *peer, round_trip });
     }
 
     fn end_echo(&mut self, peer: &PeerId, id: u64, result: Result<Pong, AskError>) {

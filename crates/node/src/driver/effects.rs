@@ -104,7 +104,7 @@ impl Driver {
         match fact {
             NetEvent::Updated { peer } => self.tell(|| NetworkEvent::PeerUpdated { peer }),
             NetEvent::Resources { peer, usage } => {
-                self.feed(Input::PeerMeasured { peer, latency: None, usage: Some(usage) }, now);
+                self.feed(Input::PeerMeasured { peer, round_trip: None, usage: Some(usage) }, now);
                 self.tell(|| NetworkEvent::ResourcesUpdated { peer, usage });
                 let message = NetworkMessage::ResourceUpdate { peer_id: peer, resources: usage };
                 self.tell_message(message);
@@ -113,9 +113,10 @@ impl Driver {
                 self.tell(|| NetworkEvent::HealthChanged { peer, status: status.clone() });
                 self.tell_message(NetworkMessage::HealthCheck { peer_id: peer, status });
             }
-            NetEvent::Measured { peer, latency, round_trip } => {
+            NetEvent::Measured { peer, round_trip } => {
                 self.collector.record_latency(round_trip);
-                self.feed(Input::PeerMeasured { peer, latency: Some(latency), usage: None }, now);
+                let round_trip = Some(round_trip);
+                self.feed(Input::PeerMeasured { peer, round_trip, usage: None }, now);
                 self.tell(|| NetworkEvent::PeerUpdated { peer });
             }
             NetEvent::Heard { known, query, .. } => {

@@ -12,9 +12,17 @@ fn usage(cpu_used: f32, free: u64) -> ResourceUsage {
     ResourceUsage { cpu_used, memory_bytes: 1_000, memory_free_bytes: free, ..Default::default() }
 }
 
-fn measure(net: &mut Net, index: usize, latency: Option<Duration>, usage: Option<ResourceUsage>) {
+fn measure(
+    net: &mut Net,
+    index: usize,
+    round_trip: Option<Duration>,
+    usage: Option<ResourceUsage>,
+) {
     let peer = net.nodes[index].id;
-    net.feed(0, Input::PeerMeasured { peer, latency, usage });
+    // Twice, because one round trip proves nothing.
+    for _ in 0..2 {
+        net.feed(0, Input::PeerMeasured { peer, round_trip, usage });
+    }
     net.settle();
 }
 
@@ -36,6 +44,28 @@ fn the_nearer_peer_is_chosen_and_a_millisecond_is_as_near_as_none() {
     assert_eq!(runs_at(&mut net), 1);
     measure(&mut net, 2, Some(Duration::MAX), None);
     assert_eq!(runs_at(&mut net), 1, "absurd figures do no harm");
+}
+
+#[test]
+fn a_peer_that_was_busy_once_is_no_farther_away() {
+    let mut net = Net::connected(&[1, 1]);
+    let once = |net: &mut Net, index: usize, ms| {
+        let peer = net.nodes[index].id;
+        let round_trip = Some(Duration::from_millis(ms));
+        net.feed(0, Input::PeerMeasured { peer, round_trip, usage: None });
+    };
+    for (first, then) in [(1, 2), (2, 1)] {
+        // Both near, and then the first is slow once.
+        for round_trip in [0, 0, 900] {
+            once(&mut net, first, round_trip);
+        }
+        for _ in 0..2 {
+            once(&mut net, then, 1);
+        }
+        assert_eq!(runs_at(&mut net), first);
+        once(&mut net, first, 900);
+        assert_eq!(runs_at(&mut net), then, "twice is no accident");
+    }
 }
 
 #[test]
