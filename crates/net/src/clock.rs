@@ -36,7 +36,12 @@ pub struct LastSeen {
 impl LastSeen {
     /// Seen now.
     pub(crate) fn new(clock: Clock) -> Self {
-        Self { clock, nanos: AtomicU64::new(clock.now().as_nanos()) }
+        Self::at(clock, clock.now())
+    }
+
+    /// Seen then.
+    pub(crate) fn at(clock: Clock, time: Time) -> Self {
+        Self { clock, nanos: AtomicU64::new(time.as_nanos()) }
     }
 
     /// Something arrived just now.

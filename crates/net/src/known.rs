@@ -5,7 +5,7 @@
 use std::{cmp::Reverse, sync::Arc, time::Duration};
 
 use libp2p::PeerId;
-use meshwork_core::{PeerQuery, PeerStage, PeerState, discovery::Candidate};
+use meshwork_core::{PeerQuery, PeerStage, PeerState, Time, discovery::Candidate};
 use tokio::time::Instant;
 
 use crate::{Clock, PeerStatus, clock::LastSeen, limits, traffic::Traffic};
@@ -106,8 +106,8 @@ pub(crate) fn add_providers(
         let is_known = found.iter().any(|status| status.peer == *provider)
             || find(peers, provider).is_some_and(|status| status.advert.is_some());
         if !is_known {
-            let now = Arc::new(LastSeen::new(Clock::new()));
-            found.push(by_hearsay(*provider, now));
+            let never = Arc::new(LastSeen::at(Clock::new(), Time::ZERO));
+            found.push(by_hearsay(*provider, never));
         }
     }
 }

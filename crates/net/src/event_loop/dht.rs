@@ -3,7 +3,7 @@
 //! It finds strangers and rare capabilities, and is never asked who is alive. Records are kept for
 //! admitted peers alone, about themselves, and go with them.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use libp2p::{
     Multiaddr, PeerId, kad,
@@ -30,8 +30,9 @@ pub(super) struct Dht {
     told: Option<Instant>,
     /// A timer will tell them again.
     due: bool,
-    /// Keys of the records kept for each peer; at most [`limits::KAD_RECORDS_PER_PEER`].
-    records: BTreeMap<PeerId, HashSet<kad::RecordKey>>,
+    /// Keys of the records kept for each peer, at most [`limits::KAD_RECORDS_PER_PEER`], and when
+    /// each was last renewed: Kademlia's store forgets none by itself.
+    records: BTreeMap<PeerId, HashMap<kad::RecordKey, Instant>>,
     /// Dials of the last [`limits::NAMED_DIAL_EVERY`]; at most [`limits::NAMED_DIALS_KEPT`].
     named: VecDeque<NamedDial>,
 }
@@ -202,8 +203,9 @@ impl EventLoop {
     /// A peer says that it provides something.
     fn on_record(&mut self, mut record: kad::ProviderRecord) {
         let peer = record.provider;
+        self.forget_old_records(&peer);
         let kept = self.dht.records.get(&peer);
-        let is_known = kept.is_some_and(|keys| keys.contains(&record.key));
+        let is_known = kept.is_some_and(|keys| keys.contains_key(&record.key));
         let is_full = kept.is_some_and(|keys| keys.len() >= limits::KAD_RECORDS_PER_PEER);
         if self.may_ask(&peer, Asked::Record).is_err() || (is_full && !is_known) {
             self.counters.records_refused.add();
@@ -218,15 +220,28 @@ impl EventLoop {
         let store = self.swarm.behaviour_mut().kad.store_mut();
         match kad::store::RecordStore::add_provider(store, record) {
             Ok(()) => {
-                self.dht.records.entry(peer).or_default().insert(key);
+                self.dht.records.entry(peer).or_default().insert(key, Instant::now());
             }
             Err(_) => self.counters.records_refused.add(),
         }
     }
 
+    /// What a peer has not renewed it provides no longer, and takes no place of what it does.
+    fn forget_old_records(&mut self, peer: &PeerId) {
+        let Some(kept) = self.dht.records.get_mut(peer) else { return };
+        let store = self.swarm.behaviour_mut().kad.store_mut();
+        kept.retain(|key, renewed| {
+            let is_fresh = renewed.elapsed() < limits::KAD_RECORD_LIFE;
+            if !is_fresh {
+                kad::store::RecordStore::remove_provider(store, key, peer);
+            }
+            is_fresh
+        });
+    }
+
     /// A peer is gone: it provides nothing any more.
     pub(super) fn forget_records(&mut self, peer: &PeerId) {
-        for key in self.dht.records.remove(peer).unwrap_or_default() {
+        for key in self.dht.records.remove(peer).unwrap_or_default().into_keys() {
             let store = self.swarm.behaviour_mut().kad.store_mut();
             kad::store::RecordStore::remove_provider(store, &key, peer);
         }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use libp2p::{Multiaddr, PeerId, Stream};
 use meshwork_core::{
-    PeerQuery, PeerStage, Reason,
+    PeerQuery, PeerStage, Reason, Time,
     discovery::{
         Candidate,
         leads::{Lead, Leads, PeerAdvert},
@@ -45,18 +45,22 @@ pub(super) enum ExchangeDone {
     },
     /// Theirs was heard.
     Heard { peer: PeerId, result: Result<(Heard, Counted<InboundStream>), ExchangeError> },
-    /// Theirs was answered.
-    Answered,
+    /// Theirs was answered, whether it was heard or only refused.
+    Answered { heard: bool },
 }
 
 /// What the loop knows by hearsay, and the exchanges under way.
 #[derive(Debug)]
 pub(super) struct Exchanges {
     leads: Leads<SignedAdvert>,
-    /// At most [`limits::EXCHANGES`] in each direction, with answers.
+    /// At most [`limits::EXCHANGES`] of ours, as many of theirs, and as many that are refused.
     pub(super) tasks: JoinSet<ExchangeDone>,
     /// Streams that were asked for, or on which this node asks.
     asking: usize,
+    /// Streams of others that are heard or answered.
+    hearing: usize,
+    /// Streams of others that are refused.
+    refusing: usize,
     /// What this node last said of itself, and when.
     own: Option<(Instant, SignedAdvert)>,
     /// Counts own adverts since the start.
@@ -73,6 +77,8 @@ impl Exchanges {
             leads: Leads::new(local),
             tasks: JoinSet::new(),
             asking: 0,
+            hearing: 0,
+            refusing: 0,
             own: None,
             count: 0,
             armed: false,
@@ -154,14 +160,18 @@ impl EventLoop {
     pub(super) fn on_inbound_discovery(&mut self, peer: PeerId, stream: InboundStream) {
         let refused = self.may_ask(&peer, Asked::Query);
         let Some(stream) = self.discovery_stream(&peer, stream) else { return };
-        if self.exchanges.tasks.len() >= 4 * limits::EXCHANGES {
-            self.counters.streams_refused.add();
-            return;
+        let full = Reason::Busy { retry_after: limits::EXCHANGE_RETRY };
+        let room = if self.exchanges.hearing < limits::EXCHANGES { Ok(()) } else { Err(full) };
+        if let Err(reason) = refused.and(room) {
+            // Strangers that take no answer hold up nobody's requests.
+            if self.exchanges.refusing >= limits::EXCHANGES {
+                return self.counters.streams_refused.add();
+            }
+            self.exchanges.refusing += 1;
+            return self.answer_exchange(stream, DiscoveryReply::Refused(reason), false);
         }
+        self.exchanges.hearing += 1;
         let (limit, meter) = (self.settings.protocol_timeout, self.meter.clone());
-        if let Err(reason) = refused {
-            return self.answer_exchange(stream, DiscoveryReply::Refused(reason));
-        }
         self.exchanges.tasks.spawn(async move {
             let result = discovery::hear(stream, limit, &meter).await;
             ExchangeDone::Heard { peer, result }
@@ -183,15 +193,18 @@ impl EventLoop {
                 self.on_exchange_heard(peer, heard, stream);
             }
             ExchangeDone::Heard { peer, result: Err(error) } => {
+                self.exchanges.hearing -= 1;
                 self.on_exchange_failed(peer, &error);
             }
-            ExchangeDone::Answered => {}
+            ExchangeDone::Answered { heard: true } => self.exchanges.hearing -= 1,
+            ExchangeDone::Answered { heard: false } => self.exchanges.refusing -= 1,
         }
     }
 
     fn on_exchange_heard(&mut self, peer: PeerId, heard: Heard, stream: Counted<InboundStream>) {
         let Heard { known, query } = heard;
-        let told = known.iter().map(|heard| self.lead_status(&heard.advert)).collect();
+        let now = self.clock.now();
+        let told = known.iter().map(|heard| self.lead_status(&heard.advert, now)).collect();
         self.learn(known, peer);
         let (query, reply) = match query.transpose() {
             Ok(query) => {
@@ -203,7 +216,7 @@ impl EventLoop {
                 (None, DiscoveryReply::Refused(Reason::InvalidMessage { detail }))
             }
         };
-        self.answer_exchange(stream, reply);
+        self.answer_exchange(stream, reply, true);
         self.tell(NetEvent::Heard { peer, known: told, query });
     }
 
@@ -214,11 +227,16 @@ impl EventLoop {
         }
     }
 
-    fn answer_exchange(&mut self, stream: Counted<InboundStream>, reply: DiscoveryReply) {
+    fn answer_exchange(
+        &mut self,
+        stream: Counted<InboundStream>,
+        reply: DiscoveryReply,
+        heard: bool,
+    ) {
         let (limit, meter) = (self.settings.protocol_timeout, self.meter.clone());
         self.exchanges.tasks.spawn(async move {
             discovery::answer(stream, reply, limit, &meter).await;
-            ExchangeDone::Answered
+            ExchangeDone::Answered { heard }
         });
     }
 
@@ -339,17 +357,14 @@ impl EventLoop {
         let wanted = |lead: &&Lead<SignedAdvert>| {
             absent(&lead.advert.peer) && lead.advert.addresses.iter().any(|it| permitted(&it))
         };
-        let leads: Vec<PeerAdvert> = self
-            .exchanges
-            .leads
-            .iter(now)
-            .filter(wanted)
-            .take(missing)
-            .map(|lead| lead.advert.clone())
-            .collect();
-        for PeerAdvert { peer, addresses, .. } in leads {
-            let informant = self.exchanges.leads.get(&peer, now).map(|lead| lead.informant);
-            self.dial_named(peer, addresses, informant.unwrap_or(peer));
+        let mut leads: Vec<_> = self.exchanges.leads.iter(now).filter(wanted).collect();
+        // Not the same ones each time: whoever is not there must not hide the others.
+        leads.shuffle(&mut rand::rng());
+        leads.truncate(missing);
+        let leads: Vec<(PeerAdvert, PeerId)> =
+            leads.into_iter().map(|lead| (lead.advert.clone(), lead.informant)).collect();
+        for (PeerAdvert { peer, addresses, .. }, informant) in leads {
+            self.dial_named(peer, addresses, informant);
         }
     }
 
@@ -366,18 +381,21 @@ impl EventLoop {
         let now = self.clock.now();
         let absent = |peer: &PeerId| !self.peers.get(peer).is_some_and(|p| p.is_connected());
         let leads = self.exchanges.leads.iter(now).filter(|lead| absent(&lead.advert.peer));
-        let mut leads: Vec<PeerStatus> = leads.map(|lead| self.lead_status(&lead.advert)).collect();
+        let mut leads: Vec<PeerStatus> =
+            leads.map(|lead| self.lead_status(&lead.advert, lead.heard)).collect();
         leads.sort_by_key(|status| status.peer);
         let answered = self.searches.answered();
         self.hearsay_watch.send_replace(Hearsay { leads: Arc::new(leads), answered });
     }
 
-    fn lead_status(&self, advert: &PeerAdvert) -> PeerStatus {
-        let heard = Arc::new(LastSeen::new(self.clock));
+    /// An advert that was heard of at `heard`; its subject was there when it signed it.
+    fn lead_status(&self, advert: &PeerAdvert, heard: Time) -> PeerStatus {
+        let signed = heard.before(advert.age);
+        let seen = Arc::new(LastSeen::at(self.clock, signed));
         PeerStatus {
             addresses: advert.addresses.clone(),
             advert: Some(advert.advert.clone()),
-            ..by_hearsay(advert.peer, heard)
+            ..by_hearsay(advert.peer, seen)
         }
     }
 

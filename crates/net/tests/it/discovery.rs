@@ -57,6 +57,8 @@ async fn a_peer_of_a_peer_is_found_by_what_it_can_do() {
     // The one that it is connected to is found as well, and comes first.
     let all = within(a.handle.find_peers(PeerQuery::default())).await.unwrap();
     assert_eq!(all.iter().map(|status| status.peer).collect::<Vec<_>>(), [b.id(), c.id()]);
+    let seen = [&found[0], &all[1]].map(|status| status.last_seen.get());
+    assert_eq!(seen[0], seen[1], "to be spoken of is no sign of life");
     // Handlers that are not for anyone were not told to anyone.
     assert!(advert.handlers.iter().all(|handler| handler.to_string() == "debug/echo"));
 }
@@ -213,4 +215,31 @@ async fn the_dht_names_who_is_capable() {
 fn multihash_of(text: &str) -> Vec<u8> {
     use sha2::{Digest, Sha256};
     [[0x12, 0x20].as_slice(), &Sha256::digest(text)].concat()
+}
+
+#[tokio::test]
+async fn strangers_that_take_no_answer_hold_up_nobody() {
+    let [a, mut b, _c] = row().await;
+    let mut swarms = Vec::new();
+    // More refusals than are under way at once, on as many connections as that takes.
+    for _ in 0..8 {
+        let mut swarm = bare::swarm(Security::Noise);
+        bare::connect(&mut swarm, &b.address()).await;
+        let mut held = Vec::new();
+        for _ in 0..16 {
+            let Ok(stream) = bare::open(&mut swarm, b.id(), "/meshwork/discovery/1.0.0").await
+            else {
+                break;
+            };
+            held.push(stream);
+        }
+        swarms.push((swarm, held));
+    }
+    assert!(b.handle.counters().streams_refused > 0, "refusals are bounded");
+    within(a.handle.find_peers(by_capability("none"))).await.unwrap();
+    b.event(|event| match event {
+        NetEvent::Heard { peer, query: Some(_), .. } if peer == a.id() => Some(()),
+        _ => None,
+    })
+    .await;
 }
