@@ -12,7 +12,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq)]
 pub enum TaskProtocolEvent {
     /// Send this message: a task to be distributed, or the result of an attempt at one.
-    SendMessage(NetworkMessage),
+    SendMessage(Box<NetworkMessage>),
 }
 
 /// What `DiscoveryProtocol` asks for.

@@ -8,6 +8,7 @@
 
 use std::{
     array,
+    mem::take,
     sync::atomic::{AtomicU64, Ordering},
 };
 
@@ -107,17 +108,20 @@ impl Kind {
     }
 }
 
-/// A batch of messages, counted on the side.
+/// A batch of messages, counted on the side. A usual batch holds a kind or two of one size.
 #[derive(Debug)]
 pub(crate) struct Tally {
     kinds: [u32; KINDS.len()],
+    /// Which kinds are counted, by bit.
+    some_kinds: u32,
     sizes: [(u32, u64); CLASSES],
-    any: bool,
+    /// Which sizes are, likewise.
+    some_sizes: u32,
 }
 
 impl Default for Tally {
     fn default() -> Self {
-        Self { kinds: [0; KINDS.len()], sizes: [(0, 0); CLASSES], any: false }
+        Self { kinds: [0; KINDS.len()], some_kinds: 0, sizes: [(0, 0); CLASSES], some_sizes: 0 }
     }
 }
 
@@ -126,17 +130,17 @@ impl Tally {
     pub(crate) fn kind(&mut self, kind: Kind) {
         if let Some(count) = self.kinds.get_mut(kind as usize) {
             *count += 1;
-            self.any = true;
+            self.some_kinds |= 1 << kind as u32;
         }
     }
 
     /// One framed message of so many bytes.
     pub(crate) fn size(&mut self, bytes: usize) {
-        let class = (usize::BITS - bytes.leading_zeros()) as usize;
-        if let Some((count, sum)) = self.sizes.get_mut(class.min(CLASSES - 1)) {
+        let class = ((usize::BITS - bytes.leading_zeros()) as usize).min(CLASSES - 1);
+        if let Some((count, sum)) = self.sizes.get_mut(class) {
             *count += 1;
             *sum += bytes as u64;
-            self.any = true;
+            self.some_sizes |= 1 << class;
         }
     }
 }
@@ -164,17 +168,18 @@ impl Default for Side {
 impl Side {
     /// Adds a batch of one protocol, and leaves it empty.
     pub(crate) fn add(&self, protocol: NetworkProtocol, tally: &mut Tally) {
-        if !std::mem::take(&mut tally.any) {
-            return;
-        }
-        for (total, count) in self.kinds.iter().zip(&mut tally.kinds) {
-            add(total, std::mem::take(count).into());
+        for at in bits(take(&mut tally.some_kinds)) {
+            if let (Some(total), Some(count)) = (self.kinds.get(at), tally.kinds.get_mut(at)) {
+                total.fetch_add(take(count).into(), Ordering::Relaxed);
+            }
         }
         let Some(sizes) = self.sizes.get(protocol.index()) else { return };
-        for ((count, sum), counted) in sizes.iter().zip(&mut tally.sizes) {
-            let (messages, bytes) = std::mem::take(counted);
-            add(count, messages.into());
-            add(sum, bytes);
+        for at in bits(take(&mut tally.some_sizes)) {
+            if let (Some((count, sum)), Some(counted)) = (sizes.get(at), tally.sizes.get_mut(at)) {
+                let (messages, bytes) = take(counted);
+                count.fetch_add(messages.into(), Ordering::Relaxed);
+                sum.fetch_add(bytes, Ordering::Relaxed);
+            }
         }
     }
 
@@ -190,7 +195,7 @@ impl Side {
     /// So many bytes of a protocol's streams have passed.
     pub(crate) fn bytes(&self, protocol: NetworkProtocol, bytes: usize) {
         if let Some(total) = self.bytes.get(protocol.index()) {
-            add(total, bytes as u64);
+            total.fetch_add(bytes as u64, Ordering::Relaxed);
         }
     }
 
@@ -218,12 +223,17 @@ impl Side {
     }
 }
 
-/// Skips what is nothing: an atomic addition costs more than a comparison.
-fn add(total: &AtomicU64, more: u64) {
-    if more > 0 {
-        total.fetch_add(more, Ordering::Relaxed);
-    }
+/// The places of the bits that are set.
+fn bits(mut set: u32) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let lowest = set.trailing_zeros();
+        set &= set.wrapping_sub(1);
+        (lowest < u32::BITS).then_some(lowest as usize)
+    })
 }
+
+/// Both fit into the sets of a [`Tally`].
+const _: () = assert!(KINDS.len() <= u32::BITS as usize && CLASSES <= u32::BITS as usize);
 
 /// Both directions.
 #[derive(Debug, Default)]

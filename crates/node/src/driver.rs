@@ -364,15 +364,17 @@ impl Driver {
 
     fn on_send(
         &mut self,
-        message: NetworkMessage,
+        message: Box<NetworkMessage>,
         accepted: oneshot::Sender<Reply>,
         end: oneshot::Sender<Reply>,
         now: Time,
     ) {
-        let NetworkMessage::TaskDistribution { task_id: id, task, target_peers: targets } = message
+        let kind = message.kind();
+        let NetworkMessage::TaskDistribution { task_id: id, task, target_peers: targets } =
+            *message
         else {
             // Results leave through the desk of their handler, all others by their own protocols.
-            let what = format!("a {} of one's own", message.kind());
+            let what = format!("a {kind} of one's own");
             accepted.send(Reply::Refused(Reason::Unsupported { what })).ok();
             return;
         };

@@ -31,7 +31,7 @@ use crate::{
     metrics::NetworkMetricsCollector,
     monitor::ResourceMonitor,
     probes::Probe,
-    protocol::{DiscoveryProtocol, HealthProtocol, ResourceProtocol, TaskProtocol},
+    protocol::{self, DiscoveryProtocol, HealthProtocol, ResourceProtocol, TaskProtocol},
     status::{self, NodeStatus},
     task_handle::TaskHandle,
 };
@@ -263,7 +263,7 @@ impl NetworkManager {
         task: Task,
         target_peers: Vec<PeerId>,
     ) -> Result<TaskHandle, NetworkError> {
-        self.task_protocol().send_task(task, target_peers).await
+        self.send_message(protocol::task::distribution(task, target_peers)?).await
     }
 
     pub(crate) async fn send_message(

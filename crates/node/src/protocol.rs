@@ -4,7 +4,7 @@
 mod discovery;
 mod health;
 mod resource;
-mod task;
+pub(crate) mod task;
 
 pub use self::{
     discovery::DiscoveryProtocol, health::HealthProtocol, resource::ResourceProtocol,

@@ -16,7 +16,7 @@ use std::{
 };
 
 use libp2p::{
-    Multiaddr, PeerId, Stream, StreamProtocol,
+    Multiaddr, PeerId, Stream,
     core::{Endpoint, transport::PortUse},
     swarm::{
         ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, NotifyHandler, THandler,
@@ -51,13 +51,13 @@ impl Protocol {
         [Self::Hello, Self::Task, Self::Discovery, Self::Resource, Self::Health];
 
     /// The name that is negotiated.
-    pub(crate) const fn name(self) -> StreamProtocol {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
-            Self::Hello => StreamProtocol::new("/meshwork/hello/1.0.0"),
-            Self::Task => StreamProtocol::new("/meshwork/task/1.0.0"),
-            Self::Discovery => StreamProtocol::new("/meshwork/discovery/1.0.0"),
-            Self::Resource => StreamProtocol::new("/meshwork/resource/1.0.0"),
-            Self::Health => StreamProtocol::new("/meshwork/health/1.0.0"),
+            Self::Hello => "/meshwork/hello/1.0.0",
+            Self::Task => "/meshwork/task/1.0.0",
+            Self::Discovery => "/meshwork/discovery/1.0.0",
+            Self::Resource => "/meshwork/resource/1.0.0",
+            Self::Health => "/meshwork/health/1.0.0",
         }
     }
 

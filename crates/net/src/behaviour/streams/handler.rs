@@ -4,6 +4,7 @@ use std::{
     collections::VecDeque,
     convert::Infallible,
     future::{Ready, ready},
+    iter, slice,
     sync::Arc,
     task::{Context, Poll, Waker},
 };
@@ -153,22 +154,23 @@ fn open_error(error: StreamUpgradeError<Infallible>) -> OpenError {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Offered;
 
-/// A protocol's name together with which it is.
-#[derive(Clone, Debug)]
-pub(crate) struct Named(StreamProtocol, Protocol);
+/// A protocol by its name.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Named(Protocol);
 
 impl AsRef<str> for Named {
     fn as_ref(&self) -> &str {
-        self.0.as_ref()
+        self.0.name()
     }
 }
 
 impl UpgradeInfo for Offered {
     type Info = Named;
-    type InfoIter = [Named; Protocol::COUNT];
+    // The swarm asks each time it polls a connection, which is several times for each task.
+    type InfoIter = iter::Map<slice::Iter<'static, Protocol>, fn(&Protocol) -> Named>;
 
     fn protocol_info(&self) -> Self::InfoIter {
-        Protocol::ALL.map(|protocol| Named(protocol.name(), protocol))
+        Protocol::ALL.iter().map(|protocol| Named(*protocol))
     }
 }
 
@@ -178,7 +180,7 @@ impl InboundUpgrade<Stream> for Offered {
     type Future = Ready<Result<Self::Output, Infallible>>;
 
     fn upgrade_inbound(self, stream: Stream, info: Named) -> Self::Future {
-        ready(Ok((info.1, stream)))
+        ready(Ok((info.0, stream)))
     }
 }
 
@@ -191,7 +193,7 @@ impl UpgradeInfo for Wanted {
     type InfoIter = [StreamProtocol; 1];
 
     fn protocol_info(&self) -> Self::InfoIter {
-        [self.0.name()]
+        [StreamProtocol::new(self.0.name())]
     }
 }
 
