@@ -1,4 +1,5 @@
-//! What the benches share: an owner's and a worker's engine in one thread, without any network.
+//! What the benches share: the engines of an owner and its workers in one thread, without any
+//! network.
 //!
 //! Absent on purpose: whole nodes. `meshwork bench` measures those.
 
@@ -34,6 +35,7 @@ impl Mesh {
             let mut advert = Advert::default();
             advert.handlers.extend("debug/echo".parse().ok());
             advert.capacity.slots = slots;
+            advert.capacity.memory_bytes = 1 << 40;
             advert
         };
         let node = |index: usize, slots| {
@@ -71,36 +73,49 @@ impl Mesh {
     pub fn run(&mut self, tasks: u32) {
         let until = self.ended + u64::from(tasks);
         for number in 0..tasks {
-            let task = Task::new("debug/echo").unwrap_or_default();
-            let task = task.with_input(Bytes::from_static(&[0; 128]));
-            let token = Token(number);
-            self.feed(0, Input::Submit { task: Box::new(task), targets: Vec::new(), token });
+            self.feed(0, submission(number, 0));
         }
         while self.ended < until {
-            self.now = self.now + Duration::from_micros(10);
-            for index in 0..self.nodes.len() {
-                self.pass(index);
-            }
+            self.settle();
+        }
+    }
+
+    /// Submits one task that needs so much memory, and has the owner choose its worker: what
+    /// placement costs. The assignment is carried by [`Self::settle`].
+    pub fn place(&mut self, memory_bytes: u64) {
+        self.handle(0, submission(0, memory_bytes));
+        self.advance(0);
+    }
+
+    /// Carries what waits, and lets each node have a turn.
+    pub fn settle(&mut self) {
+        self.carry_out();
+        self.now = self.now + Duration::from_micros(10);
+        for index in 0..self.nodes.len() {
+            self.advance(index);
+            self.carry_out();
         }
     }
 
     fn feed(&mut self, index: usize, input: Input) {
-        let mut out = Vec::new();
-        if let Some((_, engine)) = self.nodes.get_mut(index) {
-            engine.handle(input, self.now, &mut self.rng, &mut out);
-        }
-        self.effects.extend(out.into_iter().map(|effect| (index, effect)));
+        self.handle(index, input);
         self.carry_out();
     }
 
-    fn pass(&mut self, index: usize) {
+    fn handle(&mut self, index: usize, input: Input) {
+        let mut out = Vec::new();
+        let Some((_, engine)) = self.nodes.get_mut(index) else { return };
+        engine.handle(input, self.now, &mut self.rng, &mut out);
+        self.effects.extend(out.into_iter().map(|effect| (index, effect)));
+    }
+
+    fn advance(&mut self, index: usize) {
         let mut out = Vec::new();
         let Some((_, engine)) = self.nodes.get_mut(index) else { return };
         engine.handle(Input::Tick, self.now, &mut self.rng, &mut out);
         engine.advance(self.now, &mut self.rng, &mut out);
         engine.flush(self.now, &mut self.rng, &mut out);
         self.effects.extend(out.into_iter().map(|effect| (index, effect)));
-        self.carry_out();
     }
 
     fn carry_out(&mut self) {
@@ -146,8 +161,15 @@ impl Mesh {
     }
 }
 
+fn submission(number: u32, memory_bytes: u64) -> Input {
+    let task = Task::new("debug/echo").unwrap_or_default();
+    let mut task = Box::new(task.with_input(Bytes::from_static(&[0; 128])));
+    task.requirements.memory_bytes = memory_bytes;
+    Input::Submit { task, targets: Vec::new(), token: Token(number) }
+}
+
 /// A peer id that is as good as any other: an Ed25519 key of the index.
-fn peer(index: usize) -> PeerId {
+pub fn peer(index: usize) -> PeerId {
     let mut bytes = vec![0, 36, 8, 1, 18, 32];
     bytes.extend([0; 24]);
     bytes.extend((index as u64).to_be_bytes());

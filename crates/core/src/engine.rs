@@ -13,6 +13,7 @@
 use std::{
     cmp::Reverse,
     collections::{BinaryHeap, VecDeque},
+    sync::Arc,
 };
 
 use rand_core::Rng;
@@ -109,8 +110,15 @@ pub struct Engine {
     /// What anybody wants to be told.
     observed: Observed,
     /// Handlers that nobody has, by the version of the peer table.
-    hopeless: FxHashMap<Kind, (u64, bool)>,
+    hopeless: ByVersion<bool>,
+    /// Who offers a handler to tasks of this node, by the version of the peer table: tasks of new
+    /// needs have to be compared with these alone.
+    offering: ByVersion<Arc<[PeerKey]>>,
 }
+
+/// What was worked out of the peer table for a handler, and of which version; at most
+/// [`limits::KINDS`].
+type ByVersion<T> = FxHashMap<Kind, (u64, T)>;
 
 /// What anybody wants to be told. Each costs something per task.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -169,6 +177,7 @@ impl Engine {
             acks_armed: false,
             observed: Observed::default(),
             hopeless: FxHashMap::default(),
+            offering: FxHashMap::default(),
         };
         engine.on_owner_session(PeerKey::LOCAL);
         engine

@@ -64,22 +64,40 @@ pub(crate) fn best(
     peers: &[PeerStatus],
     leads: &[PeerStatus],
 ) -> Vec<PeerStatus> {
-    let is_lead = |peer: &PeerId| find(leads, peer).is_some();
-    let is_connected = |peer: &PeerId| {
-        find(peers, peer).is_some_and(|status| status.state.stage() != PeerStage::Disconnected)
+    let is_gone = |status: &PeerStatus| status.state.stage() == PeerStage::Disconnected;
+    let fits = |status: &&PeerStatus| matches(query, status);
+    let mut found: Vec<_> = peers.iter().filter(|status| !is_gone(status)).filter(fits).collect();
+    // Whoever is gone comes after whoever is there.
+    if found.len() < query.limit {
+        // Of a peer that is gone, hearsay is the later word.
+        found.extend(outside(peers.iter().filter(|status| is_gone(status)), leads).filter(fits));
+        let there = peers.iter().filter(|status| !is_gone(status));
+        found.extend(outside(leads.iter(), there).filter(fits));
+    }
+    let rank = |a: &&PeerStatus, b: &&PeerStatus| {
+        let of = |status: &PeerStatus| {
+            (Reverse(status.state.stage()), status.latency.unwrap_or(Duration::MAX))
+        };
+        of(a).cmp(&of(b)).then_with(|| a.peer.cmp(&b.peer))
     };
-    // Of a peer that is gone, hearsay is the later word.
-    let known = peers.iter().filter(|status| {
-        matches(query, status)
-            && (status.state.stage() != PeerStage::Disconnected || !is_lead(&status.peer))
-    });
-    let heard = leads.iter().filter(|status| matches(query, status) && !is_connected(&status.peer));
-    let mut found: Vec<_> = known.chain(heard).collect();
-    found.sort_by_key(|status| {
-        let latency = status.latency.unwrap_or(Duration::MAX);
-        (Reverse(status.state.stage()), latency, status.peer)
-    });
-    found.into_iter().take(query.limit).cloned().collect()
+    if found.len() > query.limit {
+        found.select_nth_unstable_by(query.limit, rank);
+        found.truncate(query.limit);
+    }
+    found.sort_unstable_by(rank);
+    found.into_iter().cloned().collect()
+}
+
+/// Those of `rows` that are not in `table`; both are in the order of their ids.
+fn outside<'a>(
+    rows: impl Iterator<Item = &'a PeerStatus>,
+    table: impl IntoIterator<Item = &'a PeerStatus>,
+) -> impl Iterator<Item = &'a PeerStatus> {
+    let mut table = table.into_iter().peekable();
+    rows.filter(move |row| {
+        while table.next_if(|other| other.peer < row.peer).is_some() {}
+        table.peek().is_none_or(|other| other.peer != row.peer)
+    })
 }
 
 /// Adds those of `providers` that are not among `found`, if the query asks for nothing that is not

@@ -11,6 +11,8 @@
 
 mod address;
 mod behaviour;
+#[doc(hidden)]
+pub mod bench;
 mod build;
 pub mod clock;
 pub mod config;

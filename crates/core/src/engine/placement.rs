@@ -17,7 +17,7 @@ use super::{
 use crate::{
     frame::{Assignment, Epoch, ToWorker},
     limits,
-    task::{HandlerName, TaskState},
+    task::{HandlerName, Requirements, TaskState},
     time::Time,
 };
 
@@ -51,15 +51,15 @@ impl Engine {
     fn place_group(&mut self, cx: &mut Cx<'_>, key: GroupKey, priority: i16) -> Option<i16> {
         let group = self.queue.group_mut(key)?;
         let needs = Arc::clone(&group.needs);
-        let mut eligible = std::mem::take(&mut group.eligible);
+        let mut eligible = Arc::clone(&group.eligible);
         if group.version != self.peers.version {
-            eligible.clear();
-            eligible.extend(self.eligible(&needs));
-            for peer in &eligible {
+            eligible = self.eligible(&needs);
+            for peer in &*eligible {
                 self.open_session(cx, *peer);
             }
             if let Some(group) = self.queue.group_mut(key) {
                 group.version = self.peers.version;
+                group.eligible = Arc::clone(&eligible);
             }
         }
         let mut next = self.queue.head(key);
@@ -76,9 +76,6 @@ impl Engine {
             self.assign(cx, task_key, peer);
             next = self.queue.head(key);
         }
-        if let Some(group) = self.queue.group_mut(key) {
-            group.eligible = eligible;
-        }
         next.filter(|next| *next > priority)
     }
 
@@ -90,13 +87,34 @@ impl Engine {
     }
 
     /// The peers that may run tasks with these needs, whether they have room now or not.
-    fn eligible(&self, needs: &Needs) -> Vec<PeerKey> {
-        let Some(name) = self.kinds.name(needs.kind) else { return Vec::new() };
-        self.peers
-            .iter()
-            .filter(|(_, peer)| filter(peer, needs, name).is_none())
-            .map(|(key, _)| key)
-            .collect()
+    fn eligible(&mut self, needs: &Needs) -> Arc<[PeerKey]> {
+        if needs.targets.is_empty() {
+            let offering = self.offering(needs.kind);
+            let Some(requirements) = &needs.requirements else { return offering };
+            let meets = |key: &&PeerKey| {
+                self.peers.get(**key).is_some_and(|peer| unmet(peer, &requirements.0).is_none())
+            };
+            return offering.iter().filter(meets).copied().collect();
+        }
+        let Some(name) = self.kinds.name(needs.kind) else { return Arc::default() };
+        let may = |key: &PeerKey| {
+            self.peers.get(*key).is_some_and(|peer| filter(peer, needs, name).is_none())
+        };
+        needs.targets.iter().filter_map(|peer| self.peers.key(peer)).filter(may).collect()
+    }
+
+    /// The peers that offer this handler to tasks that name no target.
+    fn offering(&mut self, kind: Kind) -> Arc<[PeerKey]> {
+        let version = self.peers.version;
+        if let Some((_, offering)) = self.offering.get(&kind).filter(|(at, _)| *at == version) {
+            return Arc::clone(offering);
+        }
+        let Some(name) = self.kinds.name(kind) else { return Arc::default() };
+        let needs = Needs { kind, targets: Box::default(), requirements: None };
+        let offers = |(key, peer)| filter(peer, &needs, name).is_none().then_some(key);
+        let offering: Arc<[PeerKey]> = self.peers.iter().filter_map(offers).collect();
+        self.offering.insert(kind, (version, Arc::clone(&offering)));
+        offering
     }
 
     /// The worker that will finish this task first, of those that have room.
@@ -234,8 +252,12 @@ fn filter(peer: &Peer, needs: &Needs, name: &HandlerName) -> Option<Obstacle> {
     if advert.capacity.slots == 0 {
         return Some(Obstacle::Requirement { what: "slots", detail: "none".to_owned() });
     }
-    let requirements = &needs.requirements.as_ref()?.0;
-    if let Some((what, detail)) = advert.unmet(requirements) {
+    unmet(peer, &needs.requirements.as_ref()?.0)
+}
+
+/// The first of a task's requirements that the peer does not meet, if there is one.
+fn unmet(peer: &Peer, requirements: &Requirements) -> Option<Obstacle> {
+    if let Some((what, detail)) = peer.advert.as_ref()?.unmet(requirements) {
         return Some(Obstacle::Requirement { what, detail });
     }
     // It has the memory; whether the memory is free, it may have said.

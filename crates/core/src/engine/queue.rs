@@ -51,7 +51,7 @@ pub(super) struct Group {
     /// Tasks that name this group, waiting or not.
     members: usize,
     /// The peers that may run its tasks, as of `version` of the peer table.
-    pub(super) eligible: Vec<PeerKey>,
+    pub(super) eligible: Arc<[PeerKey]>,
     pub(super) version: u64,
 }
 
@@ -86,7 +86,7 @@ impl Queue {
             stale: 0,
             listed: false,
             members: 1,
-            eligible: Vec::new(),
+            eligible: Arc::default(),
             version: 0,
         });
         // Bounded by the number of owned tasks, which fits.

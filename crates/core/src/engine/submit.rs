@@ -98,13 +98,16 @@ impl Engine {
         &mut self,
         cx: &mut Cx<'_>,
         task: Box<Task>,
-        targets: Vec<PeerId>,
+        mut targets: Vec<PeerId>,
         kind: Kind,
         token: Token,
     ) -> Option<TaskKey> {
         let task = *task;
         let requirements = (!task.requirements.is_empty())
             .then(|| Box::new(HashableRequirements(task.requirements)));
+        // In one order and each once: what they are is the same need then.
+        targets.sort_unstable();
+        targets.dedup();
         let group =
             self.queue.join(Needs { kind, targets: targets.into_boxed_slice(), requirements });
         let key = self.tasks.insert(New {
