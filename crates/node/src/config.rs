@@ -20,19 +20,19 @@ pub struct NetworkConfig {
     pub bootstrap_peers: Vec<Multiaddr>,
     /// Peers connected at once, 1 to 1,024. Default 96.
     pub max_peers: usize,
-    /// Longest time for a dial with its handshakes, 100 ms to 5 min. Default 10 s.
+    /// Longest time for a dial with its handshakes, 100 ms to 10 min. Default 10 s.
     pub connection_timeout: Duration,
     /// The heartbeat: a peer that was silent for so long is asked for a sign of life, and counts as
     /// gone before the third has passed without one. 100 ms to 10 min. Default 5 s.
     pub ping_interval: Duration,
-    /// Longest wait for an answer of a small protocol, 100 ms to 5 min. Default 5 s.
+    /// Longest wait for an answer of a small protocol, 100 ms to 10 min. Default 5 s.
     pub protocol_timeout: Duration,
     /// Who this node is.
     pub identity: Identity,
     /// Directory for what must outlive the process (boot counter, trusted peers). None: nothing
     /// does. Used by one node at a time.
     pub home: Option<PathBuf>,
-    /// The node's name, for people; 1 to 64 bytes. Default: the start of its peer id.
+    /// The node's name, for people; 1 to 64 bytes. Default: none, people see its peer id.
     pub name: Option<String>,
     /// The network's name: nodes of different networks refuse each other. Default `main`.
     pub network: String,
@@ -65,11 +65,11 @@ pub struct Offered {
     /// Attempts that run at once, 0 to 4,096; 0: nothing runs here, the node's own tasks included.
     /// Default: one per CPU.
     pub slots: Option<u32>,
-    /// CPUs offered. Default: all.
+    /// CPUs offered, at most 65,536. Default: all.
     pub cpus: Option<u32>,
-    /// Memory offered, in bytes. Default: all.
+    /// Memory offered, in bytes, at most 1 PiB. Default: all.
     pub memory_bytes: Option<u64>,
-    /// GPUs offered. Default 0.
+    /// GPUs offered, at most 1,024. Default 0.
     pub gpus: u32,
     /// What tasks may require by name. At most 32.
     pub capabilities: BTreeSet<String>,
@@ -162,6 +162,15 @@ impl NetworkConfig {
         let offered = &self.offered;
         if offered.slots.is_some_and(|slots| slots > limits::CREDIT_TASKS) {
             return wrong("offered.slots", format!("0 to {}", limits::CREDIT_TASKS));
+        }
+        if offered.cpus.is_some_and(|cpus| cpus > limits::CPUS) {
+            return wrong("offered.cpus", format!("at most {}", limits::CPUS));
+        }
+        if offered.memory_bytes.is_some_and(|bytes| bytes > limits::MEMORY_BYTES) {
+            return wrong("offered.memory_bytes", format!("at most {}", limits::MEMORY_BYTES));
+        }
+        if offered.gpus > limits::GPUS {
+            return wrong("offered.gpus", format!("at most {}", limits::GPUS));
         }
         if offered.capabilities.len() > limits::LABELS || offered.labels.len() > limits::LABELS {
             let why = format!("at most {} capabilities and as many labels", limits::LABELS);

@@ -70,8 +70,9 @@ impl Spec {
         self
     }
 
-    fn build(&self, more: impl FnOnce(NetworkManagerBuilder) -> NetworkManagerBuilder) -> TestNode {
-        let config = NetworkConfig {
+    /// The configuration of such a node.
+    pub fn config(&self) -> NetworkConfig {
+        NetworkConfig {
             listen_addrs: vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()],
             bootstrap_peers: self.bootstrap.clone(),
             protocol_timeout: self.protocol_timeout,
@@ -84,10 +85,13 @@ impl Spec {
             offered: Offered { slots: Some(self.slots), ..Offered::default() },
             tasks: self.tasks.clone(),
             ..NetworkConfig::default()
-        };
-        let builder = NetworkManager::builder().config(config).debug_handlers(self.log.clone());
-        let manager = more(builder).build().expect("the specification is sound");
-        TestNode { manager, name: self.name.clone() }
+        }
+    }
+
+    fn build(&self, more: impl FnOnce(NetworkManagerBuilder) -> NetworkManagerBuilder) -> TestNode {
+        let builder = NetworkManager::builder().config(self.config());
+        let manager = more(builder.debug_handlers(self.log.clone())).build();
+        TestNode { manager: manager.expect("the specification is sound"), name: self.name.clone() }
     }
 }
 
@@ -112,6 +116,12 @@ impl TestNode {
         let node = Self::built_with(&spec, more);
         node.manager.start().await.expect("loopback has free ports");
         node
+    }
+
+    /// A node that runs with this configuration.
+    pub async fn configured(config: NetworkConfig) -> Self {
+        let name = config.name.clone().unwrap_or_default();
+        Self::start_with(Spec { name, ..Spec::owner() }, |builder| builder.config(config)).await
     }
 
     /// A node that is not started.

@@ -19,6 +19,7 @@
 
 mod support;
 
+mod configured;
 mod flooding;
 mod hellos;
 mod losing_workers;

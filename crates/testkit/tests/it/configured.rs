@@ -1,0 +1,380 @@
+//! Every field of the configuration by its effect, and by what is said where it is out of range.
+//!
+//! Elsewhere: what `mdns` finds, in network namespaces (`crates/cli/tests/it/near.rs`). A field that
+//! shortens a time is shown by doing what it shortens so often that the default would not be done
+//! within the bound of a wait.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use meshwork_core::{
+    Accept, AcceptPolicy, PeerState, Reason, Stuck, Task, TaskEnd, engine::view::TaskView, limits,
+};
+use meshwork_node::{
+    Identity, NetworkConfig, NetworkError, NetworkEvent, NetworkManager, Offered, TaskError,
+    TaskSettings,
+};
+use meshwork_testkit::{
+    TestNode, eventually,
+    hostile::{
+        Channel, Hostile,
+        message::{AssignBatch, Credit, ToOwner, ToWorker, to_owner, to_worker},
+    },
+    within,
+};
+
+use crate::support::{output, sleep, task};
+
+mod ranges;
+
+/// So often that with the default of a time, whichever it is, no wait here would last long enough.
+const OFTEN: usize = 30;
+const SHORT: Duration = Duration::from_millis(100);
+
+fn loopback() -> NetworkConfig {
+    NetworkConfig {
+        listen_addrs: vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()],
+        mdns: false,
+        ..NetworkConfig::default()
+    }
+}
+
+/// Two nodes of which the second connects to the first; both are ready.
+async fn pair(first: NetworkConfig, second: NetworkConfig) -> (TestNode, TestNode) {
+    let first = TestNode::configured(first).await;
+    let bootstrap_peers = vec![first.address()];
+    let second = TestNode::configured(NetworkConfig { bootstrap_peers, ..second }).await;
+    second.ready(first.id()).await;
+    first.ready(second.id()).await;
+    (first, second)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn listen_addrs_are_where_it_listens() {
+    let udp = "/ip4/127.0.0.1/udp/0/quic-v1".parse().unwrap();
+    let mut config = loopback();
+    config.listen_addrs.push(udp);
+    let node = TestNode::configured(config).await;
+    let addresses: Vec<String> =
+        node.manager().addresses().iter().map(ToString::to_string).collect();
+    assert_eq!(addresses.len(), 2, "{addresses:?}");
+    assert!(addresses.iter().any(|address| address.starts_with("/ip4/127.0.0.1/tcp/")));
+    assert!(addresses.iter().any(|address| address.contains("/quic-v1")));
+    let mute = TestNode::configured(NetworkConfig { listen_addrs: vec![], ..loopback() }).await;
+    assert!(mute.manager().addresses().is_empty());
+    mute.shutdown().await;
+    node.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bootstrap_peers_are_connected_to() {
+    let (first, second) = pair(loopback(), loopback()).await;
+    assert_eq!(second.peer(first.id()).await.unwrap().state, PeerState::Ready);
+    first.shutdown().await;
+    second.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn max_peers_are_admitted_and_no_more() {
+    let full = NetworkConfig { max_peers: 1, ..loopback() };
+    let (full, first) = pair(full, loopback()).await;
+    let bootstrap_peers = vec![full.address()];
+    let late = TestNode::configured(NetworkConfig { bootstrap_peers, ..loopback() }).await;
+    stuck(&late, &full, "busy").await;
+    assert_eq!(first.peer(full.id()).await.unwrap().state, PeerState::Ready);
+    for node in [full, first, late] {
+        node.shutdown().await;
+    }
+}
+
+/// Waits until `node` and `other` know that they cannot work together, for this reason.
+async fn stuck(node: &TestNode, other: &TestNode, reason: &str) {
+    eventually(&format!("refused: {reason}"), &[node], async || {
+        let state = node.peer(other.id()).await?.state;
+        match state {
+            PeerState::Admitted(why) | PeerState::Connected(why) => match why {
+                Stuck::TheyRefused(why) | Stuck::WeRefused(why) => {
+                    why.contains(reason).then_some(())
+                }
+                _ => None,
+            },
+            _ => None,
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connection_timeout_bounds_a_dial() {
+    let node =
+        TestNode::configured(NetworkConfig { connection_timeout: SHORT, ..loopback() }).await;
+    within("dials of those who say nothing", async {
+        for _ in 0..OFTEN {
+            let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let port = silent.local_addr().unwrap().port();
+            let address = format!("/ip4/127.0.0.1/tcp/{port}").parse().unwrap();
+            let error = node.manager().dial(address).await.unwrap_err();
+            assert!(matches!(error, NetworkError::ConnectionError(_)), "{error:?}");
+        }
+    })
+    .await;
+    node.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ping_interval_is_how_often_a_silent_peer_is_asked() {
+    let quick = NetworkConfig { ping_interval: SHORT, ..loopback() };
+    let (first, second) = pair(quick, loopback()).await;
+    let mut events = first.manager().subscribe();
+    within("round trips", async {
+        let mut measured = 0;
+        while measured < OFTEN {
+            let event = events.next().await.expect("the node runs");
+            measured += usize::from(matches!(event, NetworkEvent::PeerUpdated { .. }));
+        }
+    })
+    .await;
+    first.shutdown().await;
+    second.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn protocol_timeout_bounds_an_answer() {
+    let protocol_timeout = Duration::from_millis(300);
+    let node = TestNode::configured(NetworkConfig { protocol_timeout, ..loopback() }).await;
+    // It speaks no other protocol than hello and task.
+    let mute = Hostile::worker(&node, 1, &[]).await;
+    let asked = within("an answer", node.manager().ping(mute.id())).await;
+    let after = match asked.unwrap_err() {
+        NetworkError::TimeoutError { after, .. } => after,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(after, protocol_timeout);
+    node.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn identity_and_home_outlive_the_node() {
+    let dir = tempfile::tempdir().unwrap();
+    let (home, key) = (dir.path().join("home"), dir.path().join("key"));
+    let config = NetworkConfig { identity: Identity::File(key), home: Some(home), ..loopback() };
+    let friend = TestNode::configured(loopback()).await;
+    let node = TestNode::configured(config.clone()).await;
+    let id = node.id();
+    node.trust(friend.id()).await;
+    let error = NetworkManager::new(config.clone()).await.unwrap_err();
+    assert!(error.to_string().contains("in use"), "two nodes on one home: {error}");
+    node.shutdown().await;
+    drop(node);
+    // The home is given back when the last of the node's tasks is gone.
+    let again = eventually("the home is free", &[], async || {
+        NetworkManager::new(config.clone()).await.ok()
+    })
+    .await;
+    assert_eq!(again.local_peer_id(), id, "the key is that of the file");
+    again.start().await.unwrap();
+    again.dial(friend.address()).await.unwrap();
+    let trusted = eventually("the friend is known", &[], async || {
+        let peers = again.get_peers().await.unwrap();
+        peers.iter().find(|peer| peer.peer_id == friend.id()).map(|peer| peer.trusted)
+    })
+    .await;
+    assert!(trusted, "whom the node trusts is kept in its home");
+    let other = NetworkManager::new(loopback()).await.unwrap();
+    assert_ne!(other.local_peer_id(), id, "without a file the key is another each time");
+    again.shutdown().await.unwrap();
+    friend.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_of_another_network_are_refused() {
+    let other = TestNode::configured(NetworkConfig { network: "other".to_owned(), ..loopback() });
+    let other = other.await;
+    let bootstrap_peers = vec![other.address()];
+    let node = TestNode::configured(NetworkConfig { bootstrap_peers, ..loopback() }).await;
+    stuck(&node, &other, "the peer in \"other\"").await;
+    node.shutdown().await;
+    other.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn name_and_what_is_offered_are_seen_by_peers_and_decide_where_tasks_go() {
+    let offered = Offered {
+        slots: Some(3),
+        cpus: Some(5),
+        memory_bytes: Some(1 << 33),
+        gpus: 2,
+        capabilities: BTreeSet::from(["ocr".to_owned()]),
+        labels: [("site".to_owned(), "attic".to_owned())].into(),
+    };
+    let worker = NetworkConfig {
+        name: Some("bee".to_owned()),
+        accept: AcceptPolicy::default().with("text", Accept::Anyone),
+        offered: offered.clone(),
+        ..loopback()
+    };
+    let nothing = Offered { slots: Some(0), ..Offered::default() };
+    let (worker, owner) = pair(worker, NetworkConfig { offered: nothing, ..loopback() }).await;
+    let advert = owner.ready(worker.id()).await;
+    assert_eq!(advert.name, "bee");
+    assert_eq!((advert.capabilities, advert.labels), (offered.capabilities, offered.labels));
+    let capacity = advert.capacity;
+    assert_eq!((capacity.slots, capacity.cpus, capacity.gpus), (3, 5, 2));
+    assert_eq!(capacity.memory_bytes, 1 << 33);
+
+    owner.trust(worker.id()).await;
+    type Need = fn(&mut Task, bool);
+    let needs: [(&str, Need); 5] = [
+        ("capability", |task, met| {
+            task.requirements.capabilities.push(if met { "ocr" } else { "tts" }.to_owned());
+        }),
+        ("label", |task, met| {
+            let value = if met { "attic" } else { "cellar" }.to_owned();
+            task.requirements.labels.insert("site".to_owned(), value);
+        }),
+        ("cpus", |task, met| task.requirements.cpus = if met { 5 } else { 6 }),
+        ("memory", |task, met| task.requirements.memory_bytes = if met { 1 } else { 1 << 34 }),
+        ("gpus", |task, met| task.requirements.gpus = if met { 2 } else { 3 }),
+    ];
+    for (what, need) in needs {
+        let mut met = task("text/upper").with_input("a");
+        need(&mut met, true);
+        assert_eq!(output(owner.run(met, &[]).await), "A", "{what}");
+        let mut unmet = task("text/upper").with_input("a");
+        need(&mut unmet, false);
+        let waits = owner.submit(unmet, &[]).await;
+        let obstacle = |view: &TaskView| {
+            let peers = &view.waiting.as_ref()?.peers;
+            let found = peers.iter().find(|(peer, _)| *peer == worker.id());
+            found.map(|(_, obstacle)| format!("{obstacle:?}"))
+        };
+        let why = owner.task_until(waits.id(), "it waits", obstacle).await;
+        assert!(why.contains(what), "{what}: {why}");
+        waits.cancel().await.unwrap();
+    }
+    worker.shutdown().await;
+    owner.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn accept_and_trusted_decide_who_works_for_whom() {
+    let key = tempfile::tempdir().unwrap();
+    let identity = Identity::File(key.path().join("key"));
+    let owner = NetworkConfig {
+        identity,
+        offered: Offered { slots: Some(0), ..Offered::default() },
+        ..loopback()
+    };
+    // Its id, for the worker's list.
+    let id = NetworkManager::new(owner.clone()).await.unwrap().local_peer_id();
+    for (accept, listed, runs) in [
+        (Accept::Nobody, true, false),
+        (Accept::Listed, false, false),
+        (Accept::Listed, true, true),
+        (Accept::Anyone, false, true),
+    ] {
+        let worker = TestNode::configured(NetworkConfig {
+            accept: AcceptPolicy::default().with("text", accept),
+            trusted: if listed { vec![id] } else { vec![] },
+            ..loopback()
+        })
+        .await;
+        let owner = TestNode::configured(NetworkConfig {
+            bootstrap_peers: vec![worker.address()],
+            trusted: vec![worker.id()],
+            ..owner.clone()
+        })
+        .await;
+        owner.ready(worker.id()).await;
+        let end = owner.run(task("text/upper").with_input("a"), &[worker.id()]).await;
+        assert_eq!(matches!(end, TaskEnd::Succeeded(_)), runs, "{accept:?} {listed}: {end:?}");
+        if runs {
+            // No target is named: it goes there because the owner trusts the worker.
+            assert_eq!(output(owner.run(task("text/upper").with_input("b"), &[]).await), "B");
+        }
+        owner.shutdown().await;
+        worker.shutdown().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lease_is_how_long_silence_is_believed() {
+    let tasks =
+        TaskSettings { lease: Duration::from_secs(1), heartbeat: SHORT, ..TaskSettings::default() };
+    let offered = Offered { slots: Some(0), ..Offered::default() };
+    let owner = TestNode::configured(NetworkConfig { tasks, offered, ..loopback() }).await;
+    let mut silent = Vec::new();
+    for _ in 0..4 {
+        let mut hostile = Hostile::worker(&owner, 1, &["text/upper"]).await;
+        let waits = owner.submit(task("text/upper"), &[hostile.id()]).await;
+        let mut session = hostile.next_session().await;
+        session.send(&ToOwner::from(to_owner::Kind::Credit(Credit::some()))).await.unwrap();
+        // One after the other: four of the default lease are more than any wait here.
+        owner
+            .task_until(waits.id(), "the lease is over", |view| {
+                view.attempts.first()?.end.as_ref().map(|_| ())
+            })
+            .await;
+        silent.push((hostile, session));
+        waits.cancel().await.unwrap();
+    }
+    owner.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn heartbeat_is_how_often_a_worker_says_what_it_runs() {
+    let tasks = TaskSettings { heartbeat: SHORT, ..TaskSettings::default() };
+    let accept = AcceptPolicy::default().with("debug", Accept::Anyone);
+    let worker = TestNode::configured(NetworkConfig { tasks, accept, ..loopback() }).await;
+    let owner = Hostile::admitted(&worker).await;
+    let mut session = owner.session().await;
+    let mut batch = AssignBatch::one(1, "debug/sleep", "");
+    batch.assignments[0].params.insert("ms".to_owned(), "3600000".to_owned());
+    session.send(&ToWorker::from(to_worker::Kind::Assign(batch))).await.unwrap();
+    within("heartbeats", async {
+        let mut heard = 0;
+        while heard < OFTEN {
+            heard += usize::from(is_heartbeat(&mut session).await);
+        }
+    })
+    .await;
+    worker.shutdown().await;
+}
+
+async fn is_heartbeat(session: &mut Channel) -> bool {
+    let message = session.recv::<ToOwner>().await.expect("the session lives");
+    matches!(message.kind, Some(to_owner::Kind::Heartbeat(_)))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_kept_of_tasks_is_bounded_as_configured() {
+    let tasks = |max_owned, max_ended, max_ended_bytes| NetworkConfig {
+        tasks: TaskSettings { max_owned, max_ended, max_ended_bytes, ..TaskSettings::default() },
+        ..loopback()
+    };
+    let one = TestNode::configured(tasks(1, 10, limits::ENDED_BYTES)).await;
+    let first = one.submit(sleep(3_600_000), &[]).await;
+    let refused = one.manager().distribute_task(task("text/upper"), vec![]).await.unwrap_err();
+    assert_eq!(refused.code(), "queue_full", "{refused}");
+    first.cancel().await.unwrap();
+    one.shutdown().await;
+
+    for (ended, bytes, kept) in [(2, limits::ENDED_BYTES, 2), (100, 2_500, 2), (0, 0, 0)] {
+        let node = TestNode::configured(tasks(10, ended, bytes)).await;
+        let mut ids = Vec::new();
+        for _ in 0..5 {
+            let handle = node.submit(task("text/upper").with_input("a".repeat(1_000)), &[]).await;
+            ids.push(handle.id());
+            assert_eq!(output(handle.end().await.unwrap()).len(), 1_000);
+        }
+        let mut known = 0;
+        for id in &ids {
+            known += usize::from(node.manager().task(*id).await.unwrap().is_some());
+        }
+        assert_eq!(known, kept, "{ended} tasks of {bytes} bytes");
+        if kept == 0 {
+            let gone = node.manager().wait_task(ids[0]).await.unwrap_err();
+            assert!(matches!(gone, TaskError::Refused(Reason::NotFound)), "{gone:?}");
+        }
+        node.shutdown().await;
+    }
+}
