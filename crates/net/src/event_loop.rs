@@ -139,6 +139,8 @@ pub struct EventLoop {
     publish_due: bool,
     published: Instant,
     listening: Vec<Multiaddr>,
+    /// What a listener last complained of, and when that was told.
+    complaint: Option<(String, Instant)>,
     commands: mpsc::Receiver<Command>,
     taken: Vec<Command>,
     events: mpsc::Sender<NetEvent>,
@@ -258,6 +260,7 @@ impl EventLoop {
             publish_due: false,
             published: Instant::now(),
             listening: Vec::new(),
+            complaint: None,
             commands,
             taken: Vec::with_capacity(limits::COMMANDS_PER_TURN),
             events,
@@ -428,11 +431,7 @@ impl EventLoop {
             SwarmEvent::NewListenAddr { address, .. } => self.on_listening(&address),
             SwarmEvent::ExpiredListenAddr { address, .. } => self.on_listener_gone(&[address]),
             SwarmEvent::ListenerClosed { addresses, .. } => self.on_listener_gone(&addresses),
-            SwarmEvent::ListenerError { error, .. } => self.tell(NetEvent::AddressFailed {
-                address: None,
-                peer: None,
-                why: format!("a listener reports: {error}"),
-            }),
+            SwarmEvent::ListenerError { error, .. } => self.on_listener_error(&error),
             // Kademlia's dials become facts with their connections; addresses that peers claim for
             // us or themselves are not believed.
             SwarmEvent::IncomingConnection { .. }

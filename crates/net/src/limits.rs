@@ -106,6 +106,8 @@ pub const QUIC_IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 pub const QUIC_KEEP_ALIVE: Duration = Duration::from_secs(6);
 /// Streams of one connection whose protocol is being negotiated (128 by default); more wait.
 pub const NEGOTIATING_STREAMS: usize = 16;
+/// How often the same complaint of a listener is told, while it lasts.
+pub const SAME_COMPLAINT: Duration = Duration::from_secs(60);
 /// How often libp2p's ping is sent: whether a peer is there is for its echoes to say. Peers that are
 /// no Meshwork nodes expect it to be answered.
 pub const PING_EVERY: Duration = Duration::from_secs(3600);

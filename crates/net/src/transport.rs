@@ -186,13 +186,22 @@ where
     }
 }
 
+/// `EMFILE` and `ENFILE`: the process, or the machine, has as many open files as it may.
+const NO_DESCRIPTOR: [i32; 2] = [24, 23];
+
 /// The innermost cause of a transport's error, in words.
 pub(crate) fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
     let mut cause = error;
     while let Some(inner) = inner_cause(cause) {
         cause = inner;
     }
-    match cause.downcast_ref::<io::Error>().map(io::Error::kind) {
+    let io = cause.downcast_ref::<io::Error>();
+    if io.and_then(io::Error::raw_os_error).is_some_and(|code| NO_DESCRIPTOR.contains(&code)) {
+        return "no file descriptor is left: raise the limit (ulimit -n), or lower the number of \
+                peers"
+            .to_owned();
+    }
+    match io.map(io::Error::kind) {
         Some(io::ErrorKind::ConnectionRefused) => "nobody listens there".to_owned(),
         Some(io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) => {
             "the connection was closed during the handshake".to_owned()

@@ -39,6 +39,8 @@ pub(crate) struct Measured {
     pub(crate) listeners: Option<(usize, usize)>,
     /// The machine.
     pub(crate) usage: Option<ResourceUsage>,
+    /// Why the machine could not be measured, if it could not.
+    pub(crate) unreadable: Option<String>,
     /// Whether the node keeps anything on disk.
     pub(crate) has_home: bool,
 }
@@ -82,6 +84,10 @@ pub(crate) fn assess(measured: &Measured) -> HealthStatus {
         usage.filter(|_| measured.has_home).and_then(disk),
         usage.and_then(memory),
         measured.listeners.and_then(|(wanted, up)| listeners(wanted, up)),
+        measured
+            .unreadable
+            .as_ref()
+            .map(|why| (Severity::Degraded, HealthReason::new(HealthCheck::Other, why.as_str()))),
     ];
     HealthStatus::of(findings.into_iter().flatten().collect())
 }

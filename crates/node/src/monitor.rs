@@ -1,7 +1,8 @@
 //! What this machine has and uses.
 //!
 //! Reading it may block: `/proc` under load, a file system that has died. So it is done on a thread
-//! for blocking work, one reading at a time, and given up after a while.
+//! of its own, one reading at a time, and given up after a while. Where there is no thread left, there
+//! is no reading: the runtime's threads for blocking work would end the node.
 //!
 //! Absent on purpose: when it is measured and told (`probes`), and other machines.
 
@@ -12,13 +13,14 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
+    thread,
     time::Duration,
 };
 
 use chrono::Utc;
 use meshwork_core::{ResourceUsage, limits as core_limits};
 use sysinfo::{CGroupLimits, Networks, Process, ProcessRefreshKind, ProcessesToUpdate, System};
-use tokio::time::Instant;
+use tokio::{sync::oneshot, time::Instant};
 
 use crate::config::Offered;
 
@@ -43,6 +45,9 @@ pub enum ResourceError {
     /// The operating system does not tell.
     #[error("cannot read the machine's resources: {0}")]
     System(#[from] sysinfo::Error),
+    /// There is no thread to read them on.
+    #[error("cannot read the machine's resources: no thread can be started: {0}")]
+    Thread(#[source] io::Error),
     /// The reading was cut off.
     #[error("the machine's resources could not be read: the node is stopping")]
     Stopped,
@@ -60,7 +65,7 @@ impl ResourceError {
     /// Whether the same call may succeed later.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Timeout(_) => true,
+            Self::Timeout(_) | Self::Thread(_) => true,
             Self::System(_) | Self::Stopped | Self::Disk { .. } => false,
         }
     }
@@ -146,12 +151,19 @@ impl ResourceMonitor {
             return Ok(usage);
         }
         let last = Arc::clone(&self.last);
-        let reading = tokio::task::spawn_blocking(move || {
-            let usage = reader.read()?;
-            // Before the turn ends, so that those who wait for it find the reading.
-            *last.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), usage));
-            Ok(usage)
-        });
+        let (done, reading) = oneshot::channel();
+        let read = move || {
+            let usage = reader.read();
+            if let Ok(usage) = &usage {
+                // Before the turn ends, so that those who wait for it find the reading.
+                let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+                *last = Some((Instant::now(), *usage));
+            }
+            // Whoever asked may have given up.
+            done.send(usage).ok();
+        };
+        let thread = thread::Builder::new().name("meshwork-monitor".to_owned());
+        thread.spawn(read).map_err(ResourceError::Thread)?;
         reading.await.map_err(|_| ResourceError::Stopped)?
     }
 }
@@ -295,6 +307,6 @@ fn within(machine: (u64, u64), limits: Option<&CGroupLimits>) -> (u64, u64) {
 }
 
 fn cpu_count() -> u32 {
-    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    let cpus = thread::available_parallelism().map_or(1, usize::from);
     u32::try_from(cpus).unwrap_or(u32::MAX)
 }

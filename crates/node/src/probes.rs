@@ -58,6 +58,8 @@ pub(crate) struct Probes {
 #[derive(Debug, Default)]
 struct Reporter {
     last: Option<(Instant, ResourceUsage)>,
+    /// Whether the machine could not be measured the last time.
+    is_blind: bool,
 }
 
 impl Reporter {
@@ -152,10 +154,13 @@ impl Probes {
         let usage = match self.monitor.current_usage().await {
             Ok(usage) => usage,
             Err(error) => {
-                tracing::warn!(%error, "cannot measure this machine");
+                if !std::mem::replace(&mut reporter.is_blind, true) {
+                    tracing::warn!(%error, "cannot measure this machine");
+                }
                 return Ok(());
             }
         };
+        reporter.is_blind = false;
         if reporter.is_due(&usage, Instant::now()) {
             let Some(calls) = self.calls.upgrade() else { return Err(Stopped) };
             patiently(calls.send(Call::Measured { usage })).await?;
@@ -179,6 +184,7 @@ impl Probes {
             driver_lag: Some(driver_lag?),
             handlers: Some(self.blocked.load()),
             listeners: Some((self.listeners, self.net.addresses().len())),
+            unreadable: usage.as_ref().err().map(ToString::to_string),
             usage: usage.ok(),
             has_home: self.has_home,
         };

@@ -13,6 +13,7 @@ mod churn;
 mod daemon;
 mod demo;
 mod events;
+mod exhaustion;
 mod measured;
 mod near;
 mod support;

@@ -84,7 +84,26 @@ impl Node {
 
     /// One that listens, and looks for others, where its arguments and defaults say.
     pub(crate) fn open_in(home: TempDir, args: &[&str]) -> Self {
-        let mut process = meshwork(home.path())
+        let command = meshwork(home.path());
+        Self::started(home, command, args)
+    }
+
+    /// As [`Self::up`], by a shell that does something before.
+    pub(crate) fn up_after(shell: &str, args: &[&str]) -> Self {
+        Self::up_in_after(tempfile::tempdir().expect("a folder"), shell, args)
+    }
+
+    pub(crate) fn up_in_after(home: TempDir, shell: &str, args: &[&str]) -> Self {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("{shell} && exec \"$0\" \"$@\"")]);
+        command.arg(env!("CARGO_BIN_EXE_meshwork"));
+        command.env_remove("MESHWORK_LOG").env("MESHWORK_HOME", home.path());
+        let alone = ["--no-mdns", "--listen", "/ip4/127.0.0.1/tcp/0"];
+        Self::started(home, command, &[&alone, args].concat())
+    }
+
+    fn started(home: TempDir, mut command: Command, args: &[&str]) -> Self {
+        let mut process = command
             .args(["up", "--json", "--quiet", "--debug-handlers"])
             .args(args)
             .stdin(Stdio::null())

@@ -94,6 +94,8 @@ struct Generation {
 
 impl Generation {
     fn new(threads: usize) -> io::Result<Self> {
+        // A runtime that finds no thread at all panics; so the system is asked first.
+        std::thread::Builder::new().spawn(|| {})?.join().ok();
         let runtime = Builder::new_multi_thread()
             .worker_threads(threads)
             .max_blocking_threads(BLOCKING_THREADS)

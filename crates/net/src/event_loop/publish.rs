@@ -1,4 +1,5 @@
-//! What readers see without entering the loop: the table of peers and the own addresses.
+//! What readers see without entering the loop: the table of peers and the own addresses; and what
+//! listeners say.
 
 use std::sync::Arc;
 
@@ -6,7 +7,7 @@ use libp2p::Multiaddr;
 use tokio::time::Instant;
 
 use super::{EventLoop, Timer};
-use crate::{address, event::NetEvent, limits};
+use crate::{address, event::NetEvent, limits, transport};
 
 impl EventLoop {
     /// Publishes the table if it has changed: a small one at once, so that whoever learns of a peer
@@ -53,6 +54,20 @@ impl EventLoop {
             }
         }
         self.publish_addresses();
+    }
+
+    /// A listener has failed to take a connection, and goes on listening. It tries again at once, so
+    /// that what lasts is told from time to time, not each time.
+    pub(super) fn on_listener_error(&mut self, error: &std::io::Error) {
+        let why = format!("a listener reports: {}", transport::root_cause(error));
+        let told = self
+            .complaint
+            .as_ref()
+            .is_some_and(|(before, at)| *before == why && at.elapsed() < limits::SAME_COMPLAINT);
+        if !told {
+            self.complaint = Some((why.clone(), Instant::now()));
+            self.tell(NetEvent::AddressFailed { address: None, peer: None, why });
+        }
     }
 
     fn publish_addresses(&self) {

@@ -20,19 +20,20 @@ fn well() -> Measured {
             slots_free: 0,
             ..ResourceUsage::default()
         }),
+        unreadable: None,
         has_home: true,
     }
 }
 
 #[test]
-fn a_busy_node_without_peers_is_healthy_and_so_is_one_that_cannot_be_measured() {
+fn a_busy_node_without_peers_is_healthy_and_so_is_one_that_was_not_measured() {
     assert_eq!(assess(&well()), HealthStatus::Healthy);
     assert_eq!(assess(&Measured::default()), HealthStatus::Healthy);
 }
 
 #[test]
 fn each_check_has_its_bounds() {
-    use HealthCheck::{Disk, Driver, EventLoop, Handlers, Listeners, Memory};
+    use HealthCheck::{Disk, Driver, EventLoop, Handlers, Listeners, Memory, Other};
     fn usage(measured: &mut Measured) -> &mut ResourceUsage {
         measured.usage.as_mut().unwrap()
     }
@@ -45,7 +46,7 @@ fn each_check_has_its_bounds() {
         usage(measured).disk_free_bytes = free;
     }
     type Spoil = fn(&mut Measured);
-    let cases: [(HealthCheck, &str, Spoil); 18] = [
+    let cases: [(HealthCheck, &str, Spoil); 19] = [
         (EventLoop, "healthy", |m| m.loop_lag = Some(Duration::from_millis(999))),
         (EventLoop, "degraded", |m| m.loop_lag = Some(LAG)),
         (EventLoop, "unhealthy", |m| m.loop_lag = Some(HANGS)),
@@ -64,6 +65,7 @@ fn each_check_has_its_bounds() {
         (Memory, "degraded", |m| usage(m).memory_free_bytes = 4 << 30),
         (Listeners, "healthy", |m| m.listeners = Some((0, 0))),
         (Listeners, "unhealthy", |m| m.listeners = Some((2, 0))),
+        (Other, "degraded", |m| m.unreadable = Some("no thread".to_owned())),
     ];
     for (nth, (check, expected, spoil)) in cases.into_iter().enumerate() {
         let mut measured = well();

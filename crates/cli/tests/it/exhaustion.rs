@@ -1,0 +1,155 @@
+//! Nodes that run out of what the system gives: F-16, F-17, F-18. Each goes on with what it has, says
+//! what is missing, and is as before once there is more.
+
+mod group;
+
+use std::{
+    fs,
+    net::TcpStream,
+    os::unix::net::UnixStream,
+    path::Path,
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use meshwork_api::{Client, Payload, TaskSpec};
+use rustix::process::Signal;
+use serde_json::Value;
+
+use self::group::Group;
+use crate::support::{Node, eventually, is_alive};
+
+/// Of each kind, several times what the smallest limit allows.
+const CONNECTIONS: usize = 300;
+
+fn health(node: &Node) -> (String, String) {
+    let health = node.ask(&["status", "--json"]).json()["health"].clone();
+    (health["status"].as_str().unwrap().to_owned(), health["reasons"].to_string())
+}
+
+fn port(node: &Node) -> u16 {
+    node.address().split('/').nth(4).unwrap().parse().unwrap()
+}
+
+/// Descriptors that a process has open.
+fn descriptors(pid: u32) -> usize {
+    fs::read_dir(format!("/proc/{pid}/fd")).expect("it is alive").count()
+}
+
+/// Processor time that a process has used.
+fn used(pid: u32) -> Duration {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).expect("it is alive");
+    let fields = text.rsplit_once(')').unwrap().1.split_whitespace();
+    let ticks: u64 = fields.skip(11).take(2).map(|field| field.parse::<u64>().unwrap()).sum();
+    Duration::from_millis(ticks * 1_000 / rustix::param::clock_ticks_per_second())
+}
+
+/// Runs so many tasks of `bytes` on `target`; all must succeed.
+fn run(owner: &Node, target: &str, tasks: usize, bytes: usize) {
+    let client = Client::new(Path::new(owner.text("socket"))).unwrap();
+    let lane = async |tasks: usize| {
+        for _ in 0..tasks {
+            let mut spec = TaskSpec::new("debug/echo");
+            spec.input = Some(Payload::of(Bytes::from(vec![b'x'; bytes])));
+            spec.targets = vec![target.to_owned()];
+            let task = client.submit(&spec, Duration::from_secs(60)).await.unwrap();
+            assert_eq!(task.state, "succeeded", "{task:?}");
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let lanes = 10.min(tasks);
+    runtime.block_on(futures::future::join_all((0..lanes).map(|_| lane(tasks / lanes))));
+}
+
+/// An owner that runs nothing itself, and a worker of its that was started by a shell after this.
+fn pair(shell: &str) -> (Node, Node) {
+    let owner = Node::up(&["--name", "ant", "--slots", "0", "--lease", "3s", "--heartbeat", "1s"]);
+    let worker = ["--name", "bee", "--accept", "anyone", "--bootstrap", owner.address()];
+    let worker = Node::up_after(shell, &worker);
+    owner.until_ready(worker.text("peer_id"));
+    (owner, worker)
+}
+
+/// F-16: the listener and the local API wait for descriptors without turning in circles, what is
+/// connected works on, and all is as before when there are descriptors again.
+#[test]
+fn a_node_without_descriptors_works_on_and_recovers() {
+    for limit in [32, 64, 128] {
+        let (owner, worker) = pair(&format!("ulimit -n {limit}"));
+        let pid = worker.process.id();
+        let before = descriptors(pid);
+        let peers: Vec<TcpStream> = (0..CONNECTIONS)
+            .map(|_| TcpStream::connect(("127.0.0.1", port(&worker))).unwrap())
+            .collect();
+        // Those that find no place in the queue of the socket are refused by the system.
+        let users: Vec<UnixStream> = (0..CONNECTIONS)
+            .map_while(|_| {
+                let socket = UnixStream::connect(worker.text("socket")).ok()?;
+                socket.set_nonblocking(true).ok().map(|()| socket)
+            })
+            .collect();
+        eventually("no descriptor is left", || descriptors(pid) >= limit.min(before + 64));
+        run(&owner, "bee", 20, 100);
+        let (start, at_start) = (Instant::now(), used(pid));
+        sleep(Duration::from_secs(1));
+        let share = (used(pid) - at_start).as_secs_f64() / start.elapsed().as_secs_f64();
+        assert!(share < 0.5, "{limit}: it turns in circles: {share} of a processor");
+
+        drop((peers, users));
+        eventually("descriptors are free again", || descriptors(pid) <= before + 2);
+        assert_eq!(worker.ask(&["status"]).code, 0);
+        if limit == 32 {
+            let told = worker.ask(&["metrics"]).stdout;
+            let errors = told.lines().find(|line| line.starts_with("network_errors_total"));
+            assert!(errors.is_some_and(|line| !line.ends_with(" 0")), "{errors:?}");
+        }
+        let late = ["--name", "cat", "--bootstrap", worker.address()];
+        let late = Node::up(&late);
+        late.until_ready(worker.text("peer_id"));
+    }
+}
+
+/// F-17: what waits at a worker is bounded, so that little memory is enough whatever is sent; one
+/// that is killed for want of it costs its owner time and nothing else.
+#[test]
+fn a_worker_that_is_killed_for_its_memory_loses_no_task() {
+    let Some(group) = Group::new("memory") else { return };
+    let (owner, worker) = pair(&group.joining());
+    run(&owner, "bee", 20, 100);
+    let pid = worker.process.id();
+
+    // Less than one round of what comes now.
+    let has: u64 = group.get("memory.usage_in_bytes");
+    group.set("memory.limit_in_bytes", has + (1 << 20));
+    let args = ["--name", "bee", "--accept", "anyone", "--bootstrap", owner.address()];
+    let worker = std::thread::scope(|scope| {
+        scope.spawn(|| run(&owner, "bee", 60, 1 << 20));
+        eventually("it is killed", || !is_alive(pid));
+        let (status, home) = worker.end(Signal::KILL);
+        assert!(!status.success());
+        group.set("memory.limit_in_bytes", 128 << 20);
+        Node::up_in_after(home, &group.joining(), &args)
+    });
+    run(&owner, "bee", 120, 1 << 20);
+    assert!(is_alive(worker.process.id()), "128 MiB are enough");
+    let done = owner.ask(&["status", "--json"]).json()["node"]["tasks"].clone();
+    assert_eq!((&done["succeeded"], &done["failed"]), (&Value::from(200), &Value::from(0)));
+}
+
+/// F-18: a node that can start no thread runs tasks on those it has, and says what it cannot do.
+#[test]
+fn a_node_without_threads_works_on_and_recovers() {
+    let Some(group) = Group::new("pids") else { return };
+    let (owner, worker) = pair(&group.joining());
+    assert_eq!(health(&worker), ("healthy".to_owned(), "[]".to_owned()));
+    group.set("pids.max", 1);
+    eventually("it says that it cannot measure the machine", || {
+        let (status, reasons) = health(&worker);
+        status == "degraded" && reasons.contains("no thread can be started")
+    });
+    run(&owner, "bee", 20, 100);
+    group.set("pids.max", 1_000);
+    eventually("it is well again", || health(&worker).0 == "healthy");
+    run(&owner, "bee", 20, 100);
+}

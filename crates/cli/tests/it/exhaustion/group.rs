@@ -1,0 +1,47 @@
+//! A control group of the test's own, below its own, for one kind of resource.
+
+use std::{fmt, fs, path::PathBuf, process, str::FromStr};
+
+/// Removed when it is dropped; no process may be in it then.
+pub(super) struct Group(PathBuf);
+
+impl Group {
+    /// A group for `kind`; says why if there can be none: another version of control groups, or
+    /// no right to make one.
+    #[expect(clippy::print_stdout, reason = "what was not tested is told")]
+    pub(super) fn new(kind: &str) -> Option<Self> {
+        let own = fs::read_to_string("/proc/self/cgroup").expect("a process table");
+        let path = own.lines().find_map(|line| line.split_once(&format!(":{kind}:")));
+        let Some((_, path)) = path else {
+            println!("not tested here: no control groups, version 1, of {kind}");
+            return None;
+        };
+        let name = format!("meshwork-test-{}", process::id());
+        let group = PathBuf::from(format!("/sys/fs/cgroup/{kind}{path}")).join(name);
+        if let Err(error) = fs::create_dir(&group) {
+            println!("not tested here: {}: {error}", group.display());
+            return None;
+        }
+        Some(Self(group))
+    }
+
+    /// By which a shell joins it.
+    pub(super) fn joining(&self) -> String {
+        format!("echo $$ > {}", self.0.join("cgroup.procs").display())
+    }
+
+    pub(super) fn set(&self, file: &str, value: impl fmt::Display) {
+        fs::write(self.0.join(file), value.to_string()).expect("a value that can be set");
+    }
+
+    pub(super) fn get<T: FromStr<Err: fmt::Debug>>(&self, file: &str) -> T {
+        fs::read_to_string(self.0.join(file)).expect("a file").trim().parse().expect("a value")
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // Whoever was in it may be going still; an empty group that is left does no harm.
+        fs::remove_dir(&self.0).ok();
+    }
+}
