@@ -117,7 +117,8 @@ pub struct PeerInfo {
     /// Smoothed round trip of this node's own echo.
     #[serde(rename = "latency_us", with = "micros")]
     pub latency: Option<Duration>,
-    /// From −100 to 100.
+    /// How it has done this node's work since the node started, −100 to 100: see
+    /// [`PeerLoad`](crate::engine::PeerLoad). 0 where only the network is asked, as by a search.
     pub reputation: i32,
     /// How far it has come.
     pub state: PeerState,

@@ -371,6 +371,7 @@ impl NetworkManager {
         let infos = statuses.iter().zip(loads).map(|(status, load)| PeerInfo {
             assigned: load.assigned,
             held: load.held,
+            reputation: load.reputation,
             ..status::peer_info(status, &self.inner.clock, &trusted)
         });
         Ok(infos.collect())

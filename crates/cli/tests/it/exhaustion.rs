@@ -1,4 +1,4 @@
-//! Nodes that run out of what the system gives: F-16, F-17, F-18. Each goes on with what it has, says
+//! Nodes that run out of what the system gives: F-16, F-17, F-18, and a full disk. Each goes on with what it has, says
 //! what is missing, and is as before once there is more.
 
 mod group;
@@ -8,6 +8,7 @@ use std::{
     net::TcpStream,
     os::unix::net::UnixStream,
     path::Path,
+    process::Command,
     thread::sleep,
     time::{Duration, Instant},
 };
@@ -18,7 +19,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use self::group::Group;
-use crate::support::{Node, eventually, is_alive};
+use crate::support::{Node, eventually, is_alive, is_inside};
 
 /// Of each kind, several times what the smallest limit allows.
 const CONNECTIONS: usize = 300;
@@ -152,4 +153,49 @@ fn a_node_without_threads_works_on_and_recovers() {
     group.set("pids.max", 1_000);
     eventually("it is well again", || health(&worker).0 == "healthy");
     run(&owner, "bee", 20, 100);
+}
+
+/// A way into a mount namespace, where one can be had.
+const MOUNTS: &str = r#"
+    for how in "unshare --mount" "unshare --user --map-root-user --mount"; do
+        if $how -- mount -t tmpfs none /mnt 2>/dev/null; then exec $how -- "$@"; fi
+    done
+    echo "no mount namespace"
+    exit 77
+"#;
+
+/// What a node keeps is as it was when its disk is full; it works on, and writes again when there is
+/// space.
+#[test]
+fn a_node_whose_disk_is_full_works_on_and_recovers() {
+    let mut way = Command::new("sh");
+    way.args(["-c", MOUNTS, "sh"]);
+    let name = "exhaustion::a_node_whose_disk_is_full_works_on_and_recovers";
+    if !is_inside(way, name) {
+        return;
+    }
+    let disk = tempfile::tempdir().unwrap();
+    let mut mount = Command::new("mount");
+    mount.args(["-t", "tmpfs", "-o", "size=256k", "none"]).arg(disk.path());
+    assert!(mount.status().unwrap().success());
+    let node = Node::up_in(tempfile::tempdir_in(disk.path()).unwrap(), &[]);
+    let other = Node::up(&[]);
+    let filling = disk.path().join("filling");
+    let trust = || node.ask(&["peers", "trust", other.text("peer_id")]);
+    let full = fs::write(&filling, vec![0; 1 << 20]).unwrap_err();
+    assert_eq!(full.kind(), std::io::ErrorKind::StorageFull);
+    trust().error(1, &["No space left", "trusted"]);
+    assert!(health(&node).1.contains("disk"));
+    run(&node, node.text("peer_id"), 20, 100);
+    let (status, home) = node.end(Signal::TERM);
+    assert!(status.success(), "it stops as it should");
+
+    // On a full disk it starts if that needs no more than it had, or says why not.
+    let again =
+        crate::support::ask(home.path(), &["up", "--no-mdns", "--listen", "/ip4/127.0.0.1/tcp/0"]);
+    again.error(1, &["No space left"]);
+    fs::remove_file(&filling).unwrap();
+    let node = Node::up_in(home, &[]);
+    let trust = node.ask(&["peers", "trust", other.text("peer_id")]);
+    assert_eq!(trust.code, 0, "{trust:?}");
 }

@@ -3,21 +3,20 @@
 //! The wire is in a network namespace of its own: mDNS passes over the loopback interface, and on
 //! any other it would find strangers.
 
-use std::{env, path::Path, process::Command};
+use std::process::Command;
 
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::support::Node;
+use crate::support::{Node, is_inside};
 
-/// Set where this test has started itself again, in the namespace.
-const INSIDE: &str = "MESHWORK_TEST_IN_NAMESPACE";
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/in-namespace.sh");
 
 #[test]
 fn neighbours_find_each_other_in_any_order_of_start() {
-    if env::var_os(INSIDE).is_none() {
-        return again_in_namespace("near::neighbours_find_each_other_in_any_order_of_start");
+    let name = "near::neighbours_find_each_other_in_any_order_of_start";
+    if !is_inside(Command::new(SCRIPT), name) {
+        return;
     }
     let homes = || (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
     let (ant, bee) = homes();
@@ -35,25 +34,4 @@ fn meet(first: (&str, TempDir), second: (&str, TempDir)) -> (TempDir, TempDir) {
     first.1.until_ready(second.0);
     second.1.until_ready(first.0);
     (first.1.end(Signal::TERM).1, second.1.end(Signal::TERM).1)
-}
-
-/// Runs this one test of this program in a namespace. Says why if there can be none.
-#[expect(clippy::print_stdout, reason = "what was not tested is told")]
-fn again_in_namespace(test: &str) {
-    let program = env::current_exe().expect("a path");
-    let output = Command::new(Path::new(SCRIPT))
-        .arg(program)
-        .args([test, "--exact", "--nocapture"])
-        .env(INSIDE, "1")
-        .output()
-        .expect("the script starts");
-    let errors = String::from_utf8_lossy(&output.stderr);
-    if output.status.code() == Some(77) {
-        println!("not tested here: {errors}");
-        return;
-    }
-    let printed = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{printed}{errors}");
-    // A wrong name would run no test, and succeed.
-    assert!(printed.contains("1 passed"), "{printed}{errors}");
 }

@@ -1,7 +1,7 @@
 //! Nodes as child processes.
 
 use std::{
-    fs,
+    env, fs,
     io::{BufRead, BufReader},
     path::Path,
     process::{Child, Command, ExitStatus, Output, Stdio},
@@ -193,4 +193,29 @@ fn state_of(pid: u32) -> Option<String> {
 fn status(pid: u32) -> Option<String> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     Some(text.rsplit_once(')')?.1.to_owned())
+}
+
+/// Set where a test has started itself again, in a namespace.
+const INSIDE: &str = "MESHWORK_TEST_IN_NAMESPACE";
+
+/// Whether the test of this name runs in a namespace. If not, it is run there first: by `way`, which
+/// takes a command and its arguments, and ends with 77 where there can be no namespace.
+#[expect(clippy::print_stdout, reason = "what was not tested is told")]
+pub(crate) fn is_inside(mut way: Command, test: &str) -> bool {
+    if env::var_os(INSIDE).is_some() {
+        return true;
+    }
+    let program = env::current_exe().expect("a path");
+    way.arg(program).args([test, "--exact", "--nocapture"]).env(INSIDE, "1");
+    let output = way.output().expect("it starts");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    if output.status.code() == Some(77) {
+        println!("not tested here: {errors}");
+        return false;
+    }
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{printed}{errors}");
+    // A wrong name would run no test, and succeed.
+    assert!(printed.contains("1 passed"), "{printed}{errors}");
+    false
 }

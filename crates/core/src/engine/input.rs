@@ -311,4 +311,8 @@ pub struct PeerLoad {
     pub assigned: u32,
     /// Its unfinished attempts here.
     pub held: u32,
+    /// How it has done our work since this node started, −100 to 100: 1 more for each attempt that it
+    /// ended, 10 less when it left attempts without a word beyond their lease, 50 less when it spoke
+    /// of one that was never made.
+    pub reputation: i32,
 }

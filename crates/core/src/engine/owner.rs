@@ -6,7 +6,7 @@ use libp2p_identity::PeerId;
 
 use super::{
     Cx, Effect, Engine, Record, Reply,
-    peers::{OpenAttempt, PeerKey, SessionState},
+    peers::{Conduct, OpenAttempt, PeerKey, SessionState},
     tasks::{End, Phase, Refusal, TaskKey},
     timers::Timer,
 };
@@ -210,6 +210,7 @@ impl Engine {
         let Some(task_key) = attempt.task else { return };
         let Some(peer) = self.peers.get_mut(key) else { return };
         let worker = Arc::clone(&peer.id);
+        peer.worker.conduct.add(Conduct::ANSWERED);
         match end {
             AttemptEnd::Output(output) => {
                 peer.worker.learn(attempt.kind, took);
@@ -445,6 +446,7 @@ impl Engine {
         }
         peer.worker.silent = true;
         peer.worker.owes = true;
+        peer.worker.conduct.add(Conduct::SILENT);
         let lost = peer.worker.close_all();
         let room = (limits::CREDIT_TASKS as usize).saturating_sub(peer.worker.lost.len());
         peer.worker.lost.extend(lost.iter().map(|(epoch, _)| *epoch).take(room));
@@ -518,6 +520,7 @@ impl Engine {
             && let Some(peer) = self.peers.get_mut(key)
             && !std::mem::replace(&mut peer.worker.blamed, true)
         {
+            peer.worker.conduct.add(Conduct::LIED);
             let what = "it speaks of an attempt that was never made";
             cx.out.push(Effect::Misbehaved { peer: *peer.id, what });
         }

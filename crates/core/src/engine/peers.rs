@@ -107,6 +107,7 @@ pub(super) struct WorkerSide {
     pub(super) lost: Vec<Epoch>,
     /// It spoke of an attempt that was never made, in this session.
     pub(super) blamed: bool,
+    pub(super) conduct: Conduct,
     /// Its lease ended, and nothing was heard since.
     pub(super) silent: bool,
     /// It may hold results that nobody has acknowledged: a session was lost, or a lease ended.
@@ -116,6 +117,20 @@ pub(super) struct WorkerSide {
     /// Results that have arrived for good and are not acknowledged yet.
     pub(super) acks: Vec<Epoch>,
     pub(super) out: Vec<ToWorker>,
+}
+
+/// How a worker has done our work, see [`PeerLoad::reputation`](super::PeerLoad::reputation).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Conduct(pub(super) i32);
+
+impl Conduct {
+    pub(super) const ANSWERED: i32 = 1;
+    pub(super) const SILENT: i32 = -10;
+    pub(super) const LIED: i32 = -50;
+
+    pub(super) fn add(&mut self, what: i32) {
+        self.0 = (self.0 + what).clamp(-100, 100);
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -86,6 +86,7 @@ impl Engine {
         peer.map_or_else(PeerLoad::default, |peer| PeerLoad {
             assigned: u32::try_from(peer.worker.open.len()).unwrap_or(u32::MAX),
             held: peer.owner.unfinished,
+            reputation: peer.worker.conduct.0,
         })
     }
 

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::{Net, output, task};
 use crate::{
-    NetworkMessage, ResourceUsage,
+    Epoch, NetworkMessage, ResourceUsage, ToOwner,
     engine::{Input, Observed, view::Obstacle},
+    limits,
 };
 
 fn usage(cpu_used: f32, free: u64) -> ResourceUsage {
@@ -32,6 +33,28 @@ fn runs_at(net: &mut Net) -> usize {
     let at = (1..net.nodes.len()).find(|index| !net.nodes[*index].running.is_empty()).unwrap();
     net.finish(at, output("done"));
     at
+}
+
+#[test]
+fn who_does_our_work_is_thought_well_of_and_who_leaves_it_is_not() {
+    let mut net = Net::connected(&[1]);
+    let reputation = |net: &Net| net.nodes[0].engine.load(&net.nodes[1].id).reputation;
+    assert_eq!(reputation(&net), 0);
+    for _ in 0..120 {
+        net.submit(task("text/a"));
+        net.finish(1, output("done"));
+    }
+    assert_eq!(reputation(&net), 100, "and no more than that");
+    net.submit(task("text/a"));
+    // It stands still beyond the lease.
+    net.now = net.now + limits::LEASE + Duration::from_secs(1);
+    net.feed(0, Input::Tick);
+    assert_eq!(reputation(&net), 90);
+    let epoch = Epoch { boot: 1, number: 1_000_000 };
+    let frames = vec![ToOwner::Accepted(epoch)];
+    let peer = net.nodes[1].id;
+    net.feed(0, Input::FromWorker { peer, frames });
+    assert_eq!(reputation(&net), 40, "a lie costs more than silence");
 }
 
 #[test]
