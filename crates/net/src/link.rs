@@ -2,7 +2,8 @@
 //!
 //! A link is one future: it reads and decodes what its peer says, and writes what the event loop
 //! says. What frames mean is decided in the event loop, which hears of them through one bounded
-//! channel; when that is full the link reads no more, and by flow control its peer waits.
+//! channel; when that is full the link reads no more, and by flow control its peer waits. It reads
+//! nothing either for whose answer it has no place, so that every question is answered.
 //!
 //! Absent on purpose: batching. What travels here is rare and small.
 
@@ -44,8 +45,9 @@ pub(crate) enum LinkFrame {
 #[derive(Debug)]
 pub(crate) struct LinkEvent {
     pub(crate) peer: PeerId,
-    pub(crate) link: LinkId,
     pub(crate) frame: LinkFrame,
+    /// A place in the link's outbox, if this may have to be answered.
+    pub(crate) answer: Option<mpsc::OwnedPermit<LinkFrame>>,
 }
 
 /// Why a link ends.
@@ -78,10 +80,11 @@ impl LinkEnd {
 /// What a link is made of.
 pub(crate) struct Link {
     pub(crate) peer: PeerId,
-    pub(crate) id: LinkId,
     pub(crate) protocol: LinkProtocol,
     /// What the loop says.
     pub(crate) outbox: mpsc::Receiver<LinkFrame>,
+    /// The same, for answers; the link ends when the loop drops its own end.
+    pub(crate) answers: mpsc::WeakSender<LinkFrame>,
     /// What the peer says.
     pub(crate) events: mpsc::Sender<LinkEvent>,
     pub(crate) last_seen: Arc<LastSeen>,
@@ -94,7 +97,7 @@ impl Link {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let Self { peer, id, protocol, outbox, events, last_seen, meter } = self;
+        let Self { peer, protocol, outbox, answers, events, last_seen, meter } = self;
         let (reader, writer) = stream.split();
         let reading = async {
             let mut reader = reader;
@@ -110,13 +113,26 @@ impl Link {
                     let error = WireError::TooManyUnknown(limits::UNKNOWN_KINDS);
                     return LinkEnd::Read(error.into());
                 }
-                if events.send(LinkEvent { peer, link: id, frame }).await.is_err() {
+                let Ok(answer) = place(&frame, &answers).await else { return LinkEnd::Local };
+                if events.send(LinkEvent { peer, frame, answer }).await.is_err() {
                     return LinkEnd::NodeStopped;
                 }
             }
         };
         race(reading, write(writer, outbox, &meter)).await
     }
+}
+
+/// A place for the answer to `frame`, if it may have one.
+async fn place(
+    frame: &LinkFrame,
+    answers: &mpsc::WeakSender<LinkFrame>,
+) -> Result<Option<mpsc::OwnedPermit<LinkFrame>>, mpsc::error::SendError<()>> {
+    if !frame.wants_answer() {
+        return Ok(None);
+    }
+    let answers = answers.upgrade().ok_or(mpsc::error::SendError(()))?;
+    answers.reserve_owned().await.map(Some)
 }
 
 async fn race(
@@ -166,6 +182,22 @@ impl LinkFrame {
         match self {
             Self::Resource(frame) => frame.encode(),
             Self::Health(frame) => frame.encode(),
+        }
+    }
+
+    /// Whether it may have to be answered. What is an answer itself is read in any case: two nodes
+    /// that ask each other much would wait for each other otherwise.
+    fn wants_answer(&self) -> bool {
+        match self {
+            Self::Resource(ResourceFrame { id, body }) => match body {
+                ResourceBody::Question | ResourceBody::Unknown(_) => true,
+                ResourceBody::Report(_) => *id == 0,
+                ResourceBody::Refused(_) | ResourceBody::Unsupported(_) => false,
+            },
+            Self::Health(frame) => match frame.body {
+                HealthBody::Echo | HealthBody::Report(_) | HealthBody::Unknown(_) => true,
+                HealthBody::Echoed | HealthBody::Refused(_) | HealthBody::Unsupported(_) => false,
+            },
         }
     }
 

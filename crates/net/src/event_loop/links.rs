@@ -124,22 +124,6 @@ impl EventLoop {
         }
     }
 
-    /// Answers on the link on which something was asked.
-    fn answer_on(&self, peer: PeerId, link: LinkId, frame: LinkFrame) {
-        let Some(known) = self.peers.get(&peer) else { return };
-        let Links { resource, health, inbound, .. } = &known.links;
-        let own = [resource, health].into_iter().filter_map(|link| match link {
-            Outbound::Open(id, outbox) => Some((id, outbox)),
-            Outbound::None | Outbound::Opening(_) => None,
-        });
-        let mut all = inbound.iter().map(|(id, outbox)| (id, outbox)).chain(own);
-        if let Some((_, outbox)) = all.find(|(id, _)| **id == link)
-            && outbox.try_send(frame).is_err()
-        {
-            self.counters.reports_dropped.add();
-        }
-    }
-
     /// The stream for a link of this node is open, or is not.
     pub(super) fn on_link_stream(
         &mut self,
@@ -205,9 +189,9 @@ impl EventLoop {
         let (outbox_in, outbox) = mpsc::channel(limits::LINK_OUTBOX);
         let link = Link {
             peer,
-            id,
             protocol,
             outbox,
+            answers: outbox_in.downgrade(),
             events: self.link_events_in.clone(),
             last_seen: known.last_seen.clone(),
             meter: self.meter.clone(),
@@ -235,19 +219,18 @@ impl EventLoop {
 
     /// A peer has said something on a link.
     pub(super) fn on_link_event(&mut self, event: LinkEvent) {
-        let LinkEvent { peer, link, frame } = event;
+        let LinkEvent { peer, frame, answer: place } = event;
         match frame {
             LinkFrame::Resource(ResourceFrame { id, body }) => {
                 let answer = self.on_resource_frame(peer, id, body);
-                if let Some(body) = answer {
-                    let frame = LinkFrame::Resource(ResourceFrame { id, body });
-                    self.answer_on(peer, link, frame);
+                if let (Some(body), Some(place)) = (answer, place) {
+                    place.send(LinkFrame::Resource(ResourceFrame { id, body }));
                 }
             }
             LinkFrame::Health(HealthFrame { id, body }) => {
                 let answer = self.on_health_frame(peer, id, body);
-                if let Some(body) = answer {
-                    self.answer_on(peer, link, LinkFrame::Health(HealthFrame { id, body }));
+                if let (Some(body), Some(place)) = (answer, place) {
+                    place.send(LinkFrame::Health(HealthFrame { id, body }));
                 }
             }
         }

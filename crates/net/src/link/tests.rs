@@ -19,9 +19,9 @@ fn link(stream: Compat<DuplexStream>) -> End {
     let (events, heard) = mpsc::channel(4);
     let link = Link {
         peer: PeerId::random(),
-        id: LinkId(1),
         protocol: LinkProtocol::Health,
         outbox,
+        answers: say.downgrade(),
         events,
         last_seen: Arc::new(LastSeen::new(Clock::new())),
         meter: Arc::default(),
@@ -91,4 +91,33 @@ async fn endless_unknown_kinds_are_a_violation() {
     }
     assert!(one.running.await.unwrap().is_violation());
     reading.await.unwrap();
+}
+
+#[tokio::test]
+async fn for_each_question_that_is_read_there_is_a_place_for_its_answer() {
+    let (one, mut other) = pipe();
+    let mut one = link(one);
+    let mut questions = Vec::new();
+    // Nobody reads the answers, and more is asked than has room on the way.
+    let asking = tokio::spawn(async move {
+        for _ in 0..2_000 {
+            if other.write_all(&[4, 8, 1, 0x12, 0]).await.is_err() {
+                break;
+            }
+        }
+        other
+    });
+    for _ in 0..4 {
+        questions.push(one.heard.recv().await.unwrap());
+    }
+    tokio::task::yield_now().await;
+    assert!(one.heard.try_recv().is_err(), "there is no place for a fifth answer");
+    let answered = HealthFrame { id: 1, body: HealthBody::Echoed };
+    for question in questions {
+        question.answer.unwrap().send(LinkFrame::Health(answered.clone()));
+    }
+    // Those are on their way, and there is place again.
+    assert!(one.heard.recv().await.is_some());
+    drop(one);
+    asking.abort();
 }

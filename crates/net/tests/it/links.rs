@@ -188,3 +188,65 @@ async fn what_is_not_believed_is_refused_and_not_kept() {
     assert_eq!(later, [5 << 3 | 2, 2, 8, 40]);
     assert_eq!(node.status(&peer).unwrap().resources, None);
 }
+
+/// Says `frame` so often that it must be too much, and reads until that is said.
+async fn until_busy(
+    swarm: &mut libp2p::Swarm<bare::Bare>,
+    node: &Node,
+    protocol: &'static str,
+    frame: &[u8],
+    (burst, _): (u32, u32),
+) {
+    // Field 4 of a resource frame and 5 of one of health: refused, with a reason whose code is 8.
+    let is_busy = |answer: &[u8]| {
+        answer.windows(4).any(|at| matches!(at, [0x22 | 0x2a, _, 8, 8]))
+            && answer.windows(2).any(|at| at[0] == 0x28 && at[1] > 0)
+    };
+    let mut stream = bare::open(swarm, node.id(), protocol).await.unwrap();
+    let flood = frame.repeat(usize::try_from(burst + 64).unwrap());
+    let exchange = async {
+        stream.write_all(&flood).await.unwrap();
+        stream.flush().await.unwrap();
+        loop {
+            let mut length = [0];
+            stream.read_exact(&mut length).await.unwrap();
+            let mut answer = vec![0; length[0].into()];
+            stream.read_exact(&mut answer).await.unwrap();
+            if is_busy(&answer) {
+                return;
+            }
+        }
+    };
+    bare::meanwhile(swarm, within(exchange)).await;
+}
+
+#[tokio::test]
+async fn too_many_messages_of_a_kind_are_answered_busy() {
+    const RESOURCE: &str = "/meshwork/resource/1.0.0";
+    const HEALTH: &str = "/meshwork/health/1.0.0";
+    use meshwork_net::limits;
+    let node = Node::listening(TCP).await;
+    for (protocol, frame, bound) in [
+        // A report of 4 cores, a question, an echo, a report of good health.
+        (RESOURCE, [4, 0x12, 2, 0x10, 4], limits::REPORTS_ASKED),
+        (RESOURCE, [4, 0x08, 1, 0x1a, 0], limits::QUESTIONS_ASKED),
+        (HEALTH, [4, 0x08, 1, 0x12, 0], limits::ECHOES_ASKED),
+        (HEALTH, [4, 0x22, 2, 0x08, 1], limits::REPORTS_ASKED),
+    ] {
+        let mut swarm = bare::swarm(Security::Noise);
+        bare::connect(&mut swarm, &node.address()).await;
+        bare::say_hello(&mut swarm, node.id()).await;
+        until_busy(&mut swarm, &node, protocol, &frame, bound).await;
+    }
+    // Discovery has a stream for each request: one that asks for anybody.
+    let mut swarm = bare::swarm(Security::Noise);
+    bare::connect(&mut swarm, &node.address()).await;
+    bare::say_hello(&mut swarm, node.id()).await;
+    let (burst, _) = limits::QUERIES_ASKED;
+    let mut busy = 0;
+    for _ in 0..burst + 64 {
+        let answer = answer(&mut swarm, &node, "/meshwork/discovery/1.0.0", &[2, 0x12, 0]).await;
+        busy += u32::from(answer.starts_with(&[0x12]) && answer[2..4] == [8, 8]);
+    }
+    assert!(busy > 0, "none was too many");
+}
