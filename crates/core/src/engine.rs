@@ -24,11 +24,13 @@ mod gate;
 mod held;
 mod input;
 mod kinds;
+mod ledger;
 mod owner;
 mod peers;
 mod placement;
 mod query;
 mod queue;
+mod restore;
 mod submit;
 mod tasks;
 #[cfg(test)]
@@ -37,7 +39,10 @@ mod timers;
 pub mod view;
 mod worker;
 
-pub use self::input::{Accounts, Effect, Input, PeerLoad, Record, Reply, RunId, Seq, Token};
+pub use self::input::{
+    Accounts, Effect, Input, KeptResult, PeerLoad, Record, Reply, Restored, RunId, Seq, Token,
+};
+pub use self::ledger::Ledger;
 use self::{
     gate::Gate,
     held::HeldTable,
@@ -53,7 +58,7 @@ use crate::{
     frame::{ToOwner, ToWorker},
     limits,
     policy::AcceptPolicy,
-    task::TaskState,
+    task::{Durability, TaskState},
     time::Time,
 };
 
@@ -74,6 +79,8 @@ pub struct EngineConfig {
     pub lease: std::time::Duration,
     /// How often owners are told what runs here.
     pub heartbeat: std::time::Duration,
+    /// What outlives the process of tasks that do not say it themselves.
+    pub durability: Durability,
     /// Own tasks that may wait or run, at most [`limits::OWNED_TASKS`].
     pub max_owned: usize,
     /// Ended tasks that are kept.
@@ -157,7 +164,7 @@ impl Engine {
         let mut advert = config.advert.clone();
         advert.capacity.slots = config.slots;
         let mut engine = Self {
-            peers: Peers::new(config.local, advert),
+            peers: Peers::new(config.local, advert, config.boot > 1),
             config,
             kinds: Kinds::default(),
             tasks: Tasks::default(),

@@ -49,6 +49,9 @@ pub struct Assignment {
     pub limit: Option<Duration>,
     /// Higher runs first among this owner's attempts.
     pub priority: i8,
+    /// Whether the worker keeps the result on disk, as far as it keeps anything there, until it is
+    /// acknowledged.
+    pub durable: bool,
 }
 
 /// From the owner of a session to its worker.

@@ -137,6 +137,15 @@ impl TaskInput {
         }
     }
 
+    /// The bytes that a handler is given.
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::None => &[],
+            Self::Text(text) => text.as_bytes(),
+            Self::Bytes(bytes) => bytes,
+        }
+    }
+
     /// Whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -240,6 +249,21 @@ pub struct Task {
     /// Submitting twice with the same key gives the first task, not a second one.
     #[serde(default)]
     pub idempotency_key: Option<String>,
+    /// What outlives its owner's process; none: what the owner is configured with.
+    #[serde(default)]
+    pub durability: Option<Durability>,
+}
+
+/// What outlives the process: of a task its acceptance and its end at the owner, and its result at
+/// the worker.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Durability {
+    /// Nothing. What is told is kept while the process lives.
+    #[default]
+    Memory,
+    /// All that is told: it is on disk before.
+    Disk,
 }
 
 impl Default for Task {
@@ -255,6 +279,7 @@ impl Default for Task {
             limits: TaskLimits::default(),
             retry: RetryPolicy::default(),
             idempotency_key: None,
+            durability: None,
         }
     }
 }

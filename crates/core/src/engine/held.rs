@@ -33,6 +33,8 @@ pub(super) struct Held {
     pub(super) owner: PeerKey,
     pub(super) epoch: Epoch,
     pub(super) bytes: u64,
+    /// Whether its result outlives the process.
+    pub(super) durable: bool,
     pub(super) stage: Stage,
 }
 
@@ -68,9 +70,32 @@ impl HeldTable {
             owner,
             epoch: work.epoch,
             bytes: work.input.len() as u64,
+            durable: work.durable,
             stage: Stage::Waiting(work),
         });
         self.unfinished += 1;
+        Some(HeldKey { index, tenant: self.next_tenant })
+    }
+
+    /// One that has finished before, in an earlier life of the node.
+    pub(super) fn insert_finished(
+        &mut self,
+        owner: PeerKey,
+        epoch: Epoch,
+        end: AttemptEnd,
+        took: Duration,
+    ) -> Option<HeldKey> {
+        let entry = self.slab.vacant_entry();
+        let index = u32::try_from(entry.key()).ok()?;
+        self.next_tenant = self.next_tenant.wrapping_add(1);
+        entry.insert(Held {
+            tenant: self.next_tenant,
+            owner,
+            epoch,
+            bytes: 0,
+            durable: true,
+            stage: Stage::Finished { end, took, offered: false },
+        });
         Some(HeldKey { index, tenant: self.next_tenant })
     }
 

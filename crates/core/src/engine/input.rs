@@ -6,11 +6,12 @@ use libp2p_identity::PeerId;
 
 use crate::{
     advert::Advert,
-    frame::{Assignment, AttemptEnd, ToOwner, ToWorker},
+    frame::{Assignment, AttemptEnd, Epoch, ToOwner, ToWorker},
     message::NetworkMessage,
     reason::Reason,
     resource::ResourceUsage,
     task::{CancelledBy, Task, TaskEnd, TaskId, TaskState},
+    time::Time,
 };
 
 /// Names a caller that waits for a [`Reply`]; the driver chooses it.
@@ -255,26 +256,66 @@ pub enum Reply {
     },
 }
 
-/// What a journal must remember. In memory it is dropped at once.
+/// What a journal must remember, of tasks that are durable. Replayed in their order, records give
+/// the [`Restored`] that an engine starts from again.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Record {
     /// A task was accepted.
     Submitted {
-        /// Which.
-        id: TaskId,
+        /// The task.
+        task: Box<Task>,
+        /// Run on these only; empty: wherever placement chooses.
+        targets: Vec<PeerId>,
     },
     /// A task has ended.
     Ended {
         /// Which.
         id: TaskId,
+        /// How.
+        end: Box<TaskEnd>,
     },
-    /// A worker finished an attempt for an owner.
-    Finished {
+    /// An ended task is not kept any longer.
+    Forgotten {
+        /// Which.
+        id: TaskId,
+    },
+    /// This node has finished an attempt for an owner.
+    Finished(Box<KeptResult>),
+    /// The owner has the result for good, or it was dropped.
+    Released {
         /// The owner.
         owner: PeerId,
-        /// The task.
-        task: TaskId,
+        /// The attempt.
+        epoch: Epoch,
     },
+}
+
+/// The result of an attempt for another owner, until that owner has it for good.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeptResult {
+    /// Whose task it is.
+    pub owner: PeerId,
+    /// The attempt.
+    pub epoch: Epoch,
+    /// The task.
+    pub task: TaskId,
+    /// How the attempt ended.
+    pub end: AttemptEnd,
+    /// How long the handler ran.
+    pub took: Duration,
+}
+
+/// What a journal knew of one task when the node started.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Restored {
+    /// The task, as it was submitted.
+    pub task: Box<Task>,
+    /// Run on these only; empty: wherever placement chooses.
+    pub targets: Vec<PeerId>,
+    /// When it was submitted.
+    pub submitted: Time,
+    /// How it has ended, if it has, and when.
+    pub ended: Option<(TaskEnd, Time)>,
 }
 
 /// What the engine holds, in numbers.

@@ -199,8 +199,9 @@ impl Engine {
         took: Duration,
     ) {
         let Some(attempt) = self.close(cx, key, epoch) else {
-            if epoch.boot <= self.config.boot && epoch.number < self.next_epoch {
-                // Late: it changes nothing, and the worker may forget it.
+            if epoch < (Epoch { boot: self.config.boot, number: self.next_epoch }) {
+                // Late, perhaps from before a restart: it changes nothing, and the worker may forget
+                // it.
                 self.counts.late += 1;
                 self.acknowledge(key, epoch);
             }
@@ -323,7 +324,7 @@ impl Engine {
         if self.observed.tasks {
             cx.out.push(Effect::TaskChanged { id: task.id, state: TaskState::Queued });
         }
-        self.enqueue(cx, key, true);
+        self.enqueue(cx.now, key, true);
     }
 
     /// Ends a task for ever, and tells whoever waits for it once that is safe.
@@ -335,7 +336,7 @@ impl Engine {
             Phase::Queued { since, not_before } => (not_before <= since, task.group),
             Phase::Open { .. } => (false, task.group),
         };
-        let id = task.id;
+        let (id, durable) = (task.id, task.durable);
         let public = end.to_public();
         let state = public.state();
         if let Some(attempt) = task.history.last_mut() {
@@ -345,7 +346,9 @@ impl Engine {
         let armed = std::mem::replace(&mut task.armed, Time::NEVER) != Time::NEVER;
         self.tasks.end(key, now, end);
         self.counts.ended(&state);
-        self.gate.record(Record::Ended { id });
+        if durable {
+            self.gate.record(Record::Ended { id, end: Box::new(public.clone()) });
+        }
         for token in watchers {
             let reply = Reply::Ended { id, end: public.clone() };
             self.gate.after(Effect::Reply { token, reply });
@@ -363,7 +366,15 @@ impl Engine {
         if armed {
             self.note_stale_timer();
         }
-        self.tasks.forget(self.config.max_ended, self.config.max_ended_bytes);
+        self.forget_old();
+    }
+
+    /// Forgets the oldest ended tasks beyond what is kept.
+    pub(super) fn forget_old(&mut self) {
+        let (tasks, gate) = (&mut self.tasks, &mut self.gate);
+        tasks.forget(self.config.max_ended, self.config.max_ended_bytes, |id| {
+            gate.record(Record::Forgotten { id });
+        });
     }
 
     /// A time limit of a task may have been reached.

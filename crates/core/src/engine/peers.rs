@@ -110,7 +110,8 @@ pub(super) struct WorkerSide {
     pub(super) conduct: Conduct,
     /// Its lease ended, and nothing was heard since.
     pub(super) silent: bool,
-    /// It may hold results that nobody has acknowledged: a session was lost, or a lease ended.
+    /// It may hold results that nobody has acknowledged: a session was lost, a lease ended, or this
+    /// node has come back.
     pub(super) owes: bool,
     /// Whether a timer for the lease is armed.
     pub(super) lease_armed: bool,
@@ -250,13 +251,16 @@ pub(super) struct Peers {
     index: FxHashMap<PeerId, PeerKey>,
     /// Rises whenever the answer to "who may run what" may have changed.
     pub(super) version: u64,
+    came_back: bool,
     /// Peers with something to send.
     pub(super) touched: Vec<PeerKey>,
 }
 
 impl Peers {
-    pub(super) fn new(local: PeerId, advert: Advert) -> Self {
+    /// `came_back`: this node has been here before, and any peer may hold results of its tasks.
+    pub(super) fn new(local: PeerId, advert: Advert, came_back: bool) -> Self {
         let mut peers = Self {
+            came_back,
             slab: Slab::new(),
             index: FxHashMap::default(),
             version: 1,
@@ -268,6 +272,7 @@ impl Peers {
             peer.trusted = true;
             peer.advert = Some(advert);
             peer.worker.session = SessionState::Open;
+            peer.worker.owes = false;
         }
         peers
     }
@@ -290,7 +295,7 @@ impl Peers {
             advert: None,
             offers: 0,
             measured: Measured::default(),
-            worker: WorkerSide::default(),
+            worker: WorkerSide { owes: self.came_back, ..WorkerSide::default() },
             owner: OwnerSide::default(),
             touched: false,
         });

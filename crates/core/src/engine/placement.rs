@@ -167,6 +167,7 @@ impl Engine {
             params: task.params.clone(),
             limit: task.limits.attempt,
             priority: task.priority,
+            durable: task.durable,
         };
         let attempt = OpenAttempt {
             task: Some(task_key),

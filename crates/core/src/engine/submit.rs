@@ -1,6 +1,9 @@
 //! The owner's half, towards its callers: submit, cancel, watch.
 
+use std::hash::{Hash as _, Hasher as _};
+
 use libp2p_identity::PeerId;
+use rustc_hash::FxHasher;
 
 use super::{
     Cx, Effect, Engine, Record, Reply, Token,
@@ -14,7 +17,8 @@ use crate::{
     failure::{FailureCode, TaskFailure},
     limits,
     reason::Reason,
-    task::{CancelledBy, Task, TaskId},
+    task::{CancelledBy, Durability, Task, TaskId},
+    time::Time,
 };
 
 impl Engine {
@@ -40,12 +44,13 @@ impl Engine {
         if self.draining {
             return Err(Reason::ShuttingDown);
         }
-        if let Some(known) = task.idempotency_key.as_deref().and_then(|key| self.tasks.by_key(key))
+        if let Some(key) = task.idempotency_key.as_deref()
+            && let Some(known) = self.tasks.by_key(key)
         {
-            return self.accept_again(known, &task, token);
+            return self.accept_again(known, &task, &format!("idempotency key {key:?}"), token);
         }
-        if self.tasks.by_id(&task.id).is_some() {
-            return Err(Reason::Conflict { what: format!("task id {}", task.id) });
+        if let Some(known) = self.tasks.by_id(&task.id) {
+            return self.accept_again(known, &task, &format!("task id {}", task.id), token);
         }
         if self.tasks.live() >= self.config.max_owned {
             return Err(Reason::QueueFull { retry_after: limits::QUEUE_FULL_RETRY });
@@ -59,31 +64,38 @@ impl Engine {
         })?;
         let id = task.id;
         let unknown = targets.is_empty() && self.is_hopeless(kind);
+        let record = self
+            .is_durable(&task)
+            .then(|| Record::Submitted { task: task.clone(), targets: targets.clone() });
         let key = self
-            .insert_task(cx, task, targets, kind, token)
+            .insert_task(task, targets, kind, cx.now)
             .ok_or(Reason::QueueFull { retry_after: limits::QUEUE_FULL_RETRY })?;
-        self.gate.record(Record::Submitted { id });
+        self.watch(key, token);
+        if let Some(record) = record {
+            self.gate.record(record);
+        }
         // Before anything can end it: the acceptance is the first of the two replies.
         self.gate.after(Effect::Reply { token, reply: Reply::Accepted { id } });
         if unknown {
             let failure = self.unknown_handler(kind);
             self.end_task(key, cx.now, End::Failed(Box::new(failure)));
         } else {
-            self.enqueue(cx, key, false);
+            self.enqueue(cx.now, key, false);
         }
         Ok(())
     }
 
-    /// The key names a task already: the caller gets that one, if it is the same.
-    fn accept_again(&mut self, known: TaskKey, task: &Task, token: Token) -> Result<(), Reason> {
-        let conflict = || Reason::Conflict {
-            what: format!("idempotency key {:?}", task.idempotency_key.as_deref().unwrap_or("")),
-        };
+    /// The name is that of a task already: the caller gets that one, if it is the same.
+    fn accept_again(
+        &mut self,
+        known: TaskKey,
+        task: &Task,
+        name: &str,
+        token: Token,
+    ) -> Result<(), Reason> {
+        let conflict = || Reason::Conflict { what: name.to_owned() };
         let owned = self.tasks.get(known).ok_or_else(conflict)?;
-        let same = self.kinds.name(owned.kind).is_some_and(|name| {
-            name.family() == task.task_type.family() && name.operation() == task.operation
-        }) && owned.input_bytes == task.input.len();
-        if !same {
+        if owned.digest != digest(task) {
             return Err(conflict());
         }
         let id = owned.id;
@@ -93,15 +105,19 @@ impl Engine {
         Ok(())
     }
 
-    #[expect(clippy::too_many_arguments, reason = "what was submitted, and by whom")]
-    fn insert_task(
+    /// Whether a task is to outlive the process.
+    fn is_durable(&self, task: &Task) -> bool {
+        task.durability.unwrap_or(self.config.durability) == Durability::Disk
+    }
+
+    pub(super) fn insert_task(
         &mut self,
-        cx: &mut Cx<'_>,
         task: Box<Task>,
         mut targets: Vec<PeerId>,
         kind: Kind,
-        token: Token,
+        submitted: Time,
     ) -> Option<TaskKey> {
+        let (durable, digest) = (self.is_durable(&task), digest(&task));
         let task = *task;
         let requirements = (!task.requirements.is_empty())
             .then(|| Box::new(HashableRequirements(task.requirements)));
@@ -120,11 +136,10 @@ impl Engine {
             limits: task.limits,
             retry: task.retry,
             key: task.idempotency_key.map(String::into_boxed_str),
-            now: cx.now,
+            durable,
+            digest,
+            now: submitted,
         })?;
-        if let Some(owned) = self.tasks.get_mut(key) {
-            owned.watchers.push(token);
-        }
         Some(key)
     }
 
@@ -221,10 +236,10 @@ impl Engine {
     }
 
     /// Lets a task wait for a worker, or for its next try.
-    pub(super) fn enqueue(&mut self, cx: &mut Cx<'_>, key: TaskKey, front: bool) {
+    pub(super) fn enqueue(&mut self, now: Time, key: TaskKey, front: bool) {
         let Some(task) = self.tasks.get_mut(key) else { return };
         let Phase::Queued { not_before, .. } = task.phase else { return };
-        if not_before <= cx.now {
+        if not_before <= now {
             self.queue.push(task.group, task.priority, key, front);
             self.place = true;
         }
@@ -237,7 +252,7 @@ impl Engine {
         let Some(task) = self.tasks.get_mut(key) else { return };
         let due = task.due();
         if due < task.armed {
-            let replaced = task.armed != crate::Time::NEVER;
+            let replaced = task.armed != Time::NEVER;
             task.armed = due;
             self.timers.arm(due, Timer::Task(key));
             if replaced {
@@ -263,6 +278,17 @@ impl Engine {
             self.peers.tell_worker(peer, crate::ToWorker::Cancel(epoch));
         }
     }
+}
+
+/// Tells what a task asks for from what another does. Not against somebody who means to deceive: only
+/// the owner's own callers are compared.
+fn digest(task: &Task) -> u64 {
+    let mut hasher = FxHasher::default();
+    task.task_type.family().hash(&mut hasher);
+    task.operation.hash(&mut hasher);
+    hasher.write(task.input.as_bytes());
+    task.params.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Cuts at a character's edge.

@@ -44,6 +44,10 @@ pub(super) struct Owned {
     pub(super) limits: TaskLimits,
     pub(super) retry: RetryPolicy,
     pub(super) key: Option<Box<str>>,
+    /// Whether it outlives the process.
+    pub(super) durable: bool,
+    /// What it is, to be told from another of its name.
+    pub(super) digest: u64,
     pub(super) submitted: Time,
     pub(super) phase: Phase,
     /// Attempts made, failed with the handler, and lost with their worker.
@@ -199,6 +203,8 @@ impl Tasks {
             limits: new.limits,
             retry: new.retry,
             key: new.key,
+            durable: new.durable,
+            digest: new.digest,
             submitted: new.now,
             phase: Phase::Queued { since: new.now, not_before: new.now },
             attempts: 0,
@@ -235,8 +241,9 @@ impl Tasks {
         self.ended_bytes += weight;
     }
 
-    /// Forgets the oldest ended tasks until at most `count` of at most `bytes` are left.
-    pub(super) fn forget(&mut self, count: usize, bytes: usize) {
+    /// Forgets the oldest ended tasks until at most `count` of at most `bytes` are left; tells which
+    /// of them were durable.
+    pub(super) fn forget(&mut self, count: usize, bytes: usize, mut told: impl FnMut(TaskId)) {
         while self.ended.len() > count || self.ended_bytes > bytes {
             let Some(key) = self.ended.pop_front() else { return };
             let Some(task) = self.slab.try_remove(key.index as usize) else { continue };
@@ -244,6 +251,9 @@ impl Tasks {
                 self.ended_bytes -= end.weight();
             }
             self.index.remove(&task.id);
+            if task.durable {
+                told(task.id);
+            }
             if let Some(name) = &task.key {
                 self.keys.remove(name);
             }
@@ -268,5 +278,7 @@ pub(super) struct New {
     pub(super) limits: TaskLimits,
     pub(super) retry: RetryPolicy,
     pub(super) key: Option<Box<str>>,
+    pub(super) durable: bool,
+    pub(super) digest: u64,
     pub(super) now: Time,
 }

@@ -8,10 +8,10 @@ use std::{collections::BTreeMap, time::Duration};
 use bytes::Bytes;
 use rand::{SeedableRng, rngs::SmallRng};
 
-use super::{Effect, Engine, EngineConfig, Input, Record, Reply, RunId, Token};
+use super::{Effect, Engine, EngineConfig, Input, Ledger, Record, Reply, RunId, Token};
 use crate::{
-    Accept, AcceptPolicy, Advert, Assignment, AttemptEnd, NetworkMessage, PeerId, Task, TaskEnd,
-    TaskId, Time, ToOwner, ToWorker,
+    Accept, AcceptPolicy, Advert, Assignment, AttemptEnd, Durability, NetworkMessage, PeerId, Task,
+    TaskEnd, TaskId, Time, ToOwner, ToWorker,
 };
 
 mod bounds;
@@ -21,6 +21,7 @@ mod leases;
 mod life;
 mod measured;
 mod random;
+mod restarts;
 
 /// One node: its engine, and what came out of it.
 pub(super) struct Node {
@@ -32,6 +33,8 @@ pub(super) struct Node {
     pub(super) misbehaved: Vec<PeerId>,
     pub(super) messages: Vec<NetworkMessage>,
     pub(super) records: Vec<Record>,
+    /// What is on its disk.
+    pub(super) ledger: Ledger,
     /// Frames to others that were not carried because nobody is connected.
     pub(super) outbox: Vec<(PeerId, Frames)>,
     pub(super) boot: u32,
@@ -83,6 +86,7 @@ impl Node {
             slots,
             lease: Duration::from_secs(15),
             heartbeat: Duration::from_secs(5),
+            durability: Durability::Disk,
             max_owned: 1_000,
             max_ended: 100,
             max_ended_bytes: 10_000,
@@ -96,9 +100,16 @@ impl Node {
             misbehaved: Vec::new(),
             messages: Vec::new(),
             records: Vec::new(),
+            ledger: Ledger::default(),
             outbox: Vec::new(),
             boot,
             slots,
+        }
+    }
+
+    fn write(&mut self, records: Vec<Record>, at: Time) {
+        for record in records {
+            self.ledger.apply(record, at);
         }
     }
 
@@ -185,15 +196,25 @@ impl Net {
         self.settle();
     }
 
-    /// The node loses all it knows, as by a kill, and comes back unconnected.
+    /// The node loses all it knows but what is on its disk, as by a kill, and comes back unconnected.
     pub(super) fn restart(&mut self, index: usize) {
         for other in 0..self.nodes.len() {
             self.disconnect(index, other);
         }
         let replies = std::mem::take(&mut self.nodes[index].replies);
+        let ledger = std::mem::take(&mut self.nodes[index].ledger);
         self.nodes[index] = Node::new(index, self.nodes[index].slots, self.nodes[index].boot + 1);
         self.nodes[index].replies = replies;
+        self.nodes[index].ledger = ledger.clone();
+        let (tasks, kept) = ledger.into_parts();
+        for task in tasks {
+            self.nodes[index].engine.restore(task, self.now).unwrap();
+        }
+        for kept in kept {
+            self.nodes[index].engine.restore_kept(kept).unwrap();
+        }
         self.trust_all(index);
+        self.settle();
     }
 
     pub(super) fn feed(&mut self, index: usize, input: Input) {
@@ -224,8 +245,9 @@ impl Net {
         for effect in effects {
             match effect {
                 Effect::Persist { seq, records } => {
-                    self.nodes[index].records.extend(records);
+                    self.nodes[index].records.extend(records.clone());
                     if self.disk {
+                        self.nodes[index].write(records, self.now);
                         self.feed(index, Input::Persisted { seq });
                     }
                 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use libp2p_identity::PeerId;
 
 use super::{
-    Cx, Effect, Engine, Record, RunId,
+    Cx, Effect, Engine, KeptResult, Record, RunId,
     held::{Held, HeldKey, Stage, weight},
     peers::PeerKey,
     timers::Timer,
@@ -16,7 +16,7 @@ use crate::{
     limits,
     message::NetworkMessage,
     reason::Reason,
-    task::{Requirements, RetryPolicy, Task, TaskInput, TaskLimits, TaskType},
+    task::{Durability, Requirements, RetryPolicy, Task, TaskInput, TaskLimits, TaskType},
 };
 
 impl Engine {
@@ -116,6 +116,7 @@ impl Engine {
             limits: TaskLimits { queue: None, attempt: work.limit, total: None },
             retry: RetryPolicy::default(),
             idempotency_key: None,
+            durability: work.durable.then_some(Durability::Disk),
         };
         let target_peers = vec![self.config.local];
         NetworkMessage::TaskDistribution { task_id: work.task, task: Box::new(task), target_peers }
@@ -225,11 +226,15 @@ impl Engine {
         let bytes = weight(&end);
         let Some(held) = self.held.get_mut(key) else { return };
         let (owner, input_bytes) = (held.owner, held.bytes);
+        // What the node does for itself is on disk with the end of its task.
         if let Stage::Running { task } = held.stage
-            && let Some(peer) = self.peers.get(owner)
+            && held.durable
             && owner != PeerKey::LOCAL
+            && let Some(peer) = self.peers.get(owner)
         {
-            self.gate.record(Record::Finished { owner: *peer.id, task });
+            let kept =
+                KeptResult { owner: *peer.id, epoch: held.epoch, task, end: end.clone(), took };
+            self.gate.record(Record::Finished(Box::new(kept)));
         }
         held.stage = Stage::Finished { end, took, offered: false };
         self.held.unfinished -= 1;
@@ -248,6 +253,23 @@ impl Engine {
         }
     }
 
+    /// A result that an earlier start of this node has left: kept and offered like any other. False
+    /// if there is no place for its owner.
+    pub(super) fn restore_result(&mut self, kept: KeptResult) -> bool {
+        let KeptResult { owner, epoch, task: _, end, took } = kept;
+        let Some(key) = self.intern(owner).filter(|key| *key != PeerKey::LOCAL) else {
+            return false;
+        };
+        let bytes = weight(&end);
+        let Some(held) = self.held.insert_finished(key, epoch, end, took) else { return false };
+        self.held.unacked_bytes += bytes;
+        let Some(peer) = self.peers.get_mut(key) else { return false };
+        peer.owner.held.push(epoch, held);
+        peer.owner.seen = peer.owner.seen.max(epoch);
+        peer.owner.unacked_bytes += bytes;
+        true
+    }
+
     /// Sends a finished attempt to its owner, once per session.
     fn offer(&mut self, key: HeldKey) {
         let Some(held) = self.held.get_mut(key) else { return };
@@ -263,12 +285,14 @@ impl Engine {
 
     /// Forgets a finished attempt.
     fn release(&mut self, owner: PeerKey, epoch: Epoch, key: HeldKey) {
-        let Some(Held { stage: Stage::Finished { end, .. }, .. }) = self.held.remove(key) else {
-            return;
-        };
-        let bytes = weight(&end);
+        let Some(held) = self.held.remove(key) else { return };
+        let Stage::Finished { end, .. } = &held.stage else { return };
+        let bytes = weight(end);
         self.held.unacked_bytes -= bytes;
         if let Some(peer) = self.peers.get_mut(owner) {
+            if held.durable && owner != PeerKey::LOCAL {
+                self.gate.record(Record::Released { owner: *peer.id, epoch });
+            }
             peer.owner.held.remove(epoch);
             peer.owner.unacked_bytes -= bytes;
         }

@@ -91,7 +91,7 @@ fn a_task_that_kills_its_workers_ends() {
 #[test]
 fn a_restarted_owner_is_not_disturbed_by_its_past() {
     let mut net = Net::connected(&[1]);
-    net.submit(task("text/a"));
+    net.submit(Task { durability: Some(Durability::Memory), ..task("text/a") });
     net.restart(0);
     net.connect(0, 1);
     let id = net.submit(task("text/b"));

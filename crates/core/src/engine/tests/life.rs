@@ -41,7 +41,8 @@ fn nothing_is_told_before_it_is_safe() {
     net.disk = false;
     let id = net.submit(task("text/a"));
     assert!(net.nodes[0].replies.is_empty(), "accepted means persisted");
-    assert_eq!(net.nodes[0].records, [Record::Submitted { id }]);
+    let [Record::Submitted { task, targets }] = &net.nodes[0].records[..] else { panic!("one") };
+    assert_eq!((task.id, targets.len()), (id, 0));
     net.finish(1, output("done"));
     assert!(net.nodes[0].replies.is_empty());
     assert_eq!(net.nodes[1].engine.accounts().unacked, 1, "not acknowledged before it is safe");
@@ -183,19 +184,21 @@ fn cancel_ends_a_task_in_every_state() {
 }
 
 #[test]
-fn the_same_id_is_a_conflict_and_the_same_key_the_same_task() {
+fn the_same_id_or_key_is_the_same_task_and_with_other_content_a_conflict() {
     let mut net = Net::new(&[1]);
     let first = Task { idempotency_key: Some("k".into()), ..task("text/a") };
     let id = net.submit(first.clone());
     net.submit(first.clone());
     net.submit(Task { id: TaskId::from_bytes([7; 16]), ..first.clone() });
     net.submit(Task { id: TaskId::from_bytes([8; 16]), ..first.clone() }.with_input("another"));
-    net.submit(Task { idempotency_key: None, ..first });
+    net.submit(Task { idempotency_key: None, ..first.clone() });
+    net.submit(Task { idempotency_key: None, ..first }.with_param("n", 1));
     let replies: Vec<&Reply> = net.nodes[0].replies.iter().map(|(_, reply)| reply).collect();
     let same = Reply::Accepted { id };
     assert_eq!(replies[..3], [&same, &same, &same]);
     assert!(matches!(replies[3], Reply::Refused(Reason::Conflict { .. })));
-    assert!(matches!(replies[4], Reply::Refused(Reason::Conflict { .. })));
+    assert_eq!(replies[4], &same, "by its id");
+    assert!(matches!(replies[5], Reply::Refused(Reason::Conflict { .. })));
     assert_eq!(net.nodes[0].engine.accounts().queued, 1);
 }
 
