@@ -21,6 +21,7 @@ fn assignments() -> Vec<ToWorker> {
         params: BTreeMap::new(),
         limit: None,
         priority: 0,
+        durable: false,
     };
     let assign = |number| {
         let epoch = Epoch { boot: 1, number };

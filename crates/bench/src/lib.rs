@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use meshwork_core::{
-    Accept, AcceptPolicy, Advert, AttemptEnd, PeerId, Task, Time,
+    Accept, AcceptPolicy, Advert, AttemptEnd, Durability, PeerId, Task, Time,
     engine::{Effect, Engine, EngineConfig, Input, Token},
     limits,
 };
@@ -46,6 +46,7 @@ impl Mesh {
                 advert: advert(slots),
                 accept: AcceptPolicy::default().with("debug", Accept::Anyone),
                 slots,
+                durability: Durability::Memory,
                 lease: limits::LEASE,
                 heartbeat: limits::HEARTBEAT,
                 max_owned: limits::OWNED_TASKS,

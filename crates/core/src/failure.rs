@@ -51,6 +51,23 @@ impl FailureCode {
         }
     }
 
+    /// The code of this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        const ALL: [FailureCode; 10] = [
+            FailureCode::Handler,
+            FailureCode::Permanent,
+            FailureCode::Panicked,
+            FailureCode::BadParameter,
+            FailureCode::BadInput,
+            FailureCode::UnknownHandler,
+            FailureCode::OutputTooLarge,
+            FailureCode::TimedOut,
+            FailureCode::Refused,
+            FailureCode::Lost,
+        ];
+        ALL.into_iter().find(|code| code.as_str() == name)
+    }
+
     /// Whether another attempt may end otherwise.
     pub fn is_retryable(self) -> bool {
         matches!(self, Self::Handler | Self::Panicked | Self::TimedOut | Self::Lost)

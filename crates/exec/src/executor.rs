@@ -100,6 +100,7 @@ use self::{
 ///     params: BTreeMap::new(),
 ///     limit: None,
 ///     priority: 0,
+///     durable: false,
 /// };
 /// let ended = executor.start(RunId(1), owner, work).ok_or("a small text runs in place")?;
 /// assert_eq!(ended.end, AttemptEnd::Output("SMALL".into()));

@@ -61,6 +61,7 @@ use self::table::{Table, Waiting};
 /// #     params: Default::default(),
 /// #     limit: None,
 /// #     priority: 0,
+/// #     durable: false,
 /// # };
 /// # executor.start(RunId(1), owner, work);
 /// // Somebody submits a task, and an attempt of it starts here.

@@ -28,6 +28,7 @@ pub(crate) fn work(handler: &str, input: impl Into<Bytes>) -> Assignment {
         params: BTreeMap::new(),
         limit: None,
         priority: 0,
+        durable: false,
     }
 }
 

@@ -7,14 +7,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use meshwork_core::Time;
 use tokio::time::Instant;
 
-/// A monotonic clock whose origin is its making. Copies share the origin.
+/// The time at which every clock is made. Not zero: what an earlier process has done lies before it.
+pub const START: Time = Time::from_nanos(10 * 365 * 24 * 3600 * 1_000_000_000);
+
+/// A monotonic clock. Copies share the origin.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     origin: Instant,
 }
 
 impl Clock {
-    /// A clock that starts now.
+    /// A clock that starts now, at [`START`].
     #[expect(clippy::new_without_default, reason = "reading the clock is not a default value")]
     pub fn new() -> Self {
         Self { origin: Instant::now() }
@@ -22,7 +25,7 @@ impl Clock {
 
     /// Now, on this clock.
     pub fn now(&self) -> Time {
-        Time::ZERO + self.origin.elapsed()
+        START + self.origin.elapsed()
     }
 }
 

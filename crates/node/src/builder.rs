@@ -21,6 +21,7 @@ use crate::{
     driver::{Call, Driver, DriverParts, Feeds},
     error::{InternalError, NetworkError},
     home::{self, Home},
+    journal::Journal,
     limits,
     manager::{Inner, NetworkManager},
     monitor::{ResourceMonitor, total_memory},
@@ -168,7 +169,11 @@ impl Parts {
         let Inner { config, clock, handlers, events, .. } = &**inner;
         let trusted = inner.trusted.lock().await.clone();
         let offer = offer(config, handlers, trusted.clone());
-        let engine = Engine::new(engine_config(config, inner.local_peer, self.boot, &offer));
+        let mut engine = Engine::new(engine_config(config, inner.local_peer, self.boot, &offer));
+        let journal = match &config.home {
+            Some(home) => Some(open_journal(home, *clock, &mut engine).await?),
+            None => None,
+        };
         let blocked = Arc::default();
         let (reports, ended) = mpsc::channel(limits::REPORTS);
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -190,6 +195,7 @@ impl Parts {
             slots_free: Arc::clone(&inner.slots_free),
             blocked: Arc::clone(&blocked),
             feeds,
+            journal,
             trusted,
         });
         let (probes_in, commands) = mpsc::channel(limits::PROBES);
@@ -216,6 +222,23 @@ impl Parts {
         crate::driver::spawn("metrics", record(Arc::downgrade(inner), handle.clone()));
         Ok(handle)
     }
+}
+
+/// Opens the journal of a home; the engine goes on from what is in it.
+async fn open_journal(
+    home: &Path,
+    clock: Clock,
+    engine: &mut Engine,
+) -> Result<Journal, NetworkError> {
+    let (journal, (tasks, kept)) = Journal::open(home, clock).await.map_err(InternalError::from)?;
+    let now = clock.now();
+    for task in tasks {
+        engine.restore(task, now)?;
+    }
+    for result in kept {
+        engine.restore_kept(result)?;
+    }
+    Ok(journal)
 }
 
 /// Passes metrics on from time to time, until the node stops or its last handle is gone.
@@ -245,6 +268,7 @@ fn engine_config(config: &NetworkConfig, local: PeerId, boot: u32, offer: &Offer
         advert: offer.advert.as_ref().clone(),
         accept: config.accept.clone(),
         slots: offer.advert.capacity.slots,
+        durability: config.durability,
         lease: config.tasks.lease,
         heartbeat: config.tasks.heartbeat,
         max_owned: config.tasks.max_owned,

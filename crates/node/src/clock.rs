@@ -20,7 +20,22 @@ impl Clock {
     }
 
     pub(crate) fn wall(&self, time: Time) -> DateTime<Utc> {
-        let nanos = i64::try_from(time.as_nanos()).unwrap_or(i64::MAX);
-        self.wall.checked_add_signed(TimeDelta::nanoseconds(nanos)).unwrap_or(self.wall)
+        let since = |later: Time, earlier: Time| {
+            let nanos = later.as_nanos().saturating_sub(earlier.as_nanos());
+            TimeDelta::nanoseconds(i64::try_from(nanos).unwrap_or(i64::MAX))
+        };
+        let start = meshwork_net::clock::START;
+        self.wall
+            .checked_add_signed(since(time, start))
+            .and_then(|wall| wall.checked_sub_signed(since(start, time)))
+            .unwrap_or(self.wall)
+    }
+
+    /// The moment of a time of day in milliseconds since 1970: of an earlier start, as far as the
+    /// clock reaches back; not later than now, whatever the time of day says.
+    pub(crate) fn time(&self, millis: i64) -> Time {
+        let before = self.wall.timestamp_millis().saturating_sub(millis);
+        let before = u64::try_from(before).unwrap_or(0).saturating_mul(1_000_000);
+        Time::from_nanos(meshwork_net::clock::START.as_nanos().saturating_sub(before))
     }
 }

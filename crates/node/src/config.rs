@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use meshwork_core::{AcceptPolicy, Multiaddr, PeerId, advert::clean, limits};
+use meshwork_core::{AcceptPolicy, Durability, Multiaddr, PeerId, advert::clean, limits};
 use meshwork_net::BuildError;
 
 /// Everything that a node can be told. `NetworkConfig::default()` is what the bare library uses:
@@ -47,6 +47,9 @@ pub struct NetworkConfig {
     pub offered: Offered,
     /// How tasks are treated.
     pub tasks: TaskSettings,
+    /// What outlives the process of tasks that do not say it themselves. `Disk` needs a home. Default
+    /// `Memory`.
+    pub durability: Durability,
 }
 
 /// Who a node is.
@@ -122,6 +125,7 @@ impl Default for NetworkConfig {
             trusted: Vec::new(),
             offered: Offered::default(),
             tasks: TaskSettings::default(),
+            durability: Durability::Memory,
         }
     }
 }
@@ -152,6 +156,9 @@ impl NetworkConfig {
         {
             let most = limits::LABEL_BYTES;
             return wrong("name", format!("1 to {most} bytes without control characters"));
+        }
+        if self.durability == Durability::Disk && self.home.is_none() {
+            return wrong("durability", "disk needs a home".to_owned());
         }
         self.check_offered()?;
         self.check_tasks()

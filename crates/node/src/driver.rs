@@ -16,9 +16,9 @@ use std::{
 };
 
 use meshwork_core::{
-    CancelledBy, NetworkMessage, PeerId, Reason, ResourceUsage, TaskId, TaskProtocolEvent, Time,
-    ToOwner, ToWorker,
-    engine::{Effect, Engine, Input, Reply},
+    CancelledBy, Durability, NetworkMessage, PeerId, Reason, ResourceUsage, TaskId,
+    TaskProtocolEvent, Time, ToOwner, ToWorker,
+    engine::{Effect, Engine, Input, Reply, Seq},
 };
 use meshwork_exec::{Executor, ManualAttempt, Report};
 use meshwork_net::{NetEvent, NetHandle, Session, SessionEvent};
@@ -34,6 +34,7 @@ use crate::{
     clock::Clock,
     event::{Interest, NetworkEvent},
     health::BlockedThreads,
+    journal::Journal,
     limits,
     metrics::NetworkMetricsCollector,
     task_handle::Waiter,
@@ -97,12 +98,14 @@ impl Feeds {
 
 /// What woke the driver.
 enum Wake {
+    Committed(Seq),
     Report(Report),
     Fact(NetEvent),
     Session(SessionEvent),
     Manual(ManualAttempt),
     Call(Call),
     Timer,
+    JournalFailed,
     /// A feed has ended: all handles are gone, or the network is.
     Ended,
 }
@@ -123,6 +126,8 @@ pub(crate) struct Driver {
     /// Threads that are blocked by attempts which were given up, likewise.
     blocked: Arc<BlockedThreads>,
     feeds: Feeds,
+    /// None: nothing outlives the process.
+    journal: Option<Journal>,
     trusted: HashSet<PeerId>,
     workers: FxHashMap<PeerId, Session<ToWorker>>,
     owners: FxHashMap<PeerId, Session<ToOwner>>,
@@ -155,6 +160,7 @@ pub(crate) struct DriverParts {
     pub(crate) slots_free: Arc<AtomicU32>,
     pub(crate) blocked: Arc<BlockedThreads>,
     pub(crate) feeds: Feeds,
+    pub(crate) journal: Option<Journal>,
     pub(crate) trusted: HashSet<PeerId>,
 }
 
@@ -171,6 +177,7 @@ impl Driver {
             slots_free,
             blocked,
             feeds,
+            journal,
             trusted,
         } = parts;
         Self {
@@ -186,6 +193,7 @@ impl Driver {
             slots_free,
             blocked,
             feeds,
+            journal,
             trusted,
             workers: FxHashMap::default(),
             owners: FxHashMap::default(),
@@ -209,6 +217,10 @@ impl Driver {
             let wake = self.wait().await;
             let now = self.clock.now();
             self.engine.observe(self.interest.observed());
+            if matches!(wake, Wake::JournalFailed) {
+                // What is on disk is not known, so that nothing may be told any more.
+                break;
+            }
             if matches!(wake, Wake::Ended) {
                 if self.stopping.is_some() {
                     // The network is gone: nobody is left to hand anything back to.
@@ -238,13 +250,15 @@ impl Driver {
         self.arm();
         let feeds = &mut self.feeds;
         let stopping = self.stopping.is_some();
+        let behind = self.journal.as_ref().is_some_and(Journal::is_behind);
         tokio::select! {
             biased;
+            seq = committed(&mut self.journal) => seq.map_or(Wake::JournalFailed, Wake::Committed),
             report = feeds.reports.recv() => report.map_or(Wake::Ended, Wake::Report),
             fact = feeds.facts.recv(), if !(stopping && feeds.facts.is_closed()) => fact.map_or(Wake::Ended, Wake::Fact),
             event = feeds.sessions.recv(), if !(stopping && feeds.sessions.is_closed()) => event.map_or(Wake::Ended, Wake::Session),
             Some(attempt) = feeds.manual.recv() => Wake::Manual(attempt),
-            call = feeds.calls.recv(), if !stopping => call.map_or(Wake::Ended, Wake::Call),
+            call = feeds.calls.recv(), if !stopping && !behind => call.map_or(Wake::Ended, Wake::Call),
             () = self.timer.as_mut(), if self.armed.is_some() => {
                 self.armed = None;
                 Wake::Timer
@@ -273,12 +287,13 @@ impl Driver {
 
     fn on_wake(&mut self, wake: Wake, now: Time) {
         match wake {
+            Wake::Committed(seq) => self.feed(Input::Persisted { seq }, now),
             Wake::Report(report) => self.on_report(report, now),
             Wake::Fact(fact) => self.on_fact(fact, now),
             Wake::Session(event) => self.on_session(event, now),
             Wake::Manual(attempt) => self.tell(|| NetworkEvent::ManualAttempt(Box::new(attempt))),
             Wake::Call(call) => self.on_call(call, now),
-            Wake::Timer | Wake::Ended => {}
+            Wake::Timer | Wake::JournalFailed | Wake::Ended => {}
         }
     }
 
@@ -294,6 +309,9 @@ impl Driver {
             self.on_session(event, now);
         }
         for _ in 0..limits::CALLS_PER_PASS {
+            if self.journal.as_ref().is_some_and(Journal::is_behind) {
+                break;
+            }
             let Ok(call) = self.feeds.calls.try_recv() else { break };
             self.on_call(call, now);
         }
@@ -378,6 +396,11 @@ impl Driver {
             accepted.send(Reply::Refused(Reason::Unsupported { what })).ok();
             return;
         };
+        if task.durability == Some(Durability::Disk) && self.journal.is_none() {
+            let detail = "durability: this node has no home, and keeps nothing on disk".to_owned();
+            accepted.send(Reply::Refused(Reason::InvalidTask { detail })).ok();
+            return;
+        }
         let waiter = Waiter { accepted: Some(accepted), end: Some(end), id };
         if let Some(token) = self.wait_for(waiter, now) {
             self.feed(Input::Submit { task, targets, token }, now);
@@ -426,7 +449,8 @@ impl Driver {
 
     fn may_stop(&self) -> bool {
         let Some(stopping) = &self.stopping else { return false };
-        self.engine.accounts().held == 0 || Instant::now() >= stopping.deadline
+        let is_safe = self.journal.as_ref().is_none_or(Journal::is_idle);
+        (self.engine.accounts().held == 0 && is_safe) || Instant::now() >= stopping.deadline
     }
 
     async fn stop(mut self) {
@@ -437,10 +461,21 @@ impl Driver {
         self.feeds.facts.close();
         self.net.stop().await;
         self.executor.shutdown();
+        if let Some(journal) = self.journal {
+            journal.close().await;
+        }
         for done in self.stopping.into_iter().flat_map(|stopping| stopping.waiting) {
             // Whoever asked may have stopped waiting.
             done.send(()).ok();
         }
+    }
+}
+
+/// Waits for the journal, if there is one.
+async fn committed(journal: &mut Option<Journal>) -> Option<Seq> {
+    match journal {
+        Some(journal) => journal.committed().await,
+        None => std::future::pending().await,
     }
 }
 

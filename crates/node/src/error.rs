@@ -11,7 +11,7 @@ use meshwork_net::{
     AskError, BuildError, DialError, FindPeersError, NetClosed, identity::IdentityError,
 };
 
-use crate::{home::HomeError, monitor::ResourceError};
+use crate::{home::HomeError, journal::JournalError, monitor::ResourceError};
 
 /// What can fail at the front door. The display is a sentence for people that names the remedy.
 #[derive(Debug, thiserror::Error)]
@@ -231,6 +231,9 @@ pub enum InternalError {
     /// The home directory cannot be used.
     #[error(transparent)]
     Home(#[from] HomeError),
+    /// The journal of tasks cannot be used.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
     /// A handler cannot be registered.
     #[error(transparent)]
     Handler(#[from] RegisterError),

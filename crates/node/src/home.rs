@@ -2,7 +2,7 @@
 //!
 //! `lock` (held while the node lives; names the process), `boot` (how often it has started),
 //! `trusted` (peers trusted at run time, one id per line). Absent on purpose: the identity key,
-//! which has a path of its own, and tasks, which live in memory for now.
+//! which has a path of its own, and what is in `journal.redb` and `journal.id` (`journal`).
 
 use std::{
     collections::HashSet,
@@ -155,7 +155,7 @@ fn lock(dir: &Path) -> Result<File, HomeError> {
     Ok(file)
 }
 
-fn read(path: &Path) -> Result<Option<String>, HomeError> {
+pub(crate) fn read(path: &Path) -> Result<Option<String>, HomeError> {
     let io = |source| HomeError::Io { path: path.to_owned(), source };
     let file = match File::open(path) {
         Ok(file) => file,
@@ -168,7 +168,7 @@ fn read(path: &Path) -> Result<Option<String>, HomeError> {
 }
 
 /// Replaces the file as a whole: after a crash it is the old one or the new one.
-fn write(path: &Path, text: &str) -> Result<(), HomeError> {
+pub(crate) fn write(path: &Path, text: &str) -> Result<(), HomeError> {
     let io = |source| HomeError::Io { path: path.to_owned(), source };
     let fresh = path.with_extension("new");
     let mut file = OpenOptions::new()

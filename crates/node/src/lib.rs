@@ -13,6 +13,7 @@ pub mod error;
 pub mod event;
 mod health;
 mod home;
+mod journal;
 mod limits;
 mod manager;
 mod metrics;
@@ -37,6 +38,7 @@ pub use self::{
     },
     event::{NetworkEvent, Subscription, Topics},
     home::HomeError,
+    journal::JournalError,
     manager::{FindError, NetworkManager, TaskFilter},
     metrics::NetworkMetricsCollector,
     monitor::{ResourceError, ResourceMonitor},

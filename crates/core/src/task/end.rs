@@ -146,6 +146,11 @@ pub enum ExpiredLimit {
 }
 
 impl ExpiredLimit {
+    /// The limit of this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Queue, Self::Attempt, Self::Total].into_iter().find(|limit| limit.as_str() == name)
+    }
+
     /// The limit's name in JSON and on the command line.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -135,6 +135,7 @@ fn assign(number: u64, bytes: usize) -> ToWorker {
         params: Default::default(),
         limit: None,
         priority: 0,
+        durable: false,
     }))
 }
 

@@ -180,7 +180,8 @@ impl Encoder {
             + if input == 0 { 0 } else { bytes_len(input) }
             + params
             + number_len(limit)
-            + number_len(priority);
+            + number_len(priority)
+            + number_len(assignment.durable.into());
         let out = &mut self.entries;
         put_head(out, 2, length);
         put_number(out, 1, delta);
@@ -197,6 +198,7 @@ impl Encoder {
         }
         put_number(out, 7, limit);
         put_number(out, 8, priority);
+        put_number(out, 9, assignment.durable.into());
         Ok(())
     }
 

@@ -209,6 +209,9 @@ pub struct Assignment {
     /// From -128 to 127; higher runs first.
     #[prost(sint32, tag = "8")]
     pub priority: i32,
+    /// The worker keeps the result on disk until it is acknowledged, if it keeps anything there.
+    #[prost(bool, tag = "9")]
+    pub durable: bool,
 }
 /// The message kind with this number is not known.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]

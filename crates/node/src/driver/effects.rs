@@ -58,7 +58,10 @@ impl Driver {
         let mut persisted = None;
         for effect in effects.drain(..) {
             match effect {
-                Effect::Persist { seq, records: _ } => persisted = Some(seq),
+                Effect::Persist { seq, records } => match &mut self.journal {
+                    Some(journal) => journal.push(seq, records),
+                    None => persisted = Some(seq),
+                },
                 Effect::ToWorker { peer, mut frames } => {
                     // A session that is gone is reported by its reader.
                     if let Some(session) = self.workers.get(&peer) {

@@ -235,6 +235,8 @@ pub struct Assignment {
     pub limit_us: u64,
     #[prost(sint32, tag = "8")]
     pub priority: i32,
+    #[prost(bool, tag = "9")]
+    pub durable: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -7,7 +7,8 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use meshwork_core::{
-    Accept, AcceptPolicy, PeerState, Reason, Stuck, Task, TaskEnd, engine::view::TaskView, limits,
+    Accept, AcceptPolicy, Durability, PeerState, Reason, Stuck, Task, TaskEnd,
+    engine::view::TaskView, limits,
 };
 use meshwork_node::{
     Identity, NetworkConfig, NetworkError, NetworkEvent, NetworkManager, Offered, TaskError,
@@ -377,4 +378,42 @@ async fn what_is_kept_of_tasks_is_bounded_as_configured() {
         }
         node.shutdown().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn durability_is_what_outlives_the_node() {
+    for (durability, own, outlives) in [
+        (Durability::Memory, None, false),
+        (Durability::Disk, None, true),
+        (Durability::Memory, Some(Durability::Disk), true),
+        (Durability::Disk, Some(Durability::Memory), false),
+    ] {
+        let home = tempfile::tempdir().unwrap();
+        let config = NetworkConfig { durability, home: Some(home.path().to_owned()), ..loopback() };
+        let nothing = Offered { slots: Some(0), ..Offered::default() };
+        let first = NetworkConfig { offered: nothing, ..config.clone() };
+        let first = TestNode::configured(first).await;
+        let kept = Task { durability: own, ..task("text/upper").with_input("kept") };
+        let id = first.submit(kept, &[]).await.id();
+        first.shutdown().await;
+        drop(first);
+        let again = eventually("the home is free", &[], async || {
+            NetworkManager::new(config.clone()).await.ok()
+        })
+        .await;
+        again.start().await.unwrap();
+        match again.wait_task(id).await {
+            Ok(end) => assert!(outlives && output(end) == "KEPT", "{durability:?} {own:?}"),
+            Err(error) => {
+                assert!(matches!(error, TaskError::Refused(Reason::NotFound)), "{error}");
+                assert!(!outlives, "{durability:?} {own:?}");
+            }
+        }
+        again.shutdown().await.unwrap();
+    }
+    let homeless = TestNode::configured(loopback()).await;
+    let durable = Task { durability: Some(Durability::Disk), ..task("text/upper") };
+    let error = homeless.manager().distribute_task(durable, vec![]).await.unwrap_err();
+    assert!(error.to_string().contains("no home"), "{error}");
+    homeless.shutdown().await;
 }

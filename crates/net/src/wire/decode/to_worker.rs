@@ -91,6 +91,7 @@ struct Parts<'a> {
     params: Params<'a>,
     limit_us: u64,
     priority: i64,
+    durable: bool,
 }
 
 /// The parameters of an assignment, unless they are out of bounds.
@@ -108,6 +109,7 @@ impl<'a> Parts<'a> {
             params: Ok(BTreeMap::new()),
             limit_us: 0,
             priority: 0,
+            durable: false,
         };
         let mut fields = Fields::of(entry);
         while let Some((number, value)) = fields.next()? {
@@ -120,6 +122,7 @@ impl<'a> Parts<'a> {
                 6 => parts.add_param(value)?,
                 7 => parts.limit_us = value.number()?,
                 8 => parts.priority = unzigzag(value.number()?),
+                9 => parts.durable = value.number()? != 0,
                 _ => {}
             }
         }
@@ -166,6 +169,7 @@ impl<'a> Parts<'a> {
             params: params.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
             limit: Some(self.limit_us).filter(|limit| *limit > 0).map(Duration::from_micros),
             priority: i8::try_from(priority).unwrap_or_default(),
+            durable: self.durable,
         })
     }
 }

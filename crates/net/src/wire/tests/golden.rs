@@ -50,6 +50,7 @@ fn from_owner() -> Vec<(&'static str, Vec<ToWorker>)> {
             params,
             limit,
             priority,
+            durable: false,
         }))
     };
     let params = BTreeMap::from([("count".to_owned(), "10".to_owned())]);

@@ -27,6 +27,7 @@ fn assign(number: u64, bytes: usize) -> ToWorker {
         params: BTreeMap::new(),
         limit: None,
         priority: 0,
+        durable: false,
     }))
 }
 
@@ -125,6 +126,7 @@ fn the_largest_task_fits_into_a_frame() {
     largest.params = params.collect();
     largest.limit = Some(core_limits::MAX_TIME_LIMIT);
     largest.priority = i8::MIN;
+    largest.durable = true;
     largest.attempt = core_limits::MAX_ATTEMPTS;
     largest.epoch.boot = u32::MAX;
     let frames = [ToWorker::Assign(largest)];

@@ -88,6 +88,7 @@ fn assignments(batch: AssignBatch) -> Vec<ToWorker> {
             params: entry.params,
             limit: (entry.limit_us > 0).then(|| Duration::from_micros(entry.limit_us)),
             priority: entry.priority.try_into().unwrap(),
+            durable: entry.durable,
         }))
     });
     frames.collect()

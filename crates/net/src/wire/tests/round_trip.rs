@@ -97,9 +97,10 @@ prop_compose! {
         params in btree_map("[a-z]{1,64}", "\\PC{0,100}", 0..4),
         limit in option::of((1..=u64::MAX).prop_map(Duration::from_micros)),
         priority in any::<i8>(),
+        durable in any::<bool>(),
     ) -> Assignment {
         let task = TaskId::from_bytes(task);
-        Assignment { epoch, task, attempt, handler, input, params, limit, priority }
+        Assignment { epoch, task, attempt, handler, input, params, limit, priority, durable }
     }
 }
 

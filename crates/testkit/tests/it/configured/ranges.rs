@@ -54,6 +54,7 @@ fn spoilt() -> Vec<(&'static str, Spoil)> {
         case("tasks.max_owned", |c| c.tasks.max_owned = 0),
         case("tasks.max_owned", |c| c.tasks.max_owned = usize::MAX),
         case("tasks.max_ended", |c| c.tasks.max_ended = usize::MAX),
+        case("durability", |c| c.durability = Durability::Disk),
     ]
 }
 
@@ -93,5 +94,6 @@ fn all_fields_are_tested() {
         offered: Offered { slots: _, cpus: _, memory_bytes: _, gpus: _, capabilities: _, labels: _ },
         tasks:
             TaskSettings { lease: _, heartbeat: _, max_owned: _, max_ended: _, max_ended_bytes: _ },
+        durability: _,
     } = loopback();
 }

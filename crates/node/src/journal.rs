@@ -1,0 +1,277 @@
+//! What must outlive the process, on disk before it is told: the engine's records of durable tasks
+//! and results.
+//!
+//! One thread owns the file. While it commits, the driver collects what comes meanwhile, and hands
+//! over all of it as the next commit: the busier the node, the more records share one fsync.
+//!
+//! Absent on purpose: what records mean (the engine), and a second try after a failed commit: what
+//! is on disk then is unknown, so the node stops.
+
+mod codec;
+mod index;
+mod store;
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::mpsc as blocking,
+    thread,
+};
+
+use meshwork_core::engine::{KeptResult, Ledger, Record, Restored, Seq};
+use tokio::sync::{mpsc, oneshot};
+
+use self::{index::Index, store::Store};
+use crate::{clock::Clock, home::HomeError};
+
+/// Why a journal cannot be used. None of these ever starts an empty one in its place.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum JournalError {
+    /// The file is gone.
+    #[error(
+        "{} is missing, and it held the tasks of this node: put it back; to give them up, remove \
+         journal.id beside it", path.display()
+    )]
+    Missing {
+        /// Which.
+        path: PathBuf,
+    },
+    /// The marker beside it is gone.
+    #[error(
+        "{} is there without {}: put that back; to give up the tasks in it, remove the journal",
+        path.display(), marker.display()
+    )]
+    NoMarker {
+        /// The journal.
+        path: PathBuf,
+        /// What belongs to it.
+        marker: PathBuf,
+    },
+    /// The marker is not one.
+    #[error("{} is damaged: put a copy of it back", path.display())]
+    Marker {
+        /// Which.
+        path: PathBuf,
+    },
+    /// It belongs to another marker.
+    #[error("{} is the journal of another node: put this node's own one back", path.display())]
+    Foreign {
+        /// Which.
+        path: PathBuf,
+    },
+    /// It is an old copy, or the marker is.
+    #[error(
+        "{} is not the latest: tasks that were accepted since would be lost; put the latest back",
+        path.display()
+    )]
+    Older {
+        /// Which.
+        path: PathBuf,
+    },
+    /// A later version has written it.
+    #[error("{} has format {format}, which this version cannot read: update it", path.display())]
+    Format {
+        /// Which.
+        path: PathBuf,
+        /// What it says.
+        format: u64,
+    },
+    /// Some of it cannot be read.
+    #[error(
+        "{} is damaged: {damaged} of {total} records cannot be read; put a copy of it back",
+        path.display()
+    )]
+    Damaged {
+        /// Which.
+        path: PathBuf,
+        /// Records that cannot be read.
+        damaged: u64,
+        /// Records that were found.
+        total: u64,
+    },
+    /// A file beside it cannot be used.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// The store says no.
+    #[error("cannot use {}: {source}", path.display())]
+    Store {
+        /// Which.
+        path: PathBuf,
+        /// What it said.
+        source: Box<redb::Error>,
+    },
+    /// There is no thread for it.
+    #[error("cannot start the journal's thread: {0}")]
+    Thread(#[source] io::Error),
+    /// Its thread has ended.
+    #[error("the journal has stopped")]
+    Stopped,
+}
+
+impl JournalError {
+    fn store(path: &Path, source: redb::Error) -> Self {
+        Self::Store { path: path.to_owned(), source: Box::new(source) }
+    }
+
+    /// Whether the same may succeed later, without anybody doing anything.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::Thread(_))
+    }
+}
+
+/// Records of one commit.
+struct Batch {
+    last: Seq,
+    records: Vec<Record>,
+}
+
+/// The driver's end of the journal.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    commits: blocking::SyncSender<Batch>,
+    done: mpsc::Receiver<Seq>,
+    /// What came while a commit was under way. Bounded by what the engine holds: the driver takes no
+    /// calls while there is [`BEHIND`] of it.
+    waiting: Vec<Record>,
+    last: Seq,
+    committing: bool,
+}
+
+/// What an engine starts from.
+pub(crate) type Parts = (Vec<Restored>, Vec<KeptResult>);
+
+impl Journal {
+    /// Opens the journal of a home, and reads it.
+    ///
+    /// # Errors
+    ///
+    /// It is not there though it should be, not this node's, not the latest, damaged, or in use.
+    pub(crate) async fn open(dir: &Path, clock: Clock) -> Result<(Self, Parts), JournalError> {
+        let (commits, batches) = blocking::sync_channel(1);
+        let (told, done) = mpsc::channel(1);
+        let (opened, parts) = oneshot::channel();
+        let dir = dir.to_owned();
+        let run = move || match read(&dir, clock) {
+            Ok((store, index, next, ledger)) => {
+                // Whoever opens it may have given up.
+                if opened.send(Ok(ledger.into_parts())).is_ok() {
+                    write(&store, index, next, &batches, &told);
+                }
+            }
+            Err(error) => {
+                opened.send(Err(error)).ok();
+            }
+        };
+        let thread = thread::Builder::new().name("meshwork-journal".to_owned());
+        thread.spawn(run).map_err(JournalError::Thread)?;
+        let parts = parts.await.map_err(|_| JournalError::Stopped)??;
+        let waiting = Vec::new();
+        Ok((Self { commits, done, waiting, last: Seq(0), committing: false }, parts))
+    }
+
+    /// These records are to be on disk; [`Self::committed`] says when they are.
+    pub(crate) fn push(&mut self, seq: Seq, records: Vec<Record>) {
+        self.last = seq;
+        if self.waiting.is_empty() {
+            self.waiting = records;
+        } else {
+            self.waiting.extend(records);
+        }
+        self.commit();
+    }
+
+    fn commit(&mut self) {
+        if self.committing || self.waiting.is_empty() {
+            return;
+        }
+        let batch = Batch { last: self.last, records: std::mem::take(&mut self.waiting) };
+        // There is place: the one before is done. A thread that has ended shows in `committed`.
+        self.committing = true;
+        self.commits.try_send(batch).ok();
+    }
+
+    /// Waits until a commit is on disk: all up to this number is. None if the journal has failed.
+    pub(crate) async fn committed(&mut self) -> Option<Seq> {
+        let seq = self.done.recv().await?;
+        self.committing = false;
+        self.commit();
+        Some(seq)
+    }
+
+    /// Returns when the file is closed.
+    pub(crate) async fn close(self) {
+        let Self { commits, mut done, .. } = self;
+        drop(commits);
+        // The thread drops its end last.
+        while done.recv().await.is_some() {}
+    }
+
+    /// Whether all is on disk.
+    pub(crate) fn is_idle(&self) -> bool {
+        !self.committing && self.waiting.is_empty()
+    }
+
+    /// Whether so much waits that no more should be taken.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.waiting.len() >= BEHIND
+    }
+}
+
+/// Records that wait for a commit while the driver still takes calls.
+const BEHIND: usize = 65_536;
+/// Bytes of a segment, after which another one is begun.
+const SEGMENT: usize = 1 << 22;
+
+type Read = (Store, Index, u64, Ledger);
+
+fn read(dir: &Path, clock: Clock) -> Result<Read, JournalError> {
+    let store = Store::open(dir)?;
+    let (mut index, mut ledger, mut next) = (Index::default(), Ledger::default(), 0);
+    store.replay(|segment, at, record| {
+        index.add(&record, segment);
+        ledger.apply(record, clock.time(at));
+        next = segment + 1;
+    })?;
+    Ok((store, index, next, ledger))
+}
+
+/// Commits batches until the driver is gone, or a commit fails.
+fn write(
+    store: &Store,
+    mut index: Index,
+    mut next: u64,
+    batches: &blocking::Receiver<Batch>,
+    told: &mpsc::Sender<Seq>,
+) {
+    while let Ok(Batch { last, records }) = batches.recv() {
+        let mut segments = vec![store::segment()];
+        for record in &records {
+            if let Some(segment) = segments.last_mut() {
+                store::append(segment, record);
+                index.add(record, next + segments.len() as u64 - 1);
+            }
+            if segments.last().is_some_and(|segment| segment.len() >= SEGMENT) {
+                segments.push(store::segment());
+            }
+        }
+        let dead = index.take_dead();
+        let committed = store.write(|tables| {
+            for (number, segment) in (next..).zip(&segments) {
+                tables.insert(number, segment)?;
+            }
+            dead.iter().try_for_each(|number| tables.remove(*number))
+        });
+        if let Err(error) = committed {
+            tracing::error!(%error, "the journal has failed; the node stops");
+            return;
+        }
+        next += segments.len() as u64;
+        if told.blocking_send(last).is_err() {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,342 @@
+//! Records as bytes: a byte that says which, and a protobuf message. A field that this version does
+//! not know is ignored; one that an older version did not write has its default.
+
+use std::{collections::HashMap, time::Duration};
+
+use bytes::Bytes;
+use meshwork_core::{
+    AttemptEnd, CancelledBy, Durability, Epoch, FailureCode, PeerId, Task, TaskEnd, TaskFailure,
+    TaskId, TaskInput, TaskResult, TaskType,
+    engine::{KeptResult, Record},
+    task::{ExpiredLimit, Requirements, RetryPolicy, TaskLimits},
+};
+use prost::Message;
+
+const SUBMITTED: u8 = 1;
+const ENDED: u8 = 2;
+const FORGOTTEN: u8 = 3;
+const FINISHED: u8 = 4;
+const RELEASED: u8 = 5;
+
+/// Appends a record.
+pub(super) fn encode(record: &Record, out: &mut Vec<u8>) {
+    // A vector grows as far as it must, so that encoding cannot fail.
+    match record {
+        Record::Submitted { task, targets } => put(SUBMITTED, &StoredTask::of(task, targets), out),
+        Record::Ended { id, end } => put(ENDED, &StoredEnd::of(*id, end), out),
+        Record::Forgotten { id } => {
+            put(FORGOTTEN, &StoredId { id: id.as_bytes().to_vec() }, out);
+        }
+        Record::Finished(kept) => put(FINISHED, &StoredResult::of(kept), out),
+        Record::Released { owner, epoch } => {
+            put(RELEASED, &StoredAttempt::of(owner, *epoch), out);
+        }
+    }
+}
+
+fn put(kind: u8, message: &impl Message, out: &mut Vec<u8>) {
+    out.push(kind);
+    message.encode(out).ok();
+}
+
+/// Reads a record; none if it is not one.
+pub(super) fn decode(bytes: &[u8]) -> Option<Record> {
+    let (kind, body) = bytes.split_first()?;
+    Some(match *kind {
+        SUBMITTED => {
+            let stored = StoredTask::decode(body).ok()?;
+            let targets = peers(&stored.targets)?;
+            Record::Submitted { task: Box::new(stored.task()?), targets }
+        }
+        ENDED => {
+            let stored = StoredEnd::decode(body).ok()?;
+            Record::Ended { id: task_id(&stored.id)?, end: Box::new(stored.task_end()?) }
+        }
+        FORGOTTEN => Record::Forgotten { id: task_id(&StoredId::decode(body).ok()?.id)? },
+        FINISHED => Record::Finished(Box::new(StoredResult::decode(body).ok()?.kept()?)),
+        RELEASED => {
+            let (owner, epoch) = StoredAttempt::decode(body).ok()?.attempt()?;
+            Record::Released { owner, epoch }
+        }
+        _ => return None,
+    })
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct StoredId {
+    #[prost(bytes = "vec", tag = "1")]
+    id: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct StoredTask {
+    #[prost(bytes = "vec", tag = "1")]
+    id: Vec<u8>,
+    #[prost(string, tag = "2")]
+    family: String,
+    #[prost(string, tag = "3")]
+    operation: String,
+    #[prost(bytes = "bytes", tag = "4")]
+    input: Bytes,
+    #[prost(map = "string, string", tag = "5")]
+    params: HashMap<String, String>,
+    #[prost(string, repeated, tag = "6")]
+    capabilities: Vec<String>,
+    #[prost(map = "string, string", tag = "7")]
+    labels: HashMap<String, String>,
+    #[prost(uint32, tag = "8")]
+    cpus: u32,
+    #[prost(uint64, tag = "9")]
+    memory_bytes: u64,
+    #[prost(uint32, tag = "10")]
+    gpus: u32,
+    #[prost(sint32, tag = "11")]
+    priority: i32,
+    #[prost(uint64, optional, tag = "12")]
+    queue_us: Option<u64>,
+    #[prost(uint64, optional, tag = "13")]
+    attempt_us: Option<u64>,
+    #[prost(uint64, optional, tag = "14")]
+    total_us: Option<u64>,
+    #[prost(uint32, tag = "15")]
+    attempts: u32,
+    #[prost(uint32, tag = "16")]
+    crashes: u32,
+    #[prost(uint64, tag = "17")]
+    backoff_us: u64,
+    #[prost(uint64, tag = "18")]
+    max_backoff_us: u64,
+    #[prost(string, optional, tag = "19")]
+    key: Option<String>,
+    #[prost(bytes = "vec", repeated, tag = "20")]
+    targets: Vec<Vec<u8>>,
+}
+
+impl StoredTask {
+    fn of(task: &Task, targets: &[PeerId]) -> Self {
+        let Task { requirements: needs, limits, retry, .. } = task;
+        Self {
+            id: task.id.as_bytes().to_vec(),
+            family: task.task_type.family().to_owned(),
+            operation: task.operation.to_string(),
+            input: task.input.clone().into_bytes(),
+            params: task.params.clone().into_iter().collect(),
+            capabilities: needs.capabilities.clone(),
+            labels: needs.labels.clone().into_iter().collect(),
+            cpus: needs.cpus,
+            memory_bytes: needs.memory_bytes,
+            gpus: needs.gpus,
+            priority: task.priority.into(),
+            queue_us: limits.queue.map(micros),
+            attempt_us: limits.attempt.map(micros),
+            total_us: limits.total.map(micros),
+            attempts: retry.attempts,
+            crashes: retry.crashes,
+            backoff_us: micros(retry.backoff),
+            max_backoff_us: micros(retry.max_backoff),
+            key: task.idempotency_key.clone(),
+            targets: targets.iter().map(|peer| peer.to_bytes()).collect(),
+        }
+    }
+
+    fn task(self) -> Option<Task> {
+        let task = Task {
+            id: task_id(&self.id)?,
+            task_type: TaskType::from_family(&self.family),
+            operation: self.operation.into(),
+            input: TaskInput::Bytes(self.input),
+            params: self.params.into_iter().collect(),
+            requirements: Requirements {
+                capabilities: self.capabilities,
+                labels: self.labels.into_iter().collect(),
+                cpus: self.cpus,
+                memory_bytes: self.memory_bytes,
+                gpus: self.gpus,
+            },
+            priority: self.priority.try_into().ok()?,
+            limits: TaskLimits {
+                queue: self.queue_us.map(Duration::from_micros),
+                attempt: self.attempt_us.map(Duration::from_micros),
+                total: self.total_us.map(Duration::from_micros),
+            },
+            retry: RetryPolicy {
+                attempts: self.attempts,
+                crashes: self.crashes,
+                backoff: Duration::from_micros(self.backoff_us),
+                max_backoff: Duration::from_micros(self.max_backoff_us),
+            },
+            idempotency_key: self.key,
+            durability: Some(Durability::Disk),
+        };
+        // What is on disk is not believed either.
+        task.check().is_ok().then_some(task)
+    }
+}
+
+/// How a task, or an attempt at one, has ended.
+#[derive(Clone, PartialEq, Message)]
+struct StoredEnd {
+    #[prost(bytes = "vec", tag = "1")]
+    id: Vec<u8>,
+    /// 1 to 4, in the order of [`TaskEnd`].
+    #[prost(uint32, tag = "2")]
+    how: u32,
+    #[prost(bytes = "bytes", tag = "3")]
+    output: Bytes,
+    #[prost(bytes = "vec", tag = "4")]
+    worker: Vec<u8>,
+    #[prost(uint32, tag = "5")]
+    attempt: u32,
+    #[prost(uint64, tag = "6")]
+    took_us: u64,
+    /// A failure's code, or the name of a time limit.
+    #[prost(string, tag = "7")]
+    code: String,
+    #[prost(string, tag = "8")]
+    message: String,
+    #[prost(uint32, tag = "9")]
+    exit: u32,
+    #[prost(bool, tag = "10")]
+    by_shutdown: bool,
+}
+
+const SUCCEEDED: u32 = 1;
+const FAILED: u32 = 2;
+const CANCELLED: u32 = 3;
+const EXPIRED: u32 = 4;
+
+impl StoredEnd {
+    fn of(id: TaskId, end: &TaskEnd) -> Self {
+        let mut stored = Self { id: id.as_bytes().to_vec(), ..Self::default() };
+        match end {
+            TaskEnd::Succeeded(TaskResult { output, worker, attempt, took }) => {
+                stored.how = SUCCEEDED;
+                stored.output = output.clone();
+                stored.worker = worker.to_bytes();
+                stored.attempt = *attempt;
+                stored.took_us = micros(*took);
+            }
+            TaskEnd::Failed(failure) => stored.set_failure(failure),
+            TaskEnd::Cancelled { by, reason } => {
+                stored.how = CANCELLED;
+                stored.by_shutdown = *by == CancelledBy::Shutdown;
+                stored.message.clone_from(reason);
+            }
+            TaskEnd::Expired { limit } => {
+                stored.how = EXPIRED;
+                limit.as_str().clone_into(&mut stored.code);
+            }
+        }
+        stored
+    }
+
+    fn set_failure(&mut self, failure: &TaskFailure) {
+        self.how = FAILED;
+        failure.code.as_str().clone_into(&mut self.code);
+        self.message.clone_from(&failure.message);
+        self.exit = failure.exit.unwrap_or_default().into();
+        self.worker = failure.worker.as_ref().map(|peer| peer.to_bytes()).unwrap_or_default();
+    }
+
+    fn failure(self) -> Option<TaskFailure> {
+        let code = FailureCode::parse(&self.code)?;
+        let mut failure = TaskFailure::new(code, self.message);
+        failure.exit = u8::try_from(self.exit).ok().filter(|exit| *exit > 0);
+        if !self.worker.is_empty() {
+            failure.worker = Some(Box::new(PeerId::from_bytes(&self.worker).ok()?));
+        }
+        Some(failure)
+    }
+
+    fn task_end(self) -> Option<TaskEnd> {
+        Some(match self.how {
+            SUCCEEDED => TaskEnd::Succeeded(TaskResult {
+                output: self.output,
+                worker: PeerId::from_bytes(&self.worker).ok()?,
+                attempt: self.attempt,
+                took: Duration::from_micros(self.took_us),
+            }),
+            FAILED => TaskEnd::Failed(self.failure()?),
+            CANCELLED => TaskEnd::Cancelled {
+                by: if self.by_shutdown { CancelledBy::Shutdown } else { CancelledBy::Submitter },
+                reason: self.message,
+            },
+            EXPIRED => TaskEnd::Expired { limit: ExpiredLimit::parse(&self.code)? },
+            _ => return None,
+        })
+    }
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct StoredAttempt {
+    #[prost(bytes = "vec", tag = "1")]
+    owner: Vec<u8>,
+    #[prost(uint32, tag = "2")]
+    boot: u32,
+    #[prost(uint64, tag = "3")]
+    number: u64,
+}
+
+impl StoredAttempt {
+    fn of(owner: &PeerId, epoch: Epoch) -> Self {
+        Self { owner: owner.to_bytes(), boot: epoch.boot, number: epoch.number }
+    }
+
+    fn attempt(&self) -> Option<(PeerId, Epoch)> {
+        let epoch = Epoch { boot: self.boot, number: self.number };
+        Some((PeerId::from_bytes(&self.owner).ok()?, epoch))
+    }
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct StoredResult {
+    #[prost(message, optional, tag = "1")]
+    attempt: Option<StoredAttempt>,
+    #[prost(message, optional, tag = "2")]
+    end: Option<StoredEnd>,
+}
+
+impl StoredResult {
+    fn of(kept: &KeptResult) -> Self {
+        let id = kept.task.as_bytes().to_vec();
+        let mut end = StoredEnd { id, took_us: micros(kept.took), ..StoredEnd::default() };
+        match &kept.end {
+            AttemptEnd::Output(output) => {
+                end.how = SUCCEEDED;
+                end.output = output.clone();
+            }
+            AttemptEnd::Failed(failure) => end.set_failure(failure),
+            AttemptEnd::Cancelled => end.how = CANCELLED,
+        }
+        let attempt = Some(StoredAttempt::of(&kept.owner, kept.epoch));
+        Self { attempt, end: Some(end) }
+    }
+
+    fn kept(self) -> Option<KeptResult> {
+        let (owner, epoch) = self.attempt?.attempt()?;
+        let stored = self.end?;
+        let (task, took) = (task_id(&stored.id)?, Duration::from_micros(stored.took_us));
+        let end = match stored.how {
+            SUCCEEDED => AttemptEnd::Output(stored.output),
+            FAILED => AttemptEnd::Failed(stored.failure()?),
+            CANCELLED => AttemptEnd::Cancelled,
+            _ => return None,
+        };
+        Some(KeptResult { owner, epoch, task, end, took })
+    }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn task_id(bytes: &[u8]) -> Option<TaskId> {
+    Some(TaskId::from_bytes(bytes.try_into().ok()?))
+}
+
+fn peers(stored: &[Vec<u8>]) -> Option<Vec<PeerId>> {
+    stored.iter().map(|bytes| PeerId::from_bytes(bytes).ok()).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,98 @@
+//! What is written is read.
+
+use meshwork_core::engine::KeptResult;
+
+use super::*;
+
+fn round_trip(record: &Record) {
+    let mut bytes = Vec::new();
+    encode(record, &mut bytes);
+    assert_eq!(decode(&bytes).as_ref(), Some(record));
+    for cut in 0..bytes.len() {
+        // Whatever it is, it is no panic.
+        decode(&bytes[..cut]);
+    }
+}
+
+fn full_task() -> Task {
+    Task {
+        input: TaskInput::Bytes(Bytes::from_static(b"\0input")),
+        params: [("a".to_owned(), "b".to_owned())].into(),
+        requirements: Requirements {
+            capabilities: vec!["gpu".to_owned()],
+            labels: [("site".to_owned(), "attic".to_owned())].into(),
+            cpus: 3,
+            memory_bytes: 1 << 40,
+            gpus: 2,
+        },
+        priority: -128,
+        limits: TaskLimits {
+            queue: None,
+            attempt: Some(Duration::from_micros(1)),
+            total: Some(Duration::from_secs(3_600)),
+        },
+        retry: RetryPolicy {
+            attempts: 7,
+            crashes: 9,
+            backoff: Duration::from_micros(3),
+            max_backoff: Duration::from_secs(70),
+        },
+        idempotency_key: Some("key".to_owned()),
+        durability: Some(Durability::Disk),
+        ..Task::new("debug/echo").unwrap()
+    }
+}
+
+#[test]
+fn tasks_are_read_as_they_were_written() {
+    let targets = vec![PeerId::random(), PeerId::random()];
+    round_trip(&Record::Submitted { task: Box::new(full_task()), targets });
+    let plain = Task {
+        input: TaskInput::Bytes(Bytes::new()),
+        durability: Some(Durability::Disk),
+        ..Task::default()
+    };
+    round_trip(&Record::Submitted { task: Box::new(plain), targets: Vec::new() });
+    round_trip(&Record::Forgotten { id: TaskId::new() });
+    round_trip(&Record::Released { owner: PeerId::random(), epoch: Epoch { boot: 9, number: 8 } });
+}
+
+#[test]
+fn ends_are_read_as_they_were_written() {
+    let mut failure = TaskFailure::new(FailureCode::Panicked, "oh");
+    failure.exit = Some(3);
+    let bare = failure.clone();
+    failure.worker = Some(Box::new(PeerId::random()));
+    let result = TaskResult {
+        output: Bytes::from_static(b"out"),
+        worker: PeerId::random(),
+        attempt: 2,
+        took: Duration::from_micros(5),
+    };
+    for end in [
+        TaskEnd::Succeeded(result),
+        TaskEnd::Failed(failure.clone()),
+        TaskEnd::Failed(bare),
+        TaskEnd::Cancelled { by: CancelledBy::Shutdown, reason: "why".to_owned() },
+        TaskEnd::Cancelled { by: CancelledBy::Submitter, reason: String::new() },
+        TaskEnd::Expired { limit: ExpiredLimit::Total },
+    ] {
+        round_trip(&Record::Ended { id: TaskId::new(), end: Box::new(end) });
+    }
+    for end in [
+        AttemptEnd::Output(Bytes::from_static(b"out")),
+        AttemptEnd::Failed(failure),
+        AttemptEnd::Cancelled,
+    ] {
+        let (owner, task, took) = (PeerId::random(), TaskId::new(), Duration::from_micros(9));
+        let epoch = Epoch { boot: 1, number: u64::MAX };
+        round_trip(&Record::Finished(Box::new(KeptResult { owner, epoch, task, end, took })));
+    }
+}
+
+#[test]
+fn what_is_no_record_is_none() {
+    for bytes in [&[][..], &[0], &[9, 1, 2], &[SUBMITTED, 0xff], &[SUBMITTED], &[ENDED]] {
+        assert_eq!(decode(bytes), None, "{bytes:?}");
+    }
+}

@@ -1,0 +1,254 @@
+//! The journal's file, and the marker beside it that says which file it must be.
+//!
+//! `journal.redb` holds segments: the records of one commit each, every record with its own
+//! checksum. `journal.id` names the store and counts its starts. With both, a file that is missing,
+//! of another node, or older than it should be is told from a node's first start.
+
+use std::{
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use chrono::Utc;
+use meshwork_core::engine::Record;
+use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+
+use super::{JournalError, codec};
+use crate::home;
+
+/// Records by the number of their commit.
+const SEGMENTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("segments");
+/// Of the store itself: see the keys below.
+const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
+const FORMAT: &str = "format";
+const GENERATION: &str = "generation";
+const NAME: &str = "name";
+
+/// The format that this version writes, and the latest that it reads.
+const THIS_FORMAT: u64 = 1;
+/// The time before the records of a segment, in milliseconds since 1970.
+const HEAD: usize = 8;
+/// Length and checksum before each record.
+const RECORD_HEAD: usize = 8;
+
+/// Which file it must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Marker {
+    /// Whether the file was ever complete.
+    ready: bool,
+    name: u64,
+    /// How often it was opened.
+    generation: u64,
+}
+
+impl Marker {
+    fn read(path: &Path) -> Result<Option<Self>, JournalError> {
+        let Some(text) = home::read(path)? else { return Ok(None) };
+        let mut words = text.split_whitespace();
+        let state = words.next();
+        let name = words.next().and_then(|name| u64::from_str_radix(name, 16).ok());
+        let generation = words.next().and_then(|count| count.parse().ok());
+        match (state, name, generation) {
+            (Some(state @ ("new" | "ready")), Some(name), Some(generation)) => {
+                Ok(Some(Self { ready: state == "ready", name, generation }))
+            }
+            _ => Err(JournalError::Marker { path: path.to_owned() }),
+        }
+    }
+
+    fn write(self, path: &Path) -> Result<(), JournalError> {
+        let mut text = String::new();
+        let state = if self.ready { "ready" } else { "new" };
+        writeln!(text, "{state} {:016x} {}", self.name, self.generation).ok();
+        Ok(home::write(path, &text)?)
+    }
+}
+
+/// An open journal file.
+pub(super) struct Store {
+    db: Database,
+    path: PathBuf,
+}
+
+impl Store {
+    /// Opens the store of a home; makes one at its first start, and only then.
+    pub(super) fn open(dir: &Path) -> Result<Self, JournalError> {
+        let (path, marker_path) = (dir.join("journal.redb"), dir.join("journal.id"));
+        let exists = path
+            .try_exists()
+            .map_err(|source| home::HomeError::Io { path: path.clone(), source })?;
+        match Marker::read(&marker_path)? {
+            None if exists => Err(JournalError::NoMarker { path, marker: marker_path }),
+            Some(marker) if marker.ready && !exists => Err(JournalError::Missing { path }),
+            Some(marker) if marker.ready => Self::reopen(path, &marker_path, marker),
+            None | Some(_) => {
+                if exists {
+                    // It was never complete, so nothing in it was ever told.
+                    fs::remove_file(&path)
+                        .map_err(|source| home::HomeError::Io { path: path.clone(), source })?;
+                }
+                Self::create(path, &marker_path)
+            }
+        }
+    }
+
+    fn create(path: PathBuf, marker_path: &Path) -> Result<Self, JournalError> {
+        let marker = Marker { ready: false, name: rand::random(), generation: 1 };
+        marker.write(marker_path)?;
+        let fail = |error: redb::Error| JournalError::store(&path, error);
+        let db = Database::create(&path).map_err(|error| fail(error.into()))?;
+        let store = Self { db, path: path.clone() };
+        store.write(|tables| {
+            tables.set(FORMAT, THIS_FORMAT)?;
+            tables.set(NAME, marker.name)?;
+            tables.set(GENERATION, marker.generation)
+        })?;
+        Marker { ready: true, ..marker }.write(marker_path)?;
+        Ok(store)
+    }
+
+    fn reopen(path: PathBuf, marker_path: &Path, marker: Marker) -> Result<Self, JournalError> {
+        let db = Database::open(&path).map_err(|error| JournalError::store(&path, error.into()))?;
+        let store = Self { db, path: path.clone() };
+        let (format, name) = (store.meta(FORMAT)?, store.meta(NAME)?);
+        if format == 0 || format > THIS_FORMAT {
+            return Err(JournalError::Format { path, format });
+        }
+        if name != marker.name {
+            return Err(JournalError::Foreign { path });
+        }
+        // One more, if the node ended between the two.
+        let generation = store.meta(GENERATION)?;
+        if generation < marker.generation || generation > marker.generation + 1 {
+            return Err(JournalError::Older { path });
+        }
+        let marker = Marker { generation: generation + 1, ..marker };
+        store.write(|tables| tables.set(GENERATION, marker.generation))?;
+        marker.write(marker_path)?;
+        Ok(store)
+    }
+
+    /// One transaction, on disk when this returns.
+    pub(super) fn write(
+        &self,
+        change: impl FnOnce(&mut Tables<'_>) -> Result<(), redb::Error>,
+    ) -> Result<(), JournalError> {
+        let commit = || {
+            let transaction = self.db.begin_write()?;
+            {
+                let mut tables = Tables {
+                    segments: transaction.open_table(SEGMENTS)?,
+                    meta: transaction.open_table(META)?,
+                };
+                change(&mut tables)?;
+            }
+            Ok(transaction.commit()?)
+        };
+        commit().map_err(|error| JournalError::store(&self.path, error))
+    }
+
+    fn meta(&self, key: &str) -> Result<u64, JournalError> {
+        let get = || {
+            let table = self.db.begin_read()?.open_table(META)?;
+            Ok(table.get(key)?.map_or(0, |value| value.value()))
+        };
+        get().map_err(|error| JournalError::store(&self.path, error))
+    }
+
+    /// Hands over every record with its segment and its time, in order.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, or some records are damaged: how many, of how many.
+    pub(super) fn replay(
+        &self,
+        mut each: impl FnMut(u64, i64, Record),
+    ) -> Result<(), JournalError> {
+        let (mut damaged, mut total) = (0, 0);
+        let mut read = || {
+            let table = self.db.begin_read()?.open_table(SEGMENTS)?;
+            for row in table.iter()? {
+                let (number, segment) = row?;
+                let whole = records(segment.value(), |at, record| {
+                    total += 1;
+                    match record {
+                        Some(record) => each(number.value(), at, record),
+                        None => damaged += 1,
+                    }
+                });
+                damaged += u64::from(!whole);
+            }
+            Ok(())
+        };
+        read().map_err(|error| JournalError::store(&self.path, error))?;
+        if damaged > 0 {
+            return Err(JournalError::Damaged { path: self.path.clone(), damaged, total });
+        }
+        Ok(())
+    }
+}
+
+/// The tables of one transaction.
+pub(super) struct Tables<'t> {
+    segments: redb::Table<'t, u64, &'static [u8]>,
+    meta: redb::Table<'t, &'static str, u64>,
+}
+
+impl Tables<'_> {
+    fn set(&mut self, key: &str, value: u64) -> Result<(), redb::Error> {
+        self.meta.insert(key, value)?;
+        Ok(())
+    }
+
+    pub(super) fn insert(&mut self, number: u64, segment: &[u8]) -> Result<(), redb::Error> {
+        self.segments.insert(number, segment)?;
+        Ok(())
+    }
+
+    pub(super) fn remove(&mut self, number: u64) -> Result<(), redb::Error> {
+        self.segments.remove(number)?;
+        Ok(())
+    }
+}
+
+/// A segment without records.
+pub(super) fn segment() -> Vec<u8> {
+    Utc::now().timestamp_millis().to_le_bytes().to_vec()
+}
+
+/// Appends a record to a segment.
+pub(super) fn append(segment: &mut Vec<u8>, record: &Record) {
+    let start = segment.len();
+    segment.extend([0; RECORD_HEAD]);
+    codec::encode(record, segment);
+    let body = segment.get(start + RECORD_HEAD..).unwrap_or_default();
+    // Far below 4 GiB: a task is at most 1 MiB, and so is a result.
+    let length = u32::try_from(body.len()).unwrap_or(u32::MAX).to_le_bytes();
+    let sum = crc32fast::hash(body).to_le_bytes();
+    if let Some(head) = segment.get_mut(start..start + RECORD_HEAD) {
+        for (to, from) in head.iter_mut().zip(length.into_iter().chain(sum)) {
+            *to = from;
+        }
+    }
+}
+
+/// Hands over the records of a segment with their time; none for one that is damaged. False if the
+/// segment's end is.
+fn records(segment: &[u8], mut each: impl FnMut(i64, Option<Record>)) -> bool {
+    let Some((head, mut rest)) = segment.split_first_chunk::<HEAD>() else { return false };
+    let at = i64::from_le_bytes(*head);
+    while !rest.is_empty() {
+        let Some((length, after)) = rest.split_first_chunk::<4>() else { return false };
+        let Some((sum, after)) = after.split_first_chunk::<4>() else { return false };
+        let length = u32::from_le_bytes(*length) as usize;
+        let Some((body, after)) = after.split_at_checked(length) else { return false };
+        let whole = crc32fast::hash(body) == u32::from_le_bytes(*sum);
+        each(at, whole.then(|| codec::decode(body)).flatten());
+        rest = after;
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests;

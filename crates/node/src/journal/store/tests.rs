@@ -1,0 +1,148 @@
+//! The file and its marker: nothing but a first start makes an empty one.
+
+use std::fs;
+
+use meshwork_core::{Task, TaskId, engine::Record};
+
+use super::*;
+
+fn write(store: &Store, number: u64, tasks: usize) -> Vec<TaskId> {
+    let mut segment = segment();
+    let mut ids = Vec::new();
+    for _ in 0..tasks {
+        let task = Box::new(Task::default());
+        ids.push(task.id);
+        append(&mut segment, &Record::Submitted { task, targets: Vec::new() });
+    }
+    store.write(|tables| tables.insert(number, &segment)).unwrap();
+    ids
+}
+
+fn read(store: &Store) -> Result<Vec<TaskId>, JournalError> {
+    let mut ids = Vec::new();
+    store.replay(|_, _, record| {
+        if let Record::Submitted { task, .. } = record {
+            ids.push(task.id);
+        }
+    })?;
+    Ok(ids)
+}
+
+fn refused(dir: &Path) -> JournalError {
+    Store::open(dir).err().expect("it does not open")
+}
+
+#[test]
+fn what_was_written_is_there_in_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let mut ids = write(&store, 1, 3);
+    ids.extend(write(&store, 2, 2));
+    drop(store);
+    for _ in 0..3 {
+        assert_eq!(read(&Store::open(dir.path()).unwrap()).unwrap(), ids);
+    }
+}
+
+#[test]
+fn a_journal_that_is_not_the_one_does_not_open() {
+    let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (file, marker) = (dir.path().join("journal.redb"), dir.path().join("journal.id"));
+    drop(Store::open(dir.path()).unwrap());
+    drop(Store::open(other.path()).unwrap());
+    let old = fs::read(&file).unwrap();
+    let old_marker = fs::read(&marker).unwrap();
+
+    fs::copy(other.path().join("journal.redb"), &file).unwrap();
+    assert!(matches!(refused(dir.path()), JournalError::Foreign { .. }));
+    fs::remove_file(&file).unwrap();
+    assert!(matches!(refused(dir.path()), JournalError::Missing { .. }));
+
+    fs::write(&file, &old).unwrap();
+    for _ in 0..3 {
+        write(&Store::open(dir.path()).unwrap(), 1, 1);
+    }
+    let latest = fs::read(&file).unwrap();
+    fs::write(&file, &old).unwrap();
+    assert!(matches!(refused(dir.path()), JournalError::Older { .. }));
+    fs::write(&file, &latest).unwrap();
+    let latest_marker = fs::read(&marker).unwrap();
+    fs::write(&marker, &old_marker).unwrap();
+    assert!(matches!(refused(dir.path()), JournalError::Older { .. }));
+    fs::write(&marker, "who knows").unwrap();
+    assert!(matches!(refused(dir.path()), JournalError::Marker { .. }));
+    fs::remove_file(&marker).unwrap();
+    assert!(matches!(refused(dir.path()), JournalError::NoMarker { .. }));
+    fs::write(&marker, latest_marker).unwrap();
+    assert_eq!(read(&Store::open(dir.path()).unwrap()).unwrap().len(), 1);
+}
+
+#[test]
+fn a_first_start_that_was_cut_short_begins_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("journal.id"), "new 0000000000000001 1\n").unwrap();
+    fs::write(dir.path().join("journal.redb"), "half of a file").unwrap();
+    drop(Store::open(dir.path()).unwrap());
+    Store::open(dir.path()).unwrap();
+}
+
+#[test]
+fn a_start_that_was_cut_short_counts_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let marker = dir.path().join("journal.id");
+    drop(Store::open(dir.path()).unwrap());
+    let before = fs::read(&marker).unwrap();
+    drop(Store::open(dir.path()).unwrap());
+    // As if it had ended between the file and the marker.
+    fs::write(&marker, before).unwrap();
+    drop(Store::open(dir.path()).unwrap());
+    Store::open(dir.path()).unwrap();
+}
+
+#[test]
+fn a_file_of_noise_or_of_nothing_does_not_open() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("journal.redb");
+    drop(Store::open(dir.path()).unwrap());
+    let whole = fs::read(&file).unwrap();
+    for spoilt in [Vec::new(), vec![0x5a; 100_000], whole[..whole.len() / 2].to_vec()] {
+        fs::write(&file, spoilt).unwrap();
+        let error = refused(dir.path());
+        assert!(matches!(error, JournalError::Store { .. }), "{error}");
+        assert!(error.to_string().contains("journal.redb"), "{error}");
+    }
+}
+
+#[test]
+fn a_damaged_record_is_counted_and_the_rest_is_read() {
+    let mut good = segment();
+    for _ in 0..3 {
+        let task = Box::new(Task::default());
+        append(&mut good, &Record::Submitted { task, targets: Vec::new() });
+    }
+    let read = |segment: &[u8]| {
+        let (mut whole, mut damaged) = (0, 0);
+        let end = records(segment, |_, record| match record {
+            Some(_) => whole += 1,
+            None => damaged += 1,
+        });
+        (whole, damaged, end)
+    };
+    assert_eq!(read(&good), (3, 0, true));
+    let length = (good.len() - HEAD) / 3;
+    for at in HEAD + RECORD_HEAD..HEAD + length {
+        let mut bad = good.clone();
+        bad[at] ^= 0x10;
+        assert_eq!(read(&bad), (2, 1, true), "byte {at}");
+    }
+    assert_eq!(read(&good[..good.len() - 1]), (2, 0, false));
+    assert_eq!(read(&good[..4]), (0, 0, false));
+
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    good[HEAD + RECORD_HEAD + 5] ^= 1;
+    store.write(|tables| tables.insert(1, &good)).unwrap();
+    write(&store, 2, 1);
+    let error = self::read(&store).unwrap_err();
+    assert!(matches!(error, JournalError::Damaged { damaged: 1, total: 4, .. }), "{error}");
+}

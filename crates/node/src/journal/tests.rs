@@ -1,0 +1,82 @@
+//! Commits, and what is there at the next start.
+
+use meshwork_core::{Task, TaskEnd, task::ExpiredLimit};
+
+use super::*;
+
+async fn open(dir: &Path) -> (Journal, Parts) {
+    Journal::open(dir, Clock::start()).await.unwrap()
+}
+
+fn submitted(task: &Task) -> Record {
+    Record::Submitted { task: Box::new(task.clone()), targets: Vec::new() }
+}
+
+#[tokio::test]
+async fn what_comes_during_a_commit_is_the_next_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut journal, parts) = open(dir.path()).await;
+    assert_eq!(parts, (Vec::new(), Vec::new()));
+    let tasks: Vec<Task> = (0..1_000).map(|_| Task::default()).collect();
+    for (seq, task) in (1..).zip(&tasks) {
+        journal.push(Seq(seq), vec![submitted(task)]);
+    }
+    let mut commits = 0;
+    while !journal.is_idle() {
+        let seq = journal.committed().await.unwrap();
+        commits += 1;
+        assert!(commits > 1 || seq == Seq(1));
+        assert!(commits < 2 || seq == Seq(1_000));
+    }
+    assert_eq!(commits, 2, "the first, and all that came meanwhile");
+    journal.close().await;
+    let (journal, (restored, _)) = open(dir.path()).await;
+    let ids: Vec<_> = restored.iter().map(|restored| restored.task.id).collect();
+    assert_eq!(ids, tasks.iter().map(|task| task.id).collect::<Vec<_>>());
+    journal.close().await;
+}
+
+#[tokio::test]
+async fn times_are_those_of_the_earlier_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut journal, _) = open(dir.path()).await;
+    let task = Task::default();
+    let before = chrono::Utc::now();
+    journal.push(Seq(1), vec![submitted(&task)]);
+    journal.committed().await.unwrap();
+    let end = Box::new(TaskEnd::Expired { limit: ExpiredLimit::Queue });
+    journal.push(Seq(2), vec![Record::Ended { id: task.id, end }]);
+    journal.committed().await.unwrap();
+    journal.close().await;
+    let clock = Clock::start();
+    let (journal, (restored, _)) = Journal::open(dir.path(), clock).await.unwrap();
+    let [restored] = &restored[..] else { panic!("one task") };
+    let (submitted, ended) = (restored.submitted, restored.ended.as_ref().unwrap().1);
+    assert!(submitted <= ended && ended <= clock.now());
+    let shown = clock.wall(submitted);
+    assert!((shown - before).abs() < chrono::TimeDelta::seconds(30), "{shown} {before}");
+    journal.close().await;
+}
+
+#[tokio::test]
+async fn what_is_forgotten_leaves_no_segment() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut journal, _) = open(dir.path()).await;
+    let mut seq = 0;
+    for _ in 0..50 {
+        let task = Task::default();
+        let end = Box::new(TaskEnd::Expired { limit: ExpiredLimit::Queue });
+        let id = task.id;
+        for record in [submitted(&task), Record::Ended { id, end }, Record::Forgotten { id }] {
+            seq += 1;
+            journal.push(Seq(seq), vec![record]);
+            assert_eq!(journal.committed().await, Some(Seq(seq)));
+        }
+    }
+    journal.close().await;
+    let store = Store::open(dir.path()).unwrap();
+    let mut left = 0;
+    store.replay(|_, _, _| left += 1).unwrap();
+    // The last commit may still hold the last word.
+    assert!(left <= 1, "{left} records");
+}
