@@ -10,9 +10,12 @@
 
 use clap::{Args, ValueEnum};
 
-use crate::{failure::Failure, output::Output};
+use meshwork_core::Durability;
+
+use crate::{args::values, failure::Failure, output::Output};
 
 mod child;
+mod disk;
 mod floor;
 mod lanes;
 mod mesh;
@@ -42,6 +45,10 @@ pub(crate) struct BenchArgs {
     /// What the frames travel over
     #[arg(long, value_enum, default_value_t = Transport::Tcp)]
     pub(crate) transport: Transport,
+    /// What outlives the processes: memory, or disk, where each answer is on disk before (in the
+    /// folder for temporary files, see TMPDIR)
+    #[arg(long, value_name = "KIND", default_value = "memory", value_parser = values::durability)]
+    pub(crate) durability: Durability,
     /// Rounds, of which the medians are told
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub(crate) rounds: usize,
@@ -72,7 +79,9 @@ pub(crate) async fn run(args: BenchArgs, out: &Output) -> anyhow::Result<u8> {
         rounds
             .push((Measured::of(mesh_burst, mesh_single), Measured::of(floor_burst, floor_single)));
     }
-    let report = Report::of(&args, rounds, mesh.peak_rss().await?, floor.peak_rss().await?);
+    let fsync = (args.durability == Durability::Disk).then(disk::fsync_us).transpose()?;
+    let (mesh_rss, floor_rss) = (mesh.peak_rss().await?, floor.peak_rss().await?);
+    let report = Report::of(&args, rounds, mesh_rss, floor_rss, fsync);
     mesh.stop().await;
     floor.stop().await;
     if out.json {

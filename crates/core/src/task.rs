@@ -266,6 +266,21 @@ pub enum Durability {
     Disk,
 }
 
+impl Durability {
+    /// The name in JSON and on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Disk => "disk",
+        }
+    }
+
+    /// The durability of this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Memory, Self::Disk].into_iter().find(|durability| durability.as_str() == name)
+    }
+}
+
 impl Default for Task {
     fn default() -> Self {
         Self {

@@ -39,11 +39,11 @@
 //! what puts them together in `meshwork-node`.
 
 pub use meshwork_core::{
-    Accept, AcceptPolicy, Advert, Capacity, DiscoveryEvent, FailureCode, HandlerName, HealthCheck,
-    HealthEvent, HealthReason, HealthStatus, Multiaddr, NetworkMessage, NetworkProtocol, PeerId,
-    PeerInfo, PeerQuery, PeerStage, PeerState, Reason, Requirements, ResourceEvent, ResourceUsage,
-    RetryPolicy, Stuck, Task, TaskEnd, TaskFailure, TaskId, TaskInput, TaskLimits,
-    TaskProtocolEvent, TaskResult, TaskState, TaskType,
+    Accept, AcceptPolicy, Advert, Capacity, DiscoveryEvent, Durability, FailureCode, HandlerName,
+    HealthCheck, HealthEvent, HealthReason, HealthStatus, Multiaddr, NetworkMessage,
+    NetworkProtocol, PeerId, PeerInfo, PeerQuery, PeerStage, PeerState, Reason, Requirements,
+    ResourceEvent, ResourceUsage, RetryPolicy, Stuck, Task, TaskEnd, TaskFailure, TaskId,
+    TaskInput, TaskLimits, TaskProtocolEvent, TaskResult, TaskState, TaskType,
     engine::view::{AttemptView, Explanation, Obstacle, TaskView},
 };
 pub use meshwork_exec::{
@@ -52,10 +52,10 @@ pub use meshwork_exec::{
 pub use meshwork_net::Keypair;
 pub use meshwork_node::{
     BuildError, ConnectionError, DialError, DiscoveryProtocol, FindError, HealthProtocol, Identity,
-    InternalError, ManualAttempt, MessageError, NetworkConfig, NetworkError, NetworkEvent,
-    NetworkManager, NetworkManagerBuilder, NetworkMetricsCollector, NodeStatus, Offered, Pong,
-    ProtocolViolation, ResourceError, ResourceMonitor, ResourceProtocol, Subscription, TaskError,
-    TaskFilter, TaskHandle, TaskProtocol, TaskSettings, Topics,
+    InternalError, JournalError, ManualAttempt, MessageError, NetworkConfig, NetworkError,
+    NetworkEvent, NetworkManager, NetworkManagerBuilder, NetworkMetricsCollector, NodeStatus,
+    Offered, Pong, ProtocolViolation, ResourceError, ResourceMonitor, ResourceProtocol,
+    Subscription, TaskError, TaskFilter, TaskHandle, TaskProtocol, TaskSettings, Topics,
 };
 
 /// The README's program is a test.

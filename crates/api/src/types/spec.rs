@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use meshwork_core::{Requirements, RetryPolicy, Task, TaskLimits, task::InvalidHandlerName};
+use meshwork_core::{
+    Durability, Requirements, RetryPolicy, Task, TaskLimits, task::InvalidHandlerName,
+};
 use serde::{Deserialize, Serialize};
 
 use super::payload::Payload;
@@ -39,6 +41,9 @@ pub struct TaskSpec {
     /// Submitting twice with the same key gives the first task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
+    /// What outlives the owner\'s process; none: what it was started with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub durability: Option<Durability>,
 }
 
 impl TaskSpec {
@@ -54,6 +59,7 @@ impl TaskSpec {
             limits: TaskLimits::default(),
             retry: RetryPolicy::default(),
             idempotency_key: None,
+            durability: None,
         }
     }
 
@@ -71,6 +77,7 @@ impl TaskSpec {
             limits: self.limits,
             retry: self.retry,
             idempotency_key: self.idempotency_key,
+            durability: self.durability,
             ..Task::new(&self.handler)?
         };
         Ok((task, self.targets))

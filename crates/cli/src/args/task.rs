@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use meshwork_core::Durability;
 
 use super::values;
 
@@ -63,6 +64,10 @@ pub(crate) struct RunArgs {
     /// Submitting again with the same key gives the first task, not a second one
     #[arg(long, value_name = "KEY")]
     pub(crate) key: Option<String>,
+    /// What outlives this node's process: memory (nothing) or disk (what is told is on disk before)
+    /// [default: what the node was started with]
+    #[arg(long, value_name = "KIND", value_parser = values::durability)]
+    pub(crate) durability: Option<Durability>,
 }
 
 /// With the first attempt they are all that a task may have.

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
-use meshwork_core::{Multiaddr, PeerId};
+use meshwork_core::{Durability, Multiaddr, PeerId};
 
 use super::values::{self, AcceptRule};
 
@@ -66,6 +66,10 @@ pub(crate) struct UpArgs {
     /// the third such time has passed
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = values::duration)]
     pub(crate) heartbeat: Duration,
+    /// What outlives the process of tasks that do not say it themselves: memory (nothing) or disk
+    /// (what is told is on disk before)
+    #[arg(long, value_name = "KIND", default_value = "disk", value_parser = values::durability)]
+    pub(crate) durability: Durability,
     /// Offer debug/noop, echo, sleep, fail and panic as well
     #[arg(long)]
     pub(crate) debug_handlers: bool,

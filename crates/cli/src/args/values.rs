@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use meshwork_core::Accept;
+use meshwork_core::{Accept, Durability};
 
 /// A size: `512`, `64KiB`, `1.5GiB`, `2GB`.
 pub(crate) fn bytes(text: &str) -> Result<u64, String> {
@@ -43,6 +43,11 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         Ok(duration) => Ok(duration),
         Err(_) => Err(format!("{text:?} is not a time: write it like 500ms, 30s or 2h")),
     }
+}
+
+/// `memory` or `disk`.
+pub(crate) fn durability(text: &str) -> Result<Durability, String> {
+    Durability::parse(text).ok_or_else(|| format!("{text:?} is neither memory nor disk"))
 }
 
 /// `NAME=VALUE`.

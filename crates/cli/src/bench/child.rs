@@ -5,6 +5,7 @@ use std::{process::Stdio, time::Duration};
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
+use meshwork_core::Durability;
 use nix::{
     sched::{CpuSet, sched_getaffinity, sched_setaffinity},
     unistd::Pid,
@@ -16,6 +17,7 @@ use tokio::{
 };
 
 use super::{BenchArgs, Transport, floor, mesh};
+use crate::args::values;
 
 /// What a process of a bench is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -45,6 +47,9 @@ pub(crate) struct RoleArgs {
     /// What frames travel over
     #[arg(long, value_enum)]
     transport: Transport,
+    /// What outlives the process
+    #[arg(long, value_parser = values::durability)]
+    durability: Durability,
     /// Addresses of the workers, for an owner
     #[arg(long)]
     worker: Vec<String>,
@@ -198,7 +203,8 @@ impl Process {
             .arg(role.to_possible_value().map_or_else(String::new, |v| v.get_name().to_owned()))
             .args(["--payload", &args.payload.to_string(), "--window", &args.window.to_string()])
             .arg("--transport")
-            .arg(transport.map_or_else(String::new, |value| value.get_name().to_owned()));
+            .arg(transport.map_or_else(String::new, |value| value.get_name().to_owned()))
+            .args(["--durability", args.durability.as_str()]);
         for worker in workers {
             command.args(["--worker", worker]);
         }
@@ -236,10 +242,10 @@ impl Process {
 
 /// Is one of the processes, until standard input ends.
 pub(crate) async fn run_role(args: RoleArgs) -> anyhow::Result<u8> {
-    let RoleArgs { role, payload, window, transport, worker } = args;
+    let RoleArgs { role, payload, window, transport, durability, worker } = args;
     match role {
-        Role::Owner => local(mesh::owner(payload, window, &worker)).await?,
-        Role::Worker => mesh::worker(transport).await?,
+        Role::Owner => local(mesh::owner(payload, window, durability, &worker)).await?,
+        Role::Worker => mesh::worker(transport, durability).await?,
         Role::FloorOwner => local(floor::owner(payload, window, &worker)).await?,
         Role::FloorWorker => floor::worker().await?,
     }

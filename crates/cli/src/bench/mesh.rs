@@ -4,9 +4,11 @@ use std::{rc::Rc, time::Duration};
 
 use anyhow::{Context, bail};
 use meshwork::{
-    Accept, AcceptPolicy, Multiaddr, NetworkConfig, NetworkManager, Offered, PeerState, Task,
-    TaskType,
+    Accept, AcceptPolicy, Durability, Multiaddr, NetworkConfig, NetworkManager, Offered, PeerState,
+    Task, TaskType,
 };
+
+use tempfile::TempDir;
 
 use super::{
     Transport,
@@ -15,9 +17,15 @@ use super::{
 };
 
 /// A node that submits to the workers at these addresses and runs nothing itself.
-pub(super) async fn owner(payload: usize, window: usize, workers: &[String]) -> anyhow::Result<()> {
+pub(super) async fn owner(
+    payload: usize,
+    window: usize,
+    durability: Durability,
+    workers: &[String],
+) -> anyhow::Result<()> {
     let offered = Offered { slots: Some(0), ..Offered::default() };
-    let config = NetworkConfig { listen_addrs: Vec::new(), offered, ..loopback() };
+    let (home, config) = loopback(durability)?;
+    let config = NetworkConfig { listen_addrs: Vec::new(), offered, ..config };
     let manager = NetworkManager::builder().config(config).build()?;
     manager.start().await?;
     for worker in workers {
@@ -41,19 +49,21 @@ pub(super) async fn owner(payload: usize, window: usize, workers: &[String]) -> 
             Ask::Trust(_) | Ask::Usage | Ask::Pin(_) => bail!("not for an owner"),
         }
     }
-    Ok(manager.shutdown().await?)
+    manager.shutdown().await?;
+    Ok(home.map_or(Ok(()), TempDir::close)?)
 }
 
 /// A node that echoes for whom it is told to trust.
-pub(super) async fn worker(transport: Transport) -> anyhow::Result<()> {
+pub(super) async fn worker(transport: Transport, durability: Durability) -> anyhow::Result<()> {
     let listen = match transport {
         Transport::Tcp => "/ip4/127.0.0.1/tcp/0",
         Transport::Quic => "/ip4/127.0.0.1/udp/0/quic-v1",
     };
+    let (home, config) = loopback(durability)?;
     let config = NetworkConfig {
         listen_addrs: vec![listen.parse()?],
         accept: AcceptPolicy::default().with("debug", Accept::Listed),
-        ..loopback()
+        ..config
     };
     let manager = NetworkManager::builder().config(config).debug_handlers(None).build()?;
     manager.start().await?;
@@ -68,11 +78,16 @@ pub(super) async fn worker(transport: Transport) -> anyhow::Result<()> {
             Ask::Burst(_) | Ask::Single(_) | Ask::Usage | Ask::Pin(_) => bail!("not for a worker"),
         }
     }
-    Ok(manager.shutdown().await?)
+    manager.shutdown().await?;
+    Ok(home.map_or(Ok(()), TempDir::close)?)
 }
 
-fn loopback() -> NetworkConfig {
-    NetworkConfig { mdns: false, ..NetworkConfig::default() }
+/// What both are, and the folder that one which keeps anything has for it.
+fn loopback(durability: Durability) -> anyhow::Result<(Option<TempDir>, NetworkConfig)> {
+    let home = (durability == Durability::Disk).then(tempfile::tempdir).transpose()?;
+    let dir = home.as_ref().map(|home| home.path().to_owned());
+    let config = NetworkConfig { mdns: false, home: dir, durability, ..NetworkConfig::default() };
+    Ok((home, config))
 }
 
 /// Waits until all workers can be given work.

@@ -46,6 +46,10 @@ pub(super) struct Report {
     #[serde(flatten)]
     mesh: Side,
     floor: Side,
+    durability: &'static str,
+    /// The median of one fsync where the nodes kept their journals, in the same run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fsync_us: Option<f64>,
 }
 
 impl Measured {
@@ -90,6 +94,7 @@ impl Report {
         rounds: Vec<(Measured, Measured)>,
         mesh_rss: (u64, u64),
         floor_rss: (u64, u64),
+        fsync_us: Option<f64>,
     ) -> Self {
         let (mesh, floor) = rounds.into_iter().unzip();
         Self {
@@ -103,17 +108,20 @@ impl Report {
             },
             mesh: Side::of(mesh, mesh_rss),
             floor: Side::of(floor, floor_rss),
+            durability: args.durability.as_str(),
+            fsync_us: fsync_us.map(round),
         }
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { tasks, payload, workers, window, transport, mesh, floor } = self;
+        let Self { tasks, payload, workers, window, transport, mesh, floor, .. } = self;
         writeln!(
             f,
-            "{tasks} tasks of {payload} bytes, {workers} workers, window {window}, {transport}; \
+            "{tasks} tasks of {payload} bytes, {workers} workers, window {window}, {transport}, {}; \
              medians of {} rounds",
+            self.durability,
             mesh.rounds.len()
         )?;
         writeln!(
@@ -133,7 +141,11 @@ impl fmt::Display for Report {
             )?;
         }
         let PeakRss { owner, worker } = mesh.peak_rss_kib;
-        write!(f, "peak memory: owner {owner} KiB, worker {worker} KiB")
+        write!(f, "peak memory: owner {owner} KiB, worker {worker} KiB")?;
+        match self.fsync_us {
+            Some(fsync) => write!(f, "\none fsync: {fsync:.0} µs"),
+            None => Ok(()),
+        }
     }
 }
 

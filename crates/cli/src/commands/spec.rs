@@ -46,6 +46,7 @@ pub(super) fn of(args: RunArgs) -> Result<TaskSpec, Failure> {
             ..retry
         },
         idempotency_key: args.key,
+        durability: args.durability,
     })
 }
 

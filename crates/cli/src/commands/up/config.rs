@@ -46,6 +46,7 @@ pub(super) fn of(args: UpArgs, home: &Home) -> NetworkConfig {
             heartbeat: heartbeat(args.lease),
             ..TaskSettings::default()
         },
+        durability: args.durability,
         ..NetworkConfig::default()
     }
 }
