@@ -59,8 +59,8 @@ pub(crate) fn of_code(code: &str) -> u8 {
 pub(crate) fn beside_task(code: &str) -> u8 {
     match code {
         "unknown_handler" => NO_HANDLER,
-        "denied" | "not_accepted" | "not_admitted" | "wrong_network" | "queue_full" | "busy"
-        | "shutting_down" | "conflict" => REFUSED,
+        "denied" | "not_accepted" | "not_admitted" | "wrong_network" | "queue_full"
+        | "disk_full" | "busy" | "shutting_down" | "conflict" => REFUSED,
         "time_limit" => TIME_LIMIT,
         "interrupted" => INTERRUPTED,
         _ => OWN_FAILURE,

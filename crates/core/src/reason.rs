@@ -59,6 +59,13 @@ pub enum Reason {
         #[serde(rename = "retry_after_ms", with = "as_millis")]
         retry_after: Duration,
     },
+    /// The disk of the node's home is full: what is to outlive the process cannot be kept.
+    #[error("the disk of the node's home is full")]
+    DiskFull {
+        /// When to try again.
+        #[serde(rename = "retry_after_ms", with = "as_millis")]
+        retry_after: Duration,
+    },
     /// The worker holds as much of this owner's work as it may.
     #[error("busy")]
     Busy {
@@ -115,6 +122,7 @@ impl Reason {
             Self::UnknownHandler { .. } => "unknown_handler",
             Self::TooLarge { .. } => "too_large",
             Self::QueueFull { .. } => "queue_full",
+            Self::DiskFull { .. } => "disk_full",
             Self::Busy { .. } => "busy",
             Self::ShuttingDown => "shutting_down",
             Self::Conflict { .. } => "conflict",
@@ -138,6 +146,9 @@ impl Reason {
             Self::UnknownHandler { .. } => "see which handlers the worker offers: meshwork peers",
             Self::TooLarge { .. } => "split the input into smaller tasks",
             Self::QueueFull { .. } | Self::Busy { .. } => "try again later",
+            Self::DiskFull { .. } => {
+                "make space on the disk of the node's home; it goes on by itself"
+            }
             Self::ShuttingDown => "submit to another node, or wait until this one is back",
             Self::Conflict { .. } => "use a new id or key",
             Self::Denied { .. } => "only the owner of a task may ask for this",
@@ -151,7 +162,9 @@ impl Reason {
     /// When the same request may be answered otherwise, if it may be soon.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::QueueFull { retry_after } | Self::Busy { retry_after } => Some(*retry_after),
+            Self::QueueFull { retry_after }
+            | Self::DiskFull { retry_after }
+            | Self::Busy { retry_after } => Some(*retry_after),
             Self::ShuttingDown => Some(Duration::from_secs(5)),
             Self::NotAdmitted { .. }
             | Self::WrongNetwork { .. }

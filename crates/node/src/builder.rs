@@ -196,6 +196,7 @@ impl Parts {
             blocked: Arc::clone(&blocked),
             feeds,
             journal,
+            durability: config.durability,
             trusted,
         });
         let (probes_in, commands) = mpsc::channel(limits::PROBES);

@@ -16,7 +16,7 @@ use std::{
 };
 
 use meshwork_core::{
-    CancelledBy, Durability, NetworkMessage, PeerId, Reason, ResourceUsage, TaskId,
+    CancelledBy, Durability, NetworkMessage, PeerId, Reason, ResourceUsage, Task, TaskId,
     TaskProtocolEvent, Time, ToOwner, ToWorker,
     engine::{Effect, Engine, Input, Reply, Seq},
 };
@@ -128,6 +128,8 @@ pub(crate) struct Driver {
     feeds: Feeds,
     /// None: nothing outlives the process.
     journal: Option<Journal>,
+    /// Of tasks that do not say it themselves.
+    durability: Durability,
     trusted: HashSet<PeerId>,
     workers: FxHashMap<PeerId, Session<ToWorker>>,
     owners: FxHashMap<PeerId, Session<ToOwner>>,
@@ -161,6 +163,7 @@ pub(crate) struct DriverParts {
     pub(crate) blocked: Arc<BlockedThreads>,
     pub(crate) feeds: Feeds,
     pub(crate) journal: Option<Journal>,
+    pub(crate) durability: Durability,
     pub(crate) trusted: HashSet<PeerId>,
 }
 
@@ -178,6 +181,7 @@ impl Driver {
             blocked,
             feeds,
             journal,
+            durability,
             trusted,
         } = parts;
         Self {
@@ -194,6 +198,7 @@ impl Driver {
             blocked,
             feeds,
             journal,
+            durability,
             trusted,
             workers: FxHashMap::default(),
             owners: FxHashMap::default(),
@@ -396,14 +401,28 @@ impl Driver {
             accepted.send(Reply::Refused(Reason::Unsupported { what })).ok();
             return;
         };
-        if task.durability == Some(Durability::Disk) && self.journal.is_none() {
-            let detail = "durability: this node has no home, and keeps nothing on disk".to_owned();
-            accepted.send(Reply::Refused(Reason::InvalidTask { detail })).ok();
+        if let Some(reason) = self.cannot_keep(&task) {
+            accepted.send(Reply::Refused(reason)).ok();
             return;
         }
         let waiter = Waiter { accepted: Some(accepted), end: Some(end), id };
         if let Some(token) = self.wait_for(waiter, now) {
             self.feed(Input::Submit { task, targets, token }, now);
+        }
+    }
+
+    /// Why a task cannot be kept as it wants to be.
+    fn cannot_keep(&self, task: &Task) -> Option<Reason> {
+        match (&self.journal, task.durability.unwrap_or(self.durability)) {
+            (_, Durability::Memory) => None,
+            (None, Durability::Disk) => {
+                let detail = "durability: this node has no home, and keeps nothing on disk";
+                Some(Reason::InvalidTask { detail: detail.to_owned() })
+            }
+            (Some(journal), Durability::Disk) => {
+                let retry_after = crate::journal::FULL_RETRY;
+                journal.is_full().then_some(Reason::DiskFull { retry_after })
+            }
         }
     }
 

@@ -4,24 +4,33 @@
 //! One thread owns the file. While it commits, the driver collects what comes meanwhile, and hands
 //! over all of it as the next commit: the busier the node, the more records share one fsync.
 //!
-//! Absent on purpose: what records mean (the engine), and a second try after a failed commit: what
-//! is on disk then is unknown, so the node stops.
+//! When the disk is full the node lives on: nothing more is accepted that must be kept, and what
+//! waits is written when there is space.
+//!
+//! Absent on purpose: what records mean (the engine), and a second try after any other failure of a
+//! commit: what is on disk then is unknown, so the node stops.
 
 mod codec;
 mod index;
 mod store;
+mod writer;
 
 use std::{
     io,
     path::{Path, PathBuf},
-    sync::mpsc as blocking,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc as blocking,
+    },
     thread,
+    time::Duration,
 };
 
 use meshwork_core::engine::{KeptResult, Ledger, Record, Restored, Seq};
 use tokio::sync::{mpsc, oneshot};
 
-use self::{index::Index, store::Store};
+use self::{index::Index, store::Store, writer::Writer};
 use crate::{clock::Clock, home::HomeError};
 
 /// Why a journal cannot be used. None of these ever starts an empty one in its place.
@@ -114,6 +123,16 @@ impl JournalError {
         Self::Store { path: path.to_owned(), source: Box::new(source) }
     }
 
+    /// Whether the disk is full.
+    fn is_full(&self) -> bool {
+        if let Self::Store { source, .. } = self
+            && let redb::Error::Io(error) = &**source
+        {
+            return error.kind() == io::ErrorKind::StorageFull;
+        }
+        false
+    }
+
     /// Whether the same may succeed later, without anybody doing anything.
     pub fn is_retryable(&self) -> bool {
         matches!(self, Self::Thread(_))
@@ -136,6 +155,7 @@ pub(crate) struct Journal {
     waiting: Vec<Record>,
     last: Seq,
     committing: bool,
+    full: Arc<AtomicBool>,
 }
 
 /// What an engine starts from.
@@ -151,13 +171,18 @@ impl Journal {
         let (commits, batches) = blocking::sync_channel(1);
         let (told, done) = mpsc::channel(1);
         let (opened, parts) = oneshot::channel();
-        let dir = dir.to_owned();
+        let (dir, full) = (dir.to_owned(), Arc::new(AtomicBool::new(false)));
+        let is_full = Arc::clone(&full);
         let run = move || match read(&dir, clock) {
             Ok((store, index, next, ledger)) => {
+                let mut writer = Writer { store, index, next, full: is_full };
+                writer.reserve();
                 // Whoever opens it may have given up.
                 if opened.send(Ok(ledger.into_parts())).is_ok() {
-                    write(&store, index, next, &batches, &told);
+                    writer.run(&batches, &told);
                 }
+                // Before `told`: who hears of its end finds the file closed.
+                drop(writer);
             }
             Err(error) => {
                 opened.send(Err(error)).ok();
@@ -167,7 +192,7 @@ impl Journal {
         thread.spawn(run).map_err(JournalError::Thread)?;
         let parts = parts.await.map_err(|_| JournalError::Stopped)??;
         let waiting = Vec::new();
-        Ok((Self { commits, done, waiting, last: Seq(0), committing: false }, parts))
+        Ok((Self { commits, done, waiting, last: Seq(0), committing: false, full }, parts))
     }
 
     /// These records are to be on disk; [`Self::committed`] says when they are.
@@ -212,6 +237,11 @@ impl Journal {
         !self.committing && self.waiting.is_empty()
     }
 
+    /// Whether the disk is full: nothing more is to be accepted that must be kept.
+    pub(crate) fn is_full(&self) -> bool {
+        self.full.load(Ordering::Relaxed)
+    }
+
     /// Whether so much waits that no more should be taken.
     pub(crate) fn is_behind(&self) -> bool {
         self.waiting.len() >= BEHIND
@@ -220,8 +250,8 @@ impl Journal {
 
 /// Records that wait for a commit while the driver still takes calls.
 const BEHIND: usize = 65_536;
-/// Bytes of a segment, after which another one is begun.
-const SEGMENT: usize = 1 << 22;
+/// How long a full disk is left alone before another try.
+pub(crate) const FULL_RETRY: Duration = Duration::from_secs(1);
 
 type Read = (Store, Index, u64, Ledger);
 
@@ -234,43 +264,6 @@ fn read(dir: &Path, clock: Clock) -> Result<Read, JournalError> {
         next = segment + 1;
     })?;
     Ok((store, index, next, ledger))
-}
-
-/// Commits batches until the driver is gone, or a commit fails.
-fn write(
-    store: &Store,
-    mut index: Index,
-    mut next: u64,
-    batches: &blocking::Receiver<Batch>,
-    told: &mpsc::Sender<Seq>,
-) {
-    while let Ok(Batch { last, records }) = batches.recv() {
-        let mut segments = vec![store::segment()];
-        for record in &records {
-            if let Some(segment) = segments.last_mut() {
-                store::append(segment, record);
-                index.add(record, next + segments.len() as u64 - 1);
-            }
-            if segments.last().is_some_and(|segment| segment.len() >= SEGMENT) {
-                segments.push(store::segment());
-            }
-        }
-        let dead = index.take_dead();
-        let committed = store.write(|tables| {
-            for (number, segment) in (next..).zip(&segments) {
-                tables.insert(number, segment)?;
-            }
-            dead.iter().try_for_each(|number| tables.remove(*number))
-        });
-        if let Err(error) = committed {
-            tracing::error!(%error, "the journal has failed; the node stops");
-            return;
-        }
-        next += segments.len() as u64;
-        if told.blocking_send(last).is_err() {
-            return;
-        }
-    }
 }
 
 #[cfg(test)]

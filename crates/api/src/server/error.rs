@@ -105,6 +105,7 @@ impl From<Reason> for Problem {
             Reason::QueueFull { .. } | Reason::Busy { .. } | Reason::ShuttingDown => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
+            Reason::DiskFull { .. } => StatusCode::INSUFFICIENT_STORAGE,
             Reason::InvalidTask { .. } => StatusCode::BAD_REQUEST,
             Reason::UnknownHandler { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             Reason::Unsupported { .. } | Reason::IncompatibleVersion { .. } => {

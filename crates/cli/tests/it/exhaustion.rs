@@ -164,8 +164,8 @@ const MOUNTS: &str = r#"
     exit 77
 "#;
 
-/// What a node keeps is as it was when its disk is full; it works on, and writes again when there is
-/// space.
+/// What a node keeps is as it was when its disk is full; it works on with what need not be kept, and
+/// goes on by itself when there is space.
 #[test]
 fn a_node_whose_disk_is_full_works_on_and_recovers() {
     let mut way = Command::new("sh");
@@ -176,26 +176,42 @@ fn a_node_whose_disk_is_full_works_on_and_recovers() {
     }
     let disk = tempfile::tempdir().unwrap();
     let mut mount = Command::new("mount");
-    mount.args(["-t", "tmpfs", "-o", "size=256k", "none"]).arg(disk.path());
+    mount.args(["-t", "tmpfs", "-o", "size=16m", "none"]).arg(disk.path());
     assert!(mount.status().unwrap().success());
     let node = Node::up_in(tempfile::tempdir_in(disk.path()).unwrap(), &[]);
     let other = Node::up(&[]);
     let filling = disk.path().join("filling");
+    let fill = || {
+        let full = fs::write(&filling, vec![0; 32 << 20]).unwrap_err();
+        assert_eq!(full.kind(), std::io::ErrorKind::StorageFull);
+    };
+    // Waits for a worker, and is kept.
+    let waiting = node.ask(&["submit", "text/upper", "kept", "--capability", "late"]);
+    assert_eq!(waiting.code, 0, "{waiting:?}");
+    let id = waiting.stdout.trim().to_owned();
+    fill();
+    eventually("it refuses what must be kept", || {
+        // What was set aside may take a few.
+        let refused = node.ask(&["submit", "text/upper", "more", "--capability", "late"]);
+        refused.code != 0 && refused.stderr.contains("disk of the node's home is full")
+    });
+    // And what it has given up is gone as well.
+    fill();
+    assert_eq!(node.ask(&["run", "text/upper", "a", "--durability", "memory"]).stdout, "A");
     let trust = || node.ask(&["peers", "trust", other.text("peer_id")]);
-    let full = fs::write(&filling, vec![0; 1 << 20]).unwrap_err();
-    assert_eq!(full.kind(), std::io::ErrorKind::StorageFull);
     trust().error(1, &["No space left", "trusted"]);
     assert!(health(&node).1.contains("disk"));
-    run(&node, node.text("peer_id"), 20, 100);
+
+    fs::remove_file(&filling).unwrap();
+    eventually("it accepts again", || node.ask(&["run", "text/upper", "a"]).stdout == "A");
+    assert_eq!(trust().code, 0);
+    fill();
     let (status, home) = node.end(Signal::TERM);
     assert!(status.success(), "it stops as it should");
-
-    // On a full disk it starts if that needs no more than it had, or says why not.
-    let again =
-        crate::support::ask(home.path(), &["up", "--no-mdns", "--listen", "/ip4/127.0.0.1/tcp/0"]);
-    again.error(1, &["No space left"]);
+    let up = ["up", "--no-mdns", "--listen", "/ip4/127.0.0.1/tcp/0"];
+    crate::support::ask(home.path(), &up).error(1, &["No space left"]);
     fs::remove_file(&filling).unwrap();
-    let node = Node::up_in(home, &[]);
-    let trust = node.ask(&["peers", "trust", other.text("peer_id")]);
-    assert_eq!(trust.code, 0, "{trust:?}");
+    let node = Node::up_in(home, &["--capability", "late"]);
+    assert_eq!(node.ask(&["wait", &id]).code, 0);
+    assert_eq!(node.ask(&["task", "result", &id]).stdout, "KEPT");
 }

@@ -15,6 +15,8 @@ use crate::frame::ToWorker;
 pub(super) struct Gate {
     records: Vec<Record>,
     effects: Vec<Effect>,
+    /// What depends on nothing.
+    free: Vec<Effect>,
     waiting: VecDeque<(Seq, Vec<Effect>)>,
     last: Seq,
 }
@@ -30,6 +32,11 @@ impl Gate {
         self.effects.push(effect);
     }
 
+    /// `effect` is about something that is durable, or not: then it waits for nothing.
+    pub(super) fn tell(&mut self, durable: bool, effect: Effect) {
+        if durable { self.effects.push(effect) } else { self.free.push(effect) }
+    }
+
     /// The worker may forget what it is acknowledged, once that cannot be lost here any more.
     pub(super) fn acks(&mut self, worker: &mut WorkerSide, peer: PeerId) {
         if !worker.acks.is_empty() {
@@ -40,6 +47,7 @@ impl Gate {
 
     /// Ends the pass.
     pub(super) fn close(&mut self, out: &mut Vec<Effect>) {
+        out.append(&mut self.free);
         if self.records.is_empty() {
             // Nothing new was recorded: what waits depends on earlier batches at the most.
             match self.waiting.back_mut() {

@@ -351,10 +351,10 @@ impl Engine {
         }
         for token in watchers {
             let reply = Reply::Ended { id, end: public.clone() };
-            self.gate.after(Effect::Reply { token, reply });
+            self.gate.tell(durable, Effect::Reply { token, reply });
         }
         if self.observed.tasks {
-            self.gate.after(Effect::TaskChanged { id, state });
+            self.gate.tell(durable, Effect::TaskChanged { id, state });
         }
         if queued {
             let tasks = &self.tasks;

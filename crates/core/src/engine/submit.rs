@@ -71,11 +71,12 @@ impl Engine {
             .insert_task(task, targets, kind, cx.now)
             .ok_or(Reason::QueueFull { retry_after: limits::QUEUE_FULL_RETRY })?;
         self.watch(key, token);
+        let durable = record.is_some();
         if let Some(record) = record {
             self.gate.record(record);
         }
         // Before anything can end it: the acceptance is the first of the two replies.
-        self.gate.after(Effect::Reply { token, reply: Reply::Accepted { id } });
+        self.gate.tell(durable, Effect::Reply { token, reply: Reply::Accepted { id } });
         if unknown {
             let failure = self.unknown_handler(kind);
             self.end_task(key, cx.now, End::Failed(Box::new(failure)));
@@ -98,9 +99,9 @@ impl Engine {
         if owned.digest != digest(task) {
             return Err(conflict());
         }
-        let id = owned.id;
+        let (id, durable) = (owned.id, owned.durable);
         // The order holds: both replies wait for the same batch.
-        self.gate.after(Effect::Reply { token, reply: Reply::Accepted { id } });
+        self.gate.tell(durable, Effect::Reply { token, reply: Reply::Accepted { id } });
         self.watch(known, token);
         Ok(())
     }
@@ -229,7 +230,8 @@ impl Engine {
         let Some(task) = self.tasks.get_mut(key) else { return };
         if let Phase::Ended { end, .. } = &task.phase {
             let reply = Reply::Ended { id: task.id, end: end.to_public() };
-            self.gate.after(Effect::Reply { token, reply });
+            let durable = task.durable;
+            self.gate.tell(durable, Effect::Reply { token, reply });
         } else {
             task.watchers.push(token);
         }

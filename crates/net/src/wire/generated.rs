@@ -537,6 +537,8 @@ pub enum ReasonCode {
     InvalidTask = 14,
     /// detail: field and range.
     InvalidMessage = 15,
+    /// retry_after_ms.
+    DiskFull = 16,
 }
 impl ReasonCode {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -561,6 +563,7 @@ impl ReasonCode {
             Self::NotFound => "REASON_CODE_NOT_FOUND",
             Self::InvalidTask => "REASON_CODE_INVALID_TASK",
             Self::InvalidMessage => "REASON_CODE_INVALID_MESSAGE",
+            Self::DiskFull => "REASON_CODE_DISK_FULL",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -582,6 +585,7 @@ impl ReasonCode {
             "REASON_CODE_NOT_FOUND" => Some(Self::NotFound),
             "REASON_CODE_INVALID_TASK" => Some(Self::InvalidTask),
             "REASON_CODE_INVALID_MESSAGE" => Some(Self::InvalidMessage),
+            "REASON_CODE_DISK_FULL" => Some(Self::DiskFull),
             _ => None,
         }
     }

@@ -67,7 +67,8 @@ impl Marker {
 
 /// An open journal file.
 pub(super) struct Store {
-    db: Database,
+    /// None only while it is opened again.
+    db: Option<Database>,
     path: PathBuf,
 }
 
@@ -98,7 +99,7 @@ impl Store {
         marker.write(marker_path)?;
         let fail = |error: redb::Error| JournalError::store(&path, error);
         let db = Database::create(&path).map_err(|error| fail(error.into()))?;
-        let store = Self { db, path: path.clone() };
+        let store = Self { db: Some(db), path: path.clone() };
         store.write(|tables| {
             tables.set(FORMAT, THIS_FORMAT)?;
             tables.set(NAME, marker.name)?;
@@ -110,7 +111,7 @@ impl Store {
 
     fn reopen(path: PathBuf, marker_path: &Path, marker: Marker) -> Result<Self, JournalError> {
         let db = Database::open(&path).map_err(|error| JournalError::store(&path, error.into()))?;
-        let store = Self { db, path: path.clone() };
+        let store = Self { db: Some(db), path: path.clone() };
         let (format, name) = (store.meta(FORMAT)?, store.meta(NAME)?);
         if format == 0 || format > THIS_FORMAT {
             return Err(JournalError::Format { path, format });
@@ -129,13 +130,30 @@ impl Store {
         Ok(store)
     }
 
+    /// Opens the file anew after a write to it has failed: as it was after the last commit.
+    pub(super) fn open_again(&mut self) -> Result<(), JournalError> {
+        self.db = None;
+        let db = Database::open(&self.path);
+        self.db = Some(db.map_err(|error| JournalError::store(&self.path, error.into()))?);
+        Ok(())
+    }
+
+    /// A file beside it for space that is set aside.
+    pub(super) fn reserve(&self) -> PathBuf {
+        self.path.with_extension("reserve")
+    }
+
+    fn db(&self) -> Result<&Database, redb::Error> {
+        self.db.as_ref().ok_or(redb::Error::PreviousIo)
+    }
+
     /// One transaction, on disk when this returns.
     pub(super) fn write(
         &self,
         change: impl FnOnce(&mut Tables<'_>) -> Result<(), redb::Error>,
     ) -> Result<(), JournalError> {
         let commit = || {
-            let transaction = self.db.begin_write()?;
+            let transaction = self.db()?.begin_write()?;
             {
                 let mut tables = Tables {
                     segments: transaction.open_table(SEGMENTS)?,
@@ -150,7 +168,7 @@ impl Store {
 
     fn meta(&self, key: &str) -> Result<u64, JournalError> {
         let get = || {
-            let table = self.db.begin_read()?.open_table(META)?;
+            let table = self.db()?.begin_read()?.open_table(META)?;
             Ok(table.get(key)?.map_or(0, |value| value.value()))
         };
         get().map_err(|error| JournalError::store(&self.path, error))
@@ -167,7 +185,7 @@ impl Store {
     ) -> Result<(), JournalError> {
         let (mut damaged, mut total) = (0, 0);
         let mut read = || {
-            let table = self.db.begin_read()?.open_table(SEGMENTS)?;
+            let table = self.db()?.begin_read()?.open_table(SEGMENTS)?;
             for row in table.iter()? {
                 let (number, segment) = row?;
                 let whole = records(segment.value(), |at, record| {

@@ -14,6 +14,7 @@ fn each_reason_has_a_status_its_code_and_a_hint() {
         (Reason::UnknownHandler { handler: text() }, 422),
         (Reason::TooLarge { limit: 1 }, 413),
         (Reason::QueueFull { retry_after: second }, 503),
+        (Reason::DiskFull { retry_after: second }, 507),
         (Reason::Busy { retry_after: second }, 503),
         (Reason::ShuttingDown, 503),
         (Reason::Conflict { what: text() }, 409),

@@ -148,6 +148,7 @@ fn reason() -> impl Strategy<Value = Reason> {
         text().prop_map(|handler| Reason::UnknownHandler { handler }),
         any::<u64>().prop_map(|limit| Reason::TooLarge { limit }),
         millis().prop_map(|retry_after| Reason::QueueFull { retry_after }),
+        millis().prop_map(|retry_after| Reason::DiskFull { retry_after }),
         millis().prop_map(|retry_after| Reason::Busy { retry_after }),
         Just(Reason::ShuttingDown),
         text().prop_map(|what| Reason::Conflict { what }),

@@ -1,0 +1,130 @@
+//! The journal's thread: batches to commits.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc as blocking,
+    },
+    thread,
+};
+
+use meshwork_core::engine::{Record, Seq};
+use tokio::sync::mpsc;
+
+use super::{Batch, FULL_RETRY, JournalError, index::Index, store, store::Store};
+
+/// Bytes of a segment, after which another one is begun.
+const SEGMENT: usize = 1 << 22;
+/// Bytes that are set aside while there is space, for what has to be written when there is none:
+/// the ends of tasks that run.
+const RESERVE: usize = 4 << 20;
+
+/// What the thread owns.
+pub(super) struct Writer {
+    pub(super) store: Store,
+    pub(super) index: Index,
+    /// The number of the next segment.
+    pub(super) next: u64,
+    /// Whether the disk is full, as the driver sees it.
+    pub(super) full: Arc<AtomicBool>,
+}
+
+impl Writer {
+    /// Commits batches until the driver is gone, or a commit fails.
+    pub(super) fn run(&mut self, batches: &blocking::Receiver<Batch>, told: &mpsc::Sender<Seq>) {
+        loop {
+            let batch = match batches.recv_timeout(FULL_RETRY) {
+                Ok(batch) => batch,
+                Err(blocking::RecvTimeoutError::Timeout) => {
+                    self.reserve();
+                    continue;
+                }
+                Err(blocking::RecvTimeoutError::Disconnected) => return,
+            };
+            if let Err(error) = self.commit(&batch.records, told) {
+                tracing::error!(%error, "the journal has failed; the node stops");
+                return;
+            }
+            if told.blocking_send(batch.last).is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Sets space aside, if that has not been done.
+    pub(super) fn reserve(&mut self) {
+        let path = self.store.reserve();
+        if path.exists() && !self.full.load(Ordering::Relaxed) {
+            return;
+        }
+        let was_full = self.full.load(Ordering::Relaxed);
+        match write_reserve(&path) {
+            Ok(()) if was_full => tracing::warn!("the disk of the home has space again"),
+            Ok(()) => {}
+            Err(error) => {
+                if !was_full {
+                    tracing::warn!(%error, "the disk of the home is full");
+                }
+                // Half of one is of no use to anybody.
+                fs::remove_file(&path).ok();
+            }
+        }
+        self.full.store(!path.exists(), Ordering::Relaxed);
+    }
+
+    /// Writes one batch, as soon as there is space for it.
+    fn commit(&mut self, records: &[Record], told: &mpsc::Sender<Seq>) -> Result<(), JournalError> {
+        let segments = self.segments(records);
+        let dead = self.index.take_dead();
+        loop {
+            let committed = self.store.write(|tables| {
+                for (number, segment) in (self.next..).zip(&segments) {
+                    tables.insert(number, segment)?;
+                }
+                dead.iter().try_for_each(|number| tables.remove(*number))
+            });
+            match committed {
+                Ok(()) => break,
+                Err(error) if error.is_full() && !told.is_closed() => self.make_space(&error)?,
+                Err(error) => return Err(error),
+            }
+        }
+        self.next += segments.len() as u64;
+        Ok(())
+    }
+
+    fn segments(&mut self, records: &[Record]) -> Vec<Vec<u8>> {
+        let mut segments = vec![store::segment()];
+        for record in records {
+            if let Some(segment) = segments.last_mut() {
+                store::append(segment, record);
+                self.index.add(record, self.next + segments.len() as u64 - 1);
+            }
+            if segments.last().is_some_and(|segment| segment.len() >= SEGMENT) {
+                segments.push(store::segment());
+            }
+        }
+        segments
+    }
+
+    /// There was no space for a commit. Gives up what was set aside, or waits a while. Nothing of the
+    /// commit was told, and the store is opened anew from what was on disk before it.
+    fn make_space(&mut self, error: &JournalError) -> Result<(), JournalError> {
+        if !self.full.swap(true, Ordering::Relaxed) {
+            tracing::warn!(%error, "nothing is accepted that must be kept, until there is space");
+        }
+        if fs::remove_file(self.store.reserve()).is_err() {
+            thread::sleep(FULL_RETRY);
+        }
+        self.store.open_again()
+    }
+}
+
+fn write_reserve(path: &std::path::Path) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(&vec![0; RESERVE])?;
+    file.sync_all()
+}
