@@ -12,6 +12,7 @@
 mod churn;
 mod daemon;
 mod demo;
+mod durable;
 mod events;
 mod exhaustion;
 mod measured;

@@ -1,0 +1,115 @@
+//! Owner and workers that are killed while they work: what was accepted ends, once, as it should.
+
+use std::{path::Path, sync::mpsc, time::Duration};
+
+use bytes::Bytes;
+use meshwork_api::{Client, Payload, TaskSpec};
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use crate::support::{Node, eventually};
+
+/// Tasks, and kills: one each time so many more were accepted.
+const TASKS: usize = 400;
+const KILLS: usize = 8;
+
+fn owner(home: TempDir, listen: &str) -> Node {
+    let alone = ["--no-mdns", "--listen", listen, "--name", "ant", "--slots", "0"];
+    Node::open_in(home, &[&alone[..], &["--lease", "2s", "--heartbeat", "500ms"]].concat())
+}
+
+fn worker(home: TempDir, name: &str, owner: &str) -> Node {
+    let who = ["--name", name, "--accept", "anyone", "--bootstrap", owner, "--slots", "2"];
+    Node::up_in(home, &[&who[..], &["--lease", "2s", "--heartbeat", "500ms"]].concat())
+}
+
+fn home() -> TempDir {
+    tempfile::tempdir().expect("a folder")
+}
+
+/// Submits all tasks, each until it is accepted; their ids, in order.
+fn submit_all(socket: &Path, accepted: &mpsc::SyncSender<()>) -> Vec<String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut ids = Vec::new();
+        for number in 0..TASKS {
+            let mut spec = TaskSpec::new("debug/echo");
+            spec.input = Some(Payload::of(Bytes::from(format!("task {number}"))));
+            // An answer may be lost with the owner: the task is not submitted twice for that.
+            spec.idempotency_key = Some(format!("key {number}"));
+            let id = loop {
+                let client = Client::new(socket).unwrap();
+                match client.submit(&spec, Duration::ZERO).await {
+                    Ok(task) => break task.id,
+                    Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+                }
+            };
+            ids.push(id);
+            accepted.send(()).ok();
+        }
+        ids
+    })
+}
+
+#[test]
+fn whoever_is_killed_what_was_accepted_ends_once_and_right() {
+    let mut ant = Some(owner(home(), "/ip4/127.0.0.1/tcp/0"));
+    let (id, socket, address) = {
+        let ant = ant.as_ref().unwrap();
+        (ant.text("peer_id"), ant.text("socket"), ant.address())
+    };
+    let (id, socket, address) = (id.to_owned(), socket.to_owned(), address.to_owned());
+    let listen = address.split("/p2p/").next().unwrap().to_owned();
+    let names = ["bee", "cat"];
+    let mut workers: Vec<Option<Node>> =
+        names.iter().map(|name| Some(worker(home(), name, &address))).collect();
+    for worker in workers.iter().flatten() {
+        let ant = ant.as_ref().unwrap();
+        ant.until_ready(worker.text("peer_id"));
+        assert_eq!(ant.ask(&["peers", "trust", worker.text("peer_id")]).code, 0);
+    }
+
+    let (told, accepted) = mpsc::sync_channel(TASKS);
+    let submitting = {
+        let socket = socket.clone();
+        std::thread::spawn(move || submit_all(Path::new(&socket), &told))
+    };
+    for kill in 0..KILLS {
+        for _ in 0..TASKS / (KILLS + 1) {
+            accepted.recv().expect("more is accepted");
+        }
+        // The owner each other time, else one of the workers.
+        if kill % 2 == 0 {
+            let (_, home) = ant.take().unwrap().end(Signal::KILL);
+            ant = Some(owner(home, &listen));
+        } else {
+            let at = kill / 2 % workers.len();
+            let (_, home) = workers[at].take().unwrap().end(Signal::KILL);
+            workers[at] = Some(worker(home, names[at], &address));
+        }
+    }
+    let ids = submitting.join().expect("all are accepted");
+    let ant = ant.unwrap();
+    assert_eq!(ant.text("peer_id"), id, "it is who it was");
+
+    eventually("all have ended", || {
+        let tasks = ant.ask(&["status", "--json"]).json()["node"]["tasks"].clone();
+        tasks["queued"] == 0 && tasks["running"] == 0
+    });
+    let client = Client::new(Path::new(&socket)).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        for (number, id) in ids.iter().enumerate() {
+            let task = client.task(id).await.unwrap();
+            assert_eq!(task.state, "succeeded", "{task:?}");
+            assert_eq!(client.result(id).await.unwrap(), format!("task {number}"));
+        }
+    });
+    let distinct: std::collections::BTreeSet<&String> = ids.iter().collect();
+    assert_eq!(distinct.len(), TASKS, "each key has one task");
+    for worker in workers.iter().flatten() {
+        eventually("no result is left behind", || {
+            worker.ask(&["status", "--json"]).json()["node"]["tasks"]["unacked"] == 0
+        });
+    }
+}
