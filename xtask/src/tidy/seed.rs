@@ -1,4 +1,5 @@
-//! The table in `docs/seed.md`: every row names an item and a test that exist.
+//! The table in `docs/seed.md`: every row names an item and a test that exist. `docs/promises.md`:
+//! every promise names tests that exist.
 //!
 //! A place is written `path.rs#name` or `path.rs#Type::name`. Absent on purpose: whether the row is
 //! right, which is for its reader to see.
@@ -10,6 +11,7 @@ use anyhow::{Context as _, Result};
 use super::Finding;
 
 const TABLE: &str = "docs/seed.md";
+const PROMISES: &str = "docs/promises.md";
 /// Seed, ours, what it does, bound, test.
 const COLUMNS: usize = 5;
 const DEFINES: [&str; 7] = ["struct ", "enum ", "impl ", "type ", "trait ", "mod ", "const "];
@@ -43,6 +45,22 @@ pub(super) fn check(root: &Path) -> Result<Vec<Finding>> {
         }
         check_places(root, ours, false).into_iter().for_each(&mut tell);
         check_places(root, test, true).into_iter().for_each(tell);
+    }
+    findings.extend(check_promises(root)?);
+    Ok(findings)
+}
+
+/// A promise begins with its bold number, and its tests follow before the next empty line.
+fn check_promises(root: &Path) -> Result<Vec<Finding>> {
+    let text = fs::read_to_string(root.join(PROMISES)).with_context(|| format!("no {PROMISES}"))?;
+    let mut findings = Vec::new();
+    let mut line = 1;
+    for block in text.split("\n\n") {
+        if block.trim_start().starts_with("**R") {
+            let wrong = check_places(root, block, true);
+            findings.extend(wrong.into_iter().map(|why| Finding::new(PROMISES, line, why)));
+        }
+        line += block.lines().count() + 1;
     }
     Ok(findings)
 }

@@ -316,7 +316,14 @@ fn a_row_of_the_seed_names_what_exists() {
         )
     };
     plot.put("docs/seed.md", &row(".rs#Made", "/tests.rs#it_is_made"));
+    let promise = "# Promises\n\n**R1. It is made.**\n`crates/core/src/made/tests.rs#it_is_made`\n";
+    plot.put("docs/promises.md", promise);
     plot.tidy().is_clean();
+    plot.put("docs/promises.md", &promise.replace("#it_is", "#it_was"));
+    plot.tidy().names("docs/promises.md:3", "there is no it_was_made");
+    plot.put("docs/promises.md", "# Promises\n\n**R1. Believe it.**\n");
+    plot.tidy().names("docs/promises.md:3", "no place");
+    plot.put("docs/promises.md", promise);
     plot.put("docs/seed.md", &row(".rs#Lost", "/tests.rs#it_is_made"));
     plot.tidy().names("docs/seed.md:3", "there is no Lost");
     plot.put("docs/seed.md", &row(".rs#Made", "/tests.rs#it_is_lost"));
