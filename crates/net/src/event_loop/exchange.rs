@@ -249,8 +249,11 @@ impl EventLoop {
     /// Takes what a peer has passed on. What is no news is no fault of its.
     fn learn(&mut self, known: Vec<HeardAdvert>, informant: PeerId) {
         let now = self.clock.now();
+        // One that has left while its signature was checked says nothing more of itself.
+        let left = self.peers.get(&informant).is_none_or(|known| !known.is_admitted());
         for HeardAdvert { network, advert, signed } in known {
             let fresh = network == self.settings.network
+                && !(left && advert.peer == informant)
                 && self.exchanges.leads.hear(advert, signed, informant, now).is_ok();
             if !fresh {
                 self.counters.adverts_ignored.add();
