@@ -139,6 +139,9 @@ impl JournalError {
     }
 }
 
+/// A record, and when it was made, in milliseconds since 1970.
+type Timed = (i64, Record);
+
 /// Records of one commit.
 struct Batch {
     last: Seq,

@@ -1,7 +1,11 @@
-//! Which segments are still needed.
+//! Which segments are still needed, and which are hardly needed any more.
+
+use std::collections::BTreeSet;
 
 use meshwork_core::{Epoch, PeerId, TaskId, engine::Record};
 use rustc_hash::FxHashMap;
+
+use super::Timed;
 
 /// Where what is live was written. A segment is needed as long as one of its records is.
 #[derive(Debug, Default)]
@@ -9,8 +13,10 @@ pub(super) struct Index {
     /// The segments of a task's acceptance and of its end.
     tasks: FxHashMap<TaskId, (u64, Option<u64>)>,
     kept: FxHashMap<(PeerId, Epoch), u64>,
-    /// Records of each segment that are needed.
-    needed: FxHashMap<u64, u32>,
+    segments: FxHashMap<u64, Segment>,
+    /// Those of which little is needed, and the next of them to look at.
+    sparse: BTreeSet<u64>,
+    looked_at: u64,
     /// Segments with records that undo what is in the segment of the key: needed as long as it is
     /// there, or it would be undone no more.
     undone_by: FxHashMap<u64, Vec<u64>>,
@@ -18,13 +24,21 @@ pub(super) struct Index {
     unneeded: Vec<u64>,
 }
 
+/// Of how many records, how many are needed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Segment {
+    records: u32,
+    needed: u32,
+}
+
 impl Index {
     /// `record` is in this segment.
     pub(super) fn add(&mut self, record: &Record, segment: u64) {
-        self.needed.entry(segment).or_insert_with(|| {
+        let entry = self.segments.entry(segment).or_insert_with(|| {
             self.unneeded.push(segment);
-            0
+            Segment::default()
         });
+        entry.records += 1;
         match record {
             Record::Submitted { task, .. } => {
                 self.tasks.insert(task.id, (segment, None));
@@ -60,10 +74,11 @@ impl Index {
     pub(super) fn take_dead(&mut self) -> Vec<u64> {
         let mut dead = Vec::new();
         while let Some(segment) = self.unneeded.pop() {
-            if self.needed.get(&segment).is_none_or(|needed| *needed > 0) {
+            if self.segments.get(&segment).is_none_or(|segment| segment.needed > 0) {
                 continue;
             }
-            self.needed.remove(&segment);
+            self.segments.remove(&segment);
+            self.sparse.remove(&segment);
             dead.push(segment);
             for undoing in self.undone_by.remove(&segment).unwrap_or_default() {
                 self.free(undoing);
@@ -72,15 +87,62 @@ impl Index {
         dead
     }
 
-    fn need(&mut self, segment: u64) {
-        *self.needed.entry(segment).or_default() += 1;
+    /// A few segments of which so little is needed that they are not worth their place; others the
+    /// next time.
+    pub(super) fn sparse(&mut self) -> Vec<u64> {
+        let later = self.sparse.range(self.looked_at..);
+        let found: Vec<u64> =
+            later.chain(self.sparse.range(..self.looked_at)).take(LOOKED_AT).copied().collect();
+        self.looked_at = found.last().map_or(0, |last| last + 1);
+        found
     }
 
-    fn free(&mut self, segment: u64) {
-        let Some(needed) = self.needed.get_mut(&segment) else { return };
-        *needed = needed.saturating_sub(1);
-        if *needed == 0 {
-            self.unneeded.push(segment);
+    /// Which of a segment's records are needed, if these may be moved behind all others: nothing
+    /// about what they say may be in any later segment.
+    pub(super) fn movable(&self, segment: u64, records: Vec<Timed>) -> Option<Vec<Timed>> {
+        let needed = self.segments.get(&segment)?.needed;
+        let is_needed = |record: &Record| match record {
+            Record::Submitted { task, .. } => self
+                .tasks
+                .get(&task.id)
+                .is_some_and(|(at, ended)| *at == segment && ended.is_none_or(|at| at == segment)),
+            Record::Ended { id, .. } => {
+                self.tasks.get(id).is_some_and(|at| *at == (segment, Some(segment)))
+            }
+            Record::Finished(kept) => self.kept.get(&(kept.owner, kept.epoch)) == Some(&segment),
+            Record::Forgotten { .. } | Record::Released { .. } => false,
+        };
+        let moved: Vec<_> = records.into_iter().filter(|(_, record)| is_needed(record)).collect();
+        (moved.len() == needed as usize).then_some(moved)
+    }
+
+    /// These records of a segment are about to be added anew.
+    pub(super) fn leave(&mut self, segment: u64, records: &[Timed]) {
+        for (_, record) in records {
+            match record {
+                Record::Submitted { task, .. } => {
+                    self.tasks.remove(&task.id);
+                }
+                Record::Finished(kept) => {
+                    self.kept.remove(&(kept.owner, kept.epoch));
+                }
+                Record::Ended { .. } | Record::Forgotten { .. } | Record::Released { .. } => {}
+            }
+            self.free(segment);
+        }
+    }
+
+    fn need(&mut self, segment: u64) {
+        self.segments.entry(segment).or_default().needed += 1;
+    }
+
+    fn free(&mut self, number: u64) {
+        let Some(segment) = self.segments.get_mut(&number) else { return };
+        segment.needed = segment.needed.saturating_sub(1);
+        if segment.needed == 0 {
+            self.unneeded.push(number);
+        } else if segment.needed * SPARSE < segment.records {
+            self.sparse.insert(number);
         }
     }
 
@@ -91,6 +153,12 @@ impl Index {
         }
     }
 }
+
+/// A segment is sparse when less than one of so many records is needed: the file is at most so many
+/// times as large as what is.
+const SPARSE: u32 = 4;
+/// Segments that are looked at for each commit.
+const LOOKED_AT: usize = 8;
 
 #[cfg(test)]
 mod tests;

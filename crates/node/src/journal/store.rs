@@ -1,6 +1,6 @@
 //! The journal's file, and the marker beside it that says which file it must be.
 //!
-//! `journal.redb` holds segments: the records of one commit each, every record with its own
+//! `journal.redb` holds segments: the records of one commit each, every record with its own time and
 //! checksum. `journal.id` names the store and counts its starts. With both, a file that is missing,
 //! of another node, or older than it should be is told from a node's first start.
 
@@ -14,7 +14,7 @@ use chrono::Utc;
 use meshwork_core::engine::Record;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
-use super::{JournalError, codec};
+use super::{JournalError, Timed, codec};
 use crate::home;
 
 /// Records by the number of their commit.
@@ -27,10 +27,11 @@ const NAME: &str = "name";
 
 /// The format that this version writes, and the latest that it reads.
 const THIS_FORMAT: u64 = 1;
-/// The time before the records of a segment, in milliseconds since 1970.
-const HEAD: usize = 8;
-/// Length and checksum before each record.
-const RECORD_HEAD: usize = 8;
+/// Before each record: the length of what follows the checksum (4 bytes), the checksum (4), and when
+/// the record was made, in milliseconds since 1970 (8), which is part of what is summed.
+const HEAD: usize = 16;
+/// Of these, the part that is not summed.
+const UNSUMMED: usize = 8;
 
 /// Which file it must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,6 +175,19 @@ impl Store {
         get().map_err(|error| JournalError::store(&self.path, error))
     }
 
+    /// The records of one segment with their times; those that are damaged are left out.
+    pub(super) fn segment(&self, number: u64) -> Result<Vec<Timed>, JournalError> {
+        let read = || {
+            let table = self.db()?.begin_read()?.open_table(SEGMENTS)?;
+            let mut found = Vec::new();
+            if let Some(segment) = table.get(number)? {
+                records(segment.value(), |record| found.extend(record));
+            }
+            Ok(found)
+        };
+        read().map_err(|error| JournalError::store(&self.path, error))
+    }
+
     /// Hands over every record with its segment and its time, in order.
     ///
     /// # Errors
@@ -188,10 +202,10 @@ impl Store {
             let table = self.db()?.begin_read()?.open_table(SEGMENTS)?;
             for row in table.iter()? {
                 let (number, segment) = row?;
-                let whole = records(segment.value(), |at, record| {
+                let whole = records(segment.value(), |record| {
                     total += 1;
                     match record {
-                        Some(record) => each(number.value(), at, record),
+                        Some((at, record)) => each(number.value(), at, record),
                         None => damaged += 1,
                     }
                 });
@@ -230,42 +244,46 @@ impl Tables<'_> {
     }
 }
 
-/// A segment without records.
-pub(super) fn segment() -> Vec<u8> {
-    Utc::now().timestamp_millis().to_le_bytes().to_vec()
+/// Now, as records note it.
+pub(super) fn now() -> i64 {
+    Utc::now().timestamp_millis()
 }
 
 /// Appends a record to a segment.
-pub(super) fn append(segment: &mut Vec<u8>, record: &Record) {
+pub(super) fn append(segment: &mut Vec<u8>, at: i64, record: &Record) {
     let start = segment.len();
-    segment.extend([0; RECORD_HEAD]);
+    segment.extend([0; UNSUMMED]);
+    segment.extend(at.to_le_bytes());
     codec::encode(record, segment);
-    let body = segment.get(start + RECORD_HEAD..).unwrap_or_default();
+    let summed = segment.get(start + UNSUMMED..).unwrap_or_default();
     // Far below 4 GiB: a task is at most 1 MiB, and so is a result.
-    let length = u32::try_from(body.len()).unwrap_or(u32::MAX).to_le_bytes();
-    let sum = crc32fast::hash(body).to_le_bytes();
-    if let Some(head) = segment.get_mut(start..start + RECORD_HEAD) {
+    let length = u32::try_from(summed.len()).unwrap_or(u32::MAX).to_le_bytes();
+    let sum = crc32fast::hash(summed).to_le_bytes();
+    if let Some(head) = segment.get_mut(start..start + UNSUMMED) {
         for (to, from) in head.iter_mut().zip(length.into_iter().chain(sum)) {
             *to = from;
         }
     }
 }
 
-/// Hands over the records of a segment with their time; none for one that is damaged. False if the
+/// Hands over the records of a segment with their times; none for one that is damaged. False if the
 /// segment's end is.
-fn records(segment: &[u8], mut each: impl FnMut(i64, Option<Record>)) -> bool {
-    let Some((head, mut rest)) = segment.split_first_chunk::<HEAD>() else { return false };
-    let at = i64::from_le_bytes(*head);
-    while !rest.is_empty() {
-        let Some((length, after)) = rest.split_first_chunk::<4>() else { return false };
+fn records(mut segment: &[u8], mut each: impl FnMut(Option<Timed>)) -> bool {
+    while !segment.is_empty() {
+        let Some((length, after)) = segment.split_first_chunk::<4>() else { return false };
         let Some((sum, after)) = after.split_first_chunk::<4>() else { return false };
         let length = u32::from_le_bytes(*length) as usize;
-        let Some((body, after)) = after.split_at_checked(length) else { return false };
-        let whole = crc32fast::hash(body) == u32::from_le_bytes(*sum);
-        each(at, whole.then(|| codec::decode(body)).flatten());
-        rest = after;
+        let Some((summed, after)) = after.split_at_checked(length) else { return false };
+        let whole = crc32fast::hash(summed) == u32::from_le_bytes(*sum);
+        each(whole.then(|| timed(summed)).flatten());
+        segment = after;
     }
     true
+}
+
+fn timed(summed: &[u8]) -> Option<Timed> {
+    let (at, body) = summed.split_first_chunk::<{ HEAD - UNSUMMED }>()?;
+    Some((i64::from_le_bytes(*at), codec::decode(body)?))
 }
 
 #[cfg(test)]

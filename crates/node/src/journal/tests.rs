@@ -80,3 +80,41 @@ async fn what_is_forgotten_leaves_no_segment() {
     // The last commit may still hold the last word.
     assert!(left <= 1, "{left} records");
 }
+
+#[tokio::test]
+async fn what_stays_for_long_does_not_keep_all_that_came_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut journal, _) = open(dir.path()).await;
+    let mut seq = 0;
+    let mut waiting = Vec::new();
+    for _ in 0..100 {
+        let tasks: Vec<Task> = (0..50).map(|_| Task::default()).collect();
+        let id = |task: &Task| Record::Ended {
+            id: task.id,
+            end: Box::new(TaskEnd::Expired { limit: ExpiredLimit::Queue }),
+        };
+        let forgotten = |task: &Task| Record::Forgotten { id: task.id };
+        for records in [
+            tasks.iter().map(submitted).collect(),
+            tasks[1..].iter().map(id).collect(),
+            tasks[1..].iter().map(forgotten).collect::<Vec<_>>(),
+        ] {
+            seq += 1;
+            journal.push(Seq(seq), records);
+            assert_eq!(journal.committed().await, Some(Seq(seq)));
+        }
+        waiting.push(tasks[0].id);
+    }
+    journal.close().await;
+    let store = Store::open(dir.path()).unwrap();
+    let mut left = 0;
+    store.replay(|_, _, _| left += 1).unwrap();
+    assert!(left < 1_000, "{left} records for 100 tasks, of 15,000");
+    drop(store);
+    let (journal, (restored, _)) = open(dir.path()).await;
+    let mut ids: Vec<_> = restored.iter().map(|restored| restored.task.id).collect();
+    ids.sort_unstable();
+    waiting.sort_unstable();
+    assert_eq!(ids, waiting);
+    journal.close().await;
+}

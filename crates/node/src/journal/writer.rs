@@ -14,7 +14,7 @@ use std::{
 use meshwork_core::engine::{Record, Seq};
 use tokio::sync::mpsc;
 
-use super::{Batch, FULL_RETRY, JournalError, index::Index, store, store::Store};
+use super::{Batch, FULL_RETRY, JournalError, Timed, index::Index, store, store::Store};
 
 /// Bytes of a segment, after which another one is begun.
 const SEGMENT: usize = 1 << 22;
@@ -77,7 +77,10 @@ impl Writer {
 
     /// Writes one batch, as soon as there is space for it.
     fn commit(&mut self, records: &[Record], told: &mpsc::Sender<Seq>) -> Result<(), JournalError> {
-        let segments = self.segments(records);
+        let moved = self.move_sparse()?;
+        let now = store::now();
+        let moved = moved.iter().map(|(at, record)| (*at, record));
+        let segments = self.segments(moved.chain(records.iter().map(|record| (now, record))));
         let dead = self.index.take_dead();
         loop {
             let committed = self.store.write(|tables| {
@@ -96,15 +99,29 @@ impl Writer {
         Ok(())
     }
 
-    fn segments(&mut self, records: &[Record]) -> Vec<Vec<u8>> {
-        let mut segments = vec![store::segment()];
-        for record in records {
+    /// What is left in old segments of which little is needed, to be written anew, before everything
+    /// else of this commit; then they can go.
+    fn move_sparse(&mut self) -> Result<Vec<Timed>, JournalError> {
+        let mut moved = Vec::new();
+        for segment in self.index.sparse() {
+            let records = self.store.segment(segment)?;
+            if let Some(mut records) = self.index.movable(segment, records) {
+                self.index.leave(segment, &records);
+                moved.append(&mut records);
+            }
+        }
+        Ok(moved)
+    }
+
+    fn segments<'r>(&mut self, records: impl Iterator<Item = (i64, &'r Record)>) -> Vec<Vec<u8>> {
+        let mut segments = vec![Vec::new()];
+        for (at, record) in records {
             if let Some(segment) = segments.last_mut() {
-                store::append(segment, record);
+                store::append(segment, at, record);
                 self.index.add(record, self.next + segments.len() as u64 - 1);
             }
             if segments.last().is_some_and(|segment| segment.len() >= SEGMENT) {
-                segments.push(store::segment());
+                segments.push(Vec::new());
             }
         }
         segments

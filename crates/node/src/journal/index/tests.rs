@@ -33,7 +33,7 @@ fn a_segment_goes_when_all_in_it_is_forgotten_and_takes_what_undid_it_along() {
     let mut dead = index.take_dead();
     dead.sort_unstable();
     assert_eq!(dead, [1, 3, 4, 5]);
-    assert!(index.needed.is_empty() && index.undone_by.is_empty() && index.unneeded.is_empty());
+    assert!(index.segments.is_empty() && index.undone_by.is_empty() && index.unneeded.is_empty());
 }
 
 #[test]
@@ -44,4 +44,34 @@ fn what_lives_within_one_commit_leaves_nothing() {
         index.add(&record, 7);
     }
     assert_eq!(index.take_dead(), [7]);
+}
+
+#[test]
+fn what_is_left_of_a_sparse_segment_moves_unless_something_later_is_about_it() {
+    let tasks: Vec<Task> = (0..20).map(|_| Task::default()).collect();
+    let mut index = Index::default();
+    let records = || tasks.iter().map(|task| (3, submitted(task))).collect::<Vec<_>>();
+    for (_, record) in records() {
+        index.add(&record, 1);
+    }
+    assert!(index.sparse().is_empty());
+    for task in &tasks[2..] {
+        index.add(&ended(task), 2);
+        index.add(&forgotten(task), 2);
+    }
+    index.add(&ended(&tasks[1]), 3);
+    assert_eq!(index.sparse(), [1]);
+    assert_eq!(index.movable(1, records()), None, "its end would come before it");
+    index.add(&forgotten(&tasks[1]), 4);
+    let moved = index.movable(1, records()).unwrap();
+    assert_eq!(moved, [(3, submitted(&tasks[0]))]);
+    index.leave(1, &moved);
+    index.add(&moved[0].1, 5);
+    let mut dead = index.take_dead();
+    dead.sort_unstable();
+    assert_eq!(dead, [1, 2, 3, 4]);
+    index.add(&ended(&tasks[0]), 6);
+    index.add(&forgotten(&tasks[0]), 7);
+    assert_eq!(index.take_dead().len(), 3);
+    assert!(index.segments.is_empty() && index.undone_by.is_empty());
 }
