@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 mod events;
 mod peers;
+mod store;
 mod task;
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,7 @@ pub(crate) mod values;
 pub(crate) use self::{
     events::EventsArgs,
     peers::{PeersArgs, PeersVerb, PingArgs},
+    store::{StoreArgs, StoreVerb},
     task::{RunArgs, TaskArgs, TaskVerb, WaitArgs},
     up::UpArgs,
 };
@@ -64,6 +66,7 @@ MEASURE
   metrics   the node's figures, for Prometheus
 SET UP
   completions  a script with which a shell completes verbs and flags
+  store     verify | stats | salvage | compact: the tasks of a node that is stopped
 
 OPTIONS
 {options}
@@ -127,6 +130,8 @@ pub(crate) enum Verb {
     Demo(DemoArgs),
     /// Measure tasks per second and latency, on this machine alone
     Bench(BenchArgs),
+    /// Look at the journal of a node that is stopped, and mend it
+    Store(StoreArgs),
     /// Print what the node measures, as Prometheus text
     Metrics,
     /// Print a script with which the shell completes verbs and flags

@@ -12,6 +12,7 @@
 
 mod codec;
 mod index;
+pub mod repair;
 mod store;
 mod writer;
 
@@ -37,6 +38,12 @@ use crate::{clock::Clock, home::HomeError};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum JournalError {
+    /// There never was one.
+    #[error("there is no journal at {}: no node was started there", path.display())]
+    None {
+        /// Where.
+        path: PathBuf,
+    },
     /// The file is gone.
     #[error(
         "{} is missing, and it held the tasks of this node: put it back; to give them up, remove \
@@ -88,8 +95,8 @@ pub enum JournalError {
     },
     /// Some of it cannot be read.
     #[error(
-        "{} is damaged: {damaged} of {total} records cannot be read; put a copy of it back",
-        path.display()
+        "{} is damaged: {damaged} of {total} records cannot be read; put a copy of it back, or go on \
+         without them by meshwork store salvage", path.display()
     )]
     Damaged {
         /// Which.
@@ -261,11 +268,16 @@ type Read = (Store, Index, u64, Ledger);
 fn read(dir: &Path, clock: Clock) -> Result<Read, JournalError> {
     let store = Store::open(dir)?;
     let (mut index, mut ledger, mut next) = (Index::default(), Ledger::default(), 0);
-    store.replay(|segment, at, record| {
+    let replayed = store.replay(|segment, at, record| {
         index.add(&record, segment);
         ledger.apply(record, clock.time(at));
         next = segment + 1;
     })?;
+    if replayed.damaged > 0 {
+        let path = store.path().to_owned();
+        let (damaged, total) = (replayed.damaged, replayed.records);
+        return Err(JournalError::Damaged { path, damaged, total });
+    }
     Ok((store, index, next, ledger))
 }
 

@@ -38,7 +38,7 @@ pub use self::{
     },
     event::{NetworkEvent, Subscription, Topics},
     home::HomeError,
-    journal::JournalError,
+    journal::{JournalError, repair},
     manager::{FindError, NetworkManager, TaskFilter},
     metrics::NetworkMetricsCollector,
     monitor::{ResourceError, ResourceMonitor},

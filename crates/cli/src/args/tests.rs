@@ -56,6 +56,7 @@ fn the_help_names_every_verb_and_no_other() {
         "ping",
         "run",
         "status",
+        "store",
         "submit",
         "task",
         "up",

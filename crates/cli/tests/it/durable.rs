@@ -113,3 +113,44 @@ fn whoever_is_killed_what_was_accepted_ends_once_and_right() {
         });
     }
 }
+
+/// The damaged byte is in what a user gave, which is found wherever the file has it.
+#[test]
+fn a_damaged_journal_is_told_and_salvaged() {
+    let node = Node::up_in(home(), &["--slots", "0"]);
+    let ids: Vec<String> = ["spoil me", "leave me"]
+        .iter()
+        .map(|input| node.ask(&["submit", "text/upper", input]).stdout.trim().to_owned())
+        .collect();
+    node.ask(&["store", "verify"]).error(1, &["in use", "meshwork down"]);
+    let (status, home) = node.end(Signal::TERM);
+    assert!(status.success());
+    let ask = |args: &[&str]| crate::support::ask(home.path(), args);
+    let whole = ask(&["store", "verify", "--json"]).json();
+    assert_eq!((&whole["open"], &whole["damaged"]), (&2.into(), &0.into()));
+
+    let path = home.path().join("journal.redb");
+    let mut file = std::fs::read(&path).unwrap();
+    let word = b"spoil me";
+    let mut at = 0;
+    while let Some(found) = file[at..].windows(word.len()).position(|bytes| bytes == word) {
+        at += found + 1;
+        file[at] ^= 0x20;
+    }
+    assert!(at > 0, "it is there");
+    std::fs::write(&path, file).unwrap();
+    ask(&["up", "--no-mdns", "--listen", "/ip4/127.0.0.1/tcp/0"])
+        .error(1, &["damaged", "meshwork store salvage"]);
+    let damaged = ask(&["store", "verify"]);
+    assert!(damaged.code == 1 && damaged.stderr.contains("cannot be read"), "{damaged:?}");
+    let salvaged = ask(&["store", "salvage", "--json"]).json();
+    assert_eq!((&salvaged["open"], &salvaged["damaged"]), (&1.into(), &0.into()));
+    let kept = salvaged["taken_out"][0].as_str().unwrap();
+    assert!(std::fs::metadata(kept).unwrap().len() > 0);
+    assert_eq!(ask(&["store", "compact"]).code, 0);
+
+    let node = Node::up_in(home, &[]);
+    assert_eq!(node.ask(&["wait", &ids[1]]).code, 0);
+    assert_eq!(node.ask(&["task", "result", &ids[1]]).stdout, "LEAVE ME");
+    node.ask(&["task", "show", &ids[0]]).error(4, &["not found"]);
+}

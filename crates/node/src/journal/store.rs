@@ -76,14 +76,14 @@ pub(super) struct Store {
 impl Store {
     /// Opens the store of a home; makes one at its first start, and only then.
     pub(super) fn open(dir: &Path) -> Result<Self, JournalError> {
-        let (path, marker_path) = (dir.join("journal.redb"), dir.join("journal.id"));
+        let (path, marker_path) = paths(dir);
         let exists = path
             .try_exists()
             .map_err(|source| home::HomeError::Io { path: path.clone(), source })?;
         match Marker::read(&marker_path)? {
             None if exists => Err(JournalError::NoMarker { path, marker: marker_path }),
             Some(marker) if marker.ready && !exists => Err(JournalError::Missing { path }),
-            Some(marker) if marker.ready => Self::reopen(path, &marker_path, marker),
+            Some(marker) if marker.ready => Self::reopen(path, marker)?.count(&marker_path, marker),
             None | Some(_) => {
                 if exists {
                     // It was never complete, so nothing in it was ever told.
@@ -110,7 +110,18 @@ impl Store {
         Ok(store)
     }
 
-    fn reopen(path: PathBuf, marker_path: &Path, marker: Marker) -> Result<Self, JournalError> {
+    /// Opens the store of a home that is there, without a node.
+    pub(super) fn inspect(dir: &Path) -> Result<Self, JournalError> {
+        let (path, marker_path) = paths(dir);
+        match Marker::read(&marker_path)? {
+            Some(marker) if marker.ready && path.exists() => Self::reopen(path, marker),
+            Some(_) => Err(JournalError::Missing { path }),
+            None if path.exists() => Err(JournalError::NoMarker { path, marker: marker_path }),
+            None => Err(JournalError::None { path }),
+        }
+    }
+
+    fn reopen(path: PathBuf, marker: Marker) -> Result<Self, JournalError> {
         let db = Database::open(&path).map_err(|error| JournalError::store(&path, error.into()))?;
         let store = Self { db: Some(db), path: path.clone() };
         let (format, name) = (store.meta(FORMAT)?, store.meta(NAME)?);
@@ -125,10 +136,15 @@ impl Store {
         if generation < marker.generation || generation > marker.generation + 1 {
             return Err(JournalError::Older { path });
         }
-        let marker = Marker { generation: generation + 1, ..marker };
-        store.write(|tables| tables.set(GENERATION, marker.generation))?;
-        marker.write(marker_path)?;
         Ok(store)
+    }
+
+    /// One more start.
+    fn count(self, marker_path: &Path, marker: Marker) -> Result<Self, JournalError> {
+        let marker = Marker { generation: self.meta(GENERATION)? + 1, ..marker };
+        self.write(|tables| tables.set(GENERATION, marker.generation))?;
+        marker.write(marker_path)?;
+        Ok(self)
     }
 
     /// Opens the file anew after a write to it has failed: as it was after the last commit.
@@ -188,37 +204,85 @@ impl Store {
         read().map_err(|error| JournalError::store(&self.path, error))
     }
 
-    /// Hands over every record with its segment and its time, in order.
-    ///
-    /// # Errors
-    ///
-    /// The file cannot be read, or some records are damaged: how many, of how many.
+    /// Hands over every record with its segment and its time, in order; says how many are damaged.
     pub(super) fn replay(
         &self,
         mut each: impl FnMut(u64, i64, Record),
-    ) -> Result<(), JournalError> {
-        let (mut damaged, mut total) = (0, 0);
+    ) -> Result<Replayed, JournalError> {
+        let mut replayed = Replayed::default();
         let mut read = || {
             let table = self.db()?.begin_read()?.open_table(SEGMENTS)?;
             for row in table.iter()? {
                 let (number, segment) = row?;
+                replayed.segments += 1;
                 let whole = records(segment.value(), |record| {
-                    total += 1;
+                    replayed.records += 1;
                     match record {
                         Some((at, record)) => each(number.value(), at, record),
-                        None => damaged += 1,
+                        None => replayed.damaged += 1,
                     }
                 });
-                damaged += u64::from(!whole);
+                replayed.damaged += u64::from(!whole);
             }
             Ok(())
         };
         read().map_err(|error| JournalError::store(&self.path, error))?;
-        if damaged > 0 {
-            return Err(JournalError::Damaged { path: self.path.clone(), damaged, total });
-        }
-        Ok(())
+        Ok(replayed)
     }
+
+    /// Takes damaged records out; what they were in is handed over as it was, before.
+    pub(super) fn take_damaged(
+        &self,
+        mut keep: impl FnMut(u64, &[u8]) -> Result<(), JournalError>,
+    ) -> Result<(), JournalError> {
+        let mut damaged = Vec::new();
+        let mut read = || {
+            let table = self.db()?.begin_read()?.open_table(SEGMENTS)?;
+            for row in table.iter()? {
+                let (number, segment) = row?;
+                let (mut whole, mut all) = (Vec::new(), true);
+                all &= records(segment.value(), |record| match record {
+                    Some((at, record)) => append(&mut whole, at, &record),
+                    None => all = false,
+                });
+                if !all {
+                    damaged.push((number.value(), segment.value().to_vec(), whole));
+                }
+            }
+            Ok(())
+        };
+        read().map_err(|error| JournalError::store(&self.path, error))?;
+        for (number, segment, _) in &damaged {
+            keep(*number, segment)?;
+        }
+        self.write(|tables| {
+            damaged.iter().try_for_each(|(number, _, whole)| tables.insert(*number, whole))
+        })
+    }
+
+    /// Gives back the file's space that nothing needs.
+    pub(super) fn compact(&mut self) -> Result<(), JournalError> {
+        let Some(db) = &mut self.db else { return Ok(()) };
+        db.compact().map(drop).map_err(|error| JournalError::store(&self.path, error.into()))
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// What a replay has met.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Replayed {
+    pub(super) segments: u64,
+    pub(super) records: u64,
+    pub(super) damaged: u64,
+}
+
+/// The file and its marker.
+fn paths(dir: &Path) -> (PathBuf, PathBuf) {
+    (dir.join("journal.redb"), dir.join("journal.id"))
 }
 
 /// The tables of one transaction.

@@ -143,6 +143,6 @@ fn a_damaged_record_is_counted_and_the_rest_is_read() {
     good[HEAD + 5] ^= 1;
     store.write(|tables| tables.insert(1, &good)).unwrap();
     write(&store, 2, 1);
-    let error = self::read(&store).unwrap_err();
-    assert!(matches!(error, JournalError::Damaged { damaged: 1, total: 4, .. }), "{error}");
+    let replayed = store.replay(|_, _, _| {}).unwrap();
+    assert_eq!(replayed, Replayed { segments: 2, records: 4, damaged: 1 });
 }

@@ -1,0 +1,61 @@
+//! `store`: the journal of a node that is stopped.
+
+use meshwork_node::{
+    JournalError,
+    repair::{self, JournalReport},
+};
+use serde::Serialize;
+
+use crate::{args::StoreVerb, exit, failure::Failure, home::Home, output::Output};
+
+/// A report, and where what was taken out is.
+#[derive(Serialize)]
+struct Told {
+    #[serde(flatten)]
+    report: JournalReport,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    taken_out: Vec<String>,
+}
+
+pub(super) fn store(verb: StoreVerb, home: &Home, out: &Output) -> anyhow::Result<u8> {
+    let dir = home.dir();
+    let (report, taken_out) = match verb {
+        StoreVerb::Verify | StoreVerb::Stats => (repair::verify(dir).map_err(failure)?, Vec::new()),
+        StoreVerb::Compact => (repair::compact(dir).map_err(failure)?, Vec::new()),
+        StoreVerb::Salvage => repair::salvage(dir).map_err(failure)?,
+    };
+    let taken_out = taken_out.iter().map(|path| path.display().to_string()).collect();
+    let told = Told { report, taken_out };
+    if out.json {
+        out.value(&told)?;
+    } else {
+        out.line(text(&told))?;
+    }
+    if matches!(verb, StoreVerb::Verify) && told.report.damaged > 0 {
+        let damaged = format!("{} of {} records", told.report.damaged, told.report.records);
+        let failure = Failure::new(exit::FAILED, "damaged", format!("{damaged} cannot be read"));
+        return Err(failure.with_hint("go on without them: meshwork store salvage").into());
+    }
+    Ok(exit::DONE)
+}
+
+fn text(told: &Told) -> String {
+    let JournalReport { open, ended, results, records, damaged, segments, file_bytes } =
+        told.report;
+    let mut text = format!(
+        "tasks    {open} open, {ended} ended\n\
+         results  {results} for other owners\n\
+         records  {records} in {segments} commits, {damaged} damaged\n\
+         file     {} KiB",
+        file_bytes.div_ceil(1024)
+    );
+    for path in &told.taken_out {
+        text.push_str("\ntaken out, and kept in ");
+        text.push_str(path);
+    }
+    text
+}
+
+fn failure(error: JournalError) -> Failure {
+    Failure::new(exit::FAILED, "journal", error.to_string())
+}

@@ -1,0 +1,92 @@
+//! A journal that is looked at, and one that is mended.
+
+use meshwork_core::{
+    Task, TaskEnd,
+    engine::{Record, Seq},
+    task::ExpiredLimit,
+};
+
+use super::{
+    super::{Journal, store},
+    *,
+};
+use crate::clock::Clock;
+
+/// A home whose journal holds so many tasks, each of its own commit; the first has ended.
+async fn home(tasks: u64) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut journal, _) = Journal::open(dir.path(), Clock::start()).await.unwrap();
+    for seq in 0..tasks {
+        let task = Task::default();
+        let id = task.id;
+        let mut records = vec![Record::Submitted { task: Box::new(task), targets: Vec::new() }];
+        if seq == 0 {
+            let end = Box::new(TaskEnd::Expired { limit: ExpiredLimit::Queue });
+            records.push(Record::Ended { id, end });
+        }
+        journal.push(Seq(seq), records);
+        journal.committed().await.unwrap();
+    }
+    journal.close().await;
+    dir
+}
+
+/// Spoils a byte of the record in this segment.
+fn spoil(dir: &Path, number: u64) {
+    let store = Store::open(dir).unwrap();
+    let mut segment = Vec::new();
+    for (at, record) in store.segment(number).unwrap() {
+        store::append(&mut segment, at, &record);
+    }
+    let last = segment.len() - 1;
+    segment[last] ^= 1;
+    store.write(|tables| tables.insert(number, &segment)).unwrap();
+}
+
+#[tokio::test]
+async fn what_is_there_is_counted_and_nothing_is_changed() {
+    let dir = home(5).await;
+    let first = verify(dir.path()).unwrap();
+    assert_eq!((first.open, first.ended, first.results), (4, 1, 0));
+    assert_eq!((first.records, first.damaged, first.segments), (6, 0, 5));
+    assert!(first.file_bytes > 0);
+    let again = verify(dir.path()).unwrap();
+    let smaller = compact(dir.path()).unwrap();
+    assert!(smaller.file_bytes <= again.file_bytes);
+    for later in [again, smaller] {
+        assert_eq!(JournalReport { file_bytes: first.file_bytes, ..later }, first);
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_journal_starts_no_node_until_it_is_salvaged() {
+    let dir = home(5).await;
+    spoil(dir.path(), 2);
+    spoil(dir.path(), 4);
+    let error = Journal::open(dir.path(), Clock::start()).await.unwrap_err();
+    assert!(matches!(error, JournalError::Damaged { damaged: 2, total: 6, .. }), "{error}");
+    assert!(error.to_string().contains("meshwork store salvage"), "{error}");
+    assert_eq!(verify(dir.path()).unwrap().damaged, 2);
+    let (report, kept) = salvage(dir.path()).unwrap();
+    assert_eq!((report.open, report.ended, report.damaged), (2, 1, 0));
+    let named = |number| dir.path().join(format!("journal.damaged-{number}"));
+    assert_eq!(kept, [named(2), named(4)]);
+    assert!(kept.iter().all(|path| fs::metadata(path).unwrap().len() > 0));
+    let (journal, (tasks, _)) = Journal::open(dir.path(), Clock::start()).await.unwrap();
+    assert_eq!(tasks.len(), 3);
+    journal.close().await;
+    assert_eq!(salvage(dir.path()).unwrap().1, Vec::<PathBuf>::new(), "nothing is left to mend");
+}
+
+#[tokio::test]
+async fn where_no_node_was_or_one_runs_nothing_is_touched() {
+    let dir = tempfile::tempdir().unwrap();
+    let nowhere = dir.path().join("nowhere");
+    assert!(matches!(verify(&nowhere), Err(JournalError::None { .. })));
+    assert!(!nowhere.exists());
+    assert!(matches!(verify(dir.path()), Err(JournalError::None { .. })));
+    let used = home(1).await;
+    let _running = Home::open(used.path()).unwrap();
+    let error = verify(used.path()).unwrap_err();
+    assert!(error.to_string().contains("in use"), "{error}");
+}
