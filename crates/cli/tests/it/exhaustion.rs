@@ -19,7 +19,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use self::group::Group;
-use crate::support::{Node, eventually, is_alive, is_inside};
+use crate::support::{Node, eventually, into_mount_namespace, is_alive, is_inside};
 
 /// Of each kind, several times what the smallest limit allows.
 const CONNECTIONS: usize = 300;
@@ -155,23 +155,12 @@ fn a_node_without_threads_works_on_and_recovers() {
     run(&owner, "bee", 20, 100);
 }
 
-/// A way into a mount namespace, where one can be had.
-const MOUNTS: &str = r#"
-    for how in "unshare --mount" "unshare --user --map-root-user --mount"; do
-        if $how -- mount -t tmpfs none /mnt 2>/dev/null; then exec $how -- "$@"; fi
-    done
-    echo "no mount namespace"
-    exit 77
-"#;
-
 /// What a node keeps is as it was when its disk is full; it works on with what need not be kept, and
 /// goes on by itself when there is space.
 #[test]
 fn a_node_whose_disk_is_full_works_on_and_recovers() {
-    let mut way = Command::new("sh");
-    way.args(["-c", MOUNTS, "sh"]);
     let name = "exhaustion::a_node_whose_disk_is_full_works_on_and_recovers";
-    if !is_inside(way, name) {
+    if !is_inside(into_mount_namespace(), name) {
         return;
     }
     let disk = tempfile::tempdir().unwrap();

@@ -17,6 +17,7 @@ mod events;
 mod exhaustion;
 mod measured;
 mod near;
+mod power;
 mod support;
 mod tasks;
 mod two_nodes;

@@ -219,3 +219,17 @@ pub(crate) fn is_inside(mut way: Command, test: &str) -> bool {
     assert!(printed.contains("1 passed"), "{printed}{errors}");
     false
 }
+
+/// A way into a mount namespace, where one can be had.
+pub(crate) fn into_mount_namespace() -> Command {
+    const SCRIPT: &str = r#"
+        for how in "unshare --mount" "unshare --user --map-root-user --mount"; do
+            if $how -- mount -t tmpfs none /mnt 2>/dev/null; then exec $how -- "$@"; fi
+        done
+        echo "no mount namespace" >&2
+        exit 77
+    "#;
+    let mut way = Command::new("sh");
+    way.args(["-c", SCRIPT, "sh"]);
+    way
+}

@@ -71,6 +71,7 @@ pub(super) struct Store {
     /// None only while it is opened again.
     db: Option<Database>,
     path: PathBuf,
+    skips_fsync: bool,
 }
 
 impl Store {
@@ -100,7 +101,7 @@ impl Store {
         marker.write(marker_path)?;
         let fail = |error: redb::Error| JournalError::store(&path, error);
         let db = Database::create(&path).map_err(|error| fail(error.into()))?;
-        let store = Self { db: Some(db), path: path.clone() };
+        let store = Self { db: Some(db), path: path.clone(), skips_fsync: false };
         store.write(|tables| {
             tables.set(FORMAT, THIS_FORMAT)?;
             tables.set(NAME, marker.name)?;
@@ -123,7 +124,7 @@ impl Store {
 
     fn reopen(path: PathBuf, marker: Marker) -> Result<Self, JournalError> {
         let db = Database::open(&path).map_err(|error| JournalError::store(&path, error.into()))?;
-        let store = Self { db: Some(db), path: path.clone() };
+        let store = Self { db: Some(db), path: path.clone(), skips_fsync: false };
         let (format, name) = (store.meta(FORMAT)?, store.meta(NAME)?);
         if format == 0 || format > THIS_FORMAT {
             return Err(JournalError::Format { path, format });
@@ -145,6 +146,11 @@ impl Store {
         self.write(|tables| tables.set(GENERATION, marker.generation))?;
         marker.write(marker_path)?;
         Ok(self)
+    }
+
+    /// Whatever is written from now on is not synced, where a test asks for it.
+    pub(super) fn may_skip_fsync(&mut self) {
+        self.skips_fsync = skips_fsync();
     }
 
     /// Opens the file anew after a write to it has failed: as it was after the last commit.
@@ -170,7 +176,10 @@ impl Store {
         change: impl FnOnce(&mut Tables<'_>) -> Result<(), redb::Error>,
     ) -> Result<(), JournalError> {
         let commit = || {
-            let transaction = self.db()?.begin_write()?;
+            let mut transaction = self.db()?.begin_write()?;
+            if self.skips_fsync {
+                transaction.set_durability(redb::Durability::None)?;
+            }
             {
                 let mut tables = Tables {
                     segments: transaction.open_table(SEGMENTS)?,
@@ -270,6 +279,12 @@ impl Store {
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
+}
+
+/// In builds for tests, where a test asks for it: a journal that tells what it has not synced. A power
+/// cut that loses nothing of what such a node told would prove nothing.
+fn skips_fsync() -> bool {
+    cfg!(debug_assertions) && std::env::var_os("MESHWORK_TEST_SKIP_FSYNC").is_some()
 }
 
 /// What a replay has met.

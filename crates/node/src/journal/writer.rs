@@ -35,6 +35,7 @@ pub(super) struct Writer {
 impl Writer {
     /// Commits batches until the driver is gone, or a commit fails.
     pub(super) fn run(&mut self, batches: &blocking::Receiver<Batch>, told: &mpsc::Sender<Seq>) {
+        self.store.may_skip_fsync();
         loop {
             let batch = match batches.recv_timeout(FULL_RETRY) {
                 Ok(batch) => batch,
