@@ -481,7 +481,7 @@ impl NetworkManager {
             peer_id: self.inner.local_peer,
             version: env!("CARGO_PKG_VERSION"),
             network: self.inner.config.network.clone(),
-            uptime: now.since(Time::ZERO),
+            uptime: now.since(meshwork_net::clock::START),
             addresses: self.addresses(),
             advert: offer.advert.as_ref().clone(),
             accept: self.inner.config.accept.clone(),
