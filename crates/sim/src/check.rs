@@ -1,0 +1,168 @@
+//! Looks at the whole world: while it runs, and when it has come to rest.
+
+use meshwork_core::TaskState;
+
+use crate::{
+    Invariant,
+    event::Event,
+    limits,
+    links::link_of,
+    scenario::Broken,
+    world::{Step, World},
+};
+
+impl World<'_> {
+    /// With nothing on its way to the disk, everything that an engine knows has been told.
+    pub(crate) fn check_accounts(&self, index: usize) -> Step {
+        let Some(node) = self.nodes.get(index).filter(|node| node.disk.is_idle()) else {
+            return Ok(());
+        };
+        let Some(engine) = &node.engine else { return Ok(()) };
+        let accounts = engine.accounts();
+        let (waits, live) = (accounts.queued + accounts.running, node.live.len());
+        if waits != live {
+            let details = format!("n{index} counts {waits} tasks that have not ended, of {live}");
+            return Err(Broken::new(Invariant::Accounts, details));
+        }
+        if accounts.dropped_results > 0 {
+            let details = format!("n{index} dropped results, with room for them");
+            return Err(Broken::new(Invariant::ResultIsDelivered, details));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn probe(&mut self) -> Step {
+        self.look_for_ghosts()?;
+        if self.calm && self.unrest().is_empty() {
+            self.rests = true;
+        } else {
+            self.queue.push(self.now + limits::PROBE, Event::Probe);
+        }
+        Ok(())
+    }
+
+    /// Attempts in which an owner believes though it could know better.
+    fn look_for_ghosts(&mut self) -> Step {
+        for owner in 0..self.scenario.owners.min(self.nodes.len()) {
+            for worker in 1..self.nodes.len() {
+                let seen = if self.is_ghost(owner, worker) {
+                    self.ghosts.get(&(owner, worker)).map_or(1, |seen| seen + 1)
+                } else {
+                    0
+                };
+                self.ghosts.insert((owner, worker), seen);
+                if seen > limits::GHOST_PROBES {
+                    let details = format!("n{owner} believes in attempts at n{worker}");
+                    return Err(Broken::new(Invariant::NoGhosts, details));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The two can talk, and the owner has attempts there of which the worker holds none.
+    fn is_ghost(&self, owner: usize, worker: usize) -> bool {
+        let Some((o, w)) = self.nodes.get(owner).zip(self.nodes.get(worker)) else {
+            return false;
+        };
+        let (name, _) = link_of(owner, worker);
+        let session = o.workers.get(&worker);
+        let talks = self.links.get(&name).is_some_and(|link| {
+            let slow = self.now < link.extra_until + 2 * link.extra;
+            link.carries(0) && link.carries(1) && !slow
+        }) && o.asleep.is_none()
+            && w.asleep.is_none()
+            && session
+                .is_some_and(|(session, open)| *open && w.owners.get(&owner) == Some(session));
+        let (Some(ours), Some(theirs)) = (&o.engine, &w.engine) else { return false };
+        talks
+            && ours.load(&w.id).assigned > 0
+            && theirs.load(&o.id).held == 0
+            && theirs.accounts().unacked == 0
+    }
+
+    /// What is not at rest; nothing if all is.
+    pub(crate) fn unrest(&self) -> String {
+        let mut found = String::new();
+        let mut add = |what: String| {
+            if found.len() < 2_000 {
+                found.push_str(&what);
+                found.push('\n');
+            }
+        };
+        for (number, job) in self.history.jobs.iter().enumerate() {
+            if job.answered.is_none() {
+                add(format!("job {number} of n{} has no answer", job.owner));
+            }
+        }
+        for (index, node) in self.nodes.iter().enumerate().filter(|(_, node)| !node.gone) {
+            let Some(engine) = node.engine.as_ref().filter(|_| node.is_awake()) else {
+                add(format!("n{index} is down"));
+                continue;
+            };
+            let accounts = engine.accounts();
+            let waits = accounts.queued + accounts.running;
+            if (waits, accounts.held, accounts.unacked) != (0, 0, 0) {
+                add(format!("n{index}: {accounts:?}"));
+            }
+            if !node.disk.is_idle() || !node.runs.is_empty() {
+                add(format!("n{index} is at work"));
+            }
+            for id in &node.live {
+                let view = engine.task(*id, node.clock(self.now));
+                let state = view.as_ref().map(|view| &view.state);
+                let why = view.as_ref().and_then(|view| view.waiting.as_ref());
+                add(format!("n{index} {id}: {state:?} {why:?}"));
+            }
+        }
+        found
+    }
+
+    /// Everything rests: all of it has ended as it was told, and comes back so from the disk.
+    pub(crate) fn check_ends(&mut self) -> Step {
+        self.log(format_args!("at rest"));
+        self.check_kept()?;
+        for owner in 0..self.scenario.owners.min(self.nodes.len()) {
+            self.check_known(owner)?;
+            self.count_ends(owner)?;
+            self.kill(owner, false);
+            self.start(owner)?;
+        }
+        Ok(())
+    }
+
+    /// No worker has a result on its disk that nobody has acknowledged.
+    fn check_kept(&self) -> Step {
+        for (index, node) in self.nodes.iter().enumerate().filter(|(_, node)| !node.gone) {
+            let (_, kept) = node.disk.ledger().into_parts();
+            if let Some(kept) = kept.first() {
+                let details = format!("n{index} keeps {} of task {}", kept.epoch, kept.task);
+                return Err(Broken::new(Invariant::ResultIsDelivered, details));
+            }
+        }
+        Ok(())
+    }
+
+    fn count_ends(&mut self, owner: usize) -> Step {
+        let Some(node) = self.nodes.get(owner) else { return Ok(()) };
+        let Some(engine) = &node.engine else { return Ok(()) };
+        for job in self.history.jobs.iter().filter(|job| job.owner == owner) {
+            let Some(id) = job.answered else { continue };
+            let Some(view) = engine.task(id, node.clock(self.now)) else { continue };
+            match view.state {
+                TaskState::Succeeded => self.ends.succeeded += 1,
+                TaskState::Failed => self.ends.failed += 1,
+                TaskState::Cancelled => self.ends.cancelled += 1,
+                TaskState::Expired => self.ends.expired += 1,
+                TaskState::Queued | TaskState::Assigned { .. } | TaskState::Running { .. } => {
+                    let details = format!("{id} is {} at rest", view.state);
+                    return Err(Broken::new(Invariant::OneEnd, details));
+                }
+            }
+            if let Some(end) = &view.end {
+                self.check_result(id, end)?;
+            }
+        }
+        Ok(())
+    }
+}

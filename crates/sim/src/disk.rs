@@ -1,0 +1,57 @@
+//! A node's disk: what has been fsynced, and what is on its way there.
+//!
+//! As in the real journal one batch is in flight at a time; what comes meanwhile is the next.
+
+use meshwork_core::{
+    Time,
+    engine::{Ledger, Record, Seq},
+};
+
+#[derive(Debug, Default)]
+pub(crate) struct Disk {
+    ledger: Ledger,
+    flying: Option<(Seq, Vec<Record>)>,
+    waiting: Vec<Record>,
+    last: Seq,
+}
+
+impl Disk {
+    pub(crate) fn push(&mut self, seq: Seq, records: Vec<Record>) {
+        self.last = seq;
+        self.waiting.extend(records);
+    }
+
+    /// Starts the next fsync; false if there is nothing to do, or one is under way.
+    pub(crate) fn start(&mut self) -> bool {
+        if self.flying.is_some() || self.waiting.is_empty() {
+            return false;
+        }
+        self.flying = Some((self.last, std::mem::take(&mut self.waiting)));
+        true
+    }
+
+    /// The fsync is over: everything up to this number is safe.
+    pub(crate) fn finish(&mut self, at: Time) -> Option<Seq> {
+        let (seq, records) = self.flying.take()?;
+        for record in records {
+            self.ledger.apply(record, at);
+        }
+        Some(seq)
+    }
+
+    /// The process is gone. What was in flight has reached the medium, or has not; nobody was told.
+    pub(crate) fn crash(&mut self, reached: bool, at: Time) {
+        if reached {
+            self.finish(at);
+        }
+        *self = Self { ledger: std::mem::take(&mut self.ledger), ..Self::default() };
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        self.flying.is_none() && self.waiting.is_empty()
+    }
+
+    pub(crate) fn ledger(&self) -> Ledger {
+        self.ledger.clone()
+    }
+}

@@ -1,0 +1,192 @@
+//! Carries out what engines ask for.
+
+use meshwork_core::{
+    AttemptEnd, PeerId, TaskEnd, TaskId, ToOwner, ToWorker,
+    engine::{Effect, Record, Reply, Seq, Token},
+};
+
+use crate::{
+    Invariant,
+    event::{Event, Packet},
+    scenario::Broken,
+    world::{Step, World},
+};
+
+/// In one word.
+pub(crate) fn end_name(end: &AttemptEnd) -> &'static str {
+    match end {
+        AttemptEnd::Output(_) => "output",
+        AttemptEnd::Failed(failure) => failure.code.as_str(),
+        AttemptEnd::Cancelled => "cancelled",
+    }
+}
+
+impl World<'_> {
+    pub(crate) fn carry_out(&mut self, node: usize, effects: Vec<Effect>) -> Step {
+        for effect in effects {
+            match effect {
+                Effect::Persist { seq, records } => self.persist(node, seq, records)?,
+                Effect::OpenSession { peer } => {
+                    if let Some(worker) = self.index(&peer) {
+                        self.open_session(node, worker);
+                    }
+                }
+                Effect::ToWorker { peer, frames } => self.send_to_worker(node, &peer, frames)?,
+                Effect::ToOwner { peer, frames } => self.send_to_owner(node, &peer, frames),
+                Effect::Misbehaved { peer, what } => self.expel(node, &peer, what)?,
+                Effect::Execute { run, owner, work } => {
+                    if let Some(owner) = self.index(&owner) {
+                        self.execute(node, run.0, owner, *work)?;
+                    }
+                }
+                Effect::Stop { run } => self.stop(node, run.0),
+                Effect::Reply { token, reply } => self.reply(node, token, reply)?,
+                Effect::TaskChanged { id, state } => {
+                    self.log(format_args!("n{node} {} is {state}", id.short()));
+                    self.history.seen(id, &state)?;
+                    if state.is_terminal()
+                        && let Some(node) = self.nodes.get_mut(node)
+                    {
+                        node.live.remove(&id);
+                    }
+                }
+                Effect::Message(_) | Effect::TaskProgress { .. } => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn persist(&mut self, index: usize, seq: Seq, records: Vec<Record>) -> Step {
+        for record in &records {
+            if let Record::Released { owner, epoch } = record
+                && let Some(owner) = self.index(owner)
+            {
+                self.history.released(index, owner, *epoch)?;
+            }
+        }
+        if let Some(node) = self.nodes.get_mut(index) {
+            node.disk.push(seq, records);
+        }
+        self.start_fsync(index);
+        Ok(())
+    }
+
+    fn start_fsync(&mut self, index: usize) {
+        let Some(node) = self.nodes.get_mut(index) else { return };
+        if !node.disk.start() {
+            return;
+        }
+        let takes = if self.now < node.slow_until {
+            self.rngs.disks.millis(200, 4_000)
+        } else {
+            self.rngs.disks.up_to(self.scenario.fsync)
+        };
+        let boot = node.boot;
+        self.queue.push(self.now + takes, Event::Fsynced { node: index, boot });
+    }
+
+    pub(crate) fn on_fsynced(&mut self, index: usize, boot: u32) -> Step {
+        let Some(node) = self.nodes.get_mut(index).filter(|node| node.boot == boot) else {
+            return Ok(());
+        };
+        let clock = node.clock(self.now);
+        let Some(seq) = node.disk.finish(clock) else { return Ok(()) };
+        self.log(format_args!("n{index} fsynced {}", seq.0));
+        self.start_fsync(index);
+        self.feed(index, meshwork_core::engine::Input::Persisted { seq })?;
+        self.settle(index)
+    }
+
+    fn send_to_worker(&mut self, owner: usize, peer: &PeerId, frames: Vec<ToWorker>) -> Step {
+        let Some(worker) = self.index(peer) else { return Ok(()) };
+        for frame in &frames {
+            if let ToWorker::Ack(epoch) = frame {
+                self.history.acknowledges(owner, worker, *epoch)?;
+            }
+        }
+        // A session that is gone has been reported, or will be.
+        let open = self.nodes.get(owner).and_then(|node| node.workers.get(&worker));
+        let Some((session, true)) = open.copied() else { return Ok(()) };
+        let frames = self.repeat_assignments(owner, worker, session, frames);
+        self.send(owner, worker, Packet::ToWorker { session, frames });
+        Ok(())
+    }
+
+    fn send_to_owner(&mut self, worker: usize, peer: &PeerId, frames: Vec<ToOwner>) {
+        let Some(owner) = self.index(peer) else { return };
+        let open = self.nodes.get(worker).and_then(|node| node.owners.get(&owner));
+        let Some(session) = open.copied() else { return };
+        let frames = self.tamper(worker, frames);
+        let has_result = frames.iter().any(|frame| matches!(frame, ToOwner::Result { .. }));
+        self.send(worker, owner, Packet::ToOwner { session, frames });
+        if has_result {
+            self.vanish(worker);
+        }
+    }
+
+    /// An engine says that a peer has broken the protocol: only one that lies can have done so.
+    fn expel(&mut self, node: usize, peer: &PeerId, what: &str) -> Step {
+        let Some(other) = self.index(peer) else { return Ok(()) };
+        if self.nodes.get(other).is_some_and(|node| node.honest) {
+            let details = format!("n{node} blames n{other}, which is honest: {what}");
+            return Err(Broken::new(Invariant::NoFalseBlame, details));
+        }
+        self.log(format_args!("n{node} expels n{other}: {what}"));
+        self.cut(node, other, false);
+        Ok(())
+    }
+
+    fn reply(&mut self, index: usize, token: Token, reply: Reply) -> Step {
+        let Some(call) = self.history.calls.get(token.0 as usize) else { return Ok(()) };
+        let (submits, job, boot) = (call.submits, call.job, call.boot);
+        let Some(node) = self.nodes.get_mut(index) else { return Ok(()) };
+        if node.boot != boot {
+            let details = format!("call {} of start {boot} is answered by a later one", token.0);
+            return Err(Broken::new(Invariant::NoFalseBlame, details));
+        }
+        match reply {
+            Reply::Accepted { id } => {
+                if !self.history.has_ended(&id) {
+                    node.live.insert(id);
+                }
+                self.log(format_args!("n{index} accepts {} for call {}", id.short(), token.0));
+                self.history.accepted(token.0, id)
+            }
+            Reply::Refused(reason) => {
+                let details = format!("n{index} refuses call {} of job {job}: {reason}", token.0);
+                let invariant = if submits {
+                    Invariant::NoFalseBlame
+                } else {
+                    // It is about a task whose submit was answered.
+                    Invariant::AnsweredIsKnown
+                };
+                Err(Broken::new(invariant, details))
+            }
+            Reply::Ended { id, end } => {
+                let state = end.state();
+                self.log(format_args!("n{index} tells call {}: {} {state}", token.0, id.short()));
+                self.check_result(id, &end)?;
+                self.history.told(token.0, id, end)
+            }
+        }
+    }
+
+    /// A result is what an execution has produced, unless its worker lies.
+    pub(crate) fn check_result(&self, id: TaskId, end: &TaskEnd) -> Step {
+        let TaskEnd::Succeeded(result) = end else { return Ok(()) };
+        let worker = self.index(&result.worker);
+        let honest =
+            worker.and_then(|worker| self.nodes.get(worker)).is_none_or(|node| node.honest);
+        let produced = worker.is_some_and(|worker| {
+            self.history.has_produced(id, worker, result.attempt, &result.output)
+        });
+        if produced || !honest {
+            return Ok(());
+        }
+        let details = format!(
+            "{id} has a result of attempt {} by {worker:?} that none of its executions produced",
+            result.attempt
+        );
+        Err(Broken::new(Invariant::ResultWasProduced, details))
+    }
+}

@@ -1,0 +1,140 @@
+//! What will happen, and when.
+
+use std::{cmp::Ordering, collections::BinaryHeap};
+
+use meshwork_core::{Advert, Time, ToOwner, ToWorker};
+
+use crate::faults::FaultKind;
+
+/// Something that will happen.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// A timer of a node may be due.
+    Wake { node: usize },
+    /// A packet arrives.
+    Deliver { from: usize, to: usize, connection: u32, packet: Packet },
+    /// An fsync is over.
+    Fsynced { node: usize, boot: u32 },
+    /// An execution ends, unless its end was moved.
+    RunEnds { node: usize, boot: u32, run: u64 },
+    /// One side notices that a connection is gone.
+    Notice { node: usize, peer: usize, connection: u32 },
+    /// Two nodes try to connect.
+    Connect { a: usize, b: usize },
+    /// An owner has waited long enough for a session.
+    SessionTimeout { owner: usize, worker: usize, session: u64 },
+    /// A caller hands in a task; again, if it is not the first time.
+    Submit { job: usize, again: bool },
+    /// A caller cancels a task.
+    Cancel { job: usize },
+    /// An owner repeats what it said.
+    Repeat { from: usize, to: usize, packet: Packet },
+    /// A fault begins.
+    Fault(FaultKind),
+    /// A node dies.
+    Crash { node: usize, kind: FaultKind },
+    /// A node starts again.
+    Restart { node: usize },
+    /// A suspended node goes on; its clock has counted meanwhile, or has not.
+    Resume { node: usize, slept: std::time::Duration, counted: bool },
+    /// A partitioned node can be reached again.
+    Heal { node: usize },
+    /// A link that was silent in one direction is closed.
+    Cut { a: usize, b: usize },
+    /// The whole world is looked at.
+    Probe,
+    /// No more faults, and all heals.
+    Calm,
+}
+
+impl Event {
+    /// The node to which it happens: while that is suspended, it has to wait.
+    pub(crate) fn node(&self) -> Option<usize> {
+        match self {
+            Self::Wake { node }
+            | Self::Fsynced { node, .. }
+            | Self::RunEnds { node, .. }
+            | Self::Notice { node, .. }
+            | Self::Deliver { to: node, .. }
+            | Self::SessionTimeout { owner: node, .. }
+            | Self::Repeat { from: node, .. } => Some(*node),
+            // Callers find out themselves.
+            Self::Submit { .. }
+            | Self::Cancel { .. }
+            | Self::Connect { .. }
+            | Self::Fault(_)
+            | Self::Crash { .. }
+            | Self::Restart { .. }
+            | Self::Resume { .. }
+            | Self::Heal { .. }
+            | Self::Cut { .. }
+            | Self::Probe
+            | Self::Calm => None,
+        }
+    }
+}
+
+/// What travels over a connection. Frames belong to a session; those of another are dropped.
+#[derive(Clone, Debug)]
+pub(crate) enum Packet {
+    /// The sender is ready, and offers this.
+    Hello(Box<Advert>),
+    /// An owner opens a session.
+    Open { session: u64 },
+    /// Its worker has taken it.
+    Opened { session: u64 },
+    /// The sender has closed the session in which it is the owner.
+    OwnerReset { session: u64 },
+    /// The sender has closed the session in which it is the worker.
+    WorkerReset { session: u64 },
+    /// From the owner of the session.
+    ToWorker { session: u64, frames: Vec<ToWorker> },
+    /// From the worker of the session.
+    ToOwner { session: u64, frames: Vec<ToOwner> },
+}
+
+/// Events by time, those of one time in the order in which they were added.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    heap: BinaryHeap<Entry>,
+    next: u64,
+}
+
+impl Queue {
+    pub(crate) fn push(&mut self, at: Time, event: Event) {
+        self.heap.push(Entry { at, number: self.next, event });
+        self.next += 1;
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<(Time, Event)> {
+        self.heap.pop().map(|entry| (entry.at, entry.event))
+    }
+}
+
+#[derive(Debug)]
+struct Entry {
+    at: Time,
+    number: u64,
+    event: Event,
+}
+
+impl Ord for Entry {
+    /// The earliest is the greatest, as the heap wants it.
+    fn cmp(&self, other: &Self) -> Ordering {
+        (other.at, other.number).cmp(&(self.at, self.number))
+    }
+}
+
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        self.number == other.number
+    }
+}
+
+impl Eq for Entry {}

@@ -1,0 +1,186 @@
+//! Which faults there are, and how many of each a run may have.
+
+use std::fmt;
+
+/// A kind of fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum FaultKind {
+    /// A worker is killed and comes back.
+    WorkerCrash,
+    /// An owner is killed and comes back.
+    OwnerCrash,
+    /// A worker is killed and never comes back.
+    WorkerGone,
+    /// A worker dies right after it has sent a result, before that is acknowledged.
+    WorkerVanished,
+    /// A worker runs something for very long, whatever its limit, and stops for nobody.
+    WorkerStall,
+    /// A connection closes; frames in flight are lost.
+    ConnectionLost,
+    /// A session closes while its connection stays.
+    SessionReset,
+    /// A node can be reached by nobody for a while.
+    Partition,
+    /// What one side of a link says does not arrive, until the link is closed.
+    OneWay,
+    /// A link is slow.
+    Delay,
+    /// A disk is slow.
+    SlowDisk,
+    /// A node is suspended; when it goes on, its clock jumps, or has stood still.
+    ClockJump,
+    /// A worker sends a result twice.
+    ResultTwice,
+    /// An owner sends an assignment twice, at once or much later.
+    AssignTwice,
+    /// A dishonest worker invents an attempt, or a result.
+    Lie,
+}
+
+impl FaultKind {
+    /// All of them.
+    pub const ALL: [Self; 15] = [
+        Self::WorkerCrash,
+        Self::OwnerCrash,
+        Self::WorkerGone,
+        Self::WorkerVanished,
+        Self::WorkerStall,
+        Self::ConnectionLost,
+        Self::SessionReset,
+        Self::Partition,
+        Self::OneWay,
+        Self::Delay,
+        Self::SlowDisk,
+        Self::ClockJump,
+        Self::ResultTwice,
+        Self::AssignTwice,
+        Self::Lie,
+    ];
+
+    /// Its name in tables and traces.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::WorkerCrash => "worker crash",
+            Self::OwnerCrash => "owner crash",
+            Self::WorkerGone => "worker gone for good",
+            Self::WorkerVanished => "worker gone before ack",
+            Self::WorkerStall => "worker stalls",
+            Self::ConnectionLost => "connection lost",
+            Self::SessionReset => "session reset",
+            Self::Partition => "partition",
+            Self::OneWay => "one-way silence",
+            Self::Delay => "delay",
+            Self::SlowDisk => "slow disk",
+            Self::ClockJump => "clock jump",
+            Self::ResultTwice => "result sent twice",
+            Self::AssignTwice => "assignment sent twice",
+            Self::Lie => "worker lies",
+        }
+    }
+}
+
+impl fmt::Display for FaultKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// How many faults a run may have: of each kind from none up to so many, as the seed decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Faults {
+    /// [`FaultKind::WorkerCrash`].
+    pub worker_crashes: u32,
+    /// [`FaultKind::OwnerCrash`].
+    pub owner_crashes: u32,
+    /// [`FaultKind::WorkerGone`]. One honest worker is always left.
+    pub workers_gone: u32,
+    /// [`FaultKind::WorkerVanished`].
+    pub workers_vanished: u32,
+    /// [`FaultKind::WorkerStall`].
+    pub worker_stalls: u32,
+    /// [`FaultKind::ConnectionLost`].
+    pub connections_lost: u32,
+    /// [`FaultKind::SessionReset`].
+    pub session_resets: u32,
+    /// [`FaultKind::Partition`].
+    pub partitions: u32,
+    /// [`FaultKind::OneWay`].
+    pub one_way: u32,
+    /// [`FaultKind::Delay`].
+    pub delays: u32,
+    /// [`FaultKind::SlowDisk`].
+    pub slow_disks: u32,
+    /// [`FaultKind::ClockJump`].
+    pub clock_jumps: u32,
+    /// [`FaultKind::ResultTwice`], in a thousand of what a worker sends.
+    pub results_twice: u32,
+    /// [`FaultKind::AssignTwice`], in a thousand assignments.
+    pub assigns_twice: u32,
+    /// [`FaultKind::Lie`], in a thousand of what the dishonest worker sends. If this is not zero,
+    /// the last node is dishonest in every other run.
+    pub lies: u32,
+}
+
+impl Default for Faults {
+    fn default() -> Self {
+        Self {
+            worker_crashes: 4,
+            owner_crashes: 2,
+            workers_gone: 1,
+            workers_vanished: 3,
+            worker_stalls: 3,
+            connections_lost: 5,
+            session_resets: 4,
+            partitions: 2,
+            one_way: 2,
+            delays: 3,
+            slow_disks: 3,
+            clock_jumps: 2,
+            results_twice: 30,
+            assigns_twice: 30,
+            lies: 50,
+        }
+    }
+}
+
+impl Faults {
+    /// No faults at all.
+    pub fn none() -> Self {
+        Self {
+            worker_crashes: 0,
+            owner_crashes: 0,
+            workers_gone: 0,
+            workers_vanished: 0,
+            worker_stalls: 0,
+            connections_lost: 0,
+            session_resets: 0,
+            partitions: 0,
+            one_way: 0,
+            delays: 0,
+            slow_disks: 0,
+            clock_jumps: 0,
+            results_twice: 0,
+            assigns_twice: 0,
+            lies: 0,
+        }
+    }
+
+    /// Those that begin at some time by themselves, and how many there may be.
+    pub(crate) fn scheduled(&self) -> [(FaultKind, u32); 12] {
+        [
+            (FaultKind::WorkerCrash, self.worker_crashes),
+            (FaultKind::OwnerCrash, self.owner_crashes),
+            (FaultKind::WorkerGone, self.workers_gone),
+            (FaultKind::WorkerVanished, self.workers_vanished),
+            (FaultKind::WorkerStall, self.worker_stalls),
+            (FaultKind::ConnectionLost, self.connections_lost),
+            (FaultKind::SessionReset, self.session_resets),
+            (FaultKind::Partition, self.partitions),
+            (FaultKind::OneWay, self.one_way),
+            (FaultKind::Delay, self.delays),
+            (FaultKind::SlowDisk, self.slow_disks),
+            (FaultKind::ClockJump, self.clock_jumps),
+        ]
+    }
+}

@@ -1,0 +1,42 @@
+//! What runs when a worker starts an attempt: a decision, not a computation.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use meshwork_core::{FailureCode, Task, TaskFailure};
+
+use crate::SimRng;
+
+/// How an execution ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// With these bytes. Let them differ from one execution to the next: then a result that comes
+    /// from another one is noticed.
+    Output(Bytes),
+    /// With this failure.
+    Failed(TaskFailure),
+}
+
+/// Decides about one execution: how long it runs, and how it ends.
+pub(crate) type Handler<'h> = &'h mut dyn FnMut(&Task, &mut SimRng) -> (Duration, Outcome);
+
+/// Mostly quick successes, a few failures, a few that take seconds. The output names the task and the
+/// execution.
+pub fn default_handler(task: &Task, rng: &mut SimRng) -> (Duration, Outcome) {
+    let took = match rng.below(100) {
+        0..75 => rng.millis(1, 60),
+        75..92 => rng.millis(60, 600),
+        _ => rng.millis(600, 8_000),
+    };
+    let failed = |code, words: &str| Outcome::Failed(TaskFailure::new(code, words));
+    let outcome = match rng.below(100) {
+        0..10 => failed(FailureCode::Handler, "may pass"),
+        10..12 => failed(FailureCode::Permanent, "never passes"),
+        _ => {
+            let mut output = task.id.as_bytes().to_vec();
+            output.extend(rng.bytes());
+            Outcome::Output(output.into())
+        }
+    };
+    (took, outcome)
+}

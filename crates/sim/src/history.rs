@@ -1,0 +1,219 @@
+//! What was asked, told and run: recorded while it happens, and checked as far as it can be then.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use meshwork_core::{Epoch, PeerId, Task, TaskEnd, TaskId, TaskState};
+
+use crate::{Invariant, scenario::Broken};
+
+/// One task, as its caller sees it.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) owner: usize,
+    pub(crate) task: Task,
+    /// The id under which it is handed in again, if it has a key.
+    pub(crate) again: TaskId,
+    pub(crate) targets: Vec<PeerId>,
+    pub(crate) submitted: bool,
+    /// Under which id it was accepted.
+    pub(crate) answered: Option<TaskId>,
+    /// The end that was told.
+    pub(crate) end: Option<TaskEnd>,
+}
+
+/// One call; its place in the list is its token.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) job: usize,
+    pub(crate) submits: bool,
+    /// The start of the owner that was asked.
+    pub(crate) boot: u32,
+    ended: bool,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct History {
+    pub(crate) jobs: Vec<Job>,
+    pub(crate) calls: Vec<Call>,
+    of: BTreeMap<TaskId, usize>,
+    /// Ends that were seen, whoever was told.
+    terminal: BTreeMap<TaskId, &'static str>,
+    /// Executions started, by worker, its start, owner and epoch.
+    executions: BTreeSet<(usize, u32, usize, Epoch)>,
+    /// Where an attempt was started.
+    placed: BTreeMap<(usize, Epoch), usize>,
+    /// What executions of a task produced, with worker and number of the attempt.
+    outputs: BTreeMap<TaskId, Vec<(usize, u32, Bytes)>>,
+    /// Results that reached an owner, with their worker.
+    arrived: BTreeSet<(usize, usize, Epoch)>,
+    /// Acknowledgements that reached a worker, with their owner.
+    acknowledged: BTreeSet<(usize, usize, Epoch)>,
+}
+
+impl History {
+    pub(crate) fn add_job(&mut self, job: Job) {
+        self.of.insert(job.task.id, self.jobs.len());
+        self.of.insert(job.again, self.jobs.len());
+        self.jobs.push(job);
+    }
+
+    pub(crate) fn job_of(&self, id: TaskId) -> Option<usize> {
+        self.of.get(&id).copied()
+    }
+
+    /// A new call; its token.
+    pub(crate) fn call(&mut self, job: usize, submits: bool, boot: u32) -> u32 {
+        self.calls.push(Call { job, submits, boot, ended: false });
+        u32::try_from(self.calls.len() - 1).unwrap_or(u32::MAX)
+    }
+
+    /// A submit was answered.
+    pub(crate) fn accepted(&mut self, token: u32, id: TaskId) -> Result<(), Broken> {
+        let Some(job) = self.calls.get(token as usize).map(|call| call.job) else { return Ok(()) };
+        let of = self.job_of(id);
+        let Some(entry) = self.jobs.get_mut(job) else { return Ok(()) };
+        let before = *entry.answered.get_or_insert(id);
+        if before != id || of != Some(job) {
+            let details = format!("task {before} was answered as {id}");
+            return Err(Broken::new(Invariant::SameKeySameTask, details));
+        }
+        Ok(())
+    }
+
+    /// A caller was told how its task ended.
+    pub(crate) fn told(&mut self, token: u32, id: TaskId, end: TaskEnd) -> Result<(), Broken> {
+        let Some(call) = self.calls.get_mut(token as usize) else { return Ok(()) };
+        if std::mem::replace(&mut call.ended, true) {
+            let details = format!("call {token} was told twice that {id} has ended");
+            return Err(Broken::new(Invariant::OneEnd, details));
+        }
+        let Some(job) = self.jobs.get_mut(call.job) else { return Ok(()) };
+        match &job.end {
+            Some(before) => same_end(id, before, &end),
+            None => {
+                job.end = Some(end);
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether an end of this task was seen.
+    pub(crate) fn has_ended(&self, id: &TaskId) -> bool {
+        self.terminal.contains_key(id)
+    }
+
+    /// A task was seen in this state.
+    pub(crate) fn seen(&mut self, id: TaskId, state: &TaskState) -> Result<(), Broken> {
+        if let Some(before) = self.terminal.get(&id) {
+            let details = format!("{id} was {before} and is {state} now");
+            return Err(Broken::new(Invariant::OneEnd, details));
+        }
+        if state.is_terminal() {
+            self.terminal.insert(id, state.as_str());
+        }
+        Ok(())
+    }
+
+    /// A journal says that the task has ended so.
+    pub(crate) fn restored(&mut self, id: TaskId, end: &TaskEnd) -> Result<(), Broken> {
+        let state = end.state().as_str();
+        let before = *self.terminal.entry(id).or_insert(state);
+        if before != state {
+            let details = format!("{id} was {before} and came back as {state}");
+            return Err(Broken::new(Invariant::OneEnd, details));
+        }
+        Ok(())
+    }
+
+    /// An execution starts.
+    pub(crate) fn started(
+        &mut self,
+        worker: (usize, u32),
+        owner: usize,
+        epoch: Epoch,
+    ) -> Result<(), Broken> {
+        let (node, boot) = worker;
+        if !self.executions.insert((node, boot, owner, epoch)) {
+            let details = format!("n{node}, start {boot}, ran attempt {epoch} of n{owner} twice");
+            return Err(Broken::new(Invariant::RunsOnce, details));
+        }
+        let first = *self.placed.entry((owner, epoch)).or_insert(node);
+        if first != node {
+            let details = format!("attempt {epoch} of n{owner} ran at n{first} and at n{node}");
+            return Err(Broken::new(Invariant::RunsOnce, details));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn executions(&self) -> u64 {
+        self.executions.len() as u64
+    }
+
+    /// An execution has produced something.
+    pub(crate) fn produced(&mut self, task: TaskId, worker: usize, attempt: u32, output: Bytes) {
+        self.outputs.entry(task).or_default().push((worker, attempt, output));
+    }
+
+    /// Whether `worker` has produced exactly this in that attempt of the task.
+    pub(crate) fn has_produced(
+        &self,
+        task: TaskId,
+        worker: usize,
+        attempt: u32,
+        output: &Bytes,
+    ) -> bool {
+        self.outputs.get(&task).is_some_and(|outputs| {
+            outputs.iter().any(|(node, number, bytes)| {
+                (*node, *number) == (worker, attempt) && bytes == output
+            })
+        })
+    }
+
+    /// A result has reached its owner.
+    pub(crate) fn result_arrived(&mut self, owner: usize, worker: usize, epoch: Epoch) {
+        self.arrived.insert((owner, worker, epoch));
+    }
+
+    /// An owner acknowledges a result.
+    pub(crate) fn acknowledges(
+        &self,
+        owner: usize,
+        worker: usize,
+        epoch: Epoch,
+    ) -> Result<(), Broken> {
+        if self.arrived.contains(&(owner, worker, epoch)) {
+            return Ok(());
+        }
+        let details = format!("n{owner} acknowledges {epoch} to n{worker}, which never arrived");
+        Err(Broken::new(Invariant::ResultIsDelivered, details))
+    }
+
+    /// An acknowledgement has reached the worker.
+    pub(crate) fn ack_arrived(&mut self, worker: usize, owner: usize, epoch: Epoch) {
+        self.acknowledged.insert((worker, owner, epoch));
+    }
+
+    /// A worker lets go of a result.
+    pub(crate) fn released(&self, worker: usize, owner: usize, epoch: Epoch) -> Result<(), Broken> {
+        if self.acknowledged.contains(&(worker, owner, epoch)) {
+            return Ok(());
+        }
+        let details = format!("n{worker} lets go of {epoch} of n{owner} without a word of it");
+        Err(Broken::new(Invariant::ResultIsDelivered, details))
+    }
+}
+
+/// An end never changes.
+pub(crate) fn same_end(id: TaskId, before: &TaskEnd, now: &TaskEnd) -> Result<(), Broken> {
+    if before == now {
+        return Ok(());
+    }
+    let cancelled = matches!(before, TaskEnd::Cancelled { .. });
+    let invariant = if cancelled && matches!(now, TaskEnd::Succeeded(_)) {
+        Invariant::CancelledStays
+    } else {
+        Invariant::OneEnd
+    };
+    Err(Broken::new(invariant, format!("{id} had ended as {before:?}, and now as {now:?}")))
+}

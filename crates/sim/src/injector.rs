@@ -1,0 +1,233 @@
+//! Injects faults: those planned from the seed, and those in what is said.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use meshwork_core::{AttemptEnd, Epoch, Time, ToOwner, ToWorker};
+
+use crate::{
+    FaultKind,
+    event::{Event, Packet},
+    links::link_of,
+    world::{Step, World},
+};
+
+impl World<'_> {
+    /// Decides which faults begin when, and whether the last node lies.
+    pub(crate) fn plan_faults(&mut self) {
+        for (kind, most) in self.scenario.faults.scheduled() {
+            for _ in 0..self.rngs.faults.below(most as usize + 1) {
+                let when = Time::ZERO + self.rngs.faults.up_to(self.scenario.period);
+                self.queue.push(when, Event::Fault(kind));
+            }
+        }
+        let lies = self.scenario.faults.lies > 0 && self.rngs.faults.chance(500);
+        if let Some(last) = self.nodes.last_mut()
+            && self.scenario.nodes > self.scenario.owners
+        {
+            last.honest = !lies;
+        }
+        // What was begun last has its effect before.
+        let calm = self.scenario.period + Duration::from_secs(5);
+        self.queue.push(Time::ZERO + calm, Event::Calm);
+    }
+
+    /// A planned fault begins, if there is something to begin it at.
+    pub(crate) fn inject(&mut self, kind: FaultKind) -> Step {
+        let owners = self.scenario.owners;
+        let workers = self.nodes.len().saturating_sub(owners);
+        let owner = self.rngs.faults.below(owners);
+        let worker = owners + self.rngs.faults.below(workers);
+        let any = self.rngs.faults.below(self.nodes.len());
+        match kind {
+            FaultKind::WorkerCrash => return self.crash(worker, kind),
+            FaultKind::OwnerCrash => return self.crash(owner, kind),
+            FaultKind::WorkerGone => {
+                let mut others = self.nodes.iter().enumerate().skip(owners);
+                if others.any(|(index, node)| index != worker && node.honest && !node.gone) {
+                    return self.crash(worker, kind);
+                }
+            }
+            FaultKind::WorkerVanished => self.mark(worker, |node| node.vanish_next = true),
+            FaultKind::WorkerStall => self.mark(worker, |node| node.stall_next = true),
+            FaultKind::ConnectionLost => self.lose_connection(),
+            FaultKind::SessionReset => return self.reset_session(),
+            FaultKind::Partition => self.partition(any),
+            FaultKind::OneWay => self.silence(),
+            FaultKind::Delay => self.delay(),
+            FaultKind::SlowDisk => {
+                let until = self.now + self.rngs.faults.millis(1_000, 8_000);
+                self.count(kind, format_args!("n{any} until {until}"));
+                self.mark(any, |node| node.slow_until = until);
+            }
+            FaultKind::ClockJump => self.suspend(any),
+            // These are in what is said.
+            FaultKind::ResultTwice | FaultKind::AssignTwice | FaultKind::Lie => {}
+        }
+        Ok(())
+    }
+
+    fn mark(&mut self, index: usize, change: impl FnOnce(&mut crate::node::Node)) {
+        if let Some(node) = self.nodes.get_mut(index) {
+            change(node);
+        }
+    }
+
+    /// One of the links that are up.
+    fn some_link(&mut self) -> Option<(usize, usize)> {
+        let up: Vec<_> = self.links.iter().filter(|(_, link)| link.up).map(|(n, _)| *n).collect();
+        up.get(self.rngs.faults.below(up.len())).copied()
+    }
+
+    fn lose_connection(&mut self) {
+        let Some((a, b)) = self.some_link() else { return };
+        self.count(FaultKind::ConnectionLost, format_args!("n{a} n{b}"));
+        let slowly = self.rngs.faults.chance(400);
+        self.cut(a, b, slowly);
+    }
+
+    fn reset_session(&mut self) -> Step {
+        let mut open = Vec::new();
+        for (owner, node) in self.nodes.iter().enumerate().filter(|(_, node)| node.is_awake()) {
+            let sessions = node.workers.iter().filter(|(_, (_, open))| *open);
+            open.extend(sessions.map(|(worker, (session, _))| (owner, *worker, *session)));
+        }
+        let Some(picked) = open.get(self.rngs.faults.below(open.len())) else { return Ok(()) };
+        let (owner, worker, session) = *picked;
+        self.count(FaultKind::SessionReset, format_args!("n{owner} n{worker} {session}"));
+        let here = self.nodes.get(worker).filter(|node| node.is_awake());
+        let both = here.is_some_and(|node| node.owners.get(&owner) == Some(&session));
+        if both && self.rngs.faults.chance(500) {
+            return self.close_as_worker(worker, owner, session);
+        }
+        self.close_as_owner(owner, worker, session)
+    }
+
+    fn partition(&mut self, node: usize) {
+        let until = self.now + self.rngs.faults.millis(500, 15_000);
+        self.count(FaultKind::Partition, format_args!("n{node} until {until}"));
+        for (name, link) in &mut self.links {
+            if name.0 == node || name.1 == node {
+                link.blocked += 1;
+            }
+        }
+        for peer in 0..self.nodes.len() {
+            self.cut(node, peer, true);
+        }
+        self.queue.push(until, Event::Heal { node });
+    }
+
+    fn silence(&mut self) {
+        let Some((a, b)) = self.some_link() else { return };
+        let (from, to) = if self.rngs.faults.chance(500) { (a, b) } else { (b, a) };
+        let until = self.now + self.rngs.faults.millis(500, 15_000);
+        self.count(FaultKind::OneWay, format_args!("n{from} to n{to} until {until}"));
+        let (name, side) = link_of(from, to);
+        if let Some(link) = self.links.get_mut(&name) {
+            link.silence(side);
+        }
+        self.queue.push(until, Event::Cut { a, b });
+    }
+
+    fn delay(&mut self) {
+        let Some((a, b)) = self.some_link() else { return };
+        let (extra, lasts) =
+            (self.rngs.faults.millis(50, 3_000), self.rngs.faults.millis(500, 8_000));
+        self.count(FaultKind::Delay, format_args!("n{a} n{b} {extra:?} for {lasts:?}"));
+        if let Some(link) = self.links.get_mut(&(a, b)) {
+            link.extra = extra;
+            link.extra_until = self.now + lasts;
+        }
+    }
+
+    fn suspend(&mut self, index: usize) {
+        let slept = self.rngs.faults.millis(200, 20_000);
+        let counted = self.rngs.faults.chance(500);
+        let Some(node) = self.nodes.get_mut(index).filter(|node| node.is_awake()) else { return };
+        node.asleep = Some(Vec::new());
+        let how = if counted { "its clock jumps" } else { "its clock stands still" };
+        self.count(FaultKind::ClockJump, format_args!("n{index} for {slept:?}, {how}"));
+        self.queue.push(self.now + slept, Event::Resume { node: index, slept, counted });
+    }
+
+    /// A worker that was marked dies now that its result is on its way.
+    pub(crate) fn vanish(&mut self, index: usize) {
+        let Some(node) = self.nodes.get_mut(index) else { return };
+        if std::mem::take(&mut node.vanish_next) && !self.calm {
+            let kind = FaultKind::WorkerVanished;
+            self.queue.push(self.now, Event::Crash { node: index, kind });
+        }
+    }
+
+    /// An owner says some of it twice, at once or later.
+    pub(crate) fn repeat_assignments(
+        &mut self,
+        owner: usize,
+        worker: usize,
+        session: u64,
+        frames: Vec<ToWorker>,
+    ) -> Vec<ToWorker> {
+        let permille = self.scenario.faults.assigns_twice;
+        let mut said = Vec::with_capacity(frames.len());
+        for frame in frames {
+            let epoch = if let ToWorker::Assign(work) = &frame { Some(work.epoch) } else { None };
+            said.push(frame.clone());
+            let Some(epoch) = epoch.filter(|_| !self.calm) else { continue };
+            if !self.rngs.faults.chance(permille) {
+                continue;
+            }
+            self.count(FaultKind::AssignTwice, format_args!("n{owner} to n{worker} {epoch}"));
+            if self.rngs.faults.chance(400) {
+                said.push(frame);
+                continue;
+            }
+            let when = self.now + self.rngs.faults.millis(1, 5_000);
+            let packet = Packet::ToWorker { session, frames: vec![frame] };
+            self.queue.push(when, Event::Repeat { from: owner, to: worker, packet });
+        }
+        said
+    }
+
+    /// A worker says some of it twice, or what is not true.
+    pub(crate) fn tamper(&mut self, worker: usize, frames: Vec<ToOwner>) -> Vec<ToOwner> {
+        if self.calm {
+            return frames;
+        }
+        let honest = self.nodes.get(worker).is_none_or(|node| node.honest);
+        let (twice, lies) = (self.scenario.faults.results_twice, self.scenario.faults.lies);
+        let mut said = Vec::with_capacity(frames.len());
+        for frame in frames {
+            let is_result = matches!(frame, ToOwner::Result { .. });
+            if is_result && self.rngs.faults.chance(twice) {
+                self.count(FaultKind::ResultTwice, format_args!("n{worker}"));
+                said.push(frame.clone());
+            }
+            let lie =
+                if !honest && self.rngs.faults.chance(lies) { self.lie(&frame) } else { None };
+            said.push(frame);
+            if let Some(lie) = lie {
+                self.count(FaultKind::Lie, format_args!("n{worker}"));
+                said.push(lie);
+            }
+        }
+        said
+    }
+
+    /// What a dishonest worker adds to this: a result of what still runs, a second and different
+    /// one, or one of an attempt that was never made.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the rest has nothing to lie about")]
+    fn lie(&mut self, frame: &ToOwner) -> Option<ToOwner> {
+        let epoch = match frame {
+            ToOwner::Accepted(epoch) | ToOwner::Result { epoch, .. } => *epoch,
+            ToOwner::Heartbeat { seen, .. } => *seen,
+            _ => return None,
+        };
+        let epoch = if self.rngs.faults.chance(200) {
+            Epoch { number: epoch.number + 1_000_000, ..epoch }
+        } else {
+            epoch
+        };
+        let end = AttemptEnd::Output(Bytes::from_static(b"a lie"));
+        Some(ToOwner::Result { epoch, end, took: Duration::from_millis(1) })
+    }
+}

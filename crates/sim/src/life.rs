@@ -1,0 +1,205 @@
+//! Nodes start, run what they are given, are suspended, and die.
+
+use std::time::Duration;
+
+use meshwork_core::{
+    Assignment, AttemptEnd, FailureCode, TaskFailure,
+    engine::{Input, RunId},
+};
+
+use crate::{
+    FaultKind, Invariant, Outcome,
+    event::Event,
+    history::same_end,
+    limits,
+    node::Run,
+    scenario::Broken,
+    world::{Step, World},
+};
+
+impl World<'_> {
+    /// A node starts, from what is on its disk.
+    pub(crate) fn start(&mut self, index: usize) -> Step {
+        let peers: Vec<_> = self.nodes.iter().map(|node| node.id).collect();
+        let Some(node) = self.nodes.get_mut(index) else { return Ok(()) };
+        let clock = node.clock(self.now);
+        let mut engine = node.boot(&self.scenario);
+        let (tasks, kept) = node.disk.ledger().into_parts();
+        let (restored, results) = (tasks.len(), kept.len());
+        let lost = |reason| Broken::new(Invariant::AnsweredIsKnown, format!("restore: {reason}"));
+        for task in tasks {
+            let id = task.task.id;
+            match &task.ended {
+                Some((end, _)) => self.history.restored(id, end)?,
+                None => {
+                    node.live.insert(id);
+                }
+            }
+            engine.restore(task, clock).map_err(lost)?;
+        }
+        for kept in kept {
+            engine.restore_kept(kept).map_err(lost)?;
+        }
+        let boot = node.boot;
+        node.engine = Some(engine);
+        self.log(format_args!("n{index} starts, boot {boot}: {restored} tasks, {results} results"));
+        self.check_known(index)?;
+        for peer in peers {
+            self.feed(index, Input::Trust { peer, trusted: true })?;
+        }
+        self.settle(index)
+    }
+
+    pub(crate) fn restart(&mut self, node: usize) -> Step {
+        self.start(node)?;
+        for peer in 0..self.nodes.len() {
+            self.try_connect(node, peer);
+        }
+        self.come_back(node)
+    }
+
+    /// What was answered is known, and what was told is as it was told.
+    pub(crate) fn check_known(&self, index: usize) -> Step {
+        let Some(node) = self.nodes.get(index) else { return Ok(()) };
+        let Some(engine) = &node.engine else { return Ok(()) };
+        for job in self.history.jobs.iter().filter(|job| job.owner == index) {
+            let Some(id) = job.answered else { continue };
+            let Some(view) = engine.task(id, node.clock(self.now)) else {
+                let details = format!("n{index}, start {}, does not know {id}", node.boot);
+                return Err(Broken::new(Invariant::AnsweredIsKnown, details));
+            };
+            match (&job.end, view.end) {
+                (Some(told), Some(end)) => same_end(id, told, &end)?,
+                (Some(told), None) => {
+                    let details = format!("{id} was told to be {}, and goes on", told.state());
+                    return Err(Broken::new(Invariant::OneEnd, details));
+                }
+                (None, _) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// A node dies, and comes back unless it is gone for good.
+    pub(crate) fn crash(&mut self, index: usize, kind: FaultKind) -> Step {
+        if !self.nodes.get(index).is_some_and(|node| node.is_up()) {
+            return Ok(());
+        }
+        self.count(kind, format_args!("n{index}"));
+        let reached = self.rngs.faults.chance(500);
+        self.kill(index, reached);
+        let slowly = self.rngs.faults.chance(400);
+        self.abandon(index, slowly);
+        if kind == FaultKind::WorkerGone {
+            if let Some(node) = self.nodes.get_mut(index) {
+                node.gone = true;
+            }
+            return Ok(());
+        }
+        let most = if self.rngs.faults.chance(500) { 500 } else { 15_000 };
+        let when = self.now + self.rngs.faults.millis(20, most);
+        self.queue.push(when, Event::Restart { node: index });
+        Ok(())
+    }
+
+    /// Everything that was not on the medium is lost.
+    pub(crate) fn kill(&mut self, index: usize, reached: bool) {
+        let now = self.now;
+        if let Some(node) = self.nodes.get_mut(index) {
+            let clock = node.clock(now);
+            node.lose(reached, clock);
+        }
+    }
+
+    /// A suspended node goes on with what has happened to it meanwhile.
+    pub(crate) fn resume(&mut self, index: usize, slept: Duration, counted: bool) -> Step {
+        let Some(node) = self.nodes.get_mut(index) else { return Ok(()) };
+        // It may have been killed.
+        let Some(waiting) = node.asleep.take() else { return Ok(()) };
+        if !counted {
+            node.stood_still(slept);
+        }
+        self.log(format_args!("n{index} goes on"));
+        for event in waiting {
+            self.happen(event)?;
+        }
+        // Its timers may be due, or later than was thought.
+        if let Some(node) = self.nodes.get_mut(index) {
+            node.wake_at = meshwork_core::Time::NEVER;
+        }
+        self.feed(index, Input::Tick)?;
+        self.settle(index)
+    }
+
+    /// An attempt starts: how it ends is decided now.
+    pub(crate) fn execute(
+        &mut self,
+        index: usize,
+        run: u64,
+        owner: usize,
+        work: Assignment,
+    ) -> Step {
+        let Some(node) = self.nodes.get_mut(index) else { return Ok(()) };
+        let boot = node.boot;
+        let stalled = std::mem::take(&mut node.stall_next);
+        self.history.started((index, boot), owner, work.epoch)?;
+        let job = self.history.job_of(work.task).and_then(|job| self.history.jobs.get(job));
+        let Some(job) = job else {
+            let details = format!("n{index} runs {}, which nobody submitted", work.task);
+            return Err(Broken::new(Invariant::ResultWasProduced, details));
+        };
+        let (mut takes, outcome) = (self.handler)(&job.task, &mut self.rngs.handlers);
+        let mut end = match outcome {
+            Outcome::Output(output) => AttemptEnd::Output(output),
+            Outcome::Failed(failure) => AttemptEnd::Failed(failure),
+        };
+        if stalled {
+            takes = self.rngs.faults.millis(15_000, 40_000);
+        } else if let Some(limit) = work.limit.filter(|limit| *limit < takes) {
+            takes = limit;
+            end = AttemptEnd::Failed(TaskFailure::new(FailureCode::TimedOut, "its time limit"));
+        }
+        let (epoch, task, attempt) = (work.epoch, work.task, work.attempt);
+        let (began, ends) = (self.now, self.now + takes);
+        let entry = Run { owner, epoch, task, attempt, began, ends, end, stalled };
+        if let Some(node) = self.nodes.get_mut(index) {
+            node.runs.insert(run, entry);
+        }
+        if stalled {
+            self.count(FaultKind::WorkerStall, format_args!("n{index} {epoch} of n{owner}"));
+        }
+        self.log(format_args!("n{index} runs {epoch} of n{owner}: {} #{attempt}", task.short()));
+        self.queue.push(ends, Event::RunEnds { node: index, boot, run });
+        Ok(())
+    }
+
+    /// A handler is asked to stop. It does so soon, unless it stalls or ends by itself before.
+    pub(crate) fn stop(&mut self, index: usize, run: u64) {
+        let soon = self.now + self.rngs.handlers.millis(0, limits::STOP_MS);
+        let Some(node) = self.nodes.get_mut(index) else { return };
+        let boot = node.boot;
+        let Some(entry) = node.runs.get_mut(&run) else { return };
+        if entry.stalled || entry.ends <= soon {
+            return;
+        }
+        entry.ends = soon;
+        entry.end = AttemptEnd::Cancelled;
+        self.queue.push(soon, Event::RunEnds { node: index, boot, run });
+    }
+
+    pub(crate) fn on_run_ends(&mut self, index: usize, boot: u32, run: u64) -> Step {
+        let Some(node) = self.nodes.get_mut(index).filter(|node| node.boot == boot) else {
+            return Ok(());
+        };
+        let Some(entry) = node.runs.remove(&run) else { return Ok(()) };
+        let Run { owner, epoch, task, attempt, began, ends, end, stalled: _ } = entry;
+        if let AttemptEnd::Output(output) = &end {
+            self.history.produced(task, index, attempt, output.clone());
+        }
+        let name = crate::effects::end_name(&end);
+        self.log(format_args!("n{index} has run {epoch} of n{owner}: {name}"));
+        let took = ends.since(began);
+        self.feed(index, Input::Finished { run: RunId(run), end, took })?;
+        self.settle(index)
+    }
+}

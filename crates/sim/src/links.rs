@@ -1,0 +1,352 @@
+//! Connections and sessions: what is said over them arrives in order, later, or not at all.
+
+use std::time::Duration;
+
+use meshwork_core::{Time, ToOwner, ToWorker, engine::Input};
+
+use crate::{
+    event::{Event, Packet},
+    limits,
+    world::{Step, World},
+};
+
+/// What lies between two nodes.
+#[derive(Debug, Default)]
+pub(crate) struct Link {
+    pub(crate) up: bool,
+    /// Rises with every connection: what was sent over an earlier one is lost.
+    connection: u32,
+    /// Which side knows that there is no connection.
+    noticed: [bool; 2],
+    /// What this side says does not arrive.
+    pub(crate) silent: [bool; 2],
+    /// Partitions that keep the two apart.
+    pub(crate) blocked: u32,
+    pub(crate) extra: Duration,
+    pub(crate) extra_until: Time,
+    /// When the last packet from this side arrives.
+    last: [Time; 2],
+    /// A try to connect is planned.
+    trying: bool,
+}
+
+/// The name of a link, and which side of it `from` is.
+pub(crate) fn link_of(from: usize, to: usize) -> ((usize, usize), usize) {
+    ((from.min(to), from.max(to)), usize::from(from > to))
+}
+
+fn at(sides: &mut [bool; 2], side: usize, value: bool) {
+    if let Some(place) = sides.get_mut(side) {
+        *place = value;
+    }
+}
+
+fn is(sides: [bool; 2], side: usize) -> bool {
+    sides.get(side).copied().unwrap_or(false)
+}
+
+impl Link {
+    /// Whether a packet from this side would arrive.
+    pub(crate) fn carries(&self, side: usize) -> bool {
+        self.up && !is(self.silent, side)
+    }
+
+    pub(crate) fn silence(&mut self, side: usize) {
+        at(&mut self.silent, side, true);
+    }
+}
+
+impl World<'_> {
+    /// Every owner is linked with everyone; workers have nothing to say to each other.
+    pub(crate) fn link_all(&mut self) {
+        for a in 0..self.scenario.owners.min(self.nodes.len()) {
+            for b in a + 1..self.nodes.len() {
+                let link = Link { noticed: [true, true], ..Link::default() };
+                self.links.insert((a, b), link);
+                self.try_connect(a, b);
+            }
+        }
+    }
+
+    /// Plans to connect, if nobody else has.
+    pub(crate) fn try_connect(&mut self, a: usize, b: usize) {
+        let Some(link) = self.links.get_mut(&(a.min(b), a.max(b))) else { return };
+        if link.up || link.noticed != [true, true] || std::mem::replace(&mut link.trying, true) {
+            return;
+        }
+        let (from, to) = limits::RECONNECT_MS;
+        let when = self.now + self.rngs.links.millis(from, to);
+        self.queue.push(when, Event::Connect { a, b });
+    }
+
+    pub(crate) fn connect(&mut self, a: usize, b: usize) -> Step {
+        let gone = |node: usize| self.nodes.get(node).is_none_or(|node| node.gone);
+        let awake = |node: usize| self.nodes.get(node).is_some_and(|node| node.is_awake());
+        let (gone, awake) = (gone(a) || gone(b), awake(a) && awake(b));
+        let Some(link) = self.links.get_mut(&(a.min(b), a.max(b))) else { return Ok(()) };
+        link.trying = false;
+        if gone || link.up || link.noticed != [true, true] {
+            return Ok(());
+        }
+        if !awake || link.blocked > 0 {
+            self.try_connect(a, b);
+            return Ok(());
+        }
+        link.up = true;
+        link.connection += 1;
+        link.noticed = [false, false];
+        link.silent = [false, false];
+        self.log(format_args!("n{a} n{b} connected"));
+        for (from, to) in [(a, b), (b, a)] {
+            if let Some(node) = self.nodes.get(from) {
+                let hello = Packet::Hello(Box::new(node.advert()));
+                self.send(from, to, hello);
+            }
+        }
+        Ok(())
+    }
+
+    /// The connection is gone; each side notices in its own time.
+    pub(crate) fn cut(&mut self, a: usize, b: usize, slowly: bool) {
+        let name = (a.min(b), a.max(b));
+        let Some(link) = self.links.get_mut(&name) else { return };
+        if !std::mem::replace(&mut link.up, false) {
+            return;
+        }
+        let connection = link.connection;
+        self.log(format_args!("n{} n{} disconnected", name.0, name.1));
+        let (from, to) = if slowly { limits::SILENT_NOTICE_MS } else { limits::NOTICE_MS };
+        for (node, peer) in [name, (name.1, name.0)] {
+            let when = self.now + self.rngs.links.millis(from, to);
+            self.queue.push(when, Event::Notice { node, peer, connection });
+        }
+    }
+
+    /// The process at this side is gone, and all that it had open.
+    pub(crate) fn abandon(&mut self, node: usize, slowly: bool) {
+        for peer in 0..self.nodes.len() {
+            self.cut(node, peer, slowly);
+            let (name, side) = link_of(node, peer);
+            if let Some(link) = self.links.get_mut(&name) {
+                at(&mut link.noticed, side, true);
+                self.try_connect(node, peer);
+            }
+        }
+    }
+
+    pub(crate) fn on_notice(&mut self, node: usize, peer: usize, connection: u32) -> Step {
+        let (name, side) = link_of(node, peer);
+        let Some(link) = self.links.get_mut(&name) else { return Ok(()) };
+        if link.connection != connection || is(link.noticed, side) {
+            return Ok(());
+        }
+        at(&mut link.noticed, side, true);
+        self.log(format_args!("n{node} notices that n{peer} is gone"));
+        let Some(id) = self.nodes.get(peer).map(|node| node.id) else { return Ok(()) };
+        let Some(here) = self.nodes.get_mut(node) else { return Ok(()) };
+        here.workers.remove(&peer);
+        if here.owners.remove(&peer).is_some() {
+            self.feed(node, Input::OwnerSessionLost { peer: id })?;
+        }
+        self.feed(node, Input::PeerGone { peer: id })?;
+        self.settle(node)?;
+        self.try_connect(node, peer);
+        Ok(())
+    }
+
+    /// Sends a packet; without a connection, or while its direction is silent, it is lost.
+    pub(crate) fn send(&mut self, from: usize, to: usize, packet: Packet) {
+        let (name, side) = link_of(from, to);
+        let Some(link) = self.links.get_mut(&name).filter(|link| link.carries(side)) else {
+            return;
+        };
+        let extra = if self.now < link.extra_until { link.extra } else { Duration::ZERO };
+        let jitter = self.rngs.links.up_to(self.scenario.jitter);
+        let mut when = self.now + self.scenario.latency + jitter + extra;
+        if let Some(last) = link.last.get_mut(side) {
+            when = when.max(*last);
+            *last = when;
+        }
+        let connection = link.connection;
+        self.queue.push(when, Event::Deliver { from, to, connection, packet });
+    }
+
+    pub(crate) fn deliver(
+        &mut self,
+        from: usize,
+        to: usize,
+        connection: u32,
+        packet: Packet,
+    ) -> Step {
+        let (name, _) = link_of(from, to);
+        let Some(link) = self.links.get(&name) else { return Ok(()) };
+        let Some(peer) = self.nodes.get(from).map(|node| node.id) else { return Ok(()) };
+        let Some(node) = self.nodes.get_mut(to) else { return Ok(()) };
+        if !link.up || link.connection != connection || !node.is_up() {
+            return Ok(());
+        }
+        match packet {
+            Packet::Hello(advert) => {
+                self.feed(to, Input::PeerReady { peer, advert: *advert })?;
+            }
+            Packet::Open { session } => {
+                node.owners.insert(from, session);
+                self.log(format_args!("n{to} is a worker of n{from}, session {session}"));
+                self.send(to, from, Packet::Opened { session });
+                self.feed(to, Input::OwnerSession { peer })?;
+            }
+            Packet::Opened { session } => {
+                if node.workers.get(&from) != Some(&(session, false)) {
+                    return Ok(());
+                }
+                node.workers.insert(from, (session, true));
+                self.log(format_args!("n{to} is the owner of n{from}, session {session}"));
+                self.feed(to, Input::WorkerSession { peer })?;
+            }
+            Packet::OwnerReset { session } => {
+                if node.owners.get(&from) != Some(&session) {
+                    return Ok(());
+                }
+                node.owners.remove(&from);
+                self.feed(to, Input::OwnerSessionLost { peer })?;
+            }
+            Packet::WorkerReset { session } => {
+                if node.workers.get(&from).map(|(open, _)| *open) != Some(session) {
+                    return Ok(());
+                }
+                node.workers.remove(&from);
+                self.feed(to, Input::WorkerSessionLost { peer })?;
+            }
+            Packet::ToWorker { session, frames } => self.to_worker(from, to, session, frames)?,
+            Packet::ToOwner { session, frames } => self.to_owner(from, to, session, frames)?,
+        }
+        self.settle(to)
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "only acknowledgements are recorded")]
+    fn to_worker(&mut self, from: usize, to: usize, session: u64, frames: Vec<ToWorker>) -> Step {
+        let Some(peer) = self.nodes.get(from).map(|node| node.id) else { return Ok(()) };
+        if self.nodes.get(to).and_then(|node| node.owners.get(&from)) != Some(&session) {
+            return Ok(());
+        }
+        for frame in &frames {
+            match frame {
+                ToWorker::Ack(epoch) => self.history.ack_arrived(to, from, *epoch),
+                _ => {}
+            }
+            self.log(format_args!("n{to} hears of n{from}: {}", OwnerSays(frame)));
+        }
+        self.feed(to, Input::FromOwner { peer, frames })
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "only results are recorded")]
+    fn to_owner(&mut self, from: usize, to: usize, session: u64, frames: Vec<ToOwner>) -> Step {
+        let Some(peer) = self.nodes.get(from).map(|node| node.id) else { return Ok(()) };
+        let open = self.nodes.get(to).and_then(|node| node.workers.get(&from));
+        if open != Some(&(session, true)) {
+            return Ok(());
+        }
+        for frame in &frames {
+            match frame {
+                ToOwner::Result { epoch, .. } => self.history.result_arrived(to, from, *epoch),
+                _ => {}
+            }
+            self.log(format_args!("n{to} hears of n{from}: {}", WorkerSays(frame)));
+        }
+        self.feed(to, Input::FromWorker { peer, frames })
+    }
+
+    /// An owner wants a session. Without a connection it fails soon.
+    pub(crate) fn open_session(&mut self, owner: usize, worker: usize) {
+        let session = self.next_session;
+        self.next_session += 1;
+        let (name, side) = link_of(owner, worker);
+        let connected =
+            self.links.get(&name).is_some_and(|link| link.up && !is(link.noticed, side));
+        let Some(node) = self.nodes.get_mut(owner) else { return };
+        node.workers.insert(worker, (session, false));
+        let wait = if connected { limits::SESSION_TIMEOUT } else { self.rngs.links.millis(1, 20) };
+        self.queue.push(self.now + wait, Event::SessionTimeout { owner, worker, session });
+        self.send(owner, worker, Packet::Open { session });
+    }
+
+    pub(crate) fn on_session_timeout(&mut self, owner: usize, worker: usize, session: u64) -> Step {
+        let open = self.nodes.get(owner).and_then(|node| node.workers.get(&worker));
+        if open != Some(&(session, false)) {
+            return Ok(());
+        }
+        self.close_as_owner(owner, worker, session)
+    }
+
+    /// The owner's side of a session closes.
+    pub(crate) fn close_as_owner(&mut self, owner: usize, worker: usize, session: u64) -> Step {
+        let Some(peer) = self.nodes.get(worker).map(|node| node.id) else { return Ok(()) };
+        let Some(node) = self.nodes.get_mut(owner) else { return Ok(()) };
+        node.workers.remove(&worker);
+        self.send(owner, worker, Packet::OwnerReset { session });
+        self.feed(owner, Input::WorkerSessionLost { peer })?;
+        self.settle(owner)
+    }
+
+    /// The worker's side of a session closes.
+    pub(crate) fn close_as_worker(&mut self, worker: usize, owner: usize, session: u64) -> Step {
+        let Some(peer) = self.nodes.get(owner).map(|node| node.id) else { return Ok(()) };
+        let Some(node) = self.nodes.get_mut(worker) else { return Ok(()) };
+        node.owners.remove(&owner);
+        self.send(worker, owner, Packet::WorkerReset { session });
+        self.feed(worker, Input::OwnerSessionLost { peer })?;
+        self.settle(worker)
+    }
+
+    /// A partition around this node ends.
+    pub(crate) fn heal(&mut self, node: usize) {
+        for (name, link) in &mut self.links {
+            if name.0 == node || name.1 == node {
+                link.blocked = link.blocked.saturating_sub(1);
+            }
+        }
+        self.log(format_args!("n{node} can be reached again"));
+    }
+}
+
+/// A frame in a line of the trace.
+struct OwnerSays<'a>(&'a ToWorker);
+
+impl std::fmt::Display for OwnerSays<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            ToWorker::Assign(work) => {
+                write!(f, "assign {} {} #{}", work.epoch, work.task.short(), work.attempt)
+            }
+            ToWorker::Cancel(epoch) => write!(f, "cancel {epoch}"),
+            ToWorker::Ack(epoch) => write!(f, "ack {epoch}"),
+            ToWorker::Resume(epochs) => {
+                f.write_str("resume")?;
+                epochs.iter().try_for_each(|epoch| write!(f, " {epoch}"))
+            }
+        }
+    }
+}
+
+/// The same for the other direction.
+struct WorkerSays<'a>(&'a ToOwner);
+
+impl std::fmt::Display for WorkerSays<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            ToOwner::Credit(credit) => write!(f, "credit {} {}", credit.slots, credit.tasks),
+            ToOwner::Accepted(epoch) => write!(f, "accepted {epoch}"),
+            ToOwner::Busy { epoch, .. } => write!(f, "busy {epoch}"),
+            ToOwner::Refused { epoch: Some(epoch), reason } => {
+                write!(f, "refused {epoch} {}", reason.code())
+            }
+            ToOwner::Refused { epoch: None, reason } => write!(f, "refused {}", reason.code()),
+            ToOwner::Unsupported { kind } => write!(f, "unsupported {kind}"),
+            ToOwner::Progress { epoch, .. } => write!(f, "progress {epoch}"),
+            ToOwner::Result { epoch, end, .. } => {
+                write!(f, "result {epoch} {}", crate::effects::end_name(end))
+            }
+            ToOwner::Heartbeat { seen, count, .. } => write!(f, "heartbeat {seen} {count}"),
+        }
+    }
+}

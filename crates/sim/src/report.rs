@@ -1,0 +1,135 @@
+//! What a run tells: a report, or which invariant it broke.
+
+use std::{collections::BTreeMap, fmt, time::Duration};
+
+use crate::FaultKind;
+
+/// What must hold, whatever happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Invariant {
+    /// H1: a submit that was answered is known after any restart.
+    AnsweredIsKnown,
+    /// H2: a task has exactly one end, and it never changes.
+    OneEnd,
+    /// H3: a result is what an execution of an attempt of that task has produced.
+    ResultWasProduced,
+    /// H4: an attempt runs once at the most, for each start of its worker.
+    RunsOnce,
+    /// H5: a finished result is delivered and acknowledged in the end.
+    ResultIsDelivered,
+    /// H6: what was cancelled does not succeed.
+    CancelledStays,
+    /// H7: the same idempotency key names the same task.
+    SameKeySameTask,
+    /// The engine's numbers are those of the tasks that it has.
+    Accounts,
+    /// An owner that can talk to its worker does not believe for long in an attempt that is not
+    /// there.
+    NoGhosts,
+    /// Without faults all comes to rest in bounded time.
+    ComesToRest,
+    /// Nobody is refused, expelled or told anything without a cause.
+    NoFalseBlame,
+    /// Nothing panics.
+    NoPanic,
+}
+
+impl Invariant {
+    /// All of them.
+    pub const ALL: [Self; 12] = [
+        Self::AnsweredIsKnown,
+        Self::OneEnd,
+        Self::ResultWasProduced,
+        Self::RunsOnce,
+        Self::ResultIsDelivered,
+        Self::CancelledStays,
+        Self::SameKeySameTask,
+        Self::Accounts,
+        Self::NoGhosts,
+        Self::ComesToRest,
+        Self::NoFalseBlame,
+        Self::NoPanic,
+    ];
+
+    /// In words.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AnsweredIsKnown => "H1: an answered submit is known after any restart",
+            Self::OneEnd => "H2: a task has exactly one end, which never changes",
+            Self::ResultWasProduced => "H3: a result is what an execution of that task produced",
+            Self::RunsOnce => "H4: an attempt runs once for each start of its worker",
+            Self::ResultIsDelivered => "H5: a finished result is delivered and acknowledged",
+            Self::CancelledStays => "H6: what was cancelled does not succeed",
+            Self::SameKeySameTask => "H7: the same idempotency key names the same task",
+            Self::Accounts => "the engine's accounts are those of its tasks",
+            Self::NoGhosts => "an owner does not believe in attempts that are not there",
+            Self::ComesToRest => "without faults all comes to rest",
+            Self::NoFalseBlame => "nobody honest is refused or expelled",
+            Self::NoPanic => "nothing panics",
+        }
+    }
+}
+
+impl fmt::Display for Invariant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// How tasks ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ends {
+    /// With a result.
+    pub succeeded: u64,
+    /// With a failure.
+    pub failed: u64,
+    /// By request.
+    pub cancelled: u64,
+    /// By a time limit.
+    pub expired: u64,
+}
+
+impl Ends {
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        self.succeeded + self.failed + self.cancelled + self.expired
+    }
+}
+
+/// A run in which everything held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// From which it can be run again.
+    pub seed: u64,
+    /// Faults injected, by kind; a kind that is not there was not injected.
+    pub faults: BTreeMap<FaultKind, u64>,
+    /// Tasks by their end.
+    pub ends: Ends,
+    /// Executions started.
+    pub executions: u64,
+    /// How much virtual time passed.
+    pub virtual_time: Duration,
+    /// Events handled.
+    pub steps: u64,
+    /// Hash of the trace: two runs with the same one were the same.
+    pub trace_hash: u64,
+    /// The trace, if [`Scenario::keep_trace`](crate::Scenario::keep_trace) asked for it.
+    pub trace: String,
+}
+
+/// A run that broke an invariant.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("seed {seed}: broken: {invariant}\n{details}\nreplay: {replay}\n{trace}")]
+pub struct Failure {
+    /// From which it can be run again.
+    pub seed: u64,
+    /// What did not hold.
+    pub invariant: Invariant,
+    /// How.
+    pub details: String,
+    /// How to see it again.
+    pub replay: String,
+    /// The trace up to there: all of it if that was asked for, the last lines otherwise.
+    pub trace: String,
+}

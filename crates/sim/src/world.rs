@@ -1,0 +1,236 @@
+//! The world: virtual time, the queue of events, and what each of them does.
+
+use std::{collections::BTreeMap, fmt};
+
+use meshwork_core::{
+    PeerId, Time,
+    engine::{Effect, Input},
+};
+
+use crate::{
+    Ends, FaultKind, Invariant, Report, Scenario, SimRng,
+    event::{Event, Queue},
+    handler::Handler,
+    history::History,
+    limits,
+    links::Link,
+    node::Node,
+    scenario::Broken,
+    trace::Trace,
+};
+
+/// What happens goes on, unless something is broken.
+pub(crate) type Step = Result<(), Broken>;
+
+/// One generator for each concern: another fault does not make other tasks.
+pub(crate) struct Rngs {
+    pub(crate) callers: SimRng,
+    pub(crate) faults: SimRng,
+    pub(crate) links: SimRng,
+    pub(crate) disks: SimRng,
+    pub(crate) engines: SimRng,
+    pub(crate) handlers: SimRng,
+}
+
+pub(crate) struct World<'h> {
+    pub(crate) scenario: Scenario,
+    pub(crate) now: Time,
+    pub(crate) queue: Queue,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) links: BTreeMap<(usize, usize), Link>,
+    pub(crate) next_session: u64,
+    pub(crate) rngs: Rngs,
+    pub(crate) handler: Handler<'h>,
+    pub(crate) history: History,
+    pub(crate) counts: BTreeMap<FaultKind, u64>,
+    /// No fault begins any more.
+    pub(crate) calm: bool,
+    /// Everything has come to rest.
+    pub(crate) rests: bool,
+    /// How often in a row an owner was found to believe in what its worker does not know.
+    pub(crate) ghosts: BTreeMap<(usize, usize), u32>,
+    pub(crate) ends: Ends,
+    steps: u64,
+    trace: Trace,
+}
+
+impl fmt::Debug for World<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("World").field("now", &self.now).field("nodes", &self.nodes).finish()
+    }
+}
+
+impl<'h> World<'h> {
+    pub(crate) fn new(scenario: &Scenario, seed: u64, handler: Handler<'h>) -> Self {
+        let mut rng = SimRng::new(seed);
+        Self {
+            scenario: scenario.clone(),
+            now: Time::ZERO,
+            queue: Queue::default(),
+            nodes: (0..scenario.nodes).map(|index| Node::new(index, scenario)).collect(),
+            links: BTreeMap::new(),
+            next_session: 0,
+            rngs: Rngs {
+                callers: rng.fork(),
+                faults: rng.fork(),
+                links: rng.fork(),
+                disks: rng.fork(),
+                engines: rng.fork(),
+                handlers: rng.fork(),
+            },
+            handler,
+            history: History::default(),
+            counts: BTreeMap::new(),
+            calm: false,
+            rests: false,
+            ghosts: BTreeMap::new(),
+            ends: Ends::default(),
+            steps: 0,
+            trace: Trace::new(scenario.keep_trace),
+        }
+    }
+
+    /// Runs from the start until everything rests, and checks what came of it.
+    pub(crate) fn run(&mut self) -> Step {
+        self.plan_faults();
+        self.plan_calls();
+        for node in 0..self.nodes.len() {
+            self.start(node)?;
+        }
+        self.link_all();
+        self.queue.push(self.now, Event::Probe);
+        let until = self.now + self.scenario.period + limits::CALM;
+        while !self.rests
+            && let Some((at, event)) = self.queue.pop()
+        {
+            self.steps += 1;
+            if at > until || self.steps > limits::STEPS {
+                return Err(Broken::new(Invariant::ComesToRest, self.unrest()));
+            }
+            self.now = at;
+            self.happen(event)?;
+        }
+        self.check_ends()
+    }
+
+    /// One event. What happens to a node that is suspended waits until it goes on.
+    pub(crate) fn happen(&mut self, event: Event) -> Step {
+        let node = event.node().and_then(|node| self.nodes.get_mut(node));
+        if let Some(waiting) = node.and_then(|node| node.asleep.as_mut()) {
+            waiting.push(event);
+            return Ok(());
+        }
+        match event {
+            Event::Wake { node } => self.wake(node),
+            Event::Deliver { from, to, connection, packet } => {
+                self.deliver(from, to, connection, packet)
+            }
+            Event::Fsynced { node, boot } => self.on_fsynced(node, boot),
+            Event::RunEnds { node, boot, run } => self.on_run_ends(node, boot, run),
+            Event::Notice { node, peer, connection } => self.on_notice(node, peer, connection),
+            Event::Connect { a, b } => self.connect(a, b),
+            Event::SessionTimeout { owner, worker, session } => {
+                self.on_session_timeout(owner, worker, session)
+            }
+            Event::Submit { job, again } => self.submit(job, again),
+            Event::Cancel { job } => self.cancel(job),
+            Event::Repeat { from, to, packet } => {
+                self.send(from, to, packet);
+                Ok(())
+            }
+            Event::Fault(kind) => self.inject(kind),
+            Event::Crash { node, kind } => self.crash(node, kind),
+            Event::Restart { node } => self.restart(node),
+            Event::Resume { node, slept, counted } => self.resume(node, slept, counted),
+            Event::Heal { node } => {
+                self.heal(node);
+                Ok(())
+            }
+            Event::Cut { a, b } => {
+                self.cut(a, b, true);
+                Ok(())
+            }
+            Event::Probe => self.probe(),
+            Event::Calm => {
+                self.calm = true;
+                self.log(format_args!("calm"));
+                Ok(())
+            }
+        }
+    }
+
+    fn wake(&mut self, index: usize) -> Step {
+        let Some(node) = self.nodes.get_mut(index) else { return Ok(()) };
+        if node.wake_at > self.now {
+            return Ok(());
+        }
+        node.wake_at = Time::NEVER;
+        self.feed(index, Input::Tick)?;
+        self.settle(index)
+    }
+
+    /// Hands something to a node's engine, and carries out what it asks for at once.
+    pub(crate) fn feed(&mut self, index: usize, input: Input) -> Step {
+        let Some(node) = self.nodes.get_mut(index) else { return Ok(()) };
+        let clock = node.clock(self.now);
+        let Some(engine) = &mut node.engine else { return Ok(()) };
+        let mut effects = Vec::new();
+        engine.handle(input, clock, &mut self.rngs.engines, &mut effects);
+        self.carry_out(index, effects)
+    }
+
+    /// Ends a pass of a node's engine, and sees to its next timer.
+    pub(crate) fn settle(&mut self, index: usize) -> Step {
+        let Some(node) = self.nodes.get_mut(index) else { return Ok(()) };
+        let clock = node.clock(self.now);
+        let Some(engine) = &mut node.engine else { return Ok(()) };
+        let mut effects: Vec<Effect> = Vec::new();
+        engine.advance(clock, &mut self.rngs.engines, &mut effects);
+        engine.flush(clock, &mut self.rngs.engines, &mut effects);
+        self.carry_out(index, effects)?;
+        self.check_accounts(index)?;
+        let Some(node) = self.nodes.get_mut(index) else { return Ok(()) };
+        let Some(timer) = node.engine.as_ref().and_then(|engine| engine.next_timer()) else {
+            return Ok(());
+        };
+        // A little later than now in any case: time has to pass.
+        let at = node.when(timer).max(self.now + std::time::Duration::from_micros(1));
+        if at < node.wake_at {
+            node.wake_at = at;
+            self.queue.push(at, Event::Wake { node: index });
+        }
+        Ok(())
+    }
+
+    /// A line of the trace.
+    pub(crate) fn log(&mut self, what: fmt::Arguments<'_>) {
+        self.trace.add(self.now, what);
+    }
+
+    /// A fault was injected.
+    pub(crate) fn count(&mut self, kind: FaultKind, what: fmt::Arguments<'_>) {
+        *self.counts.entry(kind).or_default() += 1;
+        self.log(format_args!("FAULT {kind}: {what}"));
+    }
+
+    pub(crate) fn index(&self, peer: &PeerId) -> Option<usize> {
+        self.nodes.iter().position(|node| node.id == *peer)
+    }
+
+    pub(crate) fn into_report(self, seed: u64) -> Report {
+        Report {
+            seed,
+            faults: self.counts,
+            ends: self.ends,
+            executions: self.history.executions(),
+            virtual_time: self.now.since(Time::ZERO),
+            steps: self.steps,
+            trace_hash: self.trace.hash(),
+            trace: if self.scenario.keep_trace { self.trace.into_text() } else { String::new() },
+        }
+    }
+
+    pub(crate) fn into_trace(self) -> Trace {
+        self.trace
+    }
+}

@@ -1,0 +1,62 @@
+//! The same seed is the same history, byte for byte.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use meshwork_sim::{FaultKind, Invariant, Outcome, Scenario};
+
+#[test]
+fn the_same_seed_gives_the_same_trace() {
+    let scenario = Scenario { keep_trace: true, ..Scenario::default() };
+    for seed in 0..20 {
+        let (first, second) = (scenario.run(seed).unwrap(), scenario.run(seed).unwrap());
+        assert!(first == second, "seed {seed}");
+        assert!(!first.trace.is_empty());
+    }
+}
+
+#[test]
+fn keeping_the_trace_changes_nothing() {
+    let kept = Scenario { keep_trace: true, ..Scenario::default() }.run(5).unwrap();
+    let not = Scenario::default().run(5).unwrap();
+    assert_eq!(kept.trace_hash, not.trace_hash);
+    assert!(not.trace.is_empty());
+}
+
+#[test]
+fn other_seeds_give_other_traces() {
+    let hashes: BTreeSet<u64> =
+        (0..50).map(|seed| Scenario::default().run(seed).unwrap().trace_hash).collect();
+    assert_eq!(hashes.len(), 50);
+}
+
+#[test]
+fn every_kind_of_fault_is_injected() {
+    let mut kinds = BTreeSet::new();
+    for seed in 0..50 {
+        kinds.extend(Scenario::default().run(seed).unwrap().faults.into_keys());
+    }
+    assert_eq!(kinds, BTreeSet::from(FaultKind::ALL));
+}
+
+#[test]
+fn a_failure_says_how_to_see_it_again() {
+    let failure = Scenario::default().run_with(3, |_, _| panic!("on purpose")).unwrap_err();
+    assert_eq!(failure.invariant, Invariant::NoPanic);
+    let words = failure.to_string();
+    assert!(words.contains("cargo run --release -p meshwork-sim -- --seed 3"), "{words}");
+    assert!(words.contains("on purpose"), "{words}");
+    let small = Scenario { tasks: 3, ..Scenario::default() };
+    let failure = small.run_with(3, |_, _| panic!("on purpose")).unwrap_err();
+    assert!(failure.replay.contains("this scenario"), "{}", failure.replay);
+}
+
+#[test]
+fn what_the_handler_says_is_what_becomes_of_tasks() {
+    let fails = |_: &_, _: &mut _| {
+        let failure = meshwork_core::TaskFailure::new(meshwork_core::FailureCode::Permanent, "no");
+        (Duration::from_millis(1), Outcome::Failed(failure))
+    };
+    let report = Scenario::default().run_with(1, fails).unwrap();
+    let liars = report.faults.get(&FaultKind::Lie).copied().unwrap_or_default();
+    assert!(report.ends.succeeded <= liars, "{report:?}");
+}
