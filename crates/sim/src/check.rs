@@ -160,7 +160,7 @@ impl World<'_> {
                 }
             }
             if let Some(end) = &view.end {
-                self.check_result(id, end)?;
+                self.check_end(id, end)?;
             }
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! Carries out what engines ask for.
 
 use meshwork_core::{
-    AttemptEnd, PeerId, TaskEnd, TaskId, ToOwner, ToWorker,
+    AttemptEnd, FailureCode, PeerId, TaskEnd, TaskId, ToOwner, ToWorker,
     engine::{Effect, Record, Reply, Seq, Token},
 };
 
@@ -165,15 +165,29 @@ impl World<'_> {
             Reply::Ended { id, end } => {
                 let state = end.state();
                 self.log(format_args!("n{index} tells call {}: {} {state}", token.0, id.short()));
-                self.check_result(id, &end)?;
+                self.check_end(id, &end)?;
                 self.history.told(token.0, id, end)
             }
         }
     }
 
-    /// A result is what an execution has produced, unless its worker lies.
-    pub(crate) fn check_result(&self, id: TaskId, end: &TaskEnd) -> Step {
-        let TaskEnd::Succeeded(result) = end else { return Ok(()) };
+    /// An end has a cause: a result was produced, unless its worker lies, and since everybody trusts
+    /// everybody and has every handler, nothing fails because it was refused.
+    pub(crate) fn check_end(&self, id: TaskId, end: &TaskEnd) -> Step {
+        let result = match end {
+            TaskEnd::Succeeded(result) => result,
+            TaskEnd::Failed(failure) => {
+                let refused =
+                    matches!(failure.code, FailureCode::Refused | FailureCode::UnknownHandler);
+                let details = format!("{id}: {failure}");
+                return if refused {
+                    Err(Broken::new(Invariant::NoFalseBlame, details))
+                } else {
+                    Ok(())
+                };
+            }
+            TaskEnd::Cancelled { .. } | TaskEnd::Expired { .. } => return Ok(()),
+        };
         let worker = self.index(&result.worker);
         let honest =
             worker.and_then(|worker| self.nodes.get(worker)).is_none_or(|node| node.honest);
