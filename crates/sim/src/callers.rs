@@ -4,7 +4,8 @@
 use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 
 use meshwork_core::{
-    CancelledBy, Requirements, RetryPolicy, Task, TaskId, TaskInput, TaskLimits, TaskType, Time,
+    CancelledBy, Durability, Requirements, RetryPolicy, Task, TaskId, TaskInput, TaskLimits,
+    TaskType, Time,
     engine::{Input, Token},
 };
 
@@ -43,8 +44,16 @@ impl World<'_> {
                 let when = when + rng.millis(0, 3_000);
                 self.queue.push(when, Event::Cancel { job: number });
             }
-            let job =
-                Job { owner, task, again, targets, submitted: false, answered: None, end: None };
+            let job = Job {
+                owner,
+                task,
+                again,
+                targets,
+                submitted: false,
+                answered: None,
+                end: None,
+                lost: false,
+            };
             self.history.add_job(job);
         }
     }
@@ -56,13 +65,20 @@ impl World<'_> {
         Some((owner, node.boot))
     }
 
-    fn later(&mut self, event: Event) {
+    fn is_lost(&self, job: usize) -> bool {
+        self.history.jobs.get(job).is_none_or(|job| job.lost)
+    }
+
+    pub(crate) fn later(&mut self, event: Event) {
         let (from, to) = limits::CALLER_MS;
         let when = self.now + self.rngs.callers.millis(from, to);
         self.queue.push(when, event);
     }
 
     pub(crate) fn submit(&mut self, number: usize, again: bool) -> Step {
+        if self.is_lost(number) {
+            return Ok(());
+        }
         let Some((owner, boot)) = self.asked(number) else {
             self.later(Event::Submit { job: number, again });
             return Ok(());
@@ -81,6 +97,9 @@ impl World<'_> {
     }
 
     pub(crate) fn cancel(&mut self, number: usize) -> Step {
+        if self.is_lost(number) {
+            return Ok(());
+        }
         let answered = self.history.jobs.get(number).and_then(|job| job.answered);
         let (Some((owner, boot)), Some(id)) = (self.asked(number), answered) else {
             self.later(Event::Cancel { job: number });
@@ -97,7 +116,7 @@ impl World<'_> {
     pub(crate) fn come_back(&mut self, owner: usize) -> Step {
         for number in 0..self.history.jobs.len() {
             let Some(job) = self.history.jobs.get(number) else { continue };
-            if job.owner != owner || !job.submitted || job.end.is_some() {
+            if job.owner != owner || !job.submitted || job.lost || job.end.is_some() {
                 continue;
             }
             let Some(id) = job.answered else {
@@ -117,6 +136,7 @@ impl World<'_> {
 
 fn random_task(rng: &mut SimRng, number: usize) -> Task {
     let id = TaskId::from_bytes(rng.bytes());
+    let durable = !rng.chance(80);
     let limit =
         |rng: &mut SimRng, permille, from, to| rng.chance(permille).then(|| rng.millis(from, to));
     let limits = TaskLimits {
@@ -140,7 +160,8 @@ fn random_task(rng: &mut SimRng, number: usize) -> Task {
         priority: rng.below(7) as i8 - 3,
         limits,
         retry,
-        idempotency_key: rng.chance(250).then(|| format!("key {number}")),
-        durability: None,
+        idempotency_key: (durable && rng.chance(250)).then(|| format!("key {number}")),
+        // None: that of the node, which is the disk.
+        durability: (!durable).then_some(Durability::Memory),
     }
 }

@@ -33,6 +33,7 @@ impl World<'_> {
 
     pub(crate) fn probe(&mut self) -> Step {
         self.look_for_ghosts()?;
+        self.look_for_overdue()?;
         if self.calm && self.unrest().is_empty() {
             self.rests = true;
         } else {
@@ -54,6 +55,24 @@ impl World<'_> {
                 if seen > limits::GHOST_PROBES {
                     let details = format!("n{owner} believes in attempts at n{worker}");
                     return Err(Broken::new(Invariant::NoGhosts, details));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Tasks beyond the limit on their whole time, at owners that are awake.
+    fn look_for_overdue(&self) -> Step {
+        for (index, node) in self.nodes.iter().enumerate().filter(|(_, node)| node.is_awake()) {
+            let Some(engine) = &node.engine else { continue };
+            for id in &node.live {
+                let job = self.history.job_of(*id).and_then(|job| self.history.jobs.get(job));
+                let Some(limit) = job.and_then(|job| job.task.limits.total) else { continue };
+                let clock = node.clock(self.now);
+                let Some(view) = engine.task(*id, clock) else { continue };
+                if view.end.is_none() && view.submitted + limit + limits::OVERDUE < clock {
+                    let details = format!("n{index} lets {id} go on beyond its limit");
+                    return Err(Broken::new(Invariant::OneEnd, details));
                 }
             }
         }
@@ -91,7 +110,7 @@ impl World<'_> {
             }
         };
         for (number, job) in self.history.jobs.iter().enumerate() {
-            if job.answered.is_none() {
+            if job.answered.is_none() && !job.lost {
                 add(format!("job {number} of n{} has no answer", job.owner));
             }
         }
@@ -147,6 +166,10 @@ impl World<'_> {
         let Some(node) = self.nodes.get(owner) else { return Ok(()) };
         let Some(engine) = &node.engine else { return Ok(()) };
         for job in self.history.jobs.iter().filter(|job| job.owner == owner) {
+            if job.lost {
+                self.ends.lost += 1;
+                continue;
+            }
             let Some(id) = job.answered else { continue };
             let Some(view) = engine.task(id, node.clock(self.now)) else { continue };
             match view.state {

@@ -1,7 +1,7 @@
 //! Carries out what engines ask for.
 
 use meshwork_core::{
-    AttemptEnd, FailureCode, PeerId, TaskEnd, TaskId, ToOwner, ToWorker,
+    AttemptEnd, FailureCode, PeerId, Reason, TaskEnd, TaskId, ToOwner, ToWorker,
     engine::{Effect, Record, Reply, Seq, Token},
 };
 
@@ -151,6 +151,11 @@ impl World<'_> {
                 }
                 self.log(format_args!("n{index} accepts {} for call {}", id.short(), token.0));
                 self.history.accepted(token.0, id)
+            }
+            Reply::Refused(Reason::ShuttingDown) if submits => {
+                self.log(format_args!("n{index} refuses call {}: it stops", token.0));
+                self.later(Event::Submit { job, again: false });
+                Ok(())
             }
             Reply::Refused(reason) => {
                 let details = format!("n{index} refuses call {} of job {job}: {reason}", token.0);

@@ -33,6 +33,8 @@ pub(crate) enum Event {
     Fault(FaultKind),
     /// A node dies.
     Crash { node: usize, kind: FaultKind },
+    /// A node that was told to stop has done so.
+    Stopped { node: usize, boot: u32 },
     /// A node starts again.
     Restart { node: usize },
     /// A suspended node goes on; its clock has counted meanwhile, or has not.
@@ -64,6 +66,7 @@ impl Event {
             | Self::Connect { .. }
             | Self::Fault(_)
             | Self::Crash { .. }
+            | Self::Stopped { .. }
             | Self::Restart { .. }
             | Self::Resume { .. }
             | Self::Heal { .. }

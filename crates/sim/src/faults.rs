@@ -14,6 +14,8 @@ pub enum FaultKind {
     WorkerGone,
     /// A worker dies right after it has sent a result, before that is acknowledged.
     WorkerVanished,
+    /// Somebody stops a node, which comes back later.
+    Stop,
     /// A worker runs something for very long, whatever its limit, and stops for nobody.
     WorkerStall,
     /// A connection closes; frames in flight are lost.
@@ -40,11 +42,12 @@ pub enum FaultKind {
 
 impl FaultKind {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::WorkerCrash,
         Self::OwnerCrash,
         Self::WorkerGone,
         Self::WorkerVanished,
+        Self::Stop,
         Self::WorkerStall,
         Self::ConnectionLost,
         Self::SessionReset,
@@ -65,6 +68,7 @@ impl FaultKind {
             Self::OwnerCrash => "owner crash",
             Self::WorkerGone => "worker gone for good",
             Self::WorkerVanished => "worker gone before ack",
+            Self::Stop => "node stopped",
             Self::WorkerStall => "worker stalls",
             Self::ConnectionLost => "connection lost",
             Self::SessionReset => "session reset",
@@ -97,6 +101,8 @@ pub struct Faults {
     pub workers_gone: u32,
     /// [`FaultKind::WorkerVanished`].
     pub workers_vanished: u32,
+    /// [`FaultKind::Stop`].
+    pub stops: u32,
     /// [`FaultKind::WorkerStall`].
     pub worker_stalls: u32,
     /// [`FaultKind::ConnectionLost`].
@@ -129,6 +135,7 @@ impl Default for Faults {
             owner_crashes: 2,
             workers_gone: 1,
             workers_vanished: 3,
+            stops: 2,
             worker_stalls: 3,
             connections_lost: 5,
             session_resets: 4,
@@ -152,6 +159,7 @@ impl Faults {
             owner_crashes: 0,
             workers_gone: 0,
             workers_vanished: 0,
+            stops: 0,
             worker_stalls: 0,
             connections_lost: 0,
             session_resets: 0,
@@ -167,12 +175,13 @@ impl Faults {
     }
 
     /// Those that begin at some time by themselves, and how many there may be.
-    pub(crate) fn scheduled(&self) -> [(FaultKind, u32); 12] {
+    pub(crate) fn scheduled(&self) -> [(FaultKind, u32); 13] {
         [
             (FaultKind::WorkerCrash, self.worker_crashes),
             (FaultKind::OwnerCrash, self.owner_crashes),
             (FaultKind::WorkerGone, self.workers_gone),
             (FaultKind::WorkerVanished, self.workers_vanished),
+            (FaultKind::Stop, self.stops),
             (FaultKind::WorkerStall, self.worker_stalls),
             (FaultKind::ConnectionLost, self.connections_lost),
             (FaultKind::SessionReset, self.session_resets),

@@ -20,7 +20,19 @@ pub(crate) struct Job {
     pub(crate) answered: Option<TaskId>,
     /// The end that was told.
     pub(crate) end: Option<TaskEnd>,
+    /// It was not to outlive its owner's process, and has not.
+    pub(crate) lost: bool,
 }
+
+impl Job {
+    /// Whether it was to outlive its owner's process.
+    pub(crate) fn is_durable(&self) -> bool {
+        self.task.durability.is_none()
+    }
+}
+
+/// What an execution has produced: worker, number of the attempt, bytes.
+type Produced = (usize, u32, Bytes);
 
 /// One call; its place in the list is its token.
 #[derive(Debug)]
@@ -43,8 +55,10 @@ pub(crate) struct History {
     executions: BTreeSet<(usize, u32, usize, Epoch)>,
     /// Where an attempt was started.
     placed: BTreeMap<(usize, Epoch), usize>,
-    /// What executions of a task produced, with worker and number of the attempt.
-    outputs: BTreeMap<TaskId, Vec<(usize, u32, Bytes)>>,
+    /// Executions that have ended, by worker, owner and epoch.
+    finished: BTreeSet<(usize, usize, Epoch)>,
+    /// What executions of a task produced.
+    outputs: BTreeMap<TaskId, Vec<Produced>>,
     /// Results that reached an owner, with their worker.
     arrived: BTreeSet<(usize, usize, Epoch)>,
     /// Acknowledgements that reached a worker, with their owner.
@@ -150,6 +164,11 @@ impl History {
         self.executions.len() as u64
     }
 
+    /// An execution has ended.
+    pub(crate) fn finished(&mut self, worker: usize, owner: usize, epoch: Epoch) {
+        self.finished.insert((worker, owner, epoch));
+    }
+
     /// An execution has produced something.
     pub(crate) fn produced(&mut self, task: TaskId, worker: usize, attempt: u32, output: Bytes) {
         self.outputs.entry(task).or_default().push((worker, attempt, output));
@@ -194,9 +213,10 @@ impl History {
         self.acknowledged.insert((worker, owner, epoch));
     }
 
-    /// A worker lets go of a result.
+    /// A worker lets go of an attempt: one that has not run, or whose result was acknowledged.
     pub(crate) fn released(&self, worker: usize, owner: usize, epoch: Epoch) -> Result<(), Broken> {
-        if self.acknowledged.contains(&(worker, owner, epoch)) {
+        let attempt = (worker, owner, epoch);
+        if self.acknowledged.contains(&attempt) || !self.finished.contains(&attempt) {
             return Ok(());
         }
         let details = format!("n{worker} lets go of {epoch} of n{owner} without a word of it");

@@ -48,6 +48,7 @@ impl World<'_> {
                     return self.crash(worker, kind);
                 }
             }
+            FaultKind::Stop => return self.stop_node(any),
             FaultKind::WorkerVanished => self.mark(worker, |node| node.vanish_next = true),
             FaultKind::WorkerStall => self.mark(worker, |node| node.stall_next = true),
             FaultKind::ConnectionLost => self.lose_connection(),

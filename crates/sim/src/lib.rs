@@ -31,6 +31,7 @@ mod links;
 mod node;
 mod report;
 mod rng;
+mod said;
 mod scenario;
 mod trace;
 mod world;

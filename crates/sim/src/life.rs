@@ -62,7 +62,8 @@ impl World<'_> {
     pub(crate) fn check_known(&self, index: usize) -> Step {
         let Some(node) = self.nodes.get(index) else { return Ok(()) };
         let Some(engine) = &node.engine else { return Ok(()) };
-        for job in self.history.jobs.iter().filter(|job| job.owner == index) {
+        let here = self.history.jobs.iter().filter(|job| job.owner == index && !job.lost);
+        for job in here {
             let Some(id) = job.answered else { continue };
             let Some(view) = engine.task(id, node.clock(self.now)) else {
                 let details = format!("n{index}, start {}, does not know {id}", node.boot);
@@ -86,25 +87,58 @@ impl World<'_> {
             return Ok(());
         }
         self.count(kind, format_args!("n{index}"));
-        let reached = self.rngs.faults.chance(500);
-        self.kill(index, reached);
-        let slowly = self.rngs.faults.chance(400);
-        self.abandon(index, slowly);
-        if kind == FaultKind::WorkerGone {
-            if let Some(node) = self.nodes.get_mut(index) {
-                node.gone = true;
-            }
+        let (reached, slowly) = (self.rngs.faults.chance(500), self.rngs.faults.chance(400));
+        if kind != FaultKind::WorkerGone {
+            self.go_down(index, reached, slowly);
             return Ok(());
         }
+        self.kill(index, reached);
+        self.abandon(index, slowly);
+        if let Some(node) = self.nodes.get_mut(index) {
+            node.gone = true;
+        }
+        Ok(())
+    }
+
+    /// Somebody stops a node: it takes no more work, and is gone soon.
+    pub(crate) fn stop_node(&mut self, index: usize) -> Step {
+        let Some(boot) = self.nodes.get(index).filter(|node| node.is_awake()).map(|node| node.boot)
+        else {
+            return Ok(());
+        };
+        self.count(FaultKind::Stop, format_args!("n{index}"));
+        self.feed(index, Input::Drain)?;
+        self.settle(index)?;
+        let when = self.now + self.rngs.faults.millis(10, 1_000);
+        self.queue.push(when, Event::Stopped { node: index, boot });
+        Ok(())
+    }
+
+    /// It has stopped, unless it was killed meanwhile.
+    pub(crate) fn stopped(&mut self, index: usize, boot: u32) -> Step {
+        if !self.nodes.get(index).is_some_and(|node| node.is_up() && node.boot == boot) {
+            return Ok(());
+        }
+        self.log(format_args!("n{index} has stopped"));
+        self.go_down(index, true, false);
+        Ok(())
+    }
+
+    /// A process ends; another one is started later.
+    fn go_down(&mut self, index: usize, reached: bool, slowly: bool) {
+        self.kill(index, reached);
+        self.abandon(index, slowly);
         let most = if self.rngs.faults.chance(500) { 500 } else { 15_000 };
         let when = self.now + self.rngs.faults.millis(20, most);
         self.queue.push(when, Event::Restart { node: index });
-        Ok(())
     }
 
     /// Everything that was not on the medium is lost.
     pub(crate) fn kill(&mut self, index: usize, reached: bool) {
         let now = self.now;
+        for job in self.history.jobs.iter_mut().filter(|job| job.owner == index) {
+            job.lost |= job.submitted && !job.is_durable();
+        }
         if let Some(node) = self.nodes.get_mut(index) {
             let clock = node.clock(now);
             node.lose(reached, clock);
@@ -193,6 +227,7 @@ impl World<'_> {
         };
         let Some(entry) = node.runs.remove(&run) else { return Ok(()) };
         let Run { owner, epoch, task, attempt, began, ends, end, stalled: _ } = entry;
+        self.history.finished(index, owner, epoch);
         if let AttemptEnd::Output(output) = &end {
             self.history.produced(task, index, attempt, output.clone());
         }

@@ -31,3 +31,5 @@ pub(crate) const KEPT: usize = 1_000_000;
 pub(crate) const KEPT_BYTES: usize = 1 << 30;
 /// A handler that is asked to stop does so within this, in milliseconds.
 pub(crate) const STOP_MS: u64 = 50;
+/// A task may go on so long beyond its limit: timers are a microsecond late.
+pub(crate) const OVERDUE: Duration = Duration::from_millis(1);

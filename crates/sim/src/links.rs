@@ -7,6 +7,7 @@ use meshwork_core::{Time, ToOwner, ToWorker, engine::Input};
 use crate::{
     event::{Event, Packet},
     limits,
+    said::{OwnerSays, WorkerSays},
     world::{Step, World},
 };
 
@@ -217,39 +218,35 @@ impl World<'_> {
                 node.workers.remove(&from);
                 self.feed(to, Input::WorkerSessionLost { peer })?;
             }
-            Packet::ToWorker { session, frames } => self.to_worker(from, to, session, frames)?,
-            Packet::ToOwner { session, frames } => self.to_owner(from, to, session, frames)?,
+            Packet::ToWorker { session, frames } => self.hear_owner(from, to, session, frames)?,
+            Packet::ToOwner { session, frames } => self.hear_worker(from, to, session, frames)?,
         }
         self.settle(to)
     }
 
-    #[expect(clippy::wildcard_enum_match_arm, reason = "only acknowledgements are recorded")]
-    fn to_worker(&mut self, from: usize, to: usize, session: u64, frames: Vec<ToWorker>) -> Step {
+    fn hear_owner(&mut self, from: usize, to: usize, session: u64, frames: Vec<ToWorker>) -> Step {
         let Some(peer) = self.nodes.get(from).map(|node| node.id) else { return Ok(()) };
         if self.nodes.get(to).and_then(|node| node.owners.get(&from)) != Some(&session) {
             return Ok(());
         }
         for frame in &frames {
-            match frame {
-                ToWorker::Ack(epoch) => self.history.ack_arrived(to, from, *epoch),
-                _ => {}
+            if let ToWorker::Ack(epoch) = frame {
+                self.history.ack_arrived(to, from, *epoch);
             }
             self.log(format_args!("n{to} hears of n{from}: {}", OwnerSays(frame)));
         }
         self.feed(to, Input::FromOwner { peer, frames })
     }
 
-    #[expect(clippy::wildcard_enum_match_arm, reason = "only results are recorded")]
-    fn to_owner(&mut self, from: usize, to: usize, session: u64, frames: Vec<ToOwner>) -> Step {
+    fn hear_worker(&mut self, from: usize, to: usize, session: u64, frames: Vec<ToOwner>) -> Step {
         let Some(peer) = self.nodes.get(from).map(|node| node.id) else { return Ok(()) };
         let open = self.nodes.get(to).and_then(|node| node.workers.get(&from));
         if open != Some(&(session, true)) {
             return Ok(());
         }
         for frame in &frames {
-            match frame {
-                ToOwner::Result { epoch, .. } => self.history.result_arrived(to, from, *epoch),
-                _ => {}
+            if let ToOwner::Result { epoch, .. } = frame {
+                self.history.result_arrived(to, from, *epoch);
             }
             self.log(format_args!("n{to} hears of n{from}: {}", WorkerSays(frame)));
         }
@@ -306,47 +303,5 @@ impl World<'_> {
             }
         }
         self.log(format_args!("n{node} can be reached again"));
-    }
-}
-
-/// A frame in a line of the trace.
-struct OwnerSays<'a>(&'a ToWorker);
-
-impl std::fmt::Display for OwnerSays<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.0 {
-            ToWorker::Assign(work) => {
-                write!(f, "assign {} {} #{}", work.epoch, work.task.short(), work.attempt)
-            }
-            ToWorker::Cancel(epoch) => write!(f, "cancel {epoch}"),
-            ToWorker::Ack(epoch) => write!(f, "ack {epoch}"),
-            ToWorker::Resume(epochs) => {
-                f.write_str("resume")?;
-                epochs.iter().try_for_each(|epoch| write!(f, " {epoch}"))
-            }
-        }
-    }
-}
-
-/// The same for the other direction.
-struct WorkerSays<'a>(&'a ToOwner);
-
-impl std::fmt::Display for WorkerSays<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.0 {
-            ToOwner::Credit(credit) => write!(f, "credit {} {}", credit.slots, credit.tasks),
-            ToOwner::Accepted(epoch) => write!(f, "accepted {epoch}"),
-            ToOwner::Busy { epoch, .. } => write!(f, "busy {epoch}"),
-            ToOwner::Refused { epoch: Some(epoch), reason } => {
-                write!(f, "refused {epoch} {}", reason.code())
-            }
-            ToOwner::Refused { epoch: None, reason } => write!(f, "refused {}", reason.code()),
-            ToOwner::Unsupported { kind } => write!(f, "unsupported {kind}"),
-            ToOwner::Progress { epoch, .. } => write!(f, "progress {epoch}"),
-            ToOwner::Result { epoch, end, .. } => {
-                write!(f, "result {epoch} {}", crate::effects::end_name(end))
-            }
-            ToOwner::Heartbeat { seen, count, .. } => write!(f, "heartbeat {seen} {count}"),
-        }
     }
 }

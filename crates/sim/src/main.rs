@@ -1,6 +1,7 @@
-//! `meshwork-sim`: runs the default scenario from many seeds, or shows the history of one.
+//! `meshwork-sim`: runs the default scenario, or a varied one, from many seeds, or shows the history
+//! of one.
 //!
-//! Absent on purpose: other scenarios. Those are a few lines of Rust, as in `examples/`.
+//! Absent on purpose: all other scenarios. Those are a few lines of Rust, as in `examples/`.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "it is a command")]
 
@@ -9,8 +10,11 @@ use std::{collections::BTreeMap, process::ExitCode, time::Instant};
 use meshwork_sim::{FaultKind, Invariant, Report, Scenario};
 
 const USAGE: &str = "\
-usage: meshwork-sim [--seeds N] [--from K]   run the seeds K to K+N-1; 1000 from 0 by default
-       meshwork-sim --seed N                 run one seed and print its trace";
+usage: meshwork-sim [--varied] [--seeds N] [--from K]
+           run the seeds K to K+N-1; 1000 from 0 by default
+       meshwork-sim [--varied] --seed N
+           run one seed and print its trace
+       --varied: another network for every seed, not the default one";
 
 enum Ask {
     Many { from: u64, seeds: u64 },
@@ -18,9 +22,12 @@ enum Ask {
     Help,
 }
 
+/// The scenario of a seed.
+type Choice = fn(u64) -> Scenario;
+
 fn main() -> ExitCode {
-    let ask = match parse(std::env::args().skip(1)) {
-        Ok(ask) => ask,
+    let (ask, choice) = match parse(std::env::args().skip(1)) {
+        Ok(parsed) => parsed,
         Err(what) => {
             eprintln!("meshwork-sim: {what}\n{USAGE}");
             return ExitCode::from(2);
@@ -31,13 +38,14 @@ fn main() -> ExitCode {
             println!("{USAGE}");
             ExitCode::SUCCESS
         }
-        Ask::One(seed) => one(seed),
-        Ask::Many { from, seeds } => many(from, seeds),
+        Ask::One(seed) => one(seed, choice),
+        Ask::Many { from, seeds } => many(from, seeds, choice),
     }
 }
 
-fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Ask, String> {
+fn parse(mut arguments: impl Iterator<Item = String>) -> Result<(Ask, Choice), String> {
     let (mut from, mut seeds, mut seed) = (0, 1_000, None);
+    let mut choice: Choice = |_| Scenario::default();
     while let Some(argument) = arguments.next() {
         let mut number = || {
             let value = arguments.next().ok_or_else(|| format!("{argument} needs a number"))?;
@@ -47,15 +55,16 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Ask, String> {
             "--seeds" => seeds = number()?,
             "--from" => from = number()?,
             "--seed" => seed = Some(number()?),
-            "--help" | "-h" => return Ok(Ask::Help),
+            "--varied" => choice = Scenario::varied,
+            "--help" | "-h" => return Ok((Ask::Help, choice)),
             other => return Err(format!("what is {other}?")),
         }
     }
-    Ok(seed.map_or(Ask::Many { from, seeds }, Ask::One))
+    Ok((seed.map_or(Ask::Many { from, seeds }, Ask::One), choice))
 }
 
-fn one(seed: u64) -> ExitCode {
-    let scenario = Scenario { keep_trace: true, ..Scenario::default() };
+fn one(seed: u64, choice: Choice) -> ExitCode {
+    let scenario = Scenario { keep_trace: true, ..choice(seed) };
     match scenario.run(seed) {
         Ok(report) => {
             print!("{}", report.trace);
@@ -70,11 +79,11 @@ fn one(seed: u64) -> ExitCode {
     }
 }
 
-fn many(from: u64, seeds: u64) -> ExitCode {
+fn many(from: u64, seeds: u64, choice: Choice) -> ExitCode {
     let began = Instant::now();
     let mut reports = Vec::new();
     for seed in from..from.saturating_add(seeds) {
-        match Scenario::default().run(seed) {
+        match choice(seed).run(seed) {
             Ok(report) => reports.push(report),
             Err(failure) => {
                 eprintln!("{failure}");
@@ -89,7 +98,7 @@ fn many(from: u64, seeds: u64) -> ExitCode {
 
 fn summary(reports: &[Report]) {
     let mut faults: BTreeMap<FaultKind, u64> = BTreeMap::new();
-    let (mut succeeded, mut failed, mut cancelled, mut expired) = (0, 0, 0, 0);
+    let (mut succeeded, mut failed, mut cancelled, mut expired, mut lost) = (0, 0, 0, 0, 0);
     let (mut executions, mut steps, mut seconds) = (0, 0, 0.0);
     for report in reports {
         for (kind, count) in &report.faults {
@@ -99,6 +108,7 @@ fn summary(reports: &[Report]) {
         failed += report.ends.failed;
         cancelled += report.ends.cancelled;
         expired += report.ends.expired;
+        lost += report.ends.lost;
         executions += report.executions;
         steps += report.steps;
         seconds += report.virtual_time.as_secs_f64();
@@ -113,7 +123,7 @@ fn summary(reports: &[Report]) {
     }
     println!(
         "{} runs, {succeeded} tasks succeeded, {failed} failed, {cancelled} cancelled, {expired} \
-         expired",
+         expired, {lost} were not to outlive their owner",
         reports.len()
     );
     println!(

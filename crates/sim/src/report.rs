@@ -10,7 +10,7 @@ use crate::FaultKind;
 pub enum Invariant {
     /// H1: a submit that was answered is known after any restart.
     AnsweredIsKnown,
-    /// H2: a task has exactly one end, and it never changes.
+    /// H2: a task has exactly one end, in time, and it never changes.
     OneEnd,
     /// H3: a result is what an execution of an attempt of that task has produced.
     ResultWasProduced,
@@ -56,7 +56,7 @@ impl Invariant {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::AnsweredIsKnown => "H1: an answered submit is known after any restart",
-            Self::OneEnd => "H2: a task has exactly one end, which never changes",
+            Self::OneEnd => "H2: a task has exactly one end, in time, which never changes",
             Self::ResultWasProduced => "H3: a result is what an execution of that task produced",
             Self::RunsOnce => "H4: an attempt runs once for each start of its worker",
             Self::ResultIsDelivered => "H5: a finished result is delivered and acknowledged",
@@ -88,12 +88,14 @@ pub struct Ends {
     pub cancelled: u64,
     /// By a time limit.
     pub expired: u64,
+    /// With the process of their owner, which they were not to outlive.
+    pub lost: u64,
 }
 
 impl Ends {
     /// All of them.
     pub fn total(&self) -> u64 {
-        self.succeeded + self.failed + self.cancelled + self.expired
+        self.succeeded + self.failed + self.cancelled + self.expired + self.lost
     }
 }
 

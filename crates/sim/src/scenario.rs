@@ -61,6 +61,47 @@ impl Default for Scenario {
 }
 
 impl Scenario {
+    /// Another network for every seed: larger or smaller, nearer or farther, with more faults or
+    /// fewer. It meets what the default one is too regular for.
+    #[must_use]
+    pub fn varied(seed: u64) -> Self {
+        // Not the numbers of the run itself.
+        let rng = &mut SimRng::new(!seed);
+        let owners = 1 + rng.below(3);
+        let some = |rng: &mut SimRng, most: u32| rng.below(most as usize + 1) as u32;
+        Self {
+            nodes: owners + 1 + rng.below(5),
+            owners,
+            slots: 1 + some(rng, 3),
+            tasks: 20 + rng.below(300),
+            period: rng.millis(500, 60_000),
+            faults: Faults {
+                worker_crashes: some(rng, 12),
+                owner_crashes: some(rng, 6),
+                workers_gone: some(rng, 2),
+                workers_vanished: some(rng, 8),
+                stops: some(rng, 6),
+                worker_stalls: some(rng, 6),
+                connections_lost: some(rng, 20),
+                session_resets: some(rng, 20),
+                partitions: some(rng, 5),
+                one_way: some(rng, 5),
+                delays: some(rng, 8),
+                slow_disks: some(rng, 8),
+                clock_jumps: some(rng, 4),
+                results_twice: some(rng, 200),
+                assigns_twice: some(rng, 200),
+                lies: some(rng, 200),
+            },
+            lease: rng.millis(2_000, 15_000),
+            heartbeat: rng.millis(300, 2_000),
+            latency: rng.up_to(Duration::from_millis(40)),
+            jitter: rng.up_to(Duration::from_millis(200)),
+            fsync: rng.up_to(Duration::from_millis(300)),
+            keep_trace: false,
+        }
+    }
+
     /// Runs it with [`default_handler`].
     ///
     /// # Errors
@@ -93,9 +134,12 @@ impl Scenario {
     }
 
     fn failure(&self, seed: u64, broken: Broken, trace: Trace) -> Failure {
-        let usual = Self { keep_trace: self.keep_trace, ..Self::default() } == *self;
-        let replay = if usual {
-            format!("cargo run --release -p meshwork-sim -- --seed {seed}")
+        let is = |other: Self| Self { keep_trace: self.keep_trace, ..other } == *self;
+        let command = "cargo run --release -p meshwork-sim --";
+        let replay = if is(Self::default()) {
+            format!("{command} --seed {seed}")
+        } else if is(Self::varied(seed)) {
+            format!("{command} --varied --seed {seed}")
         } else {
             format!("this scenario with `keep_trace: true` and seed {seed}")
         };

@@ -140,6 +140,7 @@ impl<'h> World<'h> {
             }
             Event::Fault(kind) => self.inject(kind),
             Event::Crash { node, kind } => self.crash(node, kind),
+            Event::Stopped { node, boot } => self.stopped(node, boot),
             Event::Restart { node } => self.restart(node),
             Event::Resume { node, slept, counted } => self.resume(node, slept, counted),
             Event::Heal { node } => {

@@ -1,0 +1,49 @@
+//! Frames in the words of the trace.
+
+use std::fmt;
+
+use meshwork_core::{ToOwner, ToWorker};
+
+use crate::effects::end_name;
+
+/// A frame in a line of the trace.
+pub(crate) struct OwnerSays<'a>(pub(crate) &'a ToWorker);
+
+impl fmt::Display for OwnerSays<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            ToWorker::Assign(work) => {
+                write!(f, "assign {} {} #{}", work.epoch, work.task.short(), work.attempt)
+            }
+            ToWorker::Cancel(epoch) => write!(f, "cancel {epoch}"),
+            ToWorker::Ack(epoch) => write!(f, "ack {epoch}"),
+            ToWorker::Resume(epochs) => {
+                f.write_str("resume")?;
+                epochs.iter().try_for_each(|epoch| write!(f, " {epoch}"))
+            }
+        }
+    }
+}
+
+/// The same for the other direction.
+pub(crate) struct WorkerSays<'a>(pub(crate) &'a ToOwner);
+
+impl fmt::Display for WorkerSays<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            ToOwner::Credit(credit) => write!(f, "credit {} {}", credit.slots, credit.tasks),
+            ToOwner::Accepted(epoch) => write!(f, "accepted {epoch}"),
+            ToOwner::Busy { epoch, .. } => write!(f, "busy {epoch}"),
+            ToOwner::Refused { epoch: Some(epoch), reason } => {
+                write!(f, "refused {epoch} {}", reason.code())
+            }
+            ToOwner::Refused { epoch: None, reason } => write!(f, "refused {}", reason.code()),
+            ToOwner::Unsupported { kind } => write!(f, "unsupported {kind}"),
+            ToOwner::Progress { epoch, .. } => write!(f, "progress {epoch}"),
+            ToOwner::Result { epoch, end, .. } => {
+                write!(f, "result {epoch} {}", end_name(end))
+            }
+            ToOwner::Heartbeat { seen, count, .. } => write!(f, "heartbeat {seen} {count}"),
+        }
+    }
+}
