@@ -42,8 +42,16 @@ pub(super) struct Held {
 #[derive(Debug)]
 pub(super) enum Stage {
     Waiting(Box<Assignment>),
-    Running { task: crate::task::TaskId },
-    Finished { end: AttemptEnd, took: Duration, offered: bool },
+    Running {
+        task: crate::task::TaskId,
+    },
+    /// `recorded`: it is in the journal.
+    Finished {
+        end: AttemptEnd,
+        took: Duration,
+        offered: bool,
+        recorded: bool,
+    },
 }
 
 /// The table; bounded by [`HELD_ATTEMPTS`](crate::limits::HELD_ATTEMPTS) for what has not
@@ -94,7 +102,7 @@ impl HeldTable {
             epoch,
             bytes: 0,
             durable: true,
-            stage: Stage::Finished { end, took, offered: false },
+            stage: Stage::Finished { end, took, offered: false, recorded: true },
         });
         Some(HeldKey { index, tenant: self.next_tenant })
     }

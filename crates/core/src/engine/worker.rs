@@ -227,6 +227,7 @@ impl Engine {
         let Some(held) = self.held.get_mut(key) else { return };
         let (owner, input_bytes) = (held.owner, held.bytes);
         // What the node does for itself is on disk with the end of its task.
+        let mut recorded = false;
         if let Stage::Running { task } = held.stage
             && held.durable
             && owner != PeerKey::LOCAL
@@ -235,8 +236,9 @@ impl Engine {
             let kept =
                 KeptResult { owner: *peer.id, epoch: held.epoch, task, end: end.clone(), took };
             self.gate.record(Record::Finished(Box::new(kept)));
+            recorded = true;
         }
-        held.stage = Stage::Finished { end, took, offered: false };
+        held.stage = Stage::Finished { end, took, offered: false, recorded };
         self.held.unfinished -= 1;
         self.held.unacked_bytes += bytes;
         if let Some(peer) = self.peers.get_mut(owner) {
@@ -273,7 +275,7 @@ impl Engine {
     /// Sends a finished attempt to its owner, once per session.
     fn offer(&mut self, key: HeldKey) {
         let Some(held) = self.held.get_mut(key) else { return };
-        let Stage::Finished { end, took, offered } = &mut held.stage else { return };
+        let Stage::Finished { end, took, offered, .. } = &mut held.stage else { return };
         let online = self.peers.get(held.owner).is_some_and(|peer| peer.owner.session);
         if !online || *offered {
             return;
@@ -286,11 +288,11 @@ impl Engine {
     /// Forgets a finished attempt.
     fn release(&mut self, owner: PeerKey, epoch: Epoch, key: HeldKey) {
         let Some(held) = self.held.remove(key) else { return };
-        let Stage::Finished { end, .. } = &held.stage else { return };
+        let Stage::Finished { end, recorded, .. } = &held.stage else { return };
         let bytes = weight(end);
         self.held.unacked_bytes -= bytes;
         if let Some(peer) = self.peers.get_mut(owner) {
-            if held.durable && owner != PeerKey::LOCAL {
+            if *recorded {
                 self.gate.record(Record::Released { owner: *peer.id, epoch });
             }
             peer.owner.held.remove(epoch);
@@ -483,8 +485,12 @@ impl Engine {
     /// Ends a waiting attempt without a result; the caller says why.
     fn finish_quietly(&mut self, key: HeldKey) {
         let Some(held) = self.held.get_mut(key) else { return };
-        held.stage =
-            Stage::Finished { end: AttemptEnd::Cancelled, took: Duration::ZERO, offered: true };
+        held.stage = Stage::Finished {
+            end: AttemptEnd::Cancelled,
+            took: Duration::ZERO,
+            offered: true,
+            recorded: false,
+        };
         let (owner, bytes) = (held.owner, held.bytes);
         let weight = weight(&AttemptEnd::Cancelled);
         self.held.unfinished -= 1;

@@ -71,6 +71,22 @@ fn a_result_outlives_its_worker_until_it_is_acknowledged() {
 }
 
 #[test]
+fn what_never_ran_leaves_nothing_on_the_worker_s_disk() {
+    let mut net = Net::connected(&[1]);
+    net.submit(task("text/a"));
+    let waits = net.submit(task("text/a"));
+    let reason = String::new();
+    let by = crate::CancelledBy::Submitter;
+    net.feed(0, Input::Cancel { id: waits, by, reason, token: Token(9_999) });
+    net.settle();
+    net.pass(limits::ACK_DELAY);
+    assert_eq!(net.nodes[1].engine.accounts().held, 1, "the other one runs");
+    net.feed(1, Input::Drain);
+    net.settle();
+    assert!(net.nodes[1].records.is_empty(), "{:?}", net.nodes[1].records);
+}
+
+#[test]
 fn what_is_forgotten_does_not_come_back_and_keys_do() {
     let mut net = Net::connected(&[1]);
     let keyed = Task { idempotency_key: Some("k".into()), ..task("text/a") };
