@@ -22,6 +22,8 @@ pub(super) struct Watched {
     asked: Option<Instant>,
     /// This node was the last to ask: the other end's turn comes first.
     was_ours: bool,
+    /// This node's id is the larger one.
+    is_patient: bool,
 }
 
 /// What is to be done about one peer.
@@ -36,8 +38,8 @@ impl EventLoop {
     pub(super) fn watch(&mut self, peer: PeerId) {
         let (interval, now) = (self.settings.heartbeat, self.clock.now());
         let Some(known) = self.peers.get_mut(&peer) else { return };
-        known.watched =
-            Watched { detector: Some(Detector::new(interval, now)), ..Watched::default() };
+        let (detector, is_patient) = (Some(Detector::new(interval, now)), self.local_peer > peer);
+        known.watched = Watched { detector, is_patient, ..Watched::default() };
         if !self.watching {
             self.watching = true;
             self.looked = Instant::now();
@@ -111,7 +113,9 @@ impl Watched {
                 silence.as_secs_f32()
             ));
         }
-        let due = if self.was_ours { interval * 5 / 4 } else { interval };
+        // Two that have asked at once would do so for ever, were they equally patient.
+        let patience = if self.is_patient { interval * 6 / 4 } else { interval * 5 / 4 };
+        let due = if self.was_ours { patience } else { interval };
         let rested = self.asked.is_none_or(|asked| asked.elapsed() >= interval / 2);
         if now.since(detector.heard()) < due || !rested {
             return Verdict::Fine;
