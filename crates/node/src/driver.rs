@@ -261,7 +261,7 @@ impl Driver {
             seq = committed(&mut self.journal) => seq.map_or(Wake::JournalFailed, Wake::Committed),
             report = feeds.reports.recv() => report.map_or(Wake::Ended, Wake::Report),
             fact = feeds.facts.recv(), if !(stopping && feeds.facts.is_closed()) => fact.map_or(Wake::Ended, Wake::Fact),
-            event = feeds.sessions.recv(), if !(stopping && feeds.sessions.is_closed()) => event.map_or(Wake::Ended, Wake::Session),
+            event = feeds.sessions.recv(), if !(behind || stopping && feeds.sessions.is_closed()) => event.map_or(Wake::Ended, Wake::Session),
             Some(attempt) = feeds.manual.recv() => Wake::Manual(attempt),
             call = feeds.calls.recv(), if !stopping && !behind => call.map_or(Wake::Ended, Wake::Call),
             () = self.timer.as_mut(), if self.armed.is_some() => {
@@ -310,6 +310,9 @@ impl Driver {
             self.on_report(report, now);
         }
         for _ in 0..limits::BATCHES_PER_PASS {
+            if self.journal.as_ref().is_some_and(Journal::is_behind) {
+                break;
+            }
             let Ok(event) = self.feeds.sessions.try_recv() else { break };
             self.on_session(event, now);
         }

@@ -160,12 +160,15 @@ struct Batch {
 pub(crate) struct Journal {
     commits: blocking::SyncSender<Batch>,
     done: mpsc::Receiver<Seq>,
-    /// What came while a commit was under way. Bounded by what the engine holds: the driver takes no
-    /// calls while there is [`BEHIND`] of it.
+    /// What came while a commit was under way. The driver takes no calls, and nothing from peers,
+    /// while there is [`BEHIND`] of it.
     waiting: Vec<Record>,
+    /// Bytes of inputs and results in it.
+    waiting_bytes: usize,
     last: Seq,
     committing: bool,
     full: Arc<AtomicBool>,
+    closing: Arc<AtomicBool>,
 }
 
 /// What an engine starts from.
@@ -182,10 +185,11 @@ impl Journal {
         let (told, done) = mpsc::channel(1);
         let (opened, parts) = oneshot::channel();
         let (dir, full) = (dir.to_owned(), Arc::new(AtomicBool::new(false)));
-        let is_full = Arc::clone(&full);
+        let closing = Arc::new(AtomicBool::new(false));
+        let (is_full, is_closing) = (Arc::clone(&full), Arc::clone(&closing));
         let run = move || match read(&dir, clock) {
             Ok((store, index, next, ledger)) => {
-                let mut writer = Writer { store, index, next, full: is_full };
+                let mut writer = Writer { store, index, next, full: is_full, closing: is_closing };
                 writer.reserve();
                 // Whoever opens it may have given up.
                 if opened.send(Ok(ledger.into_parts())).is_ok() {
@@ -202,12 +206,24 @@ impl Journal {
         thread.spawn(run).map_err(JournalError::Thread)?;
         let parts = parts.await.map_err(|_| JournalError::Stopped)??;
         let waiting = Vec::new();
-        Ok((Self { commits, done, waiting, last: Seq(0), committing: false, full }, parts))
+        let last = Seq(0);
+        let journal = Self {
+            commits,
+            done,
+            waiting,
+            waiting_bytes: 0,
+            last,
+            committing: false,
+            full,
+            closing,
+        };
+        Ok((journal, parts))
     }
 
     /// These records are to be on disk; [`Self::committed`] says when they are.
     pub(crate) fn push(&mut self, seq: Seq, records: Vec<Record>) {
         self.last = seq;
+        self.waiting_bytes += records.iter().map(Record::weight).sum::<usize>();
         if self.waiting.is_empty() {
             self.waiting = records;
         } else {
@@ -220,6 +236,7 @@ impl Journal {
         if self.committing || self.waiting.is_empty() {
             return;
         }
+        self.waiting_bytes = 0;
         let batch = Batch { last: self.last, records: std::mem::take(&mut self.waiting) };
         // There is place: the one before is done. A thread that has ended shows in `committed`.
         self.committing = true;
@@ -236,7 +253,9 @@ impl Journal {
 
     /// Returns when the file is closed.
     pub(crate) async fn close(self) {
-        let Self { commits, mut done, .. } = self;
+        let Self { commits, mut done, closing, .. } = self;
+        // A thread that waits for space waits no longer.
+        closing.store(true, Ordering::Relaxed);
         drop(commits);
         // The thread drops its end last.
         while done.recv().await.is_some() {}
@@ -254,12 +273,15 @@ impl Journal {
 
     /// Whether so much waits that no more should be taken.
     pub(crate) fn is_behind(&self) -> bool {
-        self.waiting.len() >= BEHIND
+        self.waiting.len() >= BEHIND || self.waiting_bytes >= BEHIND_BYTES
     }
 }
 
-/// Records that wait for a commit while the driver still takes calls.
+/// Records that wait for a commit while the driver still takes calls and what peers say: nobody fills
+/// the memory of a node whose disk is slow or full.
 const BEHIND: usize = 65_536;
+/// Bytes of inputs and results in them, likewise: of one pass at most as much again comes on top.
+const BEHIND_BYTES: usize = 64 << 20;
 /// How long a full disk is left alone before another try.
 pub(crate) const FULL_RETRY: Duration = Duration::from_secs(1);
 

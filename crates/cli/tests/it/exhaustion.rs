@@ -194,13 +194,26 @@ fn a_node_whose_disk_is_full_works_on_and_recovers() {
     fs::remove_file(&filling).unwrap();
     eventually("it accepts again", || node.ask(&["run", "text/upper", "a"]).stdout == "A");
     assert_eq!(trust().code, 0);
+    // What ends while there is no space is written at the next start, by being done again.
+    let sleeping = node.ask(&["submit", "debug/sleep", "-p", "ms=500"]);
+    assert_eq!(sleeping.code, 0, "{sleeping:?}");
     fill();
+    eventually("it refuses again", || {
+        node.ask(&["submit", "text/upper", "more", "--capability", "late"]).code != 0
+    });
+    fill();
+    eventually("the sleeper has woken up", || {
+        node.ask(&["status", "--json"]).json()["node"]["tasks"]["running"] == 0
+    });
     let (status, home) = node.end(Signal::TERM);
     assert!(status.success(), "it stops as it should");
+    // A journal that is closed may have given some back.
+    fill();
     let up = ["up", "--no-mdns", "--listen", "/ip4/127.0.0.1/tcp/0"];
     crate::support::ask(home.path(), &up).error(1, &["No space left"]);
     fs::remove_file(&filling).unwrap();
     let node = Node::up_in(home, &["--capability", "late"]);
+    assert_eq!(node.ask(&["wait", sleeping.stdout.trim()]).code, 0);
     assert_eq!(node.ask(&["wait", &id]).code, 0);
     assert_eq!(node.ask(&["task", "result", &id]).stdout, "KEPT");
 }

@@ -70,19 +70,11 @@ pub(super) struct HeldTable {
 
 impl HeldTable {
     pub(super) fn insert(&mut self, owner: PeerKey, work: Box<Assignment>) -> Option<HeldKey> {
-        let entry = self.slab.vacant_entry();
-        let index = u32::try_from(entry.key()).ok()?;
-        self.next_tenant = self.next_tenant.wrapping_add(1);
-        entry.insert(Held {
-            tenant: self.next_tenant,
-            owner,
-            epoch: work.epoch,
-            bytes: work.input.len() as u64,
-            durable: work.durable,
-            stage: Stage::Waiting(work),
-        });
+        let (epoch, bytes, durable) = (work.epoch, work.input.len() as u64, work.durable);
+        let stage = Stage::Waiting(work);
+        let key = self.place(|tenant| Held { tenant, owner, epoch, bytes, durable, stage })?;
         self.unfinished += 1;
-        Some(HeldKey { index, tenant: self.next_tenant })
+        Some(key)
     }
 
     /// One that has finished before, in an earlier life of the node.
@@ -93,17 +85,15 @@ impl HeldTable {
         end: AttemptEnd,
         took: Duration,
     ) -> Option<HeldKey> {
+        let stage = Stage::Finished { end, took, offered: false, recorded: true };
+        self.place(|tenant| Held { tenant, owner, epoch, bytes: 0, durable: true, stage })
+    }
+
+    fn place(&mut self, make: impl FnOnce(u32) -> Held) -> Option<HeldKey> {
         let entry = self.slab.vacant_entry();
         let index = u32::try_from(entry.key()).ok()?;
         self.next_tenant = self.next_tenant.wrapping_add(1);
-        entry.insert(Held {
-            tenant: self.next_tenant,
-            owner,
-            epoch,
-            bytes: 0,
-            durable: true,
-            stage: Stage::Finished { end, took, offered: false, recorded: true },
-        });
+        entry.insert(make(self.next_tenant));
         Some(HeldKey { index, tenant: self.next_tenant })
     }
 

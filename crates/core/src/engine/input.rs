@@ -290,6 +290,24 @@ pub enum Record {
     },
 }
 
+impl Record {
+    /// Bytes of the input or the result that it carries.
+    pub fn weight(&self) -> usize {
+        match self {
+            Self::Submitted { task, .. } => task.input.len(),
+            Self::Ended { end, .. } => match &**end {
+                TaskEnd::Succeeded(result) => result.output.len(),
+                TaskEnd::Failed(_) | TaskEnd::Cancelled { .. } | TaskEnd::Expired { .. } => 0,
+            },
+            Self::Finished(kept) => match &kept.end {
+                AttemptEnd::Output(output) => output.len(),
+                AttemptEnd::Failed(_) | AttemptEnd::Cancelled => 0,
+            },
+            Self::Forgotten { .. } | Self::Released { .. } => 0,
+        }
+    }
+}
+
 /// The result of an attempt for another owner, until that owner has it for good.
 #[derive(Clone, Debug, PartialEq)]
 pub struct KeptResult {

@@ -30,6 +30,8 @@ pub(super) struct Writer {
     pub(super) next: u64,
     /// Whether the disk is full, as the driver sees it.
     pub(super) full: Arc<AtomicBool>,
+    /// Whether the driver wants it to end, whether there is space or not.
+    pub(super) closing: Arc<AtomicBool>,
 }
 
 impl Writer {
@@ -45,7 +47,8 @@ impl Writer {
                 }
                 Err(blocking::RecvTimeoutError::Disconnected) => return,
             };
-            if let Err(error) = self.commit(&batch.records, told) {
+            let is_over = || told.is_closed();
+            if let Err(error) = self.commit(&batch.records, is_over) {
                 tracing::error!(%error, "the journal has failed; the node stops");
                 return;
             }
@@ -77,7 +80,11 @@ impl Writer {
     }
 
     /// Writes one batch, as soon as there is space for it.
-    fn commit(&mut self, records: &[Record], told: &mpsc::Sender<Seq>) -> Result<(), JournalError> {
+    fn commit(
+        &mut self,
+        records: &[Record],
+        is_over: impl Fn() -> bool,
+    ) -> Result<(), JournalError> {
         let moved = self.move_sparse()?;
         let now = store::now();
         let moved = moved.iter().map(|(at, record)| (*at, record));
@@ -92,7 +99,11 @@ impl Writer {
             });
             match committed {
                 Ok(()) => break,
-                Err(error) if error.is_full() && !told.is_closed() => self.make_space(&error)?,
+                Err(error)
+                    if error.is_full() && !is_over() && !self.closing.load(Ordering::Relaxed) =>
+                {
+                    self.make_space(&error)?;
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -117,12 +128,13 @@ impl Writer {
     fn segments<'r>(&mut self, records: impl Iterator<Item = (i64, &'r Record)>) -> Vec<Vec<u8>> {
         let mut segments = vec![Vec::new()];
         for (at, record) in records {
+            // Only for something that follows: one without records would never go.
+            if segments.last().is_some_and(|segment| segment.len() >= SEGMENT) {
+                segments.push(Vec::new());
+            }
             if let Some(segment) = segments.last_mut() {
                 store::append(segment, at, record);
                 self.index.add(record, self.next + segments.len() as u64 - 1);
-            }
-            if segments.last().is_some_and(|segment| segment.len() >= SEGMENT) {
-                segments.push(Vec::new());
             }
         }
         segments
