@@ -23,6 +23,8 @@ use crate::support::{Node, eventually, into_mount_namespace, is_alive, is_inside
 
 /// Of each kind, several times what the smallest limit allows.
 const CONNECTIONS: usize = 300;
+/// Results of 1 MiB: more than a journal has room for inside.
+const LARGE: usize = 12;
 
 fn health(node: &Node) -> (String, String) {
     let health = node.ask(&["status", "--json"]).json()["health"].clone();
@@ -155,6 +157,24 @@ fn a_node_without_threads_works_on_and_recovers() {
     run(&owner, "bee", 20, 100);
 }
 
+/// A folder with 64 MiB of space.
+fn small_disk() -> tempfile::TempDir {
+    let disk = tempfile::tempdir().unwrap();
+    let mut mount = Command::new("mount");
+    mount.args(["-t", "tmpfs", "-o", "size=64m", "none"]).arg(disk.path());
+    assert!(mount.status().unwrap().success());
+    disk
+}
+
+/// Tasks for a worker that is capable of `large`, each with 1 MiB; their ids.
+fn submit_large(node: &Node, dir: &Path) -> Vec<String> {
+    let input = dir.join("input");
+    fs::write(&input, vec![b'x'; 1 << 20]).unwrap();
+    let input = format!("@{}", input.display());
+    let submit = || node.ask(&["submit", "text/upper", &input, "--capability", "large"]);
+    (0..LARGE).map(|_| submit().stdout.trim().to_owned()).collect()
+}
+
 /// What a node keeps is as it was when its disk is full; it works on with what need not be kept, and
 /// goes on by itself when there is space.
 #[test]
@@ -163,15 +183,12 @@ fn a_node_whose_disk_is_full_works_on_and_recovers() {
     if !is_inside(into_mount_namespace(), name) {
         return;
     }
-    let disk = tempfile::tempdir().unwrap();
-    let mut mount = Command::new("mount");
-    mount.args(["-t", "tmpfs", "-o", "size=16m", "none"]).arg(disk.path());
-    assert!(mount.status().unwrap().success());
+    let disk = small_disk();
     let node = Node::up_in(tempfile::tempdir_in(disk.path()).unwrap(), &[]);
     let other = Node::up(&[]);
     let filling = disk.path().join("filling");
     let fill = || {
-        let full = fs::write(&filling, vec![0; 32 << 20]).unwrap_err();
+        let full = fs::write(&filling, vec![0; 64 << 20]).unwrap_err();
         assert_eq!(full.kind(), std::io::ErrorKind::StorageFull);
     };
     // Waits for a worker, and is kept.
@@ -194,16 +211,22 @@ fn a_node_whose_disk_is_full_works_on_and_recovers() {
     fs::remove_file(&filling).unwrap();
     eventually("it accepts again", || node.ask(&["run", "text/upper", "a"]).stdout == "A");
     assert_eq!(trust().code, 0);
-    // What ends while there is no space is written at the next start, by being done again.
-    let sleeping = node.ask(&["submit", "debug/sleep", "-p", "ms=500"]);
-    assert_eq!(sleeping.code, 0, "{sleeping:?}");
+    // Results that come while there is no space are made again after the next start.
+    let near = ["--accept", "anyone", "--capability", "large", "--bootstrap", node.address()];
+    let worker = Node::up(&near);
+    node.until_ready(worker.text("peer_id"));
+    assert_eq!(node.ask(&["peers", "trust", worker.text("peer_id")]).code, 0);
+    let worker = worker.end(Signal::TERM).1;
+    let large = submit_large(&node, other.home.path());
     fill();
     eventually("it refuses again", || {
         node.ask(&["submit", "text/upper", "more", "--capability", "late"]).code != 0
     });
     fill();
-    eventually("the sleeper has woken up", || {
-        node.ask(&["status", "--json"]).json()["node"]["tasks"]["running"] == 0
+    let worker = Node::up_in(worker, &near);
+    eventually("all results are there", || {
+        node.ask(&["status", "--json"]).json()["node"]["tasks"]["succeeded"].as_u64().unwrap()
+            >= u64::try_from(LARGE).unwrap()
     });
     let (status, home) = node.end(Signal::TERM);
     assert!(status.success(), "it stops as it should");
@@ -212,8 +235,12 @@ fn a_node_whose_disk_is_full_works_on_and_recovers() {
     let up = ["up", "--no-mdns", "--listen", "/ip4/127.0.0.1/tcp/0"];
     crate::support::ask(home.path(), &up).error(1, &["No space left"]);
     fs::remove_file(&filling).unwrap();
-    let node = Node::up_in(home, &["--capability", "late"]);
-    assert_eq!(node.ask(&["wait", sleeping.stdout.trim()]).code, 0);
+    let joining = ["--capability", "late", "--bootstrap", worker.address()];
+    let node = Node::up_in(home, &joining);
+    node.until_ready(worker.text("peer_id"));
+    for id in &large {
+        assert_eq!(node.ask(&["wait", id]).code, 0);
+    }
     assert_eq!(node.ask(&["wait", &id]).code, 0);
     assert_eq!(node.ask(&["task", "result", &id]).stdout, "KEPT");
 }
