@@ -23,7 +23,7 @@ pub struct NetworkConfig {
     /// Longest time for a dial with its handshakes, 100 ms to 10 min. Default 10 s.
     pub connection_timeout: Duration,
     /// The heartbeat: a peer that was silent for so long is asked for a sign of life, and counts as
-    /// gone before the third has passed without one. 100 ms to 10 min. Default 5 s.
+    /// gone before the third has passed without one. 100 ms to 10 min. Default 8 s.
     pub ping_interval: Duration,
     /// Longest wait for an answer of a small protocol, 100 ms to 10 min. Default 5 s.
     pub protocol_timeout: Duration,
@@ -114,7 +114,7 @@ impl Default for NetworkConfig {
             bootstrap_peers: Vec::new(),
             max_peers: 96,
             connection_timeout: Duration::from_secs(10),
-            ping_interval: Duration::from_secs(5),
+            ping_interval: crate::limits::PING_INTERVAL,
             protocol_timeout: Duration::from_secs(5),
             identity: Identity::Ephemeral,
             home: None,

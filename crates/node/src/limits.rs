@@ -30,6 +30,10 @@ pub(crate) const REPORT_AT_MOST: Duration = Duration::from_secs(1);
 pub(crate) const REPORT_AT_LEAST: Duration = Duration::from_secs(30);
 /// How often the node looks at its own health.
 pub(crate) const HEALTH_EVERY: Duration = Duration::from_secs(60);
+/// Silence after which a peer is asked for a sign of life. Rare enough that an idle pair stays below
+/// 100 bytes a second, beside Yamux's own ping, which follows our traffic; often enough that a peer
+/// that vanished is gone within 24 s.
+pub(crate) const PING_INTERVAL: Duration = Duration::from_secs(8);
 /// How often metrics are passed on while nobody asks for them.
 pub(crate) const RECORD_EVERY: Duration = Duration::from_secs(5);
 /// Oldest report of a peer's resources that is given without asking the peer: they come at least

@@ -64,7 +64,7 @@ pub(crate) struct UpArgs {
     pub(crate) lease: Duration,
     /// How long a peer may be silent before it is asked for a sign of life; it counts as gone before
     /// the third such time has passed
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = values::duration)]
+    #[arg(long, value_name = "TIME", default_value = "8s", value_parser = values::duration)]
     pub(crate) heartbeat: Duration,
     /// What outlives the process of tasks that do not say it themselves: memory (nothing) or disk
     /// (what is told is on disk before)
