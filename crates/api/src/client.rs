@@ -9,9 +9,9 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{
     limits,
     types::{
-        CancelRequest, DialAnswer, DialRequest, HandlerView, HealthView, List, NodeView, PeerPatch,
-        PeerView, PingAnswer, Problem, TaskCounts, TaskSpec, TaskView, TrustAnswer, WaitAnswer,
-        WaitRequest,
+        CancelRequest, DialAnswer, DialRequest, DrainAnswer, DrainRequest, HandlerView, HealthView,
+        List, NodeView, PeerPatch, PeerView, PingAnswer, Problem, StopAnswer, StopRequest,
+        TaskCounts, TaskSpec, TaskView, TrustAnswer, WaitAnswer, WaitRequest,
     },
 };
 
@@ -80,13 +80,23 @@ impl Client {
         self.get("/v1/health").await
     }
 
-    /// Tells the node to stop. It does so after it has answered.
+    /// Tells the node to stop. It does so after it has answered: at once, or within the grace that
+    /// it is configured with.
     ///
     /// # Errors
     ///
     /// As for [`Self::node`].
-    pub async fn shutdown(&self) -> Result<(), ClientError> {
-        self.post::<_, serde_json::Value>("/v1/shutdown", &serde_json::json!({})).await.map(drop)
+    pub async fn shutdown(&self, at_once: bool) -> Result<StopAnswer, ClientError> {
+        self.post("/v1/shutdown", &StopRequest { grace_ms: at_once.then_some(0) }).await
+    }
+
+    /// Tells the node to take no work any more, or to take it again.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::node`].
+    pub async fn drain(&self, draining: bool) -> Result<DrainAnswer, ClientError> {
+        self.post("/v1/drain", &DrainRequest { draining }).await
     }
 
     /// What the node measures, as Prometheus text.

@@ -27,7 +27,8 @@
 //! | `POST /v1/tasks/wait` | [`WaitRequest`]: wait for the end of many |
 //! | `GET /v1/events` | what happens, as server-sent events with an [`EventView`] each |
 //! | `GET /metrics` | the process's figures as Prometheus text, if it keeps any |
-//! | `POST /v1/shutdown` | stop the node |
+//! | `POST /v1/drain` | [`DrainRequest`]: take no work, or take it again |
+//! | `POST /v1/shutdown` | [`StopRequest`]: stop the node |
 //!
 //! `/v1/events` takes `?types=` (types of [`EVENT_TYPES`] and starts such as `task.`, separated by
 //! commas) and goes on after the event that the header `Last-Event-ID` names. The latest
@@ -52,9 +53,10 @@ pub use self::{
     server::Server,
     socket::BindError,
     types::{
-        AttemptView, CancelRequest, CapacityView, DialAnswer, DialRequest, EVENT_TYPES, EndedTask,
-        ErrorView, EventView, HandlerView, HealthView, List, NodeView, ObstacleView, OfferView,
-        ParamView, Payload, PeerPatch, PeerView, PingAnswer, Problem, TaskCounts, TaskSpec,
-        TaskView, TrustAnswer, WaitAnswer, WaitRequest, WaitingView,
+        AttemptView, CancelRequest, CapacityView, DialAnswer, DialRequest, DrainAnswer,
+        DrainRequest, EVENT_TYPES, EndedTask, ErrorView, EventView, HandlerView, HealthView, List,
+        NodeView, ObstacleView, OfferView, ParamView, Payload, PeerPatch, PeerView, PingAnswer,
+        Problem, StopAnswer, StopRequest, TaskCounts, TaskSpec, TaskView, TrustAnswer, WaitAnswer,
+        WaitRequest, WaitingView,
     },
 };

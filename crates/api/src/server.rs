@@ -4,7 +4,7 @@
 //! Absent on purpose: who may connect (the socket's rights decide) and what is answered
 //! ([`routes`]).
 
-use std::{path::Path, pin::pin, sync::Arc};
+use std::{path::Path, pin::pin, sync::Arc, time::Duration};
 
 use hyper::server::conn::http1;
 use hyper_util::{
@@ -12,7 +12,11 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use meshwork_node::NetworkManager;
-use tokio::{net::UnixStream, sync::Semaphore, task::JoinSet};
+use tokio::{
+    net::UnixStream,
+    sync::{Semaphore, mpsc},
+    task::JoinSet,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -64,13 +68,21 @@ impl Server {
         self
     }
 
-    /// Serves `manager` until `stop` is cancelled, which `POST /v1/shutdown` does as well; then
-    /// takes no new connections, lets requests finish for at most [`limits::DRAIN`], and returns.
-    pub async fn serve(self, manager: NetworkManager, stop: CancellationToken) {
+    /// Serves `manager` until `stop` is cancelled; then takes no new connections, lets requests
+    /// finish for at most [`limits::DRAIN`], and returns.
+    ///
+    /// That somebody wants the node to stop is passed on to `asked`, with the grace for what runs
+    /// there; while nobody takes it from there, further such requests change nothing.
+    pub async fn serve(
+        self,
+        manager: NetworkManager,
+        asked: mpsc::Sender<Duration>,
+        stop: CancellationToken,
+    ) {
         let Socket { listener, file } = self.socket;
         let (events, keeper) = events::events(manager.clone());
         let keeper = tokio::spawn(keeper.run(stop.clone()));
-        let app = routes::router(manager, stop.clone(), events, self.metrics);
+        let app = routes::router(manager, asked, stop.clone(), events, self.metrics);
         let free = Arc::new(Semaphore::new(limits::CONNECTIONS));
         let mut connections = JoinSet::new();
         loop {

@@ -22,7 +22,10 @@ pub(crate) use self::{
 pub use self::{
     event::{EVENT_TYPES, EventView},
     handler::{HandlerView, OfferView, ParamView},
-    node::{CapacityView, HealthView, NodeView, TaskCounts},
+    node::{
+        CapacityView, DrainAnswer, DrainRequest, HealthView, NodeView, StopAnswer, StopRequest,
+        TaskCounts,
+    },
     payload::Payload,
     peer::{DialAnswer, DialRequest, PeerPatch, PeerView, PingAnswer, TrustAnswer},
     problem::Problem,

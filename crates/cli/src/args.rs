@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 mod events;
+mod node;
 mod peers;
 mod store;
 mod task;
@@ -15,6 +16,7 @@ pub(crate) mod values;
 
 pub(crate) use self::{
     events::EventsArgs,
+    node::{DownArgs, DrainArgs},
     peers::{PeersArgs, PeersVerb, PingArgs},
     store::{StoreArgs, StoreVerb},
     task::{RunArgs, TaskArgs, TaskVerb, WaitArgs},
@@ -62,6 +64,7 @@ SEE THE NETWORK
   peers     list | show | dial | trust | untrust    ping     measure a peer, see the way
   handlers  what can be run here and on peers       events   what happens, as it happens
 MEASURE
+  drain     take no new work, hand back what waits
   bench     how fast it is, on this machine alone   version  what this is
   metrics   the node's figures, for Prometheus
 SET UP
@@ -103,8 +106,10 @@ pub(crate) struct Global {
 pub(crate) enum Verb {
     /// Start this node in the foreground
     Up(Box<UpArgs>),
-    /// Stop the node
-    Down,
+    /// Stop the node: what runs there may end first
+    Down(DownArgs),
+    /// Take no new work, hand back what waits
+    Drain(DrainArgs),
     /// Show this node, its peers, and what needs attention
     Status,
     /// See and trust other nodes

@@ -31,7 +31,8 @@ pub(crate) async fn dispatch(cli: Cli, out: &Output) -> anyhow::Result<u8> {
     let client = || -> anyhow::Result<Client> { Ok(Client::new(home()?.socket())?) };
     match verb {
         Verb::Up(args) => up::up(*args, &home()?, out).await,
-        Verb::Down => node::down(&client()?, out).await,
+        Verb::Down(args) => node::down(args, &client()?, out).await,
+        Verb::Drain(args) => node::drain(args, &client()?, out).await,
         Verb::Status => status::status(&client()?, out).await,
         Verb::Peers(args) => peers::peers(args.verb, &client()?, out).await,
         Verb::Ping(args) => ping::ping(args, &client()?, out).await,

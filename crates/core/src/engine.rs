@@ -19,6 +19,7 @@ use std::{
 use rand_core::Rng;
 use rustc_hash::FxHashMap;
 
+mod drain;
 mod epoch_map;
 mod gate;
 mod held;
@@ -104,7 +105,10 @@ pub struct Engine {
     timers: Timers,
     counts: Counts,
     next_epoch: u64,
+    /// Takes no attempts.
     draining: bool,
+    /// Takes no tasks, and sends none out: the node stops.
+    closing: bool,
     /// Something happened that may let a waiting task go.
     place: bool,
     /// Groups that have not been looked at since.
@@ -176,6 +180,7 @@ impl Engine {
             counts: Counts::default(),
             next_epoch: 1,
             draining: false,
+            closing: false,
             place: false,
             unplaced: 0,
             groups: BinaryHeap::new(),
@@ -209,11 +214,9 @@ impl Engine {
             Input::Progress { run, fraction, message } => self.on_progress(run, fraction, message),
             Input::Persisted { seq } => self.gate.open(seq, cx.out),
             Input::Tick => self.on_tick(cx),
-            Input::Drain => {
-                self.draining = true;
-                self.drain_worker(cx);
-                self.send_acks();
-            }
+            Input::Drain { on } => self.on_drain(on),
+            Input::Close => self.on_close(),
+            Input::Abandon => self.on_abandon(cx),
             Input::FromWorker { peer, frames } => {
                 if let Some(key) = self.peers.key(&peer) {
                     self.on_from_worker(cx, key, frames);
@@ -283,7 +286,9 @@ impl Engine {
             | Input::Persisted { .. }
             | Input::PeerMeasured { .. }
             | Input::Tick
-            | Input::Drain => {}
+            | Input::Drain { .. }
+            | Input::Close
+            | Input::Abandon => {}
         }
     }
 
@@ -364,7 +369,7 @@ impl Engine {
             }
             let peer_id = *peer.id;
             // A node that stops has no later.
-            let now_or_never = self.draining || peer.worker.acks.len() >= limits::ACK_BATCH;
+            let now_or_never = self.closing || peer.worker.acks.len() >= limits::ACK_BATCH;
             if !peer.worker.out.is_empty() || now_or_never {
                 self.gate.acks(&mut peer.worker, peer_id);
             } else if !peer.worker.acks.is_empty() && !self.acks_armed {

@@ -87,6 +87,9 @@ pub struct TaskSettings {
     pub lease: Duration,
     /// How often a worker says what it runs, 100 ms to a third of the lease. Default 5 s.
     pub heartbeat: Duration,
+    /// When the node stops: how long what runs here may go on, before it is stopped and handed back.
+    /// 0 to 1 h. Default 30 s.
+    pub stop_grace: Duration,
     /// Own tasks that may wait or run, 1 to a million. Default a million.
     pub max_owned: usize,
     /// Ended tasks kept for questions, 0 to a million. Default 16,384.
@@ -100,6 +103,7 @@ impl Default for TaskSettings {
         Self {
             lease: limits::LEASE,
             heartbeat: limits::HEARTBEAT,
+            stop_grace: crate::limits::STOP_GRACE,
             max_owned: limits::OWNED_TASKS,
             max_ended: limits::ENDED_TASKS,
             max_ended_bytes: limits::ENDED_BYTES,
@@ -203,6 +207,9 @@ impl NetworkConfig {
         }
         if tasks.heartbeat < Duration::from_millis(100) || tasks.heartbeat > tasks.lease / 3 {
             return wrong("tasks.heartbeat", "100 ms to a third of the lease");
+        }
+        if tasks.stop_grace > Duration::from_secs(3600) {
+            return wrong("tasks.stop_grace", "0 to 1 h");
         }
         if tasks.max_owned == 0 || tasks.max_owned > limits::OWNED_TASKS {
             return wrong("tasks.max_owned", "1 to 1,000,000");

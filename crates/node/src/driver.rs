@@ -30,6 +30,7 @@ use tokio::{
     time::{Instant, Sleep},
 };
 
+use self::stopping::Stopping;
 use crate::{
     clock::Clock,
     event::{Interest, NetworkEvent},
@@ -41,6 +42,7 @@ use crate::{
 };
 
 mod effects;
+mod stopping;
 mod waiters;
 
 /// What a handle asks of the driver.
@@ -69,8 +71,13 @@ pub(crate) enum Call {
     Measured {
         usage: ResourceUsage,
     },
+    /// Take no attempts any more, or take them again.
+    Drain {
+        on: bool,
+    },
     Ask(Question),
     Shutdown {
+        grace: Duration,
         done: oneshot::Sender<()>,
     },
 }
@@ -142,12 +149,6 @@ pub(crate) struct Driver {
     armed: Option<Time>,
     /// Set once the node stops.
     stopping: Option<Stopping>,
-}
-
-/// How a node stops: until when it may take, and whom to tell.
-struct Stopping {
-    deadline: Instant,
-    waiting: Vec<oneshot::Sender<()>>,
 }
 
 /// What a driver is made of; see its fields.
@@ -231,11 +232,12 @@ impl Driver {
                     // The network is gone: nobody is left to hand anything back to.
                     break;
                 }
-                self.begin_stop(None);
+                self.begin_stop(Duration::ZERO, None);
             }
             self.on_wake(wake, now);
             self.take_waiting(now);
             self.settle(now);
+            self.go_on_stopping(now);
             self.slots_free.store(self.engine.free_slots(), Ordering::Relaxed);
             self.blocked.store(self.executor.blocked_threads(), self.executor.is_exhausted());
             if self.may_stop() {
@@ -263,7 +265,7 @@ impl Driver {
             fact = feeds.facts.recv(), if !(stopping && feeds.facts.is_closed()) => fact.map_or(Wake::Ended, Wake::Fact),
             event = feeds.sessions.recv(), if !(behind || stopping && feeds.sessions.is_closed()) => event.map_or(Wake::Ended, Wake::Session),
             Some(attempt) = feeds.manual.recv() => Wake::Manual(attempt),
-            call = feeds.calls.recv(), if !stopping && !behind => call.map_or(Wake::Ended, Wake::Call),
+            call = feeds.calls.recv(), if !(behind || stopping && feeds.calls.is_closed()) => call.map_or(Wake::Ended, Wake::Call),
             () = self.timer.as_mut(), if self.armed.is_some() => {
                 self.armed = None;
                 Wake::Timer
@@ -273,13 +275,10 @@ impl Driver {
 
     /// Sets the timer to the engine's next deadline, or the node's own when it stops.
     fn arm(&mut self) {
-        let next = match &self.stopping {
-            Some(Stopping { deadline, .. }) => {
-                let left = deadline.saturating_duration_since(Instant::now());
-                Some(self.clock.now() + left)
-            }
-            None => self.engine.next_timer(),
-        };
+        let due = self.stopping.as_ref().map(|stopping| {
+            self.clock.now() + stopping.due().saturating_duration_since(Instant::now())
+        });
+        let next = due.into_iter().chain(self.engine.next_timer()).min();
         if next == self.armed {
             return;
         }
@@ -384,7 +383,8 @@ impl Driver {
                 self.feed(Input::PeerMeasured { peer, round_trip: None, usage: Some(usage) }, now);
             }
             Call::Ask(question) => question(&self.engine, now),
-            Call::Shutdown { done } => self.begin_stop(Some(done)),
+            Call::Drain { on } => self.feed(Input::Drain { on }, now),
+            Call::Shutdown { grace, done } => self.begin_stop(grace, Some(done)),
         }
     }
 
@@ -454,43 +454,6 @@ impl Driver {
             }
         }
     }
-
-    /// Takes no new work from now on; what runs here is stopped and handed back.
-    fn begin_stop(&mut self, done: Option<oneshot::Sender<()>>) {
-        let now = self.clock.now();
-        if self.stopping.is_none() {
-            self.feeds.calls.close();
-            let deadline = Instant::now() + STOP_GRACE;
-            self.stopping = Some(Stopping { deadline, waiting: Vec::new() });
-            self.feed(Input::Drain, now);
-        }
-        if let (Some(stopping), Some(done)) = (&mut self.stopping, done) {
-            stopping.waiting.push(done);
-        }
-    }
-
-    fn may_stop(&self) -> bool {
-        let Some(stopping) = &self.stopping else { return false };
-        let is_safe = self.journal.as_ref().is_none_or(Journal::is_idle);
-        (self.engine.accounts().held == 0 && is_safe) || Instant::now() >= stopping.deadline
-    }
-
-    async fn stop(mut self) {
-        // Sessions write what is queued for them when they are dropped.
-        self.workers.clear();
-        self.owners.clear();
-        // A network that has more to say than anybody hears would not come to its end.
-        self.feeds.facts.close();
-        self.net.stop().await;
-        self.executor.shutdown();
-        if let Some(journal) = self.journal {
-            journal.close().await;
-        }
-        for done in self.stopping.into_iter().flat_map(|stopping| stopping.waiting) {
-            // Whoever asked may have stopped waiting.
-            done.send(()).ok();
-        }
-    }
 }
 
 /// Waits for the journal, if there is one.
@@ -514,7 +477,5 @@ pub(crate) fn spawn(name: &'static str, task: impl Future<Output = ()> + Send + 
     });
 }
 
-/// Attempts that run here get so long to notice that they are stopped.
-const STOP_GRACE: Duration = Duration::from_secs(3);
 /// Tokio's timers do not reach for ever.
 const LONGEST_SLEEP: Duration = Duration::from_secs(24 * 3600);

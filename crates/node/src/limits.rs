@@ -45,5 +45,10 @@ pub(crate) const LISTEN_ADDRS: usize = 16;
 pub(crate) const BOOTSTRAP: usize = 64;
 /// Trusted peers, by configuration and in the home.
 pub(crate) const TRUSTED: usize = 1_024;
-/// From the call of `shutdown` until the node ends without waiting for anything any more.
+/// At a stop, what runs here may go on for so long: most attempts are shorter, and whoever stops a
+/// machine waits no longer.
+pub(crate) const STOP_GRACE: Duration = Duration::from_secs(30);
+/// Attempts that are stopped get so long to notice it.
+pub(crate) const NOTICE: Duration = Duration::from_secs(3);
+/// When nothing runs here any more, until the node ends without waiting for anything.
 pub(crate) const SHUTDOWN: Duration = Duration::from_secs(10);

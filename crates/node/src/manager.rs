@@ -4,6 +4,7 @@ use std::{
     collections::HashSet,
     fmt,
     sync::{Arc, Mutex, OnceLock, PoisonError, atomic::AtomicU32},
+    time::Duration,
 };
 
 use chrono::{DateTime, Utc};
@@ -161,30 +162,52 @@ impl NetworkManager {
         self.discovery_protocol().start_discovery().await
     }
 
-    /// Stops the node: takes no new work, ends what runs here, tells its peers goodbye. Tasks that
-    /// have not ended stay without an end.
+    /// Stops the node within the configured
+    /// [`stop_grace`](crate::config::TaskSettings::stop_grace), see [`Self::shutdown_within`].
     ///
     /// # Errors
     ///
-    /// It did not stop within ten seconds; what was left was abandoned.
+    /// It did not stop within ten seconds more; what was left was abandoned.
     pub async fn shutdown(&self) -> Result<(), NetworkError> {
+        self.shutdown_within(self.inner.config.tasks.stop_grace).await
+    }
+
+    /// Stops the node: it takes no new work, hands back what has not started here, lets what runs
+    /// here go on for at most `grace`, stops and hands back the rest, and tells its peers goodbye.
+    /// Own tasks that are kept in memory are cancelled; those on disk go on at the next start.
+    /// Called while the node stops already, the shorter grace counts.
+    ///
+    /// # Errors
+    ///
+    /// It did not stop within ten seconds after the grace; what was left was abandoned.
+    pub async fn shutdown_within(&self, grace: Duration) -> Result<(), NetworkError> {
         let parts = self.inner.parts.lock().unwrap_or_else(PoisonError::into_inner).take();
         if parts.is_some() {
             // It has not been started, and will not be any more.
             return Ok(());
         }
         let (done, stopped) = oneshot::channel();
-        if self.inner.calls.send(Call::Shutdown { done }).await.is_err() {
+        if self.inner.calls.send(Call::Shutdown { grace, done }).await.is_err() {
             return Ok(());
         }
-        match tokio::time::timeout(limits::SHUTDOWN, stopped).await {
+        let after = grace.saturating_add(limits::SHUTDOWN);
+        match tokio::time::timeout(after, stopped).await {
             // An error of the channel means that the driver is gone, which is what we want.
             Ok(_) => Ok(()),
-            Err(_) => Err(NetworkError::TimeoutError {
-                what: "stopping the node",
-                after: limits::SHUTDOWN,
-            }),
+            Err(_) => Err(NetworkError::TimeoutError { what: "stopping the node", after }),
         }
+    }
+
+    /// Takes no attempts any more, and hands back those that have not started here; what runs goes
+    /// on, and own tasks still go to other nodes. Or takes them again. Not kept over a restart.
+    ///
+    /// # Errors
+    ///
+    /// The node is not running.
+    pub async fn drain(&self, on: bool) -> Result<(), NetworkError> {
+        self.call(Call::Drain { on }).await?;
+        // What is asked later is answered after it.
+        self.ask(|_, _| ()).await
     }
 
     /// Who this node is.
@@ -475,7 +498,8 @@ impl NetworkManager {
     ///
     /// The node is not running.
     pub async fn status(&self) -> Result<NodeStatus, NetworkError> {
-        let (tasks, now) = self.ask(|engine, now| (engine.accounts(), now)).await?;
+        let asked = |engine: &Engine, now| (engine.accounts(), engine.is_draining(), now);
+        let (tasks, draining, now) = self.ask(asked).await?;
         let offer = crate::builder::offer(&self.inner.config, &self.inner.handlers, HashSet::new());
         Ok(NodeStatus {
             peer_id: self.inner.local_peer,
@@ -485,6 +509,7 @@ impl NetworkManager {
             addresses: self.addresses(),
             advert: offer.advert.as_ref().clone(),
             accept: self.inner.config.accept.clone(),
+            draining,
             tasks,
         })
     }

@@ -24,6 +24,8 @@ pub struct NodeStatus {
     pub advert: Advert,
     /// From whom it accepts tasks.
     pub accept: AcceptPolicy,
+    /// Whether it takes no attempts for now.
+    pub draining: bool,
     /// What it holds.
     pub tasks: Accounts,
 }

@@ -107,7 +107,7 @@ impl World<'_> {
             return Ok(());
         };
         self.count(FaultKind::Stop, format_args!("n{index}"));
-        self.feed(index, Input::Drain)?;
+        self.feed(index, Input::Close)?;
         self.settle(index)?;
         let when = self.now + self.rngs.faults.millis(10, 1_000);
         self.queue.push(when, Event::Stopped { node: index, boot });
@@ -119,6 +119,8 @@ impl World<'_> {
         if !self.nodes.get(index).is_some_and(|node| node.is_up() && node.boot == boot) {
             return Ok(());
         }
+        self.feed(index, Input::Abandon)?;
+        self.settle(index)?;
         self.log(format_args!("n{index} has stopped"));
         self.go_down(index, true, false);
         Ok(())

@@ -233,13 +233,13 @@ impl TestNode {
         eventually(what, &[self], async || pick(&self.task(id).await)).await
     }
 
-    /// Stops it, and returns when it has stopped.
+    /// Stops it at once, and returns when it has stopped. What runs there is handed back.
     ///
     /// # Panics
     ///
     /// It does not stop in time.
     pub async fn shutdown(&self) {
-        self.manager.shutdown().await.expect("it stops in time");
+        self.manager.shutdown_within(Duration::ZERO).await.expect("it stops in time");
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is answered to what. One file per noun.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -10,7 +10,7 @@ use axum::{
     routing::{get, patch, post},
 };
 use meshwork_node::NetworkManager;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -32,7 +32,9 @@ mod wait;
 #[derive(Clone)]
 pub(super) struct Context {
     pub(super) manager: NetworkManager,
-    /// Cancelled when the node shall stop, by whomever.
+    /// Told that the node shall stop, and how long what runs there may go on.
+    asked: mpsc::Sender<Duration>,
+    /// Cancelled when the server shall stop.
     pub(super) stop: CancellationToken,
     /// One permit per request that waits for tasks.
     polls: Arc<Semaphore>,
@@ -59,6 +61,7 @@ impl Context {
 /// All routes, each kind behind a rate of its own.
 pub(super) fn router(
     manager: NetworkManager,
+    asked: mpsc::Sender<Duration>,
     stop: CancellationToken,
     events: Events,
     metrics: Option<Render>,
@@ -74,7 +77,7 @@ pub(super) fn router(
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         .layer(DefaultBodyLimit::max(limits::BODY_BYTES))
-        .with_state(Context { manager, stop, polls, events, subscribers, metrics })
+        .with_state(Context { manager, asked, stop, polls, events, subscribers, metrics })
 }
 
 fn reads() -> Router<Context> {
@@ -93,6 +96,7 @@ fn reads() -> Router<Context> {
 
 fn writes() -> Router<Context> {
     Router::new()
+        .route("/v1/drain", post(node::drain))
         .route("/v1/peers/dial", post(peers::dial))
         .route("/v1/peers/{peer}", patch(peers::change))
         .route("/v1/tasks", post(tasks::submit))

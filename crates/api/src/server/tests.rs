@@ -22,6 +22,7 @@ struct Fixture {
     _home: tempfile::TempDir,
     path: PathBuf,
     client: Client,
+    asked: mpsc::Receiver<Duration>,
     stop: CancellationToken,
     server: JoinHandle<()>,
     manager: NetworkManager,
@@ -37,9 +38,10 @@ impl Fixture {
         let path = home.path().join("api.sock");
         let server = with(Server::bind(&path).unwrap());
         let stop = CancellationToken::new();
-        let server = tokio::spawn(server.serve(manager.clone(), stop.clone()));
+        let (asks, asked) = mpsc::channel(1);
+        let server = tokio::spawn(server.serve(manager.clone(), asks, stop.clone()));
         let client = Client::new(&path).unwrap();
-        Self { _home: home, path, client, stop, server, manager }
+        Self { _home: home, path, client, asked, stop, server, manager }
     }
 
     /// With a node that never runs: enough for what is refused before it is asked.
@@ -70,7 +72,7 @@ impl Fixture {
         self.stop.cancel();
         self.server.await.unwrap();
         assert!(!self.path.exists());
-        self.manager.shutdown().await.unwrap();
+        self.manager.shutdown_within(Duration::ZERO).await.unwrap();
     }
 }
 
@@ -236,9 +238,35 @@ async fn nobody_at_the_socket_is_told_as_such() {
 
 #[tokio::test]
 async fn a_request_to_stop_is_answered_first() {
+    let mut server = Fixture::running().await;
+    let answer = server.client.shutdown(false).await.unwrap();
+    let grace = server.manager.config().tasks.stop_grace;
+    assert_eq!((answer.held, u128::from(answer.grace_ms)), (0, grace.as_millis()));
+    assert_eq!(server.asked.recv().await, Some(grace));
+    assert_eq!(server.client.shutdown(true).await.unwrap().grace_ms, 0);
+    assert_eq!(server.asked.recv().await, Some(Duration::ZERO));
+    let longer = r#"{"grace_ms":18446744073709551615}"#;
+    let request = format!(
+        "POST /v1/shutdown HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{longer}",
+        longer.len()
+    );
+    server.exchange(&request).await;
+    assert_eq!(server.asked.recv().await, Some(grace), "no longer than the node's owner wants");
+    server.end().await;
+}
+
+#[tokio::test]
+async fn a_node_drains_when_asked_and_takes_work_again() {
     let server = Fixture::running().await;
-    server.client.shutdown().await.unwrap();
-    server.stop.cancelled().await;
+    let answer = server.client.drain(true).await.unwrap();
+    assert_eq!((answer.draining, answer.held), (true, 0));
+    assert!(server.client.node().await.unwrap().draining);
+    let task = Task::new("text/stats").unwrap();
+    let handle = server.manager.distribute_task(task, Vec::new()).await.unwrap();
+    let waits = server.client.task(&handle.id().to_string()).await.unwrap();
+    assert_eq!(waits.state, "queued");
+    assert!(!server.client.drain(false).await.unwrap().draining);
+    handle.result().await.unwrap();
     server.end().await;
 }
 

@@ -119,6 +119,7 @@ fn obstacle_code(obstacle: &Obstacle) -> &'static str {
         Obstacle::Refused(_) => "refused",
         Obstacle::Busy { .. } => "busy",
         Obstacle::NoSession => "no_session",
+        Obstacle::Draining => "draining",
         Obstacle::NoCredit { .. } => "no_credit",
         _ => "other",
     }

@@ -32,14 +32,26 @@ pub struct NodeView {
     /// From whom it accepts tasks, by family of handlers: `nobody`, `listed` or `anyone`. A family
     /// that is not named is `nobody`.
     pub accept: BTreeMap<String, String>,
+    /// Whether it takes no work for now.
+    #[serde(default)]
+    pub draining: bool,
     /// What it holds.
     pub tasks: TaskCounts,
 }
 
 impl From<NodeStatus> for NodeView {
     fn from(status: NodeStatus) -> Self {
-        let NodeStatus { peer_id, version, network, uptime, addresses, advert, accept, tasks } =
-            status;
+        let NodeStatus {
+            peer_id,
+            version,
+            network,
+            uptime,
+            addresses,
+            advert,
+            accept,
+            draining,
+            tasks,
+        } = status;
         Self {
             peer_id: peer_id.to_string(),
             name: advert.name,
@@ -55,6 +67,7 @@ impl From<NodeStatus> for NodeView {
                 .iter()
                 .map(|(family, accept)| (family.to_owned(), accept.as_str().to_owned()))
                 .collect(),
+            draining,
             tasks: tasks.into(),
         }
     }
@@ -148,6 +161,43 @@ impl From<Accounts> for TaskCounts {
             dropped_results,
         }
     }
+}
+
+/// Whether a node shall take work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DrainRequest {
+    /// It shall not.
+    pub draining: bool,
+}
+
+/// That a node takes work, or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DrainAnswer {
+    /// It takes none.
+    pub draining: bool,
+    /// Attempts that still run there, for any owner.
+    pub held: u64,
+}
+
+/// How a node shall stop.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StopRequest {
+    /// How long what runs there may go on, at most as configured, which is the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grace_ms: Option<u64>,
+}
+
+/// That a node stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StopAnswer {
+    /// It does.
+    pub stopping: bool,
+    /// Attempts that wait or run there, for any owner.
+    pub held: u64,
+    /// How long they may go on.
+    pub grace_ms: u64,
 }
 
 /// How a node is.

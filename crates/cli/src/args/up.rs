@@ -62,6 +62,9 @@ pub(crate) struct UpArgs {
     /// How long a silent worker is believed to be working
     #[arg(long, value_name = "TIME", default_value = "15s", value_parser = values::duration)]
     pub(crate) lease: Duration,
+    /// When the node stops: how long what runs here may go on before it is stopped and handed back
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = values::duration)]
+    pub(crate) grace: Duration,
     /// How long a peer may be silent before it is asked for a sign of life; it counts as gone before
     /// the third such time has passed
     #[arg(long, value_name = "TIME", default_value = "8s", value_parser = values::duration)]

@@ -1,33 +1,70 @@
-//! `down` and `metrics`.
+//! `down`, `drain` and `metrics`.
 
 use std::time::Duration;
 
 use meshwork_api::{Client, ClientError};
 
-use crate::{exit, failure::Failure, output::Output};
+use crate::{
+    args::{DownArgs, DrainArgs},
+    exit,
+    failure::Failure,
+    output::{Output, format},
+};
 
-/// How long a node may take to stop: its own deadline, and some room.
+/// How long a node may take to stop when its grace is over: its own deadline, and some room.
 const STOP: Duration = Duration::from_secs(20);
 /// How often it is asked whether it is still there.
 const ASK: Duration = Duration::from_millis(50);
 
 /// Stops the node, and returns when it is gone.
-pub(super) async fn down(client: &Client, out: &Output) -> anyhow::Result<u8> {
-    client.shutdown().await?;
+pub(super) async fn down(args: DownArgs, client: &Client, out: &Output) -> anyhow::Result<u8> {
+    let answer = client.shutdown(args.now).await?;
+    let grace = Duration::from_millis(answer.grace_ms);
+    if answer.held > 0 {
+        out.say(stopping(answer.held, grace));
+    }
     let gone = async {
         // The socket goes with the node.
         while !matches!(client.node().await, Err(ClientError::Unreachable { .. })) {
             tokio::time::sleep(ASK).await;
         }
     };
-    if tokio::time::timeout(STOP, gone).await.is_err() {
-        let message = format!("the node has not stopped within {STOP:?}");
+    let most = grace + STOP;
+    if tokio::time::timeout(most, gone).await.is_err() {
+        let message = format!("the node has not stopped within {most:?}");
         return Err(Failure::new(exit::FAILED, "timeout", message).into());
     }
     if out.json {
         out.value(&serde_json::json!({ "stopped": true }))?;
     } else {
         out.say("stopped");
+    }
+    Ok(exit::DONE)
+}
+
+/// That a node stops which holds so many attempts.
+pub(super) fn stopping(held: u64, grace: Duration) -> String {
+    let attempts = if held == 1 { "attempt" } else { "attempts" };
+    if grace.is_zero() {
+        return format!("stopping: {held} {attempts} here are handed back …");
+    }
+    let grace = format::span(grace);
+    format!("stopping: {held} {attempts} here may go on for {grace}; once more stops at once …")
+}
+
+/// Lets the node take no work, or take it again.
+pub(super) async fn drain(args: DrainArgs, client: &Client, out: &Output) -> anyhow::Result<u8> {
+    let answer = client.drain(!args.off).await?;
+    if out.json {
+        out.value(&answer)?;
+    } else if answer.draining {
+        let still = match answer.held {
+            0 => "nothing runs here any more".to_owned(),
+            held => format!("{held} still running here"),
+        };
+        out.say(format!("draining: no new work is taken, what waited was handed back, {still}"));
+    } else {
+        out.say("takes work again");
     }
     Ok(exit::DONE)
 }

@@ -71,6 +71,9 @@ fn attention(status: &Status) -> Vec<String> {
         .iter()
         .map(|reason| format!("{}: {reason}", status.health.status))
         .collect();
+    if status.node.draining {
+        lines.push("this node takes no work: meshwork drain --off".to_owned());
+    }
     for peer in &status.peers {
         let label = format::peer_label(peer.name.as_deref(), &peer.peer_id);
         match (peer.state.as_str(), &peer.why) {

@@ -154,8 +154,17 @@ pub enum Input {
     },
     /// Time has passed; timers may be due.
     Tick,
-    /// Take no new work: submits and assignments are refused with `shutting_down`.
-    Drain,
+    /// Take no attempts any more, and hand back those that have not started: assignments are
+    /// refused with `shutting_down`. Or take them again.
+    Drain {
+        /// Whether to.
+        on: bool,
+    },
+    /// The node is about to stop: drain, refuse submits with `shutting_down`, place nothing. Cannot
+    /// be undone.
+    Close,
+    /// It stops: what runs here is stopped, and what does not outlive the process is cancelled.
+    Abandon,
 }
 
 /// Everything that the engine can ask for.

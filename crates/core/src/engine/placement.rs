@@ -26,7 +26,7 @@ impl Engine {
     /// their turn in the passes that follow.
     pub(super) fn place_waiting(&mut self, cx: &mut Cx<'_>) {
         if std::mem::take(&mut self.place) {
-            self.unplaced = self.queue.active_len();
+            self.unplaced = if self.closing { 0 } else { self.queue.active_len() };
         }
         if self.unplaced == 0 {
             return;
@@ -223,6 +223,10 @@ impl Engine {
         }
         if peer.worker.session != SessionState::Open {
             return Obstacle::NoSession;
+        }
+        // It has granted bytes, and no task to go with them.
+        if peer.worker.credit.tasks == 0 && peer.worker.credit.bytes > 0 {
+            return Obstacle::Draining;
         }
         if !peer.worker.has_credit(needs.kind, bytes) {
             let assigned = u32::try_from(peer.worker.open.len()).unwrap_or(u32::MAX);

@@ -75,6 +75,11 @@ impl Engine {
         }
     }
 
+    /// Whether no attempts are taken.
+    pub fn is_draining(&self) -> bool {
+        self.draining
+    }
+
     /// Attempts that could start here now.
     pub fn free_slots(&self) -> u32 {
         self.config.slots.saturating_sub(self.held.running)
@@ -178,6 +183,7 @@ fn sum(rests: bool, peers: &[(PeerId, Obstacle)]) -> (&'static str, &'static str
             Obstacle::None
                 | Obstacle::Busy { .. }
                 | Obstacle::NoSession
+                | Obstacle::Draining
                 | Obstacle::NoCredit { .. }
         )
     };

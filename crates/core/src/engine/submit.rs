@@ -41,7 +41,7 @@ impl Engine {
         targets: Vec<PeerId>,
         token: Token,
     ) -> Result<(), Reason> {
-        if self.draining {
+        if self.closing {
             return Err(Reason::ShuttingDown);
         }
         if let Some(key) = task.idempotency_key.as_deref()

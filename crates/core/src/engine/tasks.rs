@@ -260,6 +260,15 @@ impl Tasks {
         }
     }
 
+    /// The places of all that have not ended.
+    pub(super) fn live_keys(&self) -> Vec<TaskKey> {
+        let live = self.slab.iter().filter(|(_, task)| !matches!(task.phase, Phase::Ended { .. }));
+        live.filter_map(|(index, task)| {
+            Some(TaskKey { index: u32::try_from(index).ok()?, tenant: task.tenant })
+        })
+        .collect()
+    }
+
     /// All tasks, in no order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Owned> {
         self.slab.iter().map(|(_, task)| task)

@@ -16,6 +16,7 @@ use crate::{
 
 mod bounds;
 mod credit;
+mod draining;
 mod hostile;
 mod leases;
 mod life;

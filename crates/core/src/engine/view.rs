@@ -125,6 +125,9 @@ pub enum Obstacle {
     /// The session is not open yet.
     #[error("a session is being opened")]
     NoSession,
+    /// It takes no work for now.
+    #[error("draining: it takes no work for now")]
+    Draining,
     /// As much as it takes is already there.
     #[error("no credit: {assigned} of our tasks are unfinished there")]
     NoCredit {

@@ -286,7 +286,7 @@ impl Engine {
     }
 
     /// Forgets a finished attempt.
-    fn release(&mut self, owner: PeerKey, epoch: Epoch, key: HeldKey) {
+    pub(super) fn release(&mut self, owner: PeerKey, epoch: Epoch, key: HeldKey) {
         let Some(held) = self.held.remove(key) else { return };
         let Stage::Finished { end, recorded, .. } = &held.stage else { return };
         let bytes = weight(end);
@@ -451,54 +451,6 @@ impl Engine {
             if matches!(self.held.get(held), Some(Held { stage: Stage::Waiting(_), .. })) {
                 self.finish(held, AttemptEnd::Cancelled, Duration::ZERO);
             }
-        }
-    }
-
-    /// Takes no more, hands back what waits, stops what runs.
-    pub(super) fn drain_worker(&mut self, cx: &mut Cx<'_>) {
-        self.credit_dirty = true;
-        self.turn.clear();
-        for key in self.peers.keys() {
-            let Some(peer) = self.peers.get_mut(key) else { continue };
-            peer.owner.waiting.clear();
-            peer.owner.in_turn = false;
-            let held: Vec<(Epoch, HeldKey)> =
-                peer.owner.held.iter().map(|(epoch, held)| (epoch, *held)).collect();
-            for (epoch, held_key) in held {
-                match self.held.get(held_key).map(|held| &held.stage) {
-                    Some(Stage::Waiting(_)) => {
-                        self.finish_quietly(held_key);
-                        self.release(key, epoch, held_key);
-                        let reason = Reason::ShuttingDown;
-                        let frame = ToOwner::Refused { epoch: Some(epoch), reason };
-                        self.peers.tell_owner(key, frame);
-                    }
-                    Some(Stage::Running { .. }) => {
-                        cx.out.push(Effect::Stop { run: held_key.run() });
-                    }
-                    Some(Stage::Finished { .. }) | None => {}
-                }
-            }
-        }
-    }
-
-    /// Ends a waiting attempt without a result; the caller says why.
-    fn finish_quietly(&mut self, key: HeldKey) {
-        let Some(held) = self.held.get_mut(key) else { return };
-        held.stage = Stage::Finished {
-            end: AttemptEnd::Cancelled,
-            took: Duration::ZERO,
-            offered: true,
-            recorded: false,
-        };
-        let (owner, bytes) = (held.owner, held.bytes);
-        let weight = weight(&AttemptEnd::Cancelled);
-        self.held.unfinished -= 1;
-        self.held.unacked_bytes += weight;
-        if let Some(peer) = self.peers.get_mut(owner) {
-            peer.owner.unfinished -= 1;
-            peer.owner.unfinished_bytes -= bytes;
-            peer.owner.unacked_bytes += weight;
         }
     }
 

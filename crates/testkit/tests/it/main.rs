@@ -29,5 +29,6 @@ mod malformed;
 mod protocols;
 mod restarts;
 mod running;
+mod stopping;
 mod waiting;
 mod yamux;

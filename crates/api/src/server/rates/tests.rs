@@ -16,7 +16,8 @@ use crate::{
 fn api() -> TowerToHyperService<Router> {
     let manager = NetworkManager::builder().build().unwrap();
     let (events, _) = events::events(manager.clone());
-    TowerToHyperService::new(routes::router(manager, CancellationToken::new(), events, None))
+    let (asks, _) = tokio::sync::mpsc::channel(1);
+    TowerToHyperService::new(routes::router(manager, asks, CancellationToken::new(), events, None))
 }
 
 async fn ask(api: &TowerToHyperService<Router>, method: Method, path: &str) -> Response {

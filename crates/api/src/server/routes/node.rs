@@ -1,9 +1,16 @@
-//! `/v1/node`, `/v1/health`, `/v1/shutdown`.
+//! `/v1/node`, `/v1/health`, `/v1/drain`, `/v1/shutdown`.
+
+use std::time::Duration;
 
 use axum::{Json, extract::State, http::StatusCode};
 
 use super::Context;
-use crate::types::{HealthView, NodeView, Problem};
+use crate::{
+    server::body::JsonBody,
+    types::{
+        DrainAnswer, DrainRequest, HealthView, NodeView, Problem, StopAnswer, StopRequest, millis,
+    },
+};
 
 pub(super) async fn show(State(cx): State<Context>) -> Result<Json<NodeView>, Problem> {
     Ok(Json(cx.manager.status().await?.into()))
@@ -13,7 +20,24 @@ pub(super) async fn health(State(cx): State<Context>) -> Result<Json<HealthView>
     Ok(Json(cx.manager.check_health().await?.into()))
 }
 
-pub(super) async fn shutdown(State(cx): State<Context>) -> (StatusCode, Json<serde_json::Value>) {
-    cx.stop.cancel();
-    (StatusCode::ACCEPTED, Json(serde_json::json!({ "stopping": true })))
+pub(super) async fn drain(
+    State(cx): State<Context>,
+    JsonBody(spec): JsonBody<DrainRequest>,
+) -> Result<Json<DrainAnswer>, Problem> {
+    cx.manager.drain(spec.draining).await?;
+    let node = NodeView::from(cx.manager.status().await?);
+    Ok(Json(DrainAnswer { draining: node.draining, held: node.tasks.held }))
+}
+
+pub(super) async fn shutdown(
+    State(cx): State<Context>,
+    JsonBody(spec): JsonBody<StopRequest>,
+) -> (StatusCode, Json<StopAnswer>) {
+    // A node that does not answer any more holds nothing that would have to be waited for.
+    let held = cx.manager.status().await.map_or(0, |status| NodeView::from(status).tasks.held);
+    let configured = cx.manager.config().tasks.stop_grace;
+    let grace = spec.grace_ms.map_or(configured, Duration::from_millis).min(configured);
+    // Full: it is about to stop already.
+    cx.asked.try_send(grace).ok();
+    (StatusCode::ACCEPTED, Json(StopAnswer { stopping: true, held, grace_ms: millis(grace) }))
 }

@@ -44,6 +44,7 @@ pub(super) fn of(args: UpArgs, home: &Home) -> NetworkConfig {
         tasks: TaskSettings {
             lease: args.lease,
             heartbeat: heartbeat(args.lease),
+            stop_grace: args.grace,
             ..TaskSettings::default()
         },
         durability: args.durability,

@@ -125,7 +125,7 @@ fn a_node_that_stops_acknowledges_at_once() {
     net.submit(task("text/a"));
     net.finish(1, output("x"));
     assert_eq!(net.nodes[1].engine.accounts().unacked, 1, "it may wait a little");
-    net.feed(0, Input::Drain);
+    net.feed(0, Input::Close);
     net.settle();
     assert_eq!(net.nodes[1].engine.accounts().unacked, 0);
 }

@@ -243,20 +243,6 @@ fn higher_priority_goes_first_and_equals_in_order() {
 }
 
 #[test]
-fn a_draining_worker_hands_back_what_waits() {
-    let mut net = Net::connected(&[1, 1]);
-    let ids: Vec<TaskId> = (0..4).map(|_| net.submit(task("text/a"))).collect();
-    net.feed(1, Input::Drain);
-    net.settle();
-    assert_eq!(net.nodes[1].stopped.len(), 1);
-    net.finish(1, AttemptEnd::Cancelled);
-    for _ in 0..4 {
-        net.finish(2, output("x"));
-    }
-    assert!(ids.iter().all(|id| net.state(*id) == "succeeded"), "all of it ran elsewhere");
-}
-
-#[test]
 fn requirements_filter_peers() {
     let mut net = Net::connected(&[1]);
     let mut needy = task("text/a");

@@ -81,7 +81,7 @@ fn what_never_ran_leaves_nothing_on_the_worker_s_disk() {
     net.settle();
     net.pass(limits::ACK_DELAY);
     assert_eq!(net.nodes[1].engine.accounts().held, 1, "the other one runs");
-    net.feed(1, Input::Drain);
+    net.feed(1, Input::Close);
     net.settle();
     assert!(net.nodes[1].records.is_empty(), "{:?}", net.nodes[1].records);
 }

@@ -49,6 +49,7 @@ fn spoilt() -> Vec<(&'static str, Spoil)> {
         case("offered", |c| c.offered.labels = [("a".to_owned(), "b".repeat(65))].into()),
         case("tasks.lease", |c| c.tasks.lease = Duration::from_millis(999)),
         case("tasks.lease", |c| c.tasks.lease = Duration::MAX),
+        case("tasks.stop_grace", |c| c.tasks.stop_grace = Duration::from_secs(3601)),
         case("tasks.heartbeat", |c| c.tasks.heartbeat = Duration::ZERO),
         case("tasks.heartbeat", |c| c.tasks.heartbeat = c.tasks.lease / 2),
         case("tasks.max_owned", |c| c.tasks.max_owned = 0),
@@ -93,7 +94,14 @@ fn all_fields_are_tested() {
         trusted: _,
         offered: Offered { slots: _, cpus: _, memory_bytes: _, gpus: _, capabilities: _, labels: _ },
         tasks:
-            TaskSettings { lease: _, heartbeat: _, max_owned: _, max_ended: _, max_ended_bytes: _ },
+            TaskSettings {
+                lease: _,
+                heartbeat: _,
+                stop_grace: _,
+                max_owned: _,
+                max_ended: _,
+                max_ended_bytes: _,
+            },
         durability: _,
     } = loopback();
 }

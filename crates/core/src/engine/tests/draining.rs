@@ -1,0 +1,137 @@
+//! A node withdraws: it drains, closes, abandons.
+
+use std::time::Duration;
+
+use super::{Input, Net, advert, output, task};
+use crate::{
+    AttemptEnd, CancelledBy, Durability, Reason, Task, TaskEnd, TaskId,
+    engine::{Reply, Token, view::Obstacle},
+    limits::ACK_DELAY,
+};
+
+fn in_memory() -> Task {
+    Task { durability: Some(Durability::Memory), ..task("text/a") }
+}
+
+#[test]
+fn a_draining_worker_hands_back_what_waits_and_finishes_what_runs() {
+    let mut net = Net::connected(&[1, 1]);
+    let ids: Vec<TaskId> = (0..4).map(|_| net.submit(task("text/a"))).collect();
+    net.feed(1, Input::Drain { on: true });
+    net.settle();
+    assert!(net.nodes[1].stopped.is_empty());
+    net.finish(1, output("x"));
+    for _ in 0..3 {
+        net.finish(2, output("x"));
+    }
+    assert!(ids.iter().all(|id| net.state(*id) == "succeeded"));
+    net.pass(ACK_DELAY);
+    assert!(net.nodes[1].engine.is_at_rest());
+}
+
+#[test]
+fn whoever_drains_is_sent_nothing_until_it_takes_work_again() {
+    let mut net = Net::connected(&[1]);
+    net.feed(1, Input::Drain { on: true });
+    net.settle();
+    let id = net.submit(task("text/a"));
+    net.pass(Duration::from_secs(60));
+    assert_eq!(net.state(id), "queued");
+    let why = net.nodes[0].engine.task(id, net.now).unwrap().waiting.unwrap();
+    let worker = net.nodes[1].id;
+    assert!(why.peers.contains(&(worker, Obstacle::Draining)), "{why:?}");
+    net.feed(1, Input::Drain { on: false });
+    net.settle();
+    assert_eq!(net.state(id), "running");
+}
+
+#[test]
+fn a_node_that_drains_still_submits() {
+    let mut net = Net::connected(&[1]);
+    net.feed(0, Input::Drain { on: true });
+    let id = net.submit(task("text/a"));
+    net.finish(1, output("x"));
+    assert_eq!(net.state(id), "succeeded");
+}
+
+#[test]
+fn a_closing_owner_takes_and_places_nothing_and_still_gets_its_results() {
+    let mut net = Net::connected(&[1]);
+    let sent = net.submit(task("text/a"));
+    net.disconnect(0, 1);
+    let waits = net.submit(task("text/a"));
+    net.feed(0, Input::Close);
+    net.submit(task("text/a"));
+    let (_, last) = net.nodes[0].replies.last().unwrap();
+    assert_eq!(*last, Reply::Refused(Reason::ShuttingDown));
+    net.connect(0, 1);
+    net.finish(1, output("x"));
+    assert_eq!(net.state(sent), "succeeded");
+    assert_eq!(net.state(waits), "queued");
+    // Nothing that could be placed keeps the driver awake.
+    net.feed(0, Input::PeerReady { peer: net.nodes[1].id, advert: advert(1) });
+    net.settle();
+    assert!(net.nodes[0].engine.next_timer().is_none_or(|at| at > net.now));
+    net.feed(0, Input::Drain { on: false });
+    net.settle();
+    assert_eq!(net.state(waits), "queued", "a node that closes does not come back");
+}
+
+#[test]
+fn what_is_kept_in_memory_ends_with_its_node_and_what_is_on_disk_does_not() {
+    let mut net = Net::connected(&[2]);
+    let (memory, disk) = (net.submit(in_memory()), net.submit(task("text/a")));
+    net.feed(0, Input::Abandon);
+    net.settle();
+    let ends = net.nodes[0].ends_of(memory);
+    assert!(
+        matches!(&ends[..], [TaskEnd::Cancelled { by: CancelledBy::Shutdown, .. }]),
+        "{ends:?}"
+    );
+    assert_eq!(net.nodes[1].stopped.len(), 1, "its attempt is of no use to anybody");
+    assert_eq!(net.state(disk), "running");
+    net.restart(0);
+    net.connect(0, 1);
+    assert_eq!(net.state(disk), "running");
+}
+
+#[test]
+fn a_worker_that_abandons_what_runs_hands_it_back() {
+    let mut net = Net::connected(&[1]);
+    let id = net.submit(task("text/a"));
+    net.feed(1, Input::Abandon);
+    net.settle();
+    assert!(!net.nodes[1].engine.is_at_rest());
+    assert_eq!(net.nodes[1].stopped.len(), 1);
+    net.finish(1, AttemptEnd::Cancelled);
+    net.pass(ACK_DELAY);
+    assert!(net.nodes[1].engine.is_at_rest());
+    assert_eq!(net.state(id), "queued", "at once, not when the lease ends");
+}
+
+#[test]
+fn a_node_is_at_rest_only_when_those_who_are_here_have_their_results() {
+    let mut net = Net::connected(&[1]);
+    net.submit(task("text/a"));
+    net.disk = false;
+    net.feed(1, Input::Close);
+    net.finish(1, output("x"));
+    assert!(!net.nodes[1].engine.is_at_rest(), "the owner has not got it on its disk");
+    net.disconnect(0, 1);
+    assert!(net.nodes[1].engine.is_at_rest(), "whoever is away is not waited for");
+}
+
+#[test]
+fn a_cancel_while_it_drains_is_carried_out() {
+    let mut net = Net::connected(&[1]);
+    let id = net.submit(task("text/a"));
+    net.feed(1, Input::Drain { on: true });
+    net.settle();
+    let cancel =
+        Input::Cancel { id, by: CancelledBy::Submitter, reason: String::new(), token: Token(99) };
+    net.feed(0, cancel);
+    net.settle();
+    assert_eq!(net.nodes[1].stopped.len(), 1);
+    net.finish(1, AttemptEnd::Cancelled);
+    assert_eq!(net.state(id), "cancelled");
+}

@@ -1,0 +1,134 @@
+//! Nodes that stop while something runs on them.
+
+use std::time::Duration;
+
+use meshwork_core::{Accept, CancelledBy, TaskEnd};
+use meshwork_testkit::{Spec, TestNode, within};
+
+use crate::support::{Gate, output, sleep, task};
+
+const GRACE: Duration = Duration::from_millis(200);
+const AN_HOUR: u64 = 3_600_000;
+
+/// An owner and a worker that lets things end at a gate.
+async fn pair(gate: &Gate) -> (TestNode, TestNode) {
+    let spec = Spec::worker(Accept::Anyone);
+    let worker = TestNode::start_with(spec, |builder| builder.handler(gate.handler())).await;
+    let owner = TestNode::start(Spec::owner().joining(&worker)).await;
+    owner.ready(worker.id()).await;
+    (owner, worker)
+}
+
+async fn runs(owner: &TestNode, id: meshwork_core::TaskId) {
+    owner.task_until(id, "it runs", |view| (view.state.as_str() == "running").then_some(())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_runs_ends_within_the_grace_and_what_waits_is_handed_back() {
+    let gate = Gate::new();
+    let (owner, worker) = pair(&gate).await;
+    let work = || task("text/gate").with_input("x");
+    // Two slots: the third waits.
+    let mut handles = Vec::new();
+    for _ in 0..3 {
+        handles.push(owner.submit(work(), &[worker.id()]).await);
+    }
+    let (third, first_two) = (handles.pop().unwrap(), handles);
+    for handle in &first_two {
+        runs(&owner, handle.id()).await;
+    }
+    let manager = worker.manager().clone();
+    let stopping = tokio::spawn(async move { manager.shutdown().await });
+    // Handed back, it waits at its owner again: it is only for this worker.
+    owner
+        .task_until(third.id(), "it is handed back", |view| {
+            (view.attempts.last()?.end.as_deref() == Some("shutting_down")).then_some(())
+        })
+        .await;
+    let refused = worker.manager().distribute_task(work(), vec![]).await.unwrap_err();
+    assert_eq!(refused.code(), "shutting_down", "{refused}");
+    assert!(worker.manager().status().await.unwrap().draining, "it can be asked meanwhile");
+    gate.open_one();
+    gate.open_one();
+    for handle in first_two {
+        assert_eq!(output(within("it ends", handle.end()).await.unwrap()), "x");
+    }
+    within("it stops", stopping).await.unwrap().unwrap();
+    owner.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_outlasts_the_grace_is_stopped_and_handed_back() {
+    let mut spec = Spec::worker(Accept::Anyone);
+    spec.tasks.stop_grace = GRACE;
+    let worker = TestNode::start(spec).await;
+    let owner = TestNode::start(Spec::owner().joining(&worker)).await;
+    owner.ready(worker.id()).await;
+    let handle = owner.submit(sleep(AN_HOUR), &[worker.id()]).await;
+    runs(&owner, handle.id()).await;
+    within("it stops", worker.manager().shutdown()).await.unwrap();
+    // Not when the lease ends, and not counted against the task.
+    let end = owner
+        .task_until(handle.id(), "it is handed back", |view| view.attempts.last()?.end.clone())
+        .await;
+    assert_eq!(end, "stopped by the worker");
+    owner.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn told_again_a_node_stops_at_once() {
+    let gate = Gate::new();
+    let (owner, worker) = pair(&gate).await;
+    let handle = owner.submit(task("text/gate"), &[worker.id()]).await;
+    runs(&owner, handle.id()).await;
+    let manager = worker.manager().clone();
+    let first =
+        tokio::spawn(async move { manager.shutdown_within(Duration::from_secs(3600)).await });
+    within("it drains", async {
+        while !worker.manager().status().await.unwrap().draining {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    within("it stops", worker.manager().shutdown_within(Duration::ZERO)).await.unwrap();
+    within("both are told", first).await.unwrap().unwrap();
+    owner.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_owner_that_stops_cancels_what_it_kept_in_memory() {
+    let gate = Gate::new();
+    let (owner, worker) = pair(&gate).await;
+    let handle = owner.submit(sleep(AN_HOUR), &[worker.id()]).await;
+    runs(&owner, handle.id()).await;
+    within("it stops", owner.manager().shutdown()).await.unwrap();
+    let end = within("its end", handle.end()).await.unwrap();
+    assert!(matches!(end, TaskEnd::Cancelled { by: CancelledBy::Shutdown, .. }), "{end:?}");
+    // And the worker goes on with nothing that nobody wants.
+    within("its slots are free", async {
+        while worker.manager().status().await.unwrap().tasks.held > 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    worker.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_drains_and_takes_work_again() {
+    let gate = Gate::new();
+    let (owner, worker) = pair(&gate).await;
+    worker.manager().drain(true).await.unwrap();
+    let handle = owner.submit(task("text/upper").with_input("x"), &[worker.id()]).await;
+    let why = owner
+        .task_until(handle.id(), "it waits", |view| {
+            let waiting = view.waiting.as_ref()?;
+            waiting.peers.iter().find(|(peer, _)| *peer == worker.id()).map(|(_, why)| why.clone())
+        })
+        .await;
+    assert!(!why.to_string().is_empty());
+    worker.manager().drain(false).await.unwrap();
+    assert_eq!(output(within("it runs", handle.end()).await.unwrap()), "X");
+    worker.shutdown().await;
+    owner.shutdown().await;
+}
