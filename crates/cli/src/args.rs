@@ -59,12 +59,11 @@ START HERE
 RUN THINGS
   run       submit a task, wait for it, print its result
   submit    submit a task, print its id             wait     wait for tasks
-  task      list | show | result | cancel
+  task      list | show | result | cancel           drain    take no work, hand back what waits
 SEE THE NETWORK
   peers     list | show | dial | trust | untrust    ping     measure a peer, see the way
   handlers  what can be run here and on peers       events   what happens, as it happens
 MEASURE
-  drain     take no new work, hand back what waits
   bench     how fast it is, on this machine alone   version  what this is
   metrics   the node's figures, for Prometheus
 SET UP
