@@ -22,7 +22,8 @@
 //! | `POST /v1/tasks` | [`TaskSpec`]: submit; `?wait_ms=` waits for the end that long |
 //! | `GET /v1/tasks` | [`List`] of [`TaskView`]; `?state=&handler=&limit=` |
 //! | `GET /v1/tasks/summary` | [`TaskCounts`] |
-//! | `GET /v1/tasks/{t}`, `GET /v1/tasks/{t}/result` | one task; the bytes of its result |
+//! | `GET /v1/tasks/{t}`, also as `…/explain` | one task: why it waits, or how it came to its end |
+//! | `GET /v1/tasks/{t}/result` | the bytes of its result |
 //! | `POST /v1/tasks/{t}/cancel` | [`CancelRequest`] |
 //! | `POST /v1/tasks/wait` | [`WaitRequest`]: wait for the end of many |
 //! | `GET /v1/events` | what happens, as server-sent events with an [`EventView`] each |

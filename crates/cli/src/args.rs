@@ -59,7 +59,8 @@ START HERE
 RUN THINGS
   run       submit a task, wait for it, print its result
   submit    submit a task, print its id             wait     wait for tasks
-  task      list | show | result | cancel           drain    take no work, hand back what waits
+  task      list | show | explain | result | cancel
+  drain     take no new work, hand back what waits
 SEE THE NETWORK
   peers     list | show | dial | trust | untrust    ping     measure a peer, see the way
   handlers  what can be run here and on peers       events   what happens, as it happens
@@ -75,7 +76,7 @@ OPTIONS
 
 A task is named by `last`, its id, or any unique end of it. INPUT is @PATH (a file), - (standard
 input) or text. Exit codes: 0 done, 1 failed, 2 usage, 3 daemon not reachable, 4 not found,
-5 denied, 130 interrupted; `run` and `wait` on one task: 0-123 the task's own, 124 a time limit,
+5 denied, 6 nobody may run it, 130 interrupted; `run` and `wait` on one task: 0-123 the task's own, 124 a time limit,
 125 any own failure, 126 refused, 127 no such handler.
 ";
 

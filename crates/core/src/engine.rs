@@ -32,6 +32,7 @@ mod placement;
 mod query;
 mod queue;
 mod restore;
+mod story;
 mod submit;
 mod tasks;
 #[cfg(test)]
@@ -43,7 +44,6 @@ mod worker;
 pub use self::input::{
     Accounts, Effect, Input, KeptResult, PeerLoad, Record, Reply, Restored, RunId, Seq, Token,
 };
-pub use self::ledger::Ledger;
 use self::{
     gate::Gate,
     held::HeldTable,
@@ -52,6 +52,10 @@ use self::{
     queue::{GroupKey, Queue},
     tasks::Tasks,
     timers::{Timer, Timers},
+};
+pub use self::{
+    ledger::Ledger,
+    story::{PastAttempt, Story},
 };
 use crate::{
     PeerId,

@@ -340,7 +340,8 @@ impl NetworkManager {
         }
     }
 
-    /// One task with its story; none if it is not known, or forgotten.
+    /// One task with its story: why it waits, with the first condition that keeps it from each peer;
+    /// or how it came to its end. None if it is not known, or forgotten.
     ///
     /// # Errors
     ///

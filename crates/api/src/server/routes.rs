@@ -91,6 +91,7 @@ fn reads() -> Router<Context> {
         .route("/v1/tasks", get(tasks::list))
         .route("/v1/tasks/summary", get(tasks::summary))
         .route("/v1/tasks/{task}", get(tasks::show))
+        .route("/v1/tasks/{task}/explain", get(tasks::show))
         .route("/v1/tasks/{task}/result", get(tasks::result))
 }
 

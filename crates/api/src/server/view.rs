@@ -1,6 +1,6 @@
 //! From what the engine says to what the API shows: times of day, names, words.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use meshwork_core::{
     CancelledBy, PeerId, TaskEnd, TaskState,
@@ -79,12 +79,18 @@ impl<'m> Viewer<'m> {
             peer: attempt.peer.to_string(),
             peer_name: self.name(&attempt.peer),
             started_at: self.manager.wall_time(attempt.started),
+            ended_at: attempt.ended.map(|ended| self.manager.wall_time(ended)),
             end: attempt.end.clone(),
         }
     }
 
     fn waiting(&self, waiting: &Explanation) -> WaitingView {
+        let mut sums = BTreeMap::new();
+        for (_, obstacle) in &waiting.peers {
+            *sums.entry(obstacle_code(obstacle).to_owned()).or_default() += 1;
+        }
         WaitingView {
+            sums,
             code: waiting.code.to_owned(),
             message: waiting.message.clone(),
             next_try_at: waiting.next_try.map(|time| self.manager.wall_time(time)),

@@ -1,5 +1,7 @@
 //! Tasks as the node tells of them, and what can be asked of it about them.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -56,6 +58,9 @@ pub struct AttemptView {
     pub peer_name: Option<String>,
     /// When it was sent.
     pub started_at: DateTime<Utc>,
+    /// When it was over.
+    #[serde(default)]
+    pub ended_at: Option<DateTime<Utc>>,
     /// How it ended, in words; none while it runs.
     pub end: Option<String>,
 }
@@ -73,6 +78,9 @@ pub struct WaitingView {
     pub gives_up_at: Option<DateTime<Utc>>,
     /// Peers considered, the node itself first, each with the first condition that failed.
     pub peers: Vec<ObstacleView>,
+    /// How many of them each condition keeps away, by its code.
+    #[serde(default)]
+    pub sums: BTreeMap<String, u64>,
 }
 
 /// What keeps a task from a peer.

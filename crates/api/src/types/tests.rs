@@ -27,6 +27,7 @@ fn waiting_task() -> TaskView {
             peer: "12D3KooWA".to_owned(),
             peer_name: Some("bee".to_owned()),
             started_at: at("2026-11-23T12:00:00.25Z"),
+            ended_at: Some(at("2026-11-23T12:00:02.25Z")),
             end: Some("lost".to_owned()),
         }],
         worker: None,
@@ -44,6 +45,7 @@ fn waiting_task() -> TaskView {
                 code: "not_ready".to_owned(),
                 message: "not ready".to_owned(),
             }],
+            sums: [("not_ready".to_owned(), 1)].into(),
         }),
         error: None,
     }
@@ -63,7 +65,8 @@ fn a_task_keeps_its_shape() {
         "ended_at": null,
         "attempts": [{
             "number": 1, "peer": "12D3KooWA", "peer_name": "bee",
-            "started_at": "2026-11-23T12:00:00.250Z", "end": "lost",
+            "started_at": "2026-11-23T12:00:00.250Z", "ended_at": "2026-11-23T12:00:02.250Z",
+            "end": "lost",
         }],
         "worker": null,
         "worker_name": null,
@@ -75,6 +78,7 @@ fn a_task_keeps_its_shape() {
             "peers": [{
                 "peer": "12D3KooWA", "name": null, "code": "not_ready", "message": "not ready",
             }],
+            "sums": { "not_ready": 1 },
         },
         "error": null,
     });

@@ -134,6 +134,12 @@ pub(crate) enum TaskVerb {
         /// Which
         task: String,
     },
+    /// Say why a task waits, peer by peer, or how it came to its end. Exit code 6: nobody who is here
+    /// may run it
+    Explain {
+        /// Which
+        task: String,
+    },
     /// Print the bytes of a task's result
     Result {
         /// Which

@@ -24,7 +24,10 @@ pub(super) fn story(task: &TaskView, now: DateTime<Utc>) -> String {
             || format!("since {}", format::span(format::between(attempt.started_at, now))),
             format::printable,
         );
-        text.push_str(&format!("  {}  {peer}  {end}\n", attempt.number));
+        let took = attempt.ended_at.map_or_else(String::new, |ended| {
+            format!(" after {}", format::span(format::between(attempt.started_at, ended)))
+        });
+        text.push_str(&format!("  {}  {peer}  {end}{took}\n", attempt.number));
     }
     if let Some(waiting) = &task.waiting {
         text.push_str(&waits(waiting, now));
@@ -115,6 +118,11 @@ fn waits(waiting: &WaitingView, now: DateTime<Utc>) -> String {
         let may = if obstacle.code == "none" { "yes" } else { "no" };
         let message = format::printable(&obstacle.message);
         text.push_str(&format!("  {peer}  {may}  {message}\n"));
+    }
+    if waiting.peers.len() > 1 {
+        let sums = waiting.sums.iter().map(|(code, count)| format!("{count} {code}"));
+        let sums: Vec<String> = sums.collect();
+        text.push_str(&format!("  {} peers: {}\n", waiting.peers.len(), sums.join(", ")));
     }
     let mut ends = Vec::new();
     if let Some(next) = waiting.next_try_at {

@@ -20,14 +20,12 @@ pub(super) async fn task(verb: TaskVerb, client: &Client, out: &Output) -> anyho
             };
             list(&TaskQuery { states, handler, limit: Some(limit) }, client, out).await?;
         }
-        TaskVerb::Show { task } => {
+        TaskVerb::Show { task } => show(&client.task(&task).await?, out)?,
+        TaskVerb::Explain { task } => {
             let task = client.task(&task).await?;
-            if out.json {
-                out.value(&task)?;
-            } else if out.quiet {
-                out.line(&task.id)?;
-            } else {
-                out.data(story::story(&task, Utc::now()).as_bytes())?;
+            show(&task, out)?;
+            if task.waiting.is_some_and(|waiting| waiting.code == "no_eligible_peer") {
+                return Ok(exit::NO_PEER);
             }
         }
         TaskVerb::Result { task } => {
@@ -40,6 +38,16 @@ pub(super) async fn task(verb: TaskVerb, client: &Client, out: &Output) -> anyho
         TaskVerb::Cancel { tasks, reason } => cancel(&tasks, &reason, client, out).await?,
     }
     Ok(exit::DONE)
+}
+
+fn show(task: &TaskView, out: &Output) -> anyhow::Result<()> {
+    if out.json {
+        out.value(task)
+    } else if out.quiet {
+        Ok(out.line(&task.id)?)
+    } else {
+        Ok(out.data(story::story(task, Utc::now()).as_bytes())?)
+    }
 }
 
 /// The states of a task that has not ended.

@@ -156,3 +156,16 @@ fn a_reader_that_is_gone_is_no_failure() {
         assert_eq!((answer.code, answer.stderr.as_str()), (0, ""), "{args:?}");
     }
 }
+
+#[test]
+fn explain_tells_why_a_task_waits_and_how_one_came_to_its_end() {
+    let node = Node::up(&[]);
+    let waits = node.ask(&["submit", "text/upper", "a", "--gpu", "7"]).stdout.trim().to_owned();
+    let why = node.ask(&["task", "explain", &waits]);
+    assert_eq!(why.code, 6, "{why:?}");
+    assert!(why.stdout.contains("no  gpus: 0 of 7"), "{why:?}");
+    assert_eq!(node.ask(&["run", "text/upper", "a"]).code, 0);
+    let ended = node.ask(&["task", "explain", "last"]);
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert!(ended.stdout.contains("attempts\n  1  "), "{ended:?}");
+}

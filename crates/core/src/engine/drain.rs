@@ -12,7 +12,6 @@ use std::time::Duration;
 use super::{
     Cx, Engine,
     held::{Held, HeldKey, Stage, weight},
-    input::Effect,
     peers::PeerKey,
     tasks::{End, Phase, TaskKey},
 };
@@ -50,8 +49,10 @@ impl Engine {
             matches!(self.held.get(*key), Some(Held { stage: Stage::Running { .. }, .. }))
         };
         let held = self.peers.iter().flat_map(|(_, peer)| peer.owner.held.iter());
-        let stops = held.map(|(_, held)| *held).filter(running);
-        cx.out.extend(stops.map(|held| Effect::Stop { run: held.run() }));
+        let stops: Vec<HeldKey> = held.map(|(_, held)| *held).filter(running).collect();
+        for held in stops {
+            self.stop(cx, held);
+        }
     }
 
     fn abandon_task(&mut self, cx: &Cx<'_>, key: TaskKey) {

@@ -35,6 +35,8 @@ pub(super) struct Held {
     pub(super) bytes: u64,
     /// Whether its result outlives the process.
     pub(super) durable: bool,
+    /// Whether its start has to be on disk before it starts.
+    pub(super) noted: bool,
     pub(super) stage: Stage,
 }
 
@@ -72,7 +74,9 @@ impl HeldTable {
     pub(super) fn insert(&mut self, owner: PeerKey, work: Box<Assignment>) -> Option<HeldKey> {
         let (epoch, bytes, durable) = (work.epoch, work.input.len() as u64, work.durable);
         let stage = Stage::Waiting(work);
-        let key = self.place(|tenant| Held { tenant, owner, epoch, bytes, durable, stage })?;
+        let noted = false;
+        let key =
+            self.place(|tenant| Held { tenant, owner, epoch, bytes, durable, noted, stage })?;
         self.unfinished += 1;
         Some(key)
     }
@@ -86,7 +90,8 @@ impl HeldTable {
         took: Duration,
     ) -> Option<HeldKey> {
         let stage = Stage::Finished { end, took, offered: false, recorded: true };
-        self.place(|tenant| Held { tenant, owner, epoch, bytes: 0, durable: true, stage })
+        let (bytes, durable, noted) = (0, true, false);
+        self.place(|tenant| Held { tenant, owner, epoch, bytes, durable, noted, stage })
     }
 
     fn place(&mut self, make: impl FnOnce(u32) -> Held) -> Option<HeldKey> {

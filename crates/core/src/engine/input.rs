@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use libp2p_identity::PeerId;
 
+use super::Story;
 use crate::{
     advert::Advert,
     frame::{Assignment, AttemptEnd, Epoch, ToOwner, ToWorker},
@@ -276,12 +277,21 @@ pub enum Record {
         /// Run on these only; empty: wherever placement chooses.
         targets: Vec<PeerId>,
     },
+    /// Attempts at a task came to nothing, or it starts here after it has come back.
+    Tried {
+        /// Which.
+        id: TaskId,
+        /// What has become of it so far.
+        story: Story,
+    },
     /// A task has ended.
     Ended {
         /// Which.
         id: TaskId,
         /// How.
         end: Box<TaskEnd>,
+        /// How it came to that; nothing for one that succeeded at once.
+        story: Story,
     },
     /// An ended task is not kept any longer.
     Forgotten {
@@ -312,7 +322,7 @@ impl Record {
                 AttemptEnd::Output(output) => output.len(),
                 AttemptEnd::Failed(_) | AttemptEnd::Cancelled => 0,
             },
-            Self::Forgotten { .. } | Self::Released { .. } => 0,
+            Self::Tried { .. } | Self::Forgotten { .. } | Self::Released { .. } => 0,
         }
     }
 }
@@ -341,6 +351,8 @@ pub struct Restored {
     pub targets: Vec<PeerId>,
     /// When it was submitted.
     pub submitted: Time,
+    /// What has become of it, and as of when.
+    pub story: (Story, Time),
     /// How it has ended, if it has, and when.
     pub ended: Option<(TaskEnd, Time)>,
 }

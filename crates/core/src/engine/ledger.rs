@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use libp2p_identity::PeerId;
 use rustc_hash::FxHashMap;
 
-use super::{KeptResult, Record, Restored};
+use super::{KeptResult, Record, Restored, Story};
 use crate::{frame::Epoch, task::TaskId, time::Time};
 
 /// Replays records, and holds what an engine starts from again.
@@ -24,15 +24,20 @@ impl Ledger {
         match record {
             Record::Submitted { task, targets } => {
                 self.index.insert(task.id, self.next);
-                self.tasks
-                    .insert(self.next, Restored { task, targets, submitted: at, ended: None });
+                let story = (Story::default(), at);
+                let task = Restored { task, targets, submitted: at, story, ended: None };
+                self.tasks.insert(self.next, task);
                 self.next += 1;
             }
-            Record::Ended { id, end } => {
-                let place = self.index.get(&id);
-                if let Some(task) = place.and_then(|place| self.tasks.get_mut(place)) {
-                    // The first end stands.
-                    task.ended.get_or_insert((*end, at));
+            Record::Tried { id, story } => {
+                if let Some(task) = self.open(&id) {
+                    task.story = (story, at);
+                }
+            }
+            Record::Ended { id, end, story } => {
+                if let Some(task) = self.open(&id) {
+                    task.ended = Some((*end, at));
+                    task.story = (story, at);
                 }
             }
             Record::Forgotten { id } => {
@@ -47,6 +52,12 @@ impl Ledger {
                 self.kept.remove(&(owner, epoch));
             }
         }
+    }
+
+    /// A task that has not ended: the first end stands.
+    fn open(&mut self, id: &TaskId) -> Option<&mut Restored> {
+        let task = self.tasks.get_mut(self.index.get(id)?)?;
+        task.ended.is_none().then_some(task)
     }
 
     /// How many tasks and results there are.

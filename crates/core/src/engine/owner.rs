@@ -237,7 +237,12 @@ impl Engine {
             }
             AttemptEnd::Cancelled => {
                 // Nobody here asked for it: the worker stops.
-                self.requeue(cx, Some(task_key), "stopped by the worker", Duration::ZERO);
+                let why = "stopped by the worker";
+                if self.tasks.get(task_key).is_some_and(|task| task.came_back) {
+                    // Its start was recorded as if it could be the reason.
+                    return self.try_again(cx, Some(task_key), why, Duration::ZERO);
+                }
+                self.requeue(cx, Some(task_key), why, Duration::ZERO);
             }
         }
     }
@@ -284,7 +289,7 @@ impl Engine {
             let doubled = 2u32.saturating_pow(task.failures.min(31) - 1);
             let rest = task.retry.backoff.saturating_mul(doubled).min(task.retry.max_backoff);
             let rest = jitter(rest, cx);
-            return self.requeue(cx, Some(key), &failure.to_string(), rest);
+            return self.try_again(cx, Some(key), &failure.to_string(), rest);
         }
         if failure.code == FailureCode::TimedOut {
             return self.end_task(key, cx.now, End::Expired(ExpiredLimit::Attempt));
@@ -298,16 +303,18 @@ impl Engine {
         if let Phase::Open { accepted: true, .. } = task.phase {
             task.crashes += 1;
         }
-        if task.crashes >= task.retry.crashes {
-            let worker = task.history.last().map(|attempt| Box::new(*attempt.peer));
-            let mut failure = TaskFailure::new(
-                FailureCode::Lost,
-                format!("lost {} times with its worker; the last time: {how}", task.crashes),
-            );
-            failure.worker = worker;
+        if let Some(failure) = task.is_lost_for_good(how) {
             return self.end_task(key, cx.now, End::Failed(Box::new(failure)));
         }
-        self.requeue(cx, Some(key), how, Duration::ZERO);
+        self.try_again(cx, Some(key), how, Duration::ZERO);
+    }
+
+    /// As [`Self::requeue`], for an attempt that counts.
+    fn try_again(&mut self, cx: &mut Cx<'_>, key: Option<TaskKey>, why: &str, rest: Duration) {
+        self.requeue(cx, key, why, rest);
+        if let Some(key) = key {
+            self.record_story(key, cx.now);
+        }
     }
 
     /// The attempt is over and the task waits again, from now on or after a rest.
@@ -318,7 +325,7 @@ impl Engine {
             return;
         }
         if let Some(attempt) = task.history.last_mut() {
-            attempt.end.get_or_insert_with(|| why.into());
+            attempt.close(cx.now, why);
         }
         task.phase = Phase::Queued { since: cx.now, not_before: cx.now + rest };
         if self.observed.tasks {
@@ -340,14 +347,15 @@ impl Engine {
         let public = end.to_public();
         let state = public.state();
         if let Some(attempt) = task.history.last_mut() {
-            attempt.end.get_or_insert_with(|| state.as_str().into());
+            attempt.close(now, state.as_str());
         }
+        let story = task.story_beside(&end, now);
         let watchers = std::mem::take(&mut task.watchers);
         let armed = std::mem::replace(&mut task.armed, Time::NEVER) != Time::NEVER;
         self.tasks.end(key, now, end);
         self.counts.ended(&state);
         if durable {
-            self.gate.record(Record::Ended { id, end: Box::new(public.clone()) });
+            self.gate.record(Record::Ended { id, end: Box::new(public.clone()), story });
         }
         for token in watchers {
             let reply = Reply::Ended { id, end: public.clone() };

@@ -157,7 +157,8 @@ impl Engine {
         }
         let number = task.attempts;
         let peer_id = Arc::clone(&peer.id);
-        task.history.push(Attempt { number, peer: peer_id, started: cx.now, end: None });
+        let ended = Time::NEVER;
+        task.history.push(Attempt { number, peer: peer_id, started: cx.now, ended, end: None });
         let assignment = Assignment {
             epoch,
             task: task.id,

@@ -132,6 +132,7 @@ impl Engine {
                     number: attempt.number,
                     peer: *attempt.peer,
                     started: attempt.started,
+                    ended: (attempt.ended != Time::NEVER).then_some(attempt.ended),
                     end: attempt.end.as_deref().map(str::to_owned),
                 })
                 .collect(),

@@ -1,11 +1,11 @@
 //! An engine that comes back: from what its journal knew of tasks and results.
 //!
-//! Attempts are not journalled. Whatever had not ended waits again, under epochs of the new boot;
-//! what workers still say of earlier ones is late.
+//! Attempts that are open are not journalled. Whatever had not ended waits again, under epochs of the
+//! new boot; what workers still say of earlier ones is late.
 
 use super::{
     Engine, KeptResult, Restored,
-    tasks::{End, Phase},
+    tasks::{End, Owned, Phase},
 };
 use crate::{reason::Reason, task::TaskEnd, time::Time};
 
@@ -18,7 +18,7 @@ impl Engine {
     /// It cannot be held: its id or key is that of another one, there are too many, or too many
     /// handler names.
     pub fn restore(&mut self, restored: Restored, now: Time) -> Result<(), Reason> {
-        let Restored { mut task, targets, submitted, ended } = restored;
+        let Restored { mut task, targets, submitted, story: (story, as_of), ended } = restored;
         let id = task.id;
         let taken =
             task.idempotency_key.as_deref().is_some_and(|key| self.tasks.by_key(key).is_some());
@@ -32,20 +32,33 @@ impl Engine {
         task.durability = Some(crate::Durability::Disk);
         let full = Reason::QueueFull { retry_after: crate::limits::QUEUE_FULL_RETRY };
         let key = self.insert_task(task, targets, kind, submitted).ok_or(full)?;
+        if let Some(task) = self.tasks.get_mut(key) {
+            (task.attempts, task.failures, task.crashes) =
+                (story.attempts, story.failures, story.crashes);
+            task.history = story.history(as_of);
+        }
         match ended {
             Some((end, at)) => {
+                let end = End::from_public(end);
+                if let Some(task) = self.tasks.get_mut(key).filter(|task| task.history.is_empty()) {
+                    task.history = Owned::history_of_end(&end, at);
+                }
                 let group = self.tasks.get(key).map(|task| task.group);
-                self.tasks.end(key, at, End::from_public(end));
+                self.tasks.end(key, at, end);
                 if let Some(group) = group {
                     self.queue.leave(group);
                 }
                 self.forget_old();
             }
             None => {
-                if let Some(task) = self.tasks.get_mut(key) {
-                    task.phase = Phase::Queued { since: now, not_before: now };
-                }
+                let Some(task) = self.tasks.get_mut(key) else { return Ok(()) };
+                task.came_back = true;
+                task.phase = Phase::Queued { since: now, not_before: now };
+                let lost = task.is_lost_for_good("this node ended before it did");
                 self.enqueue(now, key, false);
+                if let Some(failure) = lost {
+                    self.end_task(key, now, End::Failed(Box::new(failure)));
+                }
             }
         }
         Ok(())

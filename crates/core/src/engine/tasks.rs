@@ -46,6 +46,8 @@ pub(super) struct Owned {
     pub(super) key: Option<Box<str>>,
     /// Whether it outlives the process.
     pub(super) durable: bool,
+    /// Whether it waited or ran in an earlier life of the node.
+    pub(super) came_back: bool,
     /// What it is, to be told from another of its name.
     pub(super) digest: u64,
     pub(super) submitted: Time,
@@ -131,7 +133,19 @@ pub(super) struct Attempt {
     pub(super) number: u32,
     pub(super) peer: Arc<PeerId>,
     pub(super) started: Time,
+    /// [`Time::NEVER`] while it is open.
+    pub(super) ended: Time,
     pub(super) end: Option<Box<str>>,
+}
+
+impl Attempt {
+    /// It is over, unless it was before.
+    pub(super) fn close(&mut self, at: Time, how: &str) {
+        if self.end.is_none() {
+            self.ended = at;
+            self.end = Some(how.into());
+        }
+    }
 }
 
 impl Owned {
@@ -204,6 +218,7 @@ impl Tasks {
             retry: new.retry,
             key: new.key,
             durable: new.durable,
+            came_back: false,
             digest: new.digest,
             submitted: new.now,
             phase: Phase::Queued { since: new.now, not_before: new.now },

@@ -114,6 +114,13 @@ impl Node {
         }
     }
 
+    /// How its disk says that a task has ended.
+    pub(super) fn ledger_ends(&self, id: TaskId) -> Vec<TaskEnd> {
+        let (tasks, _) = self.ledger.clone().into_parts();
+        let ended = tasks.into_iter().filter(|restored| restored.task.id == id);
+        ended.filter_map(|restored| Some(restored.ended?.0)).collect()
+    }
+
     pub(super) fn ends_of(&self, id: TaskId) -> Vec<TaskEnd> {
         self.replies
             .iter()
@@ -240,6 +247,12 @@ impl Net {
                 return;
             }
         }
+    }
+
+    /// All that a node without a disk has recorded so far is safe.
+    pub(super) fn persist(&mut self, index: usize) {
+        self.feed(index, Input::Persisted { seq: super::Seq(u64::MAX) });
+        self.settle();
     }
 
     fn carry_out(&mut self, index: usize, effects: Vec<Effect>) {

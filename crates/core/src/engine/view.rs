@@ -57,6 +57,8 @@ pub struct AttemptView {
     pub peer: PeerId,
     /// When it was sent.
     pub started: Time,
+    /// When it was over.
+    pub ended: Option<Time>,
     /// How it ended, in words; none while it runs.
     pub end: Option<String>,
 }

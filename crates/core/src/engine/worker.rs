@@ -166,8 +166,18 @@ impl Engine {
                 self.leave_line(key, priority, held_key);
                 self.finish(held_key, AttemptEnd::Cancelled, Duration::ZERO);
             }
-            Stage::Running { .. } => cx.out.push(Effect::Stop { run: held_key.run() }),
+            Stage::Running { .. } => self.stop(cx, held_key),
             Stage::Finished { .. } => self.offer(held_key),
+        }
+    }
+
+    /// Stops an execution. One whose start waits for the disk is stopped after it has started.
+    pub(super) fn stop(&mut self, cx: &mut Cx<'_>, key: HeldKey) {
+        let stop = Effect::Stop { run: key.run() };
+        if self.held.get(key).is_some_and(|held| held.noted) {
+            self.gate.after(stop);
+        } else {
+            cx.out.push(stop);
         }
     }
 
@@ -359,11 +369,22 @@ impl Engine {
             let Some(key) = next else { continue };
             let Some(held) = self.held.get_mut(key) else { continue };
             let Stage::Waiting(work) = &held.stage else { continue };
-            let running = Stage::Running { task: work.task };
-            if let Stage::Waiting(work) = std::mem::replace(&mut held.stage, running) {
-                self.held.running += 1;
-                cx.out.push(Effect::Execute { run: key.run(), owner, work });
+            let task = work.task;
+            let Stage::Waiting(work) = std::mem::replace(&mut held.stage, Stage::Running { task })
+            else {
+                continue;
+            };
+            self.held.running += 1;
+            let execute = Effect::Execute { run: key.run(), owner, work };
+            if owner_key != PeerKey::LOCAL || !self.came_back(task) {
+                cx.out.push(execute);
+                continue;
             }
+            if let Some(held) = self.held.get_mut(key) {
+                held.noted = true;
+            }
+            self.record_start(task, cx.now);
+            self.gate.after(execute);
         }
     }
 

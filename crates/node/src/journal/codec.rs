@@ -7,7 +7,7 @@ use bytes::Bytes;
 use meshwork_core::{
     AttemptEnd, CancelledBy, Durability, Epoch, FailureCode, PeerId, Task, TaskEnd, TaskFailure,
     TaskId, TaskInput, TaskResult, TaskType,
-    engine::{KeptResult, Record},
+    engine::{KeptResult, PastAttempt, Record, Story},
     task::{ExpiredLimit, Requirements, RetryPolicy, TaskLimits},
 };
 use prost::Message;
@@ -17,13 +17,18 @@ const ENDED: u8 = 2;
 const FORGOTTEN: u8 = 3;
 const FINISHED: u8 = 4;
 const RELEASED: u8 = 5;
+const TRIED: u8 = 6;
 
 /// Appends a record.
 pub(super) fn encode(record: &Record, out: &mut Vec<u8>) {
     // A vector grows as far as it must, so that encoding cannot fail.
     match record {
         Record::Submitted { task, targets } => put(SUBMITTED, &StoredTask::of(task, targets), out),
-        Record::Ended { id, end } => put(ENDED, &StoredEnd::of(*id, end), out),
+        Record::Tried { id, story } => put(TRIED, &StoredStory::of(Some(*id), story), out),
+        Record::Ended { id, end, story } => {
+            let story = (*story != Story::default()).then(|| StoredStory::of(None, story));
+            put(ENDED, &StoredEnd { story, ..StoredEnd::of(*id, end) }, out);
+        }
         Record::Forgotten { id } => {
             put(FORGOTTEN, &StoredId { id: id.as_bytes().to_vec() }, out);
         }
@@ -49,8 +54,13 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Record> {
             Record::Submitted { task: Box::new(stored.task()?), targets }
         }
         ENDED => {
-            let stored = StoredEnd::decode(body).ok()?;
-            Record::Ended { id: task_id(&stored.id)?, end: Box::new(stored.task_end()?) }
+            let mut stored = StoredEnd::decode(body).ok()?;
+            let story = stored.story.take().map_or(Some(Story::default()), StoredStory::story)?;
+            Record::Ended { id: task_id(&stored.id)?, end: Box::new(stored.task_end()?), story }
+        }
+        TRIED => {
+            let stored = StoredStory::decode(body).ok()?;
+            Record::Tried { id: task_id(&stored.id)?, story: stored.story()? }
         }
         FORGOTTEN => Record::Forgotten { id: task_id(&StoredId::decode(body).ok()?.id)? },
         FINISHED => Record::Finished(Box::new(StoredResult::decode(body).ok()?.kept()?)),
@@ -198,6 +208,8 @@ struct StoredEnd {
     exit: u32,
     #[prost(bool, tag = "10")]
     by_shutdown: bool,
+    #[prost(message, optional, tag = "11")]
+    story: Option<StoredStory>,
 }
 
 const SUCCEEDED: u32 = 1;
@@ -263,6 +275,72 @@ impl StoredEnd {
             },
             EXPIRED => TaskEnd::Expired { limit: ExpiredLimit::parse(&self.code)? },
             _ => return None,
+        })
+    }
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct StoredStory {
+    /// Empty within the record of an end.
+    #[prost(bytes = "vec", tag = "1")]
+    id: Vec<u8>,
+    #[prost(uint32, tag = "2")]
+    attempts: u32,
+    #[prost(uint32, tag = "3")]
+    failures: u32,
+    #[prost(uint32, tag = "4")]
+    crashes: u32,
+    #[prost(message, repeated, tag = "5")]
+    latest: Vec<StoredPast>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct StoredPast {
+    #[prost(uint32, tag = "1")]
+    number: u32,
+    #[prost(bytes = "vec", tag = "2")]
+    peer: Vec<u8>,
+    #[prost(uint64, tag = "3")]
+    ago_us: u64,
+    #[prost(uint64, tag = "4")]
+    took_us: u64,
+    #[prost(string, tag = "5")]
+    end: String,
+}
+
+impl StoredStory {
+    fn of(id: Option<TaskId>, story: &Story) -> Self {
+        let past = |past: &PastAttempt| StoredPast {
+            number: past.number,
+            peer: past.peer.to_bytes(),
+            ago_us: micros(past.ago),
+            took_us: micros(past.took),
+            end: past.end.clone(),
+        };
+        Self {
+            id: id.map(|id| id.as_bytes().to_vec()).unwrap_or_default(),
+            attempts: story.attempts,
+            failures: story.failures,
+            crashes: story.crashes,
+            latest: story.latest.iter().map(past).collect(),
+        }
+    }
+
+    fn story(self) -> Option<Story> {
+        let past = |past: StoredPast| {
+            Some(PastAttempt {
+                number: past.number,
+                peer: PeerId::from_bytes(&past.peer).ok()?,
+                ago: Duration::from_micros(past.ago_us),
+                took: Duration::from_micros(past.took_us),
+                end: past.end,
+            })
+        };
+        Some(Story {
+            attempts: self.attempts,
+            failures: self.failures,
+            crashes: self.crashes,
+            latest: self.latest.into_iter().map(past).collect::<Option<_>>()?,
         })
     }
 }

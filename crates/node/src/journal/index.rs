@@ -3,15 +3,14 @@
 use std::collections::BTreeSet;
 
 use meshwork_core::{Epoch, PeerId, TaskId, engine::Record};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::Timed;
 
 /// Where what is live was written. A segment is needed as long as one of its records is.
 #[derive(Debug, Default)]
 pub(super) struct Index {
-    /// The segments of a task's acceptance and of its end.
-    tasks: FxHashMap<TaskId, (u64, Option<u64>)>,
+    tasks: FxHashMap<TaskId, Places>,
     kept: FxHashMap<(PeerId, Epoch), u64>,
     segments: FxHashMap<u64, Segment>,
     /// Those of which little is needed, and the next of them to look at.
@@ -22,6 +21,23 @@ pub(super) struct Index {
     undone_by: FxHashMap<u64, Vec<u64>>,
     /// Segments of which perhaps nothing is needed any more.
     unneeded: Vec<u64>,
+}
+
+/// The segments of a task's records.
+#[derive(Clone, Copy, Debug)]
+struct Places {
+    submitted: u64,
+    /// The latest.
+    tried: Option<u64>,
+    ended: Option<u64>,
+}
+
+impl Places {
+    /// Whether everything about it is in this segment.
+    fn are_all(&self, segment: u64) -> bool {
+        let Self { submitted, tried, ended } = *self;
+        [Some(submitted), tried, ended].into_iter().flatten().all(|at| at == segment)
+    }
 }
 
 /// Of how many records, how many are needed.
@@ -41,20 +57,32 @@ impl Index {
         entry.records += 1;
         match record {
             Record::Submitted { task, .. } => {
-                self.tasks.insert(task.id, (segment, None));
+                let places = Places { submitted: segment, tried: None, ended: None };
+                self.tasks.insert(task.id, places);
                 self.need(segment);
             }
-            Record::Ended { id, .. } => {
-                if let Some((_, ended @ None)) = self.tasks.get_mut(id) {
-                    *ended = Some(segment);
+            Record::Tried { id, .. } => {
+                if let Some(Places { tried, ended: None, .. }) = self.tasks.get_mut(id) {
+                    let before = tried.replace(segment);
                     self.need(segment);
+                    before.into_iter().for_each(|before| self.free(before));
+                }
+            }
+            Record::Ended { id, .. } => {
+                if let Some(Places { tried, ended: ended @ None, .. }) = self.tasks.get_mut(id) {
+                    *ended = Some(segment);
+                    // The end tells the whole story.
+                    let before = tried.take();
+                    self.need(segment);
+                    before.into_iter().for_each(|before| self.free(before));
                 }
             }
             Record::Forgotten { id } => {
-                let Some((submitted, ended)) = self.tasks.remove(id) else { return };
-                self.free(submitted);
-                if let Some(ended) = ended {
-                    self.free(ended);
+                let Some(Places { submitted, tried, ended }) = self.tasks.remove(id) else {
+                    return;
+                };
+                for place in [Some(submitted), tried, ended].into_iter().flatten() {
+                    self.free(place);
                 }
                 self.undo(submitted, segment);
             }
@@ -101,18 +129,25 @@ impl Index {
     /// about what they say may be in any later segment.
     pub(super) fn movable(&self, segment: u64, records: Vec<Timed>) -> Option<Vec<Timed>> {
         let needed = self.segments.get(&segment)?.needed;
-        let is_needed = |record: &Record| match record {
-            Record::Submitted { task, .. } => self
-                .tasks
-                .get(&task.id)
-                .is_some_and(|(at, ended)| *at == segment && ended.is_none_or(|at| at == segment)),
-            Record::Ended { id, .. } => {
-                self.tasks.get(id).is_some_and(|at| *at == (segment, Some(segment)))
+        let mut tried = FxHashSet::default();
+        let mut is_needed = |record: &Record| match record {
+            Record::Submitted { task, .. } => {
+                self.tasks.get(&task.id).is_some_and(|places| places.are_all(segment))
             }
+            Record::Tried { id, .. } => self.tasks.get(id).is_some_and(|places| {
+                places.are_all(segment) && places.tried.is_some() && tried.insert(*id)
+            }),
+            Record::Ended { id, .. } => self
+                .tasks
+                .get(id)
+                .is_some_and(|places| places.are_all(segment) && places.ended.is_some()),
             Record::Finished(kept) => self.kept.get(&(kept.owner, kept.epoch)) == Some(&segment),
             Record::Forgotten { .. } | Record::Released { .. } => false,
         };
-        let moved: Vec<_> = records.into_iter().filter(|(_, record)| is_needed(record)).collect();
+        // From behind: of several stories of a task the latest counts.
+        let later = records.into_iter().rev();
+        let mut moved: Vec<_> = later.filter(|(_, record)| is_needed(record)).collect();
+        moved.reverse();
         (moved.len() == needed as usize).then_some(moved)
     }
 
@@ -126,7 +161,10 @@ impl Index {
                 Record::Finished(kept) => {
                     self.kept.remove(&(kept.owner, kept.epoch));
                 }
-                Record::Ended { .. } | Record::Forgotten { .. } | Record::Released { .. } => {}
+                Record::Tried { .. }
+                | Record::Ended { .. }
+                | Record::Forgotten { .. }
+                | Record::Released { .. } => {}
             }
             self.free(segment);
         }

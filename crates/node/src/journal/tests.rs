@@ -45,7 +45,7 @@ async fn times_are_those_of_the_earlier_start() {
     journal.push(Seq(1), vec![submitted(&task)]);
     journal.committed().await.unwrap();
     let end = Box::new(TaskEnd::Expired { limit: ExpiredLimit::Queue });
-    journal.push(Seq(2), vec![Record::Ended { id: task.id, end }]);
+    journal.push(Seq(2), vec![Record::Ended { id: task.id, end, story: Default::default() }]);
     journal.committed().await.unwrap();
     journal.close().await;
     let clock = Clock::start();
@@ -67,7 +67,11 @@ async fn what_is_forgotten_leaves_no_segment() {
         let task = Task::default();
         let end = Box::new(TaskEnd::Expired { limit: ExpiredLimit::Queue });
         let id = task.id;
-        for record in [submitted(&task), Record::Ended { id, end }, Record::Forgotten { id }] {
+        for record in [
+            submitted(&task),
+            Record::Ended { id, end, story: Default::default() },
+            Record::Forgotten { id },
+        ] {
             seq += 1;
             journal.push(Seq(seq), vec![record]);
             assert_eq!(journal.committed().await, Some(Seq(seq)));
@@ -92,6 +96,7 @@ async fn what_stays_for_long_does_not_keep_all_that_came_with_it() {
         let id = |task: &Task| Record::Ended {
             id: task.id,
             end: Box::new(TaskEnd::Expired { limit: ExpiredLimit::Queue }),
+            story: Default::default(),
         };
         let forgotten = |task: &Task| Record::Forgotten { id: task.id };
         for records in [

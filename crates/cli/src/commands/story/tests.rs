@@ -48,6 +48,7 @@ fn a_task_that_waits_tells_why_for_each_peer() {
                     message: "free".to_owned(),
                 },
             ],
+            sums: [("none".to_owned(), 1), ("requirement".to_owned(), 1)].into(),
         }),
         ..task()
     };
@@ -56,6 +57,7 @@ fn a_task_that_waits_tells_why_for_each_peer() {
     assert!(text.contains("waits     nobody here may run it\n"), "{text}");
     assert!(text.contains("  ant  no  gpus: 0 of 1\n"), "{text}");
     assert!(text.contains("  b\u{fffd}[2Jee  yes  free\n"), "{text}");
+    assert!(text.contains("  2 peers: 1 none, 1 requirement\n"), "{text}");
     assert!(text.contains("  next try in 9.0s; gives up in 9m18s (--queue-timeout)\n"), "{text}");
     assert!(text.ends_with("next      meshwork wait 8f3a21\n"), "{text}");
 }
@@ -67,6 +69,7 @@ fn a_task_that_failed_tells_its_story() {
         peer: "12D3KooWA".to_owned(),
         peer_name: Some(name.to_owned()),
         started_at: at("2026-11-23T12:00:00.200Z"),
+        ended_at: Some(at("2026-11-23T12:00:01.400Z")),
         end: Some(end.to_owned()),
     };
     let task = TaskView {
@@ -89,7 +92,10 @@ fn a_task_that_failed_tells_its_story() {
     assert!(text.starts_with("8f3a21  FAILED  text/upper  attempt 2  on cat  exit 42\n"), "{text}");
     assert!(text.contains("why       no way\n"), "{text}");
     assert!(text.contains(" -> attempt 2 +200ms -> failed +3.4s\n"), "{text}");
-    assert!(text.contains("  1  bee  lost\n  2  cat  permanent: no way\n"), "{text}");
+    assert!(
+        text.contains("  1  bee  lost after 1.2s\n  2  cat  permanent: no way after 1.2s\n"),
+        "{text}"
+    );
 
     let failure = failure(&task);
     assert_eq!(failure.exit, 42);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use rand::RngExt;
 
 use super::*;
-use crate::{CancelledBy, FailureCode, TaskFailure};
+use crate::{CancelledBy, FailureCode, TaskFailure, engine::view::TaskQuery};
 
 /// Plays a random history on an owner and three workers, then lets everything come to rest.
 fn play(seed: u64) {
@@ -100,6 +100,19 @@ fn check(net: &Net) {
                 });
             assert_eq!((bytes, time), (peer.worker.open_bytes, peer.worker.open_time));
         }
+    }
+    check_explanations(net);
+}
+
+/// Whatever waits says of each peer that is known why it is not there, once.
+fn check_explanations(net: &Net) {
+    let engine = &net.nodes[0].engine;
+    let known: BTreeSet<PeerId> = engine.peers.iter().map(|(_, peer)| *peer.id).collect();
+    let queued = TaskQuery { states: vec!["queued".to_owned()], handler: None, limit: 3 };
+    for task in engine.tasks(&queued, net.now) {
+        let why = engine.task(task.id, net.now).unwrap().waiting.unwrap();
+        let told: BTreeSet<PeerId> = why.peers.iter().map(|(peer, _)| *peer).collect();
+        assert_eq!((told.len(), told), (why.peers.len(), known.clone()), "{why:?}");
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::{Reason, limits};
+use crate::{FailureCode, Reason, TaskFailure, limits, task::RetryPolicy};
 
 fn memory(handler: &str) -> Task {
     Task { durability: Some(Durability::Memory), ..task(handler) }
@@ -115,6 +115,7 @@ fn what_cannot_be_taken_up_again_is_refused_by_name() {
         task: Box::new(task),
         targets: Vec::new(),
         submitted: now,
+        story: (crate::engine::Story::default(), now),
         ended: None,
     };
     let once = task("text/a");
@@ -125,4 +126,101 @@ fn what_cannot_be_taken_up_again_is_refused_by_name() {
         engine.restore(restored(task("text/a")), now).unwrap();
     }
     assert_eq!(engine.accounts().queued, 1_000);
+}
+
+#[test]
+fn a_task_that_takes_its_node_down_with_it_is_given_up() {
+    let mut net = Net::new(&[1]);
+    let poison =
+        Task { retry: RetryPolicy { crashes: 2, ..RetryPolicy::default() }, ..task("text/a") };
+    let id = net.submit_to(1, poison, &[]);
+    for life in 0..3 {
+        assert_eq!(net.nodes[1].running.len(), 1, "in life {life}");
+        net.restart(1);
+    }
+    let [TaskEnd::Failed(failure)] = &net.nodes[1].ledger_ends(id)[..] else { panic!("one end") };
+    assert_eq!(failure.code, FailureCode::Lost);
+    assert_eq!(failure.worker.as_deref(), Some(&net.nodes[1].id));
+    assert!(net.nodes[1].running.is_empty());
+    net.restart(1);
+    let view = net.nodes[1].engine.task(id, net.now).unwrap();
+    assert_eq!((view.state.as_str(), view.attempts.len()), ("failed", 2), "{view:?}");
+}
+
+#[test]
+fn the_start_of_what_came_back_is_on_disk_before_it_starts() {
+    let mut net = Net::new(&[1]);
+    let id = net.submit_to(1, task("text/a"), &[]);
+    net.disk = false;
+    net.restart(1);
+    assert!(net.nodes[1].running.is_empty());
+    let cancel = Input::Cancel {
+        id,
+        by: crate::CancelledBy::Submitter,
+        reason: String::new(),
+        token: Token(9_999),
+    };
+    net.feed(1, cancel);
+    net.settle();
+    assert!(net.nodes[1].stopped.is_empty(), "it has not started");
+    let tried = net.nodes[1].records.iter().any(|record| matches!(record, Record::Tried { .. }));
+    assert!(tried, "{:?}", net.nodes[1].records);
+    net.persist(1);
+    assert_eq!((net.nodes[1].running.len(), net.nodes[1].stopped.len()), (1, 1));
+}
+
+#[test]
+fn a_node_that_is_stopped_again_and_again_does_not_give_its_tasks_up() {
+    let mut net = Net::new(&[1]);
+    let careful =
+        Task { retry: RetryPolicy { crashes: 1, ..RetryPolicy::default() }, ..task("text/a") };
+    let id = net.submit_to(1, careful, &[]);
+    for _ in 0..5 {
+        net.feed(1, Input::Abandon);
+        net.settle();
+        net.finish(1, AttemptEnd::Cancelled);
+        net.restart(1);
+    }
+    net.finish(1, output("x"));
+    let view = net.nodes[1].engine.task(id, net.now).unwrap();
+    assert_eq!(view.state.as_str(), "succeeded");
+    // Of the first life nothing is left but the task.
+    assert_eq!(view.attempts.last().unwrap().number, 5);
+}
+
+#[test]
+fn attempts_are_counted_and_told_over_restarts() {
+    let mut net = Net::connected(&[1]);
+    let retry = RetryPolicy { attempts: 3, backoff: Duration::ZERO, ..RetryPolicy::default() };
+    let id = net.submit(Task { retry, ..task("text/a") });
+    let failed = || AttemptEnd::Failed(TaskFailure::new(FailureCode::Handler, "no luck"));
+    let ended = |net: &Net| {
+        let view = net.nodes[0].engine.task(id, net.now).unwrap();
+        view.attempts.iter().filter(|attempt| attempt.end.is_some()).count()
+    };
+    net.pass(Duration::from_secs(1));
+    for count in 1..=3 {
+        // What the life before has left at the worker does not count.
+        while ended(&net) < count {
+            net.finish(1, failed());
+            net.pass(Duration::from_millis(1));
+        }
+        net.restart(0);
+        net.connect(0, 1);
+        assert_eq!(ended(&net), count);
+    }
+    assert_eq!(net.state(id), "failed", "three attempts, over all lives");
+    net.restart(0);
+    let view = net.nodes[0].engine.task(id, net.now).unwrap();
+    let told: Vec<(u32, Duration, &str)> = view
+        .attempts
+        .iter()
+        .map(|attempt| {
+            let took = attempt.ended.unwrap().since(attempt.started);
+            (attempt.number, took, attempt.end.as_deref().unwrap())
+        })
+        .collect();
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert_eq!(told[0], (1, Duration::from_secs(1), "handler: no luck"), "{told:?}");
+    assert_eq!(told[2].2, "failed", "{told:?}");
 }

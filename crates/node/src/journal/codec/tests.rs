@@ -77,7 +77,11 @@ fn ends_are_read_as_they_were_written() {
         TaskEnd::Cancelled { by: CancelledBy::Submitter, reason: String::new() },
         TaskEnd::Expired { limit: ExpiredLimit::Total },
     ] {
-        round_trip(&Record::Ended { id: TaskId::new(), end: Box::new(end) });
+        round_trip(&Record::Ended {
+            id: TaskId::new(),
+            end: Box::new(end),
+            story: Default::default(),
+        });
     }
     for end in [
         AttemptEnd::Output(Bytes::from_static(b"out")),
@@ -88,6 +92,34 @@ fn ends_are_read_as_they_were_written() {
         let epoch = Epoch { boot: 1, number: u64::MAX };
         round_trip(&Record::Finished(Box::new(KeptResult { owner, epoch, task, end, took })));
     }
+}
+
+#[test]
+fn stories_are_read_as_they_were_written() {
+    let past = |number| PastAttempt {
+        number,
+        peer: PeerId::random(),
+        ago: Duration::from_micros(7),
+        took: Duration::from_secs(3),
+        end: "why".to_owned(),
+    };
+    let story =
+        Story { attempts: 9, failures: 2, crashes: u32::MAX, latest: vec![past(8), past(9)] };
+    round_trip(&Record::Tried { id: TaskId::new(), story: story.clone() });
+    round_trip(&Record::Tried { id: TaskId::new(), story: Story::default() });
+    let end = Box::new(TaskEnd::Expired { limit: ExpiredLimit::Queue });
+    round_trip(&Record::Ended { id: TaskId::new(), end, story });
+}
+
+#[test]
+fn an_end_of_before_stories_were_kept_is_read() {
+    let id = TaskId::from_bytes([7; 16]);
+    let mut old = vec![ENDED, 10, 16];
+    old.extend([7; 16]);
+    old.extend([16, 4, 58, 5]);
+    old.extend(b"total");
+    let end = Box::new(TaskEnd::Expired { limit: ExpiredLimit::Total });
+    assert_eq!(decode(&old), Some(Record::Ended { id, end, story: Story::default() }));
 }
 
 #[test]

@@ -10,7 +10,7 @@ fn submitted(task: &Task) -> Record {
 
 fn ended(task: &Task) -> Record {
     let end = Box::new(TaskEnd::Expired { limit: ExpiredLimit::Queue });
-    Record::Ended { id: task.id, end }
+    Record::Ended { id: task.id, end, story: Default::default() }
 }
 
 fn forgotten(task: &Task) -> Record {
@@ -34,6 +34,45 @@ fn a_segment_goes_when_all_in_it_is_forgotten_and_takes_what_undid_it_along() {
     dead.sort_unstable();
     assert_eq!(dead, [1, 3, 4, 5]);
     assert!(index.segments.is_empty() && index.undone_by.is_empty() && index.unneeded.is_empty());
+}
+
+#[test]
+fn only_the_latest_story_of_a_task_is_needed_and_none_beside_its_end() {
+    let task = Task::default();
+    let tried = Record::Tried { id: task.id, story: Default::default() };
+    let mut index = Index::default();
+    index.add(&submitted(&task), 1);
+    index.add(&tried, 2);
+    assert!(index.take_dead().is_empty());
+    index.add(&tried, 3);
+    assert_eq!(index.take_dead(), [2]);
+    index.add(&ended(&task), 4);
+    assert_eq!(index.take_dead(), [3]);
+    index.add(&tried, 5);
+    assert_eq!(index.take_dead(), [5], "an end stands");
+    index.add(&forgotten(&task), 6);
+    let mut dead = index.take_dead();
+    dead.sort_unstable();
+    assert_eq!(dead, [1, 4, 6]);
+}
+
+#[test]
+fn a_task_moves_with_its_latest_story_or_not_at_all() {
+    let (task, other) = (Task::default(), Task::default());
+    let story = |attempts| meshwork_core::engine::Story { attempts, ..Default::default() };
+    let tried = |attempts| Record::Tried { id: task.id, story: story(attempts) };
+    let records = [submitted(&task), tried(1), tried(2), submitted(&other), ended(&other)];
+    let mut index = Index::default();
+    for record in &records {
+        index.add(record, 1);
+    }
+    index.add(&forgotten(&other), 2);
+    let timed = || records.iter().map(|record| (0, record.clone())).collect();
+    let moved = index.movable(1, timed()).expect("nothing later is about it");
+    let moved: Vec<Record> = moved.into_iter().map(|(_, record)| record).collect();
+    assert_eq!(moved, [submitted(&task), tried(2)]);
+    index.add(&tried(3), 3);
+    assert_eq!(index.movable(1, timed()), None);
 }
 
 #[test]

@@ -22,7 +22,7 @@ async fn home(tasks: u64) -> tempfile::TempDir {
         let mut records = vec![Record::Submitted { task: Box::new(task), targets: Vec::new() }];
         if seq == 0 {
             let end = Box::new(TaskEnd::Expired { limit: ExpiredLimit::Queue });
-            records.push(Record::Ended { id, end });
+            records.push(Record::Ended { id, end, story: Default::default() });
         }
         journal.push(Seq(seq), records);
         journal.committed().await.unwrap();
