@@ -12,6 +12,7 @@
 
 mod codec;
 mod index;
+mod recovery;
 pub mod repair;
 mod store;
 mod writer;
@@ -31,6 +32,7 @@ use std::{
 use meshwork_core::engine::{KeptResult, Ledger, Record, Restored, Seq};
 use tokio::sync::{mpsc, oneshot};
 
+pub(crate) use self::recovery::Recovery;
 use self::{index::Index, store::Store, writer::Writer};
 use crate::{clock::Clock, home::HomeError};
 
@@ -180,14 +182,18 @@ impl Journal {
     /// # Errors
     ///
     /// It is not there though it should be, not this node's, not the latest, damaged, or in use.
-    pub(crate) async fn open(dir: &Path, clock: Clock) -> Result<(Self, Parts), JournalError> {
+    pub(crate) async fn open(
+        dir: &Path,
+        clock: Clock,
+        recovery: Recovery,
+    ) -> Result<(Self, Parts), JournalError> {
         let (commits, batches) = blocking::sync_channel(1);
         let (told, done) = mpsc::channel(1);
         let (opened, parts) = oneshot::channel();
         let (dir, full) = (dir.to_owned(), Arc::new(AtomicBool::new(false)));
         let closing = Arc::new(AtomicBool::new(false));
         let (is_full, is_closing) = (Arc::clone(&full), Arc::clone(&closing));
-        let run = move || match read(&dir, clock) {
+        let run = move || match read(&dir, clock, &recovery) {
             Ok((store, index, next, ledger)) => {
                 let mut writer = Writer { store, index, next, full: is_full, closing: is_closing };
                 writer.reserve();
@@ -287,13 +293,18 @@ pub(crate) const FULL_RETRY: Duration = Duration::from_secs(1);
 
 type Read = (Store, Index, u64, Ledger);
 
-fn read(dir: &Path, clock: Clock) -> Result<Read, JournalError> {
+fn read(dir: &Path, clock: Clock, recovery: &Recovery) -> Result<Read, JournalError> {
     let store = Store::open(dir)?;
+    recovery.of(store.segments()?);
     let (mut index, mut ledger, mut next) = (Index::default(), Ledger::default(), 0);
     let replayed = store.replay(|segment, at, record| {
         index.add(&record, segment);
         ledger.apply(record, clock.time(at));
-        next = segment + 1;
+        // Segments rise, so that each is counted once.
+        if segment >= next {
+            next = segment + 1;
+            recovery.step();
+        }
     })?;
     if replayed.damaged > 0 {
         let path = store.path().to_owned();

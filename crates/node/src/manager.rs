@@ -28,6 +28,7 @@ use crate::{
     error::{InternalError, NetworkError, TaskError},
     event::{Interest, NetworkEvent, Subscription, Topics},
     home::Home,
+    journal::Recovery,
     limits,
     metrics::NetworkMetricsCollector,
     monitor::ResourceMonitor,
@@ -69,6 +70,8 @@ pub(crate) struct Inner {
     pub(crate) parts: Mutex<Option<Parts>>,
     /// Set by `start`.
     pub(crate) net: OnceLock<NetHandle>,
+    /// How far `start` is with the journal.
+    pub(crate) recovery: Recovery,
     /// Peers trusted now. The one writer is `trust`, which holds the lock over the file as well.
     pub(crate) trusted: tokio::sync::Mutex<HashSet<PeerId>>,
 }
@@ -76,6 +79,16 @@ pub(crate) struct Inner {
 impl Inner {
     pub(crate) fn collector(&self) -> &Arc<NetworkMetricsCollector> {
         self.collector.get_or_init(Arc::default)
+    }
+
+    /// Why nothing can be asked of a node that has no network.
+    pub(crate) fn not_running(&self) -> NetworkError {
+        match self.recovery.percent() {
+            Some(percent) => {
+                Reason::Recovering { percent, retry_after: limits::RECOVERING_RETRY }.into()
+            }
+            None => InternalError::NotStarted.into(),
+        }
     }
 
     pub(crate) fn record_metrics(&self) {
@@ -138,7 +151,9 @@ impl NetworkManager {
         Self { inner: Arc::new(inner) }
     }
 
-    /// Starts the node on the caller's tokio runtime; returns once it listens.
+    /// Starts the node on the caller's tokio runtime; returns once it has read its journal and
+    /// listens. Meanwhile other callers are refused with [`Reason::Recovering`], and
+    /// [`Self::recovering`] says how far it is.
     ///
     /// A bootstrap peer that cannot be reached is an event, not an error.
     ///
@@ -154,6 +169,7 @@ impl NetworkManager {
             .unwrap_or_else(PoisonError::into_inner)
             .take()
             .ok_or(InternalError::AlreadyStarted)?;
+        let _recovering = self.inner.config.home.as_ref().map(|_| self.inner.recovery.begin());
         let net = parts.run(&self.inner).await?;
         // Only the one start that took the parts comes here.
         self.inner.net.set(net).map_err(|_| InternalError::AlreadyStarted)?;
@@ -208,6 +224,12 @@ impl NetworkManager {
         self.call(Call::Drain { on }).await?;
         // What is asked later is answered after it.
         self.ask(|_, _| ()).await
+    }
+
+    /// How much of what was kept the start has read, in percent, 0 to 99. None before the start, and
+    /// when it is over.
+    pub fn recovering(&self) -> Option<u8> {
+        self.inner.recovery.percent()
     }
 
     /// Who this node is.
@@ -488,6 +510,7 @@ impl NetworkManager {
     }
 
     async fn probe(&self, probe: Probe) -> Result<(), NetworkError> {
+        self.net()?;
         let probes = self.inner.probes.get().ok_or(InternalError::NotStarted)?;
         probes.send(probe).await.map_err(|_| InternalError::Stopped.into())
     }
@@ -554,7 +577,7 @@ impl NetworkManager {
     }
 
     fn net(&self) -> Result<&NetHandle, NetworkError> {
-        Ok(self.inner.net.get().ok_or(InternalError::NotStarted)?)
+        self.inner.net.get().ok_or_else(|| self.inner.not_running())
     }
 
     async fn call(&self, call: Call) -> Result<(), NetworkError> {

@@ -28,6 +28,7 @@ impl Problem {
             hint: None,
             task_id: None,
             retry_after_ms: None,
+            percent: None,
         }
     }
 
@@ -102,9 +103,10 @@ impl From<Reason> for Problem {
             Reason::NotFound => StatusCode::NOT_FOUND,
             Reason::Conflict { .. } => StatusCode::CONFLICT,
             Reason::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Reason::QueueFull { .. } | Reason::Busy { .. } | Reason::ShuttingDown => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Reason::QueueFull { .. }
+            | Reason::Busy { .. }
+            | Reason::Recovering { .. }
+            | Reason::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
             Reason::DiskFull { .. } => StatusCode::INSUFFICIENT_STORAGE,
             Reason::InvalidTask { .. } => StatusCode::BAD_REQUEST,
             Reason::UnknownHandler { .. } => StatusCode::UNPROCESSABLE_ENTITY,
@@ -117,7 +119,11 @@ impl From<Reason> for Problem {
             | Reason::Denied { .. }
             | _ => StatusCode::FORBIDDEN,
         };
-        let problem = Self::new(status, reason.code(), reason.to_string()).with_hint(reason.hint());
+        let mut problem =
+            Self::new(status, reason.code(), reason.to_string()).with_hint(reason.hint());
+        if let Reason::Recovering { percent, .. } = reason {
+            problem.percent = Some(percent);
+        }
         match reason.retry_after() {
             Some(after) => problem.retry_after(after),
             None => problem,

@@ -82,6 +82,8 @@ pub(super) fn router(
 
 fn reads() -> Router<Context> {
     Router::new()
+        .route("/healthz", get(node::alive))
+        .route("/readyz", get(node::ready))
         .route("/metrics", get(metrics::show))
         .route("/v1/node", get(node::show))
         .route("/v1/health", get(node::health))

@@ -12,7 +12,7 @@ use std::{
 
 use chrono::Utc;
 use meshwork_core::engine::Record;
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
 
 use super::{JournalError, Timed, codec};
 use crate::home;
@@ -211,6 +211,12 @@ impl Store {
             Ok(found)
         };
         read().map_err(|error| JournalError::store(&self.path, error))
+    }
+
+    /// How many segments there are.
+    pub(super) fn segments(&self) -> Result<u64, JournalError> {
+        let count = || Ok(self.db()?.begin_read()?.open_table(SEGMENTS)?.len()?);
+        count().map_err(|error| JournalError::store(&self.path, error))
     }
 
     /// Hands over every record with its segment and its time, in order; says how many are damaged.

@@ -1,4 +1,4 @@
-//! `/v1/node`, `/v1/health`, `/v1/drain`, `/v1/shutdown`.
+//! `/healthz`, `/readyz`, `/v1/node`, `/v1/health`, `/v1/drain`, `/v1/shutdown`.
 
 use std::time::Duration;
 
@@ -11,6 +11,17 @@ use crate::{
         DrainAnswer, DrainRequest, HealthView, NodeView, Problem, StopAnswer, StopRequest, millis,
     },
 };
+
+/// Whoever asks has the answer already.
+pub(super) async fn alive() -> Json<serde_json::Value> {
+    Json(serde_json::json!({ "alive": true }))
+}
+
+/// Whether the driver answers; while the node recovers, how far it is.
+pub(super) async fn ready(State(cx): State<Context>) -> Result<Json<serde_json::Value>, Problem> {
+    cx.manager.status().await?;
+    Ok(Json(serde_json::json!({ "ready": true })))
+}
 
 pub(super) async fn show(State(cx): State<Context>) -> Result<Json<NodeView>, Problem> {
     Ok(Json(cx.manager.status().await?.into()))
