@@ -7,6 +7,7 @@
 use std::{
     collections::HashSet,
     future::Future,
+    path::PathBuf,
     pin::Pin,
     sync::{
         Arc,
@@ -35,7 +36,7 @@ use crate::{
     clock::Clock,
     event::{Interest, NetworkEvent},
     health::BlockedThreads,
-    journal::Journal,
+    journal::{Copied, Journal},
     limits,
     metrics::NetworkMetricsCollector,
     task_handle::Waiter,
@@ -76,6 +77,11 @@ pub(crate) enum Call {
         on: bool,
     },
     Ask(Question),
+    /// A copy of the journal is wanted, in this folder.
+    Backup {
+        dir: PathBuf,
+        done: Copied,
+    },
     Shutdown {
         grace: Duration,
         done: oneshot::Sender<()>,
@@ -384,6 +390,12 @@ impl Driver {
             }
             Call::Ask(question) => question(&self.engine, now),
             Call::Drain { on } => self.feed(Input::Drain { on }, now),
+            Call::Backup { dir, done } => {
+                // Without a home the handle has refused it.
+                if let Some(journal) = &self.journal {
+                    journal.copy(dir, done);
+                }
+            }
             Call::Shutdown { grace, done } => self.begin_stop(grace, Some(done)),
         }
     }

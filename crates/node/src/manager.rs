@@ -38,6 +38,8 @@ use crate::{
     task_handle::TaskHandle,
 };
 
+mod kept;
+
 /// A node: submit tasks, run those of others, see who is there.
 ///
 /// Cheap to clone; all clones are the same node. [`Self::new`] builds it, [`Self::start`] makes it
@@ -79,16 +81,6 @@ pub(crate) struct Inner {
 impl Inner {
     pub(crate) fn collector(&self) -> &Arc<NetworkMetricsCollector> {
         self.collector.get_or_init(Arc::default)
-    }
-
-    /// Why nothing can be asked of a node that has no network.
-    pub(crate) fn not_running(&self) -> NetworkError {
-        match self.recovery.percent() {
-            Some(percent) => {
-                Reason::Recovering { percent, retry_after: limits::RECOVERING_RETRY }.into()
-            }
-            None => InternalError::NotStarted.into(),
-        }
     }
 
     pub(crate) fn record_metrics(&self) {
@@ -224,12 +216,6 @@ impl NetworkManager {
         self.call(Call::Drain { on }).await?;
         // What is asked later is answered after it.
         self.ask(|_, _| ()).await
-    }
-
-    /// How much of what was kept the start has read, in percent, 0 to 99. None before the start, and
-    /// when it is over.
-    pub fn recovering(&self) -> Option<u8> {
-        self.inner.recovery.percent()
     }
 
     /// Who this node is.

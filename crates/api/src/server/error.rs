@@ -78,6 +78,11 @@ impl From<NetworkError> for Problem {
             NetworkError::ConnectionError(ConnectionError::Dial(
                 DialError::Address { .. } | DialError::SelfDial(_),
             )) => StatusCode::BAD_REQUEST,
+            NetworkError::InternalError(InternalError::Journal(error)) => match error.code() {
+                "busy" => StatusCode::SERVICE_UNAVAILABLE,
+                "conflict" => StatusCode::CONFLICT,
+                _ => StatusCode::INTERNAL_SERVER_ERROR,
+            },
             NetworkError::ConnectionError(_) | NetworkError::ProtocolError(_) => {
                 StatusCode::BAD_GATEWAY
             }

@@ -109,6 +109,7 @@ fn waits() -> Router<Context> {
     Router::new()
         .route("/v1/events", get(events::stream))
         .route("/v1/peers/{peer}/ping", post(peers::ping))
+        .route("/v1/store/backup", post(node::backup))
         .route("/v1/tasks/wait", post(wait::wait))
 }
 

@@ -12,6 +12,8 @@ use super::{
 };
 use crate::clock::Clock;
 
+mod copies;
+
 /// A home whose journal holds so many tasks, each of its own commit; the first has ended.
 async fn home(tasks: u64) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();

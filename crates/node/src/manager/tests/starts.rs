@@ -43,7 +43,6 @@ async fn home(tasks: u64, ended: bool) -> tempfile::TempDir {
 }
 
 /// Starts a node there which can run nothing; how many tasks it has, open and known.
-#[expect(clippy::print_stdout, reason = "for those who measure")]
 async fn start(dir: &tempfile::TempDir) -> (usize, usize) {
     let node = NetworkManager::builder()
         .config(NetworkConfig {
