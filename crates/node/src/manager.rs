@@ -10,7 +10,7 @@ use std::{
 use chrono::{DateTime, Utc};
 use meshwork_core::{
     CancelledBy, DiscoveryEvent, HandlerName, HealthEvent, HealthStatus, Multiaddr, PeerId,
-    PeerInfo, PeerQuery, Reason, ResourceUsage, Task, TaskEnd, TaskId, TaskProtocolEvent, Time,
+    PeerInfo, PeerQuery, ResourceUsage, Task, TaskEnd, TaskId, TaskProtocolEvent, Time,
     engine::{
         Engine, Reply,
         view::{TaskQuery, TaskView},
@@ -39,6 +39,7 @@ use crate::{
 };
 
 mod kept;
+mod trust;
 
 /// A node: submit tasks, run those of others, see who is there.
 ///
@@ -531,35 +532,6 @@ impl NetworkManager {
     pub async fn dial(&self, address: Multiaddr) -> Result<PeerId, NetworkError> {
         let dialled = self.net()?.dial(address).await;
         dialled.map_err(|error| self.noted(error.into()))
-    }
-
-    /// Trusts a peer from now on, or no longer: it counts as listed, and own tasks may be placed
-    /// there. Kept in the home, if there is one.
-    ///
-    /// # Errors
-    ///
-    /// The home cannot be written, more than 1,024 peers are trusted, or the node is not running.
-    pub async fn trust(&self, peer: PeerId, trust: bool) -> Result<(), NetworkError> {
-        let net = self.net()?;
-        let mut trusted = self.inner.trusted.lock().await;
-        if trust && trusted.len() >= limits::TRUSTED && !trusted.contains(&peer) {
-            let detail = format!("{} peers are trusted already", limits::TRUSTED);
-            return Err(Reason::Denied { detail }.into());
-        }
-        let mut next = trusted.clone();
-        let changed = if trust { next.insert(peer) } else { next.remove(&peer) };
-        if let Some(home) = self.inner.home.as_ref().filter(|_| changed) {
-            // Those that the configuration names are named by it at the next start as well.
-            let kept = next.iter().filter(|peer| !self.inner.config.trusted.contains(peer));
-            home.save_trusted(kept).map_err(InternalError::from)?;
-        }
-        trusted.clone_from(&next);
-        let offer = crate::builder::offer(&self.inner.config, &self.inner.handlers, next);
-        // Also when nothing has changed: an earlier caller may have given up before this point.
-        self.call(Call::Trust { peer, trusted: trust }).await?;
-        // The peer may act on the offer at once, so the engine must know before it is told.
-        self.ask(|_, _| ()).await?;
-        Ok(net.set_offer(offer).await?)
     }
 
     fn net(&self) -> Result<&NetHandle, NetworkError> {

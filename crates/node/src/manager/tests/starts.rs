@@ -1,6 +1,6 @@
 //! A start with many tasks (F-23).
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use meshwork_core::{
@@ -30,7 +30,7 @@ async fn home(tasks: u64, ended: bool) -> tempfile::TempDir {
             if ended {
                 let output = Bytes::from(vec![b'x'; 200]);
                 let worker = PeerId::random();
-                let took = std::time::Duration::from_millis(1);
+                let took = Duration::from_millis(1);
                 let end = TaskEnd::Succeeded(TaskResult { output, worker, attempt: 1, took });
                 records.push(Record::Ended { id, end: Box::new(end) });
             }
