@@ -243,8 +243,8 @@ async fn open_journal(
             tokio::task::yield_now().await;
         }
     }
-    for result in kept {
-        engine.restore_kept(result)?;
+    for (result, finished) in kept {
+        engine.restore_kept(result, finished, now)?;
     }
     Ok(journal)
 }
@@ -282,6 +282,7 @@ fn engine_config(config: &NetworkConfig, local: PeerId, boot: u32, offer: &Offer
         max_owned: config.tasks.max_owned,
         max_ended: config.tasks.max_ended,
         max_ended_bytes: config.tasks.max_ended_bytes,
+        keep_results: config.tasks.keep_results,
     }
 }
 

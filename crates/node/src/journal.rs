@@ -30,7 +30,7 @@ use std::{
     time::Duration,
 };
 
-use meshwork_core::engine::{KeptResult, Ledger, Record, Restored, Seq};
+use meshwork_core::engine::{Ledger, Made, Record, Restored, Seq};
 use tokio::sync::{mpsc, oneshot};
 
 pub(crate) use self::recovery::Recovery;
@@ -228,7 +228,7 @@ pub(crate) struct Journal {
 }
 
 /// What an engine starts from.
-pub(crate) type Parts = (Vec<Restored>, Vec<KeptResult>);
+pub(crate) type Parts = (Vec<Restored>, Vec<Made>);
 
 impl Journal {
     /// Opens the journal of a home, and reads it.
@@ -376,8 +376,8 @@ const WORK: usize = 2;
 const BEHIND: usize = 65_536;
 /// Bytes of inputs and results in them, likewise: of one pass at most as much again comes on top.
 const BEHIND_BYTES: usize = 64 << 20;
-/// How long a full disk is left alone before another try.
-pub(crate) const FULL_RETRY: Duration = Duration::from_secs(1);
+/// How long a full disk is left alone before another try: whoever was refused comes back then.
+const FULL_RETRY: Duration = meshwork_core::limits::DISK_FULL_RETRY;
 
 type Read = (Store, Index, u64, Ledger);
 

@@ -20,6 +20,7 @@ use crate::{
     frame::{AttemptEnd, Epoch, ToOwner},
     reason::Reason,
     task::CancelledBy,
+    time::Time,
 };
 
 impl Engine {
@@ -98,6 +99,7 @@ impl Engine {
         held.stage = Stage::Finished {
             end: AttemptEnd::Cancelled,
             took: Duration::ZERO,
+            since: Time::ZERO,
             offered: true,
             recorded: false,
         };
