@@ -3,15 +3,17 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
+use meshwork_node::repair::JournalReport;
 use reqwest::{Method, RequestBuilder, Response};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     limits,
     types::{
-        CancelRequest, DialAnswer, DialRequest, DrainAnswer, DrainRequest, HandlerView, HealthView,
-        List, NodeView, PeerPatch, PeerView, PingAnswer, Problem, StopAnswer, StopRequest,
-        TaskCounts, TaskSpec, TaskView, TrustAnswer, WaitAnswer, WaitRequest,
+        BackupRequest, CancelRequest, DialAnswer, DialRequest, DrainAnswer, DrainRequest,
+        HandlerView, HealthView, List, NodeView, PeerPatch, PeerView, PingAnswer, Problem,
+        StopAnswer, StopRequest, TaskCounts, TaskSpec, TaskView, TrustAnswer, WaitAnswer,
+        WaitRequest,
     },
 };
 
@@ -274,6 +276,21 @@ impl Client {
             .request(Method::POST, "/v1/tasks/wait")
             .timeout(limits::ANSWER_TIMEOUT + timeout)
             .body(encode(&request)?);
+        self.json(request).await
+    }
+
+    /// Makes the node copy its journal to a folder on its machine, by its whole path; says what is in
+    /// the copy.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::node`]; the folder holds a journal already (`conflict`) or cannot be written, or
+    /// a copy is being made (`busy`).
+    pub async fn backup(&self, dir: &str) -> Result<JournalReport, ClientError> {
+        let request = self
+            .request(Method::POST, "/v1/store/backup")
+            .timeout(limits::BACKUP_TIMEOUT)
+            .body(encode(&BackupRequest { dir: dir.to_owned() })?);
         self.json(request).await
     }
 

@@ -54,10 +54,10 @@ pub use self::{
     server::Server,
     socket::BindError,
     types::{
-        AttemptView, CancelRequest, CapacityView, DialAnswer, DialRequest, DrainAnswer,
-        DrainRequest, EVENT_TYPES, EndedTask, ErrorView, EventView, HandlerView, HealthView, List,
-        NodeView, ObstacleView, OfferView, ParamView, Payload, PeerPatch, PeerView, PingAnswer,
-        Problem, StopAnswer, StopRequest, TaskCounts, TaskSpec, TaskView, TrustAnswer, WaitAnswer,
-        WaitRequest, WaitingView,
+        AttemptView, BackupRequest, CancelRequest, CapacityView, DialAnswer, DialRequest,
+        DrainAnswer, DrainRequest, EVENT_TYPES, EndedTask, ErrorView, EventView, HandlerView,
+        HealthView, List, NodeView, ObstacleView, OfferView, ParamView, Payload, PeerPatch,
+        PeerView, PingAnswer, Problem, StopAnswer, StopRequest, TaskCounts, TaskSpec, TaskView,
+        TrustAnswer, WaitAnswer, WaitRequest, WaitingView,
     },
 };

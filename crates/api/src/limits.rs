@@ -79,5 +79,7 @@ pub const DRAIN: Duration = Duration::from_secs(5);
 /// Rest after the operating system refused to accept a connection, such as for lack of file
 /// descriptors.
 pub const ACCEPT_REST: Duration = Duration::from_millis(100);
+/// Longest wait of a client for a copy of the journal: hundreds of gigabytes on a plain disk.
+pub const BACKUP_TIMEOUT: Duration = Duration::from_secs(3_600);
 /// Longest wait of a client for an answer that does not wait for tasks: a dial is the slowest.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);

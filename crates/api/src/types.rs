@@ -23,8 +23,8 @@ pub use self::{
     event::{EVENT_TYPES, EventView},
     handler::{HandlerView, OfferView, ParamView},
     node::{
-        CapacityView, DrainAnswer, DrainRequest, HealthView, NodeView, StopAnswer, StopRequest,
-        TaskCounts,
+        BackupRequest, CapacityView, DrainAnswer, DrainRequest, HealthView, NodeView, StopAnswer,
+        StopRequest, TaskCounts,
     },
     payload::Payload,
     peer::{DialAnswer, DialRequest, PeerPatch, PeerView, PingAnswer, TrustAnswer},

@@ -52,6 +52,7 @@ impl Mesh {
                 max_owned: limits::OWNED_TASKS,
                 max_ended: limits::ENDED_TASKS,
                 max_ended_bytes: limits::ENDED_BYTES,
+                keep_results: limits::KEEP_RESULTS,
             });
             (local, engine)
         };

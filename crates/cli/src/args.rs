@@ -69,7 +69,7 @@ MEASURE
   metrics   the node's figures, for Prometheus
 SET UP
   completions  a script with which a shell completes verbs and flags
-  store     verify | stats | salvage | compact: the tasks of a node that is stopped
+  store     backup | restore | verify | stats | salvage | compact: the tasks that a node keeps
 
 OPTIONS
 {options}
@@ -135,7 +135,7 @@ pub(crate) enum Verb {
     Demo(DemoArgs),
     /// Measure tasks per second and latency, on this machine alone
     Bench(BenchArgs),
-    /// Look at the journal of a node that is stopped, and mend it
+    /// Look at the journal of a node, copy it, and mend it while the node is stopped
     Store(StoreArgs),
     /// Print what the node measures, as Prometheus text
     Metrics,

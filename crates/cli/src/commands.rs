@@ -46,7 +46,7 @@ pub(crate) async fn dispatch(cli: Cli, out: &Output) -> anyhow::Result<u8> {
         Verb::Bench(args) => bench::run(args, out).await,
         Verb::BenchRole(args) => bench::run_role(args).await,
         Verb::DemoWorker { address } => demo::worker(address, out).await,
-        Verb::Store(args) => store::store(args.verb, &home()?, out),
+        Verb::Store(args) => store::store(args.verb, &home()?, &client()?, out).await,
         Verb::Metrics => node::metrics(&client()?, out).await,
         Verb::Completions { shell } => completions::completions(shell, out),
         Verb::Version => version(out),

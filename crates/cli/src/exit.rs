@@ -62,7 +62,7 @@ pub(crate) fn beside_task(code: &str) -> u8 {
     match code {
         "unknown_handler" => NO_HANDLER,
         "denied" | "not_accepted" | "not_admitted" | "wrong_network" | "queue_full"
-        | "disk_full" | "busy" | "shutting_down" | "conflict" => REFUSED,
+        | "disk_full" | "busy" | "recovering" | "shutting_down" | "conflict" => REFUSED,
         "time_limit" => TIME_LIMIT,
         "interrupted" => INTERRUPTED,
         _ => OWN_FAILURE,

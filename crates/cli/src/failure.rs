@@ -122,6 +122,7 @@ fn flag(field: &str) -> &str {
         "network" => "--network",
         "offered.slots" => "--slots",
         "offered" => "--label and --capability",
+        "tasks.keep_results" => "--keep-results",
         "tasks.lease" | "tasks.heartbeat" => "--lease",
         other => other,
     }

@@ -32,6 +32,7 @@ mod placement;
 mod query;
 mod queue;
 mod restore;
+mod retention;
 mod story;
 mod submit;
 mod tasks;
@@ -54,7 +55,7 @@ use self::{
     timers::{Timer, Timers},
 };
 pub use self::{
-    ledger::Ledger,
+    ledger::{Ledger, Made},
     story::{PastAttempt, Story},
 };
 use crate::{
@@ -92,6 +93,8 @@ pub struct EngineConfig {
     pub max_ended: usize,
     /// Bytes of results that are kept with them.
     pub max_ended_bytes: usize,
+    /// How long ended tasks are kept, and results for owners that do not come for them.
+    pub keep_results: std::time::Duration,
 }
 
 /// All that a node decides about tasks. See the [module](self).
@@ -122,6 +125,9 @@ pub struct Engine {
     credit_dirty: bool,
     heartbeat_armed: bool,
     acks_armed: bool,
+    disk_full: bool,
+    /// When the age of the oldest ended task is looked at.
+    retention_due: Time,
     /// What anybody wants to be told.
     observed: Observed,
     /// Handlers that nobody has, by the version of the peer table.
@@ -191,6 +197,8 @@ impl Engine {
             credit_dirty: false,
             heartbeat_armed: false,
             acks_armed: false,
+            disk_full: false,
+            retention_due: Time::NEVER,
             observed: Observed::default(),
             hopeless: FxHashMap::default(),
             offering: FxHashMap::default(),
@@ -214,10 +222,11 @@ impl Engine {
             }
             Input::Watch { id, token } => self.on_watch(cx, id, token),
             Input::Unwatch { id, token } => self.on_unwatch(id, token),
-            Input::Finished { run, end, took } => self.on_finished(run, end, took),
+            Input::Finished { run, end, took } => self.on_finished(run, end, took, cx.now),
             Input::Progress { run, fraction, message } => self.on_progress(run, fraction, message),
             Input::Persisted { seq } => self.gate.open(seq, cx.out),
             Input::Tick => self.on_tick(cx),
+            Input::Disk { full } => self.disk_full = full,
             Input::Drain { on } => self.on_drain(on),
             Input::Close => self.on_close(),
             Input::Abandon => self.on_abandon(cx),
@@ -290,6 +299,7 @@ impl Engine {
             | Input::Persisted { .. }
             | Input::PeerMeasured { .. }
             | Input::Tick
+            | Input::Disk { .. }
             | Input::Drain { .. }
             | Input::Close
             | Input::Abandon => {}
@@ -323,6 +333,7 @@ impl Engine {
                 Timer::Lease(key) => self.on_lease_timer(cx, key),
                 Timer::Heartbeat => self.heartbeat(cx),
                 Timer::Acks => self.send_acks(),
+                Timer::Retention => self.on_retention_timer(at, cx.now),
             }
         }
     }

@@ -10,6 +10,9 @@ pub const OWNED_TASKS: usize = 1_000_000;
 pub const ENDED_TASKS: usize = 16_384;
 /// Bytes of results kept with ended tasks; the oldest is forgotten first.
 pub const ENDED_BYTES: usize = 256 * MIB;
+/// How long ended tasks are kept at most, and results for owners that do not come for them: over a
+/// weekend and a day on either side.
+pub const KEEP_RESULTS: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Input bytes of one task, and result bytes of one attempt, that travel inside a frame.
 pub const INLINE_BYTES: usize = MIB;
 /// Tasks of one owner that a worker holds unfinished; more are answered `busy`.
@@ -24,8 +27,9 @@ pub const HELD_ATTEMPTS: usize = 65_536;
 /// Attempts that every owner may have here all the same when the table is full: owners that ignore
 /// their credit do not lock the others out.
 pub const HELD_RESERVED: u32 = 16;
-/// Finished results that a worker keeps until their owners acknowledge them, in bytes. Past it those
-/// of the absent owner that has most of them are dropped and counted.
+/// Finished results that a worker keeps until their owners acknowledge them, in bytes, of which each
+/// result is at least 1 KiB. Past it the oldest of the absent owner that has most of them are dropped
+/// and counted.
 pub const UNACKED_BYTES: usize = 256 * MIB;
 /// Peers that the engine knows of: 1,024 may be trusted, and never forgotten; as many again may be
 /// connected or have work here. Past it an absent peer without open work is forgotten,
@@ -115,6 +119,8 @@ pub const PLACEMENT_CHOICES: usize = 8;
 pub const SESSION_RETRY: Duration = Duration::from_secs(1);
 /// What a worker asks an owner to wait when it holds as much as it may.
 pub const BUSY_RETRY: Duration = Duration::from_millis(100);
+/// What a node asks others to wait whose disk is full: it looks for space as often itself.
+pub const DISK_FULL_RETRY: Duration = Duration::from_secs(1);
 /// What an owner asks a submitter to wait when its queue is full.
 pub const QUEUE_FULL_RETRY: Duration = Duration::from_secs(1);
 

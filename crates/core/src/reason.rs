@@ -73,6 +73,15 @@ pub enum Reason {
         #[serde(rename = "retry_after_ms", with = "as_millis")]
         retry_after: Duration,
     },
+    /// The node is starting: it still reads what it has kept.
+    #[error("this node is recovering: {percent} % of what it has kept is read")]
+    Recovering {
+        /// How far it is, 0 to 99.
+        percent: u8,
+        /// When to try again.
+        #[serde(rename = "retry_after_ms", with = "as_millis")]
+        retry_after: Duration,
+    },
     /// The node is stopping.
     #[error("this node is shutting down")]
     ShuttingDown,
@@ -124,6 +133,7 @@ impl Reason {
             Self::QueueFull { .. } => "queue_full",
             Self::DiskFull { .. } => "disk_full",
             Self::Busy { .. } => "busy",
+            Self::Recovering { .. } => "recovering",
             Self::ShuttingDown => "shutting_down",
             Self::Conflict { .. } => "conflict",
             Self::Denied { .. } => "denied",
@@ -149,6 +159,7 @@ impl Reason {
             Self::DiskFull { .. } => {
                 "make space on the disk of the node's home; it goes on by itself"
             }
+            Self::Recovering { .. } => "wait until it has read its journal: meshwork status",
             Self::ShuttingDown => "submit to another node, or wait until this one is back",
             Self::Conflict { .. } => "use a new id or key",
             Self::Denied { .. } => "only the owner of a task may ask for this",
@@ -164,6 +175,7 @@ impl Reason {
         match self {
             Self::QueueFull { retry_after }
             | Self::DiskFull { retry_after }
+            | Self::Recovering { retry_after, .. }
             | Self::Busy { retry_after } => Some(*retry_after),
             Self::ShuttingDown => Some(Duration::from_secs(5)),
             Self::NotAdmitted { .. }

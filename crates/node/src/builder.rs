@@ -21,7 +21,7 @@ use crate::{
     driver::{Call, Driver, DriverParts, Feeds},
     error::{InternalError, NetworkError},
     home::{self, Home},
-    journal::Journal,
+    journal::{Journal, Recovery},
     limits,
     manager::{Inner, NetworkManager},
     monitor::{ResourceMonitor, total_memory},
@@ -148,6 +148,7 @@ impl NetworkManagerBuilder {
             desk,
             parts: Mutex::new(Some(parts)),
             net: OnceLock::new(),
+            recovery: Recovery::default(),
             trusted: tokio::sync::Mutex::new(trusted),
             config,
         }))
@@ -171,7 +172,7 @@ impl Parts {
         let offer = offer(config, handlers, trusted.clone());
         let mut engine = Engine::new(engine_config(config, inner.local_peer, self.boot, &offer));
         let journal = match &config.home {
-            Some(home) => Some(open_journal(home, *clock, &mut engine).await?),
+            Some(home) => Some(open_journal(home, *clock, &mut engine, &inner.recovery).await?),
             None => None,
         };
         let blocked = Arc::default();
@@ -230,14 +231,20 @@ async fn open_journal(
     home: &Path,
     clock: Clock,
     engine: &mut Engine,
+    recovery: &Recovery,
 ) -> Result<Journal, NetworkError> {
-    let (journal, (tasks, kept)) = Journal::open(home, clock).await.map_err(InternalError::from)?;
+    let opened = Journal::open(home, clock, recovery.clone()).await;
+    let (journal, (tasks, kept)) = opened.map_err(InternalError::from)?;
     let now = clock.now();
-    for task in tasks {
+    for (number, task) in (1..).zip(tasks) {
         engine.restore(task, now)?;
+        if number % limits::RESTORE_AT_ONCE == 0 {
+            // Whoever asks meanwhile, on a runtime of one thread, is answered.
+            tokio::task::yield_now().await;
+        }
     }
-    for result in kept {
-        engine.restore_kept(result)?;
+    for (result, finished) in kept {
+        engine.restore_kept(result, finished, now)?;
     }
     Ok(journal)
 }
@@ -275,6 +282,7 @@ fn engine_config(config: &NetworkConfig, local: PeerId, boot: u32, offer: &Offer
         max_owned: config.tasks.max_owned,
         max_ended: config.tasks.max_ended,
         max_ended_bytes: config.tasks.max_ended_bytes,
+        keep_results: config.tasks.keep_results,
     }
 }
 

@@ -96,6 +96,9 @@ pub struct TaskSettings {
     pub max_ended: usize,
     /// Bytes of results kept with ended tasks. Default 256 MiB.
     pub max_ended_bytes: usize,
+    /// How long ended tasks are kept, and results for owners that do not come for them, 1 s to 10
+    /// years. Default 7 days.
+    pub keep_results: Duration,
 }
 
 impl Default for TaskSettings {
@@ -107,6 +110,7 @@ impl Default for TaskSettings {
             max_owned: limits::OWNED_TASKS,
             max_ended: limits::ENDED_TASKS,
             max_ended_bytes: limits::ENDED_BYTES,
+            keep_results: limits::KEEP_RESULTS,
         }
     }
 }
@@ -133,6 +137,9 @@ impl Default for NetworkConfig {
         }
     }
 }
+
+/// What a node can look back: further its clock does not reach.
+const LONGEST_KEPT: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
 /// TCP and QUIC on every IPv4 interface, any free port.
 fn default_listen_addrs() -> Vec<Multiaddr> {
@@ -216,6 +223,9 @@ impl NetworkConfig {
         }
         if tasks.max_ended > limits::OWNED_TASKS {
             return wrong("tasks.max_ended", "0 to 1,000,000");
+        }
+        if !(Duration::from_secs(1)..=LONGEST_KEPT).contains(&tasks.keep_results) {
+            return wrong("tasks.keep_results", "1 s to 10 years");
         }
         Ok(())
     }

@@ -7,6 +7,7 @@
 use std::{
     collections::HashSet,
     future::Future,
+    path::PathBuf,
     pin::Pin,
     sync::{
         Arc,
@@ -35,7 +36,7 @@ use crate::{
     clock::Clock,
     event::{Interest, NetworkEvent},
     health::BlockedThreads,
-    journal::Journal,
+    journal::{Copied, Journal},
     limits,
     metrics::NetworkMetricsCollector,
     task_handle::Waiter,
@@ -76,6 +77,11 @@ pub(crate) enum Call {
         on: bool,
     },
     Ask(Question),
+    /// A copy of the journal is wanted, in this folder.
+    Backup {
+        dir: PathBuf,
+        done: Copied,
+    },
     Shutdown {
         grace: Duration,
         done: oneshot::Sender<()>,
@@ -145,6 +151,10 @@ pub(crate) struct Driver {
     swept: usize,
     effects: Vec<Effect>,
     timer: Pin<Box<Sleep>>,
+    /// Whether the disk is full, as the engine was told.
+    disk_full: bool,
+    /// Results of absent owners that were dropped, as far as that was told.
+    told_dropped: u64,
     /// When the timer fires, if it is set.
     armed: Option<Time>,
     /// Set once the node stops.
@@ -207,6 +217,8 @@ impl Driver {
             swept: 0,
             effects: Vec::new(),
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
+            disk_full: false,
+            told_dropped: 0,
             armed: None,
             stopping: None,
         }
@@ -234,6 +246,7 @@ impl Driver {
                 }
                 self.begin_stop(Duration::ZERO, None);
             }
+            self.look_at_disk(now);
             self.on_wake(wake, now);
             self.take_waiting(now);
             self.settle(now);
@@ -297,7 +310,28 @@ impl Driver {
             Wake::Session(event) => self.on_session(event, now),
             Wake::Manual(attempt) => self.tell(|| NetworkEvent::ManualAttempt(Box::new(attempt))),
             Wake::Call(call) => self.on_call(call, now),
-            Wake::Timer | Wake::JournalFailed | Wake::Ended => {}
+            Wake::Timer => self.tell_dropped(),
+            Wake::JournalFailed | Wake::Ended => {}
+        }
+    }
+
+    /// Tells the engine whether the disk is full, before it takes anything that must be kept.
+    fn look_at_disk(&mut self, now: Time) {
+        let full = self.journal.as_ref().is_some_and(Journal::is_full);
+        if full != self.disk_full {
+            self.disk_full = full;
+            self.feed(Input::Disk { full }, now);
+        }
+    }
+
+    /// Results that nobody came for are lost: somebody should know. Told with a timer, of which there
+    /// are few, and not with each of them.
+    fn tell_dropped(&mut self) {
+        let dropped = self.engine.accounts().dropped_results;
+        if dropped > self.told_dropped {
+            let more = dropped - self.told_dropped;
+            tracing::warn!(more, in_all = dropped, "results of absent owners were dropped");
+            self.told_dropped = dropped;
         }
     }
 
@@ -384,6 +418,12 @@ impl Driver {
             }
             Call::Ask(question) => question(&self.engine, now),
             Call::Drain { on } => self.feed(Input::Drain { on }, now),
+            Call::Backup { dir, done } => {
+                // Without a home the handle has refused it.
+                if let Some(journal) = &self.journal {
+                    journal.copy(dir, done);
+                }
+            }
             Call::Shutdown { grace, done } => self.begin_stop(grace, Some(done)),
         }
     }
@@ -422,10 +462,8 @@ impl Driver {
                 let detail = "durability: this node has no home, and keeps nothing on disk";
                 Some(Reason::InvalidTask { detail: detail.to_owned() })
             }
-            (Some(journal), Durability::Disk) => {
-                let retry_after = crate::journal::FULL_RETRY;
-                journal.is_full().then_some(Reason::DiskFull { retry_after })
-            }
+            // Whether there is space, the engine knows.
+            (Some(_), Durability::Disk) => None,
         }
     }
 

@@ -56,6 +56,7 @@ impl NetworkError {
             Self::ConnectionError(error) => error.is_retryable(),
             Self::TimeoutError { .. } => true,
             Self::Refused(reason) => reason.is_retryable(),
+            Self::InternalError(InternalError::Journal(error)) => error.is_retryable(),
             Self::ProtocolError(_)
             | Self::PeerNotFound(_)
             | Self::MessageError(_)
@@ -86,6 +87,7 @@ impl NetworkError {
             Self::PeerNotFound(_) => "peer_not_found",
             Self::MessageError(error) => error.code(),
             Self::TimeoutError { .. } => "timeout",
+            Self::InternalError(InternalError::Journal(error)) => error.code(),
             Self::InternalError(_) => "internal",
             Self::Refused(reason) => reason.code(),
         }

@@ -71,7 +71,7 @@ impl Home {
     /// Takes the directory; makes it, for its owner alone, if there is none.
     pub(crate) fn open(dir: &Path) -> Result<Self, HomeError> {
         let io = |source| HomeError::Io { path: dir.to_owned(), source };
-        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(io)?;
+        make_private(dir)?;
         let mode = fs::metadata(dir).map_err(io)?.permissions().mode();
         if mode & 0o022 != 0 {
             return Err(HomeError::TooOpen { home: dir.to_owned() });
@@ -114,17 +114,36 @@ impl Home {
 /// Counts one more start in this file, on disk before it returns. The count is higher than any
 /// before it, also if the file was lost: then it starts from the time of day in seconds.
 pub(crate) fn next_boot(path: &Path) -> Result<u32, HomeError> {
-    let last = match read(path)? {
-        None => 0,
-        Some(text) => text.trim().parse::<u32>().map_err(|error| HomeError::Damaged {
-            path: path.to_owned(),
-            what: format!("{:?} is not a number: {error}", text.trim()),
-        })?,
-    };
+    let last = last_boot(path)?.unwrap_or(0);
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let boot = last.saturating_add(1).max(u32::try_from(seconds).unwrap_or(u32::MAX));
     write(path, &format!("{boot}\n"))?;
     Ok(boot)
+}
+
+/// Sees to it that the next start in `home` counts from no lower a number than the next one in `from`
+/// would have: no attempt of an earlier start is taken for one of a later.
+pub(crate) fn raise_boot(home: &Path, from: &Path) -> Result<(), HomeError> {
+    let (own, other) = (home.join("boot"), from.join("boot"));
+    let Some(floor) = last_boot(&other)? else { return Ok(()) };
+    if last_boot(&own)?.is_none_or(|last| last < floor) {
+        write(&own, &format!("{floor}\n"))?;
+    }
+    Ok(())
+}
+
+fn last_boot(path: &Path) -> Result<Option<u32>, HomeError> {
+    let Some(text) = read(path)? else { return Ok(None) };
+    text.trim().parse().map(Some).map_err(|error| HomeError::Damaged {
+        path: path.to_owned(),
+        what: format!("{:?} is not a number: {error}", text.trim()),
+    })
+}
+
+/// A folder for its owner alone, made if there is none.
+pub(crate) fn make_private(dir: &Path) -> Result<(), HomeError> {
+    let io = |source| HomeError::Io { path: dir.to_owned(), source };
+    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(io)
 }
 
 /// Locks the directory; the lock goes with the process, however it ends.

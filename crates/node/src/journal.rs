@@ -11,7 +11,9 @@
 //! commit: what is on disk then is unknown, so the node stops.
 
 mod codec;
+mod copy;
 mod index;
+mod recovery;
 pub mod repair;
 mod store;
 mod writer;
@@ -28,9 +30,10 @@ use std::{
     time::Duration,
 };
 
-use meshwork_core::engine::{KeptResult, Ledger, Record, Restored, Seq};
+use meshwork_core::engine::{Ledger, Made, Record, Restored, Seq};
 use tokio::sync::{mpsc, oneshot};
 
+pub(crate) use self::recovery::Recovery;
 use self::{index::Index, store::Store, writer::Writer};
 use crate::{clock::Clock, home::HomeError};
 
@@ -46,8 +49,8 @@ pub enum JournalError {
     },
     /// The file is gone.
     #[error(
-        "{} is missing, and it held the tasks of this node: put it back; to give them up, remove \
-         journal.id beside it", path.display()
+        "{} is missing, and it held the tasks of this node: put it back, or a copy with meshwork store \
+         restore; to give them up, remove journal.id beside it", path.display()
     )]
     Missing {
         /// Which.
@@ -95,8 +98,8 @@ pub enum JournalError {
     },
     /// Some of it cannot be read.
     #[error(
-        "{} is damaged: {damaged} of {total} records cannot be read; put a copy of it back, or go on \
-         without them by meshwork store salvage", path.display()
+        "{} is damaged: {damaged} of {total} records cannot be read; put a copy back with meshwork \
+         store restore, or go on without them by meshwork store salvage", path.display()
     )]
     Damaged {
         /// Which.
@@ -106,6 +109,24 @@ pub enum JournalError {
         /// Records that were found.
         total: u64,
     },
+    /// There is a journal where another one is to be.
+    #[error("{} is there already: choose a folder without one", path.display())]
+    Occupied {
+        /// Which.
+        path: PathBuf,
+    },
+    /// There is a journal where an earlier one is to be put back.
+    #[error(
+        "{} is there, and may know of tasks that the copy does not: with --yes it is put aside, and \
+         the copy takes its place", path.display()
+    )]
+    WouldReplace {
+        /// Which.
+        path: PathBuf,
+    },
+    /// A copy is being made already.
+    #[error("a copy of the journal is being made already: wait for its end")]
+    Copying,
     /// A file beside it cannot be used.
     #[error(transparent)]
     Home(#[from] HomeError),
@@ -140,9 +161,29 @@ impl JournalError {
         false
     }
 
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Copying => "busy",
+            Self::Occupied { .. } | Self::WouldReplace { .. } => "conflict",
+            Self::None { .. }
+            | Self::Missing { .. }
+            | Self::NoMarker { .. }
+            | Self::Marker { .. }
+            | Self::Foreign { .. }
+            | Self::Older { .. }
+            | Self::Format { .. }
+            | Self::Damaged { .. }
+            | Self::Home(_)
+            | Self::Store { .. }
+            | Self::Thread(_)
+            | Self::Stopped => "internal",
+        }
+    }
+
     /// Whether the same may succeed later, without anybody doing anything.
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::Thread(_))
+        matches!(self, Self::Thread(_) | Self::Copying)
     }
 }
 
@@ -155,10 +196,25 @@ struct Batch {
     records: Vec<Record>,
 }
 
+/// What the thread is asked for.
+enum Work {
+    Commit(Batch),
+    /// A copy of what is on disk, with its marker, in this folder.
+    Copy {
+        dir: PathBuf,
+        done: Copied,
+    },
+}
+
+/// Who waits for a copy.
+pub(crate) type Copied = oneshot::Sender<Result<(), JournalError>>;
+
 /// The driver's end of the journal.
 #[derive(Debug)]
 pub(crate) struct Journal {
-    commits: blocking::SyncSender<Batch>,
+    work: blocking::SyncSender<Work>,
+    /// A copy is wanted or being made, and no other one is.
+    copying: Arc<AtomicBool>,
     done: mpsc::Receiver<Seq>,
     /// What came while a commit was under way. The driver takes no calls, and nothing from peers,
     /// while there is [`BEHIND`] of it.
@@ -172,7 +228,7 @@ pub(crate) struct Journal {
 }
 
 /// What an engine starts from.
-pub(crate) type Parts = (Vec<Restored>, Vec<KeptResult>);
+pub(crate) type Parts = (Vec<Restored>, Vec<Made>);
 
 impl Journal {
     /// Opens the journal of a home, and reads it.
@@ -180,20 +236,34 @@ impl Journal {
     /// # Errors
     ///
     /// It is not there though it should be, not this node's, not the latest, damaged, or in use.
-    pub(crate) async fn open(dir: &Path, clock: Clock) -> Result<(Self, Parts), JournalError> {
-        let (commits, batches) = blocking::sync_channel(1);
+    pub(crate) async fn open(
+        dir: &Path,
+        clock: Clock,
+        recovery: Recovery,
+    ) -> Result<(Self, Parts), JournalError> {
+        let (work, asked) = blocking::sync_channel(WORK);
         let (told, done) = mpsc::channel(1);
         let (opened, parts) = oneshot::channel();
         let (dir, full) = (dir.to_owned(), Arc::new(AtomicBool::new(false)));
         let closing = Arc::new(AtomicBool::new(false));
+        let copying = Arc::new(AtomicBool::new(false));
         let (is_full, is_closing) = (Arc::clone(&full), Arc::clone(&closing));
-        let run = move || match read(&dir, clock) {
+        let is_copying = Arc::clone(&copying);
+        let run = move || match read(&dir, clock, &recovery) {
             Ok((store, index, next, ledger)) => {
-                let mut writer = Writer { store, index, next, full: is_full, closing: is_closing };
+                let mut writer = Writer {
+                    store,
+                    index,
+                    next,
+                    full: is_full,
+                    closing: is_closing,
+                    copying: is_copying,
+                    copy: None,
+                };
                 writer.reserve();
                 // Whoever opens it may have given up.
                 if opened.send(Ok(ledger.into_parts())).is_ok() {
-                    writer.run(&batches, &told);
+                    writer.run(&asked, &told);
                 }
                 // Before `told`: who hears of its end finds the file closed.
                 drop(writer);
@@ -208,7 +278,8 @@ impl Journal {
         let waiting = Vec::new();
         let last = Seq(0);
         let journal = Self {
-            commits,
+            work,
+            copying,
             done,
             waiting,
             waiting_bytes: 0,
@@ -240,7 +311,27 @@ impl Journal {
         let batch = Batch { last: self.last, records: std::mem::take(&mut self.waiting) };
         // There is place: the one before is done. A thread that has ended shows in `committed`.
         self.committing = true;
-        self.commits.try_send(batch).ok();
+        self.work.try_send(Work::Commit(batch)).ok();
+    }
+
+    /// Makes a copy of what is on disk, in a folder that is there. Commits go on meanwhile.
+    pub(crate) fn copy(&self, dir: PathBuf, done: Copied) {
+        let refused = if self.copying.swap(true, Ordering::Relaxed) {
+            Some((done, JournalError::Copying))
+        } else {
+            // There is place: it is the only one. The thread may have ended.
+            match self.work.try_send(Work::Copy { dir, done }) {
+                Err(
+                    blocking::TrySendError::Full(Work::Copy { done, .. })
+                    | blocking::TrySendError::Disconnected(Work::Copy { done, .. }),
+                ) => Some((done, JournalError::Stopped)),
+                Ok(()) | Err(_) => None,
+            }
+        };
+        if let Some((done, error)) = refused {
+            // Whoever asked may have stopped waiting.
+            done.send(Err(error)).ok();
+        }
     }
 
     /// Waits until a commit is on disk: all up to this number is. None if the journal has failed.
@@ -253,10 +344,10 @@ impl Journal {
 
     /// Returns when the file is closed.
     pub(crate) async fn close(self) {
-        let Self { commits, mut done, closing, .. } = self;
+        let Self { work, mut done, closing, .. } = self;
         // A thread that waits for space waits no longer.
         closing.store(true, Ordering::Relaxed);
-        drop(commits);
+        drop(work);
         // The thread drops its end last.
         while done.recv().await.is_some() {}
     }
@@ -277,23 +368,31 @@ impl Journal {
     }
 }
 
+/// What the thread may be asked for at once: one commit, the next of which waits for its end, and one
+/// copy.
+const WORK: usize = 2;
 /// Records that wait for a commit while the driver still takes calls and what peers say: nobody fills
 /// the memory of a node whose disk is slow or full.
 const BEHIND: usize = 65_536;
 /// Bytes of inputs and results in them, likewise: of one pass at most as much again comes on top.
 const BEHIND_BYTES: usize = 64 << 20;
-/// How long a full disk is left alone before another try.
-pub(crate) const FULL_RETRY: Duration = Duration::from_secs(1);
+/// How long a full disk is left alone before another try: whoever was refused comes back then.
+const FULL_RETRY: Duration = meshwork_core::limits::DISK_FULL_RETRY;
 
 type Read = (Store, Index, u64, Ledger);
 
-fn read(dir: &Path, clock: Clock) -> Result<Read, JournalError> {
+fn read(dir: &Path, clock: Clock, recovery: &Recovery) -> Result<Read, JournalError> {
     let store = Store::open(dir)?;
+    recovery.of(store.segments()?);
     let (mut index, mut ledger, mut next) = (Index::default(), Ledger::default(), 0);
     let replayed = store.replay(|segment, at, record| {
         index.add(&record, segment);
         ledger.apply(record, clock.time(at));
-        next = segment + 1;
+        // Segments rise, so that each is counted once.
+        if segment >= next {
+            next = segment + 1;
+            recovery.step();
+        }
     })?;
     if replayed.damaged > 0 {
         let path = store.path().to_owned();

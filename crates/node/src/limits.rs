@@ -45,6 +45,10 @@ pub(crate) const LISTEN_ADDRS: usize = 16;
 pub(crate) const BOOTSTRAP: usize = 64;
 /// Trusted peers, by configuration and in the home.
 pub(crate) const TRUSTED: usize = 1_024;
+/// When to ask a node again that recovers: it reads about 20,000 tasks meanwhile.
+pub(crate) const RECOVERING_RETRY: Duration = Duration::from_millis(500);
+/// Tasks that a start takes up before it lets others have a turn.
+pub(crate) const RESTORE_AT_ONCE: usize = 512;
 /// At a stop, what runs here may go on for so long: most attempts are shorter, and whoever stops a
 /// machine waits no longer.
 pub(crate) const STOP_GRACE: Duration = Duration::from_secs(30);

@@ -10,7 +10,7 @@ use std::{
 use chrono::{DateTime, Utc};
 use meshwork_core::{
     CancelledBy, DiscoveryEvent, HandlerName, HealthEvent, HealthStatus, Multiaddr, PeerId,
-    PeerInfo, PeerQuery, Reason, ResourceUsage, Task, TaskEnd, TaskId, TaskProtocolEvent, Time,
+    PeerInfo, PeerQuery, ResourceUsage, Task, TaskEnd, TaskId, TaskProtocolEvent, Time,
     engine::{
         Engine, Reply,
         view::{TaskQuery, TaskView},
@@ -28,6 +28,7 @@ use crate::{
     error::{InternalError, NetworkError, TaskError},
     event::{Interest, NetworkEvent, Subscription, Topics},
     home::Home,
+    journal::Recovery,
     limits,
     metrics::NetworkMetricsCollector,
     monitor::ResourceMonitor,
@@ -36,6 +37,9 @@ use crate::{
     status::{self, NodeStatus},
     task_handle::TaskHandle,
 };
+
+mod kept;
+mod trust;
 
 /// A node: submit tasks, run those of others, see who is there.
 ///
@@ -69,6 +73,8 @@ pub(crate) struct Inner {
     pub(crate) parts: Mutex<Option<Parts>>,
     /// Set by `start`.
     pub(crate) net: OnceLock<NetHandle>,
+    /// How far `start` is with the journal.
+    pub(crate) recovery: Recovery,
     /// Peers trusted now. The one writer is `trust`, which holds the lock over the file as well.
     pub(crate) trusted: tokio::sync::Mutex<HashSet<PeerId>>,
 }
@@ -138,7 +144,9 @@ impl NetworkManager {
         Self { inner: Arc::new(inner) }
     }
 
-    /// Starts the node on the caller's tokio runtime; returns once it listens.
+    /// Starts the node on the caller's tokio runtime; returns once it has read its journal and
+    /// listens. Meanwhile other callers are refused with [`Reason::Recovering`], and
+    /// [`Self::recovering`] says how far it is.
     ///
     /// A bootstrap peer that cannot be reached is an event, not an error.
     ///
@@ -154,6 +162,7 @@ impl NetworkManager {
             .unwrap_or_else(PoisonError::into_inner)
             .take()
             .ok_or(InternalError::AlreadyStarted)?;
+        let _recovering = self.inner.config.home.as_ref().map(|_| self.inner.recovery.begin());
         let net = parts.run(&self.inner).await?;
         // Only the one start that took the parts comes here.
         self.inner.net.set(net).map_err(|_| InternalError::AlreadyStarted)?;
@@ -489,6 +498,7 @@ impl NetworkManager {
     }
 
     async fn probe(&self, probe: Probe) -> Result<(), NetworkError> {
+        self.net()?;
         let probes = self.inner.probes.get().ok_or(InternalError::NotStarted)?;
         probes.send(probe).await.map_err(|_| InternalError::Stopped.into())
     }
@@ -525,37 +535,8 @@ impl NetworkManager {
         dialled.map_err(|error| self.noted(error.into()))
     }
 
-    /// Trusts a peer from now on, or no longer: it counts as listed, and own tasks may be placed
-    /// there. Kept in the home, if there is one.
-    ///
-    /// # Errors
-    ///
-    /// The home cannot be written, more than 1,024 peers are trusted, or the node is not running.
-    pub async fn trust(&self, peer: PeerId, trust: bool) -> Result<(), NetworkError> {
-        let net = self.net()?;
-        let mut trusted = self.inner.trusted.lock().await;
-        if trust && trusted.len() >= limits::TRUSTED && !trusted.contains(&peer) {
-            let detail = format!("{} peers are trusted already", limits::TRUSTED);
-            return Err(Reason::Denied { detail }.into());
-        }
-        let mut next = trusted.clone();
-        let changed = if trust { next.insert(peer) } else { next.remove(&peer) };
-        if let Some(home) = self.inner.home.as_ref().filter(|_| changed) {
-            // Those that the configuration names are named by it at the next start as well.
-            let kept = next.iter().filter(|peer| !self.inner.config.trusted.contains(peer));
-            home.save_trusted(kept).map_err(InternalError::from)?;
-        }
-        trusted.clone_from(&next);
-        let offer = crate::builder::offer(&self.inner.config, &self.inner.handlers, next);
-        // Also when nothing has changed: an earlier caller may have given up before this point.
-        self.call(Call::Trust { peer, trusted: trust }).await?;
-        // The peer may act on the offer at once, so the engine must know before it is told.
-        self.ask(|_, _| ()).await?;
-        Ok(net.set_offer(offer).await?)
-    }
-
     fn net(&self) -> Result<&NetHandle, NetworkError> {
-        Ok(self.inner.net.get().ok_or(InternalError::NotStarted)?)
+        self.inner.net.get().ok_or_else(|| self.inner.not_running())
     }
 
     async fn call(&self, call: Call) -> Result<(), NetworkError> {

@@ -154,7 +154,7 @@ impl World<'_> {
     fn check_kept(&self) -> Step {
         for (index, node) in self.nodes.iter().enumerate().filter(|(_, node)| !node.gone) {
             let (_, kept) = node.disk.ledger().into_parts();
-            if let Some(kept) = kept.first() {
+            if let Some((kept, _)) = kept.first() {
                 let details = format!("n{index} keeps {} of task {}", kept.epoch, kept.task);
                 return Err(Broken::new(Invariant::ResultIsDelivered, details));
             }

@@ -37,8 +37,8 @@ impl World<'_> {
             }
             engine.restore(task, clock).map_err(lost)?;
         }
-        for kept in kept {
-            engine.restore_kept(kept).map_err(lost)?;
+        for (kept, at) in kept {
+            engine.restore_kept(kept, at, clock).map_err(lost)?;
         }
         let boot = node.boot;
         node.engine = Some(engine);

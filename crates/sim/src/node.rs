@@ -98,6 +98,7 @@ impl Node {
             max_owned: limits::KEPT,
             max_ended: limits::KEPT,
             max_ended_bytes: limits::KEPT_BYTES,
+            keep_results: meshwork_core::limits::MAX_TIME_LIMIT,
         });
         engine.observe(meshwork_core::engine::Observed { tasks: true, messages: false });
         engine

@@ -28,6 +28,7 @@ impl Problem {
             hint: None,
             task_id: None,
             retry_after_ms: None,
+            percent: None,
         }
     }
 
@@ -77,6 +78,11 @@ impl From<NetworkError> for Problem {
             NetworkError::ConnectionError(ConnectionError::Dial(
                 DialError::Address { .. } | DialError::SelfDial(_),
             )) => StatusCode::BAD_REQUEST,
+            NetworkError::InternalError(InternalError::Journal(error)) => match error.code() {
+                "busy" => StatusCode::SERVICE_UNAVAILABLE,
+                "conflict" => StatusCode::CONFLICT,
+                _ => StatusCode::INTERNAL_SERVER_ERROR,
+            },
             NetworkError::ConnectionError(_) | NetworkError::ProtocolError(_) => {
                 StatusCode::BAD_GATEWAY
             }
@@ -102,9 +108,10 @@ impl From<Reason> for Problem {
             Reason::NotFound => StatusCode::NOT_FOUND,
             Reason::Conflict { .. } => StatusCode::CONFLICT,
             Reason::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Reason::QueueFull { .. } | Reason::Busy { .. } | Reason::ShuttingDown => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Reason::QueueFull { .. }
+            | Reason::Busy { .. }
+            | Reason::Recovering { .. }
+            | Reason::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
             Reason::DiskFull { .. } => StatusCode::INSUFFICIENT_STORAGE,
             Reason::InvalidTask { .. } => StatusCode::BAD_REQUEST,
             Reason::UnknownHandler { .. } => StatusCode::UNPROCESSABLE_ENTITY,
@@ -117,7 +124,11 @@ impl From<Reason> for Problem {
             | Reason::Denied { .. }
             | _ => StatusCode::FORBIDDEN,
         };
-        let problem = Self::new(status, reason.code(), reason.to_string()).with_hint(reason.hint());
+        let mut problem =
+            Self::new(status, reason.code(), reason.to_string()).with_hint(reason.hint());
+        if let Reason::Recovering { percent, .. } = reason {
+            problem.percent = Some(percent);
+        }
         match reason.retry_after() {
             Some(after) => problem.retry_after(after),
             None => problem,

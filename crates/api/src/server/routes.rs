@@ -82,6 +82,8 @@ pub(super) fn router(
 
 fn reads() -> Router<Context> {
     Router::new()
+        .route("/healthz", get(node::alive))
+        .route("/readyz", get(node::ready))
         .route("/metrics", get(metrics::show))
         .route("/v1/node", get(node::show))
         .route("/v1/health", get(node::health))
@@ -108,6 +110,7 @@ fn waits() -> Router<Context> {
     Router::new()
         .route("/v1/events", get(events::stream))
         .route("/v1/peers/{peer}/ping", post(peers::ping))
+        .route("/v1/store/backup", post(node::backup))
         .route("/v1/tasks/wait", post(wait::wait))
 }
 

@@ -73,6 +73,13 @@ impl From<NodeStatus> for NodeView {
     }
 }
 
+/// Where a copy of the journal is to be made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackupRequest {
+    /// A folder on the node's machine, by its whole path. It is made if there is none.
+    pub dir: String,
+}
+
 /// The machine behind a node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CapacityView {

@@ -27,6 +27,9 @@ pub struct Problem {
     /// When the same request may be answered otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
+    /// How far a node that recovers is, 0 to 99.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub percent: Option<u8>,
 }
 
 impl Problem {

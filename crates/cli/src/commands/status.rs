@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use meshwork_api::{Client, HealthView, NodeView, PeerView};
+use meshwork_api::{Client, ClientError, HealthView, NodeView, PeerView};
 use serde::Serialize;
 
 use super::peers;
@@ -20,11 +20,14 @@ struct Status {
 }
 
 pub(super) async fn status(client: &Client, out: &Output) -> anyhow::Result<u8> {
-    let status = Status {
-        node: client.node().await?,
-        health: client.health().await?,
-        peers: client.peers().await?.items,
+    let node = match client.node().await {
+        Err(ClientError::Api(problem)) if let Some(percent) = problem.percent => {
+            return recovering(percent, out);
+        }
+        node => node?,
     };
+    let status =
+        Status { node, health: client.health().await?, peers: client.peers().await?.items };
     if out.json {
         out.value(&status)?;
     } else if out.quiet {
@@ -37,6 +40,16 @@ pub(super) async fn status(client: &Client, out: &Output) -> anyhow::Result<u8> 
         for line in attention(&status) {
             out.line(format!("! {line}"))?;
         }
+    }
+    Ok(exit::DONE)
+}
+
+/// A node that still reads what it has kept is no failure: it says how far it is.
+fn recovering(percent: u8, out: &Output) -> anyhow::Result<u8> {
+    if out.json {
+        out.value(&serde_json::json!({ "state": "recovering", "percent": percent }))?;
+    } else {
+        out.line(format!("recovering {percent} %"))?;
     }
     Ok(exit::DONE)
 }

@@ -1,5 +1,8 @@
-//! `store`: the journal of a node that is stopped.
+//! `store`: the journal of a node. Only a copy can be made while the node runs, and then by the node.
 
+use std::path::Path;
+
+use meshwork_api::{Client, ClientError};
 use meshwork_node::{
     JournalError,
     repair::{self, JournalReport},
@@ -17,12 +20,21 @@ struct Told {
     taken_out: Vec<String>,
 }
 
-pub(super) fn store(verb: StoreVerb, home: &Home, out: &Output) -> anyhow::Result<u8> {
+pub(super) async fn store(
+    verb: StoreVerb,
+    home: &Home,
+    client: &Client,
+    out: &Output,
+) -> anyhow::Result<u8> {
     let dir = home.dir();
-    let (report, taken_out) = match verb {
+    let (report, taken_out) = match &verb {
         StoreVerb::Verify | StoreVerb::Stats => (repair::verify(dir).map_err(failure)?, Vec::new()),
         StoreVerb::Compact => (repair::compact(dir).map_err(failure)?, Vec::new()),
         StoreVerb::Salvage => repair::salvage(dir).map_err(failure)?,
+        StoreVerb::Backup { dir: to } => (backup(home, to, client).await?, Vec::new()),
+        StoreVerb::Restore { dir: from, yes } => {
+            repair::restore(dir, from, *yes).map_err(failure)?
+        }
     };
     let taken_out = taken_out.iter().map(|path| path.display().to_string()).collect();
     let told = Told { report, taken_out };
@@ -31,12 +43,23 @@ pub(super) fn store(verb: StoreVerb, home: &Home, out: &Output) -> anyhow::Resul
     } else {
         out.line(text(&told))?;
     }
-    if matches!(verb, StoreVerb::Verify) && told.report.damaged > 0 {
+    if matches!(verb, StoreVerb::Verify | StoreVerb::Backup { .. }) && told.report.damaged > 0 {
         let damaged = format!("{} of {} records", told.report.damaged, told.report.records);
         let failure = Failure::new(exit::FAILED, "damaged", format!("{damaged} cannot be read"));
         return Err(failure.with_hint("go on without them: meshwork store salvage").into());
     }
     Ok(exit::DONE)
+}
+
+/// By the node if one runs there, for it alone may read its journal.
+async fn backup(home: &Home, to: &Path, client: &Client) -> anyhow::Result<JournalReport> {
+    let to = std::path::absolute(to)?;
+    match client.backup(&to.to_string_lossy()).await {
+        Err(ClientError::Unreachable { .. }) => {
+            Ok(repair::backup(home.dir(), &to).map_err(failure)?)
+        }
+        answer => Ok(answer?),
+    }
 }
 
 fn text(told: &Told) -> String {
@@ -57,5 +80,6 @@ fn text(told: &Told) -> String {
 }
 
 fn failure(error: JournalError) -> Failure {
-    Failure::new(exit::FAILED, "journal", error.to_string())
+    let code = if error.code() == "internal" { "journal" } else { error.code() };
+    Failure::new(exit::FAILED, code, error.to_string())
 }

@@ -18,17 +18,19 @@ mod watch;
 use self::{metrics::Metrics, watch::Watch};
 
 /// Runs a node until it is told to stop, by signal or through its API: then it takes no new work, and
-/// what runs may end within the grace. Told a second time, it stops at once.
+/// what runs may end within the grace. Told a second time, it stops at once. The API answers from the first
+/// moment: also while the node still reads its journal.
 pub(super) async fn up(args: UpArgs, home: &Home, out: &Output) -> anyhow::Result<u8> {
     let mut signals = Signals::take()?;
-    let running = tokio::select! {
-        started = start(args, home) => started?,
-        () = signals.next() => return Ok(exit::INTERRUPTED),
-    };
-    let Running { manager, server, mut watch, metrics } = running;
+    let Ready { manager, server, mut watch, metrics } = ready(args, home)?;
     let stop = CancellationToken::new();
     let (asks, mut asked) = mpsc::channel(1);
     let api = tokio::spawn(server.serve(manager.clone(), asks, stop.clone()));
+    if let Some(code) = start(&manager, &mut signals, &mut asked).await.transpose() {
+        stop.cancel();
+        ended(api).await;
+        return code;
+    }
     banner::print(&manager, home, out).await?;
     let cause = tokio::select! {
         () = signals.next() => Cause::Signal,
@@ -64,9 +66,7 @@ pub(super) async fn up(args: UpArgs, home: &Home, out: &Output) -> anyhow::Resul
         }
     };
     stop.cancel();
-    if let Err(error) = api.await {
-        tracing::error!(%error, "the API ended badly");
-    }
+    ended(api).await;
     if cause == Cause::Node {
         let message = "the node has stopped by itself";
         return Err(Failure::new(exit::FAILED, "stopped", message)
@@ -75,6 +75,21 @@ pub(super) async fn up(args: UpArgs, home: &Home, out: &Output) -> anyhow::Resul
     }
     out.say("stopped");
     Ok(code)
+}
+
+/// Starts the node; gives an exit code if it was told to stop before that was done, when nothing has
+/// to be handed back.
+async fn start(
+    manager: &NetworkManager,
+    signals: &mut Signals,
+    asked: &mut mpsc::Receiver<Duration>,
+) -> anyhow::Result<Option<u8>> {
+    tokio::select! {
+        started = manager.start() => started?,
+        () = signals.next() => return Ok(Some(exit::INTERRUPTED)),
+        Some(_) = asked.recv() => return Ok(Some(exit::DONE)),
+    }
+    Ok(None)
 }
 
 /// What runs here is handed back, to those who take it at once.
@@ -104,15 +119,15 @@ enum Cause {
     Node,
 }
 
-/// A node that runs, and what goes with it.
-struct Running {
+/// A node that can be started, and what goes with it.
+struct Ready {
     manager: NetworkManager,
     server: Server,
     watch: Watch,
     metrics: Metrics,
 }
 
-async fn start(args: UpArgs, home: &Home) -> anyhow::Result<Running> {
+fn ready(args: UpArgs, home: &Home) -> anyhow::Result<Ready> {
     // Before the node, which would otherwise measure into nothing.
     let metrics = Metrics::install()?;
     let debug = args.debug_handlers.then(|| args.debug_log.clone());
@@ -122,21 +137,19 @@ async fn start(args: UpArgs, home: &Home) -> anyhow::Result<Running> {
     }
     let manager = builder.build()?;
     let watch = Watch::new(manager.subscribe_to(Topics::PEERS));
-    manager.start().await?;
-    match Server::bind(&home.socket()) {
-        Ok(server) => {
-            let (render, node) = (metrics.render(), manager.clone());
-            let server = server.with_metrics(move || {
-                // As of now, not of up to five seconds ago.
-                node.record_metrics();
-                render()
-            });
-            Ok(Running { manager, server, watch, metrics })
-        }
-        Err(error) => {
-            manager.shutdown().await?;
-            Err(error.into())
-        }
+    let (render, node) = (metrics.render(), manager.clone());
+    let server = Server::bind(&home.socket())?.with_metrics(move || {
+        // As of now, not of up to five seconds ago.
+        node.record_metrics();
+        render()
+    });
+    Ok(Ready { manager, server, watch, metrics })
+}
+
+/// Waits for the end of the API.
+async fn ended(api: tokio::task::JoinHandle<()>) {
+    if let Err(error) = api.await {
+        tracing::error!(%error, "the API ended badly");
     }
 }
 

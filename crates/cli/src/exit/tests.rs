@@ -73,6 +73,7 @@ fn errors_of_the_api_have_their_codes() {
         ("too_large", 2, 125),
         ("queue_full", 1, 126),
         ("disk_full", 1, 126),
+        ("recovering", 1, 126),
         ("shutting_down", 1, 126),
         ("unknown_handler", 1, 127),
         ("time_limit", 1, 124),

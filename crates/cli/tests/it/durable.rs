@@ -154,3 +154,38 @@ fn a_damaged_journal_is_told_and_salvaged() {
     assert_eq!(node.ask(&["task", "result", &ids[1]]).stdout, "LEAVE ME");
     node.ask(&["task", "show", &ids[0]]).error(4, &["not found"]);
 }
+
+/// What a copy means: tasks are as they were when it was made, and those that ended since run again.
+#[test]
+fn a_copy_of_a_node_that_runs_is_put_back() {
+    let folder = home();
+    let copy = folder.path().join("copy");
+    let copy = copy.to_str().unwrap();
+    let node = Node::up_in(home(), &["--slots", "1"]);
+    assert_eq!(node.ask(&["run", "text/upper", "before"]).stdout, "BEFORE");
+    let waits = node.ask(&["submit", "text/upper", "wait", "--capability", "late"]);
+    let waits = waits.stdout.trim().to_owned();
+    let made = node.ask(&["store", "backup", copy, "--json"]).json();
+    assert_eq!(
+        (&made["open"], &made["ended"], &made["damaged"]),
+        (&1.into(), &1.into(), &0.into())
+    );
+    node.ask(&["store", "backup", copy]).error(1, &["is there already"]);
+    let since = node.ask(&["submit", "text/upper", "since"]).stdout.trim().to_owned();
+    assert_eq!(node.ask(&["wait", &since]).code, 0);
+    node.ask(&["store", "restore", copy, "--yes"]).error(1, &["in use"]);
+    let node = Node::up_in(node.end(Signal::TERM).1, &["--slots", "1", "--capability", "late"]);
+    assert_eq!(node.ask(&["wait", &waits]).code, 0);
+    let home = node.end(Signal::TERM).1;
+
+    let ask = |args: &[&str]| crate::support::ask(home.path(), args);
+    ask(&["store", "restore", copy]).error(1, &["--yes"]);
+    let boot = std::fs::read_to_string(home.path().join("boot")).unwrap();
+    let put_back = ask(&["store", "restore", copy, "--yes", "--json"]).json();
+    assert_eq!((&put_back["open"], &put_back["ended"]), (&1.into(), &1.into()));
+    assert_eq!(std::fs::read_to_string(home.path().join("boot")).unwrap(), boot);
+    let node = Node::up_in(home, &["--slots", "1", "--capability", "late"]);
+    assert_eq!(node.ask(&["wait", &waits]).code, 0);
+    assert_eq!(node.ask(&["task", "result", &waits]).stdout, "WAIT");
+    node.ask(&["task", "show", &since]).error(4, &["not found"]);
+}

@@ -18,6 +18,7 @@ mod exhaustion;
 mod measured;
 mod near;
 mod power;
+mod recovering;
 mod stopping;
 mod support;
 mod tasks;

@@ -19,6 +19,7 @@ use crate::{
     frame::{AttemptEnd, Epoch, ToOwner},
     reason::Reason,
     task::CancelledBy,
+    time::Time,
 };
 
 impl Engine {
@@ -99,6 +100,7 @@ impl Engine {
         held.stage = Stage::Finished {
             end: AttemptEnd::Cancelled,
             took: Duration::ZERO,
+            since: Time::ZERO,
             offered: true,
             recorded: false,
         };

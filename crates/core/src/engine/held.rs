@@ -5,7 +5,10 @@ use std::time::Duration;
 use slab::Slab;
 
 use super::{RunId, peers::PeerKey};
-use crate::frame::{Assignment, AttemptEnd, Epoch};
+use crate::{
+    frame::{Assignment, AttemptEnd, Epoch},
+    time::Time,
+};
 
 /// A place in the table, and which of its successive tenants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,10 +50,11 @@ pub(super) enum Stage {
     Running {
         task: crate::task::TaskId,
     },
-    /// `recorded`: it is in the journal.
+    /// `since` when; `recorded`: it is in the journal.
     Finished {
         end: AttemptEnd,
         took: Duration,
+        since: Time,
         offered: bool,
         recorded: bool,
     },
@@ -82,14 +86,16 @@ impl HeldTable {
     }
 
     /// One that has finished before, in an earlier life of the node.
+    #[expect(clippy::too_many_arguments, reason = "the fields of an attempt")]
     pub(super) fn insert_finished(
         &mut self,
         owner: PeerKey,
         epoch: Epoch,
         end: AttemptEnd,
         took: Duration,
+        since: Time,
     ) -> Option<HeldKey> {
-        let stage = Stage::Finished { end, took, offered: false, recorded: true };
+        let stage = Stage::Finished { end, took, since, offered: false, recorded: true };
         let (bytes, durable, noted) = (0, true, false);
         self.place(|tenant| Held { tenant, owner, epoch, bytes, durable, noted, stage })
     }
@@ -130,5 +136,6 @@ pub(super) fn weight(end: &AttemptEnd) -> usize {
         }
 }
 
-/// Bytes of an attempt's places in the tables: results without content are not free.
-const ENTRY: usize = 256;
+/// What a result without content counts: several times its places in the tables, so that no more than
+/// 262,144 results are kept in all.
+const ENTRY: usize = 1_024;

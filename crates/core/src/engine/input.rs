@@ -155,6 +155,13 @@ pub enum Input {
     },
     /// Time has passed; timers may be due.
     Tick,
+    /// The disk is full, or has space again: what is to outlive the process cannot be kept meanwhile.
+    /// Submits of it are refused with `disk_full`, and so are assignments of others, which their
+    /// owners place elsewhere.
+    Disk {
+        /// Whether it is full.
+        full: bool,
+    },
     /// Take no attempts any more, and hand back those that have not started: assignments are
     /// refused with `shutting_down`. Or take them again.
     Drain {

@@ -8,6 +8,9 @@ use rustc_hash::FxHashMap;
 use super::{KeptResult, Record, Restored, Story};
 use crate::{frame::Epoch, task::TaskId, time::Time};
 
+/// A result for another owner, and when it was made.
+pub type Made = (KeptResult, Time);
+
 /// Replays records, and holds what an engine starts from again.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
@@ -15,7 +18,7 @@ pub struct Ledger {
     tasks: BTreeMap<u64, Restored>,
     index: FxHashMap<TaskId, u64>,
     next: u64,
-    kept: BTreeMap<(PeerId, Epoch), KeptResult>,
+    kept: BTreeMap<(PeerId, Epoch), Made>,
 }
 
 impl Ledger {
@@ -46,7 +49,7 @@ impl Ledger {
                 }
             }
             Record::Finished(kept) => {
-                self.kept.insert((kept.owner, kept.epoch), *kept);
+                self.kept.insert((kept.owner, kept.epoch), (*kept, at));
             }
             Record::Released { owner, epoch } => {
                 self.kept.remove(&(owner, epoch));
@@ -70,8 +73,9 @@ impl Ledger {
         self.len() == 0
     }
 
-    /// The tasks, in the order in which they were submitted, and the results.
-    pub fn into_parts(self) -> (Vec<Restored>, Vec<KeptResult>) {
+    /// The tasks, in the order in which they were submitted, and the results, with the times at which
+    /// they were made.
+    pub fn into_parts(self) -> (Vec<Restored>, Vec<Made>) {
         (self.tasks.into_values().collect(), self.kept.into_values().collect())
     }
 }

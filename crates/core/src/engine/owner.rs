@@ -374,15 +374,7 @@ impl Engine {
         if armed {
             self.note_stale_timer();
         }
-        self.forget_old();
-    }
-
-    /// Forgets the oldest ended tasks beyond what is kept.
-    pub(super) fn forget_old(&mut self) {
-        let (tasks, gate) = (&mut self.tasks, &mut self.gate);
-        tasks.forget(self.config.max_ended, self.config.max_ended_bytes, |id| {
-            gate.record(Record::Forgotten { id });
-        });
+        self.forget_old(now);
     }
 
     /// A time limit of a task may have been reached.

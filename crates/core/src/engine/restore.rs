@@ -48,7 +48,7 @@ impl Engine {
                 if let Some(group) = group {
                     self.queue.leave(group);
                 }
-                self.forget_old();
+                self.forget_old(now);
             }
             None => {
                 let Some(task) = self.tasks.get_mut(key) else { return Ok(()) };
@@ -64,14 +64,19 @@ impl Engine {
         Ok(())
     }
 
-    /// Takes up a result that an earlier start has made for another owner.
+    /// Takes up a result that an earlier start has made for another owner, and when.
     ///
     /// # Errors
     ///
     /// There is no place for it.
-    pub fn restore_kept(&mut self, kept: KeptResult) -> Result<(), Reason> {
+    pub fn restore_kept(
+        &mut self,
+        kept: KeptResult,
+        finished: Time,
+        now: Time,
+    ) -> Result<(), Reason> {
         let task = kept.task;
-        if self.restore_result(kept) {
+        if self.restore_result(kept, finished, now) {
             return Ok(());
         }
         Err(Reason::Conflict { what: format!("a result of task {task}") })

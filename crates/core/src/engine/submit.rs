@@ -52,6 +52,9 @@ impl Engine {
         if let Some(known) = self.tasks.by_id(&task.id) {
             return self.accept_again(known, &task, &format!("task id {}", task.id), token);
         }
+        if self.disk_full && self.is_durable(&task) {
+            return Err(Reason::DiskFull { retry_after: limits::DISK_FULL_RETRY });
+        }
         if self.tasks.live() >= self.config.max_owned {
             return Err(Reason::QueueFull { retry_after: limits::QUEUE_FULL_RETRY });
         }
@@ -267,7 +270,11 @@ impl Engine {
         let (timers, tasks) = (&mut self.timers, &self.tasks);
         timers.note_stale(|at, timer| match timer {
             Timer::Task(key) => tasks.get(key).is_some_and(|task| task.armed == at),
-            Timer::Rest(_) | Timer::Lease(_) | Timer::Heartbeat | Timer::Acks => true,
+            Timer::Rest(_)
+            | Timer::Lease(_)
+            | Timer::Heartbeat
+            | Timer::Acks
+            | Timer::Retention => true,
         });
     }
 

@@ -252,14 +252,37 @@ impl Tasks {
         task.input = Bytes::new();
         task.params.clear();
         task.refused = Vec::new();
-        self.ended.push_back(key);
+        // By the time of their ends, which is that of their coming but for those of an earlier start.
+        let earlier = self.ended.iter().rposition(|key| self.ended_at(*key) <= at);
+        self.ended.insert(earlier.map_or(0, |earlier| earlier + 1), key);
         self.ended_bytes += weight;
     }
 
-    /// Forgets the oldest ended tasks until at most `count` of at most `bytes` are left; tells which
-    /// of them were durable.
-    pub(super) fn forget(&mut self, count: usize, bytes: usize, mut told: impl FnMut(TaskId)) {
-        while self.ended.len() > count || self.ended_bytes > bytes {
+    fn ended_at(&self, key: TaskKey) -> Time {
+        match self.get(key).map(|task| &task.phase) {
+            Some(Phase::Ended { at, .. }) => *at,
+            Some(Phase::Queued { .. } | Phase::Open { .. }) | None => Time::ZERO,
+        }
+    }
+
+    /// When the task ended that is to be forgotten first.
+    pub(super) fn oldest_end(&self) -> Option<Time> {
+        self.ended.front().map(|key| self.ended_at(*key))
+    }
+
+    /// Forgets the oldest ended tasks until at most `count` of at most `bytes` are left, and none of
+    /// them is too old; tells which of them were durable.
+    pub(super) fn forget(
+        &mut self,
+        count: usize,
+        bytes: usize,
+        is_old: impl Fn(Time) -> bool,
+        mut told: impl FnMut(TaskId),
+    ) {
+        while self.ended.len() > count
+            || self.ended_bytes > bytes
+            || self.oldest_end().is_some_and(&is_old)
+        {
             let Some(key) = self.ended.pop_front() else { return };
             let Some(task) = self.slab.try_remove(key.index as usize) else { continue };
             if let Phase::Ended { end, .. } = &task.phase {

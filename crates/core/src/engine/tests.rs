@@ -16,6 +16,7 @@ use crate::{
 
 mod bounds;
 mod credit;
+mod disk;
 mod draining;
 mod hostile;
 mod leases;
@@ -23,6 +24,7 @@ mod life;
 mod measured;
 mod random;
 mod restarts;
+mod retention;
 
 /// One node: its engine, and what came out of it.
 pub(super) struct Node {
@@ -91,6 +93,7 @@ impl Node {
             max_owned: 1_000,
             max_ended: 100,
             max_ended_bytes: 10_000,
+            keep_results: crate::limits::KEEP_RESULTS,
         });
         Self {
             id,
@@ -218,8 +221,8 @@ impl Net {
         for task in tasks {
             self.nodes[index].engine.restore(task, self.now).unwrap();
         }
-        for kept in kept {
-            self.nodes[index].engine.restore_kept(kept).unwrap();
+        for (kept, at) in kept {
+            self.nodes[index].engine.restore_kept(kept, at, self.now).unwrap();
         }
         self.trust_all(index);
         self.settle();

@@ -17,6 +17,8 @@ pub(super) enum Timer {
     Lease(PeerKey),
     Heartbeat,
     Acks,
+    /// The oldest of what has ended may be too old.
+    Retention,
 }
 
 #[derive(Debug, Default)]

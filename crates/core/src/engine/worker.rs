@@ -17,6 +17,7 @@ use crate::{
     message::NetworkMessage,
     reason::Reason,
     task::{Durability, Requirements, RetryPolicy, Task, TaskInput, TaskLimits, TaskType},
+    time::Time,
 };
 
 impl Engine {
@@ -46,7 +47,7 @@ impl Engine {
         peer.owner.out.clear();
         peer.owner.taken.clear();
         self.credit_dirty = true;
-        self.arm_heartbeat(cx);
+        self.arm_heartbeat(cx.now);
     }
 
     /// What an owner says. An epoch means something only for the peer on whose session it came.
@@ -100,7 +101,7 @@ impl Engine {
             self.turn.push_back(key);
         }
         owner.waiting.entry(priority).or_default().push_back(held);
-        self.arm_heartbeat(cx);
+        self.arm_heartbeat(cx.now);
     }
 
     /// An assignment as subscribers see it.
@@ -144,6 +145,11 @@ impl Engine {
         if work.input.len() > limits::INLINE_BYTES {
             return Some(Reason::TooLarge { limit: limits::INLINE_BYTES as u64 });
         }
+        // The result could not be kept until its owner has it. What the node does for itself needs no
+        // more than the end of the task, for which space is set aside.
+        if self.disk_full && work.durable && key != PeerKey::LOCAL {
+            return Some(Reason::DiskFull { retry_after: limits::DISK_FULL_RETRY });
+        }
         let owner = &peer.owner;
         let full = owner.unfinished >= limits::CREDIT_TASKS
             || owner.unfinished_bytes >= limits::CREDIT_BYTES
@@ -164,7 +170,7 @@ impl Engine {
             Stage::Waiting(work) => {
                 let priority = -i16::from(work.priority);
                 self.leave_line(key, priority, held_key);
-                self.finish(held_key, AttemptEnd::Cancelled, Duration::ZERO);
+                self.finish(held_key, AttemptEnd::Cancelled, Duration::ZERO, cx.now);
             }
             Stage::Running { .. } => self.stop(cx, held_key),
             Stage::Finished { .. } => self.offer(held_key),
@@ -215,12 +221,12 @@ impl Engine {
     }
 
     /// An execution has ended.
-    pub(super) fn on_finished(&mut self, run: RunId, end: AttemptEnd, took: Duration) {
+    pub(super) fn on_finished(&mut self, run: RunId, end: AttemptEnd, took: Duration, now: Time) {
         let key = HeldKey::of(run);
         if matches!(self.held.get(key), Some(Held { stage: Stage::Running { .. }, .. })) {
             self.held.running -= 1;
             self.counts.executed += 1;
-            self.finish(key, end, took);
+            self.finish(key, end, took, now);
         }
     }
 
@@ -232,7 +238,7 @@ impl Engine {
     }
 
     /// Keeps the end of an attempt until it is acknowledged, and offers it.
-    fn finish(&mut self, key: HeldKey, end: AttemptEnd, took: Duration) {
+    fn finish(&mut self, key: HeldKey, end: AttemptEnd, took: Duration, now: Time) {
         let bytes = weight(&end);
         let Some(held) = self.held.get_mut(key) else { return };
         let (owner, input_bytes) = (held.owner, held.bytes);
@@ -248,7 +254,7 @@ impl Engine {
             self.gate.record(Record::Finished(Box::new(kept)));
             recorded = true;
         }
-        held.stage = Stage::Finished { end, took, offered: false, recorded };
+        held.stage = Stage::Finished { end, took, since: now, offered: false, recorded };
         self.held.unfinished -= 1;
         self.held.unacked_bytes += bytes;
         if let Some(peer) = self.peers.get_mut(owner) {
@@ -267,18 +273,21 @@ impl Engine {
 
     /// A result that an earlier start of this node has left: kept and offered like any other. False
     /// if there is no place for its owner.
-    pub(super) fn restore_result(&mut self, kept: KeptResult) -> bool {
+    pub(super) fn restore_result(&mut self, kept: KeptResult, since: Time, now: Time) -> bool {
         let KeptResult { owner, epoch, task: _, end, took } = kept;
         let Some(key) = self.intern(owner).filter(|key| *key != PeerKey::LOCAL) else {
             return false;
         };
         let bytes = weight(&end);
-        let Some(held) = self.held.insert_finished(key, epoch, end, took) else { return false };
+        let Some(held) = self.held.insert_finished(key, epoch, end, took, since) else {
+            return false;
+        };
         self.held.unacked_bytes += bytes;
         let Some(peer) = self.peers.get_mut(key) else { return false };
         peer.owner.held.push(epoch, held);
         peer.owner.seen = peer.owner.seen.max(epoch);
         peer.owner.unacked_bytes += bytes;
+        self.arm_heartbeat(now);
         true
     }
 
@@ -308,18 +317,6 @@ impl Engine {
             peer.owner.held.remove(epoch);
             peer.owner.unacked_bytes -= bytes;
         }
-    }
-
-    /// Too much is kept: drops the results of the absent owner that holds most of it.
-    fn drop_unacked(&mut self) {
-        let worst = self
-            .peers
-            .iter()
-            .filter(|(_, peer)| !peer.owner.session)
-            .max_by_key(|(_, peer)| peer.owner.unacked_bytes)
-            .map(|(key, _)| key);
-        let Some(worst) = worst else { return };
-        self.counts.dropped_results += self.drop_finished(worst);
     }
 
     /// The place of a peer. When the table is full, the results that an absent owner has not fetched
@@ -453,24 +450,26 @@ impl Engine {
                     let seen = peer.owner.seen;
                     self.peers.tell_owner(key, ToOwner::Heartbeat { seen, count, hash });
                 }
-            } else if let Some(since) = peer.owner.gone_since
-                && cx.now.since(since) >= self.config.lease * 2
-            {
-                self.abandon_waiting(key);
+            } else {
+                let gone = peer.owner.gone_since;
+                if gone.is_some_and(|since| cx.now.since(since) >= self.config.lease * 2) {
+                    self.abandon_waiting(key, cx.now);
+                }
+                self.expire_results(key, cx.now);
             }
         }
         if again {
-            self.arm_heartbeat(cx);
+            self.arm_heartbeat(cx.now);
         }
     }
 
     /// The owner has been away for longer than it can believe these attempts.
-    fn abandon_waiting(&mut self, key: PeerKey) {
+    fn abandon_waiting(&mut self, key: PeerKey, now: Time) {
         let Some(peer) = self.peers.get_mut(key) else { return };
         let waiting = std::mem::take(&mut peer.owner.waiting);
         for held in waiting.into_values().flatten() {
             if matches!(self.held.get(held), Some(Held { stage: Stage::Waiting(_), .. })) {
-                self.finish(held, AttemptEnd::Cancelled, Duration::ZERO);
+                self.finish(held, AttemptEnd::Cancelled, Duration::ZERO, now);
             }
         }
     }
@@ -479,10 +478,10 @@ impl Engine {
         self.peers.get(owner)?.owner.held.get(epoch).copied()
     }
 
-    fn arm_heartbeat(&mut self, cx: &Cx<'_>) {
+    fn arm_heartbeat(&mut self, now: Time) {
         if !self.heartbeat_armed {
             self.heartbeat_armed = true;
-            self.timers.arm(cx.now + self.config.heartbeat, Timer::Heartbeat);
+            self.timers.arm(now + self.config.heartbeat, Timer::Heartbeat);
         }
     }
 }

@@ -21,7 +21,10 @@ impl From<&Reason> for proto::Reason {
             Reason::TooLarge { limit } => Self { limit: *limit, ..text(ReasonCode::TooLarge, "") },
             Reason::QueueFull { retry_after } => retry(ReasonCode::QueueFull, *retry_after),
             Reason::DiskFull { retry_after } => retry(ReasonCode::DiskFull, *retry_after),
-            Reason::Busy { retry_after } => retry(ReasonCode::Busy, *retry_after),
+            // One that recovers has no connection yet: it says so to its own callers alone.
+            Reason::Busy { retry_after } | Reason::Recovering { retry_after, .. } => {
+                retry(ReasonCode::Busy, *retry_after)
+            }
             Reason::ShuttingDown => text(ReasonCode::ShuttingDown, ""),
             Reason::Conflict { what } => text(ReasonCode::Conflict, what),
             Reason::Denied { detail } => text(ReasonCode::Denied, detail),

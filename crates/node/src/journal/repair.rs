@@ -1,4 +1,4 @@
-//! Looking at the journal of a node that does not run, and mending it.
+//! Looking at the journal of a node that does not run, mending it, and putting back a copy.
 
 use std::{
     fs::{self, File},
@@ -7,13 +7,17 @@ use std::{
 };
 
 use meshwork_core::{Time, engine::Ledger};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::{JournalError, store::Store};
-use crate::home::{Home, HomeError};
+use super::{
+    JournalError,
+    copy::Copy,
+    store::{FILE, Marker, Store},
+};
+use crate::home::{self, Home, HomeError};
 
 /// What is in a journal.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JournalReport {
     /// Tasks that have not ended.
     pub open: usize,
@@ -72,6 +76,82 @@ pub fn compact(home: &Path) -> Result<JournalReport, JournalError> {
     let (_lock, mut store) = open(home)?;
     store.compact()?;
     report(&store)
+}
+
+/// Copies the journal of a home to a folder, which is made if there is none. Of a node that runs,
+/// [`NetworkManager::backup`](crate::NetworkManager::backup) makes the copy.
+///
+/// The folder is laid out like a home, so that it can be verified like one. The identity key is not
+/// in it.
+///
+/// # Errors
+///
+/// As [`verify`]; the folder holds a journal already, or cannot be written.
+pub fn backup(home: &Path, to: &Path) -> Result<JournalReport, JournalError> {
+    let (_lock, store) = open(home)?;
+    home::make_private(to)?;
+    let marker = store.marker()?;
+    Copy::begin(&store, &to.join(FILE), marker)?.finish()?;
+    marker.put(to)?;
+    seal(home, to)
+}
+
+/// Adds the count of starts to a copy, and reads all of it.
+pub(crate) fn seal(home: &Path, copy: &Path) -> Result<JournalReport, JournalError> {
+    home::raise_boot(copy, home)?;
+    report(&Store::inspect(copy)?)
+}
+
+/// Makes a copy the journal of a home. What ended since the copy was made runs again, under attempts
+/// of a later start; what was accepted since is not known any more. A journal that is there is put
+/// aside if `replace` says so; where it is then, is told.
+///
+/// From then on it is another journal, so that neither the one it replaces nor the same copy is taken
+/// for it.
+///
+/// # Errors
+///
+/// A node runs there, or a journal is there and `replace` is not said; the copy is damaged or cannot
+/// be read.
+pub fn restore(
+    home: &Path,
+    from: &Path,
+    replace: bool,
+) -> Result<(JournalReport, Vec<PathBuf>), JournalError> {
+    let _lock = Home::open(home)?;
+    let path = home.join(FILE);
+    if path.exists() && !replace {
+        return Err(JournalError::WouldReplace { path });
+    }
+    let copy = Store::inspect(from)?;
+    let JournalReport { damaged, records: total, .. } = report(&copy)?;
+    if damaged > 0 {
+        return Err(JournalError::Damaged { path: from.join(FILE), damaged, total });
+    }
+    let io = |source| HomeError::Io { path: home.to_owned(), source };
+    let fresh = home.join("journal.restoring");
+    if fresh.exists() {
+        // Left by a restore that was cut short.
+        fs::remove_file(&fresh).map_err(io)?;
+    }
+    let marker = Marker::fresh();
+    Copy::begin(&copy, &fresh, marker)?.finish()?;
+    home::raise_boot(home, from)?;
+    // Cut short from here on, there is no journal for the marker, and no node starts.
+    let aside = path.exists().then(|| unused(home));
+    if let Some(aside) = &aside {
+        fs::rename(&path, aside).map_err(io)?;
+    }
+    marker.put(home)?;
+    fs::rename(&fresh, &path).map_err(io)?;
+    File::open(home).and_then(|dir| dir.sync_all()).map_err(io)?;
+    Ok((report(&Store::inspect(home)?)?, aside.into_iter().collect()))
+}
+
+/// A name for a journal that is put aside.
+fn unused(home: &Path) -> PathBuf {
+    let name = |number: u32| home.join(format!("journal.replaced-{number}"));
+    (1..).map(name).find(|path| !path.exists()).unwrap_or_else(|| name(0))
 }
 
 /// The lock of the home comes first: nobody looks at a file that a node writes.

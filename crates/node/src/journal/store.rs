@@ -12,11 +12,13 @@ use std::{
 
 use chrono::Utc;
 use meshwork_core::engine::Record;
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
 
 use super::{JournalError, Timed, codec};
 use crate::home;
 
+/// Its name in a home.
+pub(super) const FILE: &str = "journal.redb";
 /// Records by the number of their commit.
 const SEGMENTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("segments");
 /// Of the store itself: see the keys below.
@@ -35,7 +37,7 @@ const UNSUMMED: usize = 8;
 
 /// Which file it must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Marker {
+pub(super) struct Marker {
     /// Whether the file was ever complete.
     ready: bool,
     name: u64,
@@ -44,6 +46,11 @@ struct Marker {
 }
 
 impl Marker {
+    /// That of a journal which there was never before.
+    pub(super) fn fresh() -> Self {
+        Self { ready: true, name: rand::random(), generation: 1 }
+    }
+
     fn read(path: &Path) -> Result<Option<Self>, JournalError> {
         let Some(text) = home::read(path)? else { return Ok(None) };
         let mut words = text.split_whitespace();
@@ -56,6 +63,11 @@ impl Marker {
             }
             _ => Err(JournalError::Marker { path: path.to_owned() }),
         }
+    }
+
+    /// Writes it beside the journal of a home, which is complete.
+    pub(super) fn put(self, dir: &Path) -> Result<(), JournalError> {
+        self.write(&paths(dir).1)
     }
 
     fn write(self, path: &Path) -> Result<(), JournalError> {
@@ -97,17 +109,23 @@ impl Store {
     }
 
     fn create(path: PathBuf, marker_path: &Path) -> Result<Self, JournalError> {
-        let marker = Marker { ready: false, name: rand::random(), generation: 1 };
+        let marker = Marker::fresh();
+        Marker { ready: false, ..marker }.write(marker_path)?;
+        let store = Self::make(path, marker)?;
         marker.write(marker_path)?;
-        let fail = |error: redb::Error| JournalError::store(&path, error);
-        let db = Database::create(&path).map_err(|error| fail(error.into()))?;
-        let store = Self { db: Some(db), path: path.clone(), skips_fsync: false };
+        Ok(store)
+    }
+
+    /// Makes the file of a marker, with nothing in it.
+    pub(super) fn make(path: PathBuf, marker: Marker) -> Result<Self, JournalError> {
+        let db = Database::create(&path);
+        let db = db.map_err(|error| JournalError::store(&path, error.into()))?;
+        let store = Self { db: Some(db), path, skips_fsync: false };
         store.write(|tables| {
             tables.set(FORMAT, THIS_FORMAT)?;
             tables.set(NAME, marker.name)?;
             tables.set(GENERATION, marker.generation)
         })?;
-        Marker { ready: true, ..marker }.write(marker_path)?;
         Ok(store)
     }
 
@@ -213,6 +231,25 @@ impl Store {
         read().map_err(|error| JournalError::store(&self.path, error))
     }
 
+    /// What says that a file is this one, as it is now.
+    pub(super) fn marker(&self) -> Result<Marker, JournalError> {
+        let (name, generation) = (self.meta(NAME)?, self.meta(GENERATION)?);
+        Ok(Marker { ready: true, name, generation })
+    }
+
+    /// The segments as they are on disk now, whatever is written from now on.
+    pub(super) fn snapshot(&self) -> Result<Segments, JournalError> {
+        let open = || Ok(self.db()?.begin_read()?.open_table(SEGMENTS)?);
+        let table = open().map_err(|error| JournalError::store(&self.path, error))?;
+        Ok(Segments { table, path: self.path.clone() })
+    }
+
+    /// How many segments there are.
+    pub(super) fn segments(&self) -> Result<u64, JournalError> {
+        let count = || Ok(self.db()?.begin_read()?.open_table(SEGMENTS)?.len()?);
+        count().map_err(|error| JournalError::store(&self.path, error))
+    }
+
     /// Hands over every record with its segment and its time, in order; says how many are damaged.
     pub(super) fn replay(
         &self,
@@ -295,9 +332,37 @@ pub(super) struct Replayed {
     pub(super) damaged: u64,
 }
 
+/// A segment as it is in the file, and its number.
+type Numbered = (u64, Vec<u8>);
+
+/// Segments of one moment.
+pub(super) struct Segments {
+    table: redb::ReadOnlyTable<u64, &'static [u8]>,
+    path: PathBuf,
+}
+
+impl Segments {
+    /// Those from this number on, with their numbers, until there are so many bytes of them.
+    pub(super) fn portion(&self, from: u64, bytes: usize) -> Result<Vec<Numbered>, JournalError> {
+        let read = || {
+            let (mut portion, mut read) = (Vec::new(), 0);
+            for row in self.table.range(from..)? {
+                let (number, segment) = row?;
+                portion.push((number.value(), segment.value().to_vec()));
+                read += segment.value().len();
+                if read >= bytes {
+                    break;
+                }
+            }
+            Ok(portion)
+        };
+        read().map_err(|error| JournalError::store(&self.path, error))
+    }
+}
+
 /// The file and its marker.
 fn paths(dir: &Path) -> (PathBuf, PathBuf) {
-    (dir.join("journal.redb"), dir.join("journal.id"))
+    (dir.join(FILE), dir.join("journal.id"))
 }
 
 /// The tables of one transaction.

@@ -5,7 +5,7 @@ use meshwork_core::{Task, TaskEnd, task::ExpiredLimit};
 use super::*;
 
 async fn open(dir: &Path) -> (Journal, Parts) {
-    Journal::open(dir, Clock::start()).await.unwrap()
+    Journal::open(dir, Clock::start(), Recovery::default()).await.unwrap()
 }
 
 fn submitted(task: &Task) -> Record {
@@ -49,7 +49,8 @@ async fn times_are_those_of_the_earlier_start() {
     journal.committed().await.unwrap();
     journal.close().await;
     let clock = Clock::start();
-    let (journal, (restored, _)) = Journal::open(dir.path(), clock).await.unwrap();
+    let (journal, (restored, _)) =
+        Journal::open(dir.path(), clock, Recovery::default()).await.unwrap();
     let [restored] = &restored[..] else { panic!("one task") };
     let (submitted, ended) = (restored.submitted, restored.ended.as_ref().unwrap().1);
     assert!(submitted <= ended && ended <= clock.now());

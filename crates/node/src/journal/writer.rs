@@ -3,18 +3,22 @@
 use std::{
     fs::{self, File},
     io::{self, Write},
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
         mpsc as blocking,
     },
     thread,
+    time::Duration,
 };
 
 use meshwork_core::engine::{Record, Seq};
 use tokio::sync::mpsc;
 
-use super::{Batch, FULL_RETRY, JournalError, Timed, index::Index, store, store::Store};
+use super::{
+    Copied, FULL_RETRY, JournalError, Timed, Work, copy::Copy, index::Index, store, store::Store,
+};
 
 /// Bytes of a segment, after which another one is begun.
 const SEGMENT: usize = 1 << 22;
@@ -32,15 +36,34 @@ pub(super) struct Writer {
     pub(super) full: Arc<AtomicBool>,
     /// Whether the driver wants it to end, whether there is space or not.
     pub(super) closing: Arc<AtomicBool>,
+    /// Whether a copy is wanted or being made, as the driver sees it.
+    pub(super) copying: Arc<AtomicBool>,
+    /// The copy that is being made.
+    pub(super) copy: Option<Copying>,
+}
+
+/// A copy, its folder, and who waits for it.
+pub(super) struct Copying {
+    copy: Copy,
+    marker: store::Marker,
+    dir: PathBuf,
+    done: Copied,
 }
 
 impl Writer {
     /// Commits batches until the driver is gone, or a commit fails.
-    pub(super) fn run(&mut self, batches: &blocking::Receiver<Batch>, told: &mpsc::Sender<Seq>) {
+    pub(super) fn run(&mut self, work: &blocking::Receiver<Work>, told: &mpsc::Sender<Seq>) {
         self.store.may_skip_fsync();
         loop {
-            let batch = match batches.recv_timeout(FULL_RETRY) {
-                Ok(batch) => batch,
+            // Between all else, so that a copy comes to its end on a busy node as well.
+            self.go_on_copying();
+            let idle = if self.copy.is_some() { Duration::ZERO } else { FULL_RETRY };
+            let batch = match work.recv_timeout(idle) {
+                Ok(Work::Commit(batch)) => batch,
+                Ok(Work::Copy { dir, done }) => {
+                    self.begin_copy(dir, done);
+                    continue;
+                }
                 Err(blocking::RecvTimeoutError::Timeout) => {
                     self.reserve();
                     continue;
@@ -56,6 +79,34 @@ impl Writer {
                 return;
             }
         }
+    }
+
+    fn begin_copy(&mut self, dir: PathBuf, done: Copied) {
+        let begin = || {
+            let marker = self.store.marker()?;
+            Ok((Copy::begin(&self.store, &dir.join(store::FILE), marker)?, marker))
+        };
+        match begin() {
+            Ok((copy, marker)) => self.copy = Some(Copying { copy, marker, dir, done }),
+            Err(error) => self.end_copy(done, Err(error)),
+        }
+    }
+
+    fn go_on_copying(&mut self) {
+        let Some(copying) = &mut self.copy else { return };
+        let more = copying.copy.go_on();
+        if matches!(more, Ok(true)) {
+            return;
+        }
+        let Some(Copying { copy, marker, dir, done }) = self.copy.take() else { return };
+        drop(copy);
+        self.end_copy(done, more.and_then(|_| marker.put(&dir)));
+    }
+
+    fn end_copy(&self, done: Copied, how: Result<(), JournalError>) {
+        self.copying.store(false, Ordering::Relaxed);
+        // Whoever asked may have stopped waiting.
+        done.send(how).ok();
     }
 
     /// Sets space aside, if that has not been done.
@@ -148,6 +199,11 @@ impl Writer {
         }
         if fs::remove_file(self.store.reserve()).is_err() {
             thread::sleep(FULL_RETRY);
+        }
+        // It reads a file that is about to be closed.
+        if let Some(Copying { done, .. }) = self.copy.take() {
+            let error = redb::Error::Io(io::ErrorKind::StorageFull.into());
+            self.end_copy(done, Err(JournalError::store(self.store.path(), error)));
         }
         self.store.open_again()
     }

@@ -4,6 +4,8 @@ use meshwork_core::Task;
 
 use super::*;
 
+mod starts;
+
 #[tokio::test]
 async fn a_node_that_is_not_started_says_so_and_does_not_hang() {
     let node = NetworkManager::builder().build().unwrap();

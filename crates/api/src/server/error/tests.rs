@@ -16,6 +16,7 @@ fn each_reason_has_a_status_its_code_and_a_hint() {
         (Reason::QueueFull { retry_after: second }, 503),
         (Reason::DiskFull { retry_after: second }, 507),
         (Reason::Busy { retry_after: second }, 503),
+        (Reason::Recovering { percent: 42, retry_after: second }, 503),
         (Reason::ShuttingDown, 503),
         (Reason::Conflict { what: text() }, 409),
         (Reason::Denied { detail: text() }, 403),

@@ -1,16 +1,30 @@
-//! `/v1/node`, `/v1/health`, `/v1/drain`, `/v1/shutdown`.
+//! `/healthz`, `/readyz`, `/v1/node`, `/v1/health`, `/v1/drain`, `/v1/store/backup`,
+//! `/v1/shutdown`.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use axum::{Json, extract::State, http::StatusCode};
+use meshwork_node::repair::JournalReport;
 
 use super::Context;
 use crate::{
     server::body::JsonBody,
     types::{
-        DrainAnswer, DrainRequest, HealthView, NodeView, Problem, StopAnswer, StopRequest, millis,
+        BackupRequest, DrainAnswer, DrainRequest, HealthView, NodeView, Problem, StopAnswer,
+        StopRequest, millis,
     },
 };
+
+/// Whoever asks has the answer already.
+pub(super) async fn alive() -> Json<serde_json::Value> {
+    Json(serde_json::json!({ "alive": true }))
+}
+
+/// Whether the driver answers; while the node recovers, how far it is.
+pub(super) async fn ready(State(cx): State<Context>) -> Result<Json<serde_json::Value>, Problem> {
+    cx.manager.status().await?;
+    Ok(Json(serde_json::json!({ "ready": true })))
+}
 
 pub(super) async fn show(State(cx): State<Context>) -> Result<Json<NodeView>, Problem> {
     Ok(Json(cx.manager.status().await?.into()))
@@ -18,6 +32,18 @@ pub(super) async fn show(State(cx): State<Context>) -> Result<Json<NodeView>, Pr
 
 pub(super) async fn health(State(cx): State<Context>) -> Result<Json<HealthView>, Problem> {
     Ok(Json(cx.manager.check_health().await?.into()))
+}
+
+pub(super) async fn backup(
+    State(cx): State<Context>,
+    JsonBody(request): JsonBody<BackupRequest>,
+) -> Result<Json<JournalReport>, Problem> {
+    let dir = Path::new(&request.dir);
+    if !dir.is_absolute() {
+        let detail = format!("dir: {:?} is not a whole path", request.dir);
+        return Err(Problem::bad_request(detail).with_hint("begin it with /"));
+    }
+    Ok(Json(cx.manager.backup(dir).await?))
 }
 
 pub(super) async fn drain(

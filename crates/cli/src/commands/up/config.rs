@@ -45,6 +45,8 @@ pub(super) fn of(args: UpArgs, home: &Home) -> NetworkConfig {
             lease: args.lease,
             heartbeat: heartbeat(args.lease),
             stop_grace: args.grace,
+            keep_results: args.keep_results,
+            max_ended_bytes: usize::try_from(args.keep_results_max).unwrap_or(usize::MAX),
             ..TaskSettings::default()
         },
         durability: args.durability,

@@ -7,15 +7,18 @@ use meshwork_core::{
 };
 
 use super::{
-    super::{Journal, store},
+    super::{Journal, Recovery, store},
     *,
 };
 use crate::clock::Clock;
 
+mod copies;
+
 /// A home whose journal holds so many tasks, each of its own commit; the first has ended.
 async fn home(tasks: u64) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
-    let (mut journal, _) = Journal::open(dir.path(), Clock::start()).await.unwrap();
+    let (mut journal, _) =
+        Journal::open(dir.path(), Clock::start(), Recovery::default()).await.unwrap();
     for seq in 0..tasks {
         let task = Task::default();
         let id = task.id;
@@ -63,7 +66,7 @@ async fn a_damaged_journal_starts_no_node_until_it_is_salvaged() {
     let dir = home(5).await;
     spoil(dir.path(), 2);
     spoil(dir.path(), 4);
-    let error = Journal::open(dir.path(), Clock::start()).await.unwrap_err();
+    let error = Journal::open(dir.path(), Clock::start(), Recovery::default()).await.unwrap_err();
     assert!(matches!(error, JournalError::Damaged { damaged: 2, total: 6, .. }), "{error}");
     assert!(error.to_string().contains("meshwork store salvage"), "{error}");
     assert_eq!(verify(dir.path()).unwrap().damaged, 2);
@@ -72,7 +75,8 @@ async fn a_damaged_journal_starts_no_node_until_it_is_salvaged() {
     let named = |number| dir.path().join(format!("journal.damaged-{number}"));
     assert_eq!(kept, [named(2), named(4)]);
     assert!(kept.iter().all(|path| fs::metadata(path).unwrap().len() > 0));
-    let (journal, (tasks, _)) = Journal::open(dir.path(), Clock::start()).await.unwrap();
+    let (journal, (tasks, _)) =
+        Journal::open(dir.path(), Clock::start(), Recovery::default()).await.unwrap();
     assert_eq!(tasks.len(), 3);
     journal.close().await;
     assert_eq!(salvage(dir.path()).unwrap().1, Vec::<PathBuf>::new(), "nothing is left to mend");

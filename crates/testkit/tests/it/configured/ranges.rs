@@ -55,6 +55,8 @@ fn spoilt() -> Vec<(&'static str, Spoil)> {
         case("tasks.max_owned", |c| c.tasks.max_owned = 0),
         case("tasks.max_owned", |c| c.tasks.max_owned = usize::MAX),
         case("tasks.max_ended", |c| c.tasks.max_ended = usize::MAX),
+        case("tasks.keep_results", |c| c.tasks.keep_results = Duration::from_millis(999)),
+        case("tasks.keep_results", |c| c.tasks.keep_results = Duration::MAX),
         case("durability", |c| c.durability = Durability::Disk),
     ]
 }
@@ -101,6 +103,7 @@ fn all_fields_are_tested() {
                 max_owned: _,
                 max_ended: _,
                 max_ended_bytes: _,
+                keep_results: _,
             },
         durability: _,
     } = loopback();

@@ -1,0 +1,78 @@
+//! Copies of a journal, of one state of it: made portion by portion, so that whoever owns the
+//! journal can commit in between.
+//!
+//! Absent on purpose: what a copy is for (`repair` puts it back), and its marker, which is written
+//! when all the rest is there.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    JournalError,
+    store::{Marker, Segments, Store},
+};
+
+/// A copy that is being made. What is there of one that is given up is removed.
+pub(super) struct Copy {
+    from: Segments,
+    /// The first segment that is not copied.
+    next: u64,
+    /// None once it is whole.
+    to: Option<Store>,
+    path: PathBuf,
+}
+
+impl Copy {
+    /// Begins one of what is on disk now, in a file that is not there yet. It will be the journal of
+    /// `marker`.
+    ///
+    /// # Errors
+    ///
+    /// The file is there, or cannot be written.
+    pub(super) fn begin(from: &Store, to: &Path, marker: Marker) -> Result<Self, JournalError> {
+        if to.exists() {
+            return Err(JournalError::Occupied { path: to.to_owned() });
+        }
+        let from = from.snapshot()?;
+        let store = Store::make(to.to_owned(), marker);
+        if store.is_err() {
+            fs::remove_file(to).ok();
+        }
+        Ok(Self { from, next: 0, to: Some(store?), path: to.to_owned() })
+    }
+
+    /// Copies one portion, which is on disk then. False when there was nothing left, and the copy is
+    /// whole.
+    pub(super) fn go_on(&mut self) -> Result<bool, JournalError> {
+        let Some(to) = &self.to else { return Ok(false) };
+        let portion = self.from.portion(self.next, PORTION)?;
+        let Some((last, _)) = portion.last() else {
+            self.to = None;
+            return Ok(false);
+        };
+        self.next = last + 1;
+        to.write(|tables| {
+            portion.iter().try_for_each(|(number, segment)| tables.insert(*number, segment))
+        })?;
+        Ok(true)
+    }
+
+    /// Copies all that is left.
+    pub(super) fn finish(mut self) -> Result<(), JournalError> {
+        while self.go_on()? {}
+        Ok(())
+    }
+}
+
+impl Drop for Copy {
+    fn drop(&mut self) {
+        if self.to.take().is_some() {
+            fs::remove_file(&self.path).ok();
+        }
+    }
+}
+
+/// Bytes after which a portion ends: a commit waits for one at most.
+const PORTION: usize = 4 << 20;

@@ -1,0 +1,154 @@
+//! Copies: of a journal at rest, of one that is written, and what it takes to put one back.
+
+use super::*;
+use crate::home::next_boot;
+
+async fn ids(dir: &Path) -> Vec<meshwork_core::TaskId> {
+    let (journal, (tasks, _)) =
+        Journal::open(dir, Clock::start(), Recovery::default()).await.unwrap();
+    journal.close().await;
+    tasks.iter().map(|restored| restored.task.id).collect()
+}
+
+#[tokio::test]
+async fn a_copy_holds_what_was_there_and_is_put_back_on_purpose_only() {
+    let (dir, folder) = (home(5).await, tempfile::tempdir().unwrap());
+    let copy = folder.path().join("deep/copy");
+    let before = ids(dir.path()).await;
+    let made = backup(dir.path(), &copy).unwrap();
+    assert_eq!((made.open, made.ended, made.records, made.damaged), (4, 1, 6, 0));
+    assert_eq!(verify(&copy).unwrap().records, 6, "the folder is laid out like a home");
+    let again = backup(dir.path(), &copy).unwrap_err();
+    assert!(matches!(again, JournalError::Occupied { .. }), "{again}");
+
+    // It goes on, and its copy is older.
+    for _ in 0..3 {
+        assert_eq!(ids(dir.path()).await, before);
+    }
+    let (file, old) = (dir.path().join(FILE), copy.join(FILE));
+    let latest = fs::read(&file).unwrap();
+    fs::copy(&old, &file).unwrap();
+    let error = Journal::open(dir.path(), Clock::start(), Recovery::default()).await.unwrap_err();
+    assert!(matches!(error, JournalError::Older { .. }), "{error}");
+    fs::write(&file, &latest).unwrap();
+
+    let error = restore(dir.path(), &copy, false).unwrap_err();
+    assert!(matches!(error, JournalError::WouldReplace { .. }), "{error}");
+    assert_eq!(fs::read(&file).unwrap(), latest, "nothing is touched");
+    let (report, aside) = restore(dir.path(), &copy, true).unwrap();
+    assert_eq!((report.open, report.ended), (4, 1));
+    assert_eq!(aside, [dir.path().join("journal.replaced-1")]);
+    assert_eq!(fs::read(&aside[0]).unwrap(), latest);
+    assert_eq!(ids(dir.path()).await, before);
+    // What was replaced, and the copy itself, are other journals from now on.
+    for other in [&latest, &fs::read(&old).unwrap()] {
+        fs::write(&file, other).unwrap();
+        let error = Journal::open(dir.path(), Clock::start(), Recovery::default()).await;
+        assert!(matches!(error, Err(JournalError::Foreign { .. })), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_copy_takes_the_place_of_a_journal_that_is_lost() {
+    let (dir, folder) = (home(3).await, tempfile::tempdir().unwrap());
+    let before = ids(dir.path()).await;
+    backup(dir.path(), folder.path()).unwrap();
+    fs::remove_file(dir.path().join(FILE)).unwrap();
+    let error = Journal::open(dir.path(), Clock::start(), Recovery::default()).await.unwrap_err();
+    assert!(error.to_string().contains("meshwork store restore"), "{error}");
+    // Left by one that was cut short.
+    fs::write(dir.path().join("journal.restoring"), "half").unwrap();
+    let (_, aside) = restore(dir.path(), folder.path(), false).unwrap();
+    assert_eq!(aside, Vec::<PathBuf>::new());
+    assert_eq!(ids(dir.path()).await, before);
+
+    let fresh = tempfile::tempdir().unwrap();
+    restore(fresh.path(), folder.path(), false).unwrap();
+    assert_eq!(ids(fresh.path()).await, before, "in another home as well");
+}
+
+#[tokio::test]
+async fn no_number_of_a_start_comes_twice() {
+    let (dir, folder) = (home(1).await, tempfile::tempdir().unwrap());
+    let boot = dir.path().join("boot");
+    // Far ahead of the time of day, as after a clock that was wrong.
+    fs::write(&boot, "4000000000\n").unwrap();
+    backup(dir.path(), folder.path()).unwrap();
+    let fresh = tempfile::tempdir().unwrap();
+    restore(fresh.path(), folder.path(), false).unwrap();
+    assert_eq!(next_boot(&fresh.path().join("boot")).unwrap(), 4_000_000_001);
+    fs::write(&boot, "4100000000\n").unwrap();
+    restore(dir.path(), folder.path(), true).unwrap();
+    assert_eq!(next_boot(&boot).unwrap(), 4_100_000_001, "never lower than it was");
+}
+
+#[tokio::test]
+async fn a_copy_that_is_damaged_or_none_is_not_put_back() {
+    let (dir, folder) = (home(3).await, tempfile::tempdir().unwrap());
+    backup(dir.path(), folder.path()).unwrap();
+    let whole = fs::read(dir.path().join(FILE)).unwrap();
+    let nothing = tempfile::tempdir().unwrap();
+    let error = restore(dir.path(), nothing.path(), true).unwrap_err();
+    assert!(matches!(error, JournalError::None { .. }), "{error}");
+    fs::remove_file(folder.path().join("journal.id")).unwrap();
+    let error = restore(dir.path(), folder.path(), true).unwrap_err();
+    assert!(matches!(error, JournalError::NoMarker { .. }), "cut short: {error}");
+
+    let other = home(3).await;
+    spoil(other.path(), 1);
+    let error = restore(dir.path(), other.path(), true).unwrap_err();
+    assert!(matches!(error, JournalError::Damaged { damaged: 1, .. }), "{error}");
+    assert_eq!(fs::read(dir.path().join(FILE)).unwrap(), whole, "nothing is touched");
+    // But a damaged one can be copied, before it is mended.
+    let copy = tempfile::tempdir().unwrap();
+    assert_eq!(backup(other.path(), copy.path()).unwrap().damaged, 1);
+
+    let _running = Home::open(dir.path()).unwrap();
+    let error = restore(dir.path(), folder.path(), true).unwrap_err();
+    assert!(error.to_string().contains("in use"), "{error}");
+}
+
+#[tokio::test]
+async fn a_copy_is_of_one_moment_while_commits_go_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut journal, _) =
+        Journal::open(dir.path(), Clock::start(), Recovery::default()).await.unwrap();
+    let push = async |journal: &mut Journal, seq: u64| {
+        // Each more than a portion of a copy.
+        let tasks = (0..6).map(|_| Task::default().with_input("x".repeat(1 << 20)));
+        let records = tasks.map(|task| Record::Submitted { task: Box::new(task), targets: vec![] });
+        journal.push(Seq(seq), records.collect());
+        journal.committed().await.unwrap();
+    };
+    for seq in 0..4 {
+        push(&mut journal, seq).await;
+    }
+    let (copies, others) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (done, mut first) = tokio::sync::oneshot::channel();
+    journal.copy(copies.path().to_owned(), done);
+    let (done, second) = tokio::sync::oneshot::channel();
+    journal.copy(others.path().to_owned(), done);
+    assert!(matches!(second.await.unwrap(), Err(JournalError::Copying)), "one at a time");
+    let mut seq = 4;
+    loop {
+        push(&mut journal, seq).await;
+        seq += 1;
+        if let Ok(made) = first.try_recv() {
+            break made.unwrap();
+        }
+    }
+    let copied = verify(copies.path()).unwrap();
+    assert_eq!((copied.open, copied.damaged), (24, 0), "what was there when it began");
+
+    // What cannot be made leaves nothing, and does not keep the next from being made.
+    let (done, failed) = tokio::sync::oneshot::channel();
+    journal.copy(others.path().join("nowhere"), done);
+    assert!(failed.await.unwrap().is_err());
+    let (done, made) = tokio::sync::oneshot::channel();
+    journal.copy(others.path().to_owned(), done);
+    made.await.unwrap().unwrap();
+    let now = usize::try_from(seq * 6).unwrap();
+    assert_eq!(verify(others.path()).unwrap().open, now);
+    journal.close().await;
+    assert_eq!(verify(dir.path()).unwrap().open, now);
+}
