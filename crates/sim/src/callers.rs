@@ -10,7 +10,7 @@ use meshwork_core::{
 };
 
 use crate::{
-    SimRng,
+    CrashPoint, Moment, SimRng,
     event::Event,
     history::Job,
     limits,
@@ -92,7 +92,11 @@ impl World<'_> {
         let (id, targets) = (task.id, job.targets.clone());
         let token = self.history.call(number, true, boot);
         self.log(format_args!("call {token} submits {} to n{owner}", id.short()));
+        if self.dies(owner, &[CrashPoint::A1], Moment::Before) {
+            return Ok(());
+        }
         self.feed(owner, Input::Submit { task, targets, token: Token(token) })?;
+        self.dies(owner, &[CrashPoint::A1], Moment::After);
         self.settle(owner)
     }
 

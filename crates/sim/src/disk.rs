@@ -47,6 +47,11 @@ impl Disk {
         *self = Self { ledger: std::mem::take(&mut self.ledger), ..Self::default() };
     }
 
+    /// What is on its way.
+    pub(crate) fn flying(&self) -> &[Record] {
+        self.flying.as_ref().map_or(&[], |(_, records)| records)
+    }
+
     pub(crate) fn is_idle(&self) -> bool {
         self.flying.is_none() && self.waiting.is_empty()
     }

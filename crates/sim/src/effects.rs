@@ -1,16 +1,23 @@
 //! Carries out what engines ask for.
 
 use meshwork_core::{
-    AttemptEnd, FailureCode, PeerId, Reason, TaskEnd, TaskId, ToOwner, ToWorker,
+    AttemptEnd, FailureCode, PeerId, Reason, TaskEnd, TaskId, TaskState, ToOwner, ToWorker,
     engine::{Effect, Record, Reply, Seq, Token},
 };
 
 use crate::{
-    Invariant,
+    CrashPoint, Invariant, Moment,
+    crash::{committed, said_by_owner, said_by_worker},
     event::{Event, Packet},
+    node::Node,
     scenario::Broken,
     world::{Step, World},
 };
+
+const A3: &[CrashPoint] = &[CrashPoint::A3];
+const A4: &[CrashPoint] = &[CrashPoint::A4];
+const A12: &[CrashPoint] = &[CrashPoint::A12];
+const B5: &[CrashPoint] = &[CrashPoint::B5];
 
 /// In one word.
 pub(crate) fn end_name(end: &AttemptEnd) -> &'static str {
@@ -24,6 +31,10 @@ pub(crate) fn end_name(end: &AttemptEnd) -> &'static str {
 impl World<'_> {
     pub(crate) fn carry_out(&mut self, node: usize, effects: Vec<Effect>) -> Step {
         for effect in effects {
+            if !self.nodes.get(node).is_some_and(Node::is_up) {
+                // It has died over one of them.
+                return Ok(());
+            }
             match effect {
                 Effect::Persist { seq, records } => self.persist(node, seq, records)?,
                 Effect::OpenSession { peer } => {
@@ -35,23 +46,35 @@ impl World<'_> {
                 Effect::ToOwner { peer, frames } => self.send_to_owner(node, &peer, frames),
                 Effect::Misbehaved { peer, what } => self.expel(node, &peer, what)?,
                 Effect::Execute { run, owner, work } => {
-                    if let Some(owner) = self.index(&owner) {
+                    let owner = self.index(&owner);
+                    if let Some(owner) = owner.filter(|_| !self.dies(node, B5, Moment::Before)) {
                         self.execute(node, run.0, owner, *work)?;
+                        self.dies(node, B5, Moment::After);
                     }
                 }
                 Effect::Stop { run } => self.stop(node, run.0),
                 Effect::Reply { token, reply } => self.reply(node, token, reply)?,
-                Effect::TaskChanged { id, state } => {
-                    self.log(format_args!("n{node} {} is {state}", id.short()));
-                    self.history.seen(id, &state)?;
-                    if state.is_terminal()
-                        && let Some(node) = self.nodes.get_mut(node)
-                    {
-                        node.live.remove(&id);
-                    }
-                }
+                Effect::TaskChanged { id, state } => self.task_changed(node, id, &state)?,
                 Effect::Message(_) | Effect::TaskProgress { .. } => {}
             }
+        }
+        Ok(())
+    }
+
+    fn task_changed(&mut self, index: usize, id: TaskId, state: &TaskState) -> Step {
+        let chosen = matches!(state, TaskState::Assigned { .. });
+        if chosen && self.dies(index, A4, Moment::Before) {
+            return Ok(());
+        }
+        self.log(format_args!("n{index} {} is {state}", id.short()));
+        self.history.seen(id, state)?;
+        if state.is_terminal()
+            && let Some(node) = self.nodes.get_mut(index)
+        {
+            node.live.remove(&id);
+        }
+        if chosen {
+            self.dies(index, A4, Moment::After);
         }
         Ok(())
     }
@@ -90,7 +113,16 @@ impl World<'_> {
             return Ok(());
         };
         let clock = node.clock(self.now);
+        let flying = committed(node.disk.flying());
+        let points = if self.watches_points() { flying } else { Vec::new() };
+        if self.dies(index, &points, Moment::Before) {
+            return Ok(());
+        }
+        let Some(node) = self.nodes.get_mut(index) else { return Ok(()) };
         let Some(seq) = node.disk.finish(clock) else { return Ok(()) };
+        if self.dies(index, &points, Moment::After) {
+            return Ok(());
+        }
         self.log(format_args!("n{index} fsynced {}", seq.0));
         self.start_fsync(index);
         self.feed(index, meshwork_core::engine::Input::Persisted { seq })?;
@@ -107,8 +139,13 @@ impl World<'_> {
         // A session that is gone has been reported, or will be.
         let open = self.nodes.get(owner).and_then(|node| node.workers.get(&worker));
         let Some((session, true)) = open.copied() else { return Ok(()) };
+        let points = if self.watches_points() { said_by_owner(&frames) } else { Vec::new() };
+        if self.dies(owner, &points, Moment::Before) {
+            return Ok(());
+        }
         let frames = self.repeat_assignments(owner, worker, session, frames);
         self.send(owner, worker, Packet::ToWorker { session, frames });
+        self.dies(owner, &points, Moment::After);
         Ok(())
     }
 
@@ -116,12 +153,17 @@ impl World<'_> {
         let Some(owner) = self.index(peer) else { return };
         let open = self.nodes.get(worker).and_then(|node| node.owners.get(&owner));
         let Some(session) = open.copied() else { return };
+        let points = if self.watches_points() { said_by_worker(&frames) } else { Vec::new() };
+        if self.dies(worker, &points, Moment::Before) {
+            return;
+        }
         let frames = self.tamper(worker, frames);
         let has_result = frames.iter().any(|frame| matches!(frame, ToOwner::Result { .. }));
         self.send(worker, owner, Packet::ToOwner { session, frames });
         if has_result {
             self.vanish(worker);
         }
+        self.dies(worker, &points, Moment::After);
     }
 
     /// An engine says that a peer has broken the protocol: only one that lies can have done so.
@@ -138,12 +180,29 @@ impl World<'_> {
 
     fn reply(&mut self, index: usize, token: Token, reply: Reply) -> Step {
         let Some(call) = self.history.calls.get(token.0 as usize) else { return Ok(()) };
-        let (submits, job, boot) = (call.submits, call.job, call.boot);
+        let boot = call.boot;
         let Some(node) = self.nodes.get_mut(index) else { return Ok(()) };
         if node.boot != boot {
             let details = format!("call {} of start {boot} is answered by a later one", token.0);
             return Err(Broken::new(Invariant::NoFalseBlame, details));
         }
+        let point = match &reply {
+            Reply::Accepted { .. } => A3,
+            Reply::Ended { .. } => A12,
+            Reply::Refused(_) => &[],
+        };
+        if self.dies(index, point, Moment::Before) {
+            return Ok(());
+        }
+        self.told(index, token, reply)?;
+        self.dies(index, point, Moment::After);
+        Ok(())
+    }
+
+    fn told(&mut self, index: usize, token: Token, reply: Reply) -> Step {
+        let Some(call) = self.history.calls.get(token.0 as usize) else { return Ok(()) };
+        let (submits, job) = (call.submits, call.job);
+        let Some(node) = self.nodes.get_mut(index) else { return Ok(()) };
         match reply {
             Reply::Accepted { id } => {
                 if !self.history.has_ended(&id) {

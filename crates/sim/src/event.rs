@@ -4,7 +4,7 @@ use std::{cmp::Ordering, collections::BinaryHeap};
 
 use meshwork_core::{Advert, Time, ToOwner, ToWorker};
 
-use crate::faults::FaultKind;
+use crate::{crash::CrashAt, faults::FaultKind};
 
 /// Something that will happen.
 #[derive(Debug)]
@@ -33,6 +33,8 @@ pub(crate) enum Event {
     Fault(FaultKind),
     /// A node dies.
     Crash { node: usize, kind: FaultKind },
+    /// A node dies in the midst of an execution.
+    Die { node: usize, boot: u32, crash: CrashAt },
     /// A node that was told to stop has done so.
     Stopped { node: usize, boot: u32 },
     /// A node starts again.
@@ -66,6 +68,7 @@ impl Event {
             | Self::Connect { .. }
             | Self::Fault(_)
             | Self::Crash { .. }
+            | Self::Die { .. }
             | Self::Stopped { .. }
             | Self::Restart { .. }
             | Self::Resume { .. }

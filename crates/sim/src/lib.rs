@@ -18,6 +18,7 @@
 
 mod callers;
 mod check;
+mod crash;
 mod disk;
 mod effects;
 mod event;
@@ -37,6 +38,7 @@ mod trace;
 mod world;
 
 pub use self::{
+    crash::{CrashAt, CrashPoint, Moment},
     faults::{FaultKind, Faults},
     handler::{Outcome, default_handler},
     report::{Ends, Failure, Invariant, Report},

@@ -8,7 +8,7 @@ use meshwork_core::{
 };
 
 use crate::{
-    FaultKind, Invariant, Outcome,
+    CrashPoint, FaultKind, Invariant, Moment, Outcome,
     event::Event,
     history::same_end,
     limits,
@@ -16,6 +16,8 @@ use crate::{
     scenario::Broken,
     world::{Step, World},
 };
+
+const B7: &[CrashPoint] = &[CrashPoint::B7];
 
 impl World<'_> {
     /// A node starts, from what is on its disk.
@@ -127,10 +129,12 @@ impl World<'_> {
     }
 
     /// A process ends; another one is started later.
-    fn go_down(&mut self, index: usize, reached: bool, slowly: bool) {
+    pub(crate) fn go_down(&mut self, index: usize, reached: bool, slowly: bool) {
         self.kill(index, reached);
         self.abandon(index, slowly);
-        let most = if self.rngs.faults.chance(500) { 500 } else { 15_000 };
+        // As long as a lease or so, and often much shorter.
+        let lease = u64::try_from(self.scenario.lease.as_millis()).unwrap_or(u64::MAX);
+        let most = if self.rngs.faults.chance(500) { 500 } else { lease * 5 / 2 };
         let when = self.now + self.rngs.faults.millis(20, most);
         self.queue.push(when, Event::Restart { node: index });
     }
@@ -206,6 +210,7 @@ impl World<'_> {
         }
         self.log(format_args!("n{index} runs {epoch} of n{owner}: {} #{attempt}", task.short()));
         self.queue.push(ends, Event::RunEnds { node: index, boot, run });
+        self.dies_within(index, boot, takes);
         Ok(())
     }
 
@@ -227,7 +232,11 @@ impl World<'_> {
         let Some(node) = self.nodes.get_mut(index).filter(|node| node.boot == boot) else {
             return Ok(());
         };
-        let Some(entry) = node.runs.remove(&run) else { return Ok(()) };
+        if !node.runs.contains_key(&run) || self.dies(index, B7, Moment::Before) {
+            return Ok(());
+        }
+        let entry = self.nodes.get_mut(index).and_then(|node| node.runs.remove(&run));
+        let Some(entry) = entry else { return Ok(()) };
         let Run { owner, epoch, task, attempt, began, ends, end, stalled: _ } = entry;
         self.history.finished(index, owner, epoch);
         if let AttemptEnd::Output(output) = &end {
@@ -237,6 +246,7 @@ impl World<'_> {
         self.log(format_args!("n{index} has run {epoch} of n{owner}: {name}"));
         let took = ends.since(began);
         self.feed(index, Input::Finished { run: RunId(run), end, took })?;
+        self.dies(index, B7, Moment::After);
         self.settle(index)
     }
 }

@@ -44,6 +44,8 @@ pub(crate) struct Node {
     pub(crate) vanish_next: bool,
     /// Own tasks that were accepted and have not ended, as far as it has told.
     pub(crate) live: BTreeSet<TaskId>,
+    /// Assignments that this start has been handed, with their owner; while crash points matter.
+    pub(crate) handed: BTreeSet<(usize, Epoch)>,
 }
 
 /// One execution.
@@ -80,6 +82,7 @@ impl Node {
             stall_next: false,
             vanish_next: false,
             live: BTreeSet::new(),
+            handed: BTreeSet::new(),
         }
     }
 
@@ -147,6 +150,7 @@ impl Node {
         self.stall_next = false;
         self.vanish_next = false;
         self.live.clear();
+        self.handed.clear();
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
-use crate::FaultKind;
+use crate::{CrashAt, FaultKind};
 
 /// What must hold, whatever happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -106,6 +106,8 @@ pub struct Report {
     pub seed: u64,
     /// Faults injected, by kind; a kind that is not there was not injected.
     pub faults: BTreeMap<FaultKind, u64>,
+    /// Crashes at named points that took place, in their order; they are counted as faults as well.
+    pub crashes: Vec<CrashAt>,
     /// Tasks by their end.
     pub ends: Ends,
     /// Executions started.

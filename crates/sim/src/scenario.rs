@@ -8,8 +8,8 @@ use std::{
 use meshwork_core::Task;
 
 use crate::{
-    Failure, Faults, Invariant, Outcome, Report, SimRng, default_handler, trace::Trace,
-    world::World,
+    CrashAt, CrashPoint, Failure, Faults, Invariant, Moment, Outcome, Report, SimRng,
+    default_handler, trace::Trace, world::World,
 };
 
 /// A network, its work and its faults. All else comes from the seed.
@@ -27,6 +27,8 @@ pub struct Scenario {
     pub period: Duration,
     /// Which faults there may be.
     pub faults: Faults,
+    /// Crashes at named points, beside those.
+    pub crashes: Vec<CrashAt>,
     /// How long an owner believes an attempt without hearing of it.
     pub lease: Duration,
     /// How often a worker says what it runs.
@@ -50,6 +52,7 @@ impl Default for Scenario {
             tasks: 200,
             period: Duration::from_secs(60),
             faults: Faults::default(),
+            crashes: Vec::new(),
             lease: Duration::from_secs(6),
             heartbeat: Duration::from_secs(2),
             latency: Duration::from_micros(500),
@@ -93,12 +96,70 @@ impl Scenario {
                 assigns_twice: some(rng, 200),
                 lies: some(rng, 200),
             },
+            crashes: Vec::new(),
             lease: rng.millis(2_000, 15_000),
             heartbeat: rng.millis(300, 2_000),
             latency: rng.up_to(Duration::from_millis(40)),
             jitter: rng.up_to(Duration::from_millis(200)),
             fsync: rng.up_to(Duration::from_millis(300)),
             keep_trace: false,
+        }
+    }
+
+    /// A thousand nodes for an hour, ten of which own a hundred thousand tasks; as many faults as such
+    /// a network may have.
+    #[must_use]
+    pub fn large() -> Self {
+        Self {
+            nodes: 1_000,
+            owners: 10,
+            tasks: 100_000,
+            period: Duration::from_secs(3_600),
+            faults: Faults {
+                worker_crashes: 600,
+                owner_crashes: 20,
+                workers_gone: 100,
+                workers_vanished: 600,
+                stops: 200,
+                worker_stalls: 400,
+                connections_lost: 2_000,
+                session_resets: 2_000,
+                partitions: 200,
+                one_way: 200,
+                delays: 500,
+                slow_disks: 400,
+                clock_jumps: 200,
+                ..Faults::default()
+            },
+            crashes: Vec::new(),
+            lease: meshwork_core::limits::LEASE,
+            heartbeat: meshwork_core::limits::HEARTBEAT,
+            ..Self::default()
+        }
+    }
+
+    /// Few tasks in a small network in which an owner dies at one point, and a worker at another: on
+    /// either side of them and at another time with another seed. Some assignments are sent twice,
+    /// so that there is something to recognise.
+    #[must_use]
+    pub fn crashing(owner: CrashPoint, worker: CrashPoint, seed: u64) -> Self {
+        let rng = &mut SimRng::new(!seed);
+        let mut crash = |point, after| {
+            let moment = if after { Moment::After } else { Moment::Before };
+            CrashAt { point, moment, time: 1 + rng.below(3) as u32 }
+        };
+        // Four seeds in a row have all of both.
+        let crashes = vec![crash(owner, seed & 1 == 1), crash(worker, seed & 2 == 2)];
+        Self {
+            nodes: 3,
+            owners: 1,
+            tasks: 30,
+            period: Duration::from_secs(3),
+            faults: Faults { assigns_twice: 500, ..Faults::none() },
+            crashes,
+            lease: Duration::from_secs(2),
+            heartbeat: Duration::from_millis(300),
+            ..Self::default()
         }
     }
 
@@ -140,6 +201,12 @@ impl Scenario {
             format!("{command} --seed {seed}")
         } else if is(Self::varied(seed)) {
             format!("{command} --varied --seed {seed}")
+        } else if is(Self::large()) {
+            format!("{command} --large --seed {seed}")
+        } else if let [owner, worker] = &self.crashes[..]
+            && is(Self::crashing(owner.point, worker.point, seed))
+        {
+            format!("{command} --crash {}:{} --seed {seed}", owner.point, worker.point)
         } else {
             format!("this scenario with `keep_trace: true` and seed {seed}")
         };

@@ -9,6 +9,7 @@ use meshwork_core::{
 
 use crate::{
     Ends, FaultKind, Invariant, Report, Scenario, SimRng,
+    crash::Crashes,
     event::{Event, Queue},
     handler::Handler,
     history::History,
@@ -50,6 +51,7 @@ pub(crate) struct World<'h> {
     /// How often in a row an owner was found to believe in what its worker does not know.
     pub(crate) ghosts: BTreeMap<(usize, usize), u32>,
     pub(crate) ends: Ends,
+    pub(crate) crashes: Crashes,
     steps: u64,
     trace: Trace,
 }
@@ -85,6 +87,7 @@ impl<'h> World<'h> {
             rests: false,
             ghosts: BTreeMap::new(),
             ends: Ends::default(),
+            crashes: Crashes::new(&scenario.crashes),
             steps: 0,
             trace: Trace::new(scenario.keep_trace),
         }
@@ -140,6 +143,10 @@ impl<'h> World<'h> {
             }
             Event::Fault(kind) => self.inject(kind),
             Event::Crash { node, kind } => self.crash(node, kind),
+            Event::Die { node, boot, crash } => {
+                self.die_within(node, boot, crash);
+                Ok(())
+            }
             Event::Stopped { node, boot } => self.stopped(node, boot),
             Event::Restart { node } => self.restart(node),
             Event::Resume { node, slept, counted } => self.resume(node, slept, counted),
@@ -224,6 +231,7 @@ impl<'h> World<'h> {
             faults: self.counts,
             ends: self.ends,
             executions: self.history.executions(),
+            crashes: self.crashes.fired,
             virtual_time: self.now.since(Time::ZERO),
             steps: self.steps,
             trace_hash: self.trace.hash(),
