@@ -44,21 +44,24 @@ impl World<'_> {
 
     /// Attempts in which an owner believes though it could know better.
     fn look_for_ghosts(&mut self) -> Step {
-        for owner in 0..self.scenario.owners.min(self.nodes.len()) {
-            for worker in 1..self.nodes.len() {
-                let seen = if self.is_ghost(owner, worker) {
-                    self.ghosts.get(&(owner, worker)).map_or(1, |seen| seen + 1)
-                } else {
-                    0
-                };
-                self.ghosts.insert((owner, worker), seen);
-                if seen > limits::GHOST_PROBES {
-                    let details = format!("n{owner} believes in attempts at n{worker}");
-                    return Err(Broken::new(Invariant::NoGhosts, details));
-                }
-            }
-        }
-        Ok(())
+        let mut believed = std::mem::take(&mut self.believed);
+        believed.retain(|(owner, worker), seen| {
+            *seen = if self.is_ghost(*owner, *worker) { *seen + 1 } else { 0 };
+            self.believes(*owner, *worker)
+        });
+        self.believed = believed;
+        let ghost = self.believed.iter().find(|(_, seen)| **seen > limits::GHOST_PROBES);
+        let Some(((owner, worker), _)) = ghost else { return Ok(()) };
+        let details = format!("n{owner} believes in attempts at n{worker}");
+        Err(Broken::new(Invariant::NoGhosts, details))
+    }
+
+    /// Whether the owner has attempts there.
+    fn believes(&self, owner: usize, worker: usize) -> bool {
+        let Some((o, w)) = self.nodes.get(owner).zip(self.nodes.get(worker)) else {
+            return false;
+        };
+        o.engine.as_ref().is_some_and(|engine| engine.load(&w.id).assigned > 0)
     }
 
     /// Tasks beyond the limit on their whole time, at owners that are awake.
@@ -93,9 +96,9 @@ impl World<'_> {
             && w.asleep.is_none()
             && session
                 .is_some_and(|(session, open)| *open && w.owners.get(&owner) == Some(session));
-        let (Some(ours), Some(theirs)) = (&o.engine, &w.engine) else { return false };
+        let Some(theirs) = &w.engine else { return false };
         talks
-            && ours.load(&w.id).assigned > 0
+            && self.believes(owner, worker)
             && theirs.load(&o.id).held == 0
             && theirs.accounts().unacked == 0
     }

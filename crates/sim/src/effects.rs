@@ -139,6 +139,9 @@ impl World<'_> {
         // A session that is gone has been reported, or will be.
         let open = self.nodes.get(owner).and_then(|node| node.workers.get(&worker));
         let Some((session, true)) = open.copied() else { return Ok(()) };
+        if frames.iter().any(|frame| matches!(frame, ToWorker::Assign(_))) {
+            self.believed.entry((owner, worker)).or_default();
+        }
         let points = if self.watches_points() { said_by_owner(&frames) } else { Vec::new() };
         if self.dies(owner, &points, Moment::Before) {
             return Ok(());

@@ -22,7 +22,11 @@ const B7: &[CrashPoint] = &[CrashPoint::B7];
 impl World<'_> {
     /// A node starts, from what is on its disk.
     pub(crate) fn start(&mut self, index: usize) -> Step {
-        let peers: Vec<_> = self.nodes.iter().map(|node| node.id).collect();
+        let peers: Vec<_> = self
+            .linked_with(index)
+            .filter_map(|peer| self.nodes.get(peer))
+            .map(|node| node.id)
+            .collect();
         let Some(node) = self.nodes.get_mut(index) else { return Ok(()) };
         let clock = node.clock(self.now);
         let mut engine = node.boot(&self.scenario);
@@ -54,7 +58,7 @@ impl World<'_> {
 
     pub(crate) fn restart(&mut self, node: usize) -> Step {
         self.start(node)?;
-        for peer in 0..self.nodes.len() {
+        for peer in self.linked_with(node) {
             self.try_connect(node, peer);
         }
         self.come_back(node)

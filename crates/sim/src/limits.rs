@@ -5,8 +5,9 @@ use std::time::Duration;
 /// Virtual time that may pass between the end of all faults and rest. Far beyond every time limit
 /// that callers give, so that what is not at rest by then never will be.
 pub(crate) const CALM: Duration = Duration::from_secs(900);
-/// Steps of one run: a world that turns in circles is stopped. A usual run takes a hundredth.
-pub(crate) const STEPS: u64 = 5_000_000;
+/// Steps of one run, for each of its tasks: a world that turns in circles is stopped. A usual run
+/// takes a hundredth of it.
+pub(crate) const STEPS: u64 = 2_000;
 /// Lines of the trace that a failure quotes when the trace is not kept.
 pub(crate) const TAIL: usize = 40;
 /// How often the whole world is looked at.

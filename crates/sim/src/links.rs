@@ -73,6 +73,13 @@ impl World<'_> {
         }
     }
 
+    /// Whom a node has a link with.
+    pub(crate) fn linked_with(&self, node: usize) -> impl Iterator<Item = usize> + use<> {
+        let owners = self.scenario.owners.min(self.nodes.len());
+        let peers = if node < owners { self.nodes.len() } else { owners };
+        (0..peers).filter(move |peer| *peer != node)
+    }
+
     /// Plans to connect, if nobody else has.
     pub(crate) fn try_connect(&mut self, a: usize, b: usize) {
         let Some(link) = self.links.get_mut(&(a.min(b), a.max(b))) else { return };
@@ -135,7 +142,7 @@ impl World<'_> {
 
     /// The process at this side is gone, and all that it had open.
     pub(crate) fn abandon(&mut self, node: usize, slowly: bool) {
-        for peer in 0..self.nodes.len() {
+        for peer in self.linked_with(node) {
             let flushed = self.cut(node, peer, slowly) && !slowly;
             let (name, side) = link_of(node, peer);
             if let Some(link) = self.links.get_mut(&name) {

@@ -154,6 +154,13 @@ impl Node {
     }
 }
 
+/// Which node has this id, if any has.
+pub(crate) fn index_of(peer: &PeerId) -> Option<usize> {
+    let digest = peer.as_ref().digest();
+    let number = digest.last_chunk::<8>().copied().map(u64::from_be_bytes)?;
+    usize::try_from(number).ok()
+}
+
 /// The id of a node: an identity multihash of 32 bytes, as small ids are.
 fn peer(index: usize) -> PeerId {
     let mut bytes = vec![0, 36, 8, 1, 18, 32];

@@ -48,8 +48,9 @@ pub(crate) struct World<'h> {
     pub(crate) calm: bool,
     /// Everything has come to rest.
     pub(crate) rests: bool,
-    /// How often in a row an owner was found to believe in what its worker does not know.
-    pub(crate) ghosts: BTreeMap<(usize, usize), u32>,
+    /// Owners that may have attempts at a worker, and how often in a row one was found to believe in
+    /// what its worker does not know.
+    pub(crate) believed: BTreeMap<(usize, usize), u32>,
     pub(crate) ends: Ends,
     pub(crate) crashes: Crashes,
     steps: u64,
@@ -85,7 +86,7 @@ impl<'h> World<'h> {
             counts: BTreeMap::new(),
             calm: false,
             rests: false,
-            ghosts: BTreeMap::new(),
+            believed: BTreeMap::new(),
             ends: Ends::default(),
             crashes: Crashes::new(&scenario.crashes),
             steps: 0,
@@ -103,11 +104,13 @@ impl<'h> World<'h> {
         self.link_all();
         self.queue.push(self.now, Event::Probe);
         let until = self.now + self.scenario.period + limits::CALM;
+        let tasks = u64::try_from(self.scenario.tasks).unwrap_or(u64::MAX);
+        let steps = limits::STEPS.saturating_mul(tasks.saturating_add(1_000));
         while !self.rests
             && let Some((at, event)) = self.queue.pop()
         {
             self.steps += 1;
-            if at > until || self.steps > limits::STEPS {
+            if at > until || self.steps > steps {
                 return Err(Broken::new(Invariant::ComesToRest, self.unrest()));
             }
             self.now = at;
@@ -222,7 +225,9 @@ impl<'h> World<'h> {
     }
 
     pub(crate) fn index(&self, peer: &PeerId) -> Option<usize> {
-        self.nodes.iter().position(|node| node.id == *peer)
+        let index = crate::node::index_of(peer)?;
+        self.nodes.get(index).filter(|node| node.id == *peer)?;
+        Some(index)
     }
 
     pub(crate) fn into_report(self, seed: u64) -> Report {
