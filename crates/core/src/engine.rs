@@ -124,10 +124,10 @@ pub struct Engine {
     acks_armed: bool,
     /// What anybody wants to be told.
     observed: Observed,
-    /// Handlers that nobody has, by the version of the peer table.
+    /// Handlers that nobody has, by the version of what peers offer.
     hopeless: ByVersion<bool>,
-    /// Who offers a handler to tasks of this node, by the version of the peer table: tasks of new
-    /// needs have to be compared with these alone.
+    /// Who offers a handler to tasks of this node, by the same version: tasks of new needs have to be
+    /// compared with these alone.
     offering: ByVersion<Arc<[PeerKey]>>,
 }
 
@@ -257,7 +257,13 @@ impl Engine {
 
     /// Something about a peer has changed; who may run what is worked out anew.
     fn on_peer(&mut self, cx: &mut Cx<'_>, key: PeerKey, input: Input) {
-        self.peers.version += 1;
+        let offers =
+            matches!(input, Input::PeerReady { .. } | Input::PeerGone { .. } | Input::Trust { .. });
+        if offers {
+            self.peers.offers_changed();
+        } else {
+            self.peers.version += 1;
+        }
         self.place = true;
         let Some(peer) = self.peers.get_mut(key) else { return };
         match input {
