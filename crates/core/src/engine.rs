@@ -121,7 +121,8 @@ pub struct Engine {
     groups: BinaryHeap<Reverse<Turn>>,
     credit_dirty: bool,
     heartbeat_armed: bool,
-    acks_armed: bool,
+    /// Workers with acknowledgements that wait for company. While there are any, a timer is armed.
+    acking: Vec<PeerKey>,
     /// What anybody wants to be told.
     observed: Observed,
     /// Handlers that nobody has, by the version of what peers offer.
@@ -190,7 +191,7 @@ impl Engine {
             groups: BinaryHeap::new(),
             credit_dirty: false,
             heartbeat_armed: false,
-            acks_armed: false,
+            acking: Vec::new(),
             observed: Observed::default(),
             hopeless: FxHashMap::default(),
             offering: FxHashMap::default(),
@@ -322,7 +323,8 @@ impl Engine {
     }
 
     fn on_tick(&mut self, cx: &mut Cx<'_>) {
-        while let Some((at, timer)) = self.timers.pop(cx.now) {
+        for _ in 0..limits::TICK_TIMERS {
+            let Some((at, timer)) = self.timers.pop(cx.now) else { return };
             match timer {
                 Timer::Task(key) => self.on_task_timer(cx, key, at),
                 Timer::Rest(key) => self.on_rest_over(cx, key, at),
@@ -337,12 +339,13 @@ impl Engine {
     /// place, until no more [`Effect::Execute`] comes.
     pub fn advance(&mut self, now: Time, rng: &mut dyn Rng, out: &mut Vec<Effect>) {
         let cx = &mut Cx { now, rng, out };
-        loop {
+        for turn in 1..=limits::LOCAL_TURNS {
             self.grant_credit();
             self.place_waiting(cx);
             if !self.deliver_local(cx) {
                 break;
             }
+            self.place |= turn == limits::LOCAL_TURNS;
         }
         self.dispatch(cx);
     }
@@ -382,9 +385,12 @@ impl Engine {
             let now_or_never = self.closing || peer.worker.acks.len() >= limits::ACK_BATCH;
             if !peer.worker.out.is_empty() || now_or_never {
                 self.gate.acks(&mut peer.worker, peer_id);
-            } else if !peer.worker.acks.is_empty() && !self.acks_armed {
-                self.acks_armed = true;
-                self.timers.arm(now + limits::ACK_DELAY, Timer::Acks);
+            } else if !peer.worker.acks.is_empty() && !peer.worker.acking {
+                peer.worker.acking = true;
+                if self.acking.is_empty() {
+                    self.timers.arm(now + limits::ACK_DELAY, Timer::Acks);
+                }
+                self.acking.push(key);
             }
             if !peer.worker.out.is_empty() {
                 let frames: Vec<ToWorker> = std::mem::take(&mut peer.worker.out);
@@ -403,14 +409,19 @@ impl Engine {
     fn announce_local(&mut self, now: Time, rng: &mut dyn Rng, out: &mut Vec<Effect>) {
         self.announce(PeerKey::LOCAL);
         let cx = &mut Cx { now, rng, out };
-        while self.deliver_local(cx) {}
+        for turn in 1..=limits::LOCAL_TURNS {
+            if !self.deliver_local(cx) {
+                break;
+            }
+            self.place |= turn == limits::LOCAL_TURNS;
+        }
     }
 
     /// Acknowledgements have waited long enough for other frames to travel with.
     fn send_acks(&mut self) {
-        self.acks_armed = false;
-        for key in self.peers.keys() {
+        for key in std::mem::take(&mut self.acking) {
             if let Some(peer) = self.peers.get_mut(key) {
+                peer.worker.acking = false;
                 let id = *peer.id;
                 self.gate.acks(&mut peer.worker, id);
             }

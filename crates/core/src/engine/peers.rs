@@ -117,6 +117,8 @@ pub(super) struct WorkerSide {
     pub(super) lease_armed: bool,
     /// Results that have arrived for good and are not acknowledged yet.
     pub(super) acks: Vec<Epoch>,
+    /// It is on the engine's list of workers whose acknowledgements wait.
+    pub(super) acking: bool,
     pub(super) out: Vec<ToWorker>,
 }
 
