@@ -52,7 +52,6 @@ impl Timers {
         }
     }
 
-    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.heap.len()
     }
