@@ -41,6 +41,8 @@ pub(crate) enum Event {
     Restart { node: usize },
     /// A suspended node goes on; its clock has counted meanwhile, or has not.
     Resume { node: usize, slept: std::time::Duration, counted: bool },
+    /// A node trusts a peer again.
+    Trust { node: usize, peer: usize },
     /// A partitioned node can be reached again.
     Heal { node: usize },
     /// A link that was silent in one direction is closed.
@@ -59,6 +61,7 @@ impl Event {
             | Self::Fsynced { node, .. }
             | Self::RunEnds { node, .. }
             | Self::Notice { node, .. }
+            | Self::Trust { node, .. }
             | Self::Deliver { to: node, .. }
             | Self::SessionTimeout { owner: node, .. }
             | Self::Repeat { from: node, .. } => Some(*node),

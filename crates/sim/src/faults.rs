@@ -30,6 +30,10 @@ pub enum FaultKind {
     Delay,
     /// A disk is slow.
     SlowDisk,
+    /// An fsync fails: the node ends at once, and comes back with what is on the medium.
+    FailedDisk,
+    /// One side of a link trusts the other no longer, for a while.
+    Distrust,
     /// A node is suspended; when it goes on, its clock jumps, or has stood still.
     ClockJump,
     /// A worker sends a result twice.
@@ -42,7 +46,7 @@ pub enum FaultKind {
 
 impl FaultKind {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::WorkerCrash,
         Self::OwnerCrash,
         Self::WorkerGone,
@@ -55,6 +59,8 @@ impl FaultKind {
         Self::OneWay,
         Self::Delay,
         Self::SlowDisk,
+        Self::FailedDisk,
+        Self::Distrust,
         Self::ClockJump,
         Self::ResultTwice,
         Self::AssignTwice,
@@ -76,6 +82,8 @@ impl FaultKind {
             Self::OneWay => "one-way silence",
             Self::Delay => "delay",
             Self::SlowDisk => "slow disk",
+            Self::FailedDisk => "failed fsync",
+            Self::Distrust => "trust withdrawn",
             Self::ClockJump => "clock jump",
             Self::ResultTwice => "result sent twice",
             Self::AssignTwice => "assignment sent twice",
@@ -117,6 +125,10 @@ pub struct Faults {
     pub delays: u32,
     /// [`FaultKind::SlowDisk`].
     pub slow_disks: u32,
+    /// [`FaultKind::FailedDisk`].
+    pub failed_disks: u32,
+    /// [`FaultKind::Distrust`].
+    pub distrusts: u32,
     /// [`FaultKind::ClockJump`].
     pub clock_jumps: u32,
     /// [`FaultKind::ResultTwice`], in a thousand of what a worker sends.
@@ -143,6 +155,8 @@ impl Default for Faults {
             one_way: 2,
             delays: 3,
             slow_disks: 3,
+            failed_disks: 2,
+            distrusts: 2,
             clock_jumps: 2,
             results_twice: 30,
             assigns_twice: 30,
@@ -167,6 +181,8 @@ impl Faults {
             one_way: 0,
             delays: 0,
             slow_disks: 0,
+            failed_disks: 0,
+            distrusts: 0,
             clock_jumps: 0,
             results_twice: 0,
             assigns_twice: 0,
@@ -175,7 +191,7 @@ impl Faults {
     }
 
     /// Those that begin at some time by themselves, and how many there may be.
-    pub(crate) fn scheduled(&self) -> [(FaultKind, u32); 13] {
+    pub(crate) fn scheduled(&self) -> [(FaultKind, u32); 15] {
         [
             (FaultKind::WorkerCrash, self.worker_crashes),
             (FaultKind::OwnerCrash, self.owner_crashes),
@@ -189,6 +205,8 @@ impl Faults {
             (FaultKind::OneWay, self.one_way),
             (FaultKind::Delay, self.delays),
             (FaultKind::SlowDisk, self.slow_disks),
+            (FaultKind::FailedDisk, self.failed_disks),
+            (FaultKind::Distrust, self.distrusts),
             (FaultKind::ClockJump, self.clock_jumps),
         ]
     }

@@ -30,8 +30,10 @@ mod life;
 mod limits;
 mod links;
 mod node;
+mod policies;
 mod report;
 mod rng;
+mod safe;
 mod said;
 mod scenario;
 mod trace;
@@ -41,6 +43,7 @@ pub use self::{
     crash::{CrashAt, CrashPoint, Moment},
     faults::{FaultKind, Faults},
     handler::{Outcome, default_handler},
+    policies::Policies,
     report::{Ends, Failure, Invariant, Report},
     rng::SimRng,
     scenario::Scenario,

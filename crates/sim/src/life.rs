@@ -29,7 +29,7 @@ impl World<'_> {
             .collect();
         let Some(node) = self.nodes.get_mut(index) else { return Ok(()) };
         let clock = node.clock(self.now);
-        let mut engine = node.boot(&self.scenario);
+        let mut engine = node.boot();
         let (tasks, kept) = node.disk.ledger().into_parts();
         let (restored, results) = (tasks.len(), kept.len());
         let lost = |reason| Broken::new(Invariant::AnsweredIsKnown, format!("restore: {reason}"));
@@ -72,6 +72,9 @@ impl World<'_> {
         for job in here {
             let Some(id) = job.answered else { continue };
             let Some(view) = engine.task(id, node.clock(self.now)) else {
+                if self.may_forget(index, &id) {
+                    continue;
+                }
                 let details = format!("n{index}, start {}, does not know {id}", node.boot);
                 return Err(Broken::new(Invariant::AnsweredIsKnown, details));
             };
@@ -147,7 +150,7 @@ impl World<'_> {
     pub(crate) fn kill(&mut self, index: usize, reached: bool) {
         let now = self.now;
         for job in self.history.jobs.iter_mut().filter(|job| job.owner == index) {
-            job.lost |= job.submitted && !job.is_durable();
+            job.lost |= job.submitted && !job.durable;
         }
         if let Some(node) = self.nodes.get_mut(index) {
             let clock = node.clock(now);
@@ -186,13 +189,13 @@ impl World<'_> {
         let Some(node) = self.nodes.get_mut(index) else { return Ok(()) };
         let boot = node.boot;
         let stalled = std::mem::take(&mut node.stall_next);
-        self.history.started((index, boot), owner, work.epoch)?;
+        self.history.started(boot, owner, work.epoch, (index, work.task, work.attempt))?;
         let job = self.history.job_of(work.task).and_then(|job| self.history.jobs.get(job));
         let Some(job) = job else {
             let details = format!("n{index} runs {}, which nobody submitted", work.task);
             return Err(Broken::new(Invariant::ResultWasProduced, details));
         };
-        let (mut takes, outcome) = (self.handler)(&job.task, &mut self.rngs.handlers);
+        let (mut takes, outcome) = (self.policies.handler)(&job.task, &mut self.rngs.handlers);
         let mut end = match outcome {
             Outcome::Output(output) => AttemptEnd::Output(output),
             Outcome::Failed(failure) => AttemptEnd::Failed(failure),

@@ -112,7 +112,7 @@ impl World<'_> {
         self.log(format_args!("n{a} n{b} connected"));
         for (from, to) in [(a, b), (b, a)] {
             if let Some(node) = self.nodes.get(from) {
-                let hello = Packet::Hello(Box::new(node.advert()));
+                let hello = Packet::Hello(Box::new(node.advert_for(to)));
                 self.send(from, to, hello);
             }
         }
@@ -208,6 +208,9 @@ impl World<'_> {
         match packet {
             Packet::Hello(advert) => {
                 self.feed(to, Input::PeerReady { peer, advert: *advert })?;
+                let jitter = self.rngs.links.up_to(self.scenario.jitter);
+                let round_trip = Some(2 * self.scenario.latency + jitter);
+                self.feed(to, Input::PeerMeasured { peer, round_trip, usage: None })?;
             }
             Packet::Open { session } => {
                 node.owners.insert(from, session);

@@ -20,13 +20,19 @@ pub(crate) const FAMILY: &str = "sim";
 #[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) id: PeerId,
-    pub(crate) slots: u32,
     pub(crate) boot: u32,
     /// While it is up.
     pub(crate) engine: Option<Engine>,
     pub(crate) disk: Disk,
     /// How much of the world's time its clock has not counted.
     behind: Duration,
+    /// What its clock showed when the world began.
+    ahead: Duration,
+    config: EngineConfig,
+    /// Passes in a row after which something was due at once.
+    pub(crate) restless: u32,
+    /// Whom it does not trust for now.
+    pub(crate) distrusts: BTreeSet<usize>,
     pub(crate) runs: BTreeMap<u64, Run>,
     /// Sessions in which it is the owner, by worker; and whether they are open.
     pub(crate) workers: BTreeMap<usize, (u64, bool)>,
@@ -63,14 +69,17 @@ pub(crate) struct Run {
 }
 
 impl Node {
-    pub(crate) fn new(index: usize, scenario: &Scenario) -> Self {
+    pub(crate) fn new(index: usize, scenario: &Scenario, ahead: Duration) -> Self {
         Self {
             id: peer(index),
-            slots: if index == 0 { 0 } else { scenario.slots },
             boot: 0,
             engine: None,
             disk: Disk::default(),
             behind: Duration::ZERO,
+            ahead,
+            config: config(index, scenario),
+            restless: 0,
+            distrusts: BTreeSet::new(),
             runs: BTreeMap::new(),
             workers: BTreeMap::new(),
             owners: BTreeMap::new(),
@@ -86,32 +95,40 @@ impl Node {
         }
     }
 
+    /// Lets its user change what it starts with.
+    pub(crate) fn set_up(&mut self, change: impl FnOnce(&mut EngineConfig)) {
+        change(&mut self.config);
+        self.config.local = self.id;
+    }
+
+    /// What outlives its process of tasks that do not say it themselves.
+    pub(crate) fn durability(&self) -> Durability {
+        self.config.durability
+    }
+
+    /// How many ended tasks it keeps.
+    pub(crate) fn keeps(&self) -> usize {
+        self.config.max_ended
+    }
+
+    /// How many tasks it takes that have not ended.
+    pub(crate) fn most(&self) -> usize {
+        self.config.max_owned
+    }
+
     /// An engine of the node's next start, which knows nothing yet.
-    pub(crate) fn boot(&mut self, scenario: &Scenario) -> Engine {
+    pub(crate) fn boot(&mut self) -> Engine {
         self.boot += 1;
-        let mut engine = Engine::new(EngineConfig {
-            local: self.id,
-            boot: self.boot,
-            advert: self.advert(),
-            accept: AcceptPolicy::default().with(FAMILY, Accept::Listed),
-            slots: self.slots,
-            lease: scenario.lease,
-            heartbeat: scenario.heartbeat,
-            durability: Durability::Disk,
-            max_owned: limits::KEPT,
-            max_ended: limits::KEPT,
-            max_ended_bytes: limits::KEPT_BYTES,
-        });
+        let mut engine = Engine::new(EngineConfig { boot: self.boot, ..self.config.clone() });
         engine.observe(meshwork_core::engine::Observed { tasks: true, messages: false });
         engine
     }
 
-    pub(crate) fn advert(&self) -> Advert {
-        let mut advert = Advert::default();
-        let names = HANDLERS.iter().map(|name| format!("{FAMILY}/{name}"));
-        advert.handlers.extend(names.filter_map(|name| name.parse().ok()));
-        advert.capacity.slots = self.slots;
-        advert
+    /// What it offers a peer.
+    pub(crate) fn advert_for(&self, peer: usize) -> Advert {
+        let mut advert = self.config.advert.clone();
+        advert.capacity.slots = self.config.slots;
+        advert.for_peer(&self.config.accept, !self.distrusts.contains(&peer))
     }
 
     pub(crate) fn is_up(&self) -> bool {
@@ -125,12 +142,12 @@ impl Node {
 
     /// What its clock shows.
     pub(crate) fn clock(&self, now: Time) -> Time {
-        now.before(self.behind)
+        (now + self.ahead).before(self.behind)
     }
 
     /// When its clock will show that.
     pub(crate) fn when(&self, clock: Time) -> Time {
-        clock + self.behind
+        (clock + self.behind).before(self.ahead)
     }
 
     /// Its clock has not counted this time.
@@ -151,6 +168,29 @@ impl Node {
         self.vanish_next = false;
         self.live.clear();
         self.handed.clear();
+        self.distrusts.clear();
+        self.restless = 0;
+    }
+}
+
+/// What a node is unless its user wants another: it has every handler, for all that it trusts. The
+/// first node runs nothing itself.
+fn config(index: usize, scenario: &Scenario) -> EngineConfig {
+    let mut advert = Advert::default();
+    let names = HANDLERS.iter().map(|name| format!("{FAMILY}/{name}"));
+    advert.handlers.extend(names.filter_map(|name| name.parse().ok()));
+    EngineConfig {
+        local: peer(index),
+        boot: 0,
+        advert,
+        accept: AcceptPolicy::default().with(FAMILY, Accept::Listed),
+        slots: if index == 0 { 0 } else { scenario.slots },
+        lease: scenario.lease,
+        heartbeat: scenario.heartbeat,
+        durability: Durability::Disk,
+        max_owned: scenario.max_owned,
+        max_ended: scenario.max_ended,
+        max_ended_bytes: limits::KEPT_BYTES,
     }
 }
 

@@ -8,8 +8,8 @@ use std::{
 use meshwork_core::Task;
 
 use crate::{
-    CrashAt, CrashPoint, Failure, Faults, Invariant, Moment, Outcome, Report, SimRng,
-    default_handler, trace::Trace, world::World,
+    CrashAt, CrashPoint, Failure, Faults, Invariant, Moment, Outcome, Policies, Report, SimRng,
+    limits, trace::Trace, world::World,
 };
 
 /// A network, its work and its faults. All else comes from the seed.
@@ -39,6 +39,12 @@ pub struct Scenario {
     pub jitter: Duration,
     /// Longest fsync of a disk that is not slow.
     pub fsync: Duration,
+    /// Tasks of one owner that may wait or run; callers who are refused come again later.
+    pub max_owned: usize,
+    /// Ended tasks that an owner keeps for questions.
+    pub max_ended: usize,
+    /// By how much the clocks of nodes differ at the most. It must make no difference.
+    pub skew: Duration,
     /// Whether the report holds the whole trace.
     pub keep_trace: bool,
 }
@@ -58,6 +64,9 @@ impl Default for Scenario {
             latency: Duration::from_micros(500),
             jitter: Duration::from_millis(20),
             fsync: Duration::from_millis(10),
+            max_owned: limits::KEPT,
+            max_ended: limits::KEPT,
+            skew: Duration::ZERO,
             keep_trace: false,
         }
     }
@@ -91,6 +100,8 @@ impl Scenario {
                 one_way: some(rng, 5),
                 delays: some(rng, 8),
                 slow_disks: some(rng, 8),
+                failed_disks: some(rng, 4),
+                distrusts: some(rng, 6),
                 clock_jumps: some(rng, 4),
                 results_twice: some(rng, 200),
                 assigns_twice: some(rng, 200),
@@ -102,6 +113,9 @@ impl Scenario {
             latency: rng.up_to(Duration::from_millis(40)),
             jitter: rng.up_to(Duration::from_millis(200)),
             fsync: rng.up_to(Duration::from_millis(300)),
+            max_owned: if rng.chance(300) { 1 + rng.below(40) } else { limits::KEPT },
+            max_ended: if rng.chance(300) { rng.below(60) } else { limits::KEPT },
+            skew: rng.up_to(Duration::from_secs(86_400)),
             keep_trace: false,
         }
     }
@@ -128,6 +142,8 @@ impl Scenario {
                 one_way: 200,
                 delays: 500,
                 slow_disks: 400,
+                failed_disks: 200,
+                distrusts: 200,
                 clock_jumps: 200,
                 ..Faults::default()
             },
@@ -163,18 +179,16 @@ impl Scenario {
         }
     }
 
-    /// Runs it with [`default_handler`].
+    /// Runs it with [`default_handler`](crate::default_handler).
     ///
     /// # Errors
     ///
     /// An invariant did not hold.
     pub fn run(&self, seed: u64) -> Result<Report, Failure> {
-        self.run_with(seed, default_handler)
+        self.run_as(seed, Policies::default())
     }
 
-    /// Runs it with a handler of one's own, which is asked at the start of every execution how long
-    /// that takes and how it ends. Draw from the generator that it is given and from no other: then
-    /// the same seed gives the same run.
+    /// Runs it with a handler of one's own, see [`Policies::handler`].
     ///
     /// # Errors
     ///
@@ -182,9 +196,18 @@ impl Scenario {
     pub fn run_with(
         &self,
         seed: u64,
-        mut handler: impl FnMut(&Task, &mut SimRng) -> (Duration, Outcome),
+        handler: impl FnMut(&Task, &mut SimRng) -> (Duration, Outcome),
     ) -> Result<Report, Failure> {
-        let mut world = World::new(self, seed, &mut handler);
+        self.run_as(seed, Policies::default().handler(handler))
+    }
+
+    /// Runs it with all that is one's own.
+    ///
+    /// # Errors
+    ///
+    /// An invariant did not hold.
+    pub fn run_as(&self, seed: u64, policies: Policies<'_>) -> Result<Report, Failure> {
+        let mut world = World::new(self, seed, policies);
         let ran = catch_unwind(AssertUnwindSafe(|| world.run()));
         let broken = match ran {
             Ok(Ok(())) => return Ok(world.into_report(seed)),
