@@ -115,8 +115,8 @@ impl World<'_> {
         for (index, node) in self.nodes.iter().enumerate().filter(|(_, node)| node.is_awake()) {
             let Some(engine) = &node.engine else { continue };
             let clock = node.clock(self.now);
-            if engine.next_timer().is_some_and(|at| at <= clock) {
-                // It has more to place.
+            if node.closing || engine.next_timer().is_some_and(|at| at <= clock) {
+                // It has more to place, or will place nothing.
                 continue;
             }
             for id in node.live.iter().take(limits::LOOKED_AT) {

@@ -35,6 +35,10 @@ pub(crate) enum Event {
     Crash { node: usize, kind: FaultKind },
     /// A node dies in the midst of an execution.
     Die { node: usize, boot: u32, crash: CrashAt },
+    /// A node that was told to stop by then looks whether it can.
+    Stopping { node: usize, boot: u32, until: Time },
+    /// A node that took no work takes some again.
+    TakeAgain { node: usize },
     /// A node that was told to stop has done so.
     Stopped { node: usize, boot: u32 },
     /// A node starts again.
@@ -62,6 +66,8 @@ impl Event {
             | Self::RunEnds { node, .. }
             | Self::Notice { node, .. }
             | Self::Trust { node, .. }
+            | Self::Stopping { node, .. }
+            | Self::TakeAgain { node }
             | Self::Deliver { to: node, .. }
             | Self::SessionTimeout { owner: node, .. }
             | Self::Repeat { from: node, .. } => Some(*node),

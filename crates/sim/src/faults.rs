@@ -16,6 +16,8 @@ pub enum FaultKind {
     WorkerVanished,
     /// Somebody stops a node, which comes back later.
     Stop,
+    /// A node takes no work for a while.
+    Drain,
     /// A worker runs something for very long, whatever its limit, and stops for nobody.
     WorkerStall,
     /// A connection closes; frames in flight are lost.
@@ -46,12 +48,13 @@ pub enum FaultKind {
 
 impl FaultKind {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::WorkerCrash,
         Self::OwnerCrash,
         Self::WorkerGone,
         Self::WorkerVanished,
         Self::Stop,
+        Self::Drain,
         Self::WorkerStall,
         Self::ConnectionLost,
         Self::SessionReset,
@@ -75,6 +78,7 @@ impl FaultKind {
             Self::WorkerGone => "worker gone for good",
             Self::WorkerVanished => "worker gone before ack",
             Self::Stop => "node stopped",
+            Self::Drain => "node drains",
             Self::WorkerStall => "worker stalls",
             Self::ConnectionLost => "connection lost",
             Self::SessionReset => "session reset",
@@ -111,6 +115,8 @@ pub struct Faults {
     pub workers_vanished: u32,
     /// [`FaultKind::Stop`].
     pub stops: u32,
+    /// [`FaultKind::Drain`].
+    pub drains: u32,
     /// [`FaultKind::WorkerStall`].
     pub worker_stalls: u32,
     /// [`FaultKind::ConnectionLost`].
@@ -148,6 +154,7 @@ impl Default for Faults {
             workers_gone: 1,
             workers_vanished: 3,
             stops: 2,
+            drains: 2,
             worker_stalls: 3,
             connections_lost: 5,
             session_resets: 4,
@@ -174,6 +181,7 @@ impl Faults {
             workers_gone: 0,
             workers_vanished: 0,
             stops: 0,
+            drains: 0,
             worker_stalls: 0,
             connections_lost: 0,
             session_resets: 0,
@@ -191,13 +199,14 @@ impl Faults {
     }
 
     /// Those that begin at some time by themselves, and how many there may be.
-    pub(crate) fn scheduled(&self) -> [(FaultKind, u32); 15] {
+    pub(crate) fn scheduled(&self) -> [(FaultKind, u32); 16] {
         [
             (FaultKind::WorkerCrash, self.worker_crashes),
             (FaultKind::OwnerCrash, self.owner_crashes),
             (FaultKind::WorkerGone, self.workers_gone),
             (FaultKind::WorkerVanished, self.workers_vanished),
             (FaultKind::Stop, self.stops),
+            (FaultKind::Drain, self.drains),
             (FaultKind::WorkerStall, self.worker_stalls),
             (FaultKind::ConnectionLost, self.connections_lost),
             (FaultKind::SessionReset, self.session_resets),

@@ -49,6 +49,7 @@ impl World<'_> {
                     return self.crash(worker, kind);
                 }
             }
+            FaultKind::Drain => return self.drain(any, true),
             FaultKind::Stop => return self.stop_node(any),
             FaultKind::WorkerVanished => self.mark(worker, |node| node.vanish_next = true),
             FaultKind::WorkerStall => self.mark(worker, |node| node.stall_next = true),

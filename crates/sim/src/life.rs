@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use meshwork_core::{
-    Assignment, AttemptEnd, FailureCode, TaskFailure,
+    Assignment, AttemptEnd, FailureCode, TaskFailure, Time,
     engine::{Input, RunId},
 };
 
@@ -12,7 +12,7 @@ use crate::{
     event::Event,
     history::same_end,
     limits,
-    node::Run,
+    node::{Node, Run},
     scenario::Broken,
     world::{Step, World},
 };
@@ -67,7 +67,9 @@ impl World<'_> {
     /// What was answered is known, and what was told is as it was told.
     pub(crate) fn check_known(&self, index: usize) -> Step {
         let Some(node) = self.nodes.get(index) else { return Ok(()) };
-        let Some(engine) = &node.engine else { return Ok(()) };
+        let Some(engine) = node.engine.as_ref().filter(|_| index < self.scenario.owners) else {
+            return Ok(());
+        };
         let here = self.history.jobs.iter().filter(|job| job.owner == index && !job.lost);
         for job in here {
             let Some(id) = job.answered else { continue };
@@ -109,14 +111,33 @@ impl World<'_> {
         Ok(())
     }
 
-    /// Somebody stops a node: it takes no more work, and is gone soon.
+    /// Somebody stops a node: it takes no more work, and is gone when it owes nobody anything, or when
+    /// the time that it was given is over.
     pub(crate) fn stop_node(&mut self, index: usize) -> Step {
-        let Some(boot) = self.nodes.get(index).filter(|node| node.is_awake()).map(|node| node.boot)
-        else {
+        let Some(node) = self.nodes.get_mut(index).filter(|node| node.is_awake()) else {
             return Ok(());
         };
-        self.count(FaultKind::Stop, format_args!("n{index}"));
+        node.closing = true;
+        let boot = node.boot;
+        let grace = if self.rngs.faults.chance(300) { 0 } else { 10_000 };
+        let until = self.now + self.rngs.faults.millis(0, grace);
+        self.count(FaultKind::Stop, format_args!("n{index} until {until}"));
         self.feed(index, Input::Close)?;
+        self.settle(index)?;
+        self.queue.push(self.now + limits::STOP_LOOK, Event::Stopping { node: index, boot, until });
+        Ok(())
+    }
+
+    /// A node that was told to stop looks whether it can.
+    pub(crate) fn stopping(&mut self, index: usize, boot: u32, until: Time) -> Step {
+        let node = self.nodes.get(index).filter(|node| node.is_awake() && node.boot == boot);
+        let Some(engine) = node.and_then(|node| node.engine.as_ref()) else { return Ok(()) };
+        if self.now < until && !engine.is_at_rest() {
+            let look = self.now + limits::STOP_LOOK;
+            self.queue.push(look, Event::Stopping { node: index, boot, until });
+            return Ok(());
+        }
+        self.feed(index, Input::Abandon)?;
         self.settle(index)?;
         let when = self.now + self.rngs.faults.millis(10, 1_000);
         self.queue.push(when, Event::Stopped { node: index, boot });
@@ -128,11 +149,23 @@ impl World<'_> {
         if !self.nodes.get(index).is_some_and(|node| node.is_up() && node.boot == boot) {
             return Ok(());
         }
-        self.feed(index, Input::Abandon)?;
-        self.settle(index)?;
         self.log(format_args!("n{index} has stopped"));
         self.go_down(index, true, false);
         Ok(())
+    }
+
+    /// A node takes no work for a while.
+    pub(crate) fn drain(&mut self, index: usize, on: bool) -> Step {
+        if !self.nodes.get(index).is_some_and(Node::is_awake) {
+            return Ok(());
+        }
+        if on {
+            let until = self.now + self.rngs.faults.millis(500, 10_000);
+            self.count(FaultKind::Drain, format_args!("n{index} until {until}"));
+            self.queue.push(until, Event::TakeAgain { node: index });
+        }
+        self.feed(index, Input::Drain { on })?;
+        self.settle(index)
     }
 
     /// A process ends; another one is started later.
@@ -149,7 +182,9 @@ impl World<'_> {
     /// Everything that was not on the medium is lost.
     pub(crate) fn kill(&mut self, index: usize, reached: bool) {
         let now = self.now;
-        for job in self.history.jobs.iter_mut().filter(|job| job.owner == index) {
+        let owns = index < self.scenario.owners;
+        let jobs = self.history.jobs.iter_mut().take_while(|_| owns);
+        for job in jobs.filter(|job| job.owner == index) {
             job.lost |= job.submitted && !job.durable;
         }
         if let Some(node) = self.nodes.get_mut(index) {
@@ -172,7 +207,7 @@ impl World<'_> {
         }
         // Its timers may be due, or later than was thought.
         if let Some(node) = self.nodes.get_mut(index) {
-            node.wake_at = meshwork_core::Time::NEVER;
+            node.wake_at = Time::NEVER;
         }
         self.feed(index, Input::Tick)?;
         self.settle(index)

@@ -37,6 +37,8 @@ pub(crate) const LAST_TICKS: usize = 8;
 pub(crate) const KEPT: usize = 1_000_000;
 /// Bytes of results that an engine keeps, for the same reason.
 pub(crate) const KEPT_BYTES: usize = 1 << 30;
+/// How often a node that is to stop looks whether it can.
+pub(crate) const STOP_LOOK: Duration = Duration::from_millis(100);
 /// A handler that is asked to stop does so within this, in milliseconds.
 pub(crate) const STOP_MS: u64 = 50;
 /// A task may go on so long beyond its limit: timers are a microsecond late.

@@ -48,6 +48,8 @@ pub(crate) struct Node {
     pub(crate) slow_until: Time,
     pub(crate) stall_next: bool,
     pub(crate) vanish_next: bool,
+    /// It closes, and places nothing any more.
+    pub(crate) closing: bool,
     /// Own tasks that were accepted and have not ended, as far as it has told.
     pub(crate) live: BTreeSet<TaskId>,
     /// Assignments that this start has been handed, with their owner; while crash points matter.
@@ -90,6 +92,7 @@ impl Node {
             slow_until: Time::ZERO,
             stall_next: false,
             vanish_next: false,
+            closing: false,
             live: BTreeSet::new(),
             handed: BTreeSet::new(),
         }
@@ -166,6 +169,7 @@ impl Node {
         self.wake_at = Time::NEVER;
         self.stall_next = false;
         self.vanish_next = false;
+        self.closing = false;
         self.live.clear();
         self.handed.clear();
         self.distrusts.clear();

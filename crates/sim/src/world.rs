@@ -171,6 +171,8 @@ impl<'h> World<'h> {
                 self.die_within(node, boot, crash);
                 Ok(())
             }
+            Event::Stopping { node, boot, until } => self.stopping(node, boot, until),
+            Event::TakeAgain { node } => self.drain(node, false),
             Event::Stopped { node, boot } => self.stopped(node, boot),
             Event::Restart { node } => self.restart(node),
             Event::Resume { node, slept, counted } => self.resume(node, slept, counted),
