@@ -124,16 +124,17 @@ pub struct Engine {
     groups: BinaryHeap<Reverse<Turn>>,
     credit_dirty: bool,
     heartbeat_armed: bool,
-    acks_armed: bool,
     disk_full: bool,
     /// When the age of the oldest ended task is looked at.
     retention_due: Time,
+    /// Workers with acknowledgements that wait for company. While there are any, a timer is armed.
+    acking: Vec<PeerKey>,
     /// What anybody wants to be told.
     observed: Observed,
-    /// Handlers that nobody has, by the version of the peer table.
+    /// Handlers that nobody has, by the version of what peers offer.
     hopeless: ByVersion<bool>,
-    /// Who offers a handler to tasks of this node, by the version of the peer table: tasks of new
-    /// needs have to be compared with these alone.
+    /// Who offers a handler to tasks of this node, by the same version: tasks of new needs have to be
+    /// compared with these alone.
     offering: ByVersion<Arc<[PeerKey]>>,
 }
 
@@ -196,9 +197,9 @@ impl Engine {
             groups: BinaryHeap::new(),
             credit_dirty: false,
             heartbeat_armed: false,
-            acks_armed: false,
             disk_full: false,
             retention_due: Time::NEVER,
+            acking: Vec::new(),
             observed: Observed::default(),
             hopeless: FxHashMap::default(),
             offering: FxHashMap::default(),
@@ -266,7 +267,13 @@ impl Engine {
 
     /// Something about a peer has changed; who may run what is worked out anew.
     fn on_peer(&mut self, cx: &mut Cx<'_>, key: PeerKey, input: Input) {
-        self.peers.version += 1;
+        let offers =
+            matches!(input, Input::PeerReady { .. } | Input::PeerGone { .. } | Input::Trust { .. });
+        if offers {
+            self.peers.offers_changed();
+        } else {
+            self.peers.version += 1;
+        }
         self.place = true;
         let Some(peer) = self.peers.get_mut(key) else { return };
         match input {
@@ -326,7 +333,8 @@ impl Engine {
     }
 
     fn on_tick(&mut self, cx: &mut Cx<'_>) {
-        while let Some((at, timer)) = self.timers.pop(cx.now) {
+        for _ in 0..limits::TICK_TIMERS {
+            let Some((at, timer)) = self.timers.pop(cx.now) else { return };
             match timer {
                 Timer::Task(key) => self.on_task_timer(cx, key, at),
                 Timer::Rest(key) => self.on_rest_over(cx, key, at),
@@ -342,12 +350,13 @@ impl Engine {
     /// place, until no more [`Effect::Execute`] comes.
     pub fn advance(&mut self, now: Time, rng: &mut dyn Rng, out: &mut Vec<Effect>) {
         let cx = &mut Cx { now, rng, out };
-        loop {
+        for turn in 1..=limits::LOCAL_TURNS {
             self.grant_credit();
             self.place_waiting(cx);
             if !self.deliver_local(cx) {
                 break;
             }
+            self.place |= turn == limits::LOCAL_TURNS;
         }
         self.dispatch(cx);
     }
@@ -387,9 +396,12 @@ impl Engine {
             let now_or_never = self.closing || peer.worker.acks.len() >= limits::ACK_BATCH;
             if !peer.worker.out.is_empty() || now_or_never {
                 self.gate.acks(&mut peer.worker, peer_id);
-            } else if !peer.worker.acks.is_empty() && !self.acks_armed {
-                self.acks_armed = true;
-                self.timers.arm(now + limits::ACK_DELAY, Timer::Acks);
+            } else if !peer.worker.acks.is_empty() && !peer.worker.acking {
+                peer.worker.acking = true;
+                if self.acking.is_empty() {
+                    self.timers.arm(now + limits::ACK_DELAY, Timer::Acks);
+                }
+                self.acking.push(key);
             }
             if !peer.worker.out.is_empty() {
                 let frames: Vec<ToWorker> = std::mem::take(&mut peer.worker.out);
@@ -408,14 +420,19 @@ impl Engine {
     fn announce_local(&mut self, now: Time, rng: &mut dyn Rng, out: &mut Vec<Effect>) {
         self.announce(PeerKey::LOCAL);
         let cx = &mut Cx { now, rng, out };
-        while self.deliver_local(cx) {}
+        for turn in 1..=limits::LOCAL_TURNS {
+            if !self.deliver_local(cx) {
+                break;
+            }
+            self.place |= turn == limits::LOCAL_TURNS;
+        }
     }
 
     /// Acknowledgements have waited long enough for other frames to travel with.
     fn send_acks(&mut self) {
-        self.acks_armed = false;
-        for key in self.peers.keys() {
+        for key in std::mem::take(&mut self.acking) {
             if let Some(peer) = self.peers.get_mut(key) {
+                peer.worker.acking = false;
                 let id = *peer.id;
                 self.gate.acks(&mut peer.worker, id);
             }

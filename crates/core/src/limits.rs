@@ -113,6 +113,12 @@ pub const ATTEMPT_GRACE: Duration = Duration::from_secs(2);
 /// Groups of interchangeable waiting tasks that one placement pass looks at; the rest are looked at
 /// by the passes after it, in turn.
 pub const PLACEMENT_GROUPS: usize = 64;
+/// Timers that one tick looks at: a hundred thousand tasks that expire at once do not keep a node
+/// from all else. The rest is due still, and has the next tick.
+pub const TICK_TIMERS: usize = 4_096;
+/// Turns in which a pass carries what the node says to itself from one half to the other; more have
+/// the next pass. Each is a whole round of assignments and answers, so that a few do.
+pub const LOCAL_TURNS: usize = 1_024;
 /// Peers that placement compares for one task; of more, so many are drawn at random.
 pub const PLACEMENT_CHOICES: usize = 8;
 /// Rest after a session could not be opened, or was closed by its worker.

@@ -10,11 +10,11 @@ use meshwork_core::{
 };
 
 use crate::{
-    SimRng,
+    CrashPoint, Moment, SimRng,
     event::Event,
     history::Job,
     limits,
-    node::{FAMILY, HANDLERS},
+    node::{FAMILY, HANDLERS, Node},
     world::{Step, World},
 };
 
@@ -26,7 +26,7 @@ impl World<'_> {
             let rng = &mut self.rngs.callers;
             let owner = rng.below(self.scenario.owners);
             let when = Time::ZERO + rng.up_to(period);
-            let task = random_task(rng, number);
+            let mut task = random_task(rng, number);
             let again = TaskId::from_bytes(rng.bytes());
             let mut targets = Vec::new();
             if rng.chance(80)
@@ -35,6 +35,10 @@ impl World<'_> {
                 targets.push(node.id);
             }
             self.queue.push(when, Event::Submit { job: number, again: false });
+            if let Some(change) = &mut self.policies.tasks {
+                change(&mut task, &mut self.rngs.callers);
+            }
+            let rng = &mut self.rngs.callers;
             let keyed = task.idempotency_key.is_some();
             if rng.chance(if keyed { 600 } else { 50 }) {
                 let when = when + rng.millis(0, 10_000);
@@ -44,8 +48,12 @@ impl World<'_> {
                 let when = when + rng.millis(0, 3_000);
                 self.queue.push(when, Event::Cancel { job: number });
             }
+            let usual = self.nodes.get(owner).map(Node::durability).unwrap_or_default();
             let job = Job {
                 owner,
+                durable: task.durability.unwrap_or(usual) == Durability::Disk,
+                asked: None,
+                over: None,
                 task,
                 again,
                 targets,
@@ -83,8 +91,13 @@ impl World<'_> {
             self.later(Event::Submit { job: number, again });
             return Ok(());
         };
+        if !self.begin_anew(number, owner) {
+            self.later(Event::Submit { job: number, again });
+            return Ok(());
+        }
         let Some(job) = self.history.jobs.get_mut(number) else { return Ok(()) };
         job.submitted = true;
+        job.asked.get_or_insert(self.now);
         let mut task = Box::new(job.task.clone());
         if again && task.idempotency_key.is_some() {
             task.id = job.again;
@@ -92,7 +105,11 @@ impl World<'_> {
         let (id, targets) = (task.id, job.targets.clone());
         let token = self.history.call(number, true, boot);
         self.log(format_args!("call {token} submits {} to n{owner}", id.short()));
+        if self.dies(owner, &[CrashPoint::A1], Moment::Before) {
+            return Ok(());
+        }
         self.feed(owner, Input::Submit { task, targets, token: Token(token) })?;
+        self.dies(owner, &[CrashPoint::A1], Moment::After);
         self.settle(owner)
     }
 

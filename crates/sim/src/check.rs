@@ -1,6 +1,14 @@
 //! Looks at the whole world: while it runs, and when it has come to rest.
 
-use meshwork_core::TaskState;
+use std::collections::BTreeSet;
+
+use meshwork_core::{
+    TaskState, ToWorker,
+    engine::{
+        Input,
+        view::{Obstacle, Sizes},
+    },
+};
 
 use crate::{
     Invariant,
@@ -34,6 +42,7 @@ impl World<'_> {
     pub(crate) fn probe(&mut self) -> Step {
         self.look_for_ghosts()?;
         self.look_for_overdue()?;
+        self.look_for_idlers()?;
         if self.calm && self.unrest().is_empty() {
             self.rests = true;
         } else {
@@ -44,21 +53,24 @@ impl World<'_> {
 
     /// Attempts in which an owner believes though it could know better.
     fn look_for_ghosts(&mut self) -> Step {
-        for owner in 0..self.scenario.owners.min(self.nodes.len()) {
-            for worker in 1..self.nodes.len() {
-                let seen = if self.is_ghost(owner, worker) {
-                    self.ghosts.get(&(owner, worker)).map_or(1, |seen| seen + 1)
-                } else {
-                    0
-                };
-                self.ghosts.insert((owner, worker), seen);
-                if seen > limits::GHOST_PROBES {
-                    let details = format!("n{owner} believes in attempts at n{worker}");
-                    return Err(Broken::new(Invariant::NoGhosts, details));
-                }
-            }
-        }
-        Ok(())
+        let mut believed = std::mem::take(&mut self.believed);
+        believed.retain(|(owner, worker), seen| {
+            *seen = if self.is_ghost(*owner, *worker) { *seen + 1 } else { 0 };
+            self.believes(*owner, *worker)
+        });
+        self.believed = believed;
+        let ghost = self.believed.iter().find(|(_, seen)| **seen > limits::GHOST_PROBES);
+        let Some(((owner, worker), _)) = ghost else { return Ok(()) };
+        let details = format!("n{owner} believes in attempts at n{worker}");
+        Err(Broken::new(Invariant::NoGhosts, details))
+    }
+
+    /// Whether the owner has attempts there.
+    fn believes(&self, owner: usize, worker: usize) -> bool {
+        let Some((o, w)) = self.nodes.get(owner).zip(self.nodes.get(worker)) else {
+            return false;
+        };
+        o.engine.as_ref().is_some_and(|engine| engine.load(&w.id).assigned > 0)
     }
 
     /// Tasks beyond the limit on their whole time, at owners that are awake.
@@ -79,6 +91,73 @@ impl World<'_> {
         Ok(())
     }
 
+    /// Work that names no target goes only to whom its owner trusts.
+    pub(crate) fn check_trust(&self, owner: usize, worker: usize, frames: &[ToWorker]) -> Step {
+        let Some(node) = self.nodes.get(owner).filter(|node| node.distrusts.contains(&worker))
+        else {
+            return Ok(());
+        };
+        for frame in frames {
+            let ToWorker::Assign(work) = frame else { continue };
+            let job = self.history.job_of(work.task).and_then(|job| self.history.jobs.get(job));
+            if job.is_some_and(|job| job.targets.is_empty()) {
+                let details =
+                    format!("n{owner} gives {} to n{worker}: {:?}", work.task, node.distrusts);
+                return Err(Broken::new(Invariant::OnlyTrusted, details));
+            }
+        }
+        Ok(())
+    }
+
+    /// Tasks that wait although a worker is free for them, at two looks in a row.
+    fn look_for_idlers(&mut self) -> Step {
+        let mut waited = BTreeSet::new();
+        for (index, node) in self.nodes.iter().enumerate().filter(|(_, node)| node.is_awake()) {
+            let Some(engine) = &node.engine else { continue };
+            let clock = node.clock(self.now);
+            if node.closing || engine.next_timer().is_some_and(|at| at <= clock) {
+                // It has more to place, or will place nothing.
+                continue;
+            }
+            for id in node.live.iter().take(limits::LOOKED_AT) {
+                let waiting = engine.task(*id, clock).and_then(|view| view.waiting);
+                let Some(waiting) = waiting.filter(|why| why.next_try.is_none()) else { continue };
+                let free = waiting.peers.iter().find(|(_, obstacle)| *obstacle == Obstacle::None);
+                let Some((peer, _)) = free else { continue };
+                if self.waited.contains(id) {
+                    let peer = self.index(peer);
+                    let details = format!("{id} waits at n{index} although n{peer:?} is free");
+                    return Err(Broken::new(Invariant::NobodyIdle, details));
+                }
+                waited.insert(*id);
+            }
+        }
+        self.waited = waited;
+        Ok(())
+    }
+
+    /// With all at rest, and all timers over, nothing is left in any engine's tables.
+    fn check_tables(&mut self) -> Step {
+        for (index, node) in self.nodes.iter_mut().enumerate() {
+            let mut clock = node.clock(self.now);
+            let Some(engine) = &mut node.engine else { continue };
+            for _ in 0..limits::LAST_TICKS {
+                clock = clock + limits::CALM;
+                // What it asks for now would only keep it busy.
+                let effects = &mut Vec::new();
+                engine.handle(Input::Tick, clock, &mut self.rngs.engines, effects);
+                engine.advance(clock, &mut self.rngs.engines, effects);
+                engine.flush(clock, &mut self.rngs.engines, effects);
+            }
+            let sizes = engine.sizes();
+            if sizes != Sizes::default() {
+                let details = format!("n{index} still has {sizes:?}");
+                return Err(Broken::new(Invariant::NothingLeft, details));
+            }
+        }
+        Ok(())
+    }
+
     /// The two can talk, and the owner has attempts there of which the worker holds none.
     fn is_ghost(&self, owner: usize, worker: usize) -> bool {
         let Some((o, w)) = self.nodes.get(owner).zip(self.nodes.get(worker)) else {
@@ -93,9 +172,9 @@ impl World<'_> {
             && w.asleep.is_none()
             && session
                 .is_some_and(|(session, open)| *open && w.owners.get(&owner) == Some(session));
-        let (Some(ours), Some(theirs)) = (&o.engine, &w.engine) else { return false };
+        let Some(theirs) = &w.engine else { return false };
         talks
-            && ours.load(&w.id).assigned > 0
+            && self.believes(owner, worker)
             && theirs.load(&o.id).held == 0
             && theirs.accounts().unacked == 0
     }
@@ -141,6 +220,7 @@ impl World<'_> {
     pub(crate) fn check_ends(&mut self) -> Step {
         self.log(format_args!("at rest"));
         self.check_kept()?;
+        self.check_tables()?;
         for owner in 0..self.scenario.owners.min(self.nodes.len()) {
             self.check_known(owner)?;
             self.count_ends(owner)?;
@@ -171,7 +251,18 @@ impl World<'_> {
                 continue;
             }
             let Some(id) = job.answered else { continue };
-            let Some(view) = engine.task(id, node.clock(self.now)) else { continue };
+            let Some(view) = engine.task(id, node.clock(self.now)) else {
+                // That this is right was checked.
+                match self.history.end_of(&id) {
+                    Some("succeeded") => self.ends.succeeded += 1,
+                    Some("failed") => self.ends.failed += 1,
+                    Some("cancelled") => self.ends.cancelled += 1,
+                    Some("expired") => self.ends.expired += 1,
+                    // It ended, and was forgotten, while its owner died.
+                    _ => self.ends.untold += 1,
+                }
+                continue;
+            };
             match view.state {
                 TaskState::Succeeded => self.ends.succeeded += 1,
                 TaskState::Failed => self.ends.failed += 1,

@@ -2,10 +2,23 @@
 //!
 //! As in the real journal one batch is in flight at a time; what comes meanwhile is the next.
 
+use std::collections::BTreeMap;
+
 use meshwork_core::{
-    Time,
+    TaskId, Time,
     engine::{Ledger, Record, Seq},
 };
+
+/// What a medium has of a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// That it was accepted.
+    Accepted,
+    /// Its end as well.
+    Ended,
+    /// That it has ended and need not be kept.
+    Forgotten,
+}
 
 #[derive(Debug, Default)]
 pub(crate) struct Disk {
@@ -13,6 +26,10 @@ pub(crate) struct Disk {
     flying: Option<(Seq, Vec<Record>)>,
     waiting: Vec<Record>,
     last: Seq,
+    /// Tasks on the medium: not the ledger's own account, which is part of what is tried.
+    tasks: BTreeMap<TaskId, Kept>,
+    /// The next fsync fails.
+    pub(crate) fail_next: bool,
 }
 
 impl Disk {
@@ -34,9 +51,26 @@ impl Disk {
     pub(crate) fn finish(&mut self, at: Time) -> Option<Seq> {
         let (seq, records) = self.flying.take()?;
         for record in records {
+            match &record {
+                Record::Submitted { task, .. } => {
+                    self.tasks.insert(task.id, Kept::Accepted);
+                }
+                Record::Ended { id, .. } => {
+                    self.tasks.insert(*id, Kept::Ended);
+                }
+                Record::Forgotten { id } => {
+                    self.tasks.insert(*id, Kept::Forgotten);
+                }
+                Record::Tried { .. } | Record::Finished(_) | Record::Released { .. } => {}
+            }
             self.ledger.apply(record, at);
         }
         Some(seq)
+    }
+
+    /// What is on the medium of this task, if anything is.
+    pub(crate) fn has(&self, id: &TaskId) -> Option<Kept> {
+        self.tasks.get(id).copied()
     }
 
     /// The process is gone. What was in flight has reached the medium, or has not; nobody was told.
@@ -44,7 +78,16 @@ impl Disk {
         if reached {
             self.finish(at);
         }
-        *self = Self { ledger: std::mem::take(&mut self.ledger), ..Self::default() };
+        *self = Self {
+            ledger: std::mem::take(&mut self.ledger),
+            tasks: std::mem::take(&mut self.tasks),
+            ..Self::default()
+        };
+    }
+
+    /// What is on its way.
+    pub(crate) fn flying(&self) -> &[Record] {
+        self.flying.as_ref().map_or(&[], |(_, records)| records)
     }
 
     pub(crate) fn is_idle(&self) -> bool {

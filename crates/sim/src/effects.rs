@@ -1,16 +1,23 @@
 //! Carries out what engines ask for.
 
 use meshwork_core::{
-    AttemptEnd, FailureCode, PeerId, Reason, TaskEnd, TaskId, ToOwner, ToWorker,
+    AttemptEnd, FailureCode, PeerId, TaskEnd, TaskId, TaskState, ToOwner, ToWorker,
     engine::{Effect, Record, Reply, Seq, Token},
 };
 
 use crate::{
-    Invariant,
+    CrashPoint, FaultKind, Invariant, Moment,
+    crash::{committed, said_by_owner, said_by_worker},
     event::{Event, Packet},
+    node::Node,
     scenario::Broken,
     world::{Step, World},
 };
+
+const A3: &[CrashPoint] = &[CrashPoint::A3];
+const A4: &[CrashPoint] = &[CrashPoint::A4];
+const A12: &[CrashPoint] = &[CrashPoint::A12];
+const B5: &[CrashPoint] = &[CrashPoint::B5];
 
 /// In one word.
 pub(crate) fn end_name(end: &AttemptEnd) -> &'static str {
@@ -24,6 +31,10 @@ pub(crate) fn end_name(end: &AttemptEnd) -> &'static str {
 impl World<'_> {
     pub(crate) fn carry_out(&mut self, node: usize, effects: Vec<Effect>) -> Step {
         for effect in effects {
+            if !self.nodes.get(node).is_some_and(Node::is_up) {
+                // It has died over one of them.
+                return Ok(());
+            }
             match effect {
                 Effect::Persist { seq, records } => self.persist(node, seq, records)?,
                 Effect::OpenSession { peer } => {
@@ -35,34 +46,46 @@ impl World<'_> {
                 Effect::ToOwner { peer, frames } => self.send_to_owner(node, &peer, frames),
                 Effect::Misbehaved { peer, what } => self.expel(node, &peer, what)?,
                 Effect::Execute { run, owner, work } => {
-                    if let Some(owner) = self.index(&owner) {
+                    let owner = self.index(&owner);
+                    if let Some(owner) = owner.filter(|_| !self.dies(node, B5, Moment::Before)) {
                         self.execute(node, run.0, owner, *work)?;
+                        self.dies(node, B5, Moment::After);
                     }
                 }
                 Effect::Stop { run } => self.stop(node, run.0),
                 Effect::Reply { token, reply } => self.reply(node, token, reply)?,
-                Effect::TaskChanged { id, state } => {
-                    self.log(format_args!("n{node} {} is {state}", id.short()));
-                    self.history.seen(id, &state)?;
-                    if state.is_terminal()
-                        && let Some(node) = self.nodes.get_mut(node)
-                    {
-                        node.live.remove(&id);
-                    }
-                }
+                Effect::TaskChanged { id, state } => self.task_changed(node, id, &state)?,
                 Effect::Message(_) | Effect::TaskProgress { .. } => {}
             }
         }
         Ok(())
     }
 
+    fn task_changed(&mut self, index: usize, id: TaskId, state: &TaskState) -> Step {
+        let chosen = matches!(state, TaskState::Assigned { .. });
+        if chosen && self.dies(index, A4, Moment::Before) {
+            return Ok(());
+        }
+        self.log(format_args!("n{index} {} is {state}", id.short()));
+        if state.is_terminal() {
+            self.check_safe(index, &id, true, "told")?;
+            self.history.over(id, self.now);
+        }
+        self.history.seen(id, state)?;
+        if state.is_terminal()
+            && let Some(node) = self.nodes.get_mut(index)
+        {
+            node.live.remove(&id);
+        }
+        if chosen {
+            self.dies(index, A4, Moment::After);
+        }
+        Ok(())
+    }
+
     fn persist(&mut self, index: usize, seq: Seq, records: Vec<Record>) -> Step {
         for record in &records {
-            if let Record::Released { owner, epoch } = record
-                && let Some(owner) = self.index(owner)
-            {
-                self.history.released(index, owner, *epoch)?;
-            }
+            self.check_record(index, record)?;
         }
         if let Some(node) = self.nodes.get_mut(index) {
             node.disk.push(seq, records);
@@ -86,11 +109,28 @@ impl World<'_> {
     }
 
     pub(crate) fn on_fsynced(&mut self, index: usize, boot: u32) -> Step {
-        let Some(node) = self.nodes.get_mut(index).filter(|node| node.boot == boot) else {
+        let Some(node) = self.nodes.get_mut(index).filter(|node| node.is_up() && node.boot == boot)
+        else {
             return Ok(());
         };
+        if std::mem::take(&mut node.disk.fail_next) && !self.calm {
+            self.count(FaultKind::FailedDisk, format_args!("n{index}"));
+            // Whether it has reached the medium all the same is not known.
+            let reached = self.rngs.disks.chance(500);
+            self.go_down(index, reached, false);
+            return Ok(());
+        }
         let clock = node.clock(self.now);
+        let flying = committed(node.disk.flying());
+        let points = if self.watches_points() { flying } else { Vec::new() };
+        if self.dies(index, &points, Moment::Before) {
+            return Ok(());
+        }
+        let Some(node) = self.nodes.get_mut(index) else { return Ok(()) };
         let Some(seq) = node.disk.finish(clock) else { return Ok(()) };
+        if self.dies(index, &points, Moment::After) {
+            return Ok(());
+        }
         self.log(format_args!("n{index} fsynced {}", seq.0));
         self.start_fsync(index);
         self.feed(index, meshwork_core::engine::Input::Persisted { seq })?;
@@ -101,14 +141,23 @@ impl World<'_> {
         let Some(worker) = self.index(peer) else { return Ok(()) };
         for frame in &frames {
             if let ToWorker::Ack(epoch) = frame {
-                self.history.acknowledges(owner, worker, *epoch)?;
+                self.check_acknowledged(owner, worker, *epoch)?;
             }
         }
         // A session that is gone has been reported, or will be.
         let open = self.nodes.get(owner).and_then(|node| node.workers.get(&worker));
         let Some((session, true)) = open.copied() else { return Ok(()) };
+        self.check_trust(owner, worker, &frames)?;
+        if frames.iter().any(|frame| matches!(frame, ToWorker::Assign(_))) {
+            self.believed.entry((owner, worker)).or_default();
+        }
+        let points = if self.watches_points() { said_by_owner(&frames) } else { Vec::new() };
+        if self.dies(owner, &points, Moment::Before) {
+            return Ok(());
+        }
         let frames = self.repeat_assignments(owner, worker, session, frames);
         self.send(owner, worker, Packet::ToWorker { session, frames });
+        self.dies(owner, &points, Moment::After);
         Ok(())
     }
 
@@ -116,12 +165,17 @@ impl World<'_> {
         let Some(owner) = self.index(peer) else { return };
         let open = self.nodes.get(worker).and_then(|node| node.owners.get(&owner));
         let Some(session) = open.copied() else { return };
+        let points = if self.watches_points() { said_by_worker(&frames) } else { Vec::new() };
+        if self.dies(worker, &points, Moment::Before) {
+            return;
+        }
         let frames = self.tamper(worker, frames);
         let has_result = frames.iter().any(|frame| matches!(frame, ToOwner::Result { .. }));
         self.send(worker, owner, Packet::ToOwner { session, frames });
         if has_result {
             self.vanish(worker);
         }
+        self.dies(worker, &points, Moment::After);
     }
 
     /// An engine says that a peer has broken the protocol: only one that lies can have done so.
@@ -138,55 +192,72 @@ impl World<'_> {
 
     fn reply(&mut self, index: usize, token: Token, reply: Reply) -> Step {
         let Some(call) = self.history.calls.get(token.0 as usize) else { return Ok(()) };
-        let (submits, job, boot) = (call.submits, call.job, call.boot);
+        let boot = call.boot;
         let Some(node) = self.nodes.get_mut(index) else { return Ok(()) };
         if node.boot != boot {
             let details = format!("call {} of start {boot} is answered by a later one", token.0);
             return Err(Broken::new(Invariant::NoFalseBlame, details));
         }
+        let point = match &reply {
+            Reply::Accepted { .. } => A3,
+            Reply::Ended { .. } => A12,
+            Reply::Refused(_) => &[],
+        };
+        if self.dies(index, point, Moment::Before) {
+            return Ok(());
+        }
+        self.told(index, token, reply)?;
+        self.dies(index, point, Moment::After);
+        Ok(())
+    }
+
+    fn told(&mut self, index: usize, token: Token, reply: Reply) -> Step {
+        let Some(call) = self.history.calls.get(token.0 as usize) else { return Ok(()) };
+        let (submits, job) = (call.submits, call.job);
         match reply {
             Reply::Accepted { id } => {
+                self.check_safe(index, &id, false, "answer")?;
+                let Some(node) = self.nodes.get_mut(index) else { return Ok(()) };
                 if !self.history.has_ended(&id) {
                     node.live.insert(id);
                 }
                 self.log(format_args!("n{index} accepts {} for call {}", id.short(), token.0));
                 self.history.accepted(token.0, id)
             }
-            Reply::Refused(Reason::ShuttingDown) if submits => {
-                self.log(format_args!("n{index} refuses call {}: it stops", token.0));
-                self.later(Event::Submit { job, again: false });
-                Ok(())
-            }
-            Reply::Refused(reason) => {
-                let details = format!("n{index} refuses call {} of job {job}: {reason}", token.0);
-                let invariant = if submits {
-                    Invariant::NoFalseBlame
-                } else {
-                    // It is about a task whose submit was answered.
-                    Invariant::AnsweredIsKnown
-                };
-                Err(Broken::new(invariant, details))
-            }
+            Reply::Refused(reason) => self.refused(index, job, submits, reason),
             Reply::Ended { id, end } => {
                 let state = end.state();
                 self.log(format_args!("n{index} tells call {}: {} {state}", token.0, id.short()));
+                self.check_safe(index, &id, true, "told")?;
                 self.check_end(id, &end)?;
                 self.history.told(token.0, id, end)
             }
         }
     }
 
-    /// An end has a cause: a result was produced, unless its worker lies, and since everybody trusts
-    /// everybody and has every handler, nothing fails because it was refused.
+    /// Whether a target of this task may have refused it: it has distrusted the owner.
+    fn may_refuse(&self, id: TaskId, worker: Option<&PeerId>) -> bool {
+        if self.policies.nodes.is_some() || self.policies.tasks.is_some() {
+            // Who refuses what is the user's own affair.
+            return true;
+        }
+        let job = self.history.job_of(id).and_then(|job| self.history.jobs.get(job));
+        let worker = worker.and_then(|worker| self.index(worker));
+        job.zip(worker).is_some_and(|(job, worker)| {
+            !job.targets.is_empty() && self.distrusted.contains(&(worker, job.owner))
+        })
+    }
+
+    /// An end has a cause: a result was produced, unless its worker lies; and since everybody has
+    /// every handler, nothing fails because it was refused, unless its only targets distrust.
     pub(crate) fn check_end(&self, id: TaskId, end: &TaskEnd) -> Step {
         let result = match end {
             TaskEnd::Succeeded(result) => result,
             TaskEnd::Failed(failure) => {
-                let refused =
-                    matches!(failure.code, FailureCode::Refused | FailureCode::UnknownHandler);
-                let details = format!("{id}: {failure}");
-                return if refused {
-                    Err(Broken::new(Invariant::NoFalseBlame, details))
+                let code = failure.code;
+                let refused = matches!(code, FailureCode::Refused | FailureCode::UnknownHandler);
+                return if refused && !self.may_refuse(id, failure.worker.as_deref()) {
+                    Err(Broken::new(Invariant::NoFalseBlame, format!("{id}: {failure}")))
                 } else {
                     Ok(())
                 };

@@ -4,7 +4,7 @@ use std::{cmp::Ordering, collections::BinaryHeap};
 
 use meshwork_core::{Advert, Time, ToOwner, ToWorker};
 
-use crate::faults::FaultKind;
+use crate::{crash::CrashAt, faults::FaultKind};
 
 /// Something that will happen.
 #[derive(Debug)]
@@ -33,12 +33,20 @@ pub(crate) enum Event {
     Fault(FaultKind),
     /// A node dies.
     Crash { node: usize, kind: FaultKind },
+    /// A node dies in the midst of an execution.
+    Die { node: usize, boot: u32, crash: CrashAt },
+    /// A node that was told to stop by then looks whether it can.
+    Stopping { node: usize, boot: u32, until: Time },
+    /// A node that took no work takes some again.
+    TakeAgain { node: usize },
     /// A node that was told to stop has done so.
     Stopped { node: usize, boot: u32 },
     /// A node starts again.
     Restart { node: usize },
     /// A suspended node goes on; its clock has counted meanwhile, or has not.
     Resume { node: usize, slept: std::time::Duration, counted: bool },
+    /// A node trusts a peer again.
+    Trust { node: usize, peer: usize },
     /// A partitioned node can be reached again.
     Heal { node: usize },
     /// A link that was silent in one direction is closed.
@@ -57,6 +65,9 @@ impl Event {
             | Self::Fsynced { node, .. }
             | Self::RunEnds { node, .. }
             | Self::Notice { node, .. }
+            | Self::Trust { node, .. }
+            | Self::Stopping { node, .. }
+            | Self::TakeAgain { node }
             | Self::Deliver { to: node, .. }
             | Self::SessionTimeout { owner: node, .. }
             | Self::Repeat { from: node, .. } => Some(*node),
@@ -66,6 +77,7 @@ impl Event {
             | Self::Connect { .. }
             | Self::Fault(_)
             | Self::Crash { .. }
+            | Self::Die { .. }
             | Self::Stopped { .. }
             | Self::Restart { .. }
             | Self::Resume { .. }

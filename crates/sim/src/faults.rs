@@ -16,6 +16,8 @@ pub enum FaultKind {
     WorkerVanished,
     /// Somebody stops a node, which comes back later.
     Stop,
+    /// A node takes no work for a while.
+    Drain,
     /// A worker runs something for very long, whatever its limit, and stops for nobody.
     WorkerStall,
     /// A connection closes; frames in flight are lost.
@@ -30,6 +32,10 @@ pub enum FaultKind {
     Delay,
     /// A disk is slow.
     SlowDisk,
+    /// An fsync fails: the node ends at once, and comes back with what is on the medium.
+    FailedDisk,
+    /// One side of a link trusts the other no longer, for a while.
+    Distrust,
     /// A node is suspended; when it goes on, its clock jumps, or has stood still.
     ClockJump,
     /// A worker sends a result twice.
@@ -42,12 +48,13 @@ pub enum FaultKind {
 
 impl FaultKind {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 19] = [
         Self::WorkerCrash,
         Self::OwnerCrash,
         Self::WorkerGone,
         Self::WorkerVanished,
         Self::Stop,
+        Self::Drain,
         Self::WorkerStall,
         Self::ConnectionLost,
         Self::SessionReset,
@@ -55,6 +62,8 @@ impl FaultKind {
         Self::OneWay,
         Self::Delay,
         Self::SlowDisk,
+        Self::FailedDisk,
+        Self::Distrust,
         Self::ClockJump,
         Self::ResultTwice,
         Self::AssignTwice,
@@ -69,6 +78,7 @@ impl FaultKind {
             Self::WorkerGone => "worker gone for good",
             Self::WorkerVanished => "worker gone before ack",
             Self::Stop => "node stopped",
+            Self::Drain => "node drains",
             Self::WorkerStall => "worker stalls",
             Self::ConnectionLost => "connection lost",
             Self::SessionReset => "session reset",
@@ -76,6 +86,8 @@ impl FaultKind {
             Self::OneWay => "one-way silence",
             Self::Delay => "delay",
             Self::SlowDisk => "slow disk",
+            Self::FailedDisk => "failed fsync",
+            Self::Distrust => "trust withdrawn",
             Self::ClockJump => "clock jump",
             Self::ResultTwice => "result sent twice",
             Self::AssignTwice => "assignment sent twice",
@@ -103,6 +115,8 @@ pub struct Faults {
     pub workers_vanished: u32,
     /// [`FaultKind::Stop`].
     pub stops: u32,
+    /// [`FaultKind::Drain`].
+    pub drains: u32,
     /// [`FaultKind::WorkerStall`].
     pub worker_stalls: u32,
     /// [`FaultKind::ConnectionLost`].
@@ -117,6 +131,10 @@ pub struct Faults {
     pub delays: u32,
     /// [`FaultKind::SlowDisk`].
     pub slow_disks: u32,
+    /// [`FaultKind::FailedDisk`].
+    pub failed_disks: u32,
+    /// [`FaultKind::Distrust`].
+    pub distrusts: u32,
     /// [`FaultKind::ClockJump`].
     pub clock_jumps: u32,
     /// [`FaultKind::ResultTwice`], in a thousand of what a worker sends.
@@ -136,6 +154,7 @@ impl Default for Faults {
             workers_gone: 1,
             workers_vanished: 3,
             stops: 2,
+            drains: 2,
             worker_stalls: 3,
             connections_lost: 5,
             session_resets: 4,
@@ -143,6 +162,8 @@ impl Default for Faults {
             one_way: 2,
             delays: 3,
             slow_disks: 3,
+            failed_disks: 2,
+            distrusts: 2,
             clock_jumps: 2,
             results_twice: 30,
             assigns_twice: 30,
@@ -160,6 +181,7 @@ impl Faults {
             workers_gone: 0,
             workers_vanished: 0,
             stops: 0,
+            drains: 0,
             worker_stalls: 0,
             connections_lost: 0,
             session_resets: 0,
@@ -167,6 +189,8 @@ impl Faults {
             one_way: 0,
             delays: 0,
             slow_disks: 0,
+            failed_disks: 0,
+            distrusts: 0,
             clock_jumps: 0,
             results_twice: 0,
             assigns_twice: 0,
@@ -175,13 +199,14 @@ impl Faults {
     }
 
     /// Those that begin at some time by themselves, and how many there may be.
-    pub(crate) fn scheduled(&self) -> [(FaultKind, u32); 13] {
+    pub(crate) fn scheduled(&self) -> [(FaultKind, u32); 16] {
         [
             (FaultKind::WorkerCrash, self.worker_crashes),
             (FaultKind::OwnerCrash, self.owner_crashes),
             (FaultKind::WorkerGone, self.workers_gone),
             (FaultKind::WorkerVanished, self.workers_vanished),
             (FaultKind::Stop, self.stops),
+            (FaultKind::Drain, self.drains),
             (FaultKind::WorkerStall, self.worker_stalls),
             (FaultKind::ConnectionLost, self.connections_lost),
             (FaultKind::SessionReset, self.session_resets),
@@ -189,6 +214,8 @@ impl Faults {
             (FaultKind::OneWay, self.one_way),
             (FaultKind::Delay, self.delays),
             (FaultKind::SlowDisk, self.slow_disks),
+            (FaultKind::FailedDisk, self.failed_disks),
+            (FaultKind::Distrust, self.distrusts),
             (FaultKind::ClockJump, self.clock_jumps),
         ]
     }

@@ -17,9 +17,6 @@ pub enum Outcome {
     Failed(TaskFailure),
 }
 
-/// Decides about one execution: how long it runs, and how it ends.
-pub(crate) type Handler<'h> = &'h mut dyn FnMut(&Task, &mut SimRng) -> (Duration, Outcome);
-
 /// Mostly quick successes, a few failures, a few that take seconds. The output names the task and the
 /// execution.
 pub fn default_handler(task: &Task, rng: &mut SimRng) -> (Duration, Outcome) {

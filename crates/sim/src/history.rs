@@ -1,9 +1,12 @@
 //! What was asked, told and run: recorded while it happens, and checked as far as it can be then.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use bytes::Bytes;
-use meshwork_core::{Epoch, PeerId, Task, TaskEnd, TaskId, TaskState};
+use meshwork_core::{Epoch, PeerId, Task, TaskEnd, TaskId, TaskState, Time};
 
 use crate::{Invariant, scenario::Broken};
 
@@ -12,6 +15,11 @@ use crate::{Invariant, scenario::Broken};
 pub(crate) struct Job {
     pub(crate) owner: usize,
     pub(crate) task: Task,
+    /// Whether it is to outlive its owner's process.
+    pub(crate) durable: bool,
+    /// When it was handed in for the first time, and when its end was seen.
+    pub(crate) asked: Option<Time>,
+    pub(crate) over: Option<Time>,
     /// The id under which it is handed in again, if it has a key.
     pub(crate) again: TaskId,
     pub(crate) targets: Vec<PeerId>,
@@ -24,15 +32,11 @@ pub(crate) struct Job {
     pub(crate) lost: bool,
 }
 
-impl Job {
-    /// Whether it was to outlive its owner's process.
-    pub(crate) fn is_durable(&self) -> bool {
-        self.task.durability.is_none()
-    }
-}
-
 /// What an execution has produced: worker, number of the attempt, bytes.
 type Produced = (usize, u32, Bytes);
+
+/// Where an attempt ran, of which task, and its number.
+type Placed = (usize, TaskId, u32);
 
 /// One call; its place in the list is its token.
 #[derive(Debug)]
@@ -54,7 +58,10 @@ pub(crate) struct History {
     /// Executions started, by worker, its start, owner and epoch.
     executions: BTreeSet<(usize, u32, usize, Epoch)>,
     /// Where an attempt was started.
-    placed: BTreeMap<(usize, Epoch), usize>,
+    placed: BTreeMap<(usize, Epoch), Placed>,
+    /// Tasks whose end was handed to a journal, and those that it need not keep any longer.
+    recorded: BTreeSet<TaskId>,
+    forgotten: BTreeSet<TaskId>,
     /// Executions that have ended, by worker, owner and epoch.
     finished: BTreeSet<(usize, usize, Epoch)>,
     /// What executions of a task produced.
@@ -129,6 +136,22 @@ impl History {
         Ok(())
     }
 
+    /// The end of a task is seen.
+    pub(crate) fn over(&mut self, id: TaskId, now: Time) {
+        let job = self.job_of(id).and_then(|job| self.jobs.get_mut(job));
+        if let Some(job) = job {
+            job.over.get_or_insert(now);
+        }
+    }
+
+    /// How long tasks took from being handed in to their end, the shortest first.
+    pub(crate) fn times(&self) -> Vec<Duration> {
+        let took = |job: &Job| Some(job.over?.since(job.asked?));
+        let mut times: Vec<Duration> = self.jobs.iter().filter_map(took).collect();
+        times.sort_unstable();
+        times
+    }
+
     /// A journal says that the task has ended so.
     pub(crate) fn restored(&mut self, id: TaskId, end: &TaskEnd) -> Result<(), Broken> {
         let state = end.state().as_str();
@@ -143,21 +166,59 @@ impl History {
     /// An execution starts.
     pub(crate) fn started(
         &mut self,
-        worker: (usize, u32),
+        boot: u32,
         owner: usize,
         epoch: Epoch,
+        at: Placed,
     ) -> Result<(), Broken> {
-        let (node, boot) = worker;
+        let node = at.0;
         if !self.executions.insert((node, boot, owner, epoch)) {
             let details = format!("n{node}, start {boot}, ran attempt {epoch} of n{owner} twice");
             return Err(Broken::new(Invariant::RunsOnce, details));
         }
-        let first = *self.placed.entry((owner, epoch)).or_insert(node);
-        if first != node {
-            let details = format!("attempt {epoch} of n{owner} ran at n{first} and at n{node}");
+        let first = *self.placed.entry((owner, epoch)).or_insert(at);
+        if first != at {
+            let details = format!("attempt {epoch} of n{owner} was {first:?} and is {at:?}");
             return Err(Broken::new(Invariant::RunsOnce, details));
         }
         Ok(())
+    }
+
+    /// The task of an attempt that has run, and its number.
+    pub(crate) fn attempt(&self, owner: usize, epoch: Epoch) -> Option<(TaskId, u32)> {
+        self.placed.get(&(owner, epoch)).map(|(_, task, attempt)| (*task, *attempt))
+    }
+
+    /// A task's end is handed to a journal.
+    pub(crate) fn recorded_end(&mut self, id: TaskId) {
+        self.recorded.insert(id);
+        self.forgotten.remove(&id);
+    }
+
+    /// A task need not be kept any longer; false if it has not ended.
+    pub(crate) fn forgets(&mut self, id: TaskId) -> bool {
+        self.forgotten.insert(id);
+        self.recorded.contains(&id)
+    }
+
+    pub(crate) fn has_forgotten(&self, id: &TaskId) -> bool {
+        self.forgotten.contains(id)
+    }
+
+    /// A task that was forgotten is handed in again, and is a new one.
+    pub(crate) fn begin_anew(&mut self, number: usize) {
+        let Some(job) = self.jobs.get_mut(number) else { return };
+        (job.answered, job.end) = (None, None);
+        for id in [job.task.id, job.again] {
+            self.terminal.remove(&id);
+            self.recorded.remove(&id);
+            self.forgotten.remove(&id);
+        }
+    }
+
+    /// How a task has ended, as far as was seen.
+    pub(crate) fn end_of(&self, id: &TaskId) -> Option<&'static str> {
+        self.terminal.get(id).copied()
     }
 
     pub(crate) fn executions(&self) -> u64 {

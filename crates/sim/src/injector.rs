@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use meshwork_core::{AttemptEnd, Epoch, Time, ToOwner, ToWorker};
+use meshwork_core::{AttemptEnd, Epoch, Time, ToOwner, ToWorker, engine::Input};
 
 use crate::{
     FaultKind,
     event::{Event, Packet},
     links::link_of,
+    node::Node,
     world::{Step, World},
 };
 
@@ -48,6 +49,7 @@ impl World<'_> {
                     return self.crash(worker, kind);
                 }
             }
+            FaultKind::Drain => return self.drain(any, true),
             FaultKind::Stop => return self.stop_node(any),
             FaultKind::WorkerVanished => self.mark(worker, |node| node.vanish_next = true),
             FaultKind::WorkerStall => self.mark(worker, |node| node.stall_next = true),
@@ -61,6 +63,8 @@ impl World<'_> {
                 self.count(kind, format_args!("n{any} until {until}"));
                 self.mark(any, |node| node.slow_until = until);
             }
+            FaultKind::FailedDisk => self.mark(any, |node| node.disk.fail_next = true),
+            FaultKind::Distrust => return self.distrust(),
             FaultKind::ClockJump => self.suspend(any),
             // These are in what is said.
             FaultKind::ResultTwice | FaultKind::AssignTwice | FaultKind::Lie => {}
@@ -68,7 +72,7 @@ impl World<'_> {
         Ok(())
     }
 
-    fn mark(&mut self, index: usize, change: impl FnOnce(&mut crate::node::Node)) {
+    fn mark(&mut self, index: usize, change: impl FnOnce(&mut Node)) {
         if let Some(node) = self.nodes.get_mut(index) {
             change(node);
         }
@@ -149,6 +153,38 @@ impl World<'_> {
         let how = if counted { "its clock jumps" } else { "its clock stands still" };
         self.count(FaultKind::ClockJump, format_args!("n{index} for {slept:?}, {how}"));
         self.queue.push(self.now + slept, Event::Resume { node: index, slept, counted });
+    }
+
+    /// A node trusts somebody no longer, until it does again.
+    fn distrust(&mut self) -> Step {
+        let Some((a, b)) = self.some_link() else { return Ok(()) };
+        let (node, peer) = if self.rngs.faults.chance(500) { (a, b) } else { (b, a) };
+        let until = self.now + self.rngs.faults.millis(500, 15_000);
+        if !self.nodes.get(node).is_some_and(Node::is_awake) {
+            return Ok(());
+        }
+        self.count(FaultKind::Distrust, format_args!("n{peer} by n{node} until {until}"));
+        self.queue.push(until, Event::Trust { node, peer });
+        self.distrusted.insert((node, peer));
+        self.trust(node, peer, false)
+    }
+
+    /// What a node thinks of a peer, and what it offers it from now on.
+    pub(crate) fn trust(&mut self, node: usize, peer: usize, trusted: bool) -> Step {
+        let Some(id) = self.nodes.get(peer).map(|peer| peer.id) else { return Ok(()) };
+        let Some(here) = self.nodes.get_mut(node).filter(|node| node.is_awake()) else {
+            return Ok(());
+        };
+        if trusted {
+            here.distrusts.remove(&peer);
+            let hello = Packet::Hello(Box::new(here.advert_for(peer)));
+            self.send(node, peer, hello);
+        } else {
+            // It does not say so: the peer finds out when it is refused.
+            here.distrusts.insert(peer);
+        }
+        self.feed(node, Input::Trust { peer: id, trusted })?;
+        self.settle(node)
     }
 
     /// A worker that was marked dies now that its result is on its way.

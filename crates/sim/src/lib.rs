@@ -13,11 +13,17 @@
 //! # Ok::<(), meshwork_sim::Failure>(())
 //! ```
 //!
-//! Absent on purpose: threads, sockets, files, the wire format, and shrinking of a history that
+//! A node may also die at a named [`CrashPoint`] of what it does; and what runs, how nodes are set up
+//! and what tasks ask for can be one's own, see [`Policies`].
+//!
+//! Absent on purpose: threads, sockets, files, the wire format, damaged records (the journal, of
+//! which the engine sees only what is whole), a loop inside a single reaction of an engine that
+//! never ends (one that only sets off another reaction is noticed), and shrinking of a history that
 //! failed: a smaller [`Scenario`] with the same seed is the way.
 
 mod callers;
 mod check;
+mod crash;
 mod disk;
 mod effects;
 mod event;
@@ -29,16 +35,20 @@ mod life;
 mod limits;
 mod links;
 mod node;
+mod policies;
 mod report;
 mod rng;
+mod safe;
 mod said;
 mod scenario;
 mod trace;
 mod world;
 
 pub use self::{
+    crash::{CrashAt, CrashPoint, Moment},
     faults::{FaultKind, Faults},
     handler::{Outcome, default_handler},
+    policies::Policies,
     report::{Ends, Failure, Invariant, Report},
     rng::SimRng,
     scenario::Scenario,

@@ -3,27 +3,33 @@
 use std::time::Duration;
 
 use meshwork_core::{
-    Assignment, AttemptEnd, FailureCode, TaskFailure,
+    Assignment, AttemptEnd, FailureCode, TaskFailure, Time,
     engine::{Input, RunId},
 };
 
 use crate::{
-    FaultKind, Invariant, Outcome,
+    CrashPoint, FaultKind, Invariant, Moment, Outcome,
     event::Event,
     history::same_end,
     limits,
-    node::Run,
+    node::{Node, Run},
     scenario::Broken,
     world::{Step, World},
 };
 
+const B7: &[CrashPoint] = &[CrashPoint::B7];
+
 impl World<'_> {
     /// A node starts, from what is on its disk.
     pub(crate) fn start(&mut self, index: usize) -> Step {
-        let peers: Vec<_> = self.nodes.iter().map(|node| node.id).collect();
+        let peers: Vec<_> = self
+            .linked_with(index)
+            .filter_map(|peer| self.nodes.get(peer))
+            .map(|node| node.id)
+            .collect();
         let Some(node) = self.nodes.get_mut(index) else { return Ok(()) };
         let clock = node.clock(self.now);
-        let mut engine = node.boot(&self.scenario);
+        let mut engine = node.boot();
         let (tasks, kept) = node.disk.ledger().into_parts();
         let (restored, results) = (tasks.len(), kept.len());
         let lost = |reason| Broken::new(Invariant::AnsweredIsKnown, format!("restore: {reason}"));
@@ -52,7 +58,7 @@ impl World<'_> {
 
     pub(crate) fn restart(&mut self, node: usize) -> Step {
         self.start(node)?;
-        for peer in 0..self.nodes.len() {
+        for peer in self.linked_with(node) {
             self.try_connect(node, peer);
         }
         self.come_back(node)
@@ -61,11 +67,16 @@ impl World<'_> {
     /// What was answered is known, and what was told is as it was told.
     pub(crate) fn check_known(&self, index: usize) -> Step {
         let Some(node) = self.nodes.get(index) else { return Ok(()) };
-        let Some(engine) = &node.engine else { return Ok(()) };
+        let Some(engine) = node.engine.as_ref().filter(|_| index < self.scenario.owners) else {
+            return Ok(());
+        };
         let here = self.history.jobs.iter().filter(|job| job.owner == index && !job.lost);
         for job in here {
             let Some(id) = job.answered else { continue };
             let Some(view) = engine.task(id, node.clock(self.now)) else {
+                if self.may_forget(index, &id) {
+                    continue;
+                }
                 let details = format!("n{index}, start {}, does not know {id}", node.boot);
                 return Err(Broken::new(Invariant::AnsweredIsKnown, details));
             };
@@ -100,14 +111,33 @@ impl World<'_> {
         Ok(())
     }
 
-    /// Somebody stops a node: it takes no more work, and is gone soon.
+    /// Somebody stops a node: it takes no more work, and is gone when it owes nobody anything, or when
+    /// the time that it was given is over.
     pub(crate) fn stop_node(&mut self, index: usize) -> Step {
-        let Some(boot) = self.nodes.get(index).filter(|node| node.is_awake()).map(|node| node.boot)
-        else {
+        let Some(node) = self.nodes.get_mut(index).filter(|node| node.is_awake()) else {
             return Ok(());
         };
-        self.count(FaultKind::Stop, format_args!("n{index}"));
+        node.closing = true;
+        let boot = node.boot;
+        let grace = if self.rngs.faults.chance(300) { 0 } else { 10_000 };
+        let until = self.now + self.rngs.faults.millis(0, grace);
+        self.count(FaultKind::Stop, format_args!("n{index} until {until}"));
         self.feed(index, Input::Close)?;
+        self.settle(index)?;
+        self.queue.push(self.now + limits::STOP_LOOK, Event::Stopping { node: index, boot, until });
+        Ok(())
+    }
+
+    /// A node that was told to stop looks whether it can.
+    pub(crate) fn stopping(&mut self, index: usize, boot: u32, until: Time) -> Step {
+        let node = self.nodes.get(index).filter(|node| node.is_awake() && node.boot == boot);
+        let Some(engine) = node.and_then(|node| node.engine.as_ref()) else { return Ok(()) };
+        if self.now < until && !engine.is_at_rest() {
+            let look = self.now + limits::STOP_LOOK;
+            self.queue.push(look, Event::Stopping { node: index, boot, until });
+            return Ok(());
+        }
+        self.feed(index, Input::Abandon)?;
         self.settle(index)?;
         let when = self.now + self.rngs.faults.millis(10, 1_000);
         self.queue.push(when, Event::Stopped { node: index, boot });
@@ -119,18 +149,32 @@ impl World<'_> {
         if !self.nodes.get(index).is_some_and(|node| node.is_up() && node.boot == boot) {
             return Ok(());
         }
-        self.feed(index, Input::Abandon)?;
-        self.settle(index)?;
         self.log(format_args!("n{index} has stopped"));
         self.go_down(index, true, false);
         Ok(())
     }
 
+    /// A node takes no work for a while.
+    pub(crate) fn drain(&mut self, index: usize, on: bool) -> Step {
+        if !self.nodes.get(index).is_some_and(Node::is_awake) {
+            return Ok(());
+        }
+        if on {
+            let until = self.now + self.rngs.faults.millis(500, 10_000);
+            self.count(FaultKind::Drain, format_args!("n{index} until {until}"));
+            self.queue.push(until, Event::TakeAgain { node: index });
+        }
+        self.feed(index, Input::Drain { on })?;
+        self.settle(index)
+    }
+
     /// A process ends; another one is started later.
-    fn go_down(&mut self, index: usize, reached: bool, slowly: bool) {
+    pub(crate) fn go_down(&mut self, index: usize, reached: bool, slowly: bool) {
         self.kill(index, reached);
         self.abandon(index, slowly);
-        let most = if self.rngs.faults.chance(500) { 500 } else { 15_000 };
+        // As long as a lease or so, and often much shorter.
+        let lease = u64::try_from(self.scenario.lease.as_millis()).unwrap_or(u64::MAX);
+        let most = if self.rngs.faults.chance(500) { 500 } else { lease * 5 / 2 };
         let when = self.now + self.rngs.faults.millis(20, most);
         self.queue.push(when, Event::Restart { node: index });
     }
@@ -138,8 +182,10 @@ impl World<'_> {
     /// Everything that was not on the medium is lost.
     pub(crate) fn kill(&mut self, index: usize, reached: bool) {
         let now = self.now;
-        for job in self.history.jobs.iter_mut().filter(|job| job.owner == index) {
-            job.lost |= job.submitted && !job.is_durable();
+        let owns = index < self.scenario.owners;
+        let jobs = self.history.jobs.iter_mut().take_while(|_| owns);
+        for job in jobs.filter(|job| job.owner == index) {
+            job.lost |= job.submitted && !job.durable;
         }
         if let Some(node) = self.nodes.get_mut(index) {
             let clock = node.clock(now);
@@ -161,7 +207,7 @@ impl World<'_> {
         }
         // Its timers may be due, or later than was thought.
         if let Some(node) = self.nodes.get_mut(index) {
-            node.wake_at = meshwork_core::Time::NEVER;
+            node.wake_at = Time::NEVER;
         }
         self.feed(index, Input::Tick)?;
         self.settle(index)
@@ -178,13 +224,13 @@ impl World<'_> {
         let Some(node) = self.nodes.get_mut(index) else { return Ok(()) };
         let boot = node.boot;
         let stalled = std::mem::take(&mut node.stall_next);
-        self.history.started((index, boot), owner, work.epoch)?;
+        self.history.started(boot, owner, work.epoch, (index, work.task, work.attempt))?;
         let job = self.history.job_of(work.task).and_then(|job| self.history.jobs.get(job));
         let Some(job) = job else {
             let details = format!("n{index} runs {}, which nobody submitted", work.task);
             return Err(Broken::new(Invariant::ResultWasProduced, details));
         };
-        let (mut takes, outcome) = (self.handler)(&job.task, &mut self.rngs.handlers);
+        let (mut takes, outcome) = (self.policies.handler)(&job.task, &mut self.rngs.handlers);
         let mut end = match outcome {
             Outcome::Output(output) => AttemptEnd::Output(output),
             Outcome::Failed(failure) => AttemptEnd::Failed(failure),
@@ -206,6 +252,7 @@ impl World<'_> {
         }
         self.log(format_args!("n{index} runs {epoch} of n{owner}: {} #{attempt}", task.short()));
         self.queue.push(ends, Event::RunEnds { node: index, boot, run });
+        self.dies_within(index, boot, takes);
         Ok(())
     }
 
@@ -227,7 +274,11 @@ impl World<'_> {
         let Some(node) = self.nodes.get_mut(index).filter(|node| node.boot == boot) else {
             return Ok(());
         };
-        let Some(entry) = node.runs.remove(&run) else { return Ok(()) };
+        if !node.runs.contains_key(&run) || self.dies(index, B7, Moment::Before) {
+            return Ok(());
+        }
+        let entry = self.nodes.get_mut(index).and_then(|node| node.runs.remove(&run));
+        let Some(entry) = entry else { return Ok(()) };
         let Run { owner, epoch, task, attempt, began, ends, end, stalled: _ } = entry;
         self.history.finished(index, owner, epoch);
         if let AttemptEnd::Output(output) = &end {
@@ -237,6 +288,7 @@ impl World<'_> {
         self.log(format_args!("n{index} has run {epoch} of n{owner}: {name}"));
         let took = ends.since(began);
         self.feed(index, Input::Finished { run: RunId(run), end, took })?;
+        self.dies(index, B7, Moment::After);
         self.settle(index)
     }
 }

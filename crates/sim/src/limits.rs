@@ -5,8 +5,11 @@ use std::time::Duration;
 /// Virtual time that may pass between the end of all faults and rest. Far beyond every time limit
 /// that callers give, so that what is not at rest by then never will be.
 pub(crate) const CALM: Duration = Duration::from_secs(900);
-/// Steps of one run: a world that turns in circles is stopped. A usual run takes a hundredth.
-pub(crate) const STEPS: u64 = 5_000_000;
+/// Steps of one run, for each of its tasks: a world that turns in circles is stopped. A usual run
+/// takes a hundredth of it.
+pub(crate) const STEPS: u64 = 2_000;
+/// Passes of one node in a row after each of which something is due at once.
+pub(crate) const RESTLESS: u32 = 1_000;
 /// Lines of the trace that a failure quotes when the trace is not kept.
 pub(crate) const TAIL: usize = 40;
 /// How often the whole world is looked at.
@@ -24,11 +27,18 @@ pub(crate) const NOTICE_MS: (u64, u64) = (1, 50);
 pub(crate) const SILENT_NOTICE_MS: (u64, u64) = (500, 4_000);
 /// Between two tries of a caller whose owner is down, in milliseconds from and to.
 pub(crate) const CALLER_MS: (u64, u64) = (50, 1_000);
+/// Tasks of a node that are looked at each time, whether they wait in vain: they are many where a
+/// queue is long, and the first of them wait like the others.
+pub(crate) const LOOKED_AT: usize = 16;
+/// Ticks at the very end, each after a time as long as [`CALM`]: after them no timer is left.
+pub(crate) const LAST_TICKS: usize = 8;
 /// Tasks and results that an engine keeps: more than any scenario makes, so that nothing is
 /// forgotten and every end can be looked at afterwards.
 pub(crate) const KEPT: usize = 1_000_000;
 /// Bytes of results that an engine keeps, for the same reason.
 pub(crate) const KEPT_BYTES: usize = 1 << 30;
+/// How often a node that is to stop looks whether it can.
+pub(crate) const STOP_LOOK: Duration = Duration::from_millis(100);
 /// A handler that is asked to stop does so within this, in milliseconds.
 pub(crate) const STOP_MS: u64 = 50;
 /// A task may go on so long beyond its limit: timers are a microsecond late.

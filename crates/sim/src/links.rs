@@ -5,6 +5,8 @@ use std::time::Duration;
 use meshwork_core::{Time, ToOwner, ToWorker, engine::Input};
 
 use crate::{
+    CrashPoint, Moment,
+    crash::{heard_by_owner, heard_by_worker},
     event::{Event, Packet},
     limits,
     said::{OwnerSays, WorkerSays},
@@ -29,6 +31,8 @@ pub(crate) struct Link {
     last: [Time; 2],
     /// A try to connect is planned.
     trying: bool,
+    /// The process at this side has died: what it had handed to its machine still arrives.
+    died: [bool; 2],
 }
 
 /// The name of a link, and which side of it `from` is.
@@ -69,6 +73,13 @@ impl World<'_> {
         }
     }
 
+    /// Whom a node has a link with.
+    pub(crate) fn linked_with(&self, node: usize) -> impl Iterator<Item = usize> + use<> {
+        let owners = self.scenario.owners.min(self.nodes.len());
+        let peers = if node < owners { self.nodes.len() } else { owners };
+        (0..peers).filter(move |peer| *peer != node)
+    }
+
     /// Plans to connect, if nobody else has.
     pub(crate) fn try_connect(&mut self, a: usize, b: usize) {
         let Some(link) = self.links.get_mut(&(a.min(b), a.max(b))) else { return };
@@ -97,38 +108,45 @@ impl World<'_> {
         link.connection += 1;
         link.noticed = [false, false];
         link.silent = [false, false];
+        link.died = [false, false];
         self.log(format_args!("n{a} n{b} connected"));
         for (from, to) in [(a, b), (b, a)] {
             if let Some(node) = self.nodes.get(from) {
-                let hello = Packet::Hello(Box::new(node.advert()));
+                let hello = Packet::Hello(Box::new(node.advert_for(to)));
                 self.send(from, to, hello);
             }
         }
         Ok(())
     }
 
-    /// The connection is gone; each side notices in its own time.
-    pub(crate) fn cut(&mut self, a: usize, b: usize, slowly: bool) {
+    /// The connection is gone; each side notices in its own time. False if it was not there.
+    pub(crate) fn cut(&mut self, a: usize, b: usize, slowly: bool) -> bool {
         let name = (a.min(b), a.max(b));
-        let Some(link) = self.links.get_mut(&name) else { return };
+        let Some(link) = self.links.get_mut(&name) else { return false };
         if !std::mem::replace(&mut link.up, false) {
-            return;
+            return false;
         }
-        let connection = link.connection;
+        let (connection, last) = (link.connection, link.last);
         self.log(format_args!("n{} n{} disconnected", name.0, name.1));
         let (from, to) = if slowly { limits::SILENT_NOTICE_MS } else { limits::NOTICE_MS };
-        for (node, peer) in [name, (name.1, name.0)] {
-            let when = self.now + self.rngs.links.millis(from, to);
+        for (node, peer, last) in [(name.0, name.1, last[1]), (name.1, name.0, last[0])] {
+            let mut when = self.now + self.rngs.links.millis(from, to);
+            if !slowly {
+                // A farewell comes behind what was said before.
+                when = when.max(last);
+            }
             self.queue.push(when, Event::Notice { node, peer, connection });
         }
+        true
     }
 
     /// The process at this side is gone, and all that it had open.
     pub(crate) fn abandon(&mut self, node: usize, slowly: bool) {
-        for peer in 0..self.nodes.len() {
-            self.cut(node, peer, slowly);
+        for peer in self.linked_with(node) {
+            let flushed = self.cut(node, peer, slowly) && !slowly;
             let (name, side) = link_of(node, peer);
             if let Some(link) = self.links.get_mut(&name) {
+                at(&mut link.died, side, flushed);
                 at(&mut link.noticed, side, true);
                 self.try_connect(node, peer);
             }
@@ -179,16 +197,20 @@ impl World<'_> {
         connection: u32,
         packet: Packet,
     ) -> Step {
-        let (name, _) = link_of(from, to);
+        let (name, side) = link_of(from, to);
         let Some(link) = self.links.get(&name) else { return Ok(()) };
+        let arrives = link.up || (is(link.died, side) && !is(link.noticed, 1 - side));
         let Some(peer) = self.nodes.get(from).map(|node| node.id) else { return Ok(()) };
         let Some(node) = self.nodes.get_mut(to) else { return Ok(()) };
-        if !link.up || link.connection != connection || !node.is_up() {
+        if !arrives || link.connection != connection || !node.is_up() {
             return Ok(());
         }
         match packet {
             Packet::Hello(advert) => {
                 self.feed(to, Input::PeerReady { peer, advert: *advert })?;
+                let jitter = self.rngs.links.up_to(self.scenario.jitter);
+                let round_trip = Some(2 * self.scenario.latency + jitter);
+                self.feed(to, Input::PeerMeasured { peer, round_trip, usage: None })?;
             }
             Packet::Open { session } => {
                 node.owners.insert(from, session);
@@ -235,7 +257,13 @@ impl World<'_> {
             }
             self.log(format_args!("n{to} hears of n{from}: {}", OwnerSays(frame)));
         }
-        self.feed(to, Input::FromOwner { peer, frames })
+        let points = self.points_of_worker(to, from, &frames);
+        if self.dies(to, &points, Moment::Before) {
+            return Ok(());
+        }
+        self.feed(to, Input::FromOwner { peer, frames })?;
+        self.dies(to, &points, Moment::After);
+        Ok(())
     }
 
     fn hear_worker(&mut self, from: usize, to: usize, session: u64, frames: Vec<ToOwner>) -> Step {
@@ -250,7 +278,27 @@ impl World<'_> {
             }
             self.log(format_args!("n{to} hears of n{from}: {}", WorkerSays(frame)));
         }
-        self.feed(to, Input::FromWorker { peer, frames })
+        let points = if self.watches_points() { heard_by_owner(&frames) } else { Vec::new() };
+        if self.dies(to, &points, Moment::Before) {
+            return Ok(());
+        }
+        self.feed(to, Input::FromWorker { peer, frames })?;
+        self.dies(to, &points, Moment::After);
+        Ok(())
+    }
+
+    /// The crash points at which a worker is when it hears this.
+    fn points_of_worker(
+        &mut self,
+        worker: usize,
+        owner: usize,
+        frames: &[ToWorker],
+    ) -> Vec<CrashPoint> {
+        if !self.watches_points() {
+            return Vec::new();
+        }
+        let Some(node) = self.nodes.get_mut(worker) else { return Vec::new() };
+        heard_by_worker(frames, |epoch| !node.handed.insert((owner, epoch)))
     }
 
     /// An owner wants a session. Without a connection it fails soon.

@@ -1,5 +1,5 @@
-//! `meshwork-sim`: runs the default scenario, or a varied one, from many seeds, or shows the history
-//! of one.
+//! `meshwork-sim`: runs one of the scenarios that come along from many seeds, or shows the history of
+//! one.
 //!
 //! Absent on purpose: all other scenarios. Those are a few lines of Rust, as in `examples/`.
 
@@ -7,14 +7,18 @@
 
 use std::{collections::BTreeMap, process::ExitCode, time::Instant};
 
-use meshwork_sim::{FaultKind, Invariant, Report, Scenario};
+use meshwork_sim::{CrashPoint, FaultKind, Invariant, Report, Scenario};
 
 const USAGE: &str = "\
-usage: meshwork-sim [--varied] [--seeds N] [--from K]
+usage: meshwork-sim [NETWORK] [--seeds N] [--from K]
            run the seeds K to K+N-1; 1000 from 0 by default
-       meshwork-sim [--varied] --seed N
+       meshwork-sim [NETWORK] --seed N
            run one seed and print its trace
-       --varied: another network for every seed, not the default one";
+NETWORK, if not the default one:
+       --varied       another network for every seed
+       --crash A:B    a small one whose owner dies at the crash point A, and a worker at B; without
+                      a seed --crash all runs every pair of points, with 1000 seeds between them
+       --large        a thousand nodes for an hour with a hundred thousand tasks; one seed by default";
 
 enum Ask {
     Many { from: u64, seeds: u64 },
@@ -22,11 +26,50 @@ enum Ask {
     Help,
 }
 
-/// The scenario of a seed.
-type Choice = fn(u64) -> Scenario;
+/// Which scenario a seed runs.
+#[derive(Clone, Copy)]
+enum Network {
+    Default,
+    Varied,
+    Large,
+    Crash(CrashPoint, CrashPoint),
+    /// The pairs of crash points, one after the other.
+    AllCrashes,
+}
+
+impl Network {
+    fn scenario(self, seed: u64) -> Scenario {
+        match self {
+            Self::Default => Scenario::default(),
+            Self::Varied => Scenario::varied(seed),
+            Self::Large => Scenario::large(),
+            Self::Crash(owner, worker) => Scenario::crashing(owner, worker, seed),
+            Self::AllCrashes => {
+                let pairs = CrashPoint::OWNER.len() * CrashPoint::WORKER.len();
+                let pair = usize::try_from(seed).unwrap_or(0) % pairs;
+                let (owner, worker) =
+                    (pair / CrashPoint::WORKER.len(), pair % CrashPoint::WORKER.len());
+                let points = CrashPoint::OWNER.get(owner).zip(CrashPoint::WORKER.get(worker));
+                let (owner, worker) = points.unwrap_or((&CrashPoint::A1, &CrashPoint::B1));
+                Scenario::crashing(*owner, *worker, seed)
+            }
+        }
+    }
+
+    fn crashes(points: &str) -> Option<Self> {
+        if points == "all" {
+            return Some(Self::AllCrashes);
+        }
+        let (owner, worker) = points.split_once(':')?;
+        let owner = CrashPoint::named(owner).filter(|point| CrashPoint::OWNER.contains(point))?;
+        let worker =
+            CrashPoint::named(worker).filter(|point| CrashPoint::WORKER.contains(point))?;
+        Some(Self::Crash(owner, worker))
+    }
+}
 
 fn main() -> ExitCode {
-    let (ask, choice) = match parse(std::env::args().skip(1)) {
+    let (ask, network) = match parse(std::env::args().skip(1)) {
         Ok(parsed) => parsed,
         Err(what) => {
             eprintln!("meshwork-sim: {what}\n{USAGE}");
@@ -38,33 +81,41 @@ fn main() -> ExitCode {
             println!("{USAGE}");
             ExitCode::SUCCESS
         }
-        Ask::One(seed) => one(seed, choice),
-        Ask::Many { from, seeds } => many(from, seeds, choice),
+        Ask::One(seed) => one(seed, network),
+        Ask::Many { from, seeds } => many(from, seeds, network),
     }
 }
 
-fn parse(mut arguments: impl Iterator<Item = String>) -> Result<(Ask, Choice), String> {
-    let (mut from, mut seeds, mut seed) = (0, 1_000, None);
-    let mut choice: Choice = |_| Scenario::default();
+fn parse(mut arguments: impl Iterator<Item = String>) -> Result<(Ask, Network), String> {
+    let (mut from, mut seeds, mut seed) = (0, None, None);
+    let mut network = Network::Default;
     while let Some(argument) = arguments.next() {
-        let mut number = || {
-            let value = arguments.next().ok_or_else(|| format!("{argument} needs a number"))?;
+        let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
+        let number = |value: String| {
             value.parse::<u64>().map_err(|_| format!("{argument}: {value} is not a number"))
         };
         match argument.as_str() {
-            "--seeds" => seeds = number()?,
-            "--from" => from = number()?,
-            "--seed" => seed = Some(number()?),
-            "--varied" => choice = Scenario::varied,
-            "--help" | "-h" => return Ok((Ask::Help, choice)),
+            "--seeds" => seeds = Some(number(value()?)?),
+            "--from" => from = number(value()?)?,
+            "--seed" => seed = Some(number(value()?)?),
+            "--varied" => network = Network::Varied,
+            "--large" => network = Network::Large,
+            "--crash" => {
+                let points = value()?;
+                let found = Network::crashes(&points);
+                network = found.ok_or_else(|| format!("--crash: what is {points}?"))?;
+            }
+            "--help" | "-h" => return Ok((Ask::Help, network)),
             other => return Err(format!("what is {other}?")),
         }
     }
-    Ok((seed.map_or(Ask::Many { from, seeds }, Ask::One), choice))
+    let usual = if matches!(network, Network::Large) { 1 } else { 1_000 };
+    let many = Ask::Many { from, seeds: seeds.unwrap_or(usual) };
+    Ok((seed.map_or(many, Ask::One), network))
 }
 
-fn one(seed: u64, choice: Choice) -> ExitCode {
-    let scenario = Scenario { keep_trace: true, ..choice(seed) };
+fn one(seed: u64, network: Network) -> ExitCode {
+    let scenario = Scenario { keep_trace: true, ..network.scenario(seed) };
     match scenario.run(seed) {
         Ok(report) => {
             print!("{}", report.trace);
@@ -79,11 +130,11 @@ fn one(seed: u64, choice: Choice) -> ExitCode {
     }
 }
 
-fn many(from: u64, seeds: u64, choice: Choice) -> ExitCode {
+fn many(from: u64, seeds: u64, network: Network) -> ExitCode {
     let began = Instant::now();
     let mut reports = Vec::new();
     for seed in from..from.saturating_add(seeds) {
-        match choice(seed).run(seed) {
+        match network.scenario(seed).run(seed) {
             Ok(report) => reports.push(report),
             Err(failure) => {
                 eprintln!("{failure}");

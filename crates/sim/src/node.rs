@@ -20,13 +20,19 @@ pub(crate) const FAMILY: &str = "sim";
 #[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) id: PeerId,
-    pub(crate) slots: u32,
     pub(crate) boot: u32,
     /// While it is up.
     pub(crate) engine: Option<Engine>,
     pub(crate) disk: Disk,
     /// How much of the world's time its clock has not counted.
     behind: Duration,
+    /// What its clock showed when the world began.
+    ahead: Duration,
+    config: EngineConfig,
+    /// Passes in a row after which something was due at once.
+    pub(crate) restless: u32,
+    /// Whom it does not trust for now.
+    pub(crate) distrusts: BTreeSet<usize>,
     pub(crate) runs: BTreeMap<u64, Run>,
     /// Sessions in which it is the owner, by worker; and whether they are open.
     pub(crate) workers: BTreeMap<usize, (u64, bool)>,
@@ -42,8 +48,12 @@ pub(crate) struct Node {
     pub(crate) slow_until: Time,
     pub(crate) stall_next: bool,
     pub(crate) vanish_next: bool,
+    /// It closes, and places nothing any more.
+    pub(crate) closing: bool,
     /// Own tasks that were accepted and have not ended, as far as it has told.
     pub(crate) live: BTreeSet<TaskId>,
+    /// Assignments that this start has been handed, with their owner; while crash points matter.
+    pub(crate) handed: BTreeSet<(usize, Epoch)>,
 }
 
 /// One execution.
@@ -61,14 +71,17 @@ pub(crate) struct Run {
 }
 
 impl Node {
-    pub(crate) fn new(index: usize, scenario: &Scenario) -> Self {
+    pub(crate) fn new(index: usize, scenario: &Scenario, ahead: Duration) -> Self {
         Self {
             id: peer(index),
-            slots: if index == 0 { 0 } else { scenario.slots },
             boot: 0,
             engine: None,
             disk: Disk::default(),
             behind: Duration::ZERO,
+            ahead,
+            config: config(index, scenario),
+            restless: 0,
+            distrusts: BTreeSet::new(),
             runs: BTreeMap::new(),
             workers: BTreeMap::new(),
             owners: BTreeMap::new(),
@@ -79,37 +92,46 @@ impl Node {
             slow_until: Time::ZERO,
             stall_next: false,
             vanish_next: false,
+            closing: false,
             live: BTreeSet::new(),
+            handed: BTreeSet::new(),
         }
     }
 
+    /// Lets its user change what it starts with.
+    pub(crate) fn set_up(&mut self, change: impl FnOnce(&mut EngineConfig)) {
+        change(&mut self.config);
+        self.config.local = self.id;
+    }
+
+    /// What outlives its process of tasks that do not say it themselves.
+    pub(crate) fn durability(&self) -> Durability {
+        self.config.durability
+    }
+
+    /// How many ended tasks it keeps.
+    pub(crate) fn keeps(&self) -> usize {
+        self.config.max_ended
+    }
+
+    /// How many tasks it takes that have not ended.
+    pub(crate) fn most(&self) -> usize {
+        self.config.max_owned
+    }
+
     /// An engine of the node's next start, which knows nothing yet.
-    pub(crate) fn boot(&mut self, scenario: &Scenario) -> Engine {
+    pub(crate) fn boot(&mut self) -> Engine {
         self.boot += 1;
-        let mut engine = Engine::new(EngineConfig {
-            local: self.id,
-            boot: self.boot,
-            advert: self.advert(),
-            accept: AcceptPolicy::default().with(FAMILY, Accept::Listed),
-            slots: self.slots,
-            lease: scenario.lease,
-            heartbeat: scenario.heartbeat,
-            durability: Durability::Disk,
-            max_owned: limits::KEPT,
-            max_ended: limits::KEPT,
-            max_ended_bytes: limits::KEPT_BYTES,
-            keep_results: meshwork_core::limits::MAX_TIME_LIMIT,
-        });
+        let mut engine = Engine::new(EngineConfig { boot: self.boot, ..self.config.clone() });
         engine.observe(meshwork_core::engine::Observed { tasks: true, messages: false });
         engine
     }
 
-    pub(crate) fn advert(&self) -> Advert {
-        let mut advert = Advert::default();
-        let names = HANDLERS.iter().map(|name| format!("{FAMILY}/{name}"));
-        advert.handlers.extend(names.filter_map(|name| name.parse().ok()));
-        advert.capacity.slots = self.slots;
-        advert
+    /// What it offers a peer.
+    pub(crate) fn advert_for(&self, peer: usize) -> Advert {
+        let mut advert = self.config.advert.clone();
+        advert.capacity.slots = self.config.slots;
+        advert.for_peer(&self.config.accept, !self.distrusts.contains(&peer))
     }
 
     pub(crate) fn is_up(&self) -> bool {
@@ -123,12 +145,12 @@ impl Node {
 
     /// What its clock shows.
     pub(crate) fn clock(&self, now: Time) -> Time {
-        now.before(self.behind)
+        (now + self.ahead).before(self.behind)
     }
 
     /// When its clock will show that.
     pub(crate) fn when(&self, clock: Time) -> Time {
-        clock + self.behind
+        (clock + self.behind).before(self.ahead)
     }
 
     /// Its clock has not counted this time.
@@ -147,8 +169,41 @@ impl Node {
         self.wake_at = Time::NEVER;
         self.stall_next = false;
         self.vanish_next = false;
+        self.closing = false;
         self.live.clear();
+        self.handed.clear();
+        self.distrusts.clear();
+        self.restless = 0;
     }
+}
+
+/// What a node is unless its user wants another: it has every handler, for all that it trusts. The
+/// first node runs nothing itself.
+fn config(index: usize, scenario: &Scenario) -> EngineConfig {
+    let mut advert = Advert::default();
+    let names = HANDLERS.iter().map(|name| format!("{FAMILY}/{name}"));
+    advert.handlers.extend(names.filter_map(|name| name.parse().ok()));
+    EngineConfig {
+        local: peer(index),
+        boot: 0,
+        advert,
+        accept: AcceptPolicy::default().with(FAMILY, Accept::Listed),
+        slots: if index == 0 { 0 } else { scenario.slots },
+        lease: scenario.lease,
+        heartbeat: scenario.heartbeat,
+        durability: Durability::Disk,
+        max_owned: scenario.max_owned,
+        max_ended: scenario.max_ended,
+        max_ended_bytes: limits::KEPT_BYTES,
+        keep_results: meshwork_core::limits::MAX_TIME_LIMIT,
+    }
+}
+
+/// Which node has this id, if any has.
+pub(crate) fn index_of(peer: &PeerId) -> Option<usize> {
+    let digest = peer.as_ref().digest();
+    let number = digest.last_chunk::<8>().copied().map(u64::from_be_bytes)?;
+    usize::try_from(number).ok()
 }
 
 /// The id of a node: an identity multihash of 32 bytes, as small ids are.

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
-use crate::FaultKind;
+use crate::{CrashAt, FaultKind};
 
 /// What must hold, whatever happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,6 +29,14 @@ pub enum Invariant {
     NoGhosts,
     /// Without faults all comes to rest in bounded time.
     ComesToRest,
+    /// H8: when all has ended, nothing is left in the engine's tables.
+    NothingLeft,
+    /// H9: nothing that promises durability is told before it is on the medium.
+    SafeBeforeTold,
+    /// A task does not wait for a worker that is free for it.
+    NobodyIdle,
+    /// Work goes only to whom its owner trusts.
+    OnlyTrusted,
     /// Nobody is refused, expelled or told anything without a cause.
     NoFalseBlame,
     /// Nothing panics.
@@ -37,7 +45,7 @@ pub enum Invariant {
 
 impl Invariant {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 16] = [
         Self::AnsweredIsKnown,
         Self::OneEnd,
         Self::ResultWasProduced,
@@ -48,6 +56,10 @@ impl Invariant {
         Self::Accounts,
         Self::NoGhosts,
         Self::ComesToRest,
+        Self::NothingLeft,
+        Self::SafeBeforeTold,
+        Self::NobodyIdle,
+        Self::OnlyTrusted,
         Self::NoFalseBlame,
         Self::NoPanic,
     ];
@@ -65,6 +77,10 @@ impl Invariant {
             Self::Accounts => "the engine's accounts are those of its tasks",
             Self::NoGhosts => "an owner does not believe in attempts that are not there",
             Self::ComesToRest => "without faults all comes to rest",
+            Self::NothingLeft => "H8: nothing is left in the tables when all has ended",
+            Self::SafeBeforeTold => "H9: what is told is on the disk before",
+            Self::NobodyIdle => "a task does not wait for a worker that is free",
+            Self::OnlyTrusted => "work goes only to whom its owner trusts",
             Self::NoFalseBlame => "nobody honest is refused or expelled",
             Self::NoPanic => "nothing panics",
         }
@@ -90,12 +106,14 @@ pub struct Ends {
     pub expired: u64,
     /// With the process of their owner, which they were not to outlive.
     pub lost: u64,
+    /// In a way that was not told before it was forgotten: their owner died over it.
+    pub untold: u64,
 }
 
 impl Ends {
     /// All of them.
     pub fn total(&self) -> u64 {
-        self.succeeded + self.failed + self.cancelled + self.expired + self.lost
+        self.succeeded + self.failed + self.cancelled + self.expired + self.lost + self.untold
     }
 }
 
@@ -106,8 +124,14 @@ pub struct Report {
     pub seed: u64,
     /// Faults injected, by kind; a kind that is not there was not injected.
     pub faults: BTreeMap<FaultKind, u64>,
+    /// Crashes at named points that took place, in their order; they are counted as faults as well.
+    pub crashes: Vec<CrashAt>,
     /// Tasks by their end.
     pub ends: Ends,
+    /// Within this time after it was handed in, half of the tasks had ended.
+    pub median_time: Duration,
+    /// Within this time, 99 in a hundred.
+    pub p99_time: Duration,
     /// Executions started.
     pub executions: u64,
     /// How much virtual time passed.

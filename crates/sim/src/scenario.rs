@@ -8,8 +8,8 @@ use std::{
 use meshwork_core::Task;
 
 use crate::{
-    Failure, Faults, Invariant, Outcome, Report, SimRng, default_handler, trace::Trace,
-    world::World,
+    CrashAt, CrashPoint, Failure, Faults, Invariant, Moment, Outcome, Policies, Report, SimRng,
+    limits, trace::Trace, world::World,
 };
 
 /// A network, its work and its faults. All else comes from the seed.
@@ -27,6 +27,8 @@ pub struct Scenario {
     pub period: Duration,
     /// Which faults there may be.
     pub faults: Faults,
+    /// Crashes at named points, beside those.
+    pub crashes: Vec<CrashAt>,
     /// How long an owner believes an attempt without hearing of it.
     pub lease: Duration,
     /// How often a worker says what it runs.
@@ -37,6 +39,12 @@ pub struct Scenario {
     pub jitter: Duration,
     /// Longest fsync of a disk that is not slow.
     pub fsync: Duration,
+    /// Tasks of one owner that may wait or run; callers who are refused come again later.
+    pub max_owned: usize,
+    /// Ended tasks that an owner keeps for questions.
+    pub max_ended: usize,
+    /// By how much the clocks of nodes differ at the most. It must make no difference.
+    pub skew: Duration,
     /// Whether the report holds the whole trace.
     pub keep_trace: bool,
 }
@@ -50,11 +58,15 @@ impl Default for Scenario {
             tasks: 200,
             period: Duration::from_secs(60),
             faults: Faults::default(),
+            crashes: Vec::new(),
             lease: Duration::from_secs(6),
             heartbeat: Duration::from_secs(2),
             latency: Duration::from_micros(500),
             jitter: Duration::from_millis(20),
             fsync: Duration::from_millis(10),
+            max_owned: limits::KEPT,
+            max_ended: limits::KEPT,
+            skew: Duration::ZERO,
             keep_trace: false,
         }
     }
@@ -81,6 +93,7 @@ impl Scenario {
                 workers_gone: some(rng, 2),
                 workers_vanished: some(rng, 8),
                 stops: some(rng, 6),
+                drains: some(rng, 6),
                 worker_stalls: some(rng, 6),
                 connections_lost: some(rng, 20),
                 session_resets: some(rng, 20),
@@ -88,32 +101,96 @@ impl Scenario {
                 one_way: some(rng, 5),
                 delays: some(rng, 8),
                 slow_disks: some(rng, 8),
+                failed_disks: some(rng, 4),
+                distrusts: some(rng, 6),
                 clock_jumps: some(rng, 4),
                 results_twice: some(rng, 200),
                 assigns_twice: some(rng, 200),
                 lies: some(rng, 200),
             },
+            crashes: Vec::new(),
             lease: rng.millis(2_000, 15_000),
             heartbeat: rng.millis(300, 2_000),
             latency: rng.up_to(Duration::from_millis(40)),
             jitter: rng.up_to(Duration::from_millis(200)),
             fsync: rng.up_to(Duration::from_millis(300)),
+            max_owned: if rng.chance(300) { 1 + rng.below(40) } else { limits::KEPT },
+            max_ended: if rng.chance(300) { rng.below(60) } else { limits::KEPT },
+            skew: rng.up_to(Duration::from_secs(86_400)),
             keep_trace: false,
         }
     }
 
-    /// Runs it with [`default_handler`].
+    /// A thousand nodes for an hour, ten of which own a hundred thousand tasks; as many faults as such
+    /// a network may have.
+    #[must_use]
+    pub fn large() -> Self {
+        Self {
+            nodes: 1_000,
+            owners: 10,
+            tasks: 100_000,
+            period: Duration::from_secs(3_600),
+            faults: Faults {
+                worker_crashes: 600,
+                owner_crashes: 20,
+                workers_gone: 100,
+                workers_vanished: 600,
+                stops: 200,
+                drains: 200,
+                worker_stalls: 400,
+                connections_lost: 2_000,
+                session_resets: 2_000,
+                partitions: 200,
+                one_way: 200,
+                delays: 500,
+                slow_disks: 400,
+                failed_disks: 200,
+                distrusts: 200,
+                clock_jumps: 200,
+                ..Faults::default()
+            },
+            crashes: Vec::new(),
+            lease: meshwork_core::limits::LEASE,
+            heartbeat: meshwork_core::limits::HEARTBEAT,
+            ..Self::default()
+        }
+    }
+
+    /// Few tasks in a small network in which an owner dies at one point, and a worker at another: on
+    /// either side of them and at another time with another seed. Some assignments are sent twice,
+    /// so that there is something to recognise.
+    #[must_use]
+    pub fn crashing(owner: CrashPoint, worker: CrashPoint, seed: u64) -> Self {
+        let rng = &mut SimRng::new(!seed);
+        let mut crash = |point, after| {
+            let moment = if after { Moment::After } else { Moment::Before };
+            CrashAt { point, moment, time: 1 + rng.below(3) as u32 }
+        };
+        // Four seeds in a row have all of both.
+        let crashes = vec![crash(owner, seed & 1 == 1), crash(worker, seed & 2 == 2)];
+        Self {
+            nodes: 3,
+            owners: 1,
+            tasks: 30,
+            period: Duration::from_secs(3),
+            faults: Faults { assigns_twice: 500, ..Faults::none() },
+            crashes,
+            lease: Duration::from_secs(2),
+            heartbeat: Duration::from_millis(300),
+            ..Self::default()
+        }
+    }
+
+    /// Runs it with [`default_handler`](crate::default_handler).
     ///
     /// # Errors
     ///
     /// An invariant did not hold.
     pub fn run(&self, seed: u64) -> Result<Report, Failure> {
-        self.run_with(seed, default_handler)
+        self.run_as(seed, Policies::default())
     }
 
-    /// Runs it with a handler of one's own, which is asked at the start of every execution how long
-    /// that takes and how it ends. Draw from the generator that it is given and from no other: then
-    /// the same seed gives the same run.
+    /// Runs it with a handler of one's own, see [`Policies::handler`].
     ///
     /// # Errors
     ///
@@ -121,9 +198,18 @@ impl Scenario {
     pub fn run_with(
         &self,
         seed: u64,
-        mut handler: impl FnMut(&Task, &mut SimRng) -> (Duration, Outcome),
+        handler: impl FnMut(&Task, &mut SimRng) -> (Duration, Outcome),
     ) -> Result<Report, Failure> {
-        let mut world = World::new(self, seed, &mut handler);
+        self.run_as(seed, Policies::default().handler(handler))
+    }
+
+    /// Runs it with all that is one's own.
+    ///
+    /// # Errors
+    ///
+    /// An invariant did not hold.
+    pub fn run_as(&self, seed: u64, policies: Policies<'_>) -> Result<Report, Failure> {
+        let mut world = World::new(self, seed, policies);
         let ran = catch_unwind(AssertUnwindSafe(|| world.run()));
         let broken = match ran {
             Ok(Ok(())) => return Ok(world.into_report(seed)),
@@ -140,6 +226,12 @@ impl Scenario {
             format!("{command} --seed {seed}")
         } else if is(Self::varied(seed)) {
             format!("{command} --varied --seed {seed}")
+        } else if is(Self::large()) {
+            format!("{command} --large --seed {seed}")
+        } else if let [owner, worker] = &self.crashes[..]
+            && is(Self::crashing(owner.point, worker.point, seed))
+        {
+            format!("{command} --crash {}:{} --seed {seed}", owner.point, worker.point)
         } else {
             format!("this scenario with `keep_trace: true` and seed {seed}")
         };

@@ -1,16 +1,19 @@
 //! The world: virtual time, the queue of events, and what each of them does.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use meshwork_core::{
-    PeerId, Time,
+    PeerId, TaskId, Time,
     engine::{Effect, Input},
 };
 
 use crate::{
-    Ends, FaultKind, Invariant, Report, Scenario, SimRng,
+    Ends, FaultKind, Invariant, Policies, Report, Scenario, SimRng,
+    crash::Crashes,
     event::{Event, Queue},
-    handler::Handler,
     history::History,
     limits,
     links::Link,
@@ -40,16 +43,22 @@ pub(crate) struct World<'h> {
     pub(crate) links: BTreeMap<(usize, usize), Link>,
     pub(crate) next_session: u64,
     pub(crate) rngs: Rngs,
-    pub(crate) handler: Handler<'h>,
+    pub(crate) policies: Policies<'h>,
     pub(crate) history: History,
     pub(crate) counts: BTreeMap<FaultKind, u64>,
     /// No fault begins any more.
     pub(crate) calm: bool,
     /// Everything has come to rest.
     pub(crate) rests: bool,
-    /// How often in a row an owner was found to believe in what its worker does not know.
-    pub(crate) ghosts: BTreeMap<(usize, usize), u32>,
+    /// Owners that may have attempts at a worker, and how often in a row one was found to believe in
+    /// what its worker does not know.
+    pub(crate) believed: BTreeMap<(usize, usize), u32>,
     pub(crate) ends: Ends,
+    pub(crate) crashes: Crashes,
+    /// Who has ever distrusted whom.
+    pub(crate) distrusted: BTreeSet<(usize, usize)>,
+    /// Tasks that waited for a free worker at the last look.
+    pub(crate) waited: BTreeSet<TaskId>,
     steps: u64,
     trace: Trace,
 }
@@ -60,14 +69,27 @@ impl fmt::Debug for World<'_> {
     }
 }
 
+/// All nodes. Their clocks are drawn apart from all else: nothing is to depend on them.
+fn nodes(scenario: &Scenario, seed: u64, policies: &mut Policies<'_>) -> Vec<Node> {
+    let mut clocks = SimRng::new(seed.rotate_left(32));
+    let make = |index| {
+        let mut node = Node::new(index, scenario, clocks.up_to(scenario.skew));
+        if let Some(set_up) = &mut policies.nodes {
+            node.set_up(|config| set_up(index, config));
+        }
+        node
+    };
+    (0..scenario.nodes).map(make).collect()
+}
+
 impl<'h> World<'h> {
-    pub(crate) fn new(scenario: &Scenario, seed: u64, handler: Handler<'h>) -> Self {
+    pub(crate) fn new(scenario: &Scenario, seed: u64, mut policies: Policies<'h>) -> Self {
         let mut rng = SimRng::new(seed);
         Self {
             scenario: scenario.clone(),
             now: Time::ZERO,
             queue: Queue::default(),
-            nodes: (0..scenario.nodes).map(|index| Node::new(index, scenario)).collect(),
+            nodes: nodes(scenario, seed, &mut policies),
             links: BTreeMap::new(),
             next_session: 0,
             rngs: Rngs {
@@ -78,13 +100,16 @@ impl<'h> World<'h> {
                 engines: rng.fork(),
                 handlers: rng.fork(),
             },
-            handler,
+            policies,
             history: History::default(),
             counts: BTreeMap::new(),
             calm: false,
             rests: false,
-            ghosts: BTreeMap::new(),
+            believed: BTreeMap::new(),
             ends: Ends::default(),
+            crashes: Crashes::new(&scenario.crashes),
+            distrusted: BTreeSet::new(),
+            waited: BTreeSet::new(),
             steps: 0,
             trace: Trace::new(scenario.keep_trace),
         }
@@ -100,11 +125,13 @@ impl<'h> World<'h> {
         self.link_all();
         self.queue.push(self.now, Event::Probe);
         let until = self.now + self.scenario.period + limits::CALM;
+        let tasks = u64::try_from(self.scenario.tasks).unwrap_or(u64::MAX);
+        let steps = limits::STEPS.saturating_mul(tasks.saturating_add(1_000));
         while !self.rests
             && let Some((at, event)) = self.queue.pop()
         {
             self.steps += 1;
-            if at > until || self.steps > limits::STEPS {
+            if at > until || self.steps > steps {
                 return Err(Broken::new(Invariant::ComesToRest, self.unrest()));
             }
             self.now = at;
@@ -140,9 +167,16 @@ impl<'h> World<'h> {
             }
             Event::Fault(kind) => self.inject(kind),
             Event::Crash { node, kind } => self.crash(node, kind),
+            Event::Die { node, boot, crash } => {
+                self.die_within(node, boot, crash);
+                Ok(())
+            }
+            Event::Stopping { node, boot, until } => self.stopping(node, boot, until),
+            Event::TakeAgain { node } => self.drain(node, false),
             Event::Stopped { node, boot } => self.stopped(node, boot),
             Event::Restart { node } => self.restart(node),
             Event::Resume { node, slept, counted } => self.resume(node, slept, counted),
+            Event::Trust { node, peer } => self.trust(node, peer, true),
             Event::Heal { node } => {
                 self.heal(node);
                 Ok(())
@@ -194,6 +228,11 @@ impl<'h> World<'h> {
         let Some(timer) = node.engine.as_ref().and_then(|engine| engine.next_timer()) else {
             return Ok(());
         };
+        node.restless = if timer <= clock { node.restless + 1 } else { 0 };
+        if node.restless > limits::RESTLESS {
+            let details = format!("n{index} is never done with what is due");
+            return Err(Broken::new(Invariant::ComesToRest, details));
+        }
         // A little later than now in any case: time has to pass.
         let at = node.when(timer).max(self.now + std::time::Duration::from_micros(1));
         if at < node.wake_at {
@@ -215,15 +254,22 @@ impl<'h> World<'h> {
     }
 
     pub(crate) fn index(&self, peer: &PeerId) -> Option<usize> {
-        self.nodes.iter().position(|node| node.id == *peer)
+        let index = crate::node::index_of(peer)?;
+        self.nodes.get(index).filter(|node| node.id == *peer)?;
+        Some(index)
     }
 
     pub(crate) fn into_report(self, seed: u64) -> Report {
+        let times = self.history.times();
+        let within = |percent| times.get(times.len() * percent / 100).copied().unwrap_or_default();
         Report {
             seed,
             faults: self.counts,
             ends: self.ends,
+            median_time: within(50),
+            p99_time: within(99),
             executions: self.history.executions(),
+            crashes: self.crashes.fired,
             virtual_time: self.now.since(Time::ZERO),
             steps: self.steps,
             trace_hash: self.trace.hash(),

@@ -60,3 +60,12 @@ fn what_the_handler_says_is_what_becomes_of_tasks() {
     let liars = report.faults.get(&FaultKind::Lie).copied().unwrap_or_default();
     assert!(report.ends.succeeded <= liars, "{report:?}");
 }
+
+#[test]
+fn clocks_that_differ_make_no_difference() {
+    for seed in 0..50 {
+        let skewed = Scenario { skew: Duration::from_secs(400 * 86_400), ..Scenario::default() };
+        let (with, without) = (skewed.run(seed).unwrap(), Scenario::default().run(seed).unwrap());
+        assert_eq!(with, without, "seed {seed}");
+    }
+}

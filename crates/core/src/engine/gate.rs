@@ -61,6 +61,11 @@ impl Gate {
         self.waiting.push_back((self.last, std::mem::take(&mut self.effects)));
     }
 
+    /// Batches that are not known to be safe.
+    pub(super) fn batches(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// Everything up to `seq` is safe: lets go of what waited for it.
     pub(super) fn open(&mut self, seq: Seq, out: &mut Vec<Effect>) {
         while self.waiting.front().is_some_and(|(at, _)| *at <= seq) {

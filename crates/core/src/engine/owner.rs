@@ -26,7 +26,7 @@ impl Engine {
         peer.worker.session = SessionState::Open;
         peer.worker.credit = crate::frame::Credit::default();
         peer.worker.heard = cx.now;
-        peer.worker.silent = false;
+        let was_silent = std::mem::take(&mut peer.worker.silent);
         peer.worker.owes = false;
         peer.worker.blamed = false;
         let open: Vec<Epoch> = peer.worker.open.iter().map(|(epoch, _)| epoch).collect();
@@ -34,6 +34,9 @@ impl Engine {
             self.peers.tell_worker(key, ToWorker::Resume(open));
         }
         self.cancel_lost(key);
+        if was_silent {
+            self.peers.offers_changed();
+        }
     }
 
     /// Attempts that were given up may still run there: nobody waits for them.
@@ -69,7 +72,7 @@ impl Engine {
             peer.worker.heard = cx.now;
             peer.worker.probed = false;
             if std::mem::take(&mut peer.worker.silent) {
-                self.peers.version += 1;
+                self.peers.offers_changed();
                 self.cancel_lost(key);
             }
         }
@@ -158,7 +161,7 @@ impl Engine {
                 if !peer.worker.refuses.contains(&needs.kind) {
                     peer.worker.refuses.push(needs.kind);
                 }
-                self.peers.version += 1;
+                self.peers.offers_changed();
             }
             return self.requeue(cx, Some(task_key), reason.code(), Duration::ZERO);
         }
@@ -461,7 +464,7 @@ impl Engine {
         let lost = peer.worker.close_all();
         let room = (limits::CREDIT_TASKS as usize).saturating_sub(peer.worker.lost.len());
         peer.worker.lost.extend(lost.iter().map(|(epoch, _)| *epoch).take(room));
-        self.peers.version += 1;
+        self.peers.offers_changed();
         self.place = true;
         for (_, attempt) in lost {
             if let Some(task) = attempt.task {

@@ -117,6 +117,8 @@ pub(super) struct WorkerSide {
     pub(super) lease_armed: bool,
     /// Results that have arrived for good and are not acknowledged yet.
     pub(super) acks: Vec<Epoch>,
+    /// It is on the engine's list of workers whose acknowledgements wait.
+    pub(super) acking: bool,
     pub(super) out: Vec<ToWorker>,
 }
 
@@ -249,8 +251,11 @@ impl WorkerSide {
 pub(super) struct Peers {
     slab: Slab<Peer>,
     index: FxHashMap<PeerId, PeerKey>,
-    /// Rises whenever the answer to "who may run what" may have changed.
+    /// Rises whenever the answer to "who may run what" may have changed, or a session is to be opened.
     pub(super) version: u64,
+    /// Rises, with `version`, whenever a peer offers something else, or is no longer trusted or heard:
+    /// far rarer, and what follows from it costs a look at every peer.
+    pub(super) offers_version: u64,
     came_back: bool,
     /// Peers with something to send.
     pub(super) touched: Vec<PeerKey>,
@@ -264,6 +269,7 @@ impl Peers {
             slab: Slab::new(),
             index: FxHashMap::default(),
             version: 1,
+            offers_version: 1,
             touched: Vec::new(),
         };
         let key = peers.intern(local);
@@ -319,8 +325,14 @@ impl Peers {
         let Some((index, _)) = found else { return false };
         let peer = self.slab.remove(index);
         self.index.remove(&*peer.id);
-        self.version += 1;
+        self.offers_changed();
         true
+    }
+
+    /// What a peer offers, or whether it counts, has changed.
+    pub(super) fn offers_changed(&mut self) {
+        self.version += 1;
+        self.offers_version += 1;
     }
 
     pub(super) fn get(&self, key: PeerKey) -> Option<&Peer> {

@@ -105,7 +105,7 @@ impl Engine {
 
     /// The peers that offer this handler to tasks that name no target.
     fn offering(&mut self, kind: Kind) -> Arc<[PeerKey]> {
-        let version = self.peers.version;
+        let version = self.peers.offers_version;
         if let Some((_, offering)) = self.offering.get(&kind).filter(|(at, _)| *at == version) {
             return Arc::clone(offering);
         }

@@ -5,7 +5,7 @@ use libp2p_identity::PeerId;
 use super::{
     Accounts, Engine, PeerLoad,
     tasks::{Owned, Phase},
-    view::{AttemptView, Explanation, Obstacle, TaskQuery, TaskView},
+    view::{AttemptView, Explanation, Obstacle, Sizes, TaskQuery, TaskView},
 };
 use crate::{
     task::{HandlerName, TaskId, TaskState},
@@ -78,6 +78,26 @@ impl Engine {
     /// Whether no attempts are taken.
     pub fn is_draining(&self) -> bool {
         self.draining
+    }
+
+    /// How much is in the engine's tables. Looks at every peer.
+    pub fn sizes(&self) -> Sizes {
+        let mut sizes = Sizes {
+            timers: self.timers.len(),
+            groups: self.queue.groups(),
+            batches: self.gate.batches(),
+            held: self.held.len(),
+            held_bytes: self.held.unacked_bytes as u64,
+            ..Sizes::default()
+        };
+        for (_, peer) in self.peers.iter() {
+            let (worker, owner) = (&peer.worker, &peer.owner);
+            sizes.open += worker.open.len();
+            sizes.open_bytes += worker.open_bytes;
+            sizes.held_bytes += owner.unfinished_bytes;
+            sizes.unsent += worker.acks.len() + worker.out.len() + owner.out.len();
+        }
+        sizes
     }
 
     /// Attempts that could start here now.

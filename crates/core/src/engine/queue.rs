@@ -70,6 +70,11 @@ impl Queue {
         self.waiting
     }
 
+    /// Groups that have a member.
+    pub(super) fn groups(&self) -> usize {
+        self.groups.len()
+    }
+
     /// The group of tasks with these needs; one more task is a member of it now.
     pub(super) fn join(&mut self, needs: Needs) -> GroupKey {
         if let Some(key) = self.index.get(&needs).copied() {

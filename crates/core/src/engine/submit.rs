@@ -150,7 +150,7 @@ impl Engine {
     /// Whether nobody can ever run this, as far as can be told: the node has the family, but not
     /// the operation, and no peer that it may use offers it.
     fn is_hopeless(&mut self, kind: Kind) -> bool {
-        let version = self.peers.version;
+        let version = self.peers.offers_version;
         if let Some((_, hopeless)) = self.hopeless.get(&kind).filter(|(at, _)| *at == version) {
             return *hopeless;
         }

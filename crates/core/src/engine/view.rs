@@ -37,6 +37,28 @@ pub struct TaskView {
     pub waiting: Option<Explanation>,
 }
 
+/// How much is in the engine's tables, for those who check that nothing is left behind: with no task
+/// that has not ended, no peer at work and no timer that is due, all of it is zero.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sizes {
+    /// Timers, also those that mean nothing any more.
+    pub timers: usize,
+    /// Groups of tasks that have the same needs.
+    pub groups: usize,
+    /// Journal batches that are not known to be safe.
+    pub batches: usize,
+    /// Attempts that are held here, whether they wait, run or are to be acknowledged.
+    pub held: usize,
+    /// Own attempts at workers, the node itself among them.
+    pub open: usize,
+    /// Bytes that the node thinks lie at its workers.
+    pub open_bytes: u64,
+    /// Bytes that it thinks it holds for others.
+    pub held_bytes: u64,
+    /// Acknowledgements and frames that have not been sent.
+    pub unsent: usize,
+}
+
 /// Which tasks to list, the newest first.
 #[derive(Clone, Debug, Default)]
 pub struct TaskQuery {

@@ -159,3 +159,23 @@ fn owners_that_never_come_back_do_not_lock_others_out() {
     assert!(accounts.dropped_results >= 10, "what made room is counted");
     assert!(accounts.unacked <= limits::PEERS);
 }
+
+#[test]
+fn one_tick_looks_at_so_many_timers_and_leaves_the_rest_to_the_next() {
+    let mut net = Net::new(&[]);
+    let more = 10;
+    net.nodes[0].engine.config.max_owned = 2 * limits::TICK_TIMERS;
+    for _ in 0..limits::TICK_TIMERS + more {
+        let mut task = task("text/a");
+        task.limits.queue = Some(Duration::from_secs(1));
+        let targets = vec![peer(9)];
+        net.feed(0, Input::Submit { task: Box::new(task), targets, token: Token(0) });
+    }
+    net.now = net.now + Duration::from_secs(2);
+    net.feed(0, Input::Tick);
+    let engine = &net.nodes[0].engine;
+    assert_eq!(engine.accounts().queued, more);
+    assert!(engine.next_timer().is_some_and(|at| at <= net.now), "it is not forgotten");
+    net.feed(0, Input::Tick);
+    assert_eq!(net.nodes[0].engine.accounts().queued, 0);
+}

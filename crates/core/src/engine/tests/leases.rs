@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use super::*;
-use crate::{Epoch, FailureCode, RetryPolicy, frame::epoch_hash, limits};
+use crate::{
+    Epoch, FailureCode, RetryPolicy,
+    frame::{Credit, epoch_hash},
+    limits,
+};
 
 const LEASE: Duration = Duration::from_secs(15);
 
@@ -187,4 +191,21 @@ fn a_worker_that_comes_back_stops_what_was_given_up() {
     assert_eq!(net.nodes[worker].stopped, [run]);
     net.finish(worker, AttemptEnd::Cancelled);
     assert_eq!(net.state(id), "running", "the attempt elsewhere goes on");
+}
+
+#[test]
+fn a_silent_worker_with_a_new_session_is_given_work_at_once() {
+    let mut net = Net::connected(&[1]);
+    let id = net.submit(task("text/a"));
+    net.now = net.now + LEASE + Duration::from_secs(1);
+    net.feed(0, Input::Tick);
+    let mut effects = Vec::new();
+    net.nodes[0].engine.advance(net.now, &mut net.rng, &mut effects);
+    assert_eq!(net.state(id), "queued", "nothing is sent to the silent");
+    net.feed(0, Input::WorkerSessionLost { peer: peer(1) });
+    net.feed(0, Input::WorkerSession { peer: peer(1) });
+    let credit = Credit { slots: 1, tasks: 8, ..Credit::default() };
+    net.feed(0, Input::FromWorker { peer: peer(1), frames: vec![ToOwner::Credit(credit)] });
+    net.nodes[0].engine.advance(net.now, &mut net.rng, &mut effects);
+    assert_eq!(net.state(id), "assigned");
 }

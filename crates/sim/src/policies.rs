@@ -1,0 +1,78 @@
+//! What the user of the simulator brings along: handlers, and how nodes and tasks are set up.
+
+use std::{fmt, time::Duration};
+
+use meshwork_core::{Task, engine::EngineConfig};
+
+use crate::{Outcome, SimRng, default_handler};
+
+type Handler<'a> = Box<dyn FnMut(&Task, &mut SimRng) -> (Duration, Outcome) + 'a>;
+type Nodes<'a> = Box<dyn FnMut(usize, &mut EngineConfig) + 'a>;
+type Tasks<'a> = Box<dyn FnMut(&mut Task, &mut SimRng) + 'a>;
+
+/// What is one's own in a run. All that is not set is as in [`Scenario::run`](crate::Scenario::run).
+///
+/// ```
+/// use meshwork_core::{Accept, AcceptPolicy};
+/// use meshwork_sim::{Faults, Policies, Scenario};
+///
+/// let scenario = Scenario { tasks: 20, faults: Faults::none(), ..Scenario::default() };
+/// let policies = Policies::default()
+///     .nodes(|index, config| {
+///         // The last two take nothing from others.
+///         if index >= 3 {
+///             config.accept = AcceptPolicy::default().with("sim", Accept::Nobody);
+///         }
+///     })
+///     .tasks(|task, _| task.retry.attempts = 10);
+/// let report = scenario.run_as(1, policies)?;
+/// assert_eq!(report.ends.total(), 20);
+/// # Ok::<(), meshwork_sim::Failure>(())
+/// ```
+pub struct Policies<'a> {
+    pub(crate) handler: Handler<'a>,
+    pub(crate) nodes: Option<Nodes<'a>>,
+    pub(crate) tasks: Option<Tasks<'a>>,
+}
+
+impl<'a> Policies<'a> {
+    /// Asked at the start of every execution how long that takes and how it ends. Draw from the
+    /// generator that it is given and from no other: then the same seed gives the same run.
+    #[must_use]
+    pub fn handler(
+        self,
+        handler: impl FnMut(&Task, &mut SimRng) -> (Duration, Outcome) + 'a,
+    ) -> Self {
+        Self { handler: Box::new(handler), ..self }
+    }
+
+    /// Sets up each node, by its number, before it starts for the first time: whose work it accepts,
+    /// its slots, labels and capabilities, handlers, leases, and what it keeps. Owners come first. Its
+    /// id and boot counter are not its own to choose.
+    #[must_use]
+    pub fn nodes(self, nodes: impl FnMut(usize, &mut EngineConfig) + 'a) -> Self {
+        Self { nodes: Some(Box::new(nodes)), ..self }
+    }
+
+    /// Changes each task before it is handed in for the first time: its retries, time limits,
+    /// requirements, priority, handler and durability.
+    #[must_use]
+    pub fn tasks(self, tasks: impl FnMut(&mut Task, &mut SimRng) + 'a) -> Self {
+        Self { tasks: Some(Box::new(tasks)), ..self }
+    }
+}
+
+impl Default for Policies<'_> {
+    fn default() -> Self {
+        Self { handler: Box::new(default_handler), nodes: None, tasks: None }
+    }
+}
+
+impl fmt::Debug for Policies<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Policies")
+            .field("nodes", &self.nodes.is_some())
+            .field("tasks", &self.tasks.is_some())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,153 @@
+//! What is told must be safe before, and what is forgotten must have ended: checked against the
+//! medium itself.
+
+use meshwork_core::{Epoch, Reason, TaskEnd, TaskId, engine::Record};
+
+use crate::{
+    Invariant,
+    disk::Kept,
+    event::Event,
+    limits,
+    scenario::Broken,
+    world::{Step, World},
+};
+
+impl World<'_> {
+    fn is_durable(&self, id: &TaskId) -> bool {
+        let job = self.history.job_of(*id).and_then(|job| self.history.jobs.get(job));
+        job.is_some_and(|job| job.durable)
+    }
+
+    /// A node tells that a task was accepted, or that it has ended.
+    pub(crate) fn check_safe(&self, index: usize, id: &TaskId, ended: bool, how: &str) -> Step {
+        if !self.is_durable(id) {
+            return Ok(());
+        }
+        let kept = self.nodes.get(index).and_then(|node| node.disk.has(id));
+        let safe = match kept {
+            None => false,
+            Some(Kept::Accepted) => !ended,
+            Some(Kept::Ended | Kept::Forgotten) => true,
+        };
+        if safe {
+            return Ok(());
+        }
+        let what = if ended { "has ended" } else { "is accepted" };
+        let details =
+            format!("n{index} tells that {id} {what}, and has {kept:?} on its disk: {how}");
+        Err(Broken::new(Invariant::SafeBeforeTold, details))
+    }
+
+    /// An owner acknowledges a result. If it is the one with which the task has ended, that is safe.
+    pub(crate) fn check_acknowledged(&self, owner: usize, worker: usize, epoch: Epoch) -> Step {
+        self.history.acknowledges(owner, worker, epoch)?;
+        let Some((task, attempt)) = self.history.attempt(owner, epoch) else { return Ok(()) };
+        // Attempts of an earlier start are late, whatever they were about.
+        let node = self.nodes.get(owner).filter(|node| node.boot == epoch.boot);
+        let Some(node) = node else { return Ok(()) };
+        let view = node.engine.as_ref().and_then(|engine| engine.task(task, node.clock(self.now)));
+        match view.and_then(|view| view.end) {
+            Some(TaskEnd::Succeeded(result)) if result.attempt == attempt => {
+                self.check_safe(owner, &task, true, &format!("ack {epoch} to n{worker}"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A node is about to journal this.
+    pub(crate) fn check_record(&mut self, index: usize, record: &Record) -> Step {
+        match record {
+            Record::Released { owner, epoch } => match self.index(owner) {
+                Some(owner) => self.history.released(index, owner, *epoch),
+                None => Ok(()),
+            },
+            Record::Ended { id, .. } => {
+                self.history.recorded_end(*id);
+                Ok(())
+            }
+            Record::Forgotten { id } => {
+                if self.history.forgets(*id) {
+                    return Ok(());
+                }
+                let details = format!("n{index} forgets {id}, which has not ended");
+                Err(Broken::new(Invariant::AnsweredIsKnown, details))
+            }
+            Record::Submitted { .. } | Record::Tried { .. } | Record::Finished(_) => Ok(()),
+        }
+    }
+
+    /// Whether a node that does not know this task need not: it has ended, and is not kept for ever.
+    pub(crate) fn may_forget(&self, index: usize, id: &TaskId) -> bool {
+        if self.is_durable(id) {
+            let kept = self.nodes.get(index).and_then(|node| node.disk.has(id));
+            return kept == Some(Kept::Forgotten) || self.history.has_forgotten(id);
+        }
+        self.keeps_few(index) && self.history.has_ended(id)
+    }
+
+    fn keeps_few(&self, index: usize) -> bool {
+        self.nodes.get(index).is_some_and(|node| node.keeps() < limits::KEPT)
+    }
+
+    /// Whether a task that a caller hands in is forgotten, so that it is a new one to its owner. While
+    /// something of it may be on its way to the disk, the caller has to wait: false.
+    pub(crate) fn begin_anew(&mut self, number: usize, owner: usize) -> bool {
+        let Some(job) = self.history.jobs.get(number) else { return false };
+        let ids = [job.task.id, job.again];
+        let Some(node) = self.nodes.get(owner) else { return false };
+        let Some(engine) = &node.engine else { return false };
+        let known = |id: &TaskId| engine.task(*id, node.clock(self.now)).is_some();
+        let over = |id: &TaskId| self.history.has_ended(id) || self.history.has_forgotten(id);
+        if !ids.iter().any(over) || ids.iter().any(known) {
+            return true;
+        }
+        if !node.disk.is_idle() {
+            return false;
+        }
+        self.history.begin_anew(number);
+        true
+    }
+
+    /// A submit or a question was refused: there has to be a cause.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "nothing else is a cause here")]
+    pub(crate) fn refused(
+        &mut self,
+        index: usize,
+        job: usize,
+        submits: bool,
+        reason: Reason,
+    ) -> Step {
+        let (accounts, most) = self.nodes.get(index).map_or_else(Default::default, |node| {
+            let accounts = node.engine.as_ref().map(|engine| engine.accounts());
+            (accounts.unwrap_or_default(), node.most())
+        });
+        let of = self.history.jobs.get(job);
+        let id = of.and_then(|job| job.answered.or(Some(job.task.id)));
+        match reason {
+            Reason::ShuttingDown if submits => {
+                self.log(format_args!("n{index} refuses job {job}: it stops"));
+                self.later(Event::Submit { job, again: false });
+                Ok(())
+            }
+            Reason::QueueFull { retry_after }
+                if submits && accounts.queued + accounts.running >= most =>
+            {
+                self.log(format_args!("n{index} refuses job {job}: it is full"));
+                let when = self.now + retry_after + self.rngs.callers.up_to(retry_after);
+                self.queue.push(when, Event::Submit { job, again: false });
+                Ok(())
+            }
+            Reason::NotFound if id.is_some_and(|id| self.may_forget(index, &id)) => {
+                self.log(format_args!("n{index} knows job {job} no longer"));
+                Ok(())
+            }
+            reason => {
+                let details = format!("n{index} refuses a call about job {job}: {reason}");
+                // What was submitted should have been taken; all else is about what was answered.
+                let invariant =
+                    if submits { Invariant::NoFalseBlame } else { Invariant::AnsweredIsKnown };
+                Err(Broken::new(invariant, details))
+            }
+        }
+    }
+}
