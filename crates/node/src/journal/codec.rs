@@ -55,7 +55,7 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Record> {
         }
         ENDED => {
             let mut stored = StoredEnd::decode(body).ok()?;
-            let story = stored.story.take().map_or(Some(Story::default()), StoredStory::story)?;
+            let story = stored.story.take().unwrap_or_default().story()?;
             Record::Ended { id: task_id(&stored.id)?, end: Box::new(stored.task_end()?), story }
         }
         TRIED => {
