@@ -21,7 +21,7 @@ use crate::{
     driver::{Call, Driver, DriverParts, Feeds},
     error::{InternalError, NetworkError},
     home::{self, Home},
-    journal::{Journal, Recovery},
+    journal::{self, Journal, Recovery},
     limits,
     manager::{Inner, NetworkManager},
     monitor::{ResourceMonitor, total_memory},
@@ -119,7 +119,12 @@ impl NetworkManagerBuilder {
         };
         let keypair = match &config.identity {
             Identity::Ephemeral => identity::ephemeral(),
-            Identity::File(path) => identity::load_or_create(path).map_err(InternalError::from)?,
+            Identity::File(path) => {
+                if let Some(home) = &config.home {
+                    journal::check_key(home, path).map_err(InternalError::from)?;
+                }
+                identity::load_or_create(path).map_err(InternalError::from)?
+            }
         };
         let (boot, kept) = match &home {
             Some(home) => (
@@ -172,7 +177,10 @@ impl Parts {
         let offer = offer(config, handlers, trusted.clone());
         let mut engine = Engine::new(engine_config(config, inner.local_peer, self.boot, &offer));
         let journal = match &config.home {
-            Some(home) => Some(open_journal(home, *clock, &mut engine, &inner.recovery).await?),
+            Some(home) => {
+                let owner = inner.owner();
+                Some(open_journal(home, owner, *clock, &mut engine, &inner.recovery).await?)
+            }
             None => None,
         };
         let blocked = Arc::default();
@@ -229,11 +237,12 @@ impl Parts {
 /// Opens the journal of a home; the engine goes on from what is in it.
 async fn open_journal(
     home: &Path,
+    owner: Option<PeerId>,
     clock: Clock,
     engine: &mut Engine,
     recovery: &Recovery,
 ) -> Result<Journal, NetworkError> {
-    let opened = Journal::open(home, clock, recovery.clone()).await;
+    let opened = Journal::open(home, owner, clock, recovery.clone()).await;
     let (journal, (tasks, kept)) = opened.map_err(InternalError::from)?;
     let now = clock.now();
     for (number, task) in (1..).zip(tasks) {

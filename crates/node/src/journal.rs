@@ -30,11 +30,18 @@ use std::{
     time::Duration,
 };
 
-use meshwork_core::engine::{Ledger, Made, Record, Restored, Seq};
+use meshwork_core::{
+    PeerId,
+    engine::{Ledger, Made, Record, Restored, Seq},
+};
 use tokio::sync::{mpsc, oneshot};
 
 pub(crate) use self::recovery::Recovery;
-use self::{index::Index, store::Store, writer::Writer};
+use self::{
+    index::Index,
+    store::{Marker, Store},
+    writer::Writer,
+};
 use crate::{clock::Clock, home::HomeError};
 
 /// Why a journal cannot be used. None of these ever starts an empty one in its place.
@@ -77,6 +84,29 @@ pub enum JournalError {
     #[error("{} is the journal of another node: put this node's own one back", path.display())]
     Foreign {
         /// Which.
+        path: PathBuf,
+    },
+    /// It is of the node with another key.
+    #[error(
+        "{} is the journal of node {owner}, and the identity key is that of another: put its own key \
+         back", path.display()
+    )]
+    OtherKey {
+        /// The journal.
+        path: PathBuf,
+        /// Whose it is.
+        owner: PeerId,
+    },
+    /// The key of the node whose journal it is, is gone.
+    #[error(
+        "{} is missing, and the tasks in {} belong to the node whose key it was: put it back; to begin \
+         anew as another node, remove the journal and journal.id beside it",
+        key.display(), path.display()
+    )]
+    NoKey {
+        /// The key's file.
+        key: PathBuf,
+        /// The journal.
         path: PathBuf,
     },
     /// It is an old copy, or the marker is.
@@ -127,6 +157,26 @@ pub enum JournalError {
     /// A copy is being made already.
     #[error("a copy of the journal is being made already: wait for its end")]
     Copying,
+    /// Its pages are damaged, and the records do not tell what is lost.
+    #[error(
+        "{} is damaged: {source}; put a copy back with meshwork store restore, or go on with what can be \
+         read by meshwork store salvage", path.display()
+    )]
+    Pages {
+        /// Which.
+        path: PathBuf,
+        /// What the store said.
+        source: Box<redb::Error>,
+    },
+    /// Not even what is whole in it can be read.
+    #[error(
+        "{} is damaged so that nothing can be read: put a copy back with meshwork store restore",
+        path.display()
+    )]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+    },
     /// A file beside it cannot be used.
     #[error(transparent)]
     Home(#[from] HomeError),
@@ -151,6 +201,32 @@ impl JournalError {
         Self::Store { path: path.to_owned(), source: Box::new(source) }
     }
 
+    /// The same of the file of which another one was a copy.
+    fn at(self, file: &Path) -> Self {
+        let path = file.to_owned();
+        match self {
+            Self::Store { source, .. } => Self::Store { path, source },
+            Self::Pages { source, .. } => Self::Pages { path, source },
+            Self::Damaged { damaged, total, .. } => Self::Damaged { path, damaged, total },
+            Self::Foreign { .. } => Self::Foreign { path },
+            Self::Older { .. } => Self::Older { path },
+            Self::Format { format, .. } => Self::Format { path, format },
+            other @ (Self::None { .. }
+            | Self::Missing { .. }
+            | Self::NoMarker { .. }
+            | Self::Marker { .. }
+            | Self::OtherKey { .. }
+            | Self::NoKey { .. }
+            | Self::Occupied { .. }
+            | Self::WouldReplace { .. }
+            | Self::Copying
+            | Self::Unreadable { .. }
+            | Self::Home(_)
+            | Self::Thread(_)
+            | Self::Stopped) => other,
+        }
+    }
+
     /// Whether the disk is full.
     fn is_full(&self) -> bool {
         if let Self::Store { source, .. } = self
@@ -171,9 +247,13 @@ impl JournalError {
             | Self::NoMarker { .. }
             | Self::Marker { .. }
             | Self::Foreign { .. }
+            | Self::OtherKey { .. }
+            | Self::NoKey { .. }
             | Self::Older { .. }
             | Self::Format { .. }
             | Self::Damaged { .. }
+            | Self::Pages { .. }
+            | Self::Unreadable { .. }
             | Self::Home(_)
             | Self::Store { .. }
             | Self::Thread(_)
@@ -238,6 +318,7 @@ impl Journal {
     /// It is not there though it should be, not this node's, not the latest, damaged, or in use.
     pub(crate) async fn open(
         dir: &Path,
+        owner: Option<PeerId>,
         clock: Clock,
         recovery: Recovery,
     ) -> Result<(Self, Parts), JournalError> {
@@ -249,7 +330,7 @@ impl Journal {
         let copying = Arc::new(AtomicBool::new(false));
         let (is_full, is_closing) = (Arc::clone(&full), Arc::clone(&closing));
         let is_copying = Arc::clone(&copying);
-        let run = move || match read(&dir, clock, &recovery) {
+        let run = move || match read(&dir, owner, clock, &recovery) {
             Ok((store, index, next, ledger)) => {
                 let mut writer = Writer {
                     store,
@@ -379,10 +460,23 @@ const BEHIND_BYTES: usize = 64 << 20;
 /// How long a full disk is left alone before another try: whoever was refused comes back then.
 const FULL_RETRY: Duration = meshwork_core::limits::DISK_FULL_RETRY;
 
+/// Refuses to make a new key where the journal is of a node that had one.
+pub(crate) fn check_key(dir: &Path, key: &Path) -> Result<(), JournalError> {
+    if Marker::of(dir)?.is_some() && !key.try_exists().unwrap_or(true) {
+        return Err(JournalError::NoKey { key: key.to_owned(), path: dir.join(store::FILE) });
+    }
+    Ok(())
+}
+
 type Read = (Store, Index, u64, Ledger);
 
-fn read(dir: &Path, clock: Clock, recovery: &Recovery) -> Result<Read, JournalError> {
-    let store = Store::open(dir)?;
+fn read(
+    dir: &Path,
+    owner: Option<PeerId>,
+    clock: Clock,
+    recovery: &Recovery,
+) -> Result<Read, JournalError> {
+    let store = Store::open(dir, owner)?;
     recovery.of(store.segments()?);
     let (mut index, mut ledger, mut next) = (Index::default(), Ledger::default(), 0);
     let replayed = store.replay(|segment, at, record| {

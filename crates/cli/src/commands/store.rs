@@ -28,7 +28,8 @@ pub(super) async fn store(
 ) -> anyhow::Result<u8> {
     let dir = home.dir();
     let (report, taken_out) = match &verb {
-        StoreVerb::Verify | StoreVerb::Stats => (repair::verify(dir).map_err(failure)?, Vec::new()),
+        StoreVerb::Verify => (repair::verify(dir).map_err(failure)?, Vec::new()),
+        StoreVerb::Stats => (repair::stats(dir).map_err(failure)?, Vec::new()),
         StoreVerb::Compact => (repair::compact(dir).map_err(failure)?, Vec::new()),
         StoreVerb::Salvage => repair::salvage(dir).map_err(failure)?,
         StoreVerb::Backup { dir: to } => (backup(home, to, client).await?, Vec::new()),

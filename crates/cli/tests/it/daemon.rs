@@ -95,6 +95,22 @@ fn a_key_that_others_can_read_is_refused() {
     ask(home.path(), &LISTEN).error(1, &["identity.key", "damaged"]);
 }
 
+/// F-26: who a node is, is never made anew in silence.
+#[test]
+fn a_key_that_is_gone_or_another_starts_no_node_over_a_journal() {
+    let (_, home) = Node::up(&[]).end(Signal::TERM);
+    let key = home.path().join("identity.key");
+    let own = fs::read(&key).unwrap();
+    fs::remove_file(&key).unwrap();
+    ask(home.path(), &LISTEN).error(1, &["identity.key is missing", "put it back"]);
+    assert!(!key.exists(), "no other one is made");
+    let (_, other) = Node::up(&[]).end(Signal::TERM);
+    fs::copy(other.path().join("identity.key"), &key).unwrap();
+    ask(home.path(), &LISTEN).error(1, &["journal.redb", "the identity key is that of another"]);
+    fs::write(&key, own).unwrap();
+    assert_eq!(Node::up_in(home, &[]).ask(&["status"]).code, 0);
+}
+
 #[test]
 fn a_socket_that_is_none_is_left_alone() {
     let home = tempfile::tempdir().unwrap();
@@ -111,7 +127,7 @@ fn what_cannot_be_configured_names_the_flag() {
         ask(home.path(), &all)
     };
     up(&["--lease", "10ms"]).error(2, &["--lease", "1 s to 1 h"]);
-    up(&["--keep-results", "0s"]).error(2, &["--keep-results", "1 s to 10 years"]);
+    up(&["--keep-results", "10ms"]).error(2, &["--keep-results", "1 s to 10 years"]);
     up(&["--name", ""]).error(2, &["--name"]);
     up(&["--network", "No Such"]).error(2, &["--network"]);
     up(&["--slots", "5000"]).error(2, &["--slots"]);

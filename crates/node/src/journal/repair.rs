@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     JournalError,
     copy::Copy,
-    store::{FILE, Marker, Store},
+    store::{self, FILE, Marker, Store},
 };
 use crate::home::{self, Home, HomeError};
 
@@ -35,24 +35,56 @@ pub struct JournalReport {
     pub file_bytes: u64,
 }
 
-/// Reads the whole journal of a home, and every checksum in it. Changes nothing that is in it.
+/// Says what is in the journal of a home, and whether every record in it is whole.
 ///
 /// # Errors
 ///
 /// A node runs there, or the journal cannot be opened.
-pub fn verify(home: &Path) -> Result<JournalReport, JournalError> {
+pub fn stats(home: &Path) -> Result<JournalReport, JournalError> {
     let (_lock, store) = open(home)?;
     report(&store)
 }
 
+/// Reads the whole journal of a home and every checksum in it, those of the store's own pages as well.
+/// A copy is read, beside the journal: the store mends what a crash has left, and the file is to stay
+/// as it is.
+///
+/// # Errors
+///
+/// As [`stats`]; there is no space for the copy.
+pub fn verify(home: &Path) -> Result<JournalReport, JournalError> {
+    if !home.exists() {
+        return Err(JournalError::None { path: home.join(FILE) });
+    }
+    let _lock = Home::open(home)?;
+    let io = |source| HomeError::Io { path: home.to_owned(), source };
+    let copy = home.join("journal.verifying");
+    home::make_private(&copy)?;
+    let read = Store::files(home)?.into_iter().try_for_each(|file| {
+        let name = file.file_name().unwrap_or_default();
+        fs::copy(&file, copy.join(name)).map(drop).map_err(|error| io(error).into())
+    });
+    let told = read.and_then(|()| report(&Store::inspect(&copy)?));
+    fs::remove_dir_all(&copy).map_err(io)?;
+    // It is about the file that was copied.
+    told.map_err(|error| error.at(&home.join(FILE)))
+}
+
 /// Goes on without the records that are damaged. The commits that they were in are kept beside the
-/// journal as they were; which files, is told.
+/// journal as they were, or the whole file if its pages are damaged; which files, is told.
 ///
 /// # Errors
 ///
 /// As [`verify`]; what is damaged cannot be kept.
 pub fn salvage(home: &Path) -> Result<(JournalReport, Vec<PathBuf>), JournalError> {
-    let (_lock, store) = open(home)?;
+    let (_lock, store) = match open(home) {
+        Err(JournalError::Damaged { .. } | JournalError::Pages { .. }) => {
+            let _lock = Home::open(home)?;
+            let unreadable = || JournalError::Unreadable { path: home.join(FILE) };
+            return store::guarded(|| rescue(home)).unwrap_or_else(|| Err(unreadable()));
+        }
+        opened => opened?,
+    };
     let mut kept = Vec::new();
     store.take_damaged(|number, segment| {
         let path = home.join(format!("journal.damaged-{number}"));
@@ -128,22 +160,48 @@ pub fn restore(
     if damaged > 0 {
         return Err(JournalError::Damaged { path: from.join(FILE), damaged, total });
     }
-    let io = |source| HomeError::Io { path: home.to_owned(), source };
-    let fresh = home.join("journal.restoring");
-    if fresh.exists() {
-        // Left by a restore that was cut short.
-        fs::remove_file(&fresh).map_err(io)?;
-    }
-    let marker = Marker::fresh();
+    let marker = Marker::fresh(copy.marker()?.owner());
+    let fresh = fresh(home)?;
     Copy::begin(&copy, &fresh, marker)?.finish()?;
     home::raise_boot(home, from)?;
-    // Cut short from here on, there is no journal for the marker, and no node starts.
+    replace_with(home, &fresh, marker)
+}
+
+/// What can be read of a journal whose pages are damaged becomes the journal.
+fn rescue(home: &Path) -> Result<(JournalReport, Vec<PathBuf>), JournalError> {
+    let damaged = Store::inspect_damaged(home)?;
+    let (marker, fresh) = (damaged.marker()?, fresh(home)?);
+    let whole = Store::make(fresh.clone(), marker)?;
+    damaged.save_whole(&whole)?;
+    drop((damaged, whole));
+    replace_with(home, &fresh, marker)
+}
+
+/// A file that is to become the journal; what was left of one by a command that was cut short, is
+/// removed.
+fn fresh(home: &Path) -> Result<PathBuf, JournalError> {
+    let fresh = home.join("journal.restoring");
+    if fresh.exists() {
+        fs::remove_file(&fresh).map_err(|source| HomeError::Io { path: fresh.clone(), source })?;
+    }
+    Ok(fresh)
+}
+
+/// Makes a file the journal, and puts the present one aside. Cut short on the way, there is no journal
+/// for the marker, and no node starts.
+fn replace_with(
+    home: &Path,
+    fresh: &Path,
+    marker: Marker,
+) -> Result<(JournalReport, Vec<PathBuf>), JournalError> {
+    let io = |source| HomeError::Io { path: home.to_owned(), source };
+    let path = home.join(FILE);
     let aside = path.exists().then(|| unused(home));
     if let Some(aside) = &aside {
         fs::rename(&path, aside).map_err(io)?;
     }
     marker.put(home)?;
-    fs::rename(&fresh, &path).map_err(io)?;
+    fs::rename(fresh, &path).map_err(io)?;
     File::open(home).and_then(|dir| dir.sync_all()).map_err(io)?;
     Ok((report(&Store::inspect(home)?)?, aside.into_iter().collect()))
 }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use chrono::Utc;
-use meshwork_core::engine::Record;
+use meshwork_core::{PeerId, engine::Record};
 use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
 
 use super::{JournalError, Timed, codec};
@@ -19,6 +19,8 @@ use crate::home;
 
 /// Its name in a home.
 pub(super) const FILE: &str = "journal.redb";
+/// The name of the marker beside it.
+const MARKER: &str = "journal.id";
 /// Records by the number of their commit.
 const SEGMENTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("segments");
 /// Of the store itself: see the keys below.
@@ -43,12 +45,24 @@ pub(super) struct Marker {
     name: u64,
     /// How often it was opened.
     generation: u64,
+    /// Whose tasks are in it; none if an earlier version made it.
+    owner: Option<PeerId>,
 }
 
 impl Marker {
     /// That of a journal which there was never before.
-    pub(super) fn fresh() -> Self {
-        Self { ready: true, name: rand::random(), generation: 1 }
+    pub(super) fn fresh(owner: Option<PeerId>) -> Self {
+        Self { ready: true, name: rand::random(), generation: 1, owner }
+    }
+
+    /// Whose tasks are in it.
+    pub(super) fn owner(&self) -> Option<PeerId> {
+        self.owner
+    }
+
+    /// That of the journal in a home, if there is one.
+    pub(super) fn of(dir: &Path) -> Result<Option<Self>, JournalError> {
+        Ok(Self::read(&paths(dir).1)?.filter(|marker| marker.ready))
     }
 
     fn read(path: &Path) -> Result<Option<Self>, JournalError> {
@@ -57,9 +71,10 @@ impl Marker {
         let state = words.next();
         let name = words.next().and_then(|name| u64::from_str_radix(name, 16).ok());
         let generation = words.next().and_then(|count| count.parse().ok());
-        match (state, name, generation) {
-            (Some(state @ ("new" | "ready")), Some(name), Some(generation)) => {
-                Ok(Some(Self { ready: state == "ready", name, generation }))
+        let owner = words.next().map(str::parse).transpose();
+        match (state, name, generation, owner) {
+            (Some(state @ ("new" | "ready")), Some(name), Some(generation), Ok(owner)) => {
+                Ok(Some(Self { ready: state == "ready", name, generation, owner }))
             }
             _ => Err(JournalError::Marker { path: path.to_owned() }),
         }
@@ -73,7 +88,11 @@ impl Marker {
     fn write(self, path: &Path) -> Result<(), JournalError> {
         let mut text = String::new();
         let state = if self.ready { "ready" } else { "new" };
-        writeln!(text, "{state} {:016x} {}", self.name, self.generation).ok();
+        write!(text, "{state} {:016x} {}", self.name, self.generation).ok();
+        if let Some(owner) = self.owner {
+            write!(text, " {owner}").ok();
+        }
+        text.push('\n');
         Ok(home::write(path, &text)?)
     }
 }
@@ -88,7 +107,8 @@ pub(super) struct Store {
 
 impl Store {
     /// Opens the store of a home; makes one at its first start, and only then.
-    pub(super) fn open(dir: &Path) -> Result<Self, JournalError> {
+    /// A journal of another owner is refused, if one is named.
+    pub(super) fn open(dir: &Path, owner: Option<PeerId>) -> Result<Self, JournalError> {
         let (path, marker_path) = paths(dir);
         let exists = path
             .try_exists()
@@ -96,20 +116,32 @@ impl Store {
         match Marker::read(&marker_path)? {
             None if exists => Err(JournalError::NoMarker { path, marker: marker_path }),
             Some(marker) if marker.ready && !exists => Err(JournalError::Missing { path }),
-            Some(marker) if marker.ready => Self::reopen(path, marker)?.count(&marker_path, marker),
+            Some(Marker { ready: true, owner: Some(other), .. })
+                if owner.is_some_and(|own| own != other) =>
+            {
+                Err(JournalError::OtherKey { path, owner: other })
+            }
+            Some(marker) if marker.ready => {
+                let marker = Marker { owner: marker.owner.or(owner), ..marker };
+                Self::reopen(path, marker)?.count(&marker_path, marker)
+            }
             None | Some(_) => {
                 if exists {
                     // It was never complete, so nothing in it was ever told.
                     fs::remove_file(&path)
                         .map_err(|source| home::HomeError::Io { path: path.clone(), source })?;
                 }
-                Self::create(path, &marker_path)
+                Self::create(path, &marker_path, owner)
             }
         }
     }
 
-    fn create(path: PathBuf, marker_path: &Path) -> Result<Self, JournalError> {
-        let marker = Marker::fresh();
+    fn create(
+        path: PathBuf,
+        marker_path: &Path,
+        owner: Option<PeerId>,
+    ) -> Result<Self, JournalError> {
+        let marker = Marker::fresh(owner);
         Marker { ready: false, ..marker }.write(marker_path)?;
         let store = Self::make(path, marker)?;
         marker.write(marker_path)?;
@@ -140,10 +172,38 @@ impl Store {
         }
     }
 
+    /// The files of the journal in a home.
+    pub(super) fn files(dir: &Path) -> Result<[PathBuf; 2], JournalError> {
+        let (path, marker) = paths(dir);
+        match (path.exists(), marker.exists()) {
+            (true, true) => Ok([path, marker]),
+            (true, false) => Err(JournalError::NoMarker { path, marker }),
+            (false, true) => Err(JournalError::Missing { path }),
+            (false, false) => Err(JournalError::None { path }),
+        }
+    }
+
+    /// Opens the store of a home although its pages are damaged: to take out what is not.
+    pub(super) fn inspect_damaged(dir: &Path) -> Result<Self, JournalError> {
+        let path = dir.join(FILE);
+        let marker = Marker::of(dir)?.ok_or_else(|| JournalError::None { path: path.clone() })?;
+        let db = Database::open(&path);
+        let db = db.map_err(|error| JournalError::store(&path, error.into()))?;
+        Self { db: Some(db), path, skips_fsync: false }.check(marker)
+    }
+
     fn reopen(path: PathBuf, marker: Marker) -> Result<Self, JournalError> {
-        let db = Database::open(&path).map_err(|error| JournalError::store(&path, error.into()))?;
-        let store = Self { db: Some(db), path: path.clone(), skips_fsync: false };
-        let (format, name) = (store.meta(FORMAT)?, store.meta(NAME)?);
+        // All of it is read anyway; without the check a page that is not what was written may be
+        // believed.
+        let opened = Database::builder().set_check_integrity_on_open(true).open(&path);
+        let db = opened.map_err(|error| damage(&path, error.into()))?;
+        Self { db: Some(db), path, skips_fsync: false }.check(marker)
+    }
+
+    /// Whether it is the one that the marker means.
+    fn check(self, marker: Marker) -> Result<Self, JournalError> {
+        let path = self.path.clone();
+        let (format, name) = (self.meta(FORMAT)?, self.meta(NAME)?);
         if format == 0 || format > THIS_FORMAT {
             return Err(JournalError::Format { path, format });
         }
@@ -151,11 +211,11 @@ impl Store {
             return Err(JournalError::Foreign { path });
         }
         // One more, if the node ended between the two.
-        let generation = store.meta(GENERATION)?;
+        let generation = self.meta(GENERATION)?;
         if generation < marker.generation || generation > marker.generation + 1 {
             return Err(JournalError::Older { path });
         }
-        Ok(store)
+        Ok(self)
     }
 
     /// One more start.
@@ -234,7 +294,9 @@ impl Store {
     /// What says that a file is this one, as it is now.
     pub(super) fn marker(&self) -> Result<Marker, JournalError> {
         let (name, generation) = (self.meta(NAME)?, self.meta(GENERATION)?);
-        Ok(Marker { ready: true, name, generation })
+        let marker = self.path.parent().map(Marker::of).transpose()?.flatten();
+        let owner = marker.and_then(|marker| marker.owner);
+        Ok(Marker { ready: true, name, generation, owner })
     }
 
     /// The segments as they are on disk now, whatever is written from now on.
@@ -274,6 +336,15 @@ impl Store {
         };
         read().map_err(|error| JournalError::store(&self.path, error))?;
         Ok(replayed)
+    }
+
+    /// Writes to another store all records that are whole.
+    pub(super) fn save_whole(&self, to: &Self) -> Result<(), JournalError> {
+        let mut segments = std::collections::BTreeMap::<u64, Vec<u8>>::new();
+        self.replay(|number, at, record| append(segments.entry(number).or_default(), at, &record))?;
+        to.write(|tables| {
+            segments.iter().try_for_each(|(number, segment)| tables.insert(*number, segment))
+        })
     }
 
     /// Takes damaged records out; what they were in is handed over as it was, before.
@@ -316,6 +387,30 @@ impl Store {
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
+}
+
+/// What an error of opening means. If pages are damaged, the records may tell how much of it is lost.
+fn damage(path: &Path, error: redb::Error) -> JournalError {
+    if !matches!(error, redb::Error::Corrupted(_)) {
+        return JournalError::store(path, error);
+    }
+    let count = || {
+        let db = Some(Database::open(path).ok()?);
+        let store = Store { db, path: path.to_owned(), skips_fsync: false };
+        store.replay(|_, _, _| {}).ok()
+    };
+    let path = path.to_owned();
+    match guarded(count).flatten() {
+        Some(Replayed { damaged, records: total, .. }) if damaged > 0 => {
+            JournalError::Damaged { path, damaged, total }
+        }
+        _ => JournalError::Pages { path, source: Box::new(error) },
+    }
+}
+
+/// Reads what is known to be damaged, of which the store says that it may panic; none if it does.
+pub(super) fn guarded<R>(read: impl FnOnce() -> R) -> Option<R> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)).ok()
 }
 
 /// In builds for tests, where a test asks for it: a journal that tells what it has not synced. A power
@@ -362,7 +457,7 @@ impl Segments {
 
 /// The file and its marker.
 fn paths(dir: &Path) -> (PathBuf, PathBuf) {
-    (dir.join(FILE), dir.join("journal.id"))
+    (dir.join(FILE), dir.join(MARKER))
 }
 
 /// The tables of one transaction.

@@ -5,7 +5,7 @@ use meshwork_core::{Task, TaskEnd, task::ExpiredLimit};
 use super::*;
 
 async fn open(dir: &Path) -> (Journal, Parts) {
-    Journal::open(dir, Clock::start(), Recovery::default()).await.unwrap()
+    Journal::open(dir, None, Clock::start(), Recovery::default()).await.unwrap()
 }
 
 fn submitted(task: &Task) -> Record {
@@ -50,7 +50,7 @@ async fn times_are_those_of_the_earlier_start() {
     journal.close().await;
     let clock = Clock::start();
     let (journal, (restored, _)) =
-        Journal::open(dir.path(), clock, Recovery::default()).await.unwrap();
+        Journal::open(dir.path(), None, clock, Recovery::default()).await.unwrap();
     let [restored] = &restored[..] else { panic!("one task") };
     let (submitted, ended) = (restored.submitted, restored.ended.as_ref().unwrap().1);
     assert!(submitted <= ended && ended <= clock.now());
@@ -79,7 +79,7 @@ async fn what_is_forgotten_leaves_no_segment() {
         }
     }
     journal.close().await;
-    let store = Store::open(dir.path()).unwrap();
+    let store = Store::open(dir.path(), None).unwrap();
     let mut left = 0;
     store.replay(|_, _, _| left += 1).unwrap();
     // The last commit may still hold the last word.
@@ -112,7 +112,7 @@ async fn what_stays_for_long_does_not_keep_all_that_came_with_it() {
         waiting.push(tasks[0].id);
     }
     journal.close().await;
-    let store = Store::open(dir.path()).unwrap();
+    let store = Store::open(dir.path(), None).unwrap();
     let mut left = 0;
     store.replay(|_, _, _| left += 1).unwrap();
     assert!(left < 1_000, "{left} records for 100 tasks, of 15,000");

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use meshwork_core::Reason;
+use meshwork_core::{PeerId, Reason};
 use tokio::sync::oneshot;
 
 use super::{Inner, NetworkManager};
 use crate::{
+    config::Identity,
     driver::Call,
     error::{InternalError, NetworkError},
     home,
@@ -15,6 +16,14 @@ use crate::{
 };
 
 impl Inner {
+    /// Whose the journal is: a key that is made anew at each start has none of its own.
+    pub(crate) fn owner(&self) -> Option<PeerId> {
+        match self.config.identity {
+            Identity::File(_) => Some(self.local_peer),
+            Identity::Ephemeral => None,
+        }
+    }
+
     /// Why nothing can be asked of a node that has no network.
     pub(crate) fn not_running(&self) -> NetworkError {
         match self.recovery.percent() {

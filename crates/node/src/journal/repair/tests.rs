@@ -18,7 +18,7 @@ mod copies;
 async fn home(tasks: u64) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let (mut journal, _) =
-        Journal::open(dir.path(), Clock::start(), Recovery::default()).await.unwrap();
+        Journal::open(dir.path(), None, Clock::start(), Recovery::default()).await.unwrap();
     for seq in 0..tasks {
         let task = Task::default();
         let id = task.id;
@@ -36,7 +36,7 @@ async fn home(tasks: u64) -> tempfile::TempDir {
 
 /// Spoils a byte of the record in this segment.
 fn spoil(dir: &Path, number: u64) {
-    let store = Store::open(dir).unwrap();
+    let store = Store::open(dir, None).unwrap();
     let mut segment = Vec::new();
     for (at, record) in store.segment(number).unwrap() {
         store::append(&mut segment, at, &record);
@@ -49,7 +49,11 @@ fn spoil(dir: &Path, number: u64) {
 #[tokio::test]
 async fn what_is_there_is_counted_and_nothing_is_changed() {
     let dir = home(5).await;
+    let file = dir.path().join(FILE);
+    let before = fs::read(&file).unwrap();
     let first = verify(dir.path()).unwrap();
+    assert_eq!(fs::read(&file).unwrap(), before, "not a byte");
+    assert!(!dir.path().join("journal.verifying").exists());
     assert_eq!((first.open, first.ended, first.results), (4, 1, 0));
     assert_eq!((first.records, first.damaged, first.segments), (6, 0, 5));
     assert!(first.file_bytes > 0);
@@ -66,7 +70,8 @@ async fn a_damaged_journal_starts_no_node_until_it_is_salvaged() {
     let dir = home(5).await;
     spoil(dir.path(), 2);
     spoil(dir.path(), 4);
-    let error = Journal::open(dir.path(), Clock::start(), Recovery::default()).await.unwrap_err();
+    let error =
+        Journal::open(dir.path(), None, Clock::start(), Recovery::default()).await.unwrap_err();
     assert!(matches!(error, JournalError::Damaged { damaged: 2, total: 6, .. }), "{error}");
     assert!(error.to_string().contains("meshwork store salvage"), "{error}");
     assert_eq!(verify(dir.path()).unwrap().damaged, 2);
@@ -76,7 +81,7 @@ async fn a_damaged_journal_starts_no_node_until_it_is_salvaged() {
     assert_eq!(kept, [named(2), named(4)]);
     assert!(kept.iter().all(|path| fs::metadata(path).unwrap().len() > 0));
     let (journal, (tasks, _)) =
-        Journal::open(dir.path(), Clock::start(), Recovery::default()).await.unwrap();
+        Journal::open(dir.path(), None, Clock::start(), Recovery::default()).await.unwrap();
     assert_eq!(tasks.len(), 3);
     journal.close().await;
     assert_eq!(salvage(dir.path()).unwrap().1, Vec::<PathBuf>::new(), "nothing is left to mend");
@@ -93,4 +98,18 @@ async fn where_no_node_was_or_one_runs_nothing_is_touched() {
     let _running = Home::open(used.path()).unwrap();
     let error = verify(used.path()).unwrap_err();
     assert!(error.to_string().contains("in use"), "{error}");
+}
+
+#[tokio::test]
+async fn damage_outside_of_the_records_is_found_as_well() {
+    let dir = home(5).await;
+    let file = dir.path().join(FILE);
+    let mut spoilt = fs::read(&file).unwrap();
+    let open = spoilt.windows(8).position(|bytes| bytes == b"segments").unwrap();
+    spoilt[open] ^= 1;
+    fs::write(&file, &spoilt).unwrap();
+    let error = verify(dir.path()).unwrap_err();
+    assert!(matches!(&error, JournalError::Pages { path, .. } if *path == file), "{error}");
+    assert_eq!(fs::read(&file).unwrap(), spoilt, "nothing is changed");
+    assert!(!dir.path().join("journal.verifying").exists());
 }

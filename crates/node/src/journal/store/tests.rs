@@ -2,9 +2,12 @@
 
 use std::fs;
 
-use meshwork_core::{Task, TaskId, engine::Record};
+use meshwork_core::{Task, TaskEnd, TaskId, engine::Record};
 
 use super::*;
+
+mod flips;
+mod formats;
 
 fn write(store: &Store, number: u64, tasks: usize) -> Vec<TaskId> {
     let mut segment = Vec::new();
@@ -29,18 +32,18 @@ fn read(store: &Store) -> Result<Vec<TaskId>, JournalError> {
 }
 
 fn refused(dir: &Path) -> JournalError {
-    Store::open(dir).err().expect("it does not open")
+    Store::open(dir, None).err().expect("it does not open")
 }
 
 #[test]
 fn what_was_written_is_there_in_order() {
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path()).unwrap();
+    let store = Store::open(dir.path(), None).unwrap();
     let mut ids = write(&store, 1, 3);
     ids.extend(write(&store, 2, 2));
     drop(store);
     for _ in 0..3 {
-        assert_eq!(read(&Store::open(dir.path()).unwrap()).unwrap(), ids);
+        assert_eq!(read(&Store::open(dir.path(), None).unwrap()).unwrap(), ids);
     }
 }
 
@@ -48,8 +51,8 @@ fn what_was_written_is_there_in_order() {
 fn a_journal_that_is_not_the_one_does_not_open() {
     let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let (file, marker) = (dir.path().join("journal.redb"), dir.path().join("journal.id"));
-    drop(Store::open(dir.path()).unwrap());
-    drop(Store::open(other.path()).unwrap());
+    drop(Store::open(dir.path(), None).unwrap());
+    drop(Store::open(other.path(), None).unwrap());
     let old = fs::read(&file).unwrap();
     let old_marker = fs::read(&marker).unwrap();
 
@@ -60,7 +63,7 @@ fn a_journal_that_is_not_the_one_does_not_open() {
 
     fs::write(&file, &old).unwrap();
     for _ in 0..3 {
-        write(&Store::open(dir.path()).unwrap(), 1, 1);
+        write(&Store::open(dir.path(), None).unwrap(), 1, 1);
     }
     let latest = fs::read(&file).unwrap();
     fs::write(&file, &old).unwrap();
@@ -74,7 +77,7 @@ fn a_journal_that_is_not_the_one_does_not_open() {
     fs::remove_file(&marker).unwrap();
     assert!(matches!(refused(dir.path()), JournalError::NoMarker { .. }));
     fs::write(&marker, latest_marker).unwrap();
-    assert_eq!(read(&Store::open(dir.path()).unwrap()).unwrap().len(), 1);
+    assert_eq!(read(&Store::open(dir.path(), None).unwrap()).unwrap().len(), 1);
 }
 
 #[test]
@@ -82,33 +85,37 @@ fn a_first_start_that_was_cut_short_begins_anew() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("journal.id"), "new 0000000000000001 1\n").unwrap();
     fs::write(dir.path().join("journal.redb"), "half of a file").unwrap();
-    drop(Store::open(dir.path()).unwrap());
-    Store::open(dir.path()).unwrap();
+    drop(Store::open(dir.path(), None).unwrap());
+    Store::open(dir.path(), None).unwrap();
 }
 
 #[test]
 fn a_start_that_was_cut_short_counts_once() {
     let dir = tempfile::tempdir().unwrap();
     let marker = dir.path().join("journal.id");
-    drop(Store::open(dir.path()).unwrap());
+    drop(Store::open(dir.path(), None).unwrap());
     let before = fs::read(&marker).unwrap();
-    drop(Store::open(dir.path()).unwrap());
+    drop(Store::open(dir.path(), None).unwrap());
     // As if it had ended between the file and the marker.
     fs::write(&marker, before).unwrap();
-    drop(Store::open(dir.path()).unwrap());
-    Store::open(dir.path()).unwrap();
+    drop(Store::open(dir.path(), None).unwrap());
+    Store::open(dir.path(), None).unwrap();
 }
 
 #[test]
 fn a_file_of_noise_or_of_nothing_does_not_open() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("journal.redb");
-    drop(Store::open(dir.path()).unwrap());
+    drop(Store::open(dir.path(), None).unwrap());
     let whole = fs::read(&file).unwrap();
-    for spoilt in [Vec::new(), vec![0x5a; 100_000], whole[..whole.len() / 2].to_vec()] {
+    let cut = [0, 1, 100, 512, 4_096, whole.len() / 2, whole.len() - 1];
+    let cuts = cut.map(|length| whole[..length].to_vec());
+    for spoilt in cuts.into_iter().chain([vec![0x5a; 100_000], vec![0; whole.len()]]) {
+        let length = spoilt.len();
         fs::write(&file, spoilt).unwrap();
         let error = refused(dir.path());
-        assert!(matches!(error, JournalError::Store { .. }), "{error}");
+        let is_so = matches!(error, JournalError::Store { .. } | JournalError::Pages { .. });
+        assert!(is_so, "{length}: {error}");
         assert!(error.to_string().contains("journal.redb"), "{error}");
     }
 }
@@ -139,7 +146,7 @@ fn a_damaged_record_is_counted_and_the_rest_is_read() {
     assert_eq!(read(&good[..4]), (0, 0, false));
 
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path()).unwrap();
+    let store = Store::open(dir.path(), None).unwrap();
     good[HEAD + 5] ^= 1;
     store.write(|tables| tables.insert(1, &good)).unwrap();
     write(&store, 2, 1);

@@ -19,8 +19,10 @@ const AT_ONCE: u64 = 500;
 /// A home whose journal holds so many tasks.
 async fn home(tasks: u64, ended: bool) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
+    crate::identity::load_or_create(&dir.path().join("identity.key")).unwrap();
     let clock = Clock::start();
-    let (mut journal, _) = Journal::open(dir.path(), clock, Recovery::default()).await.unwrap();
+    let (mut journal, _) =
+        Journal::open(dir.path(), None, clock, Recovery::default()).await.unwrap();
     for first in (0..tasks).step_by(AT_ONCE as usize) {
         let mut records = Vec::new();
         for _ in first..tasks.min(first + AT_ONCE) {

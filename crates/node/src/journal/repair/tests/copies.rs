@@ -5,7 +5,7 @@ use crate::home::next_boot;
 
 async fn ids(dir: &Path) -> Vec<meshwork_core::TaskId> {
     let (journal, (tasks, _)) =
-        Journal::open(dir, Clock::start(), Recovery::default()).await.unwrap();
+        Journal::open(dir, None, Clock::start(), Recovery::default()).await.unwrap();
     journal.close().await;
     tasks.iter().map(|restored| restored.task.id).collect()
 }
@@ -28,7 +28,8 @@ async fn a_copy_holds_what_was_there_and_is_put_back_on_purpose_only() {
     let (file, old) = (dir.path().join(FILE), copy.join(FILE));
     let latest = fs::read(&file).unwrap();
     fs::copy(&old, &file).unwrap();
-    let error = Journal::open(dir.path(), Clock::start(), Recovery::default()).await.unwrap_err();
+    let error =
+        Journal::open(dir.path(), None, Clock::start(), Recovery::default()).await.unwrap_err();
     assert!(matches!(error, JournalError::Older { .. }), "{error}");
     fs::write(&file, &latest).unwrap();
 
@@ -43,7 +44,7 @@ async fn a_copy_holds_what_was_there_and_is_put_back_on_purpose_only() {
     // What was replaced, and the copy itself, are other journals from now on.
     for other in [&latest, &fs::read(&old).unwrap()] {
         fs::write(&file, other).unwrap();
-        let error = Journal::open(dir.path(), Clock::start(), Recovery::default()).await;
+        let error = Journal::open(dir.path(), None, Clock::start(), Recovery::default()).await;
         assert!(matches!(error, Err(JournalError::Foreign { .. })), "{error:?}");
     }
 }
@@ -54,7 +55,8 @@ async fn a_copy_takes_the_place_of_a_journal_that_is_lost() {
     let before = ids(dir.path()).await;
     backup(dir.path(), folder.path()).unwrap();
     fs::remove_file(dir.path().join(FILE)).unwrap();
-    let error = Journal::open(dir.path(), Clock::start(), Recovery::default()).await.unwrap_err();
+    let error =
+        Journal::open(dir.path(), None, Clock::start(), Recovery::default()).await.unwrap_err();
     assert!(error.to_string().contains("meshwork store restore"), "{error}");
     // Left by one that was cut short.
     fs::write(dir.path().join("journal.restoring"), "half").unwrap();
@@ -112,7 +114,7 @@ async fn a_copy_that_is_damaged_or_none_is_not_put_back() {
 async fn a_copy_is_of_one_moment_while_commits_go_on() {
     let dir = tempfile::tempdir().unwrap();
     let (mut journal, _) =
-        Journal::open(dir.path(), Clock::start(), Recovery::default()).await.unwrap();
+        Journal::open(dir.path(), None, Clock::start(), Recovery::default()).await.unwrap();
     let push = async |journal: &mut Journal, seq: u64| {
         // Each more than a portion of a copy.
         let tasks = (0..6).map(|_| Task::default().with_input("x".repeat(1 << 20)));
