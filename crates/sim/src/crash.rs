@@ -270,7 +270,7 @@ pub(crate) fn committed(records: &[Record]) -> Vec<CrashPoint> {
         Record::Ended { .. } => Some(CrashPoint::A10),
         Record::Finished(_) => Some(CrashPoint::B8),
         Record::Released { .. } => Some(CrashPoint::B11),
-        Record::Forgotten { .. } => None,
+        Record::Tried { .. } | Record::Forgotten { .. } => None,
     };
     records.iter().filter_map(point).collect()
 }

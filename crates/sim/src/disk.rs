@@ -61,7 +61,7 @@ impl Disk {
                 Record::Forgotten { id } => {
                     self.tasks.insert(*id, Kept::Forgotten);
                 }
-                Record::Finished(_) | Record::Released { .. } => {}
+                Record::Tried { .. } | Record::Finished(_) | Record::Released { .. } => {}
             }
             self.ledger.apply(record, at);
         }

@@ -89,10 +89,9 @@ impl Owned {
     pub(super) fn story_beside(&self, end: &End, now: Time) -> Story {
         match end {
             End::Succeeded { attempt: 1, .. } => Story::default(),
-            End::Succeeded { .. }
-            | End::Failed(_)
-            | End::Cancelled { .. }
-            | End::Expired(_) => self.story(now),
+            End::Succeeded { .. } | End::Failed(_) | End::Cancelled { .. } | End::Expired(_) => {
+                self.story(now)
+            }
         }
     }
 
