@@ -49,11 +49,11 @@ impl World<'_> {
         let boot = node.boot;
         node.engine = Some(engine);
         self.log(format_args!("n{index} starts, boot {boot}: {restored} tasks, {results} results"));
-        self.check_known(index)?;
         for peer in peers {
             self.feed(index, Input::Trust { peer, trusted: true })?;
         }
-        self.settle(index)
+        self.settle(index)?;
+        self.check_known(index)
     }
 
     pub(crate) fn restart(&mut self, node: usize) -> Step {
