@@ -33,6 +33,7 @@ use tokio::{
 use self::stopping::Stopping;
 use crate::{
     clock::Clock,
+    crash::{self, Point},
     event::{Interest, NetworkEvent},
     health::BlockedThreads,
     journal::Journal,
@@ -238,6 +239,9 @@ impl Driver {
             self.take_waiting(now);
             self.settle(now);
             self.go_on_stopping(now);
+            if crash::is_due() {
+                crash::leave().await;
+            }
             self.slots_free.store(self.engine.free_slots(), Ordering::Relaxed);
             self.blocked.store(self.executor.blocked_threads(), self.executor.is_exhausted());
             if self.may_stop() {
@@ -343,6 +347,7 @@ impl Driver {
     fn on_report(&mut self, report: Report, now: Time) {
         let input = match report {
             Report::Ended(ended) => {
+                crash::at(Point::Ended);
                 Input::Finished { run: ended.run, end: ended.end, took: ended.took }
             }
             Report::Progress { run, fraction, message } => {
@@ -364,6 +369,7 @@ impl Driver {
                 }
             }
             Call::Cancel { id, by, reason, end } => {
+                crash::at(Point::Cancel);
                 let waiter = Waiter { accepted: None, end: Some(end), id };
                 if let Some(token) = self.wait_for(waiter, now) {
                     self.feed(Input::Cancel { id, by, reason, token }, now);
@@ -409,6 +415,7 @@ impl Driver {
             return;
         }
         let waiter = Waiter { accepted: Some(accepted), end: Some(end), id };
+        crash::at(Point::Submit);
         if let Some(token) = self.wait_for(waiter, now) {
             self.feed(Input::Submit { task, targets, token }, now);
         }
@@ -433,10 +440,15 @@ impl Driver {
         self.take_facts(now);
         match event {
             SessionEvent::FromWorker { peer, frames } => {
+                crash::from_worker(&frames);
                 self.feed(Input::FromWorker { peer, frames }, now);
             }
             SessionEvent::FromOwner { peer, frames } => {
+                let offers = crash::from_owner(&frames);
                 self.feed(Input::FromOwner { peer, frames }, now);
+                if offers {
+                    crash::at(Point::OfferTaken);
+                }
             }
             SessionEvent::WorkerClosed { peer, id, why, violation } => {
                 tracing::debug!(%peer, why, violation, "the session with a worker has closed");

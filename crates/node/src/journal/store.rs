@@ -15,7 +15,10 @@ use meshwork_core::engine::Record;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
 use super::{JournalError, Timed, codec};
-use crate::home;
+use crate::{
+    crash::{self, Point},
+    home,
+};
 
 /// Records by the number of their commit.
 const SEGMENTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("segments");
@@ -140,10 +143,14 @@ impl Store {
         Ok(store)
     }
 
-    /// One more start.
+    /// One more start. One that ended between the two has done nothing else, and its count is taken:
+    /// the file is never ahead by more than one, however many starts end there.
     fn count(self, marker_path: &Path, marker: Marker) -> Result<Self, JournalError> {
-        let marker = Marker { generation: self.meta(GENERATION)? + 1, ..marker };
-        self.write(|tables| tables.set(GENERATION, marker.generation))?;
+        let marker = Marker { generation: marker.generation + 1, ..marker };
+        if self.meta(GENERATION)? < marker.generation {
+            self.write(|tables| tables.set(GENERATION, marker.generation))?;
+        }
+        crash::at(Point::Counted);
         marker.write(marker_path)?;
         Ok(self)
     }

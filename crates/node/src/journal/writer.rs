@@ -15,6 +15,7 @@ use meshwork_core::engine::{Record, Seq};
 use tokio::sync::mpsc;
 
 use super::{Batch, FULL_RETRY, JournalError, Timed, index::Index, store, store::Store};
+use crate::crash;
 
 /// Bytes of a segment, after which another one is begun.
 const SEGMENT: usize = 1 << 22;
@@ -107,6 +108,7 @@ impl Writer {
                 Err(error) => return Err(error),
             }
         }
+        crash::committed(records, dead.len());
         self.next += segments.len() as u64;
         Ok(())
     }
