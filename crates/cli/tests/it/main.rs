@@ -10,6 +10,7 @@
 )]
 
 mod churn;
+mod crash;
 mod daemon;
 mod demo;
 mod durable;
@@ -17,7 +18,10 @@ mod events;
 mod exhaustion;
 mod measured;
 mod near;
+mod pair;
+mod partition;
 mod power;
+mod relay;
 mod stopping;
 mod support;
 mod tasks;
