@@ -10,6 +10,7 @@
 )]
 
 mod churn;
+mod clock;
 mod crash;
 mod daemon;
 mod demo;
@@ -18,8 +19,10 @@ mod events;
 mod exhaustion;
 mod measured;
 mod near;
+mod order;
 mod pair;
 mod partition;
+mod pauses;
 mod power;
 mod relay;
 mod stopping;
