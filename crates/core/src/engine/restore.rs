@@ -4,7 +4,7 @@
 //! what workers still say of earlier ones is late.
 
 use super::{
-    Engine, KeptResult, Restored,
+    Engine, KeptResult, Restored, Seq,
     tasks::{End, Phase},
 };
 use crate::{reason::Reason, task::TaskEnd, time::Time};
@@ -35,7 +35,7 @@ impl Engine {
         match ended {
             Some((end, at)) => {
                 let group = self.tasks.get(key).map(|task| task.group);
-                self.tasks.end(key, at, End::from_public(end));
+                self.tasks.end(key, at, End::from_public(end), Seq::default());
                 if let Some(group) = group {
                     self.queue.leave(group);
                 }
