@@ -69,7 +69,7 @@ impl Round {
         let points: Vec<&str> = POINTS
             .iter()
             .filter(|(of, _, kind)| *of == side && *kind == Kind::Done)
-            .map(|(_, point, _)| *point)
+            .map(|(_, point, _)| point.split(':').next().unwrap())
             .collect();
         if self.draw(4) == 0 {
             return "true".to_owned();
