@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use meshwork_api::{Client, Payload, TaskSpec, TaskView};
+use meshwork_api::{Client, ClientError, Payload, TaskSpec, TaskView};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
@@ -228,6 +228,15 @@ pub(crate) fn sleep(key: &str, ms: u32) -> Given {
     Given { spec, output: String::new() }
 }
 
+/// None where nobody has answered, or only for the moment. A task that is not known any more is lost (H1).
+fn answered<T>(answer: Result<T, ClientError>) -> Option<T> {
+    match answer {
+        Ok(answer) => Some(answer),
+        Err(ClientError::Api(problem)) if !problem.is_retryable() => panic!("{problem:?}"),
+        Err(_) => None,
+    }
+}
+
 /// Asks the owner, again and again where there is no answer, and remembers which ends it has seen.
 pub(crate) struct Caller {
     socket: PathBuf,
@@ -235,7 +244,7 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    /// Until there is an answer. Errors are those of an owner that is away: no test asks for more.
+    /// Until there is an answer.
     fn ask<T>(&self, what: &str, ask: impl AsyncFn(&Client) -> Option<T>) -> T {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let start = Instant::now();
@@ -254,14 +263,14 @@ impl Caller {
     /// Submits it until it is accepted; its id.
     pub(crate) fn submit(&self, given: &Given) -> String {
         self.ask("it is accepted", async |client| {
-            Some(client.submit(&given.spec, Duration::ZERO).await.ok()?.id)
+            Some(answered(client.submit(&given.spec, Duration::ZERO).await)?.id)
         })
     }
 
     /// Waits until it is as it should be.
     pub(crate) fn until(&self, id: &str, state: &str) -> TaskView {
         self.ask(&format!("{id} is {state}"), async |client| {
-            let task = client.task(id).await.ok()?;
+            let task = answered(client.task(id).await)?;
             self.see(&task);
             assert!(task.state == state || !task.is_ended(), "not {state}: {task:?}");
             (task.state == state).then_some(task)
@@ -270,7 +279,8 @@ impl Caller {
 
     /// Cancels it until that is answered; what it is then.
     pub(crate) fn cancel(&self, id: &str) -> TaskView {
-        let task = self.ask("it is cancelled", async |client| client.cancel(id, "").await.ok());
+        let task =
+            self.ask("it is cancelled", async |client| answered(client.cancel(id, "").await));
         self.see(&task);
         task
     }
@@ -292,7 +302,7 @@ impl Caller {
     pub(crate) fn check(&self, given: &Given, id: &str) {
         assert_eq!(self.submit(given), id, "one key, one task (H7)");
         self.until(id, "succeeded");
-        let result = self.ask("its result", async |client| client.result(id).await.ok());
+        let result = self.ask("its result", async |client| answered(client.result(id).await));
         assert_eq!(result, given.output, "{given:?}");
     }
 }
