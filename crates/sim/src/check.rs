@@ -15,6 +15,7 @@ use crate::{
     event::Event,
     limits,
     links::link_of,
+    node::Node,
     scenario::Broken,
     world::{Step, World},
 };
@@ -73,9 +74,11 @@ impl World<'_> {
         o.engine.as_ref().is_some_and(|engine| engine.load(&w.id).assigned > 0)
     }
 
-    /// Tasks beyond the limit on their whole time, at owners that are awake.
+    /// Tasks beyond the limit on their whole time, at owners that are awake. An end that is on its way to
+    /// the disk is not shown yet.
     fn look_for_overdue(&self) -> Step {
-        for (index, node) in self.nodes.iter().enumerate().filter(|(_, node)| node.is_awake()) {
+        let told = |node: &Node| node.is_awake() && node.disk.is_idle();
+        for (index, node) in self.nodes.iter().enumerate().filter(|(_, node)| told(node)) {
             let Some(engine) = &node.engine else { continue };
             for id in &node.live {
                 let job = self.history.job_of(*id).and_then(|job| self.history.jobs.get(job));

@@ -29,11 +29,12 @@ impl Engine {
         let was_silent = std::mem::take(&mut peer.worker.silent);
         peer.worker.owes = false;
         peer.worker.blamed = false;
+        // It says by itself what it has here, and is told then of what nobody waits for.
+        peer.worker.lost.clear();
         let open: Vec<Epoch> = peer.worker.open.iter().map(|(epoch, _)| epoch).collect();
         if !open.is_empty() {
             self.peers.tell_worker(key, ToWorker::Resume(open));
         }
-        self.cancel_lost(key);
         if was_silent {
             self.peers.offers_changed();
         }
@@ -355,7 +356,7 @@ impl Engine {
         let story = task.story_beside(&end, now);
         let watchers = std::mem::take(&mut task.watchers);
         let armed = std::mem::replace(&mut task.armed, Time::NEVER) != Time::NEVER;
-        self.tasks.end(key, now, end);
+        self.tasks.end(key, now, end, self.gate.next());
         self.counts.ended(&state);
         if durable {
             self.gate.record(Record::Ended { id, end: Box::new(public.clone()), story });

@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 use super::{
     Copied, FULL_RETRY, JournalError, Timed, Work, copy::Copy, index::Index, store, store::Store,
 };
+use crate::crash;
 
 /// Bytes of a segment, after which another one is begun.
 const SEGMENT: usize = 1 << 22;
@@ -141,6 +142,7 @@ impl Writer {
         let moved = moved.iter().map(|(at, record)| (*at, record));
         let segments = self.segments(moved.chain(records.iter().map(|record| (now, record))));
         let dead = self.index.take_dead();
+        crash::committing(records);
         loop {
             let committed = self.store.write(|tables| {
                 for (number, segment) in (self.next..).zip(&segments) {
@@ -158,6 +160,7 @@ impl Writer {
                 Err(error) => return Err(error),
             }
         }
+        crash::committed(records, dead.len());
         self.next += segments.len() as u64;
         Ok(())
     }
