@@ -34,6 +34,7 @@ use tokio::{
 use self::stopping::Stopping;
 use crate::{
     clock::Clock,
+    crash::{self, Point},
     event::{Interest, NetworkEvent},
     health::BlockedThreads,
     journal::{Copied, Journal},
@@ -251,6 +252,9 @@ impl Driver {
             self.take_waiting(now);
             self.settle(now);
             self.go_on_stopping(now);
+            if crash::is_due() {
+                crash::leave().await;
+            }
             self.slots_free.store(self.engine.free_slots(), Ordering::Relaxed);
             self.blocked.store(self.executor.blocked_threads(), self.executor.is_exhausted());
             if self.may_stop() {
@@ -377,6 +381,7 @@ impl Driver {
     fn on_report(&mut self, report: Report, now: Time) {
         let input = match report {
             Report::Ended(ended) => {
+                crash::at(Point::Ended);
                 Input::Finished { run: ended.run, end: ended.end, took: ended.took }
             }
             Report::Progress { run, fraction, message } => {
@@ -398,6 +403,7 @@ impl Driver {
                 }
             }
             Call::Cancel { id, by, reason, end } => {
+                crash::at(Point::Cancel);
                 let waiter = Waiter { accepted: None, end: Some(end), id };
                 if let Some(token) = self.wait_for(waiter, now) {
                     self.feed(Input::Cancel { id, by, reason, token }, now);
@@ -449,6 +455,7 @@ impl Driver {
             return;
         }
         let waiter = Waiter { accepted: Some(accepted), end: Some(end), id };
+        crash::at(Point::Submit);
         if let Some(token) = self.wait_for(waiter, now) {
             self.feed(Input::Submit { task, targets, token }, now);
         }
@@ -471,10 +478,15 @@ impl Driver {
         self.take_facts(now);
         match event {
             SessionEvent::FromWorker { peer, frames } => {
+                crash::from_worker(&frames);
                 self.feed(Input::FromWorker { peer, frames }, now);
             }
             SessionEvent::FromOwner { peer, frames } => {
+                let offers = crash::from_owner(&frames);
                 self.feed(Input::FromOwner { peer, frames }, now);
+                if offers {
+                    crash::at(Point::OfferTaken);
+                }
             }
             SessionEvent::WorkerClosed { peer, id, why, violation } => {
                 tracing::debug!(%peer, why, violation, "the session with a worker has closed");

@@ -8,6 +8,7 @@
 mod builder;
 mod clock;
 pub mod config;
+mod crash;
 mod driver;
 pub mod error;
 pub mod event;

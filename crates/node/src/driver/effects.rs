@@ -7,7 +7,11 @@ use meshwork_core::{
 use meshwork_net::NetEvent;
 
 use super::Driver;
-use crate::{event::NetworkEvent, status::peer_info};
+use crate::{
+    crash::{self, Point},
+    event::NetworkEvent,
+    status::peer_info,
+};
 
 impl Driver {
     /// Ends a pass: lets the engine place, start and send, until nothing comes of it any more.
@@ -47,7 +51,12 @@ impl Driver {
 
     /// Starts an attempt; true if it has ended in place.
     fn execute(&mut self, run: RunId, owner: PeerId, work: Assignment, now: Time) -> bool {
-        let Some(ended) = self.executor.start(run, owner, work) else { return false };
+        crash::at(Point::Start);
+        let Some(ended) = self.executor.start(run, owner, work) else {
+            crash::after(Point::Running);
+            return false;
+        };
+        crash::at(Point::Ended);
         self.feed(Input::Finished { run, end: ended.end, took: ended.took }, now);
         true
     }
@@ -63,12 +72,14 @@ impl Driver {
                     None => persisted = Some(seq),
                 },
                 Effect::ToWorker { peer, mut frames } => {
+                    crash::to_worker(&frames);
                     // A session that is gone is reported by its reader.
                     if let Some(session) = self.workers.get(&peer) {
                         session.send(&mut frames);
                     }
                 }
                 Effect::ToOwner { peer, mut frames } => {
+                    crash::to_owner(&frames);
                     if let Some(session) = self.owners.get(&peer) {
                         session.send(&mut frames);
                     }

@@ -6,7 +6,10 @@ use meshwork_core::{
 };
 
 use super::Driver;
-use crate::task_handle::{Waiter, token};
+use crate::{
+    crash,
+    task_handle::{Waiter, token},
+};
 
 impl Driver {
     /// Gives a waiter its token.
@@ -17,6 +20,7 @@ impl Driver {
     }
 
     pub(super) fn reply(&mut self, token: Token, reply: Reply) {
+        crash::answering(&reply);
         let key = token.0 as usize;
         let Some(waiter) = self.waiters.get_mut(key) else { return };
         // Whoever asked may have stopped waiting, so that failures to send are expected.

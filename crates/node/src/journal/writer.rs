@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 use super::{
     Copied, FULL_RETRY, JournalError, Timed, Work, copy::Copy, index::Index, store, store::Store,
 };
+use crate::crash;
 
 /// Bytes of a segment, after which another one is begun.
 const SEGMENT: usize = 1 << 22;
@@ -158,6 +159,7 @@ impl Writer {
                 Err(error) => return Err(error),
             }
         }
+        crash::committed(records, dead.len());
         self.next += segments.len() as u64;
         Ok(())
     }

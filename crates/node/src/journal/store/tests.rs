@@ -48,6 +48,19 @@ fn what_was_written_is_there_in_order() {
 }
 
 #[test]
+fn starts_that_end_before_the_marker_is_written_change_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let marker = dir.path().join("journal.id");
+    drop(Store::open(dir.path(), None).unwrap());
+    let before = fs::read(&marker).unwrap();
+    for _ in 0..3 {
+        drop(Store::open(dir.path(), None).unwrap());
+        fs::write(&marker, &before).unwrap();
+    }
+    Store::open(dir.path(), None).unwrap();
+}
+
+#[test]
 fn a_journal_that_is_not_the_one_does_not_open() {
     let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let (file, marker) = (dir.path().join("journal.redb"), dir.path().join("journal.id"));
