@@ -29,11 +29,12 @@ impl Engine {
         let was_silent = std::mem::take(&mut peer.worker.silent);
         peer.worker.owes = false;
         peer.worker.blamed = false;
+        // It says by itself what it has here, and is told then of what nobody waits for.
+        peer.worker.lost.clear();
         let open: Vec<Epoch> = peer.worker.open.iter().map(|(epoch, _)| epoch).collect();
         if !open.is_empty() {
             self.peers.tell_worker(key, ToWorker::Resume(open));
         }
-        self.cancel_lost(key);
         if was_silent {
             self.peers.offers_changed();
         }

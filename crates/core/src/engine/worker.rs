@@ -21,22 +21,29 @@ use crate::{
 };
 
 impl Engine {
-    /// An owner has opened a session: grants it credit, and offers what it has not acknowledged.
+    /// An owner has opened a session: grants it credit, offers what it has not acknowledged, and says
+    /// what it has here besides. An owner that was restarted does not know of that, and has it
+    /// stopped: nobody waits for it.
     pub(super) fn on_owner_session(&mut self, key: PeerKey) {
         let Some(peer) = self.peers.get_mut(key) else { return };
         let owner = &mut peer.owner;
         owner.session = true;
         owner.gone_since = None;
         owner.credit = Credit::default();
-        let held: Vec<HeldKey> = owner.held.iter().map(|(_, held)| *held).collect();
-        for held in held {
+        let held: Vec<(Epoch, HeldKey)> =
+            owner.held.iter().map(|(epoch, held)| (epoch, *held)).collect();
+        for (_, held) in &held {
             if let Some(Held { stage: Stage::Finished { offered, .. }, .. }) =
-                self.held.get_mut(held)
+                self.held.get_mut(*held)
             {
                 *offered = false;
             }
-            self.offer(held);
+            self.offer(*held);
         }
+        if let Some(peer) = self.peers.get_mut(key) {
+            peer.owner.taken = held;
+        }
+        self.peers.touch(key);
         self.credit_dirty = true;
     }
 

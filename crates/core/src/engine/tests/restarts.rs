@@ -71,6 +71,23 @@ fn a_result_outlives_its_worker_until_it_is_acknowledged() {
 }
 
 #[test]
+fn what_was_started_for_an_earlier_life_of_its_owner_is_stopped() {
+    let mut net = Net::connected(&[2]);
+    let id = net.submit(task("text/a"));
+    let run = net.nodes[1].running[0].0;
+    net.restart(0);
+    net.connect(0, 1);
+    net.pass(Duration::from_secs(2));
+    assert_eq!(net.nodes[1].stopped, [run], "it would run for nobody");
+    assert_eq!(net.nodes[1].running.len(), 2, "and another attempt runs");
+    net.finish(1, AttemptEnd::Cancelled);
+    net.finish(1, output("x"));
+    assert_eq!(net.state(id), "succeeded");
+    net.pass(limits::ACK_DELAY);
+    assert_eq!(net.nodes[1].engine.accounts().held, 0);
+}
+
+#[test]
 fn what_never_ran_leaves_nothing_on_the_worker_s_disk() {
     let mut net = Net::connected(&[1]);
     net.submit(task("text/a"));
