@@ -17,14 +17,42 @@ pub(super) struct Gate {
     effects: Vec<Effect>,
     /// What depends on nothing.
     free: Vec<Effect>,
-    waiting: VecDeque<(Seq, Vec<Effect>)>,
+    /// Ends of tasks among the records.
+    ends: usize,
+    waiting: VecDeque<Batch>,
     last: Seq,
+    /// All up to this is on disk.
+    safe: Seq,
+}
+
+/// What waits for one batch of records.
+#[derive(Debug)]
+struct Batch {
+    seq: Seq,
+    ends: usize,
+    effects: Vec<Effect>,
 }
 
 impl Gate {
     /// `record` belongs to this pass.
     pub(super) fn record(&mut self, record: Record) {
+        self.ends += usize::from(matches!(record, Record::Ended { .. }));
         self.records.push(record);
+    }
+
+    /// The number of the batch to which what this pass records belongs.
+    pub(super) fn next(&self) -> Seq {
+        Seq(self.last.0 + 1)
+    }
+
+    /// Whether this batch is on disk.
+    pub(super) fn is_safe(&self, seq: Seq) -> bool {
+        seq <= self.safe
+    }
+
+    /// Ends of tasks that are not on disk yet.
+    pub(super) fn unsafe_ends(&self) -> usize {
+        self.ends + self.waiting.iter().map(|batch| batch.ends).sum::<usize>()
     }
 
     /// `effect` may happen once all that was recorded so far is safe.
@@ -51,14 +79,15 @@ impl Gate {
         if self.records.is_empty() {
             // Nothing new was recorded: what waits depends on earlier batches at the most.
             match self.waiting.back_mut() {
-                Some((_, waiting)) => waiting.append(&mut self.effects),
+                Some(batch) => batch.effects.append(&mut self.effects),
                 None => out.append(&mut self.effects),
             }
             return;
         }
-        self.last = Seq(self.last.0 + 1);
+        self.last = self.next();
         out.push(Effect::Persist { seq: self.last, records: std::mem::take(&mut self.records) });
-        self.waiting.push_back((self.last, std::mem::take(&mut self.effects)));
+        let (ends, effects) = (std::mem::take(&mut self.ends), std::mem::take(&mut self.effects));
+        self.waiting.push_back(Batch { seq: self.last, ends, effects });
     }
 
     /// Batches that are not known to be safe.
@@ -68,9 +97,10 @@ impl Gate {
 
     /// Everything up to `seq` is safe: lets go of what waited for it.
     pub(super) fn open(&mut self, seq: Seq, out: &mut Vec<Effect>) {
-        while self.waiting.front().is_some_and(|(at, _)| *at <= seq) {
-            if let Some((_, mut effects)) = self.waiting.pop_front() {
-                out.append(&mut effects);
+        self.safe = self.safe.max(seq.min(self.last));
+        while self.waiting.front().is_some_and(|batch| batch.seq <= seq) {
+            if let Some(mut batch) = self.waiting.pop_front() {
+                out.append(&mut batch.effects);
             }
         }
     }

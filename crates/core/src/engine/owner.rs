@@ -356,7 +356,7 @@ impl Engine {
         let story = task.story_beside(&end, now);
         let watchers = std::mem::take(&mut task.watchers);
         let armed = std::mem::replace(&mut task.armed, Time::NEVER) != Time::NEVER;
-        self.tasks.end(key, now, end);
+        self.tasks.end(key, now, end, self.gate.next());
         self.counts.ended(&state);
         if durable {
             self.gate.record(Record::Ended { id, end: Box::new(public.clone()), story });

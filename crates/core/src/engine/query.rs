@@ -1,4 +1,7 @@
 //! Questions that change nothing.
+//!
+//! An end that is not on disk yet is not told here either: a kill would undo it, and another one might
+//! follow. Until then the task is shown as it was before.
 
 use libp2p_identity::PeerId;
 
@@ -62,7 +65,7 @@ impl Engine {
         let queued = self.queue.len();
         Accounts {
             queued,
-            running: live.saturating_sub(queued),
+            running: live.saturating_sub(queued) + self.gate.unsafe_ends(),
             succeeded: self.counts.succeeded,
             failed: self.counts.failed,
             cancelled: self.counts.cancelled,
@@ -127,16 +130,25 @@ impl Engine {
                     TaskState::Assigned { peer, epoch }
                 }
             }
-            Phase::Ended { end, .. } => end.to_public().state(),
+            Phase::Ended { end, safe_with, .. } if self.gate.is_safe(*safe_with) => {
+                end.to_public().state()
+            }
+            Phase::Ended { from, .. } => from
+                .and_then(|(key, epoch)| Some((*self.peers.get(key)?.id, epoch)))
+                .map_or(TaskState::Queued, |(peer, epoch)| TaskState::Running { peer, epoch }),
         }
     }
 
     fn view(&self, task: &Owned, now: Time, explained: bool) -> Option<TaskView> {
         let handler: HandlerName = self.kinds.name(task.kind)?.clone();
-        let (ended, end) = match &task.phase {
-            Phase::Ended { at, end } => (Some(*at), Some(end.to_public())),
-            Phase::Queued { .. } | Phase::Open { .. } => (None, None),
-        };
+        let (mut ended, mut end, mut hidden) = (None, None, None);
+        if let Phase::Ended { at, end: told, from, safe_with } = &task.phase {
+            if self.gate.is_safe(*safe_with) {
+                (ended, end) = (Some(*at), Some(told.to_public()));
+            } else if from.is_some() {
+                hidden = task.history.last().map(|attempt| attempt.number);
+            }
+        }
         Some(TaskView {
             id: task.id,
             handler,
@@ -152,8 +164,13 @@ impl Engine {
                     number: attempt.number,
                     peer: *attempt.peer,
                     started: attempt.started,
-                    ended: (attempt.ended != Time::NEVER).then_some(attempt.ended),
-                    end: attempt.end.as_deref().map(str::to_owned),
+                    ended: Some(attempt.ended)
+                        .filter(|at| *at != Time::NEVER && hidden != Some(attempt.number)),
+                    end: attempt
+                        .end
+                        .as_deref()
+                        .filter(|_| hidden != Some(attempt.number))
+                        .map(str::to_owned),
                 })
                 .collect(),
             end,

@@ -4,7 +4,7 @@
 //! new boot; what workers still say of earlier ones is late.
 
 use super::{
-    Engine, KeptResult, Restored,
+    Engine, KeptResult, Restored, Seq,
     tasks::{End, Owned, Phase},
 };
 use crate::{reason::Reason, task::TaskEnd, time::Time};
@@ -44,7 +44,7 @@ impl Engine {
                     task.history = Owned::history_of_end(&end, at);
                 }
                 let group = self.tasks.get(key).map(|task| task.group);
-                self.tasks.end(key, at, end);
+                self.tasks.end(key, at, end, Seq::default());
                 if let Some(group) = group {
                     self.queue.leave(group);
                 }

@@ -10,7 +10,7 @@ use slab::Slab;
 use smallvec::SmallVec;
 
 use super::{
-    Token,
+    Seq, Token,
     kinds::Kind,
     peers::{Peer, PeerKey},
     queue::GroupKey,
@@ -71,8 +71,8 @@ pub(super) enum Phase {
     Queued { since: Time, not_before: Time },
     /// One attempt is at a worker.
     Open { peer: PeerKey, epoch: Epoch, sent: Time, accepted: bool },
-    /// For ever.
-    Ended { at: Time, end: End },
+    /// For ever. `from`: the attempt that was open, as which it is shown until `safe_with` is on disk.
+    Ended { at: Time, end: End, from: Option<(PeerKey, Epoch)>, safe_with: Seq },
 }
 
 /// How a task ended, in the form in which it is kept.
@@ -241,14 +241,18 @@ impl Tasks {
         self.slab.get_mut(key.index as usize).filter(|task| task.tenant == key.tenant)
     }
 
-    /// Ends a task that has not ended: keeps its end, lets go of what only an attempt needs.
-    pub(super) fn end(&mut self, key: TaskKey, at: Time, end: End) {
+    /// Ends a task that has not ended: keeps its end, lets go of what only an attempt needs. The end is
+    /// safe with this batch, if the task is durable.
+    pub(super) fn end(&mut self, key: TaskKey, at: Time, end: End, batch: Seq) {
         let weight = end.weight();
         let Some(task) = self.get_mut(key) else { return };
-        if matches!(task.phase, Phase::Ended { .. }) {
-            return;
-        }
-        task.phase = Phase::Ended { at, end };
+        let from = match task.phase {
+            Phase::Queued { .. } => None,
+            Phase::Open { peer, epoch, .. } => Some((peer, epoch)),
+            Phase::Ended { .. } => return,
+        };
+        let safe_with = if task.durable { batch } else { Seq::default() };
+        task.phase = Phase::Ended { at, end, from, safe_with };
         task.input = Bytes::new();
         task.params.clear();
         task.refused = Vec::new();

@@ -46,14 +46,37 @@ fn nothing_is_told_before_it_is_safe() {
     net.finish(1, output("done"));
     assert!(net.nodes[0].replies.is_empty());
     assert_eq!(net.nodes[1].engine.accounts().unacked, 1, "not acknowledged before it is safe");
+    let shown = net.nodes[0].engine.task(id, net.now).unwrap();
+    assert_eq!((net.state(id), shown.end, shown.ended), ("running", None, None));
+    assert_eq!(shown.attempts[0].end, None);
+    assert_eq!(net.nodes[0].engine.accounts().running, 1);
     net.disk = true;
     net.feed(0, Input::Persisted { seq: crate::engine::Seq(1) });
     assert_eq!(net.nodes[0].replies.len(), 1, "only what the first batch holds");
     net.feed(0, Input::Persisted { seq: crate::engine::Seq(9) });
     net.settle();
     assert_eq!(net.nodes[0].ends_of(id).len(), 1);
+    assert_eq!((net.state(id), net.nodes[0].engine.accounts().running), ("succeeded", 0));
     net.pass(limits::ACK_DELAY);
     assert_eq!(net.nodes[1].engine.accounts().unacked, 0);
+}
+
+#[test]
+fn an_end_in_line_is_not_shown_before_it_is_safe() {
+    let mut net = Net::new(&[0]);
+    net.disk = false;
+    let id = net.submit_to(0, task("text/a"), &[]);
+    let cancel = Input::Cancel {
+        id,
+        by: CancelledBy::Submitter,
+        reason: String::new(),
+        token: Token(9_999),
+    };
+    net.feed(0, cancel);
+    net.settle();
+    assert_eq!((net.state(id), net.end(id)), ("queued", None));
+    net.feed(0, Input::Persisted { seq: crate::engine::Seq(9) });
+    assert_eq!(net.state(id), "cancelled");
 }
 
 #[test]
