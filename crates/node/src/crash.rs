@@ -5,9 +5,9 @@
 //! driver ends its pass, lets the sessions write, does nothing else, and ends in [`leave`]. Other
 //! builds know of no point, so that the compiler removes all of it.
 //!
-//! Absent on purpose: a point before each commit. What is not on disk is gone, so that one is the
-//! point before it, where the record's cause has come and nothing was done. And points in the engine,
-//! which is pure (I1): they are around its inputs and effects.
+//! A point before a commit waits as well: what leaves before its commit, though it must not, is out.
+//!
+//! Absent on purpose: points in the engine, which is pure (I1). They are around its inputs and effects.
 
 use std::{
     env,
@@ -29,6 +29,8 @@ use meshwork_core::{
 pub(crate) enum Point {
     /// A1: a submit is checked, and not handled.
     Submit,
+    /// A2: it is about to be on disk.
+    SubmitCommitting,
     /// A2: it is on disk, and nobody knows.
     SubmitCommitted,
     /// A3: its answer is about to leave.
@@ -43,7 +45,9 @@ pub(crate) enum Point {
     HeartbeatCame,
     /// A8: a result has come, and is not handled.
     ResultCame,
-    /// A10: the end of a task is on disk, and nobody knows.
+    /// A10: the end of a task is about to be on disk.
+    EndCommitting,
+    /// A10: it is on disk, and nobody knows.
     EndCommitted,
     /// A11: the acknowledgement has left.
     AckSent,
@@ -65,7 +69,9 @@ pub(crate) enum Point {
     Running,
     /// B7: the handler has ended, which is not handled.
     Ended,
-    /// B8: the result is on disk, and not sent.
+    /// B8: the result is about to be on disk.
+    ResultCommitting,
+    /// B8: it is on disk.
     ResultCommitted,
     /// B9: the result has left.
     ResultSent,
@@ -86,6 +92,7 @@ impl Point {
     const fn name(self) -> &'static str {
         match self {
             Self::Submit => "submit",
+            Self::SubmitCommitting => "submit-committing",
             Self::SubmitCommitted => "submit-committed",
             Self::SubmitAnswer => "submit-answer",
             Self::Chosen => "chosen",
@@ -93,6 +100,7 @@ impl Point {
             Self::AcceptedCame => "accepted-came",
             Self::HeartbeatCame => "heartbeat-came",
             Self::ResultCame => "result-came",
+            Self::EndCommitting => "end-committing",
             Self::EndCommitted => "end-committed",
             Self::AckSent => "ack-sent",
             Self::EndAnswer => "end-answer",
@@ -104,6 +112,7 @@ impl Point {
             Self::Start => "start",
             Self::Running => "running",
             Self::Ended => "ended",
+            Self::ResultCommitting => "result-committing",
             Self::ResultCommitted => "result-committed",
             Self::ResultSent => "result-sent",
             Self::AckCame => "ack-came",
@@ -212,6 +221,22 @@ pub(crate) fn answering(reply: &Reply) {
         Reply::Accepted { .. } => at(Point::SubmitAnswer),
         Reply::Ended { .. } => at(Point::EndAnswer),
         Reply::Refused(_) => {}
+    }
+}
+
+/// These are about to be written.
+pub(crate) fn committing(records: &[Record]) {
+    for record in records.iter().filter(|_| is_armed()) {
+        let point = match record {
+            Record::Submitted { .. } => Point::SubmitCommitting,
+            Record::Ended { .. } => Point::EndCommitting,
+            Record::Finished(_) => Point::ResultCommitting,
+            Record::Tried { .. } | Record::Released { .. } | Record::Forgotten { .. } => continue,
+        };
+        if is_reached(point) {
+            std::thread::sleep(LEAVING);
+            end(point.name());
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Nodes that run out of what the system gives: F-16, F-17, F-18, and a full disk. Each goes on with what it has, says
+//! Nodes that run out of what the system gives: F-16 to F-19, and a full disk. Each goes on with what it has, says
 //! what is missing, and is as before once there is more.
 
 mod group;
@@ -138,6 +138,22 @@ fn a_worker_that_is_killed_for_its_memory_loses_no_task() {
     assert!(is_alive(worker.process.id()), "128 MiB are enough");
     let done = owner.ask(&["status", "--json"]).json()["node"]["tasks"].clone();
     assert_eq!((&done["succeeded"], &done["failed"]), (&Value::from(200), &Value::from(0)));
+}
+
+/// F-19: a worker that gets a fifth of a processor is slow, and not taken for dead: nothing is made
+/// twice.
+#[test]
+fn a_worker_that_starves_is_not_taken_for_dead() {
+    let Some(group) = Group::new("cpu") else { return };
+    let (owner, worker) = pair(&group.joining());
+    group.set("cpu.cfs_period_us", 10_000);
+    group.set("cpu.cfs_quota_us", 2_000);
+    run(&owner, "bee", 3_000, 10_000);
+    let throttled = group.text("cpu.stat");
+    assert!(!throttled.contains("nr_throttled 0\n"), "it starves: {throttled}");
+    let of = |node: &Node| node.ask(&["status", "--json"]).json()["node"]["tasks"].clone();
+    assert_eq!((&of(&owner)["succeeded"], &of(&owner)["late"]), (&3_000.into(), &0.into()));
+    assert_eq!(of(&worker)["executed"], 3_000);
 }
 
 /// F-18: a node that can start no thread runs tasks on those it has, and says what it cannot do.

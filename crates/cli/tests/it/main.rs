@@ -10,6 +10,8 @@
 )]
 
 mod churn;
+mod clock;
+mod crash;
 mod daemon;
 mod demo;
 mod durable;
@@ -17,8 +19,13 @@ mod events;
 mod exhaustion;
 mod measured;
 mod near;
+mod order;
+mod pair;
+mod partition;
+mod pauses;
 mod power;
 mod recovering;
+mod relay;
 mod stopping;
 mod support;
 mod tasks;

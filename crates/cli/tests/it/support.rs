@@ -94,12 +94,17 @@ impl Node {
     }
 
     pub(crate) fn up_in_after(home: TempDir, shell: &str, args: &[&str]) -> Self {
+        let alone = ["--no-mdns", "--listen", "/ip4/127.0.0.1/tcp/0"];
+        Self::open_in_after(home, shell, &[&alone, args].concat())
+    }
+
+    /// As [`Self::open_in`], by a shell that does something before.
+    pub(crate) fn open_in_after(home: TempDir, shell: &str, args: &[&str]) -> Self {
         let mut command = Command::new("sh");
         command.args(["-c", &format!("{shell} && exec \"$0\" \"$@\"")]);
         command.arg(env!("CARGO_BIN_EXE_meshwork"));
         command.env_remove("MESHWORK_LOG").env("MESHWORK_HOME", home.path());
-        let alone = ["--no-mdns", "--listen", "/ip4/127.0.0.1/tcp/0"];
-        Self::started(home, command, &[&alone, args].concat())
+        Self::started(home, command, args)
     }
 
     fn started(home: TempDir, mut command: Command, args: &[&str]) -> Self {

@@ -142,6 +142,7 @@ impl Writer {
         let moved = moved.iter().map(|(at, record)| (*at, record));
         let segments = self.segments(moved.chain(records.iter().map(|record| (now, record))));
         let dead = self.index.take_dead();
+        crash::committing(records);
         loop {
             let committed = self.store.write(|tables| {
                 for (number, segment) in (self.next..).zip(&segments) {

@@ -35,7 +35,11 @@ impl Group {
     }
 
     pub(super) fn get<T: FromStr<Err: fmt::Debug>>(&self, file: &str) -> T {
-        fs::read_to_string(self.0.join(file)).expect("a file").trim().parse().expect("a value")
+        self.text(file).trim().parse().expect("a value")
+    }
+
+    pub(super) fn text(&self, file: &str) -> String {
+        fs::read_to_string(self.0.join(file)).expect("a file")
     }
 }
 

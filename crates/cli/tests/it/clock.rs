@@ -1,0 +1,122 @@
+//! Clocks that are wrong, differ, or are set while tasks run: F-14, F-15. Nothing depends on them.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use rustix::process::Signal;
+
+use crate::pair::{Given, Pair, Side, sleep};
+
+const YEAR: u64 = 365 * 24 * 3600;
+/// Where systems have it; `MESHWORK_LIBFAKETIME` names another place.
+const LIBRARIES: [&str; 3] = [
+    "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
+    "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1",
+    "/usr/lib64/faketime/libfaketime.so.1",
+];
+
+/// F-15: the worker's machine has run for years, or for as long as the owner's.
+#[test]
+fn how_long_a_machine_has_run_does_not_matter() {
+    let way = |seconds: u64| {
+        let clocks = format!("--monotonic={seconds} --boottime={seconds}");
+        format!("unshare --time --fork --kill-child {clocks} --")
+    };
+    let trial = Command::new("sh").args(["-c", &format!("{} true", way(YEAR))]).output().unwrap();
+    if !trial.status.success() {
+        println!("not tested here: no time namespace: {}", String::from_utf8_lossy(&trial.stderr));
+        return;
+    }
+    for seconds in [YEAR, 100 * YEAR] {
+        let worker = format!("exec {} \"$0\" \"$@\"", way(seconds));
+        let pair = Pair::up("true", &worker);
+        let caller = pair.caller();
+        let given = sleep("far", 600);
+        let id = caller.submit(&given);
+        caller.check(&given, &id);
+        let uptime = pair.node(Side::Worker).ask(&["status", "--json"]).json();
+        let uptime = uptime["node"]["uptime_ms"].as_u64().unwrap() / 1_000;
+        assert!(uptime < 600, "since its start, and not since the machine's: {uptime} s");
+        assert_eq!(pair.executions()[&id], 1);
+        pair.at_rest();
+    }
+}
+
+/// F-14: a day on, an hour back, and back again, while tasks run and one waits.
+#[test]
+fn a_clock_that_is_set_changes_nothing() {
+    let Some(library) = library() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let files = [dir.path().join("ant"), dir.path().join("bee")];
+    let set = |side: Side, offset: &str| fs::write(&files[side as usize], offset).unwrap();
+    let shell = |side: Side| {
+        let file = files[side as usize].display();
+        let library = library.display();
+        format!(
+            "export LD_PRELOAD={library} FAKETIME_TIMESTAMP_FILE={file} FAKETIME_NO_CACHE=1 \
+             DONT_FAKE_MONOTONIC=1"
+        )
+    };
+    for side in [Side::Owner, Side::Worker] {
+        set(side, "+0");
+    }
+    let mut pair = Pair::up(&shell(Side::Owner), &shell(Side::Worker));
+    let caller = pair.caller();
+    // Within an hour in all, which is less than each of the steps.
+    let given: Vec<Given> = (0..4).map(|n| sleep(&format!("task {n}"), 1_500).hurried()).collect();
+    let ids: Vec<String> = given.iter().map(|given| caller.submit(given)).collect();
+    let waits = ["submit", "text/upper", "x", "--capability", "none", "--deadline", "1h"];
+    let waits = pair.node(Side::Owner).ask(&waits).stdout.trim().to_owned();
+    caller.until(&ids[0], "running");
+    let before = caller.until(&waits, "queued").submitted_at;
+
+    set(Side::Owner, "+1d");
+    let later = caller.submit(&sleep("later", 0));
+    let stepped = caller.until(&later, "succeeded").submitted_at - before;
+    assert!(stepped.num_seconds() < 60, "what is told goes by the time of the start: {stepped}");
+    set(Side::Worker, "-1h");
+    for (given, id) in given.iter().zip(&ids) {
+        caller.check(given, id);
+        assert_eq!(pair.executions()[id], 1, "nobody was taken for dead");
+    }
+    caller.until(&waits, "queued");
+    for side in [Side::Owner, Side::Worker] {
+        let peers = pair.node(side).ask(&["peers", "--json"]).json();
+        assert_eq!(peers["items"][0]["state"], "ready", "{peers}");
+    }
+
+    // An owner that starts again at an earlier hour knows all, and works.
+    let restart = |mut pair: Pair, offset: &str| {
+        set(Side::Owner, offset);
+        let (_, home) = pair.take(Side::Owner).end(Signal::TERM);
+        pair.start(Side::Owner, home, &shell(Side::Owner));
+        pair
+    };
+    pair = restart(pair, "-1h");
+    for (given, id) in given.iter().zip(&ids) {
+        caller.check(given, id);
+    }
+    let again = sleep("again", 100);
+    caller.check(&again, &caller.submit(&again));
+    assert_eq!(caller.cancel(&waits).state, "cancelled");
+    pair.at_rest();
+    // The journal has noted the time of day: it was set.
+    pair = restart(pair, "+2d");
+    let stepped = caller.until(&later, "succeeded").submitted_at - before;
+    assert!(stepped.num_hours() >= 23, "{stepped}");
+    pair.at_rest();
+}
+
+#[expect(clippy::print_stdout, reason = "what was not tested is told")]
+fn library() -> Option<PathBuf> {
+    let named = env::var_os("MESHWORK_LIBFAKETIME").map(PathBuf::from);
+    let known = LIBRARIES.map(PathBuf::from);
+    let found = named.into_iter().chain(known).find(|path| Path::exists(path));
+    if found.is_none() {
+        println!("not tested here: there is no libfaketime");
+    }
+    found
+}
