@@ -94,6 +94,13 @@ impl Disk {
         self.flying.is_none() && self.waiting.is_empty()
     }
 
+    /// Whether the end of this task is on its way to the medium.
+    pub(crate) fn is_ending(&self, task: TaskId) -> bool {
+        let flying = self.flying.iter().flat_map(|(_, records)| records);
+        let mut records = flying.chain(&self.waiting);
+        records.any(|record| matches!(record, Record::Ended { id, .. } if *id == task))
+    }
+
     pub(crate) fn ledger(&self) -> Ledger {
         self.ledger.clone()
     }

@@ -20,7 +20,6 @@ const LIBRARIES: [&str; 3] = [
 
 /// F-15: the worker's machine has run for years, or for as long as the owner's.
 #[test]
-#[expect(clippy::print_stdout, reason = "what was not tested is told")]
 fn how_long_a_machine_has_run_does_not_matter() {
     let way = |seconds: u64| {
         let clocks = format!("--monotonic={seconds} --boottime={seconds}");

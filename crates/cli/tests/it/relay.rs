@@ -31,6 +31,9 @@ const HERE: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
 /// Chunks that are under way: with the delay this bounds what a slow wire holds.
 const UNDER_WAY: usize = 64;
 
+/// Bytes, and when they arrive.
+type Chunk = (Instant, Arc<[u8]>);
+
 /// How a direction treats what is written to it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Way {
@@ -186,7 +189,7 @@ async fn pass(mut from: tcp::OwnedReadHalf, into: tcp::OwnedWriteHalf, way: watc
 }
 
 async fn deliver(
-    mut chunks: mpsc::Receiver<(Instant, Arc<[u8]>)>,
+    mut chunks: mpsc::Receiver<Chunk>,
     mut into: tcp::OwnedWriteHalf,
     mut way: watch::Receiver<Way>,
 ) {
