@@ -15,6 +15,7 @@ mod demo;
 mod durable;
 mod events;
 mod exhaustion;
+mod groups;
 mod measured;
 mod near;
 mod power;
