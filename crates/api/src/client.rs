@@ -19,6 +19,7 @@ use crate::{
 
 mod error;
 mod events;
+mod groups;
 
 pub use self::{error::ClientError, events::Events};
 
@@ -36,6 +37,8 @@ pub struct TaskQuery {
     pub states: Vec<String>,
     /// Only those of this handler.
     pub handler: Option<String>,
+    /// Only members of this group.
+    pub group: Option<String>,
     /// At most so many, the newest first; none: as many as the node lists at once (a thousand).
     pub limit: Option<usize>,
 }
@@ -215,6 +218,9 @@ impl Client {
         let mut path = format!("/v1/tasks?state={}", segment(&query.states.join(",")));
         if let Some(handler) = &query.handler {
             path.push_str(&format!("&handler={}", segment(handler)));
+        }
+        if let Some(group) = &query.group {
+            path.push_str(&format!("&group={}", segment(group)));
         }
         if let Some(limit) = query.limit {
             path.push_str(&format!("&limit={limit}"));

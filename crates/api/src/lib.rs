@@ -20,11 +20,16 @@
 //! | `POST /v1/peers/dial` | [`DialRequest`]: connect to an address |
 //! | `GET /v1/handlers` | [`List`] of [`HandlerView`]: what can be run, and who offers it |
 //! | `POST /v1/tasks` | [`TaskSpec`]: submit; `?wait_ms=` waits for the end that long |
-//! | `GET /v1/tasks` | [`List`] of [`TaskView`]; `?state=&handler=&limit=` |
+//! | `GET /v1/tasks` | [`List`] of [`TaskView`]; `?state=&handler=&group=&limit=` |
 //! | `GET /v1/tasks/summary` | [`TaskCounts`] |
 //! | `GET /v1/tasks/{t}`, also as `…/explain` | one task: why it waits, or how it came to its end |
 //! | `GET /v1/tasks/{t}/result` | the bytes of its result |
 //! | `POST /v1/tasks/{t}/cancel` | [`CancelRequest`] |
+//! | `POST /v1/tasks/{t}/retry` | submit one like it, which did not succeed, anew |
+//! | `POST /v1/tasks:batch` | [`BatchSpec`]: submit members of a group; a [`GroupView`] |
+//! | `GET /v1/groups/{g}` | [`GroupView`]; `?wait_ms=` waits for the end that long |
+//! | `GET /v1/groups/{g}/results` | [`List`] of [`MemberResult`] in order; `?from=&limit=` |
+//! | `POST /v1/groups/{g}/retry` | [`RetryAnswer`]: submit anew what did not succeed |
 //! | `POST /v1/tasks/wait` | [`WaitRequest`]: wait for the end of many |
 //! | `GET /v1/events` | what happens, as server-sent events with an [`EventView`] each |
 //! | `GET /metrics` | the process's figures as Prometheus text, if it keeps any |
@@ -36,7 +41,7 @@
 //! [`limits::EVENTS`] are kept; where some are missing there is an event `gap`.
 //!
 //! `{p}` is a peer id, a name, or the unique start of a name; `{t}` is `last`, a task id, or the
-//! unique end of one.
+//! unique end of one, and `{g}` the same of a group.
 //!
 //! Each kind of request has a rate ([`limits::READS`], [`limits::WRITES`], [`limits::WAITS`]); above
 //! it the answer is 429 with the code `busy` and when to come back.
@@ -54,10 +59,11 @@ pub use self::{
     server::Server,
     socket::BindError,
     types::{
-        AttemptView, BackupRequest, CancelRequest, CapacityView, DialAnswer, DialRequest,
-        DrainAnswer, DrainRequest, EVENT_TYPES, EndedTask, ErrorView, EventView, HandlerView,
-        HealthView, List, NodeView, ObstacleView, OfferView, ParamView, Payload, PeerPatch,
-        PeerView, PingAnswer, Problem, StopAnswer, StopRequest, TaskCounts, TaskSpec, TaskView,
+        AttemptView, BackupRequest, BatchMembers, BatchSpec, CancelRequest, CapacityView,
+        DialAnswer, DialRequest, DrainAnswer, DrainRequest, EVENT_TYPES, EndedTask, ErrorView,
+        EventView, GroupView, HandlerView, HealthView, List, MemberResult, MemberSpec, NodeView,
+        ObstacleView, OfferView, ParamView, Payload, PeerPatch, PeerView, PingAnswer, Problem,
+        RangeSpec, RetryAnswer, StopAnswer, StopRequest, TaskCounts, TaskSpec, TaskView,
         TrustAnswer, WaitAnswer, WaitRequest, WaitingView,
     },
 };

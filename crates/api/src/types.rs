@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 mod event;
+mod group;
 mod handler;
 mod node;
 mod payload;
@@ -21,6 +22,7 @@ pub(crate) use self::{
 };
 pub use self::{
     event::{EVENT_TYPES, EventView},
+    group::{BatchMembers, BatchSpec, GroupView, MemberResult, MemberSpec, RangeSpec, RetryAnswer},
     handler::{HandlerView, OfferView, ParamView},
     node::{
         BackupRequest, CapacityView, DrainAnswer, DrainRequest, HealthView, NodeView, StopAnswer,

@@ -19,7 +19,7 @@ pub(crate) use self::{
     node::{DownArgs, DrainArgs},
     peers::{PeersArgs, PeersVerb, PingArgs},
     store::{StoreArgs, StoreVerb},
-    task::{RunArgs, TaskArgs, TaskVerb, WaitArgs},
+    task::{RunArgs, SubmitArgs, TaskArgs, TaskVerb, WaitArgs},
     up::UpArgs,
 };
 use crate::{
@@ -58,8 +58,8 @@ START HERE
   demo      see it work, on this machine alone
 RUN THINGS
   run       submit a task, wait for it, print its result
-  submit    submit a task, print its id             wait     wait for tasks
-  task      list | show | explain | result | cancel
+  submit    submit tasks, print an id               wait     wait for tasks
+  task      list | show | explain | result | retry | cancel
   drain     take no new work, hand back what waits
 SEE THE NETWORK
   peers     list | show | dial | trust | untrust    ping     measure a peer, see the way
@@ -125,11 +125,11 @@ pub(crate) enum Verb {
     Events(EventsArgs),
     /// Submit a task, wait for its end, print its result
     Run(Box<RunArgs>),
-    /// Submit a task and print its id
-    Submit(Box<RunArgs>),
+    /// Submit a task, or a group of them, and print its id
+    Submit(Box<SubmitArgs>),
     /// Wait until tasks have ended
     Wait(WaitArgs),
-    /// See, read and cancel tasks
+    /// See, read, retry and cancel tasks
     Task(TaskArgs),
     /// Count words with one owner and three workers, on this machine alone
     Demo(DemoArgs),

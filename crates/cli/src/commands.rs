@@ -11,6 +11,7 @@ use crate::{
 
 mod completions;
 mod events;
+mod group;
 mod handlers;
 mod node;
 mod peers;
@@ -20,6 +21,7 @@ mod spec;
 mod status;
 mod store;
 mod story;
+mod submit;
 mod task;
 mod up;
 mod wait;
@@ -39,7 +41,7 @@ pub(crate) async fn dispatch(cli: Cli, out: &Output) -> anyhow::Result<u8> {
         Verb::Handlers { handler } => handlers::handlers(handler.as_deref(), &client()?, out).await,
         Verb::Events(args) => events::events(args, &client()?, out).await,
         Verb::Run(args) => run::run(*args, &client()?, out).await,
-        Verb::Submit(args) => run::submit(*args, &client()?, out).await,
+        Verb::Submit(args) => submit::submit(*args, &client()?, out).await,
         Verb::Wait(args) => wait::wait(args, &client()?, out).await,
         Verb::Task(TaskArgs { verb }) => task::task(verb, &client()?, out).await,
         Verb::Demo(args) => demo::demo(args, out).await,

@@ -10,6 +10,16 @@ pub(crate) const NEXT_WAIT: Duration = Duration::from_secs(1);
 pub(crate) const PLAIN_WAIT: Duration = Duration::from_secs(30);
 /// How often a progress bar moves.
 pub(crate) const BAR_INTERVAL: Duration = Duration::from_millis(200);
+/// Bytes of inputs and parameters that one request of `submit` carries, as they are in JSON: with what
+/// all have in common it stays within what the node takes. A single larger one still fits.
+pub(crate) const BATCH_BYTES: usize = 1_500_000;
+/// Tasks that one request of `submit` carries.
+pub(crate) const BATCH_TASKS: usize = meshwork_core::limits::GROUP_CHUNK;
+/// Bytes of a JSON array of tasks, which is read as a whole. One element after the other may be any
+/// number.
+pub(crate) const JSON_BYTES: u64 = 256 * 1024 * 1024;
+/// How long `submit` waits before it asks a full node again that does not say how long.
+pub(crate) const FULL_REST: Duration = Duration::from_secs(1);
 /// Tasks that one request waits for; `wait` asks for more of them in turn.
 pub(crate) const WAITED_TASKS: usize = meshwork_api::limits::WAITED_TASKS;
 /// Lines about peers that `up` prints in a minute. Strangers can come and go as they like, and

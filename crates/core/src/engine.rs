@@ -22,10 +22,12 @@ use rustc_hash::FxHashMap;
 mod drain;
 mod epoch_map;
 mod gate;
+mod groups;
 mod held;
 mod input;
 mod kinds;
 mod ledger;
+mod members;
 mod owner;
 mod peers;
 mod placement;
@@ -43,10 +45,12 @@ pub mod view;
 mod worker;
 
 pub use self::input::{
-    Accounts, Effect, Input, KeptResult, PeerLoad, Record, Reply, Restored, RunId, Seq, Token,
+    Accounts, Effect, GroupTally, Input, KeptResult, PeerLoad, Record, Reply, Restored, RunId, Seq,
+    Token,
 };
 use self::{
     gate::Gate,
+    groups::Groups,
     held::HeldTable,
     kinds::{Kind, Kinds},
     peers::{PeerKey, Peers, SessionState},
@@ -56,6 +60,7 @@ use self::{
 };
 pub use self::{
     ledger::{Ledger, Made},
+    members::Anew,
     story::{PastAttempt, Story},
 };
 use crate::{
@@ -104,6 +109,7 @@ pub struct Engine {
     kinds: Kinds,
     peers: Peers,
     tasks: Tasks,
+    groups: Groups,
     queue: Queue,
     held: HeldTable,
     /// Owners with attempts that wait for a slot here, in turn.
@@ -121,7 +127,7 @@ pub struct Engine {
     /// Groups that have not been looked at since.
     unplaced: usize,
     /// Reused by placement.
-    groups: BinaryHeap<Reverse<Turn>>,
+    turns: BinaryHeap<Reverse<Turn>>,
     credit_dirty: bool,
     heartbeat_armed: bool,
     disk_full: bool,
@@ -183,6 +189,7 @@ impl Engine {
             config,
             kinds: Kinds::default(),
             tasks: Tasks::default(),
+            groups: Groups::default(),
             queue: Queue::default(),
             held: HeldTable::default(),
             turn: VecDeque::new(),
@@ -194,7 +201,7 @@ impl Engine {
             closing: false,
             place: false,
             unplaced: 0,
-            groups: BinaryHeap::new(),
+            turns: BinaryHeap::new(),
             credit_dirty: false,
             heartbeat_armed: false,
             disk_full: false,
@@ -218,6 +225,9 @@ impl Engine {
         let cx = &mut Cx { now, rng, out };
         match input {
             Input::Submit { task, targets, token } => self.on_submit(cx, task, targets, token),
+            Input::SubmitGroup { tasks, targets, token } => {
+                self.on_submit_group(cx, tasks, targets, token);
+            }
             Input::Cancel { id, by, reason, token } => {
                 self.on_cancel_task(cx, id, by, reason, token);
             }
@@ -296,6 +306,7 @@ impl Engine {
             Input::OwnerSession { .. } => self.on_owner_session(key),
             Input::OwnerSessionLost { .. } => self.on_owner_session_lost(cx, key),
             Input::Submit { .. }
+            | Input::SubmitGroup { .. }
             | Input::Cancel { .. }
             | Input::Watch { .. }
             | Input::Unwatch { .. }
@@ -349,6 +360,7 @@ impl Engine {
     /// Places waiting tasks and starts attempts. Call again after every execution that ended in
     /// place, until no more [`Effect::Execute`] comes.
     pub fn advance(&mut self, now: Time, rng: &mut dyn Rng, out: &mut Vec<Effect>) {
+        self.stop_groups(now);
         let cx = &mut Cx { now, rng, out };
         for turn in 1..=limits::LOCAL_TURNS {
             self.grant_credit();
@@ -413,6 +425,9 @@ impl Engine {
             }
         }
         self.peers.touched = touched;
+        for tally in self.groups.take_tallies() {
+            self.gate.record(tally);
+        }
         self.gate.close(out);
     }
 
@@ -441,7 +456,7 @@ impl Engine {
 
     /// When [`Input::Tick`] is due next, if ever; in the past if there is more to place.
     pub fn next_timer(&self) -> Option<Time> {
-        if self.place || self.unplaced > 0 {
+        if self.place || self.unplaced > 0 || self.groups.is_stopping() {
             return Some(Time::ZERO);
         }
         self.timers.next()

@@ -39,7 +39,7 @@ pub use protocol::NetworkProtocol;
 pub use reason::Reason;
 pub use resource::ResourceUsage;
 pub use task::{
-    CancelledBy, Durability, ExpiredLimit, HandlerName, Requirements, RetryPolicy, Task, TaskEnd,
-    TaskId, TaskInput, TaskLimits, TaskResult, TaskState, TaskType,
+    CancelledBy, Durability, ExpiredLimit, GroupId, GroupMember, HandlerName, Requirements,
+    RetryPolicy, Task, TaskEnd, TaskId, TaskInput, TaskLimits, TaskResult, TaskState, TaskType,
 };
 pub use time::Time;

@@ -8,7 +8,8 @@ pub const OWNED_TASKS: usize = 1_000_000;
 /// Ended tasks kept for questions; the oldest is forgotten first. At about 500 bytes each they are
 /// 8 MiB, few enough for a processor's cache, and enough to look up what has just run.
 pub const ENDED_TASKS: usize = 16_384;
-/// Bytes of results kept with ended tasks; the oldest is forgotten first.
+/// Bytes of results kept with ended tasks, and of the inputs of those that did not succeed, which may
+/// be tried again; the oldest is forgotten first.
 pub const ENDED_BYTES: usize = 256 * MIB;
 /// How long ended tasks are kept at most, and results for owners that do not come for them: over a
 /// weekend and a day on either side.
@@ -35,6 +36,19 @@ pub const UNACKED_BYTES: usize = 256 * MIB;
 /// connected or have work here. Past it an absent peer without open work is forgotten,
 /// and with it, if there is no other, the results that it has not fetched.
 pub const PEERS: usize = 2_048;
+/// Ended members of groups that did not succeed are kept beside [`ENDED_TASKS`], so many of them: a
+/// group that is larger can still be asked what failed, and have that tried again.
+pub const ENDED_FAILURES: usize = 16_384;
+/// Members of one group: ten times the tasks that may wait at once. What goes through a group member
+/// by member (its results, its end by `max_fails`) stays within seconds.
+pub const GROUP_MEMBERS: u32 = 10 * OWNED_TASKS as u32;
+/// Members of a group that are handed in, cancelled or looked at in one pass: some milliseconds, in
+/// which the node does nothing else.
+pub const GROUP_CHUNK: usize = 4_096;
+/// Groups that an owner knows. A group is known as long as one of its members is, so that ended ones
+/// are bounded by [`ENDED_TASKS`]; this leaves room for twice as many that are open. One more is
+/// refused with `queue_full`.
+pub const GROUPS: usize = 65_536;
 /// Peers that one task may name as targets.
 pub const TARGETS: usize = 64;
 /// Different handler names that a node submits tasks for; tasks of further ones are refused.

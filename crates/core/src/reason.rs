@@ -112,6 +112,16 @@ pub enum Reason {
         /// Field and range.
         detail: String,
     },
+    /// The group takes no more members: too many have not succeeded.
+    #[error(
+        "the group has stopped: {failed} of its members did not succeed, at most {max_fails} may"
+    )]
+    GroupStopped {
+        /// Members that failed or expired.
+        failed: u32,
+        /// How many may.
+        max_fails: u32,
+    },
     /// A query or a report says what cannot be.
     #[error("invalid message: {detail}")]
     InvalidMessage {
@@ -140,6 +150,7 @@ impl Reason {
             Self::Unsupported { .. } => "unsupported",
             Self::NotFound => "not_found",
             Self::InvalidTask { .. } => "invalid_task",
+            Self::GroupStopped { .. } => "group_stopped",
             Self::InvalidMessage { .. } => "invalid_message",
         }
     }
@@ -166,6 +177,9 @@ impl Reason {
             Self::Unsupported { .. } => "update the older of the two nodes",
             Self::NotFound => "see which tasks there are: meshwork task list --all",
             Self::InvalidTask { .. } => "correct the field and submit again",
+            Self::GroupStopped { .. } => {
+                "see what failed, then try it again: meshwork task retry GROUP --only-failed"
+            }
             Self::InvalidMessage { .. } => "correct the field and send again",
         }
     }
@@ -189,6 +203,7 @@ impl Reason {
             | Self::Unsupported { .. }
             | Self::NotFound
             | Self::InvalidTask { .. }
+            | Self::GroupStopped { .. }
             | Self::InvalidMessage { .. } => None,
         }
     }

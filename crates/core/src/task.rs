@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 mod check;
 mod end;
+mod group;
 mod handler_name;
 mod limits;
 #[cfg(test)]
@@ -16,6 +17,7 @@ mod tests;
 pub use self::{
     check::InvalidTask,
     end::{CancelledBy, ExpiredLimit, TaskEnd, TaskResult, TaskState},
+    group::{GroupId, GroupMember},
     handler_name::{HandlerName, InvalidHandlerName},
     limits::{RetryPolicy, TaskLimits},
 };
@@ -252,6 +254,10 @@ pub struct Task {
     /// What outlives its owner's process; none: what the owner is configured with.
     #[serde(default)]
     pub durability: Option<Durability>,
+    /// Its place in a group, if it is in one. [`Task::id`] is then the one that the group gives it:
+    /// [`GroupMember::place`] sets both.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<GroupMember>,
 }
 
 /// What outlives the process: of a task its acceptance and its end at the owner, and its result at
@@ -295,6 +301,7 @@ impl Default for Task {
             retry: RetryPolicy::default(),
             idempotency_key: None,
             durability: None,
+            group: None,
         }
     }
 }

@@ -39,12 +39,12 @@
 //! what puts them together in `meshwork-node`.
 
 pub use meshwork_core::{
-    Accept, AcceptPolicy, Advert, Capacity, DiscoveryEvent, Durability, FailureCode, HandlerName,
-    HealthCheck, HealthEvent, HealthReason, HealthStatus, Multiaddr, NetworkMessage,
-    NetworkProtocol, PeerId, PeerInfo, PeerQuery, PeerStage, PeerState, Reason, Requirements,
-    ResourceEvent, ResourceUsage, RetryPolicy, Stuck, Task, TaskEnd, TaskFailure, TaskId,
-    TaskInput, TaskLimits, TaskProtocolEvent, TaskResult, TaskState, TaskType,
-    engine::view::{AttemptView, Explanation, Obstacle, TaskView},
+    Accept, AcceptPolicy, Advert, Capacity, DiscoveryEvent, Durability, FailureCode, GroupId,
+    GroupMember, HandlerName, HealthCheck, HealthEvent, HealthReason, HealthStatus, Multiaddr,
+    NetworkMessage, NetworkProtocol, PeerId, PeerInfo, PeerQuery, PeerStage, PeerState, Reason,
+    Requirements, ResourceEvent, ResourceUsage, RetryPolicy, Stuck, Task, TaskEnd, TaskFailure,
+    TaskId, TaskInput, TaskLimits, TaskProtocolEvent, TaskResult, TaskState, TaskType,
+    engine::view::{AttemptView, EndCounts, Explanation, GroupView, Obstacle, TaskView},
 };
 pub use meshwork_exec::{
     Bytes, Description, Handler, HandlerError, ParamKind, ParamSpec, TaskContext, handler_fn,
@@ -52,9 +52,9 @@ pub use meshwork_exec::{
 pub use meshwork_net::Keypair;
 pub use meshwork_node::{
     BuildError, ConnectionError, DialError, DiscoveryProtocol, FindError, HealthProtocol, Identity,
-    InternalError, JournalError, ManualAttempt, MessageError, NetworkConfig, NetworkError,
+    InternalError, JournalError, ManualAttempt, Members, MessageError, NetworkConfig, NetworkError,
     NetworkEvent, NetworkManager, NetworkManagerBuilder, NetworkMetricsCollector, NodeStatus,
-    Offered, Pong, ProtocolViolation, ResourceError, ResourceMonitor, ResourceProtocol,
+    Offered, Pong, ProtocolViolation, ResourceError, ResourceMonitor, ResourceProtocol, Retried,
     Subscription, TaskError, TaskFilter, TaskHandle, TaskProtocol, TaskSettings, Topics,
 };
 

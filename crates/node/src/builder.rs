@@ -243,8 +243,11 @@ async fn open_journal(
     recovery: &Recovery,
 ) -> Result<Journal, NetworkError> {
     let opened = Journal::open(home, owner, clock, recovery.clone()).await;
-    let (journal, (tasks, kept)) = opened.map_err(InternalError::from)?;
+    let (journal, (groups, tasks, kept)) = opened.map_err(InternalError::from)?;
     let now = clock.now();
+    for tally in groups {
+        engine.restore_group(&tally, now);
+    }
     for (number, task) in (1..).zip(tasks) {
         engine.restore(task, now)?;
         if number % limits::RESTORE_AT_ONCE == 0 {

@@ -218,7 +218,7 @@ pub(crate) fn to_owner(frames: &[ToOwner]) {
 /// A caller is about to be answered.
 pub(crate) fn answering(reply: &Reply) {
     match reply {
-        Reply::Accepted { .. } => at(Point::SubmitAnswer),
+        Reply::Accepted { .. } | Reply::GroupAccepted { .. } => at(Point::SubmitAnswer),
         Reply::Ended { .. } => at(Point::EndAnswer),
         Reply::Refused(_) => {}
     }
@@ -231,7 +231,11 @@ pub(crate) fn committing(records: &[Record]) {
             Record::Submitted { .. } => Point::SubmitCommitting,
             Record::Ended { .. } => Point::EndCommitting,
             Record::Finished(_) => Point::ResultCommitting,
-            Record::Tried { .. } | Record::Released { .. } | Record::Forgotten { .. } => continue,
+            Record::Tried { .. }
+            | Record::Released { .. }
+            | Record::Forgotten { .. }
+            | Record::Group(_)
+            | Record::GroupForgotten { .. } => continue,
         };
         if is_reached(point) {
             std::thread::sleep(LEAVING);
@@ -248,7 +252,10 @@ pub(crate) fn committed(records: &[Record], removed: usize) {
             Record::Ended { .. } => at(Point::EndCommitted),
             Record::Finished(_) => at(Point::ResultCommitted),
             Record::Released { .. } => at(Point::Released),
-            Record::Tried { .. } | Record::Forgotten { .. } => {}
+            Record::Tried { .. }
+            | Record::Forgotten { .. }
+            | Record::Group(_)
+            | Record::GroupForgotten { .. } => {}
         }
     }
     if removed > 0 {

@@ -55,6 +55,12 @@ pub(crate) enum Call {
         accepted: oneshot::Sender<Reply>,
         end: oneshot::Sender<Reply>,
     },
+    /// Members of a group to be distributed.
+    SendGroup {
+        tasks: Vec<Task>,
+        targets: Vec<PeerId>,
+        accepted: oneshot::Sender<Reply>,
+    },
     Watch {
         id: TaskId,
         end: oneshot::Sender<Reply>,
@@ -396,6 +402,9 @@ impl Driver {
             Call::Send { event: TaskProtocolEvent::SendMessage(message), accepted, end } => {
                 self.on_send(message, accepted, end, now);
             }
+            Call::SendGroup { tasks, targets, accepted } => {
+                self.on_send_group(tasks, targets, accepted, now);
+            }
             Call::Watch { id, end } => {
                 let waiter = Waiter { accepted: None, end: Some(end), id };
                 if let Some(token) = self.wait_for(waiter, now) {
@@ -458,6 +467,25 @@ impl Driver {
         crash::at(Point::Submit);
         if let Some(token) = self.wait_for(waiter, now) {
             self.feed(Input::Submit { task, targets, token }, now);
+        }
+    }
+
+    fn on_send_group(
+        &mut self,
+        tasks: Vec<Task>,
+        targets: Vec<PeerId>,
+        accepted: oneshot::Sender<Reply>,
+        now: Time,
+    ) {
+        // Members have the same durability: one speaks for all.
+        if let Some(reason) = tasks.first().and_then(|task| self.cannot_keep(task)) {
+            accepted.send(Reply::Refused(reason)).ok();
+            return;
+        }
+        let id = tasks.first().map_or_else(|| TaskId::from_bytes([0; 16]), |task| task.id);
+        let waiter = Waiter { accepted: Some(accepted), end: None, id };
+        if let Some(token) = self.wait_for(waiter, now) {
+            self.feed(Input::SubmitGroup { tasks, targets, token }, now);
         }
     }
 

@@ -279,7 +279,7 @@ pub enum TaskError {
     #[error(transparent)]
     Failed(#[from] TaskFailure),
     /// It was cancelled.
-    #[error("cancelled by the {}: {reason}", match by { CancelledBy::Submitter => "submitter", CancelledBy::Shutdown => "node" })]
+    #[error("cancelled by the {}: {reason}", match by { CancelledBy::Submitter => "submitter", CancelledBy::Shutdown => "node", CancelledBy::Group => "group" })]
     Cancelled {
         /// Who cancelled it.
         by: CancelledBy,

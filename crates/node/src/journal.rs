@@ -32,7 +32,7 @@ use std::{
 
 use meshwork_core::{
     PeerId,
-    engine::{Ledger, Made, Record, Restored, Seq},
+    engine::{GroupTally, Ledger, Made, Record, Restored, Seq},
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -308,7 +308,7 @@ pub(crate) struct Journal {
 }
 
 /// What an engine starts from.
-pub(crate) type Parts = (Vec<Restored>, Vec<Made>);
+pub(crate) type Parts = (Vec<GroupTally>, Vec<Restored>, Vec<Made>);
 
 impl Journal {
     /// Opens the journal of a home, and reads it.
@@ -343,7 +343,9 @@ impl Journal {
                 };
                 writer.reserve();
                 // Whoever opens it may have given up.
-                if opened.send(Ok(ledger.into_parts())).is_ok() {
+                let groups = ledger.groups().copied().collect();
+                let (tasks, kept) = ledger.into_parts();
+                if opened.send(Ok((groups, tasks, kept))).is_ok() {
                     writer.run(&asked, &told);
                 }
                 // Before `told`: who hears of its end finds the file closed.

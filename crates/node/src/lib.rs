@@ -40,7 +40,7 @@ pub use self::{
     event::{NetworkEvent, Subscription, Topics},
     home::HomeError,
     journal::{JournalError, repair},
-    manager::{FindError, NetworkManager, TaskFilter},
+    manager::{FindError, Members, NetworkManager, Retried, TaskFilter},
     metrics::NetworkMetricsCollector,
     monitor::{ResourceError, ResourceMonitor},
     protocol::{DiscoveryProtocol, HealthProtocol, ResourceProtocol, TaskProtocol},

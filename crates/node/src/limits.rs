@@ -6,6 +6,11 @@ use std::time::Duration;
 pub(crate) const CALLS: usize = 4_096;
 /// Events kept for a slow subscriber; a slower one is told how many it missed.
 pub(crate) const EVENTS: usize = 4_096;
+/// Bytes of inputs of members of a group that are handed in at once: no pass of the driver takes more
+/// into memory, and into the journal, than it does from peers.
+pub(crate) const MEMBERS_BYTES: usize = 16 << 20;
+/// How often a group of which no member is open is looked at, while more may be handed in.
+pub(crate) const GROUP_POLL: Duration = Duration::from_millis(50);
 /// Calls that one pass of the driver takes before it looks at everything else again.
 pub(crate) const CALLS_PER_PASS: usize = 1_024;
 /// Facts about the network that one pass takes: all that its channel holds.

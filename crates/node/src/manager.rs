@@ -9,8 +9,8 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use meshwork_core::{
-    CancelledBy, DiscoveryEvent, HandlerName, HealthEvent, HealthStatus, Multiaddr, PeerId,
-    PeerInfo, PeerQuery, ResourceUsage, Task, TaskEnd, TaskId, TaskProtocolEvent, Time,
+    CancelledBy, DiscoveryEvent, GroupId, HandlerName, HealthEvent, HealthStatus, Multiaddr,
+    PeerId, PeerInfo, PeerQuery, ResourceUsage, Task, TaskEnd, TaskId, TaskProtocolEvent, Time,
     engine::{
         Engine, Reply,
         view::{TaskQuery, TaskView},
@@ -38,8 +38,15 @@ use crate::{
     task_handle::TaskHandle,
 };
 
+mod find;
+mod groups;
 mod kept;
 mod trust;
+
+pub use self::{
+    find::FindError,
+    groups::{Members, Retried},
+};
 
 /// A node: submit tasks, run those of others, see who is there.
 ///
@@ -100,27 +107,10 @@ pub struct TaskFilter {
     pub states: Vec<String>,
     /// Only those of this handler.
     pub handler: Option<String>,
+    /// Only members of this group.
+    pub group: Option<GroupId>,
     /// At most so many, the newest first; 0: as many as there are, at most a thousand.
     pub limit: usize,
-}
-
-/// Why a text names no task.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum FindError {
-    /// None ends in it.
-    #[error("no task ends in {0:?}: see meshwork task list --all")]
-    None(String),
-    /// More than one does.
-    #[error("{count} tasks end in {suffix:?}: write more of the id")]
-    Several {
-        /// What was asked for.
-        suffix: String,
-        /// How many match.
-        count: usize,
-    },
-    /// Nothing can be asked.
-    #[error("the node has stopped")]
-    Stopped,
 }
 
 impl NetworkManager {
@@ -308,7 +298,9 @@ impl NetworkManager {
         match answer.await {
             Ok(Reply::Accepted { id }) => Ok(TaskHandle::new(id, self.clone(), ended)),
             Ok(Reply::Refused(reason)) => Err(self.noted(reason.into())),
-            Ok(Reply::Ended { .. }) | Err(_) => Err(InternalError::Stopped.into()),
+            Ok(Reply::Ended { .. } | Reply::GroupAccepted { .. }) | Err(_) => {
+                Err(InternalError::Stopped.into())
+            }
         }
     }
 
@@ -329,7 +321,9 @@ impl NetworkManager {
         match ended.await {
             Ok(Reply::Ended { end, .. }) => Ok(end),
             Ok(Reply::Refused(reason)) => Err(TaskError::Refused(reason)),
-            Ok(Reply::Accepted { .. }) | Err(_) => Err(TaskError::Stopped),
+            Ok(Reply::Accepted { .. } | Reply::GroupAccepted { .. }) | Err(_) => {
+                Err(TaskError::Stopped)
+            }
         }
     }
 
@@ -345,7 +339,9 @@ impl NetworkManager {
         match ended.await {
             Ok(Reply::Ended { end, .. }) => Ok(end),
             Ok(Reply::Refused(reason)) => Err(reason.into()),
-            Ok(Reply::Accepted { .. }) | Err(_) => Err(InternalError::Stopped.into()),
+            Ok(Reply::Accepted { .. } | Reply::GroupAccepted { .. }) | Err(_) => {
+                Err(InternalError::Stopped.into())
+            }
         }
     }
 
@@ -366,26 +362,9 @@ impl NetworkManager {
     /// The node has stopped.
     pub async fn tasks(&self, filter: TaskFilter) -> Result<Vec<TaskView>, NetworkError> {
         let limit = if filter.limit == 0 { LISTED } else { filter.limit.min(LISTED) };
-        let query = TaskQuery { states: filter.states, handler: filter.handler, limit };
+        let TaskFilter { states, handler, group, .. } = filter;
+        let query = TaskQuery { states, handler, group, limit };
         self.ask(move |engine, now| engine.tasks(&query, now)).await
-    }
-
-    /// The task that `selector` names: `last`, a whole id, or any unique end of one.
-    ///
-    /// # Errors
-    ///
-    /// It names none, or more than one.
-    pub async fn find_task(&self, selector: &str) -> Result<TaskId, FindError> {
-        let asked = selector.to_owned();
-        let found =
-            self.ask(move |engine, _| engine.find(&asked)).await.map_err(|_| FindError::Stopped)?;
-        match found.as_slice() {
-            [id] => Ok(*id),
-            [] => Err(FindError::None(selector.to_owned())),
-            several => {
-                Err(FindError::Several { suffix: selector.to_owned(), count: several.len() })
-            }
-        }
     }
 
     /// All peers that are known.

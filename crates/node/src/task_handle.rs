@@ -49,7 +49,9 @@ impl TaskHandle {
         match self.end.await {
             Ok(Reply::Ended { end, .. }) => Ok(end),
             Ok(Reply::Refused(reason)) => Err(TaskError::Refused(reason)),
-            Ok(Reply::Accepted { .. }) | Err(_) => Err(TaskError::Stopped),
+            Ok(Reply::Accepted { .. } | Reply::GroupAccepted { .. }) | Err(_) => {
+                Err(TaskError::Stopped)
+            }
         }
     }
 

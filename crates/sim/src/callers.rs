@@ -180,5 +180,6 @@ fn random_task(rng: &mut SimRng, number: usize) -> Task {
         idempotency_key: (durable && rng.chance(250)).then(|| format!("key {number}")),
         // None: that of the node, which is the disk.
         durability: (!durable).then_some(Durability::Memory),
+        group: None,
     }
 }

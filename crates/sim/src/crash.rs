@@ -270,7 +270,10 @@ pub(crate) fn committed(records: &[Record]) -> Vec<CrashPoint> {
         Record::Ended { .. } => Some(CrashPoint::A10),
         Record::Finished(_) => Some(CrashPoint::B8),
         Record::Released { .. } => Some(CrashPoint::B11),
-        Record::Tried { .. } | Record::Forgotten { .. } => None,
+        Record::Tried { .. }
+        | Record::Forgotten { .. }
+        | Record::Group(_)
+        | Record::GroupForgotten { .. } => None,
     };
     records.iter().filter_map(point).collect()
 }

@@ -61,7 +61,11 @@ impl Disk {
                 Record::Forgotten { id } => {
                     self.tasks.insert(*id, Kept::Forgotten);
                 }
-                Record::Tried { .. } | Record::Finished(_) | Record::Released { .. } => {}
+                Record::Tried { .. }
+                | Record::Finished(_)
+                | Record::Group(_)
+                | Record::GroupForgotten { .. }
+                | Record::Released { .. } => {}
             }
             self.ledger.apply(record, at);
         }

@@ -201,7 +201,7 @@ impl World<'_> {
         let point = match &reply {
             Reply::Accepted { .. } => A3,
             Reply::Ended { .. } => A12,
-            Reply::Refused(_) => &[],
+            Reply::GroupAccepted { .. } | Reply::Refused(_) => &[],
         };
         if self.dies(index, point, Moment::Before) {
             return Ok(());
@@ -224,6 +224,8 @@ impl World<'_> {
                 self.log(format_args!("n{index} accepts {} for call {}", id.short(), token.0));
                 self.history.accepted(token.0, id)
             }
+            // Nothing here hands in groups.
+            Reply::GroupAccepted { .. } => Ok(()),
             Reply::Refused(reason) => self.refused(index, job, submits, reason),
             Reply::Ended { id, end } => {
                 let state = end.state();

@@ -30,7 +30,11 @@ impl World<'_> {
         let Some(node) = self.nodes.get_mut(index) else { return Ok(()) };
         let clock = node.clock(self.now);
         let mut engine = node.boot();
-        let (tasks, kept) = node.disk.ledger().into_parts();
+        let ledger = node.disk.ledger();
+        for tally in ledger.groups() {
+            engine.restore_group(tally, clock);
+        }
+        let (tasks, kept) = ledger.into_parts();
         let (restored, results) = (tasks.len(), kept.len());
         let lost = |reason| Broken::new(Invariant::AnsweredIsKnown, format!("restore: {reason}"));
         for task in tasks {

@@ -72,7 +72,11 @@ impl World<'_> {
                 let details = format!("n{index} forgets {id}, which has not ended");
                 Err(Broken::new(Invariant::AnsweredIsKnown, details))
             }
-            Record::Submitted { .. } | Record::Tried { .. } | Record::Finished(_) => Ok(()),
+            Record::Submitted { .. }
+            | Record::Tried { .. }
+            | Record::Finished(_)
+            | Record::Group(_)
+            | Record::GroupForgotten { .. } => Ok(()),
         }
     }
 

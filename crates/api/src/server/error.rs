@@ -106,7 +106,7 @@ impl From<Reason> for Problem {
     fn from(reason: Reason) -> Self {
         let status = match &reason {
             Reason::NotFound => StatusCode::NOT_FOUND,
-            Reason::Conflict { .. } => StatusCode::CONFLICT,
+            Reason::Conflict { .. } | Reason::GroupStopped { .. } => StatusCode::CONFLICT,
             Reason::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Reason::QueueFull { .. }
             | Reason::Busy { .. }
@@ -142,7 +142,10 @@ impl From<FindError> for Problem {
         match error {
             FindError::None(_) => Self::new(StatusCode::NOT_FOUND, "not_found", detail),
             FindError::Several { .. } => Self::new(StatusCode::CONFLICT, "ambiguous", detail),
-            FindError::Stopped => stopped(),
+            FindError::Group(id) => Self::new(StatusCode::CONFLICT, "is_group", detail)
+                .with_hint(format!("meshwork wait {}", id.short())),
+            FindError::Task(id) => Self::new(StatusCode::NOT_FOUND, "is_task", detail).about(id),
+            FindError::Stopped | _ => stopped(),
         }
     }
 }

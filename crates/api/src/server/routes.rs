@@ -21,6 +21,7 @@ use super::{
 use crate::{limits, types::Problem};
 
 mod events;
+mod groups;
 mod handlers;
 mod metrics;
 mod node;
@@ -95,6 +96,8 @@ fn reads() -> Router<Context> {
         .route("/v1/tasks/{task}", get(tasks::show))
         .route("/v1/tasks/{task}/explain", get(tasks::show))
         .route("/v1/tasks/{task}/result", get(tasks::result))
+        .route("/v1/groups/{group}", get(groups::show))
+        .route("/v1/groups/{group}/results", get(groups::results))
 }
 
 fn writes() -> Router<Context> {
@@ -103,7 +106,10 @@ fn writes() -> Router<Context> {
         .route("/v1/peers/dial", post(peers::dial))
         .route("/v1/peers/{peer}", patch(peers::change))
         .route("/v1/tasks", post(tasks::submit))
+        .route("/v1/tasks:batch", post(groups::submit))
         .route("/v1/tasks/{task}/cancel", post(tasks::cancel))
+        .route("/v1/tasks/{task}/retry", post(tasks::retry))
+        .route("/v1/groups/{group}/retry", post(groups::retry))
 }
 
 fn waits() -> Router<Context> {

@@ -1,11 +1,11 @@
-//! Which peer or task a text in a request means.
+//! Which peer, task or group a text in a request means.
 //!
 //! Names are what peers say of themselves, so anybody can call itself anything. A name therefore
 //! means a trusted peer (or the node itself) if any of these has it, and a stranger only if it is
 //! the only one; whoever must be sure writes the peer id.
 
 use axum::http::StatusCode;
-use meshwork_core::{PeerId, PeerInfo, TaskId};
+use meshwork_core::{GroupId, PeerId, PeerInfo, TaskId};
 use meshwork_node::NetworkManager;
 
 use crate::types::Problem;
@@ -18,6 +18,14 @@ pub(super) async fn task(manager: &NetworkManager, selector: &str) -> Result<Tas
     match selector.parse() {
         Ok(id) => Ok(id),
         Err(_) => Ok(manager.find_task(selector).await?),
+    }
+}
+
+/// The group that `selector` names.
+pub(super) async fn group(manager: &NetworkManager, selector: &str) -> Result<GroupId, Problem> {
+    match selector.parse() {
+        Ok(id) => Ok(id),
+        Err(_) => Ok(manager.find_group(selector).await?),
     }
 }
 

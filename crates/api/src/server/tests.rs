@@ -14,6 +14,7 @@ use super::*;
 use crate::{Client, ClientError};
 
 mod events;
+mod groups;
 mod peers;
 mod tasks;
 

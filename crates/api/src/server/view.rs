@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use meshwork_core::{
-    CancelledBy, PeerId, TaskEnd, TaskState,
+    PeerId, TaskEnd, TaskState,
     engine::view::{AttemptView as Attempt, Explanation, Obstacle, TaskView as Task},
 };
 use meshwork_node::{NetworkError, NetworkManager};
@@ -57,6 +57,8 @@ impl<'m> Viewer<'m> {
         TaskView {
             id: task.id.to_string(),
             short: task.id.short(),
+            group: task.group.map(|(group, _)| group.to_string()),
+            index: task.group.map(|(_, index)| index),
             handler: task.handler.to_string(),
             state: task.state.as_str().to_owned(),
             priority: task.priority,
@@ -153,13 +155,7 @@ pub(super) fn error(end: &TaskEnd) -> Option<ErrorView> {
         TaskEnd::Cancelled { by, reason } => Some(ErrorView {
             code: "cancelled".to_owned(),
             message: if reason.is_empty() { "cancelled".to_owned() } else { reason.clone() },
-            by: Some(
-                match by {
-                    CancelledBy::Submitter => "submitter",
-                    CancelledBy::Shutdown => "shutdown",
-                }
-                .to_owned(),
-            ),
+            by: Some(by.as_str().to_owned()),
             ..blank
         }),
         TaskEnd::Expired { limit } => Some(ErrorView {

@@ -12,6 +12,12 @@ pub struct TaskView {
     pub id: String,
     /// The last six digits of the id, which is what people see and type.
     pub short: String,
+    /// The group that it is a member of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// Its place there, from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index: Option<u32>,
     /// What runs.
     pub handler: String,
     /// `queued`, `assigned`, `running`; or its end: `succeeded`, `failed`, `cancelled`, `expired`.
@@ -112,7 +118,7 @@ pub struct ErrorView {
     /// Of `expired`: which limit, `queue`, `attempt` or `total`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<String>,
-    /// Of `cancelled`: who did it, `submitter` or `shutdown`.
+    /// Of `cancelled`: who did it, `submitter`, `shutdown`, or `group` if too many of its group failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
 }

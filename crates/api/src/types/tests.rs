@@ -16,6 +16,8 @@ fn waiting_task() -> TaskView {
     TaskView {
         id: "019aa2c4-0000-7000-8000-0000008f3a21".to_owned(),
         short: "8f3a21".to_owned(),
+        group: None,
+        index: None,
         handler: "text/upper".to_owned(),
         state: "queued".to_owned(),
         priority: 1,

@@ -1,8 +1,9 @@
 //! `run`, `submit`, `wait`, `task`.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand};
+use meshwork_api::RangeSpec;
 use meshwork_core::Durability;
 
 use super::values;
@@ -70,15 +71,53 @@ pub(crate) struct RunArgs {
     pub(crate) durability: Option<Durability>,
 }
 
+/// Submit one task, or a group of tasks that have all in common but their inputs.
+///
+/// A group is submitted by --each-line, --array or --from-json. Its id is printed as soon as its
+/// first tasks are accepted; `wait`, `task list --group`, `task result` and `task retry` take it.
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  meshwork submit text/hash @disk.img --retries 5 --time 30s
+  meshwork submit --each-line urls.txt text/upper --max-fails 5
+  meshwork submit --array 1-1000 text/reverse
+  meshwork submit --array 0-90:10 text/upper 'page {index}' --key nightly
+  meshwork submit --from-json jobs.json text/template
+  seq 100 | meshwork submit --each-line - text/hash && meshwork wait last --results")]
+pub(crate) struct SubmitArgs {
+    /// What each task is.
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+    /// A task for each line of this file (- is standard input): the line is its input, an empty one
+    /// no less
+    #[arg(long, value_name = "FILE", group = "members")]
+    pub(crate) each_line: Option<PathBuf>,
+    /// A task for each number from A to B. The number is its input; if INPUT is given, that is it,
+    /// with the number in place of {index}
+    #[arg(long, value_name = "A-B[:STEP]", value_parser = values::range, group = "members")]
+    pub(crate) array: Option<RangeSpec>,
+    /// A task for each element of this file (- is standard input), which is an array, or one element
+    /// after the other: a text is the input, an object has `input` and `params`
+    #[arg(long, value_name = "FILE", group = "members")]
+    pub(crate) from_json: Option<PathBuf>,
+    /// When more than N of the group have failed or expired, cancel those that have not ended
+    #[arg(long, value_name = "N", requires = "members")]
+    pub(crate) max_fails: Option<u32>,
+}
+
 /// With the first attempt they are all that a task may have.
 const MAX_RETRIES: i64 = meshwork_core::limits::MAX_ATTEMPTS as i64;
 
-/// Wait until tasks have ended. On one task the exit code is the task's own.
+/// Wait until tasks have ended. On one task the exit code is the task's own; on groups it is 0 if
+/// every task of them has succeeded, else 1.
 #[derive(Args, Debug)]
 pub(crate) struct WaitArgs {
-    /// Ids, unique ends of ids, `last`, or `all`, which waits until no task of this node is open
+    /// Tasks or groups: ids, unique ends of ids, `last` (the group, if the last task is of one), or `all`, which waits until no task of this node is open
     #[arg(value_name = "TASK", required = true)]
     pub(crate) tasks: Vec<String>,
+    /// Print the results of groups in order, as they come; each ends with a line feed
+    #[arg(long)]
+    pub(crate) results: bool,
     /// End with 0 however the tasks end
     #[arg(long)]
     pub(crate) ok_if_failed: bool,
@@ -102,7 +141,7 @@ impl WaitArgs {
 /// The word for all open tasks.
 const ALL: &str = "all";
 
-/// See, read and cancel tasks. TASK is an id, the unique end of one, or `last`.
+/// See, read, retry and cancel tasks. TASK is an id, the unique end of one, or `last`.
 #[derive(Args, Debug)]
 pub(crate) struct TaskArgs {
     /// What to do.
@@ -125,11 +164,14 @@ pub(crate) enum TaskVerb {
         /// Only those of this handler
         #[arg(long, value_name = "NAME")]
         handler: Option<String>,
+        /// Only those of this group
+        #[arg(long, value_name = "GROUP")]
+        group: Option<String>,
         /// At most so many, the newest first
         #[arg(long, value_name = "N", default_value_t = 100)]
         limit: usize,
     },
-    /// Show a task's story: state, reason, attempts
+    /// Show a task's story: state, reason, attempts; or how a group is
     Show {
         /// Which
         task: String,
@@ -140,10 +182,19 @@ pub(crate) enum TaskVerb {
         /// Which
         task: String,
     },
-    /// Print the bytes of a task's result
+    /// Print the bytes of a task's result, or the results of a group in order
     Result {
         /// Which
         task: String,
+    },
+    /// Submit anew a task that did not succeed, or those of a group as a new group
+    Retry {
+        /// Which
+        task: String,
+        /// Of a group: the tasks that failed, expired or were cancelled, in their order. A group is
+        /// retried no other way, as the inputs of tasks that succeeded are not kept
+        #[arg(long)]
+        only_failed: bool,
     },
     /// Cancel tasks
     Cancel {

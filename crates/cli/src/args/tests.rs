@@ -20,8 +20,12 @@ fn up(line: &str) -> UpArgs {
 }
 
 fn run(line: &str) -> RunArgs {
-    let (Verb::Run(args) | Verb::Submit(args)) = parse(line).verb else { panic!("{line}") };
-    *args
+    let verb = parse(line).verb;
+    if let Verb::Run(args) = verb {
+        return *args;
+    }
+    let Verb::Submit(args) = verb else { panic!("{line}") };
+    args.run
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use meshwork_core::{Accept, Durability};
+use meshwork_api::RangeSpec;
+use meshwork_core::{Accept, Durability, limits::GROUP_MEMBERS};
 
 /// A size: `512`, `64KiB`, `1.5GiB`, `2GB`.
 pub(crate) fn bytes(text: &str) -> Result<u64, String> {
@@ -48,6 +49,23 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 /// `memory` or `disk`.
 pub(crate) fn durability(text: &str) -> Result<Durability, String> {
     Durability::parse(text).ok_or_else(|| format!("{text:?} is neither memory nor disk"))
+}
+
+/// Numbers: `1-1000`, or `0-90:10` in steps of ten.
+pub(crate) fn range(text: &str) -> Result<RangeSpec, String> {
+    let wrong = || format!("{text:?} are no numbers: write them like 1-1000 or 0-90:10");
+    let (ends, step) = text.split_once(':').unwrap_or((text, "1"));
+    let (from, to) = ends.split_once('-').ok_or_else(wrong)?;
+    let number = |text: &str| text.parse::<u64>().map_err(|_| wrong());
+    let range = RangeSpec { from: number(from)?, to: number(to)?, step: number(step)? };
+    match range.len() {
+        _ if range.step == 0 => Err("the step is 0: leave it out for 1".to_owned()),
+        0 => Err(format!("{from} is above {to}: write the lower number first")),
+        count if count > u64::from(GROUP_MEMBERS) => {
+            Err(format!("these are {count} tasks; a group has at most {GROUP_MEMBERS}"))
+        }
+        _ => Ok(range),
+    }
 }
 
 /// `NAME=VALUE`.

@@ -1,4 +1,4 @@
-//! `run` and `submit`.
+//! `run`.
 
 use std::time::Duration;
 
@@ -20,17 +20,6 @@ struct Run {
     task: TaskView,
     /// The result, if there is one.
     output: Option<Payload>,
-}
-
-/// Submits, and prints the id.
-pub(super) async fn submit(args: RunArgs, client: &Client, out: &Output) -> anyhow::Result<u8> {
-    let task = client.submit(&spec::of(args)?, Duration::ZERO).await?;
-    if out.json {
-        out.value(&task)?;
-    } else {
-        out.line(&task.id)?;
-    }
-    Ok(exit::DONE)
 }
 
 /// Submits, tells where it runs, prints the result, and ends as the task did. Ctrl-C leaves the

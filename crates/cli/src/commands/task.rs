@@ -3,44 +3,54 @@
 use chrono::Utc;
 use meshwork_api::{Client, TaskQuery, TaskView};
 
-use super::story;
+use super::{group, story};
 use crate::{
     args::TaskVerb,
     exit,
+    failure::Failure,
     output::{Output, Table, format},
 };
 
 pub(super) async fn task(verb: TaskVerb, client: &Client, out: &Output) -> anyhow::Result<u8> {
     match verb {
-        TaskVerb::List { all, state, handler, limit } => {
+        TaskVerb::List { all, state, handler, group, limit } => {
             let states = match (all, state.is_empty()) {
                 (true, _) => Vec::new(),
                 (false, true) => OPEN.map(str::to_owned).to_vec(),
                 (false, false) => state,
             };
-            list(&TaskQuery { states, handler, limit: Some(limit) }, client, out).await?;
+            let limit = Some(limit);
+            list(&TaskQuery { states, handler, group, limit }, client, out).await?;
         }
-        TaskVerb::Show { task } => show(&client.task(&task).await?, out)?,
+        TaskVerb::Show { task } => show(&task, client, out).await?,
         TaskVerb::Explain { task } => {
             let task = client.task(&task).await?;
-            show(&task, out)?;
+            story(&task, out)?;
             if task.waiting.is_some_and(|waiting| waiting.code == "no_eligible_peer") {
                 return Ok(exit::NO_PEER);
             }
         }
-        TaskVerb::Result { task } => {
-            let bytes = client.result(&task).await?;
-            out.data(&bytes)?;
-            if out.stdout_tty && !bytes.is_empty() && !bytes.ends_with(b"\n") {
-                out.data(b"\n")?;
-            }
+        TaskVerb::Result { task } => return result(&task, client, out).await,
+        TaskVerb::Retry { task, only_failed } => {
+            return retry(&task, only_failed, client, out).await;
         }
         TaskVerb::Cancel { tasks, reason } => cancel(&tasks, &reason, client, out).await?,
     }
     Ok(exit::DONE)
 }
 
-fn show(task: &TaskView, out: &Output) -> anyhow::Result<()> {
+async fn show(name: &str, client: &Client, out: &Output) -> anyhow::Result<()> {
+    if let Some(found) = group::find(client, name).await? {
+        return if out.json {
+            out.value(&found)
+        } else {
+            Ok(out.line(if out.quiet { found.id } else { group::summary(&found) })?)
+        };
+    }
+    story(&client.task(name).await?, out)
+}
+
+fn story(task: &TaskView, out: &Output) -> anyhow::Result<()> {
     if out.json {
         out.value(task)
     } else if out.quiet {
@@ -48,6 +58,50 @@ fn show(task: &TaskView, out: &Output) -> anyhow::Result<()> {
     } else {
         Ok(out.data(story::story(task, Utc::now()).as_bytes())?)
     }
+}
+
+async fn result(name: &str, client: &Client, out: &Output) -> anyhow::Result<u8> {
+    if let Some(found) = group::find(client, name).await? {
+        return group::results(found, client, out).await;
+    }
+    let bytes = client.result(name).await?;
+    out.data(&bytes)?;
+    if out.stdout_tty && !bytes.is_empty() && !bytes.ends_with(b"\n") {
+        out.data(b"\n")?;
+    }
+    Ok(exit::DONE)
+}
+
+/// Submits anew; prints the id of what was submitted.
+async fn retry(name: &str, only_failed: bool, client: &Client, out: &Output) -> anyhow::Result<u8> {
+    let Some(found) = group::find(client, name).await? else {
+        let task = client.retry(name).await?;
+        if out.json {
+            out.value(&task)?;
+        } else {
+            out.line(&task.id)?;
+        }
+        return Ok(exit::DONE);
+    };
+    if !only_failed {
+        return Err(Failure::usage(format!("{} is a group", found.short))
+            .with_hint(format!("meshwork task retry {} --only-failed", found.short))
+            .into());
+    }
+    let retried = client.retry_group(&found.id).await?;
+    if out.json {
+        out.value(&retried)?;
+    } else {
+        out.line(&retried.group.id)?;
+    }
+    let (count, short) = (format::count(retried.group.members), &retried.group.short);
+    out.say(format!("group {short} of {count} tasks: meshwork wait {short}"));
+    if retried.forgotten == 0 {
+        return Ok(exit::DONE);
+    }
+    let forgotten = format::count(retried.forgotten.into());
+    out.say(format!("{forgotten} more did not succeed, and are not kept any more"));
+    Ok(exit::FAILED)
 }
 
 /// The states of a task that has not ended.
@@ -72,14 +126,23 @@ async fn list(query: &TaskQuery, client: &Client, out: &Output) -> anyhow::Resul
         });
         return Ok(());
     }
-    let mut table =
-        Table::new(&["TASK", "STATE", "HANDLER", "WORKER", "ATTEMPTS", "SUBMITTED", "NOTE"]);
+    let mut table = Table::new(&[
+        "TASK",
+        "STATE",
+        "HANDLER",
+        "GROUP",
+        "WORKER",
+        "ATTEMPTS",
+        "SUBMITTED",
+        "NOTE",
+    ]);
     for task in &tasks.items {
         let people = out.stdout_tty;
         table.row([
             if people { task.short.clone() } else { task.id.clone() },
             task.state.clone(),
             task.handler.clone(),
+            place(task, people),
             worker(task, people),
             task.attempts.last().map_or(0, |attempt| attempt.number).to_string(),
             if people {
@@ -91,6 +154,13 @@ async fn list(query: &TaskQuery, client: &Client, out: &Output) -> anyhow::Resul
         ]);
     }
     Ok(table.print(out)?)
+}
+
+/// The group, and the place in it.
+fn place(task: &TaskView, people: bool) -> String {
+    let (Some(group), Some(index)) = (&task.group, task.index) else { return String::new() };
+    let shown = if people { group.get(group.len().saturating_sub(6)..) } else { Some(&**group) };
+    format!("{}/{index}", shown.unwrap_or(group))
 }
 
 fn worker(task: &TaskView, people: bool) -> String {

@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use meshwork_api::{Client, ClientError, TaskView};
+use meshwork_api::{Client, ClientError, GroupView, TaskView};
 use tokio::time::Instant;
 
-use super::story;
+use super::{group, story};
 use crate::{
     args::WaitArgs,
     exit,
@@ -72,13 +72,48 @@ async fn all(args: &WaitArgs, client: &Client, out: &Output) -> anyhow::Result<u
 
 async fn some(args: &WaitArgs, client: &Client, out: &Output) -> anyhow::Result<u8> {
     // Now, and not with each request: `last` must stay the same task.
-    let mut pending = Vec::with_capacity(args.tasks.len());
+    let (mut pending, mut groups) = (Vec::with_capacity(args.tasks.len()), Vec::new());
     for selector in &args.tasks {
+        if let Some(found) = group::find(client, selector).await? {
+            groups.push(found);
+            continue;
+        }
         let id = client.task(selector).await?.id;
         if !pending.contains(&id) {
             pending.push(id);
         }
     }
+    let mut code = exit::DONE;
+    for found in groups {
+        code = code.max(one_group(found, args, client, out).await?);
+    }
+    if pending.is_empty() {
+        return Ok(code);
+    }
+    Ok(code.max(some_tasks(pending, args, client, out).await?))
+}
+
+async fn one_group(
+    found: GroupView,
+    args: &WaitArgs,
+    client: &Client,
+    out: &Output,
+) -> anyhow::Result<u8> {
+    let ended = group::wait(found, args.results, client, out).await?;
+    if out.json && !args.results {
+        out.value(&ended)?;
+    } else {
+        group::say_end(&ended, out);
+    }
+    Ok(group::code(&ended))
+}
+
+async fn some_tasks(
+    pending: Vec<String>,
+    args: &WaitArgs,
+    client: &Client,
+    out: &Output,
+) -> anyhow::Result<u8> {
     let tasks = pending.clone();
     let states = until_ended(pending, client, out).await?;
     if let ([id], true) = (tasks.as_slice(), args.is_one()) {

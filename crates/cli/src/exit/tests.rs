@@ -7,6 +7,8 @@ fn ended(error: Option<(&str, Option<u8>)>) -> TaskView {
     TaskView {
         id: String::new(),
         short: String::new(),
+        group: None,
+        index: None,
         handler: "text/upper".to_owned(),
         state: if error.is_some() { "failed" } else { "succeeded" }.to_owned(),
         priority: 0,

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use libp2p_identity::PeerId;
 
-use super::Story;
+use super::{Story, view::EndCounts};
 use crate::{
     advert::Advert,
     frame::{Assignment, AttemptEnd, Epoch, ToOwner, ToWorker},
     message::NetworkMessage,
     reason::Reason,
     resource::ResourceUsage,
-    task::{CancelledBy, Task, TaskEnd, TaskId, TaskState},
+    task::{CancelledBy, GroupId, Task, TaskEnd, TaskId, TaskState},
     time::Time,
 };
 
@@ -36,6 +36,17 @@ pub enum Input {
         /// The task.
         task: Box<Task>,
         /// Run on these only; empty: on this node or any peer that it trusts.
+        targets: Vec<PeerId>,
+        /// Who waits.
+        token: Token,
+    },
+    /// A caller hands in members of a group: the next ones, in order, and all or none of them.
+    /// Places that were handed in before are passed over. Answered with [`Reply::GroupAccepted`] or
+    /// [`Reply::Refused`] under `token`.
+    SubmitGroup {
+        /// The members, each with its [`Task::group`].
+        tasks: Vec<Task>,
+        /// As for a task of its own.
         targets: Vec<PeerId>,
         /// Who waits.
         token: Token,
@@ -262,6 +273,11 @@ pub enum Reply {
         /// The id.
         id: TaskId,
     },
+    /// The members of this group are accepted.
+    GroupAccepted {
+        /// Which.
+        id: GroupId,
+    },
     /// The request is refused.
     Refused(Reason),
     /// The task has ended.
@@ -305,6 +321,13 @@ pub enum Record {
         /// Which.
         id: TaskId,
     },
+    /// What is known of a group besides those of its members that are kept. The last one counts.
+    Group(Box<GroupTally>),
+    /// Nothing of a group is kept any longer.
+    GroupForgotten {
+        /// Which.
+        id: GroupId,
+    },
     /// This node has finished an attempt for an owner.
     Finished(Box<KeptResult>),
     /// The owner has the result for good, or it was dropped.
@@ -329,9 +352,28 @@ impl Record {
                 AttemptEnd::Output(output) => output.len(),
                 AttemptEnd::Failed(_) | AttemptEnd::Cancelled => 0,
             },
-            Self::Tried { .. } | Self::Forgotten { .. } | Self::Released { .. } => 0,
+            Self::Tried { .. }
+            | Self::Forgotten { .. }
+            | Self::Group(_)
+            | Self::GroupForgotten { .. }
+            | Self::Released { .. } => 0,
         }
     }
+}
+
+/// What a group is, and how those of its members have ended that are forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GroupTally {
+    /// Which group.
+    pub id: GroupId,
+    /// The places below it were handed in.
+    pub received: u32,
+    /// Whether these are all.
+    pub complete: bool,
+    /// As [`GroupMember::max_fails`](crate::GroupMember::max_fails).
+    pub max_fails: Option<u32>,
+    /// How its forgotten members ended.
+    pub forgotten: EndCounts,
 }
 
 /// The result of an attempt for another owner, until that owner has it for good.

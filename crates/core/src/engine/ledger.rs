@@ -5,8 +5,12 @@ use std::collections::BTreeMap;
 use libp2p_identity::PeerId;
 use rustc_hash::FxHashMap;
 
-use super::{KeptResult, Record, Restored, Story};
-use crate::{frame::Epoch, task::TaskId, time::Time};
+use super::{GroupTally, KeptResult, Record, Restored, Story};
+use crate::{
+    frame::Epoch,
+    task::{GroupId, TaskId},
+    time::Time,
+};
 
 /// A result for another owner, and when it was made.
 pub type Made = (KeptResult, Time);
@@ -19,6 +23,7 @@ pub struct Ledger {
     index: FxHashMap<TaskId, u64>,
     next: u64,
     kept: BTreeMap<(PeerId, Epoch), Made>,
+    groups: BTreeMap<GroupId, GroupTally>,
 }
 
 impl Ledger {
@@ -48,6 +53,12 @@ impl Ledger {
                     self.tasks.remove(&place);
                 }
             }
+            Record::Group(tally) => {
+                self.groups.insert(tally.id, *tally);
+            }
+            Record::GroupForgotten { id } => {
+                self.groups.remove(&id);
+            }
             Record::Finished(kept) => {
                 self.kept.insert((kept.owner, kept.epoch), (*kept, at));
             }
@@ -71,6 +82,11 @@ impl Ledger {
     /// Whether there is nothing.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// What is known of groups besides their tasks.
+    pub fn groups(&self) -> impl Iterator<Item = &GroupTally> {
+        self.groups.values()
     }
 
     /// The tasks, in the order in which they were submitted, and the results, with the times at which

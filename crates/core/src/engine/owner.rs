@@ -347,7 +347,8 @@ impl Engine {
             Phase::Queued { since, not_before } => (not_before <= since, task.group),
             Phase::Open { .. } => (false, task.group),
         };
-        let (id, durable) = (task.id, task.durable);
+        let (id, durable, member) = (task.id, task.durable, task.member);
+        let success = end.is_success();
         let public = end.to_public();
         let state = public.state();
         if let Some(attempt) = task.history.last_mut() {
@@ -374,7 +375,15 @@ impl Engine {
                 tasks.get(key).is_some_and(|task| matches!(task.phase, Phase::Queued { .. }))
             });
         }
-        self.queue.leave(group);
+        if success {
+            self.queue.leave(group);
+        } else {
+            // It keeps what it needs, to be tried again.
+            self.queue.rest(group);
+        }
+        if let Some(slot) = member {
+            self.groups.end(slot, &state);
+        }
         if armed {
             self.note_stale_timer();
         }

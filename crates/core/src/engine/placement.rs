@@ -33,7 +33,7 @@ impl Engine {
         }
         let looked_at = self.unplaced.min(limits::PLACEMENT_GROUPS);
         self.unplaced -= looked_at;
-        let mut groups = std::mem::take(&mut self.groups);
+        let mut groups = std::mem::take(&mut self.turns);
         let heads = (0..looked_at).filter_map(|at| Some((at, self.queue.active(at)?)));
         groups.extend(heads.map(|(at, (group, priority))| Reverse((priority, at, group))));
         while let Some(Reverse((priority, at, group))) = groups.pop() {
@@ -42,7 +42,7 @@ impl Engine {
                 groups.push(Reverse((next, at, group)));
             }
         }
-        self.groups = groups;
+        self.turns = groups;
         self.queue.rotate(looked_at);
     }
 

@@ -8,10 +8,10 @@ use libp2p_identity::PeerId;
 use super::{
     Accounts, Engine, PeerLoad,
     tasks::{Owned, Phase},
-    view::{AttemptView, Explanation, Obstacle, Sizes, TaskQuery, TaskView},
+    view::{AttemptView, Explanation, Found, Obstacle, Sizes, TaskQuery, TaskView},
 };
 use crate::{
-    task::{HandlerName, TaskId, TaskState},
+    task::{GroupId, HandlerName, TaskId, TaskState},
     time::Time,
 };
 
@@ -24,9 +24,11 @@ impl Engine {
 
     /// The tasks that match, the newest first; each is a full view but for [`TaskView::waiting`].
     pub fn tasks(&self, query: &TaskQuery, now: Time) -> Vec<TaskView> {
+        let group = query.group.map(|group| self.groups.slot(&group));
         let matches = |task: &&Owned| {
             let state = self.state(task);
-            (query.states.is_empty() || query.states.iter().any(|s| s == state.as_str()))
+            group.is_none_or(|group| group.is_some() && task.member == group)
+                && (query.states.is_empty() || query.states.iter().any(|s| s == state.as_str()))
                 && query.handler.as_ref().is_none_or(|handler| {
                     self.kinds.name(task.kind).is_some_and(|name| name.as_str() == handler)
                 })
@@ -41,22 +43,35 @@ impl Engine {
         found.iter().filter_map(|task| self.view(task, now, false)).collect()
     }
 
-    /// The tasks that `selector` may mean: `last`, a whole id, or the end of one.
-    pub fn find(&self, selector: &str) -> Vec<TaskId> {
+    /// What `selector` may mean: `last`, a whole id, or the end of one. The last task stands for its
+    /// group, if it has one.
+    pub fn find(&self, selector: &str) -> Vec<Found> {
         if selector == "last" {
             let last = self.tasks.iter().max_by_key(|task| (task.submitted, task.id));
-            return last.map(|task| task.id).into_iter().collect();
+            return last.map(|task| self.whole(task)).into_iter().collect();
         }
         if let Ok(id) = selector.parse::<TaskId>() {
-            return self.tasks.by_id(&id).map(|_| id).into_iter().collect();
+            let group = GroupId::from_bytes(*id.as_bytes());
+            let task = self.tasks.by_id(&id).map(|_| Found::Task(id));
+            return task
+                .or_else(|| self.groups.slot(&group).map(|_| Found::Group(group)))
+                .into_iter()
+                .collect();
         }
         let suffix: String =
             selector.chars().filter(|c| *c != '-').collect::<String>().to_ascii_lowercase();
         if suffix.is_empty() || !suffix.bytes().all(|b| b.is_ascii_hexdigit()) {
             return Vec::new();
         }
-        let hex = |id: &TaskId| id.to_string().replace('-', "");
-        self.tasks.iter().map(|task| task.id).filter(|id| hex(id).ends_with(&suffix)).collect()
+        let fits = |id: &dyn std::fmt::Display| id.to_string().replace('-', "").ends_with(&suffix);
+        let tasks = self.tasks.iter().map(|task| task.id);
+        let groups = self.groups.ids().filter(|id| fits(id)).map(Found::Group);
+        tasks.filter(|id| fits(id)).map(Found::Task).chain(groups).collect()
+    }
+
+    fn whole(&self, task: &Owned) -> Found {
+        let group = task.member.and_then(|slot| self.groups.id(slot));
+        group.map_or(Found::Task(task.id), Found::Group)
     }
 
     /// What the engine holds, in numbers.
@@ -130,16 +145,19 @@ impl Engine {
                     TaskState::Assigned { peer, epoch }
                 }
             }
-            Phase::Ended { end, safe_with, .. } if self.gate.is_safe(*safe_with) => {
-                end.to_public().state()
-            }
+            Phase::Ended { end, safe_with, .. } if self.gate.is_safe(*safe_with) => end.state(),
             Phase::Ended { from, .. } => from
                 .and_then(|(key, epoch)| Some((*self.peers.get(key)?.id, epoch)))
                 .map_or(TaskState::Queued, |(peer, epoch)| TaskState::Running { peer, epoch }),
         }
     }
 
-    fn view(&self, task: &Owned, now: Time, explained: bool) -> Option<TaskView> {
+    fn place_of(&self, task: &Owned) -> Option<(GroupId, u32)> {
+        let group = self.groups.id(task.member?)?;
+        Some((group, group.index_of(&task.id)?))
+    }
+
+    pub(super) fn view(&self, task: &Owned, now: Time, explained: bool) -> Option<TaskView> {
         let handler: HandlerName = self.kinds.name(task.kind)?.clone();
         let (mut ended, mut end, mut hidden) = (None, None, None);
         if let Phase::Ended { at, end: told, from, safe_with } = &task.phase {
@@ -151,6 +169,7 @@ impl Engine {
         }
         Some(TaskView {
             id: task.id,
+            group: self.place_of(task),
             handler,
             state: self.state(task),
             priority: task.priority,

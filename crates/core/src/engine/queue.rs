@@ -50,6 +50,8 @@ pub(super) struct Group {
     listed: bool,
     /// Tasks that name this group, waiting or not.
     members: usize,
+    /// Those of them that have ended, and may be tried again.
+    resting: usize,
     /// The peers that may run its tasks, as of `version` of the peer table.
     pub(super) eligible: Arc<[PeerKey]>,
     pub(super) version: u64,
@@ -70,9 +72,9 @@ impl Queue {
         self.waiting
     }
 
-    /// Groups that have a member.
+    /// Groups that have a member that has not ended.
     pub(super) fn groups(&self) -> usize {
-        self.groups.len()
+        self.groups.iter().filter(|(_, group)| group.members > group.resting).count()
     }
 
     /// The group of tasks with these needs; one more task is a member of it now.
@@ -91,6 +93,7 @@ impl Queue {
             stale: 0,
             listed: false,
             members: 1,
+            resting: 0,
             eligible: Arc::default(),
             version: 0,
         });
@@ -110,6 +113,25 @@ impl Queue {
             self.index.remove(&needs);
             self.groups.remove(key.0 as usize);
         }
+    }
+
+    /// A task that has ended stays a member: what is worked out for those that wait is let go of if
+    /// there are none.
+    pub(super) fn rest(&mut self, key: GroupKey) {
+        let Some(group) = self.groups.get_mut(key.0 as usize) else { return };
+        group.resting += 1;
+        if group.count == 0 {
+            group.eligible = Arc::default();
+            group.version = 0;
+        }
+    }
+
+    /// A task that rested is a member no longer.
+    pub(super) fn leave_rest(&mut self, key: GroupKey) {
+        if let Some(group) = self.groups.get_mut(key.0 as usize) {
+            group.resting = group.resting.saturating_sub(1);
+        }
+        self.leave(key);
     }
 
     /// A task waits, behind those of its priority, or before them if it waited already.

@@ -4,7 +4,7 @@
 //! new boot; what workers still say of earlier ones is late.
 
 use super::{
-    Engine, KeptResult, Restored, Seq,
+    Engine, GroupTally, KeptResult, Restored, Seq,
     tasks::{End, Owned, Phase},
 };
 use crate::{reason::Reason, task::TaskEnd, time::Time};
@@ -43,10 +43,19 @@ impl Engine {
                 if let Some(task) = self.tasks.get_mut(key).filter(|task| task.history.is_empty()) {
                     task.history = Owned::history_of_end(&end, at);
                 }
-                let group = self.tasks.get(key).map(|task| task.group);
+                let success = end.is_success();
+                let state = end.state();
                 self.tasks.end(key, at, end, Seq::default());
-                if let Some(group) = group {
-                    self.queue.leave(group);
+                if let Some(task) = self.tasks.get(key) {
+                    let (needs, member) = (task.group, task.member);
+                    if success {
+                        self.queue.leave(needs);
+                    } else {
+                        self.queue.rest(needs);
+                    }
+                    if let Some(slot) = member {
+                        self.groups.end(slot, &state);
+                    }
                 }
                 self.forget_old(now);
             }
@@ -62,6 +71,11 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    /// Takes up what an earlier start knew of a group. Call it before the tasks are taken up.
+    pub fn restore_group(&mut self, tally: &GroupTally, now: Time) {
+        self.groups.restore(tally, now);
     }
 
     /// Takes up a result that an earlier start has made for another owner, and when.

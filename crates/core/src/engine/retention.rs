@@ -5,6 +5,7 @@ use super::{
     Engine, Record,
     held::{Held, HeldKey, Stage},
     peers::{OwnerSide, PeerKey},
+    tasks::{Kept, Phase},
     timers::Timer,
 };
 use crate::{frame::Epoch, limits, time::Time};
@@ -13,11 +14,27 @@ impl Engine {
     /// Forgets the oldest ended tasks beyond what is kept, and sees to it that the age of the others is
     /// noticed.
     pub(super) fn forget_old(&mut self, now: Time) {
-        let (tasks, gate) = (&mut self.tasks, &mut self.gate);
-        let (count, bytes) = (self.config.max_ended, self.config.max_ended_bytes);
         let keep = self.config.keep_results;
-        let is_old = |at: Time| at + keep <= now;
-        tasks.forget(count, bytes, is_old, |id| gate.record(Record::Forgotten { id }));
+        let kept = Kept {
+            ended: self.config.max_ended,
+            failures: self.config.max_ended.min(limits::ENDED_FAILURES),
+            bytes: self.config.max_ended_bytes,
+            time: keep,
+            now,
+        };
+        while let Some(task) = self.tasks.forget(&kept) {
+            if task.durable {
+                self.gate.record(Record::Forgotten { id: task.id });
+            }
+            let Phase::Ended { end, .. } = &task.phase else { continue };
+            if !end.is_success() {
+                self.queue.leave_rest(task.group);
+            }
+            let gone = task.member.and_then(|slot| self.groups.forget(slot, &end.state()));
+            if let Some(record) = gone {
+                self.gate.record(record);
+            }
+        }
         let due = self.tasks.oldest_end().map_or(Time::NEVER, |oldest| oldest + keep);
         if due < self.retention_due {
             self.retention_due = due;

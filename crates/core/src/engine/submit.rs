@@ -44,6 +44,10 @@ impl Engine {
         if self.closing {
             return Err(Reason::ShuttingDown);
         }
+        if task.group.is_some() {
+            let detail = "group: its members are handed in together".to_owned();
+            return Err(Reason::InvalidTask { detail });
+        }
         if let Some(key) = task.idempotency_key.as_deref()
             && let Some(known) = self.tasks.by_key(key)
         {
@@ -58,35 +62,57 @@ impl Engine {
         if self.tasks.live() >= self.config.max_owned {
             return Err(Reason::QueueFull { retry_after: limits::QUEUE_FULL_RETRY });
         }
+        let kind = self.kind_of(&task, &targets)?;
+        let id = task.id;
+        let unknown = targets.is_empty() && self.is_hopeless(kind);
+        let durable = self.is_durable(&task);
+        let key = self
+            .admit(task, targets, kind, cx.now)
+            .ok_or(Reason::QueueFull { retry_after: limits::QUEUE_FULL_RETRY })?;
+        self.watch(key, token);
+        // Before anything can end it: the acceptance is the first of the two replies.
+        self.gate.tell(durable, Effect::Reply { token, reply: Reply::Accepted { id } });
+        self.begin(cx.now, key, kind, unknown);
+        Ok(())
+    }
+
+    /// What runs a task, if that and its targets are within their bounds.
+    pub(super) fn kind_of(&mut self, task: &Task, targets: &[PeerId]) -> Result<Kind, Reason> {
         if targets.len() > limits::TARGETS {
             let detail = format!("targets: at most {}", limits::TARGETS);
             return Err(Reason::InvalidTask { detail });
         }
-        let kind = self.kinds.of(task.task_type.family(), &task.operation).ok_or_else(|| {
-            Reason::InvalidTask { detail: format!("over {} handler names", limits::KINDS) }
-        })?;
-        let id = task.id;
-        let unknown = targets.is_empty() && self.is_hopeless(kind);
+        self.kinds.of(task.task_type.family(), &task.operation).ok_or_else(|| Reason::InvalidTask {
+            detail: format!("over {} handler names", limits::KINDS),
+        })
+    }
+
+    /// Puts a task into the table, and into the journal if it is durable.
+    pub(super) fn admit(
+        &mut self,
+        task: Box<Task>,
+        targets: Vec<PeerId>,
+        kind: Kind,
+        now: Time,
+    ) -> Option<TaskKey> {
         let record = self
             .is_durable(&task)
             .then(|| Record::Submitted { task: task.clone(), targets: targets.clone() });
-        let key = self
-            .insert_task(task, targets, kind, cx.now)
-            .ok_or(Reason::QueueFull { retry_after: limits::QUEUE_FULL_RETRY })?;
-        self.watch(key, token);
-        let durable = record.is_some();
+        let key = self.insert_task(task, targets, kind, now)?;
         if let Some(record) = record {
             self.gate.record(record);
         }
-        // Before anything can end it: the acceptance is the first of the two replies.
-        self.gate.tell(durable, Effect::Reply { token, reply: Reply::Accepted { id } });
+        Some(key)
+    }
+
+    /// Lets a task that was accepted wait for a worker; one that nobody can ever run ends.
+    pub(super) fn begin(&mut self, now: Time, key: TaskKey, kind: Kind, unknown: bool) {
         if unknown {
             let failure = self.unknown_handler(kind);
-            self.end_task(key, cx.now, End::Failed(Box::new(failure)));
+            self.end_task(key, now, End::Failed(Box::new(failure)));
         } else {
-            self.enqueue(cx.now, key, false);
+            self.enqueue(now, key, false);
         }
-        Ok(())
     }
 
     /// The name is that of a task already: the caller gets that one, if it is the same.
@@ -110,7 +136,7 @@ impl Engine {
     }
 
     /// Whether a task is to outlive the process.
-    fn is_durable(&self, task: &Task) -> bool {
+    pub(super) fn is_durable(&self, task: &Task) -> bool {
         task.durability.unwrap_or(self.config.durability) == Durability::Disk
     }
 
@@ -130,11 +156,13 @@ impl Engine {
         targets.dedup();
         let group =
             self.queue.join(Needs { kind, targets: targets.into_boxed_slice(), requirements });
+        let member = task.group.and_then(|member| self.groups.join(&member, durable, submitted));
         let key = self.tasks.insert(New {
             id: task.id,
             kind,
             group,
             priority: task.priority,
+            member,
             input: task.input.into_bytes(),
             params: task.params,
             limits: task.limits,
@@ -149,7 +177,7 @@ impl Engine {
 
     /// Whether nobody can ever run this, as far as can be told: the node has the family, but not
     /// the operation, and no peer that it may use offers it.
-    fn is_hopeless(&mut self, kind: Kind) -> bool {
+    pub(super) fn is_hopeless(&mut self, kind: Kind) -> bool {
         let version = self.peers.offers_version;
         if let Some((_, hopeless)) = self.hopeless.get(&kind).filter(|(at, _)| *at == version) {
             return *hopeless;
@@ -203,6 +231,11 @@ impl Engine {
         let mut reason = reason;
         truncate(&mut reason, limits::MESSAGE_BYTES);
         self.watch(key, token);
+        self.cancel(key, cx.now, End::Cancelled { by, reason: reason.into_boxed_str() });
+    }
+
+    /// Ends a task that has not ended, wherever it is.
+    pub(super) fn cancel(&mut self, key: TaskKey, now: Time, end: End) {
         let open = match self.tasks.get(key).map(|task| &task.phase) {
             Some(Phase::Ended { .. }) | None => return,
             Some(Phase::Open { peer, epoch, .. }) => Some((*peer, *epoch)),
@@ -211,7 +244,7 @@ impl Engine {
         if let Some((peer, epoch)) = open {
             self.withdraw(peer, epoch);
         }
-        self.end_task(key, cx.now, End::Cancelled { by, reason: reason.into_boxed_str() });
+        self.end_task(key, now, end);
     }
 
     pub(super) fn on_watch(&mut self, cx: &mut Cx<'_>, id: TaskId, token: Token) {
@@ -291,7 +324,7 @@ impl Engine {
 
 /// Tells what a task asks for from what another does. Not against somebody who means to deceive: only
 /// the owner's own callers are compared.
-fn digest(task: &Task) -> u64 {
+pub(super) fn digest(task: &Task) -> u64 {
     let mut hasher = FxHasher::default();
     task.task_type.family().hash(&mut hasher);
     task.operation.hash(&mut hasher);

@@ -11,6 +11,7 @@ use smallvec::SmallVec;
 
 use super::{
     Seq, Token,
+    groups::GroupSlot,
     kinds::Kind,
     peers::{Peer, PeerKey},
     queue::GroupKey,
@@ -19,7 +20,9 @@ use crate::{
     failure::TaskFailure,
     frame::Epoch,
     reason::Reason,
-    task::{CancelledBy, ExpiredLimit, RetryPolicy, TaskEnd, TaskId, TaskLimits, TaskResult},
+    task::{
+        CancelledBy, ExpiredLimit, RetryPolicy, TaskEnd, TaskId, TaskLimits, TaskResult, TaskState,
+    },
     time::Time,
 };
 
@@ -38,6 +41,8 @@ pub(super) struct Owned {
     pub(super) kind: Kind,
     pub(super) group: GroupKey,
     pub(super) priority: i8,
+    /// The group that it was submitted with.
+    pub(super) member: Option<GroupSlot>,
     pub(super) input: Bytes,
     pub(super) input_bytes: usize,
     pub(super) params: std::collections::BTreeMap<String, String>,
@@ -100,6 +105,21 @@ impl End {
             }
             Self::Expired(limit) => TaskEnd::Expired { limit: *limit },
         }
+    }
+
+    /// The state that a task with this end is in.
+    pub(super) fn state(&self) -> TaskState {
+        match self {
+            Self::Succeeded { .. } => TaskState::Succeeded,
+            Self::Failed(_) => TaskState::Failed,
+            Self::Cancelled { .. } => TaskState::Cancelled,
+            Self::Expired(_) => TaskState::Expired,
+        }
+    }
+
+    /// Whether there is a result. What has none may be tried again, so that what it takes is kept.
+    pub(super) fn is_success(&self) -> bool {
+        matches!(self, Self::Succeeded { .. })
     }
 
     fn weight(&self) -> usize {
@@ -168,6 +188,13 @@ impl Owned {
             Phase::Ended { .. } => Time::NEVER,
         }
     }
+
+    /// Bytes that are kept with its end.
+    fn ended_weight(&self) -> usize {
+        let Phase::Ended { end, .. } = &self.phase else { return 0 };
+        let params: usize = self.params.iter().map(|(name, value)| name.len() + value.len()).sum();
+        end.weight() + self.input.len() + params
+    }
 }
 
 /// The table. Live tasks are bounded by the engine's `max_owned`, ended ones by
@@ -178,13 +205,15 @@ pub(super) struct Tasks {
     index: FxHashMap<TaskId, TaskKey>,
     keys: FxHashMap<Box<str>, TaskKey>,
     ended: VecDeque<TaskKey>,
+    /// Members of groups that have ended without success.
+    failures: VecDeque<TaskKey>,
     ended_bytes: usize,
     next_tenant: u32,
 }
 
 impl Tasks {
     pub(super) fn live(&self) -> usize {
-        self.slab.len() - self.ended.len()
+        self.slab.len() - self.ended.len() - self.failures.len()
     }
 
     pub(super) fn by_id(&self, id: &TaskId) -> Option<TaskKey> {
@@ -211,6 +240,7 @@ impl Tasks {
             kind: new.kind,
             group: new.group,
             priority: new.priority,
+            member: new.member,
             input_bytes: new.input.len(),
             input: new.input,
             params: new.params,
@@ -241,25 +271,32 @@ impl Tasks {
         self.slab.get_mut(key.index as usize).filter(|task| task.tenant == key.tenant)
     }
 
-    /// Ends a task that has not ended: keeps its end, lets go of what only an attempt needs. The end is
-    /// safe with this batch, if the task is durable.
+    /// Ends a task that has not ended: keeps its end, lets go of what only an attempt needs. If there
+    /// is no success there may be further attempts, of another task that is the same. The end is safe
+    /// with this batch, if the task is durable.
     pub(super) fn end(&mut self, key: TaskKey, at: Time, end: End, batch: Seq) {
-        let weight = end.weight();
         let Some(task) = self.get_mut(key) else { return };
         let from = match task.phase {
             Phase::Queued { .. } => None,
             Phase::Open { peer, epoch, .. } => Some((peer, epoch)),
             Phase::Ended { .. } => return,
         };
+        let success = end.is_success();
         let safe_with = if task.durable { batch } else { Seq::default() };
         task.phase = Phase::Ended { at, end, from, safe_with };
-        task.input = Bytes::new();
-        task.params.clear();
         task.refused = Vec::new();
-        // By the time of their ends, which is that of their coming but for those of an earlier start.
-        let earlier = self.ended.iter().rposition(|key| self.ended_at(*key) <= at);
-        self.ended.insert(earlier.map_or(0, |earlier| earlier + 1), key);
+        if success {
+            task.input = Bytes::new();
+            task.params.clear();
+        }
+        let (weight, is_member) = (task.ended_weight(), task.member.is_some());
         self.ended_bytes += weight;
+        let among = if is_member && !success { &self.failures } else { &self.ended };
+        // By the time of their ends, which is that of their coming but for those of an earlier start.
+        let earlier = among.iter().rposition(|key| self.ended_at(*key) <= at);
+        let place = earlier.map_or(0, |earlier| earlier + 1);
+        let among = if is_member && !success { &mut self.failures } else { &mut self.ended };
+        among.insert(place, key);
     }
 
     fn ended_at(&self, key: TaskKey) -> Time {
@@ -269,37 +306,37 @@ impl Tasks {
         }
     }
 
-    /// When the task ended that is to be forgotten first.
+    /// When the task ended that has ended first.
     pub(super) fn oldest_end(&self) -> Option<Time> {
-        self.ended.front().map(|key| self.ended_at(*key))
+        let fronts = [self.ended.front(), self.failures.front()];
+        fronts.into_iter().flatten().map(|key| self.ended_at(*key)).min()
     }
 
-    /// Forgets the oldest ended tasks until at most `count` of at most `bytes` are left, and none of
-    /// them is too old; tells which of them were durable.
-    pub(super) fn forget(
-        &mut self,
-        count: usize,
-        bytes: usize,
-        is_old: impl Fn(Time) -> bool,
-        mut told: impl FnMut(TaskId),
-    ) {
-        while self.ended.len() > count
-            || self.ended_bytes > bytes
-            || self.oldest_end().is_some_and(&is_old)
-        {
-            let Some(key) = self.ended.pop_front() else { return };
-            let Some(task) = self.slab.try_remove(key.index as usize) else { continue };
-            if let Phase::Ended { end, .. } = &task.phase {
-                self.ended_bytes -= end.weight();
-            }
-            self.index.remove(&task.id);
-            if task.durable {
-                told(task.id);
-            }
-            if let Some(name) = &task.key {
-                self.keys.remove(name);
-            }
+    /// Forgets the oldest ended task, if it is too old, or there are more than are kept, or more bytes;
+    /// for want of place members of groups that did not succeed last of all.
+    pub(super) fn forget(&mut self, kept: &Kept) -> Option<Owned> {
+        let is_old =
+            |key: Option<&TaskKey>| key.is_some_and(|key| kept.is_old(self.ended_at(*key)));
+        let heavy = self.ended_bytes > kept.bytes;
+        let of_ended = self.ended.len() > kept.ended
+            || (heavy && !self.ended.is_empty())
+            || is_old(self.ended.front());
+        let of_failures =
+            heavy || self.failures.len() > kept.failures || is_old(self.failures.front());
+        let key = if of_ended {
+            self.ended.pop_front()
+        } else if of_failures {
+            self.failures.pop_front()
+        } else {
+            None
+        }?;
+        let task = self.slab.try_remove(key.index as usize)?;
+        self.ended_bytes -= task.ended_weight();
+        self.index.remove(&task.id);
+        if let Some(name) = &task.key {
+            self.keys.remove(name);
         }
+        Some(task)
     }
 
     /// The places of all that have not ended.
@@ -317,6 +354,23 @@ impl Tasks {
     }
 }
 
+/// How much is kept of ended tasks: so many, so many members of groups that did not succeed, so many
+/// bytes of both, for so long.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Kept {
+    pub(super) ended: usize,
+    pub(super) failures: usize,
+    pub(super) bytes: usize,
+    pub(super) time: std::time::Duration,
+    pub(super) now: Time,
+}
+
+impl Kept {
+    fn is_old(&self, at: Time) -> bool {
+        at + self.time <= self.now
+    }
+}
+
 /// What a new task is made of.
 #[derive(Debug)]
 pub(super) struct New {
@@ -324,6 +378,7 @@ pub(super) struct New {
     pub(super) kind: Kind,
     pub(super) group: GroupKey,
     pub(super) priority: i8,
+    pub(super) member: Option<GroupSlot>,
     pub(super) input: Bytes,
     pub(super) params: std::collections::BTreeMap<String, String>,
     pub(super) limits: TaskLimits,

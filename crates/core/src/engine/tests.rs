@@ -18,6 +18,7 @@ mod bounds;
 mod credit;
 mod disk;
 mod draining;
+mod groups;
 mod hostile;
 mod leases;
 mod life;
@@ -217,6 +218,9 @@ impl Net {
         self.nodes[index] = Node::new(index, self.nodes[index].slots, self.nodes[index].boot + 1);
         self.nodes[index].replies = replies;
         self.nodes[index].ledger = ledger.clone();
+        for tally in ledger.groups() {
+            self.nodes[index].engine.restore_group(tally, self.now);
+        }
         let (tasks, kept) = ledger.into_parts();
         for task in tasks {
             self.nodes[index].engine.restore(task, self.now).unwrap();

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::{
     reason::Reason,
-    task::{HandlerName, TaskEnd, TaskId, TaskState},
+    task::{GroupId, HandlerName, TaskEnd, TaskId, TaskState},
     time::Time,
 };
 
@@ -16,6 +16,8 @@ use crate::{
 pub struct TaskView {
     /// Which.
     pub id: TaskId,
+    /// The group that it is a member of, and its place there.
+    pub group: Option<(GroupId, u32)>,
     /// What runs.
     pub handler: HandlerName,
     /// Where it stands.
@@ -66,8 +68,95 @@ pub struct TaskQuery {
     pub states: Vec<String>,
     /// Only those of this handler.
     pub handler: Option<String>,
+    /// Only members of this group.
+    pub group: Option<GroupId>,
     /// At most so many.
     pub limit: usize,
+}
+
+/// Tasks that have ended, by how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct EndCounts {
+    /// With a result.
+    pub succeeded: u32,
+    /// With a failure.
+    pub failed: u32,
+    /// By request.
+    pub cancelled: u32,
+    /// By a time limit.
+    pub expired: u32,
+}
+
+impl EndCounts {
+    /// All of them.
+    pub fn all(&self) -> u32 {
+        self.succeeded
+            .saturating_add(self.failed)
+            .saturating_add(self.cancelled)
+            .saturating_add(self.expired)
+    }
+
+    /// Those that `max_fails` counts: what failed or expired.
+    pub fn fails(&self) -> u32 {
+        self.failed.saturating_add(self.expired)
+    }
+
+    /// One more in this state, if it is an end.
+    pub(super) fn add(&mut self, state: &TaskState) {
+        match state {
+            TaskState::Succeeded => self.succeeded += 1,
+            TaskState::Failed => self.failed += 1,
+            TaskState::Cancelled => self.cancelled += 1,
+            TaskState::Expired => self.expired += 1,
+            TaskState::Queued | TaskState::Assigned { .. } | TaskState::Running { .. } => {}
+        }
+    }
+}
+
+/// One group of this owner, at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupView {
+    /// Which.
+    pub id: GroupId,
+    /// Members that were accepted so far: those of the places below it.
+    pub received: u32,
+    /// Whether the last one was, so that there are no more.
+    pub complete: bool,
+    /// How many members may fail or expire; none: any number.
+    pub max_fails: Option<u32>,
+    /// Whether more of them did: the others are cancelled, and no more are accepted.
+    pub stopped: bool,
+    /// Members that wait for a worker.
+    pub queued: u32,
+    /// Members that were sent to one.
+    pub running: u32,
+    /// Members that have ended, forgotten or not.
+    pub ended: EndCounts,
+    /// Workers that have members now.
+    pub workers: u32,
+    /// When the first of its members that are known was submitted.
+    pub submitted: Time,
+}
+
+impl GroupView {
+    /// Whether all is over: no member is open, and no more come.
+    pub fn is_ended(&self) -> bool {
+        self.queued == 0 && self.running == 0 && (self.complete || self.stopped)
+    }
+
+    /// Whether all is over, and every member has succeeded.
+    pub fn is_success(&self) -> bool {
+        self.is_ended() && self.complete && self.ended.succeeded == self.received
+    }
+}
+
+/// What a word such as `last` or the end of an id may mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// A task.
+    Task(TaskId),
+    /// A group.
+    Group(GroupId),
 }
 
 /// One attempt at a task.

@@ -125,6 +125,7 @@ impl Engine {
             retry: RetryPolicy::default(),
             idempotency_key: None,
             durability: work.durable.then_some(Durability::Disk),
+            group: None,
         };
         let target_peers = vec![self.config.local];
         NetworkMessage::TaskDistribution { task_id: work.task, task: Box::new(task), target_peers }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{InvalidHandlerName, Task};
+use super::{GroupMember, InvalidHandlerName, Task};
 use crate::limits;
 
 /// Why a task cannot be accepted as it is.
@@ -50,6 +50,9 @@ impl Task {
             self.check_requirements()?;
         }
         self.check_limits()?;
+        if let Some(member) = &self.group {
+            self.check_group(member)?;
+        }
         match &self.idempotency_key {
             Some(key) if key.is_empty() || key.len() > limits::IDEMPOTENCY_KEY => {
                 Err(field("idempotency_key", format!("1 to {} bytes", limits::IDEMPOTENCY_KEY)))
@@ -108,6 +111,21 @@ impl Task {
                     format!("a capability or label has at most {} bytes", limits::LABEL_BYTES),
                 ));
             }
+        }
+        Ok(())
+    }
+
+    fn check_group(&self, member: &GroupMember) -> Result<(), InvalidTask> {
+        if member.index >= limits::GROUP_MEMBERS {
+            return Err(field("group", format!("at most {} members", limits::GROUP_MEMBERS)));
+        }
+        if self.id != member.id() {
+            let why = format!("the id of member {} is {}", member.index, member.id());
+            return Err(field("group", why));
+        }
+        if self.idempotency_key.is_some() {
+            let why = "a member has none: its place in the group is what it is known by";
+            return Err(field("idempotency_key", why.to_owned()));
         }
         Ok(())
     }

@@ -131,6 +131,19 @@ pub enum CancelledBy {
     Submitter,
     /// The node itself, because it stops.
     Shutdown,
+    /// The node itself, because more members of the task's group did not succeed than may.
+    Group,
+}
+
+impl CancelledBy {
+    /// The name in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Submitter => "submitter",
+            Self::Shutdown => "shutdown",
+            Self::Group => "group",
+        }
+    }
 }
 
 /// Which time limit ended a task.

@@ -32,8 +32,11 @@ impl From<&Reason> for proto::Reason {
             Reason::NotFound => text(ReasonCode::NotFound, ""),
             Reason::InvalidTask { detail } => text(ReasonCode::InvalidTask, detail),
             Reason::InvalidMessage { detail } => text(ReasonCode::InvalidMessage, detail),
-            // A reason that this version cannot number still says what it is.
-            other => text(ReasonCode::Denied, &other.to_string()),
+            // An owner's word to its own callers; and a reason that this version cannot number still
+            // says what it is.
+            other @ (Reason::GroupStopped { .. } | _) => {
+                text(ReasonCode::Denied, &other.to_string())
+            }
         }
     }
 }

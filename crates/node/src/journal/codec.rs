@@ -5,9 +5,9 @@ use std::{collections::HashMap, time::Duration};
 
 use bytes::Bytes;
 use meshwork_core::{
-    AttemptEnd, CancelledBy, Durability, Epoch, FailureCode, PeerId, Task, TaskEnd, TaskFailure,
-    TaskId, TaskInput, TaskResult, TaskType,
-    engine::{KeptResult, PastAttempt, Record, Story},
+    AttemptEnd, CancelledBy, Durability, Epoch, FailureCode, GroupId, GroupMember, PeerId, Task,
+    TaskEnd, TaskFailure, TaskId, TaskInput, TaskResult, TaskType,
+    engine::{GroupTally, KeptResult, PastAttempt, Record, Story, view::EndCounts},
     task::{ExpiredLimit, Requirements, RetryPolicy, TaskLimits},
 };
 use prost::Message;
@@ -18,6 +18,8 @@ const FORGOTTEN: u8 = 3;
 const FINISHED: u8 = 4;
 const RELEASED: u8 = 5;
 const TRIED: u8 = 6;
+const GROUP: u8 = 7;
+const GROUP_FORGOTTEN: u8 = 8;
 
 /// Appends a record.
 pub(super) fn encode(record: &Record, out: &mut Vec<u8>) {
@@ -31,6 +33,10 @@ pub(super) fn encode(record: &Record, out: &mut Vec<u8>) {
         }
         Record::Forgotten { id } => {
             put(FORGOTTEN, &StoredId { id: id.as_bytes().to_vec() }, out);
+        }
+        Record::Group(tally) => put(GROUP, &StoredGroup::of(tally), out),
+        Record::GroupForgotten { id } => {
+            put(GROUP_FORGOTTEN, &StoredId { id: id.as_bytes().to_vec() }, out);
         }
         Record::Finished(kept) => put(FINISHED, &StoredResult::of(kept), out),
         Record::Released { owner, epoch } => {
@@ -63,6 +69,10 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Record> {
             Record::Tried { id: task_id(&stored.id)?, story: stored.story()? }
         }
         FORGOTTEN => Record::Forgotten { id: task_id(&StoredId::decode(body).ok()?.id)? },
+        GROUP => Record::Group(Box::new(StoredGroup::decode(body).ok()?.tally()?)),
+        GROUP_FORGOTTEN => {
+            Record::GroupForgotten { id: group_id(&StoredId::decode(body).ok()?.id)? }
+        }
         FINISHED => Record::Finished(Box::new(StoredResult::decode(body).ok()?.kept()?)),
         RELEASED => {
             let (owner, epoch) = StoredAttempt::decode(body).ok()?.attempt()?;
@@ -120,6 +130,34 @@ struct StoredTask {
     key: Option<String>,
     #[prost(bytes = "vec", repeated, tag = "20")]
     targets: Vec<Vec<u8>>,
+    #[prost(message, optional, tag = "21")]
+    member: Option<StoredMember>,
+}
+
+/// A task's place in a group.
+#[derive(Clone, PartialEq, Message)]
+struct StoredMember {
+    #[prost(bytes = "vec", tag = "1")]
+    group: Vec<u8>,
+    #[prost(uint32, tag = "2")]
+    index: u32,
+    #[prost(bool, tag = "3")]
+    last: bool,
+    #[prost(uint32, optional, tag = "4")]
+    max_fails: Option<u32>,
+}
+
+impl StoredMember {
+    fn of(member: &GroupMember) -> Self {
+        let GroupMember { group, index, last, max_fails } = *member;
+        Self { group: group.as_bytes().to_vec(), index, last, max_fails }
+    }
+
+    fn member(&self) -> Option<GroupMember> {
+        let Self { group, index, last, max_fails } = self;
+        let group = group_id(group)?;
+        Some(GroupMember { group, index: *index, last: *last, max_fails: *max_fails })
+    }
 }
 
 impl StoredTask {
@@ -146,10 +184,15 @@ impl StoredTask {
             max_backoff_us: micros(retry.max_backoff),
             key: task.idempotency_key.clone(),
             targets: targets.iter().map(|peer| peer.to_bytes()).collect(),
+            member: task.group.as_ref().map(StoredMember::of),
         }
     }
 
     fn task(self) -> Option<Task> {
+        let group = match &self.member {
+            Some(stored) => Some(stored.member()?),
+            None => None,
+        };
         let task = Task {
             id: task_id(&self.id)?,
             task_type: TaskType::from_family(&self.family),
@@ -177,6 +220,7 @@ impl StoredTask {
             },
             idempotency_key: self.key,
             durability: Some(Durability::Disk),
+            group,
         };
         // What is on disk is not believed either.
         task.check().is_ok().then_some(task)
@@ -206,10 +250,13 @@ struct StoredEnd {
     message: String,
     #[prost(uint32, tag = "9")]
     exit: u32,
+    /// Who cancelled it: nobody of these is the submitter.
     #[prost(bool, tag = "10")]
     by_shutdown: bool,
     #[prost(message, optional, tag = "11")]
     story: Option<StoredStory>,
+    #[prost(bool, tag = "12")]
+    by_group: bool,
 }
 
 const SUCCEEDED: u32 = 1;
@@ -232,6 +279,7 @@ impl StoredEnd {
             TaskEnd::Cancelled { by, reason } => {
                 stored.how = CANCELLED;
                 stored.by_shutdown = *by == CancelledBy::Shutdown;
+                stored.by_group = *by == CancelledBy::Group;
                 stored.message.clone_from(reason);
             }
             TaskEnd::Expired { limit } => {
@@ -270,12 +318,53 @@ impl StoredEnd {
             }),
             FAILED => TaskEnd::Failed(self.failure()?),
             CANCELLED => TaskEnd::Cancelled {
-                by: if self.by_shutdown { CancelledBy::Shutdown } else { CancelledBy::Submitter },
+                by: match (self.by_shutdown, self.by_group) {
+                    (true, _) => CancelledBy::Shutdown,
+                    (false, true) => CancelledBy::Group,
+                    (false, false) => CancelledBy::Submitter,
+                },
                 reason: self.message,
             },
             EXPIRED => TaskEnd::Expired { limit: ExpiredLimit::parse(&self.code)? },
             _ => return None,
         })
+    }
+}
+
+/// What is known of a group besides its tasks.
+#[derive(Clone, PartialEq, Message)]
+struct StoredGroup {
+    #[prost(bytes = "vec", tag = "1")]
+    id: Vec<u8>,
+    #[prost(uint32, tag = "2")]
+    received: u32,
+    #[prost(bool, tag = "3")]
+    complete: bool,
+    #[prost(uint32, optional, tag = "4")]
+    max_fails: Option<u32>,
+    #[prost(uint32, tag = "5")]
+    succeeded: u32,
+    #[prost(uint32, tag = "6")]
+    failed: u32,
+    #[prost(uint32, tag = "7")]
+    cancelled: u32,
+    #[prost(uint32, tag = "8")]
+    expired: u32,
+}
+
+impl StoredGroup {
+    fn of(tally: &GroupTally) -> Self {
+        let GroupTally { id, received, complete, max_fails, forgotten } = *tally;
+        let EndCounts { succeeded, failed, cancelled, expired } = forgotten;
+        let id = id.as_bytes().to_vec();
+        Self { id, received, complete, max_fails, succeeded, failed, cancelled, expired }
+    }
+
+    fn tally(self) -> Option<GroupTally> {
+        let Self { received, complete, max_fails, succeeded, failed, cancelled, expired, .. } =
+            self;
+        let forgotten = EndCounts { succeeded, failed, cancelled, expired };
+        Some(GroupTally { id: group_id(&self.id)?, received, complete, max_fails, forgotten })
     }
 }
 
@@ -410,6 +499,10 @@ fn micros(time: Duration) -> u64 {
 
 fn task_id(bytes: &[u8]) -> Option<TaskId> {
     Some(TaskId::from_bytes(bytes.try_into().ok()?))
+}
+
+fn group_id(bytes: &[u8]) -> Option<GroupId> {
+    Some(GroupId::from_bytes(bytes.try_into().ok()?))
 }
 
 fn peers(stored: &[Vec<u8>]) -> Option<Vec<PeerId>> {

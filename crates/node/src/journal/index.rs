@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use meshwork_core::{Epoch, PeerId, TaskId, engine::Record};
+use meshwork_core::{Epoch, GroupId, PeerId, TaskId, engine::Record};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::Timed;
@@ -12,6 +12,8 @@ use super::Timed;
 pub(super) struct Index {
     tasks: FxHashMap<TaskId, Places>,
     kept: FxHashMap<(PeerId, Epoch), u64>,
+    /// The segment of a group's latest tally.
+    groups: FxHashMap<GroupId, u64>,
     segments: FxHashMap<u64, Segment>,
     /// Those of which little is needed, and the next of them to look at.
     sparse: BTreeSet<u64>,
@@ -86,6 +88,19 @@ impl Index {
                 }
                 self.undo(submitted, segment);
             }
+            Record::Group(tally) => {
+                self.need(segment);
+                if let Some(before) = self.groups.insert(tally.id, segment) {
+                    // The earlier one must not count again when this one is gone.
+                    self.free(before);
+                    self.undo(before, segment);
+                }
+            }
+            Record::GroupForgotten { id } => {
+                let Some(before) = self.groups.remove(id) else { return };
+                self.free(before);
+                self.undo(before, segment);
+            }
             Record::Finished(kept) => {
                 self.kept.insert((kept.owner, kept.epoch), segment);
                 self.need(segment);
@@ -129,7 +144,7 @@ impl Index {
     /// about what they say may be in any later segment.
     pub(super) fn movable(&self, segment: u64, records: Vec<Timed>) -> Option<Vec<Timed>> {
         let needed = self.segments.get(&segment)?.needed;
-        let mut tried = FxHashSet::default();
+        let (mut tried, mut tallied) = (FxHashSet::default(), FxHashSet::default());
         let mut is_needed = |record: &Record| match record {
             Record::Submitted { task, .. } => {
                 self.tasks.get(&task.id).is_some_and(|places| places.are_all(segment))
@@ -142,9 +157,14 @@ impl Index {
                 .get(id)
                 .is_some_and(|places| places.are_all(segment) && places.ended.is_some()),
             Record::Finished(kept) => self.kept.get(&(kept.owner, kept.epoch)) == Some(&segment),
-            Record::Forgotten { .. } | Record::Released { .. } => false,
+            Record::Group(tally) => {
+                self.groups.get(&tally.id) == Some(&segment) && tallied.insert(tally.id)
+            }
+            Record::Forgotten { .. } | Record::GroupForgotten { .. } | Record::Released { .. } => {
+                false
+            }
         };
-        // From behind: of several stories of a task the latest counts.
+        // From behind: of several stories of a task, or tallies of a group, the latest counts.
         let later = records.into_iter().rev();
         let mut moved: Vec<_> = later.filter(|(_, record)| is_needed(record)).collect();
         moved.reverse();
@@ -161,9 +181,13 @@ impl Index {
                 Record::Finished(kept) => {
                     self.kept.remove(&(kept.owner, kept.epoch));
                 }
+                Record::Group(tally) => {
+                    self.groups.remove(&tally.id);
+                }
                 Record::Tried { .. }
                 | Record::Ended { .. }
                 | Record::Forgotten { .. }
+                | Record::GroupForgotten { .. }
                 | Record::Released { .. } => {}
             }
             self.free(segment);

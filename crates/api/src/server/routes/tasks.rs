@@ -9,7 +9,11 @@ use axum::{
     response::IntoResponse,
 };
 use bytes::Bytes;
-use meshwork_core::{Reason, TaskEnd, TaskId, limits::MESSAGE_BYTES, limits::TARGETS};
+use meshwork_core::{
+    PeerId, Reason, Task, TaskEnd, TaskId,
+    limits::{MESSAGE_BYTES, TARGETS},
+    task::InvalidTask,
+};
 use meshwork_node::{NetworkError, TaskFilter};
 use serde::Deserialize;
 
@@ -37,16 +41,8 @@ pub(super) async fn submit(
     JsonBody(spec): JsonBody<TaskSpec>,
 ) -> Result<impl IntoResponse, Problem> {
     let _waits = if params.wait_ms > 0 { Some(cx.poll()?) } else { None };
-    if spec.targets.len() > TARGETS {
-        return Err(Problem::bad_request(format!("targets: at most {TARGETS}")));
-    }
-    let (task, names) = spec
-        .into_task()
-        .map_err(|error| NetworkError::from(meshwork_core::task::InvalidTask::from(error)))?;
-    let mut targets = Vec::with_capacity(names.len());
-    for name in &names {
-        targets.push(select::peer(&cx.manager, name).await?);
-    }
+    let (task, names) = into_task(spec)?;
+    let targets = targets(&cx, names).await?;
     let handle = cx.manager.distribute_task(task, targets).await?;
     let id = handle.id();
     if params.wait_ms > 0 {
@@ -63,11 +59,31 @@ pub(super) async fn submit(
     Ok((status, [(header::LOCATION, format!("/v1/tasks/{id}"))], Json(task)))
 }
 
+/// The task, and the names of its targets.
+#[expect(clippy::result_large_err, reason = "one per refused request, sent at once")]
+pub(super) fn into_task(spec: TaskSpec) -> Result<(Task, Vec<String>), Problem> {
+    let invalid = |error| NetworkError::from(InvalidTask::from(error));
+    spec.into_task().map_err(|error| invalid(error).into())
+}
+
+/// The peers of these names.
+pub(super) async fn targets(cx: &Context, names: Vec<String>) -> Result<Vec<PeerId>, Problem> {
+    if names.len() > TARGETS {
+        return Err(Problem::bad_request(format!("targets: at most {TARGETS}")));
+    }
+    let mut targets = Vec::with_capacity(names.len());
+    for name in &names {
+        targets.push(select::peer(&cx.manager, name).await?);
+    }
+    Ok(targets)
+}
+
 #[derive(Deserialize)]
 pub(super) struct ListParams {
     /// States, separated by commas.
     state: Option<String>,
     handler: Option<String>,
+    group: Option<String>,
     #[serde(default)]
     limit: usize,
 }
@@ -77,7 +93,11 @@ pub(super) async fn list(
     Params(params): Params<ListParams>,
 ) -> Result<Json<List<TaskView>>, Problem> {
     let states = states(params.state.as_deref().unwrap_or_default())?;
-    let filter = TaskFilter { states, handler: params.handler, limit: params.limit };
+    let group = match &params.group {
+        Some(group) => Some(select::group(&cx.manager, group).await?),
+        None => None,
+    };
+    let filter = TaskFilter { states, handler: params.handler, group, limit: params.limit };
     let tasks = cx.manager.tasks(filter).await?;
     let viewer = Viewer::of(&cx.manager, &tasks).await?;
     let items: Vec<TaskView> = tasks.iter().map(|task| viewer.task(task)).collect();
@@ -171,6 +191,24 @@ pub(super) async fn cancel(
         }
     };
     Ok(Json(show_id(&cx, id).await?))
+}
+
+pub(super) async fn retry(
+    State(cx): State<Context>,
+    Path(selector): Path<String>,
+) -> Result<Json<TaskView>, Problem> {
+    let id = select::task(&cx.manager, &selector).await?;
+    let retried = cx.manager.retry_task(id).await;
+    let retried = retried.map_err(|error| no_retry(error).about(id))?;
+    Ok(Json(show_id(&cx, retried.id()).await?))
+}
+
+/// Why nothing is submitted anew: that the task or group does not call for it is no fault of a field.
+pub(super) fn no_retry(error: NetworkError) -> Problem {
+    if let NetworkError::Refused(Reason::InvalidTask { detail }) = &error {
+        return Problem::new(StatusCode::CONFLICT, "no_retry", detail);
+    }
+    error.into()
 }
 
 pub(super) fn not_found(id: TaskId) -> Problem {

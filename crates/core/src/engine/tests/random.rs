@@ -108,7 +108,7 @@ fn check(net: &Net) {
 fn check_explanations(net: &Net) {
     let engine = &net.nodes[0].engine;
     let known: BTreeSet<PeerId> = engine.peers.iter().map(|(_, peer)| *peer.id).collect();
-    let queued = TaskQuery { states: vec!["queued".to_owned()], handler: None, limit: 3 };
+    let queued = TaskQuery { states: vec!["queued".to_owned()], limit: 3, ..TaskQuery::default() };
     for task in engine.tasks(&queued, net.now) {
         let why = engine.task(task.id, net.now).unwrap().waiting.unwrap();
         let told: BTreeSet<PeerId> = why.peers.iter().map(|(peer, _)| *peer).collect();

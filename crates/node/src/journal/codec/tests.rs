@@ -53,6 +53,20 @@ fn tasks_are_read_as_they_were_written() {
         ..Task::default()
     };
     round_trip(&Record::Submitted { task: Box::new(plain), targets: Vec::new() });
+    let group = GroupId::new();
+    for member in [
+        GroupMember { group, index: 0, last: false, max_fails: None },
+        GroupMember { group, index: 9, last: true, max_fails: Some(0) },
+    ] {
+        let task = member.place(Task { idempotency_key: None, ..full_task() });
+        round_trip(&Record::Submitted { task: Box::new(task), targets: Vec::new() });
+    }
+    let forgotten = EndCounts { succeeded: 1, failed: 2, cancelled: 3, expired: 4 };
+    for (complete, max_fails) in [(false, None), (true, Some(0))] {
+        let tally = GroupTally { id: group, received: 10, complete, max_fails, forgotten };
+        round_trip(&Record::Group(Box::new(tally)));
+    }
+    round_trip(&Record::GroupForgotten { id: group });
     round_trip(&Record::Forgotten { id: TaskId::new() });
     round_trip(&Record::Released { owner: PeerId::random(), epoch: Epoch { boot: 9, number: 8 } });
 }
@@ -74,6 +88,7 @@ fn ends_are_read_as_they_were_written() {
         TaskEnd::Failed(failure.clone()),
         TaskEnd::Failed(bare),
         TaskEnd::Cancelled { by: CancelledBy::Shutdown, reason: "why".to_owned() },
+        TaskEnd::Cancelled { by: CancelledBy::Group, reason: "too many".to_owned() },
         TaskEnd::Cancelled { by: CancelledBy::Submitter, reason: String::new() },
         TaskEnd::Expired { limit: ExpiredLimit::Total },
     ] {
@@ -128,3 +143,30 @@ fn what_is_no_record_is_none() {
         assert_eq!(decode(bytes), None, "{bytes:?}");
     }
 }
+
+/// A task and a cancelled end, as the versions before groups wrote them.
+#[test]
+fn what_was_written_before_there_were_groups_is_read() {
+    let bytes = |hex: &str| -> Vec<u8> {
+        let digits: Vec<u8> =
+            hex.bytes().map(|c| (c as char).to_digit(16).unwrap() as u8).collect();
+        digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
+    };
+    let id = TaskId::from_bytes([7; 16]);
+    let task = Task { id, ..full_task() };
+    let submitted = Record::Submitted { task: Box::new(task), targets: Vec::new() };
+    let (by, reason) = (CancelledBy::Shutdown, "why".to_owned());
+    let ended = Record::Ended {
+        id,
+        end: Box::new(TaskEnd::Cancelled { by, reason }),
+        story: Story::default(),
+    };
+    for (hex, record) in [(OLD_TASK, submitted), (OLD_END, ended)] {
+        assert_eq!(decode(&bytes(hex)), Some(record));
+    }
+}
+
+const OLD_TASK: &str = "010a1007070707070707070707070707070707120564656275671a046563686f220600\
+    696e7075742a060a016112016232036770753a0d0a047369746512056174746963400348808080808020500258ff01\
+    68017080c8ceb40d7807800109880103900180bbb0219a01036b6579";
+const OLD_END: &str = "020a1007070707070707070707070707070707100342037768795001";

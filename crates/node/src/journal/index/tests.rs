@@ -1,6 +1,6 @@
 //! When a segment is needed no more.
 
-use meshwork_core::{Task, TaskEnd, task::ExpiredLimit};
+use meshwork_core::{GroupId, Task, TaskEnd, engine::GroupTally, task::ExpiredLimit};
 
 use super::*;
 
@@ -113,4 +113,30 @@ fn what_is_left_of_a_sparse_segment_moves_unless_something_later_is_about_it() {
     index.add(&forgotten(&tasks[0]), 7);
     assert_eq!(index.take_dead().len(), 3);
     assert!(index.segments.is_empty() && index.undone_by.is_empty());
+}
+
+/// An earlier tally, or a group that is gone, must not count again because the later word is dropped.
+#[test]
+fn a_tally_is_needed_until_there_is_a_later_one_and_that_as_long_as_it_undoes_the_earlier() {
+    let id = GroupId::new();
+    let tally = |received| {
+        let (complete, max_fails, forgotten) = (true, None, Default::default());
+        Record::Group(Box::new(GroupTally { id, received, complete, max_fails, forgotten }))
+    };
+    let waits = Task::default();
+    let mut index = Index::default();
+    index.add(&tally(1), 1);
+    assert!(index.take_dead().is_empty());
+    let twice = vec![(0, tally(0)), (0, tally(1))];
+    assert_eq!(index.movable(1, twice), Some(vec![(0, tally(1))]), "of two the latest");
+    index.add(&submitted(&waits), 1);
+    index.add(&tally(2), 2);
+    index.add(&Record::GroupForgotten { id }, 3);
+    assert!(index.take_dead().is_empty(), "1 is there, so 2 is needed, and 3 for that");
+    index.add(&ended(&waits), 4);
+    index.add(&forgotten(&waits), 5);
+    let mut dead = index.take_dead();
+    dead.sort_unstable();
+    assert_eq!(dead, [1, 2, 3, 4, 5]);
+    assert!(index.segments.is_empty() && index.groups.is_empty());
 }

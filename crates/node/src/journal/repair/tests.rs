@@ -80,7 +80,7 @@ async fn a_damaged_journal_starts_no_node_until_it_is_salvaged() {
     let named = |number| dir.path().join(format!("journal.damaged-{number}"));
     assert_eq!(kept, [named(2), named(4)]);
     assert!(kept.iter().all(|path| fs::metadata(path).unwrap().len() > 0));
-    let (journal, (tasks, _)) =
+    let (journal, (_, tasks, _)) =
         Journal::open(dir.path(), None, Clock::start(), Recovery::default()).await.unwrap();
     assert_eq!(tasks.len(), 3);
     journal.close().await;

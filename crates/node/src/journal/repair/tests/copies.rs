@@ -4,7 +4,7 @@ use super::*;
 use crate::home::next_boot;
 
 async fn ids(dir: &Path) -> Vec<meshwork_core::TaskId> {
-    let (journal, (tasks, _)) =
+    let (journal, (_, tasks, _)) =
         Journal::open(dir, None, Clock::start(), Recovery::default()).await.unwrap();
     journal.close().await;
     tasks.iter().map(|restored| restored.task.id).collect()

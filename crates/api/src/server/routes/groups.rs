@@ -1,0 +1,201 @@
+//! `/v1/groups` and `/v1/tasks:batch`: tasks that are submitted, waited for and read together.
+
+use std::time::Duration;
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::{StatusCode, header},
+    response::IntoResponse,
+};
+use meshwork_core::{GroupId, Reason, Task, TaskEnd, TaskInput, limits::GROUP_CHUNK};
+use meshwork_node::{Members, NetworkManager};
+use serde::Deserialize;
+
+use super::{Context, tasks};
+use crate::{
+    limits,
+    server::{
+        body::{JsonBody, Params},
+        select, view,
+    },
+    types::{
+        BatchMembers, BatchSpec, GroupView, List, MemberResult, MemberSpec, Payload, Problem,
+        RetryAnswer, TaskSpec, wide,
+    },
+};
+
+pub(super) async fn submit(
+    State(cx): State<Context>,
+    JsonBody(spec): JsonBody<BatchSpec>,
+) -> Result<impl IntoResponse, Problem> {
+    let BatchSpec { mut task, members, group, first, last, max_fails } = spec;
+    let group = group_id(group.as_deref(), task.idempotency_key.take().as_deref())?;
+    if members.len() > wide(GROUP_CHUNK) {
+        let detail = format!("members: {}, at most {GROUP_CHUNK} in one request", members.len());
+        return Err(Problem::bad_request(detail).with_hint("hand in the rest with `first`"));
+    }
+    let targets = tasks::targets(&cx, std::mem::take(&mut task.targets)).await?;
+    let tasks = each(task, members)?;
+    let members = Members { group, first, tasks, last, max_fails };
+    let group = cx.manager.distribute_members(members, targets).await?;
+    let location = [(header::LOCATION, format!("/v1/groups/{}", group.id))];
+    Ok((StatusCode::ACCEPTED, location, Json(shown(&cx.manager, &group))))
+}
+
+#[expect(clippy::result_large_err, reason = "one per refused request, sent at once")]
+fn group_id(id: Option<&str>, key: Option<&str>) -> Result<GroupId, Problem> {
+    match (id, key) {
+        (Some(_), Some(_)) => {
+            Err(Problem::bad_request("group: the key of the task names one already"))
+        }
+        (Some(id), None) => {
+            id.parse().map_err(|_| Problem::bad_request(format!("group: {id:?} is no id")))
+        }
+        (None, Some("")) => Err(Problem::bad_request("task.idempotency_key: it is empty")),
+        (None, Some(key)) => Ok(GroupId::of_key(key)),
+        (None, None) => Ok(GroupId::new()),
+    }
+}
+
+/// The tasks, which have `spec` in common.
+#[expect(clippy::result_large_err, reason = "one per refused request, sent at once")]
+fn each(mut spec: TaskSpec, members: BatchMembers) -> Result<Vec<Task>, Problem> {
+    let input = spec.input.take();
+    let common = tasks::into_task(spec)?.0;
+    let with = |input: TaskInput| Task { input, ..common.clone() };
+    if input.is_some() && !matches!(members, BatchMembers::Range(_)) {
+        return Err(Problem::bad_request("task.input: each member has its own"));
+    }
+    Ok(match members {
+        BatchMembers::Lines(lines) => lines.into_iter().map(|line| with(line.into())).collect(),
+        BatchMembers::Range(range) => {
+            let text = match input {
+                None => INDEX.to_owned(),
+                Some(Payload::Text(text)) => text,
+                Some(Payload::Base64(_)) => {
+                    return Err(Problem::bad_request("task.input: that of a range is text"));
+                }
+            };
+            let numbers = range.numbers().map(|number| text.replace(INDEX, &number.to_string()));
+            numbers.map(|text| with(text.into())).collect()
+        }
+        BatchMembers::Items(items) => {
+            let of_item = |item: MemberSpec| {
+                let mut task = with(item.input.map(Into::into).unwrap_or_default());
+                task.params.extend(item.params);
+                task
+            };
+            items.into_iter().map(of_item).collect()
+        }
+    })
+}
+
+/// What stands for the number in an input.
+const INDEX: &str = "{index}";
+
+#[derive(Deserialize)]
+pub(super) struct ShowParams {
+    /// How long to wait for the end.
+    #[serde(default)]
+    wait_ms: u64,
+}
+
+pub(super) async fn show(
+    State(cx): State<Context>,
+    Path(selector): Path<String>,
+    Params(params): Params<ShowParams>,
+) -> Result<Json<GroupView>, Problem> {
+    let _waits = if params.wait_ms > 0 { Some(cx.poll()?) } else { None };
+    let id = select::group(&cx.manager, &selector).await?;
+    if params.wait_ms > 0 {
+        let longest = Duration::from_millis(params.wait_ms).min(limits::LONG_POLL);
+        tokio::select! {
+            ended = cx.manager.wait_group(id) => {
+                ended?;
+            }
+            () = tokio::time::sleep(longest) => {}
+            () = cx.stop.cancelled() => {}
+        }
+    }
+    let group = cx.manager.group(id).await?.ok_or(Reason::NotFound)?;
+    Ok(Json(shown(&cx.manager, &group)))
+}
+
+#[derive(Deserialize)]
+pub(super) struct ResultParams {
+    #[serde(default)]
+    from: u32,
+    #[serde(default)]
+    limit: Option<usize>,
+}
+
+pub(super) async fn results(
+    State(cx): State<Context>,
+    Path(selector): Path<String>,
+    Params(params): Params<ResultParams>,
+) -> Result<Json<List<MemberResult>>, Problem> {
+    let id = select::group(&cx.manager, &selector).await?;
+    let limit = params.limit.unwrap_or(limits::RESULTS).min(limits::RESULTS);
+    let members = cx.manager.group_members(id, params.from, limit).await?;
+    let members = members.ok_or(Reason::NotFound)?;
+    let (mut items, mut bytes) = (Vec::with_capacity(members.len()), 0);
+    for (index, task) in (params.from..).zip(&members) {
+        let end = task.as_ref().and_then(|task| task.end.as_ref());
+        let output = match end {
+            Some(TaskEnd::Succeeded(result)) => Some(result.output.clone()),
+            _ => None,
+        };
+        bytes += output.as_ref().map_or(0, bytes::Bytes::len);
+        if bytes > limits::RESULTS_BYTES && !items.is_empty() {
+            break;
+        }
+        let state = task.as_ref().map_or("forgotten", |task| task.state.as_str());
+        items.push(MemberResult {
+            index,
+            id: id.member(index).to_string(),
+            state: state.to_owned(),
+            output: output.map(Payload::of),
+            error: end.and_then(view::error),
+        });
+    }
+    let next = params.from.saturating_add(u32::try_from(items.len()).unwrap_or(u32::MAX));
+    let more = cx.manager.group(id).await?.is_some_and(|group| group.received > next);
+    Ok(Json(List { items, next_cursor: more.then(|| next.to_string()) }))
+}
+
+pub(super) async fn retry(
+    State(cx): State<Context>,
+    Path(selector): Path<String>,
+) -> Result<Json<RetryAnswer>, Problem> {
+    let id = select::group(&cx.manager, &selector).await?;
+    let retried = cx.manager.retry_group(id).await.map_err(tasks::no_retry)?;
+    let group = shown(&cx.manager, &retried.group);
+    Ok(Json(RetryAnswer { group, forgotten: retried.forgotten }))
+}
+
+fn shown(manager: &NetworkManager, group: &meshwork_core::engine::view::GroupView) -> GroupView {
+    let state = match (group.is_ended(), group.complete) {
+        (true, _) if group.is_success() => "succeeded",
+        (true, _) => "failed",
+        (false, true) => "running",
+        (false, false) => "open",
+    };
+    GroupView {
+        id: group.id.to_string(),
+        short: group.id.short(),
+        state: state.to_owned(),
+        members: group.received.into(),
+        complete: group.complete,
+        max_fails: group.max_fails,
+        stopped: group.stopped,
+        queued: group.queued.into(),
+        running: group.running.into(),
+        succeeded: group.ended.succeeded.into(),
+        failed: group.ended.failed.into(),
+        cancelled: group.ended.cancelled.into(),
+        expired: group.ended.expired.into(),
+        workers: group.workers.into(),
+        submitted_at: manager.wall_time(group.submitted),
+    }
+}

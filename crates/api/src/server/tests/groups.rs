@@ -1,0 +1,140 @@
+//! `/v1/tasks:batch` and `/v1/groups`.
+
+use bytes::Bytes;
+
+use super::*;
+use crate::{
+    BatchMembers, BatchSpec, MemberSpec, Payload, RangeSpec, TaskQuery, TaskSpec,
+    limits::BODY_BYTES,
+};
+
+const LONG: Duration = Duration::from_secs(30);
+
+fn batch(handler: &str, members: BatchMembers) -> BatchSpec {
+    let task = TaskSpec::new(handler);
+    BatchSpec { task, members, group: None, first: 0, last: true, max_fails: None }
+}
+
+fn lines(lines: &[&str]) -> BatchMembers {
+    BatchMembers::Lines(lines.iter().map(|line| (*line).to_owned()).collect())
+}
+
+#[tokio::test]
+async fn members_of_every_form_run_and_their_results_come_in_order() {
+    let server = Fixture::running().await;
+    let client = &server.client;
+    let outputs = async |spec: BatchSpec| -> Vec<Option<Payload>> {
+        let group = client.submit_batch(&spec).await.unwrap();
+        let ended = client.group(&group.id, LONG).await.unwrap();
+        assert_eq!((ended.state.as_str(), ended.members), ("succeeded", spec.members.len()));
+        let results = client.group_results(&group.short, 0).await.unwrap();
+        results.items.into_iter().map(|member| member.output).collect()
+    };
+    let text = |text: &str| Some(Payload::Text(text.to_owned()));
+    let said = outputs(batch("text/upper", lines(&["a", "b"]))).await;
+    assert_eq!(said, [text("A"), text("B")]);
+    let range = RangeSpec { from: 3, to: 9, step: 3 };
+    let said = outputs(batch("debug/echo", BatchMembers::Range(range))).await;
+    assert_eq!(said, [text("3"), text("6"), text("9")]);
+    let mut templated = batch("debug/echo", BatchMembers::Range(range));
+    templated.task.input = text("{index}/{index}");
+    assert_eq!(outputs(templated).await, [text("3/3"), text("6/6"), text("9/9")]);
+    let raw = Payload::Base64(Bytes::from_static(b"\xff"));
+    let item = MemberSpec { input: Some(raw.clone()), ..MemberSpec::default() };
+    assert_eq!(outputs(batch("debug/echo", BatchMembers::Items(vec![item]))).await, [Some(raw)]);
+    let last = client.group("last", Duration::ZERO).await.unwrap();
+    let members = TaskQuery { group: Some(last.id.clone()), ..TaskQuery::default() };
+    let listed = client.tasks(&members).await.unwrap().items;
+    assert_eq!(
+        (listed.len(), listed[0].group.as_ref(), listed[0].index),
+        (1, Some(&last.id), Some(0))
+    );
+    let one = api_error(client.task("last").await.unwrap_err());
+    assert_eq!((one.status, one.code.as_str()), (409, "is_group"));
+    server.end().await;
+}
+
+#[tokio::test]
+async fn a_group_is_handed_in_by_parts_and_again() {
+    let server = Fixture::running().await;
+    let client = &server.client;
+    let mut part = batch("text/upper", lines(&["a", "b"]));
+    part.task.idempotency_key = Some("k".to_owned());
+    part.last = false;
+    let open = client.submit_batch(&part).await.unwrap();
+    assert_eq!((open.state.as_str(), open.complete), ("open", false));
+    assert_eq!(client.submit_batch(&part).await.unwrap().members, 2);
+    let rest = BatchSpec { first: 2, last: true, members: lines(&["c"]), ..part.clone() };
+    client.submit_batch(&rest).await.unwrap();
+    let all = client.group(&open.id, LONG).await.unwrap();
+    assert_eq!((all.succeeded, all.state.as_str()), (3, "succeeded"));
+    let none = api_error(client.retry_group(&open.id).await.unwrap_err());
+    assert_eq!((none.status, none.code.as_str()), (409, "no_retry"));
+    let beyond = BatchSpec { first: 3, ..rest };
+    let conflict = api_error(client.submit_batch(&beyond).await.unwrap_err());
+    assert_eq!((conflict.status, conflict.code.as_str()), (409, "conflict"));
+    server.end().await;
+}
+
+#[tokio::test]
+async fn what_failed_is_submitted_anew() {
+    let server = Fixture::running().await;
+    let client = &server.client;
+    let bad = Payload::Base64(Bytes::from_static(b"\xff"));
+    let item = |input: Payload| MemberSpec { input: Some(input), ..MemberSpec::default() };
+    let items = vec![item(Payload::Text("a".to_owned())), item(bad)];
+    let group =
+        client.submit_batch(&batch("text/upper", BatchMembers::Items(items))).await.unwrap();
+    let ended = client.group(&group.id, LONG).await.unwrap();
+    assert_eq!((ended.state.as_str(), ended.failed), ("failed", 1));
+    let retried = client.retry_group(&group.id).await.unwrap();
+    assert_eq!((retried.group.members, retried.forgotten), (1, 0));
+    let again = client.group(&retried.group.id, LONG).await.unwrap();
+    assert_eq!((again.failed, again.complete), (1, true));
+    let results = client.group_results(&group.id, 1).await.unwrap().items;
+    assert_eq!((results.len(), results[0].index, results[0].state.as_str()), (1, 1, "failed"));
+    let one = client.retry(&results[0].id).await.unwrap();
+    assert!(one.group.is_none() && one.id != results[0].id);
+    server.end().await;
+}
+
+#[tokio::test]
+async fn what_is_no_group_is_refused() {
+    let server = Fixture::running().await;
+    let client = &server.client;
+    let range =
+        |from, to, step| batch("text/upper", BatchMembers::Range(RangeSpec { from, to, step }));
+    let with_group = |id: &str| BatchSpec { group: Some(id.to_owned()), ..range(1, 2, 1) };
+    let mut named_twice = with_group(&meshwork_core::GroupId::new().to_string());
+    named_twice.task.idempotency_key = Some("k".to_owned());
+    let mut with_input = batch("text/upper", lines(&["x"]));
+    with_input.task.input = Some(Payload::Text("y".to_owned()));
+    let unknown = BatchSpec { first: 7, ..range(1, 2, 1) };
+    for (spec, status, code) in [
+        (batch("text/upper", lines(&[])), 400, "invalid_task"),
+        (range(1, 1_000_000_000, 1), 400, "bad_request"),
+        (range(0, u64::MAX, 1), 400, "bad_request"),
+        (range(1, 5, 0), 400, "invalid_task"),
+        (range(5, 1, 1), 400, "invalid_task"),
+        (with_group("x"), 400, "bad_request"),
+        (named_twice, 400, "bad_request"),
+        (with_input, 400, "bad_request"),
+        (unknown, 404, "not_found"),
+        (batch("nowhere", lines(&["x"])), 400, "invalid_task"),
+    ] {
+        let problem = api_error(client.submit_batch(&spec).await.unwrap_err());
+        assert_eq!(
+            (problem.status, problem.code.as_str()),
+            (status, code),
+            "{spec:?}: {problem:?}"
+        );
+    }
+    let large = "x".repeat(meshwork_core::limits::INLINE_BYTES);
+    let too_much = batch("text/upper", lines(&[&large, &large]));
+    assert!(serde_json::to_vec(&too_much).unwrap().len() > BODY_BYTES);
+    let problem = api_error(client.submit_batch(&too_much).await.unwrap_err());
+    assert_eq!((problem.status, problem.code.as_str()), (413, "too_large"));
+    let none = api_error(client.group("ffffff", Duration::ZERO).await.unwrap_err());
+    assert_eq!((none.status, none.code.as_str()), (404, "not_found"));
+    server.end().await;
+}

@@ -1,0 +1,171 @@
+//! Groups of tasks: `submit --each-line`, `--array`, `--from-json`; `wait`, results, retry; and an
+//! owner that is killed in the middle.
+
+use std::{fs, io::Write, process::Stdio};
+
+use meshwork_core::limits::INLINE_BYTES;
+use rustix::process::Signal;
+
+use crate::support::{Answer, Node, eventually, meshwork};
+
+fn file(node: &Node, name: &str, content: impl AsRef<[u8]>) -> String {
+    let path = node.home.path().join(name);
+    fs::write(&path, content).unwrap();
+    path.display().to_string()
+}
+
+fn submitted(answer: &Answer) -> String {
+    assert_eq!(answer.code, 0, "{answer:?}");
+    answer.stdout.trim().to_owned()
+}
+
+#[test]
+fn each_line_is_a_task_and_the_results_come_in_order() {
+    let node = Node::up(&["--slots", "3"]);
+    let lines: String = (0..5_000).map(|number| format!("line {number}\n")).collect();
+    let path = file(&node, "lines", &lines);
+    let answer = node.ask(&["submit", "--each-line", &path, "text/upper"]);
+    let id = submitted(&answer);
+    assert!(answer.stderr.contains("5,000 tasks"), "{answer:?}");
+    let waited = node.ask(&["wait", "last", "--results"]);
+    assert_eq!((waited.code, waited.stdout), (0, lines.to_uppercase()));
+    assert!(waited.stderr.contains("5,000 succeeded"), "{}", waited.stderr);
+    let counts = node.ask(&["wait", &id, "--json"]).json();
+    assert_eq!((&counts["id"], &counts["state"]), (&id.as_str().into(), &"succeeded".into()));
+    assert_eq!((&counts["members"], &counts["complete"]), (&5_000.into(), &true.into()));
+    let short = &id[id.len() - 6..];
+    assert_eq!(node.ask(&["task", "result", short]).stdout, lines.to_uppercase());
+    let listed = node.ask(&["task", "list", "--group", short, "--all", "--limit", "9"]).stdout;
+    assert_eq!(listed.lines().count(), 9);
+    assert!(listed.lines().all(|line| line.contains(&format!("\t{id}/"))), "{listed}");
+    let shown = node.ask(&["task", "show", "last", "--json"]).json();
+    assert_eq!(shown["succeeded"], 5_000);
+
+    let mut piped = meshwork(node.home.path())
+        .args(["submit", "--each-line", "-", "text/upper", "-q"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    piped.stdin.take().unwrap().write_all(b"abc\n\nxyz").unwrap();
+    let piped = submitted(&Answer::of(piped.wait_with_output().unwrap()));
+    assert_eq!(node.ask(&["wait", &piped, "--results"]).stdout, "ABC\n\nXYZ\n");
+}
+
+#[test]
+fn an_array_gives_each_task_its_number() {
+    let node = Node::up(&[]);
+    let id = submitted(&node.ask(&["submit", "--array", "1-7:3", "debug/echo"]));
+    assert_eq!(node.ask(&["wait", &id, "--results"]).stdout, "1\n4\n7\n");
+    let pages = ["submit", "--array", "9-10", "text/upper", "page", "{index}"];
+    let id = submitted(&node.ask(&pages));
+    assert_eq!(node.ask(&["wait", &id, "--results"]).stdout, "PAGE 9\nPAGE 10\n");
+    let jobs = r#"["a", {"input": "b c", "params": {"pattern": " ", "with": "-"}}]"#;
+    let jobs = file(&node, "jobs", jobs);
+    let all = ["submit", "--from-json", &jobs, "text/replace", "-p", "pattern=a", "-p", "with=A"];
+    let id = submitted(&node.ask(&all));
+    let waited = node.ask(&["wait", &id, "--results", "--json"]);
+    let outputs: Vec<serde_json::Value> = waited
+        .stdout
+        .lines()
+        .map(|line| {
+            serde_json::from_str::<serde_json::Value>(line).unwrap()["output"]["text"].clone()
+        })
+        .collect();
+    assert_eq!(outputs, ["A", "b-c"], "{waited:?}");
+}
+
+#[test]
+fn a_group_with_the_same_key_is_completed_and_not_repeated() {
+    let node = Node::up(&[]);
+    let executed = || node.ask(&["status", "--json"]).json()["node"]["tasks"]["executed"].clone();
+    let again = ["submit", "--array", "1-50", "debug/echo", "--key", "nightly"];
+    let first = submitted(&node.ask(&again));
+    assert_eq!(node.ask(&["wait", &first]).code, 0);
+    assert_eq!(submitted(&node.ask(&again)), first);
+    assert_eq!(node.ask(&["wait", &first]).code, 0);
+    assert_eq!(executed(), 50);
+    node.ask(&["submit", "--array", "1-49", "debug/echo", "--key", "nightly"])
+        .error(1, &["already names another"]);
+    node.ask(&["submit", "--array", "1-50", "text/upper", "--key", "nightly"])
+        .error(1, &["already names another"]);
+}
+
+#[test]
+fn too_many_failures_stop_the_rest_and_what_failed_is_tried_again() {
+    let node = Node::up(&["--slots", "1"]);
+    let mut bad = b"good\n\xff\nfine\n\xfe\n".to_vec();
+    let path = file(&node, "bad", &bad);
+    let id = submitted(&node.ask(&["submit", "--each-line", &path, "text/upper"]));
+    let waited = node.ask(&["wait", &id, "--results"]);
+    assert_eq!((waited.code, waited.stdout.as_str()), (1, "GOOD\nFINE\n"));
+    for said in ["task 1 of the group failed", "2 succeeded, 2 failed", "--only-failed"] {
+        assert!(waited.stderr.contains(said), "{said}: {}", waited.stderr);
+    }
+    assert_eq!(node.ask(&["wait", &id, "--ok-if-failed"]).code, 0);
+    node.ask(&["task", "retry", &id]).error(2, &["--only-failed"]);
+    let retried = submitted(&node.ask(&["task", "retry", &id, "--only-failed"]));
+    assert_ne!(retried, id);
+    let counts = node.ask(&["wait", &retried, "--json", "--ok-if-failed"]).json();
+    assert_eq!((&counts["members"], &counts["failed"]), (&2.into(), &2.into()));
+    let listed = ["task", "list", "--group", &id, "--state", "failed", "-q"];
+    let failed = node.ask(&listed).stdout.lines().next().unwrap().to_owned();
+    let one = submitted(&node.ask(&["task", "retry", &failed]));
+    assert_eq!(node.ask(&["wait", &one]).code, 1);
+    let good = submitted(&node.ask(&["submit", "text/upper", "x"]));
+    assert_eq!(node.ask(&["wait", &good]).code, 0);
+    node.ask(&["task", "retry", &good]).error(1, &["succeeded"]);
+
+    bad.extend("more\n".repeat(3_000).bytes());
+    let path = file(&node, "worse", &bad);
+    let limited = ["submit", "--each-line", &path, "text/upper", "--max-fails", "1"];
+    let id = submitted(&node.ask(&limited));
+    let counts = node.ask(&["wait", &id, "--json", "--ok-if-failed"]).json();
+    assert_eq!((&counts["state"], &counts["stopped"]), (&"failed".into(), &true.into()));
+    assert_eq!(counts["failed"], 2);
+    let ended = counts["succeeded"].as_u64().unwrap() + counts["cancelled"].as_u64().unwrap();
+    assert_eq!(ended, 3_002, "{counts}");
+    assert!(counts["cancelled"].as_u64().unwrap() > 0, "{counts}");
+}
+
+#[test]
+fn what_is_no_group_is_told_with_what_would_be_one() {
+    let node = Node::up(&[]);
+    let nothing = file(&node, "nothing", "");
+    let long = file(&node, "long", format!("x\n{}\n", "y".repeat(INLINE_BYTES + 1)));
+    let json = file(&node, "json", "[\"a\", 7]");
+    let submit = |args: &[&str]| node.ask(&[&["submit", "text/upper"], args].concat());
+    submit(&["--each-line", &nothing]).error(2, &["empty"]);
+    submit(&["--each-line", "/no/such"]).error(2, &["--each-line", "/no/such"]);
+    submit(&["--each-line", &long, "--array", "1-2"]).error(2, &["cannot be used with"]);
+    submit(&["x", "--each-line", &json]).error(2, &["INPUT"]);
+    submit(&["--each-line", &long]).error(2, &["line 2", "1 tasks of group"]);
+    submit(&["--from-json", &json]).error(2, &["element 2", "neither a text"]);
+    submit(&["--array", "5-1"]).error(2, &["lower number first"]);
+    submit(&["--array", "1-5:0"]).error(2, &["step"]);
+    submit(&["--array", "0-1000000000"]).error(2, &["at most 10000000"]);
+    submit(&["--array", "0-99999999999999999999"]).error(2, &["1-1000"]);
+    submit(&["--max-fails", "3"]).error(2, &["--each-line"]);
+    node.ask(&["task", "list", "--group", "ffffff"]).error(4, &["ffffff"]);
+}
+
+/// A part of the group has ended, a part runs, and a part waits when the owner is killed.
+#[test]
+fn a_group_outlives_the_kill_of_its_owner() {
+    let node = Node::up(&["--slots", "2"]);
+    let sleepers = ["submit", "--array", "1-120", "debug/sleep", "-p", "ms=10", "--key", "k"];
+    let id = submitted(&node.ask(&sleepers));
+    let group = |node: &Node| node.ask(&["task", "show", &id, "--json"]).json();
+    eventually("some have ended", || group(&node)["succeeded"].as_u64() > Some(20));
+    let (_, home) = node.end(Signal::KILL);
+    let node = Node::up_in(home, &["--slots", "2"]);
+    let counts = group(&node);
+    assert_eq!((&counts["members"], &counts["complete"]), (&120.into(), &true.into()));
+    assert!(counts["succeeded"].as_u64() > Some(20), "{counts}");
+    let waited = node.ask(&["wait", &id, "--json"]).json();
+    assert_eq!((&waited["succeeded"], &waited["state"]), (&120.into(), &"succeeded".into()));
+    assert_eq!(submitted(&node.ask(&sleepers)), id, "and is known by its key");
+    assert_eq!(node.ask(&["wait", &id, "--json"]).json()["members"], 120);
+    let executed = node.ask(&["status", "--json"]).json()["node"]["tasks"]["executed"].clone();
+    assert!(executed.as_u64() < Some(100), "only what had not ended ran again: {executed}");
+}

@@ -1,0 +1,424 @@
+//! Groups: their counts are those of their members, whatever happens; what is handed in twice is
+//! taken once; what fails too often stops the rest.
+
+use std::{ops::Range, time::Duration};
+
+use rand::RngExt;
+
+use super::*;
+use crate::{
+    CancelledBy, FailureCode, GroupId, GroupMember, Reason, TaskFailure,
+    engine::view::{EndCounts, Found, GroupView, TaskQuery},
+};
+
+/// Members at these places.
+fn members(group: GroupId, places: Range<u32>, last: bool, max_fails: Option<u32>) -> Vec<Task> {
+    let end = places.end;
+    places
+        .map(|index| {
+            let last = last && index + 1 == end;
+            let member = GroupMember { group, index, last, max_fails };
+            member.place(task("text/a").with_input(format!("input {index}")))
+        })
+        .collect()
+}
+
+impl Net {
+    /// Hands members in; gives what is answered.
+    fn hand_in(&mut self, tasks: Vec<Task>) -> Reply {
+        let token = Token(5_000_000);
+        self.feed(0, Input::SubmitGroup { tasks, targets: Vec::new(), token });
+        self.settle();
+        let at = self.nodes[0].replies.iter().rposition(|(of, _)| *of == token).unwrap();
+        self.nodes[0].replies.remove(at).1
+    }
+
+    fn accepts(&mut self, tasks: Vec<Task>) -> GroupId {
+        match self.hand_in(tasks) {
+            Reply::GroupAccepted { id } => id,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn refuses(&mut self, tasks: Vec<Task>) -> Reason {
+        match self.hand_in(tasks) {
+            Reply::Refused(reason) => reason,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn group(&self, id: GroupId) -> GroupView {
+        self.nodes[0].engine.group(id).unwrap()
+    }
+
+    fn fail(&mut self, index: usize) {
+        self.finish(index, AttemptEnd::Failed(TaskFailure::new(FailureCode::Permanent, "no")));
+    }
+}
+
+#[test]
+fn a_group_counts_its_members_and_knows_its_end() {
+    let mut net = Net::connected(&[2]);
+    let id = net.accepts(members(GroupId::new(), 0..3, false, None));
+    let view = net.group(id);
+    assert_eq!((view.received, view.complete, view.queued + view.running), (3, false, 3));
+    assert_eq!(view.workers, 1);
+    for _ in 0..3 {
+        net.finish(1, output("x"));
+    }
+    assert!(!net.group(id).is_ended(), "more may come");
+    net.accepts(members(id, 3..5, true, None));
+    net.finish(1, output("x"));
+    net.fail(1);
+    let view = net.group(id);
+    assert_eq!(view.ended, EndCounts { succeeded: 4, failed: 1, ..Default::default() });
+    assert!(view.is_ended() && !view.is_success());
+    let all = net.nodes[0].engine.members(id, 1, 100, net.now).unwrap();
+    let places: Vec<_> = all.iter().map(|task| task.as_ref().unwrap().group).collect();
+    assert_eq!(places, [1, 2, 3, 4].map(|at| Some((id, at))));
+    let query = TaskQuery { group: Some(id), ..TaskQuery::default() };
+    assert_eq!(net.nodes[0].engine.tasks(&query, net.now).len(), 5);
+    assert_eq!(net.nodes[0].engine.find("last"), [Found::Group(id)]);
+    assert_eq!(net.nodes[0].engine.find(&id.to_string()), [Found::Group(id)]);
+    let third = id.member(2);
+    assert_eq!(net.nodes[0].engine.find(&third.to_string()), [Found::Task(third)]);
+}
+
+#[test]
+fn members_that_come_again_are_the_same_tasks() {
+    let mut net = Net::connected(&[1]);
+    let id = GroupId::of_key("nightly");
+    assert_eq!(id, GroupId::of_key("nightly"));
+    assert_ne!(id, GroupId::of_key("weekly"));
+    net.accepts(members(id, 0..3, false, None));
+    net.accepts(members(id, 0..5, true, None));
+    net.accepts(members(id, 0..5, true, None));
+    assert_eq!((net.group(id).received, net.nodes[0].engine.tasks.live()), (5, 5));
+    for _ in 0..5 {
+        net.finish(1, output("x"));
+    }
+    net.accepts(members(id, 0..5, true, None));
+    assert!(net.group(id).is_success(), "and nothing runs again");
+}
+
+#[test]
+fn a_group_that_is_another_one_is_refused_as_a_whole() {
+    let mut net = Net::connected(&[1]);
+    let id = net.accepts(members(GroupId::new(), 0..4, true, Some(1)));
+    let other_size = members(id, 0..3, true, Some(1));
+    let longer = members(id, 0..6, true, Some(1));
+    let other_fails = members(id, 0..4, true, Some(2));
+    let mut other_input = members(id, 0..4, true, Some(1));
+    other_input[2].input = "else".into();
+    let mut other_durability = members(id, 0..4, true, Some(1));
+    for task in &mut other_durability {
+        task.durability = Some(Durability::Memory);
+    }
+    for tasks in [other_size, longer, other_fails, other_input, other_durability] {
+        let reason = net.refuses(tasks);
+        assert!(matches!(reason, Reason::Conflict { .. }), "{reason}");
+    }
+    assert_eq!(net.group(id).received, 4);
+
+    let unknown = GroupId::new();
+    assert_eq!(net.refuses(members(unknown, 1..2, true, None)), Reason::NotFound);
+    assert!(net.nodes[0].engine.group(unknown).is_none());
+    let mut twice = members(unknown, 0..2, true, None);
+    twice.push(twice[1].clone());
+    let mut gap = members(unknown, 0..3, true, None);
+    gap.remove(1);
+    let mut mixed = members(unknown, 0..1, false, None);
+    mixed.extend(members(GroupId::new(), 1..2, true, None));
+    let mut loose = members(unknown, 0..1, false, None);
+    loose.push(task("text/a"));
+    for tasks in [Vec::new(), vec![task("text/a")], twice, gap, mixed, loose] {
+        let reason = net.refuses(tasks);
+        assert!(matches!(reason, Reason::InvalidTask { .. }), "{reason}");
+    }
+    let too_many = members(unknown, 0..4_097, true, None);
+    assert!(matches!(net.refuses(too_many), Reason::InvalidTask { .. }));
+    let open = net.accepts(members(unknown, 0..2, false, None));
+    let gap = net.refuses(members(open, 3..4, true, None));
+    assert!(matches!(gap, Reason::InvalidTask { .. }), "{gap}");
+    // A member alone is no submission.
+    let alone = members(GroupId::new(), 0..1, true, None).remove(0);
+    let id = net.submit(alone);
+    assert_eq!(net.state(id), "unknown");
+}
+
+#[test]
+fn a_full_queue_takes_none_of_them() {
+    let mut net = Net::new(&[]);
+    let id = net.accepts(members(GroupId::new(), 0..999, false, None));
+    let full = net.refuses(members(id, 999..1_001, true, None));
+    assert!(full.retry_after().is_some(), "{full}");
+    assert_eq!(net.group(id).received, 999);
+    net.accepts(members(id, 999..1_000, true, None));
+}
+
+#[test]
+fn one_failure_too_many_cancels_the_rest_also_over_a_restart() {
+    let mut net = Net::connected(&[2]);
+    let id = net.accepts(members(GroupId::new(), 0..50, false, Some(1)));
+    net.fail(1);
+    assert!(!net.group(id).stopped, "one may fail");
+    net.restart(0);
+    assert_eq!(net.group(id).ended.failed, 1, "and is not forgotten by a restart");
+    net.connect(0, 1);
+    // What the worker still runs for the earlier start comes too late to count.
+    while !net.group(id).stopped {
+        net.fail(1);
+    }
+    let view = net.group(id);
+    assert!(view.stopped && view.is_ended() && !view.complete);
+    assert_eq!(view.ended, EndCounts { failed: 2, cancelled: 48, ..Default::default() });
+    let Some(TaskEnd::Cancelled { by: CancelledBy::Group, reason }) = net.end(id.member(49)) else {
+        panic!("{:?}", net.end(id.member(49)))
+    };
+    assert!(reason.contains("2 members"), "{reason}");
+    let more = net.refuses(members(id, 50..51, true, Some(1)));
+    assert_eq!(more, Reason::GroupStopped { failed: 2, max_fails: 1 });
+    net.restart(0);
+    assert!(net.group(id).stopped);
+}
+
+/// The decision is on disk with the failure, what comes of it need not be.
+#[test]
+fn a_restart_before_the_rest_is_cancelled_goes_on_with_it() {
+    let mut net = Net::connected(&[1]);
+    let id = net.accepts(members(GroupId::new(), 0..10, true, Some(0)));
+    let failed = Box::new(TaskEnd::Failed(TaskFailure::new(FailureCode::Permanent, "no")));
+    let now = net.now;
+    net.nodes[0].ledger.apply(
+        Record::Ended { id: id.member(0), end: failed, story: crate::engine::Story::default() },
+        now,
+    );
+    net.restart(0);
+    let view = net.group(id);
+    assert_eq!(view.ended, EndCounts { failed: 1, cancelled: 9, ..Default::default() });
+}
+
+#[test]
+fn what_is_forgotten_of_a_group_is_counted_also_after_a_restart() {
+    let mut net = Net::connected(&[4]);
+    let id = net.accepts(members(GroupId::new(), 0..150, false, Some(5)));
+    net.fail(1);
+    for _ in 0..149 {
+        net.finish(1, output("x"));
+    }
+    let ended = EndCounts { succeeded: 149, failed: 1, ..Default::default() };
+    assert_eq!(net.group(id).ended, ended);
+    assert_eq!(net.state(id.member(1)), "unknown", "of 150, 100 are kept");
+    assert_eq!(net.state(id.member(0)), "failed", "and what failed longest");
+    net.restart(0);
+    let view = net.group(id);
+    assert_eq!((view.ended, view.received, view.complete), (ended, 150, false));
+    net.connect(0, 1);
+    net.accepts(members(id, 0..151, true, Some(5)));
+    assert_eq!(net.nodes[0].engine.accounts().running, 1, "none runs again");
+    net.finish(1, output("x"));
+    assert!(net.group(id).is_ended());
+    // Others push it out, and nothing of it is left on disk.
+    for _ in 0..100 {
+        net.submit(task("text/a"));
+        net.finish(1, output("x"));
+    }
+    assert!(net.nodes[0].engine.group(id).is_some(), "one that failed is kept");
+    let other = net.accepts(members(GroupId::new(), 0..100, true, None));
+    for _ in 0..100 {
+        net.fail(1);
+    }
+    assert!(net.nodes[0].engine.group(id).is_none());
+    assert_eq!(net.nodes[0].ledger.groups().count(), 0);
+    assert_eq!(net.group(other).ended.failed, 100);
+}
+
+#[test]
+fn what_did_not_succeed_can_be_tried_again() {
+    let mut net = Net::connected(&[1]);
+    let mut needy = task("text/a").with_param("n", 3);
+    needy.requirements.memory_bytes = 1;
+    needy.retry.attempts = 1;
+    let id = net.submit(task("text/b").with_param("n", 3));
+    assert!(net.nodes[0].engine.again(id, TaskId::new()).is_err(), "it runs");
+    net.fail(1);
+    for restarted in [false, true] {
+        let new = TaskId::new();
+        let (again, targets) = net.nodes[0].engine.again(id, new).unwrap();
+        assert_eq!((again.id, again.input.as_bytes(), targets.len()), (new, &b"input"[..], 0));
+        assert_eq!((again.params["n"].as_str(), again.operation.as_ref()), ("3", "b"));
+        if !restarted {
+            net.restart(0);
+        }
+    }
+    net.connect(0, 1);
+    let done = net.submit(task("text/a"));
+    net.finish(1, output("x"));
+    assert!(matches!(
+        net.nodes[0].engine.again(done, TaskId::new()),
+        Err(Reason::InvalidTask { .. })
+    ));
+    let unknown = net.nodes[0].engine.again(TaskId::new(), TaskId::new());
+    assert_eq!(unknown.unwrap_err(), Reason::NotFound);
+
+    let group = net.accepts(members(GroupId::new(), 0..4, true, None));
+    net.finish(1, output("x"));
+    net.fail(1);
+    net.finish(1, output("x"));
+    net.fail(1);
+    let (failed, more) = net.nodes[0].engine.failures(group, 0);
+    let inputs: Vec<_> = failed.iter().map(|(task, _)| task.input.as_bytes().to_vec()).collect();
+    assert_eq!((inputs, more), (vec![b"input 1".to_vec(), b"input 3".to_vec()], None));
+}
+
+/// Inputs are kept as far as there is place for them, and the queue forgets them with their tasks.
+#[test]
+fn inputs_of_what_failed_count_as_bytes_that_are_kept() {
+    let mut net = Net::connected(&[1]);
+    let big = || task("text/a").with_input("x".repeat(4_000));
+    let ids: Vec<_> = (0..3)
+        .map(|_| {
+            let id = net.submit(big());
+            net.fail(1);
+            id
+        })
+        .collect();
+    assert_eq!((net.state(ids[0]), net.state(ids[1])), ("unknown", "failed"), "10,000 are kept");
+}
+
+/// What the engine counts of a group, counted anew from what a caller can see of its members. Those
+/// that are forgotten are told by their own ends, which are noted as they happen.
+fn recount(net: &Net, id: GroupId, noted: &BTreeMap<TaskId, &'static str>) {
+    let Some(view) = net.nodes[0].engine.group(id) else { return };
+    let mut counted = EndCounts::default();
+    let (mut queued, mut running) = (0, 0);
+    for index in 0..view.received {
+        let member = id.member(index);
+        let state = match net.state(member) {
+            "unknown" => noted.get(&member).copied().unwrap_or("lost"),
+            state => state,
+        };
+        match state {
+            "succeeded" => counted.succeeded += 1,
+            "failed" => counted.failed += 1,
+            "cancelled" => counted.cancelled += 1,
+            "expired" => counted.expired += 1,
+            "queued" => queued += 1,
+            "assigned" | "running" => running += 1,
+            other => panic!("{member} is {other}"),
+        }
+    }
+    assert_eq!((counted, queued, running), (view.ended, view.queued, view.running));
+}
+
+/// What was submitted of a group.
+struct Submitted {
+    id: GroupId,
+    received: u32,
+    done: bool,
+    max_fails: Option<u32>,
+}
+
+/// Hands in some of it again, and some more.
+fn hand_in_more(net: &mut Net, dice: &mut SmallRng, group: &mut Submitted) {
+    let Submitted { id, received, done, max_fails } = *group;
+    let from = dice.random_range(0..=received);
+    let more = dice.random_range(u32::from(from == received)..20);
+    let end = if done { received } else { received + more };
+    let is_known = net.nodes[0].engine.group(id).is_some();
+    if from == end || is_known == (received == 0) {
+        return;
+    }
+    let last = done || dice.random_bool(0.2);
+    match net.hand_in(members(id, from..end, last, max_fails)) {
+        Reply::GroupAccepted { .. } => (group.received, group.done) = (end, last),
+        Reply::Refused(Reason::GroupStopped { .. }) => assert!(net.group(id).stopped),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn play(seed: u64) {
+    let mut net = Net::connected(&[2, 3]);
+    net.rng = SmallRng::seed_from_u64(seed);
+    let mut dice = SmallRng::seed_from_u64(!seed);
+    let mut groups: Vec<Submitted> = Vec::new();
+    let mut noted: BTreeMap<TaskId, &'static str> = BTreeMap::new();
+    for _ in 0..250 {
+        let node = dice.random_range(1..3);
+        match dice.random_range(0..100) {
+            0..10 => {
+                let max_fails = dice.random_bool(0.5).then(|| dice.random_range(0..4));
+                groups.push(Submitted { id: GroupId::new(), received: 0, done: false, max_fails });
+            }
+            10..35 if !groups.is_empty() => {
+                let at = dice.random_range(0..groups.len());
+                hand_in_more(&mut net, &mut dice, &mut groups[at]);
+            }
+            35..80 if !net.nodes[node].running.is_empty() => {
+                let end = match dice.random_range(0..5) {
+                    0 => AttemptEnd::Failed(TaskFailure::new(FailureCode::Permanent, "x")),
+                    _ => output("x"),
+                };
+                net.finish(node, end);
+            }
+            80..84 => net.disconnect(0, node),
+            84..92 => net.connect(0, node),
+            92..94 => net.restart(0),
+            94..97 if !groups.is_empty() => {
+                let Submitted { id, received, .. } = groups[dice.random_range(0..groups.len())];
+                let id = id.member(dice.random_range(0..received.max(1)));
+                let by = CancelledBy::Submitter;
+                net.feed(0, Input::Cancel { id, by, reason: String::new(), token: Token(9_999) });
+                net.settle();
+            }
+            _ => net.pass(Duration::from_millis(dice.random_range(0..8_000))),
+        }
+        for Submitted { id, received, .. } in &groups {
+            for index in 0..*received {
+                let member = id.member(index);
+                let state = net.state(member);
+                if ["succeeded", "failed", "cancelled", "expired"].contains(&state) {
+                    let before = *noted.entry(member).or_insert(state);
+                    assert_eq!(before, state, "seed {seed}: an end never changes");
+                }
+            }
+            recount(&net, *id, &noted);
+        }
+    }
+}
+
+#[test]
+fn counts_are_those_of_a_recount_whatever_happens() {
+    for seed in 0..60 {
+        play(seed);
+    }
+}
+
+#[test]
+fn an_id_tells_the_place_of_its_member() {
+    for bytes in [[0xff; 16], [0; 16], *GroupId::new().as_bytes()] {
+        let id = GroupId::from_bytes(bytes);
+        for index in [0, 1, 255, 65_536, crate::limits::GROUP_MEMBERS - 1] {
+            assert_eq!(id.index_of(&id.member(index)), Some(index));
+        }
+        assert_eq!(id.index_of(&id.member(crate::limits::GROUP_MEMBERS)), None);
+        assert_eq!(id.index_of(&TaskId::from_bytes(bytes)), None, "the group is no member");
+    }
+    let (one, other) = (GroupId::of_key("a"), GroupId::of_key("b"));
+    assert_eq!(one.index_of(&other.member(0)), None);
+}
+
+#[test]
+fn a_member_says_what_is_wrong_with_it() {
+    let member = GroupMember { group: GroupId::new(), index: 7, last: true, max_fails: None };
+    let good = member.place(task("text/a"));
+    assert_eq!(good.check(), Ok(()));
+    let far = GroupMember { index: crate::limits::GROUP_MEMBERS, ..member };
+    for bad in [
+        Task { id: TaskId::new(), ..good.clone() },
+        Task { idempotency_key: Some("k".to_owned()), ..good },
+        far.place(task("text/a")),
+    ] {
+        assert!(bad.check().is_err());
+    }
+}

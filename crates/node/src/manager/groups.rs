@@ -1,0 +1,274 @@
+//! Groups: tasks that are submitted, waited for, read and tried again together.
+
+use meshwork_core::{
+    GroupId, GroupMember, PeerId, Reason, Task, TaskId,
+    engine::{
+        Anew, Reply,
+        view::{GroupView, TaskView},
+    },
+    limits::GROUP_CHUNK,
+};
+use tokio::sync::oneshot;
+
+use super::NetworkManager;
+use crate::{
+    driver::Call,
+    error::{InternalError, NetworkError, TaskError},
+    limits,
+    task_handle::TaskHandle,
+};
+
+/// Members of a group that are handed in together: all of them are taken, or none.
+#[derive(Clone, Debug)]
+pub struct Members {
+    /// Which group; the first members make it.
+    pub group: GroupId,
+    /// The place of the first of them: those before it were handed in earlier.
+    pub first: u32,
+    /// The tasks, at most [`GROUP_CHUNK`]. Their ids become those of their places.
+    pub tasks: Vec<Task>,
+    /// Whether these are the last ones.
+    pub last: bool,
+    /// How many members may fail or expire before the others are cancelled; none: any number. The
+    /// same each time.
+    pub max_fails: Option<u32>,
+}
+
+impl Members {
+    fn placed(self) -> Result<Vec<Task>, NetworkError> {
+        let Self { group, first, tasks, last, max_fails } = self;
+        let count = tasks.len();
+        let mut placed = Vec::with_capacity(count);
+        for (at, task) in tasks.into_iter().enumerate() {
+            let index = u32::try_from(at).unwrap_or(u32::MAX).saturating_add(first);
+            let member = GroupMember { group, index, last: last && at + 1 == count, max_fails };
+            let task = member.place(task);
+            task.check()?;
+            placed.push(task);
+        }
+        Ok(placed)
+    }
+}
+
+/// A group whose members are those of another that did not succeed.
+#[derive(Clone, Debug)]
+pub struct Retried {
+    /// The new one.
+    pub group: GroupView,
+    /// Members of the earlier one that did not succeed either, and are not kept any more.
+    pub forgotten: u32,
+}
+
+impl NetworkManager {
+    /// Hands in members of a group; returns once they are accepted. Members that were handed in
+    /// before are passed over, so that whoever got no answer may hand in the same again.
+    ///
+    /// # Errors
+    ///
+    /// A task is malformed or not the one that was at its place before (`conflict`), the places do
+    /// not follow those that are known, the node holds as many tasks as it may (`queue_full`), or
+    /// the group has stopped because too many of it failed (`group_stopped`).
+    pub async fn distribute_members(
+        &self,
+        members: Members,
+        target_peers: Vec<PeerId>,
+    ) -> Result<GroupView, NetworkError> {
+        let id = members.group;
+        let tasks = members.placed()?;
+        let (accepted, answer) = oneshot::channel();
+        self.call(Call::SendGroup { tasks, targets: target_peers, accepted }).await?;
+        match answer.await {
+            Ok(Reply::GroupAccepted { .. }) => {}
+            Ok(Reply::Refused(reason)) => return Err(self.noted(reason.into())),
+            Ok(Reply::Accepted { .. } | Reply::Ended { .. }) | Err(_) => {
+                return Err(InternalError::Stopped.into());
+            }
+        }
+        self.group(id).await?.ok_or_else(|| Reason::NotFound.into())
+    }
+
+    /// Submits tasks as one group, as many at a time as a pass takes; waits while the queue is full.
+    /// Tells the group's id once all are accepted.
+    ///
+    /// ```
+    /// # use meshwork_node::{NetworkConfig, NetworkManager};
+    /// # use meshwork_core::Task;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let config = NetworkConfig { mdns: false, ..NetworkConfig::default() };
+    /// # let node = NetworkManager::new(config).await?;
+    /// # node.start().await?;
+    /// let words = ["one", "two", "three"];
+    /// let tasks = words.map(|word| Task::new("text/upper").map(|task| task.with_input(word)));
+    /// let tasks: Vec<Task> = tasks.into_iter().collect::<Result<_, _>>()?;
+    /// let group = node.distribute_group(tasks, Vec::new(), Some(0)).await?;
+    /// let end = node.wait_group(group).await?;
+    /// assert!(end.is_success());
+    /// let second = node.wait_task(group.member(1)).await?;
+    /// # assert!(matches!(second, meshwork_core::TaskEnd::Succeeded(result) if result.output == "TWO"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::distribute_members`]; there is no task. What was accepted before goes on.
+    pub async fn distribute_group(
+        &self,
+        tasks: impl IntoIterator<Item = Task>,
+        target_peers: Vec<PeerId>,
+        max_fails: Option<u32>,
+    ) -> Result<GroupId, NetworkError> {
+        let group = GroupId::new();
+        let mut tasks = tasks.into_iter().peekable();
+        let mut first = 0;
+        loop {
+            let (mut chunk, mut bytes) = (Vec::new(), 0);
+            while let Some(task) = tasks.peek()
+                && chunk.len() < GROUP_CHUNK
+                && (bytes == 0 || bytes + task.input.len() <= limits::MEMBERS_BYTES)
+            {
+                bytes += task.input.len();
+                chunk.extend(tasks.next());
+            }
+            let last = tasks.peek().is_none();
+            let count = u32::try_from(chunk.len()).unwrap_or(u32::MAX);
+            let members = Members { group, first, tasks: chunk, last, max_fails };
+            self.distribute_when_free(members, &target_peers).await?;
+            first = first.saturating_add(count);
+            if last {
+                return Ok(group);
+            }
+        }
+    }
+
+    async fn distribute_when_free(
+        &self,
+        members: Members,
+        targets: &[PeerId],
+    ) -> Result<(), NetworkError> {
+        loop {
+            match self.distribute_members(members.clone(), targets.to_vec()).await {
+                Ok(_) => return Ok(()),
+                Err(NetworkError::Refused(Reason::QueueFull { retry_after })) => {
+                    tokio::time::sleep(retry_after).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// One group; none if it is not known, or forgotten: it is known as long as one of its members
+    /// is.
+    ///
+    /// # Errors
+    ///
+    /// The node has stopped.
+    pub async fn group(&self, id: GroupId) -> Result<Option<GroupView>, NetworkError> {
+        self.ask(move |engine, _| engine.group(id)).await
+    }
+
+    /// The members of a group from place `from` on, at most `limit` of them and no more than
+    /// [`GROUP_CHUNK`], in order; none where one is forgotten. Nothing if the group is not known.
+    ///
+    /// # Errors
+    ///
+    /// The node has stopped.
+    pub async fn group_members(
+        &self,
+        id: GroupId,
+        from: u32,
+        limit: usize,
+    ) -> Result<Option<Vec<Option<TaskView>>>, NetworkError> {
+        self.ask(move |engine, now| engine.members(id, from, limit, now)).await
+    }
+
+    /// Waits until all of a group has ended: no member is open, and no more come.
+    ///
+    /// # Errors
+    ///
+    /// No such group is known, or it is forgotten meanwhile; the node has stopped.
+    pub async fn wait_group(&self, id: GroupId) -> Result<GroupView, TaskError> {
+        loop {
+            let view = self.group(id).await.map_err(|_| TaskError::Stopped)?;
+            let view = view.ok_or(TaskError::Refused(Reason::NotFound))?;
+            if view.is_ended() {
+                return Ok(view);
+            }
+            match self.last_open(id).await? {
+                // It may have been forgotten since: then it has ended.
+                Some(task) => match self.wait_task(task).await {
+                    Ok(_) | Err(TaskError::Refused(_)) => {}
+                    Err(error) => return Err(error),
+                },
+                None => tokio::time::sleep(limits::GROUP_POLL).await,
+            }
+        }
+    }
+
+    /// The open member with the highest place: others have mostly ended when it has.
+    async fn last_open(&self, id: GroupId) -> Result<Option<TaskId>, TaskError> {
+        let mut below = u32::MAX;
+        loop {
+            let looked = self.ask(move |engine, _| engine.last_open(id, below)).await;
+            match looked.map_err(|_| TaskError::Stopped)? {
+                Ok(found) => return Ok(found),
+                Err(further) => below = further,
+            }
+        }
+    }
+
+    /// Submits a task like one that failed, expired or was cancelled, under a new id.
+    ///
+    /// # Errors
+    ///
+    /// It is not known, or forgotten with its input (`not_found`); it has not ended or has succeeded
+    /// (`invalid_task`); or as for [`Self::distribute_task`].
+    pub async fn retry_task(&self, id: TaskId) -> Result<TaskHandle, NetworkError> {
+        let new = TaskId::new();
+        let (task, targets) = self.ask(move |engine, _| engine.again(id, new)).await??;
+        self.distribute_task(task, targets).await
+    }
+
+    /// Submits the members of a group that failed, expired or were cancelled, in their order, as a new
+    /// group.
+    ///
+    /// # Errors
+    ///
+    /// The group is not known, or none of these members is kept (`not_found`); it has not ended, or
+    /// every member has succeeded (`invalid_task`); or as for [`Self::distribute_members`].
+    pub async fn retry_group(&self, id: GroupId) -> Result<Retried, NetworkError> {
+        let view = self.group(id).await?.ok_or(Reason::NotFound)?;
+        let no = |why: &str| Reason::InvalidTask { detail: format!("group {}: {why}", id.short()) };
+        if !view.is_ended() {
+            return Err(no("it has not ended").into());
+        }
+        let failed = view.ended.all().saturating_sub(view.ended.succeeded);
+        if failed == 0 {
+            return Err(no("every member has succeeded").into());
+        }
+        let (tasks, targets) = self.failures(id).await?;
+        if tasks.is_empty() {
+            return Err(Reason::NotFound.into());
+        }
+        let forgotten = failed.saturating_sub(u32::try_from(tasks.len()).unwrap_or(u32::MAX));
+        let group = self.distribute_group(tasks, targets, view.max_fails).await?;
+        let group = self.group(group).await?.ok_or(Reason::NotFound)?;
+        Ok(Retried { group, forgotten })
+    }
+
+    /// As many as are kept, which is bounded; they share their inputs with those that are kept.
+    async fn failures(&self, id: GroupId) -> Result<(Vec<Task>, Vec<PeerId>), NetworkError> {
+        let (mut tasks, mut targets, mut next) = (Vec::new(), Vec::new(), Some(0));
+        while let Some(from) = next {
+            let (found, further): (Vec<Anew>, _) =
+                self.ask(move |engine, _| engine.failures(id, from)).await?;
+            for (task, of_task) in found {
+                tasks.push(task);
+                targets = of_task;
+            }
+            next = further;
+        }
+        Ok((tasks, targets))
+    }
+}
