@@ -209,6 +209,11 @@ impl NetworkManager {
         self.ask(|_, _| ()).await
     }
 
+    /// Waits until the node takes no calls any more: it is stopping, or has stopped by itself.
+    pub async fn stopped(&self) {
+        self.inner.calls.closed().await;
+    }
+
     /// Who this node is.
     pub fn local_peer_id(&self) -> PeerId {
         self.inner.local_peer

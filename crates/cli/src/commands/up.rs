@@ -35,6 +35,7 @@ pub(super) async fn up(args: UpArgs, home: &Home, out: &Output) -> anyhow::Resul
     let cause = tokio::select! {
         () = signals.next() => Cause::Signal,
         Some(grace) = asked.recv() => Cause::Request { grace },
+        () = manager.stopped() => Cause::Node,
         () = watch.lines(&manager, out) => Cause::Node,
         never = metrics.keep_up() => match never {},
     };

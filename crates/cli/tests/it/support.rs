@@ -142,6 +142,12 @@ impl Node {
         });
     }
 
+    /// The home of one that has ended.
+    pub(crate) fn end_dead(mut self) -> TempDir {
+        self.process.wait().expect("it has ended");
+        std::mem::replace(&mut self.home, tempfile::tempdir().expect("a folder"))
+    }
+
     /// Ends it by this signal; gives back its home.
     pub(crate) fn end(mut self, with: Signal) -> (ExitStatus, TempDir) {
         signal(&self.process, with);

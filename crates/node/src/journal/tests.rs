@@ -1,6 +1,6 @@
 //! Commits, and what is there at the next start.
 
-use meshwork_core::{Task, TaskEnd, task::ExpiredLimit};
+use meshwork_core::{Task, TaskEnd, TaskId, task::ExpiredLimit};
 
 use super::*;
 
@@ -122,5 +122,35 @@ async fn what_stays_for_long_does_not_keep_all_that_came_with_it() {
     ids.sort_unstable();
     waiting.sort_unstable();
     assert_eq!(ids, waiting);
+    journal.close().await;
+}
+
+#[tokio::test]
+async fn a_node_whose_disk_is_slow_takes_no_more_than_it_may() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut journal, _) = open(dir.path()).await;
+    let forgotten = || Record::Forgotten { id: TaskId::new() };
+    journal.push(Seq(1), vec![forgotten()]);
+    assert!(!journal.is_behind(), "one commit under way is no reason to wait");
+    journal.push(Seq(2), (1..BEHIND).map(|_| forgotten()).collect());
+    assert!(!journal.is_behind());
+    journal.push(Seq(3), vec![forgotten()]);
+    assert!(journal.is_behind(), "by their number");
+    while !journal.is_idle() {
+        journal.committed().await.unwrap();
+    }
+    assert!(!journal.is_behind());
+    let large = Task::default().with_input("x".repeat(1 << 20));
+    let mut seq = 3;
+    let pushes = BEHIND_BYTES / large.input.len() + 1;
+    for push in 0..=pushes {
+        assert_eq!(journal.is_behind(), push == pushes, "by their bytes: {push}");
+        seq += 1;
+        journal.push(Seq(seq), vec![submitted(&Task { id: TaskId::new(), ..large.clone() })]);
+    }
+    while !journal.is_idle() {
+        journal.committed().await.unwrap();
+    }
+    assert!(!journal.is_behind());
     journal.close().await;
 }

@@ -1,0 +1,198 @@
+//! Disks that fail (F-04 to F-06, F-09, F-10), and outputs that do (F-25): nothing is told that was
+//! not done, the node ends as it should or works on, and what was told is there at the next start.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    process::{Child, Command, Stdio},
+};
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use crate::support::{Node, ask, eventually, into_mount_namespace, is_alive, is_inside, meshwork};
+
+/// What comes between a node and its system calls, from now on.
+struct Tracer(Child);
+
+impl Tracer {
+    /// None, and said so, where there is no strace or it may not look.
+    #[expect(clippy::print_stdout, reason = "what was not tested is told")]
+    fn on(node: &Node, inject: &str) -> Option<Self> {
+        let pid = node.process.id();
+        let mut strace = Command::new("strace");
+        strace.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("inject={inject}")]);
+        strace.args(["-p", &pid.to_string()]).stderr(Stdio::null());
+        let Ok(child) = strace.spawn() else {
+            println!("not tested here: there is no strace");
+            return None;
+        };
+        let mut tracer = Self(child);
+        let threads = format!("/proc/{pid}/task");
+        let mut ended = false;
+        eventually("all threads are traced", || {
+            ended = tracer.0.try_wait().unwrap().is_some();
+            let untraced = |thread: fs::DirEntry| {
+                let status = fs::read_to_string(thread.path().join("status")).unwrap_or_default();
+                status.contains("TracerPid:\t0\n")
+            };
+            ended || !fs::read_dir(&threads).unwrap().any(|thread| untraced(thread.unwrap()))
+        });
+        if ended {
+            println!("not tested here: strace may not trace");
+            return None;
+        }
+        Some(tracer)
+    }
+}
+
+impl Drop for Tracer {
+    fn drop(&mut self) {
+        // It may have ended with the node.
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+fn submit(node: &Node) -> Option<String> {
+    let answer = node.ask(&["submit", "text/upper", "kept"]);
+    (answer.code == 0).then(|| answer.stdout.trim().to_owned())
+}
+
+/// That all of these are there at the next start.
+fn recovers(home: TempDir, ids: &[String]) -> Node {
+    let node = Node::up_in(home, &["--slots", "0"]);
+    for id in ids {
+        assert_eq!(node.ask(&["task", "show", id]).code, 0, "{id}");
+    }
+    node
+}
+
+/// F-05. A sync that failed says nothing about what is on disk, so that nothing more is told.
+#[test]
+fn a_sync_that_fails_ends_the_node_and_nothing_is_told() {
+    for when in ["1", "1+"] {
+        let mut node = Node::up(&["--slots", "0"]);
+        let told = vec![submit(&node).unwrap()];
+        let inject = format!("fsync,fdatasync:error=EIO:when={when}");
+        let Some(tracer) = Tracer::on(&node, &inject) else { return };
+        assert_eq!(submit(&node), None, "{when}: it was not on disk");
+        assert_eq!(node.process.wait().unwrap().code(), Some(1), "{when}: as it is documented");
+        drop(tracer);
+        recovers(node.end_dead(), &told);
+    }
+}
+
+/// F-06. Killed in the middle of what it writes, it is as it was after the last commit.
+#[test]
+fn a_commit_that_is_torn_never_was() {
+    let mut home = tempfile::tempdir().unwrap();
+    let mut told = Vec::new();
+    for call in 1..=6 {
+        let node = Node::up_in(home, &["--slots", "0"]);
+        told.extend(submit(&node));
+        let inject = format!("pwrite64,write:signal=SIGKILL:when={call}");
+        let inject =
+            if call % 2 == 0 { inject } else { inject.replace("pwrite64,write", "pwrite64") };
+        let Some(tracer) = Tracer::on(&node, &inject) else { return };
+        while let Some(id) = submit(&node) {
+            told.push(id);
+        }
+        eventually("it is killed", || !is_alive(node.process.id()));
+        drop(tracer);
+        home = recovers(node.end_dead(), &told).end(Signal::TERM).1;
+    }
+    assert!(told.len() >= 6);
+}
+
+/// F-10. Who does not wait for the disk is answered; who does, waits.
+#[test]
+fn a_slow_disk_holds_up_those_alone_who_wait_for_it() {
+    let node = Node::up(&[]);
+    let inject = "fsync,fdatasync:delay_enter=1000000";
+    let Some(_tracer) = Tracer::on(&node, inject) else { return };
+    let mut waits = meshwork(node.home.path());
+    waits.args(["submit", "text/upper", "x"]).stdout(Stdio::null());
+    let mut waits = waits.spawn().unwrap();
+    assert_eq!(node.ask(&["status"]).code, 0);
+    assert_eq!(node.ask(&["run", "text/upper", "a", "--durability", "memory"]).stdout, "A");
+    assert!(waits.try_wait().unwrap().is_none(), "it was answered before it was on disk");
+    assert_eq!(waits.wait().unwrap().code(), Some(0));
+}
+
+fn mount(at: &TempDir, options: &str) {
+    let mut mount = Command::new("mount");
+    mount.args(["-t", "tmpfs", "-o", options, "none"]).arg(at.path());
+    assert!(mount.status().unwrap().success());
+}
+
+const UP: [&str; 4] = ["up", "--no-mdns", "--listen", "/ip4/127.0.0.1/tcp/0"];
+
+/// F-04. Wherever a first start runs out of space, the next one with space is a first start.
+#[test]
+fn a_first_start_on_a_full_disk_leaves_nothing_that_keeps_the_next_from_starting() {
+    let name =
+        "faults::a_first_start_on_a_full_disk_leaves_nothing_that_keeps_the_next_from_starting";
+    if !is_inside(into_mount_namespace(), name) {
+        return;
+    }
+    for pages in 0..4 {
+        let disk = tempfile::tempdir().unwrap();
+        mount(&disk, "size=16m");
+        let home = tempfile::tempdir_in(disk.path()).unwrap();
+        let filling = disk.path().join("filling");
+        fs::write(&filling, vec![1; 17 << 20]).unwrap_err();
+        let full = fs::metadata(&filling).unwrap().len();
+        let file = fs::OpenOptions::new().write(true).open(&filling).unwrap();
+        file.set_len(full - (pages << 12)).unwrap();
+        drop(file);
+        ask(home.path(), &UP).error(1, &["No space left"]);
+        fs::remove_file(&filling).unwrap();
+        let node = Node::up_in(home, &[]);
+        assert_eq!(node.ask(&["run", "text/upper", "a"]).stdout, "A", "{pages} pages");
+        // The disk goes with the namespace.
+        drop(node);
+        std::mem::forget(disk);
+    }
+}
+
+/// F-09. It says which file cannot be written, and why.
+#[test]
+fn a_home_that_cannot_be_written_is_told_as_such() {
+    let name = "faults::a_home_that_cannot_be_written_is_told_as_such";
+    if !is_inside(into_mount_namespace(), name) {
+        return;
+    }
+    let disk = tempfile::tempdir().unwrap();
+    mount(&disk, "size=16m");
+    let (_, home) = Node::up_in(tempfile::tempdir_in(disk.path()).unwrap(), &[]).end(Signal::TERM);
+    let journal = home.path().join("journal.redb");
+    let chattr = |how: &str| Command::new("chattr").arg(how).arg(&journal).output();
+    if chattr("+i").is_ok_and(|output| output.status.success()) {
+        ask(home.path(), &UP).error(1, &["journal.redb", "not permitted"]);
+        chattr("-i").unwrap();
+    }
+    mount(&disk, "remount,ro");
+    ask(home.path(), &UP).error(1, &[home.path().to_str().unwrap(), "Read-only"]);
+    mount(&disk, "remount,rw");
+    assert_eq!(Node::up_in(home, &[]).ask(&["status"]).code, 0);
+}
+
+/// F-25. A node whose log or output cannot be written works on.
+#[test]
+fn a_node_that_cannot_log_works_on() {
+    let home = tempfile::tempdir().unwrap();
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut up = meshwork(home.path());
+    up.args(UP).args(["--json", "-vv"]).stdout(Stdio::piped()).stderr(full);
+    let mut process = up.spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    // And nobody reads what follows.
+    let node = Node { home, process, ready: serde_json::from_str(&line).unwrap() };
+    let other = Node::up(&["--bootstrap", node.address()]);
+    other.until_ready(node.text("peer_id"));
+    assert_eq!(node.ask(&["run", "text/upper", "a"]).stdout, "A");
+    let (status, _) = node.end(Signal::TERM);
+    assert_eq!(status.code(), Some(0));
+}
