@@ -323,7 +323,8 @@ struct Submitted {
 fn hand_in_more(net: &mut Net, dice: &mut SmallRng, group: &mut Submitted) {
     let Submitted { id, received, done, max_fails } = *group;
     let from = dice.random_range(0..=received);
-    let more = dice.random_range(u32::from(from == received)..20);
+    // Fewer than are kept: a group that is stopped at once can be looked at before it is forgotten.
+    let more = dice.random_range(u32::from(from == received)..20).min(80 - received.min(80));
     let end = if done { received } else { received + more };
     let is_known = net.nodes[0].engine.group(id).is_some();
     if from == end || is_known == (received == 0) {
