@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::{
     Cx, Engine,
     held::{Held, HeldKey, Stage, weight},
-    peers::PeerKey,
+    peers::{PeerKey, SessionState},
     tasks::{End, Phase, TaskKey},
 };
 use crate::{
@@ -72,6 +72,16 @@ impl Engine {
             key != PeerKey::LOCAL && peer.owner.session && !peer.owner.held.is_empty()
         };
         self.held.unfinished == 0 && !self.peers.iter().any(waits_for_ack)
+    }
+
+    /// Whether the workers that are connected have ended all that they were asked to stop: until then
+    /// nothing tells that they have heard of it.
+    pub fn is_heard(&self) -> bool {
+        let is_withdrawn = |peer: &super::peers::Peer| {
+            let mut open = peer.worker.open.iter();
+            peer.worker.session == SessionState::Open && open.any(|(_, open)| open.task.is_none())
+        };
+        !self.peers.iter().any(|(_, peer)| is_withdrawn(peer))
     }
 
     /// Gives owners back what has not started.

@@ -55,7 +55,8 @@ impl Driver {
             return false;
         };
         let is_safe = self.journal.as_ref().is_none_or(Journal::is_idle);
-        (self.engine.is_at_rest() && is_safe) || Instant::now() >= ends
+        let is_over = self.engine.is_at_rest() && self.engine.is_heard();
+        (is_over && is_safe) || Instant::now() >= ends
     }
 
     pub(super) async fn stop(mut self) {

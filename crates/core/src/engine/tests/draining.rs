@@ -89,6 +89,11 @@ fn what_is_kept_in_memory_ends_with_its_node_and_what_is_on_disk_does_not() {
         "{ends:?}"
     );
     assert_eq!(net.nodes[1].stopped.len(), 1, "its attempt is of no use to anybody");
+    assert!(!net.nodes[0].engine.is_heard());
+    let cancelled = net.nodes[1].running.iter().position(|(_, _, work)| work.task == memory);
+    net.nodes[1].running.swap(0, cancelled.unwrap());
+    net.finish(1, AttemptEnd::Cancelled);
+    assert!(net.nodes[0].engine.is_heard());
     assert_eq!(net.state(disk), "running");
     net.restart(0);
     net.connect(0, 1);
