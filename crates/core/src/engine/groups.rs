@@ -12,7 +12,8 @@ use rustc_hash::FxHashMap;
 use slab::Slab;
 
 use super::{
-    Cx, Effect, Engine, GroupTally, Record, Reply, Token,
+    Cx, Effect, Engine, GroupTally, Record, Reply, Seq, Token,
+    gate::Gate,
     kinds::Kind,
     tasks::{End, Owned},
     view::{EndCounts, GroupView},
@@ -53,6 +54,8 @@ struct Group {
     /// Members in the table of tasks, ended or not.
     kept: u32,
     ended: EndCounts,
+    /// Those of them that are safe with these batches, of which some may be on disk since.
+    unsafe_ends: VecDeque<(Seq, EndCounts)>,
     /// Those of them that are not in the table any more.
     forgotten: EndCounts,
     /// Whether a tally of it is journalled.
@@ -153,6 +156,7 @@ impl Groups {
             open: 0,
             kept: 0,
             ended: EndCounts::default(),
+            unsafe_ends: VecDeque::new(),
             forgotten: EndCounts::default(),
             noted: false,
             touched: false,
@@ -179,11 +183,25 @@ impl Groups {
         self.stop_if_due(&tally.id);
     }
 
-    /// A member has ended.
-    pub(super) fn end(&mut self, slot: GroupSlot, state: &TaskState) {
+    /// A member has ended. Decisions follow at once; it is shown when `gate` says that it is safe.
+    pub(super) fn end(&mut self, slot: GroupSlot, state: &TaskState, gate: &Gate) {
         let Some(group) = self.slab.get_mut(slot.at()) else { return };
         group.open = group.open.saturating_sub(1);
         group.ended.add(state);
+        if group.durable {
+            let batch = gate.next();
+            while group.unsafe_ends.front().is_some_and(|(batch, _)| gate.is_safe(*batch)) {
+                group.unsafe_ends.pop_front();
+            }
+            match group.unsafe_ends.back_mut() {
+                Some((at, ends)) if *at == batch => ends.add(state),
+                _ => {
+                    let mut ends = EndCounts::default();
+                    ends.add(state);
+                    group.unsafe_ends.push_back((batch, ends));
+                }
+            }
+        }
         let id = group.id;
         self.stop_if_due(&id);
     }
@@ -194,6 +212,15 @@ impl Groups {
             group.stopping = true;
             self.stopping.push_back(*id);
         }
+    }
+
+    /// A member had ended before the start.
+    pub(super) fn end_restored(&mut self, slot: GroupSlot, state: &TaskState) {
+        let Some(group) = self.slab.get_mut(slot.at()) else { return };
+        group.open = group.open.saturating_sub(1);
+        group.ended.add(state);
+        let id = group.id;
+        self.stop_if_due(&id);
     }
 
     /// A member that has ended is forgotten; with the last one the group is. Gives what is to be
@@ -437,15 +464,20 @@ impl Engine {
                 workers += 1;
             }
         }
+        let mut ended = group.ended;
+        for (_, ends) in group.unsafe_ends.iter().filter(|(batch, _)| !self.gate.is_safe(*batch)) {
+            ended.take(ends);
+        }
+        let stopped = group.max_fails.is_some_and(|most| ended.fails() > most);
         Some(GroupView {
             id,
             received: group.received,
             complete: group.complete,
             max_fails: group.max_fails,
-            stopped: group.has_stopped(),
+            stopped,
             queued: group.open.saturating_sub(running),
-            running,
-            ended: group.ended,
+            running: running + (group.ended.all() - ended.all()),
+            ended,
             workers,
             submitted: group.submitted,
         })

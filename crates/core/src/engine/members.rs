@@ -10,7 +10,7 @@ use super::{
 use crate::{
     limits,
     reason::Reason,
-    task::{Durability, GroupId, Requirements, Task, TaskId, TaskInput, TaskType},
+    task::{Durability, GroupId, Requirements, Task, TaskId, TaskInput, TaskState, TaskType},
     time::Time,
 };
 
@@ -39,7 +39,7 @@ impl Engine {
         let Some(received) = self.group_received(id) else { return Ok(None) };
         let top = received.min(below);
         let bottom = top.saturating_sub(u32::try_from(limits::GROUP_CHUNK).unwrap_or(u32::MAX));
-        let is_open = |task: &&Owned| !matches!(task.phase, Phase::Ended { .. });
+        let is_open = |task: &&Owned| !self.state(task).is_terminal();
         let found = (bottom..top).rev().find_map(|at| self.member(id, at).filter(is_open));
         match found {
             None if bottom > 0 => Err(bottom),
@@ -56,11 +56,14 @@ impl Engine {
         let task = self.tasks.by_id(&id).and_then(|key| self.tasks.get(key));
         let task = task.ok_or(Reason::NotFound)?;
         let no = |why: &str| Reason::InvalidTask { detail: format!("task {}: {why}", id.short()) };
-        match &task.phase {
-            Phase::Ended { end, .. } if end.is_success() => Err(no("it has succeeded")),
-            Phase::Ended { .. } => self.copy(task, new).ok_or(Reason::NotFound),
-            Phase::Queued { .. } | Phase::Open { .. } => Err(no("it has not ended")),
+        let state = self.state(task);
+        if state == TaskState::Succeeded {
+            return Err(no("it has succeeded"));
         }
+        if !state.is_terminal() {
+            return Err(no("it has not ended"));
+        }
+        self.copy(task, new).ok_or(Reason::NotFound)
     }
 
     /// Tasks like the members of a group that have failed, expired or were cancelled, of those at

@@ -133,7 +133,7 @@ impl Engine {
         })
     }
 
-    fn state(&self, task: &Owned) -> TaskState {
+    pub(super) fn state(&self, task: &Owned) -> TaskState {
         match &task.phase {
             Phase::Queued { .. } => TaskState::Queued,
             Phase::Open { peer, epoch, accepted, .. } => {

@@ -101,6 +101,14 @@ impl EndCounts {
         self.failed.saturating_add(self.expired)
     }
 
+    /// Without these, which are among them.
+    pub(super) fn take(&mut self, others: &Self) {
+        self.succeeded = self.succeeded.saturating_sub(others.succeeded);
+        self.failed = self.failed.saturating_sub(others.failed);
+        self.cancelled = self.cancelled.saturating_sub(others.cancelled);
+        self.expired = self.expired.saturating_sub(others.expired);
+    }
+
     /// One more in this state, if it is an end.
     pub(super) fn add(&mut self, state: &TaskState) {
         match state {
@@ -128,7 +136,7 @@ pub struct GroupView {
     pub stopped: bool,
     /// Members that wait for a worker.
     pub queued: u32,
-    /// Members that were sent to one.
+    /// Members that were sent to one, or whose end is not on disk yet.
     pub running: u32,
     /// Members that have ended, forgotten or not.
     pub ended: EndCounts,
