@@ -34,6 +34,9 @@ const NAME: &str = "name";
 
 /// The format that this version writes, and the latest that it reads.
 const THIS_FORMAT: u64 = 1;
+/// Bytes of the file that are kept in memory: a few segments. Nothing is read again but what is about
+/// to be moved; the default of a gibibyte would fill with what nobody asks for.
+const CACHE: usize = 16 << 20;
 /// Before each record: the length of what follows the checksum (4 bytes), the checksum (4), and when
 /// the record was made, in milliseconds since 1970 (8), which is part of what is summed.
 const HEAD: usize = 16;
@@ -153,7 +156,7 @@ impl Store {
 
     /// Makes the file of a marker, with nothing in it.
     pub(super) fn make(path: PathBuf, marker: Marker) -> Result<Self, JournalError> {
-        let db = Database::create(&path);
+        let db = cached().create(&path);
         let db = db.map_err(|error| JournalError::store(&path, error.into()))?;
         let store = Self { db: Some(db), path, skips_fsync: false };
         store.write(|tables| {
@@ -190,7 +193,7 @@ impl Store {
     pub(super) fn inspect_damaged(dir: &Path) -> Result<Self, JournalError> {
         let path = dir.join(FILE);
         let marker = Marker::of(dir)?.ok_or_else(|| JournalError::None { path: path.clone() })?;
-        let db = Database::open(&path);
+        let db = cached().open(&path);
         let db = db.map_err(|error| JournalError::store(&path, error.into()))?;
         Self { db: Some(db), path, skips_fsync: false }.check(marker)
     }
@@ -198,7 +201,7 @@ impl Store {
     fn reopen(path: PathBuf, marker: Marker) -> Result<Self, JournalError> {
         // All of it is read anyway; without the check a page that is not what was written may be
         // believed.
-        let opened = Database::builder().set_check_integrity_on_open(true).open(&path);
+        let opened = cached().set_check_integrity_on_open(true).open(&path);
         let db = opened.map_err(|error| damage(&path, error.into()))?;
         Self { db: Some(db), path, skips_fsync: false }.check(marker)
     }
@@ -241,7 +244,7 @@ impl Store {
     /// Opens the file anew after a write to it has failed: as it was after the last commit.
     pub(super) fn open_again(&mut self) -> Result<(), JournalError> {
         self.db = None;
-        let db = Database::open(&self.path);
+        let db = cached().open(&self.path);
         self.db = Some(db.map_err(|error| JournalError::store(&self.path, error.into()))?);
         Ok(())
     }
@@ -396,13 +399,20 @@ impl Store {
     }
 }
 
+/// How a file is opened, with a cache of [`CACHE`].
+fn cached() -> redb::Builder {
+    let mut builder = Database::builder();
+    builder.set_cache_size(CACHE);
+    builder
+}
+
 /// What an error of opening means. If pages are damaged, the records may tell how much of it is lost.
 fn damage(path: &Path, error: redb::Error) -> JournalError {
     if !matches!(error, redb::Error::Corrupted(_)) {
         return JournalError::store(path, error);
     }
     let count = || {
-        let db = Some(Database::open(path).ok()?);
+        let db = Some(cached().open(path).ok()?);
         let store = Store { db, path: path.to_owned(), skips_fsync: false };
         store.replay(|_, _, _| {}).ok()
     };
