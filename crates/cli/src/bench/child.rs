@@ -79,6 +79,8 @@ pub(super) struct Burst {
 /// The answer to tasks one at a time.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Single {
+    /// Until a task was accepted.
+    pub(super) accepted_p50_us: f64,
     pub(super) p50_us: f64,
     pub(super) p99_us: f64,
 }

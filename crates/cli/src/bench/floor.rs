@@ -2,7 +2,13 @@
 //! batching, and nothing else. Frames are a length of four bytes and the payload; callers are the
 //! same lanes as those of the nodes, and each awaits its own answer.
 
-use std::{cell::RefCell, collections::VecDeque, io, rc::Rc, time::Duration};
+use std::{
+    cell::RefCell,
+    collections::VecDeque,
+    io,
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, bail};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -54,12 +60,15 @@ fn one(
     clients: &[Rc<Client>],
     bytes: usize,
     number: u64,
-) -> impl Future<Output = anyhow::Result<()>> + use<> {
+) -> impl Future<Output = anyhow::Result<Instant>> + use<> {
     let client = clients.get(number as usize % clients.len().max(1)).cloned();
     async move {
         let input = payload(bytes, number);
         let answer = client.context("no worker")?.call(&input);
-        lanes::compare(&answer.await.context("a worker has ended")?, &input)
+        // Nothing accepts it before it is answered.
+        let output = answer.await.context("a worker has ended")?;
+        lanes::compare(&output, &input)?;
+        Ok(Instant::now())
     }
 }
 

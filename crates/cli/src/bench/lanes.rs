@@ -20,7 +20,7 @@ pub(super) async fn burst<F>(
     one: Rc<impl Fn(u64) -> F + 'static>,
 ) -> anyhow::Result<Burst>
 where
-    F: Future<Output = anyhow::Result<()>> + 'static,
+    F: Future<Output = anyhow::Result<Instant>> + 'static,
 {
     let next = Rc::new(Cell::new(0));
     let mut running = JoinSet::new();
@@ -40,18 +40,20 @@ where
     Ok(Burst { seconds: start.elapsed().as_secs_f64() })
 }
 
-/// Runs so many tasks one at a time.
-pub(super) async fn single<F: Future<Output = anyhow::Result<()>>>(
+/// Runs so many tasks one at a time; each says when it was accepted.
+pub(super) async fn single<F: Future<Output = anyhow::Result<Instant>>>(
     tasks: u64,
     one: &impl Fn(u64) -> F,
 ) -> anyhow::Result<Single> {
-    let mut latencies = Vec::new();
+    let (mut acceptances, mut latencies) = (Vec::new(), Vec::new());
     for number in 0..tasks {
         let start = Instant::now();
-        one(number).await?;
+        acceptances.push(one(number).await? - start);
         latencies.push(start.elapsed());
     }
-    Ok(percentiles(&mut latencies))
+    let accepted_p50_us = percentile(&mut acceptances, 50);
+    let (p50_us, p99_us) = (percentile(&mut latencies, 50), percentile(&mut latencies, 99));
+    Ok(Single { accepted_p50_us, p50_us, p99_us })
 }
 
 /// The result must be the input.
@@ -62,12 +64,9 @@ pub(super) fn compare(output: &Bytes, input: &Bytes) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The 50th and 99th percentile of some latencies, which are sorted on the way.
-fn percentiles(latencies: &mut [Duration]) -> Single {
-    latencies.sort_unstable();
-    let at = |percent: usize| {
-        let index = (latencies.len() * percent / 100).min(latencies.len().saturating_sub(1));
-        latencies.get(index).map_or(0.0, |latency| latency.as_secs_f64() * 1e6)
-    };
-    Single { p50_us: at(50), p99_us: at(99) }
+/// A percentile of some times in microseconds; they are sorted on the way.
+fn percentile(times: &mut [Duration], percent: usize) -> f64 {
+    times.sort_unstable();
+    let index = (times.len() * percent / 100).min(times.len().saturating_sub(1));
+    times.get(index).map_or(0.0, |time| time.as_secs_f64() * 1e6)
 }

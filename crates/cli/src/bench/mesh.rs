@@ -1,6 +1,9 @@
 //! Owner and workers of a bench: nodes, used through the public API.
 
-use std::{rc::Rc, time::Duration};
+use std::{
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, bail};
 use meshwork::{
@@ -109,8 +112,8 @@ async fn ready(manager: &NetworkManager, workers: usize) -> anyhow::Result<()> {
     tokio::time::timeout(READY, all).await.context("the workers were not ready in time")?
 }
 
-/// One task: submitted, awaited, compared.
-async fn one(manager: NetworkManager, payload: usize, number: u64) -> anyhow::Result<()> {
+/// One task: handed in, awaited, compared. Says when it was accepted.
+async fn one(manager: NetworkManager, payload: usize, number: u64) -> anyhow::Result<Instant> {
     let input = super::floor::payload(payload, number);
     let task = Task {
         task_type: TaskType::Custom("debug".to_owned()),
@@ -118,8 +121,10 @@ async fn one(manager: NetworkManager, payload: usize, number: u64) -> anyhow::Re
         ..Task::default()
     };
     let task = task.with_input(input.clone());
-    let result = manager.distribute_task(task, Vec::new()).await?.result().await?;
-    lanes::compare(&result.output, &input)
+    let handle = manager.distribute_task(task, Vec::new()).await?;
+    let accepted = Instant::now();
+    lanes::compare(&handle.result().await?.output, &input)?;
+    Ok(accepted)
 }
 
 /// Processes start in well under a second each, on a machine that has nothing else to do.

@@ -13,6 +13,7 @@ use super::{
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(super) struct Measured {
     burst_per_s: f64,
+    accepted_p50_us: f64,
     p50_us: f64,
     p99_us: f64,
     cpu_us_per_task: f64,
@@ -56,6 +57,7 @@ impl Measured {
     pub(super) fn of(burst: MeasuredBurst, single: Single) -> Self {
         Self {
             burst_per_s: burst.per_s.round(),
+            accepted_p50_us: round(single.accepted_p50_us),
             p50_us: round(single.p50_us),
             p99_us: round(single.p99_us),
             cpu_us_per_task: round(burst.cpu_us_per_task),
@@ -71,6 +73,7 @@ impl Measured {
         };
         Self {
             burst_per_s: of(|round| round.burst_per_s),
+            accepted_p50_us: of(|round| round.accepted_p50_us),
             p50_us: of(|round| round.p50_us),
             p99_us: of(|round| round.p99_us),
             cpu_us_per_task: of(|round| round.cpu_us_per_task),
@@ -142,8 +145,10 @@ impl fmt::Display for Report {
         }
         let PeakRss { owner, worker } = mesh.peak_rss_kib;
         write!(f, "peak memory: owner {owner} KiB, worker {worker} KiB")?;
+        let accepted = mesh.medians.accepted_p50_us;
+        write!(f, "\naccepted after {accepted:.1} µs (p50)")?;
         match self.fsync_us {
-            Some(fsync) => write!(f, "\none fsync: {fsync:.0} µs"),
+            Some(fsync) => write!(f, "; one fsync: {fsync:.0} µs"),
             None => Ok(()),
         }
     }
