@@ -128,6 +128,7 @@ fn obstacle_code(obstacle: &Obstacle) -> &'static str {
         Obstacle::Busy { .. } => "busy",
         Obstacle::NoSession => "no_session",
         Obstacle::Draining => "draining",
+        Obstacle::Stopping => "shutting_down",
         Obstacle::NoCredit { .. } => "no_credit",
         _ => "other",
     }

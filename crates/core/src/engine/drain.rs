@@ -35,6 +35,8 @@ impl Engine {
     /// Takes nothing more from anybody, and sends nothing out.
     pub(super) fn on_close(&mut self) {
         self.closing = true;
+        // Also what was left to the passes that follow.
+        self.unplaced = 0;
         self.on_drain(true);
         self.send_acks();
     }

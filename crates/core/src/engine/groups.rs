@@ -360,7 +360,7 @@ impl Engine {
         mut tasks: Vec<Task>,
         targets: &[PeerId],
     ) -> Result<(GroupId, bool), Reason> {
-        if self.draining {
+        if self.closing {
             return Err(Reason::ShuttingDown);
         }
         let chunk = Chunk::of(&tasks)?;
@@ -372,6 +372,9 @@ impl Engine {
         let new = tasks.split_off(known);
         for task in &tasks {
             self.check_again(task)?;
+        }
+        if self.disk_full && durable && !new.is_empty() {
+            return Err(Reason::DiskFull { retry_after: limits::DISK_FULL_RETRY });
         }
         let kinds = self.check_new(&new, targets)?;
         for (task, kind) in new.into_iter().zip(kinds) {

@@ -233,7 +233,7 @@ impl Engine {
             let assigned = u32::try_from(peer.worker.open.len()).unwrap_or(u32::MAX);
             return Obstacle::NoCredit { assigned };
         }
-        Obstacle::None
+        if self.closing { Obstacle::Stopping } else { Obstacle::None }
     }
 }
 

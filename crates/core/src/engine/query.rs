@@ -217,8 +217,12 @@ impl Engine {
                 peers.push((*target, Obstacle::NotReady));
             }
         }
-        let rests = not_before > now;
-        let (code, message) = sum(rests, &peers);
+        let rests = not_before > now && !self.closing;
+        let (code, message) = if self.closing {
+            ("shutting_down", "this node stops, and places nothing any more")
+        } else {
+            sum(rests, &peers)
+        };
         let due = task.due();
         let queue_ends = task.limits.queue.map(|limit| since + limit);
         let total_ends = task.limits.total.map(|limit| task.submitted + limit);

@@ -249,6 +249,9 @@ pub enum Obstacle {
     /// It takes no work for now.
     #[error("draining: it takes no work for now")]
     Draining,
+    /// Nothing: this node stops, and places nothing any more.
+    #[error("this node stops, and sends nothing out")]
+    Stopping,
     /// As much as it takes is already there.
     #[error("no credit: {assigned} of our tasks are unfinished there")]
     NoCredit {

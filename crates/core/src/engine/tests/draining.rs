@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use super::{Input, Net, advert, output, task};
+use super::{Input, Net, advert, output, peer, task};
 use crate::{
-    AttemptEnd, CancelledBy, Durability, Reason, Task, TaskEnd, TaskId,
+    AttemptEnd, CancelledBy, Durability, Reason, Task, TaskEnd, TaskId, ToOwner,
     engine::{Reply, Token, view::Obstacle},
-    limits::ACK_DELAY,
+    frame::Credit,
+    limits::{self, ACK_DELAY},
 };
 
 fn in_memory() -> Task {
@@ -75,6 +76,46 @@ fn a_closing_owner_takes_and_places_nothing_and_still_gets_its_results() {
     net.feed(0, Input::Drain { on: false });
     net.settle();
     assert_eq!(net.state(waits), "queued", "a node that closes does not come back");
+}
+
+#[test]
+fn what_waits_at_a_node_that_closes_is_explained_by_that() {
+    let mut net = Net::connected(&[1]);
+    net.submit(task("text/a"));
+    net.submit(task("text/a"));
+    let waits = net.submit(task("text/a"));
+    let (peer, frames) = (
+        net.nodes[1].id,
+        vec![ToOwner::Credit(Credit { tasks: 9, slots: 9, bytes: 1_000, ..Credit::default() })],
+    );
+    net.feed(0, Input::Close);
+    net.feed(0, Input::FromWorker { peer, frames });
+    net.settle();
+    let why = net.nodes[0].engine.task(waits, net.now).unwrap().waiting.unwrap();
+    assert_eq!((why.code, why.next_try), ("shutting_down", None));
+    assert!(why.peers.contains(&(peer, Obstacle::Stopping)), "{why:?}");
+}
+
+#[test]
+fn a_node_that_closes_places_none_of_what_an_earlier_pass_has_left() {
+    let mut net = Net::connected(&[1_000]);
+    let worker = net.nodes[1].id;
+    // There is a session.
+    net.submit(task("text/a"));
+    net.finish(1, output("x"));
+    let more = 10;
+    for number in 0..limits::PLACEMENT_GROUPS + more {
+        // Each has needs of its own, and one pass does not look at all of them.
+        let targets = vec![worker, peer(u8::try_from(100 + number).unwrap())];
+        let task = Box::new(task("text/a"));
+        net.feed(0, Input::Submit { task, targets, token: Token(0) });
+    }
+    let mut effects = Vec::new();
+    net.nodes[0].engine.advance(net.now, &mut net.rng, &mut effects);
+    net.feed(0, Input::Close);
+    net.settle();
+    let accounts = net.nodes[0].engine.accounts();
+    assert_eq!((accounts.running, accounts.queued), (limits::PLACEMENT_GROUPS, more));
 }
 
 #[test]

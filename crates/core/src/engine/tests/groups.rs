@@ -450,3 +450,27 @@ fn a_member_says_what_is_wrong_with_it() {
         assert!(bad.check().is_err());
     }
 }
+
+#[test]
+fn a_node_that_drains_still_takes_groups_and_one_that_closes_does_not() {
+    let mut net = Net::connected(&[1]);
+    let id = GroupId::new();
+    net.feed(0, Input::Drain { on: true });
+    net.accepts(members(id, 0..2, false, None));
+    net.feed(0, Input::Close);
+    assert_eq!(net.refuses(members(id, 2..3, true, None)), Reason::ShuttingDown);
+}
+
+#[test]
+fn members_are_refused_while_the_disk_is_full_unless_they_are_on_it() {
+    let mut net = Net::connected(&[1]);
+    let id = GroupId::new();
+    net.accepts(members(id, 0..2, false, None));
+    net.feed(0, Input::Disk { full: true });
+    let retry_after = crate::limits::DISK_FULL_RETRY;
+    assert_eq!(net.refuses(members(id, 1..3, true, None)), Reason::DiskFull { retry_after });
+    net.accepts(members(id, 0..2, false, None));
+    net.feed(0, Input::Disk { full: false });
+    net.accepts(members(id, 1..3, true, None));
+    assert_eq!(net.group(id).received, 3);
+}
