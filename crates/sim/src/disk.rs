@@ -2,10 +2,10 @@
 //!
 //! As in the real journal one batch is in flight at a time; what comes meanwhile is the next.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use meshwork_core::{
-    TaskId, Time,
+    Epoch, PeerId, TaskId, Time,
     engine::{Ledger, Record, Seq},
 };
 
@@ -26,8 +26,11 @@ pub(crate) struct Disk {
     flying: Option<(Seq, Vec<Record>)>,
     waiting: Vec<Record>,
     last: Seq,
+    safe: Seq,
     /// Tasks on the medium: not the ledger's own account, which is part of what is tried.
     tasks: BTreeMap<TaskId, Kept>,
+    /// Results for other owners on the medium, in the same way.
+    results: BTreeSet<(PeerId, Epoch)>,
     /// The next fsync fails.
     pub(crate) fail_next: bool,
 }
@@ -50,6 +53,7 @@ impl Disk {
     /// The fsync is over: everything up to this number is safe.
     pub(crate) fn finish(&mut self, at: Time) -> Option<Seq> {
         let (seq, records) = self.flying.take()?;
+        self.safe = seq;
         for record in records {
             match &record {
                 Record::Submitted { task, .. } => {
@@ -61,11 +65,13 @@ impl Disk {
                 Record::Forgotten { id } => {
                     self.tasks.insert(*id, Kept::Forgotten);
                 }
-                Record::Tried { .. }
-                | Record::Finished(_)
-                | Record::Group(_)
-                | Record::GroupForgotten { .. }
-                | Record::Released { .. } => {}
+                Record::Finished(kept) => {
+                    self.results.insert((kept.owner, kept.epoch));
+                }
+                Record::Released { owner, epoch } => {
+                    self.results.remove(&(*owner, *epoch));
+                }
+                Record::Tried { .. } | Record::Group(_) | Record::GroupForgotten { .. } => {}
             }
             self.ledger.apply(record, at);
         }
@@ -77,6 +83,16 @@ impl Disk {
         self.tasks.get(id).copied()
     }
 
+    /// Whether this result for another owner is on the medium.
+    pub(crate) fn has_result(&self, owner: PeerId, epoch: Epoch) -> bool {
+        self.results.contains(&(owner, epoch))
+    }
+
+    /// Batches that were handed over and are not known to be safe.
+    pub(crate) fn batches(&self) -> u64 {
+        self.last.0.saturating_sub(self.safe.0)
+    }
+
     /// The process is gone. What was in flight has reached the medium, or has not; nobody was told.
     pub(crate) fn crash(&mut self, reached: bool, at: Time) {
         if reached {
@@ -85,6 +101,7 @@ impl Disk {
         *self = Self {
             ledger: std::mem::take(&mut self.ledger),
             tasks: std::mem::take(&mut self.tasks),
+            results: std::mem::take(&mut self.results),
             ..Self::default()
         };
     }

@@ -274,6 +274,11 @@ impl History {
         self.acknowledged.insert((worker, owner, epoch));
     }
 
+    /// Whether the worker knows that the owner has this result for good.
+    pub(crate) fn is_acknowledged(&self, worker: usize, owner: usize, epoch: Epoch) -> bool {
+        self.acknowledged.contains(&(worker, owner, epoch))
+    }
+
     /// A worker lets go of an attempt: one that has not run, or whose result was acknowledged.
     pub(crate) fn released(&self, worker: usize, owner: usize, epoch: Epoch) -> Result<(), Broken> {
         let attempt = (worker, owner, epoch);

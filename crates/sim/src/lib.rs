@@ -21,6 +21,7 @@
 //! never ends (one that only sets off another reaction is noticed), and shrinking of a history that
 //! failed: a smaller [`Scenario`] with the same seed is the way.
 
+mod bounds;
 mod callers;
 mod check;
 mod crash;

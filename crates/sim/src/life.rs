@@ -291,6 +291,7 @@ impl World<'_> {
         let name = crate::effects::end_name(&end);
         self.log(format_args!("n{index} has run {epoch} of n{owner}: {name}"));
         let took = ends.since(began);
+        self.must_keep(index, owner, epoch, task);
         self.feed(index, Input::Finished { run: RunId(run), end, took })?;
         self.dies(index, B7, Moment::After);
         self.settle(index)

@@ -37,6 +37,11 @@ pub(crate) const LAST_TICKS: usize = 8;
 pub(crate) const KEPT: usize = 1_000_000;
 /// Bytes of results that an engine keeps, for the same reason.
 pub(crate) const KEPT_BYTES: usize = 1 << 30;
+/// Passes of a node between two looks at its tables, beside one for each node: a look costs as much as
+/// it has peers.
+pub(crate) const TABLE_PASSES: usize = 8;
+/// Timers beyond two for each subject: those that mean nothing any more are swept in so many.
+pub(crate) const STALE_TIMERS: usize = 4_096;
 /// How often a node that is to stop looks whether it can.
 pub(crate) const STOP_LOOK: Duration = Duration::from_millis(100);
 /// A handler that is asked to stop does so within this, in milliseconds.

@@ -52,6 +52,11 @@ pub(crate) struct Node {
     pub(crate) closing: bool,
     /// Own tasks that were accepted and have not ended, as far as it has told.
     pub(crate) live: BTreeSet<TaskId>,
+    /// Attempts that have run here for others, with their owner and task, until their results are known
+    /// to be safe.
+    pub(crate) results: Vec<(usize, Epoch, TaskId)>,
+    /// Passes since its tables were looked at.
+    pub(crate) passes: usize,
     /// Assignments that this start has been handed, with their owner; while crash points matter.
     pub(crate) handed: BTreeSet<(usize, Epoch)>,
 }
@@ -94,6 +99,8 @@ impl Node {
             vanish_next: false,
             closing: false,
             live: BTreeSet::new(),
+            results: Vec::new(),
+            passes: 0,
             handed: BTreeSet::new(),
         }
     }
@@ -117,6 +124,11 @@ impl Node {
     /// How many tasks it takes that have not ended.
     pub(crate) fn most(&self) -> usize {
         self.config.max_owned
+    }
+
+    /// How many attempts it runs at once.
+    pub(crate) fn slots(&self) -> usize {
+        self.config.slots as usize
     }
 
     /// An engine of the node's next start, which knows nothing yet.
@@ -171,6 +183,7 @@ impl Node {
         self.vanish_next = false;
         self.closing = false;
         self.live.clear();
+        self.results.clear();
         self.handed.clear();
         self.distrusts.clear();
         self.restless = 0;

@@ -18,6 +18,8 @@ pub enum Invariant {
     RunsOnce,
     /// H5: a finished result is delivered and acknowledged in the end.
     ResultIsDelivered,
+    /// R4: a durable result that is finished is on its worker's disk until its owner has it for good.
+    ResultIsKept,
     /// H6: what was cancelled does not succeed.
     CancelledStays,
     /// H7: the same idempotency key names the same task.
@@ -31,6 +33,8 @@ pub enum Invariant {
     ComesToRest,
     /// H8: when all has ended, nothing is left in the engine's tables.
     NothingLeft,
+    /// No table of an engine is ever larger than its bound.
+    Bounds,
     /// H9: nothing that promises durability is told before it is on the medium.
     SafeBeforeTold,
     /// A task does not wait for a worker that is free for it.
@@ -45,18 +49,20 @@ pub enum Invariant {
 
 impl Invariant {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::AnsweredIsKnown,
         Self::OneEnd,
         Self::ResultWasProduced,
         Self::RunsOnce,
         Self::ResultIsDelivered,
+        Self::ResultIsKept,
         Self::CancelledStays,
         Self::SameKeySameTask,
         Self::Accounts,
         Self::NoGhosts,
         Self::ComesToRest,
         Self::NothingLeft,
+        Self::Bounds,
         Self::SafeBeforeTold,
         Self::NobodyIdle,
         Self::OnlyTrusted,
@@ -72,12 +78,14 @@ impl Invariant {
             Self::ResultWasProduced => "H3: a result is what an execution of that task produced",
             Self::RunsOnce => "H4: an attempt runs once for each start of its worker",
             Self::ResultIsDelivered => "H5: a finished result is delivered and acknowledged",
+            Self::ResultIsKept => "R4: a result is on its worker's disk until its owner has it",
             Self::CancelledStays => "H6: what was cancelled does not succeed",
             Self::SameKeySameTask => "H7: the same idempotency key names the same task",
             Self::Accounts => "the engine's accounts are those of its tasks",
             Self::NoGhosts => "an owner does not believe in attempts that are not there",
             Self::ComesToRest => "without faults all comes to rest",
             Self::NothingLeft => "H8: nothing is left in the tables when all has ended",
+            Self::Bounds => "no table is larger than its bound",
             Self::SafeBeforeTold => "H9: what is told is on the disk before",
             Self::NobodyIdle => "a task does not wait for a worker that is free",
             Self::OnlyTrusted => "work goes only to whom its owner trusts",

@@ -54,6 +54,36 @@ impl World<'_> {
         }
     }
 
+    /// An attempt has run: its result must not be lost from when the worker's disk is done with all
+    /// that came of it.
+    pub(crate) fn must_keep(&mut self, worker: usize, owner: usize, epoch: Epoch, task: TaskId) {
+        if worker != owner
+            && self.is_durable(&task)
+            && let Some(node) = self.nodes.get_mut(worker)
+        {
+            node.results.push((owner, epoch, task));
+        }
+    }
+
+    /// With nothing on its way to the disk: what has run here is on it, or its owner has it for good.
+    pub(crate) fn check_results(&mut self, worker: usize) -> Step {
+        let Some(node) = self.nodes.get_mut(worker).filter(|node| node.disk.is_idle()) else {
+            return Ok(());
+        };
+        for (owner, epoch, task) in std::mem::take(&mut node.results) {
+            let (Some(here), Some(there)) = (self.nodes.get(worker), self.nodes.get(owner)) else {
+                continue;
+            };
+            let has_ended = matches!(there.disk.has(&task), Some(Kept::Ended | Kept::Forgotten));
+            let kept = here.disk.has_result(there.id, epoch) || has_ended;
+            if !kept && !self.history.is_acknowledged(worker, owner, epoch) {
+                let details = format!("n{worker} has run {epoch} of n{owner}, {task}: on no disk");
+                return Err(Broken::new(Invariant::ResultIsKept, details));
+            }
+        }
+        Ok(())
+    }
+
     /// A node is about to journal this.
     pub(crate) fn check_record(&mut self, index: usize, record: &Record) -> Step {
         match record {

@@ -224,6 +224,8 @@ impl<'h> World<'h> {
         engine.flush(clock, &mut self.rngs.engines, &mut effects);
         self.carry_out(index, effects)?;
         self.check_accounts(index)?;
+        self.check_results(index)?;
+        self.look_at_tables(index)?;
         let Some(node) = self.nodes.get_mut(index) else { return Ok(()) };
         let Some(timer) = node.engine.as_ref().and_then(|engine| engine.next_timer()) else {
             return Ok(());

@@ -1,0 +1,66 @@
+//! The tables of an engine while it runs: none is larger than the limits allow.
+//!
+//! Absent on purpose: what is left at the end, see `check`.
+
+use meshwork_core::{engine::view::Sizes, limits as core};
+
+use crate::{
+    Invariant, limits,
+    scenario::Broken,
+    world::{Step, World},
+};
+
+impl World<'_> {
+    /// A pass of this node has ended. Once in a while its tables are looked at.
+    pub(crate) fn look_at_tables(&mut self, index: usize) -> Step {
+        let every = limits::TABLE_PASSES + self.nodes.len();
+        let Some(node) = self.nodes.get_mut(index) else { return Ok(()) };
+        node.passes += 1;
+        if node.passes < every {
+            return Ok(());
+        }
+        node.passes = 0;
+        self.check_bounds(index)
+    }
+
+    fn check_bounds(&self, index: usize) -> Step {
+        let Some(node) = self.nodes.get(index) else { return Ok(()) };
+        let Some(engine) = &node.engine else { return Ok(()) };
+        let (accounts, peers) = (engine.accounts(), self.nodes.len());
+        let sizes = engine.sizes();
+        // Results that are not acknowledged are bounded by their bytes, of which each has 1 KiB.
+        let most_held = core::HELD_ATTEMPTS + peers * core::HELD_RESERVED as usize;
+        let live = accounts.queued + accounts.running;
+        // Those whose ends are not safe yet are counted, and make room for others all the same.
+        let owned = if node.disk.is_idle() { live } else { 0 };
+        let within = [
+            ("tasks", owned, node.most()),
+            ("runs", node.runs.len(), node.slots()),
+            ("timers", sizes.timers, 2 * (live + 3 * peers) + limits::STALE_TIMERS),
+            ("groups", sizes.groups, node.most().saturating_add(node.keeps().saturating_mul(2))),
+            ("batches", sizes.batches, usize::try_from(node.disk.batches()).unwrap_or(usize::MAX)),
+            ("held", accounts.held, most_held),
+            ("results", accounts.unacked, core::UNACKED_BYTES / 1_024),
+            ("open", sizes.open, peers * core::CREDIT_TASKS as usize),
+            ("unsent", sizes.unsent, peers * core::ACK_BATCH),
+        ];
+        let beyond = within.into_iter().find(|(_, size, most)| size > most);
+        if let Some((what, size, most)) = beyond {
+            let details = format!("n{index} has {size} {what}, at most {most}");
+            return Err(Broken::new(Invariant::Bounds, details));
+        }
+        self.check_bytes(index, sizes)
+    }
+
+    fn check_bytes(&self, index: usize, sizes: Sizes) -> Step {
+        // One task more than the credit allows is sent to a worker that has nothing.
+        let each = core::CREDIT_BYTES + core::INLINE_BYTES as u64;
+        let inputs = each * self.nodes.len() as u64;
+        let results = core::UNACKED_BYTES as u64;
+        if sizes.open_bytes > inputs || sizes.held_bytes > inputs + results {
+            let details = format!("n{index} has more bytes than it may: {sizes:?}");
+            return Err(Broken::new(Invariant::Bounds, details));
+        }
+        Ok(())
+    }
+}
