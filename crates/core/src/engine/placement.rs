@@ -23,8 +23,12 @@ use crate::{
 
 impl Engine {
     /// Sends what waits to where it can go. Looks at a bounded number of groups; the rest have
-    /// their turn in the passes that follow.
+    /// their turn in the passes that follow. While members of a group are left to cancel nothing is
+    /// placed: it would be one of them.
     pub(super) fn place_waiting(&mut self, cx: &mut Cx<'_>) {
+        if self.groups.is_stopping() {
+            return;
+        }
         if std::mem::take(&mut self.place) {
             self.unplaced = if self.closing { 0 } else { self.queue.active_len() };
         }

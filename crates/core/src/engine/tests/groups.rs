@@ -9,6 +9,7 @@ use super::*;
 use crate::{
     CancelledBy, FailureCode, GroupId, GroupMember, Reason, TaskFailure,
     engine::view::{EndCounts, Found, GroupView, TaskQuery},
+    limits,
 };
 
 /// Members at these places.
@@ -426,10 +427,10 @@ fn counts_are_those_of_a_recount_whatever_happens() {
 fn an_id_tells_the_place_of_its_member() {
     for bytes in [[0xff; 16], [0; 16], *GroupId::new().as_bytes()] {
         let id = GroupId::from_bytes(bytes);
-        for index in [0, 1, 255, 65_536, crate::limits::GROUP_MEMBERS - 1] {
+        for index in [0, 1, 255, 65_536, limits::GROUP_MEMBERS - 1] {
             assert_eq!(id.index_of(&id.member(index)), Some(index));
         }
-        assert_eq!(id.index_of(&id.member(crate::limits::GROUP_MEMBERS)), None);
+        assert_eq!(id.index_of(&id.member(limits::GROUP_MEMBERS)), None);
         assert_eq!(id.index_of(&TaskId::from_bytes(bytes)), None, "the group is no member");
     }
     let (one, other) = (GroupId::of_key("a"), GroupId::of_key("b"));
@@ -441,7 +442,7 @@ fn a_member_says_what_is_wrong_with_it() {
     let member = GroupMember { group: GroupId::new(), index: 7, last: true, max_fails: None };
     let good = member.place(task("text/a"));
     assert_eq!(good.check(), Ok(()));
-    let far = GroupMember { index: crate::limits::GROUP_MEMBERS, ..member };
+    let far = GroupMember { index: limits::GROUP_MEMBERS, ..member };
     for bad in [
         Task { id: TaskId::new(), ..good.clone() },
         Task { idempotency_key: Some("k".to_owned()), ..good },
@@ -467,10 +468,30 @@ fn members_are_refused_while_the_disk_is_full_unless_they_are_on_it() {
     let id = GroupId::new();
     net.accepts(members(id, 0..2, false, None));
     net.feed(0, Input::Disk { full: true });
-    let retry_after = crate::limits::DISK_FULL_RETRY;
+    let retry_after = limits::DISK_FULL_RETRY;
     assert_eq!(net.refuses(members(id, 1..3, true, None)), Reason::DiskFull { retry_after });
     net.accepts(members(id, 0..2, false, None));
     net.feed(0, Input::Disk { full: false });
     net.accepts(members(id, 1..3, true, None));
     assert_eq!(net.group(id).received, 3);
+}
+
+#[test]
+fn a_large_group_that_stops_starts_none_of_those_that_are_still_to_be_cancelled() {
+    let mut net = Net::connected(&[1]);
+    let chunk = limits::GROUP_CHUNK as u32;
+    net.nodes[0].engine.config.max_owned = 3 * limits::GROUP_CHUNK;
+    net.nodes[0].engine.config.max_ended = 3 * limits::GROUP_CHUNK;
+    net.nodes[0].engine.config.max_ended_bytes = limits::ENDED_BYTES;
+    let id = net.accepts(members(GroupId::new(), 0..chunk, false, Some(0)));
+    net.accepts(members(id, chunk..2 * chunk, false, Some(0)));
+    let tried = |net: &Net| {
+        let parts = [0, chunk].map(|from| net.nodes[0].engine.members(id, from, 4_096, net.now));
+        let all = parts.into_iter().flatten().flatten().flatten();
+        all.filter(|member| !member.attempts.is_empty()).count()
+    };
+    let before = tried(&net);
+    net.fail(1);
+    assert_eq!(tried(&net), before);
+    assert_eq!(net.group(id).ended.cancelled, 2 * chunk - 1);
 }
