@@ -20,7 +20,8 @@ impl World<'_> {
             return Ok(());
         }
         node.passes = 0;
-        self.check_bounds(index)
+        self.check_bounds(index)?;
+        self.check_groups(index)
     }
 
     fn check_bounds(&self, index: usize) -> Step {

@@ -49,19 +49,7 @@ impl World<'_> {
                 self.queue.push(when, Event::Cancel { job: number });
             }
             let usual = self.nodes.get(owner).map(Node::durability).unwrap_or_default();
-            let job = Job {
-                owner,
-                durable: task.durability.unwrap_or(usual) == Durability::Disk,
-                asked: None,
-                over: None,
-                task,
-                again,
-                targets,
-                submitted: false,
-                answered: None,
-                end: None,
-                lost: false,
-            };
+            let job = Job { targets, ..Job::new(owner, task, again, usual) };
             self.history.add_job(job);
         }
     }
@@ -74,7 +62,7 @@ impl World<'_> {
     }
 
     fn is_lost(&self, job: usize) -> bool {
-        self.history.jobs.get(job).is_none_or(|job| job.lost)
+        self.history.jobs.get(job).is_none_or(|job| job.lost || job.refused)
     }
 
     pub(crate) fn later(&mut self, event: Event) {
@@ -131,12 +119,16 @@ impl World<'_> {
 
     /// An owner is back: whoever had no answer asks again, and some want to know how things end.
     pub(crate) fn come_back(&mut self, owner: usize) -> Step {
+        self.ask_again(owner);
         for number in 0..self.history.jobs.len() {
             let Some(job) = self.history.jobs.get(number) else { continue };
             if job.owner != owner || !job.submitted || job.lost || job.end.is_some() {
                 continue;
             }
             let Some(id) = job.answered else {
+                if job.task.group.is_some() {
+                    continue;
+                }
                 let again = self.rngs.callers.chance(500);
                 self.later(Event::Submit { job: number, again });
                 continue;
@@ -151,7 +143,8 @@ impl World<'_> {
     }
 }
 
-fn random_task(rng: &mut SimRng, number: usize) -> Task {
+/// Any task that every node can run.
+pub(crate) fn random_task(rng: &mut SimRng, number: usize) -> Task {
     let id = TaskId::from_bytes(rng.bytes());
     let durable = !rng.chance(80);
     let limit =

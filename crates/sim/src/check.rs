@@ -195,7 +195,7 @@ impl World<'_> {
             }
         };
         for (number, job) in self.history.jobs.iter().enumerate() {
-            if job.answered.is_none() && !job.lost {
+            if job.answered.is_none() && !job.lost && !job.refused {
                 add(format!("job {number} of n{} has no answer", job.owner));
             }
         }
@@ -232,6 +232,7 @@ impl World<'_> {
             self.count_ends(owner)?;
             self.kill(owner, false);
             self.start(owner)?;
+            self.check_groups(owner)?;
         }
         Ok(())
     }
@@ -254,6 +255,10 @@ impl World<'_> {
         for job in self.history.jobs.iter().filter(|job| job.owner == owner) {
             if job.lost {
                 self.ends.lost += 1;
+                continue;
+            }
+            if job.refused {
+                self.ends.refused += 1;
                 continue;
             }
             let Some(id) = job.answered else { continue };

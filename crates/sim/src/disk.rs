@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use meshwork_core::{
-    Epoch, PeerId, TaskId, Time,
+    Epoch, PeerId, TaskId, TaskState, Time,
     engine::{Ledger, Record, Seq},
 };
 
@@ -29,6 +29,8 @@ pub(crate) struct Disk {
     safe: Seq,
     /// Tasks on the medium: not the ledger's own account, which is part of what is tried.
     tasks: BTreeMap<TaskId, Kept>,
+    /// How they ended, also those that need not be kept.
+    ends: BTreeMap<TaskId, TaskState>,
     /// Results for other owners on the medium, in the same way.
     results: BTreeSet<(PeerId, Epoch)>,
     /// The next fsync fails.
@@ -58,9 +60,11 @@ impl Disk {
             match &record {
                 Record::Submitted { task, .. } => {
                     self.tasks.insert(task.id, Kept::Accepted);
+                    self.ends.remove(&task.id);
                 }
-                Record::Ended { id, .. } => {
+                Record::Ended { id, end, .. } => {
                     self.tasks.insert(*id, Kept::Ended);
+                    self.ends.insert(*id, end.state());
                 }
                 Record::Forgotten { id } => {
                     self.tasks.insert(*id, Kept::Forgotten);
@@ -83,6 +87,31 @@ impl Disk {
         self.tasks.get(id).copied()
     }
 
+    /// How this task ended, if its end is on the medium.
+    pub(crate) fn end_of(&self, id: &TaskId) -> Option<&TaskState> {
+        self.ends.get(id)
+    }
+
+    /// Whether the medium has nothing of this task that is kept.
+    pub(crate) fn is_forgotten(&self, id: &TaskId) -> bool {
+        matches!(self.has(id), None | Some(Kept::Forgotten))
+    }
+
+    /// Nothing is counted any more of a task that need not be kept.
+    pub(crate) fn forget_earlier(&mut self, id: &TaskId) {
+        if self.is_forgotten(id) {
+            self.tasks.remove(id);
+            self.ends.remove(id);
+        }
+    }
+
+    /// Whether this task is on its way to the medium.
+    pub(crate) fn is_coming(&self, task: TaskId) -> bool {
+        let flying = self.flying.iter().flat_map(|(_, records)| records);
+        let mut records = flying.chain(&self.waiting);
+        records.any(|record| matches!(record, Record::Submitted { task: of, .. } if of.id == task))
+    }
+
     /// Whether this result for another owner is on the medium.
     pub(crate) fn has_result(&self, owner: PeerId, epoch: Epoch) -> bool {
         self.results.contains(&(owner, epoch))
@@ -101,6 +130,7 @@ impl Disk {
         *self = Self {
             ledger: std::mem::take(&mut self.ledger),
             tasks: std::mem::take(&mut self.tasks),
+            ends: std::mem::take(&mut self.ends),
             results: std::mem::take(&mut self.results),
             ..Self::default()
         };

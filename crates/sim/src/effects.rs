@@ -63,6 +63,9 @@ impl World<'_> {
 
     fn task_changed(&mut self, index: usize, id: TaskId, state: &TaskState) -> Step {
         let chosen = matches!(state, TaskState::Assigned { .. });
+        if chosen {
+            self.check_placed(index, id)?;
+        }
         if chosen && self.dies(index, A4, Moment::Before) {
             return Ok(());
         }
@@ -213,7 +216,7 @@ impl World<'_> {
 
     fn told(&mut self, index: usize, token: Token, reply: Reply) -> Step {
         let Some(call) = self.history.calls.get(token.0 as usize) else { return Ok(()) };
-        let (submits, job) = (call.submits, call.job);
+        let (submits, job, members) = (call.submits, call.job, call.members);
         match reply {
             Reply::Accepted { id } => {
                 self.check_safe(index, &id, false, "answer")?;
@@ -224,8 +227,13 @@ impl World<'_> {
                 self.log(format_args!("n{index} accepts {} for call {}", id.short(), token.0));
                 self.history.accepted(token.0, id)
             }
-            // Nothing here hands in groups.
-            Reply::GroupAccepted { .. } => Ok(()),
+            Reply::GroupAccepted { .. } => match members {
+                Some((group, end)) => self.group_accepted(group, end),
+                None => Ok(()),
+            },
+            Reply::Refused(reason) if members.is_some() => {
+                members.map_or(Ok(()), |(group, _)| self.group_refused(group, reason))
+            }
             Reply::Refused(reason) => self.refused(index, job, submits, reason),
             Reply::Ended { id, end } => {
                 let state = end.state();
@@ -264,7 +272,8 @@ impl World<'_> {
                     Ok(())
                 };
             }
-            TaskEnd::Cancelled { .. } | TaskEnd::Expired { .. } => return Ok(()),
+            TaskEnd::Cancelled { .. } => return self.check_member_end(id, end),
+            TaskEnd::Expired { .. } => return Ok(()),
         };
         let worker = self.index(&result.worker);
         let honest =

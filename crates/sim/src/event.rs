@@ -25,6 +25,8 @@ pub(crate) enum Event {
     SessionTimeout { owner: usize, worker: usize, session: u64 },
     /// A caller hands in a task; again, if it is not the first time.
     Submit { job: usize, again: bool },
+    /// A caller hands in the next members of a group; and earlier ones, if it does so again.
+    HandIn { group: usize, again: bool },
     /// A caller cancels a task.
     Cancel { job: usize },
     /// An owner repeats what it said.
@@ -73,6 +75,7 @@ impl Event {
             | Self::Repeat { from: node, .. } => Some(*node),
             // Callers find out themselves.
             Self::Submit { .. }
+            | Self::HandIn { .. }
             | Self::Cancel { .. }
             | Self::Connect { .. }
             | Self::Fault(_)

@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use meshwork_core::{Epoch, PeerId, Task, TaskEnd, TaskId, TaskState, Time};
+use meshwork_core::{Durability, Epoch, PeerId, Task, TaskEnd, TaskId, TaskState, Time};
 
 use crate::{Invariant, scenario::Broken};
 
@@ -30,6 +30,28 @@ pub(crate) struct Job {
     pub(crate) end: Option<TaskEnd>,
     /// It was not to outlive its owner's process, and has not.
     pub(crate) lost: bool,
+    /// Its group was over before it was taken.
+    pub(crate) refused: bool,
+}
+
+impl Job {
+    /// One that is still to be handed in; `again` is its id if it is handed in twice.
+    pub(crate) fn new(owner: usize, task: Task, again: TaskId, usual: Durability) -> Self {
+        Self {
+            owner,
+            durable: task.durability.unwrap_or(usual) == Durability::Disk,
+            task,
+            asked: None,
+            over: None,
+            again,
+            targets: Vec::new(),
+            submitted: false,
+            answered: None,
+            end: None,
+            lost: false,
+            refused: false,
+        }
+    }
 }
 
 /// What an execution has produced: worker, number of the attempt, bytes.
@@ -43,6 +65,8 @@ type Placed = (usize, TaskId, u32);
 pub(crate) struct Call {
     pub(crate) job: usize,
     pub(crate) submits: bool,
+    /// If it hands in members of a group: which, and the place behind the last of them.
+    pub(crate) members: Option<(usize, u32)>,
     /// The start of the owner that was asked.
     pub(crate) boot: u32,
     ended: bool,
@@ -85,7 +109,14 @@ impl History {
 
     /// A new call; its token.
     pub(crate) fn call(&mut self, job: usize, submits: bool, boot: u32) -> u32 {
-        self.calls.push(Call { job, submits, boot, ended: false });
+        self.calls.push(Call { job, submits, members: None, boot, ended: false });
+        u32::try_from(self.calls.len() - 1).unwrap_or(u32::MAX)
+    }
+
+    /// A new call that hands in members of a group; its token.
+    pub(crate) fn call_group(&mut self, group: usize, end: u32, boot: u32) -> u32 {
+        let members = Some((group, end));
+        self.calls.push(Call { job: usize::MAX, submits: true, members, boot, ended: false });
         u32::try_from(self.calls.len() - 1).unwrap_or(u32::MAX)
     }
 

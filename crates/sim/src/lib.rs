@@ -29,6 +29,7 @@ mod disk;
 mod effects;
 mod event;
 mod faults;
+mod groups;
 mod handler;
 mod history;
 mod injector;

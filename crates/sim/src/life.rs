@@ -57,6 +57,7 @@ impl World<'_> {
             self.feed(index, Input::Trust { peer, trusted: true })?;
         }
         self.settle(index)?;
+        self.check_groups(index)?;
         self.check_known(index)
     }
 
@@ -191,6 +192,7 @@ impl World<'_> {
         for job in jobs.filter(|job| job.owner == index) {
             job.lost |= job.submitted && !job.durable;
         }
+        self.lose_groups(index);
         if let Some(node) = self.nodes.get_mut(index) {
             let clock = node.clock(now);
             node.lose(reached, clock);

@@ -37,6 +37,10 @@ pub(crate) const LAST_TICKS: usize = 8;
 pub(crate) const KEPT: usize = 1_000_000;
 /// Bytes of results that an engine keeps, for the same reason.
 pub(crate) const KEPT_BYTES: usize = 1 << 30;
+/// Members of a group, at the most: enough for several calls of its caller.
+pub(crate) const MEMBERS: usize = 40;
+/// New members that are handed in at once, at the most.
+pub(crate) const CHUNK: usize = 12;
 /// Passes of a node between two looks at its tables, beside one for each node: a look costs as much as
 /// it has peers.
 pub(crate) const TABLE_PASSES: usize = 8;

@@ -16,6 +16,7 @@ usage: meshwork-sim [NETWORK] [--seeds N] [--from K]
            run one seed and print its trace
 NETWORK, if not the default one:
        --varied       another network for every seed
+       --groups       groups of tasks, whose owners die often
        --crash A:B    a small one whose owner dies at the crash point A, and a worker at B; without
                       a seed --crash all runs every pair of points, with 1000 seeds between them
        --large        a thousand nodes for an hour with a hundred thousand tasks; one seed by default";
@@ -31,6 +32,7 @@ enum Ask {
 enum Network {
     Default,
     Varied,
+    Groups,
     Large,
     Crash(CrashPoint, CrashPoint),
     /// The pairs of crash points, one after the other.
@@ -42,6 +44,7 @@ impl Network {
         match self {
             Self::Default => Scenario::default(),
             Self::Varied => Scenario::varied(seed),
+            Self::Groups => Scenario::grouped(seed),
             Self::Large => Scenario::large(),
             Self::Crash(owner, worker) => Scenario::crashing(owner, worker, seed),
             Self::AllCrashes => {
@@ -99,6 +102,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<(Ask, Network), 
             "--from" => from = number(value()?)?,
             "--seed" => seed = Some(number(value()?)?),
             "--varied" => network = Network::Varied,
+            "--groups" => network = Network::Groups,
             "--large" => network = Network::Large,
             "--crash" => {
                 let points = value()?;

@@ -39,6 +39,10 @@ pub enum Invariant {
     SafeBeforeTold,
     /// A task does not wait for a worker that is free for it.
     NobodyIdle,
+    /// What is counted of a group is what has become of its members, also after a restart.
+    GroupCounts,
+    /// A group in which too many have failed starts no further member, and no other cancels any.
+    GroupStops,
     /// Work goes only to whom its owner trusts.
     OnlyTrusted,
     /// Nobody is refused, expelled or told anything without a cause.
@@ -49,7 +53,7 @@ pub enum Invariant {
 
 impl Invariant {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::AnsweredIsKnown,
         Self::OneEnd,
         Self::ResultWasProduced,
@@ -65,6 +69,8 @@ impl Invariant {
         Self::Bounds,
         Self::SafeBeforeTold,
         Self::NobodyIdle,
+        Self::GroupCounts,
+        Self::GroupStops,
         Self::OnlyTrusted,
         Self::NoFalseBlame,
         Self::NoPanic,
@@ -88,6 +94,8 @@ impl Invariant {
             Self::Bounds => "no table is larger than its bound",
             Self::SafeBeforeTold => "H9: what is told is on the disk before",
             Self::NobodyIdle => "a task does not wait for a worker that is free",
+            Self::GroupCounts => "a group's counts are those of its members",
+            Self::GroupStops => "a group stops when too many fail, and only then",
             Self::OnlyTrusted => "work goes only to whom its owner trusts",
             Self::NoFalseBlame => "nobody honest is refused or expelled",
             Self::NoPanic => "nothing panics",
@@ -116,12 +124,20 @@ pub struct Ends {
     pub lost: u64,
     /// In a way that was not told before it was forgotten: their owner died over it.
     pub untold: u64,
+    /// Not at all: members of groups that were over before they were handed in.
+    pub refused: u64,
 }
 
 impl Ends {
     /// All of them.
     pub fn total(&self) -> u64 {
-        self.succeeded + self.failed + self.cancelled + self.expired + self.lost + self.untold
+        self.succeeded
+            + self.failed
+            + self.cancelled
+            + self.expired
+            + self.lost
+            + self.untold
+            + self.refused
     }
 }
 

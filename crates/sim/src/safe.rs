@@ -102,8 +102,18 @@ impl World<'_> {
                 let details = format!("n{index} forgets {id}, which has not ended");
                 Err(Broken::new(Invariant::AnsweredIsKnown, details))
             }
-            Record::Submitted { .. }
-            | Record::Tried { .. }
+            Record::Submitted { task, .. } => {
+                let id = task.id;
+                let Some(node) = self.nodes.get(index) else { return Ok(()) };
+                if matches!(node.disk.has(&id), None | Some(Kept::Forgotten))
+                    && !node.disk.is_coming(id)
+                {
+                    return Ok(());
+                }
+                let details = format!("n{index} takes {id}, which it has, once more");
+                Err(Broken::new(Invariant::SameKeySameTask, details))
+            }
+            Record::Tried { .. }
             | Record::Finished(_)
             | Record::Group(_)
             | Record::GroupForgotten { .. } => Ok(()),
@@ -158,7 +168,9 @@ impl World<'_> {
         let of = self.history.jobs.get(job);
         let id = of.and_then(|job| job.answered.or(Some(job.task.id)));
         match reason {
-            Reason::ShuttingDown if submits => {
+            Reason::ShuttingDown
+                if submits && self.nodes.get(index).is_some_and(|node| node.closing) =>
+            {
                 self.log(format_args!("n{index} refuses job {job}: it stops"));
                 self.later(Event::Submit { job, again: false });
                 Ok(())

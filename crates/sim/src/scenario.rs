@@ -23,6 +23,8 @@ pub struct Scenario {
     pub slots: u32,
     /// Tasks in all.
     pub tasks: usize,
+    /// Groups of tasks besides those, each of up to forty.
+    pub groups: usize,
     /// Virtual time over which tasks are submitted and faults begin.
     pub period: Duration,
     /// Which faults there may be.
@@ -56,6 +58,7 @@ impl Default for Scenario {
             owners: 2,
             slots: 2,
             tasks: 200,
+            groups: 0,
             period: Duration::from_secs(60),
             faults: Faults::default(),
             crashes: Vec::new(),
@@ -86,6 +89,7 @@ impl Scenario {
             owners,
             slots: 1 + some(rng, 3),
             tasks: 20 + rng.below(300),
+            groups: 0,
             period: rng.millis(500, 60_000),
             faults: Faults {
                 worker_crashes: some(rng, 12),
@@ -181,6 +185,25 @@ impl Scenario {
         }
     }
 
+    /// Groups of tasks in a network whose owners die often: handed in by and by, half of them up to a
+    /// number of failures. Every other seed keeps so few ended tasks that groups outlive members.
+    #[must_use]
+    pub fn grouped(seed: u64) -> Self {
+        Self {
+            tasks: 20,
+            groups: 6,
+            period: Duration::from_secs(20),
+            faults: Faults {
+                owner_crashes: 8,
+                failed_disks: 3,
+                slow_disks: 3,
+                ..Faults::default()
+            },
+            max_ended: if seed % 2 == 1 { 6 } else { limits::KEPT },
+            ..Self::default()
+        }
+    }
+
     /// Runs it with [`default_handler`](crate::default_handler).
     ///
     /// # Errors
@@ -226,6 +249,8 @@ impl Scenario {
             format!("{command} --seed {seed}")
         } else if is(Self::varied(seed)) {
             format!("{command} --varied --seed {seed}")
+        } else if is(Self::grouped(seed)) {
+            format!("{command} --groups --seed {seed}")
         } else if is(Self::large()) {
             format!("{command} --large --seed {seed}")
         } else if let [owner, worker] = &self.crashes[..]

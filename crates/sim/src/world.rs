@@ -14,6 +14,7 @@ use crate::{
     Ends, FaultKind, Invariant, Policies, Report, Scenario, SimRng,
     crash::Crashes,
     event::{Event, Queue},
+    groups::Batch,
     history::History,
     limits,
     links::Link,
@@ -45,6 +46,7 @@ pub(crate) struct World<'h> {
     pub(crate) rngs: Rngs,
     pub(crate) policies: Policies<'h>,
     pub(crate) history: History,
+    pub(crate) groups: Vec<Batch>,
     pub(crate) counts: BTreeMap<FaultKind, u64>,
     /// No fault begins any more.
     pub(crate) calm: bool,
@@ -102,6 +104,7 @@ impl<'h> World<'h> {
             },
             policies,
             history: History::default(),
+            groups: Vec::new(),
             counts: BTreeMap::new(),
             calm: false,
             rests: false,
@@ -119,6 +122,7 @@ impl<'h> World<'h> {
     pub(crate) fn run(&mut self) -> Step {
         self.plan_faults();
         self.plan_calls();
+        self.plan_groups();
         for node in 0..self.nodes.len() {
             self.start(node)?;
         }
@@ -160,6 +164,7 @@ impl<'h> World<'h> {
                 self.on_session_timeout(owner, worker, session)
             }
             Event::Submit { job, again } => self.submit(job, again),
+            Event::HandIn { group, again } => self.hand_in(group, again),
             Event::Cancel { job } => self.cancel(job),
             Event::Repeat { from, to, packet } => {
                 self.send(from, to, packet);
@@ -216,6 +221,7 @@ impl<'h> World<'h> {
 
     /// Ends a pass of a node's engine, and sees to its next timer.
     pub(crate) fn settle(&mut self, index: usize) -> Step {
+        self.note_stopped(index);
         let Some(node) = self.nodes.get_mut(index) else { return Ok(()) };
         let clock = node.clock(self.now);
         let Some(engine) = &mut node.engine else { return Ok(()) };

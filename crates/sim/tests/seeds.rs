@@ -48,7 +48,8 @@ fn kept_seeds_hold() {
         let scenario = match choice {
             "default" => Scenario::default(),
             "varied" => Scenario::varied(seed),
-            other => panic!("{other} is neither"),
+            "groups" => Scenario::grouped(seed),
+            other => panic!("{other} is none of them"),
         };
         if let Err(failure) = scenario.run(seed) {
             panic!("{failure}");

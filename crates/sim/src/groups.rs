@@ -1,0 +1,352 @@
+//! Groups: their callers hand them in by and by, again when an owner has died without an answer; their
+//! counts are those of a recount, and one that has stopped starts no further member.
+
+use std::ops::Range;
+
+use meshwork_core::{
+    CancelledBy, Durability, GroupId, GroupMember, Reason, TaskEnd, TaskId, TaskState, Time,
+    engine::{
+        Input, Token,
+        view::{EndCounts, GroupView},
+    },
+};
+
+use crate::{
+    Invariant,
+    callers::random_task,
+    disk::Kept,
+    event::Event,
+    history::Job,
+    limits,
+    node::Node,
+    scenario::Broken,
+    world::{Step, World},
+};
+
+/// A group as its caller sees it.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    pub(crate) owner: usize,
+    id: GroupId,
+    /// Its members, in their order.
+    jobs: Range<usize>,
+    durable: bool,
+    max_fails: Option<u32>,
+    /// The places below it were accepted, as far as was answered.
+    next: u32,
+    /// The call that has no answer yet.
+    asking: Option<u32>,
+    /// Nothing more is handed in.
+    over: bool,
+    /// Its owner has been seen to have stopped it.
+    stopped: bool,
+}
+
+impl Batch {
+    /// The ids of all members, handed in or not.
+    fn ids(&self) -> impl Iterator<Item = TaskId> {
+        let members = u32::try_from(self.jobs.len()).unwrap_or(u32::MAX);
+        (0..members).map(|place| self.id.member(place))
+    }
+
+    fn began(&self) -> bool {
+        self.next > 0 || self.asking.is_some()
+    }
+}
+
+impl World<'_> {
+    /// Decides which groups are handed in when, and which of their members are cancelled.
+    pub(crate) fn plan_groups(&mut self) {
+        for number in 0..self.scenario.groups {
+            let period = self.scenario.period;
+            let rng = &mut self.rngs.callers;
+            let owner = rng.below(self.scenario.owners);
+            let id = GroupId::from_bytes(rng.bytes());
+            let members = 1 + rng.below(limits::MEMBERS);
+            let max_fails = rng.chance(600).then(|| rng.below(5) as u32);
+            let durability = rng.chance(100).then_some(Durability::Memory);
+            let when = Time::ZERO + rng.up_to(period);
+            let usual = self.nodes.get(owner).map(Node::durability).unwrap_or_default();
+            let durable = durability.unwrap_or(usual) == Durability::Disk;
+            let first = self.history.jobs.len();
+            for place in 0..members {
+                let index = u32::try_from(place).unwrap_or(u32::MAX);
+                let last = place + 1 == members;
+                let member = GroupMember { group: id, index, last, max_fails };
+                self.plan_member(owner, member, durability, usual);
+            }
+            let jobs = first..first + members;
+            let batch = Batch {
+                owner,
+                id,
+                jobs,
+                durable,
+                max_fails,
+                next: 0,
+                asking: None,
+                over: false,
+                stopped: false,
+            };
+            self.groups.push(batch);
+            self.queue.push(when, Event::HandIn { group: number, again: false });
+        }
+    }
+
+    fn plan_member(
+        &mut self,
+        owner: usize,
+        member: GroupMember,
+        durability: Option<Durability>,
+        usual: Durability,
+    ) {
+        let number = self.history.jobs.len();
+        let mut task = random_task(&mut self.rngs.callers, number);
+        (task.durability, task.idempotency_key) = (durability, None);
+        let task = member.place(task);
+        if self.rngs.callers.chance(40) {
+            let when = Time::ZERO + self.rngs.callers.up_to(self.scenario.period);
+            self.queue.push(when, Event::Cancel { job: number });
+        }
+        let again = task.id;
+        self.history.add_job(Job::new(owner, task, again, usual));
+    }
+
+    /// A caller hands in the next members of its group; some that it has handed in before as well, if
+    /// it does so again.
+    pub(crate) fn hand_in(&mut self, group: usize, again: bool) -> Step {
+        let Some(batch) = self.groups.get(group).filter(|batch| !batch.over) else {
+            return Ok(());
+        };
+        let (owner, id, next) = (batch.owner, batch.id, batch.next);
+        let Some(node) = self.nodes.get(owner).filter(|node| node.is_awake()) else {
+            self.later(Event::HandIn { group, again });
+            return Ok(());
+        };
+        let (boot, most) = (node.boot, node.most().min(limits::CHUNK));
+        let known = node.engine.as_ref().is_some_and(|engine| engine.group(id).is_some());
+        let back = if again && known { self.rngs.callers.below(next as usize + 1) } else { 0 };
+        let from = next as usize - back;
+        let new = 1 + self.rngs.callers.below(most);
+        let Some(batch) = self.groups.get(group) else { return Ok(()) };
+        let places = from..(from + back + new).min(batch.jobs.len());
+        let jobs = batch.jobs.start + places.start..batch.jobs.start + places.end;
+        if !known && next == 0 && !jobs.clone().all(|job| self.begin_anew(job, owner)) {
+            self.later(Event::HandIn { group, again });
+            return Ok(());
+        }
+        if !known && next == 0 {
+            self.forget_earlier(group);
+        }
+        let mut tasks = Vec::new();
+        for job in jobs.clone() {
+            let now = self.now;
+            let Some(job) = self.history.jobs.get_mut(job) else { continue };
+            job.submitted = true;
+            job.asked.get_or_insert(now);
+            tasks.push(job.task.clone());
+        }
+        let end = u32::try_from(places.end).unwrap_or(u32::MAX);
+        let token = self.history.call_group(group, end, boot);
+        if let Some(batch) = self.groups.get_mut(group) {
+            batch.asking = Some(token);
+        }
+        self.log(format_args!("call {token} hands in {places:?} of {} to n{owner}", id.short()));
+        self.feed(owner, Input::SubmitGroup { tasks, targets: Vec::new(), token: Token(token) })?;
+        self.settle(owner)
+    }
+
+    /// A group that was accepted without an answer may have ended and be forgotten: it is a new one now.
+    fn forget_earlier(&mut self, group: usize) {
+        let Some(batch) = self.groups.get(group) else { return };
+        if let Some(node) = self.nodes.get_mut(batch.owner) {
+            batch.ids().for_each(|id| node.disk.forget_earlier(&id));
+        }
+        batch.jobs.clone().for_each(|job| self.history.begin_anew(job));
+    }
+
+    /// The places below `end` were accepted.
+    pub(crate) fn group_accepted(&mut self, group: usize, end: u32) -> Step {
+        let Some(batch) = self.groups.get_mut(group) else { return Ok(()) };
+        batch.asking = None;
+        batch.next = batch.next.max(end);
+        batch.over = batch.next as usize >= batch.jobs.len();
+        let (owner, over) = (batch.owner, batch.over);
+        let accepted = batch.jobs.clone().take(end as usize);
+        for number in accepted {
+            let Some(job) = self.history.jobs.get_mut(number) else { continue };
+            let id = job.task.id;
+            if job.answered.replace(id).is_some() {
+                continue;
+            }
+            self.check_safe(owner, &id, false, "answer")?;
+            let ended = self.history.has_ended(&id);
+            let Some(node) = self.nodes.get_mut(owner).filter(|_| !ended) else { continue };
+            if node.disk.has(&id) != Some(Kept::Forgotten) {
+                node.live.insert(id);
+            }
+        }
+        self.log(format_args!("n{owner} accepts group {group} up to {end}"));
+        if !over {
+            let again = self.rngs.callers.chance(200);
+            self.later(Event::HandIn { group, again });
+        }
+        Ok(())
+    }
+
+    /// Members were refused: there has to be a cause.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "nothing else is a cause here")]
+    pub(crate) fn group_refused(&mut self, group: usize, reason: Reason) -> Step {
+        let Some(batch) = self.groups.get_mut(group) else { return Ok(()) };
+        batch.asking = None;
+        let (owner, id, next) = (batch.owner, batch.id, batch.next);
+        let view = self.view_group(owner, id);
+        let Some(node) = self.nodes.get(owner) else { return Ok(()) };
+        let (few, closing) = (node.most() < limits::KEPT, node.closing);
+        let (known, stopped) = (view.is_some(), view.is_some_and(|view| view.stopped));
+        self.log(format_args!("n{owner} refuses group {group}: {reason}"));
+        match reason {
+            Reason::ShuttingDown if closing => {
+                self.later(Event::HandIn { group, again: false });
+                Ok(())
+            }
+            Reason::QueueFull { .. } if few => {
+                self.later(Event::HandIn { group, again: false });
+                Ok(())
+            }
+            Reason::GroupStopped { .. } if stopped => {
+                self.give_up(group);
+                Ok(())
+            }
+            // All of it has ended and is forgotten.
+            Reason::NotFound if next > 0 && !known => {
+                self.give_up(group);
+                Ok(())
+            }
+            reason => {
+                let details = format!("n{owner} refuses members of {id} from {next}: {reason}");
+                Err(Broken::new(Invariant::NoFalseBlame, details))
+            }
+        }
+    }
+
+    /// Its caller hands in no more of it. What was accepted without an answer is found out now.
+    fn give_up(&mut self, group: usize) {
+        let Some(batch) = self.groups.get_mut(group) else { return };
+        batch.over = true;
+        let node = self.nodes.get(batch.owner);
+        for number in batch.jobs.clone() {
+            let Some(job) = self.history.jobs.get_mut(number) else { continue };
+            let id = job.task.id;
+            if node.is_some_and(|node| node.disk.has(&id).is_some()) {
+                job.answered = Some(id);
+            }
+            job.refused = job.answered.is_none();
+        }
+    }
+
+    /// A node is killed: groups that are not to outlive it are lost.
+    pub(crate) fn lose_groups(&mut self, owner: usize) {
+        for batch in self.groups.iter_mut().filter(|batch| batch.owner == owner) {
+            // The failure that stopped it may be lost with the process.
+            batch.stopped = false;
+            if batch.durable || !batch.began() {
+                continue;
+            }
+            batch.over = true;
+            for job in batch.jobs.clone() {
+                if let Some(job) = self.history.jobs.get_mut(job) {
+                    job.lost = true;
+                }
+            }
+        }
+    }
+
+    /// An owner is back: whoever had no answer asks again.
+    pub(crate) fn ask_again(&mut self, owner: usize) {
+        for group in 0..self.groups.len() {
+            let Some(batch) = self.groups.get_mut(group) else { continue };
+            if batch.owner == owner && !batch.over && batch.asking.take().is_some() {
+                let again = self.rngs.callers.chance(500);
+                self.later(Event::HandIn { group, again });
+            }
+        }
+    }
+
+    fn view_group(&self, owner: usize, id: GroupId) -> Option<GroupView> {
+        self.nodes.get(owner)?.engine.as_ref()?.group(id)
+    }
+
+    /// Which groups of this node have stopped: from now on none of their members is placed.
+    pub(crate) fn note_stopped(&mut self, owner: usize) {
+        let Some(engine) = self.nodes.get(owner).and_then(|node| node.engine.as_ref()) else {
+            return;
+        };
+        for batch in self.groups.iter_mut().filter(|batch| batch.owner == owner) {
+            if batch.began() && !batch.stopped && batch.max_fails.is_some() {
+                batch.stopped = engine.group(batch.id).is_some_and(|view| view.stopped);
+            }
+        }
+    }
+
+    /// A task was given to a worker.
+    pub(crate) fn check_placed(&self, owner: usize, id: TaskId) -> Step {
+        let stopped = self.groups.iter().find(|batch| {
+            batch.owner == owner && batch.stopped && batch.id.index_of(&id).is_some()
+        });
+        let Some(batch) = stopped else { return Ok(()) };
+        let details = format!("n{owner} starts {id} of {}, which has stopped", batch.id);
+        Err(Broken::new(Invariant::GroupStops, details))
+    }
+
+    /// The end of a member of a group: the group cancels none before too many have failed.
+    pub(crate) fn check_member_end(&self, id: TaskId, end: &TaskEnd) -> Step {
+        let TaskEnd::Cancelled { by: CancelledBy::Group, .. } = end else { return Ok(()) };
+        let batch = self.groups.iter().find(|batch| batch.id.index_of(&id).is_some());
+        let view = batch.and_then(|batch| self.view_group(batch.owner, batch.id));
+        // One that is forgotten can be asked no more.
+        if batch.is_some() && view.is_none_or(|view| view.stopped) {
+            return Ok(());
+        }
+        let details = format!("{id} was cancelled by its group, which has not stopped");
+        Err(Broken::new(Invariant::GroupStops, details))
+    }
+
+    /// With nothing on its way to the disk, what a node counts of its groups is what is on it.
+    pub(crate) fn check_groups(&self, index: usize) -> Step {
+        let Some(node) = self.nodes.get(index).filter(|node| node.disk.is_idle()) else {
+            return Ok(());
+        };
+        for batch in self.groups.iter().filter(|batch| batch.owner == index && batch.durable) {
+            let mut ended = EndCounts::default();
+            let (mut received, mut open) = (0, 0);
+            for id in batch.ids().filter(|id| node.disk.has(id).is_some()) {
+                received += 1;
+                match node.disk.end_of(&id) {
+                    None => open += 1,
+                    Some(TaskState::Succeeded) => ended.succeeded += 1,
+                    Some(TaskState::Failed) => ended.failed += 1,
+                    Some(TaskState::Cancelled) => ended.cancelled += 1,
+                    Some(_) => ended.expired += 1,
+                }
+            }
+            let Some(view) = self.view_group(index, batch.id) else {
+                let forgotten = batch.ids().all(|id| node.disk.is_forgotten(&id));
+                if forgotten || node.engine.is_none() {
+                    continue;
+                }
+                let details = format!("n{index} does not know group {}", batch.id);
+                return Err(Broken::new(Invariant::GroupCounts, details));
+            };
+            let counted = (view.received, view.queued + view.running, view.ended);
+            if counted != (received, open, ended) {
+                let details = format!(
+                    "n{index} counts {counted:?} of {}, and has {:?} on its disk",
+                    batch.id,
+                    (received, open, ended)
+                );
+                return Err(Broken::new(Invariant::GroupCounts, details));
+            }
+        }
+        Ok(())
+    }
+}

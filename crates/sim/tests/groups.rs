@@ -1,0 +1,17 @@
+//! Groups of tasks: handed in by and by, in part again, at owners that die meanwhile.
+
+use meshwork_sim::Scenario;
+
+#[test]
+fn groups_keep_their_counts_and_stop_whoever_dies() {
+    let (mut tasks, mut refused, mut again) = (0, 0, 0);
+    for seed in 0..150 {
+        let scenario = Scenario { keep_trace: true, ..Scenario::grouped(seed) };
+        let report = scenario.run(seed).unwrap_or_else(|failure| panic!("{failure}"));
+        tasks += report.ends.total();
+        refused += report.ends.refused;
+        again += report.trace.matches(" hands in 0..").count();
+    }
+    // Some groups stop before all of them is handed in; some are handed in from the start again.
+    assert!(tasks > 12_000 && refused > 500 && again > 1_000, "{tasks} {refused} {again}");
+}
