@@ -13,5 +13,5 @@ fn groups_keep_their_counts_and_stop_whoever_dies() {
         again += report.trace.matches(" hands in 0..").count();
     }
     // Some groups stop before all of them is handed in; some are handed in from the start again.
-    assert!(tasks > 12_000 && refused > 500 && again > 1_000, "{tasks} {refused} {again}");
+    assert!(tasks > 12_000 && refused > 100 && again > 900, "{tasks} {refused} {again}");
 }

@@ -349,6 +349,10 @@ impl Engine {
                 let reply = Reply::GroupAccepted { id };
                 self.gate.tell(durable, Effect::Reply { token, reply });
             }
+            // A kill may still undo the failure that stopped it, and the group would go on.
+            Err(reason @ Reason::GroupStopped { .. }) => {
+                self.gate.tell(true, Effect::Reply { token, reply: Reply::Refused(reason) });
+            }
             Err(reason) => cx.reply(token, Reply::Refused(reason)),
         }
     }
