@@ -23,6 +23,7 @@ mod hostile;
 mod leases;
 mod life;
 mod measured;
+mod overload;
 mod random;
 mod restarts;
 mod retention;
