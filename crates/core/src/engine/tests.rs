@@ -18,6 +18,7 @@ mod bounds;
 mod credit;
 mod disk;
 mod draining;
+mod extremes;
 mod groups;
 mod hostile;
 mod leases;
