@@ -26,6 +26,7 @@ mod groups;
 mod held;
 mod input;
 mod kinds;
+mod lanes;
 mod ledger;
 mod members;
 mod owner;
@@ -157,8 +158,8 @@ pub struct Observed {
     pub messages: bool,
 }
 
-/// A group's turn in placement: priority of its next task (negated), its place, which group.
-type Turn = (i16, usize, GroupKey);
+/// A group's turn in placement: the most urgent of its lines, its place, which group.
+type Turn = (lanes::Rank, usize, GroupKey);
 
 /// What has happened since the start.
 #[derive(Debug, Default)]

@@ -130,6 +130,9 @@ pub const PLACEMENT_GROUPS: usize = 64;
 /// Timers that one tick looks at: a hundred thousand tasks that expire at once do not keep a node
 /// from all else. The rest is due still, and has the next tick.
 pub const TICK_TIMERS: usize = 4_096;
+/// Starts of others after which a priority that has had none has the next one, at an owner and at a
+/// worker: what is low has a sixteenth of what there is, and what is high hardly less than all.
+pub const STARTS_BY_PRIORITY: u64 = 15;
 /// Turns in which a pass carries what the node says to itself from one half to the other; more have
 /// the next pass. Each is a whole round of assignments and answers, so that a few do.
 pub const LOCAL_TURNS: usize = 1_024;

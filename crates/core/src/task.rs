@@ -239,7 +239,7 @@ pub struct Task {
     /// What a worker must have.
     #[serde(default)]
     pub requirements: Requirements,
-    /// Higher runs first at its owner; 0 is usual.
+    /// Higher runs first at its owner; 0 is usual. A lower one has at least one start in sixteen.
     #[serde(default)]
     pub priority: i8,
     /// The three time limits.

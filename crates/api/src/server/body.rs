@@ -35,10 +35,18 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
             }
         };
         let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
-        serde_json::from_slice(text)
+        parse(text)
             .map(Self)
-            .map_err(|error| Problem::bad_request(format!("the body is not usable: {error}")))
+            .map_err(|why| Problem::bad_request(format!("the body is not usable: {why}")))
     }
+}
+
+/// Whoever wrote a wrong value is told in which field.
+fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, String> {
+    let mut json = serde_json::Deserializer::from_slice(text);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| error.to_string())?;
+    json.end().map_err(|error| error.to_string())?;
+    Ok(value)
 }
 
 /// A query string.

@@ -7,7 +7,13 @@ use libp2p_identity::PeerId;
 use rustc_hash::FxHashMap;
 use slab::Slab;
 
-use super::{epoch_map::EpochMap, held::HeldKey, kinds::Kind, tasks::TaskKey};
+use super::{
+    epoch_map::EpochMap,
+    held::HeldKey,
+    kinds::Kind,
+    lanes::{Lanes, Rank, Turns},
+    tasks::TaskKey,
+};
 use crate::{
     advert::Advert,
     frame::{Credit, Epoch, ToOwner, ToWorker},
@@ -160,8 +166,9 @@ pub(super) struct OwnerSide {
     pub(super) session: bool,
     /// Its attempts here, until it has acknowledged their results.
     pub(super) held: EpochMap<HeldKey>,
-    /// Attempts that wait for a slot here, highest priority first.
-    pub(super) waiting: std::collections::BTreeMap<i16, std::collections::VecDeque<HeldKey>>,
+    /// Attempts that wait for a slot here.
+    pub(super) waiting: Lanes<HeldKey>,
+    pub(super) turns: Turns,
     /// Whether it is on the engine's list of owners whose turn comes.
     pub(super) in_turn: bool,
     /// Attempts that wait or run, and their input.
@@ -188,6 +195,25 @@ impl Peer {
             && self.worker.session == SessionState::None
             && !self.owner.session
             && self.owner.unfinished == 0
+    }
+}
+
+impl OwnerSide {
+    /// The attempt that starts next: of the highest priority, or of the one whose turn it is.
+    pub(super) fn next_attempt(&mut self) -> Option<HeldKey> {
+        let in_turn = self.line_in_turn();
+        let rank = in_turn.or_else(|| self.waiting.head())?;
+        self.turns.note_start(in_turn.is_some());
+        self.waiting.take(rank, &self.turns)
+    }
+
+    fn line_in_turn(&mut self) -> Option<Rank> {
+        if !self.waiting.is_mixed() || !self.turns.is_due() {
+            return None;
+        }
+        let (served, rank) = self.waiting.longest()?;
+        self.turns.wait_for(served);
+        self.turns.has_turn(served).then_some(rank)
     }
 }
 

@@ -9,6 +9,7 @@ use libp2p_identity::PeerId;
 use super::{
     Cx, Effect, Engine,
     kinds::Kind,
+    lanes::Rank,
     peers::{Measured, OpenAttempt, Peer, PeerKey, SessionState},
     queue::{GroupKey, Needs},
     tasks::{Attempt, Phase, TaskKey},
@@ -20,6 +21,9 @@ use crate::{
     task::{HandlerName, Requirements, TaskState},
     time::Time,
 };
+
+/// The peers that may run the tasks of a group.
+type Eligible = Arc<[PeerKey]>;
 
 impl Engine {
     /// Sends what waits to where it can go. Looks at a bounded number of groups; the rest have
@@ -39,10 +43,15 @@ impl Engine {
         self.unplaced -= looked_at;
         let mut groups = std::mem::take(&mut self.turns);
         let heads = (0..looked_at).filter_map(|at| Some((at, self.queue.active(at)?)));
-        groups.extend(heads.map(|(at, (group, priority))| Reverse((priority, at, group))));
-        while let Some(Reverse((priority, at, group))) = groups.pop() {
+        groups.extend(heads.map(|(at, (group, rank))| Reverse((rank, at, group))));
+        let mut turns = self.queue.is_mixed(looked_at);
+        while let Some(Reverse((rank, at, group))) = groups.pop() {
+            // Once in a pass that finds no room for whoever's turn it is, it finds none.
+            if turns && self.queue.is_turn() {
+                turns = self.place_in_turn(cx, looked_at);
+            }
             // A group whose next task is less urgent stands back behind the others.
-            if let Some(next) = self.place_group(cx, group, priority) {
+            if let Some(next) = self.place_group(cx, group, rank, turns) {
                 groups.push(Reverse((next, at, group)));
             }
         }
@@ -50,42 +59,69 @@ impl Engine {
         self.queue.rotate(looked_at);
     }
 
-    /// Sends what waits in a group at this priority. The priority of what waits after that, if it
-    /// is worth looking at.
-    fn place_group(&mut self, cx: &mut Cx<'_>, key: GroupKey, priority: i16) -> Option<i16> {
-        let group = self.queue.group_mut(key)?;
-        let needs = Arc::clone(&group.needs);
-        let mut eligible = Arc::clone(&group.eligible);
-        if group.version != self.peers.version {
-            eligible = self.eligible(&needs);
-            for peer in &*eligible {
-                self.open_session(cx, *peer);
-            }
-            if let Some(group) = self.queue.group_mut(key) {
-                group.version = self.peers.version;
-                group.eligible = Arc::clone(&eligible);
+    /// Sends one task of the lines that have their turn, of whatever priority. False if there are some,
+    /// and room for none.
+    fn place_in_turn(&mut self, cx: &mut Cx<'_>, looked_at: usize) -> bool {
+        let lines = self.queue.in_turn(looked_at);
+        let none = lines.is_empty();
+        for (key, rank) in lines {
+            let Some((kind, eligible)) = self.eligible_for(cx, key) else { continue };
+            if let Some(task) = self.next_waiting(key, rank)
+                && let Some(peer) = self.choose(cx, &eligible, kind, task)
+            {
+                self.queue.take(key, rank, true);
+                self.assign(cx, task, peer);
+                return true;
             }
         }
-        let mut next = self.queue.head(key);
-        while next == Some(priority)
-            && let Some(task_key) = self.next_waiting(key)
-        {
-            let Some(peer) = self.choose(cx, &eligible, needs.kind, task_key) else {
-                if let Some(task) = self.tasks.get(task_key) {
-                    self.queue.push(key, task.priority, task_key, true);
-                }
-                next = None;
-                break;
-            };
-            self.assign(cx, task_key, peer);
-            next = self.queue.head(key);
-        }
-        next.filter(|next| *next > priority)
+        none
     }
 
-    fn next_waiting(&mut self, key: GroupKey) -> Option<TaskKey> {
+    /// Sends what waits in a line of a group. The line that comes next, if it is worth looking at.
+    /// `turns`: stops for another line whose turn it is.
+    fn place_group(
+        &mut self,
+        cx: &mut Cx<'_>,
+        key: GroupKey,
+        rank: Rank,
+        turns: bool,
+    ) -> Option<Rank> {
+        let (kind, eligible) = self.eligible_for(cx, key)?;
+        while self.queue.head(key) == Some(rank) {
+            if turns && self.queue.is_turn() {
+                return Some(rank);
+            }
+            let Some(task) = self.next_waiting(key, rank) else { continue };
+            let peer = self.choose(cx, &eligible, kind, task)?;
+            self.queue.take(key, rank, false);
+            self.assign(cx, task, peer);
+        }
+        self.queue.head(key).filter(|next| *next > rank)
+    }
+
+    /// What runs the tasks of a group, and the peers that may.
+    fn eligible_for(&mut self, cx: &mut Cx<'_>, key: GroupKey) -> Option<(Kind, Eligible)> {
+        let group = self.queue.group(key)?;
+        let kind = group.needs.kind;
+        if group.version == self.peers.version {
+            return Some((kind, Arc::clone(&group.eligible)));
+        }
+        let needs = Arc::clone(&group.needs);
+        let eligible = self.eligible(&needs);
+        for peer in &*eligible {
+            self.open_session(cx, *peer);
+        }
+        if let Some(group) = self.queue.group_mut(key) {
+            group.version = self.peers.version;
+            group.eligible = Arc::clone(&eligible);
+        }
+        Some((kind, eligible))
+    }
+
+    /// The task that is next in a line. None, and the line is gone, if none waits there any more.
+    fn next_waiting(&mut self, key: GroupKey, rank: Rank) -> Option<TaskKey> {
         let tasks = &self.tasks;
-        self.queue.pop(key, |task| {
+        self.queue.front(key, rank, |task| {
             tasks.get(task).is_some_and(|task| matches!(task.phase, Phase::Queued { .. }))
         })
     }

@@ -2,16 +2,18 @@
 //! other: same handler, same targets, same requirements. Placement looks at groups, not at tasks,
 //! so a million waiting tasks cost it no more than one.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::Arc,
-};
+use std::{collections::VecDeque, sync::Arc};
 
 use libp2p_identity::PeerId;
 use rustc_hash::FxHashMap;
 use slab::Slab;
 
-use super::{kinds::Kind, peers::PeerKey, tasks::TaskKey};
+use super::{
+    kinds::Kind,
+    lanes::{Lanes, Rank, Turns},
+    peers::PeerKey,
+    tasks::TaskKey,
+};
 use crate::task::Requirements;
 
 /// Names a group. Groups live as long as a task is in them, waiting or not.
@@ -41,8 +43,8 @@ impl std::hash::Hash for HashableRequirements {
 #[derive(Debug)]
 pub(super) struct Group {
     pub(super) needs: Arc<Needs>,
-    /// Highest priority first (the key is negated), first come first served within one.
-    waiting: BTreeMap<i16, VecDeque<TaskKey>>,
+    /// First come first served within a priority.
+    waiting: Lanes<TaskKey>,
     /// Tasks that wait. More may stand in line: those that have ended meanwhile.
     count: usize,
     stale: usize,
@@ -64,6 +66,8 @@ pub(super) struct Queue {
     /// Groups in which something waits, in the order in which they are looked at.
     active: VecDeque<GroupKey>,
     waiting: usize,
+    /// Over all groups.
+    turns: Turns,
 }
 
 impl Queue {
@@ -88,7 +92,7 @@ impl Queue {
         let needs = Arc::new(needs);
         let index = self.groups.insert(Group {
             needs: Arc::clone(&needs),
-            waiting: BTreeMap::new(),
+            waiting: Lanes::default(),
             count: 0,
             stale: 0,
             listed: false,
@@ -143,20 +147,54 @@ impl Queue {
         }
         group.count += 1;
         self.waiting += 1;
-        let line = group.waiting.entry(-i16::from(priority)).or_default();
-        if front { line.push_front(task) } else { line.push_back(task) }
+        group.waiting.push(priority, task, front, &self.turns);
     }
 
     /// The group at place `at` of those in which something waits.
-    pub(super) fn active(&self, at: usize) -> Option<(GroupKey, i16)> {
+    pub(super) fn active(&self, at: usize) -> Option<(GroupKey, Rank)> {
         let key = *self.active.get(at)?;
         Some((key, self.head(key)?))
     }
 
-    /// The priority of what is next in the group, negated: the lowest number is the most urgent.
-    pub(super) fn head(&self, key: GroupKey) -> Option<i16> {
-        let group = self.groups.get(key.0 as usize)?;
-        Some(*group.waiting.first_key_value()?.0)
+    /// The most urgent line of the group.
+    pub(super) fn head(&self, key: GroupKey) -> Option<Rank> {
+        self.groups.get(key.0 as usize)?.waiting.head()
+    }
+
+    /// Whether tasks of different priorities wait in the first `looked_at` groups.
+    pub(super) fn is_mixed(&self, looked_at: usize) -> bool {
+        let mut groups = self.window(looked_at);
+        let Some((_, first)) = groups.next() else { return false };
+        let head = first.waiting.head();
+        first.waiting.is_mixed()
+            || groups.any(|(_, next)| next.waiting.is_mixed() || next.waiting.head() != head)
+    }
+
+    /// Whether there may be a line that has its turn, whatever its priority.
+    pub(super) fn is_turn(&self) -> bool {
+        self.turns.is_due()
+    }
+
+    /// The lines that have their turn, at most one of each of the first `looked_at` groups. The one
+    /// that has had no start for longest comes first.
+    pub(super) fn in_turn(&mut self, looked_at: usize) -> Vec<(GroupKey, Rank)> {
+        let line = |(key, group): (GroupKey, &Group)| {
+            let (served, rank) = group.waiting.longest()?;
+            Some((served, rank, key))
+        };
+        let mut lines: Vec<(u64, Rank, GroupKey)> =
+            self.window(looked_at).filter_map(line).collect();
+        lines.sort_unstable();
+        if let Some((served, ..)) = lines.first() {
+            self.turns.wait_for(*served);
+        }
+        lines.retain(|(served, ..)| self.turns.has_turn(*served));
+        lines.into_iter().map(|(_, rank, key)| (key, rank)).collect()
+    }
+
+    fn window(&self, looked_at: usize) -> impl Iterator<Item = (GroupKey, &Group)> {
+        let keys = self.active.iter().take(looked_at);
+        keys.filter_map(|key| Some((*key, self.groups.get(key.0 as usize)?)))
     }
 
     pub(super) fn active_len(&self) -> usize {
@@ -185,29 +223,28 @@ impl Queue {
         self.groups.get_mut(key.0 as usize)
     }
 
-    /// The task of the group that is next. `is_live` tells those that still wait.
-    pub(super) fn pop(
+    /// The task that is next in a line of the group. `is_live` tells those that still wait.
+    pub(super) fn front(
         &mut self,
         key: GroupKey,
+        rank: Rank,
         is_live: impl Fn(TaskKey) -> bool,
     ) -> Option<TaskKey> {
         let group = self.groups.get_mut(key.0 as usize)?;
-        while let Some(mut line) = group.waiting.first_entry() {
-            let task = line.get_mut().pop_front();
-            if line.get().is_empty() {
-                line.remove();
-            }
-            match task {
-                Some(task) if is_live(task) => {
-                    group.count -= 1;
-                    self.waiting -= 1;
-                    return Some(task);
-                }
-                Some(_) => group.stale = group.stale.saturating_sub(1),
-                None => {}
-            }
+        let mut gone = 0;
+        let task = group.waiting.front(rank, is_live, &mut gone);
+        group.stale = group.stale.saturating_sub(gone);
+        task
+    }
+
+    /// The task that is next in a line of the group goes to a worker. `in_turn`: not by its priority.
+    pub(super) fn take(&mut self, key: GroupKey, rank: Rank, in_turn: bool) {
+        let Some(group) = self.groups.get_mut(key.0 as usize) else { return };
+        self.turns.note_start(in_turn);
+        if group.waiting.take(rank, &self.turns).is_some() {
+            group.count = group.count.saturating_sub(1);
+            self.waiting = self.waiting.saturating_sub(1);
         }
-        None
     }
 
     /// A task that waited has ended. It leaves the line when its turn comes, or when half of the
@@ -218,10 +255,7 @@ impl Queue {
         self.waiting = self.waiting.saturating_sub(1);
         group.stale += 1;
         if group.stale > group.count + SLACK {
-            for line in group.waiting.values_mut() {
-                line.retain(|task| is_live(*task));
-            }
-            group.waiting.retain(|_, line| !line.is_empty());
+            group.waiting.retain(is_live);
             group.stale = 0;
         }
     }

@@ -89,7 +89,7 @@ impl Engine {
             };
             return self.peers.tell_owner(key, frame);
         }
-        let (bytes, priority) = (work.input.len() as u64, -i16::from(work.priority));
+        let (bytes, priority) = (work.input.len() as u64, work.priority);
         if self.observed.messages && key != PeerKey::LOCAL {
             cx.out.push(Effect::Message(Box::new(self.distribution(&work))));
         }
@@ -107,7 +107,7 @@ impl Engine {
         if !std::mem::replace(&mut owner.in_turn, true) {
             self.turn.push_back(key);
         }
-        owner.waiting.entry(priority).or_default().push_back(held);
+        owner.waiting.push(priority, held, false, &owner.turns);
         self.arm_heartbeat(cx.now);
     }
 
@@ -176,7 +176,7 @@ impl Engine {
         let Some(held) = self.held.get_mut(held_key) else { return };
         match &held.stage {
             Stage::Waiting(work) => {
-                let priority = -i16::from(work.priority);
+                let priority = work.priority;
                 self.leave_line(key, priority, held_key);
                 self.finish(held_key, AttemptEnd::Cancelled, Duration::ZERO, cx.now);
             }
@@ -197,14 +197,9 @@ impl Engine {
 
     /// Takes an attempt out of those that wait here: an owner that cancels what it assigns leaves
     /// nothing behind. The line is no longer than what an owner may have here.
-    fn leave_line(&mut self, owner: PeerKey, priority: i16, key: HeldKey) {
-        let Some(peer) = self.peers.get_mut(owner) else { return };
-        let Some(line) = peer.owner.waiting.get_mut(&priority) else { return };
-        if let Some(at) = line.iter().position(|waiting| *waiting == key) {
-            line.remove(at);
-        }
-        if line.is_empty() {
-            peer.owner.waiting.remove(&priority);
+    fn leave_line(&mut self, owner: PeerKey, priority: i8, key: HeldKey) {
+        if let Some(peer) = self.peers.get_mut(owner) {
+            peer.owner.waiting.remove(priority, key);
         }
     }
 
@@ -361,11 +356,7 @@ impl Engine {
             let Some(peer) = self.peers.get_mut(owner_key) else { continue };
             peer.owner.in_turn = false;
             // All may have been cancelled meanwhile.
-            let Some(mut line) = peer.owner.waiting.first_entry() else { continue };
-            let next = line.get_mut().pop_front();
-            if line.get().is_empty() {
-                line.remove();
-            }
+            let next = peer.owner.next_attempt();
             if !peer.owner.waiting.is_empty() {
                 peer.owner.in_turn = true;
                 self.turn.push_back(owner_key);
@@ -475,7 +466,7 @@ impl Engine {
     fn abandon_waiting(&mut self, key: PeerKey, now: Time) {
         let Some(peer) = self.peers.get_mut(key) else { return };
         let waiting = std::mem::take(&mut peer.owner.waiting);
-        for held in waiting.into_values().flatten() {
+        for held in waiting.into_items() {
             if matches!(self.held.get(held), Some(Held { stage: Stage::Waiting(_), .. })) {
                 self.finish(held, AttemptEnd::Cancelled, Duration::ZERO, now);
             }

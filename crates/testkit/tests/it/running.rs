@@ -117,6 +117,47 @@ async fn cancel_reaches_a_handler_on_another_node() {
     net.shutdown().await;
 }
 
+/// A cancel is the owner's decision: neither a handler that blocks its thread nor what it makes in the
+/// end holds it up or changes it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cancel_waits_for_no_handler_that_blocks_and_is_not_followed_by_success() {
+    let (over, began) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let (seen, count) = (Arc::clone(&over), Arc::clone(&began));
+    let net = TestNet::start(Wiring { workers: 0, ..Wiring::default() }).await;
+    let blocker = handler_fn("text/block", move |_cx, _input: Bytes| {
+        let (over, began) = (Arc::clone(&seen), Arc::clone(&count));
+        async move {
+            began.fetch_add(1, Ordering::Relaxed);
+            while !over.load(Ordering::Relaxed) {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            Ok(Bytes::from_static(b"too late"))
+        }
+    });
+    let spec = net.worker_spec(&Wiring::default(), 1);
+    let worker = TestNode::start_with(spec, |builder| builder.handler(blocker)).await;
+    net.admit(&worker).await;
+    let handle = net.owner.submit(task("text/block"), &[]).await;
+    let blocks = async || (began.load(Ordering::Relaxed) > 0).then_some(());
+    meshwork_testkit::eventually("it blocks", &[&worker], blocks).await;
+    // Nothing lets the handler go before the answer is here.
+    let end = within("the cancel is answered", handle.cancel()).await.unwrap();
+    assert!(matches!(end, TaskEnd::Cancelled { by: CancelledBy::Submitter, .. }), "{end:?}");
+    // Neither does the worker wait for it: what it held is given up, and it works on.
+    let held = async || (worker.manager().status().await.unwrap().tasks.held == 0).then_some(());
+    meshwork_testkit::eventually("it is given up", &[&worker], held).await;
+    let alive = net.owner.run(task("text/upper").with_input("alive"), &[]).await;
+    assert_eq!(output(alive), "ALIVE");
+    over.store(true, Ordering::Relaxed);
+    let alive = net.owner.run(task("text/upper").with_input("still"), &[]).await;
+    assert_eq!(output(alive), "STILL");
+    assert_eq!(handle.cancel().await.unwrap(), end, "an end never changes");
+    let tasks = net.owner.manager().status().await.unwrap().tasks;
+    assert_eq!((tasks.succeeded, tasks.cancelled), (2, 1));
+    worker.shutdown().await;
+    net.shutdown().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_handler_that_panics_fails_its_task_and_not_its_node() {
     let net = TestNet::start(Wiring::default()).await;

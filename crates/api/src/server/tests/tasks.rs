@@ -157,6 +157,50 @@ async fn what_cannot_be_submitted_is_refused() {
     server.end().await;
 }
 
+/// W-15: zero, negative, huge and just too much, each named by its field.
+#[tokio::test]
+async fn limits_retries_and_priorities_out_of_range_are_refused_by_name() {
+    let server = Fixture::running().await;
+    let most = u64::MAX;
+    let cases = [
+        (r#""limits":{"total_ms":0}"#.to_owned(), "limits.total"),
+        (format!(r#""limits":{{"total_ms":{most}}}"#), "limits.total"),
+        (r#""limits":{"total_ms":-1}"#.to_owned(), "limits.total_ms"),
+        (r#""limits":{"queue_ms":1e18}"#.to_owned(), "limits.queue_ms"),
+        (r#""limits":{"attempt_ms":31536000001}"#.to_owned(), "limits.attempt"),
+        (r#""limits":{"attempt_ms":18446744073709551616}"#.to_owned(), "limits.attempt_ms"),
+        (r#""retry":{"attempts":0}"#.to_owned(), "retry.attempts"),
+        (r#""retry":{"attempts":4294967295}"#.to_owned(), "retry.attempts"),
+        (r#""retry":{"attempts":4294967296}"#.to_owned(), "retry.attempts"),
+        (r#""retry":{"crashes":-1}"#.to_owned(), "retry.crashes"),
+        (format!(r#""retry":{{"backoff_ms":{most}}}"#), "retry.backoff"),
+        (format!(r#""retry":{{"max_backoff_ms":{most}}}"#), "retry.backoff"),
+        (r#""priority":128"#.to_owned(), "priority"),
+        (r#""priority":-129"#.to_owned(), "priority"),
+        (r#""priority":1e300"#.to_owned(), "priority"),
+    ];
+    for (fields, named) in cases {
+        let answer = submit_raw(&server, &fields).await;
+        assert!(answer.starts_with("HTTP/1.1 400"), "{fields}: {answer}");
+        assert!(answer.contains(named), "{fields}: {answer}");
+    }
+    for fields in [
+        r#""priority":127,"limits":{"total_ms":31536000000,"attempt_ms":1,"queue_ms":null}"#,
+        r#""priority":-128,"retry":{"attempts":100,"crashes":100,"backoff_ms":31536000000}"#,
+    ] {
+        let answer = submit_raw(&server, fields).await;
+        assert!(answer.starts_with("HTTP/1.1 20"), "{fields}: {answer}");
+    }
+    server.end().await;
+}
+
+/// Submits `text/upper` with these fields besides.
+async fn submit_raw(server: &Fixture, fields: &str) -> String {
+    let body = format!(r#"{{"handler":"text/upper",{fields}}}"#);
+    let head = "POST /v1/tasks HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length:";
+    server.exchange(&format!("{head} {}\r\n\r\n{body}", body.len())).await
+}
+
 #[tokio::test]
 async fn the_node_itself_can_be_named_as_the_target() {
     let server = Fixture::running().await;

@@ -1,4 +1,4 @@
-//! Peers that lie: rows P-18, P-19, X-05, X-09, X-10, W-14, W-16 of the threats.
+//! Peers that lie: rows P-18, P-19, X-04, X-05, X-09, X-10, X-12, W-14, W-16 of the threats.
 
 use std::time::Duration;
 
@@ -194,4 +194,77 @@ fn absurd_credit_is_clamped() {
         net.submit(task("text/a").with_input(big.clone()));
     }
     assert_eq!(net.nodes[0].engine.accounts().running, 51 + 15, "but 16 MiB is all there is");
+}
+
+#[test]
+fn an_old_result_ends_no_new_attempt_and_no_other_task() {
+    let mut net = Net::connected(&[2]);
+    let (id, worker) = (net.submit(task("text/a")), net.nodes[1].id);
+    let failure = crate::TaskFailure::new(crate::FailureCode::Handler, "x");
+    net.finish(1, AttemptEnd::Failed(failure));
+    net.pass(Duration::from_secs(5));
+    let second = net.nodes[1].running[0].2.epoch;
+    assert!(second > FIRST, "a new attempt of the same task at the same worker");
+    let other = net.submit(task("text/b"));
+    for _ in 0..3 {
+        net.feed(0, Input::FromWorker { peer: worker, frames: vec![result(FIRST, "replayed")] });
+        net.settle();
+    }
+    assert_eq!((net.state(id), net.state(other)), ("running", "running"));
+    assert_eq!(net.nodes[0].engine.accounts().late, 3);
+    net.feed(0, Input::FromWorker { peer: worker, frames: vec![result(second, "new")] });
+    net.settle();
+    let Some(TaskEnd::Succeeded(result)) = net.end(id) else { panic!() };
+    assert_eq!(result.text(), Ok("new"));
+    assert_eq!(net.state(other), "running");
+}
+
+#[test]
+fn a_result_after_the_end_is_acknowledged_and_changes_nothing() {
+    let second = Some(Duration::from_secs(1));
+    let a_second = crate::TaskLimits { total: second, ..crate::TaskLimits::default() };
+    for state in ["expired", "cancelled"] {
+        let mut net = Net::connected(&[1]);
+        let id = net.submit(Task { limits: a_second, ..task("text/a") });
+        if state == "cancelled" {
+            let by = CancelledBy::Submitter;
+            net.feed(0, Input::Cancel { id, by, reason: String::new(), token: Token(9) });
+            net.settle();
+        } else {
+            net.pass(Duration::from_secs(2));
+        }
+        assert_eq!(net.state(id), state);
+        net.finish(1, output("late"));
+        assert_eq!(net.state(id), state, "an end never changes");
+        let ends = net.nodes[0].ends_of(id);
+        assert!(ends.iter().all(|end| end.state().as_str() == state), "{ends:?}");
+        assert_eq!(net.nodes[0].engine.accounts().succeeded, 0);
+        net.pass(limits::ACK_DELAY);
+        assert_eq!(net.nodes[1].engine.accounts().unacked, 0, "and the worker is free of it");
+    }
+}
+
+#[test]
+fn a_worker_that_lost_the_acknowledgement_is_given_it_again() {
+    let mut net = Net::connected(&[1]);
+    let id = net.submit(task("text/a"));
+    let worker = net.nodes[1].id;
+    for time in 1..=3 {
+        net.feed(0, Input::FromWorker { peer: worker, frames: vec![result(FIRST, "once")] });
+        let mut effects = Vec::new();
+        net.nodes[0].engine.flush(net.now, &mut net.rng, &mut effects);
+        net.carry_out(0, std::mem::take(&mut effects));
+        // The worker goes with the acknowledgement, and comes back with the result.
+        net.links.insert((0, 1), false);
+        net.pass(limits::ACK_DELAY);
+        let acks = std::mem::take(&mut net.nodes[0].outbox);
+        let acks = acks.iter().filter(|(_, frames)| {
+            matches!(frames, Frames::ToWorker(frames) if frames.contains(&ToWorker::Ack(FIRST)))
+        });
+        assert_eq!(acks.count(), 1, "time {time}");
+        net.links.insert((0, 1), true);
+    }
+    assert_eq!(net.state(id), "succeeded");
+    assert_eq!(net.nodes[0].ends_of(id).len(), 1);
+    assert_eq!(net.nodes[0].engine.accounts().late, 2);
 }

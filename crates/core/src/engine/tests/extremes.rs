@@ -1,0 +1,128 @@
+//! Limits, retries and priorities at their extremes (W-15): a task is refused with the name of its
+//! field, or lives and ends like any other.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::{FailureCode, RetryPolicy, TaskFailure, TaskLimits, limits};
+
+/// Zero, little, a year more or less, and all that there is.
+fn time() -> impl Strategy<Value = Duration> {
+    let year = limits::MAX_TIME_LIMIT;
+    prop_oneof![
+        Just(Duration::ZERO),
+        Just(Duration::from_nanos(1)),
+        (0..100_000u64).prop_map(Duration::from_millis),
+        Just(year),
+        Just(year + Duration::from_nanos(1)),
+        any::<u64>().prop_map(Duration::from_millis),
+        Just(Duration::MAX),
+    ]
+}
+
+fn count() -> impl Strategy<Value = u32> {
+    let most = limits::MAX_ATTEMPTS;
+    prop_oneof![0..5u32, Just(most), Just(most + 1), Just(u32::MAX), any::<u32>()]
+}
+
+fn extreme() -> impl Strategy<Value = Task> {
+    let limit = || proptest::option::of(time());
+    let priority = prop_oneof![Just(i8::MIN), Just(i8::MAX), any::<i8>()];
+    let limits = (limit(), limit(), limit());
+    let retry = (count(), count(), time(), time());
+    (limits, retry, priority).prop_map(|((queue, attempt, total), retry, priority)| {
+        let (attempts, crashes, backoff, max_backoff) = retry;
+        Task {
+            limits: TaskLimits { queue, attempt, total },
+            retry: RetryPolicy { attempts, crashes, backoff, max_backoff },
+            priority,
+            ..task("text/a")
+        }
+    })
+}
+
+/// The field that has to be named, if any.
+fn wrong(task: &Task) -> Option<&'static str> {
+    let year = limits::MAX_TIME_LIMIT;
+    let bad = |limit: Option<Duration>| limit.is_some_and(|l| l.is_zero() || l > year);
+    let count = |count: u32| count == 0 || count > limits::MAX_ATTEMPTS;
+    let Task { limits, retry, .. } = task;
+    [
+        (bad(limits.queue), "limits.queue"),
+        (bad(limits.attempt), "limits.attempt"),
+        (bad(limits.total), "limits.total"),
+        (count(retry.attempts), "retry.attempts"),
+        (count(retry.crashes), "retry.crashes"),
+        (retry.backoff > year || retry.max_backoff > year, "retry.backoff"),
+    ]
+    .into_iter()
+    .find_map(|(bad, field)| bad.then_some(field))
+}
+
+/// Lets a task fail, be lost and wait for as long as it may; it ends, however late it is.
+fn live(task: &Task) {
+    let mut net = Net::connected(&[1]);
+    let id = net.submit(task.clone());
+    for round in 0..3 * limits::MAX_ATTEMPTS {
+        if net.end(id).is_some() {
+            break;
+        }
+        match round % 3 {
+            0 if !net.nodes[1].running.is_empty() => {
+                let failure = TaskFailure::new(FailureCode::Handler, "x");
+                net.finish(1, AttemptEnd::Failed(failure));
+            }
+            1 => net.restart(1),
+            _ => {
+                net.now = net.now + limits::MAX_TIME_LIMIT + limits::MAX_TIME_LIMIT;
+                net.feed(1, Input::Tick);
+                net.feed(0, Input::Tick);
+                net.settle();
+            }
+        }
+        net.connect(0, 1);
+    }
+    let by = crate::CancelledBy::Submitter;
+    net.feed(0, Input::Cancel { id, by, reason: String::new(), token: Token(9) });
+    net.settle();
+    assert!(net.end(id).is_some());
+    let accounts = net.nodes[0].engine.accounts();
+    assert_eq!((accounts.queued, accounts.running), (0, 0));
+}
+
+proptest! {
+    #[test]
+    fn what_is_out_of_range_is_refused_by_its_name_and_all_else_lives_and_ends(task in extreme()) {
+        match (task.check(), wrong(&task)) {
+            (Ok(()), None) => live(&task),
+            (Err(refused), Some(field)) => prop_assert!(refused.to_string().starts_with(field)),
+            (told, field) => prop_assert!(false, "{told:?} for {field:?}"),
+        }
+    }
+
+    /// A start reads what a journal holds, whoever wrote it: no limit is too large for the clock.
+    #[test]
+    fn the_engine_itself_overflows_nowhere(task in extreme()) {
+        live(&task);
+    }
+}
+
+#[test]
+fn an_owner_that_asks_for_endless_attempts_is_served_like_others() {
+    let mut net = Net::connected(&[1]);
+    net.submit(task("text/a"));
+    let (_, owner, work) = net.nodes[1].running[0].clone();
+    for (number, limit) in [(2, Some(Duration::ZERO)), (3, Some(Duration::MAX)), (4, None)] {
+        let epoch = crate::Epoch { boot: 1, number };
+        let (attempt, priority) = (u32::MAX, if number == 3 { i8::MIN } else { i8::MAX });
+        let work = Assignment { epoch, limit, attempt, priority, ..(*work).clone() };
+        let frames = vec![ToWorker::Assign(Box::new(work))];
+        net.feed(1, Input::FromOwner { peer: owner, frames });
+    }
+    for _ in 0..4 {
+        net.finish(1, output("x"));
+    }
+    assert_eq!(net.nodes[1].engine.accounts().held, 0);
+}

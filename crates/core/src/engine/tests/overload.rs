@@ -1,0 +1,414 @@
+//! More than a node can do: priorities and owners get their share, everyone is answered, and nothing
+//! grows beyond its bound (W-12, W-13, W-16).
+
+use std::time::Duration;
+
+use rand::RngExt;
+
+use super::*;
+use crate::{CancelledBy, Epoch, FailureCode, Reason, RetryPolicy, TaskFailure, limits};
+
+/// The starts after which each of so many lines has had its turn at an owner and at a worker, with
+/// what is sent ahead.
+fn fair(lines: usize) -> usize {
+    let turn = usize::try_from(limits::STARTS_BY_PRIORITY).unwrap() + 1;
+    2 * (lines + 1) * turn
+}
+
+/// A worker whose tasks are so short that it is sent many ahead.
+fn with_learned(slots: &[u32]) -> Net {
+    let mut net = Net::connected(slots);
+    for worker in 1..=slots.len() {
+        for handler in ["text/a", "text/b", "text/c"] {
+            net.submit_to(0, task(handler), &[worker]);
+            let (run, _, _) = net.nodes[worker].running.remove(0);
+            let took = Duration::from_millis(2);
+            net.feed(worker, Input::Finished { run, end: output("x"), took });
+            net.settle();
+        }
+    }
+    net
+}
+
+/// Among endless tasks of high priorities some of low ones: how many start before each of these does.
+fn starve(net: &mut Net, seed: u64) {
+    let mut dice = SmallRng::seed_from_u64(seed);
+    let handlers = ["text/a", "text/b", "text/c"];
+    let high = |dice: &mut SmallRng| {
+        let priority = 127 - dice.random_range(0..3) as i8;
+        Task { priority, ..task(handlers[dice.random_range(0..3)]) }
+    };
+    for _ in 0..40 {
+        net.submit(high(&mut dice));
+    }
+    let mut low: Vec<TaskId> = Vec::new();
+    for (number, priority) in [-128, -128, -127, -5, 0].into_iter().enumerate() {
+        low.push(net.submit(Task { priority, ..task(handlers[(number + seed as usize) % 3]) }));
+    }
+    // Nine lines of high priority, and those of the low ones.
+    let bound = fair(9 + low.len());
+    let mut starts = 0;
+    while !low.is_empty() {
+        assert!(starts <= bound, "seed {seed}: {} wait after {starts} starts", low.len());
+        let worker = 1 + starts % (net.nodes.len() - 1);
+        // A new one comes in the very moment in which one ends.
+        let (run, _, work) = net.nodes[worker].running.remove(0);
+        low.retain(|id| *id != work.task);
+        let task = high(&mut dice);
+        net.feed(0, Input::Submit { task: Box::new(task), targets: Vec::new(), token: Token(0) });
+        let took = Duration::from_millis(2);
+        net.feed(worker, Input::Finished { run, end: output("x"), took });
+        net.settle();
+        starts += 1;
+    }
+}
+
+#[test]
+fn no_priority_starves_at_its_owner() {
+    for seed in 0..20 {
+        // So many may be open that each line of the worker is short: the owner's order decides.
+        starve(&mut Net::connected(&[1]), seed);
+        starve(&mut Net::connected(&[2, 3]), seed);
+    }
+}
+
+#[test]
+fn no_priority_starves_in_the_line_of_a_worker() {
+    for seed in 0..20 {
+        starve(&mut with_learned(&[1]), seed);
+        starve(&mut with_learned(&[2, 3]), seed);
+    }
+}
+
+#[test]
+fn a_worker_starts_the_lowest_of_what_it_was_sent_in_its_turn() {
+    let mut net = Net::connected(&[1]);
+    net.submit(task("text/a"));
+    let (_, owner, work) = net.nodes[1].running[0].clone();
+    let mut number = 1;
+    let mut send = |net: &mut Net, priority| {
+        number += 1;
+        let epoch = Epoch { boot: 1, number };
+        let work = Assignment { epoch, priority, ..(*work).clone() };
+        let frames = vec![ToWorker::Assign(Box::new(work))];
+        net.feed(1, Input::FromOwner { peer: owner, frames });
+    };
+    for _ in 0..10 {
+        send(&mut net, 127);
+    }
+    send(&mut net, -128);
+    let turn = usize::try_from(limits::STARTS_BY_PRIORITY).unwrap();
+    for starts in 0.. {
+        assert!(starts <= turn + 1, "after {starts} of higher priority");
+        send(&mut net, 127);
+        let (run, _, work) = net.nodes[1].running.remove(0);
+        if work.priority == -128 {
+            assert!(starts >= turn, "the highest goes first otherwise");
+            break;
+        }
+        net.feed(1, Input::Finished { run, end: output("x"), took: Duration::ZERO });
+        net.settle();
+    }
+}
+
+#[test]
+fn the_highest_priority_waits_for_one_start_in_sixteen_at_most() {
+    let mut net = Net::new(&[1]);
+    for priority in [3, -7, 0] {
+        for _ in 0..100 {
+            net.submit(Task { priority, ..task("text/a") });
+        }
+    }
+    net.connect(0, 1);
+    let mut order = Vec::new();
+    while !net.nodes[1].running.is_empty() {
+        order.push(net.finish(1, output("x")).priority);
+    }
+    let others = order[..96].iter().filter(|priority| **priority != 3).count();
+    assert!((4..=6).contains(&others), "{order:?}");
+    let last = order.iter().rposition(|priority| *priority == 3).unwrap();
+    assert!(last < 110, "{order:?}");
+}
+
+/// How many starts the modest owner's tasks wait for, at a worker with so many slots for which the
+/// other owner has far more.
+fn modest(slots: u32, greedy: usize, at_once: usize) -> usize {
+    // The second owner is node 2; the worker is node 1.
+    let mut net = Net::new(&[slots, 0]);
+    net.connect(0, 1);
+    net.connect(2, 1);
+    for _ in 0..greedy {
+        net.submit_to(0, task("text/a"), &[1]);
+    }
+    let mut waits = 0;
+    for _ in 0..10 {
+        let mine: Vec<TaskId> =
+            (0..at_once).map(|_| net.submit_to(2, task("text/a"), &[1])).collect();
+        let mut open = mine.len();
+        while open > 0 {
+            let (run, _, work) = net.nodes[1].running.remove(0);
+            open -= usize::from(mine.contains(&work.task));
+            let took = Duration::from_millis(1);
+            net.feed(1, Input::Finished { run, end: output("x"), took });
+            net.settle();
+            waits += 1;
+        }
+    }
+    waits
+}
+
+#[test]
+fn a_greedy_owner_at_most_doubles_what_another_waits() {
+    for slots in [1, 4] {
+        for at_once in [1, 20] {
+            let alone = modest(slots, 0, at_once);
+            let beside = modest(slots, 950, at_once);
+            // What runs already is not interrupted: once for each round.
+            let running = 10 * slots as usize;
+            assert!(beside <= 2 * alone + running, "{beside} for {alone}, {slots} slots");
+        }
+    }
+}
+
+#[test]
+fn credit_is_shared_alike_whatever_an_owner_has_waiting() {
+    let mut net = Net::new(&[8, 0]);
+    net.connect(0, 1);
+    net.connect(2, 1);
+    for _ in 0..500 {
+        net.submit_to(0, task("text/a"), &[1]);
+    }
+    net.submit_to(2, task("text/a"), &[1]);
+    let credit = |owner: usize| {
+        let peers = &net.nodes[1].engine.peers;
+        peers.get(peers.key(&net.nodes[owner].id).unwrap()).unwrap().owner.credit
+    };
+    assert_eq!(credit(0), credit(2));
+    assert_eq!(credit(0).slots, 4);
+}
+
+/// A peer that is none of the nodes.
+fn stranger(number: usize) -> PeerId {
+    let mut bytes = vec![0, 36, 8, 1, 18, 32];
+    bytes.extend([7; 24]);
+    bytes.extend((number as u64).to_be_bytes());
+    PeerId::from_bytes(&bytes).unwrap()
+}
+
+/// Something to be assigned.
+fn work(input: &'static str) -> Assignment {
+    let mut net = Net::connected(&[1]);
+    net.submit(task("text/a").with_input(input));
+    (*net.nodes[1].running[0].2).clone()
+}
+
+fn assign(work: &Assignment, number: u64) -> ToWorker {
+    let epoch = Epoch { boot: 1, number };
+    ToWorker::Assign(Box::new(Assignment { epoch, ..work.clone() }))
+}
+
+/// Takes what was said to owners that are not in the test: accepted, busy, results, anything else.
+fn answers(node: &mut Node) -> [usize; 4] {
+    let mut counts = [0; 4];
+    for (_, frames) in std::mem::take(&mut node.outbox) {
+        let Frames::ToOwner(frames) = frames else { continue };
+        for frame in frames {
+            match frame {
+                ToOwner::Accepted(_) => counts[0] += 1,
+                ToOwner::Busy { retry_after, .. } => {
+                    assert!(retry_after > Duration::ZERO);
+                    counts[1] += 1;
+                }
+                ToOwner::Result { .. } => counts[2] += 1,
+                ToOwner::Credit(_) | ToOwner::Heartbeat { .. } => {}
+                _ => counts[3] += 1,
+            }
+        }
+    }
+    counts
+}
+
+#[test]
+fn ten_times_what_it_can_hold_is_answered_and_nothing_grows() {
+    const OWNERS: usize = 64;
+    let each = 10 * limits::HELD_ATTEMPTS / OWNERS;
+    let mut net = Net::new(&[4]);
+    net.nodes[1].engine.config.accept = AcceptPolicy::default().with("text", Accept::Anyone);
+    let work = work("x");
+    for number in 0..OWNERS {
+        net.feed(1, Input::OwnerSession { peer: stranger(number) });
+    }
+    let (mut accepted, mut busy) = (0, 0);
+    for chunk in 0..10 {
+        for number in 0..OWNERS {
+            let first = (chunk * each / 10) as u64;
+            let frames = (first..first + each as u64 / 10).map(|n| assign(&work, n + 1)).collect();
+            net.feed(1, Input::FromOwner { peer: stranger(number), frames });
+        }
+        net.settle();
+        let [more, refused, results, others] = answers(&mut net.nodes[1]);
+        assert_eq!((results, others), (0, 0));
+        (accepted, busy) = (accepted + more, busy + refused);
+        let reserved = OWNERS * limits::HELD_RESERVED as usize;
+        assert!(net.nodes[1].engine.accounts().held <= limits::HELD_ATTEMPTS + reserved);
+    }
+    assert_eq!(accepted + busy, OWNERS * (each / 10) * 10, "each offer is answered once");
+    assert_eq!(accepted, net.nodes[1].engine.accounts().held);
+    assert!(net.nodes[1].running.len() <= 4);
+    for number in 0..OWNERS {
+        let frames = (1..=each as u64).map(|number| ToWorker::Cancel(Epoch { boot: 1, number }));
+        net.feed(1, Input::FromOwner { peer: stranger(number), frames: frames.collect() });
+        let frames = (1..=each as u64).map(|number| ToWorker::Ack(Epoch { boot: 1, number }));
+        net.feed(1, Input::FromOwner { peer: stranger(number), frames: frames.collect() });
+    }
+    while !net.nodes[1].running.is_empty() {
+        net.finish(1, AttemptEnd::Cancelled);
+    }
+    let engine = &net.nodes[1].engine;
+    assert!(engine.held.len() <= 4, "nothing is left but what ran");
+    assert!(engine.turn.is_empty());
+}
+
+#[test]
+fn ten_times_what_may_wait_is_answered_each_with_a_time_to_come_back() {
+    let mut net = Net::new(&[1]);
+    let most = net.nodes[0].engine.config.max_owned;
+    for number in 0..10 * most as u32 {
+        let (task, targets) = (Box::new(task("text/a")), Vec::new());
+        net.feed(0, Input::Submit { task, targets, token: Token(number) });
+    }
+    net.settle();
+    let mut answered = vec![0; 10 * most];
+    let mut accepted = 0;
+    for (token, reply) in &net.nodes[0].replies {
+        answered[token.0 as usize] += 1;
+        match reply {
+            Reply::Accepted { .. } => accepted += 1,
+            Reply::Refused(Reason::QueueFull { retry_after }) => {
+                assert!(*retry_after > Duration::ZERO);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(answered.iter().all(|answers| *answers == 1));
+    assert_eq!((accepted, net.nodes[0].engine.accounts().queued), (most, most));
+    net.connect(0, 1);
+    net.finish(1, output("x"));
+    let again = net.submit(task("text/a"));
+    assert_ne!(net.state(again), "unknown", "there is room once something has ended");
+}
+
+#[test]
+fn what_a_hundred_thousand_tasks_of_owners_that_vanish_leave_is_bounded() {
+    const TASKS: usize = 100_000;
+    let mut net = Net::new(&[1]);
+    net.nodes[1].engine.config.accept = AcceptPolicy::default().with("text", Accept::Anyone);
+    net.nodes[1].engine.config.slots = 64;
+    let work = work("x");
+    let each = 25;
+    for number in 0..TASKS / each {
+        let peer = stranger(number);
+        net.feed(1, Input::OwnerSession { peer });
+        let frames = (1..=each as u64).map(|n| assign(&work, n)).collect();
+        net.feed(1, Input::FromOwner { peer, frames });
+        net.settle();
+        net.feed(1, Input::OwnerSessionLost { peer });
+        net.feed(1, Input::PeerGone { peer });
+        for (run, _, _) in std::mem::take(&mut net.nodes[1].running) {
+            net.feed(1, Input::Finished { run, end: output("left"), took: Duration::ZERO });
+        }
+        net.settle();
+        net.nodes[1].outbox.clear();
+    }
+    let engine = &net.nodes[1].engine;
+    let accounts = engine.accounts();
+    assert!(engine.peers.keys().len() <= limits::PEERS);
+    assert!(engine.held.unacked_bytes <= limits::UNACKED_BYTES);
+    assert!(accounts.unacked <= limits::PEERS * each, "by count");
+    assert_eq!(accounts.unacked as u64 + accounts.dropped_results, TASKS as u64, "all are told of");
+    assert_eq!(net.nodes[1].ledger.len(), accounts.unacked, "the disk keeps no more");
+    net.now = net.now + limits::KEEP_RESULTS;
+    net.pass(Duration::from_secs(60));
+    assert_eq!(net.nodes[1].engine.accounts().unacked, 0, "by age");
+    assert_eq!((net.nodes[1].ledger.len(), net.nodes[1].engine.held.unacked_bytes), (0, 0));
+}
+
+/// One pass of one node, while the others do nothing.
+fn act(net: &mut Net, index: usize) {
+    let mut effects = Vec::new();
+    let engine = &mut net.nodes[index].engine;
+    engine.advance(net.now, &mut net.rng, &mut effects);
+    engine.flush(net.now, &mut net.rng, &mut effects);
+    net.carry_out(index, effects);
+}
+
+/// Brings a task into one of the states in which it can be cancelled.
+fn bring(net: &mut Net, state: usize) -> TaskId {
+    match state {
+        // Waits, for nobody can take it.
+        0 => net.submit_to(0, task("text/b"), &[2]),
+        // Assigned, and the worker does not know yet.
+        1 => {
+            let (task, targets) = (Box::new(task("text/a")), Vec::new());
+            let id = task.id;
+            net.feed(0, Input::Submit { task, targets, token: Token(0) });
+            act(net, 0);
+            id
+        }
+        // Runs, or waits at the worker.
+        2 => net.submit(task("text/a")),
+        // Rests after a failure.
+        3 => {
+            let retry = RetryPolicy { backoff: Duration::from_secs(3), ..RetryPolicy::default() };
+            let id = net.submit(Task { retry, ..task("text/a") });
+            net.finish(1, AttemptEnd::Failed(TaskFailure::new(FailureCode::Handler, "x")));
+            id
+        }
+        // Has ended.
+        4 => {
+            let id = net.submit(task("text/a"));
+            net.finish(1, output("x"));
+            id
+        }
+        // Has ended, and the worker's result is under way.
+        _ => {
+            let id = net.submit(task("text/a"));
+            let (run, _, _) = net.nodes[1].running.remove(0);
+            net.feed(1, Input::Finished { run, end: output("x"), took: Duration::ZERO });
+            id
+        }
+    }
+}
+
+#[test]
+fn a_storm_of_cancels_in_every_state_leaves_nothing_behind() {
+    // Node 2 is a worker that nobody is connected to.
+    let mut net = Net::new(&[1, 1]);
+    net.connect(0, 1);
+    for round in 0..9_000 {
+        let state = round % 6;
+        let id = bring(&mut net, state);
+        let token = Token(1_000_000 + round as u32);
+        let by = CancelledBy::Submitter;
+        net.feed(0, Input::Cancel { id, by, reason: String::new(), token });
+        // The owner alone decides: nothing has been heard of the worker when it answers.
+        act(&mut net, 0);
+        let told = net.nodes[0].replies.iter().find(|(of, _)| *of == token);
+        let Some((_, Reply::Ended { end, .. })) = told else { panic!("state {state}: no answer") };
+        let expected = if state == 4 { "succeeded" } else { "cancelled" };
+        assert_eq!((end.state().as_str(), net.state(id)), (expected, expected), "state {state}");
+        net.settle();
+        while !net.nodes[1].running.is_empty() {
+            net.finish(1, output("too late"));
+        }
+        let ends = net.nodes[0].ends_of(id);
+        assert!(ends.iter().all(|end| *end == ends[0]), "state {state}: an end never changes");
+        net.nodes[0].replies.clear();
+    }
+    net.pass(Duration::from_secs(10));
+    let accounts = net.nodes[0].engine.accounts();
+    assert_eq!((accounts.queued, accounts.running), (0, 0));
+    let accounts = net.nodes[1].engine.accounts();
+    assert_eq!((accounts.held, accounts.unacked), (0, 0));
+    assert!(net.nodes[0].engine.timers.len() < 5_000, "stale timers are swept");
+}
