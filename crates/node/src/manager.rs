@@ -135,8 +135,8 @@ impl NetworkManager {
     }
 
     /// Starts the node on the caller's tokio runtime; returns once it has read its journal and
-    /// listens. Meanwhile other callers are refused with [`Reason::Recovering`], and
-    /// [`Self::recovering`] says how far it is.
+    /// listens. Meanwhile other callers are refused as
+    /// [`Recovering`](meshwork_core::Reason::Recovering), and [`Self::recovering`] says how far it is.
     ///
     /// A bootstrap peer that cannot be reached is an event, not an error.
     ///
