@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use meshwork_core::{
-    Epoch, PeerId, TaskId, TaskState, Time,
+    Epoch, PeerId, TaskEnd, TaskId, TaskState, Time,
     engine::{Ledger, Record, Seq},
 };
 
@@ -147,9 +147,16 @@ impl Disk {
 
     /// Whether the end of this task is on its way to the medium.
     pub(crate) fn is_ending(&self, task: TaskId) -> bool {
+        self.ending(task).is_some()
+    }
+
+    /// The end of this task that is on its way to the medium, if there is one.
+    pub(crate) fn ending(&self, task: TaskId) -> Option<&TaskEnd> {
         let flying = self.flying.iter().flat_map(|(_, records)| records);
-        let mut records = flying.chain(&self.waiting);
-        records.any(|record| matches!(record, Record::Ended { id, .. } if *id == task))
+        flying.chain(&self.waiting).find_map(|record| {
+            let Record::Ended { id, end, .. } = record else { return None };
+            (*id == task).then_some(&**end)
+        })
     }
 
     pub(crate) fn ledger(&self) -> Ledger {

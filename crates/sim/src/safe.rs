@@ -45,13 +45,11 @@ impl World<'_> {
         // Attempts of an earlier start are late, whatever they were about.
         let node = self.nodes.get(owner).filter(|node| node.boot == epoch.boot);
         let Some(node) = node else { return Ok(()) };
-        let view = node.engine.as_ref().and_then(|engine| engine.task(task, node.clock(self.now)));
-        match view.and_then(|view| view.end) {
-            Some(TaskEnd::Succeeded(result)) if result.attempt == attempt => {
-                self.check_safe(owner, &task, true, &format!("ack {epoch} to n{worker}"))
-            }
-            _ => Ok(()),
+        let ends = node.disk.ending(task).is_some_and(|end| is_end_of(end, attempt));
+        if ends {
+            return self.check_safe(owner, &task, true, &format!("ack {epoch} to n{worker}"));
         }
+        Ok(())
     }
 
     /// An attempt has run: its result must not be lost from when the worker's disk is done with all
@@ -196,4 +194,9 @@ impl World<'_> {
             }
         }
     }
+}
+
+/// Whether a task has ended with the result of this attempt.
+fn is_end_of(end: &TaskEnd, attempt: u32) -> bool {
+    matches!(end, TaskEnd::Succeeded(result) if result.attempt == attempt)
 }
