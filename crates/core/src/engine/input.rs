@@ -340,20 +340,26 @@ pub enum Record {
 }
 
 impl Record {
-    /// Bytes of the input or the result that it carries.
+    /// Bytes of the input, the result and the words that it carries: of all that others may make long.
     pub fn weight(&self) -> usize {
         match self {
             Self::Submitted { task, .. } => task.input.len(),
-            Self::Ended { end, .. } => match &**end {
-                TaskEnd::Succeeded(result) => result.output.len(),
-                TaskEnd::Failed(_) | TaskEnd::Cancelled { .. } | TaskEnd::Expired { .. } => 0,
-            },
+            Self::Ended { end, story, .. } => {
+                story.weight()
+                    + match &**end {
+                        TaskEnd::Succeeded(result) => result.output.len(),
+                        TaskEnd::Failed(failure) => failure.message.len(),
+                        TaskEnd::Cancelled { reason, .. } => reason.len(),
+                        TaskEnd::Expired { .. } => 0,
+                    }
+            }
             Self::Finished(kept) => match &kept.end {
                 AttemptEnd::Output(output) => output.len(),
-                AttemptEnd::Failed(_) | AttemptEnd::Cancelled => 0,
+                AttemptEnd::Failed(failure) => failure.message.len(),
+                AttemptEnd::Cancelled => 0,
             },
-            Self::Tried { .. }
-            | Self::Forgotten { .. }
+            Self::Tried { story, .. } => story.weight(),
+            Self::Forgotten { .. }
             | Self::Group(_)
             | Self::GroupForgotten { .. }
             | Self::Released { .. } => 0,

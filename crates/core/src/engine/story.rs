@@ -49,6 +49,11 @@ pub struct PastAttempt {
 }
 
 impl Story {
+    /// Bytes of the words in it.
+    pub(super) fn weight(&self) -> usize {
+        self.latest.iter().map(|attempt| attempt.end.len()).sum()
+    }
+
     /// The attempts as they are remembered, if the record was made at `at`.
     pub(super) fn history(self, at: Time) -> SmallVec<[Attempt; 1]> {
         let attempt = |past: PastAttempt| {

@@ -241,3 +241,20 @@ fn attempts_are_counted_and_told_over_restarts() {
     assert_eq!(told[0], (1, Duration::from_secs(1), "handler: no luck"), "{told:?}");
     assert_eq!(told[2].2, "failed", "{told:?}");
 }
+
+/// How much waits for a slow disk is bounded in bytes, so that all that a worker may make long counts.
+#[test]
+fn the_words_of_workers_weigh_in_the_journal() {
+    let mut net = Net::connected(&[1]);
+    let retry = RetryPolicy { attempts: 2, backoff: Duration::ZERO, ..RetryPolicy::default() };
+    net.submit(Task { retry, ..task("text/a") });
+    let words = "x".repeat(1_000);
+    for attempt in 1..=2 {
+        net.finish(1, AttemptEnd::Failed(TaskFailure::new(FailureCode::Handler, words.clone())));
+        net.pass(Duration::from_millis(1));
+        let record = net.nodes[0].records.last().unwrap();
+        assert!(record.weight() >= attempt * 1_000, "{}: {record:?}", record.weight());
+    }
+    let kept = net.nodes[1].records.iter().find(|record| matches!(record, Record::Finished(_)));
+    assert!(kept.unwrap().weight() >= 1_000);
+}
