@@ -137,7 +137,7 @@ impl World<'_> {
     pub(crate) fn stopping(&mut self, index: usize, boot: u32, until: Time) -> Step {
         let node = self.nodes.get(index).filter(|node| node.is_awake() && node.boot == boot);
         let Some(engine) = node.and_then(|node| node.engine.as_ref()) else { return Ok(()) };
-        if self.now < until && !engine.is_at_rest() {
+        if self.now < until && engine.is_at_work() {
             let look = self.now + limits::STOP_LOOK;
             self.queue.push(look, Event::Stopping { node: index, boot, until });
             return Ok(());

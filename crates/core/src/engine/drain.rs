@@ -67,13 +67,18 @@ impl Engine {
         self.end_task(key, cx.now, End::Cancelled { by: CancelledBy::Shutdown, reason });
     }
 
+    /// Whether anything waits or runs here, for any owner.
+    pub fn is_at_work(&self) -> bool {
+        self.held.unfinished > 0
+    }
+
     /// Whether a node that withdraws owes nobody here anything: nothing runs, and whoever is
     /// connected has acknowledged what it was given.
     pub fn is_at_rest(&self) -> bool {
         let waits_for_ack = |(key, peer): (PeerKey, &super::peers::Peer)| {
             key != PeerKey::LOCAL && peer.owner.session && !peer.owner.held.is_empty()
         };
-        self.held.unfinished == 0 && !self.peers.iter().any(waits_for_ack)
+        !self.is_at_work() && !self.peers.iter().any(waits_for_ack)
     }
 
     /// Whether the workers that are connected have ended all that they were asked to stop: until then

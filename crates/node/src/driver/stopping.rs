@@ -40,7 +40,8 @@ impl Driver {
     /// Stops what runs here when the grace is over, or nothing runs here any more.
     pub(super) fn go_on_stopping(&mut self, now: Time) {
         let Some(stopping) = &mut self.stopping else { return };
-        let in_grace = Instant::now() < stopping.grace_ends && !self.engine.is_at_rest();
+        // Who is slow to acknowledge has no part in the grace, which is for what runs.
+        let in_grace = Instant::now() < stopping.grace_ends && self.engine.is_at_work();
         if in_grace || stopping.ends.is_some() {
             return;
         }

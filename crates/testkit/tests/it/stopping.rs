@@ -3,7 +3,15 @@
 use std::time::Duration;
 
 use meshwork_core::{Accept, CancelledBy, TaskEnd};
-use meshwork_testkit::{Spec, TestNode, within};
+use meshwork_node::NetworkConfig;
+use meshwork_testkit::{
+    Spec, TestNode,
+    hostile::{
+        Hostile,
+        message::{AssignBatch, ToOwner, ToWorker, to_owner, to_worker},
+    },
+    within,
+};
 
 use crate::support::{Gate, output, sleep, task};
 
@@ -131,4 +139,26 @@ async fn a_node_drains_and_takes_work_again() {
     assert_eq!(output(within("it runs", handle.end()).await.unwrap()), "X");
     worker.shutdown().await;
     owner.shutdown().await;
+}
+
+/// The grace is for what runs: an owner that has its result and does not say so does not get it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_owner_that_acknowledges_nothing_does_not_keep_a_node_from_stopping() {
+    let mut spec = Spec::worker(Accept::Anyone);
+    spec.tasks.stop_grace = Duration::from_millis(AN_HOUR);
+    // It answers no echo either, and would be gone in time.
+    let config = NetworkConfig { ping_interval: Duration::from_secs(600), ..spec.config() };
+    let worker = TestNode::configured(config).await;
+    let owner = Hostile::admitted(&worker).await;
+    let mut session = owner.session().await;
+    let order = to_worker::Kind::Assign(AssignBatch::one(1, "debug/echo", "x"));
+    session.send(&ToWorker::from(order)).await.unwrap();
+    within("its result", async {
+        while !matches!(
+            session.recv::<ToOwner>().await.expect("the session lives").kind,
+            Some(to_owner::Kind::Result(_))
+        ) {}
+    })
+    .await;
+    within("it stops", worker.manager().shutdown()).await.unwrap();
 }
