@@ -13,8 +13,6 @@
 
 use std::time::Duration;
 
-use smallvec::SmallVec;
-
 use super::{
     Cx, Engine,
     kinds::Kind,
@@ -120,11 +118,12 @@ impl Engine {
 
     /// This attempt has brought a result: it is the one that counts. Which one it is.
     pub(super) fn lead(&mut self, key: TaskKey, epoch: Epoch, now: Time) -> Option<u32> {
-        let Phase::Open(open) = &mut self.tasks.get_mut(key)?.phase else { return None };
-        let sent = open.first.at;
+        let task = self.tasks.get_mut(key)?;
+        let Phase::Open(open) = &mut task.phase else { return None };
+        let (kind, took) = (task.kind, now.since(open.first.at));
         open.lead(epoch);
-        let (number, kind) = (open.first.number, self.tasks.get(key)?.kind);
-        self.learn_tail(kind, now.since(sent));
+        let number = open.first.number;
+        self.learn_tail(kind, took);
         Some(number)
     }
 
@@ -155,18 +154,19 @@ impl Engine {
 
     /// A task ends: of its attempts none is waited for any more.
     pub(super) fn close_open(&mut self, key: TaskKey, now: Time, end: &End) {
-        let Some(Owned { phase: Phase::Open(open), .. }) = self.tasks.get(key) else { return };
-        let attempts: SmallVec<[Sent; 2]> = open.iter().copied().collect();
-        let mut how = end.state().as_str();
-        for sent in attempts {
-            // The one whose result this is has been taken off its worker's account already.
+        let Some(task) = self.tasks.get_mut(key) else { return };
+        let Phase::Open(Open { first, second, .. }) = &task.phase else { return };
+        let (first, second) = (*first, *second);
+        task.close_attempt(first.number, now, end.state().as_str());
+        if let Some(Sent { number, .. }) = second {
+            let faster = "given up: another attempt was faster";
+            let how = if end.is_success() { faster } else { end.state().as_str() };
+            task.close_attempt(number, now, how);
+        }
+        // The one whose result this is has been taken off its worker's account already.
+        let withdrawn = [Some(first).filter(|_| !end.is_success()), second];
+        for sent in withdrawn.into_iter().flatten() {
             self.withdraw(sent.peer, sent.epoch);
-            if let Some(task) = self.tasks.get_mut(key) {
-                task.close_attempt(sent.number, now, how);
-            }
-            if end.is_success() {
-                how = "given up: another attempt was faster";
-            }
         }
     }
 
