@@ -17,6 +17,7 @@ mod demo;
 mod durable;
 mod events;
 mod exhaustion;
+mod extremes;
 mod faults;
 mod groups;
 mod measured;
