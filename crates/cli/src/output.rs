@@ -51,8 +51,9 @@ impl Output {
     /// Standard output is closed, or cannot be written.
     pub(crate) fn data(&self, bytes: &[u8]) -> io::Result<()> {
         let mut stdout = io::stdout().lock();
-        stdout.write_all(bytes)?;
-        stdout.flush()
+        stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(|error| {
+            io::Error::new(error.kind(), format!("cannot write to standard output: {error}"))
+        })
     }
 
     /// Writes one line of data.
@@ -115,6 +116,16 @@ pub(crate) fn is_closed_pipe(error: &anyhow::Error) -> bool {
         .chain()
         .filter_map(|cause| cause.downcast_ref::<io::Error>())
         .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// The same, and where to find what could not be printed. If nobody reads it any more, that is no
+/// failure.
+pub(crate) fn unprinted(error: anyhow::Error, kept: &str, way: String) -> anyhow::Error {
+    if is_closed_pipe(&error) {
+        return error;
+    }
+    let failure = Failure::of(error);
+    Failure { message: format!("{}; {kept}", failure.message), ..failure }.with_hint(way).into()
 }
 
 fn talk(text: &str) {

@@ -27,6 +27,7 @@ mod pair;
 mod partition;
 mod pauses;
 mod power;
+mod printing;
 mod recovering;
 mod relay;
 mod stopping;
