@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-/// Calls of handles that wait for the driver; callers wait when it is full.
+/// Calls of handles that wait for the driver, of those that may add to what is kept and of all others;
+/// callers wait when it is full.
 pub(crate) const CALLS: usize = 4_096;
 /// Events kept for a slow subscriber; a slower one is told how many it missed.
 pub(crate) const EVENTS: usize = 4_096;

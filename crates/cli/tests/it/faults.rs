@@ -4,9 +4,15 @@
 use std::{
     fs,
     io::{BufRead, BufReader},
+    path::Path,
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+    time::Duration,
 };
 
+use bytes::Bytes;
+use meshwork_api::{Client, Payload, TaskSpec};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
@@ -118,6 +124,56 @@ fn a_slow_disk_holds_up_those_alone_who_wait_for_it() {
     assert_eq!(node.ask(&["run", "text/upper", "a", "--durability", "memory"]).stdout, "A");
     assert!(waits.try_wait().unwrap().is_none(), "it was answered before it was on disk");
     assert_eq!(waits.wait().unwrap().code(), Some(0));
+}
+
+/// Of 1 MiB each, some more than the bytes that may wait for the disk.
+const LARGE: usize = 112;
+
+/// Submits as many at once; their ids. `told` counts those that are answered.
+fn submit_large(socket: &Path, told: &AtomicUsize) -> Vec<String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let client = Client::new(socket).unwrap();
+    let mut spec = TaskSpec::new("text/upper");
+    spec.input = Some(Payload::of(Bytes::from(vec![b'x'; 1 << 20])));
+    let submits = (0..LARGE).map(|_| async {
+        let task = client.submit(&spec, Duration::ZERO).await.unwrap();
+        told.fetch_add(1, Ordering::Relaxed);
+        task.id
+    });
+    runtime.block_on(futures::future::join_all(submits))
+}
+
+/// F-10, and far more than the disk takes: whoever submits waits, the node says how it is, and all
+/// that was told is there after a kill.
+#[test]
+fn a_node_that_waits_for_its_disk_with_all_it_may_hold_still_says_how_it_is() {
+    let held = tempfile::tempdir().unwrap();
+    let disk = held.path().join("disk");
+    let hold = format!("export MESHWORK_TEST_HOLD_COMMITS={}", disk.display());
+    let node = Node::up_after(&hold, &["--slots", "0"]);
+    let resident = || {
+        let status = fs::read_to_string(format!("/proc/{}/status", node.process.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().split(' ').next().unwrap().parse::<usize>().unwrap() >> 10
+    };
+    let (idle, told) = (resident(), AtomicUsize::new(0));
+    fs::write(&disk, "").unwrap();
+    let ids = thread::scope(|scope| {
+        // Dropped before the scope waits, so that no failure of a test waits for ever.
+        let held = held;
+        let socket = Path::new(node.text("socket"));
+        let submitting = scope.spawn(|| submit_large(socket, &told));
+        eventually("they are all there", || resident() > idle + LARGE - 12);
+        assert_eq!(node.ask(&["status"]).code, 0);
+        assert_eq!(node.ask(&["task", "list"]).code, 0);
+        assert_eq!(told.load(Ordering::Relaxed), 0, "nothing is on disk");
+        drop(held);
+        submitting.join().unwrap()
+    });
+    let node = Node::up_in(node.end(Signal::KILL).1, &["--slots", "0"]);
+    let known = node.ask(&["task", "list", "--limit", "1000"]).stdout;
+    assert_eq!(known.lines().count(), LARGE);
+    assert!(ids.iter().all(|id| known.contains(&id[id.len() - 6..])), "{known}");
 }
 
 fn mount(at: &TempDir, options: &str) {

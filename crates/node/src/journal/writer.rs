@@ -143,6 +143,7 @@ impl Writer {
         let segments = self.segments(moved.chain(records.iter().map(|record| (now, record))));
         let dead = self.index.take_dead();
         crash::committing(records);
+        super::hold("MESHWORK_TEST_HOLD_COMMITS");
         loop {
             let committed = self.store.write(|tables| {
                 for (number, segment) in (self.next..).zip(&segments) {
