@@ -229,17 +229,22 @@ impl JournalError {
 
     /// Whether the disk is full.
     fn is_full(&self) -> bool {
-        if let Self::Store { source, .. } = self
-            && let redb::Error::Io(error) = &**source
+        let source = if let Self::Store { source, .. } = self
+            && let redb::Error::Io(source) = &**source
         {
-            return error.kind() == io::ErrorKind::StorageFull;
-        }
-        false
+            Some(source)
+        } else if let Self::Home(HomeError::Io { source, .. }) = self {
+            Some(source)
+        } else {
+            None
+        };
+        source.is_some_and(|error| error.kind() == io::ErrorKind::StorageFull)
     }
 
     /// The stable code.
     pub fn code(&self) -> &'static str {
         match self {
+            _ if self.is_full() => "disk_full",
             Self::Copying => "busy",
             Self::Occupied { .. } | Self::WouldReplace { .. } => "conflict",
             Self::None { .. }

@@ -17,7 +17,11 @@ use meshwork_core::engine::{Record, Seq};
 use tokio::sync::mpsc;
 
 use super::{
-    Copied, FULL_RETRY, JournalError, Timed, Work, copy::Copy, index::Index, store, store::Store,
+    Copied, FULL_RETRY, JournalError, Timed, Work,
+    copy::{self, Copy},
+    index::Index,
+    store,
+    store::Store,
 };
 use crate::crash;
 
@@ -84,6 +88,7 @@ impl Writer {
 
     fn begin_copy(&mut self, dir: PathBuf, done: Copied) {
         let begin = || {
+            copy::check_free(&dir)?;
             let marker = self.store.marker()?;
             Ok((Copy::begin(&self.store, &dir.join(store::FILE), marker)?, marker))
         };
@@ -101,7 +106,11 @@ impl Writer {
         }
         let Some(Copying { copy, marker, dir, done }) = self.copy.take() else { return };
         drop(copy);
-        self.end_copy(done, more.and_then(|_| marker.put(&dir)));
+        let made = more.and_then(|_| marker.put(&dir));
+        if made.is_err() {
+            copy::discard(&dir);
+        }
+        self.end_copy(done, made);
     }
 
     fn end_copy(&self, done: Copied, how: Result<(), JournalError>) {
@@ -195,19 +204,22 @@ impl Writer {
         segments
     }
 
-    /// There was no space for a commit. Gives up what was set aside, or waits a while. Nothing of the
-    /// commit was told, and the store is opened anew from what was on disk before it.
+    /// There was no space for a commit. Gives up a copy that is being made, or what was set aside, or
+    /// waits a while. Nothing of the commit was told, and the store is opened anew from what was on
+    /// disk before it.
     fn make_space(&mut self, error: &JournalError) -> Result<(), JournalError> {
+        if let Some(Copying { copy, done, .. }) = self.copy.take() {
+            // Its space may be enough; and it reads a file that is about to be closed.
+            drop(copy);
+            let error = redb::Error::Io(io::ErrorKind::StorageFull.into());
+            self.end_copy(done, Err(JournalError::store(self.store.path(), error)));
+            return self.store.open_again();
+        }
         if !self.full.swap(true, Ordering::Relaxed) {
             tracing::warn!(%error, "nothing is accepted that must be kept, until there is space");
         }
         if fs::remove_file(self.store.reserve()).is_err() {
             thread::sleep(FULL_RETRY);
-        }
-        // It reads a file that is about to be closed.
-        if let Some(Copying { done, .. }) = self.copy.take() {
-            let error = redb::Error::Io(io::ErrorKind::StorageFull.into());
-            self.end_copy(done, Err(JournalError::store(self.store.path(), error)));
         }
         self.store.open_again()
     }
