@@ -4,6 +4,7 @@
 use std::{
     fs,
     io::{BufRead, BufReader},
+    os::unix::fs::{PermissionsExt as _, chown},
     path::Path,
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicUsize, Ordering},
@@ -16,7 +17,9 @@ use meshwork_api::{Client, Payload, TaskSpec};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::support::{Node, ask, eventually, into_mount_namespace, is_alive, is_inside, meshwork};
+use crate::support::{
+    Answer, Node, ask, eventually, into_mount_namespace, is_alive, is_inside, meshwork,
+};
 
 /// What comes between a node and its system calls, from now on.
 struct Tracer(Child);
@@ -232,6 +235,51 @@ fn a_home_that_cannot_be_written_is_told_as_such() {
     ask(home.path(), &UP).error(1, &[home.path().to_str().unwrap(), "Read-only"]);
     mount(&disk, "remount,rw");
     assert_eq!(Node::up_in(home, &[]).ask(&["status"]).code, 0);
+}
+
+/// Whoever is nobody in particular.
+const NOBODY: u32 = 65_534;
+const AS_NOBODY: &str = "setpriv --reuid=65534 --regid=65534 --clear-groups";
+
+/// A command of `meshwork` for which the rights of files count.
+fn ask_as_nobody(home: &Path, args: &[&str]) -> Answer {
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("exec {AS_NOBODY} \"$0\" \"$@\"")]);
+    command.arg(env!("CARGO_BIN_EXE_meshwork")).args(args);
+    command.env_remove("MESHWORK_LOG").env("MESHWORK_HOME", home).stdin(Stdio::null());
+    Answer::of(command.output().unwrap())
+}
+
+/// F-09. What belongs to another user is told by its name, and left as it is.
+#[test]
+#[expect(clippy::print_stdout, reason = "what was not tested is told")]
+fn a_home_of_another_user_is_told_as_such() {
+    let home = tempfile::tempdir().unwrap();
+    let give = |path: &Path, to: u32| chown(path, Some(to), Some(to)).is_ok();
+    if !give(home.path(), NOBODY) || ask_as_nobody(home.path(), &["version"]).code != 0 {
+        println!("not tested here: it takes root, setpriv, and a build that others may run");
+        return;
+    }
+    let as_nobody = format!("exec {AS_NOBODY} \"$0\" \"$@\"");
+    let node = Node::up_in_after(home, &as_nobody, &["--slots", "0"]);
+    let told = submit(&node).unwrap();
+    let home = node.end(Signal::TERM).1;
+    let at = |name: &str| home.path().join(name);
+    let before = fs::read(at("journal.redb")).unwrap();
+    for name in ["lock", "identity.key", "boot", "journal.redb", "journal.id"] {
+        let file = at(name);
+        assert!(give(&file, 0));
+        ask_as_nobody(home.path(), &UP).error(1, &[file.to_str().unwrap(), "Permission denied"]);
+        assert!(give(&file, NOBODY));
+    }
+    assert!(give(home.path(), 1));
+    fs::set_permissions(home.path(), fs::Permissions::from_mode(0o700)).unwrap();
+    ask_as_nobody(home.path(), &UP).error(1, &[home.path().to_str().unwrap(), "Permission denied"]);
+    ask_as_nobody(home.path(), &["status"]).error(3, &["cannot reach", "Permission denied"]);
+    assert!(give(home.path(), NOBODY));
+    assert_eq!(fs::read(at("journal.redb")).unwrap(), before, "not a byte");
+    let node = Node::up_in_after(home, &as_nobody, &["--slots", "0"]);
+    assert_eq!(node.ask(&["task", "show", &told]).code, 0);
 }
 
 /// F-25. A node whose log or output cannot be written works on.
