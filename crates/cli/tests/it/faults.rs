@@ -252,7 +252,6 @@ fn ask_as_nobody(home: &Path, args: &[&str]) -> Answer {
 
 /// F-09. What belongs to another user is told by its name, and left as it is.
 #[test]
-#[expect(clippy::print_stdout, reason = "what was not tested is told")]
 fn a_home_of_another_user_is_told_as_such() {
     let home = tempfile::tempdir().unwrap();
     let give = |path: &Path, to: u32| chown(path, Some(to), Some(to)).is_ok();
