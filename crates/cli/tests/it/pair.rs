@@ -19,8 +19,8 @@ use crate::support::{Node, eventually};
 
 /// Shorter than the longest tasks, so that heartbeats come.
 pub(crate) const TIMES: [&str; 4] = ["--lease", "3s", "--heartbeat", "500ms"];
-/// Longest time until a task has ended.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Longest time until a task has ended, also where a node stands still for a minute.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// One of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
