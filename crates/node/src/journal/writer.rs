@@ -25,8 +25,9 @@ use super::{
 };
 use crate::crash;
 
-/// Bytes of a segment, after which another one is begun.
-const SEGMENT: usize = 1 << 22;
+/// Bytes of a segment at most, unless one record has more: with what the store adds it fits into 4 MiB.
+/// The store rounds up to a power of two, so that a little more would take twice the place.
+const SEGMENT: usize = (4 << 20) - (1 << 10);
 /// Bytes that are set aside while there is space, for what has to be written when there is none:
 /// the ends of tasks that run.
 const RESERVE: usize = 4 << 20;
@@ -192,12 +193,13 @@ impl Writer {
     fn segments<'r>(&mut self, records: impl Iterator<Item = (i64, &'r Record)>) -> Vec<Vec<u8>> {
         let mut segments = vec![Vec::new()];
         for (at, record) in records {
-            // Only for something that follows: one without records would never go.
-            if segments.last().is_some_and(|segment| segment.len() >= SEGMENT) {
-                segments.push(Vec::new());
-            }
             if let Some(segment) = segments.last_mut() {
+                let before = segment.len();
                 store::append(segment, at, record);
+                if before > 0 && segment.len() > SEGMENT {
+                    let last = segment.split_off(before);
+                    segments.push(last);
+                }
                 self.index.add(record, self.next + segments.len() as u64 - 1);
             }
         }
