@@ -210,7 +210,7 @@ fn a_task_carries_all_its_fields() {
         "requirements": { "cpus": 2 },
         "priority": -3,
         "limits": { "queue_ms": null, "attempt_ms": 1_500 },
-        "retry": { "attempts": 5 },
+        "retry": { "attempts": 5, "hedge": true },
         "idempotency_key": "k",
     }))
     .unwrap();
@@ -224,7 +224,7 @@ fn a_task_carries_all_its_fields() {
     assert_eq!(task.priority, -3);
     assert_eq!(task.limits.queue, None);
     assert_eq!(task.limits.attempt, Some(Duration::from_millis(1_500)));
-    assert_eq!(task.retry.attempts, 5);
+    assert_eq!((task.retry.attempts, task.retry.hedge), (5, true));
     assert_eq!(task.idempotency_key.as_deref(), Some("k"));
     assert_eq!(targets, ["bee"]);
 }
@@ -239,7 +239,7 @@ fn refusal<T: serde::de::DeserializeOwned>(request: serde_json::Value) -> String
 }
 
 #[test]
-fn a_field_that_is_not_known_is_refused() {
+fn a_field_that_is_not_known_is_refused_in_every_request() {
     let task = json!({ "handler": "text/upper" });
     let refusals = [
         refusal::<TaskSpec>(task.clone()),
@@ -255,6 +255,20 @@ fn a_field_that_is_not_known_is_refused() {
     ];
     for told in refusals {
         assert!(told.contains("unknown field `limit`"), "{told}");
+    }
+}
+
+#[test]
+fn a_field_that_is_not_known_is_refused() {
+    for (field, named) in [
+        (r#""limit": {"total_ms": 5}"#, "limit"),
+        (r#""limits": {"all_ms": 5}"#, "all_ms"),
+        (r#""retry": {"hedges": true}"#, "hedges"),
+        (r#""requirements": {"cpu": 2}"#, "cpu"),
+    ] {
+        let spec = format!(r#"{{"handler": "text/upper", {field}}}"#);
+        let error = serde_json::from_str::<TaskSpec>(&spec).unwrap_err().to_string();
+        assert!(error.contains(named), "{error}");
     }
 }
 

@@ -15,7 +15,7 @@ use super::{
     Cx, Effect, Engine, GroupTally, Record, Reply, Seq, Token,
     gate::Gate,
     kinds::Kind,
-    tasks::{End, Owned},
+    tasks::End,
     view::{EndCounts, GroupView},
 };
 use crate::{
@@ -441,7 +441,7 @@ impl Engine {
             for index in from..until {
                 if let Some(key) = self.tasks.by_id(&id.member(index)) {
                     let reason = reason.as_str().into();
-                    self.cancel(key, now, End::Cancelled { by: CancelledBy::Group, reason });
+                    self.end_task(key, now, End::Cancelled { by: CancelledBy::Group, reason });
                 }
             }
             if until < to {
@@ -463,13 +463,15 @@ impl Engine {
         let group = self.groups.get(&id)?;
         let (mut running, mut workers) = (0, 0);
         for (_, peer) in self.peers.iter() {
-            let open = peer.worker.open.iter().filter_map(|(_, attempt)| attempt.task);
-            let is_ours = |task: &Owned| task.member == Some(slot);
-            let ours = open.filter(|key| self.tasks.get(*key).is_some_and(is_ours)).count();
-            if ours > 0 {
-                running += u32::try_from(ours).unwrap_or(u32::MAX);
-                workers += 1;
+            let mut has_some = false;
+            for (epoch, attempt) in peer.worker.open.iter() {
+                let task = attempt.task.and_then(|key| self.tasks.get(key));
+                let Some(task) = task.filter(|task| task.member == Some(slot)) else { continue };
+                has_some = true;
+                // A member with two attempts is one that runs.
+                running += u32::from(task.leads_with(epoch));
             }
+            workers += u32::from(has_some);
         }
         let mut ended = group.ended;
         for (_, ends) in group.unsafe_ends.iter().filter(|(batch, _)| !self.gate.is_safe(*batch)) {
