@@ -82,6 +82,8 @@ fn whatever_cannot_be_printed_is_an_error_and_no_panic() {
         &["metrics"],
         &["version"],
         &["completions", "bash"],
+        &["--help"],
+        &["run", "-h"],
     ] {
         for json in [&[][..], &["--json"]] {
             let told = on_a_full_disk(&node, &[args, json].concat());
