@@ -110,6 +110,11 @@ impl Call {
             | Self::Shutdown { .. } => false,
         }
     }
+
+    /// About how many tasks it is.
+    fn tasks(&self) -> usize {
+        if let Self::SendGroup { tasks, .. } = self { tasks.len().max(1) } else { 1 }
+    }
 }
 
 /// What a handle wants to know of the engine; it sends the answer itself.
@@ -385,11 +390,13 @@ impl Driver {
             let Ok(call) = self.feeds.calls.try_recv() else { break };
             self.on_call(call, now);
         }
-        for _ in 0..limits::CALLS_PER_PASS {
-            if self.journal.as_ref().is_some_and(Journal::is_behind) {
-                break;
-            }
-            let Ok(entry) = self.feeds.entries.try_recv() else { break };
+        // What a pass takes counts as waiting for the disk when the pass is over.
+        let mut tasks = 0;
+        while tasks < limits::CALLS_PER_PASS
+            && !self.journal.as_ref().is_some_and(Journal::is_behind)
+            && let Ok(entry) = self.feeds.entries.try_recv()
+        {
+            tasks += entry.tasks();
             self.on_call(entry, now);
         }
         if self.engine.next_timer().is_some_and(|at| at <= now) {
