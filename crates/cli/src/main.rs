@@ -6,7 +6,7 @@
 //!
 //! Absent on purpose: what a node does (`meshwork-node`) and how it is asked (`meshwork-api`).
 
-use std::process::ExitCode;
+use std::{io, process::ExitCode};
 
 use clap::Parser;
 
@@ -32,11 +32,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => {
-            // Help that nobody reads any more is no failure.
-            error.print().ok();
-            return u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
-        }
+        Err(told) => return tell(&told),
     };
     let out = Output::new(&cli.global);
     let as_task = cli.verb.ends_as_its_task();
@@ -51,6 +47,17 @@ fn main() -> ExitCode {
         }
     };
     ExitCode::from(code)
+}
+
+/// Help, or what is wrong with the command line. Help that nobody reads any more is no failure.
+fn tell(told: &clap::Error) -> ExitCode {
+    match told.print() {
+        Err(error) if !told.use_stderr() && error.kind() != io::ErrorKind::BrokenPipe => {
+            output::talk(&format!("error: {}", output::unwritable(error)));
+            ExitCode::FAILURE
+        }
+        Ok(()) | Err(_) => u8::try_from(told.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from),
+    }
 }
 
 fn execute(cli: Cli, out: &Output) -> anyhow::Result<u8> {

@@ -51,8 +51,7 @@ impl Output {
     /// Standard output is closed, or cannot be written.
     pub(crate) fn data(&self, bytes: &[u8]) -> io::Result<()> {
         let mut stdout = io::stdout().lock();
-        stdout.write_all(bytes)?;
-        stdout.flush()
+        stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(unwritable)
     }
 
     /// Writes one line of data.
@@ -117,7 +116,22 @@ pub(crate) fn is_closed_pipe(error: &anyhow::Error) -> bool {
         .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
 }
 
-fn talk(text: &str) {
+/// An error, and where to find what could not be printed for it. If nobody reads it any more, that is no
+/// failure.
+pub(crate) fn unprinted(error: anyhow::Error, kept: &str, way: String) -> anyhow::Error {
+    if is_closed_pipe(&error) {
+        return error;
+    }
+    let failure = Failure::of(error);
+    Failure { message: format!("{}; {kept}", failure.message), ..failure }.with_hint(way).into()
+}
+
+/// An error of standard output, which says so.
+pub(crate) fn unwritable(error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("cannot write to standard output: {error}"))
+}
+
+pub(crate) fn talk(text: &str) {
     // Nobody listens: there is nobody to tell.
     writeln!(io::stderr().lock(), "{text}").ok();
 }

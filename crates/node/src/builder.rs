@@ -134,12 +134,21 @@ impl NetworkManagerBuilder {
             None => (boot_without_home(&config.identity)?, HashSet::new()),
         };
         let trusted: HashSet<PeerId> = kept.into_iter().chain(config.trusted.clone()).collect();
-        let (calls, inbox) = mpsc::channel(limits::CALLS);
+        let (entries, entered) = mpsc::channel(limits::CALLS);
+        let (calls, called) = mpsc::channel(limits::CALLS);
         let (events, _) = broadcast::channel(limits::EVENTS);
-        let parts = Parts { keypair: keypair.clone(), registry, boot, inbox, manual };
+        let parts = Parts {
+            keypair: keypair.clone(),
+            registry,
+            boot,
+            entries: entered,
+            calls: called,
+            manual,
+        };
         Ok(NetworkManager::from_inner(Inner {
             local_peer: keypair.public().to_peer_id(),
             clock: Clock::start(),
+            entries,
             calls,
             events,
             interest: Arc::default(),
@@ -165,7 +174,8 @@ pub(crate) struct Parts {
     keypair: Keypair,
     registry: Registry,
     boot: u32,
-    inbox: mpsc::Receiver<Call>,
+    entries: mpsc::Receiver<Call>,
+    calls: mpsc::Receiver<Call>,
     manual: mpsc::Receiver<ManualAttempt>,
 }
 
@@ -191,8 +201,8 @@ impl Parts {
         let network =
             Network::build(net_config(config, self.keypair, self.boot, offer), clock.monotonic);
         let Network { handle, event_loop, events: facts, sessions } = network.await?;
-        let feeds =
-            Feeds { calls: self.inbox, facts, sessions, reports: ended, manual: self.manual };
+        let Self { entries, calls, manual, .. } = self;
+        let feeds = Feeds { entries, calls, facts, sessions, reports: ended, manual };
         let driver = Driver::new(DriverParts {
             engine,
             executor,

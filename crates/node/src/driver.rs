@@ -95,12 +95,37 @@ pub(crate) enum Call {
     },
 }
 
+impl Call {
+    /// Whether it may add to what is kept on disk. Such a call waits when the disk is far behind; all
+    /// others are answered meanwhile.
+    pub(crate) fn is_entry(&self) -> bool {
+        match self {
+            Self::Send { .. } | Self::SendGroup { .. } | Self::Cancel { .. } => true,
+            Self::Watch { .. }
+            | Self::Trust { .. }
+            | Self::Measured { .. }
+            | Self::Drain { .. }
+            | Self::Ask(_)
+            | Self::Backup { .. }
+            | Self::Shutdown { .. } => false,
+        }
+    }
+
+    /// About how many tasks it is.
+    fn tasks(&self) -> usize {
+        if let Self::SendGroup { tasks, .. } = self { tasks.len().max(1) } else { 1 }
+    }
+}
+
 /// What a handle wants to know of the engine; it sends the answer itself.
 pub(crate) type Question = Box<dyn FnOnce(&Engine, Time) + Send>;
 
 /// Everything that can wake the driver, but for time.
 #[derive(Debug)]
 pub(crate) struct Feeds {
+    /// Those that may add to what is kept; see [`Call::is_entry`].
+    pub(crate) entries: mpsc::Receiver<Call>,
+    /// All others.
     pub(crate) calls: mpsc::Receiver<Call>,
     pub(crate) facts: mpsc::Receiver<NetEvent>,
     pub(crate) sessions: mpsc::Receiver<SessionEvent>,
@@ -110,9 +135,10 @@ pub(crate) struct Feeds {
 
 impl Feeds {
     fn have_more(&self) -> bool {
-        let Self { calls, facts, sessions, reports, manual } = self;
+        let Self { entries, calls, facts, sessions, reports, manual } = self;
         let tasks_are_quiet = sessions.is_empty() && reports.is_empty() && manual.is_empty();
-        !(calls.is_empty() && facts.is_empty() && tasks_are_quiet)
+        let handles_are_quiet = entries.is_empty() && calls.is_empty();
+        !(handles_are_quiet && facts.is_empty() && tasks_are_quiet)
     }
 }
 
@@ -288,7 +314,8 @@ impl Driver {
             fact = feeds.facts.recv(), if !(stopping && feeds.facts.is_closed()) => fact.map_or(Wake::Ended, Wake::Fact),
             event = feeds.sessions.recv(), if !(behind || stopping && feeds.sessions.is_closed()) => event.map_or(Wake::Ended, Wake::Session),
             Some(attempt) = feeds.manual.recv() => Wake::Manual(attempt),
-            call = feeds.calls.recv(), if !(behind || stopping && feeds.calls.is_closed()) => call.map_or(Wake::Ended, Wake::Call),
+            call = feeds.calls.recv(), if !(stopping && feeds.calls.is_closed()) => call.map_or(Wake::Ended, Wake::Call),
+            Some(entry) = feeds.entries.recv(), if !behind => Wake::Call(entry),
             () = self.timer.as_mut(), if self.armed.is_some() => {
                 self.armed = None;
                 Wake::Timer
@@ -360,11 +387,17 @@ impl Driver {
             self.on_session(event, now);
         }
         for _ in 0..limits::CALLS_PER_PASS {
-            if self.journal.as_ref().is_some_and(Journal::is_behind) {
-                break;
-            }
             let Ok(call) = self.feeds.calls.try_recv() else { break };
             self.on_call(call, now);
+        }
+        // What a pass takes counts as waiting for the disk when the pass is over.
+        let mut tasks = 0;
+        while tasks < limits::CALLS_PER_PASS
+            && !self.journal.as_ref().is_some_and(Journal::is_behind)
+            && let Ok(entry) = self.feeds.entries.try_recv()
+        {
+            tasks += entry.tasks();
+            self.on_call(entry, now);
         }
         if self.engine.next_timer().is_some_and(|at| at <= now) {
             self.feed(Input::Tick, now);

@@ -190,18 +190,20 @@ pub(crate) fn read(path: &Path) -> Result<Option<String>, HomeError> {
 pub(crate) fn write(path: &Path, text: &str) -> Result<(), HomeError> {
     let io = |source| HomeError::Io { path: path.to_owned(), source };
     let fresh = path.with_extension("new");
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&fresh)
-        .map_err(io)?;
-    file.write_all(text.as_bytes()).map_err(io)?;
-    file.sync_all().map_err(io)?;
-    fs::rename(&fresh, path).map_err(io)?;
+    if let Err(error) = write_fresh(&fresh, text).and_then(|()| fs::rename(&fresh, path)) {
+        // Half of one is of no use to anybody.
+        fs::remove_file(&fresh).ok();
+        return Err(io(error));
+    }
     let dir = path.parent().unwrap_or_else(|| Path::new("."));
     File::open(dir).and_then(|dir| dir.sync_all()).map_err(io)
+}
+
+fn write_fresh(path: &Path, text: &str) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
 }
 
 /// Longest text of a process id.

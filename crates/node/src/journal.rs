@@ -229,17 +229,22 @@ impl JournalError {
 
     /// Whether the disk is full.
     fn is_full(&self) -> bool {
-        if let Self::Store { source, .. } = self
-            && let redb::Error::Io(error) = &**source
+        let source = if let Self::Store { source, .. } = self
+            && let redb::Error::Io(source) = &**source
         {
-            return error.kind() == io::ErrorKind::StorageFull;
-        }
-        false
+            Some(source)
+        } else if let Self::Home(HomeError::Io { source, .. }) = self {
+            Some(source)
+        } else {
+            None
+        };
+        source.is_some_and(|error| error.kind() == io::ErrorKind::StorageFull)
     }
 
     /// The stable code.
     pub fn code(&self) -> &'static str {
         match self {
+            _ if self.is_full() => "disk_full",
             Self::Copying => "busy",
             Self::Occupied { .. } | Self::WouldReplace { .. } => "conflict",
             Self::None { .. }
@@ -296,8 +301,8 @@ pub(crate) struct Journal {
     /// A copy is wanted or being made, and no other one is.
     copying: Arc<AtomicBool>,
     done: mpsc::Receiver<Seq>,
-    /// What came while a commit was under way. The driver takes no calls, and nothing from peers,
-    /// while there is [`BEHIND`] of it.
+    /// What came while a commit was under way. The driver takes nothing that may add to it, neither
+    /// from handles nor from peers, while there is [`BEHIND`] of it.
     waiting: Vec<Record>,
     /// Bytes of inputs and results in it.
     waiting_bytes: usize,
@@ -454,8 +459,8 @@ impl Journal {
 /// What the thread may be asked for at once: one commit, the next of which waits for its end, and one
 /// copy.
 const WORK: usize = 2;
-/// Records that wait for a commit while the driver still takes calls and what peers say: nobody fills
-/// the memory of a node whose disk is slow or full.
+/// Records that wait for a commit while the driver still takes what may add to them: nobody fills the
+/// memory of a node whose disk is slow or full.
 const BEHIND: usize = 65_536;
 /// Bytes of inputs and results in them, likewise: of one pass at most as much again comes on top.
 const BEHIND_BYTES: usize = 64 << 20;
@@ -468,6 +473,18 @@ pub(crate) fn check_key(dir: &Path, key: &Path) -> Result<(), JournalError> {
         return Err(JournalError::NoKey { key: key.to_owned(), path: dir.join(store::FILE) });
     }
     Ok(())
+}
+
+/// In builds for tests, where a test asks for it: goes no further as long as the file is there that
+/// this variable of the environment names.
+fn hold(variable: &str) {
+    if !cfg!(debug_assertions) {
+        return;
+    }
+    let Some(file) = std::env::var_os(variable) else { return };
+    while Path::new(&file).exists() {
+        thread::sleep(Duration::from_millis(5));
+    }
 }
 
 type Read = (Store, Index, u64, Ledger);

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-/// Calls of handles that wait for the driver; callers wait when it is full.
+/// Calls of handles that wait for the driver, of those that may add to what is kept and of all others;
+/// callers wait when it is full.
 pub(crate) const CALLS: usize = 4_096;
 /// Events kept for a slow subscriber; a slower one is told how many it missed.
 pub(crate) const EVENTS: usize = 4_096;
@@ -11,7 +12,8 @@ pub(crate) const EVENTS: usize = 4_096;
 pub(crate) const MEMBERS_BYTES: usize = 16 << 20;
 /// How often a group of which no member is open is looked at, while more may be handed in.
 pub(crate) const GROUP_POLL: Duration = Duration::from_millis(50);
-/// Calls that one pass of the driver takes before it looks at everything else again.
+/// Calls that one pass of the driver takes before it looks at everything else again; of those that
+/// submit, tasks, and once it has more than these it takes no further group.
 pub(crate) const CALLS_PER_PASS: usize = 1_024;
 /// Facts about the network that one pass takes: all that its channel holds.
 pub(crate) const FACTS_PER_PASS: usize = meshwork_net::limits::EVENTS;

@@ -62,6 +62,8 @@ pub(crate) struct Inner {
     pub(crate) config: NetworkConfig,
     pub(crate) local_peer: PeerId,
     pub(crate) clock: Clock,
+    /// Of what may add to what is kept on disk, and of all else.
+    pub(crate) entries: mpsc::Sender<Call>,
     pub(crate) calls: mpsc::Sender<Call>,
     pub(crate) events: broadcast::Sender<NetworkEvent>,
     pub(crate) home: Option<Home>,
@@ -525,7 +527,9 @@ impl NetworkManager {
 
     async fn call(&self, call: Call) -> Result<(), NetworkError> {
         self.net()?;
-        self.inner.calls.send(call).await.map_err(|_| InternalError::Stopped.into())
+        let Inner { entries, calls, .. } = &*self.inner;
+        let channel = if call.is_entry() { entries } else { calls };
+        channel.send(call).await.map_err(|_| InternalError::Stopped.into())
     }
 
     /// Runs `question` where the engine is.

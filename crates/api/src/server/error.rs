@@ -81,6 +81,7 @@ impl From<NetworkError> for Problem {
             NetworkError::InternalError(InternalError::Journal(error)) => match error.code() {
                 "busy" => StatusCode::SERVICE_UNAVAILABLE,
                 "conflict" => StatusCode::CONFLICT,
+                "disk_full" => StatusCode::INSUFFICIENT_STORAGE,
                 _ => StatusCode::INTERNAL_SERVER_ERROR,
             },
             NetworkError::ConnectionError(_) | NetworkError::ProtocolError(_) => {

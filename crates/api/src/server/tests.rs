@@ -164,6 +164,7 @@ async fn requests_that_mean_nothing_are_problems() {
         ("POST /v1/tasks", "{", 400, "bad_request"),
         ("POST /v1/tasks", "{}", 400, "bad_request"),
         ("POST /v1/tasks", r#"{"handler":"x"}"#, 400, "invalid_task"),
+        ("POST /v1/tasks", r#"{"handler":"text/upper"} {}"#, 400, "bad_request"),
         ("POST /v1/tasks?wait_ms=soon", r#"{"handler":"text/upper"}"#, 400, "bad_request"),
         ("GET /v1/tasks?state=done", "", 400, "bad_request"),
         ("POST /v1/peers/dial", r#"{"address":"nowhere"}"#, 400, "bad_request"),

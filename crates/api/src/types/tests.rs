@@ -229,6 +229,35 @@ fn a_task_carries_all_its_fields() {
     assert_eq!(targets, ["bee"]);
 }
 
+/// Why a request with one field too many is refused.
+fn refusal<T: serde::de::DeserializeOwned>(request: serde_json::Value) -> String {
+    serde_json::from_value::<T>(request.clone()).unwrap_or_else(|error| panic!("{error}"));
+    let mut more = request;
+    more["limit"] = json!({ "total_ms": 5 });
+    let Err(error) = serde_json::from_value::<T>(more) else { panic!("it is taken") };
+    error.to_string()
+}
+
+#[test]
+fn a_field_that_is_not_known_is_refused_in_every_request() {
+    let task = json!({ "handler": "text/upper" });
+    let refusals = [
+        refusal::<TaskSpec>(task.clone()),
+        refusal::<BatchSpec>(json!({ "task": task, "members": { "lines": [] } })),
+        refusal::<MemberSpec>(json!({})),
+        refusal::<RangeSpec>(json!({ "from": 1, "to": 2 })),
+        refusal::<CancelRequest>(json!({})),
+        refusal::<WaitRequest>(json!({ "ids": [], "timeout_ms": 1 })),
+        refusal::<DialRequest>(json!({ "address": "" })),
+        refusal::<PeerPatch>(json!({ "trust": true })),
+        refusal::<DrainRequest>(json!({ "draining": true })),
+        refusal::<StopRequest>(json!({})),
+    ];
+    for told in refusals {
+        assert!(told.contains("unknown field `limit`"), "{told}");
+    }
+}
+
 #[test]
 fn a_field_that_is_not_known_is_refused() {
     for (field, named) in [

@@ -48,20 +48,20 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "NAME")]
     pub(crate) capability: Vec<String>,
     /// How often it is tried again after a failure that may pass [default: 2]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..MAX_RETRIES))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..MAX_ATTEMPTS), allow_negative_numbers = true)]
     pub(crate) retries: Option<u32>,
     /// If it takes longer than 95 of 100 of its handler do, run it at a second worker as well: the first
     /// result counts, and the slower attempt is stopped
     #[arg(long)]
     pub(crate) hedge: bool,
     /// Longest run of one attempt
-    #[arg(long, value_name = "TIME", value_parser = values::duration)]
+    #[arg(long, value_name = "TIME", value_parser = values::time_limit, allow_hyphen_values = true)]
     pub(crate) time: Option<Duration>,
     /// Longest wait for a worker [default: 10m]
-    #[arg(long, value_name = "TIME", value_parser = values::duration)]
+    #[arg(long, value_name = "TIME", value_parser = values::time_limit, allow_hyphen_values = true)]
     pub(crate) queue_timeout: Option<Duration>,
     /// Longest time in all, from now on
-    #[arg(long, value_name = "TIME", value_parser = values::duration)]
+    #[arg(long, value_name = "TIME", value_parser = values::time_limit, allow_hyphen_values = true)]
     pub(crate) deadline: Option<Duration>,
     /// Higher runs first, from -128 to 127
     #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
@@ -109,8 +109,8 @@ pub(crate) struct SubmitArgs {
     pub(crate) max_fails: Option<u32>,
 }
 
-/// With the first attempt they are all that a task may have.
-const MAX_RETRIES: i64 = meshwork_core::limits::MAX_ATTEMPTS as i64;
+/// Of which the first is no retry.
+const MAX_ATTEMPTS: i64 = meshwork_core::limits::MAX_ATTEMPTS as i64;
 
 /// Wait until tasks have ended. On one task the exit code is the task's own; on groups it is 0 if
 /// every task of them has succeeded, else 1.

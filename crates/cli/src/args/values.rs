@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use meshwork_api::RangeSpec;
-use meshwork_core::{Accept, Durability, limits::GROUP_MEMBERS};
+use meshwork_core::{
+    Accept, Durability,
+    limits::{GROUP_MEMBERS, MAX_TIME_LIMIT},
+};
 
 /// A size: `512`, `64KiB`, `1.5GiB`, `2GB`.
 pub(crate) fn bytes(text: &str) -> Result<u64, String> {
@@ -43,6 +46,15 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         Ok(Duration::ZERO) => Err("zero is no time: leave the flag out for the default".to_owned()),
         Ok(duration) => Ok(duration),
         Err(_) => Err(format!("{text:?} is not a time: write it like 500ms, 30s or 2h")),
+    }
+}
+
+/// A time limit of a task, as [`duration`]: from a millisecond to a year.
+pub(crate) fn time_limit(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        limit if limit < Duration::from_millis(1) => Err("a limit is at least 1ms".to_owned()),
+        limit if limit > MAX_TIME_LIMIT => Err("a limit is at most 365d".to_owned()),
+        limit => Ok(limit),
     }
 }
 

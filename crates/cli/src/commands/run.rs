@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use meshwork_api::{Client, ClientError, Payload, TaskSpec, TaskView};
 use serde::Serialize;
 
@@ -9,7 +10,7 @@ use super::{spec, story};
 use crate::{
     args::RunArgs,
     exit, limits,
-    output::{Output, format},
+    output::{Output, format, unprinted},
     signals::Signals,
 };
 
@@ -47,9 +48,17 @@ pub(super) async fn run(args: RunArgs, client: &Client, out: &Output) -> anyhow:
         Some(_) => None,
     };
     let code = exit::of_task(&task);
+    let short = task.short.clone();
+    print(task, output, out).map_err(|error| {
+        let kept = format!("task {short} has ended, and its result is kept");
+        unprinted(error, &kept, format!("meshwork task result {short}"))
+    })?;
+    Ok(code)
+}
+
+fn print(task: TaskView, output: Option<Bytes>, out: &Output) -> anyhow::Result<()> {
     if out.json {
-        out.value(&Run { task, output: output.map(Payload::of) })?;
-        return Ok(code);
+        return out.value(&Run { task, output: output.map(Payload::of) });
     }
     match output {
         Some(bytes) => {
@@ -60,7 +69,7 @@ pub(super) async fn run(args: RunArgs, client: &Client, out: &Output) -> anyhow:
         }
         None => out.failure(&story::failure(&task)),
     }
-    Ok(code)
+    Ok(())
 }
 
 async fn to_the_end(

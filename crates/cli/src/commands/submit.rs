@@ -1,6 +1,6 @@
 //! `submit`: one task, or a group of them, handed in as many at a time as a request carries.
 
-use std::{thread, time::Duration};
+use std::{io, thread, time::Duration};
 
 use meshwork_api::{BatchSpec, Client, ClientError, GroupView, TaskSpec};
 use meshwork_core::GroupId;
@@ -13,7 +13,7 @@ use crate::{
     exit,
     failure::Failure,
     limits,
-    output::{Output, format},
+    output::{Output, format, unprinted},
     signals::Signals,
 };
 
@@ -25,11 +25,11 @@ pub(super) async fn submit(args: SubmitArgs, client: &Client, out: &Output) -> a
         return submit_group(args, client, out).await;
     }
     let task = client.submit(&spec::of(args.run)?, Duration::ZERO).await?;
-    if out.json {
-        out.value(&task)?;
-    } else {
-        out.line(&task.id)?;
-    }
+    let printed = if out.json { out.value(&task) } else { out.line(&task.id).map_err(Into::into) };
+    printed.map_err(|error| {
+        let (id, short) = (&task.id, &task.short);
+        unprinted(error, &format!("task {id} is accepted"), format!("meshwork task show {short}"))
+    })?;
     Ok(exit::DONE)
 }
 
@@ -46,7 +46,8 @@ async fn submit_group(args: SubmitArgs, client: &Client, out: &Output) -> anyhow
     let has_key = key.is_some();
     let group = key.map_or_else(GroupId::new, |key| GroupId::of_key(&key));
     let mut signals = Signals::take()?;
-    let mut submission = Submission { task, group, max_fails, accepted: None, out, client };
+    let mut submission =
+        Submission { task, group, max_fails, accepted: None, printed: Ok(()), out, client };
     let submitted = tokio::select! {
         submitted = submission.all(source) => submitted,
         () = signals.next() => {
@@ -55,10 +56,13 @@ async fn submit_group(args: SubmitArgs, client: &Client, out: &Output) -> anyhow
     };
     match (submitted, submission.accepted) {
         (Ok(()), Some(view)) => {
-            if out.json {
-                out.value(&view)?;
-            }
-            let (short, members) = (&view.short, format::count(view.members));
+            let printed = submission.printed.map_err(Into::into);
+            let printed = if out.json { out.value(&view) } else { printed };
+            let (id, short, members) = (&view.id, &view.short, format::count(view.members));
+            printed.map_err(|error| {
+                let kept = format!("group {id} of {members} tasks is accepted");
+                unprinted(error, &kept, format!("meshwork wait {short}"))
+            })?;
             out.say(format!("group {short} of {members} tasks: meshwork wait {short}"));
             Ok(exit::DONE)
         }
@@ -95,6 +99,8 @@ struct Submission<'a> {
     max_fails: Option<u32>,
     /// The group as it was when the node answered last.
     accepted: Option<GroupView>,
+    /// Whether its id is. If not, the rest is handed in all the same.
+    printed: io::Result<()>,
     out: &'a Output,
     client: &'a Client,
 }
@@ -116,7 +122,7 @@ impl Submission<'_> {
             };
             let view = self.when_free(&batch).await?;
             if self.accepted.is_none() && !self.out.json {
-                self.out.line(&view.id)?;
+                self.printed = self.out.line(&view.id);
             }
             self.accepted = Some(view);
             first = first.saturating_add(count);

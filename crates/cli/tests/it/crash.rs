@@ -83,7 +83,7 @@ fn ends_at(side: Side, point: &str, kind: Kind) {
     let order = format!("export MESHWORK_CRASH_AT={point}");
     let mut pair = match side {
         Side::Owner => Pair::up(&order, "true"),
-        Side::Worker => Pair::up("true", &order),
+        Side::Worker | Side::Third => Pair::up("true", &order),
     };
     let caller = pair.caller();
     let tasks: Vec<Given> = match kind {

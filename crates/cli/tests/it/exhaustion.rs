@@ -182,6 +182,48 @@ fn small_disk() -> tempfile::TempDir {
     disk
 }
 
+/// Wherever a copy runs out of space, nothing of it is left, and the node works on; with space the same
+/// folder has it whole.
+#[test]
+fn a_copy_for_which_there_is_no_space_leaves_nothing_behind() {
+    let name = "exhaustion::a_copy_for_which_there_is_no_space_leaves_nothing_behind";
+    if !is_inside(into_mount_namespace(), name) {
+        return;
+    }
+    let node = Node::up(&["--slots", "0"]);
+    let submit = || node.ask(&["submit", "text/upper", "kept"]).code;
+    assert_eq!(submit(), 0);
+    let disk = small_disk();
+    let copy = disk.path().join("copy");
+    let backup = || node.ask(&["store", "backup", copy.to_str().unwrap(), "--json"]);
+    let filling = disk.path().join("filling");
+    let mut failures = 0;
+    for pages in 0.. {
+        let full = fs::write(&filling, vec![0; 65 << 20]).unwrap_err();
+        assert_eq!(full.kind(), std::io::ErrorKind::StorageFull);
+        let file = fs::OpenOptions::new().write(true).open(&filling).unwrap();
+        file.set_len(file.metadata().unwrap().len() - (pages << 12)).unwrap();
+        let told = backup();
+        if told.code == 0 {
+            break;
+        }
+        failures += 1;
+        assert_eq!(told.code, 1, "{pages} pages: {told:?}");
+        let error: Value = serde_json::from_str(&told.stderr).unwrap();
+        assert_eq!(error["error"]["code"], "disk_full", "{pages} pages: {told:?}");
+        let left = fs::read_dir(&copy).map_or(0, Iterator::count);
+        assert_eq!(left, 0, "{pages} pages: {:?}", fs::read_dir(&copy));
+        assert_eq!(submit(), 0, "{pages} pages");
+    }
+    assert!(failures > 3, "{failures}");
+    fs::remove_file(&filling).unwrap();
+    let home = copy.to_str().unwrap();
+    let whole = node.ask(&["store", "verify", "--home", home, "--json"]);
+    assert_eq!(whole.json()["open"], failures + 1);
+    // The disk goes with the namespace.
+    std::mem::forget(disk);
+}
+
 /// Tasks for a worker that is capable of `large`, each with 1 MiB; their ids.
 fn submit_large(node: &Node, dir: &Path) -> Vec<String> {
     let input = dir.join("input");

@@ -4,13 +4,21 @@
 use std::{
     fs,
     io::{BufRead, BufReader},
+    os::unix::fs::{PermissionsExt as _, chown},
+    path::Path,
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
 };
 
+use meshwork_api::{BatchMembers, BatchSpec, Client, RangeSpec, TaskSpec};
+use meshwork_core::GroupId;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::support::{Node, ask, eventually, into_mount_namespace, is_alive, is_inside, meshwork};
+use crate::support::{
+    Answer, Node, ask, eventually, into_mount_namespace, is_alive, is_inside, meshwork,
+};
 
 /// What comes between a node and its system calls, from now on.
 struct Tracer(Child);
@@ -120,6 +128,59 @@ fn a_slow_disk_holds_up_those_alone_who_wait_for_it() {
     assert_eq!(waits.wait().unwrap().code(), Some(0));
 }
 
+/// Groups of as many tasks as one request carries: some more than may wait for the disk.
+const GROUPS: usize = 20;
+const MEMBERS: u64 = 4_096;
+
+/// Submits as many at once. `told` counts those that are answered.
+fn submit_groups(socket: &Path, told: &AtomicUsize) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let client = Client::new(socket).unwrap();
+    let submits = (0..GROUPS).map(|_| async {
+        let members = RangeSpec { from: 1, to: MEMBERS, step: 1 };
+        let batch = BatchSpec {
+            task: TaskSpec::new("text/upper"),
+            members: BatchMembers::Range(members),
+            group: Some(GroupId::new().to_string()),
+            first: 0,
+            last: true,
+            max_fails: None,
+        };
+        // One that is not answered in time is the same when it is submitted again.
+        while client.submit_batch(&batch).await.is_err() {}
+        told.fetch_add(1, Ordering::Relaxed);
+    });
+    runtime.block_on(futures::future::join_all(submits));
+}
+
+/// F-10, and more than may wait for the disk: whoever submits waits, the node says how it is, and all
+/// that was told is there after a kill.
+#[test]
+fn a_node_that_waits_for_its_disk_with_all_it_may_hold_still_says_how_it_is() {
+    let held = tempfile::tempdir().unwrap();
+    let disk = held.path().join("disk");
+    let hold = format!("export MESHWORK_TEST_HOLD_COMMITS={}", disk.display());
+    let node = Node::up_after(&hold, &["--slots", "0"]);
+    let queued = |node: &Node| {
+        node.ask(&["status", "--json"]).json()["node"]["tasks"]["queued"].as_u64().unwrap()
+    };
+    let told = AtomicUsize::new(0);
+    fs::write(&disk, "").unwrap();
+    thread::scope(|scope| {
+        // Dropped before the scope waits, so that no failure of a test waits for ever.
+        let held = held;
+        let socket = Path::new(node.text("socket"));
+        scope.spawn(|| submit_groups(socket, &told));
+        eventually("as much waits as may", || queued(&node) > 16 * MEMBERS);
+        assert_eq!(node.ask(&["task", "list"]).code, 0);
+        assert!(queued(&node) < GROUPS as u64 * MEMBERS, "nothing more is taken");
+        assert_eq!(told.load(Ordering::Relaxed), 0, "nothing is on disk");
+        drop(held);
+    });
+    let node = Node::up_in(node.end(Signal::KILL).1, &["--slots", "0"]);
+    assert_eq!(queued(&node), GROUPS as u64 * MEMBERS);
+}
+
 fn mount(at: &TempDir, options: &str) {
     let mut mount = Command::new("mount");
     mount.args(["-t", "tmpfs", "-o", options, "none"]).arg(at.path());
@@ -176,6 +237,50 @@ fn a_home_that_cannot_be_written_is_told_as_such() {
     ask(home.path(), &UP).error(1, &[home.path().to_str().unwrap(), "Read-only"]);
     mount(&disk, "remount,rw");
     assert_eq!(Node::up_in(home, &[]).ask(&["status"]).code, 0);
+}
+
+/// Whoever is nobody in particular.
+const NOBODY: u32 = 65_534;
+const AS_NOBODY: &str = "setpriv --reuid=65534 --regid=65534 --clear-groups";
+
+/// A command of `meshwork` for which the rights of files count.
+fn ask_as_nobody(home: &Path, args: &[&str]) -> Answer {
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("exec {AS_NOBODY} \"$0\" \"$@\"")]);
+    command.arg(env!("CARGO_BIN_EXE_meshwork")).args(args);
+    command.env_remove("MESHWORK_LOG").env("MESHWORK_HOME", home).stdin(Stdio::null());
+    Answer::of(command.output().unwrap())
+}
+
+/// F-09. What belongs to another user is told by its name, and left as it is.
+#[test]
+fn a_home_of_another_user_is_told_as_such() {
+    let home = tempfile::tempdir().unwrap();
+    let give = |path: &Path, to: u32| chown(path, Some(to), Some(to)).is_ok();
+    if !give(home.path(), NOBODY) || ask_as_nobody(home.path(), &["version"]).code != 0 {
+        println!("not tested here: it takes root, setpriv, and a build that others may run");
+        return;
+    }
+    let as_nobody = format!("exec {AS_NOBODY} \"$0\" \"$@\"");
+    let node = Node::up_in_after(home, &as_nobody, &["--slots", "0"]);
+    let told = submit(&node).unwrap();
+    let home = node.end(Signal::TERM).1;
+    let at = |name: &str| home.path().join(name);
+    let before = fs::read(at("journal.redb")).unwrap();
+    for name in ["lock", "identity.key", "boot", "journal.redb", "journal.id"] {
+        let file = at(name);
+        assert!(give(&file, 0));
+        ask_as_nobody(home.path(), &UP).error(1, &[file.to_str().unwrap(), "Permission denied"]);
+        assert!(give(&file, NOBODY));
+    }
+    assert!(give(home.path(), 1));
+    fs::set_permissions(home.path(), fs::Permissions::from_mode(0o700)).unwrap();
+    ask_as_nobody(home.path(), &UP).error(1, &[home.path().to_str().unwrap(), "Permission denied"]);
+    ask_as_nobody(home.path(), &["status"]).error(3, &["cannot reach", "Permission denied"]);
+    assert!(give(home.path(), NOBODY));
+    assert_eq!(fs::read(at("journal.redb")).unwrap(), before, "not a byte");
+    let node = Node::up_in_after(home, &as_nobody, &["--slots", "0"]);
+    assert_eq!(node.ask(&["task", "show", &told]).code, 0);
 }
 
 /// F-25. A node whose log or output cannot be written works on.

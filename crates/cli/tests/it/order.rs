@@ -1,10 +1,18 @@
-//! H9: what is answered was on disk before, seen from the system calls.
+//! H9: what is told was on disk before. Of an answer that is seen from the system calls; what nodes say
+//! to each other is not to be read there, but shows in what they know while a disk stands still.
 
-use std::{fs, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use rustix::process::Signal;
 
-use crate::support::Node;
+use crate::{
+    pair::{Pair, Side, echo},
+    support::{Node, eventually, signal},
+};
 
 /// What a node calls from a submit to its answer.
 fn calls(shell: &str) -> String {
@@ -41,4 +49,50 @@ fn an_answer_leaves_after_its_task_is_synced() {
     // Or it would prove nothing.
     let careless = calls("export MESHWORK_TEST_SKIP_FSYNC=1");
     assert!(!syncs(&careless), "{careless}");
+}
+
+/// A shell's words by which a node commits nothing as long as a file is there, and the file.
+fn holding(dir: &Path) -> (String, PathBuf) {
+    let disk = dir.join("disk");
+    (format!("export MESHWORK_TEST_HOLD_COMMITS={}", disk.display()), disk)
+}
+
+#[test]
+fn a_result_is_acknowledged_after_the_end_of_its_task_is_on_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let (shell, disk) = holding(dir.path());
+    let pair = Pair::up(&shell, "true");
+    let caller = pair.caller();
+    let kept = echo("kept");
+    let worker = &pair.node(Side::Worker).process;
+    signal(worker, Signal::STOP);
+    let id = caller.submit(&kept);
+    fs::write(&disk, "").unwrap();
+    signal(worker, Signal::CONT);
+    eventually("it has ended there", || pair.count(Side::Worker, "executed") == 1);
+    // Through the same session there and back, twice: whatever was on its way has arrived.
+    for name in ["first", "second"] {
+        let task = echo(name).in_memory();
+        caller.check(&task, &caller.submit(&task));
+    }
+    assert!(!caller.task(&id).is_ended());
+    let unacked = pair.count(Side::Worker, "unacked");
+    assert_eq!(unacked, 3, "none is acknowledged before what was recorded earlier is on disk");
+    fs::remove_file(&disk).unwrap();
+    caller.check(&kept, &id);
+    pair.at_rest();
+}
+
+/// A worker's own copy is for the time until its owner has it: nobody waits for that.
+#[test]
+fn a_result_travels_while_its_own_commit_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let (shell, disk) = holding(dir.path());
+    let pair = Pair::up("true", &shell);
+    let caller = pair.caller();
+    fs::write(&disk, "").unwrap();
+    let given = echo("given");
+    caller.check(&given, &caller.submit(&given));
+    fs::remove_file(&disk).unwrap();
+    pair.at_rest();
 }

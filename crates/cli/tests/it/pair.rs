@@ -1,5 +1,6 @@
 //! An owner `ant` that runs nothing itself and its worker `bee`, both of which may be ended and
-//! started again, and what must hold of the tasks that were given to them (H1 to H7, H12).
+//! started again, and what must hold of the tasks that were given to them (H1 to H7, H12). Where a
+//! test asks for it there is a third node, `cat`, another worker.
 
 use std::{
     collections::HashMap,
@@ -11,6 +12,7 @@ use std::{
 
 use bytes::Bytes;
 use meshwork_api::{Client, ClientError, Payload, TaskSpec, TaskView};
+use meshwork_core::Durability;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
@@ -18,20 +20,21 @@ use crate::support::{Node, eventually};
 
 /// Shorter than the longest tasks, so that heartbeats come.
 pub(crate) const TIMES: [&str; 4] = ["--lease", "3s", "--heartbeat", "500ms"];
-/// Longest time until a task has ended.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Longest time until a task has ended, also where a node stands still for a minute.
+const PATIENCE: Duration = Duration::from_secs(120);
 
-/// One of the two.
+/// One of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Side {
     Owner,
     Worker,
+    Third,
 }
 
-/// The two nodes.
+/// The nodes.
 pub(crate) struct Pair {
-    nodes: [Option<Node>; 2],
-    args: [Vec<String>; 2],
+    nodes: [Option<Node>; 3],
+    args: [Vec<String>; 3],
     socket: PathBuf,
     /// What the nodes say on standard error, and which executions there were.
     dir: TempDir,
@@ -53,19 +56,26 @@ impl Pair {
 
     pub(crate) fn empty() -> Self {
         let dir = tempfile::tempdir().expect("a folder");
-        let (nodes, args) = ([None, None], [Vec::new(), Vec::new()]);
+        let (nodes, args) = (Default::default(), Default::default());
         Self { nodes, args, socket: PathBuf::new(), dir }
     }
 
-    /// What that one is started with from now on, besides what both always are.
+    /// With another worker.
+    pub(crate) fn with_third(self) -> Self {
+        let address = self.node(Side::Owner).address().to_owned();
+        let listen = ["--listen", "/ip4/127.0.0.1/tcp/0", "--bootstrap", &address];
+        let three = self.with(Side::Third, &listen).started(Side::Third, "true");
+        three.trusting(Side::Third)
+    }
+
+    /// What that one is started with from now on, besides what it always is.
     pub(crate) fn with(mut self, side: Side, args: &[&str]) -> Self {
         let log = self.log().display().to_string();
-        let own = match side {
-            Side::Owner => ["--name", "ant", "--no-mdns"].to_vec(),
-            Side::Worker => {
-                ["--name", "bee", "--no-mdns", "--accept", "anyone", "--debug-log", &log].to_vec()
-            }
-        };
+        let name = ["ant", "bee", "cat"][side as usize];
+        let mut own = vec!["--name", name, "--no-mdns"];
+        if side != Side::Owner {
+            own.extend(["--accept", "anyone", "--debug-log", &log]);
+        }
         let all = own.iter().chain(&TIMES).chain(args);
         self.args[side as usize] = all.map(|word| (*word).to_owned()).collect();
         self
@@ -77,9 +87,13 @@ impl Pair {
     }
 
     pub(crate) fn acquainted(self) -> Self {
-        let bee = self.node(Side::Worker).text("peer_id");
-        self.node(Side::Owner).until_ready(bee);
-        assert_eq!(self.node(Side::Owner).ask(&["peers", "trust", bee]).code, 0);
+        self.trusting(Side::Worker)
+    }
+
+    fn trusting(self, side: Side) -> Self {
+        let worker = self.node(side).text("peer_id");
+        self.node(Side::Owner).until_ready(worker);
+        assert_eq!(self.node(Side::Owner).ask(&["peers", "trust", worker]).code, 0);
         self
     }
 
@@ -170,16 +184,18 @@ impl Pair {
     /// That nothing is left: no open task, no attempt, no result that was not acknowledged, and no
     /// panic was told (H5, H8, H12).
     pub(crate) fn at_rest(&self) {
-        for (side, what) in [
-            (Side::Owner, "queued"),
-            (Side::Owner, "running"),
-            (Side::Worker, "held"),
-            (Side::Worker, "unacked"),
-        ] {
-            eventually(&format!("{what} is 0"), || self.count(side, what) == 0);
+        for what in ["queued", "running"] {
+            eventually(&format!("{what} is 0"), || self.count(Side::Owner, what) == 0);
         }
-        assert_eq!(self.count(Side::Worker, "dropped_results"), 0);
-        for side in [Side::Owner, Side::Worker] {
+        let workers = [Side::Worker, Side::Third];
+        let workers = workers.into_iter().filter(|side| self.nodes[*side as usize].is_some());
+        for side in workers {
+            for what in ["held", "unacked"] {
+                eventually(&format!("{what} is 0"), || self.count(side, what) == 0);
+            }
+            assert_eq!(self.count(side, "dropped_results"), 0);
+        }
+        for side in [Side::Owner, Side::Worker, Side::Third] {
             let told = self.told(side);
             assert!(!told.contains("panicked"), "{told}");
         }
@@ -197,6 +213,12 @@ impl Given {
     /// With an hour for all of it.
     pub(crate) fn hurried(mut self) -> Self {
         self.spec.limits.total = Some(Duration::from_secs(3600));
+        self
+    }
+
+    /// One that need not outlive its owner.
+    pub(crate) fn in_memory(mut self) -> Self {
+        self.spec.durability = Some(Durability::Memory);
         self
     }
 
@@ -275,6 +297,11 @@ impl Caller {
             assert!(task.state == state || !task.is_ended(), "not {state}: {task:?}");
             (task.state == state).then_some(task)
         })
+    }
+
+    /// What it is now.
+    pub(crate) fn task(&self, id: &str) -> TaskView {
+        self.ask("it is shown", async |client| answered(client.task(id).await))
     }
 
     /// Cancels it until that is answered; what it is then.

@@ -10,14 +10,18 @@ use crate::{
     support::signal,
 };
 
-/// Longer than a lease.
-const STILL: Duration = Duration::from_secs(5);
+/// As many seconds as `MESHWORK_STILL` says, else so many: longer than a lease.
+const STILL: u64 = 5;
 /// As often as `MESHWORK_RESTARTS` says, else so often.
-const RESTARTS: usize = 10;
+const RESTARTS: u64 = 10;
+
+fn asked(variable: &str) -> Option<u64> {
+    env::var(variable).ok()?.parse().ok()
+}
 
 fn stand_still(pair: &Pair, side: Side) {
     signal(&pair.node(side).process, Signal::STOP);
-    thread::sleep(STILL);
+    thread::sleep(Duration::from_secs(asked("MESHWORK_STILL").unwrap_or(STILL)));
     signal(&pair.node(side).process, Signal::CONT);
 }
 
@@ -71,8 +75,7 @@ fn an_owner_that_stood_still_goes_on() {
 /// and all tasks are there.
 #[test]
 fn a_storm_of_restarts_loses_no_task() {
-    let asked = env::var("MESHWORK_RESTARTS").ok().and_then(|times| times.parse().ok());
-    let restarts = asked.unwrap_or(RESTARTS);
+    let restarts = asked("MESHWORK_RESTARTS").unwrap_or(RESTARTS);
     let mut pair = Pair::up("true", "true");
     let id = pair.node(Side::Owner).text("peer_id").to_owned();
     let caller = pair.caller();

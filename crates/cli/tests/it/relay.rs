@@ -112,7 +112,7 @@ impl Relay {
     pub(crate) fn towards(&self, side: Side, way: Way) {
         let towards = match side {
             Side::Owner => &self.to_owner,
-            Side::Worker => &self.to_worker,
+            Side::Worker | Side::Third => &self.to_worker,
         };
         towards.send(way).expect("the relay runs");
     }

@@ -11,7 +11,7 @@ use std::{
 
 use super::{
     JournalError,
-    store::{Marker, Segments, Store},
+    store::{Marker, Segments, Store, paths},
 };
 
 /// A copy that is being made. What is there of one that is given up is removed.
@@ -71,6 +71,25 @@ impl Drop for Copy {
         if self.to.take().is_some() {
             fs::remove_file(&self.path).ok();
         }
+    }
+}
+
+/// Refuses a folder in which there is a journal, or what belongs to one.
+pub(super) fn check_free(dir: &Path) -> Result<(), JournalError> {
+    let (journal, marker) = paths(dir);
+    match [journal, marker].into_iter().find(|path| path.exists()) {
+        Some(path) => Err(JournalError::Occupied { path }),
+        None => Ok(()),
+    }
+}
+
+/// Removes what there is of a copy that could not be completed; the marker first, so that the rest is
+/// never taken for a whole one.
+pub(super) fn discard(dir: &Path) {
+    let (journal, marker) = paths(dir);
+    for file in [marker, journal] {
+        // It may not have come to it.
+        fs::remove_file(file).ok();
     }
 }
 

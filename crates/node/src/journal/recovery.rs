@@ -41,7 +41,9 @@ impl Recovery {
         if done > 0 {
             self.0.done.store(done + 1, Ordering::Relaxed);
         }
-        hold(done, self.0.all.load(Ordering::Relaxed));
+        if done == self.0.all.load(Ordering::Relaxed) / 2 {
+            super::hold("MESHWORK_TEST_HOLD_RECOVERY");
+        }
     }
 
     /// Percent of the segments that are read, at most 99; none outside of a start.
@@ -60,18 +62,6 @@ impl Drop for Recovering {
 
 /// What is read has to be taken up, and the network to be opened: the start is not over yet.
 const LAST: u8 = 99;
-
-/// In builds for tests, where a test asks for it: stays in the middle as long as the file that it
-/// names is there.
-fn hold(done: u64, all: u64) {
-    if !cfg!(debug_assertions) || done != all / 2 {
-        return;
-    }
-    let Some(file) = std::env::var_os("MESHWORK_TEST_HOLD_RECOVERY") else { return };
-    while std::path::Path::new(&file).exists() {
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
-}
 
 #[cfg(test)]
 mod tests;

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     JournalError,
-    copy::Copy,
+    copy::{self, Copy},
     store::{self, FILE, Marker, Store},
 };
 use crate::home::{self, Home, HomeError};
@@ -122,16 +122,24 @@ pub fn compact(home: &Path) -> Result<JournalReport, JournalError> {
 pub fn backup(home: &Path, to: &Path) -> Result<JournalReport, JournalError> {
     let (_lock, store) = open(home)?;
     home::make_private(to)?;
+    copy::check_free(to)?;
     let marker = store.marker()?;
-    Copy::begin(&store, &to.join(FILE), marker)?.finish()?;
-    marker.put(to)?;
+    let copied = Copy::begin(&store, &to.join(FILE), marker)?.finish();
+    if let Err(error) = copied.and_then(|()| marker.put(to)) {
+        copy::discard(to);
+        return Err(error);
+    }
     seal(home, to)
 }
 
-/// Adds the count of starts to a copy, and reads all of it.
+/// Adds the count of starts to a copy, and reads all of it. One that cannot be completed is removed.
 pub(crate) fn seal(home: &Path, copy: &Path) -> Result<JournalReport, JournalError> {
-    home::raise_boot(copy, home)?;
-    report(&Store::inspect(copy)?)
+    let sealed = home::raise_boot(copy, home).map_err(JournalError::from);
+    let read = sealed.and_then(|()| report(&Store::inspect(copy)?));
+    if read.is_err() {
+        copy::discard(copy);
+    }
+    read
 }
 
 /// Makes a copy the journal of a home. What ended since the copy was made runs again, under attempts

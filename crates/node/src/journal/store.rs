@@ -7,6 +7,7 @@
 use std::{
     fmt::Write as _,
     fs,
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -154,10 +155,13 @@ impl Store {
         Ok(store)
     }
 
-    /// Makes the file of a marker, with nothing in it.
+    /// Makes the file of a marker, with nothing in it, for its owner alone.
     pub(super) fn make(path: PathBuf, marker: Marker) -> Result<Self, JournalError> {
-        let db = cached().create(&path);
-        let db = db.map_err(|error| JournalError::store(&path, error.into()))?;
+        let mut private = fs::OpenOptions::new();
+        private.write(true).create(true).truncate(false).mode(0o600);
+        let db = private.open(&path).map_err(redb::Error::Io);
+        let db = db.and_then(|_| Ok(cached().create(&path)?));
+        let db = db.map_err(|error| JournalError::store(&path, error))?;
         let store = Self { db: Some(db), path, skips_fsync: false };
         store.write(|tables| {
             tables.set(FORMAT, THIS_FORMAT)?;
@@ -473,7 +477,7 @@ impl Segments {
 }
 
 /// The file and its marker.
-fn paths(dir: &Path) -> (PathBuf, PathBuf) {
+pub(super) fn paths(dir: &Path) -> (PathBuf, PathBuf) {
     (dir.join(FILE), dir.join(MARKER))
 }
 

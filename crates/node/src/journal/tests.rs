@@ -154,3 +154,18 @@ async fn a_node_whose_disk_is_slow_takes_no_more_than_it_may() {
     assert!(!journal.is_behind());
     journal.close().await;
 }
+
+#[tokio::test]
+async fn a_file_is_not_much_larger_than_what_is_in_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut journal, _) = open(dir.path()).await;
+    let payload = 64 << 20;
+    for (bytes, seq) in [(1 << 20, 1), (2_000, 2)] {
+        let tasks = (0..payload / bytes).map(|_| Task::default().with_input("x".repeat(bytes)));
+        journal.push(Seq(seq), tasks.map(|task| submitted(&task)).collect());
+        journal.committed().await.unwrap();
+    }
+    journal.close().await;
+    let file = std::fs::metadata(dir.path().join(store::FILE)).unwrap().len();
+    assert!(file < 3 * payload as u64, "{file} bytes for twice {payload}");
+}

@@ -17,12 +17,17 @@ use meshwork_core::engine::{Record, Seq};
 use tokio::sync::mpsc;
 
 use super::{
-    Copied, FULL_RETRY, JournalError, Timed, Work, copy::Copy, index::Index, store, store::Store,
+    Copied, FULL_RETRY, JournalError, Timed, Work,
+    copy::{self, Copy},
+    index::Index,
+    store,
+    store::Store,
 };
 use crate::crash;
 
-/// Bytes of a segment, after which another one is begun.
-const SEGMENT: usize = 1 << 22;
+/// Bytes of a segment at most, unless one record has more: with what the store adds it fits into 4 MiB.
+/// The store rounds up to a power of two, so that a little more would take twice the place.
+const SEGMENT: usize = (4 << 20) - (1 << 10);
 /// Bytes that are set aside while there is space, for what has to be written when there is none:
 /// the ends of tasks that run.
 const RESERVE: usize = 4 << 20;
@@ -84,6 +89,7 @@ impl Writer {
 
     fn begin_copy(&mut self, dir: PathBuf, done: Copied) {
         let begin = || {
+            copy::check_free(&dir)?;
             let marker = self.store.marker()?;
             Ok((Copy::begin(&self.store, &dir.join(store::FILE), marker)?, marker))
         };
@@ -101,7 +107,11 @@ impl Writer {
         }
         let Some(Copying { copy, marker, dir, done }) = self.copy.take() else { return };
         drop(copy);
-        self.end_copy(done, more.and_then(|_| marker.put(&dir)));
+        let made = more.and_then(|_| marker.put(&dir));
+        if made.is_err() {
+            copy::discard(&dir);
+        }
+        self.end_copy(done, made);
     }
 
     fn end_copy(&self, done: Copied, how: Result<(), JournalError>) {
@@ -143,6 +153,7 @@ impl Writer {
         let segments = self.segments(moved.chain(records.iter().map(|record| (now, record))));
         let dead = self.index.take_dead();
         crash::committing(records);
+        super::hold("MESHWORK_TEST_HOLD_COMMITS");
         loop {
             let committed = self.store.write(|tables| {
                 for (number, segment) in (self.next..).zip(&segments) {
@@ -182,31 +193,35 @@ impl Writer {
     fn segments<'r>(&mut self, records: impl Iterator<Item = (i64, &'r Record)>) -> Vec<Vec<u8>> {
         let mut segments = vec![Vec::new()];
         for (at, record) in records {
-            // Only for something that follows: one without records would never go.
-            if segments.last().is_some_and(|segment| segment.len() >= SEGMENT) {
-                segments.push(Vec::new());
-            }
             if let Some(segment) = segments.last_mut() {
+                let before = segment.len();
                 store::append(segment, at, record);
+                if before > 0 && segment.len() > SEGMENT {
+                    let last = segment.split_off(before);
+                    segments.push(last);
+                }
                 self.index.add(record, self.next + segments.len() as u64 - 1);
             }
         }
         segments
     }
 
-    /// There was no space for a commit. Gives up what was set aside, or waits a while. Nothing of the
-    /// commit was told, and the store is opened anew from what was on disk before it.
+    /// There was no space for a commit. Gives up a copy that is being made, or what was set aside, or
+    /// waits a while. Nothing of the commit was told, and the store is opened anew from what was on
+    /// disk before it.
     fn make_space(&mut self, error: &JournalError) -> Result<(), JournalError> {
+        if let Some(Copying { copy, done, .. }) = self.copy.take() {
+            // Its space may be enough; and it reads a file that is about to be closed.
+            drop(copy);
+            let error = redb::Error::Io(io::ErrorKind::StorageFull.into());
+            self.end_copy(done, Err(JournalError::store(self.store.path(), error)));
+            return self.store.open_again();
+        }
         if !self.full.swap(true, Ordering::Relaxed) {
             tracing::warn!(%error, "nothing is accepted that must be kept, until there is space");
         }
         if fs::remove_file(self.store.reserve()).is_err() {
             thread::sleep(FULL_RETRY);
-        }
-        // It reads a file that is about to be closed.
-        if let Some(Copying { done, .. }) = self.copy.take() {
-            let error = redb::Error::Io(io::ErrorKind::StorageFull.into());
-            self.end_copy(done, Err(JournalError::store(self.store.path(), error)));
         }
         self.store.open_again()
     }

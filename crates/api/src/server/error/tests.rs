@@ -26,9 +26,12 @@ fn each_reason_has_a_status_its_code_and_a_hint() {
     ];
     for (reason, status) in cases {
         let (code, hint, retryable) = (reason.code(), reason.hint(), reason.is_retryable());
+        let percent =
+            if let Reason::Recovering { percent, .. } = reason { Some(percent) } else { None };
         let problem = Problem::from(reason);
         assert_eq!(problem.status, status, "{code}");
         assert_eq!(problem.code, code);
+        assert_eq!(problem.percent, percent, "{code}");
         assert_eq!(problem.kind, format!("urn:meshwork:problem:{code}"));
         assert_eq!(problem.hint.as_deref(), Some(hint));
         assert_eq!(problem.is_retryable(), retryable, "{code}");

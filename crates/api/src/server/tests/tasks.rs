@@ -96,6 +96,23 @@ async fn a_task_is_waited_for_read_too_early_and_cancelled() {
 }
 
 #[tokio::test]
+async fn the_one_that_is_named_is_cancelled_for_a_reason_of_some_length() {
+    let server = Fixture::running().await;
+    let sleep = with(spec("debug/sleep", ""), &[("ms", "3600000")]);
+    let first = server.client.submit(&sleep, Duration::ZERO).await.unwrap();
+    let second = server.client.submit(&sleep, Duration::ZERO).await.unwrap();
+    let most = "x".repeat(meshwork_core::limits::MESSAGE_BYTES);
+    let long = format!("{most}x");
+    let problem = api_error(server.client.cancel(&first.id, &long).await.unwrap_err());
+    assert_eq!((problem.status, problem.code.as_str()), (400, "bad_request"));
+    assert!(problem.detail.starts_with("reason: "), "{problem:?}");
+    let cancelled = server.client.cancel(&first.id, &most).await.unwrap();
+    assert_eq!((cancelled.id, cancelled.error.unwrap().message), (first.id, most));
+    assert!(!server.client.task(&second.id).await.unwrap().is_ended());
+    server.end().await;
+}
+
+#[tokio::test]
 async fn a_task_that_nobody_may_run_says_why_it_waits() {
     let server = Fixture::running().await;
     let needy = TaskSpec {
@@ -154,6 +171,7 @@ async fn what_cannot_be_submitted_is_refused() {
     let many = TaskSpec { targets: vec!["ant".to_owned(); 65], ..spec("text/upper", "x") };
     let problem = api_error(server.client.submit(&many, Duration::ZERO).await.unwrap_err());
     assert_eq!((problem.status, problem.code.as_str()), (400, "bad_request"));
+    assert!(problem.detail.starts_with("targets: "), "{problem:?}");
     server.end().await;
 }
 

@@ -1,5 +1,5 @@
-//! Rounds in which both may end at a point, and anybody is killed at any time: as many as
-//! `MESHWORK_CRASH_ROUNDS` says, else a few.
+//! Rounds in which both may end at a point, and anybody is killed at any time, in every second round
+//! another worker as well: as many as `MESHWORK_CRASH_ROUNDS` says, else a few.
 
 use std::{
     env,
@@ -71,13 +71,16 @@ impl Round {
             return "true".to_owned();
         }
         let point = points[self.draw(points.len())];
-        format!("export MESHWORK_CRASH_AT={point}:{}", 1 + self.draw(TASKS))
+        format!("export MESHWORK_CRASH_AT={point}:{}", 1 + self.draw(TASKS / 2))
     }
 
     /// How many ended at a point, and how many were killed.
     fn run(mut self) -> (usize, usize) {
         let orders = [self.order(Side::Owner), self.order(Side::Worker)];
         let mut pair = Pair::up(&orders[0], &orders[1]);
+        if self.has_third() {
+            pair = pair.with_third();
+        }
         let caller = pair.caller();
         let tasks: Vec<Given> = (0..TASKS)
             .map(|number| match self.draw(2) {
@@ -101,8 +104,8 @@ impl Round {
             calling.join().expect("all is answered")
         });
         // Orders that nobody has come to yet are over.
-        for side in [Side::Owner, Side::Worker] {
-            pair.kill(side);
+        for side in self.sides() {
+            pair.kill(*side);
         }
         for (task, id) in tasks.iter().zip(&ids) {
             caller.check(task, id);
@@ -118,6 +121,15 @@ impl Round {
         (self.points, self.kills)
     }
 
+    fn has_third(&self) -> bool {
+        self.number % 2 == 1
+    }
+
+    fn sides(&self) -> &'static [Side] {
+        const ALL: [Side; 3] = [Side::Owner, Side::Worker, Side::Third];
+        if self.has_third() { &ALL } else { &ALL[..2] }
+    }
+
     /// Starts whoever has ended at a point.
     fn restart(&mut self, pair: &mut Pair) {
         for side in [Side::Owner, Side::Worker] {
@@ -129,13 +141,13 @@ impl Round {
         }
     }
 
-    /// Kills one of them, both, or none.
+    /// Kills one of them, some, all, or none.
     fn kill(&mut self, pair: &mut Pair) {
-        let which = self.draw(4);
-        for side in [Side::Owner, Side::Worker] {
-            if which & (1 << side as usize) != 0 {
-                let (_, home) = pair.take(side).end(Signal::KILL);
-                pair.start(side, home, "true");
+        let which = self.draw(8);
+        for side in self.sides() {
+            if which & (1 << *side as usize) != 0 {
+                let (_, home) = pair.take(*side).end(Signal::KILL);
+                pair.start(*side, home, "true");
                 self.kills += 1;
             }
         }

@@ -114,9 +114,27 @@ fn an_assignment_sent_twice_runs_once() {
     net.settle();
     assert_eq!(net.nodes[1].running.len(), 1);
     net.finish(1, output("x"));
+    net.pass(limits::ACK_DELAY);
+    assert_eq!(net.nodes[1].engine.accounts().unacked, 0);
     net.feed(1, again());
     net.settle();
     assert!(net.nodes[1].running.is_empty(), "also when it is forgotten");
+}
+
+#[test]
+fn an_assignment_from_before_a_restart_is_not_run_again() {
+    let mut net = Net::connected(&[1]);
+    net.submit(task("text/a"));
+    let (_, owner, work) = net.nodes[1].running[0].clone();
+    net.disconnect(0, 1);
+    net.finish(1, output("x"));
+    net.restart(1);
+    net.connect(0, 1);
+    net.pass(limits::SESSION_RETRY + limits::ACK_DELAY);
+    assert_eq!(net.nodes[1].engine.accounts().unacked, 0, "its owner has the result");
+    net.feed(1, Input::FromOwner { peer: owner, frames: vec![ToWorker::Assign(work)] });
+    net.settle();
+    assert!(net.nodes[1].running.is_empty());
 }
 
 #[test]

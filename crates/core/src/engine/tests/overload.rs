@@ -185,6 +185,19 @@ fn credit_is_shared_alike_whatever_an_owner_has_waiting() {
     };
     assert_eq!(credit(0), credit(2));
     assert_eq!(credit(0).slots, 4);
+    let of_modest = |net: &Net| {
+        let modest = net.nodes[2].id;
+        net.nodes[1].running.iter().position(|(_, owner, _)| *owner == modest)
+    };
+    while of_modest(&net).is_none() {
+        net.finish(1, output("x"));
+    }
+    let at = of_modest(&net).unwrap();
+    net.nodes[1].running.swap(0, at);
+    net.finish(1, output("x"));
+    let peers = &net.nodes[1].engine.peers;
+    let credit = peers.get(peers.key(&net.nodes[0].id).unwrap()).unwrap().owner.credit;
+    assert_eq!(credit.slots, 8, "all of it again, where nobody else has anything");
 }
 
 /// A peer that is none of the nodes.
@@ -267,6 +280,81 @@ fn ten_times_what_it_can_hold_is_answered_and_nothing_grows() {
     let engine = &net.nodes[1].engine;
     assert!(engine.held.len() <= 4, "nothing is left but what ran");
     assert!(engine.turn.is_empty());
+}
+
+/// A worker that takes work from anybody.
+fn open_to_all(slots: u32) -> Net {
+    let mut net = Net::new(&[slots]);
+    net.nodes[1].engine.config.accept = AcceptPolicy::default().with("text", Accept::Anyone);
+    net
+}
+
+#[test]
+fn owners_that_ignore_their_credit_lock_nobody_out() {
+    let mut net = open_to_all(1);
+    let work = work("x");
+    let greedy = limits::HELD_ATTEMPTS / limits::CREDIT_TASKS as usize;
+    for number in 0..greedy {
+        net.feed(1, Input::OwnerSession { peer: stranger(number) });
+        let frames = (1..=limits::CREDIT_TASKS.into()).map(|n| assign(&work, n)).collect();
+        net.feed(1, Input::FromOwner { peer: stranger(number), frames });
+    }
+    net.settle();
+    assert_eq!(answers(&mut net.nodes[1])[..2], [limits::HELD_ATTEMPTS, 0], "the table is full");
+    let modest = stranger(greedy);
+    net.feed(1, Input::OwnerSession { peer: modest });
+    let reserved = u64::from(limits::HELD_RESERVED);
+    let frames = (1..=reserved + 3).map(|n| assign(&work, n)).collect();
+    net.feed(1, Input::FromOwner { peer: modest, frames });
+    net.settle();
+    assert_eq!(answers(&mut net.nodes[1])[..2], [reserved as usize, 3]);
+}
+
+/// How many of so many assignments in one frame are taken from an owner, and how many are not.
+fn offer(net: &mut Net, work: &Assignment, numbers: std::ops::Range<u64>) -> [usize; 2] {
+    let frames = numbers.map(|number| assign(work, number)).collect();
+    net.feed(1, Input::FromOwner { peer: stranger(0), frames });
+    net.settle();
+    let [accepted, busy, _, others] = answers(&mut net.nodes[1]);
+    assert_eq!(others, 0);
+    [accepted, busy]
+}
+
+#[test]
+fn no_owner_has_more_bytes_here_than_its_credit() {
+    let mut net = open_to_all(1);
+    net.feed(1, Input::OwnerSession { peer: stranger(0) });
+    let mut work = work("x");
+    work.input = vec![0; limits::INLINE_BYTES].into();
+    assert_eq!(offer(&mut net, &work, 1..21), [16, 4], "16 MiB at a MiB each");
+}
+
+#[test]
+fn an_owner_that_acknowledges_nothing_is_told_busy() {
+    // Bytes of a result, and how many of them are kept.
+    let by_count = 2 * u64::from(limits::CREDIT_TASKS);
+    let by_bytes = (limits::UNACKED_BYTES / 4 / limits::INLINE_BYTES) as u64;
+    for (bytes, most) in [(1, by_count), (limits::INLINE_BYTES, by_bytes)] {
+        let mut net = open_to_all(limits::CREDIT_TASKS);
+        net.feed(1, Input::OwnerSession { peer: stranger(0) });
+        let (work, result) = (work("x"), Bytes::from(vec![b'x'; bytes]));
+        let step = most / 2;
+        for first in [1, 1 + step] {
+            let taken = offer(&mut net, &work, first..first + step);
+            assert_eq!(taken, [step as usize, 0], "{bytes} bytes");
+            for (run, _, _) in std::mem::take(&mut net.nodes[1].running) {
+                let end = AttemptEnd::Output(result.clone());
+                net.feed(1, Input::Finished { run, end, took: Duration::ZERO });
+            }
+            net.settle();
+            net.nodes[1].outbox.clear();
+        }
+        let all = 1..=most;
+        assert_eq!(offer(&mut net, &work, most + 1..most + 4), [0, 3], "{bytes} bytes");
+        let frames = all.map(|number| ToWorker::Ack(Epoch { boot: 1, number })).collect();
+        net.feed(1, Input::FromOwner { peer: stranger(0), frames });
+        assert_eq!(offer(&mut net, &work, most + 4..most + 7), [3, 0], "it is served again");
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rand::RngExt;
 
 use super::*;
-use crate::limits;
+use crate::{FailureCode, GroupId, GroupMember, TaskFailure, limits};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -126,22 +126,26 @@ fn a_result_is_kept_for_an_owner_that_is_here_whatever_its_age() {
 
 #[test]
 fn the_oldest_of_whoever_left_most_make_room() {
-    // Owners 0 to 5, of which 0 has been here all the time and left little; the worker is the last.
+    // Owner 0 has left little; owner 5 is here, and has not been able to write its results down yet.
     let mut net = Net::new(&[0, 0, 0, 0, 0, 64]);
     let worker = 6;
     let large = Bytes::from(vec![b'x'; limits::INLINE_BYTES]);
     let per_owner = limits::UNACKED_BYTES / 4 / limits::INLINE_BYTES;
-    let mut made = [0; 6];
+    let mut made: [Vec<u64>; 6] = Default::default();
     for owner in [0, 1, 2, 3, 4, 5] {
         net.connect(owner, worker);
         let tasks = if owner == 0 { 3 } else { per_owner };
         for _ in 0..tasks {
             net.submit_to(owner, task("text/a"), &[worker]);
         }
-        net.disconnect(owner, worker);
+        if owner == 5 {
+            net.disk = false;
+        } else {
+            net.disconnect(owner, worker);
+        }
         while !net.nodes[worker].running.is_empty() {
-            net.finish(worker, AttemptEnd::Output(large.clone()));
-            made[owner] += 1;
+            let work = net.finish(worker, AttemptEnd::Output(large.clone()));
+            made[owner].push(work.epoch.number);
         }
     }
     let engine = &net.nodes[worker].engine;
@@ -149,17 +153,34 @@ fn the_oldest_of_whoever_left_most_make_room() {
     assert!(engine.held.unacked_bytes <= limits::UNACKED_BYTES);
     let most = limits::UNACKED_BYTES / limits::INLINE_BYTES;
     assert!(accounts.unacked >= most - 2, "no more was dropped than had to be");
-    assert_eq!(accounts.dropped_results, (made.iter().sum::<usize>() - accounts.unacked) as u64);
+    let all: usize = made.iter().map(Vec::len).sum();
+    assert_eq!(accounts.dropped_results, (all - accounts.unacked) as u64);
     let left = |owner: usize| -> Vec<u64> {
         let peer = engine.peers.get(engine.peers.key(&net.nodes[owner].id).unwrap()).unwrap();
         peer.owner.held.iter().map(|(epoch, _)| epoch.number).collect()
     };
-    assert_eq!(left(0).len(), made[0], "who left little keeps it");
-    for owner in 1..6 {
+    assert_eq!(left(0), made[0], "who left little keeps it");
+    assert_eq!(left(5), made[5], "who is here keeps it");
+    for (owner, made) in made.iter().enumerate().take(5).skip(1) {
         let left = left(owner);
         assert!(!left.is_empty(), "owner {owner} is left some");
-        let last = *left.last().unwrap();
-        let run: Vec<u64> = (last + 1 - left.len() as u64..=last).collect();
-        assert_eq!(left, run, "owner {owner}: the latest are left");
+        assert!(made.ends_with(&left), "owner {owner}: the latest are left: {left:?}");
     }
+}
+
+#[test]
+fn members_of_groups_that_failed_are_forgotten_by_age_as_well() {
+    let mut net = Net::connected(&[1]);
+    let member = GroupMember { group: GroupId::new(), index: 0, last: true, max_fails: None };
+    let member = member.place(task("text/a"));
+    let id = member.id;
+    let (tasks, targets) = (vec![member], Vec::new());
+    net.feed(0, Input::SubmitGroup { tasks, targets, token: Token(0) });
+    net.settle();
+    net.finish(1, AttemptEnd::Failed(TaskFailure::new(FailureCode::Permanent, "no")));
+    net.pass(limits::KEEP_RESULTS - DAY);
+    assert_eq!(net.state(id), "failed", "it may still be asked about");
+    net.pass(DAY);
+    assert_eq!(net.state(id), "unknown");
+    assert_eq!(net.nodes[0].ledger.len(), 0, "on disk as well");
 }

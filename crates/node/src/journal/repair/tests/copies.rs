@@ -1,5 +1,9 @@
 //! Copies: of a journal at rest, of one that is written, and what it takes to put one back.
 
+use std::os::unix::fs::PermissionsExt as _;
+
+use meshwork_core::PeerId;
+
 use super::*;
 use crate::home::next_boot;
 
@@ -20,6 +24,15 @@ async fn a_copy_holds_what_was_there_and_is_put_back_on_purpose_only() {
     assert_eq!(verify(&copy).unwrap().records, 6, "the folder is laid out like a home");
     let again = backup(dir.path(), &copy).unwrap_err();
     assert!(matches!(again, JournalError::Occupied { .. }), "{again}");
+    let lost = tempfile::tempdir().unwrap();
+    fs::copy(dir.path().join("journal.id"), lost.path().join("journal.id")).unwrap();
+    let marked = backup(dir.path(), lost.path()).unwrap_err();
+    assert!(
+        matches!(marked, JournalError::Occupied { .. }),
+        "a home whose journal is lost: {marked}"
+    );
+    let mode = |path: PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(copy.join(FILE)), mode(dir.path().join(FILE))), (0o600, 0o600));
 
     // It goes on, and its copy is older.
     for _ in 0..3 {
@@ -42,11 +55,18 @@ async fn a_copy_holds_what_was_there_and_is_put_back_on_purpose_only() {
     assert_eq!(fs::read(&aside[0]).unwrap(), latest);
     assert_eq!(ids(dir.path()).await, before);
     // What was replaced, and the copy itself, are other journals from now on.
+    let now = fs::read(&file).unwrap();
     for other in [&latest, &fs::read(&old).unwrap()] {
         fs::write(&file, other).unwrap();
         let error = Journal::open(dir.path(), None, Clock::start(), Recovery::default()).await;
         assert!(matches!(error, Err(JournalError::Foreign { .. })), "{error:?}");
     }
+    // What is put aside a second time does not take the place of the first.
+    fs::write(&file, &now).unwrap();
+    let (_, aside) = restore(dir.path(), &copy, true).unwrap();
+    assert_eq!(aside, [dir.path().join("journal.replaced-2")]);
+    assert_eq!(fs::read(dir.path().join("journal.replaced-1")).unwrap(), latest);
+    assert_eq!(fs::read(&aside[0]).unwrap(), now);
 }
 
 #[tokio::test]
@@ -67,6 +87,23 @@ async fn a_copy_takes_the_place_of_a_journal_that_is_lost() {
     let fresh = tempfile::tempdir().unwrap();
     restore(fresh.path(), folder.path(), false).unwrap();
     assert_eq!(ids(fresh.path()).await, before, "in another home as well");
+}
+
+#[tokio::test]
+async fn a_copy_is_that_of_its_node_wherever_it_is_put_back() {
+    let (dir, folder) = (home(1).await, tempfile::tempdir().unwrap());
+    let (own, other) = (PeerId::random(), PeerId::random());
+    let open = async |dir: &Path, owner| {
+        let opened = Journal::open(dir, Some(owner), Clock::start(), Recovery::default()).await;
+        opened.map(|(journal, _)| journal)
+    };
+    open(dir.path(), own).await.unwrap().close().await;
+    backup(dir.path(), folder.path()).unwrap();
+    let fresh = tempfile::tempdir().unwrap();
+    restore(fresh.path(), folder.path(), false).unwrap();
+    let error = open(fresh.path(), other).await.unwrap_err();
+    assert!(matches!(error, JournalError::OtherKey { owner, .. } if owner == own), "{error}");
+    open(fresh.path(), own).await.unwrap().close().await;
 }
 
 #[tokio::test]
