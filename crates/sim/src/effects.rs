@@ -204,7 +204,7 @@ impl World<'_> {
         let point = match &reply {
             Reply::Accepted { .. } => A3,
             Reply::Ended { .. } => A12,
-            Reply::GroupAccepted { .. } | Reply::Refused(_) => &[],
+            Reply::GroupAccepted { .. } | Reply::GroupCancelled { .. } | Reply::Refused(_) => &[],
         };
         if self.dies(index, point, Moment::Before) {
             return Ok(());
@@ -231,6 +231,7 @@ impl World<'_> {
                 Some((group, end)) => self.group_accepted(group, end),
                 None => Ok(()),
             },
+            Reply::GroupCancelled { .. } => Ok(()),
             Reply::Refused(reason) if members.is_some() => {
                 members.map_or(Ok(()), |(group, _)| self.group_refused(group, reason))
             }

@@ -7,7 +7,7 @@ use meshwork_core::{
     CancelledBy, Durability, GroupId, GroupMember, Reason, TaskEnd, TaskId, TaskState, Time,
     engine::{
         Input, Token,
-        view::{EndCounts, GroupView},
+        view::{EndCounts, GroupStop, GroupView},
     },
 };
 
@@ -123,7 +123,7 @@ impl World<'_> {
             return Ok(());
         };
         let (boot, most) = (node.boot, node.most().min(limits::CHUNK));
-        let known = node.engine.as_ref().is_some_and(|engine| engine.group(id).is_some());
+        let known = self.view_group(owner, id).is_some();
         let back = if again && known { self.rngs.callers.below(next as usize + 1) } else { 0 };
         let from = next as usize - back;
         let new = 1 + self.rngs.callers.below(most);
@@ -202,7 +202,7 @@ impl World<'_> {
         let view = self.view_group(owner, id);
         let Some(node) = self.nodes.get(owner) else { return Ok(()) };
         let (few, closing) = (node.most() < limits::KEPT, node.closing);
-        let (known, stopped) = (view.is_some(), view.is_some_and(|view| view.stopped));
+        let (known, stopped) = (view.is_some(), view.is_some_and(|view| view.stop.is_some()));
         self.log(format_args!("n{owner} refuses group {group}: {reason}"));
         match reason {
             Reason::ShuttingDown if closing => {
@@ -273,17 +273,19 @@ impl World<'_> {
     }
 
     fn view_group(&self, owner: usize, id: GroupId) -> Option<GroupView> {
-        self.nodes.get(owner)?.engine.as_ref()?.group(id)
+        let node = self.nodes.get(owner)?;
+        node.engine.as_ref()?.group(id, node.clock(self.now))
     }
 
     /// Which groups of this node have stopped: from now on none of their members is placed.
     pub(crate) fn note_stopped(&mut self, owner: usize) {
-        let Some(engine) = self.nodes.get(owner).and_then(|node| node.engine.as_ref()) else {
-            return;
-        };
+        let Some(node) = self.nodes.get(owner) else { return };
+        let Some(engine) = &node.engine else { return };
+        let clock = node.clock(self.now);
         for batch in self.groups.iter_mut().filter(|batch| batch.owner == owner) {
             if batch.began() && !batch.stopped && batch.max_fails.is_some() {
-                batch.stopped = engine.group(batch.id).is_some_and(|view| view.stopped);
+                batch.stopped =
+                    engine.group(batch.id, clock).is_some_and(|view| view.stop.is_some());
             }
         }
     }
@@ -304,7 +306,7 @@ impl World<'_> {
         let batch = self.groups.iter().find(|batch| batch.id.index_of(&id).is_some());
         let view = batch.and_then(|batch| self.view_group(batch.owner, batch.id));
         // One that is forgotten can be asked no more.
-        if batch.is_some() && view.is_none_or(|view| view.stopped) {
+        if batch.is_some() && view.is_none_or(|view| view.stop == Some(GroupStop::Failures)) {
             return Ok(());
         }
         let details = format!("{id} was cancelled by its group, which has not stopped");
