@@ -325,6 +325,7 @@ fn recount(net: &Net, id: GroupId, noted: &BTreeMap<TaskId, &'static str>) {
     let Some(view) = net.nodes[0].engine.group(id, net.now) else { return };
     let mut counted = EndCounts::default();
     let (mut queued, mut running) = (0, 0);
+    let mut waits: BTreeMap<String, u32> = BTreeMap::new();
     for index in 0..view.received {
         let member = id.member(index);
         let state = match net.state(member) {
@@ -336,16 +337,19 @@ fn recount(net: &Net, id: GroupId, noted: &BTreeMap<TaskId, &'static str>) {
             "failed" => counted.failed += 1,
             "cancelled" => counted.cancelled += 1,
             "expired" => counted.expired += 1,
-            "queued" => queued += 1,
+            "queued" => {
+                queued += 1;
+                *waits.entry(format!("text/{}", handler(index))).or_default() += 1;
+            }
             "assigned" | "running" => running += 1,
             other => panic!("{member} is {other}"),
         }
     }
     assert_eq!((counted, queued, running), (view.ended, view.queued, view.running));
     let explained = net.nodes[0].engine.explain_group(id, net.now).unwrap();
-    let told: Vec<u32> = explained.waiting.iter().map(|waiting| waiting.members).collect();
-    let all = Some(queued).filter(|queued| *queued > 0);
-    assert_eq!((told, explained.others), (all.into_iter().collect(), 0), "all need the same");
+    let told = explained.waiting.iter();
+    let told = told.map(|waiting| (waiting.handler.to_string(), waiting.members)).collect();
+    assert_eq!((waits, 0), (told, explained.others), "those that wait, by what they need");
 }
 
 /// Notes the ends that were journalled: of many at once, some are forgotten at once.
@@ -365,6 +369,11 @@ struct Submitted {
     max_fails: Option<u32>,
 }
 
+/// What a member is to be run by.
+fn handler(index: u32) -> &'static str {
+    ["a", "b", "c"][index as usize % 3]
+}
+
 /// Hands in some of it again, and some more.
 fn hand_in_more(net: &mut Net, dice: &mut SmallRng, group: &mut Submitted) {
     let Submitted { id, received, done, max_fails } = *group;
@@ -377,7 +386,11 @@ fn hand_in_more(net: &mut Net, dice: &mut SmallRng, group: &mut Submitted) {
         return;
     }
     let last = done || dice.random_bool(0.2);
-    match net.hand_in(members(id, from..end, last, max_fails)) {
+    let mut tasks = members(id, from..end, last, max_fails);
+    for (index, task) in (from..).zip(&mut tasks) {
+        task.operation = handler(index).into();
+    }
+    match net.hand_in(tasks) {
         Reply::GroupAccepted { .. } => (group.received, group.done) = (end, last),
         Reply::Refused(Reason::GroupCancelled) => {
             assert!(matches!(net.group(id).stop, Some(GroupStop::Cancelled { .. })));
