@@ -23,6 +23,7 @@ mod drain;
 mod epoch_map;
 mod gate;
 mod groups;
+mod hedge;
 mod held;
 mod input;
 mod kinds;
@@ -38,6 +39,7 @@ mod restore;
 mod retention;
 mod story;
 mod submit;
+mod tail;
 mod tasks;
 #[cfg(test)]
 mod tests;
@@ -56,7 +58,8 @@ use self::{
     kinds::{Kind, Kinds},
     peers::{PeerKey, Peers, SessionState},
     queue::{GroupKey, Queue},
-    tasks::Tasks,
+    tail::Tail,
+    tasks::{TaskKey, Tasks},
     timers::{Timer, Timers},
 };
 pub use self::{
@@ -127,6 +130,12 @@ pub struct Engine {
     place: bool,
     /// Groups that have not been looked at since.
     unplaced: usize,
+    /// Tasks that wait for a second attempt, at most [`limits::LATE_TASKS`]; some need none any more.
+    late: VecDeque<TaskKey>,
+    /// How many of these have not been looked at since.
+    unhedged: usize,
+    /// How long attempts take, by handler; at most [`limits::KINDS`].
+    tails: FxHashMap<Kind, Box<Tail>>,
     /// Reused by placement.
     turns: BinaryHeap<Reverse<Turn>>,
     credit_dirty: bool,
@@ -202,6 +211,9 @@ impl Engine {
             closing: false,
             place: false,
             unplaced: 0,
+            late: VecDeque::new(),
+            unhedged: 0,
+            tails: FxHashMap::default(),
             turns: BinaryHeap::new(),
             credit_dirty: false,
             heartbeat_armed: false,
@@ -461,7 +473,7 @@ impl Engine {
 
     /// When [`Input::Tick`] is due next, if ever; in the past if there is more to place.
     pub fn next_timer(&self) -> Option<Time> {
-        if self.place || self.unplaced > 0 || self.groups.is_stopping() {
+        if self.place || self.unplaced > 0 || self.unhedged > 0 || self.groups.is_stopping() {
             return Some(Time::ZERO);
         }
         self.timers.next()

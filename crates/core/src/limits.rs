@@ -120,6 +120,20 @@ pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
 /// Longest service time that is learned, whatever a worker says: sums over [`CREDIT_TASKS`] stay far
 /// from overflow.
 pub const MAX_SERVICE_TIME: Duration = Duration::from_secs(24 * 3600);
+/// Attempts of a handler after which the time that each took counts half: recent ones tell how long
+/// one takes now.
+pub const TAIL_MEMORY: u16 = 1_024;
+/// Attempts of a handler before it is known how long 95 of 100 take: fewer have no such number.
+pub const TAIL_LEAST: u16 = 20;
+/// No attempt is thought to take unusually long before: a second one costs a message, an answer and a
+/// slot, which for what is over in a moment is more than it saves.
+pub const HEDGE_LEAST: Duration = Duration::from_millis(25);
+/// Tasks that wait for a free slot for a second attempt; further ones look again later. More than can
+/// be of use before the first of them have ended.
+pub const LATE_TASKS: usize = 4_096;
+/// Tasks to be given a second attempt that one placement pass looks at; the rest are looked at by the
+/// passes after it.
+pub const PLACEMENT_LATE: usize = 64;
 /// A worker is asked about heartbeats that differ no more often than this.
 pub const RESUME_PAUSE: Duration = Duration::from_secs(1);
 /// How long an owner believes an attempt without hearing of it.

@@ -183,7 +183,7 @@ impl From<Bytes> for TaskInput {
 
 /// What a worker must have to be considered for a task.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct Requirements {
     /// Capabilities that the worker must advertise.
     pub capabilities: Vec<String>,

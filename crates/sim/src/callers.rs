@@ -157,6 +157,7 @@ pub(crate) fn random_task(rng: &mut SimRng, number: usize) -> Task {
     let retry = RetryPolicy {
         attempts: 1 + rng.below(4) as u32,
         crashes: 1 + rng.below(5) as u32,
+        hedge: id.as_bytes().last().is_some_and(|byte| byte % 4 == 0),
         ..RetryPolicy::default()
     };
     Task {

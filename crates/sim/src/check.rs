@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use meshwork_core::{
-    TaskState, ToWorker,
+    TaskId, TaskState, ToWorker,
     engine::{
         Input,
         view::{Obstacle, Sizes},
@@ -94,6 +94,28 @@ impl World<'_> {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// A task is at no more workers than it may be, in the eyes of its owner.
+    pub(crate) fn check_hedged(&mut self, owner: usize, id: TaskId, attempt: u32) -> Step {
+        let Some(node) = self.nodes.get(owner).filter(|_| attempt > 1) else { return Ok(()) };
+        let engine = node.engine.as_ref();
+        let Some(view) = engine.and_then(|engine| engine.task(id, node.clock(self.now))) else {
+            return Ok(());
+        };
+        let at: Vec<_> = view.attempts.iter().filter(|made| made.ended.is_none()).collect();
+        let [first, second] = at[..] else {
+            if at.len() < 2 {
+                return Ok(());
+            }
+            return Err(Broken::new(Invariant::AtMostTwo, format!("{id} is at {at:?}")));
+        };
+        let job = self.history.job_of(id).and_then(|job| self.history.jobs.get(job));
+        if first.peer == second.peer || !job.is_some_and(|job| job.task.retry.hedge) {
+            return Err(Broken::new(Invariant::AtMostTwo, format!("{id} is at {at:?}")));
+        }
+        self.hedged += u64::from(second.number == attempt);
         Ok(())
     }
 

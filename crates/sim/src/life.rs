@@ -231,6 +231,7 @@ impl World<'_> {
         let boot = node.boot;
         let stalled = std::mem::take(&mut node.stall_next);
         self.history.started(boot, owner, work.epoch, (index, work.task, work.attempt))?;
+        self.check_hedged(owner, work.task, work.attempt)?;
         let job = self.history.job_of(work.task).and_then(|job| self.history.jobs.get(job));
         let Some(job) = job else {
             let details = format!("n{index} runs {}, which nobody submitted", work.task);

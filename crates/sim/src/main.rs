@@ -154,7 +154,7 @@ fn many(from: u64, seeds: u64, network: Network) -> ExitCode {
 fn summary(reports: &[Report]) {
     let mut faults: BTreeMap<FaultKind, u64> = BTreeMap::new();
     let (mut succeeded, mut failed, mut cancelled, mut expired, mut lost) = (0, 0, 0, 0, 0);
-    let (mut executions, mut steps, mut seconds) = (0, 0, 0.0);
+    let (mut executions, mut hedged, mut steps, mut seconds) = (0, 0, 0, 0.0);
     for report in reports {
         for (kind, count) in &report.faults {
             *faults.entry(*kind).or_default() += count;
@@ -165,6 +165,7 @@ fn summary(reports: &[Report]) {
         expired += report.ends.expired;
         lost += report.ends.lost;
         executions += report.executions;
+        hedged += report.hedged;
         steps += report.steps;
         seconds += report.virtual_time.as_secs_f64();
     }
@@ -182,7 +183,7 @@ fn summary(reports: &[Report]) {
         reports.len()
     );
     println!(
-        "{executions} executions, {steps} steps, {:.1} hours of virtual time",
+        "{executions} executions, {hedged} of them second attempts beside a first, {steps} steps, {:.1} hours of virtual time",
         seconds / 3_600.0
     );
 }

@@ -44,6 +44,8 @@ pub enum Invariant {
     /// A group in which too many have failed, or that was cancelled, starts no further member, also after
     /// a restart, and no other cancels any.
     GroupStops,
+    /// A task is at one worker, or at two if it asks for a second attempt.
+    AtMostTwo,
     /// Work goes only to whom its owner trusts.
     OnlyTrusted,
     /// Nobody is refused, expelled or told anything without a cause.
@@ -54,7 +56,7 @@ pub enum Invariant {
 
 impl Invariant {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::AnsweredIsKnown,
         Self::OneEnd,
         Self::ResultWasProduced,
@@ -72,6 +74,7 @@ impl Invariant {
         Self::NobodyIdle,
         Self::GroupCounts,
         Self::GroupStops,
+        Self::AtMostTwo,
         Self::OnlyTrusted,
         Self::NoFalseBlame,
         Self::NoPanic,
@@ -97,6 +100,7 @@ impl Invariant {
             Self::NobodyIdle => "a task does not wait for a worker that is free",
             Self::GroupCounts => "a group's counts are those of its members",
             Self::GroupStops => "a group that is to stop does so for good, and no other",
+            Self::AtMostTwo => "a task is at one worker, or at two if it asks for that",
             Self::OnlyTrusted => "work goes only to whom its owner trusts",
             Self::NoFalseBlame => "nobody honest is refused or expelled",
             Self::NoPanic => "nothing panics",
@@ -159,6 +163,9 @@ pub struct Report {
     pub p99_time: Duration,
     /// Executions started.
     pub executions: u64,
+    /// How many of them began while another attempt at the same task was under way, which had taken
+    /// unusually long.
+    pub hedged: u64,
     /// How much virtual time passed.
     pub virtual_time: Duration,
     /// Events handled.

@@ -61,6 +61,8 @@ pub(crate) struct World<'h> {
     pub(crate) distrusted: BTreeSet<(usize, usize)>,
     /// Tasks that waited for a free worker at the last look.
     pub(crate) waited: BTreeSet<TaskId>,
+    /// Second attempts that were started beside a first.
+    pub(crate) hedged: u64,
     steps: u64,
     trace: Trace,
 }
@@ -113,6 +115,7 @@ impl<'h> World<'h> {
             crashes: Crashes::new(&scenario.crashes),
             distrusted: BTreeSet::new(),
             waited: BTreeSet::new(),
+            hedged: 0,
             steps: 0,
             trace: Trace::new(scenario.keep_trace),
         }
@@ -278,6 +281,7 @@ impl<'h> World<'h> {
             median_time: within(50),
             p99_time: within(99),
             executions: self.history.executions(),
+            hedged: self.hedged,
             crashes: self.crashes.fired,
             virtual_time: self.now.since(Time::ZERO),
             steps: self.steps,

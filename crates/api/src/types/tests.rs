@@ -254,7 +254,7 @@ fn a_task_carries_all_its_fields() {
         "requirements": { "cpus": 2 },
         "priority": -3,
         "limits": { "queue_ms": null, "attempt_ms": 1_500 },
-        "retry": { "attempts": 5 },
+        "retry": { "attempts": 5, "hedge": true },
         "idempotency_key": "k",
     }))
     .unwrap();
@@ -268,16 +268,23 @@ fn a_task_carries_all_its_fields() {
     assert_eq!(task.priority, -3);
     assert_eq!(task.limits.queue, None);
     assert_eq!(task.limits.attempt, Some(Duration::from_millis(1_500)));
-    assert_eq!(task.retry.attempts, 5);
+    assert_eq!((task.retry.attempts, task.retry.hedge), (5, true));
     assert_eq!(task.idempotency_key.as_deref(), Some("k"));
     assert_eq!(targets, ["bee"]);
 }
 
 #[test]
 fn a_field_that_is_not_known_is_refused() {
-    let spec = r#"{"handler": "text/upper", "limit": {"total_ms": 5}}"#;
-    let error = serde_json::from_str::<TaskSpec>(spec).unwrap_err().to_string();
-    assert!(error.contains("limit"), "{error}");
+    for (field, named) in [
+        (r#""limit": {"total_ms": 5}"#, "limit"),
+        (r#""limits": {"all_ms": 5}"#, "all_ms"),
+        (r#""retry": {"hedges": true}"#, "hedges"),
+        (r#""requirements": {"cpu": 2}"#, "cpu"),
+    ] {
+        let spec = format!(r#"{{"handler": "text/upper", {field}}}"#);
+        let error = serde_json::from_str::<TaskSpec>(&spec).unwrap_err().to_string();
+        assert!(error.contains(named), "{error}");
+    }
 }
 
 #[test]

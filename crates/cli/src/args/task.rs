@@ -50,6 +50,10 @@ pub(crate) struct RunArgs {
     /// How often it is tried again after a failure that may pass [default: 2]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..MAX_RETRIES))]
     pub(crate) retries: Option<u32>,
+    /// If it takes longer than 95 of 100 of its handler do, run it at a second worker as well: the first
+    /// result counts, and the slower attempt is stopped
+    #[arg(long)]
+    pub(crate) hedge: bool,
     /// Longest run of one attempt
     #[arg(long, value_name = "TIME", value_parser = values::duration)]
     pub(crate) time: Option<Duration>,

@@ -43,6 +43,7 @@ pub(super) fn of(args: RunArgs) -> Result<TaskSpec, Failure> {
         limits,
         retry: RetryPolicy {
             attempts: args.retries.map_or(retry.attempts, |retries| retries.saturating_add(1)),
+            hedge: args.hedge,
             ..retry
         },
         idempotency_key: args.key,

@@ -26,8 +26,8 @@ fn three_workers_count_every_word() {
     let workers = report["workers"].as_array().unwrap();
     assert_eq!(workers.len(), 3);
     let tasks: u64 = workers.iter().map(|worker| worker["tasks"].as_u64().unwrap()).sum();
-    assert_eq!(report["tasks"], tasks);
-    assert!(workers.iter().all(|worker| worker["tasks"].as_u64().unwrap() > 0), "{report}");
+    // How many each had is the placement's choice: a worker that a busy machine holds up may have none.
+    assert_eq!(report["tasks"], tasks, "{report}");
     assert!(!home.exists(), "a demo keeps nothing");
 }
 

@@ -13,7 +13,7 @@ use super::{
     Cx, Engine,
     held::{Held, HeldKey, Stage, weight},
     peers::{PeerKey, SessionState},
-    tasks::{End, Phase, TaskKey},
+    tasks::{End, TaskKey},
 };
 use crate::{
     frame::{AttemptEnd, Epoch, ToOwner},
@@ -36,7 +36,7 @@ impl Engine {
     pub(super) fn on_close(&mut self) {
         self.closing = true;
         // Also what was left to the passes that follow.
-        self.unplaced = 0;
+        (self.unplaced, self.unhedged) = (0, 0);
         self.on_drain(true);
         self.send_acks();
     }
@@ -59,9 +59,8 @@ impl Engine {
     }
 
     fn abandon_task(&mut self, cx: &Cx<'_>, key: TaskKey) {
-        let Some(task) = self.tasks.get(key).filter(|task| !task.durable) else { return };
-        if let Phase::Open { peer, epoch, .. } = task.phase {
-            self.withdraw(peer, epoch);
+        if self.tasks.get(key).is_none_or(|task| task.durable) {
+            return;
         }
         let reason = "the node stopped, and the task was kept in memory only".into();
         self.end_task(key, cx.now, End::Cancelled { by: CancelledBy::Shutdown, reason });

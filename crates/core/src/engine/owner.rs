@@ -6,6 +6,7 @@ use libp2p_identity::PeerId;
 
 use super::{
     Cx, Effect, Engine, Record, Reply,
+    hedge::Sent,
     peers::{Conduct, OpenAttempt, PeerKey, SessionState},
     tasks::{End, Phase, Refusal, TaskKey},
     timers::Timer,
@@ -114,13 +115,11 @@ impl Engine {
         match self.task_of(key, epoch) {
             Some(task_key) => {
                 let Some(task) = self.tasks.get_mut(task_key) else { return };
-                let Phase::Open { peer, epoch, accepted, .. } = &mut task.phase else { return };
-                if !std::mem::replace(accepted, true)
-                    && self.observed.tasks
-                    && let Some(peer) = self.peers.get(*peer)
-                {
-                    let state = TaskState::Running { peer: *peer.id, epoch: *epoch };
-                    cx.out.push(Effect::TaskChanged { id: task.id, state });
+                let Phase::Open(open) = &mut task.phase else { return };
+                let is_first = open.first.epoch == epoch;
+                let Some(sent) = open.get_mut(epoch) else { return };
+                if !std::mem::replace(&mut sent.accepted, true) && is_first {
+                    self.tell_state(cx, task_key);
                 }
             }
             // It works on something that nobody waits for any more.
@@ -128,10 +127,19 @@ impl Engine {
         }
     }
 
+    /// Tells where a task stands whose attempt is another, or has begun.
+    pub(super) fn tell_state(&self, cx: &mut Cx<'_>, key: TaskKey) {
+        if self.observed.tasks
+            && let Some(task) = self.tasks.get(key)
+        {
+            cx.out.push(Effect::TaskChanged { id: task.id, state: self.state(task) });
+        }
+    }
+
     fn on_busy(&mut self, cx: &mut Cx<'_>, key: PeerKey, epoch: Epoch, retry_after: Duration) {
         if let Some(attempt) = self.close(cx, key, epoch) {
             self.rest(cx, key, retry_after.min(limits::MAX_RETRY_AFTER));
-            self.requeue(cx, attempt.task, "busy", Duration::ZERO);
+            self.requeue(cx, attempt.task, epoch, "busy", Duration::ZERO);
         }
     }
 
@@ -140,11 +148,11 @@ impl Engine {
         let Some(task_key) = attempt.task else { return };
         if let Some(retry_after) = reason.retry_after() {
             self.rest(cx, key, retry_after.min(limits::MAX_RETRY_AFTER));
-            return self.requeue(cx, Some(task_key), reason.code(), Duration::ZERO);
+            return self.requeue(cx, Some(task_key), epoch, reason.code(), Duration::ZERO);
         }
         if reason == Reason::NotFound {
             // It has lost the attempt, by a restart as a rule.
-            return self.lose(cx, task_key, "the worker does not know the attempt any more");
+            return self.lose(cx, task_key, epoch, "the worker does not know the attempt any more");
         }
         let Some(task) = self.tasks.get(task_key) else { return };
         let Some(needs) = self.queue.group(task.group).map(|group| Arc::clone(&group.needs)) else {
@@ -164,7 +172,7 @@ impl Engine {
                 }
                 self.peers.offers_changed();
             }
-            return self.requeue(cx, Some(task_key), reason.code(), Duration::ZERO);
+            return self.requeue(cx, Some(task_key), epoch, reason.code(), Duration::ZERO);
         }
         let Some(peer) = self.peers.get(key) else { return };
         let refusal =
@@ -180,7 +188,7 @@ impl Engine {
         if needs.targets.iter().all(refused) {
             self.end_refused(cx, task_key, key, &reason);
         } else {
-            self.requeue(cx, Some(task_key), reason.code(), Duration::ZERO);
+            self.requeue(cx, Some(task_key), epoch, reason.code(), Duration::ZERO);
         }
     }
 
@@ -219,7 +227,7 @@ impl Engine {
         match end {
             AttemptEnd::Output(output) => {
                 peer.worker.learn(attempt.kind, took);
-                let number = self.tasks.get(task_key).map_or(0, |task| task.attempts);
+                let number = self.lead(task_key, epoch, cx.now).unwrap_or_default();
                 if self.observed.messages
                     && key != PeerKey::LOCAL
                     && let Some(task) = self.tasks.get(task_key)
@@ -237,16 +245,16 @@ impl Engine {
             }
             AttemptEnd::Failed(mut failure) => {
                 failure.worker = Some(Box::new(*worker));
-                self.fail(cx, task_key, failure);
+                self.fail(cx, task_key, epoch, failure);
             }
             AttemptEnd::Cancelled => {
                 // Nobody here asked for it: the worker stops.
                 let why = "stopped by the worker";
                 if self.tasks.get(task_key).is_some_and(|task| task.came_back) {
                     // Its start was recorded as if it could be the reason.
-                    return self.try_again(cx, Some(task_key), why, Duration::ZERO);
+                    return self.try_again(cx, task_key, epoch, why, Duration::ZERO);
                 }
-                self.requeue(cx, Some(task_key), why, Duration::ZERO);
+                self.requeue(cx, Some(task_key), epoch, why, Duration::ZERO);
             }
         }
     }
@@ -285,15 +293,19 @@ impl Engine {
         }
     }
 
-    /// The handler failed: tries again if that may help, or ends the task.
-    fn fail(&mut self, cx: &mut Cx<'_>, key: TaskKey, failure: TaskFailure) {
+    /// The handler failed: goes on with another attempt if that may help, or ends the task.
+    fn fail(&mut self, cx: &mut Cx<'_>, key: TaskKey, epoch: Epoch, failure: TaskFailure) {
         let Some(task) = self.tasks.get_mut(key) else { return };
         task.failures += 1;
+        if failure.is_retryable() && self.goes_on_without(cx, key, epoch, &failure.to_string()) {
+            return self.record_story(key, cx.now);
+        }
+        let Some(task) = self.tasks.get_mut(key) else { return };
         if failure.is_retryable() && task.failures < task.retry.attempts {
             let doubled = 2u32.saturating_pow(task.failures.min(31) - 1);
             let rest = task.retry.backoff.saturating_mul(doubled).min(task.retry.max_backoff);
             let rest = jitter(rest, cx);
-            return self.try_again(cx, Some(key), &failure.to_string(), rest);
+            return self.try_again(cx, key, epoch, &failure.to_string(), rest);
         }
         if failure.code == FailureCode::TimedOut {
             return self.end_task(key, cx.now, End::Expired(ExpiredLimit::Attempt));
@@ -302,35 +314,54 @@ impl Engine {
     }
 
     /// The attempt was lost with its worker: a task that does that too often ends.
-    fn lose(&mut self, cx: &mut Cx<'_>, key: TaskKey, how: &str) {
+    fn lose(&mut self, cx: &mut Cx<'_>, key: TaskKey, epoch: Epoch, how: &str) {
         let Some(task) = self.tasks.get_mut(key) else { return };
-        if let Phase::Open { accepted: true, .. } = task.phase {
+        if let Phase::Open(open) = &mut task.phase
+            && open.get_mut(epoch).is_some_and(|sent| sent.accepted)
+        {
             task.crashes += 1;
         }
+        if self.goes_on_without(cx, key, epoch, how) {
+            return self.record_story(key, cx.now);
+        }
+        let Some(task) = self.tasks.get(key) else { return };
         if let Some(failure) = task.is_lost_for_good(how) {
             return self.end_task(key, cx.now, End::Failed(Box::new(failure)));
         }
-        self.try_again(cx, Some(key), how, Duration::ZERO);
+        self.try_again(cx, key, epoch, how, Duration::ZERO);
     }
 
     /// As [`Self::requeue`], for an attempt that counts.
-    fn try_again(&mut self, cx: &mut Cx<'_>, key: Option<TaskKey>, why: &str, rest: Duration) {
-        self.requeue(cx, key, why, rest);
-        if let Some(key) = key {
-            self.record_story(key, cx.now);
-        }
+    #[expect(clippy::too_many_arguments, reason = "which attempt, and what becomes of its task")]
+    fn try_again(
+        &mut self,
+        cx: &mut Cx<'_>,
+        key: TaskKey,
+        epoch: Epoch,
+        why: &str,
+        rest: Duration,
+    ) {
+        self.requeue(cx, Some(key), epoch, why, rest);
+        self.record_story(key, cx.now);
     }
 
-    /// The attempt is over and the task waits again, from now on or after a rest.
-    fn requeue(&mut self, cx: &mut Cx<'_>, key: Option<TaskKey>, why: &str, rest: Duration) {
+    /// The attempt is over. If there is no other, the task waits again, from now on or after a rest.
+    #[expect(clippy::too_many_arguments, reason = "which attempt, and what becomes of its task")]
+    fn requeue(
+        &mut self,
+        cx: &mut Cx<'_>,
+        key: Option<TaskKey>,
+        epoch: Epoch,
+        why: &str,
+        rest: Duration,
+    ) {
         let Some(key) = key else { return };
-        let Some(task) = self.tasks.get_mut(key) else { return };
-        if matches!(task.phase, Phase::Ended { .. }) {
+        if self.goes_on_without(cx, key, epoch, why) {
             return;
         }
-        if let Some(attempt) = task.history.last_mut() {
-            attempt.close(cx.now, why);
-        }
+        let Some(task) = self.tasks.get_mut(key) else { return };
+        let Phase::Open(open) = &task.phase else { return };
+        task.close_attempt(open.first.number, cx.now, why);
         task.phase = Phase::Queued { since: cx.now, not_before: cx.now + rest };
         if self.observed.tasks {
             cx.out.push(Effect::TaskChanged { id: task.id, state: TaskState::Queued });
@@ -345,15 +376,14 @@ impl Engine {
             Phase::Ended { .. } => return,
             // One that rests is not in line, also when its rest is over and its timer is late.
             Phase::Queued { since, not_before } => (not_before <= since, task.group),
-            Phase::Open { .. } => (false, task.group),
+            Phase::Open(_) => (false, task.group),
         };
+        self.close_open(key, now, &end);
+        let Some(task) = self.tasks.get_mut(key) else { return };
         let (id, durable, member) = (task.id, task.durable, task.member);
         let success = end.is_success();
         let public = end.to_public();
         let state = public.state();
-        if let Some(attempt) = task.history.last_mut() {
-            attempt.close(now, state.as_str());
-        }
         let story = task.story_beside(&end, now);
         let watchers = std::mem::take(&mut task.watchers);
         let armed = std::mem::replace(&mut task.armed, Time::NEVER) != Time::NEVER;
@@ -401,31 +431,35 @@ impl Engine {
         let reached =
             |from: Time, limit: Option<Duration>| limit.is_some_and(|l| from + l <= cx.now);
         if reached(task.submitted, limits.total) {
-            if let Phase::Open { peer, epoch, .. } = task.phase {
-                self.withdraw(peer, epoch);
-            }
             return self.end_task(key, cx.now, End::Expired(ExpiredLimit::Total));
         }
-        match task.phase {
-            Phase::Queued { since, .. } if reached(since, limits.queue) => {
+        match &task.phase {
+            Phase::Queued { since, .. } if reached(*since, limits.queue) => {
                 self.end_task(key, cx.now, End::Expired(ExpiredLimit::Queue));
             }
-            Phase::Queued { not_before, since } if not_before > since && not_before <= cx.now => {
+            Phase::Queued { not_before, since } if not_before > since && *not_before <= cx.now => {
+                let since = *since;
                 let (group, priority) = (task.group, task.priority);
                 task.phase = Phase::Queued { since, not_before: since };
                 self.queue.push(group, priority, key, true);
                 self.place = true;
                 self.arm_task(key);
             }
-            Phase::Open { peer, epoch, .. } if task.due() <= cx.now => {
-                self.withdraw(peer, epoch);
-                let failure = TaskFailure::new(
-                    FailureCode::TimedOut,
-                    "the worker did not end the attempt at its time limit",
-                );
-                self.fail(cx, key, failure);
+            Phase::Open(open) => {
+                let late = open.iter().find(|sent| task.ends_by(sent) <= cx.now);
+                if let Some(Sent { peer, epoch, .. }) = late.copied() {
+                    self.withdraw(peer, epoch);
+                    let failure = TaskFailure::new(
+                        FailureCode::TimedOut,
+                        "the worker did not end the attempt at its time limit",
+                    );
+                    self.fail(cx, key, epoch, failure);
+                } else {
+                    self.on_look(key, cx.now);
+                }
+                self.arm_task(key);
             }
-            Phase::Queued { .. } | Phase::Open { .. } => self.arm_task(key),
+            Phase::Queued { .. } => self.arm_task(key),
             Phase::Ended { .. } => {}
         }
     }
@@ -476,9 +510,9 @@ impl Engine {
         peer.worker.lost.extend(lost.iter().map(|(epoch, _)| *epoch).take(room));
         self.peers.offers_changed();
         self.place = true;
-        for (_, attempt) in lost {
+        for (epoch, attempt) in lost {
             if let Some(task) = attempt.task {
-                self.lose(cx, task, "nothing was heard of the worker within the lease");
+                self.lose(cx, task, epoch, "nothing was heard of the worker within the lease");
             }
         }
     }

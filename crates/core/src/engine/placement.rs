@@ -8,6 +8,7 @@ use libp2p_identity::PeerId;
 
 use super::{
     Cx, Effect, Engine,
+    hedge::{Open, Sent},
     kinds::Kind,
     lanes::Rank,
     peers::{Measured, OpenAttempt, Peer, PeerKey, SessionState},
@@ -35,9 +36,10 @@ impl Engine {
         }
         if std::mem::take(&mut self.place) {
             self.unplaced = if self.closing { 0 } else { self.queue.active_len() };
+            self.unhedged = if self.closing { 0 } else { self.late.len() };
         }
         if self.unplaced == 0 {
-            return;
+            return self.place_late(cx);
         }
         let looked_at = self.unplaced.min(limits::PLACEMENT_GROUPS);
         self.unplaced -= looked_at;
@@ -57,6 +59,9 @@ impl Engine {
         }
         self.turns = groups;
         self.queue.rotate(looked_at);
+        if self.unplaced == 0 {
+            self.place_late(cx);
+        }
     }
 
     /// Sends one task of the lines that have their turn, of whatever priority. False if there are some,
@@ -100,7 +105,11 @@ impl Engine {
     }
 
     /// What runs the tasks of a group, and the peers that may.
-    fn eligible_for(&mut self, cx: &mut Cx<'_>, key: GroupKey) -> Option<(Kind, Eligible)> {
+    pub(super) fn eligible_for(
+        &mut self,
+        cx: &mut Cx<'_>,
+        key: GroupKey,
+    ) -> Option<(Kind, Eligible)> {
         let group = self.queue.group(key)?;
         let kind = group.needs.kind;
         if group.version == self.peers.version {
@@ -158,7 +167,7 @@ impl Engine {
     }
 
     /// The worker that will finish this task first, of those that have room.
-    fn choose(
+    pub(super) fn choose(
         &self,
         cx: &mut Cx<'_>,
         eligible: &[PeerKey],
@@ -184,18 +193,32 @@ impl Engine {
         best.map(|(_, key)| key)
     }
 
-    fn assign(&mut self, cx: &mut Cx<'_>, task_key: TaskKey, key: PeerKey) {
+    /// Sends a task to a worker: one that waits, or one that needs a second attempt.
+    pub(super) fn assign(&mut self, cx: &mut Cx<'_>, task_key: TaskKey, key: PeerKey) {
         let epoch = Epoch { boot: self.config.boot, number: self.next_epoch };
-        let Some(task) = self.tasks.get_mut(task_key) else { return };
+        let Some(task) = self.tasks.get(task_key) else { return };
         let Some(handler) = self.kinds.name(task.kind).cloned() else { return };
+        let hedge = task.retry.hedge;
+        let look = if hedge { self.next_look(task.kind, cx.now, cx.now) } else { Time::NEVER };
+        let Some(task) = self.tasks.get_mut(task_key) else { return };
         let Some(peer) = self.peers.get_mut(key) else { return };
         self.next_epoch += 1;
         task.attempts += 1;
-        task.phase = Phase::Open { peer: key, epoch, sent: cx.now, accepted: false };
+        let number = task.attempts;
+        let sent = Sent { peer: key, epoch, at: cx.now, number, accepted: false };
+        let is_first = match &mut task.phase {
+            Phase::Open(open) => {
+                open.add(sent);
+                false
+            }
+            Phase::Queued { .. } | Phase::Ended { .. } => {
+                task.phase = Phase::Open(Open::new(sent, look));
+                true
+            }
+        };
         if task.history.len() >= limits::KEPT_ATTEMPTS {
             task.history.remove(0);
         }
-        let number = task.attempts;
         let peer_id = Arc::clone(&peer.id);
         let ended = Time::NEVER;
         task.history.push(Attempt { number, peer: peer_id, started: cx.now, ended, end: None });
@@ -220,13 +243,13 @@ impl Engine {
             peer.worker.heard = peer.worker.heard.max(cx.now);
         }
         peer.worker.open_attempt(epoch, attempt);
-        if self.observed.tasks {
+        if self.observed.tasks && is_first {
             let state = TaskState::Assigned { peer: *peer.id, epoch };
             cx.out.push(Effect::TaskChanged { id: task.id, state });
         }
         self.peers.tell_worker(key, ToWorker::Assign(Box::new(assignment)));
         self.arm_lease(key);
-        if self.tasks.get(task_key).is_some_and(|task| task.limits.attempt.is_some()) {
+        if hedge || self.tasks.get(task_key).is_some_and(|task| task.limits.attempt.is_some()) {
             self.arm_task(task_key);
         }
     }

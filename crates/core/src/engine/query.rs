@@ -7,8 +7,9 @@ use libp2p_identity::PeerId;
 
 use super::{
     Accounts, Engine, PeerLoad,
+    hedge::{Open, Sent},
     queue::Needs,
-    tasks::{Owned, Phase, Refusal},
+    tasks::{Attempt, Owned, Phase, Refusal},
     view::{AttemptView, Explanation, Found, Obstacle, Sizes, TaskQuery, TaskView},
 };
 use crate::{
@@ -137,7 +138,7 @@ impl Engine {
     pub(super) fn state(&self, task: &Owned) -> TaskState {
         match &task.phase {
             Phase::Queued { .. } => TaskState::Queued,
-            Phase::Open { peer, epoch, accepted, .. } => {
+            Phase::Open(Open { first: Sent { peer, epoch, accepted, .. }, .. }) => {
                 let Some(peer) = self.peers.get(*peer) else { return TaskState::Queued };
                 let (peer, epoch) = (*peer.id, *epoch);
                 if *accepted {
@@ -165,9 +166,10 @@ impl Engine {
             if self.gate.is_safe(*safe_with) {
                 (ended, end) = (Some(*at), Some(told.to_public()));
             } else if from.is_some() {
-                hidden = task.history.last().map(|attempt| attempt.number);
+                hidden = Some(*at);
             }
         }
+        let shows = |attempt: &Attempt| hidden != Some(attempt.ended);
         Some(TaskView {
             id: task.id,
             group: self.place_of(task),
@@ -184,13 +186,8 @@ impl Engine {
                     number: attempt.number,
                     peer: *attempt.peer,
                     started: attempt.started,
-                    ended: Some(attempt.ended)
-                        .filter(|at| *at != Time::NEVER && hidden != Some(attempt.number)),
-                    end: attempt
-                        .end
-                        .as_deref()
-                        .filter(|_| hidden != Some(attempt.number))
-                        .map(str::to_owned),
+                    ended: Some(attempt.ended).filter(|at| *at != Time::NEVER && shows(attempt)),
+                    end: attempt.end.as_deref().filter(|_| shows(attempt)).map(str::to_owned),
                 })
                 .collect(),
             end,

@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 
 use super::{
     Engine, Record,
-    tasks::{Attempt, End, Owned, TaskKey},
+    tasks::{Attempt, End, Owned, Phase, TaskKey},
 };
 use crate::{
     failure::{FailureCode, TaskFailure},
@@ -122,7 +122,13 @@ impl Owned {
             FailureCode::Lost,
             format!("lost {} times with its worker; the last time: {how}", self.crashes),
         );
-        failure.worker = self.history.last().map(|attempt| Box::new(*attempt.peer));
+        // The one that is left is not the latest if a second attempt was lost before it.
+        let number = match &self.phase {
+            Phase::Open(open) => open.first.number,
+            Phase::Queued { .. } | Phase::Ended { .. } => self.attempts,
+        };
+        let last = self.history.iter().rfind(|attempt| attempt.number == number);
+        failure.worker = last.map(|attempt| Box::new(*attempt.peer));
         Some(failure)
     }
 }

@@ -232,20 +232,7 @@ impl Engine {
         let mut reason = reason;
         truncate(&mut reason, limits::MESSAGE_BYTES);
         self.watch(key, token);
-        self.cancel(key, cx.now, End::Cancelled { by, reason: reason.into_boxed_str() });
-    }
-
-    /// Ends a task that has not ended, wherever it is.
-    pub(super) fn cancel(&mut self, key: TaskKey, now: Time, end: End) {
-        let open = match self.tasks.get(key).map(|task| &task.phase) {
-            Some(Phase::Ended { .. }) | None => return,
-            Some(Phase::Open { peer, epoch, .. }) => Some((*peer, *epoch)),
-            Some(Phase::Queued { .. }) => None,
-        };
-        if let Some((peer, epoch)) = open {
-            self.withdraw(peer, epoch);
-        }
-        self.end_task(key, now, end);
+        self.end_task(key, cx.now, End::Cancelled { by, reason: reason.into_boxed_str() });
     }
 
     pub(super) fn on_watch(&mut self, cx: &mut Cx<'_>, id: TaskId, token: Token) {

@@ -12,6 +12,7 @@ use smallvec::SmallVec;
 use super::{
     Seq, Token,
     groups::GroupSlot,
+    hedge::{Open, Sent},
     kinds::Kind,
     peers::{Peer, PeerKey},
     queue::GroupKey,
@@ -74,8 +75,8 @@ pub(super) struct Owned {
 pub(super) enum Phase {
     /// Waits for a worker, since `since`, and not before `not_before`.
     Queued { since: Time, not_before: Time },
-    /// One attempt is at a worker.
-    Open { peer: PeerKey, epoch: Epoch, sent: Time, accepted: bool },
+    /// An attempt is at a worker, or two of them.
+    Open(Open),
     /// For ever. `from`: the attempt that was open, as which it is shown until `safe_with` is on disk.
     Ended { at: Time, end: End, from: Option<(PeerKey, Epoch)>, safe_with: Seq },
 }
@@ -178,14 +179,27 @@ impl Owned {
                 let retry = if *not_before > *since { *not_before } else { Time::NEVER };
                 total.min(queue).min(retry)
             }
-            Phase::Open { sent, .. } => {
-                // The worker measures the run itself; this is for one that does not say.
-                let attempt = self.limits.attempt.map_or(Time::NEVER, |limit| {
-                    *sent + limit.saturating_mul(2) + crate::limits::ATTEMPT_GRACE
-                });
-                total.min(attempt)
+            Phase::Open(open) => {
+                let attempts = open.iter().map(|sent| self.ends_by(sent)).min();
+                total.min(open.look).min(attempts.unwrap_or(Time::NEVER))
             }
             Phase::Ended { .. } => Time::NEVER,
+        }
+    }
+
+    /// When an attempt is given up. The worker measures the run itself; this is for one that does not
+    /// say.
+    pub(super) fn ends_by(&self, sent: &Sent) -> Time {
+        self.limits.attempt.map_or(Time::NEVER, |limit| {
+            sent.at + limit.saturating_mul(2) + crate::limits::ATTEMPT_GRACE
+        })
+    }
+
+    /// Notes how an attempt came to its end, if it is remembered.
+    pub(super) fn close_attempt(&mut self, number: u32, at: Time, how: &str) {
+        let attempt = self.history.iter_mut().rev().find(|attempt| attempt.number == number);
+        if let Some(attempt) = attempt {
+            attempt.close(at, how);
         }
     }
 
@@ -278,7 +292,7 @@ impl Tasks {
         let Some(task) = self.get_mut(key) else { return };
         let from = match task.phase {
             Phase::Queued { .. } => None,
-            Phase::Open { peer, epoch, .. } => Some((peer, epoch)),
+            Phase::Open(Open { first, .. }) => Some((first.peer, first.epoch)),
             Phase::Ended { .. } => return,
         };
         let success = end.is_success();

@@ -20,6 +20,7 @@ mod disk;
 mod draining;
 mod extremes;
 mod groups;
+mod hedging;
 mod hostile;
 mod leases;
 mod life;

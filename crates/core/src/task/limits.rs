@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// The three time limits of a task. What ends first ends the task, as `expired` with its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct TaskLimits {
     /// Longest wait for a worker, counted anew whenever the task is queued. Default ten minutes.
     #[serde(rename = "queue_ms", with = "millis")]
@@ -28,7 +28,7 @@ impl Default for TaskLimits {
 
 /// How often a task is tried, and how long it rests between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct RetryPolicy {
     /// Attempts in all that may end in a retryable failure. Default 3.
     pub attempts: u32,
@@ -42,6 +42,10 @@ pub struct RetryPolicy {
     /// Longest rest. Default 30 s.
     #[serde(rename = "max_backoff_ms", with = "millis_plain")]
     pub max_backoff: Duration,
+    /// Whether an attempt that takes longer than 95 of 100 of its handler did gets a second one beside
+    /// it, at a worker with a free slot. The first result counts, and the slower attempt is told to
+    /// stop: for handlers that may as well run twice. Default no.
+    pub hedge: bool,
 }
 
 impl Default for RetryPolicy {
@@ -51,6 +55,7 @@ impl Default for RetryPolicy {
             crashes: 3,
             backoff: Duration::from_millis(100),
             max_backoff: Duration::from_secs(30),
+            hedge: false,
         }
     }
 }

@@ -132,6 +132,8 @@ struct StoredTask {
     targets: Vec<Vec<u8>>,
     #[prost(message, optional, tag = "21")]
     member: Option<StoredMember>,
+    #[prost(bool, tag = "22")]
+    hedge: bool,
 }
 
 /// A task's place in a group.
@@ -185,6 +187,7 @@ impl StoredTask {
             key: task.idempotency_key.clone(),
             targets: targets.iter().map(|peer| peer.to_bytes()).collect(),
             member: task.group.as_ref().map(StoredMember::of),
+            hedge: retry.hedge,
         }
     }
 
@@ -217,6 +220,7 @@ impl StoredTask {
                 crashes: self.crashes,
                 backoff: Duration::from_micros(self.backoff_us),
                 max_backoff: Duration::from_micros(self.max_backoff_us),
+                hedge: self.hedge,
             },
             idempotency_key: self.key,
             durability: Some(Durability::Disk),

@@ -21,6 +21,7 @@ mod support;
 
 mod configured;
 mod flooding;
+mod hedging;
 mod hellos;
 mod losing_workers;
 mod lying_owners;

@@ -54,7 +54,7 @@ fn what_is_too_large_is_refused_without_being_read_whole() {
 fn the_flags_reach_the_task() {
     let spec = spec(
         "meshwork run text/upper x -p n=3 --on any --on bee --cpus 2 --mem 1KiB --gpu 1 \
-         --label a=b --capability big --retries 4 --time 2s --deadline 9s --priority 7 --key k",
+         --label a=b --capability big --retries 4 --hedge --time 2s --deadline 9s --priority 7 --key k",
     );
     assert_eq!(spec.handler, "text/upper");
     assert_eq!(spec.targets, ["bee"]);
@@ -65,7 +65,7 @@ fn the_flags_reach_the_task() {
         (needs.labels["a"].as_str(), needs.capabilities.as_slice()),
         ("b", &["big".to_owned()][..])
     );
-    assert_eq!(spec.retry.attempts, 5);
+    assert_eq!((spec.retry.attempts, spec.retry.hedge), (5, true));
     assert_eq!(spec.limits.attempt.unwrap().as_secs(), 2);
     assert_eq!(spec.limits.total.unwrap().as_secs(), 9);
     assert_eq!(spec.limits.queue, TaskLimits::default().queue);

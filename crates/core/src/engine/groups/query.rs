@@ -96,15 +96,18 @@ impl Engine {
     fn at_work(&self, only: Option<GroupSlot>) -> FxHashMap<GroupSlot, AtWork> {
         let mut found: FxHashMap<GroupSlot, AtWork> = FxHashMap::default();
         for (peer, entry) in self.peers.iter() {
-            for (_, attempt) in entry.worker.open.iter() {
+            for (epoch, attempt) in entry.worker.open.iter() {
                 let task = attempt.task.and_then(|key| self.tasks.get(key));
                 let Some(task) = task else { continue };
                 let slot = task.member.filter(|slot| only.is_none_or(|only| only == *slot));
                 let Some(slot) = slot else { continue };
                 let at_work = found.entry(slot).or_default();
-                at_work.running += 1;
                 at_work.workers += u32::from(at_work.latest.replace(peer) != Some(peer));
-                *at_work.by_needs.entry(task.group).or_default() += 1;
+                // A member with two attempts is one that runs.
+                if task.leads_with(epoch) {
+                    at_work.running += 1;
+                    *at_work.by_needs.entry(task.group).or_default() += 1;
+                }
             }
         }
         found

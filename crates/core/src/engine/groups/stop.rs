@@ -111,7 +111,7 @@ impl Engine {
             for index in from..until {
                 if let Some(key) = self.tasks.by_id(&id.member(index)) {
                     let reason = reason.as_str().into();
-                    self.cancel(key, now, End::Cancelled { by, reason });
+                    self.end_task(key, now, End::Cancelled { by, reason });
                 }
             }
             if until < to {

@@ -36,7 +36,7 @@ fn extreme() -> impl Strategy<Value = Task> {
         let (attempts, crashes, backoff, max_backoff) = retry;
         Task {
             limits: TaskLimits { queue, attempt, total },
-            retry: RetryPolicy { attempts, crashes, backoff, max_backoff },
+            retry: RetryPolicy { attempts, crashes, backoff, max_backoff, hedge: true },
             priority,
             ..task("text/a")
         }

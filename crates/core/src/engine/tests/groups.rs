@@ -24,7 +24,9 @@ fn members(group: GroupId, places: Range<u32>, last: bool, max_fails: Option<u32
         .map(|index| {
             let last = last && index + 1 == end;
             let member = GroupMember { group, index, last, max_fails };
-            member.place(task("text/a").with_input(format!("input {index}")))
+            let mut task = task("text/a").with_input(format!("input {index}"));
+            task.retry.hedge = index % 2 == 1;
+            member.place(task)
         })
         .collect()
 }

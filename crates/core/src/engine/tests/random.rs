@@ -17,7 +17,11 @@ fn play(seed: u64) {
     for _ in 0..300 {
         let node = dice.random_range(1..4);
         match dice.random_range(0..100) {
-            0..35 => ids.push(net.submit(task(["text/a", "text/b"][dice.random_range(0..2)]))),
+            0..35 => {
+                let mut task = task(["text/a", "text/b"][dice.random_range(0..2)]);
+                task.retry.hedge = dice.random_range(0..2) == 0;
+                ids.push(net.submit(task));
+            }
             35..75 if !net.nodes[node].running.is_empty() => {
                 let end = match dice.random_range(0..10) {
                     0 => AttemptEnd::Failed(TaskFailure::new(FailureCode::Handler, "x")),

@@ -36,6 +36,7 @@ fn full_task() -> Task {
             crashes: 9,
             backoff: Duration::from_micros(3),
             max_backoff: Duration::from_secs(70),
+            hedge: true,
         },
         idempotency_key: Some("key".to_owned()),
         durability: Some(Durability::Disk),
@@ -149,14 +150,15 @@ fn what_is_no_record_is_none() {
 
 /// A task and a cancelled end, as the versions before groups wrote them.
 #[test]
-fn what_was_written_before_there_were_groups_is_read() {
+fn what_was_written_before_there_were_groups_and_hedging_is_read() {
     let bytes = |hex: &str| -> Vec<u8> {
         let digits: Vec<u8> =
             hex.bytes().map(|c| (c as char).to_digit(16).unwrap() as u8).collect();
         digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
     };
     let id = TaskId::from_bytes([7; 16]);
-    let task = Task { id, ..full_task() };
+    let mut task = Task { id, ..full_task() };
+    task.retry.hedge = false;
     let submitted = Record::Submitted { task: Box::new(task), targets: Vec::new() };
     let (by, reason) = (CancelledBy::Shutdown, "why".to_owned());
     let ended = Record::Ended {

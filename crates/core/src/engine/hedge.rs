@@ -1,0 +1,222 @@
+//! Hedging: beside an attempt that takes unusually long a second one runs at another worker. The first
+//! result ends the task, and whoever is slower is told to stop (Dean and Barroso, "The tail at scale",
+//! 2013).
+//!
+//! Unusually long is longer than 95 of 100 first attempts of its kind took, from being sent to being
+//! answered. A first attempt that loses counts as well, with its age: without it the tail would be cut
+//! off, the percentile fall, and more and more be hedged.
+//!
+//! A second attempt takes a slot that is free after all that waits was placed, never a place in a line:
+//! when every worker is slow, there is none.
+//!
+//! Absent on purpose: a third attempt, and a second one for tasks that do not ask for it.
+
+use std::time::Duration;
+
+use smallvec::SmallVec;
+
+use super::{
+    Cx, Engine,
+    kinds::Kind,
+    peers::PeerKey,
+    queue::GroupKey,
+    tasks::{End, Owned, Phase, TaskKey},
+};
+use crate::{frame::Epoch, limits, time::Time};
+
+/// An attempt at a worker.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sent {
+    pub(super) peer: PeerKey,
+    pub(super) epoch: Epoch,
+    pub(super) at: Time,
+    /// Which attempt at the task it is, from 1.
+    pub(super) number: u32,
+    /// Whether the worker has said that it has it.
+    pub(super) accepted: bool,
+}
+
+/// The attempts at a task that are at workers: one, and perhaps another beside it.
+#[derive(Debug)]
+pub(super) struct Open {
+    pub(super) first: Sent,
+    second: Option<Sent>,
+    /// When to see whether it needs another; [`Time::NEVER`] if it has one, waits for one, or needs
+    /// none.
+    pub(super) look: Time,
+}
+
+impl Open {
+    pub(super) fn new(first: Sent, look: Time) -> Self {
+        Self { first, second: None, look }
+    }
+
+    /// Another attempt beside the first.
+    pub(super) fn add(&mut self, second: Sent) {
+        self.second = Some(second);
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Sent> {
+        std::iter::once(&self.first).chain(self.second.as_ref())
+    }
+
+    pub(super) fn get_mut(&mut self, epoch: Epoch) -> Option<&mut Sent> {
+        let second = self.second.as_mut();
+        std::iter::once(&mut self.first).chain(second).find(|sent| sent.epoch == epoch)
+    }
+
+    /// Puts this attempt first.
+    fn lead(&mut self, epoch: Epoch) {
+        if let Some(second) = self.second.as_mut().filter(|sent| sent.epoch == epoch) {
+            std::mem::swap(&mut self.first, second);
+        }
+    }
+
+    /// Takes an attempt out. None, and nothing changes, if there is no other.
+    fn take(&mut self, epoch: Epoch) -> Option<Sent> {
+        let second = self.second.take()?;
+        if second.epoch == epoch {
+            return Some(second);
+        }
+        Some(std::mem::replace(&mut self.first, second))
+    }
+
+    /// Whether it is time for another attempt, and there is none yet.
+    fn is_late(&self) -> bool {
+        self.second.is_none() && self.look == Time::NEVER
+    }
+}
+
+impl Owned {
+    /// Whether this is its first attempt of those that are open.
+    pub(super) fn leads_with(&self, epoch: Epoch) -> bool {
+        matches!(&self.phase, Phase::Open(open) if open.first.epoch == epoch)
+    }
+
+    /// Whether it is time for a second attempt, and none was sent yet.
+    fn is_late(&self) -> bool {
+        matches!(&self.phase, Phase::Open(open) if open.is_late())
+    }
+}
+
+impl Engine {
+    /// When to see whether an attempt that was sent at `sent` takes unusually long. While nobody knows
+    /// what is usual, and after a second attempt that came to nothing, more and more rarely.
+    pub(super) fn next_look(&self, kind: Kind, sent: Time, now: Time) -> Time {
+        let usual = self.usual_end(kind, sent).filter(|end| *end > now);
+        usual.unwrap_or_else(|| now + now.since(sent).max(limits::HEDGE_LEAST))
+    }
+
+    /// When an attempt that was sent at `sent` should have ended, as far as is known.
+    fn usual_end(&self, kind: Kind, sent: Time) -> Option<Time> {
+        let p95 = self.tails.get(&kind)?.p95()?;
+        Some(sent + p95.max(limits::HEDGE_LEAST))
+    }
+
+    /// A first attempt of this kind took so long, or longer.
+    fn learn_tail(&mut self, kind: Kind, took: Duration) {
+        self.tails.entry(kind).or_default().add(took);
+    }
+
+    /// This attempt has brought a result: it is the one that counts. Which one it is.
+    pub(super) fn lead(&mut self, key: TaskKey, epoch: Epoch, now: Time) -> Option<u32> {
+        let Phase::Open(open) = &mut self.tasks.get_mut(key)?.phase else { return None };
+        let sent = open.first.at;
+        open.lead(epoch);
+        let (number, kind) = (open.first.number, self.tasks.get(key)?.kind);
+        self.learn_tail(kind, now.since(sent));
+        Some(number)
+    }
+
+    /// The attempt is over. False, and nothing changes, if there is no other beside it.
+    pub(super) fn goes_on_without(
+        &mut self,
+        cx: &mut Cx<'_>,
+        key: TaskKey,
+        epoch: Epoch,
+        how: &str,
+    ) -> bool {
+        let Some(task) = self.tasks.get_mut(key) else { return false };
+        let Phase::Open(open) = &mut task.phase else { return false };
+        let was_first = open.first.epoch == epoch;
+        let Some(over) = open.take(epoch) else { return false };
+        let (first, kind) = (open.first, task.kind);
+        task.close_attempt(over.number, cx.now, how);
+        if was_first {
+            self.tell_state(cx, key);
+        }
+        let look = self.next_look(kind, first.at, cx.now);
+        if let Some(Owned { phase: Phase::Open(open), .. }) = self.tasks.get_mut(key) {
+            open.look = look;
+        }
+        self.arm_task(key);
+        true
+    }
+
+    /// A task ends: of its attempts none is waited for any more.
+    pub(super) fn close_open(&mut self, key: TaskKey, now: Time, end: &End) {
+        let Some(Owned { phase: Phase::Open(open), .. }) = self.tasks.get(key) else { return };
+        let attempts: SmallVec<[Sent; 2]> = open.iter().copied().collect();
+        let mut how = end.state().as_str();
+        for sent in attempts {
+            // The one whose result this is has been taken off its worker's account already.
+            self.withdraw(sent.peer, sent.epoch);
+            if let Some(task) = self.tasks.get_mut(key) {
+                task.close_attempt(sent.number, now, how);
+            }
+            if end.is_success() {
+                how = "given up: another attempt was faster";
+            }
+        }
+    }
+
+    /// It is time to see whether a task needs a second attempt.
+    pub(super) fn on_look(&mut self, key: TaskKey, now: Time) {
+        let Some(task) = self.tasks.get(key) else { return };
+        let Phase::Open(Open { first, look, .. }) = &task.phase else { return };
+        if *look > now {
+            return;
+        }
+        let (kind, sent) = (task.kind, first.at);
+        let is_late = self.usual_end(kind, sent).is_some_and(|end| end <= now);
+        let look = if is_late && self.late.len() < limits::LATE_TASKS {
+            self.late.push_back(key);
+            self.place = true;
+            Time::NEVER
+        } else {
+            self.next_look(kind, sent, now)
+        };
+        if let Some(Owned { phase: Phase::Open(open), .. }) = self.tasks.get_mut(key) {
+            open.look = look;
+        }
+    }
+
+    /// Sends second attempts to workers with a slot to spare. Looks at a bounded number of tasks; the
+    /// rest have their turn in the passes that follow.
+    pub(super) fn place_late(&mut self, cx: &mut Cx<'_>) {
+        let looked_at = self.unhedged.min(limits::PLACEMENT_LATE);
+        self.unhedged -= looked_at;
+        for _ in 0..looked_at {
+            let Some(key) = self.late.pop_front() else { return };
+            let Some(task) = self.tasks.get(key).filter(|task| task.is_late()) else { continue };
+            match self.spare(cx, key, task.group) {
+                Some(peer) => self.assign(cx, key, peer),
+                None => self.late.push_back(key),
+            }
+        }
+    }
+
+    /// The best of the workers that have a free slot, and not this very task.
+    fn spare(&mut self, cx: &mut Cx<'_>, key: TaskKey, group: GroupKey) -> Option<PeerKey> {
+        let (kind, eligible) = self.eligible_for(cx, group)?;
+        let Phase::Open(open) = &self.tasks.get(key)?.phase else { return None };
+        let has_it = open.first.peer;
+        let is_free = |peer: &PeerKey| {
+            let worker = self.peers.get(*peer).map(|peer| &peer.worker);
+            worker.is_some_and(|worker| worker.open.len() < worker.credit.slots as usize)
+        };
+        let spare: Vec<PeerKey> =
+            eligible.iter().filter(|peer| **peer != has_it && is_free(peer)).copied().collect();
+        self.choose(cx, &spare, kind, key)
+    }
+}

@@ -1,0 +1,58 @@
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+#[test]
+fn a_few_attempts_tell_nothing() {
+    let mut tail = Tail::default();
+    for _ in 1..limits::TAIL_LEAST {
+        tail.add(ms(1));
+    }
+    assert_eq!(tail.p95(), None);
+    tail.add(ms(1));
+    assert!(tail.p95().is_some());
+}
+
+#[test]
+fn what_is_old_is_forgotten() {
+    let mut tail = Tail::default();
+    for _ in 0..10 * limits::TAIL_MEMORY {
+        tail.add(ms(1_000));
+    }
+    for _ in 0..6 * limits::TAIL_MEMORY {
+        tail.add(ms(1));
+    }
+    assert!(tail.p95().unwrap() < ms(2));
+}
+
+#[test]
+fn times_without_bounds_are_held_within_them() {
+    let mut tail = Tail::default();
+    for _ in 0..limits::TAIL_LEAST {
+        tail.add(Duration::MAX);
+    }
+    assert!(tail.p95().unwrap() > limits::MAX_SERVICE_TIME);
+    assert!(tail.p95().unwrap() < limits::MAX_SERVICE_TIME * 2);
+}
+
+proptest! {
+    #[test]
+    fn nineteen_of_twenty_end_within_it(times in prop::collection::vec(0u64..100_000_000_000, 20..1_024)) {
+        let mut tail = Tail::default();
+        for time in &times {
+            tail.add(Duration::from_micros(*time));
+        }
+        let mut sorted = times;
+        sorted.sort_unstable();
+        let exact = sorted[sorted.len() - 1 - sorted.len() / 20].min(limits::MAX_SERVICE_TIME.as_micros() as u64);
+        let found = tail.p95().unwrap().as_micros() as u64;
+        prop_assert!(found > exact, "{found} is not above {exact}");
+        prop_assert!(found <= exact + exact / 8 + 1, "{found} is far from {exact}");
+    }
+}

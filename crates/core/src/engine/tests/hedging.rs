@@ -1,0 +1,368 @@
+//! Second attempts beside those that take unusually long.
+
+use rand::RngExt;
+
+use super::*;
+use crate::{CancelledBy, FailureCode, GroupId, GroupMember, RetryPolicy, TaskFailure, limits};
+
+const USUAL: Duration = Duration::from_millis(100);
+
+fn hedged() -> Task {
+    Task { retry: RetryPolicy { hedge: true, ..RetryPolicy::default() }, ..task("text/a") }
+}
+
+/// An owner and some workers that it knows to take [`USUAL`] for `text/a`.
+fn learned(slots: &[u32]) -> Net {
+    let mut net = Net::connected(slots);
+    for _ in 0..limits::TAIL_LEAST {
+        net.submit(task("text/a"));
+        net.pass(USUAL);
+        let worker = busy(&net)[0];
+        net.finish(worker, output("x"));
+    }
+    net
+}
+
+/// The workers that run something, each as often as it does.
+fn busy(net: &Net) -> Vec<usize> {
+    let workers = 0..net.nodes.len();
+    workers.flat_map(|index| vec![index; net.nodes[index].running.len()]).collect()
+}
+
+/// The same, and a task that takes unusually long: its first worker, and its second.
+fn late() -> (Net, TaskId, usize, usize) {
+    let mut net = learned(&[1, 1]);
+    let id = net.submit(hedged());
+    let first = busy(&net)[0];
+    net.pass(USUAL * 2);
+    assert_eq!(busy(&net).len(), 2, "it has a second attempt");
+    (net, id, first, 3 - first)
+}
+
+fn failed(code: FailureCode) -> AttemptEnd {
+    AttemptEnd::Failed(TaskFailure::new(code, "it failed"))
+}
+
+/// An attempt: which, where, and how it has ended.
+type Made = (u32, PeerId, Option<String>);
+
+fn made(net: &Net, id: TaskId) -> Vec<Made> {
+    let view = net.nodes[0].engine.task(id, net.now).unwrap();
+    view.attempts.into_iter().map(|made| (made.number, made.peer, made.end)).collect()
+}
+
+fn has_stopped(net: &Net, worker: usize) -> bool {
+    let running: Vec<RunId> = net.nodes[worker].running.iter().map(|(run, ..)| *run).collect();
+    running.iter().all(|run| net.nodes[worker].stopped.contains(run))
+}
+
+#[test]
+fn the_second_attempt_may_be_the_one_that_counts() {
+    let (mut net, id, first, second) = late();
+    assert_eq!(net.state(id), "running");
+    net.finish(second, output("second"));
+    let [TaskEnd::Succeeded(result)] = &net.nodes[0].ends_of(id)[..] else { panic!("one end") };
+    assert_eq!((result.text(), result.attempt), (Ok("second"), 2));
+    assert_eq!(result.worker, net.nodes[second].id);
+    assert!(has_stopped(&net, first));
+    let given_up = "given up: another attempt was faster".to_owned();
+    let both = [
+        (1, net.nodes[first].id, Some(given_up)),
+        (2, net.nodes[second].id, Some("succeeded".to_owned())),
+    ];
+    assert_eq!(made(&net, id), both);
+
+    // Whatever the loser says now changes nothing, and it may forget it.
+    net.finish(first, output("first"));
+    assert_eq!(net.nodes[0].ends_of(id).len(), 1);
+    net.pass(limits::ACK_DELAY);
+    assert_eq!(net.nodes[first].engine.accounts().unacked, 0);
+    assert!(net.nodes[0].misbehaved.is_empty());
+    assert_eq!(net.nodes[0].ledger_ends(id).len(), 1);
+}
+
+#[test]
+fn the_first_attempt_may_be_in_time_after_all() {
+    let (mut net, id, first, second) = late();
+    net.finish(first, output("first"));
+    let [TaskEnd::Succeeded(result)] = &net.nodes[0].ends_of(id)[..] else { panic!("one end") };
+    assert_eq!((result.text(), result.attempt), (Ok("first"), 1));
+    assert!(has_stopped(&net, second));
+}
+
+#[test]
+fn who_does_not_ask_for_it_gets_none() {
+    let mut net = learned(&[1, 1]);
+    let mut timed = task("text/a");
+    // It has a timer of its own, which may look at it.
+    timed.limits.attempt = Some(USUAL * 90);
+    net.submit(timed);
+    net.pass(USUAL * 100);
+    assert_eq!(busy(&net).len(), 1);
+}
+
+#[test]
+fn what_is_usual_is_learned_first() {
+    let mut net = Net::connected(&[2, 2]);
+    let id = net.submit(hedged());
+    net.pass(USUAL * 100);
+    assert_eq!(busy(&net).len(), 1, "nobody knows how long it takes");
+    let slow = busy(&net)[0];
+    for _ in 0..limits::TAIL_LEAST {
+        net.submit_to(0, task("text/a"), &[3 - slow]);
+        net.pass(USUAL);
+        net.finish(3 - slow, output("x"));
+    }
+    // It was sent before anything was known, and is looked at again and again.
+    net.pass(USUAL * 300);
+    assert_eq!(busy(&net), [1, 2]);
+    net.finish(3 - slow, output("x"));
+    assert_eq!(net.state(id), "succeeded");
+}
+
+#[test]
+fn a_second_attempt_takes_no_place_in_a_line() {
+    let mut net = learned(&[1, 1]);
+    let other = net.submit(task("text/b"));
+    let id = net.submit(hedged());
+    let (with_other, with_it) = {
+        let runs = |node: usize| net.nodes[node].running[0].2.task;
+        if runs(1) == other { (1, 2) } else { (2, 1) }
+    };
+    net.pass(USUAL * 100);
+    assert_eq!(busy(&net).len(), 2);
+    assert_eq!(net.nodes[with_other].engine.accounts().held, 1, "and none waits there");
+    // As soon as there is a slot, it is taken.
+    net.finish(with_other, output("x"));
+    assert_eq!(net.nodes[with_other].running[0].2.task, id);
+    assert_eq!(net.nodes[with_it].running[0].2.task, id);
+}
+
+#[test]
+fn what_waits_goes_before_second_attempts() {
+    let mut net = learned(&[1]);
+    let id = net.submit(hedged());
+    net.pass(USUAL * 2);
+    while net.nodes[0].engine.accounts().queued == 0 {
+        net.submit(task("text/a"));
+    }
+    let fresh = Node::new(2, 1, 1);
+    net.nodes.push(fresh);
+    net.trust_all(0);
+    net.trust_all(2);
+    net.connect(0, 2);
+    assert_eq!(net.nodes[2].running.len(), 1);
+    assert_ne!(net.nodes[2].running[0].2.task, id);
+}
+
+#[test]
+fn targets_bind_second_attempts_too() {
+    let mut net = learned(&[1, 1]);
+    net.submit_to(0, hedged(), &[1]);
+    net.pass(USUAL * 100);
+    assert_eq!(busy(&net), [1]);
+}
+
+#[test]
+fn a_failure_of_one_leaves_it_to_the_other() {
+    let (mut net, id, first, second) = late();
+    net.finish(first, failed(FailureCode::Handler));
+    assert_eq!(net.state(id), "running");
+    assert_eq!(net.nodes[second].running.len(), 1, "the same attempt runs on");
+    assert!(net.nodes[second].stopped.is_empty());
+    net.finish(second, output("x"));
+    let Some(TaskEnd::Succeeded(result)) = net.end(id) else { panic!("it must succeed") };
+    assert_eq!(result.attempt, 2);
+}
+
+#[test]
+fn the_last_failure_ends_it() {
+    let (mut net, id, first, second) = late();
+    net.finish(first, failed(FailureCode::Handler));
+    net.finish(second, failed(FailureCode::Handler));
+    net.pass(Duration::from_secs(1));
+    // The third takes unusually long by now, so that there is a fourth: it may still succeed.
+    assert_eq!(busy(&net), [1, 2]);
+    net.finish(1, failed(FailureCode::Handler));
+    assert_eq!(net.state(id), "running");
+    net.finish(2, failed(FailureCode::Handler));
+    assert_eq!(net.state(id), "failed");
+    assert_eq!(made(&net, id).len(), 4);
+}
+
+#[test]
+fn a_failure_that_no_attempt_can_mend_ends_both() {
+    let (mut net, id, first, second) = late();
+    net.finish(second, failed(FailureCode::BadInput));
+    assert_eq!(net.state(id), "failed");
+    assert!(has_stopped(&net, first));
+}
+
+#[test]
+fn a_worker_that_is_lost_leaves_it_to_the_other() {
+    for loses_first in [true, false] {
+        let (mut net, id, first, second) = late();
+        let (lost, left) = if loses_first { (first, second) } else { (second, first) };
+        net.disconnect(0, lost);
+        net.pass(Duration::from_secs(20));
+        assert_eq!(net.state(id), "running");
+        assert_eq!(busy(&net).len(), 2, "no third attempt while one is heard of");
+        net.connect(0, lost);
+        net.finish(left, output("x"));
+        assert_eq!(net.state(id), "succeeded");
+        net.finish(lost, output("late"));
+        assert_eq!(net.nodes[0].ends_of(id).len(), 1);
+    }
+}
+
+#[test]
+fn both_may_be_lost() {
+    let (mut net, id, first, second) = late();
+    for worker in [first, second] {
+        net.restart(worker);
+    }
+    net.pass(Duration::from_secs(20));
+    assert_eq!(net.state(id), "queued");
+    net.connect(0, second);
+    net.finish(second, output("x"));
+    let Some(TaskEnd::Succeeded(result)) = net.end(id) else { panic!("it must succeed") };
+    assert_eq!(result.attempt, 3);
+}
+
+#[test]
+fn a_worker_that_is_drained_hands_its_attempt_back_and_the_other_runs_on() {
+    let (mut net, id, first, second) = late();
+    net.finish(second, AttemptEnd::Cancelled);
+    assert_eq!(net.state(id), "running");
+    net.finish(first, output("x"));
+    assert_eq!(net.state(id), "succeeded");
+}
+
+#[test]
+fn a_cancel_stops_both() {
+    let (mut net, id, first, second) = late();
+    let by = CancelledBy::Submitter;
+    net.feed(0, Input::Cancel { id, by, reason: String::new(), token: Token(77) });
+    net.settle();
+    assert_eq!(net.state(id), "cancelled");
+    assert!(has_stopped(&net, first) && has_stopped(&net, second));
+}
+
+#[test]
+fn time_limits_stop_both() {
+    let mut net = learned(&[1, 1]);
+    let mut timed = hedged();
+    timed.limits.total = Some(USUAL * 10);
+    let id = net.submit(timed);
+    net.pass(USUAL * 2);
+    assert_eq!(busy(&net), [1, 2]);
+    net.pass(USUAL * 9);
+    assert_eq!(net.state(id), "expired");
+    assert!(has_stopped(&net, 1) && has_stopped(&net, 2));
+}
+
+#[test]
+fn an_attempt_that_overruns_its_limit_leaves_it_to_the_other() {
+    let mut net = learned(&[1, 1]);
+    let mut timed = hedged();
+    timed.limits.attempt = Some(USUAL * 30);
+    let id = net.submit(timed);
+    let first = busy(&net)[0];
+    // The second is sent a second later than the first, as a slot comes free.
+    let other = net.submit(task("text/b"));
+    net.pass(USUAL * 10);
+    let at = net.nodes[3 - first].running.iter().position(|(.., work)| work.task == other);
+    assert_eq!(at, Some(0));
+    net.finish(3 - first, output("x"));
+    assert_eq!(net.nodes[3 - first].running[0].2.task, id);
+    net.pass(USUAL * 60 + limits::ATTEMPT_GRACE - USUAL * 5);
+    assert_eq!(net.state(id), "running");
+    assert!(has_stopped(&net, first));
+    net.finish(3 - first, output("x"));
+    assert_eq!(net.state(id), "succeeded");
+}
+
+#[test]
+fn an_owner_that_comes_back_knows_that_it_may() {
+    let (mut net, id, ..) = late();
+    net.restart(0);
+    for worker in [1, 2] {
+        net.connect(0, worker);
+        net.nodes[worker].running.retain(|(.., work)| work.epoch.boot > 1);
+    }
+    net.pass(Duration::from_secs(30));
+    assert_ne!(net.state(id), "unknown");
+    let task = net.nodes[0].engine.tasks.by_id(&id).unwrap();
+    assert!(net.nodes[0].engine.tasks.get(task).unwrap().retry.hedge);
+}
+
+#[test]
+fn a_member_of_a_group_with_two_attempts_is_one_that_runs() {
+    let mut net = learned(&[1, 1]);
+    let group = GroupId::new();
+    let member = GroupMember { group, index: 0, last: true, max_fails: None };
+    let tasks = vec![member.place(hedged())];
+    net.feed(0, Input::SubmitGroup { tasks, targets: Vec::new(), token: Token(77) });
+    net.settle();
+    net.pass(USUAL * 2);
+    assert_eq!(busy(&net), [1, 2]);
+    let view = net.nodes[0].engine.group(group, net.now).unwrap();
+    assert_eq!((view.queued, view.running, view.workers), (0, 1, 2));
+}
+
+/// Of what waits for a slot some needs none any more, and some waits there twice.
+#[test]
+fn an_attempt_that_was_late_and_lost_is_not_taken_for_the_next() {
+    for late_again in [false, true] {
+        let mut net = learned(&[1, 1, 1]);
+        let others = [net.submit(task("text/b")), net.submit(task("text/b"))];
+        let id = net.submit(hedged());
+        let runs = |net: &Net, node: usize| net.nodes[node].running.first().map(|run| run.2.task);
+        let first = (1..4).find(|node| runs(&net, *node) == Some(id)).unwrap();
+        net.pass(USUAL * 2);
+        net.restart(first);
+        net.connect(0, first);
+        net.pass(Duration::from_secs(2));
+        assert_eq!(net.nodes[first].running[0].2.attempt, 2);
+        if !late_again {
+            net.restart(first);
+            net.connect(0, first);
+        }
+        for node in (1..4).filter(|node| *node != first) {
+            assert!(others.contains(&runs(&net, node).unwrap()));
+            net.finish(node, output("x"));
+        }
+        let at: Vec<usize> = (1..4).filter(|node| runs(&net, *node) == Some(id)).collect();
+        assert_eq!(at.len(), if late_again { 2 } else { 1 }, "{at:?}");
+    }
+}
+
+/// If only the winners taught what is usual, the tail would be cut off, and ever more be hedged.
+#[test]
+fn how_many_are_hedged_stays_the_same() {
+    let mut net = learned(&[4, 4]);
+    let mut dice = SmallRng::seed_from_u64(3);
+    // A long tail: half take more than 100 ms, one in twenty more than a second.
+    let mut takes = move || Duration::from_millis((50.0 / dice.random_range(0.01..1.0)) as u64);
+    let mut hedges = 0;
+    for _ in 0..3_000 {
+        let id = net.submit(hedged());
+        let first = busy(&net)[0];
+        let mut ends = vec![(net.now + takes(), first)];
+        while net.state(id) == "running" {
+            net.pass(Duration::from_millis(5));
+            let second = busy(&net).into_iter().find(|worker| *worker != first);
+            if let Some(second) = second.filter(|_| ends.len() == 1) {
+                ends.push((net.now + takes(), second));
+                hedges += 1;
+            }
+            if let Some((_, worker)) = ends.iter().find(|(end, _)| *end <= net.now) {
+                net.finish(*worker, output("x"));
+            }
+        }
+        for worker in busy(&net) {
+            net.finish(worker, AttemptEnd::Cancelled);
+        }
+    }
+    assert!((75..300).contains(&hedges), "{hedges} of 3,000");
+}
