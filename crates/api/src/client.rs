@@ -21,7 +21,7 @@ mod error;
 mod events;
 mod groups;
 
-pub use self::{error::ClientError, events::Events};
+pub use self::{error::ClientError, events::Events, groups::GroupQuery};
 
 /// Asks one node. Cheap to clone.
 #[derive(Clone, Debug)]

@@ -27,8 +27,11 @@
 //! | `POST /v1/tasks/{t}/cancel` | [`CancelRequest`] |
 //! | `POST /v1/tasks/{t}/retry` | submit one like it, which did not succeed, anew |
 //! | `POST /v1/tasks:batch` | [`BatchSpec`]: submit members of a group; a [`GroupView`] |
+//! | `GET /v1/groups` | [`List`] of [`GroupView`], the newest first; `?state=&limit=&cursor=` |
 //! | `GET /v1/groups/{g}` | [`GroupView`]; `?wait_ms=` waits for the end that long |
 //! | `GET /v1/groups/{g}/results` | [`List`] of [`MemberResult`] in order; `?from=&limit=` |
+//! | `GET /v1/groups/{g}/explain` | [`GroupStory`]: why its members wait, what failed first |
+//! | `POST /v1/groups/{g}/cancel` | [`CancelRequest`]: it takes no more, and ends |
 //! | `POST /v1/groups/{g}/retry` | [`RetryAnswer`]: submit anew what did not succeed |
 //! | `POST /v1/tasks/wait` | [`WaitRequest`]: wait for the end of many |
 //! | `GET /v1/events` | what happens, as server-sent events with an [`EventView`] each |
@@ -55,15 +58,15 @@ pub mod socket;
 pub mod types;
 
 pub use self::{
-    client::{Client, ClientError, Events, TaskQuery},
+    client::{Client, ClientError, Events, GroupQuery, TaskQuery},
     server::Server,
     socket::BindError,
     types::{
         AttemptView, BackupRequest, BatchMembers, BatchSpec, CancelRequest, CapacityView,
         DialAnswer, DialRequest, DrainAnswer, DrainRequest, EVENT_TYPES, EndedTask, ErrorView,
-        EventView, GroupView, HandlerView, HealthView, List, MemberResult, MemberSpec, NodeView,
-        ObstacleView, OfferView, ParamView, Payload, PeerPatch, PeerView, PingAnswer, Problem,
-        RangeSpec, RetryAnswer, StopAnswer, StopRequest, TaskCounts, TaskSpec, TaskView,
-        TrustAnswer, WaitAnswer, WaitRequest, WaitingView,
+        EventView, GroupStory, GroupView, HandlerView, HealthView, List, MemberResult, MemberSpec,
+        NodeView, ObstacleView, OfferView, ParamView, Payload, PeerPatch, PeerView, PingAnswer,
+        Problem, RangeSpec, RetryAnswer, StopAnswer, StopRequest, TaskCounts, TaskSpec, TaskView,
+        TrustAnswer, WaitAnswer, WaitRequest, WaitingMembers, WaitingView,
     },
 };

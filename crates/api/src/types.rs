@@ -22,7 +22,10 @@ pub(crate) use self::{
 };
 pub use self::{
     event::{EVENT_TYPES, EventView},
-    group::{BatchMembers, BatchSpec, GroupView, MemberResult, MemberSpec, RangeSpec, RetryAnswer},
+    group::{
+        BatchMembers, BatchSpec, GroupStory, GroupView, MemberResult, MemberSpec, RangeSpec,
+        RetryAnswer, WaitingMembers,
+    },
     handler::{HandlerView, OfferView, ParamView},
     node::{
         BackupRequest, CapacityView, DrainAnswer, DrainRequest, HealthView, NodeView, StopAnswer,

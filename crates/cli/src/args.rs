@@ -59,7 +59,7 @@ START HERE
 RUN THINGS
   run       submit a task, wait for it, print its result
   submit    submit tasks, print an id               wait     wait for tasks
-  task      list | show | explain | result | retry | cancel
+  task      list | groups | show | explain | result | retry | cancel
   drain     take no new work, hand back what waits
 SEE THE NETWORK
   peers     list | show | dial | trust | untrust    ping     measure a peer, see the way

@@ -244,6 +244,9 @@ impl Engine {
             Input::Cancel { id, by, reason, token } => {
                 self.on_cancel_task(cx, id, by, reason, token);
             }
+            Input::CancelGroup { id, reason, token } => {
+                self.on_cancel_group(cx, id, reason, token);
+            }
             Input::Watch { id, token } => self.on_watch(cx, id, token),
             Input::Unwatch { id, token } => self.on_unwatch(id, token),
             Input::Finished { run, end, took } => self.on_finished(run, end, took, cx.now),
@@ -321,6 +324,7 @@ impl Engine {
             Input::Submit { .. }
             | Input::SubmitGroup { .. }
             | Input::Cancel { .. }
+            | Input::CancelGroup { .. }
             | Input::Watch { .. }
             | Input::Unwatch { .. }
             | Input::FromWorker { .. }

@@ -49,6 +49,18 @@ pub const GROUP_CHUNK: usize = 4_096;
 /// are bounded by [`ENDED_TASKS`]; this leaves room for twice as many that are open. One more is
 /// refused with `queue_full`.
 pub const GROUPS: usize = 65_536;
+/// How long after the latest members more are expected, before a group whose last one has not come
+/// counts as over. Longer than who hands in members by and by has to wait for them; who died in the
+/// middle keeps nobody waiting for ever. They are accepted later as well.
+pub const GROUP_IDLE: Duration = Duration::from_secs(600);
+/// Different needs of a group's open members that are told apart, to say why they wait: what is
+/// submitted with one command has one.
+pub const GROUP_NEEDS: usize = 16;
+/// Members that failed first, in what is said of a group: as many as a person reads.
+pub const GROUP_FAILURES: usize = 8;
+/// Bytes of the words with which a group is cancelled. Each member that had not ended repeats them, in
+/// memory and in the journal.
+pub const GROUP_REASON_BYTES: usize = 128;
 /// Peers that one task may name as targets.
 pub const TARGETS: usize = 64;
 /// Different handler names that a node submits tasks for; tasks of further ones are refused.

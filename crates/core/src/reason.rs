@@ -122,6 +122,9 @@ pub enum Reason {
         /// How many may.
         max_fails: u32,
     },
+    /// The group takes no more members: somebody has cancelled it.
+    #[error("the group was cancelled")]
+    GroupCancelled,
     /// A query or a report says what cannot be.
     #[error("invalid message: {detail}")]
     InvalidMessage {
@@ -151,6 +154,7 @@ impl Reason {
             Self::NotFound => "not_found",
             Self::InvalidTask { .. } => "invalid_task",
             Self::GroupStopped { .. } => "group_stopped",
+            Self::GroupCancelled => "group_cancelled",
             Self::InvalidMessage { .. } => "invalid_message",
         }
     }
@@ -180,6 +184,7 @@ impl Reason {
             Self::GroupStopped { .. } => {
                 "see what failed, then try it again: meshwork task retry GROUP --only-failed"
             }
+            Self::GroupCancelled => "submit the rest as another group, with another key",
             Self::InvalidMessage { .. } => "correct the field and send again",
         }
     }
@@ -204,6 +209,7 @@ impl Reason {
             | Self::NotFound
             | Self::InvalidTask { .. }
             | Self::GroupStopped { .. }
+            | Self::GroupCancelled
             | Self::InvalidMessage { .. } => None,
         }
     }

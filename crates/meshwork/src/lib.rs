@@ -44,7 +44,10 @@ pub use meshwork_core::{
     NetworkMessage, NetworkProtocol, PeerId, PeerInfo, PeerQuery, PeerStage, PeerState, Reason,
     Requirements, ResourceEvent, ResourceUsage, RetryPolicy, Stuck, Task, TaskEnd, TaskFailure,
     TaskId, TaskInput, TaskLimits, TaskProtocolEvent, TaskResult, TaskState, TaskType,
-    engine::view::{AttemptView, EndCounts, Explanation, GroupView, Obstacle, TaskView},
+    engine::view::{
+        AttemptView, EndCounts, Explanation, GroupExplanation, GroupQuery, GroupState, GroupStop,
+        GroupView, Obstacle, TaskView, WaitingMembers,
+    },
 };
 pub use meshwork_exec::{
     Bytes, Description, Handler, HandlerError, ParamKind, ParamSpec, TaskContext, handler_fn,

@@ -219,7 +219,7 @@ pub(crate) fn to_owner(frames: &[ToOwner]) {
 pub(crate) fn answering(reply: &Reply) {
     match reply {
         Reply::Accepted { .. } | Reply::GroupAccepted { .. } => at(Point::SubmitAnswer),
-        Reply::Ended { .. } => at(Point::EndAnswer),
+        Reply::Ended { .. } | Reply::GroupCancelled { .. } => at(Point::EndAnswer),
         Reply::Refused(_) => {}
     }
 }

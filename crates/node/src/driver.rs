@@ -17,7 +17,7 @@ use std::{
 };
 
 use meshwork_core::{
-    CancelledBy, Durability, NetworkMessage, PeerId, Reason, ResourceUsage, Task, TaskId,
+    CancelledBy, Durability, GroupId, NetworkMessage, PeerId, Reason, ResourceUsage, Task, TaskId,
     TaskProtocolEvent, Time, ToOwner, ToWorker,
     engine::{Effect, Engine, Input, Reply, Seq},
 };
@@ -44,6 +44,7 @@ use crate::{
 };
 
 mod effects;
+mod groups;
 mod stopping;
 mod waiters;
 
@@ -60,6 +61,12 @@ pub(crate) enum Call {
         tasks: Vec<Task>,
         targets: Vec<PeerId>,
         accepted: oneshot::Sender<Reply>,
+    },
+    /// A group is to take no more members, and to end.
+    CancelGroup {
+        id: GroupId,
+        reason: String,
+        done: oneshot::Sender<Reply>,
     },
     Watch {
         id: TaskId,
@@ -100,7 +107,10 @@ impl Call {
     /// others are answered meanwhile.
     pub(crate) fn is_entry(&self) -> bool {
         match self {
-            Self::Send { .. } | Self::SendGroup { .. } | Self::Cancel { .. } => true,
+            Self::Send { .. }
+            | Self::SendGroup { .. }
+            | Self::Cancel { .. }
+            | Self::CancelGroup { .. } => true,
             Self::Watch { .. }
             | Self::Trust { .. }
             | Self::Measured { .. }
@@ -438,6 +448,7 @@ impl Driver {
             Call::SendGroup { tasks, targets, accepted } => {
                 self.on_send_group(tasks, targets, accepted, now);
             }
+            Call::CancelGroup { id, reason, done } => self.on_cancel_group(id, reason, done, now),
             Call::Watch { id, end } => {
                 let waiter = Waiter { accepted: None, end: Some(end), id };
                 if let Some(token) = self.wait_for(waiter, now) {
@@ -500,25 +511,6 @@ impl Driver {
         crash::at(Point::Submit);
         if let Some(token) = self.wait_for(waiter, now) {
             self.feed(Input::Submit { task, targets, token }, now);
-        }
-    }
-
-    fn on_send_group(
-        &mut self,
-        tasks: Vec<Task>,
-        targets: Vec<PeerId>,
-        accepted: oneshot::Sender<Reply>,
-        now: Time,
-    ) {
-        // Members have the same durability: one speaks for all.
-        if let Some(reason) = tasks.first().and_then(|task| self.cannot_keep(task)) {
-            accepted.send(Reply::Refused(reason)).ok();
-            return;
-        }
-        let id = tasks.first().map_or_else(|| TaskId::from_bytes([0; 16]), |task| task.id);
-        let waiter = Waiter { accepted: Some(accepted), end: None, id };
-        if let Some(token) = self.wait_for(waiter, now) {
-            self.feed(Input::SubmitGroup { tasks, targets, token }, now);
         }
     }
 

@@ -348,7 +348,7 @@ impl Journal {
                 };
                 writer.reserve();
                 // Whoever opens it may have given up.
-                let groups = ledger.groups().copied().collect();
+                let groups = ledger.groups().cloned().collect();
                 let (tasks, kept) = ledger.into_parts();
                 if opened.send(Ok((groups, tasks, kept))).is_ok() {
                     writer.run(&asked, &told);

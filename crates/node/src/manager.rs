@@ -305,9 +305,10 @@ impl NetworkManager {
         match answer.await {
             Ok(Reply::Accepted { id }) => Ok(TaskHandle::new(id, self.clone(), ended)),
             Ok(Reply::Refused(reason)) => Err(self.noted(reason.into())),
-            Ok(Reply::Ended { .. } | Reply::GroupAccepted { .. }) | Err(_) => {
-                Err(InternalError::Stopped.into())
-            }
+            Ok(
+                Reply::Ended { .. } | Reply::GroupAccepted { .. } | Reply::GroupCancelled { .. },
+            )
+            | Err(_) => Err(InternalError::Stopped.into()),
         }
     }
 
@@ -328,9 +329,10 @@ impl NetworkManager {
         match ended.await {
             Ok(Reply::Ended { end, .. }) => Ok(end),
             Ok(Reply::Refused(reason)) => Err(TaskError::Refused(reason)),
-            Ok(Reply::Accepted { .. } | Reply::GroupAccepted { .. }) | Err(_) => {
-                Err(TaskError::Stopped)
-            }
+            Ok(
+                Reply::Accepted { .. } | Reply::GroupAccepted { .. } | Reply::GroupCancelled { .. },
+            )
+            | Err(_) => Err(TaskError::Stopped),
         }
     }
 
@@ -346,9 +348,10 @@ impl NetworkManager {
         match ended.await {
             Ok(Reply::Ended { end, .. }) => Ok(end),
             Ok(Reply::Refused(reason)) => Err(reason.into()),
-            Ok(Reply::Accepted { .. } | Reply::GroupAccepted { .. }) | Err(_) => {
-                Err(InternalError::Stopped.into())
-            }
+            Ok(
+                Reply::Accepted { .. } | Reply::GroupAccepted { .. } | Reply::GroupCancelled { .. },
+            )
+            | Err(_) => Err(InternalError::Stopped.into()),
         }
     }
 

@@ -49,9 +49,10 @@ impl TaskHandle {
         match self.end.await {
             Ok(Reply::Ended { end, .. }) => Ok(end),
             Ok(Reply::Refused(reason)) => Err(TaskError::Refused(reason)),
-            Ok(Reply::Accepted { .. } | Reply::GroupAccepted { .. }) | Err(_) => {
-                Err(TaskError::Stopped)
-            }
+            Ok(
+                Reply::Accepted { .. } | Reply::GroupAccepted { .. } | Reply::GroupCancelled { .. },
+            )
+            | Err(_) => Err(TaskError::Stopped),
         }
     }
 

@@ -252,9 +252,15 @@ impl World<'_> {
         for owner in 0..self.scenario.owners.min(self.nodes.len()) {
             self.check_known(owner)?;
             self.count_ends(owner)?;
+            self.check_groups_in_memory(owner)?;
             self.kill(owner, false);
             self.start(owner)?;
             self.check_groups(owner)?;
+        }
+        let (ends, jobs) = (self.ends.total(), self.history.jobs.len());
+        if ends != u64::try_from(jobs).unwrap_or(u64::MAX) {
+            let details = format!("{ends} of {jobs} tasks have come to an end");
+            return Err(Broken::new(Invariant::OneEnd, details));
         }
         Ok(())
     }

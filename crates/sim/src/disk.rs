@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use meshwork_core::{
-    Epoch, PeerId, TaskEnd, TaskId, TaskState, Time,
+    Epoch, GroupId, PeerId, TaskEnd, TaskId, TaskState, Time,
     engine::{Ledger, Record, Seq},
 };
 
@@ -31,6 +31,8 @@ pub(crate) struct Disk {
     tasks: BTreeMap<TaskId, Kept>,
     /// How they ended, also those that need not be kept.
     ends: BTreeMap<TaskId, TaskState>,
+    /// Groups of which the medium says that somebody has cancelled them.
+    cancelled: BTreeSet<GroupId>,
     /// Results for other owners on the medium, in the same way.
     results: BTreeSet<(PeerId, Epoch)>,
     /// The next fsync fails.
@@ -75,7 +77,15 @@ impl Disk {
                 Record::Released { owner, epoch } => {
                     self.results.remove(&(*owner, *epoch));
                 }
-                Record::Tried { .. } | Record::Group(_) | Record::GroupForgotten { .. } => {}
+                Record::Group(tally) => {
+                    if tally.cancelled.is_some() {
+                        self.cancelled.insert(tally.id);
+                    }
+                }
+                Record::GroupForgotten { id } => {
+                    self.cancelled.remove(id);
+                }
+                Record::Tried { .. } => {}
             }
             self.ledger.apply(record, at);
         }
@@ -105,6 +115,11 @@ impl Disk {
         }
     }
 
+    /// Whether the medium says that somebody has cancelled this group.
+    pub(crate) fn is_cancelled(&self, group: &GroupId) -> bool {
+        self.cancelled.contains(group)
+    }
+
     /// Whether this task is on its way to the medium.
     pub(crate) fn is_coming(&self, task: TaskId) -> bool {
         let flying = self.flying.iter().flat_map(|(_, records)| records);
@@ -131,6 +146,7 @@ impl Disk {
             ledger: std::mem::take(&mut self.ledger),
             tasks: std::mem::take(&mut self.tasks),
             ends: std::mem::take(&mut self.ends),
+            cancelled: std::mem::take(&mut self.cancelled),
             results: std::mem::take(&mut self.results),
             ..Self::default()
         };

@@ -204,7 +204,7 @@ impl World<'_> {
         let point = match &reply {
             Reply::Accepted { .. } => A3,
             Reply::Ended { .. } => A12,
-            Reply::GroupAccepted { .. } | Reply::Refused(_) => &[],
+            Reply::GroupAccepted { .. } | Reply::GroupCancelled { .. } | Reply::Refused(_) => &[],
         };
         if self.dies(index, point, Moment::Before) {
             return Ok(());
@@ -216,7 +216,7 @@ impl World<'_> {
 
     fn told(&mut self, index: usize, token: Token, reply: Reply) -> Step {
         let Some(call) = self.history.calls.get(token.0 as usize) else { return Ok(()) };
-        let (submits, job, members) = (call.submits, call.job, call.members);
+        let (submits, job, members, cancels) = (call.submits, call.job, call.members, call.cancels);
         match reply {
             Reply::Accepted { id } => {
                 self.check_safe(index, &id, false, "answer")?;
@@ -231,6 +231,12 @@ impl World<'_> {
                 Some((group, end)) => self.group_accepted(group, end),
                 None => Ok(()),
             },
+            Reply::GroupCancelled { .. } => {
+                cancels.map_or(Ok(()), |group| self.group_cancelled(group))
+            }
+            Reply::Refused(reason) if cancels.is_some() => {
+                cancels.map_or(Ok(()), |group| self.group_not_cancelled(group, &reason))
+            }
             Reply::Refused(reason) if members.is_some() => {
                 members.map_or(Ok(()), |(group, _)| self.group_refused(group, reason))
             }

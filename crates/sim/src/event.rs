@@ -29,6 +29,8 @@ pub(crate) enum Event {
     HandIn { group: usize, again: bool },
     /// A caller cancels a task.
     Cancel { job: usize },
+    /// A caller cancels a group.
+    CancelGroup { group: usize },
     /// An owner repeats what it said.
     Repeat { from: usize, to: usize, packet: Packet },
     /// A fault begins.
@@ -77,6 +79,7 @@ impl Event {
             Self::Submit { .. }
             | Self::HandIn { .. }
             | Self::Cancel { .. }
+            | Self::CancelGroup { .. }
             | Self::Connect { .. }
             | Self::Fault(_)
             | Self::Crash { .. }

@@ -1,13 +1,13 @@
-//! Groups: their callers hand them in by and by, again when an owner has died without an answer; their
-//! counts are those of a recount, and one that has stopped starts no further member.
+//! Groups: their callers hand them in by and by, again when an owner has died, also if all was accepted;
+//! and some cancel them half way.
 
 use std::ops::Range;
 
 use meshwork_core::{
-    CancelledBy, Durability, GroupId, GroupMember, Reason, TaskEnd, TaskId, TaskState, Time,
+    Durability, GroupId, GroupMember, Reason, TaskId, Time,
     engine::{
         Input, Token,
-        view::{EndCounts, GroupView},
+        view::{GroupStop, GroupView},
     },
 };
 
@@ -22,6 +22,8 @@ use crate::{
     scenario::Broken,
     world::{Step, World},
 };
+
+mod check;
 
 /// A group as its caller sees it.
 #[derive(Debug)]
@@ -38,6 +40,12 @@ pub(crate) struct Batch {
     asking: Option<u32>,
     /// Nothing more is handed in.
     over: bool,
+    /// All of it is handed in once more when its owner comes back after a crash: it has a key.
+    once_more: bool,
+    /// Somebody has asked for its end, and has no answer yet.
+    cancelling: bool,
+    /// Somebody has ever asked for its end.
+    cancelled: bool,
     /// Its owner has been seen to have stopped it.
     stopped: bool,
 }
@@ -68,6 +76,11 @@ impl World<'_> {
             let when = Time::ZERO + rng.up_to(period);
             let usual = self.nodes.get(owner).map(Node::durability).unwrap_or_default();
             let durable = durability.unwrap_or(usual) == Durability::Disk;
+            let once_more = durable && rng.chance(400);
+            if rng.chance(250) {
+                let after = rng.up_to(period);
+                self.queue.push(when + after, Event::CancelGroup { group: number });
+            }
             let first = self.history.jobs.len();
             for place in 0..members {
                 let index = u32::try_from(place).unwrap_or(u32::MAX);
@@ -85,6 +98,9 @@ impl World<'_> {
                 next: 0,
                 asking: None,
                 over: false,
+                once_more,
+                cancelling: false,
+                cancelled: false,
                 stopped: false,
             };
             self.groups.push(batch);
@@ -123,7 +139,7 @@ impl World<'_> {
             return Ok(());
         };
         let (boot, most) = (node.boot, node.most().min(limits::CHUNK));
-        let known = node.engine.as_ref().is_some_and(|engine| engine.group(id).is_some());
+        let known = self.view_group(owner, id).is_some();
         let back = if again && known { self.rngs.callers.below(next as usize + 1) } else { 0 };
         let from = next as usize - back;
         let new = 1 + self.rngs.callers.below(most);
@@ -162,6 +178,9 @@ impl World<'_> {
             batch.ids().for_each(|id| node.disk.forget_earlier(&id));
         }
         batch.jobs.clone().for_each(|job| self.history.begin_anew(job));
+        if let Some(batch) = self.groups.get_mut(group) {
+            (batch.cancelled, batch.stopped) = (batch.cancelling, false);
+        }
     }
 
     /// The places below `end` were accepted.
@@ -202,7 +221,8 @@ impl World<'_> {
         let view = self.view_group(owner, id);
         let Some(node) = self.nodes.get(owner) else { return Ok(()) };
         let (few, closing) = (node.most() < limits::KEPT, node.closing);
-        let (known, stopped) = (view.is_some(), view.is_some_and(|view| view.stopped));
+        let known = view.is_some();
+        let stop = view.and_then(|view| view.stop);
         self.log(format_args!("n{owner} refuses group {group}: {reason}"));
         match reason {
             Reason::ShuttingDown if closing => {
@@ -213,7 +233,14 @@ impl World<'_> {
                 self.later(Event::HandIn { group, again: false });
                 Ok(())
             }
-            Reason::GroupStopped { .. } if stopped => {
+            // Until that is told, all of it may be forgotten.
+            Reason::GroupStopped { .. } if !known || stop == Some(GroupStop::Failures) => {
+                self.give_up(group);
+                Ok(())
+            }
+            Reason::GroupCancelled
+                if !known || matches!(stop, Some(GroupStop::Cancelled { .. })) =>
+            {
                 self.give_up(group);
                 Ok(())
             }
@@ -247,11 +274,10 @@ impl World<'_> {
     /// A node is killed: groups that are not to outlive it are lost.
     pub(crate) fn lose_groups(&mut self, owner: usize) {
         for batch in self.groups.iter_mut().filter(|batch| batch.owner == owner) {
-            // The failure that stopped it may be lost with the process.
-            batch.stopped = false;
             if batch.durable || !batch.began() {
                 continue;
             }
+            batch.stopped = false;
             batch.over = true;
             for job in batch.jobs.clone() {
                 if let Some(job) = self.history.jobs.get_mut(job) {
@@ -265,88 +291,49 @@ impl World<'_> {
     pub(crate) fn ask_again(&mut self, owner: usize) {
         for group in 0..self.groups.len() {
             let Some(batch) = self.groups.get_mut(group) else { continue };
-            if batch.owner == owner && !batch.over && batch.asking.take().is_some() {
+            if batch.owner != owner {
+                continue;
+            }
+            if batch.cancelling {
+                self.later(Event::CancelGroup { group });
+            }
+            let Some(batch) = self.groups.get_mut(group) else { continue };
+            if !batch.over && batch.asking.take().is_some() {
                 let again = self.rngs.callers.chance(500);
                 self.later(Event::HandIn { group, again });
+            } else if batch.over && std::mem::take(&mut batch.once_more) {
+                (batch.next, batch.over) = (0, false);
+                self.log(format_args!("group {group} is to be handed in once more"));
+                self.later(Event::HandIn { group, again: false });
             }
         }
+    }
+
+    /// A caller wants no more of its group.
+    pub(crate) fn cancel_group(&mut self, group: usize) -> Step {
+        let Some(batch) = self.groups.get(group) else { return Ok(()) };
+        let (owner, id) = (batch.owner, batch.id);
+        if batch.over && !batch.durable {
+            // It may be lost.
+            return Ok(());
+        }
+        let awake = self.nodes.get(owner).filter(|node| node.is_awake());
+        let Some(boot) = awake.filter(|_| batch.began()).map(|node| node.boot) else {
+            self.later(Event::CancelGroup { group });
+            return Ok(());
+        };
+        let token = self.history.call_cancel(group, boot);
+        if let Some(batch) = self.groups.get_mut(group) {
+            (batch.cancelling, batch.cancelled) = (true, true);
+        }
+        self.log(format_args!("call {token} cancels group {group}, {}, at n{owner}", id.short()));
+        let reason = "enough of it".to_owned();
+        self.feed(owner, Input::CancelGroup { id, reason, token: Token(token) })?;
+        self.settle(owner)
     }
 
     fn view_group(&self, owner: usize, id: GroupId) -> Option<GroupView> {
-        self.nodes.get(owner)?.engine.as_ref()?.group(id)
-    }
-
-    /// Which groups of this node have stopped: from now on none of their members is placed.
-    pub(crate) fn note_stopped(&mut self, owner: usize) {
-        let Some(engine) = self.nodes.get(owner).and_then(|node| node.engine.as_ref()) else {
-            return;
-        };
-        for batch in self.groups.iter_mut().filter(|batch| batch.owner == owner) {
-            if batch.began() && !batch.stopped && batch.max_fails.is_some() {
-                batch.stopped = engine.group(batch.id).is_some_and(|view| view.stopped);
-            }
-        }
-    }
-
-    /// A task was given to a worker.
-    pub(crate) fn check_placed(&self, owner: usize, id: TaskId) -> Step {
-        let stopped = self.groups.iter().find(|batch| {
-            batch.owner == owner && batch.stopped && batch.id.index_of(&id).is_some()
-        });
-        let Some(batch) = stopped else { return Ok(()) };
-        let details = format!("n{owner} starts {id} of {}, which has stopped", batch.id);
-        Err(Broken::new(Invariant::GroupStops, details))
-    }
-
-    /// The end of a member of a group: the group cancels none before too many have failed.
-    pub(crate) fn check_member_end(&self, id: TaskId, end: &TaskEnd) -> Step {
-        let TaskEnd::Cancelled { by: CancelledBy::Group, .. } = end else { return Ok(()) };
-        let batch = self.groups.iter().find(|batch| batch.id.index_of(&id).is_some());
-        let view = batch.and_then(|batch| self.view_group(batch.owner, batch.id));
-        // One that is forgotten can be asked no more.
-        if batch.is_some() && view.is_none_or(|view| view.stopped) {
-            return Ok(());
-        }
-        let details = format!("{id} was cancelled by its group, which has not stopped");
-        Err(Broken::new(Invariant::GroupStops, details))
-    }
-
-    /// With nothing on its way to the disk, what a node counts of its groups is what is on it.
-    pub(crate) fn check_groups(&self, index: usize) -> Step {
-        let Some(node) = self.nodes.get(index).filter(|node| node.disk.is_idle()) else {
-            return Ok(());
-        };
-        for batch in self.groups.iter().filter(|batch| batch.owner == index && batch.durable) {
-            let mut ended = EndCounts::default();
-            let (mut received, mut open) = (0, 0);
-            for id in batch.ids().filter(|id| node.disk.has(id).is_some()) {
-                received += 1;
-                match node.disk.end_of(&id) {
-                    None => open += 1,
-                    Some(TaskState::Succeeded) => ended.succeeded += 1,
-                    Some(TaskState::Failed) => ended.failed += 1,
-                    Some(TaskState::Cancelled) => ended.cancelled += 1,
-                    Some(_) => ended.expired += 1,
-                }
-            }
-            let Some(view) = self.view_group(index, batch.id) else {
-                let forgotten = batch.ids().all(|id| node.disk.is_forgotten(&id));
-                if forgotten || node.engine.is_none() {
-                    continue;
-                }
-                let details = format!("n{index} does not know group {}", batch.id);
-                return Err(Broken::new(Invariant::GroupCounts, details));
-            };
-            let counted = (view.received, view.queued + view.running, view.ended);
-            if counted != (received, open, ended) {
-                let details = format!(
-                    "n{index} counts {counted:?} of {}, and has {:?} on its disk",
-                    batch.id,
-                    (received, open, ended)
-                );
-                return Err(Broken::new(Invariant::GroupCounts, details));
-            }
-        }
-        Ok(())
+        let node = self.nodes.get(owner)?;
+        node.engine.as_ref()?.group(id, node.clock(self.now))
     }
 }

@@ -67,6 +67,8 @@ pub(crate) struct Call {
     pub(crate) submits: bool,
     /// If it hands in members of a group: which, and the place behind the last of them.
     pub(crate) members: Option<(usize, u32)>,
+    /// If it cancels a group: which.
+    pub(crate) cancels: Option<usize>,
     /// The start of the owner that was asked.
     pub(crate) boot: u32,
     ended: bool,
@@ -109,15 +111,24 @@ impl History {
 
     /// A new call; its token.
     pub(crate) fn call(&mut self, job: usize, submits: bool, boot: u32) -> u32 {
-        self.calls.push(Call { job, submits, members: None, boot, ended: false });
+        self.add_call(Call { job, submits, members: None, cancels: None, boot, ended: false })
+    }
+
+    fn add_call(&mut self, call: Call) -> u32 {
+        self.calls.push(call);
         u32::try_from(self.calls.len() - 1).unwrap_or(u32::MAX)
     }
 
     /// A new call that hands in members of a group; its token.
     pub(crate) fn call_group(&mut self, group: usize, end: u32, boot: u32) -> u32 {
-        let members = Some((group, end));
-        self.calls.push(Call { job: usize::MAX, submits: true, members, boot, ended: false });
-        u32::try_from(self.calls.len() - 1).unwrap_or(u32::MAX)
+        let (job, members) = (usize::MAX, Some((group, end)));
+        self.add_call(Call { job, submits: true, members, cancels: None, boot, ended: false })
+    }
+
+    /// A new call that cancels a group; its token.
+    pub(crate) fn call_cancel(&mut self, group: usize, boot: u32) -> u32 {
+        let (job, cancels) = (usize::MAX, Some(group));
+        self.add_call(Call { job, submits: false, members: None, cancels, boot, ended: false })
     }
 
     /// A submit was answered.
@@ -220,6 +231,15 @@ impl History {
         self.placed.get(&(owner, epoch)).map(|(_, task, attempt)| (*task, *attempt))
     }
 
+    /// Whether no later attempt has the same number of the same task: a task that was forgotten, and is
+    /// handed in again, counts its attempts anew.
+    pub(crate) fn is_latest(&self, owner: usize, epoch: Epoch) -> bool {
+        let attempt = self.attempt(owner, epoch);
+        let later = self.placed.range((owner, epoch)..).skip(1);
+        let mut of_owner = later.take_while(|((of, _), _)| *of == owner);
+        !of_owner.any(|(_, (_, task, number))| Some((*task, *number)) == attempt)
+    }
+
     /// A task's end is handed to a journal.
     pub(crate) fn recorded_end(&mut self, id: TaskId) {
         self.recorded.insert(id);
@@ -239,7 +259,7 @@ impl History {
     /// A task that was forgotten is handed in again, and is a new one.
     pub(crate) fn begin_anew(&mut self, number: usize) {
         let Some(job) = self.jobs.get_mut(number) else { return };
-        (job.answered, job.end) = (None, None);
+        (job.answered, job.end, job.refused) = (None, None, false);
         for id in [job.task.id, job.again] {
             self.terminal.remove(&id);
             self.recorded.remove(&id);

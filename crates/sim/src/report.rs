@@ -41,7 +41,8 @@ pub enum Invariant {
     NobodyIdle,
     /// What is counted of a group is what has become of its members, also after a restart.
     GroupCounts,
-    /// A group in which too many have failed starts no further member, and no other cancels any.
+    /// A group in which too many have failed, or that was cancelled, starts no further member, also after
+    /// a restart, and no other cancels any.
     GroupStops,
     /// A task is at one worker, or at two if it asks for a second attempt.
     AtMostTwo,
@@ -98,7 +99,7 @@ impl Invariant {
             Self::SafeBeforeTold => "H9: what is told is on the disk before",
             Self::NobodyIdle => "a task does not wait for a worker that is free",
             Self::GroupCounts => "a group's counts are those of its members",
-            Self::GroupStops => "a group stops when too many fail, and only then",
+            Self::GroupStops => "a group that is to stop does so for good, and no other",
             Self::AtMostTwo => "a task is at one worker, or at two if it asks for that",
             Self::OnlyTrusted => "work goes only to whom its owner trusts",
             Self::NoFalseBlame => "nobody honest is refused or expelled",

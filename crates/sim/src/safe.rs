@@ -45,7 +45,8 @@ impl World<'_> {
         // Attempts of an earlier start are late, whatever they were about.
         let node = self.nodes.get(owner).filter(|node| node.boot == epoch.boot);
         let Some(node) = node else { return Ok(()) };
-        let ends = node.disk.ending(task).is_some_and(|end| is_end_of(end, attempt));
+        let ends = node.disk.ending(task).is_some_and(|end| is_end_of(end, attempt))
+            && self.history.is_latest(owner, epoch);
         if ends {
             return self.check_safe(owner, &task, true, &format!("ack {epoch} to n{worker}"));
         }

@@ -89,7 +89,6 @@ impl Scenario {
             owners,
             slots: 1 + some(rng, 3),
             tasks: 20 + rng.below(300),
-            groups: 0,
             period: rng.millis(500, 60_000),
             faults: Faults {
                 worker_crashes: some(rng, 12),
@@ -121,6 +120,7 @@ impl Scenario {
             max_owned: if rng.chance(300) { 1 + rng.below(40) } else { limits::KEPT },
             max_ended: if rng.chance(300) { rng.below(60) } else { limits::KEPT },
             skew: rng.up_to(Duration::from_secs(86_400)),
+            groups: if rng.chance(500) { 1 + rng.below(5) } else { 0 },
             keep_trace: false,
         }
     }

@@ -169,6 +169,7 @@ impl<'h> World<'h> {
             Event::Submit { job, again } => self.submit(job, again),
             Event::HandIn { group, again } => self.hand_in(group, again),
             Event::Cancel { job } => self.cancel(job),
+            Event::CancelGroup { group } => self.cancel_group(group),
             Event::Repeat { from, to, packet } => {
                 self.send(from, to, packet);
                 Ok(())

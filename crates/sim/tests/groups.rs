@@ -5,13 +5,18 @@ use meshwork_sim::Scenario;
 #[test]
 fn groups_keep_their_counts_and_stop_whoever_dies() {
     let (mut tasks, mut refused, mut again) = (0, 0, 0);
+    let (mut cancelled, mut once_more) = (0, 0);
     for seed in 0..150 {
         let scenario = Scenario { keep_trace: true, ..Scenario::grouped(seed) };
         let report = scenario.run(seed).unwrap_or_else(|failure| panic!("{failure}"));
         tasks += report.ends.total();
         refused += report.ends.refused;
         again += report.trace.matches(" hands in 0..").count();
+        cancelled += report.trace.matches(" has cancelled group ").count();
+        once_more += report.trace.matches(" is to be handed in once more").count();
     }
     // Some groups stop before all of them is handed in; some are handed in from the start again.
     assert!(tasks > 12_000 && refused > 100 && again > 900, "{tasks} {refused} {again}");
+    // Some are cancelled, and some are handed in again after a crash although all was accepted.
+    assert!(cancelled > 100 && once_more > 100, "{cancelled} cancelled, {once_more} once more");
 }

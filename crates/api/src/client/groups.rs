@@ -7,8 +7,21 @@ use reqwest::Method;
 use super::{Client, ClientError, encode, segment};
 use crate::{
     limits,
-    types::{BatchSpec, GroupView, List, MemberResult, RetryAnswer, TaskView},
+    types::{
+        BatchSpec, CancelRequest, GroupStory, GroupView, List, MemberResult, RetryAnswer, TaskView,
+    },
 };
+
+/// Which groups to list, the newest first.
+#[derive(Clone, Debug, Default)]
+pub struct GroupQuery {
+    /// Only those in one of these states; empty: all.
+    pub states: Vec<String>,
+    /// At most so many; none: as many as the node lists at once (a thousand).
+    pub limit: Option<usize>,
+    /// From where an earlier list ended, by its `next_cursor`.
+    pub cursor: Option<String>,
+}
 
 impl Client {
     /// Submits members of a group.
@@ -32,6 +45,46 @@ impl Client {
         let path = format!("/v1/groups/{}?wait_ms={wait_ms}", segment(selector));
         let request = self.request(Method::GET, &path).timeout(limits::ANSWER_TIMEOUT + wait);
         self.json(request).await
+    }
+
+    /// The groups that match.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::node`]; one of the states is none, or the cursor.
+    pub async fn groups(&self, query: &GroupQuery) -> Result<List<GroupView>, ClientError> {
+        let mut path = format!("/v1/groups?state={}", segment(&query.states.join(",")));
+        if let Some(limit) = query.limit {
+            path.push_str(&format!("&limit={limit}"));
+        }
+        if let Some(cursor) = &query.cursor {
+            path.push_str(&format!("&cursor={}", segment(cursor)));
+        }
+        self.get(&path).await
+    }
+
+    /// Why a group is as it is: what its members wait for, and which of them failed first.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::group`].
+    pub async fn explain_group(&self, selector: &str) -> Result<GroupStory, ClientError> {
+        self.get(&format!("/v1/groups/{}/explain", segment(selector))).await
+    }
+
+    /// Cancels a group; gives how it is when all has ended, or after ten seconds. One that is over
+    /// stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::group`].
+    pub async fn cancel_group(
+        &self,
+        selector: &str,
+        reason: &str,
+    ) -> Result<GroupView, ClientError> {
+        let path = format!("/v1/groups/{}/cancel", segment(selector));
+        self.post(&path, &CancelRequest { reason: reason.to_owned() }).await
     }
 
     /// What has become of the members of a group at the places from `from` on, in order. As many as

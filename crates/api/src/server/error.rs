@@ -107,7 +107,9 @@ impl From<Reason> for Problem {
     fn from(reason: Reason) -> Self {
         let status = match &reason {
             Reason::NotFound => StatusCode::NOT_FOUND,
-            Reason::Conflict { .. } | Reason::GroupStopped { .. } => StatusCode::CONFLICT,
+            Reason::Conflict { .. } | Reason::GroupStopped { .. } | Reason::GroupCancelled => {
+                StatusCode::CONFLICT
+            }
             Reason::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Reason::QueueFull { .. }
             | Reason::Busy { .. }

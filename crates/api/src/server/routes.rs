@@ -96,7 +96,9 @@ fn reads() -> Router<Context> {
         .route("/v1/tasks/{task}", get(tasks::show))
         .route("/v1/tasks/{task}/explain", get(tasks::show))
         .route("/v1/tasks/{task}/result", get(tasks::result))
+        .route("/v1/groups", get(groups::list))
         .route("/v1/groups/{group}", get(groups::show))
+        .route("/v1/groups/{group}/explain", get(groups::explain))
         .route("/v1/groups/{group}/results", get(groups::results))
 }
 
@@ -109,6 +111,7 @@ fn writes() -> Router<Context> {
         .route("/v1/tasks:batch", post(groups::submit))
         .route("/v1/tasks/{task}/cancel", post(tasks::cancel))
         .route("/v1/tasks/{task}/retry", post(tasks::retry))
+        .route("/v1/groups/{group}/cancel", post(groups::cancel))
         .route("/v1/groups/{group}/retry", post(groups::retry))
 }
 

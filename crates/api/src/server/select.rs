@@ -29,6 +29,21 @@ pub(super) async fn group(manager: &NetworkManager, selector: &str) -> Result<Gr
     }
 }
 
+/// The states that `text` names, separated by commas: each is one of `known`, those of `what`.
+#[expect(clippy::result_large_err, reason = "one per refused request, sent at once")]
+pub(super) fn states(text: &str, known: &[&str], what: &str) -> Result<Vec<String>, Problem> {
+    text.split(',')
+        .filter(|state| !state.is_empty())
+        .map(|state| {
+            if known.contains(&state) {
+                return Ok(state.to_owned());
+            }
+            Err(Problem::bad_request(format!("{state:?} is no state of {what}"))
+                .with_hint(format!("write one of {}", known.join(", "))))
+        })
+        .collect()
+}
+
 /// The peer that `text` names: a peer id, known or not; a name; or the unique start of one.
 pub(super) async fn peer(manager: &NetworkManager, text: &str) -> Result<PeerId, Problem> {
     if let Ok(peer) = text.parse() {

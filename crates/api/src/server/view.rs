@@ -26,16 +26,26 @@ impl<'m> Viewer<'m> {
         manager: &'m NetworkManager,
         tasks: &[Task],
     ) -> Result<Self, NetworkError> {
-        let mut names = HashMap::new();
         // Most tasks that were just submitted name no peer: they are spared the questions.
         if tasks.iter().any(|task| !task.attempts.is_empty() || task.waiting.is_some()) {
-            names.insert(manager.local_peer_id(), manager.status().await?.advert.name);
-            for info in manager.get_peers().await? {
-                if let Some(advert) = info.advert
-                    && !advert.name.is_empty()
-                {
-                    names.insert(info.peer_id, advert.name);
-                }
+            return Self::with_names(manager).await;
+        }
+        Ok(Self { manager, names: HashMap::new() })
+    }
+
+    /// A viewer that knows what every peer is called.
+    ///
+    /// # Errors
+    ///
+    /// The node has stopped.
+    pub(super) async fn with_names(manager: &'m NetworkManager) -> Result<Self, NetworkError> {
+        let mut names = HashMap::new();
+        names.insert(manager.local_peer_id(), manager.status().await?.advert.name);
+        for info in manager.get_peers().await? {
+            if let Some(advert) = info.advert
+                && !advert.name.is_empty()
+            {
+                names.insert(info.peer_id, advert.name);
             }
         }
         Ok(Self { manager, names })
@@ -86,7 +96,7 @@ impl<'m> Viewer<'m> {
         }
     }
 
-    fn waiting(&self, waiting: &Explanation) -> WaitingView {
+    pub(super) fn waiting(&self, waiting: &Explanation) -> WaitingView {
         let mut sums = BTreeMap::new();
         for (_, obstacle) in &waiting.peers {
             *sums.entry(obstacle_code(obstacle).to_owned()).or_default() += 1;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{ErrorView, Payload, TaskSpec};
+use super::{ErrorView, Payload, TaskSpec, WaitingView};
 
 /// Members of a group to submit: all of them are taken, or none. A large group is handed in by
 /// several requests, one after the other.
@@ -131,8 +131,10 @@ pub struct GroupView {
     pub id: String,
     /// The last six digits of the id, which is what people see and type.
     pub short: String,
-    /// `open` (more members may come), `running` (all are there), `succeeded` (every member has) or
-    /// `failed` (all is over, and not every member has succeeded).
+    /// `open` (more members may come), `running` (all are there), `stopping` (those that have not ended
+    /// are being cancelled); or, when all is over, `succeeded` (every member has), `failed` (not every
+    /// one has), `cancelled` (somebody has cancelled it) or `unfinished` (the last one has not come for
+    /// ten minutes; it is `open` again when more come).
     pub state: String,
     /// Members that were accepted.
     pub members: u64,
@@ -140,8 +142,11 @@ pub struct GroupView {
     pub complete: bool,
     /// How many may fail or expire; none: any number.
     pub max_fails: Option<u32>,
-    /// Whether more did: those that had not ended were cancelled, and no more are accepted.
+    /// Whether more did, or somebody has cancelled it: those that had not ended were cancelled, and no
+    /// more are accepted.
     pub stopped: bool,
+    /// If somebody has cancelled it: why, in their words.
+    pub cancel_reason: Option<String>,
     /// Members that wait for a worker.
     pub queued: u64,
     /// Members that were sent to a worker.
@@ -158,6 +163,8 @@ pub struct GroupView {
     pub workers: u64,
     /// When the first member that is known was submitted.
     pub submitted_at: DateTime<Utc>,
+    /// When members were handed in last.
+    pub handed_in_at: DateTime<Utc>,
 }
 
 impl GroupView {
@@ -173,8 +180,32 @@ impl GroupView {
 
     /// Whether all is over.
     pub fn is_ended(&self) -> bool {
-        matches!(self.state.as_str(), "succeeded" | "failed")
+        matches!(self.state.as_str(), "succeeded" | "failed" | "cancelled" | "unfinished")
     }
+}
+
+/// How a group is, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupStory {
+    /// How it is.
+    pub group: GroupView,
+    /// Why its members wait, by what they need.
+    pub waiting: Vec<WaitingMembers>,
+    /// Members that wait, and whose needs are too many to be told apart.
+    pub waiting_others: u64,
+    /// Those of its members that failed or expired first, as far as they are kept.
+    pub failures: Vec<MemberResult>,
+}
+
+/// Members of a group that wait and need the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaitingMembers {
+    /// What shall run.
+    pub handler: String,
+    /// How many.
+    pub members: u64,
+    /// Why.
+    pub why: WaitingView,
 }
 
 /// What has become of one member.

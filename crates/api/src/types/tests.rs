@@ -89,6 +89,50 @@ fn a_task_keeps_its_shape() {
 }
 
 #[test]
+fn a_group_keeps_its_shape() {
+    let group = GroupView {
+        id: "019aa2c4-0000-7000-8000-0000008f3a21".to_owned(),
+        short: "8f3a21".to_owned(),
+        state: "cancelled".to_owned(),
+        members: 10,
+        complete: false,
+        max_fails: Some(2),
+        stopped: true,
+        cancel_reason: Some("no need".to_owned()),
+        queued: 0,
+        running: 0,
+        succeeded: 1,
+        failed: 2,
+        cancelled: 3,
+        expired: 4,
+        workers: 0,
+        submitted_at: at("2026-11-23T12:00:00Z"),
+        handed_in_at: at("2026-11-23T12:00:01Z"),
+    };
+    let expected = json!({
+        "id": "019aa2c4-0000-7000-8000-0000008f3a21",
+        "short": "8f3a21",
+        "state": "cancelled",
+        "members": 10,
+        "complete": false,
+        "max_fails": 2,
+        "stopped": true,
+        "cancel_reason": "no need",
+        "queued": 0,
+        "running": 0,
+        "succeeded": 1,
+        "failed": 2,
+        "cancelled": 3,
+        "expired": 4,
+        "workers": 0,
+        "submitted_at": "2026-11-23T12:00:00Z",
+        "handed_in_at": "2026-11-23T12:00:01Z",
+    });
+    assert_eq!(serde_json::to_value(&group).unwrap(), expected);
+    assert_eq!(serde_json::from_value::<GroupView>(expected).unwrap(), group);
+}
+
+#[test]
 fn an_error_says_only_what_there_is() {
     let error = ErrorView {
         code: "expired".to_owned(),

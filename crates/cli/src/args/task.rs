@@ -78,7 +78,10 @@ pub(crate) struct RunArgs {
 /// Submit one task, or a group of tasks that have all in common but their inputs.
 ///
 /// A group is submitted by --each-line, --array or --from-json. Its id is printed as soon as its
-/// first tasks are accepted; `wait`, `task list --group`, `task result` and `task retry` take it.
+/// first tasks are accepted; `wait`, `task list --group` and `task explain`, `result`, `retry` and
+/// `cancel` take it. The same command with the same --key goes on with a group that was submitted in
+/// part. If nobody does, it is over ten minutes after its latest tasks were submitted, and its tasks
+/// have ended.
 #[derive(Args, Debug)]
 #[command(after_long_help = "\
 Examples:
@@ -145,7 +148,7 @@ impl WaitArgs {
 /// The word for all open tasks.
 const ALL: &str = "all";
 
-/// See, read, retry and cancel tasks. TASK is an id, the unique end of one, or `last`.
+/// See, read, retry and cancel tasks and groups. TASK is an id, the unique end of one, or `last`.
 #[derive(Args, Debug)]
 pub(crate) struct TaskArgs {
     /// What to do.
@@ -175,13 +178,26 @@ pub(crate) enum TaskVerb {
         #[arg(long, value_name = "N", default_value_t = 100)]
         limit: usize,
     },
+    /// List the groups that have not ended, with their tasks in numbers
+    Groups {
+        /// Those that have ended, too
+        #[arg(short, long)]
+        all: bool,
+        /// Only those in these states: open, running, stopping, succeeded, failed, cancelled,
+        /// unfinished
+        #[arg(long, value_name = "STATE", value_delimiter = ',', conflicts_with = "all")]
+        state: Vec<String>,
+        /// At most so many, the newest first
+        #[arg(long, value_name = "N", default_value_t = 100)]
+        limit: usize,
+    },
     /// Show a task's story: state, reason, attempts; or how a group is
     Show {
         /// Which
         task: String,
     },
-    /// Say why a task waits, peer by peer, or how it came to its end. Exit code 6: nobody who is here
-    /// may run it
+    /// Say why a task waits, peer by peer, or how it came to its end; of a group, why its tasks wait,
+    /// and what failed first. Exit code 6: nobody who is here may run it, or some of them
     Explain {
         /// Which
         task: String,
@@ -200,9 +216,9 @@ pub(crate) enum TaskVerb {
         #[arg(long)]
         only_failed: bool,
     },
-    /// Cancel tasks
+    /// Cancel tasks, or groups with all of their tasks: no more can be submitted to them
     Cancel {
-        /// Which
+        /// Which: tasks and groups
         #[arg(value_name = "TASK", required = true)]
         tasks: Vec<String>,
         /// Why

@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
-use meshwork_api::{Client, ClientError, GroupView, MemberResult, Payload};
+use chrono::Utc;
+use meshwork_api::{Client, ClientError, GroupQuery, GroupView, MemberResult, Payload};
+use meshwork_core::limits::GROUP_IDLE;
 use tokio::time::Instant;
 
+use super::story;
 use crate::{
     exit,
     failure::Failure,
     limits,
-    output::{Output, bar, format},
+    output::{Output, Table, bar, format},
 };
 
 /// The group of this name; none if it names no group.
@@ -57,7 +60,9 @@ pub(super) async fn wait(
             told = true;
             let so_far = format::count(group.members);
             out.say(format!(
-                "all {so_far} tasks so far have ended; the group is not complete, more may come"
+                "all {so_far} tasks so far have ended; the group is not complete, more may come; if \
+                 none does for {}, it is over",
+                format::span(GROUP_IDLE)
             ));
         }
     }
@@ -80,6 +85,15 @@ fn message(group: &GroupView) -> String {
 
 /// How a group has ended, or how far it is.
 pub(super) fn summary(group: &GroupView) -> String {
+    let state = match group.state.as_str() {
+        plain @ ("open" | "stopping" | "cancelled" | "unfinished") => format!(", {plain}"),
+        _ => String::new(),
+    };
+    format!("group {}{state}: {}", group.short, counts(group))
+}
+
+/// The tasks of a group, by their states.
+pub(super) fn counts(group: &GroupView) -> String {
     let parts = [
         ("queued", group.queued),
         ("running", group.running),
@@ -93,15 +107,28 @@ pub(super) fn summary(group: &GroupView) -> String {
         .filter(|(_, count)| *count > 0)
         .map(|(what, count)| format!("{} {what}", format::count(*count)))
         .collect();
-    format!("group {}: {}", group.short, parts.join(", "))
+    parts.join(", ")
 }
 
 /// What to do about what did not succeed.
 pub(super) fn say_end(group: &GroupView, out: &Output) {
     out.say(summary(group));
-    if group.stopped {
-        let most = group.max_fails.unwrap_or(0);
-        out.say(format!("more than {most} did not succeed: the others were cancelled"));
+    match (&group.cancel_reason, group.stopped) {
+        (Some(reason), _) if !reason.is_empty() => {
+            out.say(format!("it was cancelled: {}", format::printable(reason)));
+        }
+        (Some(_), _) | (None, false) => {}
+        (None, true) => {
+            let most = group.max_fails.unwrap_or(0);
+            out.say(format!("more than {most} did not succeed: the others were cancelled"));
+        }
+    }
+    if group.state == "unfinished" {
+        out.say(format!(
+            "its last tasks were never submitted, and none has come for {}; the same submit with its \
+             --key goes on with it",
+            format::span(GROUP_IDLE)
+        ));
     }
     if group.unsuccessful() > 0 {
         let short = &group.short;
@@ -110,6 +137,119 @@ pub(super) fn say_end(group: &GroupView, out: &Output) {
              try again   meshwork task retry {short} --only-failed"
         ));
     }
+}
+
+/// The states of a group that has not ended.
+const OPEN: [&str; 3] = ["open", "running", "stopping"];
+
+/// Lists groups, the newest first.
+pub(super) async fn list(
+    all: bool,
+    states: Vec<String>,
+    limit: usize,
+    client: &Client,
+    out: &Output,
+) -> anyhow::Result<()> {
+    let states = match (all, states.is_empty()) {
+        (false, true) => OPEN.map(str::to_owned).to_vec(),
+        (true, _) | (false, false) => states,
+    };
+    let mut query = GroupQuery { states, limit: Some(limit), cursor: None };
+    let mut list = client.groups(&query).await?;
+    while list.items.len() < limit && list.next_cursor.is_some() {
+        query.cursor = list.next_cursor.take();
+        query.limit = Some(limit - list.items.len());
+        let more = client.groups(&query).await?;
+        list.items.extend(more.items);
+        list.next_cursor = more.next_cursor;
+    }
+    if out.json {
+        return out.value(&list);
+    }
+    if out.quiet {
+        for group in &list.items {
+            out.line(&group.id)?;
+        }
+        return Ok(());
+    }
+    if list.items.is_empty() {
+        out.say(if all {
+            "no groups"
+        } else {
+            "no such groups; those that have ended: meshwork task groups --all"
+        });
+        return Ok(());
+    }
+    Ok(table(&list.items, out.stdout_tty).print(out)?)
+}
+
+fn table(groups: &[GroupView], people: bool) -> Table {
+    let mut table = Table::new(&[
+        "GROUP",
+        "STATE",
+        "TASKS",
+        "QUEUED",
+        "RUNNING",
+        "SUCCEEDED",
+        "FAILED",
+        "CANCELLED",
+        "EXPIRED",
+        "SUBMITTED",
+    ]);
+    let count = |number| if people { format::count(number) } else { number.to_string() };
+    for group in groups {
+        table.row([
+            if people { group.short.clone() } else { group.id.clone() },
+            group.state.clone(),
+            count(group.members),
+            count(group.queued),
+            count(group.running),
+            count(group.succeeded),
+            count(group.failed),
+            count(group.cancelled),
+            count(group.expired),
+            if people {
+                format::ago(group.submitted_at, Utc::now())
+            } else {
+                format::time(group.submitted_at)
+            },
+        ]);
+    }
+    table
+}
+
+/// Says why a group is as it is.
+pub(super) async fn explain(id: &str, client: &Client, out: &Output) -> anyhow::Result<u8> {
+    let explained = client.explain_group(id).await?;
+    if out.json {
+        out.value(&explained)?;
+    } else if out.quiet {
+        out.line(&explained.group.id)?;
+    } else {
+        out.data(story::group(&explained, Utc::now()).as_bytes())?;
+    }
+    let nobody = explained.waiting.iter().any(|waiting| waiting.why.code == story::NOBODY);
+    Ok(if nobody { exit::NO_PEER } else { exit::DONE })
+}
+
+/// Cancels a group with all of its tasks.
+pub(super) async fn cancel(
+    found: &GroupView,
+    reason: &str,
+    client: &Client,
+    out: &Output,
+) -> anyhow::Result<()> {
+    let group = client.cancel_group(&found.id, reason).await?;
+    if out.json {
+        out.value(&group)?;
+    } else if out.quiet {
+        out.line(&group.id)?;
+    } else if group.cancel_reason.is_some() {
+        out.say(summary(&group));
+    } else {
+        out.say(format!("group {} had ended before: {}", group.short, counts(&group)));
+    }
+    Ok(())
 }
 
 /// The exit code for a group that has ended.

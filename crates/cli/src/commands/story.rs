@@ -5,8 +5,14 @@ use meshwork_api::{ErrorView, TaskView, WaitingView};
 
 use crate::{exit, failure::Failure, output::format};
 
+mod group;
 #[cfg(test)]
 mod tests;
+
+pub(super) use self::group::group;
+
+/// The code of a reason to wait: no worker that is here may run it.
+pub(super) const NOBODY: &str = "no_eligible_peer";
 
 /// The story as text.
 pub(super) fn story(task: &TaskView, now: DateTime<Utc>) -> String {
@@ -30,7 +36,7 @@ pub(super) fn story(task: &TaskView, now: DateTime<Utc>) -> String {
         text.push_str(&format!("  {}  {peer}  {end}{took}\n", attempt.number));
     }
     if let Some(waiting) = &task.waiting {
-        text.push_str(&waits(waiting, now));
+        text.push_str(&waits("", waiting, now));
     }
     if let Some(next) = next(task) {
         text.push_str(&format!("next      {next}\n"));
@@ -111,8 +117,8 @@ fn when(task: &TaskView) -> String {
     text
 }
 
-fn waits(waiting: &WaitingView, now: DateTime<Utc>) -> String {
-    let mut text = format!("waits     {}\n", format::printable(&waiting.message));
+fn waits(what: &str, waiting: &WaitingView, now: DateTime<Utc>) -> String {
+    let mut text = format!("waits     {what}{}\n", format::printable(&waiting.message));
     for obstacle in &waiting.peers {
         let peer = format::peer_label(obstacle.name.as_deref(), &obstacle.peer);
         let may = if obstacle.code == "none" { "yes" } else { "no" };

@@ -84,7 +84,7 @@ fn in_part(failure: Failure, view: &GroupView, has_key: bool) -> Failure {
         ..failure
     };
     match (failure.code.as_str(), has_key) {
-        ("group_stopped", _) => failure,
+        ("group_stopped" | "group_cancelled", _) => failure,
         (_, true) => failure.with_hint("submit again with the same --key: it adds what is missing"),
         (_, false) => failure.with_hint(format!(
             "meshwork task list --group {short}; with --key KEY the same can be submitted again"

@@ -22,14 +22,11 @@ pub(super) async fn task(verb: TaskVerb, client: &Client, out: &Output) -> anyho
             let limit = Some(limit);
             list(&TaskQuery { states, handler, group, limit }, client, out).await?;
         }
-        TaskVerb::Show { task } => show(&task, client, out).await?,
-        TaskVerb::Explain { task } => {
-            let task = client.task(&task).await?;
-            story(&task, out)?;
-            if task.waiting.is_some_and(|waiting| waiting.code == "no_eligible_peer") {
-                return Ok(exit::NO_PEER);
-            }
+        TaskVerb::Groups { all, state, limit } => {
+            group::list(all, state, limit, client, out).await?;
         }
+        TaskVerb::Show { task } => show(&task, client, out).await?,
+        TaskVerb::Explain { task } => return explain(&task, client, out).await,
         TaskVerb::Result { task } => return result(&task, client, out).await,
         TaskVerb::Retry { task, only_failed } => {
             return retry(&task, only_failed, client, out).await;
@@ -58,6 +55,16 @@ fn story(task: &TaskView, out: &Output) -> anyhow::Result<()> {
     } else {
         Ok(out.data(story::story(task, Utc::now()).as_bytes())?)
     }
+}
+
+async fn explain(name: &str, client: &Client, out: &Output) -> anyhow::Result<u8> {
+    if let Some(found) = group::find(client, name).await? {
+        return group::explain(&found.id, client, out).await;
+    }
+    let task = client.task(name).await?;
+    story(&task, out)?;
+    let nobody = task.waiting.is_some_and(|waiting| waiting.code == story::NOBODY);
+    Ok(if nobody { exit::NO_PEER } else { exit::DONE })
 }
 
 async fn result(name: &str, client: &Client, out: &Output) -> anyhow::Result<u8> {
@@ -186,6 +193,10 @@ async fn cancel(
     out: &Output,
 ) -> anyhow::Result<()> {
     for selector in tasks {
+        if let Some(found) = group::find(client, selector).await? {
+            group::cancel(&found, reason, client, out).await?;
+            continue;
+        }
         let task = client.cancel(selector, reason).await?;
         if out.json {
             out.value(&task)?;

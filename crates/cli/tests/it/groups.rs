@@ -169,3 +169,60 @@ fn a_group_outlives_the_kill_of_its_owner() {
     let executed = node.ask(&["status", "--json"]).json()["node"]["tasks"]["executed"].clone();
     assert!(executed.as_u64() < Some(100), "only what had not ended ran again: {executed}");
 }
+
+#[test]
+fn a_group_is_cancelled_explained_and_listed() {
+    let node = Node::up(&["--slots", "2"]);
+    let sleepers = ["submit", "--array", "1-500", "debug/sleep", "-p", "ms=600000", "--key", "k"];
+    let id = submitted(&node.ask(&sleepers));
+    let short = &id[id.len() - 6..];
+    let listed = node.ask(&["task", "groups"]).stdout;
+    assert!(listed.starts_with(&format!("{id}\trunning\t500\t")), "{listed}");
+    let explained = node.ask(&["task", "explain", short]);
+    assert_eq!(explained.code, 0, "{explained:?}");
+    for said in [" RUNNING ", "500 tasks", " of debug/sleep: every worker that may run it is busy"]
+    {
+        assert!(explained.stdout.contains(said), "{said}: {}", explained.stdout);
+    }
+    let alone = submitted(&node.ask(&["submit", "debug/sleep", "-p", "ms=600000"]));
+    let cancelled = node.ask(&["task", "cancel", &id, &alone, "--reason", "no need"]);
+    assert_eq!(cancelled.code, 0, "{cancelled:?}");
+    for said in [&format!("group {short}, cancelled: 500 cancelled"), "is cancelled"] {
+        assert!(cancelled.stderr.contains(said), "{said}: {cancelled:?}");
+    }
+    assert_eq!(node.ask(&["task", "show", &alone, "--json"]).json()["state"], "cancelled");
+    let waited = node.ask(&["wait", &id]);
+    assert_eq!(waited.code, 1, "{waited:?}");
+    assert!(waited.stderr.contains("it was cancelled: no need"), "{waited:?}");
+    node.ask(&sleepers).error(1, &["the group was cancelled"]);
+    assert_eq!(node.ask(&["task", "groups", "-q"]).stdout, "", "it is over");
+    let ended = node.ask(&["task", "groups", "--state", "cancelled", "--json"]).json();
+    assert_eq!(
+        (&ended["items"][0]["id"], &ended["items"][0]["cancelled"]),
+        (&id.as_str().into(), &500.into())
+    );
+    node.ask(&["task", "groups", "--state", "queued"]).error(2, &["no state of a group"]);
+
+    let needy = ["submit", "--array", "1-9", "debug/sleep", "--gpu", "99"];
+    let id = submitted(&node.ask(&needy));
+    let explained = node.ask(&["task", "explain", &id]);
+    assert_eq!(explained.code, 6, "{explained:?}");
+    assert!(explained.stdout.contains("waits     9 of debug/sleep: no worker"), "{explained:?}");
+    let story = node.ask(&["task", "explain", &id, "--json"]);
+    let story: serde_json::Value = serde_json::from_str(&story.stdout).unwrap();
+    assert_eq!(story["waiting"][0]["members"], 9);
+}
+
+/// The node is killed with the answer to the cancel: what was told stays.
+#[test]
+fn a_cancelled_group_stays_so_over_the_kill_of_its_owner() {
+    let node = Node::up(&["--slots", "2"]);
+    let sleepers = ["submit", "--array", "1-9000", "debug/sleep", "-p", "ms=600000", "--key", "k"];
+    let id = submitted(&node.ask(&sleepers));
+    assert_eq!(node.ask(&["task", "cancel", &id]).code, 0);
+    let (_, home) = node.end(Signal::KILL);
+    let node = Node::up_in(home, &["--slots", "2"]);
+    let counts = node.ask(&["wait", &id, "--json", "--ok-if-failed"]).json();
+    assert_eq!((&counts["state"], &counts["cancelled"]), (&"cancelled".into(), &9_000.into()));
+    node.ask(&sleepers).error(1, &["the group was cancelled"]);
+}

@@ -63,6 +63,18 @@ pub enum Input {
         /// Who waits for the end.
         token: Token,
     },
+    /// A caller wants a group stopped: it takes no more members, none is sent out any more, and those
+    /// that have not ended are cancelled in the passes that follow. Answered under `token` with
+    /// [`Reply::GroupCancelled`], also if all was over before, or with [`Reply::Refused`].
+    CancelGroup {
+        /// Which.
+        id: GroupId,
+        /// In the caller's words; longer than
+        /// [`GROUP_REASON_BYTES`](crate::limits::GROUP_REASON_BYTES) is cut.
+        reason: String,
+        /// Who waits for the decision.
+        token: Token,
+    },
     /// A caller wants to know when a task ends. Answered with [`Reply::Ended`] or
     /// [`Reply::Refused`].
     Watch {
@@ -278,6 +290,11 @@ pub enum Reply {
         /// Which.
         id: GroupId,
     },
+    /// The group takes no more members; a restart does not change that.
+    GroupCancelled {
+        /// Which.
+        id: GroupId,
+    },
     /// The request is refused.
     Refused(Reason),
     /// The task has ended.
@@ -359,16 +376,14 @@ impl Record {
                 AttemptEnd::Cancelled => 0,
             },
             Self::Tried { story, .. } => story.weight(),
-            Self::Forgotten { .. }
-            | Self::Group(_)
-            | Self::GroupForgotten { .. }
-            | Self::Released { .. } => 0,
+            Self::Group(tally) => tally.cancelled.as_ref().map_or(0, |reason| reason.len()),
+            Self::Forgotten { .. } | Self::GroupForgotten { .. } | Self::Released { .. } => 0,
         }
     }
 }
 
 /// What a group is, and how those of its members have ended that are forgotten.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupTally {
     /// Which group.
     pub id: GroupId,
@@ -378,6 +393,8 @@ pub struct GroupTally {
     pub complete: bool,
     /// As [`GroupMember::max_fails`](crate::GroupMember::max_fails).
     pub max_fails: Option<u32>,
+    /// Why it was cancelled, if it was.
+    pub cancelled: Option<Box<str>>,
     /// How its forgotten members ended.
     pub forgotten: EndCounts,
 }

@@ -412,7 +412,7 @@ impl Engine {
             self.queue.rest(group);
         }
         if let Some(slot) = member {
-            self.groups.end(slot, &state, &self.gate);
+            self.groups.end(slot, group, &state, &self.gate);
         }
         if armed {
             self.note_stale_timer();

@@ -8,7 +8,8 @@ use libp2p_identity::PeerId;
 use super::{
     Accounts, Engine, PeerLoad,
     hedge::{Open, Sent},
-    tasks::{Attempt, Owned, Phase},
+    queue::Needs,
+    tasks::{Attempt, Owned, Phase, Refusal},
     view::{AttemptView, Explanation, Found, Obstacle, Sizes, TaskQuery, TaskView},
 };
 use crate::{
@@ -199,9 +200,43 @@ impl Engine {
         let Phase::Queued { not_before, since } = task.phase else { return None };
         let needs = &self.queue.group(task.group)?.needs;
         let bytes = task.input_bytes as u64;
+        let peers = self.obstacles(needs, bytes, &task.refused, now);
+        let rests = not_before > now && !self.closing;
+        let due = task.due();
+        let queue_ends = task.limits.queue.map(|limit| since + limit);
+        let total_ends = task.limits.total.map(|limit| task.submitted + limit);
+        Some(Explanation {
+            next_try: rests.then_some(not_before.min(due)),
+            gives_up: [queue_ends, total_ends].into_iter().flatten().min(),
+            ..self.explanation(rests, peers)
+        })
+    }
+
+    /// Why tasks with these needs wait, whichever they are.
+    pub(super) fn why_needs_wait(&self, needs: &Needs, now: Time) -> Explanation {
+        self.explanation(false, self.obstacles(needs, 0, &[], now))
+    }
+
+    fn explanation(&self, rests: bool, peers: Vec<(PeerId, Obstacle)>) -> Explanation {
+        let (code, message) = if self.closing {
+            ("shutting_down", "this node stops, and places nothing any more")
+        } else {
+            sum(rests, &peers)
+        };
+        Explanation { code, message: message.to_owned(), peers, next_try: None, gives_up: None }
+    }
+
+    /// Every peer considered, with the first condition that keeps such a task from it.
+    fn obstacles(
+        &self,
+        needs: &Needs,
+        bytes: u64,
+        refused: &[Refusal],
+        now: Time,
+    ) -> Vec<(PeerId, Obstacle)> {
         let mut peers: Vec<(PeerId, Obstacle)> = Vec::new();
         for (key, peer) in self.peers.iter() {
-            let obstacle = match task.refused.iter().find(|refusal| refusal.is_by(peer)) {
+            let obstacle = match refused.iter().find(|refusal| refusal.is_by(peer)) {
                 Some(refusal) => Obstacle::Refused(refusal.reason.clone()),
                 None => self.obstacle(key, peer, needs, bytes, now),
             };
@@ -214,22 +249,7 @@ impl Engine {
                 peers.push((*target, Obstacle::NotReady));
             }
         }
-        let rests = not_before > now && !self.closing;
-        let (code, message) = if self.closing {
-            ("shutting_down", "this node stops, and places nothing any more")
-        } else {
-            sum(rests, &peers)
-        };
-        let due = task.due();
-        let queue_ends = task.limits.queue.map(|limit| since + limit);
-        let total_ends = task.limits.total.map(|limit| task.submitted + limit);
-        Some(Explanation {
-            code,
-            message: message.to_owned(),
-            peers,
-            next_try: rests.then_some(not_before.min(due)),
-            gives_up: [queue_ends, total_ends].into_iter().flatten().min(),
-        })
+        peers
     }
 }
 

@@ -54,7 +54,7 @@ impl Engine {
                         self.queue.rest(needs);
                     }
                     if let Some(slot) = member {
-                        self.groups.end_restored(slot, &state);
+                        self.groups.end_restored(slot, needs, &state);
                     }
                 }
                 self.forget_old(now);

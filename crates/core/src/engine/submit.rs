@@ -156,7 +156,8 @@ impl Engine {
         targets.dedup();
         let group =
             self.queue.join(Needs { kind, targets: targets.into_boxed_slice(), requirements });
-        let member = task.group.and_then(|member| self.groups.join(&member, durable, submitted));
+        let member =
+            task.group.and_then(|member| self.groups.join(&member, group, durable, submitted));
         let key = self.tasks.insert(New {
             id: task.id,
             kind,
@@ -321,7 +322,7 @@ pub(super) fn digest(task: &Task) -> u64 {
 }
 
 /// Cuts at a character's edge.
-fn truncate(text: &mut String, most: usize) {
+pub(super) fn truncate(text: &mut String, most: usize) {
     let mut end = most.min(text.len());
     while !text.is_char_boundary(end) {
         end -= 1;

@@ -362,6 +362,11 @@ impl Tasks {
         .collect()
     }
 
+    /// Members of groups that have ended without success, in the order of their ends.
+    pub(super) fn failures(&self) -> impl Iterator<Item = &Owned> {
+        self.failures.iter().filter_map(|key| self.get(*key))
+    }
+
     /// All tasks, in no order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Owned> {
         self.slab.iter().map(|(_, task)| task)

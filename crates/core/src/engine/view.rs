@@ -132,8 +132,12 @@ pub struct GroupView {
     pub complete: bool,
     /// How many members may fail or expire; none: any number.
     pub max_fails: Option<u32>,
-    /// Whether more of them did: the others are cancelled, and no more are accepted.
-    pub stopped: bool,
+    /// Why no more are accepted, and those that have not ended are cancelled; none: it goes on.
+    pub stop: Option<GroupStop>,
+    /// Whether the last one has not come, and nothing was handed in for
+    /// [`GROUP_IDLE`](crate::limits::GROUP_IDLE): once no member is open, it is over. It goes on when
+    /// more members come.
+    pub unfinished: bool,
     /// Members that wait for a worker.
     pub queued: u32,
     /// Members that were sent to one, or whose end is not on disk yet.
@@ -144,18 +148,135 @@ pub struct GroupView {
     pub workers: u32,
     /// When the first of its members that are known was submitted.
     pub submitted: Time,
+    /// When members were handed in last.
+    pub handed_in: Time,
 }
 
 impl GroupView {
-    /// Whether all is over: no member is open, and no more come.
+    /// In one word.
+    pub fn state(&self) -> GroupState {
+        let is_open = self.queued > 0 || self.running > 0;
+        match &self.stop {
+            Some(_) if is_open => GroupState::Stopping,
+            Some(GroupStop::Cancelled { .. }) => GroupState::Cancelled,
+            Some(GroupStop::Failures) => GroupState::Failed,
+            None if !self.complete && self.unfinished && !is_open => GroupState::Unfinished,
+            None if !self.complete => GroupState::Open,
+            None if is_open => GroupState::Running,
+            None if self.ended.succeeded == self.received => GroupState::Succeeded,
+            None => GroupState::Failed,
+        }
+    }
+
+    /// Whether all is over: no member is open, and no more are expected.
     pub fn is_ended(&self) -> bool {
-        self.queued == 0 && self.running == 0 && (self.complete || self.stopped)
+        self.state().is_ended()
     }
 
     /// Whether all is over, and every member has succeeded.
     pub fn is_success(&self) -> bool {
-        self.is_ended() && self.complete && self.ended.succeeded == self.received
+        self.state() == GroupState::Succeeded
     }
+}
+
+/// Why a group takes no more members, while those that have not ended are cancelled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GroupStop {
+    /// More members failed or expired than may.
+    Failures,
+    /// Somebody asked for it.
+    Cancelled {
+        /// Why, in the asker's words.
+        reason: String,
+    },
+}
+
+/// Where a group stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GroupState {
+    /// More members may come.
+    Open,
+    /// All members are there, and some have not ended.
+    Running,
+    /// No more are accepted, and those that have not ended are being cancelled.
+    Stopping,
+    /// Every member has succeeded.
+    Succeeded,
+    /// All is over, and not every member has succeeded.
+    Failed,
+    /// All is over, as somebody has cancelled it.
+    Cancelled,
+    /// All that came is over. The last member has not come, and none is expected any more.
+    Unfinished,
+}
+
+impl GroupState {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Open,
+        Self::Running,
+        Self::Stopping,
+        Self::Succeeded,
+        Self::Failed,
+        Self::Cancelled,
+        Self::Unfinished,
+    ];
+
+    /// Whether all is over.
+    pub fn is_ended(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled | Self::Unfinished)
+    }
+
+    /// The state's name in JSON and on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Running => "running",
+            Self::Stopping => "stopping",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Unfinished => "unfinished",
+        }
+    }
+}
+
+/// Which groups to list, the newest first.
+#[derive(Clone, Debug, Default)]
+pub struct GroupQuery {
+    /// Only those in one of these states, by [`GroupState::as_str`]; empty: all.
+    pub states: Vec<String>,
+    /// Only those behind this one, by [`GroupView::submitted`] and [`GroupView::id`].
+    pub after: Option<(Time, GroupId)>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// How a group is, and why.
+#[derive(Clone, Debug)]
+pub struct GroupExplanation {
+    /// How it is.
+    pub view: GroupView,
+    /// Members that wait, by what they need: at most [`GROUP_NEEDS`](crate::limits::GROUP_NEEDS)
+    /// different needs.
+    pub waiting: Vec<WaitingMembers>,
+    /// Members that wait with still other needs.
+    pub others: u32,
+    /// Those of its members that failed or expired first, at most
+    /// [`GROUP_FAILURES`](crate::limits::GROUP_FAILURES), as far as they are kept.
+    pub failures: Vec<TaskView>,
+}
+
+/// Members of a group that wait and need the same.
+#[derive(Clone, Debug)]
+pub struct WaitingMembers {
+    /// What shall run.
+    pub handler: HandlerName,
+    /// How many.
+    pub members: u32,
+    /// Why they wait, but for what one of them has to itself: a rest before its next attempt, a
+    /// refusal, a large input.
+    pub why: Explanation,
 }
 
 /// What a word such as `last` or the end of an id may mean.

@@ -34,7 +34,7 @@ impl From<&Reason> for proto::Reason {
             Reason::InvalidMessage { detail } => text(ReasonCode::InvalidMessage, detail),
             // An owner's word to its own callers; and a reason that this version cannot number still
             // says what it is.
-            other @ (Reason::GroupStopped { .. } | _) => {
+            other @ (Reason::GroupStopped { .. } | Reason::GroupCancelled | _) => {
                 text(ReasonCode::Denied, &other.to_string())
             }
         }

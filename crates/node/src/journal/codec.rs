@@ -354,21 +354,40 @@ struct StoredGroup {
     cancelled: u32,
     #[prost(uint32, tag = "8")]
     expired: u32,
+    /// Why it was cancelled, if it was.
+    #[prost(string, optional, tag = "9")]
+    cancelled_because: Option<String>,
 }
 
 impl StoredGroup {
     fn of(tally: &GroupTally) -> Self {
-        let GroupTally { id, received, complete, max_fails, forgotten } = *tally;
-        let EndCounts { succeeded, failed, cancelled, expired } = forgotten;
-        let id = id.as_bytes().to_vec();
-        Self { id, received, complete, max_fails, succeeded, failed, cancelled, expired }
+        let GroupTally { id, received, complete, max_fails, cancelled: because, forgotten } = tally;
+        let EndCounts { succeeded, failed, cancelled, expired } = *forgotten;
+        Self {
+            id: id.as_bytes().to_vec(),
+            received: *received,
+            complete: *complete,
+            max_fails: *max_fails,
+            succeeded,
+            failed,
+            cancelled,
+            expired,
+            cancelled_because: because.as_deref().map(str::to_owned),
+        }
     }
 
     fn tally(self) -> Option<GroupTally> {
         let Self { received, complete, max_fails, succeeded, failed, cancelled, expired, .. } =
             self;
         let forgotten = EndCounts { succeeded, failed, cancelled, expired };
-        Some(GroupTally { id: group_id(&self.id)?, received, complete, max_fails, forgotten })
+        Some(GroupTally {
+            id: group_id(&self.id)?,
+            received,
+            complete,
+            max_fails,
+            cancelled: self.cancelled_because.map(String::into_boxed_str),
+            forgotten,
+        })
     }
 }
 

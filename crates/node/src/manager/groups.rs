@@ -4,13 +4,13 @@ use meshwork_core::{
     GroupId, GroupMember, PeerId, Reason, Task, TaskId,
     engine::{
         Anew, Reply,
-        view::{GroupView, TaskView},
+        view::{GroupExplanation, GroupQuery, GroupView, TaskView},
     },
     limits::GROUP_CHUNK,
 };
 use tokio::sync::oneshot;
 
-use super::NetworkManager;
+use super::{LISTED, NetworkManager};
 use crate::{
     driver::Call,
     error::{InternalError, NetworkError, TaskError},
@@ -67,7 +67,8 @@ impl NetworkManager {
     ///
     /// A task is malformed or not the one that was at its place before (`conflict`), the places do
     /// not follow those that are known, the node holds as many tasks as it may (`queue_full`), or
-    /// the group has stopped because too many of it failed (`group_stopped`).
+    /// the group has stopped because too many of it failed (`group_stopped`), or was cancelled
+    /// (`group_cancelled`).
     pub async fn distribute_members(
         &self,
         members: Members,
@@ -80,7 +81,8 @@ impl NetworkManager {
         match answer.await {
             Ok(Reply::GroupAccepted { .. }) => {}
             Ok(Reply::Refused(reason)) => return Err(self.noted(reason.into())),
-            Ok(Reply::Accepted { .. } | Reply::Ended { .. }) | Err(_) => {
+            Ok(Reply::Accepted { .. } | Reply::GroupCancelled { .. } | Reply::Ended { .. })
+            | Err(_) => {
                 return Err(InternalError::Stopped.into());
             }
         }
@@ -165,7 +167,54 @@ impl NetworkManager {
     ///
     /// The node has stopped.
     pub async fn group(&self, id: GroupId) -> Result<Option<GroupView>, NetworkError> {
-        self.ask(move |engine, _| engine.group(id)).await
+        self.ask(move |engine, now| engine.group(id, now)).await
+    }
+
+    /// The groups that match, the newest first; at most a thousand. To go on behind them, ask again
+    /// with [`GroupQuery::after`]; it is good for as long as this node runs.
+    ///
+    /// # Errors
+    ///
+    /// The node has stopped.
+    pub async fn groups(&self, query: GroupQuery) -> Result<Vec<GroupView>, NetworkError> {
+        let limit = if query.limit == 0 { LISTED } else { query.limit.min(LISTED) };
+        let query = GroupQuery { limit, ..query };
+        self.ask(move |engine, now| engine.groups(&query, now)).await
+    }
+
+    /// How a group is, and why: what its members wait for, and which of them failed first. None if it
+    /// is not known, or forgotten.
+    ///
+    /// # Errors
+    ///
+    /// The node has stopped.
+    pub async fn explain_group(
+        &self,
+        id: GroupId,
+    ) -> Result<Option<GroupExplanation>, NetworkError> {
+        self.ask(move |engine, now| engine.explain_group(id, now)).await
+    }
+
+    /// Cancels a group: it takes no more members (`group_cancelled`), none is sent out any more, and
+    /// those that have not ended are cancelled. Returns once that is decided for good, also over a
+    /// restart; [`Self::wait_group`] waits for the last of them. A group that is over stays as it is,
+    /// so that whoever got no answer may ask again. Of the reason the first
+    /// [`GROUP_REASON_BYTES`](meshwork_core::limits::GROUP_REASON_BYTES) are kept.
+    ///
+    /// # Errors
+    ///
+    /// No such group is known, or it is forgotten (`not_found`); the node has stopped.
+    pub async fn cancel_group(&self, id: GroupId, reason: &str) -> Result<GroupView, NetworkError> {
+        let (done, answer) = oneshot::channel();
+        let reason = reason.to_owned();
+        self.call(Call::CancelGroup { id, reason, done }).await?;
+        match answer.await {
+            Ok(Reply::GroupCancelled { .. }) => {}
+            Ok(Reply::Refused(reason)) => return Err(reason.into()),
+            Ok(Reply::Accepted { .. } | Reply::GroupAccepted { .. } | Reply::Ended { .. })
+            | Err(_) => return Err(InternalError::Stopped.into()),
+        }
+        self.group(id).await?.ok_or_else(|| Reason::NotFound.into())
     }
 
     /// The members of a group from place `from` on, at most `limit` of them and no more than
@@ -183,7 +232,9 @@ impl NetworkManager {
         self.ask(move |engine, now| engine.members(id, from, limit, now)).await
     }
 
-    /// Waits until all of a group has ended: no member is open, and no more come.
+    /// Waits until all of a group has ended: no member is open, and no more come or are expected.
+    /// What was handed in in part, and not gone on with for
+    /// [`GROUP_IDLE`](meshwork_core::limits::GROUP_IDLE), is over then.
     ///
     /// # Errors
     ///

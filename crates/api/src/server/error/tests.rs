@@ -23,6 +23,8 @@ fn each_reason_has_a_status_its_code_and_a_hint() {
         (Reason::Unsupported { what: text() }, 501),
         (Reason::NotFound, 404),
         (Reason::InvalidTask { detail: text() }, 400),
+        (Reason::GroupStopped { failed: 2, max_fails: 1 }, 409),
+        (Reason::GroupCancelled, 409),
     ];
     for (reason, status) in cases {
         let (code, hint, retryable) = (reason.code(), reason.hint(), reason.is_retryable());

@@ -1,6 +1,6 @@
 //! `/v1/groups` and `/v1/tasks:batch`: tasks that are submitted, waited for and read together.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use axum::{
     Json,
@@ -8,8 +8,12 @@ use axum::{
     http::{StatusCode, header},
     response::IntoResponse,
 };
-use meshwork_core::{GroupId, Reason, Task, TaskEnd, TaskInput, limits::GROUP_CHUNK};
-use meshwork_node::{Members, NetworkManager};
+use meshwork_core::{
+    GroupId, Reason, Task, TaskEnd, TaskInput, Time,
+    engine::view::{GroupQuery, GroupState, GroupStop},
+    limits::GROUP_CHUNK,
+};
+use meshwork_node::{Members, NetworkError, NetworkManager};
 use serde::Deserialize;
 
 use super::{Context, tasks};
@@ -17,11 +21,12 @@ use crate::{
     limits,
     server::{
         body::{JsonBody, Params},
-        select, view,
+        select,
+        view::{self, Viewer},
     },
     types::{
-        BatchMembers, BatchSpec, GroupView, List, MemberResult, MemberSpec, Payload, Problem,
-        RetryAnswer, TaskSpec, wide,
+        BatchMembers, BatchSpec, CancelRequest, GroupStory, GroupView, List, MemberResult,
+        MemberSpec, Payload, Problem, RetryAnswer, TaskSpec, WaitingMembers, wide,
     },
 };
 
@@ -150,14 +155,8 @@ pub(super) async fn results(
         if bytes > limits::RESULTS_BYTES && !items.is_empty() {
             break;
         }
-        let state = task.as_ref().map_or("forgotten", |task| task.state.as_str());
-        items.push(MemberResult {
-            index,
-            id: id.member(index).to_string(),
-            state: state.to_owned(),
-            output: output.map(Payload::of),
-            error: end.and_then(view::error),
-        });
+        let output = output.map(Payload::of);
+        items.push(MemberResult { output, ..member(id, index, task.as_ref()) });
     }
     let next = params.from.saturating_add(u32::try_from(items.len()).unwrap_or(u32::MAX));
     let more = cx.manager.group(id).await?.is_some_and(|group| group.received > next);
@@ -174,21 +173,128 @@ pub(super) async fn retry(
     Ok(Json(RetryAnswer { group, forgotten: retried.forgotten }))
 }
 
+pub(super) async fn cancel(
+    State(cx): State<Context>,
+    Path(selector): Path<String>,
+    JsonBody(request): JsonBody<CancelRequest>,
+) -> Result<Json<GroupView>, Problem> {
+    let _waits = cx.poll()?;
+    tasks::check_reason(&request)?;
+    let id = select::group(&cx.manager, &selector).await?;
+    let decided = cx.manager.cancel_group(id, &request.reason);
+    tokio::time::timeout(limits::CANCEL_WAIT, decided).await.map_err(|_| {
+        let (what, after) = ("stopping the group", limits::CANCEL_WAIT);
+        NetworkError::TimeoutError { what, after }
+    })??;
+    // It is decided: what is left to do is shown.
+    let ended = cx.manager.wait_group(id);
+    tokio::time::timeout(limits::CANCEL_WAIT, ended).await.ok().transpose()?;
+    let group = cx.manager.group(id).await?.ok_or(Reason::NotFound)?;
+    Ok(Json(shown(&cx.manager, &group)))
+}
+
+#[derive(Deserialize)]
+pub(super) struct ListParams {
+    /// States, separated by commas.
+    state: Option<String>,
+    #[serde(default)]
+    limit: usize,
+    cursor: Option<String>,
+}
+
+pub(super) async fn list(
+    State(cx): State<Context>,
+    Params(params): Params<ListParams>,
+) -> Result<Json<List<GroupView>>, Problem> {
+    let known = GroupState::ALL.map(GroupState::as_str);
+    let states = select::states(params.state.as_deref().unwrap_or_default(), &known, "a group")?;
+    let after = params.cursor.as_deref().map(Cursor::parse).transpose()?;
+    let limit = if params.limit == 0 { limits::GROUPS } else { params.limit.min(limits::GROUPS) };
+    let query = GroupQuery { states, after: after.map(|cursor| (cursor.0, cursor.1)), limit };
+    let groups = cx.manager.groups(query).await?;
+    let last = groups.last().filter(|_| groups.len() == limit);
+    let next_cursor = last.map(|last| Cursor(last.submitted, last.id).to_string());
+    let items = groups.iter().map(|group| shown(&cx.manager, group)).collect();
+    Ok(Json(List { items, next_cursor }))
+}
+
+/// The group that was listed last: when it was submitted, and which it is.
+#[derive(Clone, Copy, Debug)]
+struct Cursor(Time, GroupId);
+
+impl Cursor {
+    #[expect(clippy::result_large_err, reason = "one per refused request, sent at once")]
+    fn parse(text: &str) -> Result<Self, Problem> {
+        let parts = text.split_once('.');
+        let cursor = parts.and_then(|(time, id)| {
+            Some(Self(Time::from_nanos(time.parse().ok()?), id.parse().ok()?))
+        });
+        cursor.ok_or_else(|| {
+            Problem::bad_request(format!("cursor: {text:?} is none"))
+                .with_hint("take `next_cursor` of an earlier answer")
+        })
+    }
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.0.as_nanos(), self.1)
+    }
+}
+
+pub(super) async fn explain(
+    State(cx): State<Context>,
+    Path(selector): Path<String>,
+) -> Result<Json<GroupStory>, Problem> {
+    let id = select::group(&cx.manager, &selector).await?;
+    let explained = cx.manager.explain_group(id).await?.ok_or(Reason::NotFound)?;
+    let viewer = Viewer::with_names(&cx.manager).await?;
+    let waiting = explained.waiting.iter().map(|waiting| WaitingMembers {
+        handler: waiting.handler.to_string(),
+        members: waiting.members.into(),
+        why: viewer.waiting(&waiting.why),
+    });
+    let failure = |task: &meshwork_core::engine::view::TaskView| {
+        let (_, index) = task.group?;
+        Some(member(id, index, Some(task)))
+    };
+    Ok(Json(GroupStory {
+        group: shown(&cx.manager, &explained.view),
+        waiting: waiting.collect(),
+        waiting_others: explained.others.into(),
+        failures: explained.failures.iter().filter_map(failure).collect(),
+    }))
+}
+
+/// What has become of a member, but for its result; it is forgotten if there is none.
+fn member(
+    group: GroupId,
+    index: u32,
+    task: Option<&meshwork_core::engine::view::TaskView>,
+) -> MemberResult {
+    MemberResult {
+        index,
+        id: group.member(index).to_string(),
+        state: task.map_or("forgotten", |task| task.state.as_str()).to_owned(),
+        output: None,
+        error: task.and_then(|task| task.end.as_ref()).and_then(view::error),
+    }
+}
+
 fn shown(manager: &NetworkManager, group: &meshwork_core::engine::view::GroupView) -> GroupView {
-    let state = match (group.is_ended(), group.complete) {
-        (true, _) if group.is_success() => "succeeded",
-        (true, _) => "failed",
-        (false, true) => "running",
-        (false, false) => "open",
+    let cancel_reason = match &group.stop {
+        Some(GroupStop::Cancelled { reason }) => Some(reason.clone()),
+        Some(GroupStop::Failures) | None => None,
     };
     GroupView {
         id: group.id.to_string(),
         short: group.id.short(),
-        state: state.to_owned(),
+        state: group.state().as_str().to_owned(),
         members: group.received.into(),
         complete: group.complete,
         max_fails: group.max_fails,
-        stopped: group.stopped,
+        stopped: group.stop.is_some(),
+        cancel_reason,
         queued: group.queued.into(),
         running: group.running.into(),
         succeeded: group.ended.succeeded.into(),
@@ -197,5 +303,6 @@ fn shown(manager: &NetworkManager, group: &meshwork_core::engine::view::GroupVie
         expired: group.ended.expired.into(),
         workers: group.workers.into(),
         submitted_at: manager.wall_time(group.submitted),
+        handed_in_at: manager.wall_time(group.handed_in),
     }
 }

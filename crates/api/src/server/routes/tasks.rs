@@ -92,7 +92,7 @@ pub(super) async fn list(
     State(cx): State<Context>,
     Params(params): Params<ListParams>,
 ) -> Result<Json<List<TaskView>>, Problem> {
-    let states = states(params.state.as_deref().unwrap_or_default())?;
+    let states = select::states(params.state.as_deref().unwrap_or_default(), &STATES, "a task")?;
     let group = match &params.group {
         Some(group) => Some(select::group(&cx.manager, group).await?),
         None => None,
@@ -107,20 +107,6 @@ pub(super) async fn list(
 /// The states that a task can be in.
 const STATES: [&str; 7] =
     ["queued", "assigned", "running", "succeeded", "failed", "cancelled", "expired"];
-
-#[expect(clippy::result_large_err, reason = "one per refused request, sent at once")]
-fn states(text: &str) -> Result<Vec<String>, Problem> {
-    text.split(',')
-        .filter(|state| !state.is_empty())
-        .map(|state| {
-            if STATES.contains(&state) {
-                return Ok(state.to_owned());
-            }
-            Err(Problem::bad_request(format!("{state:?} is no state of a task"))
-                .with_hint(format!("write one of {}", STATES.join(", "))))
-        })
-        .collect()
-}
 
 pub(super) async fn summary(State(cx): State<Context>) -> Result<Json<TaskCounts>, Problem> {
     Ok(Json(cx.manager.status().await?.tasks.into()))
@@ -177,9 +163,7 @@ pub(super) async fn cancel(
     JsonBody(request): JsonBody<CancelRequest>,
 ) -> Result<Json<TaskView>, Problem> {
     let _waits = cx.poll()?;
-    if request.reason.len() > MESSAGE_BYTES {
-        return Err(Problem::bad_request(format!("reason: at most {MESSAGE_BYTES} bytes")));
-    }
+    check_reason(&request)?;
     let id = select::task(&cx.manager, &selector).await?;
     let cancelled = cx.manager.cancel_task(id, &request.reason);
     match tokio::time::timeout(limits::CANCEL_WAIT, cancelled).await {
@@ -191,6 +175,14 @@ pub(super) async fn cancel(
         }
     };
     Ok(Json(show_id(&cx, id).await?))
+}
+
+#[expect(clippy::result_large_err, reason = "one per refused request, sent at once")]
+pub(super) fn check_reason(request: &CancelRequest) -> Result<(), Problem> {
+    if request.reason.len() > MESSAGE_BYTES {
+        return Err(Problem::bad_request(format!("reason: at most {MESSAGE_BYTES} bytes")));
+    }
+    Ok(())
 }
 
 pub(super) async fn retry(

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::{
-    BatchMembers, BatchSpec, MemberSpec, Payload, RangeSpec, TaskQuery, TaskSpec,
+    BatchMembers, BatchSpec, GroupQuery, MemberSpec, Payload, RangeSpec, TaskQuery, TaskSpec,
     limits::BODY_BYTES,
 };
 
@@ -136,5 +136,102 @@ async fn what_is_no_group_is_refused() {
     assert_eq!((problem.status, problem.code.as_str()), (413, "too_large"));
     let none = api_error(client.group("ffffff", Duration::ZERO).await.unwrap_err());
     assert_eq!((none.status, none.code.as_str()), (404, "not_found"));
+    server.end().await;
+}
+
+/// Members that run until somebody stops them.
+fn sleepers(count: u64) -> BatchSpec {
+    let mut spec =
+        batch("debug/sleep", BatchMembers::Range(RangeSpec { from: 1, to: count, step: 1 }));
+    spec.task.params.insert("ms".to_owned(), "600000".to_owned());
+    spec
+}
+
+#[tokio::test]
+async fn a_group_is_cancelled_with_all_of_its_members_and_takes_no_more() {
+    let server = Fixture::running().await;
+    let client = &server.client;
+    let open = BatchSpec { last: false, ..sleepers(20) };
+    let group = client.submit_batch(&open).await.unwrap();
+    assert_eq!((group.cancel_reason, group.stopped), (None, false));
+    for _ in 0..2 {
+        let ended = client.cancel_group(&group.short, "no need").await.unwrap();
+        assert_eq!((ended.state.as_str(), ended.cancelled, ended.stopped), ("cancelled", 20, true));
+        assert_eq!(ended.cancel_reason.as_deref(), Some("no need"));
+    }
+    let more = BatchSpec { group: Some(group.id.clone()), first: 20, ..open };
+    let refused = api_error(client.submit_batch(&more).await.unwrap_err());
+    assert_eq!((refused.status, refused.code.as_str()), (409, "group_cancelled"));
+    let member = &client.group_results(&group.id, 19).await.unwrap().items[0];
+    let error = member.error.as_ref().unwrap();
+    assert_eq!((member.state.as_str(), error.by.as_deref()), ("cancelled", Some("submitter")));
+    assert!(error.message.ends_with("no need"), "{error:?}");
+    let long = "x".repeat(meshwork_core::limits::MESSAGE_BYTES + 1);
+    let unknown = meshwork_core::GroupId::new().to_string();
+    for (selector, reason, status) in [(&group.id, &long, 400), (&unknown, &String::new(), 404)] {
+        let refused = api_error(client.cancel_group(selector, reason).await.unwrap_err());
+        assert_eq!(refused.status, status, "{refused:?}");
+    }
+    server.end().await;
+}
+
+#[tokio::test]
+async fn groups_are_listed_by_pages() {
+    let server = Fixture::running().await;
+    let client = &server.client;
+    let mut ids = Vec::new();
+    for _ in 0..5 {
+        ids.insert(0, client.submit_batch(&batch("text/upper", lines(&["a"]))).await.unwrap().id);
+    }
+    let runs = client.submit_batch(&sleepers(2)).await.unwrap();
+    ids.insert(0, runs.id.clone());
+    let (mut query, mut listed) = (GroupQuery { limit: Some(4), ..GroupQuery::default() }, vec![]);
+    loop {
+        let page = client.groups(&query).await.unwrap();
+        listed.extend(page.items.into_iter().map(|group| group.id));
+        query.cursor = page.next_cursor;
+        if query.cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(listed, ids);
+    let running = GroupQuery { states: vec!["running".to_owned()], ..GroupQuery::default() };
+    for id in &ids[1..] {
+        client.group(id, LONG).await.unwrap();
+    }
+    let running = client.groups(&running).await.unwrap();
+    assert_eq!((running.items.len(), &running.items[0].id), (1, &runs.id));
+    assert_eq!(running.items[0].members, 2);
+    for (states, cursor) in [(vec!["queued".to_owned()], None), (vec![], Some("x.y".to_owned()))] {
+        let refused = client.groups(&GroupQuery { states, cursor, limit: None }).await.unwrap_err();
+        assert_eq!(api_error(refused).code, "bad_request");
+    }
+    server.end().await;
+}
+
+#[tokio::test]
+async fn a_group_is_explained_without_a_look_at_each_member() {
+    let server = Fixture::running().await;
+    let client = &server.client;
+    let bad = Payload::Base64(Bytes::from_static(b"\xff"));
+    let member = MemberSpec { input: Some(bad), ..MemberSpec::default() };
+    let failing = batch("text/upper", BatchMembers::Items(vec![member]));
+    let failed = client.submit_batch(&failing).await.unwrap();
+    client.group(&failed.id, LONG).await.unwrap();
+    let story = client.explain_group(&failed.id).await.unwrap();
+    assert_eq!((story.group.state.as_str(), story.failures.len()), ("failed", 1));
+    let failure = &story.failures[0];
+    assert_eq!((failure.index, failure.state.as_str()), (0, "failed"));
+    assert!(failure.error.as_ref().is_some_and(|error| !error.message.is_empty()), "{failure:?}");
+
+    let mut impossible = sleepers(30);
+    impossible.task.requirements.gpus = 1_000;
+    let waits = client.submit_batch(&impossible).await.unwrap();
+    let story = client.explain_group(&waits.id).await.unwrap();
+    let [waiting] = &story.waiting[..] else { panic!("{story:?}") };
+    assert_eq!((waiting.handler.as_str(), waiting.members), ("debug/sleep", 30));
+    assert_eq!((waiting.why.code.as_str(), waiting.why.sums.len()), ("no_eligible_peer", 1));
+    assert_eq!(waiting.why.peers[0].name.as_deref(), Some("ant"));
+    assert_eq!((story.waiting_others, story.group.queued), (0, 30));
     server.end().await;
 }

@@ -8,9 +8,14 @@ use rand::RngExt;
 use super::*;
 use crate::{
     CancelledBy, FailureCode, GroupId, GroupMember, Reason, TaskFailure,
-    engine::view::{EndCounts, Found, GroupView, TaskQuery},
+    engine::view::{EndCounts, Found, GroupStop, GroupView, TaskQuery},
     limits,
 };
+
+const FAILURES: Option<GroupStop> = Some(GroupStop::Failures);
+
+mod cancel;
+mod shown;
 
 /// Members at these places.
 fn members(group: GroupId, places: Range<u32>, last: bool, max_fails: Option<u32>) -> Vec<Task> {
@@ -51,7 +56,16 @@ impl Net {
     }
 
     fn group(&self, id: GroupId) -> GroupView {
-        self.nodes[0].engine.group(id).unwrap()
+        self.nodes[0].engine.group(id, self.now).unwrap()
+    }
+
+    /// Cancels a group; gives what is answered, if anything is.
+    fn cancel_group(&mut self, id: GroupId) -> Option<Reply> {
+        let (token, reason) = (Token(6_000_000), "no need".to_owned());
+        self.feed(0, Input::CancelGroup { id, reason, token });
+        self.settle();
+        let at = self.nodes[0].replies.iter().rposition(|(of, _)| *of == token)?;
+        Some(self.nodes[0].replies.remove(at).1)
     }
 
     fn fail(&mut self, index: usize) {
@@ -125,7 +139,7 @@ fn a_group_that_is_another_one_is_refused_as_a_whole() {
 
     let unknown = GroupId::new();
     assert_eq!(net.refuses(members(unknown, 1..2, true, None)), Reason::NotFound);
-    assert!(net.nodes[0].engine.group(unknown).is_none());
+    assert!(net.nodes[0].engine.group(unknown, net.now).is_none());
     let mut twice = members(unknown, 0..2, true, None);
     twice.push(twice[1].clone());
     let mut gap = members(unknown, 0..3, true, None);
@@ -164,16 +178,16 @@ fn one_failure_too_many_cancels_the_rest_also_over_a_restart() {
     let mut net = Net::connected(&[2]);
     let id = net.accepts(members(GroupId::new(), 0..50, false, Some(1)));
     net.fail(1);
-    assert!(!net.group(id).stopped, "one may fail");
+    assert!(net.group(id).stop.is_none(), "one may fail");
     net.restart(0);
     assert_eq!(net.group(id).ended.failed, 1, "and is not forgotten by a restart");
     net.connect(0, 1);
     // What the worker still runs for the earlier start comes too late to count.
-    while !net.group(id).stopped {
+    while net.group(id).stop.is_none() {
         net.fail(1);
     }
     let view = net.group(id);
-    assert!(view.stopped && view.is_ended() && !view.complete);
+    assert!(view.stop == FAILURES && view.is_ended() && !view.complete);
     assert_eq!(view.ended, EndCounts { failed: 2, cancelled: 48, ..Default::default() });
     let Some(TaskEnd::Cancelled { by: CancelledBy::Group, reason }) = net.end(id.member(49)) else {
         panic!("{:?}", net.end(id.member(49)))
@@ -182,7 +196,7 @@ fn one_failure_too_many_cancels_the_rest_also_over_a_restart() {
     let more = net.refuses(members(id, 50..51, true, Some(1)));
     assert_eq!(more, Reason::GroupStopped { failed: 2, max_fails: 1 });
     net.restart(0);
-    assert!(net.group(id).stopped);
+    assert_eq!(net.group(id).stop, FAILURES);
 }
 
 #[test]
@@ -193,13 +207,13 @@ fn a_group_has_not_ended_before_its_ends_are_safe() {
     net.fail(1);
     let before = net.group(id);
     assert_eq!((before.running, before.ended), (1, EndCounts::default()));
-    assert!(!before.is_ended() && !before.stopped);
+    assert!(!before.is_ended() && before.stop.is_none());
     assert_eq!(net.nodes[0].engine.last_open(id, u32::MAX), Ok(Some(id.member(0))));
     assert!(net.nodes[0].engine.again(id.member(0), TaskId::new()).is_err());
     net.feed(0, Input::Persisted { seq: crate::engine::Seq(2) });
     let after = net.group(id);
     assert_eq!((after.running, after.ended.failed), (0, 1));
-    assert!(after.is_ended() && after.stopped);
+    assert!(after.is_ended() && after.stop == FAILURES);
     assert_eq!(net.nodes[0].engine.last_open(id, u32::MAX), Ok(None));
 }
 
@@ -244,12 +258,12 @@ fn what_is_forgotten_of_a_group_is_counted_also_after_a_restart() {
         net.submit(task("text/a"));
         net.finish(1, output("x"));
     }
-    assert!(net.nodes[0].engine.group(id).is_some(), "one that failed is kept");
+    assert!(net.nodes[0].engine.group(id, net.now).is_some(), "one that failed is kept");
     let other = net.accepts(members(GroupId::new(), 0..100, true, None));
     for _ in 0..100 {
         net.fail(1);
     }
-    assert!(net.nodes[0].engine.group(id).is_none());
+    assert!(net.nodes[0].engine.group(id, net.now).is_none());
     assert_eq!(net.nodes[0].ledger.groups().count(), 0);
     assert_eq!(net.group(other).ended.failed, 100);
 }
@@ -310,9 +324,10 @@ fn inputs_of_what_failed_count_as_bytes_that_are_kept() {
 /// What the engine counts of a group, counted anew from what a caller can see of its members. Those
 /// that are forgotten are told by their own ends, which are noted as they happen.
 fn recount(net: &Net, id: GroupId, noted: &BTreeMap<TaskId, &'static str>) {
-    let Some(view) = net.nodes[0].engine.group(id) else { return };
+    let Some(view) = net.nodes[0].engine.group(id, net.now) else { return };
     let mut counted = EndCounts::default();
     let (mut queued, mut running) = (0, 0);
+    let mut waits: BTreeMap<String, u32> = BTreeMap::new();
     for index in 0..view.received {
         let member = id.member(index);
         let state = match net.state(member) {
@@ -324,12 +339,19 @@ fn recount(net: &Net, id: GroupId, noted: &BTreeMap<TaskId, &'static str>) {
             "failed" => counted.failed += 1,
             "cancelled" => counted.cancelled += 1,
             "expired" => counted.expired += 1,
-            "queued" => queued += 1,
+            "queued" => {
+                queued += 1;
+                *waits.entry(format!("text/{}", handler(index))).or_default() += 1;
+            }
             "assigned" | "running" => running += 1,
             other => panic!("{member} is {other}"),
         }
     }
     assert_eq!((counted, queued, running), (view.ended, view.queued, view.running));
+    let explained = net.nodes[0].engine.explain_group(id, net.now).unwrap();
+    let told = explained.waiting.iter();
+    let told = told.map(|waiting| (waiting.handler.to_string(), waiting.members)).collect();
+    assert_eq!((waits, 0), (told, explained.others), "those that wait, by what they need");
 }
 
 /// Notes the ends that were journalled: of many at once, some are forgotten at once.
@@ -349,6 +371,11 @@ struct Submitted {
     max_fails: Option<u32>,
 }
 
+/// What a member is to be run by.
+fn handler(index: u32) -> &'static str {
+    ["a", "b", "c"][index as usize % 3]
+}
+
 /// Hands in some of it again, and some more.
 fn hand_in_more(net: &mut Net, dice: &mut SmallRng, group: &mut Submitted) {
     let Submitted { id, received, done, max_fails } = *group;
@@ -356,14 +383,21 @@ fn hand_in_more(net: &mut Net, dice: &mut SmallRng, group: &mut Submitted) {
     // Fewer than are kept: a group that is stopped at once can be looked at before it is forgotten.
     let more = dice.random_range(u32::from(from == received)..20).min(80 - received.min(80));
     let end = if done { received } else { received + more };
-    let is_known = net.nodes[0].engine.group(id).is_some();
+    let is_known = net.nodes[0].engine.group(id, net.now).is_some();
     if from == end || is_known == (received == 0) {
         return;
     }
     let last = done || dice.random_bool(0.2);
-    match net.hand_in(members(id, from..end, last, max_fails)) {
+    let mut tasks = members(id, from..end, last, max_fails);
+    for (index, task) in (from..).zip(&mut tasks) {
+        task.operation = handler(index).into();
+    }
+    match net.hand_in(tasks) {
         Reply::GroupAccepted { .. } => (group.received, group.done) = (end, last),
-        Reply::Refused(Reason::GroupStopped { .. }) => assert!(net.group(id).stopped),
+        Reply::Refused(Reason::GroupCancelled) => {
+            assert!(matches!(net.group(id).stop, Some(GroupStop::Cancelled { .. })));
+        }
+        Reply::Refused(Reason::GroupStopped { .. }) => assert_eq!(net.group(id).stop, FAILURES),
         other => panic!("{other:?}"),
     }
 }
@@ -402,6 +436,16 @@ fn play(seed: u64) {
                 let by = CancelledBy::Submitter;
                 net.feed(0, Input::Cancel { id, by, reason: String::new(), token: Token(9_999) });
                 net.settle();
+            }
+            97..98 if !groups.is_empty() => {
+                let Submitted { id, .. } = groups[dice.random_range(0..groups.len())];
+                let known = net.nodes[0].engine.group(id, net.now).is_some();
+                let expected = if known {
+                    Reply::GroupCancelled { id }
+                } else {
+                    Reply::Refused(Reason::NotFound)
+                };
+                assert_eq!(net.cancel_group(id), Some(expected));
             }
             _ => net.pass(Duration::from_millis(dice.random_range(0..8_000))),
         }

@@ -306,7 +306,7 @@ fn a_member_of_a_group_with_two_attempts_is_one_that_runs() {
     net.settle();
     net.pass(USUAL * 2);
     assert_eq!(busy(&net), [1, 2]);
-    let view = net.nodes[0].engine.group(group).unwrap();
+    let view = net.nodes[0].engine.group(group, net.now).unwrap();
     assert_eq!((view.queued, view.running, view.workers), (0, 1, 2));
 }
 

@@ -64,8 +64,11 @@ fn tasks_are_read_as_they_were_written() {
     }
     let forgotten = EndCounts { succeeded: 1, failed: 2, cancelled: 3, expired: 4 };
     for (complete, max_fails) in [(false, None), (true, Some(0))] {
-        let tally = GroupTally { id: group, received: 10, complete, max_fails, forgotten };
-        round_trip(&Record::Group(Box::new(tally)));
+        for cancelled in [None, Some(Box::default()), Some("no need".into())] {
+            let tally =
+                GroupTally { id: group, received: 10, complete, max_fails, cancelled, forgotten };
+            round_trip(&Record::Group(Box::new(tally)));
+        }
     }
     round_trip(&Record::GroupForgotten { id: group });
     round_trip(&Record::Forgotten { id: TaskId::new() });

@@ -120,8 +120,10 @@ fn what_is_left_of_a_sparse_segment_moves_unless_something_later_is_about_it() {
 fn a_tally_is_needed_until_there_is_a_later_one_and_that_as_long_as_it_undoes_the_earlier() {
     let id = GroupId::new();
     let tally = |received| {
-        let (complete, max_fails, forgotten) = (true, None, Default::default());
-        Record::Group(Box::new(GroupTally { id, received, complete, max_fails, forgotten }))
+        let (max_fails, cancelled, forgotten) = (None, None, Default::default());
+        let complete = true;
+        let tally = GroupTally { id, received, complete, max_fails, cancelled, forgotten };
+        Record::Group(Box::new(tally))
     };
     let waits = Task::default();
     let mut index = Index::default();

@@ -1,0 +1,75 @@
+//! A group's story: its tasks in numbers, why they wait, what failed first, what to do next.
+
+use chrono::{DateTime, Utc};
+use meshwork_api::{GroupStory, GroupView, MemberResult};
+
+use super::{waits, why};
+use crate::{commands::group::counts, output::format};
+
+#[cfg(test)]
+mod tests;
+
+/// The story as text.
+pub(in crate::commands) fn group(story: &GroupStory, now: DateTime<Utc>) -> String {
+    let group = &story.group;
+    let mut text = format!(
+        "{}  {}  group of {} tasks\nid        {}\ntasks     {}\n",
+        group.short,
+        group.state.to_uppercase(),
+        format::count(group.members),
+        group.id,
+        counts(group)
+    );
+    let since = |then| format::span(format::between(then, now));
+    let (first, latest) = (since(group.submitted_at), since(group.handed_in_at));
+    text.push_str(&format!("when      submitted {first} ago, its latest tasks {latest} ago\n"));
+    if let Some(stops) = stops(group) {
+        text.push_str(&format!("stops     {stops}\n"));
+    }
+    for waiting in &story.waiting {
+        let what = format!("{} of {}: ", format::count(waiting.members), waiting.handler);
+        text.push_str(&waits(&what, &waiting.why, now));
+    }
+    if story.waiting_others > 0 {
+        let others = format::count(story.waiting_others);
+        text.push_str(&format!("waits     {others} that need still other things\n"));
+    }
+    if !story.failures.is_empty() {
+        text.push_str("failed first\n");
+    }
+    for failure in &story.failures {
+        text.push_str(&failed(failure));
+    }
+    text.push_str(&format!("next      {}\n", next(group)));
+    text
+}
+
+/// What has stopped the group, or would.
+fn stops(group: &GroupView) -> Option<String> {
+    if let Some(reason) = &group.cancel_reason {
+        let why = if reason.is_empty() { "" } else { ": " };
+        return Some(format!("it was cancelled{why}{}", format::printable(reason)));
+    }
+    let most = group.max_fails?;
+    let fails = format::count(group.failed + group.expired);
+    let when = if group.stopped { "as" } else { "when" };
+    Some(format!("{when} more than {most} did not succeed (--max-fails): {fails} so far"))
+}
+
+fn failed(member: &MemberResult) -> String {
+    let error = member.error.as_ref();
+    let on = error.and_then(|error| error.worker.as_deref());
+    let on = on.map_or_else(String::new, |worker| format!(" on {}", format::short_peer(worker)));
+    let why = error.map_or_else(String::new, |error| format!(": {}", why(error)));
+    format!("  {}  {}{on}{why}\n", member.index, member.state)
+}
+
+fn next(group: &GroupView) -> String {
+    let short = &group.short;
+    match group.state.as_str() {
+        "succeeded" => format!("meshwork task result {short}"),
+        "failed" | "cancelled" => format!("meshwork task retry {short} --only-failed"),
+        "unfinished" => "the same submit with its --key goes on with it".to_owned(),
+        _ => format!("meshwork wait {short}, or meshwork task cancel {short}"),
+    }
+}
