@@ -121,9 +121,28 @@ impl Call {
         }
     }
 
-    /// About how many tasks it is.
-    fn tasks(&self) -> usize {
-        if let Self::SendGroup { tasks, .. } = self { tasks.len().max(1) } else { 1 }
+    /// About how many tasks it is, and the bytes of their inputs.
+    fn weight(&self) -> (usize, usize) {
+        match self {
+            Self::SendGroup { tasks, .. } => {
+                (tasks.len().max(1), tasks.iter().map(|task| task.input.len()).sum())
+            }
+            Self::Send { event: TaskProtocolEvent::SendMessage(message), .. } => {
+                let NetworkMessage::TaskDistribution { task, .. } = &**message else {
+                    return (1, 0);
+                };
+                (1, task.input.len())
+            }
+            Self::Cancel { .. }
+            | Self::CancelGroup { .. }
+            | Self::Watch { .. }
+            | Self::Trust { .. }
+            | Self::Measured { .. }
+            | Self::Drain { .. }
+            | Self::Ask(_)
+            | Self::Backup { .. }
+            | Self::Shutdown { .. } => (1, 0),
+        }
     }
 }
 
@@ -401,12 +420,14 @@ impl Driver {
             self.on_call(call, now);
         }
         // What a pass takes counts as waiting for the disk when the pass is over.
-        let mut tasks = 0;
+        let (mut tasks, mut bytes) = (0, 0);
         while tasks < limits::CALLS_PER_PASS
+            && bytes < limits::BYTES_PER_PASS
             && !self.journal.as_ref().is_some_and(Journal::is_behind)
             && let Ok(entry) = self.feeds.entries.try_recv()
         {
-            tasks += entry.tasks();
+            let weight = entry.weight();
+            (tasks, bytes) = (tasks + weight.0, bytes + weight.1);
             self.on_call(entry, now);
         }
         if self.engine.next_timer().is_some_and(|at| at <= now) {

@@ -462,7 +462,8 @@ const WORK: usize = 2;
 /// Records that wait for a commit while the driver still takes what may add to them: nobody fills the
 /// memory of a node whose disk is slow or full.
 const BEHIND: usize = 65_536;
-/// Bytes of inputs and results in them, likewise: of one pass at most as much again comes on top.
+/// Bytes of inputs and results in them, likewise: what one pass takes comes on top, which is about as much at the
+/// most.
 const BEHIND_BYTES: usize = 64 << 20;
 /// How long a full disk is left alone before another try: whoever was refused comes back then.
 const FULL_RETRY: Duration = meshwork_core::limits::DISK_FULL_RETRY;

@@ -15,6 +15,9 @@ pub(crate) const GROUP_POLL: Duration = Duration::from_millis(50);
 /// Calls that one pass of the driver takes before it looks at everything else again; of those that
 /// submit, tasks, and once it has more than these it takes no further group.
 pub(crate) const CALLS_PER_PASS: usize = 1_024;
+/// Bytes of input that one pass takes of calls that submit, but for the last of them: as many as may
+/// wait for the disk, of which these are a part only when the pass is over.
+pub(crate) const BYTES_PER_PASS: usize = 64 << 20;
 /// Facts about the network that one pass takes: all that its channel holds.
 pub(crate) const FACTS_PER_PASS: usize = meshwork_net::limits::EVENTS;
 /// Batches of frames that one pass takes.
