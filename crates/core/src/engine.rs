@@ -130,8 +130,8 @@ pub struct Engine {
     place: bool,
     /// Groups that have not been looked at since.
     unplaced: usize,
-    /// Tasks that wait for a second attempt, at most [`limits::LATE_TASKS`]; some need none any more.
-    late: VecDeque<TaskKey>,
+    /// Tasks that wait for a second attempt, at most [`limits::OVERDUE_TASKS`]; some need none any more.
+    overdue: VecDeque<TaskKey>,
     /// How many of these have not been looked at since.
     unhedged: usize,
     /// How long attempts take, by handler; at most [`limits::KINDS`].
@@ -211,7 +211,7 @@ impl Engine {
             closing: false,
             place: false,
             unplaced: 0,
-            late: VecDeque::new(),
+            overdue: VecDeque::new(),
             unhedged: 0,
             tails: FxHashMap::default(),
             turns: BinaryHeap::new(),
@@ -473,10 +473,13 @@ impl Engine {
 
     /// When [`Input::Tick`] is due next, if ever; in the past if there is more to place.
     pub fn next_timer(&self) -> Option<Time> {
-        if self.place || self.unplaced > 0 || self.unhedged > 0 || self.groups.is_stopping() {
-            return Some(Time::ZERO);
-        }
-        self.timers.next()
+        // While members are left to cancel nothing is placed.
+        let has_more = if self.groups.is_stopping() {
+            self.may_stop_more()
+        } else {
+            self.place || self.unplaced > 0 || self.unhedged > 0
+        };
+        if has_more { Some(Time::ZERO) } else { self.timers.next() }
     }
 }
 

@@ -45,6 +45,9 @@ pub const GROUP_MEMBERS: u32 = 10 * OWNED_TASKS as u32;
 /// Members of a group that are handed in, cancelled or looked at in one pass: some milliseconds, in
 /// which the node does nothing else.
 pub const GROUP_CHUNK: usize = 4_096;
+/// Ends on their way to the disk while further members of a group are cancelled: some passes of them
+/// in advance, so that a slow disk holds the rest back and not the memory.
+pub const UNSAFE_ENDS: usize = 4 * GROUP_CHUNK;
 /// Groups that an owner knows. A group is known as long as one of its members is, so that ended ones
 /// are bounded by [`ENDED_TASKS`]; this leaves room for twice as many that are open. One more is
 /// refused with `queue_full`.
@@ -122,18 +125,18 @@ pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
 pub const MAX_SERVICE_TIME: Duration = Duration::from_secs(24 * 3600);
 /// Attempts of a handler after which the time that each took counts half: recent ones tell how long
 /// one takes now.
-pub const TAIL_MEMORY: u16 = 1_024;
+pub const TAIL_MEMORY: u32 = 1_024;
 /// Attempts of a handler before it is known how long 95 of 100 take: fewer have no such number.
-pub const TAIL_LEAST: u16 = 20;
+pub const TAIL_LEAST: u32 = 20;
 /// No attempt is thought to take unusually long before: a second one costs a message, an answer and a
 /// slot, which for what is over in a moment is more than it saves.
 pub const HEDGE_LEAST: Duration = Duration::from_millis(25);
 /// Tasks that wait for a free slot for a second attempt; further ones look again later. More than can
 /// be of use before the first of them have ended.
-pub const LATE_TASKS: usize = 4_096;
+pub const OVERDUE_TASKS: usize = 4_096;
 /// Tasks to be given a second attempt that one placement pass looks at; the rest are looked at by the
 /// passes after it.
-pub const PLACEMENT_LATE: usize = 64;
+pub const PLACEMENT_OVERDUE: usize = 64;
 /// A worker is asked about heartbeats that differ no more often than this.
 pub const RESUME_PAUSE: Duration = Duration::from_secs(1);
 /// How long an owner believes an attempt without hearing of it.

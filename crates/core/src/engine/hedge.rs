@@ -2,16 +2,14 @@
 //! result ends the task, and whoever is slower is told to stop (Dean and Barroso, "The tail at scale",
 //! 2013).
 //!
-//! Unusually long is longer than 95 of 100 first attempts of its kind took, from being sent to being
-//! answered. A first attempt that loses counts as well, with its age: without it the tail would be cut
-//! off, the percentile fall, and more and more be hedged.
+//! Unusually long is longer than 95 of 100 first attempts of its kind take to bring their results, from
+//! being sent. A first attempt that is overtaken counts as one that would have taken longer: without it
+//! the tail would be cut off, that time fall, and more and more be hedged.
 //!
 //! A second attempt takes a slot that is free after all that waits was placed, never a place in a line:
 //! when every worker is slow, there is none.
 //!
 //! Absent on purpose: a third attempt, and a second one for tasks that do not ask for it.
-
-use std::time::Duration;
 
 use super::{
     Cx, Engine,
@@ -80,7 +78,7 @@ impl Open {
     }
 
     /// Whether it is time for another attempt, and there is none yet.
-    fn is_late(&self) -> bool {
+    fn is_overdue(&self) -> bool {
         self.second.is_none() && self.look == Time::NEVER
     }
 }
@@ -92,8 +90,8 @@ impl Owned {
     }
 
     /// Whether it is time for a second attempt, and none was sent yet.
-    fn is_late(&self) -> bool {
-        matches!(&self.phase, Phase::Open(open) if open.is_late())
+    fn is_overdue(&self) -> bool {
+        matches!(&self.phase, Phase::Open(open) if open.is_overdue())
     }
 }
 
@@ -111,19 +109,29 @@ impl Engine {
         Some(sent + p95.max(limits::HEDGE_LEAST))
     }
 
-    /// A first attempt of this kind took so long, or longer.
-    fn learn_tail(&mut self, kind: Kind, took: Duration) {
-        self.tails.entry(kind).or_default().add(took);
+    /// This attempt has brought a result: it is the one that counts. Which one it is.
+    pub(super) fn win(&mut self, cx: &mut Cx<'_>, key: TaskKey, epoch: Epoch) -> Option<u32> {
+        let task = self.tasks.get(key)?;
+        let Phase::Open(Open { first, .. }) = &task.phase else { return None };
+        let (kind, first) = (task.kind, *first);
+        let tail = self.tails.entry(kind).or_default();
+        if first.epoch == epoch {
+            tail.add_ended(cx.now.since(first.at));
+            return Some(first.number);
+        }
+        tail.add_given_up(cx.now.since(first.at));
+        self.lead(cx, key, epoch)
     }
 
-    /// This attempt has brought a result: it is the one that counts. Which one it is.
-    pub(super) fn lead(&mut self, key: TaskKey, epoch: Epoch, now: Time) -> Option<u32> {
-        let task = self.tasks.get_mut(key)?;
-        let Phase::Open(open) = &mut task.phase else { return None };
-        let (kind, took) = (task.kind, now.since(open.first.at));
+    /// This attempt ends the task. Which one it is.
+    pub(super) fn lead(&mut self, cx: &mut Cx<'_>, key: TaskKey, epoch: Epoch) -> Option<u32> {
+        let Phase::Open(open) = &mut self.tasks.get_mut(key)?.phase else { return None };
+        let had_lead = open.first.epoch == epoch;
         open.lead(epoch);
         let number = open.first.number;
-        self.learn_tail(kind, took);
+        if !had_lead {
+            self.tell_state(cx, key);
+        }
         Some(number)
     }
 
@@ -159,8 +167,11 @@ impl Engine {
         let (first, second) = (*first, *second);
         task.close_attempt(first.number, now, end.state().as_str());
         if let Some(Sent { number, .. }) = second {
-            let faster = "given up: another attempt was faster";
-            let how = if end.is_success() { faster } else { end.state().as_str() };
+            let how = match end {
+                End::Succeeded { .. } => "given up: another attempt was faster",
+                End::Failed(_) => "given up: another attempt has failed for good",
+                End::Cancelled { .. } | End::Expired(_) => end.state().as_str(),
+            };
             task.close_attempt(number, now, how);
         }
         // The one whose result this is has been taken off its worker's account already.
@@ -179,8 +190,8 @@ impl Engine {
         }
         let (kind, sent) = (task.kind, first.at);
         let is_late = self.usual_end(kind, sent).is_some_and(|end| end <= now);
-        let look = if is_late && self.late.len() < limits::LATE_TASKS {
-            self.late.push_back(key);
+        let look = if is_late && self.overdue.len() < limits::OVERDUE_TASKS {
+            self.overdue.push_back(key);
             self.place = true;
             Time::NEVER
         } else {
@@ -193,15 +204,15 @@ impl Engine {
 
     /// Sends second attempts to workers with a slot to spare. Looks at a bounded number of tasks; the
     /// rest have their turn in the passes that follow.
-    pub(super) fn place_late(&mut self, cx: &mut Cx<'_>) {
-        let looked_at = self.unhedged.min(limits::PLACEMENT_LATE);
+    pub(super) fn place_overdue(&mut self, cx: &mut Cx<'_>) {
+        let looked_at = self.unhedged.min(limits::PLACEMENT_OVERDUE);
         self.unhedged -= looked_at;
         for _ in 0..looked_at {
-            let Some(key) = self.late.pop_front() else { return };
-            let Some(task) = self.tasks.get(key).filter(|task| task.is_late()) else { continue };
+            let Some(key) = self.overdue.pop_front() else { return };
+            let Some(task) = self.tasks.get(key).filter(|task| task.is_overdue()) else { continue };
             match self.spare(cx, key, task.group) {
                 Some(peer) => self.assign(cx, key, peer),
-                None => self.late.push_back(key),
+                None => self.overdue.push_back(key),
             }
         }
     }

@@ -163,6 +163,7 @@ impl Engine {
             Reason::NotAccepted { .. } | Reason::UnknownHandler { .. } | Reason::NotAdmitted { .. }
         );
         if !about_peer {
+            self.lead(cx, task_key, epoch);
             return self.end_refused(cx, task_key, key, &reason);
         }
         if needs.targets.is_empty() {
@@ -227,7 +228,7 @@ impl Engine {
         match end {
             AttemptEnd::Output(output) => {
                 peer.worker.learn(attempt.kind, took);
-                let number = self.lead(task_key, epoch, cx.now).unwrap_or_default();
+                let number = self.win(cx, task_key, epoch).unwrap_or_default();
                 if self.observed.messages
                     && key != PeerKey::LOCAL
                     && let Some(task) = self.tasks.get(task_key)
@@ -307,6 +308,7 @@ impl Engine {
             let rest = jitter(rest, cx);
             return self.try_again(cx, key, epoch, &failure.to_string(), rest);
         }
+        self.lead(cx, key, epoch);
         if failure.code == FailureCode::TimedOut {
             return self.end_task(key, cx.now, End::Expired(ExpiredLimit::Attempt));
         }

@@ -36,10 +36,10 @@ impl Engine {
         }
         if std::mem::take(&mut self.place) {
             self.unplaced = if self.closing { 0 } else { self.queue.active_len() };
-            self.unhedged = if self.closing { 0 } else { self.late.len() };
+            self.unhedged = if self.closing { 0 } else { self.overdue.len() };
         }
         if self.unplaced == 0 {
-            return self.place_late(cx);
+            return self.place_overdue(cx);
         }
         let looked_at = self.unplaced.min(limits::PLACEMENT_GROUPS);
         self.unplaced -= looked_at;
@@ -47,6 +47,7 @@ impl Engine {
         let heads = (0..looked_at).filter_map(|at| Some((at, self.queue.active(at)?)));
         groups.extend(heads.map(|(at, (group, rank))| Reverse((rank, at, group))));
         let mut turns = self.queue.is_mixed(looked_at);
+        let before = self.next_epoch;
         while let Some(Reverse((rank, at, group))) = groups.pop() {
             // Once in a pass that finds no room for whoever's turn it is, it finds none.
             if turns && self.queue.is_turn() {
@@ -59,8 +60,9 @@ impl Engine {
         }
         self.turns = groups;
         self.queue.rotate(looked_at);
-        if self.unplaced == 0 {
-            self.place_late(cx);
+        // Of what waits in further lines some may go, but those would hardly be the first.
+        if self.unplaced == 0 || self.next_epoch == before {
+            self.place_overdue(cx);
         }
     }
 

@@ -144,13 +144,13 @@ impl Engine {
 
     /// A task of an earlier life is about to start here. If this life ends before the attempt does,
     /// it was lost with its worker.
-    pub(super) fn record_start(&mut self, id: TaskId, now: Time) {
+    pub(super) fn record_start(&mut self, id: TaskId, attempt: u32, now: Time) {
         let task = self.tasks.by_id(&id).and_then(|key| self.tasks.get(key));
         let Some(task) = task.filter(|task| task.came_back) else { return };
         let mut story = task.story(now);
         story.crashes = story.crashes.saturating_add(1);
         story.latest.push(PastAttempt {
-            number: task.attempts,
+            number: attempt,
             peer: self.config.local,
             ago: Duration::ZERO,
             took: Duration::ZERO,

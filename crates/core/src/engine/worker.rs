@@ -371,6 +371,7 @@ impl Engine {
                 continue;
             };
             self.held.running += 1;
+            let attempt = work.attempt;
             let execute = Effect::Execute { run: key.run(), owner, work };
             if owner_key != PeerKey::LOCAL || !self.came_back(task) {
                 cx.out.push(execute);
@@ -379,7 +380,7 @@ impl Engine {
             if let Some(held) = self.held.get_mut(key) {
                 held.noted = true;
             }
-            self.record_start(task, cx.now);
+            self.record_start(task, attempt, cx.now);
             self.gate.after(execute);
         }
     }

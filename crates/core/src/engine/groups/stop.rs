@@ -94,8 +94,16 @@ impl Engine {
         self.gate.tell(durable, Effect::Reply { token, reply: Reply::GroupCancelled { id } });
     }
 
+    /// Whether there are members to cancel, and the disk keeps up with the ends that are told to it.
+    pub(in crate::engine) fn may_stop_more(&self) -> bool {
+        self.groups.is_stopping() && self.gate.unsafe_ends() < limits::UNSAFE_ENDS
+    }
+
     /// Cancels open members of groups that take no more, so many in one pass.
     pub(in crate::engine) fn stop_groups(&mut self, now: Time) {
+        if !self.may_stop_more() {
+            return;
+        }
         let mut left = u32::try_from(limits::GROUP_CHUNK).unwrap_or(u32::MAX);
         while let Some(id) = self.groups.stopping.front().copied() {
             let Some((group, (by, reason))) = self.groups.get_mut(&id).and_then(|group| {

@@ -12,10 +12,10 @@ fn ms(ms: u64) -> Duration {
 fn a_few_attempts_tell_nothing() {
     let mut tail = Tail::default();
     for _ in 1..limits::TAIL_LEAST {
-        tail.add(ms(1));
+        tail.add_ended(ms(1));
     }
     assert_eq!(tail.p95(), None);
-    tail.add(ms(1));
+    tail.add_ended(ms(1));
     assert!(tail.p95().is_some());
 }
 
@@ -23,10 +23,10 @@ fn a_few_attempts_tell_nothing() {
 fn what_is_old_is_forgotten() {
     let mut tail = Tail::default();
     for _ in 0..10 * limits::TAIL_MEMORY {
-        tail.add(ms(1_000));
+        tail.add_ended(ms(1_000));
     }
     for _ in 0..6 * limits::TAIL_MEMORY {
-        tail.add(ms(1));
+        tail.add_ended(ms(1));
     }
     assert!(tail.p95().unwrap() < ms(2));
 }
@@ -35,10 +35,44 @@ fn what_is_old_is_forgotten() {
 fn times_without_bounds_are_held_within_them() {
     let mut tail = Tail::default();
     for _ in 0..limits::TAIL_LEAST {
-        tail.add(Duration::MAX);
+        tail.add_ended(Duration::MAX);
     }
     assert!(tail.p95().unwrap() > limits::MAX_SERVICE_TIME);
     assert!(tail.p95().unwrap() < limits::MAX_SERVICE_TIME * 2);
+}
+
+/// The example of a long tail of which only what is short is seen to end.
+#[test]
+fn what_was_given_up_would_have_taken_longer() {
+    let mut tail = Tail::default();
+    for time in 1..=100 {
+        // Every second one of those beyond 40 ms is given up then.
+        if time > 40 && time % 2 == 0 {
+            tail.add_given_up(ms(40))
+        } else {
+            tail.add_ended(ms(time))
+        }
+    }
+    let p95 = tail.p95().unwrap();
+    assert!(p95 > ms(90) && p95 < ms(110), "{p95:?}");
+}
+
+#[test]
+fn what_hangs_makes_nothing_usual() {
+    let mut tail = Tail::default();
+    for round in 0..10_000 {
+        if round % 5 == 0 { tail.add_given_up(ms(round)) } else { tail.add_ended(ms(20)) }
+    }
+    assert!(tail.p95().unwrap() < ms(25));
+}
+
+#[test]
+fn if_all_were_given_up_nothing_is_known() {
+    let mut tail = Tail::default();
+    for _ in 0..100 {
+        tail.add_given_up(ms(1));
+    }
+    assert_eq!(tail.p95(), None);
 }
 
 proptest! {
@@ -46,7 +80,7 @@ proptest! {
     fn nineteen_of_twenty_end_within_it(times in prop::collection::vec(0u64..100_000_000_000, 20..1_024)) {
         let mut tail = Tail::default();
         for time in &times {
-            tail.add(Duration::from_micros(*time));
+            tail.add_ended(Duration::from_micros(*time));
         }
         let mut sorted = times;
         sorted.sort_unstable();

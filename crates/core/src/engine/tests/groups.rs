@@ -541,3 +541,33 @@ fn a_large_group_that_stops_starts_none_of_those_that_are_still_to_be_cancelled(
     assert_eq!(tried(&net), before);
     assert_eq!(net.group(id).ended.cancelled, 2 * chunk - 1);
 }
+
+/// A slow disk holds a cancel back, and not the memory of the node.
+#[test]
+fn a_large_group_is_cancelled_no_faster_than_the_disk_takes_it() {
+    let mut net = Net::connected(&[1]);
+    let chunk = limits::GROUP_CHUNK as u32;
+    let all = limits::UNSAFE_ENDS as u32 + 2 * chunk;
+    let config = &mut net.nodes[0].engine.config;
+    (config.max_owned, config.max_ended) = (all as usize, all as usize);
+    let id = GroupId::new();
+    for from in (0..all).step_by(chunk as usize) {
+        net.accepts(members(id, from..from + chunk, false, Some(0)));
+    }
+    net.disk = false;
+    net.fail(1);
+    let ends = |net: &Net| {
+        let records = net.nodes[0].records.iter();
+        records.filter(|record| matches!(record, Record::Ended { .. })).count()
+    };
+    let recorded = ends(&net);
+    assert!((1..=limits::UNSAFE_ENDS + limits::GROUP_CHUNK).contains(&recorded), "{recorded}");
+    assert_ne!(net.nodes[0].engine.next_timer(), Some(Time::ZERO), "it waits for the disk");
+    while ends(&net) < all as usize {
+        let before = ends(&net);
+        net.persist(0);
+        assert!(ends(&net) > before, "it goes on when the disk does");
+    }
+    net.persist(0);
+    assert_eq!(net.group(id).ended.all(), all);
+}

@@ -3,7 +3,10 @@
 use rand::RngExt;
 
 use super::*;
-use crate::{CancelledBy, FailureCode, GroupId, GroupMember, RetryPolicy, TaskFailure, limits};
+use crate::{
+    CancelledBy, FailureCode, GroupId, GroupMember, RetryPolicy, TaskFailure, TaskState,
+    engine::Observed, limits,
+};
 
 const USUAL: Duration = Duration::from_millis(100);
 
@@ -196,6 +199,9 @@ fn a_failure_that_no_attempt_can_mend_ends_both() {
     net.finish(second, failed(FailureCode::BadInput));
     assert_eq!(net.state(id), "failed");
     assert!(has_stopped(&net, first));
+    let ends: Vec<Option<String>> = made(&net, id).into_iter().map(|(.., end)| end).collect();
+    let given_up = "given up: another attempt has failed for good";
+    assert_eq!(ends, [Some(given_up.to_owned()), Some("failed".to_owned())]);
 }
 
 #[test]
@@ -365,4 +371,45 @@ fn how_many_are_hedged_stays_the_same() {
         }
     }
     assert!((75..300).contains(&hedges), "{hedges} of 3,000");
+}
+
+/// Where more hang than are unusual by definition, they do not raise what is usual.
+#[test]
+fn whatever_hangs_is_not_thought_usual() {
+    let mut net = learned(&[4, 4]);
+    let mut longest = Duration::ZERO;
+    for round in 0..2_000 {
+        let id = net.submit(hedged());
+        let began = net.now;
+        let first = busy(&net)[0];
+        if round % 5 == 0 {
+            // It hangs, and is never heard of.
+            while busy(&net).len() < 2 {
+                net.pass(Duration::from_millis(5));
+            }
+            let second = busy(&net).into_iter().find(|worker| *worker != first).unwrap();
+            net.pass(USUAL);
+            net.finish(second, output("x"));
+            net.finish(first, AttemptEnd::Cancelled);
+        } else {
+            net.pass(USUAL);
+            net.finish(first, output("x"));
+        }
+        assert_eq!(net.state(id), "succeeded");
+        longest = longest.max(net.now.since(began));
+    }
+    assert!(longest < USUAL * 3, "{longest:?}");
+}
+
+#[test]
+fn whoever_follows_a_task_is_told_which_attempt_counts() {
+    let (mut net, id, _, second) = late();
+    net.nodes[0].engine.observe(Observed { tasks: true, messages: false });
+    let (peer, epoch) = (net.nodes[second].id, net.nodes[second].running[0].2.epoch);
+    let result = ToOwner::Result { epoch, end: output("x"), took: USUAL };
+    let mut effects = Vec::new();
+    let input = Input::FromWorker { peer, frames: vec![result] };
+    net.nodes[0].engine.handle(input, net.now, &mut net.rng, &mut effects);
+    let state = TaskState::Running { peer, epoch };
+    assert_eq!(effects, [Effect::TaskChanged { id, state }], "its end is told when it is safe");
 }
