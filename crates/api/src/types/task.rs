@@ -74,7 +74,10 @@ pub struct AttemptView {
 /// Why a task waits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WaitingView {
-    /// The sum of it, as a stable code.
+    /// The sum of it, as a stable code: `no_eligible_peer` (no worker that is here may run it), `busy`
+    /// (those that may take no more for now), `worker_free` (one does take more: a task is about to be
+    /// sent, members of a group may also rest before their next attempt), `backing_off` (it rests
+    /// before its next attempt) or `shutting_down`.
     pub code: String,
     /// In words.
     pub message: String,
