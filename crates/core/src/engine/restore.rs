@@ -74,8 +74,8 @@ impl Engine {
     }
 
     /// Takes up what an earlier start knew of a group. Call it before the tasks are taken up.
-    pub fn restore_group(&mut self, tally: &GroupTally, now: Time) {
-        self.groups.restore(tally, now);
+    pub fn restore_group(&mut self, tally: &GroupTally) {
+        self.groups.restore(tally);
     }
 
     /// Takes up a result that an earlier start has made for another owner, and when.

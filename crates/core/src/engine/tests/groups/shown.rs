@@ -188,3 +188,43 @@ fn a_group_whose_last_member_never_comes_is_over_after_a_while() {
     net.finish(1, output("x"));
     assert_eq!(net.group(id).state(), GroupState::Succeeded);
 }
+
+#[test]
+fn an_unfinished_group_with_forgotten_members_is_that_also_after_a_restart() {
+    let mut net = Net::connected(&[4]);
+    let id = net.accepts(members(GroupId::new(), 0..150, false, None));
+    for _ in 0..150 {
+        net.finish(1, output("x"));
+    }
+    assert_eq!(net.state(id.member(0)), "unknown", "of 150, 100 are kept");
+    net.pass(limits::GROUP_IDLE);
+    let before = net.group(id);
+    assert_eq!(before.state(), GroupState::Unfinished);
+    for _ in 0..2 {
+        net.restart(0);
+        assert_eq!(net.group(id), before);
+    }
+    // Somebody goes on with it; what is kept of it is still known by its own times.
+    net.connect(0, 1);
+    net.accepts(members(id, 150..151, true, None));
+    let view = net.group(id);
+    assert_eq!((view.submitted, view.handed_in), (before.submitted, net.now));
+    net.finish(1, output("x"));
+    assert_eq!(net.group(id).state(), GroupState::Succeeded);
+}
+
+#[test]
+fn a_group_of_which_nothing_but_its_tally_came_back_has_times_that_exist() {
+    let mut net = Net::connected(&[4]);
+    let id = net.accepts(members(GroupId::new(), 0..150, false, None));
+    for _ in 0..150 {
+        net.finish(1, output("x"));
+    }
+    let tally = net.nodes[0].ledger.groups().next().cloned().unwrap();
+    net.nodes[0].ledger = Ledger::default();
+    net.restart(0);
+    net.nodes[0].engine.restore_group(&tally);
+    let view = net.group(id);
+    assert_eq!((view.submitted, view.handed_in), (Time::ZERO, Time::ZERO));
+    assert_eq!((view.received, view.ended.succeeded > 0), (150, true));
+}
