@@ -126,11 +126,11 @@ pub struct ErrorView {
     pub by: Option<String>,
 }
 
-/// Cancels a task.
+/// Cancels a task, or a group.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CancelRequest {
-    /// Why; at most 1,024 bytes.
+    /// Why; at most 1,024 bytes, and 128 for a group: each of its tasks repeats them.
     #[serde(default)]
     pub reason: String,
 }
