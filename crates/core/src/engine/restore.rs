@@ -57,7 +57,9 @@ impl Engine {
                         self.groups.end_restored(slot, needs, &state);
                     }
                 }
-                self.forget_old(now);
+                // Once all are back: with the last member that is kept its group is forgotten, and so
+                // it would be before the others have come.
+                self.forget_by(now);
             }
             None => {
                 let Some(task) = self.tasks.get_mut(key) else { return Ok(()) };
