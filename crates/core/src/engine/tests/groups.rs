@@ -15,6 +15,7 @@ use crate::{
 const FAILURES: Option<GroupStop> = Some(GroupStop::Failures);
 
 mod cancel;
+mod forgotten;
 mod shown;
 
 /// Members at these places.
@@ -266,38 +267,6 @@ fn what_is_forgotten_of_a_group_is_counted_also_after_a_restart() {
     assert!(net.nodes[0].engine.group(id, net.now).is_none());
     assert_eq!(net.nodes[0].ledger.groups().count(), 0);
     assert_eq!(net.group(other).ended.failed, 100);
-}
-
-#[test]
-fn members_that_grew_too_old_while_the_node_was_down_are_still_counted() {
-    let mut net = Net::connected(&[1]);
-    let mut tasks = members(GroupId::new(), 0..4, false, Some(1));
-    for task in &mut tasks {
-        task.limits.queue = None;
-    }
-    let id = net.accepts(tasks);
-    net.finish(1, output("x"));
-    net.fail(1);
-    net.now = net.now + net.nodes[0].engine.config.keep_results;
-    for _ in 0..2 {
-        net.restart(0);
-        net.pass(Duration::ZERO);
-        let view = net.group(id);
-        let ended = EndCounts { succeeded: 1, failed: 1, ..Default::default() };
-        assert_eq!((view.ended, view.received, view.stop), (ended, 4, None));
-        assert_eq!(net.state(id.member(0)), "unknown", "too old is too old");
-    }
-    net.restart(1);
-    net.connect(0, 1);
-    net.fail(1);
-    assert_eq!(net.group(id).stop, FAILURES, "the second one that failed");
-    assert_eq!(net.group(id).ended.cancelled, 1);
-    // Nothing is left of a group that is old as a whole.
-    net.now = net.now + net.nodes[0].engine.config.keep_results;
-    net.restart(0);
-    net.pass(Duration::ZERO);
-    assert!(net.nodes[0].engine.group(id, net.now).is_none());
-    assert_eq!(net.nodes[0].ledger.groups().count(), 0);
 }
 
 #[test]
