@@ -39,7 +39,7 @@ pub struct TaskQuery {
     pub handler: Option<String>,
     /// Only members of this group.
     pub group: Option<String>,
-    /// At most so many, the newest first; none: as many as the node lists at once (a thousand).
+    /// At most so many, the newest first, and at least one; none: as many as the node lists at once (a thousand).
     pub limit: Option<usize>,
 }
 

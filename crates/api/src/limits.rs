@@ -42,6 +42,8 @@ pub const ANSWER_BYTES: usize = 64 * 1024 * 1024;
 pub const LONG_POLL: Duration = Duration::from_secs(60);
 /// Tasks that one request waits for.
 pub const WAITED_TASKS: usize = 1_000;
+/// Tasks in one list.
+pub const TASKS: usize = 1_000;
 /// Groups in one list.
 pub const GROUPS: usize = 1_000;
 /// Members of a group in one list of results.

@@ -256,7 +256,7 @@ async fn open_journal(
     let (journal, (groups, tasks, kept)) = opened.map_err(InternalError::from)?;
     let now = clock.now();
     for tally in groups {
-        engine.restore_group(&tally, now);
+        engine.restore_group(&tally);
     }
     for (number, task) in (1..).zip(tasks) {
         engine.restore(task, now)?;

@@ -32,7 +32,7 @@ impl World<'_> {
         let mut engine = node.boot();
         let ledger = node.disk.ledger();
         for tally in ledger.groups() {
-            engine.restore_group(tally, clock);
+            engine.restore_group(tally);
         }
         let (tasks, kept) = ledger.into_parts();
         let (restored, results) = (tasks.len(), kept.len());

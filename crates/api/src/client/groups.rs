@@ -17,7 +17,7 @@ use crate::{
 pub struct GroupQuery {
     /// Only those in one of these states; empty: all.
     pub states: Vec<String>,
-    /// At most so many; none: as many as the node lists at once (a thousand).
+    /// At most so many, and at least one; none: as many as the node lists at once (a thousand).
     pub limit: Option<usize>,
     /// From where an earlier list ended, by its `next_cursor`.
     pub cursor: Option<String>,

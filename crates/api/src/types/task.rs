@@ -74,7 +74,10 @@ pub struct AttemptView {
 /// Why a task waits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WaitingView {
-    /// The sum of it, as a stable code.
+    /// The sum of it, as a stable code: `no_eligible_peer` (no worker that is here may run it), `busy`
+    /// (those that may take no more for now), `worker_free` (one does take more: a task is about to be
+    /// sent, members of a group may also rest before their next attempt), `backing_off` (it rests
+    /// before its next attempt) or `shutting_down`.
     pub code: String,
     /// In words.
     pub message: String,
@@ -123,11 +126,11 @@ pub struct ErrorView {
     pub by: Option<String>,
 }
 
-/// Cancels a task.
+/// Cancels a task, or a group.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CancelRequest {
-    /// Why; at most 1,024 bytes.
+    /// Why; at most 1,024 bytes, and 128 for a group: each of its tasks repeats them.
     #[serde(default)]
     pub reason: String,
 }

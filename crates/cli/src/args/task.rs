@@ -175,7 +175,7 @@ pub(crate) enum TaskVerb {
         #[arg(long, value_name = "GROUP")]
         group: Option<String>,
         /// At most so many, the newest first
-        #[arg(long, value_name = "N", default_value_t = 100)]
+        #[arg(long, value_name = "N", default_value_t = 100, value_parser = values::listed)]
         limit: usize,
     },
     /// List the groups that have not ended, with their tasks in numbers
@@ -188,7 +188,7 @@ pub(crate) enum TaskVerb {
         #[arg(long, value_name = "STATE", value_delimiter = ',', conflicts_with = "all")]
         state: Vec<String>,
         /// At most so many, the newest first
-        #[arg(long, value_name = "N", default_value_t = 100)]
+        #[arg(long, value_name = "N", default_value_t = 100, value_parser = values::listed)]
         limit: usize,
     },
     /// Show a task's story: state, reason, attempts; or how a group is
@@ -221,7 +221,7 @@ pub(crate) enum TaskVerb {
         /// Which: tasks and groups
         #[arg(value_name = "TASK", required = true)]
         tasks: Vec<String>,
-        /// Why
+        /// Why; at most 1,024 bytes, and 128 for a group
         #[arg(long, default_value = "")]
         reason: String,
     },

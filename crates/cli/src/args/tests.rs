@@ -163,6 +163,9 @@ fn a_wrong_flag_is_named_with_what_would_be_right() {
         ("meshwork run text/upper --time 0s", "--time", "leave the flag out"),
         ("meshwork run text/upper --retries 100", "--retries", "0..100"),
         ("meshwork run text/upper --priority 200", "--priority", "127"),
+        ("meshwork task list --limit 0", "--limit", "at least 1"),
+        ("meshwork task groups --limit 0", "--limit", "at least 1"),
+        ("meshwork task groups --limit all", "--limit", "like 20"),
         ("meshwork up --debug-log /x", "--debug-handlers", "required"),
     ] {
         let (kind, text) = refused(line);

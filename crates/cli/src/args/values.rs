@@ -58,6 +58,15 @@ pub(crate) fn time_limit(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// How many are listed.
+pub(crate) fn listed(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("0 would list nothing: write at least 1".to_owned()),
+        Ok(count) => Ok(count),
+        Err(_) => Err(format!("{text:?} is not a number: write it like 20")),
+    }
+}
+
 /// `memory` or `disk`.
 pub(crate) fn durability(text: &str) -> Result<Durability, String> {
     Durability::parse(text).ok_or_else(|| format!("{text:?} is neither memory nor disk"))

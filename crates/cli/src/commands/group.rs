@@ -15,6 +15,9 @@ use crate::{
     output::{Output, Table, bar, format},
 };
 
+#[cfg(test)]
+mod tests;
+
 /// The group of this name; none if it names no group.
 pub(super) async fn find(client: &Client, name: &str) -> Result<Option<GroupView>, ClientError> {
     match client.group(name, Duration::ZERO).await {
@@ -244,12 +247,18 @@ pub(super) async fn cancel(
         out.value(&group)?;
     } else if out.quiet {
         out.line(&group.id)?;
-    } else if group.cancel_reason.is_some() {
-        out.say(summary(&group));
     } else {
-        out.say(format!("group {} had ended before: {}", group.short, counts(&group)));
+        out.say(after_cancel(&group));
     }
     Ok(())
+}
+
+/// How a group is that was to be cancelled.
+fn after_cancel(group: &GroupView) -> String {
+    if group.cancel_reason.is_none() && group.is_ended() {
+        return format!("group {} had ended before: {}", group.short, counts(group));
+    }
+    summary(group)
 }
 
 /// The exit code for a group that has ended.

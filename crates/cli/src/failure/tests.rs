@@ -19,12 +19,12 @@ fn a_daemon_that_is_not_there_is_told_with_the_way_to_start_it() {
 fn a_problem_keeps_its_code_and_hint() {
     let problem: Problem = serde_json::from_value(serde_json::json!({
         "type": "urn:meshwork:problem:not_found", "title": "Not Found", "status": 404,
-        "detail": "no task ends in \"x\"", "code": "not_found", "hint": "look elsewhere",
+        "detail": "no task or group ends in \"x\"", "code": "not_found", "hint": "look elsewhere",
     }))
     .unwrap();
     let failure = Failure::of(ClientError::Api(Box::new(problem)).into());
     assert_eq!((failure.exit, failure.code.as_str()), (4, "not_found"));
-    assert_eq!(failure.message, "no task ends in \"x\"");
+    assert_eq!(failure.message, "no task or group ends in \"x\"");
     assert_eq!(failure.hint.as_deref(), Some("look elsewhere"));
 }
 

@@ -140,7 +140,7 @@ impl Groups {
     ) -> Option<GroupSlot> {
         let slot = match self.slot(&member.group) {
             Some(slot) => slot,
-            None => self.add(member.group, member.max_fails, durable, submitted)?,
+            None => self.add(member.group, member.max_fails, durable)?,
         };
         let group = self.slab.get_mut(slot.at())?;
         group.received = group.received.max(member.index.saturating_add(1));
@@ -153,13 +153,8 @@ impl Groups {
         Some(slot)
     }
 
-    fn add(
-        &mut self,
-        id: GroupId,
-        max_fails: Option<u32>,
-        durable: bool,
-        submitted: Time,
-    ) -> Option<GroupSlot> {
+    /// Its times are those of members, which are still to join.
+    fn add(&mut self, id: GroupId, max_fails: Option<u32>, durable: bool) -> Option<GroupSlot> {
         let entry = self.slab.vacant_entry();
         let slot = GroupSlot::of(entry.key())?;
         entry.insert(Group {
@@ -168,8 +163,8 @@ impl Groups {
             complete: false,
             max_fails,
             durable,
-            submitted,
-            handed_in: submitted,
+            submitted: Time::NEVER,
+            handed_in: Time::ZERO,
             open: 0,
             needs: OpenNeeds::default(),
             kept: 0,
@@ -187,10 +182,8 @@ impl Groups {
     }
 
     /// What an earlier start knew besides the members that are kept.
-    pub(super) fn restore(&mut self, tally: &GroupTally, now: Time) {
-        if self.slot(&tally.id).is_none()
-            && self.add(tally.id, tally.max_fails, true, now).is_none()
-        {
+    pub(super) fn restore(&mut self, tally: &GroupTally) {
+        if self.slot(&tally.id).is_none() && self.add(tally.id, tally.max_fails, true).is_none() {
             return;
         }
         let Some(group) = self.get_mut(&tally.id) else { return };

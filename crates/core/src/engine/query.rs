@@ -208,20 +208,23 @@ impl Engine {
         Some(Explanation {
             next_try: rests.then_some(not_before.min(due)),
             gives_up: [queue_ends, total_ends].into_iter().flatten().min(),
-            ..self.explanation(rests, peers)
+            ..self.explanation(sum(rests, &peers), peers)
         })
     }
 
     /// Why tasks with these needs wait, whichever they are.
     pub(super) fn why_needs_wait(&self, needs: &Needs, now: Time) -> Explanation {
-        self.explanation(false, self.obstacles(needs, 0, &[], now))
+        let peers = self.obstacles(needs, 0, &[], now);
+        // What keeps one of them from a free worker is a matter of that one.
+        let sum = if has_free(&peers) { (WORKER_FREE, EACH_WAITS) } else { sum(false, &peers) };
+        self.explanation(sum, peers)
     }
 
-    fn explanation(&self, rests: bool, peers: Vec<(PeerId, Obstacle)>) -> Explanation {
+    fn explanation(&self, sum: Sum, peers: Vec<(PeerId, Obstacle)>) -> Explanation {
         let (code, message) = if self.closing {
             ("shutting_down", "this node stops, and places nothing any more")
         } else {
-            sum(rests, &peers)
+            sum
         };
         Explanation { code, message: message.to_owned(), peers, next_try: None, gives_up: None }
     }
@@ -253,13 +256,23 @@ impl Engine {
     }
 }
 
-/// The sum of all obstacles, as code and words.
-fn sum(rests: bool, peers: &[(PeerId, Obstacle)]) -> (&'static str, &'static str) {
+/// Why something waits, as code and words.
+type Sum = (&'static str, &'static str);
+
+const WORKER_FREE: &str = "worker_free";
+const EACH_WAITS: &str = "a worker is free: each of them rests before its next attempt, was refused \
+                          there, or is about to be sent";
+
+fn has_free(peers: &[(PeerId, Obstacle)]) -> bool {
+    peers.iter().any(|(_, obstacle)| *obstacle == Obstacle::None)
+}
+
+/// The sum of all obstacles.
+fn sum(rests: bool, peers: &[(PeerId, Obstacle)]) -> Sum {
     let passing = |obstacle: &Obstacle| {
         matches!(
             obstacle,
-            Obstacle::None
-                | Obstacle::Busy { .. }
+            Obstacle::Busy { .. }
                 | Obstacle::NoSession
                 | Obstacle::Draining
                 | Obstacle::NoCredit { .. }
@@ -267,6 +280,8 @@ fn sum(rests: bool, peers: &[(PeerId, Obstacle)]) -> (&'static str, &'static str
     };
     if rests {
         ("backing_off", "it failed and rests before its next attempt")
+    } else if has_free(peers) {
+        (WORKER_FREE, "a worker is free, and it is about to be sent")
     } else if peers.iter().any(|(_, obstacle)| passing(obstacle)) {
         ("busy", "every worker that may run it is busy")
     } else {

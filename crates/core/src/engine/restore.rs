@@ -57,7 +57,9 @@ impl Engine {
                         self.groups.end_restored(slot, needs, &state);
                     }
                 }
-                self.forget_old(now);
+                // Once all are back: with the last member that is kept its group is forgotten, and so
+                // it would be before the others have come.
+                self.forget_by(now);
             }
             None => {
                 let Some(task) = self.tasks.get_mut(key) else { return Ok(()) };
@@ -74,8 +76,8 @@ impl Engine {
     }
 
     /// Takes up what an earlier start knew of a group. Call it before the tasks are taken up.
-    pub fn restore_group(&mut self, tally: &GroupTally, now: Time) {
-        self.groups.restore(tally, now);
+    pub fn restore_group(&mut self, tally: &GroupTally) {
+        self.groups.restore(tally);
     }
 
     /// Takes up a result that an earlier start has made for another owner, and when.

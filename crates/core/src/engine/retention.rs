@@ -35,7 +35,11 @@ impl Engine {
                 self.gate.record(record);
             }
         }
-        let due = self.tasks.oldest_end().map_or(Time::NEVER, |oldest| oldest + keep);
+        self.forget_by(self.tasks.oldest_end().map_or(Time::NEVER, |oldest| oldest + keep));
+    }
+
+    /// Sees to it that what is old is forgotten at `due`, or before.
+    pub(super) fn forget_by(&mut self, due: Time) {
         if due < self.retention_due {
             self.retention_due = due;
             self.timers.arm(due, Timer::Retention);

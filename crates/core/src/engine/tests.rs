@@ -222,7 +222,7 @@ impl Net {
         self.nodes[index].replies = replies;
         self.nodes[index].ledger = ledger.clone();
         for tally in ledger.groups() {
-            self.nodes[index].engine.restore_group(tally, self.now);
+            self.nodes[index].engine.restore_group(tally);
         }
         let (tasks, kept) = ledger.into_parts();
         for task in tasks {

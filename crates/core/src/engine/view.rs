@@ -306,7 +306,9 @@ pub struct AttemptView {
 /// Why a queued task waits: every peer considered, each with the first condition that failed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Explanation {
-    /// The sum of it.
+    /// The sum of it: `no_eligible_peer` (no worker that is here may run it), `busy` (those that may
+    /// take no more for now), `worker_free` (one does take more), `backing_off` (it rests before its
+    /// next attempt) or `shutting_down`.
     pub code: &'static str,
     /// In words.
     pub message: String,

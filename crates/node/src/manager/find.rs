@@ -9,10 +9,10 @@ use super::NetworkManager;
 #[non_exhaustive]
 pub enum FindError {
     /// None ends in it.
-    #[error("no task ends in {0:?}: see meshwork task list --all")]
+    #[error("no task or group ends in {0:?}: see meshwork task list --all")]
     None(String),
     /// More than one does.
-    #[error("{count} tasks end in {suffix:?}: write more of the id")]
+    #[error("{count} tasks or groups end in {suffix:?}: write more of the id")]
     Several {
         /// What was asked for.
         suffix: String,

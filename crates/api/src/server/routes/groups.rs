@@ -11,7 +11,7 @@ use axum::{
 use meshwork_core::{
     GroupId, Reason, Task, TaskEnd, TaskInput, Time,
     engine::view::{GroupQuery, GroupState, GroupStop},
-    limits::GROUP_CHUNK,
+    limits::{GROUP_CHUNK, GROUP_REASON_BYTES},
 };
 use meshwork_node::{Members, NetworkError, NetworkManager};
 use serde::Deserialize;
@@ -131,7 +131,6 @@ pub(super) async fn show(
 pub(super) struct ResultParams {
     #[serde(default)]
     from: u32,
-    #[serde(default)]
     limit: Option<usize>,
 }
 
@@ -141,7 +140,7 @@ pub(super) async fn results(
     Params(params): Params<ResultParams>,
 ) -> Result<Json<List<MemberResult>>, Problem> {
     let id = select::group(&cx.manager, &selector).await?;
-    let limit = params.limit.unwrap_or(limits::RESULTS).min(limits::RESULTS);
+    let limit = select::limit(params.limit, limits::RESULTS)?;
     let members = cx.manager.group_members(id, params.from, limit).await?;
     let members = members.ok_or(Reason::NotFound)?;
     let (mut items, mut bytes) = (Vec::with_capacity(members.len()), 0);
@@ -179,7 +178,8 @@ pub(super) async fn cancel(
     JsonBody(request): JsonBody<CancelRequest>,
 ) -> Result<Json<GroupView>, Problem> {
     let _waits = cx.poll()?;
-    tasks::check_reason(&request)?;
+    // Cut, it would be another reason.
+    tasks::check_reason(&request, GROUP_REASON_BYTES)?;
     let id = select::group(&cx.manager, &selector).await?;
     let decided = cx.manager.cancel_group(id, &request.reason);
     tokio::time::timeout(limits::CANCEL_WAIT, decided).await.map_err(|_| {
@@ -197,8 +197,7 @@ pub(super) async fn cancel(
 pub(super) struct ListParams {
     /// States, separated by commas.
     state: Option<String>,
-    #[serde(default)]
-    limit: usize,
+    limit: Option<usize>,
     cursor: Option<String>,
 }
 
@@ -209,7 +208,7 @@ pub(super) async fn list(
     let known = GroupState::ALL.map(GroupState::as_str);
     let states = select::states(params.state.as_deref().unwrap_or_default(), &known, "a group")?;
     let after = params.cursor.as_deref().map(Cursor::parse).transpose()?;
-    let limit = if params.limit == 0 { limits::GROUPS } else { params.limit.min(limits::GROUPS) };
+    let limit = select::limit(params.limit, limits::GROUPS)?;
     let query = GroupQuery { states, after: after.map(|cursor| (cursor.0, cursor.1)), limit };
     let groups = cx.manager.groups(query).await?;
     let last = groups.last().filter(|_| groups.len() == limit);
@@ -230,8 +229,8 @@ impl Cursor {
             Some(Self(Time::from_nanos(time.parse().ok()?), id.parse().ok()?))
         });
         cursor.ok_or_else(|| {
-            Problem::bad_request(format!("cursor: {text:?} is none"))
-                .with_hint("take `next_cursor` of an earlier answer")
+            Problem::bad_request(format!("cursor: {text:?} is not a cursor"))
+                .with_hint("write the `next_cursor` of an earlier answer, or leave it out")
         })
     }
 }

@@ -84,8 +84,7 @@ pub(super) struct ListParams {
     state: Option<String>,
     handler: Option<String>,
     group: Option<String>,
-    #[serde(default)]
-    limit: usize,
+    limit: Option<usize>,
 }
 
 pub(super) async fn list(
@@ -93,11 +92,12 @@ pub(super) async fn list(
     Params(params): Params<ListParams>,
 ) -> Result<Json<List<TaskView>>, Problem> {
     let states = select::states(params.state.as_deref().unwrap_or_default(), &STATES, "a task")?;
+    let limit = select::limit(params.limit, limits::TASKS)?;
     let group = match &params.group {
         Some(group) => Some(select::group(&cx.manager, group).await?),
         None => None,
     };
-    let filter = TaskFilter { states, handler: params.handler, group, limit: params.limit };
+    let filter = TaskFilter { states, handler: params.handler, group, limit };
     let tasks = cx.manager.tasks(filter).await?;
     let viewer = Viewer::of(&cx.manager, &tasks).await?;
     let items: Vec<TaskView> = tasks.iter().map(|task| viewer.task(task)).collect();
@@ -163,7 +163,7 @@ pub(super) async fn cancel(
     JsonBody(request): JsonBody<CancelRequest>,
 ) -> Result<Json<TaskView>, Problem> {
     let _waits = cx.poll()?;
-    check_reason(&request)?;
+    check_reason(&request, MESSAGE_BYTES)?;
     let id = select::task(&cx.manager, &selector).await?;
     let cancelled = cx.manager.cancel_task(id, &request.reason);
     match tokio::time::timeout(limits::CANCEL_WAIT, cancelled).await {
@@ -178,9 +178,10 @@ pub(super) async fn cancel(
 }
 
 #[expect(clippy::result_large_err, reason = "one per refused request, sent at once")]
-pub(super) fn check_reason(request: &CancelRequest) -> Result<(), Problem> {
-    if request.reason.len() > MESSAGE_BYTES {
-        return Err(Problem::bad_request(format!("reason: at most {MESSAGE_BYTES} bytes")));
+pub(super) fn check_reason(request: &CancelRequest, most: usize) -> Result<(), Problem> {
+    let bytes = request.reason.len();
+    if bytes > most {
+        return Err(Problem::bad_request(format!("reason: {bytes} bytes, at most {most}")));
     }
     Ok(())
 }

@@ -166,12 +166,25 @@ async fn a_group_is_cancelled_with_all_of_its_members_and_takes_no_more() {
     let error = member.error.as_ref().unwrap();
     assert_eq!((member.state.as_str(), error.by.as_deref()), ("cancelled", Some("submitter")));
     assert!(error.message.ends_with("no need"), "{error:?}");
-    let long = "x".repeat(meshwork_core::limits::MESSAGE_BYTES + 1);
     let unknown = meshwork_core::GroupId::new().to_string();
-    for (selector, reason, status) in [(&group.id, &long, 400), (&unknown, &String::new(), 404)] {
-        let refused = api_error(client.cancel_group(selector, reason).await.unwrap_err());
-        assert_eq!(refused.status, status, "{refused:?}");
-    }
+    let refused = api_error(client.cancel_group(&unknown, "").await.unwrap_err());
+    assert_eq!(refused.status, 404, "{refused:?}");
+    server.end().await;
+}
+
+#[tokio::test]
+async fn a_reason_that_would_have_to_be_cut_is_refused() {
+    let server = Fixture::running().await;
+    let client = &server.client;
+    let group = client.submit_batch(&sleepers(2)).await.unwrap();
+    let reason = "x".repeat(meshwork_core::limits::GROUP_REASON_BYTES);
+    let refused = client.cancel_group(&group.id, &format!("{reason}x")).await.unwrap_err();
+    let refused = api_error(refused);
+    assert_eq!((refused.status, refused.code.as_str()), (400, "bad_request"));
+    assert_eq!(refused.detail, "reason: 129 bytes, at most 128");
+    assert!(!client.group(&group.id, Duration::ZERO).await.unwrap().stopped);
+    let cancelled = client.cancel_group(&group.id, &reason).await.unwrap();
+    assert_eq!(cancelled.cancel_reason, Some(reason));
     server.end().await;
 }
 
@@ -202,10 +215,14 @@ async fn groups_are_listed_by_pages() {
     let running = client.groups(&running).await.unwrap();
     assert_eq!((running.items.len(), &running.items[0].id), (1, &runs.id));
     assert_eq!(running.items[0].members, 2);
-    for (states, cursor) in [(vec!["queued".to_owned()], None), (vec![], Some("x.y".to_owned()))] {
-        let refused = client.groups(&GroupQuery { states, cursor, limit: None }).await.unwrap_err();
-        assert_eq!(api_error(refused).code, "bad_request");
+    let with_state = GroupQuery { states: vec!["queued".to_owned()], ..GroupQuery::default() };
+    let with_cursor = GroupQuery { cursor: Some("x.y".to_owned()), ..GroupQuery::default() };
+    let without_any = GroupQuery { limit: Some(0), ..GroupQuery::default() };
+    for query in [with_state, with_cursor, without_any] {
+        assert_eq!(api_error(client.groups(&query).await.unwrap_err()).code, "bad_request");
     }
+    let none = TaskQuery { limit: Some(0), ..TaskQuery::default() };
+    assert_eq!(api_error(client.tasks(&none).await.unwrap_err()).code, "bad_request");
     server.end().await;
 }
 

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use meshwork_api::{GroupStory, GroupView, MemberResult};
+use meshwork_core::limits::GROUP_IDLE;
 
 use super::{waits, why};
 use crate::{commands::group::counts, output::format};
@@ -25,6 +26,12 @@ pub(in crate::commands) fn group(story: &GroupStory, now: DateTime<Utc>) -> Stri
     text.push_str(&format!("when      submitted {first} ago, its latest tasks {latest} ago\n"));
     if let Some(stops) = stops(group) {
         text.push_str(&format!("stops     {stops}\n"));
+    }
+    if group.state == "open" && group.queued == 0 {
+        let idle = format::span(GROUP_IDLE);
+        text.push_str(&format!(
+            "waits     for more tasks; {idle} after the latest it counts as unfinished, if all have ended\n"
+        ));
     }
     for waiting in &story.waiting {
         let what = format!("{} of {}: ", format::count(waiting.members), waiting.handler);
@@ -52,8 +59,11 @@ fn stops(group: &GroupView) -> Option<String> {
     }
     let most = group.max_fails?;
     let fails = format::count(group.failed + group.expired);
-    let when = if group.stopped { "as" } else { "when" };
-    Some(format!("{when} more than {most} did not succeed (--max-fails): {fails} so far"))
+    Some(if group.stopped {
+        format!("stopped: more than {most} did not succeed (--max-fails): {fails}")
+    } else {
+        format!("when more than {most} did not succeed (--max-fails): {fails} so far")
+    })
 }
 
 fn failed(member: &MemberResult) -> String {
@@ -67,8 +77,10 @@ fn failed(member: &MemberResult) -> String {
 fn next(group: &GroupView) -> String {
     let short = &group.short;
     match group.state.as_str() {
-        "succeeded" => format!("meshwork task result {short}"),
-        "failed" | "cancelled" => format!("meshwork task retry {short} --only-failed"),
+        "failed" | "cancelled" if group.unsuccessful() > 0 => {
+            format!("meshwork task retry {short} --only-failed")
+        }
+        "succeeded" | "failed" | "cancelled" => format!("meshwork task result {short}"),
         "unfinished" => "the same submit with its --key goes on with it".to_owned(),
         _ => format!("meshwork wait {short}, or meshwork task cancel {short}"),
     }

@@ -26,7 +26,7 @@ impl Groups {
             return Err(stop.refusal());
         }
         if first > group.received {
-            return Err(invalid(format!("{first} is not the next place: {}", group.received)));
+            return Err(invalid(format!("the next place is {}, not {first}", group.received)));
         }
         let fits =
             if group.complete { end <= group.received } else { !last || end >= group.received };

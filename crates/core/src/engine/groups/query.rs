@@ -128,7 +128,8 @@ impl Engine {
             running: at_work.running + (group.ended.all() - ended.all()),
             ended,
             workers: at_work.workers,
-            submitted: group.submitted,
+            // Without any member, there is no such time.
+            submitted: group.submitted.min(group.handed_in),
             handed_in: group.handed_in,
         }
     }

@@ -15,6 +15,7 @@ use crate::{
 const FAILURES: Option<GroupStop> = Some(GroupStop::Failures);
 
 mod cancel;
+mod forgotten;
 mod shown;
 
 /// Members at these places.

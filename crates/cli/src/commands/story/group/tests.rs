@@ -95,9 +95,30 @@ fn what_stops_a_group_is_told() {
     let so_far = "when more than 4 did not succeed (--max-fails): 1 so far";
     assert_eq!(stops(limited.clone()), so_far);
     let stopped = GroupView { stopped: true, failed: 5, ..limited.clone() };
-    assert_eq!(stops(stopped), "as more than 4 did not succeed (--max-fails): 5 so far");
+    assert_eq!(stops(stopped), "stopped: more than 4 did not succeed (--max-fails): 5");
     for (reason, words) in [("", "it was cancelled"), ("no need", "it was cancelled: no need")] {
         let cancel_reason = Some(reason.to_owned());
         assert_eq!(stops(GroupView { cancel_reason, stopped: true, ..limited.clone() }), words);
     }
+}
+
+#[test]
+fn a_group_that_is_open_with_nothing_queued_waits_for_more() {
+    let waits = "waits     for more tasks; 10m00s after the latest it counts as unfinished";
+    assert!(!told(view()).contains(waits));
+    let idle = GroupView { queued: 0, ..view() };
+    assert!(told(idle.clone()).contains(waits));
+    for state in ["running", "stopping", "unfinished"] {
+        let group = GroupView { state: state.to_owned(), ..idle.clone() };
+        assert!(!told(group).contains(waits), "{state}");
+    }
+}
+
+#[test]
+fn only_what_did_not_succeed_is_to_be_tried_again() {
+    let cancelled = GroupView { state: "cancelled".to_owned(), ..view() };
+    let text = told(cancelled.clone());
+    assert!(text.ends_with("next      meshwork task retry 8f3a21 --only-failed\n"), "{text}");
+    let text = told(GroupView { failed: 0, ..cancelled });
+    assert!(text.ends_with("next      meshwork task result 8f3a21\n"), "{text}");
 }

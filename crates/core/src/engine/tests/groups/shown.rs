@@ -89,6 +89,24 @@ fn why_members_wait_is_told_by_what_they_need() {
 }
 
 #[test]
+fn members_that_rest_beside_a_free_worker_do_not_wait_for_a_busy_one() {
+    let mut net = Net::connected(&[2]);
+    let id = net.accepts(members(GroupId::new(), 0..2, true, None));
+    for _ in 0..2 {
+        net.finish(1, AttemptEnd::Failed(TaskFailure::new(FailureCode::Handler, "no")));
+    }
+    let GroupExplanation { view, waiting, .. } = net.explained(id);
+    assert_eq!((view.queued, waiting.len(), waiting[0].members), (2, 1, 2));
+    let why = &waiting[0].why;
+    let worker = net.nodes[1].id;
+    assert!(why.peers.contains(&(worker, Obstacle::None)), "{why:?}");
+    assert_eq!(why.code, "worker_free");
+    assert!(why.message.contains("rests before its next attempt"), "{}", why.message);
+    let member = net.nodes[0].engine.task(id.member(0), net.now).unwrap();
+    assert_eq!(member.waiting.unwrap().code, "backing_off");
+}
+
+#[test]
 fn needs_beyond_those_that_are_told_apart_are_summed() {
     let mut net = Net::new(&[]);
     let mut tasks = members(GroupId::new(), 0..60, true, None);

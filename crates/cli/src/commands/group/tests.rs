@@ -1,0 +1,20 @@
+use super::*;
+
+#[test]
+fn a_group_that_stops_by_itself_had_not_ended_before_it_was_cancelled() {
+    let time = "2026-11-23T12:00:00Z";
+    let group: GroupView = serde_json::from_value(serde_json::json!({
+        "id": "019aa2c4-0000-7000-8000-0000008f3a21", "short": "8f3a21", "state": "stopping",
+        "members": 9, "complete": true, "max_fails": 0, "stopped": true, "cancel_reason": null,
+        "queued": 8, "running": 0, "succeeded": 0, "failed": 1, "cancelled": 0, "expired": 0,
+        "workers": 0, "submitted_at": time, "handed_in_at": time
+    }))
+    .expect("a group");
+    assert_eq!(after_cancel(&group), "group 8f3a21, stopping: 8 queued, 1 failed");
+    let ended = GroupView { state: "failed".to_owned(), queued: 0, cancelled: 8, ..group };
+    let had_ended = "group 8f3a21 had ended before: 1 failed, 8 cancelled";
+    assert_eq!(after_cancel(&ended), had_ended);
+    let by_request =
+        GroupView { state: "cancelled".to_owned(), cancel_reason: Some(String::new()), ..ended };
+    assert_eq!(after_cancel(&by_request), "group 8f3a21, cancelled: 1 failed, 8 cancelled");
+}
