@@ -473,13 +473,10 @@ impl Engine {
 
     /// When [`Input::Tick`] is due next, if ever; in the past if there is more to place.
     pub fn next_timer(&self) -> Option<Time> {
-        // While members are left to cancel nothing is placed.
-        let has_more = if self.groups.is_stopping() {
-            self.may_stop_more()
-        } else {
-            self.place || self.unplaced > 0 || self.unhedged > 0
-        };
-        if has_more { Some(Time::ZERO) } else { self.timers.next() }
+        if self.place || self.unplaced > 0 || self.unhedged > 0 || self.may_stop_more() {
+            return Some(Time::ZERO);
+        }
+        self.timers.next()
     }
 }
 

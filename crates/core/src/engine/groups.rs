@@ -11,7 +11,7 @@ use rustc_hash::FxHashMap;
 use slab::Slab;
 
 use self::{needs::OpenNeeds, stop::Stop};
-use super::{GroupTally, Record, Seq, gate::Gate, queue::GroupKey, view::EndCounts};
+use super::{GroupTally, Record, Seq, gate::Gate, queue::GroupKey, tasks::Owned, view::EndCounts};
 use crate::{
     task::{GroupId, GroupMember, TaskState},
     time::Time,
@@ -125,9 +125,10 @@ impl Groups {
         self.slab.iter().map(|(_, group)| group.id)
     }
 
-    /// Whether any group has members left to cancel.
-    pub(super) fn is_stopping(&self) -> bool {
-        !self.stopping.is_empty()
+    /// Whether this is a member of a group that takes no more: it is not to start any more.
+    pub(super) fn stops(&self, task: &Owned) -> bool {
+        let group = task.member.and_then(|slot| self.slab.get(slot.at()));
+        group.is_some_and(|group| group.stopping)
     }
 
     /// One more task is a member.

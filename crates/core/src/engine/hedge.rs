@@ -209,7 +209,8 @@ impl Engine {
         self.unhedged -= looked_at;
         for _ in 0..looked_at {
             let Some(key) = self.overdue.pop_front() else { return };
-            let Some(task) = self.tasks.get(key).filter(|task| task.is_overdue()) else { continue };
+            let needs_another = |task: &&Owned| task.is_overdue() && !self.groups.stops(task);
+            let Some(task) = self.tasks.get(key).filter(needs_another) else { continue };
             match self.spare(cx, key, task.group) {
                 Some(peer) => self.assign(cx, key, peer),
                 None => self.overdue.push_back(key),

@@ -28,12 +28,8 @@ type Eligible = Arc<[PeerKey]>;
 
 impl Engine {
     /// Sends what waits to where it can go. Looks at a bounded number of groups; the rest have
-    /// their turn in the passes that follow. While members of a group are left to cancel nothing is
-    /// placed: it would be one of them.
+    /// their turn in the passes that follow.
     pub(super) fn place_waiting(&mut self, cx: &mut Cx<'_>) {
-        if self.groups.is_stopping() {
-            return;
-        }
         if std::mem::take(&mut self.place) {
             self.unplaced = if self.closing { 0 } else { self.queue.active_len() };
             self.unhedged = if self.closing { 0 } else { self.overdue.len() };
@@ -129,11 +125,14 @@ impl Engine {
         Some((kind, eligible))
     }
 
-    /// The task that is next in a line. None, and the line is gone, if none waits there any more.
+    /// The task that is next in a line. None, and the line is gone, if none waits there any more that
+    /// may start: members of a group that takes no more leave it, and are still to be cancelled.
     fn next_waiting(&mut self, key: GroupKey, rank: Rank) -> Option<TaskKey> {
-        let tasks = &self.tasks;
+        let (tasks, groups) = (&self.tasks, &self.groups);
         self.queue.front(key, rank, |task| {
-            tasks.get(task).is_some_and(|task| matches!(task.phase, Phase::Queued { .. }))
+            tasks.get(task).is_some_and(|task| {
+                matches!(task.phase, Phase::Queued { .. }) && !groups.stops(task)
+            })
         })
     }
 

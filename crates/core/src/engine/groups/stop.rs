@@ -1,5 +1,5 @@
 //! Groups that take no more members: somebody has cancelled them, or too many of their members failed.
-//! What has not ended is cancelled by and by, and nothing is placed meanwhile.
+//! What has not ended is cancelled by and by, and none of it is placed meanwhile.
 
 use super::Group;
 use crate::{
@@ -96,7 +96,7 @@ impl Engine {
 
     /// Whether there are members to cancel, and the disk keeps up with the ends that are told to it.
     pub(in crate::engine) fn may_stop_more(&self) -> bool {
-        self.groups.is_stopping() && self.gate.unsafe_ends() < limits::UNSAFE_ENDS
+        !self.groups.stopping.is_empty() && self.gate.unsafe_ends() < limits::UNSAFE_ENDS
     }
 
     /// Cancels open members of groups that take no more, so many in one pass.

@@ -564,6 +564,15 @@ fn a_large_group_is_cancelled_no_faster_than_the_disk_takes_it() {
     let recorded = ends(&net);
     assert!((1..=limits::UNSAFE_ENDS + limits::GROUP_CHUNK).contains(&recorded), "{recorded}");
     assert_ne!(net.nodes[0].engine.next_timer(), Some(Time::ZERO), "it waits for the disk");
+    // Whoever has nothing to do with it waits for neither, and none of its members starts.
+    let other = Task { durability: Some(Durability::Memory), ..task("text/a") };
+    let other = net.submit(other);
+    // One had been sent in advance, and is stopped.
+    assert_eq!(net.nodes[1].stopped, [net.nodes[1].running[0].0]);
+    net.finish(1, AttemptEnd::Cancelled);
+    let starts: Vec<TaskId> = net.nodes[1].running.iter().map(|run| run.2.task).collect();
+    assert_eq!(starts, [other]);
+    net.finish(1, output("x"));
     while ends(&net) < all as usize {
         let before = ends(&net);
         net.persist(0);
