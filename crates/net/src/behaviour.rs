@@ -25,22 +25,25 @@ const AGENT: &str = concat!("meshwork/", env!("CARGO_PKG_VERSION"));
 const KAD_PARALLELISM: NonZeroUsize = NonZeroUsize::MIN.saturating_add(2);
 
 /// All that happens on a connection.
+///
+/// Each poll of a connection asks all of them for the names of their protocols, through one more layer
+/// for each field that follows: what has the most of them comes last.
 #[derive(NetworkBehaviour)]
 pub(crate) struct Behaviour {
     /// How many connections there are: before anything else, because it is the cheapest to ask.
     pub(crate) limits: connection_limits::Behaviour,
     /// With whom there are none.
     pub(crate) gate: gate::Behaviour,
-    /// Streams of Meshwork's own protocols.
-    pub(crate) streams: streams::Behaviour,
+    /// Finds peers on the local network segments.
+    pub(crate) near: Toggle<near::Behaviour>,
     /// What peers are, as they say.
     pub(crate) identify: identify::Behaviour,
     /// For peers that are no Meshwork nodes and want to know whether this one answers.
     pub(crate) ping: ping::Behaviour,
     /// Finds strangers; never asked who is alive.
     pub(crate) kad: kad::Behaviour<kad::store::MemoryStore>,
-    /// Finds peers on the local network segments.
-    pub(crate) near: Toggle<near::Behaviour>,
+    /// Streams of Meshwork's own protocols.
+    pub(crate) streams: streams::Behaviour,
 }
 
 impl Behaviour {
@@ -57,7 +60,7 @@ impl Behaviour {
         Ok(Self {
             limits: connection_limits::Behaviour::new(connection_limits(config.max_peers)),
             gate: gate::Behaviour::default(),
-            streams: streams::Behaviour::new(Arc::clone(counters)),
+            near: Toggle::from(near),
             identify: identify(config),
             ping: ping::Behaviour::new(
                 ping::Config::new()
@@ -65,7 +68,7 @@ impl Behaviour {
                     .with_timeout(config.protocol_timeout),
             ),
             kad: kad(local, config),
-            near: Toggle::from(near),
+            streams: streams::Behaviour::new(Arc::clone(counters)),
         })
     }
 }
