@@ -24,27 +24,24 @@ impl Driver {
         }
     }
 
-    /// Starts attempts; those that end in place make room for others.
+    /// Starts attempts; those that end in place make room for others. All other effects stay.
     fn start_attempts(&mut self, now: Time) {
-        let mut kept = Vec::new();
+        let mut seen = 0;
         loop {
             self.engine.advance(now, &mut self.rng, &mut self.effects);
             let mut effects = std::mem::take(&mut self.effects);
             let mut ended = false;
-            for effect in effects.drain(..) {
+            let is_start = |effect: &mut Effect| matches!(effect, Effect::Execute { .. });
+            for effect in effects.extract_if(seen.., is_start) {
                 if let Effect::Execute { run, owner, work } = effect {
                     ended |= self.execute(run, owner, *work, now);
-                } else {
-                    kept.push(effect);
                 }
             }
+            seen = effects.len();
+            effects.append(&mut self.effects);
+            self.effects = effects;
             if !ended {
-                kept.append(&mut self.effects);
-                self.effects = kept;
                 return;
-            }
-            if self.effects.is_empty() {
-                self.effects = effects;
             }
         }
     }
