@@ -28,9 +28,11 @@ mod held;
 mod input;
 mod kinds;
 mod lanes;
+mod leases;
 mod ledger;
 mod members;
 mod owner;
+mod past;
 mod peers;
 mod placement;
 mod query;
@@ -369,7 +371,7 @@ impl Engine {
                 Timer::Lease(key) => self.on_lease_timer(cx, key),
                 Timer::Heartbeat => self.heartbeat(cx),
                 Timer::Acks => self.send_acks(),
-                Timer::Retention => self.on_retention_timer(at, cx.now),
+                Timer::Retention => self.on_retention_timer(at),
             }
         }
     }
@@ -408,6 +410,7 @@ impl Engine {
     /// Ends the pass: frames to peers, the journal batch, and what does not depend on it.
     pub fn flush(&mut self, now: Time, rng: &mut dyn Rng, out: &mut Vec<Effect>) {
         self.announce_local(now, rng, out);
+        self.forget_old(now);
         let mut touched = std::mem::take(&mut self.peers.touched);
         for key in &touched {
             if *key != PeerKey::LOCAL {

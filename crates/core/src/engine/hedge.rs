@@ -11,9 +11,14 @@
 //!
 //! Absent on purpose: a third attempt, and a second one for tasks that do not ask for it.
 
+use std::sync::Arc;
+
+use libp2p_identity::PeerId;
+
 use super::{
     Cx, Engine,
     kinds::Kind,
+    past::Attempt,
     peers::PeerKey,
     queue::GroupKey,
     tasks::{End, Owned, Phase, TaskKey},
@@ -32,11 +37,19 @@ pub(super) struct Sent {
     pub(super) accepted: bool,
 }
 
+impl Sent {
+    /// As it is remembered once it is over.
+    pub(super) fn closed(&self, peer: &Arc<PeerId>, at: Time, how: &str) -> Attempt {
+        let Self { number, at: started, .. } = *self;
+        Attempt { number, peer: Arc::clone(peer), started, ended: at, end: how.into() }
+    }
+}
+
 /// The attempts at a task that are at workers: one, and perhaps another beside it.
 #[derive(Debug)]
 pub(super) struct Open {
     pub(super) first: Sent,
-    second: Option<Sent>,
+    second: Option<Box<Sent>>,
     /// When to see whether it needs another; [`Time::NEVER`] if it has one, waits for one, or needs
     /// none.
     pub(super) look: Time,
@@ -49,28 +62,28 @@ impl Open {
 
     /// Another attempt beside the first.
     pub(super) fn add(&mut self, second: Sent) {
-        self.second = Some(second);
+        self.second = Some(Box::new(second));
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Sent> {
-        std::iter::once(&self.first).chain(self.second.as_ref())
+        std::iter::once(&self.first).chain(self.second.as_deref())
     }
 
     pub(super) fn get_mut(&mut self, epoch: Epoch) -> Option<&mut Sent> {
-        let second = self.second.as_mut();
+        let second = self.second.as_deref_mut();
         std::iter::once(&mut self.first).chain(second).find(|sent| sent.epoch == epoch)
     }
 
     /// Puts this attempt first.
     fn lead(&mut self, epoch: Epoch) {
-        if let Some(second) = self.second.as_mut().filter(|sent| sent.epoch == epoch) {
+        if let Some(second) = self.second.as_deref_mut().filter(|sent| sent.epoch == epoch) {
             std::mem::swap(&mut self.first, second);
         }
     }
 
     /// Takes an attempt out. None, and nothing changes, if there is no other.
     fn take(&mut self, epoch: Epoch) -> Option<Sent> {
-        let second = self.second.take()?;
+        let second = *self.second.take()?;
         if second.epoch == epoch {
             return Some(second);
         }
@@ -148,7 +161,9 @@ impl Engine {
         let was_first = open.first.epoch == epoch;
         let Some(over) = open.take(epoch) else { return false };
         let (first, kind) = (open.first, task.kind);
-        task.close_attempt(over.number, cx.now, how);
+        if let Some(peer) = self.peers.get(over.peer) {
+            task.past().add(over.closed(&peer.id, cx.now, how));
+        }
         if was_first {
             self.tell_state(cx, key);
         }
@@ -160,23 +175,26 @@ impl Engine {
         true
     }
 
-    /// A task ends: of its attempts none is waited for any more.
+    /// A task ends: of its attempts none is waited for any more. The one whose result this is has been
+    /// taken off its worker's account already, and is remembered by it.
     pub(super) fn close_open(&mut self, key: TaskKey, now: Time, end: &End) {
         let Some(task) = self.tasks.get_mut(key) else { return };
-        let Phase::Open(Open { first, second, .. }) = &task.phase else { return };
-        let (first, second) = (*first, *second);
-        task.close_attempt(first.number, now, end.state().as_str());
-        if let Some(Sent { number, .. }) = second {
-            let how = match end {
-                End::Succeeded { .. } => "given up: another attempt was faster",
-                End::Failed(_) => "given up: another attempt has failed for good",
-                End::Cancelled { .. } | End::Expired(_) => end.state().as_str(),
-            };
-            task.close_attempt(number, now, how);
-        }
-        // The one whose result this is has been taken off its worker's account already.
-        let withdrawn = [Some(first).filter(|_| !end.is_success()), second];
-        for sent in withdrawn.into_iter().flatten() {
+        let Phase::Open(Open { first, second, .. }) = &mut task.phase else { return };
+        let (first, second) = (*first, second.take());
+        let state = end.state().as_str();
+        let also = match end {
+            End::Succeeded { .. } => "given up: another attempt was faster",
+            End::Failed(_) => "given up: another attempt has failed for good",
+            End::Cancelled { .. } | End::Expired(_) => state,
+        };
+        let first = Some((first, state)).filter(|_| !end.is_success());
+        let second = second.map(|sent| (*sent, also));
+        for (sent, how) in [first, second].into_iter().flatten() {
+            if let Some(peer) = self.peers.get(sent.peer)
+                && let Some(task) = self.tasks.get_mut(key)
+            {
+                task.past().add(sent.closed(&peer.id, now, how));
+            }
             self.withdraw(sent.peer, sent.epoch);
         }
     }

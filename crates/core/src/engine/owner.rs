@@ -1,4 +1,4 @@
-//! The owner's half, towards its workers: what they say of attempts, leases, time limits, retries.
+//! The owner's half, towards its workers: what they say of attempts, time limits, retries.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,9 +7,9 @@ use libp2p_identity::PeerId;
 use super::{
     Cx, Effect, Engine, Record, Reply,
     hedge::Sent,
-    peers::{Conduct, OpenAttempt, PeerKey, SessionState},
-    tasks::{End, Phase, Refusal, TaskKey},
-    timers::Timer,
+    past::Refusal,
+    peers::{Conduct, OpenAttempt, PeerKey},
+    tasks::{End, Phase, TaskKey},
 };
 use crate::{
     failure::{FailureCode, TaskFailure},
@@ -22,52 +22,6 @@ use crate::{
 };
 
 impl Engine {
-    pub(super) fn on_worker_session(&mut self, cx: &mut Cx<'_>, key: PeerKey) {
-        let Some(peer) = self.peers.get_mut(key) else { return };
-        peer.worker.session = SessionState::Open;
-        peer.worker.credit = crate::frame::Credit::default();
-        peer.worker.heard = cx.now;
-        let was_silent = std::mem::take(&mut peer.worker.silent);
-        peer.worker.owes = false;
-        peer.worker.blamed = false;
-        // It says by itself what it has here, and is told then of what nobody waits for.
-        peer.worker.lost.clear();
-        let open: Vec<Epoch> = peer.worker.open.iter().map(|(epoch, _)| epoch).collect();
-        if !open.is_empty() {
-            self.peers.tell_worker(key, ToWorker::Resume(open));
-        }
-        if was_silent {
-            self.peers.offers_changed();
-        }
-    }
-
-    /// Attempts that were given up may still run there: nobody waits for them.
-    fn cancel_lost(&mut self, key: PeerKey) {
-        let Some(peer) = self.peers.get_mut(key) else { return };
-        for epoch in std::mem::take(&mut peer.worker.lost) {
-            self.peers.tell_worker(key, ToWorker::Cancel(epoch));
-        }
-    }
-
-    /// The lease of what is open there runs out from now on.
-    pub(super) fn on_worker_session_lost(&mut self, cx: &mut Cx<'_>, key: PeerKey) {
-        let Some(peer) = self.peers.get_mut(key) else { return };
-        if peer.worker.session == SessionState::Open {
-            peer.worker.heard = cx.now;
-            // Acknowledgements may have been lost with it.
-            peer.worker.owes = true;
-        }
-        peer.worker.session = SessionState::None;
-        peer.worker.credit = crate::frame::Credit::default();
-        peer.worker.out.clear();
-        peer.worker.acks.clear();
-        peer.worker.session_after = cx.now + limits::SESSION_RETRY;
-        let session_after = peer.worker.session_after;
-        self.arm_rest(key, session_after);
-        self.arm_lease(key);
-        self.peers.version += 1;
-    }
-
     /// What a worker says. An epoch that is not open there changes nothing (P-19, X-09).
     pub(super) fn on_from_worker(&mut self, cx: &mut Cx<'_>, key: PeerKey, frames: Vec<ToOwner>) {
         if let Some(peer) = self.peers.get_mut(key) {
@@ -179,12 +133,11 @@ impl Engine {
         let refusal =
             Refusal { by: Arc::clone(&peer.id), offers: peer.offers, reason: reason.clone() };
         let Some(task) = self.tasks.get_mut(task_key) else { return };
-        task.refused.retain(|earlier| earlier.by != refusal.by);
-        task.refused.push(refusal);
+        task.past().refuse(refusal);
         let peers = &self.peers;
         let refused = |target: &PeerId| {
             let peer = peers.key(target).and_then(|key| peers.get(key));
-            peer.is_some_and(|peer| task.refused.iter().any(|refusal| refusal.is_by(peer)))
+            peer.is_some_and(|peer| task.refused().iter().any(|refusal| refusal.is_by(peer)))
         };
         if needs.targets.iter().all(refused) {
             self.end_refused(cx, task_key, key, &reason);
@@ -297,14 +250,15 @@ impl Engine {
     /// The handler failed: goes on with another attempt if that may help, or ends the task.
     fn fail(&mut self, cx: &mut Cx<'_>, key: TaskKey, epoch: Epoch, failure: TaskFailure) {
         let Some(task) = self.tasks.get_mut(key) else { return };
-        task.failures += 1;
+        task.past().failures += 1;
         if failure.is_retryable() && self.goes_on_without(cx, key, epoch, &failure.to_string()) {
             return self.record_story(key, cx.now);
         }
         let Some(task) = self.tasks.get_mut(key) else { return };
-        if failure.is_retryable() && task.failures < task.retry.attempts {
-            let doubled = 2u32.saturating_pow(task.failures.min(31) - 1);
-            let rest = task.retry.backoff.saturating_mul(doubled).min(task.retry.max_backoff);
+        let (failures, retry) = (task.failures(), *task.retry());
+        if failure.is_retryable() && failures < retry.attempts {
+            let doubled = 2u32.saturating_pow(failures.min(31) - 1);
+            let rest = retry.backoff.saturating_mul(doubled).min(retry.max_backoff);
             let rest = jitter(rest, cx);
             return self.try_again(cx, key, epoch, &failure.to_string(), rest);
         }
@@ -316,18 +270,20 @@ impl Engine {
     }
 
     /// The attempt was lost with its worker: a task that does that too often ends.
-    fn lose(&mut self, cx: &mut Cx<'_>, key: TaskKey, epoch: Epoch, how: &str) {
+    pub(super) fn lose(&mut self, cx: &mut Cx<'_>, key: TaskKey, epoch: Epoch, how: &str) {
         let Some(task) = self.tasks.get_mut(key) else { return };
         if let Phase::Open(open) = &mut task.phase
             && open.get_mut(epoch).is_some_and(|sent| sent.accepted)
         {
-            task.crashes += 1;
+            task.past().crashes += 1;
         }
         if self.goes_on_without(cx, key, epoch, how) {
             return self.record_story(key, cx.now);
         }
         let Some(task) = self.tasks.get(key) else { return };
-        if let Some(failure) = task.is_lost_for_good(how) {
+        let Phase::Open(open) = &task.phase else { return };
+        let worker = self.peers.get(open.first.peer).map(|peer| *peer.id);
+        if let Some(failure) = task.is_lost_for_good(worker, how) {
             return self.end_task(key, cx.now, End::Failed(Box::new(failure)));
         }
         self.try_again(cx, key, epoch, how, Duration::ZERO);
@@ -363,7 +319,10 @@ impl Engine {
         }
         let Some(task) = self.tasks.get_mut(key) else { return };
         let Phase::Open(open) = &task.phase else { return };
-        task.close_attempt(open.first.number, cx.now, why);
+        if let Some(peer) = self.peers.get(open.first.peer) {
+            let attempt = open.first.closed(&peer.id, cx.now, why);
+            task.past().add(attempt);
+        }
         task.phase = Phase::Queued { since: cx.now, not_before: cx.now + rest };
         if self.observed.tasks {
             cx.out.push(Effect::TaskChanged { id: task.id, state: TaskState::Queued });
@@ -384,20 +343,18 @@ impl Engine {
         let Some(task) = self.tasks.get_mut(key) else { return };
         let (id, durable, member) = (task.id, task.durable, task.member);
         let success = end.is_success();
-        let public = end.to_public();
-        let state = public.state();
-        let story = task.story_beside(&end, now);
-        let watchers = std::mem::take(&mut task.watchers);
+        let state = end.state();
+        if durable {
+            let story = task.story_beside(&end, now);
+            self.gate.record(Record::Ended { id, end: Box::new(end.to_public()), story });
+        }
+        for token in std::mem::take(&mut task.watchers) {
+            let reply = Reply::Ended { id, end: end.to_public() };
+            self.gate.tell(durable, Effect::Reply { token, reply });
+        }
         let armed = std::mem::replace(&mut task.armed, Time::NEVER) != Time::NEVER;
         self.tasks.end(key, now, end, self.gate.next());
         self.counts.ended(&state);
-        if durable {
-            self.gate.record(Record::Ended { id, end: Box::new(public.clone()), story });
-        }
-        for token in watchers {
-            let reply = Reply::Ended { id, end: public.clone() };
-            self.gate.tell(durable, Effect::Reply { token, reply });
-        }
         if self.observed.tasks {
             self.gate.tell(durable, Effect::TaskChanged { id, state });
         }
@@ -419,7 +376,6 @@ impl Engine {
         if armed {
             self.note_stale_timer();
         }
-        self.forget_old(now);
     }
 
     /// A time limit of a task may have been reached.
@@ -429,7 +385,7 @@ impl Engine {
             return;
         }
         task.armed = Time::NEVER;
-        let limits = task.limits;
+        let limits = *task.limits();
         let reached =
             |from: Time, limit: Option<Duration>| limit.is_some_and(|l| from + l <= cx.now);
         if reached(task.submitted, limits.total) {
@@ -463,103 +419,6 @@ impl Engine {
             }
             Phase::Queued { .. } => self.arm_task(key),
             Phase::Ended { .. } => {}
-        }
-    }
-
-    /// A rest is over: the worker may be sent something again, or another session tried.
-    pub(super) fn on_rest_over(&mut self, cx: &mut Cx<'_>, key: PeerKey, at: Time) {
-        let Some(peer) = self.peers.get_mut(key) else { return };
-        let worker = &mut peer.worker;
-        if worker.rest_armed != Some(at) {
-            return;
-        }
-        worker.rest_armed = None;
-        let rests = [worker.busy_until, worker.session_after];
-        self.place = true;
-        self.peers.version += 1;
-        self.resume_session(cx, key);
-        if let Some(next) = rests.into_iter().filter(|rest| *rest > cx.now).min() {
-            self.arm_rest(key, next);
-        }
-    }
-
-    /// Sees to it that the end of a rest is noticed. An earlier timer is good enough: when it fires,
-    /// it looks again.
-    fn arm_rest(&mut self, key: PeerKey, at: Time) {
-        let Some(peer) = self.peers.get_mut(key) else { return };
-        if peer.worker.rest_armed.is_none_or(|armed| at < armed) {
-            peer.worker.rest_armed = Some(at);
-            self.timers.arm(at, Timer::Rest(key));
-        }
-    }
-
-    /// A lease may have ended.
-    pub(super) fn on_lease_timer(&mut self, cx: &mut Cx<'_>, key: PeerKey) {
-        let Some(peer) = self.peers.get_mut(key) else { return };
-        peer.worker.lease_armed = false;
-        if peer.worker.open.is_empty() {
-            return;
-        }
-        if peer.worker.heard + self.config.lease > cx.now {
-            self.probe(cx, key);
-            return self.arm_lease(key);
-        }
-        peer.worker.silent = true;
-        peer.worker.owes = true;
-        peer.worker.conduct.add(Conduct::SILENT);
-        let lost = peer.worker.close_all();
-        let room = (limits::CREDIT_TASKS as usize).saturating_sub(peer.worker.lost.len());
-        peer.worker.lost.extend(lost.iter().map(|(epoch, _)| *epoch).take(room));
-        self.peers.offers_changed();
-        self.place = true;
-        for (epoch, attempt) in lost {
-            if let Some(task) = attempt.task {
-                self.lose(cx, task, epoch, "nothing was heard of the worker within the lease");
-            }
-        }
-    }
-
-    /// A worker that is here again is asked what became of what is open there.
-    pub(super) fn resume_session(&mut self, cx: &mut Cx<'_>, key: PeerKey) {
-        let ready = self.peers.get(key).is_some_and(|peer| {
-            peer.advert.is_some() && (peer.worker.owes || !peer.worker.open.is_empty())
-        });
-        if ready {
-            self.open_session(cx, key);
-        }
-    }
-
-    /// Half of the lease is over without a word: asks. A worker whose heartbeats are rarer than this
-    /// owner's lease is not taken for dead.
-    fn probe(&mut self, cx: &mut Cx<'_>, key: PeerKey) {
-        let Some(peer) = self.peers.get_mut(key) else { return };
-        let worker = &mut peer.worker;
-        let quiet = cx.now.since(worker.heard) >= self.config.lease / 2;
-        if quiet && worker.session == SessionState::Open && !worker.probed {
-            worker.probed = true;
-            let open: Vec<Epoch> = worker.open.iter().map(|(epoch, _)| epoch).collect();
-            self.peers.tell_worker(key, ToWorker::Resume(open));
-        }
-    }
-
-    /// Sees to it that the end of the lease is noticed, if anything is open there.
-    pub(super) fn arm_lease(&mut self, key: PeerKey) {
-        let Some(peer) = self.peers.get_mut(key) else { return };
-        let worker = &mut peer.worker;
-        if key != PeerKey::LOCAL && !worker.lease_armed && !worker.open.is_empty() {
-            worker.lease_armed = true;
-            let asked = worker.probed || worker.session != SessionState::Open;
-            let wait = if asked { self.config.lease } else { self.config.lease / 2 };
-            self.timers.arm(worker.heard + wait, Timer::Lease(key));
-        }
-    }
-
-    /// Sends nothing there for a while, and not before an earlier rest is over.
-    fn rest(&mut self, cx: &mut Cx<'_>, key: PeerKey, rest: Duration) {
-        if let Some(peer) = self.peers.get_mut(key) {
-            let until = peer.worker.busy_until.max(cx.now + rest);
-            peer.worker.busy_until = until;
-            self.arm_rest(key, until);
         }
     }
 

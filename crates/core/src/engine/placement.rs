@@ -13,7 +13,7 @@ use super::{
     lanes::Rank,
     peers::{Measured, OpenAttempt, Peer, PeerKey, SessionState},
     queue::{GroupKey, Needs},
-    tasks::{Attempt, Phase, TaskKey},
+    tasks::{Phase, TaskKey},
     view::Obstacle,
 };
 use crate::{
@@ -179,7 +179,7 @@ impl Engine {
         let bytes = task.input_bytes as u64;
         let usable = |key: &PeerKey| {
             let peer = self.peers.get(*key)?;
-            let refused = task.refused.iter().any(|refusal| refusal.is_by(peer));
+            let refused = task.refused().iter().any(|refusal| refusal.is_by(peer));
             (!refused && room(peer, kind, bytes, cx.now)).then(|| (cost(peer, kind), *key))
         };
         let best = if eligible.len() <= limits::PLACEMENT_CHOICES {
@@ -199,7 +199,7 @@ impl Engine {
         let epoch = Epoch { boot: self.config.boot, number: self.next_epoch };
         let Some(task) = self.tasks.get(task_key) else { return };
         let Some(handler) = self.kinds.name(task.kind).cloned() else { return };
-        let hedge = task.retry.hedge;
+        let hedge = task.retry().hedge;
         let look = if hedge { self.next_look(task.kind, cx.now, cx.now) } else { Time::NEVER };
         let Some(task) = self.tasks.get_mut(task_key) else { return };
         let Some(peer) = self.peers.get_mut(key) else { return };
@@ -217,12 +217,6 @@ impl Engine {
                 true
             }
         };
-        if task.history.len() >= limits::KEPT_ATTEMPTS {
-            task.history.remove(0);
-        }
-        let peer_id = Arc::clone(&peer.id);
-        let ended = Time::NEVER;
-        task.history.push(Attempt { number, peer: peer_id, started: cx.now, ended, end: None });
         let assignment = Assignment {
             epoch,
             task: task.id,
@@ -230,7 +224,7 @@ impl Engine {
             handler,
             input: task.input.clone(),
             params: task.params.clone(),
-            limit: task.limits.attempt,
+            limit: task.limits().attempt,
             priority: task.priority,
             durable: task.durable,
         };
@@ -250,7 +244,7 @@ impl Engine {
         }
         self.peers.tell_worker(key, ToWorker::Assign(Box::new(assignment)));
         self.arm_lease(key);
-        if hedge || self.tasks.get(task_key).is_some_and(|task| task.limits.attempt.is_some()) {
+        if hedge || self.tasks.get(task_key).is_some_and(|task| task.limits().attempt.is_some()) {
             self.arm_task(task_key);
         }
     }

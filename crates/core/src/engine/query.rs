@@ -8,11 +8,13 @@ use libp2p_identity::PeerId;
 use super::{
     Accounts, Engine, PeerLoad,
     hedge::{Open, Sent},
+    past::Refusal,
     queue::Needs,
-    tasks::{Attempt, Owned, Phase, Refusal},
+    tasks::{End, Owned, Phase},
     view::{AttemptView, Explanation, Found, Obstacle, Sizes, TaskQuery, TaskView},
 };
 use crate::{
+    limits,
     task::{GroupId, HandlerName, TaskId, TaskState},
     time::Time,
 };
@@ -149,7 +151,7 @@ impl Engine {
             }
             Phase::Ended { end, safe_with, .. } if self.gate.is_safe(*safe_with) => end.state(),
             Phase::Ended { from, .. } => from
-                .and_then(|(key, epoch)| Some((*self.peers.get(key)?.id, epoch)))
+                .and_then(|sent| Some((*self.peers.get(sent.peer)?.id, sent.epoch)))
                 .map_or(TaskState::Queued, |(peer, epoch)| TaskState::Running { peer, epoch }),
         }
     }
@@ -169,7 +171,6 @@ impl Engine {
                 hidden = Some(*at);
             }
         }
-        let shows = |attempt: &Attempt| hidden != Some(attempt.ended);
         Some(TaskView {
             id: task.id,
             group: self.place_of(task),
@@ -179,20 +180,45 @@ impl Engine {
             input_bytes: task.input_bytes,
             submitted: task.submitted,
             ended,
-            attempts: task
-                .history
-                .iter()
-                .map(|attempt| AttemptView {
-                    number: attempt.number,
-                    peer: *attempt.peer,
-                    started: attempt.started,
-                    ended: Some(attempt.ended).filter(|at| *at != Time::NEVER && shows(attempt)),
-                    end: attempt.end.as_deref().filter(|_| shows(attempt)).map(str::to_owned),
-                })
-                .collect(),
+            attempts: self.attempts(task, hidden),
             end,
             waiting: if explained { self.explain(task, now) } else { None },
         })
+    }
+
+    /// The attempts at a task. Those that ended at `hidden` are shown as if they were open.
+    fn attempts(&self, task: &Owned, hidden: Option<Time>) -> Vec<AttemptView> {
+        let over = |number: u32, peer: PeerId, started: Time, at: Time, how: &str| {
+            let (ended, end) = match hidden == Some(at) {
+                true => (None, None),
+                false => (Some(at), Some(how.to_owned())),
+            };
+            AttemptView { number, peer, started, ended, end }
+        };
+        let past = task.history().iter();
+        let past =
+            past.map(|past| over(past.number, *past.peer, past.started, past.ended, &past.end));
+        let mut attempts: Vec<AttemptView> = past.collect();
+        match &task.phase {
+            Phase::Queued { .. } => {}
+            Phase::Open(open) => attempts.extend(open.iter().filter_map(|sent| {
+                let Sent { number, at: started, .. } = *sent;
+                let peer = *self.peers.get(sent.peer)?.id;
+                Some(AttemptView { number, peer, started, ended: None, end: None })
+            })),
+            Phase::Ended { at, end, from, .. } => {
+                if let End::Succeeded { worker, attempt: number, took, .. } = end
+                    && !attempts.iter().any(|attempt| attempt.number == *number)
+                {
+                    let started = from.map_or(at.before(*took), |sent| sent.at);
+                    attempts.push(over(*number, **worker, started, *at, end.state().as_str()));
+                }
+            }
+        }
+        attempts.sort_unstable_by_key(|attempt| attempt.number);
+        let surplus = attempts.len().saturating_sub(limits::KEPT_ATTEMPTS);
+        attempts.drain(..surplus);
+        attempts
     }
 
     /// Why a queued task waits.
@@ -200,11 +226,11 @@ impl Engine {
         let Phase::Queued { not_before, since } = task.phase else { return None };
         let needs = &self.queue.group(task.group)?.needs;
         let bytes = task.input_bytes as u64;
-        let peers = self.obstacles(needs, bytes, &task.refused, now);
+        let peers = self.obstacles(needs, bytes, task.refused(), now);
         let rests = not_before > now && !self.closing;
         let due = task.due();
-        let queue_ends = task.limits.queue.map(|limit| since + limit);
-        let total_ends = task.limits.total.map(|limit| task.submitted + limit);
+        let queue_ends = task.limits().queue.map(|limit| since + limit);
+        let total_ends = task.limits().total.map(|limit| task.submitted + limit);
         Some(Explanation {
             next_try: rests.then_some(not_before.min(due)),
             gives_up: [queue_ends, total_ends].into_iter().flatten().min(),

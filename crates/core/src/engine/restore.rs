@@ -5,7 +5,7 @@
 
 use super::{
     Engine, GroupTally, KeptResult, Restored, Seq,
-    tasks::{End, Owned, Phase},
+    tasks::{End, Phase},
 };
 use crate::{reason::Reason, task::TaskEnd, time::Time};
 
@@ -33,16 +33,12 @@ impl Engine {
         let full = Reason::QueueFull { retry_after: crate::limits::QUEUE_FULL_RETRY };
         let key = self.insert_task(task, targets, kind, submitted).ok_or(full)?;
         if let Some(task) = self.tasks.get_mut(key) {
-            (task.attempts, task.failures, task.crashes) =
-                (story.attempts, story.failures, story.crashes);
-            task.history = story.history(as_of);
+            task.attempts = story.attempts;
+            task.past = story.past(as_of);
         }
         match ended {
             Some((end, at)) => {
                 let end = End::from_public(end);
-                if let Some(task) = self.tasks.get_mut(key).filter(|task| task.history.is_empty()) {
-                    task.history = Owned::history_of_end(&end, at);
-                }
                 let success = end.is_success();
                 let state = end.state();
                 self.tasks.end(key, at, end, Seq::default());
@@ -65,7 +61,9 @@ impl Engine {
                 let Some(task) = self.tasks.get_mut(key) else { return Ok(()) };
                 task.came_back = true;
                 task.phase = Phase::Queued { since: now, not_before: now };
-                let lost = task.is_lost_for_good("this node ended before it did");
+                let last = task.history().iter().rfind(|past| past.number == task.attempts);
+                let worker = last.map(|past| *past.peer);
+                let lost = task.is_lost_for_good(worker, "this node ended before it did");
                 self.enqueue(now, key, false);
                 if let Some(failure) = lost {
                     self.end_task(key, now, End::Failed(Box::new(failure)));

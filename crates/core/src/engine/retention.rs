@@ -12,7 +12,7 @@ use crate::{frame::Epoch, limits, time::Time};
 
 impl Engine {
     /// Forgets the oldest ended tasks beyond what is kept, and sees to it that the age of the others is
-    /// noticed.
+    /// noticed. Once in each pass.
     pub(super) fn forget_old(&mut self, now: Time) {
         let keep = self.config.keep_results;
         let kept = Kept {
@@ -46,12 +46,11 @@ impl Engine {
         }
     }
 
-    /// The oldest ended task may be too old; it may also be gone, which is early enough to look again.
-    pub(super) fn on_retention_timer(&mut self, at: Time, now: Time) {
+    /// The oldest ended task may be too old, which this pass will see.
+    pub(super) fn on_retention_timer(&mut self, at: Time) {
         // Another one than the next is left from before something older came back.
         if at == self.retention_due {
             self.retention_due = Time::NEVER;
-            self.forget_old(now);
         }
     }
 

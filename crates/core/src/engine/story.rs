@@ -8,11 +8,11 @@
 use std::{sync::Arc, time::Duration};
 
 use libp2p_identity::PeerId;
-use smallvec::SmallVec;
 
 use super::{
     Engine, Record,
-    tasks::{Attempt, End, Owned, Phase, TaskKey},
+    past::{Attempt, Past},
+    tasks::{End, Owned, Phase, TaskKey},
 };
 use crate::{
     failure::{FailureCode, TaskFailure},
@@ -54,81 +54,75 @@ impl Story {
         self.latest.iter().map(|attempt| attempt.end.len()).sum()
     }
 
-    /// The attempts as they are remembered, if the record was made at `at`.
-    pub(super) fn history(self, at: Time) -> SmallVec<[Attempt; 1]> {
-        let attempt = |past: PastAttempt| {
-            let started = at.before(past.ago);
-            Attempt {
-                number: past.number,
-                peer: Arc::new(past.peer),
-                started,
-                ended: started + past.took,
-                end: Some(past.end.into_boxed_str()),
-            }
-        };
-        let skipped = self.latest.len().saturating_sub(crate::limits::KEPT_ATTEMPTS);
-        self.latest.into_iter().skip(skipped).map(attempt).collect()
+    /// What came to nothing, if anything did, and the record was made at `at`.
+    pub(super) fn past(self, at: Time) -> Option<Box<Past>> {
+        let Self { failures, crashes, latest, .. } = self;
+        if latest.is_empty() && failures == 0 && crashes == 0 {
+            return None;
+        }
+        let mut past = Box::<Past>::default();
+        (past.failures, past.crashes) = (failures, crashes);
+        for PastAttempt { number, peer, ago, took, end } in latest {
+            let started = at.before(ago);
+            let (peer, ended, end) = (Arc::new(peer), started + took, end.into_boxed_str());
+            past.add(Attempt { number, peer, started, ended, end });
+        }
+        Some(past)
     }
 }
 
 impl Owned {
     fn story(&self, now: Time) -> Story {
-        let past = |attempt: &Attempt| {
-            Some(PastAttempt {
-                number: attempt.number,
-                peer: *attempt.peer,
-                ago: now.since(attempt.started),
-                took: attempt.ended.since(attempt.started),
-                end: attempt.end.as_deref()?.to_owned(),
-            })
+        let past = |attempt: &Attempt| PastAttempt {
+            number: attempt.number,
+            peer: *attempt.peer,
+            ago: now.since(attempt.started),
+            took: attempt.ended.since(attempt.started),
+            end: attempt.end.as_ref().to_owned(),
         };
         Story {
             attempts: self.attempts,
-            failures: self.failures,
-            crashes: self.crashes,
-            latest: self.history.iter().filter_map(past).collect(),
+            failures: self.failures(),
+            crashes: self.crashes(),
+            latest: self.history().iter().map(past).collect(),
         }
     }
 
-    /// The same, as far as the end does not tell it.
+    /// The same, as far as the end does not tell it: that it is about to end like this, now.
     pub(super) fn story_beside(&self, end: &End, now: Time) -> Story {
-        match end {
-            End::Succeeded { attempt: 1, .. } => Story::default(),
-            End::Succeeded { .. } | End::Failed(_) | End::Cancelled { .. } | End::Expired(_) => {
-                self.story(now)
-            }
+        let End::Succeeded { worker, attempt, .. } = end else { return self.story(now) };
+        if *attempt == 1 {
+            return Story::default();
         }
+        let mut story = self.story(now);
+        if let Phase::Open(open) = &self.phase {
+            let took = now.since(open.first.at);
+            story.latest.push(PastAttempt {
+                number: *attempt,
+                peer: **worker,
+                ago: took,
+                took,
+                end: end.state().as_str().to_owned(),
+            });
+        }
+        story
     }
 
-    /// What is known of the one attempt of a task that succeeded at once, if that was at `at`.
-    pub(super) fn history_of_end(end: &End, at: Time) -> SmallVec<[Attempt; 1]> {
-        let End::Succeeded { worker, attempt, took, .. } = end else { return SmallVec::new() };
-        let only = Attempt {
-            number: *attempt,
-            peer: Arc::clone(worker),
-            started: at.before(*took),
-            ended: at,
-            end: Some("succeeded".into()),
-        };
-        [only].into_iter().collect()
-    }
-
-    /// Why a task is not tried again, if it was lost too often.
-    pub(super) fn is_lost_for_good(&self, how: &str) -> Option<TaskFailure> {
-        if self.crashes < self.retry.crashes {
+    /// Why a task is not tried again, if it was lost too often, now with this worker.
+    pub(super) fn is_lost_for_good(
+        &self,
+        worker: Option<PeerId>,
+        how: &str,
+    ) -> Option<TaskFailure> {
+        let crashes = self.crashes();
+        if crashes < self.retry().crashes {
             return None;
         }
         let mut failure = TaskFailure::new(
             FailureCode::Lost,
-            format!("lost {} times with its worker; the last time: {how}", self.crashes),
+            format!("lost {crashes} times with its worker; the last time: {how}"),
         );
-        // The one that is left is not the latest if a second attempt was lost before it.
-        let number = match &self.phase {
-            Phase::Open(open) => open.first.number,
-            Phase::Queued { .. } | Phase::Ended { .. } => self.attempts,
-        };
-        let last = self.history.iter().rfind(|attempt| attempt.number == number);
-        failure.worker = last.map(|attempt| Box::new(*attempt.peer));
+        failure.worker = worker.map(Box::new);
         Some(failure)
     }
 }

@@ -10,7 +10,7 @@ use super::{
     kinds::Kind,
     peers::PeerKey,
     queue::{HashableRequirements, Needs},
-    tasks::{End, New, Phase, TaskKey},
+    tasks::{End, New, Phase, TaskKey, Terms},
     timers::Timer,
 };
 use crate::{
@@ -166,8 +166,7 @@ impl Engine {
             member,
             input: task.input.into_bytes(),
             params: task.params,
-            limits: task.limits,
-            retry: task.retry,
+            terms: Terms { limits: task.limits, retry: task.retry },
             key: task.idempotency_key.map(String::into_boxed_str),
             durable,
             digest,

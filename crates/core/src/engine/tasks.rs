@@ -14,13 +14,11 @@ use super::{
     groups::GroupSlot,
     hedge::{Open, Sent},
     kinds::Kind,
-    peers::{Peer, PeerKey},
+    past::Past,
     queue::GroupKey,
 };
 use crate::{
     failure::TaskFailure,
-    frame::Epoch,
-    reason::Reason,
     task::{
         CancelledBy, ExpiredLimit, RetryPolicy, TaskEnd, TaskId, TaskLimits, TaskResult, TaskState,
     },
@@ -47,9 +45,9 @@ pub(super) struct Owned {
     pub(super) input: Bytes,
     pub(super) input_bytes: usize,
     pub(super) params: std::collections::BTreeMap<String, String>,
-    pub(super) limits: TaskLimits,
-    pub(super) retry: RetryPolicy,
-    pub(super) key: Option<Box<str>>,
+    /// None: the usual ones.
+    terms: Option<Box<Terms>>,
+    key: Option<Box<str>>,
     /// Whether it outlives the process.
     pub(super) durable: bool,
     /// Whether it waited or ran in an earlier life of the node.
@@ -58,13 +56,10 @@ pub(super) struct Owned {
     pub(super) digest: u64,
     pub(super) submitted: Time,
     pub(super) phase: Phase,
-    /// Attempts made, failed with the handler, and lost with their worker.
+    /// Attempts made.
     pub(super) attempts: u32,
-    pub(super) failures: u32,
-    pub(super) crashes: u32,
-    pub(super) history: SmallVec<[Attempt; 1]>,
-    /// Peers that have refused this task for good.
-    pub(super) refused: Vec<Refusal>,
+    /// None: nothing came to nothing.
+    pub(super) past: Option<Box<Past>>,
     pub(super) watchers: SmallVec<[Token; 2]>,
     /// When its live timer fires; [`Time::NEVER`] if it has none.
     pub(super) armed: Time,
@@ -78,7 +73,23 @@ pub(super) enum Phase {
     /// An attempt is at a worker, or two of them.
     Open(Open),
     /// For ever. `from`: the attempt that was open, as which it is shown until `safe_with` is on disk.
-    Ended { at: Time, end: End, from: Option<(PeerKey, Epoch)>, safe_with: Seq },
+    Ended { at: Time, end: End, from: Option<Sent>, safe_with: Seq },
+}
+
+/// How long a task may take, and how often it is tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Terms {
+    pub(super) limits: TaskLimits,
+    pub(super) retry: RetryPolicy,
+}
+
+impl Terms {
+    /// Those of most tasks.
+    const USUAL: Self = Self { limits: TaskLimits::USUAL, retry: RetryPolicy::USUAL };
+
+    fn boxed(self) -> Option<Box<Self>> {
+        (self != Self::USUAL).then(|| Box::new(self))
+    }
 }
 
 /// How a task ended, in the form in which it is kept.
@@ -133,49 +144,24 @@ impl End {
     }
 }
 
-/// A target's refusal; it counts as long as the target offers what it offered then.
-#[derive(Debug)]
-pub(super) struct Refusal {
-    pub(super) by: Arc<PeerId>,
-    pub(super) offers: u32,
-    pub(super) reason: Reason,
-}
-
-impl Refusal {
-    /// Whether it still counts for this peer.
-    pub(super) fn is_by(&self, peer: &Peer) -> bool {
-        *self.by == *peer.id && self.offers == peer.offers
-    }
-}
-
-/// One attempt, as it is remembered.
-#[derive(Debug)]
-pub(super) struct Attempt {
-    pub(super) number: u32,
-    pub(super) peer: Arc<PeerId>,
-    pub(super) started: Time,
-    /// [`Time::NEVER`] while it is open.
-    pub(super) ended: Time,
-    pub(super) end: Option<Box<str>>,
-}
-
-impl Attempt {
-    /// It is over, unless it was before.
-    pub(super) fn close(&mut self, at: Time, how: &str) {
-        if self.end.is_none() {
-            self.ended = at;
-            self.end = Some(how.into());
-        }
-    }
-}
-
 impl Owned {
+    /// How long it may take.
+    pub(super) fn limits(&self) -> &TaskLimits {
+        self.terms.as_ref().map_or(&Terms::USUAL.limits, |terms| &terms.limits)
+    }
+
+    /// How often it is tried.
+    pub(super) fn retry(&self) -> &RetryPolicy {
+        self.terms.as_ref().map_or(&Terms::USUAL.retry, |terms| &terms.retry)
+    }
+
     /// When something about this task is due.
     pub(super) fn due(&self) -> Time {
-        let total = self.limits.total.map_or(Time::NEVER, |limit| self.submitted + limit);
+        let limits = self.limits();
+        let total = limits.total.map_or(Time::NEVER, |limit| self.submitted + limit);
         match &self.phase {
             Phase::Queued { since, not_before } => {
-                let queue = self.limits.queue.map_or(Time::NEVER, |limit| *since + limit);
+                let queue = limits.queue.map_or(Time::NEVER, |limit| *since + limit);
                 let retry = if *not_before > *since { *not_before } else { Time::NEVER };
                 total.min(queue).min(retry)
             }
@@ -190,17 +176,9 @@ impl Owned {
     /// When an attempt is given up. The worker measures the run itself; this is for one that does not
     /// say.
     pub(super) fn ends_by(&self, sent: &Sent) -> Time {
-        self.limits.attempt.map_or(Time::NEVER, |limit| {
+        self.limits().attempt.map_or(Time::NEVER, |limit| {
             sent.at + limit.saturating_mul(2) + crate::limits::ATTEMPT_GRACE
         })
-    }
-
-    /// Notes how an attempt came to its end, if it is remembered.
-    pub(super) fn close_attempt(&mut self, number: u32, at: Time, how: &str) {
-        let attempt = self.history.iter_mut().rev().find(|attempt| attempt.number == number);
-        if let Some(attempt) = attempt {
-            attempt.close(at, how);
-        }
     }
 
     /// Bytes that are kept with its end.
@@ -258,8 +236,7 @@ impl Tasks {
             input_bytes: new.input.len(),
             input: new.input,
             params: new.params,
-            limits: new.limits,
-            retry: new.retry,
+            terms: new.terms.boxed(),
             key: new.key,
             durable: new.durable,
             came_back: false,
@@ -267,10 +244,7 @@ impl Tasks {
             submitted: new.now,
             phase: Phase::Queued { since: new.now, not_before: new.now },
             attempts: 0,
-            failures: 0,
-            crashes: 0,
-            history: SmallVec::new(),
-            refused: Vec::new(),
+            past: None,
             watchers: SmallVec::new(),
             armed: Time::NEVER,
         });
@@ -292,13 +266,13 @@ impl Tasks {
         let Some(task) = self.get_mut(key) else { return };
         let from = match task.phase {
             Phase::Queued { .. } => None,
-            Phase::Open(Open { first, .. }) => Some((first.peer, first.epoch)),
+            Phase::Open(Open { first, .. }) => Some(first),
             Phase::Ended { .. } => return,
         };
         let success = end.is_success();
         let safe_with = if task.durable { batch } else { Seq::default() };
         task.phase = Phase::Ended { at, end, from, safe_with };
-        task.refused = Vec::new();
+        task.forget_refusals();
         if success {
             task.input = Bytes::new();
             task.params.clear();
@@ -310,7 +284,7 @@ impl Tasks {
         let earlier = among.iter().rposition(|key| self.ended_at(*key) <= at);
         let place = earlier.map_or(0, |earlier| earlier + 1);
         let among = if is_member && !success { &mut self.failures } else { &mut self.ended };
-        among.insert(place, key);
+        if place == among.len() { among.push_back(key) } else { among.insert(place, key) }
     }
 
     fn ended_at(&self, key: TaskKey) -> Time {
@@ -400,8 +374,7 @@ pub(super) struct New {
     pub(super) member: Option<GroupSlot>,
     pub(super) input: Bytes,
     pub(super) params: std::collections::BTreeMap<String, String>,
-    pub(super) limits: TaskLimits,
-    pub(super) retry: RetryPolicy,
+    pub(super) terms: Terms,
     pub(super) key: Option<Box<str>>,
     pub(super) durable: bool,
     pub(super) digest: u64,

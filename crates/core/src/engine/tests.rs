@@ -29,6 +29,7 @@ mod overload;
 mod random;
 mod restarts;
 mod retention;
+mod story;
 
 /// One node: its engine, and what came out of it.
 pub(super) struct Node {

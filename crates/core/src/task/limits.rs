@@ -20,9 +20,15 @@ pub struct TaskLimits {
     pub total: Option<Duration>,
 }
 
+impl TaskLimits {
+    /// The default, as a constant.
+    pub(crate) const USUAL: Self =
+        Self { queue: Some(Duration::from_secs(600)), attempt: None, total: None };
+}
+
 impl Default for TaskLimits {
     fn default() -> Self {
-        Self { queue: Some(Duration::from_secs(600)), attempt: None, total: None }
+        Self::USUAL
     }
 }
 
@@ -48,15 +54,20 @@ pub struct RetryPolicy {
     pub hedge: bool,
 }
 
+impl RetryPolicy {
+    /// The default, as a constant.
+    pub(crate) const USUAL: Self = Self {
+        attempts: 3,
+        crashes: 3,
+        backoff: Duration::from_millis(100),
+        max_backoff: Duration::from_secs(30),
+        hedge: false,
+    };
+}
+
 impl Default for RetryPolicy {
     fn default() -> Self {
-        Self {
-            attempts: 3,
-            crashes: 3,
-            backoff: Duration::from_millis(100),
-            max_backoff: Duration::from_secs(30),
-            hedge: false,
-        }
+        Self::USUAL
     }
 }
 

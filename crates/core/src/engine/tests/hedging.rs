@@ -299,7 +299,7 @@ fn an_owner_that_comes_back_knows_that_it_may() {
     net.pass(Duration::from_secs(30));
     assert_ne!(net.state(id), "unknown");
     let task = net.nodes[0].engine.tasks.by_id(&id).unwrap();
-    assert!(net.nodes[0].engine.tasks.get(task).unwrap().retry.hedge);
+    assert!(net.nodes[0].engine.tasks.get(task).unwrap().retry().hedge);
 }
 
 #[test]

@@ -1,0 +1,75 @@
+//! What is shown of a task's attempts: while they run, when they are over, and in a later life.
+
+use std::time::Duration;
+
+use super::*;
+use crate::{FailureCode, RetryPolicy, TaskFailure, engine::tasks::Owned, limits};
+
+fn fail(net: &mut Net) {
+    net.finish(1, AttemptEnd::Failed(TaskFailure::new(FailureCode::Handler, "no")));
+}
+
+/// Number, start, end and the first word of how it ended.
+fn attempts(net: &Net, id: TaskId) -> Vec<(u32, Time, Option<Time>, Option<String>)> {
+    let view = net.nodes[0].engine.task(id, net.now).unwrap();
+    let word = |end: String| end.split_whitespace().next().unwrap_or_default().to_owned();
+    let all = view.attempts.into_iter();
+    all.map(|made| (made.number, made.started, made.ended, made.end.map(word))).collect()
+}
+
+fn tried(times: u32) -> Task {
+    let retry = RetryPolicy { attempts: times, backoff: Duration::ZERO, ..RetryPolicy::default() };
+    Task { retry, ..task("text/a") }
+}
+
+#[test]
+fn an_attempt_is_shown_from_when_it_was_sent_until_its_end_was_here() {
+    let mut net = Net::connected(&[1]);
+    let id = net.submit(task("text/a"));
+    let sent = net.now;
+    assert_eq!(attempts(&net, id), [(1, sent, None, None)]);
+    net.pass(Duration::from_millis(70));
+    net.finish(1, output("x"));
+    let succeeded = Some("succeeded".to_owned());
+    assert_eq!(attempts(&net, id), [(1, sent, Some(net.now), succeeded.clone())]);
+    net.restart(0);
+    let [(1, _, Some(_), again)] = &attempts(&net, id)[..] else { panic!("one attempt") };
+    assert_eq!(again, &succeeded);
+}
+
+#[test]
+fn what_failed_is_shown_before_what_counts_also_in_a_later_life() {
+    let mut net = Net::connected(&[1]);
+    let id = net.submit(tried(3));
+    fail(&mut net);
+    net.pass(Duration::from_millis(30));
+    net.finish(1, output("x"));
+    let before = attempts(&net, id);
+    let ends: Vec<_> = before.iter().map(|made| (made.0, made.3.as_deref())).collect();
+    assert_eq!(ends, [(1, Some("handler:")), (2, Some("succeeded"))]);
+    net.restart(0);
+    assert_eq!(attempts(&net, id), before, "each with its times");
+}
+
+#[test]
+fn the_latest_attempts_are_shown_and_the_one_that_runs_is_among_them() {
+    let mut net = Net::connected(&[1]);
+    let id = net.submit(tried(20));
+    let numbers = |net: &Net| attempts(net, id).iter().map(|made| made.0).collect::<Vec<_>>();
+    for _ in 1..=10 {
+        fail(&mut net);
+        net.pass(Duration::from_millis(1));
+    }
+    assert_eq!(numbers(&net), [4, 5, 6, 7, 8, 9, 10, 11]);
+    assert_eq!(attempts(&net, id).last().unwrap().2, None, "it runs");
+    net.finish(1, output("x"));
+    assert_eq!(numbers(&net).len(), limits::KEPT_ATTEMPTS);
+    net.restart(0);
+    assert_eq!(numbers(&net), [4, 5, 6, 7, 8, 9, 10, 11]);
+}
+
+/// A quarter of a million of them wait where no worker is: their table is most of the memory then.
+#[test]
+fn a_task_of_the_usual_kind_is_small() {
+    assert!(size_of::<Owned>() <= 304, "{} bytes", size_of::<Owned>());
+}
