@@ -10,7 +10,9 @@ fn fail(net: &mut Net) {
 }
 
 /// Number, start, end and the first word of how it ended.
-fn attempts(net: &Net, id: TaskId) -> Vec<(u32, Time, Option<Time>, Option<String>)> {
+type Shown = (u32, Time, Option<Time>, Option<String>);
+
+fn attempts(net: &Net, id: TaskId) -> Vec<Shown> {
     let view = net.nodes[0].engine.task(id, net.now).unwrap();
     let word = |end: String| end.split_whitespace().next().unwrap_or_default().to_owned();
     let all = view.attempts.into_iter();
