@@ -1,22 +1,14 @@
 //! Clocks that are wrong, differ, or are set while tasks run: F-14, F-15. Nothing depends on them.
 
-use std::{
-    env, fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{fs, path::Path, process::Command};
 
 use rustix::process::Signal;
 
 use crate::pair::{Given, Pair, Side, sleep};
 
 const YEAR: u64 = 365 * 24 * 3600;
-/// Where systems have it; `MESHWORK_LIBFAKETIME` names another place.
-const LIBRARIES: [&str; 3] = [
-    "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
-    "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1",
-    "/usr/lib64/faketime/libfaketime.so.1",
-];
+const HOUR: i64 = 3_600;
+const DAY: i64 = 24 * HOUR;
 
 /// F-15: the worker's machine has run for years, or for as long as the owner's.
 #[test]
@@ -45,24 +37,26 @@ fn how_long_a_machine_has_run_does_not_matter() {
     }
 }
 
-/// F-14: a day on, an hour back, and back again, while tasks run and one waits.
+/// F-14: a day on, an hour back, and back again, while tasks run and one waits; and not at all.
 #[test]
 fn a_clock_that_is_set_changes_nothing() {
-    let Some(library) = library() else { return };
     let dir = tempfile::tempdir().unwrap();
-    let files = [dir.path().join("ant"), dir.path().join("bee")];
-    let set = |side: Side, offset: &str| fs::write(&files[side as usize], offset).unwrap();
-    let shell = |side: Side| {
-        let file = files[side as usize].display();
-        let library = library.display();
-        format!(
-            "export LD_PRELOAD={library} FAKETIME_TIMESTAMP_FILE={file} FAKETIME_NO_CACHE=1 \
-             DONT_FAKE_MONOTONIC=1"
-        )
-    };
-    for side in [Side::Owner, Side::Worker] {
-        set(side, "+0");
+    let library = dir.path().join("set.so");
+    if !is_built(&library) {
+        return;
     }
+    let files = [dir.path().join("ant"), dir.path().join("bee")];
+    // Whole, or not at all: a node may read it at any time.
+    let write = |side: Side, time: String| {
+        let file = &files[side as usize];
+        fs::write(file.with_extension("new"), time).unwrap();
+        fs::rename(file.with_extension("new"), file).unwrap();
+    };
+    let set = |side: Side, seconds: i64| write(side, seconds.to_string());
+    let shell = |side: Side| {
+        let (library, file) = (library.display(), files[side as usize].display());
+        format!("export LD_PRELOAD={library} SET_CLOCK_FILE={file}")
+    };
     let mut pair = Pair::up(&shell(Side::Owner), &shell(Side::Worker));
     let caller = pair.caller();
     // Within an hour in all, which is less than each of the steps.
@@ -73,11 +67,11 @@ fn a_clock_that_is_set_changes_nothing() {
     caller.until(&ids[0], "running");
     let before = caller.until(&waits, "queued").submitted_at;
 
-    set(Side::Owner, "+1d");
+    set(Side::Owner, DAY);
     let later = caller.submit(&sleep("later", 0));
     let stepped = caller.until(&later, "succeeded").submitted_at - before;
     assert!(stepped.num_seconds() < 60, "what is told goes by the time of the start: {stepped}");
-    set(Side::Worker, "-1h");
+    set(Side::Worker, -HOUR);
     for (given, id) in given.iter().zip(&ids) {
         caller.check(given, id);
         assert_eq!(pair.executions()[id], 1, "nobody was taken for dead");
@@ -89,34 +83,41 @@ fn a_clock_that_is_set_changes_nothing() {
     }
 
     // An owner that starts again at an earlier hour knows all, and works.
-    let restart = |mut pair: Pair, offset: &str| {
-        set(Side::Owner, offset);
+    let restart = |mut pair: Pair, seconds: i64| {
+        set(Side::Owner, seconds);
         let (_, home) = pair.take(Side::Owner).end(Signal::TERM);
         pair.start(Side::Owner, home, &shell(Side::Owner));
         pair
     };
-    pair = restart(pair, "-1h");
+    pair = restart(pair, -HOUR);
     for (given, id) in given.iter().zip(&ids) {
         caller.check(given, id);
     }
-    let again = sleep("again", 100);
-    caller.check(&again, &caller.submit(&again));
+    for side in [Side::Owner, Side::Worker] {
+        write(side, format!("={}", before.timestamp()));
+    }
+    for name in ["again", "and again"] {
+        let again = sleep(name, 100);
+        caller.check(&again, &caller.submit(&again));
+    }
     assert_eq!(caller.cancel(&waits).state, "cancelled");
     pair.at_rest();
     // The journal has noted the time of day: it was set.
-    pair = restart(pair, "+2d");
+    pair = restart(pair, 2 * DAY);
     let stepped = caller.until(&later, "succeeded").submitted_at - before;
     assert!(stepped.num_hours() >= 23, "{stepped}");
     pair.at_rest();
 }
 
+/// Builds the library that sets the clock of a process, with the C compiler that the workspace takes.
 #[expect(clippy::print_stdout, reason = "what was not tested is told")]
-fn library() -> Option<PathBuf> {
-    let named = env::var_os("MESHWORK_LIBFAKETIME").map(PathBuf::from);
-    let known = LIBRARIES.map(PathBuf::from);
-    let found = named.into_iter().chain(known).find(|path| Path::exists(path));
-    if found.is_none() {
-        println!("not tested here: there is no libfaketime");
+fn is_built(library: &Path) -> bool {
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/clock/set.c");
+    let mut compiler = Command::new("cc");
+    compiler.args(["-shared", "-fPIC", "-O1", "-o"]).arg(library).arg(source);
+    let built = compiler.status().is_ok_and(|status| status.success());
+    if !built {
+        println!("not tested here: it takes a C compiler named cc");
     }
-    found
+    built
 }
