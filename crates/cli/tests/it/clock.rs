@@ -1,8 +1,9 @@
 //! Clocks that are wrong, differ, or are set while tasks run: F-14, F-15. Nothing depends on them.
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, path::PathBuf, process::Command};
 
 use rustix::process::Signal;
+use tempfile::TempDir;
 
 use crate::pair::{Given, Pair, Side, sleep};
 
@@ -40,23 +41,8 @@ fn how_long_a_machine_has_run_does_not_matter() {
 /// F-14: a day on, an hour back, and back again, while tasks run and one waits; and not at all.
 #[test]
 fn a_clock_that_is_set_changes_nothing() {
-    let dir = tempfile::tempdir().unwrap();
-    let library = dir.path().join("set.so");
-    if !is_built(&library) {
-        return;
-    }
-    let files = [dir.path().join("ant"), dir.path().join("bee")];
-    // Whole, or not at all: a node may read it at any time.
-    let write = |side: Side, time: String| {
-        let file = &files[side as usize];
-        fs::write(file.with_extension("new"), time).unwrap();
-        fs::rename(file.with_extension("new"), file).unwrap();
-    };
-    let set = |side: Side, seconds: i64| write(side, seconds.to_string());
-    let shell = |side: Side| {
-        let (library, file) = (library.display(), files[side as usize].display());
-        format!("export LD_PRELOAD={library} SET_CLOCK_FILE={file}")
-    };
+    let Some(clocks) = Clocks::new() else { return };
+    let shell = |side: Side| clocks.shell(side);
     let mut pair = Pair::up(&shell(Side::Owner), &shell(Side::Worker));
     let caller = pair.caller();
     // Within an hour in all, which is less than each of the steps.
@@ -67,11 +53,11 @@ fn a_clock_that_is_set_changes_nothing() {
     caller.until(&ids[0], "running");
     let before = caller.until(&waits, "queued").submitted_at;
 
-    set(Side::Owner, DAY);
+    clocks.step(Side::Owner, DAY);
     let later = caller.submit(&sleep("later", 0));
     let stepped = caller.until(&later, "succeeded").submitted_at - before;
     assert!(stepped.num_seconds() < 60, "what is told goes by the time of the start: {stepped}");
-    set(Side::Worker, -HOUR);
+    clocks.step(Side::Worker, -HOUR);
     for (given, id) in given.iter().zip(&ids) {
         caller.check(given, id);
         assert_eq!(pair.executions()[id], 1, "nobody was taken for dead");
@@ -84,7 +70,7 @@ fn a_clock_that_is_set_changes_nothing() {
 
     // An owner that starts again at an earlier hour knows all, and works.
     let restart = |mut pair: Pair, seconds: i64| {
-        set(Side::Owner, seconds);
+        clocks.step(Side::Owner, seconds);
         let (_, home) = pair.take(Side::Owner).end(Signal::TERM);
         pair.start(Side::Owner, home, &shell(Side::Owner));
         pair
@@ -94,7 +80,7 @@ fn a_clock_that_is_set_changes_nothing() {
         caller.check(given, id);
     }
     for side in [Side::Owner, Side::Worker] {
-        write(side, format!("={}", before.timestamp()));
+        clocks.stop(side, before.timestamp());
     }
     for name in ["again", "and again"] {
         let again = sleep(name, 100);
@@ -109,15 +95,52 @@ fn a_clock_that_is_set_changes_nothing() {
     pair.at_rest();
 }
 
-/// Builds the library that sets the clock of a process, with the C compiler that the workspace takes.
-#[expect(clippy::print_stdout, reason = "what was not tested is told")]
-fn is_built(library: &Path) -> bool {
-    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/clock/set.c");
-    let mut compiler = Command::new("cc");
-    compiler.args(["-shared", "-fPIC", "-O1", "-o"]).arg(library).arg(source);
-    let built = compiler.status().is_ok_and(|status| status.success());
-    if !built {
+/// The time of day of an owner and of a worker.
+struct Clocks(TempDir);
+
+impl Clocks {
+    /// Builds the library that sets them, with the C compiler that the workspace takes anyway.
+    #[expect(clippy::print_stdout, reason = "what was not tested is told")]
+    fn new() -> Option<Self> {
+        let clocks = Self(tempfile::tempdir().unwrap());
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/clock/set.c");
+        let mut compiler = Command::new("cc");
+        compiler.args(["-shared", "-fPIC", "-o"]).arg(clocks.library()).arg(source);
+        if compiler.status().is_ok_and(|status| status.success()) {
+            return Some(clocks);
+        }
         println!("not tested here: it takes a C compiler named cc");
+        None
     }
-    built
+
+    fn library(&self) -> PathBuf {
+        self.0.path().join("set.so")
+    }
+
+    fn file(&self, side: Side) -> PathBuf {
+        self.0.path().join(format!("{side:?}"))
+    }
+
+    /// A shell's words by which a node goes by its clock.
+    fn shell(&self, side: Side) -> String {
+        let (library, file) = (self.library(), self.file(side));
+        format!("export LD_PRELOAD={} SET_CLOCK_FILE={}", library.display(), file.display())
+    }
+
+    /// So many seconds before or after the true time.
+    fn step(&self, side: Side, seconds: i64) {
+        self.write(side, &seconds.to_string());
+    }
+
+    /// At this time of day, for ever.
+    fn stop(&self, side: Side, at: i64) {
+        self.write(side, &format!("={at}"));
+    }
+
+    /// Whole, or not at all: a node may read it at any time.
+    fn write(&self, side: Side, text: &str) {
+        let (new, file) = (self.file(side).with_extension("new"), self.file(side));
+        fs::write(&new, text).unwrap();
+        fs::rename(new, file).unwrap();
+    }
 }

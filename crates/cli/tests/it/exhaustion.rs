@@ -1,8 +1,6 @@
 //! Nodes that run out of what the system gives: F-16 to F-19, and a full disk. Each goes on with what it has, says
 //! what is missing, and is as before once there is more.
 
-mod group;
-
 use std::{
     fs,
     net::TcpStream,
@@ -18,8 +16,10 @@ use meshwork_api::{Client, Payload, TaskSpec};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use self::group::Group;
-use crate::support::{Node, eventually, into_mount_namespace, is_alive, is_inside};
+use crate::{
+    control_group::Group,
+    support::{Node, eventually, into_mount_namespace, is_alive, is_inside},
+};
 
 /// Of each kind, several times what the smallest limit allows.
 const CONNECTIONS: usize = 300;

@@ -1,4 +1,4 @@
-//! Disks that fail (F-04 to F-06, F-09, F-10), and outputs that do (F-25): nothing is told that was
+//! Disks that fail (F-04 to F-06, F-09), and outputs that do (F-25): nothing is told that was
 //! not done, the node ends as it should or works on, and what was told is there at the next start.
 
 use std::{
@@ -7,12 +7,8 @@ use std::{
     os::unix::fs::{PermissionsExt as _, chown},
     path::Path,
     process::{Child, Command, Stdio},
-    sync::atomic::{AtomicUsize, Ordering},
-    thread,
 };
 
-use meshwork_api::{BatchMembers, BatchSpec, Client, RangeSpec, TaskSpec};
-use meshwork_core::GroupId;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
@@ -21,12 +17,12 @@ use crate::support::{
 };
 
 /// What comes between a node and its system calls, from now on.
-struct Tracer(Child);
+pub(crate) struct Tracer(Child);
 
 impl Tracer {
     /// None, and said so, where there is no strace or it may not look.
     #[expect(clippy::print_stdout, reason = "what was not tested is told")]
-    fn on(node: &Node, inject: &str) -> Option<Self> {
+    pub(crate) fn on(node: &Node, inject: &str) -> Option<Self> {
         let pid = node.process.id();
         let mut strace = Command::new("strace");
         strace.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("inject={inject}")]);
@@ -62,13 +58,13 @@ impl Drop for Tracer {
     }
 }
 
-fn submit(node: &Node) -> Option<String> {
+pub(crate) fn submit(node: &Node) -> Option<String> {
     let answer = node.ask(&["submit", "text/upper", "kept"]);
     (answer.code == 0).then(|| answer.stdout.trim().to_owned())
 }
 
 /// That all of these are there at the next start.
-fn recovers(home: TempDir, ids: &[String]) -> Node {
+pub(crate) fn recovers(home: TempDir, ids: &[String]) -> Node {
     let node = Node::up_in(home, &["--slots", "0"]);
     for id in ids {
         assert_eq!(node.ask(&["task", "show", id]).code, 0, "{id}");
@@ -111,74 +107,6 @@ fn a_commit_that_is_torn_never_was() {
         home = recovers(node.end_dead(), &told).end(Signal::TERM).1;
     }
     assert!(told.len() >= 6);
-}
-
-/// F-10. Who does not wait for the disk is answered; who does, waits.
-#[test]
-fn a_slow_disk_holds_up_those_alone_who_wait_for_it() {
-    let node = Node::up(&[]);
-    let inject = "fsync,fdatasync:delay_enter=1000000";
-    let Some(_tracer) = Tracer::on(&node, inject) else { return };
-    let mut waits = meshwork(node.home.path());
-    waits.args(["submit", "text/upper", "x"]).stdout(Stdio::null());
-    let mut waits = waits.spawn().unwrap();
-    assert_eq!(node.ask(&["status"]).code, 0);
-    assert_eq!(node.ask(&["run", "text/upper", "a", "--durability", "memory"]).stdout, "A");
-    assert!(waits.try_wait().unwrap().is_none(), "it was answered before it was on disk");
-    assert_eq!(waits.wait().unwrap().code(), Some(0));
-}
-
-/// Groups of as many tasks as one request carries: some more than may wait for the disk.
-const GROUPS: usize = 20;
-const MEMBERS: u64 = 4_096;
-
-/// Submits as many at once. `told` counts those that are answered.
-fn submit_groups(socket: &Path, told: &AtomicUsize) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let client = Client::new(socket).unwrap();
-    let submits = (0..GROUPS).map(|_| async {
-        let members = RangeSpec { from: 1, to: MEMBERS, step: 1 };
-        let batch = BatchSpec {
-            task: TaskSpec::new("text/upper"),
-            members: BatchMembers::Range(members),
-            group: Some(GroupId::new().to_string()),
-            first: 0,
-            last: true,
-            max_fails: None,
-        };
-        // One that is not answered in time is the same when it is submitted again.
-        while client.submit_batch(&batch).await.is_err() {}
-        told.fetch_add(1, Ordering::Relaxed);
-    });
-    runtime.block_on(futures::future::join_all(submits));
-}
-
-/// F-10, and more than may wait for the disk: whoever submits waits, the node says how it is, and all
-/// that was told is there after a kill.
-#[test]
-fn a_node_that_waits_for_its_disk_with_all_it_may_hold_still_says_how_it_is() {
-    let held = tempfile::tempdir().unwrap();
-    let disk = held.path().join("disk");
-    let hold = format!("export MESHWORK_TEST_HOLD_COMMITS={}", disk.display());
-    let node = Node::up_after(&hold, &["--slots", "0"]);
-    let queued = |node: &Node| {
-        node.ask(&["status", "--json"]).json()["node"]["tasks"]["queued"].as_u64().unwrap()
-    };
-    let told = AtomicUsize::new(0);
-    fs::write(&disk, "").unwrap();
-    thread::scope(|scope| {
-        // Dropped before the scope waits, so that no failure of a test waits for ever.
-        let held = held;
-        let socket = Path::new(node.text("socket"));
-        scope.spawn(|| submit_groups(socket, &told));
-        eventually("as much waits as may", || queued(&node) > 16 * MEMBERS);
-        assert_eq!(node.ask(&["task", "list"]).code, 0);
-        assert!(queued(&node) < GROUPS as u64 * MEMBERS, "nothing more is taken");
-        assert_eq!(told.load(Ordering::Relaxed), 0, "nothing is on disk");
-        drop(held);
-    });
-    let node = Node::up_in(node.end(Signal::KILL).1, &["--slots", "0"]);
-    assert_eq!(queued(&node), GROUPS as u64 * MEMBERS);
 }
 
 fn mount(at: &TempDir, options: &str) {

@@ -11,6 +11,7 @@
 
 mod churn;
 mod clock;
+mod control_group;
 mod crash;
 mod daemon;
 mod demo;
@@ -30,6 +31,7 @@ mod power;
 mod printing;
 mod recovering;
 mod relay;
+mod slow_disk;
 mod stopping;
 mod support;
 mod tasks;

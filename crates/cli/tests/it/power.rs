@@ -28,7 +28,7 @@ const CUT: &str = "import fcntl, os, struct, sys
 fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587d, struct.pack('I', 2))";
 
 /// A file system of its own, mounted where it is said.
-struct Disk {
+pub(crate) struct Disk {
     image: std::path::PathBuf,
     _dir: TempDir,
 }
@@ -36,7 +36,7 @@ struct Disk {
 impl Disk {
     /// Says why if there can be none.
     #[expect(clippy::print_stdout, reason = "what was not tested is told")]
-    fn new() -> Option<Self> {
+    pub(crate) fn new() -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
         let image = dir.path().join("image");
         std::fs::File::create(&image).unwrap().set_len(64 << 20).unwrap();
@@ -57,13 +57,13 @@ impl Disk {
         Some(disk)
     }
 
-    fn mount(&self, at: &Path) -> bool {
+    pub(crate) fn mount(&self, at: &Path) -> bool {
         let mut mount = Command::new("mount");
         mount.args(["-o", "loop"]).arg(&self.image).arg(at);
         mount.output().is_ok_and(|output| output.status.success())
     }
 
-    fn unmount(&self, at: &Path) {
+    pub(crate) fn unmount(&self, at: &Path) {
         assert!(Command::new("umount").arg(at).status().unwrap().success());
     }
 

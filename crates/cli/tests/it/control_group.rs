@@ -3,13 +3,13 @@
 use std::{fmt, fs, path::PathBuf, process, str::FromStr};
 
 /// Removed when it is dropped; no process may be in it then.
-pub(super) struct Group(PathBuf);
+pub(crate) struct Group(PathBuf);
 
 impl Group {
     /// A group for `kind`; says why if there can be none: another version of control groups, or
     /// no right to make one.
     #[expect(clippy::print_stdout, reason = "what was not tested is told")]
-    pub(super) fn new(kind: &str) -> Option<Self> {
+    pub(crate) fn new(kind: &str) -> Option<Self> {
         let own = fs::read_to_string("/proc/self/cgroup").expect("a process table");
         let path = own.lines().find_map(|line| line.split_once(&format!(":{kind}:")));
         let Some((_, path)) = path else {
@@ -26,19 +26,19 @@ impl Group {
     }
 
     /// By which a shell joins it.
-    pub(super) fn joining(&self) -> String {
+    pub(crate) fn joining(&self) -> String {
         format!("echo $$ > {}", self.0.join("cgroup.procs").display())
     }
 
-    pub(super) fn set(&self, file: &str, value: impl fmt::Display) {
+    pub(crate) fn set(&self, file: &str, value: impl fmt::Display) {
         fs::write(self.0.join(file), value.to_string()).expect("a value that can be set");
     }
 
-    pub(super) fn get<T: FromStr<Err: fmt::Debug>>(&self, file: &str) -> T {
+    pub(crate) fn get<T: FromStr<Err: fmt::Debug>>(&self, file: &str) -> T {
         self.text(file).trim().parse().expect("a value")
     }
 
-    pub(super) fn text(&self, file: &str) -> String {
+    pub(crate) fn text(&self, file: &str) -> String {
         fs::read_to_string(self.0.join(file)).expect("a file")
     }
 }
