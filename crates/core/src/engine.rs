@@ -180,6 +180,7 @@ struct Counts {
     cancelled: u64,
     expired: u64,
     late: u64,
+    second_attempts: u64,
     executed: u64,
     dropped_results: u64,
 }

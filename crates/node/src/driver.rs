@@ -215,6 +215,7 @@ impl Driver {
             if crash::is_due() {
                 crash::leave().await;
             }
+            self.collector.note_accounts(self.engine.accounts());
             self.slots_free.store(self.engine.free_slots(), Ordering::Relaxed);
             self.blocked.store(self.executor.blocked_threads(), self.executor.is_exhausted());
             if self.may_stop() {

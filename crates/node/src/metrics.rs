@@ -11,6 +11,13 @@
 //! | `network.bandwidth` | histogram | `protocol`, `direction` | bytes per second, averaged over the time between two records |
 //! | `network.errors.total` | counter | – | errors that the node gave to callers or met by itself |
 //! | `network.errors.by_type` | counter | `type`, `protocol` | the same, by code |
+//! | `meshwork.tasks.open` | gauge | `state` | own tasks that are `queued` or `running` |
+//! | `meshwork.tasks.ended` | counter | `state` | own tasks that have `succeeded`, `failed`, been `cancelled` or `expired` |
+//! | `meshwork.attempts.held` | gauge | – | attempts that wait or run here, for any owner |
+//! | `meshwork.attempts.executed` | counter | – | attempts that ended here, for any owner |
+//! | `meshwork.attempts.second` | counter | – | second attempts that were sent out beside a first |
+//! | `meshwork.results.late` | counter | – | results that came too late to count |
+//! | `meshwork.results.dropped` | counter | – | results that were dropped because their owners stayed away |
 //!
 //! The network counts in batches, see `meshwork-net`; here the differences are passed on, so that a
 //! task costs no look-up. Sizes are told by class: each message counts with the mean of those within
@@ -24,9 +31,12 @@ use std::{
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
-use meshwork_core::{Multiaddr, NetworkProtocol, PeerId};
+use meshwork_core::{Multiaddr, NetworkProtocol, PeerId, engine::Accounts};
 use meshwork_net::{Flow, NetTraffic, SizeClass};
-use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use metrics::{
+    Counter, Gauge, Histogram, counter, describe_counter, describe_gauge, describe_histogram,
+    gauge, histogram,
+};
 use tokio::time::Instant;
 use tracing::info;
 
@@ -46,14 +56,27 @@ pub struct NetworkMetricsCollector {
     peers_active: Gauge,
     latency: Histogram,
     errors: Counter,
-    /// What was passed on last. Held for a few microseconds, never over an await.
+    tasks: Tasks,
+    /// What the engine holds, as of the driver's last pass. These two are held for a few microseconds,
+    /// never over an await.
+    accounts: Mutex<Accounts>,
+    /// What was passed on last.
     last: Mutex<Last>,
+}
+
+/// The handles of what the engine holds.
+struct Tasks {
+    queued: Gauge,
+    running: Gauge,
+    held: Gauge,
+    counters: [Counter; Self::COUNTED],
 }
 
 struct Last {
     sent: Side,
     received: Side,
     bandwidth_at: Instant,
+    counted: [u64; Tasks::COUNTED],
 }
 
 /// One direction: the handles of its metrics, in the order of a [`Flow`], and what they were told.
@@ -73,17 +96,26 @@ impl Default for NetworkMetricsCollector {
 impl NetworkMetricsCollector {
     /// A collector for the recorder that is installed now; without one it costs next to nothing.
     pub fn new() -> Self {
+        describe();
         Self {
             peers_total: gauge!("network.peers.total"),
             peers_active: gauge!("network.peers.active"),
             latency: histogram!("network.latency"),
             errors: counter!("network.errors.total"),
+            tasks: Tasks::new(),
+            accounts: Mutex::default(),
             last: Mutex::new(Last {
                 sent: Side::new("sent"),
                 received: Side::new("received"),
                 bandwidth_at: Instant::now(),
+                counted: [0; Tasks::COUNTED],
             }),
         }
+    }
+
+    /// What the engine holds now, to be passed on with the next record.
+    pub fn note_accounts(&self, accounts: Accounts) {
+        *self.accounts.lock().unwrap_or_else(PoisonError::into_inner) = accounts;
     }
 
     /// The node listens on one more address.
@@ -120,7 +152,7 @@ impl NetworkMetricsCollector {
     }
 
     /// Passes on what has changed since the last time: how many peers there are and when each was
-    /// last seen, and what has travelled.
+    /// last seen, what has travelled, and what the engine holds.
     pub fn record_metrics(
         &self,
         last_seen: impl Iterator<Item = DateTime<Utc>>,
@@ -134,7 +166,9 @@ impl NetworkMetricsCollector {
         }
         self.peers_total.set(total);
         self.peers_active.set(active);
+        let accounts = *self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        self.tasks.record(&accounts, &mut last.counted);
         last.sent.record(&traffic.sent);
         last.received.record(&traffic.received);
         let time = last.bandwidth_at.elapsed();
@@ -149,6 +183,81 @@ impl NetworkMetricsCollector {
 impl std::fmt::Debug for NetworkMetricsCollector {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("NetworkMetricsCollector").finish_non_exhaustive()
+    }
+}
+
+/// Says what each metric is, for those who show them.
+fn describe() {
+    for (name, what) in [
+        ("network.peers.total", "Peers that are known."),
+        ("network.peers.active", "Peers that were heard of in the last five minutes."),
+        ("meshwork.tasks.open", "Own tasks that have not ended, by state."),
+        ("meshwork.attempts.held", "Attempts that wait or run here, for any owner."),
+    ] {
+        describe_gauge!(name, what);
+    }
+    for (name, what) in [
+        ("network.messages.sent", "Messages sent; each task frame counts."),
+        ("network.messages.received", "Messages received; each task frame counts."),
+        ("network.errors.total", "Errors that were given to callers or met."),
+        ("network.errors.by_type", "The same, by code."),
+        ("meshwork.tasks.ended", "Own tasks that have ended, by state."),
+        ("meshwork.attempts.executed", "Attempts that ended here, for any owner."),
+        ("meshwork.attempts.second", "Second attempts that were sent out beside a first."),
+        ("meshwork.results.late", "Results that came too late to count."),
+        ("meshwork.results.dropped", "Results that were dropped as their owners stayed away."),
+    ] {
+        describe_counter!(name, what);
+    }
+    for (name, what) in [
+        ("network.message.size", "Bytes of each framed message."),
+        ("network.latency", "Seconds of each echo's round trip."),
+        ("network.bandwidth", "Bytes per second between two records."),
+    ] {
+        describe_histogram!(name, what);
+    }
+}
+
+impl Tasks {
+    const COUNTED: usize = 8;
+
+    fn new() -> Self {
+        let open = |state: &'static str| gauge!("meshwork.tasks.open", "state" => state);
+        let ended = |state: &'static str| counter!("meshwork.tasks.ended", "state" => state);
+        Self {
+            queued: open("queued"),
+            running: open("running"),
+            held: gauge!("meshwork.attempts.held"),
+            counters: [
+                ended("succeeded"),
+                ended("failed"),
+                ended("cancelled"),
+                ended("expired"),
+                counter!("meshwork.attempts.executed"),
+                counter!("meshwork.attempts.second"),
+                counter!("meshwork.results.late"),
+                counter!("meshwork.results.dropped"),
+            ],
+        }
+    }
+
+    fn record(&self, accounts: &Accounts, last: &mut [u64; Self::COUNTED]) {
+        self.queued.set(accounts.queued as f64);
+        self.running.set(accounts.running as f64);
+        self.held.set(accounts.held as f64);
+        let counted = [
+            accounts.succeeded,
+            accounts.failed,
+            accounts.cancelled,
+            accounts.expired,
+            accounts.executed,
+            accounts.second_attempts,
+            accounts.late,
+            accounts.dropped_results,
+        ];
+        for ((counter, now), last) in self.counters.iter().zip(counted).zip(last) {
+            counter.increment(now.saturating_sub(std::mem::replace(last, now)));
+        }
     }
 }
 

@@ -117,6 +117,8 @@ pub struct TaskCounts {
     pub expired: u64,
     /// Results that came too late to count.
     pub late: u64,
+    /// Second attempts that were sent out beside a first since the start.
+    pub second_attempts: u64,
     /// Attempts that wait or run here, for any owner.
     pub held: u64,
     /// Attempts that ended here since the start, for any owner.
@@ -149,6 +151,7 @@ impl From<Accounts> for TaskCounts {
             cancelled,
             expired,
             late,
+            second_attempts,
             held,
             executed,
             unacked,
@@ -162,6 +165,7 @@ impl From<Accounts> for TaskCounts {
             cancelled,
             expired,
             late,
+            second_attempts,
             held: wide(held),
             executed,
             unacked: wide(unacked),

@@ -186,6 +186,7 @@ fn lists_and_counts_keep_their_shape() {
             "late",
             "queued",
             "running",
+            "second_attempts",
             "succeeded",
             "unacked",
         ]

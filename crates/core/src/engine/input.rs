@@ -446,6 +446,8 @@ pub struct Accounts {
     pub expired: u64,
     /// Results that came too late to count.
     pub late: u64,
+    /// Second attempts that were sent out beside a first since the start.
+    pub second_attempts: u64,
     /// Attempts that wait or run here, for any owner.
     pub held: usize,
     /// Attempts that ended here since the start, for any owner.

@@ -210,6 +210,7 @@ impl Engine {
         let is_first = match &mut task.phase {
             Phase::Open(open) => {
                 open.add(sent);
+                self.counts.second_attempts += 1;
                 false
             }
             Phase::Queued { .. } | Phase::Ended { .. } => {

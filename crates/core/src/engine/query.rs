@@ -90,6 +90,7 @@ impl Engine {
             cancelled: self.counts.cancelled,
             expired: self.counts.expired,
             late: self.counts.late,
+            second_attempts: self.counts.second_attempts,
             held: self.held.unfinished,
             executed: self.counts.executed,
             unacked: self.held.len() - self.held.unfinished,

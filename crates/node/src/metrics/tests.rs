@@ -128,6 +128,27 @@ async fn differences_are_told_once_and_add_up() {
 }
 
 #[tokio::test]
+async fn what_the_engine_holds_is_told_and_counted_once() {
+    let told = Told::default();
+    let collector = with_local_recorder(&told, NetworkMetricsCollector::new);
+    let record = |accounts: Accounts| {
+        collector.note_accounts(accounts);
+        let traffic = NetTraffic { sent: flow(0, &[], 0), received: flow(0, &[], 0) };
+        collector.record_metrics(std::iter::empty(), Utc::now(), &traffic);
+    };
+    let first = Accounts { queued: 7, running: 2, succeeded: 5, expired: 1, ..Accounts::default() };
+    record(first);
+    record(first);
+    record(Accounts { queued: 3, succeeded: 9, second_attempts: 4, held: 1, ..first });
+    let open = |state| told.get(&format!("meshwork.tasks.open{{state={state}}}")).1;
+    assert_eq!((open("queued"), open("running")), (3.0, 2.0));
+    let ended = |state| told.get(&format!("meshwork.tasks.ended{{state={state}}}")).0;
+    assert_eq!([ended("succeeded"), ended("failed"), ended("expired")], [9, 0, 1]);
+    assert_eq!(told.get("meshwork.attempts.second{}").0, 4);
+    assert_eq!(told.get("meshwork.attempts.held{}").1, 1.0);
+}
+
+#[tokio::test]
 async fn errors_are_told_by_type_and_latency_in_seconds() {
     let told = Told::default();
     with_local_recorder(&told, || {

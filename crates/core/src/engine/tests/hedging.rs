@@ -91,6 +91,7 @@ fn the_first_attempt_may_be_in_time_after_all() {
     let [TaskEnd::Succeeded(result)] = &net.nodes[0].ends_of(id)[..] else { panic!("one end") };
     assert_eq!((result.text(), result.attempt), (Ok("first"), 1));
     assert!(has_stopped(&net, second));
+    assert_eq!(net.nodes[0].engine.accounts().second_attempts, 1);
 }
 
 #[test]
@@ -102,6 +103,7 @@ fn who_does_not_ask_for_it_gets_none() {
     net.submit(timed);
     net.pass(USUAL * 100);
     assert_eq!(busy(&net).len(), 1);
+    assert_eq!(net.nodes[0].engine.accounts().second_attempts, 0);
 }
 
 #[test]
