@@ -29,7 +29,8 @@ pub struct Story {
     pub failures: u32,
     /// And how many were lost with their worker.
     pub crashes: u32,
-    /// The latest attempts, at most [`KEPT_ATTEMPTS`](crate::limits::KEPT_ATTEMPTS).
+    /// The latest attempts, at most [`KEPT_ATTEMPTS`](crate::limits::KEPT_ATTEMPTS), and beside them
+    /// the one that succeeded or that is about to start.
     pub latest: Vec<PastAttempt>,
 }
 
@@ -91,7 +92,7 @@ impl Owned {
     /// The same, as far as the end does not tell it: that it is about to end like this, now.
     pub(super) fn story_beside(&self, end: &End, now: Time) -> Story {
         let End::Succeeded { worker, attempt, .. } = end else { return self.story(now) };
-        if *attempt == 1 {
+        if *attempt == 1 && self.past.is_none() {
             return Story::default();
         }
         let mut story = self.story(now);

@@ -92,6 +92,10 @@ fn the_first_attempt_may_be_in_time_after_all() {
     assert_eq!((result.text(), result.attempt), (Ok("first"), 1));
     assert!(has_stopped(&net, second));
     assert_eq!(net.nodes[0].engine.accounts().second_attempts, 1);
+    let before = made(&net, id);
+    assert_eq!(before.len(), 2);
+    net.restart(0);
+    assert_eq!(made(&net, id), before, "a later life knows the other as well");
 }
 
 #[test]
