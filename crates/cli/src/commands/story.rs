@@ -1,7 +1,7 @@
 //! A task's story on one screen: state, reason, attempts, what to do next.
 
 use chrono::{DateTime, Local, Utc};
-use meshwork_api::{ErrorView, TaskView, WaitingView};
+use meshwork_api::{AttemptView, ErrorView, TaskView, WaitingView};
 
 use crate::{exit, failure::Failure, output::format};
 
@@ -66,7 +66,7 @@ fn head(task: &TaskView, now: DateTime<Utc>) -> String {
         parts.push(format::span(format::between(task.submitted_at, now)));
     }
     parts.push(task.handler.clone());
-    if let Some(attempt) = task.attempts.last() {
+    if let Some(attempt) = leading(task) {
         parts.push(format!("attempt {}", attempt.number));
     }
     if let Some(worker) = &task.worker {
@@ -82,6 +82,12 @@ fn head(task: &TaskView, now: DateTime<Utc>) -> String {
         parts.push(format!("exit {code}"));
     }
     format!("{}\nid        {}\n", parts.join("  "), task.id)
+}
+
+/// The attempt that the task is known by: of two that run, or ran, the one at its worker.
+fn leading(task: &TaskView) -> Option<&AttemptView> {
+    let there = |attempt: &&AttemptView| Some(&attempt.peer) == task.worker.as_ref();
+    task.attempts.iter().rfind(there).or_else(|| task.attempts.last())
 }
 
 fn why(error: &ErrorView) -> String {
@@ -107,7 +113,7 @@ fn when(task: &TaskView) -> String {
     let clock = task.submitted_at.with_timezone(&Local).format("%H:%M:%S");
     let mut text = format!("submitted {clock}");
     let since = |then| format::span(format::between(task.submitted_at, then));
-    if let Some(attempt) = task.attempts.last() {
+    if let Some(attempt) = leading(task) {
         let number = attempt.number;
         text.push_str(&format!(" -> attempt {number} +{}", since(attempt.started_at)));
     }

@@ -65,6 +65,30 @@ fn a_task_that_waits_tells_why_for_each_peer() {
 }
 
 #[test]
+fn of_two_attempts_the_one_that_counts_is_named() {
+    let attempt = |number, peer: &str, end: &str| AttemptView {
+        number,
+        peer: peer.to_owned(),
+        peer_name: None,
+        started_at: at("2026-11-23T12:00:00Z"),
+        ended_at: Some(at("2026-11-23T12:00:03Z")),
+        end: Some(end.to_owned()),
+    };
+    let given_up = attempt(2, "12D3KooWB", "given up: another attempt was faster");
+    let task = TaskView {
+        state: "succeeded".to_owned(),
+        ended_at: Some(at("2026-11-23T12:00:03Z")),
+        attempts: vec![attempt(1, "12D3KooWA", "succeeded"), given_up],
+        worker: Some("12D3KooWA".to_owned()),
+        worker_name: Some("ant".to_owned()),
+        ..task()
+    };
+    let text = story(&task, at("2026-11-23T12:01:00Z"));
+    assert!(text.starts_with("8f3a21  SUCCEEDED  text/upper  attempt 1  on ant\n"), "{text}");
+    assert!(text.contains("-> attempt 1 +0"), "{text}");
+}
+
+#[test]
 fn a_task_that_failed_tells_its_story() {
     let attempt = |number, name: &str, end: &str| AttemptView {
         number,
