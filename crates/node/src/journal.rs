@@ -170,8 +170,8 @@ pub enum JournalError {
     },
     /// Not even what is whole in it can be read.
     #[error(
-        "{} is damaged so that nothing can be read: put a copy back with meshwork store restore",
-        path.display()
+        "{} is damaged so that nothing can be read: put a copy back with meshwork store restore; to give \
+         up the tasks in it, remove it and journal.id beside it", path.display()
     )]
     Unreadable {
         /// Which.
@@ -210,6 +210,7 @@ impl JournalError {
             Self::Damaged { damaged, total, .. } => Self::Damaged { path, damaged, total },
             Self::Foreign { .. } => Self::Foreign { path },
             Self::Older { .. } => Self::Older { path },
+            Self::Unreadable { .. } => Self::Unreadable { path },
             Self::Format { format, .. } => Self::Format { path, format },
             other @ (Self::None { .. }
             | Self::Missing { .. }
@@ -220,7 +221,6 @@ impl JournalError {
             | Self::Occupied { .. }
             | Self::WouldReplace { .. }
             | Self::Copying
-            | Self::Unreadable { .. }
             | Self::Home(_)
             | Self::Thread(_)
             | Self::Stopped) => other,

@@ -57,10 +57,11 @@ pub fn verify(home: &Path) -> Result<JournalReport, JournalError> {
         return Err(JournalError::None { path: home.join(FILE) });
     }
     let _lock = Home::open(home)?;
+    let files = Store::files(home)?;
     let io = |source| HomeError::Io { path: home.to_owned(), source };
     let copy = home.join("journal.verifying");
     home::make_private(&copy)?;
-    let read = Store::files(home)?.into_iter().try_for_each(|file| {
+    let read = files.into_iter().try_for_each(|file| {
         let name = file.file_name().unwrap_or_default();
         fs::copy(&file, copy.join(name)).map(drop).map_err(|error| io(error).into())
     });

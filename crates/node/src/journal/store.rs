@@ -7,6 +7,7 @@
 use std::{
     fmt::Write as _,
     fs,
+    io::ErrorKind,
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
@@ -197,8 +198,13 @@ impl Store {
     pub(super) fn inspect_damaged(dir: &Path) -> Result<Self, JournalError> {
         let path = dir.join(FILE);
         let marker = Marker::of(dir)?.ok_or_else(|| JournalError::None { path: path.clone() })?;
-        let db = cached().open(&path);
-        let db = db.map_err(|error| JournalError::store(&path, error.into()))?;
+        let db = cached().open(&path).map_err(|error| {
+            let error = redb::Error::from(error);
+            match matches!(error, redb::Error::Corrupted(_)) {
+                true => JournalError::Unreadable { path: path.clone() },
+                false => JournalError::store(&path, error),
+            }
+        })?;
         Self { db: Some(db), path, skips_fsync: false }.check(marker)
     }
 
@@ -412,6 +418,12 @@ fn cached() -> redb::Builder {
 
 /// What an error of opening means. If pages are damaged, the records may tell how much of it is lost.
 fn damage(path: &Path, error: redb::Error) -> JournalError {
+    if let redb::Error::Io(io) = &error
+        && matches!(io.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof)
+    {
+        // Nothing, less than a header, or no file of the store at all.
+        return JournalError::Unreadable { path: path.to_owned() };
+    }
     if !matches!(error, redb::Error::Corrupted(_)) {
         return JournalError::store(path, error);
     }

@@ -88,6 +88,24 @@ async fn a_damaged_journal_starts_no_node_until_it_is_salvaged() {
 }
 
 #[tokio::test]
+async fn of_what_is_no_journal_any_more_nothing_is_salvaged_and_what_to_do_is_told() {
+    let dir = home(5).await;
+    let file = dir.path().join(FILE);
+    let whole = fs::read(&file).unwrap();
+    for spoilt in [&[][..], &[0x5a; 100_000], &whole[..512], &whole[..whole.len() / 2]] {
+        fs::write(&file, spoilt).unwrap();
+        for error in [salvage(dir.path()).unwrap_err(), verify(dir.path()).unwrap_err()] {
+            assert!(error.to_string().contains("meshwork store restore"), "{error}");
+            assert!(error.to_string().contains(&*file.to_string_lossy()), "{error}");
+        }
+        assert_eq!(fs::read(&file).unwrap(), spoilt, "nothing is changed");
+    }
+    fs::remove_file(&file).unwrap();
+    assert!(matches!(verify(dir.path()), Err(JournalError::Missing { .. })));
+    assert!(!dir.path().join("journal.verifying").exists());
+}
+
+#[tokio::test]
 async fn where_no_node_was_or_one_runs_nothing_is_touched() {
     let dir = tempfile::tempdir().unwrap();
     let nowhere = dir.path().join("nowhere");

@@ -127,9 +127,10 @@ fn a_file_of_noise_or_of_nothing_does_not_open() {
         let length = spoilt.len();
         fs::write(&file, spoilt).unwrap();
         let error = refused(dir.path());
-        let is_so = matches!(error, JournalError::Store { .. } | JournalError::Pages { .. });
+        let is_so = matches!(error, JournalError::Unreadable { .. } | JournalError::Pages { .. });
         assert!(is_so, "{length}: {error}");
         assert!(error.to_string().contains("journal.redb"), "{error}");
+        assert!(error.to_string().contains("meshwork store restore"), "what to do: {error}");
     }
 }
 
