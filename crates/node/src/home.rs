@@ -2,7 +2,7 @@
 //!
 //! `lock` (held while the node lives; names the process), `boot` (how often it has started),
 //! `trusted` (peers trusted at run time, one id per line). Absent on purpose: the identity key,
-//! which has a path of its own, and what is in `journal.redb` and `journal.id` (`journal`).
+//! which has a path of its own, and what is in `journal.redb` and beside it (`journal`).
 
 use std::{
     collections::HashSet,

@@ -16,6 +16,7 @@ mod index;
 mod recovery;
 pub mod repair;
 mod store;
+mod told;
 mod writer;
 
 use std::{
@@ -118,6 +119,17 @@ pub enum JournalError {
         /// Which.
         path: PathBuf,
     },
+    /// It lacks what was committed last, or is a copy from before.
+    #[error(
+        "{} lacks its latest {missing} commits, and with them what was told since: put the latest back, \
+         or go on without them by meshwork store salvage", path.display()
+    )]
+    Behind {
+        /// Which.
+        path: PathBuf,
+        /// Commits that are not in it, at least.
+        missing: u64,
+    },
     /// A later version has written it.
     #[error("{} has format {format}, which this version cannot read: update it", path.display())]
     Format {
@@ -210,6 +222,7 @@ impl JournalError {
             Self::Damaged { damaged, total, .. } => Self::Damaged { path, damaged, total },
             Self::Foreign { .. } => Self::Foreign { path },
             Self::Older { .. } => Self::Older { path },
+            Self::Behind { missing, .. } => Self::Behind { path, missing },
             Self::Unreadable { .. } => Self::Unreadable { path },
             Self::Format { format, .. } => Self::Format { path, format },
             other @ (Self::None { .. }
@@ -255,6 +268,7 @@ impl JournalError {
             | Self::OtherKey { .. }
             | Self::NoKey { .. }
             | Self::Older { .. }
+            | Self::Behind { .. }
             | Self::Format { .. }
             | Self::Damaged { .. }
             | Self::Pages { .. }
@@ -341,6 +355,7 @@ impl Journal {
                     store,
                     index,
                     next,
+                    told: None,
                     full: is_full,
                     closing: is_closing,
                     copying: is_copying,
@@ -513,6 +528,7 @@ fn read(
         let (damaged, total) = (replayed.damaged, replayed.records);
         return Err(JournalError::Damaged { path, damaged, total });
     }
+    let next = store.written()?.max(next);
     Ok((store, index, next, ledger))
 }
 

@@ -13,6 +13,7 @@ use super::{
     JournalError,
     copy::{self, Copy},
     store::{self, FILE, Marker, Store},
+    told,
 };
 use crate::home::{self, Home, HomeError};
 
@@ -79,7 +80,9 @@ pub fn verify(home: &Path) -> Result<JournalReport, JournalError> {
 /// As [`verify`]; what is damaged cannot be kept.
 pub fn salvage(home: &Path) -> Result<(JournalReport, Vec<PathBuf>), JournalError> {
     let (_lock, store) = match open(home) {
-        Err(JournalError::Damaged { .. } | JournalError::Pages { .. }) => {
+        Err(
+            JournalError::Damaged { .. } | JournalError::Pages { .. } | JournalError::Behind { .. },
+        ) => {
             let _lock = Home::open(home)?;
             let unreadable = || JournalError::Unreadable { path: home.join(FILE) };
             return store::guarded(|| rescue(home)).unwrap_or_else(|| Err(unreadable()));
@@ -209,6 +212,7 @@ fn replace_with(
     if let Some(aside) = &aside {
         fs::rename(&path, aside).map_err(io)?;
     }
+    told::forget(home)?;
     marker.put(home)?;
     fs::rename(fresh, &path).map_err(io)?;
     File::open(home).and_then(|dir| dir.sync_all()).map_err(io)?;

@@ -16,7 +16,10 @@ use chrono::Utc;
 use meshwork_core::{PeerId, engine::Record};
 use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
 
-use super::{JournalError, Timed, codec};
+use super::{
+    JournalError, Timed, codec,
+    told::{self, Told},
+};
 use crate::{
     crash::{self, Point},
     home,
@@ -33,6 +36,7 @@ const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 const FORMAT: &str = "format";
 const GENERATION: &str = "generation";
 const NAME: &str = "name";
+const WRITTEN: &str = "written";
 
 /// The format that this version writes, and the latest that it reads.
 const THIS_FORMAT: u64 = 1;
@@ -184,10 +188,11 @@ impl Store {
     }
 
     /// The files of the journal in a home.
-    pub(super) fn files(dir: &Path) -> Result<[PathBuf; 2], JournalError> {
+    pub(super) fn files(dir: &Path) -> Result<Vec<PathBuf>, JournalError> {
         let (path, marker) = paths(dir);
+        let told = Some(told::path(dir)).filter(|told| told.exists());
         match (path.exists(), marker.exists()) {
-            (true, true) => Ok([path, marker]),
+            (true, true) => Ok([path, marker].into_iter().chain(told).collect()),
             (true, false) => Err(JournalError::NoMarker { path, marker }),
             (false, true) => Err(JournalError::Missing { path }),
             (false, false) => Err(JournalError::None { path }),
@@ -213,7 +218,17 @@ impl Store {
         // believed.
         let opened = cached().set_check_integrity_on_open(true).open(&path);
         let db = opened.map_err(|error| damage(&path, error.into()))?;
-        Self { db: Some(db), path, skips_fsync: false }.check(marker)
+        Self { db: Some(db), path, skips_fsync: false }.check(marker)?.check_told(marker)
+    }
+
+    /// Whether all is in it that was told.
+    fn check_told(self, marker: Marker) -> Result<Self, JournalError> {
+        let dir = self.path.parent().unwrap_or_else(|| Path::new("."));
+        let missing = told::least(dir, marker.name)?.saturating_sub(self.written()?);
+        if missing > 0 {
+            return Err(JournalError::Behind { path: self.path, missing });
+        }
+        Ok(self)
     }
 
     /// Whether it is the one that the marker means.
@@ -324,6 +339,18 @@ impl Store {
         let open = || Ok(self.db()?.begin_read()?.open_table(SEGMENTS)?);
         let table = open().map_err(|error| JournalError::store(&self.path, error))?;
         Ok(Segments { table, path: self.path.clone() })
+    }
+
+    /// How many segments were ever written, as far as this was noted.
+    pub(super) fn written(&self) -> Result<u64, JournalError> {
+        self.meta(WRITTEN)
+    }
+
+    /// What says how far it has come, from now on; none if it tells what it has not synced.
+    pub(super) fn told(&self) -> Result<Option<Told>, JournalError> {
+        let dir = self.path.parent().filter(|_| !self.skips_fsync);
+        let name = self.meta(NAME)?;
+        Ok(dir.map(|dir| Told::beside(dir, name)))
     }
 
     /// How many segments there are.
@@ -503,6 +530,11 @@ impl Tables<'_> {
     fn set(&mut self, key: &str, value: u64) -> Result<(), redb::Error> {
         self.meta.insert(key, value)?;
         Ok(())
+    }
+
+    /// So many segments have been written with this commit.
+    pub(super) fn set_written(&mut self, written: u64) -> Result<(), redb::Error> {
+        self.set(WRITTEN, written)
     }
 
     pub(super) fn insert(&mut self, number: u64, segment: &[u8]) -> Result<(), redb::Error> {

@@ -22,6 +22,7 @@ use super::{
     index::Index,
     store,
     store::Store,
+    told::Told,
 };
 use crate::crash;
 
@@ -38,6 +39,8 @@ pub(super) struct Writer {
     pub(super) index: Index,
     /// The number of the next segment.
     pub(super) next: u64,
+    /// How far it has come; none until it runs, or if it skips what makes a commit safe.
+    pub(super) told: Option<Told>,
     /// Whether the disk is full, as the driver sees it.
     pub(super) full: Arc<AtomicBool>,
     /// Whether the driver wants it to end, whether there is space or not.
@@ -60,6 +63,8 @@ impl Writer {
     /// Commits batches until the driver is gone, or a commit fails.
     pub(super) fn run(&mut self, work: &blocking::Receiver<Work>, told: &mpsc::Sender<Seq>) {
         self.store.may_skip_fsync();
+        // A store of which not even the name can be read fails with the first commit.
+        self.told = self.store.told().ok().flatten();
         loop {
             // Between all else, so that a copy comes to its end on a busy node as well.
             self.go_on_copying();
@@ -154,8 +159,10 @@ impl Writer {
         let dead = self.index.take_dead();
         crash::committing(records);
         super::hold("MESHWORK_TEST_HOLD_COMMITS");
+        let written = self.next + segments.len() as u64;
         loop {
             let committed = self.store.write(|tables| {
+                tables.set_written(written)?;
                 for (number, segment) in (self.next..).zip(&segments) {
                     tables.insert(number, segment)?;
                 }
@@ -172,7 +179,10 @@ impl Writer {
             }
         }
         crash::committed(records, dead.len());
-        self.next += segments.len() as u64;
+        self.next = written;
+        if let Some(told) = &mut self.told {
+            told.note(written);
+        }
         Ok(())
     }
 
