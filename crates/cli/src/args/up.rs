@@ -76,8 +76,9 @@ pub(crate) struct UpArgs {
     /// How long tasks that have ended are kept, and results for owners that do not come for them
     #[arg(long, value_name = "TIME", default_value = "7d", value_parser = values::duration)]
     pub(crate) keep_results: Duration,
-    /// Bytes of results that are kept with tasks that have ended, such as 1GiB; the oldest go first
-    #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = values::bytes)]
+    /// Bytes of results that are kept with tasks that have ended, such as 1GiB, 4MiB at least; the
+    /// oldest go first
+    #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = values::kept)]
     pub(crate) keep_results_max: u64,
     /// Offer debug/noop, echo, sleep, fail and panic as well
     #[arg(long)]

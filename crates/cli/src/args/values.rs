@@ -8,6 +8,17 @@ use meshwork_core::{
     limits::{GROUP_MEMBERS, MAX_TIME_LIMIT},
 };
 
+/// Bytes of results that are kept. Of one task they are up to 1 MiB: with less than a few of them it
+/// would be forgotten before whoever submitted it could look.
+pub(crate) fn kept(text: &str) -> Result<u64, String> {
+    const LEAST: u64 = 4 << 20;
+    let kept = bytes(text)?;
+    if kept < LEAST {
+        return Err("it is at least 4MiB: one result may have 1MiB".to_owned());
+    }
+    Ok(kept)
+}
+
 /// A size: `512`, `64KiB`, `1.5GiB`, `2GB`.
 pub(crate) fn bytes(text: &str) -> Result<u64, String> {
     let wrong = || format!("{text:?} is not a size: write it like 512MiB or 2GB");

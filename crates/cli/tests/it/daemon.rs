@@ -139,6 +139,7 @@ fn what_cannot_be_configured_names_the_flag() {
     };
     up(&["--lease", "10ms"]).error(2, &["--lease", "1 s to 1 h"]);
     up(&["--keep-results", "10ms"]).error(2, &["--keep-results", "1 s to 10 years"]);
+    up(&["--keep-results-max", "1KiB"]).error(2, &["--keep-results-max", "4MiB"]);
     up(&["--name", ""]).error(2, &["--name"]);
     up(&["--network", "No Such"]).error(2, &["--network"]);
     up(&["--slots", "5000"]).error(2, &["--slots"]);
