@@ -72,19 +72,49 @@ pub(crate) fn recovers(home: TempDir, ids: &[String]) -> Node {
     node
 }
 
-/// F-05. A sync that failed says nothing about what is on disk, so that nothing more is told.
+/// F-05. A sync or a write that failed says nothing about what is on disk, so that nothing more is
+/// told.
 #[test]
 fn a_sync_that_fails_ends_the_node_and_nothing_is_told() {
-    for when in ["1", "1+"] {
+    const CALLS: [&str; 2] = ["fsync,fdatasync", "pwrite64"];
+    for (call, when) in CALLS.into_iter().flat_map(|call| [(call, "1"), (call, "1+")]) {
         let mut node = Node::up(&["--slots", "0"]);
         let told = vec![submit(&node).unwrap()];
-        let inject = format!("fsync,fdatasync:error=EIO:when={when}");
+        let inject = format!("{call}:error=EIO:when={when}");
         let Some(tracer) = Tracer::on(&node, &inject) else { return };
-        assert_eq!(submit(&node), None, "{when}: it was not on disk");
-        assert_eq!(node.process.wait().unwrap().code(), Some(1), "{when}: as it is documented");
+        assert_eq!(submit(&node), None, "{inject}: it was not on disk");
+        assert_eq!(node.process.wait().unwrap().code(), Some(1), "{inject}: as it is documented");
         drop(tracer);
         recovers(node.end_dead(), &told);
     }
+}
+
+/// F-05. What cannot be read is not taken for nothing.
+#[test]
+fn a_journal_that_cannot_be_read_starts_no_node() {
+    let node = Node::up(&["--slots", "0"]);
+    let told = vec![submit(&node).unwrap()];
+    let home = node.end(Signal::KILL).1;
+    let journal = home.path().join("journal.redb");
+    for when in ["1", "3", "1+"] {
+        let mut strace = Command::new("strace");
+        strace.args(["-f", "-qq", "-o", "/dev/null", "-P"]).arg(&journal);
+        strace.args(["-e", &format!("inject=pread64:error=EIO:when={when}")]);
+        let up = ["up", "--no-mdns", "--listen", "/ip4/127.0.0.1/tcp/0"];
+        let up = strace.arg(env!("CARGO_BIN_EXE_meshwork")).arg("--home").arg(home.path()).args(up);
+        let Ok(answer) = up.output() else {
+            println!("not tested here: there is no strace");
+            return;
+        };
+        let said = String::from_utf8_lossy(&answer.stderr).into_owned();
+        if !said.contains("error: ") {
+            println!("not tested here: strace may not trace: {said}");
+            return;
+        }
+        assert_eq!(answer.status.code(), Some(1), "{when}: {said}");
+        assert!(said.contains("journal.redb"), "{when}: {said}");
+    }
+    recovers(home, &told);
 }
 
 /// F-06. Killed in the middle of what it writes, it is as it was after the last commit.
