@@ -4,6 +4,12 @@ use meshwork_core::{Task, TaskEnd, TaskId, task::ExpiredLimit};
 
 use super::*;
 
+/// In memory where there is such a place: for what has to outlive no power cut, and is synced many
+/// times.
+pub(super) fn quick_dir() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").unwrap_or_else(|_| tempfile::tempdir().unwrap())
+}
+
 async fn open(dir: &Path) -> (Journal, Parts) {
     Journal::open(dir, None, Clock::start(), Recovery::default()).await.unwrap()
 }

@@ -6,7 +6,7 @@ use meshwork_core::{
 };
 
 use super::{
-    super::{Journal, JournalError, Recovery, repair, store::paths},
+    super::{Journal, JournalError, Recovery, repair, store::paths, tests::quick_dir},
     *,
 };
 use crate::clock::Clock;
@@ -38,7 +38,7 @@ fn put(files: &[(PathBuf, Vec<u8>)]) {
 
 /// A killed node, and the journal as it was before the last of its three tasks.
 async fn killed() -> (tempfile::TempDir, Vec<(PathBuf, Vec<u8>)>, Vec<u8>) {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = quick_dir();
     let (mut journal, _) = open(dir.path()).await.unwrap();
     commit(&mut journal, 1).await;
     commit(&mut journal, 2).await;
@@ -84,7 +84,7 @@ async fn damage_in_the_last_commit_of_a_killed_node_is_found() {
     let whole = &left[0].1;
     let used: Vec<usize> = (0..whole.len()).filter(|at| whole[*at] != 0).collect();
     let mut behind = 0;
-    for at in used.iter().step_by(37) {
+    for at in used.iter().step_by(67) {
         put(&left);
         let mut spoilt = whole.clone();
         spoilt[*at] ^= 0x40;

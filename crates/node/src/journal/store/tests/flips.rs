@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
 
 use super::*;
+use crate::journal::tests::quick_dir;
 
 /// Bits that are spoilt; half of them where the store says how to read the rest.
 const FLIPS: usize = 1_000;
@@ -26,12 +27,6 @@ fn silent(dir: &Path, known: &[(i64, Record)]) -> Option<String> {
         Ok(Ok((_, damaged))) if damaged > 0 => None,
         Ok(Ok((all, _))) => (all != known).then(|| format!("{} records", all.len())),
     }
-}
-
-/// In memory where there is such a place: nothing here has to outlive a power cut, and each of the
-/// thousand is synced several times.
-fn quick_dir() -> tempfile::TempDir {
-    tempfile::tempdir_in("/dev/shm").unwrap_or_else(|_| tempfile::tempdir().unwrap())
 }
 
 #[test]
