@@ -118,6 +118,9 @@ pub enum AskError {
     /// It says no.
     #[error("the peer refuses: {0}")]
     Refused(Reason),
+    /// What it says is no answer, or nothing that the protocol knows.
+    #[error("the peer broke the protocol: {0}")]
+    Broken(String),
     /// It did not answer in time.
     #[error("no answer within {0:?}")]
     Timeout(Duration),
@@ -135,7 +138,7 @@ impl AskError {
         match self {
             Self::NotReady | Self::Timeout(_) | Self::Busy => true,
             Self::Refused(reason) => reason.is_retryable(),
-            Self::Closed(_) => false,
+            Self::Broken(_) | Self::Closed(_) => false,
         }
     }
 }

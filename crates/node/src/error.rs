@@ -115,6 +115,7 @@ impl NetworkError {
     pub(crate) fn of_ask(error: AskError, peer: PeerId, what: &'static str) -> Self {
         match error {
             AskError::Refused(reason) => reason.into(),
+            AskError::Broken(what) => ProtocolViolation { peer, what }.into(),
             AskError::Timeout(after) => Self::TimeoutError { what, after },
             AskError::Closed(closed) => closed.into(),
             AskError::Busy => Reason::Busy { retry_after: BUSY_RETRY }.into(),

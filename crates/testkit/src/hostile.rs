@@ -24,5 +24,9 @@ pub use self::{
 
 /// What is negotiated for hellos.
 pub const HELLO: &str = "/meshwork/hello/1.0.0";
+/// What is negotiated for links that tell of resources.
+pub const RESOURCE: &str = "/meshwork/resource/1.0.0";
+/// What is negotiated for links that tell of health.
+pub const HEALTH: &str = "/meshwork/health/1.0.0";
 /// What is negotiated for task sessions.
 pub const TASK: &str = "/meshwork/task/1.0.0";

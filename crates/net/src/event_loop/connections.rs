@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::{EventLoop, Timer, peers::Connection};
 use crate::{
+    AskError,
     event::{Direction, NetEvent},
     limits, transport,
 };
@@ -77,7 +78,7 @@ impl EventLoop {
         known.gone.clone_from(&why);
         known.announced = None;
         known.opening_session = false;
-        known.links.reset();
+        known.links.reset(&AskError::NotReady);
         known.routed.clear();
         self.tell(NetEvent::Disconnected { peer, why });
         self.redial_lost(&peer);

@@ -71,15 +71,16 @@ impl Links {
         }
     }
 
-    /// The peer is gone: nothing that was asked is answered any more.
-    pub(super) fn reset(&mut self) {
+    /// Closes all links. What was asked is not answered any more, and `why` is what its callers are
+    /// told.
+    pub(super) fn reset(&mut self, why: &AskError) {
         let Self { questions, echoes, .. } = std::mem::take(self);
         for (_, reply) in questions {
             // Whoever asked may have stopped waiting.
-            reply.send(Err(AskError::NotReady)).ok();
+            reply.send(Err(why.clone())).ok();
         }
         for reply in echoes.into_iter().filter_map(|echo| echo.reply) {
-            reply.send(Err(AskError::NotReady)).ok();
+            reply.send(Err(why.clone())).ok();
         }
     }
 
@@ -213,6 +214,9 @@ impl EventLoop {
             }
         }
         if end.is_violation() {
+            if let Some(known) = self.peers.get_mut(&peer) {
+                known.links.reset(&AskError::Broken(end.to_string()));
+            }
             self.expel(peer, "it broke the protocol on a link");
         }
     }
@@ -244,8 +248,12 @@ impl EventLoop {
     ) -> Option<ResourceBody> {
         match body {
             ResourceBody::Report(report) => {
-                let heard = self.on_resource_report(peer, id, *report);
-                heard.err().map(ResourceBody::Refused)
+                let reason = self.on_resource_report(peer, id, *report).err()?;
+                if matches!(reason, Reason::InvalidMessage { .. } | Reason::Denied { .. }) {
+                    // If it was an answer, whoever asked need not wait for another.
+                    self.answer_question(&peer, id, Err(AskError::Broken(reason.to_string())));
+                }
+                Some(ResourceBody::Refused(reason))
             }
             ResourceBody::Question => Some(match self.may_ask(&peer, Asked::Question) {
                 Err(reason) => ResourceBody::Refused(reason),

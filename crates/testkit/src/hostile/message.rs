@@ -351,3 +351,29 @@ pub struct Heartbeat {
     #[prost(fixed64, tag = "3")]
     pub hash: u64,
 }
+
+/// Of a resource link: a report, or a question.
+#[derive(Clone, PartialEq, Message)]
+pub struct ResourceFrame {
+    #[prost(uint64, tag = "1")]
+    pub id: u64,
+    #[prost(message, optional, tag = "2")]
+    pub report: Option<ResourceReport>,
+    #[prost(message, optional, tag = "3")]
+    pub question: Option<Empty>,
+}
+
+#[derive(Clone, Copy, PartialEq, Message)]
+pub struct ResourceReport {
+    #[prost(uint32, tag = "2")]
+    pub cpus: u32,
+}
+
+/// Of a health link: an echo.
+#[derive(Clone, PartialEq, Message)]
+pub struct HealthFrame {
+    #[prost(uint64, tag = "1")]
+    pub id: u64,
+    #[prost(message, optional, tag = "2")]
+    pub echo: Option<Empty>,
+}

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{TestNode, within};
 
-/// Task streams of the other end that nobody takes; further ones are dropped.
+/// Streams of the other end that nobody takes; further ones are dropped.
 const SESSIONS: usize = 16;
 
 /// A peer that says what the test wants.
@@ -29,13 +29,17 @@ pub struct Hostile {
 impl Hostile {
     /// Connects to `victim` with a new key, and says nothing.
     pub async fn connect(victim: &TestNode) -> Self {
+        Self::offering(victim, &[HELLO, TASK]).await
+    }
+
+    async fn offering(victim: &TestNode, protocols: &'static [&'static str]) -> Self {
         let key = Keypair::generate_ed25519();
         let connected = within("a connection", Socket::connect(&victim.address(), &key)).await;
         let (socket, peer) = connected.expect("it takes connections");
         assert_eq!(peer, victim.id());
         let (opener, inbound) = mux::drive(socket);
         let (found, sessions) = mpsc::channel(SESSIONS);
-        tokio::spawn(serve(inbound, found));
+        tokio::spawn(serve(inbound, found, protocols));
         Self { id: key.public().to_peer_id(), opener, sessions }
     }
 
@@ -56,6 +60,16 @@ impl Hostile {
         let reply = hostile.say(&Hello::sound(victim, advert)).await;
         assert!(matches!(reply, Some(reply::Outcome::Admitted(_))), "{reply:?}");
         victim.trust(hostile.id()).await;
+        victim.ready(hostile.id()).await;
+        hostile
+    }
+
+    /// Connects to `victim`, is ready for it, and takes its links: they come as
+    /// [`sessions`](Self::next_session) do, and nothing is answered there.
+    pub async fn linked(victim: &TestNode, protocols: &'static [&'static str]) -> Self {
+        let hostile = Self::offering(victim, protocols).await;
+        let reply = hostile.say(&Hello::sound(victim, Advert::default())).await;
+        assert!(matches!(reply, Some(reply::Outcome::Admitted(_))), "{reply:?}");
         victim.ready(hostile.id()).await;
         hostile
     }
@@ -107,17 +121,20 @@ impl Hostile {
     }
 }
 
-/// Admits who says hello, and hands on task sessions.
-async fn serve(mut inbound: mpsc::Receiver<Stream>, sessions: mpsc::Sender<Channel>) {
+/// Admits who says hello, and hands on other streams.
+async fn serve(
+    mut inbound: mpsc::Receiver<Stream>,
+    sessions: mpsc::Sender<Channel>,
+    protocols: &'static [&'static str],
+) {
     while let Some(stream) = inbound.recv().await {
         let sessions = sessions.clone();
         tokio::spawn(async move {
             // Whoever asks for something else is told no by the negotiation.
-            let Ok((protocol, mut channel)) = Channel::accepted(stream, &[HELLO, TASK]).await
-            else {
+            let Ok((protocol, mut channel)) = Channel::accepted(stream, protocols).await else {
                 return;
             };
-            if protocol == TASK {
+            if protocol != HELLO {
                 // One too many is reset.
                 sessions.try_send(channel).ok();
             } else if channel.recv::<Hello>().await.is_some() {

@@ -6,7 +6,14 @@ use meshwork_core::{
     Accept, HealthCheck, HealthReason, HealthStatus, NetworkMessage, PeerQuery, TaskEnd, TaskResult,
 };
 use meshwork_node::{NetworkError, NetworkEvent, NetworkManager, Subscription, Topics};
-use meshwork_testkit::{Spec, TestNet, TestNode, Wiring, eventually, within};
+use meshwork_testkit::{
+    Spec, TestNet, TestNode, Wiring, eventually,
+    hostile::{
+        HEALTH, HELLO, Hostile, RESOURCE,
+        message::{HealthFrame, ResourceFrame, ResourceReport},
+    },
+    within,
+};
 
 use crate::support::{output, task};
 
@@ -150,6 +157,51 @@ async fn a_fresh_node_is_healthy_and_a_peer_can_be_measured() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_answers_with_nonsense_is_blamed_for_it_at_once() {
+    let node = TestNode::start(Spec::owner()).await;
+    let mut boaster = Hostile::linked(&node, &[HELLO, RESOURCE]).await;
+    let peer = boaster.id();
+    let resources = node.manager().resource_protocol();
+    let lie = async {
+        let mut link = boaster.next_session().await;
+        loop {
+            let frame: ResourceFrame = link.recv().await.expect("the link lives");
+            if frame.question.is_some() {
+                let report = Some(ResourceReport { cpus: 1_000_000_000 });
+                let answer = ResourceFrame { id: frame.id, report, question: None };
+                link.send(&answer).await.unwrap();
+                return link;
+            }
+        }
+    };
+    let (asked, _link) = tokio::join!(resources.get_peer_resources(peer), lie);
+    let error = asked.unwrap_err();
+    assert!(matches!(&error, NetworkError::ProtocolError(_)), "{error:?}");
+    assert_eq!((error.blames_peer(), error.code()), (Some(peer), "protocol"));
+    assert!(!error.is_retryable() && error.to_string().contains("cpus"), "{error}");
+
+    let mut babbler = Hostile::linked(&node, &[HELLO, HEALTH]).await;
+    let peer = babbler.id();
+    let babble = async {
+        let mut link = babbler.next_session().await;
+        // The first echo is that of every new peer.
+        let mut echoes = 0;
+        while echoes < 2 {
+            let frame: HealthFrame = link.recv().await.expect("the link lives");
+            echoes += usize::from(frame.echo.is_some());
+        }
+        link.write(&[2, 0xff, 0xff]).await.unwrap();
+        link
+    };
+    let (asked, _link) = tokio::join!(node.manager().ping(peer), babble);
+    let error = asked.unwrap_err();
+    assert!(matches!(&error, NetworkError::ProtocolError(_)), "{error:?}");
+    assert_eq!(error.blames_peer(), Some(peer));
+    node.gone(peer).await;
+    node.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_attempt_at_a_manual_handler_is_completed_by_the_program() {
     let owner = TestNode::start(Spec::owner()).await;
     let spec = Spec { trusted: vec![owner.id()], ..Spec::worker(Accept::Listed) };
@@ -160,7 +212,9 @@ async fn an_attempt_at_a_manual_handler_is_completed_by_the_program() {
     owner.offered(worker.id(), "text").await;
     let tasks = worker.manager().task_protocol();
     let mut events = worker.manager().subscribe();
-    let submitted = owner.submit(task("text/review").with_input("draft"), &[]).await;
+    let reviewed = task("text/review").with_input("draft");
+    let sent = owner.manager().task_protocol().send_task(reviewed, Vec::new()).await;
+    let submitted = sent.unwrap();
     let attempt = within("the attempt is told", async {
         loop {
             if let Some(NetworkEvent::ManualAttempt(attempt)) = events.next().await {
