@@ -86,7 +86,8 @@ impl Probes {
     pub(crate) async fn run(mut self) {
         let mut reporter = Reporter::default();
         let (mut measure_at, mut check_at) = (None, None);
-        let mut health = HealthStatus::Healthy;
+        // What peers were told last; nothing before the first look.
+        let mut health = None;
         loop {
             let step = tokio::select! {
                 biased;
@@ -128,12 +129,15 @@ impl Probes {
         &self,
         event: HealthEvent,
         reply: Option<oneshot::Sender<HealthStatus>>,
-        health: &mut HealthStatus,
+        health: &mut Option<HealthStatus>,
     ) -> Result<(), Stopped> {
         let status = match event {
             HealthEvent::CheckHealth => self.check(health).await?,
             HealthEvent::ReportHealth(status) => {
-                self.tell(status.clone(), health).await?;
+                // A program's own words: each of them counts.
+                if health.as_ref() != Some(&status) {
+                    self.tell(status.clone(), health).await?;
+                }
                 status
             }
         };
@@ -148,7 +152,7 @@ impl Probes {
     async fn measure(
         &self,
         reporter: &mut Reporter,
-        health: &mut HealthStatus,
+        health: &mut Option<HealthStatus>,
         watched: bool,
     ) -> Result<(), Stopped> {
         let usage = match self.monitor.current_usage().await {
@@ -166,14 +170,15 @@ impl Probes {
             patiently(calls.send(Call::Measured { usage })).await?;
             patiently(self.net.update_resources(usage)).await?;
         }
-        if watched && !health::is_known(health, &usage, self.has_home) {
+        let is_known = |told: &HealthStatus| health::is_known(told, &usage, self.has_home);
+        if watched && !health.as_ref().is_some_and(is_known) {
             self.check(health).await?;
         }
         Ok(())
     }
 
     /// Looks at everything, and tells if the node is not as it was.
-    async fn check(&self, health: &mut HealthStatus) -> Result<HealthStatus, Stopped> {
+    async fn check(&self, health: &mut Option<HealthStatus>) -> Result<HealthStatus, Stopped> {
         let (loop_lag, driver_lag, usage) = tokio::join!(
             lag(self.net.lag()),
             lag(self.driver_lag()),
@@ -189,7 +194,9 @@ impl Probes {
             has_home: self.has_home,
         };
         let status = health::assess(&measured);
-        self.tell(status.clone(), health).await?;
+        if !health.as_ref().is_some_and(|told| is_same(&status, told)) {
+            self.tell(status.clone(), health).await?;
+        }
         Ok(status)
     }
 
@@ -206,23 +213,25 @@ impl Probes {
         Ok(asked.elapsed())
     }
 
-    async fn tell(&self, status: HealthStatus, health: &mut HealthStatus) -> Result<(), Stopped> {
-        let is_same = |one: &HealthStatus, other: &HealthStatus| {
-            // Figures move all the time; what is found is what counts.
-            let checks = |status: &HealthStatus| -> Vec<_> {
-                status.reasons().iter().map(|reason| reason.check).collect()
-            };
-            one.as_str() == other.as_str() && checks(one) == checks(other)
-        };
-        if is_same(&status, health) {
-            return Ok(());
-        }
-        *health = status.clone();
+    async fn tell(
+        &self,
+        status: HealthStatus,
+        health: &mut Option<HealthStatus>,
+    ) -> Result<(), Stopped> {
+        *health = Some(status.clone());
         let event = NetworkEvent::HealthChanged { peer: self.local, status: status.clone() };
         // Nobody may listen.
         self.events.send(event).ok();
         patiently(self.net.report_health(status)).await
     }
+}
+
+/// Whether the same was found. Figures move all the time; what is found is what counts.
+fn is_same(one: &HealthStatus, other: &HealthStatus) -> bool {
+    let checks = |status: &HealthStatus| -> Vec<_> {
+        status.reasons().iter().map(|reason| reason.check).collect()
+    };
+    one.as_str() == other.as_str() && checks(one) == checks(other)
 }
 
 /// What `answer` says, or that it takes too long.

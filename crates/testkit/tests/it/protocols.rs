@@ -157,6 +157,31 @@ async fn a_fresh_node_is_healthy_and_a_peer_can_be_measured() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_is_well_says_so_and_each_word_of_its_program_counts() {
+    let net = TestNet::start(Wiring::default()).await;
+    let worker = &net.workers[0];
+    eventually("it says that it is well", &[&net.owner], async || {
+        net.owner.peer(worker.id()).await?.health.filter(|status| *status == HealthStatus::Healthy)
+    })
+    .await;
+    let mut at_owner = net.owner.manager().subscribe();
+    let health = worker.manager().health_protocol();
+    // The same check each time, and the same level.
+    for detail in ["the printer is on fire", "the printer is out of paper"] {
+        let reason = HealthReason::new(HealthCheck::Other, detail);
+        health.report_health(HealthStatus::Degraded(vec![reason])).await.unwrap();
+        message(&mut at_owner, |message| match message {
+            NetworkMessage::HealthCheck { status, .. } => {
+                status.reasons().iter().any(|reason| reason.detail == detail).then_some(())
+            }
+            _ => None,
+        })
+        .await;
+    }
+    net.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_answers_with_nonsense_is_blamed_for_it_at_once() {
     let node = TestNode::start(Spec::owner()).await;
     let mut boaster = Hostile::linked(&node, &[HELLO, RESOURCE]).await;
