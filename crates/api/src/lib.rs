@@ -14,7 +14,7 @@
 //! |---|---|
 //! | `GET /v1/node` | the node, as [`NodeView`] |
 //! | `GET /v1/health` | [`HealthView`] |
-//! | `GET /v1/peers`, `GET /v1/peers/{p}` | [`List`] of [`PeerView`]; one of them |
+//! | `GET /v1/peers`, `GET /v1/peers/{p}` | [`List`] of [`PeerView`], `?state=`; one of them |
 //! | `PATCH /v1/peers/{p}` | [`PeerPatch`]: trust it, or no longer |
 //! | `POST /v1/peers/{p}/ping` | [`PingAnswer`]: one echo of a connected peer |
 //! | `POST /v1/peers/dial` | [`DialRequest`]: connect to an address |

@@ -167,6 +167,12 @@ async fn requests_that_mean_nothing_are_problems() {
         ("POST /v1/tasks", r#"{"handler":"text/upper"} {}"#, 400, "bad_request"),
         ("POST /v1/tasks?wait_ms=soon", r#"{"handler":"text/upper"}"#, 400, "bad_request"),
         ("GET /v1/tasks?state=done", "", 400, "bad_request"),
+        // A misspelt filter is no filter: the answer would look like one and be everything.
+        ("GET /v1/tasks?states=failed", "", 400, "bad_request"),
+        ("GET /v1/groups?sort=age", "", 400, "bad_request"),
+        ("GET /v1/events?since=1", "", 400, "bad_request"),
+        ("GET /v1/peers?state=near", "", 400, "bad_request"),
+        ("GET /v1/peers?status=ready", "", 400, "bad_request"),
         ("POST /v1/peers/dial", r#"{"address":"nowhere"}"#, 400, "bad_request"),
     ];
     for (what, body, status, code) in cases {

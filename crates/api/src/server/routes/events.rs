@@ -26,6 +26,7 @@ use crate::{
 };
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct EventParams {
     /// Types and starts of types, separated by commas; none means all.
     #[serde(default)]

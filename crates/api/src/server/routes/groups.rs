@@ -100,6 +100,7 @@ fn each(mut spec: TaskSpec, members: BatchMembers) -> Result<Vec<Task>, Problem>
 const INDEX: &str = "{index}";
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct ShowParams {
     /// How long to wait for the end.
     #[serde(default)]
@@ -128,6 +129,7 @@ pub(super) async fn show(
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct ResultParams {
     #[serde(default)]
     from: u32,
@@ -194,6 +196,7 @@ pub(super) async fn cancel(
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct ListParams {
     /// States, separated by commas.
     state: Option<String>,

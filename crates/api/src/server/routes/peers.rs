@@ -5,21 +5,38 @@ use axum::{
     extract::{Path, State},
     http::StatusCode,
 };
-use meshwork_core::{Multiaddr, PeerId, PeerInfo};
+use meshwork_core::{Multiaddr, PeerId, PeerInfo, PeerStage};
 use meshwork_node::NetworkError;
+use serde::Deserialize;
 
 use super::Context;
 use crate::{
-    server::{body::JsonBody, select},
+    server::{
+        body::{JsonBody, Params},
+        select,
+    },
     types::{
         DialAnswer, DialRequest, List, PeerPatch, PeerView, PingAnswer, Problem, TrustAnswer,
         micros,
     },
 };
 
-pub(super) async fn list(State(cx): State<Context>) -> Result<Json<List<PeerView>>, Problem> {
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ListParams {
+    /// States, separated by commas.
+    state: Option<String>,
+}
+
+pub(super) async fn list(
+    State(cx): State<Context>,
+    Params(params): Params<ListParams>,
+) -> Result<Json<List<PeerView>>, Problem> {
+    let known = PeerStage::ALL.map(PeerStage::as_str);
+    let states = select::states(params.state.as_deref().unwrap_or_default(), &known, "a peer")?;
+    let is_wanted = |peer: &PeerView| states.is_empty() || states.contains(&peer.state);
     let peers = cx.manager.get_peers().await?;
-    let items: Vec<PeerView> = peers.into_iter().map(PeerView::from).collect();
+    let items: Vec<PeerView> = peers.into_iter().map(PeerView::from).filter(is_wanted).collect();
     Ok(Json(items.into()))
 }
 

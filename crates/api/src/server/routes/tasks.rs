@@ -29,6 +29,7 @@ use crate::{
 };
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct SubmitParams {
     /// How long to wait for the end.
     #[serde(default)]
@@ -79,6 +80,7 @@ pub(super) async fn targets(cx: &Context, names: Vec<String>) -> Result<Vec<Peer
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct ListParams {
     /// States, separated by commas.
     state: Option<String>,

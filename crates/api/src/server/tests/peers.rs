@@ -34,6 +34,14 @@ async fn a_peer_is_dialled_shown_trusted_and_given_work() {
     assert_eq!(seen.name.as_deref(), Some("bee"));
     assert!(!seen.trusted);
     assert_eq!(server.client.peers().await.unwrap().items.len(), 1);
+    for (states, count) in [("ready", 1), ("connected,ready", 1), ("disconnected", 0), ("", 1)] {
+        let request = format!(
+            "GET /v1/peers?state={states} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        );
+        let answer = server.exchange(&request).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        assert_eq!(answer.matches(&format!("\"peer_id\":\"{id}\"")).count(), count, "{states}");
+    }
 
     let answer = server.client.trust("bee", true).await.unwrap();
     assert_eq!((answer.peer_id.as_str(), answer.trusted), (id.as_str(), true));
