@@ -1,6 +1,7 @@
 //! `peers`.
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
+use meshwork::ResourceUsage;
 use meshwork_api::{Client, PeerView};
 
 use crate::{
@@ -8,6 +9,9 @@ use crate::{
     exit,
     output::{Output, Table, format},
 };
+
+#[cfg(test)]
+mod tests;
 
 pub(super) async fn peers(
     verb: Option<PeersVerb>,
@@ -88,6 +92,11 @@ fn show(peer: &PeerView, out: &Output) -> anyhow::Result<()> {
     if out.json {
         return out.value(peer);
     }
+    Ok(out.data(described(peer, Utc::now()).as_bytes())?)
+}
+
+/// A peer on lines of its own.
+fn described(peer: &PeerView, now: DateTime<Utc>) -> String {
     let mut text = String::new();
     let mut line = |name: &str, value: &str| {
         if !value.is_empty() {
@@ -99,7 +108,7 @@ fn show(peer: &PeerView, out: &Output) -> anyhow::Result<()> {
     line("state", &peer.state);
     line("why", peer.why.as_deref().unwrap_or_default());
     line("trusted", if peer.trusted { "yes" } else { "no" });
-    line("last seen", &format::ago(peer.last_seen, Utc::now()));
+    line("last seen", &format::ago(peer.last_seen, now));
     line("round trip", &peer.latency_us.map(format::micros).unwrap_or_default());
     line("software", peer.agent.as_deref().unwrap_or_default());
     line("handlers", &peer.handlers.join(" "));
@@ -115,11 +124,38 @@ fn show(peer: &PeerView, out: &Output) -> anyhow::Result<()> {
         );
         line("offers", &what);
     }
+    if let Some(usage) = &peer.resources {
+        line("uses", &used(usage, now));
+    }
+    if let Some(health) = &peer.health {
+        line("health", &health.status);
+        for reason in &health.reasons {
+            line("", reason);
+        }
+    }
+    if peer.reputation != 0 {
+        line("reputation", &format!("{} of -100 to 100", peer.reputation));
+    }
     line("tasks", &format!("{} of ours there, {} of theirs here", peer.assigned, peer.held));
     for address in &peer.addresses {
         line("address", address);
     }
-    Ok(out.data(text.as_bytes())?)
+    text
+}
+
+/// What a machine uses of what it has, and as of when.
+fn used(usage: &ResourceUsage, now: DateTime<Utc>) -> String {
+    format!(
+        "{:.0} % of the CPUs, load {:.1}, {} of {} memory and {} of {} disk free, {} slots free; {}",
+        usage.cpu_used * 100.0,
+        usage.load,
+        format::size(usage.memory_free_bytes),
+        format::size(usage.memory_bytes),
+        format::size(usage.disk_free_bytes),
+        format::size(usage.disk_bytes),
+        usage.slots_free,
+        format::ago(usage.measured_at, now),
+    )
 }
 
 async fn trust(peer: &str, trust: bool, client: &Client, out: &Output) -> anyhow::Result<()> {

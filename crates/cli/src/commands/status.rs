@@ -89,6 +89,10 @@ fn attention(status: &Status) -> Vec<String> {
     }
     for peer in &status.peers {
         let label = format::peer_label(peer.name.as_deref(), &peer.peer_id);
+        if let Some(health) = peer.health.as_ref().filter(|_| peer.state == "ready") {
+            let reasons = health.reasons.iter().map(|reason| format::printable(reason));
+            lines.extend(reasons.map(|reason| format!("{label} is {}: {reason}", health.status)));
+        }
         match (peer.state.as_str(), &peer.why) {
             ("connected" | "admitted", Some(why)) => {
                 lines.push(format!("{label} is {} only: {}", peer.state, format::printable(why)));

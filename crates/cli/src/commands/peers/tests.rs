@@ -1,0 +1,64 @@
+//! What is said of a peer.
+
+use std::collections::BTreeMap;
+
+use meshwork_api::HealthView;
+
+use super::*;
+
+fn peer(now: DateTime<Utc>) -> PeerView {
+    PeerView {
+        peer_id: "12D3KooWJCQT3eecHtv32UaHQqyByMq4N5Q42C6DrcJH8SbADUxh".to_owned(),
+        name: Some("bee".to_owned()),
+        state: "ready".to_owned(),
+        why: None,
+        trusted: true,
+        addresses: Vec::new(),
+        protocols: Vec::new(),
+        last_seen: now,
+        latency_us: Some(400),
+        reputation: 0,
+        handlers: Vec::new(),
+        capabilities: Vec::new(),
+        labels: BTreeMap::new(),
+        capacity: None,
+        agent: None,
+        resources: None,
+        health: None,
+        assigned: 2,
+        held: 0,
+    }
+}
+
+#[test]
+fn all_that_is_known_of_a_peer_is_shown() {
+    let now = Utc::now();
+    let usage = ResourceUsage {
+        cpu_used: 0.25,
+        memory_bytes: 8 << 30,
+        memory_free_bytes: 6 << 30,
+        slots_free: 3,
+        measured_at: now,
+        ..ResourceUsage::default()
+    };
+    let reasons = vec!["disk: 1 of 9 MiB are free\u{1b}[2J".to_owned()];
+    let health = HealthView { status: "degraded".to_owned(), reasons };
+    let known =
+        PeerView { resources: Some(usage), health: Some(health), reputation: -12, ..peer(now) };
+    let text = described(&known, now);
+    for wanted in [
+        "25 % of the CPUs",
+        "6.0 GiB of 8.0 GiB memory",
+        "3 slots free",
+        "degraded",
+        "disk: 1 of 9",
+        "-12",
+    ] {
+        assert!(text.contains(wanted), "{wanted}: {text}");
+    }
+    assert!(!text.contains('\u{1b}'), "{text:?}");
+    let text = described(&peer(now), now);
+    for unknown in ["uses", "health", "reputation"] {
+        assert!(!text.contains(unknown), "{unknown}: {text}");
+    }
+}
