@@ -6,12 +6,13 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
+        mpsc::sync_channel,
     },
     thread::{self, JoinHandle},
     time::Duration,
 };
 
-use meshwork_api::{Client, TaskSpec};
+use meshwork_api::{Client, EventView, TaskSpec};
 use rustix::process::Signal;
 
 use crate::support::{Node, eventually, signal};
@@ -63,6 +64,49 @@ async fn lane(socket: &Path, over: &AtomicBool) -> Vec<String> {
     ids
 }
 
+/// What the owner tells of peers that come and go.
+struct Told {
+    thread: JoinHandle<Vec<EventView>>,
+}
+
+impl Told {
+    /// From now on.
+    fn by(owner: &Node) -> Self {
+        let socket = owner.text("socket").to_owned();
+        let (connected, is_connected) = sync_channel(1);
+        let types = ["peer.connected", "peer.ready", "peer.disconnected"].map(str::to_owned);
+        let thread = thread::spawn(move || {
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let client = Client::new(Path::new(&socket)).unwrap();
+                let mut events = client.events(&types, None).await.unwrap();
+                connected.send(()).unwrap();
+                let mut told = Vec::new();
+                while let Some(event) = events.next().await.unwrap() {
+                    told.push(event);
+                }
+                told
+            })
+        });
+        is_connected.recv().expect("it connects");
+        Self { thread }
+    }
+
+    fn until_the_end_of(self, owner: Node) -> Vec<EventView> {
+        owner.end(Signal::TERM);
+        self.thread.join().expect("the events are read")
+    }
+}
+
+/// What was told of a peer; that it is ready is told again when it offers something else.
+fn of<'a>(told: &'a [EventView], peer: &str) -> Vec<&'a str> {
+    let of_peer = told.iter().filter(|event| event.peer_id.as_deref() == Some(peer));
+    let mut kinds: Vec<&str> = of_peer.map(|event| event.kind.as_str()).collect();
+    kinds.dedup();
+    kinds
+}
+
 fn worker(name: &str, owner: &Node) -> Vec<String> {
     let words = ["--name", name, "--trust", owner.text("peer_id"), "--accept", "listed"];
     let more = ["--bootstrap", owner.address(), "--heartbeat", "1s", "--lease", "3s"];
@@ -93,6 +137,7 @@ fn peers_come_and_go_under_load_and_no_task_is_lost() {
         assert_eq!(owner.ask(&["peers", "trust", id]).code, 0);
         owner.until_ready(id);
     }
+    let told = Told::by(&owner);
     let load = Load::on(&owner);
 
     // Suspended for less than three heartbeats, again and again: slow, and not lost.
@@ -132,4 +177,9 @@ fn peers_come_and_go_under_load_and_no_task_is_lost() {
     let status = owner.ask(&["status", "--json"]).json();
     assert_eq!(status["node"]["tasks"]["succeeded"], ended);
     assert_eq!(status["node"]["tasks"]["running"], 0);
+    // Who was only slow was never told to be gone.
+    let again = ["peer.disconnected", "peer.connected", "peer.ready"];
+    let (bee_id, told) = (bee.text("peer_id").to_owned(), told.until_the_end_of(owner));
+    assert_eq!(of(&told, &bee_id), again);
+    assert_eq!(of(&told, &cat_id), [&again[..], &again[..1]].concat());
 }
