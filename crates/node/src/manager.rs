@@ -412,7 +412,8 @@ impl NetworkManager {
     }
 
     pub(crate) async fn discover(&self, event: DiscoveryEvent) -> Result<(), NetworkError> {
-        Ok(self.net()?.discovery(event).await?)
+        let done = self.net()?.discovery(event).await;
+        done.map_err(|error| self.noted(error.into()))
     }
 
     /// Measures the round trip to a peer, with an echo of this node's own.

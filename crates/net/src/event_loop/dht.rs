@@ -53,6 +53,7 @@ impl EventLoop {
         event: DiscoveryEvent,
         reply: oneshot::Sender<Result<(), Reason>>,
     ) {
+        let mut done = Ok(());
         match event {
             DiscoveryEvent::StartDHT => self.start_dht(),
             DiscoveryEvent::Bootstrap => self.bootstrap(),
@@ -60,10 +61,10 @@ impl EventLoop {
             DiscoveryEvent::AnnouncePeer(info) if info.peer_id == self.local_peer => {
                 self.announce_self();
             }
-            DiscoveryEvent::AnnouncePeer(info) => self.take_hint(*info),
+            DiscoveryEvent::AnnouncePeer(info) => done = self.take_hint(*info),
         }
         // Whoever asked may have stopped waiting.
-        reply.send(Ok(())).ok();
+        reply.send(done).ok();
     }
 
     fn start_dht(&mut self) {
@@ -100,7 +101,7 @@ impl EventLoop {
     }
 
     /// Somebody whom the program has heard of: kept like a stranger's word, and tried once.
-    fn take_hint(&mut self, info: PeerInfo) {
+    fn take_hint(&mut self, info: PeerInfo) -> Result<(), Reason> {
         let peer = info.peer_id;
         let sound = |address: &&Multiaddr| {
             let parts = address::parts(address);
@@ -113,12 +114,17 @@ impl EventLoop {
             .take(limits::PEER_ADDRESSES)
             .map(address::without_peer)
             .collect();
+        if addresses.is_empty() {
+            let detail = format!("there is no address at which {peer} can be reached");
+            return Err(Reason::InvalidMessage { detail });
+        }
         let known = self.peers.entry(peer);
         for address in &addresses {
             known.remember(address, false);
         }
         self.dirty = true;
         self.dial_named(peer, addresses, self.local_peer);
+        Ok(())
     }
 
     /// What this node offers has changed.

@@ -50,7 +50,7 @@ impl DiscoveryProtocol {
     ///
     /// # Errors
     ///
-    /// The node is not running.
+    /// None of the other node's addresses can be dialled, or this node is not running.
     pub async fn announce_peer(&self, peer_info: PeerInfo) -> Result<(), NetworkError> {
         self.manager.discover(DiscoveryEvent::AnnouncePeer(Box::new(peer_info))).await
     }

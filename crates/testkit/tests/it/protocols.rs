@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use meshwork_core::{
-    Accept, HealthCheck, HealthReason, HealthStatus, NetworkMessage, PeerQuery, TaskEnd, TaskResult,
+    Accept, HealthCheck, HealthReason, HealthStatus, NetworkMessage, PeerInfo, PeerQuery, TaskEnd,
+    TaskResult,
 };
 use meshwork_node::{NetworkError, NetworkEvent, NetworkManager, Subscription, Topics};
 use meshwork_testkit::{
@@ -153,6 +154,33 @@ async fn a_fresh_node_is_healthy_and_a_peer_can_be_measured() {
         net.owner.peer(worker).await?.latency
     })
     .await;
+    net.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hint_is_kept_as_far_as_it_can_be_used() {
+    let net = TestNet::start(Wiring::default()).await;
+    let (owner, worker) = (&net.owner, &net.workers[0]);
+    let discovery = owner.manager().discovery_protocol();
+    let stranger = libp2p::identity::Keypair::generate_ed25519().public().to_peer_id();
+    let worker_info = owner.peer(worker.id()).await.unwrap();
+    let about = |addresses: &[&str]| PeerInfo {
+        peer_id: stranger,
+        addresses: addresses.iter().map(|address| address.parse().unwrap()).collect(),
+        trusted: true,
+        reputation: 1_000,
+        ..worker_info.clone()
+    };
+    let sound = "/ip4/192.0.2.7/tcp/4101";
+    let useless = ["/ip4/192.0.2.7/tcp/80/ws", "/ip4/192.0.2.7/udp/53"];
+    let refused = discovery.announce_peer(about(&useless)).await.unwrap_err();
+    assert_eq!(refused.code(), "invalid_message", "{refused}");
+    let foreign = format!("{sound}/p2p/{}", worker.id());
+    discovery.announce_peer(about(&[useless[0], &foreign, sound])).await.unwrap();
+    let kept = eventually("the hint is kept", &[owner], async || owner.peer(stranger).await).await;
+    assert_eq!(kept.addresses, [sound.parse().unwrap()]);
+    assert_eq!((kept.trusted, kept.reputation, kept.state.as_str()), (false, 0, "disconnected"));
+    assert_eq!((kept.advert, kept.agent), (None, None), "what is said of it is not believed");
     net.shutdown().await;
 }
 
