@@ -13,6 +13,9 @@ use meshwork_net::{
 
 use crate::{home::HomeError, journal::JournalError, monitor::ResourceError};
 
+#[cfg(test)]
+mod tests;
+
 /// What can fail at the front door. The display is a sentence for people that names the remedy.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
