@@ -1,8 +1,11 @@
 //! A node of plain rust-libp2p meets one of ours.
 
-use futures::AsyncReadExt;
-use libp2p::{PeerId, identify, kad, ping, swarm::SwarmEvent};
+use std::{ops::Range, time::Duration};
+
+use futures::{AsyncReadExt, StreamExt};
+use libp2p::{PeerId, Swarm, identify, kad, ping, swarm::SwarmEvent};
 use meshwork_core::{PeerState, Stuck};
+use meshwork_net::limits;
 
 use crate::support::{
     Node, QUIC, TCP,
@@ -102,4 +105,75 @@ async fn records_of_strangers_are_not_stored() {
     })
     .await;
     assert!(matches!(found, Err(kad::GetRecordError::NotFound { .. })), "{found:?}");
+}
+
+#[tokio::test]
+async fn provider_records_are_those_of_admitted_peers_bounded_and_go_with_them() {
+    let mut node = Node::listening(TCP).await;
+    let mut swarm = bare::swarm(Security::Noise);
+    let peer = *swarm.local_peer_id();
+    // Whoever has no address is named to nobody.
+    swarm.listen_on(TCP.parse().unwrap()).unwrap();
+    bare::event(&mut swarm, |event| {
+        matches!(event, SwarmEvent::NewListenAddr { .. }).then_some(())
+    })
+    .await;
+    bare::connect(&mut swarm, &node.address()).await;
+    node.until(|peers| peers.iter().any(|status| !status.addresses.is_empty())).await;
+    swarm.behaviour_mut().kad.add_address(&node.id(), node.address());
+    provide(&mut swarm, &node, 0..1, 1).await;
+    bare::say_hello(&mut swarm, node.id()).await;
+    // Which of them come first is Kademlia's business.
+    let kept = u8::try_from(limits::KAD_RECORDS_PER_PEER).unwrap();
+    let all = 1..kept + 3;
+    provide(&mut swarm, &node, all.clone(), 3).await;
+    let provider = tokio::spawn(async move {
+        loop {
+            swarm.select_next_some().await;
+        }
+    });
+    let mut asker = bare::swarm(Security::Noise);
+    bare::connect(&mut asker, &node.address()).await;
+    asker.behaviour_mut().kad.add_address(&node.id(), node.address());
+    let mut found = Vec::new();
+    for key in all {
+        found.extend(providers(&mut asker, key).await);
+    }
+    assert_eq!(found, vec![peer; kept.into()]);
+    provider.abort();
+    node.disconnected(peer).await;
+    for key in 1..4 {
+        assert_eq!(providers(&mut asker, key).await, []);
+    }
+}
+
+/// Says that it provides `keys`, until so many records have been refused.
+async fn provide(swarm: &mut Swarm<bare::Bare>, node: &Node, keys: Range<u8>, refused: u64) {
+    for key in keys {
+        swarm.behaviour_mut().kad.start_providing(kad::RecordKey::new(&[key])).unwrap();
+    }
+    let told = async {
+        while node.handle.counters().records_refused < refused {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    bare::meanwhile(swarm, told).await;
+}
+
+/// Whom the node names as providers.
+async fn providers(swarm: &mut Swarm<bare::Bare>, key: u8) -> Vec<PeerId> {
+    let query = swarm.behaviour_mut().kad.get_providers(kad::RecordKey::new(&[key]));
+    let found = bare::event(swarm, |event| match event {
+        SwarmEvent::Behaviour(BareEvent::Kad(kad::Event::OutboundQueryProgressed {
+            id,
+            result: kad::QueryResult::GetProviders(Ok(result)),
+            ..
+        })) if id == query => Some(result),
+        _ => None,
+    })
+    .await;
+    match found {
+        kad::GetProvidersOk::FoundProviders { providers, .. } => providers.into_iter().collect(),
+        kad::GetProvidersOk::FinishedWithNoAdditionalRecord { .. } => Vec::new(),
+    }
 }
