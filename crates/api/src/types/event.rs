@@ -14,10 +14,11 @@ pub struct EventView {
     /// What kind of thing, one of [`EVENT_TYPES`].
     #[serde(rename = "type")]
     pub kind: String,
-    /// Of `task.…`: which task.
+    /// Of `task.…`, and of a `message` about one: which task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task_id: Option<String>,
-    /// Of `peer.…`: which peer. Of `task.assigned` and `task.running`: the worker.
+    /// Of `peer.…`: which peer. Of `task.assigned` and `task.running`: the worker. Of `message`: who
+    /// sent it, where it says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer_id: Option<String>,
     /// Of `node.listening`, `node.warning` and `peer.connected`: which address.

@@ -1,6 +1,6 @@
 //! From the node's events to those of the API.
 
-use meshwork_core::{PeerId, TaskState};
+use meshwork_core::{NetworkMessage, PeerId, TaskState};
 use meshwork_node::NetworkEvent;
 
 use crate::types::{EventView, GAP};
@@ -57,9 +57,7 @@ pub(super) fn translate(event: NetworkEvent) -> Option<EventView> {
         NetworkEvent::HealthChanged { peer, status } => {
             EventView { message: Some(status.to_string()), ..of_peer("peer.health", peer) }
         }
-        NetworkEvent::Message(message) => {
-            EventView { message: Some(message.kind().to_owned()), ..of("message") }
-        }
+        NetworkEvent::Message(message) => of_message(&message),
         // For the program that the node is part of; there is none behind the API.
         NetworkEvent::ManualAttempt(_) => return None,
         other => {
@@ -67,6 +65,25 @@ pub(super) fn translate(event: NetworkEvent) -> Option<EventView> {
             return None;
         }
     })
+}
+
+/// What a peer has sent, and of whom or of what it is, where the message says so.
+fn of_message(message: &NetworkMessage) -> EventView {
+    let (task, peer) = match message {
+        NetworkMessage::TaskDistribution { task_id, .. } => (Some(task_id), None),
+        NetworkMessage::TaskResult { task_id, source_peer, .. } => {
+            (Some(task_id), Some(source_peer))
+        }
+        NetworkMessage::ResourceUpdate { peer_id, .. }
+        | NetworkMessage::HealthCheck { peer_id, .. } => (None, Some(peer_id)),
+        NetworkMessage::PeerDiscovery { .. } => (None, None),
+    };
+    EventView {
+        task_id: task.map(ToString::to_string),
+        peer_id: peer.map(ToString::to_string),
+        message: Some(message.kind().to_owned()),
+        ..of("message")
+    }
 }
 
 fn of(kind: &str) -> EventView {

@@ -1,4 +1,4 @@
-use meshwork_core::{Epoch, Multiaddr, PeerId, TaskId};
+use meshwork_core::{Epoch, HealthStatus, Multiaddr, PeerId, TaskId, TaskResult};
 use serde_json::{Value, json};
 
 use super::*;
@@ -44,7 +44,7 @@ fn each_event_of_the_network_is_told() {
         ),
         (NetworkEvent::PeerUpdated { peer }, json!({ "type": "peer.updated", "peer_id": id })),
         (
-            NetworkEvent::HealthChanged { peer, status: meshwork_core::HealthStatus::Healthy },
+            NetworkEvent::HealthChanged { peer, status: HealthStatus::Healthy },
             json!({ "type": "peer.health", "peer_id": id, "message": "healthy" }),
         ),
         (NetworkEvent::Lagged(3), json!({ "type": "gap", "missed": 3 })),
@@ -79,4 +79,42 @@ fn each_state_of_a_task_is_told_with_its_worker() {
         told(progress),
         json!({ "type": "task.progress", "task_id": task, "fraction": 0.5, "message": "half" })
     );
+}
+
+#[test]
+fn each_message_is_told_with_its_task_and_its_sender() {
+    let (task_id, peer) = (TaskId::new(), PeerId::random());
+    let (task, sender) = (task_id.to_string(), peer.to_string());
+    let result = TaskResult {
+        output: "done".into(),
+        worker: peer,
+        attempt: 1,
+        took: std::time::Duration::ZERO,
+    };
+    let whole = Box::new(meshwork_core::Task { id: task_id, ..Default::default() });
+    let cases = [
+        (
+            NetworkMessage::TaskDistribution { task_id, task: whole, target_peers: vec![peer] },
+            json!({ "type": "message", "task_id": task, "message": "task_distribution" }),
+        ),
+        (
+            NetworkMessage::TaskResult { task_id, result, source_peer: peer },
+            json!({ "type": "message", "task_id": task, "peer_id": sender, "message": "task_result" }),
+        ),
+        (
+            NetworkMessage::PeerDiscovery { known_peers: Vec::new(), query: None },
+            json!({ "type": "message", "message": "peer_discovery" }),
+        ),
+        (
+            NetworkMessage::ResourceUpdate { peer_id: peer, resources: Default::default() },
+            json!({ "type": "message", "peer_id": sender, "message": "resource_update" }),
+        ),
+        (
+            NetworkMessage::HealthCheck { peer_id: peer, status: HealthStatus::Healthy },
+            json!({ "type": "message", "peer_id": sender, "message": "health_check" }),
+        ),
+    ];
+    for (message, expected) in cases {
+        assert_eq!(told(NetworkEvent::Message(Box::new(message))), expected);
+    }
 }
