@@ -382,6 +382,20 @@ async fn what_is_kept_of_tasks_is_bounded_as_configured() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keep_results_is_how_long_a_task_that_has_ended_is_known() {
+    let tasks = TaskSettings { keep_results: Duration::from_secs(1), ..TaskSettings::default() };
+    let node = TestNode::configured(NetworkConfig { tasks, ..loopback() }).await;
+    let handle = node.submit(task("text/upper").with_input("a"), &[]).await;
+    let id = handle.id();
+    assert_eq!(output(handle.end().await.unwrap()), "A");
+    eventually("it is forgotten", &[&node], async || {
+        node.manager().task(id).await.unwrap().is_none().then_some(())
+    })
+    .await;
+    node.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn durability_is_what_outlives_the_node() {
     for (durability, own, outlives) in [
         (Durability::Memory, None, false),
