@@ -44,7 +44,7 @@ pub(super) async fn show(
     State(cx): State<Context>,
     Path(text): Path<String>,
 ) -> Result<Json<PeerView>, Problem> {
-    let peer = select::peer(&cx.manager, &text).await?;
+    let peer = another(&cx, &text).await?;
     let known = cx.manager.get_peers().await?;
     let info: Option<PeerInfo> = known.into_iter().find(|info| info.peer_id == peer);
     info.map(|info| Json(info.into())).ok_or_else(|| {
@@ -71,7 +71,7 @@ pub(super) async fn ping(
     Path(text): Path<String>,
 ) -> Result<Json<PingAnswer>, Problem> {
     let _waits = cx.poll()?;
-    let peer = select::peer(&cx.manager, &text).await?;
+    let peer = another(&cx, &text).await?;
     let pong = cx.manager.ping(peer).await?;
     Ok(Json(PingAnswer {
         peer_id: pong.peer.to_string(),
@@ -89,10 +89,20 @@ pub(super) async fn change(
     Path(text): Path<String>,
     JsonBody(PeerPatch { trust }): JsonBody<PeerPatch>,
 ) -> Result<Json<TrustAnswer>, Problem> {
-    let peer = select::peer(&cx.manager, &text).await?;
+    let peer = another(&cx, &text).await?;
     cx.manager.trust(peer, trust).await?;
     let name = name_of(&cx, peer).await?;
     Ok(Json(TrustAnswer { peer_id: peer.to_string(), name, trusted: trust }))
+}
+
+/// The peer that `text` names, if it is not this node itself.
+async fn another(cx: &Context, text: &str) -> Result<PeerId, Problem> {
+    let peer = select::peer(&cx.manager, text).await?;
+    if peer == cx.manager.local_peer_id() {
+        return Err(Problem::bad_request(format!("{text:?} is this node itself"))
+            .with_hint("see how it is: meshwork status"));
+    }
+    Ok(peer)
 }
 
 /// What a known peer calls itself.

@@ -127,6 +127,22 @@ async fn handlers_are_listed_with_all_who_offer_them() {
     server.end().await;
 }
 
+#[tokio::test]
+async fn a_node_is_no_peer_of_its_own() {
+    let server = Fixture::running().await;
+    let itself = server.manager.local_peer_id().to_string();
+    for name in ["ant", itself.as_str()] {
+        let shown = api_error(server.client.peer(name).await.unwrap_err());
+        let pinged = api_error(server.client.ping(name).await.unwrap_err());
+        let trusted = api_error(server.client.trust(name, true).await.unwrap_err());
+        for problem in [shown, pinged, trusted] {
+            assert_eq!(problem.status, 400, "{problem:?}");
+            assert!(problem.detail.contains("this node itself"), "{problem:?}");
+        }
+    }
+    server.end().await;
+}
+
 /// The peer, once it is ready.
 async fn until_ready(server: &Fixture, id: &str) -> crate::PeerView {
     let mut events = server.manager.subscribe();
