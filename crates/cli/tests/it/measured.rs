@@ -4,8 +4,9 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use bytes::Bytes;
 use meshwork_api::{Client, Payload, TaskSpec};
+use rustix::process::Signal;
 
-use crate::support::Node;
+use crate::support::{Node, eventually};
 
 const TASKS: usize = 300;
 const BYTES: usize = 8_000;
@@ -91,4 +92,24 @@ fn all_nine_metrics_move_and_agree_with_what_was_sent() {
     std::thread::sleep(Duration::from_millis(1_100));
     let later = page(&owner);
     assert!(sum(&later, "network_bandwidth_sum", &["protocol=\"task\""]) > 0.0);
+}
+
+#[test]
+fn who_comes_and_goes_is_logged() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let shell = format!("export MESHWORK_LOG=info && exec 2>'{}'", log.display());
+    let owner = Node::up_after(&shell, &["--name", "ant"]);
+    let worker = Node::up(&["--name", "bee", "--bootstrap", owner.address()]);
+    let id = worker.text("peer_id").to_owned();
+    owner.until_ready(&id);
+    worker.end(Signal::TERM);
+    let lines = ["Listening on /ip4/127.0.0.1/tcp/".to_owned()]
+        .into_iter()
+        .chain(["Connected to", "Disconnected from"].map(|what| format!("{what} peer {id}")));
+    for line in lines {
+        eventually(&format!("{line} is logged"), || {
+            std::fs::read_to_string(&log).unwrap().contains(&line)
+        });
+    }
 }
