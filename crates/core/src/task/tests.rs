@@ -1,1 +1,96 @@
+//! What a task is, and what is refused of one.
 
+use std::time::Duration;
+
+use super::*;
+use crate::limits;
+
+type Spoil = Box<dyn Fn(&mut Task)>;
+
+#[test]
+fn an_id_is_short_for_people_and_whole_for_programs() {
+    let (first, second) = (TaskId::new(), TaskId::new());
+    assert!(first < second, "ids are in the order of their making");
+    let whole = first.to_string();
+    assert_eq!(whole.len(), 36);
+    assert!(whole.ends_with(&first.short()) && first.short().len() == 6);
+    assert_eq!(whole.parse::<TaskId>().unwrap(), first);
+    assert_eq!(TaskId::from_bytes(*first.as_bytes()), first);
+    assert!("".parse::<TaskId>().is_err() && first.short().parse::<TaskId>().is_err());
+}
+
+#[test]
+fn a_default_task_is_statistics_of_nothing() {
+    let task = Task::default();
+    assert_eq!(task.handler().unwrap().as_str(), "text/stats");
+    assert!(task.input.is_empty());
+    assert_eq!(task.check(), Ok(()));
+    for family in ["text", "wasm", "command", "mine"] {
+        assert_eq!(TaskType::from_family(family).family(), family);
+    }
+}
+
+#[test]
+fn names_of_handlers_are_plain() {
+    for good in ["text/word-count", "my.family_2/x"] {
+        assert_eq!(good.parse::<HandlerName>().unwrap().as_str(), good);
+    }
+    let long = format!("text/{}", "x".repeat(limits::HANDLER_NAME));
+    for bad in ["", "text", "text/", "/x", "Text/x", "text/x y", "text/x/y", "text/\u{1b}", &long] {
+        assert!(bad.parse::<HandlerName>().is_err(), "{bad:?}");
+    }
+}
+
+fn texts(count: usize) -> impl Iterator<Item = String> {
+    (0..count).map(|nth| nth.to_string())
+}
+
+fn pairs<T: FromIterator<(String, String)>>(count: usize) -> T {
+    texts(count).map(|text| (text.clone(), text)).collect()
+}
+
+fn one<T: FromIterator<(String, String)>>(name: String, value: String) -> T {
+    [(name, value)].into_iter().collect()
+}
+
+#[test]
+fn what_is_too_large_is_refused_by_its_name() {
+    let long = || "x".repeat(limits::LABEL_BYTES + 1);
+    let cases: Vec<(&str, Spoil)> = vec![
+        (
+            "the input",
+            Box::new(|t| t.input = Bytes::from(vec![0; limits::INLINE_BYTES + 1]).into()),
+        ),
+        ("params", Box::new(move |t| t.params = pairs(limits::PARAMS + 1))),
+        ("params", Box::new(move |t| t.params = one(String::new(), String::new()))),
+        ("params", Box::new(move |t| t.params = one("x".repeat(limits::PARAM_NAME + 1), long()))),
+        (
+            "params",
+            Box::new(move |t| t.params = one("x".to_owned(), "x".repeat(limits::PARAM_VALUE + 1))),
+        ),
+        (
+            "requirements",
+            Box::new(move |t| t.requirements.capabilities = texts(limits::LABELS + 1).collect()),
+        ),
+        ("requirements", Box::new(move |t| t.requirements.labels = pairs(limits::LABELS + 1))),
+        ("requirements", Box::new(move |t| t.requirements.labels = one("x".to_owned(), long()))),
+        ("limits.attempt", Box::new(|t| t.limits.attempt = Some(Duration::ZERO))),
+        ("idempotency_key", Box::new(|t| t.idempotency_key = Some(String::new()))),
+        (
+            "idempotency_key",
+            Box::new(|t| t.idempotency_key = Some("x".repeat(limits::IDEMPOTENCY_KEY + 1))),
+        ),
+    ];
+    for (at, (field, spoil)) in cases.into_iter().enumerate() {
+        let mut task = Task::default();
+        spoil(&mut task);
+        let said = task.check().unwrap_err().to_string();
+        assert!(said.starts_with(field), "case {at}, {field}: {said}");
+    }
+    let full = Task {
+        input: Bytes::from(vec![0; limits::INLINE_BYTES]).into(),
+        idempotency_key: Some("x".repeat(limits::IDEMPOTENCY_KEY)),
+        ..Task::default()
+    };
+    assert_eq!(full.check(), Ok(()), "each bound itself is within it");
+}
