@@ -253,11 +253,12 @@ async fn open_journal(
     recovery: &Recovery,
 ) -> Result<Journal, NetworkError> {
     let opened = Journal::open(home, owner, clock, recovery.clone()).await;
-    let (journal, (groups, tasks, kept)) = opened.map_err(InternalError::from)?;
+    let (journal, ledger) = opened.map_err(InternalError::from)?;
     let now = clock.now();
-    for tally in groups {
-        engine.restore_group(&tally);
+    for tally in ledger.groups() {
+        engine.restore_group(tally);
     }
+    let (tasks, kept) = ledger.into_parts();
     for (number, task) in (1..).zip(tasks) {
         engine.restore(task, now)?;
         if number % limits::RESTORE_AT_ONCE == 0 {

@@ -33,7 +33,7 @@ use std::{
 
 use meshwork_core::{
     PeerId,
-    engine::{GroupTally, Ledger, Made, Record, Restored, Seq},
+    engine::{Ledger, Record, Seq},
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -326,11 +326,8 @@ pub(crate) struct Journal {
     closing: Arc<AtomicBool>,
 }
 
-/// What an engine starts from.
-pub(crate) type Parts = (Vec<GroupTally>, Vec<Restored>, Vec<Made>);
-
 impl Journal {
-    /// Opens the journal of a home, and reads it.
+    /// Opens the journal of a home, and reads it: what an engine starts from.
     ///
     /// # Errors
     ///
@@ -340,10 +337,10 @@ impl Journal {
         owner: Option<PeerId>,
         clock: Clock,
         recovery: Recovery,
-    ) -> Result<(Self, Parts), JournalError> {
+    ) -> Result<(Self, Ledger), JournalError> {
         let (work, asked) = blocking::sync_channel(WORK);
         let (told, done) = mpsc::channel(1);
-        let (opened, parts) = oneshot::channel();
+        let (opened, ledger) = oneshot::channel();
         let (dir, full) = (dir.to_owned(), Arc::new(AtomicBool::new(false)));
         let closing = Arc::new(AtomicBool::new(false));
         let copying = Arc::new(AtomicBool::new(false));
@@ -363,9 +360,7 @@ impl Journal {
                 };
                 writer.reserve();
                 // Whoever opens it may have given up.
-                let groups = ledger.groups().cloned().collect();
-                let (tasks, kept) = ledger.into_parts();
-                if opened.send(Ok((groups, tasks, kept))).is_ok() {
+                if opened.send(Ok(ledger)).is_ok() {
                     writer.run(&asked, &told);
                 }
                 // Before `told`: who hears of its end finds the file closed.
@@ -377,7 +372,7 @@ impl Journal {
         };
         let thread = thread::Builder::new().name("meshwork-journal".to_owned());
         thread.spawn(run).map_err(JournalError::Thread)?;
-        let parts = parts.await.map_err(|_| JournalError::Stopped)??;
+        let ledger = ledger.await.map_err(|_| JournalError::Stopped)??;
         let waiting = Vec::new();
         let last = Seq(0);
         let journal = Self {
@@ -391,7 +386,7 @@ impl Journal {
             full,
             closing,
         };
-        Ok((journal, parts))
+        Ok((journal, ledger))
     }
 
     /// These records are to be on disk; [`Self::committed`] says when they are.

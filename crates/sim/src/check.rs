@@ -268,8 +268,8 @@ impl World<'_> {
     /// No worker has a result on its disk that nobody has acknowledged.
     fn check_kept(&self) -> Step {
         for (index, node) in self.nodes.iter().enumerate().filter(|(_, node)| !node.gone) {
-            let (_, kept) = node.disk.ledger().into_parts();
-            if let Some((kept, _)) = kept.first() {
+            let (_, mut kept) = node.disk.ledger().into_parts();
+            if let Some((kept, _)) = kept.next() {
                 let details = format!("n{index} keeps {} of task {}", kept.epoch, kept.task);
                 return Err(Broken::new(Invariant::ResultIsDelivered, details));
             }

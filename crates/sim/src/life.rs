@@ -40,7 +40,7 @@ impl World<'_> {
         for task in tasks {
             let id = task.task.id;
             match &task.ended {
-                Some((end, _)) => self.history.restored(id, end)?,
+                Some(ended) => self.history.restored(id, &ended.0)?,
                 None => {
                     node.live.insert(id);
                 }

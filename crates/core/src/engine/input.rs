@@ -423,10 +423,10 @@ pub struct Restored {
     pub targets: Vec<PeerId>,
     /// When it was submitted.
     pub submitted: Time,
-    /// What has become of it, and as of when.
-    pub story: (Story, Time),
+    /// What has become of it, and as of when; none if nothing has.
+    pub story: Option<Box<(Story, Time)>>,
     /// How it has ended, if it has, and when.
-    pub ended: Option<(TaskEnd, Time)>,
+    pub ended: Option<Box<(TaskEnd, Time)>>,
 }
 
 /// What the engine holds, in numbers.

@@ -32,20 +32,21 @@ impl Ledger {
         match record {
             Record::Submitted { task, targets } => {
                 self.index.insert(task.id, self.next);
-                let story = (Story::default(), at);
-                let task = Restored { task, targets, submitted: at, story, ended: None };
+                let task = Restored { task, targets, submitted: at, story: None, ended: None };
                 self.tasks.insert(self.next, task);
                 self.next += 1;
             }
             Record::Tried { id, story } => {
                 if let Some(task) = self.open(&id) {
-                    task.story = (story, at);
+                    task.story = Some(Box::new((story, at)));
                 }
             }
             Record::Ended { id, end, story } => {
                 if let Some(task) = self.open(&id) {
-                    task.ended = Some((*end, at));
-                    task.story = (story, at);
+                    task.ended = Some(Box::new((*end, at)));
+                    task.story = Some(story)
+                        .filter(|story| *story != Story::default())
+                        .map(|story| Box::new((story, at)));
                 }
             }
             Record::Forgotten { id } => {
@@ -90,8 +91,10 @@ impl Ledger {
     }
 
     /// The tasks, in the order in which they were submitted, and the results, with the times at which
-    /// they were made.
-    pub fn into_parts(self) -> (Vec<Restored>, Vec<Made>) {
-        (self.tasks.into_values().collect(), self.kept.into_values().collect())
+    /// they were made. Each is let go of when it is taken: there may be more than fit twice.
+    pub fn into_parts(
+        self,
+    ) -> (impl ExactSizeIterator<Item = Restored>, impl ExactSizeIterator<Item = Made>) {
+        (self.tasks.into_values(), self.kept.into_values())
     }
 }

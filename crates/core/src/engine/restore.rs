@@ -18,7 +18,7 @@ impl Engine {
     /// It cannot be held: its id or key is that of another one, there are too many, or too many
     /// handler names.
     pub fn restore(&mut self, restored: Restored, now: Time) -> Result<(), Reason> {
-        let Restored { mut task, targets, submitted, story: (story, as_of), ended } = restored;
+        let Restored { mut task, targets, submitted, story, ended } = restored;
         let id = task.id;
         let taken =
             task.idempotency_key.as_deref().is_some_and(|key| self.tasks.by_key(key).is_some());
@@ -32,11 +32,12 @@ impl Engine {
         task.durability = Some(crate::Durability::Disk);
         let full = Reason::QueueFull { retry_after: crate::limits::QUEUE_FULL_RETRY };
         let key = self.insert_task(task, targets, kind, submitted).ok_or(full)?;
-        if let Some(task) = self.tasks.get_mut(key) {
+        if let (Some(task), Some(told)) = (self.tasks.get_mut(key), story) {
+            let (story, as_of) = *told;
             task.attempts = story.attempts;
             task.past = story.past(as_of);
         }
-        match ended {
+        match ended.map(|ended| *ended) {
             Some((end, at)) => {
                 let end = End::from_public(end);
                 let success = end.is_success();

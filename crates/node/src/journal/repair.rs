@@ -237,11 +237,12 @@ fn report(store: &Store) -> Result<JournalReport, JournalError> {
     let mut ledger = Ledger::default();
     let replayed = store.replay(|_, _, record| ledger.apply(record, Time::ZERO))?;
     let (tasks, results) = ledger.into_parts();
-    let ended = tasks.iter().filter(|task| task.ended.is_some()).count();
+    let (all, results) = (tasks.len(), results.len());
+    let ended = tasks.filter(|task| task.ended.is_some()).count();
     Ok(JournalReport {
-        open: tasks.len() - ended,
+        open: all - ended,
         ended,
-        results: results.len(),
+        results,
         records: replayed.records,
         damaged: replayed.damaged,
         segments: replayed.segments,

@@ -10,7 +10,7 @@ pub(super) fn quick_dir() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").unwrap_or_else(|_| tempfile::tempdir().unwrap())
 }
 
-async fn open(dir: &Path) -> (Journal, Parts) {
+async fn open(dir: &Path) -> (Journal, Ledger) {
     Journal::open(dir, None, Clock::start(), Recovery::default()).await.unwrap()
 }
 
@@ -21,8 +21,8 @@ fn submitted(task: &Task) -> Record {
 #[tokio::test]
 async fn what_comes_during_a_commit_is_the_next_one() {
     let dir = tempfile::tempdir().unwrap();
-    let (mut journal, parts) = open(dir.path()).await;
-    assert_eq!(parts, (Vec::new(), Vec::new(), Vec::new()));
+    let (mut journal, ledger) = open(dir.path()).await;
+    assert!(ledger.is_empty() && ledger.groups().next().is_none());
     let tasks: Vec<Task> = (0..1_000).map(|_| Task::default()).collect();
     for (seq, task) in (1..).zip(&tasks) {
         journal.push(Seq(seq), vec![submitted(task)]);
@@ -36,8 +36,8 @@ async fn what_comes_during_a_commit_is_the_next_one() {
     }
     assert_eq!(commits, 2, "the first, and all that came meanwhile");
     journal.close().await;
-    let (journal, (_, restored, _)) = open(dir.path()).await;
-    let ids: Vec<_> = restored.iter().map(|restored| restored.task.id).collect();
+    let (journal, ledger) = open(dir.path()).await;
+    let ids: Vec<_> = ledger.into_parts().0.map(|restored| restored.task.id).collect();
     assert_eq!(ids, tasks.iter().map(|task| task.id).collect::<Vec<_>>());
     journal.close().await;
 }
@@ -55,8 +55,9 @@ async fn times_are_those_of_the_earlier_start() {
     journal.committed().await.unwrap();
     journal.close().await;
     let clock = Clock::start();
-    let (journal, (_, restored, _)) =
+    let (journal, ledger) =
         Journal::open(dir.path(), None, clock, Recovery::default()).await.unwrap();
+    let restored: Vec<_> = ledger.into_parts().0.collect();
     let [restored] = &restored[..] else { panic!("one task") };
     let (submitted, ended) = (restored.submitted, restored.ended.as_ref().unwrap().1);
     assert!(submitted <= ended && ended <= clock.now());
@@ -123,8 +124,8 @@ async fn what_stays_for_long_does_not_keep_all_that_came_with_it() {
     store.replay(|_, _, _| left += 1).unwrap();
     assert!(left < 1_000, "{left} records for 100 tasks, of 15,000");
     drop(store);
-    let (journal, (_, restored, _)) = open(dir.path()).await;
-    let mut ids: Vec<_> = restored.iter().map(|restored| restored.task.id).collect();
+    let (journal, ledger) = open(dir.path()).await;
+    let mut ids: Vec<_> = ledger.into_parts().0.map(|restored| restored.task.id).collect();
     ids.sort_unstable();
     waiting.sort_unstable();
     assert_eq!(ids, waiting);

@@ -132,7 +132,7 @@ fn what_cannot_be_taken_up_again_is_refused_by_name() {
         task: Box::new(task),
         targets: Vec::new(),
         submitted: now,
-        story: (crate::engine::Story::default(), now),
+        story: None,
         ended: None,
     };
     let once = task("text/a");

@@ -80,8 +80,9 @@ async fn a_damaged_journal_starts_no_node_until_it_is_salvaged() {
     let named = |number| dir.path().join(format!("journal.damaged-{number}"));
     assert_eq!(kept, [named(2), named(4)]);
     assert!(kept.iter().all(|path| fs::metadata(path).unwrap().len() > 0));
-    let (journal, (_, tasks, _)) =
+    let (journal, ledger) =
         Journal::open(dir.path(), None, Clock::start(), Recovery::default()).await.unwrap();
+    let tasks: Vec<_> = ledger.into_parts().0.collect();
     assert_eq!(tasks.len(), 3);
     journal.close().await;
     assert_eq!(salvage(dir.path()).unwrap().1, Vec::<PathBuf>::new(), "nothing is left to mend");

@@ -13,7 +13,7 @@ use crate::clock::Clock;
 
 async fn open(dir: &Path) -> Result<(Journal, usize), JournalError> {
     let opened = Journal::open(dir, None, Clock::start(), Recovery::default()).await;
-    opened.map(|(journal, (_, tasks, _))| (journal, tasks.len()))
+    opened.map(|(journal, ledger)| (journal, ledger.into_parts().0.len()))
 }
 
 /// One more task, by a commit of its own.

@@ -8,8 +8,9 @@ use super::*;
 use crate::home::next_boot;
 
 async fn ids(dir: &Path) -> Vec<meshwork_core::TaskId> {
-    let (journal, (_, tasks, _)) =
+    let (journal, ledger) =
         Journal::open(dir, None, Clock::start(), Recovery::default()).await.unwrap();
+    let tasks: Vec<_> = ledger.into_parts().0.collect();
     journal.close().await;
     tasks.iter().map(|restored| restored.task.id).collect()
 }
