@@ -80,6 +80,7 @@ impl<'m> Viewer<'m> {
             worker_name: worker.and_then(|peer| self.name(&peer)),
             took_us: took.map(micros),
             output_bytes: output,
+            output_tail: None,
             waiting: task.waiting.as_ref().map(|waiting| self.waiting(waiting)),
             error: task.end.as_ref().and_then(error),
         }
@@ -143,6 +144,23 @@ fn obstacle_code(obstacle: &Obstacle) -> &'static str {
         _ => "other",
     }
 }
+
+/// The last lines of a result that is text.
+pub(super) fn tail(end: &TaskEnd) -> Option<Vec<String>> {
+    let TaskEnd::Succeeded(result) = end else { return None };
+    let text = std::str::from_utf8(&result.output).ok()?;
+    let cut = |line: &str| match line.char_indices().nth(TAIL_CHARS) {
+        Some((end, _)) => line.get(..end).map(|start| format!("{start}…")).unwrap_or_default(),
+        None => line.to_owned(),
+    };
+    let mut lines: Vec<String> = text.lines().rev().take(TAIL_LINES).map(cut).collect();
+    lines.reverse();
+    Some(lines)
+}
+
+/// What is shown of a result beside the task: enough to see what it is.
+const TAIL_LINES: usize = 5;
+const TAIL_CHARS: usize = 200;
 
 /// Why a task has no result; none if it has one.
 pub(super) fn error(end: &TaskEnd) -> Option<ErrorView> {

@@ -40,6 +40,10 @@ pub struct TaskView {
     pub took_us: Option<u64>,
     /// Size of its result.
     pub output_bytes: Option<u64>,
+    /// The last lines of its result if that is text: at most five, each cut to 200 characters. Only of
+    /// a task that is asked for by itself.
+    #[serde(default)]
+    pub output_tail: Option<Vec<String>>,
     /// While it is queued: why.
     pub waiting: Option<WaitingView>,
     /// Why it ended without a result.

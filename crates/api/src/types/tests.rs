@@ -36,6 +36,7 @@ fn waiting_task() -> TaskView {
         worker_name: None,
         took_us: None,
         output_bytes: None,
+        output_tail: None,
         waiting: Some(WaitingView {
             code: "no_worker".to_owned(),
             message: "nobody may run it".to_owned(),
@@ -74,6 +75,7 @@ fn a_task_keeps_its_shape() {
         "worker_name": null,
         "took_us": null,
         "output_bytes": null,
+        "output_tail": null,
         "waiting": {
             "code": "no_worker", "message": "nobody may run it", "next_try_at": null,
             "gives_up_at": "2026-11-23T12:10:00Z",

@@ -38,6 +38,12 @@ pub(super) fn story(task: &TaskView, now: DateTime<Utc>) -> String {
     if let Some(waiting) = &task.waiting {
         text.push_str(&waits("", waiting, now));
     }
+    if let Some(lines) = task.output_tail.as_ref().filter(|lines| !lines.is_empty()) {
+        text.push_str("output    its last lines\n");
+        for line in lines {
+            text.push_str(&format!("  {}\n", format::printable(line)));
+        }
+    }
     if let Some(next) = next(task) {
         text.push_str(&format!("next      {next}\n"));
     }

@@ -20,6 +20,7 @@ fn ended(error: Option<(&str, Option<u8>)>) -> TaskView {
         worker_name: None,
         took_us: None,
         output_bytes: None,
+        output_tail: None,
         waiting: None,
         error: error.map(|(code, exit)| ErrorView {
             code: code.to_owned(),

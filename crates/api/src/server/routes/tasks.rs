@@ -125,7 +125,8 @@ pub(super) async fn show(
 async fn show_id(cx: &Context, id: TaskId) -> Result<TaskView, Problem> {
     let task = cx.manager.task(id).await?.ok_or_else(|| not_found(id))?;
     let viewer = Viewer::of(&cx.manager, std::slice::from_ref(&task)).await?;
-    Ok(viewer.task(&task))
+    let output_tail = task.end.as_ref().and_then(view::tail);
+    Ok(TaskView { output_tail, ..viewer.task(&task) })
 }
 
 pub(super) async fn result(

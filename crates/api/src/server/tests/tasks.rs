@@ -42,6 +42,24 @@ async fn a_task_runs_and_its_result_is_its_bytes() {
 }
 
 #[tokio::test]
+async fn a_task_is_shown_with_the_last_lines_of_its_result() {
+    let server = Fixture::running().await;
+    let long = "ü".repeat(300);
+    let text = Bytes::from(format!("1\n2\n3\n4\n5\n6\n{long}\n"));
+    let echo = |bytes| TaskSpec { input: Some(Payload::of(bytes)), ..TaskSpec::new("debug/echo") };
+    let task = server.client.submit(&echo(text), LONG).await.unwrap();
+    let shown = server.client.task(&task.id).await.unwrap().output_tail.unwrap();
+    assert_eq!(shown, ["3", "4", "5", "6", &format!("{}…", "ü".repeat(200))]);
+    let list = server.client.tasks(&Default::default()).await.unwrap();
+    assert_eq!(list.items[0].output_tail, None, "not in a list");
+
+    let bytes = echo(Bytes::from_static(b"a\n\xff"));
+    let task = server.client.submit(&bytes, LONG).await.unwrap();
+    assert_eq!(task.output_tail, None, "it is no text");
+    server.end().await;
+}
+
+#[tokio::test]
 async fn the_largest_input_arrives_whole() {
     let server = Fixture::running().await;
     let bytes = Bytes::from(vec![0xa5; meshwork_core::limits::INLINE_BYTES]);

@@ -23,9 +23,20 @@ fn task() -> TaskView {
         worker_name: None,
         took_us: None,
         output_bytes: None,
+        output_tail: None,
         waiting: None,
         error: None,
     }
+}
+
+#[test]
+fn the_last_lines_of_a_result_are_shown_and_steer_no_terminal() {
+    let lines = vec!["one".to_owned(), "two\u{1b}[2J".to_owned()];
+    let task = TaskView { state: "succeeded".to_owned(), output_tail: Some(lines), ..task() };
+    let text = story(&task, at("2026-11-23T12:00:42Z"));
+    assert!(text.contains("output    its last lines\n  one\n  two\u{fffd}[2J\n"), "{text}");
+    let empty = TaskView { output_tail: Some(Vec::new()), ..task };
+    assert!(!story(&empty, at("2026-11-23T12:00:42Z")).contains("output"));
 }
 
 #[test]
