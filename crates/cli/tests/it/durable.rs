@@ -9,9 +9,15 @@ use tempfile::TempDir;
 
 use crate::support::{Node, eventually};
 
-/// Tasks, and kills: one each time so many more were accepted.
-const TASKS: usize = 400;
+/// As often as `MESHWORK_KILLS` says, else so often.
 const KILLS: usize = 8;
+/// Tasks that are accepted between two kills.
+const TASKS: usize = 50;
+
+fn kills() -> usize {
+    let asked = std::env::var("MESHWORK_KILLS").ok().and_then(|kills| kills.parse().ok());
+    asked.unwrap_or(KILLS)
+}
 
 fn owner(home: TempDir, listen: &str) -> Node {
     let alone = ["--no-mdns", "--listen", listen, "--name", "ant", "--slots", "0"];
@@ -28,11 +34,11 @@ fn home() -> TempDir {
 }
 
 /// Submits all tasks, each until it is accepted; their ids, in order.
-fn submit_all(socket: &Path, accepted: &mpsc::SyncSender<()>) -> Vec<String> {
+fn submit_all(socket: &Path, tasks: usize, accepted: &mpsc::SyncSender<()>) -> Vec<String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let mut ids = Vec::new();
-        for number in 0..TASKS {
+        for number in 0..tasks {
             let mut spec = TaskSpec::new("debug/echo");
             spec.input = Some(Payload::of(Bytes::from(format!("task {number}"))));
             // An answer may be lost with the owner: the task is not submitted twice for that.
@@ -69,13 +75,15 @@ fn whoever_is_killed_what_was_accepted_ends_once_and_right() {
         assert_eq!(ant.ask(&["peers", "trust", worker.text("peer_id")]).code, 0);
     }
 
-    let (told, accepted) = mpsc::sync_channel(TASKS);
+    let kills = kills();
+    let tasks = (kills + 1) * TASKS;
+    let (told, accepted) = mpsc::sync_channel(tasks);
     let submitting = {
         let socket = socket.clone();
-        std::thread::spawn(move || submit_all(Path::new(&socket), &told))
+        std::thread::spawn(move || submit_all(Path::new(&socket), tasks, &told))
     };
-    for kill in 0..KILLS {
-        for _ in 0..TASKS / (KILLS + 1) {
+    for kill in 0..kills {
+        for _ in 0..TASKS {
             accepted.recv().expect("more is accepted");
         }
         // The owner each other time, else one of the workers.
@@ -106,7 +114,7 @@ fn whoever_is_killed_what_was_accepted_ends_once_and_right() {
         }
     });
     let distinct: std::collections::BTreeSet<&String> = ids.iter().collect();
-    assert_eq!(distinct.len(), TASKS, "each key has one task");
+    assert_eq!(distinct.len(), tasks, "each key has one task");
     for worker in workers.iter().flatten() {
         eventually("no result is left behind", || {
             worker.ask(&["status", "--json"]).json()["node"]["tasks"]["unacked"] == 0
