@@ -33,7 +33,7 @@ pub use health::{HealthCheck, HealthReason, HealthStatus};
 pub use libp2p_identity::PeerId;
 pub use message::NetworkMessage;
 pub use multiaddr::Multiaddr;
-pub use peer::{PeerInfo, PeerStage, PeerState, Stuck};
+pub use peer::{PeerInfo, PeerStage, PeerState, Stuck, TrafficBytes};
 pub use policy::{Accept, AcceptPolicy};
 pub use protocol::NetworkProtocol;
 pub use reason::Reason;

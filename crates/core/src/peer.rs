@@ -1,13 +1,18 @@
 //! A peer as others see it in a snapshot.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
 use libp2p_identity::PeerId;
 use multiaddr::Multiaddr;
 use serde::{Deserialize, Serialize};
 
-use crate::{advert::Advert, health::HealthStatus, resource::ResourceUsage};
+use crate::{
+    advert::Advert, health::HealthStatus, protocol::NetworkProtocol, resource::ResourceUsage,
+};
 
 /// How far a peer has come, and why it is stuck where it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,6 +141,19 @@ pub struct PeerInfo {
     pub assigned: u32,
     /// Its unfinished attempts here.
     pub held: u32,
+    /// What has travelled on streams between it and this node since the node started, by protocol if
+    /// anything has.
+    #[serde(default)]
+    pub traffic: BTreeMap<NetworkProtocol, TrafficBytes>,
+}
+
+/// Bytes that have travelled, with framing and without encryption.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrafficBytes {
+    /// To the peer.
+    pub sent: u64,
+    /// From it.
+    pub received: u64,
 }
 
 impl PeerInfo {
@@ -157,6 +175,7 @@ impl PeerInfo {
             health: None,
             assigned: 0,
             held: 0,
+            traffic: BTreeMap::new(),
         }
     }
 }

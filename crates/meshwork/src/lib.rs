@@ -44,6 +44,7 @@ pub use meshwork_core::{
     NetworkMessage, NetworkProtocol, PeerId, PeerInfo, PeerQuery, PeerStage, PeerState, Reason,
     Requirements, ResourceEvent, ResourceUsage, RetryPolicy, Stuck, Task, TaskEnd, TaskFailure,
     TaskId, TaskInput, TaskLimits, TaskProtocolEvent, TaskResult, TaskState, TaskType,
+    TrafficBytes,
     engine::view::{
         AttemptView, EndCounts, Explanation, GroupExplanation, GroupQuery, GroupState, GroupStop,
         GroupView, Obstacle, TaskView, WaitingMembers,

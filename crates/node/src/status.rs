@@ -2,7 +2,10 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use meshwork_core::{Advert, Multiaddr, PeerId, PeerInfo, engine::Accounts, policy::AcceptPolicy};
+use meshwork_core::{
+    Advert, Multiaddr, NetworkProtocol, PeerId, PeerInfo, TrafficBytes, engine::Accounts,
+    policy::AcceptPolicy,
+};
 use meshwork_net::PeerStatus;
 
 use crate::clock::Clock;
@@ -47,5 +50,14 @@ pub(crate) fn peer_info(status: &PeerStatus, clock: &Clock, trusted: &HashSet<Pe
         health: status.health.clone(),
         assigned: 0,
         held: 0,
+        traffic: NetworkProtocol::ALL
+            .into_iter()
+            .map(|protocol| {
+                let (sent, received) =
+                    (status.traffic.sent(protocol), status.traffic.received(protocol));
+                (protocol, TrafficBytes { sent, received })
+            })
+            .filter(|(_, bytes)| *bytes != TrafficBytes::default())
+            .collect(),
     }
 }

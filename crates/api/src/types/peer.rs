@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use meshwork_core::{PeerInfo, ResourceUsage};
+use meshwork_core::{NetworkProtocol, PeerInfo, ResourceUsage, TrafficBytes};
 use serde::{Deserialize, Serialize};
 
 use super::node::{CapacityView, HealthView, micros};
@@ -51,6 +51,9 @@ pub struct PeerView {
     pub assigned: u32,
     /// Unfinished attempts of its tasks here.
     pub held: u32,
+    /// Bytes on streams between it and this node since the node started, by protocol.
+    #[serde(default)]
+    pub traffic: BTreeMap<NetworkProtocol, TrafficBytes>,
 }
 
 impl From<PeerInfo> for PeerView {
@@ -76,6 +79,7 @@ impl From<PeerInfo> for PeerView {
             health: info.health.map(HealthView::from),
             assigned: info.assigned,
             held: info.held,
+            traffic: info.traffic,
         }
     }
 }

@@ -137,6 +137,11 @@ fn described(peer: &PeerView, now: DateTime<Utc>) -> String {
         line("reputation", &format!("{} of -100 to 100", peer.reputation));
     }
     line("tasks", &format!("{} of ours there, {} of theirs here", peer.assigned, peer.held));
+    for (nth, (protocol, bytes)) in peer.traffic.iter().enumerate() {
+        let (sent, received) = (format::size(bytes.sent), format::size(bytes.received));
+        let name = if nth == 0 { "traffic" } else { "" };
+        line(name, &format!("{}: {sent} sent, {received} received", protocol.as_str()));
+    }
     for address in &peer.addresses {
         line("address", address);
     }

@@ -76,6 +76,11 @@ fn all_nine_metrics_move_and_agree_with_what_was_sent() {
         let bytes = sum(page, "network_message_size_sum", &labels);
         assert!((payload..payload * 1.05).contains(&bytes), "{direction}: {bytes} of {payload}");
     }
+    let bee = owner.ask(&["peers", "show", "bee", "--json"]).json();
+    for direction in ["sent", "received"] {
+        let bytes = bee["traffic"]["task"][direction].as_u64().unwrap() as f64;
+        assert!((payload..payload * 1.05).contains(&bytes), "{direction}: {bytes} of {payload}");
+    }
     assert_eq!(sum(&at_owner, "meshwork_tasks_ended", &["state=\"succeeded\""]), tasks);
     assert_eq!(sum(&at_owner, "meshwork_tasks_open", &[]), 0.0);
     assert_eq!(sum(&at_worker, "meshwork_attempts_executed", &[]), tasks);

@@ -119,22 +119,8 @@ async fn an_announcement_reaches_peers_at_once() {
 }
 
 fn info_of(node: &Node) -> meshwork_core::PeerInfo {
-    meshwork_core::PeerInfo {
-        peer_id: node.id(),
-        addresses: vec![node.address()],
-        protocols: BTreeSet::new(),
-        last_seen: chrono::DateTime::UNIX_EPOCH,
-        latency: None,
-        reputation: 0,
-        state: PeerState::Disconnected(None),
-        trusted: false,
-        advert: None,
-        agent: None,
-        resources: None,
-        health: None,
-        assigned: 0,
-        held: 0,
-    }
+    let (id, addresses) = (node.id(), vec![node.address()]);
+    meshwork_core::PeerInfo::hint(id, addresses, chrono::DateTime::UNIX_EPOCH)
 }
 
 #[tokio::test]

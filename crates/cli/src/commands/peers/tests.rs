@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use meshwork::{NetworkProtocol, TrafficBytes};
 use meshwork_api::HealthView;
 
 use super::*;
@@ -27,6 +28,7 @@ fn peer(now: DateTime<Utc>) -> PeerView {
         health: None,
         assigned: 2,
         held: 0,
+        traffic: Default::default(),
     }
 }
 
@@ -43,8 +45,17 @@ fn all_that_is_known_of_a_peer_is_shown() {
     };
     let reasons = vec!["disk: 1 of 9 MiB are free\u{1b}[2J".to_owned()];
     let health = HealthView { status: "degraded".to_owned(), reasons };
-    let known =
-        PeerView { resources: Some(usage), health: Some(health), reputation: -12, ..peer(now) };
+    let traffic = [
+        (NetworkProtocol::TaskProtocol, TrafficBytes { sent: 3 << 20, received: 512 }),
+        (NetworkProtocol::HealthProtocol, TrafficBytes { sent: 40, received: 41 }),
+    ];
+    let known = PeerView {
+        resources: Some(usage),
+        health: Some(health),
+        reputation: -12,
+        traffic: traffic.into(),
+        ..peer(now)
+    };
     let text = described(&known, now);
     for wanted in [
         "25 % of the CPUs",
@@ -53,6 +64,8 @@ fn all_that_is_known_of_a_peer_is_shown() {
         "degraded",
         "disk: 1 of 9",
         "-12",
+        "traffic     task: 3.0 MiB sent, 512 B received",
+        "            health: 40 B sent",
     ] {
         assert!(text.contains(wanted), "{wanted}: {text}");
     }
