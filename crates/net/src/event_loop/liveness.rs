@@ -107,11 +107,8 @@ impl Watched {
         }
         if detector.is_gone(now) {
             let silence = now.since(detector.heard());
-            let phi = detector.phi(now).min(99.0);
-            return Verdict::Gone(format!(
-                "silent for {:.1} s (φ {phi:.1})",
-                silence.as_secs_f32()
-            ));
+            tracing::debug!(phi = detector.phi(now), "a peer is taken for gone");
+            return Verdict::Gone(format!("silent for {:.1} s", silence.as_secs_f32()));
         }
         // Two that have asked at once would do so for ever, were they equally patient.
         let patience = if self.is_patient { interval * 6 / 4 } else { interval * 5 / 4 };
