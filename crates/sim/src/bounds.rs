@@ -1,4 +1,5 @@
-//! The tables of an engine while it runs: none is larger than the limits allow.
+//! The tables of an engine while it runs: none is larger than the limits allow, and nothing is in them
+//! that nobody wants.
 //!
 //! Absent on purpose: what is left at the end, see `check`.
 
@@ -49,6 +50,10 @@ impl World<'_> {
         if let Some((what, size, most)) = beyond {
             let details = format!("n{index} has {size} {what}, at most {most}");
             return Err(Broken::new(Invariant::Bounds, details));
+        }
+        if sizes.unwanted > 0 {
+            let details = format!("n{index} lets {} attempts go on for nothing", sizes.unwanted);
+            return Err(Broken::new(Invariant::NoWaste, details));
         }
         self.check_bytes(index, sizes)
     }

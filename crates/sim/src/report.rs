@@ -46,6 +46,8 @@ pub enum Invariant {
     GroupStops,
     /// A task is at one worker, or at two if it asks for a second attempt.
     AtMostTwo,
+    /// A worker that goes on with a task which has ended is told to stop.
+    NoWaste,
     /// Work goes only to whom its owner trusts.
     OnlyTrusted,
     /// Nobody is refused, expelled or told anything without a cause.
@@ -56,7 +58,7 @@ pub enum Invariant {
 
 impl Invariant {
     /// All of them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::AnsweredIsKnown,
         Self::OneEnd,
         Self::ResultWasProduced,
@@ -75,6 +77,7 @@ impl Invariant {
         Self::GroupCounts,
         Self::GroupStops,
         Self::AtMostTwo,
+        Self::NoWaste,
         Self::OnlyTrusted,
         Self::NoFalseBlame,
         Self::NoPanic,
@@ -101,6 +104,7 @@ impl Invariant {
             Self::GroupCounts => "a group's counts are those of its members",
             Self::GroupStops => "a group that is to stop does so for good, and no other",
             Self::AtMostTwo => "a task is at one worker, or at two if it asks for that",
+            Self::NoWaste => "a worker that goes on with what has ended is told to stop",
             Self::OnlyTrusted => "work goes only to whom its owner trusts",
             Self::NoFalseBlame => "nobody honest is refused or expelled",
             Self::NoPanic => "nothing panics",

@@ -9,6 +9,7 @@ use super::{
     Accounts, Engine, PeerLoad,
     hedge::{Open, Sent},
     past::Refusal,
+    peers::OpenAttempt,
     queue::Needs,
     tasks::{End, Owned, Phase},
     view::{AttemptView, Explanation, Found, Obstacle, Sizes, TaskQuery, TaskView},
@@ -116,6 +117,12 @@ impl Engine {
         for (_, peer) in self.peers.iter() {
             let (worker, owner) = (&peer.worker, &peer.owner);
             sizes.open += worker.open.len();
+            let is_unwanted = |attempt: &OpenAttempt| {
+                let task = attempt.task.map(|key| self.tasks.get(key));
+                let runs = |task: &Owned| matches!(task.phase, Phase::Open(_));
+                task.is_some_and(|task| !task.is_some_and(runs))
+            };
+            sizes.unwanted += worker.open.iter().filter(|(_, open)| is_unwanted(open)).count();
             sizes.open_bytes += worker.open_bytes;
             sizes.held_bytes += owner.unfinished_bytes;
             sizes.unsent += worker.acks.len() + worker.out.len() + owner.out.len();

@@ -53,6 +53,8 @@ pub struct Sizes {
     pub held: usize,
     /// Own attempts at workers, the node itself among them.
     pub open: usize,
+    /// Of these, attempts at tasks that have ended, which their workers were not told.
+    pub unwanted: usize,
     /// Bytes that the node thinks lie at its workers.
     pub open_bytes: u64,
     /// Bytes that it thinks it holds for others.
