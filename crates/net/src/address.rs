@@ -109,6 +109,18 @@ pub(crate) fn is_public(address: &Multiaddr) -> bool {
     }
 }
 
+/// Whether an address at which a peer was met may be dialled when it is read from a file: it is of a
+/// form that is dialled, and leads neither to what nobody dials nor to a port that a stranger could
+/// not name either. Loopback and private addresses and names may be: this node has reached peers there.
+pub(crate) fn may_recall(peer: &PeerId, address: &Multiaddr) -> bool {
+    let Ok(Parts { host, port, peer: named, .. }) = parts(address) else { return false };
+    let is_somewhere = match host {
+        Host::Ip(ip) => !is_never(ip),
+        Host::Name => true,
+    };
+    is_somewhere && port.is_none_or(is_harmless) && named.is_none_or(|named| named == *peer)
+}
+
 /// Whether an address leads to this machine itself.
 pub(crate) fn is_loopback(address: &Multiaddr) -> bool {
     matches!(parts(address), Ok(Parts { host: Host::Ip(ip), .. }) if ip.is_loopback())

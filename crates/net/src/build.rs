@@ -76,7 +76,8 @@ impl Network {
         let (addresses_in, addresses) = watch::channel(Arc::default());
         let local_peer = *swarm.local_peer_id();
         let settings = settings(&config);
-        let NetConfig { keypair, listen, bootstrap, protocol_timeout, offer, .. } = config;
+        let NetConfig { keypair, listen, remembered, bootstrap, protocol_timeout, offer, .. } =
+            config;
         let meter = Arc::new(Meter::default());
         let handle = NetHandle::new(HandleParts {
             local_peer,
@@ -93,6 +94,7 @@ impl Network {
             keypair,
             settings,
             offer,
+            remembered,
             bootstrap,
             allowed,
             counters,
@@ -212,6 +214,7 @@ impl NetConfig {
             boot: _,
             network,
             listen,
+            remembered: _,
             bootstrap,
             mdns: _,
             max_peers,

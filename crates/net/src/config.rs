@@ -5,6 +5,8 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 use libp2p::{Multiaddr, PeerId, identity::Keypair};
 use meshwork_core::{AcceptPolicy, Advert};
 
+use crate::{address, limits};
+
 /// Everything that [`Network::build`](crate::Network::build) needs. Checked there.
 #[derive(Clone, Debug)]
 pub struct NetConfig {
@@ -17,6 +19,9 @@ pub struct NetConfig {
     pub network: String,
     /// Addresses to listen on; TCP and QUIC, IPv4 and IPv6. May be empty.
     pub listen: Vec<Multiaddr>,
+    /// Peers that were met before this start, the last met first; they are dialled before
+    /// `bootstrap`. At most [`limits::REMEMBERED_PEERS`]; more are ignored.
+    pub remembered: Vec<Remembered>,
     /// Addresses to dial at the start and whenever the connection is lost.
     pub bootstrap: Vec<Multiaddr>,
     /// Whether to look for peers on the local network segment.
@@ -31,6 +36,35 @@ pub struct NetConfig {
     pub protocol_timeout: Duration,
     /// What this node says of itself, to whom.
     pub offer: Offer,
+}
+
+/// A peer that was met before this start, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remembered {
+    pub(crate) peer: PeerId,
+    /// Without `/p2p/…`; at least one, at most [`limits::REMEMBERED_ADDRESSES`].
+    pub(crate) addresses: Vec<Multiaddr>,
+    pub(crate) keep: bool,
+}
+
+impl Remembered {
+    /// A peer and its addresses, the best first; those that [`Self::takes`] refuses are left out.
+    /// None if none is left. With `keep` it is dialled until it is reached, as a bootstrap address
+    /// is; without, [`limits::RECALL_TRIES`] times, while fewer than [`limits::MIN_DEGREE`] peers
+    /// are connected.
+    pub fn new(peer: PeerId, addresses: &[Multiaddr], keep: bool) -> Option<Self> {
+        let usable = addresses.iter().filter(|address| Self::takes(&peer, address));
+        let addresses: Vec<Multiaddr> =
+            usable.map(address::without_peer).take(limits::REMEMBERED_ADDRESSES).collect();
+        (!addresses.is_empty()).then_some(Self { peer, addresses, keep })
+    }
+
+    /// Whether a remembered address of `peer` may be dialled, whatever file it comes from: a form
+    /// that is understood, no multicast, link-local or metadata address, no port at which a stranger
+    /// does harm, and nobody else's name at its end.
+    pub fn takes(peer: &PeerId, address: &Multiaddr) -> bool {
+        address::may_recall(peer, address)
+    }
 }
 
 /// What this node says of itself, and to whom. Each peer is told the handlers that it may use.

@@ -3,7 +3,9 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use libp2p::{Multiaddr, PeerId};
-use meshwork_core::{Advert, HealthStatus, PeerQuery, PeerState, ResourceUsage, ToOwner, ToWorker};
+use meshwork_core::{
+    Advert, HealthStatus, PeerQuery, PeerState, ResourceUsage, Time, ToOwner, ToWorker,
+};
 
 use crate::{clock::LastSeen, session::Session, traffic::Traffic};
 
@@ -157,6 +159,12 @@ pub struct PeerStatus {
     pub state: PeerState,
     /// Where it was reached, and where it says it can be; at most 8.
     pub addresses: Vec<Multiaddr>,
+    /// Where it may be found after a restart: where this node has reached it, and what its own
+    /// signed advert names, as far as that may be dialled. Empty unless it was ready; at most
+    /// [`limits::REMEMBERED_ADDRESSES`](crate::limits::REMEMBERED_ADDRESSES).
+    pub recallable: Vec<Multiaddr>,
+    /// When it was last ready; of one that is, since when.
+    pub last_ready: Option<Time>,
     /// Protocols from identify.
     pub protocols: BTreeSet<String>,
     /// Software from identify, cleaned.

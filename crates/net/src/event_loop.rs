@@ -54,7 +54,7 @@ use self::{
     timers::{Timer, Timers},
 };
 use crate::{
-    Offer,
+    Offer, Remembered,
     behaviour::{Behaviour, BehaviourEvent, streams::RequestId},
     clock::Clock,
     counters::Counters,
@@ -74,6 +74,7 @@ pub(crate) struct Parts {
     pub(crate) keypair: Keypair,
     pub(crate) settings: Settings,
     pub(crate) offer: Offer,
+    pub(crate) remembered: Vec<Remembered>,
     pub(crate) bootstrap: Vec<Multiaddr>,
     pub(crate) allowed: Allowed,
     pub(crate) counters: Arc<Counters>,
@@ -223,6 +224,7 @@ impl EventLoop {
             keypair,
             settings,
             offer,
+            remembered,
             bootstrap,
             allowed,
             counters,
@@ -284,7 +286,7 @@ impl EventLoop {
             watching: false,
             looked: Instant::now(),
         };
-        this.configure_dials(&bootstrap);
+        this.configure_dials(&remembered, &bootstrap);
         this
     }
 

@@ -98,6 +98,11 @@ impl NetHandle {
         Arc::clone(&self.peers.borrow())
     }
 
+    /// The same, for whoever waits for changes; closed when the loop has ended.
+    pub fn watch_peers(&self) -> watch::Receiver<Arc<Vec<PeerStatus>>> {
+        self.peers.clone()
+    }
+
     /// The addresses that this node listens on, each with `/p2p/…`, as last published.
     pub fn addresses(&self) -> Arc<Vec<Multiaddr>> {
         Arc::clone(&self.addresses.borrow())

@@ -46,6 +46,8 @@ pub(crate) fn by_hearsay(peer: PeerId, last_seen: Arc<LastSeen>) -> PeerStatus {
         peer,
         state: PeerState::Disconnected(Some("by hearsay".to_owned())),
         addresses: Vec::new(),
+        recallable: Vec::new(),
+        last_ready: None,
         protocols: std::collections::BTreeSet::new(),
         agent: None,
         advert: None,

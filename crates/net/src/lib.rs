@@ -40,7 +40,7 @@ pub use libp2p::identity::Keypair;
 pub use self::{
     build::Network,
     clock::Clock,
-    config::{NetConfig, Offer},
+    config::{NetConfig, Offer, Remembered},
     counters::NetCounters,
     error::{AskError, BuildError, DialError, FindPeersError, NetClosed},
     event::{Direction, NetEvent, PeerStatus, Pong},

@@ -195,6 +195,19 @@ pub const DIAL_CALLERS: usize = 16;
 pub const REDIAL_MIN: Duration = Duration::from_secs(1);
 /// Longest wait before a lost peer is dialled again.
 pub const REDIAL_MAX: Duration = Duration::from_secs(60);
+/// Peers that a start remembers, the last met first; more are ignored. With
+/// [`REMEMBERED_ADDRESSES`] each they fit into [`GIVEN_ADDRESSES`] and leave room there.
+pub const REMEMBERED_PEERS: usize = 200;
+/// Addresses of a remembered peer: a few interfaces, TCP and QUIC.
+pub const REMEMBERED_ADDRESSES: usize = 4;
+/// Dials of a remembered peer without success after which it is left to those who know it better;
+/// one that is kept is dialled for ever.
+pub const RECALL_TRIES: u32 = 3;
+/// Dials under way at which further remembered peers wait: half of [`PENDING_OUTBOUND`] is left to
+/// kept peers, bootstrap addresses and callers.
+pub const RECALL_DIALS: usize = 8;
+/// How long they wait before they look again.
+pub const RECALL_PAUSE: Duration = Duration::from_secs(1);
 /// Peers found by mDNS and kept at once; more are ignored until some expire (S-16).
 pub const NEAR_PEERS: usize = 256;
 /// Longest life of an address found by mDNS, whatever its packet says.
@@ -242,7 +255,7 @@ pub const SEARCH_TTL: Duration = Duration::from_secs(30);
 pub const SEARCHES_KEPT: usize = 64;
 /// Providers that one search takes from Kademlia; the rest is ignored.
 pub const SEARCH_PROVIDERS: usize = 20;
-/// Connected peers below which a node dials peers of which it has only heard.
+/// Connected peers below which a node dials peers of which it has only heard, or that it remembers.
 pub const MIN_DEGREE: usize = 8;
 /// How often one host and port is dialled because somebody named it (P-12).
 pub const NAMED_DIAL_EVERY: Duration = Duration::from_secs(60);

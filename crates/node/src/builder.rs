@@ -12,10 +12,11 @@ use meshwork_core::{
     limits as core_limits,
 };
 use meshwork_exec::{Executor, Handler, ManualAttempt, ManualDesk, RegisterError, Registry};
-use meshwork_net::{Keypair, NetConfig, NetHandle, Network, Offer, identity};
+use meshwork_net::{Keypair, NetConfig, NetHandle, Network, Offer, Remembered, identity};
 use tokio::sync::{broadcast, mpsc};
 
 use crate::{
+    book::Keeper,
     clock::Clock,
     config::{Identity, NetworkConfig},
     driver::{Call, Driver, DriverParts, Feeds},
@@ -114,7 +115,7 @@ impl NetworkManagerBuilder {
         let descriptions = registry.descriptions();
         let descriptions = descriptions.map(|(name, d)| (name.clone(), d.clone())).collect();
         let home = match &config.home {
-            Some(dir) => Some(Home::open(dir).map_err(InternalError::from)?),
+            Some(dir) => Some(Arc::new(Home::open(dir).map_err(InternalError::from)?)),
             None => None,
         };
         let keypair = match &config.identity {
@@ -162,6 +163,7 @@ impl NetworkManagerBuilder {
             desk,
             parts: Mutex::new(Some(parts)),
             net: OnceLock::new(),
+            book_closed: OnceLock::new(),
             recovery: Recovery::default(),
             trusted: tokio::sync::Mutex::new(trusted),
             config,
@@ -186,20 +188,16 @@ impl Parts {
         let trusted = inner.trusted.lock().await.clone();
         let offer = offer(config, handlers, trusted.clone());
         let mut engine = Engine::new(engine_config(config, inner.local_peer, self.boot, &offer));
-        let journal = match &config.home {
-            Some(home) => {
-                let owner = inner.owner();
-                Some(open_journal(home, owner, *clock, &mut engine, &inner.recovery).await?)
-            }
-            None => None,
-        };
+        let journal = open_journal(inner, &mut engine).await?;
         let blocked = Arc::default();
         let (reports, ended) = mpsc::channel(limits::REPORTS);
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let executor =
             Executor::new(self.registry, threads, reports).map_err(InternalError::Threads)?;
-        let network =
-            Network::build(net_config(config, self.keypair, self.boot, offer), clock.monotonic);
+        let keeper = Keeper::open(inner, &trusted).await;
+        let remembered = keeper.as_ref().map(Keeper::remembered).unwrap_or_default();
+        let net_config = net_config(config, self.keypair, self.boot, offer, remembered);
+        let network = Network::build(net_config, clock.monotonic);
         let Network { handle, event_loop, events: facts, sessions } = network.await?;
         let Self { entries, calls, manual, .. } = self;
         let feeds = Feeds { entries, calls, facts, sessions, reports: ended, manual };
@@ -235,6 +233,9 @@ impl Parts {
             has_home: config.home.is_some(),
         };
         inner.probes.get_or_init(|| probes_in);
+        if let Some(keeper) = keeper {
+            crate::driver::spawn("peer book", keeper.run(handle.watch_peers()));
+        }
         // Either of them ends when the other does; a panic in one is a stop with a line in the log.
         crate::driver::spawn("event loop", event_loop.run());
         crate::driver::spawn("driver", driver.run());
@@ -244,15 +245,11 @@ impl Parts {
     }
 }
 
-/// Opens the journal of a home; the engine goes on from what is in it.
-async fn open_journal(
-    home: &Path,
-    owner: Option<PeerId>,
-    clock: Clock,
-    engine: &mut Engine,
-    recovery: &Recovery,
-) -> Result<Journal, NetworkError> {
-    let opened = Journal::open(home, owner, clock, recovery.clone()).await;
+/// Opens the journal, if there is a home; the engine goes on from what is in it.
+async fn open_journal(inner: &Inner, engine: &mut Engine) -> Result<Option<Journal>, NetworkError> {
+    let Some(home) = &inner.config.home else { return Ok(None) };
+    let clock = inner.clock;
+    let opened = Journal::open(home, inner.owner(), clock, inner.recovery.clone()).await;
     let (journal, ledger) = opened.map_err(InternalError::from)?;
     let now = clock.now();
     for tally in ledger.groups() {
@@ -269,7 +266,7 @@ async fn open_journal(
     for (result, finished) in kept {
         engine.restore_kept(result, finished, now)?;
     }
-    Ok(journal)
+    Ok(Some(journal))
 }
 
 /// Passes metrics on from time to time, until the node stops or its last handle is gone.
@@ -309,12 +306,19 @@ fn engine_config(config: &NetworkConfig, local: PeerId, boot: u32, offer: &Offer
     }
 }
 
-fn net_config(config: &NetworkConfig, keypair: Keypair, boot: u32, offer: Offer) -> NetConfig {
+fn net_config(
+    config: &NetworkConfig,
+    keypair: Keypair,
+    boot: u32,
+    offer: Offer,
+    remembered: Vec<Remembered>,
+) -> NetConfig {
     NetConfig {
         keypair,
         boot,
         network: config.network.clone(),
         listen: config.listen_addrs.clone(),
+        remembered,
         bootstrap: config.bootstrap_peers.clone(),
         mdns: config.mdns,
         max_peers: config.max_peers,

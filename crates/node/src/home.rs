@@ -1,8 +1,9 @@
 //! The node's home: a directory with what must outlive the process, used by one node at a time.
 //!
 //! `lock` (held while the node lives; names the process), `boot` (how often it has started),
-//! `trusted` (peers trusted at run time, one id per line). Absent on purpose: the identity key,
-//! which has a path of its own, and what is in `journal.redb` and beside it (`journal`).
+//! `trusted` (peers trusted at run time, one id per line), `peers` (where others were met; what it
+//! says is for `book` to judge). Absent on purpose: the identity key, which has a path of its own,
+//! and what is in `journal.redb` and beside it (`journal`).
 
 use std::{
     collections::HashSet,
@@ -109,6 +110,21 @@ impl Home {
         lines.sort_unstable();
         write(&self.dir.join("trusted"), &lines.concat())
     }
+
+    /// The text of the peer book, if there is one; a longer one than there can be is cut.
+    pub(crate) fn book(&self) -> Result<Option<String>, HomeError> {
+        read_at_most(&self.dir.join(BOOK), limits::BOOK_FILE as u64 + 1)
+    }
+
+    /// Replaces the peer book.
+    pub(crate) fn save_book(&self, text: &str) -> Result<(), HomeError> {
+        write(&self.dir.join(BOOK), text)
+    }
+
+    /// The peer book could not be read or written, for this reason.
+    pub(crate) fn book_failed(&self, source: io::Error) -> HomeError {
+        HomeError::Io { path: self.dir.join(BOOK), source }
+    }
 }
 
 /// Counts one more start in this file, on disk before it returns. The count is higher than any
@@ -175,6 +191,10 @@ fn lock(dir: &Path) -> Result<File, HomeError> {
 }
 
 pub(crate) fn read(path: &Path) -> Result<Option<String>, HomeError> {
+    read_at_most(path, MAX_FILE)
+}
+
+fn read_at_most(path: &Path, bytes: u64) -> Result<Option<String>, HomeError> {
     let io = |source| HomeError::Io { path: path.to_owned(), source };
     let file = match File::open(path) {
         Ok(file) => file,
@@ -182,7 +202,7 @@ pub(crate) fn read(path: &Path) -> Result<Option<String>, HomeError> {
         Err(error) => return Err(io(error)),
     };
     let mut text = String::new();
-    file.take(MAX_FILE).read_to_string(&mut text).map_err(io)?;
+    file.take(bytes).read_to_string(&mut text).map_err(io)?;
     Ok(Some(text))
 }
 
@@ -208,5 +228,7 @@ fn write_fresh(path: &Path, text: &str) -> io::Result<()> {
 
 /// Longest text of a process id.
 const MAX_PID: u64 = 16;
-/// No file of ours is larger: 1,024 peer ids of at most 60 bytes.
+/// The peer book's name.
+const BOOK: &str = "peers";
+/// No other file of ours is larger: 1,024 peer ids of at most 60 bytes.
 const MAX_FILE: u64 = 128 * 1024;

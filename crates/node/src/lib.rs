@@ -5,6 +5,7 @@
 //!
 //! Absent on purpose: HTTP (in `meshwork-api`), libp2p types (in `meshwork-net`).
 
+mod book;
 mod builder;
 mod clock;
 pub mod config;

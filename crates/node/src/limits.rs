@@ -66,3 +66,19 @@ pub(crate) const STOP_GRACE: Duration = Duration::from_secs(30);
 pub(crate) const NOTICE: Duration = Duration::from_secs(3);
 /// When nothing runs here any more, until the node ends without waiting for anything.
 pub(crate) const SHUTDOWN: Duration = Duration::from_secs(10);
+/// Bytes of the file of peers met before: 200 lines of 4 addresses of [`BOOK_ADDRESS`] bytes. A
+/// larger one is not of ours.
+pub(crate) const BOOK_FILE: usize = 256 * 1024;
+/// Bytes of an address that is kept there, as text; a longer one is not.
+pub(crate) const BOOK_ADDRESS: usize = 256;
+/// Seconds after which a peer that was not met again is forgotten: 30 days.
+pub(crate) const BOOK_LIFE: u64 = 30 * 24 * 3600;
+/// Least time between two writes of that file; a stop writes at once.
+pub(crate) const BOOK_EVERY: Duration = Duration::from_secs(30);
+/// Least time between two looks at the table of peers.
+pub(crate) const BOOK_LOOK: Duration = Duration::from_secs(1);
+/// Seconds by which the time of a peer that is ready all along may be old in the file: the file of
+/// a quiet network is written once in an hour. A stop writes the time to the second.
+pub(crate) const BOOK_GRAIN: u64 = 3600;
+/// A stop waits no longer than this for the last write.
+pub(crate) const BOOK_PATIENCE: Duration = Duration::from_secs(3);

@@ -66,7 +66,7 @@ pub(crate) struct Inner {
     pub(crate) entries: mpsc::Sender<Call>,
     pub(crate) calls: mpsc::Sender<Call>,
     pub(crate) events: broadcast::Sender<NetworkEvent>,
-    pub(crate) home: Option<Home>,
+    pub(crate) home: Option<Arc<Home>>,
     pub(crate) interest: Arc<Interest>,
     /// Made by `start`, for the recorder that is installed then.
     pub(crate) collector: OnceLock<Arc<NetworkMetricsCollector>>,
@@ -82,6 +82,8 @@ pub(crate) struct Inner {
     pub(crate) parts: Mutex<Option<Parts>>,
     /// Set by `start`.
     pub(crate) net: OnceLock<NetHandle>,
+    /// Closed when the peer book is written for the last time. Set by `start`, if there is a home.
+    pub(crate) book_closed: OnceLock<mpsc::Sender<()>>,
     /// How far `start` is with the journal.
     pub(crate) recovery: Recovery,
     /// Peers trusted now. The one writer is `trust`, which holds the lock over the file as well.
@@ -188,15 +190,19 @@ impl NetworkManager {
             return Ok(());
         }
         let (done, stopped) = oneshot::channel();
-        if self.inner.calls.send(Call::Shutdown { grace, done }).await.is_err() {
-            return Ok(());
-        }
-        let after = grace.saturating_add(limits::SHUTDOWN);
-        match tokio::time::timeout(after, stopped).await {
+        if self.inner.calls.send(Call::Shutdown { grace, done }).await.is_ok() {
+            let after = grace.saturating_add(limits::SHUTDOWN);
             // An error of the channel means that the driver is gone, which is what we want.
-            Ok(_) => Ok(()),
-            Err(_) => Err(NetworkError::TimeoutError { what: "stopping the node", after }),
+            if tokio::time::timeout(after, stopped).await.is_err() {
+                return Err(NetworkError::TimeoutError { what: "stopping the node", after });
+            }
         }
+        if let Some(book) = self.inner.book_closed.get()
+            && tokio::time::timeout(limits::BOOK_PATIENCE, book.closed()).await.is_err()
+        {
+            tracing::warn!("the disk is slow: whom this node has met last is not remembered");
+        }
+        Ok(())
     }
 
     /// Takes no attempts any more, and hands back those that have not started here; what runs goes

@@ -27,6 +27,7 @@ mod order;
 mod pair;
 mod partition;
 mod pauses;
+mod peer_book;
 mod power;
 mod printing;
 mod recovering;

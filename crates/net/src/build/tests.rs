@@ -9,6 +9,7 @@ fn config() -> NetConfig {
         boot: 1,
         network: "main".to_owned(),
         listen: vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()],
+        remembered: Vec::new(),
         bootstrap: Vec::new(),
         mdns: false,
         max_peers: limits::DEFAULT_MAX_PEERS,

@@ -76,7 +76,9 @@ impl EventLoop {
         }
         let why = known.gone.take().or(stuck).or_else(|| cause.map(reason));
         known.gone.clone_from(&why);
-        known.announced = None;
+        if known.announced.take().is_some() {
+            known.last_ready = Some(self.clock.now());
+        }
         known.opening_session = false;
         known.links.reset(&AskError::NotReady);
         known.routed.clear();

@@ -17,7 +17,7 @@ use super::{
     dials::{Caller, Kind, Pending, TargetId},
 };
 use crate::{
-    address,
+    Remembered, address,
     behaviour::gate,
     dial_filter::Stage,
     error::DialError,
@@ -26,14 +26,24 @@ use crate::{
 };
 
 impl EventLoop {
-    /// Makes targets of the configured addresses; they are dialled when the loop runs.
-    pub(super) fn configure_dials(&mut self, bootstrap: &[Multiaddr]) {
-        for given in bootstrap {
+    /// Makes targets of the peers that are remembered and of the configured addresses; they are
+    /// dialled in this order when the loop runs.
+    pub(super) fn configure_dials(&mut self, remembered: &[Remembered], bootstrap: &[Multiaddr]) {
+        let others = remembered.iter().filter(|known| known.peer != self.local_peer);
+        let remembered: Vec<_> = others.take(limits::REMEMBERED_PEERS).collect();
+        // What was given first is forgotten first: those that were met last stay longest.
+        let recalled = remembered.iter().rev().flat_map(|known| &known.addresses);
+        for given in recalled.chain(bootstrap) {
             self.allowed.give(given);
         }
-        let now = Instant::now();
-        for target in self.dials.configure(bootstrap) {
-            self.schedule_dial(target, now);
+        let configured = self.dials.configure(bootstrap);
+        for known in remembered {
+            if let Some(target) = self.dials.recall(known) {
+                self.schedule_dial(target, Instant::now());
+            }
+        }
+        for target in configured {
+            self.schedule_dial(target, Instant::now());
         }
     }
 
@@ -72,14 +82,25 @@ impl EventLoop {
     pub(super) fn dial_target(&mut self, id: TargetId) {
         let now = Instant::now();
         let Some(target) = self.dials.take_due(id, now) else { return };
-        let (peer, expected) = (target.peer(), target.expected);
+        let (kind, peer, expected) = (target.kind, target.peer(), target.expected);
         let mut addresses = target.addresses.clone();
-        if target.kind == Kind::Kept {
-            addresses = expected.map(|peer| self.addresses_of(&peer)).unwrap_or_default();
+        if let (Kind::Kept, Some(peer)) = (kind, expected) {
+            let known = self.addresses_of(&peer);
+            addresses.retain(|address| !known.contains(address));
+            addresses.splice(0..0, known);
         }
         if peer.is_some_and(|peer| self.is_connected(&peer)) {
             // Scheduled again when the connection is lost.
             return;
+        }
+        if kind == Kind::Recalled {
+            if self.peers.connected() >= limits::MIN_DEGREE {
+                // Whoever is there knows others.
+                return self.dials.remove(id);
+            }
+            if self.dials.under_way() >= limits::RECALL_DIALS {
+                return self.schedule_dial(id, now + limits::RECALL_PAUSE);
+            }
         }
         let is_full = self.peers.admitted() >= self.settings.max_peers;
         let is_busy = self.dials.pending_for(expected, &addresses).is_some();
@@ -113,11 +134,16 @@ impl EventLoop {
             self.forget_address(&peer, address);
         }
         let Some(target) = pending.target else { return };
+        let is_recalled = self.dials.is_recalled(target);
         if matches!(error, SwarmDialError::LocalPeerId { .. } | SwarmDialError::NoAddresses) {
             // A list of addresses that all nodes share names this one too.
             self.dials.remove(target);
         }
         self.redial_later(target);
+        if is_recalled {
+            // Nobody has asked for it.
+            return tracing::debug!(peer = ?pending.expected, %error, "a remembered peer is not there");
+        }
         let address = pending.addresses.into_iter().next();
         let why = address.as_ref().map_or_else(
             || error.to_string(),
@@ -206,6 +232,7 @@ impl EventLoop {
 
     fn forget_address(&mut self, peer: &PeerId, wrong: &Multiaddr) {
         let wrong = address::without_peer(wrong);
+        self.dials.forget_recalled(peer, &wrong);
         if let Some(known) = self.peers.get_mut(peer) {
             known.addresses.retain(|known| known.address != wrong);
         }

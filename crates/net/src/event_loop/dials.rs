@@ -1,6 +1,7 @@
 //! The tables of dials: what shall be connected, and what is being dialled.
 //!
-//! A target is dialled for ever, with growing waits, at most once at a time. Absent on purpose: the
+//! A target is dialled with growing waits, at most once at a time: for ever, except one that is only
+//! remembered. Absent on purpose: the
 //! dialling itself (`dialing`), which needs the swarm.
 
 use std::{collections::BTreeMap, time::Duration};
@@ -9,7 +10,7 @@ use libp2p::{Multiaddr, PeerId, swarm::ConnectionId};
 use rustc_hash::FxHashMap;
 use tokio::{sync::oneshot, time::Instant};
 
-use crate::{address, error::DialError, limits};
+use crate::{Remembered, address, error::DialError, limits};
 
 /// Names a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,13 +25,16 @@ pub(super) enum Kind {
     Kept,
     /// It announces itself on a segment of ours.
     Near,
+    /// It was met before the start. A target until it is ready, at most
+    /// [`limits::RECALL_TRIES`] times.
+    Recalled,
 }
 
 /// What shall be connected.
 #[derive(Debug)]
 pub(super) struct Target {
     pub(super) kind: Kind,
-    /// Where; for a kept peer the table of peers knows.
+    /// Where; for a kept peer those that are remembered, and the table of peers knows more.
     pub(super) addresses: Vec<Multiaddr>,
     /// Who must be there.
     pub(super) expected: Option<PeerId>,
@@ -63,7 +67,8 @@ pub(super) struct Caller {
 /// All targets and dials.
 #[derive(Debug, Default)]
 pub(super) struct Dials {
-    /// At most [`limits::CONFIGURED_ADDRESSES`] + [`limits::KEPT_PEERS`] + [`limits::NEAR_PEERS`].
+    /// At most [`limits::CONFIGURED_ADDRESSES`] + [`limits::KEPT_PEERS`] + [`limits::NEAR_PEERS`] +
+    /// [`limits::REMEMBERED_PEERS`].
     targets: BTreeMap<TargetId, Target>,
     /// At most [`limits::PENDING_OUTBOUND`], by the swarm's connection limits.
     pending: FxHashMap<ConnectionId, Pending>,
@@ -102,6 +107,40 @@ impl Dials {
         added
     }
 
+    /// Adds a peer that was met before the start. None if there are too many, or if a configured
+    /// address names it: then that target has these addresses, too.
+    pub(super) fn recall(&mut self, known: &Remembered) -> Option<TargetId> {
+        let same = |target: &&mut Target| target.expected == Some(known.peer);
+        if let Some(target) = self.of_kind(Kind::Configured).find(same) {
+            let more = known.addresses.iter().filter(|it| !target.addresses.contains(it));
+            let more: Vec<_> = more.cloned().collect();
+            target.addresses.extend(more);
+            return None;
+        }
+        let kind = if known.keep { Kind::Kept } else { Kind::Recalled };
+        self.add_peer(kind, known.peer, known.addresses.clone())
+    }
+
+    /// The peer is not where it was met: somebody else is.
+    pub(super) fn forget_recalled(&mut self, peer: &PeerId, wrong: &Multiaddr) {
+        for target in self.targets.values_mut() {
+            let is_recalled = matches!(target.kind, Kind::Kept | Kind::Recalled);
+            if is_recalled && target.expected.as_ref() == Some(peer) {
+                target.addresses.retain(|address| address != wrong);
+            }
+        }
+    }
+
+    /// Whether the target is only remembered.
+    pub(super) fn is_recalled(&self, id: TargetId) -> bool {
+        self.targets.get(&id).is_some_and(|target| target.kind == Kind::Recalled)
+    }
+
+    /// Dials under way.
+    pub(super) fn under_way(&self) -> usize {
+        self.pending.len()
+    }
+
     /// Adds a peer to which a connection shall be kept. None if there are too many of its kind, or
     /// if it is a target already.
     pub(super) fn add_peer(
@@ -124,6 +163,7 @@ impl Dials {
             Kind::Configured => limits::CONFIGURED_ADDRESSES,
             Kind::Kept => limits::KEPT_PEERS,
             Kind::Near => limits::NEAR_PEERS,
+            Kind::Recalled => limits::REMEMBERED_PEERS,
         };
         if self.of_kind(kind).count() >= bound {
             return None;
@@ -179,16 +219,22 @@ impl Dials {
         waiting.map(|(id, _)| *id).collect()
     }
 
-    /// The dial of a target has failed: how long to wait. `jitter` lies between 0 and 1.
+    /// The dial of a target has failed: how long to wait. `jitter` lies between 0 and 1. None if it
+    /// is no target any more.
     pub(super) fn failed(&mut self, id: TargetId, jitter: f64) -> Option<Duration> {
         let target = self.targets.get_mut(&id)?;
         let wait = backoff(target.failures, jitter);
         target.failures = target.failures.saturating_add(1);
+        if target.kind == Kind::Recalled && target.failures >= limits::RECALL_TRIES {
+            self.targets.remove(&id);
+            return None;
+        }
         Some(wait)
     }
 
     /// The peer is ready: what it was dialled for has succeeded.
     pub(super) fn succeeded(&mut self, peer: &PeerId) {
+        self.remove_peer(Kind::Recalled, peer);
         for target in self.targets.values_mut() {
             if target.peer().as_ref() == Some(peer) {
                 target.failures = 0;

@@ -85,6 +85,12 @@ impl Exchanges {
             publish_due: false,
         }
     }
+
+    /// Whether the peer's advert was heard.
+    #[cfg(test)]
+    pub(super) fn knows(&self, peer: &PeerId, now: Time) -> bool {
+        self.leads.get(peer, now).is_some()
+    }
 }
 
 impl EventLoop {
@@ -252,15 +258,31 @@ impl EventLoop {
         // One that has left while its signature was checked says nothing more of itself.
         let left = self.peers.get(&informant).is_none_or(|known| !known.is_admitted());
         for HeardAdvert { network, advert, signed } in known {
+            let (peer, addresses) = (advert.peer, advert.addresses.clone());
             let fresh = network == self.settings.network
                 && !(left && advert.peer == informant)
                 && self.exchanges.leads.hear(advert, signed, informant, now).is_ok();
-            if !fresh {
+            if fresh {
+                self.note_signed(&peer, addresses);
+            } else {
                 self.counters.adverts_ignored.add();
             }
         }
         self.publish_leads_soon();
         self.dial_leads();
+    }
+
+    /// A peer that is here has signed where it can be found, as far as that may be dialled.
+    fn note_signed(&mut self, peer: &PeerId, mut addresses: Vec<Multiaddr>) {
+        let Some(known) = self.peers.get_mut(peer).filter(|known| known.is_admitted()) else {
+            return;
+        };
+        addresses.retain(|address| self.allowed.permits(address, Stage::Announced));
+        addresses.truncate(limits::PEER_ADDRESSES);
+        if known.signed != addresses {
+            known.signed = addresses;
+            self.dirty = true;
+        }
     }
 
     /// What `receiver` is told: this node itself, and others at random. With a query, those that
@@ -349,8 +371,7 @@ impl EventLoop {
 
     /// While few peers are connected, those of whom others speak are tried.
     fn dial_leads(&mut self) {
-        let connected = self.peers.iter().filter(|(_, known)| known.is_connected()).count();
-        let missing = limits::MIN_DEGREE.saturating_sub(connected);
+        let missing = limits::MIN_DEGREE.saturating_sub(self.peers.connected());
         if missing == 0 {
             return;
         }

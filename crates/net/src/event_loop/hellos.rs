@@ -169,6 +169,9 @@ impl EventLoop {
         let Some(advert) = known.advert().cloned() else { return };
         if known.announced.as_ref() != Some(&advert) {
             let first = known.announced.is_none();
+            if first {
+                known.last_ready = Some(self.clock.now());
+            }
             known.announced = Some(advert.clone());
             known.remembered = Some(advert.clone());
             self.dials.succeeded(&peer);

@@ -5,7 +5,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use libp2p::{Multiaddr, PeerId, swarm::ConnectionId};
-use meshwork_core::{Advert, HealthStatus, PeerState, ResourceUsage, Stuck};
+use meshwork_core::{Advert, HealthStatus, PeerState, ResourceUsage, Stuck, Time};
 use rustc_hash::FxHashMap;
 use tokio::time::Instant;
 
@@ -82,6 +82,11 @@ pub(super) struct Peer {
     pub(super) opening_session: bool,
     /// Where it was reached, then where it says it can be.
     pub(super) addresses: Vec<KnownAddress>,
+    /// Where its last signed advert says that it is, as far as that may be dialled; at most
+    /// [`limits::PEER_ADDRESSES`].
+    pub(super) signed: Vec<Multiaddr>,
+    /// When it was last seen to be ready; while it is, since when.
+    pub(super) last_ready: Option<Time>,
     /// Addresses that Kademlia was told.
     pub(super) routed: Vec<Multiaddr>,
     pub(super) protocols: BTreeSet<String>,
@@ -163,6 +168,8 @@ impl Peer {
             was_admitted: false,
             opening_session: false,
             addresses: Vec::new(),
+            signed: Vec::new(),
+            last_ready: None,
             routed: Vec::new(),
             protocols: BTreeSet::new(),
             agent: None,
@@ -261,11 +268,31 @@ impl Peer {
         self.latency = Some(self.latency.map_or(round_trip, |old| (old * 7 + round_trip) / 8));
     }
 
+    /// Where it may be found again, once it was ready: where it was last reached comes first.
+    fn recallable(&self, peer: &PeerId) -> Vec<Multiaddr> {
+        if self.last_ready.is_none() {
+            return Vec::new();
+        }
+        let proven = self.addresses.iter().filter(|known| known.proven);
+        let mut all: Vec<Multiaddr> = Vec::new();
+        for address in proven.rev().map(|known| &known.address).chain(&self.signed) {
+            if all.len() >= limits::REMEMBERED_ADDRESSES {
+                break;
+            }
+            if crate::Remembered::takes(peer, address) && !all.contains(address) {
+                all.push(address.clone());
+            }
+        }
+        all
+    }
+
     fn status(&self, peer: PeerId) -> PeerStatus {
         PeerStatus {
             peer,
             state: self.state(),
             addresses: self.addresses.iter().map(|known| known.address.clone()).collect(),
+            recallable: self.recallable(&peer),
+            last_ready: self.last_ready,
             protocols: self.protocols.clone(),
             agent: self.agent.clone(),
             advert: self.advert().or(self.remembered.as_ref()).cloned(),
@@ -319,6 +346,11 @@ impl Peers {
 
     pub(super) fn len(&self) -> usize {
         self.table.len()
+    }
+
+    /// How many are connected.
+    pub(super) fn connected(&self) -> usize {
+        self.table.values().filter(|peer| peer.is_connected()).count()
     }
 
     /// How many are admitted.

@@ -19,14 +19,19 @@ struct Bench {
 
 impl Bench {
     async fn new() -> Self {
+        Self::with(8).await
+    }
+
+    async fn with(max_peers: usize) -> Self {
         let config = NetConfig {
             keypair: identity::ephemeral(),
             boot: 1,
             network: "test".to_owned(),
             listen: vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()],
+            remembered: Vec::new(),
             bootstrap: Vec::new(),
             mdns: false,
-            max_peers: 8,
+            max_peers,
             connection_timeout: Duration::from_secs(10),
             ping_interval: Duration::from_secs(15),
             protocol_timeout: Duration::from_secs(10),
@@ -209,4 +214,49 @@ async fn an_owner_that_does_not_listen_stops_the_swarm_and_loses_nothing() {
     })
     .await;
     assert!(bench.event_loop.outgoing.is_empty());
+}
+
+#[tokio::test]
+async fn peers_of_old_are_sought_while_few_are_connected() {
+    let mut ant = Bench::with(96).await;
+    let mut bees = Vec::new();
+    for _ in 0..limits::MIN_DEGREE + 3 {
+        let Bench { event_loop, mut events, _sessions, handle } = Bench::new().await;
+        let here = event_loop.listening[0].clone();
+        let id = event_loop.local_peer;
+        tokio::spawn(event_loop.run());
+        tokio::spawn(async move { while events.recv().await.is_some() {} });
+        bees.push((Remembered::new(id, &[here], false).unwrap(), handle, _sessions));
+    }
+    let remembered: Vec<Remembered> = bees.iter().map(|(known, ..)| known.clone()).collect();
+    ant.event_loop.configure_dials(&remembered, &[]);
+    within(async {
+        while remembered.iter().any(|known| ant.event_loop.dials.wants(&known.peer)) {
+            assert!(ant.event_loop.dials.under_way() <= limits::RECALL_DIALS);
+            ant.turn().await;
+        }
+    })
+    .await;
+    assert_eq!(ant.event_loop.peers.connected(), limits::MIN_DEGREE);
+}
+
+#[tokio::test]
+async fn what_a_peer_has_signed_is_remembered_as_far_as_it_may_be_dialled() {
+    for is_given in [false, true] {
+        let (mut a, mut b) = (Bench::new().await, Bench::new().await);
+        let (reply, _) = oneshot::channel();
+        b.event_loop.on_dial_command(a.address(), reply);
+        if is_given {
+            a.event_loop.allowed.give(&b.address());
+        }
+        let id = b.id();
+        let heard = |a: &Bench, _: &Bench| {
+            let now = a.event_loop.clock.now();
+            a.event_loop.exchanges.knows(&id, now)
+        };
+        turn_until(&mut a, &mut b, heard).await;
+        let status = a.handle.peers().iter().find(|status| status.peer == id).cloned().unwrap();
+        let here = crate::address::without_peer(&b.address());
+        assert_eq!(status.recallable, if is_given { vec![here] } else { Vec::new() });
+    }
 }

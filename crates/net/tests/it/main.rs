@@ -21,4 +21,5 @@ mod hostile;
 mod links;
 mod listening;
 mod readiness;
+mod remembered;
 mod sessions;

@@ -33,6 +33,7 @@ pub(crate) fn config() -> NetConfig {
         boot: 1,
         network: "test".to_owned(),
         listen: vec![TCP.parse().unwrap()],
+        remembered: Vec::new(),
         bootstrap: Vec::new(),
         mdns: false,
         max_peers: 8,

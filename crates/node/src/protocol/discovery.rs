@@ -16,8 +16,8 @@ impl DiscoveryProtocol {
         Self { manager }
     }
 
-    /// Joins the network's DHT, publishes what this node is capable of, connects to the bootstrap
-    /// addresses and to peers that were met before, and asks those that are there for others.
+    /// Joins the network's DHT, publishes what this node is capable of, connects to peers
+    /// that were met before and to the bootstrap addresses, and asks those that are there for others.
     ///
     /// [`NetworkManager::start`](crate::NetworkManager::start) does this; to do it again does no
     /// harm. mDNS, where it is on, runs by itself.

@@ -97,3 +97,52 @@ fn targets_are_bounded() {
     }
     assert_eq!(dials.near_addresses().count(), limits::PEER_ADDRESSES);
 }
+
+fn met(peer: PeerId, keep: bool) -> Remembered {
+    Remembered::new(peer, &[address("/ip4/127.0.0.1/tcp/4101")], keep).unwrap()
+}
+
+#[test]
+fn who_is_only_remembered_is_tried_a_few_times_and_who_is_kept_for_ever() {
+    let mut dials = Dials::default();
+    let (bee, ant) = (PeerId::random(), PeerId::random());
+    let (once, kept) = (dials.recall(&met(bee, false)), dials.recall(&met(ant, true)));
+    let (once, kept) = (once.unwrap(), kept.unwrap());
+    assert!(dials.is_recalled(once) && !dials.is_recalled(kept));
+    for _ in 1..limits::RECALL_TRIES {
+        assert!(dials.failed(once, 0.0).is_some());
+        assert!(dials.failed(kept, 0.0).is_some());
+    }
+    assert!(dials.failed(once, 0.0).is_none() && dials.failed(kept, 0.0).is_some());
+    assert!(!dials.wants(&bee) && dials.wants(&ant));
+    // One that is there is not dialled again when it leaves.
+    let again = dials.recall(&met(bee, false)).unwrap();
+    dials.succeeded(&bee);
+    assert!(dials.failed(again, 0.0).is_none() && dials.of_peer(&bee).is_empty());
+}
+
+#[test]
+fn a_configured_peer_is_dialled_where_it_was_met_as_well() {
+    let mut dials = Dials::default();
+    let bee = PeerId::random();
+    let id = dials.configure(&[address(&format!("/ip4/10.0.0.1/tcp/1/p2p/{bee}"))])[0];
+    assert!(dials.recall(&met(bee, true)).is_none());
+    assert_eq!(dials.targets[&id].addresses.len(), 2);
+    dials.forget_recalled(&bee, &address("/ip4/10.0.0.1/tcp/1"));
+    assert_eq!(dials.targets[&id].addresses.len(), 2, "the owner has given it");
+}
+
+#[test]
+fn where_somebody_else_was_met_is_forgotten_and_the_remembered_are_bounded() {
+    let mut dials = Dials::default();
+    let bee = PeerId::random();
+    let id = dials.recall(&met(bee, true)).unwrap();
+    dials.forget_recalled(&PeerId::random(), &address("/ip4/127.0.0.1/tcp/4101"));
+    assert_eq!(dials.targets[&id].addresses.len(), 1);
+    dials.forget_recalled(&bee, &address("/ip4/127.0.0.1/tcp/4101"));
+    assert!(dials.targets[&id].addresses.is_empty());
+    for _ in 0..limits::REMEMBERED_PEERS + 10 {
+        dials.recall(&met(PeerId::random(), false));
+    }
+    assert_eq!(dials.targets.len(), limits::REMEMBERED_PEERS + 1);
+}

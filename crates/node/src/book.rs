@@ -1,0 +1,212 @@
+//! The peer book: where other nodes were met, so that a start finds them again.
+//!
+//! A text, one peer on a line: its id, when it was last ready in seconds since 1970, its addresses;
+//! the first line names the format and the network. It is a memory and no record: what cannot be
+//! understood is left out, and nothing of it keeps a node from starting. Only what this node has
+//! itself met is in it, and each address is judged anew when it is read. Absent on purpose: the file
+//! (`home`), when it is written (`keeper`), and dialling (`meshwork-net`).
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    fmt::Write as _,
+};
+
+use meshwork_core::{Multiaddr, PeerId};
+use meshwork_net::{Remembered, limits as net_limits};
+
+use crate::limits;
+
+mod keeper;
+
+pub(crate) use self::keeper::Keeper;
+
+/// First words of the file: what it is, and in which form.
+const FORMAT: &str = "meshwork-peers 1";
+
+/// Why a book is not used.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum BookError {
+    #[error("it is larger than any that a node writes")]
+    TooLong,
+    #[error("it does not begin as a list of peers does")]
+    NotABook,
+    #[error("it is of the network {0:?}")]
+    OtherNetwork(String),
+}
+
+/// What a node remembers of others.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Book {
+    network: String,
+    /// At most [`net_limits::REMEMBERED_PEERS`]; what is read has them after [`Self::trim`].
+    peers: BTreeMap<PeerId, Entry>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Entry {
+    /// When it was last ready, in seconds since 1970.
+    seen: u64,
+    /// The best first; at least one, at most [`net_limits::REMEMBERED_ADDRESSES`].
+    addresses: Vec<Multiaddr>,
+}
+
+/// A peer that was ready at `seen`, in seconds since 1970, and was found, or can be, at `addresses`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Met<'a> {
+    pub(crate) peer: PeerId,
+    pub(crate) seen: u64,
+    pub(crate) addresses: &'a [Multiaddr],
+}
+
+impl Book {
+    /// One in which there is nobody.
+    pub(crate) fn new(network: &str) -> Self {
+        Self { network: network.to_owned(), peers: BTreeMap::new() }
+    }
+
+    /// Reads one, at `now` in seconds since 1970; and how many lines of it were not understood.
+    pub(crate) fn parse(text: &str, network: &str, now: u64) -> Result<(Self, usize), BookError> {
+        if text.len() > limits::BOOK_FILE {
+            return Err(BookError::TooLong);
+        }
+        let mut lines = text.lines();
+        let first = lines.next().filter(|line| is_plain(line)).ok_or(BookError::NotABook)?;
+        let named = first.strip_prefix(FORMAT).and_then(|rest| rest.strip_prefix(' '));
+        let named = named.ok_or(BookError::NotABook)?;
+        if named != network {
+            let named = named.chars().take(net_limits::NETWORK_NAME).collect();
+            return Err(BookError::OtherNetwork(named));
+        }
+        let mut book = Self::new(network);
+        let mut bad = 0;
+        for line in lines {
+            match parse_line(line) {
+                Some((peer, entry)) => {
+                    // Nobody was met in the future, whatever the clock said then.
+                    let entry = Entry { seen: entry.seen.min(now), ..entry };
+                    book.peers.entry(peer).or_insert(entry);
+                }
+                None => bad += 1,
+            }
+        }
+        Ok((book, bad))
+    }
+
+    /// The text of it, which [`Self::parse`] reads.
+    pub(crate) fn text(&self) -> String {
+        let mut text = format!("{FORMAT} {}\n", self.network);
+        for (peer, entry) in &self.peers {
+            // Writing to a text does not fail.
+            write!(text, "{peer} {}", entry.seen).ok();
+            for address in &entry.addresses {
+                write!(text, " {address}").ok();
+            }
+            text.push('\n');
+        }
+        text
+    }
+
+    /// Notes who was met. True if the book says something else than before; a time that is later by
+    /// less than `grain` seconds is nothing else.
+    pub(crate) fn note(&mut self, met: &Met<'_>, trusted: &HashSet<PeerId>, grain: u64) -> bool {
+        let Met { peer, seen, addresses } = *met;
+        let old = self.peers.get(&peer);
+        let known = old.map_or(&[][..], |entry| &entry.addresses);
+        let all = usable(&peer, addresses.iter().chain(known));
+        let before = old.map_or(0, |entry| entry.seen);
+        let is_same = known == all && seen.saturating_sub(before) < grain.max(1);
+        if all.is_empty() || is_same || (old.is_none() && !self.make_room(peer, seen, trusted)) {
+            return false;
+        }
+        self.peers.insert(peer, Entry { seen: seen.max(before), addresses: all });
+        true
+    }
+
+    /// Whether there is room for one more, in the place of one that is less worth if need be. Peers
+    /// that are all there do not push each other out.
+    fn make_room(&mut self, peer: PeerId, seen: u64, trusted: &HashSet<PeerId>) -> bool {
+        if self.peers.len() < net_limits::REMEMBERED_PEERS {
+            return true;
+        }
+        let Some((is_trusted, last, least)) = self.order(trusted).into_iter().next() else {
+            return true;
+        };
+        let least_worth = (is_trusted, last.saturating_add(limits::BOOK_GRAIN));
+        if (trusted.contains(&peer), seen) <= least_worth {
+            return false;
+        }
+        self.peers.remove(&least);
+        true
+    }
+
+    /// Forgets whom this node has not met for long, and who is too many. True if there were any.
+    pub(crate) fn trim(&mut self, now: u64, trusted: &HashSet<PeerId>) -> bool {
+        let before = self.peers.len();
+        self.peers.retain(|_, entry| now.saturating_sub(entry.seen) < limits::BOOK_LIFE);
+        let surplus = self.peers.len().saturating_sub(net_limits::REMEMBERED_PEERS);
+        for (_, _, peer) in self.order(trusted).into_iter().take(surplus) {
+            self.peers.remove(&peer);
+        }
+        self.peers.len() < before
+    }
+
+    /// Who is forgotten first: those that are not trusted, the longest unseen of them first.
+    fn order(&self, trusted: &HashSet<PeerId>) -> Vec<(bool, u64, PeerId)> {
+        let all = self.peers.iter();
+        let mut order: Vec<_> =
+            all.map(|(peer, entry)| (trusted.contains(peer), entry.seen, *peer)).collect();
+        order.sort_unstable();
+        order
+    }
+
+    /// Whom to dial at the start, the last met first; those that are trusted until they are there.
+    pub(crate) fn remembered(&self, trusted: &HashSet<PeerId>) -> Vec<Remembered> {
+        let mut order: Vec<_> = self.peers.iter().collect();
+        order.sort_by_key(|(_, entry)| std::cmp::Reverse(entry.seen));
+        let known = order.into_iter().filter_map(|(peer, entry)| {
+            Remembered::new(*peer, &entry.addresses, trusted.contains(peer))
+        });
+        known.collect()
+    }
+}
+
+/// `PEER SECONDS ADDRESS…`
+fn parse_line(line: &str) -> Option<(PeerId, Entry)> {
+    if !is_plain(line) {
+        return None;
+    }
+    let mut words = line.split(' ');
+    let peer: PeerId = words.next()?.parse().ok()?;
+    let seen = words.next()?.parse().ok()?;
+    let addresses: Vec<Multiaddr> =
+        words.take(WORDS).map(str::parse).collect::<Result<_, _>>().ok()?;
+    let addresses = usable(&peer, &addresses);
+    (!addresses.is_empty()).then_some((peer, Entry { seen, addresses }))
+}
+
+/// Those that may be remembered, each once, as many as there is room for.
+fn usable<'a>(peer: &PeerId, addresses: impl IntoIterator<Item = &'a Multiaddr>) -> Vec<Multiaddr> {
+    let mut usable = Vec::new();
+    for address in addresses {
+        if usable.len() >= net_limits::REMEMBERED_ADDRESSES {
+            break;
+        }
+        let text = address.to_string();
+        let is_short = text.len() <= limits::BOOK_ADDRESS && is_plain(&text) && !text.contains(' ');
+        if is_short && Remembered::takes(peer, address) && !usable.contains(address) {
+            usable.push(address.clone());
+        }
+    }
+    usable
+}
+
+/// Whether a line shows as it is.
+fn is_plain(line: &str) -> bool {
+    line.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')
+}
+
+/// Addresses of one line that are looked at; those beyond are left out.
+const WORDS: usize = 4 * net_limits::REMEMBERED_ADDRESSES;
+
+#[cfg(test)]
+mod tests;

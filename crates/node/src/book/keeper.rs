@@ -1,0 +1,178 @@
+//! The task that keeps the peer book: it watches the table of peers, and writes what is new.
+//!
+//! It owns the book while the node runs, and nobody waits for it but a stop.
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, Weak},
+};
+
+use meshwork_core::{PeerId, PeerState};
+use meshwork_net::{PeerStatus, Remembered};
+use tokio::{
+    sync::{mpsc, watch},
+    time::timeout,
+};
+
+use super::{Book, Met};
+use crate::{
+    clock::Clock,
+    home::{Home, HomeError},
+    limits,
+    manager::Inner,
+};
+
+/// Keeps the book while the node runs.
+pub(crate) struct Keeper {
+    book: Book,
+    /// The file says something else than the book.
+    is_stale: bool,
+    /// Held, so that no other node has it before the last word is written.
+    home: Arc<Home>,
+    clock: Clock,
+    /// Knows who is trusted.
+    inner: Weak<Inner>,
+    /// Who was trusted at the start, for when it cannot be asked.
+    trusted: HashSet<PeerId>,
+    /// The last write has failed.
+    is_failing: bool,
+    /// Closed when the task ends: a stop waits for that.
+    _ended: mpsc::Receiver<()>,
+}
+
+impl Keeper {
+    /// Reads what is remembered; none where there is no home.
+    pub(crate) async fn open(inner: &Arc<Inner>, trusted: &HashSet<PeerId>) -> Option<Self> {
+        let Inner { home, config, clock, book_closed, .. } = &**inner;
+        let home = home.as_ref()?;
+        let now = seconds(*clock, clock.now());
+        let (book, is_stale) = read(home, &config.network, now, trusted).await;
+        let (closed, ended) = mpsc::channel(1);
+        book_closed.get_or_init(|| closed);
+        Some(Self {
+            book,
+            is_stale,
+            home: Arc::clone(home),
+            clock: *clock,
+            inner: Arc::downgrade(inner),
+            trusted: trusted.clone(),
+            is_failing: false,
+            _ended: ended,
+        })
+    }
+
+    /// Whom to dial at the start.
+    pub(crate) fn remembered(&self) -> Vec<Remembered> {
+        self.book.remembered(&self.trusted)
+    }
+
+    /// Runs until the network has stopped, and the last word is written.
+    pub(crate) async fn run(mut self, mut peers: watch::Receiver<Arc<Vec<PeerStatus>>>) {
+        loop {
+            let is_open = peers.changed().await.is_ok();
+            let now = Arc::clone(&peers.borrow());
+            let has_written = self.look(&now, !is_open).await;
+            if !is_open {
+                return;
+            }
+            let pause = if has_written { limits::BOOK_EVERY } else { limits::BOOK_LOOK };
+            let mut is_new = false;
+            let until_closed = async {
+                while peers.changed().await.is_ok() {
+                    is_new = true;
+                }
+            };
+            if timeout(pause, until_closed).await.is_err() && is_new {
+                peers.mark_changed();
+            }
+        }
+    }
+
+    /// Notes who is there, and writes it if it is new. True if it has tried to.
+    async fn look(&mut self, peers: &[PeerStatus], is_last: bool) -> bool {
+        self.note(peers, is_last);
+        if self.is_stale {
+            self.write().await;
+            return true;
+        }
+        false
+    }
+
+    fn note(&mut self, peers: &[PeerStatus], is_last: bool) {
+        let now = seconds(self.clock, self.clock.now());
+        let grain = if is_last { 1 } else { limits::BOOK_GRAIN };
+        let inner = self.inner.upgrade();
+        // Whoever trusts somebody just now is heard the next time.
+        let held = inner.as_ref().and_then(|inner| inner.trusted.try_lock().ok());
+        let trusted = held.as_deref().unwrap_or(&self.trusted);
+        for status in peers {
+            let seen = match (&status.state, status.last_ready) {
+                (PeerState::Ready, _) => now,
+                (_, Some(last)) => seconds(self.clock, last),
+                (_, None) => continue,
+            };
+            let met = Met { peer: status.peer, seen, addresses: &status.recallable };
+            self.is_stale |= self.book.note(&met, trusted, grain);
+        }
+        self.is_stale |= self.book.trim(now, trusted);
+    }
+
+    async fn write(&mut self) {
+        let text = self.book.text();
+        match with_home(&self.home, move |home| home.save_book(&text)).await {
+            Ok(()) => (self.is_stale, self.is_failing) = (false, false),
+            Err(error) => {
+                if !std::mem::replace(&mut self.is_failing, true) {
+                    tracing::warn!(%error, "the peers met are not kept on disk; the node works on");
+                }
+            }
+        }
+    }
+}
+
+/// Reads the book of a home, and whether the file is to be replaced. One that cannot be used is as
+/// good as none.
+async fn read(
+    home: &Arc<Home>,
+    network: &str,
+    now: u64,
+    trusted: &HashSet<PeerId>,
+) -> (Book, bool) {
+    let text = match with_home(home, Home::book).await {
+        Ok(Some(text)) => text,
+        Ok(None) => return (Book::new(network), false),
+        Err(error) => return ignored(network, &error),
+    };
+    match Book::parse(&text, network, now) {
+        Ok((mut book, bad)) => {
+            if bad > 0 {
+                tracing::warn!(
+                    lines = bad,
+                    "some of the peers met before are not understood: forgotten"
+                );
+            }
+            let is_stale = book.trim(now, trusted) || bad > 0;
+            (book, is_stale)
+        }
+        Err(error) => ignored(network, &error),
+    }
+}
+
+fn ignored(network: &str, why: &dyn std::fmt::Display) -> (Book, bool) {
+    tracing::warn!(%why, "the list of peers met before is ignored, and will be replaced");
+    (Book::new(network), true)
+}
+
+/// Does what waits for the disk where nobody else waits for it.
+async fn with_home<T: Send + 'static>(
+    home: &Arc<Home>,
+    deed: impl FnOnce(&Home) -> Result<T, HomeError> + Send + 'static,
+) -> Result<T, HomeError> {
+    let own = Arc::clone(home);
+    let done = tokio::task::spawn_blocking(move || deed(&own)).await;
+    done.unwrap_or_else(|error| Err(home.book_failed(error.into())))
+}
+
+fn seconds(clock: Clock, time: meshwork_core::Time) -> u64 {
+    u64::try_from(clock.wall(time).timestamp()).unwrap_or(0)
+}
