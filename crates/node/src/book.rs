@@ -172,9 +172,6 @@ impl Book {
 
 /// `PEER SECONDS ADDRESS…`
 fn parse_line(line: &str) -> Option<(PeerId, Entry)> {
-    if !is_plain(line) {
-        return None;
-    }
     let mut words = line.split(' ');
     let peer: PeerId = words.next()?.parse().ok()?;
     let seen = words.next()?.parse().ok()?;
@@ -200,9 +197,9 @@ fn usable<'a>(peer: &PeerId, addresses: impl IntoIterator<Item = &'a Multiaddr>)
     usable
 }
 
-/// Whether a line shows as it is.
-fn is_plain(line: &str) -> bool {
-    line.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')
+/// Whether a text shows as it is.
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')
 }
 
 /// Addresses of one line that are looked at; those beyond are left out.
