@@ -26,7 +26,7 @@ pub struct NetConfig {
     pub bootstrap: Vec<Multiaddr>,
     /// Whether to look for peers on the local network segment.
     pub mdns: bool,
-    /// Peers connected at once, from 1 to [`limits::MAX_PEERS`](crate::limits::MAX_PEERS).
+    /// Peers connected at once, from 1 to [`limits::MAX_PEERS`].
     pub max_peers: usize,
     /// Longest time for a dial with its handshakes.
     pub connection_timeout: Duration,
