@@ -191,10 +191,7 @@ const NO_DESCRIPTOR: [i32; 2] = [24, 23];
 
 /// The innermost cause of a transport's error, in words.
 pub(crate) fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut cause = error;
-    while let Some(inner) = inner_cause(cause) {
-        cause = inner;
-    }
+    let cause = innermost(error);
     let io = cause.downcast_ref::<io::Error>();
     if io.and_then(io::Error::raw_os_error).is_some_and(|code| NO_DESCRIPTOR.contains(&code)) {
         return "no file descriptor is left: raise the limit (ulimit -n), or lower the number of \
@@ -211,6 +208,33 @@ pub(crate) fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
     }
 }
 
+/// Why a connection that was up has ended, in words.
+pub(crate) fn end_cause(error: &io::Error) -> String {
+    let cause = innermost(error);
+    match cause.downcast_ref::<io::Error>().map(io::Error::kind) {
+        Some(
+            io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::BrokenPipe,
+        ) => "the connection broke off".to_owned(),
+        _ => match cause.to_string().as_str() {
+            // In the words of Yamux, which say as much of an end in good order as of a fault.
+            "connection is closed" => "it has closed the connection".to_owned(),
+            other => other.to_owned(),
+        },
+    }
+}
+
+fn innermost<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> &'a (dyn std::error::Error + 'static) {
+    let mut cause = error;
+    while let Some(inner) = inner_cause(cause) {
+        cause = inner;
+    }
+    cause
+}
+
 fn inner_cause<'a>(
     error: &'a (dyn std::error::Error + 'static),
 ) -> Option<&'a (dyn std::error::Error + 'static)> {
@@ -218,3 +242,6 @@ fn inner_cause<'a>(
     let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
     wrapped.map(|inner| inner as &(dyn std::error::Error + 'static)).or_else(|| error.source())
 }
+
+#[cfg(test)]
+mod tests;

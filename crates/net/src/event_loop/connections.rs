@@ -176,6 +176,6 @@ fn reason(error: &ConnectionError) -> String {
         ConnectionError::KeepAliveTimeout => {
             format!("unused for {:?}", limits::IDLE_TIMEOUT)
         }
-        ConnectionError::IO(error) => transport::root_cause(error),
+        ConnectionError::IO(error) => transport::end_cause(error),
     }
 }

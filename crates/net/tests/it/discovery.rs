@@ -95,7 +95,8 @@ async fn whoever_is_gone_is_told_of_no_longer() {
     })
     .await;
     within(c.handle.stop()).await;
-    b.disconnected(gone).await;
+    let why = b.disconnected(gone).await;
+    assert_eq!(why.as_deref(), Some("it has closed the connection"), "nothing is wrong with that");
     let mut late = Node::joining(TCP, &b).await;
     late.ready(b.id()).await;
     let found = within(late.handle.find_peers(by_capability("gpu"))).await.unwrap();
