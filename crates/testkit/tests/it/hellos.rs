@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use meshwork_core::{Accept, PeerState};
 use meshwork_testkit::{
-    Honest, Spec, TestNode,
+    Honest, Spec, TestNode, eventually,
     hostile::{
         HELLO, Hostile,
         message::{Advert, Hello, Reason, reply},
@@ -135,8 +135,11 @@ async fn half_a_hello_is_none() {
             stream.write(&hello[..hello.len() - 1]).await.unwrap();
             stream.close().await.unwrap();
             within("the end of the stream", stream.ended()).await;
-            let info = victim.peer(hostile.id()).await.expect("it is connected");
-            assert!(matches!(info.state, PeerState::Connected(_)), "{:?}", info.state);
+            eventually("it is connected, and no more", &[&victim], async || {
+                let state = victim.peer(hostile.id()).await?.state;
+                matches!(state, PeerState::Connected(_)).then_some(())
+            })
+            .await;
 
             let mut stream = hostile.open(HELLO).await.unwrap();
             stream.write(&[hello.as_slice(), &[0xff; 4_096]].concat()).await.unwrap();
@@ -164,9 +167,12 @@ async fn another_version_or_network_is_refused_in_words_and_not_banned() {
             let refusal = self::refusal(hostile.say(&stranger).await);
             assert_eq!(refusal.code, Reason::WRONG_NETWORK, "{refusal:?}");
             assert_eq!(refusal.detail, "test", "the refuser's network");
-            let info = victim.peer(hostile.id()).await.expect("it is connected");
-            let why = info.state.why().unwrap_or_default();
-            assert!(why.contains("elsewhere"), "{why}");
+            // The table is published in a moment.
+            eventually("the latest refusal is shown", &[&victim], async || {
+                let why = victim.peer(hostile.id()).await?.state.why()?;
+                why.contains("elsewhere").then_some(())
+            })
+            .await;
             // A session is refused in words as well.
             let mut session = hostile.session().await;
             let answer = session.recv::<meshwork_testkit::hostile::message::ToOwner>().await;
