@@ -69,14 +69,14 @@ struct Tasks {
     queued: Gauge,
     running: Gauge,
     held: Gauge,
-    counters: [Counter; Self::COUNTED],
+    counters: [Counter; COUNTED.len()],
 }
 
 struct Last {
     sent: Side,
     received: Side,
     bandwidth_at: Instant,
-    counted: [u64; Tasks::COUNTED],
+    counted: [u64; COUNTED.len()],
 }
 
 /// One direction: the handles of its metrics, in the order of a [`Flow`], and what they were told.
@@ -108,13 +108,13 @@ impl NetworkMetricsCollector {
                 sent: Side::new("sent"),
                 received: Side::new("received"),
                 bandwidth_at: Instant::now(),
-                counted: [0; Tasks::COUNTED],
+                counted: [0; COUNTED.len()],
             }),
         }
     }
 
     /// What the engine holds now, to be passed on with the next record.
-    pub fn note_accounts(&self, accounts: Accounts) {
+    pub(crate) fn note_accounts(&self, accounts: Accounts) {
         *self.accounts.lock().unwrap_or_else(PoisonError::into_inner) = accounts;
     }
 
@@ -218,44 +218,40 @@ fn describe() {
     }
 }
 
-impl Tasks {
-    const COUNTED: usize = 8;
+/// One count of tasks: its metric, the state that is its label, and where the engine has it.
+type Counted = (&'static str, Option<&'static str>, fn(&Accounts) -> u64);
 
+const COUNTED: [Counted; 8] = [
+    ("meshwork.tasks.ended", Some("succeeded"), |accounts| accounts.succeeded),
+    ("meshwork.tasks.ended", Some("failed"), |accounts| accounts.failed),
+    ("meshwork.tasks.ended", Some("cancelled"), |accounts| accounts.cancelled),
+    ("meshwork.tasks.ended", Some("expired"), |accounts| accounts.expired),
+    ("meshwork.attempts.executed", None, |accounts| accounts.executed),
+    ("meshwork.attempts.second", None, |accounts| accounts.second_attempts),
+    ("meshwork.results.late", None, |accounts| accounts.late),
+    ("meshwork.results.dropped", None, |accounts| accounts.dropped_results),
+];
+
+impl Tasks {
     fn new() -> Self {
         let open = |state: &'static str| gauge!("meshwork.tasks.open", "state" => state);
-        let ended = |state: &'static str| counter!("meshwork.tasks.ended", "state" => state);
         Self {
             queued: open("queued"),
             running: open("running"),
             held: gauge!("meshwork.attempts.held"),
-            counters: [
-                ended("succeeded"),
-                ended("failed"),
-                ended("cancelled"),
-                ended("expired"),
-                counter!("meshwork.attempts.executed"),
-                counter!("meshwork.attempts.second"),
-                counter!("meshwork.results.late"),
-                counter!("meshwork.results.dropped"),
-            ],
+            counters: COUNTED.map(|(name, state, _)| match state {
+                Some(state) => counter!(name, "state" => state),
+                None => counter!(name),
+            }),
         }
     }
 
-    fn record(&self, accounts: &Accounts, last: &mut [u64; Self::COUNTED]) {
+    fn record(&self, accounts: &Accounts, last: &mut [u64; COUNTED.len()]) {
         self.queued.set(accounts.queued as f64);
         self.running.set(accounts.running as f64);
         self.held.set(accounts.held as f64);
-        let counted = [
-            accounts.succeeded,
-            accounts.failed,
-            accounts.cancelled,
-            accounts.expired,
-            accounts.executed,
-            accounts.second_attempts,
-            accounts.late,
-            accounts.dropped_results,
-        ];
-        for ((counter, now), last) in self.counters.iter().zip(counted).zip(last) {
+        for ((counter, (.., of)), last) in self.counters.iter().zip(COUNTED).zip(last) {
+            let now = of(accounts);
             counter.increment(now.saturating_sub(std::mem::replace(last, now)));
         }
     }
