@@ -3,6 +3,7 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
+use meshwork_core::AcceptPolicy;
 use meshwork_node::repair::JournalReport;
 use reqwest::{Method, RequestBuilder, Response};
 use serde::{Serialize, de::DeserializeOwned};
@@ -10,10 +11,10 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{
     limits,
     types::{
-        BackupRequest, CancelRequest, DialAnswer, DialRequest, DrainAnswer, DrainRequest,
-        HandlerView, HealthView, List, NodeView, PeerPatch, PeerView, PingAnswer, Problem,
-        StopAnswer, StopRequest, TaskCounts, TaskSpec, TaskView, TrustAnswer, WaitAnswer,
-        WaitRequest,
+        AcceptAnswer, AcceptPatch, BackupRequest, CancelRequest, DialAnswer, DialRequest,
+        DrainAnswer, DrainRequest, HandlerView, HealthView, List, NodeView, PeerPatch, PeerView,
+        PingAnswer, Problem, StopAnswer, StopRequest, TaskCounts, TaskSpec, TaskView, TrustAnswer,
+        WaitAnswer, WaitRequest,
     },
 };
 
@@ -102,6 +103,17 @@ impl Client {
     /// As for [`Self::node`].
     pub async fn drain(&self, draining: bool) -> Result<DrainAnswer, ClientError> {
         self.post("/v1/drain", &DrainRequest { draining }).await
+    }
+
+    /// Makes the node accept tasks by these rules from now on; other families stay as they are.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::node`]; it has no handlers of such a family (`unknown_family`), or its
+    /// `config.toml` cannot be read (`bad_config`).
+    pub async fn accept(&self, rules: &AcceptPolicy) -> Result<AcceptAnswer, ClientError> {
+        let request = self.request(Method::PATCH, "/v1/accept");
+        self.json(request.body(encode(&AcceptPatch { accept: rules.clone() })?)).await
     }
 
     /// What the node measures, as Prometheus text.

@@ -15,7 +15,7 @@
 //! | `GET /v1/node` | the node, as [`NodeView`] |
 //! | `GET /v1/health` | [`HealthView`] |
 //! | `GET /v1/peers`, `GET /v1/peers/{p}` | [`List`] of [`PeerView`], `?state=`; one of them |
-//! | `PATCH /v1/peers/{p}` | [`PeerPatch`]: trust it, or no longer |
+//! | `PATCH /v1/peers/{p}` | [`PeerPatch`]: trust it, or no longer; a [`TrustAnswer`] |
 //! | `POST /v1/peers/{p}/ping` | [`PingAnswer`]: one echo of a connected peer |
 //! | `POST /v1/peers/dial` | [`DialRequest`]: connect to an address |
 //! | `GET /v1/handlers` | [`List`] of [`HandlerView`]: what can be run, and who offers it |
@@ -36,6 +36,7 @@
 //! | `POST /v1/tasks/wait` | [`WaitRequest`]: wait for the end of many |
 //! | `GET /v1/events` | what happens, as server-sent events with an [`EventView`] each |
 //! | `GET /metrics` | the process's figures as Prometheus text, if it keeps any |
+//! | `PATCH /v1/accept` | [`AcceptPatch`]: whose work runs here; an [`AcceptAnswer`] |
 //! | `POST /v1/drain` | [`DrainRequest`]: take no work, or take it again |
 //! | `POST /v1/shutdown` | [`StopRequest`]: stop the node |
 //!
@@ -62,11 +63,12 @@ pub use self::{
     server::Server,
     socket::BindError,
     types::{
-        AttemptView, BackupRequest, BatchMembers, BatchSpec, CancelRequest, CapacityView,
-        DialAnswer, DialRequest, DrainAnswer, DrainRequest, EVENT_TYPES, EndedTask, ErrorView,
-        EventView, GroupStory, GroupView, HandlerView, HealthView, List, MemberResult, MemberSpec,
-        NodeView, ObstacleView, OfferView, ParamView, Payload, PeerPatch, PeerView, PingAnswer,
-        Problem, RangeSpec, RetryAnswer, StopAnswer, StopRequest, TaskCounts, TaskSpec, TaskView,
-        TrustAnswer, WaitAnswer, WaitRequest, WaitingMembers, WaitingView,
+        AcceptAnswer, AcceptPatch, AttemptView, BackupRequest, BatchMembers, BatchSpec,
+        CancelRequest, CapacityView, DialAnswer, DialRequest, DrainAnswer, DrainRequest,
+        EVENT_TYPES, EndedTask, ErrorView, EventView, GroupStory, GroupView, HandlerView,
+        HealthView, List, MemberResult, MemberSpec, NodeView, ObstacleView, OfferView, ParamView,
+        Payload, PeerPatch, PeerView, PingAnswer, Problem, RangeSpec, RetryAnswer, StopAnswer,
+        StopRequest, TaskCounts, TaskSpec, TaskView, TrustAnswer, WaitAnswer, WaitRequest,
+        WaitingMembers, WaitingView,
     },
 };

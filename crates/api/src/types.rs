@@ -18,7 +18,7 @@ mod tests;
 
 pub(crate) use self::{
     event::GAP,
-    node::{micros, millis, wide},
+    node::{micros, millis, rules, wide},
 };
 pub use self::{
     event::{EVENT_TYPES, EventView},
@@ -28,8 +28,8 @@ pub use self::{
     },
     handler::{HandlerView, OfferView, ParamView},
     node::{
-        BackupRequest, CapacityView, DrainAnswer, DrainRequest, HealthView, NodeView, StopAnswer,
-        StopRequest, TaskCounts,
+        AcceptAnswer, AcceptPatch, BackupRequest, CapacityView, DrainAnswer, DrainRequest,
+        HealthView, NodeView, StopAnswer, StopRequest, TaskCounts,
     },
     payload::Payload,
     peer::{DialAnswer, DialRequest, PeerPatch, PeerView, PingAnswer, TrustAnswer},

@@ -16,7 +16,7 @@ pub(crate) mod values;
 
 pub(crate) use self::{
     events::EventsArgs,
-    node::{DownArgs, DrainArgs},
+    node::{AcceptArgs, DownArgs, DrainArgs},
     peers::{PeersArgs, PeersVerb, PingArgs},
     store::{StoreArgs, StoreVerb},
     task::{RunArgs, SubmitArgs, TaskArgs, TaskVerb, WaitArgs},
@@ -60,7 +60,7 @@ RUN THINGS
   run       submit a task, wait for it, print its result
   submit    submit tasks, print an id               wait     wait for tasks
   task      list | groups | show | explain | result | retry | cancel
-  drain     take no new work, hand back what waits
+  drain     take no new work, hand back what waits  accept   say whose work runs here
 SEE THE NETWORK
   peers     list | show | dial | trust | untrust    ping     measure a peer, see the way
   handlers  what can be run here and on peers       events   what happens, as it happens
@@ -110,6 +110,8 @@ pub(crate) enum Verb {
     Down(DownArgs),
     /// Take no new work, hand back what waits
     Drain(DrainArgs),
+    /// Say whose work runs here
+    Accept(AcceptArgs),
     /// Show this node, its peers, and what needs attention
     Status,
     /// See and trust other nodes

@@ -35,6 +35,7 @@ pub(crate) async fn dispatch(cli: Cli, out: &Output) -> anyhow::Result<u8> {
         Verb::Up(args) => up::up(*args, &home()?, out).await,
         Verb::Down(args) => node::down(args, &client()?, out).await,
         Verb::Drain(args) => node::drain(args, &client()?, out).await,
+        Verb::Accept(args) => node::accept(args, &client()?, out).await,
         Verb::Status => status::status(&client()?, out).await,
         Verb::Peers(args) => peers::peers(args.verb, &client()?, out).await,
         Verb::Ping(args) => ping::ping(args, &client()?, out).await,

@@ -52,7 +52,7 @@ pub(crate) fn of_code(code: &str) -> u8 {
         "unreachable" => UNREACHABLE,
         "not_found" | "peer_not_found" | "ambiguous" => NOT_FOUND,
         "denied" | "not_accepted" | "not_admitted" | "wrong_network" => DENIED,
-        "bad_request" | "invalid_task" | "too_large" => USAGE,
+        "bad_request" | "invalid_task" | "too_large" | "unknown_family" | "bad_config" => USAGE,
         _ => FAILED,
     }
 }

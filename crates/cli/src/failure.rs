@@ -118,6 +118,7 @@ fn flag(field: &str) -> &str {
         "listen_addrs" | "listen" => "--listen",
         "bootstrap_peers" | "bootstrap" => "--bootstrap",
         "trusted" => "--trust",
+        "accept" => "--accept",
         "name" => "--name",
         "network" => "--network",
         "offered.slots" => "--slots",

@@ -258,6 +258,10 @@ impl Engine {
             Input::Tick => self.on_tick(cx),
             Input::Disk { full } => self.disk_full = full,
             Input::Drain { on } => self.on_drain(on),
+            Input::Accept { policy } => {
+                self.config.accept = policy;
+                self.credit_dirty = true;
+            }
             Input::Close => self.on_close(),
             Input::Abandon => self.on_abandon(cx),
             Input::FromWorker { peer, frames } => {
@@ -339,6 +343,7 @@ impl Engine {
             | Input::Tick
             | Input::Disk { .. }
             | Input::Drain { .. }
+            | Input::Accept { .. }
             | Input::Close
             | Input::Abandon => {}
         }

@@ -5,11 +5,10 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 /// From whom tasks of one family are accepted. Tasks of the node itself always are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Accept {
     /// From no other node.
-    #[default]
     Nobody,
     /// From peers that this node trusts.
     Listed,
@@ -52,24 +51,65 @@ impl FromStr for Accept {
     }
 }
 
-/// Whose work runs here, by family of handlers. A family that is not named accepts nobody.
+/// Families whose work runs here only where a rule names them: the test handlers, and those that
+/// run programs.
+const GUARDED: [&str; 3] = ["debug", COMMAND, EXEC];
+const COMMAND: &str = "command";
+const EXEC: &str = "exec";
+
+/// Whose work runs here, by family of handlers.
+///
+/// A family without a rule accepts listed peers; `debug`, `command` and `exec` accept nobody.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct AcceptPolicy {
-    families: BTreeMap<String, Accept>,
+    rules: BTreeMap<String, Accept>,
 }
 
 impl AcceptPolicy {
+    /// The families that have a meaning on every node, whatever handlers it has.
+    pub const RESERVED: [&str; 3] = GUARDED;
+
     /// The same policy with this rule for `family`.
     #[must_use]
     pub fn with(mut self, family: impl Into<String>, accept: Accept) -> Self {
-        self.families.insert(family.into(), accept);
+        self.rules.insert(family.into(), accept);
         self
     }
 
-    /// The rule for `family`.
+    /// The same policy with this rule for each of `families`, except those that run programs
+    /// (`command` and `exec`): these are opened by name only.
+    #[must_use]
+    pub fn with_all<'a>(self, families: impl IntoIterator<Item = &'a str>, accept: Accept) -> Self {
+        let families = families.into_iter().filter(|family| ![COMMAND, EXEC].contains(family));
+        families.fold(self, |policy, family| policy.with(family, accept))
+    }
+
+    /// The rules of `self`, and those of `lower` for families without one.
+    #[must_use]
+    pub fn over(mut self, lower: &Self) -> Self {
+        for (family, accept) in &lower.rules {
+            self.rules.entry(family.clone()).or_insert(*accept);
+        }
+        self
+    }
+
+    /// The same policy with a rule for each of `families` and no other.
+    #[must_use]
+    pub fn spelled_out<'a>(&self, families: impl IntoIterator<Item = &'a str>) -> Self {
+        let rules = families.into_iter().map(|family| (family.to_owned(), self.of(family)));
+        Self { rules: rules.collect() }
+    }
+
+    /// From whom tasks of `family` are accepted.
     pub fn of(&self, family: &str) -> Accept {
-        self.families.get(family).copied().unwrap_or_default()
+        let by_default = if GUARDED.contains(&family) { Accept::Nobody } else { Accept::Listed };
+        self.rule(family).unwrap_or(by_default)
+    }
+
+    /// The rule that was set for `family`, if any.
+    pub fn rule(&self, family: &str) -> Option<Accept> {
+        self.rules.get(family).copied()
     }
 
     /// Whether a peer may run handlers of `family` here.
@@ -83,6 +123,9 @@ impl AcceptPolicy {
 
     /// The rules that were set, by family.
     pub fn iter(&self) -> impl Iterator<Item = (&str, Accept)> {
-        self.families.iter().map(|(family, accept)| (family.as_str(), *accept))
+        self.rules.iter().map(|(family, accept)| (family.as_str(), *accept))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -166,7 +166,7 @@ impl Reason {
             Self::WrongNetwork { .. } => "start both nodes with the same network name",
             Self::IncompatibleVersion { .. } => "update the older of the two nodes",
             Self::NotAccepted { .. } => {
-                "on the worker: meshwork peers trust OWNER, and up --accept FAMILY=listed"
+                "on the worker: meshwork peers trust OWNER, and meshwork accept FAMILY=listed"
             }
             Self::UnknownHandler { .. } => "see which handlers the worker offers: meshwork peers",
             Self::TooLarge { .. } => "split the input into smaller tasks",

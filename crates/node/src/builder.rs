@@ -1,7 +1,7 @@
 //! Puts a node together: checks the configuration, takes the home, registers handlers.
 
 use std::{
-    collections::HashSet,
+    collections::BTreeSet,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, OnceLock, Weak},
 };
@@ -12,13 +12,15 @@ use meshwork_core::{
     limits as core_limits,
 };
 use meshwork_exec::{Executor, Handler, ManualAttempt, ManualDesk, RegisterError, Registry};
-use meshwork_net::{Keypair, NetConfig, NetHandle, Network, Offer, Remembered, identity};
+use meshwork_net::{
+    BuildError, Keypair, NetConfig, NetHandle, Network, Offer, Remembered, identity,
+};
 use tokio::sync::{broadcast, mpsc};
 
 use crate::{
     book::Keeper,
     clock::Clock,
-    config::{Identity, NetworkConfig},
+    config::{Identity, NetworkConfig, UnknownFamily},
     driver::{Call, Driver, DriverParts, Feeds},
     error::{InternalError, NetworkError},
     home::{self, Home},
@@ -26,6 +28,7 @@ use crate::{
     limits,
     manager::{Inner, NetworkManager},
     monitor::{ResourceMonitor, total_memory},
+    policy::Policy,
     probes::Probes,
 };
 
@@ -127,14 +130,11 @@ impl NetworkManagerBuilder {
                 identity::load_or_create(path).map_err(InternalError::from)?
             }
         };
-        let (boot, kept) = match &home {
-            Some(home) => (
-                home.next_boot().map_err(InternalError::from)?,
-                home.trusted().map_err(InternalError::from)?,
-            ),
-            None => (boot_without_home(&config.identity)?, HashSet::new()),
+        let policy = policy(&config, home.as_deref(), &families(&handlers))?;
+        let boot = match &home {
+            Some(home) => home.next_boot().map_err(InternalError::from)?,
+            None => boot_without_home(&config.identity)?,
         };
-        let trusted: HashSet<PeerId> = kept.into_iter().chain(config.trusted.clone()).collect();
         let (entries, entered) = mpsc::channel(limits::CALLS);
         let (calls, called) = mpsc::channel(limits::CALLS);
         let (events, _) = broadcast::channel(limits::EVENTS);
@@ -165,10 +165,34 @@ impl NetworkManagerBuilder {
             net: OnceLock::new(),
             book_closed: OnceLock::new(),
             recovery: Recovery::default(),
-            trusted: tokio::sync::Mutex::new(trusted),
+            policy: tokio::sync::Mutex::new(policy),
             config,
         }))
     }
+}
+
+/// What the configuration and the home say about other nodes.
+fn policy(
+    config: &NetworkConfig,
+    home: Option<&Home>,
+    families: &[&str],
+) -> Result<Policy, NetworkError> {
+    UnknownFamily::check(&config.accept, families)
+        .map_err(|error| BuildError::Config { field: "accept", why: error.to_string() })?;
+    let mut policy =
+        Policy { trusted: config.trusted.iter().copied().collect(), accept: config.accept.clone() };
+    if let Some(home) = home {
+        policy.trusted.extend(home.trusted().map_err(InternalError::from)?);
+        let file = home.config(families).map_err(InternalError::from)?;
+        policy.accept = policy.accept.over(&file.accept);
+    }
+    Ok(policy)
+}
+
+/// The families of these handlers, in order.
+pub(crate) fn families(handlers: &[HandlerName]) -> Vec<&str> {
+    let families: BTreeSet<&str> = handlers.iter().map(HandlerName::family).collect();
+    families.into_iter().collect()
 }
 
 /// What is put together and not running yet.
@@ -185,8 +209,8 @@ impl Parts {
     /// Opens the sockets and spawns the node's tasks.
     pub(crate) async fn run(self, inner: &Arc<Inner>) -> Result<NetHandle, NetworkError> {
         let Inner { config, clock, handlers, events, .. } = &**inner;
-        let trusted = inner.trusted.lock().await.clone();
-        let offer = offer(config, handlers, trusted.clone());
+        let policy = inner.policy.lock().await.clone();
+        let offer = offer(config, handlers, &policy);
         let mut engine = Engine::new(engine_config(config, inner.local_peer, self.boot, &offer));
         let journal = open_journal(inner, &mut engine).await?;
         let blocked = Arc::default();
@@ -194,7 +218,7 @@ impl Parts {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let executor =
             Executor::new(self.registry, threads, reports).map_err(InternalError::Threads)?;
-        let keeper = Keeper::open(inner, &trusted).await;
+        let keeper = Keeper::open(inner, &policy.trusted).await;
         let remembered = keeper.as_ref().map(Keeper::remembered).unwrap_or_default();
         let net_config = net_config(config, self.keypair, self.boot, offer, remembered);
         let network = Network::build(net_config, clock.monotonic);
@@ -214,7 +238,7 @@ impl Parts {
             feeds,
             journal,
             durability: config.durability,
-            trusted,
+            trusted: policy.trusted,
         });
         let (probes_in, commands) = mpsc::channel(limits::PROBES);
         let dir = config.home.as_deref().unwrap_or_else(|| Path::new("."));
@@ -294,7 +318,7 @@ fn engine_config(config: &NetworkConfig, local: PeerId, boot: u32, offer: &Offer
         local,
         boot,
         advert: offer.advert.as_ref().clone(),
-        accept: config.accept.clone(),
+        accept: offer.accept.as_ref().clone(),
         slots: offer.advert.capacity.slots,
         durability: config.durability,
         lease: config.tasks.lease,
@@ -330,11 +354,7 @@ fn net_config(
 }
 
 /// What this node says of itself, and to whom.
-pub(crate) fn offer(
-    config: &NetworkConfig,
-    handlers: &[HandlerName],
-    trusted: HashSet<PeerId>,
-) -> Offer {
+pub(crate) fn offer(config: &NetworkConfig, handlers: &[HandlerName], policy: &Policy) -> Offer {
     let cpus = std::thread::available_parallelism().map_or(1, usize::from);
     let cpus = u32::try_from(cpus).unwrap_or(u32::MAX);
     let offered = &config.offered;
@@ -352,7 +372,7 @@ pub(crate) fn offer(
     };
     Offer {
         advert: Arc::new(advert),
-        accept: Arc::new(config.accept.clone()),
-        trusted: Arc::new(trusted),
+        accept: Arc::new(policy.accept.clone()),
+        trusted: Arc::new(policy.trusted.clone()),
     }
 }

@@ -9,8 +9,12 @@ use std::{
 use meshwork_core::{AcceptPolicy, Durability, Multiaddr, PeerId, advert::clean, limits};
 use meshwork_net::BuildError;
 
+pub(crate) mod file;
+
+pub use self::file::UnknownFamily;
+
 /// Everything that a node can be told. `NetworkConfig::default()` is what the bare library uses:
-/// all interfaces, any free port, mDNS on, a key in memory, nothing accepted from others.
+/// all interfaces, any free port, mDNS on, a key in memory, work accepted from trusted peers.
 #[derive(Clone, Debug)]
 pub struct NetworkConfig {
     /// Addresses to listen on, `/ip4|ip6/…/tcp/PORT` or `/ip4|ip6/…/udp/PORT/quic-v1`. At most 16.
@@ -29,7 +33,7 @@ pub struct NetworkConfig {
     pub protocol_timeout: Duration,
     /// Who this node is.
     pub identity: Identity,
-    /// Directory for what must outlive the process (boot counter, trusted peers). None: nothing
+    /// Directory for what must outlive the process (boot counter, trusted peers, `config.toml`). None: nothing
     /// does. Used by one node at a time.
     pub home: Option<PathBuf>,
     /// The node's name, for people; 1 to 64 bytes. Default: none, people see its peer id.
@@ -38,7 +42,9 @@ pub struct NetworkConfig {
     pub network: String,
     /// Whether to look for peers on the local network segment. Default true.
     pub mdns: bool,
-    /// From whom tasks are accepted, by family of handlers. Default: from nobody but this node.
+    /// From whom tasks are accepted, by family of handlers. Each rule goes before the one of the
+    /// home's `config.toml`, and must name a family that the node has. Default: no rule, see
+    /// [`AcceptPolicy`].
     pub accept: AcceptPolicy,
     /// Peers that count as listed for [`Self::accept`], and where own tasks may be placed. At most
     /// 1,024; those trusted at run time and kept in the home come on top.

@@ -392,6 +392,7 @@ impl Driver {
                 self.net.keep(peer, trusted);
                 self.feed(Input::Trust { peer, trusted }, now);
             }
+            Call::Accept { policy } => self.feed(Input::Accept { policy }, now),
             Call::Measured { usage } => {
                 let peer = self.local;
                 self.feed(Input::PeerMeasured { peer, round_trip: None, usage: Some(usage) }, now);

@@ -11,7 +11,9 @@ use meshwork_net::{
     AskError, BuildError, DialError, FindPeersError, NetClosed, identity::IdentityError,
 };
 
-use crate::{home::HomeError, journal::JournalError, monitor::ResourceError};
+use crate::{
+    config::UnknownFamily, home::HomeError, journal::JournalError, monitor::ResourceError,
+};
 
 #[cfg(test)]
 mod tests;
@@ -91,6 +93,7 @@ impl NetworkError {
             Self::MessageError(error) => error.code(),
             Self::TimeoutError { .. } => "timeout",
             Self::InternalError(InternalError::Journal(error)) => error.code(),
+            Self::InternalError(InternalError::Home(HomeError::Config { .. })) => "bad_config",
             Self::InternalError(_) => "internal",
             Self::Refused(reason) => reason.code(),
         }
@@ -104,7 +107,8 @@ impl NetworkError {
             Self::MessageError(MessageError::Resources(_)) => {
                 Some(NetworkProtocol::ResourceProtocol)
             }
-            Self::TransportError(_)
+            Self::MessageError(MessageError::Family(_))
+            | Self::TransportError(_)
             | Self::ProtocolError(_)
             | Self::ConnectionError(_)
             | Self::PeerNotFound(_)
@@ -174,6 +178,9 @@ pub enum MessageError {
     /// A report of resources.
     #[error(transparent)]
     Resources(#[from] InvalidResources),
+    /// A rule for a family of handlers that the node does not have.
+    #[error(transparent)]
+    Family(#[from] UnknownFamily),
 }
 
 impl MessageError {
@@ -183,6 +190,7 @@ impl MessageError {
             Self::Task(InvalidTask::InputTooLarge { .. }) => "too_large",
             Self::Task(_) => "invalid_task",
             Self::Query(_) | Self::Resources(_) => "invalid_message",
+            Self::Family(_) => "unknown_family",
         }
     }
 
@@ -200,6 +208,12 @@ impl From<InvalidTask> for NetworkError {
 
 impl From<InvalidQuery> for NetworkError {
     fn from(error: InvalidQuery) -> Self {
+        MessageError::from(error).into()
+    }
+}
+
+impl From<UnknownFamily> for NetworkError {
+    fn from(error: UnknownFamily) -> Self {
         MessageError::from(error).into()
     }
 }

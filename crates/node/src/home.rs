@@ -1,7 +1,8 @@
 //! The node's home: a directory with what must outlive the process, used by one node at a time.
 //!
 //! `lock` (held while the node lives; names the process), `boot` (how often it has started),
-//! `trusted` (peers trusted at run time, one id per line), `peers` (where others were met; what it
+//! `trusted` (peers trusted at run time, one id per line), `config.toml` (settings, see
+//! `config::file`), `peers` (where others were met; what it
 //! says is for `book` to judge). Absent on purpose: the identity key, which has a path of its own,
 //! and what is in `journal.redb` and beside it (`journal`).
 
@@ -16,7 +17,10 @@ use std::{
 
 use meshwork_core::PeerId;
 
-use crate::limits;
+use crate::{
+    config::file::{self, ConfigFile},
+    limits,
+};
 
 #[cfg(test)]
 mod tests;
@@ -49,6 +53,16 @@ pub enum HomeError {
         path: PathBuf,
         /// What is wrong with it.
         what: String,
+    },
+    /// `config.toml` says what means nothing here.
+    #[error("{}{}: {why}", path.display(), line.map(|line| format!(" line {line}")).unwrap_or_default())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1, if it is known.
+        line: Option<usize>,
+        /// What is wrong with it, and what would be right.
+        why: String,
     },
     /// The operating system refuses.
     #[error("cannot use {}: {source}", path.display())]
@@ -109,6 +123,18 @@ impl Home {
         let mut lines: Vec<String> = peers.map(|peer| format!("{peer}\n")).collect();
         lines.sort_unstable();
         write(&self.dir.join("trusted"), &lines.concat())
+    }
+
+    /// The settings in `config.toml`, for a node that has handlers of these families.
+    pub(crate) fn config(&self, families: &[&str]) -> Result<ConfigFile, HomeError> {
+        let path = file::path(&self.dir);
+        let text = read(&path)?.unwrap_or_default();
+        ConfigFile::parse(&path, &text, families)
+    }
+
+    /// Replaces `config.toml`, on disk before it returns.
+    pub(crate) fn save_config(&self, file: &ConfigFile) -> Result<(), HomeError> {
+        write(&file::path(&self.dir), &file.text())
     }
 
     /// The text of the peer book, if there is one; a longer one than there can be is cut.

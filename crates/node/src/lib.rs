@@ -20,6 +20,7 @@ mod limits;
 mod manager;
 mod metrics;
 mod monitor;
+mod policy;
 mod probes;
 mod protocol;
 mod status;
@@ -34,7 +35,7 @@ pub use meshwork_net::{
 
 pub use self::{
     builder::NetworkManagerBuilder,
-    config::{Identity, NetworkConfig, Offered, TaskSettings},
+    config::{Identity, NetworkConfig, Offered, TaskSettings, UnknownFamily},
     error::{
         ConnectionError, InternalError, MessageError, NetworkError, ProtocolViolation, TaskError,
     },

@@ -1,7 +1,6 @@
 //! The front door: a cheap, clonable handle that asks the driver.
 
 use std::{
-    collections::HashSet,
     fmt,
     sync::{Arc, Mutex, OnceLock, PoisonError, atomic::AtomicU32},
     time::Duration,
@@ -32,6 +31,7 @@ use crate::{
     limits,
     metrics::NetworkMetricsCollector,
     monitor::ResourceMonitor,
+    policy::Policy,
     probes::Probe,
     protocol::{self, DiscoveryProtocol, HealthProtocol, ResourceProtocol, TaskProtocol},
     status::{self, NodeStatus},
@@ -86,8 +86,7 @@ pub(crate) struct Inner {
     pub(crate) book_closed: OnceLock<mpsc::Sender<()>>,
     /// How far `start` is with the journal.
     pub(crate) recovery: Recovery,
-    /// Peers trusted now. The one writer is `trust`, which holds the lock over the file as well.
-    pub(crate) trusted: tokio::sync::Mutex<HashSet<PeerId>>,
+    pub(crate) policy: tokio::sync::Mutex<Policy>,
 }
 
 impl Inner {
@@ -395,12 +394,12 @@ impl NetworkManager {
         let loads = self
             .ask(move |engine, _| peers.iter().map(|peer| engine.load(peer)).collect::<Vec<_>>())
             .await?;
-        let trusted = self.inner.trusted.lock().await;
+        let policy = self.inner.policy.lock().await;
         let infos = statuses.iter().zip(loads).map(|(status, load)| PeerInfo {
             assigned: load.assigned,
             held: load.held,
             reputation: load.reputation,
-            ..status::peer_info(status, &self.inner.clock, &trusted)
+            ..status::peer_info(status, &self.inner.clock, &policy.trusted)
         });
         Ok(infos.collect())
     }
@@ -410,10 +409,10 @@ impl NetworkManager {
         query.check().map_err(|error| self.noted(error.into()))?;
         let found = self.net()?.find_peers(query).await;
         let found = found.map_err(|error| self.noted(error.into()))?;
-        let trusted = self.inner.trusted.lock().await;
+        let policy = self.inner.policy.lock().await;
         Ok(found
             .iter()
-            .map(|found| status::peer_info(found, &self.inner.clock, &trusted))
+            .map(|found| status::peer_info(found, &self.inner.clock, &policy.trusted))
             .collect())
     }
 
@@ -507,7 +506,9 @@ impl NetworkManager {
     pub async fn status(&self) -> Result<NodeStatus, NetworkError> {
         let asked = |engine: &Engine, now| (engine.accounts(), engine.is_draining(), now);
         let (tasks, draining, now) = self.ask(asked).await?;
-        let offer = crate::builder::offer(&self.inner.config, &self.inner.handlers, HashSet::new());
+        let Inner { config, handlers, policy, .. } = &*self.inner;
+        let policy = policy.lock().await.clone();
+        let offer = crate::builder::offer(config, handlers, &policy);
         Ok(NodeStatus {
             peer_id: self.inner.local_peer,
             version: env!("CARGO_PKG_VERSION"),
@@ -515,7 +516,7 @@ impl NetworkManager {
             uptime: now.since(meshwork_net::clock::START),
             addresses: self.addresses(),
             advert: offer.advert.as_ref().clone(),
-            accept: self.inner.config.accept.clone(),
+            accept: policy.accept.spelled_out(crate::builder::families(handlers)),
             draining,
             tasks,
         })

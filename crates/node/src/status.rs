@@ -25,7 +25,7 @@ pub struct NodeStatus {
     pub addresses: Vec<Multiaddr>,
     /// Its name, handlers and capacity.
     pub advert: Advert,
-    /// From whom it accepts tasks.
+    /// From whom it accepts tasks: a rule for each family that it has.
     pub accept: AcceptPolicy,
     /// Whether it takes no attempts for now.
     pub draining: bool,

@@ -104,6 +104,7 @@ fn reads() -> Router<Context> {
 
 fn writes() -> Router<Context> {
     Router::new()
+        .route("/v1/accept", patch(node::accept))
         .route("/v1/drain", post(node::drain))
         .route("/v1/peers/dial", post(peers::dial))
         .route("/v1/peers/{peer}", patch(peers::change))

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use meshwork_core::{Capacity, engine::Accounts};
+use meshwork_core::{Accept, AcceptPolicy, Capacity, engine::Accounts};
 use meshwork_node::{HealthStatus, NodeStatus};
 use serde::{Deserialize, Serialize};
 
@@ -29,8 +29,8 @@ pub struct NodeView {
     pub labels: BTreeMap<String, String>,
     /// What it offers.
     pub capacity: CapacityView,
-    /// From whom it accepts tasks, by family of handlers: `nobody`, `listed` or `anyone`. A family
-    /// that is not named is `nobody`.
+    /// From whom it accepts tasks, for each family of handlers that it has: `nobody`, `listed` or
+    /// `anyone`.
     pub accept: BTreeMap<String, String>,
     /// Whether it takes no work for now.
     #[serde(default)]
@@ -63,14 +63,38 @@ impl From<NodeStatus> for NodeView {
             capabilities: advert.capabilities.into_iter().collect(),
             labels: advert.labels,
             capacity: advert.capacity.into(),
-            accept: accept
-                .iter()
-                .map(|(family, accept)| (family.to_owned(), accept.as_str().to_owned()))
-                .collect(),
+            accept: rules(accept.iter()),
             draining,
             tasks: tasks.into(),
         }
     }
+}
+
+/// Rules by family, in words.
+pub(crate) fn rules<'a>(
+    rules: impl Iterator<Item = (&'a str, Accept)>,
+) -> BTreeMap<String, String> {
+    rules.map(|(family, accept)| (family.to_owned(), accept.as_str().to_owned())).collect()
+}
+
+/// From whom tasks shall be accepted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AcceptPatch {
+    /// `nobody`, `listed` or `anyone`, by family of handlers; other families stay as they are.
+    pub accept: AcceptPolicy,
+}
+
+/// From whom tasks are accepted now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AcceptAnswer {
+    /// The rule of each family of handlers that the node has.
+    pub accept: BTreeMap<String, String>,
+    /// Whether the rules outlive the process, in `config.toml` in the node's home.
+    pub kept: bool,
+    /// Rules by flag or environment that the node was started with and that differ: given again at
+    /// the next start, they go before `config.toml`.
+    pub started_with: BTreeMap<String, String>,
 }
 
 /// Where a copy of the journal is to be made.

@@ -1,6 +1,6 @@
 //! Peers as the node sees them, and what can be asked of it about them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use meshwork_core::{NetworkProtocol, PeerInfo, ResourceUsage, TrafficBytes};
@@ -84,6 +84,14 @@ impl From<PeerInfo> for PeerView {
     }
 }
 
+impl PeerView {
+    /// The families of the handlers that it offers to this node, each once, in order.
+    pub fn families(&self) -> Vec<String> {
+        let families = self.handlers.iter().filter_map(|name| Some(name.split_once('/')?.0));
+        families.collect::<BTreeSet<_>>().into_iter().map(str::to_owned).collect()
+    }
+}
+
 /// Asks the node to connect to an address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -124,13 +132,20 @@ pub struct PeerPatch {
     pub trust: bool,
 }
 
-/// What the node thinks of a peer now.
+/// Whether a peer is trusted now, and what follows from it in each direction.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrustAnswer {
-    /// Which peer.
+    /// The peer's id.
     pub peer_id: String,
     /// Its name, if it is known.
     pub name: Option<String>,
     /// Whether this node trusts it.
     pub trusted: bool,
+    /// Families of handlers whose tasks from this peer run on this node.
+    #[serde(default)]
+    pub accepts: Vec<String>,
+    /// Families of handlers that the peer offers to this node; none while it is not connected. Empty:
+    /// it takes no tasks of this node, so that its user may have to trust this node.
+    #[serde(default)]
+    pub offers: Option<Vec<String>>,
 }

@@ -49,6 +49,7 @@ fn the_help_names_every_verb_and_no_other() {
         .collect();
     assert_eq!(shown, known);
     let verbs = [
+        "accept",
         "bench",
         "completions",
         "demo",

@@ -15,7 +15,8 @@ use super::values::{self, AcceptRule};
 #[command(after_long_help = "\
 Examples:
   meshwork up
-  meshwork up --accept text=listed --trust PEER_ID
+  meshwork up --trust PEER_ID
+  meshwork up --accept text=nobody
   meshwork up --bootstrap /ip4/192.168.1.7/tcp/4101
   meshwork up --home /tmp/b --listen /ip4/127.0.0.1/tcp/0 --no-mdns")]
 pub(crate) struct UpArgs {
@@ -28,8 +29,10 @@ pub(crate) struct UpArgs {
     /// Trust these peers: their work counts as listed, and own work may be placed there
     #[arg(long, value_name = "PEER_ID", num_args = 1..)]
     pub(crate) trust: Vec<PeerId>,
-    /// Whose work runs here: nobody, listed (peers that are trusted) or anyone; without FAMILY=
-    /// it is said of every family that this node has [default: nobody]
+    /// Whose work runs here: nobody, listed (peers that are trusted) or anyone; without FAMILY= for
+    /// every family that this node has but command and exec. Goes before MESHWORK_ACCEPT (rules with
+    /// commas between them), which goes before config.toml in the home, see `meshwork accept`
+    /// [default: listed; debug: nobody]
     #[arg(long, value_name = "FAMILY=POLICY", value_parser = values::accept)]
     pub(crate) accept: Vec<AcceptRule>,
     /// The node's name [default: the host's]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use meshwork_api::RangeSpec;
 use meshwork_core::{
-    Accept, Durability,
+    Accept, AcceptPolicy, Durability,
     limits::{GROUP_MEMBERS, MAX_TIME_LIMIT},
 };
 
@@ -108,13 +108,24 @@ pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
     }
 }
 
-/// Whose work of one family, or of all that the node has, runs here.
+/// Whose work of one family, or of all that the node has but command and exec, runs here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AcceptRule {
-    /// The family of handlers; none means every family that the node has.
+    /// The family of handlers; none means every family that the node has but command and exec.
     pub(crate) family: Option<String>,
     /// From whom.
     pub(crate) accept: Accept,
+}
+
+/// What `rules` say, later ones over earlier ones, of a node with these families of handlers.
+pub(crate) fn policy<'a>(
+    rules: impl IntoIterator<Item = &'a AcceptRule>,
+    families: &[&str],
+) -> AcceptPolicy {
+    rules.into_iter().fold(AcceptPolicy::default(), |policy, rule| match &rule.family {
+        Some(family) => policy.with(family, rule.accept),
+        None => policy.with_all(families.iter().copied(), rule.accept),
+    })
 }
 
 /// `FAMILY=POLICY`, or a bare `POLICY`.

@@ -1,14 +1,14 @@
-//! `down`, `drain` and `metrics`.
+//! `accept`, `down`, `drain` and `metrics`.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use meshwork_api::{Client, ClientError};
 
 use crate::{
-    args::{DownArgs, DrainArgs},
+    args::{AcceptArgs, DownArgs, DrainArgs, values},
     exit,
     failure::Failure,
-    output::{Output, format},
+    output::{Output, Table, format},
 };
 
 /// How long a node may take to stop when its grace is over: its own deadline, and some room.
@@ -67,6 +67,46 @@ pub(super) async fn drain(args: DrainArgs, client: &Client, out: &Output) -> any
         out.say("takes work again");
     }
     Ok(exit::DONE)
+}
+
+/// Says whose work runs here, or shows it.
+pub(super) async fn accept(args: AcceptArgs, client: &Client, out: &Output) -> anyhow::Result<u8> {
+    let node = client.node().await?;
+    if args.rules.is_empty() {
+        if out.json {
+            out.value(&serde_json::json!({ "accept": node.accept }))?;
+        } else {
+            rules(&node.accept).print(out)?;
+        }
+        return Ok(exit::DONE);
+    }
+    let families: Vec<&str> = node.accept.keys().map(String::as_str).collect();
+    let answer = client.accept(&values::policy(&args.rules, &families)).await?;
+    if out.json {
+        out.value(&answer)?;
+        return Ok(exit::DONE);
+    }
+    rules(&answer.accept).print(out)?;
+    out.say(if answer.kept {
+        "kept for the next start, in config.toml in the home"
+    } else {
+        "lasts until the node stops: it has no home"
+    });
+    for (family, accept) in &answer.started_with {
+        out.say(format!(
+            "this node was started with {family}={accept} by --accept or MESHWORK_ACCEPT: given again \
+             at the next start, that goes first"
+        ));
+    }
+    Ok(exit::DONE)
+}
+
+fn rules(accept: &BTreeMap<String, String>) -> Table {
+    let mut table = Table::new(&["FAMILY", "ACCEPTS"]);
+    for (family, accept) in accept {
+        table.row([family.clone(), accept.clone()]);
+    }
+    table
 }
 
 /// Prints what the node measures.

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use meshwork::ResourceUsage;
-use meshwork_api::{Client, PeerView};
+use meshwork_api::{Client, PeerView, TrustAnswer};
 
 use crate::{
     args::PeersVerb,
@@ -68,7 +68,7 @@ pub(super) fn table(peers: &[PeerView], out: &Output) -> Table {
             peer.latency_us.map(format::micros).unwrap_or_default(),
             peer.assigned.to_string(),
             peer.held.to_string(),
-            families(&peer.handlers),
+            peer.families().join(" "),
             if people {
                 format::ago(peer.last_seen, Utc::now())
             } else {
@@ -77,15 +77,6 @@ pub(super) fn table(peers: &[PeerView], out: &Output) -> Table {
         ]);
     }
     table
-}
-
-/// The families of these handlers, each once.
-pub(super) fn families(handlers: &[String]) -> String {
-    let mut families: Vec<&str> =
-        handlers.iter().filter_map(|name| Some(name.split_once('/')?.0)).collect();
-    families.sort_unstable();
-    families.dedup();
-    families.join(" ")
 }
 
 fn show(peer: &PeerView, out: &Output) -> anyhow::Result<()> {
@@ -163,6 +154,28 @@ fn used(usage: &ResourceUsage, now: DateTime<Utc>) -> String {
     )
 }
 
+/// What the trust in a peer, or the lack of it, means in each direction. `here` is this node's id.
+fn consequence(answer: &TrustAnswer, here: &str) -> String {
+    let TrustAnswer { trusted, accepts, offers, .. } = answer;
+    let accepts = accepts.join(", ");
+    let theirs = match (trusted, accepts.as_str()) {
+        (_, "") => "its tasks do not run here".to_owned(),
+        (true, families) => format!("its {families} tasks may run here"),
+        (false, families) => format!("its {families} tasks still run here, as anyone's do"),
+    };
+    if !trusted {
+        return format!("is not trusted: {theirs}, and tasks of this node go there with --on only");
+    }
+    let ours = match offers.as_deref() {
+        None => "whether it takes tasks of this node shows when it is connected".to_owned(),
+        Some([]) => {
+            format!("it takes no tasks of this node yet: run there: meshwork peers trust {here}")
+        }
+        Some(families) => format!("{} tasks of this node may run there", families.join(", ")),
+    };
+    format!("is trusted: {theirs}, and {ours}")
+}
+
 async fn trust(peer: &str, trust: bool, client: &Client, out: &Output) -> anyhow::Result<()> {
     let answer = client.trust(peer, trust).await?;
     if out.json {
@@ -173,7 +186,8 @@ async fn trust(peer: &str, trust: bool, client: &Client, out: &Output) -> anyhow
         Some(name) => format!("{} ({})", format::printable(name), answer.peer_id),
         None => answer.peer_id.clone(),
     };
-    out.say(if trust { format!("{label} is trusted") } else { format!("{label} is not trusted") });
+    let here = client.node().await?.peer_id;
+    out.say(format!("{label} {}", consequence(&answer, &here)));
     if out.quiet {
         out.line(&answer.peer_id)?;
     }

@@ -9,6 +9,7 @@
     reason = "helpers of tests, which end at what they did not expect"
 )]
 
+mod accept;
 mod churn;
 mod clock;
 mod control_group;

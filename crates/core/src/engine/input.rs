@@ -9,6 +9,7 @@ use crate::{
     advert::Advert,
     frame::{Assignment, AttemptEnd, Epoch, ToOwner, ToWorker},
     message::NetworkMessage,
+    policy::AcceptPolicy,
     reason::Reason,
     resource::ResourceUsage,
     task::{CancelledBy, GroupId, Task, TaskEnd, TaskId, TaskState},
@@ -118,6 +119,11 @@ pub enum Input {
         peer: PeerId,
         /// Whether work may be placed there, and counts as listed here.
         trusted: bool,
+    },
+    /// From whom attempts are accepted from now on. Those that are here stay.
+    Accept {
+        /// The whole policy.
+        policy: AcceptPolicy,
     },
     /// The session in which this node is the owner is open: the worker can be sent frames.
     WorkerSession {

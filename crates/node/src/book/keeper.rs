@@ -103,8 +103,8 @@ impl Keeper {
         let grain = if is_last { 1 } else { limits::BOOK_GRAIN };
         let inner = self.inner.upgrade();
         // Whoever trusts somebody just now is heard the next time.
-        let held = inner.as_ref().and_then(|inner| inner.trusted.try_lock().ok());
-        let trusted = held.as_deref().unwrap_or(&self.trusted);
+        let held = inner.as_ref().and_then(|inner| inner.policy.try_lock().ok());
+        let trusted = held.as_ref().map_or(&self.trusted, |policy| &policy.trusted);
         for status in peers {
             let seen = match (&status.state, status.last_ready) {
                 (PeerState::Ready, _) => now,

@@ -3,8 +3,8 @@
 use std::{path::PathBuf, time::Duration};
 
 use meshwork_core::{
-    CancelledBy, GroupId, NetworkMessage, PeerId, ResourceUsage, Task, TaskId, TaskProtocolEvent,
-    Time,
+    AcceptPolicy, CancelledBy, GroupId, NetworkMessage, PeerId, ResourceUsage, Task, TaskId,
+    TaskProtocolEvent, Time,
     engine::{Engine, Reply},
 };
 use tokio::sync::oneshot;
@@ -45,6 +45,10 @@ pub(crate) enum Call {
         peer: PeerId,
         trusted: bool,
     },
+    /// From whom attempts are accepted has changed.
+    Accept {
+        policy: AcceptPolicy,
+    },
     /// This machine has been measured.
     Measured {
         usage: ResourceUsage,
@@ -76,6 +80,7 @@ impl Call {
             | Self::CancelGroup { .. } => true,
             Self::Watch { .. }
             | Self::Trust { .. }
+            | Self::Accept { .. }
             | Self::Measured { .. }
             | Self::Drain { .. }
             | Self::Ask(_)
@@ -100,6 +105,7 @@ impl Call {
             | Self::CancelGroup { .. }
             | Self::Watch { .. }
             | Self::Trust { .. }
+            | Self::Accept { .. }
             | Self::Measured { .. }
             | Self::Drain { .. }
             | Self::Ask(_)

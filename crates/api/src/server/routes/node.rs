@@ -1,17 +1,18 @@
-//! `/healthz`, `/readyz`, `/v1/node`, `/v1/health`, `/v1/drain`, `/v1/store/backup`,
+//! `/healthz`, `/readyz`, `/v1/node`, `/v1/health`, `/v1/accept`, `/v1/drain`, `/v1/store/backup`,
 //! `/v1/shutdown`.
 
 use std::{path::Path, time::Duration};
 
 use axum::{Json, extract::State, http::StatusCode};
+use meshwork_core::Accept;
 use meshwork_node::repair::JournalReport;
 
 use super::Context;
 use crate::{
     server::body::JsonBody,
     types::{
-        BackupRequest, DrainAnswer, DrainRequest, HealthView, NodeView, Problem, StopAnswer,
-        StopRequest, millis,
+        AcceptAnswer, AcceptPatch, BackupRequest, DrainAnswer, DrainRequest, HealthView, NodeView,
+        Problem, StopAnswer, StopRequest, millis, rules,
     },
 };
 
@@ -44,6 +45,21 @@ pub(super) async fn backup(
         return Err(Problem::bad_request(detail).with_hint("begin it with /"));
     }
     Ok(Json(cx.manager.backup(dir).await?))
+}
+
+pub(super) async fn accept(
+    State(cx): State<Context>,
+    JsonBody(AcceptPatch { accept }): JsonBody<AcceptPatch>,
+) -> Result<Json<AcceptAnswer>, Problem> {
+    cx.manager.accept(accept.clone()).await?;
+    let config = cx.manager.config();
+    let differs =
+        |(family, rule): &(&str, Accept)| accept.rule(family).is_some_and(|asked| asked != *rule);
+    Ok(Json(AcceptAnswer {
+        accept: rules(cx.manager.status().await?.accept.iter()),
+        kept: config.home.is_some(),
+        started_with: rules(config.accept.iter().filter(differs)),
+    }))
 }
 
 pub(super) async fn drain(

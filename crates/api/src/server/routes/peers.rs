@@ -91,8 +91,18 @@ pub(super) async fn change(
 ) -> Result<Json<TrustAnswer>, Problem> {
     let peer = another(&cx, &text).await?;
     cx.manager.trust(peer, trust).await?;
-    let name = name_of(&cx, peer).await?;
-    Ok(Json(TrustAnswer { peer_id: peer.to_string(), name, trusted: trust }))
+    let known = cx.manager.get_peers().await?;
+    let view = known.into_iter().find(|info| info.peer_id == peer).map(PeerView::from);
+    let policy = cx.manager.status().await?.accept;
+    let accepted = policy.iter().filter(|(family, _)| policy.allows(family, trust));
+    let is_connected = |view: &&PeerView| view.state == PeerStage::Ready.as_str();
+    Ok(Json(TrustAnswer {
+        peer_id: peer.to_string(),
+        name: view.as_ref().and_then(|view| view.name.clone()),
+        trusted: trust,
+        accepts: accepted.map(|(family, _)| family.to_owned()).collect(),
+        offers: view.as_ref().filter(is_connected).map(PeerView::families),
+    }))
 }
 
 /// The peer that `text` names, if it is not this node itself.

@@ -56,6 +56,57 @@ async fn a_peer_is_dialled_shown_trusted_and_given_work() {
 }
 
 #[tokio::test]
+async fn trust_is_answered_with_what_follows_in_each_direction() {
+    let server = Fixture::running().await;
+    let bee = node("bee").build().unwrap();
+    bee.start().await.unwrap();
+    let (here, id) = (server.manager.local_peer_id(), bee.local_peer_id().to_string());
+    let unseen = server.client.trust(&id, true).await.unwrap();
+    assert_eq!((unseen.accepts.as_slice(), unseen.offers), (&["text".to_owned()][..], None));
+    server.client.dial(&bee.addresses().first().unwrap().to_string()).await.unwrap();
+    until_ready(&server, &id).await;
+
+    let one_sided = server.client.trust("bee", true).await.unwrap();
+    assert_eq!(one_sided.offers, Some(Vec::new()), "bee has to trust this node, too");
+    bee.trust(here, true).await.unwrap();
+    let offered = async {
+        loop {
+            let answer = server.client.trust("bee", true).await.unwrap();
+            if answer.offers == Some(vec!["text".to_owned()]) {
+                return answer;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), offered).await.expect("bee offers it");
+    let revoked = server.client.trust("bee", false).await.unwrap();
+    assert_eq!((revoked.trusted, revoked.accepts.len()), (false, 0));
+    bee.shutdown().await.unwrap();
+    server.end().await;
+}
+
+#[tokio::test]
+async fn the_accept_policy_changes_while_the_node_runs() {
+    let server = Fixture::running().await;
+    let before = server.client.node().await.unwrap().accept;
+    assert_eq!((before["text"].as_str(), before["debug"].as_str()), ("listed", "nobody"));
+    let rules = AcceptPolicy::default().with("debug", Accept::Anyone);
+    let answer = server.client.accept(&rules).await.unwrap();
+    assert_eq!(
+        (answer.accept["text"].as_str(), answer.accept["debug"].as_str()),
+        ("listed", "anyone")
+    );
+    assert_eq!(answer.accept, server.client.node().await.unwrap().accept);
+    for family in ["txt", "command"] {
+        let rules = AcceptPolicy::default().with(family, Accept::Anyone);
+        let problem = api_error(server.client.accept(&rules).await.unwrap_err());
+        assert_eq!((problem.status, problem.code.as_str()), (400, "unknown_family"));
+        assert!(problem.detail.contains(family), "{problem:?}");
+    }
+    assert_eq!(answer.accept, server.client.node().await.unwrap().accept, "nothing has changed");
+    server.end().await;
+}
+
+#[tokio::test]
 async fn a_peer_is_asked_for_its_echo() {
     let server = Fixture::running().await;
     let bee = node("bee").build().unwrap();

@@ -75,3 +75,41 @@ fn all_that_is_known_of_a_peer_is_shown() {
         assert!(!text.contains(unknown), "{unknown}: {text}");
     }
 }
+
+#[test]
+fn trust_says_what_it_allows_in_each_direction() {
+    let said = |trusted, accepts: &[&str], offers: Option<&[&str]>| {
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+        let answer = TrustAnswer {
+            peer_id: String::new(),
+            name: None,
+            trusted,
+            accepts: words(accepts),
+            offers: offers.map(words),
+        };
+        consequence(&answer, "12D3KooWant")
+    };
+    for (said, expected) in [
+        (
+            said(true, &["text"], Some(&["text", "demo"])),
+            "is trusted: its text tasks may run here, and text, demo tasks of this node may run there",
+        ),
+        (
+            said(true, &["text"], Some(&[])),
+            "is trusted: its text tasks may run here, and it takes no tasks of this node yet: run \
+             there: meshwork peers trust 12D3KooWant",
+        ),
+        (
+            said(true, &[], None),
+            "is trusted: its tasks do not run here, and whether it takes tasks of this node shows \
+             when it is connected",
+        ),
+        (
+            said(false, &["text"], None),
+            "is not trusted: its text tasks still run here, as anyone's do, and tasks of this node \
+             go there with --on only",
+        ),
+    ] {
+        assert_eq!(said, expected);
+    }
+}

@@ -51,16 +51,6 @@ fn text(node: &NodeView, home: &Home) -> String {
 
 /// Whose work runs here, for every family that the node has.
 fn accepts(node: &NodeView) -> String {
-    let mut families: Vec<&str> =
-        node.handlers.iter().filter_map(|name| Some(name.split_once('/')?.0)).collect();
-    families.sort_unstable();
-    families.dedup();
-    let rules: Vec<String> = families
-        .into_iter()
-        .map(|family| {
-            let rule = node.accept.get(family).map_or("nobody", String::as_str);
-            format!("{family}: {rule}")
-        })
-        .collect();
-    rules.join("  ")
+    let rules = node.accept.iter().map(|(family, accept)| format!("{family}: {accept}"));
+    rules.collect::<Vec<_>>().join("  ")
 }

@@ -9,7 +9,11 @@ use meshwork_core::{AcceptPolicy, Multiaddr, advert::clean, limits::HEARTBEAT};
 use meshwork_node::{Identity, NetworkConfig, Offered, TaskSettings};
 
 use crate::{
-    args::{UpArgs, values::AcceptRule},
+    args::{
+        UpArgs,
+        values::{self, AcceptRule},
+    },
+    failure::Failure,
     home::Home,
 };
 
@@ -19,10 +23,15 @@ mod tests;
 /// Port of a daemon that is not told another.
 const PORT: u16 = 4101;
 
-/// The configuration that the flags ask for.
-pub(super) fn of(args: UpArgs, home: &Home) -> NetworkConfig {
+/// The configuration that the flags ask for, and `MESHWORK_ACCEPT`.
+///
+/// # Errors
+///
+/// That variable does not hold rules.
+pub(super) fn of(args: UpArgs, home: &Home, env: &str) -> Result<NetworkConfig, Failure> {
+    let accept = accept(&args.accept, env, args.debug_handlers)?;
     let listen = if args.listen.is_empty() { default_listen(has_ipv6()) } else { args.listen };
-    NetworkConfig {
+    Ok(NetworkConfig {
         listen_addrs: listen,
         bootstrap_peers: args.bootstrap,
         identity: Identity::File(home.identity()),
@@ -31,7 +40,7 @@ pub(super) fn of(args: UpArgs, home: &Home) -> NetworkConfig {
         network: args.network,
         mdns: !args.no_mdns,
         ping_interval: args.heartbeat,
-        accept: accept(&args.accept, args.debug_handlers),
+        accept,
         trusted: args.trust,
         offered: Offered {
             slots: args.slots,
@@ -51,17 +60,21 @@ pub(super) fn of(args: UpArgs, home: &Home) -> NetworkConfig {
         },
         durability: args.durability,
         ..NetworkConfig::default()
-    }
+    })
 }
 
-/// The rules in their order, later ones over earlier ones. One without a family is said of all
-/// families that the node has, so that nothing is opened which nobody thought of.
-fn accept(rules: &[AcceptRule], debug_handlers: bool) -> AcceptPolicy {
-    let families: &[&str] = if debug_handlers { &["text", "debug"] } else { &["text"] };
-    rules.iter().fold(AcceptPolicy::default(), |policy, rule| match &rule.family {
-        Some(family) => policy.with(family, rule.accept),
-        None => families.iter().fold(policy, |policy, family| policy.with(*family, rule.accept)),
-    })
+/// The variable that holds rules as `--accept` takes them, with commas between them.
+pub(super) const ACCEPT_ENV: &str = "MESHWORK_ACCEPT";
+
+/// The rules of the flags over those of the environment.
+fn accept(flags: &[AcceptRule], env: &str, debug: bool) -> Result<AcceptPolicy, Failure> {
+    let families: &[&str] = if debug { &["text", "debug"] } else { &["text"] };
+    let words = env.split(',').map(str::trim).filter(|word| !word.is_empty());
+    let env: Vec<AcceptRule> = words
+        .map(values::accept)
+        .collect::<Result<_, _>>()
+        .map_err(|why| Failure::usage(format!("{ACCEPT_ENV}: {why}")))?;
+    Ok(values::policy(env.iter().chain(flags), families))
 }
 
 /// The usual one, or more often if the lease is short: three may be lost before it ends.

@@ -107,6 +107,20 @@ fn an_explicit_target_needs_no_trust_but_answers_with_its_reason() {
 }
 
 #[test]
+fn a_change_of_the_accept_policy_takes_effect_at_once() {
+    let mut net = Net::connected(&[1]);
+    let accept = |who| Input::Accept { policy: AcceptPolicy::default().with("text", who) };
+    let refused = |net: &mut Net| {
+        let id = net.submit_to(0, task("text/a"), &[1]);
+        net.end(id).is_some_and(|end| format!("{end:?}").contains("not_accepted"))
+    };
+    net.feed(1, accept(Accept::Nobody));
+    assert!(refused(&mut net), "the trusted owner is refused");
+    net.feed(1, accept(Accept::Listed));
+    assert!(!refused(&mut net));
+}
+
+#[test]
 fn an_unknown_operation_fails_for_good() {
     let mut net = Net::connected(&[1]);
     let id = net.submit(task("text/nope"));

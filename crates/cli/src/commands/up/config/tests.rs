@@ -8,15 +8,15 @@ fn config(line: &str) -> NetworkConfig {
     let home = Home::of(Some(std::path::Path::new("/h"))).unwrap();
     let verb = Cli::try_parse_from(line.split_whitespace()).unwrap().verb;
     let Verb::Up(args) = verb else { panic!("{line}") };
-    of(*args, &home)
+    of(*args, &home, "").unwrap()
 }
 
 #[test]
-fn a_daemon_listens_on_its_port_and_accepts_nobody() {
+fn a_daemon_listens_on_its_port_and_accepts_listed_peers() {
     let config = config("meshwork up");
     assert!(config.listen_addrs.len() >= 2);
     assert!(config.listen_addrs.iter().all(|address| address.to_string().contains("/4101")));
-    assert_eq!(config.accept.of("text"), Accept::Nobody);
+    assert_eq!((config.accept.of("text"), config.accept.iter().count()), (Accept::Listed, 0));
     assert_eq!(config.home.as_deref(), Some(std::path::Path::new("/h")));
     assert_eq!(config.identity, Identity::File("/h/identity.key".into()));
     assert!(config.mdns && !config.name.unwrap().is_empty());
@@ -35,11 +35,33 @@ fn without_ipv6_only_ipv4_is_listened_on() {
 fn a_policy_without_a_family_is_said_of_those_that_the_node_has() {
     let policy = config("meshwork up --accept anyone --accept text=listed").accept;
     assert_eq!((policy.of("text"), policy.of("debug")), (Accept::Listed, Accept::Nobody));
-    assert_eq!(policy.of("wasm"), Accept::Nobody);
+    assert_eq!(policy.rule("exec"), None);
     let policy = config("meshwork up --debug-handlers --accept listed").accept;
     assert_eq!((policy.of("text"), policy.of("debug")), (Accept::Listed, Accept::Listed));
     let policy = config("meshwork up --accept text=anyone --accept nobody").accept;
     assert_eq!(policy.of("text"), Accept::Nobody);
+}
+
+#[test]
+fn a_flag_goes_before_the_environment_family_by_family() {
+    let home = Home::of(Some(std::path::Path::new("/h"))).unwrap();
+    let of_env = |line: &str, env: &str| {
+        let verb = Cli::try_parse_from(line.split_whitespace()).unwrap().verb;
+        let Verb::Up(args) = verb else { panic!("{line}") };
+        of(*args, &home, env).map(|config| config.accept)
+    };
+    let up = "meshwork up --debug-handlers";
+    let policy = of_env(up, " anyone, text=nobody,").unwrap();
+    assert_eq!((policy.of("text"), policy.of("debug")), (Accept::Nobody, Accept::Anyone));
+    let flag = format!("{up} --accept text=listed");
+    let policy = of_env(&flag, "anyone,text=nobody").unwrap();
+    assert_eq!((policy.of("text"), policy.of("debug")), (Accept::Listed, Accept::Anyone));
+    let error = of_env(up, "text=everybody").unwrap_err();
+    assert_eq!(error.exit, crate::exit::USAGE);
+    assert!(
+        error.message.contains("MESHWORK_ACCEPT") && error.message.contains("listed"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -1,0 +1,16 @@
+use super::*;
+
+#[test]
+fn a_typo_finds_its_name_and_another_word_finds_none() {
+    let known = ["text", "debug", "command"];
+    for (typed, meant) in [
+        ("txt", Some("text")),
+        ("txet", Some("text")),
+        ("texts", Some("text")),
+        ("comand", Some("command")),
+        ("wasm", None),
+        ("", None),
+    ] {
+        assert_eq!(nearest(typed, known), meant, "{typed}");
+    }
+}

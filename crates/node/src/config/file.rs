@@ -1,0 +1,158 @@
+//! `config.toml` in the home: settings that outlive the process, for people to edit.
+//!
+//! It holds `[accept]` alone so far. A key that means nothing here is an error, because a typo would
+//! silently leave the default in force. What is written keeps the user's comments and order.
+
+use std::path::{Path, PathBuf};
+
+use meshwork_core::{Accept, AcceptPolicy, nearest};
+use toml_edit::{Document, DocumentMut, Item, TableLike, Value};
+
+use crate::home::HomeError;
+
+#[cfg(test)]
+mod tests;
+
+/// Sections of the file.
+const SECTIONS: [&str; 1] = [ACCEPT];
+const ACCEPT: &str = "accept";
+
+/// A family of handlers that a rule names and the node does not have.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no handler here is of the family {family:?}{}", remedy(.nearest.as_deref(), .known))]
+pub struct UnknownFamily {
+    /// The family that was named.
+    pub family: String,
+    /// A family of the node with a similar name.
+    pub nearest: Option<String>,
+    /// All families of the node.
+    pub known: Vec<String>,
+}
+
+impl UnknownFamily {
+    /// Checks that each rule names one of `families`.
+    pub(crate) fn check(rules: &AcceptPolicy, families: &[&str]) -> Result<(), Self> {
+        match rules.iter().find(|(family, _)| !families.contains(family)) {
+            None => Ok(()),
+            Some((family, _)) => Err(Self::new(family, families)),
+        }
+    }
+
+    fn new(family: &str, families: &[&str]) -> Self {
+        Self {
+            family: family.to_owned(),
+            nearest: nearest(family, families.iter().copied()).map(str::to_owned),
+            known: families.iter().map(|family| (*family).to_owned()).collect(),
+        }
+    }
+}
+
+/// `; did you mean text?` or `; there are: debug, text`.
+fn remedy(nearest: Option<&str>, known: &[String]) -> String {
+    match nearest {
+        Some(nearest) => format!("; did you mean {nearest}?"),
+        None => format!("; there are: {}", known.join(", ")),
+    }
+}
+
+/// The file as it was read.
+#[derive(Debug)]
+pub(crate) struct ConfigFile {
+    document: DocumentMut,
+    /// The rules of `[accept]`.
+    pub(crate) accept: AcceptPolicy,
+}
+
+impl ConfigFile {
+    /// Reads the text of the file at `path`, for a node that has handlers of these families.
+    ///
+    /// # Errors
+    ///
+    /// It is no TOML, or a key or value means nothing; the line and the nearest name are said.
+    pub(crate) fn parse(path: &Path, text: &str, families: &[&str]) -> Result<Self, HomeError> {
+        let reader = Reader { path, text };
+        let document = Document::parse(text)
+            .map_err(|error| reader.wrong(error.span(), error.message().to_owned()))?;
+        let mut accept = AcceptPolicy::default();
+        for (name, item) in document.iter() {
+            if name != ACCEPT {
+                return Err(reader.unknown(document.as_table(), name, "section", &SECTIONS));
+            }
+            let Some(rules) = item.as_table_like() else {
+                let why = "accept is a section: write [accept], and below it text = \"listed\"";
+                return Err(reader.wrong(item.span(), why.to_owned()));
+            };
+            for (family, value) in rules.iter() {
+                accept = accept.with(family, reader.rule(rules, family, value, families)?);
+            }
+        }
+        Ok(Self { document: document.into_mut(), accept })
+    }
+
+    /// Sets these rules in `[accept]`; the other ones stay.
+    pub(crate) fn set_accept(&mut self, rules: &AcceptPolicy) {
+        let section = self.document.entry(ACCEPT).or_insert_with(toml_edit::table);
+        let Some(section) = section.as_table_like_mut() else { return };
+        for (family, accept) in rules.iter() {
+            let old = section.get_mut(family).and_then(Item::as_value_mut);
+            if let Some(old) = old {
+                // A comment behind the value stays.
+                let decor = old.decor().clone();
+                *old = Value::from(accept.as_str());
+                *old.decor_mut() = decor;
+            } else {
+                section.insert(family, toml_edit::value(accept.as_str()));
+            }
+            self.accept = std::mem::take(&mut self.accept).with(family, accept);
+        }
+    }
+
+    /// The text to write.
+    pub(crate) fn text(&self) -> String {
+        self.document.to_string()
+    }
+}
+
+/// What an error names: the file, and the line in its text.
+struct Reader<'a> {
+    path: &'a Path,
+    text: &'a str,
+}
+
+impl Reader<'_> {
+    fn rule(
+        &self,
+        rules: &dyn TableLike,
+        family: &str,
+        value: &Item,
+        families: &[&str],
+    ) -> Result<Accept, HomeError> {
+        let known: Vec<&str> = families.iter().copied().chain(AcceptPolicy::RESERVED).collect();
+        if !known.contains(&family) {
+            return Err(self.unknown(rules, family, "family of handlers", &known));
+        }
+        let word = value.as_str().ok_or_else(|| {
+            let why = format!("{family}: write \"nobody\", \"listed\" or \"anyone\"");
+            self.wrong(value.span(), why)
+        })?;
+        word.parse().map_err(|error| self.wrong(value.span(), format!("{family}: {error}")))
+    }
+
+    fn unknown(&self, table: &dyn TableLike, key: &str, what: &str, known: &[&str]) -> HomeError {
+        let span = table.get_key_value(key).and_then(|(key, _)| key.span());
+        let names: Vec<String> = known.iter().map(|name| (*name).to_owned()).collect();
+        let remedy = remedy(nearest(key, known.iter().copied()), &names);
+        self.wrong(span, format!("{key:?} is no {what} here{remedy}"))
+    }
+
+    fn wrong(&self, span: Option<std::ops::Range<usize>>, why: String) -> HomeError {
+        let before = span.and_then(|span| self.text.get(..span.start));
+        let line = before.map(|before| before.matches('\n').count() + 1);
+        HomeError::Config { path: self.path.to_owned(), line, why }
+    }
+}
+
+/// Where a home has it.
+pub(crate) fn path(home: &Path) -> PathBuf {
+    home.join("config.toml")
+}
