@@ -38,7 +38,7 @@ fn main() -> ExitCode {
     let as_task = cli.verb.ends_as_its_task();
     let code = match execute(cli, &out) {
         Ok(code) => code,
-        Err(error) if output::is_closed_pipe(&error) => exit::DONE,
+        Err(error) if output::is_reader_gone(&error) => exit::DONE,
         Err(error) => {
             let failure = Failure::of(error);
             let failure = if as_task { failure.beside_a_task() } else { failure };
@@ -49,11 +49,11 @@ fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
-/// Help, or what is wrong with the command line. Help that nobody reads any more is no failure.
+/// Prints help, or what is wrong with the command line. A reader of help that left is no failure.
 fn tell(told: &clap::Error) -> ExitCode {
     match told.print() {
         Err(error) if !told.use_stderr() && error.kind() != io::ErrorKind::BrokenPipe => {
-            output::talk(&format!("error: {}", output::unwritable(error)));
+            output::talk(&format!("error: {}", output::Unwritable(error)));
             ExitCode::FAILURE
         }
         Ok(()) | Err(_) => u8::try_from(told.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from),

@@ -1,9 +1,12 @@
 //! Standard output is data, standard error is talk.
 //!
-//! Nothing here panics when a reader has gone away: writing data then fails with a closed pipe,
-//! which [`main`](crate::main) takes for the end; talk that nobody hears is dropped.
+//! Nothing here panics when the reader of standard output is gone: writing data then fails with an
+//! [`Unwritable`] error, which ends the command quietly. Standard error that cannot be written is ignored.
 
-use std::io::{self, IsTerminal, Write};
+use std::{
+    fmt,
+    io::{self, IsTerminal, Write},
+};
 
 use serde::Serialize;
 
@@ -49,9 +52,9 @@ impl Output {
     /// # Errors
     ///
     /// Standard output is closed, or cannot be written.
-    pub(crate) fn data(&self, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn data(&self, bytes: &[u8]) -> Result<(), Unwritable> {
         let mut stdout = io::stdout().lock();
-        stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(unwritable)
+        stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(Unwritable)
     }
 
     /// Writes one line of data.
@@ -59,7 +62,7 @@ impl Output {
     /// # Errors
     ///
     /// As for [`Self::data`].
-    pub(crate) fn line(&self, text: impl AsRef<str>) -> io::Result<()> {
+    pub(crate) fn line(&self, text: impl AsRef<str>) -> Result<(), Unwritable> {
         let mut line = text.as_ref().to_owned();
         line.push('\n');
         self.data(line.as_bytes())
@@ -108,27 +111,33 @@ impl Output {
     }
 }
 
-/// Whether an error is that nobody reads what is written any more.
-pub(crate) fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    error
-        .chain()
-        .filter_map(|cause| cause.downcast_ref::<io::Error>())
-        .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+/// Standard output cannot be written. No other error has this type: a broken pipe of the node's socket
+/// must never pass for a reader of standard output that left.
+#[derive(Debug)]
+pub(crate) struct Unwritable(pub(crate) io::Error);
+
+impl fmt::Display for Unwritable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot write to standard output: {}", self.0)
+    }
 }
 
-/// An error, and where to find what could not be printed for it. If nobody reads it any more, that is no
-/// failure.
+impl std::error::Error for Unwritable {}
+
+/// Whether the command failed because the reader of its standard output left.
+pub(crate) fn is_reader_gone(error: &anyhow::Error) -> bool {
+    let stdout = error.downcast_ref::<Unwritable>();
+    stdout.is_some_and(|Unwritable(cause)| cause.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// An error of printing, with the place where the unprinted data is `kept` and the command that shows it. A
+/// reader that left stays the error that it is.
 pub(crate) fn unprinted(error: anyhow::Error, kept: &str, way: String) -> anyhow::Error {
-    if is_closed_pipe(&error) {
+    if is_reader_gone(&error) {
         return error;
     }
     let failure = Failure::of(error);
     Failure { message: format!("{}; {kept}", failure.message), ..failure }.with_hint(way).into()
-}
-
-/// An error of standard output, which says so.
-pub(crate) fn unwritable(error: io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("cannot write to standard output: {error}"))
 }
 
 pub(crate) fn talk(text: &str) {

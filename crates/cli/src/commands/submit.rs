@@ -1,6 +1,6 @@
 //! `submit`: one task, or a group of them, handed in as many at a time as a request carries.
 
-use std::{io, thread, time::Duration};
+use std::{thread, time::Duration};
 
 use meshwork_api::{BatchSpec, Client, ClientError, GroupView, TaskSpec};
 use meshwork_core::GroupId;
@@ -13,7 +13,7 @@ use crate::{
     exit,
     failure::Failure,
     limits,
-    output::{Output, format, unprinted},
+    output::{Output, Unwritable, format, unprinted},
     signals::Signals,
 };
 
@@ -99,8 +99,8 @@ struct Submission<'a> {
     max_fails: Option<u32>,
     /// The group as it was when the node answered last.
     accepted: Option<GroupView>,
-    /// Whether its id is. If not, the rest is handed in all the same.
-    printed: io::Result<()>,
+    /// How printing the id ended. The rest is submitted even if it failed.
+    printed: Result<(), Unwritable>,
     out: &'a Output,
     client: &'a Client,
 }

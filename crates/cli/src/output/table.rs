@@ -1,8 +1,6 @@
 //! Lists: aligned under a header for people, tab-separated without one for programs.
 
-use std::io;
-
-use super::{Output, format::printable};
+use super::{Output, Unwritable, format::printable};
 
 /// A list in the making.
 #[derive(Clone, Debug)]
@@ -30,7 +28,7 @@ impl Table {
     /// # Errors
     ///
     /// Standard output is closed, or cannot be written.
-    pub(crate) fn print(self, out: &Output) -> io::Result<()> {
+    pub(crate) fn print(self, out: &Output) -> Result<(), Unwritable> {
         let text = if out.stdout_tty { self.aligned() } else { self.tabbed() };
         out.data(text.as_bytes())
     }

@@ -6,12 +6,15 @@ use chrono::{DateTime, TimeDelta};
 use super::*;
 
 #[test]
-fn a_closed_pipe_is_recognised_wherever_it_is() {
+fn only_standard_output_ends_a_command_quietly() {
     let pipe = || io::Error::from(io::ErrorKind::BrokenPipe);
-    assert!(is_closed_pipe(&pipe().into()));
-    let wrapped = Err::<(), _>(pipe()).context("cannot print").unwrap_err();
-    assert!(is_closed_pipe(&wrapped));
-    assert!(!is_closed_pipe(&io::Error::other("full").into()));
+    assert!(is_reader_gone(&Unwritable(pipe()).into()));
+    let wrapped = Err::<(), _>(Unwritable(pipe())).context("cannot print").unwrap_err();
+    assert!(is_reader_gone(&wrapped));
+    assert!(!is_reader_gone(&Unwritable(io::Error::other("full")).into()));
+    assert!(!is_reader_gone(&pipe().into()));
+    let socket = Err::<(), _>(pipe()).context("the node did not answer").unwrap_err();
+    assert!(!is_reader_gone(&socket));
 }
 
 #[test]

@@ -10,6 +10,7 @@
 )]
 
 mod accept;
+mod broken_socket;
 mod churn;
 mod clock;
 mod control_group;
