@@ -69,6 +69,11 @@ impl<T: Copy + PartialEq> Lanes<T> {
         self.lanes.is_empty()
     }
 
+    /// All that stands in line. Looks at each priority.
+    pub(super) fn len(&self) -> usize {
+        self.lanes.values().map(|lane| lane.line.len()).sum()
+    }
+
     /// Whether more than one priority waits.
     pub(super) fn is_mixed(&self) -> bool {
         self.lanes.len() > 1

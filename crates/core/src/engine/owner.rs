@@ -323,9 +323,10 @@ impl Engine {
             let attempt = open.first.closed(&peer.id, cx.now, why);
             task.past().add(attempt);
         }
-        task.phase = Phase::Queued { since: cx.now, not_before: cx.now + rest };
+        let id = task.id;
+        self.tasks.set_phase(key, Phase::Queued { since: cx.now, not_before: cx.now + rest });
         if self.observed.tasks {
-            cx.out.push(Effect::TaskChanged { id: task.id, state: TaskState::Queued });
+            cx.out.push(Effect::TaskChanged { id, state: TaskState::Queued });
         }
         self.enqueue(cx.now, key, true);
     }

@@ -207,17 +207,14 @@ impl Engine {
         task.attempts += 1;
         let number = task.attempts;
         let sent = Sent { peer: key, epoch, at: cx.now, number, accepted: false };
-        let is_first = match &mut task.phase {
-            Phase::Open(open) => {
-                open.add(sent);
-                self.counts.second_attempts += 1;
-                false
-            }
-            Phase::Queued { .. } | Phase::Ended { .. } => {
-                task.phase = Phase::Open(Open::new(sent, look));
-                true
-            }
-        };
+        let is_first = !matches!(task.phase, Phase::Open(_));
+        if let Phase::Open(open) = &mut task.phase {
+            open.add(sent);
+            self.counts.second_attempts += 1;
+        } else {
+            self.tasks.set_phase(task_key, Phase::Open(Open::new(sent, look)));
+        }
+        let Some(task) = self.tasks.get(task_key) else { return };
         let assignment = Assignment {
             epoch,
             task: task.id,

@@ -81,11 +81,10 @@ impl Engine {
 
     /// What the engine holds, in numbers.
     pub fn accounts(&self) -> Accounts {
-        let live = self.tasks.live();
-        let queued = self.queue.len();
+        let open = self.tasks.open();
         Accounts {
-            queued,
-            running: live.saturating_sub(queued) + self.gate.unsafe_ends(),
+            queued: self.tasks.live().saturating_sub(open),
+            running: open + self.gate.unsafe_ends(),
             succeeded: self.counts.succeeded,
             failed: self.counts.failed,
             cancelled: self.counts.cancelled,

@@ -43,10 +43,10 @@ impl std::hash::Hash for HashableRequirements {
 #[derive(Debug)]
 pub(super) struct Group {
     pub(super) needs: Arc<Needs>,
-    /// First come first served within a priority.
+    /// First come first served within a priority. A task that ended in line leaves it when its turn
+    /// comes, or with the next sweep.
     waiting: Lanes<TaskKey>,
-    /// Tasks that wait. More may stand in line: those that have ended meanwhile.
-    count: usize,
+    /// About how many tasks in `waiting` have ended. It decides when to sweep, and nothing else.
     stale: usize,
     /// Whether it is on the queue's list of active groups.
     listed: bool,
@@ -65,17 +65,11 @@ pub(super) struct Queue {
     index: FxHashMap<Arc<Needs>, GroupKey>,
     /// Groups in which something waits, in the order in which they are looked at.
     active: VecDeque<GroupKey>,
-    waiting: usize,
     /// Over all groups.
     turns: Turns,
 }
 
 impl Queue {
-    /// Tasks that wait.
-    pub(super) fn len(&self) -> usize {
-        self.waiting
-    }
-
     /// Groups that have a member that has not ended.
     pub(super) fn groups(&self) -> usize {
         self.groups.iter().filter(|(_, group)| group.members > group.resting).count()
@@ -93,7 +87,6 @@ impl Queue {
         let index = self.groups.insert(Group {
             needs: Arc::clone(&needs),
             waiting: Lanes::default(),
-            count: 0,
             stale: 0,
             listed: false,
             members: 1,
@@ -112,7 +105,6 @@ impl Queue {
         let Some(group) = self.groups.get_mut(key.0 as usize) else { return };
         group.members = group.members.saturating_sub(1);
         if group.members == 0 {
-            self.waiting -= group.count;
             let needs = Arc::clone(&group.needs);
             self.index.remove(&needs);
             self.groups.remove(key.0 as usize);
@@ -124,7 +116,7 @@ impl Queue {
     pub(super) fn rest(&mut self, key: GroupKey) {
         let Some(group) = self.groups.get_mut(key.0 as usize) else { return };
         group.resting += 1;
-        if group.count == 0 {
+        if group.waiting.is_empty() {
             group.eligible = Arc::default();
             group.version = 0;
         }
@@ -145,8 +137,6 @@ impl Queue {
             group.listed = true;
             self.active.push_back(key);
         }
-        group.count += 1;
-        self.waiting += 1;
         group.waiting.push(priority, task, front, &self.turns);
     }
 
@@ -210,7 +200,7 @@ impl Queue {
         let groups = &mut self.groups;
         self.active.retain(|key| {
             let Some(group) = groups.get_mut(key.0 as usize) else { return false };
-            group.listed = group.count > 0;
+            group.listed = !group.waiting.is_empty();
             group.listed
         });
     }
@@ -241,20 +231,15 @@ impl Queue {
     pub(super) fn take(&mut self, key: GroupKey, rank: Rank, in_turn: bool) {
         let Some(group) = self.groups.get_mut(key.0 as usize) else { return };
         self.turns.note_start(in_turn);
-        if group.waiting.take(rank, &self.turns).is_some() {
-            group.count = group.count.saturating_sub(1);
-            self.waiting = self.waiting.saturating_sub(1);
-        }
+        group.waiting.take(rank, &self.turns);
     }
 
-    /// A task that waited has ended. It leaves the line when its turn comes, or when half of the
-    /// line is gone.
+    /// A task that waited has ended. Sweeps the line if few of those in it still wait.
     pub(super) fn note_gone(&mut self, key: GroupKey, is_live: impl Fn(TaskKey) -> bool) {
         let Some(group) = self.groups.get_mut(key.0 as usize) else { return };
-        group.count = group.count.saturating_sub(1);
-        self.waiting = self.waiting.saturating_sub(1);
         group.stale += 1;
-        if group.stale > group.count + SLACK {
+        let live = group.waiting.len().saturating_sub(group.stale);
+        if live == 0 || group.stale > live + SLACK {
             group.waiting.retain(is_live);
             group.stale = 0;
         }

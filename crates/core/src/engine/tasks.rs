@@ -200,12 +200,27 @@ pub(super) struct Tasks {
     /// Members of groups that have ended without success.
     failures: VecDeque<TaskKey>,
     ended_bytes: usize,
+    /// Tasks with an attempt at a worker. Only [`Self::set_phase`] changes it.
+    open: usize,
     next_tenant: u32,
 }
 
 impl Tasks {
     pub(super) fn live(&self) -> usize {
         self.slab.len() - self.ended.len() - self.failures.len()
+    }
+
+    /// Live tasks with an attempt at a worker; the others wait.
+    pub(super) fn open(&self) -> usize {
+        self.open
+    }
+
+    /// Moves a task to another phase.
+    pub(super) fn set_phase(&mut self, key: TaskKey, phase: Phase) {
+        let Some(task) = self.get_mut(key) else { return };
+        let is_open = matches!(phase, Phase::Open(_));
+        let was_open = matches!(std::mem::replace(&mut task.phase, phase), Phase::Open(_));
+        self.open = self.open + usize::from(is_open) - usize::from(was_open);
     }
 
     pub(super) fn by_id(&self, id: &TaskId) -> Option<TaskKey> {
@@ -271,7 +286,8 @@ impl Tasks {
         };
         let success = end.is_success();
         let safe_with = if task.durable { batch } else { Seq::default() };
-        task.phase = Phase::Ended { at, end, from, safe_with };
+        self.set_phase(key, Phase::Ended { at, end, from, safe_with });
+        let Some(task) = self.get_mut(key) else { return };
         task.forget_refusals();
         if success {
             task.input = Bytes::new();

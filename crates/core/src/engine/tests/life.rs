@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::{
     CancelledBy, ExpiredLimit, FailureCode, Reason, RetryPolicy, TaskFailure, TaskLimits,
-    engine::view::Obstacle, limits,
+    TaskState, engine::view::Obstacle, limits,
 };
 
 fn failure(code: FailureCode) -> AttemptEnd {
@@ -308,4 +308,27 @@ fn a_target_that_refused_is_asked_again_when_it_offers_something_new() {
     net.feed(0, Input::PeerReady { peer: first, advert: advert(1) });
     net.settle();
     assert_eq!(net.state(id), "running");
+}
+
+/// A task waits for a handler that a peer had, the peer goes, and tasks of the same needs end as they are
+/// submitted: neither the counts nor the line of the waiting one change.
+#[test]
+fn unknown_handlers_do_not_disturb_tasks_that_wait() {
+    let mut net = Net::new(&[1]);
+    let peer = net.nodes[1].id;
+    let mut with_none = advert(1);
+    with_none.handlers.insert("text/none".parse().unwrap());
+    net.feed(0, Input::PeerReady { peer, advert: with_none.clone() });
+    let waiting = net.submit(task("text/none"));
+    net.feed(0, Input::PeerGone { peer });
+    for ended in 1..100 {
+        net.submit(task("text/none"));
+        let accounts = net.nodes[0].engine.accounts();
+        assert_eq!((accounts.queued, accounts.running, accounts.failed), (1, 0, ended));
+    }
+    net.connect(0, 1);
+    net.feed(0, Input::PeerReady { peer, advert: with_none });
+    net.settle();
+    let view = net.nodes[0].engine.task(waiting, net.now).unwrap();
+    assert!(!view.attempts.is_empty() || view.state != TaskState::Queued, "{view:?}");
 }

@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use rand::RngExt;
 
 use super::*;
-use crate::{CancelledBy, FailureCode, TaskFailure, engine::view::TaskQuery};
+use crate::{
+    CancelledBy, FailureCode, TaskFailure, TaskState,
+    engine::{tasks::Phase, view::TaskQuery},
+};
 
 /// Plays a random history on an owner and three workers, then lets everything come to rest.
 fn play(seed: u64) {
@@ -18,7 +21,8 @@ fn play(seed: u64) {
         let node = dice.random_range(1..4);
         match dice.random_range(0..100) {
             0..35 => {
-                let mut task = task(["text/a", "text/b"][dice.random_range(0..2)]);
+                // Nobody has the last one: it ends as it is submitted, beside others that wait.
+                let mut task = task(["text/a", "text/b", "text/none"][dice.random_range(0..3)]);
                 task.retry.hedge = dice.random_range(0..2) == 0;
                 ids.push(net.submit(task));
             }
@@ -94,7 +98,7 @@ fn check_ends(net: &Net, ids: &[TaskId], restarted: bool, seed: u64) {
 fn check(net: &Net) {
     for node in &net.nodes {
         let accounts = node.engine.accounts();
-        assert_eq!(accounts.queued + accounts.running, node.engine.tasks.live());
+        check_counts(net, &node.engine);
         let held: u32 = node.engine.peers.iter().map(|(_, peer)| peer.owner.unfinished).sum();
         assert_eq!(held as usize, accounts.held);
         for (_, peer) in node.engine.peers.iter() {
@@ -106,6 +110,24 @@ fn check(net: &Net) {
         }
     }
     check_explanations(net);
+}
+
+/// The numbers of tasks are those that a list shows, and each task that may start stands in line.
+fn check_counts(net: &Net, engine: &Engine) {
+    let all = TaskQuery { limit: usize::MAX, ..TaskQuery::default() };
+    let states: Vec<TaskState> = engine.tasks(&all, net.now).iter().map(|t| t.state).collect();
+    let count = |names: &[&str]| states.iter().filter(|s| names.contains(&s.as_str())).count();
+    let accounts = engine.accounts();
+    assert_eq!(accounts.queued, count(&["queued"]));
+    assert_eq!(accounts.running, count(&["assigned", "running"]));
+    let in_line: BTreeSet<_> =
+        (0..engine.queue.active_len()).filter_map(|at| engine.queue.active(at)).collect();
+    for task in engine.tasks.iter() {
+        let Phase::Queued { since, not_before } = task.phase else { continue };
+        let rank = -i16::from(task.priority);
+        let is_there = in_line.iter().any(|(group, head)| *group == task.group && *head <= rank);
+        assert!(not_before > since || is_there, "{} waits, and is in no line", task.id);
+    }
 }
 
 /// Whatever waits says of each peer that is known why it is not there, once.
