@@ -13,6 +13,7 @@
 mod codec;
 mod copy;
 mod index;
+mod raw;
 mod recovery;
 pub mod repair;
 mod store;

@@ -5,7 +5,7 @@ use std::path::Path;
 use meshwork_api::{Client, ClientError};
 use meshwork_node::{
     JournalError,
-    repair::{self, JournalReport},
+    repair::{self, JournalReport, Salvaged},
 };
 use serde::Serialize;
 
@@ -18,6 +18,15 @@ struct Told {
     report: JournalReport,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     taken_out: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    salvaged: Option<Losses>,
+}
+
+/// What a salvage could not keep.
+#[derive(Clone, Copy, Serialize)]
+struct Losses {
+    lost: u64,
+    may_hold_forgotten: bool,
 }
 
 pub(super) async fn store(
@@ -27,18 +36,24 @@ pub(super) async fn store(
     out: &Output,
 ) -> anyhow::Result<u8> {
     let dir = home.dir();
+    let mut salvaged = None;
     let (report, taken_out) = match &verb {
         StoreVerb::Verify => (repair::verify(dir).map_err(failure)?, Vec::new()),
         StoreVerb::Stats => (repair::stats(dir).map_err(failure)?, Vec::new()),
         StoreVerb::Compact => (repair::compact(dir).map_err(failure)?, Vec::new()),
-        StoreVerb::Salvage => repair::salvage(dir).map_err(failure)?,
+        StoreVerb::Salvage => {
+            let Salvaged { report, kept, lost, may_hold_forgotten } =
+                repair::salvage(dir).map_err(failure)?;
+            salvaged = Some(Losses { lost, may_hold_forgotten });
+            (report, kept)
+        }
         StoreVerb::Backup { dir: to } => (backup(home, to, client).await?, Vec::new()),
         StoreVerb::Restore { dir: from, yes } => {
             repair::restore(dir, from, *yes).map_err(failure)?
         }
     };
     let taken_out = taken_out.iter().map(|path| path.display().to_string()).collect();
-    let told = Told { report, taken_out };
+    let told = Told { report, taken_out, salvaged };
     if out.json {
         out.value(&told)?;
     } else {
@@ -73,6 +88,15 @@ fn text(told: &Told) -> String {
          file     {} KiB",
         file_bytes.div_ceil(1024)
     );
+    if let Some(Losses { lost, may_hold_forgotten }) = told.salvaged {
+        text.push_str(&format!("\nlost     {lost} records"));
+        if may_hold_forgotten {
+            text.push_str(
+                "\nthe file did not say which tasks were forgotten last: some of them may be listed, \
+                 and run, again",
+            );
+        }
+    }
     for path in &told.taken_out {
         text.push_str("\ntaken out, and kept in ");
         text.push_str(path);

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     JournalError,
     copy::{self, Copy},
+    raw::Found,
     store::{self, FILE, Marker, Store},
     told,
 };
@@ -58,6 +59,11 @@ pub fn verify(home: &Path) -> Result<JournalReport, JournalError> {
         return Err(JournalError::None { path: home.join(FILE) });
     }
     let _lock = Home::open(home)?;
+    examine(home)
+}
+
+/// What is in a copy of the journal: opening it changes a file that was not closed.
+fn examine(home: &Path) -> Result<JournalReport, JournalError> {
     let files = Store::files(home)?;
     let io = |source| HomeError::Io { path: home.to_owned(), source };
     let copy = home.join("journal.verifying");
@@ -66,29 +72,51 @@ pub fn verify(home: &Path) -> Result<JournalReport, JournalError> {
         let name = file.file_name().unwrap_or_default();
         fs::copy(&file, copy.join(name)).map(drop).map_err(|error| io(error).into())
     });
-    let told = read.and_then(|()| report(&Store::inspect(&copy)?));
+    let unreadable = || JournalError::Unreadable { path: home.join(FILE) };
+    // The store may panic over a damaged page.
+    let inspect = || store::guarded(|| report(&Store::inspect(&copy)?));
+    let found = read.and_then(|()| inspect().unwrap_or_else(|| Err(unreadable())));
     fs::remove_dir_all(&copy).map_err(io)?;
-    // It is about the file that was copied.
-    told.map_err(|error| error.at(&home.join(FILE)))
+    // The user knows the file that was copied.
+    found.map_err(|error| error.at(&home.join(FILE)))
 }
 
-/// Goes on without the records that are damaged. The commits that they were in are kept beside the
-/// journal as they were, or the whole file if its pages are damaged; which files, is told.
+/// A journal that was repaired.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Salvaged {
+    /// What is in it now.
+    pub report: JournalReport,
+    /// The damaged commits as they were, or the whole file if its pages were damaged.
+    pub kept: Vec<PathBuf>,
+    /// Records that are lost, as far as they can be counted.
+    pub lost: u64,
+    /// Whether the file no longer said which commits were removed: tasks that were forgotten may be
+    /// there again.
+    pub may_hold_forgotten: bool,
+}
+
+/// Continues with the records that are whole, each by its own checksum. The damaged commits are kept
+/// beside the journal, or the whole file if its pages are damaged.
 ///
 /// # Errors
 ///
-/// As [`verify`]; what is damaged cannot be kept.
-pub fn salvage(home: &Path) -> Result<(JournalReport, Vec<PathBuf>), JournalError> {
-    let (_lock, store) = match open(home) {
+/// As [`verify`]; the file holds no whole record; the damaged commits cannot be kept.
+pub fn salvage(home: &Path) -> Result<Salvaged, JournalError> {
+    if !home.exists() {
+        return Err(JournalError::None { path: home.join(FILE) });
+    }
+    let _lock = Home::open(home)?;
+    let lost = match examine(home) {
         Err(
-            JournalError::Damaged { .. } | JournalError::Pages { .. } | JournalError::Behind { .. },
-        ) => {
-            let _lock = Home::open(home)?;
-            let unreadable = || JournalError::Unreadable { path: home.join(FILE) };
-            return store::guarded(|| rescue(home)).unwrap_or_else(|| Err(unreadable()));
-        }
-        opened => opened?,
+            JournalError::Damaged { .. }
+            | JournalError::Pages { .. }
+            | JournalError::Unreadable { .. }
+            | JournalError::Store { .. }
+            | JournalError::Behind { .. },
+        ) => return rescue(home),
+        examined => examined?.damaged,
     };
+    let store = Store::inspect(home)?;
     let mut kept = Vec::new();
     store.take_damaged(|number, segment| {
         let path = home.join(format!("journal.damaged-{number}"));
@@ -100,7 +128,7 @@ pub fn salvage(home: &Path) -> Result<(JournalReport, Vec<PathBuf>), JournalErro
         kept.push(path);
         Ok(())
     })?;
-    Ok((report(&store)?, kept))
+    Ok(Salvaged { report: report(&store)?, kept, lost, may_hold_forgotten: false })
 }
 
 /// Makes the file as small as what is in it.
@@ -179,15 +207,53 @@ pub fn restore(
     replace_with(home, &fresh, marker)
 }
 
-/// What can be read of a journal whose pages are damaged becomes the journal.
-fn rescue(home: &Path) -> Result<(JournalReport, Vec<PathBuf>), JournalError> {
-    let damaged = Store::inspect_damaged(home)?;
-    let (marker, fresh) = (damaged.marker()?, fresh(home)?);
+/// Makes a new journal of all whole records in a file that the store does not open.
+fn rescue(home: &Path) -> Result<Salvaged, JournalError> {
+    let path = home.join(FILE);
+    let marker = Marker::of(home)?.ok_or_else(|| JournalError::None { path: path.clone() })?;
+    let told = told::least(home, marker.name())?;
+    let found = Found::read(&path, told);
+    let found = found.map_err(|source| HomeError::Io { path: path.clone(), source })?;
+    let formats = found.meta(store::FORMAT);
+    if let Some(format) = formats.into_iter().min().filter(|format| *format > store::THIS_FORMAT) {
+        return Err(JournalError::Format { path, format });
+    }
+    let names = found.meta(store::NAME);
+    if !names.is_empty() && !names.contains(&marker.name()) {
+        return Err(JournalError::Foreign { path });
+    }
+    let generations = found.meta(store::GENERATION);
+    if generations.into_iter().max().is_some_and(|count| count < marker.generation()) {
+        return Err(JournalError::Older { path });
+    }
+    if found.is_empty() {
+        return Err(JournalError::Unreadable { path });
+    }
+    let fresh = fresh(home)?;
     let whole = Store::make(fresh.clone(), marker)?;
-    damaged.save_whole(&whole)?;
-    drop((damaged, whole));
-    replace_with(home, &fresh, marker)
+    let mut segments = found.segments().peekable();
+    while segments.peek().is_some() {
+        whole.write(|tables| {
+            let mut bytes = 0;
+            while bytes < PORTION
+                && let Some((number, segment)) = segments.next()
+            {
+                tables.insert(number, &segment)?;
+                tables.set_written(number + 1)?;
+                bytes += segment.len();
+            }
+            Ok(())
+        })?;
+    }
+    drop(segments);
+    drop(whole);
+    let (lost, may_hold_forgotten) = (found.damaged(), !found.is_exact());
+    let (report, kept) = replace_with(home, &fresh, marker)?;
+    Ok(Salvaged { report, kept, lost, may_hold_forgotten })
 }
+
+/// Bytes that are written in one transaction of a new journal, at least.
+const PORTION: usize = 4 << 20;
 
 /// A file that is to become the journal; what was left of one by a command that was cut short, is
 /// removed.

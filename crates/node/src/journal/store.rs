@@ -33,13 +33,13 @@ const MARKER: &str = "journal.id";
 const SEGMENTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("segments");
 /// Of the store itself: see the keys below.
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
-const FORMAT: &str = "format";
-const GENERATION: &str = "generation";
-const NAME: &str = "name";
+pub(super) const FORMAT: &str = "format";
+pub(super) const GENERATION: &str = "generation";
+pub(super) const NAME: &str = "name";
 const WRITTEN: &str = "written";
 
 /// The format that this version writes, and the latest that it reads.
-const THIS_FORMAT: u64 = 1;
+pub(super) const THIS_FORMAT: u64 = 1;
 /// Bytes of the file that are kept in memory: a few segments. Nothing is read again but what is about
 /// to be moved; the default of a gibibyte would fill with what nobody asks for.
 const CACHE: usize = 16 << 20;
@@ -47,7 +47,7 @@ const CACHE: usize = 16 << 20;
 /// the record was made, in milliseconds since 1970 (8), which is part of what is summed.
 const HEAD: usize = 16;
 /// Of these, the part that is not summed.
-const UNSUMMED: usize = 8;
+pub(super) const UNSUMMED: usize = 8;
 
 /// Which file it must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +65,16 @@ impl Marker {
     /// That of a journal which there was never before.
     pub(super) fn fresh(owner: Option<PeerId>) -> Self {
         Self { ready: true, name: rand::random(), generation: 1, owner }
+    }
+
+    /// The name of the store.
+    pub(super) fn name(&self) -> u64 {
+        self.name
+    }
+
+    /// How often the store was opened.
+    pub(super) fn generation(&self) -> u64 {
+        self.generation
     }
 
     /// Whose tasks are in it.
@@ -197,20 +207,6 @@ impl Store {
             (false, true) => Err(JournalError::Missing { path }),
             (false, false) => Err(JournalError::None { path }),
         }
-    }
-
-    /// Opens the store of a home although its pages are damaged: to take out what is not.
-    pub(super) fn inspect_damaged(dir: &Path) -> Result<Self, JournalError> {
-        let path = dir.join(FILE);
-        let marker = Marker::of(dir)?.ok_or_else(|| JournalError::None { path: path.clone() })?;
-        let db = cached().open(&path).map_err(|error| {
-            let error = redb::Error::from(error);
-            match matches!(error, redb::Error::Corrupted(_)) {
-                true => JournalError::Unreadable { path: path.clone() },
-                false => JournalError::store(&path, error),
-            }
-        })?;
-        Self { db: Some(db), path, skips_fsync: false }.check(marker)
     }
 
     fn reopen(path: PathBuf, marker: Marker) -> Result<Self, JournalError> {
@@ -383,15 +379,6 @@ impl Store {
         };
         read().map_err(|error| JournalError::store(&self.path, error))?;
         Ok(replayed)
-    }
-
-    /// Writes to another store all records that are whole.
-    pub(super) fn save_whole(&self, to: &Self) -> Result<(), JournalError> {
-        let mut segments = std::collections::BTreeMap::<u64, Vec<u8>>::new();
-        self.replay(|number, at, record| append(segments.entry(number).or_default(), at, &record))?;
-        to.write(|tables| {
-            segments.iter().try_for_each(|(number, segment)| tables.insert(*number, segment))
-        })
     }
 
     /// Takes damaged records out; what they were in is handed over as it was, before.
@@ -585,7 +572,7 @@ fn records(mut segment: &[u8], mut each: impl FnMut(Option<Timed>)) -> bool {
     true
 }
 
-fn timed(summed: &[u8]) -> Option<Timed> {
+pub(super) fn timed(summed: &[u8]) -> Option<Timed> {
     let (at, body) = summed.split_first_chunk::<{ HEAD - UNSUMMED }>()?;
     Some((i64::from_le_bytes(*at), codec::decode(body)?))
 }

@@ -75,7 +75,8 @@ async fn a_damaged_journal_starts_no_node_until_it_is_salvaged() {
     assert!(matches!(error, JournalError::Damaged { damaged: 2, total: 6, .. }), "{error}");
     assert!(error.to_string().contains("meshwork store salvage"), "{error}");
     assert_eq!(verify(dir.path()).unwrap().damaged, 2);
-    let (report, kept) = salvage(dir.path()).unwrap();
+    let Salvaged { report, kept, lost, may_hold_forgotten } = salvage(dir.path()).unwrap();
+    assert_eq!((lost, may_hold_forgotten), (2, false));
     assert_eq!((report.open, report.ended, report.damaged), (2, 1, 0));
     let named = |number| dir.path().join(format!("journal.damaged-{number}"));
     assert_eq!(kept, [named(2), named(4)]);
@@ -85,7 +86,7 @@ async fn a_damaged_journal_starts_no_node_until_it_is_salvaged() {
     let tasks: Vec<_> = ledger.into_parts().0.collect();
     assert_eq!(tasks.len(), 3);
     journal.close().await;
-    assert_eq!(salvage(dir.path()).unwrap().1, Vec::<PathBuf>::new(), "nothing is left to mend");
+    assert_eq!(salvage(dir.path()).unwrap().kept, Vec::<PathBuf>::new(), "nothing is left to mend");
 }
 
 #[tokio::test]

@@ -71,7 +71,7 @@ async fn a_copy_from_before_the_last_commit_is_known_as_one() {
         assert!(matches!(error, JournalError::Behind { missing: 1, .. }), "{error}");
     }
     // Whoever has no other goes on with it, on purpose.
-    let (report, kept) = repair::salvage(dir.path()).unwrap();
+    let repair::Salvaged { report, kept, .. } = repair::salvage(dir.path()).unwrap();
     assert_eq!((report.open, kept.len()), (2, 1));
     let (journal, found) = open(dir.path()).await.unwrap();
     assert_eq!(found, 2);

@@ -1,0 +1,213 @@
+//! The content of single pages of the store's file, some of which may be damaged.
+//!
+//! A leaf page: type (1 byte), unused (1), number of entries (2), where each value ends (4 each), the
+//! keys (8 each), the values. Absent on purpose: where pages are, and which of them count (`raw`).
+
+use std::{collections::HashMap, ops::Range};
+
+use super::{
+    super::store::{self, UNSUMMED},
+    BRANCH,
+};
+
+/// The entries of a leaf page of the table of segments.
+#[derive(Debug, Default)]
+pub(super) struct Leaf {
+    pub(super) entries: Vec<Entry>,
+    /// Whether nothing is wrong but records whose length is known.
+    is_plain: bool,
+    /// Whether the last value was reached.
+    is_read: bool,
+}
+
+/// A segment: its number, and where in the page its whole records are.
+#[derive(Debug, Default)]
+pub(super) struct Entry {
+    pub(super) number: u64,
+    pub(super) records: Vec<Range<usize>>,
+    pub(super) damaged: u64,
+}
+
+impl Leaf {
+    /// Reads a page that belongs to the table, whatever is damaged in it. None if it does not
+    /// look like a leaf.
+    pub(super) fn read(page: &[u8]) -> Option<Self> {
+        let stored = Self::read_as(page, usize::from(u16_at(page, 2)?));
+        if stored.is_plain {
+            return Some(stored);
+        }
+        // The number of entries may be what is damaged: the right one leads to the first record.
+        let others = (1..=MAX_ENTRIES).filter(|count| whole(page, head(*count)).is_some());
+        let others = others.map(|count| Self::read_as(page, count));
+        let best = std::iter::once(stored)
+            .chain(others)
+            .reduce(|best, other| if other.records() > best.records() { other } else { best });
+        best.filter(|leaf| leaf.records() > 0 || leaf.is_read)
+    }
+
+    /// Reads a page that may be anything: none if it is not a leaf of this table in which at most
+    /// records are damaged.
+    pub(super) fn read_plain(page: &[u8]) -> Option<Self> {
+        let leaf = Self::read_as(page, usize::from(u16_at(page, 2)?));
+        let rise = leaf.entries.is_sorted_by(|one, next| one.number < next.number);
+        (leaf.is_plain && rise && leaf.records() > 0).then_some(leaf)
+    }
+
+    fn records(&self) -> usize {
+        self.entries.iter().map(|entry| entry.records.len()).sum()
+    }
+
+    fn read_as(page: &[u8], count: usize) -> Self {
+        let numbers = (0..count).map_while(|n| u64_at(page, 4 + 4 * count + 8 * n));
+        let entries = numbers.map(|number| Entry { number, ..Entry::default() });
+        let mut leaf = Self { entries: entries.collect(), is_plain: true, is_read: false };
+        let (ends, all_ends) = ends(page, count);
+        leaf.is_plain &= all_ends && count > 0 && leaf.entries.len() == count;
+        let end = ends.last().filter(|_| all_ends).map_or(page.len(), |(_, end)| *end);
+        let mut at = head(count);
+        loop {
+            let next = whole(page, at);
+            if at == end || (at > end && next.is_none()) {
+                break;
+            }
+            let index = ends.iter().rev().find(|(_, end)| *end <= at).map_or(0, |(n, _)| n + 1);
+            let Some(entry) = leaf.entries.get_mut(index) else { break };
+            if let Some(next) = next {
+                if page.get(at + UNSUMMED..next).and_then(store::timed).is_some() {
+                    entry.records.push(at..next);
+                } else {
+                    entry.damaged += 1;
+                }
+                at = next;
+                continue;
+            }
+            entry.damaged += 1;
+            let by_length = after(page, at).filter(|next| is_start(page, *next, &ends));
+            leaf.is_plain &= by_length.is_some();
+            let next = by_length.or_else(|| (at + 1..=end).find(|at| leads_on(page, *at, &ends)));
+            let Some(next) = next else { break };
+            at = next;
+        }
+        leaf.is_read = all_ends && at == end;
+        leaf.is_plain &= leaf.is_read;
+        leaf
+    }
+}
+
+/// The index of a value and where it ends.
+type End = (usize, usize);
+
+/// Where the values of a leaf end, and whether these are all. Those that do not rise are left out.
+fn ends(page: &[u8], count: usize) -> (Vec<End>, bool) {
+    let all: Vec<usize> =
+        (0..count).map_while(|n| u32_at(page, 4 + 4 * n)).map(|end| end as usize).collect();
+    let mut last = head(count);
+    let mut kept = Vec::new();
+    for (n, end) in all.iter().copied().enumerate() {
+        let next = all.get(n + 1).copied().filter(|next| *next > last).unwrap_or(usize::MAX);
+        if last < end && end < next && end <= page.len() {
+            kept.push((n, end));
+            last = end;
+        }
+    }
+    let all = kept.len() == count;
+    (kept, all)
+}
+
+/// Where the values of a leaf with so many entries begin.
+fn head(count: usize) -> usize {
+    4 + 12 * count
+}
+
+/// Where a leaf's content ends, if this can be the beginning of one.
+pub(super) fn end(page: &[u8]) -> Option<usize> {
+    let count = usize::from(u16_at(page, 2)?);
+    let last = u32_at(page, 4 * count).filter(|_| count > 0)? as usize;
+    (page.first() == Some(&LEAF) && last > head(count) && last <= MAX_LEAF).then_some(last)
+}
+
+/// Where the record ends that begins here, if its length can be one.
+fn after(page: &[u8], at: usize) -> Option<usize> {
+    let length = u32_at(page, at)? as usize;
+    let end = at.checked_add(UNSUMMED)?.checked_add(length)?;
+    (length > LEAST && end <= page.len()).then_some(end)
+}
+
+/// Where the record ends that begins here, if it is whole.
+fn whole(page: &[u8], at: usize) -> Option<usize> {
+    let end = after(page, at)?;
+    let sum = u32_at(page, at + 4)?;
+    (crc32fast::hash(page.get(at + UNSUMMED..end)?) == sum).then_some(end)
+}
+
+/// Whether a record may begin here: one that is whole does, or a value ends.
+fn is_start(page: &[u8], at: usize, ends: &[End]) -> bool {
+    ends.iter().any(|(_, end)| *end == at) || whole(page, at).is_some()
+}
+
+/// Whether whole records lead from here to the end of a value: others may be part of a record.
+fn leads_on(page: &[u8], mut at: usize, ends: &[End]) -> bool {
+    let is_end = |at: usize| ends.iter().any(|(_, end)| *end == at);
+    if is_end(at) {
+        return true;
+    }
+    while let Some(next) = whole(page, at) {
+        if is_end(next) {
+            return true;
+        }
+        at = next;
+    }
+    false
+}
+
+/// The entries of a leaf with names as keys, whose values may have a fixed size.
+pub(super) fn named(page: &[u8], value_size: Option<usize>) -> HashMap<Vec<u8>, Vec<u8>> {
+    let Some(count) = u16_at(page, 2).map(usize::from) else { return HashMap::new() };
+    let tables = if value_size.is_some() { 1 } else { 2 };
+    let number = |n: usize| u32_at(page, 4 + 4 * n).map(|end| end as usize);
+    let mut named = HashMap::new();
+    let mut key_start = 4 + 4 * count * tables;
+    let Some(mut value_start) = count.checked_sub(1).and_then(number) else { return named };
+    for n in 0..count {
+        let Some(key_end) = number(n) else { break };
+        let value_end = value_size.map(|size| value_start + size).or_else(|| number(count + n));
+        let Some(value_end) = value_end else { break };
+        let pair = page.get(key_start..key_end).zip(page.get(value_start..value_end));
+        named.extend(pair.map(|(key, value)| (key.to_vec(), value.to_vec())));
+        (key_start, value_start) = (key_end, value_end);
+    }
+    named
+}
+
+/// The pages that a branch page leads to: type (1 byte), unused (1), number of keys (2), unused (4),
+/// a checksum for each child (16), the page of each (8), the keys.
+pub(super) fn children(page: &[u8]) -> Vec<u64> {
+    let count = u16_at(page, 2).map_or(0, usize::from) + 1;
+    let child = |n| u64_at(page, 8 + 16 * count + 8 * n);
+    if count == 1 || page.first() != Some(&BRANCH) {
+        return Vec::new();
+    }
+    (0..count).map_while(child).collect()
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
+    bytes.get(at..)?.first_chunk().copied().map(u16::from_le_bytes)
+}
+
+pub(super) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    bytes.get(at..)?.first_chunk().copied().map(u32::from_le_bytes)
+}
+
+pub(super) fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
+    bytes.get(at..)?.first_chunk().copied().map(u64::from_le_bytes)
+}
+
+/// The first byte of a leaf page.
+const LEAF: u8 = 1;
+
+/// Bytes that a record's length counts at least: its time. A record adds its kind.
+const LEAST: usize = 8;
+/// More entries do not fit into the smallest page, and a larger one holds a single segment or few.
+const MAX_ENTRIES: usize = 4_096 / 12;
+/// More than a segment ever has.
+const MAX_LEAF: usize = 64 << 20;
