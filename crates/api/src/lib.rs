@@ -64,11 +64,11 @@ pub use self::{
     socket::BindError,
     types::{
         AcceptAnswer, AcceptPatch, AttemptView, BackupRequest, BatchMembers, BatchSpec,
-        CancelRequest, CapacityView, DialAnswer, DialRequest, DrainAnswer, DrainRequest,
-        EVENT_TYPES, EndedTask, ErrorView, EventView, GroupStory, GroupView, HandlerView,
-        HealthView, List, MemberResult, MemberSpec, NodeView, ObstacleView, OfferView, ParamView,
-        Payload, PeerPatch, PeerView, PingAnswer, Problem, RangeSpec, RetryAnswer, StopAnswer,
-        StopRequest, TaskCounts, TaskSpec, TaskView, TrustAnswer, WaitAnswer, WaitRequest,
-        WaitingMembers, WaitingView,
+        CancelRequest, CapacityView, ConnectionCounts, DialAnswer, DialRequest, DrainAnswer,
+        DrainRequest, EVENT_TYPES, EndedTask, ErrorView, EventView, GroupStory, GroupView,
+        HandlerView, HealthView, List, MemberResult, MemberSpec, NodeView, ObstacleView, OfferView,
+        ParamView, Payload, PeerPatch, PeerView, PingAnswer, Problem, RangeSpec, RetryAnswer,
+        StopAnswer, StopRequest, TaskCounts, TaskSpec, TaskView, TrustAnswer, WaitAnswer,
+        WaitRequest, WaitingMembers, WaitingView,
     },
 };

@@ -28,8 +28,8 @@ pub use self::{
     },
     handler::{HandlerView, OfferView, ParamView},
     node::{
-        AcceptAnswer, AcceptPatch, BackupRequest, CapacityView, DrainAnswer, DrainRequest,
-        HealthView, NodeView, StopAnswer, StopRequest, TaskCounts,
+        AcceptAnswer, AcceptPatch, BackupRequest, CapacityView, ConnectionCounts, DrainAnswer,
+        DrainRequest, HealthView, NodeView, StopAnswer, StopRequest, TaskCounts,
     },
     payload::Payload,
     peer::{DialAnswer, DialRequest, PeerPatch, PeerView, PingAnswer, TrustAnswer},

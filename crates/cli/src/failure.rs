@@ -115,8 +115,9 @@ impl std::error::Error for Failure {}
 /// The flag of `up` that sets a field of the node's configuration.
 fn flag(field: &str) -> &str {
     match field {
-        "listen_addrs" | "listen" => "--listen",
+        "listen_addrs" | "listen_addresses" | "listen" => "--listen",
         "bootstrap_peers" | "bootstrap" => "--bootstrap",
+        "max_peers" => "--max-peers",
         "trusted" => "--trust",
         "accept" => "--accept",
         "name" => "--name",

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+/// Largest `--max-peers`, as the node takes it.
+pub(crate) const MAX_PEERS: u64 = 1_024;
 /// How long `run` waits with its first request: most small tasks end within it, and need no other.
 pub(crate) const FIRST_WAIT: Duration = Duration::from_millis(500);
 /// How long `run` waits with each further request; in between it tells what has changed.

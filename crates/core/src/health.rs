@@ -52,6 +52,8 @@ pub enum HealthCheck {
     Memory,
     /// Addresses that the node listens on.
     Listeners,
+    /// Inbound connections that the network has no places for.
+    Inbound,
     /// Something that this version has no name for, as a later one says.
     Other,
 }
@@ -75,6 +77,7 @@ impl HealthCheck {
             Self::Disk => "disk",
             Self::Memory => "memory",
             Self::Listeners => "listeners",
+            Self::Inbound => "inbound",
             Self::Other => "other",
         }
     }

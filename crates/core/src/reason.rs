@@ -73,6 +73,15 @@ pub enum Reason {
         #[serde(rename = "retry_after_ms", with = "as_millis")]
         retry_after: Duration,
     },
+    /// The node is connected to as many peers as it may be.
+    #[error("this node has {max_peers} peers, as many as it may")]
+    PeersFull {
+        /// How many it may have; 0 if it did not say.
+        max_peers: u32,
+        /// When to try again.
+        #[serde(rename = "retry_after_ms", with = "as_millis")]
+        retry_after: Duration,
+    },
     /// The node is starting: it still reads what it has kept.
     #[error("this node is recovering: {percent} % of what it has kept is read")]
     Recovering {
@@ -146,6 +155,7 @@ impl Reason {
             Self::QueueFull { .. } => "queue_full",
             Self::DiskFull { .. } => "disk_full",
             Self::Busy { .. } => "busy",
+            Self::PeersFull { .. } => "peers_full",
             Self::Recovering { .. } => "recovering",
             Self::ShuttingDown => "shutting_down",
             Self::Conflict { .. } => "conflict",
@@ -174,6 +184,9 @@ impl Reason {
             Self::DiskFull { .. } => {
                 "make space on the disk of the node's home; it goes on by itself"
             }
+            Self::PeersFull { .. } => {
+                "on the node that is full: meshwork up --max-peers N, or meshwork peers trust PEER_ID"
+            }
             Self::Recovering { .. } => "wait until it has read its journal: meshwork status",
             Self::ShuttingDown => "submit to another node, or wait until this one is back",
             Self::Conflict { .. } => "use a new id or key",
@@ -194,6 +207,7 @@ impl Reason {
         match self {
             Self::QueueFull { retry_after }
             | Self::DiskFull { retry_after }
+            | Self::PeersFull { retry_after, .. }
             | Self::Recovering { retry_after, .. }
             | Self::Busy { retry_after } => Some(*retry_after),
             Self::ShuttingDown => Some(Duration::from_secs(5)),

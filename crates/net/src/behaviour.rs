@@ -4,14 +4,13 @@
 
 pub(crate) mod gate;
 pub(crate) mod near;
+pub(crate) mod places;
 pub(crate) mod streams;
 
 use std::{num::NonZeroUsize, sync::Arc};
 
 use libp2p::{
-    PeerId, StreamProtocol,
-    connection_limits::{self, ConnectionLimits},
-    identify, kad, ping,
+    PeerId, StreamProtocol, identify, kad, ping,
     swarm::{NetworkBehaviour, behaviour::toggle::Toggle},
 };
 
@@ -30,8 +29,9 @@ const KAD_PARALLELISM: NonZeroUsize = NonZeroUsize::MIN.saturating_add(2);
 /// for each field that follows: what has the most of them comes last.
 #[derive(NetworkBehaviour)]
 pub(crate) struct Behaviour {
-    /// How many connections there are: before anything else, because it is the cheapest to ask.
-    pub(crate) limits: connection_limits::Behaviour,
+    /// How many connections and dials there are: before anything else, because it is the cheapest to
+    /// ask.
+    pub(crate) places: places::Behaviour,
     /// With whom there are none.
     pub(crate) gate: gate::Behaviour,
     /// Finds peers on the local network segments.
@@ -58,7 +58,7 @@ impl Behaviour {
         let near =
             near.map_err(|source| BuildError::Transport { what: "mDNS", source: source.into() })?;
         Ok(Self {
-            limits: connection_limits::Behaviour::new(connection_limits(config.max_peers)),
+            places: places::Behaviour::new(config.max_peers, config.offer.trusted.clone()),
             gate: gate::Behaviour::default(),
             near: Toggle::from(near),
             identify: identify(config),
@@ -81,20 +81,6 @@ impl Behaviour {
 pub(crate) fn kad_protocol(network: &str) -> Result<StreamProtocol, String> {
     StreamProtocol::try_from_owned(format!("/meshwork/{network}/kad/1.0.0"))
         .map_err(|error| error.to_string())
-}
-
-/// Scaled by `max_peers`: for 96 peers 112 in, 64 out, 128 in all. Admitted peers are counted by
-/// the event loop, which refuses in words what is over `max_peers`; this is the hard bound beside
-/// it, with room for those that are still to be told.
-fn connection_limits(max_peers: usize) -> ConnectionLimits {
-    let bounded = |count: usize| Some(u32::try_from(count).unwrap_or(u32::MAX));
-    ConnectionLimits::default()
-        .with_max_pending_incoming(Some(limits::PENDING_INBOUND))
-        .with_max_pending_outgoing(Some(limits::PENDING_OUTBOUND))
-        .with_max_established_incoming(bounded(max_peers + limits::STRANGERS))
-        .with_max_established_outgoing(bounded((max_peers * 2 / 3).max(2)))
-        .with_max_established(bounded(max_peers + 2 * limits::STRANGERS))
-        .with_max_established_per_peer(Some(limits::CONNECTIONS_PER_PEER))
 }
 
 fn identify(config: &NetConfig) -> identify::Behaviour {

@@ -23,6 +23,7 @@ use crate::{
     error::BuildError,
     event_loop::{Parts, Settings},
     handle::HandleParts,
+    intake::Intake,
     known::Hearsay,
     limits,
     meter::Meter,
@@ -64,7 +65,8 @@ impl Network {
         }
         let counters = Arc::new(Counters::default());
         let allowed = Allowed::default();
-        let mut swarm = make_swarm(&config, &allowed, &counters)?;
+        let intake = Intake::new(Arc::clone(&counters));
+        let mut swarm = make_swarm(&config, &allowed, &counters, &intake)?;
         for address in &config.listen {
             swarm.listen_on(address.clone()).map_err(|source| refused(address, source))?;
         }
@@ -86,6 +88,7 @@ impl Network {
             hearsay,
             addresses,
             counters: Arc::clone(&counters),
+            intake: intake.clone(),
             meter: Arc::clone(&meter),
             patience: protocol_timeout,
         });
@@ -98,6 +101,7 @@ impl Network {
             bootstrap,
             allowed,
             counters,
+            intake,
             meter,
             clock,
             commands,
@@ -127,8 +131,10 @@ fn make_swarm(
     config: &NetConfig,
     allowed: &Allowed,
     counters: &Arc<Counters>,
+    intake: &Intake,
 ) -> Result<Swarm<Behaviour>, BuildError> {
-    let stack = transport::build(&config.keypair, config.connection_timeout, allowed, counters)?;
+    let stack =
+        transport::build(&config.keypair, config.connection_timeout, allowed, counters, intake)?;
     let behaviour = Behaviour::new(config, counters)?;
     let swarm_config = swarm::Config::with_tokio_executor()
         .with_dial_concurrency_factor(

@@ -18,6 +18,16 @@ pub struct NetCounters {
     pub connections_denied: u64,
     /// Connections whose handshake failed.
     pub handshakes_failed: u64,
+    /// Inbound connections closed during their handshake to make room for others.
+    pub inbound_displaced: u64,
+    /// Inbound connections closed at once because no other had to make room for them.
+    pub inbound_refused: u64,
+    /// Inbound connections closed because nothing arrived on them in time.
+    pub inbound_silent: u64,
+    /// Hellos refused because this node had `max_peers`.
+    pub peers_refused: u64,
+    /// Admitted peers closed because one that matters more came.
+    pub peers_displaced: u64,
     /// Surplus connections closed because a peer had two.
     pub duplicates_closed: u64,
     /// Peers expelled for breaking the protocol.
@@ -50,6 +60,11 @@ pub(crate) struct Counters {
     pub(crate) strangers_closed: Counter,
     pub(crate) connections_denied: Counter,
     pub(crate) handshakes_failed: Counter,
+    pub(crate) inbound_displaced: Counter,
+    pub(crate) inbound_refused: Counter,
+    pub(crate) inbound_silent: Counter,
+    pub(crate) peers_refused: Counter,
+    pub(crate) peers_displaced: Counter,
     pub(crate) duplicates_closed: Counter,
     pub(crate) expelled: Counter,
     pub(crate) dials_filtered: Counter,
@@ -72,6 +87,11 @@ impl Counters {
             strangers_closed: self.strangers_closed.get(),
             connections_denied: self.connections_denied.get(),
             handshakes_failed: self.handshakes_failed.get(),
+            inbound_displaced: self.inbound_displaced.get(),
+            inbound_refused: self.inbound_refused.get(),
+            inbound_silent: self.inbound_silent.get(),
+            peers_refused: self.peers_refused.get(),
+            peers_displaced: self.peers_displaced.get(),
             duplicates_closed: self.duplicates_closed.get(),
             expelled: self.expelled.get(),
             dials_filtered: self.dials_filtered.get(),

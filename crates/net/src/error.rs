@@ -93,9 +93,12 @@ pub enum DialError {
         /// As far as is known.
         why: String,
     },
-    /// Too many dials or peers at once.
+    /// Too many dials at once.
     #[error("too many connections or dials at once; try again shortly")]
     Busy,
+    /// This node has as many peers as it may, none of which gives way to an address that is dialled.
+    #[error("this node is connected to {0} peers, as many as it may be (max_peers)")]
+    PeersFull(usize),
     /// The network has stopped.
     #[error(transparent)]
     Closed(#[from] NetClosed),
@@ -104,7 +107,7 @@ pub enum DialError {
 impl DialError {
     /// Whether the same dial may succeed later.
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::Busy)
+        matches!(self, Self::Unreachable { .. } | Self::Busy | Self::PeersFull(_))
     }
 }
 

@@ -7,7 +7,7 @@ use meshwork_core::{
     Advert, HealthStatus, PeerQuery, PeerState, ResourceUsage, Time, ToOwner, ToWorker,
 };
 
-use crate::{clock::LastSeen, session::Session, traffic::Traffic};
+use crate::{Crowd, clock::LastSeen, session::Session, traffic::Traffic};
 
 /// Who made a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,6 +134,37 @@ pub enum NetEvent {
         /// Why.
         why: String,
     },
+    /// Peers or connections were refused because there are too many; each kind at most once in a
+    /// minute.
+    Overloaded(Overload),
+}
+
+/// More peers or connections than this node has places for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Overload {
+    /// Inbound connections are shed before their peers are known.
+    Inbound(Crowd),
+    /// A peer was refused because this node has as many as it may.
+    Peers {
+        /// How many it may have.
+        max_peers: usize,
+        /// The peer that was refused.
+        refused: PeerId,
+    },
+}
+
+impl std::fmt::Display for Overload {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Inbound(crowd) => crowd.fmt(f),
+            Self::Peers { max_peers, refused } => write!(
+                f,
+                "peer {refused} was refused: this node has {max_peers} peers, as many as it may \
+                 (max_peers)"
+            ),
+        }
+    }
 }
 
 /// An echo that has come back.

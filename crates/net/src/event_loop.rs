@@ -13,6 +13,7 @@
 //! When the owner lags, facts wait in a queue; from [`limits::EVENTS`] on the swarm is not polled,
 //! so that peers wait too and no fact is lost.
 
+mod admission;
 mod commands;
 mod connections;
 mod dht;
@@ -30,7 +31,10 @@ mod search;
 mod sessions;
 mod timers;
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::Arc,
+};
 
 use futures::{FutureExt, StreamExt, future::BoxFuture};
 use libp2p::{Multiaddr, PeerId, Swarm, identity::Keypair, swarm::SwarmEvent};
@@ -61,6 +65,7 @@ use crate::{
     dial_filter::Allowed,
     event::{NetEvent, PeerStatus},
     handle::Command,
+    intake::Intake,
     known::Hearsay,
     limits,
     link::LinkEvent,
@@ -78,6 +83,7 @@ pub(crate) struct Parts {
     pub(crate) bootstrap: Vec<Multiaddr>,
     pub(crate) allowed: Allowed,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) intake: Intake,
     pub(crate) meter: Arc<Meter>,
     pub(crate) clock: Clock,
     pub(crate) commands: mpsc::Receiver<Command>,
@@ -115,6 +121,8 @@ pub struct EventLoop {
     offer: Offer,
     seq: u64,
     peers: Peers,
+    /// Peers that were met before the start; at most [`limits::REMEMBERED_PEERS`].
+    met: HashSet<PeerId>,
     dials: Dials,
     timers: Timers,
     /// Addresses that may be dialled although no stranger could name them.
@@ -142,6 +150,8 @@ pub struct EventLoop {
     listening: Vec<Multiaddr>,
     /// What a listener last complained of, and when that was told.
     complaint: Option<(String, Instant)>,
+    /// When the owner was last told that there are `max_peers`.
+    told_full: Option<Instant>,
     commands: mpsc::Receiver<Command>,
     taken: Vec<Command>,
     events: mpsc::Sender<NetEvent>,
@@ -150,6 +160,8 @@ pub struct EventLoop {
     hearsay_watch: watch::Sender<Hearsay>,
     addresses_watch: watch::Sender<Arc<Vec<Multiaddr>>>,
     counters: Arc<Counters>,
+    /// Inbound connections before their peers are known.
+    intake: Intake,
     meter: Arc<Meter>,
     clock: Clock,
     /// Open links, at most [`limits::LINKS`], and what they tell.
@@ -228,6 +240,7 @@ impl EventLoop {
             bootstrap,
             allowed,
             counters,
+            intake,
             meter,
             clock,
             commands,
@@ -247,6 +260,7 @@ impl EventLoop {
             offer,
             seq: 1,
             peers: Peers::new(clock),
+            met: HashSet::new(),
             dials: Dials::default(),
             timers: Timers::default(),
             allowed,
@@ -263,6 +277,7 @@ impl EventLoop {
             published: Instant::now(),
             listening: Vec::new(),
             complaint: None,
+            told_full: None,
             commands,
             taken: Vec::with_capacity(limits::COMMANDS_PER_TURN),
             events,
@@ -271,6 +286,7 @@ impl EventLoop {
             hearsay_watch: hearsay,
             addresses_watch: addresses,
             counters,
+            intake,
             meter,
             clock,
             links: JoinSet::new(),
@@ -407,6 +423,7 @@ impl EventLoop {
                 Timer::Surplus(peer) => self.close_surplus(peer),
                 Timer::Hello(peer, connection) => self.start_hello(peer, connection),
                 Timer::Dial(target) => self.dial_target(target),
+                Timer::Places => self.dial_waiting(),
                 Timer::Publish => self.publish(),
                 Timer::Watch => self.look(),
                 Timer::Exchange => self.exchange_round(),
@@ -453,7 +470,7 @@ impl EventLoop {
             BehaviourEvent::Ping(event) => self.on_ping_event(&event),
             BehaviourEvent::Near(event) => self.on_near_event(event),
             BehaviourEvent::Kad(event) => self.on_kad_event(event),
-            BehaviourEvent::Limits(never) | BehaviourEvent::Gate(never) => match never {},
+            BehaviourEvent::Places(never) | BehaviourEvent::Gate(never) => match never {},
         }
     }
 

@@ -16,6 +16,7 @@ use crate::{
     counters::{Counters, NetCounters},
     error::{AskError, DialError, FindPeersError, NetClosed},
     event::{PeerStatus, Pong},
+    intake::{Crowd, Intake},
     known::{self, Hearsay},
     meter::{Meter, NetTraffic},
 };
@@ -56,6 +57,7 @@ pub struct NetHandle {
     hearsay: watch::Receiver<Hearsay>,
     addresses: watch::Receiver<Arc<Vec<Multiaddr>>>,
     counters: Arc<Counters>,
+    intake: Intake,
     meter: Arc<Meter>,
     /// Longest wait for an answer of a peer.
     patience: Duration,
@@ -69,6 +71,7 @@ pub(crate) struct HandleParts {
     pub(crate) hearsay: watch::Receiver<Hearsay>,
     pub(crate) addresses: watch::Receiver<Arc<Vec<Multiaddr>>>,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) intake: Intake,
     pub(crate) meter: Arc<Meter>,
     pub(crate) patience: Duration,
 }
@@ -82,10 +85,11 @@ impl NetHandle {
             hearsay,
             addresses,
             counters,
+            intake,
             meter,
             patience,
         } = parts;
-        Self { local_peer, commands, peers, hearsay, addresses, counters, meter, patience }
+        Self { local_peer, commands, peers, hearsay, addresses, counters, intake, meter, patience }
     }
 
     /// Who this node is.
@@ -111,6 +115,11 @@ impl NetHandle {
     /// What was refused, shed or closed since the start; does not enter the loop.
     pub fn counters(&self) -> NetCounters {
         self.counters.snapshot()
+    }
+
+    /// Whether more inbound connections come than there are places for; does not enter the loop.
+    pub fn crowd(&self) -> Option<Crowd> {
+        self.intake.crowd()
     }
 
     /// What has travelled since the start; does not enter the loop.

@@ -25,12 +25,14 @@ mod event_loop;
 mod handle;
 mod hello;
 pub mod identity;
+mod intake;
 mod known;
 pub mod limits;
 mod link;
 mod meter;
 mod quota;
 pub mod session;
+mod share;
 mod traffic;
 mod transport;
 mod wire;
@@ -43,10 +45,11 @@ pub use self::{
     config::{NetConfig, Offer, Remembered},
     counters::NetCounters,
     error::{AskError, BuildError, DialError, FindPeersError, NetClosed},
-    event::{Direction, NetEvent, PeerStatus, Pong},
+    event::{Direction, NetEvent, Overload, PeerStatus, Pong},
     event_loop::EventLoop,
     handle::NetHandle,
     identity::IdentityError,
+    intake::Crowd,
     meter::{Flow, NetTraffic, SizeClass, message_kinds},
     session::{Session, SessionEvent},
     traffic::Traffic,

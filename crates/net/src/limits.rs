@@ -76,16 +76,44 @@ pub const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
 
 // --- Connections -----------------------------------------------------------------------------
 
-/// Handshakes of others at once; further connections are closed at once. A handshake costs about
-/// 1 ms of CPU and ends within `connection_timeout`.
-pub const PENDING_INBOUND: u32 = 32;
-/// Dials at once; further ones are answered `Busy` or wait for their next turn.
-pub const PENDING_OUTBOUND: u32 = 16;
+/// Handshakes of others at once, over TCP and over QUIC each; for a further one the address group
+/// with the most of them gives one up. A handshake costs about 1 ms of CPU.
+pub const PENDING_INBOUND: usize = 32;
+/// How long an inbound TCP connection may be silent. A dialler speaks at once, so its first bytes
+/// arrive with the last packet of TCP's own handshake.
+pub const FIRST_BYTE: Duration = Duration::from_secs(3);
+/// From the first byte of an inbound connection to the end of its handshake: three round trips.
+pub const HANDSHAKE: Duration = Duration::from_secs(5);
+/// How long a handshake that has begun is left alone by newcomers of its own address group, so that
+/// a crowd of honest peers does not undo each other's work.
+pub const HANDSHAKE_GRACE: Duration = Duration::from_secs(1);
+/// Hosts of peers that were ready since the start, for which places are kept; the earliest is
+/// forgotten.
+pub const KNOWN_HOSTS: usize = 256;
+/// Inbound connections shed within [`CROWD_WINDOW`] at which the operator is warned: as many as fill
+/// all places once. Health checks of a load balancer stay below it.
+pub const CROWD: u64 = PENDING_INBOUND as u64;
+/// See [`CROWD`].
+pub const CROWD_WINDOW: Duration = Duration::from_secs(60);
+/// Dials of targets that may begin within [`DIAL_TURN`]; further ones wait for their turn.
+pub const DIAL_PLACES: usize = 16;
+/// How long a dial holds its place. Whoever has not answered by then is waited for, but others get
+/// their turn: most addresses that answer do so within one round trip.
+pub const DIAL_TURN: Duration = Duration::from_secs(2);
+/// Dials of targets at once, with those that have had their turn.
+pub const TARGET_DIALS: usize = 64;
+/// Dials at once that handles asked for; further ones are answered `Busy`.
+pub const CALLER_DIALS: usize = 16;
+/// Dials at once of Kademlia and of peers that others named; further ones are dropped.
+pub const OTHER_DIALS: usize = 16;
 /// Connections per peer: two while duplicates settle. A third is closed.
-pub const CONNECTIONS_PER_PEER: u32 = 2;
-/// Connected peers that are not admitted. For a further one the oldest that has had its
-/// [`HELLO_TIMEOUT`] is closed; when there is none, the new one.
+pub const CONNECTIONS_PER_PEER: usize = 2;
+/// Connected peers that are not admitted. For a further one the address group with the most of them
+/// gives one up. Trusted peers are not counted.
 pub const STRANGERS: usize = 16;
+/// How long such a peer is left alone by newcomers of its own address group: several round trips for
+/// its hello.
+pub const STRANGER_GRACE: Duration = Duration::from_millis(500);
 /// A connection that nothing uses is closed after this. Those of admitted peers count as used.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Addresses of one peer that are tried at once; a dial of many addresses is a burst of packets.
@@ -203,8 +231,8 @@ pub const REMEMBERED_ADDRESSES: usize = 4;
 /// Dials of a remembered peer without success after which it is left to those who know it better;
 /// one that is kept is dialled for ever.
 pub const RECALL_TRIES: u32 = 3;
-/// Dials under way at which further remembered peers wait: half of [`PENDING_OUTBOUND`] is left to
-/// kept peers, bootstrap addresses and callers.
+/// Dials under way at which further remembered peers wait: half of [`DIAL_PLACES`] is left to kept
+/// peers and bootstrap addresses.
 pub const RECALL_DIALS: usize = 8;
 /// How long they wait before they look again.
 pub const RECALL_PAUSE: Duration = Duration::from_secs(1);

@@ -1,5 +1,5 @@
-//! The transports: TCP with Noise or TLS and Yamux, and QUIC, both below the name resolver and the
-//! dial filters.
+//! The transports: TCP with Noise or TLS and Yamux, and QUIC, each behind its gate for inbound
+//! connections, both below the name resolver and the dial filters.
 //!
 //! Made by hand rather than with libp2p's builder, which leaves no place below the resolver.
 
@@ -22,12 +22,17 @@ use libp2p::{
 };
 
 mod closing;
+mod gate;
 
-use self::closing::Closing;
+use self::{
+    closing::Closing,
+    gate::{FirstByte, Gate},
+};
 use crate::{
     counters::Counters,
     dial_filter::{Allowed, DialFilter, Stage},
     error::BuildError,
+    intake::{Intake, Wire},
     limits,
 };
 
@@ -45,25 +50,28 @@ pub(crate) fn build(
     timeout: Duration,
     allowed: &Allowed,
     counters: &Arc<Counters>,
+    intake: &Intake,
 ) -> Result<Stack, BuildError> {
     let filter =
         |inner: Stack, stage| DialFilter::new(inner, allowed.clone(), stage, Arc::clone(counters));
-    let sockets = sockets(keypair, timeout)?;
+    let sockets = sockets(keypair, timeout, intake)?;
     let stack = match dns::tokio::Transport::system(filter(sockets, Stage::Resolved)) {
         Ok(resolver) => filter(resolver.boxed(), Stage::Announced).boxed(),
         Err(error) => {
             tracing::warn!(%error, "no name resolver: /dns addresses cannot be dialled");
             // The resolver took the first stack with it.
-            let sockets = self::sockets(keypair, timeout)?;
+            let sockets = self::sockets(keypair, timeout, intake)?;
             filter(sockets, Stage::Announced).boxed()
         }
     };
     Ok(TransportTimeout::new(stack, timeout).boxed())
 }
 
-fn sockets(keypair: &Keypair, timeout: Duration) -> Result<Stack, BuildError> {
+fn sockets(keypair: &Keypair, timeout: Duration, intake: &Intake) -> Result<Stack, BuildError> {
+    let heard = intake.clone();
     // Frames are batched before they are written, so waiting for more (Nagle) only adds latency.
     let tcp = tcp::tokio::Transport::new(tcp::Config::new().nodelay(true))
+        .map(move |socket, endpoint| FirstByte::new(socket, &endpoint, &heard))
         .map_err(SocketError)
         .upgrade(Version::V1Lazy)
         .authenticate(Security::new(keypair)?)
@@ -73,6 +81,8 @@ fn sockets(keypair: &Keypair, timeout: Duration) -> Result<Stack, BuildError> {
         .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)))
         .boxed();
     // Boxed first, so that errors of either are I/O errors with their causes, see `root_cause`.
+    let tcp = Gate::new(tcp, intake.clone(), Wire::Tcp);
+    let quic = Gate::new(quic, intake.clone(), Wire::Quic);
     let either = quic.or_transport(tcp).map(|either, _| {
         let (peer, muxer) = either.into_inner();
         (peer, StreamMuxerBox::new(Closing::new(muxer)))

@@ -15,6 +15,7 @@ use meshwork_core::{
     engine::Observed,
 };
 use meshwork_exec::ManualAttempt;
+use meshwork_net::Overload;
 use tokio::sync::broadcast;
 use tokio_util::sync::ReusableBoxFuture;
 
@@ -77,6 +78,9 @@ pub enum NetworkEvent {
     /// An attempt at a manual handler waits at this node for
     /// [`TaskProtocol::send_result`](crate::TaskProtocol::send_result).
     ManualAttempt(Box<ManualAttempt>),
+    /// Peers or connections were refused because there are too many; each kind at most once in a
+    /// minute.
+    Overloaded(Overload),
     /// An address could not be dialled or listened on.
     AddressFailed {
         /// Which, if one is known.
@@ -137,6 +141,7 @@ impl Topics {
             | NetworkEvent::HealthChanged { .. }
             | NetworkEvent::ManualAttempt(_)
             | NetworkEvent::AddressFailed { .. }
+            | NetworkEvent::Overloaded(_)
             | NetworkEvent::Lagged(_) => true,
         }
     }

@@ -9,6 +9,7 @@ use std::{
 };
 
 use meshwork_core::{HealthCheck, HealthReason, HealthStatus, ResourceUsage, health::Severity};
+use meshwork_net::Crowd;
 
 #[cfg(test)]
 mod tests;
@@ -37,6 +38,8 @@ pub(crate) struct Measured {
     pub(crate) handlers: Option<Handlers>,
     /// Addresses to listen on, and how many listen.
     pub(crate) listeners: Option<(usize, usize)>,
+    /// More inbound connections than there are places for.
+    pub(crate) crowd: Option<Crowd>,
     /// The machine.
     pub(crate) usage: Option<ResourceUsage>,
     /// Why the machine could not be measured, if it could not.
@@ -84,6 +87,9 @@ pub(crate) fn assess(measured: &Measured) -> HealthStatus {
         usage.filter(|_| measured.has_home).and_then(disk),
         usage.and_then(memory),
         measured.listeners.and_then(|(wanted, up)| listeners(wanted, up)),
+        measured.crowd.as_ref().map(|crowd| {
+            (Severity::Degraded, HealthReason::new(HealthCheck::Inbound, crowd.to_string()))
+        }),
         measured
             .unreadable
             .as_ref()

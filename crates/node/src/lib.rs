@@ -29,7 +29,7 @@ mod task_handle;
 pub use meshwork_core::{HealthStatus, ResourceUsage};
 pub use meshwork_exec::{Description, HandlerError, ManualAttempt, ParamKind, ParamSpec};
 pub use meshwork_net::{
-    BuildError, DialError, Keypair, Pong,
+    BuildError, Crowd, DialError, Keypair, NetCounters, Overload, Pong,
     identity::{self, IdentityError},
 };
 

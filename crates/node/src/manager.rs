@@ -99,7 +99,7 @@ impl Inner {
         let peers = net.peers();
         let seen = peers.iter().map(|status| self.clock.wall(status.last_seen.get()));
         let now = self.clock.wall(self.clock.now());
-        self.collector().record_metrics(seen, now, &net.traffic());
+        self.collector().record_metrics(seen, now, &net.traffic(), &net.counters());
     }
 }
 
@@ -517,6 +517,8 @@ impl NetworkManager {
             addresses: self.addresses(),
             advert: offer.advert.as_ref().clone(),
             accept: policy.accept.spelled_out(crate::builder::families(handlers)),
+            max_peers: self.inner.config.max_peers,
+            refused: self.net()?.counters(),
             draining,
             tasks,
         })

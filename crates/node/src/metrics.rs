@@ -11,6 +11,8 @@
 //! | `network.bandwidth` | histogram | `protocol`, `direction` | bytes per second, averaged over the time between two records |
 //! | `network.errors.total` | counter | – | errors that the node gave to callers or met by itself |
 //! | `network.errors.by_type` | counter | `type`, `protocol` | the same, by code |
+//! | `meshwork.inbound.shed` | counter | `reason` | inbound connections closed before their peer was known: `displaced` by others, `refused` at once, or `silent` |
+//! | `meshwork.peers.refused` | counter | – | hellos refused because the node had `max_peers` |
 //! | `meshwork.tasks.open` | gauge | `state` | own tasks that are `queued` or `running` |
 //! | `meshwork.tasks.ended` | counter | `state` | own tasks that have `succeeded`, `failed`, been `cancelled` or `expired` |
 //! | `meshwork.attempts.held` | gauge | – | attempts that wait or run here, for any owner |
@@ -32,7 +34,7 @@ use std::{
 
 use chrono::{DateTime, TimeDelta, Utc};
 use meshwork_core::{Multiaddr, NetworkProtocol, PeerId, engine::Accounts};
-use meshwork_net::{Flow, NetTraffic, SizeClass};
+use meshwork_net::{Flow, NetCounters, NetTraffic, SizeClass};
 use metrics::{
     Counter, Gauge, Histogram, counter, describe_counter, describe_gauge, describe_histogram,
     gauge, histogram,
@@ -57,6 +59,7 @@ pub struct NetworkMetricsCollector {
     latency: Histogram,
     errors: Counter,
     tasks: Tasks,
+    refused: [Counter; REFUSED.len()],
     /// What the engine holds, as of the driver's last pass. These two are held for a few microseconds,
     /// never over an await.
     accounts: Mutex<Accounts>,
@@ -77,6 +80,7 @@ struct Last {
     received: Side,
     bandwidth_at: Instant,
     counted: [u64; COUNTED.len()],
+    refused: [u64; REFUSED.len()],
 }
 
 /// One direction: the handles of its metrics, in the order of a [`Flow`], and what they were told.
@@ -103,12 +107,17 @@ impl NetworkMetricsCollector {
             latency: histogram!("network.latency"),
             errors: counter!("network.errors.total"),
             tasks: Tasks::new(),
+            refused: REFUSED.map(|(name, reason, _)| match reason {
+                Some(reason) => counter!(name, "reason" => reason),
+                None => counter!(name),
+            }),
             accounts: Mutex::default(),
             last: Mutex::new(Last {
                 sent: Side::new("sent"),
                 received: Side::new("received"),
                 bandwidth_at: Instant::now(),
                 counted: [0; COUNTED.len()],
+                refused: [0; REFUSED.len()],
             }),
         }
     }
@@ -158,6 +167,7 @@ impl NetworkMetricsCollector {
         last_seen: impl Iterator<Item = DateTime<Utc>>,
         now: DateTime<Utc>,
         traffic: &NetTraffic,
+        counters: &NetCounters,
     ) {
         let (mut total, mut active) = (0u32, 0u32);
         for seen in last_seen {
@@ -169,6 +179,10 @@ impl NetworkMetricsCollector {
         let accounts = *self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         self.tasks.record(&accounts, &mut last.counted);
+        for ((counter, (.., of)), last) in self.refused.iter().zip(REFUSED).zip(&mut last.refused) {
+            let now = of(counters);
+            counter.increment(now.saturating_sub(std::mem::replace(last, now)));
+        }
         last.sent.record(&traffic.sent);
         last.received.record(&traffic.received);
         let time = last.bandwidth_at.elapsed();
@@ -201,6 +215,8 @@ fn describe() {
         ("network.messages.received", "Messages received; each task frame counts."),
         ("network.errors.total", "Errors that were given to callers or met."),
         ("network.errors.by_type", "The same, by code."),
+        ("meshwork.inbound.shed", "Inbound connections closed before their peer was known."),
+        ("meshwork.peers.refused", "Hellos refused because the node had max_peers."),
         ("meshwork.tasks.ended", "Own tasks that have ended, by state."),
         ("meshwork.attempts.executed", "Attempts that ended here, for any owner."),
         ("meshwork.attempts.second", "Second attempts that were sent out beside a first."),
@@ -230,6 +246,16 @@ const COUNTED: [Counted; 8] = [
     ("meshwork.attempts.second", None, |accounts| accounts.second_attempts),
     ("meshwork.results.late", None, |accounts| accounts.late),
     ("meshwork.results.dropped", None, |accounts| accounts.dropped_results),
+];
+
+/// The same of what the network refuses, by reason.
+type Refused = (&'static str, Option<&'static str>, fn(&NetCounters) -> u64);
+
+const REFUSED: [Refused; 4] = [
+    ("meshwork.inbound.shed", Some("displaced"), |counters| counters.inbound_displaced),
+    ("meshwork.inbound.shed", Some("refused"), |counters| counters.inbound_refused),
+    ("meshwork.inbound.shed", Some("silent"), |counters| counters.inbound_silent),
+    ("meshwork.peers.refused", None, |counters| counters.peers_refused),
 ];
 
 impl Tasks {

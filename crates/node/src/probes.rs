@@ -189,6 +189,7 @@ impl Probes {
             driver_lag: Some(driver_lag?),
             handlers: Some(self.blocked.load()),
             listeners: Some((self.listeners, self.net.addresses().len())),
+            crowd: self.net.crowd(),
             unreadable: usage.as_ref().err().map(ToString::to_string),
             usage: usage.ok(),
             has_home: self.has_home,

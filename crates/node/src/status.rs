@@ -6,7 +6,7 @@ use meshwork_core::{
     Advert, Multiaddr, NetworkProtocol, PeerId, PeerInfo, TrafficBytes, engine::Accounts,
     policy::AcceptPolicy,
 };
-use meshwork_net::PeerStatus;
+use meshwork_net::{NetCounters, PeerStatus};
 
 use crate::clock::Clock;
 
@@ -27,6 +27,10 @@ pub struct NodeStatus {
     pub advert: Advert,
     /// From whom it accepts tasks: a rule for each family that it has.
     pub accept: AcceptPolicy,
+    /// How many peers it may have.
+    pub max_peers: usize,
+    /// What its network has refused, shed or closed since the start.
+    pub refused: NetCounters,
     /// Whether it takes no attempts for now.
     pub draining: bool,
     /// What it holds.

@@ -35,8 +35,23 @@ pub struct NodeView {
     /// Whether it takes no work for now.
     #[serde(default)]
     pub draining: bool,
+    /// How many peers it may have, and what it has refused.
+    #[serde(default)]
+    pub connections: ConnectionCounts,
     /// What it holds.
     pub tasks: TaskCounts,
+}
+
+/// How many peers a node may have, and what its network has refused since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConnectionCounts {
+    /// Peers that may be admitted at once (`--max-peers`).
+    pub max_peers: u64,
+    /// Hellos that were refused because there were so many.
+    pub peers_refused: u64,
+    /// Inbound connections closed before their peers were known: silent, or more than there are
+    /// places.
+    pub inbound_shed: u64,
 }
 
 impl From<NodeStatus> for NodeView {
@@ -49,6 +64,8 @@ impl From<NodeStatus> for NodeView {
             addresses,
             advert,
             accept,
+            max_peers,
+            refused,
             draining,
             tasks,
         } = status;
@@ -65,6 +82,14 @@ impl From<NodeStatus> for NodeView {
             capacity: advert.capacity.into(),
             accept: rules(accept.iter()),
             draining,
+            connections: ConnectionCounts {
+                max_peers: wide(max_peers),
+                peers_refused: refused.peers_refused,
+                inbound_shed: refused
+                    .inbound_displaced
+                    .saturating_add(refused.inbound_refused)
+                    .saturating_add(refused.inbound_silent),
+            },
             tasks: tasks.into(),
         }
     }

@@ -26,6 +26,9 @@ pub(crate) struct UpArgs {
     /// Connect to these nodes, now and whenever the connection is lost
     #[arg(long, value_name = "ADDR", num_args = 1..)]
     pub(crate) bootstrap: Vec<Multiaddr>,
+    /// Connect to at most so many peers, 1 to 1024; trusted peers displace others
+    #[arg(long, value_name = "N", default_value_t = 96)]
+    pub(crate) max_peers: usize,
     /// Trust these peers: their work counts as listed, and own work may be placed there
     #[arg(long, value_name = "PEER_ID", num_args = 1..)]
     pub(crate) trust: Vec<PeerId>,

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use meshwork_api::{Client, ClientError, HealthView, NodeView, PeerView};
+use meshwork_api::{Client, ClientError, ConnectionCounts, HealthView, NodeView, PeerView};
 use serde::Serialize;
 
 use super::peers;
 use crate::{
-    exit,
+    exit, limits,
     output::{Output, format},
 };
 
@@ -86,6 +86,16 @@ fn attention(status: &Status) -> Vec<String> {
         .collect();
     if status.node.draining {
         lines.push("this node takes no work: meshwork drain --off".to_owned());
+    }
+    let ConnectionCounts { max_peers, peers_refused, .. } = status.node.connections;
+    let is_in = |peer: &&PeerView| matches!(peer.state.as_str(), "admitted" | "ready");
+    let peers = u64::try_from(status.peers.iter().filter(is_in).count()).unwrap_or(u64::MAX);
+    if peers >= max_peers && peers_refused > 0 {
+        lines.push(format!(
+            "{peers} of {max_peers} peers are connected; {peers_refused} hellos of others were \
+             refused: restart with meshwork up --max-peers {}",
+            max_peers.saturating_mul(2).min(limits::MAX_PEERS),
+        ));
     }
     for peer in &status.peers {
         let label = format::peer_label(peer.name.as_deref(), &peer.peer_id);

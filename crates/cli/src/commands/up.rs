@@ -163,6 +163,7 @@ fn is_news(event: &NetworkEvent) -> bool {
             | NetworkEvent::PeerReady { .. }
             | NetworkEvent::PeerDisconnected { .. }
             | NetworkEvent::AddressFailed { .. }
+            | NetworkEvent::Overloaded(_)
             | NetworkEvent::Lagged(_)
     )
 }

@@ -35,7 +35,9 @@ fn a_wrong_field_is_told_as_its_flag() {
         ("bootstrap_peers", "--bootstrap"),
         ("tasks.lease", "--lease"),
         ("name", "--name"),
-        ("max_peers", "max_peers"),
+        ("listen_addresses", "--listen"),
+        ("max_peers", "--max-peers"),
+        ("ping_interval", "ping_interval"),
     ] {
         let error = BuildError::Config { field, why: "too much".to_owned() };
         let failure = Failure::of(NetworkError::from(error).into());

@@ -1,6 +1,6 @@
 //! Denies connections with peers that broke the protocol, for a short time and in memory.
 //!
-//! Absent on purpose: counting connections (libp2p's `connection_limits`), and refusing peers for
+//! Absent on purpose: counting connections (`places`), and refusing peers for
 //! anything less than proven misbehaviour. Nobody is expelled for being offline.
 
 use std::{

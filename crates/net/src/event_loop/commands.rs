@@ -1,5 +1,7 @@
 //! What handles ask for.
 
+use std::sync::Arc;
+
 use libp2p::PeerId;
 use tokio::{sync::oneshot, time::Instant};
 
@@ -38,6 +40,7 @@ impl EventLoop {
 
     /// Says something else of this node from now on, to whom it is something else.
     fn set_offer(&mut self, offer: Offer) {
+        self.swarm.behaviour_mut().places.set_trusted(Arc::clone(&offer.trusted));
         self.offer = offer;
         self.seq += 1;
         self.renew_hellos();

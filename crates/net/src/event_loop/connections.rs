@@ -23,16 +23,17 @@ impl EventLoop {
         id: ConnectionId,
         endpoint: &ConnectedPoint,
     ) {
-        let wanted = self.on_dialled(id, peer);
-        if !wanted && !self.make_room_for_stranger(peer) {
-            self.counters.strangers_closed.add();
-            self.swarm.close_connection(id);
-            return;
-        }
         let (address, direction) = match endpoint {
             ConnectedPoint::Dialer { address, .. } => (address, Direction::Outbound),
             ConnectedPoint::Listener { send_back_addr, .. } => (send_back_addr, Direction::Inbound),
         };
+        let wanted = self.on_dialled(id, peer);
+        let has_room = wanted || self.make_room_for_stranger(peer, address);
+        self.warn_of_crowd();
+        if !has_room {
+            self.swarm.close_connection(id);
+            return;
+        }
         let known = self.peers.entry(peer);
         let first = !known.is_connected();
         known.connections.push(Connection::new(id, direction, address.clone()));
@@ -90,13 +91,14 @@ impl EventLoop {
     }
 
     /// Somebody's handshake with us failed, or was denied.
-    pub(super) fn on_inbound_failed(&self, error: &ListenError) {
+    pub(super) fn on_inbound_failed(&mut self, error: &ListenError) {
         if matches!(error, ListenError::Denied { .. }) {
             self.counters.connections_denied.add();
         } else {
             self.counters.handshakes_failed.add();
         }
         tracing::debug!(%error, "an inbound connection failed");
+        self.warn_of_crowd();
     }
 
     /// A ping of libp2p's was answered, or was not.
@@ -121,7 +123,8 @@ impl EventLoop {
 
     /// Closes a connection for a reason.
     pub(super) fn close_connection(&mut self, peer: PeerId, id: ConnectionId, why: String) {
-        if let Some(known) = self.peers.get_mut(&peer) {
+        let known = self.peers.get_mut(&peer);
+        if let Some(known) = known.filter(|known| known.connections.len() == 1) {
             known.gone = Some(why);
         }
         self.swarm.close_connection(id);
@@ -146,28 +149,6 @@ impl EventLoop {
         let wait =
             if self.settles(&peer) { limits::SURPLUS_TIME } else { limits::SURPLUS_PATIENCE };
         self.timers.set(Instant::now() + wait, Timer::Surplus(peer));
-    }
-
-    /// Whether one more peer may be connected that is not admitted. Closes the oldest of them that
-    /// has had its time for the hello; without one, newcomers have to wait.
-    fn make_room_for_stranger(&mut self, peer: PeerId) -> bool {
-        let known = self.peers.get(&peer);
-        if self.dials.wants(&peer) || known.is_some_and(|known| known.is_connected()) {
-            return true;
-        }
-        let strangers: Vec<_> = self.peers.strangers().collect();
-        if strangers.len() < limits::STRANGERS {
-            return true;
-        }
-        let oldest = strangers.into_iter().min_by_key(|(_, since)| *since);
-        match oldest {
-            Some((oldest, since)) if since.elapsed() >= self.settings.hello_timeout => {
-                self.counters.strangers_closed.add();
-                self.close_peer(oldest, "others that are not admitted came after it".to_owned());
-                true
-            }
-            _ => false,
-        }
     }
 }
 

@@ -272,7 +272,7 @@ impl EventLoop {
         }
         if !wanted.is_empty() {
             let (expected, target, callers) = (Some(peer), None, Vec::new());
-            self.dial(Pending { addresses: wanted, expected, target, callers });
+            self.dial(Pending { since: now, addresses: wanted, expected, target, callers });
         }
     }
 
@@ -292,6 +292,7 @@ impl EventLoop {
             .build();
         let id = opts.connection_id();
         let pending = Pending {
+            since: Instant::now(),
             addresses: Vec::new(),
             expected: Some(peer),
             target: None,

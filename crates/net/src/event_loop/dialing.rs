@@ -1,7 +1,7 @@
 //! Dialling: on request, and again and again what shall be connected.
 
 use libp2p::{
-    Multiaddr, PeerId, TransportError, connection_limits,
+    Multiaddr, PeerId, TransportError,
     swarm::{
         ConnectionId, DialError as SwarmDialError,
         dial_opts::{DialOpts, PeerCondition},
@@ -14,11 +14,12 @@ use tokio::{
 
 use super::{
     EventLoop, Timer,
+    admission::Rank,
     dials::{Caller, Kind, Pending, TargetId},
 };
 use crate::{
     Remembered, address,
-    behaviour::gate,
+    behaviour::{gate, places},
     dial_filter::Stage,
     error::DialError,
     event::{Direction, NetEvent},
@@ -31,10 +32,12 @@ impl EventLoop {
     pub(super) fn configure_dials(&mut self, remembered: &[Remembered], bootstrap: &[Multiaddr]) {
         let others = remembered.iter().filter(|known| known.peer != self.local_peer);
         let remembered: Vec<_> = others.take(limits::REMEMBERED_PEERS).collect();
+        self.met = remembered.iter().map(|known| known.peer).collect();
         // What was given first is forgotten first: those that were met last stay longest.
         let recalled = remembered.iter().rev().flat_map(|known| &known.addresses);
         for given in recalled.chain(bootstrap) {
             self.allowed.give(given);
+            self.intake.know_given(given);
         }
         let configured = self.dials.configure(bootstrap);
         for known in remembered {
@@ -71,11 +74,15 @@ impl EventLoop {
             pending.callers.push(caller);
             return;
         }
-        if self.peers.admitted() >= self.settings.max_peers {
+        if !self.may_admit(Rank::Met) {
+            return caller.answer(Err(DialError::PeersFull(self.settings.max_peers)));
+        }
+        if !self.dials.has_place_for_caller() {
             return caller.answer(Err(DialError::Busy));
         }
         self.allowed.give(&here);
-        self.dial(Pending { addresses: vec![here], expected, target: None, callers: vec![caller] });
+        let (addresses, callers) = (vec![here], vec![caller]);
+        self.dial(Pending { since: Instant::now(), addresses, expected, target: None, callers });
     }
 
     /// A target's time has come.
@@ -102,12 +109,40 @@ impl EventLoop {
                 return self.schedule_dial(id, now + limits::RECALL_PAUSE);
             }
         }
-        let is_full = self.peers.admitted() >= self.settings.max_peers;
-        let is_busy = self.dials.pending_for(expected, &addresses).is_some();
-        if is_full || is_busy || addresses.is_empty() {
+        let is_named = matches!(kind, Kind::Configured | Kind::Kept);
+        if !self.may_admit(if is_named { Rank::Named } else { Rank::Met }) {
+            return self.schedule_dial(id, now + limits::FULL_RETRY);
+        }
+        if self.dials.pending_for(expected, &addresses).is_some() {
+            return self.schedule_dial(id, now + limits::REDIAL_MIN);
+        }
+        if addresses.is_empty() {
             return self.redial_later(id);
         }
-        self.dial(Pending { addresses, expected, target: Some(id), callers: Vec::new() });
+        match self.dials.place_at(now) {
+            Some(at) if at <= now => {
+                let (target, callers) = (Some(id), Vec::new());
+                self.dial(Pending { since: now, addresses, expected, target, callers });
+            }
+            at => {
+                self.dials.wait(id, now);
+                // Without a time a dial that ends makes the place.
+                if let Some(at) = at {
+                    self.timers.set(at, Timer::Places);
+                }
+            }
+        }
+    }
+
+    /// Dials the targets that wait for a place, as far as there are places.
+    pub(super) fn dial_waiting(&mut self) {
+        let now = Instant::now();
+        while let Some(target) = self.dials.next_waiting(now) {
+            self.dial_target(target);
+        }
+        if let (true, Some(at)) = (self.dials.has_waiting(), self.dials.place_at(now)) {
+            self.timers.set(at, Timer::Places);
+        }
     }
 
     /// A connection is up. True if this loop dialled it.
@@ -116,6 +151,7 @@ impl EventLoop {
         for caller in pending.callers {
             caller.answer(Ok(peer));
         }
+        self.place_left();
         true
     }
 
@@ -125,6 +161,7 @@ impl EventLoop {
             self.counters.connections_denied.add();
         }
         let Some(pending) = self.dials.ended(id, None) else { return };
+        self.place_left();
         for caller in pending.callers {
             let error = self.dial_error(&caller.address, error);
             caller.answer(Err(error));
@@ -134,7 +171,10 @@ impl EventLoop {
             self.forget_address(&peer, address);
         }
         let Some(target) = pending.target else { return };
-        let is_recalled = self.dials.is_recalled(target);
+        if !was_tried(error) {
+            return self.schedule_dial(target, Instant::now() + limits::REDIAL_MIN);
+        }
+        let is_recalled = self.dials.kind(target) == Some(Kind::Recalled);
         if matches!(error, SwarmDialError::LocalPeerId { .. } | SwarmDialError::NoAddresses) {
             // A list of addresses that all nodes share names this one too.
             self.dials.remove(target);
@@ -186,9 +226,19 @@ impl EventLoop {
             (None, None) => return,
         };
         let id = opts.connection_id();
+        if pending.target.is_some() || !pending.callers.is_empty() {
+            self.swarm.behaviour_mut().places.count_dial(id);
+        }
         self.dials.begun(id, pending);
         if let Err(error) = self.swarm.dial(opts) {
             self.on_dial_failed(id, &error);
+        }
+    }
+
+    /// A dial has ended. Not within the call: the next may fail at once, and so on.
+    fn place_left(&mut self) {
+        if self.dials.has_waiting() {
+            self.timers.set(Instant::now(), Timer::Places);
         }
     }
 
@@ -250,7 +300,7 @@ impl EventLoop {
                 DialError::WrongPeer { address: given.clone(), found: *obtained }
             }
             SwarmDialError::Denied { cause } => {
-                if cause.downcast_ref::<connection_limits::Exceeded>().is_some() {
+                if cause.downcast_ref::<places::Full>().is_some() {
                     return DialError::Busy;
                 }
                 let expelled = cause.downcast_ref::<gate::Expelled>();
@@ -258,6 +308,19 @@ impl EventLoop {
             }
             SwarmDialError::Transport(errors) => unreachable(transport_errors(errors)),
         }
+    }
+}
+
+/// Whether a failed dial has reached the network at all. One that has not says nothing of its
+/// addresses.
+fn was_tried(error: &SwarmDialError) -> bool {
+    match error {
+        SwarmDialError::Denied { cause } => cause.downcast_ref::<places::Full>().is_none(),
+        SwarmDialError::DialPeerConditionFalse(_) | SwarmDialError::Aborted => false,
+        SwarmDialError::LocalPeerId { .. }
+        | SwarmDialError::NoAddresses
+        | SwarmDialError::WrongPeerId { .. }
+        | SwarmDialError::Transport(_) => true,
     }
 }
 

@@ -1,10 +1,13 @@
 //! The tables of dials: what shall be connected, and what is being dialled.
 //!
 //! A target is dialled with growing waits, at most once at a time: for ever, except one that is only
-//! remembered. Absent on purpose: the
+//! remembered. A target that finds no place waits for one; that is no failure. Absent on purpose: the
 //! dialling itself (`dialing`), which needs the swarm.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
 
 use libp2p::{Multiaddr, PeerId, swarm::ConnectionId};
 use rustc_hash::FxHashMap;
@@ -49,6 +52,7 @@ pub(super) struct Target {
 /// A dial under way.
 #[derive(Debug)]
 pub(super) struct Pending {
+    pub(super) since: Instant,
     /// Without `/p2p/…`.
     pub(super) addresses: Vec<Multiaddr>,
     pub(super) expected: Option<PeerId>,
@@ -70,8 +74,10 @@ pub(super) struct Dials {
     /// At most [`limits::CONFIGURED_ADDRESSES`] + [`limits::KEPT_PEERS`] + [`limits::NEAR_PEERS`] +
     /// [`limits::REMEMBERED_PEERS`].
     targets: BTreeMap<TargetId, Target>,
-    /// At most [`limits::PENDING_OUTBOUND`], by the swarm's connection limits.
+    /// At most [`limits::TARGET_DIALS`] + [`limits::CALLER_DIALS`] + [`limits::OTHER_DIALS`].
     pending: FxHashMap<ConnectionId, Pending>,
+    /// Targets that are due and wait for a place, in their order; each at most once.
+    waiting: VecDeque<TargetId>,
     next: u64,
 }
 
@@ -131,14 +137,53 @@ impl Dials {
         }
     }
 
-    /// Whether the target is only remembered.
-    pub(super) fn is_recalled(&self, id: TargetId) -> bool {
-        self.targets.get(&id).is_some_and(|target| target.kind == Kind::Recalled)
-    }
-
     /// Dials under way.
     pub(super) fn under_way(&self) -> usize {
         self.pending.len()
+    }
+
+    /// When a target may be dialled; none until a dial has ended.
+    pub(super) fn place_at(&self, now: Instant) -> Option<Instant> {
+        let of_targets = self.pending.values().filter(|pending| pending.target.is_some());
+        let mut turns: Vec<_> =
+            of_targets.map(|pending| pending.since + limits::DIAL_TURN).collect();
+        if turns.len() >= limits::TARGET_DIALS {
+            return None;
+        }
+        turns.retain(|end| *end > now);
+        turns.sort_unstable();
+        let over = turns.len().checked_sub(limits::DIAL_PLACES);
+        Some(over.and_then(|index| turns.get(index)).copied().unwrap_or(now))
+    }
+
+    /// Whether a caller's dial may begin.
+    pub(super) fn has_place_for_caller(&self) -> bool {
+        let of_callers =
+            |pending: &&Pending| pending.target.is_none() && !pending.callers.is_empty();
+        self.pending.values().filter(of_callers).count() < limits::CALLER_DIALS
+    }
+
+    /// The target has to wait for a place.
+    pub(super) fn wait(&mut self, id: TargetId, now: Instant) {
+        self.schedule(id, now);
+        let Self { targets, waiting, .. } = self;
+        waiting.retain(|waiting| targets.contains_key(waiting));
+        if !self.waiting.contains(&id) {
+            self.waiting.push_back(id);
+        }
+    }
+
+    /// The target that has waited longest, if there is a place now.
+    pub(super) fn next_waiting(&mut self, now: Instant) -> Option<TargetId> {
+        if self.place_at(now)? > now {
+            return None;
+        }
+        self.waiting.pop_front()
+    }
+
+    /// Whether a target waits for a place.
+    pub(super) fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
     }
 
     /// Adds a peer to which a connection shall be kept. None if there are too many of its kind, or
@@ -198,6 +243,17 @@ impl Dials {
         if let Some(target) = self.targets.get_mut(&id) {
             target.due = Some(at);
         }
+    }
+
+    /// What the target is for.
+    pub(super) fn kind(&self, id: TargetId) -> Option<Kind> {
+        self.targets.get(&id).map(|target| target.kind)
+    }
+
+    /// Whether the operator asked for a connection to `peer`.
+    pub(super) fn is_named(&self, peer: &PeerId) -> bool {
+        let is_named = |target: &Target| matches!(target.kind, Kind::Configured | Kind::Kept);
+        self.targets.values().any(|it| is_named(it) && it.peer().as_ref() == Some(peer))
     }
 
     /// The target, if it is still there and due.

@@ -174,6 +174,10 @@ impl EventLoop {
             }
             known.announced = Some(advert.clone());
             known.remembered = Some(advert.clone());
+            let reached = known.kept_connection().map(|kept| kept.address.clone());
+            if let Some(address) = reached {
+                self.intake.know_met(&address);
+            }
             self.dials.succeeded(&peer);
             // Whoever is told finds the same in the published table.
             self.publish_if_changed();
@@ -210,18 +214,24 @@ impl EventLoop {
     }
 
     fn on_heard(&mut self, peer: PeerId, id: ConnectionId, hello: Hello, stream: Inbound) {
-        let room = self.has_room_for(&peer);
         let Some(known) = self.peers.get_mut(&peer) else { return };
         let within_quota = known.quotas.take(Asked::Hello);
-        let Some(connection) = known.connection_mut(id) else { return };
-        let judgement = if let Err(retry_after) = within_quota {
-            Err(Reason::Busy { retry_after })
-        } else {
-            let judged = hello::judge(&hello, &self.settings.network)
-                .and_then(|()| if room { Ok(()) } else { Err(full()) });
-            connection.on_judged(&judged, hello);
-            judged
+        if known.connection(id).is_none() {
+            return;
+        }
+        let judgement = match within_quota {
+            Err(retry_after) => Err(Reason::Busy { retry_after }),
+            Ok(()) => {
+                let judged = hello::judge(&hello, &self.settings.network)
+                    .and_then(|()| self.make_room(peer));
+                let known = self.peers.get_mut(&peer);
+                if let Some(connection) = known.and_then(|known| known.connection_mut(id)) {
+                    connection.on_judged(&judged, hello);
+                }
+                judged
+            }
         };
+        let Some(known) = self.peers.get_mut(&peer) else { return };
         known.was_admitted |= judgement.is_ok();
         known.last_seen.touch();
         let reply = match judgement {
@@ -307,12 +317,6 @@ impl EventLoop {
             }
         }
     }
-
-    /// Whether `peer` may be admitted within `max_peers`.
-    fn has_room_for(&self, peer: &PeerId) -> bool {
-        let is_in = self.peers.get(peer).is_some_and(|known| known.is_admitted());
-        is_in || self.peers.admitted() < self.settings.max_peers
-    }
 }
 
 impl super::peers::Connection {
@@ -328,8 +332,4 @@ impl super::peers::Connection {
             },
         }
     }
-}
-
-fn full() -> Reason {
-    Reason::Busy { retry_after: limits::FULL_RETRY }
 }

@@ -353,15 +353,18 @@ impl Peers {
         self.table.values().filter(|peer| peer.is_connected()).count()
     }
 
-    /// How many are admitted.
+    /// How many are admitted and not being closed.
     pub(super) fn admitted(&self) -> usize {
-        self.table.values().filter(|peer| peer.is_admitted()).count()
+        let stays = |peer: &&Peer| peer.is_admitted() && peer.gone.is_none();
+        self.table.values().filter(stays).count()
     }
 
-    /// Connected peers that are neither admitted nor wanted, with the time of their connection.
-    pub(super) fn strangers(&self) -> impl Iterator<Item = (PeerId, Instant)> {
-        let strangers = self.table.iter().filter(|(_, peer)| !peer.wanted && !peer.is_admitted());
-        strangers.filter_map(|(id, peer)| Some((*id, peer.connections.first()?.since)))
+    /// Connected peers that are neither admitted nor wanted nor being closed, with their oldest
+    /// connections.
+    pub(super) fn strangers(&self) -> impl Iterator<Item = (&PeerId, &Connection)> {
+        let is_stranger = |peer: &Peer| !peer.wanted && !peer.is_admitted() && peer.gone.is_none();
+        let strangers = self.table.iter().filter(move |(_, peer)| is_stranger(peer));
+        strangers.filter_map(|(id, peer)| Some((id, peer.connections.first()?)))
     }
 
     /// All of them, for readers.

@@ -19,6 +19,8 @@ pub(super) enum Timer {
     Hello(PeerId, ConnectionId),
     /// The target may be dialled.
     Dial(TargetId),
+    /// A dial has had its turn: the next target may have its place.
+    Places,
     /// The table of peers may be published.
     Publish,
     /// Peers are to be looked at.

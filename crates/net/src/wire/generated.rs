@@ -539,6 +539,8 @@ pub enum ReasonCode {
     InvalidMessage = 15,
     /// retry_after_ms.
     DiskFull = 16,
+    /// limit: how many peers the sender may have. retry_after_ms.
+    PeersFull = 17,
 }
 impl ReasonCode {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -564,6 +566,7 @@ impl ReasonCode {
             Self::InvalidTask => "REASON_CODE_INVALID_TASK",
             Self::InvalidMessage => "REASON_CODE_INVALID_MESSAGE",
             Self::DiskFull => "REASON_CODE_DISK_FULL",
+            Self::PeersFull => "REASON_CODE_PEERS_FULL",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -586,6 +589,7 @@ impl ReasonCode {
             "REASON_CODE_INVALID_TASK" => Some(Self::InvalidTask),
             "REASON_CODE_INVALID_MESSAGE" => Some(Self::InvalidMessage),
             "REASON_CODE_DISK_FULL" => Some(Self::DiskFull),
+            "REASON_CODE_PEERS_FULL" => Some(Self::PeersFull),
             _ => None,
         }
     }
@@ -680,6 +684,7 @@ pub enum HealthCheck {
     Disk = 4,
     Memory = 5,
     Listeners = 6,
+    Inbound = 7,
 }
 impl HealthCheck {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -695,6 +700,7 @@ impl HealthCheck {
             Self::Disk => "HEALTH_CHECK_DISK",
             Self::Memory => "HEALTH_CHECK_MEMORY",
             Self::Listeners => "HEALTH_CHECK_LISTENERS",
+            Self::Inbound => "HEALTH_CHECK_INBOUND",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -707,6 +713,7 @@ impl HealthCheck {
             "HEALTH_CHECK_DISK" => Some(Self::Disk),
             "HEALTH_CHECK_MEMORY" => Some(Self::Memory),
             "HEALTH_CHECK_LISTENERS" => Some(Self::Listeners),
+            "HEALTH_CHECK_INBOUND" => Some(Self::Inbound),
             _ => None,
         }
     }

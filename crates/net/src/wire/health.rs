@@ -131,6 +131,7 @@ fn check_number(check: HealthCheck) -> proto::HealthCheck {
         HealthCheck::Disk => proto::HealthCheck::Disk,
         HealthCheck::Memory => proto::HealthCheck::Memory,
         HealthCheck::Listeners => proto::HealthCheck::Listeners,
+        HealthCheck::Inbound => proto::HealthCheck::Inbound,
         HealthCheck::Other | _ => proto::HealthCheck::Unspecified,
     }
 }
@@ -143,6 +144,7 @@ fn check(number: i32) -> HealthCheck {
         Ok(proto::HealthCheck::Disk) => HealthCheck::Disk,
         Ok(proto::HealthCheck::Memory) => HealthCheck::Memory,
         Ok(proto::HealthCheck::Listeners) => HealthCheck::Listeners,
+        Ok(proto::HealthCheck::Inbound) => HealthCheck::Inbound,
         Ok(proto::HealthCheck::Unspecified) | Err(_) => HealthCheck::Other,
     }
 }

@@ -21,6 +21,9 @@ impl From<&Reason> for proto::Reason {
             Reason::TooLarge { limit } => Self { limit: *limit, ..text(ReasonCode::TooLarge, "") },
             Reason::QueueFull { retry_after } => retry(ReasonCode::QueueFull, *retry_after),
             Reason::DiskFull { retry_after } => retry(ReasonCode::DiskFull, *retry_after),
+            Reason::PeersFull { max_peers, retry_after } => {
+                Self { limit: u64::from(*max_peers), ..retry(ReasonCode::PeersFull, *retry_after) }
+            }
             // One that recovers has no connection yet: it says so to its own callers alone.
             Reason::Busy { retry_after } | Reason::Recovering { retry_after, .. } => {
                 retry(ReasonCode::Busy, *retry_after)
@@ -55,6 +58,10 @@ impl From<proto::Reason> for Reason {
             Ok(ReasonCode::TooLarge) => Self::TooLarge { limit: message.limit },
             Ok(ReasonCode::QueueFull) => Self::QueueFull { retry_after },
             Ok(ReasonCode::DiskFull) => Self::DiskFull { retry_after },
+            Ok(ReasonCode::PeersFull) => Self::PeersFull {
+                max_peers: u32::try_from(message.limit).unwrap_or(u32::MAX),
+                retry_after,
+            },
             Ok(ReasonCode::Busy) => Self::Busy { retry_after },
             Ok(ReasonCode::ShuttingDown) => Self::ShuttingDown,
             Ok(ReasonCode::Conflict) => Self::Conflict { what: detail },

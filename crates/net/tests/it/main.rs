@@ -15,6 +15,7 @@
 mod support;
 
 mod bare;
+mod crowds;
 mod dialing;
 mod discovery;
 mod hostile;

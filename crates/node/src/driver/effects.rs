@@ -149,7 +149,8 @@ impl Driver {
             | NetEvent::WorkerSession { .. }
             | NetEvent::WorkerSessionFailed { .. }
             | NetEvent::OwnerSession { .. }
-            | NetEvent::AddressFailed { .. } => {}
+            | NetEvent::AddressFailed { .. }
+            | NetEvent::Overloaded(_) => {}
         }
     }
 
@@ -222,6 +223,10 @@ impl Driver {
             NetEvent::AddressFailed { address, why, .. } => {
                 self.collector.record_error_code("connection", None);
                 self.tell(|| NetworkEvent::AddressFailed { address, why });
+            }
+            NetEvent::Overloaded(overload) => {
+                tracing::warn!(%overload, "overloaded");
+                self.tell(|| NetworkEvent::Overloaded(overload));
             }
         }
     }

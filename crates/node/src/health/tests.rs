@@ -20,6 +20,7 @@ fn well() -> Measured {
             slots_free: 0,
             ..ResourceUsage::default()
         }),
+        crowd: None,
         unreadable: None,
         has_home: true,
     }
@@ -33,7 +34,7 @@ fn a_busy_node_without_peers_is_healthy_and_so_is_one_that_was_not_measured() {
 
 #[test]
 fn each_check_has_its_bounds() {
-    use HealthCheck::{Disk, Driver, EventLoop, Handlers, Listeners, Memory, Other};
+    use HealthCheck::{Disk, Driver, EventLoop, Handlers, Inbound, Listeners, Memory, Other};
     fn usage(measured: &mut Measured) -> &mut ResourceUsage {
         measured.usage.as_mut().unwrap()
     }
@@ -46,7 +47,7 @@ fn each_check_has_its_bounds() {
         usage(measured).disk_free_bytes = free;
     }
     type Spoil = fn(&mut Measured);
-    let cases: [(HealthCheck, &str, Spoil); 19] = [
+    let cases: [(HealthCheck, &str, Spoil); 20] = [
         (EventLoop, "healthy", |m| m.loop_lag = Some(Duration::from_millis(999))),
         (EventLoop, "degraded", |m| m.loop_lag = Some(LAG)),
         (EventLoop, "unhealthy", |m| m.loop_lag = Some(HANGS)),
@@ -64,6 +65,9 @@ fn each_check_has_its_bounds() {
         (Memory, "healthy", |m| usage(m).memory_free_bytes = 6 << 30),
         (Memory, "degraded", |m| usage(m).memory_free_bytes = 4 << 30),
         (Listeners, "healthy", |m| m.listeners = Some((0, 0))),
+        (Inbound, "degraded", |m| {
+            m.crowd = Some(Crowd { shed: 600, mostly_from: "10.0.1.0/24".to_owned() });
+        }),
         (Listeners, "unhealthy", |m| m.listeners = Some((2, 0))),
         (Other, "degraded", |m| m.unreadable = Some("no thread".to_owned())),
     ];

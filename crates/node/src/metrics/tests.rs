@@ -110,7 +110,7 @@ async fn differences_are_told_once_and_add_up() {
     let record = |assigned, sizes: &[(u64, u64)], bytes| {
         let traffic = NetTraffic { sent: flow(assigned, sizes, bytes), received: flow(0, &[], 0) };
         let seen = [now, now - TimeDelta::minutes(6)];
-        collector.record_metrics(seen.into_iter(), now, &traffic);
+        collector.record_metrics(seen.into_iter(), now, &traffic, &NetCounters::default());
     };
     record(10, &[(4, 400), (1, 1_000)], 1_500);
     record(10, &[(4, 400), (1, 1_000)], 1_500);
@@ -134,7 +134,8 @@ async fn what_the_engine_holds_is_told_and_counted_once() {
     let record = |accounts: Accounts| {
         collector.note_accounts(accounts);
         let traffic = NetTraffic { sent: flow(0, &[], 0), received: flow(0, &[], 0) };
-        collector.record_metrics(std::iter::empty(), Utc::now(), &traffic);
+        let counters = NetCounters::default();
+        collector.record_metrics(std::iter::empty(), Utc::now(), &traffic, &counters);
     };
     let first = Accounts { queued: 7, running: 2, succeeded: 5, expired: 1, ..Accounts::default() };
     record(first);

@@ -19,6 +19,9 @@ pub(super) fn translate(event: NetworkEvent) -> Option<EventView> {
             message: Some(why),
             ..of("node.warning")
         },
+        NetworkEvent::Overloaded(overload) => {
+            EventView { message: Some(overload.to_string()), ..of("node.warning") }
+        }
         NetworkEvent::PeerDiscovered { peer, addresses } => EventView {
             addresses: addresses.iter().map(ToString::to_string).collect(),
             ..of_peer("peer.discovered", peer)

@@ -34,6 +34,7 @@ pub(super) fn of(args: UpArgs, home: &Home, env: &str) -> Result<NetworkConfig, 
     Ok(NetworkConfig {
         listen_addrs: listen,
         bootstrap_peers: args.bootstrap,
+        max_peers: args.max_peers,
         identity: Identity::File(home.identity()),
         home: Some(home.dir().to_owned()),
         name: Some(args.name.unwrap_or_else(host_name)),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use meshwork_core::PeerId;
-use meshwork_node::{NetworkEvent, NetworkManager, Subscription};
+use meshwork_node::{NetworkEvent, NetworkManager, Overload, Subscription};
 use tokio::time::Instant;
 
 use super::is_news;
@@ -63,6 +63,10 @@ async fn line(event: &NetworkEvent, manager: &NetworkManager) -> Option<String> 
                 format!("! {address}: {}", format::printable(why))
             }
         }
+        NetworkEvent::Overloaded(overload @ Overload::Peers { .. }) => {
+            format!("! {overload}: see meshwork status")
+        }
+        NetworkEvent::Overloaded(overload) => format!("! {overload}"),
         NetworkEvent::Lagged(missed) => format!("  {missed} events were missed"),
         NetworkEvent::Listening { .. }
         | NetworkEvent::PeerConnected { .. }

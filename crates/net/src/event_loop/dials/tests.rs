@@ -69,6 +69,7 @@ fn who_was_reached_is_remembered() {
     let id = dials.configure(std::slice::from_ref(&here))[0];
     let connection = ConnectionId::new_unchecked(1);
     let pending = Pending {
+        since: Instant::now(),
         addresses: vec![here.clone()],
         expected: None,
         target: Some(id),
@@ -108,7 +109,7 @@ fn who_is_only_remembered_is_tried_a_few_times_and_who_is_kept_for_ever() {
     let (bee, ant) = (PeerId::random(), PeerId::random());
     let (once, kept) = (dials.recall(&met(bee, false)), dials.recall(&met(ant, true)));
     let (once, kept) = (once.unwrap(), kept.unwrap());
-    assert!(dials.is_recalled(once) && !dials.is_recalled(kept));
+    assert_eq!((dials.kind(once), dials.kind(kept)), (Some(Kind::Recalled), Some(Kind::Kept)));
     for _ in 1..limits::RECALL_TRIES {
         assert!(dials.failed(once, 0.0).is_some());
         assert!(dials.failed(kept, 0.0).is_some());
@@ -145,4 +146,58 @@ fn where_somebody_else_was_met_is_forgotten_and_the_remembered_are_bounded() {
         dials.recall(&met(PeerId::random(), false));
     }
     assert_eq!(dials.targets.len(), limits::REMEMBERED_PEERS + 1);
+}
+
+fn begin(dials: &mut Dials, number: usize, target: Option<TargetId>, since: Instant) {
+    let addresses = vec![address("/ip4/192.168.1.1/tcp/4101")];
+    let pending = Pending { since, addresses, expected: None, target, callers: Vec::new() };
+    dials.begun(ConnectionId::new_unchecked(number), pending);
+}
+
+#[test]
+fn silent_dials_leave_their_places_to_others_after_a_turn() {
+    let mut dials = Dials::default();
+    let listed: Vec<_> =
+        (0..31).map(|n| address(&format!("/ip4/192.168.1.{n}/tcp/4101"))).collect();
+    let targets = dials.configure(&listed);
+    let start = Instant::now();
+    for (number, target) in targets.iter().take(limits::DIAL_PLACES).enumerate() {
+        assert_eq!(dials.place_at(start), Some(start));
+        begin(&mut dials, number, Some(*target), start);
+    }
+    assert_eq!(dials.place_at(start), Some(start + limits::DIAL_TURN));
+    let rest = &targets[limits::DIAL_PLACES..];
+    for target in rest {
+        dials.wait(*target, start);
+        dials.wait(*target, start);
+    }
+    assert_eq!(dials.next_waiting(start), None);
+    let later = start + limits::DIAL_TURN;
+    for (number, target) in rest.iter().enumerate() {
+        assert_eq!(dials.next_waiting(later), Some(*target), "in their order, each once");
+        assert!(dials.take_due(*target, later).is_some());
+        assert_eq!(dials.failed(*target, 0.0), Some(limits::REDIAL_MIN), "waiting was no failure");
+        begin(&mut dials, 100 + number, Some(*target), later);
+    }
+    assert!(!dials.has_waiting());
+    // A dial that ends leaves its place at once.
+    begin(&mut dials, 1_000, Some(targets[0]), later);
+    assert_eq!(dials.place_at(later), Some(later + limits::DIAL_TURN));
+    dials.ended(ConnectionId::new_unchecked(1_000), None);
+    assert_eq!(dials.place_at(later), Some(later));
+}
+
+#[test]
+fn dials_at_once_are_bounded_whatever_their_age() {
+    let mut dials = Dials::default();
+    let target = dials.configure(&[address("/ip4/192.168.1.1/tcp/4101")])[0];
+    let start = Instant::now();
+    for number in 0..limits::TARGET_DIALS {
+        begin(&mut dials, number, Some(target), start);
+    }
+    let later = start + 2 * limits::DIAL_TURN;
+    assert_eq!(dials.place_at(later), None);
+    assert!(dials.has_place_for_caller(), "callers have places of their own");
+    dials.ended(ConnectionId::new_unchecked(7), None);
+    assert_eq!(dials.place_at(later), Some(later));
 }

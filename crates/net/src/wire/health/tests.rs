@@ -19,6 +19,7 @@ fn frames_survive_the_wire() {
         HealthCheck::Disk,
         HealthCheck::Memory,
         HealthCheck::Listeners,
+        HealthCheck::Inbound,
         HealthCheck::Other,
     ];
     let reasons: Vec<_> = checks.map(|check| HealthReason::new(check, "why")).into();

@@ -1,0 +1,67 @@
+//! Bounds of connections and dials.
+
+use libp2p::{
+    core::ConnectedPoint,
+    swarm::{DialError, behaviour::DialFailure},
+};
+
+use super::*;
+
+fn here() -> Multiaddr {
+    "/ip4/127.0.0.1/tcp/4101".parse().unwrap()
+}
+
+fn id(number: usize) -> ConnectionId {
+    ConnectionId::new_unchecked(number)
+}
+
+fn inbound(places: &mut Behaviour, number: usize, peer: PeerId) -> bool {
+    let allowed =
+        places.handle_established_inbound_connection(id(number), peer, &here(), &here()).is_ok();
+    if allowed {
+        let endpoint = ConnectedPoint::Listener { local_addr: here(), send_back_addr: here() };
+        places.on_swarm_event(FromSwarm::ConnectionEstablished(ConnectionEstablished {
+            peer_id: peer,
+            connection_id: id(number),
+            endpoint: &endpoint,
+            failed_addresses: &[],
+            other_established: 0,
+        }));
+    }
+    allowed
+}
+
+fn dial(places: &mut Behaviour, number: usize) -> bool {
+    let role = Endpoint::Dialer;
+    places.handle_pending_outbound_connection(id(number), None, &[], role).is_ok()
+}
+
+#[test]
+fn connections_are_bounded_but_for_trusted_peers() {
+    let friend = PeerId::random();
+    let mut places = Behaviour::new(8, Arc::default());
+    let allowed = (0..1_000).filter(|n| inbound(&mut places, *n, PeerId::random())).count();
+    assert_eq!(allowed, 8 + 2 * limits::STRANGERS);
+    assert!(!inbound(&mut places, 1_000, friend), "not trusted yet");
+    places.set_trusted(Arc::new([friend].into()));
+    assert!(inbound(&mut places, 1_001, friend));
+    assert!(inbound(&mut places, 1_002, friend));
+    assert!(!inbound(&mut places, 1_003, friend), "two for each peer");
+}
+
+#[test]
+fn counted_dials_have_places_of_their_own() {
+    let mut places = Behaviour::new(8, Arc::default());
+    let others = (0..1_000).filter(|n| dial(&mut places, *n)).count();
+    assert_eq!(others, limits::OTHER_DIALS);
+    places.count_dial(id(2_000));
+    assert!(dial(&mut places, 2_000));
+    // One of the others ends.
+    places.on_swarm_event(FromSwarm::DialFailure(DialFailure {
+        peer_id: None,
+        error: &DialError::Aborted,
+        connection_id: id(0),
+    }));
+    assert!(dial(&mut places, 2_001));
+    assert!(!dial(&mut places, 2_002));
+}

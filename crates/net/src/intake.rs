@@ -1,0 +1,302 @@
+//! Inbound connections before their peers are known: how many there may be, of whom, and how long.
+//!
+//! TCP and QUIC have a [`Pool`] each. A connection takes a place when it is accepted and gives it
+//! back when its handshake has ended. In a full pool the address group with the most places loses
+//! its oldest silent connection ([`share`]). What is shed is counted, and shown once it is a crowd.
+//!
+//! The gate around the transports (`transport/gate`) asks and obeys; the event loop says which
+//! addresses belong to peers that it knows.
+
+use std::{
+    collections::VecDeque,
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::Waker,
+};
+
+use libp2p::Multiaddr;
+use tokio::time::Instant;
+
+use crate::{
+    counters::Counters,
+    limits,
+    share::{self, Group, Held},
+};
+
+mod crowd;
+
+pub use self::crowd::Crowd;
+use self::crowd::Window;
+
+/// The transports with a pool of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wire {
+    Tcp,
+    Quic,
+}
+
+/// The state of all inbound connections that are not established yet, shared by the gates, the
+/// event loop and readers. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Intake(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    state: Mutex<State>,
+    counters: Arc<Counters>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    tcp: Pool,
+    quic: Pool,
+    hosts: Hosts,
+    shed: Window,
+    next: u64,
+}
+
+/// Connections in their handshakes; at most [`limits::PENDING_INBOUND`], and as many that were told
+/// to go.
+#[derive(Debug, Default)]
+struct Pool(Vec<Entry>);
+
+#[derive(Debug)]
+struct Entry {
+    id: u64,
+    local: Multiaddr,
+    remote: Multiaddr,
+    group: Group,
+    since: Instant,
+    phase: Phase,
+    /// Wakes the handshake when the entry is displaced.
+    waker: Option<Waker>,
+}
+
+/// How far a handshake has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Nothing has arrived. Then: `Heard`, `Displaced`.
+    Silent,
+    /// The first byte has arrived at this time. Then: `Displaced`.
+    Heard(Instant),
+    /// Another connection has its place. Final.
+    Displaced,
+}
+
+/// IP addresses of known peers.
+#[derive(Debug, Default)]
+struct Hosts {
+    /// From the configuration and the peer book; bounded by their limits.
+    given: Vec<Key>,
+    /// Of peers that were ready since the start, at most [`limits::KNOWN_HOSTS`]; the earliest is
+    /// forgotten.
+    met: VecDeque<Key>,
+}
+
+/// An IPv4 address, or the /64 of an IPv6 address, within which hosts change theirs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Key {
+    V4(IpAddr),
+    V6(Group),
+}
+
+/// A place in a pool, given back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Place {
+    intake: Intake,
+    wire: Wire,
+    id: u64,
+    pub(crate) since: Instant,
+}
+
+impl Intake {
+    pub(crate) fn new(counters: Arc<Counters>) -> Self {
+        Self(Arc::new(Inner { state: Mutex::default(), counters }))
+    }
+
+    /// A place for a connection from `remote` to `local`; none if it has to go.
+    pub(crate) fn admit(&self, wire: Wire, local: Multiaddr, remote: Multiaddr) -> Option<Place> {
+        let now = Instant::now();
+        let mut state = self.state();
+        let group = state.hosts.group_of(&remote);
+        let made_room = state.pool(wire).make_room(group, now);
+        match made_room {
+            Room::Free => {}
+            Room::Displaced(from) => {
+                self.0.counters.inbound_displaced.add();
+                state.shed.add(from, now);
+            }
+            Room::None => {
+                self.0.counters.inbound_refused.add();
+                state.shed.add(Group::of(&remote), now);
+                return None;
+            }
+        }
+        let id = state.next;
+        state.next += 1;
+        // Whoever opens a QUIC connection has sent a packet.
+        let phase = if wire == Wire::Quic { Phase::Heard(now) } else { Phase::Silent };
+        let entry = Entry { id, local, remote, group, since: now, phase, waker: None };
+        state.pool(wire).0.push(entry);
+        drop(state);
+        Some(Place { intake: self.clone(), wire, id, since: now })
+    }
+
+    /// The first byte of a connection has arrived.
+    pub(crate) fn heard(&self, local: &Multiaddr, remote: &Multiaddr) {
+        let mut state = self.state();
+        let of_socket = |entry: &&mut Entry| entry.local == *local && entry.remote == *remote;
+        if let Some(entry) = state.tcp.0.iter_mut().find(of_socket)
+            && entry.phase == Phase::Silent
+        {
+            entry.phase = Phase::Heard(Instant::now());
+        }
+    }
+
+    /// The operator named a peer at this address, or the peer book does.
+    pub(crate) fn know_given(&self, address: &Multiaddr) {
+        if let Some(key) = share::ip_of(address).map(Key::of) {
+            let mut state = self.state();
+            if !state.hosts.contains(key) {
+                state.hosts.given.push(key);
+            }
+        }
+    }
+
+    /// A peer at this address became ready.
+    pub(crate) fn know_met(&self, address: &Multiaddr) {
+        let Some(key) = share::ip_of(address).map(Key::of) else { return };
+        let mut state = self.state();
+        if state.hosts.contains(key) {
+            return;
+        }
+        if state.hosts.met.len() >= limits::KNOWN_HOSTS {
+            state.hosts.met.pop_front();
+        }
+        state.hosts.met.push_back(key);
+    }
+
+    /// A connection from `remote` was closed to make room for another.
+    pub(crate) fn shed(&self, remote: &Multiaddr) {
+        self.state().shed.add(Group::of(remote), Instant::now());
+    }
+
+    /// The crowd of the last minute, if there is one.
+    pub(crate) fn crowd(&self) -> Option<Crowd> {
+        self.state().shed.crowd(Instant::now())
+    }
+
+    /// The same, at most once in a minute.
+    pub(crate) fn take_alarm(&self) -> Option<Crowd> {
+        self.state().shed.take_alarm(Instant::now())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // The tables are whole after every statement, so a panic elsewhere spoils nothing.
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place {
+    /// How far the handshake has come; `waker` is woken when the place is lost.
+    pub(crate) fn phase(&self, waker: &Waker) -> Phase {
+        let mut state = self.intake.state();
+        let entry = state.pool(self.wire).0.iter_mut().find(|entry| entry.id == self.id);
+        let Some(entry) = entry else { return Phase::Displaced };
+        if entry.waker.as_ref().is_none_or(|known| !known.will_wake(waker)) {
+            entry.waker = Some(waker.clone());
+        }
+        entry.phase
+    }
+
+    /// The time for its first byte is over.
+    pub(crate) fn on_silent(&self) {
+        self.intake.0.counters.inbound_silent.add();
+        let mut state = self.intake.state();
+        let entry = state.pool(self.wire).0.iter().find(|entry| entry.id == self.id);
+        if let Some(group) = entry.map(|entry| Group::of(&entry.remote)) {
+            state.shed.add(group, Instant::now());
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.intake.state().pool(self.wire).0.retain(|entry| entry.id != self.id);
+    }
+}
+
+impl State {
+    fn pool(&mut self, wire: Wire) -> &mut Pool {
+        match wire {
+            Wire::Tcp => &mut self.tcp,
+            Wire::Quic => &mut self.quic,
+        }
+    }
+}
+
+/// Whether a pool has a place.
+enum Room {
+    Free,
+    /// A connection from this network has lost its place.
+    Displaced(Group),
+    None,
+}
+
+impl Pool {
+    fn make_room(&mut self, newcomer: Group, now: Instant) -> Room {
+        let is_here = |entry: &Entry| entry.phase != Phase::Displaced;
+        let here: Vec<_> = self.0.iter().enumerate().filter(|(_, entry)| is_here(entry)).collect();
+        if here.len() < limits::PENDING_INBOUND {
+            return Room::Free;
+        }
+        if self.0.len() >= 2 * limits::PENDING_INBOUND {
+            // Those that were told to go have not gone yet.
+            return Room::None;
+        }
+        let held: Vec<_> = here.iter().map(|(_, entry)| entry.held()).collect();
+        let first = share::displaced(&held, newcomer, now);
+        let index = first.and_then(|first| here.get(first)).map(|(index, _)| *index);
+        let Some(entry) = index.and_then(|index| self.0.get_mut(index)) else {
+            return Room::None;
+        };
+        entry.phase = Phase::Displaced;
+        if let Some(waker) = entry.waker.take() {
+            waker.wake();
+        }
+        Room::Displaced(Group::of(&entry.remote))
+    }
+}
+
+impl Entry {
+    fn held(&self) -> Held {
+        let yields_from = match self.phase {
+            Phase::Heard(at) => at + limits::HANDSHAKE_GRACE,
+            Phase::Silent | Phase::Displaced => self.since,
+        };
+        Held { group: self.group, yields_from }
+    }
+}
+
+impl Hosts {
+    fn contains(&self, key: Key) -> bool {
+        self.given.contains(&key) || self.met.contains(&key)
+    }
+
+    fn group_of(&self, remote: &Multiaddr) -> Group {
+        let is_known = share::ip_of(remote).is_some_and(|ip| self.contains(Key::of(ip)));
+        if is_known { Group::Known } else { Group::of(remote) }
+    }
+}
+
+impl Key {
+    fn of(ip: IpAddr) -> Self {
+        match ip.to_canonical() {
+            v4 @ IpAddr::V4(_) => Self::V4(v4),
+            v6 @ IpAddr::V6(_) => Self::V6(Group::of_ip(v6)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

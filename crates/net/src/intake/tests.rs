@@ -1,0 +1,130 @@
+//! Places before the handshake.
+
+use std::task::Waker;
+
+use super::*;
+
+fn tcp(text: &str, port: usize) -> Multiaddr {
+    format!("/ip4/{text}/tcp/{}", 10_000 + port).parse().unwrap()
+}
+
+fn admit(intake: &Intake, from: &str, port: usize) -> Option<Place> {
+    intake.admit(Wire::Tcp, tcp("10.0.0.1", 0), tcp(from, port))
+}
+
+fn phase(place: &Place) -> Phase {
+    place.phase(Waker::noop())
+}
+
+/// A pool that silent connections from one network fill.
+fn crowded() -> (Intake, Vec<Place>) {
+    let intake = Intake::default();
+    let places =
+        (0..limits::PENDING_INBOUND).map(|n| admit(&intake, "10.0.1.9", n).unwrap()).collect();
+    (intake, places)
+}
+
+#[test]
+fn the_oldest_of_the_crowd_makes_room() {
+    let (intake, crowd) = crowded();
+    let newcomer = admit(&intake, "10.0.2.7", 0).unwrap();
+    assert_eq!(phase(&newcomer), Phase::Silent);
+    assert_eq!(phase(&crowd[0]), Phase::Displaced);
+    assert_eq!(phase(&crowd[1]), Phase::Silent);
+    assert_eq!(intake.0.counters.snapshot().inbound_displaced, 1);
+}
+
+#[test]
+fn a_thousand_silent_connections_displace_each_other() {
+    let (intake, mut crowd) = crowded();
+    let friend = admit(&intake, "10.0.2.7", 0).unwrap();
+    for n in 0..1_000 {
+        crowd.retain(|place| phase(place) != Phase::Displaced);
+        crowd.push(admit(&intake, "10.0.1.9", 100 + n).unwrap());
+    }
+    assert_eq!(phase(&friend), Phase::Silent, "its network has one place");
+}
+
+#[test]
+fn a_silent_connection_goes_before_one_that_speaks() {
+    let (intake, crowd) = crowded();
+    intake.heard(&tcp("10.0.0.1", 0), &tcp("10.0.1.9", 0));
+    assert!(matches!(phase(&crowd[0]), Phase::Heard(_)));
+    let _same_network = admit(&intake, "10.0.1.9", 100).unwrap();
+    assert!(matches!(phase(&crowd[0]), Phase::Heard(_)));
+    assert_eq!(phase(&crowd[1]), Phase::Displaced);
+}
+
+#[test]
+fn handshakes_of_one_network_are_left_alone_by_its_newcomers() {
+    let (intake, crowd) = crowded();
+    for n in 0..limits::PENDING_INBOUND {
+        intake.heard(&tcp("10.0.0.1", 0), &tcp("10.0.1.9", n));
+    }
+    assert!(admit(&intake, "10.0.1.9", 100).is_none());
+    assert_eq!(intake.0.counters.snapshot().inbound_refused, 1);
+    assert!(crowd.iter().all(|place| phase(place) != Phase::Displaced));
+}
+
+#[test]
+fn known_hosts_have_places_of_their_own() {
+    let intake = Intake::default();
+    let remote = |n| format!("10.1.{n}.9");
+    // As many networks as places, all of them busy.
+    let crowd: Vec<_> = (0..limits::PENDING_INBOUND)
+        .map(|n| {
+            let place = admit(&intake, &remote(n), 0).unwrap();
+            intake.heard(&tcp("10.0.0.1", 0), &tcp(&remote(n), 0));
+            place
+        })
+        .collect();
+    assert!(admit(&intake, "10.0.2.7", 0).is_none(), "a stranger");
+    intake.know_given(&tcp("10.0.2.7", 4101));
+    let named = admit(&intake, "10.0.2.7", 1).expect("named by the operator");
+    assert!(admit(&intake, "10.0.2.8", 1).is_none(), "its neighbour is a stranger");
+    intake.know_met(&tcp("10.0.2.8", 4101));
+    let met = admit(&intake, "10.0.2.8", 2).expect("met since the start");
+    assert!([named, met].iter().all(|place| phase(place) == Phase::Silent));
+    let displaced = crowd.iter().filter(|place| phase(place) == Phase::Displaced).count();
+    assert_eq!(displaced, 2);
+}
+
+#[test]
+fn tcp_and_quic_have_pools_of_their_own() {
+    let (intake, crowd) = crowded();
+    let udp: Multiaddr = "/ip4/10.0.1.9/udp/9/quic-v1".parse().unwrap();
+    let quic = intake.admit(Wire::Quic, udp.clone(), udp).unwrap();
+    assert!(matches!(phase(&quic), Phase::Heard(_)), "its first packet has arrived");
+    assert!(crowd.iter().all(|place| phase(place) == Phase::Silent));
+}
+
+#[test]
+fn places_are_given_back_and_bounded() {
+    let (intake, crowd) = crowded();
+    drop(crowd);
+    let (mut admitted, mut kept) = (0, Vec::new());
+    // None of those that are told to go goes.
+    for n in 0..10 * limits::PENDING_INBOUND {
+        if let Some(place) = admit(&intake, "10.0.1.9", n) {
+            admitted += 1;
+            kept.push(place);
+        }
+    }
+    assert_eq!(admitted, 2 * limits::PENDING_INBOUND);
+    kept.clear();
+    assert!(admit(&intake, "10.0.1.9", 0).is_some());
+}
+
+#[test]
+fn hosts_that_were_met_are_bounded() {
+    let intake = Intake::default();
+    for n in 0..10_000_u32 {
+        let ip = std::net::Ipv4Addr::from_bits(n);
+        intake.know_met(&tcp(&ip.to_string(), 1));
+    }
+    assert_eq!(intake.state().hosts.met.len(), limits::KNOWN_HOSTS);
+    let addresses = (0..1_000).map(|n| format!("/ip6/2001:db8::{n}/tcp/1").parse().unwrap());
+    addresses.for_each(|address| intake.know_met(&address));
+    let six = intake.state().hosts.met.iter().filter(|key| matches!(key, Key::V6(_))).count();
+    assert_eq!(six, 1, "one network");
+}

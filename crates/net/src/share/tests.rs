@@ -1,0 +1,70 @@
+//! Who gives way to whom.
+
+use std::time::Duration;
+
+use super::*;
+
+const A: Group = Group::V4([10, 0, 1]);
+const B: Group = Group::V4([10, 0, 2]);
+
+/// Entries of the same group, the first of which yields `ms` before or after `now`.
+fn held(group: Group, count: usize, now: Instant, ms: i64) -> Vec<Held> {
+    let offset = Duration::from_millis(ms.unsigned_abs());
+    let first = if ms < 0 { now - offset } else { now + offset };
+    (0..count)
+        .map(|n| Held { group, yields_from: first + Duration::from_micros(n as u64) })
+        .collect()
+}
+
+fn now() -> Instant {
+    Instant::now() + Duration::from_secs(3600)
+}
+
+#[test]
+fn groups_are_networks() {
+    let group = |text: &str| Group::of(&text.parse().unwrap());
+    assert_eq!(group("/ip4/10.0.1.7/tcp/1"), group("/ip4/10.0.1.200/udp/2/quic-v1"));
+    assert_ne!(group("/ip4/10.0.1.7/tcp/1"), group("/ip4/10.0.2.7/tcp/1"));
+    assert_eq!(group("/ip6/2001:db8::1/tcp/1"), group("/ip6/2001:db8::ffff:2/tcp/1"));
+    assert_ne!(group("/ip6/2001:db8:0:1::1/tcp/1"), group("/ip6/2001:db8:0:2::1/tcp/1"));
+    assert_eq!(group("/ip6/::ffff:10.0.1.7/tcp/1"), A, "one network, however it is written");
+    assert_eq!(A.to_string(), "10.0.1.0/24");
+    assert_eq!(group("/ip6/2001:db8::1/tcp/1").to_string(), "2001:db8::/64");
+}
+
+#[test]
+fn the_largest_group_gives_way_even_if_it_has_just_come() {
+    let now = now();
+    let mut all = held(A, 31, now, 500);
+    all.extend(held(B, 1, now, -500));
+    assert_eq!(displaced(&all, B, now), Some(0), "the oldest of the largest");
+    assert_eq!(displaced(&all, Group::V4([10, 0, 3]), now), Some(0));
+}
+
+#[test]
+fn a_group_displaces_only_its_own_entries_that_yield() {
+    let now = now();
+    let mut all = held(A, 31, now, -500);
+    all.extend(held(B, 1, now, -900));
+    assert_eq!(displaced(&all, A, now), Some(0), "not the other group's, however old");
+    let busy = held(A, 32, now, 500);
+    assert_eq!(displaced(&busy, A, now), None);
+}
+
+#[test]
+fn known_peers_have_a_share_that_nobody_takes() {
+    let now = now();
+    // A table full of hosts of as many networks, all of which are busy.
+    let mut all: Vec<_> = (0..24).flat_map(|n| held(Group::V4([1, 1, n]), 1, now, 500)).collect();
+    assert_eq!(displaced(&all, B, now), None);
+    assert_eq!(displaced(&all, Group::Known, now), Some(0));
+    all.extend(held(Group::Known, 8, now, -500));
+    assert_eq!(displaced(&all, B, now), None, "known peers keep their eight places");
+    all.extend(held(Group::Known, 2, now, -500));
+    assert_eq!(displaced(&all, B, now), Some(24), "and share beyond them");
+}
+
+#[test]
+fn nobody_gives_way_in_an_empty_table() {
+    assert_eq!(displaced(&[], A, now()), None);
+}
