@@ -11,8 +11,8 @@
 //! | `network.bandwidth` | histogram | `protocol`, `direction` | bytes per second, averaged over the time between two records |
 //! | `network.errors.total` | counter | – | errors that the node gave to callers or met by itself |
 //! | `network.errors.by_type` | counter | `type`, `protocol` | the same, by code |
-//! | `meshwork.inbound.shed` | counter | `reason` | inbound connections closed before their peer was known: `displaced` by others, `refused` at once, or `silent` |
-//! | `meshwork.peers.refused` | counter | – | hellos refused because the node had `max_peers` |
+//! | `meshwork.inbound.shed.total` | counter | `reason` | inbound connections closed before their peer was known: `displaced` by others, `refused` at once, or `silent` |
+//! | `meshwork.peers.refused.total` | counter | – | hellos refused because the node had `max_peers` |
 //! | `meshwork.tasks.open` | gauge | `state` | own tasks that are `queued` or `running` |
 //! | `meshwork.tasks.ended` | counter | `state` | own tasks that have `succeeded`, `failed`, been `cancelled` or `expired` |
 //! | `meshwork.attempts.held` | gauge | – | attempts that wait or run here, for any owner |
@@ -215,8 +215,8 @@ fn describe() {
         ("network.messages.received", "Messages received; each task frame counts."),
         ("network.errors.total", "Errors that were given to callers or met."),
         ("network.errors.by_type", "The same, by code."),
-        ("meshwork.inbound.shed", "Inbound connections closed before their peer was known."),
-        ("meshwork.peers.refused", "Hellos refused because the node had max_peers."),
+        ("meshwork.inbound.shed.total", "Inbound connections closed before their peer was known."),
+        ("meshwork.peers.refused.total", "Hellos refused because the node had max_peers."),
         ("meshwork.tasks.ended", "Own tasks that have ended, by state."),
         ("meshwork.attempts.executed", "Attempts that ended here, for any owner."),
         ("meshwork.attempts.second", "Second attempts that were sent out beside a first."),
@@ -252,10 +252,10 @@ const COUNTED: [Counted; 8] = [
 type Refused = (&'static str, Option<&'static str>, fn(&NetCounters) -> u64);
 
 const REFUSED: [Refused; 4] = [
-    ("meshwork.inbound.shed", Some("displaced"), |counters| counters.inbound_displaced),
-    ("meshwork.inbound.shed", Some("refused"), |counters| counters.inbound_refused),
-    ("meshwork.inbound.shed", Some("silent"), |counters| counters.inbound_silent),
-    ("meshwork.peers.refused", None, |counters| counters.peers_refused),
+    ("meshwork.inbound.shed.total", Some("displaced"), |counters| counters.inbound_displaced),
+    ("meshwork.inbound.shed.total", Some("refused"), |counters| counters.inbound_refused),
+    ("meshwork.inbound.shed.total", Some("silent"), |counters| counters.inbound_silent),
+    ("meshwork.peers.refused.total", None, |counters| counters.peers_refused),
 ];
 
 impl Tasks {
