@@ -504,8 +504,10 @@ impl NetworkManager {
     ///
     /// The node is not running.
     pub async fn status(&self) -> Result<NodeStatus, NetworkError> {
-        let asked = |engine: &Engine, now| (engine.accounts(), engine.is_draining(), now);
-        let (tasks, draining, now) = self.ask(asked).await?;
+        let asked = |engine: &Engine, now| {
+            (engine.accounts(), engine.is_draining(), engine.is_closing(), now)
+        };
+        let (tasks, draining, stopping, now) = self.ask(asked).await?;
         let Inner { config, handlers, policy, .. } = &*self.inner;
         let policy = policy.lock().await.clone();
         let offer = crate::builder::offer(config, handlers, &policy);
@@ -520,6 +522,7 @@ impl NetworkManager {
             max_peers: self.inner.config.max_peers,
             refused: self.net()?.counters(),
             draining,
+            stopping,
             tasks,
         })
     }

@@ -33,6 +33,8 @@ pub struct NodeStatus {
     pub refused: NetCounters,
     /// Whether it takes no attempts for now.
     pub draining: bool,
+    /// Whether it stops, and refuses tasks of its own callers as well.
+    pub stopping: bool,
     /// What it holds.
     pub tasks: Accounts,
 }

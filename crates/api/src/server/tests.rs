@@ -268,7 +268,8 @@ async fn a_node_drains_when_asked_and_takes_work_again() {
     let server = Fixture::running().await;
     let answer = server.client.drain(true).await.unwrap();
     assert_eq!((answer.draining, answer.held), (true, 0));
-    assert!(server.client.node().await.unwrap().draining);
+    let node = server.client.node().await.unwrap();
+    assert_eq!((node.draining, node.state.as_str()), (true, "draining"));
     let task = Task::new("text/stats").unwrap();
     let handle = server.manager.distribute_task(task, Vec::new()).await.unwrap();
     let waits = server.client.task(&handle.id().to_string()).await.unwrap();

@@ -32,7 +32,11 @@ pub struct NodeView {
     /// From whom it accepts tasks, for each family of handlers that it has: `nobody`, `listed` or
     /// `anyone`.
     pub accept: BTreeMap<String, String>,
-    /// Whether it takes no work for now.
+    /// `ready`, `draining` (tasks are accepted, nothing new runs here) or `shutting_down` (tasks are
+    /// refused).
+    #[serde(default)]
+    pub state: String,
+    /// Whether nothing new runs here for now.
     #[serde(default)]
     pub draining: bool,
     /// How many peers it may have, and what it has refused.
@@ -67,8 +71,14 @@ impl From<NodeStatus> for NodeView {
             max_peers,
             refused,
             draining,
+            stopping,
             tasks,
         } = status;
+        let state = match (stopping, draining) {
+            (true, _) => "shutting_down",
+            (false, true) => "draining",
+            (false, false) => "ready",
+        };
         Self {
             peer_id: peer_id.to_string(),
             name: advert.name,
@@ -81,6 +91,7 @@ impl From<NodeStatus> for NodeView {
             labels: advert.labels,
             capacity: advert.capacity.into(),
             accept: rules(accept.iter()),
+            state: state.to_owned(),
             draining,
             connections: ConnectionCounts {
                 max_peers: wide(max_peers),

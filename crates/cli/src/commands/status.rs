@@ -7,51 +7,89 @@ use serde::Serialize;
 
 use super::peers;
 use crate::{
-    exit, limits,
+    exit,
+    failure::Failure,
+    limits,
     output::{Output, format},
 };
 
-/// What `status --json` prints.
-#[derive(Serialize)]
+/// What `status --json` prints, in whatever state the node is.
+#[derive(Debug, Default, Serialize)]
 struct Status {
-    node: NodeView,
-    health: HealthView,
+    /// `ready`, `draining`, `recovering` or `shutting_down`.
+    state: String,
+    /// How much of its journal a node that recovers has read.
+    percent: Option<u8>,
+    /// None while it recovers or once it has stopped.
+    node: Option<NodeView>,
+    health: Option<HealthView>,
     peers: Vec<PeerView>,
 }
 
-pub(super) async fn status(client: &Client, out: &Output) -> anyhow::Result<u8> {
-    let node = match client.node().await {
-        Err(ClientError::Api(problem)) if let Some(percent) = problem.percent => {
-            return recovering(percent, out);
-        }
-        node => node?,
-    };
-    let status =
-        Status { node, health: client.health().await?, peers: client.peers().await?.items };
-    if out.json {
-        out.value(&status)?;
-    } else if out.quiet {
-        out.line(&status.node.peer_id)?;
-    } else {
-        out.data(head(&status.node).as_bytes())?;
-        if !status.peers.is_empty() {
-            peers::table(&status.peers, out).print(out)?;
-        }
-        for line in attention(&status) {
-            out.line(format!("! {line}"))?;
+impl Status {
+    /// The node as it is now. States in which it refuses questions are answers, too.
+    async fn of(client: &Client) -> Result<Self, ClientError> {
+        match Self::complete(client).await {
+            Err(ClientError::Api(problem)) if REFUSING.contains(&problem.code.as_str()) => {
+                Ok(Self { state: problem.code, percent: problem.percent, ..Self::default() })
+            }
+            status => status,
         }
     }
-    Ok(exit::DONE)
+
+    async fn complete(client: &Client) -> Result<Self, ClientError> {
+        let (node, health) = (client.node().await?, client.health().await?);
+        let peers = client.peers().await?.items;
+        let state = node.state.clone();
+        Ok(Self { state, percent: None, node: Some(node), health: Some(health), peers })
+    }
+
+    /// Why the node takes no tasks; none if it takes them.
+    fn refusal(&self) -> Option<Failure> {
+        let code = REFUSING.into_iter().find(|code| *code == self.state)?;
+        let (message, hint) = match self.percent {
+            Some(percent) => (
+                format!("the node takes no tasks yet: {percent} % of its journal is read"),
+                "until meshwork status; do sleep 1; done",
+            ),
+            None => ("the node takes no tasks: it shuts down".to_owned(), "meshwork up"),
+        };
+        Some(Failure::new(exit::FAILED, code, message).with_hint(hint))
+    }
 }
 
-/// A node that still reads what it has kept is no failure: it says how far it is.
-fn recovering(percent: u8, out: &Output) -> anyhow::Result<u8> {
+/// The states in which a node takes no tasks; each is the code of its refusals.
+const REFUSING: [&str; 2] = ["recovering", "shutting_down"];
+
+/// Shows the node; succeeds if it takes tasks.
+pub(super) async fn status(client: &Client, out: &Output) -> anyhow::Result<u8> {
+    let status = Status::of(client).await?;
     if out.json {
-        out.value(&serde_json::json!({ "state": "recovering", "percent": percent }))?;
-    } else {
-        out.line(format!("recovering {percent} %"))?;
+        out.value(&status)?;
+    } else if let Some(node) = &status.node {
+        show(node, &status, out)?;
+    } else if !out.quiet {
+        let percent = status.percent.map_or_else(String::new, |percent| format!(" {percent} %"));
+        out.line(format!("{}{percent}", status.state))?;
     }
-    Ok(exit::DONE)
+    match status.refusal() {
+        Some(failure) => Err(failure.into()),
+        None => Ok(exit::DONE),
+    }
+}
+
+fn show(node: &NodeView, status: &Status, out: &Output) -> anyhow::Result<()> {
+    if out.quiet {
+        return Ok(out.line(&node.peer_id)?);
+    }
+    out.data(head(node).as_bytes())?;
+    if !status.peers.is_empty() {
+        peers::table(&status.peers, out).print(out)?;
+    }
+    for line in attention(status) {
+        out.line(format!("! {line}"))?;
+    }
+    Ok(())
 }
 
 fn head(node: &NodeView) -> String {
@@ -78,25 +116,18 @@ fn head(node: &NodeView) -> String {
 
 /// What somebody should look at.
 fn attention(status: &Status) -> Vec<String> {
-    let mut lines: Vec<String> = status
-        .health
-        .reasons
-        .iter()
-        .map(|reason| format!("{}: {reason}", status.health.status))
-        .collect();
-    if status.node.draining {
-        lines.push("this node takes no work: meshwork drain --off".to_owned());
+    let health = status.health.iter();
+    let reasons = health.flat_map(|health| health.reasons.iter().map(|why| (&health.status, why)));
+    let mut lines: Vec<String> = reasons.map(|(how, why)| format!("{how}: {why}")).collect();
+    match status.state.as_str() {
+        "draining" => lines.push(
+            "draining: tasks are accepted, nothing new runs here (undo: meshwork drain --off)"
+                .to_owned(),
+        ),
+        "shutting_down" => lines.push("shutting down: no tasks are accepted".to_owned()),
+        _ => {}
     }
-    let ConnectionCounts { max_peers, peers_refused, .. } = status.node.connections;
-    let is_in = |peer: &&PeerView| matches!(peer.state.as_str(), "admitted" | "ready");
-    let peers = u64::try_from(status.peers.iter().filter(is_in).count()).unwrap_or(u64::MAX);
-    if peers >= max_peers && peers_refused > 0 {
-        lines.push(format!(
-            "{peers} of {max_peers} peers are connected; {peers_refused} hellos of others were \
-             refused: restart with meshwork up --max-peers {}",
-            max_peers.saturating_mul(2).min(limits::MAX_PEERS),
-        ));
-    }
+    lines.extend(status.node.as_ref().and_then(|node| refused_peers(node, &status.peers)));
     for peer in &status.peers {
         let label = format::peer_label(peer.name.as_deref(), &peer.peer_id);
         if let Some(health) = peer.health.as_ref().filter(|_| peer.state == "ready") {
@@ -115,4 +146,19 @@ fn attention(status: &Status) -> Vec<String> {
         }
     }
     lines
+}
+
+/// That peers are refused because there are as many as this node takes, and the command that takes more.
+fn refused_peers(node: &NodeView, peers: &[PeerView]) -> Option<String> {
+    let ConnectionCounts { max_peers, peers_refused, .. } = node.connections;
+    let is_in = |peer: &&PeerView| matches!(peer.state.as_str(), "admitted" | "ready");
+    let peers = u64::try_from(peers.iter().filter(is_in).count()).unwrap_or(u64::MAX);
+    let is_full = peers >= max_peers && peers_refused > 0;
+    is_full.then(|| {
+        format!(
+            "{peers} of {max_peers} peers are connected; {peers_refused} hellos of others were \
+             refused: restart with meshwork up --max-peers {}",
+            max_peers.saturating_mul(2).min(limits::MAX_PEERS),
+        )
+    })
 }

@@ -43,7 +43,7 @@ fn get(home: &Path, path: &str) -> String {
 
 fn is_held(home: &Path) -> bool {
     let status = ask(home, &["status"]);
-    status.code == 0 && status.stdout == "recovering 50 %\n"
+    status.code == 1 && status.stdout == "recovering 50 %\n"
 }
 
 #[test]
@@ -57,8 +57,13 @@ fn a_node_that_reads_its_journal_says_how_far_it_is_and_refuses_the_rest() {
         let shell = format!("export MESHWORK_TEST_HOLD_RECOVERY={}", hold.display());
         let starting = scope.spawn(move || Node::up_in_after(home, &shell, &["--slots", "1"]));
         eventually("it is in the middle", || is_held(&path));
-        let status = ask(&path, &["status", "--json"]).json();
-        assert_eq!(status, serde_json::json!({ "state": "recovering", "percent": 50 }));
+        let status = ask(&path, &["status", "--json"]);
+        assert_eq!((status.code, status.stderr.contains(r#""code":"recovering""#)), (1, true));
+        let status: serde_json::Value = serde_json::from_str(&status.stdout).unwrap();
+        let shape = serde_json::json!({
+            "state": "recovering", "percent": 50, "node": null, "health": null, "peers": [],
+        });
+        assert_eq!(status, shape);
         let refused = [&["task", "list"][..], &["peers", "list"], &["submit", "text/upper", "x"]];
         for refused in refused {
             ask(&path, refused).error(1, &["recovering", "50 %", "meshwork status"]);
@@ -76,6 +81,8 @@ fn a_node_that_reads_its_journal_says_how_far_it_is_and_refuses_the_rest() {
         starting.join().unwrap()
     });
     assert!(get(&path, "/readyz").starts_with("HTTP/1.1 200"));
+    let status = node.ask(&["status", "--json"]).json();
+    assert_eq!((&status["state"], status["percent"].is_null()), (&"ready".into(), true));
     for id in ids {
         assert_eq!(node.ask(&["wait", &id]).code, 0);
     }

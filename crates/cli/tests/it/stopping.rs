@@ -53,7 +53,13 @@ fn a_second_signal_stops_it_at_once_and_what_ran_is_handed_back() {
     until_running(&ant, &runs);
     signal(&bee.process, Signal::TERM);
     // Until the first one has been taken, the second would be the same.
-    eventually("it stops", || bee.ask(&["status", "--json"]).json()["node"]["draining"] == true);
+    eventually("it stops", || bee.ask(&["status"]).code == 1);
+    let status = bee.ask(&["status", "--json"]);
+    assert!(status.stderr.contains(r#""code":"shutting_down""#), "{status:?}");
+    let shown: serde_json::Value = serde_json::from_str(&status.stdout).unwrap();
+    assert_eq!((status.code, &shown["state"]), (1, &"shutting_down".into()));
+    assert_eq!(shown["node"]["draining"], true);
+    bee.ask(&["submit", "text/upper", "x"]).error(1, &["shutting_down"]);
     assert_eq!(ant.ask(&["task", "show", &runs, "--json"]).json()["state"], "running");
     signal(&bee.process, Signal::TERM);
     assert_eq!(bee.process.wait().unwrap().code(), Some(130));

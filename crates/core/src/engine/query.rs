@@ -103,6 +103,11 @@ impl Engine {
         self.draining
     }
 
+    /// Whether no tasks are taken either: the node stops.
+    pub fn is_closing(&self) -> bool {
+        self.closing
+    }
+
     /// How much is in the engine's tables. Looks at every peer.
     pub fn sizes(&self) -> Sizes {
         let mut sizes = Sizes {

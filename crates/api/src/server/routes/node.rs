@@ -4,7 +4,7 @@
 use std::{path::Path, time::Duration};
 
 use axum::{Json, extract::State, http::StatusCode};
-use meshwork_core::Accept;
+use meshwork_core::{Accept, Reason};
 use meshwork_node::repair::JournalReport;
 
 use super::Context;
@@ -21,9 +21,11 @@ pub(super) async fn alive() -> Json<serde_json::Value> {
     Json(serde_json::json!({ "alive": true }))
 }
 
-/// Whether the driver answers; while the node recovers, how far it is.
+/// Whether tasks are accepted: not while the node recovers, and not once it stops.
 pub(super) async fn ready(State(cx): State<Context>) -> Result<Json<serde_json::Value>, Problem> {
-    cx.manager.status().await?;
+    if cx.manager.status().await?.stopping {
+        return Err(Reason::ShuttingDown.into());
+    }
     Ok(Json(serde_json::json!({ "ready": true })))
 }
 
