@@ -40,8 +40,10 @@ pub struct TaskQuery {
     pub handler: Option<String>,
     /// Only members of this group.
     pub group: Option<String>,
-    /// At most so many, the newest first, and at least one; none: as many as the node lists at once (a thousand).
+    /// At most so many, the newest first, and at least one; none: all.
     pub limit: Option<usize>,
+    /// Where an earlier list ended, by its `next_cursor`.
+    pub cursor: Option<String>,
 }
 
 impl Client {
@@ -158,7 +160,7 @@ impl Client {
     ///
     /// As for [`Self::node`].
     pub async fn peers(&self) -> Result<List<PeerView>, ClientError> {
-        self.get("/v1/peers").await
+        self.pages("/v1/peers", None, None).await
     }
 
     /// One peer, by id, name, or the unique start of a name.
@@ -205,7 +207,7 @@ impl Client {
     ///
     /// As for [`Self::node`].
     pub async fn handlers(&self) -> Result<List<HandlerView>, ClientError> {
-        self.get("/v1/handlers").await
+        self.pages("/v1/handlers", None, None).await
     }
 
     /// Submits a task. With `wait` above zero the answer comes when it has ended, or after that
@@ -225,7 +227,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// As for [`Self::node`]; one of the states is none.
+    /// As for [`Self::node`]; a state or the cursor is not one of the list.
     pub async fn tasks(&self, query: &TaskQuery) -> Result<List<TaskView>, ClientError> {
         let mut path = format!("/v1/tasks?state={}", segment(&query.states.join(",")));
         if let Some(handler) = &query.handler {
@@ -234,10 +236,7 @@ impl Client {
         if let Some(group) = &query.group {
             path.push_str(&format!("&group={}", segment(group)));
         }
-        if let Some(limit) = query.limit {
-            path.push_str(&format!("&limit={limit}"));
-        }
-        self.get(&path).await
+        self.pages(&path, query.limit, query.cursor.clone()).await
     }
 
     /// The node's tasks in numbers.
@@ -310,6 +309,34 @@ impl Client {
             .timeout(limits::BACKUP_TIMEOUT)
             .body(encode(&BackupRequest { dir: dir.to_owned() })?);
         self.json(request).await
+    }
+
+    /// The part of the list at `path` behind `cursor`, of at most `limit` items: from as many pages as it takes.
+    async fn pages<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        limit: Option<usize>,
+        mut cursor: Option<String>,
+    ) -> Result<List<T>, ClientError> {
+        let mut items = Vec::new();
+        loop {
+            let mut page = path.to_owned();
+            let mut separator = if path.contains('?') { '&' } else { '?' };
+            let left = limit.map(|limit| limit.saturating_sub(items.len()).to_string());
+            for (name, value) in [("limit", left), ("cursor", cursor)] {
+                if let Some(value) = value {
+                    page.push_str(&format!("{separator}{name}={}", segment(&value)));
+                    separator = '&';
+                }
+            }
+            let List { items: more, next_cursor } = self.get(&page).await?;
+            let is_empty = more.is_empty();
+            items.extend(more);
+            if next_cursor.is_none() || is_empty || limit.is_some_and(|limit| items.len() >= limit) {
+                return Ok(List { items, next_cursor });
+            }
+            cursor = next_cursor;
+        }
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {

@@ -33,26 +33,28 @@ pub const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of a request's line and headers, and of the connection's read buffer.
 pub const HEADER_BYTES: usize = 64 * 1024;
-/// Bytes of a request's body: the largest input in base64, and room for the rest of a task. More
-/// is refused with `too_large`.
-pub const BODY_BYTES: usize = 2 * 1024 * 1024;
+/// Bytes of a request's body: the largest input as text with a six-byte escape for each byte, and room for
+/// the rest of a task. More is refused with `too_large`.
+pub const BODY_BYTES: usize = 8 * 1024 * 1024;
 /// Bytes of an answer that a client takes: the longest list of tasks with room to spare.
 pub const ANSWER_BYTES: usize = 64 * 1024 * 1024;
 /// Longest that one request waits for the end of tasks, whatever it asks for; clients ask again.
 pub const LONG_POLL: Duration = Duration::from_secs(60);
 /// Tasks that one request waits for.
 pub const WAITED_TASKS: usize = 1_000;
-/// Tasks in one list.
+/// Tasks on one page of a list.
 pub const TASKS: usize = 1_000;
-/// Groups in one list.
+/// Groups on one page of a list.
 pub const GROUPS: usize = 1_000;
-/// Members of a group in one list of results.
+/// Members of a group on one page of results.
 pub const RESULTS: usize = 1_000;
-/// Bytes of results in one such list, unless a single one is larger: in base64 and with the rest it
-/// stays far below [`ANSWER_BYTES`].
+/// Bytes of results on one such page, unless a single one is larger: with six bytes for each byte, as a
+/// control character takes in JSON, and the rest it stays below [`ANSWER_BYTES`].
 pub const RESULTS_BYTES: usize = 8 * 1024 * 1024;
-/// Handlers in one list. A node has a few dozen; peers can make up any number, and what is offered
-/// by strangers is left out first.
+/// Peers on one page of a list: with handlers, labels and addresses at their bounds it stays below
+/// [`ANSWER_BYTES`].
+pub const PEERS: usize = 1_024;
+/// Handlers on one page of a list. A node has a few dozen; peers can make up any number.
 pub const HANDLERS: usize = 1_024;
 /// Offers of one handler that are listed by name: all that a person reads. The rest is a number, so
 /// that the longest list stays far below [`ANSWER_BYTES`].

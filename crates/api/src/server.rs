@@ -27,6 +27,7 @@ use crate::{
 mod body;
 mod error;
 mod events;
+mod page;
 mod rates;
 mod routes;
 mod select;

@@ -112,7 +112,9 @@ pub struct TaskFilter {
     pub handler: Option<String>,
     /// Only members of this group.
     pub group: Option<GroupId>,
-    /// At most so many, the newest first; 0: as many as there are, at most a thousand.
+    /// Only those behind this one in the order of the list: when it was submitted, and its id.
+    pub after: Option<(Time, TaskId)>,
+    /// At most so many, the newest first; 0: at most 1,024.
     pub limit: usize,
 }
 
@@ -376,10 +378,21 @@ impl NetworkManager {
     ///
     /// The node has stopped.
     pub async fn tasks(&self, filter: TaskFilter) -> Result<Vec<TaskView>, NetworkError> {
-        let limit = if filter.limit == 0 { LISTED } else { filter.limit.min(LISTED) };
-        let TaskFilter { states, handler, group, .. } = filter;
-        let query = TaskQuery { states, handler, group, limit };
-        self.ask(move |engine, now| engine.tasks(&query, now)).await
+        let TaskFilter { states, handler, group, mut after, limit } = filter;
+        let most = if limit == 0 { LISTED } else { limit };
+        let mut found: Vec<TaskView> = Vec::new();
+        loop {
+            let (states, handler) = (states.clone(), handler.clone());
+            let limit = (most - found.len()).min(LISTED);
+            let query = TaskQuery { states, handler, group, after, limit };
+            let page = self.ask(move |engine, now| engine.tasks(&query, now)).await?;
+            let is_last = page.len() < limit;
+            after = page.last().map(|task| (task.submitted, task.id));
+            found.extend(page);
+            if is_last || found.len() == most {
+                return Ok(found);
+            }
+        }
     }
 
     /// All peers that are known.
@@ -571,8 +584,9 @@ impl fmt::Debug for NetworkManager {
     }
 }
 
-/// Most tasks in one answer, so that a listing does not hold the driver up.
-const LISTED: usize = 1_000;
+/// Most tasks or groups in one answer of the driver, so that a listing does not hold it up. A longer list
+/// takes several.
+const LISTED: usize = 1_024;
 
 #[cfg(test)]
 mod tests;

@@ -17,7 +17,7 @@ use crate::{
 pub struct GroupQuery {
     /// Only those in one of these states; empty: all.
     pub states: Vec<String>,
-    /// At most so many, and at least one; none: as many as the node lists at once (a thousand).
+    /// At most so many, and at least one; none: all.
     pub limit: Option<usize>,
     /// From where an earlier list ended, by its `next_cursor`.
     pub cursor: Option<String>,
@@ -51,16 +51,10 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// As for [`Self::node`]; one of the states is none, or the cursor.
+    /// As for [`Self::node`]; a state or the cursor is not one of the list.
     pub async fn groups(&self, query: &GroupQuery) -> Result<List<GroupView>, ClientError> {
-        let mut path = format!("/v1/groups?state={}", segment(&query.states.join(",")));
-        if let Some(limit) = query.limit {
-            path.push_str(&format!("&limit={limit}"));
-        }
-        if let Some(cursor) = &query.cursor {
-            path.push_str(&format!("&cursor={}", segment(cursor)));
-        }
-        self.get(&path).await
+        let path = format!("/v1/groups?state={}", segment(&query.states.join(",")));
+        self.pages(&path, query.limit, query.cursor.clone()).await
     }
 
     /// Why a group is as it is: what its members wait for, and which of them failed first.

@@ -44,16 +44,6 @@ pub(super) fn states(text: &str, known: &[&str], what: &str) -> Result<Vec<Strin
         .collect()
 }
 
-/// How many are listed: as many as are `asked` for, and never more than `most`.
-#[expect(clippy::result_large_err, reason = "one per refused request, sent at once")]
-pub(super) fn limit(asked: Option<usize>, most: usize) -> Result<usize, Problem> {
-    match asked {
-        Some(0) => Err(Problem::bad_request("limit: at least 1")
-            .with_hint(format!("leave it out to list as many as possible, {most}"))),
-        asked => Ok(asked.map_or(most, |asked| asked.min(most))),
-    }
-}
-
 /// The peer that `text` names: a peer id, known or not; a name; or the unique start of one.
 pub(super) async fn peer(manager: &NetworkManager, text: &str) -> Result<PeerId, Problem> {
     if let Ok(peer) = text.parse() {

@@ -15,6 +15,7 @@ use crate::{Client, ClientError};
 
 mod events;
 mod groups;
+mod pages;
 mod peers;
 mod tasks;
 

@@ -7,7 +7,7 @@ use meshwork_api::{Client, ClientError, GroupQuery, GroupView, MemberResult, Pay
 use meshwork_core::limits::GROUP_IDLE;
 use tokio::time::Instant;
 
-use super::story;
+use super::{story, task};
 use crate::{
     exit,
     failure::Failure,
@@ -157,14 +157,15 @@ pub(super) async fn list(
         (false, true) => OPEN.map(str::to_owned).to_vec(),
         (true, _) | (false, false) => states,
     };
-    let mut query = GroupQuery { states, limit: Some(limit), cursor: None };
-    let mut list = client.groups(&query).await?;
-    while list.items.len() < limit && list.next_cursor.is_some() {
-        query.cursor = list.next_cursor.take();
-        query.limit = Some(limit - list.items.len());
-        let more = client.groups(&query).await?;
-        list.items.extend(more.items);
-        list.next_cursor = more.next_cursor;
+    let query = GroupQuery { states, limit: Some(limit), cursor: None };
+    let list = client.groups(&query).await?;
+    if list.next_cursor.is_some() {
+        let which = match (all, query.states == OPEN) {
+            (true, _) => " --all".to_owned(),
+            (false, true) => String::new(),
+            (false, false) => format!(" --state {}", query.states.join(",")),
+        };
+        out.say(task::more(list.items.len(), &format!("meshwork task groups{which}")));
     }
     if out.json {
         return out.value(&list);

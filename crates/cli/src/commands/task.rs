@@ -19,8 +19,8 @@ pub(super) async fn task(verb: TaskVerb, client: &Client, out: &Output) -> anyho
                 (false, true) => OPEN.map(str::to_owned).to_vec(),
                 (false, false) => state,
             };
-            let limit = Some(limit);
-            list(&TaskQuery { states, handler, group, limit }, client, out).await?;
+            let query = TaskQuery { states, handler, group, limit: Some(limit), cursor: None };
+            list(&query, all, client, out).await?;
         }
         TaskVerb::Groups { all, state, limit } => {
             group::list(all, state, limit, client, out).await?;
@@ -114,8 +114,11 @@ async fn retry(name: &str, only_failed: bool, client: &Client, out: &Output) -> 
 /// The states of a task that has not ended.
 const OPEN: [&str; 3] = ["queued", "assigned", "running"];
 
-async fn list(query: &TaskQuery, client: &Client, out: &Output) -> anyhow::Result<()> {
+async fn list(query: &TaskQuery, all: bool, client: &Client, out: &Output) -> anyhow::Result<()> {
     let tasks = client.tasks(query).await?;
+    if tasks.next_cursor.is_some() {
+        out.say(more(tasks.items.len(), &command(query, all)));
+    }
     if out.json {
         return out.value(&tasks);
     }
@@ -161,6 +164,28 @@ async fn list(query: &TaskQuery, client: &Client, out: &Output) -> anyhow::Resul
         ]);
     }
     Ok(table.print(out)?)
+}
+
+/// That a list goes on behind its first `shown` items, and the command that shows ten times as many.
+pub(super) fn more(shown: usize, command: &str) -> String {
+    let (count, limit) = (shown.try_into().map_or_else(|_| shown.to_string(), format::count), 10 * shown);
+    format!("these are the newest {count}; there are more: {command} --limit {limit}")
+}
+
+/// The command that lists these tasks, without its limit.
+fn command(query: &TaskQuery, all: bool) -> String {
+    let mut command = "meshwork task list".to_owned();
+    if all {
+        command.push_str(" --all");
+    } else if query.states != OPEN {
+        command.push_str(&format!(" --state {}", query.states.join(",")));
+    }
+    for (flag, value) in [("--handler", &query.handler), ("--group", &query.group)] {
+        if let Some(value) = value {
+            command.push_str(&format!(" {flag} {value}"));
+        }
+    }
+    command
 }
 
 /// The group, and the place in it.

@@ -35,7 +35,14 @@ fn each_line_is_a_task_and_the_results_come_in_order() {
     assert_eq!((&counts["members"], &counts["complete"]), (&5_000.into(), &true.into()));
     let short = &id[id.len() - 6..];
     assert_eq!(node.ask(&["task", "result", short]).stdout, lines.to_uppercase());
-    let listed = node.ask(&["task", "list", "--group", short, "--all", "--limit", "9"]).stdout;
+    let list = ["task", "list", "--all", "--group", short, "--limit"];
+    let listed = node.ask(&[&list[..], &["9"]].concat());
+    let more = format!("there are more: meshwork {} 90\n", list.join(" "));
+    assert!(listed.stderr.contains(&more), "{listed:?}");
+    let whole = node.ask(&[&list[..], &["5000", "--json"]].concat()).json();
+    let (items, cursor) = (whole["items"].as_array().unwrap().len(), &whole["next_cursor"]);
+    assert_eq!((items, cursor.is_null()), (5_000, true));
+    let listed = listed.stdout;
     assert_eq!(listed.lines().count(), 9);
     assert!(listed.lines().all(|line| line.contains(&format!("\t{id}/"))), "{listed}");
     let shown = node.ask(&["task", "show", "last", "--json"]).json();
@@ -60,6 +67,10 @@ fn an_array_gives_each_task_its_number() {
     let pages = ["submit", "--array", "9-10", "text/upper", "page", "{index}"];
     let id = submitted(&node.ask(&pages));
     assert_eq!(node.ask(&["wait", &id, "--results"]).stdout, "PAGE 9\nPAGE 10\n");
+    let quotes = ["submit", "--array", "1-2", "debug/echo", r#"{"k":"v","i":"{index}"}"#];
+    let id = submitted(&node.ask(&quotes));
+    let results = node.ask(&["wait", &id, "--results"]).stdout;
+    assert_eq!(results, "{\"k\":\"v\",\"i\":\"1\"}\n{\"k\":\"v\",\"i\":\"2\"}\n");
     let jobs = r#"["a", {"input": "b c", "params": {"pattern": " ", "with": "-"}}]"#;
     let jobs = file(&node, "jobs", jobs);
     let all = ["submit", "--from-json", &jobs, "text/replace", "-p", "pattern=a", "-p", "with=A"];

@@ -33,6 +33,7 @@ impl Engine {
         let matches = |task: &&Owned| {
             let state = self.state(task);
             group.is_none_or(|group| group.is_some() && task.member == group)
+                && query.after.is_none_or(|after| (task.submitted, task.id) < after)
                 && (query.states.is_empty() || query.states.iter().any(|s| s == state.as_str()))
                 && query.handler.as_ref().is_none_or(|handler| {
                     self.kinds.name(task.kind).is_some_and(|name| name.as_str() == handler)

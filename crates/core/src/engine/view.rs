@@ -72,7 +72,9 @@ pub struct TaskQuery {
     pub handler: Option<String>,
     /// Only members of this group.
     pub group: Option<GroupId>,
-    /// At most so many.
+    /// Only those behind this one in the order of the list: when it was submitted, and its id.
+    pub after: Option<(Time, TaskId)>,
+    /// At most so many; 0: all.
     pub limit: usize,
 }
 

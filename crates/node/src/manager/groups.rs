@@ -170,16 +170,26 @@ impl NetworkManager {
         self.ask(move |engine, now| engine.group(id, now)).await
     }
 
-    /// The groups that match, the newest first; at most a thousand. To go on behind them, ask again
-    /// with [`GroupQuery::after`]; it is good for as long as this node runs.
+    /// The groups that match, the newest first; a limit of 0 means at most 1,024. To go on behind
+    /// them, ask again with [`GroupQuery::after`]; it is good for as long as this node runs.
     ///
     /// # Errors
     ///
     /// The node has stopped.
     pub async fn groups(&self, query: GroupQuery) -> Result<Vec<GroupView>, NetworkError> {
-        let limit = if query.limit == 0 { LISTED } else { query.limit.min(LISTED) };
-        let query = GroupQuery { limit, ..query };
-        self.ask(move |engine, now| engine.groups(&query, now)).await
+        let most = if query.limit == 0 { LISTED } else { query.limit };
+        let (mut found, mut after): (Vec<GroupView>, _) = (Vec::new(), query.after);
+        loop {
+            let limit = (most - found.len()).min(LISTED);
+            let query = GroupQuery { states: query.states.clone(), after, limit };
+            let page = self.ask(move |engine, now| engine.groups(&query, now)).await?;
+            let is_last = page.len() < limit;
+            after = page.last().map(|group| (group.submitted, group.id));
+            found.extend(page);
+            if is_last || found.len() == most {
+                return Ok(found);
+            }
+        }
     }
 
     /// How a group is, and why: what its members wait for, and which of them failed first. None if it

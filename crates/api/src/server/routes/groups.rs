@@ -1,6 +1,6 @@
 //! `/v1/groups` and `/v1/tasks:batch`: tasks that are submitted, waited for and read together.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use axum::{
     Json,
@@ -9,7 +9,7 @@ use axum::{
     response::IntoResponse,
 };
 use meshwork_core::{
-    GroupId, Reason, Task, TaskEnd, TaskInput, Time,
+    GroupId, Reason, Task, TaskEnd, TaskInput,
     engine::view::{GroupQuery, GroupState, GroupStop},
     limits::{GROUP_CHUNK, GROUP_REASON_BYTES},
 };
@@ -21,6 +21,7 @@ use crate::{
     limits,
     server::{
         body::{JsonBody, Params},
+        page::{self, Submitted},
         select,
         view::{self, Viewer},
     },
@@ -75,13 +76,9 @@ fn each(mut spec: TaskSpec, members: BatchMembers) -> Result<Vec<Task>, Problem>
     Ok(match members {
         BatchMembers::Lines(lines) => lines.into_iter().map(|line| with(line.into())).collect(),
         BatchMembers::Range(range) => {
-            let text = match input {
-                None => INDEX.to_owned(),
-                Some(Payload::Text(text)) => text,
-                Some(Payload::Base64(_)) => {
-                    return Err(Problem::bad_request("task.input: that of a range is text"));
-                }
-            };
+            let template = input.map_or_else(|| INDEX.into(), Payload::into_bytes);
+            let text = std::str::from_utf8(&template)
+                .map_err(|_| Problem::bad_request("task.input: that of a range is text in UTF-8"))?;
             let numbers = range.numbers().map(|number| text.replace(INDEX, &number.to_string()));
             numbers.map(|text| with(text.into())).collect()
         }
@@ -131,7 +128,8 @@ pub(super) async fn show(
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ResultParams {
-    #[serde(default)]
+    /// The place of the first member.
+    #[serde(default, alias = "cursor")]
     from: u32,
     limit: Option<usize>,
 }
@@ -142,7 +140,7 @@ pub(super) async fn results(
     Params(params): Params<ResultParams>,
 ) -> Result<Json<List<MemberResult>>, Problem> {
     let id = select::group(&cx.manager, &selector).await?;
-    let limit = select::limit(params.limit, limits::RESULTS)?;
+    let limit = page::limit(params.limit, limits::RESULTS)?;
     let members = cx.manager.group_members(id, params.from, limit).await?;
     let members = members.ok_or(Reason::NotFound)?;
     let (mut items, mut bytes) = (Vec::with_capacity(members.len()), 0);
@@ -210,38 +208,14 @@ pub(super) async fn list(
 ) -> Result<Json<List<GroupView>>, Problem> {
     let known = GroupState::ALL.map(GroupState::as_str);
     let states = select::states(params.state.as_deref().unwrap_or_default(), &known, "a group")?;
-    let after = params.cursor.as_deref().map(Cursor::parse).transpose()?;
-    let limit = select::limit(params.limit, limits::GROUPS)?;
-    let query = GroupQuery { states, after: after.map(|cursor| (cursor.0, cursor.1)), limit };
-    let groups = cx.manager.groups(query).await?;
-    let last = groups.last().filter(|_| groups.len() == limit);
-    let next_cursor = last.map(|last| Cursor(last.submitted, last.id).to_string());
-    let items = groups.iter().map(|group| shown(&cx.manager, group)).collect();
+    let limit = page::limit(params.limit, limits::GROUPS)?;
+    let after = page::position(params.cursor.as_deref())?;
+    let after = after.map(|Submitted(time, id)| (time, id));
+    let groups = cx.manager.groups(GroupQuery { states, after, limit: limit + 1 }).await?;
+    let List { items, next_cursor } =
+        page::cut(groups, limit, |group| Submitted(group.submitted, group.id).to_string());
+    let items = items.iter().map(|group| shown(&cx.manager, group)).collect();
     Ok(Json(List { items, next_cursor }))
-}
-
-/// The group that was listed last: when it was submitted, and which it is.
-#[derive(Clone, Copy, Debug)]
-struct Cursor(Time, GroupId);
-
-impl Cursor {
-    #[expect(clippy::result_large_err, reason = "one per refused request, sent at once")]
-    fn parse(text: &str) -> Result<Self, Problem> {
-        let parts = text.split_once('.');
-        let cursor = parts.and_then(|(time, id)| {
-            Some(Self(Time::from_nanos(time.parse().ok()?), id.parse().ok()?))
-        });
-        cursor.ok_or_else(|| {
-            Problem::bad_request(format!("cursor: {text:?} is not a cursor"))
-                .with_hint("write the `next_cursor` of an earlier answer, or leave it out")
-        })
-    }
-}
-
-impl fmt::Display for Cursor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.0.as_nanos(), self.1)
-    }
 }
 
 pub(super) async fn explain(

@@ -4,19 +4,31 @@ use std::{cmp::Reverse, collections::BTreeMap};
 
 use axum::{Json, extract::State};
 use meshwork_core::{PeerInfo, PeerState};
-
 use meshwork_node::Description;
+use serde::Deserialize;
 
 use super::Context;
 use crate::{
     limits,
+    server::{body::Params, page},
     types::{HandlerView, List, OfferView, ParamView, Problem},
 };
 
-/// Every handler that can run here or on known peers. Peers tell of the handlers that they offer
-/// to this node, and of no others.
-pub(super) async fn list(State(cx): State<Context>) -> Result<Json<List<HandlerView>>, Problem> {
-    let mut handlers: BTreeMap<String, HandlerView> = BTreeMap::new();
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ListParams {
+    limit: Option<usize>,
+    cursor: Option<String>,
+}
+
+/// Every handler that can run here or on known peers, by name. Peers tell of the handlers that they
+/// offer to this node, and of no others.
+pub(super) async fn list(
+    State(cx): State<Context>,
+    Params(params): Params<ListParams>,
+) -> Result<Json<List<HandlerView>>, Problem> {
+    let limit = page::limit(params.limit, limits::HANDLERS)?;
+    let mut handlers = Offered { after: params.cursor, most: limit + 1, by_name: BTreeMap::new() };
     let status = cx.manager.status().await?;
     let here = OfferView {
         peer_id: status.peer_id.to_string(),
@@ -26,7 +38,7 @@ pub(super) async fn list(State(cx): State<Context>) -> Result<Json<List<HandlerV
         trusted: true,
     };
     for name in cx.manager.handlers() {
-        offered(&mut handlers, name.to_string(), here.clone());
+        handlers.add(name.as_str(), here.clone());
     }
     let mut peers = cx.manager.get_peers().await?;
     peers.sort_by_key(|info| (Reverse((is_ready(info), info.trusted)), info.peer_id));
@@ -41,15 +53,16 @@ pub(super) async fn list(State(cx): State<Context>) -> Result<Json<List<HandlerV
             trusted,
         };
         for name in &advert.handlers {
-            offered(&mut handlers, name.to_string(), offer.clone());
+            handlers.add(name.as_str(), offer.clone());
         }
     }
     for (name, description) in cx.manager.descriptions() {
-        if let Some(handler) = handlers.get_mut(name.as_str()) {
+        if let Some(handler) = handlers.by_name.get_mut(name.as_str()) {
             describe(handler, description);
         }
     }
-    Ok(Json(handlers.into_values().collect::<Vec<_>>().into()))
+    let items = handlers.by_name.into_values().collect();
+    Ok(Json(page::cut(items, limit, |handler: &HandlerView| handler.name.clone())))
 }
 
 /// What a handler of this node says of itself.
@@ -66,22 +79,35 @@ fn describe(handler: &mut HandlerView, description: &Description) {
     handler.params = params.collect();
 }
 
-/// Peers are asked for in the order of their worth, so that what strangers make up comes last and
-/// is what is left out.
-fn offered(handlers: &mut BTreeMap<String, HandlerView>, name: String, by: OfferView) {
-    if handlers.len() >= limits::HANDLERS && !handlers.contains_key(&name) {
-        return;
-    }
-    let handler = handlers.entry(name).or_insert_with_key(|name| HandlerView {
-        name: name.clone(),
-        summary: None,
-        params: Vec::new(),
-        offers: Vec::new(),
-        offer_count: 0,
-    });
-    handler.offer_count += 1;
-    if handler.offers.len() < limits::OFFERS {
-        handler.offers.push(by);
+/// The first handlers behind a name. Peers can make up any number of names, so that no more are held at once
+/// than a page takes.
+struct Offered {
+    after: Option<String>,
+    most: usize,
+    by_name: BTreeMap<String, HandlerView>,
+}
+
+impl Offered {
+    /// Counts an offer. The first [`limits::OFFERS`] of a handler are listed by name: peers come in the order of
+    /// their worth, so that strangers come last.
+    fn add(&mut self, name: &str, by: OfferView) {
+        if self.after.as_deref().is_some_and(|after| name <= after) {
+            return;
+        }
+        let handler = self.by_name.entry(name.to_owned()).or_insert_with_key(|name| HandlerView {
+            name: name.clone(),
+            summary: None,
+            params: Vec::new(),
+            offers: Vec::new(),
+            offer_count: 0,
+        });
+        handler.offer_count += 1;
+        if handler.offers.len() < limits::OFFERS {
+            handler.offers.push(by);
+        }
+        if self.by_name.len() > self.most {
+            self.by_name.pop_last();
+        }
     }
 }
 

@@ -11,9 +11,10 @@ use serde::Deserialize;
 
 use super::Context;
 use crate::{
+    limits,
     server::{
         body::{JsonBody, Params},
-        select,
+        page, select,
     },
     types::{
         DialAnswer, DialRequest, List, PeerPatch, PeerView, PingAnswer, Problem, TrustAnswer,
@@ -26,6 +27,8 @@ use crate::{
 pub(super) struct ListParams {
     /// States, separated by commas.
     state: Option<String>,
+    limit: Option<usize>,
+    cursor: Option<String>,
 }
 
 pub(super) async fn list(
@@ -34,10 +37,14 @@ pub(super) async fn list(
 ) -> Result<Json<List<PeerView>>, Problem> {
     let known = PeerStage::ALL.map(PeerStage::as_str);
     let states = select::states(params.state.as_deref().unwrap_or_default(), &known, "a peer")?;
+    let limit = page::limit(params.limit, limits::PEERS)?;
+    let after: Option<PeerId> = page::position(params.cursor.as_deref())?;
+    let mut peers = cx.manager.get_peers().await?;
+    peers.sort_unstable_by_key(|info| info.peer_id);
+    let peers = peers.into_iter().filter(|info| after.is_none_or(|after| info.peer_id > after));
     let is_wanted = |peer: &PeerView| states.is_empty() || states.contains(&peer.state);
-    let peers = cx.manager.get_peers().await?;
-    let items: Vec<PeerView> = peers.into_iter().map(PeerView::from).filter(is_wanted).collect();
-    Ok(Json(items.into()))
+    let items = peers.map(PeerView::from).filter(is_wanted).take(limit + 1).collect();
+    Ok(Json(page::cut(items, limit, |peer| peer.peer_id.clone())))
 }
 
 pub(super) async fn show(

@@ -22,6 +22,7 @@ use crate::{
     limits,
     server::{
         body::{JsonBody, Params},
+        page::{self, Submitted},
         select,
         view::{self, Viewer},
     },
@@ -87,6 +88,7 @@ pub(super) struct ListParams {
     handler: Option<String>,
     group: Option<String>,
     limit: Option<usize>,
+    cursor: Option<String>,
 }
 
 pub(super) async fn list(
@@ -94,16 +96,21 @@ pub(super) async fn list(
     Params(params): Params<ListParams>,
 ) -> Result<Json<List<TaskView>>, Problem> {
     let states = select::states(params.state.as_deref().unwrap_or_default(), &STATES, "a task")?;
-    let limit = select::limit(params.limit, limits::TASKS)?;
+    let limit = page::limit(params.limit, limits::TASKS)?;
+    let after = page::position(params.cursor.as_deref())?;
     let group = match &params.group {
         Some(group) => Some(select::group(&cx.manager, group).await?),
         None => None,
     };
-    let filter = TaskFilter { states, handler: params.handler, group, limit };
+    let after = after.map(|Submitted(time, id)| (time, id));
+    let handler = params.handler;
+    let filter = TaskFilter { states, handler, group, after, limit: limit + 1 };
     let tasks = cx.manager.tasks(filter).await?;
-    let viewer = Viewer::of(&cx.manager, &tasks).await?;
-    let items: Vec<TaskView> = tasks.iter().map(|task| viewer.task(task)).collect();
-    Ok(Json(items.into()))
+    let List { items, next_cursor } =
+        page::cut(tasks, limit, |task| Submitted(task.submitted, task.id).to_string());
+    let viewer = Viewer::of(&cx.manager, &items).await?;
+    let items = items.iter().map(|task| viewer.task(task)).collect();
+    Ok(Json(List { items, next_cursor }))
 }
 
 /// The states that a task can be in.

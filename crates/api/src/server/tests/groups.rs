@@ -38,7 +38,10 @@ async fn members_of_every_form_run_and_their_results_come_in_order() {
     assert_eq!(said, [text("3"), text("6"), text("9")]);
     let mut templated = batch("debug/echo", BatchMembers::Range(range));
     templated.task.input = text("{index}/{index}");
-    assert_eq!(outputs(templated).await, [text("3/3"), text("6/6"), text("9/9")]);
+    assert_eq!(outputs(templated.clone()).await, [text("3/3"), text("6/6"), text("9/9")]);
+    templated.task.input = Some(Payload::Base64(Bytes::from_static(b"{\"i\":\"{index}\"}")));
+    let said = ["{\"i\":\"3\"}", "{\"i\":\"6\"}", "{\"i\":\"9\"}"].map(text);
+    assert_eq!(outputs(templated).await, said);
     let raw = Payload::Base64(Bytes::from_static(b"\xff"));
     let item = MemberSpec { input: Some(raw.clone()), ..MemberSpec::default() };
     assert_eq!(outputs(batch("debug/echo", BatchMembers::Items(vec![item]))).await, [Some(raw)]);
@@ -130,7 +133,7 @@ async fn what_is_no_group_is_refused() {
         );
     }
     let large = "x".repeat(meshwork_core::limits::INLINE_BYTES);
-    let too_much = batch("text/upper", lines(&[&large, &large]));
+    let too_much = batch("text/upper", lines(&[large.as_str(); 9]));
     assert!(serde_json::to_vec(&too_much).unwrap().len() > BODY_BYTES);
     let problem = api_error(client.submit_batch(&too_much).await.unwrap_err());
     assert_eq!((problem.status, problem.code.as_str()), (413, "too_large"));
