@@ -320,12 +320,19 @@ fn a_field_that_is_not_known_is_refused() {
 }
 
 #[test]
-fn bytes_travel_as_text_where_that_is_shorter() {
+fn bytes_travel_as_text_exactly_if_they_are_utf8() {
     assert_eq!(Payload::of(Bytes::from_static(b"hello")), Payload::Text("hello".to_owned()));
     assert_eq!(
         serde_json::to_value(Payload::of(Bytes::from_static(&[0xff, 0]))).unwrap(),
         json!({ "base64": "/wA=" })
     );
+    for text in ["", "a", "\u{0}", "{\"k\":\"\\\"\"}", "\n\n\n", "größe", "\u{feff}x"] {
+        let payload = Payload::of(Bytes::copy_from_slice(text.as_bytes()));
+        assert_eq!(payload, Payload::Text(text.to_owned()));
+        let json = serde_json::to_string(&payload).unwrap();
+        assert_eq!(json.len(), payload.json_len() + r#"{"text":""}"#.len(), "{text:?}");
+        assert_eq!(serde_json::from_str::<Payload>(&json).unwrap(), payload);
+    }
     let payload: Payload = serde_json::from_value(json!({ "base64": "/wA=" })).unwrap();
     assert_eq!(payload.into_bytes(), Bytes::from_static(&[0xff, 0]));
     serde_json::from_value::<Payload>(json!({ "base64": "no!" })).unwrap_err();

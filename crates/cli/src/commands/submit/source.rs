@@ -19,7 +19,7 @@ use crate::{args::SubmitArgs, failure::Failure, limits, output::format};
 mod tests;
 
 /// Members for one request.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Chunk {
     pub(super) members: BatchMembers,
     /// Whether there are no more.
@@ -115,13 +115,9 @@ fn chunk(items: &mut Peekable<Items>) -> Result<Option<Chunk>, Failure> {
 
 /// At most its bytes in JSON.
 fn weight(member: &MemberSpec) -> usize {
-    let input = match &member.input {
-        Some(Payload::Text(text)) => text.len(),
-        Some(Payload::Base64(bytes)) => bytes.len(),
-        None => 0,
-    };
+    let input = member.input.as_ref().map_or(0, Payload::json_len);
     let params: usize = member.params.iter().map(|(name, value)| name.len() + value.len()).sum();
-    input.div_ceil(3) * 4 + 2 * params + MEMBER_BYTES
+    input + 6 * params + MEMBER_BYTES
 }
 
 /// Bytes of a member in JSON besides its input and parameters.

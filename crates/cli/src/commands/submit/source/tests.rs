@@ -65,7 +65,10 @@ fn chunks_are_as_large_as_a_request_carries_and_the_last_is_known() {
     let heavy = format!("{}\n", "x".repeat(400_000)).repeat(7);
     let chunks = all(lines(heavy)).unwrap();
     let shape: Vec<_> = chunks.iter().map(|chunk| (chunk.members.len(), chunk.last)).collect();
-    assert_eq!(shape, [(2, false), (2, false), (2, false), (1, true)]);
+    assert_eq!(shape, [(3, false), (3, false), (1, true)]);
+    let escaped = format!("{}\n", "\u{1}".repeat(400_000)).repeat(3);
+    assert_eq!(all(lines(escaped.clone())).unwrap().len(), 3, "six bytes for each");
+    let chunks = [chunks, all(lines(escaped)).unwrap()].concat();
     for chunk in chunks {
         assert!(
             serde_json::to_vec(&chunk.members).unwrap().len() < meshwork_api::limits::BODY_BYTES
