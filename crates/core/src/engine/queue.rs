@@ -35,9 +35,15 @@ pub(super) struct HashableRequirements(pub(super) Requirements);
 
 impl std::hash::Hash for HashableRequirements {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        let Requirements { capabilities, labels, cpus, memory_bytes, gpus } = &self.0;
-        (capabilities, labels, cpus, memory_bytes, gpus).hash(state);
+        hash_requirements(&self.0, state);
     }
+}
+
+/// Feeds all of `requirements` to a hasher.
+pub(super) fn hash_requirements<H: std::hash::Hasher>(requirements: &Requirements, state: &mut H) {
+    use std::hash::Hash as _;
+    let Requirements { capabilities, labels, cpus, memory_bytes, gpus } = requirements;
+    (capabilities, labels, cpus, memory_bytes, gpus).hash(state);
 }
 
 #[derive(Debug)]

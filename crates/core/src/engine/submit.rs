@@ -9,15 +9,15 @@ use super::{
     Cx, Effect, Engine, Record, Reply, Token,
     kinds::Kind,
     peers::PeerKey,
-    queue::{HashableRequirements, Needs},
-    tasks::{End, New, Phase, TaskKey, Terms},
+    queue::{HashableRequirements, Needs, hash_requirements},
+    tasks::{End, New, Owned, Phase, TaskKey, Terms},
     timers::Timer,
 };
 use crate::{
     failure::{FailureCode, TaskFailure},
     limits,
     reason::Reason,
-    task::{CancelledBy, Durability, Task, TaskId},
+    task::{CancelledBy, Durability, RetryPolicy, Task, TaskId, TaskLimits},
     time::Time,
 };
 
@@ -51,10 +51,12 @@ impl Engine {
         if let Some(key) = task.idempotency_key.as_deref()
             && let Some(known) = self.tasks.by_key(key)
         {
-            return self.accept_again(known, &task, &format!("idempotency key {key:?}"), token);
+            let again = Again { task: &task, targets: &targets, token };
+            return self.accept_again(known, &again, &format!("idempotency key {key:?}"));
         }
         if let Some(known) = self.tasks.by_id(&task.id) {
-            return self.accept_again(known, &task, &format!("task id {}", task.id), token);
+            let again = Again { task: &task, targets: &targets, token };
+            return self.accept_again(known, &again, &format!("task id {}", task.id));
         }
         if self.disk_full && self.is_durable(&task) {
             return Err(Reason::DiskFull { retry_after: limits::DISK_FULL_RETRY });
@@ -119,20 +121,56 @@ impl Engine {
     fn accept_again(
         &mut self,
         known: TaskKey,
-        task: &Task,
+        again: &Again<'_>,
         name: &str,
-        token: Token,
     ) -> Result<(), Reason> {
-        let conflict = || Reason::Conflict { what: name.to_owned() };
-        let owned = self.tasks.get(known).ok_or_else(conflict)?;
-        if owned.digest != digest(task) {
-            return Err(conflict());
+        let Again { task, targets, token } = *again;
+        let owned = self.tasks.get(known);
+        let owned = owned.ok_or_else(|| Reason::Conflict { what: name.to_owned() })?;
+        if let Some(what) = self.difference(owned, task, targets) {
+            return Err(Reason::Conflict { what: format!("{name} (with other {what})") });
         }
         let (id, durable) = (owned.id, owned.durable);
         // The order holds: both replies wait for the same batch.
         self.gate.tell(durable, Effect::Reply { token, reply: Reply::Accepted { id } });
         self.watch(known, token);
         Ok(())
+    }
+
+    /// What `task` asks for in another way than the one that is known; none if they are the same.
+    pub(super) fn difference(
+        &self,
+        owned: &Owned,
+        task: &Task,
+        targets: &[PeerId],
+    ) -> Option<&'static str> {
+        let is_disk = |durability| durability == Durability::Disk;
+        if task.durability.is_some_and(|asked| is_disk(asked) != owned.durable) {
+            return Some("durability");
+        }
+        if owned.digest == digest(task, targets) {
+            return None;
+        }
+        if *owned.limits() != task.limits {
+            return Some("time limits");
+        }
+        if *owned.retry() != task.retry {
+            return Some("retries");
+        }
+        if owned.priority != task.priority {
+            return Some("priority");
+        }
+        // One that has succeeded needs nothing any more.
+        let needs = self.queue.group(owned.group).filter(|_| !owned.is_success());
+        let Some(needs) = needs.map(|group| &group.needs) else { return Some("contents") };
+        if *needs.targets != in_order(targets) {
+            return Some("targets");
+        }
+        let requirements = needs.requirements.as_ref().map(|needs| &needs.0);
+        if requirements.map_or(!task.requirements.is_empty(), |known| *known != task.requirements) {
+            return Some("requirements");
+        }
+        Some("handler, input or parameters")
     }
 
     /// Whether a task is to outlive the process.
@@ -143,19 +181,16 @@ impl Engine {
     pub(super) fn insert_task(
         &mut self,
         task: Box<Task>,
-        mut targets: Vec<PeerId>,
+        targets: Vec<PeerId>,
         kind: Kind,
         submitted: Time,
     ) -> Option<TaskKey> {
-        let (durable, digest) = (self.is_durable(&task), digest(&task));
+        let (durable, digest) = (self.is_durable(&task), digest(&task, &targets));
         let task = *task;
         let requirements = (!task.requirements.is_empty())
             .then(|| Box::new(HashableRequirements(task.requirements)));
-        // In one order and each once: what they are is the same need then.
-        targets.sort_unstable();
-        targets.dedup();
-        let group =
-            self.queue.join(Needs { kind, targets: targets.into_boxed_slice(), requirements });
+        let targets = in_order(&targets).into_boxed_slice();
+        let group = self.queue.join(Needs { kind, targets, requirements });
         let member =
             task.group.and_then(|member| self.groups.join(&member, group, durable, submitted));
         let key = self.tasks.insert(New {
@@ -309,15 +344,36 @@ impl Engine {
     }
 }
 
-/// Tells what a task asks for from what another does. Not against somebody who means to deceive: only
-/// the owner's own callers are compared.
-pub(super) fn digest(task: &Task) -> u64 {
+/// A task that is submitted under the name of another.
+struct Again<'t> {
+    task: &'t Task,
+    targets: &'t [PeerId],
+    token: Token,
+}
+
+/// A hash of all that a task asks for, but for its durability: what that is by default may change. It need not
+/// resist an attacker, as only the owner's own callers are compared.
+fn digest(task: &Task, targets: &[PeerId]) -> u64 {
     let mut hasher = FxHasher::default();
     task.task_type.family().hash(&mut hasher);
     task.operation.hash(&mut hasher);
     hasher.write(task.input.as_bytes());
     task.params.hash(&mut hasher);
+    let TaskLimits { queue, attempt, total } = task.limits;
+    let RetryPolicy { attempts, crashes, backoff, max_backoff, hedge } = task.retry;
+    (queue, attempt, total, task.priority).hash(&mut hasher);
+    (attempts, crashes, backoff, max_backoff, hedge).hash(&mut hasher);
+    hash_requirements(&task.requirements, &mut hasher);
+    in_order(targets).hash(&mut hasher);
     hasher.finish()
+}
+
+/// Targets in one order and each once: what they are is the same need then.
+fn in_order(targets: &[PeerId]) -> Vec<PeerId> {
+    let mut targets = targets.to_vec();
+    targets.sort_unstable();
+    targets.dedup();
+    targets
 }
 
 /// Cuts at a character's edge.

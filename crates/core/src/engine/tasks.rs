@@ -145,6 +145,11 @@ impl End {
 }
 
 impl Owned {
+    /// Whether it has ended with a result.
+    pub(super) fn is_success(&self) -> bool {
+        matches!(&self.phase, Phase::Ended { end, .. } if end.is_success())
+    }
+
     /// How long it may take.
     pub(super) fn limits(&self) -> &TaskLimits {
         self.terms.as_ref().map_or(&Terms::USUAL.limits, |terms| &terms.limits)

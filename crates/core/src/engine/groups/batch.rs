@@ -4,7 +4,7 @@ use libp2p_identity::PeerId;
 
 use super::Groups;
 use crate::{
-    engine::{Cx, Effect, Engine, Reply, Token, kinds::Kind, submit},
+    engine::{Cx, Effect, Engine, Reply, Token, kinds::Kind},
     limits,
     reason::Reason,
     task::{GroupId, GroupMember, Task},
@@ -129,7 +129,7 @@ impl Engine {
         }
         let new = tasks.split_off(known);
         for task in &tasks {
-            self.check_again(task)?;
+            self.check_again(task, targets)?;
         }
         if self.disk_full && durable && !new.is_empty() {
             return Err(Reason::DiskFull { retry_after: limits::DISK_FULL_RETRY });
@@ -153,12 +153,15 @@ impl Engine {
     }
 
     /// A place that was handed in before must be the same task again, as far as that is known.
-    fn check_again(&self, task: &Task) -> Result<(), Reason> {
+    fn check_again(&self, task: &Task, targets: &[PeerId]) -> Result<(), Reason> {
         let known = self.tasks.by_id(&task.id).and_then(|key| self.tasks.get(key));
-        if known.is_some_and(|known| known.digest != submit::digest(task)) {
-            return Err(Reason::Conflict { what: format!("task id {}", task.id) });
+        match known.and_then(|known| self.difference(known, task, targets)) {
+            Some(what) => {
+                let what = format!("task id {} (with other {what})", task.id);
+                Err(Reason::Conflict { what })
+            }
+            None => Ok(()),
         }
-        Ok(())
     }
 
     fn check_new(&mut self, tasks: &[Task], targets: &[PeerId]) -> Result<Vec<Kind>, Reason> {

@@ -240,6 +240,40 @@ fn the_same_id_or_key_is_the_same_task_and_with_other_content_a_conflict() {
 }
 
 #[test]
+fn the_same_key_with_other_options_is_a_conflict_that_names_them() {
+    let mut net = Net::new(&[1]);
+    let first = Task { idempotency_key: Some("k".into()), ..task("text/a") };
+    net.submit(first.clone());
+    let with = |change: fn(&mut Task)| {
+        let mut task = first.clone();
+        change(&mut task);
+        task
+    };
+    for (changed, named) in [
+        (with(|task| task.limits.attempt = Some(Duration::from_secs(1))), "time limits"),
+        (with(|task| task.limits.queue = None), "time limits"),
+        (with(|task| task.limits.total = Some(Duration::from_secs(1))), "time limits"),
+        (with(|task| task.retry.attempts = 9), "retries"),
+        (with(|task| task.retry.hedge = true), "retries"),
+        (with(|task| task.priority = 1), "priority"),
+        (with(|task| task.requirements.cpus = 1), "requirements"),
+        (with(|task| task.durability = Some(Durability::Memory)), "durability"),
+        (with(|task| task.operation = "b".into()), "handler, input or parameters"),
+    ] {
+        net.submit(changed);
+        let (_, reply) = net.nodes[0].replies.last().unwrap();
+        let Reply::Refused(Reason::Conflict { what }) = reply else { panic!("{named}: {reply:?}") };
+        assert_eq!(what, &format!("idempotency key \"k\" (with other {named})"));
+    }
+    net.submit_to(0, first.clone(), &[1]);
+    let (_, reply) = net.nodes[0].replies.last().unwrap();
+    assert!(matches!(reply, Reply::Refused(Reason::Conflict { what }) if what.contains("targets")));
+    net.submit(with(|task| task.durability = Some(Durability::Disk)));
+    let (_, reply) = net.nodes[0].replies.last().unwrap();
+    assert_eq!(reply, &Reply::Accepted { id: first.id }, "that is what it was by default");
+}
+
+#[test]
 fn a_full_queue_refuses_and_ended_tasks_are_forgotten_by_count_and_bytes() {
     let mut net = Net::connected(&[1]);
     for _ in 0..150 {
