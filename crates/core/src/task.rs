@@ -13,6 +13,7 @@ mod handler_name;
 mod limits;
 #[cfg(test)]
 mod tests;
+mod unique;
 
 pub use self::{
     check::InvalidTask,
@@ -20,6 +21,7 @@ pub use self::{
     group::{GroupId, GroupMember},
     handler_name::{HandlerName, InvalidHandlerName},
     limits::{RetryPolicy, TaskLimits},
+    unique::unique_keys,
 };
 
 /// Names one task for ever: a UUIDv7, shown short as its last six hex digits.
@@ -188,6 +190,7 @@ pub struct Requirements {
     /// Capabilities that the worker must advertise.
     pub capabilities: Vec<String>,
     /// Labels that the worker must carry, with exactly these values.
+    #[serde(deserialize_with = "unique_keys")]
     pub labels: BTreeMap<String, String>,
     /// CPUs that the worker must have, in whole cores.
     pub cpus: u32,

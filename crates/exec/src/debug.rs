@@ -105,7 +105,7 @@ impl Handler for Echo {
     }
 
     fn describe(&self) -> Description {
-        Description::new("Puts out its input.")
+        Description::new("Puts out its input.").with_input()
     }
 
     async fn run(&self, cx: &TaskContext, input: Bytes) -> Result<Bytes, HandlerError> {
@@ -128,7 +128,7 @@ impl Handler for Sleep {
     }
 
     fn describe(&self) -> Description {
-        Description { summary: "Waits, then puts out nothing.".into(), params: SLEEP_PARAMS.into() }
+        Description { params: SLEEP_PARAMS.into(), ..Description::new("Waits, then puts out nothing.") }
     }
 
     async fn run(&self, cx: &TaskContext, _input: Bytes) -> Result<Bytes, HandlerError> {
@@ -153,7 +153,7 @@ impl Handler for Fail {
     }
 
     fn describe(&self) -> Description {
-        Description { summary: "Fails.".into(), params: FAIL_PARAMS.into() }
+        Description { params: FAIL_PARAMS.into(), ..Description::new("Fails.") }
     }
 
     async fn run(&self, cx: &TaskContext, _input: Bytes) -> Result<Bytes, HandlerError> {
@@ -184,7 +184,7 @@ impl Handler for Panic {
     }
 
     fn describe(&self) -> Description {
-        Description { summary: "Panics.".into(), params: PANIC_PARAMS.into() }
+        Description { params: PANIC_PARAMS.into(), ..Description::new("Panics.") }
     }
 
     #[expect(clippy::panic, reason = "it is what this handler is for")]

@@ -187,7 +187,11 @@ impl Handler for TextHandler {
     }
 
     fn describe(&self) -> Description {
-        Description { summary: self.summary.into(), params: self.params.into() }
+        Description {
+            summary: self.summary.into(),
+            params: self.params.into(),
+            needs_input: true,
+        }
     }
 
     async fn run(&self, cx: &TaskContext, input: Bytes) -> Result<Bytes, HandlerError> {

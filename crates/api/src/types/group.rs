@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use meshwork_core::task::unique_keys;
 use serde::{Deserialize, Serialize};
 
 use super::{ErrorView, Payload, TaskSpec, WaitingView};
@@ -120,7 +121,11 @@ pub struct MemberSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<Payload>,
     /// Parameters, before those that all have.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "unique_keys"
+    )]
     pub params: BTreeMap<String, String>,
 }
 

@@ -11,6 +11,9 @@ pub struct HandlerView {
     pub summary: Option<String>,
     /// The parameters that it takes, as far as they are known.
     pub params: Vec<ParamView>,
+    /// Whether it is known that a task without `input` is refused.
+    #[serde(default)]
+    pub needs_input: bool,
     /// Who offers it: the node itself first, then peers that are ready and trusted; of many only
     /// the first.
     pub offers: Vec<OfferView>,

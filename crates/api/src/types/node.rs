@@ -135,6 +135,7 @@ pub struct AcceptAnswer {
 
 /// Where a copy of the journal is to be made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct BackupRequest {
     /// A folder on the node's machine, by its whole path. It is made if there is none.
     pub dir: String,

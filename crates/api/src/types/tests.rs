@@ -207,6 +207,7 @@ fn a_handler_keeps_its_shape() {
             default: Some("10".to_owned()),
             doc: "How many.".to_owned(),
         }],
+        needs_input: true,
         offers: vec![OfferView {
             peer_id: "12D3KooWA".to_owned(),
             name: Some("bee".to_owned()),
@@ -222,6 +223,7 @@ fn a_handler_keeps_its_shape() {
         "params": [{
             "name": "n", "kind": "integer", "required": false, "default": "10", "doc": "How many.",
         }],
+        "needs_input": true,
         "offers": [{
             "peer_id": "12D3KooWA", "name": "bee", "here": false, "ready": true, "trusted": false,
         }],

@@ -93,6 +93,9 @@ fn details(handler: &HandlerView) -> String {
     if let Some(summary) = &handler.summary {
         text.push_str(&format!("{}\n", format::printable(summary)));
     }
+    if handler.needs_input {
+        text.push_str("  INPUT  required: a text, @PATH or -\n");
+    }
     for param in &handler.params {
         text.push_str(&format!("  --param {}\n", parameter(param)));
     }

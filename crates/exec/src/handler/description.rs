@@ -28,12 +28,22 @@ pub struct Description {
     pub summary: Cow<'static, str>,
     /// The parameters that it takes, in the order in which they are shown.
     pub params: Cow<'static, [ParamSpec]>,
+    /// Whether a task that names no input is a mistake. The API refuses it; an input that is empty is one.
+    #[serde(default)]
+    pub needs_input: bool,
 }
 
 impl Description {
     /// A description without parameters.
     pub fn new(summary: impl Into<Cow<'static, str>>) -> Self {
-        Self { summary: summary.into(), params: Cow::default() }
+        Self { summary: summary.into(), params: Cow::default(), needs_input: false }
+    }
+
+    /// The same for a handler that does nothing useful without an input.
+    #[must_use]
+    pub fn with_input(mut self) -> Self {
+        self.needs_input = true;
+        self
     }
 
     /// The same with one more parameter.

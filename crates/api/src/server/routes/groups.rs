@@ -42,7 +42,7 @@ pub(super) async fn submit(
         return Err(Problem::bad_request(detail).with_hint("hand in the rest with `first`"));
     }
     let targets = tasks::targets(&cx, std::mem::take(&mut task.targets)).await?;
-    let tasks = each(task, members)?;
+    let tasks = each(&cx.manager, task, members)?;
     let members = Members { group, first, tasks, last, max_fails };
     let group = cx.manager.distribute_members(members, targets).await?;
     let location = [(header::LOCATION, format!("/v1/groups/{}", group.id))];
@@ -66,7 +66,11 @@ fn group_id(id: Option<&str>, key: Option<&str>) -> Result<GroupId, Problem> {
 
 /// The tasks, which have `spec` in common.
 #[expect(clippy::result_large_err, reason = "one per refused request, sent at once")]
-fn each(mut spec: TaskSpec, members: BatchMembers) -> Result<Vec<Task>, Problem> {
+fn each(
+    manager: &NetworkManager,
+    mut spec: TaskSpec,
+    members: BatchMembers,
+) -> Result<Vec<Task>, Problem> {
     let input = spec.input.take();
     let common = tasks::into_task(spec)?.0;
     let with = |input: TaskInput| Task { input, ..common.clone() };
@@ -83,6 +87,12 @@ fn each(mut spec: TaskSpec, members: BatchMembers) -> Result<Vec<Task>, Problem>
             numbers.map(|text| with(text.into())).collect()
         }
         BatchMembers::Items(items) => {
+            if let Some(at) = items.iter().position(|item| item.input.is_none()) {
+                tasks::check_input(manager, &common, false).map_err(|problem| Problem {
+                    detail: format!("members[{at}].{}", problem.detail),
+                    ..problem
+                })?;
+            }
             let of_item = |item: MemberSpec| {
                 let mut task = with(item.input.map(Into::into).unwrap_or_default());
                 task.params.extend(item.params);

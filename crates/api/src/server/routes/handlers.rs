@@ -77,6 +77,7 @@ fn describe(handler: &mut HandlerView, description: &Description) {
         doc: param.doc.to_string(),
     });
     handler.params = params.collect();
+    handler.needs_input = description.needs_input;
 }
 
 /// The first handlers behind a name. Peers can make up any number of names, so that no more are held at once
@@ -98,6 +99,7 @@ impl Offered {
             name: name.clone(),
             summary: None,
             params: Vec::new(),
+            needs_input: false,
             offers: Vec::new(),
             offer_count: 0,
         });

@@ -10,11 +10,11 @@ use axum::{
 };
 use bytes::Bytes;
 use meshwork_core::{
-    PeerId, Reason, Task, TaskEnd, TaskId,
+    HandlerName, PeerId, Reason, Task, TaskEnd, TaskId,
     limits::{MESSAGE_BYTES, TARGETS},
     task::InvalidTask,
 };
-use meshwork_node::{NetworkError, TaskFilter};
+use meshwork_node::{NetworkError, NetworkManager, TaskFilter};
 use serde::Deserialize;
 
 use super::Context;
@@ -43,7 +43,9 @@ pub(super) async fn submit(
     JsonBody(spec): JsonBody<TaskSpec>,
 ) -> Result<impl IntoResponse, Problem> {
     let _waits = if params.wait_ms > 0 { Some(cx.poll()?) } else { None };
+    let has_input = spec.input.is_some();
     let (task, names) = into_task(spec)?;
+    check_input(&cx.manager, &task, has_input)?;
     let targets = targets(&cx, names).await?;
     let handle = cx.manager.distribute_task(task, targets).await?;
     let id = handle.id();
@@ -66,6 +68,25 @@ pub(super) async fn submit(
 pub(super) fn into_task(spec: TaskSpec) -> Result<(Task, Vec<String>), Problem> {
     let invalid = |error| NetworkError::from(InvalidTask::from(error));
     spec.into_task().map_err(|error| invalid(error).into())
+}
+
+/// Refuses a task without an input whose handler is known to need one: with nothing it would run all the same,
+/// and what was meant as its input would be lost.
+#[expect(clippy::result_large_err, reason = "one per refused request, sent at once")]
+pub(super) fn check_input(
+    manager: &NetworkManager,
+    task: &Task,
+    has_input: bool,
+) -> Result<(), Problem> {
+    let is_it = |name: &HandlerName| {
+        (name.family(), name.operation()) == (task.task_type.family(), &*task.operation)
+    };
+    let known = manager.descriptions().iter().find(|(name, _)| is_it(name));
+    match known.filter(|(_, description)| description.needs_input && !has_input) {
+        None => Ok(()),
+        Some((name, _)) => Err(Problem::bad_request(format!("input: {name} needs one"))
+            .with_hint("write a text, @PATH for a file, or - for standard input")),
+    }
 }
 
 /// The peers of these names.

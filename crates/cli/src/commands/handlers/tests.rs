@@ -23,6 +23,7 @@ fn handler() -> HandlerView {
             default: Some("10".to_owned()),
             doc: "How many.".to_owned(),
         }],
+        needs_input: true,
         offers: [here].into_iter().chain(peers).collect(),
         offer_count: 70,
     }
@@ -45,6 +46,7 @@ fn one_handler_is_shown_with_its_parameters_and_all_offers() {
         [
             "text/top-words",
             "The most frequent words.\u{fffd}",
+            "  INPUT  required: a text, @PATH or -",
             "  --param n=integer  default 10  How many.",
             "  offered by  ant  12D3KooWant  this node",
             "  offered by  bee  12D3KooWbee  ready, trusted",

@@ -76,7 +76,7 @@ async fn each_parameter_that_is_described_is_taken_and_no_other() {
 
 #[test]
 fn descriptions_are_complete_and_their_defaults_are_values() {
-    for (handler, Description { summary, params }) in built_in().descriptions() {
+    for (handler, Description { summary, params, .. }) in built_in().descriptions() {
         assert!(summary.ends_with('.') && summary.len() < 80, "{handler}: {summary}");
         let mut names: Vec<&str> = params.iter().map(|spec| &*spec.name).collect();
         names.sort_unstable();
