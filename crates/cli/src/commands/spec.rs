@@ -1,6 +1,7 @@
 //! From the arguments of `run` and `submit` to the task that is submitted.
 
 use std::{
+    collections::BTreeMap,
     fs::File,
     io::{self, Read},
 };
@@ -30,11 +31,11 @@ pub(super) fn of(args: RunArgs) -> Result<TaskSpec, Failure> {
     Ok(TaskSpec {
         handler: args.handler,
         input,
-        params: args.param.into_iter().collect(),
-        targets: args.on.into_iter().filter(|peer| peer != ANY).collect(),
+        params: by_name("--param", args.param)?,
+        targets: targets(args.on)?,
         requirements: Requirements {
             capabilities: args.capability,
-            labels: args.label.into_iter().collect(),
+            labels: by_name("--label", args.label)?,
             cpus: args.cpus,
             memory_bytes: args.mem.unwrap_or(0),
             gpus: args.gpu,
@@ -54,35 +55,58 @@ pub(super) fn of(args: RunArgs) -> Result<TaskSpec, Failure> {
 /// The word for leaving the choice to placement.
 const ANY: &str = "any";
 
-/// The bytes that INPUT means: words joined by spaces, files and standard input as they are.
+/// The bytes that INPUT means: words joined by spaces, or one file or standard input as it is.
 fn input(parts: &[String], stdin: &mut impl Read) -> Result<Option<Payload>, Failure> {
-    if parts.is_empty() {
-        return Ok(None);
-    }
     let mut bytes = Vec::new();
-    let mut after_word = false;
-    for part in parts {
-        let is_word = match (part.as_str(), part.strip_prefix('@')) {
-            ("-", _) => {
-                append(&mut bytes, "standard input", stdin)?;
-                false
+    match parts {
+        [] => return Ok(None),
+        [one] if one == "-" => append(&mut bytes, "standard input", stdin)?,
+        [one] if let Some(path) = one.strip_prefix('@') => {
+            let mut file = File::open(path).map_err(|error| unreadable(path, &error))?;
+            append(&mut bytes, path, &mut file)?;
+        }
+        words => {
+            if let Some(source) = words.iter().find(|word| *word == "-" || word.starts_with('@')) {
+                return Err(several(words, source));
             }
-            (_, Some(path)) => {
-                let mut file = File::open(path).map_err(|error| unreadable(path, &error))?;
-                append(&mut bytes, path, &mut file)?;
-                false
-            }
-            (word, None) => {
-                if after_word {
-                    bytes.push(b' ');
-                }
-                append(&mut bytes, "the text", &mut word.as_bytes())?;
-                true
-            }
-        };
-        after_word = is_word;
+            append(&mut bytes, "the text", &mut words.join(" ").as_bytes())?;
+        }
     }
     Ok(Some(Payload::of(bytes.into())))
+}
+
+/// That a file or standard input is not the only INPUT: joined with the rest it would be one input of one task,
+/// which is seldom what is meant.
+fn several(parts: &[String], source: &str) -> Failure {
+    let files: Vec<&str> = parts.iter().filter_map(|part| part.strip_prefix('@')).collect();
+    let message = format!("INPUT: {source} is one of {} inputs; a task has one", parts.len());
+    Failure::usage(message).with_hint(if files.len() == parts.len() {
+        format!("one command for each file; or all in one input: cat {} | meshwork run HANDLER -", files.join(" "))
+    } else {
+        "@PATH or - alone, or words; a text that begins with @ is read from standard input".to_owned()
+    })
+}
+
+/// Pairs of a flag by their names.
+fn by_name(flag: &str, pairs: Vec<(String, String)>) -> Result<BTreeMap<String, String>, Failure> {
+    let mut named = BTreeMap::new();
+    for (name, value) in pairs {
+        if let Some(other) = named.get(&name) {
+            let message = format!("{flag} {name} is given twice, as {other:?} and {value:?}");
+            return Err(Failure::usage(message).with_hint(format!("{flag} {name}=VALUE once")));
+        }
+        named.insert(name, value);
+    }
+    Ok(named)
+}
+
+/// The targets; none leaves the choice to placement.
+fn targets(on: Vec<String>) -> Result<Vec<String>, Failure> {
+    if on.len() > 1 && on.iter().any(|peer| peer == ANY) {
+        return Err(Failure::usage("--on: `any` is given beside a peer")
+            .with_hint("--on any, or --on PEER for each peer that may run it"));
+    }
+    Ok(on.into_iter().filter(|peer| peer != ANY).collect())
 }
 
 /// Reads no more than what would be too much.
@@ -101,7 +125,7 @@ fn append(bytes: &mut Vec<u8>, what: &str, from: &mut impl Read) -> Result<(), F
 fn unreadable(what: &str, error: &io::Error) -> Failure {
     let failure = Failure::usage(format!("INPUT: cannot read {what}")).because(error);
     if error.kind() == io::ErrorKind::NotFound {
-        return failure.with_hint("@PATH is a file; leave out the @ for text");
+        return failure.with_hint("@PATH is a file; a text that begins with @ is read from standard input (-)");
     }
     failure
 }

@@ -28,7 +28,32 @@ fn words_are_joined_and_files_are_taken_as_they_are() {
     assert_eq!(plain(&["hello", "world"], b""), Some("hello world".into()));
     assert_eq!(plain(&["-"], b"from\nstdin\n"), Some("from\nstdin\n".into()));
     assert_eq!(plain(&[&at], b""), Some(Bytes::from_static(b"\xff\n")));
-    assert_eq!(plain(&["a", &at, "b", "c"], b""), Some(Bytes::from_static(b"a\xff\nb c")));
+}
+
+#[test]
+fn a_file_or_standard_input_is_the_only_input() {
+    for parts in [&["@a", "@b"][..], &["a", "@b"], &["-", "-"], &["-", "b"], &["a", "-"]] {
+        let failure = bytes(parts, b"stdin").unwrap_err();
+        assert_eq!(failure.exit, 2, "{parts:?}");
+        assert!(failure.message.contains("2 inputs"), "{failure}");
+    }
+    let hint = bytes(&["@a", "@b"], b"").unwrap_err().hint.unwrap();
+    assert!(hint.contains("cat a b | meshwork run"), "{hint}");
+}
+
+#[test]
+fn options_that_contradict_each_other_are_refused_by_name() {
+    for (line, named) in [
+        ("meshwork run text/upper x -p n=1 -p n=2", "--param n"),
+        ("meshwork run text/upper x --label a=b --label a=c", "--label a"),
+        ("meshwork run text/upper x --on any --on bee", "--on"),
+    ] {
+        let verb = Cli::try_parse_from(line.split_whitespace()).unwrap().verb;
+        let Verb::Run(args) = verb else { panic!("{line}") };
+        let failure = of(*args).unwrap_err();
+        assert_eq!(failure.exit, 2);
+        assert!(failure.message.contains(named), "{failure}");
+    }
 }
 
 #[test]
@@ -47,13 +72,12 @@ fn what_is_too_large_is_refused_without_being_read_whole() {
     let mut endless = io::repeat(b'x');
     let failure = input(&parts, &mut endless).unwrap_err();
     assert!(failure.message.contains("1.0 MiB"), "{failure}");
-    bytes(&["-", "y"], &full).unwrap_err();
 }
 
 #[test]
 fn the_flags_reach_the_task() {
     let spec = spec(
-        "meshwork run text/upper x -p n=3 --on any --on bee --cpus 2 --mem 1KiB --gpu 1 \
+        "meshwork run text/upper x -p n=3 --on bee --cpus 2 --mem 1KiB --gpu 1 \
          --label a=b --capability big --retries 4 --hedge --time 2s --deadline 9s --priority 7 --key k",
     );
     assert_eq!(spec.handler, "text/upper");

@@ -11,10 +11,10 @@ use std::{
 
 use meshwork_api::{BatchMembers, MemberSpec, Payload, RangeSpec};
 use meshwork_core::limits::{GROUP_MEMBERS, INLINE_BYTES};
-use serde::Deserialize;
 
 use crate::{args::SubmitArgs, failure::Failure, limits, output::format};
 
+mod elements;
 #[cfg(test)]
 mod tests;
 
@@ -52,7 +52,7 @@ impl Source {
             (None, None) => return Err(Failure::usage("a group has members")),
         };
         let file = reader(flag, path)?;
-        let items = if flag == "--each-line" { Box::new(Lines::of(file)) } else { json(file)? };
+        let items = if flag == "--each-line" { Box::new(Lines::of(file)) } else { elements::read(file)? };
         Ok(Self::of(items))
     }
 
@@ -148,13 +148,16 @@ impl Lines {
     fn read(&mut self) -> Result<Option<MemberSpec>, Failure> {
         self.number += 1;
         let number = self.number;
-        // The longest line, its end, and one byte by which a longer one is told.
-        let most = u64::try_from(INLINE_BYTES).unwrap_or(u64::MAX).saturating_add(3);
+        // The longest line, its end, a byte order mark, and one byte by which a longer line is known.
+        let most = u64::try_from(INLINE_BYTES).unwrap_or(u64::MAX).saturating_add(6);
         let mut line = Vec::new();
         let read = (&mut self.from).take(most).read_until(b'\n', &mut line);
         read.map_err(|error| {
             Failure::usage(format!("--each-line: cannot read line {number}")).because(error)
         })?;
+        if number == 1 {
+            remove_mark(&mut line)?;
+        }
         if line.is_empty() {
             return Ok(None);
         }
@@ -174,6 +177,22 @@ impl Lines {
     }
 }
 
+/// Takes the byte order mark off the first line.
+fn remove_mark(line: &mut Vec<u8>) -> Result<(), Failure> {
+    if line.starts_with(MARK) {
+        line.drain(..MARK.len());
+    }
+    let is_utf16 = line.starts_with(b"\xff\xfe") || line.starts_with(b"\xfe\xff");
+    if is_utf16 && line.contains(&0) {
+        return Err(Failure::usage("--each-line: the file is UTF-16, not UTF-8")
+            .with_hint("iconv -f UTF-16 -t UTF-8 FILE | meshwork submit --each-line - HANDLER"));
+    }
+    Ok(())
+}
+
+/// The byte order mark of UTF-8, which some editors put at the start of a file.
+const MARK: &[u8] = b"\xef\xbb\xbf";
+
 impl Iterator for Lines {
     type Item = Result<MemberSpec, Failure>;
 
@@ -185,97 +204,4 @@ impl Iterator for Lines {
         self.ended = !matches!(next, Some(Ok(_)));
         next
     }
-}
-
-/// Elements of an array, or one after the other.
-fn json(mut from: Box<dyn BufRead + Send>) -> Result<Items, Failure> {
-    let elements: Box<dyn Iterator<Item = serde_json::Result<serde_json::Value>> + Send> =
-        if first_byte(&mut from).map_err(|error| no_json(&error))? == Some(b'[') {
-            let mut text = Vec::new();
-            let read = from.take(limits::JSON_BYTES + 1).read_to_end(&mut text);
-            read.map_err(|error| no_json(&error))?;
-            if text.len() as u64 > limits::JSON_BYTES {
-                let limit = format::size(limits::JSON_BYTES);
-                return Err(Failure::usage(format!("--from-json: the array is over {limit}"))
-                    .with_hint("write one element after the other, without an array"));
-            }
-            let array: Vec<serde_json::Value> =
-                serde_json::from_slice(&text).map_err(|error| no_json(&error))?;
-            Box::new(array.into_iter().map(Ok))
-        } else {
-            Box::new(serde_json::Deserializer::from_reader(from).into_iter())
-        };
-    let mut broken = false;
-    let members = (1_u64..).zip(elements).map_while(move |(number, element)| {
-        // A reader that has lost its place does not find it again.
-        let was_broken = std::mem::replace(&mut broken, element.is_err());
-        (!was_broken).then(|| member(number, element))
-    });
-    Ok(Box::new(members))
-}
-
-fn first_byte(from: &mut impl BufRead) -> io::Result<Option<u8>> {
-    loop {
-        let waiting = from.fill_buf()?;
-        let blank = waiting.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
-        if let Some(byte) = waiting.get(blank) {
-            return Ok(Some(*byte));
-        }
-        if waiting.is_empty() {
-            return Ok(None);
-        }
-        from.consume(blank);
-    }
-}
-
-fn no_json(error: &dyn std::error::Error) -> Failure {
-    Failure::usage("--from-json: this cannot be read").because(error)
-}
-
-/// An element that is an object.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Element {
-    #[serde(default)]
-    input: Option<Input>,
-    #[serde(default)]
-    params: BTreeMap<String, String>,
-}
-
-/// An input as people write it, or as the API does.
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "input: neither a text nor {\"base64\": ..}")]
-enum Input {
-    Text(String),
-    Payload(Payload),
-}
-
-fn member(
-    number: u64,
-    element: serde_json::Result<serde_json::Value>,
-) -> Result<MemberSpec, Failure> {
-    let wrong = |why: &dyn std::fmt::Display| {
-        Failure::usage(format!("--from-json: element {number}: {why}")).with_hint(
-            "an element is a text, or an object with `input` and `params` (texts by name)",
-        )
-    };
-    let element = element.map_err(|error| wrong(&error))?;
-    let Element { input, params } = if let serde_json::Value::String(text) = element {
-        Element { input: Some(Input::Text(text)), params: BTreeMap::new() }
-    } else if element.is_object() {
-        serde_json::from_value(element).map_err(|error| wrong(&error))?
-    } else {
-        return Err(wrong(&"it is neither a text nor an object"));
-    };
-    let input = input.map(|input| match input {
-        Input::Text(text) => Payload::of(text.into()),
-        Input::Payload(payload) => payload,
-    });
-    let spec = MemberSpec { input, params };
-    let bytes = spec.input.clone().map_or(0, |input| input.into_bytes().len());
-    if bytes > INLINE_BYTES {
-        let limit = format::size(u64::try_from(INLINE_BYTES).unwrap_or(u64::MAX));
-        return Err(wrong(&format!("its input is larger than {limit}")));
-    }
-    Ok(spec)
 }

@@ -23,7 +23,7 @@ fn lines(text: impl Into<Vec<u8>>) -> Source {
 }
 
 fn from_json(text: &str) -> Result<Vec<MemberSpec>, Failure> {
-    let items = json(Box::new(Cursor::new(text.to_owned().into_bytes())))?;
+    let items = elements::read(Box::new(Cursor::new(text.to_owned().into_bytes())))?;
     Ok(members(all(Source::of(items))?))
 }
 
@@ -44,6 +44,24 @@ fn each_line_is_a_member_with_or_without_its_end() {
     assert!(all(lines("")).unwrap().is_empty());
     let bytes = members(all(lines(b"\xff\xfe\n")).unwrap());
     assert_eq!(bytes[0].input, Some(Payload::Base64(b"\xff\xfe".to_vec().into())));
+}
+
+#[test]
+fn byte_order_mark_is_no_part_of_the_first_member() {
+    let marked = members(all(lines("\u{feff}one\n\u{feff}two")).unwrap());
+    assert_eq!(marked.iter().map(text).collect::<Vec<_>>(), [Some("one"), Some("\u{feff}two")]);
+    assert!(all(lines("\u{feff}")).unwrap().is_empty(), "a mark alone is an empty file");
+    let longest = format!("\u{feff}{}\r\n", "x".repeat(INLINE_BYTES));
+    assert_eq!(members(all(lines(longest)).unwrap()).len(), 1);
+    for json in ["\u{feff}[\"one\"]", "\u{feff}\"one\"", "\u{feff} {\"input\": \"one\"}"] {
+        assert_eq!(text(&from_json(json).unwrap()[0]), Some("one"), "{json:?}");
+    }
+    for utf16 in [&b"\xff\xfeo\0n\0e\0\n\0"[..], b"\xfe\xff\0o\0n\0e\0\n"] {
+        let failure = all(lines(utf16)).unwrap_err();
+        assert!(failure.message.contains("UTF-16"), "{failure:?}");
+        let items = elements::read(Box::new(Cursor::new(utf16.to_vec())));
+        assert!(items.and_then(|items| all(Source::of(items))).is_err());
+    }
 }
 
 #[test]
@@ -112,12 +130,16 @@ fn an_element_that_is_wrong_is_named() {
         (r#"[{"params": {"n": 3}}]"#, 1),
         (r#""one" {"#, 2),
         (r#"{"input": {"base64": "!"}}"#, 1),
+        (r#"["a", {"input": "b", "input": "c"}]"#, 2),
+        (r#""a" {"input": "b", "input": "c"}"#, 2),
+        (r#"[{"params": {"n": "1", "n": "2"}}]"#, 1),
+        (r#"[{"input": {"text": "a", "text": "b"}}]"#, 1),
     ] {
         let failure = from_json(file).unwrap_err();
         let said = format!("element {number}");
         assert!(failure.message.contains(&said), "{file}: {failure:?}");
     }
-    assert!(from_json("[1,").unwrap_err().cause.is_some(), "no array at all");
+    assert!(from_json("[\"a\",").unwrap_err().message.contains("EOF"), "no array at all");
     let big = format!("[\"{}\"]", "x".repeat(INLINE_BYTES + 1));
     assert!(from_json(&big).unwrap_err().message.contains("element 1"));
 }
