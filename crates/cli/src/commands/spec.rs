@@ -88,7 +88,14 @@ fn several(parts: &[String], source: &str) -> Failure {
 }
 
 /// Pairs of a flag by their names.
-fn by_name(flag: &str, pairs: Vec<(String, String)>) -> Result<BTreeMap<String, String>, Failure> {
+///
+/// # Errors
+///
+/// A name is there twice: one of its values would be lost.
+pub(super) fn by_name(
+    flag: &str,
+    pairs: Vec<(String, String)>,
+) -> Result<BTreeMap<String, String>, Failure> {
     let mut named = BTreeMap::new();
     for (name, value) in pairs {
         if let Some(other) = named.get(&name) {

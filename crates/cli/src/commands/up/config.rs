@@ -13,6 +13,7 @@ use crate::{
         UpArgs,
         values::{self, AcceptRule},
     },
+    commands::spec,
     failure::Failure,
     home::Home,
 };
@@ -49,7 +50,7 @@ pub(super) fn of(args: UpArgs, home: &Home, env: &str) -> Result<NetworkConfig, 
             memory_bytes: args.mem,
             gpus: args.gpu,
             capabilities: args.capability.into_iter().collect(),
-            labels: args.label.into_iter().collect(),
+            labels: spec::by_name("--label", args.label)?,
         },
         tasks: TaskSettings {
             lease: args.lease,
@@ -69,6 +70,14 @@ pub(super) const ACCEPT_ENV: &str = "MESHWORK_ACCEPT";
 
 /// The rules of the flags over those of the environment.
 fn accept(flags: &[AcceptRule], env: &str, debug: bool) -> Result<AcceptPolicy, Failure> {
+    let twice = |(at, rule): (usize, &AcceptRule)| {
+        flags.iter().take(at).any(|earlier| earlier.family == rule.family).then(|| rule.clone())
+    };
+    if let Some(AcceptRule { family, .. }) = flags.iter().enumerate().find_map(twice) {
+        let what = family.map_or_else(|| "every family".to_owned(), |family| family);
+        return Err(Failure::usage(format!("--accept is given twice for {what}"))
+            .with_hint("--accept FAMILY=WHO once for each family"));
+    }
     let families: &[&str] = if debug { &["text", "debug"] } else { &["text"] };
     let words = env.split(',').map(str::trim).filter(|word| !word.is_empty());
     let env: Vec<AcceptRule> = words

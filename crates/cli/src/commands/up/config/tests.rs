@@ -65,6 +65,22 @@ fn a_flag_goes_before_the_environment_family_by_family() {
 }
 
 #[test]
+fn flags_that_contradict_each_other_are_refused_by_name() {
+    let home = Home::of(Some(std::path::Path::new("/h"))).unwrap();
+    for (line, named) in [
+        ("meshwork up --accept text=listed --accept text=nobody", "twice for text"),
+        ("meshwork up --accept listed --accept nobody", "twice for every family"),
+        ("meshwork up --label a=b --label a=c", "--label a"),
+    ] {
+        let verb = Cli::try_parse_from(line.split_whitespace()).unwrap().verb;
+        let Verb::Up(args) = verb else { panic!("{line}") };
+        let failure = of(*args, &home, "").unwrap_err();
+        assert_eq!(failure.exit, crate::exit::USAGE);
+        assert!(failure.message.contains(named), "{failure}");
+    }
+}
+
+#[test]
 fn a_short_lease_has_a_heartbeat_that_fits() {
     let tasks = config("meshwork up --lease 3s").tasks;
     assert_eq!((tasks.lease, tasks.heartbeat), (Duration::from_secs(3), Duration::from_secs(1)));
