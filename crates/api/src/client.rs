@@ -332,7 +332,8 @@ impl Client {
             let List { items: more, next_cursor } = self.get(&page).await?;
             let is_empty = more.is_empty();
             items.extend(more);
-            if next_cursor.is_none() || is_empty || limit.is_some_and(|limit| items.len() >= limit) {
+            if next_cursor.is_none() || is_empty || limit.is_some_and(|limit| items.len() >= limit)
+            {
                 return Ok(List { items, next_cursor });
             }
             cursor = next_cursor;

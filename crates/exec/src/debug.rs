@@ -128,7 +128,10 @@ impl Handler for Sleep {
     }
 
     fn describe(&self) -> Description {
-        Description { params: SLEEP_PARAMS.into(), ..Description::new("Waits, then puts out nothing.") }
+        Description {
+            params: SLEEP_PARAMS.into(),
+            ..Description::new("Waits, then puts out nothing.")
+        }
     }
 
     async fn run(&self, cx: &TaskContext, _input: Bytes) -> Result<Bytes, HandlerError> {

@@ -187,11 +187,7 @@ impl Handler for TextHandler {
     }
 
     fn describe(&self) -> Description {
-        Description {
-            summary: self.summary.into(),
-            params: self.params.into(),
-            needs_input: true,
-        }
+        Description { summary: self.summary.into(), params: self.params.into(), needs_input: true }
     }
 
     async fn run(&self, cx: &TaskContext, input: Bytes) -> Result<Bytes, HandlerError> {

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use meshwork_core::{
-    Durability, Requirements, RetryPolicy, Task, TaskLimits, task::{InvalidHandlerName, unique_keys},
+    Durability, Requirements, RetryPolicy, Task, TaskLimits,
+    task::{InvalidHandlerName, unique_keys},
 };
 use serde::{Deserialize, Serialize};
 
@@ -20,11 +21,7 @@ pub struct TaskSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<Payload>,
     /// Named parameters of the handler.
-    #[serde(
-        default,
-        skip_serializing_if = "BTreeMap::is_empty",
-        deserialize_with = "unique_keys"
-    )]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "unique_keys")]
     pub params: BTreeMap<String, String>,
     /// Run on these only: peer ids, names, or unique starts of names. Empty: placement chooses
     /// among the node itself and the peers that it trusts.

@@ -81,9 +81,13 @@ fn several(parts: &[String], source: &str) -> Failure {
     let files: Vec<&str> = parts.iter().filter_map(|part| part.strip_prefix('@')).collect();
     let message = format!("INPUT: {source} is one of {} inputs; a task has one", parts.len());
     Failure::usage(message).with_hint(if files.len() == parts.len() {
-        format!("one command for each file; or all in one input: cat {} | meshwork run HANDLER -", files.join(" "))
+        format!(
+            "one command for each file; or all in one input: cat {} | meshwork run HANDLER -",
+            files.join(" ")
+        )
     } else {
-        "@PATH or - alone, or words; a text that begins with @ is read from standard input".to_owned()
+        "@PATH or - alone, or words; a text that begins with @ is read from standard input"
+            .to_owned()
     })
 }
 
@@ -132,7 +136,9 @@ fn append(bytes: &mut Vec<u8>, what: &str, from: &mut impl Read) -> Result<(), F
 fn unreadable(what: &str, error: &io::Error) -> Failure {
     let failure = Failure::usage(format!("INPUT: cannot read {what}")).because(error);
     if error.kind() == io::ErrorKind::NotFound {
-        return failure.with_hint("@PATH is a file; a text that begins with @ is read from standard input (-)");
+        return failure.with_hint(
+            "@PATH is a file; a text that begins with @ is read from standard input (-)",
+        );
     }
     failure
 }

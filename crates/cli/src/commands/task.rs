@@ -168,7 +168,8 @@ async fn list(query: &TaskQuery, all: bool, client: &Client, out: &Output) -> an
 
 /// That a list goes on behind its first `shown` items, and the command that shows ten times as many.
 pub(super) fn more(shown: usize, command: &str) -> String {
-    let (count, limit) = (shown.try_into().map_or_else(|_| shown.to_string(), format::count), 10 * shown);
+    let (count, limit) =
+        (shown.try_into().map_or_else(|_| shown.to_string(), format::count), 10 * shown);
     format!("these are the newest {count}; there are more: {command} --limit {limit}")
 }
 

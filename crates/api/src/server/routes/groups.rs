@@ -81,8 +81,9 @@ fn each(
         BatchMembers::Lines(lines) => lines.into_iter().map(|line| with(line.into())).collect(),
         BatchMembers::Range(range) => {
             let template = input.map_or_else(|| INDEX.into(), Payload::into_bytes);
-            let text = std::str::from_utf8(&template)
-                .map_err(|_| Problem::bad_request("task.input: that of a range is text in UTF-8"))?;
+            let text = std::str::from_utf8(&template).map_err(|_| {
+                Problem::bad_request("task.input: that of a range is text in UTF-8")
+            })?;
             let numbers = range.numbers().map(|number| text.replace(INDEX, &number.to_string()));
             numbers.map(|text| with(text.into())).collect()
         }

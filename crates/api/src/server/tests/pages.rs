@@ -32,6 +32,18 @@ async fn page(server: &Fixture, path: &str) -> (Vec<Value>, Option<String>) {
     (std::mem::take(body["items"].as_array_mut().unwrap()), cursor)
 }
 
+/// The whole list, from pages of this size.
+async fn by_pages(server: &Fixture, path: &str, size: usize) -> Vec<Value> {
+    let (mut found, mut next) = (Vec::new(), String::new());
+    loop {
+        let (items, cursor) = page(server, &format!("{path}?limit={size}{next}")).await;
+        assert!((1..=size).contains(&items.len()), "{path}: {items:?}");
+        found.extend(items);
+        let Some(cursor) = cursor else { return found };
+        next = format!("&cursor={cursor}");
+    }
+}
+
 #[tokio::test]
 async fn every_list_has_pages() {
     let server = Fixture::running().await;
@@ -57,15 +69,7 @@ async fn every_list_has_pages() {
         let whole = names(whole);
         assert!(whole.len() >= 2 && cursor.is_none(), "{path}: {whole:?} {cursor:?}");
         for size in [1, 2, whole.len(), whole.len() + 1] {
-            let (mut found, mut next) = (Vec::new(), String::new());
-            loop {
-                let (items, cursor) = page(&server, &format!("{path}?limit={size}{next}")).await;
-                assert!((1..=size).contains(&items.len()), "{path}: {items:?}");
-                found.extend(names(items));
-                let Some(cursor) = cursor else { break };
-                next = format!("&cursor={cursor}");
-            }
-            assert_eq!(found, whole, "{path} by {size}");
+            assert_eq!(names(by_pages(&server, path, size).await), whole, "{path} by {size}");
         }
     }
     for bee in &bees {

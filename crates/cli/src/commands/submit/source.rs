@@ -52,7 +52,8 @@ impl Source {
             (None, None) => return Err(Failure::usage("a group has members")),
         };
         let file = reader(flag, path)?;
-        let items = if flag == "--each-line" { Box::new(Lines::of(file)) } else { elements::read(file)? };
+        let items =
+            if flag == "--each-line" { Box::new(Lines::of(file)) } else { elements::read(file)? };
         Ok(Self::of(items))
     }
 

@@ -28,8 +28,7 @@ pub(super) fn read(mut from: Box<dyn BufRead + Send>) -> Result<Items, Failure> 
                 return Err(Failure::usage(format!("--from-json: the array is over {limit}"))
                     .with_hint("write one element after the other, without an array"));
             }
-            let Elements(array) =
-                serde_json::from_slice(&text).map_err(|error| no_json(&error))?;
+            let Elements(array) = serde_json::from_slice(&text).map_err(|error| no_json(&error))?;
             Box::new(array.into_iter().map(Ok))
         } else {
             Box::new(serde_json::Deserializer::from_reader(from).into_iter())
@@ -140,7 +139,9 @@ impl<'de> Deserialize<'de> for Elements {
                         Ok(Some(element)) => elements.push(element),
                         Ok(None) => return Ok(Elements(elements)),
                         Err(error) => {
-                            return Err(A::Error::custom(format_args!("element {number}: {error}")));
+                            return Err(A::Error::custom(format_args!(
+                                "element {number}: {error}"
+                            )));
                         }
                     }
                 }
