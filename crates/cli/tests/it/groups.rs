@@ -151,7 +151,7 @@ fn what_is_no_group_is_told_with_what_would_be_one() {
     submit(&["--each-line", &long, "--array", "1-2"]).error(2, &["cannot be used with"]);
     submit(&["x", "--each-line", &json]).error(2, &["INPUT"]);
     submit(&["--each-line", &long]).error(2, &["line 2", "1 tasks of group"]);
-    submit(&["--from-json", &json]).error(2, &["element 2", "neither a text"]);
+    submit(&["--from-json", &json]).error(2, &["element 2", "expected a text or an object"]);
     submit(&["--array", "5-1"]).error(2, &["lower number first"]);
     submit(&["--array", "1-5:0"]).error(2, &["step"]);
     submit(&["--array", "0-1000000000"]).error(2, &["at most 10000000"]);

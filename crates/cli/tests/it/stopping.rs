@@ -59,7 +59,7 @@ fn a_second_signal_stops_it_at_once_and_what_ran_is_handed_back() {
     let shown: serde_json::Value = serde_json::from_str(&status.stdout).unwrap();
     assert_eq!((status.code, &shown["state"]), (1, &"shutting_down".into()));
     assert_eq!(shown["node"]["draining"], true);
-    bee.ask(&["submit", "text/upper", "x"]).error(1, &["shutting_down"]);
+    bee.ask(&["submit", "text/upper", "x"]).error(1, &["shutting down"]);
     assert_eq!(ant.ask(&["task", "show", &runs, "--json"]).json()["state"], "running");
     signal(&bee.process, Signal::TERM);
     assert_eq!(bee.process.wait().unwrap().code(), Some(130));

@@ -29,7 +29,7 @@ pub struct Description {
     /// The parameters that it takes, in the order in which they are shown.
     pub params: Cow<'static, [ParamSpec]>,
     /// Whether a task that names no input is a mistake. The API refuses it; an input that is empty is one.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub needs_input: bool,
 }
 

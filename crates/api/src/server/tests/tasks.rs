@@ -193,6 +193,39 @@ async fn what_cannot_be_submitted_is_refused() {
     server.end().await;
 }
 
+#[tokio::test]
+async fn missing_input_is_refused_if_the_handler_needs_one() {
+    let server = Fixture::running().await;
+    let none =
+        api_error(server.client.submit(&TaskSpec::new("text/upper"), LONG).await.unwrap_err());
+    assert_eq!(
+        (none.code.as_str(), none.detail.as_str()),
+        ("bad_request", "input: text/upper needs one")
+    );
+    assert!(none.hint.unwrap().contains("@PATH"));
+    for spec in [spec("text/upper", ""), TaskSpec::new("debug/noop")] {
+        let task = server.client.submit(&spec, LONG).await.unwrap();
+        assert_eq!(task.state, "succeeded", "{task:?}");
+    }
+    server.end().await;
+}
+
+#[tokio::test]
+async fn key_that_is_there_twice_is_refused_by_name() {
+    let server = Fixture::running().await;
+    for (fields, named) in [
+        (r#""params":{"n":"1","n":"2"}"#, "n"),
+        (r#""requirements":{"labels":{"a":"b","a":"c"}}"#, "a"),
+        (r#""priority":1,"priority":2"#, "priority"),
+        (r#""limits":{"total_ms":1,"total_ms":2}"#, "total_ms"),
+    ] {
+        let answer = submit_raw(&server, fields).await;
+        assert!(answer.starts_with("HTTP/1.1 400"), "{fields}: {answer}");
+        assert!(answer.contains(named), "{fields}: {answer}");
+    }
+    server.end().await;
+}
+
 /// W-15: zero, negative, huge and just too much, each named by its field.
 #[tokio::test]
 async fn limits_retries_and_priorities_out_of_range_are_refused_by_name() {
@@ -230,9 +263,9 @@ async fn limits_retries_and_priorities_out_of_range_are_refused_by_name() {
     server.end().await;
 }
 
-/// Submits `text/upper` with these fields besides.
+/// Submits `text/upper` of a text with these fields besides.
 async fn submit_raw(server: &Fixture, fields: &str) -> String {
-    let body = format!(r#"{{"handler":"text/upper",{fields}}}"#);
+    let body = format!(r#"{{"handler":"text/upper","input":{{"text":"x"}},{fields}}}"#);
     let head = "POST /v1/tasks HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length:";
     server.exchange(&format!("{head} {}\r\n\r\n{body}", body.len())).await
 }
