@@ -74,7 +74,7 @@ fn accept(flags: &[AcceptRule], env: &str, debug: bool) -> Result<AcceptPolicy, 
         flags.iter().take(at).any(|earlier| earlier.family == rule.family).then(|| rule.clone())
     };
     if let Some(AcceptRule { family, .. }) = flags.iter().enumerate().find_map(twice) {
-        let what = family.map_or_else(|| "every family".to_owned(), |family| family);
+        let what = family.unwrap_or_else(|| "every family".to_owned());
         return Err(Failure::usage(format!("--accept is given twice for {what}"))
             .with_hint("--accept FAMILY=WHO once for each family"));
     }

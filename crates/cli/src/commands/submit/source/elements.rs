@@ -122,33 +122,29 @@ impl<'de> Deserialize<'de> for Element {
 
 impl<'de> Deserialize<'de> for Elements {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ElementsVisitor;
-
-        impl<'de> Visitor<'de> for ElementsVisitor {
-            type Value = Elements;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an array of elements")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Elements, A::Error> {
-                let mut elements = Vec::new();
-                loop {
-                    let number = elements.len() + 1;
-                    match array.next_element() {
-                        Ok(Some(element)) => elements.push(element),
-                        Ok(None) => return Ok(Elements(elements)),
-                        Err(error) => {
-                            return Err(A::Error::custom(format_args!(
-                                "element {number}: {error}"
-                            )));
-                        }
-                    }
-                }
-            }
-        }
-
         deserializer.deserialize_seq(ElementsVisitor)
+    }
+}
+
+struct ElementsVisitor;
+
+impl<'de> Visitor<'de> for ElementsVisitor {
+    type Value = Elements;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of elements")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Elements, A::Error> {
+        let mut elements = Vec::new();
+        loop {
+            let number = elements.len() + 1;
+            let next = array.next_element();
+            let next =
+                next.map_err(|error| A::Error::custom(format_args!("element {number}: {error}")))?;
+            let Some(element) = next else { return Ok(Elements(elements)) };
+            elements.push(element);
+        }
     }
 }
 
