@@ -276,6 +276,10 @@ pub enum Durability {
 }
 
 impl Durability {
+    pub(crate) fn of(durable: bool) -> Self {
+        if durable { Self::Disk } else { Self::Memory }
+    }
+
     /// The name in JSON and on the command line.
     pub fn as_str(self) -> &'static str {
         match self {

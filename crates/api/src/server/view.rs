@@ -72,6 +72,7 @@ impl<'m> Viewer<'m> {
             handler: task.handler.to_string(),
             state: task.state.as_str().to_owned(),
             priority: task.priority,
+            durability: task.durability.as_str().to_owned(),
             input_bytes: wide(task.input_bytes),
             submitted_at: self.manager.wall_time(task.submitted),
             ended_at: task.ended.map(|ended| self.manager.wall_time(ended)),

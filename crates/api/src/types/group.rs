@@ -143,6 +143,9 @@ pub struct GroupView {
     pub complete: bool,
     /// How many may fail or expire; none: any number.
     pub max_fails: Option<u32>,
+    /// What outlives the node's process, as that of a task: `disk` or `memory`.
+    #[serde(default)]
+    pub durability: String,
     /// Whether more did, or somebody has cancelled it: those that had not ended were cancelled, and no
     /// more are accepted.
     pub stopped: bool,

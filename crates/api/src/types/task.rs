@@ -24,6 +24,10 @@ pub struct TaskView {
     pub state: String,
     /// Higher runs first.
     pub priority: i8,
+    /// What outlives the node's process: `disk` (the task, its end and its result) or `memory`
+    /// (nothing).
+    #[serde(default)]
+    pub durability: String,
     /// Size of its input.
     pub input_bytes: u64,
     /// When it was submitted.

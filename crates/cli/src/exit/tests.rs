@@ -12,6 +12,7 @@ fn ended(error: Option<(&str, Option<u8>)>) -> TaskView {
         handler: "text/upper".to_owned(),
         state: if error.is_some() { "failed" } else { "succeeded" }.to_owned(),
         priority: 0,
+        durability: "disk".to_owned(),
         input_bytes: 0,
         submitted_at: DateTime::UNIX_EPOCH,
         ended_at: Some(DateTime::UNIX_EPOCH),

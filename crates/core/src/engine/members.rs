@@ -103,7 +103,7 @@ impl Engine {
             limits: *task.limits(),
             retry: *task.retry(),
             idempotency_key: None,
-            durability: Some(if task.durable { Durability::Disk } else { Durability::Memory }),
+            durability: Some(Durability::of(task.durable)),
             group: None,
         };
         Some((copy, needs.targets.to_vec()))

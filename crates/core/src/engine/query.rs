@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     limits,
-    task::{GroupId, HandlerName, TaskId, TaskState},
+    task::{Durability, GroupId, HandlerName, TaskId, TaskState},
     time::Time,
 };
 
@@ -190,6 +190,7 @@ impl Engine {
             handler,
             state: self.state(task),
             priority: task.priority,
+            durability: Durability::of(task.durable),
             input_bytes: task.input_bytes,
             submitted: task.submitted,
             ended,

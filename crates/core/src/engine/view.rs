@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::{
     reason::Reason,
-    task::{GroupId, HandlerName, TaskEnd, TaskId, TaskState},
+    task::{Durability, GroupId, HandlerName, TaskEnd, TaskId, TaskState},
     time::Time,
 };
 
@@ -24,6 +24,8 @@ pub struct TaskView {
     pub state: TaskState,
     /// Higher runs first.
     pub priority: i8,
+    /// What outlives the process.
+    pub durability: Durability,
     /// Size of its input in bytes.
     pub input_bytes: usize,
     /// When it was submitted.
@@ -136,6 +138,8 @@ pub struct GroupView {
     pub complete: bool,
     /// How many members may fail or expire; none: any number.
     pub max_fails: Option<u32>,
+    /// What outlives the process of each member.
+    pub durability: Durability,
     /// Why no more are accepted, and those that have not ended are cancelled; none: it goes on.
     pub stop: Option<GroupStop>,
     /// Whether the last one has not come, and nothing was handed in for

@@ -132,7 +132,7 @@ pub(super) async fn show(
             () = cx.stop.cancelled() => {}
         }
     }
-    let group = cx.manager.group(id).await?.ok_or(Reason::NotFound)?;
+    let group = cx.manager.group(id).await?.ok_or_else(|| not_found(id))?;
     Ok(Json(shown(&cx.manager, &group)))
 }
 
@@ -153,7 +153,7 @@ pub(super) async fn results(
     let id = select::group(&cx.manager, &selector).await?;
     let limit = page::limit(params.limit, limits::RESULTS)?;
     let members = cx.manager.group_members(id, params.from, limit).await?;
-    let members = members.ok_or(Reason::NotFound)?;
+    let members = members.ok_or_else(|| not_found(id))?;
     let (mut items, mut bytes) = (Vec::with_capacity(members.len()), 0);
     for (index, task) in (params.from..).zip(&members) {
         let end = task.as_ref().and_then(|task| task.end.as_ref());
@@ -200,7 +200,7 @@ pub(super) async fn cancel(
     // It is decided: what is left to do is shown.
     let ended = cx.manager.wait_group(id);
     tokio::time::timeout(limits::CANCEL_WAIT, ended).await.ok().transpose()?;
-    let group = cx.manager.group(id).await?.ok_or(Reason::NotFound)?;
+    let group = cx.manager.group(id).await?.ok_or_else(|| not_found(id))?;
     Ok(Json(shown(&cx.manager, &group)))
 }
 
@@ -234,7 +234,7 @@ pub(super) async fn explain(
     Path(selector): Path<String>,
 ) -> Result<Json<GroupStory>, Problem> {
     let id = select::group(&cx.manager, &selector).await?;
-    let explained = cx.manager.explain_group(id).await?.ok_or(Reason::NotFound)?;
+    let explained = cx.manager.explain_group(id).await?.ok_or_else(|| not_found(id))?;
     let viewer = Viewer::with_names(&cx.manager).await?;
     let waiting = explained.waiting.iter().map(|waiting| WaitingMembers {
         handler: waiting.handler.to_string(),
@@ -268,6 +268,10 @@ fn member(
     }
 }
 
+fn not_found(id: GroupId) -> Problem {
+    Problem { detail: format!("no group {id} is known to this node"), ..Reason::NotFound.into() }
+}
+
 fn shown(manager: &NetworkManager, group: &meshwork_core::engine::view::GroupView) -> GroupView {
     let cancel_reason = match &group.stop {
         Some(GroupStop::Cancelled { reason }) => Some(reason.clone()),
@@ -280,6 +284,7 @@ fn shown(manager: &NetworkManager, group: &meshwork_core::engine::view::GroupVie
         members: group.received.into(),
         complete: group.complete,
         max_fails: group.max_fails,
+        durability: group.durability.as_str().to_owned(),
         stopped: group.stop.is_some(),
         cancel_reason,
         queued: group.queued.into(),

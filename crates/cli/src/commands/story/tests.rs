@@ -15,6 +15,7 @@ fn task() -> TaskView {
         handler: "text/upper".to_owned(),
         state: "queued".to_owned(),
         priority: 0,
+        durability: "disk".to_owned(),
         input_bytes: 5,
         submitted_at: at("2026-11-23T12:00:00Z"),
         ended_at: None,

@@ -13,7 +13,7 @@ use crate::{
         view::{EndCounts, GroupExplanation, GroupQuery, GroupView, TaskView, WaitingMembers},
     },
     limits,
-    task::{GroupId, TaskState},
+    task::{Durability, GroupId, TaskState},
     time::Time,
 };
 
@@ -122,6 +122,7 @@ impl Engine {
             received: group.received,
             complete: group.complete,
             max_fails: group.max_fails,
+            durability: Durability::of(group.durable),
             stop,
             unfinished: is_left && group.handed_in + limits::GROUP_IDLE <= now,
             queued: group.open.saturating_sub(at_work.running),
