@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::task::TaskId;
+
 /// A typed refusal.
 ///
 /// [`Reason::code`] is the stable name, [`Reason::hint`] what to do about it.
@@ -100,6 +102,15 @@ pub enum Reason {
         /// What collides.
         what: String,
     },
+    /// A member of the group was submitted before, as another task.
+    #[error("task {task} of the group was submitted before, with other {part}")]
+    #[serde(rename = "conflict")]
+    MemberDiffers {
+        /// The member.
+        task: TaskId,
+        /// What differs, such as `time limits`.
+        part: &'static str,
+    },
     /// The asker may not do this.
     #[error("denied: {detail}")]
     Denied {
@@ -158,7 +169,7 @@ impl Reason {
             Self::PeersFull { .. } => "peers_full",
             Self::Recovering { .. } => "recovering",
             Self::ShuttingDown => "shutting_down",
-            Self::Conflict { .. } => "conflict",
+            Self::Conflict { .. } | Self::MemberDiffers { .. } => "conflict",
             Self::Denied { .. } => "denied",
             Self::Unsupported { .. } => "unsupported",
             Self::NotFound => "not_found",
@@ -189,13 +200,13 @@ impl Reason {
             }
             Self::Recovering { .. } => "wait until it has read its journal: meshwork status",
             Self::ShuttingDown => "submit to another node, or wait until this one is back",
-            Self::Conflict { .. } => "use a new id or key",
+            Self::Conflict { .. } | Self::MemberDiffers { .. } => "use a new id or key",
             Self::Denied { .. } => "only the owner of a task may ask for this",
             Self::Unsupported { .. } => "update the older of the two nodes",
             Self::NotFound => "see which tasks there are: meshwork task list --all",
             Self::InvalidTask { .. } => "correct the field and submit again",
             Self::GroupStopped { .. } => {
-                "see what failed, then try it again: meshwork task retry GROUP --only-failed"
+                "see what failed, then try it again: meshwork task retry GROUP"
             }
             Self::GroupCancelled => "submit the rest as another group, with another key",
             Self::InvalidMessage { .. } => "correct the field and send again",
@@ -218,6 +229,7 @@ impl Reason {
             | Self::UnknownHandler { .. }
             | Self::TooLarge { .. }
             | Self::Conflict { .. }
+            | Self::MemberDiffers { .. }
             | Self::Denied { .. }
             | Self::Unsupported { .. }
             | Self::NotFound

@@ -43,6 +43,9 @@ impl Problem {
     }
 
     pub(crate) fn about(mut self, task: TaskId) -> Self {
+        if self.code == Reason::NotFound.code() {
+            self.detail = format!("no task {task} is known to this node");
+        }
         self.task_id = Some(task.to_string());
         self
     }
@@ -107,9 +110,10 @@ impl From<Reason> for Problem {
     fn from(reason: Reason) -> Self {
         let status = match &reason {
             Reason::NotFound => StatusCode::NOT_FOUND,
-            Reason::Conflict { .. } | Reason::GroupStopped { .. } | Reason::GroupCancelled => {
-                StatusCode::CONFLICT
-            }
+            Reason::Conflict { .. }
+            | Reason::MemberDiffers { .. }
+            | Reason::GroupStopped { .. }
+            | Reason::GroupCancelled => StatusCode::CONFLICT,
             Reason::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Reason::QueueFull { .. }
             | Reason::Busy { .. }
@@ -131,6 +135,9 @@ impl From<Reason> for Problem {
             Self::new(status, reason.code(), reason.to_string()).with_hint(reason.hint());
         if let Reason::Recovering { percent, .. } = reason {
             problem.percent = Some(percent);
+        }
+        if let Reason::MemberDiffers { task, .. } = reason {
+            problem = problem.about(task);
         }
         match reason.retry_after() {
             Some(after) => problem.retry_after(after),

@@ -30,6 +30,9 @@ impl From<&Reason> for proto::Reason {
             }
             Reason::ShuttingDown => text(ReasonCode::ShuttingDown, ""),
             Reason::Conflict { what } => text(ReasonCode::Conflict, what),
+            differs @ Reason::MemberDiffers { .. } => {
+                text(ReasonCode::Conflict, &differs.to_string())
+            }
             Reason::Denied { detail } => text(ReasonCode::Denied, detail),
             Reason::Unsupported { what } => text(ReasonCode::Unsupported, what),
             Reason::NotFound => text(ReasonCode::NotFound, ""),

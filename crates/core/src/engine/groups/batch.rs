@@ -156,10 +156,7 @@ impl Engine {
     fn check_again(&self, task: &Task, targets: &[PeerId]) -> Result<(), Reason> {
         let known = self.tasks.by_id(&task.id).and_then(|key| self.tasks.get(key));
         match known.and_then(|known| self.difference(known, task, targets)) {
-            Some(what) => {
-                let what = format!("task id {} (with other {what})", task.id);
-                Err(Reason::Conflict { what })
-            }
+            Some(part) => Err(Reason::MemberDiffers { task: task.id, part }),
             None => Ok(()),
         }
     }
