@@ -14,12 +14,12 @@
 //! | `meshwork.inbound.shed.total` | counter | `reason` | inbound connections closed before their peer was known: `displaced` by others, `refused` at once, or `silent` |
 //! | `meshwork.peers.refused.total` | counter | – | hellos refused because the node had `max_peers` |
 //! | `meshwork.tasks.open` | gauge | `state` | own tasks that are `queued` or `running` |
-//! | `meshwork.tasks.ended` | counter | `state` | own tasks that have `succeeded`, `failed`, been `cancelled` or `expired` |
+//! | `meshwork.tasks.ended.total` | counter | `state` | own tasks that have `succeeded`, `failed`, been `cancelled` or `expired` |
 //! | `meshwork.attempts.held` | gauge | – | attempts that wait or run here, for any owner |
-//! | `meshwork.attempts.executed` | counter | – | attempts that ended here, for any owner |
-//! | `meshwork.attempts.second` | counter | – | second attempts that were sent out beside a first |
-//! | `meshwork.results.late` | counter | – | results that came too late to count |
-//! | `meshwork.results.dropped` | counter | – | results that were dropped because their owners stayed away |
+//! | `meshwork.attempts.executed.total` | counter | – | attempts that ended here, for any owner |
+//! | `meshwork.attempts.second.total` | counter | – | second attempts that were sent out beside a first |
+//! | `meshwork.results.late.total` | counter | – | results that came too late to count |
+//! | `meshwork.results.dropped.total` | counter | – | results that were dropped because their owners stayed away |
 //!
 //! The network counts in batches, see `meshwork-net`; here the differences are passed on, so that a
 //! task costs no look-up. Sizes are told by class: each message counts with the mean of those within
@@ -217,11 +217,14 @@ fn describe() {
         ("network.errors.by_type", "The same, by code."),
         ("meshwork.inbound.shed.total", "Inbound connections closed before their peer was known."),
         ("meshwork.peers.refused.total", "Hellos refused because the node had max_peers."),
-        ("meshwork.tasks.ended", "Own tasks that have ended, by state."),
-        ("meshwork.attempts.executed", "Attempts that ended here, for any owner."),
-        ("meshwork.attempts.second", "Second attempts that were sent out beside a first."),
-        ("meshwork.results.late", "Results that came too late to count."),
-        ("meshwork.results.dropped", "Results that were dropped as their owners stayed away."),
+        ("meshwork.tasks.ended.total", "Own tasks that have ended, by state."),
+        ("meshwork.attempts.executed.total", "Attempts that ended here, for any owner."),
+        ("meshwork.attempts.second.total", "Second attempts that were sent out beside a first."),
+        ("meshwork.results.late.total", "Results that came too late to count."),
+        (
+            "meshwork.results.dropped.total",
+            "Results that were dropped as their owners stayed away.",
+        ),
     ] {
         describe_counter!(name, what);
     }
@@ -238,14 +241,14 @@ fn describe() {
 type Counted = (&'static str, Option<&'static str>, fn(&Accounts) -> u64);
 
 const COUNTED: [Counted; 8] = [
-    ("meshwork.tasks.ended", Some("succeeded"), |accounts| accounts.succeeded),
-    ("meshwork.tasks.ended", Some("failed"), |accounts| accounts.failed),
-    ("meshwork.tasks.ended", Some("cancelled"), |accounts| accounts.cancelled),
-    ("meshwork.tasks.ended", Some("expired"), |accounts| accounts.expired),
-    ("meshwork.attempts.executed", None, |accounts| accounts.executed),
-    ("meshwork.attempts.second", None, |accounts| accounts.second_attempts),
-    ("meshwork.results.late", None, |accounts| accounts.late),
-    ("meshwork.results.dropped", None, |accounts| accounts.dropped_results),
+    ("meshwork.tasks.ended.total", Some("succeeded"), |accounts| accounts.succeeded),
+    ("meshwork.tasks.ended.total", Some("failed"), |accounts| accounts.failed),
+    ("meshwork.tasks.ended.total", Some("cancelled"), |accounts| accounts.cancelled),
+    ("meshwork.tasks.ended.total", Some("expired"), |accounts| accounts.expired),
+    ("meshwork.attempts.executed.total", None, |accounts| accounts.executed),
+    ("meshwork.attempts.second.total", None, |accounts| accounts.second_attempts),
+    ("meshwork.results.late.total", None, |accounts| accounts.late),
+    ("meshwork.results.dropped.total", None, |accounts| accounts.dropped_results),
 ];
 
 /// The same of what the network refuses, by reason.

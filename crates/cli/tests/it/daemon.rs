@@ -39,6 +39,22 @@ fn what_it_measures_is_shown_as_prometheus_text() {
     assert!(json["prometheus"].as_str().unwrap().contains(&info), "{json}");
 }
 
+/// Counters as Prometheus names them; those of the founding document keep their names.
+#[test]
+fn every_counter_ends_in_total() {
+    const SEED: [&str; 3] =
+        ["network_messages_sent", "network_messages_received", "network_errors_by_type"];
+    let node = Node::up(&[]);
+    let page = node.ask(&["metrics"]).stdout;
+    let counters =
+        page.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" counter"));
+    let counters: Vec<&str> = counters.collect();
+    assert!(counters.len() > 5, "{page}");
+    for name in counters {
+        assert!(name.ends_with("_total") || SEED.contains(&name), "{name}");
+    }
+}
+
 /// As its parent did.
 fn ignores_hangup(node: &Node) -> bool {
     let status = fs::read_to_string(format!("/proc/{}/status", node.process.id())).unwrap();

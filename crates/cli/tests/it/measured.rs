@@ -81,9 +81,9 @@ fn all_nine_metrics_move_and_agree_with_what_was_sent() {
         let bytes = bee["traffic"]["task"][direction].as_u64().unwrap() as f64;
         assert!((payload..payload * 1.05).contains(&bytes), "{direction}: {bytes} of {payload}");
     }
-    assert_eq!(sum(&at_owner, "meshwork_tasks_ended", &["state=\"succeeded\""]), tasks);
+    assert_eq!(sum(&at_owner, "meshwork_tasks_ended_total", &["state=\"succeeded\""]), tasks);
     assert_eq!(sum(&at_owner, "meshwork_tasks_open", &[]), 0.0);
-    assert_eq!(sum(&at_worker, "meshwork_attempts_executed", &[]), tasks);
+    assert_eq!(sum(&at_worker, "meshwork_attempts_executed_total", &[]), tasks);
     for page in [&at_owner, &at_worker] {
         assert_eq!(sum(page, "network_peers_total", &[]), 1.0);
         assert_eq!(sum(page, "network_peers_active", &[]), 1.0);

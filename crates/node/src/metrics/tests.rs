@@ -143,9 +143,9 @@ async fn what_the_engine_holds_is_told_and_counted_once() {
     record(Accounts { queued: 3, succeeded: 9, second_attempts: 4, held: 1, ..first });
     let open = |state| told.get(&format!("meshwork.tasks.open{{state={state}}}")).1;
     assert_eq!((open("queued"), open("running")), (3.0, 2.0));
-    let ended = |state| told.get(&format!("meshwork.tasks.ended{{state={state}}}")).0;
+    let ended = |state| told.get(&format!("meshwork.tasks.ended.total{{state={state}}}")).0;
     assert_eq!([ended("succeeded"), ended("failed"), ended("expired")], [9, 0, 1]);
-    assert_eq!(told.get("meshwork.attempts.second{}").0, 4);
+    assert_eq!(told.get("meshwork.attempts.second.total{}").0, 4);
     assert_eq!(told.get("meshwork.attempts.held{}").1, 1.0);
 }
 
