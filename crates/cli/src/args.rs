@@ -19,8 +19,9 @@ pub(crate) use self::{
     node::{AcceptArgs, DownArgs, DrainArgs},
     peers::{PeersArgs, PeersVerb, PingArgs},
     store::{StoreArgs, StoreVerb},
-    task::{RunArgs, SubmitArgs, TaskArgs, TaskVerb, WaitArgs},
+    task::{ALL, RunArgs, SubmitArgs, TaskArgs, TaskVerb, WaitArgs},
     up::UpArgs,
+    values::Array,
 };
 use crate::{
     bench::{BenchArgs, RoleArgs},
@@ -34,7 +35,6 @@ use crate::{
     version,
     about = "peer-to-peer task network",
     help_template = HELP,
-    disable_help_subcommand = true,
     arg_required_else_help = true
 )]
 pub(crate) struct Cli {
@@ -121,6 +121,7 @@ pub(crate) enum Verb {
     /// Show what can be run here and on peers
     Handlers {
         /// Show all that is known of this one, such as text/word-count
+        #[arg(value_parser = values::name)]
         handler: Option<String>,
     },
     /// Print what happens, as it happens
@@ -168,6 +169,8 @@ impl Verb {
     /// Whether the verb ends with the exit code of one task, so that its own failures need codes
     /// of their own.
     pub(crate) fn ends_as_its_task(&self) -> bool {
-        matches!(self, Self::Run(_)) || matches!(self, Self::Wait(args) if args.is_one())
+        matches!(self, Self::Run(_))
+            || matches!(self, Self::Submit(args) if args.wait)
+            || matches!(self, Self::Wait(args) if args.is_one())
     }
 }

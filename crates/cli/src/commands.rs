@@ -9,6 +9,8 @@ use crate::{
     output::Output,
 };
 
+mod away;
+mod cancel;
 mod completions;
 mod events;
 mod group;
@@ -16,7 +18,9 @@ mod handlers;
 mod node;
 mod peers;
 mod ping;
+mod results;
 mod run;
+mod several;
 mod spec;
 mod status;
 mod store;

@@ -46,6 +46,33 @@ impl Failure {
         self
     }
 
+    /// What clap refuses in a command line, in its words.
+    pub(crate) fn of_command_line(error: &clap::Error) -> Self {
+        let text = error.render().to_string();
+        let mut parts =
+            text.split("\n\n").map(|part| part.split_whitespace().collect::<Vec<_>>().join(" "));
+        let message = parts.next().unwrap_or_default();
+        // The list that follows has hidden verbs as well.
+        let message = message.split(" [subcommands:").next().unwrap_or_default();
+        let message = message.strip_prefix("error: ").unwrap_or(message);
+        let hint = parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ");
+        let failure = Self::usage(message);
+        if hint.is_empty() { failure } else { failure.with_hint(hint) }
+    }
+
+    /// The line that tells it to a program.
+    pub(crate) fn line(&self) -> String {
+        serde_json::json!({ "error": self.value() }).to_string()
+    }
+
+    /// As JSON.
+    pub(crate) fn value(&self) -> serde_json::Value {
+        let Self { exit, code, message, cause, hint } = self;
+        serde_json::json!({
+            "code": code, "message": message, "cause": cause, "hint": hint, "exit": exit,
+        })
+    }
+
     /// The failure of a verb that ends with its task's exit code.
     pub(crate) fn beside_a_task(mut self) -> Self {
         self.exit = exit::beside_task(&self.code);

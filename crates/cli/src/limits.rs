@@ -10,6 +10,9 @@ pub(crate) const FIRST_WAIT: Duration = Duration::from_millis(500);
 pub(crate) const NEXT_WAIT: Duration = Duration::from_secs(1);
 /// How long `wait` waits with each request when nobody looks at a bar.
 pub(crate) const PLAIN_WAIT: Duration = Duration::from_secs(30);
+/// How long `wait` waits for a node that went away: a restart takes seconds. While the node reads its
+/// journal it answers, and is not away.
+pub(crate) const AWAY: Duration = Duration::from_secs(60);
 /// How often a progress bar moves.
 pub(crate) const BAR_INTERVAL: Duration = Duration::from_millis(200);
 /// Bytes of inputs and parameters that one request of `submit` carries, as they are in JSON: with what
@@ -17,6 +20,14 @@ pub(crate) const BAR_INTERVAL: Duration = Duration::from_millis(200);
 pub(crate) const BATCH_BYTES: usize = 1_500_000;
 /// Tasks that one request of `submit` carries.
 pub(crate) const BATCH_TASKS: usize = meshwork_core::limits::GROUP_CHUNK;
+/// Requests of `task cancel all` at once: each may wait for a handler to stop, and they leave room for
+/// other commands that wait.
+pub(crate) const CANCELLED_AT_ONCE: usize = 16;
+/// How long `submit` keeps a member back for others to travel with it: a person does not notice it,
+/// and a slow program is not ahead of its tasks.
+pub(crate) const LINGER: Duration = Duration::from_millis(100);
+/// Members that `submit` reads ahead of its requests. Each may have a megabyte.
+pub(crate) const READ_AHEAD: usize = 64;
 /// Bytes of a JSON array of tasks, which is read as a whole. One element after the other may be any
 /// number.
 pub(crate) const JSON_BYTES: u64 = 256 * 1024 * 1024;

@@ -32,7 +32,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(told) => return tell(&told),
+        Err(told) => return tell(&told, wants_json()),
     };
     let out = Output::new(&cli.global);
     let as_task = cli.verb.ends_as_its_task();
@@ -49,8 +49,18 @@ fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
+/// Whether the command line asks for JSON, also where the rest of it is wrong.
+fn wants_json() -> bool {
+    std::env::args_os().skip(1).take_while(|arg| arg != "--").any(|arg| arg == "--json")
+}
+
 /// Prints help, or what is wrong with the command line. A reader of help that left is no failure.
-fn tell(told: &clap::Error) -> ExitCode {
+fn tell(told: &clap::Error, json: bool) -> ExitCode {
+    if json && told.use_stderr() {
+        let failure = Failure::of_command_line(told);
+        output::talk(&failure.line());
+        return ExitCode::from(failure.exit);
+    }
     match told.print() {
         Err(error) if !told.use_stderr() && error.kind() != io::ErrorKind::BrokenPipe => {
             output::talk(&format!("error: {}", output::Unwritable(error)));

@@ -47,6 +47,12 @@ impl Output {
         }
     }
 
+    /// To nobody who looks.
+    #[cfg(test)]
+    pub(crate) fn silent() -> Self {
+        Self { json: false, quiet: true, stdout_tty: false, stderr_tty: false, colour: false }
+    }
+
     /// Writes data as it is.
     ///
     /// # Errors
@@ -87,11 +93,7 @@ impl Output {
     /// Tells why the command failed.
     pub(crate) fn failure(&self, failure: &Failure) {
         if self.json {
-            let Failure { exit, code, message, cause, hint } = failure;
-            let error = serde_json::json!({ "error": {
-                "code": code, "message": message, "cause": cause, "hint": hint, "exit": exit,
-            }});
-            return talk(&error.to_string());
+            return talk(&failure.line());
         }
         let red = self.colour && self.stderr_tty;
         let word = if red { "\u{1b}[1;31merror:\u{1b}[0m" } else { "error:" };

@@ -14,6 +14,6 @@ Examples:
   meshwork events --json | jq -r 'select(.type == \"peer.ready\").peer_id'")]
 pub(crate) struct EventsArgs {
     /// Only these types, such as task.failed, or all that start so, such as `task.`
-    #[arg(long = "type", value_name = "TYPE", value_delimiter = ',')]
+    #[arg(long = "type", value_name = "TYPE", value_delimiter = ',', value_parser = super::values::name)]
     pub(crate) types: Vec<String>,
 }

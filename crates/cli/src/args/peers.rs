@@ -22,21 +22,25 @@ pub(crate) enum PeersVerb {
     /// Show all that is known of one peer
     Show {
         /// Which
+        #[arg(value_parser = values::name)]
         peer: String,
     },
     /// Connect to an address
     Dial {
         /// Such as /ip4/192.168.1.7/tcp/4101, with /p2p/PEER_ID if it must be that peer
+        #[arg(value_parser = values::name)]
         address: String,
     },
     /// Trust a peer: its work counts as listed, and own work may be placed there
     Trust {
         /// Which; a peer id need not be known yet
+        #[arg(value_parser = values::name)]
         peer: String,
     },
     /// Trust a peer no longer
     Untrust {
         /// Which
+        #[arg(value_parser = values::name)]
         peer: String,
     },
 }
@@ -46,6 +50,7 @@ pub(crate) enum PeersVerb {
 #[derive(Args, Debug)]
 pub(crate) struct PingArgs {
     /// Which: a peer id, a name, or the unique start of a name
+    #[arg(value_parser = values::name)]
     pub(crate) peer: String,
     /// How often
     #[arg(short, long, value_name = "N", default_value_t = 5,

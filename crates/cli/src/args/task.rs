@@ -3,10 +3,9 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand};
-use meshwork_api::RangeSpec;
 use meshwork_core::Durability;
 
-use super::values;
+use super::values::{self, Array};
 
 /// Run one task.
 ///
@@ -21,13 +20,14 @@ Examples:
   meshwork submit text/hash @disk.img --retries 5 --time 30s")]
 pub(crate) struct RunArgs {
     /// What shall run, such as text/word-count
+    #[arg(value_parser = values::name)]
     pub(crate) handler: String,
     /// What it works on
     #[arg(value_name = "INPUT")]
     pub(crate) input: Vec<String>,
     /// Run it there: a peer id, a name, the unique start of a name, or `any` [default: any, which
     /// is this node or a peer that it trusts]
-    #[arg(long, value_name = "PEER")]
+    #[arg(long, value_name = "PEER", value_parser = values::name)]
     pub(crate) on: Vec<String>,
     /// A parameter of the handler
     #[arg(short, long, value_name = "NAME=VALUE", value_parser = values::pair)]
@@ -45,11 +45,14 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "NAME=VALUE", value_parser = values::pair)]
     pub(crate) label: Vec<(String, String)>,
     /// A capability that the worker must have
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = values::name)]
     pub(crate) capability: Vec<String>,
     /// How often it is tried again after a failure that may pass [default: 2]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..MAX_ATTEMPTS), allow_negative_numbers = true)]
     pub(crate) retries: Option<u32>,
+    /// Rest before the second attempt, doubled for each further one [default: 100ms]
+    #[arg(long, value_name = "TIME", value_parser = values::time_limit, allow_hyphen_values = true)]
+    pub(crate) retry_delay: Option<Duration>,
     /// If it takes longer than 95 of 100 of its handler do, run it at a second worker as well: the first
     /// result counts, and the slower attempt is stopped
     #[arg(long)]
@@ -67,7 +70,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
     pub(crate) priority: i8,
     /// Submitting again with the same key gives the first task, not a second one
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", value_parser = values::name)]
     pub(crate) key: Option<String>,
     /// What outlives this node's process: memory (nothing) or disk (what is told is on disk before)
     /// [default: what the node was started with]
@@ -99,10 +102,10 @@ pub(crate) struct SubmitArgs {
     /// no less
     #[arg(long, value_name = "FILE", group = "members")]
     pub(crate) each_line: Option<PathBuf>,
-    /// A task for each number from A to B. The number is its input; if INPUT is given, that is it,
-    /// with the number in place of {index}
-    #[arg(long, value_name = "A-B[:STEP]", value_parser = values::range, group = "members")]
-    pub(crate) array: Option<RangeSpec>,
+    /// A task for each number: 7, 1-1000, 0-90:10 (steps of ten), or a list such as 1,3,5-9. The
+    /// number is its input; if INPUT is given, that is it, with the number in place of {index}
+    #[arg(long, value_name = "NUMBERS", value_parser = values::array, group = "members")]
+    pub(crate) array: Option<Array>,
     /// A task for each element of this file (- is standard input), which is an array, or one element
     /// after the other: a text is the input, an object has `input` and `params`
     #[arg(long, value_name = "FILE", group = "members")]
@@ -110,6 +113,9 @@ pub(crate) struct SubmitArgs {
     /// When more than N of the group have failed or expired, cancel those that have not ended
     #[arg(long, value_name = "N", requires = "members")]
     pub(crate) max_fails: Option<u32>,
+    /// Wait for the end: of one task as `run` does, of a group as `wait` does
+    #[arg(long)]
+    pub(crate) wait: bool,
 }
 
 /// Of which the first is no retry.
@@ -120,9 +126,11 @@ const MAX_ATTEMPTS: i64 = meshwork_core::limits::MAX_ATTEMPTS as i64;
 #[derive(Args, Debug)]
 pub(crate) struct WaitArgs {
     /// Tasks or groups: ids, unique ends of ids, `last` (the group, if the last task is of one), or `all`, which waits until no task of this node is open
-    #[arg(value_name = "TASK", required = true)]
+    #[arg(value_name = "TASK", required = true, value_parser = values::name)]
     pub(crate) tasks: Vec<String>,
-    /// Print the results of groups in order, as they come; each ends with a line feed
+    /// Print the result of one task as it is; of groups and several tasks in order, as they come, one
+    /// line each, so that line N belongs to input N. A task without a result, or with one that no line
+    /// can hold, gives an empty line and a reason on standard error. With --json: one object for each
     #[arg(long)]
     pub(crate) results: bool,
     /// End with 0 however the tasks end
@@ -134,6 +142,11 @@ pub(crate) struct WaitArgs {
 }
 
 impl WaitArgs {
+    /// Waits for one group, as long as it takes.
+    pub(crate) fn of_group(id: String) -> Self {
+        Self { tasks: vec![id], results: false, ok_if_failed: false, timeout: None }
+    }
+
     /// Whether it is about exactly one task.
     pub(crate) fn is_one(&self) -> bool {
         matches!(self.tasks.as_slice(), [task] if task != ALL)
@@ -146,7 +159,7 @@ impl WaitArgs {
 }
 
 /// The word for all open tasks.
-const ALL: &str = "all";
+pub(crate) const ALL: &str = "all";
 
 /// See, read, retry and cancel tasks and groups. TASK is an id, the unique end of one, or `last`.
 #[derive(Args, Debug)]
@@ -166,13 +179,13 @@ pub(crate) enum TaskVerb {
         all: bool,
         /// Only those in these states: queued, assigned, running, succeeded, failed, cancelled,
         /// expired
-        #[arg(long, value_name = "STATE", value_delimiter = ',', conflicts_with = "all")]
+        #[arg(long, value_name = "STATE", value_delimiter = ',', conflicts_with = "all", value_parser = values::name)]
         state: Vec<String>,
         /// Only those of this handler
-        #[arg(long, value_name = "NAME")]
+        #[arg(long, value_name = "NAME", value_parser = values::name)]
         handler: Option<String>,
-        /// Only those of this group
-        #[arg(long, value_name = "GROUP")]
+        /// Only those of this group, also those that have ended
+        #[arg(long, value_name = "GROUP", value_parser = values::name)]
         group: Option<String>,
         /// At most so many, the newest first
         #[arg(long, value_name = "N", default_value_t = 100, value_parser = values::listed)]
@@ -185,7 +198,7 @@ pub(crate) enum TaskVerb {
         all: bool,
         /// Only those in these states: open, running, stopping, succeeded, failed, cancelled,
         /// unfinished
-        #[arg(long, value_name = "STATE", value_delimiter = ',', conflicts_with = "all")]
+        #[arg(long, value_name = "STATE", value_delimiter = ',', conflicts_with = "all", value_parser = values::name)]
         state: Vec<String>,
         /// At most so many, the newest first
         #[arg(long, value_name = "N", default_value_t = 100, value_parser = values::listed)]
@@ -193,33 +206,38 @@ pub(crate) enum TaskVerb {
     },
     /// Show a task's story: state, reason, attempts; or how a group is
     Show {
-        /// Which
+        /// The id, the unique end of one, or `last`
+        #[arg(value_parser = values::name)]
         task: String,
     },
     /// Say why a task waits, peer by peer, or how it came to its end; of a group, why its tasks wait,
     /// and what failed first. Exit code 6: nobody who is here may run it, or some of them
     Explain {
-        /// Which
+        /// The id, the unique end of one, or `last`
+        #[arg(value_parser = values::name)]
         task: String,
     },
     /// Print the bytes of a task's result, or the results of a group in order
     Result {
-        /// Which
+        /// The id, the unique end of one, or `last`
+        #[arg(value_parser = values::name)]
         task: String,
     },
-    /// Submit anew a task that did not succeed, or those of a group as a new group
+    /// Submit again a task that did not succeed; of a group, as a new group, its tasks that failed,
+    /// expired or were cancelled
     Retry {
-        /// Which
+        /// The id, the unique end of one, or `last`
+        #[arg(value_parser = values::name)]
         task: String,
-        /// Of a group: the tasks that failed, expired or were cancelled, in their order. A group is
-        /// retried no other way, as the inputs of tasks that succeeded are not kept
-        #[arg(long)]
+        /// The only way to retry a group: inputs of tasks that succeeded are not kept
+        #[arg(long, hide = true)]
         only_failed: bool,
     },
     /// Cancel tasks, or groups with all of their tasks: no more can be submitted to them
     Cancel {
-        /// Which: tasks and groups
-        #[arg(value_name = "TASK", required = true)]
+        /// Tasks and groups: ids, unique ends of ids, `last`, or `all`, which is every task of this
+        /// node that has not ended
+        #[arg(value_name = "TASK", required = true, value_parser = values::name)]
         tasks: Vec<String>,
         /// Why; at most 1,024 bytes, and 128 for a group
         #[arg(long, default_value = "")]

@@ -198,6 +198,7 @@ fn only_run_and_a_wait_for_one_end_as_their_task() {
     for (line, expected) in [
         ("meshwork run text/upper", true),
         ("meshwork wait last", true),
+        ("meshwork submit text/upper --wait", true),
         ("meshwork wait 8f3a21", true),
         ("meshwork wait all", false),
         ("meshwork wait a b", false),
@@ -205,5 +206,62 @@ fn only_run_and_a_wait_for_one_end_as_their_task() {
         ("meshwork task show last", false),
     ] {
         assert_eq!(parse(line).verb.ends_as_its_task(), expected, "{line}");
+    }
+}
+
+/// Whatever names something: an unset variable of the shell must not choose.
+#[test]
+fn empty_name_is_a_usage_error_in_every_verb() {
+    // Texts; and addresses, which the node checks.
+    const NO_NAMES: [&str; 6] = ["input", "reason", "home", "listen", "bootstrap", "debug_log"];
+    fn walk(command: &clap::Command, verbs: &[String], checked: &mut usize) {
+        for arg in command.get_arguments().filter(|arg| arg.get_action().takes_values()) {
+            if NO_NAMES.contains(&arg.get_id().as_str()) {
+                continue;
+            }
+            let given = match arg.get_long() {
+                Some(long) => vec![format!("--{long}"), String::new()],
+                None if arg.get_index() == Some(1) => vec![String::new()],
+                None => continue,
+            };
+            let line = ["meshwork".to_owned()].into_iter().chain(verbs.to_vec()).chain(given);
+            let line: Vec<String> = line.collect();
+            let Err(error) = Cli::try_parse_from(&line) else { panic!("{line:?} is taken") };
+            let kind = error.kind();
+            let is_named = matches!(kind, ErrorKind::ValueValidation | ErrorKind::InvalidValue);
+            assert!(is_named, "{line:?}: {kind:?}: {error}");
+            *checked += 1;
+        }
+        for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set()) {
+            walk(verb, &[verbs, &[verb.get_name().to_owned()]].concat(), checked);
+        }
+    }
+    let mut checked = 0;
+    walk(&Cli::command(), &[], &mut checked);
+    assert!(checked > 40, "{checked}");
+}
+
+#[test]
+fn an_array_is_a_number_a_range_or_a_list_of_both() {
+    let range = |from, to, step| meshwork_api::RangeSpec { from, to, step };
+    for (text, ranges) in [
+        ("7", vec![range(7, 7, 1)]),
+        ("0-90:10", vec![range(0, 90, 10)]),
+        ("1,3,5-9", vec![range(1, 1, 1), range(3, 3, 1), range(5, 9, 1)]),
+        ("9, 1-5:2, 9", vec![range(9, 9, 1), range(1, 5, 2), range(9, 9, 1)]),
+    ] {
+        assert_eq!(values::array(text), Ok(Array(ranges)), "{text}");
+    }
+    for (text, why) in [
+        ("", "not a number or a range"),
+        ("1,", "not a number or a range"),
+        ("a-b", "not a number or a range"),
+        ("3:2", "not a number or a range"),
+        ("5-1", "lower number first"),
+        ("1-5:0", "step"),
+        ("0-9999999,1", "10000001 tasks; a group has at most 10000000"),
+    ] {
+        let told = values::array(text).expect_err(text);
+        assert!(told.contains(why), "{text}: {told}");
     }
 }

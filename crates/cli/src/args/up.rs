@@ -39,10 +39,10 @@ pub(crate) struct UpArgs {
     #[arg(long, value_name = "FAMILY=POLICY", value_parser = values::accept)]
     pub(crate) accept: Vec<AcceptRule>,
     /// The node's name [default: the host's]
-    #[arg(long)]
+    #[arg(long, value_parser = values::name)]
     pub(crate) name: Option<String>,
     /// The network's name: nodes of different networks refuse each other
-    #[arg(long, default_value = "main")]
+    #[arg(long, default_value = "main", value_parser = values::name)]
     pub(crate) network: String,
     /// Tasks that run here at once [default: one per CPU]
     #[arg(long, value_name = "N")]
@@ -60,7 +60,7 @@ pub(crate) struct UpArgs {
     #[arg(long, value_name = "NAME=VALUE", value_parser = values::pair)]
     pub(crate) label: Vec<(String, String)>,
     /// What tasks may require by name
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = values::name)]
     pub(crate) capability: Vec<String>,
     /// Do not look for peers on the local network
     #[arg(long)]

@@ -19,6 +19,14 @@ pub(crate) fn kept(text: &str) -> Result<u64, String> {
     Ok(kept)
 }
 
+/// What names something: a task, a group, a peer, a handler, a key. It is never empty.
+pub(crate) fn name(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() {
+        return Err("it is empty; is a variable of the shell not set?".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
 /// A size: `512`, `64KiB`, `1.5GiB`, `2GB`.
 pub(crate) fn bytes(text: &str) -> Result<u64, String> {
     let wrong = || format!("{text:?} is not a size: write it like 512MiB or 2GB");
@@ -83,21 +91,37 @@ pub(crate) fn durability(text: &str) -> Result<Durability, String> {
     Durability::parse(text).ok_or_else(|| format!("{text:?} is neither memory nor disk"))
 }
 
-/// Numbers: `1-1000`, or `0-90:10` in steps of ten.
-pub(crate) fn range(text: &str) -> Result<RangeSpec, String> {
-    let wrong = || format!("{text:?} are no numbers: write them like 1-1000 or 0-90:10");
-    let (ends, step) = text.split_once(':').unwrap_or((text, "1"));
-    let (from, to) = ends.split_once('-').ok_or_else(wrong)?;
-    let number = |text: &str| text.parse::<u64>().map_err(|_| wrong());
-    let range = RangeSpec { from: number(from)?, to: number(to)?, step: number(step)? };
-    match range.len() {
-        _ if range.step == 0 => Err("the step is 0: leave it out for 1".to_owned()),
-        0 => Err(format!("{from} is above {to}: write the lower number first")),
-        count if count > u64::from(GROUP_MEMBERS) => {
-            Err(format!("these are {count} tasks; a group has at most {GROUP_MEMBERS}"))
-        }
-        _ => Ok(range),
+/// The numbers of an array, in the order written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Array(pub(crate) Vec<RangeSpec>);
+
+/// Numbers and ranges, separated by commas: `7`, `1-1000`, `0-90:10`, `1,3,5-9`.
+pub(crate) fn array(text: &str) -> Result<Array, String> {
+    let ranges = text.split(',').map(range).collect::<Result<Vec<_>, _>>()?;
+    let count = ranges.iter().fold(0, |count: u64, range| count.saturating_add(range.len()));
+    if count > u64::from(GROUP_MEMBERS) {
+        return Err(format!("these are {count} tasks; a group has at most {GROUP_MEMBERS}"));
     }
+    Ok(Array(ranges))
+}
+
+fn range(text: &str) -> Result<RangeSpec, String> {
+    let wrong =
+        || format!("{text:?} is not a number or a range: write 7, 1-1000, 0-90:10 or 1,3,5-9");
+    let number = |text: &str| text.trim().parse::<u64>().map_err(|_| wrong());
+    let Some((from, rest)) = text.split_once('-') else {
+        let only = number(text)?;
+        return Ok(RangeSpec { from: only, to: only, step: 1 });
+    };
+    let (to, step) = rest.split_once(':').unwrap_or((rest, "1"));
+    let range = RangeSpec { from: number(from)?, to: number(to)?, step: number(step)? };
+    if range.step == 0 {
+        return Err("the step is 0: leave it out for 1".to_owned());
+    }
+    if range.is_empty() {
+        return Err(format!("{from} is above {to}: write the lower number first"));
+    }
+    Ok(range)
 }
 
 /// `NAME=VALUE`.

@@ -3,11 +3,15 @@
 use std::time::Duration;
 
 use chrono::Utc;
-use meshwork_api::{Client, ClientError, GroupQuery, GroupView, MemberResult, Payload};
+use indicatif::ProgressBar;
+use meshwork_api::{Client, ClientError, GroupQuery, GroupView};
 use meshwork_core::limits::GROUP_IDLE;
-use tokio::time::Instant;
 
-use super::{story, task};
+use super::{
+    away::{Away, Waited},
+    results::Lines,
+    story, task,
+};
 use crate::{
     exit,
     failure::Failure,
@@ -27,38 +31,32 @@ pub(super) async fn find(client: &Client, name: &str) -> Result<Option<GroupView
     }
 }
 
-/// Waits until all of a group has ended, and prints its results as they come if they are wanted.
+/// Waits until all of a group has ended, and prints its results as they come where `lines` says so.
 pub(super) async fn wait(
     group: GroupView,
-    results: bool,
+    mut lines: Option<&mut Lines<'_>>,
     client: &Client,
     out: &Output,
 ) -> anyhow::Result<GroupView> {
     let mut group = group;
-    let mut printer = Printer { next: 0, client, out };
+    let mut away = Away::new(Waited::group(&group), client, out);
     let bar = bar(out, group.members);
-    let each = if out.shows_bars() || results { limits::BAR_INTERVAL } else { limits::PLAIN_WAIT };
-    let mut told = false;
+    let often = out.shows_bars() || lines.is_some();
+    let each = if often { limits::BAR_INTERVAL } else { limits::PLAIN_WAIT };
+    let (mut printed, mut told) = (0, false);
     loop {
         bar.set_length(group.members);
         bar.set_position(group.ended());
         bar.set_message(message(&group));
-        if results && group.ended() > u64::from(printer.next) {
-            bar.suspend(|| ());
-            printer.print(&group.id).await?;
+        if let Some(lines) = &mut lines
+            && group.ended() > u64::from(printed)
+        {
+            printed = lines.group(&group.id, printed, &bar, &mut away).await?;
         }
         if group.is_ended() {
             break;
         }
-        let asked = Instant::now();
-        group = match client.group(&group.id, each).await {
-            Ok(group) => group,
-            Err(error) if error.is_retryable() && error.code() == "busy" => {
-                tokio::time::sleep_until(asked + limits::BAR_INTERVAL).await;
-                continue;
-            }
-            Err(error) => return Err(error.into()),
-        };
+        group = away.ask(async || client.group(&group.id, each).await).await?;
         if group.state == "open" && group.ended() == group.members && !told {
             told = true;
             let so_far = format::count(group.members);
@@ -70,7 +68,21 @@ pub(super) async fn wait(
         }
     }
     bar.finish_and_clear();
+    if lines.is_some() {
+        all_printed(&group, printed)?;
+    }
     Ok(group)
+}
+
+/// That each member of an ended group has its line: nothing is left out in silence.
+fn all_printed(group: &GroupView, printed: u32) -> Result<(), Failure> {
+    if u64::from(printed) == group.members {
+        return Ok(());
+    }
+    let GroupView { short, members, .. } = group;
+    let message = format!("the node gave {printed} of {members} results of group {short}");
+    let failure = Failure::new(exit::FAILED, "incomplete", message);
+    Err(failure.with_hint(format!("meshwork task result {short}")))
 }
 
 fn message(group: &GroupView) -> String {
@@ -137,13 +149,13 @@ pub(super) fn say_end(group: &GroupView, out: &Output) {
         let short = &group.short;
         out.say(format!(
             "  see them    meshwork task list --group {short} --state failed,expired,cancelled\n  \
-             try again   meshwork task retry {short} --only-failed"
+             try again   meshwork task retry {short}"
         ));
     }
 }
 
 /// The states of a group that has not ended.
-const OPEN: [&str; 3] = ["open", "running", "stopping"];
+pub(super) const OPEN: [&str; 3] = ["open", "running", "stopping"];
 
 /// Lists groups, the newest first.
 pub(super) async fn list(
@@ -236,28 +248,10 @@ pub(super) async fn explain(id: &str, client: &Client, out: &Output) -> anyhow::
     Ok(if nobody { exit::NO_PEER } else { exit::DONE })
 }
 
-/// Cancels a group with all of its tasks.
-pub(super) async fn cancel(
-    found: &GroupView,
-    reason: &str,
-    client: &Client,
-    out: &Output,
-) -> anyhow::Result<()> {
-    let group = client.cancel_group(&found.id, reason).await?;
-    if out.json {
-        out.value(&group)?;
-    } else if out.quiet {
-        out.line(&group.id)?;
-    } else {
-        out.say(after_cancel(&group));
-    }
-    Ok(())
-}
-
 /// How a group is that was to be cancelled.
-fn after_cancel(group: &GroupView) -> String {
+pub(super) fn after_cancel(group: &GroupView) -> String {
     if group.cancel_reason.is_none() && group.is_ended() {
-        return format!("group {} had ended before: {}", group.short, counts(group));
+        return format!("group {} has already ended: {}", group.short, counts(group));
     }
     summary(group)
 }
@@ -274,56 +268,9 @@ pub(super) async fn results(group: GroupView, client: &Client, out: &Output) -> 
             .with_hint(format!("meshwork wait {} --results", group.short))
             .into());
     }
-    Printer { next: 0, client, out }.print(&group.id).await?;
-    Ok(code(&group))
-}
-
-/// Prints results in the order of their members.
-struct Printer<'a> {
-    /// The place of the next one.
-    next: u32,
-    client: &'a Client,
-    out: &'a Output,
-}
-
-impl Printer<'_> {
-    /// Those that are there, up to the first member that has not ended.
-    async fn print(&mut self, group: &str) -> anyhow::Result<()> {
-        loop {
-            let page = self.client.group_results(group, self.next).await?;
-            for member in page.items {
-                if member.is_open() {
-                    return Ok(());
-                }
-                self.one(member)?;
-                self.next += 1;
-            }
-            if page.next_cursor.is_none() {
-                return Ok(());
-            }
-        }
-    }
-
-    fn one(&self, member: MemberResult) -> anyhow::Result<()> {
-        if self.out.json {
-            return self.out.value(&member);
-        }
-        match member.output.map(Payload::into_bytes) {
-            Some(bytes) => {
-                let mut line = bytes.to_vec();
-                if !line.ends_with(b"\n") {
-                    line.push(b'\n');
-                }
-                Ok(self.out.data(&line)?)
-            }
-            None => {
-                let why = match &member.error {
-                    Some(error) => format!(": {}", format::printable(&error.message)),
-                    None => ": its result is not kept any more".to_owned(),
-                };
-                self.out.say(format!("task {} of the group {}{why}", member.index, member.state));
-                Ok(())
-            }
-        }
-    }
+    let mut lines = Lines::new(client, out);
+    let mut away = Away::new(Waited::group(&group), client, out);
+    let printed = lines.group(&group.id, 0, &ProgressBar::hidden(), &mut away).await?;
+    all_printed(&group, printed)?;
+    Ok(if lines.lost() > 0 { exit::FAILED } else { code(&group) })
 }

@@ -2,26 +2,15 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use meshwork_api::{Client, ClientError, Payload, TaskSpec, TaskView};
-use serde::Serialize;
+use meshwork_api::{Client, ClientError, TaskSpec, TaskView};
 
-use super::{spec, story};
+use super::{away::Waited, results, spec};
 use crate::{
     args::RunArgs,
     exit, limits,
     output::{Output, format, unprinted},
     signals::Signals,
 };
-
-/// What `run --json` prints.
-#[derive(Serialize)]
-struct Run {
-    #[serde(flatten)]
-    task: TaskView,
-    /// The result, if there is one.
-    output: Option<Payload>,
-}
 
 /// Submits, tells where it runs, prints the result, and ends as the task did. Ctrl-C leaves the
 /// task to itself.
@@ -36,47 +25,30 @@ pub(super) async fn run(args: RunArgs, client: &Client, out: &Output) -> anyhow:
     let Some(task) = ended else {
         match &teller.known {
             Some(short) => out.say(format!(
-                "\ndetached: task {short} goes on; come back with: meshwork wait {short}, then \
-                 meshwork task result {short}"
+                "\ndetached: task {short} goes on; come back with: meshwork wait {short} --results"
             )),
             None => out.say("\ninterrupted before the task was accepted: meshwork task list"),
         }
         return Ok(exit::INTERRUPTED);
     };
     let output = match &task.error {
-        None => Some(client.result(&task.id).await?),
+        None => Some(client.result(&task.id).await.map_err(|error| left(error, &task, client))?),
         Some(_) => None,
     };
     let code = exit::of_task(&task);
     let short = task.short.clone();
-    print(task, output, out).map_err(|error| {
+    results::print(task, output, out).map_err(|error| {
         let kept = format!("task {short} has ended, and its result is kept");
         unprinted(error, &kept, format!("meshwork task result {short}"))
     })?;
     Ok(code)
 }
 
-fn print(task: TaskView, output: Option<Bytes>, out: &Output) -> anyhow::Result<()> {
-    if out.json {
-        return out.value(&Run { task, output: output.map(Payload::of) });
-    }
-    match output {
-        Some(bytes) => {
-            out.data(&bytes)?;
-            if out.stdout_tty && !bytes.is_empty() && !bytes.ends_with(b"\n") {
-                out.data(b"\n")?;
-            }
-        }
-        None => out.failure(&story::failure(&task)),
-    }
-    Ok(())
-}
-
 async fn to_the_end(
     spec: &TaskSpec,
     client: &Client,
     teller: &mut Teller<'_>,
-) -> Result<TaskView, ClientError> {
+) -> anyhow::Result<TaskView> {
     // Not waited for: from the answer on, an interrupted task can be named.
     let mut task = client.submit(spec, Duration::ZERO).await?;
     teller.known = Some(task.short.clone());
@@ -88,14 +60,18 @@ async fn to_the_end(
             Err(error) if error.is_retryable() && error.code() == "busy" => {
                 tokio::time::sleep(wait).await;
             }
-            Err(error) => return Err(error),
+            Err(error) => return Err(left(error, &task, client)),
         }
-        task = client.task(&task.id).await?;
+        task = client.task(&task.id).await.map_err(|error| left(error, &task, client))?;
         teller.tell(&task);
         wait = limits::NEXT_WAIT;
     }
     teller.tell(&task);
     Ok(task)
+}
+
+fn left(error: ClientError, task: &TaskView, client: &Client) -> anyhow::Error {
+    Waited::tasks(std::slice::from_ref(task)).left(error, client)
 }
 
 /// Tells where a task is, each thing once.

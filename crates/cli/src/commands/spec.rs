@@ -27,6 +27,18 @@ pub(super) fn of(args: RunArgs) -> Result<TaskSpec, Failure> {
         attempt: args.time,
         total: args.deadline,
     };
+    if let (Some(delay), Some(queue)) = (args.retry_delay, limits.queue)
+        && delay >= queue
+    {
+        let (delay, queue) = (format::span(delay), format::span(queue));
+        let message = format!(
+            "--retry-delay: after {delay} the task has expired, as it waits for {queue} at most"
+        );
+        let longer = humantime::format_duration(args.retry_delay.unwrap_or_default());
+        return Err(
+            Failure::usage(message).with_hint(format!("add --queue-timeout {longer} or more"))
+        );
+    }
     let retry = RetryPolicy::default();
     Ok(TaskSpec {
         handler: args.handler,
@@ -45,6 +57,8 @@ pub(super) fn of(args: RunArgs) -> Result<TaskSpec, Failure> {
         retry: RetryPolicy {
             attempts: args.retries.map_or(retry.attempts, |retries| retries.saturating_add(1)),
             hedge: args.hedge,
+            backoff: args.retry_delay.unwrap_or(retry.backoff),
+            max_backoff: retry.max_backoff.max(args.retry_delay.unwrap_or_default()),
             ..retry
         },
         idempotency_key: args.key,

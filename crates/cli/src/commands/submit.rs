@@ -1,15 +1,17 @@
 //! `submit`: one task, or a group of them, handed in as many at a time as a request carries.
 
-use std::{thread, time::Duration};
+use std::time::Duration;
 
 use meshwork_api::{BatchSpec, Client, ClientError, GroupView, TaskSpec};
 use meshwork_core::GroupId;
-use tokio::sync::mpsc;
 
-use self::source::{Chunk, Source};
-use super::spec;
+use self::{
+    chunks::{Chunk, Chunks},
+    source::Source,
+};
+use super::{run, spec, wait};
 use crate::{
-    args::SubmitArgs,
+    args::{SubmitArgs, WaitArgs},
     exit,
     failure::Failure,
     limits,
@@ -17,12 +19,27 @@ use crate::{
     signals::Signals,
 };
 
+mod chunks;
+mod differs;
 mod source;
 
 /// Submits, and prints the id.
 pub(super) async fn submit(args: SubmitArgs, client: &Client, out: &Output) -> anyhow::Result<u8> {
     if args.each_line.is_some() || args.array.is_some() || args.from_json.is_some() {
-        return submit_group(args, client, out).await;
+        let wait = args.wait;
+        let group = submit_group(args, client, out).await?;
+        if wait {
+            return wait::wait(WaitArgs::of_group(group.id), client, out).await;
+        }
+        if out.json {
+            out.value(&group).map_err(|error| unprinted_group(error, &group))?;
+        }
+        let (short, members) = (&group.short, format::count(group.members));
+        out.say(format!("group {short} of {members} tasks: meshwork wait {short}"));
+        return Ok(exit::DONE);
+    }
+    if args.wait {
+        return run::run(args.run, client, out).await;
     }
     let task = client.submit(&spec::of(args.run)?, Duration::ZERO).await?;
     let printed = if out.json { out.value(&task) } else { out.line(&task.id).map_err(Into::into) };
@@ -33,13 +50,19 @@ pub(super) async fn submit(args: SubmitArgs, client: &Client, out: &Output) -> a
     Ok(exit::DONE)
 }
 
-async fn submit_group(args: SubmitArgs, client: &Client, out: &Output) -> anyhow::Result<u8> {
+/// Submits a group, and prints its id unless all is to be JSON.
+async fn submit_group(
+    args: SubmitArgs,
+    client: &Client,
+    out: &Output,
+) -> anyhow::Result<GroupView> {
     let source = Source::open(&args)?;
     if args.array.is_none() && !args.run.input.is_empty() {
         return Err(Failure::usage("INPUT: each task of the group has its own")
             .with_hint("leave INPUT out")
             .into());
     }
+    let noun = Noun::of(&args);
     let max_fails = args.max_fails;
     let mut task = spec::of(args.run)?;
     let key = task.idempotency_key.take();
@@ -47,44 +70,83 @@ async fn submit_group(args: SubmitArgs, client: &Client, out: &Output) -> anyhow
     let group = key.map_or_else(GroupId::new, |key| GroupId::of_key(&key));
     let mut signals = Signals::take()?;
     let mut submission =
-        Submission { task, group, max_fails, accepted: None, printed: Ok(()), out, client };
+        Submission { task, group, max_fails, noun, accepted: None, printed: Ok(()), out, client };
     let submitted = tokio::select! {
         submitted = submission.all(source) => submitted,
         () = signals.next() => {
+            // The request under way may have come through.
+            submission.look().await;
             Err(Failure::new(exit::INTERRUPTED, "interrupted", "interrupted").into())
         }
     };
     match (submitted, submission.accepted) {
         (Ok(()), Some(view)) => {
-            let printed = submission.printed.map_err(Into::into);
-            let printed = if out.json { out.value(&view) } else { printed };
-            let (id, short, members) = (&view.id, &view.short, format::count(view.members));
-            printed.map_err(|error| {
-                let kept = format!("group {id} of {members} tasks is accepted");
-                unprinted(error, &kept, format!("meshwork wait {short}"))
-            })?;
-            out.say(format!("group {short} of {members} tasks: meshwork wait {short}"));
-            Ok(exit::DONE)
+            let printed = submission.printed;
+            printed.map_err(|error| unprinted_group(error.into(), &view))?;
+            Ok(view)
         }
         (Ok(()), None) => Err(Failure::usage("there is no task in it: it is empty").into()),
         (Err(error), None) => Err(error),
-        (Err(error), Some(view)) => Err(in_part(Failure::of(error), &view, has_key).into()),
+        (Err(error), Some(view)) => Err(in_part(Failure::of(error), noun, &view, has_key).into()),
+    }
+}
+
+fn unprinted_group(error: anyhow::Error, group: &GroupView) -> anyhow::Error {
+    let GroupView { id, short, .. } = group;
+    let kept = format!("group {id} of {} tasks is accepted", format::count(group.members));
+    unprinted(error, &kept, format!("meshwork wait {short}"))
+}
+
+/// What the source of a group consists of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Noun {
+    Line,
+    Element,
+    Number,
+}
+
+impl Noun {
+    fn of(args: &SubmitArgs) -> Self {
+        match (&args.each_line, &args.array) {
+            (Some(_), _) => Self::Line,
+            (None, Some(_)) => Self::Number,
+            (None, None) => Self::Element,
+        }
+    }
+
+    fn one(self) -> &'static str {
+        match self {
+            Self::Line => "line",
+            Self::Element => "element",
+            Self::Number => "number",
+        }
+    }
+
+    /// `1 line`, `4,096 lines`.
+    fn count(self, count: u64) -> String {
+        let s = if count == 1 { "" } else { "s" };
+        format!("{} {}{s}", format::count(count), self.one())
+    }
+
+    /// `line 1 is`, `lines 1 to 4,096 are`.
+    fn first(self, count: u64) -> String {
+        match count {
+            1 => format!("{} 1 is", self.one()),
+            count => format!("{}s 1 to {} are", self.one(), format::count(count)),
+        }
     }
 }
 
 /// What was accepted before it failed goes on.
-fn in_part(failure: Failure, view: &GroupView, has_key: bool) -> Failure {
-    let count = format::count(view.members);
+fn in_part(failure: Failure, noun: Noun, view: &GroupView, has_key: bool) -> Failure {
     let short = &view.short;
+    let before = noun.first(view.members);
     let failure = Failure {
-        message: format!(
-            "{}; {count} tasks of group {short} were accepted before",
-            failure.message
-        ),
+        message: format!("{}; {before} submitted as group {short}", failure.message),
         ..failure
     };
     match (failure.code.as_str(), has_key) {
-        ("group_stopped" | "group_cancelled", _) => failure,
+        ("group_stopped" | "group_cancelled" | "conflict", _) => failure,
         (_, true) => failure.with_hint("submit again with the same --key: it adds what is missing"),
         (_, false) => failure.with_hint(format!(
             "meshwork task list --group {short}; with --key KEY the same can be submitted again"
@@ -97,6 +159,7 @@ struct Submission<'a> {
     task: TaskSpec,
     group: GroupId,
     max_fails: Option<u32>,
+    noun: Noun,
     /// The group as it was when the node answered last.
     accepted: Option<GroupView>,
     /// How printing the id ended. The rest is submitted even if it failed.
@@ -107,11 +170,10 @@ struct Submission<'a> {
 
 impl Submission<'_> {
     async fn all(&mut self, source: Source) -> anyhow::Result<()> {
-        let mut first = 0;
-        let mut chunks = read(source)?;
-        while let Some(chunk) = chunks.recv().await {
-            let Chunk { members, last } = chunk?;
-            let count = u32::try_from(members.len()).unwrap_or(u32::MAX);
+        let mut chunks = Chunks::of(source)?;
+        while let Some(chunk) = chunks.next().await? {
+            let Chunk { first, members, last } = chunk;
+            let until = u64::from(first).saturating_add(members.len());
             let batch = BatchSpec {
                 task: self.task.clone(),
                 members,
@@ -120,16 +182,65 @@ impl Submission<'_> {
                 last,
                 max_fails: self.max_fails,
             };
-            let view = self.when_free(&batch).await?;
+            let view = match self.when_free(&batch).await {
+                Err(error) if error.code() == "conflict" => {
+                    return Err(self.conflict(error, chunks, until).await);
+                }
+                view => view?,
+            };
             if self.accepted.is_none() && !self.out.json {
                 self.printed = self.out.line(&view.id);
             }
             self.accepted = Some(view);
-            first = first.saturating_add(count);
         }
         Ok(())
     }
 
+    /// Why the node does not take these members for a group that is known by the same key.
+    async fn conflict(&mut self, error: ClientError, rest: Chunks, until: u64) -> anyhow::Error {
+        let ClientError::Api(problem) = &error else { return error.into() };
+        // What is here of it now was submitted before.
+        self.accepted = None;
+        let id = self.group.to_string();
+        let Ok(known) = self.client.group(&id, Duration::ZERO).await else {
+            return error.into();
+        };
+        let total = match rest.count(until).await {
+            Ok(total) => total,
+            Err(failure) => return failure.into(),
+        };
+        let differs = problem.task_id.as_ref().and_then(|task| task.parse().ok());
+        let given = differs::Given {
+            members: total,
+            max_fails: self.max_fails,
+            durability: self.task.durability,
+            differs: differs.and_then(|task| self.group.index_of(&task)),
+        };
+        let failure = Failure::of(error.into());
+        let cause = failure.message.clone();
+        match differs::text(&known, &given, self.noun) {
+            Some(text) => {
+                let message = format!("the key names a group that was submitted before: {text}");
+                Failure { message, ..failure }
+                    .because(cause)
+                    .with_hint(format!(
+                        "meshwork wait {}, or submit with another --key",
+                        known.short
+                    ))
+                    .into()
+            }
+            None => failure.into(),
+        }
+    }
+
+    /// Looks how much of it the node has.
+    async fn look(&mut self) {
+        let id = self.group.to_string();
+        // What is known from its last answer is told otherwise.
+        if let Ok(view) = self.client.group(&id, Duration::ZERO).await {
+            self.accepted = Some(view);
+        }
+    }
     /// Hands it in; waits as long as the node has no room.
     async fn when_free(&self, batch: &BatchSpec) -> Result<GroupView, ClientError> {
         let mut told = false;
@@ -152,25 +263,4 @@ impl Submission<'_> {
             tokio::time::sleep(rest.unwrap_or(limits::FULL_REST)).await;
         }
     }
-}
-
-/// What is read, up to the first failure.
-type Chunks = mpsc::Receiver<Result<Chunk, Failure>>;
-
-/// Reads on a thread of its own, one chunk ahead: who types the lines can still be interrupted.
-fn read(mut source: Source) -> Result<Chunks, Failure> {
-    let (sender, chunks) = mpsc::channel(1);
-    let run = move || {
-        while let Some(chunk) = source.next_chunk().transpose() {
-            let failed = chunk.is_err();
-            if sender.blocking_send(chunk).is_err() || failed {
-                return;
-            }
-        }
-    };
-    let thread = thread::Builder::new().name("submit-source".to_owned()).spawn(run);
-    thread.map_err(|error| {
-        Failure::new(exit::FAILED, "failed", "cannot start a thread").because(error)
-    })?;
-    Ok(chunks)
 }

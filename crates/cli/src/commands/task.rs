@@ -3,21 +3,20 @@
 use chrono::Utc;
 use meshwork_api::{Client, TaskQuery, TaskView};
 
-use super::{group, story};
+use super::{cancel, group, results, several::Named, story};
 use crate::{
     args::TaskVerb,
     exit,
-    failure::Failure,
     output::{Output, Table, format},
 };
 
 pub(super) async fn task(verb: TaskVerb, client: &Client, out: &Output) -> anyhow::Result<u8> {
     match verb {
         TaskVerb::List { all, state, handler, group, limit } => {
-            let states = match (all, state.is_empty()) {
-                (true, _) => Vec::new(),
-                (false, true) => OPEN.map(str::to_owned).to_vec(),
-                (false, false) => state,
+            let states = if state.is_empty() && !all && group.is_none() {
+                OPEN.map(str::to_owned).to_vec()
+            } else {
+                state
             };
             let query = TaskQuery { states, handler, group, limit: Some(limit), cursor: None };
             list(&query, all, client, out).await?;
@@ -28,10 +27,10 @@ pub(super) async fn task(verb: TaskVerb, client: &Client, out: &Output) -> anyho
         TaskVerb::Show { task } => show(&task, client, out).await?,
         TaskVerb::Explain { task } => return explain(&task, client, out).await,
         TaskVerb::Result { task } => return result(&task, client, out).await,
-        TaskVerb::Retry { task, only_failed } => {
-            return retry(&task, only_failed, client, out).await;
+        TaskVerb::Retry { task, only_failed: _ } => return retry(&task, client, out).await,
+        TaskVerb::Cancel { tasks, reason } => {
+            return cancel::cancel(&tasks, &reason, client, out).await;
         }
-        TaskVerb::Cancel { tasks, reason } => cancel(&tasks, &reason, client, out).await?,
     }
     Ok(exit::DONE)
 }
@@ -68,19 +67,18 @@ async fn explain(name: &str, client: &Client, out: &Output) -> anyhow::Result<u8
 }
 
 async fn result(name: &str, client: &Client, out: &Output) -> anyhow::Result<u8> {
-    if let Some(found) = group::find(client, name).await? {
-        return group::results(found, client, out).await;
+    match Named::find(name, client).await? {
+        Named::Group(group) => group::results(*group, client, out).await,
+        Named::Task(task) => {
+            let bytes = client.result(&task.id).await?;
+            results::print(*task, Some(bytes), out)?;
+            Ok(exit::DONE)
+        }
     }
-    let bytes = client.result(name).await?;
-    out.data(&bytes)?;
-    if out.stdout_tty && !bytes.is_empty() && !bytes.ends_with(b"\n") {
-        out.data(b"\n")?;
-    }
-    Ok(exit::DONE)
 }
 
 /// Submits anew; prints the id of what was submitted.
-async fn retry(name: &str, only_failed: bool, client: &Client, out: &Output) -> anyhow::Result<u8> {
+async fn retry(name: &str, client: &Client, out: &Output) -> anyhow::Result<u8> {
     let Some(found) = group::find(client, name).await? else {
         let task = client.retry(name).await?;
         if out.json {
@@ -90,11 +88,6 @@ async fn retry(name: &str, only_failed: bool, client: &Client, out: &Output) -> 
         }
         return Ok(exit::DONE);
     };
-    if !only_failed {
-        return Err(Failure::usage(format!("{} is a group", found.short))
-            .with_hint(format!("meshwork task retry {} --only-failed", found.short))
-            .into());
-    }
     let retried = client.retry_group(&found.id).await?;
     if out.json {
         out.value(&retried)?;
@@ -112,7 +105,7 @@ async fn retry(name: &str, only_failed: bool, client: &Client, out: &Output) -> 
 }
 
 /// The states of a task that has not ended.
-const OPEN: [&str; 3] = ["queued", "assigned", "running"];
+pub(super) const OPEN: [&str; 3] = ["queued", "assigned", "running"];
 
 async fn list(query: &TaskQuery, all: bool, client: &Client, out: &Output) -> anyhow::Result<()> {
     let tasks = client.tasks(query).await?;
@@ -210,29 +203,4 @@ fn note(task: &TaskView) -> String {
         (None, Some(waiting)) => waiting.message.clone(),
         (None, None) => String::new(),
     }
-}
-
-async fn cancel(
-    tasks: &[String],
-    reason: &str,
-    client: &Client,
-    out: &Output,
-) -> anyhow::Result<()> {
-    for selector in tasks {
-        if let Some(found) = group::find(client, selector).await? {
-            group::cancel(&found, reason, client, out).await?;
-            continue;
-        }
-        let task = client.cancel(selector, reason).await?;
-        if out.json {
-            out.value(&task)?;
-        } else if out.quiet {
-            out.line(&task.id)?;
-        } else if task.state == "cancelled" {
-            out.say(format!("task {} is cancelled", task.short));
-        } else {
-            out.say(format!("task {} had ended before: {}", task.short, task.state));
-        }
-    }
-    Ok(())
 }

@@ -1,11 +1,16 @@
 //! `wait`.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use meshwork_api::{Client, ClientError, GroupView, TaskView};
-use tokio::time::Instant;
 
-use super::{group, story};
+use super::{
+    away::{Away, Waited},
+    group,
+    results::{self, Lines},
+    several::{self, Named, Outcomes},
+    story,
+};
 use crate::{
     args::WaitArgs,
     exit,
@@ -17,18 +22,20 @@ use crate::{
 
 /// Waits; on one task the exit code is the task's own.
 pub(super) async fn wait(args: WaitArgs, client: &Client, out: &Output) -> anyhow::Result<u8> {
+    if args.is_all() && args.tasks.len() > 1 {
+        return Err(several::all_is_alone("meshwork wait all").into());
+    }
     let mut signals = Signals::take()?;
     let waiting = async {
         if args.is_all() { all(&args, client, out).await } else { some(&args, client, out).await }
     };
-    let code = tokio::select! {
-        code = with_timeout(args.timeout, waiting) => code?,
+    tokio::select! {
+        code = with_timeout(args.timeout, waiting) => code,
         () = signals.next() => {
             out.say("\nstopped waiting; the tasks go on");
-            return Ok(exit::INTERRUPTED);
+            Ok(exit::INTERRUPTED)
         }
-    };
-    Ok(if args.ok_if_failed { exit::DONE } else { code })
+    }
 }
 
 async fn with_timeout(
@@ -46,16 +53,27 @@ async fn with_timeout(
 
 /// Waits until the node has no open task.
 async fn all(args: &WaitArgs, client: &Client, out: &Output) -> anyhow::Result<u8> {
+    if args.results {
+        let failure = Failure::usage("--results: `all` names no task in particular");
+        return Err(failure.with_hint("meshwork wait ID --results").into());
+    }
     let start = client.summary().await?;
+    let waited = Waited {
+        what: "each task of the durability disk".to_owned(),
+        ids: "all".to_owned(),
+        durable: true,
+    };
+    let mut away = Away::new(waited, client, out);
     let bar = bar(out, start.open());
     let mut now = start;
     while now.open() > 0 {
         tokio::time::sleep(limits::BAR_INTERVAL).await;
-        now = client.summary().await?;
-        let ended = now.succeeded + now.unsuccessful() - start.succeeded - start.unsuccessful();
+        now = away.ask(async || client.summary().await).await?;
+        let before = start.succeeded + start.unsuccessful();
+        let ended = (now.succeeded + now.unsuccessful()).saturating_sub(before);
         bar.set_length(ended + now.open());
         bar.set_position(ended);
-        bar.set_message(failed_message(now.unsuccessful() - start.unsuccessful()));
+        bar.set_message(failed_message(now.unsuccessful().saturating_sub(start.unsuccessful())));
     }
     bar.finish_and_clear();
     let failed = now.unsuccessful().saturating_sub(start.unsuccessful());
@@ -71,106 +89,163 @@ async fn all(args: &WaitArgs, client: &Client, out: &Output) -> anyhow::Result<u
 }
 
 async fn some(args: &WaitArgs, client: &Client, out: &Output) -> anyhow::Result<u8> {
+    let outcomes = Outcomes::new(&args.tasks, out);
+    let lines = Lines::new(client, out);
+    let mut wait = Wait { args, client, out, outcomes, lines };
     // Now, and not with each request: `last` must stay the same task.
-    let (mut pending, mut groups) = (Vec::with_capacity(args.tasks.len()), Vec::new());
-    for selector in &args.tasks {
-        if let Some(found) = group::find(client, selector).await? {
-            groups.push(found);
-            continue;
+    let mut found = Vec::with_capacity(args.tasks.len());
+    for id in &args.tasks {
+        let named = Named::find(id, client).await;
+        found.push(match named {
+            Ok(named) => Ok(named),
+            Err(error) => Err(wait.outcomes.tell(id, error.into())?),
+        });
+    }
+    if let [Ok(Named::Task(task))] = found.as_slice() {
+        return wait.one(task).await;
+    }
+    if !args.results {
+        let tasks = found.iter().flatten().filter_map(Named::task).cloned().collect();
+        wait.until_ended(tasks).await?;
+    }
+    for (id, named) in args.tasks.iter().zip(found) {
+        match named {
+            Err(failure) => wait.outcomes.add_failure(id, &failure)?,
+            Ok(Named::Group(group)) => wait.group(*group).await?,
+            Ok(Named::Task(task)) => wait.task(id, *task).await?,
         }
-        let id = client.task(selector).await?.id;
-        if !pending.contains(&id) {
-            pending.push(id);
-        }
     }
-    let mut code = exit::DONE;
-    for found in groups {
-        code = code.max(one_group(found, args, client, out).await?);
-    }
-    if pending.is_empty() {
-        return Ok(code);
-    }
-    Ok(code.max(some_tasks(pending, args, client, out).await?))
+    wait.end()
 }
 
-async fn one_group(
-    found: GroupView,
-    args: &WaitArgs,
-    client: &Client,
-    out: &Output,
-) -> anyhow::Result<u8> {
-    let ended = group::wait(found, args.results, client, out).await?;
-    if out.json && !args.results {
-        out.value(&ended)?;
-    } else {
-        group::say_end(&ended, out);
-    }
-    Ok(group::code(&ended))
+/// A command that waits for the tasks and groups that it names.
+struct Wait<'a> {
+    args: &'a WaitArgs,
+    client: &'a Client,
+    out: &'a Output,
+    outcomes: Outcomes<'a>,
+    lines: Lines<'a>,
 }
 
-async fn some_tasks(
-    pending: Vec<String>,
-    args: &WaitArgs,
-    client: &Client,
-    out: &Output,
-) -> anyhow::Result<u8> {
-    let tasks = pending.clone();
-    let states = until_ended(pending, client, out).await?;
-    if let ([id], true) = (tasks.as_slice(), args.is_one()) {
-        return one(&client.task(id).await?, out);
-    }
-    let failed = states.values().filter(|state| *state != "succeeded").count();
-    if out.json {
-        let mut views = Vec::with_capacity(tasks.len());
-        for id in &tasks {
-            views.push(client.task(id).await?);
+impl<'a> Wait<'a> {
+    /// Waits for the one task that is named, and ends as it does.
+    async fn one(&self, task: &TaskView) -> anyhow::Result<u8> {
+        self.until_ended(vec![task.clone()]).await?;
+        let mut away = self.away(std::slice::from_ref(task));
+        let task = away.ask(async || self.client.task(&task.id).await).await?;
+        let code = if self.args.ok_if_failed { exit::DONE } else { exit::of_task(&task) };
+        if !self.args.results {
+            print_end(&task, self.out)?;
+            return Ok(code);
         }
-        out.value(&views)?;
-    } else {
-        for id in &tasks {
-            let state = states.get(id).map_or("ended", String::as_str);
-            out.say(format!("{id} {state}"));
-        }
-    }
-    Ok(if failed == 0 { exit::DONE } else { exit::FAILED })
-}
-
-/// Waits for the end of all these; gives their states.
-async fn until_ended(
-    mut pending: Vec<String>,
-    client: &Client,
-    out: &Output,
-) -> Result<BTreeMap<String, String>, ClientError> {
-    let mut states = BTreeMap::new();
-    let total = pending.len();
-    let bar = bar(out, u64::try_from(total).unwrap_or(u64::MAX));
-    let each = if out.shows_bars() { limits::BAR_INTERVAL } else { limits::PLAIN_WAIT };
-    while !pending.is_empty() {
-        let rest = pending.split_off(pending.len().min(limits::WAITED_TASKS));
-        let asked = Instant::now();
-        let answer = match client.wait(pending.clone(), each).await {
-            Ok(answer) => answer,
-            Err(error) if error.is_retryable() && error.code() == "busy" => {
-                tokio::time::sleep_until(asked + limits::BAR_INTERVAL).await;
-                pending.extend(rest);
-                continue;
-            }
-            Err(error) => return Err(error),
+        let output = match task.error {
+            None => Some(away.ask(async || self.client.result(&task.id).await).await?),
+            Some(_) => None,
         };
-        states.extend(answer.ended.into_iter().map(|task| (task.id, task.state)));
-        // Those behind come first next time, so that the bar moves for them as well.
-        pending = rest;
-        pending.extend(answer.pending);
-        bar.set_position(u64::try_from(states.len()).unwrap_or(u64::MAX));
-        let failed = states.values().filter(|state| *state != "succeeded").count();
-        bar.set_message(failed_message(u64::try_from(failed).unwrap_or(u64::MAX)));
+        results::print(task, output, self.out)?;
+        Ok(code)
     }
-    bar.finish_and_clear();
-    Ok(states)
+
+    /// One task of several, which has ended unless its result is to be printed.
+    async fn task(&mut self, id: &str, task: TaskView) -> anyhow::Result<()> {
+        if self.args.results {
+            self.until_ended(vec![task.clone()]).await?;
+        }
+        let mut away = self.away(std::slice::from_ref(&task));
+        let ended = away.ask(async || self.client.task(&task.id).await).await;
+        let ended = match ended {
+            Ok(ended) => ended,
+            Err(error) => {
+                let failure = self.outcomes.tell(id, error)?;
+                return self.outcomes.add_failure(id, &failure);
+            }
+        };
+        let failed = ended.error.is_some() && !self.args.ok_if_failed;
+        let code = if failed { exit::FAILED } else { exit::DONE };
+        self.outcomes.add(&ended, code)?;
+        if !self.args.results {
+            self.out.say(format!("{} {}", ended.id, ended.state));
+            return Ok(());
+        }
+        let output = match ended.error {
+            None => Some(away.ask(async || self.client.result(&ended.id).await).await?),
+            Some(_) => None,
+        };
+        self.lines.task(ended, output)
+    }
+
+    async fn group(&mut self, group: GroupView) -> anyhow::Result<()> {
+        let lines = self.args.results.then_some(&mut self.lines);
+        let ended = group::wait(group, lines, self.client, self.out).await?;
+        let code = if self.args.ok_if_failed { exit::DONE } else { group::code(&ended) };
+        self.outcomes.add(&ended, code)?;
+        if !self.out.json || self.args.results {
+            group::say_end(&ended, self.out);
+        }
+        Ok(())
+    }
+
+    fn end(mut self) -> anyhow::Result<u8> {
+        // Not how a task ended: it is printed, or it is not.
+        if self.lines.lost() > 0 {
+            self.outcomes.raise(exit::FAILED);
+        }
+        if self.args.results { Ok(self.outcomes.code()) } else { self.outcomes.print() }
+    }
+
+    /// Waits for the end of all these. A task that is no longer known ends as well.
+    async fn until_ended(&self, tasks: Vec<TaskView>) -> anyhow::Result<()> {
+        let mut away = self.away(&tasks);
+        let mut pending: Vec<String> = Vec::with_capacity(tasks.len());
+        for task in tasks.into_iter().filter(|task| !task.is_ended()) {
+            if !pending.contains(&task.id) {
+                pending.push(task.id);
+            }
+        }
+        let total = pending.len();
+        let bar = bar(self.out, wide(total));
+        let each = if self.out.shows_bars() { limits::BAR_INTERVAL } else { limits::PLAIN_WAIT };
+        let mut failed = 0;
+        while !pending.is_empty() {
+            let rest = pending.split_off(pending.len().min(limits::WAITED_TASKS));
+            let answer = away.ask(async || self.client.wait(pending.clone(), each).await).await;
+            match answer {
+                Ok(answer) => {
+                    let ends = answer.ended.iter();
+                    failed += ends.filter(|task| task.state != "succeeded").count();
+                    // Those behind come first next time, so that the bar moves for them as well.
+                    pending = rest;
+                    pending.extend(answer.pending);
+                }
+                Err(error) => {
+                    let unknown = unknown(&error).ok_or(error)?;
+                    pending.retain(|id| *id != unknown);
+                    pending.extend(rest);
+                }
+            }
+            bar.set_position(wide(total.saturating_sub(pending.len())));
+            bar.set_message(failed_message(wide(failed)));
+        }
+        bar.finish_and_clear();
+        Ok(())
+    }
+
+    fn away(&self, tasks: &[TaskView]) -> Away<'a> {
+        Away::new(Waited::tasks(tasks), self.client, self.out)
+    }
 }
 
-/// Ends as the task did.
-fn one(task: &TaskView, out: &Output) -> anyhow::Result<u8> {
+/// The task that the node does not know, if that is why it cannot be waited for.
+fn unknown(error: &anyhow::Error) -> Option<String> {
+    let ClientError::Api(problem) = error.downcast_ref()? else { return None };
+    if problem.status == 404 { problem.task_id.clone() } else { None }
+}
+
+fn wide(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
+}
+
+fn print_end(task: &TaskView, out: &Output) -> anyhow::Result<()> {
     if out.json {
         out.value(task)?;
     } else if task.error.is_some() {
@@ -178,7 +253,7 @@ fn one(task: &TaskView, out: &Output) -> anyhow::Result<u8> {
     } else {
         out.say(format!("task {} succeeded: meshwork task result {}", task.short, task.short));
     }
-    Ok(exit::of_task(task))
+    Ok(())
 }
 
 fn failed_message(failed: u64) -> String {

@@ -32,6 +32,15 @@ pub(crate) fn printable(text: &str) -> String {
         .collect()
 }
 
+/// A word as a shell takes it, in quotes if it needs them.
+pub(crate) fn shell(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:,=@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
 /// `now`, `12s ago`, `3h ago`.
 pub(crate) fn ago(then: DateTime<Utc>, now: DateTime<Utc>) -> String {
     let passed = between(then, now);

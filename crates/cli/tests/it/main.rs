@@ -39,3 +39,4 @@ mod stopping;
 mod support;
 mod tasks;
 mod two_nodes;
+mod verbs;

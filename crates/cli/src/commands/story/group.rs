@@ -78,7 +78,7 @@ fn next(group: &GroupView) -> String {
     let short = &group.short;
     match group.state.as_str() {
         "failed" | "cancelled" if group.unsuccessful() > 0 => {
-            format!("meshwork task retry {short} --only-failed")
+            format!("meshwork task retry {short}")
         }
         "succeeded" | "failed" | "cancelled" => format!("meshwork task result {short}"),
         "unfinished" => "the same submit with its --key goes on with it".to_owned(),

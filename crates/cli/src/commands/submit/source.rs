@@ -1,39 +1,35 @@
-//! From a file of lines, a file of JSON, or a range of numbers to the members of a group, as many at
-//! a time as a request carries. Files of lines are never in memory as a whole.
+//! From a file of lines, a file of JSON, or ranges of numbers to the members of a group. Files of
+//! lines are never in memory as a whole.
 
 use std::{
     collections::BTreeMap,
     fs::File,
     io::{self, BufRead, BufReader, Read},
-    iter::Peekable,
     path::Path,
 };
 
-use meshwork_api::{BatchMembers, MemberSpec, Payload, RangeSpec};
-use meshwork_core::limits::{GROUP_MEMBERS, INLINE_BYTES};
+use meshwork_api::{MemberSpec, Payload, RangeSpec};
+use meshwork_core::limits::INLINE_BYTES;
 
-use crate::{args::SubmitArgs, failure::Failure, limits, output::format};
+use crate::{
+    args::{Array, SubmitArgs},
+    failure::Failure,
+    output::format,
+};
 
 mod elements;
 #[cfg(test)]
 mod tests;
 
-/// Members for one request.
-#[derive(Clone, Debug)]
-pub(super) struct Chunk {
-    pub(super) members: BatchMembers,
-    /// Whether there are no more.
-    pub(super) last: bool,
-}
-
-type Items = Box<dyn Iterator<Item = Result<MemberSpec, Failure>> + Send>;
+/// Members, one after the other, up to the first that cannot be read.
+pub(super) type Items = Box<dyn Iterator<Item = Result<MemberSpec, Failure>> + Send>;
 
 /// Where members come from.
 pub(super) enum Source {
-    /// The numbers from this place on.
-    Range { range: RangeSpec, place: u64 },
-    /// One after the other.
-    Items { items: Peekable<Items>, count: u32 },
+    /// These numbers.
+    Ranges(Vec<RangeSpec>),
+    /// A file.
+    Items(Items),
 }
 
 impl Source {
@@ -43,8 +39,8 @@ impl Source {
     ///
     /// The file cannot be read, or is no JSON.
     pub(super) fn open(args: &SubmitArgs) -> Result<Self, Failure> {
-        if let Some(range) = args.array {
-            return Ok(Self::Range { range, place: 0 });
+        if let Some(Array(ranges)) = &args.array {
+            return Ok(Self::Ranges(ranges.clone()));
         }
         let (flag, path) = match (&args.each_line, &args.from_json) {
             (Some(path), _) => ("--each-line", path),
@@ -52,77 +48,10 @@ impl Source {
             (None, None) => return Err(Failure::usage("a group has members")),
         };
         let file = reader(flag, path)?;
-        let items =
-            if flag == "--each-line" { Box::new(Lines::of(file)) } else { elements::read(file)? };
-        Ok(Self::of(items))
-    }
-
-    fn of(items: Items) -> Self {
-        Self::Items { items: items.peekable(), count: 0 }
-    }
-
-    /// The next members; none if there are no more.
-    ///
-    /// # Errors
-    ///
-    /// One of them cannot be read, or is none.
-    pub(super) fn next_chunk(&mut self) -> Result<Option<Chunk>, Failure> {
-        match self {
-            Self::Range { range, place } => {
-                let most = u64::try_from(limits::BATCH_TASKS).unwrap_or(u64::MAX);
-                let Some(part) = range.part(*place, most) else { return Ok(None) };
-                *place += part.len();
-                let last = *place >= range.len();
-                Ok(Some(Chunk { members: BatchMembers::Range(part), last }))
-            }
-            Self::Items { items, count } => {
-                let chunk = chunk(items)?;
-                if let Some(chunk) = &chunk {
-                    let more = u32::try_from(chunk.members.len()).unwrap_or(u32::MAX);
-                    *count = count.saturating_add(more);
-                    if *count > GROUP_MEMBERS {
-                        let most = format::count(GROUP_MEMBERS.into());
-                        return Err(Failure::usage(format!("a group has at most {most} tasks")));
-                    }
-                }
-                Ok(chunk)
-            }
-        }
+        let lines = flag == "--each-line";
+        Ok(Self::Items(if lines { Box::new(Lines::of(file)) } else { elements::read(file)? }))
     }
 }
-
-fn chunk(items: &mut Peekable<Items>) -> Result<Option<Chunk>, Failure> {
-    let (mut members, mut bytes) = (Vec::new(), 0);
-    while members.len() < limits::BATCH_TASKS {
-        match items.peek() {
-            Some(Ok(member)) => bytes += weight(member),
-            // What comes before an error is not submitted with it: the next chunk is the error.
-            Some(Err(_)) if !members.is_empty() => break,
-            Some(Err(_)) | None => {}
-        }
-        if bytes > limits::BATCH_BYTES && !members.is_empty() {
-            break;
-        }
-        match items.next() {
-            Some(member) => members.push(member?),
-            None => break,
-        }
-    }
-    if members.is_empty() {
-        return Ok(None);
-    }
-    Ok(Some(Chunk { members: BatchMembers::Items(members), last: items.peek().is_none() }))
-}
-
-/// At most its bytes in JSON.
-fn weight(member: &MemberSpec) -> usize {
-    let input = member.input.as_ref().map_or(0, Payload::json_len);
-    let params: usize = member.params.iter().map(|(name, value)| name.len() + value.len()).sum();
-    input + 6 * params + MEMBER_BYTES
-}
-
-/// Bytes of a member in JSON besides its input and parameters.
-const MEMBER_BYTES: usize = 64;
 
 fn reader(flag: &str, path: &Path) -> Result<Box<dyn BufRead + Send>, Failure> {
     if path == Path::new("-") {

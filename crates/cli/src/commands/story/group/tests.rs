@@ -14,6 +14,7 @@ fn view() -> GroupView {
         members: 1_203,
         complete: false,
         max_fails: None,
+        durability: "disk".to_owned(),
         stopped: false,
         cancel_reason: None,
         queued: 1_000,
@@ -118,7 +119,7 @@ fn a_group_that_is_open_with_nothing_queued_waits_for_more() {
 fn only_what_did_not_succeed_is_to_be_tried_again() {
     let cancelled = GroupView { state: "cancelled".to_owned(), ..view() };
     let text = told(cancelled.clone());
-    assert!(text.ends_with("next      meshwork task retry 8f3a21 --only-failed\n"), "{text}");
+    assert!(text.ends_with("next      meshwork task retry 8f3a21\n"), "{text}");
     let text = told(GroupView { failed: 0, ..cancelled });
     assert!(text.ends_with("next      meshwork task result 8f3a21\n"), "{text}");
 }

@@ -2,29 +2,18 @@ use std::io::Cursor;
 
 use super::*;
 
-fn all(mut source: Source) -> Result<Vec<Chunk>, Failure> {
-    let mut chunks = Vec::new();
-    while let Some(chunk) = source.next_chunk()? {
-        chunks.push(chunk);
-    }
-    Ok(chunks)
+fn all(
+    items: impl Iterator<Item = Result<MemberSpec, Failure>>,
+) -> Result<Vec<MemberSpec>, Failure> {
+    items.collect()
 }
 
-fn members(chunks: Vec<Chunk>) -> Vec<MemberSpec> {
-    let each = chunks.into_iter().map(|chunk| match chunk.members {
-        BatchMembers::Items(items) => items,
-        BatchMembers::Lines(_) | BatchMembers::Range(_) => panic!("no items"),
-    });
-    each.flatten().collect()
-}
-
-fn lines(text: impl Into<Vec<u8>>) -> Source {
-    Source::of(Box::new(Lines::of(Box::new(Cursor::new(text.into())))))
+fn lines(text: impl Into<Vec<u8>>) -> Lines {
+    Lines::of(Box::new(Cursor::new(text.into())))
 }
 
 fn from_json(text: &str) -> Result<Vec<MemberSpec>, Failure> {
-    let items = elements::read(Box::new(Cursor::new(text.to_owned().into_bytes())))?;
-    Ok(members(all(Source::of(items))?))
+    elements::read(Box::new(Cursor::new(text.to_owned().into_bytes())))?.collect()
 }
 
 fn text(member: &MemberSpec) -> Option<&str> {
@@ -37,22 +26,22 @@ fn text(member: &MemberSpec) -> Option<&str> {
 #[test]
 fn each_line_is_a_member_with_or_without_its_end() {
     for file in ["one\ntwo\n\nfour", "one\r\ntwo\r\n\r\nfour\r\n", "one\ntwo\n\nfour\n"] {
-        let members = members(all(lines(file)).unwrap());
+        let members: Vec<MemberSpec> = lines(file).collect::<Result<_, _>>().unwrap();
         let texts: Vec<_> = members.iter().map(text).collect();
         assert_eq!(texts, [Some("one"), Some("two"), Some(""), Some("four")], "{file:?}");
     }
-    assert!(all(lines("")).unwrap().is_empty());
-    let bytes = members(all(lines(b"\xff\xfe\n")).unwrap());
-    assert_eq!(bytes[0].input, Some(Payload::Base64(b"\xff\xfe".to_vec().into())));
+    assert!(lines("").next().is_none());
+    let bytes = lines(b"\xff\xfe\n").next().unwrap().unwrap();
+    assert_eq!(bytes.input, Some(Payload::Base64(b"\xff\xfe".to_vec().into())));
 }
 
 #[test]
 fn byte_order_mark_is_no_part_of_the_first_member() {
-    let marked = members(all(lines("\u{feff}one\n\u{feff}two")).unwrap());
+    let marked = all(lines("\u{feff}one\n\u{feff}two")).unwrap();
     assert_eq!(marked.iter().map(text).collect::<Vec<_>>(), [Some("one"), Some("\u{feff}two")]);
     assert!(all(lines("\u{feff}")).unwrap().is_empty(), "a mark alone is an empty file");
     let longest = format!("\u{feff}{}\r\n", "x".repeat(INLINE_BYTES));
-    assert_eq!(members(all(lines(longest)).unwrap()).len(), 1);
+    assert_eq!(all(lines(longest)).unwrap().len(), 1);
     for json in ["\u{feff}[\"one\"]", "\u{feff}\"one\"", "\u{feff} {\"input\": \"one\"}"] {
         assert_eq!(text(&from_json(json).unwrap()[0]), Some("one"), "{json:?}");
     }
@@ -60,48 +49,17 @@ fn byte_order_mark_is_no_part_of_the_first_member() {
         let failure = all(lines(utf16)).unwrap_err();
         assert!(failure.message.contains("UTF-16"), "{failure:?}");
         let items = elements::read(Box::new(Cursor::new(utf16.to_vec())));
-        assert!(items.and_then(|items| all(Source::of(items))).is_err());
+        assert!(items.and_then(all).is_err());
     }
 }
 
 #[test]
 fn a_line_that_no_task_carries_is_named() {
     let longest = "x".repeat(INLINE_BYTES);
-    assert_eq!(members(all(lines(format!("a\n{longest}\r\nb"))).unwrap()).len(), 3);
-    let failure = all(lines(format!("a\n{longest}x\nb"))).unwrap_err();
+    assert!(lines(format!("a\n{longest}\r\nb")).all(|line| line.is_ok()));
+    let read: Vec<_> = lines(format!("a\n{longest}x\nb")).collect();
+    let [Ok(_), Err(failure)] = &read[..] else { panic!("{}", read.len()) };
     assert!(failure.message.contains("line 2"), "{failure:?}");
-    let mut source = lines(format!("a\n{longest}x"));
-    let before = source.next_chunk().unwrap().unwrap();
-    assert!(!before.last, "what comes before the error is not said to be all");
-}
-
-#[test]
-fn chunks_are_as_large_as_a_request_carries_and_the_last_is_known() {
-    let chunks = all(lines("x\n".repeat(limits::BATCH_TASKS * 2))).unwrap();
-    let shape: Vec<_> = chunks.iter().map(|chunk| (chunk.members.len(), chunk.last)).collect();
-    assert_eq!(shape, [(4_096, false), (4_096, true)]);
-    let heavy = format!("{}\n", "x".repeat(400_000)).repeat(7);
-    let chunks = all(lines(heavy)).unwrap();
-    let shape: Vec<_> = chunks.iter().map(|chunk| (chunk.members.len(), chunk.last)).collect();
-    assert_eq!(shape, [(3, false), (3, false), (1, true)]);
-    let escaped = format!("{}\n", "\u{1}".repeat(400_000)).repeat(3);
-    assert_eq!(all(lines(escaped.clone())).unwrap().len(), 3, "six bytes for each");
-    let chunks = [chunks, all(lines(escaped)).unwrap()].concat();
-    for chunk in chunks {
-        assert!(
-            serde_json::to_vec(&chunk.members).unwrap().len() < meshwork_api::limits::BODY_BYTES
-        );
-    }
-    let range = RangeSpec { from: 5, to: 5 + 2 * 4_096, step: 2 };
-    let chunks = all(Source::Range { range, place: 0 }).unwrap();
-    let parts: Vec<_> = chunks
-        .iter()
-        .map(|chunk| match &chunk.members {
-            BatchMembers::Range(part) => (part.from, part.to, chunk.last),
-            BatchMembers::Lines(_) | BatchMembers::Items(_) => panic!("no range"),
-        })
-        .collect();
-    assert_eq!(parts, [(5, 5 + 2 * 4_095, false), (5 + 2 * 4_096, 5 + 2 * 4_096, true)]);
 }
 
 #[test]

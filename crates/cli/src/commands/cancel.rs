@@ -1,0 +1,148 @@
+//! `task cancel`.
+
+use std::collections::BTreeSet;
+
+use chrono::Utc;
+use futures::{StreamExt, stream};
+use meshwork_api::{Client, ClientError, GroupQuery, TaskQuery, TaskView};
+use serde::Serialize;
+
+use super::{
+    group,
+    several::{self, Named, Outcomes},
+    task,
+};
+use crate::{
+    args::ALL,
+    exit, limits,
+    output::{Output, format},
+};
+
+/// Cancels each of these tasks and groups; `all` is every task that has not ended.
+pub(super) async fn cancel(
+    ids: &[String],
+    reason: &str,
+    client: &Client,
+    out: &Output,
+) -> anyhow::Result<u8> {
+    if ids.iter().any(|id| id == ALL) {
+        if ids.len() > 1 {
+            return Err(several::all_is_alone("meshwork task cancel all").into());
+        }
+        return all(reason, client, out).await;
+    }
+    let mut outcomes = Outcomes::new(ids, out);
+    for id in ids {
+        match cancel_one(id, reason, client).await {
+            Ok(Named::Task(task)) => {
+                tell_cancelled(&task.id, &after_cancel(&task), out)?;
+                outcomes.add(&task, exit::DONE)?;
+            }
+            Ok(Named::Group(group)) => {
+                tell_cancelled(&group.id, &group::after_cancel(&group), out)?;
+                outcomes.add(&group, exit::DONE)?;
+            }
+            Err(error) => {
+                let failure = outcomes.tell(id, error.into())?;
+                outcomes.add_failure(id, &failure)?;
+            }
+        }
+    }
+    outcomes.print()
+}
+
+async fn cancel_one(id: &str, reason: &str, client: &Client) -> Result<Named, ClientError> {
+    Ok(match group::find(client, id).await? {
+        Some(found) => Named::Group(Box::new(client.cancel_group(&found.id, reason).await?)),
+        None => Named::Task(Box::new(client.cancel(id, reason).await?)),
+    })
+}
+
+fn tell_cancelled(id: &str, text: &str, out: &Output) -> anyhow::Result<()> {
+    if out.json {
+        return Ok(());
+    }
+    if out.quiet {
+        out.line(id)?;
+    }
+    out.say(text);
+    Ok(())
+}
+
+/// How a task is that was to be cancelled.
+fn after_cancel(task: &TaskView) -> String {
+    if task.state == "cancelled" {
+        return format!("task {} is cancelled", task.short);
+    }
+    format!("task {} has already ended: {}", task.short, task.state)
+}
+
+/// What `task cancel all` has done.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+struct Cancelled {
+    /// Groups, each with all of its members.
+    groups: u64,
+    /// Tasks of no group.
+    tasks: u64,
+}
+
+/// Cancels what was submitted up to now and has not ended: groups first, with all of their members.
+async fn all(reason: &str, client: &Client, out: &Output) -> anyhow::Result<u8> {
+    let now = Utc::now();
+    let mut cancelled = Cancelled::default();
+    let mut query =
+        GroupQuery { states: group::OPEN.map(str::to_owned).to_vec(), ..GroupQuery::default() };
+    loop {
+        let list = client.groups(&query).await?;
+        for found in list.items.iter().filter(|group| group.submitted_at <= now) {
+            cancelled.groups += 1;
+            client.cancel_group(&found.id, reason).await?;
+        }
+        query.cursor = list.next_cursor;
+        if query.cursor.is_none() {
+            break;
+        }
+    }
+    let mut seen = BTreeSet::new();
+    let query =
+        TaskQuery { states: task::OPEN.map(str::to_owned).to_vec(), ..TaskQuery::default() };
+    loop {
+        let list = client.tasks(&query).await?.items;
+        let found = list.into_iter().filter(|task| task.submitted_at <= now);
+        let found: Vec<String> =
+            found.map(|task| task.id).filter(|id| seen.insert(id.clone())).collect();
+        if found.is_empty() {
+            break;
+        }
+        cancelled.tasks += u64::try_from(found.len()).unwrap_or(u64::MAX);
+        each(found, reason, client).await?;
+    }
+    if out.json {
+        out.value(&cancelled)?;
+    } else {
+        let (groups, tasks) = (format::count(cancelled.groups), format::count(cancelled.tasks));
+        out.say(format!("cancelled {groups} groups and {tasks} tasks of no group"));
+    }
+    Ok(exit::DONE)
+}
+
+/// Some at a time: a handler may take a while to stop.
+async fn each(ids: Vec<String>, reason: &str, client: &Client) -> Result<(), ClientError> {
+    let ends = ids.into_iter().map(async |id| {
+        loop {
+            match client.cancel(&id, reason).await {
+                Err(error) if error.is_retryable() && error.code() == "busy" => {
+                    tokio::time::sleep(limits::BAR_INTERVAL).await;
+                }
+                // It has ended, and is forgotten.
+                Err(error) if error.code() == "not_found" => return Ok(()),
+                ended => return ended.map(|_| ()),
+            }
+        }
+    });
+    let mut ends = stream::iter(ends).buffer_unordered(limits::CANCELLED_AT_ONCE);
+    while let Some(end) = ends.next().await {
+        end?;
+    }
+    Ok(())
+}

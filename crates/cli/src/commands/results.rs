@@ -1,0 +1,187 @@
+//! Results as they are printed: of one task its bytes, of several one line each, so that line N
+//! belongs to input N.
+//!
+//! A line cannot hold every result. A task that has none, or whose result holds a line feed or is no
+//! UTF-8, gives an empty line and a reason on standard error. JSON holds every result.
+
+use bytes::Bytes;
+use indicatif::ProgressBar;
+use meshwork_api::{Client, ErrorView, MemberResult, Payload, TaskView};
+use serde::Serialize;
+
+use super::{away::Away, story};
+use crate::output::{Output, format};
+
+#[cfg(test)]
+mod tests;
+
+/// A task with its result, as JSON.
+#[derive(Debug, Serialize)]
+struct TaskResult {
+    #[serde(flatten)]
+    task: TaskView,
+    /// None if the task did not succeed.
+    output: Option<Payload>,
+}
+
+/// Prints what came of one task: the bytes of its result as they are, or why there is none. On a
+/// terminal the result ends with a line feed.
+pub(super) fn print(task: TaskView, output: Option<Bytes>, out: &Output) -> anyhow::Result<()> {
+    if out.json {
+        return out.value(&TaskResult { task, output: output.map(Payload::of) });
+    }
+    let Some(bytes) = output else {
+        out.failure(&story::failure(&task));
+        return Ok(());
+    };
+    out.data(&bytes)?;
+    if out.stdout_tty && !bytes.is_empty() && !bytes.ends_with(b"\n") {
+        out.data(b"\n")?;
+    }
+    Ok(())
+}
+
+/// Prints one line for each task.
+pub(super) struct Lines<'a> {
+    client: &'a Client,
+    out: &'a Output,
+    /// Lines printed so far.
+    printed: u64,
+    /// Tasks that succeeded, and whose result was not printed.
+    lost: u64,
+    /// Not yet printed.
+    page: Page,
+}
+
+/// What is printed at once.
+#[derive(Debug, Default)]
+struct Page {
+    lines: Vec<u8>,
+    reasons: Vec<String>,
+}
+
+impl<'a> Lines<'a> {
+    pub(super) fn new(client: &'a Client, out: &'a Output) -> Self {
+        Self { client, out, printed: 0, lost: 0, page: Page::default() }
+    }
+
+    /// Tasks that succeeded, and whose result was not printed.
+    pub(super) fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    /// Prints the members of a group from the place `next` on, up to the first that has not ended;
+    /// gives the place of that one.
+    pub(super) async fn group(
+        &mut self,
+        group: &str,
+        mut next: u32,
+        bar: &ProgressBar,
+        away: &mut Away<'_>,
+    ) -> anyhow::Result<u32> {
+        loop {
+            let from = next;
+            let page = away.ask(async || self.client.group_results(group, from).await).await?;
+            let mut open = false;
+            for member in page.items {
+                open = member.is_open();
+                if open {
+                    break;
+                }
+                next = next.saturating_add(1);
+                let line = line(&member.id, &member.state, &member.output, &member.error);
+                self.add(line, &member, is_lost(&member))?;
+            }
+            bar.suspend(|| self.flush())?;
+            if open || page.next_cursor.is_none() || next == from {
+                return Ok(next);
+            }
+        }
+    }
+
+    /// Prints the line of a task that has ended.
+    pub(super) fn task(&mut self, task: TaskView, output: Option<Bytes>) -> anyhow::Result<()> {
+        let output = output.map(Payload::of);
+        let line = line(&task.id, &task.state, &output, &task.error);
+        self.add(line, &TaskResult { task, output }, false)?;
+        self.flush()
+    }
+
+    fn add(
+        &mut self,
+        line: Result<String, NoLine>,
+        value: &impl Serialize,
+        lost: bool,
+    ) -> anyhow::Result<()> {
+        self.printed += 1;
+        self.lost += u64::from(lost);
+        let Page { lines, reasons } = &mut self.page;
+        if self.out.json {
+            serde_json::to_writer(&mut *lines, value)?;
+        } else {
+            match line {
+                Ok(line) => lines.extend_from_slice(line.as_bytes()),
+                Err(NoLine { why, has_result }) => {
+                    self.lost += u64::from(has_result);
+                    reasons.push(format!("line {} is empty: {why}", self.printed));
+                }
+            }
+        }
+        lines.push(b'\n');
+        Ok(())
+    }
+
+    fn flush(&mut self) -> anyhow::Result<()> {
+        let Page { lines, reasons } = std::mem::take(&mut self.page);
+        for reason in reasons {
+            self.out.say(reason);
+        }
+        Ok(self.out.data(&lines)?)
+    }
+}
+
+/// Whether the member has ended with a result that the node no longer keeps.
+fn is_lost(member: &MemberResult) -> bool {
+    member.output.is_none() && member.error.is_none()
+}
+
+/// Why a task gives an empty line.
+#[derive(Debug, PartialEq, Eq)]
+struct NoLine {
+    why: String,
+    /// Whether there is a result, which a line cannot hold.
+    has_result: bool,
+}
+
+/// The line of a task without its line feed.
+fn line(
+    id: &str,
+    state: &str,
+    output: &Option<Payload>,
+    error: &Option<ErrorView>,
+) -> Result<String, NoLine> {
+    let short = id.get(id.len().saturating_sub(6)..).unwrap_or(id);
+    let text = match (output, error) {
+        (Some(Payload::Text(text)), _) => Ok(text.as_str()),
+        (Some(Payload::Base64(bytes)), _) => std::str::from_utf8(bytes).map_err(|_| "is not UTF-8"),
+        (None, Some(error)) => {
+            let why = format!("task {short} {state}: {}", format::printable(&error.message));
+            return Err(NoLine { why, has_result: false });
+        }
+        (None, None) => {
+            let why = format!("the result of task {short} is not kept any longer");
+            return Err(NoLine { why, has_result: false });
+        }
+    };
+    // Most programs end their output with a line feed; it ends the line here as well.
+    let text = text.map(|text| text.strip_suffix('\n').unwrap_or(text));
+    match text {
+        Ok(text) if !text.contains('\n') => Ok(text.to_owned()),
+        Ok(_) => Err("holds a line feed"),
+        Err(why) => Err(why),
+    }
+    .map_err(|why| NoLine {
+        why: format!("the result of task {short} {why}; print it: meshwork task result {short}"),
+        has_result: true,
+    })
+}

@@ -1,0 +1,97 @@
+use std::time::Duration;
+
+use super::*;
+
+type Item = Result<MemberSpec, Failure>;
+
+fn member(text: impl Into<String>) -> Item {
+    Ok(MemberSpec { input: Some(Payload::Text(text.into())), ..MemberSpec::default() })
+}
+
+/// Chunks of what a test sends.
+fn sent() -> (mpsc::Sender<Item>, Chunks) {
+    let (sender, items) = mpsc::channel(limits::READ_AHEAD);
+    (sender, Chunks::Items(Read { items, held: None, first: 0, unended: None }))
+}
+
+fn of(members: Vec<Item>) -> Chunks {
+    Chunks::of(Source::Items(Box::new(members.into_iter()))).expect("a thread")
+}
+
+/// First place, number of members, whether they are the last.
+async fn shape(mut chunks: Chunks) -> Vec<(u32, u64, bool)> {
+    let mut shape = Vec::new();
+    while let Some(chunk) = chunks.next().await.expect("a chunk") {
+        if let BatchMembers::Items(items) = &chunk.members {
+            let bytes = serde_json::to_vec(items).expect("JSON").len();
+            assert!(bytes < meshwork_api::limits::BODY_BYTES, "{bytes}");
+        }
+        shape.push((chunk.first, chunk.members.len(), chunk.last));
+    }
+    shape
+}
+
+#[tokio::test]
+async fn chunks_are_as_large_as_a_request_carries() {
+    let many = (0..limits::BATCH_TASKS * 2).map(|_| member("x")).collect();
+    assert_eq!(shape(of(many)).await, [(0, 4_096, false), (4_096, 4_096, true)]);
+    let heavy = (0..7).map(|_| member("\u{e9}".repeat(300_000))).collect();
+    let shapes = shape(of(heavy)).await;
+    assert_eq!(shapes, [(0, 2, false), (2, 2, false), (4, 2, false), (6, 1, true)]);
+    // Each of these bytes takes six in JSON.
+    let escaped = (0..3).map(|_| member("\u{1}".repeat(200_000))).collect();
+    assert_eq!(shape(of(escaped)).await, [(0, 1, false), (1, 1, false), (2, 1, true)]);
+    assert_eq!(shape(of(Vec::new())).await, []);
+}
+
+#[tokio::test]
+async fn ranges_are_handed_in_one_after_the_other() {
+    let range = |from, to, step| RangeSpec { from, to, step };
+    let ranges = vec![range(7, 7, 1), range(5, 5 + 2 * 4_096, 2), range(1, 3, 1)];
+    let shapes = shape(Chunks::of(Source::Ranges(ranges)).expect("no thread")).await;
+    assert_eq!(shapes, [(0, 1, false), (1, 4_096, false), (4_097, 1, false), (4_098, 3, true)]);
+}
+
+/// A member leaves when its time is over, although more may come.
+#[tokio::test(start_paused = true)]
+async fn slow_members_leave_a_moment_after_the_first() {
+    let (sender, mut chunks) = sent();
+    let slow = tokio::spawn(async move {
+        for number in 0..5 {
+            sender.send(member(number.to_string())).await.expect("it is read");
+            tokio::time::sleep(limits::LINGER * 2 / 5).await;
+        }
+        tokio::time::sleep(Duration::from_secs(3_600)).await;
+    });
+    let start = Instant::now();
+    let chunk = chunks.next().await.expect("a chunk").expect("members");
+    assert_eq!((chunk.first, chunk.members.len(), chunk.last), (0, 3, false));
+    assert_eq!(start.elapsed(), limits::LINGER);
+    let chunk = chunks.next().await.expect("a chunk").expect("members");
+    assert_eq!((chunk.first, chunk.members.len(), chunk.last), (3, 2, false));
+    assert!(start.elapsed() < limits::LINGER * 3);
+    // The node learns which one was the last.
+    slow.await.expect("it ends");
+    let end = chunks.next().await.expect("a chunk").expect("the last member again");
+    assert_eq!((end.first, end.last), (4, true));
+    assert_eq!(end.members, BatchMembers::Items(vec![member("4").expect("a member")]));
+    assert!(chunks.next().await.expect("the end").is_none());
+}
+
+#[tokio::test]
+async fn members_before_an_error_are_handed_in_without_it() {
+    let mut chunks = of(vec![member("a"), Err(Failure::usage("line 2")), member("c")]);
+    let chunk = chunks.next().await.expect("a chunk").expect("members");
+    assert_eq!((chunk.members.len(), chunk.last), (1, false));
+    assert_eq!(chunks.next().await.expect_err("the error"), Failure::usage("line 2"));
+}
+
+#[tokio::test]
+async fn the_rest_is_counted() {
+    let many = || (0..limits::BATCH_TASKS * 2 + 5).map(|_| member("x")).collect();
+    assert_eq!(of(many()).count(0).await, Ok(8_197));
+    let mut chunks = of(many());
+    let first = chunks.next().await.expect("a chunk").expect("members");
+    assert_eq!(chunks.count(first.members.len()).await, Ok(8_197));
+    assert_eq!(of(Vec::new()).count(9).await, Ok(9), "nothing is left");
+}

@@ -1,0 +1,46 @@
+//! How a group differs from the one that is known by its key.
+
+use meshwork_api::GroupView;
+use meshwork_core::Durability;
+
+use super::Noun;
+
+#[cfg(test)]
+mod tests;
+
+/// What was to be submitted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Given {
+    pub(super) members: u64,
+    pub(super) max_fails: Option<u32>,
+    /// None: that of the node.
+    pub(super) durability: Option<Durability>,
+    /// The place of the first member that differs, if the node met one.
+    pub(super) differs: Option<u32>,
+}
+
+/// Every difference in words; none if none is known.
+pub(super) fn text(known: &GroupView, given: &Given, noun: Noun) -> Option<String> {
+    let mut parts = Vec::new();
+    let members = given.members;
+    if known.complete && members != known.members || members < known.members {
+        parts.push(format!("{} instead of {}", noun.count(members), known.members));
+    }
+    if given.max_fails != known.max_fails {
+        let flag = |max_fails: Option<u32>| {
+            max_fails.map_or_else(|| "none".to_owned(), |most| most.to_string())
+        };
+        let (new, old) = (flag(given.max_fails), flag(known.max_fails));
+        parts.push(format!("--max-fails {new} instead of {old}"));
+    }
+    if let Some(durability) = given.durability
+        && durability.as_str() != known.durability
+    {
+        let old = &known.durability;
+        parts.push(format!("--durability {} instead of {old}", durability.as_str()));
+    }
+    if let Some(place) = given.differs {
+        parts.push(format!("{} {} differs", noun.one(), u64::from(place) + 1));
+    }
+    (!parts.is_empty()).then(|| parts.join(", "))
+}

@@ -1,0 +1,330 @@
+//! What holds for every verb: one line for each result, several ids, a node that goes away, errors
+//! that a program reads.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    process::{Child, Command, Stdio},
+};
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::support::{Answer, Node, ask, eventually, meshwork, signal};
+
+fn submitted(node: &Node, args: &[&str]) -> String {
+    let answer = node.ask(&[&["submit"], args].concat());
+    assert_eq!(answer.code, 0, "{answer:?}");
+    answer.stdout.trim().to_owned()
+}
+
+/// A group of six: two lines, two results that no line can hold, an empty one, and a failure.
+fn six_members(node: &Node) -> String {
+    let path = node.home.path().join("jobs");
+    let jobs = r#""a" "b\nc" {"input": {"base64": "/w=="}} "d\n" "" {"input": "x", "params": {"no": "such"}}"#;
+    fs::write(&path, jobs).unwrap();
+    submitted(node, &["--from-json", path.to_str().unwrap(), "debug/echo"])
+}
+
+#[test]
+fn each_member_of_a_group_has_its_line() {
+    let node = Node::up(&[]);
+    let id = six_members(&node);
+    for verb in [&["wait", &id, "--results"][..], &["task", "result", &id]] {
+        let printed = node.ask(verb);
+        assert_eq!((printed.code, printed.stdout.as_str()), (1, "a\n\n\nd\n\n\n"), "{printed:?}");
+        for reason in ["line 2 is empty: ", "line 3 is empty: ", "line 6 is empty: "] {
+            assert!(printed.stderr.contains(reason), "{reason}: {printed:?}");
+        }
+        assert_eq!(printed.stderr.matches("is empty").count(), 3, "{printed:?}");
+        let json = node.ask(&[verb, &["--json"]].concat());
+        let values: Vec<Value> =
+            json.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!((json.code, values.len()), (1, 6));
+        assert_eq!(values[1]["output"]["text"], "b\nc");
+        assert_eq!(values[2]["output"]["base64"], "/w==");
+        assert_eq!(values[5]["error"]["code"], "bad_parameter");
+    }
+    // The flag is about how tasks end, not about results that are not printed.
+    assert_eq!(node.ask(&["wait", &id, "--results", "--ok-if-failed"]).code, 1);
+    assert_eq!(node.ask(&["wait", &id, "--results", "--ok-if-failed", "--json"]).code, 0);
+}
+
+#[test]
+fn result_of_one_task_is_its_bytes() {
+    let node = Node::up(&[]);
+    let id = submitted(&node, &["text/sort", "b\na\n"]);
+    for verb in [&["wait", &id, "--results"][..], &["task", "result", &id]] {
+        assert_eq!(node.ask(verb).stdout, "a\nb\n");
+        let json = node.ask(&[verb, &["--json"]].concat()).json();
+        assert_eq!((&json["id"], &json["output"]["text"]), (&id.as_str().into(), &"a\nb\n".into()));
+    }
+    let failing = submitted(&node, &["debug/fail", "-p", "permanent=true", "-p", "exit=7"]);
+    node.ask(&["wait", &failing, "--results"]).error(7, &["failed"]);
+    let both = node.ask(&["wait", &failing, &id, "--results"]);
+    assert_eq!((both.code, both.stdout.as_str()), (1, "\n\n"), "{both:?}");
+}
+
+const UNKNOWN: &str = "019aa2c4-0000-7000-8000-0000008f3a21";
+
+#[test]
+fn every_id_is_acted_on_and_each_failure_is_named() {
+    let node = Node::up(&[]);
+    let sleeper = || submitted(&node, &["debug/sleep", "-p", "ms=600000"]);
+    let (one, two) = (sleeper(), sleeper());
+    let cancelled = node.ask(&["task", "cancel", &one, "nothing", UNKNOWN, &two]);
+    assert_eq!(cancelled.code, 4, "{cancelled:?}");
+    let errors: Vec<&str> =
+        cancelled.stderr.lines().filter(|line| line.starts_with("error: ")).collect();
+    assert_eq!(errors.len(), 2, "{cancelled:?}");
+    assert!(errors[0].contains("nothing") && errors[1].contains(UNKNOWN), "{errors:?}");
+    let group = submitted(&node, &["--array", "1-2", "text/upper"]);
+    for verb in [&["wait"][..], &["task", "cancel"]] {
+        let ids = [&two, UNKNOWN, &group, &one, &two];
+        let told = node.ask(&[verb, &ids, &["--json"]].concat());
+        assert_eq!(told.code, 4, "{told:?}");
+        let values: Vec<Value> = serde_json::from_str(&told.stdout).unwrap();
+        let given: Vec<&str> = values.iter().map(|value| value["id"].as_str().unwrap()).collect();
+        assert_eq!(given, ids, "one value, in the order asked");
+        assert_eq!(values[1]["error"]["code"], "not_found");
+        assert_eq!(
+            (&values[0]["state"], &values[2]["state"]),
+            (&"cancelled".into(), &"succeeded".into())
+        );
+    }
+    node.ask(&["task", "cancel", UNKNOWN]).error(4, &[UNKNOWN]);
+    node.ask(&["wait", UNKNOWN]).error(125, &[UNKNOWN]);
+    node.ask(&["wait", "all", &one]).error(2, &["`all` stands for every open task"]);
+}
+
+/// Started, and past its first line of talk, which says that the task runs.
+fn running(mut command: Command) -> (Child, BufReader<std::process::ChildStderr>) {
+    let piped = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = piped.spawn().unwrap();
+    let mut talk = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    talk.read_line(&mut line).unwrap();
+    (child, talk)
+}
+
+#[test]
+fn run_says_what_becomes_of_its_task_when_the_node_is_killed() {
+    for (flags, fate, way) in [
+        (&[][..], "is kept on disk", "then: meshwork wait "),
+        (&["--durability", "memory"], "its durability is memory", "--durability disk"),
+    ] {
+        let node = Node::up(&[]);
+        let mut command = meshwork(node.home.path());
+        command.args(["run", "debug/sleep", "-p", "ms=600000"]).args(flags);
+        let (mut run, mut talk) = running(command);
+        let (_, home) = node.end(Signal::KILL);
+        assert_eq!(run.wait().unwrap().code(), Some(125));
+        let mut told = String::new();
+        talk.read_to_string(&mut told).unwrap();
+        assert!(told.contains(fate) && told.contains(way), "{told}");
+        let up = format!("meshwork up --home {}", home.path().display());
+        assert!(told.contains(&up), "{told}");
+    }
+}
+
+/// Sockets that the node holds: those that it always has, and one for each request.
+fn sockets(node: &Node) -> usize {
+    let files = fs::read_dir(format!("/proc/{}/fd", node.process.id())).unwrap();
+    let targets = files.filter_map(|file| fs::read_link(file.ok()?.path()).ok());
+    targets.filter(|target| target.to_string_lossy().starts_with("socket:")).count()
+}
+
+#[test]
+fn wait_outlives_a_restart_of_the_node() {
+    for with in [Signal::KILL, Signal::TERM] {
+        let node = Node::up(&[]);
+        // They run where the label is: after the restart.
+        let task = submitted(&node, &["text/upper", "a", "--label", "gate=open"]);
+        let group = submitted(&node, &["--array", "1-3", "text/upper", "--label", "gate=open"]);
+        let home = node.home.path().to_owned();
+        let wait = |args: &[&str]| {
+            let mut command = meshwork(&home);
+            command.arg("wait").args(args).stdin(Stdio::null());
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        };
+        let waits = [&[&*task, "--results"][..], &[&group], &[&task, &group, "--json"]];
+        let idle = sockets(&node);
+        let waits = waits.map(wait);
+        let mut steady = 0;
+        eventually("each command waits at the node", || {
+            // Each has found what it waits for, when it holds its connection for long.
+            steady = if sockets(&node) == idle + waits.len() { steady + 1 } else { 0 };
+            steady == 20
+        });
+        let (_, home) = node.end(with);
+        let node = Node::up_in(home, &["--label", "gate=open"]);
+        let told = waits.map(|wait| Answer::of(wait.wait_with_output().unwrap()));
+        for told in &told {
+            assert_eq!(told.code, 0, "{with:?}: {told:?}");
+            assert!(told.stderr.contains("kept on disk"), "{with:?}: {told:?}");
+            assert!(told.stderr.contains("the node is back"), "{with:?}: {told:?}");
+        }
+        assert_eq!(told[0].stdout, "A");
+        assert_eq!(node.ask(&["wait", &group, "--results"]).stdout, "1\n2\n3\n");
+    }
+}
+
+#[test]
+fn every_error_is_json_where_json_is_asked_for() {
+    let home = tempfile::tempdir().unwrap();
+    for args in [
+        &["--json"][..],
+        &["wait", "--json"],
+        &["--json", "wait", ""],
+        &["task", "lst", "--json"],
+        &["run", "text/upper", "--json", "--tme", "1s"],
+        &["up", "--json", "--keep-results-max", "1KiB"],
+        &["task", "list", "--json", "--limit", "0"],
+        &["submit", "--json", "text/upper", "--each-line", "/no/such"],
+        &["wait", "all", "x", "--json"],
+    ] {
+        let told = ask(home.path(), args);
+        assert_eq!((told.code, told.stdout.as_str()), (2, ""), "{args:?}: {told:?}");
+        let error: Value = serde_json::from_str(&told.stderr).unwrap();
+        let error = &error["error"];
+        assert_eq!((&error["code"], &error["exit"]), (&"usage".into(), &2.into()), "{args:?}");
+        assert!(!error["message"].as_str().unwrap().contains("bench-role"), "{error}");
+    }
+}
+
+/// Lines on standard input of a submit that goes on, and its talk.
+fn typing(node: &Node, flags: &[&str]) -> (Child, std::process::ChildStdin) {
+    let mut command = meshwork(node.home.path());
+    command.args(["submit", "--each-line", "-", "text/upper"]).args(flags);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut submit = command.spawn().unwrap();
+    let lines = submit.stdin.take().unwrap();
+    (submit, lines)
+}
+
+#[test]
+fn lines_are_tasks_while_more_are_typed() {
+    let node = Node::up(&[]);
+    let (mut submit, mut lines) = typing(&node, &[]);
+    writeln!(lines, "a\nb").unwrap();
+    let mut id = String::new();
+    BufReader::new(submit.stdout.take().unwrap()).read_line(&mut id).unwrap();
+    let group = || node.ask(&["task", "show", id.trim(), "--json"]).json();
+    eventually("both lines have run", || group()["succeeded"] == 2);
+    assert_eq!(group()["state"], "open");
+    drop(lines);
+    assert_eq!(submit.wait().unwrap().code(), Some(0));
+    let ended = node.ask(&["wait", id.trim(), "--json"]).json();
+    assert_eq!((&ended["members"], &ended["state"]), (&2.into(), &"succeeded".into()));
+}
+
+#[test]
+fn interrupted_submit_says_which_lines_were_submitted() {
+    let node = Node::up(&[]);
+    for (typed, told) in
+        [("a\nb\nc\n", "lines 1 to 3 are submitted"), ("a\n", "line 1 is submitted")]
+    {
+        let (mut submit, mut lines) = typing(&node, &[]);
+        write!(lines, "{typed}").unwrap();
+        let mut id = String::new();
+        BufReader::new(submit.stdout.take().unwrap()).read_line(&mut id).unwrap();
+        let count = typed.lines().count();
+        eventually("the lines are there", || {
+            node.ask(&["task", "show", id.trim(), "--json"]).json()["members"] == count
+        });
+        signal(&submit, Signal::INT);
+        let output = Answer::of(submit.wait_with_output().unwrap());
+        output.error(130, &["interrupted", told]);
+        drop(lines);
+    }
+}
+
+#[test]
+fn another_submission_under_the_same_key_says_what_differs() {
+    let node = Node::up(&[]);
+    let path = node.home.path().join("lines");
+    let submit = |lines: &str, flags: &[&str]| {
+        fs::write(&path, lines).unwrap();
+        let each = ["submit", "--each-line", path.to_str().unwrap(), "--key", "k"];
+        node.ask(&[&each, flags].concat())
+    };
+    let sleep = ["debug/sleep", "-p", "ms=600000"];
+    assert_eq!(submit("a\nb\nc\n", &sleep).code, 0);
+    assert_eq!(submit("a\nb\nc\n", &sleep).code, 0);
+    let five = [&sleep[..], &["--max-fails", "5"]].concat();
+    let memory = [&sleep[..], &["--durability", "memory"]].concat();
+    for (lines, flags, told) in [
+        ("a\nb\nc\nd\n", &sleep[..], "4 lines instead of 3"),
+        ("a\nb\n", &sleep, "2 lines instead of 3"),
+        ("a\nx\nc\n", &sleep, "line 2 differs"),
+        ("a\nb\nc\n", &["text/upper"], "other handler, input or parameters"),
+        ("a\nb\nc\n", &["debug/sleep", "-p", "ms=5"], "other handler, input or parameters"),
+        ("a\nb\nc\n", &five, "--max-fails 5 instead of none"),
+        ("a\nb\nc\n", &memory, "--durability memory instead of disk"),
+    ] {
+        submit(lines, flags).error(1, &[told, "another --key"]);
+    }
+    // More lines than one request carries: all of them are counted.
+    submit(&"a\n".repeat(10_000), &sleep).error(1, &["10,000 lines instead of 3"]);
+}
+
+#[test]
+fn submit_waits_where_it_is_told_to() {
+    let node = Node::up(&[]);
+    let one = node.ask(&["submit", "text/upper", "a", "--wait"]);
+    assert_eq!((one.code, one.stdout.as_str()), (0, "A"), "{one:?}");
+    let failed = ["submit", "--wait", "debug/fail", "-p", "permanent=true", "-p", "exit=9"];
+    node.ask(&failed).error(9, &["failed"]);
+    let array = ["submit", "--array", "1,3,5-9:2", "debug/echo", "--wait"];
+    let group = node.ask(&array);
+    assert_eq!(group.code, 0, "{group:?}");
+    let results = ["wait", group.stdout.trim(), "--results"];
+    assert_eq!(node.ask(&results).stdout, "1\n3\n5\n7\n9\n");
+    let json = node.ask(&[&array[..], &["--json"]].concat()).json();
+    assert_eq!((&json["state"], &json["succeeded"]), (&"succeeded".into(), &5.into()));
+}
+
+#[test]
+fn retries_rest_as_long_as_they_are_told_to() {
+    let node = Node::up(&[]);
+    let failing = submitted(&node, &["debug/fail", "--retry-delay", "4m"]);
+    let task = || node.ask(&["task", "show", &failing, "--json"]).json();
+    eventually("it rests before its second attempt", || task()["waiting"]["code"] == "backing_off");
+    let next: chrono::DateTime<chrono::Utc> =
+        task()["waiting"]["next_try_at"].as_str().unwrap().parse().unwrap();
+    // Half as long or half as long again.
+    let rest = (next - chrono::Utc::now()).num_seconds();
+    assert!((100..=360).contains(&rest), "{rest}");
+    let long = ["submit", "debug/fail", "--retry-delay", "11m"];
+    node.ask(&long).error(2, &["--retry-delay", "--queue-timeout 11m"]);
+}
+
+#[test]
+fn all_open_tasks_are_cancelled_at_once() {
+    let node = Node::up(&[]);
+    let ended = submitted(&node, &["text/upper", "a"]);
+    assert_eq!(node.ask(&["wait", &ended]).code, 0);
+    let sleep = ["debug/sleep", "-p", "ms=600000"];
+    for _ in 0..3 {
+        submitted(&node, &sleep);
+    }
+    let group = submitted(&node, &[&["--array", "1-1500"], &sleep[..]].concat());
+    node.ask(&["task", "cancel", "all", &ended]).error(2, &["meshwork task cancel all"]);
+    let told = node.ask(&["task", "cancel", "all", "--json"]).json();
+    assert_eq!((&told["groups"], &told["tasks"]), (&1.into(), &3.into()));
+    assert_eq!(node.ask(&["task", "list", "-q"]).stdout, "");
+    assert_eq!(node.ask(&["task", "show", &ended, "--json"]).json()["state"], "succeeded");
+    let listed = ["task", "list", "--group", &group, "-q", "--limit", "5"];
+    assert_eq!(node.ask(&listed).stdout.lines().count(), 5, "also members that have ended");
+    assert_eq!(node.ask(&["task", "cancel", "all"]).code, 0, "none is left");
+}
+
+#[test]
+fn help_of_a_verb_has_two_spellings() {
+    let home = tempfile::tempdir().unwrap();
+    for verb in [&["wait"][..], &["task", "cancel"]] {
+        let help = ask(home.path(), &[&["help"], verb].concat());
+        let flag = ask(home.path(), &[verb, &["--help"]].concat());
+        assert_eq!((help.code, &help.stdout), (0, &flag.stdout), "{verb:?}");
+    }
+}
