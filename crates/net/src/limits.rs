@@ -136,6 +136,9 @@ pub const QUIC_KEEP_ALIVE: Duration = Duration::from_secs(6);
 pub const NEGOTIATING_STREAMS: usize = 16;
 /// How often the same complaint of a listener is told, while it lasts.
 pub const SAME_COMPLAINT: Duration = Duration::from_secs(60);
+/// How often the round trip to a peer is measured while the connection is busy: the credit of its
+/// tasks follows it. One small frame each way.
+pub const MEASURE_EVERY: Duration = Duration::from_secs(10);
 /// How often libp2p's ping is sent: whether a peer is there is for its echoes to say. Peers that are
 /// no Meshwork nodes expect it to be answered.
 pub const PING_EVERY: Duration = Duration::from_secs(3600);

@@ -449,6 +449,7 @@ impl EventLoop {
             return;
         };
         let round_trip = echo.sent.elapsed();
+        let is_first = known.latency.is_none();
         known.measured(round_trip);
         let Some(kept) = known.kept_connection() else { return };
         let (address, quic) = (kept.address.clone(), kept.quic);
@@ -457,6 +458,10 @@ impl EventLoop {
         self.end_echo(peer, id, Ok(pong));
         self.publish_if_changed();
         self.tell(NetEvent::Measured { peer: *peer, round_trip });
+        if is_first {
+            // The first is measured while much else begins.
+            self.echo(*peer, None);
+        }
     }
 
     fn end_echo(&mut self, peer: &PeerId, id: u64, result: Result<Pong, AskError>) {

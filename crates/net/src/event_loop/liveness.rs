@@ -1,14 +1,16 @@
 //! Watches over peers that are ready: asks those that are quiet for a sign of life, and lets go of
 //! those that give none.
 //!
-//! Everything that arrives from a peer counts. Only who has said nothing for an interval is asked,
-//! so a busy connection carries no echo; and as an echo is heard by both ends, one of them asks.
+//! Everything that arrives from a peer counts. A peer that has said nothing for an interval is asked;
+//! as an echo is heard by both ends, one of them asks. A busy connection carries an echo now and then,
+//! so that its round trip stays known.
 
 use libp2p::PeerId;
 use meshwork_core::{PeerState, health::detector::Detector};
 use tokio::time::{Duration, Instant};
 
 use super::{EventLoop, Timer};
+use crate::limits;
 
 /// How often peers are looked at, in parts of the interval.
 const LOOKS: u32 = 5;
@@ -24,6 +26,8 @@ pub(super) struct Watched {
     was_ours: bool,
     /// This node's id is the larger one.
     is_patient: bool,
+    /// When the round trip was last measured.
+    measured: meshwork_core::Time,
 }
 
 /// What is to be done about one peer.
@@ -39,7 +43,7 @@ impl EventLoop {
         let (interval, now) = (self.settings.heartbeat, self.clock.now());
         let Some(known) = self.peers.get_mut(&peer) else { return };
         let (detector, is_patient) = (Some(Detector::new(interval, now)), self.local_peer > peer);
-        known.watched = Watched { detector, is_patient, ..Watched::default() };
+        known.watched = Watched { detector, is_patient, measured: now, ..Watched::default() };
         if !self.watching {
             self.watching = true;
             self.looked = Instant::now();
@@ -110,6 +114,10 @@ impl Watched {
             tracing::debug!(phi = detector.phi(now), "a peer is taken for gone");
             return Verdict::Gone(format!("silent for {:.1} s", silence.as_secs_f32()));
         }
+        if now.since(self.measured) >= limits::MEASURE_EVERY {
+            self.measured = now;
+            return Verdict::Ask;
+        }
         // Two that have asked at once would do so for ever, were they equally patient.
         let patience = if self.is_patient { interval * 6 / 4 } else { interval * 5 / 4 };
         let due = if self.was_ours { patience } else { interval };
@@ -119,6 +127,7 @@ impl Watched {
         }
         self.asked = Some(Instant::now());
         self.was_ours = true;
+        self.measured = now;
         Verdict::Ask
     }
 }
