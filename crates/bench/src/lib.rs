@@ -154,7 +154,6 @@ impl Mesh {
                         u64::from(matches!(reply, meshwork_core::engine::Reply::Ended { .. }));
                 }
                 Effect::Stop { .. }
-                | Effect::Misbehaved { .. }
                 | Effect::Message(_)
                 | Effect::TaskChanged { .. }
                 | Effect::TaskProgress { .. } => {}

@@ -39,9 +39,11 @@ mod query;
 mod queue;
 mod restore;
 mod retention;
+mod run_times;
 mod story;
 mod submit;
 mod tail;
+mod take_back;
 mod tasks;
 #[cfg(test)]
 mod tests;
@@ -61,6 +63,7 @@ use self::{
     peers::{PeerKey, Peers, SessionState},
     queue::{GroupKey, Queue},
     tail::Tail,
+    take_back::Ahead,
     tasks::{TaskKey, Tasks},
     timers::{Timer, Timers},
 };
@@ -147,6 +150,8 @@ pub struct Engine {
     retention_due: Time,
     /// Workers with acknowledgements that wait for company. While there are any, a timer is armed.
     acking: Vec<PeerKey>,
+    /// Workers at which attempts may wait for a slot.
+    ahead: Ahead,
     /// What anybody wants to be told.
     observed: Observed,
     /// Handlers that nobody has, by the version of what peers offer.
@@ -223,6 +228,7 @@ impl Engine {
             disk_full: false,
             retention_due: Time::NEVER,
             acking: Vec::new(),
+            ahead: Ahead::default(),
             observed: Observed::default(),
             hopeless: FxHashMap::default(),
             offering: FxHashMap::default(),
@@ -285,7 +291,7 @@ impl Engine {
             // Whoever comes and goes without ever being ready leaves no trace.
             Input::PeerMeasured { peer, round_trip, usage } => {
                 if let Some(key) = self.peers.key(&peer) {
-                    self.on_measured(key, round_trip, usage);
+                    self.on_measured(cx, key, round_trip, usage);
                 }
             }
             Input::PeerGone { peer }
@@ -316,6 +322,7 @@ impl Engine {
                 peer.worker.refuses.clear();
                 peer.worker.session_after = Time::ZERO;
                 self.resume_session(cx, key);
+                self.prepare_session(cx, key);
             }
             Input::PeerGone { .. } => {
                 peer.advert = None;
@@ -323,7 +330,12 @@ impl Engine {
                     self.on_worker_session_lost(cx, key);
                 }
             }
-            Input::Trust { trusted, .. } => peer.trusted = trusted,
+            Input::Trust { trusted, .. } => {
+                peer.trusted = trusted;
+                // What is accepted from it may be another.
+                self.credit_dirty = true;
+                self.prepare_session(cx, key);
+            }
             Input::WorkerSession { .. } => self.on_worker_session(cx, key),
             Input::WorkerSessionLost { .. } => self.on_worker_session_lost(cx, key),
             Input::OwnerSession { .. } => self.on_owner_session(key),
@@ -352,13 +364,16 @@ impl Engine {
     /// Placement looks at it from now on.
     fn on_measured(
         &mut self,
+        cx: &mut Cx<'_>,
         key: PeerKey,
         round_trip: Option<std::time::Duration>,
         usage: Option<crate::ResourceUsage>,
     ) {
         let Some(peer) = self.peers.get_mut(key) else { return };
         if let Some(round_trip) = round_trip {
+            let before = peer.measured.latency;
             peer.measured.add_round_trip(round_trip);
+            self.credit_dirty |= peer.owner.session && peer.measured.latency != before;
         }
         if let Some(usage) = usage {
             peer.measured.set_usage(&usage);
@@ -366,6 +381,7 @@ impl Engine {
             self.peers.version += 1;
             self.place = true;
         }
+        self.prepare_session(cx, key);
     }
 
     fn on_tick(&mut self, cx: &mut Cx<'_>) {
@@ -377,6 +393,7 @@ impl Engine {
                 Timer::Lease(key) => self.on_lease_timer(cx, key),
                 Timer::Heartbeat => self.heartbeat(cx),
                 Timer::Acks => self.send_acks(),
+                Timer::TakeBack => self.ahead.armed = false,
                 Timer::Retention => self.on_retention_timer(at),
             }
         }
@@ -387,14 +404,16 @@ impl Engine {
     pub fn advance(&mut self, now: Time, rng: &mut dyn Rng, out: &mut Vec<Effect>) {
         self.stop_groups(now);
         let cx = &mut Cx { now, rng, out };
+        let before = self.next_epoch;
         for turn in 1..=limits::LOCAL_TURNS {
-            self.grant_credit();
+            self.grant_credit(cx.now);
             self.place_waiting(cx);
             if !self.deliver_local(cx) {
                 break;
             }
             self.place |= turn == limits::LOCAL_TURNS;
         }
+        self.take_back(cx, self.next_epoch == before);
         self.dispatch(cx);
     }
 

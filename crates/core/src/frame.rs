@@ -8,9 +8,11 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 
 use bytes::Bytes;
 
+mod credit;
+
+pub use self::credit::{Credit, Load};
 use crate::{
     failure::TaskFailure,
-    limits,
     reason::Reason,
     task::{HandlerName, TaskId},
 };
@@ -67,6 +69,15 @@ pub enum ToWorker {
     /// What has become of these? Each is answered `Accepted` (it waits or runs), `Result`, or
     /// `Refused(NotFound)`.
     Resume(Vec<Epoch>),
+    /// Give this attempt back if it has not started: another worker is free for it. Answered `Busy`
+    /// (it is given back, and forgotten here), `Accepted` (it runs), `Result`, or
+    /// `Refused(NotFound)`. A worker of an earlier version answers `Unsupported`.
+    HandBack(Epoch),
+}
+
+impl ToWorker {
+    /// The number of [`ToWorker::HandBack`] in an `Unsupported` answer.
+    pub const HAND_BACK: u32 = 6;
 }
 
 /// How a worker's attempt ended.
@@ -133,38 +144,6 @@ pub enum ToOwner {
         /// Their epochs, combined by [`epoch_hash`] and XOR.
         hash: u64,
     },
-}
-
-/// How much unfinished work an owner may have at a worker.
-///
-/// The owner may assign while all of this holds: fewer than `tasks` unfinished, their inputs below
-/// `bytes`, and either fewer than `slots` unfinished; or one more than that, of a kind that takes at
-/// most [`limits::CREDIT_TIME`] or is not known yet; or, of a kind known to be so short, as many as
-/// together take `time`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Credit {
-    /// Attempts that may run at once for this owner.
-    pub slots: u32,
-    /// Attempts that may be unfinished.
-    pub tasks: u32,
-    /// Input bytes that may be unfinished.
-    pub bytes: u64,
-    /// Work that may be unfinished, by learned service times.
-    pub time: Duration,
-}
-
-impl Credit {
-    /// The same credit within what an owner believes: no worker can draw more than
-    /// [`limits::CREDIT_TASKS`] tasks of [`limits::CREDIT_BYTES`] to itself.
-    #[must_use]
-    pub fn clamped(self) -> Self {
-        Self {
-            slots: self.slots.min(limits::CREDIT_TASKS),
-            tasks: self.tasks.min(limits::CREDIT_TASKS),
-            bytes: self.bytes.min(limits::CREDIT_BYTES),
-            time: self.time.min(limits::CREDIT_TIME * limits::CREDIT_TASKS),
-        }
-    }
 }
 
 /// Spreads an epoch over 64 bits, so that XOR over a set tells sets apart. The finalizer of

@@ -20,9 +20,26 @@ pub const INLINE_BYTES: usize = MIB;
 pub const CREDIT_TASKS: u32 = 4_096;
 /// Input bytes of one owner that a worker holds unfinished; more are answered `busy`.
 pub const CREDIT_BYTES: u64 = 16 * MIB as u64;
-/// Work that a worker takes ahead per slot: long enough to hide a round trip, short enough that
-/// little is stuck behind a worker that dies.
+/// Work that a worker takes ahead per slot at any distance: long enough for scheduling delays, short
+/// enough that little is stuck behind a worker that dies.
 pub const CREDIT_TIME: Duration = Duration::from_millis(50);
+/// Longest round trip that credit covers: a satellite link with its delays. An owner that delays its
+/// echoes gains no more than this.
+pub const CREDIT_DISTANCE: Duration = Duration::from_secs(1);
+/// Assumed run time of a handler that has not run yet, to fill the first round trip to a distant
+/// worker. Attempts that take longer are handed back to their owner when another worker is free.
+pub const UNKNOWN_TIME: Duration = Duration::from_millis(10);
+/// An owner may use a credit for this long after a smaller one has replaced it: assignments that were
+/// on their way are not answered `busy`.
+pub const CREDIT_GRACE: Duration = Duration::from_secs(2);
+/// Workers that one pass asks to hand back attempts; the rest have their turn in later passes.
+pub const HAND_BACK_WORKERS: usize = 64;
+/// Shortest wait at a worker for which its owner asks for an attempt back: the question, the answer
+/// and the new assignment cost about as much on a local network.
+pub const HAND_BACK_LEAST: Duration = Duration::from_millis(2);
+/// While attempts wait at workers, their owner looks for free workers this often, even if it hears
+/// nothing.
+pub const HAND_BACK_PAUSE: Duration = Duration::from_millis(50);
 /// Attempts that a worker holds for all owners together; more are answered `busy`.
 pub const HELD_ATTEMPTS: usize = 65_536;
 /// Attempts that every owner may have here all the same when the table is full: owners that ignore

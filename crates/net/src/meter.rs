@@ -25,6 +25,7 @@ pub(crate) enum Kind {
     Cancel,
     Ack,
     Resume,
+    HandBack,
     Credit,
     Accepted,
     Busy,
@@ -49,11 +50,12 @@ pub(crate) enum Kind {
 use NetworkProtocol::{DiscoveryProtocol, HealthProtocol, ResourceProtocol, TaskProtocol};
 
 /// Protocol and name of each [`Kind`], in their order.
-const KINDS: [(NetworkProtocol, &str); 23] = [
+const KINDS: [(NetworkProtocol, &str); 24] = [
     (TaskProtocol, "assign"),
     (TaskProtocol, "cancel"),
     (TaskProtocol, "ack"),
     (TaskProtocol, "resume"),
+    (TaskProtocol, "hand_back"),
     (TaskProtocol, "credit"),
     (TaskProtocol, "accepted"),
     (TaskProtocol, "busy"),
@@ -91,6 +93,7 @@ impl Kind {
             ToWorker::Cancel(_) => Self::Cancel,
             ToWorker::Ack(_) => Self::Ack,
             ToWorker::Resume(_) => Self::Resume,
+            ToWorker::HandBack(_) => Self::HandBack,
         }
     }
 

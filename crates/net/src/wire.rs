@@ -43,6 +43,7 @@ pub(crate) mod kind {
     pub(crate) const ACK: u32 = 3;
     pub(crate) const RESUME: u32 = 4;
     pub(crate) const OWNER_UNSUPPORTED: u32 = 5;
+    pub(crate) const HAND_BACK: u32 = meshwork_core::ToWorker::HAND_BACK;
 
     /// All kinds that a worker sends, known or not.
     pub(crate) const TO_OWNER: RangeInclusive<u32> = 64..=127;

@@ -176,7 +176,7 @@ pub(crate) fn from_owner(frames: &[ToWorker]) -> bool {
             }
             ToWorker::Cancel(_) => at(Point::CancelCame),
             ToWorker::Ack(_) => at(Point::AckCame),
-            ToWorker::Resume(_) => {}
+            ToWorker::Resume(_) | ToWorker::HandBack(_) => {}
         }
     }
     offers
@@ -191,7 +191,7 @@ pub(crate) fn to_worker(frames: &[ToWorker]) {
                 after(Point::Offered);
             }
             ToWorker::Ack(_) => after(Point::AckSent),
-            ToWorker::Cancel(_) | ToWorker::Resume(_) => {}
+            ToWorker::Cancel(_) | ToWorker::Resume(_) | ToWorker::HandBack(_) => {}
         }
     }
 }

@@ -243,7 +243,7 @@ pub(crate) fn said_by_owner(frames: &[ToWorker]) -> Vec<CrashPoint> {
     let point = |frame: &ToWorker| match frame {
         ToWorker::Assign(_) => Some(CrashPoint::A5),
         ToWorker::Ack(_) => Some(CrashPoint::A11),
-        ToWorker::Cancel(_) | ToWorker::Resume(_) => None,
+        ToWorker::Cancel(_) | ToWorker::Resume(_) | ToWorker::HandBack(_) => None,
     };
     frames.iter().filter_map(point).collect()
 }
@@ -258,7 +258,7 @@ pub(crate) fn heard_by_worker(
         ToWorker::Assign(work) if knows(work.epoch) => Some(CrashPoint::B2),
         ToWorker::Assign(_) => Some(CrashPoint::B1),
         ToWorker::Ack(_) => Some(CrashPoint::B10),
-        ToWorker::Cancel(_) | ToWorker::Resume(_) => None,
+        ToWorker::Cancel(_) | ToWorker::Resume(_) | ToWorker::HandBack(_) => None,
     };
     frames.iter().filter_map(point).collect()
 }

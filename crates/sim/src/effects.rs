@@ -44,7 +44,6 @@ impl World<'_> {
                 }
                 Effect::ToWorker { peer, frames } => self.send_to_worker(node, &peer, frames)?,
                 Effect::ToOwner { peer, frames } => self.send_to_owner(node, &peer, frames),
-                Effect::Misbehaved { peer, what } => self.expel(node, &peer, what)?,
                 Effect::Execute { run, owner, work } => {
                     let owner = self.index(&owner);
                     if let Some(owner) = owner.filter(|_| !self.dies(node, B5, Moment::Before)) {
@@ -179,18 +178,6 @@ impl World<'_> {
             self.vanish(worker);
         }
         self.dies(worker, &points, Moment::After);
-    }
-
-    /// An engine says that a peer has broken the protocol: only one that lies can have done so.
-    fn expel(&mut self, node: usize, peer: &PeerId, what: &str) -> Step {
-        let Some(other) = self.index(peer) else { return Ok(()) };
-        if self.nodes.get(other).is_some_and(|node| node.honest) {
-            let details = format!("n{node} blames n{other}, which is honest: {what}");
-            return Err(Broken::new(Invariant::NoFalseBlame, details));
-        }
-        self.log(format_args!("n{node} expels n{other}: {what}"));
-        self.cut(node, other, false);
-        Ok(())
     }
 
     fn reply(&mut self, index: usize, token: Token, reply: Reply) -> Step {

@@ -16,6 +16,8 @@
 //! A node may also die at a named [`CrashPoint`] of what it does; and what runs, how nodes are set up
 //! and what tasks ask for can be one's own, see [`Policies`].
 //!
+//! [`Makespan`] tells how long tasks take in all on workers at a distance, without faults.
+//!
 //! Absent on purpose: threads, sockets, files, the wire format, damaged records (the journal, of
 //! which the engine sees only what is whole), a loop inside a single reaction of an engine that
 //! never ends (one that only sets off another reaction is noticed), and shrinking of a history that
@@ -36,6 +38,7 @@ mod injector;
 mod life;
 mod limits;
 mod links;
+mod makespan;
 mod node;
 mod policies;
 mod report;
@@ -50,6 +53,7 @@ pub use self::{
     crash::{CrashAt, CrashPoint, Moment},
     faults::{FaultKind, Faults},
     handler::{Outcome, default_handler},
+    makespan::Makespan,
     policies::Policies,
     report::{Ends, Failure, Invariant, Report},
     rng::SimRng,

@@ -181,7 +181,7 @@ impl World<'_> {
         };
         let extra = if self.now < link.extra_until { link.extra } else { Duration::ZERO };
         let jitter = self.rngs.links.up_to(self.scenario.jitter);
-        let mut when = self.now + self.scenario.latency + jitter + extra;
+        let mut when = self.now + self.scenario.one_way(from, to) + jitter + extra;
         if let Some(last) = link.last.get_mut(side) {
             when = when.max(*last);
             *last = when;
@@ -209,8 +209,11 @@ impl World<'_> {
             Packet::Hello(advert) => {
                 self.feed(to, Input::PeerReady { peer, advert: *advert })?;
                 let jitter = self.rngs.links.up_to(self.scenario.jitter);
-                let round_trip = Some(2 * self.scenario.latency + jitter);
-                self.feed(to, Input::PeerMeasured { peer, round_trip, usage: None })?;
+                let round_trip = Some(2 * self.scenario.one_way(from, to) + jitter);
+                // The first alone proves nothing.
+                for _ in 0..2 {
+                    self.feed(to, Input::PeerMeasured { peer, round_trip, usage: None })?;
+                }
             }
             Packet::Open { session } => {
                 node.owners.insert(from, session);

@@ -50,7 +50,7 @@ pub enum Invariant {
     NoWaste,
     /// Work goes only to whom its owner trusts.
     OnlyTrusted,
-    /// Nobody is refused, expelled or told anything without a cause.
+    /// Nobody is refused or told anything without a cause.
     NoFalseBlame,
     /// Nothing panics.
     NoPanic,
@@ -106,7 +106,7 @@ impl Invariant {
             Self::AtMostTwo => "a task is at one worker, or at two if it asks for that",
             Self::NoWaste => "a worker that goes on with what has ended is told to stop",
             Self::OnlyTrusted => "work goes only to whom its owner trusts",
-            Self::NoFalseBlame => "nobody honest is refused or expelled",
+            Self::NoFalseBlame => "nobody is refused or told anything without a cause",
             Self::NoPanic => "nothing panics",
         }
     }

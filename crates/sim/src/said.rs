@@ -16,6 +16,7 @@ impl fmt::Display for OwnerSays<'_> {
                 write!(f, "assign {} {} #{}", work.epoch, work.task.short(), work.attempt)
             }
             ToWorker::Cancel(epoch) => write!(f, "cancel {epoch}"),
+            ToWorker::HandBack(epoch) => write!(f, "hand back {epoch}"),
             ToWorker::Ack(epoch) => write!(f, "ack {epoch}"),
             ToWorker::Resume(epochs) => {
                 f.write_str("resume")?;

@@ -39,6 +39,8 @@ pub struct Scenario {
     pub latency: Duration,
     /// At most so much longer.
     pub jitter: Duration,
+    /// How much longer a packet to or from each node takes, by its number; 0 where there is none.
+    pub distances: Vec<Duration>,
     /// Longest fsync of a disk that is not slow.
     pub fsync: Duration,
     /// Tasks of one owner that may wait or run; callers who are refused come again later.
@@ -66,6 +68,7 @@ impl Default for Scenario {
             heartbeat: Duration::from_secs(2),
             latency: Duration::from_micros(500),
             jitter: Duration::from_millis(20),
+            distances: Vec::new(),
             fsync: Duration::from_millis(10),
             max_owned: limits::KEPT,
             max_ended: limits::KEPT,
@@ -122,6 +125,9 @@ impl Scenario {
             skew: rng.up_to(Duration::from_secs(86_400)),
             groups: if rng.chance(500) { 1 + rng.below(5) } else { 0 },
             keep_trace: false,
+            distances: (0..rng.below(9))
+                .map(|_| if rng.chance(500) { rng.millis(0, 300) } else { Duration::ZERO })
+                .collect(),
         }
     }
 
@@ -204,6 +210,12 @@ impl Scenario {
         }
     }
 
+    /// Shortest time of a packet between two nodes.
+    pub(crate) fn one_way(&self, from: usize, to: usize) -> Duration {
+        let extra = |node: usize| self.distances.get(node).copied().unwrap_or_default();
+        self.latency + extra(from) + extra(to)
+    }
+
     /// Runs it with [`default_handler`](crate::default_handler).
     ///
     /// # Errors
@@ -242,7 +254,7 @@ impl Scenario {
         Err(self.failure(seed, broken, world.into_trace()))
     }
 
-    fn failure(&self, seed: u64, broken: Broken, trace: Trace) -> Failure {
+    pub(crate) fn failure(&self, seed: u64, broken: Broken, trace: Trace) -> Failure {
         let is = |other: Self| Self { keep_trace: self.keep_trace, ..other } == *self;
         let command = "cargo run --release -p meshwork-sim --";
         let replay = if is(Self::default()) {

@@ -7,19 +7,16 @@
 //!
 //! Absent on purpose: how much time that is (the driver's).
 
-use std::time::Duration;
-
 use super::{
     Cx, Engine,
-    held::{Held, HeldKey, Stage, weight},
+    held::{Held, HeldKey, Stage},
     peers::{PeerKey, SessionState},
     tasks::{End, TaskKey},
 };
 use crate::{
-    frame::{AttemptEnd, Epoch, ToOwner},
+    frame::{Epoch, ToOwner},
     reason::Reason,
     task::CancelledBy,
-    time::Time,
 };
 
 impl Engine {
@@ -101,33 +98,11 @@ impl Engine {
                 peer.owner.held.iter().map(|(epoch, held)| (epoch, *held)).collect();
             for (epoch, held_key) in held {
                 if matches!(self.held.get(held_key), Some(Held { stage: Stage::Waiting(_), .. })) {
-                    self.finish_quietly(held_key);
-                    self.release(key, epoch, held_key);
+                    self.give_back(key, epoch, held_key);
                     let reason = Reason::ShuttingDown;
                     self.peers.tell_owner(key, ToOwner::Refused { epoch: Some(epoch), reason });
                 }
             }
-        }
-    }
-
-    /// Ends a waiting attempt without a result; the caller says why.
-    fn finish_quietly(&mut self, key: HeldKey) {
-        let Some(held) = self.held.get_mut(key) else { return };
-        held.stage = Stage::Finished {
-            end: AttemptEnd::Cancelled,
-            took: Duration::ZERO,
-            since: Time::ZERO,
-            offered: true,
-            recorded: false,
-        };
-        let (owner, bytes) = (held.owner, held.bytes);
-        let weight = weight(&AttemptEnd::Cancelled);
-        self.held.unfinished -= 1;
-        self.held.unacked_bytes += weight;
-        if let Some(peer) = self.peers.get_mut(owner) {
-            peer.owner.unfinished -= 1;
-            peer.owner.unfinished_bytes -= bytes;
-            peer.owner.unacked_bytes += weight;
         }
     }
 }

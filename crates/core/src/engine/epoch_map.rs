@@ -70,7 +70,7 @@ impl<T> EpochMap<T> {
             .filter_map(|(epoch, value)| value.map(|value| (epoch, value)))
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (Epoch, &T)> {
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = (Epoch, &T)> {
         self.entries.iter().filter_map(|(epoch, value)| value.as_ref().map(|value| (*epoch, value)))
     }
 

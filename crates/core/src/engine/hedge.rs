@@ -90,6 +90,11 @@ impl Open {
         Some(std::mem::replace(&mut self.first, second))
     }
 
+    /// The only attempt, if it is this one.
+    pub(super) fn only(&self, epoch: Epoch) -> Option<&Sent> {
+        (self.second.is_none() && self.first.epoch == epoch).then_some(&self.first)
+    }
+
     /// Whether it is time for another attempt, and there is none yet.
     fn is_overdue(&self) -> bool {
         self.second.is_none() && self.look == Time::NEVER
@@ -237,14 +242,17 @@ impl Engine {
     }
 
     /// The best of the workers that have a free slot, and not this very task.
-    fn spare(&mut self, cx: &mut Cx<'_>, key: TaskKey, group: GroupKey) -> Option<PeerKey> {
+    pub(super) fn spare(
+        &mut self,
+        cx: &mut Cx<'_>,
+        key: TaskKey,
+        group: GroupKey,
+    ) -> Option<PeerKey> {
         let (kind, eligible) = self.eligible_for(cx, group)?;
         let Phase::Open(open) = &self.tasks.get(key)?.phase else { return None };
         let has_it = open.first.peer;
-        let is_free = |peer: &PeerKey| {
-            let worker = self.peers.get(*peer).map(|peer| &peer.worker);
-            worker.is_some_and(|worker| worker.open.len() < worker.credit.slots as usize)
-        };
+        let is_free =
+            |peer: &PeerKey| self.peers.get(*peer).is_some_and(|peer| peer.worker.free_slots() > 0);
         let spare: Vec<PeerKey> =
             eligible.iter().filter(|peer| **peer != has_it && is_free(peer)).copied().collect();
         self.choose(cx, &spare, kind, key)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use slab::Slab;
 
-use super::{RunId, peers::PeerKey};
+use super::{RunId, kinds::Kind, peers::PeerKey};
 use crate::{
     frame::{Assignment, AttemptEnd, Epoch},
     time::Time,
@@ -36,11 +36,21 @@ pub(super) struct Held {
     pub(super) owner: PeerKey,
     pub(super) epoch: Epoch,
     pub(super) bytes: u64,
+    pub(super) expected: Expected,
     /// Whether its result outlives the process.
     pub(super) durable: bool,
     /// Whether its start has to be on disk before it starts.
     pub(super) noted: bool,
     pub(super) stage: Stage,
+}
+
+/// How long an attempt of another node is expected to run.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Expected {
+    /// Its handler; none for attempts of this node.
+    pub(super) kind: Option<Kind>,
+    /// 0 if it is unknown.
+    pub(super) nanos: u64,
 }
 
 /// `Waiting → Running → Finished`, `Waiting → Finished` when it is cancelled first.
@@ -55,7 +65,6 @@ pub(super) enum Stage {
         end: AttemptEnd,
         took: Duration,
         since: Time,
-        offered: bool,
         recorded: bool,
     },
 }
@@ -75,12 +84,25 @@ pub(super) struct HeldTable {
 }
 
 impl HeldTable {
-    pub(super) fn insert(&mut self, owner: PeerKey, work: Box<Assignment>) -> Option<HeldKey> {
+    pub(super) fn insert(
+        &mut self,
+        owner: PeerKey,
+        work: Box<Assignment>,
+        expected: Expected,
+    ) -> Option<HeldKey> {
         let (epoch, bytes, durable) = (work.epoch, work.input.len() as u64, work.durable);
         let stage = Stage::Waiting(work);
         let noted = false;
-        let key =
-            self.place(|tenant| Held { tenant, owner, epoch, bytes, durable, noted, stage })?;
+        let key = self.place(|tenant| Held {
+            tenant,
+            owner,
+            epoch,
+            bytes,
+            expected,
+            durable,
+            noted,
+            stage,
+        })?;
         self.unfinished += 1;
         Some(key)
     }
@@ -95,9 +117,9 @@ impl HeldTable {
         took: Duration,
         since: Time,
     ) -> Option<HeldKey> {
-        let stage = Stage::Finished { end, took, since, offered: false, recorded: true };
-        let (bytes, durable, noted) = (0, true, false);
-        self.place(|tenant| Held { tenant, owner, epoch, bytes, durable, noted, stage })
+        let stage = Stage::Finished { end, took, since, recorded: true };
+        let (bytes, durable, noted, expected) = (0, true, false, Expected::default());
+        self.place(|tenant| Held { tenant, owner, epoch, bytes, expected, durable, noted, stage })
     }
 
     fn place(&mut self, make: impl FnOnce(u32) -> Held) -> Option<HeldKey> {

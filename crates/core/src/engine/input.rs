@@ -234,13 +234,6 @@ pub enum Effect {
         /// In order.
         frames: Vec<ToOwner>,
     },
-    /// End this peer's sessions: it broke the protocol.
-    Misbehaved {
-        /// Which.
-        peer: PeerId,
-        /// How.
-        what: &'static str,
-    },
     /// Start this attempt here.
     Execute {
         /// Names the execution.
@@ -472,7 +465,6 @@ pub struct PeerLoad {
     /// Its unfinished attempts here.
     pub held: u32,
     /// How it has done our work since this node started, −100 to 100: 1 more for each attempt that it
-    /// ended, 10 less when it left attempts without a word beyond their lease, 50 less when it spoke
-    /// of one that was never made.
+    /// ended, 10 less when it left attempts without a word beyond their lease.
     pub reputation: i32,
 }

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use super::{
     Cx, Engine,
-    peers::{Conduct, PeerKey, SessionState},
+    peers::{Conduct, HandsBack, PeerKey, SessionState},
+    take_back::asked_back,
     timers::Timer,
 };
 use crate::{
+    advert::Advert,
     frame::{Epoch, ToWorker},
     limits,
     time::Time,
@@ -23,12 +25,19 @@ impl Engine {
         peer.worker.heard = cx.now;
         let was_silent = std::mem::take(&mut peer.worker.silent);
         peer.worker.owes = false;
-        peer.worker.blamed = false;
+        peer.worker.run_times.begin_session();
         // It says by itself what it has here, and is told then of what nobody waits for.
         peer.worker.lost.clear();
         let open: Vec<Epoch> = peer.worker.open.iter().map(|(epoch, _)| epoch).collect();
+        let asked = asked_back(&peer.worker);
+        peer.worker.hands_back =
+            if asked.is_empty() { HandsBack::Unknown } else { HandsBack::Probed };
         if !open.is_empty() {
             self.peers.tell_worker(key, ToWorker::Resume(open));
+        }
+        // The question, or its answer, may have been lost with the session before.
+        for epoch in asked {
+            self.peers.tell_worker(key, ToWorker::HandBack(epoch));
         }
         if was_silent {
             self.peers.offers_changed();
@@ -76,7 +85,8 @@ impl Engine {
         peer.worker.silent = true;
         peer.worker.owes = true;
         peer.worker.conduct.add(Conduct::SILENT);
-        let lost = peer.worker.close_all();
+        let lost = self.peers.close_all(key);
+        let Some(peer) = self.peers.get_mut(key) else { return };
         let room = (limits::CREDIT_TASKS as usize).saturating_sub(peer.worker.lost.len());
         peer.worker.lost.extend(lost.iter().map(|(epoch, _)| *epoch).take(room));
         self.peers.offers_changed();
@@ -94,6 +104,18 @@ impl Engine {
             peer.advert.is_some() && (peer.worker.owes || !peer.worker.open.is_empty())
         });
         if ready {
+            self.open_session(cx, key);
+        }
+    }
+
+    /// Opens the session with a distant worker before there is work for it: the first task would wait
+    /// for a round trip.
+    pub(super) fn prepare_session(&mut self, cx: &mut Cx<'_>, key: PeerKey) {
+        let of_use = self.peers.get(key).is_some_and(|peer| {
+            let offers = |advert: &Advert| advert.capacity.slots > 0 && !advert.handlers.is_empty();
+            peer.trusted && peer.measured.latency > 0 && peer.advert.as_ref().is_some_and(offers)
+        });
+        if of_use && !self.closing {
             self.open_session(cx, key);
         }
     }

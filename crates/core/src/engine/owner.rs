@@ -8,7 +8,7 @@ use super::{
     Cx, Effect, Engine, Record, Reply,
     hedge::Sent,
     past::Refusal,
-    peers::{Conduct, OpenAttempt, PeerKey},
+    peers::{Conduct, PeerKey, Recall},
     tasks::{End, Phase, TaskKey},
 };
 use crate::{
@@ -45,6 +45,7 @@ impl Engine {
                 ToOwner::Refused { epoch: Some(epoch), reason } => {
                     self.on_refused(cx, key, epoch, reason);
                 }
+                ToOwner::Unsupported { kind: ToWorker::HAND_BACK } => self.on_keeps(key),
                 ToOwner::Refused { epoch: None, .. } | ToOwner::Unsupported { .. } => {
                     self.rest(cx, key, limits::MAX_RETRY_AFTER);
                 }
@@ -63,9 +64,7 @@ impl Engine {
     }
 
     fn on_accepted(&mut self, cx: &mut Cx<'_>, key: PeerKey, epoch: Epoch) {
-        if self.is_invented(cx, key, epoch) {
-            return;
-        }
+        self.note_started(key, epoch);
         match self.task_of(key, epoch) {
             Some(task_key) => {
                 let Some(task) = self.tasks.get_mut(task_key) else { return };
@@ -91,17 +90,28 @@ impl Engine {
     }
 
     fn on_busy(&mut self, cx: &mut Cx<'_>, key: PeerKey, epoch: Epoch, retry_after: Duration) {
-        if let Some(attempt) = self.close(cx, key, epoch) {
-            self.rest(cx, key, retry_after.min(limits::MAX_RETRY_AFTER));
-            self.requeue(cx, attempt.task, epoch, "busy", Duration::ZERO);
+        let Some(attempt) = self.peers.close_attempt(key, epoch) else { return };
+        if attempt.recall != Recall::Not && retry_after.is_zero() {
+            return self.on_handed_back(cx, key, epoch, &attempt);
         }
+        self.rest(cx, key, retry_after.min(limits::MAX_RETRY_AFTER));
+        self.requeue(cx, attempt.task, epoch, "busy", Duration::ZERO);
     }
 
     fn on_refused(&mut self, cx: &mut Cx<'_>, key: PeerKey, epoch: Epoch, reason: Reason) {
-        let Some(attempt) = self.close(cx, key, epoch) else { return };
+        let Some(attempt) = self.peers.close_attempt(key, epoch) else { return };
         let Some(task_key) = attempt.task else { return };
         if let Some(retry_after) = reason.retry_after() {
             self.rest(cx, key, retry_after.min(limits::MAX_RETRY_AFTER));
+            return self.requeue(cx, Some(task_key), epoch, reason.code(), Duration::ZERO);
+        }
+        if reason == Reason::NotFound && attempt.recall != Recall::Not {
+            // Its answer was lost with a session.
+            return self.on_handed_back(cx, key, epoch, &attempt);
+        }
+        if let Reason::Conflict { .. } = reason {
+            // It has seen higher epochs: this node came back with an earlier state. Others have not.
+            self.rest(cx, key, limits::MAX_RETRY_AFTER);
             return self.requeue(cx, Some(task_key), epoch, reason.code(), Duration::ZERO);
         }
         if reason == Reason::NotFound {
@@ -164,14 +174,11 @@ impl Engine {
         end: AttemptEnd,
         took: Duration,
     ) {
-        let Some(attempt) = self.close(cx, key, epoch) else {
-            if epoch < (Epoch { boot: self.config.boot, number: self.next_epoch }) {
-                // Late, perhaps from before a restart: it changes nothing, and the worker may forget
-                // it.
-                self.counts.late += 1;
-                self.acknowledge(key, epoch);
-            }
-            return;
+        let Some(attempt) = self.peers.close_attempt(key, epoch) else {
+            // Late, from before a restart, or from after the state that this node came back with: it
+            // changes nothing, and the worker may forget it.
+            self.counts.late += 1;
+            return self.acknowledge(key, epoch);
         };
         self.acknowledge(key, epoch);
         let Some(task_key) = attempt.task else { return };
@@ -180,7 +187,7 @@ impl Engine {
         peer.worker.conduct.add(Conduct::ANSWERED);
         match end {
             AttemptEnd::Output(output) => {
-                peer.worker.learn(attempt.kind, took);
+                peer.worker.run_times.learn(attempt.kind, took);
                 let number = self.win(cx, task_key, epoch).unwrap_or_default();
                 if self.observed.messages
                     && key != PeerKey::LOCAL
@@ -314,11 +321,26 @@ impl Engine {
         rest: Duration,
     ) {
         let Some(key) = key else { return };
-        if self.goes_on_without(cx, key, epoch, why) {
-            return;
+        if self.close_only(cx, key, epoch, why, rest) {
+            self.enqueue(cx.now, key, true);
         }
-        let Some(task) = self.tasks.get_mut(key) else { return };
-        let Phase::Open(open) = &task.phase else { return };
+    }
+
+    /// The attempt is over. True if it was the only one: the task waits, and is not in line yet.
+    #[expect(clippy::too_many_arguments, reason = "which attempt, and what becomes of its task")]
+    pub(super) fn close_only(
+        &mut self,
+        cx: &mut Cx<'_>,
+        key: TaskKey,
+        epoch: Epoch,
+        why: &str,
+        rest: Duration,
+    ) -> bool {
+        if self.goes_on_without(cx, key, epoch, why) {
+            return false;
+        }
+        let Some(task) = self.tasks.get_mut(key) else { return false };
+        let Phase::Open(open) = &task.phase else { return false };
         if let Some(peer) = self.peers.get(open.first.peer) {
             let attempt = open.first.closed(&peer.id, cx.now, why);
             task.past().add(attempt);
@@ -328,7 +350,7 @@ impl Engine {
         if self.observed.tasks {
             cx.out.push(Effect::TaskChanged { id, state: TaskState::Queued });
         }
-        self.enqueue(cx.now, key, true);
+        true
     }
 
     /// Ends a task for ever, and tells whoever waits for it once that is safe.
@@ -421,30 +443,6 @@ impl Engine {
             Phase::Queued { .. } => self.arm_task(key),
             Phase::Ended { .. } => {}
         }
-    }
-
-    /// Takes an attempt off a worker's account. None, and nothing changes, if it is not open there.
-    fn close(&mut self, cx: &mut Cx<'_>, key: PeerKey, epoch: Epoch) -> Option<OpenAttempt> {
-        if self.is_invented(cx, key, epoch) {
-            return None;
-        }
-        self.peers.get_mut(key)?.worker.close_attempt(epoch)
-    }
-
-    /// Whether this owner has never made such an attempt: no honest worker speaks of one. It is
-    /// blamed once for each session, however often it does.
-    fn is_invented(&mut self, cx: &mut Cx<'_>, key: PeerKey, epoch: Epoch) -> bool {
-        let known = Epoch { boot: self.config.boot, number: self.next_epoch };
-        let invented = epoch >= known;
-        if invented
-            && let Some(peer) = self.peers.get_mut(key)
-            && !std::mem::replace(&mut peer.worker.blamed, true)
-        {
-            peer.worker.conduct.add(Conduct::LIED);
-            let what = "it speaks of an attempt that was never made";
-            cx.out.push(Effect::Misbehaved { peer: *peer.id, what });
-        }
-        invented
     }
 
     fn task_of(&self, key: PeerKey, epoch: Epoch) -> Option<TaskKey> {

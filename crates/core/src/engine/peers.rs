@@ -12,11 +12,12 @@ use super::{
     held::HeldKey,
     kinds::Kind,
     lanes::{Lanes, Rank, Turns},
+    run_times::RunTimes,
     tasks::TaskKey,
 };
 use crate::{
     advert::Advert,
-    frame::{Credit, Epoch, ToOwner, ToWorker},
+    frame::{Credit, Epoch, Load, ToOwner, ToWorker},
     limits,
     resource::ResourceUsage,
     time::Time,
@@ -93,8 +94,14 @@ pub(super) struct WorkerSide {
     pub(super) open_bytes: u64,
     /// Learned time of all open attempts, in nanoseconds.
     pub(super) open_time: u64,
-    /// Learned service times in nanoseconds, by handler.
-    service: FxHashMap<Kind, u64>,
+    pub(super) run_times: RunTimes,
+    /// Attempts among `open` that it was asked to hand back.
+    pub(super) asked_back: u32,
+    /// Free slots for which attempts are asked back from other workers.
+    pub(super) reserved: u32,
+    pub(super) hands_back: HandsBack,
+    /// It is on the engine's list of workers at which attempts may wait.
+    pub(super) is_ahead: bool,
     /// Handlers that it refused for good, until its advert changes.
     pub(super) refuses: Vec<Kind>,
     /// It asked to be left alone until then.
@@ -111,8 +118,6 @@ pub(super) struct WorkerSide {
     pub(super) ask_after: Time,
     /// Attempts whose lease ended, at most [`limits::CREDIT_TASKS`]: it need not go on with them.
     pub(super) lost: Vec<Epoch>,
-    /// It spoke of an attempt that was never made, in this session.
-    pub(super) blamed: bool,
     pub(super) conduct: Conduct,
     /// Its lease ended, and nothing was heard since.
     pub(super) silent: bool,
@@ -135,7 +140,6 @@ pub(super) struct Conduct(pub(super) i32);
 impl Conduct {
     pub(super) const ANSWERED: i32 = 1;
     pub(super) const SILENT: i32 = -10;
-    pub(super) const LIED: i32 = -50;
 
     pub(super) fn add(&mut self, what: i32) {
         self.0 = (self.0 + what).clamp(-100, 100);
@@ -158,6 +162,29 @@ pub(super) struct OpenAttempt {
     pub(super) kind: Kind,
     pub(super) bytes: u64,
     pub(super) time: u64,
+    pub(super) recall: Recall,
+}
+
+/// Whether a worker knows [`ToWorker::HandBack`], in this session. `Unknown → Probed → Unknown | Yes |
+/// No`: a worker of an earlier version may end a session in which it is asked too often.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum HandsBack {
+    #[default]
+    Unknown,
+    /// It was asked once, and has not answered.
+    Probed,
+    Yes,
+    No,
+}
+
+/// Whether the owner wants an attempt back for another worker. `Not → Asked → Kept`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Recall {
+    Not,
+    /// Not answered yet; a slot is reserved at this worker.
+    Asked(PeerKey),
+    /// Asked, and it has started as far as its worker has said.
+    Kept,
 }
 
 /// A peer as an owner that we work for.
@@ -171,19 +198,56 @@ pub(super) struct OwnerSide {
     pub(super) turns: Turns,
     /// Whether it is on the engine's list of owners whose turn comes.
     pub(super) in_turn: bool,
-    /// Attempts that wait or run, and their input.
+    /// Attempts that wait or run, their input, and their expected run time in nanoseconds.
     pub(super) unfinished: u32,
     pub(super) unfinished_bytes: u64,
+    pub(super) unfinished_time: u64,
+    pub(super) run_times: RunTimes,
     /// Finished results that it has not acknowledged, in bytes.
     pub(super) unacked_bytes: usize,
     /// Highest epoch that has arrived.
     pub(super) seen: Epoch,
-    pub(super) credit: Credit,
+    pub(super) grant: Grant,
+    /// Nothing has arrived in this session yet.
+    pub(super) opening: bool,
     /// When its session was lost, while it is.
     pub(super) gone_since: Option<Time>,
     /// Attempts taken since the last flush, to be announced if they are still held then.
     pub(super) taken: Vec<(Epoch, HeldKey)>,
     pub(super) out: Vec<ToOwner>,
+}
+
+/// The credit that an owner was granted last, and for a while those before.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Grant {
+    pub(super) credit: Credit,
+    earlier: Credit,
+    /// Until then the earlier ones count.
+    until: Time,
+}
+
+impl Grant {
+    pub(super) fn replace(&mut self, credit: Credit, now: Time) {
+        let old = std::mem::replace(&mut self.credit, credit);
+        self.earlier = if now < self.until { self.earlier.max(old) } else { old };
+        self.until = now + limits::CREDIT_GRACE;
+    }
+
+    /// Whether one more attempt may be within what the owner knows of its credit. Its estimates lag
+    /// behind ours, so that twice the time is tolerated.
+    pub(super) fn tolerates(
+        &self,
+        load: &Load,
+        bytes: u64,
+        each: Option<Duration>,
+        now: Time,
+    ) -> bool {
+        let earlier = if now < self.until { self.earlier } else { Credit::default() };
+        let credit = self.credit.max(earlier);
+        let lenient = Load { time: load.time / 2, ..*load };
+        credit.allows(&lenient, bytes, each.map(|each| each / 2))
+            || credit.allows(load, bytes, None)
+    }
 }
 
 impl Peer {
@@ -199,6 +263,12 @@ impl Peer {
 }
 
 impl OwnerSide {
+    /// Its unfinished work here.
+    pub(super) fn load(&self) -> Load {
+        let time = Duration::from_nanos(self.unfinished_time);
+        Load { tasks: self.unfinished, bytes: self.unfinished_bytes, time }
+    }
+
     /// The attempt that starts next: of the highest priority, or of the one whose turn it is.
     pub(super) fn next_attempt(&mut self) -> Option<HeldKey> {
         let in_turn = self.line_in_turn();
@@ -218,36 +288,31 @@ impl OwnerSide {
 }
 
 impl WorkerSide {
-    /// The learned service time of `kind` here, in nanoseconds.
+    /// The learned run time of `kind` here, in nanoseconds.
     pub(super) fn service(&self, kind: Kind) -> Option<u64> {
-        self.service.get(&kind).copied()
-    }
-
-    /// One attempt of `kind` took so long. An exponentially weighted mean with weight 1/8, as TCP
-    /// smooths its round trip (RFC 6298).
-    pub(super) fn learn(&mut self, kind: Kind, took: Duration) {
-        // Bounded, so that the sum over all that may be open there is, too.
-        let took = took.min(limits::MAX_SERVICE_TIME).as_nanos() as u64;
-        let mean = self.service.entry(kind).or_insert(took);
-        *mean = *mean - *mean / 8 + took / 8;
+        self.run_times.of(kind)
     }
 
     /// Whether the worker's credit allows one more attempt.
     pub(super) fn has_credit(&self, kind: Kind, bytes: u64) -> bool {
+        let load = Load {
+            tasks: u32::try_from(self.open.len()).unwrap_or(u32::MAX),
+            bytes: self.open_bytes,
+            time: Duration::from_nanos(self.open_time),
+        };
+        self.credit.allows(&load, bytes, self.run_times.fresh(kind))
+    }
+
+    /// Slots in which an attempt would start at once, without those that are reserved.
+    pub(super) fn free_slots(&self) -> u32 {
         let open = u32::try_from(self.open.len()).unwrap_or(u32::MAX);
-        let Credit { slots, tasks, bytes: most_bytes, time } = self.credit;
-        if open >= tasks || (open > 0 && self.open_bytes.saturating_add(bytes) > most_bytes) {
-            return false;
-        }
-        if open < slots {
-            return true;
-        }
-        let ahead = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        match self.service(kind) {
-            None => open <= slots,
-            Some(each) if u128::from(each) > limits::CREDIT_TIME.as_nanos() => false,
-            Some(each) => open <= slots || self.open_time.saturating_add(each) <= ahead,
-        }
+        self.credit.slots.saturating_sub(open).saturating_sub(self.reserved)
+    }
+
+    /// Attempts that wait there for a slot, as far as can be told, and were not asked back.
+    pub(super) fn waiting(&self) -> u32 {
+        let open = u32::try_from(self.open.len()).unwrap_or(u32::MAX);
+        open.saturating_sub(self.credit.slots).saturating_sub(self.asked_back)
     }
 
     pub(super) fn open_attempt(&mut self, epoch: Epoch, attempt: OpenAttempt) -> bool {
@@ -259,14 +324,14 @@ impl WorkerSide {
         true
     }
 
-    pub(super) fn close_attempt(&mut self, epoch: Epoch) -> Option<OpenAttempt> {
+    fn close_attempt(&mut self, epoch: Epoch) -> Option<OpenAttempt> {
         let attempt = self.open.remove(epoch)?;
         self.open_bytes -= attempt.bytes;
         self.open_time -= attempt.time;
         Some(attempt)
     }
 
-    pub(super) fn close_all(&mut self) -> Vec<(Epoch, OpenAttempt)> {
+    fn close_all(&mut self) -> Vec<(Epoch, OpenAttempt)> {
         self.open_bytes = 0;
         self.open_time = 0;
         self.open.drain().collect()
@@ -376,6 +441,38 @@ impl Peers {
 
     pub(super) fn keys(&self) -> Vec<PeerKey> {
         self.iter().map(|(key, _)| key).collect()
+    }
+
+    /// Takes an attempt off a worker's account. None, and nothing changes, if it is not open there.
+    pub(super) fn close_attempt(&mut self, key: PeerKey, epoch: Epoch) -> Option<OpenAttempt> {
+        let attempt = self.get_mut(key)?.worker.close_attempt(epoch)?;
+        self.end_recall(key, attempt.recall);
+        Some(attempt)
+    }
+
+    /// Takes all attempts off a worker's account.
+    pub(super) fn close_all(&mut self, key: PeerKey) -> Vec<(Epoch, OpenAttempt)> {
+        let Some(peer) = self.get_mut(key) else { return Vec::new() };
+        let closed = peer.worker.close_all();
+        for (_, attempt) in &closed {
+            self.end_recall(key, attempt.recall);
+        }
+        closed
+    }
+
+    /// An attempt at this worker is not asked back any longer.
+    pub(super) fn end_recall(&mut self, key: PeerKey, recall: Recall) {
+        let Recall::Asked(wanted_by) = recall else { return };
+        if let Some(peer) = self.get_mut(key) {
+            let worker = &mut peer.worker;
+            worker.asked_back = worker.asked_back.saturating_sub(1);
+            if worker.asked_back == 0 && worker.hands_back == HandsBack::Probed {
+                worker.hands_back = HandsBack::Unknown;
+            }
+        }
+        if let Some(peer) = self.get_mut(wanted_by) {
+            peer.worker.reserved = peer.worker.reserved.saturating_sub(1);
+        }
     }
 
     /// Remembers that something is to be sent to this peer.

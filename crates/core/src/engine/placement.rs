@@ -11,7 +11,7 @@ use super::{
     hedge::{Open, Sent},
     kinds::Kind,
     lanes::Rank,
-    peers::{Measured, OpenAttempt, Peer, PeerKey, SessionState},
+    peers::{Measured, OpenAttempt, Peer, PeerKey, Recall, SessionState},
     queue::{GroupKey, Needs},
     tasks::{Phase, TaskKey},
     view::Obstacle,
@@ -231,11 +231,15 @@ impl Engine {
             kind: task.kind,
             bytes: task.input_bytes as u64,
             time: peer.worker.service(task.kind).unwrap_or(0),
+            recall: Recall::Not,
         };
         if peer.worker.open.is_empty() {
             peer.worker.heard = peer.worker.heard.max(cx.now);
         }
         peer.worker.open_attempt(epoch, attempt);
+        if peer.worker.waiting() > 0 && !std::mem::replace(&mut peer.worker.is_ahead, true) {
+            self.ahead.workers.push_back(key);
+        }
         if self.observed.tasks && is_first {
             let state = TaskState::Assigned { peer: *peer.id, epoch };
             cx.out.push(Effect::TaskChanged { id: task.id, state });

@@ -329,6 +329,7 @@ impl Engine {
             | Timer::Lease(_)
             | Timer::Heartbeat
             | Timer::Acks
+            | Timer::TakeBack
             | Timer::Retention => true,
         });
     }

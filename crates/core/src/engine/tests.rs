@@ -17,6 +17,7 @@ use crate::{
 mod bounds;
 mod credit;
 mod disk;
+mod distance;
 mod draining;
 mod extremes;
 mod groups;
@@ -30,6 +31,7 @@ mod random;
 mod restarts;
 mod retention;
 mod story;
+mod table;
 
 /// One node: its engine, and what came out of it.
 pub(super) struct Node {
@@ -38,7 +40,6 @@ pub(super) struct Node {
     pub(super) running: Vec<Running>,
     pub(super) stopped: Vec<RunId>,
     pub(super) replies: Vec<(Token, Reply)>,
-    pub(super) misbehaved: Vec<PeerId>,
     pub(super) messages: Vec<NetworkMessage>,
     pub(super) records: Vec<Record>,
     /// What is on its disk.
@@ -106,7 +107,6 @@ impl Node {
             running: Vec::new(),
             stopped: Vec::new(),
             replies: Vec::new(),
-            misbehaved: Vec::new(),
             messages: Vec::new(),
             records: Vec::new(),
             ledger: Ledger::default(),
@@ -283,7 +283,6 @@ impl Net {
                 Effect::ToOwner { peer, frames } => {
                     self.carry(index, peer, Frames::ToOwner(frames))
                 }
-                Effect::Misbehaved { peer, .. } => self.nodes[index].misbehaved.push(peer),
                 Effect::Execute { run, owner, work } => {
                     self.nodes[index].running.push((run, owner, work));
                 }

@@ -17,6 +17,8 @@ pub(super) enum Timer {
     Lease(PeerKey),
     Heartbeat,
     Acks,
+    /// A worker may be free for what waits at another.
+    TakeBack,
     /// The oldest of what has ended may be too old.
     Retention,
 }

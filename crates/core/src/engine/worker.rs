@@ -7,8 +7,8 @@ use libp2p_identity::PeerId;
 
 use super::{
     Cx, Effect, Engine, KeptResult, Record, RunId,
-    held::{Held, HeldKey, Stage, weight},
-    peers::PeerKey,
+    held::{Expected, Held, HeldKey, Stage, weight},
+    peers::{Grant, PeerKey},
     timers::Timer,
 };
 use crate::{
@@ -28,17 +28,13 @@ impl Engine {
         let Some(peer) = self.peers.get_mut(key) else { return };
         let owner = &mut peer.owner;
         owner.session = true;
+        owner.opening = true;
         owner.gone_since = None;
-        owner.credit = Credit::default();
+        owner.grant = Grant::default();
         let held: Vec<(Epoch, HeldKey)> =
             owner.held.iter().map(|(epoch, held)| (epoch, *held)).collect();
         for (_, held) in &held {
-            if let Some(Held { stage: Stage::Finished { offered, .. }, .. }) =
-                self.held.get_mut(*held)
-            {
-                *offered = false;
-            }
-            self.offer(*held);
+            self.send_result(*held);
         }
         if let Some(peer) = self.peers.get_mut(key) {
             peer.owner.taken = held;
@@ -60,14 +56,19 @@ impl Engine {
     /// What an owner says. An epoch means something only for the peer on whose session it came.
     pub(super) fn on_from_owner(&mut self, cx: &mut Cx<'_>, key: PeerKey, frames: Vec<ToWorker>) {
         for frame in frames {
+            let Some(peer) = self.peers.get_mut(key) else { return };
+            let opening = std::mem::replace(&mut peer.owner.opening, false);
             match frame {
                 ToWorker::Assign(work) => self.on_assign(cx, key, work),
                 ToWorker::Cancel(epoch) => self.on_cancel(cx, key, epoch),
                 ToWorker::Ack(epoch) => self.on_ack(key, epoch),
-                ToWorker::Resume(epochs) => {
-                    for epoch in epochs {
-                        self.on_resume(key, epoch);
+                ToWorker::HandBack(epoch) => self.on_hand_back(key, epoch),
+                ToWorker::Resume(mut epochs) => {
+                    if opening {
+                        // The results that open a session answer the question that opens it.
+                        epochs.retain(|epoch| !self.has_result(key, *epoch));
                     }
+                    epochs.into_iter().for_each(|epoch| self.on_resume(key, epoch));
                 }
             }
         }
@@ -81,7 +82,14 @@ impl Engine {
         }
         let repeated = epoch <= peer.owner.seen;
         peer.owner.seen = peer.owner.seen.max(epoch);
-        if let Some(reason) = self.refusal(key, &work, repeated) {
+        let (refusal, run) = match self.refusal(key, &work, repeated) {
+            Some(reason) => (Some(reason), Expected::default()),
+            None => {
+                let run = self.expected(key, &work);
+                (self.overload(cx.now, key, &work, run), run)
+            }
+        };
+        if let Some(reason) = refusal {
             let frame = if let Reason::Busy { retry_after } = reason {
                 ToOwner::Busy { epoch, retry_after }
             } else {
@@ -93,7 +101,7 @@ impl Engine {
         if self.observed.messages && key != PeerKey::LOCAL {
             cx.out.push(Effect::Message(Box::new(self.distribution(&work))));
         }
-        let Some(held) = self.held.insert(key, work) else { return };
+        let Some(held) = self.held.insert(key, work, run) else { return };
         self.peers.touch(key);
         let Some(peer) = self.peers.get_mut(key) else { return };
         let owner = &mut peer.owner;
@@ -102,6 +110,7 @@ impl Engine {
         }
         owner.unfinished += 1;
         owner.unfinished_bytes += bytes;
+        owner.unfinished_time += run.nanos;
         owner.held.push(epoch, held);
         owner.taken.push((epoch, held));
         if !std::mem::replace(&mut owner.in_turn, true) {
@@ -158,9 +167,34 @@ impl Engine {
         if self.disk_full && work.durable && key != PeerKey::LOCAL {
             return Some(Reason::DiskFull { retry_after: limits::DISK_FULL_RETRY });
         }
-        let owner = &peer.owner;
-        let full = owner.unfinished >= limits::CREDIT_TASKS
-            || owner.unfinished_bytes >= limits::CREDIT_BYTES
+        None
+    }
+
+    /// How long this assignment will run, by what its owner's earlier ones took. Its handler is one of
+    /// this node's.
+    fn expected(&mut self, key: PeerKey, work: &Assignment) -> Expected {
+        if key == PeerKey::LOCAL {
+            return Expected::default();
+        }
+        let kind = self.kinds.named(&work.handler);
+        let learned = self.peers.get(key).and_then(|peer| peer.owner.run_times.of(kind?));
+        Expected { kind, nanos: learned.map_or(0, |nanos| nanos.max(1)) }
+    }
+
+    /// Whether this assignment is more than its owner may have here. The node itself knows its own
+    /// credit exactly.
+    fn overload(
+        &self,
+        now: Time,
+        key: PeerKey,
+        work: &Assignment,
+        run: Expected,
+    ) -> Option<Reason> {
+        let owner = &self.peers.get(key)?.owner;
+        let (load, bytes) = (owner.load(), work.input.len() as u64);
+        let each = (run.nanos > 0).then_some(Duration::from_nanos(run.nanos));
+        let beyond = key != PeerKey::LOCAL && !owner.grant.tolerates(&load, bytes, each, now);
+        let full = beyond
             || (self.held.unfinished >= limits::HELD_ATTEMPTS
                 && owner.unfinished >= limits::HELD_RESERVED)
             || owner.held.len() >= 2 * limits::CREDIT_TASKS as usize
@@ -181,8 +215,20 @@ impl Engine {
                 self.finish(held_key, AttemptEnd::Cancelled, Duration::ZERO, cx.now);
             }
             Stage::Running { .. } => self.stop(cx, held_key),
-            Stage::Finished { .. } => self.offer(held_key),
+            Stage::Finished { .. } => self.send_result(held_key),
         }
+    }
+
+    /// The owner has another worker for this attempt, if it has not started here.
+    fn on_hand_back(&mut self, key: PeerKey, epoch: Epoch) {
+        let waiting = self.held_by(key, epoch).and_then(|held_key| {
+            let Stage::Waiting(work) = &self.held.get(held_key)?.stage else { return None };
+            Some((held_key, work.priority))
+        });
+        let Some((held_key, priority)) = waiting else { return self.on_resume(key, epoch) };
+        self.leave_line(key, priority, held_key);
+        self.give_back(key, epoch, held_key);
+        self.peers.tell_owner(key, ToOwner::Busy { epoch, retry_after: Duration::ZERO });
     }
 
     /// Stops an execution. One whose start waits for the disk is stopped after it has started.
@@ -216,7 +262,7 @@ impl Engine {
         let answer = match self.held_by(key, epoch) {
             None => ToOwner::Refused { epoch: Some(epoch), reason: Reason::NotFound },
             Some(held) => match self.held.get(held) {
-                Some(Held { stage: Stage::Finished { .. }, .. }) => return self.offer(held),
+                Some(Held { stage: Stage::Finished { .. }, .. }) => return self.send_result(held),
                 _ => ToOwner::Accepted(epoch),
             },
         };
@@ -229,7 +275,19 @@ impl Engine {
         if matches!(self.held.get(key), Some(Held { stage: Stage::Running { .. }, .. })) {
             self.held.running -= 1;
             self.counts.executed += 1;
+            self.learn(key, &end, took);
             self.finish(key, end, took, now);
+        }
+    }
+
+    /// Learns from what its owner learns from as well.
+    fn learn(&mut self, key: HeldKey, end: &AttemptEnd, took: Duration) {
+        let Some(held) = self.held.get(key) else { return };
+        let (owner, kind) = (held.owner, held.expected.kind);
+        if let (Some(kind), AttemptEnd::Output(_)) = (kind, end)
+            && let Some(peer) = self.peers.get_mut(owner)
+        {
+            peer.owner.run_times.learn(kind, took);
         }
     }
 
@@ -244,7 +302,7 @@ impl Engine {
     fn finish(&mut self, key: HeldKey, end: AttemptEnd, took: Duration, now: Time) {
         let bytes = weight(&end);
         let Some(held) = self.held.get_mut(key) else { return };
-        let (owner, input_bytes) = (held.owner, held.bytes);
+        let owner = held.owner;
         // What the node does for itself is on disk with the end of its task.
         let mut recorded = false;
         if let Stage::Running { task } = held.stage
@@ -257,18 +315,13 @@ impl Engine {
             self.gate.record(Record::Finished(Box::new(kept)));
             recorded = true;
         }
-        held.stage = Stage::Finished { end, took, since: now, offered: false, recorded };
-        self.held.unfinished -= 1;
+        held.stage = Stage::Finished { end, took, since: now, recorded };
         self.held.unacked_bytes += bytes;
+        self.settle_account(key);
         if let Some(peer) = self.peers.get_mut(owner) {
-            peer.owner.unfinished -= 1;
-            peer.owner.unfinished_bytes -= input_bytes;
             peer.owner.unacked_bytes += bytes;
-            if peer.owner.unfinished == 0 {
-                self.credit_dirty = true;
-            }
         }
-        self.offer(key);
+        self.send_result(key);
         if self.held.unacked_bytes > limits::UNACKED_BYTES {
             self.drop_unacked();
         }
@@ -294,17 +347,40 @@ impl Engine {
         true
     }
 
-    /// Sends a finished attempt to its owner, once per session.
-    fn offer(&mut self, key: HeldKey) {
-        let Some(held) = self.held.get_mut(key) else { return };
-        let Stage::Finished { end, took, offered, .. } = &mut held.stage else { return };
-        let online = self.peers.get(held.owner).is_some_and(|peer| peer.owner.session);
-        if !online || *offered {
-            return;
+    /// An attempt waits and runs no longer: takes it off its owner's account.
+    pub(super) fn settle_account(&mut self, key: HeldKey) {
+        let Some(held) = self.held.get(key) else { return };
+        if let Some(peer) = self.peers.get_mut(held.owner) {
+            peer.owner.unfinished -= 1;
+            peer.owner.unfinished_bytes -= held.bytes;
+            peer.owner.unfinished_time -= held.expected.nanos;
+            self.credit_dirty |= peer.owner.unfinished == 0;
         }
-        *offered = true;
-        let frame = ToOwner::Result { epoch: held.epoch, end: end.clone(), took: *took };
-        self.peers.tell_owner(held.owner, frame);
+        self.held.unfinished -= 1;
+    }
+
+    /// Forgets an attempt that waits here. The caller tells its owner.
+    pub(super) fn give_back(&mut self, owner: PeerKey, epoch: Epoch, key: HeldKey) {
+        self.settle_account(key);
+        self.held.remove(key);
+        if let Some(peer) = self.peers.get_mut(owner) {
+            peer.owner.held.remove(epoch);
+        }
+    }
+
+    /// Whether this attempt has ended here and its result was sent in this session.
+    fn has_result(&self, owner: PeerKey, epoch: Epoch) -> bool {
+        self.held_by(owner, epoch).and_then(|key| self.held.get(key)).is_some_and(Held::is_finished)
+    }
+
+    /// Sends the result of a finished attempt to its owner, if there is a session.
+    fn send_result(&mut self, key: HeldKey) {
+        let Some(held) = self.held.get(key) else { return };
+        let Stage::Finished { end, took, .. } = &held.stage else { return };
+        if self.peers.get(held.owner).is_some_and(|peer| peer.owner.session) {
+            let frame = ToOwner::Result { epoch: held.epoch, end: end.clone(), took: *took };
+            self.peers.tell_owner(held.owner, frame);
+        }
     }
 
     /// Forgets a finished attempt.
@@ -400,13 +476,13 @@ impl Engine {
     }
 
     /// Shares what this node can take among the owners that have something here.
-    pub(super) fn grant_credit(&mut self) {
+    pub(super) fn grant_credit(&mut self, now: Time) {
         if !std::mem::take(&mut self.credit_dirty) {
             return;
         }
         let slots = if self.draining { 0 } else { self.config.slots };
         let busy = self.peers.iter().filter(|(_, peer)| peer.owner.unfinished > 0).count();
-        let share = |all: u64, owners: usize| all / owners.max(1) as u64;
+        let accepted = [false, true].map(|listed| self.accepts_any(listed));
         for key in self.peers.keys() {
             let Some(peer) = self.peers.get_mut(key) else { continue };
             if !peer.owner.session {
@@ -414,19 +490,29 @@ impl Engine {
             }
             // An owner that has nothing here yet is counted in, as if it had.
             let owners = if peer.owner.unfinished > 0 { busy } else { busy + 1 };
-            let held = share(limits::HELD_ATTEMPTS as u64, owners);
-            let time = limits::CREDIT_TIME.saturating_mul(slots) / owners.max(1) as u32;
-            let credit = Credit {
-                slots: if slots == 0 { 0 } else { share(slots.into(), owners).max(1) as u32 },
-                tasks: if slots == 0 { 0 } else { held.min(limits::CREDIT_TASKS.into()) as u32 },
-                bytes: limits::CREDIT_BYTES,
-                time,
+            let [by_all, by_listed] = accepted;
+            let accepted = key == PeerKey::LOCAL || if peer.trusted { by_listed } else { by_all };
+            let credit = if slots == 0 {
+                Credit { bytes: limits::CREDIT_BYTES, ..Credit::default() }
+            } else if accepted {
+                let owners = u32::try_from(owners.max(1)).unwrap_or(u32::MAX);
+                let tasks = (limits::HELD_ATTEMPTS as u32 / owners).min(limits::CREDIT_TASKS);
+                let round_trip = Duration::from_nanos(peer.measured.latency);
+                Credit::for_slots((slots / owners).max(1), tasks, round_trip)
+            } else {
+                Credit::for_a_question()
             };
-            if credit != peer.owner.credit {
-                peer.owner.credit = credit;
+            if credit != peer.owner.grant.credit {
+                peer.owner.grant.replace(credit, now);
                 self.peers.tell_owner(key, ToOwner::Credit(credit));
             }
         }
+    }
+
+    /// Whether a peer may run anything here.
+    fn accepts_any(&self, listed: bool) -> bool {
+        let mut handlers = self.config.advert.handlers.iter();
+        handlers.any(|handler| self.config.accept.allows(handler.family(), listed))
     }
 
     /// Says to each owner what waits or runs here, and lets go of what absent owners left.

@@ -86,6 +86,7 @@ impl Encoder {
             ToWorker::Assign(assignment) => return self.assign(assignment),
             ToWorker::Cancel(epoch) => self.epoch(kind::CANCEL, *epoch),
             ToWorker::Ack(epoch) => self.epoch(kind::ACK, *epoch),
+            ToWorker::HandBack(epoch) => self.epoch(kind::HAND_BACK, *epoch),
             ToWorker::Resume(epochs) => {
                 for epoch in epochs {
                     self.epoch(kind::RESUME, *epoch);

@@ -105,7 +105,7 @@ pub struct Reason {
 /// From the owner of a session, who opened it, to its worker. Kinds are numbered 1 to 63.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ToWorkerFrame {
-    #[prost(oneof = "to_worker_frame::Kind", tags = "1, 2, 3, 4, 5")]
+    #[prost(oneof = "to_worker_frame::Kind", tags = "1, 2, 3, 4, 5, 6")]
     pub kind: ::core::option::Option<to_worker_frame::Kind>,
 }
 /// Nested message and enum types in `ToWorkerFrame`.
@@ -122,6 +122,8 @@ pub mod to_worker_frame {
         Resume(super::Epochs),
         #[prost(message, tag = "5")]
         Unsupported(super::Unsupported),
+        #[prost(message, tag = "6")]
+        HandBack(super::Epochs),
     }
 }
 /// From the worker of a session to its owner. Kinds are numbered 64 to 127.

@@ -86,10 +86,6 @@ impl Driver {
                         self.feed(Input::WorkerSessionLost { peer }, now);
                     }
                 }
-                Effect::Misbehaved { peer, what } => {
-                    tracing::warn!(%peer, what, "expelled");
-                    self.net.expel(peer, what);
-                }
                 Effect::Execute { run, owner, work } => {
                     self.execute(run, owner, *work, now);
                 }

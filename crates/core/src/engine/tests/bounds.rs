@@ -146,6 +146,7 @@ fn owners_that_never_come_back_do_not_lock_others_out() {
     for number in 0..limits::PEERS + 10 {
         let peer = owner(number);
         net.feed(1, Input::OwnerSession { peer });
+        net.settle();
         let assign = ToWorker::Assign(work.clone());
         net.feed(1, Input::FromOwner { peer, frames: vec![assign] });
         net.settle();

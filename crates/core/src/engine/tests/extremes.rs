@@ -111,7 +111,7 @@ proptest! {
 
 #[test]
 fn an_owner_that_asks_for_endless_attempts_is_served_like_others() {
-    let mut net = Net::connected(&[1]);
+    let mut net = Net::connected(&[4]);
     net.submit(task("text/a"));
     let (_, owner, work) = net.nodes[1].running[0].clone();
     for (number, limit) in [(2, Some(Duration::ZERO)), (3, Some(Duration::MAX)), (4, None)] {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Net, output, task};
 use crate::{
-    Epoch, NetworkMessage, ResourceUsage, ToOwner,
+    NetworkMessage, ResourceUsage,
     engine::{Input, Observed, view::Obstacle},
     limits,
 };
@@ -50,11 +50,6 @@ fn who_does_our_work_is_thought_well_of_and_who_leaves_it_is_not() {
     net.now = net.now + limits::LEASE + Duration::from_secs(1);
     net.feed(0, Input::Tick);
     assert_eq!(reputation(&net), 90);
-    let epoch = Epoch { boot: 1, number: 1_000_000 };
-    let frames = vec![ToOwner::Accepted(epoch)];
-    let peer = net.nodes[1].id;
-    net.feed(0, Input::FromWorker { peer, frames });
-    assert_eq!(reputation(&net), 40, "a lie costs more than silence");
 }
 
 #[test]

@@ -84,7 +84,11 @@ fn no_priority_starves_in_the_line_of_a_worker() {
 fn a_worker_starts_the_lowest_of_what_it_was_sent_in_its_turn() {
     let mut net = Net::connected(&[1]);
     net.submit(task("text/a"));
-    let (_, owner, work) = net.nodes[1].running[0].clone();
+    let (run, owner, work) = net.nodes[1].running.remove(0);
+    net.feed(1, Input::Finished { run, end: output("x"), took: Duration::ZERO });
+    net.settle();
+    // The owner has made none of these, and would cancel them.
+    net.links.insert((0, 1), false);
     let mut number = 1;
     let mut send = |net: &mut Net, priority| {
         number += 1;
@@ -97,6 +101,7 @@ fn a_worker_starts_the_lowest_of_what_it_was_sent_in_its_turn() {
         send(&mut net, 127);
     }
     send(&mut net, -128);
+    net.settle();
     let turn = usize::try_from(limits::STARTS_BY_PRIORITY).unwrap();
     for starts in 0.. {
         assert!(starts <= turn + 1, "after {starts} of higher priority");
@@ -181,7 +186,7 @@ fn credit_is_shared_alike_whatever_an_owner_has_waiting() {
     net.submit_to(2, task("text/a"), &[1]);
     let credit = |owner: usize| {
         let peers = &net.nodes[1].engine.peers;
-        peers.get(peers.key(&net.nodes[owner].id).unwrap()).unwrap().owner.credit
+        peers.get(peers.key(&net.nodes[owner].id).unwrap()).unwrap().owner.grant.credit
     };
     assert_eq!(credit(0), credit(2));
     assert_eq!(credit(0).slots, 4);
@@ -196,7 +201,7 @@ fn credit_is_shared_alike_whatever_an_owner_has_waiting() {
     net.nodes[1].running.swap(0, at);
     net.finish(1, output("x"));
     let peers = &net.nodes[1].engine.peers;
-    let credit = peers.get(peers.key(&net.nodes[0].id).unwrap()).unwrap().owner.credit;
+    let credit = peers.get(peers.key(&net.nodes[0].id).unwrap()).unwrap().owner.grant.credit;
     assert_eq!(credit.slots, 8, "all of it again, where nobody else has anything");
 }
 
@@ -218,6 +223,24 @@ fn work(input: &'static str) -> Assignment {
 fn assign(work: &Assignment, number: u64) -> ToWorker {
     let epoch = Epoch { boot: 1, number };
     ToWorker::Assign(Box::new(Assignment { epoch, ..work.clone() }))
+}
+
+/// Opens the session of an owner whose tasks are known to take no time: it may have as many of them as
+/// its credit has tasks.
+fn begin(net: &mut Net, number: usize) {
+    let peer = stranger(number);
+    net.feed(1, Input::OwnerSession { peer });
+    net.settle();
+    net.feed(1, Input::FromOwner { peer, frames: vec![assign(&work("x"), 0)] });
+    net.settle();
+    let running = &mut net.nodes[1].running;
+    let at = running.iter().position(|(_, owner, _)| *owner == peer).unwrap();
+    let (run, ..) = running.remove(at);
+    net.feed(1, Input::Finished { run, end: output("x"), took: Duration::ZERO });
+    let ack = ToWorker::Ack(Epoch { boot: 1, number: 0 });
+    net.feed(1, Input::FromOwner { peer, frames: vec![ack] });
+    net.settle();
+    net.nodes[1].outbox.clear();
 }
 
 /// Takes what was said to owners that are not in the test: accepted, busy, results, anything else.
@@ -249,7 +272,7 @@ fn ten_times_what_it_can_hold_is_answered_and_nothing_grows() {
     net.nodes[1].engine.config.accept = AcceptPolicy::default().with("text", Accept::Anyone);
     let work = work("x");
     for number in 0..OWNERS {
-        net.feed(1, Input::OwnerSession { peer: stranger(number) });
+        begin(&mut net, number);
     }
     let (mut accepted, mut busy) = (0, 0);
     for chunk in 0..10 {
@@ -294,15 +317,16 @@ fn owners_that_ignore_their_credit_lock_nobody_out() {
     let mut net = open_to_all(1);
     let work = work("x");
     let greedy = limits::HELD_ATTEMPTS / limits::CREDIT_TASKS as usize;
+    for number in 0..=greedy {
+        begin(&mut net, number);
+    }
     for number in 0..greedy {
-        net.feed(1, Input::OwnerSession { peer: stranger(number) });
         let frames = (1..=limits::CREDIT_TASKS.into()).map(|n| assign(&work, n)).collect();
         net.feed(1, Input::FromOwner { peer: stranger(number), frames });
     }
     net.settle();
     assert_eq!(answers(&mut net.nodes[1])[..2], [limits::HELD_ATTEMPTS, 0], "the table is full");
     let modest = stranger(greedy);
-    net.feed(1, Input::OwnerSession { peer: modest });
     let reserved = u64::from(limits::HELD_RESERVED);
     let frames = (1..=reserved + 3).map(|n| assign(&work, n)).collect();
     net.feed(1, Input::FromOwner { peer: modest, frames });
@@ -323,7 +347,7 @@ fn offer(net: &mut Net, work: &Assignment, numbers: std::ops::Range<u64>) -> [us
 #[test]
 fn no_owner_has_more_bytes_here_than_its_credit() {
     let mut net = open_to_all(1);
-    net.feed(1, Input::OwnerSession { peer: stranger(0) });
+    begin(&mut net, 0);
     let mut work = work("x");
     work.input = vec![0; limits::INLINE_BYTES].into();
     assert_eq!(offer(&mut net, &work, 1..21), [16, 4], "16 MiB at a MiB each");
@@ -337,6 +361,7 @@ fn an_owner_that_acknowledges_nothing_is_told_busy() {
     for (bytes, most) in [(1, by_count), (limits::INLINE_BYTES, by_bytes)] {
         let mut net = open_to_all(limits::CREDIT_TASKS);
         net.feed(1, Input::OwnerSession { peer: stranger(0) });
+        net.settle();
         let (work, result) = (work("x"), Bytes::from(vec![b'x'; bytes]));
         let step = most / 2;
         for first in [1, 1 + step] {
@@ -397,6 +422,7 @@ fn what_a_hundred_thousand_tasks_of_owners_that_vanish_leave_is_bounded() {
     for number in 0..TASKS / each {
         let peer = stranger(number);
         net.feed(1, Input::OwnerSession { peer });
+        net.settle();
         let frames = (1..=each as u64).map(|n| assign(&work, n)).collect();
         net.feed(1, Input::FromOwner { peer, frames });
         net.settle();

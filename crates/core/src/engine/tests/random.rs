@@ -69,7 +69,6 @@ fn play(seed: u64) {
         let accounts = net.nodes[node].engine.accounts();
         assert_eq!((accounts.held, accounts.unacked), (0, 0), "seed {seed}: nothing is left");
     }
-    assert!(net.nodes[0].misbehaved.is_empty(), "seed {seed}: nobody lied");
 }
 
 /// Each task has one end, and whoever waited for it was told, if the owner has lived on.

@@ -33,7 +33,6 @@ fn tasks_come_back_with_their_ends_and_those_without_run() {
         0,
         "also what was made for the earlier start"
     );
-    assert!(net.nodes[0].misbehaved.is_empty(), "and nobody is blamed for it");
     net.restart(0);
     assert_eq!(net.state(waiting), "succeeded");
 }

@@ -32,6 +32,7 @@ pub(crate) fn to_worker(
         kind::ASSIGN => assignments(message, body(content)?, names, inbox),
         kind::CANCEL => epochs(body(content)?, |epoch| frames.push(ToWorker::Cancel(epoch))),
         kind::ACK => epochs(body(content)?, |epoch| frames.push(ToWorker::Ack(epoch))),
+        kind::HAND_BACK => epochs(body(content)?, |epoch| frames.push(ToWorker::HandBack(epoch))),
         kind::RESUME => {
             let mut asked = Vec::new();
             epochs(body(content)?, |epoch| asked.push(epoch))?;

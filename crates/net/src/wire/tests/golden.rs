@@ -59,6 +59,7 @@ fn from_owner() -> Vec<(&'static str, Vec<ToWorker>)> {
         ("assign", vec![assign(300, 1, BTreeMap::new(), None, 0), limited]),
         ("cancel", vec![ToWorker::Cancel(epoch(300))]),
         ("ack", vec![ToWorker::Ack(epoch(300)), ToWorker::Ack(epoch(301))]),
+        ("hand-back", vec![ToWorker::HandBack(epoch(301)), ToWorker::HandBack(epoch(300))]),
         ("resume", vec![ToWorker::Resume(vec![epoch(301), epoch(299)])]),
     ]
 }

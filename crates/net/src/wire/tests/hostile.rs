@@ -281,7 +281,7 @@ fn worker_weight(frame: &ToWorker) -> usize {
             a.input.len() + a.params.iter().map(|(k, v)| k.len() + v.len() + 64).sum::<usize>()
         }
         ToWorker::Resume(epochs) => epochs.capacity() * size_of::<Epoch>(),
-        ToWorker::Cancel(_) | ToWorker::Ack(_) => 0,
+        ToWorker::Cancel(_) | ToWorker::Ack(_) | ToWorker::HandBack(_) => 0,
     }
 }
 

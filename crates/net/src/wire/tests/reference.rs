@@ -22,6 +22,7 @@ pub(super) fn to_worker(message: &[u8]) -> Vec<ToWorker> {
         Kind::Cancel(list) => epochs(&list).map(ToWorker::Cancel).collect(),
         Kind::Ack(list) => epochs(&list).map(ToWorker::Ack).collect(),
         Kind::Resume(list) => vec![ToWorker::Resume(epochs(&list).collect())],
+        Kind::HandBack(list) => epochs(&list).map(ToWorker::HandBack).collect(),
         Kind::Unsupported(_) => Vec::new(),
     }
 }

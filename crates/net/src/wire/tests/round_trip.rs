@@ -112,6 +112,7 @@ fn to_worker() -> impl Strategy<Value = ToWorker> {
         4 => assignment().prop_map(|work| ToWorker::Assign(Box::new(work))),
         2 => epoch().prop_map(ToWorker::Cancel),
         2 => epoch().prop_map(ToWorker::Ack),
+        2 => epoch().prop_map(ToWorker::HandBack),
         1 => resume,
     ]
 }

@@ -1,0 +1,467 @@
+//! Credit over a distance, and attempts that are handed back for a worker that is free.
+
+use std::time::Duration;
+
+use super::*;
+use crate::{Epoch, Reason, frame::Credit, limits};
+
+const LONG: Duration = Duration::from_secs(1);
+
+/// Node `at` has measured its round trip to `other`.
+fn measure(net: &mut Net, at: usize, other: usize, ms: u64) {
+    let peer = net.nodes[other].id;
+    for _ in 0..2 {
+        let round_trip = Some(Duration::from_millis(ms));
+        net.feed(at, Input::PeerMeasured { peer, round_trip, usage: None });
+    }
+    net.settle();
+}
+
+/// Ends the oldest execution there, which took so long.
+fn finish_after(net: &mut Net, index: usize, took: Duration) {
+    let (run, _, _) = net.nodes[index].running.remove(0);
+    net.feed(index, Input::Finished { run, end: output("x"), took });
+    net.settle();
+}
+
+/// The owner knows that `text/a` takes a second there.
+fn teach(net: &mut Net, index: usize) {
+    net.submit_to(0, task("text/a"), &[index]);
+    finish_after(net, index, LONG);
+    net.pass(limits::ACK_DELAY);
+}
+
+fn assigned(net: &Net, index: u8) -> u32 {
+    net.nodes[0].engine.load(&peer(index)).assigned
+}
+
+/// What came of the attempts at a task that are over.
+fn story(net: &Net, id: TaskId) -> Vec<String> {
+    let view = net.nodes[0].engine.task(id, net.now).unwrap();
+    view.attempts.into_iter().filter_map(|made| made.end).collect()
+}
+
+/// Worker 1 has one slot and runs a task of a second while another waits; worker 2 is free.
+/// Returns the task that waits.
+fn one_waits_and_one_is_free(net: &mut Net) -> TaskId {
+    teach(net, 1);
+    measure(net, 1, 0, 200);
+    net.submit(task("text/a"));
+    let id = net.submit(task("text/a"));
+    assert_eq!(assigned(net, 1), 2, "one waits there");
+    net.connect(0, 2);
+    id
+}
+
+#[test]
+fn a_distant_worker_is_sent_what_fills_the_round_trip() {
+    let mut net = Net::connected(&[2]);
+    teach(&mut net, 1);
+    measure(&mut net, 1, 0, 900);
+    for _ in 0..20 {
+        net.submit(task("text/a"));
+    }
+    assert_eq!(assigned(&net, 1), 4, "one waits for each slot");
+    assert_eq!(net.nodes[1].running.len(), 2);
+}
+
+#[test]
+fn the_session_with_a_distant_worker_is_open_before_there_is_work() {
+    for (ms, trusted, open) in [(0, true, false), (100, true, true), (100, false, false)] {
+        let mut net = Net::new(&[1]);
+        let (owner, worker) = (net.nodes[0].id, net.nodes[1].id);
+        net.feed(0, Input::Trust { peer: worker, trusted });
+        net.connect(0, 1);
+        measure(&mut net, 0, 1, ms);
+        let engine = &net.nodes[1].engine;
+        let peer = engine.peers.get(engine.peers.key(&owner).unwrap()).unwrap();
+        assert_eq!(peer.owner.session, open, "{ms} ms, trusted: {trusted}");
+    }
+}
+
+#[test]
+fn an_owners_own_measure_gives_it_no_credit() {
+    let mut net = Net::connected(&[2]);
+    teach(&mut net, 1);
+    measure(&mut net, 0, 1, 900);
+    for _ in 0..20 {
+        net.submit(task("text/a"));
+    }
+    assert_eq!(assigned(&net, 1), 2);
+}
+
+#[test]
+fn what_waits_goes_to_a_worker_that_is_free() {
+    let mut net = Net::new(&[1, 1]);
+    net.connect(0, 1);
+    let id = one_waits_and_one_is_free(&mut net);
+    assert_eq!((net.nodes[1].running.len(), net.nodes[2].running.len()), (1, 1));
+    assert!(net.nodes[1].stopped.is_empty());
+    finish_after(&mut net, 2, LONG);
+    assert_eq!(net.state(id), "succeeded");
+    assert_eq!(story(&net, id), ["handed back for a free worker", "succeeded"]);
+    finish_after(&mut net, 1, LONG);
+    assert!(net.nodes.iter().all(|node| node.running.is_empty()), "each ran once");
+}
+
+#[test]
+fn nothing_is_moved_that_starts_sooner_where_it_is() {
+    let mut net = Net::new(&[1, 1]);
+    net.connect(0, 1);
+    teach(&mut net, 1);
+    measure(&mut net, 1, 0, 200);
+    // To ask and to be answered takes longer than a task.
+    measure(&mut net, 0, 1, 1_500);
+    net.submit(task("text/a"));
+    net.submit(task("text/a"));
+    net.connect(0, 2);
+    net.pass(Duration::from_millis(500));
+    assert_eq!((assigned(&net, 1), assigned(&net, 2)), (2, 0));
+}
+
+#[test]
+fn tasks_of_unknown_length_are_moved_when_they_have_waited() {
+    let mut net = Net::new(&[1, 1]);
+    net.connect(0, 1);
+    net.submit(task("text/a"));
+    let id = net.submit(task("text/a"));
+    assert_eq!(assigned(&net, 1), 2, "one is sent ahead to learn how long it takes");
+    net.connect(0, 2);
+    net.pass(2 * limits::HAND_BACK_PAUSE);
+    assert_eq!(net.nodes[2].running.len(), 1);
+    finish_after(&mut net, 2, LONG);
+    assert_eq!(net.state(id), "succeeded");
+}
+
+#[test]
+fn no_more_is_asked_back_than_there_are_free_slots() {
+    let mut net = Net::new(&[4, 1]);
+    net.connect(0, 1);
+    teach(&mut net, 1);
+    measure(&mut net, 1, 0, 200);
+    for _ in 0..8 {
+        net.submit(task("text/a"));
+    }
+    assert_eq!(assigned(&net, 1), 8);
+    net.connect(0, 2);
+    net.pass(10 * limits::HAND_BACK_PAUSE);
+    assert_eq!((assigned(&net, 1), assigned(&net, 2)), (7, 1));
+    finish_after(&mut net, 2, LONG);
+    assert_eq!((assigned(&net, 1), assigned(&net, 2)), (6, 1), "the next one follows");
+}
+
+#[test]
+fn what_has_started_meanwhile_stays_and_is_asked_for_once() {
+    let mut net = Net::new(&[1, 1]);
+    net.connect(0, 1);
+    // The worker starts the second one, but its owner has not heard so yet.
+    net.links.insert((0, 2), false);
+    teach(&mut net, 1);
+    measure(&mut net, 1, 0, 200);
+    net.submit(task("text/a"));
+    let id = net.submit(task("text/a"));
+    let epoch = net.nodes[1].running[0].2.epoch;
+    let second = Epoch { number: epoch.number + 1, ..epoch };
+    net.links.insert((0, 1), false);
+    finish_after(&mut net, 1, LONG);
+    net.connect(0, 2);
+    let asks = |net: &mut Net| {
+        let sent = std::mem::take(&mut net.nodes[0].outbox);
+        let asks = |(_, frames): &(PeerId, Frames)| match frames {
+            Frames::ToWorker(frames) => frames.contains(&ToWorker::HandBack(second)),
+            Frames::ToOwner(_) => false,
+        };
+        sent.iter().filter(|sent| asks(sent)).count()
+    };
+    assert_eq!(asks(&mut net), 1);
+    net.links.insert((0, 1), true);
+    let (owner, worker) = (net.nodes[0].id, net.nodes[1].id);
+    net.feed(1, Input::FromOwner { peer: owner, frames: vec![ToWorker::HandBack(second)] });
+    net.settle();
+    assert_eq!(net.nodes[1].running.len(), 1, "it runs on");
+    net.links.insert((0, 1), false);
+    net.pass(10 * limits::HAND_BACK_PAUSE);
+    assert_eq!(asks(&mut net), 0);
+    net.links.insert((0, 1), true);
+    let frame = ToOwner::Result { epoch: second, end: output("x"), took: LONG };
+    net.feed(0, Input::FromWorker { peer: worker, frames: vec![frame] });
+    net.settle();
+    assert_eq!(net.state(id), "succeeded");
+}
+
+#[test]
+fn a_worker_of_version_one_keeps_what_it_has() {
+    let mut net = Net::new(&[1, 1]);
+    net.connect(0, 1);
+    let worker = net.nodes[1].id;
+    teach(&mut net, 1);
+    measure(&mut net, 1, 0, 200);
+    net.submit(task("text/a"));
+    let id = net.submit(task("text/a"));
+    // The question does not reach the engine there: the version before does not know its kind.
+    net.links.insert((0, 1), false);
+    net.connect(0, 2);
+    net.nodes[0].outbox.clear();
+    let frames = vec![ToOwner::Unsupported { kind: ToWorker::HAND_BACK }];
+    net.feed(0, Input::FromWorker { peer: worker, frames });
+    net.pass(10 * limits::HAND_BACK_PAUSE);
+    assert!(net.nodes[0].outbox.is_empty(), "it is not asked again");
+    net.links.insert((0, 1), true);
+    let other = net.submit(task("text/b"));
+    finish_after(&mut net, 2, LONG);
+    assert_eq!(net.state(other), "succeeded", "its free slot was not kept for an answer");
+    for _ in 0..2 {
+        finish_after(&mut net, 1, LONG);
+    }
+    assert_eq!(net.state(id), "succeeded");
+    net.submit_to(0, task("text/a"), &[1]);
+    assert_eq!(net.nodes[1].running.len(), 1, "it is sent more");
+}
+
+#[test]
+fn a_worker_is_asked_once_before_it_has_answered() {
+    let mut net = Net::new(&[2, 1, 1]);
+    net.connect(0, 1);
+    teach(&mut net, 1);
+    measure(&mut net, 1, 0, 200);
+    for _ in 0..4 {
+        net.submit(task("text/a"));
+    }
+    net.links.insert((0, 1), false);
+    let questions = |net: &mut Net| {
+        let sent = std::mem::take(&mut net.nodes[0].outbox);
+        let frames = sent.into_iter().flat_map(|(_, frames)| match frames {
+            Frames::ToWorker(frames) => frames,
+            Frames::ToOwner(_) => Vec::new(),
+        });
+        frames.filter(|frame| matches!(frame, ToWorker::HandBack(_))).count()
+    };
+    net.connect(0, 2);
+    assert_eq!(questions(&mut net), 1);
+    net.connect(0, 3);
+    net.pass(10 * limits::HAND_BACK_PAUSE);
+    assert_eq!(questions(&mut net), 0, "although another slot is free");
+    let peer = net.nodes[1].id;
+    let epoch = net.nodes[1].running[0].2.epoch;
+    let epoch = Epoch { number: epoch.number + 3, ..epoch };
+    let frames = vec![ToOwner::Busy { epoch, retry_after: Duration::ZERO }];
+    net.feed(0, Input::FromWorker { peer, frames });
+    net.settle();
+    assert_eq!(questions(&mut net), 1, "now it is known to hand back");
+}
+
+#[test]
+fn an_answer_that_is_lost_with_the_session_counts_as_no_loss() {
+    let mut net = Net::new(&[1, 1]);
+    net.connect(0, 1);
+    let owner = net.nodes[0].id;
+    teach(&mut net, 1);
+    measure(&mut net, 1, 0, 200);
+    net.submit(task("text/a"));
+    let id = net.submit(task("text/a"));
+    let epoch = net.nodes[1].running[0].2.epoch;
+    let second = Epoch { number: epoch.number + 1, ..epoch };
+    net.links.insert((0, 1), false);
+    net.connect(0, 2);
+    net.feed(1, Input::FromOwner { peer: owner, frames: vec![ToWorker::HandBack(second)] });
+    net.settle();
+    net.links.insert((0, 1), true);
+    net.disconnect(0, 1);
+    net.connect(0, 1);
+    net.pass(limits::SESSION_RETRY);
+    assert_eq!(net.nodes[2].running.len(), 1);
+    let tasks = &net.nodes[0].engine.tasks;
+    assert_eq!(tasks.by_id(&id).and_then(|key| tasks.get(key)).unwrap().crashes(), 0);
+    assert_eq!(story(&net, id), ["handed back for a free worker"]);
+    let free = net.nodes[0].engine.peers.iter().map(|(_, peer)| &peer.worker);
+    assert!(free.into_iter().all(|side| (side.reserved, side.asked_back) == (0, 0)));
+    assert_eq!(assigned(&net, 1), 1);
+}
+
+#[test]
+fn a_question_that_is_lost_with_the_session_is_asked_again() {
+    let mut net = Net::new(&[1, 1]);
+    net.connect(0, 1);
+    teach(&mut net, 1);
+    measure(&mut net, 1, 0, 200);
+    net.submit(task("text/a"));
+    let id = net.submit(task("text/a"));
+    net.links.insert((0, 1), false);
+    net.connect(0, 2);
+    net.links.insert((0, 1), true);
+    net.disconnect(0, 1);
+    net.connect(0, 1);
+    net.pass(limits::SESSION_RETRY);
+    assert_eq!((net.nodes[1].running.len(), net.nodes[2].running.len()), (1, 1));
+    finish_after(&mut net, 2, LONG);
+    assert_eq!(net.state(id), "succeeded");
+}
+
+#[test]
+fn a_task_that_names_its_worker_stays_there() {
+    let mut net = Net::new(&[1, 1]);
+    net.connect(0, 1);
+    teach(&mut net, 1);
+    measure(&mut net, 1, 0, 200);
+    for _ in 0..2 {
+        net.submit_to(0, task("text/a"), &[1]);
+    }
+    net.connect(0, 2);
+    net.pass(10 * limits::HAND_BACK_PAUSE);
+    assert_eq!((assigned(&net, 1), assigned(&net, 2)), (2, 0));
+}
+
+/// The answers of worker 1 to its stranger 77, by code.
+fn answers(net: &mut Net, frames: Vec<ToWorker>) -> Vec<String> {
+    net.nodes[1].outbox.clear();
+    net.feed(1, Input::FromOwner { peer: peer(77), frames });
+    net.settle();
+    let sent = std::mem::take(&mut net.nodes[1].outbox);
+    let word = |frame: &ToOwner| match frame {
+        ToOwner::Accepted(_) => Some("accepted".to_owned()),
+        ToOwner::Busy { .. } => Some("busy".to_owned()),
+        ToOwner::Refused { reason, .. } => Some(reason.code().to_owned()),
+        _ => None,
+    };
+    sent.iter()
+        .flat_map(|(_, frames)| match frames {
+            Frames::ToOwner(frames) => frames.iter().filter_map(word).collect::<Vec<_>>(),
+            Frames::ToWorker(_) => Vec::new(),
+        })
+        .collect()
+}
+
+/// A worker of `slots` slots with a session of an owner that is no part of the net.
+fn worker_of_a_stranger(slots: u32, trusted: bool) -> Net {
+    let mut net = Net::new(&[slots]);
+    net.feed(1, Input::Trust { peer: peer(77), trusted });
+    net.feed(1, Input::OwnerSession { peer: peer(77) });
+    net.settle();
+    net
+}
+
+fn orders(numbers: std::ops::Range<u64>) -> Vec<ToWorker> {
+    let order = |number| {
+        ToWorker::Assign(Box::new(Assignment {
+            epoch: Epoch { boot: 5, number },
+            task: TaskId::new(),
+            attempt: 1,
+            handler: "text/a".parse().unwrap(),
+            input: Bytes::new(),
+            params: BTreeMap::new(),
+            limit: None,
+            priority: 0,
+            durable: false,
+        }))
+    };
+    numbers.map(order).collect()
+}
+
+fn count(answers: &[String], code: &str) -> usize {
+    answers.iter().filter(|answer| *answer == code).count()
+}
+
+#[test]
+fn more_than_the_slots_of_the_credit_is_busy() {
+    let mut net = worker_of_a_stranger(2, true);
+    let answers = answers(&mut net, orders(1..11));
+    assert_eq!((count(&answers, "accepted"), count(&answers, "busy")), (3, 7), "slots and one");
+}
+
+#[test]
+fn more_than_the_time_of_the_credit_is_busy() {
+    let mut net = worker_of_a_stranger(2, true);
+    answers(&mut net, orders(1..2));
+    finish_after(&mut net, 1, Duration::from_millis(10));
+    let answers = answers(&mut net, orders(2..200));
+    let accepted = count(&answers, "accepted");
+    assert_eq!(accepted + count(&answers, "busy"), 198);
+    // 100 ms at 10 ms each, and as much again for an owner whose estimate lags behind.
+    assert!((10..=20).contains(&accepted), "{accepted}");
+}
+
+#[test]
+fn a_smaller_credit_counts_once_its_owner_must_have_heard_of_it() {
+    let mut net = worker_of_a_stranger(4, true);
+    answers(&mut net, orders(1..2));
+    // Another owner has work here now, and half of the slots.
+    net.connect(0, 1);
+    net.submit(task("text/a"));
+    let late = answers(&mut net, orders(2..5));
+    assert_eq!(count(&late, "busy"), 0, "{late:?}");
+    net.now = net.now + limits::CREDIT_GRACE;
+    let later = answers(&mut net, orders(5..7));
+    assert_eq!(count(&later, "busy"), 2, "{later:?}");
+}
+
+#[test]
+fn an_owner_from_which_nothing_is_accepted_gets_no_credit_but_an_answer() {
+    let mut net = worker_of_a_stranger(4, false);
+    let granted = |net: &Net| {
+        let engine = &net.nodes[1].engine;
+        let key = engine.peers.key(&peer(77)).unwrap();
+        engine.peers.get(key).unwrap().owner.grant.credit
+    };
+    assert_eq!((granted(&net).slots, granted(&net).time), (0, Duration::ZERO));
+    assert_eq!(granted(&net).tasks, 1, "a question");
+    assert_eq!(answers(&mut net, orders(1..3)), ["not_accepted", "not_accepted"]);
+    net.feed(1, Input::Trust { peer: peer(77), trusted: true });
+    net.settle();
+    assert_eq!(granted(&net).slots, 4, "trust changes it at once");
+    net.feed(1, Input::Trust { peer: peer(77), trusted: false });
+    net.settle();
+    assert_eq!(granted(&net).slots, 0);
+}
+
+#[test]
+fn a_task_for_a_worker_that_accepts_nothing_fails_with_the_reason() {
+    let mut net = Net::connected(&[1]);
+    let owner = net.nodes[0].id;
+    net.feed(1, Input::Trust { peer: owner, trusted: false });
+    net.settle();
+    let id = net.submit_to(0, task("text/a"), &[1]);
+    let Some(TaskEnd::Failed(failure)) = net.end(id) else { panic!("{}", net.state(id)) };
+    assert!(failure.message.contains("not_accepted"), "{failure}");
+    assert!(net.nodes[1].running.is_empty());
+}
+
+#[test]
+fn a_greedy_owner_gains_nothing_by_pretending_to_be_far_away() {
+    let mut net = worker_of_a_stranger(4, true);
+    let round_trip = Some(Duration::from_secs(3_600));
+    for _ in 0..2 {
+        net.feed(1, Input::PeerMeasured { peer: peer(77), round_trip, usage: None });
+    }
+    net.settle();
+    let answers = answers(&mut net, orders(1..10_000));
+    // A second of unknown tasks.
+    assert!(count(&answers, "accepted") <= 4 * (1 + 2 * 100), "{}", count(&answers, "accepted"));
+    // Another owner has its turn all the same.
+    net.connect(0, 1);
+    net.submit(task("text/b"));
+    for _ in 0..2 {
+        net.finish(1, output("x"));
+    }
+    assert!(net.nodes[1].running.iter().any(|(_, owner, _)| *owner == net.nodes[0].id));
+}
+
+#[test]
+fn a_conflict_sends_the_task_elsewhere() {
+    let mut net = Net::connected(&[1, 1]);
+    let id = net.submit(task("text/a"));
+    let (at, other) = if net.nodes[1].running.is_empty() { (2, 1) } else { (1, 2) };
+    let epoch = net.nodes[at].running[0].2.epoch;
+    let reason = Reason::Conflict { what: format!("epoch {epoch}") };
+    let frames = vec![ToOwner::Refused { epoch: Some(epoch), reason }];
+    let peer = net.nodes[at].id;
+    net.feed(0, Input::FromWorker { peer, frames });
+    net.settle();
+    assert_eq!(net.state(id), "running");
+    assert_eq!(net.nodes[other].running.len(), 1);
+}
+
+#[test]
+fn credit_names_what_a_slot_is_worth() {
+    let near = Credit::for_slots(4, 10, Duration::ZERO);
+    assert_eq!(near.time, 4 * limits::CREDIT_TIME);
+}

@@ -1,0 +1,107 @@
+//! How much unfinished work an owner may have at a worker, and the rule that both of them apply.
+
+use std::time::Duration;
+
+use crate::limits;
+
+/// How much unfinished work an owner may have at a worker; see [`Credit::allows`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Credit {
+    /// Attempts that may run at once for this owner.
+    pub slots: u32,
+    /// Attempts that may be unfinished.
+    pub tasks: u32,
+    /// Input bytes that may be unfinished.
+    pub bytes: u64,
+    /// Expected run time that may be unfinished. What exceeds [`limits::CREDIT_TIME`] per slot covers
+    /// the round trip between the two.
+    pub time: Duration,
+}
+
+/// The unfinished work of one owner at one worker.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Attempts.
+    pub tasks: u32,
+    /// Bytes of their inputs.
+    pub bytes: u64,
+    /// Their expected run times together; an attempt whose run time is unknown counts as 0.
+    pub time: Duration,
+}
+
+impl Credit {
+    /// The credit for `slots` slots at this round trip.
+    ///
+    /// A round trip varies; a quarter more keeps the slots busy when one takes longer.
+    #[must_use]
+    pub fn for_slots(slots: u32, tasks: u32, round_trip: Duration) -> Self {
+        let ahead = round_trip.saturating_add(round_trip / 4).min(limits::CREDIT_DISTANCE);
+        let time = (limits::CREDIT_TIME + ahead).saturating_mul(slots);
+        Self { slots, tasks, bytes: limits::CREDIT_BYTES, time }
+    }
+
+    /// The credit of an owner from which the worker accepts nothing: no slot, and one task at a time,
+    /// so that the owner can ask and gets the reason.
+    #[must_use]
+    pub fn for_a_question() -> Self {
+        Self { slots: 0, tasks: 1, bytes: limits::CREDIT_BYTES, time: Duration::ZERO }
+    }
+
+    /// The same credit within the bounds that an owner believes: no worker can draw more than
+    /// [`limits::CREDIT_TASKS`] tasks of [`limits::CREDIT_BYTES`] to itself.
+    #[must_use]
+    pub fn clamped(self) -> Self {
+        Self {
+            slots: self.slots.min(limits::CREDIT_TASKS),
+            tasks: self.tasks.min(limits::CREDIT_TASKS),
+            bytes: self.bytes.min(limits::CREDIT_BYTES),
+            time: self.time.min(limits::CREDIT_TIME * limits::CREDIT_TASKS),
+        }
+    }
+
+    /// The larger of the two in each respect.
+    #[must_use]
+    pub fn max(self, other: Self) -> Self {
+        Self {
+            slots: self.slots.max(other.slots),
+            tasks: self.tasks.max(other.tasks),
+            bytes: self.bytes.max(other.bytes),
+            time: self.time.max(other.time),
+        }
+    }
+
+    /// Whether the owner may assign one more attempt with an input of `bytes` bytes that runs for
+    /// `each`, or for an unknown time, while `load` is unfinished.
+    ///
+    /// A free slot is enough, and without slots the first one is a question. Beyond the slots one attempt may wait if it is short or unknown; short
+    /// ones may wait as long as all together take at most `time`; and any may wait if the slots could
+    /// be empty before a later assignment arrives.
+    #[must_use]
+    pub fn allows(&self, load: &Load, bytes: u64, each: Option<Duration>) -> bool {
+        let too_large = load.tasks > 0 && load.bytes.saturating_add(bytes) > self.bytes;
+        if load.tasks >= self.tasks || too_large {
+            return false;
+        }
+        if load.tasks < self.slots.max(1) {
+            return true;
+        }
+        let short = each.is_none_or(|each| each <= limits::CREDIT_TIME);
+        let fits = each.is_some_and(|each| load.time.saturating_add(each) <= self.time);
+        short && (load.tasks == self.slots || fits) || self.covers_distance(load, each)
+    }
+
+    /// Whether the attempts that wait may all have started before an assignment that is sent at the
+    /// next free slot arrives. Idle time below 1/32 of a run is not worth a waiting attempt.
+    fn covers_distance(&self, load: &Load, each: Option<Duration>) -> bool {
+        let Some(per_slot) = self.time.checked_div(self.slots) else { return false };
+        let round_trip = per_slot.saturating_sub(limits::CREDIT_TIME).min(limits::CREDIT_DISTANCE);
+        let each = each.unwrap_or(limits::UNKNOWN_TIME);
+        let mean = load.time.saturating_add(each) / (load.tasks.saturating_add(1));
+        let rounds = load.tasks.saturating_sub(self.slots) / self.slots;
+        let starts_after = mean.max(each).saturating_mul(rounds);
+        starts_after.saturating_add(each / 32) < round_trip
+    }
+}
+
+#[cfg(test)]
+mod tests;
