@@ -32,7 +32,7 @@ use crate::{
 #[derive(Debug, Parser)]
 #[command(
     name = "meshwork",
-    version,
+    version = crate::version::LINE,
     about = "peer-to-peer task network",
     help_template = HELP,
     arg_required_else_help = true
@@ -152,7 +152,7 @@ Examples:
         /// Which shell
         shell: clap_complete::Shell,
     },
-    /// Print the version
+    /// Print the version, the commit and the features that the program was built from
     Version,
     /// A worker of `demo`; started by it
     #[command(hide = true)]

@@ -21,6 +21,7 @@ mod limits;
 mod logging;
 mod output;
 mod signals;
+mod version;
 
 use self::{args::Cli, failure::Failure, output::Output};
 

@@ -11,14 +11,14 @@ const LISTEN: [&str; 4] = ["up", "--no-mdns", "--listen", "/ip4/127.0.0.1/tcp/0"
 #[test]
 fn a_node_says_where_it_is_and_shows_its_status() {
     let node = Node::up(&["--name", "ant", "--accept", "text=listed"]);
-    let id = node.text("peer_id");
+    let id = node.text("peer");
     assert!(node.address().ends_with(&format!("/p2p/{id}")));
     let socket = fs::metadata(node.text("socket")).unwrap();
     assert_eq!(socket.permissions().mode() & 0o777, 0o600);
     let key = fs::metadata(node.home.path().join("identity.key")).unwrap();
     assert_eq!(key.permissions().mode() & 0o777, 0o600);
     let status = node.ask(&["status", "--json"]).json();
-    assert_eq!(status["node"]["peer_id"], id);
+    assert_eq!(status["node"]["peer"], id);
     assert_eq!(status["node"]["accept"]["text"], "listed");
     assert_eq!(status["health"]["status"], "healthy");
     assert_eq!(status["peers"], serde_json::json!([]));
@@ -31,8 +31,9 @@ fn what_it_measures_is_shown_as_prometheus_text() {
     let node = Node::up(&[]);
     let answer = node.ask(&["metrics"]);
     assert_eq!(answer.code, 0, "{answer:?}");
-    let version = env!("CARGO_PKG_VERSION");
-    let info = format!("meshwork_build_info{{version=\"{version}\"}} 1");
+    let version = node.ask(&["version", "--json"]).json();
+    let [version, commit] = ["version", "commit"].map(|field| version[field].as_str().unwrap());
+    let info = format!("meshwork_build_info{{version=\"{version}\",commit=\"{commit}\"}} 1");
     assert!(answer.stdout.lines().any(|line| line == info), "{answer:?}");
     assert!(answer.stdout.contains("# TYPE meshwork_build_info gauge\n"), "{answer:?}");
     let json = node.ask(&["metrics", "--json"]).json();
@@ -70,11 +71,11 @@ fn a_signal_stops_it_and_the_next_start_is_the_same_node() {
             println!("not tested here: the test itself is to outlive its terminal");
             continue;
         }
-        let id = node.text("peer_id").to_owned();
+        let id = node.text("peer").to_owned();
         let (status, home) = node.end(with);
         assert_eq!(status.code(), Some(0), "{with:?}");
         assert!(!home.path().join("api.sock").exists());
-        assert_eq!(Node::up_in(home, &[]).text("peer_id"), id);
+        assert_eq!(Node::up_in(home, &[]).text("peer"), id);
     }
 }
 

@@ -8,7 +8,10 @@ use std::convert::Infallible;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::time::MissedTickBehavior;
 
-use crate::limits;
+use crate::{
+    limits,
+    version::{COMMIT, VERSION},
+};
 
 #[cfg(test)]
 mod tests;
@@ -27,8 +30,8 @@ impl Metrics {
     /// The process has one already.
     pub(super) fn install() -> Result<Self, BuildError> {
         let handle = builder()?.install_recorder()?;
-        metrics::describe_gauge!(BUILD_INFO, "Always 1; its label is the version that runs.");
-        metrics::gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+        metrics::describe_gauge!(BUILD_INFO, "Always 1; its labels are version and commit.");
+        metrics::gauge!(BUILD_INFO, "version" => VERSION, "commit" => COMMIT).set(1.0);
         Ok(Self { handle })
     }
 
