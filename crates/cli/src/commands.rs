@@ -7,12 +7,14 @@ use crate::{
     bench, demo, exit,
     home::Home,
     output::Output,
+    version::{self, Version},
 };
 
 mod away;
 mod cancel;
 mod completions;
 mod events;
+mod family;
 mod group;
 mod handlers;
 mod node;
@@ -61,11 +63,10 @@ pub(crate) async fn dispatch(cli: Cli, out: &Output) -> anyhow::Result<u8> {
 }
 
 fn version(out: &Output) -> anyhow::Result<u8> {
-    let version = env!("CARGO_PKG_VERSION");
     if out.json {
-        out.value(&serde_json::json!({ "name": "meshwork", "version": version }))?;
+        out.value(&Version::of_this())?;
     } else {
-        out.line(format!("meshwork {version}"))?;
+        out.line(format!("meshwork {}", version::LINE))?;
     }
     Ok(exit::DONE)
 }

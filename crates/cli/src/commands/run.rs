@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use meshwork_api::{Client, ClientError, TaskSpec, TaskView};
 
-use super::{away::Waited, results, spec};
+use super::{away::Waited, family, results, spec};
 use crate::{
     args::RunArgs,
     exit, limits,
@@ -52,6 +52,7 @@ async fn to_the_end(
     // Not waited for: from the answer on, an interrupted task can be named.
     let mut task = client.submit(spec, Duration::ZERO).await?;
     teller.known = Some(task.short.clone());
+    family::warn_of_task(&task, client, teller.out).await;
     let mut wait = limits::FIRST_WAIT;
     while !task.is_ended() {
         match client.wait(vec![task.id.clone()], wait).await {

@@ -9,7 +9,7 @@ use self::{
     chunks::{Chunk, Chunks},
     source::Source,
 };
-use super::{run, spec, wait};
+use super::{family, run, spec, wait};
 use crate::{
     args::{SubmitArgs, WaitArgs},
     exit,
@@ -26,8 +26,11 @@ mod source;
 /// Submits, and prints the id.
 pub(super) async fn submit(args: SubmitArgs, client: &Client, out: &Output) -> anyhow::Result<u8> {
     if args.each_line.is_some() || args.array.is_some() || args.from_json.is_some() {
-        let wait = args.wait;
+        let (wait, handler) = (args.wait, args.run.handler.clone());
         let group = submit_group(args, client, out).await?;
+        if group.queued > 0 {
+            family::warn(&handler, &group.short, client, out).await;
+        }
         if wait {
             return wait::wait(WaitArgs::of_group(group.id), client, out).await;
         }
@@ -47,6 +50,7 @@ pub(super) async fn submit(args: SubmitArgs, client: &Client, out: &Output) -> a
         let (id, short) = (&task.id, &task.short);
         unprinted(error, &format!("task {id} is accepted"), format!("meshwork task show {short}"))
     })?;
+    family::warn_of_task(&task, client, out).await;
     Ok(exit::DONE)
 }
 

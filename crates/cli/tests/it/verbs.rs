@@ -328,3 +328,17 @@ fn help_of_a_verb_has_two_spellings() {
         assert_eq!((help.code, &help.stdout), (0, &flag.stdout), "{verb:?}");
     }
 }
+
+#[test]
+fn family_that_nobody_offers_is_told_at_once() {
+    let node = Node::up(&[]);
+    let told = |args: &[&str]| node.ask(args).stderr;
+    let run = told(&["run", "txt/upper", "a", "--queue-timeout", "100ms"]);
+    let first = run.lines().next().unwrap();
+    assert!(first.contains("\"txt\"") && first.contains("did you mean text/upper?"), "{run}");
+    for args in [&["submit", "txt/upper", "a"][..], &["submit", "txt/upper", "--array", "1-3"]] {
+        assert!(told(args).contains("did you mean text/upper?"), "{args:?}");
+    }
+    // It waits for a worker, but not for want of a name.
+    assert!(!told(&["submit", "text/upper", "a", "--gpu", "9"]).contains("did you mean"));
+}
