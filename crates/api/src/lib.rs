@@ -7,8 +7,9 @@
 //!
 //! Requests and answers are JSON; the result of a task is its bytes. Errors are
 //! [`Problem`]s (`application/problem+json`, RFC 9457) with the same codes as in the library and
-//! on the wire. Times are RFC 3339 in UTC, durations integer milliseconds (microseconds where a
-//! field ends in `_us`), sizes bytes. Fields are only ever added.
+//! on the wire. Times are RFC 3339 in UTC, durations milliseconds in fields that end in `_ms`
+//! (with a fraction where they are measured), sizes bytes. A peer is named by its id in `peer`, or by its
+//! part in `worker`. Fields are only ever added.
 //!
 //! | route | does |
 //! |---|---|

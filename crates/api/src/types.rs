@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 mod event;
 mod group;
 mod handler;
+mod millis;
 mod node;
 mod payload;
 mod peer;

@@ -19,7 +19,7 @@ pub struct EventView {
     pub task_id: Option<String>,
     /// Of `peer.…`: which peer. Of `task.assigned` and `task.running`: the worker. Of `message`: who
     /// sent it, where it says so.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "peer", default, skip_serializing_if = "Option::is_none")]
     pub peer_id: Option<String>,
     /// Of `node.listening`, `node.warning` and `peer.connected`: which address.
     #[serde(default, skip_serializing_if = "Option::is_none")]

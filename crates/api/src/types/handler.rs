@@ -40,6 +40,7 @@ pub struct ParamView {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OfferView {
     /// Who.
+    #[serde(rename = "peer")]
     pub peer_id: String,
     /// Its name, if it is known.
     pub name: Option<String>,

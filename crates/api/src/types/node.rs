@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeView {
     /// Who it is.
+    #[serde(rename = "peer")]
     pub peer_id: String,
     /// Its name, for people.
     pub name: String,

@@ -12,6 +12,7 @@ use super::node::{CapacityView, HealthView, micros};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PeerView {
     /// Who it is.
+    #[serde(rename = "peer")]
     pub peer_id: String,
     /// Its name, as it says; known once it is admitted.
     pub name: Option<String>,
@@ -27,7 +28,8 @@ pub struct PeerView {
     pub protocols: Vec<String>,
     /// When something was last heard from it.
     pub last_seen: DateTime<Utc>,
-    /// Smoothed round trip.
+    /// Smoothed round trip in microseconds; in JSON in milliseconds, with a fraction.
+    #[serde(default, rename = "latency_ms", with = "super::millis::optional")]
     pub latency_us: Option<u64>,
     /// From −100 to 100.
     pub reputation: i32,
@@ -104,6 +106,7 @@ pub struct DialRequest {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DialAnswer {
     /// Who is there.
+    #[serde(rename = "peer")]
     pub peer_id: String,
 }
 
@@ -111,10 +114,12 @@ pub struct DialAnswer {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PingAnswer {
     /// Which peer.
+    #[serde(rename = "peer")]
     pub peer_id: String,
     /// Its name, if it is known.
     pub name: Option<String>,
-    /// There and back.
+    /// There and back in microseconds; in JSON in milliseconds, with a fraction.
+    #[serde(rename = "round_trip_ms", with = "super::millis")]
     pub round_trip_us: u64,
     /// The way that it took: `direct`.
     pub path: String,
@@ -136,6 +141,7 @@ pub struct PeerPatch {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrustAnswer {
     /// The peer's id.
+    #[serde(rename = "peer")]
     pub peer_id: String,
     /// Its name, if it is known.
     pub name: Option<String>,

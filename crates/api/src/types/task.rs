@@ -40,7 +40,9 @@ pub struct TaskView {
     pub worker: Option<String>,
     /// That peer's name, if it is known.
     pub worker_name: Option<String>,
-    /// How long the handler ran, as the worker says.
+    /// How long the handler ran, as the worker says, in microseconds; in JSON in milliseconds, with a
+    /// fraction.
+    #[serde(default, rename = "took_ms", with = "super::millis::optional")]
     pub took_us: Option<u64>,
     /// Size of its result.
     pub output_bytes: Option<u64>,

@@ -75,7 +75,7 @@ fn a_task_keeps_its_shape() {
         }],
         "worker": null,
         "worker_name": null,
-        "took_us": null,
+        "took_ms": null,
         "output_bytes": null,
         "output_tail": null,
         "waiting": {
@@ -228,7 +228,7 @@ fn a_handler_keeps_its_shape() {
         }],
         "needs_input": true,
         "offers": [{
-            "peer_id": "12D3KooWA", "name": "bee", "here": false, "ready": true, "trusted": false,
+            "peer": "12D3KooWA", "name": "bee", "here": false, "ready": true, "trusted": false,
         }],
         "offer_count": 1,
     });
@@ -238,7 +238,7 @@ fn a_handler_keeps_its_shape() {
 
 #[test]
 fn an_unknown_field_of_a_known_answer_is_ignored() {
-    let answer = r#"{"peer_id": "p", "added_later": 1}"#;
+    let answer = r#"{"peer": "p", "added_later": 1}"#;
     assert_eq!(serde_json::from_str::<DialAnswer>(answer).unwrap().peer_id, "p");
 }
 

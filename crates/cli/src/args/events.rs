@@ -11,7 +11,7 @@ use clap::Args;
 Examples:
   meshwork events
   meshwork events --type task.failed --type peer.
-  meshwork events --json | jq -r 'select(.type == \"peer.ready\").peer_id'")]
+  meshwork events --json | jq -r 'select(.type == \"peer.ready\").peer'")]
 pub(crate) struct EventsArgs {
     /// Only these types, such as task.failed, or all that start so, such as `task.`
     #[arg(long = "type", value_name = "TYPE", value_delimiter = ',', value_parser = super::values::name)]

@@ -2,7 +2,7 @@
 
 use meshwork_core::PeerId;
 use meshwork_exec::text::count_words;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::{corpus::Corpus, owner::Ran};
 use crate::output::format;
@@ -12,6 +12,14 @@ mod tests;
 
 /// Words that are shown.
 const TOP: usize = 10;
+
+fn seconds_as_millis<S: Serializer>(seconds: &f64, s: S) -> Result<S::Ok, S::Error> {
+    s.serialize_f64(*seconds * 1_000.0)
+}
+
+fn micros_as_millis<S: Serializer>(micros: &u64, s: S) -> Result<S::Ok, S::Error> {
+    s.serialize_f64(*micros as f64 / 1_000.0)
+}
 
 /// What `demo --json` prints.
 #[derive(Debug, Serialize)]
@@ -25,10 +33,13 @@ pub(super) struct Report {
     /// Words that one thread counted, file by file.
     pub(super) expected_words: u64,
     /// From the first submit to the last result.
+    #[serde(rename = "took_ms", serialize_with = "seconds_as_millis")]
     pub(super) seconds: f64,
     pub(super) tasks_per_s: f64,
     /// From the submit of a task to its result.
+    #[serde(rename = "p50_ms", serialize_with = "micros_as_millis")]
     pub(super) p50_us: u64,
+    #[serde(rename = "p99_ms", serialize_with = "micros_as_millis")]
     pub(super) p99_us: u64,
     pub(super) workers: Vec<WorkerReport>,
     /// Tasks in all.
@@ -42,6 +53,7 @@ pub(super) struct Report {
 #[derive(Debug, Serialize)]
 pub(super) struct WorkerReport {
     pub(super) name: String,
+    #[serde(rename = "peer")]
     pub(super) peer_id: String,
     pub(super) tasks: u64,
 }

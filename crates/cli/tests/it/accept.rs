@@ -12,7 +12,7 @@ fn trust_on_both_sides_is_enough_for_text_and_not_for_debug() {
     let ant = Node::up(&["--name", "ant", "--bootstrap", bee.address(), "--slots", "0"]);
     ant.until_ready("bee");
     let first = ant.ask(&["peers", "trust", "bee"]);
-    let remedy = format!("run there: meshwork peers trust {}", ant.text("peer_id"));
+    let remedy = format!("run there: meshwork peers trust {}", ant.text("peer"));
     assert!(first.stderr.contains(&remedy), "{first:?}");
     let second = bee.ask(&["peers", "trust", "ant"]);
     assert!(second.stderr.contains("its text tasks may run here"), "{second:?}");

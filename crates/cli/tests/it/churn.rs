@@ -108,7 +108,7 @@ fn of<'a>(told: &'a [EventView], peer: &str) -> Vec<&'a str> {
 }
 
 fn worker(name: &str, owner: &Node) -> Vec<String> {
-    let words = ["--name", name, "--trust", owner.text("peer_id"), "--accept", "listed"];
+    let words = ["--name", name, "--trust", owner.text("peer"), "--accept", "listed"];
     let more = ["--bootstrap", owner.address(), "--heartbeat", "1s", "--lease", "3s"];
     words.iter().chain(&more).map(|word| (*word).to_owned()).collect()
 }
@@ -133,7 +133,7 @@ fn until_state(owner: &Node, peer: &str, state: &str) {
 fn peers_come_and_go_under_load_and_no_task_is_lost() {
     let owner = Node::up(&["--name", "ant", "--slots", "0", "--heartbeat", "1s", "--lease", "3s"]);
     let (bee, cat) = (start(&worker("bee", &owner)), start(&worker("cat", &owner)));
-    for id in [bee.text("peer_id"), cat.text("peer_id")] {
+    for id in [bee.text("peer"), cat.text("peer")] {
         assert_eq!(owner.ask(&["peers", "trust", id]).code, 0);
         owner.until_ready(id);
     }
@@ -160,12 +160,12 @@ fn peers_come_and_go_under_load_and_no_task_is_lost() {
     until_state(&owner, "bee", "ready");
 
     // Killed: gone at once, and the same again after a restart.
-    let cat_id = cat.text("peer_id").to_owned();
+    let cat_id = cat.text("peer").to_owned();
     let (_, home) = cat.end(Signal::KILL);
     until_state(&owner, &cat_id, "disconnected");
     let args = worker("cat", &owner);
     let cat = Node::up_in(home, &args.iter().map(String::as_str).collect::<Vec<_>>());
-    assert_eq!(cat.text("peer_id"), cat_id);
+    assert_eq!(cat.text("peer"), cat_id);
     until_state(&owner, "cat", "ready");
 
     // Stopped politely.
@@ -179,7 +179,7 @@ fn peers_come_and_go_under_load_and_no_task_is_lost() {
     assert_eq!(status["node"]["tasks"]["running"], 0);
     // Who was only slow was never told to be gone.
     let again = ["peer.disconnected", "peer.connected", "peer.ready"];
-    let (bee_id, told) = (bee.text("peer_id").to_owned(), told.until_the_end_of(owner));
+    let (bee_id, told) = (bee.text("peer").to_owned(), told.until_the_end_of(owner));
     assert_eq!(of(&told, &bee_id), again);
     assert_eq!(of(&told, &cat_id), [&again[..], &again[..1]].concat());
 }

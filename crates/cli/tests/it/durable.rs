@@ -62,7 +62,7 @@ fn whoever_is_killed_what_was_accepted_ends_once_and_right() {
     let mut ant = Some(owner(home(), "/ip4/127.0.0.1/tcp/0"));
     let (id, socket, address) = {
         let ant = ant.as_ref().unwrap();
-        (ant.text("peer_id"), ant.text("socket"), ant.address())
+        (ant.text("peer"), ant.text("socket"), ant.address())
     };
     let (id, socket, address) = (id.to_owned(), socket.to_owned(), address.to_owned());
     let listen = address.split("/p2p/").next().unwrap().to_owned();
@@ -71,8 +71,8 @@ fn whoever_is_killed_what_was_accepted_ends_once_and_right() {
         names.iter().map(|name| Some(worker(home(), name, &address))).collect();
     for worker in workers.iter().flatten() {
         let ant = ant.as_ref().unwrap();
-        ant.until_ready(worker.text("peer_id"));
-        assert_eq!(ant.ask(&["peers", "trust", worker.text("peer_id")]).code, 0);
+        ant.until_ready(worker.text("peer"));
+        assert_eq!(ant.ask(&["peers", "trust", worker.text("peer")]).code, 0);
     }
 
     let kills = kills();
@@ -98,7 +98,7 @@ fn whoever_is_killed_what_was_accepted_ends_once_and_right() {
     }
     let ids = submitting.join().expect("all are accepted");
     let ant = ant.unwrap();
-    assert_eq!(ant.text("peer_id"), id, "it is who it was");
+    assert_eq!(ant.text("peer"), id, "it is who it was");
 
     eventually("all have ended", || {
         let tasks = ant.ask(&["status", "--json"]).json()["node"]["tasks"].clone();

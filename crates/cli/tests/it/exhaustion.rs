@@ -70,7 +70,7 @@ fn pair(shell: &str) -> (Node, Node) {
     let owner = Node::up(&["--name", "ant", "--slots", "0", "--lease", "3s", "--heartbeat", "1s"]);
     let worker = ["--name", "bee", "--accept", "anyone", "--bootstrap", owner.address()];
     let worker = Node::up_after(shell, &worker);
-    owner.until_ready(worker.text("peer_id"));
+    owner.until_ready(worker.text("peer"));
     (owner, worker)
 }
 
@@ -109,7 +109,7 @@ fn a_node_without_descriptors_works_on_and_recovers() {
         }
         let late = ["--name", "cat", "--bootstrap", worker.address()];
         let late = Node::up(&late);
-        late.until_ready(worker.text("peer_id"));
+        late.until_ready(worker.text("peer"));
     }
 }
 
@@ -262,7 +262,7 @@ fn a_node_whose_disk_is_full_works_on_and_recovers() {
     // And what it has given up is gone as well.
     fill();
     assert_eq!(node.ask(&["run", "text/upper", "a", "--durability", "memory"]).stdout, "A");
-    let trust = || node.ask(&["peers", "trust", other.text("peer_id")]);
+    let trust = || node.ask(&["peers", "trust", other.text("peer")]);
     trust().error(1, &["No space left", "trusted"]);
     assert!(health(&node).1.contains("disk"));
 
@@ -272,8 +272,8 @@ fn a_node_whose_disk_is_full_works_on_and_recovers() {
     // Results that come while there is no space are made again after the next start.
     let near = ["--accept", "anyone", "--capability", "large", "--bootstrap", node.address()];
     let worker = Node::up(&near);
-    node.until_ready(worker.text("peer_id"));
-    assert_eq!(node.ask(&["peers", "trust", worker.text("peer_id")]).code, 0);
+    node.until_ready(worker.text("peer"));
+    assert_eq!(node.ask(&["peers", "trust", worker.text("peer")]).code, 0);
     let worker = worker.end(Signal::TERM).1;
     let large = submit_large(&node, other.home.path());
     fill();
@@ -295,7 +295,7 @@ fn a_node_whose_disk_is_full_works_on_and_recovers() {
     fs::remove_file(&filling).unwrap();
     let joining = ["--capability", "late", "--bootstrap", worker.address()];
     let node = Node::up_in(home, &joining);
-    node.until_ready(worker.text("peer_id"));
+    node.until_ready(worker.text("peer"));
     for id in &large {
         assert_eq!(node.ask(&["wait", id]).code, 0);
     }

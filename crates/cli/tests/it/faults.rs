@@ -254,7 +254,7 @@ fn a_node_that_cannot_log_works_on() {
     // And nobody reads what follows.
     let node = Node { home, process, ready: serde_json::from_str(&line).unwrap() };
     let other = Node::up(&["--bootstrap", node.address()]);
-    other.until_ready(node.text("peer_id"));
+    other.until_ready(node.text("peer"));
     assert_eq!(node.ask(&["run", "text/upper", "a"]).stdout, "A");
     let (status, _) = node.end(Signal::TERM);
     assert_eq!(status.code(), Some(0));

@@ -34,6 +34,8 @@ mod power;
 mod printing;
 mod recovering;
 mod relay;
+mod release;
+mod shapes;
 mod slow_disk;
 mod stopping;
 mod support;

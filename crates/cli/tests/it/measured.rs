@@ -52,7 +52,7 @@ fn all_nine_metrics_move_and_agree_with_what_was_sent() {
     let owner = Node::up(&["--name", "ant", "--slots", "0"]);
     let bootstrap = ["--bootstrap", owner.address()];
     let worker = Node::up(&[&["--name", "bee", "--accept", "anyone"], &bootstrap[..]].concat());
-    owner.until_ready(worker.text("peer_id"));
+    owner.until_ready(worker.text("peer"));
     // One error, which is told by its type.
     assert_ne!(owner.ask(&["peers", "dial", "/ip4/127.0.0.1/tcp/1"]).code, 0);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -106,7 +106,7 @@ fn who_comes_and_goes_is_logged() {
     let shell = format!("export MESHWORK_LOG=info && exec 2>'{}'", log.display());
     let owner = Node::up_after(&shell, &["--name", "ant"]);
     let worker = Node::up(&["--name", "bee", "--bootstrap", owner.address()]);
-    let id = worker.text("peer_id").to_owned();
+    let id = worker.text("peer").to_owned();
     owner.until_ready(&id);
     worker.end(Signal::TERM);
     let lines = ["Listening on /ip4/127.0.0.1/tcp/".to_owned()]

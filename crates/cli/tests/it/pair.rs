@@ -91,7 +91,7 @@ impl Pair {
     }
 
     fn trusting(self, side: Side) -> Self {
-        let worker = self.node(side).text("peer_id");
+        let worker = self.node(side).text("peer");
         self.node(Side::Owner).until_ready(worker);
         assert_eq!(self.node(Side::Owner).ask(&["peers", "trust", worker]).code, 0);
         self
@@ -174,7 +174,7 @@ impl Pair {
     /// Waits until one of them has noticed that the other is not there.
     pub(crate) fn until_parted(&self, side: Side) {
         let other = if side == Side::Owner { Side::Worker } else { Side::Owner };
-        let peer = self.node(other).text("peer_id");
+        let peer = self.node(other).text("peer");
         eventually(&format!("{side:?} has noticed"), || {
             let answer = self.node(side).ask(&["peers", "show", peer, "--json"]);
             answer.code == 4 || answer.code == 0 && answer.json()["state"] != "ready"

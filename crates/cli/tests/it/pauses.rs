@@ -77,7 +77,7 @@ fn an_owner_that_stood_still_goes_on() {
 fn a_storm_of_restarts_loses_no_task() {
     let restarts = asked("MESHWORK_RESTARTS").unwrap_or(RESTARTS);
     let mut pair = Pair::up("true", "true");
-    let id = pair.node(Side::Owner).text("peer_id").to_owned();
+    let id = pair.node(Side::Owner).text("peer").to_owned();
     let caller = pair.caller();
     let given: Vec<Given> = (0..10 * restarts)
         .map(|number| {
@@ -92,7 +92,7 @@ fn a_storm_of_restarts_loses_no_task() {
         }
         calling.join().expect("all is answered")
     });
-    assert_eq!(pair.node(Side::Owner).text("peer_id"), id);
+    assert_eq!(pair.node(Side::Owner).text("peer"), id);
     for (given, id) in given.iter().zip(&ids) {
         caller.check(given, id);
     }

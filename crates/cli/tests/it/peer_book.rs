@@ -26,7 +26,7 @@ fn met() -> (Node, Node) {
 #[test]
 fn a_node_that_restarts_finds_whom_it_has_met() {
     let (bee, ant) = met();
-    let (id, address) = (bee.text("peer_id").to_owned(), bee.address().to_owned());
+    let (id, address) = (bee.text("peer").to_owned(), bee.address().to_owned());
     let here = address.split("/p2p/").next().unwrap().to_owned();
     eventually("bee is written down while both run", || {
         fs::read_to_string(book(&ant.home)).is_ok_and(|text| text.contains(&id))
@@ -42,7 +42,7 @@ fn a_node_that_restarts_finds_whom_it_has_met() {
     // Also when it was killed the time before.
     let ant = Node::open_in(home, &ALONE);
     ant.until_ready(&id);
-    bee.until_ready(ant.text("peer_id"));
+    bee.until_ready(ant.text("peer"));
     let (_, home) = ant.end(Signal::KILL);
     let ant = Node::open_in(home, &ALONE);
     ant.until_ready(&id);
@@ -58,7 +58,7 @@ fn a_node_that_restarts_finds_whom_it_has_met() {
 #[test]
 fn a_node_whose_list_of_peers_is_of_no_use_starts_without_and_writes_a_new_one() {
     let (bee, ant) = met();
-    let id = bee.text("peer_id").to_owned();
+    let id = bee.text("peer").to_owned();
     let (_, mut home) = ant.end(Signal::TERM);
     let good = fs::read(book(&home)).unwrap();
     let foreign = String::from_utf8(good.clone()).unwrap().replacen("1 ", "1 not-", 1).into_bytes();
@@ -94,7 +94,7 @@ fn a_list_of_peers_that_cannot_be_written_is_told_once_and_nothing_else() {
         said.lines().filter(|line| line.contains("are not kept on disk")).count()
     };
     eventually("it is told", || complaints() == 1);
-    assert_eq!(ant.ask(&["peers", "list", "-q"]).stdout.trim(), bee.text("peer_id"));
+    assert_eq!(ant.ask(&["peers", "list", "-q"]).stdout.trim(), bee.text("peer"));
     let mut ant = ant;
     crate::support::signal(&ant.process, Signal::TERM);
     assert!(ant.process.wait().unwrap().success());

@@ -76,7 +76,7 @@ pub(crate) fn pair(test: &str) -> Option<(Pair, Relay)> {
     let node = ant.node(Side::Owner);
     let port = node.address().split('/').nth(4).unwrap().parse().unwrap();
     let (relay, at) = Relay::before(port);
-    let bootstrap = format!("/ip4/{HERE}/tcp/{at}/p2p/{}", node.text("peer_id"));
+    let bootstrap = format!("/ip4/{HERE}/tcp/{at}/p2p/{}", node.text("peer"));
     let bee = ["--listen", "/ip4/127.0.0.1/tcp/0", "--bootstrap", &bootstrap];
     let inside = format!("exec nsenter -t {} --net -- \"$0\" \"$@\"", relay.namespace.id());
     let pair = ant.with(Side::Worker, &bee).started(Side::Worker, &inside).acquainted();

@@ -7,7 +7,7 @@ use crate::support::{Node, eventually, signal};
 fn pair(worker: &[&str]) -> (Node, Node) {
     let bee =
         Node::up(&[&["--name", "bee", "--accept", "anyone", "--slots", "1"], worker].concat());
-    let trusts = ["--trust", bee.text("peer_id"), "--bootstrap", bee.address(), "--slots", "0"];
+    let trusts = ["--trust", bee.text("peer"), "--bootstrap", bee.address(), "--slots", "0"];
     let ant = Node::up(&[&["--name", "ant"][..], &trusts].concat());
     ant.until_ready("bee");
     (ant, bee)

@@ -21,7 +21,7 @@ fn a_task_runs_where_it_is_allowed_to() {
     assert_eq!(obstacle(&waiting, "bee")["code"], "not_trusted", "{waiting}");
     assert!(ant.ask(&["task", "show", &id]).stdout.contains("bee  no  not trusted"));
 
-    let trusted = bee.ask(&["peers", "trust", ant.text("peer_id"), "--json"]).json();
+    let trusted = bee.ask(&["peers", "trust", ant.text("peer"), "--json"]).json();
     assert_eq!(trusted["trusted"], true);
     assert_eq!(ant.ask(&["peers", "trust", "bee"]).code, 0);
     assert_eq!(ant.ask(&["wait", &id]).code, 0);
@@ -29,10 +29,10 @@ fn a_task_runs_where_it_is_allowed_to() {
     let done = ant.ask(&["task", "show", &id, "--json"]).json();
     assert_eq!(
         (&done["worker"], &done["worker_name"]),
-        (&bee.text("peer_id").into(), &"bee".into())
+        (&bee.text("peer").into(), &"bee".into())
     );
 
-    let answer = ant.ask(&["run", "text/word-count", "a b c", "--on", bee.text("peer_id")]);
+    let answer = ant.ask(&["run", "text/word-count", "a b c", "--on", bee.text("peer")]);
     assert_eq!(answer.json()["words"], 3);
     assert!(answer.stderr.contains("-> bee"), "{answer:?}");
 }
@@ -41,7 +41,7 @@ fn a_task_runs_where_it_is_allowed_to() {
 fn a_peer_is_dialled_listed_trusted_and_untrusted() {
     let bee = Node::up(&["--name", "bee"]);
     let ant = Node::up(&["--name", "ant"]);
-    let id = bee.text("peer_id");
+    let id = bee.text("peer");
     assert_eq!(ant.ask(&["peers", "dial", bee.address()]).stdout.trim(), id);
     ant.until_ready("bee");
     bee.until_ready("ant");
@@ -64,11 +64,11 @@ fn what_can_be_run_is_told_with_who_offers_it() {
     let bee = Node::up(&["--name", "bee", "--accept", "text=anyone"]);
     let ant = Node::up(&["--name", "ant", "--bootstrap", bee.address()]);
     ant.until_ready("bee");
-    let ids = [ant.text("peer_id"), bee.text("peer_id")];
+    let ids = [ant.text("peer"), bee.text("peer")];
 
     let upper = ant.ask(&["handlers", "text/upper", "--json"]).json();
     assert_eq!((&upper["name"], &upper["offer_count"]), (&"text/upper".into(), &2.into()));
-    assert_eq!([&upper["offers"][0]["peer_id"], &upper["offers"][1]["peer_id"]], ids);
+    assert_eq!([&upper["offers"][0]["peer"], &upper["offers"][1]["peer"]], ids);
     assert_eq!(
         (&upper["offers"][0]["here"], &upper["offers"][1]["here"]),
         (&true.into(), &false.into())
@@ -99,8 +99,8 @@ fn a_peer_is_measured() {
     assert!(answer.stdout.lines().all(direct), "{answer:?}");
     assert!(answer.stderr.starts_with("2 asked, 2 answered; least "), "{answer:?}");
     let pong = ant.ask(&["ping", "bee", "-c", "1", "--json"]).json();
-    let id = bee.text("peer_id");
-    assert_eq!((&pong["peer_id"], &pong["transport"]), (&id.into(), &"tcp".into()));
+    let id = bee.text("peer");
+    assert_eq!((&pong["peer"], &pong["transport"]), (&id.into(), &"tcp".into()));
     ant.ask(&["ping", "nobody"]).error(4, &["nobody"]);
 }
 

@@ -17,7 +17,7 @@ pub(super) async fn print(
     let node: NodeView = manager.status().await?.into();
     if out.json {
         return out.value(&serde_json::json!({
-            "peer_id": node.peer_id,
+            "peer": node.peer_id,
             "name": node.name,
             "network": node.network,
             "addresses": node.addresses,

@@ -23,9 +23,9 @@ fn equal_totals_are_ok_and_the_object_keeps_its_shape() {
     assert_eq!(
         serde_json::to_value(&report).unwrap(),
         serde_json::json!({
-            "ok": true, "files": 1, "words": 3, "expected_words": 3, "seconds": 0.5,
-            "tasks_per_s": 2.0, "p50_us": 1_500, "p99_us": 1_500,
-            "workers": [{ "name": "ant", "peer_id": peer.to_string(), "tasks": 0 }],
+            "ok": true, "files": 1, "words": 3, "expected_words": 3, "took_ms": 500.0,
+            "tasks_per_s": 2.0, "p50_ms": 1.5, "p99_ms": 1.5,
+            "workers": [{ "name": "ant", "peer": peer.to_string(), "tasks": 0 }],
             "tasks": 1, "failed": 0, "top_words": [],
         })
     );

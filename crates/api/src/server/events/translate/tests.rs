@@ -31,21 +31,21 @@ fn each_event_of_the_network_is_told() {
         ),
         (
             NetworkEvent::PeerDiscovered { peer, addresses: vec![address.clone()] },
-            json!({ "type": "peer.discovered", "peer_id": id, "addresses": [at] }),
+            json!({ "type": "peer.discovered", "peer": id, "addresses": [at] }),
         ),
         (
             NetworkEvent::PeerConnected { peer, address },
-            json!({ "type": "peer.connected", "peer_id": id, "address": at }),
+            json!({ "type": "peer.connected", "peer": id, "address": at }),
         ),
-        (NetworkEvent::PeerReady { peer }, json!({ "type": "peer.ready", "peer_id": id })),
+        (NetworkEvent::PeerReady { peer }, json!({ "type": "peer.ready", "peer": id })),
         (
             NetworkEvent::PeerDisconnected { peer, why: Some("gone".to_owned()) },
-            json!({ "type": "peer.disconnected", "peer_id": id, "message": "gone" }),
+            json!({ "type": "peer.disconnected", "peer": id, "message": "gone" }),
         ),
-        (NetworkEvent::PeerUpdated { peer }, json!({ "type": "peer.updated", "peer_id": id })),
+        (NetworkEvent::PeerUpdated { peer }, json!({ "type": "peer.updated", "peer": id })),
         (
             NetworkEvent::HealthChanged { peer, status: HealthStatus::Healthy },
-            json!({ "type": "peer.health", "peer_id": id, "message": "healthy" }),
+            json!({ "type": "peer.health", "peer": id, "message": "healthy" }),
         ),
         (NetworkEvent::Lagged(3), json!({ "type": "gap", "missed": 3 })),
     ];
@@ -60,7 +60,7 @@ fn each_state_of_a_task_is_told_with_its_worker() {
     let (task, worker) = (id.to_string(), peer.to_string());
     for state in [TaskState::Assigned { peer, epoch }, TaskState::Running { peer, epoch }] {
         let kind = format!("task.{}", state.as_str());
-        let expected = json!({ "type": kind, "task_id": task, "peer_id": worker });
+        let expected = json!({ "type": kind, "task_id": task, "peer": worker });
         assert_eq!(told(NetworkEvent::TaskChanged { id, state }), expected);
     }
     for state in [
@@ -99,7 +99,7 @@ fn each_message_is_told_with_its_task_and_its_sender() {
         ),
         (
             NetworkMessage::TaskResult { task_id, result, source_peer: peer },
-            json!({ "type": "message", "task_id": task, "peer_id": sender, "message": "task_result" }),
+            json!({ "type": "message", "task_id": task, "peer": sender, "message": "task_result" }),
         ),
         (
             NetworkMessage::PeerDiscovery { known_peers: Vec::new(), query: None },
@@ -107,11 +107,11 @@ fn each_message_is_told_with_its_task_and_its_sender() {
         ),
         (
             NetworkMessage::ResourceUpdate { peer_id: peer, resources: Default::default() },
-            json!({ "type": "message", "peer_id": sender, "message": "resource_update" }),
+            json!({ "type": "message", "peer": sender, "message": "resource_update" }),
         ),
         (
             NetworkMessage::HealthCheck { peer_id: peer, status: HealthStatus::Healthy },
-            json!({ "type": "message", "peer_id": sender, "message": "health_check" }),
+            json!({ "type": "message", "peer": sender, "message": "health_check" }),
         ),
     ];
     for (message, expected) in cases {
