@@ -44,7 +44,7 @@ impl Problem {
 
     pub(crate) fn about(mut self, task: TaskId) -> Self {
         if self.code == Reason::NotFound.code() {
-            self.detail = format!("no task {task} is known to this node");
+            self.detail = format!("task {task} not found");
         }
         self.task_id = Some(task.to_string());
         self

@@ -27,10 +27,7 @@ fn a_task_runs_where_it_is_allowed_to() {
     assert_eq!(ant.ask(&["wait", &id]).code, 0);
     assert_eq!(ant.ask(&["task", "result", &id]).stdout, "HELLO");
     let done = ant.ask(&["task", "show", &id, "--json"]).json();
-    assert_eq!(
-        (&done["worker"], &done["worker_name"]),
-        (&bee.text("peer").into(), &"bee".into())
-    );
+    assert_eq!((&done["worker"], &done["worker_name"]), (&bee.text("peer").into(), &"bee".into()));
 
     let answer = ant.ask(&["run", "text/word-count", "a b c", "--on", bee.text("peer")]);
     assert_eq!(answer.json()["words"], 3);

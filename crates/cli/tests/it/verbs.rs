@@ -148,7 +148,14 @@ fn wait_outlives_a_restart_of_the_node() {
             command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
         };
         let waits = [&[&*task, "--results"][..], &[&group], &[&task, &group, "--json"]];
-        let idle = sockets(&node);
+        // Connections of the requests before close soon.
+        let mut idle = sockets(&node);
+        let mut looks = 0;
+        eventually("the requests before are over", || {
+            looks += 1;
+            idle = idle.min(sockets(&node));
+            looks == 20
+        });
         let waits = waits.map(wait);
         let mut steady = 0;
         eventually("each command waits at the node", || {

@@ -269,7 +269,7 @@ fn member(
 }
 
 fn not_found(id: GroupId) -> Problem {
-    Problem { detail: format!("no group {id} is known to this node"), ..Reason::NotFound.into() }
+    Problem { detail: format!("group {id} not found"), ..Reason::NotFound.into() }
 }
 
 fn shown(manager: &NetworkManager, group: &meshwork_core::engine::view::GroupView) -> GroupView {

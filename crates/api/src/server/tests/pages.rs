@@ -58,7 +58,7 @@ async fn every_list_has_pages() {
     for (path, name) in [
         ("/v1/tasks", "id"),
         ("/v1/groups", "id"),
-        ("/v1/peers", "peer_id"),
+        ("/v1/peers", "peer"),
         ("/v1/handlers", "name"),
         (&results, "id"),
     ] {

@@ -40,7 +40,7 @@ async fn a_peer_is_dialled_shown_trusted_and_given_work() {
         );
         let answer = server.exchange(&request).await;
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-        assert_eq!(answer.matches(&format!("\"peer_id\":\"{id}\"")).count(), count, "{states}");
+        assert_eq!(answer.matches(&format!("\"peer\":\"{id}\"")).count(), count, "{states}");
     }
 
     let answer = server.client.trust("bee", true).await.unwrap();
