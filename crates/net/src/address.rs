@@ -98,6 +98,11 @@ pub(crate) fn check_listen(address: &Multiaddr) -> Result<(), String> {
     }
 }
 
+/// Whether it names a host that has to be resolved first.
+pub(crate) fn is_name(address: &Multiaddr) -> bool {
+    matches!(parts(address), Ok(Parts { host: Host::Name, .. }))
+}
+
 /// Whether an address that a stranger announced leads where any host could be reached: to a global
 /// unicast address and an ordinary port. Names are never followed.
 pub(crate) fn is_public(address: &Multiaddr) -> bool {

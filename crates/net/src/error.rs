@@ -74,8 +74,10 @@ pub enum DialError {
         /// What is wrong with it.
         why: String,
     },
-    /// It leads to this node itself.
-    #[error("{0} is this node itself")]
+    /// It leads to this node itself, or to another machine with a copy of its key.
+    #[error(
+        "{0} has the peer id of this node: it is this node itself, or a machine with a copy of its key"
+    )]
     SelfDial(Multiaddr),
     /// Somebody else answered.
     #[error("{address} is {found}, not the expected peer")]

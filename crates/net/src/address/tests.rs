@@ -213,3 +213,17 @@ fn interface(addr: IfAddr) -> Interface {
         is_p2p: false,
     }
 }
+
+#[test]
+fn names_are_told_from_addresses() {
+    for (text, expected) in [
+        ("/dns/a.example/tcp/4101", true),
+        ("/dns4/a.example/udp/4101/quic-v1", true),
+        ("/dnsaddr/a.example", true),
+        ("/ip4/192.168.1.7/tcp/4101", false),
+        ("/ip6/::1/tcp/4101", false),
+        ("/tcp/4101", false),
+    ] {
+        assert_eq!(is_name(&text.parse().unwrap()), expected, "{text}");
+    }
+}

@@ -327,6 +327,9 @@ fn was_tried(error: &SwarmDialError) -> bool {
 /// One address: its cause alone. Several: each with its cause.
 fn transport_errors(errors: &[(Multiaddr, TransportError<std::io::Error>)]) -> String {
     let cause = |error: &TransportError<std::io::Error>| match error {
+        TransportError::MultiaddrNotSupported(address) if address::is_name(address) => {
+            "this node found no name service when it started; use an IP address".to_owned()
+        }
         TransportError::MultiaddrNotSupported(_) => {
             "this form of address is not dialled".to_owned()
         }
