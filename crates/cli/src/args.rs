@@ -62,7 +62,7 @@ RUN THINGS
   task      list | groups | show | explain | result | retry | cancel
   drain     take no new work, hand back what waits  accept   say whose work runs here
 SEE THE NETWORK
-  peers     list | show | dial | trust | untrust    ping     measure a peer, see the way
+  peers     list | show | dial | trust | untrust    ping     measure round trips
   handlers  what can be run here and on peers       events   what happens, as it happens
 MEASURE
   bench     how fast it is, on this machine alone   version  what this is
@@ -108,7 +108,7 @@ pub(crate) enum Verb {
     Up(Box<UpArgs>),
     /// Stop the node: what runs there may end first
     Down(DownArgs),
-    /// Take no new work, hand back what waits
+    /// Accept no new work, hand back what waits
     Drain(DrainArgs),
     /// Say whose work runs here
     Accept(AcceptArgs),
@@ -116,7 +116,7 @@ pub(crate) enum Verb {
     Status,
     /// See and trust other nodes
     Peers(PeersArgs),
-    /// Measure a peer, see the way there
+    /// Measure the round-trip time to a peer and show the path
     Ping(PingArgs),
     /// Show what can be run here and on peers
     Handlers {
@@ -149,7 +149,7 @@ Examples:
   meshwork completions fish > ~/.config/fish/completions/meshwork.fish
   source <(meshwork completions zsh)")]
     Completions {
-        /// Which shell
+        /// Name of the shell
         shell: clap_complete::Shell,
     },
     /// Print the version, the commit and the features that the program was built from

@@ -17,7 +17,7 @@ pub(crate) const UNREACHABLE: u8 = 3;
 pub(crate) const NOT_FOUND: u8 = 4;
 /// Not allowed.
 pub(crate) const DENIED: u8 = 5;
-/// Of `task explain`: no peer that is here may run it.
+/// Of `task explain`: no connected worker can run it.
 pub(crate) const NO_PEER: u8 = 6;
 /// Of `run` and `wait`: a time limit was reached.
 pub(crate) const TIME_LIMIT: u8 = 124;

@@ -90,19 +90,29 @@ impl Advert {
         }
         let capacity = &self.capacity;
         if needs.cpus > capacity.cpus {
-            return Some(("cpus", format!("{} of {}", capacity.cpus, needs.cpus)));
+            return Some(("cpus", format!("{} of the {} needed", capacity.cpus, needs.cpus)));
         }
         if needs.memory_bytes > capacity.memory_bytes {
-            return Some((
-                "memory",
-                format!("{} of {} bytes", capacity.memory_bytes, needs.memory_bytes),
-            ));
+            let [has, needed] = [capacity.memory_bytes, needs.memory_bytes].map(size);
+            return Some(("memory", format!("{has} of the {needed} needed")));
         }
         if needs.gpus > capacity.gpus {
-            return Some(("gpus", format!("{} of {}", capacity.gpus, needs.gpus)));
+            return Some(("gpus", format!("{} of the {} needed", capacity.gpus, needs.gpus)));
         }
         None
     }
+}
+
+/// Bytes for people: `512 B`, `23.5 GiB`.
+pub(crate) fn size(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let (mut whole, mut rest, mut unit) = (bytes, 0, 0);
+    while whole >= 1_024 && unit + 1 < UNITS.len() {
+        (whole, rest) = (whole / 1_024, whole % 1_024 * 10 / 1_024);
+        unit += 1;
+    }
+    let unit = UNITS.get(unit).copied().unwrap_or_default();
+    if rest == 0 { format!("{whole} {unit}") } else { format!("{whole}.{rest} {unit}") }
 }
 
 /// A stranger's text cut to [`limits::LABEL_BYTES`], control and bidirectional-override characters

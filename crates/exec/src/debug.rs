@@ -39,8 +39,12 @@ const MS: ParamSpec = ParamSpec::with_default(
     "1000",
     "how long, in milliseconds",
 );
-const FAIL_MESSAGE: ParamSpec =
-    ParamSpec::with_default("message", ParamKind::Text, "failed as asked", "the failure's message");
+const FAIL_MESSAGE: ParamSpec = ParamSpec::with_default(
+    "message",
+    ParamKind::Text,
+    "failed on request",
+    "the failure's message",
+);
 const PERMANENT: ParamSpec = ParamSpec::with_default(
     "permanent",
     ParamKind::Boolean,
@@ -52,8 +56,12 @@ const EXIT: ParamSpec = ParamSpec::optional(
     ParamKind::Integer { min: 1, max: 123 },
     "the task's own exit code",
 );
-const PANIC_MESSAGE: ParamSpec =
-    ParamSpec::with_default("message", ParamKind::Text, "panicked as asked", "the panic's message");
+const PANIC_MESSAGE: ParamSpec = ParamSpec::with_default(
+    "message",
+    ParamKind::Text,
+    "panicked on request",
+    "the panic's message",
+);
 
 const SLEEP_PARAMS: &[ParamSpec] = &[MS];
 const FAIL_PARAMS: &[ParamSpec] = &[FAIL_MESSAGE, PERMANENT, EXIT];

@@ -21,7 +21,7 @@ pub(crate) enum PeersVerb {
     List,
     /// Show all that is known of one peer
     Show {
-        /// Which
+        /// Peer id, name, or unique start of a name
         #[arg(value_parser = values::name)]
         peer: String,
     },
@@ -33,30 +33,29 @@ pub(crate) enum PeersVerb {
     },
     /// Trust a peer: its work counts as listed, and own work may be placed there
     Trust {
-        /// Which; a peer id need not be known yet
+        /// Peer id, name, or unique start of a name; an id may be unknown yet
         #[arg(value_parser = values::name)]
         peer: String,
     },
     /// Trust a peer no longer
     Untrust {
-        /// Which
+        /// Peer id, name, or unique start of a name
         #[arg(value_parser = values::name)]
         peer: String,
     },
 }
 
-/// Ask a connected peer for its echo, see the way there and how long it takes. Ends with 0 if it
-/// answered at all.
+/// Measure the round-trip time to a connected peer and show the path. Succeeds if one ping was answered.
 #[derive(Args, Debug)]
 pub(crate) struct PingArgs {
-    /// Which: a peer id, a name, or the unique start of a name
+    /// Peer id, name, or unique start of a name
     #[arg(value_parser = values::name)]
     pub(crate) peer: String,
-    /// How often
+    /// Number of pings
     #[arg(short, long, value_name = "N", default_value_t = 5,
         value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) count: u32,
-    /// Time from one to the next
+    /// Time between pings
     #[arg(short, long, value_name = "TIME", default_value = "1s", value_parser = values::duration)]
     pub(crate) interval: Duration,
 }

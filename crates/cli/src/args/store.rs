@@ -18,26 +18,26 @@ pub(crate) struct StoreArgs {
 /// What can be done with a journal.
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum StoreVerb {
-    /// Read all of it, and say whether it is whole
+    /// Read the whole journal and report damage
     Verify,
-    /// Say what is in it
+    /// Show what the journal holds
     Stats,
-    /// Go on without what is damaged, which is kept beside it as it was
+    /// Remove damaged records; the damaged file is kept beside the journal
     Salvage,
-    /// Make the file as small as what is in it
+    /// Shrink the file to what it holds
     Compact,
     /// Copy it to a folder, also while the node runs. The folder can be verified as a --home; the
     /// node's key is not in it
     Backup {
-        /// A folder, which is made if there is none
+        /// Folder for the copy; it is created if missing
         dir: PathBuf,
     },
-    /// Make a copy the journal of the node. What ended since the copy was made runs again; what was
-    /// accepted since is not known any more
+    /// Replace the node's journal with a backup. Tasks that ended since the backup run again; tasks that
+    /// were accepted since are lost
     Restore {
-        /// The folder with the copy
+        /// Folder with the backup
         dir: PathBuf,
-        /// Put aside the journal that is there
+        /// Replace a journal that exists; it is kept beside the new one
         #[arg(long)]
         yes: bool,
     },

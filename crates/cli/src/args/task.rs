@@ -9,8 +9,8 @@ use super::values::{self, Array};
 
 /// Run one task.
 ///
-/// INPUT is @PATH (the bytes of a file), - (standard input) or text; several words are joined by
-/// spaces, and none is no input.
+/// INPUT is @PATH (the bytes of a file), - (standard input) or text, of which several words are joined by
+/// spaces. A task has one input; standard input is read only for -.
 #[derive(Args, Debug)]
 #[command(after_long_help = "\
 Examples:
@@ -19,10 +19,10 @@ Examples:
   cat book.txt | meshwork run text/top-words - --param n=20
   meshwork submit text/hash @disk.img --retries 5 --time 30s")]
 pub(crate) struct RunArgs {
-    /// What shall run, such as text/word-count
+    /// Handler to run, such as text/word-count
     #[arg(value_parser = values::name)]
     pub(crate) handler: String,
-    /// What it works on
+    /// Input: @PATH (a file), - (standard input) or text
     #[arg(value_name = "INPUT")]
     pub(crate) input: Vec<String>,
     /// Run it there: a peer id, a name, the unique start of a name, or `any` [default: any, which
@@ -53,7 +53,7 @@ pub(crate) struct RunArgs {
     /// Rest before the second attempt, doubled for each further one [default: 100ms]
     #[arg(long, value_name = "TIME", value_parser = values::time_limit, allow_hyphen_values = true)]
     pub(crate) retry_delay: Option<Duration>,
-    /// If it takes longer than 95 of 100 of its handler do, run it at a second worker as well: the first
+    /// If it runs longer than the handler's 95th percentile, run it at a second worker as well: the first
     /// result counts, and the slower attempt is stopped
     #[arg(long)]
     pub(crate) hedge: bool,
@@ -72,8 +72,7 @@ pub(crate) struct RunArgs {
     /// Submitting again with the same key gives the first task, not a second one
     #[arg(long, value_name = "KEY", value_parser = values::name)]
     pub(crate) key: Option<String>,
-    /// What outlives this node's process: memory (nothing) or disk (what is told is on disk before)
-    /// [default: what the node was started with]
+    /// memory (lost on restart) or disk (written before it is acknowledged) [default: as set by `up`]
     #[arg(long, value_name = "KIND", value_parser = values::durability)]
     pub(crate) durability: Option<Durability>,
 }
@@ -98,8 +97,7 @@ pub(crate) struct SubmitArgs {
     /// What each task is.
     #[command(flatten)]
     pub(crate) run: RunArgs,
-    /// A task for each line of this file (- is standard input): the line is its input, an empty one
-    /// no less
+    /// A task for each line of this file (- is standard input): the line is its input; empty lines count
     #[arg(long, value_name = "FILE", group = "members")]
     pub(crate) each_line: Option<PathBuf>,
     /// A task for each number: 7, 1-1000, 0-90:10 (steps of ten), or a list such as 1,3,5-9. The
@@ -174,7 +172,7 @@ pub(crate) struct TaskArgs {
 pub(crate) enum TaskVerb {
     /// List the tasks that have not ended
     List {
-        /// Those that have ended, too
+        /// Include those that have ended
         #[arg(short, long)]
         all: bool,
         /// Only those in these states: queued, assigned, running, succeeded, failed, cancelled,
@@ -193,7 +191,7 @@ pub(crate) enum TaskVerb {
     },
     /// List the groups that have not ended, with their tasks in numbers
     Groups {
-        /// Those that have ended, too
+        /// Include those that have ended
         #[arg(short, long)]
         all: bool,
         /// Only those in these states: open, running, stopping, succeeded, failed, cancelled,
@@ -206,27 +204,27 @@ pub(crate) enum TaskVerb {
     },
     /// Show a task's story: state, reason, attempts; or how a group is
     Show {
-        /// The id, the unique end of one, or `last`
+        /// Id, unique end of an id, or `last`
         #[arg(value_parser = values::name)]
         task: String,
     },
     /// Say why a task waits, peer by peer, or how it came to its end; of a group, why its tasks wait,
     /// and what failed first. Exit code 6: nobody who is here may run it, or some of them
     Explain {
-        /// The id, the unique end of one, or `last`
+        /// Id, unique end of an id, or `last`
         #[arg(value_parser = values::name)]
         task: String,
     },
     /// Print the bytes of a task's result, or the results of a group in order
     Result {
-        /// The id, the unique end of one, or `last`
+        /// Id, unique end of an id, or `last`
         #[arg(value_parser = values::name)]
         task: String,
     },
     /// Submit again a task that did not succeed; of a group, as a new group, its tasks that failed,
     /// expired or were cancelled
     Retry {
-        /// The id, the unique end of one, or `last`
+        /// Id, unique end of an id, or `last`
         #[arg(value_parser = values::name)]
         task: String,
         /// The only way to retry a group: inputs of tasks that succeeded are not kept
@@ -235,8 +233,7 @@ pub(crate) enum TaskVerb {
     },
     /// Cancel tasks, or groups with all of their tasks: no more can be submitted to them
     Cancel {
-        /// Tasks and groups: ids, unique ends of ids, `last`, or `all`, which is every task of this
-        /// node that has not ended
+        /// Tasks and groups: ids, unique ends of ids, or `last`
         #[arg(value_name = "TASK", required = true, value_parser = values::name)]
         tasks: Vec<String>,
         /// Why; at most 1,024 bytes, and 128 for a group

@@ -65,18 +65,17 @@ pub(crate) struct UpArgs {
     /// Do not look for peers on the local network
     #[arg(long)]
     pub(crate) no_mdns: bool,
-    /// How long a silent worker is believed to be working
+    /// Lease: a worker that is silent for this long is treated as lost
     #[arg(long, value_name = "TIME", default_value = "15s", value_parser = values::duration)]
     pub(crate) lease: Duration,
-    /// When the node stops: how long what runs here may go on before it is stopped and handed back
+    /// When the node stops: time for running attempts to finish before they are handed back
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = values::duration)]
     pub(crate) grace: Duration,
-    /// How long a peer may be silent before it is asked for a sign of life; it counts as gone before
-    /// the third such time has passed
+    /// A peer that is silent for this long is pinged; after three such times it is treated as gone
     #[arg(long, value_name = "TIME", default_value = "8s", value_parser = values::duration)]
     pub(crate) heartbeat: Duration,
-    /// What outlives the process of tasks that do not say it themselves: memory (nothing) or disk
-    /// (what is told is on disk before)
+    /// Durability of tasks that do not set it: memory (lost on restart) or disk (written before it is
+    /// acknowledged)
     #[arg(long, value_name = "KIND", default_value = "disk", value_parser = values::durability)]
     pub(crate) durability: Durability,
     /// How long tasks that have ended are kept, and results for owners that do not come for them

@@ -56,8 +56,17 @@ async fn list(client: &Client, out: &Output) -> anyhow::Result<()> {
 
 /// Peers as a list; programs get whole ids and times.
 pub(super) fn table(peers: &[PeerView], out: &Output) -> Table {
-    let mut table =
-        Table::new(&["PEER", "ID", "STATE", "TRUST", "RTT", "OURS", "THEIRS", "RUNS", "SEEN"]);
+    let mut table = Table::new(&[
+        "PEER",
+        "ID",
+        "STATE",
+        "TRUST",
+        "RTT",
+        "TASKS THERE",
+        "TASKS HERE",
+        "RUNS",
+        "LAST SEEN",
+    ]);
     for peer in peers {
         let people = out.stdout_tty;
         table.row([
@@ -125,9 +134,9 @@ fn described(peer: &PeerView, now: DateTime<Utc>) -> String {
         }
     }
     if peer.reputation != 0 {
-        line("reputation", &format!("{} of -100 to 100", peer.reputation));
+        line("reputation", &format!("{:+} (range -100 to 100)", peer.reputation));
     }
-    line("tasks", &format!("{} of ours there, {} of theirs here", peer.assigned, peer.held));
+    line("tasks", &format!("{} of yours there, {} of its here", peer.assigned, peer.held));
     for (nth, (protocol, bytes)) in peer.traffic.iter().enumerate() {
         let (sent, received) = (format::size(bytes.sent), format::size(bytes.received));
         let name = if nth == 0 { "traffic" } else { "" };

@@ -93,9 +93,10 @@ impl Times {
     }
 
     fn summary(&self) -> String {
-        let counts = format!("{} asked, {} answered", self.asked, self.answered);
+        let counts = format!("{} sent, {} received", self.asked, self.answered);
         let Some(mean) = self.sum.checked_div(u64::from(self.answered)) else { return counts };
-        let [least, mean, most] = [self.least, mean, self.most].map(format::micros);
-        format!("{counts}; least {least}, mean {mean}, most {most}")
+        let [least, mean, most] =
+            [self.least, mean, self.most].map(|micros| format!("{:.1}", micros as f64 / 1_000.0));
+        format!("{counts}; min/avg/max {least}/{mean}/{most} ms")
     }
 }

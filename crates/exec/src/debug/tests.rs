@@ -43,7 +43,7 @@ fn fail_fails_as_told() {
 fn panic_panics_as_told() {
     let told = failure(rig().in_place(with(work("debug/panic", ""), &[("message", "alas")])));
     assert_eq!((told.code, told.message.as_str()), (FailureCode::Panicked, "alas"));
-    assert_eq!(failure(rig().in_place(work("debug/panic", ""))).message, "panicked as asked");
+    assert_eq!(failure(rig().in_place(work("debug/panic", ""))).message, "panicked on request");
 }
 
 #[tokio::test]

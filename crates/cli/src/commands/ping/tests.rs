@@ -16,10 +16,10 @@ fn an_answer_shows_the_way_and_the_time() {
 #[test]
 fn the_summary_counts_what_was_answered() {
     let mut times = Times::default();
-    assert_eq!(times.summary(), "0 asked, 0 answered");
+    assert_eq!(times.summary(), "0 sent, 0 received");
     times.asked = 3;
-    assert_eq!(times.summary(), "3 asked, 0 answered");
+    assert_eq!(times.summary(), "3 sent, 0 received");
     times.add(2_000);
     times.add(1_000);
-    assert_eq!(times.summary(), "3 asked, 2 answered; least 1.0ms, mean 1.5ms, most 2.0ms");
+    assert_eq!(times.summary(), "3 sent, 2 received; min/avg/max 1.0/1.5/2.0 ms");
 }
