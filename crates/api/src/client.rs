@@ -14,7 +14,7 @@ use crate::{
         AcceptAnswer, AcceptPatch, BackupRequest, CancelRequest, DialAnswer, DialRequest,
         DrainAnswer, DrainRequest, HandlerView, HealthView, List, NodeView, PeerPatch, PeerView,
         PingAnswer, Problem, StopAnswer, StopRequest, TaskCounts, TaskSpec, TaskView, TrustAnswer,
-        WaitAnswer, WaitRequest,
+        WaitAnswer, WaitRequest, WaitsView,
     },
 };
 
@@ -246,6 +246,15 @@ impl Client {
     /// As for [`Self::node`].
     pub async fn summary(&self) -> Result<TaskCounts, ClientError> {
         self.get("/v1/tasks/summary").await
+    }
+
+    /// Why tasks of the node wait: each reason once, with the number of tasks.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::node`].
+    pub async fn waits(&self) -> Result<List<WaitsView>, ClientError> {
+        self.get("/v1/tasks/waiting").await
     }
 
     /// One task: `last`, an id, or the unique end of one.

@@ -70,6 +70,6 @@ pub use self::{
         HandlerView, HealthView, List, MemberResult, MemberSpec, NodeView, ObstacleView, OfferView,
         ParamView, Payload, PeerPatch, PeerView, PingAnswer, Problem, RangeSpec, RetryAnswer,
         StopAnswer, StopRequest, TaskCounts, TaskSpec, TaskView, TrustAnswer, WaitAnswer,
-        WaitRequest, WaitingMembers, WaitingView,
+        WaitRequest, WaitingMembers, WaitingView, WaitsView,
     },
 };

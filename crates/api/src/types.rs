@@ -38,7 +38,7 @@ pub use self::{
     spec::TaskSpec,
     task::{
         AttemptView, CancelRequest, EndedTask, ErrorView, ObstacleView, TaskView, WaitAnswer,
-        WaitRequest, WaitingView,
+        WaitRequest, WaitingView, WaitsView,
     },
 };
 

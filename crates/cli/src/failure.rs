@@ -5,7 +5,7 @@ use std::io;
 use meshwork_api::{BindError, ClientError};
 use meshwork_node::{BuildError, NetworkError};
 
-use crate::exit;
+use crate::{exit, output::format};
 
 #[cfg(test)]
 mod tests;
@@ -105,9 +105,15 @@ impl Failure {
     fn of_client(error: &ClientError) -> Self {
         let failure = Self::new(exit::of_code(error.code()), error.code(), error.to_string());
         match error {
-            ClientError::Unreachable { source, .. } => failure
-                .because(no_socket(source))
-                .with_hint("meshwork up        (with the same --home)"),
+            ClientError::Unreachable { source, path } => {
+                let failure = failure.because(no_socket(source));
+                let home = path.parent().unwrap_or(path);
+                failure.with_hint(if source.kind() == io::ErrorKind::PermissionDenied {
+                    "run the command as the user that runs the node".to_owned()
+                } else {
+                    format!("meshwork up --home {}", format::shell(&home.to_string_lossy()))
+                })
+            }
             ClientError::Api(problem) => match &problem.hint {
                 Some(hint) => failure.with_hint(hint),
                 None => failure,
@@ -162,6 +168,8 @@ fn no_socket(error: &io::Error) -> String {
         "there is no such socket".to_owned()
     } else if error.kind() == io::ErrorKind::ConnectionRefused {
         "nobody listens there any more".to_owned()
+    } else if error.kind() == io::ErrorKind::PermissionDenied {
+        "the socket belongs to another user".to_owned()
     } else {
         error.to_string()
     }

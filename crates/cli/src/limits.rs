@@ -8,6 +8,8 @@ pub(crate) const MAX_PEERS: u64 = 1_024;
 pub(crate) const FIRST_WAIT: Duration = Duration::from_millis(500);
 /// How long `run` waits with each further request; in between it tells what has changed.
 pub(crate) const NEXT_WAIT: Duration = Duration::from_secs(1);
+/// How long a task may wait before `run` says why.
+pub(crate) const QUIET_WAIT: Duration = Duration::from_secs(2);
 /// How long `wait` waits with each request when nobody looks at a bar.
 pub(crate) const PLAIN_WAIT: Duration = Duration::from_secs(30);
 /// How long `wait` waits for a node that went away: a restart takes seconds. While the node reads its

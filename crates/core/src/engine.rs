@@ -154,6 +154,8 @@ pub struct Engine {
     ahead: Ahead,
     /// What anybody wants to be told.
     observed: Observed,
+    /// Tasks that were submitted in this pass, if anybody is told which of them wait.
+    submitted: Vec<TaskKey>,
     /// Handlers that nobody has, by the version of what peers offer.
     hopeless: ByVersion<bool>,
     /// Who offers a handler to tasks of this node, by the same version: tasks of new needs have to be
@@ -230,6 +232,7 @@ impl Engine {
             acking: Vec::new(),
             ahead: Ahead::default(),
             observed: Observed::default(),
+            submitted: Vec::new(),
             hopeless: FxHashMap::default(),
             offering: FxHashMap::default(),
         };
@@ -434,6 +437,7 @@ impl Engine {
 
     /// Ends the pass: frames to peers, the journal batch, and what does not depend on it.
     pub fn flush(&mut self, now: Time, rng: &mut dyn Rng, out: &mut Vec<Effect>) {
+        self.tell_waiting(out);
         self.announce_local(now, rng, out);
         self.forget_old(now);
         let mut touched = std::mem::take(&mut self.peers.touched);

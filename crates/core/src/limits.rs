@@ -53,6 +53,9 @@ pub const UNACKED_BYTES: usize = 256 * MIB;
 /// connected or have work here. Past it an absent peer without open work is forgotten,
 /// and with it, if there is no other, the results that it has not fetched.
 pub const PEERS: usize = 2_048;
+/// Different needs of waiting tasks whose reasons one list works out. Each looks at every peer, and holds the
+/// engine up meanwhile; tasks of further needs are listed without a reason.
+pub const LISTED_NEEDS: usize = 64;
 /// Ended members of groups that did not succeed are kept beside [`ENDED_TASKS`], so many of them: a
 /// group that is larger can still be asked what failed, and have that tried again.
 pub const ENDED_FAILURES: usize = 16_384;

@@ -1,11 +1,11 @@
 //! Why a node says no. The same codes in the library, on the wire, in HTTP and on the command
 //! line (promise R11).
 
-use std::time::Duration;
+use std::{borrow::Cow, fmt, time::Duration};
 
 use serde::Serialize;
 
-use crate::task::TaskId;
+use crate::task::{HandlerName, TaskId};
 
 /// A typed refusal.
 ///
@@ -35,7 +35,7 @@ pub enum Reason {
         detail: String,
     },
     /// The accept policy of the worker excludes this owner for this family of handlers.
-    #[error("{family} tasks are accepted from {accepts} here")]
+    #[error("the worker accepts {family} tasks from {}", whom(accepts))]
     NotAccepted {
         /// The family of handlers.
         family: String,
@@ -43,7 +43,7 @@ pub enum Reason {
         accepts: String,
     },
     /// The worker has no such handler.
-    #[error("there is no handler {handler:?} here")]
+    #[error("the worker has no handler {handler}")]
     UnknownHandler {
         /// The name asked for.
         handler: String,
@@ -181,15 +181,15 @@ impl Reason {
     }
 
     /// What to do about it.
-    pub fn hint(&self) -> &'static str {
-        match self {
+    pub fn hint(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
             Self::NotAdmitted { .. } => "complete the hello protocol of the same network first",
             Self::WrongNetwork { .. } => "start both nodes with the same network name",
             Self::IncompatibleVersion { .. } => "update the older of the two nodes",
-            Self::NotAccepted { .. } => {
-                "on the worker: meshwork peers trust OWNER, and meshwork accept FAMILY=listed"
+            Self::NotAccepted { family, accepts } => {
+                return not_accepted_hint(family, accepts, &"PEER_ID of this node").into();
             }
-            Self::UnknownHandler { .. } => "see which handlers the worker offers: meshwork peers",
+            Self::UnknownHandler { .. } => "see which handlers there are: meshwork handlers",
             Self::TooLarge { .. } => "split the input into smaller tasks",
             Self::QueueFull { .. } | Self::Busy { .. } => "try again later",
             Self::DiskFull { .. } => {
@@ -210,7 +210,7 @@ impl Reason {
             }
             Self::GroupCancelled => "submit the rest as another group, with another key",
             Self::InvalidMessage { .. } => "correct the field and send again",
-        }
+        })
     }
 
     /// When the same request may be answered otherwise, if it may be soon.
@@ -243,6 +243,26 @@ impl Reason {
     /// Whether asking again may help without anybody changing anything.
     pub fn is_retryable(&self) -> bool {
         self.retry_after().is_some()
+    }
+}
+
+/// How the worker comes to accept tasks of `owner`. The family is the worker's word, and is repeated only if
+/// it is one.
+pub(crate) fn not_accepted_hint(family: &str, accepts: &str, owner: &dyn fmt::Display) -> String {
+    let is_family = HandlerName::new(family, "x").is_ok();
+    let family = if is_family { family } else { "FAMILY" };
+    let trust = format!("meshwork peers trust {owner}");
+    match accepts {
+        "listed" => format!("on the worker: {trust}"),
+        _ => format!("on the worker: meshwork accept {family}=listed, and {trust}"),
+    }
+}
+
+/// Whose tasks are accepted, in words.
+fn whom(accepts: &str) -> &str {
+    match accepts {
+        "listed" => "peers that it trusts, and this node is none of them",
+        other => other,
     }
 }
 

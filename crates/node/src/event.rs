@@ -11,8 +11,8 @@ use std::{
 
 use futures::Stream;
 use meshwork_core::{
-    HealthStatus, Multiaddr, NetworkMessage, PeerId, ResourceUsage, TaskId, TaskState,
-    engine::Observed,
+    HandlerName, HealthStatus, Multiaddr, NetworkMessage, PeerId, ResourceUsage, TaskEnd, TaskId,
+    TaskState, engine::Observed,
 };
 use meshwork_exec::ManualAttempt;
 use meshwork_net::Overload;
@@ -92,8 +92,12 @@ pub enum NetworkEvent {
     TaskChanged {
         /// Which.
         id: TaskId,
+        /// What runs it.
+        handler: HandlerName,
         /// Where it stands.
         state: TaskState,
+        /// How it ended, if it did.
+        end: Option<Box<TaskEnd>>,
     },
     /// The handler of one of this node's own tasks says how far it is.
     TaskProgress {

@@ -29,9 +29,9 @@ mod tests;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HomeError {
-    /// Another node uses it.
+    /// A node that runs uses it.
     #[error(
-        "{} is in use by another node (process {pid}); stop it with meshwork down, or choose \
+        "{} is in use by a running node (process {pid}); stop it with meshwork down, or choose \
          another directory with --home", home.display()
     )]
     InUse {

@@ -42,6 +42,7 @@ mod find;
 mod groups;
 mod kept;
 mod trust;
+mod waits;
 
 pub use self::{
     find::FindError,

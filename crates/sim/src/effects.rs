@@ -53,7 +53,7 @@ impl World<'_> {
                 }
                 Effect::Stop { run } => self.stop(node, run.0),
                 Effect::Reply { token, reply } => self.reply(node, token, reply)?,
-                Effect::TaskChanged { id, state } => self.task_changed(node, id, &state)?,
+                Effect::TaskChanged { id, state, .. } => self.task_changed(node, id, &state)?,
                 Effect::Message(_) | Effect::TaskProgress { .. } => {}
             }
         }

@@ -93,6 +93,7 @@ fn reads() -> Router<Context> {
         .route("/v1/handlers", get(handlers::list))
         .route("/v1/tasks", get(tasks::list))
         .route("/v1/tasks/summary", get(tasks::summary))
+        .route("/v1/tasks/waiting", get(tasks::waiting))
         .route("/v1/tasks/{task}", get(tasks::show))
         .route("/v1/tasks/{task}/explain", get(tasks::show))
         .route("/v1/tasks/{task}/result", get(tasks::result))

@@ -116,7 +116,11 @@ impl<'m> Viewer<'m> {
                     peer: peer.to_string(),
                     name: self.name(peer),
                     code: obstacle_code(obstacle).to_owned(),
-                    message: obstacle.to_string(),
+                    message: if *obstacle == Obstacle::NotTrusted {
+                        format!("{obstacle}: meshwork peers trust {peer}")
+                    } else {
+                        obstacle.to_string()
+                    },
                 })
                 .collect(),
         }
@@ -134,6 +138,7 @@ fn obstacle_code(obstacle: &Obstacle) -> &'static str {
         Obstacle::NotReady => "not_ready",
         Obstacle::NotTrusted => "not_trusted",
         Obstacle::NotTarget => "not_target",
+        Obstacle::NoHandlerThere { .. } => "no_handler_there",
         Obstacle::NotOffered { .. } => "not_offered",
         Obstacle::Requirement { .. } => "requirement",
         Obstacle::Refused(_) => "refused",

@@ -17,10 +17,16 @@ pub struct EventView {
     /// Of `task.…`, and of a `message` about one: which task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task_id: Option<String>,
-    /// Of `peer.…`: which peer. Of `task.assigned` and `task.running`: the worker. Of `message`: who
-    /// sent it, where it says so.
+    /// Of `peer.…`: which peer. Of `task.…`: the worker, if there is one. Of `message`: who sent it, where
+    /// it says so.
     #[serde(rename = "peer", default, skip_serializing_if = "Option::is_none")]
     pub peer_id: Option<String>,
+    /// Of `task.…`, but for `task.progress`: what runs it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handler: Option<String>,
+    /// Of `task.failed`, `task.cancelled` and `task.expired`: why, as in the `error` of a task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
     /// Of `node.listening`, `node.warning` and `peer.connected`: which address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
@@ -30,7 +36,7 @@ pub struct EventView {
     /// Of `task.progress`: how far the task is, from 0 to 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fraction: Option<f32>,
-    /// In words: how far a task is, why a peer is gone, what is wrong with an address.
+    /// In words: how far a task is, why it has no result, why a peer is gone, what is wrong with an address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// Of `gap`: how many events are missing here; none if nobody can say.

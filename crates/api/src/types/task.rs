@@ -84,10 +84,11 @@ pub struct AttemptView {
 /// Why a task waits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WaitingView {
-    /// The sum of it, as a stable code: `no_eligible_peer` (no worker that is here may run it), `busy`
-    /// (those that may take no more for now), `worker_free` (one does take more: a task is about to be
-    /// sent, members of a group may also rest before their next attempt), `backing_off` (it rests
-    /// before its next attempt) or `shutting_down`.
+    /// The sum of it, as a stable code: `no_eligible_peer` (no connected worker can run it), `busy` (those
+    /// that can are at their limits), `draining` (those that can take no new work), `connecting` (sessions
+    /// with those that can are being opened), `worker_free` (one takes more: a task is about to be sent,
+    /// members of a group may also rest before their next attempt), `backing_off` (it rests before its next
+    /// attempt) or `shutting_down`.
     pub code: String,
     /// In words.
     pub message: String,
@@ -95,11 +96,29 @@ pub struct WaitingView {
     pub next_try_at: Option<DateTime<Utc>>,
     /// When it is given up.
     pub gives_up_at: Option<DateTime<Utc>>,
-    /// Peers considered, the node itself first, each with the first condition that failed.
+    /// Peers considered, the node itself first, each with the first condition that failed; empty in a
+    /// list.
     pub peers: Vec<ObstacleView>,
     /// How many of them each condition keeps away, by its code.
     #[serde(default)]
     pub sums: BTreeMap<String, u64>,
+}
+
+/// Own tasks of a node that wait for the same reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaitsView {
+    /// The reason, as in [`WaitingView::code`].
+    pub code: String,
+    /// In words.
+    pub message: String,
+    /// How many tasks.
+    pub tasks: u64,
+    /// The id of the one that has waited longest.
+    pub first: String,
+    /// The short form of that id.
+    pub first_short: String,
+    /// When it was submitted.
+    pub since: DateTime<Utc>,
 }
 
 /// What keeps a task from a peer.

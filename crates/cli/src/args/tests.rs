@@ -5,6 +5,8 @@ use meshwork_core::Accept;
 
 use super::{values::AcceptRule, *};
 
+mod hints;
+
 fn parse(line: &str) -> Cli {
     Cli::try_parse_from(line.split_whitespace()).unwrap_or_else(|error| panic!("{line}: {error}"))
 }

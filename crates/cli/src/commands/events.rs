@@ -104,7 +104,7 @@ fn subject(event: &EventView, name: Option<&str>, people: bool) -> String {
 }
 
 fn rest(event: &EventView, name: Option<&str>, people: bool) -> String {
-    let mut parts = Vec::new();
+    let mut parts: Vec<String> = event.handler.iter().cloned().collect();
     if let (Some(_), Some(peer)) = (&event.task_id, &event.peer_id) {
         parts.push(format!("on {}", peer_text(peer, name, people)));
     }
@@ -113,7 +113,12 @@ fn rest(event: &EventView, name: Option<&str>, people: bool) -> String {
     }
     parts.extend(event.address.clone());
     parts.extend(event.addresses.iter().cloned());
-    parts.extend(event.message.clone().filter(|message| !message.is_empty()));
+    let message = event.message.as_deref().filter(|message| !message.is_empty());
+    parts.extend(match (&event.code, message) {
+        (Some(code), Some(message)) if code != message => Some(format!("{code}: {message}")),
+        (Some(code), _) => Some(code.clone()),
+        (None, message) => message.map(str::to_owned),
+    });
     match event.missed {
         Some(missed) => parts.push(format!("{} events are missing here", format::count(missed))),
         None if event.kind == "gap" => parts.push("events may be missing here".to_owned()),

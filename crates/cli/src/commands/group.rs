@@ -40,7 +40,7 @@ pub(super) async fn wait(
 ) -> anyhow::Result<GroupView> {
     let mut group = group;
     let mut away = Away::new(Waited::group(&group), client, out);
-    let bar = bar(out, group.members);
+    let bar = bar(out, group.members, format::between(group.submitted_at, Utc::now()));
     let often = out.shows_bars() || lines.is_some();
     let each = if often { limits::BAR_INTERVAL } else { limits::PLAIN_WAIT };
     let (mut printed, mut told) = (0, false);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use meshwork_api::{Client, ClientError, TaskSpec, TaskView};
+use tokio::time::Instant;
 
 use super::{away::Waited, family, results, spec};
 use crate::{
@@ -17,7 +18,7 @@ use crate::{
 pub(super) async fn run(args: RunArgs, client: &Client, out: &Output) -> anyhow::Result<u8> {
     let spec = spec::of(args)?;
     let mut signals = Signals::take()?;
-    let mut teller = Teller { out, known: None, told: String::new() };
+    let mut teller = Teller { out, known: None, told: String::new(), since: Instant::now() };
     let ended = tokio::select! {
         ended = to_the_end(&spec, client, &mut teller) => Some(ended?),
         () = signals.next() => None,
@@ -81,6 +82,7 @@ struct Teller<'o> {
     /// The task's short id, once it is accepted.
     known: Option<String>,
     told: String,
+    since: Instant,
 }
 
 impl Teller<'_> {
@@ -89,7 +91,13 @@ impl Teller<'_> {
             (Some(worker), _) => {
                 format!("-> {}", format::peer_label(task.worker_name.as_deref(), worker))
             }
-            (None, Some(waiting)) => format!("waits: {}", format::printable(&waiting.message)),
+            // What is sent within a moment is no news.
+            (None, Some(_)) if self.since.elapsed() < limits::QUIET_WAIT => return,
+            (None, Some(waiting)) => format!(
+                "waits: {}; why: meshwork task explain {}",
+                format::printable(&waiting.message),
+                task.short
+            ),
             (None, None) => return,
         };
         if news != self.told {

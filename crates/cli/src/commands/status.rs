@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use meshwork_api::{Client, ClientError, ConnectionCounts, HealthView, NodeView, PeerView};
+use meshwork_api::{
+    Client, ClientError, ConnectionCounts, HealthView, NodeView, PeerView, WaitsView,
+};
 use serde::Serialize;
 
 use super::peers;
@@ -24,6 +26,8 @@ struct Status {
     node: Option<NodeView>,
     health: Option<HealthView>,
     peers: Vec<PeerView>,
+    /// Why own tasks wait, each reason once.
+    waiting: Vec<WaitsView>,
 }
 
 impl Status {
@@ -40,8 +44,12 @@ impl Status {
     async fn complete(client: &Client) -> Result<Self, ClientError> {
         let (node, health) = (client.node().await?, client.health().await?);
         let peers = client.peers().await?.items;
+        let waiting = match node.tasks.queued {
+            0 => Vec::new(),
+            _ => client.waits().await?.items,
+        };
         let state = node.state.clone();
-        Ok(Self { state, percent: None, node: Some(node), health: Some(health), peers })
+        Ok(Self { state, percent: None, node: Some(node), health: Some(health), peers, waiting })
     }
 
     /// Why the node takes no tasks; none if it takes them.
@@ -92,12 +100,22 @@ fn show(node: &NodeView, status: &Status, out: &Output) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Why tasks wait, and the command that says more.
+fn waits(waits: &WaitsView) -> String {
+    let tasks = match waits.tasks {
+        1 => "1 task waits".to_owned(),
+        tasks => format!("{} tasks wait", format::count(tasks)),
+    };
+    let (message, first) = (format::printable(&waits.message), &waits.first_short);
+    format!("{tasks}: {message} ({}): meshwork task explain {first}", waits.code)
+}
+
 fn head(node: &NodeView) -> String {
     let tasks = &node.tasks;
     format!(
         "{}  {}  up {}  v{}  network {}\n\
          tasks  {} running  {} queued  {} done  {} failed  {} cancelled  {} expired\n\
-         work   {} here now  {} ended here\n",
+         work   running here {}, finished here {}\n",
         format::printable(&node.name),
         format::short_peer(&node.peer_id),
         format::span(Duration::from_millis(node.uptime_ms)),
@@ -121,13 +139,14 @@ fn attention(status: &Status) -> Vec<String> {
     let mut lines: Vec<String> = reasons.map(|(how, why)| format!("{how}: {why}")).collect();
     match status.state.as_str() {
         "draining" => lines.push(
-            "draining: tasks are accepted, nothing new runs here (undo: meshwork drain --off)"
+            "draining: tasks are accepted, no new work runs here (undo: meshwork drain --off)"
                 .to_owned(),
         ),
         "shutting_down" => lines.push("shutting down: no tasks are accepted".to_owned()),
         _ => {}
     }
     lines.extend(status.node.as_ref().and_then(|node| refused_peers(node, &status.peers)));
+    lines.extend(status.waiting.iter().map(waits));
     for peer in &status.peers {
         let label = format::peer_label(peer.name.as_deref(), &peer.peer_id);
         if let Some(health) = peer.health.as_ref().filter(|_| peer.state == "ready") {

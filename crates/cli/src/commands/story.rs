@@ -11,7 +11,7 @@ mod tests;
 
 pub(super) use self::group::group;
 
-/// The code of a reason to wait: no worker that is here may run it.
+/// The code of a reason to wait: no connected worker can run it.
 pub(super) const NOBODY: &str = "no_eligible_peer";
 
 /// The story as text.
@@ -138,9 +138,9 @@ fn waits(what: &str, waiting: &WaitingView, now: DateTime<Utc>) -> String {
         text.push_str(&format!("  {peer}  {may}  {message}\n"));
     }
     if waiting.peers.len() > 1 {
-        let sums = waiting.sums.iter().map(|(code, count)| format!("{count} {code}"));
+        let sums = waiting.sums.iter().map(|(code, count)| format!("{count} {}", obstacle(code)));
         let sums: Vec<String> = sums.collect();
-        text.push_str(&format!("  {} peers: {}\n", waiting.peers.len(), sums.join(", ")));
+        text.push_str(&format!("  {} workers: {}\n", waiting.peers.len(), sums.join(", ")));
     }
     let mut ends = Vec::new();
     if let Some(next) = waiting.next_try_at {
@@ -154,6 +154,23 @@ fn waits(what: &str, waiting: &WaitingView, now: DateTime<Utc>) -> String {
         text.push_str(&format!("  {}\n", ends.join("; ")));
     }
     text
+}
+
+/// What a code of an obstacle says of a worker.
+fn obstacle(code: &str) -> &str {
+    match code {
+        "none" => "free",
+        "no_handler_here" | "no_handler_there" => "without the handler",
+        "not_ready" => "not ready",
+        "not_trusted" => "not trusted",
+        "not_offered" => "not offering it",
+        "requirement" => "without what it requires",
+        "refused" => "that refused it",
+        "no_session" => "being connected",
+        "shutting_down" => "of a node that stops",
+        "no_credit" => "at its limit",
+        other => other,
+    }
 }
 
 fn next(task: &TaskView) -> Option<String> {

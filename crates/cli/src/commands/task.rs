@@ -100,7 +100,7 @@ async fn retry(name: &str, client: &Client, out: &Output) -> anyhow::Result<u8> 
         return Ok(exit::DONE);
     }
     let forgotten = format::count(retried.forgotten.into());
-    out.say(format!("{forgotten} more did not succeed, and are not kept any more"));
+    out.say(format!("{forgotten} more did not succeed, but are no longer kept"));
     Ok(exit::FAILED)
 }
 

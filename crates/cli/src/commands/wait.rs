@@ -64,7 +64,7 @@ async fn all(args: &WaitArgs, client: &Client, out: &Output) -> anyhow::Result<u
         durable: true,
     };
     let mut away = Away::new(waited, client, out);
-    let bar = bar(out, start.open());
+    let bar = bar(out, start.open(), Duration::ZERO);
     let mut now = start;
     while now.open() > 0 {
         tokio::time::sleep(limits::BAR_INTERVAL).await;
@@ -203,7 +203,7 @@ impl<'a> Wait<'a> {
             }
         }
         let total = pending.len();
-        let bar = bar(self.out, wide(total));
+        let bar = bar(self.out, wide(total), Duration::ZERO);
         let each = if self.out.shows_bars() { limits::BAR_INTERVAL } else { limits::PLAIN_WAIT };
         let mut failed = 0;
         while !pending.is_empty() {

@@ -109,7 +109,7 @@ async fn count(
     out: &Output,
 ) -> anyhow::Result<Ran> {
     let total = corpus.files.iter().map(|file| slices(file).count()).sum::<usize>();
-    let bar = bar(out, u64::try_from(total).unwrap_or(u64::MAX));
+    let bar = bar(out, u64::try_from(total).unwrap_or(u64::MAX), Duration::ZERO);
     let mut tally = Tally::default();
     let mut under_way = FuturesUnordered::new();
     let start = Instant::now();

@@ -16,6 +16,16 @@ fn a_daemon_that_is_not_there_is_told_with_the_way_to_start_it() {
 }
 
 #[test]
+fn a_home_of_another_user_is_no_node_that_is_down() {
+    let path = "/root/h/api.sock".into();
+    let source = io::Error::from(io::ErrorKind::PermissionDenied);
+    let failure = Failure::of(ClientError::Unreachable { path, source }.into());
+    assert_eq!(failure.cause.as_deref(), Some("the socket belongs to another user"));
+    let hint = failure.hint.unwrap();
+    assert!(hint.contains("user that runs the node") && !hint.contains("meshwork up"), "{hint}");
+}
+
+#[test]
 fn a_problem_keeps_its_code_and_hint() {
     let problem: Problem = serde_json::from_value(serde_json::json!({
         "type": "urn:meshwork:problem:not_found", "title": "Not Found", "status": 404,

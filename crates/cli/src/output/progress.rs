@@ -1,22 +1,37 @@
 //! Progress bars, on a terminal only.
 
+use std::time::Duration;
+
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
-use super::Output;
+use super::{Output, format};
 
-/// A bar for `total` tasks on standard error; one that is not seen, where nobody looks.
-pub(crate) fn bar(out: &Output, total: u64) -> ProgressBar {
+/// A bar for `total` tasks on standard error, which have been under way for `before`; hidden where nobody
+/// looks. The rate is that of the whole time, so that what ended before the bar is no burst.
+pub(crate) fn bar(out: &Output, total: u64, before: Duration) -> ProgressBar {
     let target =
         if out.shows_bars() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let bar = ProgressBar::with_draw_target(Some(total), target);
-    let rate = |state: &ProgressState, text: &mut dyn std::fmt::Write| {
+    let per_second = move |state: &ProgressState| rate(state.pos(), before + state.elapsed());
+    let rate = move |state: &ProgressState, text: &mut dyn std::fmt::Write| {
         // What cannot be written is not shown.
-        write!(text, "{:.0}/s", state.per_sec()).ok();
+        write!(text, "{:.0}/s", per_second(state)).ok();
+    };
+    let eta = move |state: &ProgressState, text: &mut dyn std::fmt::Write| {
+        let left = state.len().unwrap_or(0).saturating_sub(state.pos());
+        let seconds = left as f64 / per_second(state);
+        let shown = Duration::try_from_secs_f64(seconds.ceil());
+        write!(text, "{}", shown.map_or_else(|_| "-".to_owned(), format::span)).ok();
     };
     match ProgressStyle::with_template("{bar:24} {human_pos}/{human_len}  {rate}  {msg}  eta {eta}")
     {
-        Ok(style) => bar.with_style(style.with_key("rate", rate)),
+        Ok(style) => bar.with_style(style.with_key("rate", rate).with_key("eta", eta)),
         // Without the style it is a plain bar.
         Err(_) => bar,
     }
+}
+
+/// How many end in a second, of which `ended` took this time.
+pub(super) fn rate(ended: u64, time: Duration) -> f64 {
+    ended as f64 / time.as_secs_f64().max(0.001)
 }

@@ -71,6 +71,26 @@ fn numbers_are_told_for_people() {
 }
 
 #[test]
+fn path_in_a_command_is_one_word() {
+    for (path, shown) in [
+        ("/home/a/.local", "/home/a/.local"),
+        ("/with space", "'/with space'"),
+        ("/it's", r"'/it'\''s'"),
+        ("/$HOME;x", "'/$HOME;x'"),
+        ("", "''"),
+    ] {
+        assert_eq!(format::shell(path), shown);
+    }
+}
+
+#[test]
+fn rate_counts_the_time_before_the_bar() {
+    assert!((progress::rate(1_200, Duration::from_secs(60)) - 20.0).abs() < 1e-9);
+    assert!(progress::rate(0, Duration::ZERO).abs() < 1e-9);
+    assert!(progress::rate(1, Duration::ZERO).is_finite());
+}
+
+#[test]
 fn a_peer_is_its_name_or_both_ends_of_its_id() {
     let id = "12D3KooWMDcGN1Y98nb4GeGSuLrwn9NeKp1oT1AKo6KsH8gwZpZj";
     assert_eq!(format::short_peer(id), "12D3KooWMD…ZpZj");

@@ -99,7 +99,7 @@ fn down_stops_it() {
 #[test]
 fn a_home_serves_one_node() {
     let node = Node::up(&[]);
-    ask(node.home.path(), &LISTEN).error(1, &["in use by another node", "--home"]);
+    ask(node.home.path(), &LISTEN).error(1, &["in use by a running node", "--home"]);
     assert_eq!(node.ask(&["status"]).code, 0);
 }
 

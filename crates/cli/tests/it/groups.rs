@@ -190,7 +190,7 @@ fn a_group_is_cancelled_explained_and_listed() {
     assert!(listed.starts_with(&format!("{id}\trunning\t500\t")), "{listed}");
     let explained = node.ask(&["task", "explain", short]);
     assert_eq!(explained.code, 0, "{explained:?}");
-    for said in [" RUNNING ", "500 tasks", " of debug/sleep: every worker that may run it is busy"]
+    for said in [" RUNNING ", "500 tasks", " of debug/sleep: every worker that can run it is busy"]
     {
         assert!(explained.stdout.contains(said), "{said}: {}", explained.stdout);
     }
@@ -217,7 +217,10 @@ fn a_group_is_cancelled_explained_and_listed() {
     let id = submitted(&node.ask(&needy));
     let explained = node.ask(&["task", "explain", &id]);
     assert_eq!(explained.code, 6, "{explained:?}");
-    assert!(explained.stdout.contains("waits     9 of debug/sleep: no worker"), "{explained:?}");
+    assert!(
+        explained.stdout.contains("waits     9 of debug/sleep: no connected worker"),
+        "{explained:?}"
+    );
     let story = node.ask(&["task", "explain", &id, "--json"]);
     let story: serde_json::Value = serde_json::from_str(&story.stdout).unwrap();
     assert_eq!(story["waiting"][0]["members"], 9);

@@ -62,6 +62,7 @@ fn a_node_that_reads_its_journal_says_how_far_it_is_and_refuses_the_rest() {
         let status: serde_json::Value = serde_json::from_str(&status.stdout).unwrap();
         let shape = serde_json::json!({
             "state": "recovering", "percent": 50, "node": null, "health": null, "peers": [],
+            "waiting": [],
         });
         assert_eq!(status, shape);
         let refused = [&["task", "list"][..], &["peers", "list"], &["submit", "text/upper", "x"]];

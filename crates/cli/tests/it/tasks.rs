@@ -163,7 +163,7 @@ fn explain_tells_why_a_task_waits_and_how_one_came_to_its_end() {
     let waits = node.ask(&["submit", "text/upper", "a", "--gpu", "7"]).stdout.trim().to_owned();
     let why = node.ask(&["task", "explain", &waits]);
     assert_eq!(why.code, 6, "{why:?}");
-    assert!(why.stdout.contains("no  gpus: 0 of 7"), "{why:?}");
+    assert!(why.stdout.contains("no  gpus: 0 of the 7 needed"), "{why:?}");
     assert_eq!(node.ask(&["run", "text/upper", "a"]).code, 0);
     let ended = node.ask(&["task", "explain", "last"]);
     assert_eq!(ended.code, 0, "{ended:?}");

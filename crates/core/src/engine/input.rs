@@ -12,7 +12,7 @@ use crate::{
     policy::AcceptPolicy,
     reason::Reason,
     resource::ResourceUsage,
-    task::{CancelledBy, GroupId, Task, TaskEnd, TaskId, TaskState},
+    task::{CancelledBy, GroupId, HandlerName, Task, TaskEnd, TaskId, TaskState},
     time::Time,
 };
 
@@ -261,8 +261,12 @@ pub enum Effect {
     TaskChanged {
         /// Which.
         id: TaskId,
+        /// What runs it.
+        handler: HandlerName,
         /// Where it stands now.
         state: TaskState,
+        /// How it ended, if it did.
+        end: Option<Box<TaskEnd>>,
     },
     /// Tell subscribers how far a task is.
     TaskProgress {

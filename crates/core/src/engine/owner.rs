@@ -7,17 +7,18 @@ use libp2p_identity::PeerId;
 use super::{
     Cx, Effect, Engine, Record, Reply,
     hedge::Sent,
+    kinds::Kinds,
     past::Refusal,
     peers::{Conduct, PeerKey, Recall},
-    tasks::{End, Phase, TaskKey},
+    tasks::{End, Owned, Phase, TaskKey},
 };
 use crate::{
     failure::{FailureCode, TaskFailure},
     frame::{AttemptEnd, Epoch, ToOwner, ToWorker, epoch_hash},
     limits,
     message::NetworkMessage,
-    reason::Reason,
-    task::{ExpiredLimit, TaskResult, TaskState},
+    reason::{Reason, not_accepted_hint},
+    task::{ExpiredLimit, TaskEnd, TaskResult, TaskState},
     time::Time,
 };
 
@@ -85,7 +86,7 @@ impl Engine {
         if self.observed.tasks
             && let Some(task) = self.tasks.get(key)
         {
-            cx.out.push(Effect::TaskChanged { id: task.id, state: self.state(task) });
+            cx.out.extend(change(&self.kinds, task, self.state(task), None));
         }
     }
 
@@ -159,7 +160,12 @@ impl Engine {
     fn end_refused(&mut self, cx: &mut Cx<'_>, task: TaskKey, by: PeerKey, reason: &Reason) {
         let unknown = matches!(reason, Reason::UnknownHandler { .. });
         let code = if unknown { FailureCode::UnknownHandler } else { FailureCode::Refused };
-        let words = format!("{reason} ({}); {}", reason.code(), reason.hint());
+        let hint = if let Reason::NotAccepted { family, accepts } = reason {
+            not_accepted_hint(family, accepts, &self.config.local)
+        } else {
+            reason.hint().into_owned()
+        };
+        let words = format!("{reason} ({}); {hint}", reason.code());
         let mut failure = TaskFailure::new(code, words);
         failure.worker = self.peers.get(by).map(|peer| Box::new(*peer.id));
         self.end_task(task, cx.now, End::Failed(Box::new(failure)));
@@ -345,10 +351,11 @@ impl Engine {
             let attempt = open.first.closed(&peer.id, cx.now, why);
             task.past().add(attempt);
         }
-        let id = task.id;
         self.tasks.set_phase(key, Phase::Queued { since: cx.now, not_before: cx.now + rest });
-        if self.observed.tasks {
-            cx.out.push(Effect::TaskChanged { id, state: TaskState::Queued });
+        if self.observed.tasks
+            && let Some(task) = self.tasks.get(key)
+        {
+            cx.out.extend(change(&self.kinds, task, TaskState::Queued, None));
         }
         true
     }
@@ -376,10 +383,15 @@ impl Engine {
             self.gate.tell(durable, Effect::Reply { token, reply });
         }
         let armed = std::mem::replace(&mut task.armed, Time::NEVER) != Time::NEVER;
+        let change = if self.observed.tasks {
+            change(&self.kinds, task, state, Some(Box::new(end.to_public())))
+        } else {
+            None
+        };
         self.tasks.end(key, now, end, self.gate.next());
         self.counts.ended(&state);
-        if self.observed.tasks {
-            self.gate.tell(durable, Effect::TaskChanged { id, state });
+        if let Some(change) = change {
+            self.gate.tell(durable, change);
         }
         if queued {
             let tasks = &self.tasks;
@@ -448,6 +460,17 @@ impl Engine {
     fn task_of(&self, key: PeerKey, epoch: Epoch) -> Option<TaskKey> {
         self.peers.get(key)?.worker.open.get(epoch)?.task
     }
+}
+
+/// The news that a task is in this state now.
+pub(super) fn change(
+    kinds: &Kinds,
+    task: &Owned,
+    state: TaskState,
+    end: Option<Box<TaskEnd>>,
+) -> Option<Effect> {
+    let handler = kinds.name(task.kind)?.clone();
+    Some(Effect::TaskChanged { id: task.id, handler, state, end })
 }
 
 /// `rest` ± 50 %, so that many tasks that failed together do not come back together.

@@ -11,12 +11,14 @@ use super::{
     hedge::{Open, Sent},
     kinds::Kind,
     lanes::Rank,
+    owner::change,
     peers::{Measured, OpenAttempt, Peer, PeerKey, Recall, SessionState},
     queue::{GroupKey, Needs},
     tasks::{Phase, TaskKey},
     view::Obstacle,
 };
 use crate::{
+    advert::size,
     frame::{Assignment, Epoch, ToWorker},
     limits,
     task::{HandlerName, Requirements, TaskState},
@@ -242,7 +244,7 @@ impl Engine {
         }
         if self.observed.tasks && is_first {
             let state = TaskState::Assigned { peer: *peer.id, epoch };
-            cx.out.push(Effect::TaskChanged { id: task.id, state });
+            cx.out.extend(change(&self.kinds, task, state, None));
         }
         self.peers.tell_worker(key, ToWorker::Assign(Box::new(assignment)));
         self.arm_lease(key);
@@ -271,7 +273,9 @@ impl Engine {
     ) -> Obstacle {
         let Some(name) = self.kinds.name(needs.kind) else { return Obstacle::NotReady };
         match filter(peer, needs, name) {
-            Some(Obstacle::NotOffered { handler }) if key == PeerKey::LOCAL => {
+            Some(Obstacle::NotOffered { handler } | Obstacle::NoHandlerThere { handler })
+                if key == PeerKey::LOCAL =>
+            {
                 return Obstacle::NoHandlerHere { handler };
             }
             Some(obstacle) => return obstacle,
@@ -311,9 +315,15 @@ fn filter(peer: &Peer, needs: &Needs, name: &HandlerName) -> Option<Obstacle> {
         return Some(Obstacle::NotReady);
     }
     // A target that does not offer it is asked all the same: it answers with its reason.
-    let offered = advert.handlers.contains(name) && !peer.worker.refuses.contains(&needs.kind);
-    if !targeted && !offered {
-        return Some(Obstacle::NotOffered { handler: name.clone() });
+    let has = advert.handlers.contains(name);
+    if !targeted && (!has || peer.worker.refuses.contains(&needs.kind)) {
+        let handler = name.clone();
+        let family = advert.handlers.iter().any(|other| other.family() == name.family());
+        return Some(if family && !has {
+            Obstacle::NoHandlerThere { handler }
+        } else {
+            Obstacle::NotOffered { handler }
+        });
     }
     if advert.capacity.slots == 0 {
         return Some(Obstacle::Requirement { what: "slots", detail: "none".to_owned() });
@@ -328,7 +338,8 @@ fn unmet(peer: &Peer, requirements: &Requirements) -> Option<Obstacle> {
     }
     // It has the memory; whether the memory is free, it may have said.
     let free = peer.measured.free_memory.filter(|free| *free < requirements.memory_bytes)?;
-    let detail = format!("{free} of {} bytes free", requirements.memory_bytes);
+    let [free, needed] = [free, requirements.memory_bytes].map(size);
+    let detail = format!("{free} free of the {needed} needed");
     Some(Obstacle::Requirement { what: "memory", detail })
 }
 

@@ -4,15 +4,16 @@
 //! follow. Until then the task is shown as it was before.
 
 use libp2p_identity::PeerId;
+use rustc_hash::FxHashMap;
 
 use super::{
     Accounts, Engine, PeerLoad,
     hedge::{Open, Sent},
     past::Refusal,
     peers::OpenAttempt,
-    queue::Needs,
+    queue::{GroupKey, Needs},
     tasks::{End, Owned, Phase},
-    view::{AttemptView, Explanation, Found, Obstacle, Sizes, TaskQuery, TaskView},
+    view::{AttemptView, Explanation, Found, Obstacle, Sizes, TaskQuery, TaskView, Waits},
 };
 use crate::{
     limits,
@@ -27,7 +28,7 @@ impl Engine {
         self.view(task, now, true)
     }
 
-    /// The tasks that match, the newest first; each is a full view but for [`TaskView::waiting`].
+    /// The tasks that match, the newest first. Why one of them waits is said without a word on each peer.
     pub fn tasks(&self, query: &TaskQuery, now: Time) -> Vec<TaskView> {
         let group = query.group.map(|group| self.groups.slot(&group));
         let matches = |task: &&Owned| {
@@ -46,7 +47,59 @@ impl Engine {
             found.truncate(query.limit);
         }
         found.sort_unstable_by_key(newest);
-        found.iter().filter_map(|task| self.view(task, now, false)).collect()
+        let mut sums = Sums::default();
+        let views = found.iter().filter_map(|task| {
+            let waiting = self.why_waits(task, &mut sums, now);
+            Some(TaskView { waiting, ..self.view(task, now, false)? })
+        });
+        views.collect()
+    }
+
+    /// Why own tasks wait: for each reason how many, and the one that has waited longest. Looks at each task.
+    pub fn waits(&self, now: Time) -> Vec<Waits> {
+        let mut sums = Sums::default();
+        let mut found: Vec<Waits> = Vec::new();
+        for task in self.tasks.iter() {
+            let Some(why) = self.why_waits(task, &mut sums, now) else { continue };
+            let age = (task.submitted, task.id);
+            match found.iter_mut().find(|waits| waits.code == why.code) {
+                Some(waits) => {
+                    waits.tasks += 1;
+                    waits.first = waits.first.min(age);
+                }
+                None => {
+                    found.push(Waits {
+                        code: why.code,
+                        message: why.message,
+                        tasks: 1,
+                        first: age,
+                    });
+                }
+            }
+        }
+        found.sort_unstable_by_key(|waits| waits.first);
+        found
+    }
+
+    /// The sum of what keeps a task from its workers, worked out once for all tasks of the same needs.
+    fn why_waits(&self, task: &Owned, sums: &mut Sums, now: Time) -> Option<Explanation> {
+        let Phase::Queued { not_before, .. } = task.phase else { return None };
+        if not_before > now && !self.closing {
+            return Some(self.explanation(sum(true, &[]), Vec::new()));
+        }
+        if !sums.contains_key(&task.group) && sums.len() >= limits::LISTED_NEEDS {
+            return None;
+        }
+        let sum = match sums.get(&task.group) {
+            Some(sum) => *sum,
+            None => {
+                let needs = &self.queue.group(task.group)?.needs;
+                let sum = sum(false, &self.obstacles(needs, 0, &[], now));
+                sums.insert(task.group, sum);
+                sum
+            }
+        };
+        Some(self.explanation(sum, Vec::new()))
     }
 
     /// What `selector` may mean: `last`, a whole id, or the end of one. The last task stands for its
@@ -299,6 +352,9 @@ impl Engine {
 /// Why something waits, as code and words.
 type Sum = (&'static str, &'static str);
 
+/// By needs, at most [`limits::LISTED_NEEDS`] of them.
+type Sums = FxHashMap<GroupKey, Sum>;
+
 const WORKER_FREE: &str = "worker_free";
 const EACH_WAITS: &str = "a worker is free: each of them rests before its next attempt, was refused \
                           there, or is about to be sent";
@@ -309,22 +365,18 @@ fn has_free(peers: &[(PeerId, Obstacle)]) -> bool {
 
 /// The sum of all obstacles.
 fn sum(rests: bool, peers: &[(PeerId, Obstacle)]) -> Sum {
-    let passing = |obstacle: &Obstacle| {
-        matches!(
-            obstacle,
-            Obstacle::Busy { .. }
-                | Obstacle::NoSession
-                | Obstacle::Draining
-                | Obstacle::NoCredit { .. }
-        )
-    };
+    let any = |passes: fn(&Obstacle) -> bool| peers.iter().any(|(_, obstacle)| passes(obstacle));
     if rests {
         ("backing_off", "it failed and rests before its next attempt")
     } else if has_free(peers) {
         (WORKER_FREE, "a worker is free, and it is about to be sent")
-    } else if peers.iter().any(|(_, obstacle)| passing(obstacle)) {
-        ("busy", "every worker that may run it is busy")
+    } else if any(|o| matches!(o, Obstacle::Busy { .. } | Obstacle::NoCredit { .. })) {
+        ("busy", "every worker that can run it is busy")
+    } else if any(|o| matches!(o, Obstacle::NoSession)) {
+        ("connecting", "a session with a worker that can run it is being opened")
+    } else if any(|o| matches!(o, Obstacle::Draining)) {
+        ("draining", "every worker that can run it is draining")
     } else {
-        ("no_eligible_peer", "no worker that is here may run it")
+        ("no_eligible_peer", "no connected worker can run it")
     }
 }

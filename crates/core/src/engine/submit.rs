@@ -8,6 +8,7 @@ use rustc_hash::FxHasher;
 use super::{
     Cx, Effect, Engine, Record, Reply, Token,
     kinds::Kind,
+    owner::change,
     peers::PeerKey,
     queue::{HashableRequirements, Needs, hash_requirements},
     tasks::{End, New, Owned, Phase, TaskKey, Terms},
@@ -17,7 +18,7 @@ use crate::{
     failure::{FailureCode, TaskFailure},
     limits,
     reason::Reason,
-    task::{CancelledBy, Durability, RetryPolicy, Task, TaskId, TaskLimits},
+    task::{CancelledBy, Durability, RetryPolicy, Task, TaskId, TaskLimits, TaskState},
     time::Time,
 };
 
@@ -114,6 +115,20 @@ impl Engine {
             self.end_task(key, now, End::Failed(Box::new(failure)));
         } else {
             self.enqueue(now, key, false);
+            if self.observed.tasks {
+                self.submitted.push(key);
+            }
+        }
+    }
+
+    /// Tells which of the tasks that were submitted in this pass wait.
+    pub(super) fn tell_waiting(&mut self, out: &mut Vec<Effect>) {
+        for key in self.submitted.drain(..) {
+            if let Some(task) = self.tasks.get(key)
+                && matches!(task.phase, Phase::Queued { .. })
+            {
+                out.extend(change(&self.kinds, task, TaskState::Queued, None));
+            }
         }
     }
 

@@ -172,6 +172,7 @@ impl GroupView {
             None if !self.complete => GroupState::Open,
             None if is_open => GroupState::Running,
             None if self.ended.succeeded == self.received => GroupState::Succeeded,
+            None if self.ended.fails() == 0 => GroupState::Cancelled,
             None => GroupState::Failed,
         }
     }
@@ -314,9 +315,10 @@ pub struct AttemptView {
 /// Why a queued task waits: every peer considered, each with the first condition that failed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Explanation {
-    /// The sum of it: `no_eligible_peer` (no worker that is here may run it), `busy` (those that may
-    /// take no more for now), `worker_free` (one does take more), `backing_off` (it rests before its
-    /// next attempt) or `shutting_down`.
+    /// The sum of it: `no_eligible_peer` (no connected worker can run it), `busy` (those that can are
+    /// at their limits), `draining` (those that can take no new work), `connecting` (sessions with those
+    /// that can are being opened), `worker_free` (one takes more), `backing_off` (it rests before its next
+    /// attempt) or `shutting_down`.
     pub code: &'static str,
     /// In words.
     pub message: String,
@@ -326,6 +328,19 @@ pub struct Explanation {
     pub next_try: Option<Time>,
     /// When it is given up.
     pub gives_up: Option<Time>,
+}
+
+/// Own tasks that wait for the same reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waits {
+    /// The reason, as in [`Explanation::code`].
+    pub code: &'static str,
+    /// In words.
+    pub message: String,
+    /// How many tasks.
+    pub tasks: u64,
+    /// The one that has waited longest: when it was submitted, and its id.
+    pub first: (Time, TaskId),
 }
 
 /// The first condition that keeps a task from a peer.
@@ -349,10 +364,18 @@ pub enum Obstacle {
     #[error("not ready")]
     NotReady,
     /// This node does not trust it.
-    #[error("not trusted by this node: meshwork peers trust PEER")]
+    #[error("not trusted by this node")]
     NotTrusted,
-    /// It does not offer the handler to this node.
-    #[error("{handler} is not offered to this node")]
+    /// It offers others of the family to this node, and not this one.
+    #[error("it has no handler {handler}")]
+    NoHandlerThere {
+        /// The handler.
+        handler: HandlerName,
+    },
+    /// It offers nothing of the handler's family to this node, or has refused its tasks.
+    #[error(
+        "it does not offer {handler} to this node: it has no such handler, or does not accept it"
+    )]
     NotOffered {
         /// The handler.
         handler: HandlerName,
@@ -384,7 +407,7 @@ pub enum Obstacle {
     #[error("this node stops, and sends nothing out")]
     Stopping,
     /// As much as it takes is already there.
-    #[error("no credit: {assigned} of our tasks are unfinished there")]
+    #[error("at its limit: {assigned} of your tasks are unfinished there")]
     NoCredit {
         /// Our unfinished attempts there.
         assigned: u32,

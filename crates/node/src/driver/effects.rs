@@ -92,8 +92,8 @@ impl Driver {
                 Effect::Stop { run } => self.executor.stop(run),
                 Effect::Reply { token, reply } => self.reply(token, reply),
                 Effect::Message(message) => self.tell(|| NetworkEvent::Message(message)),
-                Effect::TaskChanged { id, state } => {
-                    self.tell(|| NetworkEvent::TaskChanged { id, state });
+                Effect::TaskChanged { id, handler, state, end } => {
+                    self.tell(|| NetworkEvent::TaskChanged { id, handler, state, end });
                 }
                 Effect::TaskProgress { id, fraction, message } => {
                     self.tell(|| NetworkEvent::TaskProgress { id, fraction, message });

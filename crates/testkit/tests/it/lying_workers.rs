@@ -116,7 +116,7 @@ async fn a_worker_cannot_end_the_attempt_of_another() {
     // None of it was told as news of the other's task.
     loop {
         match events.next().await.expect("it runs") {
-            NetworkEvent::TaskChanged { id, state } if id == own_id => {
+            NetworkEvent::TaskChanged { id, state, .. } if id == own_id => {
                 assert_eq!(state, TaskState::Succeeded);
                 break;
             }

@@ -35,7 +35,7 @@ fn each_reason_has_a_status_its_code_and_a_hint() {
         assert_eq!(problem.code, code);
         assert_eq!(problem.percent, percent, "{code}");
         assert_eq!(problem.kind, format!("urn:meshwork:problem:{code}"));
-        assert_eq!(problem.hint.as_deref(), Some(hint));
+        assert_eq!(problem.hint.as_deref(), Some(&*hint));
         assert_eq!(problem.is_retryable(), retryable, "{code}");
     }
 }

@@ -1,9 +1,12 @@
 //! From the node's events to those of the API.
 
-use meshwork_core::{NetworkMessage, PeerId, TaskState};
+use meshwork_core::{NetworkMessage, PeerId, TaskEnd, TaskState};
 use meshwork_node::NetworkEvent;
 
-use crate::types::{EventView, GAP};
+use crate::{
+    server::view,
+    types::{EventView, GAP},
+};
 
 #[cfg(test)]
 mod tests;
@@ -33,18 +36,14 @@ pub(super) fn translate(event: NetworkEvent) -> Option<EventView> {
         NetworkEvent::PeerDisconnected { peer, why } => {
             EventView { message: why, ..of_peer("peer.disconnected", peer) }
         }
-        NetworkEvent::TaskChanged { id, state } => {
-            let worker = match &state {
-                TaskState::Assigned { peer, .. } | TaskState::Running { peer, .. } => Some(*peer),
-                TaskState::Queued
-                | TaskState::Succeeded
-                | TaskState::Failed
-                | TaskState::Cancelled
-                | TaskState::Expired => None,
-            };
+        NetworkEvent::TaskChanged { id, handler, state, end } => {
+            let error = end.as_deref().and_then(view::error);
             EventView {
                 task_id: Some(id.to_string()),
-                peer_id: worker.map(|peer| peer.to_string()),
+                handler: Some(handler.to_string()),
+                peer_id: worker(&state, end.as_deref()).map(|peer| peer.to_string()),
+                code: error.as_ref().map(|error| error.code.clone()),
+                message: error.map(|error| error.message),
                 ..of(&format!("task.{}", state.as_str()))
             }
         }
@@ -68,6 +67,16 @@ pub(super) fn translate(event: NetworkEvent) -> Option<EventView> {
             return None;
         }
     })
+}
+
+/// Where a task runs, or ended.
+fn worker(state: &TaskState, end: Option<&TaskEnd>) -> Option<PeerId> {
+    match (state, end) {
+        (TaskState::Assigned { peer, .. } | TaskState::Running { peer, .. }, _) => Some(*peer),
+        (_, Some(TaskEnd::Succeeded(result))) => Some(result.worker),
+        (_, Some(TaskEnd::Failed(failure))) => failure.worker.as_deref().copied(),
+        _ => None,
+    }
 }
 
 /// What a peer has sent, and of whom or of what it is, where the message says so.

@@ -26,7 +26,7 @@ use crate::{
         select,
         view::{self, Viewer},
     },
-    types::{CancelRequest, List, Problem, TaskCounts, TaskSpec, TaskView},
+    types::{CancelRequest, List, Problem, TaskCounts, TaskSpec, TaskView, WaitsView},
 };
 
 #[derive(Deserialize)]
@@ -140,6 +140,20 @@ const STATES: [&str; 7] =
 
 pub(super) async fn summary(State(cx): State<Context>) -> Result<Json<TaskCounts>, Problem> {
     Ok(Json(cx.manager.status().await?.tasks.into()))
+}
+
+/// Why tasks wait: each reason once, that of the task that has waited longest first.
+pub(super) async fn waiting(State(cx): State<Context>) -> Result<Json<List<WaitsView>>, Problem> {
+    let waits = cx.manager.waits().await?;
+    let shown = waits.into_iter().map(|waits| WaitsView {
+        code: waits.code.to_owned(),
+        message: waits.message,
+        tasks: waits.tasks,
+        first: waits.first.1.to_string(),
+        first_short: waits.first.1.short(),
+        since: cx.manager.wall_time(waits.first.0),
+    });
+    Ok(Json(shown.collect::<Vec<_>>().into()))
 }
 
 pub(super) async fn show(

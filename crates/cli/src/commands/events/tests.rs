@@ -28,6 +28,18 @@ fn people_get_short_ids_and_names() {
         line(&gone, None, true),
         "12:04:05.123  peer.disconnected  12D3KooWMD…ZpZj  timed\u{fffd} out"
     );
+    let failed = EventView {
+        task_id: Some(TASK.to_owned()),
+        peer_id: Some(PEER.to_owned()),
+        handler: Some("text/upper".to_owned()),
+        code: Some("bad_input".to_owned()),
+        message: Some("no text".to_owned()),
+        ..event("task.failed")
+    };
+    assert_eq!(
+        line(&failed, Some("bee"), true),
+        "12:04:05.123  task.failed        8f3a21  text/upper on bee bad_input: no text"
+    );
     let queued = EventView { task_id: Some(TASK.to_owned()), ..event("task.queued") };
     assert_eq!(line(&queued, None, true), "12:04:05.123  task.queued        8f3a21");
 }

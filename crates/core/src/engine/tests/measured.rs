@@ -116,7 +116,7 @@ fn memory_that_is_in_use_cannot_be_had() {
     let id = net.submit(needy);
     let waiting = net.nodes[0].engine.task(id, net.now).unwrap().waiting.unwrap();
     assert!(waiting.peers.iter().any(|(peer, obstacle)| *peer == worker
-        && matches!(obstacle, Obstacle::Requirement { what: "memory", detail } if detail.contains("100 of 500"))));
+        && matches!(obstacle, Obstacle::Requirement { what: "memory", detail } if detail.contains("100 B free of the 500 B needed"))));
     measure(&mut net, 1, None, Some(usage(0.0, 600)));
     assert_eq!(net.state(id), "running");
 }

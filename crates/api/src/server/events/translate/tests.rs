@@ -1,4 +1,7 @@
-use meshwork_core::{Epoch, HealthStatus, Multiaddr, PeerId, TaskId, TaskResult};
+use meshwork_core::{
+    CancelledBy, Epoch, ExpiredLimit, FailureCode, HealthStatus, Multiaddr, PeerId, TaskFailure,
+    TaskId, TaskResult,
+};
 use serde_json::{Value, json};
 
 use super::*;
@@ -58,22 +61,48 @@ fn each_event_of_the_network_is_told() {
 fn each_state_of_a_task_is_told_with_its_worker() {
     let (id, peer, epoch) = (TaskId::new(), PeerId::random(), Epoch::default());
     let (task, worker) = (id.to_string(), peer.to_string());
+    let changed = |state: TaskState, end: Option<TaskEnd>| {
+        let handler = "text/upper".parse().unwrap();
+        told(NetworkEvent::TaskChanged { id, handler, state, end: end.map(Box::new) })
+    };
+    let expected = |kind: &str, more: Value| {
+        let mut event = json!({ "type": kind, "task_id": task, "handler": "text/upper" });
+        event.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        event
+    };
+    let on_worker = json!({ "peer": worker });
     for state in [TaskState::Assigned { peer, epoch }, TaskState::Running { peer, epoch }] {
         let kind = format!("task.{}", state.as_str());
-        let expected = json!({ "type": kind, "task_id": task, "peer": worker });
-        assert_eq!(told(NetworkEvent::TaskChanged { id, state }), expected);
+        assert_eq!(changed(state, None), expected(&kind, on_worker.clone()));
     }
-    for state in [
-        TaskState::Queued,
-        TaskState::Succeeded,
-        TaskState::Failed,
-        TaskState::Cancelled,
-        TaskState::Expired,
-    ] {
-        let kind = format!("task.{}", state.as_str());
-        let expected = json!({ "type": kind, "task_id": task });
-        assert_eq!(told(NetworkEvent::TaskChanged { id, state }), expected);
-    }
+    assert_eq!(changed(TaskState::Queued, None), expected("task.queued", json!({})));
+    let took = std::time::Duration::ZERO;
+    let result = TaskResult { output: "secret".into(), worker: peer, attempt: 1, took };
+    let succeeded = changed(TaskState::Succeeded, Some(TaskEnd::Succeeded(result)));
+    assert_eq!(succeeded, expected("task.succeeded", on_worker), "the output is not told");
+    let mut failure = TaskFailure::new(FailureCode::BadInput, "no text");
+    failure.worker = Some(Box::new(peer));
+    assert_eq!(
+        changed(TaskState::Failed, Some(TaskEnd::Failed(failure))),
+        expected(
+            "task.failed",
+            json!({ "peer": worker, "code": "bad_input", "message": "no text" })
+        )
+    );
+    let by = CancelledBy::Submitter;
+    let cancelled = TaskEnd::Cancelled { by, reason: "enough".to_owned() };
+    assert_eq!(
+        changed(TaskState::Cancelled, Some(cancelled)),
+        expected("task.cancelled", json!({ "code": "cancelled", "message": "enough" }))
+    );
+    let limit = ExpiredLimit::Queue;
+    assert_eq!(
+        changed(TaskState::Expired, Some(TaskEnd::Expired { limit })),
+        expected(
+            "task.expired",
+            json!({ "code": "expired", "message": "the queue time limit was reached" })
+        )
+    );
     let progress = NetworkEvent::TaskProgress { id, fraction: 0.5, message: "half".to_owned() };
     assert_eq!(
         told(progress),
