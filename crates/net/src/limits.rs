@@ -106,6 +106,10 @@ pub const TARGET_DIALS: usize = 64;
 pub const CALLER_DIALS: usize = 16;
 /// Dials at once of Kademlia and of peers that others named; further ones are dropped.
 pub const OTHER_DIALS: usize = 16;
+/// How long after one address of a name the next is tried beside it.
+pub const NAME_STEP: Duration = Duration::from_millis(250);
+/// Addresses of a name that wait for their turn; what a name leads to beyond them is not tried.
+pub const NAME_ADDRESSES: usize = 16;
 /// Connections per peer: two while duplicates settle. A third is closed.
 pub const CONNECTIONS_PER_PEER: usize = 2;
 /// Connected peers that are not admitted. For a further one the address group with the most of them

@@ -13,20 +13,24 @@ use libp2p::{
     PeerId, Transport,
     core::{
         muxing::StreamMuxerBox,
-        transport::{Boxed, timeout::TransportTimeout},
+        transport::{
+            Boxed,
+            timeout::{TransportTimeout, TransportTimeoutError},
+        },
         upgrade::{InboundConnectionUpgrade, OutboundConnectionUpgrade, UpgradeInfo, Version},
     },
-    dns,
     identity::Keypair,
     noise, quic, tcp, tls, yamux,
 };
 
 mod closing;
 mod gate;
+mod names;
 
 use self::{
     closing::Closing,
     gate::{FirstByte, Gate},
+    names::Names,
 };
 use crate::{
     counters::Counters,
@@ -43,8 +47,7 @@ pub(crate) type Stack = Boxed<(PeerId, StreamMuxerBox)>;
 ///
 /// # Errors
 ///
-/// A key that TLS or Noise does not take. Without a usable configuration of the name resolver
-/// names cannot be dialled, which is logged and no error.
+/// A key that TLS or Noise does not take.
 pub(crate) fn build(
     keypair: &Keypair,
     timeout: Duration,
@@ -54,16 +57,8 @@ pub(crate) fn build(
 ) -> Result<Stack, BuildError> {
     let filter =
         |inner: Stack, stage| DialFilter::new(inner, allowed.clone(), stage, Arc::clone(counters));
-    let sockets = sockets(keypair, timeout, intake)?;
-    let stack = match dns::tokio::Transport::system(filter(sockets, Stage::Resolved)) {
-        Ok(resolver) => filter(resolver.boxed(), Stage::Announced).boxed(),
-        Err(error) => {
-            tracing::warn!(%error, "no name resolver: /dns addresses cannot be dialled");
-            // The resolver took the first stack with it.
-            let sockets = self::sockets(keypair, timeout, intake)?;
-            filter(sockets, Stage::Announced).boxed()
-        }
-    };
+    let sockets = filter(sockets(keypair, timeout, intake)?, Stage::Resolved);
+    let stack = filter(Names::new(sockets).boxed(), Stage::Announced).boxed();
     Ok(TransportTimeout::new(stack, timeout).boxed())
 }
 
@@ -196,6 +191,7 @@ where
     }
 }
 
+const NO_ANSWER: &str = "no answer in time";
 /// `EMFILE` and `ENFILE`: the process, or the machine, has as many open files as it may.
 const NO_DESCRIPTOR: [i32; 2] = [24, 23];
 
@@ -208,14 +204,39 @@ pub(crate) fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
                 peers"
             .to_owned();
     }
+    if let Some(TransportTimeoutError::Timeout) =
+        cause.downcast_ref::<TransportTimeoutError<io::Error>>()
+    {
+        return NO_ANSWER.to_owned();
+    }
     match io.map(io::Error::kind) {
         Some(io::ErrorKind::ConnectionRefused) => "nobody listens there".to_owned(),
         Some(io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) => {
             "the connection was closed during the handshake".to_owned()
         }
-        Some(io::ErrorKind::TimedOut) => "no answer in time".to_owned(),
+        Some(io::ErrorKind::TimedOut) => NO_ANSWER.to_owned(),
+        Some(io::ErrorKind::HostUnreachable) => {
+            "no machine answers at that address: it is off, or on another network".to_owned()
+        }
+        Some(io::ErrorKind::NetworkUnreachable | io::ErrorKind::AddrNotAvailable) => {
+            "this machine has no route there: it is not on that network, or has no addresses of that \
+             kind (IPv4, IPv6)"
+                .to_owned()
+        }
+        Some(io::ErrorKind::PermissionDenied) => {
+            "this machine does not allow it: a firewall, or a broadcast address".to_owned()
+        }
+        Some(io::ErrorKind::InvalidInput) => {
+            "this machine cannot use such an address; link-local ones (fe80::…) are not dialled"
+                .to_owned()
+        }
         _ => cause.to_string(),
     }
+}
+
+/// The operating system's own error at the bottom of a transport's error, if there is one.
+pub(crate) fn os_error(error: &io::Error) -> Option<&io::Error> {
+    innermost(error).downcast_ref()
 }
 
 /// Why a connection that was up has ended, in words.

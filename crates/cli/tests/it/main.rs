@@ -24,6 +24,7 @@ mod extremes;
 mod faults;
 mod groups;
 mod measured;
+mod names;
 mod near;
 mod order;
 mod pair;
