@@ -1,7 +1,8 @@
 //! Making a network: checks the configuration, makes the swarm, and waits until it listens.
 
 use std::{
-    net::{IpAddr, SocketAddr, TcpListener, UdpSocket},
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket},
     num::NonZeroU8,
     sync::Arc,
     time::Duration,
@@ -13,6 +14,9 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
+mod port_lock;
+
+use self::port_lock::PortLocks;
 use crate::{
     EventLoop, NetConfig, NetEvent, NetHandle, SessionEvent,
     address::{self, Host, Parts as AddressParts},
@@ -27,7 +31,7 @@ use crate::{
     known::Hearsay,
     limits,
     meter::Meter,
-    transport,
+    share, transport,
 };
 
 /// A network that is ready to run: the loop to spawn, a handle, and what the loop and the sessions
@@ -60,6 +64,9 @@ impl Network {
     /// on.
     pub async fn build(config: NetConfig, clock: Clock) -> Result<Self, BuildError> {
         config.check()?;
+        let locks = PortLocks::take(&config.listen)
+            .await
+            .map_err(|address| BuildError::PortTaken { address })?;
         for address in &config.listen {
             check_free(address)?;
         }
@@ -70,6 +77,8 @@ impl Network {
         for address in &config.listen {
             swarm.listen_on(address.clone()).map_err(|source| refused(address, source))?;
         }
+        // Who looks from now on finds the ports taken.
+        drop(locks);
         let (commands_in, commands) = mpsc::channel(limits::COMMANDS);
         let (events_in, events) = mpsc::channel(limits::EVENTS);
         let (sessions_in, sessions) = mpsc::channel(limits::FRAME_BATCHES);
@@ -187,22 +196,57 @@ fn check_free(address: &Multiaddr) -> Result<(), BuildError> {
     bound.map_err(|error| refused(address, TransportError::Other(error)))
 }
 
-fn refused(address: &Multiaddr, source: TransportError<std::io::Error>) -> BuildError {
+fn refused(address: &Multiaddr, source: TransportError<io::Error>) -> BuildError {
     let address = address.clone();
-    if matches!(&source, TransportError::Other(error) if is_in_use(error)) {
-        return BuildError::PortTaken { address };
+    let error = match source {
+        TransportError::Other(error) => error,
+        TransportError::MultiaddrNotSupported(_) => io::ErrorKind::Unsupported.into(),
+    };
+    // libp2p wraps the operating system's error.
+    match transport::os_error(&error).map(io::Error::kind) {
+        Some(io::ErrorKind::AddrInUse) => BuildError::PortTaken { address },
+        kind => {
+            let is_retryable = kind == Some(io::ErrorKind::AddrNotAvailable);
+            BuildError::Listen { why: listen_cause(&address, &error), is_retryable, address }
+        }
     }
-    BuildError::Listen { address, source }
 }
 
-fn is_in_use(error: &std::io::Error) -> bool {
-    // libp2p wraps the operating system's error.
-    error.kind() == std::io::ErrorKind::AddrInUse
-        || error
-            .get_ref()
-            .and_then(|inner| inner.downcast_ref::<std::io::Error>())
-            .is_some_and(is_in_use)
+/// Why an address cannot be listened on, and what to do.
+fn listen_cause(address: &Multiaddr, error: &io::Error) -> String {
+    let os = transport::os_error(error);
+    if os.and_then(io::Error::raw_os_error) == Some(NO_FAMILY) {
+        return "this machine has no addresses of that kind (IPv6 is switched off): leave it out"
+            .to_owned();
+    }
+    match os.map(io::Error::kind) {
+        Some(io::ErrorKind::AddrNotAvailable) => format!(
+            "this machine has no such address now: listen on all that it has, now and later, with \
+             {}, or start the node when the address is there",
+            on_every_interface(address)
+        ),
+        Some(io::ErrorKind::PermissionDenied) => {
+            "ports below 1024 need privileges: choose one from 1024 up".to_owned()
+        }
+        Some(io::ErrorKind::InvalidInput) => {
+            "a link-local address (fe80::…) cannot be listened on by itself: use /ip6/::/tcp/PORT"
+                .to_owned()
+        }
+        _ => transport::root_cause(error),
+    }
 }
+
+/// The same port on all addresses of the machine.
+fn on_every_interface(address: &Multiaddr) -> Multiaddr {
+    let ip = match share::ip_of(address) {
+        Some(IpAddr::V6(_)) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        Some(IpAddr::V4(_)) | None => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+    };
+    Multiaddr::from(ip).iter().chain(address.iter().skip(1)).collect()
+}
+
+/// `EAFNOSUPPORT`: an address family that the machine does not have.
+const NO_FAMILY: i32 = 97;
 
 /// A duration's bounds in a configuration.
 const TIMES: std::ops::RangeInclusive<Duration> =

@@ -1,8 +1,8 @@
 //! What can fail when the network starts or dials, one enum per operation.
 
-use std::{io, time::Duration};
+use std::time::Duration;
 
-use libp2p::{Multiaddr, PeerId, TransportError};
+use libp2p::{Multiaddr, PeerId};
 use meshwork_core::Reason;
 
 /// Why the network cannot start. Each names the field that is at fault and the remedy.
@@ -35,12 +35,14 @@ pub enum BuildError {
         address: Multiaddr,
     },
     /// The operating system refused an address.
-    #[error("cannot listen on {address}: {source}")]
+    #[error("cannot listen on {address}: {why}")]
     Listen {
-        /// Which.
+        /// The address.
         address: Multiaddr,
-        /// What it said.
-        source: TransportError<io::Error>,
+        /// What it said, and what to do.
+        why: String,
+        /// Whether the address may come later.
+        is_retryable: bool,
     },
     /// No listener came up in time.
     #[error("no listener came up within {0:?}")]
@@ -58,7 +60,11 @@ pub enum BuildError {
 impl BuildError {
     /// Whether the same start may succeed later without anybody changing anything.
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::PortTaken { .. } | Self::ListenTimeout(_))
+        match self {
+            Self::PortTaken { .. } | Self::ListenTimeout(_) => true,
+            Self::Listen { is_retryable, .. } => *is_retryable,
+            Self::Config { .. } | Self::ListenAddress { .. } | Self::Transport { .. } => false,
+        }
     }
 }
 

@@ -92,3 +92,20 @@ fn meshwork_address(node: &Node) -> libp2p::Multiaddr {
     };
     node.address().iter().filter(|part| !is_name(part)).collect()
 }
+
+#[tokio::test]
+async fn an_address_that_the_machine_does_not_have_is_named_with_a_way_out() {
+    for (listen, remedies) in [
+        ("/ip4/192.0.2.1/tcp/4101", ["no such address", "/ip4/0.0.0.0/tcp/4101"]),
+        ("/ip4/192.0.2.1/udp/4101/quic-v1", ["no such address", "when the address is there"]),
+    ] {
+        let listen: libp2p::Multiaddr = listen.parse().unwrap();
+        let config = NetConfig { listen: vec![listen.clone()], ..config() };
+        let error = Network::build(config, Clock::new()).await.map(drop).unwrap_err();
+        assert!(error.is_retryable(), "it may come");
+        let text = error.to_string();
+        for part in remedies.iter().chain(&[listen.to_string().as_str()]) {
+            assert!(text.contains(part), "{text}");
+        }
+    }
+}
