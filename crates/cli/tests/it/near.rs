@@ -35,3 +35,28 @@ fn meet(first: (&str, TempDir), second: (&str, TempDir)) -> (TempDir, TempDir) {
     second.1.until_ready(first.0);
     (first.1.end(Signal::TERM).1, second.1.end(Signal::TERM).1)
 }
+
+#[test]
+fn neighbours_find_each_other_where_there_is_only_ipv6() {
+    let name = "near::neighbours_find_each_other_where_there_is_only_ipv6";
+    if !is_inside(Command::new(SCRIPT), name) {
+        return;
+    }
+    for (wire, address) in [("wire0", "fd77::1/64"), ("wire1", "fd77::2/64")] {
+        ip(&["address", "flush", "dev", wire]);
+        // Without an address of its own a wire has no route for multicast.
+        ip(&["-6", "address", "add", address, "dev", wire, "nodad"]);
+    }
+    let up = |name: &str| {
+        let home = tempfile::tempdir().expect("a folder");
+        Node::open_in(home, &["--name", name, "--listen", "/ip6/::/tcp/0"])
+    };
+    let (ant, bee) = (up("ant"), up("bee"));
+    ant.until_ready("bee");
+    bee.until_ready("ant");
+}
+
+fn ip(args: &[&str]) {
+    let status = Command::new("ip").args(args).status().expect("it starts");
+    assert!(status.success(), "ip {args:?}");
+}

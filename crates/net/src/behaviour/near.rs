@@ -35,7 +35,8 @@ pub(crate) enum Event {
 
 /// Looks for peers on the local network segments.
 pub(crate) struct Behaviour {
-    inner: mdns::tokio::Behaviour,
+    /// One for IPv4 and one for IPv6: each of libp2p's speaks only one of them.
+    inner: [mdns::tokio::Behaviour; 2],
     table: Table,
     /// Drops what is older than [`limits::NEAR_TTL`].
     sweep: Interval,
@@ -44,15 +45,18 @@ pub(crate) struct Behaviour {
 
 impl Behaviour {
     pub(crate) fn new(local: PeerId) -> io::Result<Self> {
-        let config = mdns::Config {
-            ttl: limits::NEAR_TTL,
-            query_interval: limits::NEAR_QUERY,
-            enable_ipv6: false,
+        let speaking = |enable_ipv6| {
+            let config = mdns::Config {
+                ttl: limits::NEAR_TTL,
+                query_interval: limits::NEAR_QUERY,
+                enable_ipv6,
+            };
+            mdns::tokio::Behaviour::new(config, local)
         };
         let mut sweep = tokio::time::interval(limits::NEAR_TTL / 10);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Ok(Self {
-            inner: mdns::tokio::Behaviour::new(config, local)?,
+            inner: [speaking(false)?, speaking(true)?],
             table: Table::default(),
             sweep,
             events: Vec::new(),
@@ -95,8 +99,10 @@ impl Behaviour {
     }
 
     fn forget(&mut self, peer: &PeerId) {
-        #[expect(deprecated, reason = "the only way to bound what the behaviour keeps")]
-        self.inner.expire_node(peer);
+        for inner in &mut self.inner {
+            #[expect(deprecated, reason = "the only way to bound what the behaviour keeps")]
+            inner.expire_node(peer);
+        }
     }
 }
 
@@ -129,7 +135,9 @@ impl NetworkBehaviour for Behaviour {
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
-        self.inner.on_swarm_event(event);
+        for inner in &mut self.inner {
+            inner.on_swarm_event(event);
+        }
     }
 
     fn on_connection_handler_event(
@@ -152,11 +160,15 @@ impl NetworkBehaviour for Behaviour {
             if let Some(event) = self.events.pop() {
                 return Poll::Ready(ToSwarm::GenerateEvent(event));
             }
-            match self.inner.poll(cx) {
-                Poll::Ready(ToSwarm::GenerateEvent(event)) => self.on_event(event),
+            let polled = self.inner.each_mut().map(|inner| inner.poll(cx));
+            if polled.iter().all(Poll::is_pending) {
+                return Poll::Pending;
+            }
+            for said in polled {
                 // Everything else it says is an unchecked address for the whole swarm.
-                Poll::Ready(_) => {}
-                Poll::Pending => return Poll::Pending,
+                if let Poll::Ready(ToSwarm::GenerateEvent(event)) = said {
+                    self.on_event(event);
+                }
             }
         }
     }
