@@ -179,10 +179,11 @@ impl EventLoop {
             // A list of addresses that all nodes share names this one too.
             self.dials.remove(target);
         }
+        let is_news = self.dials.has_not_failed(target);
         self.redial_later(target);
-        if is_recalled {
-            // Nobody has asked for it.
-            return tracing::debug!(peer = ?pending.expected, %error, "a remembered peer is not there");
+        if is_recalled || !is_news {
+            // Nobody has asked for it, or the owner was told the first time.
+            return tracing::debug!(peer = ?pending.expected, %error, "a peer is not there");
         }
         let address = pending.addresses.into_iter().next();
         let why = address.as_ref().map_or_else(

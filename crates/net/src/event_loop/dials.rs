@@ -245,6 +245,11 @@ impl Dials {
         }
     }
 
+    /// Whether no dial of the target has failed since its peer was last ready, or since the start.
+    pub(super) fn has_not_failed(&self, id: TargetId) -> bool {
+        self.targets.get(&id).is_none_or(|target| target.failures == 0)
+    }
+
     /// What the target is for.
     pub(super) fn kind(&self, id: TargetId) -> Option<Kind> {
         self.targets.get(&id).map(|target| target.kind)

@@ -2,7 +2,7 @@
 
 use libp2p::{Multiaddr, PeerId, multiaddr::Protocol};
 use meshwork_core::PeerState;
-use meshwork_net::{DialError, NetConfig, NetEvent};
+use meshwork_net::{DialError, NetConfig, NetEvent, limits};
 
 use crate::support::{Node, TCP, config};
 
@@ -132,23 +132,31 @@ async fn an_unreachable_bootstrap_peer_is_an_event() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let address: Multiaddr = format!("/ip4/127.0.0.1/tcp/{free}").parse().unwrap();
     let mut node = Node::start(NetConfig { bootstrap: vec![address.clone()], ..config() }).await;
-    // It is tried again.
-    for _ in 0..2 {
-        let why = node
-            .event(|event| match event {
-                NetEvent::AddressFailed { address: Some(failed), why, .. } => {
-                    assert_eq!(failed, address);
-                    Some(why)
-                }
-                _ => None,
-            })
-            .await;
-        assert!(why.contains("nobody listens there"), "{why}");
-    }
-    // And reached when somebody is there.
-    let mut late = Node::start(NetConfig { listen: vec![address], ..config() }).await;
+    let failed = |event| match event {
+        NetEvent::AddressFailed { address: Some(failed), why, .. } => {
+            assert_eq!(failed, address);
+            Some(why)
+        }
+        _ => None,
+    };
+    let why = node.event(failed).await;
+    assert!(why.contains("nobody listens there"), "{why}");
+    // It is tried again in silence, and reached when somebody is there.
+    let told_again = |event: &NetEvent| matches!(event, NetEvent::AddressFailed { .. });
+    tokio::time::timeout(limits::REDIAL_MIN * 4, async {
+        while let Some(event) = node.events.recv().await {
+            assert!(!told_again(&event), "{event:?}");
+        }
+    })
+    .await
+    .unwrap_err();
+    let mut late = Node::start(NetConfig { listen: vec![address.clone()], ..config() }).await;
     node.ready(late.id()).await;
     late.ready(node.id()).await;
+    // Once it was there, its absence is news again.
+    late.stop().await;
+    let why = node.event(failed).await;
+    assert!(why.contains("nobody listens there"), "{why}");
 }
 
 #[tokio::test]
