@@ -7,6 +7,7 @@
 //!
 //! Absent on purpose: tokio, libp2p (but for the `PeerId` and `Multiaddr` value types), files.
 
+pub mod address;
 pub mod advert;
 pub mod command;
 pub mod discovery;

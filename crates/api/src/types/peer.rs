@@ -98,7 +98,7 @@ impl PeerView {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DialRequest {
-    /// A multiaddress; with `/p2p/…` it must be that peer.
+    /// A multiaddress, or HOST:PORT; with `/p2p/…` it must be that peer.
     pub address: String,
 }
 

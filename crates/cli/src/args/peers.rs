@@ -27,7 +27,8 @@ pub(crate) enum PeersVerb {
     },
     /// Connect to an address
     Dial {
-        /// Such as /ip4/192.168.1.7/tcp/4101, with /p2p/PEER_ID if it must be that peer
+        /// Such as 192.168.1.7:4101, or /ip4/192.168.1.7/tcp/4101 with /p2p/PEER_ID if it must be that
+        /// peer
         #[arg(value_parser = values::name)]
         address: String,
     },

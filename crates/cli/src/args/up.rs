@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
-use meshwork_core::{Durability, Multiaddr, PeerId};
+use meshwork_core::{Durability, Multiaddr, PeerId, address::parse_address};
 
 use super::values::{self, AcceptRule};
 
@@ -17,20 +17,20 @@ Examples:
   meshwork up
   meshwork up --trust PEER_ID
   meshwork up --accept text=nobody
-  meshwork up --bootstrap /ip4/192.168.1.7/tcp/4101
+  meshwork up --bootstrap 192.168.1.7:4101
   meshwork up --home /tmp/b --listen /ip4/127.0.0.1/tcp/0 --no-mdns")]
 pub(crate) struct UpArgs {
     /// Listen on these addresses [default: port 4101, TCP and QUIC, IPv4 and IPv6]
-    #[arg(long, value_name = "ADDR", num_args = 1..)]
+    #[arg(long, value_name = "ADDR", num_args = 1.., value_parser = parse_address)]
     pub(crate) listen: Vec<Multiaddr>,
     /// Connect to these nodes, now and whenever the connection is lost
-    #[arg(long, value_name = "ADDR", num_args = 1..)]
+    #[arg(long, value_name = "ADDR", num_args = 1.., value_parser = parse_address)]
     pub(crate) bootstrap: Vec<Multiaddr>,
     /// Connect to at most so many peers, 1 to 1024; trusted peers displace others
     #[arg(long, value_name = "N", default_value_t = 96)]
     pub(crate) max_peers: usize,
     /// Trust these peers: their work counts as listed, and own work may be placed there
-    #[arg(long, value_name = "PEER_ID", num_args = 1..)]
+    #[arg(long, value_name = "PEER_ID", num_args = 1.., value_parser = values::peer_id)]
     pub(crate) trust: Vec<PeerId>,
     /// Whose work runs here: nobody, listed (peers that are trusted) or anyone; without FAMILY= for
     /// every family that this node has but command and exec. Goes before MESHWORK_ACCEPT (rules with

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use meshwork_api::RangeSpec;
 use meshwork_core::{
-    Accept, AcceptPolicy, Durability,
+    Accept, AcceptPolicy, Durability, PeerId,
     limits::{GROUP_MEMBERS, MAX_TIME_LIMIT},
 };
 
@@ -25,6 +25,18 @@ pub(crate) fn name(text: &str) -> Result<String, String> {
         return Err("it is empty; is a variable of the shell not set?".to_owned());
     }
     Ok(text.to_owned())
+}
+
+/// A peer id, or an address that ends with one.
+pub(crate) fn peer_id(text: &str) -> Result<PeerId, String> {
+    let typed = text.trim().trim_end_matches('/');
+    let id = typed.rsplit_once("/p2p/").map_or(typed, |(_, id)| id);
+    id.parse().map_err(|_| {
+        format!(
+            "{typed:?} is not a peer id: it is written whole, like 12D3KooW…; on that node: \
+             meshwork status --quiet"
+        )
+    })
 }
 
 /// A size: `512`, `64KiB`, `1.5GiB`, `2GB`.

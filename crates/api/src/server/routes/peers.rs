@@ -5,7 +5,7 @@ use axum::{
     extract::{Path, State},
     http::StatusCode,
 };
-use meshwork_core::{Multiaddr, PeerId, PeerInfo, PeerStage};
+use meshwork_core::{PeerId, PeerInfo, PeerStage, address::parse_address};
 use meshwork_node::NetworkError;
 use serde::Deserialize;
 
@@ -65,9 +65,8 @@ pub(super) async fn dial(
     State(cx): State<Context>,
     JsonBody(request): JsonBody<DialRequest>,
 ) -> Result<Json<DialAnswer>, Problem> {
-    let address: Multiaddr = request.address.parse().map_err(|error| {
-        Problem::bad_request(format!("{:?} is not an address: {error}", request.address))
-            .with_hint("write it like /ip4/192.168.1.7/tcp/4101")
+    let address = parse_address(&request.address).map_err(|why| {
+        Problem::bad_request(why).with_hint("write it like /ip4/192.168.1.7/tcp/4101")
     })?;
     let peer = cx.manager.dial(address).await?;
     Ok(Json(DialAnswer { peer_id: peer.to_string() }))
