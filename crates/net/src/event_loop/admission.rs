@@ -23,7 +23,7 @@ pub(super) enum Rank {
     New,
     /// It was met before the start, or this node has dialled it.
     Met,
-    /// It is trusted, kept or configured.
+    /// It is trusted or configured.
     Named,
 }
 
@@ -102,9 +102,9 @@ impl EventLoop {
         }
     }
 
-    fn rank(&self, peer: &PeerId) -> Rank {
+    pub(super) fn rank(&self, peer: &PeerId) -> Rank {
         let was_dialled = self.peers.get(peer).is_some_and(|known| known.wanted);
-        if self.offer.trusted.contains(peer) || self.dials.is_named(peer) {
+        if self.offer.trusted.contains(peer) || self.dials.is_configured(peer) {
             Rank::Named
         } else if was_dialled || self.met.contains(peer) {
             Rank::Met

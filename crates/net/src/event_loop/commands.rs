@@ -5,7 +5,7 @@ use std::sync::Arc;
 use libp2p::PeerId;
 use tokio::{sync::oneshot, time::Instant};
 
-use super::{EventLoop, Timer, dials::Kind};
+use super::{EventLoop, Timer, dials::Kind, peers::Peer};
 use crate::{Offer, handle::Command};
 
 impl EventLoop {
@@ -40,11 +40,18 @@ impl EventLoop {
 
     /// Says something else of this node from now on, to whom it is something else.
     fn set_offer(&mut self, offer: Offer) {
+        let is_refused = |peer: &&PeerId| self.peers.get(peer).is_some_and(Peer::is_refused);
+        let let_in = offer.trusted.difference(&self.offer.trusted).filter(is_refused);
+        let let_in: Vec<_> = let_in.copied().collect();
         self.swarm.behaviour_mut().places.set_trusted(Arc::clone(&offer.trusted));
         self.offer = offer;
         self.seq += 1;
         self.renew_hellos();
         self.on_offer_changed();
+        for peer in let_in {
+            // It would ask again after [`limits::FULL_RETRY`]; it connects again at once.
+            self.close_peer(peer, "it is trusted now and may ask again".to_owned());
+        }
     }
 
     fn on_keep(&mut self, peer: PeerId, keep: bool) {

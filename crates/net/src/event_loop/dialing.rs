@@ -109,8 +109,12 @@ impl EventLoop {
                 return self.schedule_dial(id, now + limits::RECALL_PAUSE);
             }
         }
-        let is_named = matches!(kind, Kind::Configured | Kind::Kept);
-        if !self.may_admit(if is_named { Rank::Named } else { Rank::Met }) {
+        let rank = match (kind, expected) {
+            (Kind::Configured, _) => Rank::Named,
+            (_, Some(peer)) => self.rank(&peer).max(Rank::Met),
+            (_, None) => Rank::Met,
+        };
+        if !self.may_admit(rank) {
             return self.schedule_dial(id, now + limits::FULL_RETRY);
         }
         if self.dials.pending_for(expected, &addresses).is_some() {

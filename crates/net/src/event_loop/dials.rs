@@ -255,10 +255,11 @@ impl Dials {
         self.targets.get(&id).map(|target| target.kind)
     }
 
-    /// Whether the operator asked for a connection to `peer`.
-    pub(super) fn is_named(&self, peer: &PeerId) -> bool {
-        let is_named = |target: &Target| matches!(target.kind, Kind::Configured | Kind::Kept);
-        self.targets.values().any(|it| is_named(it) && it.peer().as_ref() == Some(peer))
+    /// Whether the configuration names `peer`, or the address at which it was reached. That a peer
+    /// is kept says less: each worker with a session is.
+    pub(super) fn is_configured(&self, peer: &PeerId) -> bool {
+        let is_it = |target: &Target| target.peer().as_ref() == Some(peer);
+        self.targets.values().any(|target| target.kind == Kind::Configured && is_it(target))
     }
 
     /// The target, if it is still there and due.

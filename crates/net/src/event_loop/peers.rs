@@ -194,6 +194,11 @@ impl Peer {
         self.connections.iter().any(Connection::is_admitted)
     }
 
+    /// Whether this node has refused its hello.
+    pub(super) fn is_refused(&self) -> bool {
+        self.kept_connection().is_some_and(|kept| matches!(kept.theirs, Theirs::Refused(_)))
+    }
+
     pub(super) fn connection(&self, id: ConnectionId) -> Option<&Connection> {
         self.connections.iter().find(|connection| connection.id == id)
     }

@@ -166,6 +166,8 @@ async fn a_full_node_gives_up_a_stranger_for_a_trusted_peer() {
         .await;
     assert_eq!(refused, second.id());
     assert_eq!(full.handle.counters().peers_refused, 1);
+    // A worker with a session is kept, which says nothing of whether it matters.
+    assert!(full.handle.keep(first.id(), true));
     let bootstrap = vec![full.address()];
     let mut friend = Node::start(NetConfig { keypair: key, bootstrap, ..config() }).await;
     friend.ready(full.id()).await;
@@ -173,6 +175,22 @@ async fn a_full_node_gives_up_a_stranger_for_a_trusted_peer() {
     let why = first.disconnected(full.id()).await;
     assert!(why.is_some());
     assert_eq!(full.handle.counters().peers_displaced, 1);
+}
+
+#[tokio::test]
+async fn a_refused_peer_is_let_in_once_it_is_trusted() {
+    let mut full = Node::start(NetConfig { max_peers: 1, ..config() }).await;
+    let mut first = Node::joining(TCP, &full).await;
+    first.ready(full.id()).await;
+    full.ready(first.id()).await;
+    let mut second = Node::joining(TCP, &full).await;
+    second.until_state(full.id(), |state| matches!(state, PeerState::Admitted(_))).await;
+    let trusted = Arc::new([second.id()].into());
+    full.handle.set_offer(Offer { trusted, ..offer("full") }).await.unwrap();
+    let start = Instant::now();
+    second.ready(full.id()).await;
+    full.ready(second.id()).await;
+    assert!(start.elapsed() < limits::FULL_RETRY / 2, "{:?}", start.elapsed());
 }
 
 #[tokio::test]

@@ -65,9 +65,7 @@ pub(super) async fn dial(
     State(cx): State<Context>,
     JsonBody(request): JsonBody<DialRequest>,
 ) -> Result<Json<DialAnswer>, Problem> {
-    let address = parse_address(&request.address).map_err(|why| {
-        Problem::bad_request(why).with_hint("write it like /ip4/192.168.1.7/tcp/4101")
-    })?;
+    let address = parse_address(&request.address).map_err(Problem::bad_request)?;
     let peer = cx.manager.dial(address).await?;
     Ok(Json(DialAnswer { peer_id: peer.to_string() }))
 }
