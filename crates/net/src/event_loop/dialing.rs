@@ -183,7 +183,7 @@ impl EventLoop {
             // A list of addresses that all nodes share names this one too.
             self.dials.remove(target);
         }
-        let is_news = self.dials.has_not_failed(target);
+        let is_news = self.dials.is_missed_anew(target);
         self.redial_later(target);
         if is_recalled || !is_news {
             // Nobody has asked for it, or the owner was told the first time.

@@ -45,6 +45,8 @@ pub(super) struct Target {
     reached: Option<PeerId>,
     /// Dials without success since the peer was last ready.
     failures: u32,
+    /// A dial has failed since the peer was last ready.
+    missed: bool,
     /// When it may be dialled; none while that is pointless or under way.
     due: Option<Instant>,
 }
@@ -245,9 +247,10 @@ impl Dials {
         }
     }
 
-    /// Whether no dial of the target has failed since its peer was last ready, or since the start.
-    pub(super) fn has_not_failed(&self, id: TargetId) -> bool {
-        self.targets.get(&id).is_none_or(|target| target.failures == 0)
+    /// Whether a failed dial of the target is the first since its peer was last ready.
+    pub(super) fn is_missed_anew(&mut self, id: TargetId) -> bool {
+        let target = self.targets.get_mut(&id);
+        target.is_none_or(|target| !std::mem::replace(&mut target.missed, true))
     }
 
     /// What the target is for.
@@ -300,6 +303,7 @@ impl Dials {
         for target in self.targets.values_mut() {
             if target.peer().as_ref() == Some(peer) {
                 target.failures = 0;
+                target.missed = false;
             }
         }
     }
@@ -354,7 +358,15 @@ impl Dials {
     fn add(&mut self, kind: Kind, addresses: Vec<Multiaddr>, expected: Option<PeerId>) -> TargetId {
         let id = TargetId(self.next);
         self.next += 1;
-        let target = Target { kind, addresses, expected, reached: None, failures: 0, due: None };
+        let target = Target {
+            kind,
+            addresses,
+            expected,
+            reached: None,
+            failures: 0,
+            missed: false,
+            due: None,
+        };
         self.targets.insert(id, target);
         id
     }

@@ -52,8 +52,10 @@ fn success_starts_the_waits_again() {
     }
     dials.succeeded(&PeerId::random());
     assert_eq!(dials.failed(id, 0.0), Some(Duration::from_secs(8)));
+    assert!(dials.is_missed_anew(id) && !dials.is_missed_anew(id));
     dials.succeeded(&bee);
     assert_eq!(dials.failed(id, 0.0), Some(Duration::from_secs(1)));
+    assert!(dials.is_missed_anew(id), "it was there in between");
     dials.remove_peer(Kind::Near, &bee);
     assert!(dials.wants(&bee), "another kind");
     dials.remove_peer(Kind::Kept, &bee);
