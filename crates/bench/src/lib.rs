@@ -50,9 +50,11 @@ impl Mesh {
                 lease: limits::LEASE,
                 heartbeat: limits::HEARTBEAT,
                 max_owned: limits::OWNED_TASKS,
-                max_ended: limits::ENDED_TASKS,
-                max_ended_bytes: limits::ENDED_BYTES,
+                keep_bytes: limits::KEEP_BYTES,
+                memory_bytes: limits::ENDED_IN_MEMORY,
                 keep_results: limits::KEEP_RESULTS,
+                up_before: Duration::ZERO,
+                started: Time::ZERO,
             });
             (local, engine)
         };
@@ -128,6 +130,9 @@ impl Mesh {
             let of = |peer: &PeerId| self.nodes.iter().position(|(id, _)| id == peer);
             match effect {
                 Effect::Persist { seq, .. } => self.feed(index, Input::Persisted { seq }),
+                Effect::Archive { volume, .. } => {
+                    self.feed(index, Input::Archived { first: volume.first });
+                }
                 Effect::OpenSession { peer } => {
                     if let Some(other) = of(&peer) {
                         self.feed(other, Input::OwnerSession { peer: from });

@@ -50,7 +50,7 @@ const LAST_OF_TASK: u8 = 123;
 pub(crate) fn of_code(code: &str) -> u8 {
     match code {
         "unreachable" => UNREACHABLE,
-        "not_found" | "peer_not_found" | "ambiguous" => NOT_FOUND,
+        "not_found" | "forgotten" | "peer_not_found" | "ambiguous" => NOT_FOUND,
         "denied" | "not_accepted" | "not_admitted" | "wrong_network" => DENIED,
         "bad_request" | "invalid_task" | "too_large" | "unknown_family" | "bad_config" => USAGE,
         _ => FAILED,

@@ -19,8 +19,11 @@ use std::{
 use rand_core::Rng;
 use rustc_hash::FxHashMap;
 
+mod archive;
 mod drain;
+mod ended;
 mod epoch_map;
+mod forgotten;
 mod gate;
 mod groups;
 mod hedge;
@@ -49,28 +52,33 @@ mod tasks;
 mod tests;
 mod timers;
 pub mod view;
+mod volume;
 mod worker;
 
 pub use self::input::{
-    Accounts, Effect, GroupTally, Input, KeptResult, PeerLoad, Record, Reply, Restored, RunId, Seq,
-    Token,
+    Accounts, Effect, GroupTally, Input, Kept, KeptResult, PeerLoad, Record, Reply, Restored,
+    RestoredEnd, RunId, Seq, Token,
 };
 use self::{
+    archive::Archive,
     gate::Gate,
     groups::Groups,
     held::HeldTable,
     kinds::{Kind, Kinds},
     peers::{PeerKey, Peers, SessionState},
     queue::{GroupKey, Queue},
+    retention::Retention,
     tail::Tail,
     take_back::Ahead,
     tasks::{TaskKey, Tasks},
     timers::{Timer, Timers},
 };
 pub use self::{
+    forgotten::Forgotten,
     ledger::{Ledger, Made},
-    members::Anew,
+    members::{Anew, Members},
     story::{PastAttempt, Story},
+    volume::{ArchivedTask, Row, Volume},
 };
 use crate::{
     PeerId,
@@ -103,12 +111,18 @@ pub struct EngineConfig {
     pub durability: Durability,
     /// Own tasks that may wait or run, at most [`limits::OWNED_TASKS`].
     pub max_owned: usize,
-    /// Ended tasks that are kept.
-    pub max_ended: usize,
-    /// Bytes of results that are kept with them.
-    pub max_ended_bytes: usize,
-    /// How long ended tasks are kept, and results for owners that do not come for them.
+    /// Bytes of ended tasks that are kept on disk, each of which counts at least
+    /// [`limits::ENDED_WEIGHT`].
+    pub keep_bytes: u64,
+    /// The same of those that are kept in memory only.
+    pub memory_bytes: u64,
+    /// How long ended tasks are kept, and results for owners that do not come for them, in time that
+    /// the node is up.
     pub keep_results: std::time::Duration,
+    /// How long the node was up in all its earlier starts.
+    pub up_before: std::time::Duration,
+    /// When this start began.
+    pub started: Time,
 }
 
 /// All that a node decides about tasks. See the [module](self).
@@ -118,6 +132,9 @@ pub struct Engine {
     kinds: Kinds,
     peers: Peers,
     tasks: Tasks,
+    archive: Archive,
+    retention: Retention,
+    forgotten: Forgotten,
     groups: Groups,
     queue: Queue,
     held: HeldTable,
@@ -146,8 +163,6 @@ pub struct Engine {
     credit_dirty: bool,
     heartbeat_armed: bool,
     disk_full: bool,
-    /// When the age of the oldest ended task is looked at.
-    retention_due: Time,
     /// Workers with acknowledgements that wait for company. While there are any, a timer is armed.
     acking: Vec<PeerKey>,
     /// Workers at which attempts may wait for a slot.
@@ -209,6 +224,9 @@ impl Engine {
             config,
             kinds: Kinds::default(),
             tasks: Tasks::default(),
+            archive: Archive::default(),
+            retention: Retention::new(),
+            forgotten: Forgotten::default(),
             groups: Groups::default(),
             queue: Queue::default(),
             held: HeldTable::default(),
@@ -228,7 +246,6 @@ impl Engine {
             credit_dirty: false,
             heartbeat_armed: false,
             disk_full: false,
-            retention_due: Time::NEVER,
             acking: Vec::new(),
             ahead: Ahead::default(),
             observed: Observed::default(),
@@ -264,6 +281,7 @@ impl Engine {
             Input::Finished { run, end, took } => self.on_finished(run, end, took, cx.now),
             Input::Progress { run, fraction, message } => self.on_progress(run, fraction, message),
             Input::Persisted { seq } => self.gate.open(seq, cx.out),
+            Input::Archived { first } => self.on_archived(first),
             Input::Tick => self.on_tick(cx),
             Input::Disk { full } => self.disk_full = full,
             Input::Drain { on } => self.on_drain(on),
@@ -354,6 +372,7 @@ impl Engine {
             | Input::Finished { .. }
             | Input::Progress { .. }
             | Input::Persisted { .. }
+            | Input::Archived { .. }
             | Input::PeerMeasured { .. }
             | Input::Tick
             | Input::Disk { .. }
@@ -397,7 +416,8 @@ impl Engine {
                 Timer::Heartbeat => self.heartbeat(cx),
                 Timer::Acks => self.send_acks(),
                 Timer::TakeBack => self.ahead.armed = false,
-                Timer::Retention => self.on_retention_timer(at),
+                // This pass sees what is too old.
+                Timer::Retention => {}
             }
         }
     }
@@ -440,6 +460,7 @@ impl Engine {
         self.tell_waiting(out);
         self.announce_local(now, rng, out);
         self.forget_old(now);
+        self.archive(out);
         let mut touched = std::mem::take(&mut self.peers.touched);
         for key in &touched {
             if *key != PeerKey::LOCAL {
@@ -474,6 +495,7 @@ impl Engine {
             }
         }
         self.peers.touched = touched;
+        self.record_read();
         for tally in self.groups.take_tallies() {
             self.gate.record(tally);
         }
@@ -505,7 +527,12 @@ impl Engine {
 
     /// When [`Input::Tick`] is due next, if ever; in the past if there is more to place.
     pub fn next_timer(&self) -> Option<Time> {
-        if self.place || self.unplaced > 0 || self.unhedged > 0 || self.may_stop_more() {
+        if self.place
+            || self.unplaced > 0
+            || self.unhedged > 0
+            || self.may_stop_more()
+            || self.may_forget_more()
+        {
             return Some(Time::ZERO);
         }
         self.timers.next()

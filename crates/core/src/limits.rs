@@ -5,14 +5,26 @@ use std::time::Duration;
 /// Tasks that wait or run at one owner. More are refused with `queue_full`: at up to 1 KiB each
 /// beyond their payload this is 1 GiB, the most that a node should spend on waiting.
 pub const OWNED_TASKS: usize = 1_000_000;
-/// Ended tasks kept for questions; the oldest is forgotten first. At about 500 bytes each they are
-/// 8 MiB, few enough for a processor's cache, and enough to look up what has just run.
-pub const ENDED_TASKS: usize = 16_384;
-/// Bytes of results kept with ended tasks, and of the inputs of those that did not succeed, which may
-/// be tried again; the oldest is forgotten first.
-pub const ENDED_BYTES: usize = 256 * MIB;
-/// How long ended tasks are kept at most, and results for owners that do not come for them: over a
-/// weekend and a day on either side.
+/// Bytes that one ended task counts at least: about what its record takes, and sixteen times what is
+/// kept of it in memory.
+pub const ENDED_WEIGHT: usize = 1024;
+/// Bytes of ended tasks that are kept on disk, by default: five million small results. Beyond it the
+/// oldest are forgotten.
+pub const KEEP_BYTES: u64 = 5 * 1024 * MIB as u64;
+/// Bytes of ended tasks that are kept in memory only, each with its result: a hundred and thirty
+/// thousand at most. Beyond it the oldest are forgotten.
+pub const ENDED_IN_MEMORY: u64 = 128 * MIB as u64;
+/// Ended tasks that are archived together: one file of the archive. Some milliseconds of a pass.
+pub const ARCHIVE_TASKS: usize = 8_192;
+/// Bytes after which fewer are: what a start has to read of results at the most is about as much.
+pub const ARCHIVE_BYTES: usize = 16 * MIB;
+/// Ended tasks that are forgotten in one pass: some milliseconds.
+pub const FORGET_AT_ONCE: usize = 4_096;
+/// Ids without a time that are remembered as forgotten, such as those of groups with a key; of
+/// earlier ones it is not known any more that they were there.
+pub const FORGOTTEN_IDS: usize = 65_536;
+/// How long ended tasks are kept at most, and results for owners that do not come for them, in time
+/// that the node is up: over a weekend and a day on either side.
 pub const KEEP_RESULTS: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Input bytes of one task, and result bytes of one attempt, that travel inside a frame.
 pub const INLINE_BYTES: usize = MIB;
@@ -56,9 +68,6 @@ pub const PEERS: usize = 2_048;
 /// Different needs of waiting tasks whose reasons one list works out. Each looks at every peer, and holds the
 /// engine up meanwhile; tasks of further needs are listed without a reason.
 pub const LISTED_NEEDS: usize = 64;
-/// Ended members of groups that did not succeed are kept beside [`ENDED_TASKS`], so many of them: a
-/// group that is larger can still be asked what failed, and have that tried again.
-pub const ENDED_FAILURES: usize = 16_384;
 /// Members of one group: ten times the tasks that may wait at once. What goes through a group member
 /// by member (its results, its end by `max_fails`) stays within seconds.
 pub const GROUP_MEMBERS: u32 = 10 * OWNED_TASKS as u32;
@@ -68,9 +77,9 @@ pub const GROUP_CHUNK: usize = 4_096;
 /// Ends on their way to the disk while further members of a group are cancelled: some passes of them
 /// in advance, so that a slow disk holds the rest back and not the memory.
 pub const UNSAFE_ENDS: usize = 4 * GROUP_CHUNK;
-/// Groups that an owner knows. A group is known as long as one of its members is, so that ended ones
-/// are bounded by [`ENDED_TASKS`]; this leaves room for twice as many that are open. One more is
-/// refused with `queue_full`.
+/// Groups that an owner knows, ended ones among them: at some hundred bytes each, 16 MiB. Short of
+/// places, those that ended first are forgotten; with none that has ended, one more is refused with
+/// `queue_full`.
 pub const GROUPS: usize = 65_536;
 /// How long after the latest members more are expected, before a group whose last one has not come
 /// counts as over. Longer than who hands in members by and by has to wait for them; who died in the

@@ -62,7 +62,10 @@ pub enum Reason {
         retry_after: Duration,
     },
     /// The disk of the node's home is full: what is to outlive the process cannot be kept.
-    #[error("the disk of the node's home is full")]
+    #[error(
+        "no space for more results: the disk of the node's home is full, or groups that have not ended \
+         take all that --keep-results-max allows"
+    )]
     DiskFull {
         /// When to try again.
         #[serde(rename = "retry_after_ms", with = "as_millis")]
@@ -126,6 +129,24 @@ pub enum Reason {
     /// There is no such thing, or the asker may not know of it.
     #[error("not found")]
     NotFound,
+    /// The node knew such a task or group, and its results are not kept any longer.
+    #[error(
+        "forgotten: the results of that time are not kept any longer ({} and {} bytes at most)",
+        words(*.keep), .keep_bytes
+    )]
+    Forgotten {
+        /// How long results are kept, in time that the node is up.
+        #[serde(rename = "keep_ms", with = "as_millis")]
+        keep: Duration,
+        /// Bytes of results that are kept.
+        keep_bytes: u64,
+    },
+    /// The record of a task on disk is damaged, and what was in it cannot be shown.
+    #[error("the record of this task is damaged: {detail}")]
+    Damaged {
+        /// Which file.
+        detail: String,
+    },
     /// The task is malformed.
     #[error("invalid task: {detail}")]
     InvalidTask {
@@ -173,6 +194,8 @@ impl Reason {
             Self::Denied { .. } => "denied",
             Self::Unsupported { .. } => "unsupported",
             Self::NotFound => "not_found",
+            Self::Forgotten { .. } => "forgotten",
+            Self::Damaged { .. } => "damaged",
             Self::InvalidTask { .. } => "invalid_task",
             Self::GroupStopped { .. } => "group_stopped",
             Self::GroupCancelled => "group_cancelled",
@@ -204,6 +227,12 @@ impl Reason {
             Self::Denied { .. } => "only the owner of a task may ask for this",
             Self::Unsupported { .. } => "update the older of the two nodes",
             Self::NotFound => "see which tasks there are: meshwork task list --all",
+            Self::Forgotten { .. } => {
+                "submit it again; to keep more: meshwork up --keep-results TIME --keep-results-max SIZE"
+            }
+            Self::Damaged { .. } => {
+                "put a copy back: meshwork store restore DIR; see what else is damaged: meshwork store verify"
+            }
             Self::InvalidTask { .. } => "correct the field and submit again",
             Self::GroupStopped { .. } => {
                 "see what failed, then try it again: meshwork task retry GROUP"
@@ -233,6 +262,8 @@ impl Reason {
             | Self::Denied { .. }
             | Self::Unsupported { .. }
             | Self::NotFound
+            | Self::Forgotten { .. }
+            | Self::Damaged { .. }
             | Self::InvalidTask { .. }
             | Self::GroupStopped { .. }
             | Self::GroupCancelled
@@ -243,6 +274,18 @@ impl Reason {
     /// Whether asking again may help without anybody changing anything.
     pub fn is_retryable(&self) -> bool {
         self.retry_after().is_some()
+    }
+}
+
+/// A duration as people write it, by its largest unit that is whole.
+fn words(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0 => format!("{} ms", duration.as_millis()),
+        _ if seconds.is_multiple_of(86_400) => format!("{} d", seconds / 86_400),
+        _ if seconds.is_multiple_of(3_600) => format!("{} h", seconds / 3_600),
+        _ if seconds.is_multiple_of(60) => format!("{} min", seconds / 60),
+        _ => format!("{seconds} s"),
     }
 }
 

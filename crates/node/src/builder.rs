@@ -117,10 +117,8 @@ impl NetworkManagerBuilder {
         let handlers: Vec<HandlerName> = registry.names().cloned().collect();
         let descriptions = registry.descriptions();
         let descriptions = descriptions.map(|(name, d)| (name.clone(), d.clone())).collect();
-        let home = match &config.home {
-            Some(dir) => Some(Arc::new(Home::open(dir).map_err(InternalError::from)?)),
-            None => None,
-        };
+        let home = config.home.as_deref().map(Home::open).transpose();
+        let home = home.map_err(InternalError::from)?.map(Arc::new);
         let keypair = match &config.identity {
             Identity::Ephemeral => identity::ephemeral(),
             Identity::File(path) => {
@@ -164,6 +162,7 @@ impl NetworkManagerBuilder {
             parts: Mutex::new(Some(parts)),
             net: OnceLock::new(),
             book_closed: OnceLock::new(),
+            archive: OnceLock::new(),
             recovery: Recovery::default(),
             policy: tokio::sync::Mutex::new(policy),
             config,
@@ -276,9 +275,8 @@ async fn open_journal(inner: &Inner, engine: &mut Engine) -> Result<Option<Journ
     let opened = Journal::open(home, inner.owner(), clock, inner.recovery.clone()).await;
     let (journal, ledger) = opened.map_err(InternalError::from)?;
     let now = clock.now();
-    for tally in ledger.groups() {
-        engine.restore_group(tally);
-    }
+    inner.archive.get_or_init(|| journal.archiver().archive());
+    ledger.restore_archive(engine)?;
     let (tasks, kept) = ledger.into_parts();
     for (number, task) in (1..).zip(tasks) {
         engine.restore(task, now)?;
@@ -324,9 +322,11 @@ fn engine_config(config: &NetworkConfig, local: PeerId, boot: u32, offer: &Offer
         lease: config.tasks.lease,
         heartbeat: config.tasks.heartbeat,
         max_owned: config.tasks.max_owned,
-        max_ended: config.tasks.max_ended,
-        max_ended_bytes: config.tasks.max_ended_bytes,
+        keep_bytes: config.tasks.keep_bytes,
+        memory_bytes: config.tasks.keep_bytes.min(core_limits::ENDED_IN_MEMORY),
         keep_results: config.tasks.keep_results,
+        up_before: std::time::Duration::ZERO,
+        started: meshwork_net::clock::START,
     }
 }
 

@@ -98,12 +98,11 @@ pub struct TaskSettings {
     pub stop_grace: Duration,
     /// Own tasks that may wait or run, 1 to a million. Default a million.
     pub max_owned: usize,
-    /// Ended tasks kept for questions, 0 to a million. Default 16,384.
-    pub max_ended: usize,
-    /// Bytes of results kept with ended tasks. Default 256 MiB.
-    pub max_ended_bytes: usize,
-    /// How long ended tasks are kept, and results for owners that do not come for them, 1 s to 10
-    /// years. Default 7 days.
+    /// Bytes of ended tasks that are kept on disk, each of which counts at least 1 KiB; of those that
+    /// are kept in memory only, no more than 128 MiB of it. At least 64 KiB. Default 5 GiB.
+    pub keep_bytes: u64,
+    /// How long ended tasks are kept, and results for owners that do not come for them, in time that
+    /// the node is up; 1 s to 10 years. Default 7 days.
     pub keep_results: Duration,
 }
 
@@ -114,8 +113,7 @@ impl Default for TaskSettings {
             heartbeat: limits::HEARTBEAT,
             stop_grace: crate::limits::STOP_GRACE,
             max_owned: limits::OWNED_TASKS,
-            max_ended: limits::ENDED_TASKS,
-            max_ended_bytes: limits::ENDED_BYTES,
+            keep_bytes: limits::KEEP_BYTES,
             keep_results: limits::KEEP_RESULTS,
         }
     }
@@ -144,6 +142,8 @@ impl Default for NetworkConfig {
     }
 }
 
+/// Least bytes of ended tasks that can be kept: below it nothing could be archived.
+const LEAST_KEPT: u64 = 64 << 10;
 /// What a node can look back: further its clock does not reach.
 const LONGEST_KEPT: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
@@ -227,8 +227,8 @@ impl NetworkConfig {
         if tasks.max_owned == 0 || tasks.max_owned > limits::OWNED_TASKS {
             return wrong("tasks.max_owned", "1 to 1,000,000");
         }
-        if tasks.max_ended > limits::OWNED_TASKS {
-            return wrong("tasks.max_ended", "0 to 1,000,000");
+        if tasks.keep_bytes < LEAST_KEPT {
+            return wrong("tasks.keep_bytes", "64 KiB or more");
         }
         if !(Duration::from_secs(1)..=LONGEST_KEPT).contains(&tasks.keep_results) {
             return wrong("tasks.keep_results", "1 s to 10 years");

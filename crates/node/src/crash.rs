@@ -219,7 +219,9 @@ pub(crate) fn to_owner(frames: &[ToOwner]) {
 pub(crate) fn answering(reply: &Reply) {
     match reply {
         Reply::Accepted { .. } | Reply::GroupAccepted { .. } => at(Point::SubmitAnswer),
-        Reply::Ended { .. } | Reply::GroupCancelled { .. } => at(Point::EndAnswer),
+        Reply::Ended { .. } | Reply::Archived { .. } | Reply::GroupCancelled { .. } => {
+            at(Point::EndAnswer);
+        }
         Reply::Refused(_) => {}
     }
 }
@@ -234,6 +236,9 @@ pub(crate) fn committing(records: &[Record]) {
             Record::Tried { .. }
             | Record::Released { .. }
             | Record::Forgotten { .. }
+            | Record::Archived { .. }
+            | Record::Dropped { .. }
+            | Record::Read { .. }
             | Record::Group(_)
             | Record::GroupForgotten { .. } => continue,
         };
@@ -254,6 +259,9 @@ pub(crate) fn committed(records: &[Record], removed: usize) {
             Record::Released { .. } => at(Point::Released),
             Record::Tried { .. }
             | Record::Forgotten { .. }
+            | Record::Archived { .. }
+            | Record::Dropped { .. }
+            | Record::Read { .. }
             | Record::Group(_)
             | Record::GroupForgotten { .. } => {}
         }

@@ -36,7 +36,7 @@ use crate::{
     crash::{self, Point},
     event::{Interest, NetworkEvent},
     health::BlockedThreads,
-    journal::Journal,
+    journal::{Journal, Written},
     limits,
     metrics::NetworkMetricsCollector,
     task_handle::Waiter,
@@ -73,6 +73,8 @@ impl Feeds {
 /// What woke the driver.
 enum Wake {
     Committed(Seq),
+    /// A volume of the archive is on disk.
+    Archived(u64),
     Report(Report),
     Fact(NetEvent),
     Session(SessionEvent),
@@ -238,7 +240,11 @@ impl Driver {
         let behind = self.journal.as_ref().is_some_and(Journal::is_behind);
         tokio::select! {
             biased;
-            seq = committed(&mut self.journal) => seq.map_or(Wake::JournalFailed, Wake::Committed),
+            written = written(&mut self.journal) => match written {
+                Written::Commit(seq) => Wake::Committed(seq),
+                Written::Volume(first) => Wake::Archived(first),
+                Written::Failed => Wake::JournalFailed,
+            },
             report = feeds.reports.recv() => report.map_or(Wake::Ended, Wake::Report),
             fact = feeds.facts.recv(), if !(stopping && feeds.facts.is_closed()) => fact.map_or(Wake::Ended, Wake::Fact),
             event = feeds.sessions.recv(), if !(behind || stopping && feeds.sessions.is_closed()) => event.map_or(Wake::Ended, Wake::Session),
@@ -271,6 +277,7 @@ impl Driver {
     fn on_wake(&mut self, wake: Wake, now: Time) {
         match wake {
             Wake::Committed(seq) => self.feed(Input::Persisted { seq }, now),
+            Wake::Archived(first) => self.feed(Input::Archived { first }, now),
             Wake::Report(report) => self.on_report(report, now),
             Wake::Fact(fact) => self.on_fact(fact, now),
             Wake::Session(event) => self.on_session(event, now),
@@ -370,15 +377,16 @@ impl Driver {
                 self.on_send_group(tasks, targets, accepted, now);
             }
             Call::CancelGroup { id, reason, done } => self.on_cancel_group(id, reason, done, now),
-            Call::Watch { id, end } => {
-                let waiter = Waiter { accepted: None, end: Some(end), id };
+            Call::Handed { ids } => ids.into_iter().for_each(|id| self.engine.note_read(id)),
+            Call::Watch { id, end, hands_out } => {
+                let waiter = Waiter { accepted: None, end: Some(end), id, hands_out };
                 if let Some(token) = self.wait_for(waiter, now) {
                     self.feed(Input::Watch { id, token }, now);
                 }
             }
             Call::Cancel { id, by, reason, end } => {
                 crash::at(Point::Cancel);
-                let waiter = Waiter { accepted: None, end: Some(end), id };
+                let waiter = Waiter { accepted: None, end: Some(end), id, hands_out: false };
                 if let Some(token) = self.wait_for(waiter, now) {
                     self.feed(Input::Cancel { id, by, reason, token }, now);
                 }
@@ -429,7 +437,7 @@ impl Driver {
             accepted.send(Reply::Refused(reason)).ok();
             return;
         }
-        let waiter = Waiter { accepted: Some(accepted), end: Some(end), id };
+        let waiter = Waiter { accepted: Some(accepted), end: Some(end), id, hands_out: true };
         crash::at(Point::Submit);
         if let Some(token) = self.wait_for(waiter, now) {
             self.feed(Input::Submit { task, targets, token }, now);
@@ -482,9 +490,9 @@ impl Driver {
 }
 
 /// Waits for the journal, if there is one.
-async fn committed(journal: &mut Option<Journal>) -> Option<Seq> {
+async fn written(journal: &mut Option<Journal>) -> Written {
     match journal {
-        Some(journal) => journal.committed().await,
+        Some(journal) => journal.written().await,
         None => std::future::pending().await,
     }
 }

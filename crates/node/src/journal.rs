@@ -10,8 +10,11 @@
 //! Absent on purpose: what records mean (the engine), and a second try after any other failure of a
 //! commit: what is on disk then is unknown, so the node stops.
 
+mod archive;
 mod codec;
 mod copy;
+mod error;
+mod frames;
 mod index;
 mod raw;
 mod recovery;
@@ -21,7 +24,6 @@ mod told;
 mod writer;
 
 use std::{
-    io,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -38,257 +40,19 @@ use meshwork_core::{
 };
 use tokio::sync::{mpsc, oneshot};
 
+pub(crate) use self::archive::{Archive, Archiver, ReadError};
+pub use self::error::JournalError;
 pub(crate) use self::recovery::Recovery;
 use self::{
+    frames::Stamp,
     index::Index,
-    store::{Marker, Store},
-    writer::Writer,
+    store::{Aside, Marker, Store},
+    writer::{Uptime, Writer},
 };
-use crate::{clock::Clock, home::HomeError};
+use crate::clock::Clock;
 
-/// Why a journal cannot be used. None of these ever starts an empty one in its place.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum JournalError {
-    /// There never was one.
-    #[error("there is no journal at {}: no node was started there", path.display())]
-    None {
-        /// Where.
-        path: PathBuf,
-    },
-    /// The file is gone.
-    #[error(
-        "{} is missing, and it held the tasks of this node: put it back, or a copy with meshwork store \
-         restore; to give them up, remove journal.id beside it", path.display()
-    )]
-    Missing {
-        /// Which.
-        path: PathBuf,
-    },
-    /// The marker beside it is gone.
-    #[error(
-        "{} is there without {}: put that back; to give up the tasks in it, remove the journal",
-        path.display(), marker.display()
-    )]
-    NoMarker {
-        /// The journal.
-        path: PathBuf,
-        /// What belongs to it.
-        marker: PathBuf,
-    },
-    /// The marker is not one.
-    #[error("{} is damaged: put a copy of it back", path.display())]
-    Marker {
-        /// Which.
-        path: PathBuf,
-    },
-    /// It belongs to another marker.
-    #[error("{} is the journal of another node: put this node's own one back", path.display())]
-    Foreign {
-        /// Which.
-        path: PathBuf,
-    },
-    /// It is of the node with another key.
-    #[error(
-        "{} is the journal of node {owner}, and the identity key is that of another: put its own key \
-         back", path.display()
-    )]
-    OtherKey {
-        /// The journal.
-        path: PathBuf,
-        /// Whose it is.
-        owner: PeerId,
-    },
-    /// The key of the node whose journal it is, is gone.
-    #[error(
-        "{} is missing, and the tasks in {} belong to the node whose key it was: put it back; to begin \
-         anew as another node, remove the journal and journal.id beside it",
-        key.display(), path.display()
-    )]
-    NoKey {
-        /// The key's file.
-        key: PathBuf,
-        /// The journal.
-        path: PathBuf,
-    },
-    /// It is an old copy, or the marker is.
-    #[error(
-        "{} is not the latest: tasks that were accepted since would be lost; put the latest back",
-        path.display()
-    )]
-    Older {
-        /// Which.
-        path: PathBuf,
-    },
-    /// It lacks what was committed last, or is a copy from before.
-    #[error(
-        "{} lacks its latest {missing} commits, and with them what was told since: put the latest back, \
-         or go on without them by meshwork store salvage", path.display()
-    )]
-    Behind {
-        /// Which.
-        path: PathBuf,
-        /// Commits that are not in it, at least.
-        missing: u64,
-    },
-    /// A later version has written it.
-    #[error("{} has format {format}, which this version cannot read: update it", path.display())]
-    Format {
-        /// Which.
-        path: PathBuf,
-        /// What it says.
-        format: u64,
-    },
-    /// Some of it cannot be read.
-    #[error(
-        "{} is damaged: {damaged} of {total} records cannot be read; put a copy back with meshwork \
-         store restore, or go on without them by meshwork store salvage", path.display()
-    )]
-    Damaged {
-        /// Which.
-        path: PathBuf,
-        /// Records that cannot be read.
-        damaged: u64,
-        /// Records that were found.
-        total: u64,
-    },
-    /// There is a journal where another one is to be.
-    #[error("{} is there already: choose a folder without one", path.display())]
-    Occupied {
-        /// Which.
-        path: PathBuf,
-    },
-    /// There is a journal where an earlier one is to be put back.
-    #[error(
-        "{} is there, and may know of tasks that the copy does not: with --yes it is put aside, and \
-         the copy takes its place", path.display()
-    )]
-    WouldReplace {
-        /// Which.
-        path: PathBuf,
-    },
-    /// A copy is being made already.
-    #[error("a copy of the journal is being made already: wait for its end")]
-    Copying,
-    /// Its pages are damaged, and the records do not tell what is lost.
-    #[error(
-        "{} is damaged: {source}; put a copy back with meshwork store restore, or go on with what can be \
-         read by meshwork store salvage", path.display()
-    )]
-    Pages {
-        /// Which.
-        path: PathBuf,
-        /// What the store said.
-        source: Box<redb::Error>,
-    },
-    /// Not even what is whole in it can be read.
-    #[error(
-        "{} is damaged so that nothing can be read: put a copy back with meshwork store restore; to give \
-         up the tasks in it, remove it and journal.id beside it", path.display()
-    )]
-    Unreadable {
-        /// Which.
-        path: PathBuf,
-    },
-    /// A file beside it cannot be used.
-    #[error(transparent)]
-    Home(#[from] HomeError),
-    /// The store says no.
-    #[error("cannot use {}: {source}", path.display())]
-    Store {
-        /// Which.
-        path: PathBuf,
-        /// What it said.
-        source: Box<redb::Error>,
-    },
-    /// There is no thread for it.
-    #[error("cannot start the journal's thread: {0}")]
-    Thread(#[source] io::Error),
-    /// Its thread has ended.
-    #[error("the journal has stopped")]
-    Stopped,
-}
-
-impl JournalError {
-    fn store(path: &Path, source: redb::Error) -> Self {
-        Self::Store { path: path.to_owned(), source: Box::new(source) }
-    }
-
-    /// The same of the file of which another one was a copy.
-    fn at(self, file: &Path) -> Self {
-        let path = file.to_owned();
-        match self {
-            Self::Store { source, .. } => Self::Store { path, source },
-            Self::Pages { source, .. } => Self::Pages { path, source },
-            Self::Damaged { damaged, total, .. } => Self::Damaged { path, damaged, total },
-            Self::Foreign { .. } => Self::Foreign { path },
-            Self::Older { .. } => Self::Older { path },
-            Self::Behind { missing, .. } => Self::Behind { path, missing },
-            Self::Unreadable { .. } => Self::Unreadable { path },
-            Self::Format { format, .. } => Self::Format { path, format },
-            other @ (Self::None { .. }
-            | Self::Missing { .. }
-            | Self::NoMarker { .. }
-            | Self::Marker { .. }
-            | Self::OtherKey { .. }
-            | Self::NoKey { .. }
-            | Self::Occupied { .. }
-            | Self::WouldReplace { .. }
-            | Self::Copying
-            | Self::Home(_)
-            | Self::Thread(_)
-            | Self::Stopped) => other,
-        }
-    }
-
-    /// Whether the disk is full.
-    fn is_full(&self) -> bool {
-        let source = if let Self::Store { source, .. } = self
-            && let redb::Error::Io(source) = &**source
-        {
-            Some(source)
-        } else if let Self::Home(HomeError::Io { source, .. }) = self {
-            Some(source)
-        } else {
-            None
-        };
-        source.is_some_and(|error| error.kind() == io::ErrorKind::StorageFull)
-    }
-
-    /// The stable code.
-    pub fn code(&self) -> &'static str {
-        match self {
-            _ if self.is_full() => "disk_full",
-            Self::Copying => "busy",
-            Self::Occupied { .. } | Self::WouldReplace { .. } => "conflict",
-            Self::None { .. }
-            | Self::Missing { .. }
-            | Self::NoMarker { .. }
-            | Self::Marker { .. }
-            | Self::Foreign { .. }
-            | Self::OtherKey { .. }
-            | Self::NoKey { .. }
-            | Self::Older { .. }
-            | Self::Behind { .. }
-            | Self::Format { .. }
-            | Self::Damaged { .. }
-            | Self::Pages { .. }
-            | Self::Unreadable { .. }
-            | Self::Home(_)
-            | Self::Store { .. }
-            | Self::Thread(_)
-            | Self::Stopped => "internal",
-        }
-    }
-
-    /// Whether the same may succeed later, without anybody doing anything.
-    pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::Thread(_) | Self::Copying)
-    }
-}
-
-/// A record, and when it was made, in milliseconds since 1970.
-type Timed = (i64, Record);
+/// A record, and when it was made.
+type Timed = (Stamp, Record);
 
 /// Records of one commit.
 struct Batch {
@@ -303,6 +67,15 @@ enum Work {
     Copy {
         dir: PathBuf,
         done: Copied,
+    },
+    /// The driver is done: the thread ends. Its channel stays open, for the archive's thread holds one
+    /// end of it.
+    End,
+    /// A file of the archive was written anew, with so many tasks in it; none: it could not be.
+    Moved {
+        first: u64,
+        generation: u32,
+        written: Option<u32>,
     },
 }
 
@@ -325,6 +98,7 @@ pub(crate) struct Journal {
     committing: bool,
     full: Arc<AtomicBool>,
     closing: Arc<AtomicBool>,
+    archiver: Archiver,
 }
 
 impl Journal {
@@ -347,8 +121,11 @@ impl Journal {
         let copying = Arc::new(AtomicBool::new(false));
         let (is_full, is_closing) = (Arc::clone(&full), Arc::clone(&closing));
         let is_copying = Arc::clone(&copying);
+        let (jobs, jobs_asked) = blocking::sync_channel(archive::JOBS);
+        let of_writer = jobs.clone();
         let run = move || match read(&dir, owner, clock, &recovery) {
-            Ok((store, index, next, ledger)) => {
+            Ok(Read { store, index, next, ledger, archive, aside }) => {
+                let up_before = Duration::from_millis(aside.up);
                 let mut writer = Writer {
                     store,
                     index,
@@ -358,10 +135,16 @@ impl Journal {
                     closing: is_closing,
                     copying: is_copying,
                     copy: None,
+                    archive: Arc::clone(&archive),
+                    jobs: of_writer,
+                    forgotten_until: aside.forgotten_until,
+                    uptime: Uptime::begin(up_before),
+                    unneeded: Vec::new(),
                 };
                 writer.reserve();
                 // Whoever opens it may have given up.
-                if opened.send(Ok(ledger)).is_ok() {
+                let found = (ledger, archive);
+                if opened.send(Ok(found)).is_ok() {
                     writer.run(&asked, &told);
                 }
                 // Before `told`: who hears of its end finds the file closed.
@@ -373,7 +156,8 @@ impl Journal {
         };
         let thread = thread::Builder::new().name("meshwork-journal".to_owned());
         thread.spawn(run).map_err(JournalError::Thread)?;
-        let ledger = ledger.await.map_err(|_| JournalError::Stopped)??;
+        let (ledger, archive) = ledger.await.map_err(|_| JournalError::Stopped)??;
+        let archiver = Archiver::start(archive, (jobs, jobs_asked), work.clone())?;
         let waiting = Vec::new();
         let last = Seq(0);
         let journal = Self {
@@ -386,6 +170,7 @@ impl Journal {
             committing: false,
             full,
             closing,
+            archiver,
         };
         Ok((journal, ledger))
     }
@@ -434,21 +219,46 @@ impl Journal {
     }
 
     /// Waits until a commit is on disk: all up to this number is. None if the journal has failed.
+    #[cfg(test)]
     pub(crate) async fn committed(&mut self) -> Option<Seq> {
-        let seq = self.done.recv().await?;
-        self.committing = false;
-        self.commit();
-        Some(seq)
+        loop {
+            match self.written().await {
+                Written::Commit(seq) => return Some(seq),
+                Written::Volume(_) => {}
+                Written::Failed => return None,
+            }
+        }
     }
 
     /// Returns when the file is closed.
     pub(crate) async fn close(self) {
-        let Self { work, mut done, closing, .. } = self;
+        let Self { work, mut done, closing, archiver, .. } = self;
         // A thread that waits for space waits no longer.
         closing.store(true, Ordering::Relaxed);
-        drop(work);
+        // There is place. A thread that has ended needs no word.
+        work.try_send(Work::End).ok();
+        drop((work, archiver));
         // The thread drops its end last.
         while done.recv().await.is_some() {}
+    }
+
+    /// Where ended tasks are archived.
+    pub(crate) fn archiver(&self) -> &Archiver {
+        &self.archiver
+    }
+
+    /// Waits until a commit or a volume of the archive is on disk.
+    pub(crate) async fn written(&mut self) -> Written {
+        tokio::select! {
+            biased;
+            seq = self.done.recv() => {
+                let Some(seq) = seq else { return Written::Failed };
+                self.committing = false;
+                self.commit();
+                Written::Commit(seq)
+            }
+            first = self.archiver.written() => Written::Volume(first),
+        }
     }
 
     /// Whether all is on disk.
@@ -467,9 +277,20 @@ impl Journal {
     }
 }
 
-/// What the thread may be asked for at once: one commit, the next of which waits for its end, and one
-/// copy.
-const WORK: usize = 2;
+/// What is on disk now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Written {
+    /// All batches up to this one.
+    Commit(Seq),
+    /// The volume of the archive that begins with this number.
+    Volume(u64),
+    /// Nobody knows: the journal has failed.
+    Failed,
+}
+
+/// What the thread may be asked for at once: one commit, the next of which waits for its end, one
+/// copy, one file of the archive that was written anew, and the end.
+const WORK: usize = 4;
 /// Records that wait for a commit while the driver still takes what may add to them: nobody fills the
 /// memory of a node whose disk is slow or full.
 const BEHIND: usize = 65_536;
@@ -499,7 +320,15 @@ fn hold(variable: &str) {
     }
 }
 
-type Read = (Store, Index, u64, Ledger);
+/// All that was read at a start.
+struct Read {
+    store: Store,
+    index: Index,
+    next: u64,
+    ledger: Ledger,
+    archive: Arc<Archive>,
+    aside: Aside,
+}
 
 fn read(
     dir: &Path,
@@ -508,11 +337,25 @@ fn read(
     recovery: &Recovery,
 ) -> Result<Read, JournalError> {
     let store = Store::open(dir, owner)?;
-    recovery.of(store.segments()?);
+    let aside = store.aside()?;
+    let archive = Archive::open(dir, clock, aside.ended.clone())?;
+    recovery.of(store.segments()? + aside.ended.len() as u64);
     let (mut index, mut ledger, mut next) = (Index::default(), Ledger::default(), 0);
-    let replayed = store.replay(|segment, at, record| {
+    archive.read_indexes(|volume| {
+        ledger.add_volume(volume);
+        recovery.step();
+    })?;
+    ledger.set_numbers(aside.numbers);
+    ledger.set_up(Duration::from_millis(aside.up));
+    ledger.forgotten_mut().raise(aside.forgotten_until);
+    for start in &aside.forgotten {
+        start.as_slice().try_into().into_iter().for_each(|start| {
+            ledger.forgotten_mut().add_start(start);
+        });
+    }
+    let replayed = store.replay(|segment, stamp, record| {
         index.add(&record, segment);
-        ledger.apply(record, clock.time(at));
+        ledger.apply(record, clock.time(stamp.at), stamp.up);
         // Segments rise, so that each is counted once.
         if segment >= next {
             next = segment + 1;
@@ -525,7 +368,7 @@ fn read(
         return Err(JournalError::Damaged { path, damaged, total });
     }
     let next = store.written()?.max(next);
-    Ok((store, index, next, ledger))
+    Ok(Read { store, index, next, ledger, archive, aside })
 }
 
 #[cfg(test)]

@@ -9,10 +9,11 @@ use std::{
 use chrono::{DateTime, Utc};
 use meshwork_core::{
     CancelledBy, DiscoveryEvent, GroupId, HandlerName, HealthEvent, HealthStatus, Multiaddr,
-    PeerId, PeerInfo, PeerQuery, ResourceUsage, Task, TaskEnd, TaskId, TaskProtocolEvent, Time,
+    PeerId, PeerInfo, PeerQuery, Reason, ResourceUsage, Task, TaskEnd, TaskId, TaskProtocolEvent,
+    Time,
     engine::{
-        Engine, Reply,
-        view::{TaskQuery, TaskView},
+        Accounts, Engine, Reply,
+        view::{Known, TaskQuery, TaskView},
     },
 };
 use meshwork_exec::{Description, ManualDesk};
@@ -27,7 +28,7 @@ use crate::{
     error::{InternalError, NetworkError, TaskError},
     event::{Interest, NetworkEvent, Subscription, Topics},
     home::Home,
-    journal::Recovery,
+    journal::{Archive, Recovery},
     limits,
     metrics::NetworkMetricsCollector,
     monitor::ResourceMonitor,
@@ -38,6 +39,7 @@ use crate::{
     task_handle::TaskHandle,
 };
 
+mod archived;
 mod find;
 mod groups;
 mod kept;
@@ -87,6 +89,8 @@ pub(crate) struct Inner {
     pub(crate) book_closed: OnceLock<mpsc::Sender<()>>,
     /// How far `start` is with the journal.
     pub(crate) recovery: Recovery,
+    /// Where ended tasks are read. Set by `start`, if there is a home.
+    pub(crate) archive: OnceLock<Arc<Archive>>,
     pub(crate) policy: tokio::sync::Mutex<Policy>,
 }
 
@@ -314,7 +318,10 @@ impl NetworkManager {
             Ok(Reply::Accepted { id }) => Ok(TaskHandle::new(id, self.clone(), ended)),
             Ok(Reply::Refused(reason)) => Err(self.noted(reason.into())),
             Ok(
-                Reply::Ended { .. } | Reply::GroupAccepted { .. } | Reply::GroupCancelled { .. },
+                Reply::Ended { .. }
+                | Reply::Archived { .. }
+                | Reply::GroupAccepted { .. }
+                | Reply::GroupCancelled { .. },
             )
             | Err(_) => Err(InternalError::Stopped.into()),
         }
@@ -332,16 +339,7 @@ impl NetworkManager {
     ///
     /// No such task is known, or the node has stopped.
     pub async fn wait_task(&self, id: TaskId) -> Result<TaskEnd, TaskError> {
-        let (end, ended) = oneshot::channel();
-        self.call(Call::Watch { id, end }).await.map_err(|_| TaskError::Stopped)?;
-        match ended.await {
-            Ok(Reply::Ended { end, .. }) => Ok(end),
-            Ok(Reply::Refused(reason)) => Err(TaskError::Refused(reason)),
-            Ok(
-                Reply::Accepted { .. } | Reply::GroupAccepted { .. } | Reply::GroupCancelled { .. },
-            )
-            | Err(_) => Err(TaskError::Stopped),
-        }
+        self.watch(id, true).await
     }
 
     /// Cancels a task and waits for its end; of one that has ended, gives that end.
@@ -353,27 +351,28 @@ impl NetworkManager {
         let (end, ended) = oneshot::channel();
         let reason = reason.to_owned();
         self.call(Call::Cancel { id, by: CancelledBy::Submitter, reason, end }).await?;
-        match ended.await {
-            Ok(Reply::Ended { end, .. }) => Ok(end),
-            Ok(Reply::Refused(reason)) => Err(reason.into()),
-            Ok(
-                Reply::Accepted { .. } | Reply::GroupAccepted { .. } | Reply::GroupCancelled { .. },
-            )
-            | Err(_) => Err(InternalError::Stopped.into()),
-        }
+        let reply = ended.await.map_err(|_| InternalError::Stopped)?;
+        self.end_of(reply, false).await.map_err(|error| {
+            let TaskError::Refused(reason) = error else { return InternalError::Stopped.into() };
+            reason.into()
+        })
     }
 
     /// One task with its story: why it waits, with the first condition that keeps it from each peer;
-    /// or how it came to its end. None if it is not known, or forgotten.
+    /// or how it came to its end. None if it is not known.
     ///
     /// # Errors
     ///
-    /// The node has stopped.
+    /// It was forgotten (`forgotten`), or its record is damaged (`damaged`); the node has stopped.
     pub async fn task(&self, id: TaskId) -> Result<Option<TaskView>, NetworkError> {
-        self.ask(move |engine, now| engine.task(id, now)).await
+        match self.ask(move |engine, now| engine.known(id, now)).await? {
+            Ok(known) => Ok(self.shown(vec![known]).await?.pop().transpose()?),
+            Err(Reason::NotFound) => Ok(None),
+            Err(reason) => Err(reason.into()),
+        }
     }
 
-    /// The tasks that match, the newest first.
+    /// The tasks that match, the newest first. One whose record is damaged is left out.
     ///
     /// # Errors
     ///
@@ -382,15 +381,20 @@ impl NetworkManager {
         let TaskFilter { states, handler, group, mut after, limit } = filter;
         let most = if limit == 0 { LISTED } else { limit };
         let mut found: Vec<TaskView> = Vec::new();
+        let mut asked = 0;
         loop {
             let (states, handler) = (states.clone(), handler.clone());
-            let limit = (most - found.len()).min(LISTED);
+            let limit = (most - asked).min(LISTED);
             let query = TaskQuery { states, handler, group, after, limit };
             let page = self.ask(move |engine, now| engine.tasks(&query, now)).await?;
             let is_last = page.len() < limit;
-            after = page.last().map(|task| (task.submitted, task.id));
-            found.extend(page);
-            if is_last || found.len() == most {
+            asked += page.len();
+            after = page.last().map(|task| match task {
+                Known::Here(task) => (task.submitted, task.id),
+                Known::Archived { id, submitted, .. } => (*submitted, *id),
+            });
+            found.extend(self.shown(page).await?.into_iter().flatten());
+            if is_last || asked == most {
                 return Ok(found);
             }
         }
@@ -519,7 +523,8 @@ impl NetworkManager {
     /// The node is not running.
     pub async fn status(&self) -> Result<NodeStatus, NetworkError> {
         let asked = |engine: &Engine, now| {
-            (engine.accounts(), engine.is_draining(), engine.is_closing(), now)
+            let accounts = Accounts { kept: engine.kept(now), ..engine.accounts() };
+            (accounts, engine.is_draining(), engine.is_closing(), now)
         };
         let (tasks, draining, stopping, now) = self.ask(asked).await?;
         let Inner { config, handlers, policy, .. } = &*self.inner;

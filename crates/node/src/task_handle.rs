@@ -46,14 +46,8 @@ impl TaskHandle {
     ///
     /// The node stopped first.
     pub async fn end(self) -> Result<TaskEnd, TaskError> {
-        match self.end.await {
-            Ok(Reply::Ended { end, .. }) => Ok(end),
-            Ok(Reply::Refused(reason)) => Err(TaskError::Refused(reason)),
-            Ok(
-                Reply::Accepted { .. } | Reply::GroupAccepted { .. } | Reply::GroupCancelled { .. },
-            )
-            | Err(_) => Err(TaskError::Stopped),
-        }
+        let reply = self.end.await.map_err(|_| TaskError::Stopped)?;
+        self.manager.end_of(reply, true).await
     }
 
     /// The changes of this task from now on, up to its end.
@@ -98,6 +92,8 @@ pub(crate) struct Waiter {
     pub(crate) end: Option<oneshot::Sender<Reply>>,
     /// Which task, once it is known.
     pub(crate) id: TaskId,
+    /// Whether whoever waits for the end is given the result.
+    pub(crate) hands_out: bool,
 }
 
 /// A free place in the table of waiters cannot be named by more bits than a token has.

@@ -279,7 +279,6 @@ impl World<'_> {
 
     fn count_ends(&mut self, owner: usize) -> Step {
         let Some(node) = self.nodes.get(owner) else { return Ok(()) };
-        let Some(engine) = &node.engine else { return Ok(()) };
         for job in self.history.jobs.iter().filter(|job| job.owner == owner) {
             if job.lost {
                 self.ends.lost += 1;
@@ -290,7 +289,7 @@ impl World<'_> {
                 continue;
             }
             let Some(id) = job.answered else { continue };
-            let Some(view) = engine.task(id, node.clock(self.now)) else {
+            let Some(view) = node.view(id, self.now) else {
                 // That this is right was checked.
                 match self.history.end_of(&id) {
                     Some("succeeded") => self.ends.succeeded += 1,

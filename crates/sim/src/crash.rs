@@ -272,6 +272,9 @@ pub(crate) fn committed(records: &[Record]) -> Vec<CrashPoint> {
         Record::Released { .. } => Some(CrashPoint::B11),
         Record::Tried { .. }
         | Record::Forgotten { .. }
+        | Record::Archived { .. }
+        | Record::Dropped { .. }
+        | Record::Read { .. }
         | Record::Group(_)
         | Record::GroupForgotten { .. } => None,
     };

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use meshwork_core::{
     Epoch, GroupId, PeerId, TaskEnd, TaskId, TaskState, Time,
-    engine::{Ledger, Record, Seq},
+    engine::{ArchivedTask, Ledger, Record, Seq, Volume},
 };
 
 /// What a medium has of a task.
@@ -85,11 +85,28 @@ impl Disk {
                 Record::GroupForgotten { id } => {
                     self.cancelled.remove(id);
                 }
-                Record::Tried { .. } => {}
+                Record::Dropped { numbers, .. } => {
+                    let dropped = numbers.iter().filter_map(|number| self.ledger.archived(*number));
+                    for task in dropped {
+                        self.tasks.insert(task.task.task.id, Kept::Forgotten);
+                    }
+                }
+                Record::Tried { .. } | Record::Archived { .. } | Record::Read { .. } => {}
             }
-            self.ledger.apply(record, at);
+            // Here every clock of a node begins with its first start.
+            self.ledger.apply(record, at, at);
         }
         Some(seq)
+    }
+
+    /// A volume of the archive is written; it counts when a record says so.
+    pub(crate) fn write(&mut self, volume: Volume, tasks: Vec<ArchivedTask>) {
+        self.ledger.write(volume, tasks);
+    }
+
+    /// The record of an archived task.
+    pub(crate) fn archived(&self, number: u64) -> Option<&ArchivedTask> {
+        self.ledger.archived(number)
     }
 
     /// What is on the medium of this task, if anything is.
@@ -142,6 +159,7 @@ impl Disk {
         if reached {
             self.finish(at);
         }
+        self.ledger.discard_written();
         *self = Self {
             ledger: std::mem::take(&mut self.ledger),
             tasks: std::mem::take(&mut self.tasks),

@@ -2,7 +2,7 @@
 
 use meshwork_core::{
     AttemptEnd, FailureCode, PeerId, TaskEnd, TaskId, TaskState, ToOwner, ToWorker,
-    engine::{Effect, Record, Reply, Seq, Token},
+    engine::{ArchivedTask, Effect, Record, Reply, Seq, Token, Volume},
 };
 
 use crate::{
@@ -37,6 +37,7 @@ impl World<'_> {
             }
             match effect {
                 Effect::Persist { seq, records } => self.persist(node, seq, records)?,
+                Effect::Archive { volume, tasks } => self.write_volume(node, *volume, tasks),
                 Effect::OpenSession { peer } => {
                     if let Some(worker) = self.index(&peer) {
                         self.open_session(node, worker);
@@ -94,6 +95,23 @@ impl World<'_> {
         }
         self.start_fsync(index);
         Ok(())
+    }
+
+    fn write_volume(&mut self, index: usize, volume: Volume, tasks: Vec<ArchivedTask>) {
+        let Some(node) = self.nodes.get_mut(index) else { return };
+        let (first, boot) = (volume.first, node.boot);
+        node.disk.write(volume, tasks);
+        let takes = self.rngs.disks.millis(0, 2_000);
+        self.queue.push(self.now + takes, Event::Archived { node: index, boot, first });
+    }
+
+    pub(crate) fn on_archived(&mut self, index: usize, boot: u32, first: u64) -> Step {
+        if !self.nodes.get(index).is_some_and(|node| node.is_up() && node.boot == boot) {
+            return Ok(());
+        }
+        self.log(format_args!("n{index} has archived from {first} on"));
+        self.feed(index, meshwork_core::engine::Input::Archived { first })?;
+        self.settle(index)
     }
 
     fn start_fsync(&mut self, index: usize) {
@@ -190,7 +208,7 @@ impl World<'_> {
         }
         let point = match &reply {
             Reply::Accepted { .. } => A3,
-            Reply::Ended { .. } => A12,
+            Reply::Ended { .. } | Reply::Archived { .. } => A12,
             Reply::GroupAccepted { .. } | Reply::GroupCancelled { .. } | Reply::Refused(_) => &[],
         };
         if self.dies(index, point, Moment::Before) {
@@ -228,7 +246,27 @@ impl World<'_> {
                 members.map_or(Ok(()), |(group, _)| self.group_refused(group, reason))
             }
             Reply::Refused(reason) => self.refused(index, job, submits, reason),
+            Reply::Archived { id, number } => {
+                let node = self.nodes.get(index);
+                let read = node.and_then(|node| node.disk.archived(number)?.clone().end());
+                let Some(end) = read else {
+                    // It may have been forgotten since.
+                    return if self.may_forget(index, &id) {
+                        Ok(())
+                    } else {
+                        let details =
+                            format!("n{index} has {id} in its archive, and cannot read it");
+                        Err(Broken::new(Invariant::AnsweredIsKnown, details))
+                    };
+                };
+                self.told(index, token, Reply::Ended { id, end })
+            }
             Reply::Ended { id, end } => {
+                if let Some(engine) =
+                    self.nodes.get_mut(index).and_then(|node| node.engine.as_mut())
+                {
+                    engine.note_read(id);
+                }
                 let state = end.state();
                 self.log(format_args!("n{index} tells call {}: {} {state}", token.0, id.short()));
                 self.check_safe(index, &id, true, "told")?;

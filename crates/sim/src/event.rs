@@ -15,6 +15,8 @@ pub(crate) enum Event {
     Deliver { from: usize, to: usize, connection: u32, packet: Packet },
     /// An fsync is over.
     Fsynced { node: usize, boot: u32 },
+    /// A volume of the archive is on the medium.
+    Archived { node: usize, boot: u32, first: u64 },
     /// An execution ends, unless its end was moved.
     RunEnds { node: usize, boot: u32, run: u64 },
     /// One side notices that a connection is gone.
@@ -67,6 +69,7 @@ impl Event {
         match self {
             Self::Wake { node }
             | Self::Fsynced { node, .. }
+            | Self::Archived { node, .. }
             | Self::RunEnds { node, .. }
             | Self::Notice { node, .. }
             | Self::Trust { node, .. }

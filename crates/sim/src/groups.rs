@@ -245,7 +245,7 @@ impl World<'_> {
                 Ok(())
             }
             // All of it has ended and is forgotten.
-            Reason::NotFound if next > 0 && !known => {
+            Reason::Forgotten { .. } if next > 0 && !known => {
                 self.give_up(group);
                 Ok(())
             }

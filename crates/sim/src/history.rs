@@ -252,6 +252,11 @@ impl History {
         self.recorded.contains(&id)
     }
 
+    /// Whether the end of a task was handed to a journal.
+    pub(crate) fn ended_on(&self, id: &TaskId) -> bool {
+        self.recorded.contains(id)
+    }
+
     pub(crate) fn has_forgotten(&self, id: &TaskId) -> bool {
         self.forgotten.contains(id)
     }

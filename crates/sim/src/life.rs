@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use meshwork_core::{
-    Assignment, AttemptEnd, FailureCode, TaskFailure, Time,
+    Assignment, AttemptEnd, FailureCode, Reason, TaskFailure, TaskId, Time,
     engine::{Input, RunId},
 };
 
@@ -31,16 +31,15 @@ impl World<'_> {
         let clock = node.clock(self.now);
         let mut engine = node.boot();
         let ledger = node.disk.ledger();
-        for tally in ledger.groups() {
-            engine.restore_group(tally);
-        }
+        let lost = |reason| Broken::new(Invariant::AnsweredIsKnown, format!("restore: {reason}"));
+        ledger.restore_archive(&mut engine).map_err(lost)?;
+        let archived = ledger.archived_len();
         let (tasks, kept) = ledger.into_parts();
         let (restored, results) = (tasks.len(), kept.len());
-        let lost = |reason| Broken::new(Invariant::AnsweredIsKnown, format!("restore: {reason}"));
         for task in tasks {
             let id = task.task.id;
             match &task.ended {
-                Some(ended) => self.history.restored(id, &ended.0)?,
+                Some(ended) => self.history.restored(id, &ended.end)?,
                 None => {
                     node.live.insert(id);
                 }
@@ -52,7 +51,9 @@ impl World<'_> {
         }
         let boot = node.boot;
         node.engine = Some(engine);
-        self.log(format_args!("n{index} starts, boot {boot}: {restored} tasks, {results} results"));
+        self.log(format_args!(
+            "n{index} starts, boot {boot}: {restored} tasks, {results} results, {archived} archived"
+        ));
         for peer in peers {
             self.feed(index, Input::Trust { peer, trusted: true })?;
         }
@@ -75,11 +76,15 @@ impl World<'_> {
         let Some(engine) = node.engine.as_ref().filter(|_| index < self.scenario.owners) else {
             return Ok(());
         };
+        // What is on no disk any more is not said to have been there never.
+        let denied = |id: TaskId| {
+            self.is_durable(&id) && matches!(engine.unknown_task(id), Reason::NotFound)
+        };
         let here = self.history.jobs.iter().filter(|job| job.owner == index && !job.lost);
         for job in here {
             let Some(id) = job.answered else { continue };
-            let Some(view) = engine.task(id, node.clock(self.now)) else {
-                if self.may_forget(index, &id) {
+            let Some(view) = node.view(id, self.now) else {
+                if self.may_forget(index, &id) && !denied(id) {
                     continue;
                 }
                 let details = format!("n{index}, start {}, does not know {id}", node.boot);

@@ -36,7 +36,7 @@ pub(crate) const LAST_TICKS: usize = 8;
 /// forgotten and every end can be looked at afterwards.
 pub(crate) const KEPT: usize = 1_000_000;
 /// Bytes of results that an engine keeps, for the same reason.
-pub(crate) const KEPT_BYTES: usize = 1 << 30;
+pub(crate) const KEPT_BYTES: u64 = 1 << 30;
 /// Members of a group, at the most: enough for several calls of its caller.
 pub(crate) const MEMBERS: usize = 40;
 /// New members that are handed in at once, at the most.

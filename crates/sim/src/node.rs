@@ -7,7 +7,10 @@ use std::{
 
 use meshwork_core::{
     Accept, AcceptPolicy, Advert, AttemptEnd, Durability, Epoch, PeerId, TaskId, Time,
-    engine::{Engine, EngineConfig},
+    engine::{
+        Engine, EngineConfig,
+        view::{Known, TaskView},
+    },
 };
 
 use crate::{Scenario, disk::Disk, event::Event, limits};
@@ -116,9 +119,23 @@ impl Node {
         self.config.durability
     }
 
-    /// How many ended tasks it keeps.
+    /// Whether it keeps so little that ended tasks may be forgotten.
+    pub(crate) fn keeps_few(&self) -> bool {
+        self.config.keep_bytes < limits::KEPT_BYTES
+    }
+
+    /// How many ended tasks it keeps at the most.
     pub(crate) fn keeps(&self) -> usize {
-        self.config.max_ended
+        let most = self.config.keep_bytes / meshwork_core::limits::ENDED_WEIGHT as u64;
+        usize::try_from(most).unwrap_or(usize::MAX)
+    }
+
+    /// A task, from wherever it is.
+    pub(crate) fn view(&self, id: TaskId, now: Time) -> Option<TaskView> {
+        match self.engine.as_ref()?.known(id, self.clock(now)).ok()? {
+            Known::Here(view) => Some(view),
+            Known::Archived { number, .. } => self.disk.archived(number)?.view(),
+        }
     }
 
     /// How many tasks it takes that have not ended.
@@ -206,10 +223,22 @@ fn config(index: usize, scenario: &Scenario) -> EngineConfig {
         heartbeat: scenario.heartbeat,
         durability: Durability::Disk,
         max_owned: scenario.max_owned,
-        max_ended: scenario.max_ended,
-        max_ended_bytes: limits::KEPT_BYTES,
+        keep_bytes: keep_bytes(scenario),
+        memory_bytes: keep_bytes(scenario),
         keep_results: meshwork_core::limits::MAX_TIME_LIMIT,
+        up_before: Duration::ZERO,
+        started: Time::ZERO,
     }
+}
+
+/// As many ended tasks as the scenario says, and all members of groups: they are not refused for want
+/// of space.
+fn keep_bytes(scenario: &Scenario) -> u64 {
+    if scenario.max_ended >= limits::KEPT {
+        return limits::KEPT_BYTES;
+    }
+    let members = limits::MEMBERS * scenario.groups;
+    ((scenario.max_ended + members) * meshwork_core::limits::ENDED_WEIGHT) as u64
 }
 
 /// Which node has this id, if any has.

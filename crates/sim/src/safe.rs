@@ -7,13 +7,13 @@ use crate::{
     Invariant,
     disk::Kept,
     event::Event,
-    limits,
+    node::Node,
     scenario::Broken,
     world::{Step, World},
 };
 
 impl World<'_> {
-    fn is_durable(&self, id: &TaskId) -> bool {
+    pub(crate) fn is_durable(&self, id: &TaskId) -> bool {
         let job = self.history.job_of(*id).and_then(|job| self.history.jobs.get(job));
         job.is_some_and(|job| job.durable)
     }
@@ -94,12 +94,27 @@ impl World<'_> {
                 self.history.recorded_end(*id);
                 Ok(())
             }
-            Record::Forgotten { id } => {
-                if self.history.forgets(*id) {
-                    return Ok(());
+            Record::Forgotten { id } => self.check_forgotten(index, *id),
+            Record::Dropped { numbers, .. } => {
+                for number in numbers {
+                    let node = self.nodes.get(index);
+                    let task = node.and_then(|node| node.disk.archived(*number));
+                    let Some(id) = task.map(|task| task.task.task.id) else {
+                        let details = format!("n{index} drops {number}, which is not archived");
+                        return Err(Broken::new(Invariant::AnsweredIsKnown, details));
+                    };
+                    self.check_forgotten(index, id)?;
                 }
-                let details = format!("n{index} forgets {id}, which has not ended");
-                Err(Broken::new(Invariant::AnsweredIsKnown, details))
+                Ok(())
+            }
+            Record::Archived { ids, .. } => {
+                match ids.iter().find(|id| !self.history.ended_on(id)) {
+                    Some(id) => {
+                        let details = format!("n{index} archives {id}, which has not ended");
+                        Err(Broken::new(Invariant::AnsweredIsKnown, details))
+                    }
+                    None => Ok(()),
+                }
             }
             Record::Submitted { task, .. } => {
                 let id = task.id;
@@ -115,8 +130,22 @@ impl World<'_> {
             Record::Tried { .. }
             | Record::Finished(_)
             | Record::Group(_)
+            | Record::Read { .. }
             | Record::GroupForgotten { .. } => Ok(()),
         }
+    }
+
+    /// A task is forgotten: it has ended, and so has every member of its group that was accepted.
+    fn check_forgotten(&mut self, index: usize, id: TaskId) -> Step {
+        let open = self.open_beside(&id);
+        if self.history.forgets(id) && open.is_none() {
+            return Ok(());
+        }
+        let details = match open {
+            Some(open) => format!("n{index} forgets {id}, of whose group {open} has not ended"),
+            None => format!("n{index} forgets {id}, which has not ended"),
+        };
+        Err(Broken::new(Invariant::AnsweredIsKnown, details))
     }
 
     /// Whether a node that does not know this task need not: it has ended, and is not kept for ever.
@@ -129,7 +158,7 @@ impl World<'_> {
     }
 
     fn keeps_few(&self, index: usize) -> bool {
-        self.nodes.get(index).is_some_and(|node| node.keeps() < limits::KEPT)
+        self.nodes.get(index).is_some_and(Node::keeps_few)
     }
 
     /// Whether a task that a caller hands in is forgotten, so that it is a new one to its owner. While
@@ -139,7 +168,7 @@ impl World<'_> {
         let ids = [job.task.id, job.again];
         let Some(node) = self.nodes.get(owner) else { return false };
         let Some(engine) = &node.engine else { return false };
-        let known = |id: &TaskId| engine.task(*id, node.clock(self.now)).is_some();
+        let known = |id: &TaskId| engine.known(*id, node.clock(self.now)).is_ok();
         let over = |id: &TaskId| self.history.has_ended(id) || self.history.has_forgotten(id);
         if !ids.iter().any(over) || ids.iter().any(known) {
             return true;
@@ -182,7 +211,12 @@ impl World<'_> {
                 self.queue.push(when, Event::Submit { job, again: false });
                 Ok(())
             }
-            Reason::NotFound if id.is_some_and(|id| self.may_forget(index, &id)) => {
+            Reason::NotFound | Reason::Forgotten { .. }
+                if id.is_some_and(|id| {
+                    let is_denied = reason == Reason::NotFound && self.is_durable(&id);
+                    self.may_forget(index, &id) && !is_denied
+                }) =>
+            {
                 self.log(format_args!("n{index} knows job {job} no longer"));
                 Ok(())
             }

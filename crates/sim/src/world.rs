@@ -160,6 +160,7 @@ impl<'h> World<'h> {
                 self.deliver(from, to, connection, packet)
             }
             Event::Fsynced { node, boot } => self.on_fsynced(node, boot),
+            Event::Archived { node, boot, first } => self.on_archived(node, boot, first),
             Event::RunEnds { node, boot, run } => self.on_run_ends(node, boot, run),
             Event::Notice { node, peer, connection } => self.on_notice(node, peer, connection),
             Event::Connect { a, b } => self.connect(a, b),

@@ -110,6 +110,8 @@ impl From<Reason> for Problem {
     fn from(reason: Reason) -> Self {
         let status = match &reason {
             Reason::NotFound => StatusCode::NOT_FOUND,
+            Reason::Forgotten { .. } => StatusCode::GONE,
+            Reason::Damaged { .. } => StatusCode::INTERNAL_SERVER_ERROR,
             Reason::Conflict { .. }
             | Reason::MemberDiffers { .. }
             | Reason::GroupStopped { .. }

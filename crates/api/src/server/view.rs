@@ -168,6 +168,18 @@ pub(super) fn tail(end: &TaskEnd) -> Option<Vec<String>> {
 const TAIL_LINES: usize = 5;
 const TAIL_CHARS: usize = 200;
 
+/// Why a task cannot be shown.
+pub(super) fn refusal(reason: &meshwork_core::Reason) -> ErrorView {
+    ErrorView {
+        code: reason.code().to_owned(),
+        message: reason.to_string(),
+        exit: None,
+        worker: None,
+        limit: None,
+        by: None,
+    }
+}
+
 /// Why a task has no result; none if it has one.
 pub(super) fn error(end: &TaskEnd) -> Option<ErrorView> {
     let blank = ErrorView {

@@ -219,7 +219,8 @@ pub struct MemberResult {
     pub index: u32,
     /// The task.
     pub id: String,
-    /// As that of a task; `forgotten` if it has ended and is not kept any more.
+    /// As that of a task; `damaged` if its record cannot be read, `forgotten` if an earlier version has
+    /// forgotten it.
     pub state: String,
     /// The result, if there is one.
     pub output: Option<Payload>,

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use meshwork_core::{Accept, AcceptPolicy, Capacity, engine::Accounts};
+use meshwork_core::{
+    Accept, AcceptPolicy, Capacity,
+    engine::{Accounts, view::EndCounts},
+};
 use meshwork_node::{HealthStatus, NodeStatus};
 use serde::{Deserialize, Serialize};
 
@@ -169,13 +172,13 @@ pub struct TaskCounts {
     pub queued: u64,
     /// Sent to a worker.
     pub running: u64,
-    /// Succeeded since the start.
+    /// Succeeded, and kept; also in earlier starts.
     pub succeeded: u64,
-    /// Failed since the start.
+    /// Failed, and kept; also in earlier starts.
     pub failed: u64,
-    /// Cancelled since the start.
+    /// Cancelled, and kept; also in earlier starts.
     pub cancelled: u64,
-    /// Expired since the start.
+    /// Expired, and kept; also in earlier starts.
     pub expired: u64,
     /// Results that came too late to count.
     pub late: u64,
@@ -189,6 +192,15 @@ pub struct TaskCounts {
     pub unacked: u64,
     /// Finished results that were dropped because their owners stayed away too long.
     pub dropped_results: u64,
+    /// Bytes that the tasks that have ended take on disk, each at least 1 KiB.
+    #[serde(default)]
+    pub kept_bytes: u64,
+    /// Bytes that they may take, by `--keep-results-max`.
+    #[serde(default)]
+    pub kept_max_bytes: u64,
+    /// Tasks that are forgotten next, by age or for want of space, whose results nobody was given.
+    #[serde(default)]
+    pub unread_due: u64,
 }
 
 impl TaskCounts {
@@ -208,24 +220,26 @@ impl From<Accounts> for TaskCounts {
         let Accounts {
             queued,
             running,
-            succeeded,
-            failed,
-            cancelled,
-            expired,
             late,
             second_attempts,
             held,
             executed,
             unacked,
             dropped_results,
+            kept,
+            ..
         } = accounts;
+        let EndCounts { succeeded, failed, cancelled, expired } = kept.ended;
         Self {
             queued: wide(queued),
             running: wide(running),
-            succeeded,
-            failed,
-            cancelled,
-            expired,
+            succeeded: succeeded.into(),
+            failed: failed.into(),
+            cancelled: cancelled.into(),
+            expired: expired.into(),
+            kept_bytes: kept.bytes,
+            kept_max_bytes: kept.most,
+            unread_due: kept.unread_due,
             late,
             second_attempts,
             held: wide(held),

@@ -78,12 +78,13 @@ pub(crate) struct UpArgs {
     /// acknowledged)
     #[arg(long, value_name = "KIND", default_value = "disk", value_parser = values::durability)]
     pub(crate) durability: Durability,
-    /// How long tasks that have ended are kept, and results for owners that do not come for them
+    /// How long tasks that have ended are kept, and results for owners that do not come for them; the
+    /// time that the node is up counts
     #[arg(long, value_name = "TIME", default_value = "7d", value_parser = values::duration)]
     pub(crate) keep_results: Duration,
-    /// Bytes of results that are kept with tasks that have ended, such as 1GiB, 4MiB at least; the
-    /// oldest go first
-    #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = values::kept)]
+    /// Bytes of tasks that have ended which are kept on disk, such as 20GiB, 4MiB at least; each counts
+    /// at least 1KiB. Short of space, those go first whose results were read, then the oldest
+    #[arg(long, value_name = "SIZE", default_value = "5GiB", value_parser = values::kept)]
     pub(crate) keep_results_max: u64,
     /// Offer debug/noop, echo, sleep, fail and panic as well
     #[arg(long)]

@@ -79,14 +79,23 @@ async fn backup(home: &Home, to: &Path, client: &Client) -> anyhow::Result<Journ
 }
 
 fn text(told: &Told) -> String {
-    let JournalReport { open, ended, results, records, damaged, segments, file_bytes } =
-        told.report;
+    let JournalReport {
+        open,
+        ended,
+        results,
+        records,
+        damaged,
+        segments,
+        file_bytes,
+        archive_bytes,
+    } = told.report;
     let mut text = format!(
         "tasks    {open} open, {ended} ended\n\
          results  {results} for other owners\n\
          records  {records} in {segments} commits, {damaged} damaged\n\
-         file     {} KiB",
-        file_bytes.div_ceil(1024)
+         file     {} KiB, and {} KiB of ended tasks beside it",
+        file_bytes.div_ceil(1024),
+        archive_bytes.div_ceil(1024)
     );
     if let Some(Losses { lost, may_hold_forgotten }) = told.salvaged {
         text.push_str(&format!("\nlost     {lost} records"));

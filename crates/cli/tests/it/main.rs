@@ -10,6 +10,7 @@
 )]
 
 mod accept;
+mod archive;
 mod broken_socket;
 mod churn;
 mod clock;

@@ -40,6 +40,11 @@ impl Gate {
         self.records.push(record);
     }
 
+    /// Whether this pass has recorded anything so far.
+    pub(super) fn has_records(&self) -> bool {
+        !self.records.is_empty()
+    }
+
     /// The number of the batch to which what this pass records belongs.
     pub(super) fn next(&self) -> Seq {
         Seq(self.last.0 + 1)

@@ -1,8 +1,8 @@
 //! Groups of tasks that were submitted together: what has become of their members, and when they take
 //! no more.
 //!
-//! Which tasks are members is not kept here: their ids follow from their places. A group is known as
-//! long as one of its members is, and counts those that are forgotten. (The groups of `queue`, in
+//! Which tasks are members is not kept here: their ids follow from their places. A group is forgotten
+//! as a whole, after it has ended. (The groups of `queue`, in
 //! which interchangeable tasks wait, are another thing.)
 
 use std::{collections::VecDeque, num::NonZeroU32};
@@ -20,6 +20,7 @@ use crate::{
 mod batch;
 mod needs;
 mod query;
+pub(super) mod retention;
 mod stop;
 
 /// Names a group that has members, in four bytes also where there may be none.
@@ -51,8 +52,16 @@ struct Group {
     /// Members that have not ended, and what they need.
     open: u32,
     needs: OpenNeeds,
-    /// Members in the table of tasks, ended or not.
+    /// Members that are known, ended or not.
     kept: u32,
+    /// What its ended members count against the limit.
+    weight: u64,
+    /// How long the node had been up, over all its starts, when the last of them ended.
+    last_end: Time,
+    /// Members whose results were handed out.
+    read: u32,
+    /// Whether it is being forgotten.
+    leaving: bool,
     ended: EndCounts,
     /// Those of them that are safe with these batches, of which some may be on disk since.
     unsafe_ends: VecDeque<(Seq, EndCounts)>,
@@ -84,11 +93,26 @@ impl Group {
         Some(Stop::Failures { failed: ended.fails(), max_fails })
     }
 
-    fn tally(&self) -> GroupTally {
-        let Self { id, received, complete, max_fails, forgotten, .. } = *self;
-        let cancelled = self.cancelled.as_ref().map(|(reason, _)| reason.clone());
-        GroupTally { id, received, complete, max_fails, cancelled, forgotten }
+    fn count(&mut self, Counts { weight, up, read }: Counts) {
+        self.weight += u64::from(weight);
+        self.last_end = self.last_end.max(up);
+        self.read += u32::from(read);
     }
+
+    fn tally(&self) -> GroupTally {
+        let Self { id, received, complete, max_fails, forgotten, leaving, .. } = *self;
+        let cancelled = self.cancelled.as_ref().map(|(reason, _)| reason.clone());
+        GroupTally { id, received, complete, max_fails, cancelled, forgotten, leaving }
+    }
+}
+
+/// What an ended member counts for its group.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Counts {
+    pub(super) weight: u32,
+    /// How long the node had been up, over all its starts, when it ended.
+    pub(super) up: Time,
+    pub(super) read: bool,
 }
 
 /// The table of groups; see [`limits::GROUPS`].
@@ -103,7 +127,14 @@ pub(super) struct Groups {
 }
 
 impl Groups {
+    /// Where a group is; none if it is being forgotten.
     pub(super) fn slot(&self, id: &GroupId) -> Option<GroupSlot> {
+        let slot = self.any_slot(id)?;
+        self.slab.get(slot.at()).filter(|group| !group.leaving).map(|_| slot)
+    }
+
+    /// Where a group is, also one that is being forgotten.
+    fn any_slot(&self, id: &GroupId) -> Option<GroupSlot> {
         self.index.get(id).copied()
     }
 
@@ -112,7 +143,7 @@ impl Groups {
     }
 
     fn get_mut(&mut self, id: &GroupId) -> Option<&mut Group> {
-        let slot = self.slot(id)?;
+        let slot = self.any_slot(id)?;
         self.slab.get_mut(slot.at())
     }
 
@@ -120,9 +151,13 @@ impl Groups {
         self.slab.get(slot.at()).map(|group| group.id)
     }
 
+    pub(super) fn max_fails(&self, slot: GroupSlot) -> Option<Option<u32>> {
+        self.slab.get(slot.at()).map(|group| group.max_fails)
+    }
+
     /// All that are known.
     pub(super) fn ids(&self) -> impl Iterator<Item = GroupId> {
-        self.slab.iter().map(|(_, group)| group.id)
+        self.slab.iter().filter(|(_, group)| !group.leaving).map(|(_, group)| group.id)
     }
 
     /// Whether this is a member of a group that takes no more: it is not to start any more.
@@ -139,7 +174,7 @@ impl Groups {
         durable: bool,
         submitted: Time,
     ) -> Option<GroupSlot> {
-        let slot = match self.slot(&member.group) {
+        let slot = match self.any_slot(&member.group) {
             Some(slot) => slot,
             None => self.add(member.group, member.max_fails, durable)?,
         };
@@ -152,6 +187,56 @@ impl Groups {
         group.needs.add(needs);
         group.kept += 1;
         Some(slot)
+    }
+
+    /// A member that had ended before the start, and is archived. The tally has told before what else
+    /// there is to know of the group; without one, as much as the member tells is known.
+    pub(super) fn join_ended(
+        &mut self,
+        id: &GroupId,
+        index: u32,
+        submitted: Time,
+    ) -> Option<GroupSlot> {
+        let slot = match self.any_slot(id) {
+            Some(slot) => slot,
+            None => self.add(*id, None, true)?,
+        };
+        let group = self.slab.get_mut(slot.at())?;
+        group.received = group.received.max(index.saturating_add(1));
+        group.submitted = group.submitted.min(submitted);
+        group.handed_in = group.handed_in.max(submitted);
+        group.kept += 1;
+        Some(slot)
+    }
+
+    /// What a member counts that has ended before the start.
+    pub(super) fn keep(&mut self, slot: GroupSlot, state: &TaskState, counts: Counts) {
+        let Some(group) = self.slab.get_mut(slot.at()) else { return };
+        group.ended.add(state);
+        group.count(counts);
+        let id = group.id;
+        self.stop_if_due(&id);
+    }
+
+    /// What a member counts that has just ended.
+    pub(super) fn count(&mut self, slot: GroupSlot, counts: Counts) {
+        if let Some(group) = self.slab.get_mut(slot.at()) {
+            group.count(counts);
+        }
+    }
+
+    /// A member's result was handed out.
+    pub(super) fn note_read(&mut self, member: Option<GroupSlot>) {
+        if let Some(group) = member.and_then(|slot| self.slab.get_mut(slot.at())) {
+            group.read = group.read.saturating_add(1);
+        }
+    }
+
+    /// Its tally is to be journalled with this pass.
+    pub(super) fn note(&mut self, slot: GroupSlot) {
+        if let Some(id) = self.id(slot) {
+            self.touch(&id);
+        }
     }
 
     /// Its times are those of members, which are still to join.
@@ -169,6 +254,10 @@ impl Groups {
             open: 0,
             needs: OpenNeeds::default(),
             kept: 0,
+            weight: 0,
+            last_end: Time::ZERO,
+            read: 0,
+            leaving: false,
             ended: EndCounts::default(),
             unsafe_ends: VecDeque::new(),
             forgotten: EndCounts::default(),
@@ -184,7 +273,8 @@ impl Groups {
 
     /// What an earlier start knew besides the members that are kept.
     pub(super) fn restore(&mut self, tally: &GroupTally) {
-        if self.slot(&tally.id).is_none() && self.add(tally.id, tally.max_fails, true).is_none() {
+        if self.any_slot(&tally.id).is_none() && self.add(tally.id, tally.max_fails, true).is_none()
+        {
             return;
         }
         let Some(group) = self.get_mut(&tally.id) else { return };
@@ -194,6 +284,7 @@ impl Groups {
         group.forgotten = tally.forgotten;
         group.cancelled = tally.cancelled.clone().map(|reason| (reason, Seq::default()));
         group.noted = true;
+        group.leaving = tally.leaving;
         self.stop_if_due(&tally.id);
     }
 
@@ -230,30 +321,33 @@ impl Groups {
     }
 
     /// A member had ended before the start.
-    pub(super) fn end_restored(&mut self, slot: GroupSlot, needs: GroupKey, state: &TaskState) {
+    pub(super) fn end_restored(
+        &mut self,
+        slot: GroupSlot,
+        needs: GroupKey,
+        state: &TaskState,
+        counts: Counts,
+    ) {
         let Some(group) = self.slab.get_mut(slot.at()) else { return };
         group.open = group.open.saturating_sub(1);
         group.needs.remove(needs);
-        group.ended.add(state);
-        let id = group.id;
-        self.stop_if_due(&id);
+        self.keep(slot, state, counts);
     }
 
-    /// A member that has ended is forgotten; with the last one the group is. Gives what is to be
-    /// journalled of that.
-    pub(super) fn forget(&mut self, slot: GroupSlot, state: &TaskState) -> Option<Record> {
-        let group = self.slab.get_mut(slot.at())?;
-        group.kept = group.kept.saturating_sub(1);
-        group.forgotten.add(state);
+    /// A group is to be forgotten: nothing of it is shown from now on. The tally says so, too, should
+    /// the node end before its last member is gone.
+    pub(super) fn leave(&mut self, slot: GroupSlot) {
+        let Some(group) = self.slab.get_mut(slot.at()) else { return };
+        group.leaving = true;
         let id = group.id;
-        if group.kept > 0 {
-            self.touch(&id);
-            return None;
-        }
-        let noted = group.noted;
-        self.slab.try_remove(slot.at());
-        self.index.remove(&id);
-        noted.then_some(Record::GroupForgotten { id })
+        self.touch(&id);
+    }
+
+    /// A group is forgotten with its members. Gives what is to be journalled of that.
+    pub(super) fn remove(&mut self, slot: GroupSlot) -> Option<Record> {
+        let group = self.slab.try_remove(slot.at())?;
+        self.index.remove(&group.id);
+        group.durable.then_some(Record::GroupForgotten { id: group.id })
     }
 
     fn touch(&mut self, id: &GroupId) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use libp2p_identity::PeerId;
 
-use super::{Story, view::EndCounts};
+use super::{ArchivedTask, Story, Volume, view::EndCounts};
 use crate::{
     advert::Advert,
     frame::{Assignment, AttemptEnd, Epoch, ToOwner, ToWorker},
@@ -182,6 +182,11 @@ pub enum Input {
         /// Which.
         seq: Seq,
     },
+    /// The volume of ended tasks that was handed out is on disk, and is read from there from now on.
+    Archived {
+        /// The number of its first task.
+        first: u64,
+    },
     /// Time has passed; timers may be due.
     Tick,
     /// The disk is full, or has space again: what is to outlive the process cannot be kept meanwhile.
@@ -214,6 +219,14 @@ pub enum Effect {
         seq: Seq,
         /// What to write, in order.
         records: Vec<Record>,
+    },
+    /// Write these ended tasks into a file of their own, then feed [`Input::Archived`]. They are in the
+    /// journal until a record says that the file counts.
+    Archive {
+        /// What a start must know of them.
+        volume: Box<Volume>,
+        /// What is read when somebody asks, for each row.
+        tasks: Vec<ArchivedTask>,
     },
     /// Open a session with this worker.
     OpenSession {
@@ -307,6 +320,13 @@ pub enum Reply {
         /// How.
         end: TaskEnd,
     },
+    /// The task has ended, and the archive has its end.
+    Archived {
+        /// Which.
+        id: TaskId,
+        /// Its number in the archive.
+        number: u64,
+    },
 }
 
 /// What a journal must remember, of tasks that are durable. Replayed in their order, records give
@@ -338,8 +358,29 @@ pub enum Record {
     },
     /// An ended task is not kept any longer.
     Forgotten {
-        /// Which.
+        /// The task.
         id: TaskId,
+    },
+    /// A volume of ended tasks is on disk: they need not be in the journal.
+    Archived {
+        /// The number of its first task.
+        first: u64,
+        /// How many numbers it takes.
+        count: u32,
+        /// Its tasks.
+        ids: Vec<TaskId>,
+    },
+    /// These archived tasks are not kept any longer.
+    Dropped {
+        /// Their numbers.
+        numbers: Vec<u64>,
+        /// The latest time in their ids, in milliseconds since 1970.
+        until: u64,
+    },
+    /// The results of these archived tasks were handed out.
+    Read {
+        /// Their numbers.
+        numbers: Vec<u64>,
     },
     /// What is known of a group besides those of its members that are kept. The last one counts.
     Group(Box<GroupTally>),
@@ -380,7 +421,12 @@ impl Record {
             },
             Self::Tried { story, .. } => story.weight(),
             Self::Group(tally) => tally.cancelled.as_ref().map_or(0, |reason| reason.len()),
-            Self::Forgotten { .. } | Self::GroupForgotten { .. } | Self::Released { .. } => 0,
+            Self::Forgotten { .. }
+            | Self::Archived { .. }
+            | Self::Dropped { .. }
+            | Self::Read { .. }
+            | Self::GroupForgotten { .. }
+            | Self::Released { .. } => 0,
         }
     }
 }
@@ -398,8 +444,10 @@ pub struct GroupTally {
     pub max_fails: Option<u32>,
     /// Why it was cancelled, if it was.
     pub cancelled: Option<Box<str>>,
-    /// How its forgotten members ended.
+    /// How members ended that an earlier version has forgotten.
     pub forgotten: EndCounts,
+    /// Whether it is being forgotten: what is left of it is not kept.
+    pub leaving: bool,
 }
 
 /// The result of an attempt for another owner, until that owner has it for good.
@@ -428,8 +476,19 @@ pub struct Restored {
     pub submitted: Time,
     /// What has become of it, and as of when; none if nothing has.
     pub story: Option<Box<(Story, Time)>>,
-    /// How it has ended, if it has, and when.
-    pub ended: Option<Box<(TaskEnd, Time)>>,
+    /// How it has ended, if it has.
+    pub ended: Option<Box<RestoredEnd>>,
+}
+
+/// How and when a task has ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RestoredEnd {
+    /// How.
+    pub end: TaskEnd,
+    /// When, on the clock of this start.
+    pub at: Time,
+    /// How long the node had been up then, over all its starts.
+    pub up: Time,
 }
 
 /// What the engine holds, in numbers.
@@ -459,6 +518,27 @@ pub struct Accounts {
     pub unacked: usize,
     /// Results of absent owners that were dropped because too much was kept.
     pub dropped_results: u64,
+    /// Ended tasks that are kept, also those of earlier starts.
+    pub kept: Kept,
+}
+
+/// Ended tasks that a node keeps, and those that it is about to forget.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Kept {
+    /// Tasks by how they ended.
+    pub ended: EndCounts,
+    /// Bytes on disk that count against [`Self::most`]; each task counts at least 1 KiB.
+    pub bytes: u64,
+    /// Bytes that may be kept on disk.
+    pub most: u64,
+    /// Bytes of tasks that are kept in memory only.
+    pub memory_bytes: u64,
+    /// Whether space is short: less than a fifth of [`Self::most`] is free, and the oldest are
+    /// forgotten next.
+    pub short: bool,
+    /// Tasks that are forgotten next, for their age or for want of space, and whose results nobody
+    /// was given.
+    pub unread_due: u64,
 }
 
 /// How much lies between this node and a peer.

@@ -1,18 +1,22 @@
 //! What a journal's records amount to.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use libp2p_identity::PeerId;
 use rustc_hash::FxHashMap;
 
-use super::{GroupTally, KeptResult, Record, Restored, Story};
+use super::{
+    ArchivedTask, Engine, Forgotten, GroupTally, KeptResult, Record, Restored, RestoredEnd, Story,
+    Volume,
+};
 use crate::{
     frame::Epoch,
+    reason::Reason,
     task::{GroupId, TaskId},
     time::Time,
 };
 
-/// A result for another owner, and when it was made.
+/// A result for another owner, and how long the node had been up when it was made.
 pub type Made = (KeptResult, Time);
 
 /// Replays records, and holds what an engine starts from again.
@@ -24,11 +28,24 @@ pub struct Ledger {
     next: u64,
     kept: BTreeMap<(PeerId, Epoch), Made>,
     groups: BTreeMap<GroupId, GroupTally>,
+    /// Volumes that count, by the number of the first task.
+    volumes: BTreeMap<u64, Volume>,
+    /// The number of the next archived task.
+    numbers: u64,
+    /// Records of archived tasks, where the archive itself is kept here.
+    archived: BTreeMap<u64, ArchivedTask>,
+    /// Volumes that were written and do not count yet.
+    written: BTreeMap<u64, (Volume, Vec<ArchivedTask>)>,
+    forgotten: Forgotten,
+    /// How long the node has been up, over all its starts.
+    up: Duration,
 }
 
 impl Ledger {
-    /// One more record, and when it was made. A record about what is not known changes nothing.
-    pub fn apply(&mut self, record: Record, at: Time) {
+    /// One more record, when it was made, and how long the node had been up then, over all its
+    /// starts. A record about what is not known changes nothing.
+    pub fn apply(&mut self, record: Record, at: Time, up: Time) {
+        self.forgotten.apply(&record);
         match record {
             Record::Submitted { task, targets } => {
                 self.index.insert(task.id, self.next);
@@ -43,16 +60,30 @@ impl Ledger {
             }
             Record::Ended { id, end, story } => {
                 if let Some(task) = self.open(&id) {
-                    task.ended = Some(Box::new((*end, at)));
+                    task.ended = Some(Box::new(RestoredEnd { end: *end, at, up }));
                     task.story = Some(story)
                         .filter(|story| *story != Story::default())
                         .map(|story| Box::new((story, at)));
                 }
             }
-            Record::Forgotten { id } => {
-                if let Some(place) = self.index.remove(&id) {
-                    self.tasks.remove(&place);
+            Record::Forgotten { id } => self.remove(&id),
+            Record::Archived { first, count, ids } => {
+                ids.iter().for_each(|id| self.remove(id));
+                self.numbers = self.numbers.max(first + u64::from(count));
+                if let Some((volume, tasks)) = self.written.remove(&first) {
+                    let numbers = volume.rows.iter().map(|row| first + u64::from(row.at));
+                    self.archived.extend(numbers.zip(tasks));
+                    self.volumes.insert(first, volume);
                 }
+            }
+            Record::Dropped { numbers, .. } => {
+                for number in numbers {
+                    self.archived.remove(&number);
+                    self.change(number, None);
+                }
+            }
+            Record::Read { numbers } => {
+                numbers.into_iter().for_each(|number| self.change(number, Some(true)));
             }
             Record::Group(tally) => {
                 self.groups.insert(tally.id, *tally);
@@ -61,12 +92,92 @@ impl Ledger {
                 self.groups.remove(&id);
             }
             Record::Finished(kept) => {
-                self.kept.insert((kept.owner, kept.epoch), (*kept, at));
+                self.kept.insert((kept.owner, kept.epoch), (*kept, up));
             }
             Record::Released { owner, epoch } => {
                 self.kept.remove(&(owner, epoch));
             }
         }
+    }
+
+    fn remove(&mut self, id: &TaskId) {
+        if let Some(place) = self.index.remove(id) {
+            self.tasks.remove(&place);
+        }
+    }
+
+    /// Notes that an archived task was read, or removes it.
+    fn change(&mut self, number: u64, read: Option<bool>) {
+        let Some((first, volume)) = self.volumes.range_mut(..=number).next_back() else { return };
+        let at = number - first;
+        let Ok(place) = volume.rows.binary_search_by_key(&at, |row| row.at.into()) else { return };
+        match (read, volume.rows.get_mut(place)) {
+            (Some(read), Some(row)) => row.read = read,
+            _ => drop(volume.rows.remove(place)),
+        }
+        if volume.rows.is_empty() {
+            let first = *first;
+            self.volumes.remove(&first);
+        }
+    }
+
+    /// A volume is on disk, and counts as soon as a record says so.
+    pub fn write(&mut self, volume: Volume, tasks: Vec<ArchivedTask>) {
+        self.written.insert(volume.first, (volume, tasks));
+    }
+
+    /// The node has ended: volumes that do not count are removed at its next start.
+    pub fn discard_written(&mut self) {
+        self.written.clear();
+    }
+
+    /// A file of the archive that counts.
+    pub fn add_volume(&mut self, volume: Volume) {
+        self.volumes.insert(volume.first, volume);
+    }
+
+    /// The numbers below this one are taken.
+    pub fn set_numbers(&mut self, next: u64) {
+        self.numbers = self.numbers.max(next);
+    }
+
+    /// The node has been up for so long, over all its starts.
+    pub fn set_up(&mut self, up: Duration) {
+        self.up = up;
+    }
+
+    /// Ids that an earlier start has forgotten.
+    pub fn forgotten_mut(&mut self) -> &mut Forgotten {
+        &mut self.forgotten
+    }
+
+    /// The record of an archived task, if the archive itself is kept here.
+    pub fn archived(&self, number: u64) -> Option<&ArchivedTask> {
+        self.archived.get(&number)
+    }
+
+    /// Archived tasks.
+    pub fn archived_len(&self) -> usize {
+        self.volumes.values().map(|volume| volume.rows.len()).sum()
+    }
+
+    /// Gives an engine what is known of groups, ended tasks and forgotten ones. The tasks and results
+    /// of [`Self::into_parts`] come after it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::restore_volume`].
+    pub fn restore_archive(&self, engine: &mut Engine) -> Result<(), Reason> {
+        engine.set_up_before(self.up);
+        engine.restore_forgotten(self.forgotten.clone());
+        for tally in self.groups.values() {
+            engine.restore_group(tally);
+        }
+        for volume in self.volumes.values() {
+            engine.restore_volume(volume)?;
+        }
+        engine.restore_numbers(self.numbers);
+        Ok(())
     }
 
     /// A task that has not ended: the first end stands.
@@ -75,9 +186,9 @@ impl Ledger {
         task.ended.is_none().then_some(task)
     }
 
-    /// How many tasks and results there are.
+    /// How many tasks and results there are, archived ones among them.
     pub fn len(&self) -> usize {
-        self.tasks.len() + self.kept.len()
+        self.tasks.len() + self.kept.len() + self.archived_len()
     }
 
     /// Whether there is nothing.
@@ -90,8 +201,8 @@ impl Ledger {
         self.groups.values()
     }
 
-    /// The tasks, in the order in which they were submitted, and the results, with the times at which
-    /// they were made. Each is let go of when it is taken: there may be more than fit twice.
+    /// The tasks that are not archived, in the order in which they were submitted, and the results for
+    /// other owners. Each is let go of when it is taken: there may be more than fit twice.
     pub fn into_parts(
         self,
     ) -> (impl ExactSizeIterator<Item = Restored>, impl ExactSizeIterator<Item = Made>) {

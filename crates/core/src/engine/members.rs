@@ -5,7 +5,7 @@ use libp2p_identity::PeerId;
 use super::{
     Engine,
     tasks::{End, Owned, Phase},
-    view::TaskView,
+    view::{Ending, Known, TaskView},
 };
 use crate::{
     limits,
@@ -17,20 +17,37 @@ use crate::{
 /// A task to be submitted anew, and where it may run.
 pub type Anew = (Task, Vec<PeerId>);
 
+/// Members of a group in their order; none where an earlier version has forgotten one.
+pub type Members = Vec<Option<Known<TaskView>>>;
+
 impl Engine {
-    /// The members of a group from place `from` on, at most `limit` of them, in order; none where one
-    /// is forgotten. Nothing if the group is not known.
+    /// The members of a group from place `from` on, at most `limit` of them, in order; none where an
+    /// earlier version has forgotten one.
+    ///
+    /// # Errors
+    ///
+    /// The group is not known, or was forgotten.
     pub fn members(
         &self,
         id: GroupId,
         from: u32,
         limit: usize,
         now: Time,
-    ) -> Option<Vec<Option<TaskView>>> {
+    ) -> Result<Members, Reason> {
         let limit = u32::try_from(limit.min(limits::GROUP_CHUNK)).unwrap_or(u32::MAX);
-        let until = self.group_received(id)?.min(from.saturating_add(limit));
-        let member = |index| self.view(self.member(id, index)?, now, false);
-        Some((from..until).map(member).collect())
+        let received = self.group_received(id).ok_or_else(|| self.unknown_group(id))?;
+        let until = received.min(from.saturating_add(limit));
+        let member = |index| match self.member(id, index) {
+            Some(task) => Some(Known::Here(self.view(task, now, false)?)),
+            None => self.archived_member(id, index),
+        };
+        Ok((from..until).map(member).collect())
+    }
+
+    fn archived_member<T>(&self, id: GroupId, index: u32) -> Option<Known<T>> {
+        let (number, entry) = self.archive.table.by_id(&id.member(index))?;
+        let submitted = entry.submitted;
+        entry.group.is_some().then_some(Known::Archived { id: entry.id, number, submitted })
     }
 
     /// The highest place below `below` whose task has not ended; at most [`limits::GROUP_CHUNK`]
@@ -47,15 +64,25 @@ impl Engine {
         }
     }
 
-    /// A task like one that has ended without success, with the id `new`, and its targets.
+    /// A task like one that has ended without success, with the id `new`, and its targets; or where
+    /// the archive has it.
     ///
     /// # Errors
     ///
-    /// It is not known, or forgotten (`not_found`), has not ended, or has succeeded.
-    pub fn again(&self, id: TaskId, new: TaskId) -> Result<Anew, Reason> {
-        let task = self.tasks.by_id(&id).and_then(|key| self.tasks.get(key));
-        let task = task.ok_or(Reason::NotFound)?;
+    /// It is not known, or was forgotten, has not ended, or has succeeded.
+    pub fn again(&self, id: TaskId, new: TaskId) -> Result<Known<Anew>, Reason> {
         let no = |why: &str| Reason::InvalidTask { detail: format!("task {}: {why}", id.short()) };
+        let Some(task) = self.tasks.by_id(&id).and_then(|key| self.tasks.get(key)) else {
+            return match self.archive.table.by_id(&id) {
+                Some((_, entry)) if entry.ending == Ending::Succeeded => {
+                    Err(no("it has succeeded"))
+                }
+                Some((number, entry)) => {
+                    Ok(Known::Archived { id, number, submitted: entry.submitted })
+                }
+                None => Err(self.unknown_task(id)),
+            };
+        };
         let state = self.state(task);
         if state == TaskState::Succeeded {
             return Err(no("it has succeeded"));
@@ -63,20 +90,24 @@ impl Engine {
         if !state.is_terminal() {
             return Err(no("it has not ended"));
         }
-        self.copy(task, new).ok_or(Reason::NotFound)
+        self.copy(task, new).map(Known::Here).ok_or(Reason::NotFound)
     }
 
     /// Tasks like the members of a group that have failed, expired or were cancelled, of those at
     /// places from `from` on, each with a new id to be replaced; and where to look on, if there is
     /// more. At most [`limits::GROUP_CHUNK`] places are looked at.
-    pub fn failures(&self, id: GroupId, from: u32) -> (Vec<Anew>, Option<u32>) {
+    pub fn failures(&self, id: GroupId, from: u32) -> (Vec<Known<Anew>>, Option<u32>) {
         let received = self.group_received(id).unwrap_or(0);
         let chunk = u32::try_from(limits::GROUP_CHUNK).unwrap_or(u32::MAX);
         let until = received.min(from.saturating_add(chunk));
         let again = |index| {
-            let task = self.member(id, index)?;
+            let Some(task) = self.member(id, index) else {
+                let (_, entry) = self.archive.table.by_id(&id.member(index))?;
+                let failed = entry.ending != Ending::Succeeded;
+                return failed.then(|| self.archived_member(id, index)).flatten();
+            };
             let failed = matches!(&task.phase, Phase::Ended { end, .. } if !End::is_success(end));
-            if failed { self.copy(task, task.id) } else { None }
+            if failed { self.copy(task, task.id).map(Known::Here) } else { None }
         };
         let found = (from..until).filter_map(again).collect();
         (found, (until < received).then_some(until))
@@ -87,11 +118,14 @@ impl Engine {
         self.tasks.get(key).filter(|task| task.member.is_some())
     }
 
-    fn copy(&self, task: &Owned, id: TaskId) -> Option<Anew> {
+    pub(super) fn copy(&self, task: &Owned, id: TaskId) -> Option<Anew> {
         let name = self.kinds.name(task.kind)?;
-        let needs = &self.queue.group(task.group)?.needs;
+        // One that has succeeded does not keep what it needed.
+        let ended = matches!(&task.phase, Phase::Ended { end, .. } if End::is_success(end));
+        let needs = self.queue.group(task.group).filter(|_| !ended).map(|group| &group.needs);
+        let requirements = needs.and_then(|needs| needs.requirements.as_ref());
         let requirements: Requirements =
-            needs.requirements.as_ref().map(|needs| needs.0.clone()).unwrap_or_default();
+            requirements.map(|needs| needs.0.clone()).unwrap_or_default();
         let copy = Task {
             id,
             task_type: TaskType::from_family(name.family()),
@@ -106,6 +140,6 @@ impl Engine {
             durability: Some(Durability::of(task.durable)),
             group: None,
         };
-        Some((copy, needs.targets.to_vec()))
+        Some((copy, needs.map(|needs| needs.targets.to_vec()).unwrap_or_default()))
     }
 }

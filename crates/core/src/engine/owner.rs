@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Duration};
 use libp2p_identity::PeerId;
 
 use super::{
-    Cx, Effect, Engine, Record, Reply,
+    Cx, Effect, Engine, Record, Reply, archive,
+    groups::Counts,
     hedge::Sent,
     kinds::Kinds,
     past::Refusal,
@@ -388,7 +389,9 @@ impl Engine {
         } else {
             None
         };
-        self.tasks.end(key, now, end, self.gate.next());
+        let up = self.up(now);
+        self.tasks.end(key, (now, up), end, self.gate.next());
+        self.forget_by(now + self.config.keep_results);
         self.counts.ended(&state);
         if let Some(change) = change {
             self.gate.tell(durable, change);
@@ -406,6 +409,8 @@ impl Engine {
             self.queue.rest(group);
         }
         if let Some(slot) = member {
+            let weight = self.tasks.get(key).map_or(0, archive::weight);
+            self.groups.count(slot, Counts { weight, up, read: false });
             self.groups.end(slot, group, &state, &self.gate);
         }
         if armed {

@@ -7,52 +7,87 @@ use libp2p_identity::PeerId;
 use rustc_hash::FxHashMap;
 
 use super::{
-    Accounts, Engine, PeerLoad,
+    Accounts, Engine, Kept, PeerLoad,
+    groups::GroupSlot,
     hedge::{Open, Sent},
+    kinds::Kind,
     past::Refusal,
     peers::OpenAttempt,
     queue::{GroupKey, Needs},
     tasks::{End, Owned, Phase},
-    view::{AttemptView, Explanation, Found, Obstacle, Sizes, TaskQuery, TaskView, Waits},
+    view::{AttemptView, Explanation, Found, Known, Obstacle, Sizes, TaskQuery, TaskView, Waits},
 };
 use crate::{
     limits,
+    reason::Reason,
     task::{Durability, GroupId, HandlerName, TaskId, TaskState},
     time::Time,
 };
 
 impl Engine {
-    /// One task with its story; none if it is not known, or forgotten.
+    /// One task with its story, if it is here: none also if the archive has it.
     pub fn task(&self, id: TaskId, now: Time) -> Option<TaskView> {
         let task = self.tasks.by_id(&id).and_then(|key| self.tasks.get(key))?;
         self.view(task, now, true)
     }
 
+    /// One task with its story, or where it is in the archive.
+    ///
+    /// # Errors
+    ///
+    /// It is not known, or was forgotten.
+    pub fn known(&self, id: TaskId, now: Time) -> Result<Known<TaskView>, Reason> {
+        if let Some(view) = self.task(id, now) {
+            return Ok(Known::Here(view));
+        }
+        match self.archive.table.by_id(&id) {
+            Some((number, entry)) => Ok(Known::Archived { id, number, submitted: entry.submitted }),
+            None => Err(self.unknown_task(id)),
+        }
+    }
+
     /// The tasks that match, the newest first. Why one of them waits is said without a word on each peer.
-    pub fn tasks(&self, query: &TaskQuery, now: Time) -> Vec<TaskView> {
+    pub fn tasks(&self, query: &TaskQuery, now: Time) -> Vec<Known<TaskView>> {
         let group = query.group.map(|group| self.groups.slot(&group));
-        let matches = |task: &&Owned| {
-            let state = self.state(task);
-            group.is_none_or(|group| group.is_some() && task.member == group)
-                && query.after.is_none_or(|after| (task.submitted, task.id) < after)
+        let fits = |(submitted, id), member: Option<GroupSlot>, state: &TaskState, kind: Kind| {
+            group.is_none_or(|group| group.is_some() && member == group)
+                && query.after.is_none_or(|after| (submitted, id) < after)
                 && (query.states.is_empty() || query.states.iter().any(|s| s == state.as_str()))
                 && query.handler.as_ref().is_none_or(|handler| {
-                    self.kinds.name(task.kind).is_some_and(|name| name.as_str() == handler)
+                    self.kinds.name(kind).is_some_and(|name| name.as_str() == handler)
                 })
         };
-        let mut found: Vec<&Owned> = self.tasks.iter().filter(matches).collect();
-        let newest = |task: &&Owned| std::cmp::Reverse((task.submitted, task.id));
+        let here = self.tasks.iter().filter(|task| {
+            let newest = (task.submitted, task.id);
+            fits(newest, task.member, &self.state(task), task.kind)
+        });
+        let here = here.map(|task| (task.submitted, task.id, Place::Here(task)));
+        let archived = self.archive.table.iter();
+        let archived = archived.filter(|(_, entry)| {
+            let newest = (entry.submitted, entry.id);
+            fits(newest, entry.group, &entry.ending.state(), entry.kind)
+        });
+        let archived =
+            archived.map(|(number, entry)| (entry.submitted, entry.id, Place::Archived(number)));
+        let mut found: Vec<(Time, TaskId, Place<'_>)> = here.chain(archived).collect();
+        let newest = |task: &(Time, TaskId, Place<'_>)| std::cmp::Reverse((task.0, task.1));
         if found.len() > query.limit && query.limit > 0 {
             found.select_nth_unstable_by_key(query.limit - 1, newest);
             found.truncate(query.limit);
         }
         found.sort_unstable_by_key(newest);
         let mut sums = Sums::default();
-        let views = found.iter().filter_map(|task| {
-            let waiting = self.why_waits(task, &mut sums, now);
-            Some(TaskView { waiting, ..self.view(task, now, false)? })
-        });
-        views.collect()
+        let known = |(submitted, id, place): &(Time, TaskId, Place<'_>)| match place {
+            Place::Here(task) => {
+                let waiting = self.why_waits(task, &mut sums, now);
+                let view = self.view(task, now, false)?;
+                Some(Known::Here(TaskView { waiting, ..view }))
+            }
+            Place::Archived(number) => {
+                Some(Known::Archived { id: *id, number: *number, submitted: *submitted })
+            }
+        };
+        found.iter().filter_map(known).collect()
     }
 
     /// Why own tasks wait: for each reason how many, and the one that has waited longest. Looks at each task.
@@ -106,31 +141,30 @@ impl Engine {
     /// group, if it has one.
     pub fn find(&self, selector: &str) -> Vec<Found> {
         if selector == "last" {
-            let last = self.tasks.iter().max_by_key(|task| (task.submitted, task.id));
-            return last.map(|task| self.whole(task)).into_iter().collect();
+            let here = self.tasks.iter().map(|task| (task.submitted, task.id, task.member));
+            let archived = self.archive.table.iter();
+            let archived = archived.map(|(_, entry)| (entry.submitted, entry.id, entry.group));
+            let last = here.chain(archived).max_by_key(|(submitted, id, _)| (*submitted, *id));
+            return last.map(|(_, id, member)| self.whole(id, member)).into_iter().collect();
         }
         if let Ok(id) = selector.parse::<TaskId>() {
             let group = GroupId::from_bytes(*id.as_bytes());
-            let task = self.tasks.by_id(&id).map(|_| Found::Task(id));
+            let task = self.is_known(&id).then_some(Found::Task(id));
             return task
                 .or_else(|| self.groups.slot(&group).map(|_| Found::Group(group)))
                 .into_iter()
                 .collect();
         }
-        let suffix: String =
-            selector.chars().filter(|c| *c != '-').collect::<String>().to_ascii_lowercase();
-        if suffix.is_empty() || !suffix.bytes().all(|b| b.is_ascii_hexdigit()) {
-            return Vec::new();
-        }
-        let fits = |id: &dyn std::fmt::Display| id.to_string().replace('-', "").ends_with(&suffix);
-        let tasks = self.tasks.iter().map(|task| task.id);
-        let groups = self.groups.ids().filter(|id| fits(id)).map(Found::Group);
-        tasks.filter(|id| fits(id)).map(Found::Task).chain(groups).collect()
+        let Some(end) = IdEnd::parse(selector) else { return Vec::new() };
+        let here = self.tasks.iter().map(|task| task.id);
+        let tasks = here.chain(self.archive.table.iter().map(|(_, entry)| entry.id));
+        let groups = self.groups.ids().filter(|id| end.fits(id.as_bytes())).map(Found::Group);
+        tasks.filter(|id| end.fits(id.as_bytes())).map(Found::Task).chain(groups).collect()
     }
 
-    fn whole(&self, task: &Owned) -> Found {
-        let group = task.member.and_then(|slot| self.groups.id(slot));
-        group.map_or(Found::Task(task.id), Found::Group)
+    fn whole(&self, id: TaskId, member: Option<GroupSlot>) -> Found {
+        let group = member.and_then(|slot| self.groups.id(slot));
+        group.map_or(Found::Task(id), Found::Group)
     }
 
     /// What the engine holds, in numbers.
@@ -149,6 +183,7 @@ impl Engine {
             executed: self.counts.executed,
             unacked: self.held.len() - self.held.unfinished,
             dropped_results: self.counts.dropped_results,
+            kept: Kept::default(),
         }
     }
 
@@ -230,7 +265,7 @@ impl Engine {
     pub(super) fn view(&self, task: &Owned, now: Time, explained: bool) -> Option<TaskView> {
         let handler: HandlerName = self.kinds.name(task.kind)?.clone();
         let (mut ended, mut end, mut hidden) = (None, None, None);
-        if let Phase::Ended { at, end: told, from, safe_with } = &task.phase {
+        if let Phase::Ended { at, end: told, from, safe_with, .. } = &task.phase {
             if self.gate.is_safe(*safe_with) {
                 (ended, end) = (Some(*at), Some(told.to_public()));
             } else if from.is_some() {
@@ -346,6 +381,33 @@ impl Engine {
             }
         }
         peers
+    }
+}
+
+/// Where a task is that was found.
+enum Place<'e> {
+    Here(&'e Owned),
+    Archived(u64),
+}
+
+/// The end of an id, as people type it. Compared without making text of each id.
+struct IdEnd {
+    /// Hex digits from the last to the first.
+    digits: Vec<u8>,
+}
+
+impl IdEnd {
+    /// None if it is not the end of an id.
+    fn parse(text: &str) -> Option<Self> {
+        let digits = text.chars().rev().filter(|c| *c != '-');
+        let digit = |c: char| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        let digits: Vec<u8> = digits.map(digit).collect::<Option<_>>()?;
+        (!digits.is_empty()).then_some(Self { digits })
+    }
+
+    fn fits(&self, id: &[u8; 16]) -> bool {
+        let of_id = id.iter().rev().flat_map(|byte| [byte & 15, byte >> 4]);
+        self.digits.len() <= 32 && self.digits.iter().copied().eq(of_id.take(self.digits.len()))
     }
 }
 

@@ -4,12 +4,19 @@
 //! new boot; what workers still say of earlier ones is late.
 
 use super::{
-    Engine, GroupTally, KeptResult, Restored, Seq,
+    Engine, GroupTally, KeptResult, Restored, RestoredEnd, Seq, archive,
+    groups::Counts,
     tasks::{End, Phase},
 };
 use crate::{reason::Reason, task::TaskEnd, time::Time};
 
 impl Engine {
+    /// How long the node has been up, over all its earlier starts. Call it before anything is taken
+    /// up.
+    pub(super) fn set_up_before(&mut self, up: std::time::Duration) {
+        self.config.up_before = up;
+    }
+
     /// Takes up a task of an earlier start. Call it before anything else is fed, in the order in
     /// which tasks were submitted.
     ///
@@ -22,6 +29,10 @@ impl Engine {
         let id = task.id;
         let taken =
             task.idempotency_key.as_deref().is_some_and(|key| self.tasks.by_key(key).is_some());
+        if self.archive.table.by_id(&id).is_some() {
+            // It was archived, and the journal has not been told before the node ended.
+            return Ok(());
+        }
         if taken || self.tasks.by_id(&id).is_some() {
             return Err(Reason::Conflict { what: format!("task id {id}") });
         }
@@ -38,24 +49,29 @@ impl Engine {
             task.past = story.past(as_of);
         }
         match ended.map(|ended| *ended) {
-            Some((end, at)) => {
+            Some(RestoredEnd { end, at, up }) => {
                 let end = End::from_public(end);
                 let success = end.is_success();
                 let state = end.state();
-                self.tasks.end(key, at, end, Seq::default());
+                self.tasks.end(key, (at, up), end, Seq::default());
                 if let Some(task) = self.tasks.get(key) {
                     let (needs, member) = (task.group, task.member);
+                    let weight = archive::weight(task);
                     if success {
                         self.queue.leave(needs);
                     } else {
                         self.queue.rest(needs);
                     }
                     if let Some(slot) = member {
-                        self.groups.end_restored(slot, needs, &state);
+                        self.groups.end_restored(
+                            slot,
+                            needs,
+                            &state,
+                            Counts { weight, up, read: false },
+                        );
                     }
                 }
-                // Once all are back: with the last member that is kept its group is forgotten, and so
-                // it would be before the others have come.
+                // Once all are back: a group is looked at as a whole.
                 self.forget_by(now);
             }
             None => {
@@ -79,17 +95,14 @@ impl Engine {
         self.groups.restore(tally);
     }
 
-    /// Takes up a result that an earlier start has made for another owner, and when.
+    /// Takes up a result that an earlier start has made for another owner, and how long the node had
+    /// been up then, over all its starts.
     ///
     /// # Errors
     ///
     /// There is no place for it.
-    pub fn restore_kept(
-        &mut self,
-        kept: KeptResult,
-        finished: Time,
-        now: Time,
-    ) -> Result<(), Reason> {
+    pub fn restore_kept(&mut self, kept: KeptResult, up: Time, now: Time) -> Result<(), Reason> {
+        let finished = now.before(self.up(now).since(up));
         let task = kept.task;
         if self.restore_result(kept, finished, now) {
             return Ok(());

@@ -1,9 +1,8 @@
 //! The owner's half, towards its callers: submit, cancel, watch.
 
-use std::hash::{Hash as _, Hasher as _};
+use std::hash::{Hash as _, Hasher};
 
 use libp2p_identity::PeerId;
-use rustc_hash::FxHasher;
 
 use super::{
     Cx, Effect, Engine, Record, Reply, Token,
@@ -11,7 +10,7 @@ use super::{
     owner::change,
     peers::PeerKey,
     queue::{HashableRequirements, Needs, hash_requirements},
-    tasks::{End, New, Owned, Phase, TaskKey, Terms},
+    tasks::{End, New, Owned, Phase, TaskKey, Terms, key_hash},
     timers::Timer,
 };
 use crate::{
@@ -55,13 +54,23 @@ impl Engine {
             let again = Again { task: &task, targets: &targets, token };
             return self.accept_again(known, &again, &format!("idempotency key {key:?}"));
         }
+        if let Some(key) = task.idempotency_key.as_deref()
+            && let Some((number, entry)) = self.archive.table.by_key(key_hash(key))
+        {
+            let known = (number, entry.id, entry.digest);
+            let again = Again { task: &task, targets: &targets, token };
+            return self.accept_archived(known, &again, &format!("idempotency key {key:?}"));
+        }
         if let Some(known) = self.tasks.by_id(&task.id) {
             let again = Again { task: &task, targets: &targets, token };
             return self.accept_again(known, &again, &format!("task id {}", task.id));
         }
-        if self.disk_full && self.is_durable(&task) {
-            return Err(Reason::DiskFull { retry_after: limits::DISK_FULL_RETRY });
+        if let Some((number, entry)) = self.archive.table.by_id(&task.id) {
+            let known = (number, entry.id, entry.digest);
+            let again = Again { task: &task, targets: &targets, token };
+            return self.accept_archived(known, &again, &format!("task id {}", task.id));
         }
+        self.check_space(self.is_durable(&task))?;
         if self.tasks.live() >= self.config.max_owned {
             return Err(Reason::QueueFull { retry_after: limits::QUEUE_FULL_RETRY });
         }
@@ -188,6 +197,28 @@ impl Engine {
         Some("handler, input or parameters")
     }
 
+    /// The same of a task that has ended, and whose end the archive has.
+    fn accept_archived(
+        &mut self,
+        (number, id, of): (u64, TaskId, u64),
+        again: &Again<'_>,
+        name: &str,
+    ) -> Result<(), Reason> {
+        let Again { task, targets, token } = *again;
+        if let Some(what) = differs(of, task, targets) {
+            return Err(Reason::Conflict { what: format!("{name} (with other {what})") });
+        }
+        for reply in [Reply::Accepted { id }, Reply::Archived { id, number }] {
+            self.gate.tell(true, Effect::Reply { token, reply });
+        }
+        Ok(())
+    }
+
+    /// Whether a task with this id is known, ended or not.
+    pub(super) fn is_known(&self, id: &TaskId) -> bool {
+        self.tasks.by_id(id).is_some() || self.archive.table.by_id(id).is_some()
+    }
+
     /// Whether a task is to outlive the process.
     pub(super) fn is_durable(&self, task: &Task) -> bool {
         task.durability.unwrap_or(self.config.durability) == Durability::Disk
@@ -276,7 +307,7 @@ impl Engine {
         token: Token,
     ) {
         let Some(key) = self.tasks.by_id(&id) else {
-            return cx.reply(token, Reply::Refused(Reason::NotFound));
+            return cx.reply(token, self.reply_about(id));
         };
         let mut reason = reason;
         truncate(&mut reason, limits::MESSAGE_BYTES);
@@ -287,7 +318,15 @@ impl Engine {
     pub(super) fn on_watch(&mut self, cx: &mut Cx<'_>, id: TaskId, token: Token) {
         match self.tasks.by_id(&id) {
             Some(key) => self.watch(key, token),
-            None => cx.reply(token, Reply::Refused(Reason::NotFound)),
+            None => cx.reply(token, self.reply_about(id)),
+        }
+    }
+
+    /// What there is to say of a task that is not in the table.
+    fn reply_about(&self, id: TaskId) -> Reply {
+        match self.archive.table.by_id(&id) {
+            Some((number, _)) => Reply::Archived { id, number },
+            None => Reply::Refused(self.unknown_task(id)),
         }
     }
 
@@ -367,10 +406,19 @@ struct Again<'t> {
     token: Token,
 }
 
-/// A hash of all that a task asks for, but for its durability: what that is by default may change. It need not
-/// resist an attacker, as only the owner's own callers are compared.
+/// What a task asks for in another way than an archived one with this digest.
+pub(super) fn differs(of: u64, task: &Task, targets: &[PeerId]) -> Option<&'static str> {
+    if task.durability == Some(Durability::Memory) {
+        return Some("durability");
+    }
+    (of != digest(task, targets)).then_some("contents")
+}
+
+/// A hash of all that a task asks for, but for its durability: what that is by default may change. It
+/// is kept on disk, so that it is computed in the same way in every version. It need not resist an
+/// attacker, as only the owner's own callers are compared.
 fn digest(task: &Task, targets: &[PeerId]) -> u64 {
-    let mut hasher = FxHasher::default();
+    let mut hasher = Digest(0);
     task.task_type.family().hash(&mut hasher);
     task.operation.hash(&mut hasher);
     hasher.write(task.input.as_bytes());
@@ -380,8 +428,39 @@ fn digest(task: &Task, targets: &[PeerId]) -> u64 {
     (queue, attempt, total, task.priority).hash(&mut hasher);
     (attempts, crashes, backoff, max_backoff, hedge).hash(&mut hasher);
     hash_requirements(&task.requirements, &mut hasher);
-    in_order(targets).hash(&mut hasher);
+    for target in in_order(targets) {
+        hasher.write(&target.to_bytes());
+    }
     hasher.finish()
+}
+
+/// A hasher that no dependency can change.
+struct Digest(u64);
+
+impl Digest {
+    fn mix(&mut self, word: u64) {
+        let mixed = (self.0 ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = mixed ^ (mixed >> 29);
+    }
+}
+
+impl Hasher for Digest {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.mix(bytes.len() as u64);
+        let (words, rest) = bytes.as_chunks();
+        for word in words {
+            self.mix(u64::from_le_bytes(*word));
+        }
+        let mut last = [0; 8];
+        for (to, from) in last.iter_mut().zip(rest) {
+            *to = *from;
+        }
+        self.mix(u64::from_le_bytes(last));
+    }
 }
 
 /// Targets in one order and each once: what they are is the same need then.

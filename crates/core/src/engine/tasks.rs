@@ -1,5 +1,5 @@
-//! The owner's table of tasks: those that wait or run, and those that have ended and are kept for
-//! questions.
+//! The owner's table of tasks: those that wait or run, and those that have ended and are not archived,
+//! because they ended just now or are kept in memory only.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -16,9 +16,11 @@ use super::{
     kinds::Kind,
     past::Past,
     queue::GroupKey,
+    view::Ending,
 };
 use crate::{
     failure::TaskFailure,
+    limits,
     task::{
         CancelledBy, ExpiredLimit, RetryPolicy, TaskEnd, TaskId, TaskLimits, TaskResult, TaskState,
     },
@@ -45,9 +47,10 @@ pub(super) struct Owned {
     pub(super) input: Bytes,
     pub(super) input_bytes: usize,
     pub(super) params: std::collections::BTreeMap<String, String>,
-    /// None: the usual ones.
-    terms: Option<Box<Terms>>,
-    key: Option<Box<str>>,
+    /// None: the usual terms, and no key.
+    rare: Option<Box<Rare>>,
+    /// Whether its result was handed out.
+    pub(super) read: bool,
     /// Whether it outlives the process.
     pub(super) durable: bool,
     /// Whether it waited or ran in an earlier life of the node.
@@ -73,7 +76,8 @@ pub(super) enum Phase {
     /// An attempt is at a worker, or two of them.
     Open(Open),
     /// For ever. `from`: the attempt that was open, as which it is shown until `safe_with` is on disk.
-    Ended { at: Time, end: End, from: Option<Sent>, safe_with: Seq },
+    /// `up`: how long the node had been up then, over all its starts.
+    Ended { at: Time, up: Time, end: End, from: Option<Sent>, safe_with: Seq },
 }
 
 /// How long a task may take, and how often it is tried.
@@ -86,10 +90,14 @@ pub(super) struct Terms {
 impl Terms {
     /// Those of most tasks.
     const USUAL: Self = Self { limits: TaskLimits::USUAL, retry: RetryPolicy::USUAL };
+}
 
-    fn boxed(self) -> Option<Box<Self>> {
-        (self != Self::USUAL).then(|| Box::new(self))
-    }
+/// What most tasks do not have.
+#[derive(Debug)]
+struct Rare {
+    terms: Terms,
+    /// The idempotency key.
+    key: Option<Box<str>>,
 }
 
 /// How a task ended, in the form in which it is kept.
@@ -129,6 +137,16 @@ impl End {
         }
     }
 
+    /// The same, without its details.
+    pub(super) fn ending(&self) -> Ending {
+        match self {
+            Self::Succeeded { .. } => Ending::Succeeded,
+            Self::Failed(_) => Ending::Failed,
+            Self::Cancelled { .. } => Ending::Cancelled,
+            Self::Expired(_) => Ending::Expired,
+        }
+    }
+
     /// Whether there is a result. What has none may be tried again, so that what it takes is kept.
     pub(super) fn is_success(&self) -> bool {
         matches!(self, Self::Succeeded { .. })
@@ -152,12 +170,16 @@ impl Owned {
 
     /// How long it may take.
     pub(super) fn limits(&self) -> &TaskLimits {
-        self.terms.as_ref().map_or(&Terms::USUAL.limits, |terms| &terms.limits)
+        self.rare.as_ref().map_or(&Terms::USUAL.limits, |rare| &rare.terms.limits)
     }
 
     /// How often it is tried.
     pub(super) fn retry(&self) -> &RetryPolicy {
-        self.terms.as_ref().map_or(&Terms::USUAL.retry, |terms| &terms.retry)
+        self.rare.as_ref().map_or(&Terms::USUAL.retry, |rare| &rare.terms.retry)
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(self.phase, Phase::Ended { .. })
     }
 
     /// When something about this task is due.
@@ -181,38 +203,81 @@ impl Owned {
     /// When an attempt is given up. The worker measures the run itself; this is for one that does not
     /// say.
     pub(super) fn ends_by(&self, sent: &Sent) -> Time {
-        self.limits().attempt.map_or(Time::NEVER, |limit| {
-            sent.at + limit.saturating_mul(2) + crate::limits::ATTEMPT_GRACE
-        })
+        self.limits()
+            .attempt
+            .map_or(Time::NEVER, |limit| sent.at + limit.saturating_mul(2) + limits::ATTEMPT_GRACE)
     }
 
-    /// Bytes that are kept with its end.
-    fn ended_weight(&self) -> usize {
+    /// The idempotency key.
+    pub(super) fn key(&self) -> Option<&str> {
+        self.rare.as_ref()?.key.as_deref()
+    }
+
+    /// As [`key_hash`]; 0 if it has no key.
+    pub(super) fn key_hash(&self) -> u64 {
+        self.key().map_or(0, key_hash)
+    }
+
+    /// Bytes that it counts when it has ended, at least [`limits::ENDED_WEIGHT`].
+    pub(super) fn ended_weight(&self) -> usize {
         let Phase::Ended { end, .. } = &self.phase else { return 0 };
         let params: usize = self.params.iter().map(|(name, value)| name.len() + value.len()).sum();
-        end.weight() + self.input.len() + params
+        (end.weight() + self.input.len() + params).max(limits::ENDED_WEIGHT)
     }
 }
 
-/// The table. Live tasks are bounded by the engine's `max_owned`, ended ones by
-/// [`Self::forget`].
+/// The table. Live tasks are bounded by the engine's `max_owned`, ended ones by the bytes that are
+/// kept of them.
 #[derive(Debug, Default)]
 pub(super) struct Tasks {
     slab: Slab<Owned>,
     index: FxHashMap<TaskId, TaskKey>,
     keys: FxHashMap<Box<str>, TaskKey>,
-    ended: VecDeque<TaskKey>,
-    /// Members of groups that have ended without success.
-    failures: VecDeque<TaskKey>,
-    ended_bytes: usize,
+    /// Ended tasks that are to be archived.
+    pub(super) disk: Recent,
+    /// Ended tasks that are kept in memory only.
+    pub(super) memory: Recent,
     /// Tasks with an attempt at a worker. Only [`Self::set_phase`] changes it.
     open: usize,
+    /// Members of groups that have not ended and outlive the process.
+    live_members: usize,
     next_tenant: u32,
+}
+
+/// Ended tasks in the order of their ends.
+#[derive(Debug, Default)]
+pub(super) struct Recent {
+    /// Some of these are not in the table any more.
+    keys: VecDeque<TaskKey>,
+    len: usize,
+    bytes: u64,
+}
+
+impl Recent {
+    /// How many tasks these are.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The weight of them all.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The tasks in the order of their ends; some are not in the table any more.
+    pub(super) fn keys(&self) -> impl Iterator<Item = TaskKey> {
+        self.keys.iter().copied()
+    }
 }
 
 impl Tasks {
     pub(super) fn live(&self) -> usize {
-        self.slab.len() - self.ended.len() - self.failures.len()
+        self.slab.len() - self.disk.len - self.memory.len
+    }
+
+    /// Members of groups that have not ended and outlive the process.
+    pub(super) fn live_members(&self) -> usize {
+        self.live_members
     }
 
     /// Live tasks with an attempt at a worker; the others wait.
@@ -242,6 +307,7 @@ impl Tasks {
         let index = u32::try_from(entry.key()).ok()?;
         self.next_tenant = self.next_tenant.wrapping_add(1);
         let key = TaskKey { index, tenant: self.next_tenant };
+        self.live_members += usize::from(new.durable && new.member.is_some());
         self.index.insert(new.id, key);
         if let Some(name) = &new.key {
             self.keys.insert(name.clone(), key);
@@ -256,8 +322,9 @@ impl Tasks {
             input_bytes: new.input.len(),
             input: new.input,
             params: new.params,
-            terms: new.terms.boxed(),
-            key: new.key,
+            rare: (new.terms != Terms::USUAL || new.key.is_some())
+                .then(|| Box::new(Rare { terms: new.terms, key: new.key })),
+            read: false,
             durable: new.durable,
             came_back: false,
             digest: new.digest,
@@ -279,71 +346,69 @@ impl Tasks {
         self.slab.get_mut(key.index as usize).filter(|task| task.tenant == key.tenant)
     }
 
-    /// Ends a task that has not ended: keeps its end, lets go of what only an attempt needs. If there
-    /// is no success there may be further attempts, of another task that is the same. The end is safe
-    /// with this batch, if the task is durable.
-    pub(super) fn end(&mut self, key: TaskKey, at: Time, end: End, batch: Seq) {
+    /// Ends a task that has not ended, at a time and at an age of the node: keeps its end, lets go of
+    /// what only an attempt needs. If there is no success there may be further attempts, of another
+    /// task that is the same. The end is safe with this batch, if the task is durable.
+    pub(super) fn end(&mut self, key: TaskKey, (at, up): (Time, Time), end: End, batch: Seq) {
         let Some(task) = self.get_mut(key) else { return };
         let from = match task.phase {
             Phase::Queued { .. } => None,
             Phase::Open(Open { first, .. }) => Some(first),
             Phase::Ended { .. } => return,
         };
-        let success = end.is_success();
+        let (success, is_member) = (end.is_success(), task.member.is_some());
         let safe_with = if task.durable { batch } else { Seq::default() };
-        self.set_phase(key, Phase::Ended { at, end, from, safe_with });
+        self.set_phase(key, Phase::Ended { at, up, end, from, safe_with });
         let Some(task) = self.get_mut(key) else { return };
         task.forget_refusals();
         if success {
             task.input = Bytes::new();
             task.params.clear();
         }
-        let (weight, is_member) = (task.ended_weight(), task.member.is_some());
-        self.ended_bytes += weight;
-        let among = if is_member && !success { &self.failures } else { &self.ended };
-        // By the time of their ends, which is that of their coming but for those of an earlier start.
-        let earlier = among.iter().rposition(|key| self.ended_at(*key) <= at);
+        let (weight, durable) = (task.ended_weight() as u64, task.durable);
+        self.live_members -= usize::from(durable && is_member);
+        let among = if durable { &self.disk } else { &self.memory };
+        // By the age of the node at their ends, which is the order of their coming but for those of an
+        // earlier start.
+        let earlier = among.keys.iter().rposition(|key| self.ended_up(*key) <= up);
         let place = earlier.map_or(0, |earlier| earlier + 1);
-        let among = if is_member && !success { &mut self.failures } else { &mut self.ended };
-        if place == among.len() { among.push_back(key) } else { among.insert(place, key) }
+        let among = if durable { &mut self.disk } else { &mut self.memory };
+        if place == among.keys.len() {
+            among.keys.push_back(key);
+        } else {
+            among.keys.insert(place, key);
+        }
+        among.len += 1;
+        among.bytes += weight;
     }
 
-    fn ended_at(&self, key: TaskKey) -> Time {
+    fn ended_up(&self, key: TaskKey) -> Time {
         match self.get(key).map(|task| &task.phase) {
-            Some(Phase::Ended { at, .. }) => *at,
+            Some(Phase::Ended { up, .. }) => *up,
             Some(Phase::Queued { .. } | Phase::Open { .. }) | None => Time::ZERO,
         }
     }
 
-    /// When the task ended that has ended first.
-    pub(super) fn oldest_end(&self) -> Option<Time> {
-        let fronts = [self.ended.front(), self.failures.front()];
-        fronts.into_iter().flatten().map(|key| self.ended_at(*key)).min()
-    }
-
-    /// Forgets the oldest ended task, if it is too old, or there are more than are kept, or more bytes;
-    /// for want of place members of groups that did not succeed last of all.
-    pub(super) fn forget(&mut self, kept: &Kept) -> Option<Owned> {
-        let is_old =
-            |key: Option<&TaskKey>| key.is_some_and(|key| kept.is_old(self.ended_at(*key)));
-        let heavy = self.ended_bytes > kept.bytes;
-        let of_ended = self.ended.len() > kept.ended
-            || (heavy && !self.ended.is_empty())
-            || is_old(self.ended.front());
-        let of_failures =
-            heavy || self.failures.len() > kept.failures || is_old(self.failures.front());
-        let key = if of_ended {
-            self.ended.pop_front()
-        } else if of_failures {
-            self.failures.pop_front()
-        } else {
-            None
-        }?;
+    /// Removes a task that has ended.
+    pub(super) fn remove_ended(&mut self, key: TaskKey) -> Option<Owned> {
+        let weight = self.get(key).filter(|task| task.has_ended())?.ended_weight() as u64;
         let task = self.slab.try_remove(key.index as usize)?;
-        self.ended_bytes -= task.ended_weight();
         self.index.remove(&task.id);
-        if let Some(name) = &task.key {
+        if let Some(name) = task.key() {
             self.keys.remove(name);
+        }
+        let slab = &self.slab;
+        let is_there = |key: &TaskKey| {
+            slab.get(key.index as usize).is_some_and(|task| task.tenant == key.tenant)
+        };
+        let among = if task.durable { &mut self.disk } else { &mut self.memory };
+        among.len -= 1;
+        among.bytes -= weight;
+        while among.keys.front().is_some_and(|key| !is_there(key)) {
+            among.keys.pop_front();
+        }
+        if among.keys.len() > 2 * among.len + STALE {
+            among.keys.retain(is_there);
         }
         Some(task)
     }
@@ -357,32 +422,19 @@ impl Tasks {
         .collect()
     }
 
-    /// Members of groups that have ended without success, in the order of their ends.
-    pub(super) fn failures(&self) -> impl Iterator<Item = &Owned> {
-        self.failures.iter().filter_map(|key| self.get(*key))
-    }
-
     /// All tasks, in no order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Owned> {
         self.slab.iter().map(|(_, task)| task)
     }
 }
 
-/// How much is kept of ended tasks: so many, so many members of groups that did not succeed, so many
-/// bytes of both, for so long.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Kept {
-    pub(super) ended: usize,
-    pub(super) failures: usize,
-    pub(super) bytes: usize,
-    pub(super) time: std::time::Duration,
-    pub(super) now: Time,
-}
+/// Keys of tasks that are not there any more, which are tolerated beyond as many as there are tasks.
+const STALE: usize = 64;
 
-impl Kept {
-    fn is_old(&self, at: Time) -> bool {
-        at + self.time <= self.now
-    }
+/// Hash of an idempotency key, the same in every version; never 0.
+pub(super) fn key_hash(key: &str) -> u64 {
+    let hash = blake3::hash(key.as_bytes());
+    u64::from_le_bytes(hash.as_bytes().first_chunk().copied().unwrap_or_default()).max(1)
 }
 
 /// What a new task is made of.

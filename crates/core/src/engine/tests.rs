@@ -8,7 +8,10 @@ use std::{collections::BTreeMap, time::Duration};
 use bytes::Bytes;
 use rand::{SeedableRng, rngs::SmallRng};
 
-use super::{Effect, Engine, EngineConfig, Input, Ledger, Record, Reply, RunId, Token};
+use super::{
+    Effect, Engine, EngineConfig, Input, Ledger, Record, Reply, RunId, Token,
+    view::{Known, TaskView},
+};
 use crate::{
     Accept, AcceptPolicy, Advert, Assignment, AttemptEnd, Durability, NetworkMessage, PeerId, Task,
     TaskEnd, TaskId, Time, ToOwner, ToWorker,
@@ -85,7 +88,7 @@ pub(super) fn advert(slots: u32) -> Advert {
 }
 
 impl Node {
-    fn new(index: usize, slots: u32, boot: u32) -> Self {
+    fn new(index: usize, slots: u32, boot: u32, now: Time, up_before: Duration) -> Self {
         let id = peer(u8::try_from(index).unwrap());
         let engine = Engine::new(EngineConfig {
             local: id,
@@ -97,9 +100,11 @@ impl Node {
             heartbeat: Duration::from_secs(5),
             durability: Durability::Disk,
             max_owned: 1_000,
-            max_ended: 100,
-            max_ended_bytes: 10_000,
+            keep_bytes: crate::limits::KEEP_BYTES,
+            memory_bytes: crate::limits::ENDED_IN_MEMORY,
             keep_results: crate::limits::KEEP_RESULTS,
+            up_before,
+            started: now,
         });
         Self {
             id,
@@ -117,8 +122,9 @@ impl Node {
     }
 
     fn write(&mut self, records: Vec<Record>, at: Time) {
+        let up = self.engine.up(at);
         for record in records {
-            self.ledger.apply(record, at);
+            self.ledger.apply(record, at, up);
         }
     }
 
@@ -126,7 +132,7 @@ impl Node {
     pub(super) fn ledger_ends(&self, id: TaskId) -> Vec<TaskEnd> {
         let (tasks, _) = self.ledger.clone().into_parts();
         let ended = tasks.into_iter().filter(|restored| restored.task.id == id);
-        ended.filter_map(|restored| Some(restored.ended?.0)).collect()
+        ended.filter_map(|restored| Some(restored.ended?.end)).collect()
     }
 
     pub(super) fn ends_of(&self, id: TaskId) -> Vec<TaskEnd> {
@@ -134,6 +140,9 @@ impl Node {
             .iter()
             .filter_map(|(_, reply)| match reply {
                 Reply::Ended { id: of, end } if *of == id => Some(end.clone()),
+                Reply::Archived { id: of, number } if *of == id => {
+                    self.ledger.archived(*number).unwrap().clone().end()
+                }
                 _ => None,
             })
             .collect()
@@ -144,8 +153,9 @@ impl Net {
     /// Node 0 runs nothing itself; the others have the slots given. All trust each other, none is
     /// connected.
     pub(super) fn new(slots: &[u32]) -> Self {
-        let mut nodes = vec![Node::new(0, 0, 1)];
-        nodes.extend(slots.iter().enumerate().map(|(i, slots)| Node::new(i + 1, *slots, 1)));
+        let new = |index, slots| Node::new(index, slots, 1, Time::ZERO, Duration::ZERO);
+        let mut nodes = vec![new(0, 0)];
+        nodes.extend(slots.iter().enumerate().map(|(i, slots)| new(i + 1, *slots)));
         let mut net = Self {
             nodes,
             now: Time::ZERO,
@@ -214,17 +224,29 @@ impl Net {
 
     /// The node loses all it knows but what is on its disk, as by a kill, and comes back unconnected.
     pub(super) fn restart(&mut self, index: usize) {
+        self.restart_after(index, Duration::ZERO);
+    }
+
+    /// The same, and it is down for so long.
+    pub(super) fn restart_after(&mut self, index: usize, down: Duration) {
         for other in 0..self.nodes.len() {
             self.disconnect(index, other);
         }
         let replies = std::mem::take(&mut self.nodes[index].replies);
         let ledger = std::mem::take(&mut self.nodes[index].ledger);
-        self.nodes[index] = Node::new(index, self.nodes[index].slots, self.nodes[index].boot + 1);
+        let up = self.nodes[index].engine.up(self.now).since(Time::ZERO);
+        self.now = self.now + down;
+        let before = &self.nodes[index];
+        let config = before.engine.config.clone();
+        self.nodes[index] = Node::new(index, before.slots, before.boot + 1, self.now, up);
+        let of_now = &mut self.nodes[index].engine.config;
+        of_now.keep_bytes = config.keep_bytes;
+        of_now.keep_results = config.keep_results;
         self.nodes[index].replies = replies;
         self.nodes[index].ledger = ledger.clone();
-        for tally in ledger.groups() {
-            self.nodes[index].engine.restore_group(tally);
-        }
+        let mut known = ledger.clone();
+        known.set_up(up);
+        known.restore_archive(&mut self.nodes[index].engine).unwrap();
         let (tasks, kept) = ledger.into_parts();
         for task in tasks {
             self.nodes[index].engine.restore(task, self.now).unwrap();
@@ -275,6 +297,11 @@ impl Net {
                         self.nodes[index].write(records, self.now);
                         self.feed(index, Input::Persisted { seq });
                     }
+                }
+                Effect::Archive { volume, tasks } => {
+                    let first = volume.first;
+                    self.nodes[index].ledger.write(*volume, tasks);
+                    self.feed(index, Input::Archived { first });
                 }
                 Effect::OpenSession { peer } => self.open_session(index, peer),
                 Effect::ToWorker { peer, frames } => {
@@ -358,11 +385,24 @@ impl Net {
     }
 
     pub(super) fn state(&self, id: TaskId) -> &'static str {
-        self.nodes[0].engine.task(id, self.now).map_or("unknown", |view| view.state.as_str())
+        match self.view(id) {
+            Ok(view) => view.state.as_str(),
+            Err(crate::Reason::Forgotten { .. }) => "forgotten",
+            Err(_) => "unknown",
+        }
     }
 
     pub(super) fn end(&self, id: TaskId) -> Option<TaskEnd> {
-        self.nodes[0].engine.task(id, self.now)?.end
+        self.view(id).ok()?.end
+    }
+
+    /// A task of node 0, from wherever it is.
+    pub(super) fn view(&self, id: TaskId) -> Result<TaskView, crate::Reason> {
+        let node = &self.nodes[0];
+        Ok(match node.engine.known(id, self.now)? {
+            Known::Here(view) => view,
+            Known::Archived { number, .. } => node.ledger.archived(number).unwrap().view().unwrap(),
+        })
     }
 }
 

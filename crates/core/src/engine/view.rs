@@ -41,6 +41,57 @@ pub struct TaskView {
     pub waiting: Option<Explanation>,
 }
 
+/// How a task has ended, without its details.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Ending {
+    /// With a result.
+    Succeeded,
+    /// With a failure.
+    Failed,
+    /// By request.
+    Cancelled,
+    /// By a time limit.
+    Expired,
+}
+
+impl Ending {
+    /// The state of such a task.
+    pub fn state(self) -> TaskState {
+        match self {
+            Self::Succeeded => TaskState::Succeeded,
+            Self::Failed => TaskState::Failed,
+            Self::Cancelled => TaskState::Cancelled,
+            Self::Expired => TaskState::Expired,
+        }
+    }
+}
+
+/// What the engine knows of a task.
+#[derive(Clone, Debug)]
+pub enum Known<T> {
+    /// This.
+    Here(T),
+    /// That it has ended; the archive has the rest.
+    Archived {
+        /// Which task.
+        id: TaskId,
+        /// Its number in the archive.
+        number: u64,
+        /// When it was submitted.
+        submitted: Time,
+    },
+}
+
+impl<T> Known<T> {
+    /// What is known here; none if the archive has it.
+    pub fn here(self) -> Option<T> {
+        match self {
+            Self::Here(known) => Some(known),
+            Self::Archived { .. } => None,
+        }
+    }
+}
+
 /// How much is in the engine's tables, for those who check that nothing is left behind: with no task
 /// that has not ended, no peer at work and no timer that is due, all of it is zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -273,7 +324,7 @@ pub struct GroupExplanation {
     pub others: u32,
     /// Those of its members that failed or expired first, at most
     /// [`GROUP_FAILURES`](crate::limits::GROUP_FAILURES), as far as they are kept.
-    pub failures: Vec<TaskView>,
+    pub failures: Vec<Known<TaskView>>,
 }
 
 /// Members of a group that wait and need the same.

@@ -34,6 +34,12 @@ pub(crate) enum Call {
     Watch {
         id: TaskId,
         end: oneshot::Sender<Reply>,
+        /// Whether whoever waits is given the result.
+        hands_out: bool,
+    },
+    /// The results of these tasks were given to somebody.
+    Handed {
+        ids: Vec<TaskId>,
     },
     Cancel {
         id: TaskId,
@@ -79,6 +85,7 @@ impl Call {
             | Self::Cancel { .. }
             | Self::CancelGroup { .. } => true,
             Self::Watch { .. }
+            | Self::Handed { .. }
             | Self::Trust { .. }
             | Self::Accept { .. }
             | Self::Measured { .. }
@@ -104,6 +111,7 @@ impl Call {
             Self::Cancel { .. }
             | Self::CancelGroup { .. }
             | Self::Watch { .. }
+            | Self::Handed { .. }
             | Self::Trust { .. }
             | Self::Accept { .. }
             | Self::Measured { .. }

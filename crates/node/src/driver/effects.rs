@@ -81,6 +81,12 @@ impl Driver {
                         session.send(&mut frames);
                     }
                 }
+                Effect::Archive { volume, tasks } => {
+                    // Without a journal nothing is durable, and nothing is archived.
+                    if let Some(journal) = &self.journal {
+                        journal.archiver().write(volume, tasks);
+                    }
+                }
                 Effect::OpenSession { peer } => {
                     if !self.net.open_session(peer) {
                         self.feed(Input::WorkerSessionLost { peer }, now);

@@ -26,7 +26,7 @@ impl Driver {
             return;
         }
         let id = tasks.first().map_or(NO_TASK, |task| task.id);
-        let waiter = Waiter { accepted: Some(accepted), end: None, id };
+        let waiter = Waiter { accepted: Some(accepted), end: None, id, hands_out: false };
         if let Some(token) = self.wait_for(waiter, now) {
             self.feed(Input::SubmitGroup { tasks, targets, token }, now);
         }
@@ -40,7 +40,7 @@ impl Driver {
         now: Time,
     ) {
         crash::at(Point::Cancel);
-        let waiter = Waiter { accepted: Some(done), end: None, id: NO_TASK };
+        let waiter = Waiter { accepted: Some(done), end: None, id: NO_TASK, hands_out: false };
         if let Some(token) = self.wait_for(waiter, now) {
             self.feed(Input::CancelGroup { id, reason, token }, now);
         }

@@ -31,15 +31,20 @@ impl Driver {
             }
             return;
         }
-        if let Reply::Ended { id, .. } = &reply
+        if let Reply::Ended { id, .. } | Reply::Archived { id, .. } = &reply
             && waiter.id != *id
         {
             // Meant for one who stopped waiting, and whose place has been taken since.
             return;
         }
         let waiter = self.waiters.remove(key);
-        if let Some(sender) = waiter.accepted.or(waiter.end) {
-            sender.send(reply).ok();
+        let (id, hands_out) = (waiter.id, waiter.hands_out);
+        let has_result = hands_out && matches!(reply, Reply::Ended { .. });
+        if let Some(sender) = waiter.accepted.or(waiter.end)
+            && sender.send(reply).is_ok()
+            && has_result
+        {
+            self.engine.note_read(id);
         }
     }
 

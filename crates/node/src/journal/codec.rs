@@ -6,7 +6,7 @@ use std::{collections::HashMap, time::Duration};
 use bytes::Bytes;
 use meshwork_core::{
     AttemptEnd, CancelledBy, Durability, Epoch, FailureCode, GroupId, GroupMember, PeerId, Task,
-    TaskEnd, TaskFailure, TaskId, TaskInput, TaskResult, TaskType,
+    TaskEnd, TaskFailure, TaskId, TaskInput, TaskResult, TaskType, Time,
     engine::{GroupTally, KeptResult, PastAttempt, Record, Story, view::EndCounts},
     task::{ExpiredLimit, Requirements, RetryPolicy, TaskLimits},
 };
@@ -21,15 +21,17 @@ const TRIED: u8 = 6;
 const GROUP: u8 = 7;
 const GROUP_FORGOTTEN: u8 = 8;
 
-/// Appends a record.
-pub(super) fn encode(record: &Record, out: &mut Vec<u8>) {
+/// Appends a record that was made when the node had been up for so long, over all its starts. What the
+/// store itself says of the archive is none.
+pub(super) fn encode(record: &Record, up: Time, out: &mut Vec<u8>) {
     // A vector grows as far as it must, so that encoding cannot fail.
     match record {
         Record::Submitted { task, targets } => put(SUBMITTED, &StoredTask::of(task, targets), out),
         Record::Tried { id, story } => put(TRIED, &StoredStory::of(Some(*id), story), out),
         Record::Ended { id, end, story } => {
             let story = (*story != Story::default()).then(|| StoredStory::of(None, story));
-            put(ENDED, &StoredEnd { story, ..StoredEnd::of(*id, end) }, out);
+            let up_ms = millis(up);
+            put(ENDED, &StoredEnd { story, up_ms, ..StoredEnd::of(*id, end) }, out);
         }
         Record::Forgotten { id } => {
             put(FORGOTTEN, &StoredId { id: id.as_bytes().to_vec() }, out);
@@ -38,10 +40,13 @@ pub(super) fn encode(record: &Record, out: &mut Vec<u8>) {
         Record::GroupForgotten { id } => {
             put(GROUP_FORGOTTEN, &StoredId { id: id.as_bytes().to_vec() }, out);
         }
-        Record::Finished(kept) => put(FINISHED, &StoredResult::of(kept), out),
+        Record::Finished(kept) => {
+            put(FINISHED, &StoredResult { up_ms: millis(up), ..StoredResult::of(kept) }, out);
+        }
         Record::Released { owner, epoch } => {
             put(RELEASED, &StoredAttempt::of(owner, *epoch), out);
         }
+        Record::Archived { .. } | Record::Dropped { .. } | Record::Read { .. } => {}
     }
 }
 
@@ -50,10 +55,12 @@ fn put(kind: u8, message: &impl Message, out: &mut Vec<u8>) {
     message.encode(out).ok();
 }
 
-/// Reads a record; none if it is not one.
-pub(super) fn decode(bytes: &[u8]) -> Option<Record> {
+/// Reads a record, and how long the node had been up when it was made, if the record says it; none if
+/// it is not one.
+pub(super) fn decode(bytes: &[u8]) -> Option<(Time, Record)> {
     let (kind, body) = bytes.split_first()?;
-    Some(match *kind {
+    let mut up_ms = 0;
+    let record = match *kind {
         SUBMITTED => {
             let stored = StoredTask::decode(body).ok()?;
             let targets = peers(&stored.targets)?;
@@ -61,6 +68,7 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Record> {
         }
         ENDED => {
             let mut stored = StoredEnd::decode(body).ok()?;
+            up_ms = stored.up_ms;
             let story = stored.story.take().unwrap_or_default().story()?;
             Record::Ended { id: task_id(&stored.id)?, end: Box::new(stored.task_end()?), story }
         }
@@ -73,13 +81,22 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Record> {
         GROUP_FORGOTTEN => {
             Record::GroupForgotten { id: group_id(&StoredId::decode(body).ok()?.id)? }
         }
-        FINISHED => Record::Finished(Box::new(StoredResult::decode(body).ok()?.kept()?)),
+        FINISHED => {
+            let stored = StoredResult::decode(body).ok()?;
+            up_ms = stored.up_ms;
+            Record::Finished(Box::new(stored.kept()?))
+        }
         RELEASED => {
             let (owner, epoch) = StoredAttempt::decode(body).ok()?.attempt()?;
             Record::Released { owner, epoch }
         }
         _ => return None,
-    })
+    };
+    Some((Time::ZERO + Duration::from_millis(up_ms), record))
+}
+
+fn millis(up: Time) -> u64 {
+    up.as_nanos() / 1_000_000
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -261,6 +278,9 @@ struct StoredEnd {
     story: Option<StoredStory>,
     #[prost(bool, tag = "12")]
     by_group: bool,
+    /// How long the node had been up, over all its starts; 0 before format 2.
+    #[prost(uint64, tag = "13")]
+    up_ms: u64,
 }
 
 const SUCCEEDED: u32 = 1;
@@ -357,12 +377,14 @@ struct StoredGroup {
     /// Why it was cancelled, if it was.
     #[prost(string, optional, tag = "9")]
     cancelled_because: Option<String>,
+    #[prost(bool, tag = "10")]
+    leaving: bool,
 }
 
 impl StoredGroup {
     fn of(tally: &GroupTally) -> Self {
-        let GroupTally { id, received, complete, max_fails, cancelled: because, forgotten } = tally;
-        let EndCounts { succeeded, failed, cancelled, expired } = *forgotten;
+        let GroupTally { id, received, complete, max_fails, cancelled: because, .. } = tally;
+        let EndCounts { succeeded, failed, cancelled, expired } = tally.forgotten;
         Self {
             id: id.as_bytes().to_vec(),
             received: *received,
@@ -373,6 +395,7 @@ impl StoredGroup {
             cancelled,
             expired,
             cancelled_because: because.as_deref().map(str::to_owned),
+            leaving: tally.leaving,
         }
     }
 
@@ -387,6 +410,7 @@ impl StoredGroup {
             max_fails,
             cancelled: self.cancelled_because.map(String::into_boxed_str),
             forgotten,
+            leaving: self.leaving,
         })
     }
 }
@@ -484,6 +508,8 @@ struct StoredResult {
     attempt: Option<StoredAttempt>,
     #[prost(message, optional, tag = "2")]
     end: Option<StoredEnd>,
+    #[prost(uint64, tag = "3")]
+    up_ms: u64,
 }
 
 impl StoredResult {
@@ -499,7 +525,7 @@ impl StoredResult {
             AttemptEnd::Cancelled => end.how = CANCELLED,
         }
         let attempt = Some(StoredAttempt::of(&kept.owner, kept.epoch));
-        Self { attempt, end: Some(end) }
+        Self { attempt, end: Some(end), up_ms: 0 }
     }
 
     fn kept(self) -> Option<KeptResult> {

@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    JournalError,
+    JournalError, archive,
     store::{Marker, Segments, Store, paths},
 };
 
@@ -35,12 +35,14 @@ impl Copy {
         if to.exists() {
             return Err(JournalError::Occupied { path: to.to_owned() });
         }
-        let from = from.snapshot()?;
+        let (aside, from) = (from.aside()?, from.snapshot()?);
         let store = Store::make(to.to_owned(), marker);
         if store.is_err() {
             fs::remove_file(to).ok();
         }
-        Ok(Self { from, next: 0, to: Some(store?), path: to.to_owned() })
+        let store = store?;
+        Store::copy_aside(&aside, &store)?;
+        Ok(Self { from, next: 0, to: Some(store), path: to.to_owned() })
     }
 
     /// Copies one portion, which is on disk then. False when there was nothing left, and the copy is
@@ -91,6 +93,7 @@ pub(super) fn discard(dir: &Path) {
         // It may not have come to it.
         fs::remove_file(file).ok();
     }
+    fs::remove_dir_all(archive::folder(dir)).ok();
 }
 
 /// Bytes after which a portion ends: a commit waits for one at most.

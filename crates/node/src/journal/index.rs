@@ -79,15 +79,7 @@ impl Index {
                     before.into_iter().for_each(|before| self.free(before));
                 }
             }
-            Record::Forgotten { id } => {
-                let Some(Places { submitted, tried, ended }) = self.tasks.remove(id) else {
-                    return;
-                };
-                for place in [Some(submitted), tried, ended].into_iter().flatten() {
-                    self.free(place);
-                }
-                self.undo(submitted, segment);
-            }
+            Record::Forgotten { id } => self.forget(id, segment),
             Record::Group(tally) => {
                 self.need(segment);
                 if let Some(before) = self.groups.insert(tally.id, segment) {
@@ -110,7 +102,17 @@ impl Index {
                 self.free(finished);
                 self.undo(finished, segment);
             }
+            // The store itself says it.
+            Record::Archived { .. } | Record::Dropped { .. } | Record::Read { .. } => {}
         }
+    }
+
+    fn forget(&mut self, id: &TaskId, segment: u64) {
+        let Some(Places { submitted, tried, ended }) = self.tasks.remove(id) else { return };
+        for place in [Some(submitted), tried, ended].into_iter().flatten() {
+            self.free(place);
+        }
+        self.undo(submitted, segment);
     }
 
     /// Takes out the segments that are needed no more.
@@ -160,9 +162,12 @@ impl Index {
             Record::Group(tally) => {
                 self.groups.get(&tally.id) == Some(&segment) && tallied.insert(tally.id)
             }
-            Record::Forgotten { .. } | Record::GroupForgotten { .. } | Record::Released { .. } => {
-                false
-            }
+            Record::Forgotten { .. }
+            | Record::GroupForgotten { .. }
+            | Record::Released { .. }
+            | Record::Archived { .. }
+            | Record::Dropped { .. }
+            | Record::Read { .. } => false,
         };
         // From behind: of several stories of a task, or tallies of a group, the latest counts.
         let later = records.into_iter().rev();
@@ -188,7 +193,10 @@ impl Index {
                 | Record::Ended { .. }
                 | Record::Forgotten { .. }
                 | Record::GroupForgotten { .. }
-                | Record::Released { .. } => {}
+                | Record::Released { .. }
+                | Record::Archived { .. }
+                | Record::Dropped { .. }
+                | Record::Read { .. } => {}
             }
             self.free(segment);
         }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     JournalError,
+    archive::{self, Archive},
     copy::{self, Copy},
     raw::Found,
     store::{self, FILE, Marker, Store},
@@ -35,6 +36,9 @@ pub struct JournalReport {
     pub segments: u64,
     /// Size of the file.
     pub file_bytes: u64,
+    /// Size of the archive, in which most of those that have ended are.
+    #[serde(default)]
+    pub archive_bytes: u64,
 }
 
 /// Says what is in the journal of a home, and whether every record in it is whole.
@@ -74,11 +78,21 @@ fn examine(home: &Path) -> Result<JournalReport, JournalError> {
     });
     let unreadable = || JournalError::Unreadable { path: home.join(FILE) };
     // The store may panic over a damaged page.
-    let inspect = || store::guarded(|| report(&Store::inspect(&copy)?));
+    let inspect = || {
+        store::guarded(|| {
+            let store = Store::inspect(&copy)?;
+            Ok((report(&store)?, store.aside()?))
+        })
+    };
     let found = read.and_then(|()| inspect().unwrap_or_else(|| Err(unreadable())));
     fs::remove_dir_all(&copy).map_err(io)?;
     // The user knows the file that was copied.
-    found.map_err(|error| error.at(&home.join(FILE)))
+    let (mut report, aside) = found.map_err(|error| error.at(&home.join(FILE)))?;
+    let archive = Archive::inspect(home, aside.ended);
+    let (_, damaged) = archive.verify()?;
+    report.damaged += damaged;
+    (_, report.archive_bytes) = archive.size();
+    Ok(report)
 }
 
 /// A journal that was repaired.
@@ -128,6 +142,9 @@ pub fn salvage(home: &Path) -> Result<Salvaged, JournalError> {
         kept.push(path);
         Ok(())
     })?;
+    for (first, entry) in store.archive()?.repaired()? {
+        store.write(|tables| tables.set_ended(first, entry.as_ref()))?;
+    }
     Ok(Salvaged { report: report(&store)?, kept, lost, may_hold_forgotten: false })
 }
 
@@ -156,6 +173,7 @@ pub fn backup(home: &Path, to: &Path) -> Result<JournalReport, JournalError> {
     home::make_private(to)?;
     copy::check_free(to)?;
     let marker = store.marker()?;
+    store.archive()?.copy_to(to)?;
     let copied = Copy::begin(&store, &to.join(FILE), marker)?.finish();
     if let Err(error) = copied.and_then(|()| marker.put(to)) {
         copy::discard(to);
@@ -204,7 +222,7 @@ pub fn restore(
     let fresh = fresh(home)?;
     Copy::begin(&copy, &fresh, marker)?.finish()?;
     home::raise_boot(home, from)?;
-    replace_with(home, &fresh, marker)
+    replace_with(home, &fresh, marker, Some(&copy.archive()?))
 }
 
 /// Makes a new journal of all whole records in a file that the store does not open.
@@ -231,6 +249,18 @@ fn rescue(home: &Path) -> Result<Salvaged, JournalError> {
     }
     let fresh = fresh(home)?;
     let whole = Store::make(fresh.clone(), marker)?;
+    // What stands in the store about the archive is found in the files themselves, but for what was
+    // forgotten of them.
+    let latest = |name| found.meta(name).into_iter().max().unwrap_or(0);
+    let ended = archive::found(home)?;
+    let aside = store::Aside {
+        numbers: latest(store::NUMBERS).max(archive::next_number(&ended)),
+        up: latest(store::UP),
+        forgotten_until: latest(store::FORGOTTEN_UNTIL),
+        forgotten: Vec::new(),
+        ended,
+    };
+    Store::copy_aside(&aside, &whole)?;
     let mut segments = found.segments().peekable();
     while segments.peek().is_some() {
         whole.write(|tables| {
@@ -247,8 +277,9 @@ fn rescue(home: &Path) -> Result<Salvaged, JournalError> {
     }
     drop(segments);
     drop(whole);
-    let (lost, may_hold_forgotten) = (found.damaged(), !found.is_exact());
-    let (report, kept) = replace_with(home, &fresh, marker)?;
+    let may_hold_forgotten = !found.is_exact() || !aside.ended.is_empty();
+    let lost = found.damaged();
+    let (report, kept) = replace_with(home, &fresh, marker, None)?;
     Ok(Salvaged { report, kept, lost, may_hold_forgotten })
 }
 
@@ -271,18 +302,24 @@ fn replace_with(
     home: &Path,
     fresh: &Path,
     marker: Marker,
+    archive: Option<&Archive>,
 ) -> Result<(JournalReport, Vec<PathBuf>), JournalError> {
     let io = |source| HomeError::Io { path: home.to_owned(), source };
     let path = home.join(FILE);
-    let aside = path.exists().then(|| unused(home));
-    if let Some(aside) = &aside {
+    let mut aside: Vec<PathBuf> = path.exists().then(|| unused(home)).into_iter().collect();
+    for aside in &aside {
         fs::rename(&path, aside).map_err(io)?;
+    }
+    if let Some(archive) = archive {
+        // Its files have the names that others of this home may have.
+        aside.extend(archive::put_aside(home)?);
+        archive.copy_to(home)?;
     }
     told::forget(home)?;
     marker.put(home)?;
     fs::rename(fresh, &path).map_err(io)?;
     File::open(home).and_then(|dir| dir.sync_all()).map_err(io)?;
-    Ok((report(&Store::inspect(home)?)?, aside.into_iter().collect()))
+    Ok((report(&Store::inspect(home)?)?, aside))
 }
 
 /// A name for a journal that is put aside.
@@ -301,18 +338,22 @@ fn open(home: &Path) -> Result<(Home, Store), JournalError> {
 
 fn report(store: &Store) -> Result<JournalReport, JournalError> {
     let mut ledger = Ledger::default();
-    let replayed = store.replay(|_, _, record| ledger.apply(record, Time::ZERO))?;
+    let replayed = store.replay(|_, stamp, record| {
+        ledger.apply(record, Time::ZERO, stamp.up);
+    })?;
+    let (archived, archive_bytes) = store.archive()?.size();
     let (tasks, results) = ledger.into_parts();
     let (all, results) = (tasks.len(), results.len());
     let ended = tasks.filter(|task| task.ended.is_some()).count();
     Ok(JournalReport {
         open: all - ended,
-        ended,
+        ended: ended + usize::try_from(archived).unwrap_or(usize::MAX),
         results,
-        records: replayed.records,
+        records: replayed.records + archived,
         damaged: replayed.damaged,
         segments: replayed.segments,
         file_bytes: fs::metadata(store.path()).map_or(0, |file| file.len()),
+        archive_bytes,
     })
 }
 

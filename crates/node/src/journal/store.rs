@@ -12,18 +12,22 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use chrono::Utc;
 use meshwork_core::{PeerId, engine::Record};
 use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
 
 use super::{
-    JournalError, Timed, codec,
+    JournalError, Timed,
+    frames::{Stamp, append, records},
     told::{self, Told},
 };
 use crate::{
     crash::{self, Point},
     home,
 };
+
+mod aside;
+
+pub(super) use self::aside::Aside;
 
 /// Its name in a home.
 pub(super) const FILE: &str = "journal.redb";
@@ -37,17 +41,22 @@ pub(super) const FORMAT: &str = "format";
 pub(super) const GENERATION: &str = "generation";
 pub(super) const NAME: &str = "name";
 const WRITTEN: &str = "written";
+/// The number of the next archived task.
+pub(super) const NUMBERS: &str = "numbers";
+/// How long the node has been up, over all its starts, in milliseconds.
+pub(super) const UP: &str = "up";
+/// Ids with a time up to this one count as forgotten, in milliseconds since 1970.
+pub(super) const FORGOTTEN_UNTIL: &str = "forgotten";
+/// Files of the archive that count, by the number of their first task.
+const ENDED: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("ended");
+/// Starts of ids without a time that were forgotten, in their order.
+const FORGOTTEN: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("forgotten");
 
 /// The format that this version writes, and the latest that it reads.
-pub(super) const THIS_FORMAT: u64 = 1;
+pub(super) const THIS_FORMAT: u64 = 2;
 /// Bytes of the file that are kept in memory: a few segments. Nothing is read again but what is about
 /// to be moved; the default of a gibibyte would fill with what nobody asks for.
 const CACHE: usize = 16 << 20;
-/// Before each record: the length of what follows the checksum (4 bytes), the checksum (4), and when
-/// the record was made, in milliseconds since 1970 (8), which is part of what is summed.
-const HEAD: usize = 16;
-/// Of these, the part that is not summed.
-pub(super) const UNSUMMED: usize = 8;
 
 /// Which file it must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -249,8 +258,12 @@ impl Store {
     /// the file is never ahead by more than one, however many starts end there.
     fn count(self, marker_path: &Path, marker: Marker) -> Result<Self, JournalError> {
         let marker = Marker { generation: marker.generation + 1, ..marker };
-        if self.meta(GENERATION)? < marker.generation {
-            self.write(|tables| tables.set(GENERATION, marker.generation))?;
+        // From now on earlier versions refuse it: they would not miss what is in the archive.
+        if self.meta(GENERATION)? < marker.generation || self.meta(FORMAT)? < THIS_FORMAT {
+            self.write(|tables| {
+                tables.set(FORMAT, THIS_FORMAT)?;
+                tables.set(GENERATION, marker.generation)
+            })?;
         }
         crash::at(Point::Counted);
         marker.write(marker_path)?;
@@ -293,6 +306,8 @@ impl Store {
                 let mut tables = Tables {
                     segments: transaction.open_table(SEGMENTS)?,
                     meta: transaction.open_table(META)?,
+                    ended: transaction.open_table(ENDED)?,
+                    forgotten: transaction.open_table(FORGOTTEN)?,
                 };
                 change(&mut tables)?;
             }
@@ -358,7 +373,7 @@ impl Store {
     /// Hands over every record with its segment and its time, in order; says how many are damaged.
     pub(super) fn replay(
         &self,
-        mut each: impl FnMut(u64, i64, Record),
+        mut each: impl FnMut(u64, Stamp, Record),
     ) -> Result<Replayed, JournalError> {
         let mut replayed = Replayed::default();
         let mut read = || {
@@ -511,6 +526,8 @@ pub(super) fn paths(dir: &Path) -> (PathBuf, PathBuf) {
 pub(super) struct Tables<'t> {
     segments: redb::Table<'t, u64, &'static [u8]>,
     meta: redb::Table<'t, &'static str, u64>,
+    ended: redb::Table<'t, u64, &'static [u8]>,
+    forgotten: redb::Table<'t, u64, &'static [u8]>,
 }
 
 impl Tables<'_> {
@@ -533,48 +550,6 @@ impl Tables<'_> {
         self.segments.remove(number)?;
         Ok(())
     }
-}
-
-/// Now, as records note it.
-pub(super) fn now() -> i64 {
-    Utc::now().timestamp_millis()
-}
-
-/// Appends a record to a segment.
-pub(super) fn append(segment: &mut Vec<u8>, at: i64, record: &Record) {
-    let start = segment.len();
-    segment.extend([0; UNSUMMED]);
-    segment.extend(at.to_le_bytes());
-    codec::encode(record, segment);
-    let summed = segment.get(start + UNSUMMED..).unwrap_or_default();
-    // Far below 4 GiB: a task is at most 1 MiB, and so is a result.
-    let length = u32::try_from(summed.len()).unwrap_or(u32::MAX).to_le_bytes();
-    let sum = crc32fast::hash(summed).to_le_bytes();
-    if let Some(head) = segment.get_mut(start..start + UNSUMMED) {
-        for (to, from) in head.iter_mut().zip(length.into_iter().chain(sum)) {
-            *to = from;
-        }
-    }
-}
-
-/// Hands over the records of a segment with their times; none for one that is damaged. False if the
-/// segment's end is.
-fn records(mut segment: &[u8], mut each: impl FnMut(Option<Timed>)) -> bool {
-    while !segment.is_empty() {
-        let Some((length, after)) = segment.split_first_chunk::<4>() else { return false };
-        let Some((sum, after)) = after.split_first_chunk::<4>() else { return false };
-        let length = u32::from_le_bytes(*length) as usize;
-        let Some((summed, after)) = after.split_at_checked(length) else { return false };
-        let whole = crc32fast::hash(summed) == u32::from_le_bytes(*sum);
-        each(whole.then(|| timed(summed)).flatten());
-        segment = after;
-    }
-    true
-}
-
-pub(super) fn timed(summed: &[u8]) -> Option<Timed> {
-    let (at, body) = summed.split_first_chunk::<{ HEAD - UNSUMMED }>()?;
-    Some((i64::from_le_bytes(*at), codec::decode(body)?))
 }
 
 #[cfg(test)]

@@ -59,7 +59,7 @@ async fn times_are_those_of_the_earlier_start() {
         Journal::open(dir.path(), None, clock, Recovery::default()).await.unwrap();
     let restored: Vec<_> = ledger.into_parts().0.collect();
     let [restored] = &restored[..] else { panic!("one task") };
-    let (submitted, ended) = (restored.submitted, restored.ended.as_ref().unwrap().1);
+    let (submitted, ended) = (restored.submitted, restored.ended.as_ref().unwrap().at);
     assert!(submitted <= ended && ended <= clock.now());
     let shown = clock.wall(submitted);
     assert!((shown - before).abs() < chrono::TimeDelta::seconds(30), "{shown} {before}");

@@ -1,6 +1,7 @@
 //! The journal's thread: batches to commits.
 
 use std::{
+    borrow::Cow,
     fs::{self, File},
     io::{self, Write},
     path::PathBuf,
@@ -10,18 +11,22 @@ use std::{
         mpsc as blocking,
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use meshwork_core::engine::{Record, Seq};
+use meshwork_core::{
+    TaskId,
+    engine::{Forgotten, Record, Seq},
+};
 use tokio::sync::mpsc;
 
 use super::{
     Copied, FULL_RETRY, JournalError, Timed, Work,
+    archive::{Archive, Entry, Job, Noted},
     copy::{self, Copy},
+    frames::{self, Stamp},
     index::Index,
-    store,
-    store::Store,
+    store::{self, Store, Tables},
     told::Told,
 };
 use crate::crash;
@@ -32,6 +37,9 @@ const SEGMENT: usize = (4 << 20) - (1 << 10);
 /// Bytes that are set aside while there is space, for what has to be written when there is none:
 /// the ends of tasks that run.
 const RESERVE: usize = 4 << 20;
+
+/// How often an idle node notes how long it has been up: so much of it a kill takes away.
+const NOTE_UPTIME: Duration = Duration::from_secs(600);
 
 /// What the thread owns.
 pub(super) struct Writer {
@@ -49,6 +57,55 @@ pub(super) struct Writer {
     pub(super) copying: Arc<AtomicBool>,
     /// The copy that is being made.
     pub(super) copy: Option<Copying>,
+    pub(super) archive: Arc<Archive>,
+    /// To the archive's thread.
+    pub(super) jobs: blocking::SyncSender<Job>,
+    /// Ids that count as forgotten.
+    pub(super) forgotten_until: u64,
+    pub(super) uptime: Uptime,
+    /// Files of the archive that are not needed any more, but perhaps by the copy that is being made.
+    pub(super) unneeded: Vec<Unneeded>,
+}
+
+/// A file of the archive that can be removed: all of it, or one of which another was written.
+pub(super) enum Unneeded {
+    All(u64),
+    Before(u64, u32),
+}
+
+/// How long the node has been up, over all its starts.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Uptime {
+    before: Duration,
+    start: Instant,
+    /// How much of it is on disk.
+    noted: Duration,
+}
+
+impl Uptime {
+    /// A start begins, and the node has been up for so long before.
+    pub(super) fn begin(before: Duration) -> Self {
+        Self { before, start: Instant::now(), noted: before }
+    }
+
+    fn get(&self) -> Duration {
+        self.before + self.start.elapsed()
+    }
+
+    fn millis(&self) -> u64 {
+        u64::try_from(self.get().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// What a commit changes beside the segments.
+#[derive(Default)]
+struct Aside {
+    numbers: Option<u64>,
+    /// Files of the archive of which something else is said.
+    files: Vec<u64>,
+    forgotten_until: Option<u64>,
+    /// Starts of ids without a time that were forgotten.
+    forgotten: Vec<[u8; 12]>,
 }
 
 /// A copy, its folder, and who waits for it.
@@ -75,11 +132,28 @@ impl Writer {
                     self.begin_copy(dir, done);
                     continue;
                 }
-                Err(blocking::RecvTimeoutError::Timeout) => {
-                    self.reserve();
+                Ok(Work::Moved { first, generation, written }) => {
+                    if let Err(error) = self.end_move(first, generation, written) {
+                        tracing::error!(%error, "the journal has failed; the node stops");
+                        return;
+                    }
                     continue;
                 }
-                Err(blocking::RecvTimeoutError::Disconnected) => return,
+                Ok(Work::End) => {
+                    self.note_uptime();
+                    return;
+                }
+                // The driver has gone without a word.
+                Err(blocking::RecvTimeoutError::Timeout) if told.is_closed() => return,
+                Err(blocking::RecvTimeoutError::Timeout) => {
+                    self.reserve();
+                    self.note_uptime();
+                    continue;
+                }
+                Err(blocking::RecvTimeoutError::Disconnected) => {
+                    self.note_uptime();
+                    return;
+                }
             };
             let is_over = || told.is_closed();
             if let Err(error) = self.commit(&batch.records, is_over) {
@@ -92,9 +166,23 @@ impl Writer {
         }
     }
 
+    /// An idle node notes from time to time how long it has been up; others do with each commit.
+    fn note_uptime(&mut self) {
+        if self.uptime.get() < self.uptime.noted + NOTE_UPTIME {
+            return;
+        }
+        self.uptime.noted = self.uptime.get();
+        let up = self.uptime.millis();
+        // Without it a little less is known at the next start.
+        if let Err(error) = self.store.write(|tables| tables.set_up(up)) {
+            tracing::debug!(%error, "how long this node has been up is not noted");
+        }
+    }
+
     fn begin_copy(&mut self, dir: PathBuf, done: Copied) {
         let begin = || {
             copy::check_free(&dir)?;
+            self.archive.copy_to(&dir)?;
             let marker = self.store.marker()?;
             Ok((Copy::begin(&self.store, &dir.join(store::FILE), marker)?, marker))
         };
@@ -117,6 +205,7 @@ impl Writer {
             copy::discard(&dir);
         }
         self.end_copy(done, made);
+        self.remove_unneeded();
     }
 
     fn end_copy(&self, done: Copied, how: Result<(), JournalError>) {
@@ -153,9 +242,13 @@ impl Writer {
         is_over: impl Fn() -> bool,
     ) -> Result<(), JournalError> {
         let moved = self.move_sparse()?;
-        let now = store::now();
+        let now = frames::now(meshwork_core::Time::ZERO + self.uptime.get());
         let moved = moved.iter().map(|(at, record)| (*at, record));
         let segments = self.segments(moved.chain(records.iter().map(|record| (now, record))));
+        let aside = self.aside(records);
+        let entries = aside.files.iter().map(|first| (*first, self.archive.entry(*first)));
+        let entries: Vec<(u64, Option<Entry>)> = entries.collect();
+        let up = self.uptime.millis();
         let dead = self.index.take_dead();
         crash::committing(records);
         super::hold("MESHWORK_TEST_HOLD_COMMITS");
@@ -163,6 +256,11 @@ impl Writer {
         loop {
             let committed = self.store.write(|tables| {
                 tables.set_written(written)?;
+                tables.set_up(up)?;
+                aside.write(tables)?;
+                entries
+                    .iter()
+                    .try_for_each(|(first, entry)| tables.set_ended(*first, entry.as_ref()))?;
                 for (number, segment) in (self.next..).zip(&segments) {
                     tables.insert(number, segment)?;
                 }
@@ -180,6 +278,8 @@ impl Writer {
         }
         crash::committed(records, dead.len());
         self.next = written;
+        self.uptime.noted = Duration::from_millis(up);
+        self.tidy_archive(entries);
         if let Some(told) = &mut self.told {
             told.note(written);
         }
@@ -200,12 +300,14 @@ impl Writer {
         Ok(moved)
     }
 
-    fn segments<'r>(&mut self, records: impl Iterator<Item = (i64, &'r Record)>) -> Vec<Vec<u8>> {
+    fn segments<'r>(&mut self, records: impl Iterator<Item = (Stamp, &'r Record)>) -> Vec<Vec<u8>> {
         let mut segments = vec![Vec::new()];
+        let records = records.flat_map(|(at, record)| in_journal(record).map(move |r| (at, r)));
         for (at, record) in records {
+            let record = record.as_ref();
             if let Some(segment) = segments.last_mut() {
                 let before = segment.len();
-                store::append(segment, at, record);
+                frames::append(segment, at, record);
                 if before > 0 && segment.len() > SEGMENT {
                     let last = segment.split_off(before);
                     segments.push(last);
@@ -214,6 +316,101 @@ impl Writer {
             }
         }
         segments
+    }
+
+    /// What these records change beside the segments.
+    fn aside(&mut self, records: &[Record]) -> Aside {
+        let mut aside = Aside::default();
+        for record in records {
+            match record {
+                Record::Archived { first, count, .. } => {
+                    aside.numbers = Some(first + u64::from(*count));
+                    aside.files.push(*first);
+                }
+                Record::Dropped { numbers, until } => {
+                    aside.files.extend(self.archive.note(numbers, Noted::Dead));
+                    aside.raise(*until, &mut self.forgotten_until);
+                }
+                Record::Read { numbers } => {
+                    aside.files.extend(self.archive.note(numbers, Noted::Read));
+                }
+                Record::Forgotten { id } => {
+                    aside.forget(id.as_bytes(), &mut self.forgotten_until);
+                }
+                Record::GroupForgotten { id } => {
+                    aside.forget(id.as_bytes(), &mut self.forgotten_until);
+                }
+                Record::Submitted { .. }
+                | Record::Tried { .. }
+                | Record::Ended { .. }
+                | Record::Group(_)
+                | Record::Finished(_)
+                | Record::Released { .. } => {}
+            }
+        }
+        aside.files.sort_unstable();
+        aside.files.dedup();
+        aside
+    }
+
+    /// Removes files of the archive of which nothing is kept, and has others written anew of which
+    /// little is.
+    fn tidy_archive(&mut self, entries: Vec<(u64, Option<Entry>)>) {
+        for (first, entry) in entries {
+            if entry.is_none() {
+                self.unneeded.push(Unneeded::All(first));
+            } else if let Some(entry) = self.archive.take_sparse(first)
+                && self.jobs.try_send(Job::Move(first, Box::new(entry))).is_err()
+            {
+                self.archive.leave(first);
+            }
+        }
+        self.remove_unneeded();
+    }
+
+    fn remove_unneeded(&mut self) {
+        if self.copy.is_some() {
+            return;
+        }
+        for unneeded in self.unneeded.drain(..) {
+            match unneeded {
+                Unneeded::All(first) => self.archive.remove(first),
+                Unneeded::Before(first, generation) => {
+                    self.archive.remove_file(first, generation);
+                }
+            }
+        }
+    }
+
+    /// A file of the archive was written anew, or could not be.
+    fn end_move(
+        &mut self,
+        first: u64,
+        generation: u32,
+        written: Option<u32>,
+    ) -> Result<(), JournalError> {
+        let Some(written) = written else {
+            self.archive.leave(first);
+            return Ok(());
+        };
+        let Some(entry) = self.archive.moved(first, written) else {
+            // Nothing of it is kept any longer.
+            self.archive.remove_file(first, generation + 1);
+            return Ok(());
+        };
+        let noted = self.store.write(|tables| tables.set_ended(first, Some(&entry)));
+        match noted {
+            Ok(()) => self.unneeded.push(Unneeded::Before(first, generation)),
+            Err(error) if error.is_full() => {
+                // On disk is the earlier one still.
+                self.archive.move_back(first, entry.written());
+                self.archive.remove_file(first, generation + 1);
+                self.store.open_again()?;
+            }
+            Err(error) => return Err(error),
+        }
+        self.remove_unneeded();
+        Ok(())
     }
 
     /// There was no space for a commit. Gives up a copy that is being made, or what was set aside, or
@@ -235,6 +432,39 @@ impl Writer {
         }
         self.store.open_again()
     }
+}
+
+impl Aside {
+    fn raise(&mut self, until: u64, known: &mut u64) {
+        if until > *known {
+            *known = until;
+            self.forgotten_until = Some(until);
+        }
+    }
+
+    fn forget(&mut self, id: &[u8; 16], known: &mut u64) {
+        match Forgotten::time_of(id) {
+            Some(time) => self.raise(time, known),
+            None => self.forgotten.extend(id.first_chunk()),
+        }
+    }
+
+    fn write(&self, tables: &mut Tables<'_>) -> Result<(), redb::Error> {
+        self.numbers.into_iter().try_for_each(|next| tables.set_numbers(next))?;
+        self.forgotten_until.into_iter().try_for_each(|until| tables.set_forgotten_until(until))?;
+        self.forgotten.iter().try_for_each(|start| tables.forget(start))
+    }
+}
+
+/// What of a record stands in a segment: of a volume that is archived, that the journal does not keep
+/// its tasks any longer.
+fn in_journal(record: &Record) -> impl Iterator<Item = Cow<'_, Record>> {
+    let archived: &[TaskId] = if let Record::Archived { ids, .. } = record { ids } else { &[] };
+    let is_aside =
+        matches!(record, Record::Archived { .. } | Record::Dropped { .. } | Record::Read { .. });
+    let itself = (!is_aside).then_some(Cow::Borrowed(record));
+    let archived = archived.iter().map(|id| Cow::Owned(Record::Forgotten { id: *id }));
+    itself.into_iter().chain(archived)
 }
 
 fn write_reserve(path: &std::path::Path) -> io::Result<()> {

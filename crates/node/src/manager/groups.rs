@@ -3,8 +3,8 @@
 use meshwork_core::{
     GroupId, GroupMember, PeerId, Reason, Task, TaskId,
     engine::{
-        Anew, Reply,
-        view::{GroupExplanation, GroupQuery, GroupView, TaskView},
+        Engine, Reply,
+        view::{GroupExplanation, GroupQuery, GroupView, Known, TaskView},
     },
     limits::GROUP_CHUNK,
 };
@@ -81,12 +81,17 @@ impl NetworkManager {
         match answer.await {
             Ok(Reply::GroupAccepted { .. }) => {}
             Ok(Reply::Refused(reason)) => return Err(self.noted(reason.into())),
-            Ok(Reply::Accepted { .. } | Reply::GroupCancelled { .. } | Reply::Ended { .. })
+            Ok(
+                Reply::Accepted { .. }
+                | Reply::GroupCancelled { .. }
+                | Reply::Ended { .. }
+                | Reply::Archived { .. },
+            )
             | Err(_) => {
                 return Err(InternalError::Stopped.into());
             }
         }
-        self.group(id).await?.ok_or_else(|| Reason::NotFound.into())
+        self.known_group(id).await
     }
 
     /// Submits tasks as one group, as many at a time as a pass takes; waits while the queue is full.
@@ -160,8 +165,19 @@ impl NetworkManager {
         }
     }
 
-    /// One group; none if it is not known, or forgotten: it is known as long as one of its members
-    /// is.
+    /// One group.
+    ///
+    /// # Errors
+    ///
+    /// It is not known (`not_found`), or was forgotten (`forgotten`); the node has stopped.
+    pub async fn known_group(&self, id: GroupId) -> Result<GroupView, NetworkError> {
+        let asked = move |engine: &Engine, now| {
+            engine.group(id, now).ok_or_else(|| engine.unknown_group(id))
+        };
+        Ok(self.ask(asked).await??)
+    }
+
+    /// One group; none if it is not known, or was forgotten: [`Self::known_group`] tells which.
     ///
     /// # Errors
     ///
@@ -202,7 +218,11 @@ impl NetworkManager {
         &self,
         id: GroupId,
     ) -> Result<Option<GroupExplanation>, NetworkError> {
-        self.ask(move |engine, now| engine.explain_group(id, now)).await
+        let asked = self.ask(move |engine, now| engine.explain_group(id, now)).await?;
+        let Some(mut explained) = asked else { return Ok(None) };
+        let failures = self.shown(std::mem::take(&mut explained.failures)).await?;
+        explained.failures = failures.into_iter().flatten().map(Known::Here).collect();
+        Ok(Some(explained))
     }
 
     /// Cancels a group: it takes no more members (`group_cancelled`), none is sent out any more, and
@@ -221,25 +241,42 @@ impl NetworkManager {
         match answer.await {
             Ok(Reply::GroupCancelled { .. }) => {}
             Ok(Reply::Refused(reason)) => return Err(reason.into()),
-            Ok(Reply::Accepted { .. } | Reply::GroupAccepted { .. } | Reply::Ended { .. })
+            Ok(
+                Reply::Accepted { .. }
+                | Reply::GroupAccepted { .. }
+                | Reply::Ended { .. }
+                | Reply::Archived { .. },
+            )
             | Err(_) => return Err(InternalError::Stopped.into()),
         }
-        self.group(id).await?.ok_or_else(|| Reason::NotFound.into())
+        self.known_group(id).await
     }
 
     /// The members of a group from place `from` on, at most `limit` of them and no more than
-    /// [`GROUP_CHUNK`], in order; none where one is forgotten. Nothing if the group is not known.
+    /// [`GROUP_CHUNK`], in order. In place of a task is the reason why it cannot be shown: its record
+    /// is damaged (`damaged`), or an earlier version has forgotten it (`forgotten`).
     ///
     /// # Errors
     ///
-    /// The node has stopped.
+    /// The group is not known (`not_found`), or was forgotten (`forgotten`); the node has stopped.
     pub async fn group_members(
         &self,
         id: GroupId,
         from: u32,
         limit: usize,
-    ) -> Result<Option<Vec<Option<TaskView>>>, NetworkError> {
-        self.ask(move |engine, now| engine.members(id, from, limit, now)).await
+    ) -> Result<Vec<Result<TaskView, Reason>>, NetworkError> {
+        let asked = move |engine: &Engine, now| {
+            let members = engine.members(id, from, limit, now)?;
+            Ok::<_, Reason>((members, engine.forgotten()))
+        };
+        let (members, forgotten) = self.ask(asked).await??;
+        let is_known: Vec<bool> = members.iter().map(Option::is_some).collect();
+        let mut shown = self.shown(members.into_iter().flatten().collect()).await?.into_iter();
+        let members = is_known.into_iter().map(|is_known| {
+            let shown = if is_known { shown.next() } else { None };
+            shown.unwrap_or_else(|| Err(forgotten.clone()))
+        });
+        Ok(members.collect())
     }
 
     /// Waits until all of a group has ended: no member is open, and no more come or are expected.
@@ -248,17 +285,19 @@ impl NetworkManager {
     ///
     /// # Errors
     ///
-    /// No such group is known, or it is forgotten meanwhile; the node has stopped.
+    /// No such group is known (`not_found`), or it was forgotten (`forgotten`); the node has stopped.
     pub async fn wait_group(&self, id: GroupId) -> Result<GroupView, TaskError> {
         loop {
-            let view = self.group(id).await.map_err(|_| TaskError::Stopped)?;
-            let view = view.ok_or(TaskError::Refused(Reason::NotFound))?;
+            let view = self.known_group(id).await.map_err(|error| {
+                let NetworkError::Refused(reason) = error else { return TaskError::Stopped };
+                TaskError::Refused(reason)
+            })?;
             if view.is_ended() {
                 return Ok(view);
             }
             match self.last_open(id).await? {
                 // It may have been forgotten since: then it has ended.
-                Some(task) => match self.wait_task(task).await {
+                Some(task) => match self.watch(task, false).await {
                     Ok(_) | Err(TaskError::Refused(_)) => {}
                     Err(error) => return Err(error),
                 },
@@ -287,7 +326,9 @@ impl NetworkManager {
     /// (`invalid_task`); or as for [`Self::distribute_task`].
     pub async fn retry_task(&self, id: TaskId) -> Result<TaskHandle, NetworkError> {
         let new = TaskId::new();
-        let (task, targets) = self.ask(move |engine, _| engine.again(id, new)).await??;
+        let known = self.ask(move |engine, _| engine.again(id, new)).await??;
+        let read = self.resolved(vec![known], |task| task.again(new)).await?;
+        let (task, targets) = read.into_iter().next().ok_or(Reason::NotFound)??;
         self.distribute_task(task, targets).await
     }
 
@@ -299,7 +340,7 @@ impl NetworkManager {
     /// The group is not known, or none of these members is kept (`not_found`); it has not ended, or
     /// every member has succeeded (`invalid_task`); or as for [`Self::distribute_members`].
     pub async fn retry_group(&self, id: GroupId) -> Result<Retried, NetworkError> {
-        let view = self.group(id).await?.ok_or(Reason::NotFound)?;
+        let view = self.known_group(id).await?;
         let no = |why: &str| Reason::InvalidTask { detail: format!("group {}: {why}", id.short()) };
         if !view.is_ended() {
             return Err(no("it has not ended").into());
@@ -308,28 +349,53 @@ impl NetworkManager {
         if failed == 0 {
             return Err(no("every member has succeeded").into());
         }
-        let (tasks, targets) = self.failures(id).await?;
-        if tasks.is_empty() {
-            return Err(Reason::NotFound.into());
-        }
-        let forgotten = failed.saturating_sub(u32::try_from(tasks.len()).unwrap_or(u32::MAX));
-        let group = self.distribute_group(tasks, targets, view.max_fails).await?;
-        let group = self.group(group).await?.ok_or(Reason::NotFound)?;
-        Ok(Retried { group, forgotten })
-    }
-
-    /// As many as are kept, which is bounded; they share their inputs with those that are kept.
-    async fn failures(&self, id: GroupId) -> Result<(Vec<Task>, Vec<PeerId>), NetworkError> {
-        let (mut tasks, mut targets, mut next) = (Vec::new(), Vec::new(), Some(0));
+        let (mut next, mut again, mut first) = (Some(0), Vec::new(), 0);
+        let (group, mut targets) = (GroupId::new(), Vec::new());
         while let Some(from) = next {
-            let (found, further): (Vec<Anew>, _) =
-                self.ask(move |engine, _| engine.failures(id, from)).await?;
-            for (task, of_task) in found {
-                tasks.push(task);
+            let (found, further) = self.ask(move |engine, _| engine.failures(id, from)).await?;
+            // One whose record is damaged cannot be tried again.
+            let found = self.resolved(found, |task| task.again(TaskId::new())).await?;
+            for (task, of_task) in found.into_iter().flatten() {
                 targets = of_task;
+                again.push(task);
             }
             next = further;
+            // The last ones are handed in when it is known that they are.
+            while again.len() > GROUP_CHUNK || weight(&again) > limits::MEMBERS_BYTES {
+                let rest = again.split_off(portion(&again));
+                let tasks = std::mem::replace(&mut again, rest);
+                let count = u32::try_from(tasks.len()).unwrap_or(u32::MAX);
+                let members =
+                    Members { group, first, tasks, last: false, max_fails: view.max_fails };
+                self.distribute_when_free(members, &targets).await?;
+                first += count;
+            }
         }
-        Ok((tasks, targets))
+        let count = u32::try_from(again.len()).unwrap_or(u32::MAX);
+        if first + count == 0 {
+            return Err(Reason::NotFound.into());
+        }
+        let members = Members { group, first, tasks: again, last: true, max_fails: view.max_fails };
+        self.distribute_when_free(members, &targets).await?;
+        let forgotten = failed.saturating_sub(first + count);
+        Ok(Retried { group: self.known_group(group).await?, forgotten })
     }
+}
+
+/// Bytes of the inputs of tasks.
+fn weight(tasks: &[Task]) -> usize {
+    tasks.iter().map(|task| task.input.len()).sum()
+}
+
+/// How many tasks can be handed in at once; fewer than all.
+fn portion(tasks: &[Task]) -> usize {
+    let (mut count, mut bytes) = (0, 0);
+    for task in tasks {
+        bytes += task.input.len();
+        if count > 0 && (count >= GROUP_CHUNK || bytes > limits::MEMBERS_BYTES) {
+            break;
+        }
+        count += 1;
+    }
+    count.min(tasks.len().saturating_sub(1)).max(1)
 }

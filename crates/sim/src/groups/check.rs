@@ -92,11 +92,19 @@ impl World<'_> {
         let Some(batch) = self.groups.get_mut(group) else { return Ok(()) };
         batch.cancelling = false;
         let (owner, id) = (batch.owner, batch.id);
-        if *reason == Reason::NotFound && self.view_group(owner, id).is_none() {
+        let is_unknown = matches!(reason, Reason::NotFound | Reason::Forgotten { .. });
+        if is_unknown && self.view_group(owner, id).is_none() {
             return Ok(());
         }
         let details = format!("n{owner} does not cancel {id}: {reason}");
         Err(Broken::new(Invariant::NoFalseBlame, details))
+    }
+
+    /// A member of the same group as this task that was accepted and has not ended.
+    pub(crate) fn open_beside(&self, task: &TaskId) -> Option<TaskId> {
+        let batch = self.groups.iter().find(|batch| batch.id.index_of(task).is_some())?;
+        let accepted = batch.jobs.clone().filter_map(|job| self.history.jobs.get(job)?.answered);
+        accepted.into_iter().find(|id| !self.history.ended_on(id))
     }
 
     /// With nothing on its way to the disk, what a node counts of its groups is what is on it.

@@ -349,36 +349,36 @@ async fn is_heartbeat(session: &mut Channel) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_kept_of_tasks_is_bounded_as_configured() {
-    let tasks = |max_owned, max_ended, max_ended_bytes| NetworkConfig {
-        tasks: TaskSettings { max_owned, max_ended, max_ended_bytes, ..TaskSettings::default() },
+    let tasks = |max_owned, keep_bytes| NetworkConfig {
+        tasks: TaskSettings { max_owned, keep_bytes, ..TaskSettings::default() },
         ..loopback()
     };
-    let one = TestNode::configured(tasks(1, 10, limits::ENDED_BYTES)).await;
+    let one = TestNode::configured(tasks(1, limits::KEEP_BYTES)).await;
     let first = one.submit(sleep(3_600_000), &[]).await;
     let refused = one.manager().distribute_task(task("text/upper"), vec![]).await.unwrap_err();
     assert_eq!(refused.code(), "queue_full", "{refused}");
     first.cancel().await.unwrap();
     one.shutdown().await;
 
-    for (ended, bytes, kept) in [(2, limits::ENDED_BYTES, 2), (100, 2_500, 2), (0, 0, 0)] {
-        let node = TestNode::configured(tasks(10, ended, bytes)).await;
-        let mut ids = Vec::new();
-        for _ in 0..5 {
-            let handle = node.submit(task("text/upper").with_input("a".repeat(1_000)), &[]).await;
-            ids.push(handle.id());
-            assert_eq!(output(handle.end().await.unwrap()).len(), 1_000);
-        }
-        let mut known = 0;
-        for id in &ids {
-            known += usize::from(node.manager().task(*id).await.unwrap().is_some());
-        }
-        assert_eq!(known, kept, "{ended} tasks of {bytes} bytes");
-        if kept == 0 {
-            let gone = node.manager().wait_task(ids[0]).await.unwrap_err();
-            assert!(matches!(gone, TaskError::Refused(Reason::NotFound)), "{gone:?}");
-        }
-        node.shutdown().await;
+    let node = TestNode::configured(tasks(10, 64 << 10)).await;
+    let mut ids = Vec::new();
+    for _ in 0..70 {
+        let handle = node.submit(task("text/upper").with_input("a".repeat(1_000)), &[]).await;
+        ids.push(handle.id());
+        assert_eq!(output(handle.end().await.unwrap()).len(), 1_000);
     }
+    let mut known = Vec::new();
+    for id in &ids {
+        match node.manager().task(*id).await {
+            Ok(view) => known.extend(view.map(|view| view.id)),
+            Err(error) => assert_eq!(error.code(), "forgotten", "{error}"),
+        }
+    }
+    assert!((60..=64).contains(&known.len()), "each counts 1 KiB: {}", known.len());
+    assert!(ids.ends_with(&known), "the latest are kept");
+    let gone = node.manager().wait_task(ids[0]).await.unwrap_err();
+    assert!(matches!(gone, TaskError::Refused(Reason::Forgotten { .. })), "{gone:?}");
+    node.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -389,7 +389,8 @@ async fn keep_results_is_how_long_a_task_that_has_ended_is_known() {
     let id = handle.id();
     assert_eq!(output(handle.end().await.unwrap()), "A");
     eventually("it is forgotten", &[&node], async || {
-        node.manager().task(id).await.unwrap().is_none().then_some(())
+        let gone = node.manager().task(id).await.err()?;
+        (gone.code() == "forgotten").then_some(())
     })
     .await;
     node.shutdown().await;

@@ -10,7 +10,7 @@ use axum::{
 };
 use meshwork_core::{
     GroupId, Reason, Task, TaskEnd, TaskInput,
-    engine::view::{GroupQuery, GroupState, GroupStop},
+    engine::view::{GroupQuery, GroupState, GroupStop, Known},
     limits::{GROUP_CHUNK, GROUP_REASON_BYTES},
 };
 use meshwork_node::{Members, NetworkError, NetworkManager};
@@ -132,7 +132,7 @@ pub(super) async fn show(
             () = cx.stop.cancelled() => {}
         }
     }
-    let group = cx.manager.group(id).await?.ok_or_else(|| not_found(id))?;
+    let group = cx.manager.known_group(id).await?;
     Ok(Json(shown(&cx.manager, &group)))
 }
 
@@ -153,10 +153,10 @@ pub(super) async fn results(
     let id = select::group(&cx.manager, &selector).await?;
     let limit = page::limit(params.limit, limits::RESULTS)?;
     let members = cx.manager.group_members(id, params.from, limit).await?;
-    let members = members.ok_or_else(|| not_found(id))?;
     let (mut items, mut bytes) = (Vec::with_capacity(members.len()), 0);
+    let mut handed_out = Vec::new();
     for (index, task) in (params.from..).zip(&members) {
-        let end = task.as_ref().and_then(|task| task.end.as_ref());
+        let end = task.as_ref().ok().and_then(|task| task.end.as_ref());
         let output = match end {
             Some(TaskEnd::Succeeded(result)) => Some(result.output.clone()),
             _ => None,
@@ -167,7 +167,9 @@ pub(super) async fn results(
         }
         let output = output.map(Payload::of);
         items.push(MemberResult { output, ..member(id, index, task.as_ref()) });
+        handed_out.extend(end.map(|_| id.member(index)));
     }
+    cx.manager.handed_out(handed_out);
     let next = params.from.saturating_add(u32::try_from(items.len()).unwrap_or(u32::MAX));
     let more = cx.manager.group(id).await?.is_some_and(|group| group.received > next);
     Ok(Json(List { items, next_cursor: more.then(|| next.to_string()) }))
@@ -200,7 +202,7 @@ pub(super) async fn cancel(
     // It is decided: what is left to do is shown.
     let ended = cx.manager.wait_group(id);
     tokio::time::timeout(limits::CANCEL_WAIT, ended).await.ok().transpose()?;
-    let group = cx.manager.group(id).await?.ok_or_else(|| not_found(id))?;
+    let group = cx.manager.known_group(id).await?;
     Ok(Json(shown(&cx.manager, &group)))
 }
 
@@ -234,6 +236,7 @@ pub(super) async fn explain(
     Path(selector): Path<String>,
 ) -> Result<Json<GroupStory>, Problem> {
     let id = select::group(&cx.manager, &selector).await?;
+    cx.manager.known_group(id).await?;
     let explained = cx.manager.explain_group(id).await?.ok_or_else(|| not_found(id))?;
     let viewer = Viewer::with_names(&cx.manager).await?;
     let waiting = explained.waiting.iter().map(|waiting| WaitingMembers {
@@ -241,9 +244,10 @@ pub(super) async fn explain(
         members: waiting.members.into(),
         why: viewer.waiting(&waiting.why),
     });
-    let failure = |task: &meshwork_core::engine::view::TaskView| {
+    let failure = |task: &Known<meshwork_core::engine::view::TaskView>| {
+        let Known::Here(task) = task else { return None };
         let (_, index) = task.group?;
-        Some(member(id, index, Some(task)))
+        Some(member(id, index, Ok(task)))
     };
     Ok(Json(GroupStory {
         group: shown(&cx.manager, &explained.view),
@@ -253,18 +257,22 @@ pub(super) async fn explain(
     }))
 }
 
-/// What has become of a member, but for its result; it is forgotten if there is none.
+/// What has become of a member, but for its result; or why that cannot be told.
 fn member(
     group: GroupId,
     index: u32,
-    task: Option<&meshwork_core::engine::view::TaskView>,
+    task: Result<&meshwork_core::engine::view::TaskView, &Reason>,
 ) -> MemberResult {
+    let error = match task {
+        Ok(task) => task.end.as_ref().and_then(view::error),
+        Err(reason) => Some(view::refusal(reason)),
+    };
     MemberResult {
         index,
         id: group.member(index).to_string(),
-        state: task.map_or("forgotten", |task| task.state.as_str()).to_owned(),
+        state: task.map_or_else(Reason::code, |task| task.state.as_str()).to_owned(),
         output: None,
-        error: task.and_then(|task| task.end.as_ref()).and_then(view::error),
+        error,
     }
 }
 

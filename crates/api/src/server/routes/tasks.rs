@@ -178,7 +178,10 @@ pub(super) async fn result(
     let id = select::task(&cx.manager, &selector).await?;
     let task = cx.manager.task(id).await?.ok_or_else(|| not_found(id))?;
     let output: Bytes = match &task.end {
-        Some(TaskEnd::Succeeded(result)) => result.output.clone(),
+        Some(TaskEnd::Succeeded(result)) => {
+            cx.manager.handed_out(vec![id]);
+            result.output.clone()
+        }
         Some(end) => {
             let (code, why) =
                 view::error(end).map_or_else(Default::default, |error| (error.code, error.message));

@@ -33,7 +33,7 @@ pub(super) async fn wait(
         .iter()
         .map(|id| {
             let (id, manager) = (*id, &cx.manager);
-            async move { (id, manager.wait_task(id).await) }
+            async move { (id, manager.wait_ended(id).await) }
         })
         .collect();
     let mut over = Box::pin(tokio::time::sleep(

@@ -57,7 +57,7 @@ pub(super) fn of(args: UpArgs, home: &Home, env: &str) -> Result<NetworkConfig, 
             heartbeat: heartbeat(args.lease),
             stop_grace: args.grace,
             keep_results: args.keep_results,
-            max_ended_bytes: usize::try_from(args.keep_results_max).unwrap_or(usize::MAX),
+            keep_bytes: args.keep_results_max,
             ..TaskSettings::default()
         },
         durability: args.durability,

@@ -4,7 +4,7 @@ use libp2p_identity::PeerId;
 
 use super::Groups;
 use crate::{
-    engine::{Cx, Effect, Engine, Reply, Token, kinds::Kind},
+    engine::{Cx, Effect, Engine, Reply, Token, kinds::Kind, submit},
     limits,
     reason::Reason,
     task::{GroupId, GroupMember, Task},
@@ -15,6 +15,10 @@ impl Groups {
     /// Whether these members may be handed in; how many of them were before.
     fn check(&self, chunk: &Chunk, durable: bool) -> Result<usize, Reason> {
         let Chunk { id, first, end, last, max_fails } = *chunk;
+        if self.get(&id).is_some_and(|group| group.leaving) {
+            // A moment later it is gone, and is a new one.
+            return Err(Reason::QueueFull { retry_after: limits::QUEUE_FULL_RETRY });
+        }
         let Some(group) = self.get(&id) else {
             return match first {
                 0 if self.slab.len() < limits::GROUPS => Ok(0),
@@ -122,7 +126,10 @@ impl Engine {
         if tasks.iter().any(|task| self.is_durable(task) != durable) {
             return Err(invalid("members have the same durability".to_owned()));
         }
-        let known = self.groups.check(&chunk, durable)?;
+        let known = match self.groups.check(&chunk, durable) {
+            Err(Reason::NotFound) => return Err(self.unknown_group(chunk.id)),
+            checked => checked?,
+        };
         if let Some(group) = self.groups.get_mut(&chunk.id) {
             // Also if there is no room now: somebody is there, and will come again.
             group.handed_in = now;
@@ -131,8 +138,8 @@ impl Engine {
         for task in &tasks {
             self.check_again(task, targets)?;
         }
-        if self.disk_full && durable && !new.is_empty() {
-            return Err(Reason::DiskFull { retry_after: limits::DISK_FULL_RETRY });
+        if !new.is_empty() {
+            self.check_space(durable)?;
         }
         let kinds = self.check_new(&new, targets)?;
         for (task, kind) in new.into_iter().zip(kinds) {
@@ -155,7 +162,14 @@ impl Engine {
     /// A place that was handed in before must be the same task again, as far as that is known.
     fn check_again(&self, task: &Task, targets: &[PeerId]) -> Result<(), Reason> {
         let known = self.tasks.by_id(&task.id).and_then(|key| self.tasks.get(key));
-        match known.and_then(|known| self.difference(known, task, targets)) {
+        let part = match known {
+            Some(known) => self.difference(known, task, targets),
+            None => {
+                let archived = self.archive.table.by_id(&task.id);
+                archived.and_then(|(_, entry)| submit::differs(entry.digest, task, targets))
+            }
+        };
+        match part {
             Some(part) => Err(Reason::MemberDiffers { task: task.id, part }),
             None => Ok(()),
         }
@@ -167,7 +181,7 @@ impl Engine {
         }
         let mut kinds = Vec::with_capacity(tasks.len());
         for task in tasks {
-            if self.tasks.by_id(&task.id).is_some() {
+            if self.is_known(&task.id) {
                 return Err(Reason::Conflict { what: format!("task id {}", task.id) });
             }
             kinds.push(self.kind_of(task, targets)?);

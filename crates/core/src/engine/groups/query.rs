@@ -10,7 +10,10 @@ use crate::{
         Engine,
         peers::PeerKey,
         queue::GroupKey,
-        view::{EndCounts, GroupExplanation, GroupQuery, GroupView, TaskView, WaitingMembers},
+        view::{
+            EndCounts, Ending, GroupExplanation, GroupQuery, GroupView, Known, TaskView,
+            WaitingMembers,
+        },
     },
     limits,
     task::{Durability, GroupId, TaskState},
@@ -30,6 +33,7 @@ struct AtWork {
 impl Engine {
     /// How many members of a group were handed in.
     pub(in crate::engine) fn group_received(&self, id: GroupId) -> Option<u32> {
+        self.groups.slot(&id)?;
         self.groups.get(&id).map(|group| group.received)
     }
 
@@ -48,7 +52,8 @@ impl Engine {
             query.after.is_none_or(|after| (view.submitted, view.id) < after)
                 && (query.states.is_empty() || query.states.iter().any(|s| s == state))
         };
-        let views = self.groups.slab.iter().map(|(at, group)| {
+        let known = self.groups.slab.iter().filter(|(_, group)| !group.leaving);
+        let views = known.map(|(at, group)| {
             let at_work = GroupSlot::of(at).and_then(|slot| at_work.remove(&slot));
             self.group_view(group, &at_work.unwrap_or_default(), now)
         });
@@ -60,7 +65,7 @@ impl Engine {
 
     /// How a group is: why its members wait, and what has failed first. None if it is not known, or
     /// forgotten. Looks at what its members need and not at each of them, and at the members that did
-    /// not succeed of all groups, of which at most [`limits::ENDED_FAILURES`] are kept.
+    /// not succeed of all groups.
     pub fn explain_group(&self, id: GroupId, now: Time) -> Option<GroupExplanation> {
         let slot = self.groups.slot(&id)?;
         let group = self.groups.get(&id)?;
@@ -83,13 +88,23 @@ impl Engine {
         Some(GroupExplanation { others: view.queued.saturating_sub(told), view, waiting, failures })
     }
 
-    /// Those that have failed or expired first, of those that are kept.
-    fn first_failures(&self, slot: GroupSlot, now: Time) -> Vec<TaskView> {
-        let of_group = self.tasks.failures().filter(|task| task.member == Some(slot));
-        let failed = of_group
-            .filter(|task| matches!(self.state(task), TaskState::Failed | TaskState::Expired));
-        let views = failed.filter_map(|task| self.view(task, now, false));
-        views.take(limits::GROUP_FAILURES).collect()
+    /// Those that have failed or expired first.
+    fn first_failures(&self, slot: GroupSlot, now: Time) -> Vec<Known<TaskView>> {
+        let fails = |ending: Ending| matches!(ending, Ending::Failed | Ending::Expired);
+        let archived = self.archive.table.iter();
+        let archived = archived
+            .filter(|(_, entry)| entry.group == Some(slot) && fails(entry.ending))
+            .map(|(number, entry)| Known::Archived {
+                id: entry.id,
+                number,
+                submitted: entry.submitted,
+            });
+        let recent = self.tasks.disk.keys().chain(self.tasks.memory.keys());
+        let recent = recent
+            .filter_map(|key| self.tasks.get(key).filter(|task| task.member == Some(slot)))
+            .filter(|task| matches!(self.state(task), TaskState::Failed | TaskState::Expired))
+            .filter_map(|task| Some(Known::Here(self.view(task, now, false)?)));
+        archived.chain(recent).take(limits::GROUP_FAILURES).collect()
     }
 
     /// Members at workers, of one group or of all.

@@ -79,9 +79,10 @@ impl Engine {
         token: Token,
     ) {
         let batch = self.gate.next();
-        let Some(group) = self.groups.get_mut(&id) else {
-            return cx.reply(token, Reply::Refused(Reason::NotFound));
-        };
+        if self.groups.slot(&id).is_none() {
+            return cx.reply(token, Reply::Refused(self.unknown_group(id)));
+        }
+        let Some(group) = self.groups.get_mut(&id) else { return };
         let durable = group.durable;
         if !group.is_over() {
             truncate(&mut reason, limits::GROUP_REASON_BYTES);

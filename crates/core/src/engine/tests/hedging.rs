@@ -154,7 +154,7 @@ fn what_waits_goes_before_second_attempts() {
     while net.nodes[0].engine.accounts().queued == 0 {
         net.submit(task("text/a"));
     }
-    let fresh = Node::new(2, 1, 1);
+    let fresh = Node::new(2, 1, 1, net.now, Duration::ZERO);
     net.nodes.push(fresh);
     net.trust_all(0);
     net.trust_all(2);

@@ -1,6 +1,6 @@
 //! How long what is over is kept, and that nobody else pays for it.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use rand::RngExt;
 
@@ -9,59 +9,164 @@ use crate::{FailureCode, GroupId, GroupMember, TaskFailure, limits};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// What should be known of a task that has ended.
-struct Ended {
-    id: TaskId,
-    at: Time,
-    bytes: usize,
+/// What is forgotten as one, as a test knows it.
+struct Unit {
+    tasks: Vec<TaskId>,
+    group: Option<GroupId>,
+    /// Those that have ended.
+    done: BTreeSet<TaskId>,
+    /// When the last one ended.
+    end: Time,
+    read: bool,
+    bytes: u64,
+    gone: bool,
 }
 
-/// The latest that are young enough, few enough and small enough.
-fn kept(all: &[Ended], node: &EngineConfig, now: Time) -> Vec<TaskId> {
-    let mut bytes = 0;
-    let mut kept: Vec<TaskId> = all
-        .iter()
-        .rev()
-        .take(node.max_ended)
-        .take_while(|task| {
-            bytes += task.bytes;
-            bytes <= node.max_ended_bytes && task.at + node.keep_results > now
-        })
-        .map(|task| task.id)
-        .collect();
-    kept.reverse();
-    kept
+impl Unit {
+    fn open(&self) -> usize {
+        self.tasks.len() - self.done.len()
+    }
 }
 
-/// A random history of tasks that end, with time between them.
+/// Units of a random history, and what has to hold of them.
+struct History {
+    net: Net,
+    units: Vec<Unit>,
+    keep: Duration,
+    most: u64,
+}
+
+impl History {
+    fn submit(&mut self, count: u32) {
+        let (tasks, group) = if count == 0 {
+            let task = task("text/a");
+            let id = task.id;
+            let (task, token) = (Box::new(task), Token(1));
+            self.net.feed(0, Input::Submit { task, targets: Vec::new(), token });
+            (vec![id], None)
+        } else {
+            let group = GroupId::new();
+            let place =
+                |index| GroupMember { group, index, last: index + 1 == count, max_fails: None };
+            let tasks: Vec<_> =
+                (0..count).map(|index| place(index).place(task("text/a"))).collect();
+            let ids = tasks.iter().map(|task| task.id).collect();
+            self.net.feed(0, Input::SubmitGroup { tasks, targets: Vec::new(), token: Token(1) });
+            (ids, Some(group))
+        };
+        self.net.settle();
+        if self.net.nodes[0].engine.is_known(&tasks[0]) {
+            let (done, end) = (BTreeSet::new(), Time::ZERO);
+            self.units.push(Unit { tasks, group, done, end, read: false, bytes: 0, gone: false });
+        }
+    }
+
+    fn finish(&mut self, bytes: usize) {
+        let work = self.net.finish(1, AttemptEnd::Output(vec![b'x'; bytes].into()));
+        let unit = self.units.iter_mut().find(|unit| unit.tasks.contains(&work.task)).unwrap();
+        // What comes of an attempt of an earlier start is late.
+        let ended = ["succeeded", "forgotten"].contains(&self.net.state(work.task));
+        if !unit.gone && ended && unit.done.insert(work.task) {
+            unit.end = self.net.now;
+            unit.bytes += bytes.max(limits::ENDED_WEIGHT) as u64;
+        }
+    }
+
+    fn read(&mut self, at: usize) {
+        let unit = &mut self.units[at];
+        if !unit.gone && unit.open() == 0 {
+            unit.read = true;
+            unit.tasks.iter().for_each(|id| self.net.nodes[0].engine.note_read(*id));
+        }
+    }
+
+    /// Looks at what is known, which was `before` so much.
+    fn check(&mut self, seed: u64, before: u64) {
+        let (now, keep) = (self.net.now, self.keep);
+        let mut forgotten = Vec::new();
+        for (at, unit) in self.units.iter_mut().enumerate() {
+            let states = unit.tasks.iter().map(|id| self.net.state(*id));
+            let gone: Vec<bool> = states
+                .map(|state| {
+                    assert_ne!(state, "unknown", "seed {seed}: it is known, or forgotten");
+                    state == "forgotten"
+                })
+                .collect();
+            let all_gone = gone.iter().all(|gone| *gone);
+            assert!(all_gone || !gone.iter().any(|gone| *gone), "seed {seed}: as a whole");
+            if let Some(group) = unit.group {
+                let known = self.net.nodes[0].engine.group(group, now).is_some();
+                assert_eq!(known, !all_gone, "seed {seed}: the group goes with its members");
+            }
+            if all_gone && !unit.gone {
+                assert_eq!(unit.open(), 0, "seed {seed}: it has ended");
+                unit.gone = true;
+                if unit.end + keep > now {
+                    forgotten.push(at);
+                }
+            }
+            assert!(unit.gone || unit.open() > 0 || unit.end + keep > now, "seed {seed}: by age");
+        }
+        let live = self.units.iter().filter(|unit| unit.group.is_some());
+        let live = live.map(Unit::open).sum::<usize>();
+        let live = (live * limits::ENDED_WEIGHT) as u64;
+        if !forgotten.is_empty() {
+            assert!(before + live > self.most - 4 * 1_024, "seed {seed}: for want of space");
+            let one_unread = forgotten.iter().any(|at| !self.units[*at].read);
+            let left = |unit: &&Unit| !unit.gone && unit.open() == 0 && unit.read;
+            let left = self.units.iter().find(left).map(|unit| unit.end);
+            assert!(!one_unread || left.is_none(), "seed {seed}: those that were read go first");
+        }
+        let over = |unit: &&Unit| !unit.gone && unit.open() == 0;
+        let kept: u64 = self.units.iter().filter(over).map(|unit| unit.bytes).sum();
+        let held: u64 = self.bytes();
+        assert!(held + live <= self.most || kept == 0, "seed {seed}: {held} of {}", self.most);
+    }
+
+    fn bytes(&self) -> u64 {
+        self.units.iter().filter(|unit| !unit.gone).map(|unit| unit.bytes).sum()
+    }
+}
+
+/// A random history of tasks and groups that end, with time between them.
 fn play(seed: u64) {
     let mut dice = SmallRng::seed_from_u64(seed);
     let mut net = Net::connected(&[1]);
-    let keep = Duration::from_secs(60);
+    let (keep, most) = (Duration::from_secs(60), 40 * limits::ENDED_WEIGHT as u64);
     let config = &mut net.nodes[0].engine.config;
-    (config.keep_results, config.max_ended, config.max_ended_bytes) = (keep, 20, 500);
-    let mut all: Vec<Ended> = Vec::new();
+    (config.keep_results, config.keep_bytes) = (keep, most);
+    let mut history = History { net, units: Vec::new(), keep, most };
     for _ in 0..200 {
-        match dice.random_range(0..10) {
-            0..6 => {
-                let id = net.submit(task("text/a"));
-                let bytes = dice.random_range(0..60);
-                net.finish(1, AttemptEnd::Output(vec![b'x'; bytes].into()));
-                all.push(Ended { id, at: net.now, bytes });
+        let before = history.bytes();
+        match dice.random_range(0..20) {
+            0..3 => history.submit(0),
+            3 => history.submit(dice.random_range(1..12)),
+            4..12 if !history.net.nodes[1].running.is_empty() => {
+                history.finish(dice.random_range(0..3_000));
             }
-            _ => net.pass(Duration::from_millis(dice.random_range(0..30_000))),
+            12..15 if !history.units.is_empty() => {
+                history.read(dice.random_range(0..history.units.len()));
+            }
+            15 => {
+                history.net.restart(0);
+                history.net.connect(0, 1);
+                // Which results were handed out last is not journalled for itself.
+                for unit in &mut history.units {
+                    let of = |id: &TaskId| history.net.nodes[0].engine.was_read(id);
+                    unit.read = unit.open() == 0 && unit.tasks.iter().all(of);
+                }
+            }
+            _ => history.net.pass(Duration::from_millis(dice.random_range(0..20_000))),
         }
-        let expected = kept(&all, &net.nodes[0].engine.config, net.now);
-        let known: Vec<TaskId> = all
-            .iter()
-            .map(|task| task.id)
-            .filter(|id| net.nodes[0].engine.task(*id, net.now).is_some())
-            .collect();
-        assert_eq!(known, expected, "seed {seed}");
-        assert_eq!(net.nodes[0].ledger.len(), known.len(), "seed {seed}: on disk as well");
+        history.net.pass(limits::DISK_FULL_RETRY);
+        history.check(seed, before);
     }
-    net.pass(keep);
-    assert_eq!(net.nodes[0].ledger.len(), 0, "seed {seed}: nothing is kept for ever");
+    while !history.net.nodes[1].running.is_empty() {
+        history.finish(1);
+        history.net.pass(limits::DISK_FULL_RETRY);
+    }
+    history.net.pass(keep);
+    assert_eq!(history.net.nodes[0].ledger.len(), 0, "seed {seed}: nothing is kept for ever");
 }
 
 #[test]
@@ -69,6 +174,110 @@ fn what_has_ended_is_kept_as_long_as_it_may_and_no_longer() {
     for seed in 0..100 {
         play(seed);
     }
+}
+
+#[test]
+fn while_a_node_is_down_nothing_ages() {
+    for archived in [false, true] {
+        let mut net = Net::connected(&[1]);
+        let most = if archived { 8 } else { 1_000 };
+        net.nodes[0].engine.config.keep_bytes = most * limits::ENDED_WEIGHT as u64;
+        let id = net.submit(task("text/a"));
+        net.finish(1, output("x"));
+        assert_eq!(net.nodes[0].ledger.archived_len(), usize::from(archived));
+        net.restart_after(0, limits::KEEP_RESULTS * 2);
+        net.pass(limits::KEEP_RESULTS - DAY);
+        assert_eq!(net.state(id), "succeeded", "it is not older than the node was up");
+        net.restart_after(0, limits::KEEP_RESULTS * 2);
+        net.pass(DAY);
+        assert_eq!(net.state(id), "forgotten");
+        assert_eq!(net.nodes[0].ledger.len(), 0);
+    }
+}
+
+#[test]
+fn a_key_names_its_task_as_long_as_that_is_kept_also_in_the_archive() {
+    let mut net = Net::connected(&[1]);
+    net.nodes[0].engine.config.keep_bytes = 8 * limits::ENDED_WEIGHT as u64;
+    let keyed = |input: &str| Task {
+        idempotency_key: Some("k".into()),
+        ..task("text/a").with_input(input.to_owned())
+    };
+    let first = net.submit(keyed("a"));
+    net.finish(1, output("x"));
+    for _ in 0..2 {
+        assert_eq!(net.nodes[0].ledger.archived_len(), 1);
+        net.nodes[0].replies.clear();
+        net.submit(keyed("a"));
+        net.submit(keyed("b"));
+        let replies: Vec<&Reply> = net.nodes[0].replies.iter().map(|(_, reply)| reply).collect();
+        assert!(matches!(replies[0], Reply::Accepted { id } if *id == first));
+        assert!(matches!(replies[1], Reply::Archived { id, .. } if *id == first));
+        assert!(matches!(replies[2], Reply::Refused(crate::Reason::Conflict { .. })));
+        assert_eq!(replies.len(), 3);
+        net.restart(0);
+    }
+    net.connect(0, 1);
+    net.pass(limits::KEEP_RESULTS);
+    let again = net.submit(keyed("b"));
+    assert_eq!(net.state(again), "running", "the key is free");
+}
+
+#[test]
+fn an_archived_task_is_shown_as_it_was_before() {
+    let mut net = Net::connected(&[1]);
+    let mut tasks = vec![task("text/a").with_param("n", 3), task("text/b")];
+    tasks[1].retry.attempts = 1;
+    let ids: Vec<TaskId> = tasks.into_iter().map(|task| net.submit(task)).collect();
+    net.finish(1, output("result"));
+    net.finish(1, AttemptEnd::Failed(TaskFailure::new(FailureCode::Handler, "no")));
+    let before: Vec<_> = ids.iter().map(|id| format!("{:?}", net.view(*id).unwrap())).collect();
+    let find = |net: &Net| {
+        let id = ids[0].to_string();
+        (net.nodes[0].engine.find("last"), net.nodes[0].engine.find(&id[20..]))
+    };
+    let found = find(&net);
+    // They are archived with whatever ends next.
+    net.nodes[0].engine.config.keep_bytes = 16 * limits::ENDED_WEIGHT as u64;
+    net.pass(Duration::from_secs(1));
+    net.settle();
+    assert_eq!(net.nodes[0].ledger.archived_len(), 2);
+    assert_eq!(net.nodes[0].engine.tasks.iter().count(), 0);
+    let after: Vec<_> = ids.iter().map(|id| format!("{:?}", net.view(*id).unwrap())).collect();
+    let without_start = |text: &String| text.split("started:").next().map(str::to_owned);
+    for (before, after) in before.iter().zip(&after) {
+        assert_eq!(without_start(before), without_start(after));
+    }
+    assert_eq!(find(&net), found);
+    let engine = &net.nodes[0].engine;
+    let Ok(Known::Archived { number, .. }) = engine.again(ids[1], TaskId::new()) else { panic!() };
+    let new = TaskId::new();
+    let again = net.nodes[0].ledger.archived(number).unwrap().clone().again(new).unwrap();
+    assert_eq!((again.0.id, again.0.input.as_bytes()), (new, &b"input"[..]));
+    assert!(engine.again(ids[0], new).is_err(), "it has succeeded");
+}
+
+#[test]
+fn what_is_forgotten_soon_and_was_not_read_is_counted_before() {
+    let mut net = Net::connected(&[1]);
+    net.nodes[0].engine.config.keep_bytes = 100 * limits::ENDED_WEIGHT as u64;
+    let mut ids = Vec::new();
+    for _ in 0..80 {
+        ids.push(net.submit(task("text/a")));
+        net.finish(1, output("x"));
+    }
+    let kept = net.nodes[0].engine.kept(net.now);
+    assert_eq!((kept.short, kept.unread_due, kept.ended.succeeded), (false, 0, 80));
+    net.submit(task("text/a"));
+    net.finish(1, output("x"));
+    let kept = net.nodes[0].engine.kept(net.now);
+    assert_eq!((kept.short, kept.unread_due), (true, 13), "an eighth of the limit");
+    ids.iter().for_each(|id| net.nodes[0].engine.note_read(*id));
+    assert_eq!(net.nodes[0].engine.kept(net.now).unread_due, 1);
+    net.nodes[0].engine.config.keep_bytes = limits::KEEP_BYTES;
+    net.pass(limits::KEEP_RESULTS / 10 * 9 + Duration::from_secs(1));
+    let kept = net.nodes[0].engine.kept(net.now);
+    assert_eq!((kept.short, kept.unread_due), (false, 1), "by age");
 }
 
 #[test]
@@ -83,9 +292,9 @@ fn a_task_that_ended_before_a_restart_is_as_old_as_it_is() {
     net.restart(0);
     assert_eq!((net.state(slow), net.state(quick)), ("succeeded", "succeeded"));
     net.pass(limits::KEEP_RESULTS - DAY);
-    assert_eq!((net.state(slow), net.state(quick)), ("succeeded", "unknown"));
+    assert_eq!((net.state(slow), net.state(quick)), ("succeeded", "forgotten"));
     net.pass(DAY);
-    assert_eq!(net.state(slow), "unknown");
+    assert_eq!(net.state(slow), "forgotten");
     assert_eq!(net.nodes[0].ledger.len(), 0);
 }
 
@@ -181,6 +390,6 @@ fn members_of_groups_that_failed_are_forgotten_by_age_as_well() {
     net.pass(limits::KEEP_RESULTS - DAY);
     assert_eq!(net.state(id), "failed", "it may still be asked about");
     net.pass(DAY);
-    assert_eq!(net.state(id), "unknown");
+    assert_eq!(net.state(id), "forgotten");
     assert_eq!(net.nodes[0].ledger.len(), 0, "on disk as well");
 }

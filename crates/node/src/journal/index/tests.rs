@@ -2,7 +2,11 @@
 
 use meshwork_core::{GroupId, Task, TaskEnd, engine::GroupTally, task::ExpiredLimit};
 
-use super::*;
+use super::{super::frames::Stamp, *};
+
+fn stamp(at: i64) -> Stamp {
+    Stamp { at, up: meshwork_core::Time::ZERO }
+}
 
 fn submitted(task: &Task) -> Record {
     Record::Submitted { task: Box::new(task.clone()), targets: Vec::new() }
@@ -67,7 +71,7 @@ fn a_task_moves_with_its_latest_story_or_not_at_all() {
         index.add(record, 1);
     }
     index.add(&forgotten(&other), 2);
-    let timed = || records.iter().map(|record| (0, record.clone())).collect();
+    let timed = || records.iter().map(|record| (stamp(0), record.clone())).collect();
     let moved = index.movable(1, timed()).expect("nothing later is about it");
     let moved: Vec<Record> = moved.into_iter().map(|(_, record)| record).collect();
     assert_eq!(moved, [submitted(&task), tried(2)]);
@@ -89,7 +93,7 @@ fn what_lives_within_one_commit_leaves_nothing() {
 fn what_is_left_of_a_sparse_segment_moves_unless_something_later_is_about_it() {
     let tasks: Vec<Task> = (0..20).map(|_| Task::default()).collect();
     let mut index = Index::default();
-    let records = || tasks.iter().map(|task| (3, submitted(task))).collect::<Vec<_>>();
+    let records = || tasks.iter().map(|task| (stamp(3), submitted(task))).collect::<Vec<_>>();
     for (_, record) in records() {
         index.add(&record, 1);
     }
@@ -103,7 +107,7 @@ fn what_is_left_of_a_sparse_segment_moves_unless_something_later_is_about_it() {
     assert_eq!(index.movable(1, records()), None, "its end would come before it");
     index.add(&forgotten(&tasks[1]), 4);
     let moved = index.movable(1, records()).unwrap();
-    assert_eq!(moved, [(3, submitted(&tasks[0]))]);
+    assert_eq!(moved, [(stamp(3), submitted(&tasks[0]))]);
     index.leave(1, &moved);
     index.add(&moved[0].1, 5);
     let mut dead = index.take_dead();
@@ -122,15 +126,16 @@ fn a_tally_is_needed_until_there_is_a_later_one_and_that_as_long_as_it_undoes_th
     let tally = |received| {
         let (max_fails, cancelled, forgotten) = (None, None, Default::default());
         let complete = true;
-        let tally = GroupTally { id, received, complete, max_fails, cancelled, forgotten };
+        let leaving = false;
+        let tally = GroupTally { id, received, complete, max_fails, cancelled, forgotten, leaving };
         Record::Group(Box::new(tally))
     };
     let waits = Task::default();
     let mut index = Index::default();
     index.add(&tally(1), 1);
     assert!(index.take_dead().is_empty());
-    let twice = vec![(0, tally(0)), (0, tally(1))];
-    assert_eq!(index.movable(1, twice), Some(vec![(0, tally(1))]), "of two the latest");
+    let twice = vec![(stamp(0), tally(0)), (stamp(0), tally(1))];
+    assert_eq!(index.movable(1, twice), Some(vec![(stamp(0), tally(1))]), "of two the latest");
     index.add(&submitted(&waits), 1);
     index.add(&tally(2), 2);
     index.add(&Record::GroupForgotten { id }, 3);

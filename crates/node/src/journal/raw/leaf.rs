@@ -6,7 +6,7 @@
 use std::{collections::HashMap, ops::Range};
 
 use super::{
-    super::store::{self, UNSUMMED},
+    super::frames::{self, UNSUMMED},
     BRANCH,
 };
 
@@ -73,7 +73,7 @@ impl Leaf {
             let index = ends.iter().rev().find(|(_, end)| *end <= at).map_or(0, |(n, _)| n + 1);
             let Some(entry) = leaf.entries.get_mut(index) else { break };
             if let Some(next) = next {
-                if page.get(at + UNSUMMED..next).and_then(store::timed).is_some() {
+                if page.get(at + UNSUMMED..next).and_then(frames::timed).is_some() {
                     entry.records.push(at..next);
                 } else {
                     entry.damaged += 1;

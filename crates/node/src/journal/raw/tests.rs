@@ -13,7 +13,7 @@ use super::*;
 use crate::{
     clock::Clock,
     journal::{
-        Journal, JournalError, Recovery,
+        Journal, JournalError, Recovery, frames,
         repair::{Salvaged, salvage},
         store::{self, Store},
         tests::quick_dir,
@@ -95,7 +95,7 @@ async fn undamaged_file_reads_as_the_store_reads_it() {
 fn records(mut segment: &[u8]) -> Vec<Vec<u8>> {
     let mut records = Vec::new();
     while let Some(length) = segment.first_chunk().copied().map(u32::from_le_bytes) {
-        let (record, after) = segment.split_at(store::UNSUMMED + length as usize);
+        let (record, after) = segment.split_at(frames::UNSUMMED + length as usize);
         records.push(record.to_vec());
         segment = after;
     }

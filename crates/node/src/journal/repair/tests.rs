@@ -7,7 +7,7 @@ use meshwork_core::{
 };
 
 use super::{
-    super::{Journal, Recovery, store},
+    super::{Journal, Recovery, frames},
     *,
 };
 use crate::clock::Clock;
@@ -39,7 +39,7 @@ fn spoil(dir: &Path, number: u64) {
     let store = Store::open(dir, None).unwrap();
     let mut segment = Vec::new();
     for (at, record) in store.segment(number).unwrap() {
-        store::append(&mut segment, at, &record);
+        frames::append(&mut segment, at, &record);
     }
     let last = segment.len() - 1;
     segment[last] ^= 1;

@@ -4,10 +4,16 @@ use std::fs;
 
 use meshwork_core::{Task, TaskEnd, TaskId, engine::Record};
 
-use super::*;
+use super::{
+    super::frames::{HEAD, UNSUMMED},
+    *,
+};
 
 mod flips;
 mod formats;
+
+/// When all records here were made.
+const STAMP: Stamp = Stamp { at: 7, up: meshwork_core::Time::ZERO };
 
 fn write(store: &Store, number: u64, tasks: usize) -> Vec<TaskId> {
     let mut segment = Vec::new();
@@ -15,7 +21,7 @@ fn write(store: &Store, number: u64, tasks: usize) -> Vec<TaskId> {
     for _ in 0..tasks {
         let task = Box::new(Task::default());
         ids.push(task.id);
-        append(&mut segment, 7, &Record::Submitted { task, targets: Vec::new() });
+        append(&mut segment, STAMP, &Record::Submitted { task, targets: Vec::new() });
     }
     store.write(|tables| tables.insert(number, &segment)).unwrap();
     ids
@@ -139,7 +145,7 @@ fn a_damaged_record_is_counted_and_the_rest_is_read() {
     let mut good = Vec::new();
     for _ in 0..3 {
         let task = Box::new(Task::default());
-        append(&mut good, 7, &Record::Submitted { task, targets: Vec::new() });
+        append(&mut good, STAMP, &Record::Submitted { task, targets: Vec::new() });
     }
     let read = |segment: &[u8]| {
         let (mut whole, mut damaged) = (0, 0);

@@ -68,7 +68,7 @@ fn a_restart_goes_on_with_what_was_to_be_cancelled() {
     let decided = decided.cloned().unwrap();
     net.nodes[0].ledger = before;
     let now = net.now;
-    net.nodes[0].ledger.apply(decided, now);
+    net.nodes[0].ledger.apply(decided, now, now);
     net.restart(0);
     let view = net.group(id);
     assert_eq!((view.stop, view.ended.cancelled), (cancelled("no need"), 10));
@@ -79,13 +79,11 @@ fn a_large_group_that_is_cancelled_starts_none_of_its_members() {
     let mut net = Net::connected(&[1]);
     let chunk = limits::GROUP_CHUNK as u32;
     let config = &mut net.nodes[0].engine.config;
-    (config.max_owned, config.max_ended) = (3 * limits::GROUP_CHUNK, 3 * limits::GROUP_CHUNK);
-    config.max_ended_bytes = limits::ENDED_BYTES;
+    config.max_owned = 3 * limits::GROUP_CHUNK;
     let id = net.accepts(members(GroupId::new(), 0..chunk, false, None));
     net.accepts(members(id, chunk..2 * chunk, false, None));
     let tried = |net: &Net| {
-        let parts = [0, chunk].map(|from| net.nodes[0].engine.members(id, from, 4_096, net.now));
-        let all = parts.into_iter().flatten().flatten().flatten();
+        let all = (0..2 * chunk).map(|index| net.view(id.member(index)).unwrap());
         all.filter(|member| !member.attempts.is_empty()).count()
     };
     let before = tried(&net);

@@ -1,76 +1,108 @@
-//! What is still known of groups when members of them are forgotten, also after a restart.
+//! Groups are forgotten as a whole, and answered as forgotten from then on, also after a restart.
 
 use super::*;
-use crate::engine::view::GroupState;
 
-#[test]
-fn an_unfinished_group_with_forgotten_members_is_that_also_after_a_restart() {
-    let mut net = Net::connected(&[4]);
-    let id = net.accepts(members(GroupId::new(), 0..150, false, None));
-    for _ in 0..150 {
+/// A group with these members, all ended.
+fn ended(net: &mut Net, id: GroupId, count: u32) -> GroupId {
+    net.accepts(members(id, 0..count, true, None));
+    for _ in 0..count {
         net.finish(1, output("x"));
     }
-    assert_eq!(net.state(id.member(0)), "unknown", "of 150, 100 are kept");
+    id
+}
+
+#[test]
+fn a_large_group_is_forgotten_as_a_whole_in_several_passes_also_over_a_restart() {
+    let mut net = Net::connected(&[1]);
+    let all = (limits::FORGET_AT_ONCE + 500) as u32;
+    net.nodes[0].engine.config.max_owned = all as usize;
+    let id = GroupId::of_key("a key");
+    for from in (0..all).step_by(limits::GROUP_CHUNK) {
+        let until = all.min(from + limits::GROUP_CHUNK as u32);
+        net.accepts(members(id, from..until, until == all, None));
+    }
+    net.cancel_group(id);
+    net.disconnect(0, 1);
+    assert_eq!(net.group(id).ended.cancelled, all);
+    net.now = net.now + limits::KEEP_RESULTS;
+    // One pass, and the node is killed.
+    let mut effects = Vec::new();
+    net.feed(0, Input::Tick);
+    net.nodes[0].engine.flush(net.now, &mut net.rng, &mut effects);
+    net.carry_out(0, effects);
+    assert!(!net.nodes[0].ledger.is_empty(), "the rest is left to the next pass");
+    assert!(net.nodes[0].engine.group(id, net.now).is_none(), "none of it is shown");
+    net.restart(0);
+    net.pass(Duration::from_secs(1));
+    assert_eq!(net.nodes[0].ledger.len(), 0);
+    let forgotten = net.nodes[0].engine.unknown_group(id);
+    assert!(matches!(forgotten, Reason::Forgotten { .. }), "{forgotten}");
+    assert_eq!(net.state(id.member(7)), "forgotten");
+    // Its key names a new group.
+    net.accepts(members(id, 0..2, true, None));
+    assert_eq!(net.group(id).queued, 2);
+}
+
+#[test]
+fn a_group_that_has_not_ended_loses_nothing_and_no_more_is_taken() {
+    let mut net = Net::connected(&[1]);
+    net.nodes[0].engine.config.keep_bytes = 19 * limits::ENDED_WEIGHT as u64;
+    let id = net.accepts(members(GroupId::new(), 0..20, false, None));
+    for _ in 0..19 {
+        net.finish(1, output("x"));
+    }
+    let single = Task { durability: Some(Durability::Disk), ..task("text/a") };
+    net.submit(single);
+    let refused = net.refuses(members(id, 20..30, false, None));
+    assert!(matches!(refused, Reason::DiskFull { .. }), "{refused}");
+    net.pass(limits::KEEP_RESULTS);
+    for index in 0..19 {
+        assert_eq!(net.state(id.member(index)), "succeeded");
+    }
+    let refused = net.refuses(members(id, 20..30, false, None));
+    assert!(matches!(refused, Reason::DiskFull { .. }), "{refused}");
+    // When it has ended it makes room.
+    net.cancel_group(id);
+    net.pass(limits::DISK_FULL_RETRY);
+    assert!(net.nodes[0].engine.group(id, net.now).is_none());
+    net.accepts(members(GroupId::new(), 0..10, true, None));
+}
+
+#[test]
+fn an_unfinished_group_is_kept_whole_and_its_members_are_archived() {
+    let mut net = Net::connected(&[4]);
+    // An eighth of this is archived at once.
+    net.nodes[0].engine.config.keep_bytes = 400 * limits::ENDED_WEIGHT as u64;
+    let id = net.accepts(members(GroupId::new(), 0..150, false, Some(5)));
+    net.fail(1);
+    for _ in 0..149 {
+        net.finish(1, output("x"));
+    }
+    assert!(net.nodes[0].ledger.archived_len() >= 100);
     net.pass(limits::GROUP_IDLE);
     let before = net.group(id);
-    assert_eq!(before.state(), GroupState::Unfinished);
     for _ in 0..2 {
         net.restart(0);
         assert_eq!(net.group(id), before);
+        assert_eq!(net.state(id.member(0)), "failed");
+        assert_eq!(net.explained(id).failures.len(), 1);
     }
-    // Somebody goes on with it; what is kept of it is still known by its own times.
     net.connect(0, 1);
-    net.accepts(members(id, 150..151, true, None));
-    let view = net.group(id);
-    assert_eq!((view.submitted, view.handed_in), (before.submitted, net.now));
+    net.accepts(members(id, 0..151, true, Some(5)));
+    assert_eq!(net.nodes[0].engine.accounts().running, 1, "none runs again");
     net.finish(1, output("x"));
-    assert_eq!(net.group(id).state(), GroupState::Succeeded);
+    assert_eq!(net.group(id).ended.succeeded, 150);
 }
 
 #[test]
-fn a_group_of_which_nothing_but_its_tally_came_back_has_times_that_exist() {
-    let mut net = Net::connected(&[4]);
-    let id = net.accepts(members(GroupId::new(), 0..150, false, None));
-    for _ in 0..150 {
-        net.finish(1, output("x"));
-    }
-    let tally = net.nodes[0].ledger.groups().next().cloned().unwrap();
-    net.nodes[0].ledger = Ledger::default();
-    net.restart(0);
-    net.nodes[0].engine.restore_group(&tally);
-    let view = net.group(id);
-    assert_eq!((view.submitted, view.handed_in), (Time::ZERO, Time::ZERO));
-    assert_eq!((view.received, view.ended.succeeded > 0), (150, true));
-}
-
-#[test]
-fn members_that_grew_too_old_while_the_node_was_down_are_still_counted() {
+fn ended_groups_make_room_for_another_one() {
     let mut net = Net::connected(&[1]);
-    let mut tasks = members(GroupId::new(), 0..4, false, Some(1));
-    for task in &mut tasks {
-        task.limits.queue = None;
+    let first = ended(&mut net, GroupId::new(), 1);
+    let second = ended(&mut net, GroupId::new(), 2);
+    net.nodes[0].engine.groups.fill(limits::GROUPS - 2);
+    net.pass(Duration::from_secs(1));
+    for id in [first, second] {
+        assert!(matches!(net.nodes[0].engine.unknown_group(id), Reason::Forgotten { .. }));
     }
-    let id = net.accepts(tasks);
-    net.finish(1, output("x"));
-    net.fail(1);
-    net.now = net.now + net.nodes[0].engine.config.keep_results;
-    for _ in 0..2 {
-        net.restart(0);
-        net.pass(Duration::ZERO);
-        let view = net.group(id);
-        let ended = EndCounts { succeeded: 1, failed: 1, ..Default::default() };
-        assert_eq!((view.ended, view.received, view.stop), (ended, 4, None));
-        assert_eq!(net.state(id.member(0)), "unknown", "too old is too old");
-    }
-    net.restart(1);
-    net.connect(0, 1);
-    net.fail(1);
-    assert_eq!(net.group(id).stop, FAILURES, "the second one that failed");
-    assert_eq!(net.group(id).ended.cancelled, 1);
-    // Nothing is left of a group that is old as a whole.
-    net.now = net.now + net.nodes[0].engine.config.keep_results;
-    net.restart(0);
-    net.pass(Duration::ZERO);
-    assert!(net.nodes[0].engine.group(id, net.now).is_none());
-    assert_eq!(net.nodes[0].ledger.groups().count(), 0);
+    net.accepts(members(GroupId::new(), 0..1, true, None));
 }

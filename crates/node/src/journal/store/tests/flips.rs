@@ -20,7 +20,7 @@ fn read_all(dir: &Path) -> Result<(Vec<Timed>, u64), JournalError> {
 }
 
 /// What was read and is not what was told, without a word; none if all is well.
-fn silent(dir: &Path, known: &[(i64, Record)]) -> Option<String> {
+fn silent(dir: &Path, known: &[Timed]) -> Option<String> {
     match catch_unwind(AssertUnwindSafe(|| read_all(dir))) {
         Err(_) => Some("it panicked".to_owned()),
         Ok(Err(_)) => None,

@@ -18,7 +18,7 @@ fn a_later_format_is_refused_and_left_as_it_is() {
     store.write(|tables| tables.set(FORMAT, THIS_FORMAT + 1)).unwrap();
     drop(store);
     let error = refused(dir.path());
-    assert!(matches!(error, JournalError::Format { format: 2, .. }), "{error}");
+    assert!(matches!(error, JournalError::Format { format: 3, .. }), "{error}");
     assert!(error.to_string().contains("update"), "{error}");
 }
 
@@ -32,7 +32,8 @@ fn the_first_format_is_read() {
     for _ in 0..2 {
         let store = Store::open(dir.path(), Some(owner)).unwrap();
         let mut ledger = Ledger::default();
-        let replayed = store.replay(|_, _, record| ledger.apply(record, Time::ZERO)).unwrap();
+        let replayed =
+            store.replay(|_, stamp, record| ledger.apply(record, Time::ZERO, stamp.up)).unwrap();
         assert_eq!((replayed.records, replayed.damaged), (8, 0));
         let (tasks, kept) = ledger.into_parts();
         let (tasks, kept): (Vec<_>, Vec<_>) = (tasks.collect(), kept.collect());
@@ -40,9 +41,11 @@ fn the_first_format_is_read() {
         assert_eq!(waits.task.input.as_bytes(), b"waits");
         assert_eq!(waits.task.idempotency_key.as_deref(), Some("key"));
         assert!(waits.ended.is_none());
-        let Some((TaskEnd::Succeeded(result), _)) = ended.ended.as_deref() else {
+        let Some(TaskEnd::Succeeded(result)) = ended.ended.as_deref().map(|ended| &ended.end)
+        else {
             panic!("{ended:?}")
         };
+        assert_eq!(store.meta(FORMAT).unwrap(), 2, "an earlier version refuses it from now on");
         assert_eq!(result.text(), Ok("ended"));
         assert_eq!((kept.len(), kept[0].0.epoch.number), (1, 2));
     }

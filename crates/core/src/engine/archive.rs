@@ -1,0 +1,272 @@
+//! Ended tasks on their way into the archive.
+//!
+//! An ended task is a full entry of the table until some thousand have gathered and their ends are
+//! safe. Then they are handed to the driver as one [`Volume`]; when that is on disk
+//! ([`Input::Archived`](super::Input::Archived)), 64 bytes of each remain here.
+
+use rustc_hash::FxHashMap;
+
+use super::{
+    ArchivedTask, Effect, Engine, Record, Restored, RestoredEnd, Row, Volume,
+    ended::{Ended, Entry},
+    groups::{Counts, GroupSlot},
+    kinds::Kind,
+    tasks::{Owned, Phase, TaskKey},
+};
+use crate::{
+    limits,
+    reason::Reason,
+    task::{GroupId, GroupMember, HandlerName},
+};
+
+/// What is archived, and what is about to be.
+#[derive(Debug, Default)]
+pub(super) struct Archive {
+    pub(super) table: Ended,
+    /// The number of the next task.
+    next: u64,
+    /// The tasks of the volume that is being written, in order.
+    writing: Vec<TaskKey>,
+    /// Tasks whose results were handed out since that was journalled.
+    read: Vec<u64>,
+}
+
+impl Archive {
+    /// Whether a volume is being written: its tasks may not be forgotten meanwhile.
+    pub(super) fn is_writing(&self) -> bool {
+        !self.writing.is_empty()
+    }
+}
+
+impl Engine {
+    /// Hands ended tasks to the archive, if enough have gathered.
+    pub(super) fn archive(&mut self, out: &mut Vec<Effect>) {
+        if self.archive.is_writing() || self.is_forgetting() || !self.archive_is_due() {
+            return;
+        }
+        let (mut keys, mut bytes) = (Vec::new(), 0);
+        for key in self.tasks.disk.keys() {
+            let Some(task) = self.tasks.get(key) else { continue };
+            let Phase::Ended { safe_with, .. } = &task.phase else { continue };
+            if keys.len() >= limits::ARCHIVE_TASKS
+                || bytes >= limits::ARCHIVE_BYTES
+                || !self.gate.is_safe(*safe_with)
+            {
+                break;
+            }
+            bytes += task.ended_weight();
+            keys.push(key);
+        }
+        if keys.is_empty() {
+            return;
+        }
+        let (volume, tasks) = self.volume(&keys);
+        self.archive.writing = keys;
+        out.push(Effect::Archive { volume: Box::new(volume), tasks });
+    }
+
+    /// A node that may keep little archives earlier, so that what goes first is known by then.
+    fn archive_is_due(&self) -> bool {
+        let disk = &self.tasks.disk;
+        let share = self.config.keep_bytes / 8;
+        disk.len() >= limits::ARCHIVE_TASKS
+            || disk.bytes() >= (limits::ARCHIVE_BYTES as u64).min(share)
+    }
+
+    fn volume(&self, keys: &[TaskKey]) -> (Volume, Vec<ArchivedTask>) {
+        let mut volume = Volume { first: self.archive.next, ..Volume::default() };
+        let mut tasks = Vec::with_capacity(keys.len());
+        let mut handlers: FxHashMap<Kind, u32> = FxHashMap::default();
+        let mut groups: FxHashMap<GroupSlot, u32> = FxHashMap::default();
+        for (at, key) in (0..).zip(keys) {
+            let Some(task) = self.tasks.get(*key) else { continue };
+            let Phase::Ended { end, up, .. } = &task.phase else { continue };
+            let Some(archived) = self.archived(task) else { continue };
+            let handler = *handlers.entry(task.kind).or_insert_with(|| {
+                volume.handlers.extend(self.kinds.name(task.kind).cloned());
+                place_of_last(&volume.handlers)
+            });
+            let group = task.member.and_then(|slot| {
+                let id = self.groups.id(slot)?;
+                Some(*groups.entry(slot).or_insert_with(|| {
+                    volume.groups.push(id);
+                    place_of_last(&volume.groups)
+                }))
+            });
+            volume.rows.push(Row {
+                at,
+                id: task.id,
+                handler,
+                group,
+                digest: task.digest,
+                key: task.key_hash(),
+                submitted: task.submitted,
+                up: *up,
+                weight: weight(task),
+                ending: end.ending(),
+                read: task.read,
+            });
+            tasks.push(archived);
+        }
+        (volume, tasks)
+    }
+
+    /// All that is kept of a task that has ended.
+    pub(super) fn archived(&self, task: &Owned) -> Option<ArchivedTask> {
+        let Phase::Ended { at, end, up, .. } = &task.phase else { return None };
+        let (mut copy, targets) = self.copy(task, task.id)?;
+        copy.idempotency_key = task.key().map(str::to_owned);
+        copy.group = task.member.and_then(|slot| self.place_in_group(slot, task));
+        let story = task.story_beside(end, *at);
+        let story = (story != Default::default()).then(|| Box::new((story, *at)));
+        let ended = RestoredEnd { end: end.to_public(), at: *at, up: *up };
+        Some(ArchivedTask {
+            task: Restored {
+                task: Box::new(copy),
+                targets,
+                submitted: task.submitted,
+                story,
+                ended: Some(Box::new(ended)),
+            },
+            input_bytes: task.input_bytes as u64,
+        })
+    }
+
+    fn place_in_group(&self, slot: GroupSlot, task: &Owned) -> Option<GroupMember> {
+        let (group, max_fails) = (self.groups.id(slot)?, self.groups.max_fails(slot)?);
+        let index = group.index_of(&task.id)?;
+        Some(GroupMember { group, index, last: false, max_fails })
+    }
+
+    /// The volume that was handed out last is on disk: what is in it is let go of here.
+    pub(super) fn on_archived(&mut self, first: u64) {
+        if first != self.archive.next {
+            return;
+        }
+        let keys = std::mem::take(&mut self.archive.writing);
+        let mut ids = Vec::with_capacity(keys.len());
+        for (number, key) in (first..).zip(&keys) {
+            let Some(task) = self.tasks.remove_ended(*key) else { continue };
+            let Phase::Ended { end, up, .. } = &task.phase else { continue };
+            if !end.is_success() {
+                self.queue.leave_rest(task.group);
+            }
+            if let Some(slot) = task.member {
+                // What the group is must be known when none of its members says it any more.
+                self.groups.note(slot);
+            }
+            let entry = Entry::new(
+                task.id,
+                (task.digest, task.key_hash()),
+                (task.submitted, *up),
+                weight(&task),
+                task.member,
+                task.kind,
+                (end.ending(), task.read),
+            );
+            self.archive.table.insert(number, entry);
+            ids.push(task.id);
+        }
+        self.archive.next = first + keys.len() as u64;
+        let count = u32::try_from(keys.len()).unwrap_or(u32::MAX);
+        self.gate.record(Record::Archived { first, count, ids });
+    }
+
+    /// Takes up the ended tasks of one file of the archive. Call it before other tasks are taken up,
+    /// in the order of their numbers.
+    ///
+    /// # Errors
+    ///
+    /// There are too many handler names, or a task is there twice.
+    pub fn restore_volume(&mut self, volume: &Volume) -> Result<(), Reason> {
+        let kind = |name: &HandlerName| self.kinds.of(name.family(), name.operation());
+        let kinds: Option<Vec<Kind>> = volume.handlers.iter().map(kind).collect();
+        let kinds = kinds.ok_or_else(|| Reason::InvalidTask {
+            detail: format!("over {} handler names", limits::KINDS),
+        })?;
+        for row in &volume.rows {
+            let number = volume.first.saturating_add(row.at.into());
+            let damaged = || Reason::Conflict { what: format!("task id {}", row.id) };
+            let kind = *kinds.get(row.handler as usize).ok_or_else(damaged)?;
+            let group = row.group.and_then(|group| volume.groups.get(group as usize));
+            let slot = match group {
+                Some(group) => Some(self.join_ended(group, row).ok_or_else(damaged)?),
+                None => None,
+            };
+            let entry = Entry::new(
+                row.id,
+                (row.digest, row.key),
+                (row.submitted, row.up),
+                row.weight,
+                slot,
+                kind,
+                (row.ending, row.read),
+            );
+            if !self.archive.table.insert(number, entry) {
+                return Err(damaged());
+            }
+            self.archive.next = self.archive.next.max(number + 1);
+        }
+        // Ages are looked at once all are back.
+        self.forget_by(self.config.started);
+        Ok(())
+    }
+
+    /// The numbers below this one are taken, also if nothing is kept under them.
+    pub fn restore_numbers(&mut self, next: u64) {
+        self.archive.next = self.archive.next.max(next);
+    }
+
+    fn join_ended(&mut self, group: &GroupId, row: &Row) -> Option<GroupSlot> {
+        let index = group.index_of(&row.id)?;
+        let slot = self.groups.join_ended(group, index, row.submitted)?;
+        let counts = Counts { weight: row.weight, up: row.up, read: row.read };
+        self.groups.keep(slot, &row.ending.state(), counts);
+        Some(slot)
+    }
+
+    /// A result was given to somebody who asked for it.
+    pub fn note_read(&mut self, id: crate::TaskId) {
+        if let Some(task) = self.tasks.by_id(&id).and_then(|key| self.tasks.get_mut(key)) {
+            if matches!(task.phase, Phase::Ended { .. }) && !std::mem::replace(&mut task.read, true)
+            {
+                self.groups.note_read(task.member);
+            }
+            return;
+        }
+        let Some((number, _)) = self.archive.table.by_id(&id) else { return };
+        if let Some(entry) = self.archive.table.get_mut(number)
+            && !std::mem::replace(&mut entry.read, true)
+        {
+            self.groups.note_read(entry.group);
+            self.archive.read.push(number);
+        }
+    }
+
+    /// Whether a result was given to somebody.
+    #[cfg(test)]
+    pub(super) fn was_read(&self, id: &crate::TaskId) -> bool {
+        let here = self.tasks.by_id(id).and_then(|key| self.tasks.get(key));
+        let archived = || self.archive.table.by_id(id).is_some_and(|(_, entry)| entry.read);
+        here.map_or_else(archived, |task| task.read)
+    }
+
+    /// Which results were handed out is journalled with something else, or when it is much: it is
+    /// lost without harm.
+    pub(super) fn record_read(&mut self) {
+        let many = self.archive.read.len() >= limits::ARCHIVE_TASKS;
+        if !self.archive.read.is_empty() && (many || self.gate.has_records()) {
+            let numbers = std::mem::take(&mut self.archive.read);
+            self.gate.record(Record::Read { numbers });
+        }
+    }
+}
+
+/// What a task counts.
+pub(super) fn weight(task: &Owned) -> u32 {
+    u32::try_from(task.ended_weight()).unwrap_or(u32::MAX)
+}
+
+fn place_of_last<T>(list: &[T]) -> u32 {
+    u32::try_from(list.len()).unwrap_or(u32::MAX).saturating_sub(1)
+}

@@ -1,0 +1,218 @@
+//! Ended tasks whose records are in the archive: 64 bytes each, and no result.
+//!
+//! An entry is found by its number in the archive, by the task's id, or by its idempotency key.
+//! Numbers rise in the order in which tasks ended, so that the first entry is the oldest.
+
+use std::{
+    collections::BTreeMap,
+    hash::{BuildHasher as _, BuildHasherDefault},
+};
+
+use hashbrown::HashTable;
+use rustc_hash::{FxHashMap, FxHasher};
+
+use super::{
+    groups::GroupSlot,
+    kinds::Kind,
+    view::{EndCounts, Ending},
+};
+use crate::{task::TaskId, time::Time};
+
+/// One ended task.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) id: TaskId,
+    /// As [`Owned::digest`](super::tasks::Owned::digest).
+    pub(super) digest: u64,
+    /// Hash of the idempotency key; 0 if the task has none.
+    pub(super) key: u64,
+    pub(super) submitted: Time,
+    /// How long the node had been up, over all its starts, when the task ended.
+    pub(super) up: Time,
+    /// Bytes that count against the limit, at least [`ENDED_WEIGHT`](crate::limits::ENDED_WEIGHT).
+    pub(super) weight: u32,
+    pub(super) group: Option<GroupSlot>,
+    pub(super) kind: Kind,
+    pub(super) ending: Ending,
+    /// Whether the result was handed out.
+    pub(super) read: bool,
+    /// The last digits of the number.
+    at: u16,
+}
+
+impl Entry {
+    /// The entry of a task that is about to get its number.
+    #[expect(clippy::too_many_arguments, reason = "one for each field")]
+    pub(super) fn new(
+        id: TaskId,
+        (digest, key): (u64, u64),
+        (submitted, up): (Time, Time),
+        weight: u32,
+        group: Option<GroupSlot>,
+        kind: Kind,
+        (ending, read): (Ending, bool),
+    ) -> Self {
+        Self { id, digest, key, submitted, up, weight, group, kind, ending, read, at: 0 }
+    }
+}
+
+/// The table. Its size is bounded by the bytes that may be kept: each entry counts at least a
+/// kibibyte.
+#[derive(Debug)]
+pub(super) struct Ended {
+    /// Entries by the first digits of their numbers, each list in order.
+    chunks: BTreeMap<u64, Vec<Entry>>,
+    /// Numbers by id. Several tables, so that one that grows is never long at it.
+    index: Vec<HashTable<u64>>,
+    keys: FxHashMap<u64, u64>,
+    bytes: u64,
+    counts: EndCounts,
+}
+
+impl Default for Ended {
+    fn default() -> Self {
+        Self {
+            chunks: BTreeMap::new(),
+            index: (0..SHARDS).map(|_| HashTable::new()).collect(),
+            keys: FxHashMap::default(),
+            bytes: 0,
+            counts: EndCounts::default(),
+        }
+    }
+}
+
+impl Ended {
+    /// The weight of all entries.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// How its tasks have ended.
+    pub(super) fn counts(&self) -> EndCounts {
+        self.counts
+    }
+
+    /// Inserts an entry. Its number is higher than any before it, or belongs in between after a
+    /// restart. False, and nothing changes, if the number or the id is taken.
+    pub(super) fn insert(&mut self, number: u64, mut entry: Entry) -> bool {
+        let (chunk, at) = split(number);
+        if self.by_id(&entry.id).is_some() {
+            return false;
+        }
+        entry.at = at;
+        let (id, key, weight, ending) = (entry.id, entry.key, entry.weight, entry.ending);
+        let entries = self.chunks.entry(chunk).or_default();
+        match entries.binary_search_by_key(&at, |entry| entry.at) {
+            Ok(_) => return false,
+            Err(place) => entries.insert(place, entry),
+        }
+        self.bytes += u64::from(weight);
+        self.counts.add(&ending.state());
+        if key != 0 {
+            self.keys.insert(key, number);
+        }
+        let hash = hash(&id);
+        let (index, chunks) = (&mut self.index, &self.chunks);
+        if let Some(table) = index.get_mut(shard(hash)) {
+            table.insert_unique(hash, number, |number| {
+                find(chunks, *number).map_or(0, |entry| self::hash(&entry.id))
+            });
+        }
+        true
+    }
+
+    pub(super) fn get(&self, number: u64) -> Option<&Entry> {
+        find(&self.chunks, number)
+    }
+
+    pub(super) fn get_mut(&mut self, number: u64) -> Option<&mut Entry> {
+        let (chunk, at) = split(number);
+        let entries = self.chunks.get_mut(&chunk)?;
+        let place = place(entries, at)?;
+        entries.get_mut(place)
+    }
+
+    pub(super) fn by_id(&self, id: &TaskId) -> Option<(u64, &Entry)> {
+        let hash = hash(id);
+        let is_it = |number: &u64| find(&self.chunks, *number).is_some_and(|entry| entry.id == *id);
+        let number = *self.index.get(shard(hash))?.find(hash, is_it)?;
+        Some((number, self.get(number)?))
+    }
+
+    /// The task that has a key with this hash.
+    pub(super) fn by_key(&self, key: u64) -> Option<(u64, &Entry)> {
+        let number = *self.keys.get(&key)?;
+        Some((number, self.get(number)?))
+    }
+
+    pub(super) fn remove(&mut self, number: u64) -> Option<Entry> {
+        let (chunk, at) = split(number);
+        let entries = self.chunks.get_mut(&chunk)?;
+        let place = place(entries, at)?;
+        let entry = entries.get(place)?;
+        let hash = hash(&entry.id);
+        if let Some(table) = self.index.get_mut(shard(hash))
+            && let Ok(found) = table.find_entry(hash, |of| *of == number)
+        {
+            found.remove();
+        }
+        let entry = entries.remove(place);
+        if entries.is_empty() {
+            self.chunks.remove(&chunk);
+        } else if entries.len() * 4 < entries.capacity() {
+            entries.shrink_to(entries.len() * 2);
+        }
+        self.bytes -= u64::from(entry.weight);
+        let mut one = EndCounts::default();
+        one.add(&entry.ending.state());
+        self.counts.take(&one);
+        if entry.key != 0 && self.keys.get(&entry.key) == Some(&number) {
+            self.keys.remove(&entry.key);
+        }
+        Some(entry)
+    }
+
+    /// All entries with their numbers, the oldest first.
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = (u64, &Entry)> {
+        self.chunks.iter().flat_map(|(chunk, entries)| {
+            entries.iter().map(move |entry| (chunk << DIGITS | u64::from(entry.at), entry))
+        })
+    }
+}
+
+fn find(chunks: &BTreeMap<u64, Vec<Entry>>, number: u64) -> Option<&Entry> {
+    let (chunk, at) = split(number);
+    let entries = chunks.get(&chunk)?;
+    entries.get(place(entries, at)?)
+}
+
+/// Where the entry with these last digits is. In a chunk without holes they say it.
+fn place(entries: &[Entry], at: u16) -> Option<usize> {
+    let guess = usize::from(at);
+    if entries.get(guess).is_some_and(|entry| entry.at == at) {
+        return Some(guess);
+    }
+    entries.binary_search_by_key(&at, |entry| entry.at).ok()
+}
+
+fn split(number: u64) -> (u64, u16) {
+    let last = number & ((1 << DIGITS) - 1);
+    (number >> DIGITS, u16::try_from(last).unwrap_or(0))
+}
+
+fn hash(id: &TaskId) -> u64 {
+    BuildHasherDefault::<FxHasher>::default().hash_one(id.as_bytes())
+}
+
+/// From other bits of the hash than the tables use.
+fn shard(hash: u64) -> usize {
+    usize::try_from(hash >> 40).unwrap_or(0) % SHARDS
+}
+
+/// Bits of a number that tell the entries of one chunk apart.
+const DIGITS: u32 = 10;
+/// Tables by id.
+const SHARDS: usize = 64;
+
+#[cfg(test)]
+mod tests;

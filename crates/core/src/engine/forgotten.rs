@@ -1,0 +1,126 @@
+//! Which ids were forgotten: known within bounds, so that nobody is told that a task or group never
+//! existed whose results were dropped.
+//!
+//! Most ids tell when they were made. Of these one time is enough: an unknown id that is not younger
+//! than the youngest that was forgotten counts as forgotten. Others (of groups with a key) are kept.
+
+use std::collections::VecDeque;
+
+use rustc_hash::FxHashSet;
+
+use super::{Engine, Record};
+use crate::{
+    limits,
+    reason::Reason,
+    task::{GroupId, TaskId},
+};
+
+/// What is common to the ids of a group and its members.
+type Start = [u8; 12];
+
+/// Ids that were forgotten.
+#[derive(Clone, Debug, Default)]
+pub struct Forgotten {
+    /// Milliseconds since 1970 up to which ids with a time count as forgotten; 0: none was.
+    until: u64,
+    /// Starts of ids without a time, the earliest first, at most [`limits::FORGOTTEN_IDS`].
+    starts: VecDeque<Start>,
+    known: FxHashSet<Start>,
+}
+
+impl Forgotten {
+    /// The time in an id of version 7, in milliseconds since 1970.
+    pub fn time_of(id: &[u8; 16]) -> Option<u64> {
+        time_of(id)
+    }
+
+    /// An id with this start was forgotten.
+    pub fn add_start(&mut self, start: [u8; 12]) {
+        if self.known.insert(start) {
+            self.starts.push_back(start);
+        }
+        if self.starts.len() > limits::FORGOTTEN_IDS
+            && let Some(first) = self.starts.pop_front()
+        {
+            self.known.remove(&first);
+        }
+    }
+
+    /// The time up to which ids count as forgotten, in milliseconds since 1970.
+    pub fn until(&self) -> u64 {
+        self.until
+    }
+
+    /// Takes up such a time of an earlier start.
+    pub fn raise(&mut self, until: u64) {
+        self.until = self.until.max(until);
+    }
+
+    /// The id of a task or a group was forgotten.
+    pub fn add(&mut self, id: &[u8; 16]) {
+        if let Some(time) = time_of(id) {
+            return self.raise(time);
+        }
+        if let Some(start) = id.first_chunk() {
+            self.add_start(*start);
+        }
+    }
+
+    /// Whether an id that is not known was forgotten, as far as that can be told.
+    pub fn has(&self, id: &[u8; 16]) -> bool {
+        match time_of(id) {
+            Some(time) => time <= self.until,
+            None => id.first_chunk().is_some_and(|start| self.known.contains(start)),
+        }
+    }
+
+    /// What a record adds to it.
+    pub(super) fn apply(&mut self, record: &Record) {
+        match record {
+            Record::Forgotten { id } => self.add(id.as_bytes()),
+            Record::GroupForgotten { id } => self.add(id.as_bytes()),
+            Record::Dropped { until, .. } => self.raise(*until),
+            Record::Submitted { .. }
+            | Record::Tried { .. }
+            | Record::Ended { .. }
+            | Record::Archived { .. }
+            | Record::Read { .. }
+            | Record::Group(_)
+            | Record::Finished(_)
+            | Record::Released { .. } => {}
+        }
+    }
+}
+
+/// The time in an id of version 7, in milliseconds since 1970.
+pub(super) fn time_of(id: &[u8; 16]) -> Option<u64> {
+    let [a, b, c, d, e, f, version, ..] = *id;
+    (version >> 4 == 7).then(|| u64::from_be_bytes([0, 0, a, b, c, d, e, f]))
+}
+
+impl Engine {
+    /// Takes up what an earlier start has forgotten.
+    pub fn restore_forgotten(&mut self, forgotten: Forgotten) {
+        self.forgotten = forgotten;
+    }
+
+    /// Why nothing is known of a task.
+    pub fn unknown_task(&self, id: TaskId) -> Reason {
+        self.unknown(id.as_bytes())
+    }
+
+    /// Why nothing is known of a group.
+    pub fn unknown_group(&self, id: GroupId) -> Reason {
+        self.unknown(id.as_bytes())
+    }
+
+    fn unknown(&self, id: &[u8; 16]) -> Reason {
+        if self.forgotten.has(id) { self.forgotten() } else { Reason::NotFound }
+    }
+
+    /// How it is said that something was forgotten.
+    pub fn forgotten(&self) -> Reason {
+        let (keep, keep_bytes) = (self.config.keep_results, self.config.keep_bytes);
+        Reason::Forgotten { keep, keep_bytes }
+    }
+}

@@ -1,0 +1,499 @@
+//! The archive: ended tasks in files of some thousand each, in a folder of the home.
+//!
+//! Which files count, and which of their tasks were forgotten or handed out since, stands in the
+//! journal's store. So a file that a crash has left behind is known and removed, one that is missing
+//! is missed, and a file is never changed: when nothing in it is kept it is removed, and when less
+//! than half of it is, the rest is written into another one.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use meshwork_core::engine::{ArchivedTask, Volume};
+
+use super::JournalError;
+use crate::{
+    clock::Clock,
+    home::{self, HomeError},
+};
+
+mod file;
+#[cfg(test)]
+mod tests;
+mod thread;
+
+pub(crate) use self::thread::Archiver;
+pub(super) use self::thread::Job;
+
+/// Files that are written anew at once.
+const MOVES: usize = 8;
+/// What the archive's thread may be asked for at once: these, and the engine's one volume.
+pub(super) const JOBS: usize = 2 * MOVES;
+/// The folder in a home.
+const FOLDER: &str = "ended";
+
+/// What the journal's store says of one file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Entry {
+    /// How often it was written anew.
+    pub(super) generation: u32,
+    /// How many numbers it takes.
+    pub(super) count: u32,
+    /// Tasks that are not kept any longer.
+    pub(super) dead: Bits,
+    /// Tasks whose results were handed out.
+    pub(super) read: Bits,
+    /// Tasks in the file when it was written, as far as it is known.
+    written: u32,
+    /// Whether it is being written anew.
+    moving: bool,
+}
+
+/// A set of small numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Bits(Vec<u8>);
+
+impl Bits {
+    fn set(&mut self, at: u32) {
+        let byte = at as usize / 8;
+        if self.0.len() <= byte {
+            self.0.resize(byte + 1, 0);
+        }
+        if let Some(byte) = self.0.get_mut(byte) {
+            *byte |= 1 << (at % 8);
+        }
+    }
+
+    pub(super) fn has(&self, at: u32) -> bool {
+        self.0.get(at as usize / 8).is_some_and(|byte| byte & (1 << (at % 8)) != 0)
+    }
+
+    fn count(&self) -> u32 {
+        self.0.iter().map(|byte| byte.count_ones()).sum()
+    }
+}
+
+impl Entry {
+    fn new(count: u32) -> Self {
+        Self { count, written: count, ..Self::default() }
+    }
+
+    /// Tasks in the file when it was written.
+    pub(super) fn written(&self) -> u32 {
+        self.written
+    }
+
+    fn live(&self) -> u32 {
+        self.count.saturating_sub(self.dead.count())
+    }
+
+    /// As it stands in the store.
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        bytes.extend(self.generation.to_le_bytes());
+        bytes.extend(self.count.to_le_bytes());
+        bytes.extend(u32::try_from(self.dead.0.len()).unwrap_or(0).to_le_bytes());
+        bytes.extend(&self.dead.0);
+        bytes.extend(&self.read.0);
+        bytes
+    }
+
+    pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
+        let (generation, bytes) = bytes.split_first_chunk()?;
+        let (count, bytes) = bytes.split_first_chunk()?;
+        let (length, bytes) = bytes.split_first_chunk()?;
+        let (dead, read) = bytes.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+        let count = u32::from_le_bytes(*count);
+        Some(Self {
+            generation: u32::from_le_bytes(*generation),
+            count,
+            dead: Bits(dead.to_vec()),
+            read: Bits(read.to_vec()),
+            written: count,
+            moving: false,
+        })
+    }
+}
+
+/// Why an archived task cannot be shown.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReadError {
+    /// It was forgotten meanwhile.
+    #[error("it is not kept any longer")]
+    Gone,
+    /// Its record is damaged, or the file is.
+    #[error("{}", path.display())]
+    Damaged { path: PathBuf },
+    #[error("{}: {source}", path.display())]
+    Io { path: PathBuf, source: io::Error },
+}
+
+/// The files of a home, for those who read them and those who write them.
+#[derive(Debug)]
+pub(crate) struct Archive {
+    dir: PathBuf,
+    clock: Clock,
+    files: Mutex<BTreeMap<u64, Entry>>,
+}
+
+impl Archive {
+    /// The archive of a home, with the files that the store says it has. Others are removed.
+    pub(super) fn open(
+        home: &Path,
+        clock: Clock,
+        entries: BTreeMap<u64, Entry>,
+    ) -> Result<Arc<Self>, JournalError> {
+        let dir = home.join(FOLDER);
+        home::make_private(&dir)?;
+        let archive = Self { dir, clock, files: Mutex::new(entries) };
+        archive.remove_others()?;
+        Ok(Arc::new(archive))
+    }
+
+    /// The same of a home that is only looked at.
+    pub(super) fn inspect(home: &Path, entries: BTreeMap<u64, Entry>) -> Self {
+        let (dir, files) = (home.join(FOLDER), Mutex::new(entries));
+        Self { dir, clock: Clock::start(), files }
+    }
+
+    fn files(&self) -> MutexGuard<'_, BTreeMap<u64, Entry>> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn path(&self, first: u64, generation: u32) -> PathBuf {
+        self.dir.join(name(first, generation))
+    }
+
+    /// Removes what a crash has left behind.
+    fn remove_others(&self) -> Result<(), JournalError> {
+        let io = |source| HomeError::Io { path: self.dir.clone(), source };
+        let names: Vec<String> =
+            self.files().iter().map(|(first, entry)| name(*first, entry.generation)).collect();
+        for file in fs::read_dir(&self.dir).map_err(io)? {
+            let file = file.map_err(io)?;
+            if !names.iter().any(|name| file.file_name() == name.as_str()) {
+                fs::remove_file(file.path()).map_err(io)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads what a start must know of each file, without a result, and hands it over in order.
+    ///
+    /// # Errors
+    ///
+    /// A file is missing, or rows of one are damaged.
+    pub(super) fn read_indexes(&self, mut each: impl FnMut(Volume)) -> Result<(), JournalError> {
+        for (first, entry) in self.files().iter_mut() {
+            let path = self.path(*first, entry.generation);
+            let total = u64::from(entry.count);
+            let damaged = |damaged| JournalError::Damaged { path: path.clone(), damaged, total };
+            let index = match file::index(&path, &self.clock) {
+                Ok(index) => index.ok_or_else(|| damaged(total))?,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    return Err(JournalError::MissingEnded { path });
+                }
+                Err(source) => return Err(HomeError::Io { path, source }.into()),
+            };
+            if index.damaged > 0 || index.volume.first != *first {
+                return Err(damaged(index.damaged.max(1)));
+            }
+            let mut volume = index.volume;
+            entry.written = u32::try_from(volume.rows.len()).unwrap_or(u32::MAX);
+            volume.rows.retain(|row| !entry.dead.has(row.at));
+            for row in &mut volume.rows {
+                row.read |= entry.read.has(row.at);
+            }
+            if (volume.rows.len() as u64) < u64::from(entry.live()) {
+                return Err(damaged(1));
+            }
+            each(volume);
+        }
+        Ok(())
+    }
+
+    /// Reads archived tasks by their numbers, in any order.
+    pub(crate) fn read(&self, numbers: &[u64]) -> Vec<Result<ArchivedTask, ReadError>> {
+        let mut open: Option<(u64, u32, file::Reading)> = None;
+        let mut read = |number: &u64| match self.read_one(*number, &mut open) {
+            // The file may have been written anew meanwhile.
+            Err(ReadError::Gone) => self.read_one(*number, &mut open),
+            read => read,
+        };
+        numbers.iter().map(&mut read).collect()
+    }
+
+    fn read_one(
+        &self,
+        number: u64,
+        open: &mut Option<(u64, u32, file::Reading)>,
+    ) -> Result<ArchivedTask, ReadError> {
+        let (first, generation) = {
+            let files = self.files();
+            let (first, entry) = files.range(..=number).next_back().ok_or(ReadError::Gone)?;
+            let at = u32::try_from(number - first).unwrap_or(u32::MAX);
+            if at >= entry.count || entry.dead.has(at) {
+                return Err(ReadError::Gone);
+            }
+            (*first, entry.generation)
+        };
+        let path = self.path(first, generation);
+        let io = |source: io::Error| {
+            if source.kind() == io::ErrorKind::NotFound && !self.is_current(first, generation) {
+                // It was removed or written anew since.
+                ReadError::Gone
+            } else if source.kind() == io::ErrorKind::UnexpectedEof {
+                ReadError::Damaged { path: path.clone() }
+            } else {
+                ReadError::Io { path: path.clone(), source }
+            }
+        };
+        if open.as_ref().is_none_or(|(of, at, _)| (*of, *at) != (first, generation)) {
+            let damaged = || ReadError::Damaged { path: path.clone() };
+            let reading = file::Reading::open(&path).map_err(io)?.ok_or_else(damaged)?;
+            *open = Some((first, generation, reading));
+        }
+        let Some((_, _, reading)) = open else { return Err(ReadError::Gone) };
+        let at = u32::try_from(number - first).unwrap_or(u32::MAX);
+        let task = reading.task(at, &self.clock).map_err(io)?;
+        task.ok_or_else(|| ReadError::Damaged { path: path.clone() })
+    }
+
+    fn is_current(&self, first: u64, generation: u32) -> bool {
+        self.files().get(&first).is_some_and(|entry| entry.generation == generation)
+    }
+
+    /// A file was written, and is read from now on.
+    fn add(&self, first: u64, count: u32) {
+        self.files().insert(first, Entry::new(count));
+    }
+
+    /// These tasks are not kept any longer, or were handed out. Gives the files that this is about.
+    pub(super) fn note(&self, numbers: &[u64], what: Noted) -> Vec<u64> {
+        let mut files = self.files();
+        let mut touched: Vec<u64> = Vec::new();
+        for number in numbers {
+            let Some((first, entry)) = files.range_mut(..=*number).next_back() else { continue };
+            let at = u32::try_from(number - first).unwrap_or(u32::MAX);
+            if at >= entry.count {
+                continue;
+            }
+            match what {
+                Noted::Dead => entry.dead.set(at),
+                Noted::Read => entry.read.set(at),
+            }
+            if touched.last() != Some(first) && !touched.contains(first) {
+                touched.push(*first);
+            }
+        }
+        touched
+    }
+
+    /// What the store is to say of a file from now on; none if nothing in it is kept.
+    pub(super) fn entry(&self, first: u64) -> Option<Entry> {
+        self.files().get(&first).filter(|entry| entry.live() > 0).cloned()
+    }
+
+    /// The store does not name this file any more.
+    pub(super) fn remove(&self, first: u64) {
+        let Some(entry) = self.files().remove(&first) else { return };
+        // What cannot be removed now is at the next start.
+        fs::remove_file(self.path(first, entry.generation)).ok();
+    }
+
+    /// Whether a file is to be written anew, because less than half of it is kept; it is from now on.
+    pub(super) fn take_sparse(&self, first: u64) -> Option<Entry> {
+        let mut files = self.files();
+        let entry = files.get_mut(&first)?;
+        if entry.moving || entry.live() * 2 >= entry.written {
+            return None;
+        }
+        entry.moving = true;
+        let entry = entry.clone();
+        // The rest has its turn when more of them is forgotten.
+        if files.values().filter(|entry| entry.moving).count() <= MOVES {
+            return Some(entry);
+        }
+        files.get_mut(&first)?.moving = false;
+        None
+    }
+
+    /// A file was written anew. What was forgotten meanwhile is so in the new one, too. Gives what the
+    /// store is to say of it.
+    pub(super) fn moved(&self, first: u64, written: u32) -> Option<Entry> {
+        let mut files = self.files();
+        let entry = files.get_mut(&first)?;
+        (entry.generation, entry.moving, entry.written) = (entry.generation + 1, false, written);
+        Some(entry.clone())
+    }
+
+    /// A file was not written anew.
+    pub(super) fn leave(&self, first: u64) {
+        if let Some(entry) = self.files().get_mut(&first) {
+            entry.moving = false;
+        }
+    }
+
+    /// That a file was written anew could not be noted.
+    pub(super) fn move_back(&self, first: u64, written: u32) {
+        if let Some(entry) = self.files().get_mut(&first) {
+            (entry.generation, entry.written) = (entry.generation.saturating_sub(1), written);
+        }
+    }
+
+    /// Removes one of the files that were written of the same tasks.
+    pub(super) fn remove_file(&self, first: u64, generation: u32) {
+        // What cannot be removed now is at the next start.
+        fs::remove_file(self.path(first, generation)).ok();
+    }
+
+    /// Reads every record, and says how many tasks there are and how many of them are damaged.
+    pub(super) fn verify(&self) -> Result<(u64, u64), JournalError> {
+        let (mut total, mut bad) = (0, 0);
+        for (first, entry) in self.files().iter() {
+            let path = self.path(*first, entry.generation);
+            let io = |source| HomeError::Io { path: path.clone(), source };
+            total += u64::from(entry.live());
+            let opened = (file::index(&path, &self.clock), file::Reading::open(&path));
+            let (Ok(Some(index)), Ok(Some(reading))) = opened else {
+                bad += u64::from(entry.live());
+                continue;
+            };
+            let kept = index.places.iter().filter(|place| !entry.dead.has(place.row.at));
+            let mut whole = 0;
+            for place in kept {
+                whole += u64::from(reading.is_whole(place, &self.clock).map_err(io)?);
+            }
+            bad += u64::from(entry.live()).saturating_sub(whole);
+        }
+        Ok((total, bad))
+    }
+
+    /// What is to be said of files that are missing or damaged, so that a node starts without what is
+    /// lost: none of a file that cannot be used at all.
+    pub(super) fn repaired(&self) -> Result<Vec<Said>, JournalError> {
+        let mut repaired = Vec::new();
+        for (first, entry) in self.files().iter() {
+            let path = self.path(*first, entry.generation);
+            let index = match file::index(&path, &self.clock) {
+                Ok(index) => index,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+                Err(source) => return Err(HomeError::Io { path, source }.into()),
+            };
+            let Some(index) = index else {
+                repaired.push((*first, None));
+                continue;
+            };
+            let whole: BTreeSet<u32> = index.volume.rows.iter().map(|row| row.at).collect();
+            let mut without = entry.clone();
+            (0..entry.count).filter(|at| !whole.contains(at)).for_each(|at| without.dead.set(at));
+            if without != *entry {
+                repaired.push((*first, Some(without).filter(|entry| entry.live() > 0)));
+            }
+        }
+        Ok(repaired)
+    }
+
+    /// Tasks that are kept, and bytes of the files.
+    pub(super) fn size(&self) -> (u64, u64) {
+        let files = self.files();
+        let bytes = |(first, entry): (&u64, &Entry)| {
+            fs::metadata(self.path(*first, entry.generation)).map_or(0, |file| file.len())
+        };
+        let tasks = files.values().map(|entry| u64::from(entry.live())).sum();
+        (tasks, files.iter().map(bytes).sum())
+    }
+
+    /// Puts all files into the archive of another home, by links where that is possible.
+    pub(super) fn copy_to(&self, home: &Path) -> Result<(), JournalError> {
+        // The folder of the copy has to be there.
+        fs::metadata(home).map_err(|source| HomeError::Io { path: home.to_owned(), source })?;
+        let dir = home.join(FOLDER);
+        home::make_private(&dir)?;
+        let names: Vec<String> =
+            self.files().iter().map(|(first, entry)| name(*first, entry.generation)).collect();
+        for name in names {
+            let (from, to) = (self.dir.join(&name), dir.join(&name));
+            let copied = fs::hard_link(&from, &to).or_else(|_| {
+                fs::copy(&from, &to)?;
+                fs::File::open(&to)?.sync_all()
+            });
+            copied.map_err(|source| HomeError::Io { path: to, source })?;
+        }
+        let synced = fs::File::open(&dir).and_then(|dir| dir.sync_all());
+        Ok(synced.map_err(|source| HomeError::Io { path: dir, source })?)
+    }
+}
+
+/// The first task of a file, and what the store is to say of it; none: the file does not count.
+pub(super) type Said = (u64, Option<Entry>);
+
+/// What is noted of archived tasks.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Noted {
+    Dead,
+    Read,
+}
+
+fn name(first: u64, generation: u32) -> String {
+    format!("{first:012}-{generation}")
+}
+
+/// The folder of the archive in a home.
+pub(super) fn folder(home: &Path) -> PathBuf {
+    home.join(FOLDER)
+}
+
+/// Gives the archive of a home another name, under which no node looks for it; says which.
+pub(super) fn put_aside(home: &Path) -> Result<Option<PathBuf>, JournalError> {
+    let dir = folder(home);
+    // One in which there is nothing need not be kept.
+    if !dir.exists() || fs::remove_dir(&dir).is_ok() {
+        return Ok(None);
+    }
+    let name = |number: u32| home.join(format!("{FOLDER}.replaced-{number}"));
+    let free = (1..).map(name).find(|path| !path.exists()).unwrap_or_else(|| name(0));
+    fs::rename(&dir, &free).map_err(|source| HomeError::Io { path: dir, source })?;
+    Ok(Some(free))
+}
+
+/// The files of an archive as they are in the folder, where the store does not say which count: of
+/// several of the same tasks the latest. What was forgotten of them is there again.
+pub(super) fn found(home: &Path) -> Result<BTreeMap<u64, Entry>, JournalError> {
+    let dir = folder(home);
+    let mut found: BTreeMap<u64, Entry> = BTreeMap::new();
+    if !dir.exists() {
+        return Ok(found);
+    }
+    let io = |source| HomeError::Io { path: dir.clone(), source };
+    let clock = Clock::start();
+    for file in fs::read_dir(&dir).map_err(io)? {
+        let file = file.map_err(io)?;
+        let name = file.file_name();
+        let parts = name.to_str().and_then(|name| name.split_once('-'));
+        let Some((Ok(first), Ok(generation))) =
+            parts.map(|(first, generation)| (first.parse::<u64>(), generation.parse::<u32>()))
+        else {
+            continue;
+        };
+        // One that is cut short was being written.
+        let Some(index) = file::index(&file.path(), &clock).map_err(io)? else { continue };
+        let count = index.volume.rows.last().map_or(0, |row| row.at.saturating_add(1));
+        let mut entry = Entry { generation, ..Entry::new(count) };
+        let kept: BTreeSet<u32> = index.volume.rows.iter().map(|row| row.at).collect();
+        (0..count).filter(|at| !kept.contains(at)).for_each(|at| entry.dead.set(at));
+        let is_later = found.get(&first).is_none_or(|entry| entry.generation < generation);
+        if index.damaged == 0 && is_later && entry.live() > 0 {
+            found.insert(first, entry);
+        }
+    }
+    Ok(found)
+}
+
+/// The number behind all tasks of these files.
+pub(super) fn next_number(files: &BTreeMap<u64, Entry>) -> u64 {
+    files.iter().map(|(first, entry)| first + u64::from(entry.count)).max().unwrap_or(0)
+}

@@ -1,0 +1,354 @@
+//! One file of the archive: the records of some thousand ended tasks, and behind them a row of fixed
+//! size for each, which a start reads.
+//!
+//! A task has two records, framed as in the journal: that it was submitted, and how it ended. Each
+//! record, each row, the list of names and the foot have checksums of their own. A file is written
+//! once and never changed.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Write as _},
+    os::unix::fs::{FileExt as _, OpenOptionsExt as _},
+    path::Path,
+};
+
+use meshwork_core::{
+    GroupId, HandlerName, TaskId,
+    engine::{ArchivedTask, Record, Restored, RestoredEnd, Row, Volume, view::Ending},
+};
+use prost::Message;
+
+use super::super::frames::{self, Stamp};
+use crate::clock::Clock;
+
+/// How a file begins, and ends.
+const MAGIC: &[u8; 8] = b"MWENDED1";
+/// Bytes of a row.
+const ROW: usize = 88;
+/// Bytes of the foot.
+const FOOT: usize = 48;
+
+/// A row, and where the records of its task are.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    pub(super) row: Row,
+    pub(super) offset: u64,
+    pub(super) length: u32,
+    input_bytes: u32,
+}
+
+/// What a start reads of a file.
+#[derive(Debug)]
+pub(super) struct Index {
+    pub(super) volume: Volume,
+    pub(super) places: Vec<Place>,
+    /// Rows that are damaged.
+    pub(super) damaged: u64,
+}
+
+/// The names in a file.
+#[derive(Clone, PartialEq, Message)]
+struct Names {
+    #[prost(string, repeated, tag = "1")]
+    handlers: Vec<String>,
+    #[prost(bytes = "vec", repeated, tag = "2")]
+    groups: Vec<Vec<u8>>,
+}
+
+/// Where the parts of a file are.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Foot {
+    first: u64,
+    rows: u32,
+    names: u32,
+    index: u64,
+    names_sum: u32,
+}
+
+/// The records of a task, as they stand in a file.
+pub(super) fn records(task: &ArchivedTask, clock: &Clock) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let Restored { task, targets, submitted, story, ended } = &task.task;
+    let Some(ended) = ended else { return bytes };
+    let RestoredEnd { end, at, up } = &**ended;
+    let stamp = |at| Stamp { at: clock.wall(at).timestamp_millis(), up: *up };
+    let record = Record::Submitted { task: task.clone(), targets: targets.clone() };
+    frames::append(&mut bytes, stamp(*submitted), &record);
+    let story = story.as_ref().map(|story| story.0.clone()).unwrap_or_default();
+    let record = Record::Ended { id: task.id, end: Box::new(end.clone()), story };
+    frames::append(&mut bytes, stamp(*at), &record);
+    bytes
+}
+
+/// The task whose records these are; none if they are damaged.
+fn task_of(bytes: &[u8], id: TaskId, input_bytes: u32, clock: &Clock) -> Option<ArchivedTask> {
+    let mut ledger = meshwork_core::engine::Ledger::default();
+    let mut whole = true;
+    whole &= frames::records(bytes, |record| match record {
+        Some((stamp, record)) => ledger.apply(record, clock.time(stamp.at), stamp.up),
+        None => whole = false,
+    });
+    let mut tasks = ledger.into_parts().0;
+    let task = tasks.next().filter(|task| whole && task.task.id == id && task.ended.is_some())?;
+    Some(ArchivedTask { task, input_bytes: input_bytes.into() })
+}
+
+/// Writes a file that is not there yet; it is on disk when this returns. Gives its size.
+pub(super) fn write<'t>(
+    path: &Path,
+    volume: &Volume,
+    clock: &Clock,
+    tasks: impl Iterator<Item = (Vec<u8>, u64)> + 't,
+) -> io::Result<u64> {
+    let mut options = OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    let mut pending = MAGIC.to_vec();
+    let (mut offset, mut rows) = (MAGIC.len() as u64, Vec::new());
+    for (row, (records, input_bytes)) in volume.rows.iter().zip(tasks) {
+        let place = Place {
+            row: row.clone(),
+            offset,
+            length: u32::try_from(records.len()).unwrap_or(u32::MAX),
+            input_bytes: u32::try_from(input_bytes).unwrap_or(u32::MAX),
+        };
+        put_row(&place, clock, &mut rows);
+        offset += records.len() as u64;
+        pending.extend_from_slice(&records);
+        if pending.len() >= PORTION {
+            file.write_all(&pending)?;
+            pending.clear();
+        }
+    }
+    let names = Names {
+        handlers: volume.handlers.iter().map(ToString::to_string).collect(),
+        groups: volume.groups.iter().map(|group| group.as_bytes().to_vec()).collect(),
+    };
+    let names = names.encode_to_vec();
+    let foot = Foot {
+        first: volume.first,
+        rows: u32::try_from(volume.rows.len()).unwrap_or(u32::MAX),
+        names: u32::try_from(names.len()).unwrap_or(u32::MAX),
+        index: offset,
+        names_sum: crc32fast::hash(&names),
+    };
+    pending.extend(rows);
+    pending.extend(names);
+    pending.extend(foot.bytes());
+    file.write_all(&pending)?;
+    file.sync_all()?;
+    Ok(file.metadata()?.len())
+}
+
+fn put_row(place: &Place, clock: &Clock, out: &mut Vec<u8>) {
+    let start = out.len();
+    let Row { at, id, handler, group, digest, key, submitted, up, weight, ending, read } =
+        place.row;
+    out.extend(at.to_le_bytes());
+    out.extend(handler.to_le_bytes());
+    out.extend(id.as_bytes());
+    out.extend(group.map_or(u32::MAX, |group| group).to_le_bytes());
+    let ending = match ending {
+        Ending::Succeeded => 1,
+        Ending::Failed => 2,
+        Ending::Cancelled => 3,
+        Ending::Expired => 4,
+    };
+    out.extend([ending, u8::from(read), 0, 0]);
+    out.extend(digest.to_le_bytes());
+    out.extend(key.to_le_bytes());
+    out.extend(clock.wall(submitted).timestamp_millis().to_le_bytes());
+    out.extend(up.as_nanos().to_le_bytes());
+    out.extend(weight.to_le_bytes());
+    out.extend(place.input_bytes.to_le_bytes());
+    out.extend(place.offset.to_le_bytes());
+    out.extend(place.length.to_le_bytes());
+    let sum = crc32fast::hash(out.get(start..).unwrap_or_default());
+    out.extend(sum.to_le_bytes());
+}
+
+/// Takes numbers from the front of bytes.
+struct Reader<'b>(&'b [u8]);
+
+impl Reader<'_> {
+    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (taken, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(*taken)
+    }
+
+    fn u32(&mut self) -> Option<u32> {
+        self.take().map(u32::from_le_bytes)
+    }
+
+    fn u64(&mut self) -> Option<u64> {
+        self.take().map(u64::from_le_bytes)
+    }
+}
+
+/// None if the row is damaged.
+fn row(bytes: &[u8; ROW], clock: &Clock) -> Option<Place> {
+    let (summed, sum) = bytes.split_at_checked(ROW - 4)?;
+    if crc32fast::hash(summed).to_le_bytes() != sum {
+        return None;
+    }
+    let mut reader = Reader(summed);
+    let (at, handler) = (reader.u32()?, reader.u32()?);
+    let id = TaskId::from_bytes(reader.take()?);
+    let group = Some(reader.u32()?).filter(|group| *group != u32::MAX);
+    let [ending, read, _, _] = reader.take()?;
+    let ending = match ending {
+        1 => Ending::Succeeded,
+        2 => Ending::Failed,
+        3 => Ending::Cancelled,
+        4 => Ending::Expired,
+        _ => return None,
+    };
+    let (digest, key) = (reader.u64()?, reader.u64()?);
+    let submitted = clock.time(i64::from_le_bytes(reader.take()?));
+    let up = meshwork_core::Time::from_nanos(reader.u64()?);
+    let (weight, input_bytes) = (reader.u32()?, reader.u32()?);
+    let (offset, length) = (reader.u64()?, reader.u32()?);
+    let read = read == 1;
+    let row = Row { at, id, handler, group, digest, key, submitted, up, weight, ending, read };
+    Some(Place { row, offset, length, input_bytes })
+}
+
+impl Foot {
+    fn bytes(self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(FOOT);
+        bytes.extend(self.first.to_le_bytes());
+        bytes.extend(self.rows.to_le_bytes());
+        bytes.extend(self.names.to_le_bytes());
+        bytes.extend(self.index.to_le_bytes());
+        bytes.extend(self.names_sum.to_le_bytes());
+        bytes.extend([0; 8]);
+        bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
+        bytes.extend(MAGIC);
+        bytes
+    }
+
+    /// None if it is damaged, or does not fit the file's size.
+    fn read(file: &File, size: u64) -> io::Result<Option<Self>> {
+        let Some(at) = size.checked_sub(FOOT as u64) else { return Ok(None) };
+        let mut bytes = [0; FOOT];
+        file.read_exact_at(&mut bytes, at)?;
+        Ok(Self::parse(&bytes).filter(|foot| foot.fits(size)))
+    }
+
+    fn parse(bytes: &[u8; FOOT]) -> Option<Self> {
+        let (summed, rest) = bytes.split_at_checked(FOOT - 12)?;
+        let (sum, magic) = rest.split_first_chunk::<4>()?;
+        if magic != MAGIC || crc32fast::hash(summed).to_le_bytes() != *sum {
+            return None;
+        }
+        let mut reader = Reader(summed);
+        let (first, rows, names) = (reader.u64()?, reader.u32()?, reader.u32()?);
+        let (index, names_sum) = (reader.u64()?, reader.u32()?);
+        Some(Self { first, rows, names, index, names_sum })
+    }
+
+    fn fits(self, size: u64) -> bool {
+        let tail = u64::from(self.rows) * ROW as u64 + u64::from(self.names) + FOOT as u64;
+        self.index.checked_add(tail) == Some(size)
+    }
+}
+
+/// Reads what a start must know of a file; none if it is damaged as a whole.
+pub(super) fn index(path: &Path, clock: &Clock) -> io::Result<Option<Index>> {
+    let file = File::open(path)?;
+    let size = file.metadata()?.len();
+    let Some(foot) = Foot::read(&file, size)? else { return Ok(None) };
+    let tail = size - FOOT as u64 - foot.index;
+    let mut bytes = vec![0; usize::try_from(tail).unwrap_or(usize::MAX)];
+    file.read_exact_at(&mut bytes, foot.index)?;
+    let rows_end = foot.rows as usize * ROW;
+    let Some((rows, names)) = bytes.split_at_checked(rows_end) else { return Ok(None) };
+    let names = Names::decode(names).ok().filter(|_| crc32fast::hash(names) == foot.names_sum);
+    let Some((handlers, groups)) = names.and_then(parse_names) else { return Ok(None) };
+    let (chunks, _) = rows.as_chunks::<ROW>();
+    let places: Vec<Place> = chunks.iter().filter_map(|bytes| row(bytes, clock)).collect();
+    let damaged = (chunks.len() - places.len()) as u64;
+    let rows = places.iter().map(|place| place.row.clone()).collect();
+    let volume = Volume { first: foot.first, handlers, groups, rows };
+    Ok(Some(Index { volume, places, damaged }))
+}
+
+/// The handlers of a file, and its groups.
+type Parsed = (Vec<HandlerName>, Vec<GroupId>);
+
+fn parse_names(names: Names) -> Option<Parsed> {
+    let handlers = names.handlers.iter().map(|name| name.parse().ok());
+    let groups = names.groups.iter();
+    let groups = groups.map(|id| Some(GroupId::from_bytes(id.as_slice().try_into().ok()?)));
+    Some((handlers.collect::<Option<_>>()?, groups.collect::<Option<_>>()?))
+}
+
+/// A file from which tasks are read one by one.
+pub(super) struct Reading {
+    file: File,
+    foot: Foot,
+}
+
+impl Reading {
+    /// None if it is damaged as a whole.
+    pub(super) fn open(path: &Path) -> io::Result<Option<Self>> {
+        let file = File::open(path)?;
+        let size = file.metadata()?.len();
+        Ok(Foot::read(&file, size)?.map(|foot| Self { file, foot }))
+    }
+
+    /// The task with this number, counted from the first of the file; none if it is damaged.
+    pub(super) fn task(&self, at: u32, clock: &Clock) -> io::Result<Option<ArchivedTask>> {
+        let Some(place) = self.place(at, clock)? else { return Ok(None) };
+        let Some(bytes) = self.bytes(&place)? else { return Ok(None) };
+        Ok(task_of(&bytes, place.row.id, place.input_bytes, clock))
+    }
+
+    /// The records of a task as they are; none if they cannot be where the row says.
+    pub(super) fn bytes(&self, place: &Place) -> io::Result<Option<Vec<u8>>> {
+        let end = place.offset.saturating_add(place.length.into());
+        if end > self.foot.index {
+            return Ok(None);
+        }
+        let mut bytes = vec![0; place.length as usize];
+        self.file.read_exact_at(&mut bytes, place.offset)?;
+        Ok(Some(bytes))
+    }
+
+    /// Whether the records of a task are whole.
+    pub(super) fn is_whole(&self, place: &Place, clock: &Clock) -> io::Result<bool> {
+        let bytes = self.bytes(place)?;
+        Ok(bytes.is_some_and(|bytes| task_of(&bytes, place.row.id, 0, clock).is_some()))
+    }
+
+    fn place(&self, at: u32, clock: &Clock) -> io::Result<Option<Place>> {
+        // Rows are in order. As long as none is missing, the number says which it is.
+        let (mut low, mut high) = (0, self.foot.rows);
+        let mut guess = at.min(self.foot.rows.saturating_sub(1));
+        while low < high {
+            let mut bytes = [0; ROW];
+            self.file.read_exact_at(&mut bytes, self.foot.index + u64::from(guess) * ROW as u64)?;
+            let found = u32::from_le_bytes(bytes.first_chunk().copied().unwrap_or_default());
+            if found == at {
+                return Ok(row(&bytes, clock));
+            }
+            if found < at {
+                low = guess + 1
+            } else {
+                high = guess
+            }
+            guess = low + (high - low) / 2;
+        }
+        Ok(None)
+    }
+}
+
+impl Place {
+    /// Size of the input that the task had.
+    pub(super) fn input_bytes(&self) -> u64 {
+        self.input_bytes.into()
+    }
+}
+
+/// Bytes that are written at once.
+const PORTION: usize = 1 << 20;

@@ -1,0 +1,221 @@
+//! Files of the archive: what is read back, and what is damaged, missing or left over.
+
+use std::os::unix::fs::FileExt as _;
+
+use meshwork_core::{
+    GroupMember, PeerId, Task, TaskEnd, TaskId, TaskResult, Time,
+    engine::{Restored, RestoredEnd, Row, view::Ending},
+};
+
+use super::*;
+
+/// A volume of so many tasks from this number on, each with a result of some hundred bytes.
+fn volume(first: u64, count: u32) -> (Volume, Vec<ArchivedTask>) {
+    let group = meshwork_core::GroupId::new();
+    let mut volume = Volume {
+        first,
+        handlers: vec!["text/upper".parse().unwrap()],
+        groups: vec![group],
+        rows: Vec::new(),
+    };
+    let mut tasks = Vec::new();
+    for at in 0..count {
+        let member = GroupMember { group, index: at, last: false, max_fails: Some(3) };
+        let task = Task::new("text/upper").unwrap().with_input(bytes::Bytes::new());
+        let durability = Some(meshwork_core::Durability::Disk);
+        let task = member.place(Task { durability, ..task });
+        volume.rows.push(Row {
+            at,
+            id: task.id,
+            handler: 0,
+            group: Some(0),
+            digest: u64::from(at),
+            key: 0,
+            submitted: Time::from_nanos(1),
+            up: Time::from_nanos(7_000_000),
+            weight: 1_024,
+            ending: Ending::Succeeded,
+            read: at % 2 == 1,
+        });
+        let output = format!("result {at} ").repeat(20).into();
+        let result = TaskResult {
+            output,
+            worker: PeerId::random(),
+            attempt: 1,
+            took: std::time::Duration::from_millis(3),
+        };
+        let end = TaskEnd::Succeeded(result);
+        let ended = RestoredEnd { end, at: Time::from_nanos(2), up: Time::from_nanos(7_000_000) };
+        let (task, ended) = (Box::new(task), Some(Box::new(ended)));
+        let submitted = Time::from_nanos(1);
+        let task = Restored { task, targets: Vec::new(), submitted, story: None, ended };
+        tasks.push(ArchivedTask { task, input_bytes: 42 });
+    }
+    (volume, tasks)
+}
+
+/// An archive with one file of so many tasks, and what is in it.
+fn archive(home: &Path, count: u32) -> (Archive, Volume, Vec<ArchivedTask>) {
+    let archive = Archive::inspect(home, BTreeMap::new());
+    home::make_private(&archive.dir).unwrap();
+    let (volume, tasks) = volume(100, count);
+    write(&archive, &volume, &tasks);
+    (archive, volume, tasks)
+}
+
+fn write(archive: &Archive, volume: &Volume, tasks: &[ArchivedTask]) {
+    let clock = &archive.clock;
+    let records = tasks.iter().map(|task| (file::records(task, clock), task.input_bytes));
+    file::write(&archive.path(volume.first, 0), volume, clock, records).unwrap();
+    archive.add(volume.first, u32::try_from(volume.rows.len()).unwrap());
+}
+
+fn output(task: &ArchivedTask) -> String {
+    let Some(TaskEnd::Succeeded(result)) = task.clone().end() else { panic!("{task:?}") };
+    result.text().unwrap().to_owned()
+}
+
+fn ids(volume: &Volume) -> Vec<TaskId> {
+    volume.rows.iter().map(|row| row.id).collect()
+}
+
+#[test]
+fn every_task_is_read_back_by_its_number_and_none_beside_them() {
+    let home = tempfile::tempdir().unwrap();
+    let (archive, volume, tasks) = archive(home.path(), 500);
+    let numbers: Vec<u64> = (100..600).rev().collect();
+    for (read, task) in archive.read(&numbers).into_iter().zip(tasks.iter().rev()) {
+        let read = read.unwrap();
+        assert_eq!((output(&read), read.input_bytes), (output(task), 42));
+        assert_eq!(read.task.task, task.task.task);
+        assert_eq!(read.view().unwrap().group, task.view().unwrap().group);
+    }
+    let beside = archive.read(&[99, 600, u64::MAX]);
+    assert!(beside.iter().all(|read| matches!(read, Err(ReadError::Gone))), "{beside:?}");
+    let mut found = Vec::new();
+    archive.read_indexes(|volume| found.push(volume)).unwrap();
+    let [found] = &found[..] else { panic!("one file") };
+    assert_eq!((&found.handlers, &found.groups), (&volume.handlers, &volume.groups));
+    let up = Time::from_nanos(7_000_000);
+    for (found, row) in found.rows.iter().zip(&volume.rows) {
+        assert_eq!(
+            (found.id, found.digest, found.up, found.read),
+            (row.id, row.digest, up, row.read)
+        );
+    }
+}
+
+/// One flipped bit anywhere: the tasks whose rows and records are whole are read, the others are known
+/// to be damaged, and nothing else is shown in their place.
+#[test]
+fn a_flipped_bit_costs_the_tasks_that_it_hits_and_is_found() {
+    let home = tempfile::tempdir().unwrap();
+    let (archive, _, tasks) = archive(home.path(), 20);
+    let numbers: Vec<u64> = (100..120).collect();
+    let path = archive.path(100, 0);
+    let whole = fs::read(&path).unwrap();
+    let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+    for at in (8..whole.len()).step_by(37) {
+        file.write_all_at(&[whole[at] ^ 4], at as u64).unwrap();
+        let (_, bad) = archive.verify().unwrap();
+        let starts = archive.read_indexes(|_| {}).is_ok();
+        let read = archive.read(&numbers);
+        let damaged = read.iter().filter(|read| read.is_err()).count();
+        for (read, task) in read.iter().zip(&tasks) {
+            match read {
+                Ok(read) => assert_eq!(output(read), output(task), "byte {at}"),
+                Err(error) => assert!(matches!(error, ReadError::Damaged { .. }), "{error:?}"),
+            }
+        }
+        assert!(bad > 0 || !starts, "byte {at} is found by verify or at the start");
+        assert!(damaged <= 1 || !starts, "byte {at}: {damaged} damaged");
+        file.write_all_at(&[whole[at]], at as u64).unwrap();
+    }
+    assert_eq!(archive.verify().unwrap(), (20, 0));
+}
+
+#[test]
+fn a_file_that_is_missing_or_cut_short_is_named_at_the_start() {
+    let home = tempfile::tempdir().unwrap();
+    let (archive, ..) = archive(home.path(), 20);
+    let path = archive.path(100, 0);
+    let whole = fs::read(&path).unwrap();
+    for length in [0, 7, 8, 100, whole.len() - 1] {
+        fs::write(&path, &whole[..length]).unwrap();
+        let error = archive.read_indexes(|_| {}).unwrap_err();
+        assert!(matches!(&error, JournalError::Damaged { path: of, .. } if *of == path), "{error}");
+        assert_eq!(archive.verify().unwrap(), (20, 20));
+    }
+    fs::remove_file(&path).unwrap();
+    let error = archive.read_indexes(|_| {}).unwrap_err();
+    assert!(error.to_string().contains("000000000100-0 is missing"), "{error}");
+    assert_eq!(archive.verify().unwrap(), (20, 20));
+    let read = archive.read(&[100]);
+    assert!(matches!(read[..], [Err(ReadError::Io { .. })]), "{read:?}");
+}
+
+#[test]
+fn what_a_crash_has_left_behind_is_removed_and_what_counts_stays() {
+    let home = tempfile::tempdir().unwrap();
+    let (archive, ..) = archive(home.path(), 20);
+    let (left, tasks) = volume(120, 5);
+    write(&archive, &left, &tasks);
+    fs::write(archive.path(100, 1), "half of one that was written anew").unwrap();
+    let counts = BTreeMap::from([(100, Entry::new(20))]);
+    let again = Archive::open(home.path(), Clock::start(), counts).unwrap();
+    let files: Vec<_> = fs::read_dir(folder(home.path())).unwrap().map(Result::unwrap).collect();
+    assert_eq!(files.len(), 1);
+    assert!(again.read(&[105]).pop().unwrap().is_ok());
+    assert!(matches!(again.read(&[120]).pop(), Some(Err(ReadError::Gone))));
+}
+
+#[test]
+fn what_is_said_of_a_file_is_read_as_it_was_written() {
+    let mut entry = Entry { generation: 3, ..Entry::new(20) };
+    for at in [0, 7, 8, 19] {
+        entry.dead.set(at);
+    }
+    entry.read.set(11);
+    let parsed = Entry::parse(&entry.bytes()).unwrap();
+    assert_eq!((&parsed.dead, &parsed.read), (&entry.dead, &entry.read));
+    assert_eq!((parsed.generation, parsed.count, parsed.live()), (3, 20, 16));
+    for length in 0..12 {
+        assert!(Entry::parse(&entry.bytes()[..length]).is_none(), "{length} bytes");
+    }
+}
+
+#[test]
+fn dead_tasks_are_gone_and_the_others_of_a_file_are_read_after_it_was_written_anew() {
+    let home = tempfile::tempdir().unwrap();
+    let (archive, volume, tasks) = archive(home.path(), 20);
+    let dead: Vec<u64> = (100..120).filter(|number| number % 3 != 0).collect();
+    assert_eq!(archive.note(&dead, Noted::Dead), [100]);
+    archive.note(&[102], Noted::Read);
+    let entry = archive.take_sparse(100).expect("less than half of it is kept");
+    assert!(archive.take_sparse(100).is_none(), "it is being written");
+    let written = thread::rewrite(&archive, 100, &entry).unwrap();
+    // One more is forgotten meanwhile.
+    archive.note(&[102], Noted::Dead);
+    assert_eq!(archive.moved(100, written).unwrap().generation, 1);
+    archive.remove_file(100, 0);
+    let kept: Vec<u64> = (105..120).filter(|number| number % 3 == 0).collect();
+    for number in 100..120 {
+        let read = archive.read(&[number]).pop().unwrap();
+        if kept.contains(&number) {
+            let task = &tasks[usize::try_from(number - 100).unwrap()];
+            assert_eq!(output(&read.unwrap()), output(task));
+        } else {
+            assert!(matches!(read, Err(ReadError::Gone)), "{number}");
+        }
+    }
+    let mut found = Vec::new();
+    archive.read_indexes(|volume| found.extend(ids(&volume))).unwrap();
+    let all = ids(&volume);
+    let expected = kept.iter().map(|number| all[usize::try_from(number - 100).unwrap()]);
+    assert!(found.iter().copied().eq(expected));
+    // When the last one is forgotten the file goes.
+    archive.note(&kept, Noted::Dead);
+    assert!(archive.entry(100).is_none());
+    archive.remove(100);
+    assert_eq!(fs::read_dir(folder(home.path())).unwrap().count(), 0);
+}

@@ -1,0 +1,130 @@
+//! What the store says beside its segments: which files of the archive count, what was forgotten, and
+//! how long the node has been up.
+
+use std::{collections::BTreeMap, path::Path};
+
+use redb::{ReadableDatabase, ReadableTable, ReadableTableMetadata};
+
+use super::{
+    super::{
+        JournalError,
+        archive::{self, Archive},
+    },
+    ENDED, FORGOTTEN, FORGOTTEN_UNTIL, NUMBERS, Store, Tables, UP,
+};
+
+/// What a store has beside its segments.
+#[derive(Clone, Debug, Default)]
+pub(in crate::journal) struct Aside {
+    /// Files of the archive that count, by the number of their first task.
+    pub(in crate::journal) ended: BTreeMap<u64, archive::Entry>,
+    /// Starts of ids without a time that were forgotten.
+    pub(in crate::journal) forgotten: Vec<Vec<u8>>,
+    /// The number of the next archived task.
+    pub(in crate::journal) numbers: u64,
+    /// How long the node has been up, over all its starts, in milliseconds.
+    pub(in crate::journal) up: u64,
+    /// Ids with a time up to this one count as forgotten.
+    pub(in crate::journal) forgotten_until: u64,
+}
+
+impl Store {
+    /// What is said of the archive, and of what was forgotten.
+    pub(in crate::journal) fn aside(&self) -> Result<Aside, JournalError> {
+        let read = || {
+            let mut aside = Aside::default();
+            let transaction = self.db()?.begin_read()?;
+            match transaction.open_table(ENDED) {
+                Ok(table) => {
+                    let damaged =
+                        || redb::Error::Corrupted("what is said of the archive".to_owned());
+                    for row in table.iter()? {
+                        let (first, entry) = row?;
+                        let entry = archive::Entry::parse(entry.value()).ok_or_else(damaged)?;
+                        aside.ended.insert(first.value(), entry);
+                    }
+                }
+                // An earlier version has made the file.
+                Err(redb::TableError::TableDoesNotExist(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+            match transaction.open_table(FORGOTTEN) {
+                Ok(table) => {
+                    for row in table.iter()? {
+                        aside.forgotten.push(row?.1.value().to_vec());
+                    }
+                }
+                Err(redb::TableError::TableDoesNotExist(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+            Ok(aside)
+        };
+        let mut aside = read().map_err(|error| JournalError::store(&self.path, error))?;
+        aside.numbers = self.meta(NUMBERS)?;
+        aside.up = self.meta(UP)?;
+        aside.forgotten_until = self.meta(FORGOTTEN_UNTIL)?;
+        Ok(aside)
+    }
+
+    /// Writes what is said of the archive to another store.
+    pub(in crate::journal) fn copy_aside(aside: &Aside, to: &Self) -> Result<(), JournalError> {
+        to.write(|tables| {
+            for (first, entry) in &aside.ended {
+                tables.set_ended(*first, Some(entry))?;
+            }
+            aside.forgotten.iter().try_for_each(|start| tables.forget(start))?;
+            tables.set_numbers(aside.numbers)?;
+            tables.set_up(aside.up)?;
+            tables.set_forgotten_until(aside.forgotten_until)
+        })
+    }
+
+    /// The archive beside it, to be looked at.
+    pub(in crate::journal) fn archive(&self) -> Result<Archive, JournalError> {
+        let home = self.path.parent().unwrap_or_else(|| Path::new("."));
+        Ok(Archive::inspect(home, self.aside()?.ended))
+    }
+}
+
+impl Tables<'_> {
+    /// The node has been up for so many milliseconds.
+    pub(in crate::journal) fn set_up(&mut self, up: u64) -> Result<(), redb::Error> {
+        self.set(UP, up)
+    }
+
+    /// The number of the next archived task.
+    pub(in crate::journal) fn set_numbers(&mut self, next: u64) -> Result<(), redb::Error> {
+        self.set(NUMBERS, next)
+    }
+
+    /// Ids with a time up to this one count as forgotten.
+    pub(in crate::journal) fn set_forgotten_until(
+        &mut self,
+        until: u64,
+    ) -> Result<(), redb::Error> {
+        self.set(FORGOTTEN_UNTIL, until)
+    }
+
+    /// One more id counts as forgotten; the earliest does not any more, if there are too many.
+    pub(in crate::journal) fn forget(&mut self, start: &[u8]) -> Result<(), redb::Error> {
+        let next = self.forgotten.last()?.map_or(0, |(number, _)| number.value() + 1);
+        self.forgotten.insert(next, start)?;
+        if self.forgotten.len()? > meshwork_core::limits::FORGOTTEN_IDS as u64 {
+            self.forgotten.pop_first()?;
+        }
+        Ok(())
+    }
+
+    /// What is said of a file of the archive; none: it does not count any more.
+    pub(in crate::journal) fn set_ended(
+        &mut self,
+        first: u64,
+        entry: Option<&archive::Entry>,
+    ) -> Result<(), redb::Error> {
+        match entry {
+            Some(entry) => drop(self.ended.insert(first, entry.bytes().as_slice())?),
+            None => drop(self.ended.remove(first)?),
+        }
+        Ok(())
+    }
+}
