@@ -233,7 +233,8 @@ pub(crate) enum TaskVerb {
     },
     /// Cancel tasks, or groups with all of their tasks: no more can be submitted to them
     Cancel {
-        /// Tasks and groups: ids, unique ends of ids, or `last`
+        /// Tasks and groups: ids, unique ends of ids, `last`, or `all`, which is every task of this
+        /// node that has not ended
         #[arg(value_name = "TASK", required = true, value_parser = values::name)]
         tasks: Vec<String>,
         /// Why; at most 1,024 bytes, and 128 for a group
