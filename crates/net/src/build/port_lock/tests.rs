@@ -54,6 +54,7 @@ fn config(port: u16) -> NetConfig {
 
 #[test]
 fn two_starts_at_one_moment_share_no_port() {
+    let mut rounds_with_one = 0;
     for _ in 0..20 {
         let port = free_port();
         // Both at once, and neither ends before both have started or failed.
@@ -75,6 +76,10 @@ fn two_starts_at_one_moment_share_no_port() {
         };
         let nodes = [node(), node()];
         let started = nodes.map(|node| node.join().unwrap());
-        assert_eq!(started.iter().filter(|started| **started).count(), 1);
+        let count = started.iter().filter(|started| **started).count();
+        assert!(count <= 1, "they share port {port}");
+        rounds_with_one += count;
     }
+    // Another process may take a port in between.
+    assert!(rounds_with_one > 10);
 }
