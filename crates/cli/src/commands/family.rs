@@ -32,7 +32,7 @@ fn warning(handler: &str, short: &str, known: &[&str]) -> Option<String> {
         return None;
     }
     let guess = nearest(handler, known).map_or_else(
-        || "meshwork handlers shows what there is".to_owned(),
+        || "see what there is: meshwork handlers.".to_owned(),
         |name| format!("did you mean {}?", format::printable(name)),
     );
     Some(format!(
