@@ -11,12 +11,19 @@ pub struct Rate {
     pub burst: u32,
 }
 
-/// Connections at once; more wait in the socket's backlog. A person and some scripts need a few;
-/// [`EVENT_SUBSCRIBERS`] and [`LONG_POLLS`] together leave 16 for all that is answered at once.
+/// Connections at once. A person and some scripts need a few; [`EVENT_SUBSCRIBERS`] and [`LONG_POLLS`]
+/// together leave 16 for all that is answered at once. More get a place of [`KEPT_CONNECTIONS`].
 pub const CONNECTIONS: usize = 128;
+/// Connections beside them that serve one request each, and only those by which a node is looked at
+/// and stopped; all others are answered `busy`. More wait in the socket's backlog. [`ACTS`] of them
+/// may wait for a task to stop, which leaves 16 for `status` and `down`.
+pub const KEPT_CONNECTIONS: usize = 64;
 /// Requests that wait for the end of tasks at once; more are answered `busy`, so that waiting
 /// ones never take all [`CONNECTIONS`].
 pub const LONG_POLLS: usize = 48;
+/// Requests that cancel something, or ping a peer, at once; each waits for seconds at most. More are
+/// answered `busy`.
+pub const ACTS: usize = 48;
 /// Requests per second that read something, and how many may come at once before that rate counts.
 /// A command asks a handful; above it a runaway script keeps the node from its tasks.
 pub const READS: Rate = Rate { per_second: 2_000, burst: 4_000 };
@@ -29,6 +36,10 @@ pub const WAITS: Rate = Rate { per_second: 1_000, burst: 2_000 };
 /// From the start of a connection, or the end of its last request, until the next request's
 /// headers have arrived; then the connection is closed.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
+/// The same for a place of [`KEPT_CONNECTIONS`]: a command sends its request at once.
+pub const KEPT_HEADER_TIMEOUT: Duration = Duration::from_secs(1);
+/// Longest time for which a client takes nothing of its answer; then the connection is closed.
+pub const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// From the end of the headers until the whole body has arrived; then the request is refused.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of a request's line and headers, and of the connection's read buffer.

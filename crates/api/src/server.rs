@@ -4,27 +4,23 @@
 //! Absent on purpose: who may connect (the socket's rights decide) and what is answered
 //! ([`routes`]).
 
-use std::{path::Path, pin::pin, sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
-use hyper::server::conn::http1;
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    service::TowerToHyperService,
-};
 use meshwork_node::NetworkManager;
 use tokio::{
-    net::UnixStream,
     sync::{Semaphore, mpsc},
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
 
+use self::connection::Place;
 use crate::{
     limits,
     socket::{self, BindError, Socket},
 };
 
 mod body;
+mod connection;
 mod error;
 mod events;
 mod page;
@@ -83,15 +79,20 @@ impl Server {
         let Socket { listener, file } = self.socket;
         let (events, keeper) = events::events(manager.clone());
         let keeper = tokio::spawn(keeper.run(stop.clone()));
-        let app = routes::router(manager, asked, stop.clone(), events, self.metrics);
+        let (app, kept_app) = routes::routers(manager, asked, stop.clone(), events, self.metrics);
         let free = Arc::new(Semaphore::new(limits::CONNECTIONS));
+        let kept = Arc::new(Semaphore::new(limits::KEPT_CONNECTIONS));
         let mut connections = JoinSet::new();
         loop {
             let accepted = async {
-                let permit = Arc::clone(&free).acquire_owned().await;
-                (listener.accept().await, permit)
+                // This loop alone takes places: one that is free now is free afterwards.
+                tokio::select! {
+                    place = free.acquire() => drop(place),
+                    place = kept.acquire() => drop(place),
+                }
+                listener.accept().await
             };
-            let (accepted, permit) = tokio::select! {
+            let accepted = tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
                 accepted = accepted => accepted,
@@ -99,9 +100,16 @@ impl Server {
             while connections.try_join_next().is_some() {}
             match accepted {
                 Ok((stream, _)) => {
-                    let (app, stop) = (app.clone(), stop.clone());
+                    let (permit, app, place) = match Arc::clone(&free).try_acquire_owned() {
+                        Ok(permit) => (Ok(permit), app.clone(), Place::Open),
+                        Err(_) => {
+                            let permit = Arc::clone(&kept).try_acquire_owned();
+                            (permit, kept_app.clone(), Place::Kept)
+                        }
+                    };
+                    let stop = stop.clone();
                     connections.spawn(async move {
-                        serve_connection(stream, app, stop).await;
+                        connection::serve(stream, app, place, stop).await;
                         drop(permit);
                     });
                 }
@@ -128,24 +136,5 @@ impl Server {
 impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Server").field("socket", &self.socket).finish_non_exhaustive()
-    }
-}
-
-async fn serve_connection(stream: UnixStream, app: axum::Router, stop: CancellationToken) {
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits::HEADER_TIMEOUT)
-        .max_buf_size(limits::HEADER_BYTES)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(app));
-    let mut connection = pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a connection of the API ended early");
     }
 }

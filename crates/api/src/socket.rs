@@ -98,8 +98,8 @@ pub(crate) fn bind(path: &Path) -> Result<Socket, BindError> {
     bind_privately(path).map_err(|source| BindError::Io { path: path.to_owned(), source })
 }
 
-/// Longest path of a socket, in bytes: `sun_path` of macOS, the shortest one, without its NUL.
-const MAX_PATH: usize = 103;
+/// Longest path of a socket, in bytes: `sun_path` without its NUL; elsewhere that of macOS, the shortest.
+const MAX_PATH: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
 
 /// Refuses a path where something lies that must not be replaced.
 fn check_free(path: &Path) -> Result<(), BindError> {

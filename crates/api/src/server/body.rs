@@ -1,8 +1,8 @@
-//! Reading requests: bodies and queries within their bounds, refused as [`Problem`]s.
+//! Reading requests: bodies, queries and names in paths within their bounds, refused as [`Problem`]s.
 
 use axum::{
     body::Bytes,
-    extract::{FromRequest, FromRequestParts, Query, Request},
+    extract::{FromRequest, FromRequestParts, Path, Query, Request},
     http::{StatusCode, header, request::Parts},
 };
 use serde::de::DeserializeOwned;
@@ -61,6 +61,21 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
             .await
             .map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
         Ok(Self(params))
+    }
+}
+
+/// The one name in a path, decoded.
+#[derive(Debug)]
+pub(super) struct Named(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Named {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Path(name) = Path::<String>::from_request_parts(parts, state)
+            .await
+            .map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
+        Ok(Self(name))
     }
 }
 

@@ -39,6 +39,8 @@ pub(super) struct Context {
     pub(super) stop: CancellationToken,
     /// One permit per request that waits for tasks.
     polls: Arc<Semaphore>,
+    /// One permit per request that cancels or pings.
+    acts: Arc<Semaphore>,
     events: Events,
     /// One permit per reader of events.
     subscribers: Arc<Semaphore>,
@@ -50,55 +52,92 @@ impl Context {
     /// The right to wait for tasks.
     #[expect(clippy::result_large_err, reason = "one per refused request, sent at once")]
     fn poll(&self) -> Result<SemaphorePermit<'_>, Problem> {
-        self.polls.try_acquire().map_err(|_| {
-            let detail = format!("{} requests wait for tasks already", limits::LONG_POLLS);
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail)
-                .with_hint("try again later")
-                .retry_after(limits::ACCEPT_REST)
-        })
+        self.polls
+            .try_acquire()
+            .map_err(|_| busy(format!("{} requests wait for tasks already", limits::LONG_POLLS)))
+    }
+
+    /// The right to cancel or to ping, which does not depend on how many wait.
+    #[expect(clippy::result_large_err, reason = "one per refused request, sent at once")]
+    fn act(&self) -> Result<SemaphorePermit<'_>, Problem> {
+        self.acts
+            .try_acquire()
+            .map_err(|_| busy(format!("{} requests cancel or ping already", limits::ACTS)))
     }
 }
 
-/// All routes, each kind behind a rate of its own.
-pub(super) fn router(
+fn busy(detail: String) -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail)
+        .with_hint("try again later")
+        .retry_after(limits::ACCEPT_REST)
+}
+
+/// All routes, each kind behind a rate of its own; and the few that are served when all
+/// [`limits::CONNECTIONS`] are taken.
+pub(super) fn routers(
     manager: NetworkManager,
     asked: mpsc::Sender<Duration>,
     stop: CancellationToken,
     events: Events,
     metrics: Option<Render>,
-) -> Router {
+) -> (Router, Router) {
     let polls = Arc::new(Semaphore::new(limits::LONG_POLLS));
+    let acts = Arc::new(Semaphore::new(limits::ACTS));
     let subscribers = Arc::new(Semaphore::new(limits::EVENT_SUBSCRIBERS));
-    Router::new()
+    let cx = Context { manager, asked, stop, polls, acts, events, subscribers, metrics };
+    let [reading, writing, waiting] =
+        [limits::READS, limits::WRITES, limits::WAITS].map(|rate| Arc::new(Limiter::new(rate)));
+    let kept = Router::new()
         // Whatever floods the node, it can be stopped.
         .route("/v1/shutdown", post(node::shutdown))
-        .merge(limited(reads(), limits::READS))
-        .merge(limited(writes(), limits::WRITES))
-        .merge(limited(waits(), limits::WAITS))
+        .merge(limited(looks(), &reading))
+        .merge(limited(stops(), &writing));
+    let all = kept
+        .clone()
+        .merge(limited(reads(), &reading))
+        .merge(limited(writes(), &writing))
+        .merge(limited(waits(), &waiting))
         .fallback(no_route)
-        .method_not_allowed_fallback(no_method)
-        .layer(DefaultBodyLimit::max(limits::BODY_BYTES))
-        .with_state(Context { manager, asked, stop, polls, events, subscribers, metrics })
+        .method_not_allowed_fallback(no_method);
+    let kept = kept.fallback(no_place).method_not_allowed_fallback(no_place);
+    let ready = |routes: Router<Context>| {
+        routes.layer(DefaultBodyLimit::max(limits::BODY_BYTES)).with_state(cx.clone())
+    };
+    (ready(all), ready(kept))
+}
+
+/// How the node is: small answers, made at once.
+fn looks() -> Router<Context> {
+    Router::new()
+        .route("/healthz", get(node::alive))
+        .route("/readyz", get(node::ready))
+        .route("/v1/node", get(node::show))
+        .route("/v1/health", get(node::health))
+        .route("/v1/peers", get(peers::list))
+        .route("/v1/tasks/summary", get(tasks::summary))
+        .route("/v1/tasks/{task}", get(tasks::show))
+        .route("/v1/groups/{group}", get(groups::show))
+}
+
+/// What ends something, and a ping.
+fn stops() -> Router<Context> {
+    Router::new()
+        .route("/v1/drain", post(node::drain))
+        .route("/v1/peers/{peer}/ping", post(peers::ping))
+        .route("/v1/tasks/{task}/cancel", post(tasks::cancel))
+        .route("/v1/groups/{group}/cancel", post(groups::cancel))
 }
 
 fn reads() -> Router<Context> {
     Router::new()
-        .route("/healthz", get(node::alive))
-        .route("/readyz", get(node::ready))
         .route("/metrics", get(metrics::show))
-        .route("/v1/node", get(node::show))
-        .route("/v1/health", get(node::health))
-        .route("/v1/peers", get(peers::list))
         .route("/v1/peers/{peer}", get(peers::show))
         .route("/v1/handlers", get(handlers::list))
         .route("/v1/tasks", get(tasks::list))
-        .route("/v1/tasks/summary", get(tasks::summary))
         .route("/v1/tasks/waiting", get(tasks::waiting))
-        .route("/v1/tasks/{task}", get(tasks::show))
         .route("/v1/tasks/{task}/explain", get(tasks::show))
         .route("/v1/tasks/{task}/result", get(tasks::result))
         .route("/v1/groups", get(groups::list))
-        .route("/v1/groups/{group}", get(groups::show))
         .route("/v1/groups/{group}/explain", get(groups::explain))
         .route("/v1/groups/{group}/results", get(groups::results))
 }
@@ -106,29 +145,28 @@ fn reads() -> Router<Context> {
 fn writes() -> Router<Context> {
     Router::new()
         .route("/v1/accept", patch(node::accept))
-        .route("/v1/drain", post(node::drain))
         .route("/v1/peers/dial", post(peers::dial))
         .route("/v1/peers/{peer}", patch(peers::change))
         .route("/v1/tasks", post(tasks::submit))
         .route("/v1/tasks:batch", post(groups::submit))
-        .route("/v1/tasks/{task}/cancel", post(tasks::cancel))
         .route("/v1/tasks/{task}/retry", post(tasks::retry))
-        .route("/v1/groups/{group}/cancel", post(groups::cancel))
         .route("/v1/groups/{group}/retry", post(groups::retry))
 }
 
 fn waits() -> Router<Context> {
     Router::new()
         .route("/v1/events", get(events::stream))
-        .route("/v1/peers/{peer}/ping", post(peers::ping))
         .route("/v1/store/backup", post(node::backup))
         .route("/v1/tasks/wait", post(wait::wait))
 }
 
-/// These routes together no more often than `rate`.
-fn limited(routes: Router<Context>, rate: limits::Rate) -> Router<Context> {
-    let limiter = Arc::new(Limiter::new(rate));
-    routes.route_layer(middleware::from_fn_with_state(limiter, rates::limit))
+/// These routes, no more often than the limiter allows.
+fn limited(routes: Router<Context>, limiter: &Arc<Limiter>) -> Router<Context> {
+    routes.route_layer(middleware::from_fn_with_state(Arc::clone(limiter), rates::limit))
+}
+
+async fn no_place() -> Problem {
+    busy(format!("{} connections are open already", limits::CONNECTIONS))
 }
 
 async fn no_route(uri: Uri) -> Problem {

@@ -7,6 +7,7 @@ use meshwork_core::Task;
 use meshwork_node::{NetworkConfig, NetworkManager};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
+    net::UnixStream,
     task::JoinHandle,
 };
 
@@ -17,6 +18,7 @@ mod events;
 mod groups;
 mod pages;
 mod peers;
+mod places;
 mod tasks;
 
 /// A server under test. The folder goes with it.
@@ -201,29 +203,6 @@ async fn figures_are_shown_where_there_are_any() {
 
     let without = api_error(Fixture::idle().client.metrics().await.unwrap_err());
     assert_eq!((without.status, without.code.as_str()), (404, "not_found"));
-}
-
-#[tokio::test]
-async fn connections_above_the_limit_wait_for_one_to_end() {
-    let server = Fixture::running().await;
-    let mut open = Vec::new();
-    for _ in 0..limits::CONNECTIONS {
-        let mut stream = server.raw().await;
-        stream.write_all(b"GET /v1/node HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
-        let mut start = [0; 12];
-        stream.read_exact(&mut start).await.unwrap();
-        assert_eq!(&start, b"HTTP/1.1 200");
-        open.push(stream);
-    }
-    let late = server.client.clone();
-    let mut late = tokio::spawn(async move { late.node().await });
-    tokio::select! {
-        answer = &mut late => panic!("served above the limit: {answer:?}"),
-        () = tokio::time::sleep(Duration::from_millis(200)) => {}
-    }
-    drop(open);
-    late.await.unwrap().unwrap();
-    server.end().await;
 }
 
 #[tokio::test]

@@ -17,7 +17,9 @@ fn api() -> TowerToHyperService<Router> {
     let manager = NetworkManager::builder().build().unwrap();
     let (events, _) = events::events(manager.clone());
     let (asks, _) = tokio::sync::mpsc::channel(1);
-    TowerToHyperService::new(routes::router(manager, asks, CancellationToken::new(), events, None))
+    TowerToHyperService::new(
+        routes::routers(manager, asks, CancellationToken::new(), events, None).0,
+    )
 }
 
 async fn ask(api: &TowerToHyperService<Router>, method: Method, path: &str) -> Response {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::State,
     http::{StatusCode, header},
     response::IntoResponse,
 };
@@ -20,7 +20,7 @@ use super::{Context, tasks};
 use crate::{
     limits,
     server::{
-        body::{JsonBody, Params},
+        body::{JsonBody, Named, Params},
         page::{self, Submitted},
         select,
         view::{self, Viewer},
@@ -117,7 +117,7 @@ pub(super) struct ShowParams {
 
 pub(super) async fn show(
     State(cx): State<Context>,
-    Path(selector): Path<String>,
+    Named(selector): Named,
     Params(params): Params<ShowParams>,
 ) -> Result<Json<GroupView>, Problem> {
     let _waits = if params.wait_ms > 0 { Some(cx.poll()?) } else { None };
@@ -147,7 +147,7 @@ pub(super) struct ResultParams {
 
 pub(super) async fn results(
     State(cx): State<Context>,
-    Path(selector): Path<String>,
+    Named(selector): Named,
     Params(params): Params<ResultParams>,
 ) -> Result<Json<List<MemberResult>>, Problem> {
     let id = select::group(&cx.manager, &selector).await?;
@@ -177,7 +177,7 @@ pub(super) async fn results(
 
 pub(super) async fn retry(
     State(cx): State<Context>,
-    Path(selector): Path<String>,
+    Named(selector): Named,
 ) -> Result<Json<RetryAnswer>, Problem> {
     let id = select::group(&cx.manager, &selector).await?;
     let retried = cx.manager.retry_group(id).await.map_err(tasks::no_retry)?;
@@ -187,10 +187,10 @@ pub(super) async fn retry(
 
 pub(super) async fn cancel(
     State(cx): State<Context>,
-    Path(selector): Path<String>,
+    Named(selector): Named,
     JsonBody(request): JsonBody<CancelRequest>,
 ) -> Result<Json<GroupView>, Problem> {
-    let _waits = cx.poll()?;
+    let _acts = cx.act()?;
     // Cut, it would be another reason.
     tasks::check_reason(&request, GROUP_REASON_BYTES)?;
     let id = select::group(&cx.manager, &selector).await?;
@@ -233,7 +233,7 @@ pub(super) async fn list(
 
 pub(super) async fn explain(
     State(cx): State<Context>,
-    Path(selector): Path<String>,
+    Named(selector): Named,
 ) -> Result<Json<GroupStory>, Problem> {
     let id = select::group(&cx.manager, &selector).await?;
     cx.manager.known_group(id).await?;

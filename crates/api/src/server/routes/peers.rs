@@ -1,10 +1,6 @@
 //! `/v1/peers`.
 
-use axum::{
-    Json,
-    extract::{Path, State},
-    http::StatusCode,
-};
+use axum::{Json, extract::State, http::StatusCode};
 use meshwork_core::{PeerId, PeerInfo, PeerStage, address::parse_address};
 use meshwork_node::NetworkError;
 use serde::Deserialize;
@@ -13,7 +9,7 @@ use super::Context;
 use crate::{
     limits,
     server::{
-        body::{JsonBody, Params},
+        body::{JsonBody, Named, Params},
         page, select,
     },
     types::{
@@ -49,7 +45,7 @@ pub(super) async fn list(
 
 pub(super) async fn show(
     State(cx): State<Context>,
-    Path(text): Path<String>,
+    Named(text): Named,
 ) -> Result<Json<PeerView>, Problem> {
     let peer = another(&cx, &text).await?;
     let known = cx.manager.get_peers().await?;
@@ -72,9 +68,9 @@ pub(super) async fn dial(
 
 pub(super) async fn ping(
     State(cx): State<Context>,
-    Path(text): Path<String>,
+    Named(text): Named,
 ) -> Result<Json<PingAnswer>, Problem> {
-    let _waits = cx.poll()?;
+    let _acts = cx.act()?;
     let peer = another(&cx, &text).await?;
     let pong = cx.manager.ping(peer).await?;
     Ok(Json(PingAnswer {
@@ -90,7 +86,7 @@ pub(super) async fn ping(
 
 pub(super) async fn change(
     State(cx): State<Context>,
-    Path(text): Path<String>,
+    Named(text): Named,
     JsonBody(PeerPatch { trust }): JsonBody<PeerPatch>,
 ) -> Result<Json<TrustAnswer>, Problem> {
     let peer = another(&cx, &text).await?;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::State,
     http::{HeaderName, StatusCode, header},
     response::IntoResponse,
 };
@@ -21,7 +21,7 @@ use super::Context;
 use crate::{
     limits,
     server::{
-        body::{JsonBody, Params},
+        body::{JsonBody, Named, Params},
         page::{self, Submitted},
         select,
         view::{self, Viewer},
@@ -158,7 +158,7 @@ pub(super) async fn waiting(State(cx): State<Context>) -> Result<Json<List<Waits
 
 pub(super) async fn show(
     State(cx): State<Context>,
-    Path(selector): Path<String>,
+    Named(selector): Named,
 ) -> Result<Json<TaskView>, Problem> {
     let id = select::task(&cx.manager, &selector).await?;
     Ok(Json(show_id(&cx, id).await?))
@@ -173,7 +173,7 @@ async fn show_id(cx: &Context, id: TaskId) -> Result<TaskView, Problem> {
 
 pub(super) async fn result(
     State(cx): State<Context>,
-    Path(selector): Path<String>,
+    Named(selector): Named,
 ) -> Result<impl IntoResponse, Problem> {
     let id = select::task(&cx.manager, &selector).await?;
     let task = cx.manager.task(id).await?.ok_or_else(|| not_found(id))?;
@@ -207,10 +207,10 @@ pub(super) async fn result(
 
 pub(super) async fn cancel(
     State(cx): State<Context>,
-    Path(selector): Path<String>,
+    Named(selector): Named,
     JsonBody(request): JsonBody<CancelRequest>,
 ) -> Result<Json<TaskView>, Problem> {
-    let _waits = cx.poll()?;
+    let _acts = cx.act()?;
     check_reason(&request, MESSAGE_BYTES)?;
     let id = select::task(&cx.manager, &selector).await?;
     let cancelled = cx.manager.cancel_task(id, &request.reason);
@@ -236,7 +236,7 @@ pub(super) fn check_reason(request: &CancelRequest, most: usize) -> Result<(), P
 
 pub(super) async fn retry(
     State(cx): State<Context>,
-    Path(selector): Path<String>,
+    Named(selector): Named,
 ) -> Result<Json<TaskView>, Problem> {
     let id = select::task(&cx.manager, &selector).await?;
     let retried = cx.manager.retry_task(id).await;

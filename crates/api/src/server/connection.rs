@@ -1,0 +1,234 @@
+//! One connection of the API: its time limits, and answers with a code also to requests that are not
+//! HTTP.
+//!
+//! hyper answers such a request by itself, with a status and nothing else; [`Stream`] writes a
+//! [`Problem`] in its place. Absent on purpose: how many connections there are (`server`).
+
+use std::{
+    convert::Infallible,
+    io,
+    pin::{Pin, pin},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, ready},
+};
+
+use axum::{
+    Router,
+    body::{Body, Bytes, HttpBody},
+    http::{Request, StatusCode},
+    response::Response,
+};
+use hyper::{
+    body::{Frame, Incoming, SizeHint},
+    server::conn::http1,
+    service::service_fn,
+};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::UnixStream,
+    time::Sleep,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{limits, types::Problem};
+
+/// What a connection may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Any number of requests.
+    Open,
+    /// One request, which has to come soon.
+    Kept,
+}
+
+/// Serves a connection until one end closes it, or the client is too slow.
+pub(super) async fn serve(stream: UnixStream, app: Router, place: Place, stop: CancellationToken) {
+    let answering = Arc::new(AtomicBool::new(false));
+    let stream = Stream::new(stream, Arc::clone(&answering));
+    let app = TowerToHyperService::new(app);
+    let service = service_fn(move |request: Request<Incoming>| {
+        answering.store(true, Ordering::Relaxed);
+        let (answer, mark) = (hyper::service::Service::call(&app, request), Arc::clone(&answering));
+        async move {
+            let answer: Response = answer.await?;
+            Ok::<_, Infallible>(answer.map(|body| Marked { body, answering: mark }))
+        }
+    });
+    let (keeps, header) = match place {
+        Place::Open => (true, limits::HEADER_TIMEOUT),
+        Place::Kept => (false, limits::KEPT_HEADER_TIMEOUT),
+    };
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .keep_alive(keeps)
+        // Its date would panic before 1970, and no client of ours reads it.
+        .auto_date_header(false)
+        .header_read_timeout(header)
+        .max_buf_size(limits::HEADER_BYTES)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection of the API ended early");
+    }
+}
+
+/// The body of an answer of ours.
+struct Marked {
+    body: Body,
+    /// Cleared when the body is read, or dropped.
+    answering: Arc<AtomicBool>,
+}
+
+impl HttpBody for Marked {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Marked {
+    fn drop(&mut self) {
+        self.answering.store(false, Ordering::Relaxed);
+    }
+}
+
+/// A client's stream, which ends when the client reads nothing for [`limits::WRITE_TIMEOUT`].
+struct Stream {
+    io: UnixStream,
+    stalled: Option<Pin<Box<Sleep>>>,
+    /// Whether a request was read whose answer is not complete.
+    answering: Arc<AtomicBool>,
+    /// Whether the last write was cut.
+    is_cut: bool,
+    /// A problem that is written in place of an answer of this many bytes.
+    instead: Option<(Bytes, usize)>,
+}
+
+impl Stream {
+    fn new(io: UnixStream, answering: Arc<AtomicBool>) -> Self {
+        Self { io, stalled: None, answering, is_cut: false, instead: None }
+    }
+
+    fn write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(written) = Pin::new(&mut self.io).poll_write(cx, bytes) {
+            self.stalled = None;
+            return Poll::Ready(written);
+        }
+        let timer = || Box::pin(tokio::time::sleep(limits::WRITE_TIMEOUT));
+        ready!(self.stalled.get_or_insert_with(timer).as_mut().poll(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = &mut *self;
+        if this.instead.is_none()
+            && !this.is_cut
+            && !this.answering.load(Ordering::Relaxed)
+            && let Some(status) = automatic(bytes)
+        {
+            this.instead = Some((refusal(status), bytes.len()));
+        }
+        while let Some((mut rest, replaced)) = this.instead.take() {
+            if rest.is_empty() {
+                return Poll::Ready(Ok(replaced));
+            }
+            let written = this.write(cx, &rest);
+            if let Poll::Ready(Ok(written)) = written {
+                rest = rest.slice(written..);
+            }
+            this.instead = Some((rest, replaced));
+            ready!(written)?;
+        }
+        let written = ready!(this.write(cx, bytes))?;
+        this.is_cut = written < bytes.len();
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(cx, buf)
+    }
+}
+
+/// The status of an answer that hyper made: all of ours have a type of content.
+fn automatic(bytes: &[u8]) -> Option<StatusCode> {
+    let head = std::str::from_utf8(bytes.get(..bytes.len().min(MAX_AUTOMATIC))?).ok()?;
+    let is_bare = head.ends_with("\r\n\r\n")
+        && head.contains("\r\ncontent-length: 0\r\n")
+        && !head.contains("\r\ncontent-type:");
+    let status = head.strip_prefix("HTTP/1.")?.get(2..5)?;
+    let status = StatusCode::from_bytes(status.as_bytes()).ok()?;
+    (is_bare && status.is_client_error()).then_some(status)
+}
+
+/// The whole answer to what is not HTTP.
+fn refusal(status: StatusCode) -> Bytes {
+    let problem = match status {
+        StatusCode::URI_TOO_LONG | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
+            let detail = format!(
+                "the request line and headers are too long (at most {} bytes)",
+                limits::HEADER_BYTES
+            );
+            Problem::new(status, "too_large", detail)
+        }
+        _ => Problem::new(status, "bad_request", "the request is not valid HTTP/1.1"),
+    };
+    let (title, body) =
+        (problem.title.clone(), serde_json::to_string(&problem).unwrap_or_default());
+    let head = format!(
+        "HTTP/1.1 {} {title}\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\n\
+         connection: close\r\n\r\n",
+        status.as_u16(),
+        body.len()
+    );
+    (head + &body).into()
+}
+
+/// hyper's own answers have a status line and three short headers.
+const MAX_AUTOMATIC: usize = 256;
