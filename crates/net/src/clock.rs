@@ -1,14 +1,23 @@
 //! The node's monotonic clock, as [`Time`] values.
 //!
-//! Absent on purpose: the time of day. No decision depends on it (R13).
+//! No decision depends on the time of day (R13), which is for people and files.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::SystemTime,
+};
 
+use chrono::{DateTime, Utc};
 use meshwork_core::Time;
 use tokio::time::Instant;
 
 /// The time at which every clock is made. Not zero: what an earlier process has done lies before it.
 pub const START: Time = Time::from_nanos(10 * 365 * 24 * 3600 * 1_000_000_000);
+
+/// The time of day. Unlike `Utc::now` it takes a clock before 1970, as on a machine without a battery.
+pub fn time_of_day() -> DateTime<Utc> {
+    SystemTime::now().into()
+}
 
 /// A monotonic clock. Copies share the origin.
 #[derive(Clone, Copy, Debug)]

@@ -12,7 +12,10 @@ pub(crate) struct Clock {
 
 impl Clock {
     pub(crate) fn start() -> Self {
-        Self { monotonic: meshwork_net::clock::Clock::new(), wall: Utc::now() }
+        Self {
+            monotonic: meshwork_net::clock::Clock::new(),
+            wall: meshwork_net::clock::time_of_day(),
+        }
     }
 
     pub(crate) fn now(&self) -> Time {

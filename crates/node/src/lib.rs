@@ -30,6 +30,7 @@ pub use meshwork_core::{HealthStatus, ResourceUsage};
 pub use meshwork_exec::{Description, HandlerError, ManualAttempt, ParamKind, ParamSpec};
 pub use meshwork_net::{
     BuildError, Crowd, DialError, Keypair, NetCounters, Overload, Pong,
+    clock::time_of_day,
     identity::{self, IdentityError},
 };
 

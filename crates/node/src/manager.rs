@@ -456,7 +456,9 @@ impl NetworkManager {
             return self.own_resources().await;
         }
         let fresh = |usage: &ResourceUsage| {
-            let age = (Utc::now() - usage.measured_at).to_std().unwrap_or_default();
+            let age = (meshwork_net::clock::time_of_day() - usage.measured_at)
+                .to_std()
+                .unwrap_or_default();
             age <= limits::FRESH_RESOURCES
         };
         if let Some(usage) = self.known(peer)?.resources.filter(fresh) {

@@ -17,7 +17,6 @@ use std::{
     time::Duration,
 };
 
-use chrono::Utc;
 use meshwork_core::{ResourceUsage, limits as core_limits};
 use sysinfo::{CGroupLimits, Networks, Process, ProcessRefreshKind, ProcessesToUpdate, System};
 use tokio::{sync::oneshot, time::Instant};
@@ -253,7 +252,7 @@ impl Reader {
             slots_free: 0,
             up_bytes_per_s: per_second(up),
             down_bytes_per_s: per_second(down),
-            measured_at: Utc::now(),
+            measured_at: meshwork_net::clock::time_of_day(),
         })
     }
 

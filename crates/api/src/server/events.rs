@@ -71,7 +71,7 @@ pub(super) fn events(manager: NetworkManager) -> (Events, Keeper) {
     let (asks, asked) = mpsc::channel(limits::EVENT_ASKS);
     let mut checks = tokio::time::interval(limits::EVENT_GRACE);
     checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let ring = Ring::new(chrono::Utc::now());
+    let ring = Ring::new(meshwork_node::time_of_day());
     let keeper = Keeper {
         manager,
         asks: asked,
@@ -131,7 +131,7 @@ impl Keeper {
                 _ = self.checks.tick(), if self.subscription.is_some() => self.on_check(),
                 event = next(&mut self.subscription) => {
                     if let Some(event) = translate::translate(event) {
-                        let newest = self.ring.push(event, chrono::Utc::now());
+                        let newest = self.ring.push(event, meshwork_node::time_of_day());
                         self.newest.send_replace(newest);
                     }
                 }
@@ -152,7 +152,8 @@ impl Keeper {
                 joined.send((after, self.newest.subscribe())).ok();
             }
             Ask::Read { after, page } => {
-                page.send(self.ring.after(after, limits::EVENT_PAGE, chrono::Utc::now())).ok();
+                page.send(self.ring.after(after, limits::EVENT_PAGE, meshwork_node::time_of_day()))
+                    .ok();
             }
         }
     }

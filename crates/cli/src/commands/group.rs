@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use chrono::Utc;
 use indicatif::ProgressBar;
 use meshwork_api::{Client, ClientError, GroupQuery, GroupView};
 use meshwork_core::limits::GROUP_IDLE;
@@ -225,7 +224,7 @@ fn table(groups: &[GroupView], people: bool) -> Table {
             count(group.cancelled),
             count(group.expired),
             if people {
-                format::ago(group.submitted_at, Utc::now())
+                format::ago(group.submitted_at, meshwork_node::time_of_day())
             } else {
                 format::time(group.submitted_at)
             },
@@ -242,7 +241,7 @@ pub(super) async fn explain(id: &str, client: &Client, out: &Output) -> anyhow::
     } else if out.quiet {
         out.line(&explained.group.id)?;
     } else {
-        out.data(story::group(&explained, Utc::now()).as_bytes())?;
+        out.data(story::group(&explained, meshwork_node::time_of_day()).as_bytes())?;
     }
     let nobody = explained.waiting.iter().any(|waiting| waiting.why.code == story::NOBODY);
     Ok(if nobody { exit::NO_PEER } else { exit::DONE })

@@ -79,7 +79,7 @@ pub(super) fn table(peers: &[PeerView], out: &Output) -> Table {
             peer.held.to_string(),
             peer.families().join(" "),
             if people {
-                format::ago(peer.last_seen, Utc::now())
+                format::ago(peer.last_seen, meshwork_node::time_of_day())
             } else {
                 format::time(peer.last_seen)
             },
@@ -92,7 +92,7 @@ fn show(peer: &PeerView, out: &Output) -> anyhow::Result<()> {
     if out.json {
         return out.value(peer);
     }
-    Ok(out.data(described(peer, Utc::now()).as_bytes())?)
+    Ok(out.data(described(peer, meshwork_node::time_of_day()).as_bytes())?)
 }
 
 /// A peer on lines of its own.

@@ -1,6 +1,5 @@
 //! `task`.
 
-use chrono::Utc;
 use meshwork_api::{Client, TaskQuery, TaskView};
 
 use super::{cancel, group, results, several::Named, story};
@@ -52,7 +51,7 @@ fn story(task: &TaskView, out: &Output) -> anyhow::Result<()> {
     } else if out.quiet {
         Ok(out.line(&task.id)?)
     } else {
-        Ok(out.data(story::story(task, Utc::now()).as_bytes())?)
+        Ok(out.data(story::story(task, meshwork_node::time_of_day()).as_bytes())?)
     }
 }
 
@@ -149,7 +148,7 @@ async fn list(query: &TaskQuery, all: bool, client: &Client, out: &Output) -> an
             worker(task, people),
             task.attempts.last().map_or(0, |attempt| attempt.number).to_string(),
             if people {
-                format::ago(task.submitted_at, Utc::now())
+                format::ago(task.submitted_at, meshwork_node::time_of_day())
             } else {
                 format::time(task.submitted_at)
             },

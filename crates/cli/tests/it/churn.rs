@@ -149,7 +149,7 @@ fn peers_come_and_go_under_load_and_no_task_is_lost() {
         assert_eq!(seen(&owner, "bee").0, "ready");
     }
     // Suspended for good: gone, and last seen when it was.
-    let before = chrono::Utc::now();
+    let before = meshwork_node::time_of_day();
     signal(&bee.process, Signal::STOP);
     until_state(&owner, "bee", "disconnected");
     let (_, why, last_seen) = seen(&owner, "bee");

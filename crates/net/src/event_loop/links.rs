@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 use futures::FutureExt;
 use libp2p::PeerId;
 use meshwork_core::{HealthEvent, PeerState, Reason, ResourceEvent, ResourceUsage};
@@ -286,7 +286,7 @@ impl EventLoop {
             .checked()
             .map_err(|error| Reason::InvalidMessage { detail: error.to_string() })?;
         let age = TimeDelta::from_std(report.age.min(limits::REPORT_AGE)).unwrap_or_default();
-        usage.measured_at = Utc::now() - age;
+        usage.measured_at = crate::clock::time_of_day() - age;
         if let Some(known) = self.peers.get_mut(&peer) {
             known.resources = Some(usage);
             self.dirty = true;
@@ -437,7 +437,7 @@ impl EventLoop {
 
     fn own_report(&self) -> Option<Box<ResourceReport>> {
         let usage = self.resources?;
-        let age = (Utc::now() - usage.measured_at).to_std().unwrap_or_default();
+        let age = (crate::clock::time_of_day() - usage.measured_at).to_std().unwrap_or_default();
         Some(Box::new(ResourceReport { usage, age, subject: None }))
     }
 

@@ -22,7 +22,7 @@ fn usage() -> ResourceUsage {
         memory_free_bytes: 1 << 29,
         slots: 4,
         slots_free: 1,
-        measured_at: chrono::Utc::now(),
+        measured_at: meshwork_net::clock::time_of_day(),
         ..ResourceUsage::default()
     }
 }

@@ -47,7 +47,7 @@ async fn times_are_those_of_the_earlier_start() {
     let dir = tempfile::tempdir().unwrap();
     let (mut journal, _) = open(dir.path()).await;
     let task = Task::default();
-    let before = chrono::Utc::now();
+    let before = crate::time_of_day();
     journal.push(Seq(1), vec![submitted(&task)]);
     journal.committed().await.unwrap();
     let end = Box::new(TaskEnd::Expired { limit: ExpiredLimit::Queue });

@@ -106,7 +106,7 @@ fn flow(assigned: u64, sizes: &[(u64, u64)], bytes: u64) -> Flow {
 async fn differences_are_told_once_and_add_up() {
     let told = Told::default();
     let collector = with_local_recorder(&told, NetworkMetricsCollector::new);
-    let now = Utc::now();
+    let now = crate::time_of_day();
     let record = |assigned, sizes: &[(u64, u64)], bytes| {
         let traffic = NetTraffic { sent: flow(assigned, sizes, bytes), received: flow(0, &[], 0) };
         let seen = [now, now - TimeDelta::minutes(6)];
@@ -135,7 +135,7 @@ async fn what_the_engine_holds_is_told_and_counted_once() {
         collector.note_accounts(accounts);
         let traffic = NetTraffic { sent: flow(0, &[], 0), received: flow(0, &[], 0) };
         let counters = NetCounters::default();
-        collector.record_metrics(std::iter::empty(), Utc::now(), &traffic, &counters);
+        collector.record_metrics(std::iter::empty(), crate::time_of_day(), &traffic, &counters);
     };
     let first = Accounts { queued: 7, running: 2, succeeded: 5, expired: 1, ..Accounts::default() };
     record(first);

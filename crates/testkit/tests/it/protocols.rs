@@ -132,7 +132,7 @@ async fn resources_are_known_or_asked_for() {
     })
     .await;
     assert_eq!(usage.slots, 2);
-    assert!(usage.memory_bytes > 0 && usage.measured_at <= chrono::Utc::now());
+    assert!(usage.memory_bytes > 0 && usage.measured_at <= meshwork_node::time_of_day());
     let own = resources.get_peer_resources(net.owner.id()).await.unwrap();
     assert_eq!(own.slots, 0);
     let nobody = libp2p::identity::Keypair::generate_ed25519().public().to_peer_id();

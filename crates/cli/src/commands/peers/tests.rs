@@ -34,7 +34,7 @@ fn peer(now: DateTime<Utc>) -> PeerView {
 
 #[test]
 fn all_that_is_known_of_a_peer_is_shown() {
-    let now = Utc::now();
+    let now = meshwork_node::time_of_day();
     let usage = ResourceUsage {
         cpu_used: 0.25,
         memory_bytes: 8 << 30,
