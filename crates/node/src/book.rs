@@ -92,6 +92,16 @@ impl Book {
         Ok((book, bad))
     }
 
+    /// Whether this peer is in it.
+    pub(crate) fn has(&self, peer: &PeerId) -> bool {
+        self.peers.contains_key(peer)
+    }
+
+    /// Whether one more peer takes the place of another.
+    pub(crate) fn is_full(&self) -> bool {
+        self.peers.len() >= net_limits::REMEMBERED_PEERS
+    }
+
     /// The text of it, which [`Self::parse`] reads.
     pub(crate) fn text(&self) -> String {
         let mut text = format!("{FORMAT} {}\n", self.network);

@@ -73,7 +73,8 @@ pub(crate) const BOOK_FILE: usize = 256 * 1024;
 pub(crate) const BOOK_ADDRESS: usize = 256;
 /// Seconds after which a peer that was not met again is forgotten: 30 days.
 pub(crate) const BOOK_LIFE: u64 = 30 * 24 * 3600;
-/// Least time between two writes of that file; a stop writes at once.
+/// Least time between two writes of that file; a first meeting is written within two [`BOOK_LOOK`]s,
+/// and a stop writes at once.
 pub(crate) const BOOK_EVERY: Duration = Duration::from_secs(30);
 /// Least time between two looks at the table of peers.
 pub(crate) const BOOK_LOOK: Duration = Duration::from_secs(1);

@@ -1,6 +1,10 @@
 //! Nodes that find each other again without any address given, because they have met before.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use rustix::process::Signal;
 use tempfile::TempDir;
@@ -53,6 +57,31 @@ fn a_node_that_restarts_finds_whom_it_has_met() {
     let bee = Node::open_in(home, &["--no-mdns", "--listen", &here]);
     assert_eq!(bee.address(), address);
     ant.until_ready(&id);
+}
+
+/// Each is met for the first time soon after the book was written.
+#[test]
+fn killed_node_finds_peers_met_seconds_before() {
+    let (bee, ant) = met();
+    let text = |ant: &Node| fs::read_to_string(book(&ant.home)).unwrap_or_default();
+    eventually("the first peer is written", || text(&ant).contains(bee.text("peer")));
+    let late: Vec<Node> = ["cat", "dog"]
+        .map(|name| {
+            let peer = Node::up(&["--name", name]);
+            assert_eq!(ant.ask(&["peers", "dial", peer.address()]).code, 0);
+            ant.until_ready(name);
+            let start = Instant::now();
+            eventually("it is written", || text(&ant).contains(peer.text("peer")));
+            // Two seconds, and room for a slow machine: far below the pause between other writes.
+            assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+            peer
+        })
+        .into();
+    let (_, home) = ant.end(Signal::KILL);
+    let ant = Node::open_in(home, &ALONE);
+    for peer in late.iter().chain([&bee]) {
+        ant.until_ready(peer.text("peer"));
+    }
 }
 
 #[test]

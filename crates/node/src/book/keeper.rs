@@ -11,7 +11,7 @@ use meshwork_core::{PeerId, PeerState};
 use meshwork_net::{PeerStatus, Remembered};
 use tokio::{
     sync::{mpsc, watch},
-    time::timeout,
+    time::{Instant, timeout, timeout_at},
 };
 
 use super::{Book, Met};
@@ -66,39 +66,42 @@ impl Keeper {
         self.book.remembered(&self.trusted)
     }
 
-    /// Runs until the network has stopped, and the last word is written.
+    /// Runs until the network has stopped, and the last change is written. A first meeting is written
+    /// at the next look, all else at most every [`limits::BOOK_EVERY`].
     pub(crate) async fn run(mut self, mut peers: watch::Receiver<Arc<Vec<PeerStatus>>>) {
+        let mut due = Instant::now();
         loop {
-            let is_open = peers.changed().await.is_ok();
+            let changed = peers.changed();
+            let is_open = if self.is_stale {
+                timeout_at(due, changed).await.unwrap_or(Ok(())).is_ok()
+            } else {
+                changed.await.is_ok()
+            };
             let now = Arc::clone(&peers.borrow());
-            let has_written = self.look(&now, !is_open).await;
+            let has_met = self.note(&now, !is_open);
+            if self.is_stale && (has_met || !is_open || Instant::now() >= due) {
+                self.write().await;
+                due = Instant::now() + limits::BOOK_EVERY;
+            }
             if !is_open {
                 return;
             }
-            let pause = if has_written { limits::BOOK_EVERY } else { limits::BOOK_LOOK };
             let mut is_new = false;
             let until_closed = async {
                 while peers.changed().await.is_ok() {
                     is_new = true;
                 }
             };
-            if timeout(pause, until_closed).await.is_err() && is_new {
+            if timeout(limits::BOOK_LOOK, until_closed).await.is_err() && is_new {
                 peers.mark_changed();
             }
         }
     }
 
-    /// Notes who is there, and writes it if it is new. True if it has tried to.
-    async fn look(&mut self, peers: &[PeerStatus], is_last: bool) -> bool {
-        self.note(peers, is_last);
-        if self.is_stale {
-            self.write().await;
-            return true;
-        }
-        false
-    }
-
-    fn note(&mut self, peers: &[PeerStatus], is_last: bool) {
+    /// Notes who is there. True if somebody is among them whom a start would miss. When the book is
+    /// full that is a trusted peer: strangers who replace each other do not keep the disk busy.
+    fn note(&mut self, peers: &[PeerStatus], is_last: bool) -> bool {
+        let mut has_met = false;
         let now = seconds(self.clock, self.clock.now());
         let grain = if is_last { 1 } else { limits::BOOK_GRAIN };
         let inner = self.inner.upgrade();
@@ -112,9 +115,14 @@ impl Keeper {
                 (_, None) => continue,
             };
             let met = Met { peer: status.peer, seen, addresses: &status.recallable };
-            self.is_stale |= self.book.note(&met, trusted, grain);
+            let is_first =
+                !self.book.has(&met.peer) && (!self.book.is_full() || trusted.contains(&met.peer));
+            let is_noted = self.book.note(&met, trusted, grain);
+            self.is_stale |= is_noted;
+            has_met |= is_noted && is_first;
         }
         self.is_stale |= self.book.trim(now, trusted);
+        has_met
     }
 
     async fn write(&mut self) {
