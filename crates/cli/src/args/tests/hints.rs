@@ -12,7 +12,7 @@ use super::Cli;
 /// What ends a command inside a sentence. Two blanks do, too.
 const ENDS: &[&str] = &[
     "  ", "\"", "`", "\n", ")", "(", ",", ";", "|", " > ", "&&", "…", ". ", ": ", " #", " in ",
-    " and ", " or ", " keeps ",
+    " and ", " or ", " keeps ", " shows ",
 ];
 
 /// Rust files that ship, of all crates, and the README.
