@@ -3,8 +3,6 @@
 //! The commit comes from `MESHWORK_COMMIT`, else from the files of the repository, else from the
 //! package; no program and no network is asked. Without any of them it is `unknown`.
 
-#![expect(clippy::print_stdout, reason = "cargo reads what a build script prints")]
-
 use std::{
     env, fs,
     path::{Path, PathBuf},

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::Utc;
 use indicatif::ProgressBar;
 use meshwork_api::{Client, ClientError, GroupQuery, GroupView};
 use meshwork_core::limits::GROUP_IDLE;

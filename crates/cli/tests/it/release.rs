@@ -27,7 +27,6 @@ fn version_names_commit_and_features() {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "what was not tested is told")]
 fn panic_of_a_stripped_program_names_its_lines() {
     let dir = tempfile::tempdir().unwrap();
     let program = dir.path().join("meshwork");
