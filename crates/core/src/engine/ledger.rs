@@ -151,9 +151,14 @@ impl Ledger {
         &mut self.forgotten
     }
 
-    /// The record of an archived task, if the archive itself is kept here.
+    /// The record of an archived task, if the archive itself is kept here; also before its volume counts.
     pub fn archived(&self, number: u64) -> Option<&ArchivedTask> {
-        self.archived.get(&number)
+        let written = || {
+            let (first, (volume, tasks)) = self.written.range(..=number).next_back()?;
+            let at = volume.rows.iter().position(|row| first + u64::from(row.at) == number)?;
+            tasks.get(at)
+        };
+        self.archived.get(&number).or_else(written)
     }
 
     /// Archived tasks.
