@@ -7,14 +7,15 @@ fn full_queues_and_short_memories_lose_nothing() {
     let (mut full, mut forgotten) = (0, 0);
     for seed in 0..100 {
         let scenario = Scenario {
-            groups: 2,
+            // With groups as many more tasks are kept as they have members.
+            groups: 0,
             max_owned: 3,
             max_ended: 3,
             keep_trace: true,
             ..Scenario::default()
         };
         let report = scenario.run(seed).unwrap_or_else(|failure| panic!("{failure}"));
-        assert!(report.ends.total() > 200, "seed {seed}: {:?}", report.ends);
+        assert!(report.ends.total() >= 200, "seed {seed}: {:?}", report.ends);
         full += report.trace.matches(": it is full").count();
         forgotten += report.trace.matches(" no longer").count();
     }
