@@ -4,6 +4,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use libp2p_identity::PeerId;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -29,6 +30,8 @@ mod tests;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PeerQuery {
+    /// This peer alone.
+    pub peer: Option<PeerId>,
     /// Peers that advertise this capability.
     pub capability: Option<String>,
     /// Peers that offer this handler to the asker.
@@ -61,6 +64,7 @@ pub struct InvalidQuery {
 impl Default for PeerQuery {
     fn default() -> Self {
         Self {
+            peer: None,
             capability: None,
             handler: None,
             labels: BTreeMap::new(),
@@ -76,6 +80,8 @@ impl Default for PeerQuery {
 /// What a query looks at in one peer.
 #[derive(Clone, Copy, Debug)]
 pub struct Candidate<'a> {
+    /// Its id.
+    pub peer: PeerId,
     /// What it says of itself.
     pub advert: Option<&'a Advert>,
     /// What its machine has and uses.
@@ -95,6 +101,11 @@ impl PeerQuery {
     /// A query for peers that offer this handler.
     pub fn handler(name: HandlerName) -> Self {
         Self { handler: Some(name), ..Self::default() }
+    }
+
+    /// A query for one peer.
+    pub fn peer(peer: PeerId) -> Self {
+        Self { peer: Some(peer), limit: 1, ..Self::default() }
     }
 
     /// Whether every field is within its bounds.
@@ -131,7 +142,8 @@ impl PeerQuery {
 
     /// Whether a peer is what is looked for.
     pub fn matches(&self, peer: &Candidate<'_>) -> bool {
-        self.state.is_none_or(|stage| stage == peer.stage)
+        self.peer.is_none_or(|wanted| wanted == peer.peer)
+            && self.state.is_none_or(|stage| stage == peer.stage)
             && self.latency.is_none_or(|most| peer.latency.is_some_and(|has| has <= most))
             && self.matches_advert(peer.advert)
             && self.matches_resources(peer.resources)
@@ -140,6 +152,7 @@ impl PeerQuery {
     /// As [`Self::matches`], for a peer as it is shown.
     pub fn matches_info(&self, info: &PeerInfo) -> bool {
         self.matches(&Candidate {
+            peer: info.peer_id,
             advert: info.advert.as_ref(),
             resources: info.resources.as_ref(),
             latency: info.latency,

@@ -138,6 +138,9 @@ pub const PEER_ADDRESSES: usize = 8;
 pub const LEADS: usize = 1_024;
 /// Of these, adverts heard through one peer: nobody can fill the table alone (P-13).
 pub const LEADS_PER_PEER: usize = 256;
+/// Informants that are kept for one advert: each has a budget of dials of its own, and four of them
+/// lead a newcomer to forty peers in a minute.
+pub const LEAD_INFORMANTS: usize = 4;
 /// Longest life of an advert heard from others, whatever it says.
 pub const ADVERT_LIFE: Duration = Duration::from_secs(600);
 /// Silent intervals that a failure detector remembers of a peer: long enough to know its habits,

@@ -53,7 +53,7 @@ pub use meshwork_core::{
 pub use meshwork_exec::{
     Bytes, Description, Handler, HandlerError, ParamKind, ParamSpec, TaskContext, handler_fn,
 };
-pub use meshwork_net::Keypair;
+pub use meshwork_net::{InvalidSubnet, Keypair, Subnet};
 pub use meshwork_node::{
     BuildError, ConnectionError, DialError, DiscoveryProtocol, FindError, HealthProtocol, Identity,
     InternalError, JournalError, ManualAttempt, Members, MessageError, NetworkConfig, NetworkError,

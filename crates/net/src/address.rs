@@ -10,8 +10,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use if_addrs::{IfAddr, Interface};
 use libp2p::{Multiaddr, PeerId, multiaddr::Protocol};
 
-/// Azure's metadata and host service; the others lie inside blocks that are excluded as a whole.
-const AZURE_HOST: Ipv4Addr = Ipv4Addr::new(168, 63, 129, 16);
+/// Metadata services of Azure, Alibaba and Oracle; the others lie inside blocks that are excluded as
+/// a whole.
+const METADATA: [Ipv4Addr; 3] = [
+    Ipv4Addr::new(168, 63, 129, 16),
+    Ipv4Addr::new(100, 100, 100, 200),
+    Ipv4Addr::new(192, 0, 0, 192),
+];
 /// The one port below 1024 that peers behind strict firewalls do listen on.
 const HTTPS: u16 = 443;
 /// Services that act on whatever a stranger sends them: Docker, MySQL, PostgreSQL, Redis, Kubernetes
@@ -126,6 +131,15 @@ pub(crate) fn may_recall(peer: &PeerId, address: &Multiaddr) -> bool {
     is_somewhere && port.is_none_or(is_harmless) && named.is_none_or(|named| named == *peer)
 }
 
+/// The IP address that an address begins with; none if it begins with a name.
+pub(crate) fn ip_of(address: &Multiaddr) -> Option<IpAddr> {
+    match address.iter().next() {
+        Some(Protocol::Ip4(ip)) => Some(ip.into()),
+        Some(Protocol::Ip6(ip)) => Some(ip.into()),
+        _ => None,
+    }
+}
+
 /// Whether an address leads to this machine itself.
 pub(crate) fn is_loopback(address: &Multiaddr) -> bool {
     matches!(parts(address), Ok(Parts { host: Host::Ip(ip), .. }) if ip.is_loopback())
@@ -174,13 +188,14 @@ fn only_peer<'a>(mut rest: impl Iterator<Item = Protocol<'a>>) -> Result<Option<
     }
 }
 
-fn is_harmless(port: u16) -> bool {
+/// Whether nothing listens on this port as a rule that acts on whatever a stranger sends.
+pub(crate) fn is_harmless(port: u16) -> bool {
     (port >= 1024 || port == HTTPS) && !FRAGILE_PORTS.contains(&port)
 }
 
 fn is_never_v4(ip: Ipv4Addr) -> bool {
     let [a, ..] = ip.octets();
-    a == 0 || a >= 224 || ip.is_link_local() || ip == AZURE_HOST
+    a == 0 || a >= 224 || ip.is_link_local() || METADATA.contains(&ip)
 }
 
 fn is_never_v6(ip: Ipv6Addr) -> bool {
@@ -193,8 +208,8 @@ fn is_never_v6(ip: Ipv6Addr) -> bool {
     let teredo = a == 0x2001 && b == 0;
     // fe80::/10, and fec0::/10, which some systems still treat alike.
     let link_local = a & 0xff80 == 0xfe80;
-    // fd00:ec2::/32 is where a large provider keeps its metadata service.
-    let metadata = a == 0xfd00 && b == 0x0ec2;
+    // The blocks in which AWS and Google keep their metadata services.
+    let metadata = (a == 0xfd00 && b == 0x0ec2) || (a == 0xfd20 && b == 0x00ce);
     v4_in_zeroes || nat64 || six_to_four || teredo || link_local || metadata || ip.is_multicast()
 }
 
@@ -221,7 +236,8 @@ fn is_global_v6(ip: Ipv6Addr) -> bool {
     unicast && !special && !is_never_v6(ip)
 }
 
-fn contains(subnet: &IfAddr, ip: IpAddr) -> bool {
+/// Whether `ip` is a host of this subnet.
+pub(crate) fn contains(subnet: &IfAddr, ip: IpAddr) -> bool {
     match (subnet, ip) {
         (IfAddr::V4(own), IpAddr::V4(ip)) => {
             let (mask, own, ip) = (own.netmask.to_bits(), own.ip.to_bits(), ip.to_bits());

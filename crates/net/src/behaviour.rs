@@ -6,6 +6,7 @@ pub(crate) mod gate;
 pub(crate) mod near;
 pub(crate) mod places;
 pub(crate) mod streams;
+pub(crate) mod table;
 
 use std::{num::NonZeroUsize, sync::Arc};
 
@@ -41,7 +42,7 @@ pub(crate) struct Behaviour {
     /// For peers that are no Meshwork nodes and want to know whether this one answers.
     pub(crate) ping: ping::Behaviour,
     /// Finds strangers; never asked who is alive.
-    pub(crate) kad: kad::Behaviour<kad::store::MemoryStore>,
+    pub(crate) kad: table::Behaviour,
     /// Streams of Meshwork's own protocols.
     pub(crate) streams: streams::Behaviour,
 }
@@ -67,7 +68,7 @@ impl Behaviour {
                     .with_interval(limits::PING_EVERY)
                     .with_timeout(config.protocol_timeout),
             ),
-            kad: kad(local, config),
+            kad: table::Behaviour::new(kad(local, config)),
             streams: streams::Behaviour::new(Arc::clone(counters)),
         })
     }

@@ -29,9 +29,11 @@ use crate::{
     handle::HandleParts,
     intake::Intake,
     known::Hearsay,
+    lan::Lan,
     limits,
     meter::Meter,
-    share, transport,
+    share,
+    transport::{self, Hosts},
 };
 
 /// A network that is ready to run: the loop to spawn, a handle, and what the loop and the sessions
@@ -73,7 +75,8 @@ impl Network {
         let counters = Arc::new(Counters::default());
         let allowed = Allowed::default();
         let intake = Intake::new(Arc::clone(&counters));
-        let mut swarm = make_swarm(&config, &allowed, &counters, &intake)?;
+        let hosts = Hosts::default();
+        let mut swarm = make_swarm(&config, &allowed, &hosts, &counters, &intake)?;
         for address in &config.listen {
             swarm.listen_on(address.clone()).map_err(|source| refused(address, source))?;
         }
@@ -87,8 +90,9 @@ impl Network {
         let (addresses_in, addresses) = watch::channel(Arc::default());
         let local_peer = *swarm.local_peer_id();
         let settings = settings(&config);
-        let NetConfig { keypair, listen, remembered, bootstrap, protocol_timeout, offer, .. } =
-            config;
+        let NetConfig {
+            keypair, listen, remembered, bootstrap, lan, protocol_timeout, offer, ..
+        } = config;
         let meter = Arc::new(Meter::default());
         let handle = NetHandle::new(HandleParts {
             local_peer,
@@ -109,6 +113,8 @@ impl Network {
             remembered,
             bootstrap,
             allowed,
+            hosts,
+            lan: Lan::new(lan),
             counters,
             intake,
             meter,
@@ -139,11 +145,11 @@ fn settings(config: &NetConfig) -> Settings {
 fn make_swarm(
     config: &NetConfig,
     allowed: &Allowed,
+    hosts: &Hosts,
     counters: &Arc<Counters>,
     intake: &Intake,
 ) -> Result<Swarm<Behaviour>, BuildError> {
-    let stack =
-        transport::build(&config.keypair, config.connection_timeout, allowed, counters, intake)?;
+    let stack = transport::build(config, allowed, hosts, counters, intake)?;
     let behaviour = Behaviour::new(config, counters)?;
     let swarm_config = swarm::Config::with_tokio_executor()
         .with_dial_concurrency_factor(
@@ -266,6 +272,7 @@ impl NetConfig {
             listen,
             remembered: _,
             bootstrap,
+            lan,
             mdns: _,
             max_peers,
             connection_timeout,
@@ -280,6 +287,10 @@ impl NetConfig {
         check_network(network)?;
         check_listen(listen)?;
         check_bootstrap(bootstrap, keypair.public().to_peer_id())?;
+        if lan.len() > limits::LAN_RANGES {
+            let why = format!("{} ranges; at most {}", lan.len(), limits::LAN_RANGES);
+            return Err(BuildError::Config { field: "lan", why });
+        }
         if !(1..=limits::MAX_PEERS).contains(max_peers) {
             let why = format!("{max_peers}; use 1 to {}", limits::MAX_PEERS);
             return Err(BuildError::Config { field: "max_peers", why });

@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 use libp2p::{Multiaddr, PeerId, identity::Keypair};
 use meshwork_core::{AcceptPolicy, Advert};
 
-use crate::{address, limits};
+use crate::{Subnet, address, limits};
 
 /// Everything that [`Network::build`](crate::Network::build) needs. Checked there.
 #[derive(Clone, Debug)]
@@ -24,6 +24,9 @@ pub struct NetConfig {
     pub remembered: Vec<Remembered>,
     /// Addresses to dial at the start and whenever the connection is lost.
     pub bootstrap: Vec<Multiaddr>,
+    /// Private ranges in which announced addresses are dialled; at most [`limits::LAN_RANGES`]. Empty:
+    /// the subnets of this machine's own private interfaces.
+    pub lan: Vec<Subnet>,
     /// Whether to look for peers on the local network segment.
     pub mdns: bool,
     /// Peers connected at once, from 1 to [`limits::MAX_PEERS`].

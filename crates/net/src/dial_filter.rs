@@ -1,8 +1,9 @@
 //! A transport that refuses to dial what must not be dialled (P-11).
 //!
 //! It stands twice in the stack. Above the name resolver it passes what the operator gave, exactly
-//! as given, what was learned on a network segment of ours, and public addresses; nothing else that
-//! a stranger announced, names least of all. Below the resolver only the names that the operator
+//! as given, what was learned on a network segment of ours, private addresses in ranges of ours that
+//! their subjects have signed, and public addresses; nothing else that a stranger announced, names
+//! least of all. Below the resolver only the names that the operator
 //! gave arrive, and the filter stops those that resolve to addresses that nobody may dial.
 
 use std::{
@@ -43,6 +44,8 @@ struct Lists {
     given: VecDeque<Multiaddr>,
     /// Learned on a segment of ours; bounded by the table of near peers.
     near: HashSet<Multiaddr>,
+    /// Private addresses that their subjects have signed, in ranges of ours, the oldest first.
+    vouched: VecDeque<Multiaddr>,
 }
 
 impl Allowed {
@@ -65,6 +68,18 @@ impl Allowed {
             addresses.take(bound).map(|near| address::without_peer(&near)).collect();
     }
 
+    /// This address may be dialled on a peer's word. It stays allowed until
+    /// [`limits::NAMED_DIALS_KEPT`] others were named.
+    pub(crate) fn vouch(&self, address: &Multiaddr) {
+        let address = address::without_peer(address);
+        let mut lists = self.lists();
+        lists.vouched.retain(|vouched| *vouched != address);
+        if lists.vouched.len() >= limits::NAMED_DIALS_KEPT {
+            lists.vouched.pop_front();
+        }
+        lists.vouched.push_back(address);
+    }
+
     /// Whether the operator gave this address.
     pub(crate) fn is_given(&self, address: &Multiaddr) -> bool {
         let address = address::without_peer(address);
@@ -78,8 +93,11 @@ impl Allowed {
         }
         match stage {
             Stage::Announced => {
+                let bare = address::without_peer(address);
+                let lists = self.lists();
                 address::is_public(address)
-                    || self.lists().near.contains(&address::without_peer(address))
+                    || lists.near.contains(&bare)
+                    || lists.vouched.contains(&bare)
             }
             Stage::Resolved => match address::parts(address) {
                 Ok(Parts { host: Host::Ip(ip), .. }) => !address::is_never(ip),

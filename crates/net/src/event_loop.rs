@@ -14,6 +14,7 @@
 //! so that peers wait too and no fact is lost.
 
 mod admission;
+mod adverts;
 mod commands;
 mod connections;
 mod dht;
@@ -23,11 +24,14 @@ mod discovery;
 mod duplicates;
 mod exchange;
 mod hellos;
+mod leads;
 mod links;
 mod liveness;
+mod mesh;
 mod peers;
 mod publish;
 mod search;
+mod seek;
 mod sessions;
 mod timers;
 
@@ -52,8 +56,10 @@ use self::{
     exchange::{ExchangeDone, Exchanges},
     hellos::HelloDone,
     links::LinkDone,
+    mesh::Mesh,
     peers::Peers,
     search::Searches,
+    seek::Seeker,
     sessions::Purpose,
     timers::{Timer, Timers},
 };
@@ -67,10 +73,12 @@ use crate::{
     handle::Command,
     intake::Intake,
     known::Hearsay,
+    lan::Lan,
     limits,
     link::LinkEvent,
     meter::Meter,
     session::SessionEvent,
+    transport::Hosts,
 };
 
 /// What the loop is made of; see the fields of [`EventLoop`].
@@ -82,6 +90,8 @@ pub(crate) struct Parts {
     pub(crate) remembered: Vec<Remembered>,
     pub(crate) bootstrap: Vec<Multiaddr>,
     pub(crate) allowed: Allowed,
+    pub(crate) hosts: Hosts,
+    pub(crate) lan: Lan,
     pub(crate) counters: Arc<Counters>,
     pub(crate) intake: Intake,
     pub(crate) meter: Arc<Meter>,
@@ -127,6 +137,10 @@ pub struct EventLoop {
     timers: Timers,
     /// Addresses that may be dialled although no stranger could name them.
     allowed: Allowed,
+    /// Where the names of dialled peers led.
+    hosts: Hosts,
+    /// The private ranges that are ours.
+    lan: Lan,
     /// Streams that were asked for, and what for. At most one hello per connection and one session
     /// per peer.
     opening: FxHashMap<RequestId, Purpose>,
@@ -171,6 +185,8 @@ pub struct EventLoop {
     link_events_in: mpsc::Sender<LinkEvent>,
     exchanges: Exchanges,
     searches: Searches,
+    mesh: Mesh,
+    seeker: Seeker,
     dht: Dht,
     /// Numbers what is asked on links.
     next_ask: u64,
@@ -239,6 +255,8 @@ impl EventLoop {
             remembered,
             bootstrap,
             allowed,
+            hosts,
+            lan,
             counters,
             intake,
             meter,
@@ -264,6 +282,8 @@ impl EventLoop {
             dials: Dials::default(),
             timers: Timers::default(),
             allowed,
+            hosts,
+            lan,
             opening: FxHashMap::default(),
             hellos: JoinSet::new(),
             hellos_said: 0,
@@ -295,6 +315,8 @@ impl EventLoop {
             link_events_in,
             exchanges: Exchanges::new(local_peer),
             searches: Searches::default(),
+            mesh: Mesh::default(),
+            seeker: Seeker::new(),
             dht: Dht::default(),
             next_ask: 0,
             resources: None,
@@ -302,6 +324,7 @@ impl EventLoop {
             watching: false,
             looked: Instant::now(),
         };
+        this.look_at_interfaces();
         this.configure_dials(&remembered, &bootstrap);
         this
     }
@@ -427,6 +450,8 @@ impl EventLoop {
                 Timer::Publish => self.publish(),
                 Timer::Watch => self.look(),
                 Timer::Exchange => self.exchange_round(),
+                Timer::News => self.tell_news(),
+                Timer::Mesh => self.mesh_round(),
                 Timer::Leads => self.publish_leads(),
                 Timer::Provide => self.provide(),
                 Timer::Search(search) => self.end_search(search),

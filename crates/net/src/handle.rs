@@ -18,6 +18,7 @@ use crate::{
     event::{PeerStatus, Pong},
     intake::{Crowd, Intake},
     known::{self, Hearsay},
+    limits,
     meter::{Meter, NetTraffic},
 };
 
@@ -42,6 +43,8 @@ pub(crate) enum Command {
     Echo { peer: PeerId, reply: oneshot::Sender<Result<Pong, AskError>> },
     /// Reconnect to this peer when its connection is lost, or no longer.
     Keep { peer: PeerId, keep: bool },
+    /// Look up these peers, and no others, until they are connected.
+    Seek { peers: Vec<PeerId> },
     /// Answer as soon as there is a turn.
     Turn { reply: oneshot::Sender<()> },
     /// Close everything and end.
@@ -180,7 +183,10 @@ impl NetHandle {
     /// Too many searches are under way, or the network has stopped.
     pub async fn find_peers(&self, query: PeerQuery) -> Result<Vec<PeerStatus>, FindPeersError> {
         let found = self.known(&query);
-        let is_answered = self.hearsay.borrow().answered(&query).is_some();
+        let is_answered = self.hearsay.borrow().answered(&query).is_some_and(|answered| {
+            // Somebody may have come meanwhile.
+            !found.is_empty() || answered.at.elapsed() < limits::SEARCH_EMPTY_TTL
+        });
         if found.len() >= query.limit || is_answered {
             return Ok(found);
         }
@@ -271,6 +277,14 @@ impl NetHandle {
     /// Does not wait; see [`Self::open_session`].
     pub fn keep(&self, peer: PeerId, keep: bool) -> bool {
         self.commands.try_send(Command::Keep { peer, keep }).is_ok()
+    }
+
+    /// Which peers to look up and to dial until they are connected, in place of those that were
+    /// named before; at most [`limits::SOUGHT_PEERS`](crate::limits::SOUGHT_PEERS) count.
+    ///
+    /// Does not wait; see [`Self::open_session`].
+    pub fn seek(&self, peers: Vec<PeerId>) -> bool {
+        self.commands.try_send(Command::Seek { peers }).is_ok()
     }
 
     /// Whether the loop has ended.

@@ -138,6 +138,7 @@ fn find<'a>(table: &'a [PeerStatus], peer: &PeerId) -> Option<&'a PeerStatus> {
 
 fn matches(query: &PeerQuery, status: &PeerStatus) -> bool {
     query.matches(&Candidate {
+        peer: status.peer,
         advert: status.advert.as_ref(),
         resources: status.resources.as_ref(),
         latency: status.latency,

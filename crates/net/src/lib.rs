@@ -27,6 +27,7 @@ mod hello;
 pub mod identity;
 mod intake;
 mod known;
+mod lan;
 pub mod limits;
 mod link;
 mod meter;
@@ -50,6 +51,7 @@ pub use self::{
     handle::NetHandle,
     identity::IdentityError,
     intake::Crowd,
+    lan::{InvalidSubnet, Subnet},
     meter::{Flow, NetTraffic, SizeClass, message_kinds},
     session::{Session, SessionEvent},
     traffic::Traffic,

@@ -262,6 +262,13 @@ pub const KAD_PACKET: usize = 16 * 1024;
 
 /// Adverts in one discovery message: with [`ADVERT_PAYLOAD`] they fit into a [`CONTROL_FRAME`].
 pub const ADVERTS: usize = 16;
+/// Private addresses that travel with one advert: IPv4 and IPv6, TCP and QUIC.
+pub const PRIVATE_ADDRESSES: usize = 4;
+/// Private ranges that are a node's own; more own interfaces than that do not count.
+pub const LAN_RANGES: usize = 64;
+/// Dialled peers whose host is noted until their connection is told of: more than are dialled or
+/// being told of at once.
+pub const RESOLVED_HOSTS: usize = 1_024;
 /// Bytes of an advert that its subject signs. Of its own a node drops handlers beyond it.
 pub const ADVERT_PAYLOAD: usize = 3_072;
 /// Discovery streams under way in each direction; further ones of ours are not opened, of others
@@ -284,14 +291,42 @@ pub const SEARCHES: usize = 16;
 pub const SEARCH_CALLERS: usize = 64;
 /// What a caller waits that was answered so.
 pub const SEARCH_RETRY: Duration = Duration::from_secs(1);
+/// How long a search that found nobody counts.
+pub const SEARCH_EMPTY_TTL: Duration = Duration::from_secs(2);
 /// How long a search's answer counts: the same one is not made again within it.
 pub const SEARCH_TTL: Duration = Duration::from_secs(30);
 /// Searches that are remembered for that; the earliest is forgotten.
 pub const SEARCHES_KEPT: usize = 64;
 /// Providers that one search takes from Kademlia; the rest is ignored.
 pub const SEARCH_PROVIDERS: usize = 20;
-/// Connected peers below which a node dials peers of which it has only heard, or that it remembers.
+/// Connected peers below which a node dials peers that it remembers.
 pub const MIN_DEGREE: usize = 8;
+/// Connected peers below which a node dials peers of which it has only heard: up to so many nodes
+/// are connected everybody with everybody, and in larger networks a node knows enough of the others.
+/// At most three quarters of `max_peers`.
+pub const MESH_DEGREE: usize = 24;
+/// How soon after something was heard it is dialled, so that one look serves several adverts.
+pub const MESH_DELAY: Duration = Duration::from_millis(100);
+/// How often a node looks for peers to dial while it has too few and knows of others.
+pub const MESH_EVERY: Duration = Duration::from_secs(1);
+/// How soon after a peer has come the others are told, so that one message tells of several.
+pub const NEWS_DELAY: Duration = Duration::from_millis(250);
+/// How often others are told of one peer that says ever new things of itself.
+pub const NEWS_PAUSE: Duration = Duration::from_secs(10);
+/// Peers of which the others are still to be told; of more they hear in rounds.
+pub const NEWS: usize = 256;
+/// Ready peers that are told of one that has come.
+pub const NEWS_PEERS: usize = 48;
+/// Peers that tasks wait for, and that are looked up for them.
+pub const SOUGHT_PEERS: usize = 64;
+/// Of those that the operator named, how many a peer that becomes ready is asked for.
+pub const SOUGHT_AT_ONCE: usize = 4;
+/// Look-ups of named peers, in a burst and per second; each asks [`ASKED_PEERS`].
+pub const SEEKS: (u32, u32) = (8, 1);
+/// Look-ups by Kademlia at once, and the time from one to the next: each asks some 20 peers.
+pub const KAD_LOOKUPS: usize = 4;
+/// See [`KAD_LOOKUPS`].
+pub const KAD_LOOKUP_PAUSE: Duration = Duration::from_secs(10);
 /// How often one host and port is dialled because somebody named it (P-12).
 pub const NAMED_DIAL_EVERY: Duration = Duration::from_secs(60);
 /// Dials within that time of addresses that one peer has named, or Kademlia, or the owner.

@@ -65,13 +65,7 @@ impl Quotas {
     /// Nothing was asked for yet.
     pub(crate) fn new() -> Self {
         let clock = MonotonicClock;
-        let limiter = move |asked: Asked| {
-            let (burst, per_second) = asked.bound();
-            let least = |count| NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN);
-            let quota = Quota::per_second(least(per_second)).allow_burst(least(burst));
-            RateLimiter::direct_with_clock(quota, MonotonicClock)
-        };
-        Self { limiters: Asked::ALL.map(limiter), clock }
+        Self { limiters: Asked::ALL.map(|asked| Rate::new(asked.bound()).0), clock }
     }
 
     /// Counts one more.
@@ -86,6 +80,29 @@ impl Quotas {
             // A wait of nothing would read as none.
             not_until.wait_time_from(self.clock.now()).max(Duration::from_millis(1))
         })
+    }
+}
+
+/// One rate, for what this node does itself.
+pub(crate) struct Rate(Limiter);
+
+impl Rate {
+    /// So many in a burst, and so many in a second in the long run.
+    pub(crate) fn new((burst, per_second): (u32, u32)) -> Self {
+        let least = |count| NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN);
+        let quota = Quota::per_second(least(per_second)).allow_burst(least(burst));
+        Self(RateLimiter::direct_with_clock(quota, MonotonicClock))
+    }
+
+    /// Counts one more; false if it is one too many.
+    pub(crate) fn take(&self) -> bool {
+        self.0.check().is_ok()
+    }
+}
+
+impl fmt::Debug for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rate").finish_non_exhaustive()
     }
 }
 

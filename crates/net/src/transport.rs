@@ -3,15 +3,21 @@
 //!
 //! Made by hand rather than with libp2p's builder, which leaves no place below the resolver.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use futures::{
     AsyncRead, AsyncWrite, FutureExt,
     future::{BoxFuture, Either},
 };
 use libp2p::{
-    PeerId, Transport,
+    Multiaddr, PeerId, Transport,
     core::{
+        ConnectedPoint,
         muxing::StreamMuxerBox,
         transport::{
             Boxed,
@@ -22,6 +28,7 @@ use libp2p::{
     identity::Keypair,
     noise, quic, tcp, tls, yamux,
 };
+use rustc_hash::FxHashMap;
 
 mod closing;
 mod gate;
@@ -33,6 +40,7 @@ use self::{
     names::Names,
 };
 use crate::{
+    NetConfig, address,
     counters::Counters,
     dial_filter::{Allowed, DialFilter, Stage},
     error::BuildError,
@@ -43,26 +51,33 @@ use crate::{
 /// What the swarm runs on: authenticated connections that carry streams.
 pub(crate) type Stack = Boxed<(PeerId, StreamMuxerBox)>;
 
-/// Makes the whole stack. `timeout` bounds a dial with its handshakes, and a handshake of others.
+/// Makes the whole stack. The `connection_timeout` bounds a dial with its handshakes, and a handshake
+/// of others.
 ///
 /// # Errors
 ///
 /// A key that TLS or Noise does not take.
 pub(crate) fn build(
-    keypair: &Keypair,
-    timeout: Duration,
+    config: &NetConfig,
     allowed: &Allowed,
+    hosts: &Hosts,
     counters: &Arc<Counters>,
     intake: &Intake,
 ) -> Result<Stack, BuildError> {
     let filter =
         |inner: Stack, stage| DialFilter::new(inner, allowed.clone(), stage, Arc::clone(counters));
-    let sockets = filter(sockets(keypair, timeout, intake)?, Stage::Resolved);
+    let (keypair, timeout) = (&config.keypair, config.connection_timeout);
+    let sockets = filter(sockets(keypair, timeout, hosts, intake)?, Stage::Resolved);
     let stack = filter(Names::new(sockets).boxed(), Stage::Announced).boxed();
     Ok(TransportTimeout::new(stack, timeout).boxed())
 }
 
-fn sockets(keypair: &Keypair, timeout: Duration, intake: &Intake) -> Result<Stack, BuildError> {
+fn sockets(
+    keypair: &Keypair,
+    timeout: Duration,
+    hosts: &Hosts,
+    intake: &Intake,
+) -> Result<Stack, BuildError> {
     let heard = intake.clone();
     // Frames are batched before they are written, so waiting for more (Nagle) only adds latency.
     let tcp = tcp::tokio::Transport::new(tcp::Config::new().nodelay(true))
@@ -82,7 +97,36 @@ fn sockets(keypair: &Keypair, timeout: Duration, intake: &Intake) -> Result<Stac
         let (peer, muxer) = either.into_inner();
         (peer, StreamMuxerBox::new(Closing::new(muxer)))
     });
-    Ok(either.map_err(|either| either.into_inner()).boxed())
+    let hosts = hosts.clone();
+    let noted = either.map(move |(peer, muxer), point| {
+        if let ConnectedPoint::Dialer { address, .. } = point {
+            hosts.note(peer, &address);
+        }
+        (peer, muxer)
+    });
+    Ok(noted.map_err(|either| either.into_inner()).boxed())
+}
+
+/// Where the names of dialled peers led: the swarm only knows the name.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Hosts(Arc<Mutex<FxHashMap<PeerId, IpAddr>>>);
+
+impl Hosts {
+    /// The peer was reached at this address, without a name in it.
+    fn note(&self, peer: PeerId, at: &Multiaddr) {
+        let Some(ip) = address::ip_of(at) else { return };
+        let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if table.len() >= limits::RESOLVED_HOSTS {
+            // Connections that were closed before they were told of left their entries.
+            table.clear();
+        }
+        table.insert(peer, ip);
+    }
+
+    /// The host at which the peer was last reached by a dial.
+    pub(crate) fn take(&self, peer: &PeerId) -> Option<IpAddr> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(peer)
+    }
 }
 
 fn yamux_config() -> yamux::Config {

@@ -344,6 +344,7 @@ fn net_config(
         listen: config.listen_addrs.clone(),
         remembered,
         bootstrap: config.bootstrap_peers.clone(),
+        lan: config.lan.clone(),
         mdns: config.mdns,
         max_peers: config.max_peers,
         connection_timeout: config.connection_timeout,

@@ -7,7 +7,7 @@ use std::{
 };
 
 use meshwork_core::{AcceptPolicy, Durability, Multiaddr, PeerId, advert::clean, limits};
-use meshwork_net::BuildError;
+use meshwork_net::{BuildError, Subnet};
 
 pub(crate) mod file;
 
@@ -40,6 +40,10 @@ pub struct NetworkConfig {
     pub name: Option<String>,
     /// The network's name: nodes of different networks refuse each other. Default `main`.
     pub network: String,
+    /// Private ranges that are this node's own network: peers that others name are dialled there, and
+    /// their addresses are told to peers in the same range. At most 64. Default: none, which means
+    /// the subnets of this machine's own private interfaces.
+    pub lan: Vec<Subnet>,
     /// Whether to look for peers on the local network segment. Default true.
     pub mdns: bool,
     /// From whom tasks are accepted, by family of handlers. Each rule goes before the one of the
@@ -132,6 +136,7 @@ impl Default for NetworkConfig {
             home: None,
             name: None,
             network: "main".to_owned(),
+            lan: Vec::new(),
             mdns: true,
             accept: AcceptPolicy::default(),
             trusted: Vec::new(),

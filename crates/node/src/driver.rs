@@ -30,7 +30,7 @@ use tokio::{
 };
 
 pub(crate) use self::call::Call;
-use self::stopping::Stopping;
+use self::{seeking::Seeking, stopping::Stopping};
 use crate::{
     clock::Clock,
     crash::{self, Point},
@@ -45,6 +45,7 @@ use crate::{
 mod call;
 mod effects;
 mod groups;
+mod seeking;
 mod stopping;
 mod waiters;
 
@@ -118,6 +119,8 @@ pub(crate) struct Driver {
     disk_full: bool,
     /// Results of absent owners that were dropped, as far as that was told.
     told_dropped: u64,
+    /// Peers that waiting tasks name and that are looked up.
+    seeking: Seeking,
     /// When the timer fires, if it is set.
     armed: Option<Time>,
     /// Set once the node stops.
@@ -182,6 +185,7 @@ impl Driver {
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
             disk_full: false,
             told_dropped: 0,
+            seeking: Seeking::default(),
             armed: None,
             stopping: None,
         }
@@ -214,6 +218,7 @@ impl Driver {
             self.take_waiting(now);
             self.settle(now);
             self.go_on_stopping(now);
+            self.seek_targets(now);
             if crash::is_due() {
                 crash::leave().await;
             }
@@ -263,7 +268,7 @@ impl Driver {
         let due = self.stopping.as_ref().map(|stopping| {
             self.clock.now() + stopping.due().saturating_duration_since(Instant::now())
         });
-        let next = due.into_iter().chain(self.engine.next_timer()).min();
+        let next = due.into_iter().chain(self.engine.next_timer()).chain(self.seeking.due()).min();
         if next == self.armed {
             return;
         }

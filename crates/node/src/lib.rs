@@ -29,7 +29,7 @@ mod task_handle;
 pub use meshwork_core::{HealthStatus, ResourceUsage};
 pub use meshwork_exec::{Description, HandlerError, ManualAttempt, ParamKind, ParamSpec};
 pub use meshwork_net::{
-    BuildError, Crowd, DialError, Keypair, NetCounters, Overload, Pong,
+    BuildError, Crowd, DialError, InvalidSubnet, Keypair, NetCounters, Overload, Pong, Subnet,
     clock::time_of_day,
     identity::{self, IdentityError},
 };

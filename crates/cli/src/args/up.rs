@@ -3,6 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
+use meshwork::Subnet;
 use meshwork_core::{Durability, Multiaddr, PeerId, address::parse_address};
 
 use super::values::{self, AcceptRule};
@@ -62,6 +63,10 @@ pub(crate) struct UpArgs {
     /// What tasks may require by name
     #[arg(long, value_name = "NAME", value_parser = values::name)]
     pub(crate) capability: Vec<String>,
+    /// Private ranges that are this node's own network, such as 10.0.0.0/8: peers there are found
+    /// through other peers [default: the subnets of this machine's private interfaces]
+    #[arg(long, value_name = "RANGE", num_args = 1..)]
+    pub(crate) lan: Vec<Subnet>,
     /// Do not look for peers on the local network
     #[arg(long)]
     pub(crate) no_mdns: bool,

@@ -59,8 +59,9 @@ pub struct Lead<S> {
     pub advert: PeerAdvert,
     /// The signed form, to be passed on.
     pub signed: S,
-    /// Who passed it on.
-    pub informant: PeerId,
+    /// The peers that passed it on, the first one first; at most [`limits::LEAD_INFORMANTS`]. The
+    /// lead counts against the share of the first.
+    pub informants: Vec<PeerId>,
     /// When it was heard.
     pub heard: Time,
     /// When it is forgotten.
@@ -116,9 +117,22 @@ impl<S> Leads<S> {
         }
         advert.addresses.truncate(limits::PEER_ADDRESSES);
         advert.advert = advert.advert.clamped();
-        let lead = Lead { informant, heard: now, expires, signed, advert };
+        let lead = Lead { informants: vec![informant], heard: now, expires, signed, advert };
         self.table.insert(lead.advert.peer, lead);
         Ok(())
+    }
+
+    /// Another peer passes on an advert that is known already: it becomes one of its informants.
+    /// None if that is not the advert that is kept, or if it has informants enough.
+    pub fn confirm(&mut self, peer: &PeerId, seq: u64, informant: PeerId) -> Option<&mut Lead<S>> {
+        let lead = self.table.get_mut(peer).filter(|lead| lead.advert.seq == seq)?;
+        if !lead.informants.contains(&informant) {
+            if lead.informants.len() >= limits::LEAD_INFORMANTS {
+                return None;
+            }
+            lead.informants.push(informant);
+        }
+        Some(lead)
     }
 
     /// The lead to a peer, if there is one and it has not expired.
@@ -159,7 +173,7 @@ impl<S> Leads<S> {
         if self.table.len() >= limits::LEADS {
             self.sweep(now);
         }
-        let theirs = |lead: &&Lead<S>| lead.informant == *informant;
+        let theirs = |lead: &&Lead<S>| lead.informants.first() == Some(informant);
         let share_is_full = self.table.values().filter(theirs).count() >= limits::LEADS_PER_PEER;
         if !share_is_full && self.table.len() < limits::LEADS {
             return Ok(());

@@ -24,7 +24,9 @@ fn usage() -> ResourceUsage {
 #[test]
 fn everything_asked_for_must_hold() {
     let (advert, usage) = (advert(), usage());
+    let id = |number: u8| PeerId::from_bytes(&[&[0x12, 0x20][..], &[number; 32]].concat()).unwrap();
     let peer = Candidate {
+        peer: id(1),
         advert: Some(&advert),
         resources: Some(&usage),
         latency: Some(Duration::from_millis(3)),
@@ -56,8 +58,9 @@ fn everything_asked_for_must_hold() {
             PeerQuery { state: Some(PeerStage::Ready), ..any.clone() },
             PeerQuery { state: Some(PeerStage::Connected), ..any.clone() },
         ),
+        (PeerQuery::peer(id(1)), PeerQuery::peer(id(2))),
     ];
-    let nothing = Candidate { advert: None, resources: None, latency: None, ..peer };
+    let nothing = Candidate { peer: id(3), advert: None, resources: None, latency: None, ..peer };
     for (yes, no) in cases {
         assert!(yes.matches(&peer), "{yes:?}");
         assert!(!no.matches(&peer), "{no:?}");
@@ -69,8 +72,7 @@ fn everything_asked_for_must_hold() {
 
 #[test]
 fn a_peer_is_shown_as_it_is_matched() {
-    let mut info =
-        PeerInfo::hint(libp2p_identity::PeerId::random(), Vec::new(), Default::default());
+    let mut info = PeerInfo::hint(PeerId::random(), Vec::new(), Default::default());
     assert!(PeerQuery::default().matches_info(&info));
     assert!(!PeerQuery::capability("gpu").matches_info(&info));
     info.advert = Some(advert());

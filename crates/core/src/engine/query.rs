@@ -3,6 +3,8 @@
 //! An end that is not on disk yet is not told here either: a kill would undo it, and another one might
 //! follow. Until then the task is shown as it was before.
 
+use std::collections::BTreeSet;
+
 use libp2p_identity::PeerId;
 use rustc_hash::FxHashMap;
 
@@ -408,6 +410,20 @@ impl IdEnd {
     fn fits(&self, id: &[u8; 16]) -> bool {
         let of_id = id.iter().rev().flat_map(|byte| [byte & 15, byte >> 4]);
         self.digits.len() <= 32 && self.digits.iter().copied().eq(of_id.take(self.digits.len()))
+    }
+}
+
+impl Engine {
+    /// The peers for which tasks wait that name them, and that are not ready; at most `most`, in the
+    /// order of their ids. Not all groups of tasks are looked at if there are very many.
+    pub fn absent_targets(&self, most: usize) -> Vec<PeerId> {
+        let is_ready = |id: &PeerId| {
+            let key = self.peers.key(id);
+            key.and_then(|key| self.peers.get(key)).is_some_and(|peer| peer.advert.is_some())
+        };
+        let targets = self.queue.targets(limits::PLACEMENT_GROUPS);
+        let absent: BTreeSet<PeerId> = targets.filter(|id| !is_ready(id)).copied().collect();
+        absent.into_iter().take(most).collect()
     }
 }
 

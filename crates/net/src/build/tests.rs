@@ -11,6 +11,7 @@ fn config() -> NetConfig {
         listen: vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()],
         remembered: Vec::new(),
         bootstrap: Vec::new(),
+        lan: Vec::new(),
         mdns: false,
         max_peers: limits::DEFAULT_MAX_PEERS,
         connection_timeout: Duration::from_secs(10),

@@ -20,6 +20,7 @@ impl EventLoop {
                 Command::Expel { peer, why } => self.expel(peer, why),
                 Command::SetOffer { offer } => self.set_offer(offer),
                 Command::Keep { peer, keep } => self.on_keep(peer, keep),
+                Command::Seek { peers } => self.on_seek(&peers),
                 Command::Resource { event, reply } => self.on_resource_command(event, reply),
                 Command::Health { event } => self.on_health_command(event),
                 Command::Discovery { event, reply } => self.on_discovery_command(event, reply),

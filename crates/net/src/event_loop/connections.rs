@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::{EventLoop, Timer, peers::Connection};
 use crate::{
-    AskError,
+    AskError, address,
     event::{Direction, NetEvent},
     limits, transport,
 };
@@ -34,9 +34,11 @@ impl EventLoop {
             self.swarm.close_connection(id);
             return;
         }
+        let resolved = self.hosts.take(&peer).filter(|_| direction == Direction::Outbound);
+        let host = address::ip_of(address).or(resolved);
         let known = self.peers.entry(peer);
         let first = !known.is_connected();
-        known.connections.push(Connection::new(id, direction, address.clone()));
+        known.connections.push(Connection::new(id, direction, address.clone(), host));
         known.wanted |= wanted;
         known.last_seen.touch();
         if direction == Direction::Outbound {
@@ -83,11 +85,13 @@ impl EventLoop {
         known.opening_session = false;
         known.links.reset(&AskError::NotReady);
         known.routed.clear();
+        self.swarm.behaviour_mut().kad.table().remove_peer(&peer);
         self.tell(NetEvent::Disconnected { peer, why });
         self.redial_lost(&peer);
         self.forget_records(&peer);
         self.forget_lead(&peer);
         self.peers.forget_stranger(&peer);
+        self.mesh_soon();
     }
 
     /// Somebody's handshake with us failed, or was denied.

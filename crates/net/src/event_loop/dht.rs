@@ -1,9 +1,9 @@
-//! Kademlia: what this node provides, what others do, and dials of peers that were only named.
+//! Kademlia: what this node provides, what others do, and dials of providers.
 //!
 //! It finds strangers and rare capabilities, and is never asked who is alive. Records are kept for
 //! admitted peers alone, about themselves, and go with them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use libp2p::{
     Multiaddr, PeerId, kad,
@@ -33,17 +33,6 @@ pub(super) struct Dht {
     /// Keys of the records kept for each peer, at most [`limits::KAD_RECORDS_PER_PEER`], and when
     /// each was last renewed: Kademlia's store forgets none by itself.
     records: BTreeMap<PeerId, HashMap<kad::RecordKey, Instant>>,
-    /// Dials of the last [`limits::NAMED_DIAL_EVERY`]; at most [`limits::NAMED_DIALS_KEPT`].
-    named: VecDeque<NamedDial>,
-}
-
-/// A dial on somebody's word.
-#[derive(Debug)]
-struct NamedDial {
-    at: Instant,
-    /// None: wherever Kademlia knows.
-    address: Option<Multiaddr>,
-    source: PeerId,
 }
 
 impl EventLoop {
@@ -69,7 +58,7 @@ impl EventLoop {
 
     fn start_dht(&mut self) {
         self.dht.started = true;
-        let kad = &mut self.swarm.behaviour_mut().kad;
+        let kad = self.swarm.behaviour_mut().kad.table();
         if !self.listening.is_empty() {
             kad.set_mode(Some(kad::Mode::Server));
         }
@@ -123,6 +112,8 @@ impl EventLoop {
             known.remember(address, false);
         }
         self.dirty = true;
+        let permitted = |address: &Multiaddr| self.allowed.permits(address, Stage::Announced);
+        let addresses = addresses.into_iter().filter(permitted).collect();
         self.dial_named(peer, addresses, self.local_peer);
         Ok(())
     }
@@ -152,13 +143,13 @@ impl EventLoop {
         let capabilities = self.offer.advert.capabilities.clone();
         for gone in self.dht.provided.difference(&capabilities).cloned().collect::<Vec<_>>() {
             let key = self.capability_key(&gone);
-            self.swarm.behaviour_mut().kad.stop_providing(&key);
+            self.swarm.behaviour_mut().kad.table().stop_providing(&key);
         }
         // Whoever knows nobody has told nobody.
-        let met = self.swarm.behaviour_mut().kad.kbuckets().next().is_some();
+        let met = self.swarm.behaviour_mut().kad.table().kbuckets().next().is_some();
         for capability in &capabilities {
             let key = self.capability_key(capability);
-            if let Err(error) = self.swarm.behaviour_mut().kad.start_providing(key) {
+            if let Err(error) = self.swarm.behaviour_mut().kad.table().start_providing(key) {
                 tracing::warn!(capability, %error, "a capability is not published");
             }
         }
@@ -195,6 +186,18 @@ impl EventLoop {
                 };
                 self.on_providers(id, found, step.last);
             }
+            kad::Event::OutboundQueryProgressed {
+                id,
+                result: kad::QueryResult::GetClosestPeers(result),
+                step,
+                ..
+            } => {
+                let found = match result {
+                    Ok(kad::GetClosestPeersOk { peers, .. })
+                    | Err(kad::GetClosestPeersError::Timeout { peers, .. }) => peers,
+                };
+                self.on_closest(id, found, step.last);
+            }
             // Records of values are not kept, and what else queries find is used by Kademlia alone.
             kad::Event::InboundRequest { .. }
             | kad::Event::OutboundQueryProgressed { .. }
@@ -220,10 +223,10 @@ impl EventLoop {
         // Kademlia's own message names only addresses that a third party has confirmed, which nobody
         // does on a private network.
         if let Some(known) = self.peers.get(&peer) {
-            record.addresses = known.addresses.iter().map(|it| it.address.clone()).collect();
+            record.addresses = known.believed();
         }
         let key = record.key.clone();
-        let store = self.swarm.behaviour_mut().kad.store_mut();
+        let store = self.swarm.behaviour_mut().kad.table().store_mut();
         match kad::store::RecordStore::add_provider(store, record) {
             Ok(()) => {
                 self.dht.records.entry(peer).or_default().insert(key, Instant::now());
@@ -235,7 +238,7 @@ impl EventLoop {
     /// What a peer has not renewed it provides no longer, and takes no place of what it does.
     fn forget_old_records(&mut self, peer: &PeerId) {
         let Some(kept) = self.dht.records.get_mut(peer) else { return };
-        let store = self.swarm.behaviour_mut().kad.store_mut();
+        let store = self.swarm.behaviour_mut().kad.table().store_mut();
         kept.retain(|key, renewed| {
             let is_fresh = renewed.elapsed() < limits::KAD_RECORD_LIFE;
             if !is_fresh {
@@ -248,31 +251,8 @@ impl EventLoop {
     /// A peer is gone: it provides nothing any more.
     pub(super) fn forget_records(&mut self, peer: &PeerId) {
         for key in self.dht.records.remove(peer).unwrap_or_default().into_keys() {
-            let store = self.swarm.behaviour_mut().kad.store_mut();
+            let store = self.swarm.behaviour_mut().kad.table().store_mut();
             kad::store::RecordStore::remove_provider(store, &key, peer);
-        }
-    }
-
-    /// Dials a peer that somebody has named, once, if that is allowed (P-12).
-    pub(super) fn dial_named(&mut self, peer: PeerId, addresses: Vec<Multiaddr>, source: PeerId) {
-        let now = Instant::now();
-        if self.peers.get(&peer).is_some_and(|known| known.is_connected())
-            || self.peers.admitted() >= self.settings.max_peers
-            || self.dials.pending_for(Some(peer), &addresses).is_some()
-        {
-            return;
-        }
-        let mut wanted = Vec::new();
-        for address in addresses {
-            if self.allowed.permits(&address, Stage::Announced)
-                && self.dht.may_dial(Some(&address), source, now)
-            {
-                wanted.push(address);
-            }
-        }
-        if !wanted.is_empty() {
-            let (expected, target, callers) = (Some(peer), None, Vec::new());
-            self.dial(Pending { since: now, addresses: wanted, expected, target, callers });
         }
     }
 
@@ -282,7 +262,7 @@ impl EventLoop {
         if is_known
             || self.peers.admitted() >= self.settings.max_peers
             || self.dials.pending_for(Some(peer), &[]).is_some()
-            || !self.dht.may_dial(None, self.local_peer, Instant::now())
+            || !self.mesh.may_dial(None, self.local_peer, Instant::now())
         {
             return;
         }
@@ -304,29 +284,3 @@ impl EventLoop {
         }
     }
 }
-
-impl Dht {
-    /// Counts a dial of `address` on the word of `source`, if it is within what is allowed: one in
-    /// a minute for each address, ten for each source.
-    fn may_dial(&mut self, address: Option<&Multiaddr>, source: PeerId, now: Instant) -> bool {
-        let is_past = |at: Instant| now.duration_since(at) >= limits::NAMED_DIAL_EVERY;
-        while self.named.front().is_some_and(|dial| is_past(dial.at)) {
-            self.named.pop_front();
-        }
-        let was_dialled = address.is_some_and(|address| {
-            self.named.iter().any(|dial| dial.address.as_ref() == Some(address))
-        });
-        let by_source = self.named.iter().filter(|dial| dial.source == source).count();
-        if was_dialled
-            || by_source >= limits::NAMED_DIALS
-            || self.named.len() >= limits::NAMED_DIALS_KEPT
-        {
-            return false;
-        }
-        self.named.push_back(NamedDial { at: now, address: address.cloned(), source });
-        true
-    }
-}
-
-#[cfg(test)]
-mod tests;

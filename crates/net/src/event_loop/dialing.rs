@@ -89,13 +89,8 @@ impl EventLoop {
     pub(super) fn dial_target(&mut self, id: TargetId) {
         let now = Instant::now();
         let Some(target) = self.dials.take_due(id, now) else { return };
-        let (kind, peer, expected) = (target.kind, target.peer(), target.expected);
-        let mut addresses = target.addresses.clone();
-        if let (Kind::Kept, Some(peer)) = (kind, expected) {
-            let known = self.addresses_of(&peer);
-            addresses.retain(|address| !known.contains(address));
-            addresses.splice(0..0, known);
-        }
+        let (kind, peer, failures) = (target.kind, target.peer(), target.failures);
+        let (mut expected, mut addresses) = (target.expected, target.addresses.clone());
         if peer.is_some_and(|peer| self.is_connected(&peer)) {
             // Scheduled again when the connection is lost.
             return;
@@ -107,6 +102,16 @@ impl EventLoop {
             }
             if self.dials.under_way() >= limits::RECALL_DIALS {
                 return self.schedule_dial(id, now + limits::RECALL_PAUSE);
+            }
+        }
+        if let Some(peer) = peer {
+            let better = self.better_addresses(kind, &peer);
+            if expected.is_some() {
+                addresses.retain(|address| !better.contains(address));
+                addresses.splice(0..0, better);
+            } else if failures % 2 == 1 && !better.is_empty() {
+                // The configured address, and whoever was there the last time, by turns.
+                (expected, addresses) = (Some(peer), better);
             }
         }
         let rank = match (kind, expected) {
@@ -121,6 +126,9 @@ impl EventLoop {
             return self.schedule_dial(id, now + limits::REDIAL_MIN);
         }
         if addresses.is_empty() {
+            if let Some(peer) = peer {
+                self.seek(peer);
+            }
             return self.redial_later(id);
         }
         match self.dials.place_at(now) {
@@ -149,6 +157,22 @@ impl EventLoop {
         }
     }
 
+    /// Where else a target's peer may be: where it says that it is now, and where a kept one was met.
+    fn better_addresses(&self, kind: Kind, peer: &PeerId) -> Vec<Multiaddr> {
+        let lead = self.exchanges.leads.get(peer, self.clock.now());
+        let mut better = lead.map(|lead| self.lead_addresses(lead)).unwrap_or_default();
+        for address in &better {
+            self.allowed.vouch(address);
+        }
+        if matches!(kind, Kind::Kept | Kind::Sought) {
+            let known = self.addresses_of(peer);
+            better.extend(
+                known.into_iter().filter(|address| !better.contains(address)).collect::<Vec<_>>(),
+            );
+        }
+        better
+    }
+
     /// A connection is up. True if this loop dialled it.
     pub(super) fn on_dialled(&mut self, id: ConnectionId, peer: PeerId) -> bool {
         let Some(pending) = self.dials.ended(id, Some(peer)) else { return false };
@@ -174,7 +198,7 @@ impl EventLoop {
         {
             self.forget_address(&peer, address);
         }
-        let Some(target) = pending.target else { return };
+        let Some(target) = pending.target else { return self.mesh_soon() };
         if !was_tried(error) {
             return self.schedule_dial(target, Instant::now() + limits::REDIAL_MIN);
         }
@@ -185,6 +209,9 @@ impl EventLoop {
         }
         let is_news = self.dials.is_missed_anew(target);
         self.redial_later(target);
+        if let (false, Some(peer)) = (is_recalled, pending.expected) {
+            self.seek(peer);
+        }
         if is_recalled || !is_news {
             // Nobody has asked for it, or the owner was told the first time.
             return tracing::debug!(peer = ?pending.expected, %error, "a peer is not there");

@@ -28,6 +28,8 @@ pub(super) enum Kind {
     Kept,
     /// It announces itself on a segment of ours.
     Near,
+    /// Tasks wait for it.
+    Sought,
     /// It was met before the start. A target until it is ready, at most
     /// [`limits::RECALL_TRIES`] times.
     Recalled,
@@ -43,8 +45,8 @@ pub(super) struct Target {
     pub(super) expected: Option<PeerId>,
     /// Who was there the last time.
     reached: Option<PeerId>,
-    /// Dials without success since the peer was last ready.
-    failures: u32,
+    /// Dials without success since the peer was last ready, or since a new way to it was learned.
+    pub(super) failures: u32,
     /// A dial has failed since the peer was last ready.
     missed: bool,
     /// When it may be dialled; none while that is pointless or under way.
@@ -74,7 +76,7 @@ pub(super) struct Caller {
 #[derive(Debug, Default)]
 pub(super) struct Dials {
     /// At most [`limits::CONFIGURED_ADDRESSES`] + [`limits::KEPT_PEERS`] + [`limits::NEAR_PEERS`] +
-    /// [`limits::REMEMBERED_PEERS`].
+    /// [`limits::SOUGHT_PEERS`] + [`limits::REMEMBERED_PEERS`].
     targets: BTreeMap<TargetId, Target>,
     /// At most [`limits::TARGET_DIALS`] + [`limits::CALLER_DIALS`] + [`limits::OTHER_DIALS`].
     pending: FxHashMap<ConnectionId, Pending>,
@@ -210,6 +212,7 @@ impl Dials {
             Kind::Configured => limits::CONFIGURED_ADDRESSES,
             Kind::Kept => limits::KEPT_PEERS,
             Kind::Near => limits::NEAR_PEERS,
+            Kind::Sought => limits::SOUGHT_PEERS,
             Kind::Recalled => limits::REMEMBERED_PEERS,
         };
         if self.of_kind(kind).count() >= bound {
@@ -232,6 +235,28 @@ impl Dials {
     /// Whether a connection to `peer` shall be kept.
     pub(super) fn wants(&self, peer: &PeerId) -> bool {
         self.targets.values().any(|target| target.peer().as_ref() == Some(peer))
+    }
+
+    /// The peers that the operator named, as far as they are known.
+    pub(super) fn wanted(&self) -> Vec<PeerId> {
+        let named = self.targets.values().filter(|target| match target.kind {
+            Kind::Configured | Kind::Kept | Kind::Sought => true,
+            Kind::Near | Kind::Recalled => false,
+        });
+        named.filter_map(Target::peer).collect()
+    }
+
+    /// The peers of one kind, as far as they are known.
+    pub(super) fn peers_of(&self, kind: Kind) -> Vec<PeerId> {
+        let targets = self.targets.values().filter(|target| target.kind == kind);
+        targets.filter_map(Target::peer).collect()
+    }
+
+    /// A new way to the target is known: its earlier failures do not count.
+    pub(super) fn hurry(&mut self, id: TargetId) {
+        if let Some(target) = self.targets.get_mut(&id) {
+            target.failures = 0;
+        }
     }
 
     /// Addresses of all near peers.

@@ -28,25 +28,20 @@ impl EventLoop {
         self.route(peer);
     }
 
-    /// Tells Kademlia of a peer that speaks its protocol: where it was reached, and where it says it
-    /// is if that is public; never more than [`limits::PEER_ADDRESSES`].
+    /// Tells Kademlia of an admitted peer that speaks its protocol, at the addresses at which there is
+    /// reason to believe that it is; never more than [`limits::PEER_ADDRESSES`].
     pub(super) fn route(&mut self, peer: PeerId) {
         let protocols = self.swarm.behaviour().kad.protocol_names();
         let Some(protocol) = protocols.first().map(ToString::to_string) else { return };
         let Some(known) = self.peers.get_mut(&peer) else { return };
-        if !known.protocols.contains(&clean(&protocol)) {
+        if !known.is_admitted() || !known.protocols.contains(&clean(&protocol)) {
             return;
         }
         let mut met = false;
-        for known_address in &known.addresses {
-            let address = &known_address.address;
-            let is_good = known_address.proven || address::is_public(address);
-            if is_good
-                && known.routed.len() < limits::PEER_ADDRESSES
-                && !known.routed.contains(address)
-            {
+        for address in known.believed() {
+            if known.routed.len() < limits::PEER_ADDRESSES && !known.routed.contains(&address) {
                 known.routed.push(address.clone());
-                self.swarm.behaviour_mut().kad.add_address(&peer, address.clone());
+                self.swarm.behaviour_mut().kad.table().add_address(&peer, address);
                 met = true;
             }
         }

@@ -186,6 +186,7 @@ impl EventLoop {
                 self.watch(peer);
                 self.introduce(peer);
                 self.exchange_first(peer);
+                self.seek_through(peer);
             }
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! Absent on purpose: any effect. The loop's other files act on what the table says.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::Duration};
 
 use libp2p::{Multiaddr, PeerId, swarm::ConnectionId};
 use meshwork_core::{Advert, HealthStatus, PeerState, ResourceUsage, Stuck, Time};
@@ -49,6 +49,8 @@ pub(super) struct Connection {
     pub(super) id: ConnectionId,
     pub(super) direction: Direction,
     pub(super) address: Multiaddr,
+    /// Where its other end is, if that is known.
+    pub(super) host: Option<IpAddr>,
     pub(super) since: Instant,
     pub(super) quic: bool,
     pub(super) ours: Ours,
@@ -85,6 +87,8 @@ pub(super) struct Peer {
     /// Where its last signed advert says that it is, as far as that may be dialled; at most
     /// [`limits::PEER_ADDRESSES`].
     pub(super) signed: Vec<Multiaddr>,
+    /// When the other peers were last told of it.
+    pub(super) told_of: Option<Instant>,
     /// When it was last seen to be ready; while it is, since when.
     pub(super) last_ready: Option<Time>,
     /// Addresses that Kademlia was told.
@@ -128,13 +132,19 @@ pub(super) struct Peers {
 
 impl Connection {
     /// A connection that was just made.
-    pub(super) fn new(id: ConnectionId, direction: Direction, address: Multiaddr) -> Self {
+    pub(super) fn new(
+        id: ConnectionId,
+        direction: Direction,
+        address: Multiaddr,
+        host: Option<IpAddr>,
+    ) -> Self {
         let now = Instant::now();
         let quic = crate::address::parts(&address).is_ok_and(|parts| parts.quic);
         Self {
             id,
             direction,
             address,
+            host,
             since: now,
             quic,
             ours: Ours::Pending,
@@ -169,6 +179,7 @@ impl Peer {
             opening_session: false,
             addresses: Vec::new(),
             signed: Vec::new(),
+            told_of: None,
             last_ready: None,
             routed: Vec::new(),
             protocols: BTreeSet::new(),
@@ -197,6 +208,32 @@ impl Peer {
     /// Whether this node has refused its hello.
     pub(super) fn is_refused(&self) -> bool {
         self.kept_connection().is_some_and(|kept| matches!(kept.theirs, Theirs::Refused(_)))
+    }
+
+    /// The hosts at which this node sees it.
+    pub(super) fn hosts(&self) -> impl Iterator<Item = IpAddr> {
+        self.connections.iter().filter_map(|connection| connection.host)
+    }
+
+    /// Addresses at which there is reason to believe that it is: where this node has dialled it, and
+    /// what it announces itself for a host at which this node sees it.
+    pub(super) fn believed(&self) -> Vec<Multiaddr> {
+        let is_seen = |address: &Multiaddr| {
+            let ip = crate::address::ip_of(address);
+            ip.is_some_and(|ip| self.hosts().any(|host| host == ip))
+        };
+        let proven = self.addresses.iter().filter(|known| {
+            (known.proven && crate::address::ip_of(&known.address).is_some())
+                || is_seen(&known.address)
+        });
+        let mut all: Vec<Multiaddr> = proven.map(|known| known.address.clone()).collect();
+        for address in self.signed.iter().filter(|address| is_seen(address)) {
+            if !all.contains(address) {
+                all.push(address.clone());
+            }
+        }
+        all.truncate(limits::PEER_ADDRESSES);
+        all
     }
 
     pub(super) fn connection(&self, id: ConnectionId) -> Option<&Connection> {
@@ -317,6 +354,11 @@ impl Peers {
 
     pub(super) fn get(&self, peer: &PeerId) -> Option<&Peer> {
         self.table.get(peer)
+    }
+
+    /// Whether the peer is connected and was admitted.
+    pub(super) fn is_admitted(&self, peer: &PeerId) -> bool {
+        self.get(peer).is_some_and(Peer::is_admitted)
     }
 
     pub(super) fn get_mut(&mut self, peer: &PeerId) -> Option<&mut Peer> {

@@ -38,6 +38,7 @@ impl EventLoop {
         let address = address::with_peer(address, self.local_peer);
         if !self.listening.contains(&address) {
             self.listening.push(address.clone());
+            self.look_at_interfaces();
             self.publish_addresses();
             self.tell(NetEvent::Listening { address });
         }
@@ -53,7 +54,15 @@ impl EventLoop {
                 self.tell(NetEvent::ListenerClosed { address });
             }
         }
+        self.look_at_interfaces();
         self.publish_addresses();
+    }
+
+    /// The own addresses have changed, and with them what is near and what this node says of itself.
+    pub(super) fn look_at_interfaces(&mut self) {
+        self.lan.refresh(&self.listening);
+        self.swarm.behaviour_mut().kad.set_lan(&self.lan);
+        self.forget_own_advert();
     }
 
     /// A listener has failed to take a connection, and goes on listening. It tries again at once, so

@@ -11,10 +11,9 @@ use std::{
 
 use libp2p::{PeerId, kad};
 use meshwork_core::{PeerQuery, Reason};
-use rand::seq::SliceRandom;
 use tokio::{sync::oneshot, time::Instant};
 
-use super::{EventLoop, Timer};
+use super::{EventLoop, Timer, exchange::Errand};
 use crate::{known::Answered, limits};
 
 /// Names a search.
@@ -87,16 +86,13 @@ impl EventLoop {
         let id = SearchId(self.searches.next);
         let dht = query.capability.as_ref().map(|capability| {
             let key = self.capability_key(capability);
-            self.swarm.behaviour_mut().kad.get_providers(key)
+            self.swarm.behaviour_mut().kad.table().get_providers(key)
         });
         let callers = vec![caller];
         let search = Search { query, callers, asked: 0, dht, providers: Vec::new() };
         self.searches.running.insert(id, search);
-        let mut ready = self.ready_peers();
-        ready.shuffle(&mut rand::rng());
-        ready.truncate(limits::ASKED_PEERS);
-        for peer in ready {
-            if self.exchange_with(peer, Some(id))
+        for peer in self.peers_to_ask(limits::ASKED_PEERS) {
+            if self.exchange_with(peer, Errand::Search(id))
                 && let Some(search) = self.searches.running.get_mut(&id)
             {
                 search.asked += 1;
@@ -107,8 +103,7 @@ impl EventLoop {
     }
 
     /// A peer that was asked for a search has answered, or cannot.
-    pub(super) fn on_search_answer(&mut self, search: Option<SearchId>) {
-        let Some(id) = search else { return };
+    pub(super) fn on_search_answer(&mut self, id: SearchId) {
         if let Some(search) = self.searches.running.get_mut(&id) {
             search.asked = search.asked.saturating_sub(1);
         }
@@ -141,7 +136,7 @@ impl EventLoop {
     pub(super) fn end_search(&mut self, id: SearchId) {
         let Some(search) = self.searches.running.remove(&id) else { return };
         if let Some(dht) = search.dht
-            && let Some(mut query) = self.swarm.behaviour_mut().kad.query_mut(&dht)
+            && let Some(mut query) = self.swarm.behaviour_mut().kad.table().query_mut(&dht)
         {
             query.finish();
         }

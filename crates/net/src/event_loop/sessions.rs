@@ -10,7 +10,7 @@ use futures::{FutureExt, future::BoxFuture};
 use libp2p::{PeerId, Stream, swarm::ConnectionId};
 use meshwork_core::{NetworkProtocol, PeerState, Reason};
 
-use super::{EventLoop, Outgoing, search::SearchId};
+use super::{EventLoop, Outgoing, exchange::Errand};
 use crate::{
     behaviour::streams::{self, InboundStream, OpenError, Protocol},
     clock::LastSeen,
@@ -24,7 +24,7 @@ use crate::{
 const TASK: NetworkProtocol = NetworkProtocol::TaskProtocol;
 
 /// What a stream was asked for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Purpose {
     /// Our hello.
     Hello { peer: PeerId, connection: ConnectionId },
@@ -32,8 +32,8 @@ pub(super) enum Purpose {
     Session { peer: PeerId },
     /// A link.
     Link { peer: PeerId, protocol: LinkProtocol },
-    /// An exchange, for a search or not.
-    Exchange { peer: PeerId, search: Option<SearchId> },
+    /// An exchange.
+    Exchange { peer: PeerId, errand: Errand },
 }
 
 impl EventLoop {
@@ -83,8 +83,8 @@ impl EventLoop {
             }
             Some(Purpose::Session { peer }) => self.on_session_stream(peer, stream),
             Some(Purpose::Link { peer, protocol }) => self.on_link_stream(peer, protocol, stream),
-            Some(Purpose::Exchange { peer, search }) => {
-                self.on_exchange_stream(peer, search, stream);
+            Some(Purpose::Exchange { peer, errand }) => {
+                self.on_exchange_stream(peer, errand, stream);
             }
             None => tracing::debug!("a stream that nobody asked for"),
         }

@@ -1,6 +1,8 @@
 //! Two loops, or a loop and a bare swarm, side by side in one task, so that their tables can be
 //! looked at between two turns.
 
+mod told;
+
 use std::time::Duration;
 
 use libp2p::{SwarmBuilder, noise, ping, tcp, yamux};
@@ -23,13 +25,23 @@ impl Bench {
     }
 
     async fn with(max_peers: usize) -> Self {
+        Self::in_ranges(max_peers, &[]).await
+    }
+
+    /// One whose private ranges are these.
+    async fn in_ranges(max_peers: usize, lan: &[&str]) -> Self {
+        Self::listening("127.0.0.1", max_peers, lan).await
+    }
+
+    async fn listening(ip: &str, max_peers: usize, lan: &[&str]) -> Self {
         let config = NetConfig {
             keypair: identity::ephemeral(),
             boot: 1,
             network: "test".to_owned(),
-            listen: vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()],
+            listen: vec![format!("/ip4/{ip}/tcp/0").parse().unwrap()],
             remembered: Vec::new(),
             bootstrap: Vec::new(),
+            lan: lan.iter().map(|range| range.parse().unwrap()).collect(),
             mdns: false,
             max_peers,
             connection_timeout: Duration::from_secs(10),
@@ -242,21 +254,19 @@ async fn peers_of_old_are_sought_while_few_are_connected() {
 
 #[tokio::test]
 async fn what_a_peer_has_signed_is_remembered_as_far_as_it_may_be_dialled() {
-    for is_given in [false, true] {
-        let (mut a, mut b) = (Bench::new().await, Bench::new().await);
+    for (ranges, is_remembered) in [(&["127.0.0.0/8"][..], true), (&[][..], false)] {
+        let (mut a, mut b) = (Bench::in_ranges(8, ranges).await, Bench::in_ranges(8, ranges).await);
         let (reply, _) = oneshot::channel();
         b.event_loop.on_dial_command(a.address(), reply);
-        if is_given {
-            a.event_loop.allowed.give(&b.address());
-        }
         let id = b.id();
         let heard = |a: &Bench, _: &Bench| {
             let now = a.event_loop.clock.now();
             a.event_loop.exchanges.knows(&id, now)
         };
         turn_until(&mut a, &mut b, heard).await;
+        a.event_loop.publish();
         let status = a.handle.peers().iter().find(|status| status.peer == id).cloned().unwrap();
         let here = crate::address::without_peer(&b.address());
-        assert_eq!(status.recallable, if is_given { vec![here] } else { Vec::new() });
+        assert_eq!(status.recallable, if is_remembered { vec![here] } else { Vec::new() });
     }
 }

@@ -27,6 +27,10 @@ pub(super) enum Timer {
     Watch,
     /// A peer is to be told whom this node knows.
     Exchange,
+    /// The peers are to be told of those that have just come.
+    News,
+    /// Peers may be dialled that nobody asked for.
+    Mesh,
     /// What is known by hearsay may be published.
     Leads,
     /// Kademlia may be told what this node provides.

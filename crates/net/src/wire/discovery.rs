@@ -25,11 +25,13 @@ use super::{
     generated as proto, hello,
     reason::millis,
 };
-use crate::{address, limits};
+use crate::{address, lan, limits};
 
 /// What stands before the payload in the bytes that are signed, so that a signature means nothing
 /// anywhere else.
 const DOMAIN: &[u8] = b"meshwork-advert-1:";
+/// The same for a private address.
+const ADDRESS_DOMAIN: &[u8] = b"meshwork-address-1:";
 /// The code of a multihash that is what it stands for. Peer ids of Ed25519 keys are of this form.
 const IDENTITY: u64 = 0;
 
@@ -43,6 +45,17 @@ pub(crate) struct SignedAdvert {
     signature: Bytes,
     /// How long ago it was signed, as far as is known.
     pub(crate) age: Duration,
+    /// Private addresses, of an own advert all, of one that travels at most
+    /// [`limits::PRIVATE_ADDRESSES`].
+    private: Vec<SignedAddress>,
+}
+
+/// A private address of an advert's subject. It is signed apart from the advert, so that the advert
+/// travels without it to peers to which it means nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct SignedAddress {
+    address: Multiaddr,
+    signature: Bytes,
 }
 
 /// Whom the sender knows, and whom it looks for.
@@ -64,8 +77,9 @@ pub(crate) enum DiscoveryReply {
 }
 
 impl SignedAdvert {
-    /// Signs what the owner of `key` says of itself. Of what does not fit, handlers are dropped
-    /// first, then labels, then capabilities, the last of each first.
+    /// Signs what the owner of `key` says of itself, private addresses apart from all else. Of what
+    /// does not fit, handlers are dropped first, then labels, then capabilities, the last of each
+    /// first.
     ///
     /// # Errors
     ///
@@ -76,23 +90,61 @@ impl SignedAdvert {
         said: PeerAdvert,
     ) -> Result<Self, SigningError> {
         let mut advert = said.advert.clamped();
-        let mut message = public_message(network, said.seq, said.life, &said.addresses);
+        let (private, public): (Vec<_>, Vec<_>) = said
+            .addresses
+            .into_iter()
+            .partition(|told| address::ip_of(told).is_some_and(lan::is_private));
+        let mut message = public_message(network, said.seq, said.life, &public);
         message.advert = Some(hello::advert_message(&advert));
         while message.encoded_len() > limits::ADVERT_PAYLOAD && shorten(&mut advert) {
             message.advert = Some(hello::advert_message(&advert));
         }
         let payload = Bytes::from(message.encode_to_vec());
-        let signature = key.sign(&signed_bytes(&payload))?.into();
-        Ok(Self { peer: key.public().to_peer_id(), payload, signature, age: said.age })
+        let signature: Bytes = key.sign(&signed_bytes(&payload))?.into();
+        let sign = |address: Multiaddr| {
+            let signature = key.sign(&address_bytes(&signature, &address))?.into();
+            Ok::<_, SigningError>(SignedAddress { address, signature })
+        };
+        let private = private.into_iter().map(sign).collect::<Result<_, _>>()?;
+        Ok(Self { peer: key.public().to_peer_id(), payload, signature, age: said.age, private })
     }
 
-    /// Whether its subject has signed it.
+    /// Whether its subject has signed all of it.
     pub(crate) fn is_genuine(&self) -> bool {
-        key_of(&self.peer)
-            .is_some_and(|key| key.verify(&signed_bytes(&self.payload), &self.signature))
+        key_of(&self.peer).is_some_and(|key| {
+            let signed = |private: &SignedAddress| {
+                let bytes = address_bytes(&self.signature, &private.address);
+                key.verify(&bytes, &private.signature)
+            };
+            key.verify(&signed_bytes(&self.payload), &self.signature)
+                && self.private.iter().all(signed)
+        })
     }
 
-    /// What it says, and in which network. Lists and texts that are too long are cut.
+    /// The private addresses that came with it.
+    pub(crate) fn private(&self) -> impl Iterator<Item = &Multiaddr> {
+        self.private.iter().map(|private| &private.address)
+    }
+
+    /// Drops the private addresses that are not to be kept.
+    pub(crate) fn retain_private(&mut self, keep: impl Fn(&Multiaddr) -> bool) {
+        self.private.retain(|private| keep(&private.address));
+    }
+
+    /// Takes over the private addresses of the same advert as somebody else passed it on.
+    pub(crate) fn merge_private(&mut self, other: Self) {
+        if self.signature != other.signature {
+            return;
+        }
+        for private in other.private {
+            if self.private.len() < limits::PRIVATE_ADDRESSES && !self.private.contains(&private) {
+                self.private.push(private);
+            }
+        }
+    }
+
+    /// What it says, and in which network. Private addresses come last. Lists and texts that are too
+    /// long are cut.
     ///
     /// # Errors
     ///
@@ -126,6 +178,7 @@ impl SignedAdvert {
                 _ => {}
             }
         }
+        said.addresses.extend(self.private().cloned());
         Ok((network, said))
     }
 
@@ -140,11 +193,21 @@ impl SignedAdvert {
             payload: self.payload.clone(),
             signature: self.signature.clone(),
             age_ms: millis(self.age),
+            private: self
+                .private
+                .iter()
+                .take(limits::PRIVATE_ADDRESSES)
+                .map(|private| proto::SignedAddress {
+                    address: private.address.to_vec().into(),
+                    signature: private.signature.clone(),
+                })
+                .collect(),
         }
     }
 
     fn decode(message: &[u8]) -> Result<Self, WireError> {
         let (mut peer, mut payload, mut signature, mut age) = (&[][..], &[][..], &[][..], 0);
+        let mut private = Vec::new();
         let mut fields = Fields::of(message);
         while let Some((number, value)) = fields.next()? {
             match number {
@@ -152,6 +215,11 @@ impl SignedAdvert {
                 2 => payload = value.bytes()?,
                 3 => signature = value.bytes()?,
                 4 => age = value.number()?,
+                5 if private.len() >= limits::PRIVATE_ADDRESSES => {
+                    let limit = limits::PRIVATE_ADDRESSES;
+                    return Err(WireError::TooMany { what: "private addresses", limit });
+                }
+                5 => private.push(value.bytes()?),
                 _ => {}
             }
         }
@@ -160,12 +228,39 @@ impl SignedAdvert {
             return Err(WireError::TooLarge { length, limit: limits::ADVERT_PAYLOAD });
         }
         let peer = PeerId::from_bytes(peer).map_err(|_| WireError::Malformed("peer id"))?;
+        let mut addresses = Vec::with_capacity(private.len());
+        for message in private {
+            addresses.extend(SignedAddress::decode(message, &peer)?);
+        }
         Ok(Self {
+            private: addresses,
             peer,
             payload: Bytes::copy_from_slice(payload),
             signature: Bytes::copy_from_slice(signature),
             age: Duration::from_millis(age),
         })
+    }
+}
+
+impl SignedAddress {
+    /// None if the address is of a form that is not understood, or not private: that is not what
+    /// this field is for.
+    fn decode(message: &[u8], peer: &PeerId) -> Result<Option<Self>, WireError> {
+        let (mut address, mut signature) = (&[][..], &[][..]);
+        let mut fields = Fields::of(message);
+        while let Some((number, value)) = fields.next()? {
+            match number {
+                1 => address = value.bytes()?,
+                2 => signature = value.bytes()?,
+                _ => {}
+            }
+        }
+        let told = told_address(address, peer);
+        let told = told.filter(|told| {
+            told.to_vec() == address && address::ip_of(told).is_some_and(lan::is_private)
+        });
+        let signature = Bytes::copy_from_slice(signature);
+        Ok(told.map(|address| Self { address, signature }))
     }
 }
 
@@ -259,6 +354,11 @@ fn signed_bytes(payload: &[u8]) -> Vec<u8> {
     [DOMAIN, payload].concat()
 }
 
+/// The advert's signature stands for its network, number and life.
+fn address_bytes(advert_signature: &[u8], address: &Multiaddr) -> Vec<u8> {
+    [ADDRESS_DOMAIN, advert_signature, &address.to_vec()].concat()
+}
+
 /// The Ed25519 key that a peer id contains; ids of other kinds cannot be verified.
 fn key_of(peer: &PeerId) -> Option<PublicKey> {
     let hash = peer.as_ref();
@@ -293,6 +393,7 @@ fn query_message(query: &PeerQuery) -> proto::PeerQuery {
         free_cpus_milli: (query.free_cpus * 1_000.0).round() as u64,
         free_memory_bytes: query.free_memory_bytes,
         limit: u32::try_from(query.limit.min(limits::ADVERTS)).unwrap_or(u32::MAX),
+        peer: query.peer.map(|peer| peer.to_bytes().into()).unwrap_or_default(),
     }
 }
 
@@ -320,6 +421,10 @@ fn query(message: &[u8]) -> Result<Result<PeerQuery, InvalidQuery>, WireError> {
             4 => query.free_cpus = value.number()? as f32 / 1_000.0,
             5 => query.free_memory_bytes = value.number()?,
             6 => query.limit = usize::try_from(value.number32()?).unwrap_or(usize::MAX),
+            7 => match PeerId::from_bytes(value.bytes()?) {
+                Ok(peer) => query.peer = Some(peer),
+                Err(_) => invalid = wrong("peer", "not a peer id".to_owned()),
+            },
             _ => {}
         }
     }

@@ -339,7 +339,7 @@ pub struct DiscoveryReply {
     pub refused: ::core::option::Option<Reason>,
 }
 /// What a node says of itself to everybody, as it is passed on.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct HeardAdvert {
     /// The subject's peer id; its public key is part of it.
     #[prost(bytes = "bytes", tag = "1")]
@@ -353,6 +353,21 @@ pub struct HeardAdvert {
     /// How long ago it was signed, as far as the sender knows.
     #[prost(uint64, tag = "4")]
     pub age_ms: u64,
+    /// Private addresses of the subject in a range of the receiver, from the subject itself or from a
+    /// peer that is connected to it there. At most 4.
+    #[prost(message, repeated, tag = "5")]
+    pub private: ::prost::alloc::vec::Vec<SignedAddress>,
+}
+/// A private address at which a node listens.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SignedAddress {
+    /// A multiaddress.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub address: ::prost::bytes::Bytes,
+    /// Of "meshwork-address-1:", the signature of the advert that it belongs to, and the address, by
+    /// the subject's key.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub signature: ::prost::bytes::Bytes,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct PublicAdvert {
@@ -365,7 +380,7 @@ pub struct PublicAdvert {
     /// How long it counts from its signing on; more than 600000 counts as 600000.
     #[prost(uint64, tag = "3")]
     pub life_ms: u64,
-    /// Where the subject listens: multiaddresses, at most 8.
+    /// Where the subject listens, except at private addresses: multiaddresses, at most 8.
     #[prost(bytes = "bytes", repeated, tag = "4")]
     pub addresses: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
     /// What it offers to anyone.
@@ -392,6 +407,9 @@ pub struct PeerQuery {
     /// At most so many are wanted, 1 to 16.
     #[prost(uint32, tag = "6")]
     pub limit: u32,
+    /// The peer with this id alone.
+    #[prost(bytes = "bytes", tag = "7")]
+    pub peer: ::prost::bytes::Bytes,
 }
 // --- /meshwork/resource/1.0.0 ----------------------------------------------------------------
 

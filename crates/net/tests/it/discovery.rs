@@ -1,4 +1,5 @@
-//! Three networks in a row, B in the middle: who learns of whom, and what is not believed.
+//! Three networks in a row, B in the middle: who learns of whom, and what is not believed. In
+//! networks with a private range of their own: who is connected to whom.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -53,7 +54,7 @@ async fn a_peer_of_a_peer_is_found_by_what_it_can_do() {
         ("c", &BTreeSet::from(["gpu".into()]))
     );
     assert!(matches!(&found[0].state, PeerState::Disconnected(_)), "hearsay is not contact");
-    assert_eq!(found[0].addresses.len(), 1);
+    assert!(found[0].addresses.is_empty(), "loopback is nobody's network by default");
     // The one that it is connected to is found as well, and comes first.
     let all = within(a.handle.find_peers(PeerQuery::default())).await.unwrap();
     assert_eq!(all.iter().map(|status| status.peer).collect::<Vec<_>>(), [b.id(), c.id()]);
@@ -229,4 +230,92 @@ async fn strangers_that_take_no_answer_hold_up_nobody() {
         _ => None,
     })
     .await;
+}
+
+/// A node whose own network is loopback, which it shares with all nodes of the test.
+fn on_lan(max_peers: usize) -> NetConfig {
+    NetConfig { lan: vec!["127.0.0.0/8".parse().unwrap()], max_peers, ..config() }
+}
+
+/// The same, for which nobody is missing as soon as it has one peer: it dials none that it was not
+/// told to.
+fn content() -> NetConfig {
+    on_lan(2)
+}
+
+#[tokio::test]
+async fn a_small_network_is_connected_everybody_with_everybody() {
+    const NODES: usize = 12;
+    let first = Node::start(on_lan(32)).await;
+    let bootstrap = vec![first.address()];
+    let mut nodes = vec![first];
+    for _ in 1..NODES {
+        nodes.push(Node::start(NetConfig { bootstrap: bootstrap.clone(), ..on_lan(32) }).await);
+    }
+    let started = std::time::Instant::now();
+    let ready = |peers: &[meshwork_net::PeerStatus]| {
+        peers.iter().filter(|peer| peer.state == PeerState::Ready).count() == NODES - 1
+    };
+    // Events are taken from all of them meanwhile.
+    futures::future::join_all(nodes.iter_mut().map(|node| node.until(ready))).await;
+    println!("{NODES} nodes are connected with each other after {:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn a_peer_that_the_operator_names_is_found_wherever_it_appears() {
+    let b = Node::start(on_lan(8)).await;
+    let bootstrap = vec![b.address()];
+    let mut a = Node::start(NetConfig { bootstrap: bootstrap.clone(), ..content() }).await;
+    a.ready(b.id()).await;
+    let keypair = meshwork_net::identity::ephemeral();
+    let c_config =
+        || NetConfig { keypair: keypair.clone(), bootstrap: bootstrap.clone(), ..content() };
+    let c_id = keypair.public().to_peer_id();
+    // Before anybody has seen it.
+    assert!(a.handle.keep(c_id, true));
+    let c = Node::start(c_config()).await;
+    a.ready(c_id).await;
+    let first = c.address();
+    c.stop().await;
+    a.disconnected(c_id).await;
+    // It comes back with the same key, at another address.
+    let here = first.iter().take(2).collect();
+    let other = Node::start(NetConfig { listen: vec![here], ..config() }).await;
+    let _c = Node::start(NetConfig { boot: 2, ..c_config() }).await;
+    a.ready(c_id).await;
+    drop(other);
+}
+
+#[tokio::test]
+async fn a_peer_that_tasks_wait_for_is_found_while_they_do() {
+    let b = Node::start(on_lan(8)).await;
+    let bootstrap = vec![b.address()];
+    let mut a = Node::start(NetConfig { bootstrap: bootstrap.clone(), ..content() }).await;
+    let mut c = Node::start(NetConfig { bootstrap, ..content() }).await;
+    a.ready(b.id()).await;
+    c.ready(b.id()).await;
+    assert!(a.state(&c.id()).is_none(), "nobody has asked for it");
+    assert!(a.handle.seek(vec![c.id()]));
+    a.ready(c.id()).await;
+    // Nobody waits any longer: it is not dialled again.
+    assert!(a.handle.seek(Vec::new()));
+    c.stop().await;
+}
+
+#[tokio::test]
+async fn who_is_not_in_the_range_learns_of_a_peer_but_not_of_its_private_address() {
+    let b = Node::start(on_lan(8)).await;
+    let bootstrap = vec![b.address()];
+    // For A loopback is no network of its own, so that it would not tell its address either.
+    let mut a = Node::start(NetConfig { bootstrap: bootstrap.clone(), ..config() }).await;
+    let offer = capable("c", "gpu");
+    let mut c = Node::start(NetConfig { bootstrap, offer, ..content() }).await;
+    a.ready(b.id()).await;
+    c.ready(b.id()).await;
+    let handle = a.handle.clone();
+    a.until(|_| handle.known(&by_capability("gpu")).len() == 1).await;
+    assert!(a.handle.keep(c.id(), true));
+    within(a.handle.find_peers(by_capability("none"))).await.unwrap();
+    assert!(!matches!(a.state(&c.id()), Some(PeerState::Ready)));
+    assert!(c.state(&a.id()).is_none(), "no dial has arrived");
 }

@@ -35,6 +35,7 @@ pub(crate) fn config() -> NetConfig {
         listen: vec![TCP.parse().unwrap()],
         remembered: Vec::new(),
         bootstrap: Vec::new(),
+        lan: Vec::new(),
         mdns: false,
         max_peers: 8,
         connection_timeout: Duration::from_secs(10),

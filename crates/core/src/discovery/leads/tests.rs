@@ -80,6 +80,34 @@ fn text_and_addresses_are_clamped() {
 }
 
 #[test]
+fn an_advert_has_a_bounded_number_of_informants() {
+    let mut leads = leads();
+    leads.hear(advert(1, 7), (), peer(2), at(0)).unwrap();
+    assert!(leads.confirm(&peer(1), 6, peer(3)).is_none(), "not the advert that is kept");
+    for number in 2..100 {
+        let lead = leads.confirm(&peer(1), 7, peer(number));
+        assert_eq!(lead.is_some(), number < 2 + limits::LEAD_INFORMANTS as u64);
+    }
+    let lead = leads.get(&peer(1), at(0)).unwrap();
+    assert_eq!(lead.informants, (2..6).map(peer).collect::<Vec<_>>());
+    assert_eq!(lead.heard, at(0), "its life was not prolonged");
+    // A later advert has informants of its own.
+    leads.hear(advert(1, 8), (), peer(9), at(1)).unwrap();
+    assert_eq!(leads.get(&peer(1), at(1)).unwrap().informants, [peer(9)]);
+}
+
+#[test]
+fn confirming_anothers_advert_uses_up_no_share() {
+    let mut leads = leads();
+    leads.hear(advert(1, 1), (), peer(2), at(0)).unwrap();
+    leads.confirm(&peer(1), 1, peer(3)).unwrap();
+    for number in 10..3_000 {
+        leads.hear(advert(number, 1), (), peer(3), at(1)).ok();
+    }
+    assert!(leads.get(&peer(1), at(1)).is_some(), "a flood pushes out none but its own");
+}
+
+#[test]
 fn one_informant_fills_no_more_than_its_share() {
     let mut leads = leads();
     for number in 1..3_000 {

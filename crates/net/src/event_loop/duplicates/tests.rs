@@ -4,7 +4,8 @@ use super::*;
 
 fn connection(number: usize, direction: Direction, age: Duration) -> Connection {
     let address = "/ip4/127.0.0.1/tcp/1".parse().unwrap();
-    let mut connection = Connection::new(ConnectionId::new_unchecked(number), direction, address);
+    let mut connection =
+        Connection::new(ConnectionId::new_unchecked(number), direction, address, None);
     connection.since -= age;
     connection
 }

@@ -6,7 +6,7 @@ fn address(text: &str) -> Multiaddr {
 
 fn connection(number: usize) -> Connection {
     let id = ConnectionId::new_unchecked(number);
-    Connection::new(id, Direction::Inbound, address("/ip4/127.0.0.1/tcp/9"))
+    Connection::new(id, Direction::Inbound, address("/ip4/127.0.0.1/tcp/9"), None)
 }
 
 fn peers() -> Peers {

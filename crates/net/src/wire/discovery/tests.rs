@@ -60,6 +60,74 @@ fn an_advert_of_another_hand_is_not_genuine() {
     assert!(good.is_genuine());
 }
 
+/// One that listens at two private addresses and a public one.
+fn private(key: &Keypair) -> SignedAdvert {
+    let addresses = ["/ip4/10.0.0.7/tcp/4101", "/ip4/1.2.3.4/tcp/4101", "/ip6/fd12::7/tcp/4101"];
+    let addresses = addresses.iter().map(|text| text.parse().unwrap()).collect();
+    SignedAdvert::sign(key, "main", PeerAdvert { addresses, ..said(key) }).unwrap()
+}
+
+fn over_the_wire(advert: &SignedAdvert) -> Result<SignedAdvert, WireError> {
+    let request = DiscoveryRequest { known: vec![advert.clone()], query: None };
+    DiscoveryRequest::decode(&request.encode()).map(|mut arrived| arrived.known.remove(0))
+}
+
+#[test]
+fn private_addresses_can_be_left_out_and_nothing_else_changes() {
+    let key = Keypair::generate_ed25519();
+    let all = private(&key);
+    let arrived = over_the_wire(&all).unwrap();
+    assert_eq!(arrived, all);
+    assert!(arrived.is_genuine());
+    let told = |advert: &SignedAdvert| {
+        let (_, advert) = advert.open().unwrap();
+        advert.addresses.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        told(&arrived),
+        ["/ip4/1.2.3.4/tcp/4101", "/ip4/10.0.0.7/tcp/4101", "/ip6/fd12::7/tcp/4101"]
+    );
+    let mut cut = arrived;
+    cut.retain_private(|address| address.to_string().contains("fd12"));
+    let cut = over_the_wire(&cut).unwrap();
+    assert!(cut.is_genuine());
+    assert_eq!(told(&cut), ["/ip4/1.2.3.4/tcp/4101", "/ip6/fd12::7/tcp/4101"]);
+    let mut merged = cut;
+    merged.merge_private(all);
+    assert_eq!(told(&merged).len(), 3);
+}
+
+#[test]
+fn a_private_address_counts_for_the_advert_alone_that_it_was_signed_for() {
+    let (key, other) = (Keypair::generate_ed25519(), Keypair::generate_ed25519());
+    let good = private(&key);
+    let moved = |from: SignedAdvert| SignedAdvert { private: from.private, ..good.clone() };
+    let later = PeerAdvert { seq: said(&key).seq + 1, ..said(&key) };
+    let addresses = vec!["/ip4/10.0.0.7/tcp/4101".parse().unwrap()];
+    let later = SignedAdvert::sign(&key, "main", PeerAdvert { addresses, ..later }).unwrap();
+    for forged in [moved(private(&other)), moved(later)] {
+        assert!(!forged.is_genuine());
+    }
+}
+
+#[test]
+fn the_field_for_private_addresses_takes_few_and_no_others() {
+    let key = Keypair::generate_ed25519();
+    let mut message = private(&key).message();
+    let one = message.private[0].clone();
+    message.private = vec![one.clone(); limits::PRIVATE_ADDRESSES];
+    assert!(SignedAdvert::decode(&message.encode_to_vec()).is_ok());
+    message.private.push(one.clone());
+    let error = SignedAdvert::decode(&message.encode_to_vec()).unwrap_err();
+    assert!(matches!(error, WireError::TooMany { .. }), "{error}");
+    for other in ["/ip4/1.2.3.4/tcp/4101", "/dns4/bee/tcp/4101", "/ip6/::ffff:10.0.0.7/tcp/4101"] {
+        let address = other.parse::<Multiaddr>().unwrap().to_vec().into();
+        message.private = vec![proto::SignedAddress { address, ..one.clone() }];
+        let advert = SignedAdvert::decode(&message.encode_to_vec()).unwrap();
+        assert_eq!(advert.private().count(), 0, "{other}");
+    }
+}
+
 #[test]
 fn a_peer_whose_id_holds_no_key_cannot_be_vouched_for() {
     let good = signed(&Keypair::generate_ed25519());
@@ -117,7 +185,7 @@ fn endless_texts_and_control_characters_are_cut_and_cleaned() {
     let payload = Bytes::from(message.encode_to_vec());
     let signature = key.sign(&signed_bytes(&payload)).unwrap().into();
     let peer = key.public().to_peer_id();
-    let advert = SignedAdvert { peer, payload, signature, age: Duration::MAX };
+    let advert = SignedAdvert { peer, payload, signature, age: Duration::MAX, private: Vec::new() };
     assert!(advert.is_genuine());
     let (_, said) = advert.open().unwrap();
     assert_eq!(said.life, core_limits::ADVERT_LIFE);
@@ -131,6 +199,7 @@ fn endless_texts_and_control_characters_are_cut_and_cleaned() {
 #[test]
 fn a_question_is_the_same_after_it_has_travelled() {
     let query = PeerQuery {
+        peer: Some(PeerId::random()),
         capability: Some("gpu".to_owned()),
         handler: Some("text/stats".parse().unwrap()),
         labels: BTreeMap::from([("zone".to_owned(), "b".to_owned())]),

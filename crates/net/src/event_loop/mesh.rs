@@ -1,0 +1,164 @@
+//! Connections to peers that nobody asked for, so that the network holds together.
+//!
+//! A small network is connected everybody with everybody; in a large one each node has some peers
+//! chosen at random. Who is dialled here was named by others, so the dials are few for each target
+//! and each informant (P-12). Absent on purpose: peers that the operator named (`seek`).
+
+use std::collections::VecDeque;
+
+use libp2p::{Multiaddr, PeerId};
+use rand::seq::SliceRandom;
+use tokio::time::Instant;
+
+use super::{EventLoop, Timer, dialing, dials::Pending};
+use crate::{limits, wire::SignedAdvert};
+
+/// A lead that may be dialled.
+type Lead = meshwork_core::discovery::leads::Lead<SignedAdvert>;
+
+/// Dials on somebody's word.
+#[derive(Debug, Default)]
+pub(super) struct Mesh {
+    /// A timer for the next round is set.
+    armed: bool,
+    /// Dials of the last [`limits::NAMED_DIAL_EVERY`]; at most [`limits::NAMED_DIALS_KEPT`].
+    named: VecDeque<NamedDial>,
+}
+
+/// A dial on somebody's word.
+#[derive(Debug)]
+struct NamedDial {
+    at: Instant,
+    /// None: wherever Kademlia knows.
+    address: Option<Multiaddr>,
+    source: PeerId,
+}
+
+impl EventLoop {
+    /// Looks in a moment whether peers are to be dialled.
+    pub(super) fn mesh_soon(&mut self) {
+        let may_dial = self.mesh_missing() > 0 && !self.exchanges.leads.is_empty();
+        if may_dial && !std::mem::replace(&mut self.mesh.armed, true) {
+            self.timers.set(Instant::now() + limits::MESH_DELAY, Timer::Mesh);
+        }
+    }
+
+    /// Dials peers that others have told of, while fewer are connected than should be.
+    pub(super) fn mesh_round(&mut self) {
+        self.mesh.armed = false;
+        let now = self.clock.now();
+        let leads = self.exchanges.leads.iter(now).filter(|lead| self.is_candidate(lead));
+        let mut leads: Vec<Lead> = leads.cloned().collect();
+        if leads.is_empty() || self.mesh_missing() == 0 {
+            return;
+        }
+        // Not the same ones each time: those that are not there must not hide the others.
+        leads.shuffle(&mut rand::rng());
+        for lead in leads {
+            if self.mesh_missing() == 0 || self.dials.under_way() >= limits::RECALL_DIALS {
+                break;
+            }
+            // Of two that hear of each other one dials first, so that not both do.
+            let courtesy = dialing::courtesy(&self.local_peer, &lead.advert.peer);
+            if now.since(lead.heard) >= courtesy {
+                self.dial_first(&lead);
+            }
+        }
+        self.mesh.armed = true;
+        self.timers.set(Instant::now() + limits::MESH_EVERY, Timer::Mesh);
+    }
+
+    /// Dials the first of these addresses that an informant's budget allows: each counts against it.
+    fn dial_first(&mut self, lead: &Lead) {
+        let addresses = self.lead_addresses(lead);
+        let by = |informant: &PeerId| {
+            let informant = *informant;
+            addresses.iter().map(move |address| (informant, address.clone()))
+        };
+        for (informant, address) in lead.informants.iter().flat_map(by) {
+            if self.dial_named(lead.advert.peer, vec![address], informant) {
+                return;
+            }
+        }
+    }
+
+    /// How many peers are missing for a full mesh, counting those that are being dialled as there.
+    fn mesh_missing(&self) -> usize {
+        // The rest is for peers that come by themselves and for those that the operator names.
+        let most = limits::MESH_DEGREE.min(self.settings.max_peers * 3 / 4);
+        most.saturating_sub(self.peers.connected() + self.dials.under_way())
+    }
+
+    fn is_candidate(&self, lead: &Lead) -> bool {
+        let peer = &lead.advert.peer;
+        !self.peers.get(peer).is_some_and(|known| known.is_connected())
+            && !self.lead_addresses(lead).is_empty()
+    }
+
+    /// Dials a peer at addresses that `source` has named, once, as far as its budget goes (P-12).
+    /// False if nothing is dialled. The addresses are such that may be dialled on a peer's word.
+    pub(super) fn dial_named(
+        &mut self,
+        peer: PeerId,
+        addresses: Vec<Multiaddr>,
+        source: PeerId,
+    ) -> bool {
+        let now = Instant::now();
+        if self.peers.get(&peer).is_some_and(|known| known.is_connected())
+            || self.peers.admitted() >= self.settings.max_peers
+            || self.dials.pending_for(Some(peer), &addresses).is_some()
+        {
+            return false;
+        }
+        let mut wanted = Vec::new();
+        for address in addresses {
+            if self.mesh.may_dial(Some(&address), source, now) {
+                self.allowed.vouch(&address);
+                wanted.push(address);
+            }
+        }
+        if wanted.is_empty() {
+            return false;
+        }
+        let (expected, target, callers) = (Some(peer), None, Vec::new());
+        self.dial(Pending { since: now, addresses: wanted, expected, target, callers });
+        true
+    }
+}
+
+impl Mesh {
+    /// How many dials on others' word there were in the last minute.
+    #[cfg(test)]
+    pub(super) fn dialled(&self) -> usize {
+        self.named.len()
+    }
+
+    /// Counts a dial of `address` on the word of `source`, if it is within what is allowed: one in
+    /// a minute for each address, ten for each source.
+    pub(super) fn may_dial(
+        &mut self,
+        address: Option<&Multiaddr>,
+        source: PeerId,
+        now: Instant,
+    ) -> bool {
+        let is_past = |at: Instant| now.duration_since(at) >= limits::NAMED_DIAL_EVERY;
+        while self.named.front().is_some_and(|dial| is_past(dial.at)) {
+            self.named.pop_front();
+        }
+        let was_dialled = address.is_some_and(|address| {
+            self.named.iter().any(|dial| dial.address.as_ref() == Some(address))
+        });
+        let by_source = self.named.iter().filter(|dial| dial.source == source).count();
+        if was_dialled
+            || by_source >= limits::NAMED_DIALS
+            || self.named.len() >= limits::NAMED_DIALS_KEPT
+        {
+            return false;
+        }
+        self.named.push_back(NamedDial { at: now, address: address.cloned(), source });
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,191 @@
+//! What an informant makes a node dial: P-11 and P-12.
+
+use std::{path::Path, process::Command};
+
+use meshwork_core::{Advert, discovery::leads::PeerAdvert};
+
+use super::*;
+use crate::{discovery::HeardAdvert, wire::SignedAdvert};
+
+/// An advert of somebody who says that it is at these addresses, private ones included.
+fn advert(addresses: &[String]) -> HeardAdvert {
+    let key = identity::ephemeral();
+    let said = PeerAdvert {
+        peer: key.public().to_peer_id(),
+        seq: 1,
+        age: Duration::ZERO,
+        life: Duration::from_secs(600),
+        addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(),
+        advert: Advert::default(),
+    };
+    let signed = SignedAdvert::sign(&key, "test", said).unwrap();
+    let (network, advert) = signed.open().unwrap();
+    HeardAdvert { network, advert, signed }
+}
+
+/// A node with these ranges, and a peer that is ready for it; both listen on `ip` alone.
+async fn pair(ip: &str, ranges: &[&str]) -> (Bench, Bench) {
+    let mut node = Bench::listening(ip, 96, ranges).await;
+    let mut peer = Bench::listening(ip, 8, &[]).await;
+    let (reply, _) = oneshot::channel();
+    peer.event_loop.on_dial_command(node.address(), reply);
+    let id = peer.id();
+    turn_until(&mut node, &mut peer, |node, _| node.settled_with(&id).is_some()).await;
+    (node, peer)
+}
+
+impl Bench {
+    /// The peer passes these on, and the node has looked at them as often as it does in seconds.
+    fn hears(&mut self, informant: &Self, known: Vec<HeardAdvert>) {
+        self.event_loop.learn(known, informant.id());
+        for _ in 0..3 {
+            self.event_loop.mesh_round();
+        }
+    }
+}
+
+impl Bench {
+    /// Turns until there were so many dials on others' word, and looks whether there are more. Peers
+    /// with smaller ids have some time to dial first.
+    async fn dials(&mut self, count: usize) {
+        within(async {
+            while self.event_loop.mesh.dialled() < count || !self.event_loop.dials.is_idle() {
+                self.turn().await;
+            }
+        })
+        .await;
+        for _ in 0..10 {
+            self.event_loop.mesh_round();
+        }
+        assert_eq!(self.event_loop.mesh.dialled(), count);
+    }
+}
+
+/// A thousand hosts in each of the blocks that are nobody's own network.
+fn elsewhere() -> impl Iterator<Item = String> {
+    const BLOCKS: [&str; 10] = [
+        "/ip4/10.0.",
+        "/ip4/192.168.",
+        "/ip4/172.16.",
+        "/ip4/100.64.",
+        "/ip4/169.254.",
+        "/ip4/224.0.",
+        "/ip4/0.0.",
+        "/ip6/::ffff:10.77.",
+        "/ip6/64:ff9b::10.77.",
+        "/ip6/2002:a4d:1:1::",
+    ];
+    BLOCKS.iter().flat_map(|block| {
+        (0..1_000).map(move |n| {
+            let host = format!("{}.{}", n / 250, n % 250 + 1);
+            let host = if block.ends_with(':') { format!("{n:x}") } else { host };
+            format!("{block}{host}/tcp/4101")
+        })
+    })
+}
+
+#[tokio::test]
+async fn ten_thousand_addresses_outside_the_ranges_lead_to_no_dial() {
+    let (mut node, peer) = pair("127.0.0.1", &["127.0.0.0/8"]).await;
+    let told: Vec<HeardAdvert> = elsewhere().map(|address| advert(&[address])).collect();
+    assert_eq!(told.len(), 10_000);
+    for some in told.chunks(250) {
+        node.hears(&peer, some.to_vec());
+    }
+    assert!(node.event_loop.dials.is_idle());
+    assert_eq!(node.handle.counters().dials_filtered, 0, "the filter had nothing to do");
+}
+
+#[tokio::test]
+async fn a_loopback_address_is_not_dialled_by_a_node_that_is_on_a_network() {
+    let (mut node, peer) = pair("127.0.0.1", &[]).await;
+    node.hears(&peer, vec![advert(&["/ip4/127.0.0.1/tcp/4101".to_owned()])]);
+    assert!(node.event_loop.dials.is_idle());
+}
+
+#[tokio::test]
+async fn one_informant_leads_to_ten_dials_and_one_target_to_one() {
+    let (mut node, peer) = pair("127.0.0.1", &["127.0.0.0/8"]).await;
+    let same = || advert(&["/ip4/127.0.0.2/tcp/4101".to_owned()]);
+    node.hears(&peer, (0..100).map(|_| same()).collect());
+    node.dials(1).await;
+    let others = (3..100).map(|n| advert(&[format!("/ip4/127.0.0.{n}/tcp/4101")])).collect();
+    node.hears(&peer, others);
+    node.dials(limits::NAMED_DIALS).await;
+}
+
+/// Its own network has one wire, on which every packet is counted that does not stay on the machine.
+#[tokio::test]
+async fn no_packet_leaves_for_an_address_outside_the_ranges() {
+    let name = "event_loop::tests::told::no_packet_leaves_for_an_address_outside_the_ranges";
+    if !is_inside(name) {
+        return;
+    }
+    set_up_wire();
+    let (mut node, peer) = pair("10.77.0.1", &[]).await;
+    let before = packets_on_wire();
+    let told: Vec<HeardAdvert> = elsewhere()
+        // Those that are ours stay out.
+        .filter(|address| !address.starts_with("/ip4/10.77.0."))
+        .map(|address| advert(&[address]))
+        .collect();
+    for some in told.chunks(250) {
+        node.hears(&peer, some.to_vec());
+    }
+    assert!(node.event_loop.dials.is_idle());
+    assert_eq!(packets_on_wire(), before, "packets to others' networks");
+    // The same way does lead out, so that the counter would have seen them.
+    node.hears(&peer, vec![advert(&["/ip4/10.77.0.99/tcp/4101".to_owned()])]);
+    within(async {
+        while packets_on_wire() == before {
+            tokio::select! {
+                () = node.turn() => {}
+                () = tokio::time::sleep(Duration::from_millis(10)) => {}
+            }
+        }
+    })
+    .await;
+}
+
+/// Every packet that is not for this machine leaves on the wire, and is not asked for.
+fn set_up_wire() {
+    let run = |command: &str| {
+        let mut words = command.split(' ');
+        let mut command = Command::new(words.next().unwrap());
+        assert!(command.args(words).status().unwrap().success(), "{command:?}");
+    };
+    // Its own announcements would be counted; where the kernel has no IPv6 there are none.
+    std::fs::write("/proc/sys/net/ipv6/conf/all/disable_ipv6", "1").ok();
+    for host in ["10.77.0.254", "10.77.0.99"] {
+        run(&format!("ip neighbour replace {host} lladdr 02:00:00:00:00:01 dev wire0"));
+    }
+    run("ip route add default via 10.77.0.254");
+}
+
+/// Packets that have arrived at the wire's other end.
+fn packets_on_wire() -> u64 {
+    let table = std::fs::read_to_string("/proc/self/net/dev").unwrap();
+    let line = table.lines().find_map(|line| line.trim().strip_prefix("wire1:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+/// Whether this process is inside a network of its own; if not, the test is run again there.
+fn is_inside(test: &str) -> bool {
+    const INSIDE: &str = "MESHWORK_TEST_INSIDE";
+    if std::env::var_os(INSIDE).is_some() {
+        return true;
+    }
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/in-namespace.sh");
+    let program = std::env::current_exe().unwrap();
+    let mut way = Command::new(script);
+    way.arg(program).args([test, "--exact", "--nocapture"]).env(INSIDE, "1");
+    let output = way.output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    if output.status.code() == Some(77) {
+        println!("not tested here: {errors}");
+        return false;
+    }
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && printed.contains("1 passed"), "{printed}{errors}");
+    false
+}
