@@ -12,9 +12,9 @@ use crate::{
     limits,
     types::{
         AcceptAnswer, AcceptPatch, BackupRequest, CancelRequest, DialAnswer, DialRequest,
-        DrainAnswer, DrainRequest, HandlerView, HealthView, List, NodeView, PeerPatch, PeerView,
-        PingAnswer, Problem, StopAnswer, StopRequest, TaskCounts, TaskSpec, TaskView, TrustAnswer,
-        WaitAnswer, WaitRequest, WaitsView,
+        DrainAnswer, DrainRequest, FindRequest, HandlerView, HealthView, List, NodeView, PeerPatch,
+        PeerView, PingAnswer, Problem, StopAnswer, StopRequest, TaskCounts, TaskSpec, TaskView,
+        TrustAnswer, WaitAnswer, WaitRequest, WaitsView,
     },
 };
 
@@ -179,6 +179,15 @@ impl Client {
     /// As for [`Self::node`]; the address is unusable, or nobody answers there.
     pub async fn dial(&self, address: &str) -> Result<DialAnswer, ClientError> {
         self.post("/v1/peers/dial", &DialRequest { address: address.to_owned() }).await
+    }
+
+    /// Makes the node ask the network for peers, the best first.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::node`]; the request is out of its bounds, or too many are under way.
+    pub async fn find_peers(&self, request: &FindRequest) -> Result<List<PeerView>, ClientError> {
+        self.post("/v1/peers/find", request).await
     }
 
     /// Makes the node ask a connected peer for an echo.

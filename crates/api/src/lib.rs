@@ -19,6 +19,7 @@
 //! | `PATCH /v1/peers/{p}` | [`PeerPatch`]: trust it, or no longer; a [`TrustAnswer`] |
 //! | `POST /v1/peers/{p}/ping` | [`PingAnswer`]: one echo of a connected peer |
 //! | `POST /v1/peers/dial` | [`DialRequest`]: connect to an address |
+//! | `POST /v1/peers/find` | [`FindRequest`]: ask the network for peers, answered with a [`List`] of [`PeerView`] |
 //! | `GET /v1/handlers` | [`List`] of [`HandlerView`]: what can be run, and who offers it |
 //! | `POST /v1/tasks` | [`TaskSpec`]: submit; `?wait_ms=` waits for the end that long |
 //! | `GET /v1/tasks` | [`List`] of [`TaskView`]; `?state=&handler=&group=&limit=` |
@@ -66,10 +67,10 @@ pub use self::{
     types::{
         AcceptAnswer, AcceptPatch, AttemptView, BackupRequest, BatchMembers, BatchSpec,
         CancelRequest, CapacityView, ConnectionCounts, DialAnswer, DialRequest, DrainAnswer,
-        DrainRequest, EVENT_TYPES, EndedTask, ErrorView, EventView, GroupStory, GroupView,
-        HandlerView, HealthView, List, MemberResult, MemberSpec, NodeView, ObstacleView, OfferView,
-        ParamView, Payload, PeerPatch, PeerView, PingAnswer, Problem, RangeSpec, RetryAnswer,
-        StopAnswer, StopRequest, TaskCounts, TaskSpec, TaskView, TrustAnswer, WaitAnswer,
-        WaitRequest, WaitingMembers, WaitingView, WaitsView,
+        DrainRequest, EVENT_TYPES, EndedTask, ErrorView, EventView, FindRequest, GroupStory,
+        GroupView, HandlerView, HealthView, List, MemberResult, MemberSpec, NodeView, ObstacleView,
+        OfferView, ParamView, Payload, PeerPatch, PeerView, PingAnswer, Problem, RangeSpec,
+        RetryAnswer, StopAnswer, StopRequest, TaskCounts, TaskSpec, TaskView, TrustAnswer,
+        WaitAnswer, WaitRequest, WaitingMembers, WaitingView, WaitsView,
     },
 };

@@ -33,7 +33,7 @@ pub use self::{
         DrainRequest, HealthView, NodeView, StopAnswer, StopRequest, TaskCounts,
     },
     payload::Payload,
-    peer::{DialAnswer, DialRequest, PeerPatch, PeerView, PingAnswer, TrustAnswer},
+    peer::{DialAnswer, DialRequest, FindRequest, PeerPatch, PeerView, PingAnswer, TrustAnswer},
     problem::Problem,
     spec::TaskSpec,
     task::{

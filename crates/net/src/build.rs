@@ -64,6 +64,7 @@ impl Network {
     ///
     /// The configuration is out of its bounds, a port is taken, or an address cannot be listened
     /// on.
+    #[expect(clippy::too_many_lines, reason = "one line for each field")]
     pub async fn build(config: NetConfig, clock: Clock) -> Result<Self, BuildError> {
         config.check()?;
         let locks = PortLocks::take(&config.listen)

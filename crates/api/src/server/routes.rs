@@ -156,6 +156,7 @@ fn writes() -> Router<Context> {
 fn waits() -> Router<Context> {
     Router::new()
         .route("/v1/events", get(events::stream))
+        .route("/v1/peers/find", post(peers::find))
         .route("/v1/store/backup", post(node::backup))
         .route("/v1/tasks/wait", post(wait::wait))
 }

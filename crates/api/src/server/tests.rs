@@ -177,6 +177,9 @@ async fn requests_that_mean_nothing_are_problems() {
         ("GET /v1/peers?state=near", "", 400, "bad_request"),
         ("GET /v1/peers?status=ready", "", 400, "bad_request"),
         ("POST /v1/peers/dial", r#"{"address":"nowhere"}"#, 400, "bad_request"),
+        ("POST /v1/peers/find", r#"{"handler":"no name"}"#, 400, "bad_request"),
+        ("POST /v1/peers/find", r#"{"limit":0}"#, 400, "invalid_message"),
+        ("POST /v1/peers/find", r#"{"colour":"red"}"#, 400, "bad_request"),
     ];
     for (what, body, status, code) in cases {
         let length = body.len();

@@ -8,6 +8,20 @@ use serde::{Deserialize, Serialize};
 
 use super::node::{CapacityView, HealthView, micros};
 
+/// Which peers to find. All that is asked for must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FindRequest {
+    /// Peers that offer this handler to anyone, or to this node.
+    pub handler: Option<String>,
+    /// Peers that advertise this capability.
+    pub capability: Option<String>,
+    /// Peers that carry these labels, with exactly these values; at most 32.
+    pub labels: BTreeMap<String, String>,
+    /// At most so many, 1 to 256. Default: 16.
+    pub limit: Option<usize>,
+}
+
 /// What a node knows of a peer, at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PeerView {

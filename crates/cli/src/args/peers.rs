@@ -25,6 +25,22 @@ pub(crate) enum PeersVerb {
         #[arg(value_parser = values::name)]
         peer: String,
     },
+    /// Ask the network for peers. All that is asked for must hold. Ends with 4 if there are none
+    Find {
+        /// Peers that offer this handler, such as text/word-count; one that is open to trusted peers
+        /// alone is seen by those
+        #[arg(long, value_name = "HANDLER")]
+        handler: Option<String>,
+        /// Peers with this capability
+        #[arg(long, value_name = "NAME")]
+        capability: Option<String>,
+        /// Peers with this label
+        #[arg(long, value_name = "NAME=VALUE", value_parser = values::pair)]
+        label: Vec<(String, String)>,
+        /// At most so many
+        #[arg(long, value_name = "N", default_value_t = 16)]
+        limit: usize,
+    },
     /// Connect to an address
     Dial {
         /// Such as 192.168.1.7:4101, or /ip4/192.168.1.7/tcp/4101 with /p2p/PEER_ID if it must be that

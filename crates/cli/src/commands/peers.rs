@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use meshwork::ResourceUsage;
-use meshwork_api::{Client, PeerView, TrustAnswer};
+use meshwork_api::{Client, FindRequest, List, PeerView, TrustAnswer};
 
 use crate::{
     args::PeersVerb,
@@ -21,6 +21,11 @@ pub(super) async fn peers(
     match verb.unwrap_or(PeersVerb::List) {
         PeersVerb::List => list(client, out).await?,
         PeersVerb::Show { peer } => show(&client.peer(&peer).await?, out)?,
+        PeersVerb::Find { handler, capability, label, limit } => {
+            let labels = label.into_iter().collect();
+            let request = FindRequest { handler, capability, labels, limit: Some(limit) };
+            return find(&request, client, out).await;
+        }
         PeersVerb::Dial { address } => {
             let answer = client.dial(&address).await?;
             if out.json {
@@ -38,8 +43,26 @@ pub(super) async fn peers(
 
 async fn list(client: &Client, out: &Output) -> anyhow::Result<()> {
     let peers = client.peers().await?;
+    if peers.items.is_empty() && !out.json {
+        out.say("no peers yet: meshwork peers dial ADDR");
+        return Ok(());
+    }
+    print(&peers, out)
+}
+
+async fn find(request: &FindRequest, client: &Client, out: &Output) -> anyhow::Result<u8> {
+    let found = client.find_peers(request).await?;
+    print(&found, out)?;
+    if !found.items.is_empty() {
+        return Ok(exit::DONE);
+    }
+    out.say("no such peer is known here or to the peers that were asked: meshwork peers");
+    Ok(exit::NOT_FOUND)
+}
+
+fn print(peers: &List<PeerView>, out: &Output) -> anyhow::Result<()> {
     if out.json {
-        return out.value(&peers);
+        return out.value(peers);
     }
     if out.quiet {
         for peer in &peers.items {
@@ -48,7 +71,6 @@ async fn list(client: &Client, out: &Output) -> anyhow::Result<()> {
         return Ok(());
     }
     if peers.items.is_empty() {
-        out.say("no peers yet: meshwork peers dial ADDR");
         return Ok(());
     }
     Ok(table(&peers.items, out).print(out)?)
@@ -176,7 +198,9 @@ fn consequence(answer: &TrustAnswer, here: &str) -> String {
         return format!("is not trusted: {theirs}, and tasks of this node go there with --on only");
     }
     let ours = match offers.as_deref() {
-        None => "whether it takes tasks of this node shows when it is connected".to_owned(),
+        None => "this node looks for it and connects when it appears; whether it takes tasks of \
+                 this node shows then"
+            .to_owned(),
         Some([]) => {
             format!("it takes no tasks of this node yet: run there: meshwork peers trust {here}")
         }

@@ -193,9 +193,9 @@ impl Queue {
         keys.filter_map(|key| Some((*key, self.groups.get(key.0 as usize)?)))
     }
 
-    /// The targets that tasks name which wait in the first `looked_at` groups.
+    /// The targets that tasks name which have not ended, in the first `looked_at` groups.
     pub(super) fn targets(&self, looked_at: usize) -> impl Iterator<Item = &PeerId> {
-        let waiting = self.window(looked_at).filter(|(_, group)| group.count > 0);
+        let waiting = self.window(looked_at).filter(|(_, group)| group.members > group.resting);
         waiting.flat_map(|(_, group)| group.needs.targets.iter())
     }
 

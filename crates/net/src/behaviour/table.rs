@@ -54,7 +54,7 @@ impl Behaviour {
     }
 
     /// Leaves out private addresses that mean nothing to the asker.
-    fn cut(&self, asker: Option<&IpAddr>, peers: &mut Vec<kad::KadPeer>) {
+    fn cut(&self, asker: Option<&IpAddr>, peers: &mut [kad::KadPeer]) {
         for peer in peers.iter_mut() {
             peer.multiaddrs.retain(|told| match address::ip_of(told) {
                 Some(ip) if lan::is_private(ip) => asker.is_some_and(|at| self.lan.joins(*at, ip)),

@@ -76,6 +76,22 @@ async fn bootstrap_peers_are_connected_to() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn peers_of_one_lan_find_each_other_through_a_third() {
+    let on_lan = || NetworkConfig { lan: vec!["127.0.0.0/8".parse().unwrap()], ..loopback() };
+    let (hub, first) = pair(on_lan(), on_lan()).await;
+    let bootstrap_peers = vec![hub.address()];
+    let second = TestNode::configured(NetworkConfig { bootstrap_peers, ..on_lan() }).await;
+    eventually("the two are connected", &[&first, &second], async || {
+        let ready = first.peer(second.id()).await?.state == PeerState::Ready;
+        ready.then_some(())
+    })
+    .await;
+    for node in [hub, first, second] {
+        node.shutdown().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn max_peers_are_admitted_and_no_more() {
     let full = NetworkConfig { max_peers: 1, ..loopback() };
     let (full, first) = pair(full, loopback()).await;

@@ -1,7 +1,7 @@
 //! `/v1/peers`.
 
 use axum::{Json, extract::State, http::StatusCode};
-use meshwork_core::{PeerId, PeerInfo, PeerStage, address::parse_address};
+use meshwork_core::{PeerId, PeerInfo, PeerQuery, PeerStage, address::parse_address};
 use meshwork_node::NetworkError;
 use serde::Deserialize;
 
@@ -13,8 +13,8 @@ use crate::{
         page, select,
     },
     types::{
-        DialAnswer, DialRequest, List, PeerPatch, PeerView, PingAnswer, Problem, TrustAnswer,
-        micros,
+        DialAnswer, DialRequest, FindRequest, List, PeerPatch, PeerView, PingAnswer, Problem,
+        TrustAnswer, micros,
     },
 };
 
@@ -64,6 +64,27 @@ pub(super) async fn dial(
     let address = parse_address(&request.address).map_err(Problem::bad_request)?;
     let peer = cx.manager.dial(address).await?;
     Ok(Json(DialAnswer { peer_id: peer.to_string() }))
+}
+
+/// Takes as long as the peers that are asked take to answer, up to the node's `protocol_timeout`.
+pub(super) async fn find(
+    State(cx): State<Context>,
+    JsonBody(request): JsonBody<FindRequest>,
+) -> Result<Json<List<PeerView>>, Problem> {
+    let _waits = cx.poll()?;
+    let FindRequest { handler, capability, labels, limit } = request;
+    let handler = match handler.as_deref().map(str::parse).transpose() {
+        Ok(handler) => handler,
+        Err(error) => {
+            return Err(Problem::bad_request(format!("handler: {error}"))
+                .with_hint("write it like text/word-count; see: meshwork handlers"));
+        }
+    };
+    let query = PeerQuery { handler, capability, labels, ..PeerQuery::default() };
+    let query = PeerQuery { limit: limit.unwrap_or(query.limit), ..query };
+    let found = cx.manager.discovery_protocol().find_peers(query).await?;
+    let items: Vec<PeerView> = found.into_iter().map(PeerView::from).collect();
+    Ok(Json(items.into()))
 }
 
 pub(super) async fn ping(

@@ -3,6 +3,7 @@
 use meshwork_core::{Accept, AcceptPolicy};
 
 use super::*;
+use crate::types::FindRequest;
 
 #[tokio::test]
 async fn the_node_shows_itself() {
@@ -206,4 +207,20 @@ async fn until_ready(server: &Fixture, id: &str) -> crate::PeerView {
         }
     };
     tokio::time::timeout(Duration::from_secs(20), ready).await.expect("it is ready in time")
+}
+
+#[tokio::test]
+async fn peers_are_found_by_what_they_offer() {
+    let server = Fixture::running().await;
+    let bee = node("bee").build().unwrap();
+    bee.start().await.unwrap();
+    let id = bee.local_peer_id().to_string();
+    server.client.dial(&bee.addresses().first().unwrap().to_string()).await.unwrap();
+    until_ready(&server, &id).await;
+    let all = server.client.find_peers(&FindRequest::default()).await.unwrap();
+    assert_eq!(all.items.iter().map(|peer| &peer.peer_id).collect::<Vec<_>>(), [&id]);
+    let request = FindRequest { capability: Some("gpu".to_owned()), ..FindRequest::default() };
+    assert!(server.client.find_peers(&request).await.unwrap().items.is_empty());
+    bee.shutdown().await.unwrap();
+    server.end().await;
 }

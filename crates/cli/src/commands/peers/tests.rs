@@ -101,8 +101,8 @@ fn trust_says_what_it_allows_in_each_direction() {
         ),
         (
             said(true, &[], None),
-            "is trusted: its tasks do not run here, and whether it takes tasks of this node shows \
-             when it is connected",
+            "is trusted: its tasks do not run here, and this node looks for it and connects when it \
+             appears; whether it takes tasks of this node shows then",
         ),
         (
             said(false, &["text"], None),

@@ -356,3 +356,24 @@ fn unknown_handlers_do_not_disturb_tasks_that_wait() {
     let view = net.nodes[0].engine.task(waiting, net.now).unwrap();
     assert!(!view.attempts.is_empty() || view.state != TaskState::Queued, "{view:?}");
 }
+
+#[test]
+fn targets_of_waiting_tasks_are_absent_until_they_are_ready() {
+    let mut net = Net::new(&[1, 1]);
+    assert!(net.nodes[0].engine.absent_targets(8).is_empty());
+    let first = net.submit_to(0, task("text/a"), &[1]);
+    net.submit_to(0, task("text/b"), &[1, 2]);
+    let ids = [net.nodes[1].id, net.nodes[2].id];
+    assert_eq!(net.nodes[0].engine.absent_targets(8), ids);
+    assert_eq!(net.nodes[0].engine.absent_targets(1), ids[..1], "no more than asked for");
+    net.connect(0, 2);
+    net.settle();
+    assert_eq!(net.nodes[0].engine.absent_targets(8), ids[..1]);
+    net.connect(0, 1);
+    net.settle();
+    assert!(net.nodes[0].engine.absent_targets(8).is_empty());
+    net.disconnect(0, 1);
+    net.pass(limits::LEASE * 4);
+    assert_eq!(net.state(first), "queued");
+    assert_eq!(net.nodes[0].engine.absent_targets(8), ids[..1], "it waits for its worker again");
+}

@@ -43,6 +43,7 @@ fn config(port: u16) -> NetConfig {
         listen: vec![address(port)],
         remembered: Vec::new(),
         bootstrap: Vec::new(),
+        lan: Vec::new(),
         mdns: false,
         max_peers: 8,
         connection_timeout: Duration::from_secs(10),

@@ -58,6 +58,7 @@ fn spoilt() -> Vec<(&'static str, Spoil)> {
         case("tasks.keep_results", |c| c.tasks.keep_results = Duration::from_millis(999)),
         case("tasks.keep_results", |c| c.tasks.keep_results = Duration::MAX),
         case("durability", |c| c.durability = Durability::Disk),
+        case("lan", |c| c.lan = vec!["10.0.0.0/8".parse().unwrap(); 65]),
     ]
 }
 
@@ -91,6 +92,7 @@ fn all_fields_are_tested() {
         home: _,
         name: _,
         network: _,
+        lan: _,
         mdns: _,
         accept: _,
         trusted: _,
