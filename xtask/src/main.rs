@@ -1,7 +1,9 @@
 //! The project's own chores: `cargo xtask gen` writes the code that is generated from the schema,
-//! `cargo xtask tidy` checks what the compiler and clippy cannot.
+//! `cargo xtask tidy` checks what the compiler and clippy cannot, `cargo xtask test` runs all tests and
+//! names those that were skipped.
 
 mod codegen;
+mod suite;
 mod tidy;
 
 use std::{
@@ -15,7 +17,8 @@ use anyhow::{Context as _, Result, bail};
 use cargo_metadata::MetadataCommand;
 
 const USAGE: &str = "usage: cargo xtask gen [--check] [--root DIR]
-       cargo xtask tidy [--root DIR]";
+       cargo xtask tidy [--root DIR]
+       cargo xtask test [ARGS of cargo test]";
 
 fn main() -> ExitCode {
     run(std::env::args_os().skip(1)).unwrap_or_else(|error| {
@@ -26,6 +29,10 @@ fn main() -> ExitCode {
 }
 
 fn run(args: impl Iterator<Item = OsString>) -> Result<ExitCode> {
+    let mut args = args.peekable();
+    if args.next_if(|chore| chore == "test").is_some() {
+        return suite::run(args.collect());
+    }
     let args = Args::parse(args)?;
     let root = match args.root {
         Some(root) => root,

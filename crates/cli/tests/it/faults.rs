@@ -21,14 +21,13 @@ pub(crate) struct Tracer(Child);
 
 impl Tracer {
     /// None, and said so, where there is no strace or it may not look.
-    #[expect(clippy::print_stdout, reason = "what was not tested is told")]
     pub(crate) fn on(node: &Node, inject: &str) -> Option<Self> {
         let pid = node.process.id();
         let mut strace = Command::new("strace");
         strace.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("inject={inject}")]);
         strace.args(["-p", &pid.to_string()]).stderr(Stdio::null());
         let Ok(child) = strace.spawn() else {
-            println!("not tested here: there is no strace");
+            crate::support::skip("there is no strace");
             return None;
         };
         let mut tracer = Self(child);
@@ -43,7 +42,7 @@ impl Tracer {
             ended || !fs::read_dir(&threads).unwrap().any(|thread| untraced(thread.unwrap()))
         });
         if ended {
-            println!("not tested here: strace may not trace");
+            crate::support::skip("strace may not trace");
             return None;
         }
         Some(tracer)
@@ -103,12 +102,12 @@ fn a_journal_that_cannot_be_read_starts_no_node() {
         let up = ["up", "--no-mdns", "--listen", "/ip4/127.0.0.1/tcp/0"];
         let up = strace.arg(env!("CARGO_BIN_EXE_meshwork")).arg("--home").arg(home.path()).args(up);
         let Ok(answer) = up.output() else {
-            println!("not tested here: there is no strace");
+            crate::support::skip("there is no strace");
             return;
         };
         let said = String::from_utf8_lossy(&answer.stderr).into_owned();
         if !said.contains("error: ") {
-            println!("not tested here: strace may not trace: {said}");
+            crate::support::skip(&format!("strace may not trace: {said}"));
             return;
         }
         assert_eq!(answer.status.code(), Some(1), "{when}: {said}");
@@ -216,7 +215,7 @@ fn a_home_of_another_user_is_told_as_such() {
     let home = tempfile::tempdir().unwrap();
     let give = |path: &Path, to: u32| chown(path, Some(to), Some(to)).is_ok();
     if !give(home.path(), NOBODY) || ask_as_nobody(home.path(), &["version"]).code != 0 {
-        println!("not tested here: it takes root, setpriv, and a build that others may run");
+        crate::support::skip("it takes root, setpriv, and a build that others may run");
         return;
     }
     let as_nobody = format!("exec {AS_NOBODY} \"$0\" \"$@\"");

@@ -35,7 +35,6 @@ pub(crate) struct Disk {
 
 impl Disk {
     /// Says why if there can be none.
-    #[expect(clippy::print_stdout, reason = "what was not tested is told")]
     pub(crate) fn new() -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
         let image = dir.path().join("image");
@@ -45,12 +44,12 @@ impl Disk {
         let disk = Self { image, _dir: dir };
         let python = Command::new("python3").arg("--version").output();
         if !made.status().is_ok_and(|status| status.success()) || python.is_err() {
-            println!("not tested here: it takes mkfs.ext4 and python3");
+            crate::support::skip("it takes mkfs.ext4 and python3");
             return None;
         }
         let trial = tempfile::tempdir().unwrap();
         if !disk.mount(trial.path()) {
-            println!("not tested here: no file system can be mounted from a file");
+            crate::support::skip("no file system can be mounted from a file");
             return None;
         }
         disk.unmount(trial.path());
