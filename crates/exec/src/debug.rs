@@ -25,7 +25,7 @@ use bytes::Bytes;
 
 use crate::{
     context::TaskContext,
-    handler::{Description, Handler, HandlerError, ParamKind, ParamSpec},
+    handler::{Description, Failure, Handler, HandlerError, ParamKind, ParamSpec},
     limits::SLEEP,
     registry::{RegisterError, Registry},
 };
@@ -95,7 +95,7 @@ impl Handler for Noop {
         Description::new("Does nothing.")
     }
 
-    async fn run(&self, cx: &TaskContext, _input: Bytes) -> Result<Bytes, HandlerError> {
+    async fn run(&self, cx: &TaskContext, _input: Bytes) -> Result<Bytes, Failure> {
         cx.check_params(&[])?;
         Ok(Bytes::new())
     }
@@ -116,7 +116,7 @@ impl Handler for Echo {
         Description::new("Puts out its input.").with_input()
     }
 
-    async fn run(&self, cx: &TaskContext, input: Bytes) -> Result<Bytes, HandlerError> {
+    async fn run(&self, cx: &TaskContext, input: Bytes) -> Result<Bytes, Failure> {
         cx.check_params(&[])?;
         Ok(input)
     }
@@ -142,7 +142,7 @@ impl Handler for Sleep {
         }
     }
 
-    async fn run(&self, cx: &TaskContext, _input: Bytes) -> Result<Bytes, HandlerError> {
+    async fn run(&self, cx: &TaskContext, _input: Bytes) -> Result<Bytes, Failure> {
         cx.check_params(SLEEP_PARAMS)?;
         let ms = cx.value(&MS)?;
         if let Some(mut log) = self.log.as_ref() {
@@ -151,7 +151,7 @@ impl Handler for Sleep {
         }
         tokio::select! {
             () = tokio::time::sleep(Duration::from_millis(ms)) => Ok(Bytes::new()),
-            () = cx.cancelled() => Err(HandlerError::Stopped),
+            () = cx.cancelled() => Err(HandlerError::Stopped.into()),
         }
     }
 }
@@ -167,18 +167,15 @@ impl Handler for Fail {
         Description { params: FAIL_PARAMS.into(), ..Description::new("Fails.") }
     }
 
-    async fn run(&self, cx: &TaskContext, _input: Bytes) -> Result<Bytes, HandlerError> {
+    async fn run(&self, cx: &TaskContext, _input: Bytes) -> Result<Bytes, Failure> {
         cx.check_params(FAIL_PARAMS)?;
         let message: String = cx.value(&FAIL_MESSAGE)?;
         let exit = cx.param(&EXIT.name)?;
-        let error = if cx.value(&PERMANENT)? {
-            HandlerError::permanent(message)
-        } else {
-            HandlerError::failed(message)
-        };
+        let failure = Failure::new(message);
+        let failure = if cx.value(&PERMANENT)? { failure.permanent() } else { failure };
         Err(match exit {
-            Some(exit) => error.with_exit(exit),
-            None => error,
+            Some(exit) => failure.with_exit(exit),
+            None => failure,
         })
     }
 
@@ -199,7 +196,7 @@ impl Handler for Panic {
     }
 
     #[expect(clippy::panic, reason = "it is what this handler is for")]
-    async fn run(&self, cx: &TaskContext, _input: Bytes) -> Result<Bytes, HandlerError> {
+    async fn run(&self, cx: &TaskContext, _input: Bytes) -> Result<Bytes, Failure> {
         cx.check_params(PANIC_PARAMS)?;
         let message: String = cx.value(&PANIC_MESSAGE)?;
         panic!("{message}");

@@ -11,12 +11,14 @@ use crate::context::TaskContext;
 
 mod description;
 mod error;
+mod failure;
 #[cfg(test)]
 mod tests;
 
 pub use self::{
     description::{Description, ParamKind, ParamSpec},
     error::HandlerError,
+    failure::{Failure, OrFail},
 };
 
 /// The code that executes one kind of task.
@@ -32,7 +34,7 @@ pub use self::{
 ///
 /// ```
 /// use meshwork_exec::{
-///     Bytes, Description, Handler, HandlerError, ParamKind, ParamSpec, Registry, TaskContext,
+///     Bytes, Description, Failure, Handler, ParamKind, ParamSpec, Registry, TaskContext,
 /// };
 ///
 /// /// Repeats a text.
@@ -54,7 +56,7 @@ pub use self::{
 ///         Description::new("Repeats a text.").with_param(TIMES)
 ///     }
 ///
-///     async fn run(&self, cx: &TaskContext, input: Bytes) -> Result<Bytes, HandlerError> {
+///     async fn run(&self, cx: &TaskContext, input: Bytes) -> Result<Bytes, Failure> {
 ///         cx.check_params(&[TIMES])?;
 ///         let times: usize = cx.value(&TIMES)?;
 ///         let text = str::from_utf8(&input)?;
@@ -89,12 +91,12 @@ pub trait Handler: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Whatever keeps the handler from an output; the error says whether another attempt may help.
+    /// Whatever keeps the handler from an output; the failure says whether another attempt may help.
     fn run(
         &self,
         cx: &TaskContext,
         input: Bytes,
-    ) -> impl Future<Output = Result<Bytes, HandlerError>> + Send;
+    ) -> impl Future<Output = Result<Bytes, Failure>> + Send;
 
     /// Whether a run on so many bytes ends at its first poll within some microseconds.
     ///
@@ -110,19 +112,17 @@ pub trait Handler: Send + Sync + 'static {
 /// A handler named `name` that runs the closure `f`.
 ///
 /// The name is checked at [registration](crate::Registry::register). In the closure `?` works on
-/// every error that a [`HandlerError`] can be made from.
+/// every error; see [`Failure`].
 ///
 /// ```
-/// use meshwork_exec::{HandlerError, Registry, handler_fn};
+/// use meshwork_exec::{Failure, OrFail, Registry, handler_fn};
 ///
 /// let sum = handler_fn("demo/sum", |cx, input| async move {
 ///     cx.expect_params(&[])?;
 ///     let mut sum = 0_i64;
 ///     for number in str::from_utf8(&input)?.split_whitespace() {
-///         let number: i64 = number
-///             .parse()
-///             .map_err(|_| HandlerError::bad_input(format!("{number:?} is not a number")))?;
-///         sum = sum.checked_add(number).ok_or_else(|| HandlerError::permanent("too large"))?;
+///         let number: i64 = number.parse().permanent()?;
+///         sum = sum.checked_add(number).ok_or_else(|| Failure::new("too large").permanent())?;
 ///     }
 ///     Ok(sum.to_string().into())
 /// });
@@ -132,7 +132,7 @@ pub trait Handler: Send + Sync + 'static {
 pub fn handler_fn<F, Fut>(name: impl Into<String>, f: F) -> HandlerFn<F>
 where
     F: Fn(TaskContext, Bytes) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = Result<Bytes, HandlerError>> + Send,
+    Fut: Future<Output = Result<Bytes, Failure>> + Send,
 {
     HandlerFn { name: name.into(), description: Description::default(), f }
 }
@@ -165,7 +165,7 @@ impl<F> HandlerFn<F> {
 impl<F, Fut> Handler for HandlerFn<F>
 where
     F: Fn(TaskContext, Bytes) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = Result<Bytes, HandlerError>> + Send,
+    Fut: Future<Output = Result<Bytes, Failure>> + Send,
 {
     fn name(&self) -> &str {
         &self.name
@@ -179,7 +179,7 @@ where
         &self,
         cx: &TaskContext,
         input: Bytes,
-    ) -> impl Future<Output = Result<Bytes, HandlerError>> + Send {
+    ) -> impl Future<Output = Result<Bytes, Failure>> + Send {
         (self.f)(cx.clone(), input)
     }
 }

@@ -48,7 +48,10 @@ pub use bytes::Bytes;
 pub use self::{
     context::TaskContext,
     executor::Executor,
-    handler::{Description, Handler, HandlerError, HandlerFn, ParamKind, ParamSpec, handler_fn},
+    handler::{
+        Description, Failure, Handler, HandlerError, HandlerFn, OrFail, ParamKind, ParamSpec,
+        handler_fn,
+    },
     manual::{CompleteError, ManualAttempt, ManualDesk, ManualHandler},
     registry::{RegisterError, Registry},
     report::{Ended, Report},

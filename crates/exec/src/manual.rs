@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 
 use crate::{
     context::TaskContext,
-    handler::{Description, Handler, HandlerError},
+    handler::{Description, Failure, Handler, HandlerError},
     registry::erased::Outcome,
 };
 
@@ -217,15 +217,15 @@ impl Handler for ManualHandler {
         self.description.clone().unwrap_or_default()
     }
 
-    async fn run(&self, cx: &TaskContext, input: Bytes) -> Result<Bytes, HandlerError> {
+    async fn run(&self, cx: &TaskContext, input: Bytes) -> Result<Bytes, Failure> {
         if let Some(Description { params, .. }) = &self.description {
             cx.check_params(params)?;
         }
         let mut waiting = self.desk.open(cx, &self.name, input)?;
         tokio::select! {
             biased;
-            outcome = waiting.answered() => outcome,
-            () = cx.cancelled() => Err(HandlerError::Stopped),
+            outcome = waiting.answered() => Ok(outcome?),
+            () = cx.cancelled() => Err(HandlerError::Stopped.into()),
         }
     }
 }

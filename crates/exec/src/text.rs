@@ -45,7 +45,7 @@ use bytes::Bytes;
 
 use crate::{
     context::TaskContext,
-    handler::{Description, Handler, HandlerError, ParamKind, ParamSpec},
+    handler::{Description, Failure, Handler, HandlerError, ParamKind, ParamSpec},
     limits::{COUNTED, INSTANT_TEXT},
     registry::{RegisterError, Registry, erased::Outcome},
 };
@@ -190,8 +190,8 @@ impl Handler for TextHandler {
         Description { summary: self.summary.into(), params: self.params.into(), needs_input: true }
     }
 
-    async fn run(&self, cx: &TaskContext, input: Bytes) -> Result<Bytes, HandlerError> {
-        self.outcome(cx, &input)
+    async fn run(&self, cx: &TaskContext, input: Bytes) -> Result<Bytes, Failure> {
+        Ok(self.outcome(cx, &input)?)
     }
 
     fn is_instant(&self, input_len: usize) -> bool {

@@ -30,7 +30,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                     () = cx.cancelled() => {
                         // A real handler would put things in order here; it has a second.
                         notice.notify_one();
-                        return Err(HandlerError::Stopped);
+                        return Err(HandlerError::Stopped.into());
                     }
                 }
             }

@@ -51,7 +51,8 @@ pub use meshwork_core::{
     },
 };
 pub use meshwork_exec::{
-    Bytes, Description, Handler, HandlerError, ParamKind, ParamSpec, TaskContext, handler_fn,
+    Bytes, Description, Failure, Handler, HandlerError, OrFail, ParamKind, ParamSpec, TaskContext,
+    handler_fn,
 };
 pub use meshwork_net::{InvalidSubnet, Keypair, Subnet};
 pub use meshwork_node::{

@@ -1,9 +1,9 @@
 //! What the submitter of a task holds.
 
-use futures::StreamExt;
+use futures::{FutureExt as _, StreamExt};
 use meshwork_core::{
     TaskEnd, TaskId, TaskResult, TaskState,
-    engine::{Reply, Token},
+    engine::{Reply, Token, view::TaskView},
 };
 use tokio::sync::oneshot;
 
@@ -50,7 +50,8 @@ impl TaskHandle {
         self.manager.end_of(reply, true).await
     }
 
-    /// The changes of this task from now on, up to its end.
+    /// The changes of this task from now on, up to its end. Of a task that has ended, its last state;
+    /// of one that is forgotten, nothing.
     pub fn events(&self) -> impl futures::Stream<Item = NetworkEvent> + Send + use<> {
         let id = self.id;
         let ours = self.manager.subscribe().filter(move |event| {
@@ -61,16 +62,8 @@ impl TaskHandle {
             ) || matches!(event, NetworkEvent::Lagged(_));
             futures::future::ready(ours)
         });
-        // The subscription is dropped with the last event: nothing of this task comes after it.
-        futures::stream::unfold(Some(ours), |ours| async {
-            let mut ours = ours?;
-            let event = ours.next().await?;
-            let ended = matches!(
-                &event,
-                NetworkEvent::TaskChanged { state, .. } if TaskState::is_terminal(state)
-            );
-            Some((event, (!ended).then_some(ours)))
-        })
+        let manager = self.manager.clone();
+        futures::stream::unfold(Follow::Asking { manager, id, ours }, Follow::next).boxed()
     }
 
     /// Cancels the task and waits for its end, which is another one if it came first.
@@ -81,6 +74,50 @@ impl TaskHandle {
     pub async fn cancel(&self) -> Result<TaskEnd, NetworkError> {
         self.manager.cancel_task(self.id, "cancelled by its submitter").await
     }
+}
+
+/// How far a stream of one task's events is.
+enum Follow<S> {
+    /// Whether the task has ended is not known. Then: any other.
+    Asking { manager: NetworkManager, id: TaskId, ours: S },
+    /// The task goes on. Then: `Over`.
+    Waiting { ours: S },
+    /// The task has ended in this state; what was said of it before is given first. Then: `Over`.
+    Ended { id: TaskId, state: TaskState, ours: S },
+    /// The last event was given.
+    Over,
+}
+
+impl<S: futures::Stream<Item = NetworkEvent> + Unpin> Follow<S> {
+    /// The next event, and what comes after it.
+    async fn next(self) -> Option<(NetworkEvent, Self)> {
+        let follow = match self {
+            // Asked after the subscription was made: an end is in the answer or still to come.
+            Self::Asking { manager, id, ours } => match manager.task(id).await.ok()?? {
+                TaskView { state, .. } if state.is_terminal() => Self::Ended { id, state, ours },
+                TaskView { .. } => Self::Waiting { ours },
+            },
+            follow @ (Self::Waiting { .. } | Self::Ended { .. } | Self::Over) => follow,
+        };
+        match follow {
+            Self::Waiting { mut ours } => {
+                let event = ours.next().await?;
+                let after = if is_end(&event) { Self::Over } else { Self::Waiting { ours } };
+                Some((event, after))
+            }
+            Self::Ended { id, state, mut ours } => match ours.next().now_or_never().flatten() {
+                Some(event) if is_end(&event) => Some((event, Self::Over)),
+                Some(event) => Some((event, Self::Ended { id, state, ours })),
+                None => Some((NetworkEvent::TaskChanged { id, state }, Self::Over)),
+            },
+            Self::Asking { .. } | Self::Over => None,
+        }
+    }
+}
+
+/// Whether nothing of the task comes after this event.
+fn is_end(event: &NetworkEvent) -> bool {
+    matches!(event, NetworkEvent::TaskChanged { state, .. } if TaskState::is_terminal(state))
 }
 
 /// Where the driver sends the replies of one call: the acceptance first, then the end.

@@ -94,3 +94,16 @@ fn what_is_too_large_is_refused_by_its_name() {
     };
     assert_eq!(full.check(), Ok(()), "each bound itself is within it");
 }
+
+#[test]
+fn an_input_is_made_of_text_and_of_all_kinds_of_bytes() {
+    let bytes = [0, 159, 146, 150];
+    let inputs: [TaskInput; 4] = [
+        bytes.to_vec().into(),
+        bytes.as_slice().into(),
+        (&bytes).into(),
+        Bytes::copy_from_slice(&bytes).into(),
+    ];
+    assert!(inputs.iter().all(|input| input.as_bytes() == bytes));
+    assert_eq!(TaskInput::from("a"), TaskInput::from("a".to_owned()));
+}

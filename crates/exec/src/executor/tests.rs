@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::Executor;
 use crate::{
-    Handler, HandlerError, Registry, Report, TaskContext, handler_fn,
+    Failure, Handler, HandlerError, Registry, Report, TaskContext, handler_fn,
     testing::{Rig, failure, output, owner, work},
 };
 
@@ -37,8 +37,8 @@ where
         "test/instant"
     }
 
-    async fn run(&self, _cx: &TaskContext, input: Bytes) -> Result<Bytes, HandlerError> {
-        (self.0)(input)
+    async fn run(&self, _cx: &TaskContext, input: Bytes) -> Result<Bytes, Failure> {
+        Ok((self.0)(input)?)
     }
 
     fn is_instant(&self, _input_len: usize) -> bool {
@@ -117,7 +117,7 @@ fn a_panic_about_being_instant_fails_the_attempt_too() {
         fn name(&self) -> &str {
             "test/undecided"
         }
-        async fn run(&self, _cx: &TaskContext, input: Bytes) -> Result<Bytes, HandlerError> {
+        async fn run(&self, _cx: &TaskContext, input: Bytes) -> Result<Bytes, Failure> {
             Ok(input)
         }
         fn is_instant(&self, _input_len: usize) -> bool {
@@ -152,7 +152,7 @@ async fn an_instant_handler_that_is_pending_goes_on_elsewhere_and_does_not_start
         fn name(&self) -> &str {
             "test/pending"
         }
-        async fn run(&self, cx: &TaskContext, input: Bytes) -> Result<Bytes, HandlerError> {
+        async fn run(&self, cx: &TaskContext, input: Bytes) -> Result<Bytes, Failure> {
             let here = std::thread::current().id();
             self.0.fetch_add(1, Ordering::SeqCst);
             cx.progress(0.5, "in place");

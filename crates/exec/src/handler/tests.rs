@@ -5,7 +5,7 @@ use std::io;
 use meshwork_core::{FailureCode, TaskFailure, limits::MESSAGE_BYTES};
 
 use crate::{
-    Handler, HandlerError, handler_fn,
+    Failure, Handler, HandlerError, OrFail, handler_fn,
     testing::{Rig, failure, output, work},
 };
 
@@ -82,4 +82,59 @@ async fn a_closure_is_a_handler() {
     assert_eq!(output(rig.run(work("test/shout", "hey")).await), "HEY!");
     let failure = failure(rig.run(work("test/shout", &b"\xff"[..])).await);
     assert_eq!(failure.code, FailureCode::BadInput);
+}
+
+/// An error of the user's own, with a cause.
+#[derive(Debug, thiserror::Error)]
+#[error("the recipe is unusable")]
+struct Recipe(#[source] std::num::ParseIntError);
+
+/// What `?` makes of the error of this result.
+fn question_mark<T, E>(result: Result<T, E>) -> Failure
+where
+    Failure: From<E>,
+{
+    let run = || -> Result<(), Failure> {
+        result?;
+        Ok(())
+    };
+    run().unwrap_err()
+}
+
+#[test]
+fn any_error_becomes_a_failure_that_says_whether_it_may_pass() {
+    let parse = || "x".parse::<u8>();
+    let io = || Err::<(), _>(io::Error::other("no disk"));
+    let json = serde_json::from_str::<u8>("{");
+    let own = Err::<(), _>(Recipe(parse().unwrap_err()));
+    let typed = Err::<(), _>(HandlerError::bad_parameter("n", "no"));
+    for (failure, code, message) in [
+        (question_mark(parse()), FailureCode::Handler, "invalid digit found in string"),
+        (question_mark(parse().permanent()), FailureCode::Permanent, "invalid digit"),
+        (question_mark(own), FailureCode::Handler, "unusable: invalid digit found in string"),
+        (question_mark(json), FailureCode::Handler, "expected u8"),
+        (question_mark(io()), FailureCode::Handler, "no disk"),
+        (question_mark(io().permanent()), FailureCode::Permanent, "no disk"),
+        (question_mark(String::from_utf8(vec![0xff])), FailureCode::BadInput, "not UTF-8"),
+        (question_mark(typed), FailureCode::BadParameter, "\"n\""),
+    ] {
+        let failure = TaskFailure::from(failure);
+        assert_eq!(failure.code, code, "{failure}");
+        assert!(failure.message.contains(message), "{failure}");
+    }
+    let failure = Failure::new("no").permanent().with_exit(3);
+    assert_eq!(failure.to_string(), "no");
+    assert_eq!(TaskFailure::from(failure).exit, Some(3));
+}
+
+#[tokio::test]
+async fn a_closure_fails_by_any_error() {
+    let handler = handler_fn("test/number", |_cx, input| async move {
+        let number: u32 = str::from_utf8(&input)?.parse().permanent()?;
+        let half: u32 = serde_json::from_str(&(number / 2).to_string())?;
+        Ok(half.to_string().into())
+    });
+    let mut rig = Rig::of(handler);
+    assert_eq!(output(rig.run(work("test/number", "8")).await), "4");
+    assert_eq!(failure(rig.run(work("test/number", "x")).await).code, FailureCode::Permanent);
 }

@@ -176,7 +176,8 @@ fn owners_may_have_given_the_same_id() {
     their_attempt.stop(Cause::Shutdown);
     let stopped = desk.complete(task(1), Ok(Bytes::new()));
     assert_eq!(stopped, Err(CompleteError::NotFound { task: task(1) }));
-    assert!(matches!(poll(theirs), Poll::Ready(Err(HandlerError::Stopped))));
+    let Poll::Ready(Err(stopped)) = poll(theirs) else { panic!("it waits") };
+    assert!(matches!(stopped.into_error(), HandlerError::Stopped));
 }
 
 #[test]
@@ -245,6 +246,7 @@ fn parameters_are_checked_where_there_is_a_description() {
     assert_eq!((handler.name(), handler.describe()), (NAME, described));
     let (_attempt, cx) = attempt(owner(), task(1), 1);
     let run = poll(pin!(handler.run(&cx, Bytes::new())));
-    assert!(matches!(run, Poll::Ready(Err(HandlerError::BadParameter { .. }))));
+    let Poll::Ready(Err(refused)) = run else { panic!("it waits") };
+    assert!(matches!(refused.into_error(), HandlerError::BadParameter { .. }));
     assert!(notices.try_recv().is_err(), "nobody was told");
 }

@@ -7,7 +7,7 @@ use tokio_util::sync::ReusableBoxFuture;
 
 use crate::{
     context::TaskContext,
-    handler::{Handler, HandlerError},
+    handler::{Failure, Handler, HandlerError},
 };
 
 /// What a run of a handler gives.
@@ -41,6 +41,6 @@ impl<H: Handler> Erased for Typed<H> {
     }
 
     fn prepare(self: Arc<Self>, cx: TaskContext, input: Bytes, run: &mut Run) {
-        run.set(async move { self.0.run(&cx, input).await });
+        run.set(async move { self.0.run(&cx, input).await.map_err(Failure::into_error) });
     }
 }

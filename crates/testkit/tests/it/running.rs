@@ -13,7 +13,7 @@ use futures::StreamExt;
 use meshwork_core::{
     Accept, CancelledBy, ExpiredLimit, FailureCode, RetryPolicy, Task, TaskEnd, TaskState,
 };
-use meshwork_exec::{HandlerError, handler_fn};
+use meshwork_exec::{Failure, handler_fn};
 use meshwork_node::{HealthStatus, NetworkEvent};
 use meshwork_testkit::{Spec, TestNet, TestNode, Wiring, within};
 use tokio::sync::mpsc;
@@ -110,6 +110,12 @@ async fn cancel_reaches_a_handler_on_another_node() {
     }
     assert_eq!(last, Some(TaskState::Cancelled));
     assert_eq!(handle.cancel().await.unwrap(), end);
+    // Who follows it only now is given its end, and waits for nothing more.
+    let late = within("the stream ends", handle.events().collect::<Vec<_>>()).await;
+    let is_end = |event: &NetworkEvent| {
+        matches!(event, NetworkEvent::TaskChanged { state: TaskState::Cancelled, .. })
+    };
+    assert!(late.len() == 1 && late.iter().all(is_end), "{late:?}");
     // The worker's slot is free again.
     let held = async || (worker.manager().status().await.unwrap().tasks.held == 0).then_some(());
     meshwork_testkit::eventually("the slot is free", &[&worker], held).await;
@@ -216,7 +222,7 @@ async fn a_failure_that_may_pass_is_tried_again_and_one_that_stays_is_not() {
     let counted = Arc::clone(&runs);
     let flaky = handler_fn("text/flaky", move |_cx, input: Bytes| {
         let run = counted.fetch_add(1, Ordering::Relaxed);
-        async move { if run == 0 { Err(HandlerError::failed("once")) } else { Ok(input) } }
+        async move { if run == 0 { Err(Failure::new("once")) } else { Ok(input) } }
     });
     let spec = net.worker_spec(&Wiring::default(), 1);
     let worker = TestNode::start_with(spec, |builder| builder.handler(flaky)).await;

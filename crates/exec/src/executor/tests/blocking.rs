@@ -6,7 +6,7 @@ use bytes::Bytes;
 use meshwork_core::{Assignment, AttemptEnd, FailureCode};
 
 use crate::{
-    HandlerError, Registry, Report, TaskContext, handler_fn,
+    Registry, Report, TaskContext, handler_fn,
     limits::BLOCKED_POOLS,
     testing::{Gate, OpenOnDrop, Rig, failure, output, work},
 };
@@ -19,7 +19,7 @@ fn gated(threads: usize) -> (Rig, Arc<Gate>, OpenOnDrop) {
             let gate = Arc::clone(&gate);
             async move {
                 gate.pass();
-                Ok::<_, HandlerError>(Bytes::new())
+                Ok(Bytes::new())
             }
         }
     };
