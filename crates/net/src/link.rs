@@ -123,16 +123,27 @@ impl Link {
     }
 }
 
+/// Whether a frame is answered.
+enum Answer {
+    /// Never.
+    None,
+    /// If the outbox has room for it just now.
+    IfRoom,
+    /// Always: the link waits until its outbox has room.
+    Always,
+}
+
 /// A place for the answer to `frame`, if it may have one.
 async fn place(
     frame: &LinkFrame,
     answers: &mpsc::WeakSender<LinkFrame>,
 ) -> Result<Option<mpsc::OwnedPermit<LinkFrame>>, mpsc::error::SendError<()>> {
-    if !frame.wants_answer() {
-        return Ok(None);
+    let answers = || answers.upgrade().ok_or(mpsc::error::SendError(()));
+    match frame.answer() {
+        Answer::None => Ok(None),
+        Answer::IfRoom => Ok(answers()?.try_reserve_owned().ok()),
+        Answer::Always => answers()?.reserve_owned().await.map(Some),
     }
-    let answers = answers.upgrade().ok_or(mpsc::error::SendError(()))?;
-    answers.reserve_owned().await.map(Some)
 }
 
 async fn race(
@@ -185,18 +196,21 @@ impl LinkFrame {
         }
     }
 
-    /// Whether it may have to be answered. What is an answer itself is read in any case: two nodes
-    /// that ask each other much would wait for each other otherwise.
-    fn wants_answer(&self) -> bool {
+    /// Whether it may have to be answered. An answer is read in any case: two nodes that ask each
+    /// other much would wait for each other otherwise. Its refusal is said if there is room.
+    fn answer(&self) -> Answer {
         match self {
             Self::Resource(ResourceFrame { id, body }) => match body {
-                ResourceBody::Question | ResourceBody::Unknown(_) => true,
-                ResourceBody::Report(_) => *id == 0,
-                ResourceBody::Refused(_) | ResourceBody::Unsupported(_) => false,
+                ResourceBody::Question | ResourceBody::Unknown(_) => Answer::Always,
+                ResourceBody::Report(_) if *id == 0 => Answer::Always,
+                ResourceBody::Report(_) => Answer::IfRoom,
+                ResourceBody::Refused(_) | ResourceBody::Unsupported(_) => Answer::None,
             },
             Self::Health(frame) => match frame.body {
-                HealthBody::Echo | HealthBody::Report(_) | HealthBody::Unknown(_) => true,
-                HealthBody::Echoed | HealthBody::Refused(_) | HealthBody::Unsupported(_) => false,
+                HealthBody::Echo | HealthBody::Report(_) | HealthBody::Unknown(_) => Answer::Always,
+                HealthBody::Echoed | HealthBody::Refused(_) | HealthBody::Unsupported(_) => {
+                    Answer::None
+                }
             },
         }
     }

@@ -179,6 +179,10 @@ async fn what_is_not_believed_is_refused_and_not_kept() {
     let absurd = [8, 0x12, 6, 0x10, 0x80, 0x94, 0xeb, 0xdc, 0x03];
     let answered = answer(&mut swarm, &node, RESOURCE, &absurd).await;
     assert!(refused(&answered) && code(&answered) == 15, "{answered:?}");
+    // The same as an answer to a question that was never asked: refused under its id.
+    let answer_7 = [10, 8, 7, 0x12, 6, 0x10, 0x80, 0x94, 0xeb, 0xdc, 0x03];
+    let answered = answer(&mut swarm, &node, RESOURCE, &answer_7).await;
+    assert_eq!((&answered[..3], answered[5]), (&[8, 7, 4 << 3 | 2][..], 15), "{answered:?}");
     // Somebody else's figures: subject "x".
     let others = [5, 0x12, 3, 0x72, 1, b'x'];
     let answered = answer(&mut swarm, &node, RESOURCE, &others).await;
