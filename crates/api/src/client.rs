@@ -206,8 +206,40 @@ impl Client {
     ///
     /// As for [`Self::peer`], but a peer id need not be known.
     pub async fn trust(&self, peer: &str, trust: bool) -> Result<TrustAnswer, ClientError> {
+        self.change_peer(peer, &PeerPatch { trust: Some(trust), ..PeerPatch::default() }).await
+    }
+
+    /// Makes the node trust, block or name a peer, or take that back.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::peer`], but a peer id need not be known.
+    pub async fn change_peer(
+        &self,
+        peer: &str,
+        patch: &PeerPatch,
+    ) -> Result<TrustAnswer, ClientError> {
         let request = self.request(Method::PATCH, &format!("/v1/peers/{}", segment(peer)));
-        self.json(request.body(encode(&PeerPatch { trust })?)).await
+        self.json(request.body(encode(patch)?)).await
+    }
+
+    /// Makes the node forget a peer: its name, the trust in it, where it was met.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::change_peer`].
+    pub async fn forget_peer(&self, peer: &str) -> Result<TrustAnswer, ClientError> {
+        self.json(self.request(Method::DELETE, &format!("/v1/peers/{}", segment(peer)))).await
+    }
+
+    /// Makes the node close its connection with a peer.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::change_peer`].
+    pub async fn disconnect(&self, peer: &str) -> Result<TrustAnswer, ClientError> {
+        let path = format!("/v1/peers/{}/disconnect", segment(peer));
+        self.post(&path, &serde_json::json!({})).await
     }
 
     /// Every handler that the node or a peer offers to it, by name.

@@ -16,7 +16,9 @@
 //! | `GET /v1/node` | the node, as [`NodeView`] |
 //! | `GET /v1/health` | [`HealthView`] |
 //! | `GET /v1/peers`, `GET /v1/peers/{p}` | [`List`] of [`PeerView`], `?state=`; one of them |
-//! | `PATCH /v1/peers/{p}` | [`PeerPatch`]: trust it, or no longer; a [`TrustAnswer`] |
+//! | `PATCH /v1/peers/{p}` | [`PeerPatch`]: trust, block or name it, or take that back; a [`TrustAnswer`] |
+//! | `DELETE /v1/peers/{p}` | forget it: name, trust, where it was met |
+//! | `POST /v1/peers/{p}/disconnect` | close the connection with it |
 //! | `POST /v1/peers/{p}/ping` | [`PingAnswer`]: one echo of a connected peer |
 //! | `POST /v1/peers/dial` | [`DialRequest`]: connect to an address |
 //! | `POST /v1/peers/find` | [`FindRequest`]: ask the network for peers, answered with a [`List`] of [`PeerView`] |

@@ -62,7 +62,8 @@ RUN THINGS
   task      list | groups | show | explain | result | retry | cancel
   drain     take no new work, hand back what waits  accept   say whose work runs here
 SEE THE NETWORK
-  peers     list | show | find | dial | trust | untrust   ping     measure round trips
+  peers     list | show | find | dial | trust | untrust | name | block | unblock | disconnect | forget
+  ping      measure round trips
   handlers  what can be run here and on peers       events   what happens, as it happens
 MEASURE
   bench     how fast it is, on this machine alone   version  what this is

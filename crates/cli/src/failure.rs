@@ -3,7 +3,7 @@
 use std::io;
 
 use meshwork_api::{BindError, ClientError};
-use meshwork_node::{BuildError, NetworkError};
+use meshwork_node::{BuildError, HomeError, InternalError, NetworkError};
 
 use crate::{exit, output::format};
 
@@ -133,7 +133,16 @@ impl Failure {
                 return Self::usage(format!("--listen: {told}"));
             }
         }
-        Self::new(exit::of_code(error.code()), error.code(), told)
+        let failure = Self::new(exit::of_code(error.code()), error.code(), told);
+        if let NetworkError::InternalError(InternalError::Home(HomeError::InUse { home, .. })) =
+            error
+        {
+            let home = home.display().to_string();
+            return failure.with_hint(format!(
+                "meshwork --home {home:?} down        (or start with another --home)"
+            ));
+        }
+        failure
     }
 }
 

@@ -117,7 +117,7 @@ pub struct PeerInfo {
     pub addresses: Vec<Multiaddr>,
     /// Protocols that it says it speaks.
     pub protocols: BTreeSet<String>,
-    /// When something was last heard from it.
+    /// When something was last heard from it; 1970 if never.
     pub last_seen: DateTime<Utc>,
     /// Smoothed round trip of this node's own echo.
     #[serde(rename = "latency_us", with = "micros")]
@@ -129,6 +129,12 @@ pub struct PeerInfo {
     pub state: PeerState,
     /// Whether this node trusts it.
     pub trusted: bool,
+    /// Whether this node denies connections with it.
+    #[serde(default)]
+    pub blocked: bool,
+    /// What this node's user calls it; goes before the name in its advert.
+    #[serde(default)]
+    pub given_name: Option<String>,
     /// What it says of itself, once it is admitted.
     pub advert: Option<Advert>,
     /// Software and version, as it says.
@@ -157,6 +163,12 @@ pub struct TrafficBytes {
 }
 
 impl PeerInfo {
+    /// What to call it: the name that this node's user gave it, else what it calls itself.
+    pub fn name(&self) -> Option<&str> {
+        let own = self.advert.as_ref().map(|advert| advert.name.as_str());
+        self.given_name.as_deref().or(own).filter(|name| !name.is_empty())
+    }
+
     /// A peer of which only the id and addresses are known, as a hint for
     /// `DiscoveryProtocol::announce_peer`. `at` is the time of day.
     pub fn hint(peer_id: PeerId, addresses: Vec<Multiaddr>, at: DateTime<Utc>) -> Self {
@@ -169,6 +181,8 @@ impl PeerInfo {
             reputation: 0,
             state: PeerState::Disconnected(None),
             trusted: false,
+            blocked: false,
+            given_name: None,
             advert: None,
             agent: None,
             resources: None,

@@ -60,7 +60,7 @@ impl Behaviour {
             near.map_err(|source| BuildError::Transport { what: "mDNS", source: source.into() })?;
         Ok(Self {
             places: places::Behaviour::new(config.max_peers, config.offer.trusted.clone()),
-            gate: gate::Behaviour::default(),
+            gate: gate::Behaviour::blocking(config.blocked.iter().copied()),
             near: Toggle::from(near),
             identify: identify(config),
             ping: ping::Behaviour::new(

@@ -272,6 +272,7 @@ impl NetConfig {
             network,
             listen,
             remembered: _,
+            blocked: _,
             bootstrap,
             lan,
             mdns: _,

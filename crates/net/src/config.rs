@@ -3,7 +3,7 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use libp2p::{Multiaddr, PeerId, identity::Keypair};
-use meshwork_core::{AcceptPolicy, Advert};
+use meshwork_core::{AcceptPolicy, Advert, Time, advert::clean};
 
 use crate::{Subnet, address, limits};
 
@@ -22,6 +22,8 @@ pub struct NetConfig {
     /// Peers that were met before this start, the last met first; they are dialled before
     /// `bootstrap`. At most [`limits::REMEMBERED_PEERS`]; more are ignored.
     pub remembered: Vec<Remembered>,
+    /// Peers that are not connected to; at most [`limits::BLOCKED`] count.
+    pub blocked: HashSet<PeerId>,
     /// Addresses to dial at the start and whenever the connection is lost.
     pub bootstrap: Vec<Multiaddr>,
     /// Private ranges in which announced addresses are dialled; at most [`limits::LAN_RANGES`]. Empty:
@@ -48,6 +50,10 @@ pub struct Remembered {
     /// Without `/p2p/…`; at least one, at most [`limits::REMEMBERED_ADDRESSES`].
     pub(crate) addresses: Vec<Multiaddr>,
     pub(crate) keep: bool,
+    /// What it called itself when it was last ready; may be empty.
+    pub(crate) name: String,
+    /// When it was last ready.
+    pub(crate) seen: Time,
 }
 
 impl Remembered {
@@ -59,7 +65,16 @@ impl Remembered {
         let usable = addresses.iter().filter(|address| Self::takes(&peer, address));
         let addresses: Vec<Multiaddr> =
             usable.map(address::without_peer).take(limits::REMEMBERED_ADDRESSES).collect();
-        (!addresses.is_empty()).then_some(Self { peer, addresses, keep })
+        let (name, seen) = (String::new(), Time::ZERO);
+        (!addresses.is_empty()).then_some(Self { peer, addresses, keep, name, seen })
+    }
+
+    /// The same peer with what it called itself, and when it was last ready.
+    #[must_use]
+    pub fn last_met(mut self, name: &str, seen: Time) -> Self {
+        self.name = clean(name);
+        self.seen = seen;
+        self
     }
 
     /// Whether a remembered address of `peer` may be dialled, whatever file it comes from: a form

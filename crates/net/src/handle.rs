@@ -45,6 +45,12 @@ pub(crate) enum Command {
     Keep { peer: PeerId, keep: bool },
     /// Look up these peers, and no others, until they are connected.
     Seek { peers: Vec<PeerId> },
+    /// Deny connections with this peer, or no longer.
+    Block { peer: PeerId, on: bool },
+    /// Close this peer's connections, and forget what is known of it.
+    Forget { peer: PeerId },
+    /// Close this peer's connections.
+    Disconnect { peer: PeerId },
     /// Answer as soon as there is a turn.
     Turn { reply: oneshot::Sender<()> },
     /// Close everything and end.
@@ -270,6 +276,33 @@ impl NetHandle {
     /// The network has stopped.
     pub async fn set_offer(&self, offer: Offer) -> Result<(), NetClosed> {
         self.ask(Command::SetOffer { offer }).await
+    }
+
+    /// Denies connections with `peer` from now on, or no longer.
+    ///
+    /// # Errors
+    ///
+    /// The network has stopped.
+    pub async fn block(&self, peer: PeerId, on: bool) -> Result<(), NetClosed> {
+        self.ask(Command::Block { peer, on }).await
+    }
+
+    /// Closes all connections with `peer` and forgets what is known of it.
+    ///
+    /// # Errors
+    ///
+    /// The network has stopped.
+    pub async fn forget(&self, peer: PeerId) -> Result<(), NetClosed> {
+        self.ask(Command::Forget { peer }).await
+    }
+
+    /// Closes all connections with `peer`. Either side may connect again.
+    ///
+    /// # Errors
+    ///
+    /// The network has stopped.
+    pub async fn disconnect(&self, peer: PeerId) -> Result<(), NetClosed> {
+        self.ask(Command::Disconnect { peer }).await
     }
 
     /// Whether to reconnect to `peer` when its connection is lost.

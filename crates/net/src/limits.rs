@@ -8,6 +8,8 @@ pub const MAX_PEERS: usize = 1_024;
 pub const DEFAULT_MAX_PEERS: usize = 96;
 /// Peers remembered in the table, connected or not; the longest absent is forgotten.
 pub const KNOWN_PEERS: usize = 1_024;
+/// Peers that the user blocks: as many as are known.
+pub const BLOCKED: usize = KNOWN_PEERS;
 /// Addresses remembered per peer.
 pub const PEER_ADDRESSES: usize = 8;
 /// Commands of handles that wait for the loop; callers wait when it is full.

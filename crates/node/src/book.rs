@@ -1,6 +1,7 @@
 //! The peer book: where other nodes were met, so that a start finds them again.
 //!
-//! A text, one peer on a line: its id, when it was last ready in seconds since 1970, its addresses;
+//! A text, one peer on a line: its id, when it was last ready in seconds since 1970, its addresses, and
+//! what it called itself, as `name=` with `%` escapes;
 //! the first line names the format and the network. It is a memory and no record: what cannot be
 //! understood is left out, and nothing of it keeps a node from starting. Only what this node has
 //! itself met is in it, and each address is judged anew when it is read. Absent on purpose: the file
@@ -11,10 +12,10 @@ use std::{
     fmt::Write as _,
 };
 
-use meshwork_core::{Multiaddr, PeerId};
+use meshwork_core::{Multiaddr, PeerId, advert::clean};
 use meshwork_net::{Remembered, limits as net_limits};
 
-use crate::limits;
+use crate::{clock::Clock, limits};
 
 mod keeper;
 
@@ -48,6 +49,8 @@ struct Entry {
     seen: u64,
     /// The best first; at least one, at most [`net_limits::REMEMBERED_ADDRESSES`].
     addresses: Vec<Multiaddr>,
+    /// What it called itself; may be empty.
+    name: String,
 }
 
 /// A peer that was ready at `seen`, in seconds since 1970, and was found, or can be, at `addresses`.
@@ -56,6 +59,8 @@ pub(crate) struct Met<'a> {
     pub(crate) peer: PeerId,
     pub(crate) seen: u64,
     pub(crate) addresses: &'a [Multiaddr],
+    /// What it calls itself; empty where that is not known.
+    pub(crate) name: &'a str,
 }
 
 impl Book {
@@ -111,6 +116,9 @@ impl Book {
             for address in &entry.addresses {
                 write!(text, " {address}").ok();
             }
+            if !entry.name.is_empty() {
+                write!(text, " {NAME}{}", escaped(&entry.name)).ok();
+            }
             text.push('\n');
         }
         text
@@ -119,17 +127,25 @@ impl Book {
     /// Notes who was met. True if the book says something else than before; a time that is later by
     /// less than `grain` seconds is nothing else.
     pub(crate) fn note(&mut self, met: &Met<'_>, trusted: &HashSet<PeerId>, grain: u64) -> bool {
-        let Met { peer, seen, addresses } = *met;
+        let Met { peer, seen, addresses, name } = *met;
         let old = self.peers.get(&peer);
         let known = old.map_or(&[][..], |entry| &entry.addresses);
         let all = usable(&peer, addresses.iter().chain(known));
         let before = old.map_or(0, |entry| entry.seen);
-        let is_same = known == all && seen.saturating_sub(before) < grain.max(1);
+        let old_name = old.map_or("", |entry| entry.name.as_str());
+        let name = if name.is_empty() { old_name } else { name }.to_owned();
+        let is_same =
+            known == all && name == old_name && seen.saturating_sub(before) < grain.max(1);
         if all.is_empty() || is_same || (old.is_none() && !self.make_room(peer, seen, trusted)) {
             return false;
         }
-        self.peers.insert(peer, Entry { seen: seen.max(before), addresses: all });
+        self.peers.insert(peer, Entry { seen: seen.max(before), addresses: all, name });
         true
+    }
+
+    /// Removes a peer. True if it was there.
+    pub(crate) fn forget(&mut self, peer: &PeerId) -> bool {
+        self.peers.remove(peer).is_some()
     }
 
     /// Whether there is room for one more, in the place of one that is less worth if need be. Peers
@@ -170,25 +186,63 @@ impl Book {
     }
 
     /// Whom to dial at the start, the last met first; those that are trusted until they are there.
-    pub(crate) fn remembered(&self, trusted: &HashSet<PeerId>) -> Vec<Remembered> {
+    pub(crate) fn remembered(&self, trusted: &HashSet<PeerId>, clock: Clock) -> Vec<Remembered> {
         let mut order: Vec<_> = self.peers.iter().collect();
         order.sort_by_key(|(_, entry)| std::cmp::Reverse(entry.seen));
         let known = order.into_iter().filter_map(|(peer, entry)| {
-            Remembered::new(*peer, &entry.addresses, trusted.contains(peer))
+            let known = Remembered::new(*peer, &entry.addresses, trusted.contains(peer))?;
+            let millis = i64::try_from(entry.seen.saturating_mul(1_000)).unwrap_or(i64::MAX);
+            Some(known.last_met(&entry.name, clock.time(millis)))
         });
         known.collect()
     }
 }
 
-/// `PEER SECONDS ADDRESS…`
+/// `PEER SECONDS ADDRESS… name=NAME`
 fn parse_line(line: &str) -> Option<(PeerId, Entry)> {
     let mut words = line.split(' ');
     let peer: PeerId = words.next()?.parse().ok()?;
     let seen = words.next()?.parse().ok()?;
-    let addresses: Vec<Multiaddr> =
-        words.take(WORDS).map(str::parse).collect::<Result<_, _>>().ok()?;
+    let (mut addresses, mut name) = (Vec::new(), String::new());
+    for word in words.take(WORDS) {
+        match word.strip_prefix(NAME) {
+            Some(escaped) => name = clean(&unescaped(escaped)?),
+            None => addresses.push(word.parse().ok()?),
+        }
+    }
     let addresses = usable(&peer, &addresses);
-    (!addresses.is_empty()).then_some((peer, Entry { seen, addresses }))
+    (!addresses.is_empty()).then_some((peer, Entry { seen, addresses, name }))
+}
+
+/// What a name begins with.
+const NAME: &str = "name=";
+
+/// The text with `%` and two hexadecimal digits for each byte that is no letter or digit.
+fn escaped(text: &str) -> String {
+    text.bytes().fold(String::with_capacity(text.len()), |mut out, byte| {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.') {
+            out.push(char::from(byte));
+        } else {
+            // Writing to a text does not fail.
+            write!(out, "%{byte:02X}").ok();
+        }
+        out
+    })
+}
+
+/// The text that [`escaped`] was given; none if it is malformed.
+fn unescaped(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(if byte == b'%' {
+            let digits = [rest.next()?, rest.next()?];
+            u8::from_str_radix(str::from_utf8(&digits).ok()?, 16).ok()?
+        } else {
+            byte
+        });
+    }
+    String::from_utf8(bytes).ok()
 }
 
 /// Those that may be remembered, each once, as many as there is room for.

@@ -1,7 +1,7 @@
 //! Puts a node together: checks the configuration, takes the home, registers handlers.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashSet},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, OnceLock, Weak},
 };
@@ -23,7 +23,7 @@ use crate::{
     config::{Identity, NetworkConfig, UnknownFamily},
     driver::{Call, Driver, DriverParts, Feeds},
     error::{InternalError, NetworkError},
-    home::{self, Home},
+    home::{self, Home, PeerList},
     journal::{self, Journal, Recovery},
     limits,
     manager::{Inner, NetworkManager},
@@ -170,6 +170,19 @@ impl NetworkManagerBuilder {
     }
 }
 
+impl NetworkManagerBuilder {
+    /// Builds the node and starts it on the caller's tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::build`] and [`NetworkManager::start`].
+    pub async fn spawn(self) -> Result<NetworkManager, NetworkError> {
+        let manager = self.build()?;
+        manager.start().await?;
+        Ok(manager)
+    }
+}
+
 /// What the configuration and the home say about other nodes.
 fn policy(
     config: &NetworkConfig,
@@ -178,10 +191,15 @@ fn policy(
 ) -> Result<Policy, NetworkError> {
     UnknownFamily::check(&config.accept, families)
         .map_err(|error| BuildError::Config { field: "accept", why: error.to_string() })?;
-    let mut policy =
-        Policy { trusted: config.trusted.iter().copied().collect(), accept: config.accept.clone() };
+    let mut policy = Policy {
+        trusted: config.trusted.iter().copied().collect(),
+        accept: config.accept.clone(),
+        ..Policy::default()
+    };
     if let Some(home) = home {
-        policy.trusted.extend(home.trusted().map_err(InternalError::from)?);
+        policy.trusted.extend(home.peers(PeerList::Trusted).map_err(InternalError::from)?);
+        policy.blocked = home.peers(PeerList::Blocked).map_err(InternalError::from)?;
+        policy.names = home.names().map_err(InternalError::from)?;
         let file = home.config(families).map_err(InternalError::from)?;
         policy.accept = policy.accept.over(&file.accept);
     }
@@ -220,6 +238,7 @@ impl Parts {
         let keeper = Keeper::open(inner, &policy.trusted).await;
         let remembered = keeper.as_ref().map(Keeper::remembered).unwrap_or_default();
         let net_config = net_config(config, self.keypair, self.boot, offer, remembered);
+        let net_config = NetConfig { blocked: policy.blocked.clone(), ..net_config };
         let network = Network::build(net_config, clock.monotonic);
         let Network { handle, event_loop, events: facts, sessions } = network.await?;
         let Self { entries, calls, manual, .. } = self;
@@ -343,6 +362,7 @@ fn net_config(
         network: config.network.clone(),
         listen: config.listen_addrs.clone(),
         remembered,
+        blocked: HashSet::new(),
         bootstrap: config.bootstrap_peers.clone(),
         lan: config.lan.clone(),
         mdns: config.mdns,

@@ -32,7 +32,7 @@ pub enum NetworkError {
     #[error(transparent)]
     ConnectionError(#[from] ConnectionError),
     /// No such peer is known.
-    #[error("no peer {0} is known: see meshwork peers")]
+    #[error("no peer {0} is known")]
     PeerNotFound(PeerId),
     /// The task, query or report is malformed.
     #[error(transparent)]
@@ -142,7 +142,7 @@ pub enum ConnectionError {
     #[error(transparent)]
     Dial(#[from] DialError),
     /// The peer is known, but is not connected, or has not said hello.
-    #[error("peer {peer} is not ready: see meshwork peers")]
+    #[error("peer {peer} is not ready")]
     NotReady {
         /// Which.
         peer: PeerId,

@@ -1,13 +1,13 @@
 //! The node's home: a directory with what must outlive the process, used by one node at a time.
 //!
 //! `lock` (held while the node lives; names the process), `boot` (how often it has started),
-//! `trusted` (peers trusted at run time, one id per line), `config.toml` (settings, see
+//! `trusted` and `blocked` (peers, one id per line), `names` (what the user calls peers), `config.toml` (settings, see
 //! `config::file`), `peers` (where others were met; what it
 //! says is for `book` to judge). Absent on purpose: the identity key, which has a path of its own,
 //! and what is in `journal.redb` and beside it (`journal`).
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeMap, HashSet},
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
     io::{self, Read, Seek, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
@@ -15,7 +15,8 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use meshwork_core::PeerId;
+use meshwork_core::{PeerId, advert::clean};
+use meshwork_net::limits as net_limits;
 
 use crate::{
     config::file::{self, ConfigFile},
@@ -31,8 +32,8 @@ mod tests;
 pub enum HomeError {
     /// A node that runs uses it.
     #[error(
-        "{} is in use by a running node (process {pid}); stop it with meshwork down, or choose \
-         another directory with --home", home.display()
+        "{} is in use by a running node (process {pid}); stop that one, or choose another directory",
+        home.display()
     )]
     InUse {
         /// Which directory.
@@ -74,6 +75,30 @@ pub enum HomeError {
     },
 }
 
+/// A list of peers that the user made at run time: one id per line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PeerList {
+    Trusted,
+    Blocked,
+}
+
+impl PeerList {
+    fn file(self) -> &'static str {
+        match self {
+            Self::Trusted => "trusted",
+            Self::Blocked => "blocked",
+        }
+    }
+
+    /// Most peers in it.
+    pub(crate) fn bound(self) -> usize {
+        match self {
+            Self::Trusted => limits::TRUSTED,
+            Self::Blocked => net_limits::BLOCKED,
+        }
+    }
+}
+
 /// A home that this process holds.
 #[derive(Debug)]
 pub(crate) struct Home {
@@ -100,29 +125,55 @@ impl Home {
         next_boot(&self.dir.join("boot"))
     }
 
-    /// The peers that were trusted at run time.
-    pub(crate) fn trusted(&self) -> Result<HashSet<PeerId>, HomeError> {
-        let path = self.dir.join("trusted");
+    /// The peers of one of the user's lists.
+    pub(crate) fn peers(&self, list: PeerList) -> Result<HashSet<PeerId>, HomeError> {
+        let path = self.dir.join(list.file());
         let Some(text) = read(&path)? else { return Ok(HashSet::new()) };
         let damaged = |what| HomeError::Damaged { path: path.clone(), what };
         let peers = text
             .lines()
             .map(|line| line.trim().parse().map_err(|_| damaged(format!("{line:?} is no peer id"))))
             .collect::<Result<HashSet<PeerId>, _>>()?;
-        if peers.len() > limits::TRUSTED {
-            return Err(damaged(format!("more than {} peers", limits::TRUSTED)));
+        if peers.len() > list.bound() {
+            return Err(damaged(format!("more than {} peers", list.bound())));
         }
         Ok(peers)
     }
 
-    /// Keeps the peers that are trusted, on disk before it returns.
-    pub(crate) fn save_trusted<'a>(
+    /// Replaces one of the user's lists of peers, on disk before it returns.
+    pub(crate) fn save_peers<'a>(
         &self,
+        list: PeerList,
         peers: impl Iterator<Item = &'a PeerId>,
     ) -> Result<(), HomeError> {
         let mut lines: Vec<String> = peers.map(|peer| format!("{peer}\n")).collect();
         lines.sort_unstable();
-        write(&self.dir.join("trusted"), &lines.concat())
+        write(&self.dir.join(list.file()), &lines.concat())
+    }
+
+    /// What the user calls peers.
+    pub(crate) fn names(&self) -> Result<BTreeMap<PeerId, String>, HomeError> {
+        let path = self.dir.join(NAMES);
+        let Some(text) = read(&path)? else { return Ok(BTreeMap::new()) };
+        let damaged = |what| HomeError::Damaged { path: path.clone(), what };
+        let names = text
+            .lines()
+            .map(|line| {
+                let (peer, name) = line.split_once(' ')?;
+                Some((peer.parse().ok()?, clean(name)))
+            })
+            .collect::<Option<BTreeMap<PeerId, String>>>()
+            .ok_or_else(|| damaged("a line is no peer id with a name".to_owned()))?;
+        if names.len() > limits::NAMED {
+            return Err(damaged(format!("more than {} names", limits::NAMED)));
+        }
+        Ok(names)
+    }
+
+    /// Replaces what the user calls peers, on disk before it returns.
+    pub(crate) fn save_names(&self, names: &BTreeMap<PeerId, String>) -> Result<(), HomeError> {
+        let lines: String = names.iter().map(|(peer, name)| format!("{peer} {name}\n")).collect();
+        write(&self.dir.join(NAMES), &lines)
     }
 
     /// The settings in `config.toml`, for a node that has handlers of these families.
@@ -158,10 +209,20 @@ impl Home {
 pub(crate) fn next_boot(path: &Path) -> Result<u32, HomeError> {
     let last = last_boot(path)?.unwrap_or(0);
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let boot = last.saturating_add(1).max(u32::try_from(seconds).unwrap_or(u32::MAX));
+    let boot = boot_after(last, seconds);
     write(path, &format!("{boot}\n"))?;
     Ok(boot)
 }
+
+/// The count of a start after the one with the count `last`, `seconds` after 1970.
+fn boot_after(last: u32, seconds: u64) -> u32 {
+    let floor = u32::try_from(seconds).map_or(LATEST_FLOOR, |seconds| seconds.min(LATEST_FLOOR));
+    last.saturating_add(1).max(floor)
+}
+
+/// No clock raises the count above this, the year 2100: one that is wrong for a single start would use
+/// up all counts, and every later start would have the same.
+const LATEST_FLOOR: u32 = 4_102_444_800;
 
 /// Sees to it that the next start in `home` counts from no lower a number than the next one in `from`
 /// would have: no attempt of an earlier start is taken for one of a later.
@@ -254,7 +315,9 @@ fn write_fresh(path: &Path, text: &str) -> io::Result<()> {
 
 /// Longest text of a process id.
 const MAX_PID: u64 = 16;
+/// Names of peers that the user gave: a peer id, a space and the name on each line.
+const NAMES: &str = "names";
 /// The peer book's name.
 const BOOK: &str = "peers";
-/// No other file of ours is larger: 1,024 peer ids of at most 60 bytes.
+/// No other file of ours is larger: 1,024 peer ids of at most 60 bytes, with names of 64.
 const MAX_FILE: u64 = 128 * 1024;

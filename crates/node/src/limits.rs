@@ -55,6 +55,8 @@ pub(crate) const LISTEN_ADDRS: usize = 16;
 pub(crate) const BOOTSTRAP: usize = 64;
 /// Trusted peers, by configuration and in the home.
 pub(crate) const TRUSTED: usize = 1_024;
+/// Peers that have a name given by the user.
+pub(crate) const NAMED: usize = 1_024;
 /// When to ask a node again that recovers: it reads about 20,000 tasks meanwhile.
 pub(crate) const RECOVERING_RETRY: Duration = Duration::from_millis(500);
 /// Tasks that a start takes up before it lets others have a turn.
@@ -81,5 +83,7 @@ pub(crate) const BOOK_LOOK: Duration = Duration::from_secs(1);
 /// Seconds by which the time of a peer that is ready all along may be old in the file: the file of
 /// a quiet network is written once in an hour. A stop writes the time to the second.
 pub(crate) const BOOK_GRAIN: u64 = 3600;
+/// Peers that wait to be removed from that file; who forgets one more waits.
+pub(crate) const BOOK_FORGOTTEN: usize = 64;
 /// A stop waits no longer than this for the last write.
 pub(crate) const BOOK_PATIENCE: Duration = Duration::from_secs(3);

@@ -85,8 +85,8 @@ pub(crate) struct Inner {
     pub(crate) parts: Mutex<Option<Parts>>,
     /// Set by `start`.
     pub(crate) net: OnceLock<NetHandle>,
-    /// Closed when the peer book is written for the last time. Set by `start`, if there is a home.
-    pub(crate) book_closed: OnceLock<mpsc::Sender<()>>,
+    /// Takes peers to forget; closed after the book's last write. Set by `start`, if there is a home.
+    pub(crate) book_closed: OnceLock<mpsc::Sender<PeerId>>,
     /// How far `start` is with the journal.
     pub(crate) recovery: Recovery,
     /// Where ended tasks are read. Set by `start`, if there is a home.
@@ -400,7 +400,7 @@ impl NetworkManager {
         }
     }
 
-    /// All peers that are known.
+    /// All peers that are known, or that are trusted, blocked or named.
     ///
     /// # Errors
     ///
@@ -417,9 +417,10 @@ impl NetworkManager {
             assigned: load.assigned,
             held: load.held,
             reputation: load.reputation,
-            ..status::peer_info(status, &self.inner.clock, &policy.trusted)
+            ..policy.mark(status::peer_info(status, &self.inner.clock))
         });
-        Ok(infos.collect())
+        let known = statuses.iter().map(|status| status.peer).collect();
+        Ok(infos.chain(status::absent(&policy, &known)).collect())
     }
 
     /// Finds peers; see [`DiscoveryProtocol::find_peers`].
@@ -430,7 +431,7 @@ impl NetworkManager {
         let policy = self.inner.policy.lock().await;
         Ok(found
             .iter()
-            .map(|found| status::peer_info(found, &self.inner.clock, &policy.trusted))
+            .map(|found| policy.mark(status::peer_info(found, &self.inner.clock)))
             .collect())
     }
 
@@ -475,9 +476,8 @@ impl NetworkManager {
         known.ok_or_else(|| self.noted(NetworkError::PeerNotFound(peer)))
     }
 
-    /// Passes on to the installed recorder of the `metrics` crate what has changed since the last
-    /// time. The node does this by itself each five seconds; who is about to show the metrics calls
-    /// it before.
+    /// Passes changes on to the installed recorder of the `metrics` crate, as the node does each five
+    /// seconds. To be called before metrics are shown.
     pub fn record_metrics(&self) {
         self.inner.record_metrics();
     }
@@ -529,8 +529,8 @@ impl NetworkManager {
             (accounts, engine.is_draining(), engine.is_closing(), now)
         };
         let (tasks, draining, stopping, now) = self.ask(asked).await?;
-        let Inner { config, handlers, policy, .. } = &*self.inner;
-        let policy = policy.lock().await.clone();
+        let Inner { config, handlers, .. } = &*self.inner;
+        let policy = self.inner.policy.lock().await.clone();
         let offer = crate::builder::offer(config, handlers, &policy);
         Ok(NodeStatus {
             peer_id: self.inner.local_peer,

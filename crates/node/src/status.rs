@@ -2,13 +2,14 @@
 
 use std::{collections::HashSet, time::Duration};
 
+use chrono::DateTime;
 use meshwork_core::{
-    Advert, Multiaddr, NetworkProtocol, PeerId, PeerInfo, TrafficBytes, engine::Accounts,
-    policy::AcceptPolicy,
+    Advert, Multiaddr, NetworkProtocol, PeerId, PeerInfo, PeerState, Time, TrafficBytes,
+    engine::Accounts, policy::AcceptPolicy,
 };
 use meshwork_net::{NetCounters, PeerStatus};
 
-use crate::clock::Clock;
+use crate::{clock::Clock, policy::Policy};
 
 /// A node at one moment.
 #[derive(Clone, Debug)]
@@ -39,17 +40,25 @@ pub struct NodeStatus {
     pub tasks: Accounts,
 }
 
-/// What the network knows of a peer. How much work it has is for the engine to say.
-pub(crate) fn peer_info(status: &PeerStatus, clock: &Clock, trusted: &HashSet<PeerId>) -> PeerInfo {
+/// What the network knows of a peer. How much work it has is for the engine to say, and what the
+/// user decided for [`Policy::mark`].
+pub(crate) fn peer_info(status: &PeerStatus, clock: &Clock) -> PeerInfo {
+    let last_seen = status.last_seen.get();
     PeerInfo {
         peer_id: status.peer,
         addresses: status.addresses.clone(),
         protocols: status.protocols.clone(),
-        last_seen: clock.wall(status.last_seen.get()),
+        last_seen: if last_seen == Time::ZERO {
+            DateTime::UNIX_EPOCH
+        } else {
+            clock.wall(last_seen)
+        },
         latency: status.latency,
         reputation: 0,
         state: status.state.clone(),
-        trusted: trusted.contains(&status.peer),
+        trusted: false,
+        blocked: false,
+        given_name: None,
         advert: status.advert.clone(),
         agent: status.agent.clone(),
         resources: status.resources,
@@ -66,4 +75,18 @@ pub(crate) fn peer_info(status: &PeerStatus, clock: &Clock, trusted: &HashSet<Pe
             .filter(|(_, bytes)| *bytes != TrafficBytes::default())
             .collect(),
     }
+}
+
+/// The peers of which the user decided something and that the network does not know.
+pub(crate) fn absent(policy: &Policy, known: &HashSet<PeerId>) -> Vec<PeerInfo> {
+    let unknown = policy.peers().into_iter().filter(|peer| !known.contains(peer));
+    let mut absent: Vec<PeerInfo> = unknown
+        .map(|peer| {
+            let info = policy.mark(PeerInfo::hint(peer, Vec::new(), DateTime::UNIX_EPOCH));
+            let why = if info.blocked { "blocked here" } else { "not seen yet" };
+            PeerInfo { state: PeerState::Disconnected(Some(why.to_owned())), ..info }
+        })
+        .collect();
+    absent.sort_by_key(|info| info.peer_id);
+    absent
 }

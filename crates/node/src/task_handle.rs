@@ -82,8 +82,8 @@ enum Follow<S> {
     Asking { manager: NetworkManager, id: TaskId, ours: S },
     /// The task goes on. Then: `Over`.
     Waiting { ours: S },
-    /// The task has ended in this state; what was said of it before is given first. Then: `Over`.
-    Ended { id: TaskId, state: TaskState, ours: S },
+    /// The task has ended, which is `last`; what was said of it before is given first. Then: `Over`.
+    Ended { last: Box<NetworkEvent>, ours: S },
     /// The last event was given.
     Over,
 }
@@ -94,7 +94,11 @@ impl<S: futures::Stream<Item = NetworkEvent> + Unpin> Follow<S> {
         let follow = match self {
             // Asked after the subscription was made: an end is in the answer or still to come.
             Self::Asking { manager, id, ours } => match manager.task(id).await.ok()?? {
-                TaskView { state, .. } if state.is_terminal() => Self::Ended { id, state, ours },
+                TaskView { handler, state, end, .. } if state.is_terminal() => {
+                    let end = end.map(Box::new);
+                    let last = NetworkEvent::TaskChanged { id, handler, state, end };
+                    Self::Ended { last: Box::new(last), ours }
+                }
                 TaskView { .. } => Self::Waiting { ours },
             },
             follow @ (Self::Waiting { .. } | Self::Ended { .. } | Self::Over) => follow,
@@ -105,10 +109,10 @@ impl<S: futures::Stream<Item = NetworkEvent> + Unpin> Follow<S> {
                 let after = if is_end(&event) { Self::Over } else { Self::Waiting { ours } };
                 Some((event, after))
             }
-            Self::Ended { id, state, mut ours } => match ours.next().now_or_never().flatten() {
+            Self::Ended { last, mut ours } => match ours.next().now_or_never().flatten() {
                 Some(event) if is_end(&event) => Some((event, Self::Over)),
-                Some(event) => Some((event, Self::Ended { id, state, ours })),
-                None => Some((NetworkEvent::TaskChanged { id, state }, Self::Over)),
+                Some(event) => Some((event, Self::Ended { last, ours })),
+                None => Some((*last, Self::Over)),
             },
             Self::Asking { .. } | Self::Over => None,
         }

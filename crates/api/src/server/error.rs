@@ -98,7 +98,15 @@ impl From<NetworkError> for Problem {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
         };
-        let problem = Self::new(status, code, detail);
+        let is_about_peers = matches!(
+            &error,
+            NetworkError::PeerNotFound(_)
+                | NetworkError::ConnectionError(ConnectionError::NotReady { .. })
+        );
+        let mut problem = Self::new(status, code, detail);
+        if is_about_peers {
+            problem = problem.with_hint("see which peers there are: meshwork peers");
+        }
         if error.is_retryable() { problem.retry_after(RETRY) } else { problem }
     }
 }
@@ -152,7 +160,8 @@ impl From<FindError> for Problem {
     fn from(error: FindError) -> Self {
         let detail = error.to_string();
         match error {
-            FindError::None(_) => Self::new(StatusCode::NOT_FOUND, "not_found", detail),
+            FindError::None(_) => Self::new(StatusCode::NOT_FOUND, "not_found", detail)
+                .with_hint("see which tasks there are: meshwork task list --all"),
             FindError::Several { .. } => Self::new(StatusCode::CONFLICT, "ambiguous", detail),
             FindError::Group(id) => Self::new(StatusCode::CONFLICT, "is_group", detail)
                 .with_hint(format!("meshwork wait {}", id.short())),

@@ -42,10 +42,8 @@ impl<'m> Viewer<'m> {
         let mut names = HashMap::new();
         names.insert(manager.local_peer_id(), manager.status().await?.advert.name);
         for info in manager.get_peers().await? {
-            if let Some(advert) = info.advert
-                && !advert.name.is_empty()
-            {
-                names.insert(info.peer_id, advert.name);
+            if let Some(name) = info.name() {
+                names.insert(info.peer_id, name.to_owned());
             }
         }
         Ok(Self { manager, names })

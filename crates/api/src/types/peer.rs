@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
-use meshwork_core::{NetworkProtocol, PeerInfo, ResourceUsage, TrafficBytes};
+use meshwork_core::{Capacity, NetworkProtocol, PeerInfo, ResourceUsage, TrafficBytes};
 use serde::{Deserialize, Serialize};
 
 use super::node::{CapacityView, HealthView, micros};
@@ -28,19 +28,26 @@ pub struct PeerView {
     /// Who it is.
     #[serde(rename = "peer")]
     pub peer_id: String,
-    /// Its name, as it says; known once it is admitted.
+    /// Its name: the one that this node's user gave it, else what it calls itself, which is known once
+    /// it was admitted.
     pub name: Option<String>,
+    /// The name that this node's user gave it.
+    #[serde(default)]
+    pub given_name: Option<String>,
     /// `disconnected`, `connected`, `admitted` or `ready`.
     pub state: String,
     /// Why it is not further.
     pub why: Option<String>,
     /// Whether this node trusts it.
     pub trusted: bool,
+    /// Whether this node denies connections with it.
+    #[serde(default)]
+    pub blocked: bool,
     /// Where it can be reached, as far as is known.
     pub addresses: Vec<String>,
     /// Protocols that it says it speaks.
     pub protocols: Vec<String>,
-    /// When something was last heard from it.
+    /// When something was last heard from it; 1970 if never.
     pub last_seen: DateTime<Utc>,
     /// Smoothed round trip in microseconds; in JSON in milliseconds, with a fraction.
     #[serde(default, rename = "latency_ms", with = "super::millis::optional")]
@@ -74,13 +81,16 @@ pub struct PeerView {
 
 impl From<PeerInfo> for PeerView {
     fn from(info: PeerInfo) -> Self {
+        let name = info.name().map(str::to_owned);
         let advert = info.advert.clone().unwrap_or_default();
         Self {
             peer_id: info.peer_id.to_string(),
-            name: (!advert.name.is_empty()).then_some(advert.name),
+            name,
+            given_name: info.given_name,
             state: info.state.as_str().to_owned(),
             why: info.state.why(),
             trusted: info.trusted,
+            blocked: info.blocked,
             addresses: info.addresses.iter().map(ToString::to_string).collect(),
             protocols: info.protocols.into_iter().collect(),
             last_seen: info.last_seen,
@@ -89,7 +99,11 @@ impl From<PeerInfo> for PeerView {
             handlers: advert.handlers.iter().map(ToString::to_string).collect(),
             capabilities: advert.capabilities.into_iter().collect(),
             labels: advert.labels,
-            capacity: info.advert.map(|advert| advert.capacity.into()),
+            capacity: info
+                .advert
+                .map(|advert| advert.capacity)
+                .filter(is_known)
+                .map(CapacityView::from),
             agent: info.agent,
             resources: info.resources,
             health: info.health.map(HealthView::from),
@@ -98,6 +112,11 @@ impl From<PeerInfo> for PeerView {
             traffic: info.traffic,
         }
     }
+}
+
+/// Of a peer that was met in an earlier run only the name is known.
+fn is_known(capacity: &Capacity) -> bool {
+    *capacity != Capacity::default()
 }
 
 impl PeerView {
@@ -143,15 +162,22 @@ pub struct PingAnswer {
     pub address: String,
 }
 
-/// Changes what the node thinks of a peer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What the user decides about a peer; what is left out stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PeerPatch {
     /// Trust it from now on, or no longer.
-    pub trust: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trust: Option<bool>,
+    /// Deny connections with it from now on, or no longer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub block: Option<bool>,
+    /// Call it so; an empty name takes an earlier one back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
 }
 
-/// Whether a peer is trusted now, and what follows from it in each direction.
+/// What the user decided about a peer, and what follows from it in each direction.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrustAnswer {
     /// The peer's id.
@@ -161,6 +187,9 @@ pub struct TrustAnswer {
     pub name: Option<String>,
     /// Whether this node trusts it.
     pub trusted: bool,
+    /// Whether this node denies connections with it.
+    #[serde(default)]
+    pub blocked: bool,
     /// Families of handlers whose tasks from this peer run on this node.
     #[serde(default)]
     pub accepts: Vec<String>,

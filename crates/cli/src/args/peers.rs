@@ -60,6 +60,33 @@ pub(crate) enum PeersVerb {
         #[arg(value_parser = values::name)]
         peer: String,
     },
+    /// Call a peer by a name of your own, which goes before the names that peers give themselves
+    Name {
+        /// Which; a peer id need not be known yet
+        peer: String,
+        /// Its name here; without it an earlier one is taken back
+        name: Option<String>,
+    },
+    /// Refuse connections with a peer, and trust it no longer
+    Block {
+        /// Which; a peer id need not be known yet
+        peer: String,
+    },
+    /// Allow connections with a peer again
+    Unblock {
+        /// Which
+        peer: String,
+    },
+    /// Close the connection with a peer. Either side may connect again: `peers block` keeps it away
+    Disconnect {
+        /// Which
+        peer: String,
+    },
+    /// Forget a peer: its name, the trust in it, where it was met. It may come back as a stranger
+    Forget {
+        /// Which
+        peer: String,
+    },
 }
 
 /// Measure the round-trip time to a connected peer and show the path. Succeeds if one ping was answered.

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use meshwork::ResourceUsage;
-use meshwork_api::{Client, FindRequest, List, PeerView, TrustAnswer};
+use meshwork_api::{Client, FindRequest, List, PeerPatch, PeerView, TrustAnswer};
 
 use crate::{
     args::PeersVerb,
@@ -37,6 +37,28 @@ pub(super) async fn peers(
         }
         PeersVerb::Trust { peer } => trust(&peer, true, client, out).await?,
         PeersVerb::Untrust { peer } => trust(&peer, false, client, out).await?,
+        PeersVerb::Name { peer, name } => {
+            let name = Some(name.unwrap_or_default());
+            let patch = PeerPatch { name, ..PeerPatch::default() };
+            decided(&client.change_peer(&peer, &patch).await?, out, |answer| match &answer.name {
+                Some(name) => format!("is called {} here", format::printable(name)),
+                None => "has no name here".to_owned(),
+            })?;
+        }
+        PeersVerb::Block { peer } => block(&peer, true, client, out).await?,
+        PeersVerb::Unblock { peer } => block(&peer, false, client, out).await?,
+        PeersVerb::Disconnect { peer } => {
+            decided(&client.disconnect(&peer).await?, out, |answer| {
+                format!(
+                    "is disconnected; either side may connect again, which meshwork peers block {} \
+                     prevents",
+                    answer.peer_id
+                )
+            })?;
+        }
+        PeersVerb::Forget { peer } => {
+            decided(&client.forget_peer(&peer).await?, out, |_| "is forgotten".to_owned())?;
+        }
     }
     Ok(exit::DONE)
 }
@@ -95,19 +117,33 @@ pub(super) fn table(peers: &[PeerView], out: &Output) -> Table {
             peer.name.clone().unwrap_or_default(),
             if people { format::short_peer(&peer.peer_id) } else { peer.peer_id.clone() },
             peer.state.clone(),
-            if peer.trusted { "trusted".to_owned() } else { String::new() },
+            standing(peer).to_owned(),
             peer.latency_us.map(format::micros).unwrap_or_default(),
             peer.assigned.to_string(),
             peer.held.to_string(),
             peer.families().join(" "),
             if people {
-                format::ago(peer.last_seen, meshwork_node::time_of_day())
+                seen(peer.last_seen, meshwork_node::time_of_day())
             } else {
                 format::time(peer.last_seen)
             },
         ]);
     }
     table
+}
+
+/// What the user decided about a peer, in a word.
+fn standing(peer: &PeerView) -> &'static str {
+    match (peer.blocked, peer.trusted) {
+        (true, _) => "blocked",
+        (false, true) => "trusted",
+        (false, false) => "",
+    }
+}
+
+/// How long ago something was heard of a peer.
+pub(super) fn seen(last: DateTime<Utc>, now: DateTime<Utc>) -> String {
+    if last == DateTime::UNIX_EPOCH { "never".to_owned() } else { format::ago(last, now) }
 }
 
 fn show(peer: &PeerView, out: &Output) -> anyhow::Result<()> {
@@ -130,7 +166,8 @@ fn described(peer: &PeerView, now: DateTime<Utc>) -> String {
     line("state", &peer.state);
     line("why", peer.why.as_deref().unwrap_or_default());
     line("trusted", if peer.trusted { "yes" } else { "no" });
-    line("last seen", &format::ago(peer.last_seen, now));
+    line("blocked", if peer.blocked { "yes" } else { "" });
+    line("last seen", &seen(peer.last_seen, now));
     line("round trip", &peer.latency_us.map(format::micros).unwrap_or_default());
     line("software", peer.agent.as_deref().unwrap_or_default());
     line("handlers", &peer.handlers.join(" "));
@@ -209,20 +246,40 @@ fn consequence(answer: &TrustAnswer, here: &str) -> String {
     format!("is trusted: {theirs}, and {ours}")
 }
 
-async fn trust(peer: &str, trust: bool, client: &Client, out: &Output) -> anyhow::Result<()> {
-    let answer = client.trust(peer, trust).await?;
+async fn block(peer: &str, on: bool, client: &Client, out: &Output) -> anyhow::Result<()> {
+    let patch = PeerPatch { block: Some(on), ..PeerPatch::default() };
+    decided(&client.change_peer(peer, &patch).await?, out, |answer| {
+        if answer.blocked {
+            "is blocked: it is not connected to, and not trusted".to_owned()
+        } else {
+            "is not blocked, and may connect again; it is not trusted".to_owned()
+        }
+    })
+}
+
+/// Says what was decided about a peer, in `words` that follow its name and id.
+fn decided(
+    answer: &TrustAnswer,
+    out: &Output,
+    words: impl FnOnce(&TrustAnswer) -> String,
+) -> anyhow::Result<()> {
     if out.json {
-        return out.value(&answer);
+        return out.value(answer);
     }
     // The id, not only the name: a name is whatever its bearer says.
     let label = match &answer.name {
         Some(name) => format!("{} ({})", format::printable(name), answer.peer_id),
         None => answer.peer_id.clone(),
     };
-    let here = client.node().await?.peer_id;
-    out.say(format!("{label} {}", consequence(&answer, &here)));
+    out.say(format!("{label} {}", words(answer)));
     if out.quiet {
         out.line(&answer.peer_id)?;
     }
     Ok(())
+}
+
+async fn trust(peer: &str, trust: bool, client: &Client, out: &Output) -> anyhow::Result<()> {
+    let answer = client.trust(peer, trust).await?;
+    let here = client.node().await?.peer_id;
+    decided(&answer, out, |answer| consequence(answer, &here))
 }

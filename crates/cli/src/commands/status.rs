@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::Utc;
 use meshwork_api::{
     Client, ClientError, ConnectionCounts, HealthView, NodeView, PeerView, WaitsView,
 };
@@ -156,6 +157,12 @@ fn attention(status: &Status) -> Vec<String> {
         match (peer.state.as_str(), &peer.why) {
             ("connected" | "admitted", Some(why)) => {
                 lines.push(format!("{label} is {} only: {}", peer.state, format::printable(why)));
+            }
+            ("disconnected", why) if peer.trusted => {
+                let since = peers::seen(peer.last_seen, Utc::now());
+                let why = why.as_deref().map(|why| format!(": {}", format::printable(why)));
+                let why = why.unwrap_or_default();
+                lines.push(format!("{label} is trusted and not here, last seen {since}{why}"));
             }
             ("ready", _) if !peer.trusted => {
                 let id = &peer.peer_id;

@@ -32,6 +32,7 @@ mod pair;
 mod partition;
 mod pauses;
 mod peer_book;
+mod peers;
 mod power;
 mod printing;
 mod recovering;

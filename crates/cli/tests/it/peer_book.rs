@@ -41,7 +41,10 @@ fn a_node_that_restarts_finds_whom_it_has_met() {
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines.len(), 2, "{text}");
     assert!(lines[0].starts_with("meshwork-peers 1 "), "{text}");
-    assert!(lines[1].starts_with(&format!("{id} ")) && lines[1].ends_with(&here), "{text}");
+    assert!(
+        lines[1].starts_with(&format!("{id} ")) && lines[1].ends_with(&format!("{here} name=bee")),
+        "{text}"
+    );
 
     // Also when it was killed the time before.
     let ant = Node::open_in(home, &ALONE);
@@ -96,7 +99,8 @@ fn a_node_whose_list_of_peers_is_of_no_use_starts_without_and_writes_a_new_one()
         fs::write(book(&home), &bad).unwrap();
         let log = home.path().join("said").display().to_string();
         let ant = Node::open_in_after(home, &format!("exec 2>'{log}'"), &ALONE);
-        assert_eq!(ant.ask(&["peers", "list", "-q"]).stdout.trim(), "", "it knows nobody");
+        let known = ant.ask(&["peers", "show", &id, "--json"]).json();
+        assert_eq!(known["addresses"], serde_json::json!([]), "it does not know where bee is");
         let said = fs::read_to_string(&log).unwrap();
         assert!(said.contains("peers met before is ignored"), "{said}");
         assert!(!said.contains('\u{0}') && !said.contains("\u{1b}[2J"), "{said:?}");

@@ -1,4 +1,5 @@
-//! Denies connections with peers that broke the protocol, for a short time and in memory.
+//! Denies connections with peers that the user blocked, and, for a short time and in memory, with
+//! peers that broke the protocol.
 //!
 //! Absent on purpose: counting connections (`places`), and refusing peers for
 //! anything less than proven misbehaviour. Nobody is expelled for being offline.
@@ -16,7 +17,7 @@ use libp2p::{
         THandlerOutEvent, ToSwarm, dummy,
     },
 };
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::time::Instant;
 
 use crate::limits;
@@ -26,14 +27,40 @@ use crate::limits;
 #[error("the peer broke the protocol and is not connected to for a while")]
 pub(crate) struct Expelled;
 
-/// Denies what is to be denied.
+/// Why a connection was denied until the user says otherwise.
+#[derive(Debug, thiserror::Error)]
+#[error("this node blocks the peer")]
+pub(crate) struct Blocked;
+
+/// Denies connections.
 #[derive(Default)]
 pub(crate) struct Behaviour {
+    /// At most [`limits::BLOCKED`].
+    blocked: FxHashSet<PeerId>,
     /// Until when; at most [`limits::EXPELLED`].
     expelled: FxHashMap<PeerId, Instant>,
 }
 
 impl Behaviour {
+    /// Denies connections with these peers.
+    pub(crate) fn blocking(peers: impl IntoIterator<Item = PeerId>) -> Self {
+        Self { blocked: peers.into_iter().take(limits::BLOCKED).collect(), ..Self::default() }
+    }
+
+    /// Denies connections with `peer` from now on, or no longer.
+    pub(crate) fn block(&mut self, peer: PeerId, on: bool) {
+        if !on {
+            self.blocked.remove(&peer);
+        } else if self.blocked.len() < limits::BLOCKED {
+            self.blocked.insert(peer);
+        }
+    }
+
+    /// Whether the user blocked `peer`.
+    pub(crate) fn is_blocked(&self, peer: &PeerId) -> bool {
+        self.blocked.contains(peer)
+    }
+
     /// Denies connections with `peer` until [`limits::EXPEL_TIME`] has passed.
     pub(crate) fn expel(&mut self, peer: PeerId, now: Instant) {
         self.expelled.retain(|_, until| *until > now);
@@ -53,6 +80,9 @@ impl Behaviour {
     }
 
     fn check(&self, peer: &PeerId) -> Result<(), ConnectionDenied> {
+        if self.is_blocked(peer) {
+            return Err(ConnectionDenied::new(Blocked));
+        }
         if self.is_expelled(peer, Instant::now()) {
             return Err(ConnectionDenied::new(Expelled));
         }

@@ -10,6 +10,7 @@ fn config() -> NetConfig {
         network: "main".to_owned(),
         listen: vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()],
         remembered: Vec::new(),
+        blocked: std::collections::HashSet::new(),
         bootstrap: Vec::new(),
         lan: Vec::new(),
         mdns: false,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use libp2p::PeerId;
+use meshwork_core::Time;
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{EventLoop, Timer, dials::Kind, peers::Peer};
@@ -21,6 +22,11 @@ impl EventLoop {
                 Command::SetOffer { offer } => self.set_offer(offer),
                 Command::Keep { peer, keep } => self.on_keep(peer, keep),
                 Command::Seek { peers } => self.on_seek(&peers),
+                Command::Block { peer, on } => self.on_block(peer, on),
+                Command::Forget { peer } => self.on_forget(peer),
+                Command::Disconnect { peer } => {
+                    self.close_peer(peer, "the user of this node disconnected it".to_owned());
+                }
                 Command::Resource { event, reply } => self.on_resource_command(event, reply),
                 Command::Health { event } => self.on_health_command(event),
                 Command::Discovery { event, reply } => self.on_discovery_command(event, reply),
@@ -55,6 +61,24 @@ impl EventLoop {
         }
     }
 
+    fn on_block(&mut self, peer: PeerId, on: bool) {
+        self.swarm.behaviour_mut().gate.block(peer, on);
+        if on {
+            self.close_peer(peer, "the user of this node blocked it".to_owned());
+        }
+    }
+
+    /// Forgets a peer. It comes back if it connects, or a configured address leads to it.
+    fn on_forget(&mut self, peer: PeerId) {
+        for kind in [Kind::Kept, Kind::Near, Kind::Recalled] {
+            self.dials.remove_peer(kind, &peer);
+        }
+        self.close_peer(peer, "the user of this node forgot it".to_owned());
+        self.forget_lead(&peer);
+        self.peers.forget(&peer);
+        self.dirty = true;
+    }
+
     fn on_keep(&mut self, peer: PeerId, keep: bool) {
         if !keep {
             self.dials.remove_peer(Kind::Kept, &peer);
@@ -63,6 +87,8 @@ impl EventLoop {
         if peer == self.local_peer {
             return;
         }
+        self.peers.expect(peer, "", Time::ZERO);
+        self.dirty = true;
         if let Some(target) = self.dials.add_peer(Kind::Kept, peer, Vec::new()) {
             let now = Instant::now();
             self.dials.schedule(target, now);

@@ -41,6 +41,10 @@ impl EventLoop {
         }
         let configured = self.dials.configure(bootstrap);
         for known in remembered {
+            if known.keep {
+                self.peers.expect(known.peer, &known.name, known.seen);
+                self.dirty = true;
+            }
             if let Some(target) = self.dials.recall(known) {
                 self.schedule_dial(target, Instant::now());
             }
@@ -103,6 +107,9 @@ impl EventLoop {
             if self.dials.under_way() >= limits::RECALL_DIALS {
                 return self.schedule_dial(id, now + limits::RECALL_PAUSE);
             }
+        }
+        if peer.is_some_and(|peer| self.swarm.behaviour().gate.is_blocked(&peer)) {
+            return self.redial_later(id);
         }
         if let Some(peer) = peer {
             let better = self.better_addresses(kind, &peer);
@@ -221,7 +228,17 @@ impl EventLoop {
             || error.to_string(),
             |address| self.dial_error(address, error).to_string(),
         );
+        self.note_absent(pending.expected, &why);
         self.tell(NetEvent::AddressFailed { address, peer: pending.expected, why });
+    }
+
+    /// A peer could not be reached: whoever asks where it is finds the latest reason.
+    fn note_absent(&mut self, peer: Option<PeerId>, why: &str) {
+        let known = peer.and_then(|peer| self.peers.get_mut(&peer));
+        if let Some(known) = known.filter(|known| !known.is_connected()) {
+            known.gone = Some(why.to_owned());
+            self.dirty = true;
+        }
     }
 
     /// The last connection to a peer is gone.
@@ -335,8 +352,9 @@ impl EventLoop {
                 if cause.downcast_ref::<places::Full>().is_some() {
                     return DialError::Busy;
                 }
-                let expelled = cause.downcast_ref::<gate::Expelled>();
-                unreachable(expelled.map_or_else(|| cause.to_string(), ToString::to_string))
+                let expelled = cause.downcast_ref::<gate::Expelled>().map(ToString::to_string);
+                let blocked = cause.downcast_ref::<gate::Blocked>().map(ToString::to_string);
+                unreachable(expelled.or(blocked).unwrap_or_else(|| cause.to_string()))
             }
             SwarmDialError::Transport(errors) => unreachable(transport_errors(errors)),
         }

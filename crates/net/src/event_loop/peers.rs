@@ -374,6 +374,32 @@ impl Peers {
         self.table.entry(peer).or_insert_with(|| Peer::new(clock))
     }
 
+    /// The entry of a peer that the user named: it is listed before it was ever connected. `seen` is
+    /// when it was last ready, in an earlier run; [`Time::ZERO`] if never.
+    pub(super) fn expect(&mut self, peer: PeerId, name: &str, seen: Time) {
+        let is_new = !self.table.contains_key(&peer);
+        let clock = self.clock;
+        let known = self.entry(peer);
+        known.was_admitted = true;
+        if is_new {
+            known.last_seen = Arc::new(LastSeen::at(clock, seen));
+            known.gone = Some("not connected since this node started".to_owned());
+            if !name.is_empty() {
+                known.remembered = Some(Advert { name: name.to_owned(), ..Advert::default() });
+            }
+        }
+    }
+
+    /// Forgets a peer; one that is connected is forgotten when that connection ends.
+    pub(super) fn forget(&mut self, peer: &PeerId) {
+        if let Some(known) = self.table.get_mut(peer) {
+            known.was_admitted = false;
+            known.wanted = false;
+            known.last_ready = None;
+            self.forget_stranger(peer);
+        }
+    }
+
     /// Forgets a peer that is not connected and was never more than a stranger.
     pub(super) fn forget_stranger(&mut self, peer: &PeerId) {
         let is_stranger =

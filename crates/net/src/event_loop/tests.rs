@@ -40,6 +40,7 @@ impl Bench {
             network: "test".to_owned(),
             listen: vec![format!("/ip4/{ip}/tcp/0").parse().unwrap()],
             remembered: Vec::new(),
+            blocked: HashSet::new(),
             bootstrap: Vec::new(),
             lan: lan.iter().map(|range| range.parse().unwrap()).collect(),
             mdns: false,

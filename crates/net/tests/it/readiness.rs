@@ -155,3 +155,27 @@ async fn a_kept_peer_is_dialled_again_without_being_configured() {
     second.ready(first.id()).await;
     first.ready(second.id()).await;
 }
+
+#[tokio::test]
+async fn a_peer_is_disconnected_blocked_and_forgotten_on_request() {
+    let (mut first, mut second) = pair(TCP).await;
+    let peer = second.id();
+    first.handle.disconnect(peer).await.unwrap();
+    let why = first.disconnected(peer).await.unwrap();
+    assert!(why.contains("disconnected it"), "{why}");
+    // The second was told to stay with the first, and comes back by itself.
+    second.disconnected(first.id()).await;
+    first.ready(peer).await;
+
+    first.handle.block(peer, true).await.unwrap();
+    let why = first.disconnected(peer).await.unwrap();
+    assert!(why.contains("blocked it"), "{why}");
+    let refused = first.handle.dial(second.address()).await.unwrap_err();
+    assert!(refused.to_string().contains("this node blocks the peer"), "{refused}");
+
+    first.handle.forget(peer).await.unwrap();
+    first.until(|peers| peers.is_empty()).await;
+    first.handle.block(peer, false).await.unwrap();
+    first.handle.dial(second.address()).await.unwrap();
+    first.ready(peer).await;
+}

@@ -1,6 +1,7 @@
 //! Peers that were met before: dialled at the start, each as who it was.
 
 use libp2p::{Multiaddr, PeerId};
+use meshwork_core::PeerState;
 use meshwork_net::{NetConfig, NetEvent, Remembered, identity, limits};
 
 use crate::support::{Node, TCP, config};
@@ -49,7 +50,8 @@ async fn somebody_else_at_an_old_address_is_not_taken_for_a_peer() {
     // It is not dialled there again: it goes on to others.
     ant.handle.dial(bee.address()).await.unwrap();
     ant.ready(bee.id()).await;
-    assert!(ant.status(&cat.id()).is_none() && ant.status(&gone).is_none());
+    assert!(ant.status(&cat.id()).is_none());
+    assert_eq!(ant.status(&gone).unwrap().state, PeerState::Disconnected(Some(why)));
 }
 
 #[tokio::test]

@@ -34,6 +34,7 @@ pub(crate) fn config() -> NetConfig {
         network: "test".to_owned(),
         listen: vec![TCP.parse().unwrap()],
         remembered: Vec::new(),
+        blocked: HashSet::new(),
         bootstrap: Vec::new(),
         lan: Vec::new(),
         mdns: false,

@@ -36,8 +36,8 @@ pub(crate) struct Keeper {
     trusted: HashSet<PeerId>,
     /// The last write has failed.
     is_failing: bool,
-    /// Closed when the task ends: a stop waits for that.
-    _ended: mpsc::Receiver<()>,
+    /// Peers to remove. Closed when the task ends: a stop waits for that.
+    forgotten: mpsc::Receiver<PeerId>,
 }
 
 impl Keeper {
@@ -47,7 +47,7 @@ impl Keeper {
         let home = home.as_ref()?;
         let now = seconds(*clock, clock.now());
         let (book, is_stale) = read(home, &config.network, now, trusted).await;
-        let (closed, ended) = mpsc::channel(1);
+        let (closed, forgotten) = mpsc::channel(limits::BOOK_FORGOTTEN);
         book_closed.get_or_init(|| closed);
         Some(Self {
             book,
@@ -57,13 +57,13 @@ impl Keeper {
             inner: Arc::downgrade(inner),
             trusted: trusted.clone(),
             is_failing: false,
-            _ended: ended,
+            forgotten,
         })
     }
 
     /// Whom to dial at the start.
     pub(crate) fn remembered(&self) -> Vec<Remembered> {
-        self.book.remembered(&self.trusted)
+        self.book.remembered(&self.trusted, self.clock)
     }
 
     /// Runs until the network has stopped, and the last change is written. A first meeting is written
@@ -114,7 +114,8 @@ impl Keeper {
                 (_, Some(last)) => seconds(self.clock, last),
                 (_, None) => continue,
             };
-            let met = Met { peer: status.peer, seen, addresses: &status.recallable };
+            let name = status.advert.as_ref().map_or("", |advert| advert.name.as_str());
+            let met = Met { peer: status.peer, seen, addresses: &status.recallable, name };
             let is_first =
                 !self.book.has(&met.peer) && (!self.book.is_full() || trusted.contains(&met.peer));
             let is_noted = self.book.note(&met, trusted, grain);
@@ -122,6 +123,10 @@ impl Keeper {
             has_met |= is_noted && is_first;
         }
         self.is_stale |= self.book.trim(now, trusted);
+        drop(held);
+        while let Ok(peer) = self.forgotten.try_recv() {
+            self.is_stale |= self.book.forget(&peer);
+        }
         has_met
     }
 

@@ -14,7 +14,7 @@ fn nobody() -> HashSet<PeerId> {
 }
 
 fn note(book: &mut Book, peer: PeerId, seen: u64, addresses: &[Multiaddr], grain: u64) -> bool {
-    book.note(&Met { peer, seen, addresses }, &nobody(), grain)
+    book.note(&Met { peer, seen, addresses, name: "" }, &nobody(), grain)
 }
 
 /// A book of so many peers, of which each was met a minute after the one before.
@@ -45,9 +45,31 @@ fn what_is_written_is_read_again() {
 fn the_last_met_are_dialled_first_and_the_trusted_until_they_are_there() {
     let (book, peers) = book_of(3);
     let trusted = HashSet::from([peers[0]]);
-    let known = |peer, keep| Remembered::new(peer, &[address(0)], keep).unwrap();
-    let expected = [known(peers[2], false), known(peers[1], false), known(peers[0], true)];
-    assert_eq!(book.remembered(&trusted), expected);
+    let clock = Clock::start();
+    let known = |nth: usize, keep| {
+        let seen = NOW - DAY + 60 * (nth as u64 + 1);
+        let seen = clock.time(i64::try_from(seen * 1_000).unwrap());
+        Remembered::new(peers[nth], &[address(0)], keep).unwrap().last_met("", seen)
+    };
+    let expected = [known(2, false), known(1, false), known(0, true)];
+    assert_eq!(book.remembered(&trusted, clock), expected);
+}
+
+#[test]
+fn names_are_kept_and_a_forgotten_peer_is_gone() {
+    let (mut book, peers) = book_of(2);
+    let here = [address(0)];
+    let name = "the bee = 100 % \u{fc}";
+    let met = Met { peer: peers[0], seen: NOW, addresses: &here, name };
+    assert!(book.note(&met, &nobody(), 1));
+    assert!(!book.note(&Met { name: "", ..met }, &nobody(), 3600), "a name is not lost");
+    let (mut read, bad) = parse(&book.text()).unwrap();
+    assert_eq!((&read, bad), (&book, 0));
+    assert!(read.text().contains("name=the%20bee"), "{}", read.text());
+    assert!(read.forget(&peers[0]) && !read.forget(&peers[0]));
+    assert!(!read.text().contains(&peers[0].to_string()));
+    let damaged = book.text().replace("name=the%20", "name=the%2g");
+    assert_eq!(parse(&damaged).unwrap().1, 1, "the line is left out");
 }
 
 #[test]
@@ -98,7 +120,7 @@ fn a_line_that_is_not_understood_costs_no_other() {
     let text = format!("{}{}\n", book.text(), lines.join("\n"));
     let (read, bad) = parse(&text).unwrap();
     assert_eq!((&read, bad), (&book, count), "{text}");
-    assert_eq!(read.remembered(&nobody()).len(), 1);
+    assert_eq!(read.remembered(&nobody(), Clock::start()).len(), 1);
     // Nor does a second line of a peer change the first.
     let text = format!("{}{} {NOW} /ip4/127.0.0.1/tcp/4101\n", book.text(), peers[0]);
     assert_eq!(parse(&text), Ok((book, 0)));
@@ -111,7 +133,7 @@ fn the_book_is_bounded() {
     let trusted = HashSet::from([peers[0]]);
     // Those who are there all the time do not push each other out.
     let (here, late) = ([address(0)], NOW - DAY + 120 + limits::BOOK_GRAIN);
-    let late = Met { peer: PeerId::random(), seen: late, addresses: &here };
+    let late = Met { peer: PeerId::random(), seen: late, addresses: &here, name: "" };
     assert!(!book.note(&late, &trusted, 1));
     assert!(book.note(&Met { seen: late.seen + 1, ..late }, &trusted, 1));
     assert_eq!(book.peers.len(), most);

@@ -1,7 +1,7 @@
 //! Carries out what the engine asks for, and translates what the network says.
 
 use meshwork_core::{
-    Assignment, NetworkMessage, PeerId, Time,
+    Assignment, NetworkMessage, PeerId, PeerInfo, Time,
     engine::{Effect, Input, RunId, Seq},
 };
 use meshwork_net::NetEvent;
@@ -138,7 +138,10 @@ impl Driver {
                 }
                 let known_peers = known
                     .iter()
-                    .map(|known| peer_info(known, &self.clock, &self.trusted))
+                    .map(|known| PeerInfo {
+                        trusted: self.trusted.contains(&known.peer),
+                        ..peer_info(known, &self.clock)
+                    })
                     .collect();
                 self.tell_message(NetworkMessage::PeerDiscovery { known_peers, query });
             }

@@ -10,7 +10,7 @@ fn one_node_at_a_time_and_the_other_is_named() {
     let home = Home::open(&dir.path().join("home")).unwrap();
     let error = Home::open(&dir.path().join("home")).unwrap_err();
     assert!(error.to_string().contains(&std::process::id().to_string()), "{error}");
-    assert!(error.to_string().contains("--home"), "names the remedy: {error}");
+    assert!(error.to_string().contains("another directory"), "names the remedy: {error}");
     drop(home);
     Home::open(&dir.path().join("home")).unwrap();
 }
@@ -44,12 +44,12 @@ fn every_start_has_a_higher_count_also_when_the_file_is_lost() {
 fn trusted_peers_are_kept_and_a_damaged_list_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let home = Home::open(dir.path()).unwrap();
-    assert!(home.trusted().unwrap().is_empty());
+    assert!(home.peers(PeerList::Trusted).unwrap().is_empty());
     let peers: HashSet<PeerId> = (0..3).map(|_| PeerId::random()).collect();
-    home.save_trusted(peers.iter()).unwrap();
-    assert_eq!(home.trusted().unwrap(), peers);
+    home.save_peers(PeerList::Trusted, peers.iter()).unwrap();
+    assert_eq!(home.peers(PeerList::Trusted).unwrap(), peers);
     fs::write(dir.path().join("trusted"), "not a peer\n").unwrap();
-    let error = home.trusted().unwrap_err();
+    let error = home.peers(PeerList::Trusted).unwrap_err();
     assert!(error.to_string().contains("not a peer"), "{error}");
 }
 
@@ -59,4 +59,33 @@ fn a_file_in_place_of_the_directory_is_said_so() {
     let path = dir.path().join("home");
     fs::write(&path, "").unwrap();
     assert!(matches!(Home::open(&path), Err(HomeError::Io { .. })));
+}
+
+#[test]
+fn blocked_peers_and_names_are_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = Home::open(&dir.path().join("home")).unwrap();
+    assert!(home.names().unwrap().is_empty() && home.peers(PeerList::Blocked).unwrap().is_empty());
+    let (bee, cat) = (PeerId::random(), PeerId::random());
+    let names = [(bee, "the bee".to_owned()), (cat, "cat".to_owned())].into();
+    home.save_names(&names).unwrap();
+    home.save_peers(PeerList::Blocked, [cat].iter()).unwrap();
+    assert_eq!(home.names().unwrap(), names);
+    assert_eq!(home.peers(PeerList::Blocked).unwrap(), HashSet::from([cat]));
+    assert!(home.peers(PeerList::Trusted).unwrap().is_empty(), "each list has a file of its own");
+    fs::write(dir.path().join("home/names"), "bee\n").unwrap();
+    assert!(matches!(home.names(), Err(HomeError::Damaged { .. })));
+}
+
+#[test]
+fn a_clock_far_ahead_leaves_counts_for_later_starts() {
+    let now = 1_800_000_000;
+    assert_eq!(boot_after(0, u64::from(now)), now);
+    assert_eq!(boot_after(now, u64::from(now)), now + 1);
+    assert_eq!(boot_after(now, 0), now + 1);
+    for wrong in [u64::from(u32::MAX) - 1, u64::from(u32::MAX) + 1, u64::MAX] {
+        let ahead = boot_after(now, wrong);
+        let next = boot_after(ahead, u64::from(now));
+        assert!(ahead > now && next > ahead && boot_after(next, wrong) > next, "{wrong}");
+    }
 }

@@ -9,7 +9,7 @@ use super::NetworkManager;
 #[non_exhaustive]
 pub enum FindError {
     /// None ends in it.
-    #[error("no task or group ends in {0:?}: see meshwork task list --all")]
+    #[error("no task or group ends in {0:?}")]
     None(String),
     /// More than one does.
     #[error("{count} tasks or groups end in {suffix:?}: write more of the id")]

@@ -1,7 +1,9 @@
 //! What the user decides about other nodes at run time: kept in the home, told to the engine before
 //! the peers.
 
-use meshwork_core::{AcceptPolicy, PeerId, Reason};
+use std::collections::HashSet;
+
+use meshwork_core::{AcceptPolicy, PeerId, Reason, advert::clean, limits as core_limits};
 
 use super::NetworkManager;
 use crate::{
@@ -9,6 +11,7 @@ use crate::{
     config::UnknownFamily,
     driver::Call,
     error::{InternalError, NetworkError},
+    home::PeerList,
     limits,
     policy::Policy,
 };
@@ -23,20 +26,118 @@ impl NetworkManager {
     pub async fn trust(&self, peer: PeerId, trust: bool) -> Result<(), NetworkError> {
         self.net()?;
         let mut policy = self.inner.policy.lock().await;
-        if trust && policy.trusted.len() >= limits::TRUSTED && !policy.trusted.contains(&peer) {
-            let detail = format!("{} peers are trusted already", limits::TRUSTED);
+        if trust && policy.blocked.contains(&peer) {
+            let detail = format!("{peer} is blocked; unblock it first");
             return Err(Reason::Denied { detail }.into());
         }
+        self.set_trusted(&mut policy, peer, trust).await
+    }
+
+    async fn set_trusted(
+        &self,
+        policy: &mut Policy,
+        peer: PeerId,
+        trust: bool,
+    ) -> Result<(), NetworkError> {
         let mut next = policy.trusted.clone();
-        let changed = if trust { next.insert(peer) } else { next.remove(&peer) };
-        if let Some(home) = self.inner.home.as_ref().filter(|_| changed) {
+        if change(&mut next, peer, trust, PeerList::Trusted)?
+            && let Some(home) = &self.inner.home
+        {
             // Those that the configuration names are named by it at the next start as well.
             let kept = next.iter().filter(|peer| !self.inner.config.trusted.contains(peer));
-            home.save_trusted(kept).map_err(InternalError::from)?;
+            home.save_peers(PeerList::Trusted, kept).map_err(InternalError::from)?;
         }
         policy.trusted = next;
         // Also when nothing has changed: an earlier caller may have given up before this point.
-        self.put_in_force(Call::Trust { peer, trusted: trust }, &policy).await
+        self.put_in_force(Call::Trust { peer, trusted: trust }, policy).await
+    }
+
+    /// Denies connections with a peer from now on, or no longer; one that is blocked is not trusted
+    /// any more. Kept in the home, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// The home cannot be written, 1,024 peers are blocked already, the peer is this node, or the node
+    /// is not running.
+    pub async fn block(&self, peer: PeerId, on: bool) -> Result<(), NetworkError> {
+        let net = self.net()?;
+        if peer == self.inner.local_peer {
+            return Err(Reason::Denied { detail: "a node cannot block itself".to_owned() }.into());
+        }
+        let mut policy = self.inner.policy.lock().await;
+        let mut next = policy.blocked.clone();
+        if change(&mut next, peer, on, PeerList::Blocked)?
+            && let Some(home) = &self.inner.home
+        {
+            home.save_peers(PeerList::Blocked, next.iter()).map_err(InternalError::from)?;
+        }
+        policy.blocked = next;
+        if on {
+            self.set_trusted(&mut policy, peer, false).await?;
+        }
+        Ok(net.block(peer, on).await?)
+    }
+
+    /// Gives a peer a name of this node's own, which goes before the names that peers give
+    /// themselves; an empty one takes it back. Kept in the home, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// The name has more than 64 bytes or control characters, another peer was given it, 1,024 peers
+    /// have names already, the home cannot be written, or the node is not running.
+    pub async fn name_peer(&self, peer: PeerId, name: &str) -> Result<(), NetworkError> {
+        self.net()?;
+        let name = name.trim();
+        let denied = |detail: String| Err(NetworkError::from(Reason::Denied { detail }));
+        if clean(name) != name {
+            let most = core_limits::LABEL_BYTES;
+            return denied(format!("a name has at most {most} bytes, and no control characters"));
+        }
+        let mut policy = self.inner.policy.lock().await;
+        let mut next = policy.names.clone();
+        if name.is_empty() {
+            next.remove(&peer);
+        } else if let Some((other, _)) =
+            next.iter().find(|(id, given)| *given == name && **id != peer)
+        {
+            return denied(format!("{other} was given the name {name:?} before"));
+        } else {
+            next.insert(peer, name.to_owned());
+        }
+        if next.len() > limits::NAMED {
+            return denied(format!("{} peers have names already", limits::NAMED));
+        }
+        if let Some(home) = &self.inner.home {
+            home.save_names(&next).map_err(InternalError::from)?;
+        }
+        policy.names = next;
+        Ok(())
+    }
+
+    /// Forgets a peer: its name, the trust in it, where it was met, and its connection. Unless it is
+    /// blocked it may come back, as a stranger.
+    ///
+    /// # Errors
+    ///
+    /// The home cannot be written, or the node is not running.
+    pub async fn forget_peer(&self, peer: PeerId) -> Result<(), NetworkError> {
+        let net = self.net()?;
+        self.name_peer(peer, "").await?;
+        self.trust(peer, false).await?;
+        if let Some(book) = self.inner.book_closed.get() {
+            // The task has ended: there is no book to take it from.
+            book.send(peer).await.ok();
+        }
+        Ok(net.forget(peer).await?)
+    }
+
+    /// Closes the connection with a peer. Either side may connect again, unless it is blocked.
+    ///
+    /// # Errors
+    ///
+    /// The node is not running.
+    pub async fn disconnect(&self, peer: PeerId) -> Result<(), NetworkError> {
+        Ok(self.net()?.disconnect(peer).await?)
     }
 
     /// Accepts tasks by these rules from now on; families without one in `rules` stay as they are.
@@ -70,4 +171,21 @@ impl NetworkManager {
         let offer = offer(&self.inner.config, &self.inner.handlers, policy);
         Ok(self.net()?.set_offer(offer).await?)
     }
+}
+
+/// Puts `peer` into the list or takes it out; whether that changes it.
+fn change(
+    peers: &mut HashSet<PeerId>,
+    peer: PeerId,
+    on: bool,
+    list: PeerList,
+) -> Result<bool, NetworkError> {
+    if !on {
+        return Ok(peers.remove(&peer));
+    }
+    if peers.len() >= list.bound() && !peers.contains(&peer) {
+        let detail = format!("the list is full: it has {} peers", list.bound());
+        return Err(Reason::Denied { detail }.into());
+    }
+    Ok(peers.insert(peer))
 }

@@ -44,14 +44,10 @@ pub(super) async fn list(
     peers.sort_by_key(|info| (Reverse((is_ready(info), info.trusted)), info.peer_id));
     for info in peers {
         let (ready, trusted) = (is_ready(&info), info.trusted);
+        let name = info.name().map(str::to_owned);
         let Some(advert) = info.advert else { continue };
-        let offer = OfferView {
-            peer_id: info.peer_id.to_string(),
-            name: (!advert.name.is_empty()).then_some(advert.name),
-            here: false,
-            ready,
-            trusted,
-        };
+        let offer =
+            OfferView { peer_id: info.peer_id.to_string(), name, here: false, ready, trusted };
         for name in &advert.handlers {
             handlers.add(name.as_str(), offer.clone());
         }

@@ -108,19 +108,64 @@ pub(super) async fn ping(
 pub(super) async fn change(
     State(cx): State<Context>,
     Named(text): Named,
-    JsonBody(PeerPatch { trust }): JsonBody<PeerPatch>,
+    JsonBody(patch): JsonBody<PeerPatch>,
+) -> Result<Json<TrustAnswer>, Problem> {
+    if patch == PeerPatch::default() {
+        return Err(Problem::bad_request("nothing is to be changed")
+            .with_hint("name one of: trust, block, name"));
+    }
+    let PeerPatch { trust, block, name } = patch;
+    let peer = another(&cx, &text).await?;
+    if let Some(name) = name {
+        cx.manager.name_peer(peer, &name).await?;
+    }
+    if let Some(block) = block {
+        cx.manager.block(peer, block).await?;
+    }
+    if let Some(trust) = trust {
+        cx.manager.trust(peer, trust).await.map_err(|error| {
+            let problem = Problem::from(error);
+            if problem.code != "denied" {
+                return problem;
+            }
+            problem
+                .with_hint(format!("meshwork peers unblock {peer}, or untrust another peer first"))
+        })?;
+    }
+    decided(&cx, peer).await
+}
+
+pub(super) async fn forget(
+    State(cx): State<Context>,
+    Named(text): Named,
 ) -> Result<Json<TrustAnswer>, Problem> {
     let peer = another(&cx, &text).await?;
-    cx.manager.trust(peer, trust).await?;
+    cx.manager.forget_peer(peer).await?;
+    decided(&cx, peer).await
+}
+
+pub(super) async fn disconnect(
+    State(cx): State<Context>,
+    Named(text): Named,
+) -> Result<Json<TrustAnswer>, Problem> {
+    let peer = another(&cx, &text).await?;
+    cx.manager.disconnect(peer).await?;
+    decided(&cx, peer).await
+}
+
+/// What the user decided about a peer, as of now.
+async fn decided(cx: &Context, peer: PeerId) -> Result<Json<TrustAnswer>, Problem> {
     let known = cx.manager.get_peers().await?;
     let view = known.into_iter().find(|info| info.peer_id == peer).map(PeerView::from);
     let policy = cx.manager.status().await?.accept;
-    let accepted = policy.iter().filter(|(family, _)| policy.allows(family, trust));
+    let trusted = view.as_ref().is_some_and(|view| view.trusted);
+    let accepted = policy.iter().filter(|(family, _)| policy.allows(family, trusted));
     let is_connected = |view: &&PeerView| view.state == PeerStage::Ready.as_str();
     Ok(Json(TrustAnswer {
         peer_id: peer.to_string(),
         name: view.as_ref().and_then(|view| view.name.clone()),
-        trusted: trust,
+        trusted,
+        blocked: view.as_ref().is_some_and(|view| view.blocked),
         accepts: accepted.map(|(family, _)| family.to_owned()).collect(),
         offers: view.as_ref().filter(is_connected).map(PeerView::families),
     }))
@@ -140,5 +185,5 @@ async fn another(cx: &Context, text: &str) -> Result<PeerId, Problem> {
 async fn name_of(cx: &Context, peer: PeerId) -> Result<Option<String>, NetworkError> {
     let known = cx.manager.get_peers().await?;
     let info = known.into_iter().find(|info| info.peer_id == peer);
-    Ok(info.and_then(|info| info.advert).map(|advert| advert.name))
+    Ok(info.and_then(|info| info.name().map(str::to_owned)))
 }

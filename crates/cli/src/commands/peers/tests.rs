@@ -13,7 +13,9 @@ fn peer(now: DateTime<Utc>) -> PeerView {
         name: Some("bee".to_owned()),
         state: "ready".to_owned(),
         why: None,
+        given_name: None,
         trusted: true,
+        blocked: false,
         addresses: Vec::new(),
         protocols: Vec::new(),
         last_seen: now,
@@ -84,6 +86,7 @@ fn trust_says_what_it_allows_in_each_direction() {
             peer_id: String::new(),
             name: None,
             trusted,
+            blocked: false,
             accepts: words(accepts),
             offers: offers.map(words),
         };

@@ -93,11 +93,9 @@ async fn label(peer: PeerId, manager: &NetworkManager) -> (String, bool) {
     let Some(info) = known.into_iter().find(|info| info.peer_id == peer) else {
         return (short, false);
     };
-    match info.advert {
-        Some(advert) if !advert.name.is_empty() => {
-            (format!("{} ({short})", format::printable(&advert.name)), info.trusted)
-        }
-        _ => (short, info.trusted),
+    match info.name() {
+        Some(name) => (format!("{} ({short})", format::printable(name)), info.trusted),
+        None => (short, info.trusted),
     }
 }
 

@@ -30,3 +30,17 @@ fn the_table_is_bounded_and_forgets_who_would_be_free_first() {
     gate.expel(PeerId::random(), now + Duration::from_secs(3600));
     assert_eq!(gate.expelled.len(), 1);
 }
+
+#[test]
+fn a_blocked_peer_is_denied_until_it_is_unblocked() {
+    let (bad, good) = (PeerId::random(), PeerId::random());
+    let mut gate = Behaviour::blocking([bad]);
+    assert!(gate.check(&bad).is_err() && gate.check(&good).is_ok());
+    gate.block(bad, false);
+    gate.block(good, true);
+    assert!(gate.check(&bad).is_ok() && gate.check(&good).is_err());
+    for _ in 0..=limits::BLOCKED {
+        gate.block(PeerId::random(), true);
+    }
+    assert_eq!(gate.blocked.len(), limits::BLOCKED);
+}

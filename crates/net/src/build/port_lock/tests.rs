@@ -42,6 +42,7 @@ fn config(port: u16) -> NetConfig {
         network: "test".to_owned(),
         listen: vec![address(port)],
         remembered: Vec::new(),
+        blocked: std::collections::HashSet::new(),
         bootstrap: Vec::new(),
         lan: Vec::new(),
         mdns: false,
