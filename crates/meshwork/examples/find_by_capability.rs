@@ -14,8 +14,10 @@ use meshwork::{
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
+    // Loopback addresses are passed on and dialled only where the configuration names the range.
     let loopback = NetworkConfig {
         listen_addrs: vec!["/ip4/127.0.0.1/tcp/0".parse()?],
+        lan: vec!["127.0.0.0/8".parse()?],
         mdns: false,
         ..NetworkConfig::default()
     };

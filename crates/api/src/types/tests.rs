@@ -188,12 +188,15 @@ fn lists_and_counts_keep_their_shape() {
             "expired",
             "failed",
             "held",
+            "kept_bytes",
+            "kept_max_bytes",
             "late",
             "queued",
             "running",
             "second_attempts",
             "succeeded",
             "unacked",
+            "unread_due",
         ]
     );
 }

@@ -29,10 +29,10 @@ pub(crate) enum PeersVerb {
     Find {
         /// Peers that offer this handler, such as text/word-count; one that is open to trusted peers
         /// alone is seen by those
-        #[arg(long, value_name = "HANDLER")]
+        #[arg(long, value_name = "HANDLER", value_parser = values::name)]
         handler: Option<String>,
         /// Peers with this capability
-        #[arg(long, value_name = "NAME")]
+        #[arg(long, value_name = "NAME", value_parser = values::name)]
         capability: Option<String>,
         /// Peers with this label
         #[arg(long, value_name = "NAME=VALUE", value_parser = values::pair)]

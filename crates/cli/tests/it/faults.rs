@@ -233,7 +233,7 @@ fn a_home_of_another_user_is_told_as_such() {
     assert!(give(home.path(), 1));
     fs::set_permissions(home.path(), fs::Permissions::from_mode(0o700)).unwrap();
     ask_as_nobody(home.path(), &UP).error(1, &[home.path().to_str().unwrap(), "Permission denied"]);
-    ask_as_nobody(home.path(), &["status"]).error(3, &["cannot reach", "Permission denied"]);
+    ask_as_nobody(home.path(), &["status"]).error(3, &["cannot reach", "belongs to another user"]);
     assert!(give(home.path(), NOBODY));
     assert_eq!(fs::read(at("journal.redb")).unwrap(), before, "not a byte");
     let node = Node::up_in_after(home, &as_nobody, &["--slots", "0"]);

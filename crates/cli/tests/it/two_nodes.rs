@@ -94,7 +94,7 @@ fn a_peer_is_measured() {
     assert_eq!(answer.stdout.lines().count(), 2, "{answer:?}");
     let direct = |line: &str| line.starts_with("bee direct /ip4/127.0.0.1/tcp/");
     assert!(answer.stdout.lines().all(direct), "{answer:?}");
-    assert!(answer.stderr.starts_with("2 asked, 2 answered; least "), "{answer:?}");
+    assert!(answer.stderr.starts_with("2 sent, 2 received; min/avg/max "), "{answer:?}");
     let pong = ant.ask(&["ping", "bee", "-c", "1", "--json"]).json();
     let id = bee.text("peer");
     assert_eq!((&pong["peer"], &pong["transport"]), (&id.into(), &"tcp".into()));
