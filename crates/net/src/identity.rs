@@ -94,11 +94,12 @@ pub fn ephemeral() -> Keypair {
 fn load(path: &Path) -> Result<Keypair, IdentityError> {
     let fail = |source| IdentityError::Io { action: "read", path: path.to_owned(), source };
     let corrupt = |source| IdentityError::Corrupt { path: path.to_owned(), source };
-    let file = File::open(path).map_err(fail)?;
-    let facts = file.metadata().map_err(fail)?;
+    // Before it is opened: opening a pipe waits for a writer.
+    let facts = fs::metadata(path).map_err(fail)?;
     if !facts.is_file() {
         return Err(corrupt(None));
     }
+    let file = File::open(path).map_err(fail)?;
     check_rights(path, &facts)?;
     let mut bytes = Vec::new();
     file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(fail)?;

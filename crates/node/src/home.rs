@@ -10,7 +10,7 @@ use std::{
     collections::{BTreeMap, HashSet},
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
     io::{self, Read, Seek, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -24,7 +24,7 @@ use crate::{
 };
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// Why a home cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -42,10 +42,22 @@ pub enum HomeError {
         pid: String,
     },
     /// Others than its owner may look into it or write to it.
-    #[error("{} is open to other users; close it with chmod 700", home.display())]
+    #[error("{} is open to other users; close it with chmod 700 {}", home.display(), quoted(home))]
     TooOpen {
         /// Which directory.
         home: PathBuf,
+    },
+    /// Root would leave files in it that its owner cannot read.
+    #[error(
+        "{} belongs to user {owner}, and this process runs as root: run it as that user with \
+         sudo -u '#{owner}' meshwork --home {} up, or choose another directory with --home",
+        home.display(), quoted(home)
+    )]
+    OtherUser {
+        /// Which directory.
+        home: PathBuf,
+        /// The number of the user whose it is.
+        owner: u32,
     },
     /// A file in it is damaged.
     #[error("{} is damaged: {what}; restore it, or remove it to start it anew", path.display())]
@@ -99,6 +111,14 @@ impl PeerList {
     }
 }
 
+impl HomeError {
+    /// Whether this process may not write there.
+    pub(crate) fn is_read_only(&self) -> bool {
+        let Self::Io { source, .. } = self else { return matches!(self, Self::OtherUser { .. }) };
+        matches!(source.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
+    }
+}
+
 /// A home that this process holds.
 #[derive(Debug)]
 pub(crate) struct Home {
@@ -112,8 +132,11 @@ impl Home {
     pub(crate) fn open(dir: &Path) -> Result<Self, HomeError> {
         let io = |source| HomeError::Io { path: dir.to_owned(), source };
         make_private(dir)?;
-        let mode = fs::metadata(dir).map_err(io)?.permissions().mode();
-        if mode & 0o022 != 0 {
+        let facts = fs::metadata(dir).map_err(io)?;
+        if rustix::process::geteuid().is_root() && facts.uid() != 0 {
+            return Err(HomeError::OtherUser { home: dir.to_owned(), owner: facts.uid() });
+        }
+        if facts.permissions().mode() & 0o022 != 0 {
             return Err(HomeError::TooOpen { home: dir.to_owned() });
         }
         let lock = lock(dir)?;
@@ -188,9 +211,9 @@ impl Home {
         write(&file::path(&self.dir), &file.text())
     }
 
-    /// The text of the peer book, if there is one; a longer one than there can be is cut.
+    /// The text of the peer book, if there is one.
     pub(crate) fn book(&self) -> Result<Option<String>, HomeError> {
-        read_at_most(&self.dir.join(BOOK), limits::BOOK_FILE as u64 + 1)
+        read_at_most(&self.dir.join(BOOK), limits::BOOK_FILE as u64)
     }
 
     /// Replaces the peer book.
@@ -243,10 +266,37 @@ fn last_boot(path: &Path) -> Result<Option<u32>, HomeError> {
     })
 }
 
+/// A path as one word of a shell.
+fn quoted(path: &Path) -> String {
+    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
+}
+
 /// A folder for its owner alone, made if there is none.
 pub(crate) fn make_private(dir: &Path) -> Result<(), HomeError> {
     let io = |source| HomeError::Io { path: dir.to_owned(), source };
     DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(io)
+}
+
+/// Holds a home in which nothing can be written, against a node of its owner. None if there is nothing
+/// to hold, as in a copy.
+pub(crate) fn hold(dir: &Path) -> Result<Option<File>, HomeError> {
+    let path = dir.join("lock");
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let Ok(file) = File::open(path) else { return Ok(None) };
+    match file.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => Err(in_use(dir, file)),
+        // Some disks that cannot be written know no locks.
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(Some(file)),
+    }
+}
+
+fn in_use(dir: &Path, lock: File) -> HomeError {
+    let mut pid = String::new();
+    let read = lock.take(MAX_PID).read_to_string(&mut pid);
+    let pid = if read.is_ok() && !pid.is_empty() { pid } else { "?".to_owned() };
+    HomeError::InUse { home: dir.to_owned(), pid: pid.trim().to_owned() }
 }
 
 /// Locks the directory; the lock goes with the process, however it ends.
@@ -263,12 +313,7 @@ fn lock(dir: &Path) -> Result<File, HomeError> {
         .map_err(io)?;
     match file.try_lock() {
         Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut pid = String::new();
-            let read = file.take(MAX_PID).read_to_string(&mut pid);
-            let pid = if read.is_ok() && !pid.is_empty() { pid } else { "?".to_owned() };
-            return Err(HomeError::InUse { home: dir.to_owned(), pid: pid.trim().to_owned() });
-        }
+        Err(TryLockError::WouldBlock) => return Err(in_use(dir, file)),
         Err(TryLockError::Error(source)) => return Err(io(source)),
     }
     file.set_len(0).map_err(io)?;
@@ -283,14 +328,25 @@ pub(crate) fn read(path: &Path) -> Result<Option<String>, HomeError> {
 
 fn read_at_most(path: &Path, bytes: u64) -> Result<Option<String>, HomeError> {
     let io = |source| HomeError::Io { path: path.to_owned(), source };
-    let file = match File::open(path) {
-        Ok(file) => file,
+    let damaged = |what: String| HomeError::Damaged { path: path.to_owned(), what };
+    // Before it is opened: opening a pipe waits for a writer.
+    match fs::metadata(path) {
+        Ok(facts) if facts.is_file() => {}
+        Ok(_) => return Err(damaged("it is not a regular file".to_owned())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(io(error)),
-    };
-    let mut text = String::new();
-    file.take(bytes).read_to_string(&mut text).map_err(io)?;
-    Ok(Some(text))
+    }
+    let mut content = Vec::new();
+    File::open(path).map_err(io)?.take(bytes + 1).read_to_end(&mut content).map_err(io)?;
+    if content.len() as u64 > bytes {
+        return Err(damaged(format!("it has more than {bytes} bytes")));
+    }
+    String::from_utf8(content).map(Some).map_err(|_| damaged("it is not UTF-8 text".to_owned()))
+}
+
+/// Makes an empty file, or empties one, for its owner alone whatever the umask.
+pub(crate) fn create_private(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
 }
 
 /// Replaces the file as a whole: after a crash it is the old one or the new one.
@@ -307,8 +363,9 @@ pub(crate) fn write(path: &Path, text: &str) -> Result<(), HomeError> {
 }
 
 fn write_fresh(path: &Path, text: &str) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    // Left by a write that was cut short, perhaps with other rights, or something else.
+    fs::remove_file(path).ok();
+    let mut file = create_private(path)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()
 }

@@ -40,5 +40,8 @@ pub(crate) enum StoreVerb {
         /// Replace a journal that exists; it is kept beside the new one
         #[arg(long)]
         yes: bool,
+        /// The node whose journal the copy must be [default: the node of this home]
+        #[arg(long, value_name = "ID")]
+        node: Option<meshwork_core::PeerId>,
     },
 }

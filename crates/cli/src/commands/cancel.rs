@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use chrono::Utc;
 use futures::{StreamExt, stream};
 use meshwork_api::{Client, ClientError, GroupQuery, TaskQuery, TaskView};
 use serde::Serialize;
@@ -88,7 +87,7 @@ struct Cancelled {
 
 /// Cancels what was submitted up to now and has not ended: groups first, with all of their members.
 async fn all(reason: &str, client: &Client, out: &Output) -> anyhow::Result<u8> {
-    let now = Utc::now();
+    let now = meshwork_node::time_of_day();
     let mut cancelled = Cancelled::default();
     let mut query =
         GroupQuery { states: group::OPEN.map(str::to_owned).to_vec(), ..GroupQuery::default() };

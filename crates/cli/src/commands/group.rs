@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use chrono::Utc;
 use indicatif::ProgressBar;
 use meshwork_api::{Client, ClientError, GroupQuery, GroupView};
 use meshwork_core::limits::GROUP_IDLE;
@@ -40,7 +39,8 @@ pub(super) async fn wait(
 ) -> anyhow::Result<GroupView> {
     let mut group = group;
     let mut away = Away::new(Waited::group(&group), client, out);
-    let bar = bar(out, group.members, format::between(group.submitted_at, Utc::now()));
+    let bar =
+        bar(out, group.members, format::between(group.submitted_at, meshwork_node::time_of_day()));
     let often = out.shows_bars() || lines.is_some();
     let each = if often { limits::BAR_INTERVAL } else { limits::PLAIN_WAIT };
     let (mut printed, mut told) = (0, false);

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use chrono::Utc;
 use meshwork_api::{
     Client, ClientError, ConnectionCounts, HealthView, NodeView, PeerView, WaitsView,
 };
@@ -159,7 +158,7 @@ fn attention(status: &Status) -> Vec<String> {
                 lines.push(format!("{label} is {} only: {}", peer.state, format::printable(why)));
             }
             ("disconnected", why) if peer.trusted => {
-                let since = peers::seen(peer.last_seen, Utc::now());
+                let since = peers::seen(peer.last_seen, meshwork_node::time_of_day());
                 let why = why.as_deref().map(|why| format!(": {}", format::printable(why)));
                 let why = why.unwrap_or_default();
                 lines.push(format!("{label} is trusted and not here, last seen {since}{why}"));

@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use meshwork_api::{Client, ClientError};
+use meshwork_core::PeerId;
 use meshwork_node::{
-    JournalError,
+    JournalError, identity,
     repair::{self, JournalReport, Salvaged},
 };
 use serde::Serialize;
@@ -48,8 +49,12 @@ pub(super) async fn store(
             (report, kept)
         }
         StoreVerb::Backup { dir: to } => (backup(home, to, client).await?, Vec::new()),
-        StoreVerb::Restore { dir: from, yes } => {
-            repair::restore(dir, from, *yes).map_err(failure)?
+        StoreVerb::Restore { dir: from, yes, node } => {
+            let node = match node {
+                Some(node) => Some(*node),
+                None => owner(home)?,
+            };
+            repair::restore(dir, from, *yes, node).map_err(failure)?
         }
     };
     let taken_out = taken_out.iter().map(|path| path.display().to_string()).collect();
@@ -70,12 +75,27 @@ pub(super) async fn store(
 /// By the node if one runs there, for it alone may read its journal.
 async fn backup(home: &Home, to: &Path, client: &Client) -> anyhow::Result<JournalReport> {
     let to = std::path::absolute(to)?;
-    match client.backup(&to.to_string_lossy()).await {
+    let text = to.to_str().ok_or_else(|| {
+        let message = format!("{} is not UTF-8, which a node's API cannot carry", to.display());
+        Failure::usage(message).with_hint("choose another name for the folder")
+    })?;
+    match client.backup(text).await {
         Err(ClientError::Unreachable { .. }) => {
             Ok(repair::backup(home.dir(), &to).map_err(failure)?)
         }
         answer => Ok(answer?),
     }
+}
+
+/// The node whose key is in the home.
+fn owner(home: &Home) -> anyhow::Result<Option<PeerId>> {
+    let path = home.identity();
+    if !path.exists() {
+        return Ok(None);
+    }
+    let key = identity::load_or_create(&path)
+        .map_err(|error| Failure::new(exit::FAILED, "identity", error.to_string()))?;
+    Ok(Some(key.public().to_peer_id()))
 }
 
 fn text(told: &Told) -> String {

@@ -24,6 +24,7 @@ mod exhaustion;
 mod extremes;
 mod faults;
 mod groups;
+mod home_files;
 mod measured;
 mod names;
 mod near;

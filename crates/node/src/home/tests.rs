@@ -89,3 +89,52 @@ fn a_clock_far_ahead_leaves_counts_for_later_starts() {
         assert!(ahead > now && next > ahead && boot_after(next, wrong) > next, "{wrong}");
     }
 }
+
+/// What may lie at the place of a file: bytes that are no text, too many of them, a folder, a pipe.
+pub(crate) fn strange(at: &Path) -> impl Iterator<Item = &'static str> {
+    ["no text", "too long", "folder", "pipe"].into_iter().inspect(move |kind| {
+        fs::remove_file(at).or_else(|_| fs::remove_dir(at)).ok();
+        match *kind {
+            "no text" => fs::write(at, b"\xff\xfe\x80").unwrap(),
+            "too long" => fs::write(at, vec![b'7'; 1 << 20]).unwrap(),
+            "folder" => fs::create_dir(at).unwrap(),
+            _ => {
+                let made = std::process::Command::new("mkfifo").arg(at).status().unwrap();
+                assert!(made.success());
+            }
+        }
+    })
+}
+
+#[test]
+fn file_that_cannot_be_one_of_ours_is_refused_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = Home::open(dir.path()).unwrap();
+    type Read = fn(&Home) -> Result<(), HomeError>;
+    let reads: [(&str, Read); 6] = [
+        ("boot", |home| home.next_boot().map(drop)),
+        ("trusted", |home| home.peers(PeerList::Trusted).map(drop)),
+        ("blocked", |home| home.peers(PeerList::Blocked).map(drop)),
+        ("names", |home| home.names().map(drop)),
+        ("peers", |home| home.book().map(drop)),
+        ("config.toml", |home| home.config(&[]).map(drop)),
+    ];
+    for (name, read) in reads {
+        let path = dir.path().join(name);
+        for kind in strange(&path) {
+            let error = read(&home).unwrap_err();
+            assert!(matches!(error, HomeError::Damaged { .. }), "{name}, {kind}: {error}");
+            assert!(error.to_string().contains(name), "{kind}: {error}");
+        }
+    }
+}
+
+#[test]
+fn file_is_private_whatever_was_in_its_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("boot");
+    fs::write(path.with_extension("new"), "left by an earlier version").unwrap();
+    fs::set_permissions(path.with_extension("new"), fs::Permissions::from_mode(0o666)).unwrap();
+    write(&path, "1\n").unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+}

@@ -174,7 +174,9 @@ impl Archive {
             self.files().iter().map(|(first, entry)| name(*first, entry.generation)).collect();
         for file in fs::read_dir(&self.dir).map_err(io)? {
             let file = file.map_err(io)?;
-            if !names.iter().any(|name| file.file_name() == name.as_str()) {
+            // No folder is ours.
+            let is_folder = file.file_type().map_err(io)?.is_dir();
+            if !is_folder && !names.iter().any(|name| file.file_name() == name.as_str()) {
                 fs::remove_file(file.path()).map_err(io)?;
             }
         }
@@ -418,8 +420,11 @@ impl Archive {
         for name in names {
             let (from, to) = (self.dir.join(&name), dir.join(&name));
             let copied = fs::hard_link(&from, &to).or_else(|_| {
-                fs::copy(&from, &to)?;
-                fs::File::open(&to)?.sync_all()
+                // Without the rights of the original: it may be read-only.
+                let mut from = file::open(&from)?.ok_or(io::ErrorKind::InvalidInput)?;
+                let mut copy = home::create_private(&to)?;
+                io::copy(&mut from, &mut copy)?;
+                copy.sync_all()
             });
             copied.map_err(|source| HomeError::Io { path: to, source })?;
         }

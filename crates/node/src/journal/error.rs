@@ -49,7 +49,10 @@ pub enum JournalError {
         marker: PathBuf,
     },
     /// The marker is not one.
-    #[error("{} is damaged: put a copy of it back", path.display())]
+    #[error(
+        "{} is damaged: put a copy of it back, or write it anew from the journal with meshwork store \
+         salvage", path.display()
+    )]
     Marker {
         /// Which.
         path: PathBuf,
@@ -139,6 +142,20 @@ pub enum JournalError {
         /// Which.
         path: PathBuf,
     },
+    /// The copy is of the journal of another node than the home's.
+    #[error(
+        "{} is the journal of node {owner}, and this home is that of {own}: restore it into that node's \
+         home; to replace this node by that one, put that node's identity.key here and add --node {owner}",
+        path.display()
+    )]
+    OtherNode {
+        /// The copy.
+        path: PathBuf,
+        /// Whose it is.
+        owner: PeerId,
+        /// Whose home it is.
+        own: Box<PeerId>,
+    },
     /// A copy is being made already.
     #[error("a copy of the journal is being made already: wait for its end")]
     Copying,
@@ -207,6 +224,7 @@ impl JournalError {
             | Self::NoKey { .. }
             | Self::Occupied { .. }
             | Self::WouldReplace { .. }
+            | Self::OtherNode { .. }
             | Self::Copying
             | Self::Home(_)
             | Self::Thread(_)
@@ -216,7 +234,20 @@ impl JournalError {
 
     /// Whether the disk is full.
     pub(super) fn is_full(&self) -> bool {
-        let source = if let Self::Store { source, .. } = self
+        self.io().is_some_and(|error| error.kind() == io::ErrorKind::StorageFull)
+    }
+
+    /// Whether this process may not write the journal or its folder.
+    pub(super) fn is_read_only(&self) -> bool {
+        use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+        let denied =
+            |error: &io::Error| matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem);
+        matches!(self, Self::Home(error) if error.is_read_only()) || self.io().is_some_and(denied)
+    }
+
+    /// What the operating system said, if it refused.
+    fn io(&self) -> Option<&io::Error> {
+        if let Self::Store { source, .. } = self
             && let redb::Error::Io(source) = &**source
         {
             Some(source)
@@ -224,8 +255,7 @@ impl JournalError {
             Some(source)
         } else {
             None
-        };
-        source.is_some_and(|error| error.kind() == io::ErrorKind::StorageFull)
+        }
     }
 
     /// The stable code.
@@ -233,7 +263,9 @@ impl JournalError {
         match self {
             _ if self.is_full() => "disk_full",
             Self::Copying => "busy",
-            Self::Occupied { .. } | Self::WouldReplace { .. } => "conflict",
+            Self::Occupied { .. } | Self::WouldReplace { .. } | Self::OtherNode { .. } => {
+                "conflict"
+            }
             Self::None { .. }
             | Self::Missing { .. }
             | Self::MissingEnded { .. }

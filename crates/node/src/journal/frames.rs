@@ -1,7 +1,6 @@
 //! Records as they stand one behind the other, in a segment of the journal and in a file of the
 //! archive: each with its length, its time and a checksum.
 
-use chrono::Utc;
 use meshwork_core::{Time, engine::Record};
 
 use super::{Timed, codec};
@@ -23,7 +22,7 @@ pub(super) struct Stamp {
 
 /// Now, as records note it.
 pub(super) fn now(up: Time) -> Stamp {
-    Stamp { at: Utc::now().timestamp_millis(), up }
+    Stamp { at: meshwork_net::clock::time_of_day().timestamp_millis(), up }
 }
 
 /// Appends a record.

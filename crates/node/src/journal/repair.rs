@@ -2,11 +2,11 @@
 
 use std::{
     fs::{self, File},
-    io::Write,
+    io::{self, Write},
     path::{Path, PathBuf},
 };
 
-use meshwork_core::{Time, engine::Ledger};
+use meshwork_core::{PeerId, Time, engine::Ledger};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -47,8 +47,10 @@ pub struct JournalReport {
 ///
 /// A node runs there, or the journal cannot be opened.
 pub fn stats(home: &Path) -> Result<JournalReport, JournalError> {
-    let (_lock, store) = open(home)?;
-    report(&store)
+    match open(home) {
+        Err(error) if error.is_read_only() => examine_elsewhere(home),
+        opened => report(&opened?.1),
+    }
 }
 
 /// Reads the whole journal of a home and every checksum in it, those of the store's own pages as well.
@@ -62,38 +64,71 @@ pub fn verify(home: &Path) -> Result<JournalReport, JournalError> {
     if !home.exists() {
         return Err(JournalError::None { path: home.join(FILE) });
     }
-    let _lock = Home::open(home)?;
-    examine(home)
+    match Home::open(home) {
+        Ok(_lock) => examine(home, &home.join(COPY)),
+        Err(error) if error.is_read_only() => examine_elsewhere(home),
+        Err(error) => Err(error.into()),
+    }
 }
 
-/// What is in a copy of the journal: opening it changes a file that was not closed.
-fn examine(home: &Path) -> Result<JournalReport, JournalError> {
-    let files = Store::files(home)?;
-    let io = |source| HomeError::Io { path: home.to_owned(), source };
-    let copy = home.join("journal.verifying");
-    home::make_private(&copy)?;
-    let read = files.into_iter().try_for_each(|file| {
-        let name = file.file_name().unwrap_or_default();
-        fs::copy(&file, copy.join(name)).map(drop).map_err(|error| io(error).into())
-    });
+/// What is in the journal of a folder. A copy of it in the folder `at` is opened, for that changes a
+/// file that was not closed.
+fn examine(home: &Path, at: &Path) -> Result<JournalReport, JournalError> {
+    let staged = Staged::new(home, at)?;
     let unreadable = || JournalError::Unreadable { path: home.join(FILE) };
     // The store may panic over a damaged page.
-    let inspect = || {
-        store::guarded(|| {
-            let store = Store::inspect(&copy)?;
-            Ok((report(&store)?, store.aside()?))
-        })
-    };
-    let found = read.and_then(|()| inspect().unwrap_or_else(|| Err(unreadable())));
-    fs::remove_dir_all(&copy).map_err(io)?;
+    let inspected = store::guarded(|| {
+        let store = Store::inspect(&staged.0)?;
+        Ok((report(&store)?, store.aside()?))
+    });
     // The user knows the file that was copied.
-    let (mut report, aside) = found.map_err(|error| error.at(&home.join(FILE)))?;
+    let (mut report, aside) = inspected
+        .unwrap_or_else(|| Err(unreadable()))
+        .map_err(|error| error.at(&home.join(FILE)))?;
+    // The archive is not copied: nothing that reads it changes it.
     let archive = Archive::inspect(home, aside.ended);
     let (_, damaged) = archive.verify()?;
     report.damaged += damaged;
     (_, report.archive_bytes) = archive.size();
     Ok(report)
 }
+
+/// A copy of a journal's files in a folder of its own, which goes with it.
+struct Staged(PathBuf);
+
+impl Staged {
+    fn new(from: &Path, at: &Path) -> Result<Self, JournalError> {
+        let files = Store::files(from)?;
+        home::make_private(at)?;
+        let staged = Self(at.to_owned());
+        for file in files {
+            let to = at.join(file.file_name().unwrap_or_default());
+            // Without the rights of the original: it may be read-only.
+            let copied = File::open(&file)
+                .and_then(|mut file| io::copy(&mut file, &mut home::create_private(&to)?));
+            copied.map_err(|source| HomeError::Io { path: file, source })?;
+        }
+        Ok(staged)
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.0) {
+            tracing::warn!(path = %self.0.display(), %error, "cannot remove a copy of the journal");
+        }
+    }
+}
+
+/// What is in the journal of a folder that cannot be written: on a read-only disk, or of another user.
+fn examine_elsewhere(home: &Path) -> Result<JournalReport, JournalError> {
+    let _lock = home::hold(home)?;
+    let name = format!("meshwork-store-{:016x}", rand::random::<u64>());
+    examine(home, &std::env::temp_dir().join(name))
+}
+
+/// The folder in a home for a copy that is read.
+const COPY: &str = "journal.verifying";
 
 /// A journal that was repaired.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,7 +155,10 @@ pub fn salvage(home: &Path) -> Result<Salvaged, JournalError> {
         return Err(JournalError::None { path: home.join(FILE) });
     }
     let _lock = Home::open(home)?;
-    let lost = match examine(home) {
+    if let Err(JournalError::Marker { path }) = Marker::of(home) {
+        rebuild_marker(home, path)?;
+    }
+    let lost = match examine(home, &home.join(COPY)) {
         Err(
             JournalError::Damaged { .. }
             | JournalError::Pages { .. }
@@ -134,7 +172,7 @@ pub fn salvage(home: &Path) -> Result<Salvaged, JournalError> {
     let mut kept = Vec::new();
     store.take_damaged(|number, segment| {
         let path = home.join(format!("journal.damaged-{number}"));
-        let written = File::create(&path).and_then(|mut file| {
+        let written = home::create_private(&path).and_then(|mut file| {
             file.write_all(segment)?;
             file.sync_all()
         });
@@ -202,18 +240,33 @@ pub(crate) fn seal(home: &Path, copy: &Path) -> Result<JournalReport, JournalErr
 /// # Errors
 ///
 /// A node runs there, or a journal is there and `replace` is not said; the copy is damaged or cannot
-/// be read.
+/// be read; it is not that of `node`, or if none is named, of the node whose journal is there.
 pub fn restore(
     home: &Path,
     from: &Path,
     replace: bool,
+    node: Option<PeerId>,
 ) -> Result<(JournalReport, Vec<PathBuf>), JournalError> {
     let _lock = Home::open(home)?;
     let path = home.join(FILE);
     if path.exists() && !replace {
         return Err(JournalError::WouldReplace { path });
     }
-    let copy = Store::inspect(from)?;
+    let (_staged, copy) = match Store::inspect(from) {
+        Err(error) if error.is_read_only() => {
+            let staged = Staged::new(from, &home.join(COPY))?;
+            let copy = Store::inspect(&staged.0)?;
+            (Some(staged), copy)
+        }
+        copy => (None, copy?),
+    };
+    // A marker that is damaged names nobody.
+    let present = || Marker::of(home).ok().flatten().and_then(|marker| marker.owner());
+    if let (Some(own), Some(owner)) = (node.or_else(present), copy.marker()?.owner())
+        && own != owner
+    {
+        return Err(JournalError::OtherNode { path: from.join(FILE), owner, own: Box::new(own) });
+    }
     let JournalReport { damaged, records: total, .. } = report(&copy)?;
     if damaged > 0 {
         return Err(JournalError::Damaged { path: from.join(FILE), damaged, total });
@@ -222,14 +275,32 @@ pub fn restore(
     let fresh = fresh(home)?;
     Copy::begin(&copy, &fresh, marker)?.finish()?;
     home::raise_boot(home, from)?;
-    replace_with(home, &fresh, marker, Some(&copy.archive()?))
+    // Not beside the store: of a read-only copy that is elsewhere.
+    let archive = Archive::inspect(from, copy.aside()?.ended);
+    replace_with(home, &fresh, marker, Some(&archive))
+}
+
+/// Writes the marker anew from what the journal says of itself.
+fn rebuild_marker(home: &Path, path: PathBuf) -> Result<(), JournalError> {
+    let file = home.join(FILE);
+    let found = Found::read(&file, 0).map_err(|source| HomeError::Io { path: file, source })?;
+    let name = found.meta(store::NAME).into_iter().next();
+    let generation = found.meta(store::GENERATION).into_iter().max();
+    let Some((name, generation)) = name.zip(generation) else {
+        return Err(JournalError::Marker { path });
+    };
+    if !path.is_file() {
+        let aside = path.with_extension("id.damaged");
+        fs::rename(&path, aside).map_err(|source| HomeError::Io { path, source })?;
+    }
+    Marker::rebuilt(name, generation).put(home)
 }
 
 /// Makes a new journal of all whole records in a file that the store does not open.
 fn rescue(home: &Path) -> Result<Salvaged, JournalError> {
     let path = home.join(FILE);
     let marker = Marker::of(home)?.ok_or_else(|| JournalError::None { path: path.clone() })?;
-    let told = told::least(home, marker.name())?;
+    let told = told::least(home, marker.name)?;
     let found = Found::read(&path, told);
     let found = found.map_err(|source| HomeError::Io { path: path.clone(), source })?;
     let formats = found.meta(store::FORMAT);
@@ -237,11 +308,11 @@ fn rescue(home: &Path) -> Result<Salvaged, JournalError> {
         return Err(JournalError::Format { path, format });
     }
     let names = found.meta(store::NAME);
-    if !names.is_empty() && !names.contains(&marker.name()) {
+    if !names.is_empty() && !names.contains(&marker.name) {
         return Err(JournalError::Foreign { path });
     }
     let generations = found.meta(store::GENERATION);
-    if generations.into_iter().max().is_some_and(|count| count < marker.generation()) {
+    if generations.into_iter().max().is_some_and(|count| count < marker.generation) {
         return Err(JournalError::Older { path });
     }
     if found.is_empty() {

@@ -63,9 +63,9 @@ const CACHE: usize = 16 << 20;
 pub(super) struct Marker {
     /// Whether the file was ever complete.
     ready: bool,
-    name: u64,
+    pub(super) name: u64,
     /// How often it was opened.
-    generation: u64,
+    pub(super) generation: u64,
     /// Whose tasks are in it; none if an earlier version made it.
     owner: Option<PeerId>,
 }
@@ -76,19 +76,14 @@ impl Marker {
         Self { ready: true, name: rand::random(), generation: 1, owner }
     }
 
-    /// The name of the store.
-    pub(super) fn name(&self) -> u64 {
-        self.name
-    }
-
-    /// How often the store was opened.
-    pub(super) fn generation(&self) -> u64 {
-        self.generation
-    }
-
     /// Whose tasks are in it.
     pub(super) fn owner(&self) -> Option<PeerId> {
         self.owner
+    }
+
+    /// That of a store of this name, whose first marker is lost.
+    pub(super) fn rebuilt(name: u64, generation: u64) -> Self {
+        Self { ready: true, name, generation, owner: None }
     }
 
     /// That of the journal in a home, if there is one.
@@ -97,7 +92,12 @@ impl Marker {
     }
 
     fn read(path: &Path) -> Result<Option<Self>, JournalError> {
-        let Some(text) = home::read(path)? else { return Ok(None) };
+        let damaged = || JournalError::Marker { path: path.to_owned() };
+        let text = match home::read(path) {
+            Err(home::HomeError::Damaged { .. }) => return Err(damaged()),
+            text => text?,
+        };
+        let Some(text) = text else { return Ok(None) };
         let mut words = text.split_whitespace();
         let state = words.next();
         let name = words.next().and_then(|name| u64::from_str_radix(name, 16).ok());
@@ -107,7 +107,7 @@ impl Marker {
             (Some(state @ ("new" | "ready")), Some(name), Some(generation), Ok(owner)) => {
                 Ok(Some(Self { ready: state == "ready", name, generation, owner }))
             }
-            _ => Err(JournalError::Marker { path: path.to_owned() }),
+            _ => Err(damaged()),
         }
     }
 
@@ -151,6 +151,9 @@ impl Store {
                 if owner.is_some_and(|own| own != other) =>
             {
                 Err(JournalError::OtherKey { path, owner: other })
+            }
+            Some(marker) if marker.ready && !path.is_file() => {
+                Err(JournalError::Unreadable { path })
             }
             Some(marker) if marker.ready => {
                 let marker = Marker { owner: marker.owner.or(owner), ..marker };
@@ -199,7 +202,8 @@ impl Store {
     pub(super) fn inspect(dir: &Path) -> Result<Self, JournalError> {
         let (path, marker_path) = paths(dir);
         match Marker::read(&marker_path)? {
-            Some(marker) if marker.ready && path.exists() => Self::reopen(path, marker),
+            Some(marker) if marker.ready && path.is_file() => Self::reopen(path, marker),
+            Some(marker) if marker.ready && path.exists() => Err(JournalError::Unreadable { path }),
             Some(_) => Err(JournalError::Missing { path }),
             None if path.exists() => Err(JournalError::NoMarker { path, marker: marker_path }),
             None => Err(JournalError::None { path }),
@@ -209,7 +213,13 @@ impl Store {
     /// The files of the journal in a home.
     pub(super) fn files(dir: &Path) -> Result<Vec<PathBuf>, JournalError> {
         let (path, marker) = paths(dir);
-        let told = Some(told::path(dir)).filter(|told| told.exists());
+        let told = Some(told::path(dir)).filter(|told| told.is_file());
+        if path.exists() && !path.is_file() {
+            return Err(JournalError::Unreadable { path });
+        }
+        if marker.exists() && !marker.is_file() {
+            return Err(JournalError::Marker { path: marker });
+        }
         match (path.exists(), marker.exists()) {
             (true, true) => Ok([path, marker].into_iter().chain(told).collect()),
             (true, false) => Err(JournalError::NoMarker { path, marker }),

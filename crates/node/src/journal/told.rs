@@ -26,9 +26,15 @@ pub(super) struct Told {
 impl Told {
     /// Of the store of this name in a home.
     pub(super) fn beside(dir: &Path, name: u64) -> Self {
+        let path = path(dir);
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(false).mode(0o600);
-        let file = options.open(path(dir));
+        // Opening a pipe waits for a reader.
+        let file = if fs::metadata(&path).is_ok_and(|facts| !facts.is_file()) {
+            Err(std::io::Error::other(format!("{} is not a regular file", path.display())))
+        } else {
+            options.open(path)
+        };
         if let Err(error) = &file {
             tracing::warn!(%error, "how far the journal has come is not noted");
         }
@@ -48,7 +54,11 @@ impl Told {
 
 /// How many segments the journal of this name must have come to, as far as is known.
 pub(super) fn least(dir: &Path, name: u64) -> Result<u64, HomeError> {
-    let text = home::read(&path(dir))?.unwrap_or_default();
+    let text = match home::read(&path(dir)) {
+        // It is not synced: a power cut may leave anything.
+        Err(HomeError::Damaged { .. }) => return Ok(0),
+        text => text?.unwrap_or_default(),
+    };
     let mut words = text.split_whitespace();
     let of = words.next().and_then(|of| u64::from_str_radix(of, 16).ok());
     let written = words.next().and_then(|written| written.parse().ok());

@@ -2,7 +2,7 @@
 
 use std::{
     borrow::Cow,
-    fs::{self, File},
+    fs,
     io::{self, Write},
     path::PathBuf,
     sync::{
@@ -29,7 +29,7 @@ use super::{
     store::{self, Store, Tables},
     told::Told,
 };
-use crate::crash;
+use crate::{crash, home};
 
 /// Bytes of a segment at most, unless one record has more: with what the store adds it fits into 4 MiB.
 /// The store rounds up to a power of two, so that a little more would take twice the place.
@@ -468,7 +468,7 @@ fn in_journal(record: &Record) -> impl Iterator<Item = Cow<'_, Record>> {
 }
 
 fn write_reserve(path: &std::path::Path) -> io::Result<()> {
-    let mut file = File::create(path)?;
+    let mut file = home::create_private(path)?;
     file.write_all(&vec![0; RESERVE])?;
     file.sync_all()
 }

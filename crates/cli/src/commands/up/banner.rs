@@ -21,7 +21,8 @@ pub(super) async fn print(
             "name": node.name,
             "network": node.network,
             "addresses": node.addresses,
-            "socket": home.socket(),
+            // JSON holds no other bytes than UTF-8.
+            "socket": home.socket().to_string_lossy(),
         }));
     }
     out.say(text(&node, home));

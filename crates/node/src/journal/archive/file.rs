@@ -6,7 +6,7 @@
 //! once and never changed.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, Write as _},
     os::unix::fs::{FileExt as _, OpenOptionsExt as _},
     path::Path,
@@ -253,9 +253,18 @@ impl Foot {
     }
 }
 
+/// Opens a file; none if something else is in its place.
+pub(super) fn open(path: &Path) -> io::Result<Option<File>> {
+    // Before it is opened: opening a pipe waits for a writer.
+    if !fs::metadata(path)?.is_file() {
+        return Ok(None);
+    }
+    File::open(path).map(Some)
+}
+
 /// Reads what a start must know of a file; none if it is damaged as a whole.
 pub(super) fn index(path: &Path, clock: &Clock) -> io::Result<Option<Index>> {
-    let file = File::open(path)?;
+    let Some(file) = open(path)? else { return Ok(None) };
     let size = file.metadata()?.len();
     let Some(foot) = Foot::read(&file, size)? else { return Ok(None) };
     let tail = size - FOOT as u64 - foot.index;
@@ -292,7 +301,7 @@ pub(super) struct Reading {
 impl Reading {
     /// None if it is damaged as a whole.
     pub(super) fn open(path: &Path) -> io::Result<Option<Self>> {
-        let file = File::open(path)?;
+        let Some(file) = open(path)? else { return Ok(None) };
         let size = file.metadata()?.len();
         Ok(Foot::read(&file, size)?.map(|foot| Self { file, foot }))
     }

@@ -105,6 +105,26 @@ fn every_task_is_read_back_by_its_number_and_none_beside_them() {
     }
 }
 
+#[test]
+fn what_is_no_file_of_ours_is_named_at_the_start_and_waited_for_by_nobody() {
+    let home = tempfile::tempdir().unwrap();
+    let (archive, ..) = archive(home.path(), 3);
+    let path = archive.path(100, 0);
+    for kind in home::tests::strange(&path) {
+        let error = archive.read_indexes(drop).unwrap_err();
+        assert!(matches!(error, JournalError::Damaged { damaged: 3, .. }), "{kind}: {error}");
+        assert!(error.to_string().contains(&path.display().to_string()), "{kind}: {error}");
+        assert_eq!(archive.verify().unwrap(), (3, 3), "{kind}");
+        assert_eq!(archive.repaired().unwrap(), [(100, None)], "{kind}");
+        assert!(found(home.path()).unwrap().is_empty(), "{kind}");
+        assert!(matches!(&archive.read(&[101])[..], [Err(ReadError::Damaged { .. })]), "{kind}");
+    }
+    // Of what does not count, a pipe is removed, and a folder stays: nothing is made of either.
+    fs::create_dir(archive.dir.join("folder")).unwrap();
+    Archive::open(home.path(), Clock::start(), BTreeMap::new()).unwrap();
+    assert!(!path.exists() && archive.dir.join("folder").exists());
+}
+
 /// One flipped bit anywhere: the tasks whose rows and records are whole are read, the others are known
 /// to be damaged, and nothing else is shown in their place.
 #[test]

@@ -10,7 +10,7 @@ use super::{
     super::{Journal, Recovery, frames},
     *,
 };
-use crate::clock::Clock;
+use crate::{clock::Clock, home::tests::strange};
 
 mod copies;
 
@@ -132,4 +132,37 @@ async fn damage_outside_of_the_records_is_found_as_well() {
     assert!(matches!(&error, JournalError::Pages { path, .. } if *path == file), "{error}");
     assert_eq!(fs::read(&file).unwrap(), spoilt, "nothing is changed");
     assert!(!dir.path().join("journal.verifying").exists());
+}
+
+#[tokio::test]
+async fn damaged_marker_is_written_anew_from_the_journal() {
+    let dir = home(3).await;
+    let marker = dir.path().join("journal.id");
+    let open = async || Journal::open(dir.path(), None, Clock::start(), Recovery::default()).await;
+    for kind in strange(&marker) {
+        let error = open().await.unwrap_err();
+        assert!(matches!(error, JournalError::Marker { .. }), "{kind}: {error}");
+        assert!(error.to_string().contains("meshwork store salvage"), "{error}");
+        assert_eq!(salvage(dir.path()).unwrap().report.records, 4, "{kind}");
+        open().await.unwrap().0.close().await;
+        fs::remove_dir_all(marker.with_extension("id.damaged")).ok();
+        fs::remove_file(marker.with_extension("id.damaged")).ok();
+    }
+}
+
+#[tokio::test]
+async fn journal_that_is_no_file_is_refused_and_a_strange_note_beside_it_is_ignored() {
+    let dir = home(3).await;
+    let open = async || Journal::open(dir.path(), None, Clock::start(), Recovery::default()).await;
+    for kind in strange(&dir.path().join("journal.told")) {
+        open().await.unwrap_or_else(|error| panic!("{kind}: {error}")).0.close().await;
+        assert_eq!(verify(dir.path()).unwrap().records, 4, "{kind}");
+    }
+    let path = dir.path().join(FILE);
+    for kind in strange(&path) {
+        for error in [open().await.map(drop).unwrap_err(), verify(dir.path()).unwrap_err()] {
+            assert!(error.to_string().contains("journal.redb"), "{kind}: {error}");
+            assert!(error.to_string().contains("meshwork store restore"), "{kind}: {error}");
+        }
+    }
 }

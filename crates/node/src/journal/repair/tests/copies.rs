@@ -47,10 +47,10 @@ async fn a_copy_holds_what_was_there_and_is_put_back_on_purpose_only() {
     assert!(matches!(error, JournalError::Older { .. }), "{error}");
     fs::write(&file, &latest).unwrap();
 
-    let error = restore(dir.path(), &copy, false).unwrap_err();
+    let error = restore(dir.path(), &copy, false, None).unwrap_err();
     assert!(matches!(error, JournalError::WouldReplace { .. }), "{error}");
     assert_eq!(fs::read(&file).unwrap(), latest, "nothing is touched");
-    let (report, aside) = restore(dir.path(), &copy, true).unwrap();
+    let (report, aside) = restore(dir.path(), &copy, true, None).unwrap();
     assert_eq!((report.open, report.ended), (4, 1));
     assert_eq!(aside, [dir.path().join("journal.replaced-1")]);
     assert_eq!(fs::read(&aside[0]).unwrap(), latest);
@@ -64,7 +64,7 @@ async fn a_copy_holds_what_was_there_and_is_put_back_on_purpose_only() {
     }
     // What is put aside a second time does not take the place of the first.
     fs::write(&file, &now).unwrap();
-    let (_, aside) = restore(dir.path(), &copy, true).unwrap();
+    let (_, aside) = restore(dir.path(), &copy, true, None).unwrap();
     assert_eq!(aside, [dir.path().join("journal.replaced-2")]);
     assert_eq!(fs::read(dir.path().join("journal.replaced-1")).unwrap(), latest);
     assert_eq!(fs::read(&aside[0]).unwrap(), now);
@@ -81,12 +81,12 @@ async fn a_copy_takes_the_place_of_a_journal_that_is_lost() {
     assert!(error.to_string().contains("meshwork store restore"), "{error}");
     // Left by one that was cut short.
     fs::write(dir.path().join("journal.restoring"), "half").unwrap();
-    let (_, aside) = restore(dir.path(), folder.path(), false).unwrap();
+    let (_, aside) = restore(dir.path(), folder.path(), false, None).unwrap();
     assert_eq!(aside, Vec::<PathBuf>::new());
     assert_eq!(ids(dir.path()).await, before);
 
     let fresh = tempfile::tempdir().unwrap();
-    restore(fresh.path(), folder.path(), false).unwrap();
+    restore(fresh.path(), folder.path(), false, None).unwrap();
     assert_eq!(ids(fresh.path()).await, before, "in another home as well");
 }
 
@@ -101,7 +101,7 @@ async fn a_copy_is_that_of_its_node_wherever_it_is_put_back() {
     open(dir.path(), own).await.unwrap().close().await;
     backup(dir.path(), folder.path()).unwrap();
     let fresh = tempfile::tempdir().unwrap();
-    restore(fresh.path(), folder.path(), false).unwrap();
+    restore(fresh.path(), folder.path(), false, None).unwrap();
     let error = open(fresh.path(), other).await.unwrap_err();
     assert!(matches!(error, JournalError::OtherKey { owner, .. } if owner == own), "{error}");
     open(fresh.path(), own).await.unwrap().close().await;
@@ -115,10 +115,10 @@ async fn no_number_of_a_start_comes_twice() {
     fs::write(&boot, "4000000000\n").unwrap();
     backup(dir.path(), folder.path()).unwrap();
     let fresh = tempfile::tempdir().unwrap();
-    restore(fresh.path(), folder.path(), false).unwrap();
+    restore(fresh.path(), folder.path(), false, None).unwrap();
     assert_eq!(next_boot(&fresh.path().join("boot")).unwrap(), 4_000_000_001);
     fs::write(&boot, "4100000000\n").unwrap();
-    restore(dir.path(), folder.path(), true).unwrap();
+    restore(dir.path(), folder.path(), true, None).unwrap();
     assert_eq!(next_boot(&boot).unwrap(), 4_100_000_001, "never lower than it was");
 }
 
@@ -128,15 +128,15 @@ async fn a_copy_that_is_damaged_or_none_is_not_put_back() {
     backup(dir.path(), folder.path()).unwrap();
     let whole = fs::read(dir.path().join(FILE)).unwrap();
     let nothing = tempfile::tempdir().unwrap();
-    let error = restore(dir.path(), nothing.path(), true).unwrap_err();
+    let error = restore(dir.path(), nothing.path(), true, None).unwrap_err();
     assert!(matches!(error, JournalError::None { .. }), "{error}");
     fs::remove_file(folder.path().join("journal.id")).unwrap();
-    let error = restore(dir.path(), folder.path(), true).unwrap_err();
+    let error = restore(dir.path(), folder.path(), true, None).unwrap_err();
     assert!(matches!(error, JournalError::NoMarker { .. }), "cut short: {error}");
 
     let other = home(3).await;
     spoil(other.path(), 1);
-    let error = restore(dir.path(), other.path(), true).unwrap_err();
+    let error = restore(dir.path(), other.path(), true, None).unwrap_err();
     assert!(matches!(error, JournalError::Damaged { damaged: 1, .. }), "{error}");
     assert_eq!(fs::read(dir.path().join(FILE)).unwrap(), whole, "nothing is touched");
     // But a damaged one can be copied, before it is mended.
@@ -144,7 +144,7 @@ async fn a_copy_that_is_damaged_or_none_is_not_put_back() {
     assert_eq!(backup(other.path(), copy.path()).unwrap().damaged, 1);
 
     let _running = Home::open(dir.path()).unwrap();
-    let error = restore(dir.path(), folder.path(), true).unwrap_err();
+    let error = restore(dir.path(), folder.path(), true, None).unwrap_err();
     assert!(error.to_string().contains("in use"), "{error}");
 }
 
@@ -191,4 +191,26 @@ async fn a_copy_is_of_one_moment_while_commits_go_on() {
     assert_eq!(verify(others.path()).unwrap().open, now);
     journal.close().await;
     assert_eq!(verify(dir.path()).unwrap().open, now);
+}
+
+#[tokio::test]
+async fn copy_of_another_node_is_put_back_only_by_name() {
+    let (dir, other, folder) = (home(2).await, home(1).await, tempfile::tempdir().unwrap());
+    let (own, strange) = (PeerId::random(), PeerId::random());
+    for (home, node) in [(&dir, own), (&other, strange)] {
+        let opened =
+            Journal::open(home.path(), Some(node), Clock::start(), Recovery::default()).await;
+        opened.unwrap().0.close().await;
+    }
+    backup(other.path(), folder.path()).unwrap();
+    let before = fs::read(dir.path().join(FILE)).unwrap();
+    let fresh = tempfile::tempdir().unwrap();
+    for (home, node) in [(&dir, None), (&dir, Some(own)), (&fresh, Some(own))] {
+        let error = restore(home.path(), folder.path(), true, node).unwrap_err();
+        assert!(matches!(error, JournalError::OtherNode { .. }), "{error}");
+        assert!(error.to_string().contains(&format!("--node {strange}")), "{error}");
+    }
+    assert_eq!(fs::read(dir.path().join(FILE)).unwrap(), before, "nothing is touched");
+    restore(dir.path(), folder.path(), true, Some(strange)).unwrap();
+    assert_eq!(ids(dir.path()).await.len(), 1);
 }
