@@ -134,15 +134,21 @@ impl Failure {
             }
         }
         let failure = Self::new(exit::of_code(error.code()), error.code(), told);
-        if let NetworkError::InternalError(InternalError::Home(HomeError::InUse { home, .. })) =
-            error
-        {
-            let home = home.display().to_string();
-            return failure.with_hint(format!(
-                "meshwork --home {home:?} down        (or start with another --home)"
-            ));
+        match error {
+            NetworkError::InternalError(InternalError::Home(error)) => {
+                failure.with_hint_of_home(error)
+            }
+            _ => failure,
         }
-        failure
+    }
+
+    /// Adds what to do about a home that cannot be used, where a command helps.
+    pub(crate) fn with_hint_of_home(self, error: &HomeError) -> Self {
+        let HomeError::InUse { home, .. } = error else { return self };
+        let home = home.display().to_string();
+        self.with_hint(format!(
+            "meshwork --home {home:?} down        (or choose another one with --home)"
+        ))
     }
 }
 

@@ -50,8 +50,8 @@ pub(super) async fn peers(
         PeersVerb::Disconnect { peer } => {
             decided(&client.disconnect(&peer).await?, out, |answer| {
                 format!(
-                    "is disconnected; either side may connect again, which meshwork peers block {} \
-                     prevents",
+                    "is disconnected; either side may connect again. To prevent that: meshwork peers \
+                     block {}",
                     answer.peer_id
                 )
             })?;

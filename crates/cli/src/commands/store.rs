@@ -135,5 +135,9 @@ fn text(told: &Told) -> String {
 
 fn failure(error: JournalError) -> Failure {
     let code = if error.code() == "internal" { "journal" } else { error.code() };
-    Failure::new(exit::FAILED, code, error.to_string())
+    let failure = Failure::new(exit::FAILED, code, error.to_string());
+    match error {
+        JournalError::Home(error) => failure.with_hint_of_home(&error),
+        _ => failure,
+    }
 }

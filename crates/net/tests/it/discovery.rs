@@ -97,7 +97,9 @@ async fn whoever_is_gone_is_told_of_no_longer() {
     .await;
     within(c.handle.stop()).await;
     let why = b.disconnected(gone).await;
-    assert_eq!(why.as_deref(), Some("it has closed the connection"), "nothing is wrong with that");
+    // What is on its way to C when it closes its socket is answered by a reset.
+    let ends = ["it has closed the connection", "the connection broke off"];
+    assert!(why.as_deref().is_some_and(|why| ends.contains(&why)), "{why:?}");
     let mut late = Node::joining(TCP, &b).await;
     late.ready(b.id()).await;
     let found = within(late.handle.find_peers(by_capability("gpu"))).await.unwrap();
