@@ -12,7 +12,7 @@ const TASKS: usize = 300;
 const BYTES: usize = 8_000;
 
 /// The page as a table: each name with its labels, and its value.
-fn page(node: &Node) -> BTreeMap<String, f64> {
+pub(crate) fn page(node: &Node) -> BTreeMap<String, f64> {
     let answer = node.ask(&["metrics"]);
     assert_eq!(answer.code, 0, "{answer:?}");
     let lines = answer.stdout.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
@@ -25,7 +25,7 @@ fn page(node: &Node) -> BTreeMap<String, f64> {
 }
 
 /// The sum of all entries of this name whose labels contain all of `labels`.
-fn sum(page: &BTreeMap<String, f64>, name: &str, labels: &[&str]) -> f64 {
+pub(crate) fn sum(page: &BTreeMap<String, f64>, name: &str, labels: &[&str]) -> f64 {
     let of_name = |entry: &str| {
         let (found, rest) = entry.split_once('{').unwrap_or((entry, ""));
         found == name && labels.iter().all(|label| rest.contains(label))
