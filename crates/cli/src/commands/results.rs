@@ -47,7 +47,7 @@ pub(super) struct Lines<'a> {
     out: &'a Output,
     /// Lines printed so far.
     printed: u64,
-    /// Tasks that succeeded, and whose result was not printed.
+    /// Tasks of which it is not told that they failed, and whose result was not printed.
     lost: u64,
     /// Not yet printed.
     page: Page,
@@ -65,7 +65,7 @@ impl<'a> Lines<'a> {
         Self { client, out, printed: 0, lost: 0, page: Page::default() }
     }
 
-    /// Tasks that succeeded, and whose result was not printed.
+    /// Tasks of which it is not told that they failed, and whose result was not printed.
     pub(super) fn lost(&self) -> u64 {
         self.lost
     }
@@ -140,9 +140,11 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// Whether the member has ended with a result that the node no longer keeps.
+/// Whether the member has ended with a result that the node no longer keeps or cannot read: the group
+/// counts it as one that succeeded, or does not know.
 fn is_lost(member: &MemberResult) -> bool {
-    member.output.is_none() && member.error.is_none()
+    let is_told = matches!(member.state.as_str(), "failed" | "cancelled" | "expired");
+    member.output.is_none() && !is_told
 }
 
 /// Why a task gives an empty line.

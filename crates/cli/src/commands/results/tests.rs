@@ -55,3 +55,23 @@ fn task_without_a_result_says_why_in_one_line() {
     let gone = line(ID, "forgotten", &None, &None).expect_err("no line");
     assert!(gone.why.contains("is not kept any longer"), "{gone:?}");
 }
+
+/// A damaged record is no failure of the task, which the group counts already, and no success either.
+#[test]
+fn member_without_its_result_is_lost_unless_it_is_told_how_it_failed() {
+    let member = |state: &str, output: Option<&'static [u8]>, why: Option<&str>| MemberResult {
+        index: 0,
+        id: ID.to_owned(),
+        state: state.to_owned(),
+        output: output.map(|bytes| Payload::of(Bytes::from_static(bytes))),
+        error: why.map(error),
+    };
+    for state in ["failed", "cancelled", "expired"] {
+        assert!(!is_lost(&member(state, None, Some("why"))), "{state}");
+    }
+    for state in ["damaged", "forgotten"] {
+        assert!(is_lost(&member(state, None, Some("why"))), "{state}");
+    }
+    assert!(is_lost(&member("succeeded", None, None)));
+    assert!(!is_lost(&member("succeeded", Some(b""), None)));
+}
