@@ -76,12 +76,37 @@ impl Drop for Copy {
     }
 }
 
-/// Refuses a folder in which there is a journal, or what belongs to one.
-pub(super) fn check_free(dir: &Path) -> Result<(), JournalError> {
-    let (journal, marker) = paths(dir);
-    match [journal, marker].into_iter().find(|path| path.exists()) {
-        Some(path) => Err(JournalError::Occupied { path }),
-        None => Ok(()),
+/// All that a copy puts into its folder, with the archive. Dropped before it is whole, nothing of it is
+/// left.
+pub(super) struct Unfinished {
+    dir: PathBuf,
+    is_whole: bool,
+}
+
+impl Unfinished {
+    /// Refuses a folder in which there is a journal, or what belongs to one: whatever has these names
+    /// from now on is of the copy.
+    pub(super) fn begin(dir: &Path) -> Result<Self, JournalError> {
+        let (journal, marker) = paths(dir);
+        match [journal, marker, archive::folder(dir)].into_iter().find(|path| path.exists()) {
+            Some(path) => Err(JournalError::Occupied { path }),
+            None => Ok(Self { dir: dir.to_owned(), is_whole: false }),
+        }
+    }
+
+    /// All is there but the marker: writes that, and leaves the copy where it is.
+    pub(super) fn complete(mut self, marker: Marker) -> Result<(), JournalError> {
+        marker.put(&self.dir)?;
+        self.is_whole = true;
+        Ok(())
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if !self.is_whole {
+            discard(&self.dir);
+        }
     }
 }
 

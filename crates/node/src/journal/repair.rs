@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     JournalError,
     archive::{self, Archive},
-    copy::{self, Copy},
+    copy::{self, Copy, Unfinished},
     raw::Found,
     store::{self, FILE, Marker, Store},
     told,
@@ -209,14 +209,11 @@ pub fn compact(home: &Path) -> Result<JournalReport, JournalError> {
 pub fn backup(home: &Path, to: &Path) -> Result<JournalReport, JournalError> {
     let (_lock, store) = open(home)?;
     home::make_private(to)?;
-    copy::check_free(to)?;
+    let files = Unfinished::begin(to)?;
     let marker = store.marker()?;
     store.archive()?.copy_to(to)?;
-    let copied = Copy::begin(&store, &to.join(FILE), marker)?.finish();
-    if let Err(error) = copied.and_then(|()| marker.put(to)) {
-        copy::discard(to);
-        return Err(error);
-    }
+    Copy::begin(&store, &to.join(FILE), marker)?.finish()?;
+    files.complete(marker)?;
     seal(home, to)
 }
 

@@ -4,7 +4,7 @@ use std::{
     borrow::Cow,
     fs,
     io::{self, Write},
-    path::PathBuf,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -23,7 +23,7 @@ use tokio::sync::mpsc;
 use super::{
     Copied, FULL_RETRY, JournalError, Timed, Work,
     archive::{Archive, Entry, Job, Noted},
-    copy::{self, Copy},
+    copy::{Copy, Unfinished},
     frames::{self, Stamp},
     index::Index,
     store::{self, Store, Tables},
@@ -108,11 +108,11 @@ struct Aside {
     forgotten: Vec<[u8; 12]>,
 }
 
-/// A copy, its folder, and who waits for it.
+/// A copy, what it has put into its folder, and who waits for it.
 pub(super) struct Copying {
     copy: Copy,
     marker: store::Marker,
-    dir: PathBuf,
+    files: Unfinished,
     done: Copied,
 }
 
@@ -129,7 +129,7 @@ impl Writer {
             let batch = match work.recv_timeout(idle) {
                 Ok(Work::Commit(batch)) => batch,
                 Ok(Work::Copy { dir, done }) => {
-                    self.begin_copy(dir, done);
+                    self.begin_copy(&dir, done);
                     continue;
                 }
                 Ok(Work::Moved { first, generation, written }) => {
@@ -179,15 +179,15 @@ impl Writer {
         }
     }
 
-    fn begin_copy(&mut self, dir: PathBuf, done: Copied) {
+    fn begin_copy(&mut self, dir: &Path, done: Copied) {
         let begin = || {
-            copy::check_free(&dir)?;
-            self.archive.copy_to(&dir)?;
+            let files = Unfinished::begin(dir)?;
+            self.archive.copy_to(dir)?;
             let marker = self.store.marker()?;
-            Ok((Copy::begin(&self.store, &dir.join(store::FILE), marker)?, marker))
+            Ok((Copy::begin(&self.store, &dir.join(store::FILE), marker)?, marker, files))
         };
         match begin() {
-            Ok((copy, marker)) => self.copy = Some(Copying { copy, marker, dir, done }),
+            Ok((copy, marker, files)) => self.copy = Some(Copying { copy, marker, files, done }),
             Err(error) => self.end_copy(done, Err(error)),
         }
     }
@@ -198,12 +198,9 @@ impl Writer {
         if matches!(more, Ok(true)) {
             return;
         }
-        let Some(Copying { copy, marker, dir, done }) = self.copy.take() else { return };
+        let Some(Copying { copy, marker, files, done }) = self.copy.take() else { return };
         drop(copy);
-        let made = more.and_then(|_| marker.put(&dir));
-        if made.is_err() {
-            copy::discard(&dir);
-        }
+        let made = more.and_then(|_| files.complete(marker));
         self.end_copy(done, made);
         self.remove_unneeded();
     }
@@ -417,9 +414,10 @@ impl Writer {
     /// waits a while. Nothing of the commit was told, and the store is opened anew from what was on
     /// disk before it.
     fn make_space(&mut self, error: &JournalError) -> Result<(), JournalError> {
-        if let Some(Copying { copy, done, .. }) = self.copy.take() {
+        if let Some(Copying { copy, files, done, .. }) = self.copy.take() {
             // Its space may be enough; and it reads a file that is about to be closed.
             drop(copy);
+            drop(files);
             let error = redb::Error::Io(io::ErrorKind::StorageFull.into());
             self.end_copy(done, Err(JournalError::store(self.store.path(), error)));
             return self.store.open_again();
@@ -467,7 +465,7 @@ fn in_journal(record: &Record) -> impl Iterator<Item = Cow<'_, Record>> {
     itself.into_iter().chain(archived)
 }
 
-fn write_reserve(path: &std::path::Path) -> io::Result<()> {
+fn write_reserve(path: &Path) -> io::Result<()> {
     let mut file = home::create_private(path)?;
     file.write_all(&vec![0; RESERVE])?;
     file.sync_all()

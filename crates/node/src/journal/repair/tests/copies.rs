@@ -32,6 +32,16 @@ async fn a_copy_holds_what_was_there_and_is_put_back_on_purpose_only() {
         matches!(marked, JournalError::Occupied { .. }),
         "a home whose journal is lost: {marked}"
     );
+    let ended = tempfile::tempdir().unwrap();
+    let file = ended.path().join("ended/000000000000-0");
+    fs::create_dir(ended.path().join("ended")).unwrap();
+    fs::write(&file, "theirs").unwrap();
+    let other = backup(dir.path(), ended.path()).unwrap_err();
+    assert!(
+        matches!(other, JournalError::Occupied { .. }),
+        "an archive without a journal: {other}"
+    );
+    assert_eq!(fs::read(&file).unwrap(), b"theirs");
     let mode = |path: PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(copy.join(FILE)), mode(dir.path().join(FILE))), (0o600, 0o600));
 
