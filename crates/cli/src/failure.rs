@@ -134,12 +134,10 @@ impl Failure {
             }
         }
         let failure = Self::new(exit::of_code(error.code()), error.code(), told);
-        match error {
-            NetworkError::InternalError(InternalError::Home(error)) => {
-                failure.with_hint_of_home(error)
-            }
-            _ => failure,
+        if let NetworkError::InternalError(InternalError::Home(error)) = error {
+            return failure.with_hint_of_home(error);
         }
+        failure
     }
 
     /// Adds what to do about a home that cannot be used, where a command helps.

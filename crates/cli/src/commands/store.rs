@@ -136,8 +136,5 @@ fn text(told: &Told) -> String {
 fn failure(error: JournalError) -> Failure {
     let code = if error.code() == "internal" { "journal" } else { error.code() };
     let failure = Failure::new(exit::FAILED, code, error.to_string());
-    match error {
-        JournalError::Home(error) => failure.with_hint_of_home(&error),
-        _ => failure,
-    }
+    if let JournalError::Home(error) = &error { failure.with_hint_of_home(error) } else { failure }
 }
