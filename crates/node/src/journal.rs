@@ -355,7 +355,12 @@ fn read(
     }
     let replayed = store.replay(|segment, stamp, record| {
         index.add(&record, segment);
-        ledger.apply(record, clock.time(stamp.at), stamp.up);
+        if let Record::Forgotten { id } = &record {
+            // Of an archived task as well. What was forgotten stands in a table of its own.
+            ledger.remove(id);
+        } else {
+            ledger.apply(record, clock.time(stamp.at), stamp.up);
+        }
         // Segments rise, so that each is counted once.
         if segment >= next {
             next = segment + 1;

@@ -104,13 +104,19 @@ impl Engine {
         self.forgotten = forgotten;
     }
 
-    /// Why nothing is known of a task.
+    /// Why nothing is known of a task. An id that is a group's was not forgotten.
     pub fn unknown_task(&self, id: TaskId) -> Reason {
+        if self.groups.slot(&GroupId::from_bytes(*id.as_bytes())).is_some() {
+            return Reason::NotFound;
+        }
         self.unknown(id.as_bytes())
     }
 
-    /// Why nothing is known of a group.
+    /// Why nothing is known of a group. An id that is a task's was not forgotten.
     pub fn unknown_group(&self, id: GroupId) -> Reason {
+        if self.is_known(&TaskId::from_bytes(*id.as_bytes())) {
+            return Reason::NotFound;
+        }
         self.unknown(id.as_bytes())
     }
 

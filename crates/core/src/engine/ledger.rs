@@ -100,7 +100,9 @@ impl Ledger {
         }
     }
 
-    fn remove(&mut self, id: &TaskId) {
+    /// The journal does not hold this task any longer: it was archived, or forgotten. Which of both is
+    /// said elsewhere.
+    pub fn remove(&mut self, id: &TaskId) {
         if let Some(place) = self.index.remove(id) {
             self.tasks.remove(&place);
         }

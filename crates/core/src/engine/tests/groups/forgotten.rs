@@ -44,6 +44,20 @@ fn a_large_group_is_forgotten_as_a_whole_in_several_passes_also_over_a_restart()
 }
 
 #[test]
+fn id_of_a_task_is_no_forgotten_group_and_the_reverse() {
+    let mut net = Net::connected(&[1]);
+    let id = net.accepts(members(GroupId::new(), 0..2, true, None));
+    net.nodes[0].engine.forgotten.raise(u64::MAX);
+    let engine = &net.nodes[0].engine;
+    let task = GroupId::from_bytes(*id.member(0).as_bytes());
+    assert_eq!(engine.unknown_group(task), Reason::NotFound);
+    assert_eq!(engine.unknown_task(TaskId::from_bytes(*id.as_bytes())), Reason::NotFound);
+    let other = GroupId::new();
+    assert!(matches!(engine.unknown_group(other), Reason::Forgotten { .. }));
+    assert!(matches!(engine.unknown_task(other.member(0)), Reason::Forgotten { .. }));
+}
+
+#[test]
 fn a_group_that_has_not_ended_loses_nothing_and_no_more_is_taken() {
     let mut net = Net::connected(&[1]);
     net.nodes[0].engine.config.keep_bytes = 19 * limits::ENDED_WEIGHT as u64;
