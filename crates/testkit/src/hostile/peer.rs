@@ -8,7 +8,7 @@ use yamux::Stream;
 
 use super::{
     Channel, HELLO, Socket, TASK,
-    message::{Advert, Hello, HelloReply, reply},
+    message::{Advert, Hello, HelloReply, ToOwner, reply, to_owner},
     mux::{self, Opener},
 };
 use crate::{TestNode, within};
@@ -95,6 +95,20 @@ impl Hostile {
     /// Opens a task session, as an owner does.
     pub async fn session(&self) -> Channel {
         self.open(TASK).await.expect("whoever is admitted may open one")
+    }
+
+    /// Opens a task session, and waits for the first credit: what is assigned before it may be
+    /// answered `busy`.
+    pub async fn granted_session(&self) -> Channel {
+        let mut session = self.session().await;
+        within("the first credit", async {
+            while !matches!(
+                session.recv::<ToOwner>().await.expect("the session lives").kind,
+                Some(to_owner::Kind::Credit(_))
+            ) {}
+        })
+        .await;
+        session
     }
 
     /// The next task session that the victim opens, as the owner of this worker.

@@ -344,7 +344,7 @@ async fn heartbeat_is_how_often_a_worker_says_what_it_runs() {
     let accept = AcceptPolicy::default().with("debug", Accept::Anyone);
     let worker = TestNode::configured(NetworkConfig { tasks, accept, ..loopback() }).await;
     let owner = Hostile::admitted(&worker).await;
-    let mut session = owner.session().await;
+    let mut session = owner.granted_session().await;
     let mut batch = AssignBatch::one(1, "debug/sleep", "");
     batch.assignments[0].params.insert("ms".to_owned(), "3600000".to_owned());
     session.send(&ToWorker::from(to_worker::Kind::Assign(batch))).await.unwrap();

@@ -105,7 +105,7 @@ async fn half_a_message_is_none() {
             session.close().await.unwrap();
             within("the end of the session", session.ended()).await;
             // Being cut off is nobody's fault, so the same peer may go on.
-            let mut session = hostile.session().await;
+            let mut session = hostile.granted_session().await;
             session.write(&whole).await.unwrap();
             while !matches!(heard(&mut session).await, to_owner::Kind::Accepted(_)) {}
             session.write(&half_bad).await.unwrap();

@@ -150,7 +150,7 @@ async fn an_owner_that_acknowledges_nothing_does_not_keep_a_node_from_stopping()
     let config = NetworkConfig { ping_interval: Duration::from_secs(600), ..spec.config() };
     let worker = TestNode::configured(config).await;
     let owner = Hostile::admitted(&worker).await;
-    let mut session = owner.session().await;
+    let mut session = owner.granted_session().await;
     let order = to_worker::Kind::Assign(AssignBatch::one(1, "debug/echo", "x"));
     session.send(&ToWorker::from(order)).await.unwrap();
     within("its result", async {
