@@ -1,5 +1,5 @@
-//! Which ids were forgotten: known within bounds, so that nobody is told that a task or group never
-//! existed whose results were dropped.
+//! Ids that were forgotten, within bounds: a task or group whose results were dropped is answered as
+//! `forgotten`, and not as one that never existed.
 //!
 //! Most ids tell when they were made. Of these one time is enough: an unknown id that is not younger
 //! than the youngest that was forgotten counts as forgotten. Others (of groups with a key) are kept.

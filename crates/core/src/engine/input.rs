@@ -322,7 +322,7 @@ pub enum Reply {
     },
     /// The task has ended, and the archive has its end.
     Archived {
-        /// Which.
+        /// The task's id.
         id: TaskId,
         /// Its number in the archive.
         number: u64,
