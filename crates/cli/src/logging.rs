@@ -19,7 +19,9 @@ pub(crate) fn start(verbose: u8) -> Result<(), Failure> {
                 .with_hint("MESHWORK_LOG=info, or MESHWORK_LOG=meshwork_net=debug")
         })?,
         _ => EnvFilter::new(match verbose {
-            0 => "error",
+            // A packet that one interface cannot send is an error to libp2p, such as the first one
+            // after an interface came up. It is sent again, and on the others.
+            0 => "error,libp2p_mdns=off",
             1 => "warn,meshwork=info,meshwork_api=info,meshwork_net=info,meshwork_node=info",
             2 => "info,meshwork=debug,meshwork_api=debug,meshwork_net=debug,meshwork_node=debug",
             _ => "debug",

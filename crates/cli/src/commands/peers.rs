@@ -78,7 +78,8 @@ async fn find(request: &FindRequest, client: &Client, out: &Output) -> anyhow::R
     if !found.items.is_empty() {
         return Ok(exit::DONE);
     }
-    out.say("no such peer is known here or to the peers that were asked: meshwork peers");
+    out.say("no such peer is known here or to the peers that were asked");
+    out.say("a peer shows its handlers to those that it takes work from: meshwork peers");
     Ok(exit::NOT_FOUND)
 }
 
