@@ -15,9 +15,8 @@ pub(super) struct Index {
     /// The segment of a group's latest tally.
     groups: FxHashMap<GroupId, u64>,
     segments: FxHashMap<u64, Segment>,
-    /// Those of which little is needed, and the next of them to look at.
+    /// Those that were sparse when something in them became needless.
     sparse: BTreeSet<u64>,
-    looked_at: u64,
     /// Segments with records that undo what is in the segment of the key: needed as long as it is
     /// there, or it would be undone no more.
     undone_by: FxHashMap<u64, Vec<u64>>,
@@ -35,18 +34,31 @@ struct Places {
 }
 
 impl Places {
-    /// Whether everything about it is in this segment.
-    fn are_all(&self, segment: u64) -> bool {
+    fn all(&self) -> impl Iterator<Item = u64> + use<> {
         let Self { submitted, tried, ended } = *self;
-        [Some(submitted), tried, ended].into_iter().flatten().all(|at| at == segment)
+        [Some(submitted), tried, ended].into_iter().flatten()
+    }
+
+    /// Whether everything about it is in one segment.
+    fn are_one(&self) -> bool {
+        self.all().all(|at| at == self.submitted)
     }
 }
 
-/// Of how many records, how many are needed.
+/// Of how many records, how many are needed, and how many of these cannot be moved.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Segment {
     records: u32,
     needed: u32,
+    /// Needed records that say something about what is in another segment.
+    bound: u32,
+}
+
+impl Segment {
+    /// Whether so little is needed that it is worth writing anew, and all of it can be.
+    fn is_sparse(&self) -> bool {
+        self.needed > 0 && self.bound == 0 && self.needed * SPARSE < self.records
+    }
 }
 
 impl Index {
@@ -60,46 +72,40 @@ impl Index {
         match record {
             Record::Submitted { task, .. } => {
                 let places = Places { submitted: segment, tried: None, ended: None };
-                self.tasks.insert(task.id, places);
-                self.need(segment);
+                self.place(task.id, places);
             }
             Record::Tried { id, .. } => {
-                if let Some(Places { tried, ended: None, .. }) = self.tasks.get_mut(id) {
-                    let before = tried.replace(segment);
-                    self.need(segment);
-                    before.into_iter().for_each(|before| self.free(before));
+                if let Some(places @ Places { ended: None, .. }) = self.tasks.get(id).copied() {
+                    self.place(*id, Places { tried: Some(segment), ..places });
                 }
             }
             Record::Ended { id, .. } => {
-                if let Some(Places { tried, ended: ended @ None, .. }) = self.tasks.get_mut(id) {
-                    *ended = Some(segment);
+                if let Some(places @ Places { ended: None, .. }) = self.tasks.get(id).copied() {
                     // The end tells the whole story.
-                    let before = tried.take();
-                    self.need(segment);
-                    before.into_iter().for_each(|before| self.free(before));
+                    self.place(*id, Places { tried: None, ended: Some(segment), ..places });
                 }
             }
             Record::Forgotten { id } => self.forget(id, segment),
             Record::Group(tally) => {
-                self.need(segment);
+                self.need(segment, false);
                 if let Some(before) = self.groups.insert(tally.id, segment) {
                     // The earlier one must not count again when this one is gone.
-                    self.free(before);
+                    self.free(before, false);
                     self.undo(before, segment);
                 }
             }
             Record::GroupForgotten { id } => {
                 let Some(before) = self.groups.remove(id) else { return };
-                self.free(before);
+                self.free(before, false);
                 self.undo(before, segment);
             }
             Record::Finished(kept) => {
                 self.kept.insert((kept.owner, kept.epoch), segment);
-                self.need(segment);
+                self.need(segment, false);
             }
             Record::Released { owner, epoch } => {
                 let Some(finished) = self.kept.remove(&(*owner, *epoch)) else { return };
-                self.free(finished);
+                self.free(finished, false);
                 self.undo(finished, segment);
             }
             // The store itself says it.
@@ -108,11 +114,27 @@ impl Index {
     }
 
     fn forget(&mut self, id: &TaskId, segment: u64) {
-        let Some(Places { submitted, tried, ended }) = self.tasks.remove(id) else { return };
-        for place in [Some(submitted), tried, ended].into_iter().flatten() {
-            self.free(place);
+        let Some(places) = self.tasks.remove(id) else { return };
+        self.leave_places(places);
+        self.undo(places.submitted, segment);
+    }
+
+    /// What is needed of a task is in these places from now on.
+    fn place(&mut self, id: TaskId, places: Places) {
+        let bound = !places.are_one();
+        for place in places.all() {
+            self.need(place, bound);
         }
-        self.undo(submitted, segment);
+        if let Some(before) = self.tasks.insert(id, places) {
+            self.leave_places(before);
+        }
+    }
+
+    fn leave_places(&mut self, places: Places) {
+        let bound = !places.are_one();
+        for place in places.all() {
+            self.free(place, bound);
+        }
     }
 
     /// Takes out the segments that are needed no more.
@@ -126,19 +148,24 @@ impl Index {
             self.sparse.remove(&segment);
             dead.push(segment);
             for undoing in self.undone_by.remove(&segment).unwrap_or_default() {
-                self.free(undoing);
+                self.free(undoing, true);
             }
         }
         dead
     }
 
-    /// A few segments of which so little is needed that they are not worth their place; others the
-    /// next time.
+    /// A few segments of which so little is needed that they are not worth their place, and all of that
+    /// can be written anew; others the next time.
     pub(super) fn sparse(&mut self) -> Vec<u64> {
-        let later = self.sparse.range(self.looked_at..);
-        let found: Vec<u64> =
-            later.chain(self.sparse.range(..self.looked_at)).take(LOOKED_AT).copied().collect();
-        self.looked_at = found.last().map_or(0, |last| last + 1);
+        let mut found = Vec::new();
+        while found.len() < LOOKED_AT
+            && let Some(number) = self.sparse.pop_first()
+        {
+            // Something may have become needed there, or been told elsewhere, meanwhile.
+            if self.segments.get(&number).is_some_and(Segment::is_sparse) {
+                found.push(number);
+            }
+        }
         found
     }
 
@@ -147,17 +174,18 @@ impl Index {
     pub(super) fn movable(&self, segment: u64, records: Vec<Timed>) -> Option<Vec<Timed>> {
         let needed = self.segments.get(&segment)?.needed;
         let (mut tried, mut tallied) = (FxHashSet::default(), FxHashSet::default());
+        let (mut submitted, mut ended) = (FxHashSet::default(), FxHashSet::default());
+        let is_here = |places: &Places| places.submitted == segment && places.are_one();
         let mut is_needed = |record: &Record| match record {
             Record::Submitted { task, .. } => {
-                self.tasks.get(&task.id).is_some_and(|places| places.are_all(segment))
+                self.tasks.get(&task.id).is_some_and(&is_here) && submitted.insert(task.id)
             }
             Record::Tried { id, .. } => self.tasks.get(id).is_some_and(|places| {
-                places.are_all(segment) && places.tried.is_some() && tried.insert(*id)
+                is_here(places) && places.tried.is_some() && tried.insert(*id)
             }),
-            Record::Ended { id, .. } => self
-                .tasks
-                .get(id)
-                .is_some_and(|places| places.are_all(segment) && places.ended.is_some()),
+            Record::Ended { id, .. } => self.tasks.get(id).is_some_and(|places| {
+                is_here(places) && places.ended.is_some() && ended.insert(*id)
+            }),
             Record::Finished(kept) => self.kept.get(&(kept.owner, kept.epoch)) == Some(&segment),
             Record::Group(tally) => {
                 self.groups.get(&tally.id) == Some(&segment) && tallied.insert(tally.id)
@@ -169,7 +197,7 @@ impl Index {
             | Record::Dropped { .. }
             | Record::Read { .. } => false,
         };
-        // From behind: of several stories of a task, or tallies of a group, the latest counts.
+        // From behind: of several records of a task, or tallies of a group, the latest counts.
         let later = records.into_iter().rev();
         let mut moved: Vec<_> = later.filter(|(_, record)| is_needed(record)).collect();
         moved.reverse();
@@ -198,20 +226,24 @@ impl Index {
                 | Record::Dropped { .. }
                 | Record::Read { .. } => {}
             }
-            self.free(segment);
+            self.free(segment, false);
         }
     }
 
-    fn need(&mut self, segment: u64) {
-        self.segments.entry(segment).or_default().needed += 1;
+    /// A record that is `bound` to another segment cannot be moved.
+    fn need(&mut self, number: u64, bound: bool) {
+        let segment = self.segments.entry(number).or_default();
+        segment.needed += 1;
+        segment.bound += u32::from(bound);
     }
 
-    fn free(&mut self, number: u64) {
+    fn free(&mut self, number: u64, bound: bool) {
         let Some(segment) = self.segments.get_mut(&number) else { return };
         segment.needed = segment.needed.saturating_sub(1);
+        segment.bound = segment.bound.saturating_sub(u32::from(bound));
         if segment.needed == 0 {
             self.unneeded.push(number);
-        } else if segment.needed * SPARSE < segment.records {
+        } else if segment.is_sparse() {
             self.sparse.insert(number);
         }
     }
@@ -219,7 +251,7 @@ impl Index {
     fn undo(&mut self, done: u64, segment: u64) {
         if done != segment {
             self.undone_by.entry(done).or_default().push(segment);
-            self.need(segment);
+            self.need(segment, true);
         }
     }
 }

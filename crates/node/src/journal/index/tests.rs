@@ -103,9 +103,11 @@ fn what_is_left_of_a_sparse_segment_moves_unless_something_later_is_about_it() {
         index.add(&forgotten(task), 2);
     }
     index.add(&ended(&tasks[1]), 3);
-    assert_eq!(index.sparse(), [1]);
-    assert_eq!(index.movable(1, records()), None, "its end would come before it");
+    assert!(index.sparse().is_empty(), "an end would come before its task");
+    assert_eq!(index.movable(1, records()), None);
     index.add(&forgotten(&tasks[1]), 4);
+    assert_eq!(index.sparse(), [1]);
+    assert!(index.sparse().is_empty(), "it is looked at once");
     let moved = index.movable(1, records()).unwrap();
     assert_eq!(moved, [(stamp(3), submitted(&tasks[0]))]);
     index.leave(1, &moved);
@@ -146,4 +148,47 @@ fn a_tally_is_needed_until_there_is_a_later_one_and_that_as_long_as_it_undoes_th
     dead.sort_unstable();
     assert_eq!(dead, [1, 2, 3, 4, 5]);
     assert!(index.segments.is_empty() && index.groups.is_empty());
+}
+
+/// A segment is read only to be moved: it is 4 MiB, and looked at with each commit.
+#[test]
+fn whether_a_segment_can_be_moved_is_known_without_reading_it() {
+    for seed in 0..200_u64 {
+        let mut random = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        let mut below = |bound: u64| {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            random % bound
+        };
+        let tasks: Vec<Task> = (0..40).map(|_| Task::default()).collect();
+        let mut segments: Vec<Vec<Timed>> = Vec::new();
+        let mut index = Index::default();
+        for number in 0..12 {
+            let mut records = Vec::new();
+            for _ in 0..below(30) {
+                let Some(task) = tasks.get(below(40) as usize) else { continue };
+                let has = index.tasks.contains_key(&task.id);
+                let record = match below(4) {
+                    0 if !has => submitted(task),
+                    1 => Record::Tried { id: task.id, story: Default::default() },
+                    2 => ended(task),
+                    _ => forgotten(task),
+                };
+                index.add(&record, number);
+                records.push((stamp(0), record));
+            }
+            segments.push(records);
+            index.take_dead();
+            for (number, records) in (0..).zip(&segments) {
+                let Some(segment) = index.segments.get(&number).copied() else { continue };
+                let movable = index.movable(number, records.clone()).is_some();
+                assert_eq!(
+                    movable,
+                    segment.bound == 0,
+                    "seed {seed}, segment {number}: {segment:?}"
+                );
+            }
+        }
+    }
 }
