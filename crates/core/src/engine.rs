@@ -20,6 +20,7 @@ use rand_core::Rng;
 use rustc_hash::FxHashMap;
 
 mod archive;
+mod digest;
 mod drain;
 mod ended;
 mod epoch_map;

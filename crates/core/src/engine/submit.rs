@@ -1,15 +1,14 @@
 //! The owner's half, towards its callers: submit, cancel, watch.
 
-use std::hash::{Hash as _, Hasher};
-
 use libp2p_identity::PeerId;
 
 use super::{
     Cx, Effect, Engine, Record, Reply, Token,
+    digest::digest,
     kinds::Kind,
     owner::change,
     peers::PeerKey,
-    queue::{HashableRequirements, Needs, hash_requirements},
+    queue::{HashableRequirements, Needs},
     tasks::{End, New, Owned, Phase, TaskKey, Terms, key_hash},
     timers::Timer,
 };
@@ -17,7 +16,7 @@ use crate::{
     failure::{FailureCode, TaskFailure},
     limits,
     reason::Reason,
-    task::{CancelledBy, Durability, RetryPolicy, Task, TaskId, TaskLimits, TaskState},
+    task::{CancelledBy, Durability, Task, TaskId, TaskState},
     time::Time,
 };
 
@@ -414,57 +413,8 @@ pub(super) fn differs(of: u64, task: &Task, targets: &[PeerId]) -> Option<&'stat
     (of != digest(task, targets)).then_some("contents")
 }
 
-/// A hash of all that a task asks for, but for its durability: what that is by default may change. It
-/// is kept on disk, so that it is computed in the same way in every version. It need not resist an
-/// attacker, as only the owner's own callers are compared.
-fn digest(task: &Task, targets: &[PeerId]) -> u64 {
-    let mut hasher = Digest(0);
-    task.task_type.family().hash(&mut hasher);
-    task.operation.hash(&mut hasher);
-    hasher.write(task.input.as_bytes());
-    task.params.hash(&mut hasher);
-    let TaskLimits { queue, attempt, total } = task.limits;
-    let RetryPolicy { attempts, crashes, backoff, max_backoff, hedge } = task.retry;
-    (queue, attempt, total, task.priority).hash(&mut hasher);
-    (attempts, crashes, backoff, max_backoff, hedge).hash(&mut hasher);
-    hash_requirements(&task.requirements, &mut hasher);
-    for target in in_order(targets) {
-        hasher.write(&target.to_bytes());
-    }
-    hasher.finish()
-}
-
-/// A hasher that no dependency can change.
-struct Digest(u64);
-
-impl Digest {
-    fn mix(&mut self, word: u64) {
-        let mixed = (self.0 ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        self.0 = mixed ^ (mixed >> 29);
-    }
-}
-
-impl Hasher for Digest {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        self.mix(bytes.len() as u64);
-        let (words, rest) = bytes.as_chunks();
-        for word in words {
-            self.mix(u64::from_le_bytes(*word));
-        }
-        let mut last = [0; 8];
-        for (to, from) in last.iter_mut().zip(rest) {
-            *to = *from;
-        }
-        self.mix(u64::from_le_bytes(last));
-    }
-}
-
 /// Targets in one order and each once: what they are is the same need then.
-fn in_order(targets: &[PeerId]) -> Vec<PeerId> {
+pub(super) fn in_order(targets: &[PeerId]) -> Vec<PeerId> {
     let mut targets = targets.to_vec();
     targets.sort_unstable();
     targets.dedup();

@@ -1,0 +1,75 @@
+//! What a digest tells apart, and that it is the same for good.
+
+use std::time::Duration;
+
+use libp2p_identity::PeerId;
+
+use super::*;
+use crate::task::TaskType;
+
+fn peer(byte: u8) -> PeerId {
+    let mut bytes = vec![0x12, 0x20];
+    bytes.extend([byte; 32]);
+    PeerId::from_bytes(&bytes).unwrap()
+}
+
+fn task() -> Task {
+    let mut task = Task::new("text/word-count").unwrap().with_input("seventeen letters");
+    task.params.insert("n".to_owned(), "5".to_owned());
+    task.requirements.labels.insert("site".to_owned(), "attic".to_owned());
+    task.requirements.capabilities.push("gpu".to_owned());
+    task.priority = -3;
+    task
+}
+
+/// It is on disks: with another value, the same task submitted again would be refused as another.
+#[test]
+fn it_is_the_same_in_every_version() {
+    assert_eq!(digest(&task(), &[peer(1), peer(2)]), 2488604402621714275);
+}
+
+#[test]
+fn everything_that_a_task_asks_for_counts() {
+    type Change = fn(&mut Task);
+    let changes: [(&str, Change); 20] = [
+        ("family", |task| task.task_type = TaskType::Custom("texts".into())),
+        ("operation", |task| task.operation = "word-counts".into()),
+        ("input", |task| task.input = "seventeen letter".into()),
+        ("input, a zero more", |task| task.input = "seventeen letters\0".into()),
+        ("params", |task| drop(task.params.insert("n".to_owned(), "6".to_owned()))),
+        ("another name", |task| task.params = [("m".to_owned(), "5".to_owned())].into()),
+        ("one more", |task| drop(task.params.insert("m".to_owned(), String::new()))),
+        ("labels", |task| task.requirements.labels.clear()),
+        ("capabilities", |task| task.requirements.capabilities.clear()),
+        ("cpus", |task| task.requirements.cpus = 2),
+        ("memory", |task| task.requirements.memory_bytes = 1 << 30),
+        ("gpus", |task| task.requirements.gpus = 1),
+        ("priority", |task| task.priority = 3),
+        ("queue", |task| task.limits.queue = None),
+        ("attempt", |task| task.limits.attempt = Some(Duration::from_secs(1))),
+        ("total", |task| task.limits.total = Some(Duration::from_secs(1))),
+        ("attempts", |task| task.retry.attempts = 9),
+        ("crashes", |task| task.retry.crashes = 9),
+        ("backoff", |task| task.retry.backoff = Duration::from_millis(7)),
+        ("hedge", |task| task.retry.hedge = true),
+    ];
+    let mut seen =
+        vec![digest(&task(), &[]), digest(&task(), &[peer(1)]), digest(&task(), &[peer(2)])];
+    for (name, change) in changes {
+        let mut task = task();
+        change(&mut task);
+        let digest = digest(&task, &[]);
+        assert!(!seen.contains(&digest), "{name}");
+        seen.push(digest);
+    }
+}
+
+#[test]
+fn the_order_of_targets_the_name_and_the_durability_do_not_count() {
+    let (one, other) = (peer(1), peer(2));
+    assert_eq!(digest(&task(), &[one, other]), digest(&task(), &[other, one, one]));
+    let mut renamed = task();
+    renamed.idempotency_key = Some("k".to_owned());
+    renamed.durability = Some(crate::task::Durability::Memory);
+    assert_eq!(digest(&renamed, &[]), digest(&task(), &[]));
+}
