@@ -198,7 +198,7 @@ impl Engine {
             if let Some(peer) = self.peers.get(sent.peer)
                 && let Some(task) = self.tasks.get_mut(key)
             {
-                task.past().add(sent.closed(&peer.id, now, how));
+                task.past().add_at_end(sent.closed(&peer.id, now, how));
             }
             self.withdraw(sent.peer, sent.epoch);
         }

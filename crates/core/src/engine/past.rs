@@ -15,6 +15,8 @@ pub(super) struct Past {
     pub(super) crashes: u32,
     /// Attempts that are over, at most [`limits::KEPT_ATTEMPTS`], in the order in which they ended.
     history: Vec<Attempt>,
+    /// Attempts at the end of `history` that were open until the task ended.
+    open_at_end: usize,
     /// Peers that have refused this task for good, at most as many as there are targets.
     refused: Vec<Refusal>,
 }
@@ -54,6 +56,12 @@ impl Past {
         self.history.push(attempt);
     }
 
+    /// The end of the task has ended this attempt.
+    pub(super) fn add_at_end(&mut self, attempt: Attempt) {
+        self.add(attempt);
+        self.open_at_end += 1;
+    }
+
     /// A peer has refused the task, whatever it said before.
     pub(super) fn refuse(&mut self, refusal: Refusal) {
         self.refused.retain(|earlier| earlier.by != refusal.by);
@@ -80,6 +88,11 @@ impl Owned {
     /// Attempts that are over, but for the one that succeeded.
     pub(super) fn history(&self) -> &[Attempt] {
         self.past.as_ref().map_or(&[], |past| &past.history)
+    }
+
+    /// How many of them, the last ones, were open until the task ended.
+    pub(super) fn open_at_end(&self) -> usize {
+        self.past.as_ref().map_or(0, |past| past.open_at_end)
     }
 
     /// Refusals that may still count.

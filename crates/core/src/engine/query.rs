@@ -20,6 +20,7 @@ use super::{
     view::{AttemptView, Explanation, Found, Known, Obstacle, Sizes, TaskQuery, TaskView, Waits},
 };
 use crate::{
+    frame::Epoch,
     limits,
     reason::Reason,
     task::{Durability, GroupId, HandlerName, TaskId, TaskState},
@@ -240,6 +241,12 @@ impl Engine {
         })
     }
 
+    /// The unfinished attempts at `peer`, by their epochs: those whose end it has not said.
+    pub fn attempts_at(&self, peer: &PeerId) -> impl Iterator<Item = Epoch> {
+        let peer = self.peers.key(peer).and_then(|key| self.peers.get(key));
+        peer.into_iter().flat_map(|peer| peer.worker.open.iter().map(|(epoch, _)| epoch))
+    }
+
     pub(super) fn state(&self, task: &Owned) -> TaskState {
         match &task.phase {
             Phase::Queued { .. } => TaskState::Queued,
@@ -266,12 +273,12 @@ impl Engine {
 
     pub(super) fn view(&self, task: &Owned, now: Time, explained: bool) -> Option<TaskView> {
         let handler: HandlerName = self.kinds.name(task.kind)?.clone();
-        let (mut ended, mut end, mut hidden) = (None, None, None);
+        let (mut ended, mut end, mut hidden) = (None, None, false);
         if let Phase::Ended { at, end: told, from, safe_with, .. } = &task.phase {
             if self.gate.is_safe(*safe_with) {
                 (ended, end) = (Some(*at), Some(told.to_public()));
-            } else if from.is_some() {
-                hidden = Some(*at);
+            } else {
+                hidden = from.is_some();
             }
         }
         Some(TaskView {
@@ -290,32 +297,43 @@ impl Engine {
         })
     }
 
-    /// The attempts at a task. Those that ended at `hidden` are shown as if they were open.
-    fn attempts(&self, task: &Owned, hidden: Option<Time>) -> Vec<AttemptView> {
-        let over = |number: u32, peer: PeerId, started: Time, at: Time, how: &str| {
-            let (ended, end) = match hidden == Some(at) {
-                true => (None, None),
-                false => (Some(at), Some(how.to_owned())),
-            };
-            AttemptView { number, peer, started, ended, end }
+    /// The attempts at a task. `hidden`: those that were open until its end are shown as if they still were.
+    fn attempts(&self, task: &Owned, hidden: bool) -> Vec<AttemptView> {
+        let open = |number: u32, peer: PeerId, started: Time| AttemptView {
+            number,
+            peer,
+            started,
+            ended: None,
+            end: None,
         };
-        let past = task.history().iter();
-        let past =
-            past.map(|past| over(past.number, *past.peer, past.started, past.ended, &past.end));
+        let history = task.history();
+        let closed_before = history.len().saturating_sub(task.open_at_end());
+        let past = history.iter().enumerate().map(|(place, past)| {
+            let shown = open(past.number, *past.peer, past.started);
+            if hidden && place >= closed_before {
+                return shown;
+            }
+            AttemptView { ended: Some(past.ended), end: Some(past.end.to_string()), ..shown }
+        });
         let mut attempts: Vec<AttemptView> = past.collect();
         match &task.phase {
             Phase::Queued { .. } => {}
-            Phase::Open(open) => attempts.extend(open.iter().filter_map(|sent| {
-                let Sent { number, at: started, .. } = *sent;
+            Phase::Open(at_workers) => attempts.extend(at_workers.iter().filter_map(|sent| {
                 let peer = *self.peers.get(sent.peer)?.id;
-                Some(AttemptView { number, peer, started, ended: None, end: None })
+                Some(open(sent.number, peer, sent.at))
             })),
             Phase::Ended { at, end, from, .. } => {
                 if let End::Succeeded { worker, attempt: number, took, .. } = end
                     && !attempts.iter().any(|attempt| attempt.number == *number)
                 {
                     let started = from.map_or(at.before(*took), |sent| sent.at);
-                    attempts.push(over(*number, **worker, started, *at, end.state().as_str()));
+                    let shown = open(*number, **worker, started);
+                    let how = Some(end.state().as_str().to_owned()).filter(|_| !hidden);
+                    attempts.push(AttemptView {
+                        ended: how.is_some().then_some(*at),
+                        end: how,
+                        ..shown
+                    });
                 }
             }
         }

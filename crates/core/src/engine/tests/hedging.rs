@@ -421,3 +421,14 @@ fn whoever_follows_a_task_is_told_which_attempt_counts() {
     };
     assert_eq!((told, now), (&id, &state));
 }
+
+#[test]
+fn both_attempts_are_shown_as_open_until_the_end_is_safe() {
+    let (mut net, id, _, second) = late();
+    let open = made(&net, id);
+    net.disk = false;
+    net.finish(second, output("second"));
+    assert_eq!(made(&net, id), open);
+    net.persist(0);
+    assert!(made(&net, id).iter().all(|(_, _, end)| end.is_some()));
+}

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::{FailureCode, RetryPolicy, TaskFailure, engine::tasks::Owned, limits};
+use crate::{CancelledBy, FailureCode, RetryPolicy, TaskFailure, engine::tasks::Owned, limits};
 
 fn fail(net: &mut Net) {
     net.finish(1, AttemptEnd::Failed(TaskFailure::new(FailureCode::Handler, "no")));
@@ -68,6 +68,34 @@ fn the_latest_attempts_are_shown_and_the_one_that_runs_is_among_them() {
     assert_eq!(numbers(&net).len(), limits::KEPT_ATTEMPTS);
     net.restart(0);
     assert_eq!(numbers(&net), [4, 5, 6, 7, 8, 9, 10, 11]);
+}
+
+/// Cancels a task whose end does not reach the disk.
+fn cancel_unsafely(net: &mut Net, id: TaskId) {
+    net.disk = false;
+    let (by, reason) = (CancelledBy::Submitter, String::new());
+    net.feed(0, Input::Cancel { id, by, reason, token: Token(9_999) });
+    net.settle();
+    assert_eq!(net.state(id), "running", "the end is not safe");
+}
+
+#[test]
+fn attempt_that_ended_before_an_unsafe_end_in_the_same_instant_stays_ended() {
+    let mut net = Net::connected(&[1, 1]);
+    let id = net.submit(task("text/a"));
+    let first = 1 + usize::from(net.nodes[1].running.is_empty());
+    let (_, _, work) = net.nodes[first].running[0].clone();
+    let busy = ToOwner::Busy { epoch: work.epoch, retry_after: Duration::from_secs(1) };
+    net.feed(0, Input::FromWorker { peer: net.nodes[first].id, frames: vec![busy] });
+    net.settle();
+    let shown = attempts(&net, id);
+    let is_open: Vec<bool> = shown.iter().map(|made| made.2.is_none()).collect();
+    assert_eq!(is_open, [false, true], "{shown:?}");
+    cancel_unsafely(&mut net, id);
+    assert_eq!(attempts(&net, id), shown, "nothing of the end is shown");
+    net.persist(0);
+    let ends: Vec<_> = attempts(&net, id).into_iter().filter_map(|made| made.3).collect();
+    assert_eq!(ends, ["busy", "cancelled"]);
 }
 
 /// A quarter of a million of them wait where no worker is: their table is most of the memory then.
