@@ -50,7 +50,7 @@ pub(crate) enum Event {
     /// A node starts again.
     Restart { node: usize },
     /// A suspended node goes on; its clock has counted meanwhile, or has not.
-    Resume { node: usize, slept: std::time::Duration, counted: bool },
+    Resume { node: usize, boot: u32, slept: std::time::Duration, counted: bool },
     /// A node trusts a peer again.
     Trust { node: usize, peer: usize },
     /// A partitioned node can be reached again.

@@ -221,6 +221,7 @@ impl World<'_> {
         let view = self.view_group(owner, id);
         let Some(node) = self.nodes.get(owner) else { return Ok(()) };
         let (few, closing) = (node.most() < limits::KEPT, node.closing);
+        let is_short = self.is_short(owner);
         let known = view.is_some();
         let stop = view.and_then(|view| view.stop);
         self.log(format_args!("n{owner} refuses group {group}: {reason}"));
@@ -231,6 +232,16 @@ impl World<'_> {
             }
             Reason::QueueFull { .. } if few => {
                 self.later(Event::HandIn { group, again: false });
+                Ok(())
+            }
+            // Groups that have not ended may take all the room, this one too: somebody has to give way.
+            Reason::DiskFull { .. } if is_short => {
+                if self.rngs.callers.chance(200) {
+                    self.give_up(group);
+                    self.later(Event::CancelGroup { group });
+                } else {
+                    self.later(Event::HandIn { group, again: false });
+                }
                 Ok(())
             }
             // Until that is told, all of it may be forgotten.

@@ -150,9 +150,10 @@ impl World<'_> {
         let counted = self.rngs.faults.chance(500);
         let Some(node) = self.nodes.get_mut(index).filter(|node| node.is_awake()) else { return };
         node.asleep = Some(Vec::new());
+        let boot = node.boot;
         let how = if counted { "its clock jumps" } else { "its clock stands still" };
         self.count(FaultKind::ClockJump, format_args!("n{index} for {slept:?}, {how}"));
-        self.queue.push(self.now + slept, Event::Resume { node: index, slept, counted });
+        self.queue.push(self.now + slept, Event::Resume { node: index, boot, slept, counted });
     }
 
     /// A node trusts somebody no longer, until it does again.

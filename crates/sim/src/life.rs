@@ -205,9 +205,17 @@ impl World<'_> {
     }
 
     /// A suspended node goes on with what has happened to it meanwhile.
-    pub(crate) fn resume(&mut self, index: usize, slept: Duration, counted: bool) -> Step {
-        let Some(node) = self.nodes.get_mut(index) else { return Ok(()) };
-        // It may have been killed.
+    pub(crate) fn resume(
+        &mut self,
+        index: usize,
+        boot: u32,
+        slept: Duration,
+        counted: bool,
+    ) -> Step {
+        // It may have been killed, and its next start suspended: that one goes on later.
+        let Some(node) = self.nodes.get_mut(index).filter(|node| node.boot == boot) else {
+            return Ok(());
+        };
         let Some(waiting) = node.asleep.take() else { return Ok(()) };
         if !counted {
             node.stood_still(slept);

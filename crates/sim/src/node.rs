@@ -223,21 +223,21 @@ fn config(index: usize, scenario: &Scenario) -> EngineConfig {
         heartbeat: scenario.heartbeat,
         durability: Durability::Disk,
         max_owned: scenario.max_owned,
-        keep_bytes: keep_bytes(scenario),
-        memory_bytes: keep_bytes(scenario),
+        keep_bytes: kept_bytes(scenario, scenario.max_members),
+        memory_bytes: kept_bytes(scenario, limits::KEPT),
         keep_results: meshwork_core::limits::MAX_TIME_LIMIT,
         up_before: Duration::ZERO,
         started: Time::ZERO,
     }
 }
 
-/// As many ended tasks as the scenario says, and all members of groups: they are not refused for want
-/// of space.
-fn keep_bytes(scenario: &Scenario) -> u64 {
+/// Bytes for as many ended tasks as the scenario says, and beside them for all members of groups, or for
+/// `most` of them.
+fn kept_bytes(scenario: &Scenario, most: usize) -> u64 {
     if scenario.max_ended >= limits::KEPT {
         return limits::KEPT_BYTES;
     }
-    let members = limits::MEMBERS * scenario.groups;
+    let members = most.min(limits::MEMBERS * scenario.groups);
     ((scenario.max_ended + members) * meshwork_core::limits::ENDED_WEIGHT) as u64
 }
 

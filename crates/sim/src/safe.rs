@@ -7,6 +7,7 @@ use crate::{
     Invariant,
     disk::Kept,
     event::Event,
+    limits,
     node::Node,
     scenario::Broken,
     world::{Step, World},
@@ -127,11 +128,13 @@ impl World<'_> {
                 let details = format!("n{index} takes {id}, which it has, once more");
                 Err(Broken::new(Invariant::SameKeySameTask, details))
             }
-            Record::Tried { .. }
-            | Record::Finished(_)
-            | Record::Group(_)
-            | Record::Read { .. }
-            | Record::GroupForgotten { .. } => Ok(()),
+            Record::Tried { .. } | Record::Finished(_) | Record::Group(_) | Record::Read { .. } => {
+                Ok(())
+            }
+            Record::GroupForgotten { id } => {
+                self.log(format_args!("n{index} forgets group {}", id.short()));
+                Ok(())
+            }
         }
     }
 
@@ -159,6 +162,11 @@ impl World<'_> {
 
     fn keeps_few(&self, index: usize) -> bool {
         self.nodes.get(index).is_some_and(Node::keeps_few)
+    }
+
+    /// Whether a node may refuse what is to be kept: it has little room, and groups take it.
+    pub(crate) fn is_short(&self, index: usize) -> bool {
+        self.keeps_few(index) && self.scenario.max_members < limits::MEMBERS * self.scenario.groups
     }
 
     /// Whether a task that a caller hands in is forgotten, so that it is a new one to its owner. While
@@ -207,6 +215,12 @@ impl World<'_> {
                 if submits && accounts.queued + accounts.running >= most =>
             {
                 self.log(format_args!("n{index} refuses job {job}: it is full"));
+                let when = self.now + retry_after + self.rngs.callers.up_to(retry_after);
+                self.queue.push(when, Event::Submit { job, again: false });
+                Ok(())
+            }
+            Reason::DiskFull { retry_after } if submits && self.is_short(index) => {
+                self.log(format_args!("n{index} refuses job {job}: its space is taken"));
                 let when = self.now + retry_after + self.rngs.callers.up_to(retry_after);
                 self.queue.push(when, Event::Submit { job, again: false });
                 Ok(())

@@ -47,6 +47,9 @@ pub struct Scenario {
     pub max_owned: usize,
     /// Ended tasks that an owner keeps for questions.
     pub max_ended: usize,
+    /// Members of groups, beside those, for which an owner has room: that many ends are kept on its disk.
+    /// What has not ended takes room as well, so that groups may be refused.
+    pub max_members: usize,
     /// By how much the clocks of nodes differ at the most. It must make no difference.
     pub skew: Duration,
     /// Whether the report holds the whole trace.
@@ -72,6 +75,7 @@ impl Default for Scenario {
             fsync: Duration::from_millis(10),
             max_owned: limits::KEPT,
             max_ended: limits::KEPT,
+            max_members: limits::KEPT,
             skew: Duration::ZERO,
             keep_trace: false,
         }
@@ -122,6 +126,7 @@ impl Scenario {
             fsync: rng.up_to(Duration::from_millis(300)),
             max_owned: if rng.chance(300) { 1 + rng.below(40) } else { limits::KEPT },
             max_ended: if rng.chance(300) { rng.below(60) } else { limits::KEPT },
+            max_members: limits::KEPT,
             skew: rng.up_to(Duration::from_secs(86_400)),
             groups: if rng.chance(500) { 1 + rng.below(5) } else { 0 },
             keep_trace: false,
@@ -192,12 +197,13 @@ impl Scenario {
     }
 
     /// Groups of tasks in a network whose owners die often: handed in by and by, half of them up to a
-    /// number of failures. Every other seed keeps so few ended tasks that groups outlive members.
+    /// number of failures. Every other seed keeps so few ended tasks that groups outlive others, and half of
+    /// these so few members that groups are forgotten, and refused while others take their room.
     #[must_use]
     pub fn grouped(seed: u64) -> Self {
         Self {
             tasks: 20,
-            groups: 6,
+            groups: if seed % 4 == 3 { 12 } else { 6 },
             period: Duration::from_secs(20),
             faults: Faults {
                 owner_crashes: 8,
@@ -206,6 +212,7 @@ impl Scenario {
                 ..Faults::default()
             },
             max_ended: if seed % 2 == 1 { 6 } else { limits::KEPT },
+            max_members: if seed % 4 == 3 { limits::MEMBERS } else { limits::KEPT },
             ..Self::default()
         }
     }

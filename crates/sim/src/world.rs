@@ -6,7 +6,7 @@ use std::{
 };
 
 use meshwork_core::{
-    PeerId, TaskId, Time,
+    Epoch, PeerId, TaskId, Time,
     engine::{Effect, Input},
 };
 
@@ -25,6 +25,9 @@ use crate::{
 
 /// What happens goes on, unless something is broken.
 pub(crate) type Step = Result<(), Broken>;
+
+/// For each attempt, at how many looks in a row something was seen.
+pub(crate) type Seen = BTreeMap<Epoch, u32>;
 
 /// One generator for each concern: another fault does not make other tasks.
 pub(crate) struct Rngs {
@@ -52,9 +55,9 @@ pub(crate) struct World<'h> {
     pub(crate) calm: bool,
     /// Everything has come to rest.
     pub(crate) rests: bool,
-    /// Owners that may have attempts at a worker, and how often in a row one was found to believe in
-    /// what its worker does not know.
-    pub(crate) believed: BTreeMap<(usize, usize), u32>,
+    /// Owners that may have attempts at a worker; for each attempt how often its worker was found to know of
+    /// none.
+    pub(crate) believed: BTreeMap<(usize, usize), Seen>,
     pub(crate) ends: Ends,
     pub(crate) crashes: Crashes,
     /// Who has ever distrusted whom.
@@ -185,7 +188,7 @@ impl<'h> World<'h> {
             Event::TakeAgain { node } => self.drain(node, false),
             Event::Stopped { node, boot } => self.stopped(node, boot),
             Event::Restart { node } => self.restart(node),
-            Event::Resume { node, slept, counted } => self.resume(node, slept, counted),
+            Event::Resume { node, boot, slept, counted } => self.resume(node, boot, slept, counted),
             Event::Trust { node, peer } => self.trust(node, peer, true),
             Event::Heal { node } => {
                 self.heal(node);

@@ -1,6 +1,6 @@
 //! Groups of tasks: handed in by and by, in part again, at owners that die meanwhile.
 
-use meshwork_sim::Scenario;
+use meshwork_sim::{FaultKind, Scenario};
 
 #[test]
 fn groups_keep_their_counts_and_stop_whoever_dies() {
@@ -19,4 +19,19 @@ fn groups_keep_their_counts_and_stop_whoever_dies() {
     assert!(tasks > 12_000 && refused > 100 && again > 900, "{tasks} {refused} {again}");
     // Some are cancelled, and some are handed in again after a crash although all was accepted.
     assert!(cancelled > 100 && once_more > 100, "{cancelled} cancelled, {once_more} once more");
+}
+
+#[test]
+fn groups_are_forgotten_as_a_whole_whoever_dies() {
+    let (mut forgotten, mut refused, mut gone, mut crashes) = (0, 0, 0, 0);
+    for seed in (3..400).step_by(4) {
+        let scenario = Scenario { keep_trace: true, ..Scenario::grouped(seed) };
+        let report = scenario.run(seed).unwrap_or_else(|failure| panic!("{failure}"));
+        forgotten += report.trace.matches(" forgets group ").count();
+        refused += report.trace.matches(": no space for more results").count();
+        gone += report.trace.matches(": forgotten: ").count();
+        crashes += report.faults.get(&FaultKind::OwnerCrash).copied().unwrap_or_default();
+    }
+    let counts = [forgotten, refused, gone];
+    assert!(forgotten > 300 && refused > 500 && crashes > 200, "{counts:?}, {crashes} crashes");
 }
