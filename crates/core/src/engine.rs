@@ -41,6 +41,7 @@ mod peers;
 mod placement;
 mod query;
 mod queue;
+mod refusals;
 mod restore;
 mod retention;
 mod run_times;

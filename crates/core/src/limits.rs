@@ -152,6 +152,9 @@ pub const MESSAGE_BYTES: usize = 1_024;
 pub const MAX_ATTEMPTS: u32 = 100;
 /// Longest wait that a `busy` answer can impose on an owner, whatever it asks for.
 pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
+/// A target that refuses a task so soon after its submission may have changed what it offers just before:
+/// longer than that news takes, and short enough that the submitter still waits for an answer.
+pub const OFFER_NEWS: Duration = Duration::from_secs(5);
 /// Longest service time that is learned, whatever a worker says: sums over [`CREDIT_TASKS`] stay far
 /// from overflow.
 pub const MAX_SERVICE_TIME: Duration = Duration::from_secs(24 * 3600);

@@ -189,6 +189,14 @@ impl Groups {
         Some(slot)
     }
 
+    /// An open member needs something else from now on.
+    pub(super) fn change_needs(&mut self, slot: GroupSlot, before: GroupKey, now: GroupKey) {
+        if let Some(group) = self.slab.get_mut(slot.at()) {
+            group.needs.remove(before);
+            group.needs.add(now);
+        }
+    }
+
     /// A member that had ended before the start, and is archived. The tally has told before what else
     /// there is to know of the group; without one, as much as the member tells is known.
     pub(super) fn join_ended(

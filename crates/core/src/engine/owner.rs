@@ -2,14 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use libp2p_identity::PeerId;
-
 use super::{
     Cx, Effect, Engine, Record, Reply, archive,
     groups::Counts,
     hedge::Sent,
     kinds::Kinds,
-    past::Refusal,
     peers::{Conduct, PeerKey, Recall},
     tasks::{End, Owned, Phase, TaskKey},
 };
@@ -18,7 +15,6 @@ use crate::{
     frame::{AttemptEnd, Epoch, ToOwner, ToWorker, epoch_hash},
     limits,
     message::NetworkMessage,
-    reason::{Reason, not_accepted_hint},
     task::{ExpiredLimit, TaskEnd, TaskResult, TaskState},
     time::Time,
 };
@@ -73,9 +69,13 @@ impl Engine {
                 let Phase::Open(open) = &mut task.phase else { return };
                 let is_first = open.first.epoch == epoch;
                 let Some(sent) = open.get_mut(epoch) else { return };
-                if !std::mem::replace(&mut sent.accepted, true) && is_first {
+                if std::mem::replace(&mut sent.accepted, true) {
+                    return;
+                }
+                if is_first {
                     self.tell_state(cx, task_key);
                 }
+                self.stop_asking(task_key);
             }
             // It works on something that nobody waits for any more.
             None => self.peers.tell_worker(key, ToWorker::Cancel(epoch)),
@@ -98,78 +98,6 @@ impl Engine {
         }
         self.rest(cx, key, retry_after.min(limits::MAX_RETRY_AFTER));
         self.requeue(cx, attempt.task, epoch, "busy", Duration::ZERO);
-    }
-
-    fn on_refused(&mut self, cx: &mut Cx<'_>, key: PeerKey, epoch: Epoch, reason: Reason) {
-        let Some(attempt) = self.peers.close_attempt(key, epoch) else { return };
-        let Some(task_key) = attempt.task else { return };
-        if let Some(retry_after) = reason.retry_after() {
-            self.rest(cx, key, retry_after.min(limits::MAX_RETRY_AFTER));
-            return self.requeue(cx, Some(task_key), epoch, reason.code(), Duration::ZERO);
-        }
-        if reason == Reason::NotFound && attempt.recall != Recall::Not {
-            // Its answer was lost with a session.
-            return self.on_handed_back(cx, key, epoch, &attempt);
-        }
-        if let Reason::Conflict { .. } = reason {
-            // It has seen higher epochs: this node came back with an earlier state. Others have not.
-            self.rest(cx, key, limits::MAX_RETRY_AFTER);
-            return self.requeue(cx, Some(task_key), epoch, reason.code(), Duration::ZERO);
-        }
-        if reason == Reason::NotFound {
-            // It has lost the attempt, by a restart as a rule.
-            return self.lose(cx, task_key, epoch, "the worker does not know the attempt any more");
-        }
-        let Some(task) = self.tasks.get(task_key) else { return };
-        let Some(needs) = self.queue.group(task.group).map(|group| Arc::clone(&group.needs)) else {
-            return;
-        };
-        let about_peer = matches!(
-            reason,
-            Reason::NotAccepted { .. } | Reason::UnknownHandler { .. } | Reason::NotAdmitted { .. }
-        );
-        if !about_peer {
-            self.lead(cx, task_key, epoch);
-            return self.end_refused(cx, task_key, key, &reason);
-        }
-        if needs.targets.is_empty() {
-            if let Some(peer) = self.peers.get_mut(key) {
-                if !peer.worker.refuses.contains(&needs.kind) {
-                    peer.worker.refuses.push(needs.kind);
-                }
-                self.peers.offers_changed();
-            }
-            return self.requeue(cx, Some(task_key), epoch, reason.code(), Duration::ZERO);
-        }
-        let Some(peer) = self.peers.get(key) else { return };
-        let refusal =
-            Refusal { by: Arc::clone(&peer.id), offers: peer.offers, reason: reason.clone() };
-        let Some(task) = self.tasks.get_mut(task_key) else { return };
-        task.past().refuse(refusal);
-        let peers = &self.peers;
-        let refused = |target: &PeerId| {
-            let peer = peers.key(target).and_then(|key| peers.get(key));
-            peer.is_some_and(|peer| task.refused().iter().any(|refusal| refusal.is_by(peer)))
-        };
-        if needs.targets.iter().all(refused) {
-            self.end_refused(cx, task_key, key, &reason);
-        } else {
-            self.requeue(cx, Some(task_key), epoch, reason.code(), Duration::ZERO);
-        }
-    }
-
-    fn end_refused(&mut self, cx: &mut Cx<'_>, task: TaskKey, by: PeerKey, reason: &Reason) {
-        let unknown = matches!(reason, Reason::UnknownHandler { .. });
-        let code = if unknown { FailureCode::UnknownHandler } else { FailureCode::Refused };
-        let hint = if let Reason::NotAccepted { family, accepts } = reason {
-            not_accepted_hint(family, accepts, &self.config.local)
-        } else {
-            reason.hint().into_owned()
-        };
-        let words = format!("{reason} ({}); {hint}", reason.code());
-        let mut failure = TaskFailure::new(code, words);
-        failure.worker = self.peers.get(by).map(|peer| Box::new(*peer.id));
-        self.end_task(task, cx.now, End::Failed(Box::new(failure)));
     }
 
     #[expect(clippy::too_many_arguments, reason = "the fields of the frame")]
@@ -319,7 +247,7 @@ impl Engine {
 
     /// The attempt is over. If there is no other, the task waits again, from now on or after a rest.
     #[expect(clippy::too_many_arguments, reason = "which attempt, and what becomes of its task")]
-    fn requeue(
+    pub(super) fn requeue(
         &mut self,
         cx: &mut Cx<'_>,
         key: Option<TaskKey>,

@@ -162,7 +162,7 @@ impl Engine {
             return Arc::clone(offering);
         }
         let Some(name) = self.kinds.name(kind) else { return Arc::default() };
-        let needs = Needs { kind, targets: Box::default(), requirements: None };
+        let needs = Needs { kind, targets: Box::default(), asks: false, requirements: None };
         let offers = |(key, peer)| filter(peer, &needs, name).is_none().then_some(key);
         let offering: Arc<[PeerKey]> = self.peers.iter().filter_map(offers).collect();
         self.offering.insert(kind, (version, Arc::clone(&offering)));
@@ -314,9 +314,9 @@ fn filter(peer: &Peer, needs: &Needs, name: &HandlerName) -> Option<Obstacle> {
     if peer.worker.silent {
         return Some(Obstacle::NotReady);
     }
-    // A target that does not offer it is asked all the same: it answers with its reason.
     let has = advert.handlers.contains(name);
-    if !targeted && (!has || peer.worker.refuses.contains(&needs.kind)) {
+    let refuses = !targeted && peer.worker.refuses.contains(&needs.kind);
+    if !needs.asks && (!has || refuses) {
         let handler = name.clone();
         let family = advert.handlers.iter().any(|other| other.family() == name.family());
         return Some(if family && !has {

@@ -26,6 +26,8 @@ pub(super) struct Needs {
     pub(super) kind: Kind,
     /// Run on these only; empty: on this node or any peer that it trusts.
     pub(super) targets: Box<[PeerId]>,
+    /// Whether targets are asked though they do not offer to run it.
+    pub(super) asks: bool,
     pub(super) requirements: Option<Box<HashableRequirements>>,
 }
 

@@ -42,7 +42,8 @@ impl Engine {
         // It has been on disk, whatever the node is configured with now.
         task.durability = Some(crate::Durability::Disk);
         let full = Reason::QueueFull { retry_after: crate::limits::QUEUE_FULL_RETRY };
-        let key = self.insert_task(task, targets, kind, submitted).ok_or(full)?;
+        // Nobody waits for a reason any more: it waits for a target that offers to run it.
+        let key = self.insert_task(task, targets, (kind, false), submitted).ok_or(full)?;
         if let (Some(task), Some(told)) = (self.tasks.get_mut(key), story) {
             let (story, as_of) = *told;
             task.attempts = story.attempts;

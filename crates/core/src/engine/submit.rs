@@ -109,7 +109,8 @@ impl Engine {
         let record = self
             .is_durable(&task)
             .then(|| Record::Submitted { task: task.clone(), targets: targets.clone() });
-        let key = self.insert_task(task, targets, kind, now)?;
+        let asks = self.asks(kind, &targets);
+        let key = self.insert_task(task, targets, (kind, asks), now)?;
         if let Some(record) = record {
             self.gate.record(record);
         }
@@ -223,11 +224,12 @@ impl Engine {
         task.durability.unwrap_or(self.config.durability) == Durability::Disk
     }
 
+    /// `asks`: see [`Needs`].
     pub(super) fn insert_task(
         &mut self,
         task: Box<Task>,
         targets: Vec<PeerId>,
-        kind: Kind,
+        (kind, asks): (Kind, bool),
         submitted: Time,
     ) -> Option<TaskKey> {
         let (durable, digest) = (self.is_durable(&task), digest(&task, &targets));
@@ -235,7 +237,7 @@ impl Engine {
         let requirements = (!task.requirements.is_empty())
             .then(|| Box::new(HashableRequirements(task.requirements)));
         let targets = in_order(&targets).into_boxed_slice();
-        let group = self.queue.join(Needs { kind, targets, requirements });
+        let group = self.queue.join(Needs { kind, targets, asks, requirements });
         let member =
             task.group.and_then(|member| self.groups.join(&member, group, durable, submitted));
         let key = self.tasks.insert(New {

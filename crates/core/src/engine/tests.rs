@@ -31,6 +31,7 @@ mod life;
 mod measured;
 mod overload;
 mod random;
+mod refusals;
 mod restarts;
 mod retention;
 mod story;

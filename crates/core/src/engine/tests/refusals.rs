@@ -1,0 +1,182 @@
+//! What becomes of a task that names its worker, and is refused there.
+
+use std::time::Duration;
+
+use super::*;
+use crate::{
+    ExpiredLimit, FailureCode, GroupId, GroupMember, Reason, TaskFailure, engine::view::Obstacle,
+    limits,
+};
+
+/// Node 1 trusts node 0 or does not, and says so or has not said so yet.
+fn trust(net: &mut Net, trusted: bool, told: bool) {
+    let (owner, worker) = (net.nodes[0].id, net.nodes[1].id);
+    net.feed(1, Input::Trust { peer: owner, trusted });
+    if told {
+        let mut advert = advert(1);
+        if !trusted {
+            advert.handlers.clear();
+        }
+        net.feed(0, Input::PeerReady { peer: worker, advert });
+    }
+    net.settle();
+}
+
+fn fail(net: &mut Net) {
+    net.finish(1, AttemptEnd::Failed(TaskFailure::new(FailureCode::Handler, "no")));
+}
+
+/// Why a task waits: the sum, and what keeps it from node 1.
+fn why(net: &Net, id: TaskId) -> (&'static str, Obstacle) {
+    let waiting = net.nodes[0].engine.task(id, net.now).unwrap().waiting.unwrap();
+    let [(_, obstacle)] = &waiting.peers[..] else { panic!("one worker: {waiting:?}") };
+    (waiting.code, obstacle.clone())
+}
+
+#[test]
+fn pinned_task_waits_while_its_worker_withdraws_its_trust() {
+    for told in [true, false] {
+        let mut net = Net::connected(&[1]);
+        let id = net.submit_to(0, task("text/a"), &[1]);
+        net.pass(limits::OFFER_NEWS);
+        fail(&mut net);
+        trust(&mut net, false, told);
+        net.pass(Duration::from_secs(60));
+        let (code, obstacle) = why(&net, id);
+        assert_eq!(code, "no_eligible_peer");
+        let expected = match &obstacle {
+            Obstacle::NotOffered { .. } => told,
+            Obstacle::Refused(reason) => reason.code() == "not_accepted" && !told,
+            _ => false,
+        };
+        assert!(expected, "{obstacle:?}");
+        trust(&mut net, true, true);
+        assert_eq!(net.state(id), "running");
+        net.finish(1, output("x"));
+        assert_eq!(net.state(id), "succeeded");
+    }
+}
+
+#[test]
+fn pinned_task_whose_worker_takes_it_no_more_ends_by_its_queue_limit() {
+    let mut net = Net::connected(&[1]);
+    let ids = [0, 1].map(|_| net.submit_to(0, task("text/a"), &[1]));
+    trust(&mut net, false, true);
+    net.pass(limits::OFFER_NEWS);
+    fail(&mut net);
+    fail(&mut net);
+    net.pass(Duration::from_secs(300));
+    assert_eq!(ids.map(|id| net.state(id)), ["queued", "queued"]);
+    net.pass(Duration::from_secs(600));
+    let expired = Some(TaskEnd::Expired { limit: ExpiredLimit::Queue });
+    assert_eq!(ids.map(|id| net.end(id)), [expired.clone(), expired]);
+}
+
+/// A refusal, and whether it ends a task that its worker offered to run: soon after the submission, and
+/// later.
+fn table() -> Vec<(Reason, bool, bool)> {
+    let (retry_after, text) = (Duration::from_secs(1), String::new);
+    vec![
+        // They concern this worker: what it offers may change.
+        (Reason::NotAccepted { family: text(), accepts: text() }, true, false),
+        (Reason::UnknownHandler { handler: text() }, true, false),
+        (Reason::NotAdmitted { detail: text() }, true, false),
+        (Reason::WrongNetwork { ours: text(), theirs: text() }, true, false),
+        (Reason::IncompatibleVersion { detail: text() }, true, false),
+        (Reason::Unsupported { what: text() }, true, false),
+        // They pass by themselves.
+        (Reason::ShuttingDown, false, false),
+        (Reason::Busy { retry_after }, false, false),
+        (Reason::QueueFull { retry_after }, false, false),
+        (Reason::DiskFull { retry_after }, false, false),
+        (Reason::PeersFull { max_peers: 1, retry_after }, false, false),
+        (Reason::Recovering { percent: 1, retry_after }, false, false),
+        (Reason::Conflict { what: text() }, false, false),
+        (Reason::NotFound, false, false),
+        // They concern the task, wherever it is sent.
+        (Reason::TooLarge { limit: 1 }, true, true),
+        (Reason::InvalidTask { detail: text() }, true, true),
+        (Reason::Denied { detail: text() }, true, true),
+        (Reason::InvalidMessage { detail: text() }, true, true),
+    ]
+}
+
+#[test]
+fn refusals_end_a_pinned_task_or_leave_it_in_line() {
+    for (reason, ends_soon, ends_late) in table() {
+        for (waited, ends) in [(Duration::ZERO, ends_soon), (limits::OFFER_NEWS, ends_late)] {
+            let mut net = Net::connected(&[1]);
+            let id = net.submit_to(0, task("text/a"), &[1]);
+            net.pass(waited);
+            let (_, _, work) = net.nodes[1].running[0].clone();
+            let frame = ToOwner::Refused { epoch: Some(work.epoch), reason: reason.clone() };
+            net.feed(0, Input::FromWorker { peer: net.nodes[1].id, frames: vec![frame] });
+            net.settle();
+            assert_eq!(net.end(id).is_some(), ends, "{reason:?} after {waited:?}");
+        }
+    }
+}
+
+#[test]
+fn refusals_of_one_worker_leave_an_unpinned_task_in_line() {
+    for (reason, _, ends) in table() {
+        let mut net = Net::connected(&[1]);
+        let id = net.submit(task("text/a"));
+        let (_, _, work) = net.nodes[1].running[0].clone();
+        let frame = ToOwner::Refused { epoch: Some(work.epoch), reason: reason.clone() };
+        net.feed(0, Input::FromWorker { peer: net.nodes[1].id, frames: vec![frame] });
+        net.settle();
+        assert_eq!(net.end(id).is_some(), ends, "{reason:?}");
+    }
+}
+
+#[test]
+fn target_that_never_offered_it_answers_with_its_reason_when_it_comes() {
+    let mut net = Net::new(&[1]);
+    let id = net.submit_to(0, task("text/a"), &[1]);
+    net.pass(Duration::from_secs(60));
+    trust(&mut net, false, false);
+    net.connect(0, 1);
+    let Some(TaskEnd::Failed(failure)) = net.end(id) else { panic!("{}", net.state(id)) };
+    assert_eq!(failure.code, FailureCode::Refused);
+}
+
+#[test]
+fn members_that_have_run_at_a_target_wait_for_it() {
+    let mut net = Net::new(&[1]);
+    let (group, worker) = (GroupId::new(), net.nodes[1].id);
+    let place = |index| {
+        let member = GroupMember { group, index, last: index == 1, max_fails: None };
+        member.place(task("text/a"))
+    };
+    let tasks = vec![place(0), place(1)];
+    let token = Token(9_999);
+    net.feed(0, Input::SubmitGroup { tasks, targets: vec![worker], token });
+    net.connect(0, 1);
+    let first = group.member(0);
+    assert_eq!(net.state(first), "running");
+    net.pass(limits::OFFER_NEWS);
+    fail(&mut net);
+    trust(&mut net, false, true);
+    net.pass(Duration::from_secs(1));
+    assert_eq!(net.state(first), "queued");
+    trust(&mut net, true, true);
+    for _ in 0..2 {
+        net.finish(1, output("x"));
+    }
+    assert_eq!(net.state(first), "succeeded");
+    assert_eq!(net.nodes[0].engine.sizes().groups, 0, "no needs are left");
+    let explained = net.nodes[0].engine.explain_group(group, net.now).unwrap();
+    assert!(explained.waiting.is_empty() && explained.others == 0, "{explained:?}");
+}
+
+#[test]
+fn task_of_an_earlier_start_waits_for_its_target() {
+    let mut net = Net::connected(&[1]);
+    let id = net.submit_to(0, task("text/a"), &[1]);
+    net.restart(0);
+    trust(&mut net, false, true);
+    assert_eq!(net.state(id), "queued");
+    net.pass(Duration::from_secs(1));
+    assert!(matches!(why(&net, id).1, Obstacle::NotOffered { .. }));
+}
