@@ -1,7 +1,7 @@
 //! Tells the program which commit and which features it was built from.
 //!
-//! The commit comes from `MESHWORK_COMMIT`, else from the files of the repository, else from the
-//! package; no program and no network is asked. Without any of them it is `unknown`.
+//! The commit comes from `MESHWORK_COMMIT`, else from the package, else from the files of the
+//! repository; no program and no network is asked. Without any of them it is `unknown`.
 
 use std::{
     env, fs,
@@ -14,7 +14,8 @@ const SHORT: usize = 12;
 fn main() {
     println!("cargo::rerun-if-env-changed=MESHWORK_COMMIT");
     let given = env::var("MESHWORK_COMMIT").ok().filter(|commit| !commit.trim().is_empty());
-    let commit = given.or_else(of_repository).or_else(of_package);
+    // A package may have been unpacked somewhere within another repository.
+    let commit = given.or_else(of_package).or_else(of_repository);
     let commit = commit.unwrap_or_else(|| "unknown".to_owned());
     println!("cargo::rustc-env=MESHWORK_COMMIT={}", short(commit.trim()));
     println!("cargo::rustc-env=MESHWORK_FEATURES={}", features());

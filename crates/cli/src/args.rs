@@ -77,8 +77,9 @@ OPTIONS
 
 A task is named by `last`, its id, or any unique end of it. INPUT is @PATH (a file), - (standard
 input) or text. Exit codes: 0 done, 1 failed, 2 usage, 3 daemon not reachable, 4 not found,
-5 denied, 6 nobody may run it, 130 interrupted; `run` and `wait` on one task: 0-123 the task's own, 124 a time limit,
-125 any own failure, 126 refused, 127 no such handler.
+5 denied, 6 nobody may run it, 130 interrupted; `run` and `wait` on one task or group: 0-123 how
+it ended (2 also a wrong command line), 124 a time limit, 125 any own failure, 126 refused,
+127 no such handler.
 ";
 
 /// Flags of every verb.

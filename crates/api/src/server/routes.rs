@@ -100,10 +100,12 @@ pub(super) fn routers(
         .fallback(no_route)
         .method_not_allowed_fallback(no_method);
     let kept = kept.fallback(no_place).method_not_allowed_fallback(no_place);
-    let ready = |routes: Router<Context>| {
-        routes.layer(DefaultBodyLimit::max(limits::BODY_BYTES)).with_state(cx.clone())
+    // Nobody waits for tasks in a place that is kept for those that look and stop.
+    let kept_cx = Context { polls: Arc::new(Semaphore::new(0)), ..cx.clone() };
+    let ready = |routes: Router<Context>, cx| {
+        routes.layer(DefaultBodyLimit::max(limits::BODY_BYTES)).with_state(cx)
     };
-    (ready(all), ready(kept))
+    (ready(all, cx), ready(kept, kept_cx))
 }
 
 /// How the node is: small answers, made at once.

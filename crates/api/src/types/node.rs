@@ -180,6 +180,12 @@ pub struct TaskCounts {
     pub cancelled: u64,
     /// Expired, and kept; also in earlier starts.
     pub expired: u64,
+    /// Own tasks that have ended since the start, whether they are kept or not.
+    #[serde(default)]
+    pub ended_since_start: u64,
+    /// Those of them that did not succeed.
+    #[serde(default)]
+    pub unsuccessful_since_start: u64,
     /// Results that came too late to count.
     pub late: u64,
     /// Second attempts that were sent out beside a first since the start.
@@ -208,11 +214,6 @@ impl TaskCounts {
     pub fn open(&self) -> u64 {
         self.queued.saturating_add(self.running)
     }
-
-    /// Own tasks that ended without a result since the start.
-    pub fn unsuccessful(&self) -> u64 {
-        self.failed.saturating_add(self.cancelled).saturating_add(self.expired)
-    }
 }
 
 impl From<Accounts> for TaskCounts {
@@ -220,6 +221,10 @@ impl From<Accounts> for TaskCounts {
         let Accounts {
             queued,
             running,
+            succeeded: succeeded_now,
+            failed: failed_now,
+            cancelled: cancelled_now,
+            expired: expired_now,
             late,
             second_attempts,
             held,
@@ -227,8 +232,8 @@ impl From<Accounts> for TaskCounts {
             unacked,
             dropped_results,
             kept,
-            ..
         } = accounts;
+        let unsuccessful_since_start = failed_now + cancelled_now + expired_now;
         let EndCounts { succeeded, failed, cancelled, expired } = kept.ended;
         Self {
             queued: wide(queued),
@@ -240,6 +245,8 @@ impl From<Accounts> for TaskCounts {
             kept_bytes: kept.bytes,
             kept_max_bytes: kept.most,
             unread_due: kept.unread_due,
+            ended_since_start: succeeded_now + unsuccessful_since_start,
+            unsuccessful_since_start,
             late,
             second_attempts,
             held: wide(held),

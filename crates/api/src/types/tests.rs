@@ -184,6 +184,7 @@ fn lists_and_counts_keep_their_shape() {
         [
             "cancelled",
             "dropped_results",
+            "ended_since_start",
             "executed",
             "expired",
             "failed",
@@ -197,6 +198,7 @@ fn lists_and_counts_keep_their_shape() {
             "succeeded",
             "unacked",
             "unread_due",
+            "unsuccessful_since_start",
         ]
     );
 }

@@ -27,8 +27,8 @@ pub(crate) enum PeersVerb {
     },
     /// Ask the network for peers. All that is asked for must hold. Ends with 4 if there are none
     Find {
-        /// Peers that offer this handler, such as text/word-count; one that is open to trusted peers
-        /// alone is seen by those
+        /// Peers that offer this handler, such as text/word-count. One that is offered to trusted peers
+        /// only is found by those
         #[arg(long, value_name = "HANDLER", value_parser = values::name)]
         handler: Option<String>,
         /// Peers with this capability
@@ -63,6 +63,7 @@ pub(crate) enum PeersVerb {
     /// Call a peer by a name of your own, which goes before the names that peers give themselves
     Name {
         /// Which; a peer id need not be known yet
+        #[arg(value_parser = values::name)]
         peer: String,
         /// Its name here; without it an earlier one is taken back
         name: Option<String>,
@@ -70,21 +71,25 @@ pub(crate) enum PeersVerb {
     /// Refuse connections with a peer, and trust it no longer
     Block {
         /// Which; a peer id need not be known yet
+        #[arg(value_parser = values::name)]
         peer: String,
     },
     /// Allow connections with a peer again
     Unblock {
         /// Which
+        #[arg(value_parser = values::name)]
         peer: String,
     },
     /// Close the connection with a peer. Either side may connect again: `peers block` keeps it away
     Disconnect {
         /// Which
+        #[arg(value_parser = values::name)]
         peer: String,
     },
     /// Forget a peer: its name, the trust in it, where it was met. It may come back as a stranger
     Forget {
         /// Which
+        #[arg(value_parser = values::name)]
         peer: String,
     },
 }

@@ -87,61 +87,77 @@ struct Cancelled {
 
 /// Cancels what was submitted up to now and has not ended: groups first, with all of their members.
 async fn all(reason: &str, client: &Client, out: &Output) -> anyhow::Result<u8> {
-    let now = meshwork_node::time_of_day();
     let mut cancelled = Cancelled::default();
-    let mut query =
+    let mut groups =
         GroupQuery { states: group::OPEN.map(str::to_owned).to_vec(), ..GroupQuery::default() };
+    let tasks =
+        TaskQuery { states: task::OPEN.map(str::to_owned).to_vec(), ..TaskQuery::default() };
+    // The newest come first. The clock of the node counts, which may be another than that of here.
+    let newest_group = client.groups(&groups).await?.items.first().map(|group| group.submitted_at);
+    let newest_task = client.tasks(&tasks).await?.items.first().map(|task| task.submitted_at);
+    let now = newest_group.max(newest_task);
     loop {
-        let list = client.groups(&query).await?;
-        for found in list.items.iter().filter(|group| group.submitted_at <= now) {
+        let list = client.groups(&groups).await?;
+        for found in list.items.iter().filter(|group| Some(group.submitted_at) <= now) {
             cancelled.groups += 1;
-            client.cancel_group(&found.id, reason).await?;
+            settled(async || client.cancel_group(&found.id, reason).await.map(|_| ())).await?;
         }
-        query.cursor = list.next_cursor;
-        if query.cursor.is_none() {
+        groups.cursor = list.next_cursor;
+        if groups.cursor.is_none() {
             break;
         }
     }
     let mut seen = BTreeSet::new();
-    let query =
-        TaskQuery { states: task::OPEN.map(str::to_owned).to_vec(), ..TaskQuery::default() };
     loop {
-        let list = client.tasks(&query).await?.items;
-        let found = list.into_iter().filter(|task| task.submitted_at <= now);
-        let found: Vec<String> =
-            found.map(|task| task.id).filter(|id| seen.insert(id.clone())).collect();
+        let list = client.tasks(&tasks).await?.items;
+        let mut found = Vec::new();
+        for task in list.into_iter().filter(|task| Some(task.submitted_at) <= now) {
+            if seen.insert(task.id.clone()) {
+                // Members of a group stop with it, and may take a while.
+                cancelled.tasks += u64::from(task.group.is_none());
+                found.push(task.id);
+            }
+        }
         if found.is_empty() {
             break;
         }
-        cancelled.tasks += u64::try_from(found.len()).unwrap_or(u64::MAX);
         each(found, reason, client).await?;
     }
     if out.json {
         out.value(&cancelled)?;
     } else {
         let (groups, tasks) = (format::count(cancelled.groups), format::count(cancelled.tasks));
-        out.say(format!("cancelled {groups} groups and {tasks} tasks of no group"));
+        out.say(match (cancelled.groups, cancelled.tasks) {
+            (0, 0) => "nothing was left to cancel".to_owned(),
+            (0, _) => format!("cancelled {tasks} tasks"),
+            (_, 0) => format!("cancelled {groups} groups"),
+            _ => format!("cancelled {groups} groups, and {tasks} tasks of no group"),
+        });
     }
     Ok(exit::DONE)
 }
 
 /// Some at a time: a handler may take a while to stop.
 async fn each(ids: Vec<String>, reason: &str, client: &Client) -> Result<(), ClientError> {
-    let ends = ids.into_iter().map(async |id| {
-        loop {
-            match client.cancel(&id, reason).await {
-                Err(error) if error.is_retryable() && error.code() == "busy" => {
-                    tokio::time::sleep(limits::BAR_INTERVAL).await;
-                }
-                // It has ended, and is forgotten.
-                Err(error) if error.code() == "not_found" => return Ok(()),
-                ended => return ended.map(|_| ()),
-            }
-        }
-    });
+    let ends = ids
+        .into_iter()
+        .map(async |id| settled(async || client.cancel(&id, reason).await.map(|_| ())).await);
     let mut ends = stream::iter(ends).buffer_unordered(limits::CANCELLED_AT_ONCE);
     while let Some(end) = ends.next().await {
         end?;
     }
     Ok(())
+}
+
+/// Asks until the node has a place for it. What is not known any longer has ended.
+async fn settled(cancel: impl AsyncFn() -> Result<(), ClientError>) -> Result<(), ClientError> {
+    loop {
+        match cancel().await {
+            Err(error) if error.is_retryable() && error.code() == "busy" => {
+                tokio::time::sleep(limits::BAR_INTERVAL).await;
+            }
+            Err(error) if matches!(error.code(), "not_found" | "forgotten") => return Ok(()),
+            ended => return ended,
+        }
+    }
 }

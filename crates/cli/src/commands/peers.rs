@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use meshwork::ResourceUsage;
 use meshwork_api::{Client, FindRequest, List, PeerPatch, PeerView, TrustAnswer};
 
+use super::spec;
 use crate::{
     args::PeersVerb,
     exit,
@@ -22,7 +23,7 @@ pub(super) async fn peers(
         PeersVerb::List => list(client, out).await?,
         PeersVerb::Show { peer } => show(&client.peer(&peer).await?, out)?,
         PeersVerb::Find { handler, capability, label, limit } => {
-            let labels = label.into_iter().collect();
+            let labels = spec::by_name("--label", label)?;
             let request = FindRequest { handler, capability, labels, limit: Some(limit) };
             return find(&request, client, out).await;
         }
@@ -150,6 +151,9 @@ pub(super) fn seen(last: DateTime<Utc>, now: DateTime<Utc>) -> String {
 fn show(peer: &PeerView, out: &Output) -> anyhow::Result<()> {
     if out.json {
         return out.value(peer);
+    }
+    if out.quiet {
+        return Ok(out.line(&peer.peer_id)?);
     }
     Ok(out.data(described(peer, meshwork_node::time_of_day()).as_bytes())?)
 }

@@ -9,8 +9,11 @@ use indicatif::ProgressBar;
 use meshwork_api::{Client, ErrorView, MemberResult, Payload, TaskView};
 use serde::Serialize;
 
-use super::{away::Away, story};
-use crate::output::{Output, format};
+use super::{away::Away, several::Failed, story};
+use crate::{
+    failure::Failure,
+    output::{Output, format},
+};
 
 #[cfg(test)]
 mod tests;
@@ -47,7 +50,7 @@ pub(super) struct Lines<'a> {
     out: &'a Output,
     /// Lines printed so far.
     printed: u64,
-    /// Tasks of which it is not told that they failed, and whose result was not printed.
+    /// Results that could not be printed, of tasks that are not known to have failed.
     lost: u64,
     /// Not yet printed.
     page: Page,
@@ -65,7 +68,7 @@ impl<'a> Lines<'a> {
         Self { client, out, printed: 0, lost: 0, page: Page::default() }
     }
 
-    /// Tasks of which it is not told that they failed, and whose result was not printed.
+    /// Results that could not be printed, of tasks that are not known to have failed.
     pub(super) fn lost(&self) -> u64 {
         self.lost
     }
@@ -104,6 +107,13 @@ impl<'a> Lines<'a> {
         let output = output.map(Payload::of);
         let line = line(&task.id, &task.state, &output, &task.error);
         self.add(line, &TaskResult { task, output }, false)?;
+        self.flush()
+    }
+
+    /// Prints the line of an id of which nothing came, and that was told already.
+    pub(super) fn failed(&mut self, id: &str, failure: &Failure) -> anyhow::Result<()> {
+        let why = format!("{id}: {}", failure.code);
+        self.add(Err(NoLine { why, has_result: false }), &Failed::new(id, failure), false)?;
         self.flush()
     }
 

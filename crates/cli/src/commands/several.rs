@@ -71,8 +71,7 @@ impl<'o> Outcomes<'o> {
 
     /// Keeps the failure of the next id, which was told already.
     pub(super) fn add_failure(&mut self, id: &str, failure: &Failure) -> anyhow::Result<()> {
-        let value = Failed { id, error: failure.value() };
-        self.add(&value, failure.exit)
+        self.add(&Failed::new(id, failure), failure.exit)
     }
 
     /// Tells why nothing came of `id`.
@@ -107,9 +106,15 @@ impl<'o> Outcomes<'o> {
 }
 
 /// An id of which nothing came, in the place of what was asked for.
-#[derive(Serialize)]
-struct Failed<'a> {
+#[derive(Debug, Serialize)]
+pub(super) struct Failed<'a> {
     /// As it was asked for.
     id: &'a str,
     error: Value,
+}
+
+impl<'a> Failed<'a> {
+    pub(super) fn new(id: &'a str, failure: &Failure) -> Self {
+        Self { id, error: failure.value() }
+    }
 }

@@ -170,7 +170,7 @@ fn command(query: &TaskQuery, all: bool) -> String {
     let mut command = "meshwork task list".to_owned();
     if all {
         command.push_str(" --all");
-    } else if query.states != OPEN {
+    } else if !query.states.is_empty() && query.states != OPEN {
         command.push_str(&format!(" --state {}", query.states.join(",")));
     }
     for (flag, value) in [("--handler", &query.handler), ("--group", &query.group)] {

@@ -65,18 +65,19 @@ async fn all(args: &WaitArgs, client: &Client, out: &Output) -> anyhow::Result<u
     };
     let mut away = Away::new(waited, client, out);
     let bar = bar(out, start.open(), Duration::ZERO);
+    let (mut ended, mut failed) = (0, 0);
     let mut now = start;
     while now.open() > 0 {
         tokio::time::sleep(limits::BAR_INTERVAL).await;
+        let before = now;
         now = away.ask(async || client.summary().await).await?;
-        let before = start.succeeded + start.unsuccessful();
-        let ended = (now.succeeded + now.unsuccessful()).saturating_sub(before);
+        ended += since(before.ended_since_start, now.ended_since_start);
+        failed += since(before.unsuccessful_since_start, now.unsuccessful_since_start);
         bar.set_length(ended + now.open());
         bar.set_position(ended);
-        bar.set_message(failed_message(now.unsuccessful().saturating_sub(start.unsuccessful())));
+        bar.set_message(failed_message(failed));
     }
     bar.finish_and_clear();
-    let failed = now.unsuccessful().saturating_sub(start.unsuccessful());
     if out.json {
         out.value(&now)?;
     } else {
@@ -86,6 +87,11 @@ async fn all(args: &WaitArgs, client: &Client, out: &Output) -> anyhow::Result<u
         });
     }
     Ok(if failed == 0 || args.ok_if_failed { exit::DONE } else { exit::FAILED })
+}
+
+/// By how much a count has grown that begins with 0 at each start of the node.
+fn since(before: u64, now: u64) -> u64 {
+    now.checked_sub(before).unwrap_or(now)
 }
 
 async fn some(args: &WaitArgs, client: &Client, out: &Output) -> anyhow::Result<u8> {
@@ -110,8 +116,8 @@ async fn some(args: &WaitArgs, client: &Client, out: &Output) -> anyhow::Result<
     }
     for (id, named) in args.tasks.iter().zip(found) {
         match named {
-            Err(failure) => wait.outcomes.add_failure(id, &failure)?,
-            Ok(Named::Group(group)) => wait.group(*group).await?,
+            Err(failure) => wait.failed(id, &failure)?,
+            Ok(Named::Group(group)) => wait.group(id, *group).await?,
             Ok(Named::Task(task)) => wait.task(id, *task).await?,
         }
     }
@@ -155,10 +161,16 @@ impl<'a> Wait<'a> {
         let ended = away.ask(async || self.client.task(&task.id).await).await;
         let ended = match ended {
             Ok(ended) => ended,
-            Err(error) => {
-                let failure = self.outcomes.tell(id, error)?;
-                return self.outcomes.add_failure(id, &failure);
+            Err(error) => return self.tell(id, error),
+        };
+        let output = match ended.error {
+            None if self.args.results => {
+                match away.ask(async || self.client.result(&ended.id).await).await {
+                    Ok(output) => Some(output),
+                    Err(error) => return self.tell(id, error),
+                }
             }
+            _ => None,
         };
         let failed = ended.error.is_some() && !self.args.ok_if_failed;
         let code = if failed { exit::FAILED } else { exit::DONE };
@@ -167,16 +179,32 @@ impl<'a> Wait<'a> {
             self.out.say(format!("{} {}", ended.id, ended.state));
             return Ok(());
         }
-        let output = match ended.error {
-            None => Some(away.ask(async || self.client.result(&ended.id).await).await?),
-            Some(_) => None,
-        };
         self.lines.task(ended, output)
     }
 
-    async fn group(&mut self, group: GroupView) -> anyhow::Result<()> {
+    /// Says why nothing came of one of several ids; the others are waited for.
+    fn tell(&mut self, id: &str, error: anyhow::Error) -> anyhow::Result<()> {
+        let failure = self.outcomes.tell(id, error)?;
+        self.failed(id, &failure)
+    }
+
+    /// It has a line of its own among the results, so that those of the others stay in their places.
+    fn failed(&mut self, id: &str, failure: &Failure) -> anyhow::Result<()> {
+        if self.args.results {
+            self.lines.failed(id, failure)?;
+        }
+        self.outcomes.add_failure(id, failure)
+    }
+
+    async fn group(&mut self, id: &str, group: GroupView) -> anyhow::Result<()> {
         let lines = self.args.results.then_some(&mut self.lines);
-        let ended = group::wait(group, lines, self.client, self.out).await?;
+        let ended = match group::wait(group, lines, self.client, self.out).await {
+            Ok(ended) => ended,
+            Err(error) => {
+                let failure = self.outcomes.tell(id, error)?;
+                return self.outcomes.add_failure(id, &failure);
+            }
+        };
         let code = if self.args.ok_if_failed { exit::DONE } else { group::code(&ended) };
         self.outcomes.add(&ended, code)?;
         if !self.out.json || self.args.results {
@@ -238,7 +266,8 @@ impl<'a> Wait<'a> {
 /// The task that the node does not know, if that is why it cannot be waited for.
 fn unknown(error: &anyhow::Error) -> Option<String> {
     let ClientError::Api(problem) = error.downcast_ref()? else { return None };
-    if problem.status == 404 { problem.task_id.clone() } else { None }
+    // It is not known, or not any longer.
+    if matches!(problem.status, 404 | 410) { problem.task_id.clone() } else { None }
 }
 
 fn wide(count: usize) -> u64 {

@@ -63,6 +63,15 @@ fn result_of_one_task_is_its_bytes() {
     node.ask(&["wait", &failing, "--results"]).error(7, &["failed"]);
     let both = node.ask(&["wait", &failing, &id, "--results"]);
     assert_eq!((both.code, both.stdout.as_str()), (1, "\n\n"), "{both:?}");
+    // One that is not known has its line as well.
+    let last = submitted(&node, &["text/upper", "last"]);
+    let three = node.ask(&["wait", &failing, UNKNOWN, &last, "--results"]);
+    assert_eq!((three.code, three.stdout.as_str()), (4, "\n\nLAST\n"), "{three:?}");
+    let three = node.ask(&["wait", &failing, UNKNOWN, &last, "--results", "--json"]);
+    let ids = three.stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let ids: Vec<_> =
+        ids.map(|value| value["id"].as_str().unwrap_or_default().to_owned()).collect();
+    assert_eq!((three.code, ids), (4, vec![failing, UNKNOWN.to_owned(), last]));
 }
 
 const UNKNOWN: &str = "019aa2c4-0000-7000-8000-0000008f3a21";

@@ -81,6 +81,9 @@ async fn few_requests_are_served_when_all_connections_are_open() {
         assert_eq!((problem.status, problem.code.as_str()), (503, "busy"));
         assert!(problem.retry_after_ms.is_some());
     }
+    // A group is shown there, and not waited for.
+    let wait = "GET /v1/groups/last?wait_ms=60000 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    assert!(answer(&server, wait).await.starts_with("HTTP/1.1 503"));
     assert_eq!(server.client.cancel(&id, "enough").await.unwrap().state, "cancelled");
     assert_eq!(server.client.shutdown(true).await.unwrap().grace_ms, 0);
     assert_eq!(server.asked.recv().await, Some(Duration::ZERO));
