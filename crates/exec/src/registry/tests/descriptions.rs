@@ -157,3 +157,43 @@ fn a_description_is_kept_and_goes_through_json() {
     );
     assert_eq!(serde_json::from_str::<Description>(&json).unwrap(), description);
 }
+
+/// A number with a comma before every three digits.
+fn grouped(number: i64) -> String {
+    let digits = number.to_string();
+    let ends = digits.len() % 3;
+    let comma = |(at, digit)| if at > 0 && at % 3 == ends { vec![',', digit] } else { vec![digit] };
+    digits.chars().enumerate().flat_map(comma).collect()
+}
+
+/// What the protocol's document must say of a parameter in the row of its handler.
+fn in_document(param: &ParamSpec) -> Vec<String> {
+    let name = &param.name;
+    let mut words = vec![match &param.default {
+        Some(default) => format!("`{name} = {default}`"),
+        None if param.required => format!("`{name}!`"),
+        None => format!("`{name}`"),
+    }];
+    match &param.kind {
+        ParamKind::Integer { min, max } => {
+            words.push(format!("{} to {}", grouped(*min), grouped(*max)));
+        }
+        ParamKind::Choice { of } => words.extend(of.iter().map(ToString::to_string)),
+        ParamKind::Text | ParamKind::Regex | ParamKind::Boolean => {}
+    }
+    words
+}
+
+#[test]
+fn the_protocol_document_names_all_that_handlers_take() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/protocol.md");
+    let document = std::fs::read_to_string(path).unwrap();
+    for (handler, description) in built_in().descriptions() {
+        let begins = format!("| `{handler}` |");
+        let row = document.lines().find(|line| line.starts_with(&begins));
+        let row = row.unwrap_or_else(|| panic!("docs/protocol.md has no row for {handler}"));
+        for words in description.params.iter().flat_map(in_document) {
+            assert!(row.contains(&words), "{handler}: docs/protocol.md lacks {words}");
+        }
+    }
+}
