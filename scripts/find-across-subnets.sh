@@ -79,7 +79,7 @@ start 30 "${rare[@]}"
 until_up 30
 id=$(node 30 status --json | grep -o '12D3KooW[1-9A-HJ-NP-Za-km-z]*' | head -1)
 use "$id" "at its first address"
-node 30 down --grace 1s >/dev/null 2>&1
+node 30 down >/dev/null 2>&1
 while node 30 status --quiet >/dev/null 2>&1; do sleep 0.1; done
 ip -n n30 address delete "$before" dev eth0
 ip -n n30 address add "$after" dev eth0 nodad
