@@ -70,9 +70,9 @@ pub use self::{
         AcceptAnswer, AcceptPatch, AttemptView, BackupRequest, BatchMembers, BatchSpec,
         CancelRequest, CapacityView, ConnectionCounts, DialAnswer, DialRequest, DrainAnswer,
         DrainRequest, EVENT_TYPES, EndedTask, ErrorView, EventView, FindRequest, GroupStory,
-        GroupView, HandlerView, HealthView, List, MemberResult, MemberSpec, NodeView, ObstacleView,
-        OfferView, ParamView, Payload, PeerPatch, PeerView, PingAnswer, Problem, RangeSpec,
-        RetryAnswer, StopAnswer, StopRequest, TaskCounts, TaskSpec, TaskView, TrustAnswer,
-        WaitAnswer, WaitRequest, WaitingMembers, WaitingView, WaitsView,
+        GroupView, HandlerView, HealthView, KeyCopyView, List, MemberResult, MemberSpec, NodeView,
+        ObstacleView, OfferView, ParamView, Payload, PeerPatch, PeerView, PingAnswer, Problem,
+        RangeSpec, RetryAnswer, StopAnswer, StopRequest, TaskCounts, TaskSpec, TaskView,
+        TrustAnswer, WaitAnswer, WaitRequest, WaitingMembers, WaitingView, WaitsView,
     },
 };

@@ -30,7 +30,7 @@ pub use self::{
     handler::{HandlerView, OfferView, ParamView},
     node::{
         AcceptAnswer, AcceptPatch, BackupRequest, CapacityView, ConnectionCounts, DrainAnswer,
-        DrainRequest, HealthView, NodeView, StopAnswer, StopRequest, TaskCounts,
+        DrainRequest, HealthView, KeyCopyView, NodeView, StopAnswer, StopRequest, TaskCounts,
     },
     payload::Payload,
     peer::{DialAnswer, DialRequest, FindRequest, PeerPatch, PeerView, PingAnswer, TrustAnswer},

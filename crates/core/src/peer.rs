@@ -135,6 +135,9 @@ pub struct PeerInfo {
     /// What this node's user calls it; goes before the name in its advert.
     #[serde(default)]
     pub given_name: Option<String>,
+    /// Whether two machines were seen to use its key within the last hour.
+    #[serde(default)]
+    pub key_copied: bool,
     /// What it says of itself, once it is admitted.
     pub advert: Option<Advert>,
     /// Software and version, as it says.
@@ -183,6 +186,7 @@ impl PeerInfo {
             trusted: false,
             blocked: false,
             given_name: None,
+            key_copied: false,
             advert: None,
             agent: None,
             resources: None,

@@ -89,6 +89,7 @@ impl Network {
         let (peers_in, peers) = watch::channel(Arc::default());
         let (hearsay_in, hearsay) = watch::channel(Hearsay::default());
         let (addresses_in, addresses) = watch::channel(Arc::default());
+        let (own_key_in, own_key) = watch::channel(None);
         let local_peer = *swarm.local_peer_id();
         let settings = settings(&config);
         let NetConfig {
@@ -101,6 +102,7 @@ impl Network {
             peers,
             hearsay,
             addresses,
+            own_key,
             counters: Arc::clone(&counters),
             intake: intake.clone(),
             meter: Arc::clone(&meter),
@@ -126,6 +128,7 @@ impl Network {
             peers: peers_in,
             hearsay: hearsay_in,
             addresses: addresses_in,
+            own_key: own_key_in,
         });
         wait_for_listeners(&mut event_loop, listen.len()).await?;
         Ok(Self { handle, event_loop, events, sessions })
@@ -140,6 +143,8 @@ fn settings(config: &NetConfig) -> Settings {
         protocol_timeout: config.protocol_timeout,
         heartbeat: config.ping_interval,
         boot: config.boot,
+        // 0 says that a node names none.
+        instance: rand::random::<u64>().max(1),
     }
 }
 

@@ -137,6 +137,69 @@ pub enum NetEvent {
     /// Peers or connections were refused because there are too many; each kind at most once in a
     /// minute.
     Overloaded(Overload),
+    /// Two machines use one key; told once, and while it goes on at most once in
+    /// [`limits::COPIED_TIME`](crate::limits::COPIED_TIME) for each key; of peers that are not trusted
+    /// at most [`limits::COPIES_TOLD`](crate::limits::COPIES_TOLD) in that time.
+    KeyCopied(KeyCopied),
+}
+
+/// Two machines use one key: mostly a home that was copied with its `identity.key`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyCopied {
+    /// Whose key it is: that of a peer, or of this node.
+    pub peer: PeerId,
+    /// How that is known.
+    pub evidence: KeyEvidence,
+}
+
+/// How it is known that two machines use one key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyEvidence {
+    /// Two starts of a peer said hello by turns. It is a proof: a restart brings no earlier start
+    /// back, and only the holder of the key can say hello.
+    Alternates,
+    /// This node has reached its own key at this address, which is not its own. A proof.
+    Reached(Multiaddr),
+    /// Another machine with this node's key has dialled it from this address. A proof. Over TCP such
+    /// a dial mostly shows as a handshake that broke off.
+    Came(Multiaddr),
+    /// This peer says so of this node's key. Its word, and no proof.
+    SaidBy(PeerId),
+}
+
+/// That another machine uses this node's own key, as last found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnKeyCopied {
+    /// How that is known; never [`KeyEvidence::Alternates`].
+    pub evidence: KeyEvidence,
+    /// When it was last found.
+    pub at: Time,
+}
+
+/// What to do about a copied key.
+pub const COPIED_KEY_ADVICE: &str =
+    "start one of them with an empty home, so that it gets its own key: meshwork --home DIR up";
+
+impl std::fmt::Display for KeyCopied {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { peer, evidence } = self;
+        match evidence {
+            KeyEvidence::Alternates => write!(f, "two machines use the key of {peer}")?,
+            KeyEvidence::Reached(address) => {
+                write!(f, "another machine uses the key of this node: it answers at {address}")?;
+            }
+            KeyEvidence::Came(address) => {
+                write!(
+                    f,
+                    "another machine uses the key of this node: it has dialled from {address}"
+                )?;
+            }
+            KeyEvidence::SaidBy(by) => {
+                write!(f, "peer {by} says that another machine uses the key of this node")?;
+            }
+        }
+        write!(f, "; {COPIED_KEY_ADVICE}")
+    }
 }
 
 /// More peers or connections than this node has places for.
@@ -212,4 +275,6 @@ pub struct PeerStatus {
     pub resources: Option<ResourceUsage>,
     /// What it last said of its health; kept when it is gone.
     pub health: Option<HealthStatus>,
+    /// When two machines were last seen to use its key.
+    pub copied: Option<Time>,
 }

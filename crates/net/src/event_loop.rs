@@ -17,6 +17,7 @@ mod admission;
 mod adverts;
 mod commands;
 mod connections;
+mod copies;
 mod dht;
 mod dialing;
 mod dials;
@@ -51,6 +52,7 @@ use tokio::{
 };
 
 use self::{
+    copies::Copies,
     dht::Dht,
     dials::Dials,
     exchange::{ExchangeDone, Exchanges},
@@ -69,7 +71,7 @@ use crate::{
     clock::Clock,
     counters::Counters,
     dial_filter::Allowed,
-    event::{NetEvent, PeerStatus},
+    event::{NetEvent, OwnKeyCopied, PeerStatus},
     handle::Command,
     intake::Intake,
     known::Hearsay,
@@ -102,6 +104,7 @@ pub(crate) struct Parts {
     pub(crate) peers: watch::Sender<Arc<Vec<PeerStatus>>>,
     pub(crate) hearsay: watch::Sender<Hearsay>,
     pub(crate) addresses: watch::Sender<Arc<Vec<Multiaddr>>>,
+    pub(crate) own_key: watch::Sender<Option<OwnKeyCopied>>,
 }
 
 /// What the loop was told once and for all.
@@ -117,6 +120,8 @@ pub(crate) struct Settings {
     pub(crate) heartbeat: std::time::Duration,
     /// Rises with every start of this identity.
     pub(crate) boot: u32,
+    /// Drawn at random at each start.
+    pub(crate) instance: u64,
 }
 
 /// The future that is the network. Spawn [`EventLoop::run`].
@@ -173,6 +178,8 @@ pub struct EventLoop {
     peers_watch: watch::Sender<Arc<Vec<PeerStatus>>>,
     hearsay_watch: watch::Sender<Hearsay>,
     addresses_watch: watch::Sender<Arc<Vec<Multiaddr>>>,
+    own_key_watch: watch::Sender<Option<OwnKeyCopied>>,
+    copies: Copies,
     counters: Arc<Counters>,
     /// Inbound connections before their peers are known.
     intake: Intake,
@@ -267,6 +274,7 @@ impl EventLoop {
             peers,
             hearsay,
             addresses,
+            own_key,
         } = parts;
         let local_peer = *swarm.local_peer_id();
         let (link_events_in, link_events) = mpsc::channel(limits::LINK_EVENTS);
@@ -305,6 +313,8 @@ impl EventLoop {
             peers_watch: peers,
             hearsay_watch: hearsay,
             addresses_watch: addresses,
+            own_key_watch: own_key,
+            copies: Copies::default(),
             counters,
             intake,
             meter,
@@ -476,10 +486,10 @@ impl EventLoop {
             SwarmEvent::ExpiredListenAddr { address, .. } => self.on_listener_gone(&[address]),
             SwarmEvent::ListenerClosed { addresses, .. } => self.on_listener_gone(&addresses),
             SwarmEvent::ListenerError { error, .. } => self.on_listener_error(&error),
+            SwarmEvent::IncomingConnection { .. } => self.note_inbound(),
             // Kademlia's dials become facts with their connections; addresses that peers claim for
             // us or themselves are not believed.
-            SwarmEvent::IncomingConnection { .. }
-            | SwarmEvent::Dialing { .. }
+            SwarmEvent::Dialing { .. }
             | SwarmEvent::NewExternalAddrCandidate { .. }
             | SwarmEvent::ExternalAddrConfirmed { .. }
             | SwarmEvent::ExternalAddrExpired { .. }

@@ -15,7 +15,7 @@ use crate::{
     config::Offer,
     counters::{Counters, NetCounters},
     error::{AskError, DialError, FindPeersError, NetClosed},
-    event::{PeerStatus, Pong},
+    event::{OwnKeyCopied, PeerStatus, Pong},
     intake::{Crowd, Intake},
     known::{self, Hearsay},
     limits,
@@ -65,6 +65,7 @@ pub struct NetHandle {
     peers: watch::Receiver<Arc<Vec<PeerStatus>>>,
     hearsay: watch::Receiver<Hearsay>,
     addresses: watch::Receiver<Arc<Vec<Multiaddr>>>,
+    own_key: watch::Receiver<Option<OwnKeyCopied>>,
     counters: Arc<Counters>,
     intake: Intake,
     meter: Arc<Meter>,
@@ -79,6 +80,7 @@ pub(crate) struct HandleParts {
     pub(crate) peers: watch::Receiver<Arc<Vec<PeerStatus>>>,
     pub(crate) hearsay: watch::Receiver<Hearsay>,
     pub(crate) addresses: watch::Receiver<Arc<Vec<Multiaddr>>>,
+    pub(crate) own_key: watch::Receiver<Option<OwnKeyCopied>>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) intake: Intake,
     pub(crate) meter: Arc<Meter>,
@@ -93,12 +95,24 @@ impl NetHandle {
             peers,
             hearsay,
             addresses,
+            own_key,
             counters,
             intake,
             meter,
             patience,
         } = parts;
-        Self { local_peer, commands, peers, hearsay, addresses, counters, intake, meter, patience }
+        Self {
+            local_peer,
+            commands,
+            peers,
+            hearsay,
+            addresses,
+            own_key,
+            counters,
+            intake,
+            meter,
+            patience,
+        }
     }
 
     /// Who this node is.
@@ -119,6 +133,11 @@ impl NetHandle {
     /// The addresses that this node listens on, each with `/p2p/…`, as last published.
     pub fn addresses(&self) -> Arc<Vec<Multiaddr>> {
         Arc::clone(&self.addresses.borrow())
+    }
+
+    /// That another machine uses this node's key, as last found; does not enter the loop.
+    pub fn own_key_copied(&self) -> Option<OwnKeyCopied> {
+        self.own_key.borrow().clone()
     }
 
     /// What was refused, shed or closed since the start; does not enter the loop.

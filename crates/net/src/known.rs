@@ -56,6 +56,7 @@ pub(crate) fn by_hearsay(peer: PeerId, last_seen: Arc<LastSeen>) -> PeerStatus {
         latency: None,
         resources: None,
         health: None,
+        copied: None,
     }
 }
 

@@ -25,6 +25,7 @@ mod event_loop;
 mod handle;
 mod hello;
 pub mod identity;
+mod instances;
 mod intake;
 mod known;
 mod lan;
@@ -46,7 +47,10 @@ pub use self::{
     config::{NetConfig, Offer, Remembered},
     counters::NetCounters,
     error::{AskError, BuildError, DialError, FindPeersError, NetClosed},
-    event::{Direction, NetEvent, Overload, PeerStatus, Pong},
+    event::{
+        COPIED_KEY_ADVICE, Direction, KeyCopied, KeyEvidence, NetEvent, Overload, OwnKeyCopied,
+        PeerStatus, Pong,
+    },
     event_loop::EventLoop,
     handle::NetHandle,
     identity::IdentityError,

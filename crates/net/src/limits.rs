@@ -202,6 +202,15 @@ pub const ECHOES_ASKED: (u32, u32) = (64, 32);
 pub const RECORDS_ASKED: (u32, u32) = (64, 1);
 /// When a hello that failed within [`HELLO_TIMEOUT`] is tried again.
 pub const HELLO_RETRY: Duration = Duration::from_millis(500);
+/// Starts of one peer that are told apart, to see whether two machines use its key; the one heard
+/// longest ago is forgotten. A machine that restarts all the time beside a quiet one fills it.
+pub const INSTANCES: usize = 8;
+/// How long after two machines were last seen to use one key that is shown, and how often it is told
+/// while it goes on.
+pub const COPIED_TIME: Duration = Duration::from_secs(3600);
+/// Copied keys of peers that are not trusted, of which the owner is told within [`COPIED_TIME`]: a line
+/// each in its log. All of them are shown.
+pub const COPIES_TOLD: usize = 8;
 /// When a peer that was refused because this node has `max_peers` may ask again.
 pub const FULL_RETRY: Duration = Duration::from_secs(30);
 /// Bytes of a network's name: it is part of a protocol's name.

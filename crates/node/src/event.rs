@@ -15,7 +15,7 @@ use meshwork_core::{
     TaskState, engine::Observed,
 };
 use meshwork_exec::ManualAttempt;
-use meshwork_net::Overload;
+use meshwork_net::{KeyCopied, Overload};
 use tokio::sync::broadcast;
 use tokio_util::sync::ReusableBoxFuture;
 
@@ -81,6 +81,8 @@ pub enum NetworkEvent {
     /// Peers or connections were refused because there are too many; each kind at most once in a
     /// minute.
     Overloaded(Overload),
+    /// Two machines use one key; told at most once in an hour for each key.
+    KeyCopied(KeyCopied),
     /// An address could not be dialled or listened on.
     AddressFailed {
         /// Which, if one is known.
@@ -146,6 +148,7 @@ impl Topics {
             | NetworkEvent::ManualAttempt(_)
             | NetworkEvent::AddressFailed { .. }
             | NetworkEvent::Overloaded(_)
+            | NetworkEvent::KeyCopied(_)
             | NetworkEvent::Lagged(_) => true,
         }
     }

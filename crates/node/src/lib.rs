@@ -29,7 +29,8 @@ mod task_handle;
 pub use meshwork_core::{HealthStatus, ResourceUsage};
 pub use meshwork_exec::{Description, HandlerError, ManualAttempt, ParamKind, ParamSpec};
 pub use meshwork_net::{
-    BuildError, Crowd, DialError, InvalidSubnet, Keypair, NetCounters, Overload, Pong, Subnet,
+    BuildError, COPIED_KEY_ADVICE, Crowd, DialError, InvalidSubnet, KeyCopied, KeyEvidence,
+    Keypair, NetCounters, Overload, Pong, Subnet,
     clock::time_of_day,
     identity::{self, IdentityError},
 };

@@ -531,17 +531,17 @@ impl NetworkManager {
         let (tasks, draining, stopping, now) = self.ask(asked).await?;
         let Inner { config, handlers, .. } = &*self.inner;
         let policy = self.inner.policy.lock().await.clone();
-        let offer = crate::builder::offer(config, handlers, &policy);
         Ok(NodeStatus {
             peer_id: self.inner.local_peer,
             version: env!("CARGO_PKG_VERSION"),
             network: self.inner.config.network.clone(),
             uptime: now.since(meshwork_net::clock::START),
             addresses: self.addresses(),
-            advert: offer.advert.as_ref().clone(),
+            advert: crate::builder::offer(config, handlers, &policy).advert.as_ref().clone(),
             accept: policy.accept.spelled_out(crate::builder::families(handlers)),
             max_peers: self.inner.config.max_peers,
             refused: self.net()?.counters(),
+            key_copied: status::own_key_copied(self.net()?, now),
             draining,
             stopping,
             tasks,

@@ -7,7 +7,7 @@ use meshwork_core::{
     Advert, Multiaddr, NetworkProtocol, PeerId, PeerInfo, PeerState, Time, TrafficBytes,
     engine::Accounts, policy::AcceptPolicy,
 };
-use meshwork_net::{NetCounters, PeerStatus};
+use meshwork_net::{KeyEvidence, NetCounters, NetHandle, PeerStatus, limits::COPIED_TIME};
 
 use crate::{clock::Clock, policy::Policy};
 
@@ -32,6 +32,9 @@ pub struct NodeStatus {
     pub max_peers: usize,
     /// What its network has refused, shed or closed since the start.
     pub refused: NetCounters,
+    /// How it is known that another machine uses this node's key, if that was seen within the last
+    /// hour.
+    pub key_copied: Option<KeyEvidence>,
     /// Whether it takes no attempts for now.
     pub draining: bool,
     /// Whether it stops, and refuses tasks of its own callers as well.
@@ -59,6 +62,7 @@ pub(crate) fn peer_info(status: &PeerStatus, clock: &Clock) -> PeerInfo {
         trusted: false,
         blocked: false,
         given_name: None,
+        key_copied: status.copied.is_some_and(|at| clock.now().since(at) < COPIED_TIME),
         advert: status.advert.clone(),
         agent: status.agent.clone(),
         resources: status.resources,
@@ -75,6 +79,12 @@ pub(crate) fn peer_info(status: &PeerStatus, clock: &Clock) -> PeerInfo {
             .filter(|(_, bytes)| *bytes != TrafficBytes::default())
             .collect(),
     }
+}
+
+/// How it is known that another machine uses this node's key, if that is news.
+pub(crate) fn own_key_copied(net: &NetHandle, now: Time) -> Option<KeyEvidence> {
+    let copied = net.own_key_copied()?;
+    (now.since(copied.at) < COPIED_TIME).then_some(copied.evidence)
 }
 
 /// The peers of which the user decided something and that the network does not know.

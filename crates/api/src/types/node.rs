@@ -6,7 +6,7 @@ use meshwork_core::{
     Accept, AcceptPolicy, Capacity,
     engine::{Accounts, view::EndCounts},
 };
-use meshwork_node::{HealthStatus, NodeStatus};
+use meshwork_node::{HealthStatus, KeyEvidence, NodeStatus};
 use serde::{Deserialize, Serialize};
 
 /// A node at one moment.
@@ -46,8 +46,23 @@ pub struct NodeView {
     /// How many peers it may have, and what it has refused.
     #[serde(default)]
     pub connections: ConnectionCounts,
+    /// That another machine was seen to use this node's key within the last hour.
+    #[serde(default)]
+    pub key_copied: Option<KeyCopyView>,
     /// What it holds.
     pub tasks: TaskCounts,
+}
+
+/// How it is known that another machine uses a node's key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyCopyView {
+    /// `reached` (the key answers at `address`), `came` (it has dialled from `address`) or `said`
+    /// (`peer` says so, which is no proof).
+    pub how: String,
+    /// Where the other machine is.
+    pub address: Option<String>,
+    /// Who says so.
+    pub peer: Option<String>,
 }
 
 /// How many peers a node may have, and what its network has refused since the start.
@@ -74,6 +89,7 @@ impl From<NodeStatus> for NodeView {
             accept,
             max_peers,
             refused,
+            key_copied,
             draining,
             stopping,
             tasks,
@@ -105,8 +121,22 @@ impl From<NodeStatus> for NodeView {
                     .saturating_add(refused.inbound_refused)
                     .saturating_add(refused.inbound_silent),
             },
+            key_copied: key_copied.map(KeyCopyView::from),
             tasks: tasks.into(),
         }
+    }
+}
+
+impl From<KeyEvidence> for KeyCopyView {
+    fn from(evidence: KeyEvidence) -> Self {
+        let (how, address, peer) = match evidence {
+            KeyEvidence::Reached(address) => ("reached", Some(address.to_string()), None),
+            KeyEvidence::Came(address) => ("came", Some(address.to_string()), None),
+            KeyEvidence::SaidBy(peer) => ("said", None, Some(peer.to_string())),
+            // Nobody sees this of itself.
+            KeyEvidence::Alternates => ("alternates", None, None),
+        };
+        Self { how: how.to_owned(), address, peer }
     }
 }
 

@@ -43,6 +43,9 @@ pub struct PeerView {
     /// Whether this node denies connections with it.
     #[serde(default)]
     pub blocked: bool,
+    /// Whether two machines were seen to use its key within the last hour.
+    #[serde(default)]
+    pub key_copied: bool,
     /// Where it can be reached, as far as is known.
     pub addresses: Vec<String>,
     /// Protocols that it says it speaks.
@@ -91,6 +94,7 @@ impl From<PeerInfo> for PeerView {
             why: info.state.why(),
             trusted: info.trusted,
             blocked: info.blocked,
+            key_copied: info.key_copied,
             addresses: info.addresses.iter().map(ToString::to_string).collect(),
             protocols: info.protocols.into_iter().collect(),
             last_seen: info.last_seen,

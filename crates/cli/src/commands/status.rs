@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use meshwork_api::{
-    Client, ClientError, ConnectionCounts, HealthView, NodeView, PeerView, WaitsView,
+    Client, ClientError, ConnectionCounts, HealthView, KeyCopyView, NodeView, PeerView, WaitsView,
 };
+use meshwork_node::COPIED_KEY_ADVICE;
 use serde::Serialize;
 
 use super::peers;
@@ -146,9 +147,14 @@ fn attention(status: &Status) -> Vec<String> {
         _ => {}
     }
     lines.extend(status.node.as_ref().and_then(|node| refused_peers(node, &status.peers)));
+    lines.extend(status.node.as_ref().and_then(|node| own_key_copied(node, &status.peers)));
     lines.extend(status.waiting.iter().map(waits));
     for peer in &status.peers {
         let label = format::peer_label(peer.name.as_deref(), &peer.peer_id);
+        if peer.key_copied {
+            let id = &peer.peer_id;
+            lines.push(format!("two machines use the key of {label} ({id}): {COPIED_KEY_ADVICE}"));
+        }
         if let Some(health) = peer.health.as_ref().filter(|_| peer.state == "ready") {
             let reasons = health.reasons.iter().map(|reason| format::printable(reason));
             lines.extend(reasons.map(|reason| format!("{label} is {}: {reason}", health.status)));
@@ -171,6 +177,23 @@ fn attention(status: &Status) -> Vec<String> {
         }
     }
     lines
+}
+
+/// That another machine uses this node's key, as far as is known, and what to do.
+fn own_key_copied(node: &NodeView, peers: &[PeerView]) -> Option<String> {
+    let KeyCopyView { how, address, peer } = node.key_copied.as_ref()?;
+    let what = "another machine uses the key of this node";
+    let known = peers.iter().find(|known| peer.as_ref() == Some(&known.peer_id));
+    let name = known.and_then(|known| known.name.as_deref());
+    let found = match (how.as_str(), address, peer) {
+        ("said", _, Some(peer)) => {
+            format!("{} says that {what}", format::peer_label(name, peer))
+        }
+        ("came", Some(address), _) => format!("{what}: it has dialled from {address}"),
+        (_, Some(address), _) => format!("{what}: it answers at {address}"),
+        _ => what.to_owned(),
+    };
+    Some(format!("{found}: {COPIED_KEY_ADVICE}"))
 }
 
 /// That peers are refused because there are as many as this node takes, and the command that takes more.

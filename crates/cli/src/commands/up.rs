@@ -164,6 +164,7 @@ fn is_news(event: &NetworkEvent) -> bool {
             | NetworkEvent::PeerDisconnected { .. }
             | NetworkEvent::AddressFailed { .. }
             | NetworkEvent::Overloaded(_)
+            | NetworkEvent::KeyCopied(_)
             | NetworkEvent::Lagged(_)
     )
 }

@@ -101,6 +101,9 @@ impl EventLoop {
         } else {
             self.counters.handshakes_failed.add();
         }
+        if let ListenError::LocalPeerId { address } = error {
+            self.on_own_key_came(address);
+        }
         tracing::debug!(%error, "an inbound connection failed");
         self.warn_of_crowd();
     }

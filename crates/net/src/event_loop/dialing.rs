@@ -197,6 +197,9 @@ impl EventLoop {
         }
         let Some(pending) = self.dials.ended(id, None) else { return };
         self.place_left();
+        if let Some(address) = own_key_at(error, &self.local_peer) {
+            self.on_own_key_reached(address, pending.since);
+        }
         for caller in pending.callers {
             let error = self.dial_error(&caller.address, error);
             caller.answer(Err(error));
@@ -358,6 +361,20 @@ impl EventLoop {
             }
             SwarmDialError::Transport(errors) => unreachable(transport_errors(errors)),
         }
+    }
+}
+
+/// Where a dial has found this node's own key instead of a peer's.
+fn own_key_at<'a>(error: &'a SwarmDialError, local: &PeerId) -> Option<&'a Multiaddr> {
+    match error {
+        SwarmDialError::LocalPeerId { address } => Some(address),
+        SwarmDialError::WrongPeerId { obtained, address } if obtained == local => Some(address),
+        SwarmDialError::WrongPeerId { .. }
+        | SwarmDialError::NoAddresses
+        | SwarmDialError::DialPeerConditionFalse(_)
+        | SwarmDialError::Aborted
+        | SwarmDialError::Denied { .. }
+        | SwarmDialError::Transport(_) => None,
     }
 }
 

@@ -8,8 +8,12 @@
 //! not happen.
 
 use libp2p::{PeerId, swarm::ConnectionId};
+use tokio::time::Instant;
 
-use super::{EventLoop, peers::Connection, peers::Ours};
+use super::{
+    EventLoop,
+    peers::{Connection, Ours, Theirs},
+};
 use crate::{event::Direction, limits};
 
 impl EventLoop {
@@ -22,6 +26,8 @@ impl EventLoop {
     pub(super) fn settle(&mut self, peer: PeerId) {
         let settles = self.settles(&peer);
         let Some(known) = self.peers.get_mut(&peer) else { return };
+        // The newer one may be of another machine: its hello will say.
+        let settles = settles && !known.instances.is_copied(Instant::now());
         let kept = match known.connections.as_slice() {
             [] => return,
             [only] => only.id,
@@ -34,7 +40,12 @@ impl EventLoop {
 
     /// The end that settles has said hello on this connection: it is the one to keep.
     pub(super) fn settled_by_peer(&mut self, peer: PeerId, id: ConnectionId) {
-        if !self.settles(&peer) {
+        let Some(known) = self.peers.get(&peer) else { return };
+        let is_refused =
+            known.connection(id).is_some_and(|one| matches!(one.theirs, Theirs::Refused(_)));
+        // A second machine with the peer's key settles nothing.
+        let is_second = is_refused && known.instances.is_copied(Instant::now());
+        if !self.settles(&peer) && !is_second {
             self.keep(peer, id);
         }
     }

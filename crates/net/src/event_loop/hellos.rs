@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::{
     EventLoop, Timer,
-    peers::{Ours, Theirs},
+    peers::{Ours, Peer, Theirs},
     sessions::Purpose,
 };
 use crate::{
@@ -97,12 +97,16 @@ impl EventLoop {
             return;
         };
         connection.said = Some(advert.clone());
+        let is_copied = |known: &Peer| known.instances.is_copied(Instant::now());
+        let copied = self.peers.get(&peer).is_some_and(is_copied);
         let hello = Hello {
             min_version: MIN_VERSION,
             max_version: MAX_VERSION,
             network: self.settings.network.clone(),
             seq: self.seq,
             advert,
+            instance: self.settings.instance,
+            copied,
         };
         let (limit, meter) = (self.settings.hello_timeout, self.meter.clone());
         let Some(stream) = self.counted(&peer, stream) else { return };
@@ -222,15 +226,7 @@ impl EventLoop {
         }
         let judgement = match within_quota {
             Err(retry_after) => Err(Reason::Busy { retry_after }),
-            Ok(()) => {
-                let judged = hello::judge(&hello, &self.settings.network)
-                    .and_then(|()| self.make_room(peer));
-                let known = self.peers.get_mut(&peer);
-                if let Some(connection) = known.and_then(|known| known.connection_mut(id)) {
-                    connection.on_judged(&judged, hello);
-                }
-                judged
-            }
+            Ok(()) => self.judge(peer, id, hello),
         };
         let Some(known) = self.peers.get_mut(&peer) else { return };
         known.was_admitted |= judgement.is_ok();
@@ -246,6 +242,25 @@ impl EventLoop {
         self.settled_by_peer(peer, id);
         self.route(peer);
         self.refresh(peer);
+    }
+
+    /// Whether a peer is admitted by this hello.
+    fn judge(&mut self, peer: PeerId, id: ConnectionId, hello: Hello) -> Result<(), Reason> {
+        let (instance, copied) = (hello.instance, hello.copied);
+        let judged = hello::judge(&hello, &self.settings.network).and_then(|()| {
+            if self.is_second_machine(peer, id, instance) {
+                return Err(Self::one_machine());
+            }
+            self.make_room(peer)
+        });
+        let known = self.peers.get_mut(&peer);
+        if let Some(connection) = known.and_then(|known| known.connection_mut(id)) {
+            connection.on_judged(&judged, hello);
+        }
+        if copied && judged.is_ok() {
+            self.on_copy_claimed(peer);
+        }
+        judged
     }
 
     /// A stream of this protocol whose bytes are counted for its peer.
@@ -328,6 +343,7 @@ impl super::peers::Connection {
                 // Overtaken by a later one.
                 Theirs::Admitted { seq, .. } if hello.seq < *seq => {}
                 Theirs::Awaited | Theirs::Admitted { .. } | Theirs::Refused(_) => {
+                    self.instance = hello.instance;
                     self.theirs = Theirs::Admitted { seq: hello.seq, advert: hello.advert };
                 }
             },

@@ -14,6 +14,7 @@ use crate::{
     PeerStatus,
     clock::{Clock, LastSeen},
     event::Direction,
+    instances::Instances,
     limits,
     quota::Quotas,
     traffic::Traffic,
@@ -59,6 +60,8 @@ pub(super) struct Connection {
     pub(super) saying: bool,
     /// Our hello is to be said again when it can be.
     pub(super) renew: bool,
+    /// The start of the peer that was admitted here; 0 if it named none.
+    pub(super) instance: u64,
     /// What our last hello offered.
     pub(super) said: Option<Advert>,
     /// The handler knows that this connection shall stay open.
@@ -109,6 +112,10 @@ pub(super) struct Peer {
     pub(super) resources: Option<ResourceUsage>,
     /// What it last said of its health.
     pub(super) health: Option<HealthStatus>,
+    /// Its starts, as far as its hellos name them.
+    pub(super) instances: Instances,
+    /// When two machines were last seen to use its key.
+    pub(super) copied: Option<Time>,
     /// Why it is not connected, or why the loop is closing its connections.
     pub(super) gone: Option<String>,
 }
@@ -151,6 +158,7 @@ impl Connection {
             theirs: Theirs::Awaited,
             saying: false,
             renew: false,
+            instance: 0,
             said: None,
             kept_alive: false,
         }
@@ -192,6 +200,8 @@ impl Peer {
             quotas: Quotas::new(),
             resources: None,
             health: None,
+            instances: Instances::default(),
+            copied: None,
             gone: None,
         }
     }
@@ -343,6 +353,7 @@ impl Peer {
             latency: self.latency,
             resources: self.resources,
             health: self.health.clone(),
+            copied: self.copied,
         }
     }
 }

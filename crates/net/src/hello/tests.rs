@@ -10,6 +10,8 @@ fn hello(network: &str) -> Hello {
         network: network.to_owned(),
         seq: 7,
         advert: Advert { name: "bee".to_owned(), ..Advert::default() },
+        instance: 0,
+        copied: false,
     }
 }
 

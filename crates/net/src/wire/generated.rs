@@ -34,6 +34,12 @@ pub struct Hello {
     pub seq: u64,
     #[prost(message, optional, tag = "5")]
     pub advert: ::core::option::Option<Advert>,
+    /// Drawn at random at each start of the sender. 0: it names none.
+    #[prost(uint64, tag = "6")]
+    pub instance: u64,
+    /// The sender has seen that another machine uses the receiver's key.
+    #[prost(bool, tag = "7")]
+    pub copied: bool,
 }
 /// What the sender offers to the receiver.
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -29,6 +29,10 @@ pub(crate) struct Hello {
     pub(crate) seq: u64,
     /// What the sender offers the receiver; clamped when it was received.
     pub(crate) advert: Advert,
+    /// Drawn at random at each start of the sender; 0 if it names none.
+    pub(crate) instance: u64,
+    /// The sender has seen that another machine uses the receiver's key.
+    pub(crate) copied: bool,
 }
 
 /// The answer to a hello.
@@ -49,6 +53,8 @@ impl Hello {
             network: self.network.clone(),
             seq: self.seq,
             advert: Some(advert_message(&self.advert)),
+            instance: self.instance,
+            copied: self.copied,
         }
         .encode_to_vec()
     }
@@ -65,6 +71,8 @@ impl Hello {
             network: String::new(),
             seq: 0,
             advert: Advert::default(),
+            instance: 0,
+            copied: false,
         };
         let mut fields = Fields::of(message);
         while let Some((number, value)) = fields.next()? {
@@ -74,6 +82,8 @@ impl Hello {
                 3 => hello.network = clean(value.text()?),
                 4 => hello.seq = value.number()?,
                 5 => hello.advert = advert(value.bytes()?)?,
+                6 => hello.instance = value.number()?,
+                7 => hello.copied = value.number()? != 0,
                 _ => {}
             }
         }

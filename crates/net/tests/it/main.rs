@@ -15,6 +15,7 @@
 mod support;
 
 mod bare;
+mod copied_key;
 mod crowds;
 mod dialing;
 mod discovery;

@@ -162,6 +162,11 @@ impl Node {
     }
 }
 
+/// An address without the peer at its end.
+pub(crate) fn without_peer(address: &Multiaddr) -> Multiaddr {
+    address.iter().filter(|part| !matches!(part, libp2p::multiaddr::Protocol::P2p(_))).collect()
+}
+
 /// A pair of nodes of which the second has dialled the first, both ready.
 pub(crate) async fn pair(listen: &str) -> (Node, Node) {
     let mut first = Node::listening(listen).await;

@@ -112,7 +112,8 @@ impl Driver {
         persisted
     }
 
-    /// Something about a peer that is there: for placement, for subscribers, for the metrics.
+    /// Something about a peer that is there, or a warning: for placement, for subscribers, for the
+    /// metrics.
     fn on_news(&mut self, fact: NetEvent, now: Time) {
         match fact {
             NetEvent::Updated { peer } => self.tell(|| NetworkEvent::PeerUpdated { peer }),
@@ -145,6 +146,14 @@ impl Driver {
                     .collect();
                 self.tell_message(NetworkMessage::PeerDiscovery { known_peers, query });
             }
+            NetEvent::Overloaded(overload) => {
+                tracing::warn!(%overload, "overloaded");
+                self.tell(|| NetworkEvent::Overloaded(overload));
+            }
+            NetEvent::KeyCopied(copied) => {
+                tracing::warn!("{copied}");
+                self.tell(|| NetworkEvent::KeyCopied(copied));
+            }
             NetEvent::Listening { .. }
             | NetEvent::ListenerClosed { .. }
             | NetEvent::Discovered { .. }
@@ -154,8 +163,7 @@ impl Driver {
             | NetEvent::WorkerSession { .. }
             | NetEvent::WorkerSessionFailed { .. }
             | NetEvent::OwnerSession { .. }
-            | NetEvent::AddressFailed { .. }
-            | NetEvent::Overloaded(_) => {}
+            | NetEvent::AddressFailed { .. } => {}
         }
     }
 
@@ -224,14 +232,12 @@ impl Driver {
             | NetEvent::Resources { .. }
             | NetEvent::Health { .. }
             | NetEvent::Heard { .. }
-            | NetEvent::Measured { .. } => self.on_news(fact, now),
+            | NetEvent::Measured { .. }
+            | NetEvent::Overloaded(_)
+            | NetEvent::KeyCopied(_) => self.on_news(fact, now),
             NetEvent::AddressFailed { address, why, .. } => {
                 self.collector.record_error_code("connection", None);
                 self.tell(|| NetworkEvent::AddressFailed { address, why });
-            }
-            NetEvent::Overloaded(overload) => {
-                tracing::warn!(%overload, "overloaded");
-                self.tell(|| NetworkEvent::Overloaded(overload));
             }
         }
     }

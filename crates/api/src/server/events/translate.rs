@@ -25,6 +25,9 @@ pub(super) fn translate(event: NetworkEvent) -> Option<EventView> {
         NetworkEvent::Overloaded(overload) => {
             EventView { message: Some(overload.to_string()), ..of("node.warning") }
         }
+        NetworkEvent::KeyCopied(copied) => {
+            EventView { message: Some(copied.to_string()), ..of_peer("node.warning", copied.peer) }
+        }
         NetworkEvent::PeerDiscovered { peer, addresses } => EventView {
             addresses: addresses.iter().map(ToString::to_string).collect(),
             ..of_peer("peer.discovered", peer)

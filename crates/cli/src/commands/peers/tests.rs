@@ -16,6 +16,7 @@ fn peer(now: DateTime<Utc>) -> PeerView {
         given_name: None,
         trusted: true,
         blocked: false,
+        key_copied: false,
         addresses: Vec::new(),
         protocols: Vec::new(),
         last_seen: now,

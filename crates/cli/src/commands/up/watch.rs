@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use meshwork_core::PeerId;
-use meshwork_node::{NetworkEvent, NetworkManager, Overload, Subscription};
+use meshwork_node::{
+    COPIED_KEY_ADVICE, KeyCopied, KeyEvidence, NetworkEvent, NetworkManager, Overload, Subscription,
+};
 use tokio::time::Instant;
 
 use super::is_news;
@@ -67,6 +69,7 @@ async fn line(event: &NetworkEvent, manager: &NetworkManager) -> Option<String> 
             format!("! {overload}: see meshwork status")
         }
         NetworkEvent::Overloaded(overload) => format!("! {overload}"),
+        NetworkEvent::KeyCopied(copied) => format!("! {}", copied_key(copied, manager).await),
         NetworkEvent::Lagged(missed) => format!("  {missed} events were missed"),
         NetworkEvent::Listening { .. }
         | NetworkEvent::PeerConnected { .. }
@@ -74,6 +77,21 @@ async fn line(event: &NetworkEvent, manager: &NetworkManager) -> Option<String> 
         | NetworkEvent::TaskProgress { .. }
         | _ => return None,
     })
+}
+
+/// The same with the names of peers.
+async fn copied_key(copied: &KeyCopied, manager: &NetworkManager) -> String {
+    let what = match &copied.evidence {
+        KeyEvidence::Alternates => {
+            format!("two machines use the key of {}", label(copied.peer, manager).await.0)
+        }
+        KeyEvidence::SaidBy(by) => {
+            let by = label(*by, manager).await.0;
+            format!("{by} says that another machine uses the key of this node")
+        }
+        KeyEvidence::Reached(_) | KeyEvidence::Came(_) => return copied.to_string(),
+    };
+    format!("{what}; {COPIED_KEY_ADVICE}")
 }
 
 async fn ready(peer: PeerId, manager: &NetworkManager) -> String {

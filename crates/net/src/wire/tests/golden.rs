@@ -113,7 +113,15 @@ fn hello() -> Hello {
         labels: [("room".to_owned(), "attic".to_owned())].into(),
         capacity: Capacity { slots: 4, cpus: 8, memory_bytes: 1 << 34, gpus: 1 },
     };
-    Hello { min_version: 1, max_version: 1, network: "home".into(), seq: 2, advert }
+    Hello {
+        min_version: 1,
+        max_version: 1,
+        network: "home".into(),
+        seq: 2,
+        advert,
+        instance: 0,
+        copied: false,
+    }
 }
 
 #[test]
@@ -137,6 +145,9 @@ fn task_messages() {
 fn hello_messages() {
     assert_golden("hello", &framed(&hello().encode()));
     assert_eq!(Hello::decode(&messages(&vector("hello"))[0]).unwrap(), hello());
+    let copied = Hello { instance: 300, copied: true, ..hello() };
+    assert_golden("hello-copied", &framed(&copied.encode()));
+    assert_eq!(Hello::decode(&messages(&vector("hello-copied"))[0]).unwrap(), copied);
     let refused = Reason::WrongNetwork { ours: "home".into(), theirs: "work".into() };
     for (name, reply) in [
         ("hello-reply-admitted", HelloReply::Admitted),

@@ -197,9 +197,10 @@ prop_compose! {
 prop_compose! {
     fn hello()(
         (min_version, max_version, seq) in any::<(u32, u32, u64)>(),
+        (instance, copied) in any::<(u64, bool)>(),
         network in "[a-z0-9-]{1,64}",
         advert in advert(),
     ) -> Hello {
-        Hello { min_version, max_version, network, seq, advert }
+        Hello { min_version, max_version, network, seq, advert, instance, copied }
     }
 }

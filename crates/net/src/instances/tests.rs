@@ -1,0 +1,78 @@
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Instances;
+use crate::limits;
+
+/// Hellos at seconds after `start`, each on a connection of its own that was made half a second
+/// before. What each proves.
+fn heard(instances: &mut Instances, start: Instant, hellos: &[(u64, u64)]) -> Vec<bool> {
+    let hear = |(seconds, instance): &(u64, u64)| {
+        let now = start + Duration::from_secs(*seconds);
+        instances.hear(*instance, now - Duration::from_millis(500), now)
+    };
+    hellos.iter().map(hear).collect()
+}
+
+fn start() -> Instant {
+    Instant::now() + Duration::from_secs(10)
+}
+
+#[test]
+fn an_instance_that_comes_back_proves_a_copy() {
+    let (mut instances, start) = (Instances::default(), start());
+    let hellos = [(0, 7), (10, 8), (20, 7), (30, 8)];
+    assert_eq!(heard(&mut instances, start, &hellos), [false, false, true, true]);
+    assert!(instances.is_copied(start + Duration::from_secs(30)));
+}
+
+#[test]
+fn restarts_prove_nothing() {
+    let (mut instances, start) = (Instances::default(), start());
+    let hellos: Vec<_> = (0..40).map(|n| (n * 10, 1 + n / 2)).collect();
+    assert!(heard(&mut instances, start, &hellos).iter().all(|proof| !proof));
+    assert!(!instances.is_copied(start + Duration::from_secs(400)));
+}
+
+#[test]
+fn a_late_hello_on_an_old_connection_proves_nothing() {
+    let (mut instances, start) = (Instances::default(), start());
+    let at = |seconds| start + Duration::from_secs(seconds);
+    assert!(!instances.hear(7, at(0), at(1)));
+    assert!(!instances.hear(8, at(2), at(3)));
+    assert!(!instances.hear(7, at(0), at(4)));
+    assert!(instances.hear(7, at(5), at(6)));
+}
+
+#[test]
+fn a_peer_that_names_no_instance_is_not_judged() {
+    let (mut instances, start) = (Instances::default(), start());
+    let hellos = [(0, 0), (10, 8), (20, 0), (30, 8), (40, 0)];
+    assert_eq!(heard(&mut instances, start, &hellos), [false; 5]);
+}
+
+#[test]
+fn what_was_heard_is_bounded_in_number_and_time() {
+    let (mut instances, start) = (Instances::default(), start());
+    let many: Vec<_> = (0..100).map(|n| (n, 1 + n)).collect();
+    heard(&mut instances, start, &many);
+    assert_eq!(instances.heard.len(), limits::INSTANCES);
+    let later = start + Duration::from_secs(100) + limits::COPIED_TIME;
+    assert_eq!(heard(&mut instances, later, &[(0, 100), (10, 99)]), [false, false]);
+    assert_eq!(instances.heard.len(), 2);
+}
+
+#[test]
+fn a_copy_is_told_once_and_again_while_it_goes_on() {
+    let (mut instances, start) = (Instances::default(), start());
+    let at = |seconds| start + Duration::from_secs(seconds);
+    assert!(!instances.take_alarm(at(0)));
+    heard(&mut instances, start, &[(0, 7), (10, 8), (20, 7)]);
+    assert!(instances.take_alarm(at(20)));
+    heard(&mut instances, start, &[(30, 8), (3000, 7), (3500, 8)]);
+    assert!(!instances.take_alarm(at(3500)));
+    assert!(instances.take_alarm(at(3620)));
+    assert!(!instances.take_alarm(at(3630)));
+    assert!(!instances.is_copied(at(3500 + 3600)));
+}

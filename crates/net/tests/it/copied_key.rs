@@ -1,0 +1,102 @@
+//! Two machines with one key.
+
+use meshwork_net::{DialError, KeyCopied, KeyEvidence, NetConfig, NetEvent, identity};
+
+use crate::support::{Node, QUIC, TCP, config, key_beside};
+
+/// The next time that a node says of `key` that it is copied.
+async fn told(node: &mut Node) -> KeyCopied {
+    node.event(|event| match event {
+        NetEvent::KeyCopied(copied) => Some(copied),
+        _ => None,
+    })
+    .await
+}
+
+/// Two machines with one key dial a third node, whose id is smaller than theirs, or larger: all three
+/// are told, and one machine keeps its place.
+async fn all_are_told(smaller: bool) {
+    let key = identity::ephemeral();
+    let id = key.public().to_peer_id();
+    let keypair = key_beside(&id, smaller);
+    let mut third = Node::start(NetConfig { keypair, ..config() }).await;
+    let bootstrap = vec![third.address()];
+    let twin = || NetConfig { keypair: key.clone(), bootstrap: bootstrap.clone(), ..config() };
+    let mut one = Node::start(twin()).await;
+    third.ready(id).await;
+    let mut other = Node::start(twin()).await;
+    let said = KeyCopied { peer: id, evidence: KeyEvidence::SaidBy(third.id()) };
+    let seen = KeyCopied { peer: id, evidence: KeyEvidence::Alternates };
+    let all = tokio::join!(told(&mut third), told(&mut one), told(&mut other));
+    assert_eq!(all, (seen, said.clone(), said));
+    assert!(third.status(&id).unwrap().copied.is_some());
+    assert!(third.handle.counters().hellos_refused > 0);
+}
+
+#[tokio::test]
+async fn a_third_node_that_settles_sees_two_machines_with_one_key() {
+    all_are_told(true).await;
+}
+
+#[tokio::test]
+async fn a_third_node_that_does_not_settle_sees_them_as_well() {
+    all_are_told(false).await;
+}
+
+#[tokio::test]
+async fn a_restart_with_the_same_key_is_no_copy() {
+    let mut third = Node::listening(TCP).await;
+    let keypair = identity::ephemeral();
+    let id = keypair.public().to_peer_id();
+    let bootstrap = vec![third.address()];
+    for _ in 0..3 {
+        let (keypair, bootstrap) = (keypair.clone(), bootstrap.clone());
+        let node = Node::start(NetConfig { keypair, bootstrap, ..config() }).await;
+        third.ready(id).await;
+        node.stop().await;
+        third.disconnected(id).await;
+    }
+    assert!(third.status(&id).unwrap().copied.is_none());
+    assert_eq!(third.handle.counters().hellos_refused, 0);
+}
+
+#[tokio::test]
+async fn a_machine_with_this_key_that_is_dialled_is_another_one() {
+    for listen in [TCP, QUIC] {
+        let keypair = identity::ephemeral();
+        let peer = keypair.public().to_peer_id();
+        let twin = || {
+            let listen = vec![listen.parse().unwrap()];
+            NetConfig { keypair: keypair.clone(), listen, ..config() }
+        };
+        let (mut one, mut other) = (Node::start(twin()).await, Node::start(twin()).await);
+        let there = crate::support::without_peer(&other.address());
+        let error = one.handle.dial(there.clone()).await.unwrap_err();
+        assert!(matches!(error, DialError::SelfDial(_)), "{error}");
+        let reached = KeyCopied { peer, evidence: KeyEvidence::Reached(there) };
+        assert_eq!(told(&mut one).await, reached);
+        assert!(one.handle.own_key_copied().is_some());
+        // Over TCP the other one may see no more than a handshake that broke off.
+        if listen == QUIC {
+            let KeyCopied { evidence: KeyEvidence::Came(_), .. } = told(&mut other).await else {
+                panic!("it was dialled");
+            };
+            assert!(other.handle.own_key_copied().is_some());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_dials_itself_is_no_copy() {
+    let listen = vec!["/ip4/0.0.0.0/tcp/0".parse().unwrap()];
+    let node = Node::start(NetConfig { listen, ..config() }).await;
+    let here = node.address();
+    let port = here.iter().nth(1).unwrap();
+    // An address of this machine that is not among those that the node knows of.
+    let itself: libp2p::Multiaddr = "/ip4/127.0.0.2".parse().unwrap();
+    for _ in 0..5 {
+        let error = node.handle.dial(itself.clone().with(port.clone())).await.unwrap_err();
+        assert!(matches!(error, DialError::SelfDial(_)), "{error}");
+    }
+    assert_eq!(node.handle.own_key_copied(), None);
+}
