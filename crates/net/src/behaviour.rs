@@ -2,6 +2,7 @@
 //!
 //! Absent on purpose: decisions that need the table of peers. Those are the event loop's.
 
+pub(crate) mod budget;
 pub(crate) mod gate;
 pub(crate) mod near;
 pub(crate) mod places;
@@ -68,7 +69,7 @@ impl Behaviour {
                     .with_interval(limits::PING_EVERY)
                     .with_timeout(config.protocol_timeout),
             ),
-            kad: table::Behaviour::new(kad(local, config)),
+            kad: table::Behaviour::new(kad(local, config), local),
             streams: streams::Behaviour::new(Arc::clone(counters)),
         })
     }

@@ -342,6 +342,12 @@ pub const KAD_LOOKUP_PAUSE: Duration = Duration::from_secs(10);
 pub const NAMED_DIAL_EVERY: Duration = Duration::from_secs(60);
 /// Dials within that time of addresses that one peer has named, or Kademlia, or the owner.
 pub const NAMED_DIALS: usize = 10;
+/// What an address at which somebody else answers costs its informant beside its dial: of two in a
+/// minute nothing is left of [`NAMED_DIALS`]. One may be honest: addresses change hands.
+pub const WRONG_PEER_COST: usize = 4;
+/// Addresses that Kademlia's answers have named, each with who did; the one named longest ago is
+/// forgotten, and dialled at the node's own expense. As many as may be dialled in a minute.
+pub const KAD_NAMED: usize = NAMED_DIALS_KEPT;
 /// Dials within that time of all named addresses; more wait.
 pub const NAMED_DIALS_KEPT: usize = 1_024;
 /// How often a node tells Kademlia anew what it provides: three times within [`KAD_RECORD_LIFE`].

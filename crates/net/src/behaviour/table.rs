@@ -1,9 +1,11 @@
-//! Kademlia, of which each peer hears only the private addresses of its own network.
+//! Kademlia, of which each peer hears only the private addresses of its own network, and whose own
+//! dials are within the budget for others' word.
 //!
 //! Absent on purpose: who is in the table. The event loop puts the admitted peers there that are
 //! connected.
 
 use std::{
+    collections::VecDeque,
     net::IpAddr,
     task::{Context, Poll},
 };
@@ -13,14 +15,16 @@ use libp2p::{
     core::{Endpoint, transport::PortUse},
     kad,
     swarm::{
-        ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, NotifyHandler, THandler,
-        THandlerInEvent, THandlerOutEvent, ToSwarm,
+        ConnectionDenied, ConnectionId, DialError, FromSwarm, NetworkBehaviour, NotifyHandler,
+        THandler, THandlerInEvent, THandlerOutEvent, ToSwarm,
         behaviour::{ConnectionClosed, DialFailure, ListenFailure},
     },
 };
 use rustc_hash::FxHashMap;
+use tokio::time::Instant;
 
-use crate::{address, lan, lan::Lan};
+use super::budget::Budget;
+use crate::{address, lan, lan::Lan, limits};
 
 /// Kademlia itself.
 pub(crate) type Inner = kad::Behaviour<kad::store::MemoryStore>;
@@ -31,16 +35,65 @@ pub(crate) struct Behaviour {
     /// Where the other end of each connection is. As many as there are connections.
     hosts: FxHashMap<ConnectionId, IpAddr>,
     lan: Lan,
+    /// Dials on others' word, also those of the event loop.
+    budget: Budget,
+    named: Named,
+    /// Answers for addresses of which nobody knows who named them.
+    local: PeerId,
+}
+
+/// Addresses that answers have named, and who did first.
+#[derive(Debug, Default)]
+struct Named {
+    /// Without `/p2p/…`; at most [`limits::KAD_NAMED`].
+    by: FxHashMap<Multiaddr, PeerId>,
+    /// The same, the one that was named first comes first.
+    order: VecDeque<Multiaddr>,
+}
+
+impl Named {
+    fn add(&mut self, informant: PeerId, peers: &[kad::KadPeer]) {
+        for told in peers.iter().flat_map(|peer| &peer.multiaddrs) {
+            let told = address::without_peer(told);
+            if self.by.contains_key(&told) {
+                continue;
+            }
+            if self.order.len() >= limits::KAD_NAMED
+                && let Some(first) = self.order.pop_front()
+            {
+                self.by.remove(&first);
+            }
+            self.by.insert(told.clone(), informant);
+            self.order.push_back(told);
+        }
+    }
+
+    fn informant(&self, address: &Multiaddr) -> Option<PeerId> {
+        self.by.get(&address::without_peer(address)).copied()
+    }
 }
 
 impl Behaviour {
-    pub(crate) fn new(inner: Inner) -> Self {
-        Self { inner, hosts: FxHashMap::default(), lan: Lan::default() }
+    /// `local` is this node's own id.
+    pub(crate) fn new(inner: Inner, local: PeerId) -> Self {
+        Self {
+            inner,
+            hosts: FxHashMap::default(),
+            lan: Lan::default(),
+            budget: Budget::default(),
+            named: Named::default(),
+            local,
+        }
     }
 
     /// Kademlia's routing table, store and queries.
     pub(crate) fn table(&mut self) -> &mut Inner {
         &mut self.inner
+    }
+
+    /// Dials on others' word.
+    pub(crate) fn budget(&mut self) -> &mut Budget {
+        &mut self.budget
     }
 
     /// The names of its protocol.
@@ -61,6 +114,36 @@ impl Behaviour {
                 Some(_) | None => true,
             });
         }
+    }
+
+    /// Notes which addresses `informant` names: it answers for them.
+    fn note(&mut self, informant: PeerId, event: &THandlerOutEvent<Inner>) {
+        type Out = THandlerOutEvent<Inner>;
+        if let Out::FindNodeRes { closer_peers, .. }
+        | Out::GetRecordRes { closer_peers, .. }
+        | Out::GetProvidersRes { closer_peers, .. } = event
+        {
+            self.named.add(informant, closer_peers);
+        }
+        if let Out::GetProvidersRes { provider_peers, .. } = event {
+            self.named.add(informant, provider_peers);
+        }
+    }
+
+    /// Of the addresses at which Kademlia would dial a peer those that the budget of who named them
+    /// allows. Each counts, but for private ones: the dial filter lets them pass only if their subject
+    /// has signed them, and their turn belongs to its advert.
+    fn within_budget(&mut self, addresses: Vec<Multiaddr>) -> Vec<Multiaddr> {
+        let now = Instant::now();
+        let Self { named, budget, local, .. } = self;
+        let allowed = |told: &Multiaddr| {
+            if address::ip_of(told).is_some_and(lan::is_private) {
+                return true;
+            }
+            let informant = named.informant(told).unwrap_or(*local);
+            budget.may_dial(Some(told), informant, now)
+        };
+        addresses.into_iter().filter(allowed).collect()
     }
 
     /// The same for all peers in an answer.
@@ -105,7 +188,9 @@ impl NetworkBehaviour for Behaviour {
         addresses: &[Multiaddr],
         role: Endpoint,
     ) -> Result<Vec<Multiaddr>, ConnectionDenied> {
-        self.inner.handle_pending_outbound_connection(id, peer, addresses, role)
+        let known = self.inner.handle_pending_outbound_connection(id, peer, addresses, role)?;
+        // A dial that brings its addresses takes no others.
+        Ok(if addresses.is_empty() { self.within_budget(known) } else { known })
     }
 
     fn handle_established_outbound_connection(
@@ -128,6 +213,13 @@ impl NetworkBehaviour for Behaviour {
         {
             self.hosts.remove(connection_id);
         }
+        if let FromSwarm::DialFailure(DialFailure {
+            error: DialError::WrongPeerId { address, .. },
+            ..
+        }) = &event
+        {
+            self.budget.charge(address, Instant::now());
+        }
         self.inner.on_swarm_event(event);
     }
 
@@ -137,6 +229,7 @@ impl NetworkBehaviour for Behaviour {
         connection: ConnectionId,
         event: THandlerOutEvent<Self>,
     ) {
+        self.note(peer, &event);
         self.inner.on_connection_handler_event(peer, connection, event);
     }
 
@@ -151,3 +244,6 @@ impl NetworkBehaviour for Behaviour {
         action
     }
 }
+
+#[cfg(test)]
+mod tests;

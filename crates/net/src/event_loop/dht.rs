@@ -262,8 +262,11 @@ impl EventLoop {
         if is_known
             || self.peers.admitted() >= self.settings.max_peers
             || self.dials.pending_for(Some(peer), &[]).is_some()
-            || !self.mesh.may_dial(None, self.local_peer, Instant::now())
         {
+            return;
+        }
+        let budget = self.swarm.behaviour_mut().kad.budget();
+        if !budget.may_dial(None, self.local_peer, Instant::now()) {
             return;
         }
         let opts = DialOpts::peer_id(peer)

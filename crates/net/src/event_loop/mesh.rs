@@ -2,9 +2,7 @@
 //!
 //! A small network is connected everybody with everybody; in a large one each node has some peers
 //! chosen at random. Who is dialled here was named by others, so the dials are few for each target
-//! and each informant (P-12). Absent on purpose: peers that the operator named (`seek`).
-
-use std::collections::VecDeque;
+//! and each informant (P-12, `behaviour/budget`). Absent on purpose: peers that the operator named (`seek`).
 
 use libp2p::{Multiaddr, PeerId};
 use rand::seq::SliceRandom;
@@ -16,22 +14,11 @@ use crate::{limits, wire::SignedAdvert};
 /// A lead that may be dialled.
 type Lead = meshwork_core::discovery::leads::Lead<SignedAdvert>;
 
-/// Dials on somebody's word.
+/// When this node looks for peers to dial.
 #[derive(Debug, Default)]
 pub(super) struct Mesh {
     /// A timer for the next round is set.
     armed: bool,
-    /// Dials of the last [`limits::NAMED_DIAL_EVERY`]; at most [`limits::NAMED_DIALS_KEPT`].
-    named: VecDeque<NamedDial>,
-}
-
-/// A dial on somebody's word.
-#[derive(Debug)]
-struct NamedDial {
-    at: Instant,
-    /// None: wherever Kademlia knows.
-    address: Option<Multiaddr>,
-    source: PeerId,
 }
 
 impl EventLoop {
@@ -112,7 +99,8 @@ impl EventLoop {
         }
         let mut wanted = Vec::new();
         for address in addresses {
-            if self.mesh.may_dial(Some(&address), source, now) {
+            let budget = self.swarm.behaviour_mut().kad.budget();
+            if budget.may_dial(Some(&address), source, now) {
                 self.allowed.vouch(&address);
                 wanted.push(address);
             }
@@ -125,40 +113,3 @@ impl EventLoop {
         true
     }
 }
-
-impl Mesh {
-    /// How many dials on others' word there were in the last minute.
-    #[cfg(test)]
-    pub(super) fn dialled(&self) -> usize {
-        self.named.len()
-    }
-
-    /// Counts a dial of `address` on the word of `source`, if it is within what is allowed: one in
-    /// a minute for each address, ten for each source.
-    pub(super) fn may_dial(
-        &mut self,
-        address: Option<&Multiaddr>,
-        source: PeerId,
-        now: Instant,
-    ) -> bool {
-        let is_past = |at: Instant| now.duration_since(at) >= limits::NAMED_DIAL_EVERY;
-        while self.named.front().is_some_and(|dial| is_past(dial.at)) {
-            self.named.pop_front();
-        }
-        let was_dialled = address.is_some_and(|address| {
-            self.named.iter().any(|dial| dial.address.as_ref() == Some(address))
-        });
-        let by_source = self.named.iter().filter(|dial| dial.source == source).count();
-        if was_dialled
-            || by_source >= limits::NAMED_DIALS
-            || self.named.len() >= limits::NAMED_DIALS_KEPT
-        {
-            return false;
-        }
-        self.named.push_back(NamedDial { at: now, address: address.cloned(), source });
-        true
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -1,0 +1,81 @@
+//! How often this node dials addresses on others' word (P-12): one dial in a minute for each
+//! address, ten for each peer that names them, fewer for one whose addresses are not what it says.
+//!
+//! Absent on purpose: which addresses may be dialled at all (`dial_filter`).
+
+use std::collections::VecDeque;
+
+use libp2p::{Multiaddr, PeerId};
+use tokio::time::Instant;
+
+use crate::{address, limits};
+
+/// Dials on somebody's word.
+#[derive(Debug, Default)]
+pub(crate) struct Budget {
+    /// Those of the last [`limits::NAMED_DIAL_EVERY`]; at most [`limits::NAMED_DIALS_KEPT`].
+    named: VecDeque<NamedDial>,
+}
+
+/// A dial on somebody's word, or what one has cost beside it.
+#[derive(Debug)]
+struct NamedDial {
+    at: Instant,
+    /// Without `/p2p/…`. None: wherever Kademlia knows, or the price of a wrong word.
+    address: Option<Multiaddr>,
+    source: PeerId,
+}
+
+impl Budget {
+    /// Counts a dial of `address` on the word of `source`, if it is within what is allowed.
+    pub(crate) fn may_dial(
+        &mut self,
+        address: Option<&Multiaddr>,
+        source: PeerId,
+        now: Instant,
+    ) -> bool {
+        self.forget_past(now);
+        let address = address.map(address::without_peer);
+        let was_dialled =
+            address.is_some() && self.named.iter().any(|dial| dial.address == address);
+        let by_source = self.named.iter().filter(|dial| dial.source == source).count();
+        if was_dialled
+            || by_source >= limits::NAMED_DIALS
+            || self.named.len() >= limits::NAMED_DIALS_KEPT
+        {
+            return false;
+        }
+        self.named.push_back(NamedDial { at: now, address, source });
+        true
+    }
+
+    /// Somebody else answered at `address` than was said: who named it may name fewer others.
+    pub(crate) fn charge(&mut self, address: &Multiaddr, now: Instant) {
+        self.forget_past(now);
+        let wrong = Some(address::without_peer(address));
+        let named = self.named.iter().find(|dial| dial.address == wrong);
+        let Some(source) = named.map(|dial| dial.source) else { return };
+        for _ in 0..limits::WRONG_PEER_COST {
+            if self.named.len() < limits::NAMED_DIALS_KEPT {
+                self.named.push_back(NamedDial { at: now, address: None, source });
+            }
+        }
+    }
+
+    /// How many dials there were in the last minute.
+    #[cfg(test)]
+    pub(crate) fn dialled(&self) -> usize {
+        self.named.len()
+    }
+
+    fn forget_past(&mut self, now: Instant) {
+        let is_past =
+            |dial: &NamedDial| now.saturating_duration_since(dial.at) >= limits::NAMED_DIAL_EVERY;
+        while self.named.front().is_some_and(is_past) {
+            self.named.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,47 @@
+//! The budget of dials on others' word.
+
+use super::*;
+
+fn address(host: u8) -> Multiaddr {
+    format!("/ip4/9.9.9.{host}/tcp/4101").parse().unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_is_dialled_once_in_a_minute_whoever_names_it() {
+    let mut budget = Budget::default();
+    let start = Instant::now();
+    assert!(budget.may_dial(Some(&address(1)), PeerId::random(), start));
+    for _ in 0..1_000 {
+        assert!(!budget.may_dial(Some(&address(1)), PeerId::random(), start));
+    }
+    assert!(budget.may_dial(Some(&address(1)), PeerId::random(), start + limits::NAMED_DIAL_EVERY));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_source_has_ten_dials_in_a_minute_and_the_table_is_bounded() {
+    let mut budget = Budget::default();
+    let (start, source) = (Instant::now(), PeerId::random());
+    let allowed = (0..200).filter(|host| budget.may_dial(Some(&address(*host)), source, start));
+    assert_eq!(allowed.count(), limits::NAMED_DIALS);
+    assert!(budget.may_dial(Some(&address(250)), PeerId::random(), start));
+    for _ in 0..100_000 {
+        budget.may_dial(None, PeerId::random(), start);
+    }
+    assert_eq!(budget.named.len(), limits::NAMED_DIALS_KEPT);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_names_wrong_addresses_may_name_fewer() {
+    let mut budget = Budget::default();
+    let (start, liar, other) = (Instant::now(), PeerId::random(), PeerId::random());
+    for host in [1, 2] {
+        assert!(budget.may_dial(Some(&address(host)), liar, start));
+        budget.charge(&address(host).with_p2p(PeerId::random()).unwrap(), start);
+    }
+    assert!(!budget.may_dial(Some(&address(3)), liar, start));
+    assert!(budget.may_dial(Some(&address(3)), other, start));
+    // Nobody has named it.
+    budget.charge(&address(9), start);
+    assert_eq!(budget.dialled(), 2 * (1 + limits::WRONG_PEER_COST) + 1);
+    assert!(budget.may_dial(Some(&address(4)), liar, start + limits::NAMED_DIAL_EVERY));
+}

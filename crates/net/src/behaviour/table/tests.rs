@@ -1,0 +1,86 @@
+//! What Kademlia tells whom, and which of its dials are made.
+
+use libp2p::kad::{ConnectionType, KadPeer, store::MemoryStore};
+
+use super::*;
+use crate::Subnet;
+
+fn table() -> Behaviour {
+    let local = PeerId::random();
+    Behaviour::new(Inner::new(local, MemoryStore::new(local)), local)
+}
+
+fn told(addresses: &[&str]) -> KadPeer {
+    KadPeer {
+        node_id: PeerId::random(),
+        multiaddrs: addresses.iter().map(|address| address.parse().unwrap()).collect(),
+        connection_ty: ConnectionType::Connected,
+    }
+}
+
+fn public(host: usize) -> Multiaddr {
+    format!("/ip4/9.9.{}.{}/tcp/4101", host / 250, host % 250).parse().unwrap()
+}
+
+#[test]
+fn private_addresses_are_told_inside_their_range_alone() {
+    let mut table = table();
+    let ranges = ["10.0.0.0/8", "fd00::/8"].map(|range| range.parse::<Subnet>().unwrap());
+    table.set_lan(&Lan::new(ranges.to_vec()));
+    let all = ["/ip4/9.9.9.9/tcp/1", "/ip4/10.1.0.1/tcp/1", "/ip4/192.168.1.1/tcp/1"];
+    let six = ["/ip6/fd00:0:0:1::1/tcp/1", "/ip6/fc00::1/tcp/1"];
+    let cases = [
+        (Some("10.2.0.1"), vec![all[0], all[1]]),
+        (Some("fd00:0:0:2::1"), vec![all[0], six[0]]),
+        // Elsewhere, and in a private network that is none of ours.
+        (Some("9.9.9.1"), vec![all[0]]),
+        (Some("192.168.1.2"), vec![all[0]]),
+        (None, vec![all[0]]),
+    ];
+    for (asker, expected) in cases {
+        let asker: Option<IpAddr> = asker.map(|ip| ip.parse().unwrap());
+        let mut peers = [told(&[&all[..], &six[..]].concat())];
+        table.cut(asker.as_ref(), &mut peers);
+        let [peer] = peers;
+        assert_eq!(peer.multiaddrs, told(&expected).multiaddrs, "told {asker:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_names_many_addresses_has_few_of_them_dialled() {
+    let mut table = table();
+    let (flood, honest) = (PeerId::random(), PeerId::random());
+    let addresses: Vec<Multiaddr> = (0..1_000).map(public).collect();
+    table.named.add(flood, &[KadPeer { multiaddrs: addresses.clone(), ..told(&[]) }]);
+    table.named.add(honest, &[told(&["/ip4/8.8.8.8/tcp/1", "/ip4/9.9.0.1/tcp/4101"])]);
+    assert_eq!(table.within_budget(addresses.clone()).len(), limits::NAMED_DIALS);
+    assert!(table.within_budget(addresses.clone()).is_empty());
+    let other = "/ip4/8.8.8.8/tcp/1".parse().unwrap();
+    assert_eq!(table.within_budget(vec![other]).len(), 1);
+    tokio::time::advance(limits::NAMED_DIAL_EVERY).await;
+    assert_eq!(table.within_budget(addresses).len(), limits::NAMED_DIALS);
+}
+
+#[tokio::test(start_paused = true)]
+async fn private_addresses_keep_their_turn() {
+    let mut table = table();
+    let address: Multiaddr = "/ip4/10.0.0.7/tcp/4101".parse().unwrap();
+    table.named.add(PeerId::random(), &[told(&["/ip4/10.0.0.7/tcp/4101"])]);
+    assert_eq!(table.within_budget(vec![address.clone()]).len(), 1);
+    assert!(table.budget().may_dial(Some(&address), PeerId::random(), Instant::now()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_of_names_gives_no_dials_without_an_account() {
+    let mut table = table();
+    let addresses: Vec<Multiaddr> = (0..3 * limits::KAD_NAMED).map(public).collect();
+    for informant in addresses.chunks(10) {
+        let peers = [KadPeer { multiaddrs: informant.to_vec(), ..told(&[]) }];
+        table.named.add(PeerId::random(), &peers);
+    }
+    assert_eq!(table.named.by.len(), limits::KAD_NAMED);
+    assert_eq!(table.named.order.len(), limits::KAD_NAMED);
+    // Forgotten ones share one account.
+    let forgotten = addresses[..limits::KAD_NAMED].to_vec();
+    assert_eq!(table.within_budget(forgotten).len(), limits::NAMED_DIALS);
+}
