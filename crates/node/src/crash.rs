@@ -85,6 +85,10 @@ pub(crate) enum Point {
     CancelCame,
     /// The journal has counted this start, and the marker beside it has not.
     Counted,
+    /// A portion of the journal is in a smaller file.
+    Shrinking,
+    /// The smaller file has the name of the journal's, which is not synced.
+    Renamed,
 }
 
 impl Point {
@@ -120,6 +124,8 @@ impl Point {
             Self::Removed => "removed",
             Self::CancelCame => "cancel-came",
             Self::Counted => "counted",
+            Self::Shrinking => "shrinking",
+            Self::Renamed => "renamed",
         }
     }
 }

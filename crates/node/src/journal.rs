@@ -47,7 +47,7 @@ use self::{
     frames::Stamp,
     index::Index,
     store::{Aside, Marker, Store},
-    writer::{Uptime, Writer},
+    writer::{Size, Uptime, Writer},
 };
 use crate::clock::Clock;
 
@@ -124,8 +124,7 @@ impl Journal {
         let (jobs, jobs_asked) = blocking::sync_channel(archive::JOBS);
         let of_writer = jobs.clone();
         let run = move || match read(&dir, owner, clock, &recovery) {
-            Ok(Read { store, index, next, ledger, archive, aside }) => {
-                let up_before = Duration::from_millis(aside.up);
+            Ok(Read { store, index, next, held, ledger, archive, aside }) => {
                 let mut writer = Writer {
                     store,
                     index,
@@ -138,8 +137,9 @@ impl Journal {
                     archive: Arc::clone(&archive),
                     jobs: of_writer,
                     forgotten_until: aside.forgotten_until,
-                    uptime: Uptime::begin(up_before),
+                    uptime: Uptime::begin(Duration::from_millis(aside.up)),
                     unneeded: Vec::new(),
+                    size: Size::new(held),
                 };
                 writer.reserve();
                 // Whoever opens it may have given up.
@@ -325,6 +325,8 @@ struct Read {
     store: Store,
     index: Index,
     next: u64,
+    /// Bytes of all segments.
+    held: u64,
     ledger: Ledger,
     archive: Arc<Archive>,
     aside: Aside,
@@ -373,7 +375,8 @@ fn read(
         return Err(JournalError::Damaged { path, damaged, total });
     }
     let next = store.written()?.max(next);
-    Ok(Read { store, index, next, ledger, archive, aside })
+    let held = replayed.bytes;
+    Ok(Read { store, index, next, held, ledger, archive, aside })
 }
 
 #[cfg(test)]

@@ -26,8 +26,12 @@ use crate::{
 };
 
 mod aside;
+mod shrink;
 
-pub(super) use self::aside::Aside;
+pub(super) use self::{
+    aside::Aside,
+    shrink::{Replaced, Shrinking},
+};
 
 /// Its name in a home.
 pub(super) const FILE: &str = "journal.redb";
@@ -156,6 +160,7 @@ impl Store {
                 Err(JournalError::Unreadable { path })
             }
             Some(marker) if marker.ready => {
+                shrink::remove_left_over(&path)?;
                 let marker = Marker { owner: marker.owner.or(owner), ..marker };
                 Self::reopen(path, marker)?.count(&marker_path, marker)
             }
@@ -391,6 +396,7 @@ impl Store {
             for row in table.iter()? {
                 let (number, segment) = row?;
                 replayed.segments += 1;
+                replayed.bytes += segment.value().len() as u64;
                 let whole = records(segment.value(), |record| {
                     replayed.records += 1;
                     match record {
@@ -495,11 +501,13 @@ fn skips_fsync() -> bool {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Replayed {
     pub(super) segments: u64,
+    /// Bytes of the segments.
+    pub(super) bytes: u64,
     pub(super) records: u64,
     pub(super) damaged: u64,
 }
 
-/// A segment as it is in the file, and its number.
+/// A segment, or another value as it is in the file, and its number.
 type Numbered = (u64, Vec<u8>);
 
 /// Segments of one moment.
@@ -556,9 +564,10 @@ impl Tables<'_> {
         Ok(())
     }
 
-    pub(super) fn remove(&mut self, number: u64) -> Result<(), redb::Error> {
-        self.segments.remove(number)?;
-        Ok(())
+    /// Removes a segment; gives its bytes, none if it is not there.
+    pub(super) fn remove(&mut self, number: u64) -> Result<u64, redb::Error> {
+        let removed = self.segments.remove(number)?;
+        Ok(removed.map_or(0, |segment| segment.value().len() as u64))
     }
 }
 

@@ -31,6 +31,10 @@ use super::{
 };
 use crate::{crash, home};
 
+mod shrink;
+
+pub(super) use self::shrink::Size;
+
 /// Bytes of a segment at most, unless one record has more: with what the store adds it fits into 4 MiB.
 /// The store rounds up to a power of two, so that a little more would take twice the place.
 const SEGMENT: usize = (4 << 20) - (1 << 10);
@@ -65,6 +69,7 @@ pub(super) struct Writer {
     pub(super) uptime: Uptime,
     /// Files of the archive that are not needed any more, but perhaps by the copy that is being made.
     pub(super) unneeded: Vec<Unneeded>,
+    pub(super) size: Size,
 }
 
 /// A file of the archive that can be removed: all of it, or one of which another was written.
@@ -122,10 +127,15 @@ impl Writer {
         self.store.may_skip_fsync();
         // A store of which not even the name can be read fails with the first commit.
         self.told = self.store.told().ok().flatten();
+        let mut is_idle = false;
         loop {
             // Between all else, so that a copy comes to its end on a busy node as well.
             self.go_on_copying();
-            let idle = if self.copy.is_some() { Duration::ZERO } else { FULL_RETRY };
+            if let Err(error) = self.go_on_shrinking(std::mem::take(&mut is_idle)) {
+                tracing::error!(%error, "the journal has failed; the node stops");
+                return;
+            }
+            let idle = if self.copy.is_some() { Duration::ZERO } else { self.size.rest() };
             let batch = match work.recv_timeout(idle) {
                 Ok(Work::Commit(batch)) => batch,
                 Ok(Work::Copy { dir, done }) => {
@@ -146,6 +156,7 @@ impl Writer {
                 // The driver has gone without a word.
                 Err(blocking::RecvTimeoutError::Timeout) if told.is_closed() => return,
                 Err(blocking::RecvTimeoutError::Timeout) => {
+                    is_idle = true;
                     self.reserve();
                     self.note_uptime();
                     continue;
@@ -250,7 +261,9 @@ impl Writer {
         crash::committing(records);
         super::hold("MESHWORK_TEST_HOLD_COMMITS");
         let written = self.next + segments.len() as u64;
-        loop {
+        let added = segments.iter().map(|segment| segment.len() as u64).sum();
+        let removed = loop {
+            let mut removed = 0;
             let committed = self.store.write(|tables| {
                 tables.set_written(written)?;
                 tables.set_up(up)?;
@@ -261,10 +274,13 @@ impl Writer {
                 for (number, segment) in (self.next..).zip(&segments) {
                     tables.insert(number, segment)?;
                 }
-                dead.iter().try_for_each(|number| tables.remove(*number))
+                dead.iter().try_for_each(|number| {
+                    removed += tables.remove(*number)?;
+                    Ok(())
+                })
             });
             match committed {
-                Ok(()) => break,
+                Ok(()) => break removed,
                 Err(error)
                     if error.is_full() && !is_over() && !self.closing.load(Ordering::Relaxed) =>
                 {
@@ -272,10 +288,11 @@ impl Writer {
                 }
                 Err(error) => return Err(error),
             }
-        }
+        };
         crash::committed(records, dead.len());
         self.next = written;
         self.uptime.noted = Duration::from_millis(up);
+        self.size.committed(added, removed, &dead);
         self.tidy_archive(entries);
         if let Some(told) = &mut self.told {
             told.note(written);
@@ -420,6 +437,10 @@ impl Writer {
             drop(files);
             let error = redb::Error::Io(io::ErrorKind::StorageFull.into());
             self.end_copy(done, Err(JournalError::store(self.store.path(), error)));
+            return self.store.open_again();
+        }
+        if self.size.shrinking.is_some() {
+            self.give_up_shrinking();
             return self.store.open_again();
         }
         if !self.full.swap(true, Ordering::Relaxed) {

@@ -12,7 +12,7 @@ use meshwork_core::engine::{ArchivedTask, Volume};
 use tokio::sync::mpsc;
 
 use super::{
-    super::{FULL_RETRY, JournalError, Work},
+    super::{FULL_RETRY, JournalError, Work, store::Replaced},
     Archive, Entry, file,
 };
 
@@ -21,6 +21,8 @@ pub(in crate::journal) enum Job {
     Write(Box<Volume>, Vec<ArchivedTask>),
     /// A file, and what is said of it.
     Move(u64, Box<Entry>),
+    /// A file of the journal that another one has replaced.
+    Close(Replaced),
 }
 
 /// The driver's end of the archive.
@@ -86,6 +88,7 @@ fn run(
                     return;
                 }
             }
+            Job::Close(replaced) => drop(replaced),
             Job::Move(first, entry) => {
                 let written = rewrite(archive, first, &entry);
                 if let Err(error) = &written {

@@ -1,0 +1,216 @@
+//! A smaller file for a store whose file is mostly free space: what the store holds is copied to a second
+//! file, portion by portion, and that file takes the name of the first.
+//!
+//! Segments are inserted once and never changed, so each portion is read from the store as it is then:
+//! no read transaction keeps pages of the old file from being used again.
+//!
+//! Absent on purpose: when a file is worth it, which the writer decides.
+
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+};
+
+use redb::{Database, ReadableDatabase, ReadableTable};
+
+use super::{ENDED, FORGOTTEN, META, Numbered, Store};
+use crate::{
+    crash::{self, Point},
+    home::HomeError,
+    journal::JournalError,
+};
+
+/// A file that is being written beside the journal. It is removed when this is dropped.
+pub(in crate::journal) struct Shrinking {
+    /// None once it is the journal's file.
+    to: Option<Store>,
+    path: PathBuf,
+    /// The first segment that is not copied.
+    next: u64,
+    /// The first row of [`FORGOTTEN`] that is not copied.
+    next_forgotten: u64,
+    /// Copied segments that the journal has removed since.
+    removed: Vec<u64>,
+}
+
+/// The journal's earlier file, which has no name any more. Closing it frees its space, which may take
+/// long.
+pub(in crate::journal) struct Replaced {
+    _file: Option<Database>,
+}
+
+impl Shrinking {
+    /// Begins a smaller file for this store.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be written.
+    pub(in crate::journal) fn begin(from: &Store) -> Result<Self, JournalError> {
+        let path = path(&from.path);
+        remove_left_over(&from.path)?;
+        let to = Store::make(path.clone(), from.marker()?);
+        if to.is_err() {
+            fs::remove_file(&path).ok();
+        }
+        Ok(Self { to: Some(to?), path, next: 0, next_forgotten: 0, removed: Vec::new() })
+    }
+
+    /// The journal has removed these segments.
+    pub(in crate::journal) fn note_removed(&mut self, segments: &[u64]) {
+        self.removed.extend(segments.iter().filter(|number| **number < self.next));
+    }
+
+    /// Copies one portion of about so many bytes, at least one segment; it is on disk then. False when
+    /// the file holds all that the store does.
+    ///
+    /// # Errors
+    ///
+    /// A file cannot be read or written.
+    pub(in crate::journal) fn go_on(
+        &mut self,
+        from: &Store,
+        bytes: usize,
+    ) -> Result<bool, JournalError> {
+        let Some(to) = &self.to else { return Ok(false) };
+        let segments = from.snapshot()?.portion(self.next, bytes)?;
+        let forgotten = from.forgotten(self.next_forgotten)?;
+        let copied: usize = segments.iter().map(|(_, segment)| segment.len()).sum();
+        let is_last = copied < bytes && forgotten.len() < FORGOTTEN_PORTION;
+        let rest = if is_last { Some(from.rest()?) } else { None };
+        to.write(|tables| {
+            self.removed.iter().try_for_each(|number| tables.remove(*number).map(drop))?;
+            for (number, segment) in &segments {
+                tables.insert(*number, segment)?;
+            }
+            for (number, start) in &forgotten {
+                tables.forgotten.insert(number, start.as_slice())?;
+            }
+            rest.iter().try_for_each(|rest| rest.write(tables))
+        })?;
+        self.removed.clear();
+        self.next = segments.last().map_or(self.next, |(number, _)| number + 1);
+        self.next_forgotten =
+            forgotten.last().map_or(self.next_forgotten, |(number, _)| number + 1);
+        crash::at(Point::Shrinking);
+        Ok(!is_last)
+    }
+
+    /// Gives the file, which holds all, the name of the store's. If that fails nothing has changed.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be renamed.
+    pub(in crate::journal) fn rename(&self, store: &Store) -> Result<(), JournalError> {
+        let renamed = fs::rename(&self.path, &store.path);
+        renamed.map_err(|source| HomeError::Io { path: store.path.clone(), source })?;
+        crash::at(Point::Renamed);
+        Ok(())
+    }
+
+    /// The store writes to the renamed file from now on.
+    ///
+    /// # Errors
+    ///
+    /// The folder cannot be synced: which of the files has the name after a power cut is unknown.
+    pub(in crate::journal) fn replace(
+        mut self,
+        store: &mut Store,
+    ) -> Result<Replaced, JournalError> {
+        let to = self.to.take();
+        let dir = store.path.parent().unwrap_or_else(|| Path::new("."));
+        let synced = File::open(dir).and_then(|dir| dir.sync_all());
+        synced.map_err(|source| HomeError::Io { path: dir.to_owned(), source })?;
+        let file = to.and_then(|mut to| to.db.take());
+        Ok(Replaced { _file: std::mem::replace(&mut store.db, file) })
+    }
+}
+
+impl Drop for Shrinking {
+    fn drop(&mut self) {
+        if self.to.take().is_some() {
+            // What cannot be removed now is at the next start.
+            fs::remove_file(&self.path).ok();
+        }
+    }
+}
+
+/// What stands beside the segments and is not copied in portions.
+struct Rest {
+    meta: Vec<(String, u64)>,
+    ended: Vec<Numbered>,
+    /// The first row of [`FORGOTTEN`] that is kept.
+    forgotten: u64,
+}
+
+impl Rest {
+    fn write(&self, tables: &mut super::Tables<'_>) -> Result<(), redb::Error> {
+        for (key, value) in &self.meta {
+            tables.set(key, *value)?;
+        }
+        for (first, entry) in &self.ended {
+            tables.ended.insert(first, entry.as_slice())?;
+        }
+        while tables.forgotten.first()?.is_some_and(|(row, _)| row.value() < self.forgotten) {
+            tables.forgotten.pop_first()?;
+        }
+        Ok(())
+    }
+}
+
+impl Store {
+    /// Rows of [`FORGOTTEN`] from this number on, at most [`FORGOTTEN_PORTION`].
+    fn forgotten(&self, from: u64) -> Result<Vec<Numbered>, JournalError> {
+        let read = || {
+            let table = self.db()?.begin_read()?.open_table(FORGOTTEN)?;
+            let mut rows = Vec::new();
+            for row in table.range(from..)?.take(FORGOTTEN_PORTION) {
+                let (number, start) = row?;
+                rows.push((number.value(), start.value().to_vec()));
+            }
+            Ok(rows)
+        };
+        read().map_err(|error| JournalError::store(&self.path, error))
+    }
+
+    fn rest(&self) -> Result<Rest, JournalError> {
+        let read = || {
+            let transaction = self.db()?.begin_read()?;
+            let (mut meta, mut ended) = (Vec::new(), Vec::new());
+            for row in transaction.open_table(META)?.iter()? {
+                let (key, value) = row?;
+                meta.push((key.value().to_owned(), value.value()));
+            }
+            for row in transaction.open_table(ENDED)?.iter()? {
+                let (first, entry) = row?;
+                ended.push((first.value(), entry.value().to_vec()));
+            }
+            let forgotten = transaction.open_table(FORGOTTEN)?;
+            let forgotten = forgotten.first()?.map_or(0, |(number, _)| number.value());
+            Ok(Rest { meta, ended, forgotten })
+        };
+        read().map_err(|error| JournalError::store(&self.path, error))
+    }
+}
+
+/// Removes a file that a killed node was writing.
+pub(super) fn remove_left_over(journal: &Path) -> Result<(), JournalError> {
+    let path = path(journal);
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(HomeError::Io { path, source: error }.into())
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Where the smaller file is written.
+fn path(journal: &Path) -> PathBuf {
+    journal.with_extension("shrinking")
+}
+
+/// Rows of [`FORGOTTEN`] that are copied at once: a few milliseconds.
+const FORGOTTEN_PORTION: usize = 4_096;
+
+#[cfg(test)]
+mod tests;
