@@ -71,11 +71,11 @@ enum Work {
     /// The driver is done: the thread ends. Its channel stays open, for the archive's thread holds one
     /// end of it.
     End,
-    /// A file of the archive was written anew, with so many tasks in it; none: it could not be.
+    /// A file of the archive was written anew, with tasks of so many bytes in it; none: it could not be.
     Moved {
         first: u64,
         generation: u32,
-        written: Option<u32>,
+        written: Option<u64>,
     },
 }
 

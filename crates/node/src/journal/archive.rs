@@ -3,10 +3,10 @@
 //! Which files count, and which of their tasks were forgotten or handed out since, stands in the
 //! journal's store. So a file that a crash has left behind is known and removed, one that is missing
 //! is missed, and a file is never changed: when nothing in it is kept it is removed, and when less
-//! than half of it is, the rest is written into another one.
+//! than half of its bytes are, the rest is written into another one.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -21,12 +21,18 @@ use crate::{
 };
 
 mod file;
+mod mend;
+mod rescue;
 #[cfg(test)]
 mod tests;
 mod thread;
 
 pub(crate) use self::thread::Archiver;
 pub(super) use self::thread::Job;
+pub(super) use self::{
+    mend::{Found, Mended, found},
+    rescue::Rescued,
+};
 
 /// Files that are written anew at once.
 const MOVES: usize = 8;
@@ -46,8 +52,10 @@ pub(super) struct Entry {
     pub(super) dead: Bits,
     /// Tasks whose results were handed out.
     pub(super) read: Bits,
-    /// Tasks in the file when it was written, as far as it is known.
-    written: u32,
+    /// Bytes of the tasks in the file when it was written; 0 as long as that is not known.
+    written: u64,
+    /// Bytes that each task takes in the file, by its number; empty as long as that is not known.
+    lengths: Arc<[u32]>,
     /// Whether it is being written anew.
     moving: bool,
 }
@@ -78,12 +86,24 @@ impl Bits {
 
 impl Entry {
     fn new(count: u32) -> Self {
-        Self { count, written: count, ..Self::default() }
+        Self { count, ..Self::default() }
     }
 
-    /// Tasks in the file when it was written.
-    pub(super) fn written(&self) -> u32 {
+    /// The same, of a file in which each task takes so many bytes.
+    fn with_lengths(self, lengths: Vec<u32>) -> Self {
+        let written = lengths.iter().copied().map(u64::from).sum();
+        Self { written, lengths: lengths.into(), ..self }
+    }
+
+    /// Bytes of the tasks in the file when it was written.
+    pub(super) fn written(&self) -> u64 {
         self.written
+    }
+
+    /// Bytes of the tasks that are kept.
+    fn live_bytes(&self) -> u64 {
+        let kept = (0..).zip(self.lengths.iter()).filter(|(at, _)| !self.dead.has(*at));
+        kept.map(|(_, length)| u64::from(*length)).sum()
     }
 
     fn live(&self) -> u32 {
@@ -112,8 +132,7 @@ impl Entry {
             count,
             dead: Bits(dead.to_vec()),
             read: Bits(read.to_vec()),
-            written: count,
-            moving: false,
+            ..Self::default()
         })
     }
 }
@@ -203,8 +222,8 @@ impl Archive {
             if index.damaged > 0 || index.volume.first != *first {
                 return Err(damaged(index.damaged.max(1)));
             }
+            *entry = entry.clone().with_lengths(index.lengths());
             let mut volume = index.volume;
-            entry.written = u32::try_from(volume.rows.len()).unwrap_or(u32::MAX);
             volume.rows.retain(|row| !entry.dead.has(row.at));
             for row in &mut volume.rows {
                 row.read |= entry.read.has(row.at);
@@ -269,8 +288,9 @@ impl Archive {
     }
 
     /// A file was written, and is read from now on.
-    fn add(&self, first: u64, count: u32) {
-        self.files().insert(first, Entry::new(count));
+    fn add(&self, first: u64, lengths: Vec<u32>) {
+        let count = u32::try_from(lengths.len()).unwrap_or(u32::MAX);
+        self.files().insert(first, Entry::new(count).with_lengths(lengths));
     }
 
     /// These tasks are not kept any longer, or were handed out. Gives the files that this is about.
@@ -306,11 +326,11 @@ impl Archive {
         fs::remove_file(self.path(first, entry.generation)).ok();
     }
 
-    /// Whether a file is to be written anew, because less than half of it is kept; it is from now on.
+    /// Whether a file is to be written anew, because less than half of its bytes are kept; it is from now on.
     pub(super) fn take_sparse(&self, first: u64) -> Option<Entry> {
         let mut files = self.files();
         let entry = files.get_mut(&first)?;
-        if entry.moving || entry.live() * 2 >= entry.written {
+        if entry.moving || entry.live_bytes() * 2 >= entry.written {
             return None;
         }
         entry.moving = true;
@@ -325,7 +345,7 @@ impl Archive {
 
     /// A file was written anew. What was forgotten meanwhile is so in the new one, too. Gives what the
     /// store is to say of it.
-    pub(super) fn moved(&self, first: u64, written: u32) -> Option<Entry> {
+    pub(super) fn moved(&self, first: u64, written: u64) -> Option<Entry> {
         let mut files = self.files();
         let entry = files.get_mut(&first)?;
         (entry.generation, entry.moving, entry.written) = (entry.generation + 1, false, written);
@@ -340,7 +360,7 @@ impl Archive {
     }
 
     /// That a file was written anew could not be noted.
-    pub(super) fn move_back(&self, first: u64, written: u32) {
+    pub(super) fn move_back(&self, first: u64, written: u64) {
         if let Some(entry) = self.files().get_mut(&first) {
             (entry.generation, entry.written) = (entry.generation.saturating_sub(1), written);
         }
@@ -350,53 +370,6 @@ impl Archive {
     pub(super) fn remove_file(&self, first: u64, generation: u32) {
         // What cannot be removed now is at the next start.
         fs::remove_file(self.path(first, generation)).ok();
-    }
-
-    /// Reads every record, and says how many tasks there are and how many of them are damaged.
-    pub(super) fn verify(&self) -> Result<(u64, u64), JournalError> {
-        let (mut total, mut bad) = (0, 0);
-        for (first, entry) in self.files().iter() {
-            let path = self.path(*first, entry.generation);
-            let io = |source| HomeError::Io { path: path.clone(), source };
-            total += u64::from(entry.live());
-            let opened = (file::index(&path, &self.clock), file::Reading::open(&path));
-            let (Ok(Some(index)), Ok(Some(reading))) = opened else {
-                bad += u64::from(entry.live());
-                continue;
-            };
-            let kept = index.places.iter().filter(|place| !entry.dead.has(place.row.at));
-            let mut whole = 0;
-            for place in kept {
-                whole += u64::from(reading.is_whole(place, &self.clock).map_err(io)?);
-            }
-            bad += u64::from(entry.live()).saturating_sub(whole);
-        }
-        Ok((total, bad))
-    }
-
-    /// What is to be said of files that are missing or damaged, so that a node starts without what is
-    /// lost: none of a file that cannot be used at all.
-    pub(super) fn repaired(&self) -> Result<Vec<Said>, JournalError> {
-        let mut repaired = Vec::new();
-        for (first, entry) in self.files().iter() {
-            let path = self.path(*first, entry.generation);
-            let index = match file::index(&path, &self.clock) {
-                Ok(index) => index,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-                Err(source) => return Err(HomeError::Io { path, source }.into()),
-            };
-            let Some(index) = index else {
-                repaired.push((*first, None));
-                continue;
-            };
-            let whole: BTreeSet<u32> = index.volume.rows.iter().map(|row| row.at).collect();
-            let mut without = entry.clone();
-            (0..entry.count).filter(|at| !whole.contains(at)).for_each(|at| without.dead.set(at));
-            if without != *entry {
-                repaired.push((*first, Some(without).filter(|entry| entry.live() > 0)));
-            }
-        }
-        Ok(repaired)
     }
 
     /// Tasks that are kept, and bytes of the files.
@@ -433,9 +406,6 @@ impl Archive {
     }
 }
 
-/// The first task of a file, and what the store is to say of it; none: the file does not count.
-pub(super) type Said = (u64, Option<Entry>);
-
 /// What is noted of archived tasks.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Noted {
@@ -463,39 +433,6 @@ pub(super) fn put_aside(home: &Path) -> Result<Option<PathBuf>, JournalError> {
     let free = (1..).map(name).find(|path| !path.exists()).unwrap_or_else(|| name(0));
     fs::rename(&dir, &free).map_err(|source| HomeError::Io { path: dir, source })?;
     Ok(Some(free))
-}
-
-/// The files of an archive as they are in the folder, where the store does not say which count: of
-/// several of the same tasks the latest. What was forgotten of them is there again.
-pub(super) fn found(home: &Path) -> Result<BTreeMap<u64, Entry>, JournalError> {
-    let dir = folder(home);
-    let mut found: BTreeMap<u64, Entry> = BTreeMap::new();
-    if !dir.exists() {
-        return Ok(found);
-    }
-    let io = |source| HomeError::Io { path: dir.clone(), source };
-    let clock = Clock::start();
-    for file in fs::read_dir(&dir).map_err(io)? {
-        let file = file.map_err(io)?;
-        let name = file.file_name();
-        let parts = name.to_str().and_then(|name| name.split_once('-'));
-        let Some((Ok(first), Ok(generation))) =
-            parts.map(|(first, generation)| (first.parse::<u64>(), generation.parse::<u32>()))
-        else {
-            continue;
-        };
-        // One that is cut short was being written.
-        let Some(index) = file::index(&file.path(), &clock).map_err(io)? else { continue };
-        let count = index.volume.rows.last().map_or(0, |row| row.at.saturating_add(1));
-        let mut entry = Entry { generation, ..Entry::new(count) };
-        let kept: BTreeSet<u32> = index.volume.rows.iter().map(|row| row.at).collect();
-        (0..count).filter(|at| !kept.contains(at)).for_each(|at| entry.dead.set(at));
-        let is_later = found.get(&first).is_none_or(|entry| entry.generation < generation);
-        if index.damaged == 0 && is_later && entry.live() > 0 {
-            found.insert(first, entry);
-        }
-    }
-    Ok(found)
 }
 
 /// The number behind all tasks of these files.

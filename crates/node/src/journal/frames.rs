@@ -57,6 +57,19 @@ pub(super) fn records(mut segment: &[u8], mut each: impl FnMut(Option<Timed>)) -
     true
 }
 
+/// A record with its length in the segment, and what is behind it.
+type First<'s> = (usize, Record, &'s [u8]);
+
+/// The first record with its length and what is behind it; none if it is damaged, or there is none.
+pub(super) fn first(segment: &[u8]) -> Option<First<'_>> {
+    let (length, after) = segment.split_first_chunk::<4>()?;
+    let (sum, after) = after.split_first_chunk::<4>()?;
+    let (summed, rest) = after.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+    let is_whole = crc32fast::hash(summed) == u32::from_le_bytes(*sum);
+    let (_, record) = is_whole.then(|| timed(summed)).flatten()?;
+    Some((segment.len() - rest.len(), record, rest))
+}
+
 /// A record from what its checksum is about.
 pub(super) fn timed(summed: &[u8]) -> Option<Timed> {
     let (at, body) = summed.split_first_chunk::<{ HEAD - UNSUMMED }>()?;

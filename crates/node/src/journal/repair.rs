@@ -1,23 +1,30 @@
 //! Looking at the journal of a node that does not run, mending it, and putting back a copy.
 
 use std::{
+    collections::HashSet,
     fs::{self, File},
     io::{self, Write},
     path::{Path, PathBuf},
 };
 
-use meshwork_core::{PeerId, Time, engine::Ledger};
+use meshwork_core::{
+    PeerId, TaskId, Time,
+    engine::{Ledger, Record},
+};
 use serde::{Deserialize, Serialize};
 
 use super::{
     JournalError,
     archive::{self, Archive},
     copy::{self, Copy, Unfinished},
+    frames,
     raw::Found,
     store::{self, FILE, Marker, Store},
     told,
 };
 use crate::home::{self, Home, HomeError};
+
+mod mend;
 
 /// What is in a journal.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,7 +55,7 @@ pub struct JournalReport {
 /// A node runs there, or the journal cannot be opened.
 pub fn stats(home: &Path) -> Result<JournalReport, JournalError> {
     match open(home) {
-        Err(error) if error.is_read_only() => examine_elsewhere(home),
+        Err(error) if error.is_read_only() => Ok(examine_elsewhere(home)?.all()),
         opened => report(&opened?.1),
     }
 }
@@ -65,15 +72,28 @@ pub fn verify(home: &Path) -> Result<JournalReport, JournalError> {
         return Err(JournalError::None { path: home.join(FILE) });
     }
     match Home::open(home) {
-        Ok(_lock) => examine(home, &home.join(COPY)),
-        Err(error) if error.is_read_only() => examine_elsewhere(home),
+        Ok(_lock) => Ok(examine(home, &home.join(COPY))?.all()),
+        Err(error) if error.is_read_only() => Ok(examine_elsewhere(home)?.all()),
         Err(error) => Err(error.into()),
+    }
+}
+
+/// What is in a journal, and how many tasks of the archive are damaged.
+struct Examined {
+    journal: JournalReport,
+    archive_damaged: u64,
+}
+
+impl Examined {
+    fn all(self) -> JournalReport {
+        let damaged = self.journal.damaged + self.archive_damaged;
+        JournalReport { damaged, ..self.journal }
     }
 }
 
 /// What is in the journal of a folder. A copy of it in the folder `at` is opened, for that changes a
 /// file that was not closed.
-fn examine(home: &Path, at: &Path) -> Result<JournalReport, JournalError> {
+fn examine(home: &Path, at: &Path) -> Result<Examined, JournalError> {
     let staged = Staged::new(home, at)?;
     let unreadable = || JournalError::Unreadable { path: home.join(FILE) };
     // The store may panic over a damaged page.
@@ -82,15 +102,14 @@ fn examine(home: &Path, at: &Path) -> Result<JournalReport, JournalError> {
         Ok((report(&store)?, store.aside()?))
     });
     // The user knows the file that was copied.
-    let (mut report, aside) = inspected
+    let (mut journal, aside) = inspected
         .unwrap_or_else(|| Err(unreadable()))
         .map_err(|error| error.at(&home.join(FILE)))?;
     // The archive is not copied: nothing that reads it changes it.
     let archive = Archive::inspect(home, aside.ended);
-    let (_, damaged) = archive.verify()?;
-    report.damaged += damaged;
-    (_, report.archive_bytes) = archive.size();
-    Ok(report)
+    let (_, archive_damaged) = archive.verify()?;
+    (_, journal.archive_bytes) = archive.size();
+    Ok(Examined { journal, archive_damaged })
 }
 
 /// A copy of a journal's files in a folder of its own, which goes with it.
@@ -121,7 +140,7 @@ impl Drop for Staged {
 }
 
 /// What is in the journal of a folder that cannot be written: on a read-only disk, or of another user.
-fn examine_elsewhere(home: &Path) -> Result<JournalReport, JournalError> {
+fn examine_elsewhere(home: &Path) -> Result<Examined, JournalError> {
     let _lock = home::hold(home)?;
     let name = format!("meshwork-store-{:016x}", rand::random::<u64>());
     examine(home, &std::env::temp_dir().join(name))
@@ -135,7 +154,8 @@ const COPY: &str = "journal.verifying";
 pub struct Salvaged {
     /// What is in it now.
     pub report: JournalReport,
-    /// The damaged commits as they were, or the whole file if its pages were damaged.
+    /// The damaged commits as they were, or the whole file if its pages were damaged; damaged files of the
+    /// archive.
     pub kept: Vec<PathBuf>,
     /// Records that are lost, as far as they can be counted.
     pub lost: u64,
@@ -144,8 +164,9 @@ pub struct Salvaged {
     pub may_hold_forgotten: bool,
 }
 
-/// Continues with the records that are whole, each by its own checksum. The damaged commits are kept
-/// beside the journal, or the whole file if its pages are damaged.
+/// Continues with the records that are whole, each by its own checksum, those of the archive as well.
+/// The damaged commits are kept beside the journal, or the whole file if its pages are damaged, and so
+/// are damaged files of the archive.
 ///
 /// # Errors
 ///
@@ -158,7 +179,7 @@ pub fn salvage(home: &Path) -> Result<Salvaged, JournalError> {
     if let Err(JournalError::Marker { path }) = Marker::of(home) {
         rebuild_marker(home, path)?;
     }
-    let lost = match examine(home, &home.join(COPY)) {
+    let mut lost = match examine(home, &home.join(COPY)) {
         Err(
             JournalError::Damaged { .. }
             | JournalError::Pages { .. }
@@ -166,7 +187,7 @@ pub fn salvage(home: &Path) -> Result<Salvaged, JournalError> {
             | JournalError::Store { .. }
             | JournalError::Behind { .. },
         ) => return rescue(home),
-        examined => examined?.damaged,
+        examined => examined?.journal.damaged,
     };
     let store = Store::inspect(home)?;
     let mut kept = Vec::new();
@@ -180,9 +201,7 @@ pub fn salvage(home: &Path) -> Result<Salvaged, JournalError> {
         kept.push(path);
         Ok(())
     })?;
-    for (first, entry) in store.archive()?.repaired()? {
-        store.write(|tables| tables.set_ended(first, entry.as_ref()))?;
-    }
+    lost += mend::mend(home, &store, store.archive()?.mend()?, &mut kept)?;
     Ok(Salvaged { report: report(&store)?, kept, lost, may_hold_forgotten: false })
 }
 
@@ -320,7 +339,7 @@ fn rescue(home: &Path) -> Result<Salvaged, JournalError> {
     // What stands in the store about the archive is found in the files themselves, but for what was
     // forgotten of them.
     let latest = |name| found.meta(name).into_iter().max().unwrap_or(0);
-    let ended = archive::found(home)?;
+    let archive::Found { files: ended, mended, .. } = archive::found(home, &tasks_of(&found))?;
     let aside = store::Aside {
         numbers: latest(store::NUMBERS).max(archive::next_number(&ended)),
         up: latest(store::UP),
@@ -344,11 +363,27 @@ fn rescue(home: &Path) -> Result<Salvaged, JournalError> {
         })?;
     }
     drop(segments);
+    let is_back = mended.iter().any(|mended| !mended.tasks.is_empty());
+    let mut damaged = Vec::new();
+    let lost = found.damaged() + mend::mend(home, &whole, mended, &mut damaged)?;
     drop(whole);
-    let may_hold_forgotten = !found.is_exact() || !aside.ended.is_empty();
-    let lost = found.damaged();
-    let (report, kept) = replace_with(home, &fresh, marker, None)?;
+    let may_hold_forgotten = !found.is_exact() || !aside.ended.is_empty() || is_back;
+    let (report, mut kept) = replace_with(home, &fresh, marker, None)?;
+    kept.extend(damaged);
     Ok(Salvaged { report, kept, lost, may_hold_forgotten })
+}
+
+/// The tasks that these records are about and that were neither forgotten nor archived.
+fn tasks_of(found: &Found) -> HashSet<TaskId> {
+    let mut tasks = HashSet::new();
+    for (_, segment) in found.segments() {
+        frames::records(&segment, |record| match record {
+            Some((_, Record::Submitted { task, .. })) => drop(tasks.insert(task.id)),
+            Some((_, Record::Forgotten { id })) => drop(tasks.remove(&id)),
+            Some(_) | None => {}
+        });
+    }
+    tasks
 }
 
 /// Bytes that are written in one transaction of a new journal, at least.

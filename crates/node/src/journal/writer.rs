@@ -401,7 +401,7 @@ impl Writer {
         &mut self,
         first: u64,
         generation: u32,
-        written: Option<u32>,
+        written: Option<u64>,
     ) -> Result<(), JournalError> {
         let Some(written) = written else {
             self.archive.leave(first);

@@ -23,6 +23,8 @@ use crate::clock::Clock;
 
 /// How a file begins, and ends.
 const MAGIC: &[u8; 8] = b"MWENDED1";
+/// Where the first record is.
+pub(super) const START: usize = MAGIC.len();
 /// Bytes of a row.
 const ROW: usize = 88;
 /// Bytes of the foot.
@@ -44,6 +46,15 @@ pub(super) struct Index {
     pub(super) places: Vec<Place>,
     /// Rows that are damaged.
     pub(super) damaged: u64,
+}
+
+impl Index {
+    /// The bytes that each task takes in the file, by its number; 0 for one that is not in it.
+    pub(super) fn lengths(&self) -> Vec<u32> {
+        let mut lengths = Vec::new();
+        self.places.iter().for_each(|place| place.count(&mut lengths));
+        lengths
+    }
 }
 
 /// The names in a file.
@@ -93,17 +104,18 @@ fn task_of(bytes: &[u8], id: TaskId, input_bytes: u32, clock: &Clock) -> Option<
     Some(ArchivedTask { task, input_bytes: input_bytes.into() })
 }
 
-/// Writes a file that is not there yet; it is on disk when this returns. Gives its size.
+/// Writes a file that is not there yet; it is on disk when this returns. Gives the bytes that each task
+/// takes in it, by its number; 0 for one that is not in it.
 pub(super) fn write<'t>(
     path: &Path,
     volume: &Volume,
     clock: &Clock,
     tasks: impl Iterator<Item = (Vec<u8>, u64)> + 't,
-) -> io::Result<u64> {
+) -> io::Result<Vec<u32>> {
     let mut options = OpenOptions::new();
     let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
     let mut pending = MAGIC.to_vec();
-    let (mut offset, mut rows) = (MAGIC.len() as u64, Vec::new());
+    let (mut offset, mut rows, mut lengths) = (START as u64, Vec::new(), Vec::new());
     for (row, (records, input_bytes)) in volume.rows.iter().zip(tasks) {
         let place = Place {
             row: row.clone(),
@@ -112,6 +124,7 @@ pub(super) fn write<'t>(
             input_bytes: u32::try_from(input_bytes).unwrap_or(u32::MAX),
         };
         put_row(&place, clock, &mut rows);
+        place.count(&mut lengths);
         offset += records.len() as u64;
         pending.extend_from_slice(&records);
         if pending.len() >= PORTION {
@@ -136,7 +149,7 @@ pub(super) fn write<'t>(
     pending.extend(foot.bytes());
     file.write_all(&pending)?;
     file.sync_all()?;
-    Ok(file.metadata()?.len())
+    Ok(lengths)
 }
 
 fn put_row(place: &Place, clock: &Clock, out: &mut Vec<u8>) {
@@ -183,6 +196,33 @@ impl Reader<'_> {
     fn u64(&mut self) -> Option<u64> {
         self.take().map(u64::from_le_bytes)
     }
+}
+
+/// All whole rows in these bytes of a file, wherever they are.
+pub(super) fn rows_in(bytes: &[u8], clock: &Clock) -> Vec<Place> {
+    let (mut places, mut at) = (Vec::new(), START);
+    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<ROW>()) {
+        let found = row(chunk, clock);
+        // No row stands before the records that it is about.
+        match found.filter(|place| place.offset.saturating_add(place.length.into()) <= at as u64) {
+            Some(place) => {
+                places.push(place);
+                at += ROW;
+            }
+            None => at += 1,
+        }
+    }
+    places
+}
+
+/// How many rows the foot says there are; none if it is damaged.
+pub(super) fn rows_by_foot(path: &Path) -> io::Result<Option<u64>> {
+    Ok(Reading::open(path)?.map(|reading| reading.foot.rows.into()))
+}
+
+/// Whether these are the whole records of the task with this id.
+pub(super) fn is_task(bytes: &[u8], id: TaskId, clock: &Clock) -> bool {
+    task_of(bytes, id, 0, clock).is_some()
 }
 
 /// None if the row is damaged.
@@ -327,7 +367,7 @@ impl Reading {
     /// Whether the records of a task are whole.
     pub(super) fn is_whole(&self, place: &Place, clock: &Clock) -> io::Result<bool> {
         let bytes = self.bytes(place)?;
-        Ok(bytes.is_some_and(|bytes| task_of(&bytes, place.row.id, 0, clock).is_some()))
+        Ok(bytes.is_some_and(|bytes| is_task(&bytes, place.row.id, clock)))
     }
 
     fn place(&self, at: u32, clock: &Clock) -> io::Result<Option<Place>> {
@@ -353,6 +393,17 @@ impl Reading {
 }
 
 impl Place {
+    /// Puts the bytes that the task takes in the file into this list.
+    fn count(&self, lengths: &mut Vec<u32>) {
+        let at = self.row.at as usize;
+        if lengths.len() <= at {
+            lengths.resize(at + 1, 0);
+        }
+        if let Some(length) = lengths.get_mut(at) {
+            *length = self.length.saturating_add(u32::try_from(ROW).unwrap_or(0));
+        }
+    }
+
     /// Size of the input that the task had.
     pub(super) fn input_bytes(&self) -> u64 {
         self.input_bytes.into()

@@ -1,6 +1,6 @@
 //! Files of the archive: what is read back, and what is damaged, missing or left over.
 
-use std::os::unix::fs::FileExt as _;
+use std::{collections::HashSet, os::unix::fs::FileExt as _};
 
 use meshwork_core::{
     GroupMember, PeerId, Task, TaskEnd, TaskId, TaskResult, Time,
@@ -66,8 +66,8 @@ fn archive(home: &Path, count: u32) -> (Archive, Volume, Vec<ArchivedTask>) {
 fn write(archive: &Archive, volume: &Volume, tasks: &[ArchivedTask]) {
     let clock = &archive.clock;
     let records = tasks.iter().map(|task| (file::records(task, clock), task.input_bytes));
-    file::write(&archive.path(volume.first, 0), volume, clock, records).unwrap();
-    archive.add(volume.first, u32::try_from(volume.rows.len()).unwrap());
+    let lengths = file::write(&archive.path(volume.first, 0), volume, clock, records).unwrap();
+    archive.add(volume.first, lengths);
 }
 
 fn output(task: &ArchivedTask) -> String {
@@ -115,8 +115,9 @@ fn what_is_no_file_of_ours_is_named_at_the_start_and_waited_for_by_nobody() {
         assert!(matches!(error, JournalError::Damaged { damaged: 3, .. }), "{kind}: {error}");
         assert!(error.to_string().contains(&path.display().to_string()), "{kind}: {error}");
         assert_eq!(archive.verify().unwrap(), (3, 3), "{kind}");
-        assert_eq!(archive.repaired().unwrap(), [(100, None)], "{kind}");
-        assert!(found(home.path()).unwrap().is_empty(), "{kind}");
+        let mended = archive.mend().unwrap().pop().unwrap();
+        assert_eq!((mended.first, mended.entry, mended.lost), (100, None, 3), "{kind}");
+        assert!(found(home.path(), &HashSet::new()).unwrap().files.is_empty(), "{kind}");
         assert!(matches!(&archive.read(&[101])[..], [Err(ReadError::Damaged { .. })]), "{kind}");
     }
     // Of what does not count, a pipe is removed, and a folder stays: nothing is made of either.
@@ -238,4 +239,66 @@ fn dead_tasks_are_gone_and_the_others_of_a_file_are_read_after_it_was_written_an
     assert!(archive.entry(100).is_none());
     archive.remove(100);
     assert_eq!(fs::read_dir(folder(home.path())).unwrap().count(), 0);
+}
+
+#[test]
+fn half_of_a_file_is_counted_in_bytes() {
+    let home = tempfile::tempdir().unwrap();
+    let archive = Archive::inspect(home.path(), BTreeMap::new());
+    home::make_private(&archive.dir).unwrap();
+    let (volume, mut tasks) = volume(100, 20);
+    // Three of them have nearly all of the bytes.
+    for task in &mut tasks[..3] {
+        let Some(ended) = &mut task.task.ended else { panic!("it has ended") };
+        let TaskEnd::Succeeded(result) = &mut ended.end else { panic!("it has a result") };
+        result.output = vec![7; 100_000].into();
+    }
+    write(&archive, &volume, &tasks);
+    // Most of the tasks, and few of the bytes.
+    archive.note(&(103..120).collect::<Vec<_>>(), Noted::Dead);
+    assert!(archive.take_sparse(100).is_none());
+    // As at a start, which reads the rows.
+    let entry = archive.entry(100).unwrap();
+    let entries = BTreeMap::from([(100, Entry::parse(&entry.bytes()).unwrap())]);
+    let archive = Archive::open(home.path(), Clock::start(), entries).unwrap();
+    archive.read_indexes(drop).unwrap();
+    archive.note(&[100], Noted::Dead);
+    assert!(archive.take_sparse(100).is_none(), "two of three are left");
+    archive.note(&[101], Noted::Dead);
+    let entry = archive.take_sparse(100).expect("a third is left");
+    let written = thread::rewrite(&archive, 100, &entry).unwrap();
+    let size = fs::metadata(archive.path(100, 1)).unwrap().len();
+    assert!(written <= size && size < written + 200, "{written} {size}");
+}
+
+/// Of a damaged file all tasks come back but those whose records are damaged.
+#[test]
+fn a_damaged_file_is_mended_with_every_whole_task() {
+    let home = tempfile::tempdir().unwrap();
+    let (archive, volume, _) = archive(home.path(), 20);
+    archive.note(&[103, 104], Noted::Dead);
+    let path = archive.path(100, 0);
+    let whole = fs::read(&path).unwrap();
+    let all: Vec<TaskId> = ids(&volume);
+    for at in (0..whole.len()).step_by(41) {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 16;
+        fs::write(&path, &bytes).unwrap();
+        let (_, bad) = archive.verify().unwrap();
+        let mended = archive.mend().unwrap();
+        let lost: u64 = mended.iter().map(|mended| mended.lost).sum();
+        assert!(lost <= 1, "byte {at}: {lost} lost, {bad} bad");
+        let [mended] = &mended[..] else { continue };
+        assert_eq!(mended.file.as_ref(), Some(&path));
+        let kept = match &mended.entry {
+            Some(entry) => entry.live() as usize,
+            None => {
+                let dead = |task: &Rescued| [all[3], all[4]].contains(&task.id);
+                assert!(!mended.tasks.iter().any(dead), "byte {at}");
+                assert!(mended.tasks.iter().all(|task| all[task.at as usize] == task.id));
+                mended.tasks.len()
+            }
+        };
+        assert_eq!(kept + usize::try_from(lost).unwrap(), 18, "byte {at}");
+    }
 }

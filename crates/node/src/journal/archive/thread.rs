@@ -79,11 +79,11 @@ fn run(
         match job {
             Job::Write(volume, tasks) => {
                 let first = volume.first;
-                if !write(archive, &volume, &tasks, || told.is_closed()) {
+                let Some(lengths) = write(archive, &volume, &tasks, || told.is_closed()) else {
                     return;
-                }
+                };
                 // Before it is told: whoever hears of it may read it.
-                archive.add(first, u32::try_from(volume.rows.len()).unwrap_or(u32::MAX));
+                archive.add(first, lengths);
                 if told.blocking_send(first).is_err() {
                     return;
                 }
@@ -103,22 +103,26 @@ fn run(
     }
 }
 
-/// Writes a volume as soon as there is space; false if nobody waits for it any more.
+/// Writes a volume as soon as there is space; gives the bytes of its tasks, none if nobody waits for it
+/// any more.
 fn write(
     archive: &Archive,
     volume: &Volume,
     tasks: &[ArchivedTask],
     is_over: impl Fn() -> bool,
-) -> bool {
+) -> Option<Vec<u32>> {
     let clock = &archive.clock;
     let path = archive.path(volume.first, 0);
     let mut warned = false;
     loop {
         let records = tasks.iter().map(|task| (file::records(task, clock), task.input_bytes));
         let written = file::write(&path, volume, clock, records);
-        let Err(error) = written.and_then(|_| sync(archive)) else { return true };
+        let error = match written.and_then(|lengths| sync(archive).map(|()| lengths)) {
+            Ok(lengths) => return Some(lengths),
+            Err(error) => error,
+        };
         if is_over() {
-            return false;
+            return None;
         }
         if !std::mem::replace(&mut warned, true) {
             tracing::warn!(%error, "ended tasks stay in the journal until they can be archived");
@@ -128,8 +132,8 @@ fn write(
     }
 }
 
-/// Writes a file without the tasks that are not kept; says how many there are in it.
-pub(super) fn rewrite(archive: &Archive, first: u64, entry: &Entry) -> io::Result<u32> {
+/// Writes a file without the tasks that are not kept; gives the bytes of those in it.
+pub(super) fn rewrite(archive: &Archive, first: u64, entry: &Entry) -> io::Result<u64> {
     let clock = &archive.clock;
     let from = archive.path(first, entry.generation);
     let (index, reading) = (file::index(&from, clock)?, file::Reading::open(&from)?);
@@ -149,12 +153,12 @@ pub(super) fn rewrite(archive: &Archive, first: u64, entry: &Entry) -> io::Resul
         tasks.push((bytes, place.input_bytes()));
     }
     let to = archive.path(first, entry.generation + 1);
-    let written = file::write(&to, &volume, clock, tasks.into_iter()).and_then(|_| sync(archive));
+    let written = file::write(&to, &volume, clock, tasks.into_iter());
+    let written = written.and_then(|lengths| sync(archive).map(|()| lengths));
     if written.is_err() {
         std::fs::remove_file(&to).ok();
     }
-    written?;
-    Ok(u32::try_from(volume.rows.len()).unwrap_or(u32::MAX))
+    Ok(written?.into_iter().map(u64::from).sum())
 }
 
 fn sync(archive: &Archive) -> io::Result<()> {

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{clock::Clock, home::tests::strange};
 
+mod archive;
 mod copies;
 
 /// A home whose journal holds so many tasks, each of its own commit; the first has ended.

@@ -7,7 +7,7 @@ use meshwork_core::PeerId;
 use super::*;
 use crate::home::next_boot;
 
-async fn ids(dir: &Path) -> Vec<meshwork_core::TaskId> {
+async fn ids(dir: &Path) -> Vec<TaskId> {
     let (journal, ledger) =
         Journal::open(dir, None, Clock::start(), Recovery::default()).await.unwrap();
     let tasks: Vec<_> = ledger.into_parts().0.collect();

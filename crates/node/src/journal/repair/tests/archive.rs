@@ -1,0 +1,136 @@
+//! Damaged files of the archive, with a journal that can be read and with one that cannot.
+
+use std::collections::BTreeSet;
+
+use meshwork_core::{
+    PeerId, TaskId, TaskResult,
+    engine::{ArchivedTask, Record, Restored, RestoredEnd, Row, Volume, view::Ending},
+};
+
+use super::{super::super::Written, *};
+
+const ARCHIVED: u32 = 30;
+/// Bits that are flipped, each by itself.
+const BITS: usize = 20;
+/// How far they are from each other.
+const SPREAD: usize = 104_729;
+
+/// A home with three tasks in the journal, and [`ARCHIVED`] in one file of the archive.
+async fn archived() -> (tempfile::TempDir, PathBuf, BTreeSet<TaskId>) {
+    let dir = home(3).await;
+    let (mut journal, ledger) =
+        Journal::open(dir.path(), None, Clock::start(), Recovery::default()).await.unwrap();
+    let mut ids: BTreeSet<TaskId> =
+        ledger.into_parts().0.map(|restored| restored.task.id).collect();
+    let mut volume = Volume { handlers: vec!["text/upper".parse().unwrap()], ..Volume::default() };
+    let mut tasks = Vec::new();
+    for at in 0..ARCHIVED {
+        let task = Task::new("text/upper").unwrap();
+        let submitted = Time::from_nanos(1);
+        volume.rows.push(Row {
+            at,
+            id: task.id,
+            handler: 0,
+            group: None,
+            digest: 0,
+            key: 0,
+            submitted,
+            up: Time::ZERO,
+            weight: 1_024,
+            ending: Ending::Succeeded,
+            read: false,
+        });
+        let end = TaskEnd::Succeeded(TaskResult {
+            output: format!("result {at} ").repeat(9).into(),
+            worker: PeerId::random(),
+            attempt: 1,
+            took: std::time::Duration::from_millis(3),
+        });
+        let ended = Some(Box::new(RestoredEnd { end, at: submitted, up: Time::ZERO }));
+        let task = Box::new(task);
+        let task = Restored { task, targets: Vec::new(), submitted, story: None, ended };
+        tasks.push(ArchivedTask { task, input_bytes: 0 });
+    }
+    let archived: Vec<TaskId> = volume.rows.iter().map(|row| row.id).collect();
+    journal.archiver().write(Box::new(volume), tasks);
+    assert_eq!(journal.written().await, Written::Volume(0));
+    let record = Record::Archived { first: 0, count: ARCHIVED, ids: archived.clone() };
+    journal.push(Seq(9), vec![record]);
+    journal.committed().await.unwrap();
+    journal.close().await;
+    ids.extend(archived);
+    let path = dir.path().join("ended/000000000000-0");
+    (dir, path, ids)
+}
+
+/// All tasks that a start finds.
+async fn tasks(dir: &Path) -> BTreeSet<TaskId> {
+    let (journal, ledger) =
+        Journal::open(dir, None, Clock::start(), Recovery::default()).await.unwrap();
+    journal.close().await;
+    let mut ids: Vec<TaskId> = ledger.into_parts().0.map(|restored| restored.task.id).collect();
+    let archive = Store::inspect(dir).unwrap().archive().unwrap();
+    archive.read_indexes(|volume| ids.extend(volume.rows.iter().map(|row| row.id))).unwrap();
+    let all = ids.len();
+    let ids: BTreeSet<TaskId> = ids.into_iter().collect();
+    assert_eq!(ids.len(), all, "none twice");
+    ids
+}
+
+fn flip(path: &Path, bit: usize) -> String {
+    let mut bytes = fs::read(path).unwrap();
+    let at = bit % (bytes.len() * 8);
+    bytes[at / 8] ^= 1 << (at % 8);
+    fs::write(path, &bytes).unwrap();
+    format!("bit {at}")
+}
+
+#[tokio::test]
+async fn one_flipped_bit_of_an_archived_file_costs_one_task_at_most() {
+    let (dir, path, all) = archived().await;
+    assert_eq!(tasks(dir.path()).await, all);
+    for number in 0..BITS {
+        let copy = tempfile::tempdir().unwrap();
+        backup(dir.path(), copy.path()).unwrap();
+        let path = copy.path().join("ended").join(path.file_name().unwrap());
+        // Not a link to the file of the others.
+        let bytes = fs::read(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, bytes).unwrap();
+        let bit = flip(&path, number * SPREAD);
+        let before = verify(copy.path()).unwrap().damaged;
+        let Salvaged { lost, kept, .. } = salvage(copy.path()).unwrap();
+        assert!(lost <= 1, "{bit}: {lost} lost");
+        assert_eq!(kept.len(), usize::from(before > 0), "{bit}");
+        assert_eq!(verify(copy.path()).unwrap().damaged, 0, "{bit}");
+        let found = tasks(copy.path()).await;
+        assert!(found.is_subset(&all), "{bit}");
+        assert_eq!((all.len() - found.len()) as u64, lost, "{bit}");
+    }
+}
+
+#[tokio::test]
+async fn a_journal_that_cannot_be_read_leaves_the_archive_whole() {
+    let (dir, path, all) = archived().await;
+    for is_damaged in [false, true] {
+        for number in 0..BITS / 2 {
+            let copy = tempfile::tempdir().unwrap();
+            backup(dir.path(), copy.path()).unwrap();
+            let ended = copy.path().join("ended").join(path.file_name().unwrap());
+            let bytes = fs::read(&ended).unwrap();
+            fs::remove_file(&ended).unwrap();
+            fs::write(&ended, bytes).unwrap();
+            // Neither commit slot can be read, so that the store refuses the whole file.
+            let file = copy.path().join(FILE);
+            let mut bytes = fs::read(&file).unwrap();
+            bytes[64..320].fill(0xff);
+            fs::write(&file, bytes).unwrap();
+            let bit = if is_damaged { flip(&ended, number * SPREAD) } else { "none".to_owned() };
+            let Salvaged { lost, .. } = salvage(copy.path()).unwrap();
+            assert!(lost <= u64::from(is_damaged), "{bit}: {lost} lost");
+            assert_eq!(verify(copy.path()).unwrap().damaged, 0, "{bit}");
+            let found = tasks(copy.path()).await;
+            assert_eq!((all.len() - found.len()) as u64, lost, "{bit}");
+        }
+    }
+}
