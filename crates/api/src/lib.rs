@@ -54,6 +54,34 @@
 //! Each kind of request has a rate ([`limits::READS`], [`limits::WRITES`], [`limits::WAITS`]); above
 //! it the answer is 429 with the code `busy` and when to come back.
 //!
+//! Codes of [`Problem`]s, each with the status that it comes with:
+//!
+//! | code | status | means |
+//! |---|---|---|
+//! | `bad_request` | 400 | the request cannot be understood |
+//! | `invalid_task`, `invalid_message`, `unknown_family` | 400 | a field is out of its range |
+//! | `connection` | 400, 502 | the address is none, or the peer cannot be reached |
+//! | `not_admitted`, `wrong_network`, `not_accepted`, `denied` | 403 | a peer, or the policy here, does not allow it |
+//! | `peers_full` | 403 | the peer has as many peers as it takes |
+//! | `not_found`, `peer_not_found`, `no_such_route` | 404 | there is none |
+//! | `is_task` | 404 | a task has this id, and no group |
+//! | `method_not_allowed` | 405 | the route takes other methods |
+//! | `timeout` | 408, 504 | the request, or the peer's answer, did not come in time |
+//! | `conflict` | 409 | it names something else already |
+//! | `ambiguous`, `is_group` | 409 | several have this name; it is that of a group |
+//! | `not_ended`, `no_result`, `no_retry` | 409 | the task is in another state |
+//! | `group_stopped`, `group_cancelled` | 409 | the group takes no more members |
+//! | `forgotten` | 410 | it ended, and is not kept any longer |
+//! | `too_large` | 413 | above a limit in bytes |
+//! | `unknown_handler` | 422 | no handler has this name |
+//! | `unsupported`, `incompatible_version` | 501 | the peer does not know it |
+//! | `busy` | 429, 503 | too much at once; `retry_after_ms` says when to come back |
+//! | `queue_full`, `recovering`, `shutting_down` | 503 | the node takes no task now |
+//! | `disk_full` | 507 | what must be kept cannot be |
+//! | `damaged` | 500 | the record on disk cannot be read |
+//! | `transport`, `bad_config`, `internal` | 500, 503 | the node itself has failed, or has stopped |
+//! | `protocol` | 502 | a peer's answer makes no sense |
+//!
 //! Absent on purpose: TCP (the socket's rights are the only key), a dashboard.
 
 pub mod client;

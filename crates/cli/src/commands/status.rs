@@ -148,6 +148,7 @@ fn attention(status: &Status) -> Vec<String> {
     }
     lines.extend(status.node.as_ref().and_then(|node| refused_peers(node, &status.peers)));
     lines.extend(status.node.as_ref().and_then(|node| own_key_copied(node, &status.peers)));
+    lines.extend(status.node.as_ref().and_then(|node| unread_due(node.tasks.unread_due)));
     lines.extend(status.waiting.iter().map(waits));
     for peer in &status.peers {
         let label = format::peer_label(peer.name.as_deref(), &peer.peer_id);
@@ -196,6 +197,19 @@ fn own_key_copied(node: &NodeView, peers: &[PeerView]) -> Option<String> {
     Some(format!("{found}: {COPIED_KEY_ADVICE}"))
 }
 
+/// That results are about to be forgotten which nobody was given, and what keeps them.
+fn unread_due(unread_due: u64) -> Option<String> {
+    let (results, them) = match unread_due {
+        0 => return None,
+        1 => ("1 result that nobody was given is".to_owned(), "it"),
+        many => (format!("{} results that nobody was given are", format::count(many)), "them"),
+    };
+    Some(format!(
+        "{results} about to be forgotten: fetch {them} (see meshwork task list --all), or keep more \
+         with meshwork up --keep-results or --keep-results-max"
+    ))
+}
+
 /// That peers are refused because there are as many as this node takes, and the command that takes more.
 fn refused_peers(node: &NodeView, peers: &[PeerView]) -> Option<String> {
     let ConnectionCounts { max_peers, peers_refused, .. } = node.connections;
@@ -210,3 +224,6 @@ fn refused_peers(node: &NodeView, peers: &[PeerView]) -> Option<String> {
         )
     })
 }
+
+#[cfg(test)]
+mod tests;

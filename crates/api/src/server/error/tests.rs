@@ -25,6 +25,9 @@ fn each_reason_has_a_status_its_code_and_a_hint() {
         (Reason::InvalidTask { detail: text() }, 400),
         (Reason::GroupStopped { failed: 2, max_fails: 1 }, 409),
         (Reason::GroupCancelled, 409),
+        (Reason::Forgotten { keep: second, keep_bytes: 1 }, 410),
+        (Reason::Damaged { detail: text() }, 500),
+        (Reason::PeersFull { max_peers: 1, retry_after: second }, 403),
     ];
     for (reason, status) in cases {
         let (code, hint, retryable) = (reason.code(), reason.hint(), reason.is_retryable());
@@ -82,4 +85,61 @@ fn the_answer_names_its_media_type_and_when_to_come_back() {
     assert_eq!(response.status(), 503);
     assert_eq!(response.headers()["content-type"], "application/problem+json");
     assert_eq!(response.headers()["retry-after"], "2");
+}
+
+/// The texts that stand between these two in a source file.
+fn between<'t>(text: &'t str, from: &'t str, to: &'t str) -> impl Iterator<Item = &'t str> {
+    text.split(from).skip(1).filter_map(move |rest| rest.split_once(to)).map(|(found, _)| found)
+}
+
+/// The texts in quotes.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    text.split('"').skip(1).step_by(2)
+}
+
+/// All sources below a folder, without tests.
+fn sources(dir: &std::path::Path, all: &mut String) {
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, all);
+        } else if path.file_name().is_some_and(|name| name != "tests.rs") {
+            all.push_str(&std::fs::read_to_string(path).unwrap());
+        }
+    }
+}
+
+#[test]
+fn each_code_is_documented() {
+    let crates = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let read = |path: &str| std::fs::read_to_string(crates.join(path)).unwrap();
+    let reason = read("core/src/reason.rs");
+    let reason = between(&reason, "fn code(&self)", "\n    }\n").next().unwrap().to_owned();
+    let reasons: Vec<&str> = between(&reason, "=> \"", "\"").collect();
+    assert!(reasons.len() > 20, "{reasons:?}");
+    let mut own = String::new();
+    sources(&crates.join("api/src/server"), &mut own);
+    let own: String = own.split_whitespace().collect::<Vec<_>>().join(" ");
+    let answers =
+        between(&own, "(StatusCode::", ")").chain(between(&own, "Problem::new(status,", ")"));
+    let own: Vec<&str> = answers.filter_map(|call| quoted(call).next()).collect();
+    assert!(own.contains(&"no_such_route") && own.contains(&"is_group"), "{own:?}");
+    let (node, journal) = (read("node/src/error.rs"), read("node/src/journal/error.rs"));
+    let node = [&node, &journal].map(|text| {
+        let codes = between(text, "fn code(&self)", "\n    }\n");
+        codes.flat_map(quoted).collect::<Vec<_>>()
+    });
+    assert!(node.iter().all(|codes| !codes.is_empty()), "{node:?}");
+    let (api, protocol) = (read("api/src/lib.rs"), read("../docs/protocol.md"));
+    for code in reasons.iter().chain(&own).chain(node.iter().flatten()) {
+        let row = |line: &&str| line.starts_with("//! | `") && line.contains(&format!("`{code}`"));
+        assert!(api.lines().any(|line| row(&line)), "{code} is missing in the API's documentation");
+    }
+    for code in reasons {
+        let is_there = [format!("| {code} |"), format!("`{code}`")];
+        assert!(
+            is_there.iter().any(|text| protocol.contains(text)),
+            "{code} is missing in the protocol's"
+        );
+    }
 }
