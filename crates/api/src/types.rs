@@ -19,6 +19,7 @@ mod tests;
 
 pub(crate) use self::{
     event::GAP,
+    group::INDEX,
     node::{micros, millis, rules, wide},
 };
 pub use self::{

@@ -50,6 +50,9 @@ pub enum BatchMembers {
     Items(Vec<MemberSpec>),
 }
 
+/// What stands for the number of a member in the input that a range has in common.
+pub(crate) const INDEX: &str = "{index}";
+
 impl BatchMembers {
     /// How many there are.
     pub fn len(&self) -> u64 {

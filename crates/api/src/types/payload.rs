@@ -27,6 +27,22 @@ impl Payload {
         }
     }
 
+    /// How many bytes there are.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Base64(bytes) => bytes.len(),
+        }
+    }
+
+    /// Whether these bytes are text with this word in it.
+    pub(super) fn contains(&self, word: &str) -> bool {
+        match self {
+            Self::Text(text) => text.contains(word),
+            Self::Base64(bytes) => std::str::from_utf8(bytes).is_ok_and(|text| text.contains(word)),
+        }
+    }
+
     /// Bytes of the value inside JSON.
     pub fn json_len(&self) -> usize {
         match self {

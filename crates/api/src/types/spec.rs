@@ -48,6 +48,14 @@ pub struct TaskSpec {
 }
 
 impl TaskSpec {
+    /// Bytes that each member of a group takes of what all have in common: the parameters, and the input
+    /// if it has the member's number in it. Other inputs are shared.
+    pub fn bytes_per_member(&self) -> usize {
+        let params = self.params.iter().map(|(name, value)| name.len() + value.len());
+        let input = self.input.as_ref().filter(|input| input.contains(super::INDEX));
+        params.sum::<usize>() + input.map_or(0, Payload::len)
+    }
+
     /// A task for this handler with nothing as input and the usual limits.
     pub fn new(handler: impl Into<String>) -> Self {
         Self {

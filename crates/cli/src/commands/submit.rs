@@ -174,7 +174,7 @@ struct Submission<'a> {
 
 impl Submission<'_> {
     async fn all(&mut self, source: Source) -> anyhow::Result<()> {
-        let mut chunks = Chunks::of(source)?;
+        let mut chunks = Chunks::of(source, self.task.bytes_per_member())?;
         while let Some(chunk) = chunks.next().await? {
             let Chunk { first, members, last } = chunk;
             let until = u64::from(first).saturating_add(members.len());

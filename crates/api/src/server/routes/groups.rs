@@ -26,7 +26,7 @@ use crate::{
         view::{self, Viewer},
     },
     types::{
-        BatchMembers, BatchSpec, CancelRequest, GroupStory, GroupView, List, MemberResult,
+        BatchMembers, BatchSpec, CancelRequest, GroupStory, GroupView, INDEX, List, MemberResult,
         MemberSpec, Payload, Problem, RetryAnswer, TaskSpec, WaitingMembers, wide,
     },
 };
@@ -71,6 +71,7 @@ fn each(
     mut spec: TaskSpec,
     members: BatchMembers,
 ) -> Result<Vec<Task>, Problem> {
+    check_made(members.len(), spec.bytes_per_member())?;
     let input = spec.input.take();
     let common = tasks::into_task(spec)?.0;
     let with = |input: TaskInput| Task { input, ..common.clone() };
@@ -84,6 +85,10 @@ fn each(
             let text = std::str::from_utf8(&template).map_err(|_| {
                 Problem::bad_request("task.input: that of a range is text in UTF-8")
             })?;
+            if !text.contains(INDEX) {
+                // They share its bytes.
+                return Ok(range.numbers().map(|_| with(template.clone().into())).collect());
+            }
             let numbers = range.numbers().map(|number| text.replace(INDEX, &number.to_string()));
             numbers.map(|text| with(text.into())).collect()
         }
@@ -104,8 +109,20 @@ fn each(
     })
 }
 
-/// What stands for the number in an input.
-const INDEX: &str = "{index}";
+/// Refuses members for which more would be made of what all have in common than one request may cost.
+#[expect(clippy::result_large_err, reason = "one per refused request, sent at once")]
+fn check_made(members: u64, each: usize) -> Result<(), Problem> {
+    let (bytes, most) = (members.saturating_mul(wide(each)), wide(limits::MADE_BYTES));
+    // A single one is no more than a task by itself.
+    if bytes <= most || members <= 1 {
+        return Ok(());
+    }
+    let detail = format!(
+        "members: {bytes} bytes of inputs and parameters in all, at most {most} in one request"
+    );
+    let hint = format!("hand in {} at a time with `first`", (most / wide(each).max(1)).max(1));
+    Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail).with_hint(hint))
+}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

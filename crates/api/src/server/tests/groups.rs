@@ -255,3 +255,29 @@ async fn a_group_is_explained_without_a_look_at_each_member() {
     assert_eq!((story.waiting_others, story.group.queued), (0, 30));
     server.end().await;
 }
+
+/// What is made for a request is bounded, whatever its members have in common.
+#[tokio::test]
+async fn members_share_what_they_have_in_common_or_are_refused() {
+    let server = Fixture::running().await;
+    let client = &server.client;
+    let range = |to| BatchMembers::Range(RangeSpec { from: 1, to, step: 1 });
+    let half = "x".repeat(1 << 19);
+    let mut large = batch("debug/echo", range(4_096));
+    large.task.input = Some(Payload::Text(format!("{{index}}{half}")));
+    let refused = api_error(client.submit_batch(&large).await.unwrap_err());
+    assert_eq!((refused.status, refused.code.as_str()), (413, "too_large"));
+    assert!(refused.hint.as_ref().unwrap().contains("hand in 31 at a time"), "{refused:?}");
+    large.members = range(31);
+    assert_eq!(client.submit_batch(&large).await.unwrap().members, 31);
+    // One that has no number in it is there once.
+    let mut shared = batch("debug/echo", range(64));
+    shared.task.input = Some(Payload::Text(half));
+    assert_eq!(shared.task.bytes_per_member(), 0);
+    assert_eq!(client.submit_batch(&shared).await.unwrap().members, 64);
+    let mut params = batch("debug/echo", lines(&["a"; 4_096]));
+    params.task.params.insert("text".to_owned(), "y".repeat(8_000));
+    let refused = api_error(client.submit_batch(&params).await.unwrap_err());
+    assert_eq!((refused.status, refused.code.as_str()), (413, "too_large"));
+    server.end().await;
+}

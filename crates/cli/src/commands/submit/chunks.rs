@@ -3,7 +3,7 @@
 
 use std::{collections::VecDeque, thread};
 
-use meshwork_api::{BatchMembers, MemberSpec, Payload, RangeSpec};
+use meshwork_api::{BatchMembers, MemberSpec, Payload, RangeSpec, limits::MADE_BYTES};
 use meshwork_core::limits::GROUP_MEMBERS;
 use tokio::{
     sync::mpsc,
@@ -28,21 +28,23 @@ pub(super) struct Chunk {
 
 /// The chunks of a group, in order.
 pub(super) enum Chunks {
-    Ranges { ranges: VecDeque<RangeSpec>, place: u64, first: u32 },
+    Ranges { ranges: VecDeque<RangeSpec>, place: u64, first: u32, most: usize },
     Items(Read),
 }
 
 impl Chunks {
     /// Reads `source` on a thread of its own, so that a person who types the lines can still
-    /// interrupt.
+    /// interrupt. Of what all have in common, each member takes `each` bytes.
     ///
     /// # Errors
     ///
     /// The thread cannot be started.
-    pub(super) fn of(source: Source) -> Result<Self, Failure> {
+    pub(super) fn of(source: Source, each: usize) -> Result<Self, Failure> {
+        let most = MADE_BYTES.checked_div(each).unwrap_or(usize::MAX);
+        let most = most.clamp(1, limits::BATCH_TASKS);
         let items = match source {
             Source::Ranges(ranges) => {
-                return Ok(Self::Ranges { ranges: ranges.into(), place: 0, first: 0 });
+                return Ok(Self::Ranges { ranges: ranges.into(), place: 0, first: 0, most });
             }
             Source::Items(items) => items,
         };
@@ -52,7 +54,7 @@ impl Chunks {
         thread.map_err(|error| {
             Failure::new(exit::FAILED, "failed", "cannot start a thread").because(error)
         })?;
-        Ok(Self::Items(Read { items: read, held: None, first: 0, unended: None }))
+        Ok(Self::Items(Read { items: read, held: None, first: 0, unended: None, most }))
     }
 
     /// The next members; none if there are no more.
@@ -62,7 +64,9 @@ impl Chunks {
     /// One of them cannot be read.
     pub(super) async fn next(&mut self) -> Result<Option<Chunk>, Failure> {
         match self {
-            Self::Ranges { ranges, place, first } => Ok(of_ranges(ranges, place, first)),
+            Self::Ranges { ranges, place, first, most } => {
+                Ok(of_ranges(ranges, place, first, *most))
+            }
             Self::Items(read) => read.next().await,
         }
     }
@@ -80,8 +84,13 @@ impl Chunks {
     }
 }
 
-fn of_ranges(ranges: &mut VecDeque<RangeSpec>, place: &mut u64, first: &mut u32) -> Option<Chunk> {
-    let most = u64::try_from(limits::BATCH_TASKS).unwrap_or(u64::MAX);
+fn of_ranges(
+    ranges: &mut VecDeque<RangeSpec>,
+    place: &mut u64,
+    first: &mut u32,
+    most: usize,
+) -> Option<Chunk> {
+    let most = u64::try_from(most).unwrap_or(u64::MAX);
     let range = *ranges.front()?;
     let part = range.part(*place, most)?;
     *place += part.len();
@@ -114,6 +123,8 @@ pub(super) struct Read {
     /// The last member of a chunk that was not known to be the last one. Handed in once more, it
     /// says so.
     unended: Option<MemberSpec>,
+    /// Members of one chunk.
+    most: usize,
 }
 
 impl Read {
@@ -136,9 +147,7 @@ impl Read {
             };
             bytes += next.as_ref().map_or(0, weight);
             match next {
-                Ok(member)
-                    if bytes <= limits::BATCH_BYTES && members.len() < limits::BATCH_TASKS =>
-                {
+                Ok(member) if bytes <= limits::BATCH_BYTES && members.len() < self.most => {
                     members.push(member);
                 }
                 // What comes before an error is handed in without it.

@@ -11,11 +11,12 @@ fn member(text: impl Into<String>) -> Item {
 /// Chunks of what a test sends.
 fn sent() -> (mpsc::Sender<Item>, Chunks) {
     let (sender, items) = mpsc::channel(limits::READ_AHEAD);
-    (sender, Chunks::Items(Read { items, held: None, first: 0, unended: None }))
+    let most = limits::BATCH_TASKS;
+    (sender, Chunks::Items(Read { items, held: None, first: 0, unended: None, most }))
 }
 
 fn of(members: Vec<Item>) -> Chunks {
-    Chunks::of(Source::Items(Box::new(members.into_iter()))).expect("a thread")
+    Chunks::of(Source::Items(Box::new(members.into_iter())), 0).expect("a thread")
 }
 
 /// First place, number of members, whether they are the last.
@@ -48,8 +49,12 @@ async fn chunks_are_as_large_as_a_request_carries() {
 async fn ranges_are_handed_in_one_after_the_other() {
     let range = |from, to, step| RangeSpec { from, to, step };
     let ranges = vec![range(7, 7, 1), range(5, 5 + 2 * 4_096, 2), range(1, 3, 1)];
-    let shapes = shape(Chunks::of(Source::Ranges(ranges)).expect("no thread")).await;
+    let shapes = shape(Chunks::of(Source::Ranges(ranges), 0).expect("no thread")).await;
     assert_eq!(shapes, [(0, 1, false), (1, 4_096, false), (4_097, 1, false), (4_098, 3, true)]);
+    // Large inputs are made for a few at a time.
+    let ranges = Source::Ranges(vec![range(1, 5, 1)]);
+    let shapes = shape(Chunks::of(ranges, MADE_BYTES / 2).expect("no thread")).await;
+    assert_eq!(shapes, [(0, 2, false), (2, 2, false), (4, 1, true)]);
 }
 
 /// A member leaves when its time is over, although more may come.
