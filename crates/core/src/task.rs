@@ -1,10 +1,16 @@
 //! A task as its submitter sees it: what shall run, on what, within which limits.
 
-use std::{borrow::Cow, collections::BTreeMap, fmt, str::FromStr, time::Duration};
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    fmt,
+    str::FromStr,
+    time::{Duration, SystemTime},
+};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
+use uuid::{NoContext, Timestamp, Uuid};
 
 mod check;
 mod end;
@@ -24,6 +30,16 @@ pub use self::{
     unique::unique_keys,
 };
 
+/// A new id; one of 1970 if the clock, which says `now`, is before that.
+#[expect(clippy::disallowed_methods, reason = "the named exception of I1")]
+fn new_id(now: SystemTime) -> Uuid {
+    // `now_v7` panics then.
+    if now < SystemTime::UNIX_EPOCH {
+        return Uuid::new_v7(Timestamp::from_unix(NoContext, 0, 0));
+    }
+    Uuid::now_v7()
+}
+
 /// Names one task for ever: a UUIDv7, shown short as its last six hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -37,7 +53,7 @@ impl TaskId {
     #[expect(clippy::new_without_default, reason = "a default id would suggest a neutral value")]
     #[expect(clippy::disallowed_methods, reason = "the named exception of I1")]
     pub fn new() -> Self {
-        Self(Uuid::now_v7())
+        Self(new_id(SystemTime::now()))
     }
 
     /// The id with these 16 bytes, as it came over the wire.

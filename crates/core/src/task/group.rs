@@ -4,7 +4,7 @@
 //! it, so that whoever submits the same place again means the same task, and nobody has to keep a
 //! list of members.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, time::SystemTime};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -22,7 +22,7 @@ impl GroupId {
     #[expect(clippy::new_without_default, reason = "a default id would suggest a neutral value")]
     #[expect(clippy::disallowed_methods, reason = "the named exception of I1")]
     pub fn new() -> Self {
-        Self(Uuid::now_v7())
+        Self(super::new_id(SystemTime::now()))
     }
 
     /// The id of the group that is known by this key: always the same one.

@@ -107,3 +107,16 @@ fn an_input_is_made_of_text_and_of_all_kinds_of_bytes() {
     assert!(inputs.iter().all(|input| input.as_bytes() == bytes));
     assert_eq!(TaskInput::from("a"), TaskInput::from("a".to_owned()));
 }
+
+#[test]
+fn ids_are_made_whatever_the_clock_says() {
+    let second = Duration::from_secs(1);
+    let before = SystemTime::UNIX_EPOCH - second;
+    for now in [before, SystemTime::UNIX_EPOCH, before + 4_000_000_000 * second] {
+        let (one, other) = (new_id(now), new_id(now));
+        assert_ne!(one, other);
+        assert_eq!(one.get_version_num(), 7);
+    }
+    let (seconds, _) = new_id(SystemTime::UNIX_EPOCH - second).get_timestamp().unwrap().to_unix();
+    assert_eq!(seconds, 0);
+}
