@@ -36,6 +36,7 @@ mod restarts;
 mod retention;
 mod story;
 mod table;
+mod waits;
 
 /// One node: its engine, and what came out of it.
 pub(super) struct Node {
