@@ -343,6 +343,7 @@ impl Engine {
                 peer.advert = Some(advert);
                 peer.offers = peer.offers.wrapping_add(1);
                 peer.worker.refuses.clear();
+                peer.worker.refuses_named.clear();
                 peer.worker.session_after = Time::ZERO;
                 self.resume_session(cx, key);
                 self.prepare_session(cx, key);

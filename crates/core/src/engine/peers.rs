@@ -104,6 +104,8 @@ pub(super) struct WorkerSide {
     pub(super) is_ahead: bool,
     /// Handlers that it refused for good, until its advert changes.
     pub(super) refuses: Vec<Kind>,
+    /// The same, to tasks that name it.
+    pub(super) refuses_named: Vec<Kind>,
     /// It asked to be left alone until then.
     pub(super) busy_until: Time,
     /// When the timer for the end of its rests fires, if one is armed.

@@ -315,8 +315,9 @@ fn filter(peer: &Peer, needs: &Needs, name: &HandlerName) -> Option<Obstacle> {
         return Some(Obstacle::NotReady);
     }
     let has = advert.handlers.contains(name);
-    let refuses = !targeted && peer.worker.refuses.contains(&needs.kind);
-    if !needs.asks && (!has || refuses) {
+    let worker = &peer.worker;
+    let refuses = if targeted { &worker.refuses_named } else { &worker.refuses };
+    if !needs.asks && (!has || refuses.contains(&needs.kind)) {
         let handler = name.clone();
         let family = advert.handlers.iter().any(|other| other.family() == name.family());
         return Some(if family && !has {

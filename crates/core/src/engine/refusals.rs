@@ -118,19 +118,25 @@ impl Engine {
         let Some(needs) = self.queue.group(task.group).map(|group| Arc::clone(&group.needs)) else {
             return;
         };
-        if needs.targets.is_empty() {
-            self.note_refuses(key, &needs);
-        } else if self.refused_by_all(key, task_key, &needs, reason) && (needs.asks || is_new) {
+        if !needs.targets.is_empty()
+            && self.refused_by_all(key, task_key, &needs, reason)
+            && (needs.asks || is_new)
+        {
             return self.end_refused(cx, task_key, key, reason);
         }
+        self.note_refuses(key, &needs);
         self.requeue(cx, Some(task_key), epoch, reason.code(), Duration::ZERO);
     }
 
-    /// Tasks that name no target are not sent there until it offers something else.
+    /// Such tasks are not sent there until it offers something else, so that one that waits at the head of
+    /// a line keeps none behind it from other targets.
     fn note_refuses(&mut self, key: PeerKey, needs: &Needs) {
         if let Some(peer) = self.peers.get_mut(key) {
-            if !peer.worker.refuses.contains(&needs.kind) {
-                peer.worker.refuses.push(needs.kind);
+            let named = !needs.targets.is_empty();
+            let refuses =
+                if named { &mut peer.worker.refuses_named } else { &mut peer.worker.refuses };
+            if !refuses.contains(&needs.kind) {
+                refuses.push(needs.kind);
             }
             self.peers.offers_changed();
         }

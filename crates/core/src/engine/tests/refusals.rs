@@ -180,3 +180,22 @@ fn task_of_an_earlier_start_waits_for_its_target() {
     net.pass(Duration::from_secs(1));
     assert!(matches!(why(&net, id).1, Obstacle::NotOffered { .. }));
 }
+
+/// Nothing is said to be about to go to a worker that has refused another task of the same kind.
+#[test]
+fn tasks_behind_a_refused_one_wait_for_the_same_reason() {
+    let mut net = Net::connected(&[1]);
+    let ids: Vec<TaskId> = (0..10).map(|_| net.submit_to(0, task("text/a"), &[1])).collect();
+    net.pass(limits::OFFER_NEWS);
+    trust(&mut net, false, false);
+    while !net.nodes[1].running.is_empty() {
+        fail(&mut net);
+    }
+    net.pass(Duration::from_secs(1));
+    let waiting: Vec<TaskId> = ids.into_iter().filter(|id| net.state(*id) == "queued").collect();
+    assert!(waiting.len() > 5, "{} wait", waiting.len());
+    for id in waiting {
+        let (code, obstacle) = why(&net, id);
+        assert_eq!(code, "no_eligible_peer", "{obstacle:?}");
+    }
+}
