@@ -147,7 +147,8 @@ fn attention(status: &Status) -> Vec<String> {
         _ => {}
     }
     lines.extend(status.node.as_ref().and_then(|node| refused_peers(node, &status.peers)));
-    lines.extend(status.node.as_ref().and_then(|node| own_key_copied(node, &status.peers)));
+    let copied = status.node.as_ref().and_then(|node| node.key_copied.as_ref());
+    lines.extend(copied.map(|copied| own_key_copied(copied, &status.peers)));
     lines.extend(status.node.as_ref().and_then(|node| unread_due(node.tasks.unread_due)));
     lines.extend(status.waiting.iter().map(waits));
     for peer in &status.peers {
@@ -180,9 +181,9 @@ fn attention(status: &Status) -> Vec<String> {
     lines
 }
 
-/// That another machine uses this node's key, as far as is known, and what to do.
-fn own_key_copied(node: &NodeView, peers: &[PeerView]) -> Option<String> {
-    let KeyCopyView { how, address, peer } = node.key_copied.as_ref()?;
+/// That another machine uses this node's key, how that is known, and what to do.
+fn own_key_copied(copied: &KeyCopyView, peers: &[PeerView]) -> String {
+    let KeyCopyView { how, address, peer } = copied;
     let what = "another machine uses the key of this node";
     let known = peers.iter().find(|known| peer.as_ref() == Some(&known.peer_id));
     let name = known.and_then(|known| known.name.as_deref());
@@ -194,7 +195,7 @@ fn own_key_copied(node: &NodeView, peers: &[PeerView]) -> Option<String> {
         (_, Some(address), _) => format!("{what}: it answers at {address}"),
         _ => what.to_owned(),
     };
-    Some(format!("{found}: {COPIED_KEY_ADVICE}"))
+    format!("{found}: {COPIED_KEY_ADVICE}")
 }
 
 /// That results are about to be forgotten which nobody was given, and what keeps them.

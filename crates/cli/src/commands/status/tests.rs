@@ -11,3 +11,23 @@ fn results_about_to_be_forgotten_unread_are_named_with_what_to_do() {
     assert!(many.starts_with("13 results that nobody was given are about to be"), "{many}");
     assert!(many.contains("--keep-results-max"), "{many}");
 }
+
+#[test]
+fn a_copied_key_is_told_with_its_evidence_and_what_to_do() {
+    let peer = "12D3KooWJCQT3eecHtv32UaHQqyByMq4N5Q42C6DrcJH8SbADUxh";
+    let address = Some("/ip4/10.0.0.2/tcp/4101".to_owned());
+    let line = |how: &str, address: Option<String>, peer: Option<&str>| {
+        let peer = peer.map(str::to_owned);
+        own_key_copied(&KeyCopyView { how: how.to_owned(), address, peer }, &[])
+    };
+    let advice = format!(": {COPIED_KEY_ADVICE}");
+    let what = "another machine uses the key of this node";
+    let cases = [
+        (line("reached", address.clone(), None), format!("{what}: it answers at ")),
+        (line("came", address, None), format!("{what}: it has dialled from ")),
+        (line("said", None, Some(peer)), format!("{} says that {what}", format::short_peer(peer))),
+    ];
+    for (line, begin) in cases {
+        assert!(line.starts_with(&begin) && line.ends_with(&advice), "{line}");
+    }
+}
