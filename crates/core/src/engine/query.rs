@@ -72,13 +72,19 @@ impl Engine {
         });
         let archived =
             archived.map(|(number, entry)| (entry.submitted, entry.id, Place::Archived(number)));
-        let mut found: Vec<(Time, TaskId, Place<'_>)> = here.chain(archived).collect();
         let newest = |task: &(Time, TaskId, Place<'_>)| std::cmp::Reverse((task.0, task.1));
-        if found.len() > query.limit && query.limit > 0 {
-            found.select_nth_unstable_by_key(query.limit - 1, newest);
-            found.truncate(query.limit);
+        let most = if query.limit == 0 { usize::MAX } else { query.limit };
+        let mut found: Vec<(Time, TaskId, Place<'_>)> = Vec::new();
+        for task in here.chain(archived) {
+            found.push(task);
+            // Of millions that match, never more than two pages are held.
+            if found.len() == most.saturating_mul(2) {
+                found.select_nth_unstable_by_key(most - 1, newest);
+                found.truncate(most);
+            }
         }
         found.sort_unstable_by_key(newest);
+        found.truncate(most);
         let mut sums = Sums::default();
         let known = |(submitted, id, place): &(Time, TaskId, Place<'_>)| match place {
             Place::Here(task) => {

@@ -31,6 +31,8 @@ impl Engine {
         owner.opening = true;
         owner.gone_since = None;
         owner.grant = Grant::default();
+        // It may have been restarted, and know nothing of earlier run times.
+        owner.run_times.begin_session();
         let held: Vec<(Epoch, HeldKey)> =
             owner.held.iter().map(|(epoch, held)| (epoch, *held)).collect();
         for (_, held) in &held {
@@ -177,8 +179,8 @@ impl Engine {
             return Expected::default();
         }
         let kind = self.kinds.named(&work.handler);
-        let learned = self.peers.get(key).and_then(|peer| peer.owner.run_times.of(kind?));
-        Expected { kind, nanos: learned.map_or(0, |nanos| nanos.max(1)) }
+        let learned = self.peers.get(key).and_then(|peer| peer.owner.run_times.fresh(kind?));
+        Expected { kind, nanos: learned.map_or(0, |took| (took.as_nanos() as u64).max(1)) }
     }
 
     /// Whether this assignment is more than its owner may have here. The node itself knows its own

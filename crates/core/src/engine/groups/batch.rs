@@ -15,17 +15,17 @@ impl Groups {
     /// Whether these members may be handed in; how many of them were before.
     fn check(&self, chunk: &Chunk, durable: bool) -> Result<usize, Reason> {
         let Chunk { id, first, end, last, max_fails } = *chunk;
-        if self.get(&id).is_some_and(|group| group.leaving) {
-            // A moment later it is gone, and is a new one.
-            return Err(Reason::QueueFull { retry_after: limits::QUEUE_FULL_RETRY });
-        }
-        let Some(group) = self.get(&id) else {
+        let Some(group) = self.any_slot(&id).and_then(|slot| self.slab.get(slot.at())) else {
             return match first {
                 0 if self.slab.len() < limits::GROUPS => Ok(0),
                 0 => Err(Reason::QueueFull { retry_after: limits::QUEUE_FULL_RETRY }),
                 _ => Err(Reason::NotFound),
             };
         };
+        if group.leaving {
+            // It is being forgotten. A moment later it is gone, and its id names a new one.
+            return Err(Reason::QueueFull { retry_after: limits::QUEUE_FULL_RETRY });
+        }
         if let Some(stop) = group.stop() {
             return Err(stop.refusal());
         }

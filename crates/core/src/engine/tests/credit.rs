@@ -40,6 +40,23 @@ fn short_tasks_are_sent_ahead_and_long_ones_are_not() {
     assert_eq!(net.nodes[0].engine.load(&peer(1)).assigned, 2, "no more than run at once");
 }
 
+/// Both sides forget how long tasks take with the session: otherwise a worker would call an owner that
+/// was restarted greedy.
+#[test]
+fn an_owner_that_was_restarted_is_granted_what_it_counts_on() {
+    let mut net = Net::connected(&[2]);
+    net.submit(task("text/a"));
+    let (run, _, _) = net.nodes[1].running.remove(0);
+    net.feed(1, Input::Finished { run, end: output("x"), took: Duration::from_secs(1) });
+    net.settle();
+    net.restart(0);
+    net.connect(0, 1);
+    for _ in 0..10 {
+        net.submit(task("text/a"));
+    }
+    assert_eq!(net.nodes[0].engine.load(&peer(1)).assigned, 3, "slots and one, as at first");
+}
+
 #[test]
 fn bytes_are_bounded() {
     let mut net = Net::connected(&[1]);

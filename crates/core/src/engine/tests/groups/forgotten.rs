@@ -32,7 +32,13 @@ fn a_large_group_is_forgotten_as_a_whole_in_several_passes_also_over_a_restart()
     net.carry_out(0, effects);
     assert!(!net.nodes[0].ledger.is_empty(), "the rest is left to the next pass");
     assert!(net.nodes[0].engine.group(id, net.now).is_none(), "none of it is shown");
-    net.restart(0);
+    for again in [false, true] {
+        if again {
+            net.restart(0);
+        }
+        let refused = net.refuses(members(id, 0..limits::GROUP_CHUNK as u32, false, None));
+        assert!(matches!(refused, Reason::QueueFull { .. }), "it takes no members: {refused}");
+    }
     net.pass(Duration::from_secs(1));
     assert_eq!(net.nodes[0].ledger.len(), 0);
     let forgotten = net.nodes[0].engine.unknown_group(id);
