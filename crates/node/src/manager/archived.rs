@@ -100,6 +100,16 @@ impl NetworkManager {
                 return Err(TaskError::Stopped);
             }
         };
+        // Boxed: thousands wait for an end at once, of which few are read from the archive.
+        Box::pin(self.archived_end(id, number, hands_out)).await
+    }
+
+    async fn archived_end(
+        &self,
+        id: TaskId,
+        number: u64,
+        hands_out: bool,
+    ) -> Result<TaskEnd, TaskError> {
         let known = vec![Known::Archived { id, number, submitted: Time::ZERO }];
         let read = self.resolved(known, ArchivedTask::end).await.map_err(|_| TaskError::Stopped)?;
         let end = read.into_iter().next().ok_or(TaskError::Stopped)?;
