@@ -100,7 +100,7 @@ pub use self::{
         DrainRequest, EVENT_TYPES, EndedTask, ErrorView, EventView, FindRequest, GroupStory,
         GroupView, HandlerView, HealthView, KeyCopyView, List, MemberResult, MemberSpec, NodeView,
         ObstacleView, OfferView, ParamView, Payload, PeerPatch, PeerView, PingAnswer, Problem,
-        RangeSpec, RetryAnswer, StopAnswer, StopRequest, TaskCounts, TaskSpec, TaskView,
-        TrustAnswer, WaitAnswer, WaitRequest, WaitingMembers, WaitingView, WaitsView,
+        ProgressView, RangeSpec, RetryAnswer, StopAnswer, StopRequest, TaskCounts, TaskSpec,
+        TaskView, TrustAnswer, WaitAnswer, WaitRequest, WaitingMembers, WaitingView, WaitsView,
     },
 };

@@ -38,8 +38,8 @@ pub use self::{
     problem::Problem,
     spec::TaskSpec,
     task::{
-        AttemptView, CancelRequest, EndedTask, ErrorView, ObstacleView, TaskView, WaitAnswer,
-        WaitRequest, WaitingView, WaitsView,
+        AttemptView, CancelRequest, EndedTask, ErrorView, ObstacleView, ProgressView, TaskView,
+        WaitAnswer, WaitRequest, WaitingView, WaitsView,
     },
 };
 

@@ -18,7 +18,10 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use self::{progress::bar, table::Table};
+pub(crate) use self::{
+    progress::{bar, show_progress},
+    table::Table,
+};
 
 /// How to print.
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `debug/noop` | nothing | – |
 //! | `debug/echo` | puts out its input, without a copy | – |
-//! | `debug/sleep` | waits, then puts out nothing | `ms`: how long, default 1000, up to [`SLEEP`] |
+//! | `debug/sleep` | waits and says how far it is, then puts out nothing | `ms`: how long, default 1000, up to [`SLEEP`] |
 //! | `debug/fail` | fails | `message`; `permanent`: `true` or `false` (default); `exit`: 1 to 123 |
 //! | `debug/panic` | panics | `message` |
 //!
@@ -22,11 +22,12 @@ use std::{
 };
 
 use bytes::Bytes;
+use tokio::time::Instant;
 
 use crate::{
     context::TaskContext,
     handler::{Description, Failure, Handler, HandlerError, ParamKind, ParamSpec},
-    limits::SLEEP,
+    limits::{SLEEP, SLEEP_STEP},
     registry::{RegisterError, Registry},
 };
 
@@ -150,10 +151,24 @@ impl Handler for Sleep {
             log.write_all(line.as_bytes())?;
         }
         tokio::select! {
-            () = tokio::time::sleep(Duration::from_millis(ms)) => Ok(Bytes::new()),
+            () = sleep(cx, Duration::from_millis(ms)) => Ok(Bytes::new()),
             () = cx.cancelled() => Err(HandlerError::Stopped.into()),
         }
     }
+}
+
+/// Sleeps, and says in a hundred steps how far it is; in fewer if it is short.
+async fn sleep(cx: &TaskContext, time: Duration) {
+    let began = Instant::now();
+    let step = (time / 100).max(SLEEP_STEP);
+    let mut passed = step;
+    while passed < time {
+        tokio::time::sleep_until(began + passed).await;
+        let (part, whole) = (passed.as_secs_f32(), time.as_secs_f32());
+        cx.progress(part / whole, format!("slept {part:.1} s of {whole:.1} s"));
+        passed += step;
+    }
+    tokio::time::sleep_until(began + time).await;
 }
 
 struct Fail;

@@ -29,6 +29,9 @@ pub const STOP_GRACE: Duration = Duration::from_secs(1);
 pub const MANUAL_ATTEMPTS: usize = core::CREDIT_TASKS as usize;
 /// Least time between two progress reports of one attempt: people see no more than ten a second.
 pub const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
+/// Least time between two progress reports of `debug/sleep`: short sleeps, of which measurements run many,
+/// say nothing.
+pub const SLEEP_STEP: Duration = Duration::from_millis(250);
 /// Input of a text handler, in bytes, up to which it runs in place: some tens of microseconds.
 pub const INSTANT_TEXT: usize = 4 * 1024;
 /// Words that a text handler reads between two looks at whether it was cancelled.

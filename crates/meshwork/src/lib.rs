@@ -47,7 +47,7 @@ pub use meshwork_core::{
     TrafficBytes,
     engine::view::{
         AttemptView, EndCounts, Explanation, GroupExplanation, GroupQuery, GroupState, GroupStop,
-        GroupView, Obstacle, TaskView, WaitingMembers,
+        GroupView, Obstacle, Progress, TaskView, WaitingMembers,
     },
 };
 pub use meshwork_exec::{

@@ -8,7 +8,9 @@ use meshwork_core::{
 };
 use meshwork_node::{NetworkError, NetworkManager};
 
-use crate::types::{AttemptView, ErrorView, ObstacleView, TaskView, WaitingView, micros, wide};
+use crate::types::{
+    AttemptView, ErrorView, ObstacleView, ProgressView, TaskView, WaitingView, micros, wide,
+};
 
 /// Shows tasks, with the names of the peers that occur in them.
 pub(super) struct Viewer<'m> {
@@ -75,6 +77,10 @@ impl<'m> Viewer<'m> {
             submitted_at: self.manager.wall_time(task.submitted),
             ended_at: task.ended.map(|ended| self.manager.wall_time(ended)),
             attempts: task.attempts.iter().map(|attempt| self.attempt(attempt)).collect(),
+            progress: task.progress.as_ref().map(|progress| ProgressView {
+                fraction: progress.fraction,
+                message: progress.message.clone(),
+            }),
             worker: worker.map(|peer| peer.to_string()),
             worker_name: worker.and_then(|peer| self.name(&peer)),
             took_us: took.map(micros),

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 /// One task of the node, at one moment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TaskView {
     /// Which.
     pub id: String,
@@ -36,6 +36,9 @@ pub struct TaskView {
     pub ended_at: Option<DateTime<Utc>>,
     /// Its attempts, the latest last; of many only the latest.
     pub attempts: Vec<AttemptView>,
+    /// How far its attempt has come: only while it runs, and if its handler says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<ProgressView>,
     /// The peer that has it now, or that ended it.
     pub worker: Option<String>,
     /// That peer's name, if it is known.
@@ -61,6 +64,15 @@ impl TaskView {
     pub fn is_ended(&self) -> bool {
         matches!(self.state.as_str(), "succeeded" | "failed" | "cancelled" | "expired")
     }
+}
+
+/// How far a running attempt has come, as its handler has said last.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ProgressView {
+    /// From 0 to 1.
+    pub fraction: f32,
+    /// In words; may be empty.
+    pub message: String,
 }
 
 /// One attempt at a task.

@@ -33,6 +33,7 @@ fn waiting_task() -> TaskView {
             ended_at: Some(at("2026-11-23T12:00:02.25Z")),
             end: Some("lost".to_owned()),
         }],
+        progress: None,
         worker: None,
         worker_name: None,
         took_us: None,
@@ -90,6 +91,15 @@ fn a_task_keeps_its_shape() {
     });
     assert_eq!(serde_json::to_value(&task).unwrap(), expected);
     assert_eq!(serde_json::from_value::<TaskView>(expected).unwrap(), task);
+}
+
+#[test]
+fn progress_of_a_task_keeps_its_shape() {
+    let progress = ProgressView { fraction: 0.5, message: "half".to_owned() };
+    let task = TaskView { progress: Some(progress), ..waiting_task() };
+    let json = serde_json::to_value(&task).unwrap();
+    assert_eq!(json["progress"], json!({ "fraction": 0.5, "message": "half" }));
+    assert_eq!(serde_json::from_value::<TaskView>(json).unwrap(), task);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use indicatif::ProgressBar;
 use meshwork_api::{Client, ClientError, TaskSpec, TaskView};
 use tokio::time::Instant;
 
@@ -9,7 +10,7 @@ use super::{away::Waited, family, results, spec};
 use crate::{
     args::RunArgs,
     exit, limits,
-    output::{Output, format, unprinted},
+    output::{Output, bar, format, show_progress, unprinted},
     signals::Signals,
 };
 
@@ -18,11 +19,19 @@ use crate::{
 pub(super) async fn run(args: RunArgs, client: &Client, out: &Output) -> anyhow::Result<u8> {
     let spec = spec::of(args)?;
     let mut signals = Signals::take()?;
-    let mut teller = Teller { out, known: None, told: String::new(), since: Instant::now() };
+    let mut teller = Teller {
+        out,
+        bar: bar(out, 1, Duration::ZERO),
+        known: None,
+        told: String::new(),
+        since: Instant::now(),
+    };
     let ended = tokio::select! {
-        ended = to_the_end(&spec, client, &mut teller) => Some(ended?),
+        ended = to_the_end(&spec, client, &mut teller) => Some(ended),
         () = signals.next() => None,
     };
+    teller.bar.finish_and_clear();
+    let ended = ended.transpose()?;
     let Some(task) = ended else {
         match &teller.known {
             Some(short) => out.say(format!(
@@ -66,7 +75,7 @@ async fn to_the_end(
         }
         task = client.task(&task.id).await.map_err(|error| left(error, &task, client))?;
         teller.tell(&task);
-        wait = limits::NEXT_WAIT;
+        wait = if teller.out.shows_bars() { limits::BAR_INTERVAL } else { limits::NEXT_WAIT };
     }
     teller.tell(&task);
     Ok(task)
@@ -76,9 +85,11 @@ fn left(error: ClientError, task: &TaskView, client: &Client) -> anyhow::Error {
     Waited::tasks(std::slice::from_ref(task)).left(error, client)
 }
 
-/// Tells where a task is, each thing once.
+/// Tells where a task is, each thing once, and how far it is.
 struct Teller<'o> {
     out: &'o Output,
+    /// Empty until the task says how far it is.
+    bar: ProgressBar,
     /// The task's short id, once it is accepted.
     known: Option<String>,
     told: String,
@@ -87,6 +98,7 @@ struct Teller<'o> {
 
 impl Teller<'_> {
     fn tell(&mut self, task: &TaskView) {
+        show_progress(&self.bar, task);
         let news = match (&task.worker, &task.waiting) {
             (Some(worker), _) => {
                 format!("-> {}", format::peer_label(task.worker_name.as_deref(), worker))
@@ -101,7 +113,7 @@ impl Teller<'_> {
             (None, None) => return,
         };
         if news != self.told {
-            self.out.say(format!("task {} {news}", task.short));
+            self.bar.suspend(|| self.out.say(format!("task {} {news}", task.short)));
             self.told = news;
         }
     }

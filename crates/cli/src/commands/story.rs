@@ -35,6 +35,9 @@ pub(super) fn story(task: &TaskView, now: DateTime<Utc>) -> String {
         });
         text.push_str(&format!("  {}  {peer}  {end}{took}\n", attempt.number));
     }
+    if let Some(progress) = &task.progress {
+        text.push_str(&format!("progress  {}\n", format::progress(progress)));
+    }
     if let Some(waiting) = &task.waiting {
         text.push_str(&waits("", waiting, now));
     }

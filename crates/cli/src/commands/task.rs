@@ -197,9 +197,10 @@ fn worker(task: &TaskView, people: bool) -> String {
 }
 
 fn note(task: &TaskView) -> String {
-    match (&task.error, &task.waiting) {
-        (Some(error), _) => error.message.clone(),
-        (None, Some(waiting)) => waiting.message.clone(),
-        (None, None) => String::new(),
+    match (&task.error, &task.waiting, &task.progress) {
+        (Some(error), ..) => error.message.clone(),
+        (None, Some(waiting), _) => waiting.message.clone(),
+        (None, None, Some(progress)) => format::progress(progress),
+        (None, None, None) => String::new(),
     }
 }

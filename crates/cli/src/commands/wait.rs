@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use indicatif::ProgressBar;
 use meshwork_api::{Client, ClientError, GroupView, TaskView};
 
 use super::{
@@ -16,7 +17,7 @@ use crate::{
     exit,
     failure::Failure,
     limits,
-    output::{Output, bar, format},
+    output::{Output, bar, format, show_progress},
     signals::Signals,
 };
 
@@ -251,11 +252,30 @@ impl<'a> Wait<'a> {
                     pending.extend(rest);
                 }
             }
+            let is_over = pending.is_empty();
+            if total == 1 && (is_over || self.shows_how_far(&pending, &bar, &mut away).await) {
+                continue;
+            }
             bar.set_position(wide(total.saturating_sub(pending.len())));
             bar.set_message(failed_message(wide(failed)));
         }
         bar.finish_and_clear();
         Ok(())
+    }
+
+    /// Shows how far a single task is; false if nobody looks, or that is not known.
+    async fn shows_how_far(
+        &self,
+        pending: &[String],
+        bar: &ProgressBar,
+        away: &mut Away<'_>,
+    ) -> bool {
+        let [id] = pending else { return false };
+        if !self.out.shows_bars() {
+            return false;
+        }
+        let task = away.ask(async || self.client.task(id).await).await;
+        task.is_ok_and(|task| show_progress(bar, &task))
     }
 
     fn away(&self, tasks: &[TaskView]) -> Away<'a> {

@@ -17,6 +17,7 @@ fn ended(error: Option<(&str, Option<u8>)>) -> TaskView {
         submitted_at: DateTime::UNIX_EPOCH,
         ended_at: Some(DateTime::UNIX_EPOCH),
         attempts: Vec::new(),
+        progress: None,
         worker: None,
         worker_name: None,
         took_us: None,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use meshwork_api::ProgressView;
 
 /// `12D3KooWQh…f7Kx`.
 pub(crate) fn short_peer(peer: &str) -> String {
@@ -18,6 +19,18 @@ pub(crate) fn peer_label(name: Option<&str>, peer: &str) -> String {
         Some(name) if !name.is_empty() => printable(name),
         _ => short_peer(peer),
     }
+}
+
+/// A fraction in whole percent; 100 only if nothing is left.
+pub(crate) fn percent(fraction: f32) -> u8 {
+    (fraction.clamp(0.0, 1.0) * 100.0).floor() as u8
+}
+
+/// How far a running attempt is, in percent and in its handler's words.
+pub(crate) fn progress(progress: &ProgressView) -> String {
+    let percent = percent(progress.fraction);
+    let message = printable(&progress.message);
+    if message.is_empty() { format!("{percent} %") } else { format!("{percent} %  {message}") }
 }
 
 /// Text of others, with what would steer a terminal replaced. Line feeds become spaces.

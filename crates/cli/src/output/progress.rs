@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
+use meshwork_api::TaskView;
+
 use super::{Output, format};
 
 /// A bar for `total` tasks on standard error, which have been under way for `before`; hidden where nobody
@@ -29,6 +31,18 @@ pub(crate) fn bar(out: &Output, total: u64, before: Duration) -> ProgressBar {
         // Without the style it is a plain bar.
         Err(_) => bar,
     }
+}
+
+/// Shows how far one task is in a bar of its own; false, and nothing changes, if that is not known.
+pub(crate) fn show_progress(bar: &ProgressBar, task: &TaskView) -> bool {
+    let Some(progress) = &task.progress else { return false };
+    if let Ok(style) = ProgressStyle::with_template("{bar:24} {percent} %  {msg}") {
+        bar.set_style(style);
+    }
+    bar.set_length(100);
+    bar.set_position(format::percent(progress.fraction).into());
+    bar.set_message(format::printable(&progress.message));
+    true
 }
 
 /// How many end in a second, of which `ended` took this time.

@@ -8,7 +8,7 @@ use std::{
 
 use rustix::process::Signal;
 
-use crate::support::{Answer, Node, ask, meshwork, signal};
+use crate::support::{Answer, Node, ask, eventually, meshwork, signal};
 
 #[test]
 fn run_prints_the_result_and_nothing_else() {
@@ -102,6 +102,24 @@ fn tasks_are_submitted_waited_for_shown_and_cancelled() {
     let states: Vec<&str> = list.lines().filter_map(|line| line.split('\t').nth(1)).collect();
     assert_eq!(states, ["cancelled", "succeeded"]);
     node.ask(&["task", "list", "--state", "done"]).error(2, &["succeeded"]);
+}
+
+#[test]
+fn progress_is_shown_while_a_task_runs_and_no_longer() {
+    let node = Node::up(&[]);
+    let id = node.ask(&["submit", "debug/sleep", "-p", "ms=60000"]).stdout.trim().to_owned();
+    let shown = || node.ask(&["task", "show", &id, "--json"]).json();
+    eventually("it says how far it is", || shown()["progress"]["fraction"].is_number());
+    let words = " s of 60.0 s";
+    assert!(shown()["progress"]["message"].as_str().unwrap().ends_with(words));
+    let story = node.ask(&["task", "show", &id]).stdout;
+    let line = story.lines().find(|line| line.starts_with("progress  ")).unwrap();
+    assert!(line.contains(" %  slept ") && line.ends_with(words), "{story}");
+    let list = node.ask(&["task", "list"]).stdout;
+    let note = list.trim_end().split('\t').next_back().unwrap();
+    assert!(note.contains(" %  slept ") && note.ends_with(words), "{list}");
+    assert_eq!(node.ask(&["task", "cancel", &id]).code, 0);
+    assert_eq!(shown().get("progress"), None);
 }
 
 #[test]

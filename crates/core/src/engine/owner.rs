@@ -9,6 +9,7 @@ use super::{
     kinds::Kinds,
     peers::{Conduct, PeerKey, Recall},
     tasks::{End, Owned, Phase, TaskKey},
+    view::Progress,
 };
 use crate::{
     failure::{FailureCode, TaskFailure},
@@ -48,16 +49,26 @@ impl Engine {
                     self.rest(cx, key, limits::MAX_RETRY_AFTER);
                 }
                 ToOwner::Progress { epoch, fraction, message } => {
-                    let task = self.task_of(key, epoch).and_then(|task| self.tasks.get(task));
-                    if let Some(task) = task.filter(|_| self.observed.tasks) {
-                        cx.out.push(Effect::TaskProgress { id: task.id, fraction, message });
-                    }
+                    self.on_progressed(cx, key, epoch, Progress { fraction, message });
                 }
                 ToOwner::Result { epoch, end, took } => self.on_result(cx, key, epoch, end, took),
                 ToOwner::Heartbeat { seen, count, hash } => {
                     self.on_heartbeat(cx, key, seen, count, hash);
                 }
             }
+        }
+    }
+
+    fn on_progressed(&mut self, cx: &mut Cx<'_>, key: PeerKey, epoch: Epoch, progress: Progress) {
+        let Some(task) = self.task_of(key, epoch).and_then(|task| self.tasks.get(task)) else {
+            return;
+        };
+        if self.observed.tasks {
+            let Progress { fraction, message } = progress.clone();
+            cx.out.push(Effect::TaskProgress { id: task.id, fraction, message });
+        }
+        if let Some(peer) = self.peers.get_mut(key) {
+            peer.worker.note_progress(epoch, progress);
         }
     }
 

@@ -14,6 +14,7 @@ use super::{
     lanes::{Lanes, Rank, Turns},
     run_times::RunTimes,
     tasks::TaskKey,
+    view::Progress,
 };
 use crate::{
     advert::Advert,
@@ -91,6 +92,8 @@ pub(super) struct WorkerSide {
     pub(super) credit: Credit,
     /// Attempts that it has not ended, by epoch.
     pub(super) open: EpochMap<OpenAttempt>,
+    /// How far those of them are that have said so.
+    pub(super) progress: FxHashMap<Epoch, Box<Progress>>,
     pub(super) open_bytes: u64,
     /// Learned time of all open attempts, in nanoseconds.
     pub(super) open_time: u64,
@@ -326,8 +329,16 @@ impl WorkerSide {
         true
     }
 
+    /// An attempt is so far; nothing changes if it is not open, or nobody waits for it.
+    pub(super) fn note_progress(&mut self, epoch: Epoch, progress: Progress) {
+        if self.open.get(epoch).is_some_and(|attempt| attempt.task.is_some()) {
+            self.progress.insert(epoch, Box::new(progress));
+        }
+    }
+
     fn close_attempt(&mut self, epoch: Epoch) -> Option<OpenAttempt> {
         let attempt = self.open.remove(epoch)?;
+        self.progress.remove(&epoch);
         self.open_bytes -= attempt.bytes;
         self.open_time -= attempt.time;
         Some(attempt)
@@ -336,6 +347,7 @@ impl WorkerSide {
     fn close_all(&mut self) -> Vec<(Epoch, OpenAttempt)> {
         self.open_bytes = 0;
         self.open_time = 0;
+        self.progress.clear();
         self.open.drain().collect()
     }
 }

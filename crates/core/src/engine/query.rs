@@ -17,7 +17,10 @@ use super::{
     peers::OpenAttempt,
     queue::{GroupKey, Needs},
     tasks::{End, Owned, Phase},
-    view::{AttemptView, Explanation, Found, Known, Obstacle, Sizes, TaskQuery, TaskView, Waits},
+    view::{
+        AttemptView, Explanation, Found, Known, Obstacle, Progress, Sizes, TaskQuery, TaskView,
+        Waits,
+    },
 };
 use crate::{
     frame::Epoch,
@@ -219,6 +222,7 @@ impl Engine {
         for (_, peer) in self.peers.iter() {
             let (worker, owner) = (&peer.worker, &peer.owner);
             sizes.open += worker.open.len();
+            sizes.progress += worker.progress.len();
             let is_unwanted = |attempt: &OpenAttempt| {
                 let task = attempt.task.map(|key| self.tasks.get(key));
                 let runs = |task: &Owned| matches!(task.phase, Phase::Open(_));
@@ -298,9 +302,17 @@ impl Engine {
             submitted: task.submitted,
             ended,
             attempts: self.attempts(task, hidden),
+            progress: self.progress(task).cloned(),
             end,
             waiting: if explained { self.explain(task, now) } else { None },
         })
+    }
+
+    /// How far the attempt is that a task is known by, while it runs.
+    fn progress(&self, task: &Owned) -> Option<&Progress> {
+        let Phase::Open(open) = &task.phase else { return None };
+        let Sent { peer, epoch, accepted, .. } = open.first;
+        self.peers.get(peer)?.worker.progress.get(&epoch).filter(|_| accepted).map(|told| &**told)
     }
 
     /// The attempts at a task. `hidden`: those that were open until its end are shown as if they still were.

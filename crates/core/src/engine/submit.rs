@@ -395,6 +395,7 @@ impl Engine {
         let Some(entry) = self.peers.get_mut(peer) else { return };
         if let Some(attempt) = entry.worker.open.get_mut(epoch) {
             attempt.task = None;
+            entry.worker.progress.remove(&epoch);
             self.peers.tell_worker(peer, crate::ToWorker::Cancel(epoch));
         }
     }

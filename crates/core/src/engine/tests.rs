@@ -30,6 +30,7 @@ mod leases;
 mod life;
 mod measured;
 mod overload;
+mod progress;
 mod random;
 mod refusals;
 mod restarts;

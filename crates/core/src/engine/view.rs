@@ -35,10 +35,21 @@ pub struct TaskView {
     /// Its attempts so far, the latest last; the earliest are dropped beyond
     /// [`KEPT_ATTEMPTS`](crate::limits::KEPT_ATTEMPTS).
     pub attempts: Vec<AttemptView>,
+    /// How far its attempt has come, while it runs and if its handler says so.
+    pub progress: Option<Progress>,
     /// How it ended.
     pub end: Option<TaskEnd>,
     /// While it is queued: why.
     pub waiting: Option<Explanation>,
+}
+
+/// How far an attempt has come, as its handler has said last.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Progress {
+    /// From 0 to 1.
+    pub fraction: f32,
+    /// In words, at most [`MESSAGE_BYTES`](crate::limits::MESSAGE_BYTES).
+    pub message: String,
 }
 
 /// How a task has ended, without its details.
@@ -108,6 +119,8 @@ pub struct Sizes {
     pub open: usize,
     /// Of these, attempts at tasks that have ended, which their workers were not told.
     pub unwanted: usize,
+    /// Of these, attempts of which it is known how far they are.
+    pub progress: usize,
     /// Bytes that the node thinks lie at its workers.
     pub open_bytes: u64,
     /// Bytes that it thinks it holds for others.

@@ -101,6 +101,7 @@ impl ArchivedTask {
             submitted: *submitted,
             ended: Some(*at),
             attempts,
+            progress: None,
             end: Some(end.clone()),
             waiting: None,
         })

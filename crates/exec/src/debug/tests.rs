@@ -7,6 +7,7 @@ use meshwork_core::{AttemptEnd, FailureCode};
 
 use crate::{
     RegisterError, Registry,
+    report::Report,
     testing::{Rig, failure, output, owner, with, work},
 };
 
@@ -74,6 +75,19 @@ async fn sleep_ends_by_itself_or_when_it_is_cancelled() {
     let run = rig.start(with(work("debug/sleep", ""), &[("ms", "31536000000")]));
     rig.executor.stop(run);
     assert_eq!(rig.end_of(run).await, AttemptEnd::Cancelled);
+}
+
+#[tokio::test]
+async fn long_sleep_says_how_far_it_is() {
+    let mut rig = rig();
+    let run = rig.start(with(work("debug/sleep", ""), &[("ms", "300")]));
+    let Some(Report::Progress { run: of, fraction, message }) = rig.reports.recv().await else {
+        panic!("it says so before its end")
+    };
+    assert_eq!(of, run);
+    assert!((0.83..0.84).contains(&fraction), "{fraction}");
+    assert_eq!(message, "slept 0.2 s of 0.3 s");
+    assert_eq!(rig.end_of(run).await, AttemptEnd::Output(Bytes::new()));
 }
 
 #[tokio::test]

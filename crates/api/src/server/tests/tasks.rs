@@ -42,6 +42,27 @@ async fn a_task_runs_and_its_result_is_its_bytes() {
 }
 
 #[tokio::test]
+async fn task_that_runs_is_shown_with_its_progress() {
+    let server = Fixture::running().await;
+    let client = &server.client;
+    let sleep = with(spec("debug/sleep", ""), &[("ms", "60000")]);
+    let task = client.submit(&sleep, Duration::ZERO).await.unwrap();
+    let progress = loop {
+        if let Some(progress) = client.task(&task.id).await.unwrap().progress {
+            break progress;
+        }
+        client.wait(vec![task.id.clone()], Duration::from_millis(100)).await.unwrap();
+    };
+    assert!(progress.fraction > 0.0 && progress.fraction < 1.0, "{progress:?}");
+    assert!(progress.message.ends_with(" s of 60.0 s"), "{progress:?}");
+    let list = client.tasks(&TaskQuery::default()).await.unwrap();
+    assert!(list.items[0].progress.is_some());
+    let ended = client.cancel(&task.id, "enough").await.unwrap();
+    assert_eq!((ended.state.as_str(), ended.progress), ("cancelled", None));
+    server.end().await;
+}
+
+#[tokio::test]
 async fn a_task_is_shown_with_the_last_lines_of_its_result() {
     let server = Fixture::running().await;
     let long = "ü".repeat(300);

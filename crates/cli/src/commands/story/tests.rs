@@ -1,4 +1,4 @@
-use meshwork_api::{AttemptView, ObstacleView};
+use meshwork_api::{AttemptView, ObstacleView, ProgressView};
 
 use super::*;
 
@@ -20,6 +20,7 @@ fn task() -> TaskView {
         submitted_at: at("2026-11-23T12:00:00Z"),
         ended_at: None,
         attempts: Vec::new(),
+        progress: None,
         worker: None,
         worker_name: None,
         took_us: None,
@@ -38,6 +39,20 @@ fn the_last_lines_of_a_result_are_shown_and_steer_no_terminal() {
     assert!(text.contains("output    its last lines\n  one\n  two\u{fffd}[2J\n"), "{text}");
     let empty = TaskView { output_tail: Some(Vec::new()), ..task };
     assert!(!story(&empty, at("2026-11-23T12:00:42Z")).contains("output"));
+}
+
+#[test]
+fn progress_of_a_running_task_is_shown_and_steers_no_terminal() {
+    let progress = |fraction, message: &str| {
+        let message = message.to_owned();
+        let progress = Some(ProgressView { fraction, message });
+        let task = TaskView { state: "running".to_owned(), progress, ..task() };
+        story(&task, at("2026-11-23T12:00:42Z"))
+    };
+    let text = progress(0.426, "page 3\u{1b}[2J");
+    assert!(text.contains("progress  42 %  page 3\u{fffd}[2J\n"), "{text}");
+    assert!(progress(0.999, "").contains("progress  99 %\n"), "it is not done");
+    assert!(!story(&task(), at("2026-11-23T12:00:42Z")).contains("progress"));
 }
 
 #[test]
