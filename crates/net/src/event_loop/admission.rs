@@ -119,7 +119,7 @@ impl EventLoop {
         let ranked = admitted.filter_map(|(peer, known)| {
             let since = known.connections.first()?.since;
             // One that is being closed has left its place already.
-            let stays = known.gone.is_none();
+            let stays = !known.is_closing();
             stays.then(|| (self.rank(peer), std::cmp::Reverse(since), *peer))
         });
         let lowest = ranked.filter(|(theirs, ..)| *theirs < rank).min();

@@ -8,7 +8,10 @@ use libp2p::{
 };
 use tokio::time::Instant;
 
-use super::{EventLoop, Timer, peers::Connection};
+use super::{
+    EventLoop, Timer,
+    peers::{Connection, Peer},
+};
 use crate::{
     AskError, address,
     event::{Direction, NetEvent},
@@ -28,7 +31,9 @@ impl EventLoop {
             ConnectedPoint::Listener { send_back_addr, .. } => (send_back_addr, Direction::Inbound),
         };
         let wanted = self.on_dialled(id, peer);
-        let has_room = wanted || self.make_room_for_stranger(peer, address);
+        // A peer whose connections are being closed comes back when the last of them has ended.
+        let is_closing = self.peers.get(&peer).is_some_and(Peer::is_closing);
+        let has_room = !is_closing && (wanted || self.make_room_for_stranger(peer, address));
         self.warn_of_crowd();
         if !has_room {
             self.swarm.close_connection(id);
@@ -66,7 +71,7 @@ impl EventLoop {
         let stuck = known.state().why();
         known.connections.retain(|connection| connection.id != id);
         if known.connections.len() == before {
-            // A stranger for whom there was no room: never told of.
+            // It was refused when it was established: never told of.
             return;
         }
         self.dirty = true;

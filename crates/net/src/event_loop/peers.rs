@@ -79,7 +79,8 @@ pub(super) struct Peer {
     pub(super) announced: Option<Advert>,
     /// The advert of the last `Ready` event of all, so that a peer that is gone still has a name.
     pub(super) remembered: Option<Advert>,
-    /// This node has dialled it on purpose: it does not count among the strangers.
+    /// This node has dialled it because its operator or its own work needs it: it does not count
+    /// among the strangers. Dials on another peer's word do not set it.
     pub(super) wanted: bool,
     /// It was admitted once: it is remembered when it is gone.
     pub(super) was_admitted: bool,
@@ -116,7 +117,8 @@ pub(super) struct Peer {
     pub(super) instances: Instances,
     /// When two machines were last seen to use its key.
     pub(super) copied: Option<Time>,
-    /// Why it is not connected, or why the loop is closing its connections.
+    /// Why it is not connected, or why the loop is closing all its connections: then it gets no
+    /// further one until these have ended.
     pub(super) gone: Option<String>,
 }
 
@@ -208,6 +210,11 @@ impl Peer {
 
     pub(super) fn is_connected(&self) -> bool {
         !self.connections.is_empty()
+    }
+
+    /// Whether the loop is closing all its connections.
+    pub(super) fn is_closing(&self) -> bool {
+        self.is_connected() && self.gone.is_some()
     }
 
     /// Whether the peer was admitted on any of its connections.
@@ -439,14 +446,14 @@ impl Peers {
 
     /// How many are admitted and not being closed.
     pub(super) fn admitted(&self) -> usize {
-        let stays = |peer: &&Peer| peer.is_admitted() && peer.gone.is_none();
+        let stays = |peer: &&Peer| peer.is_admitted() && !peer.is_closing();
         self.table.values().filter(stays).count()
     }
 
     /// Connected peers that are neither admitted nor wanted nor being closed, with their oldest
     /// connections.
     pub(super) fn strangers(&self) -> impl Iterator<Item = (&PeerId, &Connection)> {
-        let is_stranger = |peer: &Peer| !peer.wanted && !peer.is_admitted() && peer.gone.is_none();
+        let is_stranger = |peer: &Peer| !peer.wanted && !peer.is_admitted() && !peer.is_closing();
         let strangers = self.table.iter().filter(move |(_, peer)| is_stranger(peer));
         strangers.filter_map(|(id, peer)| Some((id, peer.connections.first()?)))
     }

@@ -1,6 +1,7 @@
 //! Two loops, or a loop and a bare swarm, side by side in one task, so that their tables can be
 //! looked at between two turns.
 
+mod places;
 mod told;
 
 use std::time::Duration;

@@ -1,0 +1,83 @@
+//! Which connections a loop takes, from connections that the tests make up: nothing is sent.
+
+use libp2p::{core::ConnectedPoint, swarm::ConnectionId};
+use meshwork_core::Advert;
+
+use super::{
+    super::{admission::Rank, peers::Theirs},
+    *,
+};
+
+impl Bench {
+    /// An inbound connection from `host`.
+    pub(super) fn comes(&mut self, peer: PeerId, number: usize, host: &str) {
+        let local_addr = self.address();
+        let send_back_addr = format!("/ip4/{host}/tcp/{number}").parse().unwrap();
+        let endpoint = ConnectedPoint::Listener { local_addr, send_back_addr };
+        self.event_loop.on_established(peer, ConnectionId::new_unchecked(number), &endpoint);
+    }
+
+    pub(super) fn goes(&mut self, peer: PeerId, number: usize) {
+        self.event_loop.on_closed(peer, ConnectionId::new_unchecked(number), None);
+    }
+
+    /// A good hello came on all connections of the peer.
+    pub(super) fn admits(&mut self, peer: PeerId) {
+        let known = self.event_loop.peers.get_mut(&peer).unwrap();
+        for connection in &mut known.connections {
+            connection.theirs = Theirs::Admitted { seq: 1, advert: Advert::default() };
+        }
+    }
+
+    fn connections_of(&self, peer: &PeerId) -> usize {
+        self.event_loop.peers.get(peer).map_or(0, |known| known.connections.len())
+    }
+
+    fn strangers(&self) -> usize {
+        self.event_loop.peers.strangers().count()
+    }
+}
+
+/// Above the numbers of real connections.
+pub(super) const FAR: usize = 20_000;
+
+#[tokio::test]
+async fn a_peer_that_is_being_closed_gets_no_further_connection() {
+    let mut bench = Bench::with(1).await;
+    let peer = PeerId::random();
+    bench.comes(peer, FAR, "10.1.0.1");
+    bench.event_loop.close_peer(peer, "test".to_owned());
+    bench.comes(peer, FAR + 1, "10.1.0.1");
+    assert_eq!(bench.connections_of(&peer), 1);
+    bench.goes(peer, FAR + 1);
+    bench.goes(peer, FAR);
+    // It comes back, and counts like any other.
+    bench.comes(peer, FAR + 2, "10.1.0.1");
+    assert_eq!(bench.strangers(), 1);
+    bench.admits(peer);
+    assert_eq!(bench.event_loop.peers.admitted(), 1);
+    assert!(!bench.event_loop.may_admit(Rank::New));
+}
+
+#[tokio::test]
+async fn displaced_strangers_do_not_stay_by_a_second_connection() {
+    let mut bench = Bench::new().await;
+    for n in 0..4 * limits::STRANGERS {
+        bench.comes(PeerId::random(), FAR + 2 * n, "10.1.0.1");
+        let is_closing = |(peer, known): (&PeerId, &peers::Peer)| {
+            known.is_closing().then(|| (*peer, known.connections[0].id))
+        };
+        let displaced = bench.event_loop.peers.iter().find_map(is_closing);
+        if let Some((peer, first)) = displaced {
+            bench.comes(peer, FAR + 2 * n + 1, "10.1.0.1");
+            bench.event_loop.on_closed(peer, first, None);
+        }
+        for known in bench.event_loop.peers.iter_mut().map(|(_, known)| known) {
+            for connection in &mut known.connections {
+                connection.since -= limits::STRANGER_GRACE;
+            }
+        }
+    }
+    assert_eq!(bench.event_loop.peers.connected(), limits::STRANGERS);
+    assert_eq!(bench.strangers(), limits::STRANGERS);
+}
