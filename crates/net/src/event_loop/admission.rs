@@ -1,7 +1,7 @@
 //! Who may be connected and admitted when there are more peers than places.
 //!
-//! Peers have ranks, which an attacker cannot raise: its ids are new, and nobody has named them. A
-//! full node gives up a peer of a lower rank for one of a higher rank; among strangers, who have
+//! Peers have ranks, which an attacker cannot raise: its ids are new, nobody has named them, and a
+//! dial on another peer's word raises none. A full node gives up a peer of a lower rank for one of a higher rank; among strangers, who have
 //! not said hello yet, places are shared by address group. Absent on purpose: what comes before the
 //! handshake (`intake`), and hard bounds (`behaviour/places`).
 
@@ -21,7 +21,7 @@ use crate::{
 pub(super) enum Rank {
     /// It came by itself, and was not met before the start.
     New,
-    /// It was met before the start, or this node has dialled it.
+    /// It was met before the start, or this node has dialled it for its operator or its own work.
     Met,
     /// It is trusted or configured.
     Named,

@@ -140,6 +140,10 @@ impl EventLoop {
         }
         match self.dials.place_at(now) {
             Some(at) if at <= now => {
+                let addresses = self.affordable(id, peer, addresses);
+                if addresses.is_empty() {
+                    return self.redial_later(id);
+                }
                 let (target, callers) = (Some(id), Vec::new());
                 self.dial(Pending { since: now, addresses, expected, target, callers });
             }
@@ -165,29 +169,64 @@ impl EventLoop {
     }
 
     /// Where else a target's peer may be: where it says that it is now, and where a kept one was met.
-    fn better_addresses(&self, kind: Kind, peer: &PeerId) -> Vec<Multiaddr> {
+    pub(super) fn better_addresses(&self, kind: Kind, peer: &PeerId) -> Vec<Multiaddr> {
         let lead = self.exchanges.leads.get(peer, self.clock.now());
         let mut better = lead.map(|lead| self.lead_addresses(lead)).unwrap_or_default();
-        for address in &better {
-            self.allowed.vouch(address);
-        }
         if matches!(kind, Kind::Kept | Kind::Sought) {
-            let known = self.addresses_of(peer);
-            better.extend(
-                known.into_iter().filter(|address| !better.contains(address)).collect::<Vec<_>>(),
-            );
+            for address in self.addresses_of(peer) {
+                if !better.contains(&address) {
+                    better.push(address);
+                }
+            }
         }
         better
     }
 
-    /// A connection is up. True if this loop dialled it.
+    /// The addresses at which a target may be dialled now. Those of its own, and those at which its
+    /// peer was reached, always may. One that is only announced is counted against who has announced
+    /// it (P-12), except for a peer that the operator named or that tasks wait for.
+    pub(super) fn affordable(
+        &mut self,
+        target: TargetId,
+        peer: Option<PeerId>,
+        mut addresses: Vec<Multiaddr>,
+    ) -> Vec<Multiaddr> {
+        let now = Instant::now();
+        let kind = self.dials.kind(target);
+        let is_named = matches!(kind, Some(Kind::Configured | Kind::Sought))
+            || peer.is_some_and(|peer| self.offer.trusted.contains(&peer));
+        let known = peer.and_then(|peer| self.peers.get(&peer));
+        let reached = |it: &Multiaddr| known.is_some_and(|known| known.was_reached_at(it));
+        let lead = peer.and_then(|peer| self.exchanges.leads.get(&peer, self.clock.now()));
+        // What no informant has passed on, the peer announced itself while it was here.
+        let informants = lead.map(|lead| lead.informants.clone()).filter(|all| !all.is_empty());
+        let sources = informants.unwrap_or_else(|| peer.into_iter().collect());
+        let (dials, allowed) = (&self.dials, &self.allowed);
+        let budget = self.swarm.behaviour_mut().kad.budget();
+        addresses.retain(|address| {
+            if dials.has_address(target, address) {
+                return true;
+            }
+            let mut by_budget = sources.iter().map(|by| budget.may_dial(Some(address), *by, now));
+            let may_dial = is_named || reached(address) || by_budget.any(|may_dial| may_dial);
+            if may_dial {
+                allowed.vouch(address);
+            }
+            may_dial
+        });
+        addresses
+    }
+
+    /// A connection is up. True if this node dialled it for its operator or its own work, and not
+    /// only because another peer has named it.
     pub(super) fn on_dialled(&mut self, id: ConnectionId, peer: PeerId) -> bool {
         let Some(pending) = self.dials.ended(id, Some(peer)) else { return false };
+        let is_needed = pending.is_needed() || self.dials.wants(&peer);
         for caller in pending.callers {
             caller.answer(Ok(peer));
         }
         self.place_left();
-        true
+        is_needed
     }
 
     /// A dial has failed, ours or Kademlia's.
@@ -278,7 +317,7 @@ impl EventLoop {
             (None, None) => return,
         };
         let id = opts.connection_id();
-        if pending.target.is_some() || !pending.callers.is_empty() {
+        if pending.is_needed() {
             self.swarm.behaviour_mut().places.count_dial(id);
         }
         self.dials.begun(id, pending);
@@ -328,8 +367,10 @@ impl EventLoop {
     /// Where a peer may be dialled, the best first.
     fn addresses_of(&self, peer: &PeerId) -> Vec<Multiaddr> {
         let Some(known) = self.peers.get(peer) else { return Vec::new() };
-        let addresses = known.addresses.iter().map(|known| known.address.clone());
-        addresses.filter(|address| self.allowed.permits(address, Stage::Announced)).collect()
+        let addresses = known.addresses.iter().map(|known| &known.address);
+        let permitted = addresses.filter(|it| self.allowed.permits(it, Stage::Announced));
+        let signed = known.signed.iter().filter(|it| address::is_public(it) || self.lan.admits(it));
+        permitted.chain(signed).cloned().collect()
     }
 
     fn forget_address(&mut self, peer: &PeerId, wrong: &Multiaddr) {

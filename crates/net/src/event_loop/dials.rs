@@ -92,6 +92,13 @@ impl Target {
     }
 }
 
+impl Pending {
+    /// Whether a target or a caller needs this dial; otherwise it is made on a peer's word.
+    pub(super) fn is_needed(&self) -> bool {
+        self.target.is_some() || !self.callers.is_empty()
+    }
+}
+
 impl Caller {
     /// Answers; a caller that has gone away is none to worry about.
     pub(super) fn answer(self, result: Result<PeerId, DialError>) {
@@ -276,6 +283,11 @@ impl Dials {
     pub(super) fn is_missed_anew(&mut self, id: TargetId) -> bool {
         let target = self.targets.get_mut(&id);
         target.is_none_or(|target| !std::mem::replace(&mut target.missed, true))
+    }
+
+    /// Whether this is an address of the target's own, not only one that was announced since.
+    pub(super) fn has_address(&self, id: TargetId, address: &Multiaddr) -> bool {
+        self.targets.get(&id).is_some_and(|target| target.addresses.contains(address))
     }
 
     /// What the target is for.

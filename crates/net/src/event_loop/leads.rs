@@ -44,12 +44,11 @@ impl EventLoop {
     fn learn_one(&mut self, heard: HeardAdvert, informant: PeerId) {
         let HeardAdvert { mut advert, mut signed, .. } = heard;
         let (peer, seq, now) = (advert.peer, advert.seq, self.clock.now());
-        if peer != informant {
-            // Only who is in a range itself can be connected to somebody there.
-            signed.retain_private(|address| self.is_shared_with(&informant, address));
-            let is_private = |it: &Multiaddr| address::ip_of(it).is_some_and(lan::is_private);
-            advert.addresses.retain(|it| !is_private(it) || signed.private().any(|own| own == it));
-        }
+        // Only a peer that this node sees in a range can say where somebody in that range is, itself
+        // included: a peer on the internet could name hosts of this node's own network otherwise.
+        signed.retain_private(|address| self.is_shared_with(&informant, address));
+        let is_private = |it: &Multiaddr| address::ip_of(it).is_some_and(lan::is_private);
+        advert.addresses.retain(|it| !is_private(it) || signed.private().any(|own| own == it));
         let said = (advert.addresses.clone(), advert.advert.clone());
         let before = self.exchanges.leads.get(&peer, now);
         let is_news = before

@@ -253,6 +253,11 @@ impl Peer {
         all
     }
 
+    /// Whether this node has connected to it at this address.
+    pub(super) fn was_reached_at(&self, address: &Multiaddr) -> bool {
+        self.addresses.iter().any(|known| known.proven && known.address == *address)
+    }
+
     pub(super) fn connection(&self, id: ConnectionId) -> Option<&Connection> {
         self.connections.iter().find(|connection| connection.id == id)
     }

@@ -78,14 +78,17 @@ impl EventLoop {
         }
     }
 
-    /// Something new is known of where a peer is. One that the operator named is dialled at once.
+    /// Something new is known of where a peer is. If it is a target, it is dialled at once. Failures
+    /// of a peer that is only remembered still count: they bound how often it is dialled.
     pub(super) fn on_lead(&mut self, peer: &PeerId) {
         if self.peers.get(peer).is_some_and(|known| known.is_connected()) {
             return;
         }
         let targets: Vec<TargetId> = self.dials.of_peer(peer);
         for target in targets {
-            self.dials.hurry(target);
+            if self.dials.kind(target) != Some(Kind::Recalled) {
+                self.dials.hurry(target);
+            }
             self.schedule_dial(target, Instant::now());
         }
     }

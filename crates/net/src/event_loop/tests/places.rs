@@ -4,7 +4,7 @@ use libp2p::{core::ConnectedPoint, swarm::ConnectionId};
 use meshwork_core::Advert;
 
 use super::{
-    super::{admission::Rank, peers::Theirs},
+    super::{admission::Rank, dials::Pending, peers::Theirs},
     *,
 };
 
@@ -80,4 +80,28 @@ async fn displaced_strangers_do_not_stay_by_a_second_connection() {
     }
     assert_eq!(bench.event_loop.peers.connected(), limits::STRANGERS);
     assert_eq!(bench.strangers(), limits::STRANGERS);
+}
+
+#[tokio::test]
+async fn a_dial_on_a_peers_word_raises_no_rank() {
+    let mut bench = Bench::new().await;
+    let mut dialled = |number: usize, needed: bool| {
+        let peer = PeerId::random();
+        let address: Multiaddr = format!("/ip4/9.9.9.9/tcp/{number}").parse().unwrap();
+        let target = needed
+            .then(|| bench.event_loop.dials.configure(std::slice::from_ref(&address)).pop())
+            .flatten();
+        let id = ConnectionId::new_unchecked(FAR + number);
+        let (since, addresses) = (Instant::now(), vec![address.clone()]);
+        let callers = Vec::new();
+        let pending = Pending { since, addresses, expected: None, target, callers };
+        bench.event_loop.dials.begun(id, pending);
+        let role_override = libp2p::core::Endpoint::Dialer;
+        let port_use = libp2p::core::transport::PortUse::New;
+        let endpoint = ConnectedPoint::Dialer { address, role_override, port_use };
+        bench.event_loop.on_established(peer, id, &endpoint);
+        (bench.event_loop.rank(&peer), bench.event_loop.peers.strangers().count())
+    };
+    assert_eq!(dialled(1, false), (Rank::New, 1));
+    assert_eq!(dialled(2, true), (Rank::Named, 1));
 }

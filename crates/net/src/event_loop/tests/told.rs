@@ -4,21 +4,24 @@ use std::{path::Path, process::Command};
 
 use meshwork_core::{Advert, discovery::leads::PeerAdvert};
 
-use super::*;
+use super::{super::dials::Kind, places::FAR, *};
 use crate::{discovery::HeardAdvert, wire::SignedAdvert};
 
 /// An advert of somebody who says that it is at these addresses, private ones included.
 fn advert(addresses: &[String]) -> HeardAdvert {
-    let key = identity::ephemeral();
+    advert_of(&identity::ephemeral(), 1, addresses)
+}
+
+fn advert_of(key: &Keypair, seq: u64, addresses: &[String]) -> HeardAdvert {
     let said = PeerAdvert {
         peer: key.public().to_peer_id(),
-        seq: 1,
+        seq,
         age: Duration::ZERO,
         life: Duration::from_secs(600),
         addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(),
         advert: Advert::default(),
     };
-    let signed = SignedAdvert::sign(&key, "test", said).unwrap();
+    let signed = SignedAdvert::sign(key, "test", said).unwrap();
     let (network, advert) = signed.open().unwrap();
     HeardAdvert { network, advert, signed }
 }
@@ -117,6 +120,67 @@ async fn one_informant_leads_to_ten_dials_and_one_target_to_one() {
     let others = (3..100).map(|n| advert(&[format!("/ip4/127.0.0.{n}/tcp/4101")])).collect();
     node.hears(&peer, others);
     node.dials(limits::NAMED_DIALS).await;
+}
+
+/// How many of 50 addresses that an informant names, one after the other, a target is dialled at.
+async fn dialled_at(kind: Kind) -> usize {
+    let mut node = Bench::in_ranges(96, &["10.0.0.0/8"]).await;
+    let (key, informant) = (identity::ephemeral(), PeerId::random());
+    let peer = key.public().to_peer_id();
+    node.comes(informant, FAR, "10.0.0.9");
+    node.admits(informant);
+    let target = node.event_loop.dials.add_peer(kind, peer, Vec::new()).unwrap();
+    let mut count = 0;
+    for n in 1..=50 {
+        let here = format!("/ip4/10.0.1.{n}/tcp/4101");
+        node.event_loop.learn(vec![advert_of(&key, n, std::slice::from_ref(&here))], informant);
+        let named = node.event_loop.better_addresses(kind, &peer);
+        assert_eq!(named, [here.parse().unwrap()]);
+        count += node.event_loop.affordable(target, Some(peer), named).len();
+    }
+    count
+}
+
+#[tokio::test]
+async fn a_kept_peer_is_dialled_within_the_informants_budget() {
+    assert_eq!(dialled_at(Kind::Kept).await, limits::NAMED_DIALS);
+    assert_eq!(dialled_at(Kind::Sought).await, 50, "tasks wait for it");
+}
+
+#[tokio::test]
+async fn leads_do_not_prolong_the_dials_of_a_remembered_peer() {
+    let mut node = Bench::in_ranges(96, &["10.0.0.0/8"]).await;
+    let (key, informant) = (identity::ephemeral(), PeerId::random());
+    let peer = key.public().to_peer_id();
+    node.comes(informant, FAR, "10.0.0.9");
+    node.admits(informant);
+    let target = node.event_loop.dials.add_peer(Kind::Recalled, peer, Vec::new()).unwrap();
+    for seq in 1..=u64::from(limits::RECALL_TRIES) {
+        let here = format!("/ip4/10.0.1.{seq}/tcp/4101");
+        node.event_loop.learn(vec![advert_of(&key, seq, &[here])], informant);
+        node.event_loop.dials.failed(target, 0.0);
+    }
+    assert!(!node.event_loop.dials.wants(&peer));
+}
+
+/// What `node` believes of where a peer is that it sees at `host`.
+async fn believed(ranges: &[&str], host: &str, says: &str) -> Vec<Multiaddr> {
+    let mut node = Bench::in_ranges(96, ranges).await;
+    let heard = advert(&[says.to_owned()]);
+    let peer = heard.advert.peer;
+    node.comes(peer, FAR, host);
+    node.admits(peer);
+    node.event_loop.learn(vec![heard], peer);
+    node.event_loop.peers.get(&peer).unwrap().signed.clone()
+}
+
+#[tokio::test]
+async fn a_peer_on_the_internet_names_no_host_of_our_network() {
+    const INSIDE: &str = "/ip4/192.168.1.7/tcp/8080";
+    let ranges = &["192.168.1.0/24", "10.0.0.0/8"];
+    assert!(believed(ranges, "1.2.3.4", INSIDE).await.is_empty());
+    assert!(believed(ranges, "10.0.0.7", INSIDE).await.is_empty(), "another range");
+    assert_eq!(believed(ranges, "192.168.1.9", INSIDE).await, [INSIDE.parse().unwrap()]);
 }
 
 /// Its own network has one wire, on which every packet is counted that does not stay on the machine.
