@@ -88,10 +88,12 @@ pub(crate) fn kad_protocol(network: &str) -> Result<StreamProtocol, String> {
 fn identify(config: &NetConfig) -> identify::Behaviour {
     // Without a signed peer record: its legacy domain makes other implementations reject it.
     // Without a cache: it would offer unvalidated addresses to every dial.
+    // Without listen addresses: every stranger would be told the private ones. Signed adverts tell
+    // each peer what it may know.
     identify::Behaviour::new(
         identify::Config::new(PROTOCOL_VERSION.to_owned(), config.keypair.public())
             .with_agent_version(AGENT.to_owned())
-            .with_push_listen_addr_updates(true)
+            .with_hide_listen_addrs(true)
             .with_cache_size(0),
     )
 }

@@ -332,6 +332,19 @@ impl Peer {
         self.latency = Some(self.latency.map_or(round_trip, |old| (old * 7 + round_trip) / 8));
     }
 
+    /// Where it was reached, where it says that it is, and what it has signed; at most
+    /// [`limits::PEER_ADDRESSES`].
+    fn all_addresses(&self) -> Vec<Multiaddr> {
+        let mut all: Vec<_> = self.addresses.iter().map(|known| known.address.clone()).collect();
+        for address in &self.signed {
+            if !all.contains(address) {
+                all.push(address.clone());
+            }
+        }
+        all.truncate(limits::PEER_ADDRESSES);
+        all
+    }
+
     /// Where it may be found again, once it was ready: where it was last reached comes first.
     fn recallable(&self, peer: &PeerId) -> Vec<Multiaddr> {
         if self.last_ready.is_none() {
@@ -354,7 +367,7 @@ impl Peer {
         PeerStatus {
             peer,
             state: self.state(),
-            addresses: self.addresses.iter().map(|known| known.address.clone()).collect(),
+            addresses: self.all_addresses(),
             recallable: self.recallable(&peer),
             last_ready: self.last_ready,
             protocols: self.protocols.clone(),

@@ -40,6 +40,7 @@ async fn identify_ping_and_kademlia_work_and_the_task_protocol_refuses_in_words(
         let info = identified.unwrap();
         assert!(info.agent_version.starts_with("meshwork/"), "{}", info.agent_version);
         assert_eq!(info.protocol_version, "/meshwork/1.0.0");
+        assert!(info.listen_addrs.is_empty(), "told to a stranger: {:?}", info.listen_addrs);
         let protocols: Vec<_> = info.protocols.iter().map(AsRef::as_ref).collect();
         assert!(protocols.contains(&"/meshwork/hello/1.0.0"), "{protocols:?}");
 

@@ -30,10 +30,10 @@ async fn two_nodes_become_ready_over_each_transport() {
 
 #[tokio::test]
 async fn identify_and_ping_fill_the_table() {
-    let (mut first, second) = pair(TCP).await;
-    let peer = second.id();
-    let listens_at = second.address();
-    first
+    let (first, mut second) = pair(TCP).await;
+    let peer = first.id();
+    let listens_at = first.address();
+    second
         .until(|peers| {
             peers.iter().any(|status| {
                 let known = status.addresses.iter().map(|at| format!("{at}/p2p/{peer}"));
