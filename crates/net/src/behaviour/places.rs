@@ -23,10 +23,19 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::limits;
 
-/// There are as many connections or dials as may be.
-#[derive(Debug, thiserror::Error)]
-#[error("too many connections or dials at once")]
-pub(crate) struct Full;
+/// Which bound a connection or a dial exceeds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Full {
+    /// That of one peer.
+    #[error("there are {} connections with the peer already", limits::CONNECTIONS_PER_PEER)]
+    OfPeer,
+    /// That of all connections in this direction, or of all.
+    #[error("this node has as many connections as its max_peers allows")]
+    Connections,
+    /// That of dials.
+    #[error("too many dials at once")]
+    Dials,
+}
 
 /// An established connection.
 #[derive(Debug)]
@@ -70,12 +79,22 @@ impl Behaviour {
         self.counted.insert(id);
     }
 
+    /// Whether a dial of `peer`, or of an address at which nobody is known, could become a
+    /// connection.
+    pub(crate) fn may_dial(&self, peer: Option<&PeerId>) -> bool {
+        self.check_total(peer, false).is_ok()
+    }
+
     fn check(&self, peer: &PeerId, is_inbound: bool) -> Result<(), ConnectionDenied> {
         let with_peer = self.established.values().filter(|other| other.peer == *peer).count();
         if with_peer >= limits::CONNECTIONS_PER_PEER {
-            return Err(ConnectionDenied::new(Full));
+            return Err(ConnectionDenied::new(Full::OfPeer));
         }
-        if self.trusted.contains(peer) {
+        self.check_total(Some(peer), is_inbound).map_err(ConnectionDenied::new)
+    }
+
+    fn check_total(&self, peer: Option<&PeerId>, is_inbound: bool) -> Result<(), Full> {
+        if peer.is_some_and(|peer| self.trusted.contains(peer)) {
             return Ok(());
         }
         let alike = self.established.values().filter(|other| other.is_inbound == is_inbound);
@@ -88,7 +107,7 @@ impl Behaviour {
         };
         let total = self.max_peers + 3 * limits::STRANGERS;
         if alike.count() >= bound || self.established.len() >= total {
-            return Err(ConnectionDenied::new(Full));
+            return Err(Full::Connections);
         }
         Ok(())
     }
@@ -122,7 +141,7 @@ impl NetworkBehaviour for Behaviour {
     ) -> Result<Vec<Multiaddr>, ConnectionDenied> {
         if !self.counted.contains(&id) {
             if self.others.len() >= limits::OTHER_DIALS {
-                return Err(ConnectionDenied::new(Full));
+                return Err(ConnectionDenied::new(Full::Dials));
             }
             self.others.insert(id);
         }

@@ -81,7 +81,8 @@ impl EventLoop {
         if !self.may_admit(Rank::Met) {
             return caller.answer(Err(DialError::PeersFull(self.settings.max_peers)));
         }
-        if !self.dials.has_place_for_caller() {
+        let may_connect = self.swarm.behaviour().places.may_dial(expected.as_ref());
+        if !may_connect || !self.dials.has_place_for_caller() {
             return caller.answer(Err(DialError::Busy));
         }
         self.allowed.give(&here);
@@ -138,6 +139,23 @@ impl EventLoop {
             }
             return self.redial_later(id);
         }
+        self.dial_in_turn(id, peer, expected, addresses);
+    }
+
+    /// Dials a target, or lets it wait for a place. `peer` is who is probably there, `expected` who
+    /// must be.
+    fn dial_in_turn(
+        &mut self,
+        id: TargetId,
+        peer: Option<PeerId>,
+        expected: Option<PeerId>,
+        addresses: Vec<Multiaddr>,
+    ) {
+        let now = Instant::now();
+        if !self.swarm.behaviour().places.may_dial(expected.as_ref()) {
+            let address = addresses.into_iter().next();
+            return self.on_no_connection_free(id, expected, address, places::Full::Connections);
+        }
         match self.dials.place_at(now) {
             Some(at) if at <= now => {
                 let addresses = self.affordable(id, peer, addresses);
@@ -151,7 +169,7 @@ impl EventLoop {
                 self.dials.wait(id, now);
                 // Without a time a dial that ends makes the place.
                 if let Some(at) = at {
-                    self.timers.set(at, Timer::Places);
+                    self.remind_of_places(at);
                 }
             }
         }
@@ -160,10 +178,18 @@ impl EventLoop {
     /// Dials the targets that wait for a place, as far as there are places.
     pub(super) fn dial_waiting(&mut self) {
         let now = Instant::now();
+        self.dials.reminded(now);
         while let Some(target) = self.dials.next_waiting(now) {
             self.dial_target(target);
         }
         if let (true, Some(at)) = (self.dials.has_waiting(), self.dials.place_at(now)) {
+            self.remind_of_places(at);
+        }
+    }
+
+    /// Looks at the waiting targets at `at`, unless that happens earlier anyway.
+    fn remind_of_places(&mut self, at: Instant) {
+        if self.dials.remind(at) {
             self.timers.set(at, Timer::Places);
         }
     }
@@ -248,6 +274,10 @@ impl EventLoop {
             self.forget_address(&peer, address);
         }
         let Some(target) = pending.target else { return self.mesh_soon() };
+        if let Some(full) = full(error) {
+            let address = pending.addresses.into_iter().next();
+            return self.on_no_connection_free(target, pending.expected, address, full);
+        }
         if !was_tried(error) {
             return self.schedule_dial(target, Instant::now() + limits::REDIAL_MIN);
         }
@@ -272,6 +302,26 @@ impl EventLoop {
         );
         self.note_absent(pending.expected, &why);
         self.tell(NetEvent::AddressFailed { address, peer: pending.expected, why });
+    }
+
+    /// A target cannot be connected because of the bounds of connections. That is no fault of the
+    /// peer, and passes only when another connection ends. The owner is told once.
+    fn on_no_connection_free(
+        &mut self,
+        target: TargetId,
+        peer: Option<PeerId>,
+        address: Option<Multiaddr>,
+        full: places::Full,
+    ) {
+        self.schedule_dial(target, Instant::now() + limits::FULL_RETRY);
+        let is_told = full == places::Full::OfPeer
+            || self.dials.kind(target) == Some(Kind::Recalled)
+            || !self.dials.is_missed_anew(target);
+        if !is_told {
+            let why = full.to_string();
+            self.note_absent(peer, &why);
+            self.tell(NetEvent::AddressFailed { address, peer, why });
+        }
     }
 
     /// A peer could not be reached: whoever asks where it is finds the latest reason.
@@ -329,7 +379,7 @@ impl EventLoop {
     /// A dial has ended. Not within the call: the next may fail at once, and so on.
     fn place_left(&mut self) {
         if self.dials.has_waiting() {
-            self.timers.set(Instant::now(), Timer::Places);
+            self.remind_of_places(Instant::now());
         }
     }
 
@@ -419,13 +469,26 @@ fn own_key_at<'a>(error: &'a SwarmDialError, local: &PeerId) -> Option<&'a Multi
     }
 }
 
+/// The bound because of which a dial was given up.
+fn full(error: &SwarmDialError) -> Option<places::Full> {
+    match error {
+        SwarmDialError::Denied { cause } => cause.downcast_ref().copied(),
+        SwarmDialError::DialPeerConditionFalse(_)
+        | SwarmDialError::Aborted
+        | SwarmDialError::LocalPeerId { .. }
+        | SwarmDialError::NoAddresses
+        | SwarmDialError::WrongPeerId { .. }
+        | SwarmDialError::Transport(_) => None,
+    }
+}
+
 /// Whether a failed dial has reached the network at all. One that has not says nothing of its
 /// addresses.
 fn was_tried(error: &SwarmDialError) -> bool {
     match error {
-        SwarmDialError::Denied { cause } => cause.downcast_ref::<places::Full>().is_none(),
         SwarmDialError::DialPeerConditionFalse(_) | SwarmDialError::Aborted => false,
-        SwarmDialError::LocalPeerId { .. }
+        SwarmDialError::Denied { .. }
+        | SwarmDialError::LocalPeerId { .. }
         | SwarmDialError::NoAddresses
         | SwarmDialError::WrongPeerId { .. }
         | SwarmDialError::Transport(_) => true,
@@ -436,7 +499,7 @@ fn was_tried(error: &SwarmDialError) -> bool {
 fn transport_errors(errors: &[(Multiaddr, TransportError<std::io::Error>)]) -> String {
     let cause = |error: &TransportError<std::io::Error>| match error {
         TransportError::MultiaddrNotSupported(address) if address::is_name(address) => {
-            "this node found no name service when it started; use an IP address".to_owned()
+            "this node dials only names that its operator gave".to_owned()
         }
         TransportError::MultiaddrNotSupported(_) => {
             "this form of address is not dialled".to_owned()

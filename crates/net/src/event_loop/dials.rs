@@ -82,6 +82,8 @@ pub(super) struct Dials {
     pending: FxHashMap<ConnectionId, Pending>,
     /// Targets that are due and wait for a place, in their order; each at most once.
     waiting: VecDeque<TargetId>,
+    /// When the loop is reminded of those that wait.
+    reminder: Option<Instant>,
     next: u64,
 }
 
@@ -195,6 +197,21 @@ impl Dials {
     /// Whether a target waits for a place.
     pub(super) fn has_waiting(&self) -> bool {
         !self.waiting.is_empty()
+    }
+
+    /// The loop wants to look at `at` whether there are places. True if it has to be reminded: it is
+    /// not, so far, or only later.
+    pub(super) fn remind(&mut self, at: Instant) -> bool {
+        let is_earlier = self.reminder.is_none_or(|due| at < due);
+        if is_earlier {
+            self.reminder = Some(at);
+        }
+        is_earlier
+    }
+
+    /// The loop looks whether there are places.
+    pub(super) fn reminded(&mut self, now: Instant) {
+        self.reminder = self.reminder.filter(|due| *due > now);
     }
 
     /// Adds a peer to which a connection shall be kept. None if there are too many of its kind, or

@@ -93,6 +93,7 @@ impl EventLoop {
         let now = Instant::now();
         if self.peers.get(&peer).is_some_and(|known| known.is_connected())
             || self.peers.admitted() >= self.settings.max_peers
+            || !self.swarm.behaviour().places.may_dial(Some(&peer))
             || self.dials.pending_for(Some(peer), &addresses).is_some()
         {
             return false;

@@ -1,7 +1,8 @@
 //! What the loop wants to be reminded of, in order of time.
 //!
 //! Reminders are not taken back: the tables say whether one still means something when it is due.
-//! Each connection and each target of dials has at most a few, which bounds the heap.
+//! Whoever sets one of a kind that is not bound to a connection, a target or a search notes that it
+//! is set, and sets no second one that is due later: so the heap is bounded.
 
 use std::{cmp::Reverse, collections::BinaryHeap};
 

@@ -50,6 +50,29 @@ fn connections_are_bounded_but_for_trusted_peers() {
 }
 
 #[test]
+fn outbound_connections_are_bounded_and_looked_at_before_a_dial() {
+    let friend = PeerId::random();
+    let mut places = Behaviour::new(4, Arc::new([friend].into()));
+    for number in 0..2 {
+        assert!(places.may_dial(None));
+        let endpoint = ConnectedPoint::Dialer {
+            address: here(),
+            role_override: Endpoint::Dialer,
+            port_use: PortUse::New,
+        };
+        places.on_swarm_event(FromSwarm::ConnectionEstablished(ConnectionEstablished {
+            peer_id: PeerId::random(),
+            connection_id: id(number),
+            endpoint: &endpoint,
+            failed_addresses: &[],
+            other_established: 0,
+        }));
+    }
+    assert!(!places.may_dial(None) && !places.may_dial(Some(&PeerId::random())));
+    assert!(places.may_dial(Some(&friend)), "trusted");
+}
+
+#[test]
 fn counted_dials_have_places_of_their_own() {
     let mut places = Behaviour::new(8, Arc::default());
     let others = (0..1_000).filter(|n| dial(&mut places, *n)).count();

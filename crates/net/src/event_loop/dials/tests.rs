@@ -43,6 +43,20 @@ fn a_target_is_due_once() {
 }
 
 #[test]
+fn reminders_of_places_are_merged() {
+    let mut dials = Dials::default();
+    let now = Instant::now();
+    let after = |ms| now + Duration::from_millis(ms);
+    assert!(dials.remind(after(100)));
+    assert!((100..10_000).all(|ms| !dials.remind(after(ms))), "it is reminded earlier");
+    assert!(dials.remind(after(50)), "nobody reminds it as early");
+    dials.reminded(after(20));
+    assert!(!dials.remind(after(60)), "not due yet");
+    dials.reminded(after(50));
+    assert!(dials.remind(after(60)));
+}
+
+#[test]
 fn success_starts_the_waits_again() {
     let mut dials = Dials::default();
     let bee = PeerId::random();

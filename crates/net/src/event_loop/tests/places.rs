@@ -105,3 +105,51 @@ async fn a_dial_on_a_peers_word_raises_no_rank() {
     assert_eq!(dialled(1, false), (Rank::New, 1));
     assert_eq!(dialled(2, true), (Rank::Named, 1));
 }
+
+/// An outbound connection that a behaviour is told of.
+fn fill_outbound(bench: &mut Bench, count: usize) {
+    for number in 0..count {
+        let endpoint = ConnectedPoint::Dialer {
+            address: "/ip4/10.1.0.1/tcp/1".parse().unwrap(),
+            role_override: libp2p::core::Endpoint::Dialer,
+            port_use: libp2p::core::transport::PortUse::New,
+        };
+        let established = libp2p::swarm::behaviour::ConnectionEstablished {
+            peer_id: PeerId::random(),
+            connection_id: ConnectionId::new_unchecked(FAR + number),
+            endpoint: &endpoint,
+            failed_addresses: &[],
+            other_established: 0,
+        };
+        let event = libp2p::swarm::FromSwarm::ConnectionEstablished(established);
+        let places = &mut bench.event_loop.swarm.behaviour_mut().places;
+        libp2p::swarm::NetworkBehaviour::on_swarm_event(places, event);
+    }
+}
+
+#[tokio::test]
+async fn a_target_without_a_free_connection_waits_and_is_told_once() {
+    let mut bench = Bench::with(4).await;
+    fill_outbound(&mut bench, 2);
+    let address: Multiaddr = "/ip4/10.1.0.2/tcp/4101".parse().unwrap();
+    let target = bench.event_loop.dials.configure(&[address]).pop().unwrap();
+    for _ in 0..3 {
+        bench.event_loop.dials.schedule(target, Instant::now());
+        bench.event_loop.dial_target(target);
+        assert!(bench.event_loop.dials.is_idle(), "no handshake in vain");
+        let early = Instant::now() + limits::FULL_RETRY - Duration::from_secs(5);
+        assert!(bench.event_loop.dials.take_due(target, early).is_none());
+    }
+    let told = bench.event_loop.outgoing.iter().filter(|outgoing| {
+        matches!(&outgoing.event, NetEvent::AddressFailed { why, .. } if why.contains("max_peers"))
+    });
+    assert_eq!(told.count(), 1);
+    // A connection that is denied after its handshake is treated alike.
+    let id = ConnectionId::new_unchecked(FAR + 9);
+    let (since, addresses, callers) = (Instant::now(), Vec::new(), Vec::new());
+    let pending = Pending { since, addresses, expected: None, target: Some(target), callers };
+    bench.event_loop.dials.begun(id, pending);
+    let cause = libp2p::swarm::ConnectionDenied::new(crate::behaviour::places::Full::Connections);
+    bench.event_loop.on_dial_failed(id, &libp2p::swarm::DialError::Denied { cause });
+    assert!(bench.event_loop.dials.take_due(target, since + limits::REDIAL_MAX / 4).is_none());
+}
