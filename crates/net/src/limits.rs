@@ -283,7 +283,8 @@ pub const RESOLVED_HOSTS: usize = 1_024;
 /// Bytes of an advert that its subject signs. Of its own a node drops handlers beyond it.
 pub const ADVERT_PAYLOAD: usize = 3_072;
 /// Discovery streams under way in each direction; further ones of ours are not opened, of others
-/// answered `busy`. Each holds at most [`CONTROL_FRAME`] bytes.
+/// answered `busy`. Of ours at most [`DISCOVERY_STREAMS`] are with one peer, which would refuse more,
+/// and at most [`NEWS_PEERS`] tell news. Each holds at most [`CONTROL_FRAME`] bytes.
 pub const EXCHANGES: usize = 64;
 /// What a peer waits whose request found as many under way.
 pub const EXCHANGE_RETRY: Duration = Duration::from_secs(1);
@@ -326,7 +327,8 @@ pub const NEWS_DELAY: Duration = Duration::from_millis(250);
 pub const NEWS_PAUSE: Duration = Duration::from_secs(10);
 /// Peers of which the others are still to be told; of more they hear in rounds.
 pub const NEWS: usize = 256;
-/// Ready peers that are told of one that has come.
+/// Ready peers that are told of one that has come. One that has not answered the last such message
+/// is left out. Fewer than [`EXCHANGES`], so that peers that never answer do not stop searches.
 pub const NEWS_PEERS: usize = 48;
 /// Peers that tasks wait for, and that are looked up for them.
 pub const SOUGHT_PEERS: usize = 64;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use libp2p::{PeerId, Stream};
 use meshwork_core::{PeerQuery, Reason, discovery::leads::Leads};
 use rand::seq::SliceRandom;
+use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::{task::JoinSet, time::Instant};
 
 use super::{EventLoop, Timer, search::SearchId, sessions::Purpose};
@@ -54,6 +55,54 @@ pub(super) enum Errand {
     News(Arc<[PeerId]>),
 }
 
+impl Errand {
+    fn is_news(&self) -> bool {
+        matches!(self, Self::News(_))
+    }
+}
+
+/// Exchanges of ours that were begun and have not ended. A peer that never answers holds only a few
+/// of them, and news leave room for everything else.
+#[derive(Debug, Default)]
+struct Asking {
+    /// Each at most [`limits::DISCOVERY_STREAMS`]; in all at most [`limits::EXCHANGES`].
+    of_peers: FxHashMap<PeerId, usize>,
+    all: usize,
+    /// Peers that are being told news; at most [`limits::NEWS_PEERS`].
+    news: FxHashSet<PeerId>,
+}
+
+impl Asking {
+    /// Takes a place for an exchange with `peer`. False if there is none.
+    fn begin(&mut self, peer: PeerId, is_news: bool) -> bool {
+        let of_peer = self.of_peers.get(&peer).copied().unwrap_or_default();
+        let is_full = self.all >= limits::EXCHANGES || of_peer >= limits::DISCOVERY_STREAMS;
+        let is_told = self.news.contains(&peer) || self.news.len() >= limits::NEWS_PEERS;
+        if is_full || (is_news && is_told) {
+            return false;
+        }
+        self.all += 1;
+        self.of_peers.insert(peer, of_peer + 1);
+        if is_news {
+            self.news.insert(peer);
+        }
+        true
+    }
+
+    /// Gives the place of an exchange with `peer` back.
+    fn end(&mut self, peer: &PeerId, is_news: bool) {
+        self.all = self.all.saturating_sub(1);
+        if is_news {
+            self.news.remove(peer);
+        }
+        let Some(of_peer) = self.of_peers.get_mut(peer) else { return };
+        *of_peer = of_peer.saturating_sub(1);
+        if *of_peer == 0 {
+            self.of_peers.remove(peer);
+        }
+    }
+}
+
 /// What the loop knows by hearsay, and the exchanges under way.
 #[derive(Debug)]
 pub(super) struct Exchanges {
@@ -61,7 +110,7 @@ pub(super) struct Exchanges {
     /// At most [`limits::EXCHANGES`] of ours, as many of theirs, and as many that are refused.
     pub(super) tasks: JoinSet<ExchangeDone>,
     /// Streams that were asked for, or on which this node asks.
-    asking: usize,
+    asking: Asking,
     /// Streams of others that are heard or answered.
     hearing: usize,
     /// Streams of others that are refused.
@@ -83,7 +132,7 @@ impl Exchanges {
         Self {
             leads: Leads::new(local),
             tasks: JoinSet::new(),
-            asking: 0,
+            asking: Asking::default(),
             hearing: 0,
             refusing: 0,
             own: None,
@@ -139,10 +188,9 @@ impl EventLoop {
     /// Says whom this node knows, and asks whom the peer knows. False if that cannot be now.
     pub(super) fn exchange_with(&mut self, peer: PeerId, errand: Errand) -> bool {
         let Some(kept) = self.peers.get(&peer).and_then(|known| known.kept) else { return false };
-        if self.exchanges.asking >= limits::EXCHANGES {
+        if !self.exchanges.asking.begin(peer, errand.is_news()) {
             return false;
         }
-        self.exchanges.asking += 1;
         let request = self.swarm.behaviour_mut().streams.open(peer, kept, Protocol::Discovery);
         self.opening.insert(request, Purpose::Exchange { peer, errand });
         true
@@ -157,7 +205,7 @@ impl EventLoop {
     ) {
         let stream = stream.ok().and_then(|stream| self.discovery_stream(&peer, stream));
         let Some(stream) = stream else {
-            self.exchanges.asking -= 1;
+            self.exchanges.asking.end(&peer, errand.is_news());
             return self.on_errand_done(&errand);
         };
         let (known, query) = match &errand {
@@ -202,7 +250,7 @@ impl EventLoop {
     pub(super) fn on_exchange_done(&mut self, done: ExchangeDone) {
         match done {
             ExchangeDone::Asked { peer, errand, result } => {
-                self.exchanges.asking -= 1;
+                self.exchanges.asking.end(&peer, errand.is_news());
                 match result {
                     Ok(Ok(known)) => self.learn(known, peer),
                     Ok(Err(reason)) => tracing::debug!(%peer, %reason, "an exchange was refused"),
@@ -274,3 +322,6 @@ impl EventLoop {
         Some(Counted::new(stream, protocol, traffic, self.meter.clone()))
     }
 }
+
+#[cfg(test)]
+mod tests;
