@@ -62,6 +62,12 @@ impl Budget {
         }
     }
 
+    /// A dial of `address` was given up because of another address: it does not count.
+    pub(crate) fn refund(&mut self, address: &Multiaddr) {
+        let address = Some(address::without_peer(address));
+        self.named.retain(|dial| dial.address != address);
+    }
+
     /// How many dials there were in the last minute.
     #[cfg(test)]
     pub(crate) fn dialled(&self) -> usize {

@@ -273,6 +273,7 @@ impl EventLoop {
         {
             self.forget_address(&peer, address);
         }
+        self.refund(&pending.addresses, error);
         let Some(target) = pending.target else { return self.mesh_soon() };
         if let Some(full) = full(error) {
             let address = pending.addresses.into_iter().next();
@@ -302,6 +303,24 @@ impl EventLoop {
         );
         self.note_absent(pending.expected, &why);
         self.tell(NetEvent::AddressFailed { address, peer: pending.expected, why });
+    }
+
+    /// Addresses to which nothing was sent, or whose dial was given up because somebody else answered
+    /// at another one, may be dialled again at once.
+    fn refund(&mut self, addresses: &[Multiaddr], error: &SwarmDialError) {
+        let wrong = match error {
+            SwarmDialError::WrongPeerId { address, .. } => Some(address::without_peer(address)),
+            SwarmDialError::DialPeerConditionFalse(_) => None,
+            SwarmDialError::Aborted
+            | SwarmDialError::Denied { .. }
+            | SwarmDialError::LocalPeerId { .. }
+            | SwarmDialError::NoAddresses
+            | SwarmDialError::Transport(_) => return,
+        };
+        let budget = self.swarm.behaviour_mut().kad.budget();
+        for address in addresses.iter().filter(|address| Some(*address) != wrong.as_ref()) {
+            budget.refund(address);
+        }
     }
 
     /// A target cannot be connected because of the bounds of connections. That is no fault of the
@@ -428,6 +447,7 @@ impl EventLoop {
         self.dials.forget_recalled(peer, &wrong);
         if let Some(known) = self.peers.get_mut(peer) {
             known.addresses.retain(|known| known.address != wrong);
+            known.signed.retain(|signed| *signed != wrong);
         }
     }
 

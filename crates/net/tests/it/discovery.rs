@@ -166,9 +166,10 @@ async fn strangers_learn_nothing() {
 
 #[tokio::test]
 async fn the_dht_names_who_is_capable() {
-    let b = Node::listening(TCP).await;
+    // In one range: a peer whose address is not known is named to nobody.
+    let b = Node::start(on_lan(8)).await;
     let bootstrap = vec![b.address()];
-    let mut c = Node::start(NetConfig { offer: capable("c", "gpu"), bootstrap, ..config() }).await;
+    let mut c = Node::start(NetConfig { offer: capable("c", "gpu"), bootstrap, ..on_lan(8) }).await;
     c.ready(b.id()).await;
     c.handle.discovery(DiscoveryEvent::StartDHT).await.unwrap();
     let mut swarm = bare::swarm(Security::Noise);

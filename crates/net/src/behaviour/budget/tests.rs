@@ -45,3 +45,13 @@ async fn who_names_wrong_addresses_may_name_fewer() {
     assert_eq!(budget.dialled(), 2 * (1 + limits::WRONG_PEER_COST) + 1);
     assert!(budget.may_dial(Some(&address(4)), liar, start + limits::NAMED_DIAL_EVERY));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_dial_that_was_given_up_does_not_count() {
+    let mut budget = Budget::default();
+    let (start, source) = (Instant::now(), PeerId::random());
+    assert!(budget.may_dial(Some(&address(1)), source, start));
+    assert!(!budget.may_dial(Some(&address(1)), source, start));
+    budget.refund(&address(1));
+    assert!(budget.may_dial(Some(&address(1)), source, start));
+}
