@@ -7,7 +7,6 @@
 use std::{io, time::Duration};
 
 use futures::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt};
-use libp2p::PeerId;
 use meshwork_core::{
     PeerQuery, Reason,
     discovery::{InvalidQuery, leads::PeerAdvert},
@@ -17,10 +16,11 @@ use tokio::{task::yield_now, time::timeout};
 use crate::{
     limits,
     meter::{Kind, Meter},
-    wire::{self, DiscoveryReply, DiscoveryRequest, ReadError, SignedAdvert, WireError},
+    wire::{self, DiscoveryReply, DiscoveryRequest, Forged, ReadError, SignedAdvert, WireError},
 };
 
-/// An advert whose signature is good.
+/// An advert whose signature is good. Those of its private addresses are not verified yet: most are
+/// dropped before that, because the advert is known or the addresses mean nothing here.
 #[derive(Clone, Debug)]
 pub(crate) struct HeardAdvert {
     /// The network that it is about.
@@ -56,8 +56,8 @@ pub(crate) enum ExchangeError {
     #[error("a malformed message: {0}")]
     Malformed(#[from] WireError),
     /// The peer has passed on an advert that its subject never signed. It could have checked.
-    #[error("an advert of {0} that it has not signed")]
-    Forged(PeerId),
+    #[error(transparent)]
+    Forged(#[from] Forged),
 }
 
 impl ExchangeError {
@@ -153,7 +153,7 @@ async fn check(known: Vec<SignedAdvert>) -> Result<Vec<HeardAdvert>, ExchangeErr
     for signed in known {
         let (network, advert) = signed.open()?;
         if !signed.is_genuine() {
-            return Err(ExchangeError::Forged(signed.peer));
+            return Err(Forged(signed.peer).into());
         }
         heard.push(HeardAdvert { network, advert, signed });
         yield_now().await;

@@ -185,8 +185,9 @@ pub const HELLOS: usize = 256;
 /// Hellos of a peer, in a burst and per second; more are answered `busy`. A node that changes what
 /// it offers by a script may say several at once.
 pub const HELLOS_ASKED: (u32, u32) = (64, 6);
-/// Discovery requests of a peer, in a burst and per second; more are answered `busy`. Each may carry
-/// 16 signatures, some 50 µs each: a peer costs 3 ms of CPU in a second.
+/// Discovery requests of a peer, in a burst and per second; more are answered `busy`. A request
+/// carries up to [`ADVERTS`] signatures of some 50 µs each: a peer costs 3 ms of CPU in a second. A
+/// peer in this node's own range may add [`PRIVATE_ADDRESSES`] to each advert that is new.
 pub const QUERIES_ASKED: (u32, u32) = (16, 4);
 /// Reports of a peer's resources and health, in a burst and per second; more are refused as `busy`.
 /// Honest peers send one in a second at the most.

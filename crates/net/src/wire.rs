@@ -24,7 +24,7 @@ mod tests;
 pub(crate) use self::{
     codec::{Decoder, Message, ReadError, read_message, read_next, write_message},
     decode::{Answer, Inbox, to_owner, to_worker},
-    discovery::{DiscoveryReply, DiscoveryRequest, SignedAdvert},
+    discovery::{DiscoveryReply, DiscoveryRequest, Forged, SignedAdvert},
     encode::Encoder,
     health::{HealthBody, HealthFrame, HealthReport},
     hello::{Hello, HelloReply, MAX_VERSION, MIN_VERSION},

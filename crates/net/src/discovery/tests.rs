@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use libp2p::identity::Keypair;
+use libp2p::{PeerId, identity::Keypair};
 use meshwork_core::Advert;
 use tokio_util::compat::TokioAsyncReadCompatExt;
 
@@ -64,7 +64,7 @@ async fn whoever_passes_on_a_forgery_is_found_out_on_either_side() {
     let (_, error) = tokio::join!(asks, async {
         hear(far.compat(), LIMIT, &meter).await.map(|(heard, _)| heard).unwrap_err()
     });
-    assert!(matches!(error, ExchangeError::Forged(peer) if peer == victim), "{error}");
+    assert!(matches!(error, ExchangeError::Forged(Forged(peer)) if peer == victim), "{error}");
     assert!(!error.is_retryable());
 
     let (near, far) = tokio::io::duplex(1 << 16);
@@ -76,7 +76,7 @@ async fn whoever_passes_on_a_forgery_is_found_out_on_either_side() {
     };
     let (result, ()) = tokio::join!(asks, answers);
     let error = result.unwrap_err();
-    assert!(matches!(error, ExchangeError::Forged(peer) if peer == victim), "{error}");
+    assert!(matches!(error, ExchangeError::Forged(Forged(peer)) if peer == victim), "{error}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -21,7 +21,7 @@ use crate::{
     discovery::HeardAdvert,
     known::{Hearsay, by_hearsay},
     lan, limits,
-    wire::SignedAdvert,
+    wire::{Forged, SignedAdvert},
 };
 
 impl EventLoop {
@@ -35,13 +35,17 @@ impl EventLoop {
                 self.counters.adverts_ignored.add();
                 continue;
             }
-            self.learn_one(heard, informant);
+            if let Err(error) = self.learn_one(heard, informant) {
+                tracing::debug!(peer = %informant, %error, "an address is not genuine");
+                self.expel(informant, "a malformed or forged advert");
+                break;
+            }
         }
         self.publish_leads_soon();
         self.mesh_soon();
     }
 
-    fn learn_one(&mut self, heard: HeardAdvert, informant: PeerId) {
+    fn learn_one(&mut self, heard: HeardAdvert, informant: PeerId) -> Result<(), Forged> {
         let HeardAdvert { mut advert, mut signed, .. } = heard;
         let (peer, seq, now) = (advert.peer, advert.seq, self.clock.now());
         // Only a peer that this node sees in a range can say where somebody in that range is, itself
@@ -51,6 +55,11 @@ impl EventLoop {
         advert.addresses.retain(|it| !is_private(it) || signed.private().any(|own| own == it));
         let said = (advert.addresses.clone(), advert.advert.clone());
         let before = self.exchanges.leads.get(&peer, now);
+        let may_count = peer != self.local_peer && advert.age < advert.life;
+        let is_newer = may_count && before.is_none_or(|lead| lead.advert.seq < seq);
+        if is_newer && !signed.has_genuine_addresses() {
+            return Err(Forged(peer));
+        }
         let is_news = before
             .is_none_or(|lead| (&lead.advert.addresses, &lead.advert.advert) != (&said.0, &said.1));
         match self.exchanges.leads.hear(advert, signed.clone(), informant, now) {
@@ -62,7 +71,7 @@ impl EventLoop {
                 self.on_lead(&peer);
             }
             Err(Unheard::Old) => {
-                if !self.confirm(&peer, seq, signed, informant) {
+                if !self.confirm(&peer, seq, signed, informant)? {
                     self.counters.adverts_ignored.add();
                 } else if peer == informant {
                     self.note_signed(&peer, said.0);
@@ -72,6 +81,7 @@ impl EventLoop {
                 self.counters.adverts_ignored.add();
             }
         }
+        Ok(())
     }
 
     /// An advert that is known already comes from another informant, perhaps with private addresses.
@@ -82,14 +92,16 @@ impl EventLoop {
         seq: u64,
         signed: SignedAdvert,
         informant: PeerId,
-    ) -> bool {
-        let Some(lead) = self.exchanges.leads.confirm(peer, seq, informant) else { return false };
+    ) -> Result<bool, Forged> {
+        let Some(lead) = self.exchanges.leads.confirm(peer, seq, informant) else {
+            return Ok(false);
+        };
         let had_none = lead.signed.private().next().is_none();
-        lead.signed.merge_private(signed);
+        lead.signed.merge_private(signed)?;
         if had_none && lead.signed.private().next().is_some() {
             self.on_lead(peer);
         }
-        true
+        Ok(true)
     }
 
     /// Where the subject of a lead may be dialled: at public addresses, and in this node's ranges at

@@ -58,6 +58,11 @@ struct SignedAddress {
     signature: Bytes,
 }
 
+/// Something that its alleged subject has not signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0} has not signed what is passed on as its own")]
+pub(crate) struct Forged(pub(crate) PeerId);
+
 /// Whom the sender knows, and whom it looks for.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct DiscoveryRequest {
@@ -109,16 +114,28 @@ impl SignedAdvert {
         Ok(Self { peer: key.public().to_peer_id(), payload, signature, age: said.age, private })
     }
 
-    /// Whether its subject has signed all of it.
+    /// Whether its subject has signed the advert. Private addresses are verified apart
+    /// ([`Self::has_genuine_addresses`]).
     pub(crate) fn is_genuine(&self) -> bool {
-        key_of(&self.peer).is_some_and(|key| {
-            let signed = |private: &SignedAddress| {
-                let bytes = address_bytes(&self.signature, &private.address);
-                key.verify(&bytes, &private.signature)
-            };
-            key.verify(&signed_bytes(&self.payload), &self.signature)
-                && self.private.iter().all(signed)
-        })
+        key_of(&self.peer)
+            .is_some_and(|key| key.verify(&signed_bytes(&self.payload), &self.signature))
+    }
+
+    /// Whether its subject has signed each private address that is here, for this advert.
+    pub(crate) fn has_genuine_addresses(&self) -> bool {
+        let signed = |key: &PublicKey, private: &SignedAddress| {
+            let bytes = address_bytes(&self.signature, &private.address);
+            key.verify(&bytes, &private.signature)
+        };
+        self.private.is_empty()
+            || key_of(&self.peer)
+                .is_some_and(|key| self.private.iter().all(|private| signed(&key, private)))
+    }
+
+    /// The same with the private addresses of another advert, which are signed for that one alone.
+    #[cfg(test)]
+    pub(crate) fn with_addresses_of(self, other: &Self) -> Self {
+        Self { private: other.private.clone(), ..self }
     }
 
     /// The private addresses that came with it.
@@ -131,16 +148,23 @@ impl SignedAdvert {
         self.private.retain(|private| keep(&private.address));
     }
 
-    /// Takes over the private addresses of the same advert as somebody else passed it on.
-    pub(crate) fn merge_private(&mut self, other: Self) {
+    /// Takes over the private addresses of the same advert as somebody else passed it on, as far as
+    /// there is room.
+    ///
+    /// # Errors
+    ///
+    /// Its subject has not signed one of them; nothing has changed.
+    pub(crate) fn merge_private(&mut self, mut other: Self) -> Result<(), Forged> {
         if self.signature != other.signature {
-            return;
+            return Ok(());
         }
-        for private in other.private {
-            if self.private.len() < limits::PRIVATE_ADDRESSES && !self.private.contains(&private) {
-                self.private.push(private);
-            }
+        other.private.retain(|private| !self.private.contains(private));
+        other.private.truncate(limits::PRIVATE_ADDRESSES.saturating_sub(self.private.len()));
+        if !other.has_genuine_addresses() {
+            return Err(Forged(self.peer));
         }
+        self.private.append(&mut other.private);
+        Ok(())
     }
 
     /// What it says, and in which network. Private addresses come last. Lists and texts that are too

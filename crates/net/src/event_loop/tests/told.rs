@@ -122,6 +122,31 @@ async fn one_informant_leads_to_ten_dials_and_one_target_to_one() {
     node.dials(limits::NAMED_DIALS).await;
 }
 
+/// Whether a peer at `host` is expelled that passes on an address which its subject has signed for
+/// another advert; `again`: after the advert itself.
+async fn is_expelled(host: &str, again: bool) -> bool {
+    let mut node = Bench::in_ranges(96, &["10.0.0.0/8"]).await;
+    let (key, informant) = (identity::ephemeral(), PeerId::random());
+    node.comes(informant, FAR, host);
+    node.admits(informant);
+    let here = ["/ip4/10.0.1.1/tcp/4101".to_owned()];
+    let [good, other] = [1, 2].map(|seq| advert_of(&key, seq, &here));
+    let mut forged = good.clone();
+    forged.signed = forged.signed.with_addresses_of(&other.signed);
+    if again {
+        node.event_loop.learn(vec![good], informant);
+    }
+    node.event_loop.learn(vec![forged], informant);
+    node.event_loop.swarm.behaviour().gate.is_expelled(&informant, Instant::now())
+}
+
+#[tokio::test]
+async fn a_private_address_that_is_not_genuine_is_a_violation_where_it_counts() {
+    assert!(is_expelled("10.0.0.9", false).await);
+    assert!(is_expelled("10.0.0.9", true).await, "a confirmation");
+    assert!(!is_expelled("1.2.3.4", false).await, "dropped, not verified");
+}
+
 /// How many of 50 addresses that an informant names, one after the other, a target is dialled at.
 async fn dialled_at(kind: Kind) -> usize {
     let mut node = Bench::in_ranges(96, &["10.0.0.0/8"]).await;

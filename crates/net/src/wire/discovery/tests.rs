@@ -78,7 +78,7 @@ fn private_addresses_can_be_left_out_and_nothing_else_changes() {
     let all = private(&key);
     let arrived = over_the_wire(&all).unwrap();
     assert_eq!(arrived, all);
-    assert!(arrived.is_genuine());
+    assert!(arrived.is_genuine() && arrived.has_genuine_addresses());
     let told = |advert: &SignedAdvert| {
         let (_, advert) = advert.open().unwrap();
         advert.addresses.iter().map(ToString::to_string).collect::<Vec<_>>()
@@ -90,10 +90,10 @@ fn private_addresses_can_be_left_out_and_nothing_else_changes() {
     let mut cut = arrived;
     cut.retain_private(|address| address.to_string().contains("fd12"));
     let cut = over_the_wire(&cut).unwrap();
-    assert!(cut.is_genuine());
+    assert!(cut.is_genuine() && cut.has_genuine_addresses());
     assert_eq!(told(&cut), ["/ip4/1.2.3.4/tcp/4101", "/ip6/fd12::7/tcp/4101"]);
     let mut merged = cut;
-    merged.merge_private(all);
+    merged.merge_private(all).unwrap();
     assert_eq!(told(&merged).len(), 3);
 }
 
@@ -105,8 +105,12 @@ fn a_private_address_counts_for_the_advert_alone_that_it_was_signed_for() {
     let later = PeerAdvert { seq: said(&key).seq + 1, ..said(&key) };
     let addresses = vec!["/ip4/10.0.0.7/tcp/4101".parse().unwrap()];
     let later = SignedAdvert::sign(&key, "main", PeerAdvert { addresses, ..later }).unwrap();
+    let bare = SignedAdvert { private: Vec::new(), ..good.clone() };
     for forged in [moved(private(&other)), moved(later)] {
-        assert!(!forged.is_genuine());
+        assert!(!forged.has_genuine_addresses());
+        let mut known = bare.clone();
+        assert_eq!(known.merge_private(forged), Err(Forged(good.peer)));
+        assert_eq!(known, bare);
     }
 }
 
