@@ -32,7 +32,6 @@ use crate::{
     lan::Lan,
     limits,
     meter::Meter,
-    share,
     transport::{self, Hosts},
 };
 
@@ -250,7 +249,7 @@ fn listen_cause(address: &Multiaddr, error: &io::Error) -> String {
 
 /// The same port on all addresses of the machine.
 fn on_every_interface(address: &Multiaddr) -> Multiaddr {
-    let ip = match share::ip_of(address) {
+    let ip = match address::ip_of(address) {
         Some(IpAddr::V6(_)) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
         Some(IpAddr::V4(_)) | None => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
     };

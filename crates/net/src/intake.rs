@@ -18,9 +18,10 @@ use libp2p::Multiaddr;
 use tokio::time::Instant;
 
 use crate::{
+    address,
     counters::Counters,
     limits,
-    share::{self, Group, Held},
+    share::{self, Group, Held, Net},
 };
 
 mod crowd;
@@ -88,8 +89,8 @@ pub(crate) enum Phase {
 struct Hosts {
     /// From the configuration and the peer book; bounded by their limits.
     given: Vec<Key>,
-    /// Of peers that were ready since the start, at most [`limits::KNOWN_HOSTS`]; the earliest is
-    /// forgotten.
+    /// Of peers that were ready since the start, at most [`limits::KNOWN_HOSTS`]; the one at which
+    /// no peer has become ready for longest is forgotten.
     met: VecDeque<Key>,
 }
 
@@ -97,7 +98,7 @@ struct Hosts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Key {
     V4(IpAddr),
-    V6(Group),
+    V6(Net),
 }
 
 /// A place in a pool, given back when it is dropped.
@@ -128,7 +129,7 @@ impl Intake {
             }
             Room::None => {
                 self.0.counters.inbound_refused.add();
-                state.shed.add(Group::of(&remote), now);
+                state.shed.add(Net::of(&remote), now);
                 return None;
             }
         }
@@ -155,7 +156,7 @@ impl Intake {
 
     /// The operator named a peer at this address, or the peer book does.
     pub(crate) fn know_given(&self, address: &Multiaddr) {
-        if let Some(key) = share::ip_of(address).map(Key::of) {
+        if let Some(key) = address::ip_of(address).map(Key::of) {
             let mut state = self.state();
             if !state.hosts.contains(key) {
                 state.hosts.given.push(key);
@@ -163,13 +164,15 @@ impl Intake {
         }
     }
 
-    /// A peer at this address became ready.
-    pub(crate) fn know_met(&self, address: &Multiaddr) {
-        let Some(key) = share::ip_of(address).map(Key::of) else { return };
+    /// A peer at this host became ready.
+    pub(crate) fn know_met(&self, host: IpAddr) {
+        let key = Key::of(host);
         let mut state = self.state();
-        if state.hosts.contains(key) {
+        if state.hosts.given.contains(&key) {
             return;
         }
+        // The latest comes last.
+        state.hosts.met.retain(|met| *met != key);
         if state.hosts.met.len() >= limits::KNOWN_HOSTS {
             state.hosts.met.pop_front();
         }
@@ -178,7 +181,7 @@ impl Intake {
 
     /// A connection from `remote` was closed to make room for another.
     pub(crate) fn shed(&self, remote: &Multiaddr) {
-        self.state().shed.add(Group::of(remote), Instant::now());
+        self.state().shed.add(Net::of(remote), Instant::now());
     }
 
     /// The crowd of the last minute, if there is one.
@@ -214,8 +217,8 @@ impl Place {
         self.intake.0.counters.inbound_silent.add();
         let mut state = self.intake.state();
         let entry = state.pool(self.wire).0.iter().find(|entry| entry.id == self.id);
-        if let Some(group) = entry.map(|entry| Group::of(&entry.remote)) {
-            state.shed.add(group, Instant::now());
+        if let Some(net) = entry.map(|entry| Net::of(&entry.remote)) {
+            state.shed.add(net, Instant::now());
         }
     }
 }
@@ -239,7 +242,7 @@ impl State {
 enum Room {
     Free,
     /// A connection from this network has lost its place.
-    Displaced(Group),
+    Displaced(Net),
     None,
 }
 
@@ -264,7 +267,7 @@ impl Pool {
         if let Some(waker) = entry.waker.take() {
             waker.wake();
         }
-        Room::Displaced(Group::of(&entry.remote))
+        Room::Displaced(Net::of(&entry.remote))
     }
 }
 
@@ -284,8 +287,9 @@ impl Hosts {
     }
 
     fn group_of(&self, remote: &Multiaddr) -> Group {
-        let is_known = share::ip_of(remote).is_some_and(|ip| self.contains(Key::of(ip)));
-        if is_known { Group::Known } else { Group::of(remote) }
+        let is_known = address::ip_of(remote).is_some_and(|ip| self.contains(Key::of(ip)));
+        let net = Net::of(remote);
+        if is_known { Group::Known(net) } else { Group::Stranger(net) }
     }
 }
 
@@ -293,7 +297,7 @@ impl Key {
     fn of(ip: IpAddr) -> Self {
         match ip.to_canonical() {
             v4 @ IpAddr::V4(_) => Self::V4(v4),
-            v6 @ IpAddr::V6(_) => Self::V6(Group::of_ip(v6)),
+            v6 @ IpAddr::V6(_) => Self::V6(Net::of_ip(v6)),
         }
     }
 }

@@ -89,8 +89,8 @@ pub const HANDSHAKE: Duration = Duration::from_secs(5);
 /// How long a handshake that has begun is left alone by newcomers of its own address group, so that
 /// a crowd of honest peers does not undo each other's work.
 pub const HANDSHAKE_GRACE: Duration = Duration::from_secs(1);
-/// Hosts of peers that were ready since the start, for which places are kept; the earliest is
-/// forgotten.
+/// Hosts of peers that were ready since the start, for which places are kept; the one at which no
+/// peer has become ready for longest is forgotten.
 pub const KNOWN_HOSTS: usize = 256;
 /// Inbound connections shed within [`CROWD_WINDOW`] at which the operator is warned: as many as fill
 /// all places once. Health checks of a load balancer stay below it.

@@ -10,16 +10,24 @@ use libp2p::Multiaddr;
 use rustc_hash::FxHashMap;
 use tokio::time::Instant;
 
-use crate::address::{self, Host, Parts};
+use crate::address;
 
-/// Entries of [`Group::Known`] that no other group can displace.
+/// Entries of [`Group::Known`] that strangers cannot displace.
 const KNOWN_SHARE: usize = 8;
 
-/// A network that shares its places.
+/// Who shares places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Group {
-    /// Peers, or addresses of peers, that this node knows.
-    Known,
+    /// Peers, or addresses of peers, that this node knows, in this network. Against strangers the
+    /// known peers of all networks stand together; among themselves each network has its share.
+    Known(Net),
+    /// Strangers in this network.
+    Stranger(Net),
+}
+
+/// The network of an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Net {
     /// The first three bytes of an IPv4 address (/24).
     V4([u8; 3]),
     /// The first eight bytes of an IPv6 address (/64).
@@ -35,9 +43,15 @@ pub(crate) struct Held {
 }
 
 impl Group {
-    /// The network of an address; addresses without an IP address are one group.
+    fn is_known(&self) -> bool {
+        matches!(self, Self::Known(_))
+    }
+}
+
+impl Net {
+    /// The network of an address; addresses without an IP address are one network.
     pub(crate) fn of(address: &Multiaddr) -> Self {
-        Self::of_ip(ip_of(address).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)))
+        Self::of_ip(address::ip_of(address).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)))
     }
 
     pub(crate) fn of_ip(ip: IpAddr) -> Self {
@@ -54,10 +68,9 @@ impl Group {
     }
 }
 
-impl std::fmt::Display for Group {
+impl std::fmt::Display for Net {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Known => f.write_str("known peers"),
             Self::V4([a, b, c]) => write!(f, "{a}.{b}.{c}.0/24"),
             Self::V6(prefix) => {
                 let mut octets = [0; 16];
@@ -68,32 +81,33 @@ impl std::fmt::Display for Group {
     }
 }
 
-/// The IP address that an address begins with.
-pub(crate) fn ip_of(address: &Multiaddr) -> Option<IpAddr> {
-    match address::parts(address) {
-        Ok(Parts { host: Host::Ip(ip), .. }) => Some(ip),
-        _ => None,
-    }
-}
-
 /// The entry of a full table that a newcomer of `group` displaces; none if the newcomer has to go.
 ///
 /// An entry of the largest group goes: at once if that group stays at least as large as the
-/// newcomer's, otherwise only if it yields by now.
+/// newcomer's, otherwise only if it yields by now. Of known peers one in the network with the most of
+/// them goes.
 pub(crate) fn displaced(held: &[Held], newcomer: Group, now: Instant) -> Option<usize> {
     let mut sizes: FxHashMap<Group, isize> = FxHashMap::default();
-    // Known peers count only beyond their share.
-    let reserve = isize::try_from(KNOWN_SHARE).unwrap_or(isize::MAX);
-    sizes.insert(Group::Known, -reserve);
     for entry in held {
         *sizes.entry(entry.group).or_default() += 1;
     }
     let size = |group: &Group| sizes.get(group).copied().unwrap_or_default();
-    let largest = held.iter().map(|entry| size(&entry.group)).max()?;
-    let is_fair = largest > size(&newcomer) + 1;
-    let candidates = held.iter().enumerate().filter(|(_, entry)| size(&entry.group) == largest);
+    let known = || sizes.iter().filter(|(group, _)| group.is_known()).map(|(_, size)| *size);
+    // Known peers count only beyond their share.
+    let all_known = known().sum::<isize>() - isize::try_from(KNOWN_SHARE).unwrap_or(isize::MAX);
+    let most_known = known().max().unwrap_or_default();
+    let weight = |group: &Group| if group.is_known() { all_known } else { size(group) };
+    let heaviest = held.iter().map(|entry| weight(&entry.group)).max()?;
+    let is_fair = heaviest > weight(&newcomer) + 1;
+    // A known peer that strangers need not make room for may still be short of its share.
+    let among_known = newcomer.is_known() && !is_fair && most_known > size(&newcomer) + 1;
+    let may_go = |group: &Group| {
+        let is_largest = !group.is_known() || size(group) == most_known;
+        is_largest && if among_known { group.is_known() } else { weight(group) == heaviest }
+    };
+    let candidates = held.iter().enumerate().filter(|(_, entry)| may_go(&entry.group));
     let (index, first) = candidates.min_by_key(|(_, entry)| entry.yields_from)?;
-    (is_fair || first.yields_from <= now).then_some(index)
+    (is_fair || among_known || first.yields_from <= now).then_some(index)
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use super::EventLoop;
 use crate::{
     event::{NetEvent, Overload},
     limits,
-    share::{self, Group, Held},
+    share::{self, Group, Held, Net},
 };
 
 /// How much a peer matters to this node.
@@ -137,6 +137,7 @@ impl EventLoop {
     }
 
     fn group(&self, peer: &PeerId, address: &Multiaddr) -> Group {
-        if self.met.contains(peer) { Group::Known } else { Group::of(address) }
+        let net = Net::of(address);
+        if self.met.contains(peer) { Group::Known(net) } else { Group::Stranger(net) }
     }
 }

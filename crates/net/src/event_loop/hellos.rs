@@ -178,9 +178,8 @@ impl EventLoop {
             }
             known.announced = Some(advert.clone());
             known.remembered = Some(advert.clone());
-            let reached = known.kept_connection().map(|kept| kept.address.clone());
-            if let Some(address) = reached {
-                self.intake.know_met(&address);
+            if let Some(host) = known.kept_connection().and_then(|kept| kept.host) {
+                self.intake.know_met(host);
             }
             self.dials.succeeded(&peer);
             // Whoever is told finds the same in the published table.

@@ -3,7 +3,7 @@
 use rustc_hash::FxHashMap;
 use tokio::time::Instant;
 
-use crate::{limits, share::Group};
+use crate::{limits, share::Net};
 
 /// Groups that one window tells apart; connections of further ones are only counted.
 const GROUPS: usize = 64;
@@ -41,12 +41,12 @@ pub(super) struct Window {
 struct Minute {
     since: Instant,
     shed: u64,
-    groups: FxHashMap<Group, u64>,
+    groups: FxHashMap<Net, u64>,
 }
 
 impl Window {
     /// One connection of `group` was shed.
-    pub(super) fn add(&mut self, group: Group, now: Instant) {
+    pub(super) fn add(&mut self, group: Net, now: Instant) {
         self.turn(now);
         let minute = self.now.get_or_insert_with(|| Minute {
             since: now,

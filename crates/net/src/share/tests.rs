@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::*;
 
-const A: Group = Group::V4([10, 0, 1]);
-const B: Group = Group::V4([10, 0, 2]);
+const A: Group = Group::Stranger(Net::V4([10, 0, 1]));
+const B: Group = Group::Stranger(Net::V4([10, 0, 2]));
+const KNOWN: Group = Group::Known(Net::V4([10, 0, 9]));
 
 /// Entries of the same group, the first of which yields `ms` before or after `now`.
 fn held(group: Group, count: usize, now: Instant, ms: i64) -> Vec<Held> {
@@ -16,19 +17,24 @@ fn held(group: Group, count: usize, now: Instant, ms: i64) -> Vec<Held> {
         .collect()
 }
 
+fn stranger(n: u8) -> Group {
+    Group::Stranger(Net::V4([1, 1, n]))
+}
+
 fn now() -> Instant {
     Instant::now() + Duration::from_secs(3600)
 }
 
 #[test]
 fn groups_are_networks() {
-    let group = |text: &str| Group::of(&text.parse().unwrap());
+    let group = |text: &str| Net::of(&text.parse().unwrap());
     assert_eq!(group("/ip4/10.0.1.7/tcp/1"), group("/ip4/10.0.1.200/udp/2/quic-v1"));
     assert_ne!(group("/ip4/10.0.1.7/tcp/1"), group("/ip4/10.0.2.7/tcp/1"));
     assert_eq!(group("/ip6/2001:db8::1/tcp/1"), group("/ip6/2001:db8::ffff:2/tcp/1"));
     assert_ne!(group("/ip6/2001:db8:0:1::1/tcp/1"), group("/ip6/2001:db8:0:2::1/tcp/1"));
-    assert_eq!(group("/ip6/::ffff:10.0.1.7/tcp/1"), A, "one network, however it is written");
-    assert_eq!(A.to_string(), "10.0.1.0/24");
+    let v4 = group("/ip6/::ffff:10.0.1.7/tcp/1");
+    assert_eq!(v4, Net::V4([10, 0, 1]), "one network, however it is written");
+    assert_eq!(v4.to_string(), "10.0.1.0/24");
     assert_eq!(group("/ip6/2001:db8::1/tcp/1").to_string(), "2001:db8::/64");
 }
 
@@ -38,7 +44,7 @@ fn the_largest_group_gives_way_even_if_it_has_just_come() {
     let mut all = held(A, 31, now, 500);
     all.extend(held(B, 1, now, -500));
     assert_eq!(displaced(&all, B, now), Some(0), "the oldest of the largest");
-    assert_eq!(displaced(&all, Group::V4([10, 0, 3]), now), Some(0));
+    assert_eq!(displaced(&all, Group::Stranger(Net::V4([10, 0, 3])), now), Some(0));
 }
 
 #[test]
@@ -55,13 +61,31 @@ fn a_group_displaces_only_its_own_entries_that_yield() {
 fn known_peers_have_a_share_that_nobody_takes() {
     let now = now();
     // A table full of hosts of as many networks, all of which are busy.
-    let mut all: Vec<_> = (0..24).flat_map(|n| held(Group::V4([1, 1, n]), 1, now, 500)).collect();
+    let mut all: Vec<_> = (0..24).flat_map(|n| held(stranger(n), 1, now, 500)).collect();
     assert_eq!(displaced(&all, B, now), None);
-    assert_eq!(displaced(&all, Group::Known, now), Some(0));
-    all.extend(held(Group::Known, 8, now, -500));
+    assert_eq!(displaced(&all, KNOWN, now), Some(0));
+    all.extend(held(KNOWN, 8, now, -500));
     assert_eq!(displaced(&all, B, now), None, "known peers keep their eight places");
-    all.extend(held(Group::Known, 2, now, -500));
+    all.extend(held(KNOWN, 2, now, -500));
     assert_eq!(displaced(&all, B, now), Some(24), "and share beyond them");
+}
+
+#[test]
+fn one_network_of_known_peers_leaves_the_others_their_share() {
+    let now = now();
+    let friend = Group::Known(Net::V4([10, 0, 8]));
+    // One network has all places of known peers, or more, and strangers have the rest.
+    for count in [9, 24, 32] {
+        let mut all = held(KNOWN, count, now, 500);
+        all.extend((0..32 - count).flat_map(|n| held(stranger(n as u8), 1, now, 900)));
+        let index = displaced(&all, friend, now).expect("a friend has a share");
+        assert_eq!(all[index].group, KNOWN);
+        all[index] = held(friend, 1, now, 900)[0];
+        for newcomer in [KNOWN, A] {
+            let index = displaced(&all, newcomer, now + Duration::from_secs(5));
+            assert_ne!(index.map(|index| all[index].group), Some(friend), "{count}");
+        }
+    }
 }
 
 #[test]

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::*;
 
-const A: Group = Group::V4([10, 0, 1]);
-const B: Group = Group::V4([10, 0, 2]);
+const A: Net = Net::V4([10, 0, 1]);
+const B: Net = Net::V4([10, 0, 2]);
 
-fn shed(window: &mut Window, group: Group, count: u64, at: Instant) {
+fn shed(window: &mut Window, group: Net, count: u64, at: Instant) {
     for _ in 0..count {
         window.add(group, at);
     }
@@ -52,7 +52,7 @@ fn the_alarm_rings_once_a_minute() {
 fn networks_are_bounded() {
     let (mut window, now) = (Window::default(), Instant::now());
     for n in 0..=u8::MAX {
-        window.add(Group::V4([10, 1, n]), now);
+        window.add(Net::V4([10, 1, n]), now);
     }
     let minute = window.now.unwrap();
     assert_eq!((minute.groups.len(), minute.shed), (GROUPS, 256));
