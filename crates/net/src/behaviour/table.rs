@@ -106,13 +106,10 @@ impl Behaviour {
         self.lan = lan.clone();
     }
 
-    /// Leaves out private addresses that mean nothing to the asker.
+    /// Leaves global addresses, and private ones of a range in which the asker is.
     fn cut(&self, asker: Option<&IpAddr>, peers: &mut [kad::KadPeer]) {
         for peer in peers.iter_mut() {
-            peer.multiaddrs.retain(|told| match address::ip_of(told) {
-                Some(ip) if lan::is_private(ip) => asker.is_some_and(|at| self.lan.joins(*at, ip)),
-                Some(_) | None => true,
-            });
+            peer.multiaddrs.retain(|told| may_tell(&self.lan, asker, told));
         }
     }
 
@@ -243,6 +240,15 @@ impl NetworkBehaviour for Behaviour {
         }
         action
     }
+}
+
+/// Whether an address may be told to an asker at this host. Names, link-local and other special
+/// addresses are told to nobody: nobody would follow them.
+fn may_tell(lan: &Lan, asker: Option<&IpAddr>, told: &Multiaddr) -> bool {
+    address::ip_of(told).is_some_and(|ip| {
+        let is_shared = || lan::is_private(ip) && asker.is_some_and(|at| lan.joins(*at, ip));
+        address::is_global(ip) || is_shared()
+    })
 }
 
 #[cfg(test)]

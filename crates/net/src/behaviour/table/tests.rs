@@ -84,3 +84,29 @@ async fn a_flood_of_names_gives_no_dials_without_an_account() {
     let forgotten = addresses[..limits::KAD_NAMED].to_vec();
     assert_eq!(table.within_budget(forgotten).len(), limits::NAMED_DIALS);
 }
+
+#[test]
+fn answers_name_global_addresses_and_those_of_the_askers_range() {
+    let lan = Lan::new(vec!["10.0.0.0/8".parse().unwrap()]);
+    let told = |asker: &str, host: &str| {
+        let asker: IpAddr = asker.parse().unwrap();
+        may_tell(&lan, Some(&asker), &format!("{host}/tcp/4101").parse().unwrap())
+    };
+    for host in ["/ip4/1.2.3.4", "/ip6/2a00:1450::1"] {
+        assert!(told("9.9.9.9", host) && told("10.0.0.1", host), "{host}");
+    }
+    assert!(told("10.0.0.1", "/ip4/10.1.1.1") && !told("9.9.9.9", "/ip4/10.1.1.1"));
+    let special = [
+        "/ip4/169.254.1.1",
+        "/ip6/fe80::1",
+        "/ip4/192.168.1.1",
+        "/ip4/127.0.0.1",
+        "/ip4/224.0.0.1",
+        "/ip6/::ffff:10.1.1.1",
+        "/dns4/bee.lan",
+    ];
+    for host in special {
+        assert!(!told("10.0.0.1", host) && !told("9.9.9.9", host), "{host}");
+    }
+    assert!(!may_tell(&lan, None, &"/ip4/10.1.1.1/tcp/1".parse().unwrap()));
+}
