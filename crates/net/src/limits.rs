@@ -312,9 +312,10 @@ pub const SEARCH_TTL: Duration = Duration::from_secs(30);
 pub const SEARCHES_KEPT: usize = 64;
 /// Providers that one search takes from Kademlia; the rest is ignored.
 pub const SEARCH_PROVIDERS: usize = 20;
-/// Connected peers below which a node dials peers that it remembers.
+/// Admitted peers that this node has dialled or met before below which it dials peers that it
+/// remembers.
 pub const MIN_DEGREE: usize = 8;
-/// Connected peers below which a node dials peers of which it has only heard: up to so many nodes
+/// Admitted peers below which a node dials peers of which it has only heard: up to so many nodes
 /// are connected everybody with everybody, and in larger networks a node knows enough of the others.
 /// At most three quarters of `max_peers`.
 pub const MESH_DEGREE: usize = 24;

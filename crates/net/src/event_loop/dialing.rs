@@ -101,8 +101,8 @@ impl EventLoop {
             return;
         }
         if kind == Kind::Recalled {
-            if self.peers.connected() >= limits::MIN_DEGREE {
-                // Whoever is there knows others.
+            if self.degree(Rank::Met) >= limits::MIN_DEGREE {
+                // Friends that are here know others; strangers that came by themselves do not count.
                 return self.dials.remove(id);
             }
             if self.dials.under_way() >= limits::RECALL_DIALS {

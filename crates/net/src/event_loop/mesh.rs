@@ -8,8 +8,14 @@ use libp2p::{Multiaddr, PeerId};
 use rand::seq::SliceRandom;
 use tokio::time::Instant;
 
-use super::{EventLoop, Timer, dialing, dials::Pending};
-use crate::{limits, wire::SignedAdvert};
+use super::{
+    EventLoop, Timer,
+    admission::Rank,
+    dialing,
+    dials::Pending,
+    peers::{Connection, Peer},
+};
+use crate::{event::Direction, limits, wire::SignedAdvert};
 
 /// A lead that may be dialled.
 type Lead = meshwork_core::discovery::leads::Lead<SignedAdvert>;
@@ -73,7 +79,22 @@ impl EventLoop {
     fn mesh_missing(&self) -> usize {
         // The rest is for peers that come by themselves and for those that the operator names.
         let most = limits::MESH_DEGREE.min(self.settings.max_peers * 3 / 4);
-        most.saturating_sub(self.peers.connected() + self.dials.under_way())
+        most.saturating_sub(self.degree(Rank::New) + self.dials.under_way())
+    }
+
+    /// How many peers of at least this rank are admitted, or were just dialled and have time for
+    /// their hello.
+    pub(super) fn degree(&self, rank: Rank) -> usize {
+        let has_time = |connection: &Connection| {
+            connection.direction == Direction::Outbound
+                && connection.since.elapsed() < self.settings.hello_timeout
+        };
+        let counts = |known: &Peer| {
+            let is_in = known.is_admitted() || known.connections.iter().any(has_time);
+            is_in && !known.is_closing()
+        };
+        let peers = self.peers.iter().filter(|(_, known)| counts(known));
+        peers.filter(|(peer, _)| self.rank(peer) >= rank).count()
     }
 
     fn is_candidate(&self, lead: &Lead) -> bool {

@@ -458,6 +458,7 @@ impl Peers {
     }
 
     /// How many are connected.
+    #[cfg(test)]
     pub(super) fn connected(&self) -> usize {
         self.table.values().filter(|peer| peer.is_connected()).count()
     }

@@ -153,3 +153,30 @@ async fn a_target_without_a_free_connection_waits_and_is_told_once() {
     bench.event_loop.on_dial_failed(id, &libp2p::swarm::DialError::Denied { cause });
     assert!(bench.event_loop.dials.take_due(target, since + limits::REDIAL_MAX / 4).is_none());
 }
+
+#[tokio::test]
+async fn strangers_that_came_first_do_not_keep_a_node_from_its_friends() {
+    let mut bench = Bench::with(96).await;
+    let friend: Multiaddr = "/ip4/127.0.0.1/tcp/4109".parse().unwrap();
+    let remembered = Remembered::new(PeerId::random(), &[friend], false).unwrap();
+    let recalled = bench.event_loop.dials.recall(&remembered).unwrap();
+    for n in 0..limits::MIN_DEGREE {
+        let stranger = PeerId::random();
+        bench.comes(stranger, FAR + n, "10.1.0.1");
+        bench.admits(stranger);
+    }
+    assert_eq!(bench.event_loop.degree(Rank::New), limits::MIN_DEGREE);
+    assert_eq!(bench.event_loop.degree(Rank::Met), 0);
+    bench.event_loop.dials.schedule(recalled, Instant::now());
+    bench.event_loop.dial_target(recalled);
+    assert_eq!(bench.event_loop.dials.under_way(), 1);
+}
+
+#[tokio::test]
+async fn peers_without_a_hello_do_not_count_as_connected() {
+    let mut bench = Bench::with(96).await;
+    for n in 0..limits::MIN_DEGREE {
+        bench.comes(PeerId::random(), FAR + n, "10.1.0.1");
+    }
+    assert_eq!(bench.event_loop.degree(Rank::New), 0);
+}
