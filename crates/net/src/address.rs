@@ -119,9 +119,9 @@ pub(crate) fn is_public(address: &Multiaddr) -> bool {
     }
 }
 
-/// Whether an address at which a peer was met may be dialled when it is read from a file: it is of a
-/// form that is dialled, and leads neither to what nobody dials nor to a port that a stranger could
-/// not name either. Loopback and private addresses and names may be: this node has reached peers there.
+/// Whether an address from the peer book may be dialled: its form is one that is dialled, its IP
+/// address is not one that nobody dials ([`is_never`]), and its port is harmless ([`is_harmless`]).
+/// Names, loopback and private addresses are allowed, because this node has met the peer there.
 pub(crate) fn may_recall(peer: &PeerId, address: &Multiaddr) -> bool {
     let Ok(Parts { host, port, peer: named, .. }) = parts(address) else { return false };
     let is_somewhere = match host {

@@ -1,10 +1,10 @@
 //! A transport that refuses to dial what must not be dialled (P-11).
 //!
-//! It stands twice in the stack. Above the name resolver it passes what the operator gave, exactly
-//! as given, what was learned on a network segment of ours, private addresses in ranges of ours that
-//! their subjects have signed, and public addresses; nothing else that a stranger announced, names
-//! least of all. Below the resolver only the names that the operator
-//! gave arrive, and the filter stops those that resolve to addresses that nobody may dial.
+//! It stands twice in the stack. Before names are looked up, these pass: addresses that the operator
+//! gave, exactly as given; addresses learned on a network segment of this machine; private addresses
+//! that their subjects have signed, in a range of this node; public addresses. Nothing else that a
+//! stranger announced passes, and no name that the operator did not give. After the look-up the
+//! filter stops addresses that nobody may dial, whatever a name server says.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -40,7 +40,9 @@ pub(crate) struct Allowed(Arc<Mutex<Lists>>);
 
 #[derive(Debug, Default)]
 struct Lists {
-    /// From configuration and explicit dials; the oldest first.
+    /// Of the configuration and of peers that were met before the start; bounded by their limits.
+    configured: HashSet<Multiaddr>,
+    /// From explicit dials; the oldest first.
     given: VecDeque<Multiaddr>,
     /// Learned on a segment of ours; bounded by the table of near peers.
     near: HashSet<Multiaddr>,
@@ -49,8 +51,13 @@ struct Lists {
 }
 
 impl Allowed {
-    /// The operator gave this address. It stays allowed until [`limits::GIVEN_ADDRESSES`] others
-    /// were given.
+    /// The configuration, or the peer book, names these addresses. They stay allowed.
+    pub(crate) fn configure<'a>(&self, addresses: impl Iterator<Item = &'a Multiaddr>) {
+        self.lists().configured.extend(addresses.map(address::without_peer));
+    }
+
+    /// The operator asked to dial this address. It stays allowed until [`limits::GIVEN_ADDRESSES`]
+    /// others were given.
     pub(crate) fn give(&self, address: &Multiaddr) {
         let address = address::without_peer(address);
         let mut lists = self.lists();
@@ -80,10 +87,11 @@ impl Allowed {
         lists.vouched.push_back(address);
     }
 
-    /// Whether the operator gave this address.
+    /// Whether the operator gave this address, by configuration or by a dial.
     pub(crate) fn is_given(&self, address: &Multiaddr) -> bool {
         let address = address::without_peer(address);
-        self.lists().given.contains(&address)
+        let lists = self.lists();
+        lists.configured.contains(&address) || lists.given.contains(&address)
     }
 
     /// Whether a dial of this address may pass the filter at `stage`.

@@ -234,7 +234,8 @@ pub const CONFIGURED_ADDRESSES: usize = 64;
 /// Peers to which the node keeps a connection, beside the bootstrap addresses; `keep` of a further
 /// one has no effect but a warning.
 pub const KEPT_PEERS: usize = MAX_PEERS;
-/// Addresses that were given by the operator; the earliest given is forgotten first.
+/// Addresses that the operator asked to dial; the earliest given is forgotten first. Those of the
+/// configuration are not among them.
 pub const GIVEN_ADDRESSES: usize = 1_024;
 /// Callers that wait for the same dial; more are answered `Busy`.
 pub const DIAL_CALLERS: usize = 16;
@@ -242,8 +243,8 @@ pub const DIAL_CALLERS: usize = 16;
 pub const REDIAL_MIN: Duration = Duration::from_secs(1);
 /// Longest wait before a lost peer is dialled again.
 pub const REDIAL_MAX: Duration = Duration::from_secs(60);
-/// Peers that a start remembers, the last met first; more are ignored. With
-/// [`REMEMBERED_ADDRESSES`] each they fit into [`GIVEN_ADDRESSES`] and leave room there.
+/// Peers that a start remembers, the last met first; more are ignored. Each has at most
+/// [`REMEMBERED_ADDRESSES`] that may be dialled for as long as the node runs.
 pub const REMEMBERED_PEERS: usize = 200;
 /// Addresses of a remembered peer: a few interfaces, TCP and QUIC.
 pub const REMEMBERED_ADDRESSES: usize = 4;

@@ -137,3 +137,14 @@ fn the_lists_are_bounded() {
     allowed.set_near((1..=u16::MAX).map(|port| address(&format!("/ip4/10.0.0.1/tcp/{port}"))));
     assert_eq!(allowed.lists().near.len(), limits::NEAR_PEERS * limits::PEER_ADDRESSES);
 }
+
+#[test]
+fn dials_do_not_push_out_what_is_configured() {
+    let allowed = Allowed::default();
+    let bootstrap = address(&format!("/dns4/bee.lan/tcp/4101/p2p/{PEER}"));
+    allowed.configure([&bootstrap].into_iter());
+    for port in 1..=2 * limits::GIVEN_ADDRESSES {
+        allowed.give(&address(&format!("/ip4/127.0.0.1/tcp/{port}")));
+    }
+    assert!(dials(Stage::Announced, &allowed, "/dns4/bee.lan/tcp/4101"));
+}

@@ -33,12 +33,10 @@ impl EventLoop {
         let others = remembered.iter().filter(|known| known.peer != self.local_peer);
         let remembered: Vec<_> = others.take(limits::REMEMBERED_PEERS).collect();
         self.met = remembered.iter().map(|known| known.peer).collect();
-        // What was given first is forgotten first: those that were met last stay longest.
-        let recalled = remembered.iter().rev().flat_map(|known| &known.addresses);
-        for given in recalled.chain(bootstrap) {
-            self.allowed.give(given);
-            self.intake.know_given(given);
-        }
+        let recalled = remembered.iter().flat_map(|known| &known.addresses);
+        let named = recalled.chain(bootstrap);
+        self.allowed.configure(named.clone());
+        named.for_each(|address| self.intake.know_given(address));
         let configured = self.dials.configure(bootstrap);
         for known in remembered {
             if known.keep {
