@@ -24,6 +24,8 @@ struct NamedDial {
     /// Without `/p2p/…`. None: wherever Kademlia knows, or the price of a wrong word.
     address: Option<Multiaddr>,
     source: PeerId,
+    /// Somebody else answered there, for which its source has paid.
+    charged: bool,
 }
 
 impl Budget {
@@ -45,19 +47,22 @@ impl Budget {
         {
             return false;
         }
-        self.named.push_back(NamedDial { at: now, address, source });
+        self.named.push_back(NamedDial { at: now, address, source, charged: false });
         true
     }
 
-    /// Somebody else answered at `address` than was said: who named it may name fewer others.
+    /// Somebody else answered at `address` than was said: who named it may name fewer others. It pays
+    /// once for each dial on its word, however often the address is dialled for other reasons.
     pub(crate) fn charge(&mut self, address: &Multiaddr, now: Instant) {
         self.forget_past(now);
         let wrong = Some(address::without_peer(address));
-        let named = self.named.iter().find(|dial| dial.address == wrong);
-        let Some(source) = named.map(|dial| dial.source) else { return };
+        let mut named = self.named.iter_mut().filter(|dial| !dial.charged);
+        let Some(named) = named.find(|dial| dial.address == wrong) else { return };
+        named.charged = true;
+        let source = named.source;
         for _ in 0..limits::WRONG_PEER_COST {
             if self.named.len() < limits::NAMED_DIALS_KEPT {
-                self.named.push_back(NamedDial { at: now, address: None, source });
+                self.named.push_back(NamedDial { at: now, address: None, source, charged: true });
             }
         }
     }

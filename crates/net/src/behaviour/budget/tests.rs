@@ -55,3 +55,15 @@ async fn a_dial_that_was_given_up_does_not_count() {
     budget.refund(&address(1));
     assert!(budget.may_dial(Some(&address(1)), source, start));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_wrong_address_is_paid_for_once() {
+    let mut budget = Budget::default();
+    let (start, source) = (Instant::now(), PeerId::random());
+    assert!(budget.may_dial(Some(&address(1)), source, start));
+    for _ in 0..1_000 {
+        budget.charge(&address(1), start);
+    }
+    assert_eq!(budget.dialled(), 1 + limits::WRONG_PEER_COST);
+    assert!(budget.may_dial(Some(&address(2)), source, start));
+}
