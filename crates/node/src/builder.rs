@@ -292,7 +292,7 @@ async fn open_journal(inner: &Inner, engine: &mut Engine) -> Result<Option<Journ
     let Some(home) = &inner.config.home else { return Ok(None) };
     let clock = inner.clock;
     let opened = Journal::open(home, inner.owner(), clock, inner.recovery.clone()).await;
-    let (journal, ledger) = opened.map_err(InternalError::from)?;
+    let (journal, mut ledger) = opened.map_err(InternalError::from)?;
     let now = clock.now();
     inner.archive.get_or_init(|| journal.archiver().archive());
     ledger.restore_archive(engine)?;

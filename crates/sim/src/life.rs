@@ -30,10 +30,10 @@ impl World<'_> {
         let Some(node) = self.nodes.get_mut(index) else { return Ok(()) };
         let clock = node.clock(self.now);
         let mut engine = node.boot();
-        let ledger = node.disk.ledger();
+        let mut ledger = node.disk.ledger();
+        let archived = ledger.archived_len();
         let lost = |reason| Broken::new(Invariant::AnsweredIsKnown, format!("restore: {reason}"));
         ledger.restore_archive(&mut engine).map_err(lost)?;
-        let archived = ledger.archived_len();
         let (tasks, kept) = ledger.into_parts();
         let (restored, results) = (tasks.len(), kept.len());
         for task in tasks {

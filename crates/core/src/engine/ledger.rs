@@ -169,19 +169,20 @@ impl Ledger {
     }
 
     /// Gives an engine what is known of groups, ended tasks and forgotten ones. The tasks and results
-    /// of [`Self::into_parts`] come after it.
+    /// of [`Self::into_parts`] come after it. Each volume is let go of when it is given: there may be
+    /// more than fit twice.
     ///
     /// # Errors
     ///
     /// As [`Engine::restore_volume`].
-    pub fn restore_archive(&self, engine: &mut Engine) -> Result<(), Reason> {
+    pub fn restore_archive(&mut self, engine: &mut Engine) -> Result<(), Reason> {
         engine.set_up_before(self.up);
         engine.restore_forgotten(self.forgotten.clone());
         for tally in self.groups.values() {
             engine.restore_group(tally);
         }
-        for volume in self.volumes.values() {
-            engine.restore_volume(volume)?;
+        while let Some((_, volume)) = self.volumes.pop_first() {
+            engine.restore_volume(&volume)?;
         }
         engine.restore_numbers(self.numbers);
         Ok(())
