@@ -3,7 +3,7 @@
 use std::io;
 
 use meshwork_api::{BindError, ClientError};
-use meshwork_node::{BuildError, HomeError, InternalError, NetworkError};
+use meshwork_node::{BuildError, HomeError, InternalError, JournalError, NetworkError};
 
 use crate::{exit, output::format};
 
@@ -133,20 +133,67 @@ impl Failure {
                 return Self::usage(format!("--listen: {told}"));
             }
         }
+        if let NetworkError::TransportError(BuildError::PortTaken { .. }) = error {
+            let failure = Self::new(exit::of_code(error.code()), error.code(), told);
+            return failure.with_hint("meshwork up --listen ADDR, with another port");
+        }
         let failure = Self::new(exit::of_code(error.code()), error.code(), told);
         if let NetworkError::InternalError(InternalError::Home(error)) = error {
             return failure.with_hint_of_home(error);
+        }
+        if let NetworkError::InternalError(InternalError::Journal(error)) = error {
+            return failure.with_hint_of_journal(error);
         }
         failure
     }
 
     /// Adds what to do about a home that cannot be used, where a command helps.
     pub(crate) fn with_hint_of_home(self, error: &HomeError) -> Self {
+        if let HomeError::OtherUser { home, owner } = error {
+            let home = format::shell(&home.to_string_lossy());
+            return self.with_hint(format!(
+                "sudo -u '#{owner}' meshwork --home {home} up        (or choose another one with --home)"
+            ));
+        }
         let HomeError::InUse { home, .. } = error else { return self };
         let home = home.display().to_string();
         self.with_hint(format!(
             "meshwork --home {home:?} down        (or choose another one with --home)"
         ))
+    }
+
+    /// Adds what to do about a journal that cannot be used, where a command helps.
+    pub(crate) fn with_hint_of_journal(self, error: &JournalError) -> Self {
+        match error {
+            JournalError::Home(error) => self.with_hint_of_home(error),
+            JournalError::Missing { .. } | JournalError::Unreadable { .. } => {
+                self.with_hint("meshwork store restore DIR")
+            }
+            JournalError::Marker { .. } => self.with_hint("meshwork store salvage"),
+            JournalError::MissingEnded { .. }
+            | JournalError::Behind { .. }
+            | JournalError::Damaged { .. }
+            | JournalError::Pages { .. } => {
+                self.with_hint("meshwork store restore DIR, or meshwork store salvage")
+            }
+            JournalError::WouldReplace { .. } => {
+                self.with_hint("with --yes it is put aside, and the copy takes its place")
+            }
+            JournalError::OtherNode { owner, .. } => self.with_hint(format!("--node {owner}")),
+            JournalError::None { .. }
+            | JournalError::NoMarker { .. }
+            | JournalError::Foreign { .. }
+            | JournalError::OtherKey { .. }
+            | JournalError::NoKey { .. }
+            | JournalError::Older { .. }
+            | JournalError::Format { .. }
+            | JournalError::Occupied { .. }
+            | JournalError::Copying
+            | JournalError::Store { .. }
+            | JournalError::Thread(_)
+            | JournalError::Stopped
+            | _ => self,
+        }
     }
 }
 

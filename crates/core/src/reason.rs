@@ -64,7 +64,7 @@ pub enum Reason {
     /// The disk of the node's home is full: what is to outlive the process cannot be kept.
     #[error(
         "no space for more results: the disk of the node's home is full, or groups that have not ended \
-         take all that --keep-results-max allows"
+         take all that is kept"
     )]
     DiskFull {
         /// When to try again.

@@ -28,7 +28,7 @@ pub enum BuildError {
     /// Another process listens there.
     #[error(
         "cannot listen on {address}: the port is taken by another process; stop that one, or choose \
-         another port with --listen"
+         another port"
     )]
     PortTaken {
         /// Which.

@@ -111,7 +111,7 @@ impl NetworkManagerBuilder {
     /// A field of the configuration is out of its range; the home is in use, damaged or open to
     /// others; the identity key cannot be used; a handler's name is bad or taken.
     pub fn build(self) -> Result<NetworkManager, NetworkError> {
-        let Self { config, registry, desk, manual } = self;
+        let Self { mut config, registry, desk, manual } = self;
         config.check()?;
         let registry = registry.map_err(InternalError::from)?;
         let handlers: Vec<HandlerName> = registry.names().cloned().collect();
@@ -128,7 +128,7 @@ impl NetworkManagerBuilder {
                 identity::load_or_create(path).map_err(InternalError::from)?
             }
         };
-        let policy = policy(&config, home.as_deref(), &families(&handlers))?;
+        let policy = policy(&mut config, home.as_deref(), &families(&handlers))?;
         let boot = match &home {
             Some(home) => home.next_boot().map_err(InternalError::from)?,
             None => boot_without_home(&config.identity)?,
@@ -183,9 +183,10 @@ impl NetworkManagerBuilder {
     }
 }
 
-/// What the configuration and the home say about other nodes.
+/// What the configuration and the home say about other nodes. What the configuration does not set, it
+/// takes from `config.toml`.
 fn policy(
-    config: &NetworkConfig,
+    config: &mut NetworkConfig,
     home: Option<&Home>,
     families: &[&str],
 ) -> Result<Policy, NetworkError> {
@@ -202,6 +203,9 @@ fn policy(
         policy.names = home.names().map_err(InternalError::from)?;
         let file = home.config(families).map_err(InternalError::from)?;
         policy.accept = policy.accept.over(&file.accept);
+        if config.lan.is_empty() {
+            config.lan = file.lan;
+        }
     }
     Ok(policy)
 }

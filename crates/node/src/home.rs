@@ -49,9 +49,8 @@ pub enum HomeError {
     },
     /// Root would leave files in it that its owner cannot read.
     #[error(
-        "{} belongs to user {owner}, and this process runs as root: run it as that user with \
-         sudo -u '#{owner}' meshwork --home {} up, or choose another directory with --home",
-        home.display(), quoted(home)
+        "{} belongs to user {owner}, and this process runs as root: run it as that user, or choose \
+         another directory", home.display()
     )]
     OtherUser {
         /// Which directory.

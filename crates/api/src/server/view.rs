@@ -120,11 +120,7 @@ impl<'m> Viewer<'m> {
                     peer: peer.to_string(),
                     name: self.name(peer),
                     code: obstacle_code(obstacle).to_owned(),
-                    message: if *obstacle == Obstacle::NotTrusted {
-                        format!("{obstacle}: meshwork peers trust {peer}")
-                    } else {
-                        obstacle.to_string()
-                    },
+                    message: obstacle.to_string(),
                 })
                 .collect(),
         }

@@ -64,7 +64,9 @@ pub(crate) struct UpArgs {
     #[arg(long, value_name = "NAME", value_parser = values::name)]
     pub(crate) capability: Vec<String>,
     /// Private ranges that are this node's own network, such as 10.0.0.0/8: peers there are found
-    /// through other peers [default: the subnets of this machine's private interfaces]
+    /// through other peers. Goes before MESHWORK_LAN (ranges with commas between them), which goes before
+    /// `lan = ["10.0.0.0/8"]` in config.toml in the home [default: the subnets of this machine's
+    /// private interfaces]
     #[arg(long, value_name = "RANGE", num_args = 1..)]
     pub(crate) lan: Vec<Subnet>,
     /// Do not look for peers on the local network

@@ -135,6 +135,5 @@ fn text(told: &Told) -> String {
 
 fn failure(error: JournalError) -> Failure {
     let code = if error.code() == "internal" { "journal" } else { error.code() };
-    let failure = Failure::new(exit::FAILED, code, error.to_string());
-    if let JournalError::Home(error) = &error { failure.with_hint_of_home(error) } else { failure }
+    Failure::new(exit::FAILED, code, error.to_string()).with_hint_of_journal(&error)
 }

@@ -138,7 +138,11 @@ fn waits(what: &str, waiting: &WaitingView, now: DateTime<Utc>) -> String {
         let peer = format::peer_label(obstacle.name.as_deref(), &obstacle.peer);
         let may = if obstacle.code == "none" { "yes" } else { "no" };
         let message = format::printable(&obstacle.message);
-        text.push_str(&format!("  {peer}  {may}  {message}\n"));
+        let remedy = match obstacle.code.as_str() {
+            "not_trusted" => format!(": meshwork peers trust {}", obstacle.peer),
+            _ => String::new(),
+        };
+        text.push_str(&format!("  {peer}  {may}  {message}{remedy}\n"));
     }
     if waiting.peers.len() > 1 {
         let sums = waiting.sums.iter().map(|(code, count)| format!("{count} {}", obstacle(code)));

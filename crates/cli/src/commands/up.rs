@@ -132,7 +132,8 @@ fn ready(args: UpArgs, home: &Home) -> anyhow::Result<Ready> {
     // Before the node, which would otherwise measure into nothing.
     let metrics = Metrics::install()?;
     let debug = args.debug_handlers.then(|| args.debug_log.clone());
-    let env = std::env::var(config::ACCEPT_ENV).unwrap_or_default();
+    let variable = |name| std::env::var(name).unwrap_or_default();
+    let env = config::Env { accept: variable(config::ACCEPT_ENV), lan: variable(config::LAN_ENV) };
     let mut builder = NetworkManager::builder().config(config::of(args, home, &env)?);
     if let Some(log) = debug {
         builder = builder.debug_handlers(log);

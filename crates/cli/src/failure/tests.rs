@@ -63,3 +63,41 @@ fn any_other_error_tells_its_causes() {
     assert_eq!((failure.exit, failure.message.as_str()), (1, "cannot write"));
     assert_eq!(failure.cause.as_deref(), Some("disk on fire"));
 }
+
+/// Sources of the library below a folder.
+fn sources(dir: &std::path::Path, all: &mut Vec<(String, String)>) {
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, all);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            all.push((path.display().to_string(), text));
+        }
+    }
+}
+
+/// An error of the library is read by programs without a command line: what to type is said here.
+#[test]
+fn no_error_of_the_library_names_a_command() {
+    let crates = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let verbs: Vec<String> = <crate::args::Cli as clap::CommandFactory>::command()
+        .get_subcommands()
+        .map(|verb| format!("meshwork {}", verb.get_name()))
+        .collect();
+    assert!(verbs.contains(&"meshwork store".to_owned()));
+    let (mut all, mut seen) = (Vec::new(), 0);
+    for name in ["api", "core", "exec", "meshwork", "net", "node"] {
+        sources(&crates.join(name).join("src"), &mut all);
+    }
+    for (path, text) in all {
+        for error in text.split("#[error(").skip(1) {
+            let said = error.split(")]").next().unwrap_or_default();
+            let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+            seen += 1;
+            let named = verbs.iter().find(|verb| said.contains(verb.as_str()));
+            assert!(named.is_none() && !said.contains("--"), "{path}: {said}");
+        }
+    }
+    assert!(seen > 100, "{seen}");
+}

@@ -1,11 +1,12 @@
 //! `config.toml` in the home: settings that outlive the process, for people to edit.
 //!
-//! It holds `[accept]` alone so far. A key that means nothing here is an error, because a typo would
+//! It holds `[accept]` and `lan`. A key that means nothing here is an error, because a typo would
 //! silently leave the default in force. What is written keeps the user's comments and order.
 
 use std::path::{Path, PathBuf};
 
 use meshwork_core::{Accept, AcceptPolicy, nearest};
+use meshwork_net::Subnet;
 use toml_edit::{Document, DocumentMut, Item, TableLike, Value};
 
 use crate::home::HomeError;
@@ -13,9 +14,10 @@ use crate::home::HomeError;
 #[cfg(test)]
 mod tests;
 
-/// Sections of the file.
-const SECTIONS: [&str; 1] = [ACCEPT];
+/// What the file may set.
+const SETTINGS: [&str; 2] = [ACCEPT, LAN];
 const ACCEPT: &str = "accept";
+const LAN: &str = "lan";
 
 /// A family of handlers that a rule names and the node does not have.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -61,6 +63,8 @@ pub(crate) struct ConfigFile {
     document: DocumentMut,
     /// The rules of `[accept]`.
     pub(crate) accept: AcceptPolicy,
+    /// The ranges of `lan`.
+    pub(crate) lan: Vec<Subnet>,
 }
 
 impl ConfigFile {
@@ -73,10 +77,14 @@ impl ConfigFile {
         let reader = Reader { path, text };
         let document = Document::parse(text)
             .map_err(|error| reader.wrong(error.span(), error.message().to_owned()))?;
-        let mut accept = AcceptPolicy::default();
+        let (mut accept, mut lan) = (AcceptPolicy::default(), Vec::new());
         for (name, item) in document.iter() {
+            if name == LAN {
+                lan = reader.ranges(item)?;
+                continue;
+            }
             if name != ACCEPT {
-                return Err(reader.unknown(document.as_table(), name, "section", &SECTIONS));
+                return Err(reader.unknown(document.as_table(), name, "setting", &SETTINGS));
             }
             let Some(rules) = item.as_table_like() else {
                 let why = "accept is a section: write [accept], and below it text = \"listed\"";
@@ -86,7 +94,7 @@ impl ConfigFile {
                 accept = accept.with(family, reader.rule(rules, family, value, families)?);
             }
         }
-        Ok(Self { document: document.into_mut(), accept })
+        Ok(Self { document: document.into_mut(), accept, lan })
     }
 
     /// Sets these rules in `[accept]`; the other ones stay.
@@ -120,6 +128,16 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    fn ranges(&self, item: &Item) -> Result<Vec<Subnet>, HomeError> {
+        let why = || "lan: write a list of private ranges, such as [\"10.0.0.0/8\"]".to_owned();
+        let list = item.as_array().ok_or_else(|| self.wrong(item.span(), why()))?;
+        let range = |value: &Value| {
+            let text = value.as_str().ok_or_else(|| self.wrong(value.span(), why()))?;
+            text.parse().map_err(|error| self.wrong(value.span(), format!("lan: {error}")))
+        };
+        list.iter().map(range).collect()
+    }
+
     fn rule(
         &self,
         rules: &dyn TableLike,

@@ -21,8 +21,8 @@ pub enum JournalError {
     },
     /// The file is gone.
     #[error(
-        "{} is missing, and it held the tasks of this node: put it back, or a copy with meshwork store \
-         restore; to give them up, remove journal.id beside it", path.display()
+        "{} is missing, and it held the tasks of this node: put it back, or restore a copy; to give them \
+         up, remove journal.id beside it", path.display()
     )]
     Missing {
         /// Which.
@@ -30,8 +30,8 @@ pub enum JournalError {
     },
     /// A file of the archive is gone.
     #[error(
-        "{} is missing, and it held tasks that have ended: put it back, or a copy with meshwork store \
-         restore, or go on without them by meshwork store salvage", path.display()
+        "{} is missing, and it held tasks that have ended: put it back, restore a copy, or salvage the \
+         rest", path.display()
     )]
     MissingEnded {
         /// The file.
@@ -50,8 +50,8 @@ pub enum JournalError {
     },
     /// The marker is not one.
     #[error(
-        "{} is damaged: put a copy of it back, or write it anew from the journal with meshwork store \
-         salvage", path.display()
+        "{} is damaged: put a copy of it back, or salvage the journal, which writes it anew",
+        path.display()
     )]
     Marker {
         /// Which.
@@ -98,7 +98,7 @@ pub enum JournalError {
     /// It lacks what was committed last, or is a copy from before.
     #[error(
         "{} lacks its latest {missing} commits, and with them what was told since: put the latest back, \
-         or go on without them by meshwork store salvage", path.display()
+         or salvage the rest", path.display()
     )]
     Behind {
         /// Which.
@@ -116,8 +116,8 @@ pub enum JournalError {
     },
     /// Some of it cannot be read.
     #[error(
-        "{} is damaged: {damaged} of {total} records cannot be read; put a copy back with meshwork \
-         store restore, or go on without them by meshwork store salvage", path.display()
+        "{} is damaged: {damaged} of {total} records cannot be read; restore a copy, or salvage the rest",
+        path.display()
     )]
     Damaged {
         /// Which.
@@ -135,8 +135,8 @@ pub enum JournalError {
     },
     /// There is a journal where an earlier one is to be put back.
     #[error(
-        "{} is there, and may know of tasks that the copy does not: with --yes it is put aside, and \
-         the copy takes its place", path.display()
+        "{} is there, and may know of tasks that the copy does not; replacing it has to be confirmed",
+        path.display()
     )]
     WouldReplace {
         /// Which.
@@ -145,7 +145,7 @@ pub enum JournalError {
     /// The copy is of the journal of another node than the home's.
     #[error(
         "{} is the journal of node {owner}, and this home is that of {own}: restore it into that node's \
-         home; to replace this node by that one, put that node's identity.key here and add --node {owner}",
+         home; to replace this node by that one, put that node's identity.key here and name it",
         path.display()
     )]
     OtherNode {
@@ -161,8 +161,7 @@ pub enum JournalError {
     Copying,
     /// Its pages are damaged, and the records do not tell what is lost.
     #[error(
-        "{} is damaged: {source}; put a copy back with meshwork store restore, or go on with what can be \
-         read by meshwork store salvage", path.display()
+        "{} is damaged: {source}; restore a copy, or salvage what can be read", path.display()
     )]
     Pages {
         /// Which.
@@ -172,8 +171,8 @@ pub enum JournalError {
     },
     /// Not even what is whole in it can be read.
     #[error(
-        "{} is damaged so that nothing can be read: put a copy back with meshwork store restore; to give \
-         up the tasks in it, remove it and journal.id beside it", path.display()
+        "{} is damaged so that nothing can be read: restore a copy; to give up the tasks in it, remove it \
+         and journal.id beside it", path.display()
     )]
     Unreadable {
         /// Which.

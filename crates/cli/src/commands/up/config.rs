@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use meshwork::Subnet;
 use meshwork_core::{AcceptPolicy, Multiaddr, advert::clean, limits::HEARTBEAT};
 use meshwork_node::{Identity, NetworkConfig, Offered, TaskSettings};
 
@@ -24,13 +25,14 @@ mod tests;
 /// Port of a daemon that is not told another.
 const PORT: u16 = 4101;
 
-/// The configuration that the flags ask for, and `MESHWORK_ACCEPT`.
+/// The configuration that the flags and these variables ask for.
 ///
 /// # Errors
 ///
-/// That variable does not hold rules.
-pub(super) fn of(args: UpArgs, home: &Home, env: &str) -> Result<NetworkConfig, Failure> {
-    let accept = accept(&args.accept, env, args.debug_handlers)?;
+/// A variable does not hold what it should.
+pub(super) fn of(args: UpArgs, home: &Home, env: &Env) -> Result<NetworkConfig, Failure> {
+    let accept = accept(&args.accept, &env.accept, args.debug_handlers)?;
+    let lan = if args.lan.is_empty() { ranges(&env.lan)? } else { args.lan };
     let listen = if args.listen.is_empty() { default_listen(has_ipv6()) } else { args.listen };
     Ok(NetworkConfig {
         listen_addrs: listen,
@@ -40,7 +42,7 @@ pub(super) fn of(args: UpArgs, home: &Home, env: &str) -> Result<NetworkConfig, 
         home: Some(home.dir().to_owned()),
         name: Some(args.name.unwrap_or_else(host_name)),
         network: args.network,
-        lan: args.lan,
+        lan,
         mdns: !args.no_mdns,
         ping_interval: args.heartbeat,
         accept,
@@ -66,8 +68,27 @@ pub(super) fn of(args: UpArgs, home: &Home, env: &str) -> Result<NetworkConfig, 
     })
 }
 
+/// What variables of the environment say, empty if they are not set.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Env {
+    /// That of [`ACCEPT_ENV`].
+    pub(super) accept: String,
+    /// That of [`LAN_ENV`].
+    pub(super) lan: String,
+}
+
 /// The variable that holds rules as `--accept` takes them, with commas between them.
 pub(super) const ACCEPT_ENV: &str = "MESHWORK_ACCEPT";
+/// The variable that holds ranges as `--lan` takes them, with commas between them.
+pub(super) const LAN_ENV: &str = "MESHWORK_LAN";
+
+fn ranges(env: &str) -> Result<Vec<Subnet>, Failure> {
+    let words = env.split(',').map(str::trim).filter(|word| !word.is_empty());
+    words
+        .map(str::parse)
+        .collect::<Result<_, meshwork::InvalidSubnet>>()
+        .map_err(|why| Failure::usage(format!("{LAN_ENV}: {why}")))
+}
 
 /// The rules of the flags over those of the environment.
 fn accept(flags: &[AcceptRule], env: &str, debug: bool) -> Result<AcceptPolicy, Failure> {

@@ -11,6 +11,11 @@ fn rules_are_read_and_an_empty_file_has_none() {
     assert_eq!(file.accept.rule("text"), Some(Accept::Nobody));
     // Reserved, though this node has no such handlers today.
     assert_eq!(file.accept.rule("debug"), Some(Accept::Anyone));
+    assert!(file.lan.is_empty());
+    let file =
+        parse("lan = [\"10.0.0.0/8\", \"fd00::/8\"]\n[accept]\ntext = \"nobody\"\n").unwrap();
+    assert_eq!(file.lan, ["10.0.0.0/8", "fd00::/8"].map(|range| range.parse().unwrap()));
+    assert_eq!(file.accept.rule("text"), Some(Accept::Nobody));
     let inline = parse("accept = { demo = \"listed\" }").unwrap();
     assert_eq!(inline.accept.rule("demo"), Some(Accept::Listed));
 }
@@ -19,7 +24,10 @@ fn rules_are_read_and_an_empty_file_has_none() {
 fn what_means_nothing_is_refused_with_its_line_and_a_remedy() {
     for (text, line, words) in [
         ("[acept]\ntext = \"listed\"\n", 1, "did you mean accept?"),
-        ("\nname = \"bee\"\n", 2, "there are: accept"),
+        ("\nname = \"bee\"\n", 2, "there are: accept, lan"),
+        ("lan = \"10.0.0.0/8\"\n", 1, "write a list of private ranges"),
+        ("\nlan = [\"10.0.0.0/8\", 7]\n", 2, "write a list of private ranges"),
+        ("lan = [\n\"8.8.8.0/24\",\n]\n", 2, "8.8.8.0/24"),
         ("[accept]\ntxet = \"nobody\"\n", 2, "did you mean text?"),
         ("[accept]\nwasm = \"nobody\"\n", 2, "there are: text, demo, debug, command, exec"),
         ("[accept]\ntext = \"everybody\"\n", 2, "write nobody, listed or anyone"),

@@ -74,7 +74,7 @@ async fn a_damaged_journal_starts_no_node_until_it_is_salvaged() {
     let error =
         Journal::open(dir.path(), None, Clock::start(), Recovery::default()).await.unwrap_err();
     assert!(matches!(error, JournalError::Damaged { damaged: 2, total: 6, .. }), "{error}");
-    assert!(error.to_string().contains("meshwork store salvage"), "{error}");
+    assert!(error.to_string().contains("salvage the rest"), "{error}");
     assert_eq!(verify(dir.path()).unwrap().damaged, 2);
     let Salvaged { report, kept, lost, may_hold_forgotten } = salvage(dir.path()).unwrap();
     assert_eq!((lost, may_hold_forgotten), (2, false));

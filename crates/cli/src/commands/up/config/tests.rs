@@ -8,7 +8,7 @@ fn config(line: &str) -> NetworkConfig {
     let home = Home::of(Some(std::path::Path::new("/h"))).unwrap();
     let verb = Cli::try_parse_from(line.split_whitespace()).unwrap().verb;
     let Verb::Up(args) = verb else { panic!("{line}") };
-    of(*args, &home, "").unwrap()
+    of(*args, &home, &Env::default()).unwrap()
 }
 
 #[test]
@@ -48,7 +48,8 @@ fn a_flag_goes_before_the_environment_family_by_family() {
     let of_env = |line: &str, env: &str| {
         let verb = Cli::try_parse_from(line.split_whitespace()).unwrap().verb;
         let Verb::Up(args) = verb else { panic!("{line}") };
-        of(*args, &home, env).map(|config| config.accept)
+        of(*args, &home, &Env { accept: env.to_owned(), ..Env::default() })
+            .map(|config| config.accept)
     };
     let up = "meshwork up --debug-handlers";
     let policy = of_env(up, " anyone, text=nobody,").unwrap();
@@ -74,7 +75,7 @@ fn flags_that_contradict_each_other_are_refused_by_name() {
     ] {
         let verb = Cli::try_parse_from(line.split_whitespace()).unwrap().verb;
         let Verb::Up(args) = verb else { panic!("{line}") };
-        let failure = of(*args, &home, "").unwrap_err();
+        let failure = of(*args, &home, &Env::default()).unwrap_err();
         assert_eq!(failure.exit, crate::exit::USAGE);
         assert!(failure.message.contains(named), "{failure}");
     }
@@ -102,4 +103,22 @@ fn the_flags_reach_the_configuration() {
     assert_eq!((offered.gpus, offered.labels["a"].as_str()), (1, "b"));
     assert!(offered.capabilities.contains("big") && !config.mdns);
     assert_eq!((config.listen_addrs.len(), config.bootstrap_peers.len()), (1, 1));
+}
+
+#[test]
+fn ranges_come_from_the_flag_and_else_from_the_environment() {
+    assert!(ranges("").unwrap().is_empty());
+    let two = ranges("10.0.0.0/8, fd00::/8").unwrap();
+    assert_eq!(two, ["10.0.0.0/8", "fd00::/8"].map(|range| range.parse().unwrap()));
+    let refused = ranges("10.0.0.0/8,8.8.8.0/24").unwrap_err();
+    assert!(refused.message.starts_with("MESHWORK_LAN: "), "{refused:?}");
+    let home = Home::of(Some(std::path::Path::new("/h"))).unwrap();
+    let lan = |line: &str| {
+        let verb = Cli::try_parse_from(line.split_whitespace()).unwrap().verb;
+        let Verb::Up(args) = verb else { panic!("{line}") };
+        let env = Env { lan: "192.168.0.0/16".to_owned(), ..Env::default() };
+        of(*args, &home, &env).unwrap().lan
+    };
+    assert_eq!(lan("meshwork up"), ["192.168.0.0/16".parse().unwrap()]);
+    assert_eq!(lan("meshwork up --lan 10.0.0.0/8"), ["10.0.0.0/8".parse().unwrap()]);
 }
