@@ -98,7 +98,7 @@ async fn of_what_is_no_journal_any_more_nothing_is_salvaged_and_what_to_do_is_to
     for spoilt in [&[][..], &[0x5a; 100_000], &whole[..512], &whole[..whole.len() / 2]] {
         fs::write(&file, spoilt).unwrap();
         for error in [salvage(dir.path()).unwrap_err(), verify(dir.path()).unwrap_err()] {
-            assert!(error.to_string().contains("meshwork store restore"), "{error}");
+            assert!(error.to_string().contains("restore a copy"), "{error}");
             assert!(error.to_string().contains(&*file.to_string_lossy()), "{error}");
         }
         assert_eq!(fs::read(&file).unwrap(), spoilt, "nothing is changed");
@@ -143,7 +143,7 @@ async fn damaged_marker_is_written_anew_from_the_journal() {
     for kind in strange(&marker) {
         let error = open().await.unwrap_err();
         assert!(matches!(error, JournalError::Marker { .. }), "{kind}: {error}");
-        assert!(error.to_string().contains("meshwork store salvage"), "{error}");
+        assert!(error.to_string().contains("salvage the journal"), "{error}");
         assert_eq!(salvage(dir.path()).unwrap().report.records, 4, "{kind}");
         open().await.unwrap().0.close().await;
         fs::remove_dir_all(marker.with_extension("id.damaged")).ok();
@@ -163,7 +163,7 @@ async fn journal_that_is_no_file_is_refused_and_a_strange_note_beside_it_is_igno
     for kind in strange(&path) {
         for error in [open().await.map(drop).unwrap_err(), verify(dir.path()).unwrap_err()] {
             assert!(error.to_string().contains("journal.redb"), "{kind}: {error}");
-            assert!(error.to_string().contains("meshwork store restore"), "{kind}: {error}");
+            assert!(error.to_string().contains("restore a copy"), "{kind}: {error}");
         }
     }
 }

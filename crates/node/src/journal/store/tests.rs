@@ -136,7 +136,7 @@ fn a_file_of_noise_or_of_nothing_does_not_open() {
         let is_so = matches!(error, JournalError::Unreadable { .. } | JournalError::Pages { .. });
         assert!(is_so, "{length}: {error}");
         assert!(error.to_string().contains("journal.redb"), "{error}");
-        assert!(error.to_string().contains("meshwork store restore"), "what to do: {error}");
+        assert!(error.to_string().contains("restore a copy"), "what to do: {error}");
     }
 }
 
