@@ -62,6 +62,9 @@ impl Entry {
 pub(super) struct Ended {
     /// Entries by the first digits of their numbers, each list in order.
     chunks: BTreeMap<u64, Vec<Entry>>,
+    /// When the entries of each chunk were submitted: none before the first of these times, none after
+    /// the second.
+    spans: BTreeMap<u64, (Time, Time)>,
     /// Numbers by id. Several tables, so that one that grows is never long at it.
     index: Vec<HashTable<u64>>,
     keys: FxHashMap<u64, u64>,
@@ -73,6 +76,7 @@ impl Default for Ended {
     fn default() -> Self {
         Self {
             chunks: BTreeMap::new(),
+            spans: BTreeMap::new(),
             index: (0..SHARDS).map(|_| HashTable::new()).collect(),
             keys: FxHashMap::default(),
             bytes: 0,
@@ -101,11 +105,14 @@ impl Ended {
         }
         entry.at = at;
         let (id, key, weight, ending) = (entry.id, entry.key, entry.weight, entry.ending);
+        let submitted = entry.submitted;
         let entries = self.chunks.entry(chunk).or_default();
         match entries.binary_search_by_key(&at, |entry| entry.at) {
             Ok(_) => return false,
             Err(place) => entries.insert(place, entry),
         }
+        let (oldest, newest) = self.spans.entry(chunk).or_insert((submitted, submitted));
+        (*oldest, *newest) = (submitted.min(*oldest), submitted.max(*newest));
         self.bytes += u64::from(weight);
         self.counts.add(&ending.state());
         if key != 0 {
@@ -159,6 +166,7 @@ impl Ended {
         let entry = entries.remove(place);
         if entries.is_empty() {
             self.chunks.remove(&chunk);
+            self.spans.remove(&chunk);
         } else if entries.len() * 4 < entries.capacity() {
             entries.shrink_to(entries.len() * 2);
         }
@@ -170,6 +178,44 @@ impl Ended {
             self.keys.remove(&entry.key);
         }
         Some(entry)
+    }
+
+    /// The entries that were submitted last, and before `before`, in any order: at least `limit` of those
+    /// that fit, or all; without a limit if it is 0. Chunks of other times are not looked at.
+    pub(super) fn newest(
+        &self,
+        before: Option<(Time, TaskId)>,
+        limit: usize,
+        fits: impl Fn(&Entry) -> bool,
+    ) -> Vec<(Time, TaskId, u64)> {
+        let is_before = |time: Time| before.is_none_or(|(before, _)| time <= before);
+        let mut spans: Vec<(Time, u64)> = self
+            .spans
+            .iter()
+            .filter(|(_, (oldest, _))| is_before(*oldest))
+            .map(|(chunk, (_, newest))| (*newest, *chunk))
+            .collect();
+        spans.sort_unstable_by_key(|span| std::cmp::Reverse(*span));
+        let mut found: Vec<(Time, TaskId, u64)> = Vec::new();
+        for (newest, chunk) in spans {
+            if limit > 0 && found.len() >= limit {
+                let order = |entry: &(Time, TaskId, u64)| std::cmp::Reverse((entry.0, entry.1));
+                let (_, last, _) = found.select_nth_unstable_by_key(limit - 1, order);
+                if last.0 > newest {
+                    break;
+                }
+                found.truncate(limit);
+            }
+            let entries = self.chunks.get(&chunk).into_iter().flatten();
+            let is_next =
+                |entry: &&Entry| before.is_none_or(|before| (entry.submitted, entry.id) < before);
+            found.extend(
+                entries.filter(is_next).filter(|entry| fits(entry)).map(|entry| {
+                    (entry.submitted, entry.id, chunk << DIGITS | u64::from(entry.at))
+                }),
+            );
+        }
+        found
     }
 
     /// All entries with their numbers, the oldest first.

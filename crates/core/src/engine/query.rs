@@ -68,13 +68,13 @@ impl Engine {
             fits(newest, task.member, &self.state(task), task.kind)
         });
         let here = here.map(|task| (task.submitted, task.id, Place::Here(task)));
-        let archived = self.archive.table.iter();
-        let archived = archived.filter(|(_, entry)| {
+        let archived = self.archive.table.newest(query.after, query.limit, |entry| {
             let newest = (entry.submitted, entry.id);
             fits(newest, entry.group, &entry.ending.state(), entry.kind)
         });
-        let archived =
-            archived.map(|(number, entry)| (entry.submitted, entry.id, Place::Archived(number)));
+        let archived = archived
+            .into_iter()
+            .map(|(submitted, id, number)| (submitted, id, Place::Archived(number)));
         let newest = |task: &(Time, TaskId, Place<'_>)| std::cmp::Reverse((task.0, task.1));
         let most = if query.limit == 0 { usize::MAX } else { query.limit };
         let mut found: Vec<(Time, TaskId, Place<'_>)> = Vec::new();

@@ -58,3 +58,39 @@ fn an_id_that_is_known_is_not_inserted_twice() {
     assert!(!table.insert(2, entry(id(1), 0, 1_024)));
     assert_eq!((table.iter().count(), table.bytes()), (1, 1_024));
 }
+
+/// Followed page by page, the list is the same as sorted as a whole, and a page looks at few entries.
+#[test]
+fn newest_entries_are_read_page_by_page_without_looking_at_all() {
+    let mut table = Ended::default();
+    let mut all = Vec::new();
+    for number in 0..20_000_u64 {
+        let id = id(number);
+        // Tasks end in about the order in which they were submitted; some at the same time.
+        let submitted = Time::from_nanos((number / 2) ^ 0x3f);
+        assert!(table.insert(number, Entry { submitted, ..entry(id, 0, 1_024) }));
+        all.push((submitted, id, number));
+    }
+    for number in (0..20_000).step_by(7) {
+        table.remove(number);
+    }
+    all.retain(|(_, _, number)| number % 7 != 0);
+    all.sort_unstable_by_key(|(submitted, id, _)| std::cmp::Reverse((*submitted, *id)));
+    let (mut listed, mut before, mut most) = (Vec::new(), None, 0);
+    loop {
+        let looked_at = std::cell::Cell::new(0);
+        let mut page = table.newest(before, 500, |entry| {
+            looked_at.set(looked_at.get() + 1);
+            entry.weight > 0
+        });
+        page.sort_unstable_by_key(|(submitted, id, _)| std::cmp::Reverse((*submitted, *id)));
+        page.truncate(500);
+        most = most.max(looked_at.get());
+        let Some((submitted, id, _)) = page.last() else { break };
+        before = Some((*submitted, *id));
+        listed.extend(page);
+    }
+    assert_eq!(listed, all);
+    assert!(most < 5_000, "{most} of 20,000 for one page of 500");
+    assert_eq!(table.newest(None, 0, |_| true).len(), all.len());
+}
