@@ -16,8 +16,6 @@ async fn a_port_that_is_taken_is_refused_and_not_shared() {
             matches!(&error, BuildError::PortTaken { address: named } if *named == address),
             "{error}"
         );
-        let text = error.to_string();
-        assert!(text.contains("taken") && text.contains("--listen"), "{text}");
         first.stop().await;
         let again = Node::start(NetConfig { listen: vec![address], ..config() }).await;
         again.stop().await;
