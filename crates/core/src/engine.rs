@@ -534,7 +534,7 @@ impl Engine {
             || self.unplaced > 0
             || self.unhedged > 0
             || self.may_stop_more()
-            || self.may_forget_more()
+            || self.is_forgetting()
         {
             return Some(Time::ZERO);
         }

@@ -4,7 +4,7 @@
 //! safe. Then they are handed to the driver as one [`Volume`]; when that is on disk
 //! ([`Input::Archived`](super::Input::Archived)), 64 bytes of each remain here.
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{
     ArchivedTask, Effect, Engine, Record, Restored, RestoredEnd, Row, Volume,
@@ -31,17 +31,18 @@ pub(super) struct Archive {
     read: Vec<u64>,
 }
 
-impl Archive {
-    /// Whether a volume is being written: its tasks may not be forgotten meanwhile.
-    pub(super) fn is_writing(&self) -> bool {
-        !self.writing.is_empty()
-    }
+/// The tasks of the volume that is being written, and their groups: they may not be forgotten meanwhile.
+#[derive(Debug, Default)]
+pub(super) struct Writing {
+    pub(super) tasks: FxHashSet<TaskKey>,
+    pub(super) groups: FxHashSet<GroupSlot>,
 }
 
 impl Engine {
     /// Hands ended tasks to the archive, if enough have gathered.
     pub(super) fn archive(&mut self, out: &mut Vec<Effect>) {
-        if self.archive.is_writing() || self.is_forgetting() || !self.archive_is_due() {
+        let is_writing = !self.archive.writing.is_empty();
+        if is_writing || self.is_forgetting() || !self.archive_is_due() {
             return;
         }
         let (mut keys, mut bytes) = (Vec::new(), 0);
@@ -63,6 +64,13 @@ impl Engine {
         let (volume, tasks) = self.volume(&keys);
         self.archive.writing = keys;
         out.push(Effect::Archive { volume: Box::new(volume), tasks });
+    }
+
+    /// What may not be forgotten. No volume is begun while anything is planned to be.
+    pub(super) fn writing(&self) -> Writing {
+        let tasks = self.archive.writing.iter().copied();
+        let groups = tasks.clone().filter_map(|key| self.tasks.get(key)?.member);
+        Writing { groups: groups.collect(), tasks: tasks.collect() }
     }
 
     /// A node that may keep little archives earlier, so that what goes first is known by then.
@@ -168,6 +176,7 @@ impl Engine {
             ids.push(task.id);
         }
         self.archive.next = first + keys.len() as u64;
+        self.look_for_space();
         let count = u32::try_from(keys.len()).unwrap_or(u32::MAX);
         self.gate.record(Record::Archived { first, count, ids });
     }

@@ -69,11 +69,6 @@ impl Engine {
         !self.retention.plan.is_empty()
     }
 
-    /// Whether the next pass can go on with that.
-    pub(super) fn may_forget_more(&self) -> bool {
-        self.is_forgetting() && !self.archive.is_writing()
-    }
-
     /// Forgets what is too old or too much, and sees to it that the age of the rest is noticed. Once
     /// in each pass.
     pub(super) fn forget_old(&mut self, now: Time) {
@@ -84,9 +79,6 @@ impl Engine {
         while left > 0
             && let Some(unit) = self.retention.plan.front().copied()
         {
-            if self.archive.is_writing() {
-                break;
-            }
             if self.forget_unit(unit, now, &mut left) {
                 self.retention.plan.pop_front();
                 self.retention.next_member = 0;
@@ -132,8 +124,10 @@ impl Engine {
         let is_old = |end: Time| end + keep <= up;
         let mut next = Time::NEVER;
         let mut plan = VecDeque::new();
+        let writing = self.writing();
         for group in self.groups.ended_groups(now) {
-            if group.leaving || is_old(group.last_end) {
+            let is_writing = writing.groups.contains(&group.slot);
+            if !is_writing && (group.leaving || is_old(group.last_end)) {
                 plan.push_back(Unit::Group(group.id));
             } else {
                 next = next.min(group.last_end);
@@ -153,11 +147,16 @@ impl Engine {
                     continue;
                 };
                 let Phase::Ended { up, .. } = task.phase else { continue };
-                if !is_old(up) {
+                let is_writing = writing.tasks.contains(&key);
+                if is_writing || !is_old(up) {
                     next = next.min(up);
+                }
+                if !is_old(up) {
                     break;
                 }
-                plan.push_back(Unit::Recent(key));
+                if !is_writing {
+                    plan.push_back(Unit::Recent(key));
+                }
             }
         }
         self.retention.plan = plan;
@@ -197,8 +196,9 @@ impl Engine {
     fn plan_for_space(&mut self, durable: bool, now: Time) {
         let parts = if self.groups.len() == 0 { 512 } else { 16 };
         let aim = self.excess(durable) + self.most_bytes(durable) / parts;
+        let writing = self.writing();
         let mut groups = self.groups.ended_groups(now);
-        groups.retain(|group| group.durable == durable);
+        groups.retain(|group| group.durable == durable && !writing.groups.contains(&group.slot));
         groups.sort_unstable_by_key(|group| (group.last_end, group.id));
         let (read, unread): (Vec<EndedGroup>, Vec<EndedGroup>) =
             groups.into_iter().partition(|group| group.unread == 0);
@@ -206,7 +206,10 @@ impl Engine {
         let mut plan = VecDeque::new();
         for (was_read, groups) in [(true, read), (false, unread)] {
             let mut groups = groups.into_iter().peekable();
-            for (end, weight, unit) in self.singles(durable, was_read) {
+            let singles = self.singles(durable, was_read);
+            let is_free =
+                |unit: &Unit| !matches!(unit, Unit::Recent(key) if writing.tasks.contains(key));
+            for (end, weight, unit) in singles.filter(|(_, _, unit)| is_free(unit)) {
                 while freed < aim
                     && let Some(group) = groups.next_if(|group| group.last_end <= end)
                 {
@@ -234,6 +237,11 @@ impl Engine {
         self.retention.plan.append(&mut plan);
     }
 
+    /// A volume is on disk, so that its tasks may be forgotten: looks again for what makes room.
+    pub(super) fn look_for_space(&mut self) {
+        self.retention.full_disk = false;
+    }
+
     /// Single tasks in the order of their ends, with their weights.
     fn singles(
         &self,
@@ -258,7 +266,9 @@ impl Engine {
 
     /// There is no place for another group: those that ended first make room.
     fn plan_for_groups(&mut self, now: Time) {
+        let writing = self.writing();
         let mut groups = self.groups.ended_groups(now);
+        groups.retain(|group| !writing.groups.contains(&group.slot));
         groups.sort_unstable_by_key(|group| (group.unread > 0, group.last_end, group.id));
         let first = groups.into_iter().take(limits::GROUPS / 64);
         self.retention.plan.extend(first.map(|group| Unit::Group(group.id)));

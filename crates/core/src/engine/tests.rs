@@ -74,6 +74,8 @@ pub(super) struct Net {
     next_token: u32,
     /// Whether journal batches are answered at once.
     pub(super) disk: bool,
+    /// Whether volumes of the archive are never answered.
+    pub(super) archive_fails: bool,
 }
 
 pub(super) fn peer(seed: u8) -> PeerId {
@@ -166,6 +168,7 @@ impl Net {
             links: BTreeMap::new(),
             next_token: 0,
             disk: true,
+            archive_fails: false,
         };
         for index in 0..net.nodes.len() {
             net.trust_all(index);
@@ -304,7 +307,9 @@ impl Net {
                 Effect::Archive { volume, tasks } => {
                     let first = volume.first;
                     self.nodes[index].ledger.write(*volume, tasks);
-                    self.feed(index, Input::Archived { first });
+                    if !self.archive_fails {
+                        self.feed(index, Input::Archived { first });
+                    }
                 }
                 Effect::OpenSession { peer } => self.open_session(index, peer),
                 Effect::ToWorker { peer, frames } => {

@@ -223,6 +223,29 @@ fn a_key_names_its_task_as_long_as_that_is_kept_also_in_the_archive() {
     assert_eq!(net.state(again), "running", "the key is free");
 }
 
+/// The archive cannot be written: what is in its volume stays, and all else is forgotten as before.
+#[test]
+fn results_are_forgotten_while_a_volume_is_not_written() {
+    let mut net = Net::connected(&[1]);
+    net.archive_fails = true;
+    net.nodes[0].engine.config.keep_bytes = 8 * limits::ENDED_WEIGHT as u64;
+    let mut ids = Vec::new();
+    for _ in 0..20 {
+        ids.push(net.submit(task("text/a")));
+        net.finish(1, output("x"));
+        assert!(net.nodes[0].engine.tasks.iter().count() <= 8);
+    }
+    assert_eq!((net.state(ids[0]), net.state(ids[1])), ("succeeded", "forgotten"));
+    assert_eq!(net.state(ids[19]), "succeeded");
+    net.pass(limits::KEEP_RESULTS);
+    net.settle();
+    assert_eq!((net.state(ids[0]), net.state(ids[19])), ("succeeded", "forgotten"));
+    net.feed(0, Input::Archived { first: 0 });
+    net.pass(limits::KEEP_RESULTS);
+    net.settle();
+    assert_eq!(net.state(ids[0]), "forgotten");
+}
+
 #[test]
 fn an_archived_task_is_shown_as_it_was_before() {
     let mut net = Net::connected(&[1]);
