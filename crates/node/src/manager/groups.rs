@@ -233,7 +233,7 @@ impl NetworkManager {
     ///
     /// # Errors
     ///
-    /// No such group is known, or it is forgotten (`not_found`); the node has stopped.
+    /// No such group is known (`not_found`), or it was forgotten (`forgotten`); the node has stopped.
     pub async fn cancel_group(&self, id: GroupId, reason: &str) -> Result<GroupView, NetworkError> {
         let (done, answer) = oneshot::channel();
         let reason = reason.to_owned();
@@ -322,8 +322,8 @@ impl NetworkManager {
     ///
     /// # Errors
     ///
-    /// It is not known, or forgotten with its input (`not_found`); it has not ended or has succeeded
-    /// (`invalid_task`); or as for [`Self::distribute_task`].
+    /// It is not known (`not_found`), or was forgotten with its input (`forgotten`); it has not ended or
+    /// has succeeded (`invalid_task`); or as for [`Self::distribute_task`].
     pub async fn retry_task(&self, id: TaskId) -> Result<TaskHandle, NetworkError> {
         let new = TaskId::new();
         let known = self.ask(move |engine, _| engine.again(id, new)).await??;
@@ -337,8 +337,9 @@ impl NetworkManager {
     ///
     /// # Errors
     ///
-    /// The group is not known, or none of these members is kept (`not_found`); it has not ended, or
-    /// every member has succeeded (`invalid_task`); or as for [`Self::distribute_members`].
+    /// The group is not known, or none of these members is kept (`not_found`), or it was forgotten
+    /// (`forgotten`); it has not ended, or every member has succeeded (`invalid_task`); or as for
+    /// [`Self::distribute_members`].
     pub async fn retry_group(&self, id: GroupId) -> Result<Retried, NetworkError> {
         let view = self.known_group(id).await?;
         let no = |why: &str| Reason::InvalidTask { detail: format!("group {}: {why}", id.short()) };
