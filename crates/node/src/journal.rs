@@ -47,7 +47,7 @@ use self::{
     frames::Stamp,
     index::Index,
     store::{Aside, Marker, Store},
-    writer::{Size, Uptime, Writer},
+    writer::{Moves, Size, Uptime, Writer},
 };
 use crate::clock::Clock;
 
@@ -68,15 +68,6 @@ enum Work {
         dir: PathBuf,
         done: Copied,
     },
-    /// The driver is done: the thread ends. Its channel stays open, for the archive's thread holds one
-    /// end of it.
-    End,
-    /// A file of the archive was written anew, with tasks of so many bytes in it; none: it could not be.
-    Moved {
-        first: u64,
-        generation: u32,
-        written: Option<u64>,
-    },
 }
 
 /// Who waits for a copy.
@@ -96,6 +87,8 @@ pub(crate) struct Journal {
     waiting_bytes: usize,
     last: Seq,
     committing: bool,
+    /// The thread did not take a commit, so that no later one may follow.
+    failed: bool,
     full: Arc<AtomicBool>,
     closing: Arc<AtomicBool>,
     archiver: Archiver,
@@ -117,11 +110,11 @@ impl Journal {
         let (told, done) = mpsc::channel(1);
         let (opened, ledger) = oneshot::channel();
         let (dir, full) = (dir.to_owned(), Arc::new(AtomicBool::new(false)));
-        let closing = Arc::new(AtomicBool::new(false));
-        let copying = Arc::new(AtomicBool::new(false));
+        let (closing, copying) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
         let (is_full, is_closing) = (Arc::clone(&full), Arc::clone(&closing));
         let is_copying = Arc::clone(&copying);
         let (jobs, jobs_asked) = blocking::sync_channel(archive::JOBS);
+        let (moved, moves) = blocking::sync_channel(archive::MOVES);
         let of_writer = jobs.clone();
         let run = move || match read(&dir, owner, clock, &recovery) {
             Ok(Read { store, index, next, held, ledger, archive, aside }) => {
@@ -136,6 +129,7 @@ impl Journal {
                     copy: None,
                     archive: Arc::clone(&archive),
                     jobs: of_writer,
+                    moves: Moves::new(&archive, moves),
                     forgotten_until: aside.forgotten_until,
                     uptime: Uptime::begin(Duration::from_millis(aside.up)),
                     unneeded: Vec::new(),
@@ -143,8 +137,7 @@ impl Journal {
                 };
                 writer.reserve();
                 // Whoever opens it may have given up.
-                let found = (ledger, archive);
-                if opened.send(Ok(found)).is_ok() {
+                if opened.send(Ok((ledger, archive))).is_ok() {
                     writer.run(&asked, &told);
                 }
                 // Before `told`: who hears of its end finds the file closed.
@@ -157,17 +150,16 @@ impl Journal {
         let thread = thread::Builder::new().name("meshwork-journal".to_owned());
         thread.spawn(run).map_err(JournalError::Thread)?;
         let (ledger, archive) = ledger.await.map_err(|_| JournalError::Stopped)??;
-        let archiver = Archiver::start(archive, (jobs, jobs_asked), work.clone())?;
-        let waiting = Vec::new();
-        let last = Seq(0);
+        let archiver = Archiver::start(archive, (jobs, jobs_asked), moved)?;
         let journal = Self {
             work,
             copying,
             done,
-            waiting,
+            waiting: Vec::new(),
             waiting_bytes: 0,
-            last,
+            last: Seq(0),
             committing: false,
+            failed: false,
             full,
             closing,
             archiver,
@@ -193,9 +185,9 @@ impl Journal {
         }
         self.waiting_bytes = 0;
         let batch = Batch { last: self.last, records: std::mem::take(&mut self.waiting) };
-        // There is place: the one before is done. A thread that has ended shows in `committed`.
         self.committing = true;
-        self.work.try_send(Work::Commit(batch)).ok();
+        // There is place: the one before is done.
+        self.failed |= self.work.try_send(Work::Commit(batch)).is_err();
     }
 
     /// Makes a copy of what is on disk, in a folder that is there. Commits go on meanwhile.
@@ -205,10 +197,12 @@ impl Journal {
         } else {
             // There is place: it is the only one. The thread may have ended.
             match self.work.try_send(Work::Copy { dir, done }) {
-                Err(
-                    blocking::TrySendError::Full(Work::Copy { done, .. })
-                    | blocking::TrySendError::Disconnected(Work::Copy { done, .. }),
-                ) => Some((done, JournalError::Stopped)),
+                Err(blocking::TrySendError::Disconnected(Work::Copy { done, .. })) => {
+                    Some((done, JournalError::Stopped))
+                }
+                Err(blocking::TrySendError::Full(Work::Copy { done, .. })) => {
+                    Some((done, JournalError::Copying))
+                }
                 Ok(()) | Err(_) => None,
             }
         };
@@ -230,16 +224,16 @@ impl Journal {
         }
     }
 
-    /// Returns when the file is closed.
+    /// Returns when the file is closed, and nothing more is written to the archive.
     pub(crate) async fn close(self) {
         let Self { work, mut done, closing, archiver, .. } = self;
         // A thread that waits for space waits no longer.
         closing.store(true, Ordering::Relaxed);
-        // There is place. A thread that has ended needs no word.
-        work.try_send(Work::End).ok();
-        drop((work, archiver));
-        // The thread drops its end last.
+        let archived = archiver.close();
+        drop(work);
+        // The threads drop their ends last.
         while done.recv().await.is_some() {}
+        archived.await.ok();
     }
 
     /// Where ended tasks are archived.
@@ -249,6 +243,9 @@ impl Journal {
 
     /// Waits until a commit or a volume of the archive is on disk.
     pub(crate) async fn written(&mut self) -> Written {
+        if self.failed {
+            return Written::Failed;
+        }
         tokio::select! {
             biased;
             seq = self.done.recv() => {
@@ -257,7 +254,7 @@ impl Journal {
                 self.commit();
                 Written::Commit(seq)
             }
-            first = self.archiver.written() => Written::Volume(first),
+            first = self.archiver.written() => first.map_or(Written::Failed, Written::Volume),
         }
     }
 
@@ -266,9 +263,10 @@ impl Journal {
         !self.committing && self.waiting.is_empty()
     }
 
-    /// Whether the disk is full: nothing more is to be accepted that must be kept.
+    /// Whether the disk is full, or ended tasks cannot be archived: nothing more is to be accepted that
+    /// must be kept.
     pub(crate) fn is_full(&self) -> bool {
-        self.full.load(Ordering::Relaxed)
+        self.full.load(Ordering::Relaxed) || self.archiver.is_failing()
     }
 
     /// Whether so much waits that no more should be taken.
@@ -288,9 +286,9 @@ pub(crate) enum Written {
     Failed,
 }
 
-/// What the thread may be asked for at once: one commit, the next of which waits for its end, one
-/// copy, one file of the archive that was written anew, and the end.
-const WORK: usize = 4;
+/// What the thread may be asked for at once: one commit, the next of which waits for its end, and one
+/// copy.
+const WORK: usize = 2;
 /// Records that wait for a commit while the driver still takes what may add to them: nobody fills the
 /// memory of a node whose disk is slow or full.
 const BEHIND: usize = 65_536;

@@ -6,10 +6,13 @@
 //! than half of its bytes are, the rest is written into another one.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs, io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use meshwork_core::engine::{ArchivedTask, Volume};
@@ -20,24 +23,27 @@ use crate::{
     home::{self, HomeError},
 };
 
+mod copy;
 mod file;
 mod mend;
 mod rescue;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod thread;
 
 pub(crate) use self::thread::Archiver;
-pub(super) use self::thread::Job;
+pub(super) use self::thread::{Job, Moved};
 pub(super) use self::{
+    copy::FilesCopy,
     mend::{Found, Mended, found},
     rescue::Rescued,
 };
 
-/// Files that are written anew at once.
-const MOVES: usize = 8;
-/// What the archive's thread may be asked for at once: these, and the engine's one volume.
-pub(super) const JOBS: usize = 2 * MOVES;
+/// Files that are written anew at once: of each, what it says is held.
+pub(super) const MOVES: usize = 8;
+/// What the archive's thread may be asked for at once: these, a file to close, and a look at the volume
+/// that waits.
+pub(super) const JOBS: usize = MOVES + 2;
 /// The folder in a home.
 const FOLDER: &str = "ended";
 
@@ -56,8 +62,6 @@ pub(super) struct Entry {
     written: u64,
     /// Bytes that each task takes in the file, by its number; empty as long as that is not known.
     lengths: Arc<[u32]>,
-    /// Whether it is being written anew.
-    moving: bool,
 }
 
 /// A set of small numbers.
@@ -93,11 +97,6 @@ impl Entry {
     fn with_lengths(self, lengths: Vec<u32>) -> Self {
         let written = lengths.iter().copied().map(u64::from).sum();
         Self { written, lengths: lengths.into(), ..self }
-    }
-
-    /// Bytes of the tasks in the file when it was written.
-    pub(super) fn written(&self) -> u64 {
-        self.written
     }
 
     /// Bytes of the tasks that are kept.
@@ -156,6 +155,7 @@ pub(crate) struct Archive {
     dir: PathBuf,
     clock: Clock,
     files: Mutex<BTreeMap<u64, Entry>>,
+    failing: AtomicBool,
 }
 
 impl Archive {
@@ -167,7 +167,8 @@ impl Archive {
     ) -> Result<Arc<Self>, JournalError> {
         let dir = home.join(FOLDER);
         home::make_private(&dir)?;
-        let archive = Self { dir, clock, files: Mutex::new(entries) };
+        let archive =
+            Self { dir, clock, files: Mutex::new(entries), failing: AtomicBool::new(false) };
         archive.remove_others()?;
         Ok(Arc::new(archive))
     }
@@ -175,7 +176,7 @@ impl Archive {
     /// The same of a home that is only looked at.
     pub(super) fn inspect(home: &Path, entries: BTreeMap<u64, Entry>) -> Self {
         let (dir, files) = (home.join(FOLDER), Mutex::new(entries));
-        Self { dir, clock: Clock::start(), files }
+        Self { dir, clock: Clock::start(), files, failing: AtomicBool::new(false) }
     }
 
     fn files(&self) -> MutexGuard<'_, BTreeMap<u64, Entry>> {
@@ -326,44 +327,28 @@ impl Archive {
         fs::remove_file(self.path(first, entry.generation)).ok();
     }
 
-    /// Whether a file is to be written anew, because less than half of its bytes are kept; it is from now on.
-    pub(super) fn take_sparse(&self, first: u64) -> Option<Entry> {
-        let mut files = self.files();
-        let entry = files.get_mut(&first)?;
-        if entry.moving || entry.live_bytes() * 2 >= entry.written {
-            return None;
-        }
-        entry.moving = true;
-        let entry = entry.clone();
-        // The rest has its turn when more of them is forgotten.
-        if files.values().filter(|entry| entry.moving).count() <= MOVES {
-            return Some(entry);
-        }
-        files.get_mut(&first)?.moving = false;
-        None
+    /// The first numbers of all files.
+    pub(super) fn firsts(&self) -> BTreeSet<u64> {
+        self.files().keys().copied().collect()
     }
 
-    /// A file was written anew. What was forgotten meanwhile is so in the new one, too. Gives what the
-    /// store is to say of it.
-    pub(super) fn moved(&self, first: u64, written: u64) -> Option<Entry> {
-        let mut files = self.files();
-        let entry = files.get_mut(&first)?;
-        (entry.generation, entry.moving, entry.written) = (entry.generation + 1, false, written);
-        Some(entry.clone())
+    /// What is said of a file that is to be written anew, because less than half of its bytes are kept.
+    pub(super) fn sparse(&self, first: u64) -> Option<Entry> {
+        let files = self.files();
+        let entry = files.get(&first)?;
+        (entry.live() > 0 && entry.live_bytes() * 2 < entry.written).then(|| entry.clone())
     }
 
-    /// A file was not written anew.
-    pub(super) fn leave(&self, first: u64) {
-        if let Some(entry) = self.files().get_mut(&first) {
-            entry.moving = false;
-        }
+    /// What the store is to say of a file that was written anew from this generation. What was forgotten
+    /// meanwhile is so in the new one, too. None if nothing of it is kept any longer.
+    pub(super) fn rewritten(&self, first: u64, generation: u32, written: u64) -> Option<Entry> {
+        let entry = self.entry(first).filter(|entry| entry.generation == generation)?;
+        Some(Entry { generation: generation + 1, written, ..entry })
     }
 
-    /// That a file was written anew could not be noted.
-    pub(super) fn move_back(&self, first: u64, written: u64) {
-        if let Some(entry) = self.files().get_mut(&first) {
-            (entry.generation, entry.written) = (entry.generation.saturating_sub(1), written);
-        }
+    /// The store says this of a file from now on.
+    pub(super) fn replace(&self, first: u64, entry: Entry) {
+        self.files().insert(first, entry);
     }
 
     /// Removes one of the files that were written of the same tasks.
@@ -382,27 +367,20 @@ impl Archive {
         (tasks, files.iter().map(bytes).sum())
     }
 
-    /// Puts all files into the archive of another home, by links where that is possible.
-    pub(super) fn copy_to(&self, home: &Path) -> Result<(), JournalError> {
-        // The folder of the copy has to be there.
-        fs::metadata(home).map_err(|source| HomeError::Io { path: home.to_owned(), source })?;
-        let dir = home.join(FOLDER);
-        home::make_private(&dir)?;
-        let names: Vec<String> =
-            self.files().iter().map(|(first, entry)| name(*first, entry.generation)).collect();
-        for name in names {
-            let (from, to) = (self.dir.join(&name), dir.join(&name));
-            let copied = fs::hard_link(&from, &to).or_else(|_| {
-                // Without the rights of the original: it may be read-only.
-                let mut from = file::open(&from)?.ok_or(io::ErrorKind::InvalidInput)?;
-                let mut copy = home::create_private(&to)?;
-                io::copy(&mut from, &mut copy)?;
-                copy.sync_all()
-            });
-            copied.map_err(|source| HomeError::Io { path: to, source })?;
-        }
-        let synced = fs::File::open(&dir).and_then(|dir| dir.sync_all());
-        Ok(synced.map_err(|source| HomeError::Io { path: dir, source })?)
+    /// Whether a volume could not be written, and is tried again: what ends stays in memory meanwhile.
+    pub(super) fn is_failing(&self) -> bool {
+        self.failing.load(Ordering::Relaxed)
+    }
+
+    /// Begins a copy of all files in a folder that is made for it.
+    ///
+    /// # Errors
+    ///
+    /// The folder cannot be made.
+    pub(super) fn copy_to(&self, dir: PathBuf) -> Result<FilesCopy, JournalError> {
+        let files = self.files();
+        let names = files.iter().map(|(first, entry)| name(*first, entry.generation));
+        FilesCopy::begin(self.dir.clone(), dir, names.collect())
     }
 }
 

@@ -1,7 +1,7 @@
 //! Looking at the journal of a node that does not run, mending it, and putting back a copy.
 
 use std::{
-    collections::HashSet,
+    collections::HashMap,
     fs::{self, File},
     io::{self, Write},
     path::{Path, PathBuf},
@@ -230,7 +230,7 @@ pub fn backup(home: &Path, to: &Path) -> Result<JournalReport, JournalError> {
     home::make_private(to)?;
     let files = Unfinished::begin(to)?;
     let marker = store.marker()?;
-    store.archive()?.copy_to(to)?;
+    store.archive()?.copy_to(archive::folder(to))?.finish()?;
     Copy::begin(&store, &to.join(FILE), marker)?.finish()?;
     files.complete(marker)?;
     seal(home, to)
@@ -287,13 +287,40 @@ pub fn restore(
     if damaged > 0 {
         return Err(JournalError::Damaged { path: from.join(FILE), damaged, total });
     }
-    let marker = Marker::fresh(copy.marker()?.owner());
-    let fresh = fresh(home)?;
-    Copy::begin(&copy, &fresh, marker)?.finish()?;
-    home::raise_boot(home, from)?;
     // Not beside the store: of a read-only copy that is elsewhere.
     let archive = Archive::inspect(from, copy.aside()?.ended);
-    replace_with(home, &fresh, marker, Some(&archive))
+    let (total, damaged) = archive.verify()?;
+    if damaged > 0 {
+        return Err(JournalError::Damaged { path: archive::folder(from), damaged, total });
+    }
+    let marker = Marker::fresh(copy.marker()?.owner());
+    let (fresh, ended) = (fresh(home)?, Restoring::new(home)?);
+    archive.copy_to(ended.0.clone())?.finish()?;
+    Copy::begin(&copy, &fresh, marker)?.finish()?;
+    home::raise_boot(home, from)?;
+    replace_with(home, &fresh, marker, Some(&ended.0))
+}
+
+/// A folder that is to become the archive. What is left of it when this is dropped is removed.
+struct Restoring(PathBuf);
+
+impl Restoring {
+    /// Removes what is left of one by a command that was cut short.
+    fn new(home: &Path) -> Result<Self, JournalError> {
+        let path = home.join("ended.restoring");
+        if path.exists() {
+            fs::remove_dir_all(&path)
+                .map_err(|source| HomeError::Io { path: path.clone(), source })?;
+        }
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Restoring {
+    fn drop(&mut self) {
+        // It has another name, if the command has succeeded.
+        fs::remove_dir_all(&self.0).ok();
+    }
 }
 
 /// Writes the marker anew from what the journal says of itself.
@@ -373,12 +400,15 @@ fn rescue(home: &Path) -> Result<Salvaged, JournalError> {
     Ok(Salvaged { report, kept, lost, may_hold_forgotten })
 }
 
-/// The tasks that these records are about and that were neither forgotten nor archived.
-fn tasks_of(found: &Found) -> HashSet<TaskId> {
-    let mut tasks = HashSet::new();
+/// The tasks that these records are about and that were neither forgotten nor archived, and how long the
+/// node had been up when they came.
+fn tasks_of(found: &Found) -> HashMap<TaskId, Time> {
+    let mut tasks = HashMap::new();
     for (_, segment) in found.segments() {
         frames::records(&segment, |record| match record {
-            Some((_, Record::Submitted { task, .. })) => drop(tasks.insert(task.id)),
+            Some((stamp, Record::Submitted { task, .. })) => {
+                tasks.insert(task.id, stamp.up);
+            }
             Some((_, Record::Forgotten { id })) => drop(tasks.remove(&id)),
             Some(_) | None => {}
         });
@@ -399,13 +429,13 @@ fn fresh(home: &Path) -> Result<PathBuf, JournalError> {
     Ok(fresh)
 }
 
-/// Makes a file the journal, and puts the present one aside. Cut short on the way, there is no journal
-/// for the marker, and no node starts.
+/// Makes a file the journal, and a folder its archive, and puts the present ones aside. Cut short on the
+/// way, there is no journal for the marker, and no node starts.
 fn replace_with(
     home: &Path,
     fresh: &Path,
     marker: Marker,
-    archive: Option<&Archive>,
+    ended: Option<&Path>,
 ) -> Result<(JournalReport, Vec<PathBuf>), JournalError> {
     let io = |source| HomeError::Io { path: home.to_owned(), source };
     let path = home.join(FILE);
@@ -413,10 +443,10 @@ fn replace_with(
     for aside in &aside {
         fs::rename(&path, aside).map_err(io)?;
     }
-    if let Some(archive) = archive {
+    if let Some(ended) = ended {
         // Its files have the names that others of this home may have.
         aside.extend(archive::put_aside(home)?);
-        archive.copy_to(home)?;
+        fs::rename(ended, archive::folder(home)).map_err(io)?;
     }
     told::forget(home)?;
     marker.put(home)?;

@@ -4,6 +4,8 @@ use meshwork_core::{Task, TaskEnd, TaskId, task::ExpiredLimit};
 
 use super::*;
 
+mod archived;
+
 /// In memory where there is such a place: for what has to outlive no power cut, and is synced many
 /// times.
 pub(super) fn quick_dir() -> tempfile::TempDir {
@@ -175,4 +177,28 @@ async fn a_file_is_not_much_larger_than_what_is_in_it() {
     journal.close().await;
     let file = std::fs::metadata(dir.path().join(store::FILE)).unwrap().len();
     assert!(file < 3 * payload as u64, "{file} bytes for twice {payload}");
+}
+
+#[tokio::test]
+async fn stop_notes_how_long_the_node_has_been_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, _) = open(dir.path()).await;
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    journal.close().await;
+    assert!(Store::inspect(dir.path()).unwrap().aside().unwrap().up >= 5);
+}
+
+#[tokio::test]
+async fn commit_that_the_thread_does_not_take_is_a_failure() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut journal, _) = open(dir.path()).await;
+    // A thread that does not take up its work.
+    let (work, _asked) = blocking::sync_channel(1);
+    journal.work = work;
+    for expected in [false, true] {
+        journal.committing = false;
+        journal.push(Seq(1), vec![Record::Forgotten { id: TaskId::new() }]);
+        assert_eq!(journal.failed, expected);
+    }
+    assert_eq!(journal.written().await, Written::Failed);
 }

@@ -22,7 +22,7 @@ use tokio::sync::mpsc;
 
 use super::{
     Copied, FULL_RETRY, JournalError, Timed, Work,
-    archive::{Archive, Entry, Job, Noted},
+    archive::{Archive, Entry, FilesCopy, Job, Noted, folder},
     copy::{Copy, Unfinished},
     frames::{self, Stamp},
     index::Index,
@@ -31,9 +31,11 @@ use super::{
 };
 use crate::{crash, home};
 
+mod moves;
 mod shrink;
 
-pub(super) use self::shrink::Size;
+use self::moves::Unneeded;
+pub(super) use self::{moves::Moves, shrink::Size};
 
 /// Bytes of a segment at most, unless one record has more: with what the store adds it fits into 4 MiB.
 /// The store rounds up to a power of two, so that a little more would take twice the place.
@@ -69,13 +71,8 @@ pub(super) struct Writer {
     pub(super) uptime: Uptime,
     /// Files of the archive that are not needed any more, but perhaps by the copy that is being made.
     pub(super) unneeded: Vec<Unneeded>,
+    pub(super) moves: Moves,
     pub(super) size: Size,
-}
-
-/// A file of the archive that can be removed: all of it, or one of which another was written.
-pub(super) enum Unneeded {
-    All(u64),
-    Before(u64, u32),
 }
 
 /// How long the node has been up, over all its starts.
@@ -115,6 +112,7 @@ struct Aside {
 
 /// A copy, what it has put into its folder, and who waits for it.
 pub(super) struct Copying {
+    archive: FilesCopy,
     copy: Copy,
     marker: store::Marker,
     files: Unfinished,
@@ -127,89 +125,80 @@ impl Writer {
         self.store.may_skip_fsync();
         // A store of which not even the name can be read fails with the first commit.
         self.told = self.store.told().ok().flatten();
+        if let Err(error) = self.serve(work, told) {
+            tracing::error!(%error, "the journal has failed; the node stops");
+        }
+    }
+
+    fn serve(
+        &mut self,
+        work: &blocking::Receiver<Work>,
+        told: &mpsc::Sender<Seq>,
+    ) -> Result<(), JournalError> {
         let mut is_idle = false;
         loop {
-            // Between all else, so that a copy comes to its end on a busy node as well.
+            // Between all else, so that each comes to its end on a busy node as well.
             self.go_on_copying();
-            if let Err(error) = self.go_on_shrinking(std::mem::take(&mut is_idle)) {
-                tracing::error!(%error, "the journal has failed; the node stops");
-                return;
-            }
+            self.go_on_moving()?;
+            self.go_on_shrinking(std::mem::take(&mut is_idle))?;
             let idle = if self.copy.is_some() { Duration::ZERO } else { self.size.rest() };
-            let batch = match work.recv_timeout(idle) {
-                Ok(Work::Commit(batch)) => batch,
-                Ok(Work::Copy { dir, done }) => {
-                    self.begin_copy(&dir, done);
-                    continue;
-                }
-                Ok(Work::Moved { first, generation, written }) => {
-                    if let Err(error) = self.end_move(first, generation, written) {
-                        tracing::error!(%error, "the journal has failed; the node stops");
-                        return;
+            match work.recv_timeout(idle) {
+                Ok(Work::Commit(batch)) => {
+                    self.commit(&batch.records, || told.is_closed())?;
+                    if told.blocking_send(batch.last).is_err() {
+                        return Ok(());
                     }
-                    continue;
                 }
-                Ok(Work::End) => {
-                    self.note_uptime();
-                    return;
-                }
-                // The driver has gone without a word.
-                Err(blocking::RecvTimeoutError::Timeout) if told.is_closed() => return,
+                Ok(Work::Copy { dir, done }) => self.begin_copy(&dir, done),
                 Err(blocking::RecvTimeoutError::Timeout) => {
                     is_idle = true;
                     self.reserve();
-                    self.note_uptime();
-                    continue;
+                    // Others do with each commit.
+                    if self.uptime.get() >= self.uptime.noted + NOTE_UPTIME {
+                        self.note_uptime()?;
+                    }
                 }
-                Err(blocking::RecvTimeoutError::Disconnected) => {
-                    self.note_uptime();
-                    return;
-                }
-            };
-            let is_over = || told.is_closed();
-            if let Err(error) = self.commit(&batch.records, is_over) {
-                tracing::error!(%error, "the journal has failed; the node stops");
-                return;
-            }
-            if told.blocking_send(batch.last).is_err() {
-                return;
+                // The driver is done.
+                Err(blocking::RecvTimeoutError::Disconnected) => return self.note_uptime(),
             }
         }
     }
 
-    /// An idle node notes from time to time how long it has been up; others do with each commit.
-    fn note_uptime(&mut self) {
-        if self.uptime.get() < self.uptime.noted + NOTE_UPTIME {
-            return;
-        }
+    /// Notes how long the node has been up. Without it a little less is known at the next start.
+    fn note_uptime(&mut self) -> Result<(), JournalError> {
         self.uptime.noted = self.uptime.get();
         let up = self.uptime.millis();
-        // Without it a little less is known at the next start.
-        if let Err(error) = self.store.write(|tables| tables.set_up(up)) {
-            tracing::debug!(%error, "how long this node has been up is not noted");
-        }
+        let Err(error) = self.store.write(|tables| tables.set_up(up)) else { return Ok(()) };
+        tracing::debug!(%error, "how long this node has been up is not noted");
+        self.open_again(&error)
     }
 
     fn begin_copy(&mut self, dir: &Path, done: Copied) {
         let begin = || {
             let files = Unfinished::begin(dir)?;
-            self.archive.copy_to(dir)?;
+            let archive = self.archive.copy_to(folder(dir))?;
             let marker = self.store.marker()?;
-            Ok((Copy::begin(&self.store, &dir.join(store::FILE), marker)?, marker, files))
+            let copy = Copy::begin(&self.store, &dir.join(store::FILE), marker)?;
+            Ok((archive, copy, marker, files))
         };
         match begin() {
-            Ok((copy, marker, files)) => self.copy = Some(Copying { copy, marker, files, done }),
+            Ok((archive, copy, marker, files)) => {
+                self.copy = Some(Copying { archive, copy, marker, files, done });
+            }
             Err(error) => self.end_copy(done, Err(error)),
         }
     }
 
     fn go_on_copying(&mut self) {
         let Some(copying) = &mut self.copy else { return };
-        let more = copying.copy.go_on();
+        let more = match copying.archive.go_on() {
+            Ok(false) => copying.copy.go_on(),
+            more => more,
+        };
         if matches!(more, Ok(true)) {
             return;
         }
-        let Some(Copying { copy, marker, files, done }) = self.copy.take() else { return };
+        let Some(Copying { copy, marker, files, done, .. }) = self.copy.take() else { return };
         drop(copy);
         let made = more.and_then(|_| files.complete(marker));
         self.end_copy(done, made);
@@ -367,77 +356,13 @@ impl Writer {
         aside
     }
 
-    /// Removes files of the archive of which nothing is kept, and has others written anew of which
-    /// little is.
-    fn tidy_archive(&mut self, entries: Vec<(u64, Option<Entry>)>) {
-        for (first, entry) in entries {
-            if entry.is_none() {
-                self.unneeded.push(Unneeded::All(first));
-            } else if let Some(entry) = self.archive.take_sparse(first)
-                && self.jobs.try_send(Job::Move(first, Box::new(entry))).is_err()
-            {
-                self.archive.leave(first);
-            }
-        }
-        self.remove_unneeded();
-    }
-
-    fn remove_unneeded(&mut self) {
-        if self.copy.is_some() {
-            return;
-        }
-        for unneeded in self.unneeded.drain(..) {
-            match unneeded {
-                Unneeded::All(first) => self.archive.remove(first),
-                Unneeded::Before(first, generation) => {
-                    self.archive.remove_file(first, generation);
-                }
-            }
-        }
-    }
-
-    /// A file of the archive was written anew, or could not be.
-    fn end_move(
-        &mut self,
-        first: u64,
-        generation: u32,
-        written: Option<u64>,
-    ) -> Result<(), JournalError> {
-        let Some(written) = written else {
-            self.archive.leave(first);
-            return Ok(());
-        };
-        let Some(entry) = self.archive.moved(first, written) else {
-            // Nothing of it is kept any longer.
-            self.archive.remove_file(first, generation + 1);
-            return Ok(());
-        };
-        let noted = self.store.write(|tables| tables.set_ended(first, Some(&entry)));
-        match noted {
-            Ok(()) => self.unneeded.push(Unneeded::Before(first, generation)),
-            Err(error) if error.is_full() => {
-                // On disk is the earlier one still.
-                self.archive.move_back(first, entry.written());
-                self.archive.remove_file(first, generation + 1);
-                self.store.open_again()?;
-            }
-            Err(error) => return Err(error),
-        }
-        self.remove_unneeded();
-        Ok(())
-    }
-
     /// There was no space for a commit. Gives up a copy that is being made, or what was set aside, or
     /// waits a while. Nothing of the commit was told, and the store is opened anew from what was on
     /// disk before it.
     fn make_space(&mut self, error: &JournalError) -> Result<(), JournalError> {
-        if let Some(Copying { copy, files, done, .. }) = self.copy.take() {
-            // Its space may be enough; and it reads a file that is about to be closed.
-            drop(copy);
-            drop(files);
-            let error = redb::Error::Io(io::ErrorKind::StorageFull.into());
-            self.end_copy(done, Err(JournalError::store(self.store.path(), error)));
-            return self.store.open_again();
+        if self.copy.is_some() {
+            // Its space may be enough.
+            return self.open_again(error);
         }
         if self.size.shrinking.is_some() {
             self.give_up_shrinking();
@@ -448,6 +373,20 @@ impl Writer {
         }
         if fs::remove_file(self.store.reserve()).is_err() {
             thread::sleep(FULL_RETRY);
+        }
+        self.store.open_again()
+    }
+
+    /// Opens the store anew after a write to it has failed: as it was after the last commit. Gives up a
+    /// copy that is being made, for that reads the file that is closed.
+    fn open_again(&mut self, failed: &JournalError) -> Result<(), JournalError> {
+        if let Some(Copying { copy, files, done, .. }) = self.copy.take() {
+            drop(copy);
+            drop(files);
+            let kind =
+                if failed.is_full() { io::ErrorKind::StorageFull } else { io::ErrorKind::Other };
+            let error = redb::Error::Io(kind.into());
+            self.end_copy(done, Err(JournalError::store(self.store.path(), error)));
         }
         self.store.open_again()
     }
@@ -464,6 +403,8 @@ impl Aside {
     fn forget(&mut self, id: &[u8; 16], known: &mut u64) {
         match Forgotten::time_of(id) {
             Some(time) => self.raise(time, known),
+            // Of the members of one group, which come one after the other, once.
+            None if self.forgotten.last().map(<[u8; 12]>::as_slice) == id.get(..12) => {}
             None => self.forgotten.extend(id.first_chunk()),
         }
     }

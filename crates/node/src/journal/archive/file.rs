@@ -113,7 +113,7 @@ pub(super) fn write<'t>(
     tasks: impl Iterator<Item = (Vec<u8>, u64)> + 't,
 ) -> io::Result<Vec<u32>> {
     let mut options = OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    let mut file = options.write(true).create_new(true).mode(0o600).open(path)?;
     let mut pending = MAGIC.to_vec();
     let (mut offset, mut rows, mut lengths) = (START as u64, Vec::new(), Vec::new());
     for (row, (records, input_bytes)) in volume.rows.iter().zip(tasks) {

@@ -1,12 +1,12 @@
 //! Damaged files of a node that does not run: what is damaged in them, and what is kept of it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     fs, io,
     path::{Path, PathBuf},
 };
 
-use meshwork_core::TaskId;
+use meshwork_core::{TaskId, Time, engine::Volume};
 
 use super::{Archive, Entry, JournalError, Rescued, file, folder, rescue};
 use crate::{clock::Clock, home::HomeError};
@@ -115,14 +115,16 @@ struct Checked {
 }
 
 /// The files of an archive as they are in the folder, where the store does not say which count: of
-/// several of the same tasks the latest. What was forgotten of them is there again. A file that is cut
-/// short may have been about to be written; `journal` are the tasks that the journal has.
+/// several of the same tasks the latest. What was forgotten of them is there again, but for ids that were
+/// used once more since. A file that is cut short may have been about to be written; `journal` are the
+/// tasks that the journal has, and how long the node had been up when they came.
 pub(in crate::journal) fn found(
     home: &Path,
-    journal: &HashSet<TaskId>,
+    journal: &HashMap<TaskId, Time>,
 ) -> Result<Found, JournalError> {
     let mut found = Found::default();
     let mut damaged: BTreeMap<u64, (u32, PathBuf)> = BTreeMap::new();
+    let mut latest: BTreeMap<u64, (u32, Volume)> = BTreeMap::new();
     let clock = Clock::start();
     for (first, generation, path) in files(&folder(home))? {
         let index = file::index(&path, &clock);
@@ -133,14 +135,24 @@ pub(in crate::journal) fn found(
             }
             continue;
         };
-        let count = index.volume.rows.last().map_or(0, |row| row.at.saturating_add(1));
+        let is_later = latest.get(&first).is_none_or(|(other, _)| *other < generation);
+        if is_later && !index.volume.rows.is_empty() {
+            latest.insert(first, (generation, index.volume));
+        }
+    }
+    // The members of a group whose key was used again have the same ids: the last of them counts.
+    for (first, (generation, volume)) in latest.into_iter().rev() {
+        let mut rows = volume.rows;
+        let count = rows.last().map_or(0, |row| row.at.saturating_add(1));
+        rows.retain(|row| {
+            let came_later = journal.get(&row.id).is_some_and(|up| *up > row.up);
+            !came_later && found.tasks.insert(row.id)
+        });
         let mut entry = Entry { generation, ..Entry::new(count) };
-        let kept: BTreeSet<u32> = index.volume.rows.iter().map(|row| row.at).collect();
+        let kept: BTreeSet<u32> = rows.iter().map(|row| row.at).collect();
         (0..count).filter(|at| !kept.contains(at)).for_each(|at| entry.dead.set(at));
-        let is_later = found.files.get(&first).is_none_or(|entry| entry.generation < generation);
-        if is_later && entry.live() > 0 {
+        if entry.live() > 0 {
             found.files.insert(first, entry);
-            found.tasks.extend(index.volume.rows.iter().map(|row| row.id));
         }
     }
     let archive = Archive::inspect(home, found.files.clone());
@@ -157,7 +169,7 @@ pub(in crate::journal) fn found(
         let (mut tasks, all) =
             read.map_err(|source| HomeError::Io { path: path.clone(), source })?;
         let lost = all.saturating_sub(tasks.len() as u64);
-        tasks.retain(|task| !journal.contains(&task.id) && !found.tasks.contains(&task.id));
+        tasks.retain(|task| !journal.contains_key(&task.id) && !found.tasks.contains(&task.id));
         found.mended.push(Mended { first, entry: None, tasks, lost, file: Some(path) });
     }
     Ok(found)

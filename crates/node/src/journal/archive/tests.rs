@@ -1,6 +1,6 @@
 //! Files of the archive: what is read back, and what is damaged, missing or left over.
 
-use std::{collections::HashSet, os::unix::fs::FileExt as _};
+use std::{collections::HashMap, os::unix::fs::FileExt as _};
 
 use meshwork_core::{
     GroupMember, PeerId, Task, TaskEnd, TaskId, TaskResult, Time,
@@ -10,7 +10,7 @@ use meshwork_core::{
 use super::*;
 
 /// A volume of so many tasks from this number on, each with a result of some hundred bytes.
-fn volume(first: u64, count: u32) -> (Volume, Vec<ArchivedTask>) {
+pub(in crate::journal) fn volume(first: u64, count: u32) -> (Volume, Vec<ArchivedTask>) {
     let group = meshwork_core::GroupId::new();
     let mut volume = Volume {
         first,
@@ -117,7 +117,7 @@ fn what_is_no_file_of_ours_is_named_at_the_start_and_waited_for_by_nobody() {
         assert_eq!(archive.verify().unwrap(), (3, 3), "{kind}");
         let mended = archive.mend().unwrap().pop().unwrap();
         assert_eq!((mended.first, mended.entry, mended.lost), (100, None, 3), "{kind}");
-        assert!(found(home.path(), &HashSet::new()).unwrap().files.is_empty(), "{kind}");
+        assert!(found(home.path(), &HashMap::new()).unwrap().files.is_empty(), "{kind}");
         assert!(matches!(&archive.read(&[101])[..], [Err(ReadError::Damaged { .. })]), "{kind}");
     }
     // Of what does not count, a pipe is removed, and a folder stays: nothing is made of either.
@@ -212,12 +212,13 @@ fn dead_tasks_are_gone_and_the_others_of_a_file_are_read_after_it_was_written_an
     let dead: Vec<u64> = (100..120).filter(|number| number % 3 != 0).collect();
     assert_eq!(archive.note(&dead, Noted::Dead), [100]);
     archive.note(&[102], Noted::Read);
-    let entry = archive.take_sparse(100).expect("less than half of it is kept");
-    assert!(archive.take_sparse(100).is_none(), "it is being written");
+    let entry = archive.sparse(100).expect("less than half of it is kept");
     let written = thread::rewrite(&archive, 100, &entry).unwrap();
     // One more is forgotten meanwhile.
     archive.note(&[102], Noted::Dead);
-    assert_eq!(archive.moved(100, written).unwrap().generation, 1);
+    let entry = archive.rewritten(100, 0, written).unwrap();
+    assert_eq!(entry.generation, 1);
+    archive.replace(100, entry);
     archive.remove_file(100, 0);
     let kept: Vec<u64> = (105..120).filter(|number| number % 3 == 0).collect();
     for number in 100..120 {
@@ -241,6 +242,107 @@ fn dead_tasks_are_gone_and_the_others_of_a_file_are_read_after_it_was_written_an
     assert_eq!(fs::read_dir(folder(home.path())).unwrap().count(), 0);
 }
 
+/// A group key that was used again gives its members the same ids.
+#[test]
+fn of_tasks_with_the_same_id_the_last_is_found() {
+    let home = tempfile::tempdir().unwrap();
+    let (archive, volume, tasks) = archive(home.path(), 20);
+    let mut again = volume.clone();
+    again.first = 200;
+    again.rows.truncate(5);
+    write(&archive, &again, &tasks);
+    let (ids, up) = (ids(&volume), volume.rows[0].up);
+    // Two are in the journal: one was submitted after the archived one had ended, the other is the same.
+    let later = Time::from_nanos(up.as_nanos() + 1_000_000);
+    let journal = HashMap::from([(ids[7], later), (ids[8], up)]);
+    let found = found(home.path(), &journal).unwrap();
+    let live: Vec<u32> = found.files.values().map(Entry::live).collect();
+    assert_eq!(live, [14, 5]);
+    for (at, id) in (0..).zip(&ids) {
+        assert_eq!(found.files[&100].dead.has(at), at < 5 || at == 7, "{at}");
+        assert_eq!(found.tasks.contains(id), at != 7, "{at}");
+    }
+}
+
+/// Nothing of a file is kept when its new one is there: the store is to say nothing of it.
+#[test]
+fn file_that_died_while_it_was_rewritten_does_not_come_back() {
+    let home = tempfile::tempdir().unwrap();
+    let (archive, ..) = archive(home.path(), 20);
+    let numbers: Vec<u64> = (100..120).collect();
+    archive.note(&numbers[1..], Noted::Dead);
+    let entry = archive.sparse(100).unwrap();
+    let written = thread::rewrite(&archive, 100, &entry).unwrap();
+    archive.note(&numbers[..1], Noted::Dead);
+    assert_eq!(archive.rewritten(100, 0, written), None);
+    assert_eq!(archive.sparse(100), None);
+}
+
+/// However many files are to be written anew while nobody takes note, a volume has its place.
+#[tokio::test]
+async fn volume_is_written_though_all_other_places_are_taken() {
+    let home = tempfile::tempdir().unwrap();
+    let (archive, ..) = archive(home.path(), 20);
+    archive.note(&(101..120).collect::<Vec<_>>(), Noted::Dead);
+    let archive = Arc::new(archive);
+    let entry = archive.sparse(100).unwrap();
+    let (jobs, asked) = std::sync::mpsc::sync_channel(JOBS);
+    for _ in 0..JOBS {
+        // Of a file that is gone.
+        jobs.try_send(Job::Move(7, Box::new(entry.clone()))).unwrap();
+    }
+    let (moved, moves) = std::sync::mpsc::sync_channel(JOBS);
+    let mut archiver = Archiver::start(Arc::clone(&archive), (jobs, asked), moved).unwrap();
+    let (volume, tasks) = volume(120, 5);
+    archiver.write(Box::new(volume), tasks);
+    assert_eq!(archiver.written().await, Some(120));
+    archiver.close().await.unwrap_err();
+    // The thread has ended, so its end of the channel is closed.
+    let moves: Vec<_> = moves.iter().collect();
+    assert!(moves.iter().all(|moved| moved.first == 7 && moved.written.is_none()), "{moves:?}");
+}
+
+/// A folder that cannot be written: the node is told, until it can.
+#[tokio::test]
+async fn archive_that_cannot_be_written_says_so_until_it_can() {
+    let home = tempfile::tempdir().unwrap();
+    let (archive, ..) = archive(home.path(), 1);
+    let archive = Arc::new(archive);
+    let aside = home.path().join("aside");
+    fs::rename(&archive.dir, &aside).unwrap();
+    let (jobs, asked) = std::sync::mpsc::sync_channel(JOBS);
+    let (moved, _moves) = std::sync::mpsc::sync_channel(JOBS);
+    let mut archiver = Archiver::start(Arc::clone(&archive), (jobs, asked), moved).unwrap();
+    let (volume, tasks) = volume(120, 5);
+    archiver.write(Box::new(volume), tasks);
+    while !archiver.is_failing() {
+        tokio::task::yield_now().await;
+    }
+    fs::rename(&aside, &archive.dir).unwrap();
+    assert_eq!(archiver.written().await, Some(120));
+    assert!(!archiver.is_failing());
+}
+
+#[test]
+fn files_that_cannot_be_linked_are_copied_one_in_a_step() {
+    let home = crate::journal::tests::quick_dir();
+    let (archive, volume, tasks) = archive(home.path(), 20);
+    for first in [200, 300] {
+        write(&archive, &Volume { first, ..volume.clone() }, &tasks);
+    }
+    let to = tempfile::tempdir().unwrap();
+    let is_linked = fs::hard_link(archive.path(100, 0), to.path().join("probe")).is_ok();
+    let mut copy = archive.copy_to(folder(to.path())).unwrap();
+    let files = || fs::read_dir(folder(to.path())).unwrap().count();
+    for step in 1..=3 {
+        assert!(copy.go_on().unwrap() || is_linked);
+        assert_eq!(files(), if is_linked { 3 } else { step });
+    }
+    assert!(!copy.go_on().unwrap());
+    let bytes = |dir: &Path| fs::read(folder(dir).join(name(300, 0))).unwrap();
+    assert_eq!(bytes(home.path()), bytes(to.path()));
+}
+
 #[test]
 fn half_of_a_file_is_counted_in_bytes() {
     let home = tempfile::tempdir().unwrap();
@@ -256,16 +358,16 @@ fn half_of_a_file_is_counted_in_bytes() {
     write(&archive, &volume, &tasks);
     // Most of the tasks, and few of the bytes.
     archive.note(&(103..120).collect::<Vec<_>>(), Noted::Dead);
-    assert!(archive.take_sparse(100).is_none());
+    assert!(archive.sparse(100).is_none());
     // As at a start, which reads the rows.
     let entry = archive.entry(100).unwrap();
     let entries = BTreeMap::from([(100, Entry::parse(&entry.bytes()).unwrap())]);
     let archive = Archive::open(home.path(), Clock::start(), entries).unwrap();
     archive.read_indexes(drop).unwrap();
     archive.note(&[100], Noted::Dead);
-    assert!(archive.take_sparse(100).is_none(), "two of three are left");
+    assert!(archive.sparse(100).is_none(), "two of three are left");
     archive.note(&[101], Noted::Dead);
-    let entry = archive.take_sparse(100).expect("a third is left");
+    let entry = archive.sparse(100).expect("a third is left");
     let written = thread::rewrite(&archive, 100, &entry).unwrap();
     let size = fs::metadata(archive.path(100, 1)).unwrap().len();
     assert!(written <= size && size < written + 200, "{written} {size}");

@@ -4,102 +4,159 @@
 use std::{
     fs::File,
     io,
-    sync::{Arc, mpsc as blocking},
+    sync::{Arc, atomic::Ordering, mpsc as blocking},
     thread,
 };
 
 use meshwork_core::engine::{ArchivedTask, Volume};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    super::{FULL_RETRY, JournalError, Work, store::Replaced},
+    super::{FULL_RETRY, JournalError, store::Replaced},
     Archive, Entry, file,
 };
 
 /// What the thread is asked for.
 pub(in crate::journal) enum Job {
-    Write(Box<Volume>, Vec<ArchivedTask>),
+    /// A volume waits in its own place.
+    Write,
     /// A file, and what is said of it.
     Move(u64, Box<Entry>),
     /// A file of the journal that another one has replaced.
     Close(Replaced),
 }
 
+/// How a [`Job::Move`] ended: each has one.
+#[derive(Debug)]
+pub(in crate::journal) struct Moved {
+    pub(in crate::journal) first: u64,
+    /// That of the earlier file.
+    pub(in crate::journal) generation: u32,
+    /// Bytes of the tasks in the new file; none if there is no new file.
+    pub(in crate::journal) written: Option<u64>,
+}
+
+type Jobs = (blocking::SyncSender<Job>, blocking::Receiver<Job>);
+type Waiting = (Box<Volume>, Vec<ArchivedTask>);
+
 /// The driver's end of the archive.
 #[derive(Debug)]
 pub(crate) struct Archiver {
     jobs: blocking::SyncSender<Job>,
+    /// The place of the one volume that the engine hands out at a time. No other job can take it.
+    volumes: blocking::SyncSender<Waiting>,
     written: mpsc::Receiver<u64>,
+    ended: oneshot::Receiver<()>,
     archive: Arc<Archive>,
 }
 
 impl Archiver {
-    /// Starts the thread. What was written anew is told to the journal's thread.
+    /// Starts the thread. How each file is written anew is told to the journal's thread, in a channel
+    /// that has place for all of them.
     pub(in crate::journal) fn start(
         archive: Arc<Archive>,
-        jobs: (blocking::SyncSender<Job>, blocking::Receiver<Job>),
-        journal: blocking::SyncSender<Work>,
+        jobs: Jobs,
+        moved: blocking::SyncSender<Moved>,
     ) -> Result<Self, JournalError> {
         let (told, written) = mpsc::channel(1);
+        let (volumes, waiting) = blocking::sync_channel(1);
+        let (alive, ended) = oneshot::channel();
         let (jobs, asked) = jobs;
-        let of_thread = Arc::clone(&archive);
-        let run = move || run(&of_thread, &asked, &told, &journal);
-        let thread = thread::Builder::new().name("meshwork-archive".to_owned());
-        thread.spawn(run).map_err(JournalError::Thread)?;
-        Ok(Self { jobs, written, archive })
+        let thread = Thread { archive: Arc::clone(&archive), jobs: asked, waiting, told, moved };
+        let run = move || {
+            thread.run();
+            // After all else that the thread has: who waits for its end finds nothing open.
+            drop(thread);
+            drop::<oneshot::Sender<()>>(alive);
+        };
+        let builder = thread::Builder::new().name("meshwork-archive".to_owned());
+        builder.spawn(run).map_err(JournalError::Thread)?;
+        Ok(Self { jobs, volumes, written, ended, archive })
     }
 
     /// Writes a volume; [`Self::written`] says when it is on disk. The engine hands out one at a time.
     pub(crate) fn write(&self, volume: Box<Volume>, tasks: Vec<ArchivedTask>) {
         // There is place. A thread that has ended shows in `written`.
-        self.jobs.try_send(Job::Write(volume, tasks)).ok();
+        self.volumes.try_send((volume, tasks)).ok();
+        // Without place for this there are other jobs, and the thread looks after each.
+        self.jobs.try_send(Job::Write).ok();
     }
 
-    /// Waits until a volume is on disk; its first number. Never, if the thread has ended.
-    pub(crate) async fn written(&mut self) -> u64 {
-        match self.written.recv().await {
-            Some(first) => first,
-            None => std::future::pending().await,
-        }
+    /// Waits until a volume is on disk; its first number. None if the thread has ended.
+    pub(crate) async fn written(&mut self) -> Option<u64> {
+        self.written.recv().await
+    }
+
+    /// Whether volumes cannot be written for now.
+    pub(in crate::journal) fn is_failing(&self) -> bool {
+        self.archive.is_failing()
     }
 
     /// Where its tasks are read.
     pub(crate) fn archive(&self) -> Arc<Archive> {
         Arc::clone(&self.archive)
     }
+
+    /// Asks the thread to end after the file that it writes. The receiver fails when it has.
+    pub(crate) fn close(self) -> oneshot::Receiver<()> {
+        self.ended
+    }
 }
 
-fn run(
-    archive: &Archive,
-    jobs: &blocking::Receiver<Job>,
-    told: &mpsc::Sender<u64>,
-    journal: &blocking::SyncSender<Work>,
-) {
-    while let Ok(job) = jobs.recv() {
-        match job {
-            Job::Write(volume, tasks) => {
-                let first = volume.first;
-                let Some(lengths) = write(archive, &volume, &tasks, || told.is_closed()) else {
-                    return;
-                };
-                // Before it is told: whoever hears of it may read it.
-                archive.add(first, lengths);
-                if told.blocking_send(first).is_err() {
-                    return;
-                }
+/// What the thread owns.
+struct Thread {
+    archive: Arc<Archive>,
+    jobs: blocking::Receiver<Job>,
+    waiting: blocking::Receiver<Waiting>,
+    told: mpsc::Sender<u64>,
+    moved: blocking::SyncSender<Moved>,
+}
+
+impl Thread {
+    /// Until nobody waits for volumes any more.
+    fn run(&self) {
+        while let Ok(job) = self.jobs.recv() {
+            if self.told.is_closed() {
+                return;
             }
-            Job::Close(replaced) => drop(replaced),
-            Job::Move(first, entry) => {
-                let written = rewrite(archive, first, &entry);
-                if let Err(error) = &written {
-                    tracing::warn!(%error, "a file of ended tasks is not made smaller for now");
+            let goes_on = match job {
+                Job::Write => true,
+                Job::Close(replaced) => {
+                    drop(replaced);
+                    true
                 }
-                let (generation, written) = (entry.generation, written.ok());
-                if journal.send(Work::Moved { first, generation, written }).is_err() {
-                    return;
-                }
+                Job::Move(first, entry) => self.rewrite(first, &entry),
+            };
+            if !goes_on || !self.write_waiting() {
+                return;
             }
         }
+    }
+
+    /// Writes the volume that waits, if there is one. False if nobody waits for its end.
+    fn write_waiting(&self) -> bool {
+        let Ok((volume, tasks)) = self.waiting.try_recv() else { return true };
+        let archive = &self.archive;
+        let Some(lengths) = write(archive, &volume, &tasks, || self.told.is_closed()) else {
+            return false;
+        };
+        // Before it is told: whoever hears of it may read it.
+        archive.add(volume.first, lengths);
+        self.told.blocking_send(volume.first).is_ok()
+    }
+
+    /// Writes a file anew, if it is still needed. False if nobody waits for its end.
+    fn rewrite(&self, first: u64, entry: &Entry) -> bool {
+        let generation = entry.generation;
+        let written = self.archive.is_current(first, generation).then(|| {
+            rewrite(&self.archive, first, entry)
+                .inspect_err(|error| {
+                    tracing::warn!(%error, "a file of ended tasks is not made smaller for now");
+                })
+                .ok()
+        });
+        let written = written.flatten();
+        self.moved.send(Moved { first, generation, written }).is_ok()
     }
 }
 
@@ -118,9 +175,13 @@ fn write(
         let records = tasks.iter().map(|task| (file::records(task, clock), task.input_bytes));
         let written = file::write(&path, volume, clock, records);
         let error = match written.and_then(|lengths| sync(archive).map(|()| lengths)) {
-            Ok(lengths) => return Some(lengths),
+            Ok(lengths) => {
+                archive.failing.store(false, Ordering::Relaxed);
+                return Some(lengths);
+            }
             Err(error) => error,
         };
+        archive.failing.store(true, Ordering::Relaxed);
         if is_over() {
             return None;
         }

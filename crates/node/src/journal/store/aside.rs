@@ -105,9 +105,15 @@ impl Tables<'_> {
         self.set(FORGOTTEN_UNTIL, until)
     }
 
-    /// One more id counts as forgotten; the earliest does not any more, if there are too many.
+    /// One more start of ids counts as forgotten; the earliest does not any more, if there are too many.
     pub(in crate::journal) fn forget(&mut self, start: &[u8]) -> Result<(), redb::Error> {
-        let next = self.forgotten.last()?.map_or(0, |(number, _)| number.value() + 1);
+        let last =
+            self.forgotten.last()?.map(|(number, last)| (number.value(), last.value() == start));
+        if last.is_some_and(|(_, is_same)| is_same) {
+            // One more member of the same group.
+            return Ok(());
+        }
+        let next = last.map_or(0, |(number, _)| number + 1);
         self.forgotten.insert(next, start)?;
         if self.forgotten.len()? > meshwork_core::limits::FORGOTTEN_IDS as u64 {
             self.forgotten.pop_first()?;

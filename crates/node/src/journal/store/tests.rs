@@ -54,6 +54,16 @@ fn what_was_written_is_there_in_order() {
 }
 
 #[test]
+fn members_of_one_group_are_noted_as_forgotten_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), None).unwrap();
+    for start in [7, 7, 8, 8, 8, 7] {
+        store.write(|tables| tables.forget(&[start; 12])).unwrap();
+    }
+    assert_eq!(store.aside().unwrap().forgotten, [[7; 12], [8; 12], [7; 12]]);
+}
+
+#[test]
 fn starts_that_end_before_the_marker_is_written_change_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let marker = dir.path().join("journal.id");

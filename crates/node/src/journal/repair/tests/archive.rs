@@ -134,3 +134,30 @@ async fn a_journal_that_cannot_be_read_leaves_the_archive_whole() {
         }
     }
 }
+
+#[tokio::test]
+async fn copy_with_a_damaged_archive_is_not_put_back() {
+    let (dir, path, all) = archived().await;
+    let copy = tempfile::tempdir().unwrap();
+    backup(dir.path(), copy.path()).unwrap();
+    let ended = copy.path().join("ended").join(path.file_name().unwrap());
+    let bytes = fs::read(&ended).unwrap();
+    fs::remove_file(&ended).unwrap();
+    let missing = restore(dir.path(), copy.path(), true, None).unwrap_err();
+    fs::write(&ended, &bytes).unwrap();
+    flip(&ended, 8 * bytes.len() / 4);
+    let damaged = restore(dir.path(), copy.path(), true, None).unwrap_err();
+    for error in [missing, damaged] {
+        assert!(matches!(error, JournalError::Damaged { .. }), "{error}");
+    }
+    let names: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|f| f.unwrap().file_name()).collect();
+    let strange = |name: &std::ffi::OsString| {
+        let name = name.to_string_lossy();
+        name.contains("restoring") || name.contains("replaced")
+    };
+    assert!(!names.iter().any(strange), "{names:?}");
+    assert_eq!(tasks(dir.path()).await, all, "nothing is touched");
+    fs::write(&ended, &bytes).unwrap();
+    restore(dir.path(), copy.path(), true, None).unwrap();
+    assert_eq!(tasks(dir.path()).await, all);
+}

@@ -1,0 +1,90 @@
+//! The archive beside a journal that is in use.
+
+use super::*;
+use crate::journal::archive::{Noted, folder, tests::volume};
+
+const VOLUMES: u64 = 3 * archive::MOVES as u64;
+const TASKS: u32 = 8;
+
+async fn commit(journal: &mut Journal, record: Record) {
+    journal.push(Seq(1), vec![record]);
+    journal.committed().await.unwrap();
+}
+
+/// Writes [`VOLUMES`] of so many tasks; the numbers of all but two tasks of each.
+async fn fill(journal: &mut Journal) -> Vec<u64> {
+    let mut numbers = Vec::new();
+    for first in (0..VOLUMES).map(|volume| volume * u64::from(TASKS)) {
+        let (volume, tasks) = volume(first, TASKS);
+        let ids = volume.rows.iter().map(|row| row.id).collect();
+        journal.archiver().write(Box::new(volume), tasks);
+        assert_eq!(journal.written().await, Written::Volume(first));
+        commit(journal, Record::Archived { first, count: TASKS, ids }).await;
+        numbers.extend(first..first + u64::from(TASKS) - 2);
+    }
+    numbers
+}
+
+/// Commits until each file was written anew: how many commits there are on the way does not matter.
+async fn until_all_are_rewritten(dir: &Path, journal: &mut Journal) {
+    loop {
+        commit(journal, Record::Forgotten { id: TaskId::new() }).await;
+        let files = std::fs::read_dir(folder(dir)).unwrap();
+        let names: Vec<_> = files.map(|file| file.unwrap().file_name()).collect();
+        if names.iter().all(|name| name.to_str().unwrap().ends_with("-1")) {
+            assert_eq!(names.len() as u64, VOLUMES);
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn each_sparse_file_is_rewritten_though_there_are_many_at_once() {
+    let dir = quick_dir();
+    let (mut journal, _) = open(dir.path()).await;
+    let numbers = fill(&mut journal).await;
+    commit(&mut journal, Record::Dropped { numbers, until: 0 }).await;
+    until_all_are_rewritten(dir.path(), &mut journal).await;
+    journal.close().await;
+    let (journal, ledger) = open(dir.path()).await;
+    assert_eq!(ledger.archived_len() as u64, 2 * VOLUMES);
+    journal.close().await;
+}
+
+#[tokio::test]
+async fn sparse_files_of_an_earlier_start_are_rewritten() {
+    let dir = quick_dir();
+    let (mut journal, _) = open(dir.path()).await;
+    let numbers = fill(&mut journal).await;
+    journal.close().await;
+    let store = Store::inspect(dir.path()).unwrap();
+    let archive = store.archive().unwrap();
+    let files = archive.note(&numbers, Noted::Dead);
+    let note = |tables: &mut store::Tables<'_>| {
+        files.iter().try_for_each(|first| tables.set_ended(*first, archive.entry(*first).as_ref()))
+    };
+    store.write(note).unwrap();
+    drop(store);
+    let (mut journal, _) = open(dir.path()).await;
+    until_all_are_rewritten(dir.path(), &mut journal).await;
+    journal.close().await;
+}
+
+#[tokio::test]
+async fn archive_is_copied_while_its_files_are_removed() {
+    let (dir, copy) = (quick_dir(), tempfile::tempdir().unwrap());
+    let (mut journal, _) = open(dir.path()).await;
+    let numbers = fill(&mut journal).await;
+    let (done, copied) = oneshot::channel();
+    journal.copy(copy.path().to_owned(), done);
+    let all = (0..VOLUMES * u64::from(TASKS)).collect();
+    commit(&mut journal, Record::Dropped { numbers, until: 0 }).await;
+    commit(&mut journal, Record::Dropped { numbers: all, until: 0 }).await;
+    copied.await.unwrap().unwrap();
+    journal.close().await;
+    for (home, tasks) in [(copy.path(), VOLUMES * u64::from(TASKS)), (dir.path(), 0)] {
+        let (journal, ledger) = open(home).await;
+        assert_eq!(ledger.archived_len() as u64, tasks);
+        journal.close().await;
+    }
+}
