@@ -205,6 +205,10 @@ impl Engine {
         let mut freed = 0;
         let mut plan = VecDeque::new();
         for (was_read, groups) in [(true, read), (false, unread)] {
+            if freed >= aim {
+                // Not one look at those that were not read: it takes long to find that there are none.
+                break;
+            }
             let mut groups = groups.into_iter().peekable();
             let singles = self.singles(durable, was_read);
             let is_free =
