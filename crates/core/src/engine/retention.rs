@@ -191,11 +191,9 @@ impl Engine {
         }
     }
 
-    /// Units to make room: a sixteenth of the limit, so that groups are seldom looked through. Without
-    /// groups less, so that what is forgotten one by one is still in the processor's caches.
+    /// Units to make room: a sixteenth of the limit, so that this is done seldom.
     fn plan_for_space(&mut self, durable: bool, now: Time) {
-        let parts = if self.groups.len() == 0 { 512 } else { 16 };
-        let aim = self.excess(durable) + self.most_bytes(durable) / parts;
+        let aim = self.excess(durable) + self.most_bytes(durable) / 16;
         let writing = self.writing();
         let mut groups = self.groups.ended_groups(now);
         groups.retain(|group| group.durable == durable && !writing.groups.contains(&group.slot));
