@@ -63,8 +63,8 @@ pub enum Reason {
     },
     /// The disk of the node's home is full: what is to outlive the process cannot be kept.
     #[error(
-        "no space for more results: the disk of the node's home is full, or groups that have not ended \
-         take all that is kept"
+        "no space for more results: the disk of the node's home is full or fails, or groups that have not \
+         ended take all that is kept"
     )]
     DiskFull {
         /// When to try again.
@@ -216,7 +216,7 @@ impl Reason {
             Self::TooLarge { .. } => "split the input into smaller tasks",
             Self::QueueFull { .. } | Self::Busy { .. } => "try again later",
             Self::DiskFull { .. } => {
-                "make space on the disk of the node's home; it goes on by itself"
+                "make space on the disk of the node's home, or see what is wrong with it: meshwork status"
             }
             Self::PeersFull { .. } => {
                 "on the node that is full: meshwork up --max-peers N, or meshwork peers trust PEER_ID"

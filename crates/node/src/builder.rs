@@ -241,8 +241,8 @@ impl Parts {
             Executor::new(self.registry, threads, reports).map_err(InternalError::Threads)?;
         let keeper = Keeper::open(inner, &policy.trusted).await;
         let remembered = keeper.as_ref().map(Keeper::remembered).unwrap_or_default();
-        let net_config = net_config(config, self.keypair, self.boot, offer, remembered);
-        let net_config = NetConfig { blocked: policy.blocked.clone(), ..net_config };
+        let mut net_config = net_config(config, self.keypair, self.boot, offer, remembered);
+        net_config.blocked.clone_from(&policy.blocked);
         let network = Network::build(net_config, clock.monotonic);
         let Network { handle, event_loop, events: facts, sessions } = network.await?;
         let Self { entries, calls, manual, .. } = self;
@@ -264,9 +264,9 @@ impl Parts {
         });
         let (probes_in, commands) = mpsc::channel(limits::PROBES);
         let dir = config.home.as_deref().unwrap_or_else(|| Path::new("."));
-        let slots_free = Arc::clone(&inner.slots_free);
-        let monitor =
-            inner.monitor.get_or_init(|| ResourceMonitor::of(&config.offered, dir, slots_free));
+        let monitor = inner.monitor.get_or_init(|| {
+            ResourceMonitor::of(&config.offered, dir, Arc::clone(&inner.slots_free))
+        });
         let probes = Probes {
             local: inner.local_peer,
             monitor: monitor.clone(),
@@ -276,7 +276,7 @@ impl Parts {
             commands,
             blocked,
             listeners: config.listen_addrs.len(),
-            has_home: config.home.is_some(),
+            archive: inner.archive.get().cloned(),
         };
         inner.probes.get_or_init(|| probes_in);
         if let Some(keeper) = keeper {

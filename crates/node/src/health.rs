@@ -44,6 +44,8 @@ pub(crate) struct Measured {
     pub(crate) usage: Option<ResourceUsage>,
     /// Why the machine could not be measured, if it could not.
     pub(crate) unreadable: Option<String>,
+    /// Why ended tasks cannot be archived, if they cannot.
+    pub(crate) unarchived: Option<String>,
     /// Whether the node keeps anything on disk.
     pub(crate) has_home: bool,
 }
@@ -80,21 +82,24 @@ impl BlockedThreads {
 /// What it amounts to.
 pub(crate) fn assess(measured: &Measured) -> HealthStatus {
     let usage = measured.usage.as_ref();
-    let findings = [
-        measured.loop_lag.and_then(|lag| lagging(HealthCheck::EventLoop, lag)),
-        measured.driver_lag.and_then(|lag| lagging(HealthCheck::Driver, lag)),
-        measured.handlers.and_then(handlers),
-        usage.filter(|_| measured.has_home).and_then(disk),
-        usage.and_then(memory),
-        measured.listeners.and_then(|(wanted, up)| listeners(wanted, up)),
-        measured.crowd.as_ref().map(|crowd| {
-            (Severity::Degraded, HealthReason::new(HealthCheck::Inbound, crowd.to_string()))
-        }),
-        measured
-            .unreadable
-            .as_ref()
-            .map(|why| (Severity::Degraded, HealthReason::new(HealthCheck::Other, why.as_str()))),
-    ];
+    let findings =
+        [
+            measured.loop_lag.and_then(|lag| lagging(HealthCheck::EventLoop, lag)),
+            measured.driver_lag.and_then(|lag| lagging(HealthCheck::Driver, lag)),
+            measured.handlers.and_then(handlers),
+            usage.filter(|_| measured.has_home).and_then(disk),
+            measured.unarchived.as_ref().map(|why| {
+                (Severity::Unhealthy, HealthReason::new(HealthCheck::Disk, why.as_str()))
+            }),
+            usage.and_then(memory),
+            measured.listeners.and_then(|(wanted, up)| listeners(wanted, up)),
+            measured.crowd.as_ref().map(|crowd| {
+                (Severity::Degraded, HealthReason::new(HealthCheck::Inbound, crowd.to_string()))
+            }),
+            measured.unreadable.as_ref().map(|why| {
+                (Severity::Degraded, HealthReason::new(HealthCheck::Other, why.as_str()))
+            }),
+        ];
     HealthStatus::of(findings.into_iter().flatten().collect())
 }
 

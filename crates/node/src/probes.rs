@@ -19,6 +19,7 @@ use crate::{
     driver::Call,
     event::NetworkEvent,
     health::{self, BlockedThreads, HANGS, Measured},
+    journal::Archive,
     limits,
     monitor::ResourceMonitor,
 };
@@ -51,7 +52,8 @@ pub(crate) struct Probes {
     pub(crate) blocked: Arc<BlockedThreads>,
     /// Addresses that the node was told to listen on.
     pub(crate) listeners: usize,
-    pub(crate) has_home: bool,
+    /// None without a home.
+    pub(crate) archive: Option<Arc<Archive>>,
 }
 
 /// When the machine's figures are told.
@@ -170,7 +172,7 @@ impl Probes {
             patiently(calls.send(Call::Measured { usage })).await?;
             patiently(self.net.update_resources(usage)).await?;
         }
-        let is_known = |told: &HealthStatus| health::is_known(told, &usage, self.has_home);
+        let is_known = |told: &HealthStatus| health::is_known(told, &usage, self.archive.is_some());
         if watched && !health.as_ref().is_some_and(is_known) {
             self.check(health).await?;
         }
@@ -192,7 +194,8 @@ impl Probes {
             crowd: self.net.crowd(),
             unreadable: usage.as_ref().err().map(ToString::to_string),
             usage: usage.ok(),
-            has_home: self.has_home,
+            unarchived: self.archive.as_ref().and_then(|archive| archive.failing()),
+            has_home: self.archive.is_some(),
         };
         let status = health::assess(&measured);
         if !health.as_ref().is_some_and(|told| is_same(&status, told)) {

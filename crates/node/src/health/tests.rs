@@ -22,6 +22,7 @@ fn well() -> Measured {
         }),
         crowd: None,
         unreadable: None,
+        unarchived: None,
         has_home: true,
     }
 }
@@ -47,7 +48,7 @@ fn each_check_has_its_bounds() {
         usage(measured).disk_free_bytes = free;
     }
     type Spoil = fn(&mut Measured);
-    let cases: [(HealthCheck, &str, Spoil); 20] = [
+    let cases: [(HealthCheck, &str, Spoil); 21] = [
         (EventLoop, "healthy", |m| m.loop_lag = Some(Duration::from_millis(999))),
         (EventLoop, "degraded", |m| m.loop_lag = Some(LAG)),
         (EventLoop, "unhealthy", |m| m.loop_lag = Some(HANGS)),
@@ -56,6 +57,7 @@ fn each_check_has_its_bounds() {
         (Handlers, "degraded", |m| m.handlers = blocked(1, false)),
         (Handlers, "degraded", |m| m.handlers = blocked(400, false)),
         (Handlers, "unhealthy", |m| m.handlers = blocked(9, true)),
+        (Disk, "unhealthy", |m| m.unarchived = Some("no such folder".into())),
         (Disk, "healthy", |m| usage(m).disk_free_bytes = 6 << 30),
         (Disk, "degraded", |m| usage(m).disk_free_bytes = 4 << 30),
         (Disk, "healthy", |m| small_disk(m, DISK_LOW)),

@@ -9,10 +9,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
     path::{Path, PathBuf},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use meshwork_core::engine::{ArchivedTask, Volume};
@@ -155,7 +152,8 @@ pub(crate) struct Archive {
     dir: PathBuf,
     clock: Clock,
     files: Mutex<BTreeMap<u64, Entry>>,
-    failing: AtomicBool,
+    /// Why a volume could not be written the last time; none if it could.
+    failing: Mutex<Option<String>>,
 }
 
 impl Archive {
@@ -167,8 +165,7 @@ impl Archive {
     ) -> Result<Arc<Self>, JournalError> {
         let dir = home.join(FOLDER);
         home::make_private(&dir)?;
-        let archive =
-            Self { dir, clock, files: Mutex::new(entries), failing: AtomicBool::new(false) };
+        let archive = Self { dir, clock, files: Mutex::new(entries), failing: Mutex::new(None) };
         archive.remove_others()?;
         Ok(Arc::new(archive))
     }
@@ -176,7 +173,7 @@ impl Archive {
     /// The same of a home that is only looked at.
     pub(super) fn inspect(home: &Path, entries: BTreeMap<u64, Entry>) -> Self {
         let (dir, files) = (home.join(FOLDER), Mutex::new(entries));
-        Self { dir, clock: Clock::start(), files, failing: AtomicBool::new(false) }
+        Self { dir, clock: Clock::start(), files, failing: Mutex::new(None) }
     }
 
     fn files(&self) -> MutexGuard<'_, BTreeMap<u64, Entry>> {
@@ -367,9 +364,14 @@ impl Archive {
         (tasks, files.iter().map(bytes).sum())
     }
 
-    /// Whether a volume could not be written, and is tried again: what ends stays in memory meanwhile.
-    pub(super) fn is_failing(&self) -> bool {
-        self.failing.load(Ordering::Relaxed)
+    /// Why a volume could not be written, and is tried again: what ends stays in memory meanwhile.
+    pub(crate) fn failing(&self) -> Option<String> {
+        self.failing.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_failing(&self, error: Option<&io::Error>) {
+        let why = error.map(|error| format!("cannot write {}: {error}", self.dir.display()));
+        *self.failing.lock().unwrap_or_else(PoisonError::into_inner) = why;
     }
 
     /// Begins a copy of all files in a folder that is made for it.

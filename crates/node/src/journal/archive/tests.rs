@@ -318,6 +318,8 @@ async fn archive_that_cannot_be_written_says_so_until_it_can() {
     while !archiver.is_failing() {
         tokio::task::yield_now().await;
     }
+    let why = archive.failing().unwrap();
+    assert!(why.contains(&*archive.dir.to_string_lossy()), "{why}");
     fs::rename(&aside, &archive.dir).unwrap();
     assert_eq!(archiver.written().await, Some(120));
     assert!(!archiver.is_failing());

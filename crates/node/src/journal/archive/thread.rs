@@ -4,7 +4,7 @@
 use std::{
     fs::File,
     io,
-    sync::{Arc, atomic::Ordering, mpsc as blocking},
+    sync::{Arc, mpsc as blocking},
     thread,
 };
 
@@ -89,7 +89,7 @@ impl Archiver {
 
     /// Whether volumes cannot be written for now.
     pub(in crate::journal) fn is_failing(&self) -> bool {
-        self.archive.is_failing()
+        self.archive.failing().is_some()
     }
 
     /// Where its tasks are read.
@@ -176,12 +176,12 @@ fn write(
         let written = file::write(&path, volume, clock, records);
         let error = match written.and_then(|lengths| sync(archive).map(|()| lengths)) {
             Ok(lengths) => {
-                archive.failing.store(false, Ordering::Relaxed);
+                archive.set_failing(None);
                 return Some(lengths);
             }
             Err(error) => error,
         };
-        archive.failing.store(true, Ordering::Relaxed);
+        archive.set_failing(Some(&error));
         if is_over() {
             return None;
         }
