@@ -298,8 +298,14 @@ async fn open_journal(inner: &Inner, engine: &mut Engine) -> Result<Option<Journ
     let opened = Journal::open(home, inner.owner(), clock, inner.recovery.clone()).await;
     let (journal, mut ledger) = opened.map_err(InternalError::from)?;
     let now = clock.now();
-    inner.archive.get_or_init(|| journal.archiver().archive());
+    let archive = inner.archive.get_or_init(|| journal.archiver().archive());
     ledger.restore_archive(engine)?;
+    for first in archive.firsts() {
+        let archive = Arc::clone(archive);
+        let volume = tokio::task::spawn_blocking(move || archive.volume(first)).await;
+        let volume = volume.map_err(|_| InternalError::Stopped)?;
+        engine.restore_volume(&volume.map_err(InternalError::from)?)?;
+    }
     let (tasks, kept) = ledger.into_parts();
     for (number, task) in (1..).zip(tasks) {
         engine.restore(task, now)?;

@@ -341,10 +341,7 @@ fn read(
     let archive = Archive::open(dir, clock, aside.ended.clone())?;
     recovery.of(store.segments()? + aside.ended.len() as u64);
     let (mut index, mut ledger, mut next) = (Index::default(), Ledger::default(), 0);
-    archive.read_indexes(|volume| {
-        ledger.add_volume(volume);
-        recovery.step();
-    })?;
+    archive.look(|| recovery.step())?;
     ledger.set_numbers(aside.numbers);
     ledger.set_up(Duration::from_millis(aside.up));
     ledger.forgotten_mut().raise(aside.forgotten_until);

@@ -133,11 +133,6 @@ impl Ledger {
         self.written.clear();
     }
 
-    /// A file of the archive that counts.
-    pub fn add_volume(&mut self, volume: Volume) {
-        self.volumes.insert(volume.first, volume);
-    }
-
     /// The numbers below this one are taken.
     pub fn set_numbers(&mut self, next: u64) {
         self.numbers = self.numbers.max(next);
@@ -168,8 +163,8 @@ impl Ledger {
         self.volumes.values().map(|volume| volume.rows.len()).sum()
     }
 
-    /// Gives an engine what is known of groups, ended tasks and forgotten ones. The tasks and results
-    /// of [`Self::into_parts`] come after it. Each volume is let go of when it is given: there may be
+    /// Gives an engine what is known of groups, ended tasks and forgotten ones; ended tasks only as far as
+    /// the archive itself is kept here. The tasks and results of [`Self::into_parts`] come after it. Each volume is let go of when it is given: there may be
     /// more than fit twice.
     ///
     /// # Errors

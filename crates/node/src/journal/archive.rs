@@ -200,38 +200,65 @@ impl Archive {
         Ok(())
     }
 
-    /// Reads what a start must know of each file, without a result, and hands it over in order.
+    /// Looks at each file, without a result: whether it is there and whole, and how long its tasks are.
+    /// Calls `each` after each one.
     ///
     /// # Errors
     ///
     /// A file is missing, or rows of one are damaged.
-    pub(super) fn read_indexes(&self, mut each: impl FnMut(Volume)) -> Result<(), JournalError> {
+    pub(super) fn look(&self, mut each: impl FnMut()) -> Result<(), JournalError> {
         for (first, entry) in self.files().iter_mut() {
-            let path = self.path(*first, entry.generation);
-            let total = u64::from(entry.count);
-            let damaged = |damaged| JournalError::Damaged { path: path.clone(), damaged, total };
-            let index = match file::index(&path, &self.clock) {
-                Ok(index) => index.ok_or_else(|| damaged(total))?,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    return Err(JournalError::MissingEnded { path });
-                }
-                Err(source) => return Err(HomeError::Io { path, source }.into()),
-            };
-            if index.damaged > 0 || index.volume.first != *first {
-                return Err(damaged(index.damaged.max(1)));
-            }
-            *entry = entry.clone().with_lengths(index.lengths());
-            let mut volume = index.volume;
-            volume.rows.retain(|row| !entry.dead.has(row.at));
-            for row in &mut volume.rows {
-                row.read |= entry.read.has(row.at);
-            }
-            if (volume.rows.len() as u64) < u64::from(entry.live()) {
-                return Err(damaged(1));
-            }
-            each(volume);
+            let (_, lengths) = self.index(*first, entry)?;
+            *entry = entry.clone().with_lengths(lengths);
+            each();
         }
         Ok(())
+    }
+
+    /// What a start must know of a file that was looked at: one at a time, as those of all files together
+    /// take more memory than the node does afterwards.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::look`].
+    pub(crate) fn volume(&self, first: u64) -> Result<Volume, JournalError> {
+        loop {
+            let entry = self.files().get(&first).cloned().unwrap_or_default();
+            let is_moved =
+                || self.files().get(&first).map(|now| now.generation) != Some(entry.generation);
+            match self.index(first, &entry) {
+                // It was written anew meanwhile.
+                Err(JournalError::MissingEnded { .. }) if is_moved() => {}
+                read => return read.map(|(volume, _)| volume),
+            }
+        }
+    }
+
+    /// The tasks of a file that are kept, and the lengths of all that are in it.
+    fn index(&self, first: u64, entry: &Entry) -> Result<(Volume, Vec<u32>), JournalError> {
+        let path = self.path(first, entry.generation);
+        let total = u64::from(entry.count);
+        let damaged = |damaged| JournalError::Damaged { path: path.clone(), damaged, total };
+        let index = match file::index(&path, &self.clock) {
+            Ok(index) => index.ok_or_else(|| damaged(total))?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(JournalError::MissingEnded { path });
+            }
+            Err(source) => return Err(HomeError::Io { path, source }.into()),
+        };
+        if index.damaged > 0 || index.volume.first != first {
+            return Err(damaged(index.damaged.max(1)));
+        }
+        let lengths = index.lengths();
+        let mut volume = index.volume;
+        volume.rows.retain(|row| !entry.dead.has(row.at));
+        for row in &mut volume.rows {
+            row.read |= entry.read.has(row.at);
+        }
+        if (volume.rows.len() as u64) < u64::from(entry.live()) {
+            return Err(damaged(1));
+        }
+        Ok((volume, lengths))
     }
 
     /// Reads archived tasks by their numbers, in any order.
@@ -325,7 +352,7 @@ impl Archive {
     }
 
     /// The first numbers of all files.
-    pub(super) fn firsts(&self) -> BTreeSet<u64> {
+    pub(crate) fn firsts(&self) -> BTreeSet<u64> {
         self.files().keys().copied().collect()
     }
 

@@ -93,7 +93,8 @@ fn every_task_is_read_back_by_its_number_and_none_beside_them() {
     let beside = archive.read(&[99, 600, u64::MAX]);
     assert!(beside.iter().all(|read| matches!(read, Err(ReadError::Gone))), "{beside:?}");
     let mut found = Vec::new();
-    archive.read_indexes(|volume| found.push(volume)).unwrap();
+    archive.look(|| {}).unwrap();
+    found.extend(archive.firsts().into_iter().map(|first| archive.volume(first).unwrap()));
     let [found] = &found[..] else { panic!("one file") };
     assert_eq!((&found.handlers, &found.groups), (&volume.handlers, &volume.groups));
     let up = Time::from_nanos(7_000_000);
@@ -111,7 +112,7 @@ fn what_is_no_file_of_ours_is_named_at_the_start_and_waited_for_by_nobody() {
     let (archive, ..) = archive(home.path(), 3);
     let path = archive.path(100, 0);
     for kind in home::tests::strange(&path) {
-        let error = archive.read_indexes(drop).unwrap_err();
+        let error = archive.look(|| {}).unwrap_err();
         assert!(matches!(error, JournalError::Damaged { damaged: 3, .. }), "{kind}: {error}");
         assert!(error.to_string().contains(&path.display().to_string()), "{kind}: {error}");
         assert_eq!(archive.verify().unwrap(), (3, 3), "{kind}");
@@ -139,7 +140,7 @@ fn a_flipped_bit_costs_the_tasks_that_it_hits_and_is_found() {
     for at in (8..whole.len()).step_by(37) {
         file.write_all_at(&[whole[at] ^ 4], at as u64).unwrap();
         let (_, bad) = archive.verify().unwrap();
-        let starts = archive.read_indexes(|_| {}).is_ok();
+        let starts = archive.look(|| {}).is_ok();
         let read = archive.read(&numbers);
         let damaged = read.iter().filter(|read| read.is_err()).count();
         for (read, task) in read.iter().zip(&tasks) {
@@ -163,12 +164,12 @@ fn a_file_that_is_missing_or_cut_short_is_named_at_the_start() {
     let whole = fs::read(&path).unwrap();
     for length in [0, 7, 8, 100, whole.len() - 1] {
         fs::write(&path, &whole[..length]).unwrap();
-        let error = archive.read_indexes(|_| {}).unwrap_err();
+        let error = archive.look(|| {}).unwrap_err();
         assert!(matches!(&error, JournalError::Damaged { path: of, .. } if *of == path), "{error}");
         assert_eq!(archive.verify().unwrap(), (20, 20));
     }
     fs::remove_file(&path).unwrap();
-    let error = archive.read_indexes(|_| {}).unwrap_err();
+    let error = archive.look(|| {}).unwrap_err();
     assert!(error.to_string().contains("000000000100-0 is missing"), "{error}");
     assert_eq!(archive.verify().unwrap(), (20, 20));
     let read = archive.read(&[100]);
@@ -231,7 +232,9 @@ fn dead_tasks_are_gone_and_the_others_of_a_file_are_read_after_it_was_written_an
         }
     }
     let mut found = Vec::new();
-    archive.read_indexes(|volume| found.extend(ids(&volume))).unwrap();
+    for first in archive.firsts() {
+        found.extend(ids(&archive.volume(first).unwrap()));
+    }
     let all = ids(&volume);
     let expected = kept.iter().map(|number| all[usize::try_from(number - 100).unwrap()]);
     assert!(found.iter().copied().eq(expected));
@@ -365,7 +368,7 @@ fn half_of_a_file_is_counted_in_bytes() {
     let entry = archive.entry(100).unwrap();
     let entries = BTreeMap::from([(100, Entry::parse(&entry.bytes()).unwrap())]);
     let archive = Archive::open(home.path(), Clock::start(), entries).unwrap();
-    archive.read_indexes(drop).unwrap();
+    archive.look(|| {}).unwrap();
     archive.note(&[100], Noted::Dead);
     assert!(archive.sparse(100).is_none(), "two of three are left");
     archive.note(&[101], Noted::Dead);

@@ -70,7 +70,9 @@ async fn tasks(dir: &Path) -> BTreeSet<TaskId> {
     journal.close().await;
     let mut ids: Vec<TaskId> = ledger.into_parts().0.map(|restored| restored.task.id).collect();
     let archive = Store::inspect(dir).unwrap().archive().unwrap();
-    archive.read_indexes(|volume| ids.extend(volume.rows.iter().map(|row| row.id))).unwrap();
+    for first in archive.firsts() {
+        ids.extend(archive.volume(first).unwrap().rows.iter().map(|row| row.id));
+    }
     let all = ids.len();
     let ids: BTreeSet<TaskId> = ids.into_iter().collect();
     assert_eq!(ids.len(), all, "none twice");
