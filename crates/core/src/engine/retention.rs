@@ -45,6 +45,9 @@ pub(super) struct Retention {
     /// Nothing more may be forgotten of what is on disk, and in memory, and it is too much.
     full_disk: bool,
     full_memory: bool,
+    /// Some of what is on disk was being written into the archive then: whether it is too much is known
+    /// when that is done.
+    waits: bool,
     /// When ages are looked at, and no plan is made before for want of space if there was nothing.
     due: Time,
     /// Numbers of archived tasks that this pass has forgotten, and the latest time in their ids.
@@ -232,8 +235,12 @@ impl Engine {
                 plan.push_back(Unit::Group(group.id));
             }
         }
-        self.set_full(durable, freed < self.excess(durable));
-        if freed < self.excess(durable) {
+        let is_short = freed < self.excess(durable);
+        self.set_full(durable, is_short);
+        if durable {
+            self.retention.waits = is_short && !writing.tasks.is_empty();
+        }
+        if is_short {
             self.forget_by(now + limits::DISK_FULL_RETRY);
         }
         self.retention.plan.append(&mut plan);
@@ -242,6 +249,7 @@ impl Engine {
     /// A volume is on disk, so that its tasks may be forgotten: looks again for what makes room.
     pub(super) fn look_for_space(&mut self) {
         self.retention.full_disk = false;
+        self.retention.waits = false;
     }
 
     /// Single tasks in the order of their ends, with their weights.
@@ -350,7 +358,8 @@ impl Engine {
 
     /// Whether there is room for the end of one more task.
     pub(super) fn check_space(&self, durable: bool) -> Result<(), Reason> {
-        if durable && (self.disk_full || self.retention.full_disk) {
+        let Retention { full_disk, waits, .. } = self.retention;
+        if durable && (self.disk_full || (full_disk && !waits)) {
             return Err(Reason::DiskFull { retry_after: limits::DISK_FULL_RETRY });
         }
         if !durable && self.retention.full_memory {

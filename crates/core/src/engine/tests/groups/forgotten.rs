@@ -88,6 +88,25 @@ fn a_group_that_has_not_ended_loses_nothing_and_no_more_is_taken() {
     net.accepts(members(GroupId::new(), 0..10, true, None));
 }
 
+/// A task that is being written into the archive cannot be forgotten yet; when it is there it makes room.
+#[test]
+fn nothing_is_refused_while_what_makes_room_is_being_written() {
+    let mut net = Net::connected(&[1]);
+    net.archive_fails = true;
+    net.nodes[0].engine.config.keep_bytes = 4 * limits::ENDED_WEIGHT as u64;
+    let written = net.submit(task("text/a"));
+    net.finish(1, output("x"));
+    net.accepts(members(GroupId::new(), 0..4, true, None));
+    net.submit(task("text/a"));
+    net.feed(0, Input::Archived { first: 0 });
+    net.settle();
+    assert_eq!(net.state(written), "forgotten");
+    // The group alone is more than is kept.
+    net.accepts(members(GroupId::new(), 0..1, true, None));
+    let refused = net.refuses(members(GroupId::new(), 0..1, true, None));
+    assert!(matches!(refused, Reason::DiskFull { .. }), "{refused}");
+}
+
 #[test]
 fn an_unfinished_group_is_kept_whole_and_its_members_are_archived() {
     let mut net = Net::connected(&[4]);
