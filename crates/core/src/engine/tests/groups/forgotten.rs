@@ -97,7 +97,10 @@ fn nothing_is_refused_while_what_makes_room_is_being_written() {
     let written = net.submit(task("text/a"));
     net.finish(1, output("x"));
     net.accepts(members(GroupId::new(), 0..4, true, None));
-    net.submit(task("text/a"));
+    // It is looked for what can be forgotten.
+    net.pass(Duration::from_millis(1));
+    let taken = net.submit(task("text/a"));
+    assert!(net.nodes[0].engine.tasks.by_id(&taken).is_some(), "it was refused");
     net.feed(0, Input::Archived { first: 0 });
     net.settle();
     assert_eq!(net.state(written), "forgotten");
