@@ -225,7 +225,7 @@ impl Archive {
         loop {
             let entry = self.files().get(&first).cloned().unwrap_or_default();
             let is_moved =
-                || self.files().get(&first).map(|now| now.generation) != Some(entry.generation);
+                || self.files().get(&first).is_some_and(|now| now.generation != entry.generation);
             match self.index(first, &entry) {
                 // It was written anew meanwhile.
                 Err(JournalError::MissingEnded { .. }) if is_moved() => {}

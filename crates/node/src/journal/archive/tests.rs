@@ -95,6 +95,8 @@ fn every_task_is_read_back_by_its_number_and_none_beside_them() {
     let mut found = Vec::new();
     archive.look(|| {}).unwrap();
     found.extend(archive.firsts().into_iter().map(|first| archive.volume(first).unwrap()));
+    let missing = archive.volume(u64::MAX).unwrap_err();
+    assert!(matches!(missing, JournalError::MissingEnded { .. }), "{missing}");
     let [found] = &found[..] else { panic!("one file") };
     assert_eq!((&found.handlers, &found.groups), (&volume.handlers, &volume.groups));
     let up = Time::from_nanos(7_000_000);
