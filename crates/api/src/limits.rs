@@ -38,8 +38,8 @@ pub const WAITS: Rate = Rate { per_second: 1_000, burst: 2_000 };
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 /// The same for a place of [`KEPT_CONNECTIONS`]: a command sends its request at once.
 pub const KEPT_HEADER_TIMEOUT: Duration = Duration::from_secs(1);
-/// Bytes of inputs and parameters that are made for the members of one request from what all have in
-/// common: as many as the node takes of a group at once.
+/// Bytes of inputs and parameters that one request may make for its members, from the template that they
+/// share. The node takes as many in one call.
 pub const MADE_BYTES: usize = 16 << 20;
 /// Longest time for which a client takes nothing of its answer; then the connection is closed.
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(10);

@@ -130,7 +130,7 @@ pub enum ToOwner {
     Result {
         /// The attempt.
         epoch: Epoch,
-        /// How.
+        /// Its end.
         end: AttemptEnd,
         /// How long the handler ran.
         took: Duration,

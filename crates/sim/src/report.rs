@@ -188,7 +188,7 @@ pub struct Failure {
     pub seed: u64,
     /// What did not hold.
     pub invariant: Invariant,
-    /// How.
+    /// Which task, node or call, and what was seen.
     pub details: String,
     /// How to see it again.
     pub replay: String,

@@ -160,7 +160,7 @@ impl Engine {
                 self.queue.leave_rest(task.group);
             }
             if let Some(slot) = task.member {
-                // What the group is must be known when none of its members says it any more.
+                // The journal drops its records of the members, so the group needs a record of its own.
                 self.groups.note(slot);
             }
             let entry = Entry::new(

@@ -163,7 +163,7 @@ pub enum Input {
     Finished {
         /// Which.
         run: RunId,
-        /// How.
+        /// Its end.
         end: AttemptEnd,
         /// How long the handler ran.
         took: Duration,
@@ -317,7 +317,7 @@ pub enum Reply {
     Ended {
         /// Which.
         id: TaskId,
-        /// How.
+        /// Its end.
         end: TaskEnd,
     },
     /// The task has ended, and the archive has its end.
@@ -351,7 +351,7 @@ pub enum Record {
     Ended {
         /// Which.
         id: TaskId,
-        /// How.
+        /// Its end.
         end: Box<TaskEnd>,
         /// How it came to that; nothing for one that succeeded at once.
         story: Story,
@@ -483,7 +483,7 @@ pub struct Restored {
 /// How and when a task has ended.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RestoredEnd {
-    /// How.
+    /// Its end.
     pub end: TaskEnd,
     /// When, on the clock of this start.
     pub at: Time,

@@ -163,9 +163,9 @@ impl Ledger {
         self.volumes.values().map(|volume| volume.rows.len()).sum()
     }
 
-    /// Gives an engine what is known of groups, ended tasks and forgotten ones; ended tasks only as far as
-    /// the archive itself is kept here. The tasks and results of [`Self::into_parts`] come after it. Each volume is let go of when it is given: there may be
-    /// more than fit twice.
+    /// Gives an engine what is known of groups and forgotten tasks, and the ended tasks of the volumes that
+    /// are kept here. Each volume is dropped once it is given. The tasks and results of
+    /// [`Self::into_parts`] come after it.
     ///
     /// # Errors
     ///

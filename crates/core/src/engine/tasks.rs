@@ -247,7 +247,7 @@ pub(super) struct Tasks {
 /// Ended tasks in the order of their ends.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
-    /// Some of these are not in the table any more.
+    /// In the order of their ends. Some name tasks that were removed since.
     keys: VecDeque<TaskKey>,
     len: usize,
     bytes: u64,
@@ -264,7 +264,7 @@ impl Recent {
         self.bytes
     }
 
-    /// The tasks in the order of their ends; some are not in the table any more.
+    /// The tasks in the order of their ends. Some keys name tasks that were removed since.
     pub(super) fn keys(&self) -> impl Iterator<Item = TaskKey> {
         self.keys.iter().copied()
     }
@@ -428,7 +428,7 @@ impl Tasks {
     }
 }
 
-/// Keys of tasks that are not there any more, which are tolerated beyond as many as there are tasks.
+/// How many more keys of removed tasks than of others [`Recent`] may have.
 const STALE: usize = 64;
 
 /// Hash of an idempotency key, the same in every version; never 0.

@@ -181,7 +181,7 @@ fn task_of_an_earlier_start_waits_for_its_target() {
     assert!(matches!(why(&net, id).1, Obstacle::NotOffered { .. }));
 }
 
-/// Nothing is said to be about to go to a worker that has refused another task of the same kind.
+/// A worker has refused one task: `explain` does not call it free for others of that kind.
 #[test]
 fn tasks_behind_a_refused_one_wait_for_the_same_reason() {
     let mut net = Net::connected(&[1]);

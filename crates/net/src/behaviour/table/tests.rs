@@ -1,4 +1,4 @@
-//! What Kademlia tells whom, and which of its dials are made.
+//! Which addresses Kademlia's answers name, by asker, and which addresses it dials.
 
 use libp2p::kad::{ConnectionType, KadPeer, store::MemoryStore};
 
