@@ -1,9 +1,12 @@
 //! Looks at the whole world: while it runs, and when it has come to rest.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    time::Duration,
+};
 
 use meshwork_core::{
-    Epoch, TaskId, TaskState, Time, ToWorker,
+    Epoch, PeerId, TaskId, TaskState, Time, ToWorker,
     engine::{
         Effect, Engine, Input,
         view::{Obstacle, Sizes},
@@ -13,6 +16,7 @@ use meshwork_core::{
 use crate::{
     Invariant,
     event::Event,
+    history::Job,
     limits,
     links::link_of,
     node::Node,
@@ -251,6 +255,28 @@ impl World<'_> {
                 .is_some_and(|(session, open)| *open && w.owners.get(&owner) == Some(session));
         let Some(theirs) = &w.engine else { return false };
         talks && theirs.load(&o.id).held == 0 && theirs.accounts().unacked == 0
+    }
+
+    /// How long an owner's room may be full of tasks that only workers gone for good may run. Each of them
+    /// keeps its place until its time is over, and all others are refused meanwhile: where there is room for
+    /// few, these times follow one another, and the limits of a single task do not bound their sum.
+    pub(crate) fn held_in_vain(&self) -> Duration {
+        let is_gone = |worker: &PeerId| {
+            let node = self.index(worker).and_then(|index| self.nodes.get(index));
+            node.is_some_and(|node| node.gone)
+        };
+        let in_vain = |job: &&Job| !job.targets.is_empty() && job.targets.iter().all(is_gone);
+        let waits = |job: &Job| {
+            let limits = job.task.limits;
+            [limits.queue, limits.total].into_iter().flatten().min().unwrap_or_default()
+        };
+        let held = |(owner, node): (usize, &Node)| {
+            let jobs = self.history.jobs.iter().filter(|job| job.owner == owner);
+            let all: Duration = jobs.filter(in_vain).map(waits).sum();
+            all / u32::try_from(node.most()).unwrap_or(u32::MAX).max(1)
+        };
+        let owners = self.nodes.iter().enumerate().take(self.scenario.owners);
+        owners.map(held).max().unwrap_or_default()
     }
 
     /// What is not at rest; nothing if all is.

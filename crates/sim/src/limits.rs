@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 /// Virtual time that may pass between the end of all faults and rest. Far beyond every time limit
-/// that callers give, so that what is not at rest by then never will be.
+/// that callers give, so that what is not at rest by then never will be. The time in which an owner's room
+/// is full of what nobody can run comes on top, see `World::held_in_vain`.
 pub(crate) const CALM: Duration = Duration::from_secs(900);
 /// Steps of one run, for each of its tasks: a world that turns in circles is stopped. A usual run
 /// takes a hundredth of it.

@@ -141,7 +141,7 @@ impl<'h> World<'h> {
             && let Some((at, event)) = self.queue.pop()
         {
             self.steps += 1;
-            if at > until || self.steps > steps {
+            if self.steps > steps || at > until && at > until + self.held_in_vain() {
                 return Err(Broken::new(Invariant::ComesToRest, self.unrest()));
             }
             self.now = at;
