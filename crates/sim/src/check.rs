@@ -288,11 +288,6 @@ impl World<'_> {
                 found.push('\n');
             }
         };
-        for (number, job) in self.history.jobs.iter().enumerate() {
-            if job.answered.is_none() && !job.lost && !job.refused {
-                add(format!("job {number} of n{} has no answer", job.owner));
-            }
-        }
         for (index, node) in self.nodes.iter().enumerate().filter(|(_, node)| !node.gone) {
             let Some(engine) = node.engine.as_ref().filter(|_| node.is_awake()) else {
                 add(format!("n{index} is down"));
@@ -311,6 +306,12 @@ impl World<'_> {
                 let state = view.as_ref().map(|view| &view.state);
                 let why = view.as_ref().and_then(|view| view.waiting.as_ref());
                 add(format!("n{index} {id}: {state:?} {why:?}"));
+            }
+        }
+        // These may be many, and what they wait for is above.
+        for (number, job) in self.history.jobs.iter().enumerate() {
+            if job.answered.is_none() && !job.lost && !job.refused {
+                add(format!("job {number} of n{} has no answer", job.owner));
             }
         }
         found
