@@ -71,7 +71,11 @@ async fn bad_parameters_are_refused() {
 #[tokio::test]
 async fn sleep_ends_by_itself_or_when_it_is_cancelled() {
     let mut rig = rig();
-    assert_eq!(output(rig.run(with(work("debug/sleep", "x"), &[("ms", "1")])).await), "");
+    for ms in [1, 2, 3, 7] {
+        let (began, told) = (std::time::Instant::now(), ms.to_string());
+        assert_eq!(output(rig.run(with(work("debug/sleep", "x"), &[("ms", &told)])).await), "");
+        assert!(began.elapsed() >= std::time::Duration::from_millis(ms), "{ms}");
+    }
     let run = rig.start(with(work("debug/sleep", ""), &[("ms", "31536000000")]));
     rig.executor.stop(run);
     assert_eq!(rig.end_of(run).await, AttemptEnd::Cancelled);
