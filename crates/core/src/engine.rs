@@ -27,6 +27,7 @@ mod epoch_map;
 mod forgotten;
 mod gate;
 mod groups;
+mod handlers;
 mod hedge;
 mod held;
 mod input;
@@ -65,6 +66,7 @@ use self::{
     archive::Archive,
     gate::Gate,
     groups::Groups,
+    handlers::LocalHandlers,
     held::HeldTable,
     kinds::{Kind, Kinds},
     peers::{PeerKey, Peers, SessionState},
@@ -132,6 +134,7 @@ pub struct EngineConfig {
 pub struct Engine {
     config: EngineConfig,
     kinds: Kinds,
+    handlers: LocalHandlers,
     peers: Peers,
     tasks: Tasks,
     archive: Archive,
@@ -225,6 +228,7 @@ impl Engine {
             peers: Peers::new(config.local, advert, config.boot > 1),
             config,
             kinds: Kinds::default(),
+            handlers: LocalHandlers::default(),
             tasks: Tasks::default(),
             archive: Archive::default(),
             retention: Retention::new(),
@@ -255,8 +259,15 @@ impl Engine {
             hopeless: FxHashMap::default(),
             offering: FxHashMap::default(),
         };
+        engine.find_handlers();
         engine.on_owner_session(PeerKey::LOCAL);
         engine
+    }
+
+    /// The policy is new: works out whose work each handler takes.
+    fn find_handlers(&mut self) {
+        let EngineConfig { advert, accept, .. } = &self.config;
+        self.handlers = LocalHandlers::new(&advert.handlers, accept, &mut self.kinds);
     }
 
     /// Which effects that only tell something are wanted from now on. At first none is.
@@ -289,6 +300,7 @@ impl Engine {
             Input::Drain { on } => self.on_drain(on),
             Input::Accept { policy } => {
                 self.config.accept = policy;
+                self.find_handlers();
                 self.credit_dirty = true;
             }
             Input::Close => self.on_close(),

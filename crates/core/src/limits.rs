@@ -14,6 +14,9 @@ pub const KEEP_BYTES: u64 = 5 * 1024 * MIB as u64;
 /// Bytes of ended tasks that are kept in memory only, each with its result: a hundred and thirty
 /// thousand at most. Beyond it the oldest are forgotten.
 pub const ENDED_IN_MEMORY: u64 = 128 * MIB as u64;
+/// Single tasks among them whose results were handed out: as many as are often looked at again, and a
+/// table that stays in the processor's cache. Beyond it the one that was handed out first is forgotten.
+pub const HANDED_OUT_IN_MEMORY: usize = 16_384;
 /// Ended tasks that are archived together: one file of the archive. Some milliseconds of a pass.
 pub const ARCHIVE_TASKS: usize = 8_192;
 /// Bytes after which fewer are: what a start has to read of results at the most is about as much.
@@ -95,8 +98,9 @@ pub const GROUP_FAILURES: usize = 8;
 pub const GROUP_REASON_BYTES: usize = 128;
 /// Peers that one task may name as targets.
 pub const TARGETS: usize = 64;
-/// Different handler names that a node submits tasks for; tasks of further ones are refused.
-pub const KINDS: usize = 1_024;
+/// Different handler names that a node has itself or submits tasks for; tasks of further ones are
+/// refused.
+pub const KINDS: usize = 1_024 + ADVERT_HANDLERS;
 /// Bytes of a handler name, `family/operation`.
 pub const HANDLER_NAME: usize = 128;
 /// Parameters of one task.

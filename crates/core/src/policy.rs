@@ -17,6 +17,15 @@ pub enum Accept {
 }
 
 impl Accept {
+    /// Whether a peer may run something here.
+    pub fn allows(self, listed: bool) -> bool {
+        match self {
+            Self::Nobody => false,
+            Self::Listed => listed,
+            Self::Anyone => true,
+        }
+    }
+
     /// The word in configuration and on the command line.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -114,11 +123,7 @@ impl AcceptPolicy {
 
     /// Whether a peer may run handlers of `family` here.
     pub fn allows(&self, family: &str, listed: bool) -> bool {
-        match self.of(family) {
-            Accept::Nobody => false,
-            Accept::Listed => listed,
-            Accept::Anyone => true,
-        }
+        self.of(family).allows(listed)
     }
 
     /// The rules that were set, by family.

@@ -35,12 +35,6 @@ impl Kinds {
         Some(kind)
     }
 
-    /// The number of a handler of this node, at most [`limits::ADVERT_HANDLERS`] of them; none if the
-    /// table is full and the name is new.
-    pub(super) fn named(&mut self, name: &HandlerName) -> Option<Kind> {
-        self.of(name.family(), name.operation())
-    }
-
     pub(super) fn name(&self, kind: Kind) -> Option<&HandlerName> {
         self.names.get(kind.0 as usize)
     }

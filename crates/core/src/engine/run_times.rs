@@ -28,9 +28,15 @@ impl RunTimes {
     pub(super) fn learn(&mut self, kind: Kind, took: Duration) {
         // Bounded, so that the sum over all that may be open there is, too.
         let took = took.min(limits::MAX_SERVICE_TIME).as_nanos() as u64;
-        let mean = self.means.entry(kind).or_insert(Mean { nanos: took, fresh: true });
-        mean.nanos = mean.nanos - mean.nanos / 8 + took / 8;
-        mean.fresh = true;
+        match self.means.get_mut(&kind) {
+            Some(mean) => {
+                mean.nanos = mean.nanos - mean.nanos / 8 + took / 8;
+                mean.fresh = true;
+            }
+            None => {
+                self.means.insert(kind, Mean { nanos: took, fresh: true });
+            }
+        }
     }
 
     /// The mean run time of `kind` in nanoseconds.

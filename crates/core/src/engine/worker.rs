@@ -7,6 +7,7 @@ use libp2p_identity::PeerId;
 
 use super::{
     Cx, Effect, Engine, KeptResult, Record, RunId,
+    handlers::LocalHandler,
     held::{Expected, Held, HeldKey, Stage, weight},
     peers::{Grant, PeerKey},
     timers::Timer,
@@ -84,10 +85,11 @@ impl Engine {
         }
         let repeated = epoch <= peer.owner.seen;
         peer.owner.seen = peer.owner.seen.max(epoch);
-        let (refusal, run) = match self.refusal(key, &work, repeated) {
+        let handler = self.handlers.get(&work.handler);
+        let (refusal, run) = match self.refusal(key, &work, handler, repeated) {
             Some(reason) => (Some(reason), Expected::default()),
             None => {
-                let run = self.expected(key, &work);
+                let run = self.expected(key, handler);
                 (self.overload(cx.now, key, &work, run), run)
             }
         };
@@ -143,23 +145,22 @@ impl Engine {
     }
 
     /// Why this assignment cannot be taken, if it cannot.
-    fn refusal(&self, key: PeerKey, work: &Assignment, repeated: bool) -> Option<Reason> {
+    fn refusal(
+        &self,
+        key: PeerKey,
+        work: &Assignment,
+        handler: Option<LocalHandler>,
+        repeated: bool,
+    ) -> Option<Reason> {
         let peer = self.peers.get(key)?;
-        let family = work.handler.family();
         if repeated {
             return Some(Reason::Conflict { what: format!("epoch {}", work.epoch) });
         }
         if self.draining {
             return Some(Reason::ShuttingDown);
         }
-        if key != PeerKey::LOCAL && !self.config.accept.allows(family, peer.trusted) {
-            return Some(Reason::NotAccepted {
-                family: family.to_owned(),
-                accepts: self.config.accept.of(family).to_string(),
-            });
-        }
-        if !self.config.advert.handlers.contains(&work.handler) {
-            return Some(Reason::UnknownHandler { handler: work.handler.to_string() });
+        if !handler.is_some_and(|handler| key == PeerKey::LOCAL || handler.allows(peer.trusted)) {
+            return Some(self.closed(key, work));
         }
         if work.input.len() > limits::INLINE_BYTES {
             return Some(Reason::TooLarge { limit: limits::INLINE_BYTES as u64 });
@@ -172,13 +173,24 @@ impl Engine {
         None
     }
 
-    /// How long this assignment will run, by what its owner's earlier ones took. Its handler is one of
-    /// this node's.
-    fn expected(&mut self, key: PeerKey, work: &Assignment) -> Expected {
+    /// Why this owner may not use the handler of this assignment.
+    fn closed(&self, key: PeerKey, work: &Assignment) -> Reason {
+        let family = work.handler.family();
+        let listed = self.peers.get(key).is_some_and(|peer| peer.trusted);
+        let accept = self.config.accept.of(family);
+        if key != PeerKey::LOCAL && !accept.allows(listed) {
+            Reason::NotAccepted { family: family.to_owned(), accepts: accept.to_string() }
+        } else {
+            Reason::UnknownHandler { handler: work.handler.to_string() }
+        }
+    }
+
+    /// How long an assignment to this handler will run, by what its owner's earlier ones took.
+    fn expected(&self, key: PeerKey, handler: Option<LocalHandler>) -> Expected {
         if key == PeerKey::LOCAL {
             return Expected::default();
         }
-        let kind = self.kinds.named(&work.handler);
+        let kind = handler.and_then(|handler| handler.kind);
         let learned = self.peers.get(key).and_then(|peer| peer.owner.run_times.fresh(kind?));
         Expected { kind, nanos: learned.map_or(0, |took| (took.as_nanos() as u64).max(1)) }
     }
@@ -484,7 +496,6 @@ impl Engine {
         }
         let slots = if self.draining { 0 } else { self.config.slots };
         let busy = self.peers.iter().filter(|(_, peer)| peer.owner.unfinished > 0).count();
-        let accepted = [false, true].map(|listed| self.accepts_any(listed));
         for key in self.peers.keys() {
             let Some(peer) = self.peers.get_mut(key) else { continue };
             if !peer.owner.session {
@@ -492,8 +503,7 @@ impl Engine {
             }
             // An owner that has nothing here yet is counted in, as if it had.
             let owners = if peer.owner.unfinished > 0 { busy } else { busy + 1 };
-            let [by_all, by_listed] = accepted;
-            let accepted = key == PeerKey::LOCAL || if peer.trusted { by_listed } else { by_all };
+            let accepted = key == PeerKey::LOCAL || self.handlers.allow_any(peer.trusted);
             let credit = if slots == 0 {
                 Credit { bytes: limits::CREDIT_BYTES, ..Credit::default() }
             } else if accepted {
@@ -509,12 +519,6 @@ impl Engine {
                 self.peers.tell_owner(key, ToOwner::Credit(credit));
             }
         }
-    }
-
-    /// Whether a peer may run anything here.
-    fn accepts_any(&self, listed: bool) -> bool {
-        let mut handlers = self.config.advert.handlers.iter();
-        handlers.any(|handler| self.config.accept.allows(handler.family(), listed))
     }
 
     /// Says to each owner what waits or runs here, and lets go of what absent owners left.

@@ -142,7 +142,8 @@ fn owners_that_never_come_back_do_not_lock_others_out() {
         bytes.extend((number as u64).to_be_bytes());
         PeerId::from_bytes(&bytes).unwrap()
     };
-    net.nodes[1].engine.config.accept = AcceptPolicy::default().with("text", Accept::Anyone);
+    let policy = AcceptPolicy::default().with("text", Accept::Anyone);
+    net.feed(1, Input::Accept { policy });
     for number in 0..limits::PEERS + 10 {
         let peer = owner(number);
         net.feed(1, Input::OwnerSession { peer });

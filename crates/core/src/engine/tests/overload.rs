@@ -269,7 +269,8 @@ fn ten_times_what_it_can_hold_is_answered_and_nothing_grows() {
     const OWNERS: usize = 64;
     let each = 10 * limits::HELD_ATTEMPTS / OWNERS;
     let mut net = Net::new(&[4]);
-    net.nodes[1].engine.config.accept = AcceptPolicy::default().with("text", Accept::Anyone);
+    let policy = AcceptPolicy::default().with("text", Accept::Anyone);
+    net.feed(1, Input::Accept { policy });
     let work = work("x");
     for number in 0..OWNERS {
         begin(&mut net, number);
@@ -308,7 +309,8 @@ fn ten_times_what_it_can_hold_is_answered_and_nothing_grows() {
 /// A worker that takes work from anybody.
 fn open_to_all(slots: u32) -> Net {
     let mut net = Net::new(&[slots]);
-    net.nodes[1].engine.config.accept = AcceptPolicy::default().with("text", Accept::Anyone);
+    let policy = AcceptPolicy::default().with("text", Accept::Anyone);
+    net.feed(1, Input::Accept { policy });
     net
 }
 
@@ -415,7 +417,8 @@ fn ten_times_what_may_wait_is_answered_each_with_a_time_to_come_back() {
 fn what_a_hundred_thousand_tasks_of_owners_that_vanish_leave_is_bounded() {
     const TASKS: usize = 100_000;
     let mut net = Net::new(&[1]);
-    net.nodes[1].engine.config.accept = AcceptPolicy::default().with("text", Accept::Anyone);
+    let policy = AcceptPolicy::default().with("text", Accept::Anyone);
+    net.feed(1, Input::Accept { policy });
     net.nodes[1].engine.config.slots = 64;
     let work = work("x");
     let each = 25;
