@@ -300,6 +300,7 @@ async fn open_journal(inner: &Inner, engine: &mut Engine) -> Result<Option<Journ
     let now = clock.now();
     let archive = inner.archive.get_or_init(|| journal.archiver().archive());
     ledger.restore_archive(engine)?;
+    engine.expect_volumes(archive.live());
     for first in archive.firsts() {
         let archive = Arc::clone(archive);
         let volume = tokio::task::spawn_blocking(move || archive.volume(first)).await;

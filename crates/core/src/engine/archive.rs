@@ -181,6 +181,11 @@ impl Engine {
         self.gate.record(Record::Archived { first, count, ids });
     }
 
+    /// So many ended tasks of the archive are taken up next.
+    pub fn expect_volumes(&mut self, tasks: usize) {
+        self.archive.table.reserve(tasks);
+    }
+
     /// Takes up the ended tasks of one file of the archive. Call it before other tasks are taken up,
     /// in the order of their numbers.
     ///

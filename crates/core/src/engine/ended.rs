@@ -3,20 +3,21 @@
 //! An entry is found by its number in the archive, by the task's id, or by its idempotency key.
 //! Numbers rise in the order in which tasks ended, so that the first entry is the oldest.
 
-use std::{
-    collections::BTreeMap,
-    hash::{BuildHasher as _, BuildHasherDefault},
-};
+use std::collections::BTreeMap;
 
-use hashbrown::HashTable;
-use rustc_hash::{FxHashMap, FxHasher};
+use rustc_hash::FxHashMap;
 
+use self::index::Index;
 use super::{
     groups::GroupSlot,
     kinds::Kind,
     view::{EndCounts, Ending},
 };
 use crate::{task::TaskId, time::Time};
+
+mod index;
+#[cfg(test)]
+mod tests;
 
 /// One ended task.
 #[derive(Clone, Debug)]
@@ -58,34 +59,26 @@ impl Entry {
 
 /// The table. Its size is bounded by the bytes that may be kept: each entry counts at least a
 /// kibibyte.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Ended {
     /// Entries by the first digits of their numbers, each list in order.
     chunks: BTreeMap<u64, Vec<Entry>>,
     /// When the entries of each chunk were submitted: none before the first of these times, none after
     /// the second.
     spans: BTreeMap<u64, (Time, Time)>,
-    /// Numbers by id. Several tables, so that one that grows is never long at it.
-    index: Vec<HashTable<u64>>,
+    /// Numbers by id.
+    index: Index,
     keys: FxHashMap<u64, u64>,
     bytes: u64,
     counts: EndCounts,
 }
 
-impl Default for Ended {
-    fn default() -> Self {
-        Self {
-            chunks: BTreeMap::new(),
-            spans: BTreeMap::new(),
-            index: (0..SHARDS).map(|_| HashTable::new()).collect(),
-            keys: FxHashMap::default(),
-            bytes: 0,
-            counts: EndCounts::default(),
-        }
-    }
-}
-
 impl Ended {
+    /// Makes room for the ids of so many more entries.
+    pub(super) fn reserve(&mut self, count: usize) {
+        self.index.reserve(count);
+    }
+
     /// The weight of all entries.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
@@ -100,30 +93,28 @@ impl Ended {
     /// restart. False, and nothing changes, if the number or the id is taken.
     pub(super) fn insert(&mut self, number: u64, mut entry: Entry) -> bool {
         let (chunk, at) = split(number);
-        if self.by_id(&entry.id).is_some() {
-            return false;
-        }
         entry.at = at;
         let (id, key, weight, ending) = (entry.id, entry.key, entry.weight, entry.ending);
         let submitted = entry.submitted;
-        let entries = self.chunks.entry(chunk).or_default();
-        match entries.binary_search_by_key(&at, |entry| entry.at) {
-            Ok(_) => return false,
-            Err(place) => entries.insert(place, entry),
+        let place = self.chunks.get(&chunk).map_or(Err(0), |entries| {
+            // Most are behind all others.
+            match entries.last() {
+                Some(last) if last.at < at => Err(entries.len()),
+                _ => entries.binary_search_by_key(&at, |entry| entry.at),
+            }
+        });
+        let Err(place) = place else { return false };
+        let is_it = |number| find(&self.chunks, number).is_some_and(|entry| entry.id == id);
+        if !self.index.insert(&id, number, is_it) {
+            return false;
         }
+        self.chunks.entry(chunk).or_default().insert(place, entry);
         let (oldest, newest) = self.spans.entry(chunk).or_insert((submitted, submitted));
         (*oldest, *newest) = (submitted.min(*oldest), submitted.max(*newest));
         self.bytes += u64::from(weight);
         self.counts.add(&ending.state());
         if key != 0 {
             self.keys.insert(key, number);
-        }
-        let hash = hash(&id);
-        let (index, chunks) = (&mut self.index, &self.chunks);
-        if let Some(table) = index.get_mut(shard(hash)) {
-            table.insert_unique(hash, number, |number| {
-                find(chunks, *number).map_or(0, |entry| self::hash(&entry.id))
-            });
         }
         true
     }
@@ -140,9 +131,8 @@ impl Ended {
     }
 
     pub(super) fn by_id(&self, id: &TaskId) -> Option<(u64, &Entry)> {
-        let hash = hash(id);
-        let is_it = |number: &u64| find(&self.chunks, *number).is_some_and(|entry| entry.id == *id);
-        let number = *self.index.get(shard(hash))?.find(hash, is_it)?;
+        let is_it = |number| find(&self.chunks, number).is_some_and(|entry| entry.id == *id);
+        let number = self.index.find(id, is_it)?;
         Some((number, self.get(number)?))
     }
 
@@ -157,12 +147,7 @@ impl Ended {
         let entries = self.chunks.get_mut(&chunk)?;
         let place = place(entries, at)?;
         let entry = entries.get(place)?;
-        let hash = hash(&entry.id);
-        if let Some(table) = self.index.get_mut(shard(hash))
-            && let Ok(found) = table.find_entry(hash, |of| *of == number)
-        {
-            found.remove();
-        }
+        self.index.remove(&entry.id, number);
         let entry = entries.remove(place);
         if entries.is_empty() {
             self.chunks.remove(&chunk);
@@ -246,19 +231,5 @@ fn split(number: u64) -> (u64, u16) {
     (number >> DIGITS, u16::try_from(last).unwrap_or(0))
 }
 
-fn hash(id: &TaskId) -> u64 {
-    BuildHasherDefault::<FxHasher>::default().hash_one(id.as_bytes())
-}
-
-/// From other bits of the hash than the tables use.
-fn shard(hash: u64) -> usize {
-    usize::try_from(hash >> 40).unwrap_or(0) % SHARDS
-}
-
 /// Bits of a number that tell the entries of one chunk apart.
-const DIGITS: u32 = 10;
-/// Tables by id.
-const SHARDS: usize = 64;
-
-#[cfg(test)]
-mod tests;
+const DIGITS: u32 = 8;

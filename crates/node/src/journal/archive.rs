@@ -246,11 +246,11 @@ impl Archive {
             }
             Err(source) => return Err(HomeError::Io { path, source }.into()),
         };
-        if index.damaged > 0 || index.volume.first != first {
+        if index.damaged > 0 || index.first != first {
             return Err(damaged(index.damaged.max(1)));
         }
         let lengths = index.lengths();
-        let mut volume = index.volume;
+        let mut volume = index.into_volume();
         volume.rows.retain(|row| !entry.dead.has(row.at));
         for row in &mut volume.rows {
             row.read |= entry.read.has(row.at);
@@ -349,6 +349,11 @@ impl Archive {
         let Some(entry) = self.files().remove(&first) else { return };
         // What cannot be removed now is at the next start.
         fs::remove_file(self.path(first, entry.generation)).ok();
+    }
+
+    /// How many tasks are kept.
+    pub(crate) fn live(&self) -> usize {
+        self.files().values().map(|entry| entry.live() as usize).sum()
     }
 
     /// The first numbers of all files.

@@ -42,7 +42,9 @@ pub(super) struct Place {
 /// What a start reads of a file.
 #[derive(Debug)]
 pub(super) struct Index {
-    pub(super) volume: Volume,
+    pub(super) first: u64,
+    handlers: Vec<HandlerName>,
+    groups: Vec<GroupId>,
     pub(super) places: Vec<Place>,
     /// Rows that are damaged.
     pub(super) damaged: u64,
@@ -54,6 +56,13 @@ impl Index {
         let mut lengths = Vec::new();
         self.places.iter().for_each(|place| place.count(&mut lengths));
         lengths
+    }
+
+    /// What the engine must know.
+    pub(super) fn into_volume(self) -> Volume {
+        let Self { first, handlers, groups, places, damaged: _ } = self;
+        let rows = places.into_iter().map(|place| place.row).collect();
+        Volume { first, handlers, groups, rows }
     }
 }
 
@@ -317,9 +326,7 @@ pub(super) fn index(path: &Path, clock: &Clock) -> io::Result<Option<Index>> {
     let (chunks, _) = rows.as_chunks::<ROW>();
     let places: Vec<Place> = chunks.iter().filter_map(|bytes| row(bytes, clock)).collect();
     let damaged = (chunks.len() - places.len()) as u64;
-    let rows = places.iter().map(|place| place.row.clone()).collect();
-    let volume = Volume { first: foot.first, handlers, groups, rows };
-    Ok(Some(Index { volume, places, damaged }))
+    Ok(Some(Index { first: foot.first, handlers, groups, places, damaged }))
 }
 
 /// The handlers of a file, and its groups.

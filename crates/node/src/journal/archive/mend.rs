@@ -99,7 +99,7 @@ impl Archive {
         }
         let is_lost = |at: &u32| !entry.dead.has(*at) && !whole.contains(at);
         let damaged = (0..entry.count).filter(is_lost).collect();
-        let rows = index.damaged == 0 && index.volume.first == first;
+        let rows = index.damaged == 0 && index.first == first;
         Ok(Some(Checked { rows, whole: whole.len() as u64, damaged }))
     }
 }
@@ -136,8 +136,8 @@ pub(in crate::journal) fn found(
             continue;
         };
         let is_later = latest.get(&first).is_none_or(|(other, _)| *other < generation);
-        if is_later && !index.volume.rows.is_empty() {
-            latest.insert(first, (generation, index.volume));
+        if is_later && !index.places.is_empty() {
+            latest.insert(first, (generation, index.into_volume()));
         }
     }
     // The members of a group whose key was used again have the same ids: the last of them counts.

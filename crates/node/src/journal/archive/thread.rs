@@ -201,17 +201,16 @@ pub(super) fn rewrite(archive: &Archive, first: u64, entry: &Entry) -> io::Resul
     let (Some(index), Some(reading)) = (index, reading) else {
         return Err(io::ErrorKind::InvalidData.into());
     };
-    let mut volume = index.volume;
-    volume.rows.retain(|row| !entry.dead.has(row.at));
-    for row in &mut volume.rows {
-        row.read |= entry.read.has(row.at);
-    }
-    let kept = index.places.iter().filter(|place| !entry.dead.has(place.row.at));
-    let mut tasks = Vec::with_capacity(volume.rows.len());
-    for place in kept {
+    let mut tasks = Vec::with_capacity(index.places.len());
+    for place in index.places.iter().filter(|place| !entry.dead.has(place.row.at)) {
         // Damaged records are moved as they are: whoever asks for them is told.
         let bytes = reading.bytes(place)?.ok_or(io::ErrorKind::InvalidData)?;
         tasks.push((bytes, place.input_bytes()));
+    }
+    let mut volume = index.into_volume();
+    volume.rows.retain(|row| !entry.dead.has(row.at));
+    for row in &mut volume.rows {
+        row.read |= entry.read.has(row.at);
     }
     let to = archive.path(first, entry.generation + 1);
     let written = file::write(&to, &volume, clock, tasks.into_iter());
