@@ -1,13 +1,14 @@
 //! A hash of what a task asks for, so that one that is submitted again can be compared after its input
 //! is gone.
 //!
-//! It is kept on disk: each field goes in as bytes that are written out here, and not as the standard
-//! library's `Hash` passes it on, which may change with the compiler. It need not resist an attacker, as
-//! only tasks of the owner's own callers are compared.
+//! That of a durable task is kept on disk: each field goes in as bytes that are written out here, and not
+//! as the standard library's `Hash` passes it on, which may change with the compiler. It need not resist
+//! an attacker, as only tasks of the owner's own callers are compared.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, hash::Hasher as _, time::Duration};
 
 use libp2p_identity::PeerId;
+use rustc_hash::FxHasher;
 
 use super::submit::in_order;
 use crate::task::{Requirements, RetryPolicy, Task, TaskLimits};
@@ -16,7 +17,35 @@ use crate::task::{Requirements, RetryPolicy, Task, TaskLimits};
 mod tests;
 
 /// The digest of all that a task asks for, but for its durability: what that is by default may change.
-pub(super) fn digest(task: &Task, targets: &[PeerId]) -> u64 {
+/// `durable`: it outlives the process, and so does its digest.
+pub(super) fn digest(task: &Task, targets: &[PeerId], durable: bool) -> u64 {
+    if !durable && is_plain(task, targets) {
+        return plain(task);
+    }
+    lasting(task, targets)
+}
+
+/// Whether it asks for nothing beside its handler and input.
+fn is_plain(task: &Task, targets: &[PeerId]) -> bool {
+    targets.is_empty()
+        && task.params.is_empty()
+        && task.requirements.is_empty()
+        && task.priority == 0
+        && task.limits == TaskLimits::USUAL
+        && task.retry == RetryPolicy::USUAL
+}
+
+/// Quicker than [`lasting`], and another number with each version of the hash.
+fn plain(task: &Task) -> u64 {
+    let mut hasher = FxHasher::default();
+    hasher.write(task.task_type.family().as_bytes());
+    hasher.write(task.operation.as_bytes());
+    hasher.write(task.input.as_bytes());
+    hasher.finish()
+}
+
+/// The same in every version.
+fn lasting(task: &Task, targets: &[PeerId]) -> u64 {
     let Task { task_type, operation, input, params, requirements, limits, retry, priority, .. } =
         task;
     let TaskLimits { queue, attempt, total } = *limits;
@@ -67,16 +96,21 @@ impl Digest {
 
     /// With their number, so that what is left over of the last words needs no mark.
     fn bytes(&mut self, bytes: &[u8]) {
-        let (pairs, rest) = bytes.as_chunks::<16>();
+        let (words, rest) = bytes.as_chunks::<16>();
+        for word in words {
+            self.word(*word);
+        }
         let mut last = [0; 16];
-        for (to, from) in last.iter_mut().zip(rest) {
-            *to = *from;
+        if let Some(last) = last.get_mut(..rest.len()) {
+            last.copy_from_slice(rest);
         }
-        for pair in pairs.iter().chain([&last]) {
-            let words = u128::from_le_bytes(*pair);
-            self.pair(words as u64, (words >> 64) as u64);
-        }
+        self.word(last);
         self.pair(bytes.len() as u64, 0);
+    }
+
+    fn word(&mut self, word: [u8; 16]) {
+        let word = u128::from_le_bytes(word);
+        self.pair(word as u64, (word >> 64) as u64);
     }
 
     fn map(&mut self, map: &BTreeMap<String, String>) {

@@ -172,7 +172,7 @@ impl Engine {
         if task.durability.is_some_and(|asked| is_disk(asked) != owned.durable) {
             return Some("durability");
         }
-        if owned.digest == digest(task, targets) {
+        if owned.digest == digest(task, targets, owned.durable) {
             return None;
         }
         if *owned.limits() != task.limits {
@@ -232,7 +232,8 @@ impl Engine {
         (kind, asks): (Kind, bool),
         submitted: Time,
     ) -> Option<TaskKey> {
-        let (durable, digest) = (self.is_durable(&task), digest(&task, &targets));
+        let durable = self.is_durable(&task);
+        let digest = digest(&task, &targets, durable);
         let task = *task;
         let requirements = (!task.requirements.is_empty())
             .then(|| Box::new(HashableRequirements(task.requirements)));
@@ -413,14 +414,16 @@ pub(super) fn differs(of: u64, task: &Task, targets: &[PeerId]) -> Option<&'stat
     if task.durability == Some(Durability::Memory) {
         return Some("durability");
     }
-    (of != digest(task, targets)).then_some("contents")
+    (of != digest(task, targets, true)).then_some("contents")
 }
 
 /// Targets in one order and each once: what they are is the same need then.
 pub(super) fn in_order(targets: &[PeerId]) -> Vec<PeerId> {
     let mut targets = targets.to_vec();
-    targets.sort_unstable();
-    targets.dedup();
+    if targets.len() > 1 {
+        targets.sort_unstable();
+        targets.dedup();
+    }
     targets
 }
 

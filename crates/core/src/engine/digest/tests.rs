@@ -25,7 +25,7 @@ fn task() -> Task {
 /// It is on disks: with another value, the same task submitted again would be refused as another.
 #[test]
 fn it_is_the_same_in_every_version() {
-    assert_eq!(digest(&task(), &[peer(1), peer(2)]), 2488604402621714275);
+    assert_eq!(digest(&task(), &[peer(1), peer(2)], true), 2488604402621714275);
 }
 
 #[test]
@@ -53,23 +53,34 @@ fn everything_that_a_task_asks_for_counts() {
         ("backoff", |task| task.retry.backoff = Duration::from_millis(7)),
         ("hedge", |task| task.retry.hedge = true),
     ];
-    let mut seen =
-        vec![digest(&task(), &[]), digest(&task(), &[peer(1)]), digest(&task(), &[peer(2)])];
-    for (name, change) in changes {
-        let mut task = task();
-        change(&mut task);
-        let digest = digest(&task, &[]);
-        assert!(!seen.contains(&digest), "{name}");
-        seen.push(digest);
+    for durable in [true, false] {
+        let digest = |task: &Task, targets: &[PeerId]| digest(task, targets, durable);
+        let plain = Task::new("text/word-count").unwrap();
+        let mut seen = vec![
+            digest(&task(), &[]),
+            digest(&task(), &[peer(1)]),
+            digest(&task(), &[peer(2)]),
+            digest(&plain, &[]),
+            digest(&plain, &[peer(1)]),
+        ];
+        for (name, change) in changes {
+            for mut task in [task(), plain.clone()] {
+                let before = task.clone();
+                change(&mut task);
+                let digest = digest(&task, &[]);
+                assert!(task == before || !seen.contains(&digest), "{name}, durable: {durable}");
+                seen.push(digest);
+            }
+        }
     }
 }
 
 #[test]
 fn the_order_of_targets_the_name_and_the_durability_do_not_count() {
     let (one, other) = (peer(1), peer(2));
-    assert_eq!(digest(&task(), &[one, other]), digest(&task(), &[other, one, one]));
+    assert_eq!(digest(&task(), &[one, other], true), digest(&task(), &[other, one, one], true));
     let mut renamed = task();
     renamed.idempotency_key = Some("k".to_owned());
     renamed.durability = Some(crate::task::Durability::Memory);
-    assert_eq!(digest(&renamed, &[]), digest(&task(), &[]));
+    assert_eq!(digest(&renamed, &[], true), digest(&task(), &[], true));
 }
