@@ -16,7 +16,8 @@ use std::{
 };
 
 use meshwork_core::{
-    Durability, NetworkMessage, PeerId, Reason, Task, TaskProtocolEvent, Time, ToOwner, ToWorker,
+    Durability, NetworkMessage, PeerId, Reason, Task, TaskId, TaskProtocolEvent, Time, ToOwner,
+    ToWorker,
     engine::{Effect, Engine, Input, Reply, Seq},
 };
 use meshwork_exec::{Executor, ManualAttempt, Report};
@@ -113,6 +114,8 @@ pub(crate) struct Driver {
     waiters: Slab<Waiter>,
     /// Waiters after the last sweep; see `waiters`.
     swept: usize,
+    /// Tasks whose results were handed out and of which the engine is not told yet.
+    handed_out: Vec<TaskId>,
     effects: Vec<Effect>,
     timer: Pin<Box<Sleep>>,
     /// Whether the disk is full, as the engine was told.
@@ -181,6 +184,7 @@ impl Driver {
             owners: FxHashMap::default(),
             waiters: Slab::new(),
             swept: 0,
+            handed_out: Vec::new(),
             effects: Vec::new(),
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
             disk_full: false,

@@ -47,7 +47,10 @@ impl TaskHandle {
     /// The node stopped first.
     pub async fn end(self) -> Result<TaskEnd, TaskError> {
         let reply = self.end.await.map_err(|_| TaskError::Stopped)?;
-        self.manager.end_of(reply, true).await
+        match reply {
+            Reply::Ended { end, .. } => Ok(end),
+            reply => self.manager.end_of(reply, true).await,
+        }
     }
 
     /// The changes of this task from now on, up to its end. Of a task that has ended, its last state;

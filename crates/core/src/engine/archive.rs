@@ -152,7 +152,8 @@ impl Engine {
             return;
         }
         let keys = std::mem::take(&mut self.archive.writing);
-        let mut ids = Vec::with_capacity(keys.len());
+        let there = keys.iter().filter(|key| self.tasks.is_ended(**key)).count();
+        let mut ids = Vec::with_capacity(there);
         for (number, key) in (first..).zip(&keys) {
             let Some(task) = self.tasks.remove_ended(*key) else { continue };
             let Phase::Ended { end, up, .. } = &task.phase else { continue };
@@ -241,10 +242,16 @@ impl Engine {
 
     /// A result was given to somebody who asked for it.
     pub fn note_read(&mut self, id: crate::TaskId) {
-        if let Some(task) = self.tasks.by_id(&id).and_then(|key| self.tasks.get_mut(key)) {
-            if matches!(task.phase, Phase::Ended { .. }) && !std::mem::replace(&mut task.read, true)
-            {
-                self.groups.note_read(task.member);
+        if let Some(key) = self.tasks.by_id(&id) {
+            let Some(task) = self.tasks.get_mut(key).filter(|task| task.has_ended()) else {
+                return;
+            };
+            if !std::mem::replace(&mut task.read, true) {
+                let (durable, member) = (task.durable, task.member);
+                self.groups.note_read(member);
+                if !durable && member.is_none() {
+                    self.hand_out(key);
+                }
             }
             return;
         }

@@ -40,6 +40,8 @@ enum Unit {
 #[derive(Debug, Default)]
 pub(super) struct Retention {
     plan: VecDeque<Unit>,
+    /// Single tasks in memory whose results were handed out, in that order. Some are gone.
+    handed_out: VecDeque<TaskKey>,
     /// The next place of the group at the front of the plan.
     next_member: u32,
     /// Nothing more may be forgotten of what is on disk, and in memory, and it is too much.
@@ -340,6 +342,19 @@ impl Engine {
         }
     }
 
+    /// The result of a single task in memory was handed out: the first that were make room, some hundred
+    /// at a time.
+    pub(super) fn hand_out(&mut self, key: TaskKey) {
+        let handed_out = &mut self.retention.handed_out;
+        handed_out.push_back(key);
+        if handed_out.len() < limits::HANDED_OUT_IN_MEMORY + HANDED_OUT_AT_ONCE {
+            return;
+        }
+        let first = handed_out.drain(..HANDED_OUT_AT_ONCE);
+        let first: Vec<TaskKey> = first.filter(|key| self.tasks.is_ended(*key)).collect();
+        first.into_iter().for_each(|key| self.forget_recent(key));
+    }
+
     fn forget_archived(&mut self, number: u64) {
         let Some(entry) = self.archive.table.remove(number) else { return };
         if let Some(time) = time_of(entry.id.as_bytes()) {
@@ -461,6 +476,9 @@ impl Engine {
         })
     }
 }
+
+/// Handed out results that are forgotten together.
+const HANDED_OUT_AT_ONCE: usize = 256;
 
 /// Ages are looked at no more often than in such a part of the time that is kept.
 const AGE_STEPS: u32 = 10_000;

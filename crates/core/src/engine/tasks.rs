@@ -389,6 +389,13 @@ impl Tasks {
         }
     }
 
+    /// Whether this task is there and has ended. Asked of many before the first is removed: they are in no
+    /// cache, and so their way from memory, and that of the index, is waited for together.
+    pub(super) fn is_ended(&self, key: TaskKey) -> bool {
+        let task = self.get(key).filter(|task| task.has_ended());
+        task.is_some_and(|task| self.by_id(&task.id) == Some(key))
+    }
+
     /// Removes a task that has ended.
     pub(super) fn remove_ended(&mut self, key: TaskKey) -> Option<Owned> {
         let weight = self.get(key).filter(|task| task.has_ended())?.ended_weight() as u64;

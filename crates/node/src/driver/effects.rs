@@ -109,6 +109,7 @@ impl Driver {
         if self.effects.is_empty() {
             self.effects = effects;
         }
+        self.handed_out.drain(..).for_each(|id| self.engine.note_read(id));
         persisted
     }
 

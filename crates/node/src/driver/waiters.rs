@@ -44,7 +44,7 @@ impl Driver {
             && sender.send(reply).is_ok()
             && has_result
         {
-            self.engine.note_read(id);
+            self.handed_out.push(id);
         }
     }
 

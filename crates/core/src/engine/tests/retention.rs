@@ -304,6 +304,28 @@ fn what_is_forgotten_soon_and_was_not_read_is_counted_before() {
 }
 
 #[test]
+fn in_memory_results_that_were_handed_out_make_room_for_each_other_alone() {
+    let mut net = Net::connected(&[1]);
+    net.nodes[0].engine.config.durability = Durability::Memory;
+    let mut run = || {
+        let id = net.submit(task("text/a"));
+        net.finish(1, output("x"));
+        (id, net.state(id))
+    };
+    let ids: Vec<_> = (0..limits::HANDED_OUT_IN_MEMORY + 1_000).map(|_| run()).collect();
+    assert!(ids.iter().all(|(_, state)| *state == "succeeded"));
+    let (unread, read) = ids.split_first().unwrap();
+    let engine = &mut net.nodes[0].engine;
+    // Twice: what was handed out before counts once.
+    read.iter().chain(read).for_each(|(id, _)| engine.note_read(*id));
+    let states: Vec<_> = read.iter().map(|(id, _)| net.state(*id)).collect();
+    let kept = states.iter().filter(|state| **state == "succeeded").count();
+    assert!((limits::HANDED_OUT_IN_MEMORY..read.len()).contains(&kept), "{kept}");
+    assert!(states.is_sorted_by_key(|state| *state == "succeeded"), "the first go first");
+    assert_eq!(net.state(unread.0), "succeeded");
+}
+
+#[test]
 fn a_task_that_ended_before_a_restart_is_as_old_as_it_is() {
     let mut net = Net::connected(&[2]);
     // The first of them ends last.
