@@ -3,11 +3,11 @@
 //! An entry is found by its number in the archive, by the task's id, or by its idempotency key.
 //! Numbers rise in the order in which tasks ended, so that the first entry is the oldest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry as Place};
 
 use rustc_hash::FxHashMap;
 
-use self::index::Index;
+use self::{chunk::Chunk, index::Index};
 use super::{
     groups::GroupSlot,
     kinds::Kind,
@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{task::TaskId, time::Time};
 
+mod chunk;
 mod index;
 #[cfg(test)]
 mod tests;
@@ -61,11 +62,8 @@ impl Entry {
 /// kibibyte.
 #[derive(Debug, Default)]
 pub(super) struct Ended {
-    /// Entries by the first digits of their numbers, each list in order.
-    chunks: BTreeMap<u64, Vec<Entry>>,
-    /// When the entries of each chunk were submitted: none before the first of these times, none after
-    /// the second.
-    spans: BTreeMap<u64, (Time, Time)>,
+    /// Entries by the first digits of their numbers.
+    chunks: BTreeMap<u64, Chunk>,
     /// Numbers by id.
     index: Index,
     keys: FxHashMap<u64, u64>,
@@ -95,22 +93,17 @@ impl Ended {
         let (chunk, at) = split(number);
         entry.at = at;
         let (id, key, weight, ending) = (entry.id, entry.key, entry.weight, entry.ending);
-        let submitted = entry.submitted;
-        let place = self.chunks.get(&chunk).map_or(Err(0), |entries| {
-            // Most are behind all others.
-            match entries.last() {
-                Some(last) if last.at < at => Err(entries.len()),
-                _ => entries.binary_search_by_key(&at, |entry| entry.at),
-            }
-        });
-        let Err(place) = place else { return false };
+        if self.get(number).is_some() {
+            return false;
+        }
         let is_it = |number| find(&self.chunks, number).is_some_and(|entry| entry.id == id);
         if !self.index.insert(&id, number, is_it) {
             return false;
         }
-        self.chunks.entry(chunk).or_default().insert(place, entry);
-        let (oldest, newest) = self.spans.entry(chunk).or_insert((submitted, submitted));
-        (*oldest, *newest) = (submitted.min(*oldest), submitted.max(*newest));
+        match self.chunks.entry(chunk) {
+            Place::Occupied(chunk) => chunk.into_mut().insert(entry),
+            Place::Vacant(place) => drop(place.insert(Chunk::of(entry))),
+        }
         self.bytes += u64::from(weight);
         self.counts.add(&ending.state());
         if key != 0 {
@@ -125,9 +118,7 @@ impl Ended {
 
     pub(super) fn get_mut(&mut self, number: u64) -> Option<&mut Entry> {
         let (chunk, at) = split(number);
-        let entries = self.chunks.get_mut(&chunk)?;
-        let place = place(entries, at)?;
-        entries.get_mut(place)
+        self.chunks.get_mut(&chunk)?.get_mut(at)
     }
 
     pub(super) fn by_id(&self, id: &TaskId) -> Option<(u64, &Entry)> {
@@ -143,18 +134,13 @@ impl Ended {
     }
 
     pub(super) fn remove(&mut self, number: u64) -> Option<Entry> {
-        let (chunk, at) = split(number);
-        let entries = self.chunks.get_mut(&chunk)?;
-        let place = place(entries, at)?;
-        let entry = entries.get(place)?;
-        self.index.remove(&entry.id, number);
-        let entry = entries.remove(place);
-        if entries.is_empty() {
-            self.chunks.remove(&chunk);
-            self.spans.remove(&chunk);
-        } else if entries.len() * 4 < entries.capacity() {
-            entries.shrink_to(entries.len() * 2);
+        let (first, at) = split(number);
+        let chunk = self.chunks.get_mut(&first)?;
+        let entry = chunk.remove(at)?;
+        if chunk.entries().is_empty() {
+            self.chunks.remove(&first);
         }
+        self.index.remove(&entry.id, number);
         self.bytes -= u64::from(entry.weight);
         let mut one = EndCounts::default();
         one.add(&entry.ending.state());
@@ -174,15 +160,12 @@ impl Ended {
         fits: impl Fn(&Entry) -> bool,
     ) -> Vec<(Time, TaskId, u64)> {
         let is_before = |time: Time| before.is_none_or(|(before, _)| time <= before);
-        let mut spans: Vec<(Time, u64)> = self
-            .spans
-            .iter()
-            .filter(|(_, (oldest, _))| is_before(*oldest))
-            .map(|(chunk, (_, newest))| (*newest, *chunk))
-            .collect();
-        spans.sort_unstable_by_key(|span| std::cmp::Reverse(*span));
+        let chunks = self.chunks.iter().filter(|(_, chunk)| is_before(chunk.oldest()));
+        let mut chunks: Vec<(Time, u64, &Chunk)> =
+            chunks.map(|(first, chunk)| (chunk.newest(), *first, chunk)).collect();
+        chunks.sort_unstable_by_key(|(newest, first, _)| std::cmp::Reverse((*newest, *first)));
         let mut found: Vec<(Time, TaskId, u64)> = Vec::new();
-        for (newest, chunk) in spans {
+        for (newest, first, chunk) in chunks {
             if limit > 0 && found.len() >= limit {
                 let order = |entry: &(Time, TaskId, u64)| std::cmp::Reverse((entry.0, entry.1));
                 let (_, last, _) = found.select_nth_unstable_by_key(limit - 1, order);
@@ -191,12 +174,12 @@ impl Ended {
                 }
                 found.truncate(limit);
             }
-            let entries = self.chunks.get(&chunk).into_iter().flatten();
+            let entries = chunk.entries().iter();
             let is_next =
                 |entry: &&Entry| before.is_none_or(|before| (entry.submitted, entry.id) < before);
             found.extend(
                 entries.filter(is_next).filter(|entry| fits(entry)).map(|entry| {
-                    (entry.submitted, entry.id, chunk << DIGITS | u64::from(entry.at))
+                    (entry.submitted, entry.id, first << DIGITS | u64::from(entry.at))
                 }),
             );
         }
@@ -205,25 +188,16 @@ impl Ended {
 
     /// All entries with their numbers, the oldest first.
     pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = (u64, &Entry)> {
-        self.chunks.iter().flat_map(|(chunk, entries)| {
-            entries.iter().map(move |entry| (chunk << DIGITS | u64::from(entry.at), entry))
+        self.chunks.iter().flat_map(|(first, chunk)| {
+            let entries = chunk.entries().iter();
+            entries.map(move |entry| (first << DIGITS | u64::from(entry.at), entry))
         })
     }
 }
 
-fn find(chunks: &BTreeMap<u64, Vec<Entry>>, number: u64) -> Option<&Entry> {
+fn find(chunks: &BTreeMap<u64, Chunk>, number: u64) -> Option<&Entry> {
     let (chunk, at) = split(number);
-    let entries = chunks.get(&chunk)?;
-    entries.get(place(entries, at)?)
-}
-
-/// Where the entry with these last digits is. In a chunk without holes they say it.
-fn place(entries: &[Entry], at: u16) -> Option<usize> {
-    let guess = usize::from(at);
-    if entries.get(guess).is_some_and(|entry| entry.at == at) {
-        return Some(guess);
-    }
-    entries.binary_search_by_key(&at, |entry| entry.at).ok()
+    chunks.get(&chunk)?.get(at)
 }
 
 fn split(number: u64) -> (u64, u16) {

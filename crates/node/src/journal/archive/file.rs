@@ -85,19 +85,51 @@ pub(super) struct Foot {
     names_sum: u32,
 }
 
-/// The records of a task, as they stand in a file.
-pub(super) fn records(task: &ArchivedTask, clock: &Clock) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let Restored { task, targets, submitted, story, ended } = &task.task;
-    let Some(ended) = ended else { return bytes };
-    let RestoredEnd { end, at, up } = &**ended;
-    let stamp = |at| Stamp { at: clock.wall(at).timestamp_millis(), up: *up };
-    let record = Record::Submitted { task: task.clone(), targets: targets.clone() };
-    frames::append(&mut bytes, stamp(*submitted), &record);
-    let story = story.as_ref().map(|story| story.0.clone()).unwrap_or_default();
-    let record = Record::Ended { id: task.id, end: Box::new(end.clone()), story };
-    frames::append(&mut bytes, stamp(*at), &record);
-    bytes
+/// The records of some tasks, one after the other, as they stand in a file.
+#[derive(Debug, Default)]
+pub(super) struct Records {
+    bytes: Vec<u8>,
+    /// For each task: the bytes that it takes here, and those that its input had.
+    tasks: Vec<(u32, u32)>,
+}
+
+impl Records {
+    /// Adds a task that has ended.
+    pub(super) fn push(&mut self, task: ArchivedTask, clock: &Clock) {
+        let before = self.bytes.len();
+        put_task(task.task, clock, &mut self.bytes);
+        self.count(before, task.input_bytes);
+    }
+
+    /// Adds a task by its records in another file.
+    pub(super) fn push_bytes(&mut self, records: &[u8], input_bytes: u64) {
+        let before = self.bytes.len();
+        self.bytes.extend_from_slice(records);
+        self.count(before, input_bytes);
+    }
+
+    fn count(&mut self, before: usize, input_bytes: u64) {
+        let length = u32::try_from(self.bytes.len() - before).unwrap_or(u32::MAX);
+        self.tasks.push((length, u32::try_from(input_bytes).unwrap_or(u32::MAX)));
+    }
+
+    /// Forgets all, but for memory as most volumes need it.
+    pub(super) fn clear(&mut self) {
+        self.tasks.clear();
+        self.bytes.clear();
+        self.bytes.shrink_to(SPARE);
+    }
+}
+
+fn put_task(task: Restored, clock: &Clock, bytes: &mut Vec<u8>) {
+    let Restored { task, targets, submitted, story, ended } = task;
+    let Some(ended) = ended else { return };
+    let RestoredEnd { end, at, up } = *ended;
+    let stamp = |at| Stamp { at: clock.wall(at).timestamp_millis(), up };
+    let id = task.id;
+    frames::append(bytes, stamp(submitted), &Record::Submitted { task, targets });
+    let story = story.map(|story| story.0).unwrap_or_default();
+    frames::append(bytes, stamp(at), &Record::Ended { id, end: Box::new(end), story });
 }
 
 /// The task whose records these are; none if they are damaged.
@@ -115,31 +147,21 @@ fn task_of(bytes: &[u8], id: TaskId, input_bytes: u32, clock: &Clock) -> Option<
 
 /// Writes a file that is not there yet; it is on disk when this returns. Gives the bytes that each task
 /// takes in it, by its number; 0 for one that is not in it.
-pub(super) fn write<'t>(
+pub(super) fn write(
     path: &Path,
     volume: &Volume,
     clock: &Clock,
-    tasks: impl Iterator<Item = (Vec<u8>, u64)> + 't,
+    records: &Records,
 ) -> io::Result<Vec<u32>> {
     let mut options = OpenOptions::new();
     let mut file = options.write(true).create_new(true).mode(0o600).open(path)?;
-    let mut pending = MAGIC.to_vec();
-    let (mut offset, mut rows, mut lengths) = (START as u64, Vec::new(), Vec::new());
-    for (row, (records, input_bytes)) in volume.rows.iter().zip(tasks) {
-        let place = Place {
-            row: row.clone(),
-            offset,
-            length: u32::try_from(records.len()).unwrap_or(u32::MAX),
-            input_bytes: u32::try_from(input_bytes).unwrap_or(u32::MAX),
-        };
-        put_row(&place, clock, &mut rows);
+    let (mut offset, mut tail, mut lengths) = (START as u64, Vec::new(), Vec::new());
+    for (row, (length, input_bytes)) in volume.rows.iter().zip(&records.tasks) {
+        let (length, input_bytes) = (*length, *input_bytes);
+        let place = Place { row: row.clone(), offset, length, input_bytes };
+        put_row(&place, clock, &mut tail);
         place.count(&mut lengths);
-        offset += records.len() as u64;
-        pending.extend_from_slice(&records);
-        if pending.len() >= PORTION {
-            file.write_all(&pending)?;
-            pending.clear();
-        }
+        offset += u64::from(length);
     }
     let names = Names {
         handlers: volume.handlers.iter().map(ToString::to_string).collect(),
@@ -153,10 +175,11 @@ pub(super) fn write<'t>(
         index: offset,
         names_sum: crc32fast::hash(&names),
     };
-    pending.extend(rows);
-    pending.extend(names);
-    pending.extend(foot.bytes());
-    file.write_all(&pending)?;
+    tail.extend(names);
+    tail.extend(foot.bytes());
+    file.write_all(MAGIC)?;
+    file.write_all(&records.bytes)?;
+    file.write_all(&tail)?;
     file.sync_all()?;
     Ok(lengths)
 }
@@ -417,5 +440,5 @@ impl Place {
     }
 }
 
-/// Bytes that are written at once.
-const PORTION: usize = 1 << 20;
+/// Bytes of memory that are kept for the next volume.
+const SPARE: usize = 4 << 20;

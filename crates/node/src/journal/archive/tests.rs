@@ -65,8 +65,9 @@ fn archive(home: &Path, count: u32) -> (Archive, Volume, Vec<ArchivedTask>) {
 
 fn write(archive: &Archive, volume: &Volume, tasks: &[ArchivedTask]) {
     let clock = &archive.clock;
-    let records = tasks.iter().map(|task| (file::records(task, clock), task.input_bytes));
-    let lengths = file::write(&archive.path(volume.first, 0), volume, clock, records).unwrap();
+    let mut records = file::Records::default();
+    tasks.iter().for_each(|task| records.push(task.clone(), clock));
+    let lengths = file::write(&archive.path(volume.first, 0), volume, clock, &records).unwrap();
     archive.add(volume.first, lengths);
 }
 
@@ -255,7 +256,7 @@ fn of_tasks_with_the_same_id_the_last_is_found() {
     let mut again = volume.clone();
     again.first = 200;
     again.rows.truncate(5);
-    write(&archive, &again, &tasks);
+    write(&archive, &again, &tasks[..5]);
     let (ids, up) = (ids(&volume), volume.rows[0].up);
     // Two are in the journal: one was submitted after the archived one had ended, the other is the same.
     let later = Time::from_nanos(up.as_nanos() + 1_000_000);

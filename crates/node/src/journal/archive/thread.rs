@@ -13,7 +13,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     super::{FULL_RETRY, JournalError, store::Replaced},
-    Archive, Entry, file,
+    Archive, Entry,
+    file::{self, Records},
 };
 
 /// What the thread is asked for.
@@ -62,7 +63,14 @@ impl Archiver {
         let (volumes, waiting) = blocking::sync_channel(1);
         let (alive, ended) = oneshot::channel();
         let (jobs, asked) = jobs;
-        let thread = Thread { archive: Arc::clone(&archive), jobs: asked, waiting, told, moved };
+        let mut thread = Thread {
+            archive: Arc::clone(&archive),
+            jobs: asked,
+            waiting,
+            told,
+            moved,
+            records: Records::default(),
+        };
         let run = move || {
             thread.run();
             // After all else that the thread has: who waits for its end finds nothing open.
@@ -110,11 +118,13 @@ struct Thread {
     waiting: blocking::Receiver<Waiting>,
     told: mpsc::Sender<u64>,
     moved: blocking::SyncSender<Moved>,
+    /// Of the volume that is written.
+    records: Records,
 }
 
 impl Thread {
     /// Until nobody waits for volumes any more.
-    fn run(&self) {
+    fn run(&mut self) {
         while let Ok(job) = self.jobs.recv() {
             if self.told.is_closed() {
                 return;
@@ -134,12 +144,14 @@ impl Thread {
     }
 
     /// Writes the volume that waits, if there is one. False if nobody waits for its end.
-    fn write_waiting(&self) -> bool {
+    fn write_waiting(&mut self) -> bool {
         let Ok((volume, tasks)) = self.waiting.try_recv() else { return true };
         let archive = &self.archive;
-        let Some(lengths) = write(archive, &volume, &tasks, || self.told.is_closed()) else {
+        tasks.into_iter().for_each(|task| self.records.push(task, &archive.clock));
+        let Some(lengths) = write(archive, &volume, &self.records, || self.told.is_closed()) else {
             return false;
         };
+        self.records.clear();
         // Before it is told: whoever hears of it may read it.
         archive.add(volume.first, lengths);
         self.told.blocking_send(volume.first).is_ok()
@@ -165,14 +177,13 @@ impl Thread {
 fn write(
     archive: &Archive,
     volume: &Volume,
-    tasks: &[ArchivedTask],
+    records: &Records,
     is_over: impl Fn() -> bool,
 ) -> Option<Vec<u32>> {
     let clock = &archive.clock;
     let path = archive.path(volume.first, 0);
     let mut warned = false;
     loop {
-        let records = tasks.iter().map(|task| (file::records(task, clock), task.input_bytes));
         let written = file::write(&path, volume, clock, records);
         let error = match written.and_then(|lengths| sync(archive).map(|()| lengths)) {
             Ok(lengths) => {
@@ -201,11 +212,11 @@ pub(super) fn rewrite(archive: &Archive, first: u64, entry: &Entry) -> io::Resul
     let (Some(index), Some(reading)) = (index, reading) else {
         return Err(io::ErrorKind::InvalidData.into());
     };
-    let mut tasks = Vec::with_capacity(index.places.len());
+    let mut records = Records::default();
     for place in index.places.iter().filter(|place| !entry.dead.has(place.row.at)) {
         // Damaged records are moved as they are: whoever asks for them is told.
         let bytes = reading.bytes(place)?.ok_or(io::ErrorKind::InvalidData)?;
-        tasks.push((bytes, place.input_bytes()));
+        records.push_bytes(&bytes, place.input_bytes());
     }
     let mut volume = index.into_volume();
     volume.rows.retain(|row| !entry.dead.has(row.at));
@@ -213,7 +224,7 @@ pub(super) fn rewrite(archive: &Archive, first: u64, entry: &Entry) -> io::Resul
         row.read |= entry.read.has(row.at);
     }
     let to = archive.path(first, entry.generation + 1);
-    let written = file::write(&to, &volume, clock, tasks.into_iter());
+    let written = file::write(&to, &volume, clock, &records);
     let written = written.and_then(|lengths| sync(archive).map(|()| lengths));
     if written.is_err() {
         std::fs::remove_file(&to).ok();
