@@ -47,10 +47,10 @@ impl TaskHandle {
     /// The node stopped first.
     pub async fn end(self) -> Result<TaskEnd, TaskError> {
         let reply = self.end.await.map_err(|_| TaskError::Stopped)?;
-        match reply {
-            Reply::Ended { end, .. } => Ok(end),
-            reply => self.manager.end_of(reply, true).await,
+        if let Reply::Ended { end, .. } = reply {
+            return Ok(end);
         }
+        self.manager.end_of(reply, true).await
     }
 
     /// The changes of this task from now on, up to its end. Of a task that has ended, its last state;

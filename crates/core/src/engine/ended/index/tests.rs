@@ -1,0 +1,42 @@
+//! How evenly ids spread, and which are not looked for.
+
+use super::*;
+use crate::task::GroupId;
+
+#[test]
+fn ids_that_are_counted_on_spread_evenly() {
+    let group = GroupId::new();
+    let mut index = Index::default();
+    for member in 0..200_000 {
+        assert!(index.insert(&group.member(member), member.into(), |_| false));
+    }
+    let sizes = index.tables.iter().map(HashTable::len);
+    assert!(sizes.clone().min() > Some(2_800) && sizes.max() < Some(3_500));
+    // Of others with the same part a look-up has to read the task.
+    let reads = std::cell::Cell::new(0);
+    for member in 0..200_000 {
+        let is_it = |number| {
+            reads.set(reads.get() + 1);
+            number == u64::from(member)
+        };
+        assert_eq!(index.find(&group.member(member), is_it), Some(member.into()));
+    }
+    assert!(reads.get() < 201_500, "{}", reads.get());
+}
+
+#[test]
+fn a_younger_id_is_not_looked_for() {
+    let mut index = Index::default();
+    let is_asked = |_| unreachable!();
+    let at = |time: u64| {
+        let id = uuid::Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, time, 0));
+        TaskId::from_bytes(id.into_bytes())
+    };
+    let (earlier, later) = (at(1_000), at(1_001));
+    assert!(index.insert(&earlier, 1, is_asked));
+    assert_eq!(index.find(&later, is_asked), None);
+    assert_eq!(index.find(&earlier, |number| number == 1), Some(1));
+    index.remove(&earlier, 1);
+    assert_eq!(index.find(&earlier, is_asked), None);
+    assert!(!index.insert(&later, NUMBERS, is_asked), "no number is as high");
+}
