@@ -61,7 +61,8 @@ pub enum Reason {
         #[serde(rename = "retry_after_ms", with = "as_millis")]
         retry_after: Duration,
     },
-    /// The disk of the node's home is full: what is to outlive the process cannot be kept.
+    /// There is no space for the results of more tasks: the disk of the node's home is full, or groups that
+    /// have not ended take all that may be kept, on disk or in memory.
     #[error(
         "no space for more results: the disk of the node's home is full or fails, or groups that have not \
          ended take all that is kept"

@@ -373,12 +373,10 @@ impl Engine {
 
     /// Whether there is room for the end of one more task.
     pub(super) fn check_space(&self, durable: bool) -> Result<(), Reason> {
-        let Retention { full_disk, waits, .. } = self.retention;
-        if durable && (self.disk_full || (full_disk && !waits)) {
+        let Retention { full_disk, full_memory, waits, .. } = self.retention;
+        let full = if durable { self.disk_full || (full_disk && !waits) } else { full_memory };
+        if full {
             return Err(Reason::DiskFull { retry_after: limits::DISK_FULL_RETRY });
-        }
-        if !durable && self.retention.full_memory {
-            return Err(Reason::QueueFull { retry_after: limits::QUEUE_FULL_RETRY });
         }
         Ok(())
     }

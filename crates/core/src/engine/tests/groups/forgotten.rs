@@ -88,6 +88,26 @@ fn a_group_that_has_not_ended_loses_nothing_and_no_more_is_taken() {
     net.accepts(members(GroupId::new(), 0..10, true, None));
 }
 
+#[test]
+fn a_group_in_memory_that_takes_all_that_is_kept_gets_no_more_members() {
+    let mut net = Net::connected(&[1]);
+    net.nodes[0].engine.config.durability = Durability::Memory;
+    net.nodes[0].engine.config.memory_bytes = 4 * limits::ENDED_WEIGHT as u64;
+    let id = net.accepts(members(GroupId::new(), 0..6, false, None));
+    for _ in 0..6 {
+        net.finish(1, output("x"));
+    }
+    net.pass(Duration::from_millis(1));
+    let refused = net.refuses(members(id, 6..7, false, None));
+    assert!(matches!(refused, Reason::DiskFull { .. }), "{refused}");
+    for index in 0..6 {
+        assert_eq!(net.state(id.member(index)), "succeeded");
+    }
+    net.cancel_group(id);
+    net.pass(limits::DISK_FULL_RETRY);
+    net.accepts(members(GroupId::new(), 0..2, true, None));
+}
+
 /// A task that is being written into the archive cannot be forgotten yet; when it is there it makes room.
 #[test]
 fn nothing_is_refused_while_what_makes_room_is_being_written() {
