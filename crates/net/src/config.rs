@@ -47,7 +47,7 @@ pub struct NetConfig {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remembered {
     pub(crate) peer: PeerId,
-    /// Without `/p2p/…`; at least one, at most [`limits::REMEMBERED_ADDRESSES`].
+    /// Without `/p2p/…`; at most [`limits::REMEMBERED_ADDRESSES`], and at least one unless it is kept.
     pub(crate) addresses: Vec<Multiaddr>,
     pub(crate) keep: bool,
     /// What it called itself when it was last ready; may be empty.
@@ -58,15 +58,15 @@ pub struct Remembered {
 
 impl Remembered {
     /// A peer and its addresses, the best first; those that [`Self::takes`] refuses are left out.
-    /// None if none is left. With `keep` it is dialled until it is reached, as a bootstrap address
-    /// is; without, [`limits::RECALL_TRIES`] times, while fewer than [`limits::MIN_DEGREE`] peers
-    /// are connected.
+    /// With `keep` it is listed as missing until it is there, and dialled until it is reached, as a
+    /// bootstrap address is; without, it is dialled [`limits::RECALL_TRIES`] times, while fewer than
+    /// [`limits::MIN_DEGREE`] peers are connected, and there is none of it without an address.
     pub fn new(peer: PeerId, addresses: &[Multiaddr], keep: bool) -> Option<Self> {
         let usable = addresses.iter().filter(|address| Self::takes(&peer, address));
         let addresses: Vec<Multiaddr> =
             usable.map(address::without_peer).take(limits::REMEMBERED_ADDRESSES).collect();
         let (name, seen) = (String::new(), Time::ZERO);
-        (!addresses.is_empty()).then_some(Self { peer, addresses, keep, name, seen })
+        (keep || !addresses.is_empty()).then_some(Self { peer, addresses, keep, name, seen })
     }
 
     /// The same peer with what it called itself, and when it was last ready.

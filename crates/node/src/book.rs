@@ -47,7 +47,8 @@ pub(crate) struct Book {
 struct Entry {
     /// When it was last ready, in seconds since 1970.
     seen: u64,
-    /// The best first; at least one, at most [`net_limits::REMEMBERED_ADDRESSES`].
+    /// The best first; at most [`net_limits::REMEMBERED_ADDRESSES`]. A trusted peer that only dialled this
+    /// node may have none.
     addresses: Vec<Multiaddr>,
     /// What it called itself; may be empty.
     name: String,
@@ -116,6 +117,9 @@ impl Book {
             for address in &entry.addresses {
                 write!(text, " {address}").ok();
             }
+            if entry.addresses.is_empty() {
+                write!(text, " {NOWHERE}").ok();
+            }
             if !entry.name.is_empty() {
                 write!(text, " {NAME}{}", escaped(&entry.name)).ok();
             }
@@ -136,7 +140,8 @@ impl Book {
         let name = if name.is_empty() { old_name } else { name }.to_owned();
         let is_same =
             known == all && name == old_name && seen.saturating_sub(before) < grain.max(1);
-        if all.is_empty() || is_same || (old.is_none() && !self.make_room(peer, seen, trusted)) {
+        let is_of_use = !all.is_empty() || trusted.contains(&peer);
+        if !is_of_use || is_same || (old.is_none() && !self.make_room(peer, seen, trusted)) {
             return false;
         }
         self.peers.insert(peer, Entry { seen: seen.max(before), addresses: all, name });
@@ -198,21 +203,25 @@ impl Book {
     }
 }
 
-/// `PEER SECONDS ADDRESS… name=NAME`
+/// `PEER SECONDS ADDRESS… name=NAME`, or `-` in place of the addresses
 fn parse_line(line: &str) -> Option<(PeerId, Entry)> {
     let mut words = line.split(' ');
     let peer: PeerId = words.next()?.parse().ok()?;
     let seen = words.next()?.parse().ok()?;
-    let (mut addresses, mut name) = (Vec::new(), String::new());
+    let (mut addresses, mut nowhere, mut name) = (Vec::new(), false, String::new());
     for word in words.take(WORDS) {
         match word.strip_prefix(NAME) {
             Some(escaped) => name = clean(&unescaped(escaped)?),
+            None if word == NOWHERE => nowhere = true,
             None => addresses.push(word.parse().ok()?),
         }
     }
     let addresses = usable(&peer, &addresses);
-    (!addresses.is_empty()).then_some((peer, Entry { seen, addresses, name }))
+    (nowhere || !addresses.is_empty()).then_some((peer, Entry { seen, addresses, name }))
 }
+
+/// Stands in place of an address where none is known.
+const NOWHERE: &str = "-";
 
 /// What a name begins with.
 const NAME: &str = "name=";

@@ -126,9 +126,12 @@ impl Dials {
         added
     }
 
-    /// Adds a peer that was met before the start. None if there are too many, or if a configured
-    /// address names it: then that target has these addresses, too.
+    /// Adds a peer that was met before the start. None if there are too many, if it has no address, or if
+    /// a configured address names it: then that target has these addresses, too.
     pub(super) fn recall(&mut self, known: &Remembered) -> Option<TargetId> {
+        if known.addresses.is_empty() {
+            return None;
+        }
         let same = |target: &&mut Target| target.expected == Some(known.peer);
         if let Some(target) = self.of_kind(Kind::Configured).find(same) {
             let more = known.addresses.iter().filter(|it| !target.addresses.contains(it));

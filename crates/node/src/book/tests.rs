@@ -73,6 +73,24 @@ fn names_are_kept_and_a_forgotten_peer_is_gone() {
 }
 
 #[test]
+fn a_trusted_peer_is_remembered_also_without_an_address() {
+    let (trusted, stranger) = (PeerId::random(), PeerId::random());
+    let list = HashSet::from([trusted]);
+    let mut book = Book::new("test");
+    let met = |peer| Met { peer, seen: NOW, addresses: &[], name: "laptop" };
+    assert!(book.note(&met(trusted), &list, 1));
+    assert!(!book.note(&met(stranger), &list, 1));
+    let (read, bad) = parse(&book.text()).unwrap();
+    assert_eq!((&read, bad), (&book, 0));
+    let clock = Clock::start();
+    let seen = clock.time(i64::try_from(NOW * 1_000).unwrap());
+    let known = Remembered::new(trusted, &[], true).unwrap().last_met("laptop", seen);
+    assert_eq!(read.remembered(&list, clock), [known]);
+    // Nothing can be done about it once it is not trusted any more.
+    assert!(read.remembered(&nobody(), clock).is_empty());
+}
+
+#[test]
 fn a_book_of_another_network_or_of_something_else_is_not_used() {
     let (book, _) = book_of(1);
     let other = Book::parse(&book.text(), "other", NOW);
