@@ -9,6 +9,7 @@ mod rooms;
 mod seed;
 mod shape;
 mod source;
+mod threats;
 mod tokens;
 
 use std::{fmt, path::Path};
@@ -52,7 +53,8 @@ pub(crate) fn check(root: &Path) -> Result<Report> {
     let mut findings = stale_code(root)?.findings;
     findings.extend(rooms::check(root)?);
     findings.extend(seed::check(root)?);
-    let files = source::paths(root)?;
+    findings.extend(threats::check(root)?);
+    let files = source::paths(root, &["rs"])?;
     for path in &files {
         match source::read(root, path)? {
             Ok(source) => {

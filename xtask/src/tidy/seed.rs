@@ -23,19 +23,8 @@ pub(super) fn check(root: &Path) -> Result<Vec<Finding>> {
         return Ok(findings);
     }
     let text = fs::read_to_string(root.join(TABLE)).with_context(|| format!("no {TABLE}"))?;
-    let mut in_table = false;
-    for (number, line) in text.lines().enumerate() {
-        let cells: Vec<&str> = line.trim().trim_matches('|').split('|').map(str::trim).collect();
-        let is_rule = cells.iter().all(|cell| !cell.is_empty() && cell.chars().all(|c| c == '-'));
-        if !line.starts_with('|') || is_rule {
-            in_table = line.starts_with('|');
-            continue;
-        }
-        if !in_table {
-            // The line of headings.
-            continue;
-        }
-        let mut tell = |why: String| findings.push(Finding::new(TABLE, number + 1, why));
+    for (line, cells) in rows(&text) {
+        let mut tell = |why: String| findings.push(Finding::new(TABLE, line, why));
         let [_, ours, _, _, test] = cells.as_slice() else {
             tell(format!("{} cells in a row of {COLUMNS}", cells.len()));
             continue;
@@ -48,6 +37,22 @@ pub(super) fn check(root: &Path) -> Result<Vec<Finding>> {
     }
     findings.extend(check_promises(root)?);
     Ok(findings)
+}
+
+/// The rows of all tables in `text` without their headings: line number and cells.
+pub(super) fn rows(text: &str) -> Vec<(usize, Vec<&str>)> {
+    let mut found = Vec::new();
+    let mut in_table = false;
+    for (number, line) in text.lines().enumerate() {
+        let cells: Vec<&str> = line.trim().trim_matches('|').split('|').map(str::trim).collect();
+        let is_rule = cells.iter().all(|cell| !cell.is_empty() && cell.chars().all(|c| c == '-'));
+        if !line.starts_with('|') || is_rule {
+            in_table = line.starts_with('|');
+        } else if in_table {
+            found.push((number + 1, cells));
+        }
+    }
+    found
 }
 
 /// A promise begins with its bold number, and its tests follow before the next empty line.
@@ -66,7 +71,7 @@ fn check_promises(root: &Path) -> Result<Vec<Finding>> {
 }
 
 /// What is wrong with the places that a cell names.
-fn check_places(root: &Path, cell: &str, is_test: bool) -> Vec<String> {
+pub(super) fn check_places(root: &Path, cell: &str, is_test: bool) -> Vec<String> {
     let places: Vec<_> =
         cell.split('`').skip(1).step_by(2).filter_map(|code| code.split_once('#')).collect();
     if places.is_empty() {

@@ -36,9 +36,12 @@ impl Source {
     }
 }
 
-/// Every `.rs` file below `root`, sorted. Build output, hidden directories and symbolic links are
-/// not followed.
-pub(super) fn paths(root: &Path) -> Result<Vec<PathBuf>> {
+/// Every file below `root` with one of these extensions, sorted. Build output, hidden directories and
+/// symbolic links are not followed.
+pub(super) fn paths(root: &Path, extensions: &[&str]) -> Result<Vec<PathBuf>> {
+    let is_wanted = |path: &Path| {
+        path.extension().is_some_and(|ext| extensions.iter().any(|wanted| ext == *wanted))
+    };
     let mut found = Vec::new();
     let mut open = vec![root.to_owned()];
     while let Some(dir) = open.pop() {
@@ -50,7 +53,7 @@ pub(super) fn paths(root: &Path) -> Result<Vec<PathBuf>> {
             let name = entry.file_name();
             if kind.is_dir() && name != "target" && !name.as_encoded_bytes().starts_with(b".") {
                 open.push(path);
-            } else if kind.is_file() && path.extension().is_some_and(|ext| ext == "rs") {
+            } else if kind.is_file() && is_wanted(&path) {
                 found.push(path);
             }
         }

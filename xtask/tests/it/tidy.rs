@@ -318,6 +318,7 @@ fn a_row_of_the_seed_names_what_exists() {
     plot.put("docs/seed.md", &row(".rs#Made", "/tests.rs#it_is_made"));
     let promise = "# Promises\n\n**R1. It is made.**\n`crates/core/src/made/tests.rs#it_is_made`\n";
     plot.put("docs/promises.md", promise);
+    plot.put("docs/threat-model.md", "# Threat model\n");
     plot.tidy().is_clean();
     plot.put("docs/promises.md", &promise.replace("#it_is", "#it_was"));
     plot.tidy().names("docs/promises.md:3", "there is no it_was_made");
@@ -328,4 +329,40 @@ fn a_row_of_the_seed_names_what_exists() {
     plot.tidy().names("docs/seed.md:3", "there is no Lost");
     plot.put("docs/seed.md", &row(".rs#Made", "/tests.rs#it_is_lost"));
     plot.tidy().names("docs/seed.md:3", "there is no it_is_lost");
+}
+
+#[test]
+fn a_row_of_the_threat_model_names_tests_and_each_quoted_code_has_one() {
+    const MODEL: &str = "docs/threat-model.md";
+    let plot = Plot::new();
+    plot.put("docs/protocol.md", "What travels (S-01).\n");
+    plot.put("docs/seed.md", "# Names\n");
+    plot.put("docs/promises.md", "# Promises\n");
+    plot.put("crates/core/src/tests.rs", "//! Attacks (S-01, A10).\n\nfn it_holds() {}\n");
+    let head = "| code | attack | what | test |\n|---|---|---|---|\n";
+    let held = "| S-01 | a | b | `crates/core/src/tests.rs#it_holds`; open: c |\n";
+    let open = "| A10 | a | b | open |\n";
+    let model = [head, held, open].concat();
+    plot.put(MODEL, &model);
+    plot.tidy().is_clean();
+    for (from, to, words) in [
+        ("#it_holds", "#it_held", "there is no it_held"),
+        ("`crates/core/src/tests.rs#it_holds`; open: c", "closed", "no place"),
+        ("| S-01 |", "| Strange |", "not a code"),
+        ("| S-01 | a |", "| S-01 |", "3 cells"),
+        ("| S-01 | a |", "| S-01 | |", "an empty cell"),
+    ] {
+        plot.put(MODEL, &model.replace(from, to));
+        plot.tidy().names(&format!("{MODEL}:3"), words);
+    }
+    plot.put(MODEL, &model.replace("A10", "S-01"));
+    plot.tidy().names(&format!("{MODEL}:4"), "a second row for S-01");
+    plot.put(MODEL, &model);
+    // Neither is a code, or of a family of this table.
+    plot.put("docs/other.md", "From K to N-1, UTF-16, R13, CRC-32.\n");
+    plot.tidy().is_clean();
+    for code in ["S-02", "T-01", "A9"] {
+        plot.put("docs/other.md", &format!("# Other\n\nSee `{code}`.\n"));
+        plot.tidy().names("docs/other.md:3", &format!("{code} has no row"));
+    }
 }
