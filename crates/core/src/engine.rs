@@ -24,6 +24,7 @@ mod digest;
 mod drain;
 mod ended;
 mod epoch_map;
+mod find;
 mod forgotten;
 mod gate;
 mod groups;
@@ -78,6 +79,7 @@ use self::{
     timers::{Timer, Timers},
 };
 pub use self::{
+    find::Search,
     forgotten::Forgotten,
     ledger::{Ledger, Made},
     members::{Anew, Members},

@@ -80,6 +80,8 @@ pub const GROUP_CHUNK: usize = 4_096;
 /// Ends on their way to the disk while further members of a group are cancelled: some passes of them
 /// in advance, so that a slow disk holds the rest back and not the memory.
 pub const UNSAFE_ENDS: usize = 4 * GROUP_CHUNK;
+/// Ids that a search by the end of one looks at in a pass: less than a millisecond.
+pub const SEARCHED_AT_ONCE: usize = 65_536;
 /// Groups that an owner knows, ended ones among them: at some hundred bytes each, 16 MiB. Short of
 /// places, those that ended first are forgotten; with none that has ended, one more is refused with
 /// `queue_full`.

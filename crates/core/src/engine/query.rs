@@ -18,8 +18,7 @@ use super::{
     queue::{GroupKey, Needs},
     tasks::{End, Owned, Phase},
     view::{
-        AttemptView, Explanation, Found, Known, Obstacle, Progress, Sizes, TaskQuery, TaskView,
-        Waits,
+        AttemptView, Explanation, Known, Obstacle, Progress, Sizes, TaskQuery, TaskView, Waits,
     },
 };
 use crate::{
@@ -147,36 +146,6 @@ impl Engine {
             }
         };
         Some(self.explanation(sum, Vec::new()))
-    }
-
-    /// What `selector` may mean: `last`, a whole id, or the end of one. The last task stands for its
-    /// group, if it has one.
-    pub fn find(&self, selector: &str) -> Vec<Found> {
-        if selector == "last" {
-            let here = self.tasks.iter().map(|task| (task.submitted, task.id, task.member));
-            let archived = self.archive.table.iter();
-            let archived = archived.map(|(_, entry)| (entry.submitted, entry.id, entry.group));
-            let last = here.chain(archived).max_by_key(|(submitted, id, _)| (*submitted, *id));
-            return last.map(|(_, id, member)| self.whole(id, member)).into_iter().collect();
-        }
-        if let Ok(id) = selector.parse::<TaskId>() {
-            let group = GroupId::from_bytes(*id.as_bytes());
-            let task = self.is_known(&id).then_some(Found::Task(id));
-            return task
-                .or_else(|| self.groups.slot(&group).map(|_| Found::Group(group)))
-                .into_iter()
-                .collect();
-        }
-        let Some(end) = IdEnd::parse(selector) else { return Vec::new() };
-        let here = self.tasks.iter().map(|task| task.id);
-        let tasks = here.chain(self.archive.table.iter().map(|(_, entry)| entry.id));
-        let groups = self.groups.ids().filter(|id| end.fits(id.as_bytes())).map(Found::Group);
-        tasks.filter(|id| end.fits(id.as_bytes())).map(Found::Task).chain(groups).collect()
-    }
-
-    fn whole(&self, id: TaskId, member: Option<GroupSlot>) -> Found {
-        let group = member.and_then(|slot| self.groups.id(slot));
-        group.map_or(Found::Task(id), Found::Group)
     }
 
     /// What the engine holds, in numbers.
@@ -426,27 +395,6 @@ impl Engine {
 enum Place<'e> {
     Here(&'e Owned),
     Archived(u64),
-}
-
-/// The end of an id, as people type it. Compared without making text of each id.
-struct IdEnd {
-    /// Hex digits from the last to the first.
-    digits: Vec<u8>,
-}
-
-impl IdEnd {
-    /// None if it is not the end of an id.
-    fn parse(text: &str) -> Option<Self> {
-        let digits = text.chars().rev().filter(|c| *c != '-');
-        let digit = |c: char| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-        let digits: Vec<u8> = digits.map(digit).collect::<Option<_>>()?;
-        (!digits.is_empty()).then_some(Self { digits })
-    }
-
-    fn fits(&self, id: &[u8; 16]) -> bool {
-        let of_id = id.iter().rev().flat_map(|byte| [byte & 15, byte >> 4]);
-        self.digits.len() <= 32 && self.digits.iter().copied().eq(of_id.take(self.digits.len()))
-    }
 }
 
 impl Engine {

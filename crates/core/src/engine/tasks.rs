@@ -242,6 +242,8 @@ pub(super) struct Tasks {
     /// Members of groups that have not ended and outlive the process.
     live_members: usize,
     next_tenant: u32,
+    /// When the task that was submitted last was, its id and place.
+    last: Option<(Time, TaskId, TaskKey)>,
 }
 
 /// Ended tasks in the order of their ends.
@@ -309,6 +311,9 @@ impl Tasks {
         let key = TaskKey { index, tenant: self.next_tenant };
         self.live_members += usize::from(new.durable && new.member.is_some());
         self.index.insert(new.id, key);
+        if self.last.is_none_or(|(at, id, _)| (at, id) < (new.now, new.id)) {
+            self.last = Some((new.now, new.id, key));
+        }
         if let Some(name) = &new.key {
             self.keys.insert(name.clone(), key);
         }
@@ -427,6 +432,22 @@ impl Tasks {
             Some(TaskKey { index: u32::try_from(index).ok()?, tenant: task.tenant })
         })
         .collect()
+    }
+
+    /// The task that was inserted and submitted last, also if it is not here any more.
+    pub(super) fn last(&self) -> Option<(TaskId, TaskKey)> {
+        self.last.map(|(_, id, key)| (id, key))
+    }
+
+    /// How many places there are.
+    pub(super) fn capacity(&self) -> usize {
+        self.slab.capacity()
+    }
+
+    /// The tasks at these places.
+    pub(super) fn places(&self, range: std::ops::Range<usize>) -> impl Iterator<Item = &Owned> {
+        let range = range.start..range.end.min(self.capacity());
+        range.filter_map(|at| self.slab.get(at))
     }
 
     /// All tasks, in no order.

@@ -10,7 +10,7 @@ use rand::{SeedableRng, rngs::SmallRng};
 
 use super::{
     Effect, Engine, EngineConfig, Input, Ledger, Record, Reply, RunId, Token,
-    view::{Known, TaskView},
+    view::{Found, Known, TaskView},
 };
 use crate::{
     Accept, AcceptPolicy, Advert, Assignment, AttemptEnd, Durability, NetworkMessage, PeerId, Task,
@@ -23,6 +23,7 @@ mod disk;
 mod distance;
 mod draining;
 mod extremes;
+mod find;
 mod groups;
 mod hedging;
 mod hostile;
@@ -390,6 +391,16 @@ impl Net {
             self.settle();
         }
         self.now = until;
+    }
+
+    /// What a text means to the first node, and how many others it may mean.
+    pub(super) fn find(&self, selector: &str) -> Option<(Found, usize)> {
+        let engine = &self.nodes[0].engine;
+        let mut search = engine.search(selector);
+        while !search.is_over() {
+            engine.go_on_searching(&mut search);
+        }
+        search.found()
     }
 
     pub(super) fn state(&self, id: TaskId) -> &'static str {

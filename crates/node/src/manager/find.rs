@@ -1,6 +1,9 @@
 //! From what people type to the task or the group that they mean.
 
-use meshwork_core::{GroupId, TaskId, engine::view::Found};
+use meshwork_core::{
+    GroupId, TaskId,
+    engine::{Engine, view::Found},
+};
 
 use super::NetworkManager;
 
@@ -57,14 +60,21 @@ impl NetworkManager {
     }
 
     async fn find(&self, selector: &str) -> Result<Found, FindError> {
+        let stopped = |_| FindError::Stopped;
         let asked = selector.to_owned();
-        let found =
-            self.ask(move |engine, _| engine.find(&asked)).await.map_err(|_| FindError::Stopped)?;
-        match found.as_slice() {
-            [found] => Ok(*found),
-            [] => Err(FindError::None(selector.to_owned())),
-            several => {
-                Err(FindError::Several { suffix: selector.to_owned(), count: several.len() })
+        let mut search = self.ask(move |engine, _| engine.search(&asked)).await.map_err(stopped)?;
+        while !search.is_over() {
+            let go_on = move |engine: &Engine, _| {
+                engine.go_on_searching(&mut search);
+                search
+            };
+            search = self.ask(go_on).await.map_err(stopped)?;
+        }
+        match search.found() {
+            Some((found, 0)) => Ok(found),
+            None => Err(FindError::None(selector.to_owned())),
+            Some((_, others)) => {
+                Err(FindError::Several { suffix: selector.to_owned(), count: others + 1 })
             }
         }
     }

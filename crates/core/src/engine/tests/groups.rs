@@ -96,10 +96,10 @@ fn a_group_counts_its_members_and_knows_its_end() {
     assert_eq!(places, [1, 2, 3, 4].map(|at| Some((id, at))));
     let query = TaskQuery { group: Some(id), ..TaskQuery::default() };
     assert_eq!(net.nodes[0].engine.tasks(&query, net.now).len(), 5);
-    assert_eq!(net.nodes[0].engine.find("last"), [Found::Group(id)]);
-    assert_eq!(net.nodes[0].engine.find(&id.to_string()), [Found::Group(id)]);
+    assert_eq!(net.find("last"), Some((Found::Group(id), 0)));
+    assert_eq!(net.find(&id.to_string()), Some((Found::Group(id), 0)));
     let third = id.member(2);
-    assert_eq!(net.nodes[0].engine.find(&third.to_string()), [Found::Task(third)]);
+    assert_eq!(net.find(&third.to_string()), Some((Found::Task(third), 0)));
 }
 
 #[test]

@@ -257,7 +257,7 @@ fn an_archived_task_is_shown_as_it_was_before() {
     let before: Vec<_> = ids.iter().map(|id| format!("{:?}", net.view(*id).unwrap())).collect();
     let find = |net: &Net| {
         let id = ids[0].to_string();
-        (net.nodes[0].engine.find("last"), net.nodes[0].engine.find(&id[20..]))
+        (net.find("last"), net.find(&id[20..]))
     };
     let found = find(&net);
     // They are archived with whatever ends next.

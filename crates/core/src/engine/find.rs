@@ -1,0 +1,163 @@
+//! From what people type to the task or group that they mean.
+//!
+//! A search by the end of an id looks at every id that is known. It goes in portions, between which the
+//! driver does its other work.
+
+use super::{Engine, groups::GroupSlot, tasks::Owned, view::Found};
+use crate::{
+    limits,
+    task::{GroupId, TaskId},
+};
+
+/// A search for what a text may mean: `last`, a whole id, or the end of one.
+#[derive(Clone, Debug)]
+pub struct Search {
+    /// What is left to look at; none if the search is over.
+    rest: Option<(IdEnd, From)>,
+    first: Option<Found>,
+    others: usize,
+}
+
+/// Where a search by the end of an id goes on. `Groups → Table → Archive`: tasks move from the table to
+/// the archive, and so none is missed.
+#[derive(Clone, Copy, Debug)]
+enum From {
+    Groups,
+    /// At this place of the table.
+    Table(usize),
+    /// At this number of the archive.
+    Archive(u64),
+}
+
+impl Search {
+    /// Whether all was looked at.
+    pub fn is_over(&self) -> bool {
+        self.rest.is_none()
+    }
+
+    /// The first that was found, and how many others were.
+    pub fn found(&self) -> Option<(Found, usize)> {
+        Some((self.first?, self.others))
+    }
+
+    fn over(found: Option<Found>) -> Self {
+        Self { rest: None, first: found, others: 0 }
+    }
+
+    fn add(&mut self, found: Found) {
+        match self.first {
+            None => self.first = Some(found),
+            // A task that was archived meanwhile is met twice.
+            Some(first) => self.others += usize::from(first != found),
+        }
+    }
+}
+
+impl Engine {
+    /// Begins a search. It is over at once unless `selector` is the end of an id: then
+    /// [`Self::go_on_searching`] looks.
+    pub fn search(&self, selector: &str) -> Search {
+        if selector == "last" {
+            return Search::over(self.last());
+        }
+        if let Ok(id) = selector.parse::<TaskId>() {
+            let group = GroupId::from_bytes(*id.as_bytes());
+            let task = self.is_known(&id).then_some(Found::Task(id));
+            let group = self.groups.slot(&group).map(|_| Found::Group(group));
+            return Search::over(task.or(group));
+        }
+        match IdEnd::parse(selector) {
+            Some(end) => Search { rest: Some((end, From::Groups)), first: None, others: 0 },
+            None => Search::over(None),
+        }
+    }
+
+    /// Looks at the next [`limits::SEARCHED_AT_ONCE`] ids.
+    pub fn go_on_searching(&self, search: &mut Search) {
+        let Some((end, from)) = search.rest.take() else { return };
+        let next = match from {
+            From::Groups => {
+                let groups = self.groups.ids().filter(|id| end.fits(id.as_bytes()));
+                groups.for_each(|id| search.add(Found::Group(id)));
+                Some(From::Table(0))
+            }
+            From::Table(from) => {
+                let until = from.saturating_add(limits::SEARCHED_AT_ONCE);
+                let tasks = self.tasks.places(from..until).map(|task| task.id);
+                let fitting = tasks.filter(|id| end.fits(id.as_bytes()));
+                fitting.for_each(|id| search.add(Found::Task(id)));
+                let is_last = until >= self.tasks.capacity();
+                Some(if is_last { From::Archive(0) } else { From::Table(until) })
+            }
+            From::Archive(from) => {
+                let mut entries = self.archive.table.iter_from(from);
+                for (_, entry) in entries.by_ref().take(limits::SEARCHED_AT_ONCE) {
+                    if end.fits(entry.id.as_bytes()) {
+                        search.add(Found::Task(entry.id));
+                    }
+                }
+                entries.next().map(|(number, _)| From::Archive(number))
+            }
+        };
+        search.rest = next.map(|next| (end, next));
+    }
+
+    /// The task that was submitted last. It stands for its group, if it has one.
+    fn last(&self) -> Option<Found> {
+        let here = self.last_here().map(|task| (task.submitted, task.id, task.member));
+        let archived = self.archive.table.newest(None, 1, |_| true).into_iter().max();
+        let archived = archived.and_then(|(_, _, number)| {
+            let entry = self.archive.table.get(number)?;
+            Some((entry.submitted, entry.id, entry.group))
+        });
+        let (_, id, member) =
+            here.into_iter().chain(archived).max_by_key(|last| (last.0, last.1))?;
+        Some(self.whole(id, member))
+    }
+
+    /// The same without the archive; none if the archive has a later one.
+    fn last_here(&self) -> Option<&Owned> {
+        let (id, key) = self.tasks.last()?;
+        if let Some(task) = self.tasks.get(key) {
+            return Some(task);
+        }
+        if self.archive.table.by_id(&id).is_some() {
+            return None;
+        }
+        // It was forgotten before others, as a task in memory may be.
+        self.tasks.iter().max_by_key(|task| (task.submitted, task.id))
+    }
+
+    fn whole(&self, id: TaskId, member: Option<GroupSlot>) -> Found {
+        let group = member.and_then(|slot| self.groups.id(slot));
+        group.map_or(Found::Task(id), Found::Group)
+    }
+}
+
+/// The end of an id, as people type it.
+#[derive(Clone, Copy, Debug)]
+struct IdEnd {
+    bits: u128,
+    /// Which bits of an id are compared.
+    mask: u128,
+}
+
+impl IdEnd {
+    /// None if it is not the end of an id.
+    fn parse(text: &str) -> Option<Self> {
+        let (mut bits, mut mask) = (0, 0);
+        for c in text.chars().filter(|c| *c != '-') {
+            if mask >> 124 != 0 {
+                // More digits than an id has.
+                return None;
+            }
+            bits = bits << 4 | u128::from(c.to_digit(16)?);
+            mask = mask << 4 | 15;
+        }
+        (mask != 0).then_some(Self { bits, mask })
+    }
+
+    fn fits(self, id: &[u8; 16]) -> bool {
+        u128::from_be_bytes(*id) & self.mask == self.bits
+    }
+}
