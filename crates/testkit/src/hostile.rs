@@ -3,8 +3,9 @@
 //!
 //! Three depths: [`Socket`] lies below Yamux and takes any bytes; [`Frames`] writes Yamux frames,
 //! sound or not; [`Hostile`] has streams, on which any bytes can be said under any protocol's name,
-//! or sound [`message`]s at the wrong time. Nothing of `meshwork-net` is used, so that what both
-//! believe of the wire is compared, too.
+//! or sound [`message`]s at the wrong time. Of `meshwork-net` nothing but
+//! the code that is generated from the schema is used: what lies below and beside the messages is
+//! compared with it.
 //!
 //! Absent on purpose: QUIC, whose frames are quinn's.
 

@@ -91,10 +91,10 @@ async fn half_a_message_is_none() {
     let cut = AssignBatch::one(1, "debug/sleep", "");
     let cut = ToWorker::from(to_worker::Kind::Assign(cut)).framed();
     let mut half_bad = AssignBatch::one(3, "debug/sleep", "");
-    half_bad.assignments.push(Assignment { task: vec![1, 2, 3], ..Assignment::default() });
+    half_bad.assignments.push(Assignment { task: vec![1, 2, 3].into(), ..Assignment::default() });
     let half_bad = ToWorker::from(to_worker::Kind::Assign(half_bad)).framed();
     let whole = AssignBatch::one(2, "debug/sleep", "");
-    let whole_task = TaskId::from_bytes(whole.assignments[0].task.clone().try_into().unwrap());
+    let whole_task = TaskId::from_bytes(whole.assignments[0].task[..].try_into().unwrap());
     let whole = ToWorker::from(to_worker::Kind::Assign(whole)).framed();
 
     honest
@@ -167,7 +167,7 @@ async fn result_of(session: &mut Channel) -> (u64, Vec<u8>) {
         if let to_owner::Kind::Result(batch) = heard(session).await {
             let result = &batch.results[0];
             let Some(End::Output(output)) = &result.end else { panic!("{result:?}") };
-            return (result.delta.cast_unsigned(), output.clone());
+            return (result.delta.cast_unsigned(), output.to_vec());
         }
     }
 }

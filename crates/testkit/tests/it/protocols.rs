@@ -11,7 +11,7 @@ use meshwork_testkit::{
     Spec, TestNet, TestNode, Wiring, eventually,
     hostile::{
         HEALTH, HELLO, Hostile, RESOURCE,
-        message::{HealthFrame, ResourceFrame, ResourceReport},
+        message::{HealthFrame, ResourceFrame, ResourceReport, health_frame, resource_frame},
     },
     within,
 };
@@ -222,9 +222,10 @@ async fn who_answers_with_nonsense_is_blamed_for_it_at_once() {
         let mut link = boaster.next_session().await;
         loop {
             let frame: ResourceFrame = link.recv().await.expect("the link lives");
-            if frame.question.is_some() {
-                let report = Some(ResourceReport { cpus: 1_000_000_000 });
-                let answer = ResourceFrame { id: frame.id, report, question: None };
+            if let Some(resource_frame::Kind::Question(_)) = frame.kind {
+                let report = ResourceReport { cpus: 1_000_000_000, ..ResourceReport::default() };
+                let kind = Some(resource_frame::Kind::Report(report));
+                let answer = ResourceFrame { id: frame.id, kind };
                 link.send(&answer).await.unwrap();
                 return link;
             }
@@ -244,7 +245,7 @@ async fn who_answers_with_nonsense_is_blamed_for_it_at_once() {
         let mut echoes = 0;
         while echoes < 2 {
             let frame: HealthFrame = link.recv().await.expect("the link lives");
-            echoes += usize::from(frame.echo.is_some());
+            echoes += usize::from(matches!(frame.kind, Some(health_frame::Kind::Echo(_))));
         }
         link.write(&[2, 0xff, 0xff]).await.unwrap();
         link
