@@ -31,5 +31,4 @@ mod protocols;
 mod restarts;
 mod running;
 mod stopping;
-mod waiting;
 mod yamux;

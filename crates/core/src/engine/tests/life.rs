@@ -103,6 +103,7 @@ fn an_explicit_target_needs_no_trust_but_answers_with_its_reason() {
     let id = net.submit_to(0, task("text/a"), &[1]);
     let Some(TaskEnd::Failed(failure)) = net.end(id) else { panic!("refused by its only target") };
     assert_eq!(failure.code, FailureCode::Refused);
+    assert_eq!(failure.worker.as_deref(), Some(&worker));
     assert!(failure.message.contains("not_accepted"), "{failure}");
 }
 
