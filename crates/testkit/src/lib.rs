@@ -25,6 +25,6 @@ mod wait;
 pub use self::{
     honest::Honest,
     net::{TestNet, Wiring},
-    node::{Apart, Spec, TestNode},
+    node::{Spec, TestNode},
     wait::{eventually, within},
 };

@@ -11,7 +11,6 @@ use meshwork_node::{
     Identity, NetworkConfig, NetworkManager, NetworkManagerBuilder, Offered, TaskHandle,
     TaskSettings,
 };
-use tokio::runtime::{Builder, Runtime};
 
 use crate::{eventually, within};
 
@@ -240,41 +239,5 @@ impl TestNode {
     /// It does not stop in time.
     pub async fn shutdown(&self) {
         self.manager.shutdown_within(Duration::ZERO).await.expect("it stops in time");
-    }
-}
-
-/// A node on a runtime of its own, which can end like a process that is killed.
-#[derive(Debug)]
-pub struct Apart {
-    node: TestNode,
-    runtime: Option<Runtime>,
-}
-
-impl Apart {
-    /// A node that runs on two threads of its own.
-    pub async fn start(spec: Spec) -> Self {
-        let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let node = runtime.spawn(TestNode::start(spec)).await.expect("it starts");
-        Self { node, runtime: Some(runtime) }
-    }
-
-    /// The node.
-    pub fn node(&self) -> &TestNode {
-        &self.node
-    }
-
-    /// Ends it without a goodbye: its tasks are dropped where they stand, and its sockets with
-    /// them.
-    pub fn kill(self) {
-        drop(self);
-    }
-}
-
-impl Drop for Apart {
-    fn drop(&mut self) {
-        // Dropping a runtime waits for its threads, which an async context must not.
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
     }
 }

@@ -15,7 +15,7 @@ use meshwork_node::{
     TaskSettings,
 };
 use meshwork_testkit::{
-    TestNode, eventually,
+    Spec, TestNode, eventually,
     hostile::{
         Channel, Hostile,
         message::{AssignBatch, Credit, ToOwner, ToWorker, to_owner, to_worker},
@@ -201,6 +201,25 @@ async fn identity_and_home_outlive_the_node() {
     assert_ne!(other.local_peer_id(), id, "without a file the key is another each time");
     again.shutdown().await.unwrap();
     friend.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_owner_that_was_restarted_starts_with_fresh_attempts() {
+    let dir = tempfile::tempdir().unwrap();
+    let identity = Identity::File(dir.path().join("identity.key"));
+    let worker = TestNode::start(Spec::worker(Accept::Anyone)).await;
+    let spec = Spec { identity, ..Spec::owner() }.joining(&worker);
+    let mut last = None;
+    for word in ["one", "two"] {
+        let owner = TestNode::start(spec.clone()).await;
+        owner.offered(worker.id(), "text").await;
+        let end = owner.run(task("text/upper").with_input(word), &[worker.id()]).await;
+        assert_eq!(output(end), word.to_uppercase());
+        owner.shutdown().await;
+        worker.gone(owner.id()).await;
+        assert!(last.replace(owner.id()).is_none_or(|before| before == owner.id()));
+    }
+    worker.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
