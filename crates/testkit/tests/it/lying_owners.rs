@@ -60,40 +60,6 @@ async fn attempts_of_others_do_not_exist() {
     victim.shutdown().await;
 }
 
-/// P-18: an owner has no way to ask for anything but its own attempts; a second peer that repeats
-/// the first one's order word by word runs its own copy, at its own cost.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_same_order_of_two_owners_is_two_attempts() {
-    let victim = crate::support::victim().await;
-    let honest = Honest::beside(&victim).await;
-    let (first, second) = (Hostile::admitted(&victim).await, Hostile::admitted(&victim).await);
-    let order = ToWorker::from(to_worker::Kind::Assign(AssignBatch::one(1, "debug/echo", "x")));
-    honest
-        .served_during(async {
-            let mut sessions = [first.session().await, second.session().await];
-            for session in &mut sessions {
-                session.send(&order).await.unwrap();
-                while !matches!(heard(session).await, to_owner::Kind::Result(_)) {}
-            }
-            // The first acknowledges; what the second has not acknowledged is still there for it.
-            let [mut first_session, mut second_session] = sessions;
-            let list = Epochs::one(1, 1);
-            let ack = ToWorker::from(to_worker::Kind::Ack(list.clone()));
-            first_session.send(&ack).await.unwrap();
-            let resume = ToWorker::from(to_worker::Kind::Resume(list));
-            first_session.send(&resume).await.unwrap();
-            let (_, code) = refusal(&mut first_session).await;
-            assert_eq!(code, Reason::NOT_FOUND);
-            second_session.close().await.unwrap();
-            second_session.ended().await;
-            let mut again = second.session().await;
-            while !matches!(heard(&mut again).await, to_owner::Kind::Result(_)) {}
-        })
-        .await;
-    honest.shutdown().await;
-    victim.shutdown().await;
-}
-
 /// What the worker says next.
 async fn heard(session: &mut Channel) -> to_owner::Kind {
     session.recv::<ToOwner>().await.expect("the session lives").kind.expect("a kind known here")

@@ -1,9 +1,7 @@
-//! Workers that lie, and P-19 from their side.
+//! Workers that lie: P-19, and S-08 to S-11 from their side. are matters of the engine, and
+//! held there.
 
-use meshwork_core::{
-    TaskState,
-    engine::view::{Obstacle, TaskView},
-};
+use meshwork_core::TaskState;
 use meshwork_node::NetworkEvent;
 use meshwork_testkit::{
     TestNet, TestNode, Wiring,
@@ -18,69 +16,6 @@ use meshwork_testkit::{
 };
 
 use crate::support::{Gate, field, output, task};
-
-/// the first result stands, also one that comes before the acceptance; a second value never
-/// replaces it.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_first_result_stands() {
-    let net = TestNet::start(Wiring::default()).await;
-    let owner = &net.owner;
-    let mut hostile = Hostile::worker(owner, 4, &["text/upper"]).await;
-    let handle = owner.submit(task("text/upper").with_input("a"), &[hostile.id()]).await;
-    let id = handle.id();
-    let mut session = hostile.next_session().await;
-    let epoch = first_order(&mut session).await;
-
-    say(&mut session, to_owner::Kind::Result(ResultBatch::one(epoch, b"first"))).await;
-    acknowledged(&mut session, epoch.number, 1).await;
-    for late in [
-        to_owner::Kind::Result(ResultBatch::one(epoch, b"second")),
-        to_owner::Kind::Accepted(Epochs::one(epoch.boot, epoch.number)),
-        to_owner::Kind::Result(ResultBatch::one(epoch, b"third")),
-    ] {
-        say(&mut session, late).await;
-    }
-    // Each late result is acknowledged, so that an honest worker can forget it.
-    acknowledged(&mut session, epoch.number, 2).await;
-    assert_eq!(output(handle.end().await.unwrap()), "first");
-    let end = owner.task(id).await.end.expect("it has ended");
-    assert_eq!(output(end), "first");
-    assert_eq!(owner.manager().status().await.unwrap().tasks.late, 2);
-    is_served(&net).await;
-    net.shutdown().await;
-}
-
-/// what a worker says of attempts that were never made changes nothing, and expels nobody: an
-/// owner that came back with an earlier state hears it from honest workers.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn words_about_attempts_that_were_never_made_change_nothing() {
-    let net = TestNet::start(Wiring::default()).await;
-    let owner = &net.owner;
-    let mut hostile = Hostile::worker(owner, 4, &["text/upper"]).await;
-    let handle = owner.submit(task("text/upper").with_input("a"), &[hostile.id()]).await;
-    let mut session = hostile.next_session().await;
-    let epoch = first_order(&mut session).await;
-    let invented = [
-        Epoch { boot: epoch.boot, number: 1_000_000 },
-        Epoch { boot: epoch.boot + 1, number: 1 },
-        Epoch { boot: u32::MAX, number: u64::MAX },
-    ];
-    // A heartbeat speaks of all attempts, and is asked about.
-    let of_one = |word: &to_owner::Kind| !matches!(word, to_owner::Kind::Heartbeat(_));
-    for lie in invented.into_iter().flat_map(words_about).filter(of_one) {
-        say(&mut session, lie).await;
-    }
-    for lie in invented {
-        // The result alone is answered, so that an honest worker can forget it.
-        acknowledged(&mut session, lie.number, 1).await;
-    }
-    let state = owner.task(handle.id()).await.state;
-    assert!(!state.is_terminal(), "a lie has ended a task: {state}");
-    say(&mut session, to_owner::Kind::Result(ResultBatch::one(epoch, b"own"))).await;
-    assert_eq!(output(handle.end().await.unwrap()), "own");
-    is_served(&net).await;
-    net.shutdown().await;
-}
 
 /// P-19: an attempt at one worker cannot be ended by another.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -184,42 +119,6 @@ async fn a_malformed_answer_ends_the_connection() {
         handle.cancel().await.unwrap();
         is_served(&net).await;
     }
-    net.shutdown().await;
-}
-
-/// a worker that is busy for ever loses the task to the next at once, and is left alone for a
-/// minute, not for ever.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn busy_for_ever_is_busy_for_a_minute() {
-    let mut net = TestNet::start(Wiring { workers: 0, ..Wiring::default() }).await;
-    let mut hostile = Hostile::worker(&net.owner, 4, &["text/upper"]).await;
-    let handle = net.owner.submit(task("text/upper").with_input("a"), &[]).await;
-    let id = handle.id();
-    let mut session = hostile.next_session().await;
-    let epoch = first_order(&mut session).await;
-    let spec = net.worker_spec(&Wiring::default(), 1);
-    net.add(spec).await;
-    let busy = Busy { epoch: Some(epoch), retry_after_ms: u64::MAX };
-    say(&mut session, to_owner::Kind::Busy(busy)).await;
-    assert_eq!(output(handle.end().await.unwrap()), "A");
-
-    let view = net.owner.task(id).await;
-    let peers: Vec<_> = view.attempts.iter().map(|attempt| attempt.peer).collect();
-    assert_eq!(peers, [hostile.id(), net.workers[0].id()]);
-    assert_eq!(view.attempts[0].end.as_deref(), Some("busy"));
-
-    let waits = net.owner.submit(task("text/upper"), &[hostile.id()]).await;
-    let busy = |view: &TaskView| {
-        let peers = &view.waiting.as_ref()?.peers;
-        peers.iter().find_map(|(peer, obstacle)| match obstacle {
-            Obstacle::Busy { retry_after_ms } if *peer == hostile.id() => Some(*retry_after_ms),
-            _ => None,
-        })
-    };
-    let left = net.owner.task_until(waits.id(), "it waits for the busy worker", busy).await;
-    assert!((1..=60_000).contains(&left), "{left} ms");
-    waits.cancel().await.unwrap();
-    is_served(&net).await;
     net.shutdown().await;
 }
 
