@@ -26,7 +26,6 @@ use crate::{
     dial_filter::Allowed,
     error::BuildError,
     event_loop::{Parts, Settings},
-    handle::HandleParts,
     intake::Intake,
     known::Hearsay,
     lan::Lan,
@@ -95,7 +94,7 @@ impl Network {
             keypair, listen, remembered, bootstrap, lan, protocol_timeout, offer, ..
         } = config;
         let meter = Arc::new(Meter::default());
-        let handle = NetHandle::new(HandleParts {
+        let handle = NetHandle {
             local_peer,
             commands: commands_in,
             peers,
@@ -106,7 +105,7 @@ impl Network {
             intake: intake.clone(),
             meter: Arc::clone(&meter),
             patience: protocol_timeout,
-        });
+        };
         let mut event_loop = EventLoop::new(Parts {
             swarm,
             keypair,

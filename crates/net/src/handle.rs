@@ -60,21 +60,6 @@ pub(crate) enum Command {
 /// Asks the event loop. Cheap to clone; the loop ends when all handles are gone.
 #[derive(Clone, Debug)]
 pub struct NetHandle {
-    local_peer: PeerId,
-    commands: mpsc::Sender<Command>,
-    peers: watch::Receiver<Arc<Vec<PeerStatus>>>,
-    hearsay: watch::Receiver<Hearsay>,
-    addresses: watch::Receiver<Arc<Vec<Multiaddr>>>,
-    own_key: watch::Receiver<Option<OwnKeyCopied>>,
-    counters: Arc<Counters>,
-    intake: Intake,
-    meter: Arc<Meter>,
-    /// Longest wait for an answer of a peer.
-    patience: Duration,
-}
-
-/// What a handle is made of; see its fields.
-pub(crate) struct HandleParts {
     pub(crate) local_peer: PeerId,
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) peers: watch::Receiver<Arc<Vec<PeerStatus>>>,
@@ -84,37 +69,11 @@ pub(crate) struct HandleParts {
     pub(crate) counters: Arc<Counters>,
     pub(crate) intake: Intake,
     pub(crate) meter: Arc<Meter>,
+    /// Longest wait for an answer of a peer.
     pub(crate) patience: Duration,
 }
 
 impl NetHandle {
-    pub(crate) fn new(parts: HandleParts) -> Self {
-        let HandleParts {
-            local_peer,
-            commands,
-            peers,
-            hearsay,
-            addresses,
-            own_key,
-            counters,
-            intake,
-            meter,
-            patience,
-        } = parts;
-        Self {
-            local_peer,
-            commands,
-            peers,
-            hearsay,
-            addresses,
-            own_key,
-            counters,
-            intake,
-            meter,
-            patience,
-        }
-    }
-
     /// Who this node is.
     pub fn local_peer(&self) -> PeerId {
         self.local_peer
