@@ -254,44 +254,22 @@ impl std::fmt::Debug for EventLoop {
 impl EventLoop {
     #[expect(clippy::too_many_lines, reason = "one line for each field")]
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts {
-            swarm,
-            keypair,
-            settings,
-            offer,
-            remembered,
-            bootstrap,
-            allowed,
-            hosts,
-            lan,
-            counters,
-            intake,
-            meter,
-            clock,
-            commands,
-            events,
-            sessions,
-            peers,
-            hearsay,
-            addresses,
-            own_key,
-        } = parts;
-        let local_peer = *swarm.local_peer_id();
+        let local_peer = *parts.swarm.local_peer_id();
         let (link_events_in, link_events) = mpsc::channel(limits::LINK_EVENTS);
         let mut this = Self {
             local_peer,
-            swarm,
-            keypair,
-            settings,
-            offer,
+            swarm: parts.swarm,
+            keypair: parts.keypair,
+            settings: parts.settings,
+            offer: parts.offer,
             seq: 1,
-            peers: Peers::new(clock),
+            peers: Peers::new(parts.clock),
             met: HashSet::new(),
             dials: Dials::default(),
             timers: Timers::default(),
-            allowed,
-            hosts,
-            lan,
+            allowed: parts.allowed,
+            hosts: parts.hosts,
+            lan: parts.lan,
             opening: FxHashMap::default(),
             hellos: JoinSet::new(),
             hellos_said: 0,
@@ -306,19 +284,19 @@ impl EventLoop {
             listening: Vec::new(),
             complaint: None,
             told_full: None,
-            commands,
+            commands: parts.commands,
             taken: Vec::with_capacity(limits::COMMANDS_PER_TURN),
-            events,
-            session_events: sessions,
-            peers_watch: peers,
-            hearsay_watch: hearsay,
-            addresses_watch: addresses,
-            own_key_watch: own_key,
+            events: parts.events,
+            session_events: parts.sessions,
+            peers_watch: parts.peers,
+            hearsay_watch: parts.hearsay,
+            addresses_watch: parts.addresses,
+            own_key_watch: parts.own_key,
             copies: Copies::default(),
-            counters,
-            intake,
-            meter,
-            clock,
+            counters: parts.counters,
+            intake: parts.intake,
+            meter: parts.meter,
+            clock: parts.clock,
             links: JoinSet::new(),
             next_link: 0,
             link_events,
@@ -335,7 +313,7 @@ impl EventLoop {
             looked: Instant::now(),
         };
         this.look_at_interfaces();
-        this.configure_dials(&remembered, &bootstrap);
+        this.configure_dials(&parts.remembered, &parts.bootstrap);
         this
     }
 
