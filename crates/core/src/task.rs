@@ -218,7 +218,7 @@ impl<const N: usize> From<&[u8; N]> for TaskInput {
 }
 
 /// What a worker must have to be considered for a task.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Requirements {
     /// Capabilities that the worker must advertise.

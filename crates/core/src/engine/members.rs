@@ -10,7 +10,7 @@ use super::{
 use crate::{
     limits,
     reason::Reason,
-    task::{Durability, GroupId, Requirements, Task, TaskId, TaskInput, TaskState, TaskType},
+    task::{Durability, GroupId, Task, TaskId, TaskInput, TaskState, TaskType},
     time::Time,
 };
 
@@ -123,9 +123,8 @@ impl Engine {
         // One that has succeeded does not keep what it needed.
         let ended = matches!(&task.phase, Phase::Ended { end, .. } if End::is_success(end));
         let needs = self.queue.group(task.group).filter(|_| !ended).map(|group| &group.needs);
-        let requirements = needs.and_then(|needs| needs.requirements.as_ref());
-        let requirements: Requirements =
-            requirements.map(|needs| needs.0.clone()).unwrap_or_default();
+        let requirements = needs.and_then(|needs| needs.requirements.as_deref());
+        let requirements = requirements.cloned().unwrap_or_default();
         let copy = Task {
             id,
             task_type: TaskType::from_family(name.family()),

@@ -144,7 +144,7 @@ impl Engine {
             let offering = self.offering(needs.kind);
             let Some(requirements) = &needs.requirements else { return offering };
             let meets = |key: &&PeerKey| {
-                self.peers.get(**key).is_some_and(|peer| unmet(peer, &requirements.0).is_none())
+                self.peers.get(**key).is_some_and(|peer| unmet(peer, requirements).is_none())
             };
             return offering.iter().filter(meets).copied().collect();
         }
@@ -329,7 +329,7 @@ fn filter(peer: &Peer, needs: &Needs, name: &HandlerName) -> Option<Obstacle> {
     if advert.capacity.slots == 0 {
         return Some(Obstacle::Requirement { what: "slots", detail: "none".to_owned() });
     }
-    unmet(peer, &needs.requirements.as_ref()?.0)
+    unmet(peer, needs.requirements.as_deref()?)
 }
 
 /// The first of a task's requirements that the peer does not meet, if there is one.

@@ -28,24 +28,7 @@ pub(super) struct Needs {
     pub(super) targets: Box<[PeerId]>,
     /// Whether targets are asked though they do not offer to run it.
     pub(super) asks: bool,
-    pub(super) requirements: Option<Box<HashableRequirements>>,
-}
-
-/// [`Requirements`] as a key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct HashableRequirements(pub(super) Requirements);
-
-impl std::hash::Hash for HashableRequirements {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        hash_requirements(&self.0, state);
-    }
-}
-
-/// Feeds all of `requirements` to a hasher.
-pub(super) fn hash_requirements<H: std::hash::Hasher>(requirements: &Requirements, state: &mut H) {
-    use std::hash::Hash as _;
-    let Requirements { capabilities, labels, cpus, memory_bytes, gpus } = requirements;
-    (capabilities, labels, cpus, memory_bytes, gpus).hash(state);
+    pub(super) requirements: Option<Box<Requirements>>,
 }
 
 #[derive(Debug)]

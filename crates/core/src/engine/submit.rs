@@ -8,7 +8,7 @@ use super::{
     kinds::Kind,
     owner::change,
     peers::PeerKey,
-    queue::{HashableRequirements, Needs},
+    queue::Needs,
     tasks::{End, New, Owned, Phase, TaskKey, Terms, key_hash},
     timers::Timer,
 };
@@ -190,7 +190,7 @@ impl Engine {
         if *needs.targets != in_order(targets) {
             return Some("targets");
         }
-        let requirements = needs.requirements.as_ref().map(|needs| &needs.0);
+        let requirements = needs.requirements.as_deref();
         if requirements.map_or(!task.requirements.is_empty(), |known| *known != task.requirements) {
             return Some("requirements");
         }
@@ -235,8 +235,7 @@ impl Engine {
         let durable = self.is_durable(&task);
         let digest = digest(&task, &targets, durable);
         let task = *task;
-        let requirements = (!task.requirements.is_empty())
-            .then(|| Box::new(HashableRequirements(task.requirements)));
+        let requirements = (!task.requirements.is_empty()).then(|| Box::new(task.requirements));
         let targets = in_order(&targets).into_boxed_slice();
         let group = self.queue.join(Needs { kind, targets, asks, requirements });
         let member =
