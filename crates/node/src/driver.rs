@@ -45,7 +45,6 @@ use crate::{
 
 mod call;
 mod effects;
-mod groups;
 mod seeking;
 mod stopping;
 mod waiters;

@@ -1,13 +1,14 @@
-//! Callers that wait for replies, by token.
+//! Callers that wait for replies, by token, and those that ask about groups.
 
 use meshwork_core::{
-    Time,
+    GroupId, PeerId, Task, TaskId, Time,
     engine::{Input, Reply, Token},
 };
+use tokio::sync::oneshot;
 
 use super::Driver;
 use crate::{
-    crash,
+    crash::{self, Point},
     task_handle::{Waiter, token},
 };
 
@@ -54,12 +55,12 @@ impl Driver {
         if self.waiters.len() < 2 * self.swept + SLACK {
             return;
         }
-        let gone: Vec<(usize, meshwork_core::TaskId)> = self
+        let gone: Vec<(usize, TaskId)> = self
             .waiters
             .iter()
             .filter(|(_, waiter)| {
                 waiter.accepted.is_none()
-                    && waiter.end.as_ref().is_none_or(tokio::sync::oneshot::Sender::is_closed)
+                    && waiter.end.as_ref().is_none_or(oneshot::Sender::is_closed)
             })
             .map(|(key, waiter)| (key, waiter.id))
             .collect();
@@ -72,7 +73,42 @@ impl Driver {
         self.waiters.shrink_to_fit();
         self.swept = self.waiters.len();
     }
+
+    pub(super) fn on_send_group(
+        &mut self,
+        tasks: Vec<Task>,
+        targets: Vec<PeerId>,
+        accepted: oneshot::Sender<Reply>,
+        now: Time,
+    ) {
+        // Members have the same durability: one speaks for all.
+        if let Some(reason) = tasks.first().and_then(|task| self.cannot_keep(task)) {
+            accepted.send(Reply::Refused(reason)).ok();
+            return;
+        }
+        let id = tasks.first().map_or(NO_TASK, |task| task.id);
+        let waiter = Waiter { accepted: Some(accepted), end: None, id, hands_out: false };
+        if let Some(token) = self.wait_for(waiter, now) {
+            self.feed(Input::SubmitGroup { tasks, targets, token }, now);
+        }
+    }
+
+    pub(super) fn on_cancel_group(
+        &mut self,
+        id: GroupId,
+        reason: String,
+        done: oneshot::Sender<Reply>,
+        now: Time,
+    ) {
+        crash::at(Point::Cancel);
+        let waiter = Waiter { accepted: Some(done), end: None, id: NO_TASK, hands_out: false };
+        if let Some(token) = self.wait_for(waiter, now) {
+            self.feed(Input::CancelGroup { id, reason, token }, now);
+        }
+    }
 }
 
 /// Waiters that are tolerated before the first sweep.
 const SLACK: usize = 1_024;
+/// Whoever waits for an answer about a group waits for the end of no task.
+const NO_TASK: TaskId = TaskId::from_bytes([0; 16]);
