@@ -8,12 +8,11 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use meshwork_core::{
-    CancelledBy, DiscoveryEvent, GroupId, HandlerName, HealthEvent, HealthStatus, Multiaddr,
-    PeerId, PeerInfo, PeerQuery, Reason, ResourceUsage, Task, TaskEnd, TaskId, TaskProtocolEvent,
-    Time,
+    CancelledBy, DiscoveryEvent, HandlerName, HealthEvent, HealthStatus, Multiaddr, PeerId,
+    PeerInfo, PeerQuery, Reason, ResourceUsage, Task, TaskEnd, TaskId, TaskProtocolEvent, Time,
     engine::{
         Accounts, Engine, Reply,
-        view::{Known, TaskQuery, TaskView},
+        view::{Known, TaskView},
     },
 };
 use meshwork_exec::{Description, ManualDesk};
@@ -45,6 +44,8 @@ mod groups;
 mod kept;
 mod trust;
 mod waits;
+
+pub use meshwork_core::engine::view::TaskQuery as TaskFilter;
 
 pub use self::{
     find::FindError,
@@ -106,21 +107,6 @@ impl Inner {
         let now = self.clock.wall(self.clock.now());
         self.collector().record_metrics(seen, now, &net.traffic(), &net.counters());
     }
-}
-
-/// Which tasks to list.
-#[derive(Clone, Debug, Default)]
-pub struct TaskFilter {
-    /// Only those in one of these states, by [`meshwork_core::TaskState::as_str`]; empty: all.
-    pub states: Vec<String>,
-    /// Only those of this handler.
-    pub handler: Option<String>,
-    /// Only members of this group.
-    pub group: Option<GroupId>,
-    /// Only those behind this one in the order of the list: when it was submitted, and its id.
-    pub after: Option<(Time, TaskId)>,
-    /// At most so many, the newest first; 0: at most 1,024.
-    pub limit: usize,
 }
 
 impl NetworkManager {
@@ -372,7 +358,8 @@ impl NetworkManager {
         }
     }
 
-    /// The tasks that match, the newest first. One whose record is damaged is left out.
+    /// The tasks that match, the newest first; a limit of 0 means at most 1,024. One whose record is
+    /// damaged is left out.
     ///
     /// # Errors
     ///
@@ -385,7 +372,7 @@ impl NetworkManager {
         loop {
             let (states, handler) = (states.clone(), handler.clone());
             let limit = (most - asked).min(LISTED);
-            let query = TaskQuery { states, handler, group, after, limit };
+            let query = TaskFilter { states, handler, group, after, limit };
             let page = self.ask(move |engine, now| engine.tasks(&query, now)).await?;
             let is_last = page.len() < limit;
             asked += page.len();

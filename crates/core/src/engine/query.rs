@@ -51,7 +51,8 @@ impl Engine {
         }
     }
 
-    /// The tasks that match, the newest first. Why one of them waits is said without a word on each peer.
+    /// The tasks that match, the newest first; a limit of 0 means all. Why one of them waits is said
+    /// without a word on each peer.
     pub fn tasks(&self, query: &TaskQuery, now: Time) -> Vec<Known<TaskView>> {
         let group = query.group.map(|group| self.groups.slot(&group));
         let fits = |(submitted, id), member: Option<GroupSlot>, state: &TaskState, kind: Kind| {
