@@ -85,10 +85,6 @@ pub(crate) enum Point {
     CancelCame,
     /// The journal has counted this start, and the marker beside it has not.
     Counted,
-    /// A portion of the journal is in a smaller file.
-    Shrinking,
-    /// The smaller file has the name of the journal's, which is not synced.
-    Renamed,
 }
 
 impl Point {
@@ -124,8 +120,6 @@ impl Point {
             Self::Removed => "removed",
             Self::CancelCame => "cancel-came",
             Self::Counted => "counted",
-            Self::Shrinking => "shrinking",
-            Self::Renamed => "renamed",
         }
     }
 }

@@ -15,11 +15,7 @@ use std::{
 use redb::{Database, ReadableDatabase, ReadableTable};
 
 use super::{ENDED, FORGOTTEN, META, Numbered, Store};
-use crate::{
-    crash::{self, Point},
-    home::HomeError,
-    journal::JournalError,
-};
+use crate::{home::HomeError, journal::JournalError};
 
 /// A file that is being written beside the journal. It is removed when this is dropped.
 pub(in crate::journal) struct Shrinking {
@@ -92,7 +88,6 @@ impl Shrinking {
         self.next = segments.last().map_or(self.next, |(number, _)| number + 1);
         self.next_forgotten =
             forgotten.last().map_or(self.next_forgotten, |(number, _)| number + 1);
-        crash::at(Point::Shrinking);
         Ok(!is_last)
     }
 
@@ -103,9 +98,7 @@ impl Shrinking {
     /// The file cannot be renamed.
     pub(in crate::journal) fn rename(&self, store: &Store) -> Result<(), JournalError> {
         let renamed = fs::rename(&self.path, &store.path);
-        renamed.map_err(|source| HomeError::Io { path: store.path.clone(), source })?;
-        crash::at(Point::Renamed);
-        Ok(())
+        renamed.map_err(|source| HomeError::Io { path: store.path.clone(), source }.into())
     }
 
     /// The store writes to the renamed file from now on.
