@@ -85,6 +85,32 @@ fn an_owner_reaches_only_its_own_attempts() {
 }
 
 #[test]
+fn the_same_assignment_of_two_owners_is_two_attempts() {
+    let mut net = Net::connected(&[2, 0]);
+    net.connect(2, 1);
+    let id = net.submit(task("text/a"));
+    let (_, _, work) = net.nodes[1].running[0].clone();
+    let other = net.nodes[2].id;
+    net.feed(1, Input::Trust { peer: other, trusted: true });
+    net.feed(1, Input::OwnerSession { peer: other });
+    net.settle();
+    net.feed(1, Input::FromOwner { peer: other, frames: vec![ToWorker::Assign(work)] });
+    net.settle();
+    assert_eq!(net.nodes[1].running.len(), 2);
+    net.disconnect(0, 1);
+    net.disconnect(2, 1);
+    net.finish(1, output("x"));
+    net.finish(1, output("x"));
+    assert_eq!(net.nodes[1].engine.accounts().unacked, 2);
+    net.feed(1, Input::FromOwner { peer: other, frames: vec![ToWorker::Ack(FIRST)] });
+    net.settle();
+    assert_eq!(net.nodes[1].engine.accounts().unacked, 1);
+    net.connect(0, 1);
+    net.pass(limits::SESSION_RETRY);
+    assert_eq!(net.state(id), "succeeded");
+}
+
+#[test]
 fn an_assignment_sent_twice_runs_once() {
     let mut net = Net::connected(&[2]);
     net.submit(task("text/a"));
