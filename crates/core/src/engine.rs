@@ -261,13 +261,13 @@ impl Engine {
             hopeless: FxHashMap::default(),
             offering: FxHashMap::default(),
         };
-        engine.find_handlers();
+        engine.apply_policy();
         engine.on_owner_session(PeerKey::LOCAL);
         engine
     }
 
-    /// The policy is new: works out whose work each handler takes.
-    fn find_handlers(&mut self) {
+    /// Looks up the policy of each handler; called when the policy changes.
+    fn apply_policy(&mut self) {
         let EngineConfig { advert, accept, .. } = &self.config;
         self.handlers = LocalHandlers::new(&advert.handlers, accept, &mut self.kinds);
     }
@@ -302,7 +302,7 @@ impl Engine {
             Input::Drain { on } => self.on_drain(on),
             Input::Accept { policy } => {
                 self.config.accept = policy;
-                self.find_handlers();
+                self.apply_policy();
                 self.credit_dirty = true;
             }
             Input::Close => self.on_close(),

@@ -14,8 +14,8 @@ pub const KEEP_BYTES: u64 = 5 * 1024 * MIB as u64;
 /// Bytes of ended tasks that are kept in memory only, each with its result: a hundred and thirty
 /// thousand at most. Beyond it the oldest are forgotten.
 pub const ENDED_IN_MEMORY: u64 = 128 * MIB as u64;
-/// Single tasks among them whose results were handed out: as many as are often looked at again, and a
-/// table that stays in the processor's cache. Beyond it the one that was handed out first is forgotten.
+/// Single tasks among them whose results were handed out; beyond it those handed out first are forgotten.
+/// They are rarely asked for again, and a table of this size stays in the processor's cache.
 pub const HANDED_OUT_IN_MEMORY: usize = 16_384;
 /// Ended tasks that are archived together: one file of the archive. Some milliseconds of a pass.
 pub const ARCHIVE_TASKS: usize = 8_192;

@@ -113,7 +113,7 @@ pub(crate) struct Driver {
     waiters: Slab<Waiter>,
     /// Waiters after the last sweep; see `waiters`.
     swept: usize,
-    /// Tasks whose results were handed out and of which the engine is not told yet.
+    /// Tasks whose results were handed out in this pass; the engine is told at its end.
     handed_out: Vec<TaskId>,
     effects: Vec<Effect>,
     timer: Pin<Box<Sleep>>,

@@ -182,7 +182,7 @@ impl Engine {
         self.gate.record(Record::Archived { first, count, ids });
     }
 
-    /// So many ended tasks of the archive are taken up next.
+    /// Reserves memory for so many archived tasks. Call it before [`Self::restore_volume`].
     pub fn expect_volumes(&mut self, tasks: usize) {
         self.archive.table.reserve(tasks);
     }

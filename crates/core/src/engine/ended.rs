@@ -189,20 +189,22 @@ impl Ended {
     /// Those with this number and higher ones, the oldest first.
     pub(super) fn iter_from(&self, number: u64) -> impl Iterator<Item = (u64, &Entry)> {
         let (first, _) = split(number);
-        let entries = self.chunks.range(first..).flat_map(|(first, chunk)| {
-            let entries = chunk.entries().iter();
-            entries.map(move |entry| (first << DIGITS | u64::from(entry.at), entry))
-        });
+        let entries = self.chunks.range(first..).flat_map(numbered);
         entries.skip_while(move |(of, _)| *of < number)
     }
 
     /// All entries with their numbers, the oldest first.
     pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = (u64, &Entry)> {
-        self.chunks.iter().flat_map(|(first, chunk)| {
-            let entries = chunk.entries().iter();
-            entries.map(move |entry| (first << DIGITS | u64::from(entry.at), entry))
-        })
+        self.chunks.iter().flat_map(numbered)
     }
+}
+
+/// The entries of a chunk with their numbers.
+fn numbered<'c>(
+    (first, chunk): (&'c u64, &'c Chunk),
+) -> impl DoubleEndedIterator<Item = (u64, &'c Entry)> {
+    let entries = chunk.entries().iter();
+    entries.map(move |entry| (first << DIGITS | u64::from(entry.at), entry))
 }
 
 fn find(chunks: &BTreeMap<u64, Chunk>, number: u64) -> Option<&Entry> {

@@ -1,7 +1,7 @@
 //! From what people type to the task or group that they mean.
 //!
-//! A search by the end of an id looks at every id that is known. It goes in portions, between which the
-//! driver does its other work.
+//! A search by the end of an id compares every known id. It runs in portions, and the driver does its other
+//! work between them.
 
 use super::{Engine, groups::GroupSlot, tasks::Owned, view::Found};
 use crate::{
@@ -13,15 +13,15 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Search {
     /// What is left to look at; none if the search is over.
-    rest: Option<(IdEnd, From)>,
+    rest: Option<(IdEnd, Part)>,
     first: Option<Found>,
     others: usize,
 }
 
-/// Where a search by the end of an id goes on. `Groups → Table → Archive`: tasks move from the table to
-/// the archive, and so none is missed.
+/// Where a search by the end of an id continues. `Groups → Table → Archive`: tasks move from the table to
+/// the archive only, so the search misses none.
 #[derive(Clone, Copy, Debug)]
-enum From {
+enum Part {
     Groups,
     /// At this place of the table.
     Table(usize),
@@ -67,7 +67,7 @@ impl Engine {
             return Search::over(task.or(group));
         }
         match IdEnd::parse(selector) {
-            Some(end) => Search { rest: Some((end, From::Groups)), first: None, others: 0 },
+            Some(end) => Search { rest: Some((end, Part::Groups)), first: None, others: 0 },
             None => Search::over(None),
         }
     }
@@ -76,27 +76,27 @@ impl Engine {
     pub fn go_on_searching(&self, search: &mut Search) {
         let Some((end, from)) = search.rest.take() else { return };
         let next = match from {
-            From::Groups => {
+            Part::Groups => {
                 let groups = self.groups.ids().filter(|id| end.fits(id.as_bytes()));
                 groups.for_each(|id| search.add(Found::Group(id)));
-                Some(From::Table(0))
+                Some(Part::Table(0))
             }
-            From::Table(from) => {
+            Part::Table(from) => {
                 let until = from.saturating_add(limits::SEARCHED_AT_ONCE);
                 let tasks = self.tasks.places(from..until).map(|task| task.id);
                 let fitting = tasks.filter(|id| end.fits(id.as_bytes()));
                 fitting.for_each(|id| search.add(Found::Task(id)));
                 let is_last = until >= self.tasks.capacity();
-                Some(if is_last { From::Archive(0) } else { From::Table(until) })
+                Some(if is_last { Part::Archive(0) } else { Part::Table(until) })
             }
-            From::Archive(from) => {
+            Part::Archive(from) => {
                 let mut entries = self.archive.table.iter_from(from);
                 for (_, entry) in entries.by_ref().take(limits::SEARCHED_AT_ONCE) {
                     if end.fits(entry.id.as_bytes()) {
                         search.add(Found::Task(entry.id));
                     }
                 }
-                entries.next().map(|(number, _)| From::Archive(number))
+                entries.next().map(|(number, _)| Part::Archive(number))
             }
         };
         search.rest = next.map(|next| (end, next));

@@ -342,8 +342,8 @@ impl Engine {
         }
     }
 
-    /// The result of a single task in memory was handed out: the first that were make room, some hundred
-    /// at a time.
+    /// The result of a single task in memory was handed out. Beyond the limit the tasks whose results were
+    /// handed out first are forgotten, [`HANDED_OUT_AT_ONCE`] at a time.
     pub(super) fn hand_out(&mut self, key: TaskKey) {
         let handed_out = &mut self.retention.handed_out;
         handed_out.push_back(key);
@@ -475,7 +475,7 @@ impl Engine {
     }
 }
 
-/// Handed out results that are forgotten together.
+/// Tasks that are forgotten together once their results were handed out.
 const HANDED_OUT_AT_ONCE: usize = 256;
 
 /// Ages are looked at no more often than in such a part of the time that is kept.

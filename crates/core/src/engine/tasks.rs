@@ -394,8 +394,8 @@ impl Tasks {
         }
     }
 
-    /// Whether this task is there and has ended. Asked of many before the first is removed: they are in no
-    /// cache, and so their way from memory, and that of the index, is waited for together.
+    /// Whether this task is in the table and has ended. Callers ask about a whole batch before they remove
+    /// the first: the cache misses of the batch then overlap.
     pub(super) fn is_ended(&self, key: TaskKey) -> bool {
         let task = self.get(key).filter(|task| task.has_ended());
         task.is_some_and(|task| self.by_id(&task.id) == Some(key))
@@ -434,7 +434,7 @@ impl Tasks {
         .collect()
     }
 
-    /// The task that was inserted and submitted last, also if it is not here any more.
+    /// The most recently submitted task, even if it is no longer in the table.
     pub(super) fn last(&self) -> Option<(TaskId, TaskKey)> {
         self.last.map(|(_, id, key)| (id, key))
     }

@@ -140,7 +140,7 @@ pub struct TaskQuery {
     pub group: Option<GroupId>,
     /// Only those behind this one in the order of the list: when it was submitted, and its id.
     pub after: Option<(Time, TaskId)>,
-    /// At most so many; what 0 means is said where it is asked.
+    /// At most so many; the method that takes the query says what 0 means.
     pub limit: usize,
 }
 

@@ -71,7 +71,8 @@ impl fmt::Display for TaskState {
 pub struct TaskResult {
     /// The bytes that the handler returned. Cheap to clone.
     pub output: Bytes,
-    /// The worker that ran the attempt. The connection proves who sent the result, and nobody checks whether it is right.
+    /// The worker that ran the attempt. The connection proves who sent the result; nobody checks whether it
+    /// is right.
     pub worker: PeerId,
     /// Which attempt it was, from 1.
     pub attempt: u32,

@@ -86,7 +86,7 @@ fn a_trusted_peer_is_remembered_also_without_an_address() {
     let seen = clock.time(i64::try_from(NOW * 1_000).unwrap());
     let known = Remembered::new(trusted, &[], true).unwrap().last_met("laptop", seen);
     assert_eq!(read.remembered(&list, clock), [known]);
-    // Nothing can be done about it once it is not trusted any more.
+    // A peer that is neither trusted nor has an address is of no use.
     assert!(read.remembered(&nobody(), clock).is_empty());
 }
 

@@ -110,5 +110,5 @@ impl Driver {
 
 /// Waiters that are tolerated before the first sweep.
 const SLACK: usize = 1_024;
-/// Whoever waits for an answer about a group waits for the end of no task.
+/// The task id of a caller that waits for an answer about a group.
 const NO_TASK: TaskId = TaskId::from_bytes([0; 16]);

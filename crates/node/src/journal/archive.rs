@@ -361,7 +361,7 @@ impl Archive {
         self.files().keys().copied().collect()
     }
 
-    /// What is said of a file that is to be written anew, because less than half of its bytes are kept.
+    /// The entry of a file, if it is to be rewritten because less than half of its bytes are kept.
     pub(super) fn sparse(&self, first: u64) -> Option<Entry> {
         let files = self.files();
         let entry = files.get(&first)?;

@@ -123,7 +123,7 @@ struct Thread {
 }
 
 impl Thread {
-    /// Until nobody waits for volumes any more.
+    /// Runs until the driver has dropped its end.
     fn run(&mut self) {
         while let Ok(job) = self.jobs.recv() {
             if self.told.is_closed() {
@@ -152,7 +152,7 @@ impl Thread {
             return false;
         };
         self.records.clear();
-        // Before it is told: whoever hears of it may read it.
+        // Before the driver is told: it may read the volume at once.
         archive.add(volume.first, lengths);
         self.told.blocking_send(volume.first).is_ok()
     }
@@ -214,7 +214,7 @@ pub(super) fn rewrite(archive: &Archive, first: u64, entry: &Entry) -> io::Resul
     };
     let mut records = Records::default();
     for place in index.places.iter().filter(|place| !entry.dead.has(place.row.at)) {
-        // Damaged records are moved as they are: whoever asks for them is told.
+        // Damaged records are copied as they are: a reader is told of the damage.
         let bytes = reading.bytes(place)?.ok_or(io::ErrorKind::InvalidData)?;
         records.push_bytes(&bytes, place.input_bytes());
     }

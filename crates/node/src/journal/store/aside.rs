@@ -105,7 +105,7 @@ impl Tables<'_> {
         self.set(FORGOTTEN_UNTIL, until)
     }
 
-    /// One more start of ids counts as forgotten; the earliest does not any more, if there are too many.
+    /// Adds the start of a forgotten id. Beyond the limit the earliest one is dropped.
     pub(in crate::journal) fn forget(&mut self, start: &[u8]) -> Result<(), redb::Error> {
         let last =
             self.forgotten.last()?.map(|(number, last)| (number.value(), last.value() == start));
