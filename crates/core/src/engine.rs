@@ -10,48 +10,25 @@
 //!
 //! Absent on purpose: clocks, randomness and sockets (I1), and any lock: one driver owns it (I2).
 
-use std::{
-    cmp::Reverse,
-    collections::{BinaryHeap, VecDeque},
-    sync::Arc,
-};
+use std::time::Duration;
 
 use rand_core::Rng;
-use rustc_hash::FxHashMap;
 
-mod archive;
-mod digest;
-mod drain;
-mod ended;
+mod config;
 mod epoch_map;
-mod find;
 mod forgotten;
 mod gate;
-mod groups;
-mod handlers;
-mod hedge;
-mod held;
 mod input;
+mod keys;
 mod kinds;
 mod lanes;
-mod leases;
 mod ledger;
-mod members;
+mod node;
 mod owner;
-mod past;
 mod peers;
-mod placement;
-mod query;
-mod queue;
-mod refusals;
-mod restore;
-mod retention;
+mod record;
 mod run_times;
 mod story;
-mod submit;
-mod tail;
-mod take_back;
-mod tasks;
 #[cfg(test)]
 mod tests;
 mod timers;
@@ -59,517 +36,514 @@ pub mod view;
 mod volume;
 mod worker;
 
-pub use self::input::{
-    Accounts, Effect, GroupTally, Input, Kept, KeptResult, PeerLoad, Record, Reply, Restored,
-    RestoredEnd, RunId, Seq, Token,
+pub use self::{
+    config::{EngineConfig, Observed},
+    forgotten::Forgotten,
+    input::{Accounts, Effect, Input, Kept, PeerLoad, Reply, RunId, Token},
+    ledger::{Ledger, Made},
+    owner::{Members, Reader, Search},
+    record::{GroupTally, KeptResult, Record, Restored, RestoredEnd, Seq},
+    story::{PastAttempt, Story},
+    volume::{Anew, ArchivedTask, Row, Volume},
 };
 use self::{
-    archive::Archive,
-    gate::Gate,
-    groups::Groups,
-    handlers::LocalHandlers,
-    held::HeldTable,
-    kinds::{Kind, Kinds},
-    peers::{PeerKey, Peers, SessionState},
-    queue::{GroupKey, Queue},
-    retention::Retention,
-    tail::Tail,
-    take_back::Ahead,
-    tasks::{TaskKey, Tasks},
-    timers::{Timer, Timers},
-};
-pub use self::{
-    find::Search,
-    forgotten::Forgotten,
-    ledger::{Ledger, Made},
-    members::{Anew, Members},
-    story::{PastAttempt, Story},
-    volume::{ArchivedTask, Row, Volume},
+    keys::PeerKey,
+    node::{Cx, NoRng, Node},
+    owner::Owner,
+    timers::Timer,
+    view::Sizes,
+    worker::Worker,
 };
 use crate::{
-    PeerId,
+    PeerId, ResourceUsage,
     advert::Advert,
-    frame::{ToOwner, ToWorker},
     limits,
-    policy::AcceptPolicy,
-    task::{Durability, TaskState},
+    reason::Reason,
+    task::{GroupId, TaskId},
     time::Time,
 };
-
-/// What an engine must know before it starts.
-#[derive(Clone, Debug)]
-pub struct EngineConfig {
-    /// Who this node is.
-    pub local: PeerId,
-    /// How often this identity has started, at least 1: fences off the attempts of earlier starts.
-    pub boot: u32,
-    /// All that this node has; tasks of its own may use all of it.
-    pub advert: Advert,
-    /// Whose tasks run here.
-    pub accept: AcceptPolicy,
-    /// Attempts that run here at once; 0: none, not even the node's own.
-    pub slots: u32,
-    /// How long an attempt is believed without hearing of its worker.
-    pub lease: std::time::Duration,
-    /// How often owners are told what runs here.
-    pub heartbeat: std::time::Duration,
-    /// What outlives the process of tasks that do not say it themselves.
-    pub durability: Durability,
-    /// Own tasks that may wait or run, at most [`limits::OWNED_TASKS`].
-    pub max_owned: usize,
-    /// Bytes of ended tasks that are kept on disk, each of which counts at least
-    /// [`limits::ENDED_WEIGHT`].
-    pub keep_bytes: u64,
-    /// The same of those that are kept in memory only.
-    pub memory_bytes: u64,
-    /// How long ended tasks are kept, and results for owners that do not come for them, in time that
-    /// the node is up.
-    pub keep_results: std::time::Duration,
-    /// How long the node was up in all its earlier starts.
-    pub up_before: std::time::Duration,
-    /// When this start began.
-    pub started: Time,
-}
 
 /// All that a node decides about tasks. See the [module](self).
 #[derive(Debug)]
 pub struct Engine {
-    config: EngineConfig,
-    kinds: Kinds,
-    handlers: LocalHandlers,
-    peers: Peers,
-    tasks: Tasks,
-    archive: Archive,
-    retention: Retention,
-    forgotten: Forgotten,
-    groups: Groups,
-    queue: Queue,
-    held: HeldTable,
-    /// Owners with attempts that wait for a slot here, in turn.
-    turn: VecDeque<PeerKey>,
-    gate: Gate,
-    timers: Timers,
-    counts: Counts,
-    next_epoch: u64,
-    /// Takes no attempts.
-    draining: bool,
-    /// Takes no tasks, and sends none out: the node stops.
-    closing: bool,
-    /// Something happened that may let a waiting task go.
-    place: bool,
-    /// Groups that have not been looked at since.
-    unplaced: usize,
-    /// Tasks that wait for a second attempt, at most [`limits::OVERDUE_TASKS`]; some need none any more.
-    overdue: VecDeque<TaskKey>,
-    /// How many of these have not been looked at since.
-    unhedged: usize,
-    /// How long attempts take, by handler; at most [`limits::KINDS`].
-    tails: FxHashMap<Kind, Box<Tail>>,
-    /// Reused by placement.
-    turns: BinaryHeap<Reverse<Turn>>,
-    credit_dirty: bool,
-    heartbeat_armed: bool,
-    disk_full: bool,
-    /// Workers with acknowledgements that wait for company. While there are any, a timer is armed.
-    acking: Vec<PeerKey>,
-    /// Workers at which attempts may wait for a slot.
-    ahead: Ahead,
-    /// What anybody wants to be told.
-    observed: Observed,
-    /// Tasks that were submitted in this pass, if anybody is told which of them wait.
-    submitted: Vec<TaskKey>,
-    /// Handlers that nobody has, by the version of what peers offer.
-    hopeless: ByVersion<bool>,
-    /// Who offers a handler to tasks of this node, by the same version: tasks of new needs have to be
-    /// compared with these alone.
-    offering: ByVersion<Arc<[PeerKey]>>,
-}
-
-/// What was worked out of the peer table for a handler, and of which version; at most
-/// [`limits::KINDS`].
-type ByVersion<T> = FxHashMap<Kind, (u64, T)>;
-
-/// What anybody wants to be told. Each costs something per task.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Observed {
-    /// [`Effect::TaskChanged`] and [`Effect::TaskProgress`].
-    pub tasks: bool,
-    /// [`Effect::Message`].
-    pub messages: bool,
-}
-
-/// A group's turn in placement: the most urgent of its lines, its place, which group.
-type Turn = (lanes::Rank, usize, GroupKey);
-
-/// What has happened since the start.
-#[derive(Debug, Default)]
-struct Counts {
-    succeeded: u64,
-    failed: u64,
-    cancelled: u64,
-    expired: u64,
-    late: u64,
-    second_attempts: u64,
-    executed: u64,
-    dropped_results: u64,
-}
-
-/// What every reaction is given: the time, randomness, and where effects go.
-struct Cx<'a> {
-    now: Time,
-    rng: &'a mut dyn Rng,
-    out: &'a mut Vec<Effect>,
+    /// What both halves share.
+    node: Node,
+    owner: Owner,
+    worker: Worker,
 }
 
 impl Engine {
     /// An engine that knows no task and no peer but itself.
     pub fn new(config: EngineConfig) -> Self {
-        let mut advert = config.advert.clone();
-        advert.capacity.slots = config.slots;
+        let came_back = config.boot > 1;
         let mut engine = Self {
-            peers: Peers::new(config.local, advert, config.boot > 1),
-            config,
-            kinds: Kinds::default(),
-            handlers: LocalHandlers::default(),
-            tasks: Tasks::default(),
-            archive: Archive::default(),
-            retention: Retention::new(),
-            forgotten: Forgotten::default(),
-            groups: Groups::default(),
-            queue: Queue::default(),
-            held: HeldTable::default(),
-            turn: VecDeque::new(),
-            gate: Gate::default(),
-            timers: Timers::default(),
-            counts: Counts::default(),
-            next_epoch: 1,
-            draining: false,
-            closing: false,
-            place: false,
-            unplaced: 0,
-            overdue: VecDeque::new(),
-            unhedged: 0,
-            tails: FxHashMap::default(),
-            turns: BinaryHeap::new(),
-            credit_dirty: false,
-            heartbeat_armed: false,
-            disk_full: false,
-            acking: Vec::new(),
-            ahead: Ahead::default(),
-            observed: Observed::default(),
-            submitted: Vec::new(),
-            hopeless: FxHashMap::default(),
-            offering: FxHashMap::default(),
+            node: Node::new(config),
+            owner: Owner::new(came_back),
+            worker: Worker::default(),
         };
-        engine.apply_policy();
-        engine.on_owner_session(PeerKey::LOCAL);
+        engine.worker.add_peer(PeerKey::LOCAL);
+        engine.worker.apply_policy(&mut engine.node);
+        engine.worker.on_session(&mut engine.node, PeerKey::LOCAL);
         engine
-    }
-
-    /// Looks up the policy of each handler; called when the policy changes.
-    fn apply_policy(&mut self) {
-        let EngineConfig { advert, accept, .. } = &self.config;
-        self.handlers = LocalHandlers::new(&advert.handlers, accept, &mut self.kinds);
     }
 
     /// Which effects that only tell something are wanted from now on. At first none is.
     pub fn observe(&mut self, observed: Observed) {
-        self.observed = observed;
+        self.node.observed = observed;
     }
 
     /// Reacts to one input. Does not place, start or send anything yet.
     pub fn handle(&mut self, input: Input, now: Time, rng: &mut dyn Rng, out: &mut Vec<Effect>) {
-        let cx = &mut Cx { now, rng, out };
+        let Some(key) = self.peer_of(&input) else { return };
+        let Self { node, owner, worker } = self;
+        let cx = &mut Cx { now, rng, out, node };
         match input {
-            Input::Submit { task, targets, token } => self.on_submit(cx, task, targets, token),
+            Input::Submit { task, targets, token } => owner.on_submit(cx, task, targets, token),
             Input::SubmitGroup { tasks, targets, token } => {
-                self.on_submit_group(cx, tasks, targets, token);
+                owner.on_submit_group(cx, tasks, targets, token);
             }
             Input::Cancel { id, by, reason, token } => {
-                self.on_cancel_task(cx, id, by, reason, token);
+                owner.on_cancel_task(cx, id, by, reason, token);
             }
             Input::CancelGroup { id, reason, token } => {
-                self.on_cancel_group(cx, id, reason, token);
+                owner.on_cancel_group(cx, id, reason, token);
             }
-            Input::Watch { id, token } => self.on_watch(cx, id, token),
-            Input::Unwatch { id, token } => self.on_unwatch(id, token),
-            Input::Finished { run, end, took } => self.on_finished(run, end, took, cx.now),
-            Input::Progress { run, fraction, message } => self.on_progress(run, fraction, message),
-            Input::Persisted { seq } => self.gate.open(seq, cx.out),
-            Input::Archived { first } => self.on_archived(first),
-            Input::Tick => self.on_tick(cx),
-            Input::Disk { full } => self.disk_full = full,
-            Input::Drain { on } => self.on_drain(on),
+            Input::Watch { id, token } => owner.on_watch(cx, id, token),
+            Input::Unwatch { id, token } => owner.on_unwatch(id, token),
+            Input::Finished { run, end, took } => worker.on_finished(cx, run, end, took),
+            Input::Progress { run, fraction, message } => {
+                worker.on_progress(cx.node, run, fraction, message);
+            }
+            Input::Persisted { seq } => cx.node.gate.open(seq, cx.out),
+            Input::Archived { first } => owner.on_archived(cx.node, first),
+            Input::Tick => on_tick(cx, owner, worker),
+            Input::Disk { full } => cx.node.disk_full = full,
             Input::Accept { policy } => {
-                self.config.accept = policy;
-                self.apply_policy();
-                self.credit_dirty = true;
+                cx.node.config.accept = policy;
+                worker.apply_policy(cx.node);
             }
-            Input::Close => self.on_close(),
-            Input::Abandon => self.on_abandon(cx),
-            Input::FromWorker { peer, frames } => {
-                if let Some(key) = self.peers.key(&peer) {
-                    self.on_from_worker(cx, key, frames);
-                }
+            Input::Drain { on } => {
+                cx.node.drain(on);
+                on_withdrawal(cx.node, worker);
             }
-            Input::FromOwner { peer, frames } => {
-                if let Some(key) = self.peers.key(&peer) {
-                    self.on_from_owner(cx, key, frames);
-                }
+            Input::Close => on_close(cx.node, owner, worker),
+            Input::Abandon => {
+                on_close(cx.node, owner, worker);
+                owner.on_abandon(cx);
+                worker.stop_all(cx);
             }
-            Input::PeerReady { peer, .. }
-            | Input::Trust { peer, .. }
-            | Input::WorkerSession { peer }
-            | Input::OwnerSession { peer } => {
-                if let Some(key) = self.intern(peer).filter(|key| *key != PeerKey::LOCAL) {
-                    self.on_peer(cx, key, input);
-                }
+            Input::FromWorker { frames, .. } => owner.on_from_worker(cx, key, frames),
+            Input::FromOwner { frames, .. } => worker.on_from_owner(cx, key, frames),
+            Input::PeerReady { advert, .. } => on_advert(cx, owner, key, advert),
+            Input::PeerGone { .. } => on_gone(cx, owner, key),
+            Input::PeerMeasured { round_trip, usage, .. } => {
+                on_measured(cx, owner, worker, (key, round_trip, usage));
             }
-            // Whoever comes and goes without ever being ready leaves no trace.
-            Input::PeerMeasured { peer, round_trip, usage } => {
-                if let Some(key) = self.peers.key(&peer) {
-                    self.on_measured(cx, key, round_trip, usage);
-                }
+            Input::Trust { trusted, .. } => on_trust(cx, owner, worker, (key, trusted)),
+            Input::WorkerSession { .. } => owner.on_session(cx, key),
+            Input::WorkerSessionLost { .. } => owner.on_session_lost(cx, key),
+            Input::OwnerSession { .. } => {
+                peer_changed(cx, owner);
+                worker.on_session(cx.node, key);
             }
-            Input::PeerGone { peer }
-            | Input::WorkerSessionLost { peer }
-            | Input::OwnerSessionLost { peer } => {
-                if let Some(key) = self.peers.key(&peer).filter(|key| *key != PeerKey::LOCAL) {
-                    self.on_peer(cx, key, input);
-                }
+            Input::OwnerSessionLost { .. } => {
+                peer_changed(cx, owner);
+                worker.on_session_lost(cx, key);
             }
         }
     }
 
-    /// Something about a peer has changed; who may run what is worked out anew.
-    fn on_peer(&mut self, cx: &mut Cx<'_>, key: PeerKey, input: Input) {
-        let offers =
-            matches!(input, Input::PeerReady { .. } | Input::PeerGone { .. } | Input::Trust { .. });
-        if offers {
-            self.peers.offers_changed();
-        } else {
-            self.peers.version += 1;
-        }
-        self.place = true;
-        let Some(peer) = self.peers.get_mut(key) else { return };
+    /// The peer that an input is about, the node itself if it is about none. None if the input is to be
+    /// ignored: a peer that comes and goes without ever being ready leaves no trace.
+    fn peer_of(&mut self, input: &Input) -> Option<PeerKey> {
         match input {
-            Input::PeerReady { advert, .. } => {
-                peer.advert = Some(advert);
-                peer.offers = peer.offers.wrapping_add(1);
-                peer.worker.refuses.clear();
-                peer.worker.refuses_named.clear();
-                peer.worker.session_after = Time::ZERO;
-                self.resume_session(cx, key);
-                self.prepare_session(cx, key);
+            Input::PeerReady { peer, .. }
+            | Input::Trust { peer, .. }
+            | Input::WorkerSession { peer }
+            | Input::OwnerSession { peer } => {
+                self.intern(*peer).filter(|key| *key != PeerKey::LOCAL)
             }
-            Input::PeerGone { .. } => {
-                peer.advert = None;
-                if peer.worker.session != SessionState::None {
-                    self.on_worker_session_lost(cx, key);
-                }
+            Input::PeerGone { peer }
+            | Input::WorkerSessionLost { peer }
+            | Input::OwnerSessionLost { peer } => {
+                self.node.peers.key(peer).filter(|key| *key != PeerKey::LOCAL)
             }
-            Input::Trust { trusted, .. } => {
-                peer.trusted = trusted;
-                // What is accepted from it may be another.
-                self.credit_dirty = true;
-                self.prepare_session(cx, key);
-            }
-            Input::WorkerSession { .. } => self.on_worker_session(cx, key),
-            Input::WorkerSessionLost { .. } => self.on_worker_session_lost(cx, key),
-            Input::OwnerSession { .. } => self.on_owner_session(key),
-            Input::OwnerSessionLost { .. } => self.on_owner_session_lost(cx, key),
+            Input::FromWorker { peer, .. }
+            | Input::FromOwner { peer, .. }
+            | Input::PeerMeasured { peer, .. } => self.node.peers.key(peer),
             Input::Submit { .. }
             | Input::SubmitGroup { .. }
             | Input::Cancel { .. }
             | Input::CancelGroup { .. }
             | Input::Watch { .. }
             | Input::Unwatch { .. }
-            | Input::FromWorker { .. }
-            | Input::FromOwner { .. }
             | Input::Finished { .. }
             | Input::Progress { .. }
             | Input::Persisted { .. }
             | Input::Archived { .. }
-            | Input::PeerMeasured { .. }
             | Input::Tick
             | Input::Disk { .. }
             | Input::Drain { .. }
             | Input::Accept { .. }
             | Input::Close
-            | Input::Abandon => {}
+            | Input::Abandon => Some(PeerKey::LOCAL),
         }
     }
 
-    /// Placement looks at it from now on.
-    fn on_measured(
-        &mut self,
-        cx: &mut Cx<'_>,
-        key: PeerKey,
-        round_trip: Option<std::time::Duration>,
-        usage: Option<crate::ResourceUsage>,
-    ) {
-        let Some(peer) = self.peers.get_mut(key) else { return };
-        if let Some(round_trip) = round_trip {
-            let before = peer.measured.latency;
-            peer.measured.add_round_trip(round_trip);
-            self.credit_dirty |= peer.owner.session && peer.measured.latency != before;
+    /// The place of a peer. When the table is full, a peer that is neither trusted nor ready and has
+    /// nothing here makes room; if there is none, the results that an absent owner has not fetched do:
+    /// no peer that speaks is ignored.
+    fn intern(&mut self, id: PeerId) -> Option<PeerKey> {
+        let Self { node, owner, worker } = self;
+        if let Some(key) = node.peers.key(&id) {
+            return Some(key);
         }
-        if let Some(usage) = usage {
-            peer.measured.set_usage(&usage);
-            // Whether it has the memory that a task asks for may have changed.
-            self.peers.version += 1;
-            self.place = true;
+        if node.peers.is_full() {
+            let is_busy = |key| !owner.is_idle(key) || !worker.is_idle(key);
+            let empty = node.peers.find_gone(|key| is_busy(key) || worker.holds(key));
+            let gone = empty.or_else(|| node.peers.find_gone(is_busy))?;
+            worker.drop_results(node, gone);
+            node.peers.remove(gone);
+            owner.remove_peer(gone);
+            worker.add_peer(gone);
         }
-        self.prepare_session(cx, key);
-    }
-
-    fn on_tick(&mut self, cx: &mut Cx<'_>) {
-        for _ in 0..limits::TICK_TIMERS {
-            let Some((at, timer)) = self.timers.pop(cx.now) else { return };
-            match timer {
-                Timer::Task(key) => self.on_task_timer(cx, key, at),
-                Timer::Rest(key) => self.on_rest_over(cx, key, at),
-                Timer::Lease(key) => self.on_lease_timer(cx, key),
-                Timer::Heartbeat => self.heartbeat(cx),
-                Timer::Acks => self.send_acks(),
-                Timer::TakeBack => self.ahead.armed = false,
-                // This pass sees what is too old.
-                Timer::Retention => {}
-            }
-        }
+        let key = node.peers.add(id)?;
+        owner.add_peer(key);
+        worker.add_peer(key);
+        Some(key)
     }
 
     /// Places waiting tasks and starts attempts. Call again after every execution that ended in
     /// place, until no more [`Effect::Execute`] comes.
     pub fn advance(&mut self, now: Time, rng: &mut dyn Rng, out: &mut Vec<Effect>) {
-        self.stop_groups(now);
-        let cx = &mut Cx { now, rng, out };
-        let before = self.next_epoch;
+        let Self { node, owner, worker } = self;
+        let cx = &mut Cx { now, rng, out, node };
+        owner.stop_groups(cx);
+        let before = owner.sent();
         for turn in 1..=limits::LOCAL_TURNS {
-            self.grant_credit(cx.now);
-            self.place_waiting(cx);
-            if !self.deliver_local(cx) {
+            worker.grant_credit(cx.node, now);
+            owner.place_waiting(cx);
+            if !deliver_local(cx, owner, worker) {
                 break;
             }
-            self.place |= turn == limits::LOCAL_TURNS;
+            if turn == limits::LOCAL_TURNS {
+                owner.look_again();
+            }
         }
-        self.take_back(cx, self.next_epoch == before);
-        self.dispatch(cx);
-    }
-
-    /// Carries what the node says to itself from one half to the other. False if there was nothing.
-    fn deliver_local(&mut self, cx: &mut Cx<'_>) -> bool {
-        let Some(local) = self.peers.get_mut(PeerKey::LOCAL) else { return false };
-        let to_worker = std::mem::take(&mut local.worker.out);
-        let to_owner = std::mem::take(&mut local.owner.out);
-        if to_worker.is_empty() && to_owner.is_empty() {
-            return false;
-        }
-        self.on_from_owner(cx, PeerKey::LOCAL, to_worker);
-        if !to_owner.is_empty() {
-            self.on_from_worker(cx, PeerKey::LOCAL, to_owner);
-        }
-        true
+        let is_idle = owner.sent() == before;
+        owner.take_back(cx, is_idle);
+        worker.dispatch(cx, &mut |cx, id, attempt| owner.note_start(cx, id, attempt));
     }
 
     /// Ends the pass: frames to peers, the journal batch, and what does not depend on it.
     pub fn flush(&mut self, now: Time, rng: &mut dyn Rng, out: &mut Vec<Effect>) {
-        self.tell_waiting(out);
-        self.announce_local(now, rng, out);
-        self.forget_old(now);
-        self.archive(out);
-        let mut touched = std::mem::take(&mut self.peers.touched);
-        for key in &touched {
-            if *key != PeerKey::LOCAL {
-                self.announce(*key);
+        let Self { node, owner, worker } = self;
+        let cx = &mut Cx { now, rng, out, node };
+        owner.tell_waiting(cx);
+        announce_local(cx, owner, worker);
+        owner.flush_ended(cx);
+        let touched = cx.node.peers.take_touched();
+        for key in touched.iter().filter(|key| **key != PeerKey::LOCAL) {
+            worker.announce(cx.node, *key);
+            owner.flush_acks(cx.node, *key, now);
+            let Some(entry) = cx.node.peers.get_mut(*key) else { continue };
+            let (peer, to_worker) = (*entry.id, entry.take_to_worker());
+            let to_owner = entry.take_to_owner();
+            if !to_worker.is_empty() {
+                cx.out.push(Effect::ToWorker { peer, frames: to_worker });
+            }
+            if !to_owner.is_empty() {
+                cx.out.push(Effect::ToOwner { peer, frames: to_owner });
             }
         }
-        for key in touched.drain(..) {
-            let Some(peer) = self.peers.get_mut(key) else { continue };
-            peer.touched = false;
-            if key == PeerKey::LOCAL {
-                continue;
-            }
-            let peer_id = *peer.id;
-            // A node that stops has no later.
-            let now_or_never = self.closing || peer.worker.acks.len() >= limits::ACK_BATCH;
-            if !peer.worker.out.is_empty() || now_or_never {
-                self.gate.acks(&mut peer.worker, peer_id);
-            } else if !peer.worker.acks.is_empty() && !peer.worker.acking {
-                peer.worker.acking = true;
-                if self.acking.is_empty() {
-                    self.timers.arm(now + limits::ACK_DELAY, Timer::Acks);
-                }
-                self.acking.push(key);
-            }
-            if !peer.worker.out.is_empty() {
-                let frames: Vec<ToWorker> = std::mem::take(&mut peer.worker.out);
-                out.push(Effect::ToWorker { peer: peer_id, frames });
-            }
-            if !peer.owner.out.is_empty() {
-                let frames: Vec<ToOwner> = std::mem::take(&mut peer.owner.out);
-                out.push(Effect::ToOwner { peer: peer_id, frames });
-            }
-        }
-        self.peers.touched = touched;
-        self.record_read();
-        for tally in self.groups.take_tallies() {
-            self.gate.record(tally);
-        }
-        self.gate.close(out);
-    }
-
-    /// Own attempts that still wait or run here are told to the owner's half.
-    fn announce_local(&mut self, now: Time, rng: &mut dyn Rng, out: &mut Vec<Effect>) {
-        self.announce(PeerKey::LOCAL);
-        let cx = &mut Cx { now, rng, out };
-        for turn in 1..=limits::LOCAL_TURNS {
-            if !self.deliver_local(cx) {
-                break;
-            }
-            self.place |= turn == limits::LOCAL_TURNS;
-        }
-    }
-
-    /// Acknowledgements have waited long enough for other frames to travel with.
-    fn send_acks(&mut self) {
-        for key in std::mem::take(&mut self.acking) {
-            if let Some(peer) = self.peers.get_mut(key) {
-                peer.worker.acking = false;
-                let id = *peer.id;
-                self.gate.acks(&mut peer.worker, id);
-            }
-        }
+        cx.node.peers.untouch(touched);
+        owner.flush_records(cx.node);
+        cx.node.gate.close(cx.out);
     }
 
     /// When [`Input::Tick`] is due next, if ever; in the past if there is more to place.
     pub fn next_timer(&self) -> Option<Time> {
-        if self.place
-            || self.unplaced > 0
-            || self.unhedged > 0
-            || self.may_stop_more()
-            || self.is_forgetting()
-        {
+        let Self { node, owner, .. } = self;
+        if owner.is_due() || owner.may_stop_more(node) || owner.is_forgetting() {
             return Some(Time::ZERO);
         }
-        self.timers.next()
+        node.timers.next()
+    }
+
+    /// Own tasks, groups and workers as they are at `now`.
+    pub fn read(&self, now: Time) -> Reader<'_> {
+        Reader::new(&self.owner, &self.node, now)
+    }
+
+    /// What the engine holds, in numbers, without [`Accounts::kept`].
+    pub fn accounts(&self) -> Accounts {
+        let mut accounts = Accounts::default();
+        self.read(Time::ZERO).count(&mut accounts);
+        self.worker.count(&mut accounts);
+        accounts
+    }
+
+    /// How much is in the engine's tables. Looks at every peer.
+    pub fn sizes(&self) -> Sizes {
+        let mut sizes = Sizes {
+            timers: self.node.timers.len(),
+            batches: self.node.gate.batches(),
+            unsent: self.node.peers.iter().map(|(_, peer)| peer.unsent()).sum(),
+            ..Sizes::default()
+        };
+        self.read(Time::ZERO).measure(&mut sizes);
+        self.worker.measure(&mut sizes);
+        sizes
+    }
+
+    /// How much lies between this node and `peer`.
+    pub fn load(&self, peer: &PeerId) -> PeerLoad {
+        let Some(key) = self.node.peers.key(peer) else { return PeerLoad::default() };
+        let mut load = PeerLoad { held: self.worker.unfinished_of(key), ..PeerLoad::default() };
+        self.read(Time::ZERO).load(key, &mut load);
+        load
+    }
+
+    /// Attempts that could start here now.
+    pub fn free_slots(&self) -> u32 {
+        self.node.config.slots.saturating_sub(self.worker.running())
+    }
+
+    /// Whether no attempts are taken.
+    pub fn is_draining(&self) -> bool {
+        self.node.is_draining()
+    }
+
+    /// Whether no tasks are taken either: the node is about to stop.
+    pub fn is_closing(&self) -> bool {
+        self.node.is_closing()
+    }
+
+    /// Whether anything waits or runs here, for any owner.
+    pub fn is_at_work(&self) -> bool {
+        self.worker.is_at_work()
+    }
+
+    /// Whether a node that withdraws may leave as a worker: nothing runs here, and every connected
+    /// owner has acknowledged its results.
+    pub fn is_at_rest(&self) -> bool {
+        !self.worker.is_at_work() && self.worker.is_acknowledged()
+    }
+
+    /// Whether every connected worker has confirmed our cancellations.
+    pub fn cancels_confirmed(&self) -> bool {
+        self.owner.cancels_confirmed()
+    }
+
+    /// A result was given to somebody who asked for it.
+    pub fn note_read(&mut self, id: TaskId) {
+        self.owner.note_read(&mut self.node, id);
+    }
+
+    /// Why nothing is known of a task. An id that is a group's was not forgotten.
+    pub fn unknown_task(&self, id: TaskId) -> Reason {
+        self.owner.unknown_task(&self.node.config, id)
+    }
+
+    /// Why nothing is known of a group. An id that is a task's was not forgotten.
+    pub fn unknown_group(&self, id: GroupId) -> Reason {
+        self.owner.unknown_group(&self.node.config, id)
+    }
+
+    /// The reason given for what was forgotten.
+    pub fn forgotten(&self) -> Reason {
+        self.node.config.forgotten()
+    }
+
+    /// Takes up what a journal knows besides the tasks and results of [`Ledger::into_parts`], which
+    /// come after it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::restore_volume`].
+    pub fn restore_archive(&mut self, ledger: &mut Ledger) -> Result<(), Reason> {
+        let mut parts = ledger.take_archive();
+        self.node.config.up_before = parts.up;
+        self.owner.restore_forgotten(parts.forgotten);
+        for tally in &parts.groups {
+            self.owner.restore_group(tally);
+        }
+        // Each is dropped once it is taken up: they may be large.
+        while let Some((_, volume)) = parts.volumes.pop_first() {
+            self.restore_volume(&volume)?;
+        }
+        self.owner.restore_numbers(parts.next_number);
+        Ok(())
+    }
+
+    /// Reserves memory for so many archived tasks. Call it before [`Self::restore_volume`].
+    pub fn expect_volumes(&mut self, tasks: usize) {
+        self.owner.expect_volumes(tasks);
+    }
+
+    /// Takes up the ended tasks of one file of the archive. Call it before other tasks are taken up,
+    /// in the order of their numbers.
+    ///
+    /// # Errors
+    ///
+    /// There are too many handler names, or a task is there twice.
+    pub fn restore_volume(&mut self, volume: &Volume) -> Result<(), Reason> {
+        self.owner.restore_volume(&mut self.node, volume)
+    }
+
+    /// Takes up a task of an earlier start. Call it before anything else is fed, in the order in
+    /// which tasks were submitted.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be held: its id or key is that of another one, there are too many, or too many
+    /// handler names.
+    pub fn restore(&mut self, restored: Restored, now: Time) -> Result<(), Reason> {
+        let (rng, out) = (&mut NoRng, &mut Vec::new());
+        let cx = &mut Cx { now, rng, out, node: &mut self.node };
+        self.owner.restore(cx, restored)
+    }
+
+    /// Takes up a result that an earlier start has made for another owner, and how long the node had
+    /// been up then, over all its starts.
+    ///
+    /// # Errors
+    ///
+    /// There is no place for it.
+    pub fn restore_kept(&mut self, kept: KeptResult, up: Time, now: Time) -> Result<(), Reason> {
+        let finished = now.before(self.node.config.up(now).since(up));
+        let task = kept.task;
+        let key = self.intern(kept.owner).filter(|key| *key != PeerKey::LOCAL);
+        let (rng, out) = (&mut NoRng, &mut Vec::new());
+        let cx = &mut Cx { now, rng, out, node: &mut self.node };
+        if key.is_some_and(|key| self.worker.restore_result(cx, key, kept, finished)) {
+            return Ok(());
+        }
+        Err(Reason::Conflict { what: format!("a result of task {task}") })
     }
 }
 
-impl Cx<'_> {
-    fn reply(&mut self, token: Token, reply: Reply) {
-        self.out.push(Effect::Reply { token, reply });
+/// Something about a peer has changed: who may run what is worked out anew.
+fn peer_changed(cx: &mut Cx<'_>, owner: &mut Owner) {
+    cx.node.peers.changed();
+    owner.look_again();
+}
+
+/// A peer is ready, or its advert changed.
+fn on_advert(cx: &mut Cx<'_>, owner: &mut Owner, key: PeerKey, advert: Advert) {
+    cx.node.peers.adverts_changed();
+    owner.look_again();
+    if let Some(peer) = cx.node.peers.get_mut(key) {
+        peer.on_advert(advert);
+    }
+    owner.on_ready(cx, key);
+}
+
+/// A peer has no connection any longer.
+fn on_gone(cx: &mut Cx<'_>, owner: &mut Owner, key: PeerKey) {
+    cx.node.peers.adverts_changed();
+    owner.look_again();
+    if let Some(peer) = cx.node.peers.get_mut(key) {
+        peer.advert = None;
+    }
+    owner.on_gone(cx, key);
+}
+
+/// This node trusts a peer now, or no longer.
+fn on_trust(
+    cx: &mut Cx<'_>,
+    owner: &mut Owner,
+    worker: &mut Worker,
+    (key, trusted): (PeerKey, bool),
+) {
+    cx.node.peers.adverts_changed();
+    owner.look_again();
+    if let Some(peer) = cx.node.peers.get_mut(key) {
+        peer.trusted = trusted;
+    }
+    // What is accepted from it may be another.
+    worker.review_credit();
+    owner.prepare_session(cx, key);
+}
+
+/// A peer's distance or its machine is known better: placement looks at it from now on.
+fn on_measured(
+    cx: &mut Cx<'_>,
+    owner: &mut Owner,
+    worker: &mut Worker,
+    (key, round_trip, usage): (PeerKey, Option<Duration>, Option<ResourceUsage>),
+) {
+    let Some(peer) = cx.node.peers.get_mut(key) else { return };
+    let measured = &mut peer.measured;
+    if let Some(round_trip) = round_trip {
+        let before = measured.latency;
+        measured.add_round_trip(round_trip);
+        if measured.latency != before {
+            worker.on_distance(key);
+        }
+    }
+    if let Some(usage) = usage {
+        measured.set_usage(&usage);
+        // Whether it has the memory that a task asks for may have changed.
+        peer_changed(cx, owner);
+    }
+    owner.prepare_session(cx, key);
+}
+
+fn on_tick(cx: &mut Cx<'_>, owner: &mut Owner, worker: &mut Worker) {
+    for _ in 0..limits::TICK_TIMERS {
+        let Some((at, timer)) = cx.node.timers.pop(cx.now) else { return };
+        match timer {
+            Timer::Task(key) => owner.on_task_timer(cx, key, at),
+            Timer::Rest(key) => owner.on_rest_over(cx, key, at),
+            Timer::Lease(key) => owner.on_lease_timer(cx, key),
+            Timer::Heartbeat => worker.heartbeat(cx),
+            Timer::Acks => owner.send_acks(cx.node),
+            Timer::TakeBack => owner.on_take_back_timer(),
+            // This pass sees what is too old.
+            Timer::Retention => {}
+        }
     }
 }
 
-impl Counts {
-    fn ended(&mut self, state: &TaskState) {
-        match state {
-            TaskState::Succeeded => self.succeeded += 1,
-            TaskState::Failed => self.failed += 1,
-            TaskState::Cancelled => self.cancelled += 1,
-            TaskState::Expired => self.expired += 1,
-            TaskState::Queued | TaskState::Assigned { .. } | TaskState::Running { .. } => {}
+/// The node takes nothing more from owners and hands back what has not started, or takes again.
+fn on_withdrawal(node: &mut Node, worker: &mut Worker) {
+    worker.review_credit();
+    if node.is_draining() {
+        worker.hand_back(node);
+    }
+}
+
+/// The node takes nothing any more, and sends nothing out.
+fn on_close(node: &mut Node, owner: &mut Owner, worker: &mut Worker) {
+    node.close();
+    on_withdrawal(node, worker);
+    owner.on_close(node);
+}
+
+/// Carries what the node says to itself from one half to the other. False if there was nothing.
+fn deliver_local(cx: &mut Cx<'_>, owner: &mut Owner, worker: &mut Worker) -> bool {
+    let Some(local) = cx.node.peers.get_mut(PeerKey::LOCAL) else { return false };
+    let (to_worker, to_owner) = (local.take_to_worker(), local.take_to_owner());
+    if to_worker.is_empty() && to_owner.is_empty() {
+        return false;
+    }
+    worker.on_from_owner(cx, PeerKey::LOCAL, to_worker);
+    if !to_owner.is_empty() {
+        owner.on_from_worker(cx, PeerKey::LOCAL, to_owner);
+    }
+    true
+}
+
+/// Own attempts that still wait or run here are told to the owner's half.
+fn announce_local(cx: &mut Cx<'_>, owner: &mut Owner, worker: &mut Worker) {
+    worker.announce(cx.node, PeerKey::LOCAL);
+    for turn in 1..=limits::LOCAL_TURNS {
+        if !deliver_local(cx, owner, worker) {
+            break;
+        }
+        if turn == limits::LOCAL_TURNS {
+            owner.look_again();
         }
     }
 }

@@ -196,7 +196,7 @@ pub const MAX_TIME_LIMIT: Duration = Duration::from_secs(365 * 24 * 3600);
 pub const ATTEMPT_GRACE: Duration = Duration::from_secs(2);
 /// Groups of interchangeable waiting tasks that one placement pass looks at; the rest are looked at
 /// by the passes after it, in turn.
-pub const PLACEMENT_GROUPS: usize = 64;
+pub const PLACEMENT_CLASSES: usize = 64;
 /// Timers that one tick looks at: a hundred thousand tasks that expire at once do not keep a node
 /// from all else. The rest is due still, and has the next tick.
 pub const TICK_TIMERS: usize = 4_096;

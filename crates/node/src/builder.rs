@@ -299,7 +299,7 @@ async fn open_journal(inner: &Inner, engine: &mut Engine) -> Result<Option<Journ
     let (journal, mut ledger) = opened.map_err(InternalError::from)?;
     let now = clock.now();
     let archive = inner.archive.get_or_init(|| journal.archiver().archive());
-    ledger.restore_archive(engine)?;
+    engine.restore_archive(&mut ledger)?;
     engine.expect_volumes(archive.live());
     for first in archive.firsts() {
         let archive = Arc::clone(archive);

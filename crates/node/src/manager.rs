@@ -351,7 +351,7 @@ impl NetworkManager {
     ///
     /// It was forgotten (`forgotten`), or its record is damaged (`damaged`); the node has stopped.
     pub async fn task(&self, id: TaskId) -> Result<Option<TaskView>, NetworkError> {
-        match self.ask(move |engine, now| engine.known(id, now)).await? {
+        match self.ask(move |engine, now| engine.read(now).known(id)).await? {
             Ok(known) => Ok(self.shown(vec![known]).await?.pop().transpose()?),
             Err(Reason::NotFound) => Ok(None),
             Err(reason) => Err(reason.into()),
@@ -373,7 +373,7 @@ impl NetworkManager {
             let (states, handler) = (states.clone(), handler.clone());
             let limit = (most - asked).min(LISTED);
             let query = TaskFilter { states, handler, group, after, limit };
-            let page = self.ask(move |engine, now| engine.tasks(&query, now)).await?;
+            let page = self.ask(move |engine, now| engine.read(now).tasks(&query)).await?;
             let is_last = page.len() < limit;
             asked += page.len();
             after = page.last().map(|task| match task {
@@ -512,7 +512,7 @@ impl NetworkManager {
     /// The node is not running.
     pub async fn status(&self) -> Result<NodeStatus, NetworkError> {
         let asked = |engine: &Engine, now| {
-            let accounts = Accounts { kept: engine.kept(now), ..engine.accounts() };
+            let accounts = Accounts { kept: engine.read(now).kept(), ..engine.accounts() };
             (accounts, engine.is_draining(), engine.is_closing(), now)
         };
         let (tasks, draining, stopping, now) = self.ask(asked).await?;

@@ -85,7 +85,7 @@ impl World<'_> {
         let both = self.nodes.get(owner).zip(self.nodes.get(worker));
         both.into_iter()
             .filter_map(|(o, w)| Some((o.engine.as_ref()?, &w.id)))
-            .flat_map(|(engine, worker)| engine.attempts_at(worker))
+            .flat_map(|(engine, worker)| engine.read(Time::ZERO).attempts_at(worker))
     }
 
     /// Tasks beyond the limit on their whole time, at owners that are awake. An end that is on its way to
@@ -98,7 +98,7 @@ impl World<'_> {
                 let job = self.history.job_of(*id).and_then(|job| self.history.jobs.get(job));
                 let Some(limit) = job.and_then(|job| job.task.limits.total) else { continue };
                 let clock = node.clock(self.now);
-                let Some(view) = engine.task(*id, clock) else { continue };
+                let Some(view) = engine.read(clock).task(*id) else { continue };
                 let overdue =
                     view.end.is_none() && view.submitted + limit + limits::OVERDUE < clock;
                 // What is not safe yet is not shown either.
@@ -115,7 +115,8 @@ impl World<'_> {
     pub(crate) fn check_hedged(&mut self, owner: usize, id: TaskId, attempt: u32) -> Step {
         let Some(node) = self.nodes.get(owner).filter(|_| attempt > 1) else { return Ok(()) };
         let engine = node.engine.as_ref();
-        let Some(view) = engine.and_then(|engine| engine.task(id, node.clock(self.now))) else {
+        let Some(view) = engine.and_then(|engine| engine.read(node.clock(self.now)).task(id))
+        else {
             return Ok(());
         };
         let at: Vec<_> = view.attempts.iter().filter(|made| made.ended.is_none()).collect();
@@ -162,7 +163,7 @@ impl World<'_> {
                 continue;
             }
             for id in node.live.iter().take(limits::LOOKED_AT) {
-                let waiting = engine.task(*id, clock).and_then(|view| view.waiting);
+                let waiting = engine.read(clock).task(*id).and_then(|view| view.waiting);
                 let Some(waiting) = waiting.filter(|why| why.next_try.is_none()) else { continue };
                 let free = waiting.peers.iter().find(|(_, obstacle)| *obstacle == Obstacle::None);
                 let Some((peer, _)) = free else { continue };
@@ -302,7 +303,7 @@ impl World<'_> {
                 add(format!("n{index} is at work"));
             }
             for id in &node.live {
-                let view = engine.task(*id, node.clock(self.now));
+                let view = engine.read(node.clock(self.now)).task(*id);
                 let state = view.as_ref().map(|view| &view.state);
                 let why = view.as_ref().and_then(|view| view.waiting.as_ref());
                 add(format!("n{index} {id}: {state:?} {why:?}"));

@@ -345,6 +345,6 @@ impl World<'_> {
 
     fn view_group(&self, owner: usize, id: GroupId) -> Option<GroupView> {
         let node = self.nodes.get(owner)?;
-        node.engine.as_ref()?.group(id, node.clock(self.now))
+        node.engine.as_ref()?.read(node.clock(self.now)).group(id)
     }
 }

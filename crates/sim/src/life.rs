@@ -33,7 +33,7 @@ impl World<'_> {
         let mut ledger = node.disk.ledger();
         let archived = ledger.archived_len();
         let lost = |reason| Broken::new(Invariant::AnsweredIsKnown, format!("restore: {reason}"));
-        ledger.restore_archive(&mut engine).map_err(lost)?;
+        engine.restore_archive(&mut ledger).map_err(lost)?;
         let (tasks, kept) = ledger.into_parts();
         let (restored, results) = (tasks.len(), kept.len());
         for task in tasks {

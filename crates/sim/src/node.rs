@@ -132,7 +132,7 @@ impl Node {
 
     /// A task, from wherever it is.
     pub(crate) fn view(&self, id: TaskId, now: Time) -> Option<TaskView> {
-        match self.engine.as_ref()?.known(id, self.clock(now)).ok()? {
+        match self.engine.as_ref()?.read(self.clock(now)).known(id).ok()? {
             Known::Here(view) => Some(view),
             Known::Archived { number, .. } => self.disk.archived(number)?.view(),
         }

@@ -176,7 +176,7 @@ impl World<'_> {
         let ids = [job.task.id, job.again];
         let Some(node) = self.nodes.get(owner) else { return false };
         let Some(engine) = &node.engine else { return false };
-        let known = |id: &TaskId| engine.known(*id, node.clock(self.now)).is_ok();
+        let known = |id: &TaskId| engine.read(node.clock(self.now)).known(*id).is_ok();
         let over = |id: &TaskId| self.history.has_ended(id) || self.history.has_forgotten(id);
         if !ids.iter().any(over) || ids.iter().any(known) {
             return true;

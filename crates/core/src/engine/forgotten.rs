@@ -8,12 +8,8 @@ use std::collections::VecDeque;
 
 use rustc_hash::FxHashSet;
 
-use super::{Engine, Record};
-use crate::{
-    limits,
-    reason::Reason,
-    task::{GroupId, TaskId},
-};
+use super::record::Record;
+use crate::limits;
 
 /// What is common to the ids of a group and its members.
 type Start = [u8; 12];
@@ -96,37 +92,4 @@ impl Forgotten {
 pub(super) fn time_of(id: &[u8; 16]) -> Option<u64> {
     let [a, b, c, d, e, f, version, ..] = *id;
     (version >> 4 == 7).then(|| u64::from_be_bytes([0, 0, a, b, c, d, e, f]))
-}
-
-impl Engine {
-    /// Takes up what an earlier start has forgotten.
-    pub fn restore_forgotten(&mut self, forgotten: Forgotten) {
-        self.forgotten = forgotten;
-    }
-
-    /// Why nothing is known of a task. An id that is a group's was not forgotten.
-    pub fn unknown_task(&self, id: TaskId) -> Reason {
-        if self.groups.slot(&GroupId::from_bytes(*id.as_bytes())).is_some() {
-            return Reason::NotFound;
-        }
-        self.unknown(id.as_bytes())
-    }
-
-    /// Why nothing is known of a group. An id that is a task's was not forgotten.
-    pub fn unknown_group(&self, id: GroupId) -> Reason {
-        if self.is_known(&TaskId::from_bytes(*id.as_bytes())) {
-            return Reason::NotFound;
-        }
-        self.unknown(id.as_bytes())
-    }
-
-    fn unknown(&self, id: &[u8; 16]) -> Reason {
-        if self.forgotten.has(id) { self.forgotten() } else { Reason::NotFound }
-    }
-
-    /// How it is said that something was forgotten.
-    pub fn forgotten(&self) -> Reason {
-        let (keep, keep_bytes) = (self.config.keep_results, self.config.keep_bytes);
-        Reason::Forgotten { keep, keep_bytes }
-    }
 }

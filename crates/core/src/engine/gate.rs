@@ -8,8 +8,11 @@ use std::collections::VecDeque;
 
 use libp2p_identity::PeerId;
 
-use super::{Effect, Record, Seq, peers::WorkerSide};
-use crate::frame::ToWorker;
+use super::{
+    input::Effect,
+    record::{Record, Seq},
+};
+use crate::frame::{Epoch, ToWorker};
 
 #[derive(Debug, Default)]
 pub(super) struct Gate {
@@ -70,10 +73,10 @@ impl Gate {
         if durable { self.effects.push(effect) } else { self.free.push(effect) }
     }
 
-    /// The worker may forget what it is acknowledged, once that cannot be lost here any more.
-    pub(super) fn acks(&mut self, worker: &mut WorkerSide, peer: PeerId) {
-        if !worker.acks.is_empty() {
-            let frames = worker.acks.drain(..).map(ToWorker::Ack).collect();
+    /// Acknowledges results to a worker once all that was recorded so far is safe.
+    pub(super) fn acks(&mut self, peer: PeerId, results: &mut Vec<Epoch>) {
+        if !results.is_empty() {
+            let frames = results.drain(..).map(ToWorker::Ack).collect();
             self.after(Effect::ToWorker { peer, frames });
         }
     }

@@ -145,10 +145,6 @@ impl<T: Copy + PartialEq> Lanes<T> {
         });
     }
 
-    pub(super) fn clear(&mut self) {
-        self.lanes.clear();
-    }
-
     /// All that waits, the most urgent first.
     pub(super) fn into_items(self) -> impl Iterator<Item = T> {
         self.lanes.into_values().flat_map(|lane| lane.line)

@@ -6,18 +6,32 @@ use libp2p_identity::PeerId;
 use rustc_hash::FxHashMap;
 
 use super::{
-    ArchivedTask, Engine, Forgotten, GroupTally, KeptResult, Record, Restored, RestoredEnd, Story,
-    Volume,
+    forgotten::Forgotten,
+    record::{GroupTally, KeptResult, Record, Restored, RestoredEnd},
+    story::Story,
+    volume::{ArchivedTask, Volume},
 };
 use crate::{
     frame::Epoch,
-    reason::Reason,
     task::{GroupId, TaskId},
     time::Time,
 };
 
 /// A result for another owner, and how long the node had been up when it was made.
 pub type Made = (KeptResult, Time);
+
+/// What a journal knows besides the tasks that are not archived.
+#[derive(Debug)]
+pub(super) struct ArchiveParts {
+    /// How long the node has been up, over all its starts.
+    pub(super) up: Duration,
+    pub(super) forgotten: Forgotten,
+    pub(super) groups: Vec<GroupTally>,
+    /// By the number of the first task.
+    pub(super) volumes: BTreeMap<u64, Volume>,
+    /// The number of the next archived task.
+    pub(super) next_number: u64,
+}
 
 /// Replays records, and holds what an engine starts from again.
 #[derive(Clone, Debug, Default)]
@@ -163,24 +177,15 @@ impl Ledger {
         self.volumes.values().map(|volume| volume.rows.len()).sum()
     }
 
-    /// Gives an engine what is known of groups and forgotten tasks, and the ended tasks of the volumes that
-    /// are kept here. Each volume is dropped once it is given. The tasks and results of
-    /// [`Self::into_parts`] come after it.
-    ///
-    /// # Errors
-    ///
-    /// As [`Engine::restore_volume`].
-    pub fn restore_archive(&mut self, engine: &mut Engine) -> Result<(), Reason> {
-        engine.set_up_before(self.up);
-        engine.restore_forgotten(self.forgotten.clone());
-        for tally in self.groups.values() {
-            engine.restore_group(tally);
+    /// Takes out what an engine is given before the tasks and results of [`Self::into_parts`].
+    pub(super) fn take_archive(&mut self) -> ArchiveParts {
+        ArchiveParts {
+            up: self.up,
+            forgotten: self.forgotten.clone(),
+            groups: self.groups.values().cloned().collect(),
+            volumes: std::mem::take(&mut self.volumes),
+            next_number: self.numbers,
         }
-        while let Some((_, volume)) = self.volumes.pop_first() {
-            engine.restore_volume(&volume)?;
-        }
-        engine.restore_numbers(self.numbers);
-        Ok(())
     }
 
     /// A task that has not ended: the first end stands.

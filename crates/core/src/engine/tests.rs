@@ -10,6 +10,7 @@ use rand::{SeedableRng, rngs::SmallRng};
 
 use super::{
     Effect, Engine, EngineConfig, Input, Ledger, Record, Reply, RunId, Token,
+    node::Cx,
     view::{Found, Known, TaskView},
 };
 use crate::{
@@ -128,7 +129,7 @@ impl Node {
     }
 
     fn write(&mut self, records: Vec<Record>, at: Time) {
-        let up = self.engine.up(at);
+        let up = self.engine.node.config.up(at);
         for record in records {
             self.ledger.apply(record, at, up);
         }
@@ -241,19 +242,19 @@ impl Net {
         }
         let replies = std::mem::take(&mut self.nodes[index].replies);
         let ledger = std::mem::take(&mut self.nodes[index].ledger);
-        let up = self.nodes[index].engine.up(self.now).since(Time::ZERO);
+        let up = self.nodes[index].engine.node.config.up(self.now).since(Time::ZERO);
         self.now = self.now + down;
         let before = &self.nodes[index];
-        let config = before.engine.config.clone();
+        let config = before.engine.node.config.clone();
         self.nodes[index] = Node::new(index, before.slots, before.boot + 1, self.now, up);
-        let of_now = &mut self.nodes[index].engine.config;
+        let of_now = &mut self.nodes[index].engine.node.config;
         of_now.keep_bytes = config.keep_bytes;
         of_now.keep_results = config.keep_results;
         self.nodes[index].replies = replies;
         self.nodes[index].ledger = ledger.clone();
         let mut known = ledger.clone();
         known.set_up(up);
-        known.restore_archive(&mut self.nodes[index].engine).unwrap();
+        self.nodes[index].engine.restore_archive(&mut known).unwrap();
         let (tasks, kept) = ledger.into_parts();
         for task in tasks {
             self.nodes[index].engine.restore(task, self.now).unwrap();
@@ -263,6 +264,15 @@ impl Net {
         }
         self.trust_all(index);
         self.settle();
+    }
+
+    /// The lease of a worker begins anew at a node, which has no other timer then.
+    pub(super) fn restart_lease(&mut self, index: usize, worker: PeerId) {
+        let (now, out) = (self.now, &mut Vec::new());
+        let Engine { node, owner, .. } = &mut self.nodes[index].engine;
+        node.forget_timers();
+        let key = node.peers.key(&worker).unwrap();
+        owner.restart_lease(&mut Cx { now, rng: &mut self.rng, out, node }, key);
     }
 
     pub(super) fn feed(&mut self, index: usize, input: Input) {
@@ -395,7 +405,7 @@ impl Net {
 
     /// What a text means to the first node, and how many others it may mean.
     pub(super) fn find(&self, selector: &str) -> Option<(Found, usize)> {
-        let engine = &self.nodes[0].engine;
+        let engine = self.nodes[0].engine.read(self.now);
         let mut search = engine.search(selector);
         while !search.is_over() {
             engine.go_on_searching(&mut search);
@@ -418,7 +428,7 @@ impl Net {
     /// A task of node 0, from wherever it is.
     pub(super) fn view(&self, id: TaskId) -> Result<TaskView, crate::Reason> {
         let node = &self.nodes[0];
-        Ok(match node.engine.known(id, self.now)? {
+        Ok(match node.engine.read(self.now).known(id)? {
             Known::Here(view) => view,
             Known::Archived { number, .. } => node.ledger.archived(number).unwrap().view().unwrap(),
         })

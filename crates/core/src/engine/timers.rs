@@ -5,7 +5,7 @@
 
 use std::{cmp::Reverse, collections::BinaryHeap};
 
-use super::{peers::PeerKey, tasks::TaskKey};
+use super::keys::{PeerKey, TaskKey};
 use crate::time::Time;
 
 /// What a timer is about. The subject decides what is due.

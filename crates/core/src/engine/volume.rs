@@ -3,15 +3,17 @@
 //! somebody asks.
 
 use super::{
-    Restored, RestoredEnd,
-    members::Anew,
+    record::{Restored, RestoredEnd},
     view::{AttemptView, Ending, TaskView},
 };
 use crate::{
-    limits,
-    task::{Durability, GroupId, HandlerName, TaskEnd, TaskId},
+    PeerId, limits,
+    task::{Durability, GroupId, HandlerName, Task, TaskEnd, TaskId},
     time::Time,
 };
+
+/// A task to be submitted anew, and where it may run.
+pub type Anew = (Task, Vec<PeerId>);
 
 /// What a start must know of the tasks in one file of the archive.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -43,7 +43,7 @@ impl Driver {
         if !self.seeking.is_time(now) {
             return;
         }
-        let absent = self.engine.absent_targets(meshwork_net::limits::SOUGHT_PEERS);
+        let absent = self.engine.read(now).absent_targets(meshwork_net::limits::SOUGHT_PEERS);
         if absent != self.seeking.peers {
             if self.net.seek(absent.clone()) {
                 self.seeking.peers = absent;

@@ -56,7 +56,7 @@ impl Driver {
             return false;
         };
         let is_safe = self.journal.as_ref().is_none_or(Journal::is_idle);
-        let is_over = self.engine.is_at_rest() && self.engine.is_heard();
+        let is_over = self.engine.is_at_rest() && self.engine.cancels_confirmed();
         (is_over && is_safe) || Instant::now() >= ends
     }
 

@@ -62,10 +62,11 @@ impl NetworkManager {
     async fn find(&self, selector: &str) -> Result<Found, FindError> {
         let stopped = |_| FindError::Stopped;
         let asked = selector.to_owned();
-        let mut search = self.ask(move |engine, _| engine.search(&asked)).await.map_err(stopped)?;
+        let mut search =
+            self.ask(move |engine, now| engine.read(now).search(&asked)).await.map_err(stopped)?;
         while !search.is_over() {
-            let go_on = move |engine: &Engine, _| {
-                engine.go_on_searching(&mut search);
+            let go_on = move |engine: &Engine, now| {
+                engine.read(now).go_on_searching(&mut search);
                 search
             };
             search = self.ask(go_on).await.map_err(stopped)?;

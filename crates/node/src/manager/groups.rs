@@ -172,7 +172,7 @@ impl NetworkManager {
     /// It is not known (`not_found`), or was forgotten (`forgotten`); the node has stopped.
     pub async fn known_group(&self, id: GroupId) -> Result<GroupView, NetworkError> {
         let asked = move |engine: &Engine, now| {
-            engine.group(id, now).ok_or_else(|| engine.unknown_group(id))
+            engine.read(now).group(id).ok_or_else(|| engine.unknown_group(id))
         };
         Ok(self.ask(asked).await??)
     }
@@ -183,7 +183,7 @@ impl NetworkManager {
     ///
     /// The node has stopped.
     pub async fn group(&self, id: GroupId) -> Result<Option<GroupView>, NetworkError> {
-        self.ask(move |engine, now| engine.group(id, now)).await
+        self.ask(move |engine, now| engine.read(now).group(id)).await
     }
 
     /// The groups that match, the newest first; a limit of 0 means at most 1,024. To go on behind
@@ -198,7 +198,7 @@ impl NetworkManager {
         loop {
             let limit = (most - found.len()).min(LISTED);
             let query = GroupQuery { states: query.states.clone(), after, limit };
-            let page = self.ask(move |engine, now| engine.groups(&query, now)).await?;
+            let page = self.ask(move |engine, now| engine.read(now).groups(&query)).await?;
             let is_last = page.len() < limit;
             after = page.last().map(|group| (group.submitted, group.id));
             found.extend(page);
@@ -218,7 +218,7 @@ impl NetworkManager {
         &self,
         id: GroupId,
     ) -> Result<Option<GroupExplanation>, NetworkError> {
-        let asked = self.ask(move |engine, now| engine.explain_group(id, now)).await?;
+        let asked = self.ask(move |engine, now| engine.read(now).explain_group(id)).await?;
         let Some(mut explained) = asked else { return Ok(None) };
         let failures = self.shown(std::mem::take(&mut explained.failures)).await?;
         explained.failures = failures.into_iter().flatten().map(Known::Here).collect();
@@ -266,7 +266,7 @@ impl NetworkManager {
         limit: usize,
     ) -> Result<Vec<Result<TaskView, Reason>>, NetworkError> {
         let asked = move |engine: &Engine, now| {
-            let members = engine.members(id, from, limit, now)?;
+            let members = engine.read(now).members(id, from, limit)?;
             Ok::<_, Reason>((members, engine.forgotten()))
         };
         let (members, forgotten) = self.ask(asked).await??;
@@ -310,7 +310,7 @@ impl NetworkManager {
     async fn last_open(&self, id: GroupId) -> Result<Option<TaskId>, TaskError> {
         let mut below = u32::MAX;
         loop {
-            let looked = self.ask(move |engine, _| engine.last_open(id, below)).await;
+            let looked = self.ask(move |engine, now| engine.read(now).last_open(id, below)).await;
             match looked.map_err(|_| TaskError::Stopped)? {
                 Ok(found) => return Ok(found),
                 Err(further) => below = further,
@@ -326,7 +326,7 @@ impl NetworkManager {
     /// has succeeded (`invalid_task`); or as for [`Self::distribute_task`].
     pub async fn retry_task(&self, id: TaskId) -> Result<TaskHandle, NetworkError> {
         let new = TaskId::new();
-        let known = self.ask(move |engine, _| engine.again(id, new)).await??;
+        let known = self.ask(move |engine, now| engine.read(now).again(id, new)).await??;
         let read = self.resolved(vec![known], |task| task.again(new)).await?;
         let (task, targets) = read.into_iter().next().ok_or(Reason::NotFound)??;
         self.distribute_task(task, targets).await
@@ -353,7 +353,8 @@ impl NetworkManager {
         let (mut next, mut again, mut first) = (Some(0), Vec::new(), 0);
         let (group, mut targets) = (GroupId::new(), Vec::new());
         while let Some(from) = next {
-            let (found, further) = self.ask(move |engine, _| engine.failures(id, from)).await?;
+            let (found, further) =
+                self.ask(move |engine, now| engine.read(now).failures(id, from)).await?;
             // One whose record is damaged cannot be tried again.
             let found = self.resolved(found, |task| task.again(TaskId::new())).await?;
             for (task, of_task) in found.into_iter().flatten() {

@@ -1,6 +1,6 @@
 //! Why the node's own tasks wait.
 
-use meshwork_core::engine::{Engine, view::Waits};
+use meshwork_core::engine::view::Waits;
 
 use super::NetworkManager;
 use crate::error::NetworkError;
@@ -12,6 +12,6 @@ impl NetworkManager {
     ///
     /// The node has stopped.
     pub async fn waits(&self) -> Result<Vec<Waits>, NetworkError> {
-        self.ask(Engine::waits).await
+        self.ask(|engine, now| engine.read(now).waits()).await
     }
 }

@@ -22,7 +22,7 @@ impl World<'_> {
         for batch in self.groups.iter_mut().filter(|batch| batch.owner == owner) {
             if batch.began() && !batch.stopped {
                 batch.stopped =
-                    engine.group(batch.id, clock).is_some_and(|view| view.stop.is_some());
+                    engine.read(clock).group(batch.id).is_some_and(|view| view.stop.is_some());
             }
         }
     }

@@ -52,7 +52,7 @@ fn a_worker_that_asks_for_rest_all_the_time_leaves_one_timer() {
         net.feed(0, Input::FromWorker { peer: worker, frames });
         net.now = net.now + Duration::from_millis(1);
     }
-    assert!(net.nodes[0].engine.timers.len() < 10);
+    assert!(net.nodes[0].engine.node.timers.len() < 10);
     let next = net.submit(task("text/b"));
     net.finish(1, output("x"));
     net.pass(limits::MAX_RETRY_AFTER - Duration::from_secs(2));
@@ -87,22 +87,22 @@ fn an_owner_that_cancels_what_it_assigns_leaves_nothing_behind() {
         net.feed(1, Input::FromOwner { peer: owner, frames });
     }
     let engine = &net.nodes[1].engine;
-    let key = engine.peers.key(&owner).unwrap();
-    assert!(engine.peers.get(key).unwrap().owner.waiting.is_empty());
-    assert!(engine.turn.len() <= 1);
-    assert_eq!((engine.held.len(), engine.held.unacked_bytes), (1, 0));
+    let key = engine.node.peers.key(&owner).unwrap();
+    assert!(engine.worker.line_is_empty(key));
+    assert!(engine.worker.owners_in_turn() <= 1);
+    assert_eq!(engine.worker.held_and_unacked(), (1, 0));
 }
 
 #[test]
 fn strangers_that_come_and_go_leave_no_trace() {
     let mut net = Net::connected(&[1]);
-    let before = net.nodes[0].engine.peers.version;
+    let before = net.nodes[0].engine.node.peers.version();
     for seed in 100..200 {
         net.feed(0, Input::OwnerSessionLost { peer: peer(seed) });
         net.feed(0, Input::PeerGone { peer: peer(seed) });
     }
-    assert_eq!(net.nodes[0].engine.peers.keys().len(), 2);
-    assert_eq!(net.nodes[0].engine.peers.version, before);
+    assert_eq!(net.nodes[0].engine.node.peers.keys().len(), 2);
+    assert_eq!(net.nodes[0].engine.node.peers.version(), before);
 }
 
 #[test]
@@ -166,7 +166,7 @@ fn owners_that_never_come_back_do_not_lock_others_out() {
 fn one_tick_looks_at_so_many_timers_and_leaves_the_rest_to_the_next() {
     let mut net = Net::new(&[]);
     let more = 10;
-    net.nodes[0].engine.config.max_owned = 2 * limits::TICK_TIMERS;
+    net.nodes[0].engine.node.config.max_owned = 2 * limits::TICK_TIMERS;
     for _ in 0..limits::TICK_TIMERS + more {
         let mut task = task("text/a");
         task.limits.queue = Some(Duration::from_secs(1));

@@ -82,7 +82,7 @@ fn a_node_without_space_ends_its_own_tasks() {
     net.finish(1, output("x"));
     net.finish(1, output("x"));
     for id in [id, next] {
-        let view = net.nodes[1].engine.task(id, net.now).unwrap();
+        let view = net.nodes[1].engine.read(net.now).task(id).unwrap();
         assert_eq!(view.state.as_str(), "succeeded");
     }
 }

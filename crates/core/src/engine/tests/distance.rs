@@ -37,7 +37,7 @@ fn assigned(net: &Net, index: u8) -> u32 {
 
 /// What came of the attempts at a task that are over.
 fn story(net: &Net, id: TaskId) -> Vec<String> {
-    let view = net.nodes[0].engine.task(id, net.now).unwrap();
+    let view = net.nodes[0].engine.read(net.now).task(id).unwrap();
     view.attempts.into_iter().filter_map(|made| made.end).collect()
 }
 
@@ -74,8 +74,8 @@ fn the_session_with_a_distant_worker_is_open_before_there_is_work() {
         net.connect(0, 1);
         measure(&mut net, 0, 1, ms);
         let engine = &net.nodes[1].engine;
-        let peer = engine.peers.get(engine.peers.key(&owner).unwrap()).unwrap();
-        assert_eq!(peer.owner.session, open, "{ms} ms, trusted: {trusted}");
+        let key = engine.node.peers.key(&owner).unwrap();
+        assert_eq!(engine.worker.has_session(key), open, "{ms} ms, trusted: {trusted}");
     }
 }
 
@@ -270,11 +270,10 @@ fn an_answer_that_is_lost_with_the_session_counts_as_no_loss() {
     net.connect(0, 1);
     net.pass(limits::SESSION_RETRY);
     assert_eq!(net.nodes[2].running.len(), 1);
-    let tasks = &net.nodes[0].engine.tasks;
-    assert_eq!(tasks.by_id(&id).and_then(|key| tasks.get(key)).unwrap().crashes(), 0);
+    let owner = &net.nodes[0].engine.owner;
+    assert_eq!(owner.hedge_and_crashes(&id).1, 0);
     assert_eq!(story(&net, id), ["handed back for a free worker"]);
-    let free = net.nodes[0].engine.peers.iter().map(|(_, peer)| &peer.worker);
-    assert!(free.into_iter().all(|side| (side.reserved, side.asked_back) == (0, 0)));
+    assert_eq!(net.nodes[0].engine.owner.reserved_and_asked_back(), (0, 0));
     assert_eq!(assigned(&net, 1), 1);
 }
 
@@ -399,8 +398,8 @@ fn an_owner_from_which_nothing_is_accepted_gets_no_credit_but_an_answer() {
     let mut net = worker_of_a_stranger(4, false);
     let granted = |net: &Net| {
         let engine = &net.nodes[1].engine;
-        let key = engine.peers.key(&peer(77)).unwrap();
-        engine.peers.get(key).unwrap().owner.grant.credit
+        let key = engine.node.peers.key(&peer(77)).unwrap();
+        engine.worker.credit_of(key)
     };
     assert_eq!((granted(&net).slots, granted(&net).time), (0, Duration::ZERO));
     assert_eq!(granted(&net).tasks, 1, "a question");

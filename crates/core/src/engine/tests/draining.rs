@@ -38,7 +38,7 @@ fn whoever_drains_is_sent_nothing_until_it_takes_work_again() {
     let id = net.submit(task("text/a"));
     net.pass(Duration::from_secs(60));
     assert_eq!(net.state(id), "queued");
-    let why = net.nodes[0].engine.task(id, net.now).unwrap().waiting.unwrap();
+    let why = net.nodes[0].engine.read(net.now).task(id).unwrap().waiting.unwrap();
     let worker = net.nodes[1].id;
     assert!(why.peers.contains(&(worker, Obstacle::Draining)), "{why:?}");
     net.feed(1, Input::Drain { on: false });
@@ -91,7 +91,7 @@ fn what_waits_at_a_node_that_closes_is_explained_by_that() {
     net.feed(0, Input::Close);
     net.feed(0, Input::FromWorker { peer, frames });
     net.settle();
-    let why = net.nodes[0].engine.task(waits, net.now).unwrap().waiting.unwrap();
+    let why = net.nodes[0].engine.read(net.now).task(waits).unwrap().waiting.unwrap();
     assert_eq!((why.code, why.next_try), ("shutting_down", None));
     assert!(why.peers.contains(&(peer, Obstacle::Stopping)), "{why:?}");
 }
@@ -104,7 +104,7 @@ fn a_node_that_closes_places_none_of_what_an_earlier_pass_has_left() {
     net.submit(task("text/a"));
     net.finish(1, output("x"));
     let more = 10;
-    for number in 0..limits::PLACEMENT_GROUPS + more {
+    for number in 0..limits::PLACEMENT_CLASSES + more {
         // Each has needs of its own, and one pass does not look at all of them.
         let targets = vec![worker, peer(u8::try_from(100 + number).unwrap())];
         let task = Box::new(task("text/a"));
@@ -115,7 +115,7 @@ fn a_node_that_closes_places_none_of_what_an_earlier_pass_has_left() {
     net.feed(0, Input::Close);
     net.settle();
     let accounts = net.nodes[0].engine.accounts();
-    assert_eq!((accounts.running, accounts.queued), (limits::PLACEMENT_GROUPS, more));
+    assert_eq!((accounts.running, accounts.queued), (limits::PLACEMENT_CLASSES, more));
 }
 
 #[test]
@@ -130,11 +130,11 @@ fn what_is_kept_in_memory_ends_with_its_node_and_what_is_on_disk_does_not() {
         "{ends:?}"
     );
     assert_eq!(net.nodes[1].stopped.len(), 1, "its attempt is of no use to anybody");
-    assert!(!net.nodes[0].engine.is_heard());
+    assert!(!net.nodes[0].engine.cancels_confirmed());
     let cancelled = net.nodes[1].running.iter().position(|(_, _, work)| work.task == memory);
     net.nodes[1].running.swap(0, cancelled.unwrap());
     net.finish(1, AttemptEnd::Cancelled);
-    assert!(net.nodes[0].engine.is_heard());
+    assert!(net.nodes[0].engine.cancels_confirmed());
     assert_eq!(net.state(disk), "running");
     net.restart(0);
     net.connect(0, 1);

@@ -1,11 +1,7 @@
 //! What `last`, whole ids and ends of ids mean.
 
 use super::*;
-use crate::{
-    GroupId, GroupMember,
-    engine::{ended::Entry, kinds::Kinds, view::Ending},
-    limits,
-};
+use crate::{GroupId, GroupMember, limits};
 
 fn in_memory() -> Task {
     Task { durability: Some(Durability::Memory), ..task("text/a") }
@@ -43,14 +39,10 @@ fn the_end_of_an_id_names_what_ends_in_it() {
 fn a_search_goes_over_more_than_one_portion() {
     let mut net = Net::new(&[1]);
     let engine = &mut net.nodes[0].engine;
-    let kind = Kinds::default().of("text", "a").unwrap();
     let group = GroupId::from_bytes([7; 16]);
     let count = u32::try_from(2 * limits::SEARCHED_AT_ONCE + 10).unwrap();
     for number in 0..count {
-        let (times, end) = ((Time::ZERO, Time::ZERO), (Ending::Succeeded, false));
-        let id = group.member(number);
-        let entry = Entry::new(id, (1, 0), times, 1_024, None, kind, end);
-        assert!(engine.archive.table.insert(number.into(), entry));
+        engine.owner.put_into_archive(number.into(), group.member(number));
     }
     for number in [0, 65_535, 65_536, count - 1] {
         let id = group.member(number);
@@ -69,12 +61,12 @@ fn last_is_the_task_that_was_submitted_last_and_is_kept() {
     assert_eq!(last(&net), Some(Found::Task(second)));
     net.finish(1, output("x"));
     net.finish(1, output("x"));
-    net.nodes[0].engine.config.memory_bytes = 0;
+    net.nodes[0].engine.node.config.memory_bytes = 0;
     net.pass(Duration::from_secs(1));
     assert_eq!(net.state(second), "forgotten");
     assert_eq!(last(&net), Some(Found::Task(first)));
     // From now on all are archived.
-    net.nodes[0].engine.config.keep_bytes = 8 * limits::ENDED_WEIGHT as u64;
+    net.nodes[0].engine.node.config.keep_bytes = 8 * limits::ENDED_WEIGHT as u64;
     net.pass(Duration::from_secs(1));
     assert_eq!(last(&net), Some(Found::Task(first)));
     net.submit(task("text/a"));

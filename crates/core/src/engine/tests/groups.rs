@@ -57,7 +57,7 @@ impl Net {
     }
 
     fn group(&self, id: GroupId) -> GroupView {
-        self.nodes[0].engine.group(id, self.now).unwrap()
+        self.nodes[0].engine.read(self.now).group(id).unwrap()
     }
 
     /// Cancels a group; gives what is answered, if anything is.
@@ -91,11 +91,11 @@ fn a_group_counts_its_members_and_knows_its_end() {
     let view = net.group(id);
     assert_eq!(view.ended, EndCounts { succeeded: 4, failed: 1, ..Default::default() });
     assert!(view.is_ended() && !view.is_success());
-    let all = net.nodes[0].engine.members(id, 1, 100, net.now).unwrap();
+    let all = net.nodes[0].engine.read(net.now).members(id, 1, 100).unwrap();
     let places: Vec<_> = all.into_iter().map(|task| task.unwrap().here().unwrap().group).collect();
     assert_eq!(places, [1, 2, 3, 4].map(|at| Some((id, at))));
     let query = TaskQuery { group: Some(id), ..TaskQuery::default() };
-    assert_eq!(net.nodes[0].engine.tasks(&query, net.now).len(), 5);
+    assert_eq!(net.nodes[0].engine.read(net.now).tasks(&query).len(), 5);
     assert_eq!(net.find("last"), Some((Found::Group(id), 0)));
     assert_eq!(net.find(&id.to_string()), Some((Found::Group(id), 0)));
     let third = id.member(2);
@@ -111,7 +111,7 @@ fn members_that_come_again_are_the_same_tasks() {
     net.accepts(members(id, 0..3, false, None));
     net.accepts(members(id, 0..5, true, None));
     net.accepts(members(id, 0..5, true, None));
-    assert_eq!((net.group(id).received, net.nodes[0].engine.tasks.live()), (5, 5));
+    assert_eq!((net.group(id).received, net.nodes[0].engine.owner.live_and_all().0), (5, 5));
     for _ in 0..5 {
         net.finish(1, output("x"));
     }
@@ -140,7 +140,7 @@ fn a_group_that_is_another_one_is_refused_as_a_whole() {
 
     let unknown = GroupId::new();
     assert_eq!(net.refuses(members(unknown, 1..2, true, None)), Reason::NotFound);
-    assert!(net.nodes[0].engine.group(unknown, net.now).is_none());
+    assert!(net.nodes[0].engine.read(net.now).group(unknown).is_none());
     let mut twice = members(unknown, 0..2, true, None);
     twice.push(twice[1].clone());
     let mut gap = members(unknown, 0..3, true, None);
@@ -209,13 +209,13 @@ fn a_group_has_not_ended_before_its_ends_are_safe() {
     let before = net.group(id);
     assert_eq!((before.running, before.ended), (1, EndCounts::default()));
     assert!(!before.is_ended() && before.stop.is_none());
-    assert_eq!(net.nodes[0].engine.last_open(id, u32::MAX), Ok(Some(id.member(0))));
-    assert!(net.nodes[0].engine.again(id.member(0), TaskId::new()).is_err());
+    assert_eq!(net.nodes[0].engine.read(net.now).last_open(id, u32::MAX), Ok(Some(id.member(0))));
+    assert!(net.nodes[0].engine.read(net.now).again(id.member(0), TaskId::new()).is_err());
     net.feed(0, Input::Persisted { seq: crate::engine::Seq(2) });
     let after = net.group(id);
     assert_eq!((after.running, after.ended.failed), (0, 1));
     assert!(after.is_ended() && after.stop == FAILURES);
-    assert_eq!(net.nodes[0].engine.last_open(id, u32::MAX), Ok(None));
+    assert_eq!(net.nodes[0].engine.read(net.now).last_open(id, u32::MAX), Ok(None));
 }
 
 /// The decision is on disk with the failure, what comes of it need not be.
@@ -242,11 +242,12 @@ fn what_did_not_succeed_can_be_tried_again() {
     needy.requirements.memory_bytes = 1;
     needy.retry.attempts = 1;
     let id = net.submit(task("text/b").with_param("n", 3));
-    assert!(net.nodes[0].engine.again(id, TaskId::new()).is_err(), "it runs");
+    assert!(net.nodes[0].engine.read(net.now).again(id, TaskId::new()).is_err(), "it runs");
     net.fail(1);
     for restarted in [false, true] {
         let new = TaskId::new();
-        let (again, targets) = net.nodes[0].engine.again(id, new).unwrap().here().unwrap();
+        let (again, targets) =
+            net.nodes[0].engine.read(net.now).again(id, new).unwrap().here().unwrap();
         assert_eq!((again.id, again.input.as_bytes(), targets.len()), (new, &b"input"[..], 0));
         assert_eq!((again.params["n"].as_str(), again.operation.as_ref()), ("3", "b"));
         if !restarted {
@@ -257,10 +258,10 @@ fn what_did_not_succeed_can_be_tried_again() {
     let done = net.submit(task("text/a"));
     net.finish(1, output("x"));
     assert!(matches!(
-        net.nodes[0].engine.again(done, TaskId::new()),
+        net.nodes[0].engine.read(net.now).again(done, TaskId::new()),
         Err(Reason::InvalidTask { .. })
     ));
-    let unknown = net.nodes[0].engine.again(TaskId::new(), TaskId::new());
+    let unknown = net.nodes[0].engine.read(net.now).again(TaskId::new(), TaskId::new());
     assert_eq!(unknown.unwrap_err(), Reason::NotFound);
 
     let group = net.accepts(members(GroupId::new(), 0..4, true, None));
@@ -268,7 +269,7 @@ fn what_did_not_succeed_can_be_tried_again() {
     net.fail(1);
     net.finish(1, output("x"));
     net.fail(1);
-    let (failed, more) = net.nodes[0].engine.failures(group, 0);
+    let (failed, more) = net.nodes[0].engine.read(net.now).failures(group, 0);
     let inputs: Vec<_> = failed
         .into_iter()
         .map(|failed| failed.here().unwrap().0.input.as_bytes().to_vec())
@@ -279,7 +280,7 @@ fn what_did_not_succeed_can_be_tried_again() {
 /// What the engine counts of a group, counted anew from what a caller can see of its members: a group
 /// that is known has all of them.
 fn recount(net: &Net, id: GroupId) {
-    let Some(view) = net.nodes[0].engine.group(id, net.now) else { return };
+    let Some(view) = net.nodes[0].engine.read(net.now).group(id) else { return };
     let mut counted = EndCounts::default();
     let (mut queued, mut running) = (0, 0);
     let mut waits: BTreeMap<String, u32> = BTreeMap::new();
@@ -299,7 +300,7 @@ fn recount(net: &Net, id: GroupId) {
         }
     }
     assert_eq!((counted, queued, running), (view.ended, view.queued, view.running));
-    let explained = net.nodes[0].engine.explain_group(id, net.now).unwrap();
+    let explained = net.nodes[0].engine.read(net.now).explain_group(id).unwrap();
     let told = explained.waiting.iter();
     let told = told.map(|waiting| (waiting.handler.to_string(), waiting.members)).collect();
     assert_eq!((waits, 0), (told, explained.others), "those that wait, by what they need");
@@ -337,7 +338,7 @@ fn hand_in_more(net: &mut Net, dice: &mut SmallRng, group: &mut Submitted) {
     // Fewer than are kept: a group that is stopped at once can be looked at before it is forgotten.
     let more = dice.random_range(u32::from(from == received)..20).min(80 - received.min(80));
     let end = if done { received } else { received + more };
-    let is_known = net.nodes[0].engine.group(id, net.now).is_some();
+    let is_known = net.nodes[0].engine.read(net.now).group(id).is_some();
     if from == end || is_known == (received == 0) {
         return;
     }
@@ -361,7 +362,7 @@ fn play(seed: u64) {
     let mut net = Net::connected(&[2, 3]);
     net.rng = SmallRng::seed_from_u64(seed);
     // So little that tasks are archived and groups are forgotten.
-    net.nodes[0].engine.config.keep_bytes = 64 * limits::ENDED_WEIGHT as u64;
+    net.nodes[0].engine.node.config.keep_bytes = 64 * limits::ENDED_WEIGHT as u64;
     let mut dice = SmallRng::seed_from_u64(!seed);
     let mut groups: Vec<Submitted> = Vec::new();
     let mut noted = BTreeMap::new();
@@ -396,7 +397,7 @@ fn play(seed: u64) {
             }
             97..98 if !groups.is_empty() => {
                 let Submitted { id, .. } = groups[dice.random_range(0..groups.len())];
-                let known = net.nodes[0].engine.group(id, net.now).is_some();
+                let known = net.nodes[0].engine.read(net.now).group(id).is_some();
                 let expected = if known {
                     Reply::GroupCancelled { id }
                 } else {
@@ -483,7 +484,7 @@ fn members_are_refused_while_the_disk_is_full_unless_they_are_on_it() {
 fn a_large_group_that_stops_starts_none_of_those_that_are_still_to_be_cancelled() {
     let mut net = Net::connected(&[1]);
     let chunk = limits::GROUP_CHUNK as u32;
-    net.nodes[0].engine.config.max_owned = 3 * limits::GROUP_CHUNK;
+    net.nodes[0].engine.node.config.max_owned = 3 * limits::GROUP_CHUNK;
     let id = net.accepts(members(GroupId::new(), 0..chunk, false, Some(0)));
     net.accepts(members(id, chunk..2 * chunk, false, Some(0)));
     let tried = |net: &Net| {
@@ -502,7 +503,7 @@ fn a_large_group_is_cancelled_no_faster_than_the_disk_takes_it() {
     let mut net = Net::connected(&[1]);
     let chunk = limits::GROUP_CHUNK as u32;
     let all = limits::UNSAFE_ENDS as u32 + 2 * chunk;
-    let config = &mut net.nodes[0].engine.config;
+    let config = &mut net.nodes[0].engine.node.config;
     config.max_owned = all as usize;
     let id = GroupId::new();
     for from in (0..all).step_by(chunk as usize) {

@@ -50,7 +50,7 @@ fn failed(code: FailureCode) -> AttemptEnd {
 type Made = (u32, PeerId, Option<String>);
 
 fn made(net: &Net, id: TaskId) -> Vec<Made> {
-    let view = net.nodes[0].engine.task(id, net.now).unwrap();
+    let view = net.nodes[0].engine.read(net.now).task(id).unwrap();
     view.attempts.into_iter().map(|made| (made.number, made.peer, made.end)).collect()
 }
 
@@ -303,8 +303,7 @@ fn an_owner_that_comes_back_knows_that_it_may() {
     }
     net.pass(Duration::from_secs(30));
     assert_ne!(net.state(id), "unknown");
-    let task = net.nodes[0].engine.tasks.by_id(&id).unwrap();
-    assert!(net.nodes[0].engine.tasks.get(task).unwrap().retry().hedge);
+    assert!(net.nodes[0].engine.owner.hedge_and_crashes(&id).0);
 }
 
 #[test]
@@ -317,7 +316,7 @@ fn a_member_of_a_group_with_two_attempts_is_one_that_runs() {
     net.settle();
     net.pass(USUAL * 2);
     assert_eq!(busy(&net), [1, 2]);
-    let view = net.nodes[0].engine.group(group, net.now).unwrap();
+    let view = net.nodes[0].engine.read(net.now).group(group).unwrap();
     assert_eq!((view.queued, view.running, view.workers), (0, 1, 2));
 }
 

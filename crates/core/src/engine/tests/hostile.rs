@@ -199,7 +199,7 @@ fn a_cancel_storm_leaves_nothing_behind() {
     let accounts = net.nodes[0].engine.accounts();
     assert_eq!((accounts.queued, accounts.running, accounts.cancelled), (0, 0, 5_000));
     assert_eq!(net.nodes[1].engine.accounts().held, 0);
-    assert!(net.nodes[0].engine.timers.len() < 4_000, "stale timers are swept");
+    assert!(net.nodes[0].engine.node.timers.len() < 4_000, "stale timers are swept");
 }
 
 #[test]

@@ -148,12 +148,9 @@ fn a_worker_with_rare_heartbeats_is_asked_and_not_taken_for_dead() {
     let mut net = Net::connected(&[1]);
     let id = net.submit(task("text/a"));
     // Long before the first heartbeat, which comes after five seconds, the owner's patience ends.
-    net.nodes[0].engine.config.lease = Duration::from_secs(3);
-    net.nodes[0].engine.timers = crate::engine::timers::Timers::default();
+    net.nodes[0].engine.node.config.lease = Duration::from_secs(3);
     let worker = net.nodes[1].id;
-    let key = net.nodes[0].engine.peers.key(&worker).unwrap();
-    net.nodes[0].engine.peers.get_mut(key).unwrap().worker.lease_armed = false;
-    net.nodes[0].engine.arm_lease(key);
+    net.restart_lease(0, worker);
     net.pass(Duration::from_secs(60));
     assert_eq!(net.state(id), "running");
     assert_eq!(net.nodes[1].running.len(), 1, "and it runs once");
@@ -171,7 +168,7 @@ fn busy_answers_leave_no_timers_behind() {
         net.pass(Duration::from_millis(2));
     }
     net.pass(Duration::from_secs(60));
-    let timers = net.nodes[0].engine.timers.len();
+    let timers = net.nodes[0].engine.node.timers.len();
     assert!(timers <= 202, "one per waiting task and a few: {timers}");
 }
 

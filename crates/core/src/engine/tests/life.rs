@@ -46,7 +46,7 @@ fn nothing_is_told_before_it_is_safe() {
     net.finish(1, output("done"));
     assert!(net.nodes[0].replies.is_empty());
     assert_eq!(net.nodes[1].engine.accounts().unacked, 1, "not acknowledged before it is safe");
-    let shown = net.nodes[0].engine.task(id, net.now).unwrap();
+    let shown = net.nodes[0].engine.read(net.now).task(id).unwrap();
     assert_eq!((net.state(id), shown.end, shown.ended), ("running", None, None));
     assert_eq!(shown.attempts[0].end, None);
     assert_eq!(net.nodes[0].engine.accounts().running, 1);
@@ -86,7 +86,7 @@ fn work_goes_to_trusted_peers_only_and_explains_itself() {
     net.feed(0, Input::Trust { peer: worker, trusted: false });
     let id = net.submit(task("text/a"));
     assert_eq!(net.state(id), "queued");
-    let waiting = net.nodes[0].engine.task(id, net.now).unwrap().waiting.unwrap();
+    let waiting = net.nodes[0].engine.read(net.now).task(id).unwrap().waiting.unwrap();
     assert_eq!(waiting.code, "no_eligible_peer");
     assert!(waiting.peers.contains(&(worker, Obstacle::NotTrusted)));
     net.feed(0, Input::Trust { peer: worker, trusted: true });
@@ -141,12 +141,12 @@ fn failures_are_retried_with_backoff_and_then_final() {
     net.finish(1, failure(FailureCode::Handler));
     assert_eq!(net.state(id), "queued");
     assert!(net.nodes[1].running.is_empty(), "it rests first");
-    let waiting = net.nodes[0].engine.task(id, net.now).unwrap().waiting.unwrap();
+    let waiting = net.nodes[0].engine.read(net.now).task(id).unwrap().waiting.unwrap();
     assert_eq!(waiting.code, "backing_off");
     net.pass(Duration::from_millis(200));
     net.finish(1, failure(FailureCode::Handler));
     assert_eq!(net.state(id), "failed");
-    let view = net.nodes[0].engine.task(id, net.now).unwrap();
+    let view = net.nodes[0].engine.read(net.now).task(id).unwrap();
     assert_eq!(view.attempts.len(), 2);
     assert_eq!(net.nodes[0].ends_of(id).len(), 1);
 }
@@ -310,7 +310,7 @@ fn requirements_filter_peers() {
     let mut needy = task("text/a");
     needy.requirements.gpus = 1;
     let id = net.submit(needy);
-    let waiting = net.nodes[0].engine.task(id, net.now).unwrap().waiting.unwrap();
+    let waiting = net.nodes[0].engine.read(net.now).task(id).unwrap().waiting.unwrap();
     let worker = net.nodes[1].id;
     assert!(waiting.peers.iter().any(|(peer, obstacle)| *peer == worker
         && matches!(obstacle, Obstacle::Requirement { what: "gpus", .. })));
@@ -354,27 +354,35 @@ fn unknown_handlers_do_not_disturb_tasks_that_wait() {
     net.connect(0, 1);
     net.feed(0, Input::PeerReady { peer, advert: with_none });
     net.settle();
-    let view = net.nodes[0].engine.task(waiting, net.now).unwrap();
+    let view = net.nodes[0].engine.read(net.now).task(waiting).unwrap();
     assert!(!view.attempts.is_empty() || view.state != TaskState::Queued, "{view:?}");
 }
 
 #[test]
 fn targets_of_waiting_tasks_are_absent_until_they_are_ready() {
     let mut net = Net::new(&[1, 1]);
-    assert!(net.nodes[0].engine.absent_targets(8).is_empty());
+    assert!(net.nodes[0].engine.read(net.now).absent_targets(8).is_empty());
     let first = net.submit_to(0, task("text/a"), &[1]);
     net.submit_to(0, task("text/b"), &[1, 2]);
     let ids = [net.nodes[1].id, net.nodes[2].id];
-    assert_eq!(net.nodes[0].engine.absent_targets(8), ids);
-    assert_eq!(net.nodes[0].engine.absent_targets(1), ids[..1], "no more than asked for");
+    assert_eq!(net.nodes[0].engine.read(net.now).absent_targets(8), ids);
+    assert_eq!(
+        net.nodes[0].engine.read(net.now).absent_targets(1),
+        ids[..1],
+        "no more than asked for"
+    );
     net.connect(0, 2);
     net.settle();
-    assert_eq!(net.nodes[0].engine.absent_targets(8), ids[..1]);
+    assert_eq!(net.nodes[0].engine.read(net.now).absent_targets(8), ids[..1]);
     net.connect(0, 1);
     net.settle();
-    assert!(net.nodes[0].engine.absent_targets(8).is_empty());
+    assert!(net.nodes[0].engine.read(net.now).absent_targets(8).is_empty());
     net.disconnect(0, 1);
     net.pass(limits::LEASE * 4);
     assert_eq!(net.state(first), "queued");
-    assert_eq!(net.nodes[0].engine.absent_targets(8), ids[..1], "it waits for its worker again");
+    assert_eq!(
+        net.nodes[0].engine.read(net.now).absent_targets(8),
+        ids[..1],
+        "it waits for its worker again"
+    );
 }

@@ -114,7 +114,7 @@ fn memory_that_is_in_use_cannot_be_had() {
     let mut needy = task("text/a");
     needy.requirements.memory_bytes = 500;
     let id = net.submit(needy);
-    let waiting = net.nodes[0].engine.task(id, net.now).unwrap().waiting.unwrap();
+    let waiting = net.nodes[0].engine.read(net.now).task(id).unwrap().waiting.unwrap();
     assert!(waiting.peers.iter().any(|(peer, obstacle)| *peer == worker
         && matches!(obstacle, Obstacle::Requirement { what: "memory", detail } if detail.contains("100 B free of the 500 B needed"))));
     measure(&mut net, 1, None, Some(usage(0.0, 600)));

@@ -185,8 +185,8 @@ fn credit_is_shared_alike_whatever_an_owner_has_waiting() {
     }
     net.submit_to(2, task("text/a"), &[1]);
     let credit = |owner: usize| {
-        let peers = &net.nodes[1].engine.peers;
-        peers.get(peers.key(&net.nodes[owner].id).unwrap()).unwrap().owner.grant.credit
+        let engine = &net.nodes[1].engine;
+        engine.worker.credit_of(engine.node.peers.key(&net.nodes[owner].id).unwrap())
     };
     assert_eq!(credit(0), credit(2));
     assert_eq!(credit(0).slots, 4);
@@ -200,8 +200,8 @@ fn credit_is_shared_alike_whatever_an_owner_has_waiting() {
     let at = of_modest(&net).unwrap();
     net.nodes[1].running.swap(0, at);
     net.finish(1, output("x"));
-    let peers = &net.nodes[1].engine.peers;
-    let credit = peers.get(peers.key(&net.nodes[0].id).unwrap()).unwrap().owner.grant.credit;
+    let engine = &net.nodes[1].engine;
+    let credit = engine.worker.credit_of(engine.node.peers.key(&net.nodes[0].id).unwrap());
     assert_eq!(credit.slots, 8, "all of it again, where nobody else has anything");
 }
 
@@ -302,8 +302,8 @@ fn ten_times_what_it_can_hold_is_answered_and_nothing_grows() {
         net.finish(1, AttemptEnd::Cancelled);
     }
     let engine = &net.nodes[1].engine;
-    assert!(engine.held.len() <= 4, "nothing is left but what ran");
-    assert!(engine.turn.is_empty());
+    assert!(engine.worker.held_and_unacked().0 <= 4, "nothing is left but what ran");
+    assert!(engine.worker.owners_in_turn() == 0);
 }
 
 /// A worker that takes work from anybody.
@@ -387,7 +387,7 @@ fn an_owner_that_acknowledges_nothing_is_told_busy() {
 #[test]
 fn ten_times_what_may_wait_is_answered_each_with_a_time_to_come_back() {
     let mut net = Net::new(&[1]);
-    let most = net.nodes[0].engine.config.max_owned;
+    let most = net.nodes[0].engine.node.config.max_owned;
     for number in 0..10 * most as u32 {
         let (task, targets) = (Box::new(task("text/a")), Vec::new());
         net.feed(0, Input::Submit { task, targets, token: Token(number) });
@@ -419,7 +419,7 @@ fn what_a_hundred_thousand_tasks_of_owners_that_vanish_leave_is_bounded() {
     let mut net = Net::new(&[1]);
     let policy = AcceptPolicy::default().with("text", Accept::Anyone);
     net.feed(1, Input::Accept { policy });
-    net.nodes[1].engine.config.slots = 64;
+    net.nodes[1].engine.node.config.slots = 64;
     let work = work("x");
     let each = 25;
     for number in 0..TASKS / each {
@@ -439,15 +439,18 @@ fn what_a_hundred_thousand_tasks_of_owners_that_vanish_leave_is_bounded() {
     }
     let engine = &net.nodes[1].engine;
     let accounts = engine.accounts();
-    assert!(engine.peers.keys().len() <= limits::PEERS);
-    assert!(engine.held.unacked_bytes <= limits::UNACKED_BYTES);
+    assert!(engine.node.peers.keys().len() <= limits::PEERS);
+    assert!(engine.worker.held_and_unacked().1 <= limits::UNACKED_BYTES);
     assert!(accounts.unacked <= limits::PEERS * each, "by count");
     assert_eq!(accounts.unacked as u64 + accounts.dropped_results, TASKS as u64, "all are told of");
     assert_eq!(net.nodes[1].ledger.len(), accounts.unacked, "the disk keeps no more");
     net.now = net.now + limits::KEEP_RESULTS;
     net.pass(Duration::from_secs(60));
     assert_eq!(net.nodes[1].engine.accounts().unacked, 0, "by age");
-    assert_eq!((net.nodes[1].ledger.len(), net.nodes[1].engine.held.unacked_bytes), (0, 0));
+    assert_eq!(
+        (net.nodes[1].ledger.len(), net.nodes[1].engine.worker.held_and_unacked().1),
+        (0, 0)
+    );
 }
 
 /// One pass of one node, while the others do nothing.
@@ -527,5 +530,5 @@ fn a_storm_of_cancels_in_every_state_leaves_nothing_behind() {
     assert_eq!((accounts.queued, accounts.running), (0, 0));
     let accounts = net.nodes[1].engine.accounts();
     assert_eq!((accounts.held, accounts.unacked), (0, 0));
-    assert!(net.nodes[0].engine.timers.len() < 5_000, "stale timers are swept");
+    assert!(net.nodes[0].engine.node.timers.len() < 5_000, "stale timers are swept");
 }

@@ -16,7 +16,7 @@ fn report(net: &mut Net, index: usize, fraction: f32, message: &str) {
 fn shown(net: &Net, id: TaskId) -> Option<(f32, String)> {
     let alone = net.view(id).unwrap().progress;
     let query = crate::engine::view::TaskQuery::default();
-    for listed in net.nodes[0].engine.tasks(&query, net.now) {
+    for listed in net.nodes[0].engine.read(net.now).tasks(&query) {
         if let Some(listed) = listed.here().filter(|task| task.id == id) {
             assert_eq!(listed.progress, alone);
         }
@@ -76,7 +76,7 @@ fn node_knows_the_progress_of_what_it_runs_itself() {
     let mut net = Net::new(&[1]);
     let id = net.submit_to(1, task("text/a"), &[]);
     report(&mut net, 1, 1.0, "nearly");
-    let view = net.nodes[1].engine.task(id, net.now).unwrap();
+    let view = net.nodes[1].engine.read(net.now).task(id).unwrap();
     assert_eq!(view.progress, Some(Progress { fraction: 1.0, message: "nearly".to_owned() }));
 }
 

@@ -5,17 +5,14 @@ use std::collections::BTreeSet;
 use rand::RngExt;
 
 use super::*;
-use crate::{
-    CancelledBy, FailureCode, TaskFailure, TaskState,
-    engine::{tasks::Phase, view::TaskQuery},
-};
+use crate::{CancelledBy, FailureCode, TaskFailure, TaskState, engine::view::TaskQuery};
 
 /// Plays a random history on an owner and three workers, then lets everything come to rest.
 fn play(seed: u64) {
     let mut net = Net::connected(&[1, 2, 3]);
     net.rng = SmallRng::seed_from_u64(seed);
     // Some are archived, and none is forgotten.
-    net.nodes[0].engine.config.keep_bytes = 320 * crate::limits::ENDED_WEIGHT as u64;
+    net.nodes[0].engine.node.config.keep_bytes = 320 * crate::limits::ENDED_WEIGHT as u64;
     let mut dice = SmallRng::seed_from_u64(!seed);
     let mut ids = Vec::new();
     let mut restarted = false;
@@ -99,46 +96,31 @@ fn check(net: &Net) {
     for node in &net.nodes {
         let accounts = node.engine.accounts();
         check_counts(net, &node.engine);
-        let held: u32 = node.engine.peers.iter().map(|(_, peer)| peer.owner.unfinished).sum();
-        assert_eq!(held as usize, accounts.held);
-        for (_, peer) in node.engine.peers.iter() {
-            let (bytes, time) =
-                peer.worker.open.iter().fold((0, 0), |(bytes, time), (_, open)| {
-                    (bytes + open.bytes, time + open.time)
-                });
-            assert_eq!((bytes, time), (peer.worker.open_bytes, peer.worker.open_time));
-        }
+        assert_eq!(node.engine.worker.unfinished(), accounts.held);
+        node.engine.owner.check();
     }
     check_explanations(net);
 }
 
-/// The numbers of tasks are those that a list shows, and each task that may start stands in line.
+/// The numbers of tasks are those that a list shows.
 fn check_counts(net: &Net, engine: &Engine) {
     let all = TaskQuery { limit: usize::MAX, ..TaskQuery::default() };
-    let here = engine.tasks(&all, net.now).into_iter().filter_map(Known::here);
+    let here = engine.read(net.now).tasks(&all).into_iter().filter_map(Known::here);
     let states: Vec<TaskState> = here.map(|task| task.state).collect();
     let count = |names: &[&str]| states.iter().filter(|s| names.contains(&s.as_str())).count();
     let accounts = engine.accounts();
     assert_eq!(accounts.queued, count(&["queued"]));
     assert_eq!(accounts.running, count(&["assigned", "running"]));
-    let in_line: BTreeSet<_> =
-        (0..engine.queue.active_len()).filter_map(|at| engine.queue.active(at)).collect();
-    for task in engine.tasks.iter() {
-        let Phase::Queued { since, not_before } = task.phase else { continue };
-        let rank = -i16::from(task.priority);
-        let is_there = in_line.iter().any(|(group, head)| *group == task.group && *head <= rank);
-        assert!(not_before > since || is_there, "{} waits, and is in no line", task.id);
-    }
 }
 
 /// Whatever waits says of each peer that is known why it is not there, once.
 fn check_explanations(net: &Net) {
     let engine = &net.nodes[0].engine;
-    let known: BTreeSet<PeerId> = engine.peers.iter().map(|(_, peer)| *peer.id).collect();
+    let known: BTreeSet<PeerId> = engine.node.peers.iter().map(|(_, peer)| *peer.id).collect();
     let queued = TaskQuery { states: vec!["queued".to_owned()], limit: 3, ..TaskQuery::default() };
-    for task in engine.tasks(&queued, net.now) {
+    for task in engine.read(net.now).tasks(&queued) {
         let task = task.here().unwrap();
-        let why = engine.task(task.id, net.now).unwrap().waiting.unwrap();
+        let why = engine.read(net.now).task(task.id).unwrap().waiting.unwrap();
         let told: BTreeSet<PeerId> = why.peers.iter().map(|(peer, _)| *peer).collect();
         assert_eq!((told.len(), told), (why.peers.len(), known.clone()), "{why:?}");
     }

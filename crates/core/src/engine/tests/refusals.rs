@@ -28,7 +28,7 @@ fn fail(net: &mut Net) {
 
 /// Why a task waits: the sum, and what keeps it from node 1.
 fn why(net: &Net, id: TaskId) -> (&'static str, Obstacle) {
-    let waiting = net.nodes[0].engine.task(id, net.now).unwrap().waiting.unwrap();
+    let waiting = net.nodes[0].engine.read(net.now).task(id).unwrap().waiting.unwrap();
     let [(_, obstacle)] = &waiting.peers[..] else { panic!("one worker: {waiting:?}") };
     (waiting.code, obstacle.clone())
 }
@@ -166,7 +166,7 @@ fn members_that_have_run_at_a_target_wait_for_it() {
     }
     assert_eq!(net.state(first), "succeeded");
     assert_eq!(net.nodes[0].engine.sizes().groups, 0, "no needs are left");
-    let explained = net.nodes[0].engine.explain_group(group, net.now).unwrap();
+    let explained = net.nodes[0].engine.read(net.now).explain_group(group).unwrap();
     assert!(explained.waiting.is_empty() && explained.others == 0, "{explained:?}");
 }
 

@@ -105,7 +105,7 @@ fn what_never_ran_leaves_nothing_on_the_worker_s_disk() {
 #[test]
 fn what_is_forgotten_does_not_come_back_and_keys_do() {
     let mut net = Net::connected(&[1]);
-    net.nodes[0].engine.config.keep_bytes = 64 * limits::ENDED_WEIGHT as u64;
+    net.nodes[0].engine.node.config.keep_bytes = 64 * limits::ENDED_WEIGHT as u64;
     let keyed = Task { idempotency_key: Some("k".into()), ..task("text/a") };
     let first = net.submit(keyed.clone());
     net.finish(1, output("x"));
@@ -160,7 +160,7 @@ fn a_task_that_takes_its_node_down_with_it_is_given_up() {
     assert_eq!(failure.worker.as_deref(), Some(&net.nodes[1].id));
     assert!(net.nodes[1].running.is_empty());
     net.restart(1);
-    let view = net.nodes[1].engine.task(id, net.now).unwrap();
+    let view = net.nodes[1].engine.read(net.now).task(id).unwrap();
     assert_eq!((view.state.as_str(), view.attempts.len()), ("failed", 2), "{view:?}");
 }
 
@@ -199,7 +199,7 @@ fn a_node_that_is_stopped_again_and_again_does_not_give_its_tasks_up() {
         net.restart(1);
     }
     net.finish(1, output("x"));
-    let view = net.nodes[1].engine.task(id, net.now).unwrap();
+    let view = net.nodes[1].engine.read(net.now).task(id).unwrap();
     assert_eq!(view.state.as_str(), "succeeded");
     // Of the first life nothing is left but the task.
     assert_eq!(view.attempts.last().unwrap().number, 5);
@@ -212,7 +212,7 @@ fn attempts_are_counted_and_told_over_restarts() {
     let id = net.submit(Task { retry, ..task("text/a") });
     let failed = || AttemptEnd::Failed(TaskFailure::new(FailureCode::Handler, "no luck"));
     let ended = |net: &Net| {
-        let view = net.nodes[0].engine.task(id, net.now).unwrap();
+        let view = net.nodes[0].engine.read(net.now).task(id).unwrap();
         view.attempts.iter().filter(|attempt| attempt.end.is_some()).count()
     };
     net.pass(Duration::from_secs(1));
@@ -228,7 +228,7 @@ fn attempts_are_counted_and_told_over_restarts() {
     }
     assert_eq!(net.state(id), "failed", "three attempts, over all lives");
     net.restart(0);
-    let view = net.nodes[0].engine.task(id, net.now).unwrap();
+    let view = net.nodes[0].engine.read(net.now).task(id).unwrap();
     let told: Vec<(u32, Duration, &str)> = view
         .attempts
         .iter()

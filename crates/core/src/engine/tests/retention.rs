@@ -55,7 +55,7 @@ impl History {
             (ids, Some(group))
         };
         self.net.settle();
-        if self.net.nodes[0].engine.is_known(&tasks[0]) {
+        if self.net.nodes[0].engine.owner.is_known(&tasks[0]) {
             let (done, end) = (BTreeSet::new(), Time::ZERO);
             self.units.push(Unit { tasks, group, done, end, read: false, bytes: 0, gone: false });
         }
@@ -95,7 +95,7 @@ impl History {
             let all_gone = gone.iter().all(|gone| *gone);
             assert!(all_gone || !gone.iter().any(|gone| *gone), "seed {seed}: as a whole");
             if let Some(group) = unit.group {
-                let known = self.net.nodes[0].engine.group(group, now).is_some();
+                let known = self.net.nodes[0].engine.read(now).group(group).is_some();
                 assert_eq!(known, !all_gone, "seed {seed}: the group goes with its members");
             }
             if all_gone && !unit.gone {
@@ -133,7 +133,7 @@ fn play(seed: u64) {
     let mut dice = SmallRng::seed_from_u64(seed);
     let mut net = Net::connected(&[1]);
     let (keep, most) = (Duration::from_secs(60), 40 * limits::ENDED_WEIGHT as u64);
-    let config = &mut net.nodes[0].engine.config;
+    let config = &mut net.nodes[0].engine.node.config;
     (config.keep_results, config.keep_bytes) = (keep, most);
     let mut history = History { net, units: Vec::new(), keep, most };
     for _ in 0..200 {
@@ -152,7 +152,7 @@ fn play(seed: u64) {
                 history.net.connect(0, 1);
                 // Which results were handed out last is not journalled for itself.
                 for unit in &mut history.units {
-                    let of = |id: &TaskId| history.net.nodes[0].engine.was_read(id);
+                    let of = |id: &TaskId| history.net.nodes[0].engine.owner.was_read(id);
                     unit.read = unit.open() == 0 && unit.tasks.iter().all(of);
                 }
             }
@@ -181,7 +181,7 @@ fn while_a_node_is_down_nothing_ages() {
     for archived in [false, true] {
         let mut net = Net::connected(&[1]);
         let most = if archived { 8 } else { 1_000 };
-        net.nodes[0].engine.config.keep_bytes = most * limits::ENDED_WEIGHT as u64;
+        net.nodes[0].engine.node.config.keep_bytes = most * limits::ENDED_WEIGHT as u64;
         let id = net.submit(task("text/a"));
         net.finish(1, output("x"));
         assert_eq!(net.nodes[0].ledger.archived_len(), usize::from(archived));
@@ -198,7 +198,7 @@ fn while_a_node_is_down_nothing_ages() {
 #[test]
 fn a_key_names_its_task_as_long_as_that_is_kept_also_in_the_archive() {
     let mut net = Net::connected(&[1]);
-    net.nodes[0].engine.config.keep_bytes = 8 * limits::ENDED_WEIGHT as u64;
+    net.nodes[0].engine.node.config.keep_bytes = 8 * limits::ENDED_WEIGHT as u64;
     let keyed = |input: &str| Task {
         idempotency_key: Some("k".into()),
         ..task("text/a").with_input(input.to_owned())
@@ -228,12 +228,12 @@ fn a_key_names_its_task_as_long_as_that_is_kept_also_in_the_archive() {
 fn results_are_forgotten_while_a_volume_is_not_written() {
     let mut net = Net::connected(&[1]);
     net.archive_fails = true;
-    net.nodes[0].engine.config.keep_bytes = 8 * limits::ENDED_WEIGHT as u64;
+    net.nodes[0].engine.node.config.keep_bytes = 8 * limits::ENDED_WEIGHT as u64;
     let mut ids = Vec::new();
     for _ in 0..20 {
         ids.push(net.submit(task("text/a")));
         net.finish(1, output("x"));
-        assert!(net.nodes[0].engine.tasks.iter().count() <= 8);
+        assert!(net.nodes[0].engine.owner.live_and_all().1 <= 8);
     }
     assert_eq!((net.state(ids[0]), net.state(ids[1])), ("succeeded", "forgotten"));
     assert_eq!(net.state(ids[19]), "succeeded");
@@ -261,11 +261,11 @@ fn an_archived_task_is_shown_as_it_was_before() {
     };
     let found = find(&net);
     // They are archived with whatever ends next.
-    net.nodes[0].engine.config.keep_bytes = 16 * limits::ENDED_WEIGHT as u64;
+    net.nodes[0].engine.node.config.keep_bytes = 16 * limits::ENDED_WEIGHT as u64;
     net.pass(Duration::from_secs(1));
     net.settle();
     assert_eq!(net.nodes[0].ledger.archived_len(), 2);
-    assert_eq!(net.nodes[0].engine.tasks.iter().count(), 0);
+    assert_eq!(net.nodes[0].engine.owner.live_and_all().1, 0);
     let after: Vec<_> = ids.iter().map(|id| format!("{:?}", net.view(*id).unwrap())).collect();
     let without_start = |text: &String| text.split("started:").next().map(str::to_owned);
     for (before, after) in before.iter().zip(&after) {
@@ -273,40 +273,43 @@ fn an_archived_task_is_shown_as_it_was_before() {
     }
     assert_eq!(find(&net), found);
     let engine = &net.nodes[0].engine;
-    let Ok(Known::Archived { number, .. }) = engine.again(ids[1], TaskId::new()) else { panic!() };
+    let Ok(Known::Archived { number, .. }) = engine.read(net.now).again(ids[1], TaskId::new())
+    else {
+        panic!()
+    };
     let new = TaskId::new();
     let again = net.nodes[0].ledger.archived(number).unwrap().clone().again(new).unwrap();
     assert_eq!((again.0.id, again.0.input.as_bytes()), (new, &b"input"[..]));
-    assert!(engine.again(ids[0], new).is_err(), "it has succeeded");
+    assert!(engine.read(net.now).again(ids[0], new).is_err(), "it has succeeded");
 }
 
 #[test]
 fn what_is_forgotten_soon_and_was_not_read_is_counted_before() {
     let mut net = Net::connected(&[1]);
-    net.nodes[0].engine.config.keep_bytes = 100 * limits::ENDED_WEIGHT as u64;
+    net.nodes[0].engine.node.config.keep_bytes = 100 * limits::ENDED_WEIGHT as u64;
     let mut ids = Vec::new();
     for _ in 0..80 {
         ids.push(net.submit(task("text/a")));
         net.finish(1, output("x"));
     }
-    let kept = net.nodes[0].engine.kept(net.now);
+    let kept = net.nodes[0].engine.read(net.now).kept();
     assert_eq!((kept.short, kept.unread_due, kept.ended.succeeded), (false, 0, 80));
     net.submit(task("text/a"));
     net.finish(1, output("x"));
-    let kept = net.nodes[0].engine.kept(net.now);
+    let kept = net.nodes[0].engine.read(net.now).kept();
     assert_eq!((kept.short, kept.unread_due), (true, 13), "an eighth of the limit");
     ids.iter().for_each(|id| net.nodes[0].engine.note_read(*id));
-    assert_eq!(net.nodes[0].engine.kept(net.now).unread_due, 1);
-    net.nodes[0].engine.config.keep_bytes = limits::KEEP_BYTES;
+    assert_eq!(net.nodes[0].engine.read(net.now).kept().unread_due, 1);
+    net.nodes[0].engine.node.config.keep_bytes = limits::KEEP_BYTES;
     net.pass(limits::KEEP_RESULTS / 10 * 9 + Duration::from_secs(1));
-    let kept = net.nodes[0].engine.kept(net.now);
+    let kept = net.nodes[0].engine.read(net.now).kept();
     assert_eq!((kept.short, kept.unread_due), (false, 1), "by age");
 }
 
 #[test]
 fn in_memory_results_that_were_handed_out_make_room_for_each_other_alone() {
     let mut net = Net::connected(&[1]);
-    net.nodes[0].engine.config.durability = Durability::Memory;
+    net.nodes[0].engine.node.config.durability = Durability::Memory;
     let mut run = || {
         let id = net.submit(task("text/a"));
         net.finish(1, output("x"));
@@ -357,13 +360,13 @@ fn a_result_that_nobody_comes_for_expires_also_over_a_restart() {
     let accounts = net.nodes[1].engine.accounts();
     assert_eq!((accounts.unacked, accounts.dropped_results), (0, 1));
     assert_eq!(net.nodes[1].ledger.len(), 0, "on disk as well");
-    assert_eq!(net.nodes[1].engine.held.unacked_bytes, 0);
+    assert_eq!(net.nodes[1].engine.worker.held_and_unacked().1, 0);
 }
 
 #[test]
 fn a_result_is_kept_for_an_owner_that_is_here_whatever_its_age() {
     let mut net = Net::connected(&[1]);
-    net.nodes[1].engine.config.keep_results = Duration::from_secs(1);
+    net.nodes[1].engine.node.config.keep_results = Duration::from_secs(1);
     net.submit(task("text/a"));
     let owner = net.nodes[0].id;
     let run = net.nodes[1].running.remove(0).0;
@@ -404,14 +407,14 @@ fn the_oldest_of_whoever_left_most_make_room() {
     }
     let engine = &net.nodes[worker].engine;
     let accounts = engine.accounts();
-    assert!(engine.held.unacked_bytes <= limits::UNACKED_BYTES);
+    assert!(engine.worker.held_and_unacked().1 <= limits::UNACKED_BYTES);
     let most = limits::UNACKED_BYTES / limits::INLINE_BYTES;
     assert!(accounts.unacked >= most - 2, "no more was dropped than had to be");
     let all: usize = made.iter().map(Vec::len).sum();
     assert_eq!(accounts.dropped_results, (all - accounts.unacked) as u64);
     let left = |owner: usize| -> Vec<u64> {
-        let peer = engine.peers.get(engine.peers.key(&net.nodes[owner].id).unwrap()).unwrap();
-        peer.owner.held.iter().map(|(epoch, _)| epoch.number).collect()
+        let key = engine.node.peers.key(&net.nodes[owner].id).unwrap();
+        engine.worker.epochs_of(key).iter().map(|epoch| epoch.number).collect()
     };
     assert_eq!(left(0), made[0], "who left little keeps it");
     assert_eq!(left(5), made[5], "who is here keeps it");

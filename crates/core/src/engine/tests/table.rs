@@ -280,9 +280,11 @@ fn an_owner_takes_every_frame_in_every_state() {
                 (_, _) => task_is.to_owned(),
             };
             assert_eq!(found, expected, "{name} of one that is {state:?}");
-            let tasks = &net.nodes[0].engine.tasks;
-            let task = tasks.by_id(&id).and_then(|key| tasks.get(key)).unwrap();
-            assert_eq!(task.failures(), 0, "{name} of one that is {state:?}");
+            assert_eq!(
+                net.nodes[0].engine.owner.failures_of(&id),
+                0,
+                "{name} of one that is {state:?}"
+            );
         }
     }
 }

@@ -49,7 +49,7 @@ fn waiting_tasks_are_counted_by_reason_with_the_oldest_first() {
     net.feed(1, Input::Drain { on: true });
     net.settle();
     let drained = net.submit(task("text/b"));
-    let sums: Vec<_> = net.nodes[0].engine.waits(net.now);
+    let sums: Vec<_> = net.nodes[0].engine.read(net.now).waits();
     let counted = |waits: &Waits| (waits.code, waits.tasks, waits.first.1);
     let expected = [("no_eligible_peer", 2, needy[0]), ("draining", 1, drained)];
     assert_eq!(sums.iter().map(counted).collect::<Vec<_>>(), expected);
@@ -58,7 +58,7 @@ fn waiting_tasks_are_counted_by_reason_with_the_oldest_first() {
     net.feed(1, Input::Drain { on: false });
     net.settle();
     assert_eq!(net.state(drained), "running", "it waits no more");
-    let sums = net.nodes[0].engine.waits(net.now);
+    let sums = net.nodes[0].engine.read(net.now).waits();
     assert_eq!(sums.iter().map(counted).collect::<Vec<_>>(), expected[..1]);
 }
 
@@ -70,9 +70,9 @@ fn list_and_task_name_the_same_reason() {
     let failed = crate::TaskFailure::new(crate::FailureCode::Handler, "no");
     net.finish(1, AttemptEnd::Failed(failed));
     let engine = &net.nodes[0].engine;
-    let alone = ids.map(|id| engine.task(id, net.now).unwrap().waiting.map(|why| why.code));
+    let alone = ids.map(|id| engine.read(net.now).task(id).unwrap().waiting.map(|why| why.code));
     assert_eq!(alone, [Some("no_eligible_peer"), Some("backing_off"), None]);
-    for task in engine.tasks(&TaskQuery::default(), net.now) {
+    for task in engine.read(net.now).tasks(&TaskQuery::default()) {
         let task = task.here().unwrap();
         let at = ids.iter().position(|id| *id == task.id).unwrap();
         let why = task.waiting;

@@ -78,7 +78,7 @@ fn a_restart_goes_on_with_what_was_to_be_cancelled() {
 fn a_large_group_that_is_cancelled_starts_none_of_its_members() {
     let mut net = Net::connected(&[1]);
     let chunk = limits::GROUP_CHUNK as u32;
-    let config = &mut net.nodes[0].engine.config;
+    let config = &mut net.nodes[0].engine.node.config;
     config.max_owned = 3 * limits::GROUP_CHUNK;
     let id = net.accepts(members(GroupId::new(), 0..chunk, false, None));
     net.accepts(members(id, chunk..2 * chunk, false, None));
@@ -123,7 +123,7 @@ fn what_was_over_before_stays_as_it_was() {
 #[test]
 fn a_group_in_memory_is_cancelled_without_the_disk() {
     let mut net = Net::connected(&[1]);
-    net.nodes[0].engine.config.durability = Durability::Memory;
+    net.nodes[0].engine.node.config.durability = Durability::Memory;
     let id = net.accepts(members(GroupId::new(), 0..5, false, None));
     net.disk = false;
     assert_eq!(net.cancel_group(id), Some(Reply::GroupCancelled { id }));

@@ -15,7 +15,7 @@ fn ended(net: &mut Net, id: GroupId, count: u32) -> GroupId {
 fn a_large_group_is_forgotten_as_a_whole_in_several_passes_also_over_a_restart() {
     let mut net = Net::connected(&[1]);
     let all = (limits::FORGET_AT_ONCE + 500) as u32;
-    net.nodes[0].engine.config.max_owned = all as usize;
+    net.nodes[0].engine.node.config.max_owned = all as usize;
     let id = GroupId::of_key("a key");
     for from in (0..all).step_by(limits::GROUP_CHUNK) {
         let until = all.min(from + limits::GROUP_CHUNK as u32);
@@ -31,7 +31,7 @@ fn a_large_group_is_forgotten_as_a_whole_in_several_passes_also_over_a_restart()
     net.nodes[0].engine.flush(net.now, &mut net.rng, &mut effects);
     net.carry_out(0, effects);
     assert!(!net.nodes[0].ledger.is_empty(), "the rest is left to the next pass");
-    assert!(net.nodes[0].engine.group(id, net.now).is_none(), "none of it is shown");
+    assert!(net.nodes[0].engine.read(net.now).group(id).is_none(), "none of it is shown");
     for again in [false, true] {
         if again {
             net.restart(0);
@@ -53,7 +53,7 @@ fn a_large_group_is_forgotten_as_a_whole_in_several_passes_also_over_a_restart()
 fn id_of_a_task_is_no_forgotten_group_and_the_reverse() {
     let mut net = Net::connected(&[1]);
     let id = net.accepts(members(GroupId::new(), 0..2, true, None));
-    net.nodes[0].engine.forgotten.raise(u64::MAX);
+    net.nodes[0].engine.owner.forget_all_times();
     let engine = &net.nodes[0].engine;
     let task = GroupId::from_bytes(*id.member(0).as_bytes());
     assert_eq!(engine.unknown_group(task), Reason::NotFound);
@@ -66,7 +66,7 @@ fn id_of_a_task_is_no_forgotten_group_and_the_reverse() {
 #[test]
 fn a_group_that_has_not_ended_loses_nothing_and_no_more_is_taken() {
     let mut net = Net::connected(&[1]);
-    net.nodes[0].engine.config.keep_bytes = 19 * limits::ENDED_WEIGHT as u64;
+    net.nodes[0].engine.node.config.keep_bytes = 19 * limits::ENDED_WEIGHT as u64;
     let id = net.accepts(members(GroupId::new(), 0..20, false, None));
     for _ in 0..19 {
         net.finish(1, output("x"));
@@ -84,15 +84,15 @@ fn a_group_that_has_not_ended_loses_nothing_and_no_more_is_taken() {
     // When it has ended it makes room.
     net.cancel_group(id);
     net.pass(limits::DISK_FULL_RETRY);
-    assert!(net.nodes[0].engine.group(id, net.now).is_none());
+    assert!(net.nodes[0].engine.read(net.now).group(id).is_none());
     net.accepts(members(GroupId::new(), 0..10, true, None));
 }
 
 #[test]
 fn a_group_in_memory_that_takes_all_that_is_kept_gets_no_more_members() {
     let mut net = Net::connected(&[1]);
-    net.nodes[0].engine.config.durability = Durability::Memory;
-    net.nodes[0].engine.config.memory_bytes = 4 * limits::ENDED_WEIGHT as u64;
+    net.nodes[0].engine.node.config.durability = Durability::Memory;
+    net.nodes[0].engine.node.config.memory_bytes = 4 * limits::ENDED_WEIGHT as u64;
     let id = net.accepts(members(GroupId::new(), 0..6, false, None));
     for _ in 0..6 {
         net.finish(1, output("x"));
@@ -113,14 +113,14 @@ fn a_group_in_memory_that_takes_all_that_is_kept_gets_no_more_members() {
 fn nothing_is_refused_while_what_makes_room_is_being_written() {
     let mut net = Net::connected(&[1]);
     net.archive_fails = true;
-    net.nodes[0].engine.config.keep_bytes = 4 * limits::ENDED_WEIGHT as u64;
+    net.nodes[0].engine.node.config.keep_bytes = 4 * limits::ENDED_WEIGHT as u64;
     let written = net.submit(task("text/a"));
     net.finish(1, output("x"));
     net.accepts(members(GroupId::new(), 0..4, true, None));
     // It is looked for what can be forgotten.
     net.pass(Duration::from_millis(1));
     let taken = net.submit(task("text/a"));
-    assert!(net.nodes[0].engine.tasks.by_id(&taken).is_some(), "it was refused");
+    assert!(net.nodes[0].engine.owner.is_here(&taken), "it was refused");
     net.feed(0, Input::Archived { first: 0 });
     net.settle();
     assert_eq!(net.state(written), "forgotten");
@@ -134,7 +134,7 @@ fn nothing_is_refused_while_what_makes_room_is_being_written() {
 fn an_unfinished_group_is_kept_whole_and_its_members_are_archived() {
     let mut net = Net::connected(&[4]);
     // An eighth of this is archived at once.
-    net.nodes[0].engine.config.keep_bytes = 400 * limits::ENDED_WEIGHT as u64;
+    net.nodes[0].engine.node.config.keep_bytes = 400 * limits::ENDED_WEIGHT as u64;
     let id = net.accepts(members(GroupId::new(), 0..150, false, Some(5)));
     net.fail(1);
     for _ in 0..149 {
@@ -161,7 +161,7 @@ fn ended_groups_make_room_for_another_one() {
     let mut net = Net::connected(&[1]);
     let first = ended(&mut net, GroupId::new(), 1);
     let second = ended(&mut net, GroupId::new(), 2);
-    net.nodes[0].engine.groups.fill(limits::GROUPS - 2);
+    net.nodes[0].engine.owner.fill_groups(limits::GROUPS - 2);
     net.pass(Duration::from_secs(1));
     for id in [first, second] {
         assert!(matches!(net.nodes[0].engine.unknown_group(id), Reason::Forgotten { .. }));

@@ -17,11 +17,11 @@ impl Net {
         let states = states.iter().map(|state| state.as_str().to_owned()).collect();
         let after = after.map(|id| (self.group(id).submitted, id));
         let query = GroupQuery { states, after, limit };
-        self.nodes[0].engine.groups(&query, self.now).into_iter().map(|view| view.id).collect()
+        self.nodes[0].engine.read(self.now).groups(&query).into_iter().map(|view| view.id).collect()
     }
 
     pub(super) fn explained(&self, id: GroupId) -> GroupExplanation {
-        let explained = self.nodes[0].engine.explain_group(id, self.now).unwrap();
+        let explained = self.nodes[0].engine.read(self.now).explain_group(id).unwrap();
         let told: u32 = explained.waiting.iter().map(|waiting| waiting.members).sum();
         assert_eq!(told + explained.others, explained.view.queued, "each is in one sum");
         explained
@@ -61,7 +61,7 @@ fn a_list_counts_as_a_look_at_one_group_does() {
     }
     net.finish(1, output("x"));
     let query = GroupQuery { limit: 9, ..GroupQuery::default() };
-    let listed = net.nodes[0].engine.groups(&query, net.now);
+    let listed = net.nodes[0].engine.read(net.now).groups(&query);
     let seen: Vec<GroupView> = listed.iter().map(|view| net.group(view.id)).collect();
     assert_eq!(listed, seen);
     assert!(listed.iter().map(|view| view.workers).max() >= Some(2), "{listed:?}");
@@ -102,7 +102,7 @@ fn members_that_rest_beside_a_free_worker_do_not_wait_for_a_busy_one() {
     assert!(why.peers.contains(&(worker, Obstacle::None)), "{why:?}");
     assert_eq!(why.code, "worker_free");
     assert!(why.message.contains("rests before its next attempt"), "{}", why.message);
-    let member = net.nodes[0].engine.task(id.member(0), net.now).unwrap();
+    let member = net.nodes[0].engine.read(net.now).task(id.member(0)).unwrap();
     assert_eq!(member.waiting.unwrap().code, "backing_off");
 }
 
@@ -168,7 +168,7 @@ fn a_group_whose_last_member_never_comes_is_over_after_a_while() {
     net.accepts(members(id, 0..2, false, None));
     net.pass(nearly);
     assert_eq!(net.group(id).state(), GroupState::Open);
-    net.nodes[0].engine.config.max_owned = 0;
+    net.nodes[0].engine.node.config.max_owned = 0;
     assert!(net.refuses(members(id, 2..3, false, None)).retry_after().is_some());
     net.pass(nearly);
     assert_eq!(net.group(id).state(), GroupState::Open);

@@ -1,0 +1,66 @@
+//! What is archived, and what is about to be.
+
+use super::ended::Ended;
+use crate::{
+    engine::{gate::Gate, keys::TaskKey, record::Record},
+    limits,
+};
+
+/// The table of archived tasks, and the volume that is being written.
+#[derive(Debug, Default)]
+pub(super) struct Archive {
+    pub(super) table: Ended,
+    /// The number of the next task.
+    next: u64,
+    /// The tasks of the volume that is being written, in order.
+    writing: Vec<TaskKey>,
+    /// Tasks whose results were handed out since that was journalled.
+    read: Vec<u64>,
+}
+
+impl Archive {
+    /// The number of the next task.
+    pub(super) fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// The tasks of the volume that is being written, in order.
+    pub(super) fn writing(&self) -> &[TaskKey] {
+        &self.writing
+    }
+
+    /// A volume of these tasks is being written.
+    pub(super) fn on_writing(&mut self, tasks: Vec<TaskKey>) {
+        self.writing = tasks;
+    }
+
+    /// The volume that begins with this number is on disk. Its tasks; none if it is not the one that
+    /// was being written.
+    pub(super) fn on_written(&mut self, first: u64) -> Option<Vec<TaskKey>> {
+        if first != self.next {
+            return None;
+        }
+        let tasks = std::mem::take(&mut self.writing);
+        self.next += tasks.len() as u64;
+        Some(tasks)
+    }
+
+    /// The numbers below this one are taken, also if nothing is kept under them.
+    pub(super) fn take_numbers(&mut self, next: u64) {
+        self.next = self.next.max(next);
+    }
+
+    /// The result of an archived task was handed out.
+    pub(super) fn on_read(&mut self, number: u64) {
+        self.read.push(number);
+    }
+
+    /// Which results were handed out is journalled with something else, or when it is much: it is
+    /// lost without harm.
+    pub(super) fn record_read(&mut self, gate: &mut Gate) {
+        let many = self.read.len() >= limits::ARCHIVE_TASKS;
+        if !self.read.is_empty() && (many || gate.has_records()) {
+            gate.record(Record::Read { numbers: std::mem::take(&mut self.read) });
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! From what people type to the task or group that they mean.
+//!
+//! A search by the end of an id compares every known id. It runs in portions, and the driver does its other
+//! work between them.
+
+use super::{reader::Reader, task::Owned};
+use crate::{
+    engine::{keys::GroupSlot, view::Found},
+    limits,
+    task::{GroupId, TaskId},
+};
+
+/// A search for what a text may mean: `last`, a whole id, or the end of one.
+#[derive(Clone, Debug)]
+pub struct Search {
+    /// What is left to look at; none if the search is over.
+    rest: Option<(IdEnd, Part)>,
+    first: Option<Found>,
+    others: usize,
+}
+
+/// Where a search by the end of an id continues. `Groups → Table → Archive`: tasks move from the table to
+/// the archive only, so the search misses none.
+#[derive(Clone, Copy, Debug)]
+enum Part {
+    Groups,
+    /// At this place of the table.
+    Table(usize),
+    /// At this number of the archive.
+    Archive(u64),
+}
+
+impl Search {
+    /// Whether all was looked at.
+    pub fn is_over(&self) -> bool {
+        self.rest.is_none()
+    }
+
+    /// The first that was found, and how many others were.
+    pub fn found(&self) -> Option<(Found, usize)> {
+        Some((self.first?, self.others))
+    }
+
+    fn over(found: Option<Found>) -> Self {
+        Self { rest: None, first: found, others: 0 }
+    }
+
+    fn add(&mut self, found: Found) {
+        match self.first {
+            None => self.first = Some(found),
+            // A task that was archived meanwhile is met twice.
+            Some(first) => self.others += usize::from(first != found),
+        }
+    }
+}
+
+impl Reader<'_> {
+    /// Begins a search. It is over at once unless `selector` is the end of an id: then
+    /// [`Self::go_on_searching`] looks.
+    pub fn search(&self, selector: &str) -> Search {
+        if selector == "last" {
+            return Search::over(self.last());
+        }
+        if let Ok(id) = selector.parse::<TaskId>() {
+            let group = GroupId::from_bytes(*id.as_bytes());
+            let task = self.owner.store.is_known(&id).then_some(Found::Task(id));
+            let group = self.owner.store.groups.slot(&group).map(|_| Found::Group(group));
+            return Search::over(task.or(group));
+        }
+        match IdEnd::parse(selector) {
+            Some(end) => Search { rest: Some((end, Part::Groups)), first: None, others: 0 },
+            None => Search::over(None),
+        }
+    }
+
+    /// Looks at the next [`limits::SEARCHED_AT_ONCE`] ids.
+    pub fn go_on_searching(&self, search: &mut Search) {
+        let Some((end, from)) = search.rest.take() else { return };
+        let next = match from {
+            Part::Groups => {
+                let groups = self
+                    .owner
+                    .store
+                    .groups
+                    .iter()
+                    .filter(|(_, group)| end.fits(group.id.as_bytes()));
+                groups.for_each(|(_, group)| search.add(Found::Group(group.id)));
+                Some(Part::Table(0))
+            }
+            Part::Table(from) => {
+                let until = from.saturating_add(limits::SEARCHED_AT_ONCE);
+                let tasks = self.owner.store.tasks.places(from..until).map(|task| task.id);
+                let fitting = tasks.filter(|id| end.fits(id.as_bytes()));
+                fitting.for_each(|id| search.add(Found::Task(id)));
+                let is_last = until >= self.owner.store.tasks.capacity();
+                Some(if is_last { Part::Archive(0) } else { Part::Table(until) })
+            }
+            Part::Archive(from) => {
+                let mut entries = self.owner.store.archive.table.iter_from(from);
+                for (_, entry) in entries.by_ref().take(limits::SEARCHED_AT_ONCE) {
+                    if end.fits(entry.id.as_bytes()) {
+                        search.add(Found::Task(entry.id));
+                    }
+                }
+                entries.next().map(|(number, _)| Part::Archive(number))
+            }
+        };
+        search.rest = next.map(|next| (end, next));
+    }
+
+    /// The task that was submitted last. It stands for its group, if it has one.
+    fn last(&self) -> Option<Found> {
+        let here = self.last_here().map(|task| (task.submitted, task.id, task.member));
+        let archived = self.owner.store.archive.table.newest(None, 1, |_| true).into_iter().max();
+        let archived = archived.and_then(|(_, _, number)| {
+            let entry = self.owner.store.archive.table.get(number)?;
+            Some((entry.submitted, entry.id, entry.group))
+        });
+        let (_, id, member) =
+            here.into_iter().chain(archived).max_by_key(|last| (last.0, last.1))?;
+        Some(self.whole(id, member))
+    }
+
+    /// The same without the archive; none if the archive has a later one.
+    fn last_here(&self) -> Option<&Owned> {
+        let (id, key) = self.owner.store.tasks.last()?;
+        if let Some(task) = self.owner.store.tasks.get(key) {
+            return Some(task);
+        }
+        if self.owner.store.archive.table.by_id(&id).is_some() {
+            return None;
+        }
+        // It was forgotten before others, as a task in memory may be.
+        self.owner.store.tasks.iter().max_by_key(|task| (task.submitted, task.id))
+    }
+
+    fn whole(&self, id: TaskId, member: Option<GroupSlot>) -> Found {
+        let group = member.and_then(|slot| self.owner.store.groups.id(slot));
+        group.map_or(Found::Task(id), Found::Group)
+    }
+}
+
+/// The end of an id, as people type it.
+#[derive(Clone, Copy, Debug)]
+struct IdEnd {
+    bits: u128,
+    /// Which bits of an id are compared.
+    mask: u128,
+}
+
+impl IdEnd {
+    /// None if it is not the end of an id.
+    fn parse(text: &str) -> Option<Self> {
+        let (mut bits, mut mask) = (0, 0);
+        for c in text.chars().filter(|c| *c != '-') {
+            if mask >> 124 != 0 {
+                // More digits than an id has.
+                return None;
+            }
+            bits = bits << 4 | u128::from(c.to_digit(16)?);
+            mask = mask << 4 | 15;
+        }
+        (mask != 0).then_some(Self { bits, mask })
+    }
+
+    fn fits(self, id: &[u8; 16]) -> bool {
+        u128::from_be_bytes(*id) & self.mask == self.bits
+    }
+}

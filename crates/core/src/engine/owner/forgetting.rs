@@ -1,0 +1,363 @@
+//! How long ended tasks are kept.
+//!
+//! The unit is a single task or a whole group that has ended. A unit is forgotten when the node was up
+//! for [`EngineConfig::keep_results`] since its end; or, short of space, when it was handed out as a
+//! whole, and else when it is the oldest. What is to be forgotten is planned for several units at once,
+//! and carried out some thousand tasks in a pass.
+
+use super::{
+    group::EndedGroup,
+    retention::{Space, Unit},
+    store::{Place, Store},
+    task::{Owned, Phase},
+};
+use crate::{
+    engine::{
+        config::EngineConfig,
+        forgotten::Forgotten,
+        gate::Gate,
+        input::Kept,
+        keys::TaskKey,
+        node::{Cx, Node},
+        record::Record,
+        view::EndCounts,
+    },
+    limits,
+    reason::Reason,
+    task::{GroupId, TaskId},
+    time::Time,
+};
+
+impl Store {
+    /// Forgets what is too old or too much, and sees to it that the age of the rest is noticed. Once
+    /// in each pass.
+    pub(super) fn forget_old(&mut self, cx: &mut Cx<'_>) {
+        if !self.retention.is_forgetting() {
+            self.plan(cx);
+        }
+        let mut left = limits::FORGET_AT_ONCE;
+        while left > 0
+            && let Some(unit) = self.retention.current()
+        {
+            if self.forget_unit(cx, unit, &mut left) {
+                self.retention.finish_current();
+            }
+        }
+        if let Some(dropped) = self.retention.take_dropped() {
+            self.record_forgotten(cx.node, dropped);
+        }
+    }
+
+    fn plan(&mut self, cx: &mut Cx<'_>) {
+        let is_due = self.retention.is_due(cx.now);
+        if is_due {
+            self.plan_by_age(cx);
+        }
+        if self.retention.is_forgetting() {
+            return;
+        }
+        for durable in [true, false] {
+            // Without anything to forget there is no use in looking again at once.
+            if self.excess(&cx.node.config, durable) == 0 {
+                self.retention.set_space(durable, Space::Free);
+            } else if is_due || self.retention.space(durable) == Space::Free {
+                self.plan_for_space(cx, durable);
+            }
+        }
+        if self.groups.len() >= limits::GROUPS {
+            self.plan_for_groups(cx.now);
+        }
+    }
+
+    /// Units that are too old, and when the next one will be.
+    fn plan_by_age(&mut self, cx: &mut Cx<'_>) {
+        let (now, up, keep) = (cx.now, cx.up(), cx.node.config.keep_results);
+        let is_old = |end: Time| end + keep <= up;
+        let mut next = Time::NEVER;
+        let mut plan = Vec::new();
+        let writing = self.writing();
+        for group in self.groups.ended_groups(now) {
+            let is_writing = writing.groups.contains(&group.slot);
+            if !is_writing && (group.leaving || is_old(group.last_end)) {
+                plan.push(Unit::Group(group.id));
+            } else {
+                next = next.min(group.last_end);
+            }
+        }
+        for (number, entry) in self.archive.table.iter().filter(|(_, entry)| entry.group.is_none())
+        {
+            if !is_old(entry.up) {
+                next = next.min(entry.up);
+                break;
+            }
+            plan.push(Unit::Archived(number));
+        }
+        for recent in [&self.tasks.disk, &self.tasks.memory] {
+            for key in recent.keys() {
+                let Some(task) = self.tasks.get(key).filter(|task| task.member.is_none()) else {
+                    continue;
+                };
+                let Phase::Ended { up, .. } = *task.phase() else { continue };
+                let is_writing = writing.tasks.contains(&key);
+                if is_writing || !is_old(up) {
+                    next = next.min(up);
+                }
+                if !is_old(up) {
+                    break;
+                }
+                if !is_writing {
+                    plan.push(Unit::Recent(key));
+                }
+            }
+        }
+        self.retention.plan(plan);
+        self.retention.on_look();
+        let age = up.since(next);
+        let due = if next == Time::NEVER {
+            // A group may still be over, with nobody doing anything about it.
+            if self.groups.len() == 0 { Time::NEVER } else { now + limits::GROUP_IDLE }
+        } else {
+            // No more often than in so small a part of the time that it does not matter.
+            now + keep.saturating_sub(age).max(keep / AGE_STEPS)
+        };
+        self.retention.forget_by(cx.node, due);
+    }
+
+    /// Bytes above what is kept. A group that has not ended loses nothing, so that some are set aside
+    /// for the members that have not.
+    fn excess(&self, config: &EngineConfig, durable: bool) -> u64 {
+        self.kept_bytes(durable).saturating_sub(most_bytes(config, durable))
+    }
+
+    fn kept_bytes(&self, durable: bool) -> u64 {
+        if durable {
+            let live = (self.tasks.live_members() * limits::ENDED_WEIGHT) as u64;
+            self.archive.table.bytes() + self.tasks.disk.bytes() + live
+        } else {
+            self.tasks.memory.bytes()
+        }
+    }
+
+    /// Units to make room: a sixteenth of the limit, so that this is done seldom.
+    fn plan_for_space(&mut self, cx: &mut Cx<'_>, durable: bool) {
+        let excess = self.excess(&cx.node.config, durable);
+        let aim = excess + most_bytes(&cx.node.config, durable) / 16;
+        let writing = self.writing();
+        let mut groups = self.groups.ended_groups(cx.now);
+        groups.retain(|group| group.durable == durable && !writing.groups.contains(&group.slot));
+        groups.sort_unstable_by_key(|group| (group.last_end, group.id));
+        let (read, unread): (Vec<EndedGroup>, Vec<EndedGroup>) =
+            groups.into_iter().partition(|group| group.unread == 0);
+        let mut freed = 0;
+        let mut plan = Vec::new();
+        for (was_read, groups) in [(true, read), (false, unread)] {
+            if freed >= aim {
+                // Not one look at those that were not read: it takes long to find that there are none.
+                break;
+            }
+            let mut groups = groups.into_iter().peekable();
+            let singles = self.singles(durable, was_read);
+            let is_free =
+                |unit: &Unit| !matches!(unit, Unit::Recent(key) if writing.tasks.contains(key));
+            for (end, weight, unit) in singles.filter(|(_, _, unit)| is_free(unit)) {
+                while freed < aim
+                    && let Some(group) = groups.next_if(|group| group.last_end <= end)
+                {
+                    freed += group.weight;
+                    plan.push(Unit::Group(group.id));
+                }
+                if freed >= aim {
+                    break;
+                }
+                freed += weight;
+                plan.push(unit);
+            }
+            for group in groups {
+                if freed >= aim {
+                    break;
+                }
+                freed += group.weight;
+                plan.push(Unit::Group(group.id));
+            }
+        }
+        let space = match (freed < excess, durable && !writing.tasks.is_empty()) {
+            (false, _) => Space::Free,
+            (true, true) => Space::Waits,
+            (true, false) => Space::Full,
+        };
+        self.retention.set_space(durable, space);
+        if space != Space::Free {
+            self.retention.forget_by(cx.node, cx.now + limits::DISK_FULL_RETRY);
+        }
+        self.retention.plan(plan);
+    }
+
+    /// Single tasks in the order of their ends, with their weights.
+    fn singles(
+        &self,
+        durable: bool,
+        was_read: bool,
+    ) -> impl Iterator<Item = (Time, u64, Unit)> + '_ {
+        let archived =
+            self.archive.table.iter().filter(move |(_, entry)| {
+                durable && entry.group.is_none() && entry.read == was_read
+            });
+        let archived = archived
+            .map(|(number, entry)| (entry.up, u64::from(entry.weight), Unit::Archived(number)));
+        let recent = if durable { &self.tasks.disk } else { &self.tasks.memory };
+        let recent = recent.keys().filter_map(move |key| {
+            let task = self.tasks.get(key)?;
+            let Phase::Ended { up, .. } = *task.phase() else { return None };
+            let fits = task.member.is_none() && task.read == was_read;
+            fits.then_some((up, task.ended_weight() as u64, Unit::Recent(key)))
+        });
+        archived.chain(recent)
+    }
+
+    /// There is no place for another group: those that ended first make room.
+    fn plan_for_groups(&mut self, now: Time) {
+        let writing = self.writing();
+        let mut groups = self.groups.ended_groups(now);
+        groups.retain(|group| !writing.groups.contains(&group.slot));
+        groups.sort_unstable_by_key(|group| (group.unread > 0, group.last_end, group.id));
+        let first = groups.into_iter().take(limits::GROUPS / 64);
+        self.retention.plan(first.map(|group| Unit::Group(group.id)));
+    }
+
+    /// Forgets a unit, or as much of it as there is left to do in this pass. False if there is more.
+    fn forget_unit(&mut self, cx: &mut Cx<'_>, unit: Unit, left: &mut usize) -> bool {
+        match unit {
+            Unit::Recent(key) => self.forget_recent(cx.node, key),
+            Unit::Archived(number) => self.forget_archived(cx.node, number),
+            Unit::Group(id) => return self.forget_group(cx, id, left),
+        }
+        *left -= 1;
+        true
+    }
+
+    fn forget_group(&mut self, cx: &mut Cx<'_>, id: GroupId, left: &mut usize) -> bool {
+        // Members may have come meanwhile.
+        let Some(group) = self.groups.ended_group(&id, cx.now) else { return true };
+        if !group.leaving {
+            self.groups.leave(group.slot);
+        }
+        let received = self.groups.received(group.slot);
+        let most = u32::try_from(*left).unwrap_or(u32::MAX);
+        let places = self.retention.next_members(received, most);
+        *left = left.saturating_sub(places.len().max(1));
+        let is_last = places.end >= received;
+        for index in places {
+            self.forget_task(cx.node, &id.member(index));
+        }
+        if is_last && let Some(record) = self.groups.remove(group.slot) {
+            self.record_forgotten(cx.node, record);
+        }
+        is_last
+    }
+
+    fn forget_task(&mut self, node: &mut Node, id: &TaskId) {
+        match self.find_by_id(id) {
+            Some(Place::Here(key)) => self.forget_recent(node, key),
+            Some(Place::Archived(number)) => self.forget_archived(node, number),
+            None => {}
+        }
+    }
+
+    fn forget_recent(&mut self, node: &mut Node, key: TaskKey) {
+        let Some(task) = self.tasks.remove_ended(key) else { return };
+        if task.durable {
+            self.record_forgotten(node, Record::Forgotten { id: task.id });
+        } else {
+            self.forgotten.add(task.id.as_bytes());
+        }
+        if !task.is_success() {
+            self.queue.leave_rest(task.class);
+        }
+    }
+
+    /// The result of a single task in memory was handed out: those whose results were handed out first
+    /// are forgotten when they are too many.
+    pub(super) fn hand_out(&mut self, node: &mut Node, key: TaskKey) {
+        let mut first = self.retention.hand_out(key);
+        first.retain(|key| self.tasks.is_ended(*key));
+        first.into_iter().for_each(|key| self.forget_recent(node, key));
+    }
+
+    fn forget_archived(&mut self, node: &mut Node, number: u64) {
+        let Some(entry) = self.archive.table.remove(number) else { return };
+        let time = Forgotten::time_of(entry.id.as_bytes());
+        if time.is_none() && entry.group.is_none() {
+            // Its id has to be remembered itself.
+            self.record_forgotten(node, Record::Forgotten { id: entry.id });
+        }
+        self.retention.on_dropped(number, time);
+    }
+
+    fn record_forgotten(&mut self, node: &mut Node, record: Record) {
+        self.forgotten.apply(&record);
+        node.gate.record(record);
+    }
+
+    /// Whether there is room for the end of one more task.
+    pub(super) fn check_space(&self, node: &Node, durable: bool) -> Result<(), Reason> {
+        let is_full = self.retention.space(durable) == Space::Full;
+        if is_full || (durable && node.disk_full) {
+            return Err(Reason::DiskFull { retry_after: limits::DISK_FULL_RETRY });
+        }
+        Ok(())
+    }
+
+    /// Ended tasks that are kept, and how many of them are forgotten next.
+    pub(super) fn kept(&self, node: &Node, now: Time) -> Kept {
+        let most = node.config.keep_bytes;
+        let bytes = self.archive.table.bytes() + self.tasks.disk.bytes();
+        let mut kept = Kept {
+            bytes,
+            most,
+            memory_bytes: self.tasks.memory.bytes(),
+            short: self.kept_bytes(true) > most / 5 * 4,
+            ..Kept::default()
+        };
+        kept.ended = self.ended_counts(&node.gate);
+        let soon = Time::ZERO + node.config.keep_results / 10 * 9;
+        let up = node.config.up(now);
+        let age = |end: Time| Time::ZERO + up.since(end);
+        let is_old = |end: Time| up > soon && age(end) >= soon;
+        // Short of space, about as much goes next as is made room of at once.
+        let mut left = if kept.short { most / 8 } else { 0 };
+        let mut goes = |end: Time, weight: u64| {
+            let goes = left > 0 || is_old(end);
+            left = left.saturating_sub(weight);
+            goes
+        };
+        let groups = self.groups.ended_groups(now);
+        for group in groups.iter().filter(|group| group.durable && group.unread > 0) {
+            if goes(group.last_end, group.weight) {
+                kept.unread_due += u64::from(group.unread);
+            }
+        }
+        let singles = self.singles(true, false);
+        let next = singles.take_while(|(end, weight, _)| goes(*end, *weight));
+        kept.unread_due += next.count() as u64;
+        kept
+    }
+
+    fn ended_counts(&self, gate: &Gate) -> EndCounts {
+        let mut counts = self.archive.table.counts();
+        for key in self.tasks.disk.keys().chain(self.tasks.memory.keys()) {
+            if let Some(Phase::Ended { end, safe_with, .. }) = self.tasks.get(key).map(Owned::phase)
+                && gate.is_safe(*safe_with)
+            {
+                counts.add(&end.state());
+            }
+        }
+        counts
+    }
+}
+
+fn most_bytes(config: &EngineConfig, durable: bool) -> u64 {
+    if durable { config.keep_bytes } else { config.memory_bytes }
+}
+
+/// Ages are looked at no more often than in such a part of the time that is kept.
+const AGE_STEPS: u32 = 10_000;

@@ -1,0 +1,424 @@
+//! One group of tasks that were submitted together: what has become of its members, and why it takes no
+//! more.
+
+use std::collections::VecDeque;
+
+use super::{
+    chunk::{Chunk, invalid},
+    needs::OpenNeeds,
+};
+use crate::{
+    engine::{
+        gate::Gate,
+        keys::{ClassKey, GroupSlot},
+        record::{GroupTally, Seq},
+        view::{EndCounts, GroupStop, GroupView},
+    },
+    limits,
+    reason::Reason,
+    task::{CancelledBy, Durability, GroupId, GroupMember, TaskState},
+    time::Time,
+};
+
+/// One group.
+#[derive(Debug)]
+pub(super) struct Group {
+    pub(super) id: GroupId,
+    /// The places below it were handed in.
+    received: u32,
+    complete: bool,
+    pub(super) max_fails: Option<u32>,
+    pub(super) durable: bool,
+    pub(super) submitted: Time,
+    /// When members were handed in last, new ones or not.
+    handed_in: Time,
+    /// Members that have not ended, and what they need.
+    open: u32,
+    needs: OpenNeeds,
+    kept: Kept,
+    /// Whether it is being forgotten.
+    leaving: bool,
+    ends: Ends,
+    /// Why it was cancelled, if it was, and with which batch that is safe.
+    cancelled: Option<(Box<str>, Seq)>,
+    /// Whether it is on the list of those whose tally has changed.
+    is_touched: bool,
+    /// Up to which place its open members were cancelled, if they are.
+    stopping: Option<u32>,
+}
+
+/// Members that are known, ended or not.
+#[derive(Clone, Copy, Debug, Default)]
+struct Kept {
+    members: u32,
+    /// What those that have ended count against the limit.
+    weight: u64,
+    /// How long the node had been up, over all its starts, when the last of them ended.
+    last_end: Time,
+    /// Members whose results were handed out.
+    read: u32,
+}
+
+/// How members have ended.
+#[derive(Debug, Default)]
+struct Ends {
+    all: EndCounts,
+    /// Those that are safe with these batches, of which some may be on disk since.
+    unsafe_in: VecDeque<(Seq, EndCounts)>,
+    /// Those that an earlier version has forgotten.
+    forgotten: EndCounts,
+}
+
+impl Ends {
+    fn add(&mut self, state: &TaskState, gate: &Gate) {
+        self.all.add(state);
+        let batch = gate.next();
+        while self.unsafe_in.front().is_some_and(|(batch, _)| gate.is_safe(*batch)) {
+            self.unsafe_in.pop_front();
+        }
+        match self.unsafe_in.back_mut() {
+            Some((at, ends)) if *at == batch => ends.add(state),
+            _ => {
+                let mut ends = EndCounts::default();
+                ends.add(state);
+                self.unsafe_in.push_back((batch, ends));
+            }
+        }
+    }
+
+    fn safe(&self, gate: &Gate) -> EndCounts {
+        let mut safe = self.all;
+        for (_, ends) in self.unsafe_in.iter().filter(|(batch, _)| !gate.is_safe(*batch)) {
+            safe.take(ends);
+        }
+        safe
+    }
+}
+
+/// Members of one group that are at workers.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct AtWork {
+    pub(super) running: u32,
+    pub(super) workers: u32,
+}
+
+impl Group {
+    /// One without members. Its times are those of members, which are still to join.
+    pub(super) fn new(id: GroupId, max_fails: Option<u32>, durable: bool) -> Self {
+        Self {
+            id,
+            received: 0,
+            complete: false,
+            max_fails,
+            durable,
+            submitted: Time::NEVER,
+            handed_in: Time::ZERO,
+            open: 0,
+            needs: OpenNeeds::default(),
+            kept: Kept::default(),
+            leaving: false,
+            ends: Ends::default(),
+            cancelled: None,
+            is_touched: false,
+            stopping: None,
+        }
+    }
+
+    /// It was known to an earlier start.
+    pub(super) fn on_restored(&mut self, tally: &GroupTally) {
+        self.received = tally.received;
+        self.complete = tally.complete;
+        self.ends.all = tally.forgotten;
+        self.ends.forgotten = tally.forgotten;
+        self.cancelled = tally.cancelled.clone().map(|reason| (reason, Seq::default()));
+        self.leaving = tally.leaving;
+    }
+
+    /// How many members were handed in.
+    pub(super) fn received(&self) -> u32 {
+        self.received
+    }
+
+    /// Whether it is being forgotten.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.leaving
+    }
+
+    /// Whether its open members are being cancelled.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.is_some()
+    }
+
+    /// What its open members need.
+    pub(super) fn needs(&self) -> &OpenNeeds {
+        &self.needs
+    }
+
+    /// One more task is a member.
+    pub(super) fn on_join(&mut self, member: &GroupMember, needs: ClassKey, submitted: Time) {
+        self.complete |= member.last;
+        self.open += 1;
+        self.needs.add(needs);
+        self.note_member(member.index, submitted);
+    }
+
+    /// A member is known that had ended before the start.
+    pub(super) fn note_member(&mut self, index: u32, submitted: Time) {
+        self.received = self.received.max(index.saturating_add(1));
+        self.submitted = self.submitted.min(submitted);
+        self.handed_in = self.handed_in.max(submitted);
+        self.kept.members += 1;
+    }
+
+    /// Members are handed in, new ones or not.
+    pub(super) fn on_handed_in(&mut self, now: Time) {
+        self.handed_in = now;
+    }
+
+    /// No more members come. False if that was known.
+    pub(super) fn on_complete(&mut self) -> bool {
+        !std::mem::replace(&mut self.complete, true)
+    }
+
+    /// An open member needs something else from now on.
+    pub(super) fn change_needs(&mut self, before: ClassKey, now: ClassKey) {
+        self.needs.remove(before);
+        self.needs.add(now);
+    }
+
+    /// A member has ended.
+    pub(super) fn on_end(&mut self, needs: ClassKey, state: &TaskState, gate: &Gate) {
+        self.on_closed(needs);
+        if self.durable {
+            self.ends.add(state, gate);
+        } else {
+            self.ends.all.add(state);
+        }
+    }
+
+    /// A member is not open any longer.
+    pub(super) fn on_closed(&mut self, needs: ClassKey) {
+        self.open = self.open.saturating_sub(1);
+        self.needs.remove(needs);
+    }
+
+    /// A member had ended before the start.
+    pub(super) fn on_ended_before(&mut self, state: &TaskState, counts: Counts) {
+        self.ends.all.add(state);
+        self.count(counts);
+    }
+
+    /// What an ended member counts.
+    pub(super) fn count(&mut self, Counts { weight, up, read }: Counts) {
+        self.kept.weight += u64::from(weight);
+        self.kept.last_end = self.kept.last_end.max(up);
+        self.kept.read += u32::from(read);
+    }
+
+    /// A member's result was handed out.
+    pub(super) fn on_read(&mut self) {
+        self.kept.read = self.kept.read.saturating_add(1);
+    }
+
+    /// It is cancelled; that is safe with this batch.
+    pub(super) fn on_cancel(&mut self, reason: String, safe_with: Seq) {
+        let safe_with = if self.durable { safe_with } else { Seq::default() };
+        self.cancelled = Some((reason.into_boxed_str(), safe_with));
+    }
+
+    /// It is being forgotten.
+    pub(super) fn on_leave(&mut self) {
+        self.leaving = true;
+    }
+
+    /// Its tally has changed. True if it is to be listed for the journal.
+    pub(super) fn touch(&mut self) -> bool {
+        self.durable && !std::mem::replace(&mut self.is_touched, true)
+    }
+
+    /// What is to be journalled of it now.
+    pub(super) fn take_tally(&mut self) -> GroupTally {
+        self.is_touched = false;
+        let Self { id, received, complete, max_fails, leaving, .. } = *self;
+        let forgotten = self.ends.forgotten;
+        let cancelled = self.cancelled.as_ref().map(|(reason, _)| reason.clone());
+        GroupTally { id, received, complete, max_fails, cancelled, forgotten, leaving }
+    }
+
+    /// It takes no more members: its open ones are to be cancelled. False if they are already.
+    pub(super) fn begin_stop(&mut self) -> bool {
+        let begins = self.stop().is_some() && self.stopping.is_none();
+        if begins {
+            self.stopping = Some(0);
+        }
+        begins
+    }
+
+    /// The next places, at most `most`, whose open members are to be cancelled, and how they end. None
+    /// if all were.
+    pub(super) fn stop_next(&mut self, most: u32) -> Option<StopPart> {
+        let (by, reason) = self.stop()?.end(self.id);
+        let from = self.stopping?;
+        let until = self.received.min(from.saturating_add(most));
+        self.stopping = Some(until);
+        Some(StopPart { places: from..until, is_last: until == self.received, by, reason })
+    }
+
+    /// Why it takes no more members, as far as is decided.
+    pub(super) fn stop(&self) -> Option<Stop<'_>> {
+        self.stop_by(&self.ends.all)
+    }
+
+    /// The same, had only these ended.
+    fn stop_by(&self, ended: &EndCounts) -> Option<Stop<'_>> {
+        if let Some((reason, _)) = &self.cancelled {
+            return Some(Stop::Cancelled { reason });
+        }
+        let max_fails = self.max_fails.filter(|most| ended.fails() > *most)?;
+        Some(Stop::Failures { failed: ended.fails(), max_fails })
+    }
+
+    /// Whether it is over for good: nothing is open, and nothing can come.
+    pub(super) fn is_over(&self) -> bool {
+        self.stop().is_some() || (self.complete && self.open == 0)
+    }
+
+    /// Whether these members may be handed in; how many of them were before.
+    pub(super) fn check(&self, chunk: &Chunk, durable: bool) -> Result<usize, Reason> {
+        let Chunk { id, first, end, last, max_fails } = *chunk;
+        if self.leaving {
+            // It is being forgotten. A moment later it is gone, and its id names a new one.
+            return Err(Reason::QueueFull { retry_after: limits::QUEUE_FULL_RETRY });
+        }
+        if let Some(stop) = self.stop() {
+            return Err(stop.refusal());
+        }
+        if first > self.received {
+            return Err(invalid(format!("the next place is {}, not {first}", self.received)));
+        }
+        let fits = if self.complete { end <= self.received } else { !last || end >= self.received };
+        let same_end = !(self.complete && last) || end == self.received;
+        if !fits || !same_end || self.max_fails != max_fails || self.durable != durable {
+            return Err(Reason::Conflict { what: format!("group id {id}") });
+        }
+        Ok((self.received.min(end) - first) as usize)
+    }
+
+    /// What callers may see of it: what is not on disk yet is not told.
+    pub(super) fn view(&self, at_work: AtWork, gate: &Gate, now: Time) -> GroupView {
+        let ended = self.ends.safe(gate);
+        let stop = self.safe_stop(&ended, gate);
+        let is_left = !self.complete && self.stop().is_none();
+        GroupView {
+            id: self.id,
+            received: self.received,
+            complete: self.complete,
+            max_fails: self.max_fails,
+            durability: Durability::of(self.durable),
+            stop,
+            unfinished: is_left && self.handed_in + limits::GROUP_IDLE <= now,
+            queued: self.open.saturating_sub(at_work.running),
+            running: at_work.running + (self.ends.all.all() - ended.all()),
+            ended,
+            workers: at_work.workers,
+            // Without any member, there is no such time.
+            submitted: self.submitted.min(self.handed_in),
+            handed_in: self.handed_in,
+        }
+    }
+
+    /// Why it takes no more members, as far as that is safe; `ended` are the ends that are.
+    fn safe_stop(&self, ended: &EndCounts, gate: &Gate) -> Option<GroupStop> {
+        if self.cancelled.as_ref().is_some_and(|(_, batch)| !gate.is_safe(*batch)) {
+            return None;
+        }
+        Some(match self.stop_by(ended)? {
+            Stop::Failures { .. } => GroupStop::Failures,
+            Stop::Cancelled { reason } => GroupStop::Cancelled { reason: reason.to_owned() },
+        })
+    }
+
+    /// What speaks for keeping it, if it has ended: nothing is open, and nothing more is expected.
+    pub(super) fn ended(&self, slot: GroupSlot, now: Time) -> Option<EndedGroup> {
+        let is_closed = self.complete || self.stop().is_some();
+        let is_ended = self.open == 0 && (is_closed || self.handed_in + limits::GROUP_IDLE <= now);
+        is_ended.then_some(EndedGroup {
+            id: self.id,
+            slot,
+            last_end: self.kept.last_end,
+            weight: self.kept.weight,
+            unread: self.kept.members.saturating_sub(self.kept.read),
+            durable: self.durable,
+            leaving: self.leaving,
+        })
+    }
+}
+
+/// Members that are to be cancelled now.
+#[derive(Clone, Debug)]
+pub(super) struct StopPart {
+    pub(super) places: std::ops::Range<u32>,
+    /// Whether none comes behind them.
+    pub(super) is_last: bool,
+    pub(super) by: CancelledBy,
+    pub(super) reason: String,
+}
+
+/// What an ended member counts for its group.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Counts {
+    pub(super) weight: u32,
+    /// How long the node had been up, over all its starts, when it ended.
+    pub(super) up: Time,
+    pub(super) read: bool,
+}
+
+/// Why a group takes no more members.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Stop<'g> {
+    /// So many did not succeed, and no more than so many may.
+    Failures { failed: u32, max_fails: u32 },
+    /// By request.
+    Cancelled { reason: &'g str },
+}
+
+impl Stop<'_> {
+    /// Why members that come now are refused.
+    pub(super) fn refusal(self) -> Reason {
+        match self {
+            Self::Failures { failed, max_fails } => Reason::GroupStopped { failed, max_fails },
+            Self::Cancelled { .. } => Reason::GroupCancelled,
+        }
+    }
+
+    /// How members end that have not ended before.
+    fn end(self, id: GroupId) -> (CancelledBy, String) {
+        let short = id.short();
+        match self {
+            Self::Failures { failed, max_fails } => {
+                let may = format!("at most {max_fails} may");
+                let reason = format!("{failed} members of group {short} did not succeed, {may}");
+                (CancelledBy::Group, reason)
+            }
+            Self::Cancelled { reason: "" } => (CancelledBy::Submitter, format!("group {short}")),
+            Self::Cancelled { reason } => {
+                (CancelledBy::Submitter, format!("group {short}: {reason}"))
+            }
+        }
+    }
+}
+
+/// A group that has ended, and what speaks for keeping it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct EndedGroup {
+    pub(super) id: GroupId,
+    pub(super) slot: GroupSlot,
+    /// How long the node had been up when its last member ended.
+    pub(super) last_end: Time,
+    pub(super) weight: u64,
+    /// Members whose results nobody was given.
+    pub(super) unread: u32,
+    pub(super) durable: bool,
+    /// Whether it is being forgotten already.
+    pub(super) leaving: bool,
+}

@@ -1,0 +1,110 @@
+//! What tests may look at, or set up, inside the owner's half.
+
+use super::{ended::Entry, state::Owner, task::Phase, tasks::Tasks};
+use crate::{
+    engine::{
+        keys::PeerKey,
+        kinds::Kinds,
+        node::{Cx, Node},
+        view::Ending,
+    },
+    task::TaskId,
+    time::Time,
+};
+
+impl Owner {
+    /// Whether a task is in the table, or archived.
+    pub(in crate::engine) fn is_known(&self, id: &TaskId) -> bool {
+        self.store.is_known(id)
+    }
+
+    /// Whether a task is in the table.
+    pub(in crate::engine) fn is_here(&self, id: &TaskId) -> bool {
+        self.store.tasks.by_id(id).is_some()
+    }
+
+    /// Whether a task asks for second attempts, and how often it was lost with its worker.
+    pub(in crate::engine) fn hedge_and_crashes(&self, id: &TaskId) -> (bool, u32) {
+        let task = self.store.tasks.by_id(id).and_then(|key| self.store.tasks.get(key)).unwrap();
+        (task.retry().hedge, task.crashes())
+    }
+
+    /// Attempts at a task that failed with the handler.
+    pub(in crate::engine) fn failures_of(&self, id: &TaskId) -> u32 {
+        let task = self.store.tasks.by_id(id).and_then(|key| self.store.tasks.get(key)).unwrap();
+        task.failures()
+    }
+
+    /// Whether a result was given to somebody.
+    pub(in crate::engine) fn was_read(&self, id: &TaskId) -> bool {
+        let here = self.store.tasks.by_id(id).and_then(|key| self.store.tasks.get(key));
+        let archived = || self.store.archive.table.by_id(id).is_some_and(|(_, entry)| entry.read);
+        here.map_or_else(archived, |task| task.read)
+    }
+
+    /// Tasks that have not ended, and all in the table.
+    pub(in crate::engine) fn live_and_all(&self) -> (usize, usize) {
+        (self.store.tasks.live(), self.store.tasks.iter().count())
+    }
+
+    /// Bytes of a place of the table.
+    pub(in crate::engine) fn bytes_of_a_task() -> usize {
+        Tasks::bytes_of_a_place()
+    }
+
+    /// Archives a task that has succeeded and left nothing else.
+    pub(in crate::engine) fn put_into_archive(&mut self, number: u64, id: TaskId) {
+        let kind = Kinds::default().of("text", "a").unwrap();
+        let (times, end) = ((Time::ZERO, Time::ZERO), (Ending::Succeeded, false));
+        let entry = Entry::new(id, (1, 0), times, 1_024, None, kind, end);
+        assert!(self.store.archive.table.insert(number, entry));
+    }
+
+    /// All ids with a time count as forgotten.
+    pub(in crate::engine) fn forget_all_times(&mut self) {
+        self.store.forgotten.raise(u64::MAX);
+    }
+
+    /// Adds so many groups that have not ended.
+    pub(in crate::engine) fn fill_groups(&mut self, count: usize) {
+        self.store.groups.fill(count);
+    }
+
+    /// The lease of a worker begins anew, and is watched.
+    pub(in crate::engine) fn restart_lease(&mut self, cx: &mut Cx<'_>, key: PeerKey) {
+        self.workers.get_mut(key).unwrap().lease = super::lease::Lease::default();
+        self.workers.arm_lease(cx.node, key);
+    }
+
+    /// Asserts that what is counted of each worker is what is there, and that each task that may start
+    /// is in line.
+    pub(in crate::engine) fn check(&self) {
+        for (_, worker) in self.workers.iter() {
+            let sum = worker
+                .open()
+                .fold((0, 0), |(bytes, time), (_, open)| (bytes + open.bytes, time + open.time));
+            assert_eq!(sum, (worker.open_bytes(), worker.open_nanos()));
+        }
+        let in_line = self.store.queue.heads();
+        for task in self.store.tasks.iter() {
+            let Phase::Queued { since, not_before } = task.phase() else { continue };
+            let rank = -i16::from(task.priority);
+            let is_there =
+                in_line.iter().any(|(class, head)| *class == task.class && *head <= rank);
+            assert!(not_before > since || is_there, "{} waits, and is in no line", task.id);
+        }
+    }
+
+    /// Slots that are reserved, and attempts that are asked back, over all workers.
+    pub(in crate::engine) fn reserved_and_asked_back(&self) -> (u32, u32) {
+        let all = self.workers.iter().map(|(_, worker)| (worker.reserved(), worker.asked_back()));
+        all.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+    }
+}
+
+impl Node {
+    /// Timers are armed as if none were.
+    pub(in crate::engine) fn forget_timers(&mut self) {
+        self.timers = crate::engine::timers::Timers::default();
+    }
+}

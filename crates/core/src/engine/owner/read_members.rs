@@ -1,0 +1,112 @@
+//! The members of a group one by one, and tasks that are to be tried again.
+
+use super::{reader::Reader, task::Owned};
+use crate::{
+    engine::{
+        view::{Ending, Known, TaskView},
+        volume::Anew,
+    },
+    limits,
+    reason::Reason,
+    task::{GroupId, TaskId, TaskState},
+};
+
+/// Members of a group in their order; none where an earlier version has forgotten one.
+pub type Members = Vec<Option<Known<TaskView>>>;
+
+impl Reader<'_> {
+    /// The members of a group from place `from` on, at most `limit` of them, in order; none where an
+    /// earlier version has forgotten one.
+    ///
+    /// # Errors
+    ///
+    /// The group is not known, or was forgotten.
+    pub fn members(&self, id: GroupId, from: u32, limit: usize) -> Result<Members, Reason> {
+        let limit = u32::try_from(limit.min(limits::GROUP_CHUNK)).unwrap_or(u32::MAX);
+        let received = self
+            .group_received(id)
+            .ok_or_else(|| self.owner.store.unknown_group(&self.node.config, id))?;
+        let until = received.min(from.saturating_add(limit));
+        let member = |index| match self.owner.store.member(id, index) {
+            Some(task) => Some(Known::Here(self.view(task, false)?)),
+            None => self.archived_member(id, index),
+        };
+        Ok((from..until).map(member).collect())
+    }
+
+    fn archived_member<T>(&self, id: GroupId, index: u32) -> Option<Known<T>> {
+        let (number, entry) = self.owner.store.archive.table.by_id(&id.member(index))?;
+        let submitted = entry.submitted;
+        entry.group.is_some().then_some(Known::Archived { id: entry.id, number, submitted })
+    }
+
+    /// The highest place below `below` whose task has not ended; at most [`limits::GROUP_CHUNK`]
+    /// places are looked at. `Err` is where to look on.
+    pub fn last_open(&self, id: GroupId, below: u32) -> Result<Option<TaskId>, u32> {
+        let Some(received) = self.group_received(id) else { return Ok(None) };
+        let top = received.min(below);
+        let bottom = top.saturating_sub(u32::try_from(limits::GROUP_CHUNK).unwrap_or(u32::MAX));
+        let is_open = |task: &&Owned| !self.state(task).is_terminal();
+        let found =
+            (bottom..top).rev().find_map(|at| self.owner.store.member(id, at).filter(is_open));
+        match found {
+            None if bottom > 0 => Err(bottom),
+            found => Ok(found.map(|task| task.id)),
+        }
+    }
+
+    /// A task like one that has ended without success, with the id `new`, and its targets; or where
+    /// the archive has it.
+    ///
+    /// # Errors
+    ///
+    /// It is not known, or was forgotten, has not ended, or has succeeded.
+    pub fn again(&self, id: TaskId, new: TaskId) -> Result<Known<Anew>, Reason> {
+        let no = |why: &str| Reason::InvalidTask { detail: format!("task {}: {why}", id.short()) };
+        let Some(task) =
+            self.owner.store.tasks.by_id(&id).and_then(|key| self.owner.store.tasks.get(key))
+        else {
+            return match self.owner.store.archive.table.by_id(&id) {
+                Some((_, entry)) if entry.ending == Ending::Succeeded => {
+                    Err(no("it has succeeded"))
+                }
+                Some((number, entry)) => {
+                    Ok(Known::Archived { id, number, submitted: entry.submitted })
+                }
+                None => Err(self.owner.store.unknown_task(&self.node.config, id)),
+            };
+        };
+        let state = self.state(task);
+        if state == TaskState::Succeeded {
+            return Err(no("it has succeeded"));
+        }
+        if !state.is_terminal() {
+            return Err(no("it has not ended"));
+        }
+        self.owner.store.copy(self.node, task, new).map(Known::Here).ok_or(Reason::NotFound)
+    }
+
+    /// Tasks like the members of a group that have failed, expired or were cancelled, of those at
+    /// places from `from` on, each with a new id to be replaced; and where to look on, if there is
+    /// more. At most [`limits::GROUP_CHUNK`] places are looked at.
+    pub fn failures(&self, id: GroupId, from: u32) -> (Vec<Known<Anew>>, Option<u32>) {
+        let received = self.group_received(id).unwrap_or(0);
+        let chunk = u32::try_from(limits::GROUP_CHUNK).unwrap_or(u32::MAX);
+        let until = received.min(from.saturating_add(chunk));
+        let again = |index| {
+            let Some(task) = self.owner.store.member(id, index) else {
+                let (_, entry) = self.owner.store.archive.table.by_id(&id.member(index))?;
+                let failed = entry.ending != Ending::Succeeded;
+                return failed.then(|| self.archived_member(id, index)).flatten();
+            };
+            let failed = task.has_ended() && !task.is_success();
+            if failed {
+                self.owner.store.copy(self.node, task, task.id).map(Known::Here)
+            } else {
+                None
+            }
+        };
+        let found = (from..until).filter_map(again).collect();
+        (found, (until < received).then_some(until))
+    }
+}

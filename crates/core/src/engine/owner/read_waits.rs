@@ -1,0 +1,153 @@
+//! Why own tasks wait.
+
+use libp2p_identity::PeerId;
+use rustc_hash::FxHashMap;
+
+use super::{
+    past::Refusal,
+    queue::Needs,
+    reader::Reader,
+    task::{Owned, Phase},
+};
+use crate::{
+    engine::{
+        keys::ClassKey,
+        view::{Explanation, Obstacle, Waits},
+    },
+    limits,
+};
+
+impl Reader<'_> {
+    /// Why own tasks wait: for each reason how many, and the one that has waited longest. Looks at each task.
+    pub fn waits(&self) -> Vec<Waits> {
+        let mut sums = Sums::default();
+        let mut found: Vec<Waits> = Vec::new();
+        for task in self.owner.store.tasks.iter() {
+            let Some(why) = self.why_waits(task, &mut sums) else { continue };
+            let age = (task.submitted, task.id);
+            match found.iter_mut().find(|waits| waits.code == why.code) {
+                Some(waits) => {
+                    waits.tasks += 1;
+                    waits.first = waits.first.min(age);
+                }
+                None => {
+                    found.push(Waits {
+                        code: why.code,
+                        message: why.message,
+                        tasks: 1,
+                        first: age,
+                    });
+                }
+            }
+        }
+        found.sort_unstable_by_key(|waits| waits.first);
+        found
+    }
+
+    /// The sum of what keeps a task from its workers, worked out once for all tasks of the same needs.
+    pub(super) fn why_waits(&self, task: &Owned, sums: &mut Sums) -> Option<Explanation> {
+        let Phase::Queued { not_before, .. } = *task.phase() else { return None };
+        if not_before > self.now && !self.node.is_closing() {
+            return Some(self.explanation(sum(true, &[]), Vec::new()));
+        }
+        if !sums.contains_key(&task.class) && sums.len() >= limits::LISTED_NEEDS {
+            return None;
+        }
+        let sum = match sums.get(&task.class) {
+            Some(sum) => *sum,
+            None => {
+                let needs = &self.owner.store.queue.class(task.class)?.needs;
+                let sum = sum(false, &self.obstacles(needs, 0, &[]));
+                sums.insert(task.class, sum);
+                sum
+            }
+        };
+        Some(self.explanation(sum, Vec::new()))
+    }
+
+    /// Why a queued task waits.
+    pub(super) fn explain(&self, task: &Owned) -> Option<Explanation> {
+        let Phase::Queued { not_before, since } = *task.phase() else { return None };
+        let needs = &self.owner.store.queue.class(task.class)?.needs;
+        let bytes = task.payload.bytes as u64;
+        let peers = self.obstacles(needs, bytes, task.refused());
+        let rests = not_before > self.now && !self.node.is_closing();
+        let due = task.due();
+        let queue_ends = task.limits().queue.map(|limit| since + limit);
+        let total_ends = task.limits().total.map(|limit| task.submitted + limit);
+        Some(Explanation {
+            next_try: rests.then_some(not_before.min(due)),
+            gives_up: [queue_ends, total_ends].into_iter().flatten().min(),
+            ..self.explanation(sum(rests, &peers), peers)
+        })
+    }
+
+    /// Why tasks with these needs wait, whichever they are.
+    pub(super) fn why_needs_wait(&self, needs: &Needs) -> Explanation {
+        let peers = self.obstacles(needs, 0, &[]);
+        // What keeps one of them from a free worker is a matter of that one.
+        let sum = if has_free(&peers) { (WORKER_FREE, EACH_WAITS) } else { sum(false, &peers) };
+        self.explanation(sum, peers)
+    }
+
+    fn explanation(&self, sum: Sum, peers: Vec<(PeerId, Obstacle)>) -> Explanation {
+        let (code, message) = if self.node.is_closing() {
+            ("shutting_down", "this node stops, and places nothing any more")
+        } else {
+            sum
+        };
+        Explanation { code, message: message.to_owned(), peers, next_try: None, gives_up: None }
+    }
+
+    /// Every peer considered, with the first condition that keeps such a task from it.
+    fn obstacles(&self, needs: &Needs, bytes: u64, refused: &[Refusal]) -> Vec<(PeerId, Obstacle)> {
+        let mut peers: Vec<(PeerId, Obstacle)> = Vec::new();
+        for (key, peer) in self.node.peers.iter() {
+            let obstacle = match refused.iter().find(|refusal| refusal.is_by(peer)) {
+                Some(refusal) => Obstacle::Refused(refusal.reason.clone()),
+                None => self.owner.obstacle(self.node, key, peer, needs, bytes, self.now),
+            };
+            if obstacle != Obstacle::NotTarget {
+                peers.push((*peer.id, obstacle));
+            }
+        }
+        for target in &needs.targets {
+            if self.node.peers.key(target).is_none() {
+                peers.push((*target, Obstacle::NotReady));
+            }
+        }
+        peers
+    }
+}
+
+/// Why something waits, as code and words.
+type Sum = (&'static str, &'static str);
+
+/// By needs, at most [`limits::LISTED_NEEDS`] of them.
+pub(super) type Sums = FxHashMap<ClassKey, Sum>;
+
+const WORKER_FREE: &str = "worker_free";
+const EACH_WAITS: &str = "a worker is free: each of them rests before its next attempt, was refused \
+                          there, or is about to be sent";
+
+fn has_free(peers: &[(PeerId, Obstacle)]) -> bool {
+    peers.iter().any(|(_, obstacle)| *obstacle == Obstacle::None)
+}
+
+/// The sum of all obstacles.
+fn sum(rests: bool, peers: &[(PeerId, Obstacle)]) -> Sum {
+    let any = |passes: fn(&Obstacle) -> bool| peers.iter().any(|(_, obstacle)| passes(obstacle));
+    if rests {
+        ("backing_off", "it failed and rests before its next attempt")
+    } else if has_free(peers) {
+        (WORKER_FREE, "a worker is free, and it is about to be sent")
+    } else if any(|o| matches!(o, Obstacle::Busy { .. } | Obstacle::NoCredit { .. })) {
+        ("busy", "every worker that can run it is busy")
+    } else if any(|o| matches!(o, Obstacle::NoSession)) {
+        ("connecting", "a session with a worker that can run it is being opened")
+    } else if any(|o| matches!(o, Obstacle::Draining)) {
+        ("draining", "every worker that can run it is draining")
+    } else {
+        ("no_eligible_peer", "no connected worker can run it")
+    }
+}

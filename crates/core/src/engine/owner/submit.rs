@@ -1,0 +1,330 @@
+//! The owner's half, towards its callers: submit and cancel, single tasks and groups.
+
+use libp2p_identity::PeerId;
+
+use super::{
+    chunk::{Chunk, invalid},
+    offers::{asks, unknown_handler},
+    state::Owner,
+    store::{Again, Place, change, differs, queue_full, truncate},
+    task::End,
+};
+use crate::{
+    engine::{
+        input::{Effect, Reply, Token},
+        keys::TaskKey,
+        kinds::{Kind, Kinds},
+        node::{Cx, Node},
+        record::Record,
+    },
+    limits,
+    reason::Reason,
+    task::{CancelledBy, GroupId, Task, TaskId, TaskState},
+};
+
+impl Owner {
+    pub(in crate::engine) fn on_submit(
+        &mut self,
+        cx: &mut Cx<'_>,
+        task: Box<Task>,
+        targets: Vec<PeerId>,
+        token: Token,
+    ) {
+        if let Err(reason) = self.accept_task(cx, task, targets, token) {
+            cx.reply(token, Reply::Refused(reason));
+        }
+    }
+
+    fn accept_task(
+        &mut self,
+        cx: &mut Cx<'_>,
+        task: Box<Task>,
+        targets: Vec<PeerId>,
+        token: Token,
+    ) -> Result<(), Reason> {
+        if cx.node.is_closing() {
+            return Err(Reason::ShuttingDown);
+        }
+        if task.group.is_some() {
+            let detail = "group: its members are handed in together".to_owned();
+            return Err(Reason::InvalidTask { detail });
+        }
+        if self.accept_known(cx.node, &task, &targets, token)? {
+            return Ok(());
+        }
+        let durable = cx.node.config.is_durable(&task);
+        self.store.check_space(cx.node, durable)?;
+        if self.store.tasks.live() >= cx.node.config.max_owned {
+            return Err(queue_full());
+        }
+        let kind = kind_of(&mut cx.node.kinds, &task, &targets)?;
+        let id = task.id;
+        let nowhere = targets.is_empty() && self.offers.no_handler_anywhere(cx.node, kind);
+        let key = self.admit(cx, task, targets, kind).ok_or_else(queue_full)?;
+        self.store.watch(cx.node, key, token);
+        // Before anything can end it: the acceptance is the first of the two replies.
+        cx.node.gate.tell(durable, Effect::Reply { token, reply: Reply::Accepted { id } });
+        self.begin(cx, key, kind, nowhere);
+        Ok(())
+    }
+
+    /// Accepts a task whose idempotency key or id is known, if it is the same. False if neither is.
+    fn accept_known(
+        &mut self,
+        node: &mut Node,
+        task: &Task,
+        targets: &[PeerId],
+        token: Token,
+    ) -> Result<bool, Reason> {
+        let by_key = task.idempotency_key.as_deref().and_then(|key| {
+            let known = self.store.find_by_key(key)?;
+            Some((known, format!("idempotency key {key:?}")))
+        });
+        let known = by_key.or_else(|| {
+            let known = self.store.find_by_id(&task.id)?;
+            Some((known, format!("task id {}", task.id)))
+        });
+        let Some((known, name)) = known else { return Ok(false) };
+        let again = Again { task, targets, token, name: &name };
+        match known {
+            Place::Here(known) => self.store.accept_again(node, known, &again)?,
+            Place::Archived(number) => self.store.accept_archived(node, number, &again)?,
+        }
+        Ok(true)
+    }
+
+    /// Puts a task into the table, and into the journal if it is durable.
+    fn admit(
+        &mut self,
+        cx: &mut Cx<'_>,
+        task: Box<Task>,
+        targets: Vec<PeerId>,
+        kind: Kind,
+    ) -> Option<TaskKey> {
+        let durable = cx.node.config.is_durable(&task);
+        let asks = asks(cx.node, kind, &targets);
+        let copy = durable.then(|| task.clone());
+        let key = self.store.insert(task, &targets, (kind, asks), durable, cx.now)?;
+        if let Some(task) = copy {
+            cx.node.gate.record(Record::Submitted { task, targets });
+        }
+        Some(key)
+    }
+
+    /// Lets a task that was accepted wait for a worker; one whose handler is nowhere ends.
+    fn begin(&mut self, cx: &mut Cx<'_>, key: TaskKey, kind: Kind, nowhere: bool) {
+        if nowhere {
+            let failure = unknown_handler(cx.node, kind);
+            self.end_task(cx, key, End::Failed(Box::new(failure)));
+        } else {
+            self.store.enqueue(cx, key, false);
+            if cx.node.observed.tasks {
+                self.submitted.push(key);
+            }
+        }
+    }
+
+    /// Tells which of the tasks that were submitted in this pass wait.
+    pub(in crate::engine) fn tell_waiting(&mut self, cx: &mut Cx<'_>) {
+        for key in self.submitted.drain(..) {
+            if let Some(task) = self.store.tasks.get(key).filter(|task| task.is_queued()) {
+                cx.out.extend(change(&cx.node.kinds, task, TaskState::Queued, None));
+            }
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the fields of the input")]
+    pub(in crate::engine) fn on_cancel_task(
+        &mut self,
+        cx: &mut Cx<'_>,
+        id: TaskId,
+        by: CancelledBy,
+        mut reason: String,
+        token: Token,
+    ) {
+        let Some(key) = self.store.tasks.by_id(&id) else {
+            let reply = self.store.reply_about(&cx.node.config, id);
+            return cx.reply(token, reply);
+        };
+        truncate(&mut reason, limits::MESSAGE_BYTES);
+        self.store.watch(cx.node, key, token);
+        self.end_task(cx, key, End::Cancelled { by, reason: reason.into_boxed_str() });
+    }
+
+    /// Answers when a task ends, or now if it has.
+    pub(in crate::engine) fn on_watch(&mut self, cx: &mut Cx<'_>, id: TaskId, token: Token) {
+        self.store.on_watch(cx, id, token);
+    }
+
+    /// The caller behind this token is gone.
+    pub(in crate::engine) fn on_unwatch(&mut self, id: TaskId, token: Token) {
+        self.store.on_unwatch(id, token);
+    }
+
+    pub(in crate::engine) fn on_submit_group(
+        &mut self,
+        cx: &mut Cx<'_>,
+        tasks: Vec<Task>,
+        targets: Vec<PeerId>,
+        token: Token,
+    ) {
+        match self.accept_members(cx, tasks, &targets) {
+            Ok((id, durable)) => {
+                let reply = Reply::GroupAccepted { id };
+                cx.node.gate.tell(durable, Effect::Reply { token, reply });
+            }
+            // A kill may still undo what has stopped it, and the group would go on.
+            Err(reason @ (Reason::GroupStopped { .. } | Reason::GroupCancelled)) => {
+                cx.node.gate.tell(true, Effect::Reply { token, reply: Reply::Refused(reason) });
+            }
+            Err(reason) => cx.reply(token, Reply::Refused(reason)),
+        }
+    }
+
+    /// All or none: nothing is taken before everything is checked.
+    fn accept_members(
+        &mut self,
+        cx: &mut Cx<'_>,
+        mut tasks: Vec<Task>,
+        targets: &[PeerId],
+    ) -> Result<(GroupId, bool), Reason> {
+        if cx.node.is_closing() {
+            return Err(Reason::ShuttingDown);
+        }
+        let chunk = Chunk::of(&tasks)?;
+        let is_durable = |task: &Task| cx.node.config.is_durable(task);
+        let durable = tasks.first().is_some_and(is_durable);
+        if tasks.iter().any(|task| is_durable(task) != durable) {
+            return Err(invalid("members have the same durability".to_owned()));
+        }
+        let known = match self.store.groups.check(&chunk, durable) {
+            Err(Reason::NotFound) => {
+                return Err(self.store.unknown_group(&cx.node.config, chunk.id));
+            }
+            checked => checked?,
+        };
+        // Also if there is no room now.
+        self.store.groups.on_handed_in(&chunk.id, cx.now);
+        let new = tasks.split_off(known);
+        for task in &tasks {
+            self.check_again(task, targets)?;
+        }
+        if !new.is_empty() {
+            self.store.check_space(cx.node, durable)?;
+        }
+        let kinds = self.check_new(cx.node, &new, targets)?;
+        for (task, kind) in new.into_iter().zip(kinds) {
+            let nowhere = targets.is_empty() && self.offers.no_handler_anywhere(cx.node, kind);
+            let key = self.admit(cx, Box::new(task), targets.to_vec(), kind);
+            self.begin(cx, key.ok_or_else(queue_full)?, kind, nowhere);
+        }
+        if chunk.last {
+            // Its last member may have been handed in before, and not said to be the last one.
+            self.store.groups.on_complete(&chunk.id);
+        }
+        Ok((chunk.id, durable))
+    }
+
+    /// A place that was handed in before must be the same task again, as far as that is known.
+    fn check_again(&self, task: &Task, targets: &[PeerId]) -> Result<(), Reason> {
+        let tasks = &self.store.tasks;
+        let part = match tasks.by_id(&task.id).and_then(|key| tasks.get(key)) {
+            Some(known) => self.store.difference(known, task, targets),
+            None => {
+                let archived = self.store.archive.table.by_id(&task.id);
+                archived.and_then(|(_, entry)| differs(entry.digest, task, targets))
+            }
+        };
+        match part {
+            Some(part) => Err(Reason::MemberDiffers { task: task.id, part }),
+            None => Ok(()),
+        }
+    }
+
+    fn check_new(
+        &self,
+        node: &mut Node,
+        tasks: &[Task],
+        targets: &[PeerId],
+    ) -> Result<Vec<Kind>, Reason> {
+        if self.store.tasks.live() + tasks.len() > node.config.max_owned {
+            return Err(queue_full());
+        }
+        let mut kinds = Vec::with_capacity(tasks.len());
+        for task in tasks {
+            if self.store.is_known(&task.id) {
+                return Err(Reason::Conflict { what: format!("task id {}", task.id) });
+            }
+            kinds.push(kind_of(&mut node.kinds, task, targets)?);
+        }
+        Ok(kinds)
+    }
+
+    /// The decision is answered when it is safe; it is carried out from the next pass on.
+    pub(in crate::engine) fn on_cancel_group(
+        &mut self,
+        cx: &mut Cx<'_>,
+        id: GroupId,
+        mut reason: String,
+        token: Token,
+    ) {
+        truncate(&mut reason, limits::GROUP_REASON_BYTES);
+        match self.store.groups.cancel(&id, reason, &cx.node.gate) {
+            // If it was over before, the ends to which that is due may not be safe yet.
+            Some(durable) => {
+                let reply = Reply::GroupCancelled { id };
+                cx.node.gate.tell(durable, Effect::Reply { token, reply });
+            }
+            None => {
+                let reason = self.store.unknown_group(&cx.node.config, id);
+                cx.reply(token, Reply::Refused(reason));
+            }
+        }
+    }
+
+    /// Whether there are members to cancel, and the disk keeps up with the ends that are told to it.
+    pub(in crate::engine) fn may_stop_more(&self, node: &Node) -> bool {
+        self.store.groups.is_stopping() && node.gate.unsafe_ends() < limits::UNSAFE_ENDS
+    }
+
+    /// Cancels open members of groups that take no more, so many in one pass.
+    pub(in crate::engine) fn stop_groups(&mut self, cx: &mut Cx<'_>) {
+        if !self.may_stop_more(cx.node) {
+            return;
+        }
+        let mut left = u32::try_from(limits::GROUP_CHUNK).unwrap_or(u32::MAX);
+        while left > 0
+            && let Some((id, part)) = self.store.groups.stop_next(left)
+        {
+            left -= part.places.end - part.places.start;
+            for index in part.places {
+                if let Some(key) = self.store.tasks.by_id(&id.member(index)) {
+                    let reason = part.reason.as_str().into();
+                    self.end_task(cx, key, End::Cancelled { by: part.by, reason });
+                }
+            }
+        }
+    }
+
+    /// Own tasks that end with the process are cancelled, here and wherever they are; those that
+    /// outlive it are left as they are.
+    pub(in crate::engine) fn on_abandon(&mut self, cx: &mut Cx<'_>) {
+        for key in self.store.tasks.live_keys() {
+            if self.store.tasks.get(key).is_some_and(|task| !task.durable) {
+                let reason = "the node stopped, and the task was kept in memory only".into();
+                self.end_task(cx, key, End::Cancelled { by: CancelledBy::Shutdown, reason });
+            }
+        }
+    }
+}
+
+/// What runs a task, if that and its targets are within their bounds.
+fn kind_of(kinds: &mut Kinds, task: &Task, targets: &[PeerId]) -> Result<Kind, Reason> {
+    if targets.len() > limits::TARGETS {
+        let detail = format!("targets: at most {}", limits::TARGETS);
+        return Err(Reason::InvalidTask { detail });
+    }
+    kinds.of(task.task_type.family(), &task.operation).ok_or_else(|| Reason::InvalidTask {
+        detail: format!("over {} handler names", limits::KINDS),
+    })
+}

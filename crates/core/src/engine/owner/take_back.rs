@@ -1,0 +1,166 @@
+//! Attempts that wait at a worker while another one has a free slot: their owner asks for them back.
+//!
+//! Over a distance attempts are sent before a slot is free for them, so that no slot waits for a round
+//! trip. What was sent ahead is not bound to its worker: the latest of it is asked for with
+//! [`ToWorker::HandBack`] as soon as another worker would start it earlier. A slot is reserved there
+//! until the answer has come. Only the worker knows whether the attempt has started, so it decides,
+//! and nothing runs twice. An attempt is asked for once, and one that is handed back is no failure.
+//!
+//! Absent on purpose: moving what runs (a second attempt beside it is `hedge.rs`).
+
+use std::time::Duration;
+
+use super::{
+    state::Owner,
+    workers::{HandsBack, OpenAttempt, Recall},
+};
+use crate::{
+    engine::{
+        keys::{ClassKey, PeerKey, TaskKey},
+        node::{Cx, Node},
+        timers::Timer,
+    },
+    frame::{Epoch, ToWorker},
+    limits,
+    time::Time,
+};
+
+/// How an attempt ended that was handed back.
+const HANDED_BACK: &str = "handed back for a free worker";
+
+/// An attempt that may wait at its worker.
+struct Waiting {
+    epoch: Epoch,
+    task: TaskKey,
+    class: ClassKey,
+    sent: Time,
+}
+
+impl Owner {
+    /// Asks for attempts that wait at one worker while another has a free slot. `idle`: this pass has
+    /// sent nothing; otherwise a later pass looks.
+    pub(in crate::engine) fn take_back(&mut self, cx: &mut Cx<'_>, idle: bool) {
+        if self.workers.ahead.is_empty() || cx.node.is_closing() {
+            return;
+        }
+        if idle && self.store.queue.unlooked() == 0 {
+            // Of tasks with these needs no worker is free: asked once in a pass.
+            let mut nobody_for = None;
+            for _ in 0..self.workers.ahead.len().min(limits::HAND_BACK_WORKERS) {
+                let Some(next) = self.workers.next_ahead() else { break };
+                let Some(key) = next else { continue };
+                while self.take_one_back(cx, key, &mut nobody_for) {}
+                if let Some(worker) = self.workers.get_mut(key) {
+                    worker.note_probe();
+                }
+            }
+        }
+        if !self.workers.ahead.is_empty()
+            && !std::mem::replace(&mut self.workers.take_back_armed, true)
+        {
+            cx.node.timers.arm(cx.now + limits::HAND_BACK_PAUSE, Timer::TakeBack);
+        }
+    }
+
+    /// A later pass looks again.
+    pub(in crate::engine) fn on_take_back_timer(&mut self) {
+        self.workers.take_back_armed = false;
+    }
+
+    /// Asks this worker for one attempt. False if there is none, or nobody would start it earlier.
+    fn take_one_back(
+        &mut self,
+        cx: &mut Cx<'_>,
+        from: PeerKey,
+        nobody_for: &mut Option<ClassKey>,
+    ) -> bool {
+        let Some(waiting) = self.last_waiting(from) else { return false };
+        if *nobody_for == Some(waiting.class) {
+            return false;
+        }
+        let Some(to) = self.spare(cx, waiting.task, waiting.class) else {
+            *nobody_for = Some(waiting.class);
+            return false;
+        };
+        if self.wait_at(from, &waiting, cx.now) <= move_time(cx.node, from, to) {
+            return false;
+        }
+        if !self.workers.ask_back(from, waiting.epoch, to) {
+            return false;
+        }
+        cx.node.peers.tell_worker(from, ToWorker::HandBack(waiting.epoch));
+        true
+    }
+
+    /// The attempt that this worker would start last. Workers start them in their order, but for
+    /// priorities.
+    fn last_waiting(&self, key: PeerKey) -> Option<Waiting> {
+        let worker = self.workers.get(key)?;
+        let answers = matches!(worker.hands_back, HandsBack::Unknown | HandsBack::Yes);
+        if !worker.session.is_open() || !answers || worker.credit().slots == 0 {
+            return None;
+        }
+        let asked_or_waiting = (worker.waiting() + worker.asked_back()) as usize;
+        let mut latest = worker.open().rev().take(asked_or_waiting);
+        latest.find_map(|(epoch, attempt)| self.may_move(epoch, attempt))
+    }
+
+    fn may_move(&self, epoch: Epoch, attempt: &OpenAttempt) -> Option<Waiting> {
+        if attempt.recall != Recall::Not {
+            return None;
+        }
+        let key = attempt.task?;
+        let groups = &self.store.groups;
+        let task = self.store.tasks.get(key).filter(|task| !groups.stops(task))?;
+        let sent = task.open()?.only(epoch)?.at;
+        Some(Waiting { epoch, task: key, class: task.class, sent })
+    }
+
+    /// How long the last attempt waits there from now on: the attempts before it take as long as
+    /// others did, and at least as long again as this one waits already.
+    fn wait_at(&self, key: PeerKey, waiting: &Waiting, now: Time) -> Duration {
+        let Some(worker) = self.workers.get(key) else { return Duration::ZERO };
+        let mean = Duration::from_nanos(worker.open_nanos()) / worker.assigned().max(1);
+        let each = mean.max(now.since(waiting.sent));
+        each.saturating_mul(worker.waiting()) / worker.credit().slots.max(1)
+    }
+
+    /// An attempt has come back: its task goes to the worker for which it was asked, if that is still
+    /// free for it.
+    pub(super) fn on_handed_back(
+        &mut self,
+        cx: &mut Cx<'_>,
+        from: PeerKey,
+        epoch: Epoch,
+        attempt: &OpenAttempt,
+    ) {
+        if let Some(worker) = self.workers.get_mut(from) {
+            worker.on_hands_back();
+        }
+        let Some(key) = attempt.task else { return };
+        if !self.close_only(cx, key, epoch, HANDED_BACK, Duration::ZERO) {
+            return;
+        }
+        match self.wanted_by(cx, key, attempt.recall) {
+            Some(to) => self.assign(cx, key, to),
+            None => self.store.enqueue(cx, key, true),
+        }
+    }
+
+    fn wanted_by(&mut self, cx: &mut Cx<'_>, key: TaskKey, recall: Recall) -> Option<PeerKey> {
+        let Recall::Asked(to) = recall else { return None };
+        let task = self.store.tasks.get(key).filter(|_| !cx.node.is_closing())?;
+        if self.store.groups.stops(task) {
+            return None;
+        }
+        let (kind, eligible) = self.eligible_for(cx, task.class)?;
+        let is_free = self.workers.get(to)?.free_slots() > 0;
+        if is_free && eligible.contains(&to) { self.choose(cx, &[to], kind, key) } else { None }
+    }
+}
+
+/// How long it takes to move an attempt: the question and its answer, and the way to its new worker.
+fn move_time(node: &Node, from: PeerKey, to: PeerKey) -> Duration {
+    let latency = |key| node.peers.get(key).map_or(0, |peer| peer.measured.latency);
+    Duration::from_nanos(latency(from) + latency(to) / 2).max(limits::HAND_BACK_LEAST)
+}

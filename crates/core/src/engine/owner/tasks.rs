@@ -1,0 +1,240 @@
+//! The owner's table of tasks: those that wait or run, and those that have ended and are not archived,
+//! because they ended just now or are kept in memory only.
+
+use std::{collections::VecDeque, time::Duration};
+
+use rustc_hash::FxHashMap;
+use slab::Slab;
+
+use super::{
+    attempts::Sent,
+    task::{End, New, Owned, Phase},
+};
+use crate::{
+    engine::{keys::TaskKey, record::Seq},
+    task::TaskId,
+    time::Time,
+};
+
+/// The table. Live tasks are bounded by the engine's `max_owned`, ended ones by the bytes that are
+/// kept of them.
+#[derive(Debug, Default)]
+pub(super) struct Tasks {
+    slab: Slab<Place>,
+    index: FxHashMap<TaskId, TaskKey>,
+    keys: FxHashMap<Box<str>, TaskKey>,
+    /// Ended tasks that are to be archived.
+    pub(super) disk: Recent,
+    /// Ended tasks that are kept in memory only.
+    pub(super) memory: Recent,
+    /// Tasks with an attempt at a worker.
+    open: usize,
+    /// Members of groups that have not ended and outlive the process.
+    live_members: usize,
+    next_tenant: u32,
+    /// When the task that was submitted last was, its id and place.
+    last: Option<(Time, TaskId, TaskKey)>,
+}
+
+/// A place, and its present tenant.
+#[derive(Debug)]
+struct Place {
+    tenant: u32,
+    task: Owned,
+}
+
+/// Ended tasks in the order of their ends.
+#[derive(Debug, Default)]
+pub(super) struct Recent {
+    /// In the order of their ends. Some name tasks that were removed since.
+    keys: VecDeque<TaskKey>,
+    len: usize,
+    bytes: u64,
+}
+
+impl Recent {
+    /// How many tasks these are.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The weight of them all.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The tasks in the order of their ends. Some keys name tasks that were removed since.
+    pub(super) fn keys(&self) -> impl Iterator<Item = TaskKey> {
+        self.keys.iter().copied()
+    }
+}
+
+impl Tasks {
+    pub(super) fn live(&self) -> usize {
+        self.slab.len() - self.disk.len - self.memory.len
+    }
+
+    /// Members of groups that have not ended and outlive the process.
+    pub(super) fn live_members(&self) -> usize {
+        self.live_members
+    }
+
+    /// Live tasks with an attempt at a worker; the others wait.
+    pub(super) fn open(&self) -> usize {
+        self.open
+    }
+
+    /// An attempt at a task is sent to a worker. True if it is the only one that is open.
+    pub(super) fn on_sent(&mut self, key: TaskKey, sent: Sent, look: Time) -> bool {
+        let is_first = self.get_mut(key).is_some_and(|task| task.on_sent(sent, look));
+        self.open += usize::from(is_first);
+        is_first
+    }
+
+    /// The only attempt at a task is over: it waits again, from now on or after a rest.
+    pub(super) fn on_attempt_over(&mut self, key: TaskKey, now: Time, rest: Duration) {
+        let was_open = self.get_mut(key).is_some_and(|task| task.on_attempt_over(now, rest));
+        self.open -= usize::from(was_open);
+    }
+
+    pub(super) fn by_id(&self, id: &TaskId) -> Option<TaskKey> {
+        self.index.get(id).copied()
+    }
+
+    pub(super) fn by_key(&self, key: &str) -> Option<TaskKey> {
+        self.keys.get(key).copied()
+    }
+
+    /// Inserts what `make` builds; it is given its place. None if the table cannot hold more.
+    pub(super) fn insert(&mut self, new: New) -> Option<TaskKey> {
+        let entry = self.slab.vacant_entry();
+        let index = u32::try_from(entry.key()).ok()?;
+        self.next_tenant = self.next_tenant.wrapping_add(1);
+        let key = TaskKey { index, tenant: self.next_tenant };
+        self.live_members += usize::from(new.durable && new.member.is_some());
+        self.index.insert(new.id, key);
+        if self.last.is_none_or(|(at, id, _)| (at, id) < (new.now, new.id)) {
+            self.last = Some((new.now, new.id, key));
+        }
+        if let Some(name) = &new.key {
+            self.keys.insert(name.clone(), key);
+        }
+        entry.insert(Place { tenant: key.tenant, task: Owned::new(new) });
+        Some(key)
+    }
+
+    pub(super) fn get(&self, key: TaskKey) -> Option<&Owned> {
+        let place = self.slab.get(key.index as usize).filter(|place| place.tenant == key.tenant)?;
+        Some(&place.task)
+    }
+
+    pub(super) fn get_mut(&mut self, key: TaskKey) -> Option<&mut Owned> {
+        let place = self.slab.get_mut(key.index as usize);
+        Some(&mut place.filter(|place| place.tenant == key.tenant)?.task)
+    }
+
+    /// Ends a task that has not ended, at a time and at an age of the node: keeps its end, lets go of
+    /// what only an attempt needs. If there is no success there may be further attempts, of another
+    /// task that is the same. The end is safe with this batch, if the task is durable.
+    pub(super) fn end(&mut self, key: TaskKey, (at, up): (Time, Time), end: End, batch: Seq) {
+        let Some(task) = self.get_mut(key) else { return };
+        let was_open = task.open().is_some();
+        let safe_with = if task.durable { batch } else { Seq::default() };
+        if !task.on_end((at, up), end, safe_with) {
+            return;
+        }
+        let (weight, durable) = (task.ended_weight() as u64, task.durable);
+        let is_live_member = durable && task.member.is_some();
+        self.open -= usize::from(was_open);
+        self.live_members -= usize::from(is_live_member);
+        let among = if durable { &self.disk } else { &self.memory };
+        // By the age of the node at their ends, which is the order of their coming but for those of an
+        // earlier start.
+        let earlier = among.keys.iter().rposition(|key| self.ended_up(*key) <= up);
+        let place = earlier.map_or(0, |earlier| earlier + 1);
+        let among = if durable { &mut self.disk } else { &mut self.memory };
+        if place == among.keys.len() {
+            among.keys.push_back(key);
+        } else {
+            among.keys.insert(place, key);
+        }
+        among.len += 1;
+        among.bytes += weight;
+    }
+
+    fn ended_up(&self, key: TaskKey) -> Time {
+        match self.get(key).map(Owned::phase) {
+            Some(Phase::Ended { up, .. }) => *up,
+            Some(Phase::Queued { .. } | Phase::Open { .. }) | None => Time::ZERO,
+        }
+    }
+
+    /// Whether this task is in the table and has ended. Callers ask about a whole batch before they remove
+    /// the first: the cache misses of the batch then overlap.
+    pub(super) fn is_ended(&self, key: TaskKey) -> bool {
+        let task = self.get(key).filter(|task| task.has_ended());
+        task.is_some_and(|task| self.by_id(&task.id) == Some(key))
+    }
+
+    /// Removes a task that has ended.
+    pub(super) fn remove_ended(&mut self, key: TaskKey) -> Option<Owned> {
+        let weight = self.get(key).filter(|task| task.has_ended())?.ended_weight() as u64;
+        let task = self.slab.try_remove(key.index as usize)?.task;
+        self.index.remove(&task.id);
+        if let Some(name) = task.key() {
+            self.keys.remove(name);
+        }
+        let slab = &self.slab;
+        let is_there = |key: &TaskKey| {
+            slab.get(key.index as usize).is_some_and(|place| place.tenant == key.tenant)
+        };
+        let among = if task.durable { &mut self.disk } else { &mut self.memory };
+        among.len -= 1;
+        among.bytes -= weight;
+        while among.keys.front().is_some_and(|key| !is_there(key)) {
+            among.keys.pop_front();
+        }
+        if among.keys.len() > 2 * among.len + STALE {
+            among.keys.retain(is_there);
+        }
+        Some(task)
+    }
+
+    /// The places of all that have not ended.
+    pub(super) fn live_keys(&self) -> Vec<TaskKey> {
+        let live = self.slab.iter().filter(|(_, place)| !place.task.has_ended());
+        live.filter_map(|(index, place)| {
+            Some(TaskKey { index: u32::try_from(index).ok()?, tenant: place.tenant })
+        })
+        .collect()
+    }
+
+    /// The most recently submitted task, even if it is no longer in the table.
+    pub(super) fn last(&self) -> Option<(TaskId, TaskKey)> {
+        self.last.map(|(_, id, key)| (id, key))
+    }
+
+    #[cfg(test)]
+    pub(super) fn bytes_of_a_place() -> usize {
+        size_of::<Place>()
+    }
+
+    /// How many places there are.
+    pub(super) fn capacity(&self) -> usize {
+        self.slab.capacity()
+    }
+
+    /// The tasks at these places.
+    pub(super) fn places(&self, range: std::ops::Range<usize>) -> impl Iterator<Item = &Owned> {
+        let range = range.start..range.end.min(self.capacity());
+        range.filter_map(|at| self.slab.get(at)).map(|place| &place.task)
+    }
+
+    /// All tasks, in no order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Owned> {
+        self.slab.iter().map(|(_, place)| &place.task)
+    }
+}
+
+/// How many more keys of removed tasks than of others [`Recent`] may have.
+const STALE: usize = 64;

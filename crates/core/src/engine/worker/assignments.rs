@@ -1,0 +1,251 @@
+//! What an owner asks of this node: assignments, which are taken or refused with a reason (I5),
+//! cancellations, and questions.
+
+use std::time::Duration;
+
+use super::{
+    handlers::LocalHandler,
+    held::{Expected, Held, HeldKey, Share, Stage},
+    state::Worker,
+};
+use crate::{
+    engine::{input::Effect, keys::PeerKey, node::Cx},
+    frame::{Assignment, AttemptEnd, Epoch, ToOwner, ToWorker},
+    limits,
+    message::NetworkMessage,
+    reason::Reason,
+    task::{Durability, Requirements, RetryPolicy, Task, TaskInput, TaskLimits, TaskType},
+};
+
+impl Worker {
+    /// What an owner says. An epoch means something only for the peer on whose session it came.
+    pub(in crate::engine) fn on_from_owner(
+        &mut self,
+        cx: &mut Cx<'_>,
+        key: PeerKey,
+        frames: Vec<ToWorker>,
+    ) {
+        for frame in frames {
+            let Some(owner) = self.owners.get_mut(key) else { return };
+            let is_first = owner.note_frame();
+            match frame {
+                ToWorker::Assign(work) => self.on_assign(cx, key, work),
+                ToWorker::Cancel(epoch) => self.on_cancel(cx, key, epoch),
+                ToWorker::Ack(epoch) => self.on_ack(cx, key, epoch),
+                ToWorker::HandBack(epoch) => self.on_hand_back(cx, key, epoch),
+                ToWorker::Resume(mut epochs) => {
+                    if is_first {
+                        // The results that open a session answer the question that opens it.
+                        epochs.retain(|epoch| !self.has_result(key, *epoch));
+                    }
+                    epochs.into_iter().for_each(|epoch| self.on_resume(cx, key, epoch));
+                }
+            }
+        }
+    }
+
+    fn on_assign(&mut self, cx: &mut Cx<'_>, key: PeerKey, work: Box<Assignment>) {
+        let epoch = work.epoch;
+        let Some(owner) = self.owners.get_mut(key) else { return };
+        if owner.held.get(epoch).is_some() {
+            return self.on_resume(cx, key, epoch);
+        }
+        let is_repeated = owner.note_epoch(epoch);
+        let handler = self.handlers.get(&work.handler);
+        let (refusal, expected) = match self.refusal(cx, key, &work, handler, is_repeated) {
+            Some(reason) => (Some(reason), Expected::default()),
+            None => {
+                let expected = self.expected(key, handler);
+                (self.overload(cx, key, &work, expected), expected)
+            }
+        };
+        match refusal {
+            Some(Reason::Busy { retry_after }) => {
+                cx.node.peers.tell_owner(key, ToOwner::Busy { epoch, retry_after });
+            }
+            Some(reason) => {
+                let frame = ToOwner::Refused { epoch: Some(epoch), reason };
+                cx.node.peers.tell_owner(key, frame);
+            }
+            None => self.take(cx, key, work, expected),
+        }
+    }
+
+    /// Takes an assignment: it waits for a slot.
+    fn take(&mut self, cx: &mut Cx<'_>, key: PeerKey, work: Box<Assignment>, expected: Expected) {
+        let (epoch, priority) = (work.epoch, work.priority);
+        let share = Share { bytes: work.input.len() as u64, expected };
+        if cx.node.observed.messages && key != PeerKey::LOCAL {
+            let message = distribution(&work, cx.node.config.local);
+            cx.out.push(Effect::Message(Box::new(message)));
+        }
+        let Some(held) = self.held.insert(key, work, share) else { return };
+        cx.node.peers.touch(key);
+        let Some(owner) = self.owners.get_mut(key) else { return };
+        self.credit_dirty |= owner.unfinished() == 0;
+        owner.take(epoch, held, share, priority);
+        if owner.list() {
+            self.turn.push_back(key);
+        }
+        self.arm_heartbeat(cx);
+    }
+
+    /// Why this assignment cannot be taken, if it cannot.
+    #[expect(clippy::too_many_arguments, reason = "what a decision about one assignment rests on")]
+    fn refusal(
+        &self,
+        cx: &Cx<'_>,
+        key: PeerKey,
+        work: &Assignment,
+        handler: Option<LocalHandler>,
+        is_repeated: bool,
+    ) -> Option<Reason> {
+        let trusted = cx.node.peers.get(key)?.trusted;
+        if is_repeated {
+            return Some(Reason::Conflict { what: format!("epoch {}", work.epoch) });
+        }
+        if cx.node.is_draining() {
+            return Some(Reason::ShuttingDown);
+        }
+        if !handler.is_some_and(|handler| key == PeerKey::LOCAL || handler.allows(trusted)) {
+            return Some(closed(cx, key, work));
+        }
+        if work.input.len() > limits::INLINE_BYTES {
+            return Some(Reason::TooLarge { limit: limits::INLINE_BYTES as u64 });
+        }
+        // The result could not be kept until its owner has it. What the node does for itself needs no
+        // more than the end of the task, for which space is set aside.
+        if cx.node.disk_full && work.durable && key != PeerKey::LOCAL {
+            return Some(Reason::DiskFull { retry_after: limits::DISK_FULL_RETRY });
+        }
+        None
+    }
+
+    /// How long an assignment to this handler will run, by what its owner's earlier ones took.
+    fn expected(&self, key: PeerKey, handler: Option<LocalHandler>) -> Expected {
+        if key == PeerKey::LOCAL {
+            return Expected::default();
+        }
+        let kind = handler.and_then(|handler| handler.kind);
+        let learned = self.owners.get(key).and_then(|owner| owner.run_times.fresh(kind?));
+        Expected { kind, nanos: learned.map_or(0, |took| (took.as_nanos() as u64).max(1)) }
+    }
+
+    /// Whether this assignment is more than its owner may have here. The node itself knows its own
+    /// credit exactly.
+    fn overload(
+        &self,
+        cx: &Cx<'_>,
+        key: PeerKey,
+        work: &Assignment,
+        run: Expected,
+    ) -> Option<Reason> {
+        let owner = self.owners.get(key)?;
+        let (load, bytes) = (owner.load(), work.input.len() as u64);
+        let each = (run.nanos > 0).then_some(Duration::from_nanos(run.nanos));
+        let beyond = key != PeerKey::LOCAL && !owner.grant.tolerates(&load, bytes, each, cx.now);
+        let full = beyond
+            || (self.held.unfinished() >= limits::HELD_ATTEMPTS
+                && owner.unfinished() >= limits::HELD_RESERVED)
+            || owner.held.len() >= 2 * limits::CREDIT_TASKS as usize
+            || owner.unacked_bytes() >= limits::UNACKED_BYTES / 4;
+        full.then_some(Reason::Busy { retry_after: limits::BUSY_RETRY })
+    }
+
+    fn on_cancel(&mut self, cx: &mut Cx<'_>, key: PeerKey, epoch: Epoch) {
+        let Some(held_key) = self.held_by(key, epoch) else {
+            let frame = ToOwner::Refused { epoch: Some(epoch), reason: Reason::NotFound };
+            return cx.node.peers.tell_owner(key, frame);
+        };
+        match self.held.get(held_key).map(Held::stage) {
+            Some(Stage::Waiting(work)) => {
+                let priority = work.priority;
+                self.leave_line(key, priority, held_key);
+                self.finish(cx, held_key, AttemptEnd::Cancelled, Duration::ZERO);
+            }
+            Some(Stage::Running { .. }) => self.stop(cx, held_key),
+            Some(Stage::Finished(_)) => self.send_result(cx.node, held_key),
+            None => {}
+        }
+    }
+
+    /// The owner has another worker for this attempt, if it has not started here.
+    fn on_hand_back(&mut self, cx: &mut Cx<'_>, key: PeerKey, epoch: Epoch) {
+        let waiting = self.held_by(key, epoch).and_then(|held_key| {
+            let Stage::Waiting(work) = self.held.get(held_key)?.stage() else { return None };
+            Some((held_key, work.priority))
+        });
+        let Some((held_key, priority)) = waiting else { return self.on_resume(cx, key, epoch) };
+        self.leave_line(key, priority, held_key);
+        self.give_back(key, epoch, held_key);
+        cx.node.peers.tell_owner(key, ToOwner::Busy { epoch, retry_after: Duration::ZERO });
+    }
+
+    /// Takes an attempt out of those that wait here: an owner that cancels what it assigns leaves
+    /// nothing behind. The line is no longer than what an owner may have here.
+    fn leave_line(&mut self, owner: PeerKey, priority: i8, key: HeldKey) {
+        if let Some(owner) = self.owners.get_mut(owner) {
+            owner.leave_line(priority, key);
+        }
+    }
+
+    fn on_ack(&mut self, cx: &mut Cx<'_>, key: PeerKey, epoch: Epoch) {
+        // An owner that acknowledges a result it does not have loses it, and nothing else.
+        if let Some(held) = self.held_by(key, epoch) {
+            self.release(cx.node, key, epoch, held);
+        }
+    }
+
+    fn on_resume(&mut self, cx: &mut Cx<'_>, key: PeerKey, epoch: Epoch) {
+        let held = self.held_by(key, epoch).and_then(|held| Some((held, self.held.get(held)?)));
+        let answer = match held {
+            None => ToOwner::Refused { epoch: Some(epoch), reason: Reason::NotFound },
+            Some((key, held)) if held.finished().is_some() => {
+                return self.send_result(cx.node, key);
+            }
+            Some(_) => ToOwner::Accepted(epoch),
+        };
+        cx.node.peers.tell_owner(key, answer);
+    }
+
+    /// Whether this attempt has ended here and its result was sent in this session.
+    fn has_result(&self, owner: PeerKey, epoch: Epoch) -> bool {
+        let held = self.held_by(owner, epoch).and_then(|key| self.held.get(key));
+        held.is_some_and(|held| held.finished().is_some())
+    }
+}
+
+/// Why this owner may not use the handler of this assignment.
+fn closed(cx: &Cx<'_>, key: PeerKey, work: &Assignment) -> Reason {
+    let family = work.handler.family();
+    let listed = cx.node.peers.get(key).is_some_and(|peer| peer.trusted);
+    let accept = cx.node.config.accept.of(family);
+    if key != PeerKey::LOCAL && !accept.allows(listed) {
+        Reason::NotAccepted { family: family.to_owned(), accepts: accept.to_string() }
+    } else {
+        Reason::UnknownHandler { handler: work.handler.to_string() }
+    }
+}
+
+/// An assignment as subscribers see it.
+fn distribution(work: &Assignment, local: libp2p_identity::PeerId) -> NetworkMessage {
+    let task = Task {
+        id: work.task,
+        task_type: TaskType::from_family(work.handler.family()),
+        operation: work.handler.operation().to_owned().into(),
+        input: TaskInput::Bytes(work.input.clone()),
+        params: work.params.clone(),
+        requirements: Requirements::default(),
+        priority: work.priority,
+        limits: TaskLimits { queue: None, attempt: work.limit, total: None },
+        retry: RetryPolicy::default(),
+        idempotency_key: None,
+        durability: work.durable.then_some(Durability::Disk),
+        group: None,
+    };
+    NetworkMessage::TaskDistribution {
+        task_id: work.task,
+        task: Box::new(task),
+        target_peers: vec![local],
+    }
+}

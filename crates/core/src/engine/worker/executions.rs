@@ -1,0 +1,195 @@
+//! Executions of attempts, and results until their owners have them.
+
+use std::time::Duration;
+
+use super::{
+    held::{Finished, Held, HeldKey},
+    owners::OwnerAccount,
+    state::Worker,
+};
+use crate::{
+    engine::{
+        input::{Effect, RunId},
+        keys::PeerKey,
+        node::{Cx, Node},
+        record::KeptResult,
+    },
+    frame::{AttemptEnd, Epoch, ToOwner},
+    reason::Reason,
+    task::TaskId,
+    time::Time,
+};
+
+/// Records that an attempt at an own task starts. True if the start has to be on disk first.
+pub(in crate::engine) type NoteStart<'f> = &'f mut dyn FnMut(&mut Cx<'_>, TaskId, u32) -> bool;
+
+impl Worker {
+    /// Starts what waits while slots are free, one attempt per owner in turn.
+    pub(in crate::engine) fn dispatch(&mut self, cx: &mut Cx<'_>, note_start: NoteStart<'_>) {
+        while self.held.running() < cx.node.config.slots
+            && let Some(owner_key) = self.turn.pop_front()
+        {
+            let Some(owner) = self.owners.get_mut(owner_key) else { continue };
+            owner.unlist();
+            // All may have been cancelled meanwhile.
+            let next = owner.next_attempt();
+            if owner.list() {
+                self.turn.push_back(owner_key);
+            }
+            let Some(owner) = cx.node.peers.id(owner_key) else { continue };
+            let Some((key, work)) = next.and_then(|key| Some((key, self.held.start(key)?))) else {
+                continue;
+            };
+            let (task, attempt) = (work.task, work.attempt);
+            let execute = Effect::Execute { run: key.run(), owner, work };
+            if owner_key == PeerKey::LOCAL && note_start(cx, task, attempt) {
+                self.held.note_start(key);
+                cx.node.gate.after(execute);
+            } else {
+                cx.out.push(execute);
+            }
+        }
+    }
+
+    /// An execution has ended.
+    pub(in crate::engine) fn on_finished(
+        &mut self,
+        cx: &mut Cx<'_>,
+        run: RunId,
+        end: AttemptEnd,
+        took: Duration,
+    ) {
+        let key = HeldKey::of(run);
+        if self.held.get(key).is_some_and(Held::is_running) {
+            self.executed += 1;
+            self.learn(key, &end, took);
+            self.finish(cx, key, end, took);
+        }
+    }
+
+    /// Learns from what its owner learns from as well.
+    fn learn(&mut self, key: HeldKey, end: &AttemptEnd, took: Duration) {
+        let Some(held) = self.held.get(key) else { return };
+        if let (Some(kind), AttemptEnd::Output(_)) = (held.expected().kind, end)
+            && let Some(owner) = self.owners.get_mut(held.owner)
+        {
+            owner.run_times.learn(kind, took);
+        }
+    }
+
+    pub(in crate::engine) fn on_progress(
+        &self,
+        node: &mut Node,
+        run: RunId,
+        fraction: f32,
+        message: String,
+    ) {
+        if let Some(held) = self.held.get(HeldKey::of(run)) {
+            let frame = ToOwner::Progress { epoch: held.epoch, fraction, message };
+            node.peers.tell_owner(held.owner, frame);
+        }
+    }
+
+    /// A result that an earlier start of this node has left: kept and sent like any other. False if
+    /// there is no place for it.
+    pub(in crate::engine) fn restore_result(
+        &mut self,
+        cx: &mut Cx<'_>,
+        owner_key: PeerKey,
+        kept: KeptResult,
+        since: Time,
+    ) -> bool {
+        let KeptResult { owner: _, epoch, task: _, end, took } = kept;
+        let Some(owner) = self.owners.get_mut(owner_key) else { return false };
+        let finished = Finished { end, took, since, recorded: true };
+        let bytes = finished.weight();
+        let Some(held) = self.held.insert_finished(owner_key, epoch, finished) else {
+            return false;
+        };
+        owner.take_finished(epoch, held, bytes);
+        self.arm_heartbeat(cx);
+        true
+    }
+
+    /// Lets go of the results that an absent owner has not fetched within
+    /// [`EngineConfig::keep_results`](crate::engine::EngineConfig::keep_results).
+    pub(super) fn expire_results(&mut self, cx: &mut Cx<'_>, key: PeerKey) {
+        let keep = cx.node.config.keep_results;
+        let Some(owner) = self.owners.get(key) else { return };
+        // Roughly in the order in which they ended: one that is younger hides few that are older, and
+        // those not for long.
+        let old: Vec<(Epoch, HeldKey)> = self
+            .finished(owner)
+            .take_while(|(_, _, since)| *since + keep <= cx.now)
+            .map(|(epoch, held, _)| (epoch, held))
+            .collect();
+        self.dropped_results += old.len() as u64;
+        for (epoch, held) in old {
+            self.release(cx.node, key, epoch, held);
+        }
+    }
+
+    /// Drops all results for an owner. Its place is needed for another peer.
+    pub(in crate::engine) fn drop_results(&mut self, node: &mut Node, key: PeerKey) {
+        let Some(owner) = self.owners.get(key) else { return };
+        let finished: Vec<(Epoch, HeldKey)> =
+            self.finished(owner).map(|(epoch, held, _)| (epoch, held)).collect();
+        self.dropped_results += finished.len() as u64;
+        for (epoch, held) in finished {
+            self.release(node, key, epoch, held);
+        }
+    }
+
+    /// Gives owners back what has not started.
+    pub(in crate::engine) fn hand_back(&mut self, node: &mut Node) {
+        self.turn.clear();
+        for key in node.peers.keys() {
+            let Some(owner) = self.owners.get_mut(key) else { continue };
+            drop(owner.clear_line());
+            owner.unlist();
+            let held: Vec<(Epoch, HeldKey)> =
+                owner.held.iter().map(|(epoch, held)| (epoch, *held)).collect();
+            for (epoch, held) in held {
+                if self.held.get(held).is_some_and(Held::is_waiting) {
+                    self.give_back(key, epoch, held);
+                    let reason = Reason::ShuttingDown;
+                    let frame = ToOwner::Refused { epoch: Some(epoch), reason };
+                    node.peers.tell_owner(key, frame);
+                }
+            }
+        }
+    }
+
+    /// Stops what runs here.
+    pub(in crate::engine) fn stop_all(&self, cx: &mut Cx<'_>) {
+        let held = self.owners.iter().flat_map(|(_, owner)| owner.held.iter());
+        for (_, key) in held {
+            if self.held.get(*key).is_some_and(Held::is_running) {
+                self.stop(cx, *key);
+            }
+        }
+    }
+
+    /// The owner has been away for longer than it can believe these attempts.
+    pub(super) fn abandon_waiting(&mut self, cx: &mut Cx<'_>, key: PeerKey) {
+        let Some(owner) = self.owners.get_mut(key) else { return };
+        for held in owner.clear_line() {
+            if self.held.get(held).is_some_and(Held::is_waiting) {
+                self.finish(cx, held, AttemptEnd::Cancelled, Duration::ZERO);
+            }
+        }
+    }
+
+    /// Whether anything waits or runs here, for any owner.
+    pub(in crate::engine) fn is_at_work(&self) -> bool {
+        self.held.unfinished() > 0
+    }
+
+    /// Whether every connected owner has acknowledged all results.
+    pub(in crate::engine) fn is_acknowledged(&self) -> bool {
+        let waits_for_ack = |(key, owner): (PeerKey, &OwnerAccount)| {
+            key != PeerKey::LOCAL && owner.has_session() && !owner.held.is_empty()
+        };
+        !self.owners.iter().any(waits_for_ack)
+    }
+}

@@ -1,0 +1,259 @@
+//! Attempts that this node holds for owners: waiting, running, or finished and not acknowledged.
+
+use std::time::Duration;
+
+use slab::Slab;
+
+use crate::{
+    engine::{input::RunId, keys::PeerKey, kinds::Kind},
+    frame::{Assignment, AttemptEnd, Epoch},
+    task::TaskId,
+    time::Time,
+};
+
+/// A place in the table, and which of its successive tenants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct HeldKey {
+    index: u32,
+    tenant: u32,
+}
+
+impl HeldKey {
+    /// The execution of this attempt.
+    pub(super) fn run(self) -> RunId {
+        RunId((u64::from(self.tenant) << 32) | u64::from(self.index))
+    }
+
+    /// The attempt that `run` is the execution of.
+    pub(super) fn of(run: RunId) -> Self {
+        // Undoes `run`: the halves are taken apart again.
+        Self { index: (run.0 & u64::from(u32::MAX)) as u32, tenant: (run.0 >> 32) as u32 }
+    }
+}
+
+/// One attempt.
+#[derive(Debug)]
+pub(super) struct Held {
+    tenant: u32,
+    pub(super) owner: PeerKey,
+    pub(super) epoch: Epoch,
+    share: Share,
+    /// Whether its result outlives the process.
+    pub(super) durable: bool,
+    stage: Stage,
+}
+
+/// How long an attempt of another node is expected to run.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Expected {
+    /// Its handler; none for attempts of this node.
+    pub(super) kind: Option<Kind>,
+    /// 0 if it is unknown.
+    pub(super) nanos: u64,
+}
+
+/// What an attempt takes of its owner's account until it has finished.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Share {
+    pub(super) bytes: u64,
+    pub(super) expected: Expected,
+}
+
+/// `Waiting → Running → Finished`, `Waiting → Finished` when it is cancelled first.
+#[derive(Debug)]
+pub(super) enum Stage {
+    Waiting(Box<Assignment>),
+    /// `is_noted`: the execution starts once that is on disk.
+    Running {
+        task: TaskId,
+        is_noted: bool,
+    },
+    Finished(Finished),
+}
+
+/// The end of an attempt, kept until its owner has acknowledged it.
+#[derive(Debug)]
+pub(super) struct Finished {
+    pub(super) end: AttemptEnd,
+    /// How long the handler ran.
+    pub(super) took: Duration,
+    /// When it ended.
+    pub(super) since: Time,
+    /// Whether it is in the journal.
+    pub(super) recorded: bool,
+}
+
+impl Finished {
+    /// What it costs to keep, at least [`ENTRY`].
+    pub(super) fn weight(&self) -> usize {
+        ENTRY
+            + match &self.end {
+                AttemptEnd::Output(output) => output.len(),
+                AttemptEnd::Failed(failure) => failure.message.len(),
+                AttemptEnd::Cancelled => 0,
+            }
+    }
+}
+
+/// What a result without content counts: several times its places in the tables, so that no more than
+/// 262,144 results are kept in all.
+const ENTRY: usize = 1_024;
+
+impl Held {
+    pub(super) fn stage(&self) -> &Stage {
+        &self.stage
+    }
+
+    pub(super) fn expected(&self) -> Expected {
+        self.share.expected
+    }
+
+    /// What it takes of its owner's account until it has finished.
+    pub(super) fn share(&self) -> Share {
+        self.share
+    }
+
+    pub(super) fn is_waiting(&self) -> bool {
+        matches!(self.stage, Stage::Waiting(_))
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        matches!(self.stage, Stage::Running { .. })
+    }
+
+    pub(super) fn finished(&self) -> Option<&Finished> {
+        match &self.stage {
+            Stage::Finished(finished) => Some(finished),
+            Stage::Waiting(_) | Stage::Running { .. } => None,
+        }
+    }
+}
+
+/// The table; bounded by [`HELD_ATTEMPTS`](crate::limits::HELD_ATTEMPTS) for what has not
+/// finished, and by [`UNACKED_BYTES`](crate::limits::UNACKED_BYTES) for what has.
+#[derive(Debug, Default)]
+pub(super) struct HeldTable {
+    slab: Slab<Held>,
+    next_tenant: u32,
+    running: u32,
+    /// Attempts that wait or run.
+    unfinished: usize,
+    unacked_bytes: usize,
+}
+
+impl HeldTable {
+    /// An attempt that waits. None if the table cannot hold more.
+    pub(super) fn insert(
+        &mut self,
+        owner: PeerKey,
+        work: Box<Assignment>,
+        share: Share,
+    ) -> Option<HeldKey> {
+        let (epoch, durable) = (work.epoch, work.durable);
+        let stage = Stage::Waiting(work);
+        let key = self.place(|tenant| Held { tenant, owner, epoch, share, durable, stage })?;
+        self.unfinished += 1;
+        Some(key)
+    }
+
+    /// One that has finished before, in an earlier start of the node.
+    pub(super) fn insert_finished(
+        &mut self,
+        owner: PeerKey,
+        epoch: Epoch,
+        finished: Finished,
+    ) -> Option<HeldKey> {
+        let bytes = finished.weight();
+        let stage = Stage::Finished(finished);
+        let share = Share { bytes: 0, expected: Expected::default() };
+        let key =
+            self.place(|tenant| Held { tenant, owner, epoch, share, durable: true, stage })?;
+        self.unacked_bytes += bytes;
+        Some(key)
+    }
+
+    fn place(&mut self, make: impl FnOnce(u32) -> Held) -> Option<HeldKey> {
+        let entry = self.slab.vacant_entry();
+        let index = u32::try_from(entry.key()).ok()?;
+        self.next_tenant = self.next_tenant.wrapping_add(1);
+        entry.insert(make(self.next_tenant));
+        Some(HeldKey { index, tenant: self.next_tenant })
+    }
+
+    pub(super) fn get(&self, key: HeldKey) -> Option<&Held> {
+        self.slab.get(key.index as usize).filter(|held| held.tenant == key.tenant)
+    }
+
+    fn get_mut(&mut self, key: HeldKey) -> Option<&mut Held> {
+        self.slab.get_mut(key.index as usize).filter(|held| held.tenant == key.tenant)
+    }
+
+    /// A waiting attempt starts. Its work; none, and nothing changes, if it does not wait.
+    pub(super) fn start(&mut self, key: HeldKey) -> Option<Box<Assignment>> {
+        let held = self.get_mut(key)?;
+        let Stage::Waiting(work) = &held.stage else { return None };
+        let running = Stage::Running { task: work.task, is_noted: false };
+        let Stage::Waiting(work) = std::mem::replace(&mut held.stage, running) else { return None };
+        self.running += 1;
+        Some(work)
+    }
+
+    /// The execution of a running attempt starts once that is on disk.
+    pub(super) fn note_start(&mut self, key: HeldKey) {
+        if let Some(Held { stage: Stage::Running { is_noted, .. }, .. }) = self.get_mut(key) {
+            *is_noted = true;
+        }
+    }
+
+    /// An attempt ends. False, and nothing changes, if it has ended before.
+    pub(super) fn finish(&mut self, key: HeldKey, finished: Finished) -> bool {
+        let bytes = finished.weight();
+        let Some(held) = self.get_mut(key) else { return false };
+        let was_running = held.is_running();
+        if held.finished().is_some() {
+            return false;
+        }
+        held.stage = Stage::Finished(finished);
+        self.running -= u32::from(was_running);
+        self.unfinished -= 1;
+        self.unacked_bytes += bytes;
+        true
+    }
+
+    /// Takes out an attempt that waits.
+    pub(super) fn remove_waiting(&mut self, key: HeldKey) -> Option<Held> {
+        self.get(key).filter(|held| held.is_waiting())?;
+        self.unfinished -= 1;
+        self.slab.try_remove(key.index as usize)
+    }
+
+    /// Takes out an attempt that has finished.
+    pub(super) fn remove_finished(&mut self, key: HeldKey) -> Option<Finished> {
+        let bytes = self.get(key)?.finished()?.weight();
+        self.unacked_bytes -= bytes;
+        match self.slab.try_remove(key.index as usize)?.stage {
+            Stage::Finished(finished) => Some(finished),
+            Stage::Waiting(_) | Stage::Running { .. } => None,
+        }
+    }
+
+    /// Attempts, whatever has become of them.
+    pub(super) fn len(&self) -> usize {
+        self.slab.len()
+    }
+
+    /// Attempts that run.
+    pub(super) fn running(&self) -> u32 {
+        self.running
+    }
+
+    /// Attempts that wait or run.
+    pub(super) fn unfinished(&self) -> usize {
+        self.unfinished
+    }
+
+    /// Bytes of results that are not acknowledged.
+    pub(super) fn unacked_bytes(&self) -> usize {
+        self.unacked_bytes
+    }
+}
