@@ -7,59 +7,15 @@ use std::collections::{BTreeMap, btree_map::Entry as Place};
 
 use rustc_hash::FxHashMap;
 
+pub(super) use self::entry::Entry;
 use self::{chunk::Chunk, index::Index};
-use crate::{
-    engine::{
-        keys::GroupSlot,
-        kinds::Kind,
-        view::{EndCounts, Ending},
-    },
-    task::TaskId,
-    time::Time,
-};
+use crate::{engine::view::EndCounts, task::TaskId, time::Time};
 
 mod chunk;
+mod entry;
 mod index;
 #[cfg(test)]
 mod tests;
-
-/// One ended task.
-#[derive(Clone, Debug)]
-pub(super) struct Entry {
-    pub(super) id: TaskId,
-    /// As [`Owned::digest`](super::task::Owned::digest).
-    pub(super) digest: u64,
-    /// Hash of the idempotency key; 0 if the task has none.
-    pub(super) key: u64,
-    pub(super) submitted: Time,
-    /// How long the node had been up, over all its starts, when the task ended.
-    pub(super) up: Time,
-    /// Bytes that count against the limit, at least [`ENDED_WEIGHT`](crate::limits::ENDED_WEIGHT).
-    pub(super) weight: u32,
-    pub(super) group: Option<GroupSlot>,
-    pub(super) kind: Kind,
-    pub(super) ending: Ending,
-    /// Whether the result was handed out.
-    pub(super) read: bool,
-    /// The last digits of the number.
-    at: u16,
-}
-
-impl Entry {
-    /// The entry of a task that is about to get its number.
-    #[expect(clippy::too_many_arguments, reason = "one for each field")]
-    pub(super) fn new(
-        id: TaskId,
-        (digest, key): (u64, u64),
-        (submitted, up): (Time, Time),
-        weight: u32,
-        group: Option<GroupSlot>,
-        kind: Kind,
-        (ending, read): (Ending, bool),
-    ) -> Self {
-        Self { id, digest, key, submitted, up, weight, group, kind, ending, read, at: 0 }
-    }
-}
 
 /// The table. Its size is bounded by the bytes that may be kept: each entry counts at least a
 /// kibibyte.
@@ -94,7 +50,7 @@ impl Ended {
     /// restart. False, and nothing changes, if the number or the id is taken.
     pub(super) fn insert(&mut self, number: u64, mut entry: Entry) -> bool {
         let (chunk, at) = split(number);
-        entry.at = at;
+        entry.set_at(at);
         let (id, key, weight, ending) = (entry.id, entry.key, entry.weight, entry.ending);
         if self.get(number).is_some() {
             return false;
@@ -182,7 +138,7 @@ impl Ended {
                 |entry: &&Entry| before.is_none_or(|before| (entry.submitted, entry.id) < before);
             found.extend(
                 entries.filter(is_next).filter(|entry| fits(entry)).map(|entry| {
-                    (entry.submitted, entry.id, first << DIGITS | u64::from(entry.at))
+                    (entry.submitted, entry.id, first << DIGITS | u64::from(entry.at()))
                 }),
             );
         }
@@ -207,7 +163,7 @@ fn numbered<'c>(
     (first, chunk): (&'c u64, &'c Chunk),
 ) -> impl DoubleEndedIterator<Item = (u64, &'c Entry)> {
     let entries = chunk.entries().iter();
-    entries.map(move |entry| (first << DIGITS | u64::from(entry.at), entry))
+    entries.map(move |entry| (first << DIGITS | u64::from(entry.at()), entry))
 }
 
 fn find(chunks: &BTreeMap<u64, Chunk>, number: u64) -> Option<&Entry> {

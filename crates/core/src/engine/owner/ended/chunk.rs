@@ -1,6 +1,6 @@
 //! Some hundred archived tasks with consecutive numbers.
 
-use super::Entry;
+use super::entry::Entry;
 use crate::time::Time;
 
 /// Entries in the order of their numbers, at least one.
@@ -41,7 +41,7 @@ impl Chunk {
 
     /// Inserts an entry whose number is not taken.
     pub(super) fn insert(&mut self, entry: Entry) {
-        let (Ok(place) | Err(place)) = self.place(entry.at);
+        let (Ok(place) | Err(place)) = self.place(entry.at());
         self.oldest = self.oldest.min(entry.submitted);
         self.newest = self.newest.max(entry.submitted);
         self.entries.insert(place, entry);
@@ -60,12 +60,12 @@ impl Chunk {
     /// say it; most entries that are inserted belong behind all others.
     fn place(&self, at: u16) -> Result<usize, usize> {
         let guess = usize::from(at);
-        if self.entries.get(guess).is_some_and(|entry| entry.at == at) {
+        if self.entries.get(guess).is_some_and(|entry| entry.at() == at) {
             return Ok(guess);
         }
         match self.entries.last() {
-            Some(last) if last.at < at => Err(self.entries.len()),
-            _ => self.entries.binary_search_by_key(&at, |entry| entry.at),
+            Some(last) if last.at() < at => Err(self.entries.len()),
+            _ => self.entries.binary_search_by_key(&at, |entry| entry.at()),
         }
     }
 }

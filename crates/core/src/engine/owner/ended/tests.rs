@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
 
 use super::*;
-use crate::engine::kinds::Kinds;
+use crate::engine::{kinds::Kinds, view::Ending};
 
 fn entry(id: TaskId, key: u64, weight: u32) -> Entry {
     let kind = Kinds::default().of("text", "a").unwrap();
@@ -68,7 +68,9 @@ fn newest_entries_are_read_page_by_page_without_looking_at_all() {
         let id = id(number);
         // Tasks end in about the order in which they were submitted; some at the same time.
         let submitted = Time::from_nanos((number / 2) ^ 0x3f);
-        assert!(table.insert(number, Entry { submitted, ..entry(id, 0, 1_024) }));
+        let mut entry = entry(id, 0, 1_024);
+        entry.submitted = submitted;
+        assert!(table.insert(number, entry));
         all.push((submitted, id, number));
     }
     for number in (0..20_000).step_by(7) {
