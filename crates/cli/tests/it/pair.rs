@@ -171,16 +171,6 @@ impl Pair {
         count.as_u64().unwrap_or_else(|| panic!("{what} in {status}"))
     }
 
-    /// Waits until one of them has noticed that the other is not there.
-    pub(crate) fn until_parted(&self, side: Side) {
-        let other = if side == Side::Owner { Side::Worker } else { Side::Owner };
-        let peer = self.node(other).text("peer");
-        eventually(&format!("{side:?} has noticed"), || {
-            let answer = self.node(side).ask(&["peers", "show", peer, "--json"]);
-            answer.code == 4 || answer.code == 0 && answer.json()["state"] != "ready"
-        });
-    }
-
     /// That nothing is left: no open task, no attempt, no result that was not acknowledged, and no
     /// panic was told (H5, H8, H12).
     pub(crate) fn at_rest(&self) {

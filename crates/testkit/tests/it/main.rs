@@ -29,4 +29,5 @@ mod malformed;
 mod protocols;
 mod running;
 mod stopping;
+mod wires;
 mod yamux;

@@ -1,0 +1,97 @@
+//! Bytes that are changed on the way between two nodes (N-04). Loss, repetition and order of packets
+//! are TCP's business and do not reach a node.
+
+use meshwork_core::{Accept, PeerId, TaskEnd};
+use meshwork_node::NetworkEvent;
+use meshwork_testkit::{Spec, TestNode, within};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{
+        TcpListener, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    sync::watch,
+};
+
+use crate::support::sleep;
+
+/// Which direction of a wire is spoilt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Spoilt {
+    ToOwner,
+    ToWorker,
+}
+
+/// A port of loopback that leads to `port`, and what is spoilt on the way.
+async fn wire(port: u16) -> (u16, watch::Sender<Option<Spoilt>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = listener.local_addr().unwrap().port();
+    let (spoil, spoilt) = watch::channel(None);
+    tokio::spawn(async move {
+        while let Ok((worker, _)) = listener.accept().await {
+            let owner = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+            let (from_worker, into_worker) = worker.into_split();
+            let (from_owner, into_owner) = owner.into_split();
+            tokio::spawn(pass(from_worker, into_owner, spoilt.clone(), Spoilt::ToOwner));
+            tokio::spawn(pass(from_owner, into_worker, spoilt.clone(), Spoilt::ToWorker));
+        }
+    });
+    (at, spoil)
+}
+
+/// Passes on what is read. A spoilt chunk has one wrong bit.
+async fn pass(
+    mut from: OwnedReadHalf,
+    mut into: OwnedWriteHalf,
+    spoilt: watch::Receiver<Option<Spoilt>>,
+    way: Spoilt,
+) {
+    let mut chunk = [0; 4_096];
+    while let Ok(count @ 1..) = from.read(&mut chunk).await {
+        if *spoilt.borrow() == Some(way) {
+            chunk[count / 2] ^= 1;
+        }
+        if into.write_all(&chunk[..count]).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Waits until `node` is told that the connection to `peer` has ended.
+async fn parted(events: &mut meshwork_node::Subscription, peer: PeerId) {
+    within("the connection ends", async {
+        while let Some(event) = futures::StreamExt::next(events).await {
+            if matches!(event, NetworkEvent::PeerDisconnected { peer: gone, .. } if gone == peer) {
+                return;
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_changed_byte_ends_the_connection_and_loses_no_task() {
+    for way in [Spoilt::ToOwner, Spoilt::ToWorker] {
+        let owner = TestNode::start(Spec::owner()).await;
+        let address = owner.address().to_string();
+        let port = address.split('/').nth(4).unwrap().to_owned();
+        let (at, spoil) = wire(port.parse().unwrap()).await;
+        let bootstrap = address.replace(&port, &at.to_string()).parse().unwrap();
+        let spec = Spec { bootstrap: vec![bootstrap], ..Spec::worker(Accept::Anyone) };
+        let worker = TestNode::start(spec).await;
+        owner.trust(worker.id()).await;
+        owner.offered(worker.id(), "debug").await;
+        let mut events = owner.manager().subscribe();
+        let running = owner.submit(sleep(300), &[]).await;
+        spoil.send(Some(way)).unwrap();
+        let lost = owner.submit(sleep(1), &[]).await;
+        parted(&mut events, worker.id()).await;
+        spoil.send(None).unwrap();
+        for task in [running, lost] {
+            let end = within("the end of a task", task.end()).await.unwrap();
+            assert!(matches!(end, TaskEnd::Succeeded(_)), "{way:?}: {end:?}");
+        }
+        worker.shutdown().await;
+        owner.shutdown().await;
+    }
+}
