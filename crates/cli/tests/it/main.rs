@@ -30,7 +30,6 @@ mod names;
 mod near;
 mod order;
 mod pair;
-mod pauses;
 mod peer_book;
 mod peers;
 mod power;
