@@ -17,11 +17,11 @@ use crate::support::{
 };
 
 /// What comes between a node and its system calls, from now on.
-pub(crate) struct Tracer(Child);
+struct Tracer(Child);
 
 impl Tracer {
     /// None, and said so, where there is no strace or it may not look.
-    pub(crate) fn on(node: &Node, inject: &str) -> Option<Self> {
+    fn on(node: &Node, inject: &str) -> Option<Self> {
         let pid = node.process.id();
         let mut strace = Command::new("strace");
         strace.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("inject={inject}")]);
@@ -57,13 +57,13 @@ impl Drop for Tracer {
     }
 }
 
-pub(crate) fn submit(node: &Node) -> Option<String> {
+fn submit(node: &Node) -> Option<String> {
     let answer = node.ask(&["submit", "text/upper", "kept"]);
     (answer.code == 0).then(|| answer.stdout.trim().to_owned())
 }
 
 /// That all of these are there at the next start.
-pub(crate) fn recovers(home: TempDir, ids: &[String]) -> Node {
+fn recovers(home: TempDir, ids: &[String]) -> Node {
     let node = Node::up_in(home, &["--slots", "0"]);
     for id in ids {
         assert_eq!(node.ask(&["task", "show", id]).code, 0, "{id}");

@@ -1,5 +1,5 @@
-//! H9: what is told was on disk before. Of an answer that is seen from the system calls; what nodes say
-//! to each other is not to be read there, but shows in what they know while a disk stands still.
+//! H9: a node syncs a task before it answers the submit, as its system calls show. A worker sends a
+//! result before its own commit ends.
 
 use std::{
     fs,
@@ -10,8 +10,8 @@ use std::{
 use rustix::process::Signal;
 
 use crate::{
-    pair::{Pair, Side, echo},
-    support::{Node, eventually, signal},
+    pair::{Pair, echo},
+    support::Node,
 };
 
 /// What a node calls from a submit to its answer.
@@ -55,32 +55,6 @@ fn an_answer_leaves_after_its_task_is_synced() {
 fn holding(dir: &Path) -> (String, PathBuf) {
     let disk = dir.join("disk");
     (format!("export MESHWORK_TEST_HOLD_COMMITS={}", disk.display()), disk)
-}
-
-#[test]
-fn a_result_is_acknowledged_after_the_end_of_its_task_is_on_disk() {
-    let dir = tempfile::tempdir().unwrap();
-    let (shell, disk) = holding(dir.path());
-    let pair = Pair::up(&shell, "true");
-    let caller = pair.caller();
-    let kept = echo("kept");
-    let worker = &pair.node(Side::Worker).process;
-    signal(worker, Signal::STOP);
-    let id = caller.submit(&kept);
-    fs::write(&disk, "").unwrap();
-    signal(worker, Signal::CONT);
-    eventually("it has ended there", || pair.count(Side::Worker, "executed") == 1);
-    // Through the same session there and back, twice: whatever was on its way has arrived.
-    for name in ["first", "second"] {
-        let task = echo(name).in_memory();
-        caller.check(&task, &caller.submit(&task));
-    }
-    assert!(!caller.task(&id).is_ended());
-    let unacked = pair.count(Side::Worker, "unacked");
-    assert_eq!(unacked, 3, "none is acknowledged before what was recorded earlier is on disk");
-    fs::remove_file(&disk).unwrap();
-    caller.check(&kept, &id);
-    pair.at_rest();
 }
 
 /// A worker's own copy is for the time until its owner has it: nobody waits for that.

@@ -12,7 +12,6 @@ use std::{
 
 use bytes::Bytes;
 use meshwork_api::{Client, ClientError, Payload, TaskSpec, TaskView};
-use meshwork_core::Durability;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
@@ -206,12 +205,6 @@ impl Given {
         self
     }
 
-    /// One that need not outlive its owner.
-    pub(crate) fn in_memory(mut self) -> Self {
-        self.spec.durability = Some(Durability::Memory);
-        self
-    }
-
     /// Whether its executions are counted.
     pub(crate) fn is_counted(&self) -> bool {
         self.spec.handler == "debug/sleep"
@@ -287,11 +280,6 @@ impl Caller {
             assert!(task.state == state || !task.is_ended(), "not {state}: {task:?}");
             (task.state == state).then_some(task)
         })
-    }
-
-    /// What it is now.
-    pub(crate) fn task(&self, id: &str) -> TaskView {
-        self.ask("it is shown", async |client| answered(client.task(id).await))
     }
 
     /// Cancels it until that is answered; what it is then.

@@ -28,14 +28,14 @@ const CUT: &str = "import fcntl, os, struct, sys
 fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587d, struct.pack('I', 2))";
 
 /// A file system of its own, mounted where it is said.
-pub(crate) struct Disk {
+struct Disk {
     image: std::path::PathBuf,
     _dir: TempDir,
 }
 
 impl Disk {
     /// Says why if there can be none.
-    pub(crate) fn new() -> Option<Self> {
+    fn new() -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
         let image = dir.path().join("image");
         std::fs::File::create(&image).unwrap().set_len(64 << 20).unwrap();
@@ -56,13 +56,13 @@ impl Disk {
         Some(disk)
     }
 
-    pub(crate) fn mount(&self, at: &Path) -> bool {
+    fn mount(&self, at: &Path) -> bool {
         let mut mount = Command::new("mount");
         mount.args(["-o", "loop"]).arg(&self.image).arg(at);
         mount.output().is_ok_and(|output| output.status.success())
     }
 
-    pub(crate) fn unmount(&self, at: &Path) {
+    fn unmount(&self, at: &Path) {
         assert!(Command::new("umount").arg(at).status().unwrap().success());
     }
 

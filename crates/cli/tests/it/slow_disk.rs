@@ -14,12 +14,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{
-    control_group::Group,
-    faults::{Tracer, recovers, submit},
-    power::Disk,
-    support::{Answer, Node, eventually, into_mount_namespace, is_inside, meshwork},
-};
+use crate::support::{Node, eventually, meshwork};
 
 /// A shell's words by which a node commits nothing as long as a file is there, and the file.
 fn holding(dir: &TempDir) -> (String, PathBuf) {
@@ -45,61 +40,6 @@ fn a_slow_disk_holds_up_those_alone_who_wait_for_it() {
     assert!(waits.try_wait().unwrap().is_none(), "it was answered before it was on disk");
     fs::remove_file(&disk).unwrap();
     assert_eq!(waits.wait().unwrap().code(), Some(0));
-}
-
-/// 200 ms and 2 s for each sync.
-#[test]
-fn a_disk_that_takes_seconds_to_sync_is_waited_for() {
-    for delay in ["200000", "2000000"] {
-        let node = Node::up(&["--slots", "0"]);
-        let inject = format!("fsync,fdatasync:delay_enter={delay}");
-        let Some(tracer) = Tracer::on(&node, &inject) else { return };
-        let told: Vec<String> = (0..2).map(|_| submit(&node).unwrap()).collect();
-        assert_eq!(node.ask(&["status"]).code, 0);
-        drop(tracer);
-        recovers(node.end(Signal::KILL).1, &told);
-    }
-}
-
-/// A megabyte a second, for inputs of three.
-#[test]
-fn a_disk_that_takes_seconds_to_write_is_waited_for() {
-    let name = "slow_disk::a_disk_that_takes_seconds_to_write_is_waited_for";
-    if !is_inside(into_mount_namespace(), name) {
-        return;
-    }
-    let Some(disk) = Disk::new() else { return };
-    let Some(group) = Group::new("blkio") else { return };
-    let home = tempfile::tempdir().unwrap();
-    assert!(disk.mount(home.path()));
-    let device = device(home.path());
-    group.set("blkio.throttle.write_bps_device", format!("{device} 1000000"));
-    let node = Node::up_in_after(home, &group.joining(), &["--slots", "0"]);
-    let input = node.home.path().join("input");
-    fs::write(&input, vec![b'x'; 1_000_000]).unwrap();
-    let submit = ["submit", "text/upper", &format!("@{}", input.display())];
-    let told: Vec<String> = thread::scope(|scope| {
-        let submits: Vec<_> = (0..3).map(|_| scope.spawn(|| node.ask(&submit))).collect();
-        assert_eq!(node.ask(&["status"]).code, 0);
-        let id = |answer: Answer| {
-            assert_eq!(answer.code, 0, "{answer:?}");
-            answer.stdout.trim().to_owned()
-        };
-        submits.into_iter().map(|submit| id(submit.join().unwrap())).collect()
-    });
-    let written = group.text("blkio.throttle.io_service_bytes");
-    let written = written.lines().find_map(|line| line.strip_prefix(&format!("{device} Write ")));
-    assert!(written.unwrap().parse::<u64>().unwrap() > 3_000_000, "or the rig proves nothing");
-    let home = recovers(node.end(Signal::KILL).1, &told).end(Signal::TERM).1;
-    disk.unmount(home.path());
-}
-
-/// The numbers of the device that is mounted there.
-fn device(at: &Path) -> String {
-    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
-    let at = at.to_str().unwrap();
-    let mount = mounts.lines().find(|line| line.split(' ').nth(4) == Some(at));
-    mount.and_then(|line| line.split(' ').nth(2)).unwrap().to_owned()
 }
 
 /// Groups of as many tasks as one request carries: some more than may wait for the disk.
