@@ -1,12 +1,11 @@
-//! Groups of tasks: `submit --each-line`, `--array`, `--from-json`; `wait`, results, retry; and an
-//! owner that is killed in the middle.
+//! Groups of tasks: `submit --each-line`, `--array`, `--from-json`; `wait`, results, retry and
+//! cancel.
 
 use std::{fs, io::Write, process::Stdio};
 
 use meshwork_core::limits::INLINE_BYTES;
-use rustix::process::Signal;
 
-use crate::support::{Answer, Node, eventually, meshwork};
+use crate::support::{Answer, Node, meshwork};
 
 fn file(node: &Node, name: &str, content: impl AsRef<[u8]>) -> String {
     let path = node.home.path().join(name);
@@ -159,27 +158,6 @@ fn what_is_no_group_is_told_with_what_would_be_one() {
     node.ask(&["task", "list", "--group", "ffffff"]).error(4, &["ffffff"]);
 }
 
-/// A part of the group has ended, a part runs, and a part waits when the owner is killed.
-#[test]
-fn a_group_outlives_the_kill_of_its_owner() {
-    let node = Node::up(&["--slots", "2"]);
-    let sleepers = ["submit", "--array", "1-120", "debug/sleep", "-p", "ms=10", "--key", "k"];
-    let id = submitted(&node.ask(&sleepers));
-    let group = |node: &Node| node.ask(&["task", "show", &id, "--json"]).json();
-    eventually("some have ended", || group(&node)["succeeded"].as_u64() > Some(20));
-    let (_, home) = node.end(Signal::KILL);
-    let node = Node::up_in(home, &["--slots", "2"]);
-    let counts = group(&node);
-    assert_eq!((&counts["members"], &counts["complete"]), (&120.into(), &true.into()));
-    assert!(counts["succeeded"].as_u64() > Some(20), "{counts}");
-    let waited = node.ask(&["wait", &id, "--json"]).json();
-    assert_eq!((&waited["succeeded"], &waited["state"]), (&120.into(), &"succeeded".into()));
-    assert_eq!(submitted(&node.ask(&sleepers)), id, "and is known by its key");
-    assert_eq!(node.ask(&["wait", &id, "--json"]).json()["members"], 120);
-    let executed = node.ask(&["status", "--json"]).json()["node"]["tasks"]["executed"].clone();
-    assert!(executed.as_u64() < Some(100), "only what had not ended ran again: {executed}");
-}
-
 #[test]
 fn a_group_is_cancelled_explained_and_listed() {
     let node = Node::up(&["--slots", "2"]);
@@ -224,18 +202,4 @@ fn a_group_is_cancelled_explained_and_listed() {
     let story = node.ask(&["task", "explain", &id, "--json"]);
     let story: serde_json::Value = serde_json::from_str(&story.stdout).unwrap();
     assert_eq!(story["waiting"][0]["members"], 9);
-}
-
-/// The node is killed with the answer to the cancel: what was told stays.
-#[test]
-fn a_cancelled_group_stays_so_over_the_kill_of_its_owner() {
-    let node = Node::up(&["--slots", "2"]);
-    let sleepers = ["submit", "--array", "1-9000", "debug/sleep", "-p", "ms=600000", "--key", "k"];
-    let id = submitted(&node.ask(&sleepers));
-    assert_eq!(node.ask(&["task", "cancel", &id]).code, 0);
-    let (_, home) = node.end(Signal::KILL);
-    let node = Node::up_in(home, &["--slots", "2"]);
-    let counts = node.ask(&["wait", &id, "--json", "--ok-if-failed"]).json();
-    assert_eq!((&counts["state"], &counts["cancelled"]), (&"cancelled".into(), &9_000.into()));
-    node.ask(&sleepers).error(1, &["the group was cancelled"]);
 }
