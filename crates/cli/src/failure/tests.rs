@@ -64,6 +64,14 @@ fn any_other_error_tells_its_causes() {
     assert_eq!(failure.cause.as_deref(), Some("disk on fire"));
 }
 
+#[test]
+fn missing_archived_file_has_a_hint_to_salvage() {
+    let error = JournalError::MissingEnded { path: "/h/ended/1".into() };
+    let failure = Failure::usage(error.to_string()).with_hint_of_journal(&error);
+    assert!(failure.message.contains("/h/ended/1 is missing"), "{failure:?}");
+    assert!(failure.hint.as_ref().unwrap().contains("meshwork store salvage"), "{failure:?}");
+}
+
 /// Sources of the library below a folder.
 fn sources(dir: &std::path::Path, all: &mut Vec<(String, String)>) {
     for entry in std::fs::read_dir(dir).unwrap() {

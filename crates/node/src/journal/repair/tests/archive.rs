@@ -112,6 +112,17 @@ async fn one_flipped_bit_of_an_archived_file_costs_one_task_at_most() {
 }
 
 #[tokio::test]
+async fn a_missing_archived_file_stops_the_start_until_salvage() {
+    let (dir, path, all) = archived().await;
+    fs::remove_file(&path).unwrap();
+    let opened = Journal::open(dir.path(), None, Clock::start(), Recovery::default()).await;
+    assert!(matches!(opened, Err(JournalError::MissingEnded { .. })), "{opened:?}");
+    let Salvaged { lost, kept, .. } = salvage(dir.path()).unwrap();
+    assert_eq!((lost, kept.len()), (ARCHIVED.into(), 0));
+    assert_eq!(tasks(dir.path()).await.len(), all.len() - ARCHIVED as usize);
+}
+
+#[tokio::test]
 async fn a_journal_that_cannot_be_read_leaves_the_archive_whole() {
     let (dir, path, all) = archived().await;
     for is_damaged in [false, true] {
