@@ -25,7 +25,7 @@ use crate::{
     counters::Counters,
     dial_filter::Allowed,
     error::BuildError,
-    event_loop::{Parts, Settings},
+    event_loop::{Parts, Settings, Watches},
     intake::Intake,
     known::Hearsay,
     lan::Lan,
@@ -123,10 +123,12 @@ impl Network {
             commands,
             events: events_in,
             sessions: sessions_in,
-            peers: peers_in,
-            hearsay: hearsay_in,
-            addresses: addresses_in,
-            own_key: own_key_in,
+            watches: Watches {
+                peers: peers_in,
+                hearsay: hearsay_in,
+                addresses: addresses_in,
+                own_key: own_key_in,
+            },
         });
         wait_for_listeners(&mut event_loop, listen.len()).await?;
         Ok(Self { handle, event_loop, events, sessions })

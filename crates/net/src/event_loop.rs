@@ -24,13 +24,16 @@ mod dials;
 mod discovery;
 mod duplicates;
 mod exchange;
+mod facts;
 mod hellos;
 mod leads;
 mod links;
+mod listeners;
 mod liveness;
+mod local;
 mod mesh;
 mod peers;
-mod publish;
+mod publisher;
 mod search;
 mod seek;
 mod sessions;
@@ -41,12 +44,12 @@ use std::{
     sync::Arc,
 };
 
-use futures::{FutureExt, StreamExt, future::BoxFuture};
+use futures::{FutureExt, StreamExt};
 use libp2p::{Multiaddr, PeerId, Swarm, identity::Keypair, swarm::SwarmEvent};
 use meshwork_core::{HealthStatus, ResourceUsage};
 use rustc_hash::FxHashMap;
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{mpsc, oneshot},
     task::{JoinError, JoinSet},
     time::Instant,
 };
@@ -56,25 +59,29 @@ use self::{
     dht::Dht,
     dials::Dials,
     exchange::{ExchangeDone, Exchanges},
+    facts::{Facts, Handover},
     hellos::HelloDone,
     links::LinkDone,
+    listeners::Listeners,
+    local::Local,
     mesh::Mesh,
     peers::Peers,
+    publisher::Publisher,
     search::Searches,
     seek::Seeker,
     sessions::Purpose,
     timers::{Timer, Timers},
 };
+pub(crate) use self::{local::Settings, publisher::Watches};
 use crate::{
     Offer, Remembered,
     behaviour::{Behaviour, BehaviourEvent, streams::RequestId},
     clock::Clock,
     counters::Counters,
     dial_filter::Allowed,
-    event::{NetEvent, OwnKeyCopied, PeerStatus},
+    event::NetEvent,
     handle::Command,
     intake::Intake,
-    known::Hearsay,
     lan::Lan,
     limits,
     link::LinkEvent,
@@ -101,40 +108,14 @@ pub(crate) struct Parts {
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) events: mpsc::Sender<NetEvent>,
     pub(crate) sessions: mpsc::Sender<SessionEvent>,
-    pub(crate) peers: watch::Sender<Arc<Vec<PeerStatus>>>,
-    pub(crate) hearsay: watch::Sender<Hearsay>,
-    pub(crate) addresses: watch::Sender<Arc<Vec<Multiaddr>>>,
-    pub(crate) own_key: watch::Sender<Option<OwnKeyCopied>>,
-}
-
-/// What the loop was told once and for all.
-#[derive(Clone, Debug)]
-pub(crate) struct Settings {
-    pub(crate) network: String,
-    pub(crate) max_peers: usize,
-    /// Total time for one exchange of hellos.
-    pub(crate) hello_timeout: std::time::Duration,
-    /// Longest wait for an answer of a small protocol.
-    pub(crate) protocol_timeout: std::time::Duration,
-    /// A peer that is silent for so long is asked for a sign of life.
-    pub(crate) heartbeat: std::time::Duration,
-    /// Rises with every start of this identity.
-    pub(crate) boot: u32,
-    /// Drawn at random at each start.
-    pub(crate) instance: u64,
+    pub(crate) watches: Watches,
 }
 
 /// The future that is the network. Spawn [`EventLoop::run`].
 #[must_use = "the network does nothing until this runs"]
 pub struct EventLoop {
     swarm: Swarm<Behaviour>,
-    settings: Settings,
-    /// Signs adverts.
-    keypair: Keypair,
-    local_peer: PeerId,
-    /// What is said of this node, and the number of the announcement.
-    offer: Offer,
-    seq: u64,
+    local: Local,
     peers: Peers,
     /// Peers that were met before the start; at most [`limits::REMEMBERED_PEERS`].
     met: HashSet<PeerId>,
@@ -144,8 +125,6 @@ pub struct EventLoop {
     allowed: Allowed,
     /// Where the names of dialled peers led.
     hosts: Hosts,
-    /// The private ranges that are ours.
-    lan: Lan,
     /// Streams that were asked for, and what for. At most one hello per connection and one session
     /// per peer.
     opening: FxHashMap<RequestId, Purpose>,
@@ -159,32 +138,17 @@ pub struct EventLoop {
     next_session: u64,
     /// Task streams that are being refused, at most [`limits::REFUSALS`].
     refusals: JoinSet<()>,
-    /// Facts for the owner, and what starts once each is on its way.
-    outgoing: VecDeque<Outgoing>,
-    /// The table of peers has changed since it was published.
-    dirty: bool,
-    /// A timer will publish it.
-    publish_due: bool,
-    published: Instant,
-    listening: Vec<Multiaddr>,
-    /// What a listener last complained of, and when that was told.
-    complaint: Option<(String, Instant)>,
+    facts: Facts,
+    publisher: Publisher,
+    listeners: Listeners,
     /// When the owner was last told that there are `max_peers`.
     told_full: Option<Instant>,
     commands: mpsc::Receiver<Command>,
     taken: Vec<Command>,
-    events: mpsc::Sender<NetEvent>,
     session_events: mpsc::Sender<SessionEvent>,
-    peers_watch: watch::Sender<Arc<Vec<PeerStatus>>>,
-    hearsay_watch: watch::Sender<Hearsay>,
-    addresses_watch: watch::Sender<Arc<Vec<Multiaddr>>>,
-    own_key_watch: watch::Sender<Option<OwnKeyCopied>>,
     copies: Copies,
-    counters: Arc<Counters>,
     /// Inbound connections before their peers are known.
     intake: Intake,
-    meter: Arc<Meter>,
-    clock: Clock,
     /// Open links, at most [`limits::LINKS`], and what they tell.
     links: JoinSet<LinkDone>,
     next_link: u64,
@@ -203,14 +167,6 @@ pub struct EventLoop {
     /// A timer will look at the peers, which were last looked at then.
     watching: bool,
     looked: Instant,
-}
-
-/// A fact for the owner.
-struct Outgoing {
-    event: NetEvent,
-    /// The session that the event names. It starts when the event is in its channel, so that an
-    /// owner that looks there first never sees frames of a session that it does not know.
-    session: Option<(PeerId, BoxFuture<'static, bool>)>,
 }
 
 /// Everything that can wake the loop.
@@ -247,7 +203,7 @@ enum Flow {
 
 impl std::fmt::Debug for EventLoop {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("EventLoop").field("local_peer", &self.local_peer).finish_non_exhaustive()
+        f.debug_struct("EventLoop").field("local_peer", &self.local.peer).finish_non_exhaustive()
     }
 }
 
@@ -255,21 +211,26 @@ impl EventLoop {
     #[expect(clippy::too_many_lines, reason = "one line for each field")]
     pub(crate) fn new(parts: Parts) -> Self {
         let local_peer = *parts.swarm.local_peer_id();
-        let (link_events_in, link_events) = mpsc::channel(limits::LINK_EVENTS);
-        let mut this = Self {
-            local_peer,
-            swarm: parts.swarm,
-            keypair: parts.keypair,
+        let local = Local {
+            peer: local_peer,
             settings: parts.settings,
+            keypair: parts.keypair,
             offer: parts.offer,
             seq: 1,
+            clock: parts.clock,
+            counters: parts.counters,
+            meter: parts.meter,
+        };
+        let (link_events_in, link_events) = mpsc::channel(limits::LINK_EVENTS);
+        let mut this = Self {
+            swarm: parts.swarm,
+            local,
             peers: Peers::new(parts.clock),
             met: HashSet::new(),
             dials: Dials::default(),
             timers: Timers::default(),
             allowed: parts.allowed,
             hosts: parts.hosts,
-            lan: parts.lan,
             opening: FxHashMap::default(),
             hellos: JoinSet::new(),
             hellos_said: 0,
@@ -277,26 +238,15 @@ impl EventLoop {
             sessions: JoinSet::new(),
             next_session: 0,
             refusals: JoinSet::new(),
-            outgoing: VecDeque::new(),
-            dirty: false,
-            publish_due: false,
-            published: Instant::now(),
-            listening: Vec::new(),
-            complaint: None,
+            facts: Facts::new(parts.events),
+            publisher: Publisher::new(parts.watches),
+            listeners: Listeners::new(parts.lan),
             told_full: None,
             commands: parts.commands,
             taken: Vec::with_capacity(limits::COMMANDS_PER_TURN),
-            events: parts.events,
             session_events: parts.sessions,
-            peers_watch: parts.peers,
-            hearsay_watch: parts.hearsay,
-            addresses_watch: parts.addresses,
-            own_key_watch: parts.own_key,
             copies: Copies::default(),
-            counters: parts.counters,
             intake: parts.intake,
-            meter: parts.meter,
-            clock: parts.clock,
             links: JoinSet::new(),
             next_link: 0,
             link_events,
@@ -343,14 +293,14 @@ impl EventLoop {
 
     /// The addresses that are listened on, each with `/p2p/…`.
     pub(crate) fn listening(&self) -> &[Multiaddr] {
-        &self.listening
+        self.listeners.addresses()
     }
 
     /// Waits for whatever is first, in this order: what is finished, commands, facts that can leave,
     /// the swarm, timers. Finished work leaves before new work enters.
     async fn next_event(&mut self) -> Wake {
         let due = self.timers.next();
-        let backlog = self.outgoing.len();
+        let backlog = self.facts.backlog();
         tokio::select! {
             biased;
             Some(done) = self.hellos.join_next(), if !self.hellos.is_empty() => {
@@ -370,19 +320,15 @@ impl EventLoop {
             // An owner that asks without listening finds its own queue full, not this one growing.
             count = self.commands.recv_many(&mut self.taken, limits::COMMANDS_PER_TURN),
                 if backlog < 2 * limits::EVENTS => Wake::Commands(count),
-            permit = self.events.reserve(), if backlog > 0 => match permit {
-                Ok(permit) => {
-                    if let Some(first) = self.outgoing.pop_front() {
-                        permit.send(first.event);
-                        if let Some((peer, session)) = first.session {
-                            self.sessions.spawn(session.map(move |violation| (peer, violation)));
-                        }
+            handed = self.facts.hand_over() => match handed {
+                Handover::Done(session) => {
+                    if let Some((peer, session)) = session {
+                        self.sessions.spawn(session.map(move |violation| (peer, violation)));
                     }
                     Wake::Told
                 }
-                Err(_) => Wake::OwnerGone,
+                Handover::OwnerGone => Wake::OwnerGone,
             },
-            () = self.events.closed() => Wake::OwnerGone,
             event = self.swarm.select_next_some(), if backlog < limits::EVENTS => {
                 Wake::Swarm(Box::new(event))
             }
@@ -420,7 +366,7 @@ impl EventLoop {
 
     /// A steady stream of commands must not keep the swarm from its turn.
     fn give_swarm_a_turn(&mut self) {
-        if self.outgoing.len() < limits::EVENTS
+        if self.facts.backlog() < limits::EVENTS
             && let Some(Some(event)) = self.swarm.next().now_or_never()
         {
             self.on_swarm_event(event);
@@ -435,7 +381,7 @@ impl EventLoop {
                 Timer::Hello(peer, connection) => self.start_hello(peer, connection),
                 Timer::Dial(target) => self.dial_target(target),
                 Timer::Places => self.dial_waiting(),
-                Timer::Publish => self.publish(),
+                Timer::Publish => self.publisher.publish(&mut self.peers),
                 Timer::Watch => self.look(),
                 Timer::Exchange => self.exchange_round(),
                 Timer::News => self.tell_news(),
@@ -460,10 +406,24 @@ impl EventLoop {
                 self.on_dial_failed(connection_id, &error);
             }
             SwarmEvent::IncomingConnectionError { error, .. } => self.on_inbound_failed(&error),
-            SwarmEvent::NewListenAddr { address, .. } => self.on_listening(&address),
-            SwarmEvent::ExpiredListenAddr { address, .. } => self.on_listener_gone(&[address]),
-            SwarmEvent::ListenerClosed { addresses, .. } => self.on_listener_gone(&addresses),
-            SwarmEvent::ListenerError { error, .. } => self.on_listener_error(&error),
+            SwarmEvent::NewListenAddr { address, .. } => {
+                if let Some(fact) = self.listeners.on_up(&address, &self.local) {
+                    self.on_listeners([fact]);
+                }
+            }
+            SwarmEvent::ExpiredListenAddr { address, .. } => {
+                let facts = self.listeners.on_gone(&[address], &self.local);
+                self.on_listeners(facts);
+            }
+            SwarmEvent::ListenerClosed { addresses, .. } => {
+                let facts = self.listeners.on_gone(&addresses, &self.local);
+                self.on_listeners(facts);
+            }
+            SwarmEvent::ListenerError { error, .. } => {
+                if let Some(fact) = self.listeners.on_error(&error) {
+                    self.facts.tell(fact);
+                }
+            }
             SwarmEvent::IncomingConnection { .. } => self.note_inbound(),
             // Kademlia's dials become facts with their connections; addresses that peers claim for
             // us or themselves are not believed.
@@ -487,9 +447,23 @@ impl EventLoop {
         }
     }
 
-    /// Tells the owner; the fact leaves at the next turn.
-    fn tell(&mut self, event: NetEvent) {
-        self.outgoing.push_back(Outgoing { event, session: None });
+    /// Publishes the table of peers if it has changed, now or a little later.
+    fn publish_if_changed(&mut self) {
+        if let Some(at) = self.publisher.publish_if_changed(&mut self.peers) {
+            self.timers.set(at, Timer::Publish);
+        }
+    }
+
+    /// The own addresses have changed, and with them the ranges of this node and its own advert.
+    fn on_listeners(&mut self, facts: impl IntoIterator<Item = NetEvent>) {
+        self.look_at_interfaces();
+        self.publisher.publish_addresses(self.listeners.addresses());
+        facts.into_iter().for_each(|fact| self.facts.tell(fact));
+    }
+
+    fn look_at_interfaces(&mut self) {
+        self.swarm.behaviour_mut().kad.set_lan(self.listeners.lan());
+        self.forget_own_advert();
     }
 
     /// Ends everything: dials are answered, connections closed, then tasks dropped.

@@ -32,7 +32,7 @@ impl EventLoop {
     /// be.
     pub(super) fn make_room_for_stranger(&mut self, peer: PeerId, address: &Multiaddr) -> bool {
         let is_connected = self.peers.get(&peer).is_some_and(|known| known.is_connected());
-        if is_connected || self.dials.wants(&peer) || self.offer.trusted.contains(&peer) {
+        if is_connected || self.dials.wants(&peer) || self.local.trusts(&peer) {
             return true;
         }
         let strangers: Vec<_> = self.strangers().collect();
@@ -41,7 +41,7 @@ impl EventLoop {
         }
         let held: Vec<_> = strangers.iter().map(|(_, held)| *held).collect();
         let displaced = share::displaced(&held, self.group(&peer, address), Instant::now());
-        self.counters.strangers_closed.add();
+        self.local.counters.strangers_closed.add();
         let Some((oldest, _)) = displaced.and_then(|index| strangers.get(index)) else {
             self.intake.shed(address);
             return false;
@@ -56,7 +56,7 @@ impl EventLoop {
 
     /// Whether a peer of this rank may be admitted, if need be in place of another.
     pub(super) fn may_admit(&self, rank: Rank) -> bool {
-        self.peers.admitted() < self.settings.max_peers || self.admitted_below(rank).is_some()
+        self.peers.admitted() < self.local.settings.max_peers || self.admitted_below(rank).is_some()
     }
 
     /// Finds a place within `max_peers` for a peer whose hello is good.
@@ -66,19 +66,19 @@ impl EventLoop {
     /// As many peers are admitted, none of a lower rank.
     pub(super) fn make_room(&mut self, peer: PeerId) -> Result<(), Reason> {
         let is_in = self.peers.get(&peer).is_some_and(|known| known.is_admitted());
-        if is_in || self.peers.admitted() < self.settings.max_peers {
+        if is_in || self.peers.admitted() < self.local.settings.max_peers {
             return Ok(());
         }
-        let max_peers = self.settings.max_peers;
+        let max_peers = self.local.settings.max_peers;
         let Some(lower) = self.admitted_below(self.rank(&peer)) else {
-            self.counters.peers_refused.add();
+            self.local.counters.peers_refused.add();
             self.warn(Overload::Peers { max_peers, refused: peer });
             return Err(Reason::PeersFull {
                 max_peers: u32::try_from(max_peers).unwrap_or(u32::MAX),
                 retry_after: limits::FULL_RETRY,
             });
         };
-        self.counters.peers_displaced.add();
+        self.local.counters.peers_displaced.add();
         self.close_peer(
             lower,
             format!("a peer that matters more has its place: max_peers is {max_peers}"),
@@ -89,7 +89,7 @@ impl EventLoop {
     /// Tells the owner if inbound connections are shed in numbers; at most once in a minute.
     pub(super) fn warn_of_crowd(&mut self) {
         if let Some(crowd) = self.intake.take_alarm() {
-            self.tell(NetEvent::Overloaded(Overload::Inbound(crowd)));
+            self.facts.tell(NetEvent::Overloaded(Overload::Inbound(crowd)));
         }
     }
 
@@ -98,13 +98,13 @@ impl EventLoop {
         let is_recent = |at: &Instant| at.elapsed() < limits::SAME_COMPLAINT;
         if !self.told_full.as_ref().is_some_and(is_recent) {
             self.told_full = Some(Instant::now());
-            self.tell(NetEvent::Overloaded(overload));
+            self.facts.tell(NetEvent::Overloaded(overload));
         }
     }
 
     pub(super) fn rank(&self, peer: &PeerId) -> Rank {
         let was_dialled = self.peers.get(peer).is_some_and(|known| known.wanted);
-        if self.offer.trusted.contains(peer) || self.dials.is_configured(peer) {
+        if self.local.trusts(peer) || self.dials.is_configured(peer) {
             Rank::Named
         } else if was_dialled || self.met.contains(peer) {
             Rank::Met
@@ -128,7 +128,7 @@ impl EventLoop {
 
     /// Connected peers that are neither admitted nor wanted, and stay.
     fn strangers(&self) -> impl Iterator<Item = (PeerId, Held)> {
-        self.peers.strangers().filter(|(peer, _)| !self.offer.trusted.contains(*peer)).map(
+        self.peers.strangers().filter(|(peer, _)| !self.local.trusts(peer)).map(
             |(peer, connection)| {
                 let group = self.group(peer, &connection.address);
                 (*peer, Held { group, yields_from: connection.since + limits::STRANGER_GRACE })

@@ -16,7 +16,7 @@ use rand::seq::SliceRandom;
 use tokio::time::Instant;
 
 use super::EventLoop;
-use crate::{address, lan, limits, wire::SignedAdvert};
+use crate::{address, limits, wire::SignedAdvert};
 
 impl EventLoop {
     /// What `receiver` is told: this node itself, then peers that are connected, then others, each
@@ -27,7 +27,7 @@ impl EventLoop {
         query: Option<&PeerQuery>,
     ) -> Vec<SignedAdvert> {
         let most = query.map_or(limits::ADVERTS, |query| query.limit.min(limits::ADVERTS));
-        let now = self.clock.now();
+        let now = self.local.clock.now();
         let own = self.own_advert(query);
         let mut adverts: Vec<_> = own.map(|own| self.own_for(receiver, own)).into_iter().collect();
         let (mut here, mut absent): (Vec<_>, Vec<_>) = self
@@ -48,7 +48,7 @@ impl EventLoop {
 
     /// This node itself, and what it knows of these peers.
     pub(super) fn adverts_of(&mut self, receiver: &PeerId, peers: &[PeerId]) -> Vec<SignedAdvert> {
-        let now = self.clock.now();
+        let now = self.local.clock.now();
         let own = self.own_advert(None);
         let mut adverts: Vec<_> = own.map(|own| self.own_for(receiver, own)).into_iter().collect();
         let others = peers.iter().filter(|peer| *peer != receiver);
@@ -96,15 +96,16 @@ impl EventLoop {
     /// Whether the peer is in the same private range as `address`.
     pub(super) fn is_shared_with(&self, peer: &PeerId, address: &Multiaddr) -> bool {
         let hosts = self.peers.get(peer).into_iter().flat_map(|known| known.hosts());
-        address::ip_of(address).is_some_and(|ip| hosts.into_iter().any(|at| self.lan.joins(at, ip)))
+        address::ip_of(address)
+            .is_some_and(|ip| hosts.into_iter().any(|at| self.listeners.lan().joins(at, ip)))
     }
 
     /// What this node says of itself to everybody, signed anew if it is not of just now. None if it
     /// is not what is looked for.
     fn own_advert(&mut self, query: Option<&PeerQuery>) -> Option<SignedAdvert> {
-        let public = self.offer.advert.for_peer(&self.offer.accept, false);
+        let public = self.local.offer.advert.for_peer(&self.local.offer.accept, false);
         let candidate = Candidate {
-            peer: self.local_peer,
+            peer: self.local.peer,
             advert: Some(&public),
             resources: self.resources.as_ref(),
             latency: None,
@@ -120,14 +121,14 @@ impl EventLoop {
         }
         self.exchanges.count += 1;
         let said = PeerAdvert {
-            peer: self.local_peer,
-            seq: u64::from(self.settings.boot) << 32 | u64::from(self.exchanges.count),
+            peer: self.local.peer,
+            seq: u64::from(self.local.settings.boot) << 32 | u64::from(self.exchanges.count),
             age: std::time::Duration::ZERO,
             life: core_limits::ADVERT_LIFE,
-            addresses: self.told_addresses(),
+            addresses: self.listeners.announced(),
             advert: public,
         };
-        match SignedAdvert::sign(&self.keypair, &self.settings.network, said) {
+        match SignedAdvert::sign(&self.local.keypair, &self.local.settings.network, said) {
             Ok(own) => {
                 self.exchanges.own = Some((Instant::now(), own.clone()));
                 Some(own)
@@ -137,19 +138,5 @@ impl EventLoop {
                 None
             }
         }
-    }
-
-    /// Where this node listens, for others: public and private addresses, those in its own ranges
-    /// first.
-    fn told_addresses(&self) -> Vec<Multiaddr> {
-        let all = self.listening.iter().map(address::without_peer);
-        let mut told: Vec<Multiaddr> = all
-            .filter(|address| {
-                address::is_public(address) || address::ip_of(address).is_some_and(lan::is_private)
-            })
-            .collect();
-        told.sort_by_key(|address| !self.lan.admits(address));
-        told.truncate(core_limits::PEER_ADDRESSES);
-        told
     }
 }

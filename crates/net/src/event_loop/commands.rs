@@ -48,11 +48,11 @@ impl EventLoop {
     /// Says something else of this node from now on, to whom it is something else.
     fn set_offer(&mut self, offer: Offer) {
         let is_refused = |peer: &&PeerId| self.peers.get(peer).is_some_and(Peer::is_refused);
-        let let_in = offer.trusted.difference(&self.offer.trusted).filter(is_refused);
+        let let_in = offer.trusted.difference(&self.local.offer.trusted).filter(is_refused);
         let let_in: Vec<_> = let_in.copied().collect();
         self.swarm.behaviour_mut().places.set_trusted(Arc::clone(&offer.trusted));
-        self.offer = offer;
-        self.seq += 1;
+        self.local.offer = offer;
+        self.local.seq += 1;
         self.renew_hellos();
         self.on_offer_changed();
         for peer in let_in {
@@ -76,7 +76,7 @@ impl EventLoop {
         self.close_peer(peer, "the user of this node forgot it".to_owned());
         self.forget_lead(&peer);
         self.peers.forget(&peer);
-        self.dirty = true;
+        self.peers.note_change();
     }
 
     fn on_keep(&mut self, peer: PeerId, keep: bool) {
@@ -84,11 +84,11 @@ impl EventLoop {
             self.dials.remove_peer(Kind::Kept, &peer);
             return;
         }
-        if peer == self.local_peer {
+        if peer == self.local.peer {
             return;
         }
         self.peers.expect(peer, "", Time::ZERO);
-        self.dirty = true;
+        self.peers.note_change();
         if let Some(target) = self.dials.add_peer(Kind::Kept, peer, Vec::new()) {
             let now = Instant::now();
             self.dials.schedule(target, now);

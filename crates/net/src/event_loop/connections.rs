@@ -50,7 +50,7 @@ impl EventLoop {
             // Of an inbound connection only the far end of a socket is known.
             known.remember(address, true);
         }
-        self.dirty = true;
+        self.peers.note_change();
         if first {
             self.on_first_connection(peer, address.clone(), direction);
         } else {
@@ -74,24 +74,25 @@ impl EventLoop {
             // It was refused when it was established: never told of.
             return;
         }
-        self.dirty = true;
         if known.kept == Some(id) {
             known.kept = None;
         }
         if known.is_connected() {
+            self.peers.note_change();
             self.settle(peer);
             return;
         }
         let why = known.gone.take().or(stuck).or_else(|| cause.map(reason));
         known.gone.clone_from(&why);
         if known.announced.take().is_some() {
-            known.last_ready = Some(self.clock.now());
+            known.last_ready = Some(self.local.clock.now());
         }
         known.opening_session = false;
         known.links.reset(&AskError::NotReady);
         known.routed.clear();
+        self.peers.note_change();
         self.swarm.behaviour_mut().kad.table().remove_peer(&peer);
-        self.tell(NetEvent::Disconnected { peer, why });
+        self.facts.tell(NetEvent::Disconnected { peer, why });
         self.redial_lost(&peer);
         self.forget_records(&peer);
         self.forget_lead(&peer);
@@ -102,9 +103,9 @@ impl EventLoop {
     /// Somebody's handshake with us failed, or was denied.
     pub(super) fn on_inbound_failed(&mut self, error: &ListenError) {
         if matches!(error, ListenError::Denied { .. }) {
-            self.counters.connections_denied.add();
+            self.local.counters.connections_denied.add();
         } else {
-            self.counters.handshakes_failed.add();
+            self.local.counters.handshakes_failed.add();
         }
         if let ListenError::LocalPeerId { address } = error {
             self.on_own_key_came(address);
@@ -128,7 +129,7 @@ impl EventLoop {
     /// Ends all connections with a peer that broke the protocol, and refuses it for a while.
     pub(super) fn expel(&mut self, peer: PeerId, why: &str) {
         tracing::warn!(%peer, why, "the peer broke the protocol and is expelled");
-        self.counters.expelled.add();
+        self.local.counters.expelled.add();
         self.swarm.behaviour_mut().gate.expel(peer, Instant::now());
         self.close_peer(peer, format!("expelled: {why}"));
     }
@@ -154,7 +155,7 @@ impl EventLoop {
         if let Some(known) = self.peers.get_mut(&peer) {
             known.gone = None;
         }
-        self.tell(NetEvent::Connected { peer, address, direction });
+        self.facts.tell(NetEvent::Connected { peer, address, direction });
     }
 
     fn on_duplicate(&mut self, peer: PeerId) {

@@ -75,12 +75,13 @@ impl EventLoop {
             return false;
         };
         if known.instances.hear(instance, since, now) {
-            known.copied = Some(self.clock.now());
-            self.dirty = true;
+            known.copied = Some(self.local.clock.now());
+            self.peers.note_change();
         }
-        if !known.instances.is_copied(now) {
+        let Some(known) = self.peers.get(&peer).filter(|known| known.instances.is_copied(now))
+        else {
             return false;
-        }
+        };
         let is_first =
             |other: &super::peers::Connection| other.is_admitted() && other.instance != instance;
         let is_second = known.connections.iter().any(|other| other.id != id && is_first(other));
@@ -130,18 +131,13 @@ impl EventLoop {
     /// Another machine uses this node's key: published, and told once in [`limits::COPIED_TIME`].
     /// What others say does not replace what this node has seen.
     fn on_own_key(&mut self, evidence: KeyEvidence) {
-        let at = self.clock.now();
-        let is_claim = |evidence: &KeyEvidence| matches!(evidence, KeyEvidence::SaidBy(_));
-        let is_better = |shown: &OwnKeyCopied| {
-            !is_claim(&shown.evidence) && at.since(shown.at) < limits::COPIED_TIME
-        };
-        if is_claim(&evidence) && self.own_key_watch.borrow().as_ref().is_some_and(is_better) {
-            return;
-        }
-        self.own_key_watch.send_replace(Some(OwnKeyCopied { evidence: evidence.clone(), at }));
-        if self.copies.tells_own(!is_claim(&evidence), Instant::now()) {
-            let peer = self.local_peer;
-            self.tell(NetEvent::KeyCopied(KeyCopied { peer, evidence }));
+        let at = self.local.clock.now();
+        let is_proof = !matches!(evidence, KeyEvidence::SaidBy(_));
+        let shown = OwnKeyCopied { evidence: evidence.clone(), at };
+        if self.publisher.publish_own_key(&shown) && self.copies.tells_own(is_proof, Instant::now())
+        {
+            let peer = self.local.peer;
+            self.facts.tell(NetEvent::KeyCopied(KeyCopied { peer, evidence }));
         }
     }
 
@@ -155,9 +151,9 @@ impl EventLoop {
         for connection in connections {
             self.start_hello(peer, connection);
         }
-        if self.offer.trusted.contains(&peer) || self.copies.tells_stranger(now) {
+        if self.local.trusts(&peer) || self.copies.tells_stranger(now) {
             let evidence = KeyEvidence::Alternates;
-            self.tell(NetEvent::KeyCopied(KeyCopied { peer, evidence }));
+            self.facts.tell(NetEvent::KeyCopied(KeyCopied { peer, evidence }));
         }
     }
 }

@@ -23,8 +23,8 @@ impl EventLoop {
                 known.remember(address, false);
             }
         }
-        self.dirty = true;
-        self.tell(NetEvent::Updated { peer });
+        self.peers.note_change();
+        self.facts.tell(NetEvent::Updated { peer });
         self.route(peer);
     }
 
@@ -58,13 +58,13 @@ impl EventLoop {
                 self.dials.remove_peer(Kind::Near, &peer);
                 self.allowed.set_near(self.dials.near_addresses());
                 self.peers.forget_stranger(&peer);
-                self.dirty = true;
+                self.peers.note_change();
             }
         }
     }
 
     fn on_near(&mut self, peer: PeerId, announced: &[Multiaddr]) {
-        if peer == self.local_peer {
+        if peer == self.local.peer {
             return;
         }
         let interfaces = if_addrs::get_if_addrs().unwrap_or_else(|error| {
@@ -83,13 +83,13 @@ impl EventLoop {
         for address in &near {
             known.remember(address, false);
         }
-        self.dirty = true;
+        self.peers.note_change();
         let added = self.dials.add_peer(Kind::Near, peer, near.clone());
         self.allowed.set_near(self.dials.near_addresses());
         if let Some(target) = added {
-            let at = Instant::now() + dialing::courtesy(&self.local_peer, &peer);
+            let at = Instant::now() + dialing::courtesy(&self.local.peer, &peer);
             self.schedule_dial(target, at);
         }
-        self.tell(NetEvent::Discovered { peer, addresses: near });
+        self.facts.tell(NetEvent::Discovered { peer, addresses: near });
     }
 }

@@ -19,7 +19,7 @@ use crate::{event::Direction, limits};
 impl EventLoop {
     /// Whether this end settles duplicates with `peer`.
     pub(super) fn settles(&self, peer: &PeerId) -> bool {
-        self.local_peer < *peer
+        self.local.peer < *peer
     }
 
     /// Chooses which connection to keep, and says hello there.
@@ -55,7 +55,7 @@ impl EventLoop {
         let Some(known) = self.peers.get(&peer) else { return };
         let surplus = known.connections.iter().find(|connection| Some(connection.id) != known.kept);
         if let Some(id) = surplus.map(|connection| connection.id) {
-            self.counters.duplicates_closed.add();
+            self.local.counters.duplicates_closed.add();
             self.swarm.close_connection(id);
         }
     }
@@ -66,7 +66,7 @@ impl EventLoop {
         let unsaid = connection.ours == Ours::Pending && !connection.saying;
         if known.kept != Some(id) {
             known.kept = Some(id);
-            self.dirty = true;
+            self.peers.note_change();
         }
         if unsaid {
             self.start_hello(peer, id);

@@ -169,7 +169,7 @@ impl EventLoop {
             self.exchange_with(*peer, Errand::Round);
             self.timers.set(Instant::now() + limits::EXCHANGE_EVERY, Timer::Exchange);
         }
-        let now = self.clock.now();
+        let now = self.local.clock.now();
         if self.exchanges.leads.sweep(now) {
             self.publish_leads_soon();
         }
@@ -218,7 +218,7 @@ impl EventLoop {
             }
         };
         let request = DiscoveryRequest { known, query: query.map(Ok) };
-        let (limit, meter) = (self.settings.protocol_timeout, self.meter.clone());
+        let (limit, meter) = (self.local.settings.protocol_timeout, self.local.meter.clone());
         self.exchanges.tasks.spawn(async move {
             let result = discovery::ask(stream, request, limit, &meter).await;
             ExchangeDone::Asked { peer, errand, result }
@@ -234,13 +234,13 @@ impl EventLoop {
         if let Err(reason) = refused.and(room) {
             // Strangers that take no answer hold up nobody's requests.
             if self.exchanges.refusing >= limits::EXCHANGES {
-                return self.counters.streams_refused.add();
+                return self.local.counters.streams_refused.add();
             }
             self.exchanges.refusing += 1;
             return self.answer_exchange(stream, DiscoveryReply::Refused(reason), false);
         }
         self.exchanges.hearing += 1;
-        let (limit, meter) = (self.settings.protocol_timeout, self.meter.clone());
+        let (limit, meter) = (self.local.settings.protocol_timeout, self.local.meter.clone());
         self.exchanges.tasks.spawn(async move {
             let result = discovery::hear(stream, limit, &meter).await;
             ExchangeDone::Heard { peer, result: result.map(Box::new) }
@@ -279,7 +279,7 @@ impl EventLoop {
 
     fn on_exchange_heard(&mut self, peer: PeerId, heard: Heard, stream: Counted<InboundStream>) {
         let Heard { known, query } = heard;
-        let now = self.clock.now();
+        let now = self.local.clock.now();
         let told = known.iter().map(|heard| self.lead_status(&heard.advert, now)).collect();
         self.learn(known, peer);
         let (query, reply) = match query.transpose() {
@@ -293,7 +293,7 @@ impl EventLoop {
             }
         };
         self.answer_exchange(stream, reply, true);
-        self.tell(NetEvent::Heard { peer, known: told, query });
+        self.facts.tell(NetEvent::Heard { peer, known: told, query });
     }
 
     fn on_exchange_failed(&mut self, peer: PeerId, error: &ExchangeError) {
@@ -309,7 +309,7 @@ impl EventLoop {
         reply: DiscoveryReply,
         heard: bool,
     ) {
-        let (limit, meter) = (self.settings.protocol_timeout, self.meter.clone());
+        let (limit, meter) = (self.local.settings.protocol_timeout, self.local.meter.clone());
         self.exchanges.tasks.spawn(async move {
             discovery::answer(stream, reply, limit, &meter).await;
             ExchangeDone::Answered { heard }
@@ -319,7 +319,7 @@ impl EventLoop {
     fn discovery_stream<S>(&self, peer: &PeerId, stream: S) -> Option<Counted<S>> {
         let traffic = self.peers.get(peer)?.traffic.clone();
         let protocol = Protocol::Discovery.counted_as();
-        Some(Counted::new(stream, protocol, traffic, self.meter.clone()))
+        Some(Counted::new(stream, protocol, traffic, self.local.meter.clone()))
     }
 }
 

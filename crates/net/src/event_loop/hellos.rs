@@ -70,7 +70,7 @@ impl EventLoop {
         for (peer, known) in self.peers.iter() {
             let Some(kept) = known.kept_connection() else { continue };
             let told = kept.ours == Ours::Accepted && kept.said.is_some();
-            if told && kept.said.as_ref() != Some(&self.offer.for_peer(peer).clamped()) {
+            if told && kept.said.as_ref() != Some(&self.local.offered_to(peer)) {
                 stale.push((*peer, kept.id));
             }
         }
@@ -90,7 +90,7 @@ impl EventLoop {
             Ok(stream) => stream,
             Err(why) => return self.on_hello_not_opened(peer, id, &why),
         };
-        let advert = self.offer.for_peer(&peer).clamped();
+        let advert = self.local.offered_to(&peer);
         let connection = self.peers.get_mut(&peer).and_then(|known| known.connection_mut(id));
         let Some(connection) = connection else {
             self.hello_finished();
@@ -102,13 +102,13 @@ impl EventLoop {
         let hello = Hello {
             min_version: MIN_VERSION,
             max_version: MAX_VERSION,
-            network: self.settings.network.clone(),
-            seq: self.seq,
+            network: self.local.settings.network.clone(),
+            seq: self.local.seq,
             advert,
-            instance: self.settings.instance,
+            instance: self.local.settings.instance,
             copied,
         };
-        let (limit, meter) = (self.settings.hello_timeout, self.meter.clone());
+        let (limit, meter) = (self.local.settings.hello_timeout, self.local.meter.clone());
         let Some(stream) = self.counted(&peer, stream) else { return };
         self.hellos.spawn(async move {
             let result = hello::say(stream, hello, limit, &meter).await;
@@ -125,10 +125,10 @@ impl EventLoop {
     ) {
         if self.hellos.len() >= HELLO_TASKS {
             // It asks again.
-            self.counters.streams_refused.add();
+            self.local.counters.streams_refused.add();
             return;
         }
-        let (limit, meter) = (self.settings.hello_timeout, self.meter.clone());
+        let (limit, meter) = (self.local.settings.hello_timeout, self.local.meter.clone());
         let Some(stream) = self.counted(&peer, stream) else { return };
         self.hellos.spawn(async move {
             let result = hello::hear(stream, limit, &meter).await;
@@ -154,8 +154,10 @@ impl EventLoop {
 
     /// Does what the state of a peer asks for: tells that it is ready, keeps its connection.
     pub(super) fn refresh(&mut self, peer: PeerId) {
+        if self.peers.get(&peer).is_some() {
+            self.peers.note_change();
+        }
         let Some(known) = self.peers.get_mut(&peer) else { return };
-        self.dirty = true;
         let mut changed = Vec::new();
         for connection in &mut known.connections {
             let keep = connection.is_ready();
@@ -174,7 +176,7 @@ impl EventLoop {
         if known.announced.as_ref() != Some(&advert) {
             let first = known.announced.is_none();
             if first {
-                known.last_ready = Some(self.clock.now());
+                known.last_ready = Some(self.local.clock.now());
             }
             known.announced = Some(advert.clone());
             known.remembered = Some(advert.clone());
@@ -184,7 +186,7 @@ impl EventLoop {
             self.dials.succeeded(&peer);
             // Whoever is told finds the same in the published table.
             self.publish_if_changed();
-            self.tell(NetEvent::Ready { peer, advert });
+            self.facts.tell(NetEvent::Ready { peer, advert });
             if first {
                 self.watch(peer);
                 self.introduce(peer);
@@ -233,7 +235,7 @@ impl EventLoop {
         let reply = match judgement {
             Ok(()) => HelloReply::Admitted,
             Err(reason) => {
-                self.counters.hellos_refused.add();
+                self.local.counters.hellos_refused.add();
                 HelloReply::Refused(reason)
             }
         };
@@ -246,7 +248,7 @@ impl EventLoop {
     /// Whether a peer is admitted by this hello.
     fn judge(&mut self, peer: PeerId, id: ConnectionId, hello: Hello) -> Result<(), Reason> {
         let (instance, copied) = (hello.instance, hello.copied);
-        let judged = hello::judge(&hello, &self.settings.network).and_then(|()| {
+        let judged = hello::judge(&hello, &self.local.settings.network).and_then(|()| {
             if self.is_second_machine(peer, id, instance) {
                 return Err(Self::one_machine());
             }
@@ -266,11 +268,11 @@ impl EventLoop {
     fn counted<S>(&self, peer: &PeerId, stream: S) -> Option<Counted<S>> {
         let traffic = self.peers.get(peer)?.traffic.clone();
         let protocol = Protocol::Hello.counted_as();
-        Some(Counted::new(stream, protocol, traffic, self.meter.clone()))
+        Some(Counted::new(stream, protocol, traffic, self.local.meter.clone()))
     }
 
     fn answer(&mut self, stream: Inbound, reply: HelloReply) {
-        let (limit, meter) = (self.settings.hello_timeout, self.meter.clone());
+        let (limit, meter) = (self.local.settings.hello_timeout, self.local.meter.clone());
         self.hellos.spawn(async move {
             hello::answer(stream, reply, limit, &meter).await;
             HelloDone::Answered
@@ -294,7 +296,7 @@ impl EventLoop {
     fn on_hello_failed(&mut self, peer: PeerId, id: ConnectionId, why: &str) {
         let Some(known) = self.peers.get(&peer) else { return };
         let Some(connection) = known.connection(id) else { return };
-        if connection.since.elapsed() < self.settings.hello_timeout {
+        if connection.since.elapsed() < self.local.settings.hello_timeout {
             self.timers.set(Instant::now() + limits::HELLO_RETRY, Timer::Hello(peer, id));
         } else {
             self.close_connection(peer, id, why.to_owned());
@@ -313,7 +315,7 @@ impl EventLoop {
         let connection = self.peers.get(&peer).and_then(|known| known.connection(id));
         let Some(connection) = connection else { return };
         let changed = connection.ours == Ours::Accepted
-            && connection.said.as_ref() != Some(&self.offer.for_peer(&peer).clamped());
+            && connection.said.as_ref() != Some(&self.local.offered_to(&peer));
         if connection.renew || changed {
             self.start_hello(peer, id);
         }

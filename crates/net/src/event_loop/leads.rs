@@ -31,8 +31,8 @@ impl EventLoop {
         let left = self.peers.get(&informant).is_none_or(|known| !known.is_admitted());
         for heard in known {
             let is_late = left && heard.advert.peer == informant;
-            if is_late || heard.network != self.settings.network {
-                self.counters.adverts_ignored.add();
+            if is_late || heard.network != self.local.settings.network {
+                self.local.counters.adverts_ignored.add();
                 continue;
             }
             if let Err(error) = self.learn_one(heard, informant) {
@@ -47,7 +47,7 @@ impl EventLoop {
 
     fn learn_one(&mut self, heard: HeardAdvert, informant: PeerId) -> Result<(), Forged> {
         let HeardAdvert { mut advert, mut signed, .. } = heard;
-        let (peer, seq, now) = (advert.peer, advert.seq, self.clock.now());
+        let (peer, seq, now) = (advert.peer, advert.seq, self.local.clock.now());
         // Only a peer that this node sees in a range can say where somebody in that range is, itself
         // included: a peer on the internet could name hosts of this node's own network otherwise.
         signed.retain_private(|address| self.is_shared_with(&informant, address));
@@ -55,7 +55,7 @@ impl EventLoop {
         advert.addresses.retain(|it| !is_private(it) || signed.private().any(|own| own == it));
         let said = (advert.addresses.clone(), advert.advert.clone());
         let before = self.exchanges.leads.get(&peer, now);
-        let may_count = peer != self.local_peer && advert.age < advert.life;
+        let may_count = peer != self.local.peer && advert.age < advert.life;
         let is_newer = may_count && before.is_none_or(|lead| lead.advert.seq < seq);
         if is_newer && !signed.has_genuine_addresses() {
             return Err(Forged(peer));
@@ -72,13 +72,13 @@ impl EventLoop {
             }
             Err(Unheard::Old) => {
                 if !self.confirm(&peer, seq, signed, informant)? {
-                    self.counters.adverts_ignored.add();
+                    self.local.counters.adverts_ignored.add();
                 } else if peer == informant {
                     self.note_signed(&peer, said.0);
                 }
             }
             Err(Unheard::Own | Unheard::Expired | Unheard::NoRoom) => {
-                self.counters.adverts_ignored.add();
+                self.local.counters.adverts_ignored.add();
             }
         }
         Ok(())
@@ -107,7 +107,7 @@ impl EventLoop {
     /// Where the subject of a lead may be dialled: at public addresses, and in this node's ranges at
     /// private ones that came from a peer that is connected to it.
     pub(super) fn lead_addresses(&self, lead: &Lead<SignedAdvert>) -> Vec<Multiaddr> {
-        let private = lead.signed.private().filter(|address| self.lan.admits(address));
+        let private = lead.signed.private().filter(|address| self.listeners.lan().admits(address));
         let public = lead.advert.addresses.iter().filter(|address| address::is_public(address));
         private.chain(public).cloned().collect()
     }
@@ -118,12 +118,12 @@ impl EventLoop {
             return;
         };
         addresses.retain(|address| {
-            self.allowed.permits(address, Stage::Announced) || self.lan.admits(address)
+            self.allowed.permits(address, Stage::Announced) || self.listeners.lan().admits(address)
         });
         addresses.truncate(limits::PEER_ADDRESSES);
         if known.signed != addresses {
             known.signed = addresses;
-            self.dirty = true;
+            self.peers.note_change();
             self.route(*peer);
         }
     }
@@ -169,20 +169,20 @@ impl EventLoop {
     /// Publishes what is known by hearsay of peers that are not connected, and what searches found.
     pub(super) fn publish_leads(&mut self) {
         self.exchanges.publish_due = false;
-        let now = self.clock.now();
+        let now = self.local.clock.now();
         let absent = |peer: &PeerId| !self.peers.get(peer).is_some_and(|p| p.is_connected());
         let leads = self.exchanges.leads.iter(now).filter(|lead| absent(&lead.advert.peer));
         let mut leads: Vec<PeerStatus> =
             leads.map(|lead| self.lead_status(&lead.advert, lead.heard)).collect();
         leads.sort_by_key(|status| status.peer);
         let answered = self.searches.answered();
-        self.hearsay_watch.send_replace(Hearsay { leads: Arc::new(leads), answered });
+        self.publisher.publish_hearsay(Hearsay { leads: Arc::new(leads), answered });
     }
 
     /// An advert that was heard of at `heard`; its subject was there when it signed it.
     pub(super) fn lead_status(&self, advert: &PeerAdvert, heard: Time) -> PeerStatus {
         let signed = heard.before(advert.age);
-        let seen = Arc::new(LastSeen::at(self.clock, signed));
+        let seen = Arc::new(LastSeen::at(self.local.clock, signed));
         PeerStatus {
             addresses: advert.addresses.clone(),
             advert: Some(advert.advert.clone()),
@@ -192,7 +192,7 @@ impl EventLoop {
 
     /// The peer's last connection has ended: what others say of it is out of date.
     pub(super) fn forget_lead(&mut self, peer: &PeerId) {
-        if self.exchanges.leads.get(peer, self.clock.now()).is_some() {
+        if self.exchanges.leads.get(peer, self.local.clock.now()).is_some() {
             self.exchanges.leads.forget(peer);
             self.publish_leads_soon();
         }

@@ -103,13 +103,13 @@ impl EventLoop {
         match known.links.outbound(protocol) {
             Outbound::Open(_, outbox) => {
                 if outbox.try_send(frame).is_err() {
-                    self.counters.reports_dropped.add();
+                    self.local.counters.reports_dropped.add();
                 }
             }
             Outbound::Opening(waiting) => {
                 if waiting.len() >= limits::LINK_WAITING {
                     waiting.remove(0);
-                    self.counters.reports_dropped.add();
+                    self.local.counters.reports_dropped.add();
                 }
                 waiting.push(frame);
             }
@@ -176,7 +176,7 @@ impl EventLoop {
         S: futures::AsyncRead + futures::AsyncWrite + Unpin + Send + 'static,
     {
         if self.links.len() >= limits::LINKS {
-            self.counters.streams_refused.add();
+            self.local.counters.streams_refused.add();
             return None;
         }
         let known = self.peers.get(&peer)?;
@@ -184,7 +184,8 @@ impl EventLoop {
             LinkProtocol::Resource => Protocol::Resource.counted_as(),
             LinkProtocol::Health => Protocol::Health.counted_as(),
         };
-        let stream = Counted::new(stream, counted_as, known.traffic.clone(), self.meter.clone());
+        let stream =
+            Counted::new(stream, counted_as, known.traffic.clone(), self.local.meter.clone());
         self.next_link += 1;
         let id = LinkId(self.next_link);
         let (outbox_in, outbox) = mpsc::channel(limits::LINK_OUTBOX);
@@ -195,7 +196,7 @@ impl EventLoop {
             answers: outbox_in.downgrade(),
             events: self.link_events_in.clone(),
             last_seen: known.last_seen.clone(),
-            meter: self.meter.clone(),
+            meter: self.local.meter.clone(),
         };
         self.links.spawn(link.run(stream).map(move |end| (peer, id, end)));
         Some((id, outbox_in))
@@ -289,11 +290,11 @@ impl EventLoop {
         usage.measured_at = crate::clock::time_of_day() - age;
         if let Some(known) = self.peers.get_mut(&peer) {
             known.resources = Some(usage);
-            self.dirty = true;
+            self.peers.note_change();
         }
         self.answer_question(&peer, id, Ok(usage));
         self.publish_if_changed();
-        self.tell(NetEvent::Resources { peer, usage });
+        self.facts.tell(NetEvent::Resources { peer, usage });
         Ok(())
     }
 
@@ -326,10 +327,10 @@ impl EventLoop {
         }
         if let Some(known) = self.peers.get_mut(&peer) {
             known.health = Some(report.status.clone());
-            self.dirty = true;
+            self.peers.note_change();
         }
         self.publish_if_changed();
-        self.tell(NetEvent::Health { peer, status: report.status });
+        self.facts.tell(NetEvent::Health { peer, status: report.status });
         Ok(())
     }
 
@@ -341,7 +342,7 @@ impl EventLoop {
             return Err(Reason::NotAdmitted { detail });
         }
         known.quotas.take(asked).map_err(|retry_after| {
-            self.counters.over_quota.add();
+            self.local.counters.over_quota.add();
             Reason::Busy { retry_after }
         })
     }
@@ -445,7 +446,7 @@ impl EventLoop {
         let Some(known) = self.peers.get_mut(peer) else { return };
         let Some(echo) = known.links.echoes.iter().find(|echo| echo.id == id) else {
             // Too late, or never sent.
-            self.counters.strays.add();
+            self.local.counters.strays.add();
             return;
         };
         let round_trip = echo.sent.elapsed();
@@ -454,10 +455,10 @@ impl EventLoop {
         let Some(kept) = known.kept_connection() else { return };
         let (address, quic) = (kept.address.clone(), kept.quic);
         let pong = Pong { peer: *peer, round_trip, address, transport: transport(quic) };
-        self.dirty = true;
+        self.peers.note_change();
         self.end_echo(peer, id, Ok(pong));
         self.publish_if_changed();
-        self.tell(NetEvent::Measured { peer: *peer, round_trip });
+        self.facts.tell(NetEvent::Measured { peer: *peer, round_trip });
         if is_first {
             // The first is measured while much else begins.
             self.echo(*peer, None);

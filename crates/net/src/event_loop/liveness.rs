@@ -40,30 +40,30 @@ enum Verdict {
 impl EventLoop {
     /// A peer is ready: from now on its silence is noticed.
     pub(super) fn watch(&mut self, peer: PeerId) {
-        let (interval, now) = (self.settings.heartbeat, self.clock.now());
+        let (interval, now) = (self.local.settings.heartbeat, self.local.clock.now());
         let Some(known) = self.peers.get_mut(&peer) else { return };
-        let (detector, is_patient) = (Some(Detector::new(interval, now)), self.local_peer > peer);
+        let (detector, is_patient) = (Some(Detector::new(interval, now)), self.local.peer > peer);
         known.watched = Watched { detector, is_patient, measured: now, ..Watched::default() };
         if !self.watching {
             self.watching = true;
             self.looked = Instant::now();
-            self.timers.set(Instant::now() + self.settings.heartbeat / LOOKS, Timer::Watch);
+            self.timers.set(Instant::now() + self.local.settings.heartbeat / LOOKS, Timer::Watch);
         }
     }
 
     /// Looks at all of them.
     pub(super) fn look(&mut self) {
-        let pause = self.settings.heartbeat / LOOKS;
+        let pause = self.local.settings.heartbeat / LOOKS;
         let late = self.looked.elapsed().saturating_sub(pause);
         self.looked = Instant::now();
         // So late only if the node was suspended or starved: others are not to blame.
         let forgiven = if late > pause { late } else { Duration::ZERO };
         let mut asked = Vec::new();
         let mut gone = Vec::new();
-        let (interval, now) = (self.settings.heartbeat, self.clock.now());
+        let (interval, now) = (self.local.settings.heartbeat, self.local.clock.now());
         let mut watched = 0;
         for (peer, known) in self.peers.iter_mut() {
-            known.links.sweep(self.settings.protocol_timeout);
+            known.links.sweep(self.local.settings.protocol_timeout);
             if known.state() != PeerState::Ready {
                 continue;
             }
@@ -79,7 +79,7 @@ impl EventLoop {
             self.echo(peer, None);
         }
         for (peer, why) in gone {
-            self.counters.peers_silent.add();
+            self.local.counters.peers_silent.add();
             self.close_peer(peer, why);
         }
         self.watching = watched > 0;

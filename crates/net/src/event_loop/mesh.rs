@@ -39,7 +39,7 @@ impl EventLoop {
     /// Dials peers that others have told of, while fewer are connected than should be.
     pub(super) fn mesh_round(&mut self) {
         self.mesh.armed = false;
-        let now = self.clock.now();
+        let now = self.local.clock.now();
         let leads = self.exchanges.leads.iter(now).filter(|lead| self.is_candidate(lead));
         let mut leads: Vec<Lead> = leads.cloned().collect();
         if leads.is_empty() || self.mesh_missing() == 0 {
@@ -52,7 +52,7 @@ impl EventLoop {
                 break;
             }
             // Of two that hear of each other one dials first, so that not both do.
-            let courtesy = dialing::courtesy(&self.local_peer, &lead.advert.peer);
+            let courtesy = dialing::courtesy(&self.local.peer, &lead.advert.peer);
             if now.since(lead.heard) >= courtesy {
                 self.dial_first(&lead);
             }
@@ -78,7 +78,7 @@ impl EventLoop {
     /// How many peers are missing for a full mesh, counting those that are being dialled as there.
     fn mesh_missing(&self) -> usize {
         // The rest is for peers that come by themselves and for those that the operator names.
-        let most = limits::MESH_DEGREE.min(self.settings.max_peers * 3 / 4);
+        let most = limits::MESH_DEGREE.min(self.local.settings.max_peers * 3 / 4);
         most.saturating_sub(self.degree(Rank::New) + self.dials.under_way())
     }
 
@@ -87,7 +87,7 @@ impl EventLoop {
     pub(super) fn degree(&self, rank: Rank) -> usize {
         let has_time = |connection: &Connection| {
             connection.direction == Direction::Outbound
-                && connection.since.elapsed() < self.settings.hello_timeout
+                && connection.since.elapsed() < self.local.settings.hello_timeout
         };
         let counts = |known: &Peer| {
             let is_in = known.is_admitted() || known.connections.iter().any(has_time);
@@ -113,7 +113,7 @@ impl EventLoop {
     ) -> bool {
         let now = Instant::now();
         if self.peers.get(&peer).is_some_and(|known| known.is_connected())
-            || self.peers.admitted() >= self.settings.max_peers
+            || self.peers.admitted() >= self.local.settings.max_peers
             || !self.swarm.behaviour().places.may_dial(Some(&peer))
             || self.dials.pending_for(Some(peer), &addresses).is_some()
         {

@@ -137,6 +137,8 @@ pub(super) struct Peers {
     /// At most [`limits::KNOWN_PEERS`], plus what is connected beyond it.
     table: FxHashMap<PeerId, Peer>,
     clock: Clock,
+    /// The table has changed since the last snapshot.
+    changed: bool,
 }
 
 impl Connection {
@@ -385,7 +387,7 @@ impl Peer {
 
 impl Peers {
     pub(super) fn new(clock: Clock) -> Self {
-        Self { table: FxHashMap::default(), clock }
+        Self { table: FxHashMap::default(), clock, changed: false }
     }
 
     pub(super) fn get(&self, peer: &PeerId) -> Option<&Peer> {
@@ -477,8 +479,19 @@ impl Peers {
         strangers.filter_map(|(id, peer)| Some((id, peer.connections.first()?)))
     }
 
-    /// All of them, for readers.
-    pub(super) fn snapshot(&self) -> Vec<PeerStatus> {
+    /// Notes that readers would see a change.
+    pub(super) fn note_change(&mut self) {
+        self.changed = true;
+    }
+
+    /// Whether readers would see a change since the last snapshot.
+    pub(super) fn has_changed(&self) -> bool {
+        self.changed
+    }
+
+    /// All peers as readers see them, in order of their ids.
+    pub(super) fn take_snapshot(&mut self) -> Vec<PeerStatus> {
+        self.changed = false;
         let mut all: Vec<_> = self.table.iter().map(|(id, peer)| peer.status(*id)).collect();
         all.sort_by_key(|status| status.peer);
         all

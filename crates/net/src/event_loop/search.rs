@@ -98,7 +98,7 @@ impl EventLoop {
                 search.asked += 1;
             }
         }
-        self.timers.set(Instant::now() + self.settings.protocol_timeout, Timer::Search(id));
+        self.timers.set(Instant::now() + self.local.settings.protocol_timeout, Timer::Search(id));
         self.end_search_if_done(id);
     }
 
@@ -112,7 +112,7 @@ impl EventLoop {
 
     /// Kademlia names peers; `last`: and no more.
     pub(super) fn on_providers(&mut self, query: kad::QueryId, found: Vec<PeerId>, last: bool) {
-        let local = self.local_peer;
+        let local = self.local.peer;
         let Some((id, search)) = self.searches.of_dht(query) else { return };
         let mut fresh = Vec::new();
         for peer in found {

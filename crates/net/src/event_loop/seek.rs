@@ -42,7 +42,7 @@ impl EventLoop {
             }
         }
         for peer in peers {
-            if *peer != self.local_peer
+            if *peer != self.local.peer
                 && !self.dials.wants(peer)
                 && let Some(target) = self.dials.add_peer(Kind::Sought, *peer, Vec::new())
             {
@@ -53,7 +53,7 @@ impl EventLoop {
 
     /// Asks others, and Kademlia, where a peer is.
     pub(super) fn seek(&mut self, peer: PeerId) {
-        if peer == self.local_peer || !self.seeker.rate.take() {
+        if peer == self.local.peer || !self.seeker.rate.take() {
             return;
         }
         for informant in self.peers_to_ask(limits::ASKED_PEERS) {
@@ -109,7 +109,7 @@ impl EventLoop {
         let addresses = addresses.flat_map(|found| found.addrs).filter(address::is_public);
         let addresses: Vec<_> = addresses.take(limits::PEER_ADDRESSES).collect();
         if !addresses.is_empty() {
-            self.dial_named(peer, addresses, self.local_peer);
+            self.dial_named(peer, addresses, self.local.peer);
         }
     }
 

@@ -10,7 +10,7 @@ use futures::{FutureExt, future::BoxFuture};
 use libp2p::{PeerId, Stream, swarm::ConnectionId};
 use meshwork_core::{NetworkProtocol, PeerState, Reason};
 
-use super::{EventLoop, Outgoing, exchange::Errand};
+use super::{EventLoop, exchange::Errand};
 use crate::{
     behaviour::streams::{self, InboundStream, OpenError, Protocol},
     clock::LastSeen,
@@ -104,7 +104,7 @@ impl EventLoop {
         let Some(id) = self.next_session_id() else {
             return self.session_failed(peer, "too many sessions are open".to_owned());
         };
-        let stream = Counted::new(stream, TASK, traffic, self.meter.clone());
+        let stream = Counted::new(stream, TASK, traffic, self.local.meter.clone());
         let wiring = self.wiring(peer, id, last_seen);
         let (session, run) = session::worker_session(stream, wiring);
         self.tell_session(NetEvent::WorkerSession { peer, session }, peer, run.boxed());
@@ -122,7 +122,7 @@ impl EventLoop {
             let retry_after = limits::FULL_RETRY;
             return self.refuse_task(stream, Reason::Busy { retry_after });
         };
-        let stream = Counted::new(stream, TASK, traffic, self.meter.clone());
+        let stream = Counted::new(stream, TASK, traffic, self.local.meter.clone());
         let wiring = self.wiring(peer, id, last_seen);
         let (session, run) = session::owner_session(stream, wiring);
         self.tell_session(NetEvent::OwnerSession { peer, session }, peer, run.boxed());
@@ -137,33 +137,33 @@ impl EventLoop {
 
     fn refuse_task(&mut self, stream: InboundStream, reason: Reason) {
         if self.refusals.len() >= limits::REFUSALS {
-            self.counters.streams_refused.add();
+            self.local.counters.streams_refused.add();
             return;
         }
-        self.counters.tasks_refused.add();
+        self.local.counters.tasks_refused.add();
         self.refusals.spawn(session::refuse(stream, reason));
     }
 
     fn wiring(&self, peer: PeerId, id: SessionId, last_seen: Arc<LastSeen>) -> Wiring {
-        let (events, meter) = (self.session_events.clone(), self.meter.clone());
+        let (events, meter) = (self.session_events.clone(), self.local.meter.clone());
         Wiring { peer, id, events, last_seen, meter }
     }
 
     fn next_session_id(&mut self) -> Option<SessionId> {
-        let waiting = self.outgoing.iter().filter(|outgoing| outgoing.session.is_some()).count();
+        let waiting = self.facts.sessions_waiting();
         if self.sessions.len() + waiting >= limits::SESSIONS {
             return None;
         }
-        self.counters.sessions.add();
+        self.local.counters.sessions.add();
         self.next_session += 1;
         Some(SessionId(self.next_session))
     }
 
     fn tell_session(&mut self, event: NetEvent, peer: PeerId, run: BoxFuture<'static, bool>) {
-        self.outgoing.push_back(Outgoing { event, session: Some((peer, run)) });
+        self.facts.tell_session(event, (peer, run));
     }
 
     fn session_failed(&mut self, peer: PeerId, why: String) {
-        self.tell(NetEvent::WorkerSessionFailed { peer, why });
+        self.facts.tell(NetEvent::WorkerSessionFailed { peer, why });
     }
 }

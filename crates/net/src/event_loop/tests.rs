@@ -67,11 +67,11 @@ impl Bench {
     }
 
     fn id(&self) -> PeerId {
-        self.event_loop.local_peer
+        self.event_loop.local.peer
     }
 
     fn address(&self) -> Multiaddr {
-        self.event_loop.listening[0].clone()
+        self.event_loop.listening()[0].clone()
     }
 
     /// The only connection to `peer`, if there is exactly one and it is ready.
@@ -180,7 +180,7 @@ async fn churn_leaves_nothing_behind() {
     }
     within(async {
         let is_busy = |it: &EventLoop| {
-            !(it.hellos.is_empty() && it.opening.is_empty() && it.outgoing.is_empty())
+            !(it.hellos.is_empty() && it.opening.is_empty() && it.facts.backlog() == 0)
         };
         while is_busy(&bench.event_loop) {
             bench.turn().await;
@@ -227,7 +227,7 @@ async fn an_owner_that_does_not_listen_stops_the_swarm_and_loses_nothing() {
         }
     })
     .await;
-    assert!(bench.event_loop.outgoing.is_empty());
+    assert_eq!(bench.event_loop.facts.backlog(), 0);
 }
 
 #[tokio::test]
@@ -236,8 +236,8 @@ async fn peers_of_old_are_sought_while_few_are_connected() {
     let mut bees = Vec::new();
     for _ in 0..limits::MIN_DEGREE + 3 {
         let Bench { event_loop, mut events, _sessions, handle } = Bench::new().await;
-        let here = event_loop.listening[0].clone();
-        let id = event_loop.local_peer;
+        let here = event_loop.listening()[0].clone();
+        let id = event_loop.local.peer;
         tokio::spawn(event_loop.run());
         tokio::spawn(async move { while events.recv().await.is_some() {} });
         bees.push((Remembered::new(id, &[here], false).unwrap(), handle, _sessions));
@@ -262,11 +262,11 @@ async fn what_a_peer_has_signed_is_remembered_as_far_as_it_may_be_dialled() {
         b.event_loop.on_dial_command(a.address(), reply);
         let id = b.id();
         let heard = |a: &Bench, _: &Bench| {
-            let now = a.event_loop.clock.now();
+            let now = a.event_loop.local.clock.now();
             a.event_loop.exchanges.knows(&id, now)
         };
         turn_until(&mut a, &mut b, heard).await;
-        a.event_loop.publish();
+        a.event_loop.publisher.publish(&mut a.event_loop.peers);
         let status = a.handle.peers().iter().find(|status| status.peer == id).cloned().unwrap();
         let here = crate::address::without_peer(&b.address());
         assert_eq!(status.recallable, if is_remembered { vec![here] } else { Vec::new() });

@@ -140,9 +140,9 @@ async fn a_target_without_a_free_connection_waits_and_is_told_once() {
         let early = Instant::now() + limits::FULL_RETRY - Duration::from_secs(5);
         assert!(bench.event_loop.dials.take_due(target, early).is_none());
     }
-    let told = bench.event_loop.outgoing.iter().filter(|outgoing| {
-        matches!(&outgoing.event, NetEvent::AddressFailed { why, .. } if why.contains("max_peers"))
-    });
+    let told = bench.event_loop.facts.iter().filter(
+        |event| matches!(event, NetEvent::AddressFailed { why, .. } if why.contains("max_peers")),
+    );
     assert_eq!(told.count(), 1);
     // A connection that is denied after its handshake is treated alike.
     let id = ConnectionId::new_unchecked(FAR + 9);
