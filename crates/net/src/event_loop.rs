@@ -13,6 +13,7 @@
 //! When the owner lags, facts wait in a queue; from [`limits::EVENTS`] on the swarm is not polled,
 //! so that peers wait too and no fact is lost.
 
+mod action;
 mod admission;
 mod adverts;
 mod commands;
@@ -23,6 +24,7 @@ mod dialing;
 mod dials;
 mod discovery;
 mod duplicates;
+mod errand;
 mod exchange;
 mod facts;
 mod hellos;
@@ -32,11 +34,14 @@ mod listeners;
 mod liveness;
 mod local;
 mod mesh;
+mod peer_links;
 mod peers;
 mod publisher;
 mod search;
 mod seek;
 mod sessions;
+mod shared;
+mod streams;
 mod timers;
 
 use std::{
@@ -46,7 +51,6 @@ use std::{
 
 use futures::{FutureExt, StreamExt};
 use libp2p::{Multiaddr, PeerId, Swarm, identity::Keypair, swarm::SwarmEvent};
-use meshwork_core::{HealthStatus, ResourceUsage};
 use rustc_hash::FxHashMap;
 use tokio::{
     sync::{mpsc, oneshot},
@@ -55,21 +59,24 @@ use tokio::{
 };
 
 use self::{
+    action::{Action, Purpose},
     copies::Copies,
     dht::Dht,
     dials::Dials,
     exchange::{ExchangeDone, Exchanges},
     facts::{Facts, Handover},
     hellos::HelloDone,
-    links::LinkDone,
+    links::{Links, OnLink},
     listeners::Listeners,
+    liveness::Liveness,
     local::Local,
     mesh::Mesh,
     peers::Peers,
     publisher::Publisher,
     search::Searches,
     seek::Seeker,
-    sessions::Purpose,
+    sessions::{Ended, Sessions},
+    shared::Shared,
     timers::{Timer, Timers},
 };
 pub(crate) use self::{local::Settings, publisher::Watches};
@@ -84,7 +91,6 @@ use crate::{
     intake::Intake,
     lan::Lan,
     limits,
-    link::LinkEvent,
     meter::Meter,
     session::SessionEvent,
     transport::Hosts,
@@ -115,8 +121,7 @@ pub(crate) struct Parts {
 #[must_use = "the network does nothing until this runs"]
 pub struct EventLoop {
     swarm: Swarm<Behaviour>,
-    local: Local,
-    peers: Peers,
+    shared: Shared,
     /// Peers that were met before the start; at most [`limits::REMEMBERED_PEERS`].
     met: HashSet<PeerId>,
     dials: Dials,
@@ -133,11 +138,7 @@ pub struct EventLoop {
     hellos_said: usize,
     /// Connections whose hello waits for a place among them.
     hellos_waiting: VecDeque<PeerId>,
-    /// Open sessions, at most [`limits::SESSIONS`].
-    sessions: JoinSet<(PeerId, bool)>,
-    next_session: u64,
-    /// Task streams that are being refused, at most [`limits::REFUSALS`].
-    refusals: JoinSet<()>,
+    sessions: Sessions,
     facts: Facts,
     publisher: Publisher,
     listeners: Listeners,
@@ -145,44 +146,28 @@ pub struct EventLoop {
     told_full: Option<Instant>,
     commands: mpsc::Receiver<Command>,
     taken: Vec<Command>,
-    session_events: mpsc::Sender<SessionEvent>,
     copies: Copies,
     /// Inbound connections before their peers are known.
     intake: Intake,
-    /// Open links, at most [`limits::LINKS`], and what they tell.
-    links: JoinSet<LinkDone>,
-    next_link: u64,
-    link_events: mpsc::Receiver<LinkEvent>,
-    link_events_in: mpsc::Sender<LinkEvent>,
+    links: Links,
+    liveness: Liveness,
     exchanges: Exchanges,
     searches: Searches,
     mesh: Mesh,
     seeker: Seeker,
     dht: Dht,
-    /// Numbers what is asked on links.
-    next_ask: u64,
-    /// What this node says of its machine and of its health, once it has looked.
-    resources: Option<ResourceUsage>,
-    health: Option<HealthStatus>,
-    /// A timer will look at the peers, which were last looked at then.
-    watching: bool,
-    looked: Instant,
 }
 
 /// Everything that can wake the loop.
 enum Wake {
     /// A hello was said, heard or answered.
     Hello(Result<Box<HelloDone>, JoinError>),
-    /// A session with this peer has ended, by its breaking the protocol or not.
-    Session(Result<(PeerId, bool), JoinError>),
-    /// A link has ended.
-    LinkDone(Result<LinkDone, JoinError>),
-    /// A peer has said something on a link.
-    Link(LinkEvent),
+    /// A session has ended, or a refusal was sent.
+    Session(Ended),
+    /// A link has ended, or a frame has arrived on one.
+    Link(OnLink),
     /// An exchange has made progress.
     Exchange(Result<Box<ExchangeDone>, JoinError>),
-    /// A refusal was sent.
-    Refused(Result<(), JoinError>),
     /// So many commands were taken; none if all handles are gone.
     Commands(usize),
     /// The owner has taken facts, and there was room for one more.
@@ -203,12 +188,13 @@ enum Flow {
 
 impl std::fmt::Debug for EventLoop {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("EventLoop").field("local_peer", &self.local.peer).finish_non_exhaustive()
+        f.debug_struct("EventLoop")
+            .field("local_peer", &self.shared.local.peer)
+            .finish_non_exhaustive()
     }
 }
 
 impl EventLoop {
-    #[expect(clippy::too_many_lines, reason = "one line for each field")]
     pub(crate) fn new(parts: Parts) -> Self {
         let local_peer = *parts.swarm.local_peer_id();
         let local = Local {
@@ -221,11 +207,9 @@ impl EventLoop {
             counters: parts.counters,
             meter: parts.meter,
         };
-        let (link_events_in, link_events) = mpsc::channel(limits::LINK_EVENTS);
         let mut this = Self {
             swarm: parts.swarm,
-            local,
-            peers: Peers::new(parts.clock),
+            shared: Shared { local, peers: Peers::new(parts.clock) },
             met: HashSet::new(),
             dials: Dials::default(),
             timers: Timers::default(),
@@ -235,32 +219,22 @@ impl EventLoop {
             hellos: JoinSet::new(),
             hellos_said: 0,
             hellos_waiting: VecDeque::new(),
-            sessions: JoinSet::new(),
-            next_session: 0,
-            refusals: JoinSet::new(),
+            sessions: Sessions::new(parts.sessions),
             facts: Facts::new(parts.events),
             publisher: Publisher::new(parts.watches),
             listeners: Listeners::new(parts.lan),
             told_full: None,
             commands: parts.commands,
             taken: Vec::with_capacity(limits::COMMANDS_PER_TURN),
-            session_events: parts.sessions,
             copies: Copies::default(),
             intake: parts.intake,
-            links: JoinSet::new(),
-            next_link: 0,
-            link_events,
-            link_events_in,
+            links: Links::new(),
+            liveness: Liveness::new(),
             exchanges: Exchanges::new(local_peer),
             searches: Searches::default(),
             mesh: Mesh::default(),
             seeker: Seeker::new(),
             dht: Dht::default(),
-            next_ask: 0,
-            resources: None,
-            health: None,
-            watching: false,
-            looked: Instant::now(),
         };
         this.look_at_interfaces();
         this.configure_dials(&parts.remembered, &parts.bootstrap);
@@ -306,24 +280,18 @@ impl EventLoop {
             Some(done) = self.hellos.join_next(), if !self.hellos.is_empty() => {
                 Wake::Hello(done.map(Box::new))
             }
-            Some(ended) = self.sessions.join_next(), if !self.sessions.is_empty() => {
-                Wake::Session(ended)
-            }
-            Some(done) = self.refusals.join_next(), if !self.refusals.is_empty() => {
-                Wake::Refused(done)
-            }
+            Some(ended) = self.sessions.next() => Wake::Session(ended),
             Some(done) = self.exchanges.tasks.join_next(), if !self.exchanges.tasks.is_empty() => {
                 Wake::Exchange(done.map(Box::new))
             }
-            Some(done) = self.links.join_next(), if !self.links.is_empty() => Wake::LinkDone(done),
-            Some(event) = self.link_events.recv(), if backlog < limits::EVENTS => Wake::Link(event),
+            Some(event) = self.links.next(backlog < limits::EVENTS) => Wake::Link(event),
             // An owner that asks without listening finds its own queue full, not this one growing.
             count = self.commands.recv_many(&mut self.taken, limits::COMMANDS_PER_TURN),
                 if backlog < 2 * limits::EVENTS => Wake::Commands(count),
             handed = self.facts.hand_over() => match handed {
                 Handover::Done(session) => {
-                    if let Some((peer, session)) = session {
-                        self.sessions.spawn(session.map(move |violation| (peer, violation)));
+                    if let Some(session) = session {
+                        self.sessions.start(session);
                     }
                     Wake::Told
                 }
@@ -340,16 +308,25 @@ impl EventLoop {
     fn handle_event(&mut self, wake: Wake) -> Flow {
         match wake {
             Wake::Hello(Ok(done)) => self.on_hello_done(*done),
-            Wake::Session(Ok((peer, violation))) => self.on_session_ended(peer, violation),
+            Wake::Session(Ended::Session(Ok((peer, violation)))) => {
+                if violation {
+                    self.expel(peer, "it broke the protocol in a session");
+                }
+            }
             Wake::Exchange(Ok(done)) => self.on_exchange_done(*done),
-            Wake::LinkDone(Ok(done)) => self.on_link_done(done),
-            Wake::Link(event) => self.on_link_event(event),
+            Wake::Link(OnLink::Done(Ok(done))) => {
+                let action = self.links.on_done(done);
+                self.perform(action);
+            }
+            Wake::Link(OnLink::Frame(event)) => {
+                let actions = self.links.on_frame(event, &mut self.shared);
+                self.perform(actions);
+            }
             Wake::Hello(Err(error))
-            | Wake::Session(Err(error))
-            | Wake::LinkDone(Err(error))
-            | Wake::Exchange(Err(error))
-            | Wake::Refused(Err(error)) => on_task_failed(&error),
-            Wake::Refused(Ok(())) | Wake::Told => {}
+            | Wake::Session(Ended::Session(Err(error)) | Ended::Refusal(Err(error)))
+            | Wake::Link(OnLink::Done(Err(error)))
+            | Wake::Exchange(Err(error)) => on_task_failed(&error),
+            Wake::Session(Ended::Refusal(Ok(()))) | Wake::Told => {}
             Wake::Commands(0) | Wake::OwnerGone => return Flow::Stop(None),
             Wake::Commands(_) => {
                 if let Some(done) = self.on_commands() {
@@ -381,8 +358,12 @@ impl EventLoop {
                 Timer::Hello(peer, connection) => self.start_hello(peer, connection),
                 Timer::Dial(target) => self.dial_target(target),
                 Timer::Places => self.dial_waiting(),
-                Timer::Publish => self.publisher.publish(&mut self.peers),
-                Timer::Watch => self.look(),
+                Timer::Publish => self.publisher.publish(&mut self.shared.peers),
+                Timer::Watch => {
+                    self.links.sweep(self.shared.local.settings.protocol_timeout);
+                    let actions = self.liveness.on_timer(&self.shared);
+                    self.perform(actions);
+                }
                 Timer::Exchange => self.exchange_round(),
                 Timer::News => self.tell_news(),
                 Timer::Mesh => self.mesh_round(),
@@ -407,16 +388,16 @@ impl EventLoop {
             }
             SwarmEvent::IncomingConnectionError { error, .. } => self.on_inbound_failed(&error),
             SwarmEvent::NewListenAddr { address, .. } => {
-                if let Some(fact) = self.listeners.on_up(&address, &self.local) {
+                if let Some(fact) = self.listeners.on_up(&address, &self.shared.local) {
                     self.on_listeners([fact]);
                 }
             }
             SwarmEvent::ExpiredListenAddr { address, .. } => {
-                let facts = self.listeners.on_gone(&[address], &self.local);
+                let facts = self.listeners.on_gone(&[address], &self.shared.local);
                 self.on_listeners(facts);
             }
             SwarmEvent::ListenerClosed { addresses, .. } => {
-                let facts = self.listeners.on_gone(&addresses, &self.local);
+                let facts = self.listeners.on_gone(&addresses, &self.shared.local);
                 self.on_listeners(facts);
             }
             SwarmEvent::ListenerError { error, .. } => {
@@ -447,9 +428,34 @@ impl EventLoop {
         }
     }
 
+    /// Carries out what a part asks for, in its order.
+    fn perform(&mut self, actions: impl IntoIterator<Item = Action>) {
+        actions.into_iter().for_each(|action| self.act(action));
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Tell(event) => self.facts.tell(event),
+            Action::TellSession(event, session) => self.facts.tell_session(event, session),
+            Action::Publish => self.publish_if_changed(),
+            Action::Remind(at, timer) => self.timers.set(at, timer),
+            Action::Open { connection, purpose } => {
+                let (peer, protocol) = (purpose.peer(), purpose.protocol());
+                let request = self.swarm.behaviour_mut().streams.open(peer, connection, protocol);
+                self.opening.insert(request, purpose);
+            }
+            Action::Echo(peer) => {
+                let action = self.links.echo(peer, None, &self.shared);
+                self.perform(action);
+            }
+            Action::ClosePeer { peer, why } => self.close_peer(peer, why),
+            Action::Expel { peer, why } => self.expel(peer, why),
+        }
+    }
+
     /// Publishes the table of peers if it has changed, now or a little later.
     fn publish_if_changed(&mut self) {
-        if let Some(at) = self.publisher.publish_if_changed(&mut self.peers) {
+        if let Some(at) = self.publisher.publish_if_changed(&mut self.shared.peers) {
             self.timers.set(at, Timer::Publish);
         }
     }

@@ -41,6 +41,16 @@ pub(crate) enum LinkFrame {
     Health(HealthFrame),
 }
 
+impl LinkFrame {
+    /// The protocol on whose links it travels.
+    pub(crate) fn protocol(&self) -> LinkProtocol {
+        match self {
+            Self::Resource(_) => LinkProtocol::Resource,
+            Self::Health(_) => LinkProtocol::Health,
+        }
+    }
+}
+
 /// A peer has said something.
 #[derive(Debug)]
 pub(crate) struct LinkEvent {

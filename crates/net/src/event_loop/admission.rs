@@ -31,8 +31,8 @@ impl EventLoop {
     /// Whether one more peer may be connected that is not admitted. Closes another for it if need
     /// be.
     pub(super) fn make_room_for_stranger(&mut self, peer: PeerId, address: &Multiaddr) -> bool {
-        let is_connected = self.peers.get(&peer).is_some_and(|known| known.is_connected());
-        if is_connected || self.dials.wants(&peer) || self.local.trusts(&peer) {
+        let is_connected = self.shared.peers.get(&peer).is_some_and(|known| known.is_connected());
+        if is_connected || self.dials.wants(&peer) || self.shared.local.trusts(&peer) {
             return true;
         }
         let strangers: Vec<_> = self.strangers().collect();
@@ -41,12 +41,12 @@ impl EventLoop {
         }
         let held: Vec<_> = strangers.iter().map(|(_, held)| *held).collect();
         let displaced = share::displaced(&held, self.group(&peer, address), Instant::now());
-        self.local.counters.strangers_closed.add();
+        self.shared.local.counters.strangers_closed.add();
         let Some((oldest, _)) = displaced.and_then(|index| strangers.get(index)) else {
             self.intake.shed(address);
             return false;
         };
-        let first = self.peers.get(oldest).and_then(|known| known.connections.first());
+        let first = self.shared.peers.get(oldest).and_then(|known| known.connections.first());
         if let Some(connection) = first {
             self.intake.shed(&connection.address);
         }
@@ -56,7 +56,8 @@ impl EventLoop {
 
     /// Whether a peer of this rank may be admitted, if need be in place of another.
     pub(super) fn may_admit(&self, rank: Rank) -> bool {
-        self.peers.admitted() < self.local.settings.max_peers || self.admitted_below(rank).is_some()
+        self.shared.peers.admitted() < self.shared.local.settings.max_peers
+            || self.admitted_below(rank).is_some()
     }
 
     /// Finds a place within `max_peers` for a peer whose hello is good.
@@ -65,20 +66,20 @@ impl EventLoop {
     ///
     /// As many peers are admitted, none of a lower rank.
     pub(super) fn make_room(&mut self, peer: PeerId) -> Result<(), Reason> {
-        let is_in = self.peers.get(&peer).is_some_and(|known| known.is_admitted());
-        if is_in || self.peers.admitted() < self.local.settings.max_peers {
+        let is_in = self.shared.peers.get(&peer).is_some_and(|known| known.is_admitted());
+        if is_in || self.shared.peers.admitted() < self.shared.local.settings.max_peers {
             return Ok(());
         }
-        let max_peers = self.local.settings.max_peers;
+        let max_peers = self.shared.local.settings.max_peers;
         let Some(lower) = self.admitted_below(self.rank(&peer)) else {
-            self.local.counters.peers_refused.add();
+            self.shared.local.counters.peers_refused.add();
             self.warn(Overload::Peers { max_peers, refused: peer });
             return Err(Reason::PeersFull {
                 max_peers: u32::try_from(max_peers).unwrap_or(u32::MAX),
                 retry_after: limits::FULL_RETRY,
             });
         };
-        self.local.counters.peers_displaced.add();
+        self.shared.local.counters.peers_displaced.add();
         self.close_peer(
             lower,
             format!("a peer that matters more has its place: max_peers is {max_peers}"),
@@ -103,8 +104,8 @@ impl EventLoop {
     }
 
     pub(super) fn rank(&self, peer: &PeerId) -> Rank {
-        let was_dialled = self.peers.get(peer).is_some_and(|known| known.wanted);
-        if self.local.trusts(peer) || self.dials.is_configured(peer) {
+        let was_dialled = self.shared.peers.get(peer).is_some_and(|known| known.wanted);
+        if self.shared.local.trusts(peer) || self.dials.is_configured(peer) {
             Rank::Named
         } else if was_dialled || self.met.contains(peer) {
             Rank::Met
@@ -115,7 +116,7 @@ impl EventLoop {
 
     /// The admitted peer of the lowest rank below `rank`; of several the one that came last.
     fn admitted_below(&self, rank: Rank) -> Option<PeerId> {
-        let admitted = self.peers.iter().filter(|(_, known)| known.is_admitted());
+        let admitted = self.shared.peers.iter().filter(|(_, known)| known.is_admitted());
         let ranked = admitted.filter_map(|(peer, known)| {
             let since = known.connections.first()?.since;
             // One that is being closed has left its place already.
@@ -128,7 +129,7 @@ impl EventLoop {
 
     /// Connected peers that are neither admitted nor wanted, and stay.
     fn strangers(&self) -> impl Iterator<Item = (PeerId, Held)> {
-        self.peers.strangers().filter(|(peer, _)| !self.local.trusts(peer)).map(
+        self.shared.peers.strangers().filter(|(peer, _)| !self.shared.local.trusts(peer)).map(
             |(peer, connection)| {
                 let group = self.group(peer, &connection.address);
                 (*peer, Held { group, yields_from: connection.since + limits::STRANGER_GRACE })

@@ -27,7 +27,7 @@ impl EventLoop {
         query: Option<&PeerQuery>,
     ) -> Vec<SignedAdvert> {
         let most = query.map_or(limits::ADVERTS, |query| query.limit.min(limits::ADVERTS));
-        let now = self.local.clock.now();
+        let now = self.shared.local.clock.now();
         let own = self.own_advert(query);
         let mut adverts: Vec<_> = own.map(|own| self.own_for(receiver, own)).into_iter().collect();
         let (mut here, mut absent): (Vec<_>, Vec<_>) = self
@@ -36,7 +36,7 @@ impl EventLoop {
             .iter(now)
             .filter(|lead| lead.advert.peer != *receiver)
             .filter(|lead| query.is_none_or(|query| self.matches(query, &lead.advert)))
-            .partition(|lead| self.peers.is_admitted(&lead.advert.peer));
+            .partition(|lead| self.shared.peers.is_admitted(&lead.advert.peer));
         here.shuffle(&mut rand::rng());
         absent.shuffle(&mut rand::rng());
         let room = most.saturating_sub(adverts.len());
@@ -48,7 +48,7 @@ impl EventLoop {
 
     /// This node itself, and what it knows of these peers.
     pub(super) fn adverts_of(&mut self, receiver: &PeerId, peers: &[PeerId]) -> Vec<SignedAdvert> {
-        let now = self.local.clock.now();
+        let now = self.shared.local.clock.now();
         let own = self.own_advert(None);
         let mut adverts: Vec<_> = own.map(|own| self.own_for(receiver, own)).into_iter().collect();
         let others = peers.iter().filter(|peer| *peer != receiver);
@@ -65,7 +65,7 @@ impl EventLoop {
 
     /// Whether a peer that this node knows by its advert is what is looked for.
     fn matches(&self, query: &PeerQuery, advert: &PeerAdvert) -> bool {
-        let known = self.peers.get(&advert.peer);
+        let known = self.shared.peers.get(&advert.peer);
         query.matches(&Candidate {
             peer: advert.peer,
             advert: Some(&advert.advert),
@@ -78,7 +78,7 @@ impl EventLoop {
     /// A lead as it is passed on.
     fn told(&self, receiver: &PeerId, lead: &Lead<SignedAdvert>, now: Time) -> SignedAdvert {
         let mut advert = lead.signed.aged(lead.age(now));
-        let subject = self.peers.get(&lead.advert.peer).filter(|known| known.is_admitted());
+        let subject = self.shared.peers.get(&lead.advert.peer).filter(|known| known.is_admitted());
         advert.retain_private(|address| {
             let ip = address::ip_of(address);
             let is_seen = subject.is_some_and(|known| known.hosts().any(|host| Some(host) == ip));
@@ -95,7 +95,7 @@ impl EventLoop {
 
     /// Whether the peer is in the same private range as `address`.
     pub(super) fn is_shared_with(&self, peer: &PeerId, address: &Multiaddr) -> bool {
-        let hosts = self.peers.get(peer).into_iter().flat_map(|known| known.hosts());
+        let hosts = self.shared.peers.get(peer).into_iter().flat_map(|known| known.hosts());
         address::ip_of(address)
             .is_some_and(|ip| hosts.into_iter().any(|at| self.listeners.lan().joins(at, ip)))
     }
@@ -103,11 +103,12 @@ impl EventLoop {
     /// What this node says of itself to everybody, signed anew if it is not of just now. None if it
     /// is not what is looked for.
     fn own_advert(&mut self, query: Option<&PeerQuery>) -> Option<SignedAdvert> {
-        let public = self.local.offer.advert.for_peer(&self.local.offer.accept, false);
+        let public =
+            self.shared.local.offer.advert.for_peer(&self.shared.local.offer.accept, false);
         let candidate = Candidate {
-            peer: self.local.peer,
+            peer: self.shared.local.peer,
             advert: Some(&public),
-            resources: self.resources.as_ref(),
+            resources: self.links.resources(),
             latency: None,
             stage: PeerStage::Ready,
         };
@@ -121,14 +122,18 @@ impl EventLoop {
         }
         self.exchanges.count += 1;
         let said = PeerAdvert {
-            peer: self.local.peer,
-            seq: u64::from(self.local.settings.boot) << 32 | u64::from(self.exchanges.count),
+            peer: self.shared.local.peer,
+            seq: u64::from(self.shared.local.settings.boot) << 32 | u64::from(self.exchanges.count),
             age: std::time::Duration::ZERO,
             life: core_limits::ADVERT_LIFE,
             addresses: self.listeners.announced(),
             advert: public,
         };
-        match SignedAdvert::sign(&self.local.keypair, &self.local.settings.network, said) {
+        match SignedAdvert::sign(
+            &self.shared.local.keypair,
+            &self.shared.local.settings.network,
+            said,
+        ) {
             Ok(own) => {
                 self.exchanges.own = Some((Instant::now(), own.clone()));
                 Some(own)

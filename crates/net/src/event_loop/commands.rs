@@ -17,7 +17,10 @@ impl EventLoop {
         for command in taken.drain(..) {
             match command {
                 Command::Dial { address, reply } => self.on_dial_command(address, reply),
-                Command::OpenSession { peer } => self.open_session(peer),
+                Command::OpenSession { peer } => {
+                    let action = self.sessions.open(peer, &self.shared);
+                    self.perform(action);
+                }
                 Command::Expel { peer, why } => self.expel(peer, why),
                 Command::SetOffer { offer } => self.set_offer(offer),
                 Command::Keep { peer, keep } => self.on_keep(peer, keep),
@@ -27,10 +30,19 @@ impl EventLoop {
                 Command::Disconnect { peer } => {
                     self.close_peer(peer, "the user of this node disconnected it".to_owned());
                 }
-                Command::Resource { event, reply } => self.on_resource_command(event, reply),
-                Command::Health { event } => self.on_health_command(event),
+                Command::Resource { event, reply } => {
+                    let actions = self.links.on_resource_command(event, reply, &self.shared);
+                    self.perform(actions);
+                }
+                Command::Health { event } => {
+                    let actions = self.links.on_health_command(event, &self.shared);
+                    self.perform(actions);
+                }
                 Command::Discovery { event, reply } => self.on_discovery_command(event, reply),
-                Command::Echo { peer, reply } => self.on_echo_command(peer, reply),
+                Command::Echo { peer, reply } => {
+                    let action = self.links.on_echo_command(peer, reply, &self.shared);
+                    self.perform(action);
+                }
                 Command::Turn { reply } => {
                     // Whoever asked may have stopped waiting.
                     reply.send(()).ok();
@@ -47,12 +59,12 @@ impl EventLoop {
 
     /// Says something else of this node from now on, to whom it is something else.
     fn set_offer(&mut self, offer: Offer) {
-        let is_refused = |peer: &&PeerId| self.peers.get(peer).is_some_and(Peer::is_refused);
-        let let_in = offer.trusted.difference(&self.local.offer.trusted).filter(is_refused);
+        let is_refused = |peer: &&PeerId| self.shared.peers.get(peer).is_some_and(Peer::is_refused);
+        let let_in = offer.trusted.difference(&self.shared.local.offer.trusted).filter(is_refused);
         let let_in: Vec<_> = let_in.copied().collect();
         self.swarm.behaviour_mut().places.set_trusted(Arc::clone(&offer.trusted));
-        self.local.offer = offer;
-        self.local.seq += 1;
+        self.shared.local.offer = offer;
+        self.shared.local.seq += 1;
         self.renew_hellos();
         self.on_offer_changed();
         for peer in let_in {
@@ -75,8 +87,8 @@ impl EventLoop {
         }
         self.close_peer(peer, "the user of this node forgot it".to_owned());
         self.forget_lead(&peer);
-        self.peers.forget(&peer);
-        self.peers.note_change();
+        self.shared.peers.forget(&peer);
+        self.shared.peers.note_change();
     }
 
     fn on_keep(&mut self, peer: PeerId, keep: bool) {
@@ -84,11 +96,11 @@ impl EventLoop {
             self.dials.remove_peer(Kind::Kept, &peer);
             return;
         }
-        if peer == self.local.peer {
+        if peer == self.shared.local.peer {
             return;
         }
-        self.peers.expect(peer, "", Time::ZERO);
-        self.peers.note_change();
+        self.shared.peers.expect(peer, "", Time::ZERO);
+        self.shared.peers.note_change();
         if let Some(target) = self.dials.add_peer(Kind::Kept, peer, Vec::new()) {
             let now = Instant::now();
             self.dials.schedule(target, now);

@@ -70,15 +70,16 @@ impl EventLoop {
         instance: u64,
     ) -> bool {
         let now = Instant::now();
-        let Some(known) = self.peers.get_mut(&peer) else { return false };
+        let Some(known) = self.shared.peers.get_mut(&peer) else { return false };
         let Some(since) = known.connection(id).map(|connection| connection.since) else {
             return false;
         };
         if known.instances.hear(instance, since, now) {
-            known.copied = Some(self.local.clock.now());
-            self.peers.note_change();
+            known.copied = Some(self.shared.local.clock.now());
+            self.shared.peers.note_change();
         }
-        let Some(known) = self.peers.get(&peer).filter(|known| known.instances.is_copied(now))
+        let Some(known) =
+            self.shared.peers.get(&peer).filter(|known| known.instances.is_copied(now))
         else {
             return false;
         };
@@ -131,19 +132,19 @@ impl EventLoop {
     /// Another machine uses this node's key: published, and told once in [`limits::COPIED_TIME`].
     /// What others say does not replace what this node has seen.
     fn on_own_key(&mut self, evidence: KeyEvidence) {
-        let at = self.local.clock.now();
+        let at = self.shared.local.clock.now();
         let is_proof = !matches!(evidence, KeyEvidence::SaidBy(_));
         let shown = OwnKeyCopied { evidence: evidence.clone(), at };
         if self.publisher.publish_own_key(&shown) && self.copies.tells_own(is_proof, Instant::now())
         {
-            let peer = self.local.peer;
+            let peer = self.shared.local.peer;
             self.facts.tell(NetEvent::KeyCopied(KeyCopied { peer, evidence }));
         }
     }
 
     /// Tells the owner, and the peer's machines, once in [`limits::COPIED_TIME`].
     fn tell_of_copy(&mut self, peer: PeerId, now: Instant) {
-        let Some(known) = self.peers.get_mut(&peer) else { return };
+        let Some(known) = self.shared.peers.get_mut(&peer) else { return };
         if !known.instances.take_alarm(now) {
             return;
         }
@@ -151,7 +152,7 @@ impl EventLoop {
         for connection in connections {
             self.start_hello(peer, connection);
         }
-        if self.local.trusts(&peer) || self.copies.tells_stranger(now) {
+        if self.shared.local.trusts(&peer) || self.copies.tells_stranger(now) {
             let evidence = KeyEvidence::Alternates;
             self.facts.tell(NetEvent::KeyCopied(KeyCopied { peer, evidence }));
         }

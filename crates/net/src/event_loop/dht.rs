@@ -47,7 +47,7 @@ impl EventLoop {
             DiscoveryEvent::StartDHT => self.start_dht(),
             DiscoveryEvent::Bootstrap => self.bootstrap(),
             DiscoveryEvent::FindPeers(query) => return self.search(query, reply),
-            DiscoveryEvent::AnnouncePeer(info) if info.peer_id == self.local.peer => {
+            DiscoveryEvent::AnnouncePeer(info) if info.peer_id == self.shared.local.peer => {
                 self.announce_self();
             }
             DiscoveryEvent::AnnouncePeer(info) => done = self.take_hint(*info),
@@ -78,9 +78,9 @@ impl EventLoop {
 
     fn announce_self(&mut self) {
         self.forget_own_advert();
-        self.local.seq += 1;
-        for peer in self.ready_peers() {
-            let kept = self.peers.get(&peer).and_then(|known| known.kept);
+        self.shared.local.seq += 1;
+        for peer in self.shared.peers.ready() {
+            let kept = self.shared.peers.get(&peer).and_then(|known| known.kept);
             if let Some(connection) = kept {
                 self.start_hello(peer, connection);
             }
@@ -107,14 +107,14 @@ impl EventLoop {
             let detail = format!("there is no address at which {peer} can be reached");
             return Err(Reason::InvalidMessage { detail });
         }
-        let known = self.peers.entry(peer);
+        let known = self.shared.peers.entry(peer);
         for address in &addresses {
             known.remember(address, false);
         }
-        self.peers.note_change();
+        self.shared.peers.note_change();
         let permitted = |address: &Multiaddr| self.allowed.permits(address, Stage::Announced);
         let addresses = addresses.into_iter().filter(permitted).collect();
-        self.dial_named(peer, addresses, self.local.peer);
+        self.dial_named(peer, addresses, self.shared.local.peer);
         Ok(())
     }
 
@@ -128,7 +128,10 @@ impl EventLoop {
 
     /// Kademlia has met somebody: what is provided is told there, too, but not all the time.
     pub(super) fn provide_soon(&mut self) {
-        if !self.dht.started || self.dht.due || self.local.offer.advert.capabilities.is_empty() {
+        if !self.dht.started
+            || self.dht.due
+            || self.shared.local.offer.advert.capabilities.is_empty()
+        {
             return;
         }
         self.dht.due = true;
@@ -140,7 +143,7 @@ impl EventLoop {
     /// Publishes the capabilities of this node, and takes back those that it has no longer.
     pub(super) fn provide(&mut self) {
         self.dht.due = false;
-        let capabilities = self.local.offer.advert.capabilities.clone();
+        let capabilities = self.shared.local.offer.advert.capabilities.clone();
         for gone in self.dht.provided.difference(&capabilities).cloned().collect::<Vec<_>>() {
             let key = self.capability_key(&gone);
             self.swarm.behaviour_mut().kad.table().stop_providing(&key);
@@ -161,7 +164,7 @@ impl EventLoop {
 
     /// The key under which providers of a capability are found in this network.
     pub(super) fn capability_key(&self, capability: &str) -> kad::RecordKey {
-        let hash = Sha256::digest(format!("{}/{capability}", self.local.settings.network));
+        let hash = Sha256::digest(format!("{}/{capability}", self.shared.local.settings.network));
         kad::RecordKey::from([SHA2_256.as_slice(), &hash].concat())
     }
 
@@ -216,13 +219,15 @@ impl EventLoop {
         let kept = self.dht.records.get(&peer);
         let is_known = kept.is_some_and(|keys| keys.contains_key(&record.key));
         let is_full = kept.is_some_and(|keys| keys.len() >= limits::KAD_RECORDS_PER_PEER);
-        if self.may_ask(&peer, Asked::Record).is_err() || (is_full && !is_known) {
-            self.local.counters.records_refused.add();
+        if self.shared.peers.may_ask(&peer, Asked::Record, &self.shared.local.counters).is_err()
+            || (is_full && !is_known)
+        {
+            self.shared.local.counters.records_refused.add();
             return;
         }
         // Kademlia's own message names only addresses that a third party has confirmed, which nobody
         // does on a private network.
-        if let Some(known) = self.peers.get(&peer) {
+        if let Some(known) = self.shared.peers.get(&peer) {
             record.addresses = known.believed();
         }
         let key = record.key.clone();
@@ -231,7 +236,7 @@ impl EventLoop {
             Ok(()) => {
                 self.dht.records.entry(peer).or_default().insert(key, Instant::now());
             }
-            Err(_) => self.local.counters.records_refused.add(),
+            Err(_) => self.shared.local.counters.records_refused.add(),
         }
     }
 
@@ -258,15 +263,15 @@ impl EventLoop {
 
     /// Dials a peer whose addresses Kademlia knows, once, if that is allowed.
     pub(super) fn dial_provider(&mut self, peer: PeerId) {
-        let is_known = self.peers.get(&peer).is_some_and(|known| known.is_connected());
+        let is_known = self.shared.peers.get(&peer).is_some_and(|known| known.is_connected());
         if is_known
-            || self.peers.admitted() >= self.local.settings.max_peers
+            || self.shared.peers.admitted() >= self.shared.local.settings.max_peers
             || self.dials.pending_for(Some(peer), &[]).is_some()
         {
             return;
         }
         let budget = self.swarm.behaviour_mut().kad.budget();
-        if !budget.may_dial(None, self.local.peer, Instant::now()) {
+        if !budget.may_dial(None, self.shared.local.peer, Instant::now()) {
             return;
         }
         let opts = DialOpts::peer_id(peer)

@@ -30,7 +30,7 @@ impl EventLoop {
     /// Makes targets of the peers that are remembered and of the configured addresses; they are
     /// dialled in this order when the loop runs.
     pub(super) fn configure_dials(&mut self, remembered: &[Remembered], bootstrap: &[Multiaddr]) {
-        let others = remembered.iter().filter(|known| known.peer != self.local.peer);
+        let others = remembered.iter().filter(|known| known.peer != self.shared.local.peer);
         let remembered: Vec<_> = others.take(limits::REMEMBERED_PEERS).collect();
         self.met = remembered.iter().map(|known| known.peer).collect();
         let recalled = remembered.iter().flat_map(|known| &known.addresses);
@@ -40,8 +40,8 @@ impl EventLoop {
         let configured = self.dials.configure(bootstrap);
         for known in remembered {
             if known.keep {
-                self.peers.expect(known.peer, &known.name, known.seen);
-                self.peers.note_change();
+                self.shared.peers.expect(known.peer, &known.name, known.seen);
+                self.shared.peers.note_change();
             }
             if let Some(target) = self.dials.recall(known) {
                 self.schedule_dial(target, Instant::now());
@@ -77,7 +77,7 @@ impl EventLoop {
             return;
         }
         if !self.may_admit(Rank::Met) {
-            return caller.answer(Err(DialError::PeersFull(self.local.settings.max_peers)));
+            return caller.answer(Err(DialError::PeersFull(self.shared.local.settings.max_peers)));
         }
         let may_connect = self.swarm.behaviour().places.may_dial(expected.as_ref());
         if !may_connect || !self.dials.has_place_for_caller() {
@@ -194,7 +194,7 @@ impl EventLoop {
 
     /// Where else a target's peer may be: where it says that it is now, and where a kept one was met.
     pub(super) fn better_addresses(&self, kind: Kind, peer: &PeerId) -> Vec<Multiaddr> {
-        let lead = self.exchanges.leads.get(peer, self.local.clock.now());
+        let lead = self.exchanges.leads.get(peer, self.shared.local.clock.now());
         let mut better = lead.map(|lead| self.lead_addresses(lead)).unwrap_or_default();
         if matches!(kind, Kind::Kept | Kind::Sought) {
             for address in self.addresses_of(peer) {
@@ -218,10 +218,11 @@ impl EventLoop {
         let now = Instant::now();
         let kind = self.dials.kind(target);
         let is_named = matches!(kind, Some(Kind::Configured | Kind::Sought))
-            || peer.is_some_and(|peer| self.local.trusts(&peer));
-        let known = peer.and_then(|peer| self.peers.get(&peer));
+            || peer.is_some_and(|peer| self.shared.local.trusts(&peer));
+        let known = peer.and_then(|peer| self.shared.peers.get(&peer));
         let reached = |it: &Multiaddr| known.is_some_and(|known| known.was_reached_at(it));
-        let lead = peer.and_then(|peer| self.exchanges.leads.get(&peer, self.local.clock.now()));
+        let lead =
+            peer.and_then(|peer| self.exchanges.leads.get(&peer, self.shared.local.clock.now()));
         // What no informant has passed on, the peer announced itself while it was here.
         let informants = lead.map(|lead| lead.informants.clone()).filter(|all| !all.is_empty());
         let sources = informants.unwrap_or_else(|| peer.into_iter().collect());
@@ -256,11 +257,11 @@ impl EventLoop {
     /// A dial has failed, ours or Kademlia's.
     pub(super) fn on_dial_failed(&mut self, id: ConnectionId, error: &SwarmDialError) {
         if matches!(error, SwarmDialError::Denied { .. }) {
-            self.local.counters.connections_denied.add();
+            self.shared.local.counters.connections_denied.add();
         }
         let Some(pending) = self.dials.ended(id, None) else { return };
         self.place_left();
-        if let Some(address) = own_key_at(error, &self.local.peer) {
+        if let Some(address) = own_key_at(error, &self.shared.local.peer) {
             self.on_own_key_reached(address, pending.since);
         }
         for caller in pending.callers {
@@ -343,10 +344,10 @@ impl EventLoop {
 
     /// A peer could not be reached: whoever asks where it is finds the latest reason.
     fn note_absent(&mut self, peer: Option<PeerId>, why: &str) {
-        let known = peer.and_then(|peer| self.peers.get_mut(&peer));
+        let known = peer.and_then(|peer| self.shared.peers.get_mut(&peer));
         if let Some(known) = known.filter(|known| !known.is_connected()) {
             known.gone = Some(why.to_owned());
-            self.peers.note_change();
+            self.shared.peers.note_change();
         }
     }
 
@@ -407,8 +408,9 @@ impl EventLoop {
         if parts.port == Some(0) {
             return Err(unusable("port 0 cannot be dialled".to_owned()));
         }
-        let here = address::with_peer(given, self.local.peer);
-        if parts.peer == Some(self.local.peer) || self.listeners.addresses().contains(&here) {
+        let here = address::with_peer(given, self.shared.local.peer);
+        if parts.peer == Some(self.shared.local.peer) || self.listeners.addresses().contains(&here)
+        {
             return Err(DialError::SelfDial(given.clone()));
         }
         Ok(parts.peer)
@@ -418,7 +420,7 @@ impl EventLoop {
         if let Some(peer) = expected {
             return self.is_connected(&peer).then_some(peer);
         }
-        let dialled = self.peers.iter().find(|(_, known)| {
+        let dialled = self.shared.peers.iter().find(|(_, known)| {
             known.connections.iter().any(|connection| {
                 connection.direction == Direction::Outbound
                     && address::without_peer(&connection.address) == *here
@@ -428,12 +430,12 @@ impl EventLoop {
     }
 
     fn is_connected(&self, peer: &PeerId) -> bool {
-        self.peers.get(peer).is_some_and(|known| known.is_connected())
+        self.shared.peers.get(peer).is_some_and(|known| known.is_connected())
     }
 
     /// Where a peer may be dialled, the best first.
     fn addresses_of(&self, peer: &PeerId) -> Vec<Multiaddr> {
-        let Some(known) = self.peers.get(peer) else { return Vec::new() };
+        let Some(known) = self.shared.peers.get(peer) else { return Vec::new() };
         let addresses = known.addresses.iter().map(|known| &known.address);
         let permitted = addresses.filter(|it| self.allowed.permits(it, Stage::Announced));
         let signed = known
@@ -446,7 +448,7 @@ impl EventLoop {
     fn forget_address(&mut self, peer: &PeerId, wrong: &Multiaddr) {
         let wrong = address::without_peer(wrong);
         self.dials.forget_recalled(peer, &wrong);
-        if let Some(known) = self.peers.get_mut(peer) {
+        if let Some(known) = self.shared.peers.get_mut(peer) {
             known.addresses.retain(|known| known.address != wrong);
             known.signed.retain(|signed| *signed != wrong);
         }

@@ -12,7 +12,7 @@ impl EventLoop {
     /// does no harm.
     pub(super) fn on_identify_event(&mut self, event: identify::Event) {
         let identify::Event::Received { peer_id: peer, info, .. } = event else { return };
-        let Some(known) = self.peers.get_mut(&peer) else { return };
+        let Some(known) = self.shared.peers.get_mut(&peer) else { return };
         known.last_seen.touch();
         known.agent = Some(clean(&info.agent_version));
         let protocols = info.protocols.iter().take(limits::PROTOCOLS);
@@ -23,7 +23,7 @@ impl EventLoop {
                 known.remember(address, false);
             }
         }
-        self.peers.note_change();
+        self.shared.peers.note_change();
         self.facts.tell(NetEvent::Updated { peer });
         self.route(peer);
     }
@@ -33,7 +33,7 @@ impl EventLoop {
     pub(super) fn route(&mut self, peer: PeerId) {
         let protocols = self.swarm.behaviour().kad.protocol_names();
         let Some(protocol) = protocols.first().map(ToString::to_string) else { return };
-        let Some(known) = self.peers.get_mut(&peer) else { return };
+        let Some(known) = self.shared.peers.get_mut(&peer) else { return };
         if !known.is_admitted() || !known.protocols.contains(&clean(&protocol)) {
             return;
         }
@@ -57,14 +57,14 @@ impl EventLoop {
             near::Event::Gone { peer } => {
                 self.dials.remove_peer(Kind::Near, &peer);
                 self.allowed.set_near(self.dials.near_addresses());
-                self.peers.forget_stranger(&peer);
-                self.peers.note_change();
+                self.shared.peers.forget_stranger(&peer);
+                self.shared.peers.note_change();
             }
         }
     }
 
     fn on_near(&mut self, peer: PeerId, announced: &[Multiaddr]) {
-        if peer == self.local.peer {
+        if peer == self.shared.local.peer {
             return;
         }
         let interfaces = if_addrs::get_if_addrs().unwrap_or_else(|error| {
@@ -79,15 +79,15 @@ impl EventLoop {
         if near.is_empty() {
             return;
         }
-        let known = self.peers.entry(peer);
+        let known = self.shared.peers.entry(peer);
         for address in &near {
             known.remember(address, false);
         }
-        self.peers.note_change();
+        self.shared.peers.note_change();
         let added = self.dials.add_peer(Kind::Near, peer, near.clone());
         self.allowed.set_near(self.dials.near_addresses());
         if let Some(target) = added {
-            let at = Instant::now() + dialing::courtesy(&self.local.peer, &peer);
+            let at = Instant::now() + dialing::courtesy(&self.shared.local.peer, &peer);
             self.schedule_dial(target, at);
         }
         self.facts.tell(NetEvent::Discovered { peer, addresses: near });

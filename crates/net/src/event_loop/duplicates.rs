@@ -19,13 +19,13 @@ use crate::{event::Direction, limits};
 impl EventLoop {
     /// Whether this end settles duplicates with `peer`.
     pub(super) fn settles(&self, peer: &PeerId) -> bool {
-        self.local.peer < *peer
+        self.shared.local.peer < *peer
     }
 
     /// Chooses which connection to keep, and says hello there.
     pub(super) fn settle(&mut self, peer: PeerId) {
         let settles = self.settles(&peer);
-        let Some(known) = self.peers.get_mut(&peer) else { return };
+        let Some(known) = self.shared.peers.get_mut(&peer) else { return };
         // The newer one may be of another machine: its hello will say.
         let settles = settles && !known.instances.is_copied(Instant::now());
         let kept = match known.connections.as_slice() {
@@ -40,7 +40,7 @@ impl EventLoop {
 
     /// The end that settles has said hello on this connection: it is the one to keep.
     pub(super) fn settled_by_peer(&mut self, peer: PeerId, id: ConnectionId) {
-        let Some(known) = self.peers.get(&peer) else { return };
+        let Some(known) = self.shared.peers.get(&peer) else { return };
         let is_refused =
             known.connection(id).is_some_and(|one| matches!(one.theirs, Theirs::Refused(_)));
         // A second machine with the peer's key settles nothing.
@@ -52,21 +52,21 @@ impl EventLoop {
 
     /// The time of a surplus connection is over.
     pub(super) fn close_surplus(&mut self, peer: PeerId) {
-        let Some(known) = self.peers.get(&peer) else { return };
+        let Some(known) = self.shared.peers.get(&peer) else { return };
         let surplus = known.connections.iter().find(|connection| Some(connection.id) != known.kept);
         if let Some(id) = surplus.map(|connection| connection.id) {
-            self.local.counters.duplicates_closed.add();
+            self.shared.local.counters.duplicates_closed.add();
             self.swarm.close_connection(id);
         }
     }
 
     fn keep(&mut self, peer: PeerId, id: ConnectionId) {
-        let Some(known) = self.peers.get_mut(&peer) else { return };
+        let Some(known) = self.shared.peers.get_mut(&peer) else { return };
         let Some(connection) = known.connection(id) else { return };
         let unsaid = connection.ours == Ours::Pending && !connection.saying;
         if known.kept != Some(id) {
             known.kept = Some(id);
-            self.peers.note_change();
+            self.shared.peers.note_change();
         }
         if unsaid {
             self.start_hello(peer, id);

@@ -5,15 +5,17 @@
 //! ([`discovery`](crate::discovery)), searches (`search`), what others are told (`adverts`), and what
 //! becomes of what they tell (`leads`).
 
-use std::sync::Arc;
-
 use libp2p::{PeerId, Stream};
 use meshwork_core::{PeerQuery, Reason, discovery::leads::Leads};
 use rand::seq::SliceRandom;
 use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::{task::JoinSet, time::Instant};
 
-use super::{EventLoop, Timer, search::SearchId, sessions::Purpose};
+use super::{
+    EventLoop, Timer,
+    action::{Action, Purpose},
+    errand::Errand,
+};
 use crate::{
     behaviour::streams::{InboundStream, OpenError, Protocol},
     discovery::{self, ExchangeError, Heard, HeardAdvert},
@@ -41,25 +43,6 @@ pub(super) enum ExchangeDone {
 
 /// A request, and the stream for its answer.
 type HeardOn = (Heard, Counted<InboundStream>);
-
-/// Why this node opens an exchange.
-#[derive(Clone, Debug)]
-pub(super) enum Errand {
-    /// Both tell the other what they know.
-    Round,
-    /// A search asks for the peers that match.
-    Search(SearchId),
-    /// The peer is asked where this one is.
-    Seek(PeerId),
-    /// The peer is told of these, which have just come.
-    News(Arc<[PeerId]>),
-}
-
-impl Errand {
-    fn is_news(&self) -> bool {
-        matches!(self, Self::News(_))
-    }
-}
 
 /// Exchanges of ours that were begun and have not ended. A peer that never answers holds only a few
 /// of them, and news leave room for everything else.
@@ -162,14 +145,14 @@ impl EventLoop {
 
     /// The time of a round has come.
     pub(super) fn exchange_round(&mut self) {
-        let mut ready = self.ready_peers();
+        let mut ready = self.shared.peers.ready();
         ready.shuffle(&mut rand::rng());
         self.exchanges.armed = !ready.is_empty();
         if let Some(peer) = ready.first() {
             self.exchange_with(*peer, Errand::Round);
             self.timers.set(Instant::now() + limits::EXCHANGE_EVERY, Timer::Exchange);
         }
-        let now = self.local.clock.now();
+        let now = self.shared.local.clock.now();
         if self.exchanges.leads.sweep(now) {
             self.publish_leads_soon();
         }
@@ -178,7 +161,7 @@ impl EventLoop {
 
     /// Tells several ready peers at once.
     pub(super) fn exchange_with_many(&mut self) {
-        let mut ready = self.ready_peers();
+        let mut ready = self.shared.peers.ready();
         ready.shuffle(&mut rand::rng());
         for peer in ready.into_iter().take(limits::TOLD_PEERS) {
             self.exchange_with(peer, Errand::Round);
@@ -187,12 +170,14 @@ impl EventLoop {
 
     /// Says whom this node knows, and asks whom the peer knows. False if that cannot be now.
     pub(super) fn exchange_with(&mut self, peer: PeerId, errand: Errand) -> bool {
-        let Some(kept) = self.peers.get(&peer).and_then(|known| known.kept) else { return false };
+        let Some(kept) = self.shared.peers.get(&peer).and_then(|known| known.kept) else {
+            return false;
+        };
         if !self.exchanges.asking.begin(peer, errand.is_news()) {
             return false;
         }
-        let request = self.swarm.behaviour_mut().streams.open(peer, kept, Protocol::Discovery);
-        self.opening.insert(request, Purpose::Exchange { peer, errand });
+        let purpose = Purpose::Exchange { peer, errand };
+        self.act(Action::Open { connection: kept, purpose });
         true
     }
 
@@ -218,7 +203,8 @@ impl EventLoop {
             }
         };
         let request = DiscoveryRequest { known, query: query.map(Ok) };
-        let (limit, meter) = (self.local.settings.protocol_timeout, self.local.meter.clone());
+        let (limit, meter) =
+            (self.shared.local.settings.protocol_timeout, self.shared.local.meter.clone());
         self.exchanges.tasks.spawn(async move {
             let result = discovery::ask(stream, request, limit, &meter).await;
             ExchangeDone::Asked { peer, errand, result }
@@ -227,20 +213,21 @@ impl EventLoop {
 
     /// A peer wants to exchange.
     pub(super) fn on_inbound_discovery(&mut self, peer: PeerId, stream: InboundStream) {
-        let refused = self.may_ask(&peer, Asked::Query);
+        let refused = self.shared.peers.may_ask(&peer, Asked::Query, &self.shared.local.counters);
         let Some(stream) = self.discovery_stream(&peer, stream) else { return };
         let full = Reason::Busy { retry_after: limits::EXCHANGE_RETRY };
         let room = if self.exchanges.hearing < limits::EXCHANGES { Ok(()) } else { Err(full) };
         if let Err(reason) = refused.and(room) {
             // Strangers that take no answer hold up nobody's requests.
             if self.exchanges.refusing >= limits::EXCHANGES {
-                return self.local.counters.streams_refused.add();
+                return self.shared.local.counters.streams_refused.add();
             }
             self.exchanges.refusing += 1;
             return self.answer_exchange(stream, DiscoveryReply::Refused(reason), false);
         }
         self.exchanges.hearing += 1;
-        let (limit, meter) = (self.local.settings.protocol_timeout, self.local.meter.clone());
+        let (limit, meter) =
+            (self.shared.local.settings.protocol_timeout, self.shared.local.meter.clone());
         self.exchanges.tasks.spawn(async move {
             let result = discovery::hear(stream, limit, &meter).await;
             ExchangeDone::Heard { peer, result: result.map(Box::new) }
@@ -279,7 +266,7 @@ impl EventLoop {
 
     fn on_exchange_heard(&mut self, peer: PeerId, heard: Heard, stream: Counted<InboundStream>) {
         let Heard { known, query } = heard;
-        let now = self.local.clock.now();
+        let now = self.shared.local.clock.now();
         let told = known.iter().map(|heard| self.lead_status(&heard.advert, now)).collect();
         self.learn(known, peer);
         let (query, reply) = match query.transpose() {
@@ -309,7 +296,8 @@ impl EventLoop {
         reply: DiscoveryReply,
         heard: bool,
     ) {
-        let (limit, meter) = (self.local.settings.protocol_timeout, self.local.meter.clone());
+        let (limit, meter) =
+            (self.shared.local.settings.protocol_timeout, self.shared.local.meter.clone());
         self.exchanges.tasks.spawn(async move {
             discovery::answer(stream, reply, limit, &meter).await;
             ExchangeDone::Answered { heard }
@@ -317,9 +305,9 @@ impl EventLoop {
     }
 
     fn discovery_stream<S>(&self, peer: &PeerId, stream: S) -> Option<Counted<S>> {
-        let traffic = self.peers.get(peer)?.traffic.clone();
+        let traffic = self.shared.peers.get(peer)?.traffic.clone();
         let protocol = Protocol::Discovery.counted_as();
-        Some(Counted::new(stream, protocol, traffic, self.local.meter.clone()))
+        Some(Counted::new(stream, protocol, traffic, self.shared.local.meter.clone()))
     }
 }
 

@@ -9,8 +9,8 @@ use tokio::time::Instant;
 
 use super::{
     EventLoop, Timer,
+    action::{Action, Purpose},
     peers::{Ours, Peer, Theirs},
-    sessions::Purpose,
 };
 use crate::{
     behaviour::streams::{InboundStream, OpenError, Protocol},
@@ -47,7 +47,7 @@ impl EventLoop {
     /// Says hello on a connection, or notes that it is to be said when it can be.
     pub(super) fn start_hello(&mut self, peer: PeerId, id: ConnectionId) {
         let is_full = self.hellos_said >= limits::HELLOS;
-        let Some(known) = self.peers.get_mut(&peer) else { return };
+        let Some(known) = self.shared.peers.get_mut(&peer) else { return };
         let Some(connection) = known.connection_mut(id) else { return };
         if connection.saying || is_full {
             if is_full && !connection.renew {
@@ -60,17 +60,17 @@ impl EventLoop {
         connection.saying = true;
         connection.renew = false;
         self.hellos_said += 1;
-        let request = self.swarm.behaviour_mut().streams.open(peer, id, Protocol::Hello);
-        self.opening.insert(request, Purpose::Hello { peer, connection: id });
+        let purpose = Purpose::Hello { peer, connection: id };
+        self.act(Action::Open { connection: id, purpose });
     }
 
     /// Tells every peer to which something else is to be said than was.
     pub(super) fn renew_hellos(&mut self) {
         let mut stale = Vec::new();
-        for (peer, known) in self.peers.iter() {
+        for (peer, known) in self.shared.peers.iter() {
             let Some(kept) = known.kept_connection() else { continue };
             let told = kept.ours == Ours::Accepted && kept.said.is_some();
-            if told && kept.said.as_ref() != Some(&self.local.offered_to(peer)) {
+            if told && kept.said.as_ref() != Some(&self.shared.local.offered_to(peer)) {
                 stale.push((*peer, kept.id));
             }
         }
@@ -90,25 +90,27 @@ impl EventLoop {
             Ok(stream) => stream,
             Err(why) => return self.on_hello_not_opened(peer, id, &why),
         };
-        let advert = self.local.offered_to(&peer);
-        let connection = self.peers.get_mut(&peer).and_then(|known| known.connection_mut(id));
+        let advert = self.shared.local.offered_to(&peer);
+        let connection =
+            self.shared.peers.get_mut(&peer).and_then(|known| known.connection_mut(id));
         let Some(connection) = connection else {
             self.hello_finished();
             return;
         };
         connection.said = Some(advert.clone());
         let is_copied = |known: &Peer| known.instances.is_copied(Instant::now());
-        let copied = self.peers.get(&peer).is_some_and(is_copied);
+        let copied = self.shared.peers.get(&peer).is_some_and(is_copied);
         let hello = Hello {
             min_version: MIN_VERSION,
             max_version: MAX_VERSION,
-            network: self.local.settings.network.clone(),
-            seq: self.local.seq,
+            network: self.shared.local.settings.network.clone(),
+            seq: self.shared.local.seq,
             advert,
-            instance: self.local.settings.instance,
+            instance: self.shared.local.settings.instance,
             copied,
         };
-        let (limit, meter) = (self.local.settings.hello_timeout, self.local.meter.clone());
+        let (limit, meter) =
+            (self.shared.local.settings.hello_timeout, self.shared.local.meter.clone());
         let Some(stream) = self.counted(&peer, stream) else { return };
         self.hellos.spawn(async move {
             let result = hello::say(stream, hello, limit, &meter).await;
@@ -125,10 +127,11 @@ impl EventLoop {
     ) {
         if self.hellos.len() >= HELLO_TASKS {
             // It asks again.
-            self.local.counters.streams_refused.add();
+            self.shared.local.counters.streams_refused.add();
             return;
         }
-        let (limit, meter) = (self.local.settings.hello_timeout, self.local.meter.clone());
+        let (limit, meter) =
+            (self.shared.local.settings.hello_timeout, self.shared.local.meter.clone());
         let Some(stream) = self.counted(&peer, stream) else { return };
         self.hellos.spawn(async move {
             let result = hello::hear(stream, limit, &meter).await;
@@ -154,10 +157,10 @@ impl EventLoop {
 
     /// Does what the state of a peer asks for: tells that it is ready, keeps its connection.
     pub(super) fn refresh(&mut self, peer: PeerId) {
-        if self.peers.get(&peer).is_some() {
-            self.peers.note_change();
+        if self.shared.peers.get(&peer).is_some() {
+            self.shared.peers.note_change();
         }
-        let Some(known) = self.peers.get_mut(&peer) else { return };
+        let Some(known) = self.shared.peers.get_mut(&peer) else { return };
         let mut changed = Vec::new();
         for connection in &mut known.connections {
             let keep = connection.is_ready();
@@ -176,7 +179,7 @@ impl EventLoop {
         if known.announced.as_ref() != Some(&advert) {
             let first = known.announced.is_none();
             if first {
-                known.last_ready = Some(self.local.clock.now());
+                known.last_ready = Some(self.shared.local.clock.now());
             }
             known.announced = Some(advert.clone());
             known.remembered = Some(advert.clone());
@@ -188,8 +191,10 @@ impl EventLoop {
             self.publish_if_changed();
             self.facts.tell(NetEvent::Ready { peer, advert });
             if first {
-                self.watch(peer);
-                self.introduce(peer);
+                let watch = self.liveness.on_ready(peer, &self.shared);
+                self.perform(watch);
+                let greetings = self.links.on_ready(peer, &self.shared);
+                self.perform(greetings);
                 self.exchange_first(peer);
                 self.seek_through(peer);
             }
@@ -198,7 +203,7 @@ impl EventLoop {
 
     fn on_said(&mut self, peer: PeerId, id: ConnectionId, result: Result<HelloReply, HelloError>) {
         self.hello_finished();
-        let Some(known) = self.peers.get_mut(&peer) else { return };
+        let Some(known) = self.shared.peers.get_mut(&peer) else { return };
         let Some(connection) = known.connection_mut(id) else { return };
         connection.saying = false;
         match result {
@@ -220,7 +225,7 @@ impl EventLoop {
     }
 
     fn on_heard(&mut self, peer: PeerId, id: ConnectionId, hello: Hello, stream: Inbound) {
-        let Some(known) = self.peers.get_mut(&peer) else { return };
+        let Some(known) = self.shared.peers.get_mut(&peer) else { return };
         let within_quota = known.quotas.take(Asked::Hello);
         if known.connection(id).is_none() {
             return;
@@ -229,13 +234,13 @@ impl EventLoop {
             Err(retry_after) => Err(Reason::Busy { retry_after }),
             Ok(()) => self.judge(peer, id, hello),
         };
-        let Some(known) = self.peers.get_mut(&peer) else { return };
+        let Some(known) = self.shared.peers.get_mut(&peer) else { return };
         known.was_admitted |= judgement.is_ok();
         known.last_seen.touch();
         let reply = match judgement {
             Ok(()) => HelloReply::Admitted,
             Err(reason) => {
-                self.local.counters.hellos_refused.add();
+                self.shared.local.counters.hellos_refused.add();
                 HelloReply::Refused(reason)
             }
         };
@@ -248,13 +253,13 @@ impl EventLoop {
     /// Whether a peer is admitted by this hello.
     fn judge(&mut self, peer: PeerId, id: ConnectionId, hello: Hello) -> Result<(), Reason> {
         let (instance, copied) = (hello.instance, hello.copied);
-        let judged = hello::judge(&hello, &self.local.settings.network).and_then(|()| {
+        let judged = hello::judge(&hello, &self.shared.local.settings.network).and_then(|()| {
             if self.is_second_machine(peer, id, instance) {
                 return Err(Self::one_machine());
             }
             self.make_room(peer)
         });
-        let known = self.peers.get_mut(&peer);
+        let known = self.shared.peers.get_mut(&peer);
         if let Some(connection) = known.and_then(|known| known.connection_mut(id)) {
             connection.on_judged(&judged, hello);
         }
@@ -266,13 +271,14 @@ impl EventLoop {
 
     /// A stream of this protocol whose bytes are counted for its peer.
     fn counted<S>(&self, peer: &PeerId, stream: S) -> Option<Counted<S>> {
-        let traffic = self.peers.get(peer)?.traffic.clone();
+        let traffic = self.shared.peers.get(peer)?.traffic.clone();
         let protocol = Protocol::Hello.counted_as();
-        Some(Counted::new(stream, protocol, traffic, self.local.meter.clone()))
+        Some(Counted::new(stream, protocol, traffic, self.shared.local.meter.clone()))
     }
 
     fn answer(&mut self, stream: Inbound, reply: HelloReply) {
-        let (limit, meter) = (self.local.settings.hello_timeout, self.local.meter.clone());
+        let (limit, meter) =
+            (self.shared.local.settings.hello_timeout, self.shared.local.meter.clone());
         self.hellos.spawn(async move {
             hello::answer(stream, reply, limit, &meter).await;
             HelloDone::Answered
@@ -281,7 +287,7 @@ impl EventLoop {
 
     fn on_hello_not_opened(&mut self, peer: PeerId, id: ConnectionId, why: &OpenError) {
         self.hello_finished();
-        let Some(known) = self.peers.get_mut(&peer) else { return };
+        let Some(known) = self.shared.peers.get_mut(&peer) else { return };
         let Some(connection) = known.connection_mut(id) else { return };
         connection.saying = false;
         if *why == OpenError::NotSpoken {
@@ -294,9 +300,9 @@ impl EventLoop {
 
     /// Tries again while the peer has time for its hello; then gives the connection up.
     fn on_hello_failed(&mut self, peer: PeerId, id: ConnectionId, why: &str) {
-        let Some(known) = self.peers.get(&peer) else { return };
+        let Some(known) = self.shared.peers.get(&peer) else { return };
         let Some(connection) = known.connection(id) else { return };
-        if connection.since.elapsed() < self.local.settings.hello_timeout {
+        if connection.since.elapsed() < self.shared.local.settings.hello_timeout {
             self.timers.set(Instant::now() + limits::HELLO_RETRY, Timer::Hello(peer, id));
         } else {
             self.close_connection(peer, id, why.to_owned());
@@ -312,10 +318,10 @@ impl EventLoop {
     }
 
     fn say_again_if_changed(&mut self, peer: PeerId, id: ConnectionId) {
-        let connection = self.peers.get(&peer).and_then(|known| known.connection(id));
+        let connection = self.shared.peers.get(&peer).and_then(|known| known.connection(id));
         let Some(connection) = connection else { return };
         let changed = connection.ours == Ours::Accepted
-            && connection.said.as_ref() != Some(&self.local.offered_to(&peer));
+            && connection.said.as_ref() != Some(&self.shared.local.offered_to(&peer));
         if connection.renew || changed {
             self.start_hello(peer, id);
         }
@@ -326,7 +332,7 @@ impl EventLoop {
         self.hellos_said = self.hellos_said.saturating_sub(1);
         while self.hellos_said < limits::HELLOS {
             let Some(peer) = self.hellos_waiting.pop_front() else { return };
-            let waits = self.peers.get(&peer).and_then(|known| {
+            let waits = self.shared.peers.get(&peer).and_then(|known| {
                 known.connections.iter().find(|connection| connection.renew && !connection.saying)
             });
             if let Some(id) = waits.map(|connection| connection.id) {

@@ -13,7 +13,7 @@ use meshwork_core::{
 };
 use tokio::time::Instant;
 
-use super::{EventLoop, Timer, exchange::Errand};
+use super::{EventLoop, Timer, errand::Errand};
 use crate::{
     PeerStatus, address,
     clock::LastSeen,
@@ -28,11 +28,11 @@ impl EventLoop {
     /// Takes what a peer has passed on. An advert that is known already is no fault of the peer.
     pub(super) fn learn(&mut self, known: Vec<HeardAdvert>, informant: PeerId) {
         // One that has left while its signature was checked says nothing more of itself.
-        let left = self.peers.get(&informant).is_none_or(|known| !known.is_admitted());
+        let left = self.shared.peers.get(&informant).is_none_or(|known| !known.is_admitted());
         for heard in known {
             let is_late = left && heard.advert.peer == informant;
-            if is_late || heard.network != self.local.settings.network {
-                self.local.counters.adverts_ignored.add();
+            if is_late || heard.network != self.shared.local.settings.network {
+                self.shared.local.counters.adverts_ignored.add();
                 continue;
             }
             if let Err(error) = self.learn_one(heard, informant) {
@@ -47,7 +47,7 @@ impl EventLoop {
 
     fn learn_one(&mut self, heard: HeardAdvert, informant: PeerId) -> Result<(), Forged> {
         let HeardAdvert { mut advert, mut signed, .. } = heard;
-        let (peer, seq, now) = (advert.peer, advert.seq, self.local.clock.now());
+        let (peer, seq, now) = (advert.peer, advert.seq, self.shared.local.clock.now());
         // Only a peer that this node sees in a range can say where somebody in that range is, itself
         // included: a peer on the internet could name hosts of this node's own network otherwise.
         signed.retain_private(|address| self.is_shared_with(&informant, address));
@@ -55,7 +55,7 @@ impl EventLoop {
         advert.addresses.retain(|it| !is_private(it) || signed.private().any(|own| own == it));
         let said = (advert.addresses.clone(), advert.advert.clone());
         let before = self.exchanges.leads.get(&peer, now);
-        let may_count = peer != self.local.peer && advert.age < advert.life;
+        let may_count = peer != self.shared.local.peer && advert.age < advert.life;
         let is_newer = may_count && before.is_none_or(|lead| lead.advert.seq < seq);
         if is_newer && !signed.has_genuine_addresses() {
             return Err(Forged(peer));
@@ -72,13 +72,13 @@ impl EventLoop {
             }
             Err(Unheard::Old) => {
                 if !self.confirm(&peer, seq, signed, informant)? {
-                    self.local.counters.adverts_ignored.add();
+                    self.shared.local.counters.adverts_ignored.add();
                 } else if peer == informant {
                     self.note_signed(&peer, said.0);
                 }
             }
             Err(Unheard::Own | Unheard::Expired | Unheard::NoRoom) => {
-                self.local.counters.adverts_ignored.add();
+                self.shared.local.counters.adverts_ignored.add();
             }
         }
         Ok(())
@@ -114,7 +114,8 @@ impl EventLoop {
 
     /// A peer that is here has signed where it can be found, as far as that may be dialled.
     fn note_signed(&mut self, peer: &PeerId, mut addresses: Vec<Multiaddr>) {
-        let Some(known) = self.peers.get_mut(peer).filter(|known| known.is_admitted()) else {
+        let Some(known) = self.shared.peers.get_mut(peer).filter(|known| known.is_admitted())
+        else {
             return;
         };
         addresses.retain(|address| {
@@ -123,7 +124,7 @@ impl EventLoop {
         addresses.truncate(limits::PEER_ADDRESSES);
         if known.signed != addresses {
             known.signed = addresses;
-            self.peers.note_change();
+            self.shared.peers.note_change();
             self.route(*peer);
         }
     }
@@ -131,7 +132,7 @@ impl EventLoop {
     /// A peer says of itself what it has not said before: the others are told in a moment, but not
     /// again and again of one that changes all the time.
     fn note_news(&mut self, peer: PeerId) {
-        let Some(known) = self.peers.get_mut(&peer) else { return };
+        let Some(known) = self.shared.peers.get_mut(&peer) else { return };
         let is_fresh = known.told_of.is_none_or(|told| told.elapsed() >= limits::NEWS_PAUSE);
         let news = &mut self.exchanges.news;
         if !is_fresh || news.contains(&peer) || news.len() >= limits::NEWS {
@@ -169,8 +170,8 @@ impl EventLoop {
     /// Publishes what is known by hearsay of peers that are not connected, and what searches found.
     pub(super) fn publish_leads(&mut self) {
         self.exchanges.publish_due = false;
-        let now = self.local.clock.now();
-        let absent = |peer: &PeerId| !self.peers.get(peer).is_some_and(|p| p.is_connected());
+        let now = self.shared.local.clock.now();
+        let absent = |peer: &PeerId| !self.shared.peers.get(peer).is_some_and(|p| p.is_connected());
         let leads = self.exchanges.leads.iter(now).filter(|lead| absent(&lead.advert.peer));
         let mut leads: Vec<PeerStatus> =
             leads.map(|lead| self.lead_status(&lead.advert, lead.heard)).collect();
@@ -182,7 +183,7 @@ impl EventLoop {
     /// An advert that was heard of at `heard`; its subject was there when it signed it.
     pub(super) fn lead_status(&self, advert: &PeerAdvert, heard: Time) -> PeerStatus {
         let signed = heard.before(advert.age);
-        let seen = Arc::new(LastSeen::at(self.local.clock, signed));
+        let seen = Arc::new(LastSeen::at(self.shared.local.clock, signed));
         PeerStatus {
             addresses: advert.addresses.clone(),
             advert: Some(advert.advert.clone()),
@@ -192,7 +193,7 @@ impl EventLoop {
 
     /// The peer's last connection has ended: what others say of it is out of date.
     pub(super) fn forget_lead(&mut self, peer: &PeerId) {
-        if self.exchanges.leads.get(peer, self.local.clock.now()).is_some() {
+        if self.exchanges.leads.get(peer, self.shared.local.clock.now()).is_some() {
             self.exchanges.leads.forget(peer);
             self.publish_leads_soon();
         }

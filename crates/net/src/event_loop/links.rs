@@ -1,22 +1,28 @@
 //! Links with peers, and what is said on them: resources, health, echoes.
 //!
 //! Each side opens a link when it first has something to say, and answers on the link on which it
-//! was asked. A peer speaks for itself alone: what it says of others is refused.
+//! was asked. A peer reports about itself alone: a report about another peer is refused. Absent on
+//! purpose: when peers are asked for a sign of life (`liveness`).
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 use futures::FutureExt;
 use libp2p::PeerId;
-use meshwork_core::{HealthEvent, PeerState, Reason, ResourceEvent, ResourceUsage};
+use meshwork_core::{HealthEvent, HealthStatus, PeerState, Reason, ResourceEvent, ResourceUsage};
+use rustc_hash::FxHashMap;
 use tokio::{
-    sync::{mpsc, oneshot},
-    time::Instant,
+    sync::mpsc,
+    task::{JoinError, JoinSet},
 };
 
-use super::{EventLoop, sessions::Purpose};
+use super::{
+    action::{Action, Purpose},
+    peer_links::{Asker, PeerLinks, Pinger, Said},
+    shared::Shared,
+};
 use crate::{
-    behaviour::streams::{InboundStream, OpenError, Protocol},
+    behaviour::streams::{InboundStream, OpenError},
     error::AskError,
     event::{NetEvent, Pong},
     limits,
@@ -26,115 +32,79 @@ use crate::{
     wire::{HealthBody, HealthFrame, HealthReport, ResourceBody, ResourceFrame, ResourceReport},
 };
 
-/// What became of one link.
+/// All links.
+pub(super) struct Links {
+    /// Peers with a link, a question or an echo.
+    peers: FxHashMap<PeerId, PeerLinks>,
+    /// Open links, at most [`limits::LINKS`].
+    open: JoinSet<LinkDone>,
+    /// The number of the newest link.
+    last_link: u64,
+    /// What arrives on links, and the end that each link gets.
+    events: mpsc::Receiver<LinkEvent>,
+    events_in: mpsc::Sender<LinkEvent>,
+    /// The number of the newest question or echo.
+    last_ask: u64,
+    /// What this node reports about its machine and its health, once it was measured.
+    resources: Option<ResourceUsage>,
+    health: Option<HealthStatus>,
+}
+
+/// How one link has ended.
 pub(super) type LinkDone = (PeerId, LinkId, LinkEnd);
 
-/// Who waits for the resources of a peer.
-type Asker = oneshot::Sender<Result<ResourceUsage, AskError>>;
-
-/// The links with one peer, and what it was asked on them.
-#[derive(Debug, Default)]
-pub(super) struct Links {
-    resource: Outbound,
-    health: Outbound,
-    /// Links that the peer has opened; at most [`limits::LINK_STREAMS`] for each protocol.
-    inbound: Vec<(LinkId, mpsc::Sender<LinkFrame>)>,
-    /// Who waits for its resources; at most [`limits::ASKED`].
-    questions: Vec<(u64, Asker)>,
-    /// Echoes on their way; at most [`limits::ASKED`].
-    echoes: Vec<PendingEcho>,
+/// Something has happened on a link.
+pub(super) enum OnLink {
+    /// It has ended.
+    Done(Result<LinkDone, JoinError>),
+    /// A frame has arrived.
+    Frame(LinkEvent),
 }
 
-/// The link that this node opens.
-#[derive(Debug, Default)]
-enum Outbound {
-    #[default]
-    None,
-    /// What is to be said once it is open; at most [`limits::LINK_WAITING`].
-    Opening(Vec<LinkFrame>),
-    Open(LinkId, mpsc::Sender<LinkFrame>),
-}
-
-#[derive(Debug)]
-struct PendingEcho {
+/// The peer that sent a frame, and the number in it.
+#[derive(Clone, Copy)]
+struct Origin {
+    peer: PeerId,
     id: u64,
-    sent: Instant,
-    /// Who wants to know; nobody if it only asks whether the peer is there.
-    reply: Option<oneshot::Sender<Result<Pong, AskError>>>,
 }
+
+// === The links themselves ===
 
 impl Links {
-    fn outbound(&mut self, protocol: LinkProtocol) -> &mut Outbound {
-        match protocol {
-            LinkProtocol::Resource => &mut self.resource,
-            LinkProtocol::Health => &mut self.health,
+    pub(super) fn new() -> Self {
+        let (events_in, events) = mpsc::channel(limits::LINK_EVENTS);
+        Self {
+            peers: FxHashMap::default(),
+            open: JoinSet::new(),
+            last_link: 0,
+            events,
+            events_in,
+            last_ask: 0,
+            resources: None,
+            health: None,
         }
     }
 
-    /// Closes all links. What was asked is not answered any more, and `why` is what its callers are
-    /// told.
-    pub(super) fn reset(&mut self, why: &AskError) {
-        let Self { questions, echoes, .. } = std::mem::take(self);
-        for (_, reply) in questions {
-            // Whoever asked may have stopped waiting.
-            reply.send(Err(why.clone())).ok();
-        }
-        for reply in echoes.into_iter().filter_map(|echo| echo.reply) {
-            reply.send(Err(why.clone())).ok();
-        }
-    }
-
-    /// Forgets what was asked and not answered in `time`; its callers have gone.
-    pub(super) fn sweep(&mut self, time: Duration) {
-        self.questions.retain(|(_, reply)| !reply.is_closed());
-        self.echoes.retain(|echo| echo.sent.elapsed() < time);
-    }
-}
-
-impl EventLoop {
-    /// Says something to a peer on the link of this node; opens one if there is none.
-    fn say(&mut self, peer: PeerId, frame: LinkFrame) {
-        let protocol = match frame {
-            LinkFrame::Resource(_) => LinkProtocol::Resource,
-            LinkFrame::Health(_) => LinkProtocol::Health,
-        };
-        let Some(known) = self.peers.get_mut(&peer) else { return };
-        let Some(kept) = known.kept else { return };
-        match known.links.outbound(protocol) {
-            Outbound::Open(_, outbox) => {
-                if outbox.try_send(frame).is_err() {
-                    self.local.counters.reports_dropped.add();
-                }
-            }
-            Outbound::Opening(waiting) => {
-                if waiting.len() >= limits::LINK_WAITING {
-                    waiting.remove(0);
-                    self.local.counters.reports_dropped.add();
-                }
-                waiting.push(frame);
-            }
-            none @ Outbound::None => {
-                *none = Outbound::Opening(vec![frame]);
-                let stream = match protocol {
-                    LinkProtocol::Resource => Protocol::Resource,
-                    LinkProtocol::Health => Protocol::Health,
-                };
-                let request = self.swarm.behaviour_mut().streams.open(peer, kept, stream);
-                self.opening.insert(request, Purpose::Link { peer, protocol });
-            }
+    /// What happens next on a link. Frames are taken only if `takes_frames`: each may become a fact.
+    pub(super) async fn next(&mut self, takes_frames: bool) -> Option<OnLink> {
+        tokio::select! {
+            biased;
+            Some(done) = self.open.join_next() => Some(OnLink::Done(done)),
+            Some(event) = self.events.recv(), if takes_frames => Some(OnLink::Frame(event)),
+            else => None,
         }
     }
 
     /// The stream for a link of this node is open, or is not.
-    pub(super) fn on_link_stream(
+    pub(super) fn on_stream(
         &mut self,
         peer: PeerId,
         protocol: LinkProtocol,
         stream: Result<libp2p::Stream, OpenError>,
+        shared: &Shared,
     ) {
-        let Some(known) = self.peers.get_mut(&peer) else { return };
-        let outbound = known.links.outbound(protocol);
-        let Outbound::Opening(waiting) = std::mem::take(outbound) else { return };
+        let Some(links) = self.peers.get_mut(&peer) else { return };
+        let Some(waiting) = links.take_waiting(protocol) else { return };
         let stream = match stream {
             Ok(stream) => stream,
             Err(error) => {
@@ -143,125 +113,157 @@ impl EventLoop {
                 return;
             }
         };
-        let Some((id, outbox)) = self.start_link(peer, protocol, stream) else { return };
+        let started = self.start(peer, protocol, stream, shared);
+        let Some((id, outbox)) = started else { return };
         for frame in waiting {
-            // Shorter than an outbox.
+            // There are fewer of them than places in an outbox.
             outbox.try_send(frame).ok();
         }
-        if let Some(known) = self.peers.get_mut(&peer) {
-            *known.links.outbound(protocol) = Outbound::Open(id, outbox);
+        if let Some(links) = self.peers.get_mut(&peer) {
+            links.on_open(protocol, id, outbox);
         }
     }
 
     /// A peer has opened a link.
-    pub(super) fn on_inbound_link(
+    pub(super) fn on_inbound(
         &mut self,
         peer: PeerId,
         protocol: LinkProtocol,
         stream: InboundStream,
+        shared: &Shared,
     ) {
-        let Some((id, outbox)) = self.start_link(peer, protocol, stream) else { return };
-        if let Some(known) = self.peers.get_mut(&peer) {
-            known.links.inbound.push((id, outbox));
+        if let Some((id, outbox)) = self.start(peer, protocol, stream, shared) {
+            self.peers.entry(peer).or_default().on_inbound(id, outbox);
         }
     }
 
-    fn start_link<S>(
+    /// A link has ended. A peer that broke the protocol on it is expelled.
+    pub(super) fn on_done(&mut self, (peer, id, end): LinkDone) -> Option<Action> {
+        tracing::debug!(%peer, link = id.0, why = %end, "link ended");
+        if let Some(links) = self.peers.get_mut(&peer) {
+            links.on_end(id);
+            if links.is_empty() {
+                self.peers.remove(&peer);
+            }
+        }
+        if !end.is_violation() {
+            return None;
+        }
+        self.close(&peer, &AskError::Broken(end.to_string()));
+        Some(Action::Expel { peer, why: "it broke the protocol on a link" })
+    }
+
+    /// The last connection to the peer is gone.
+    pub(super) fn on_disconnected(&mut self, peer: &PeerId) {
+        self.close(peer, &AskError::NotReady);
+    }
+
+    /// Forgets questions and echoes that were not answered in `time`.
+    pub(super) fn sweep(&mut self, time: Duration) {
+        self.peers.retain(|_, links| {
+            links.sweep(time);
+            !links.is_empty()
+        });
+    }
+
+    fn close(&mut self, peer: &PeerId, why: &AskError) {
+        if let Some(links) = self.peers.remove(peer) {
+            links.close(why);
+        }
+    }
+
+    /// Starts a link on a stream; none if there are too many.
+    fn start<S>(
         &mut self,
         peer: PeerId,
         protocol: LinkProtocol,
         stream: S,
+        shared: &Shared,
     ) -> Option<(LinkId, mpsc::Sender<LinkFrame>)>
     where
         S: futures::AsyncRead + futures::AsyncWrite + Unpin + Send + 'static,
     {
-        if self.links.len() >= limits::LINKS {
-            self.local.counters.streams_refused.add();
+        if self.open.len() >= limits::LINKS {
+            shared.local.counters.streams_refused.add();
             return None;
         }
-        let known = self.peers.get(&peer)?;
-        let counted_as = match protocol {
-            LinkProtocol::Resource => Protocol::Resource.counted_as(),
-            LinkProtocol::Health => Protocol::Health.counted_as(),
-        };
-        let stream =
-            Counted::new(stream, counted_as, known.traffic.clone(), self.local.meter.clone());
-        self.next_link += 1;
-        let id = LinkId(self.next_link);
+        let known = shared.peers.get(&peer)?;
+        let counted_as = Purpose::Link { peer, protocol }.protocol().counted_as();
+        let traffic = Arc::clone(&known.traffic);
+        let stream = Counted::new(stream, counted_as, traffic, shared.local.meter.clone());
+        self.last_link += 1;
+        let id = LinkId(self.last_link);
         let (outbox_in, outbox) = mpsc::channel(limits::LINK_OUTBOX);
         let link = Link {
             peer,
             protocol,
             outbox,
             answers: outbox_in.downgrade(),
-            events: self.link_events_in.clone(),
-            last_seen: known.last_seen.clone(),
-            meter: self.local.meter.clone(),
+            events: self.events_in.clone(),
+            last_seen: Arc::clone(&known.last_seen),
+            meter: shared.local.meter.clone(),
         };
-        self.links.spawn(link.run(stream).map(move |end| (peer, id, end)));
+        self.open.spawn(link.run(stream).map(move |end| (peer, id, end)));
         Some((id, outbox_in))
     }
+}
 
-    /// A link has ended; who broke the protocol on it goes.
-    pub(super) fn on_link_done(&mut self, (peer, id, end): LinkDone) {
-        tracing::debug!(%peer, link = id.0, why = %end, "link ended");
-        if let Some(known) = self.peers.get_mut(&peer) {
-            let Links { resource, health, inbound, .. } = &mut known.links;
-            inbound.retain(|(link, _)| *link != id);
-            for outbound in [resource, health] {
-                if matches!(outbound, Outbound::Open(link, _) if *link == id) {
-                    *outbound = Outbound::None;
-                }
-            }
-        }
-        if end.is_violation() {
-            if let Some(known) = self.peers.get_mut(&peer) {
-                known.links.reset(&AskError::Broken(end.to_string()));
-            }
-            self.expel(peer, "it broke the protocol on a link");
-        }
-    }
+// === What peers say ===
 
-    /// A peer has said something on a link.
-    pub(super) fn on_link_event(&mut self, event: LinkEvent) {
+impl Links {
+    /// A frame has arrived on a link.
+    pub(super) fn on_frame(&mut self, event: LinkEvent, shared: &mut Shared) -> Vec<Action> {
         let LinkEvent { peer, frame, answer: place } = event;
-        match frame {
-            LinkFrame::Resource(ResourceFrame { id, body }) => {
-                let answer = self.on_resource_frame(peer, id, body);
-                if let (Some(body), Some(place)) = (answer, place) {
-                    place.send(LinkFrame::Resource(ResourceFrame { id, body }));
-                }
-            }
-            LinkFrame::Health(HealthFrame { id, body }) => {
-                let answer = self.on_health_frame(peer, id, body);
-                if let (Some(body), Some(place)) = (answer, place) {
-                    place.send(LinkFrame::Health(HealthFrame { id, body }));
-                }
-            }
+        let mut actions = Vec::new();
+        let origin = |id| Origin { peer, id };
+        let answer = match frame {
+            LinkFrame::Resource(ResourceFrame { id, body }) => self
+                .on_resource_frame(origin(id), body, shared, &mut actions)
+                .map(|body| LinkFrame::Resource(ResourceFrame { id, body })),
+            LinkFrame::Health(HealthFrame { id, body }) => self
+                .on_health_frame(origin(id), body, shared, &mut actions)
+                .map(|body| LinkFrame::Health(HealthFrame { id, body })),
+        };
+        if let (Some(answer), Some(place)) = (answer, place) {
+            place.send(answer);
         }
+        actions
     }
 
     fn on_resource_frame(
         &mut self,
-        peer: PeerId,
-        id: u64,
+        Origin { peer, id }: Origin,
         body: ResourceBody,
+        shared: &mut Shared,
+        actions: &mut Vec<Action>,
     ) -> Option<ResourceBody> {
         match body {
             ResourceBody::Report(report) => {
-                let reason = self.on_resource_report(peer, id, *report).err()?;
-                if matches!(reason, Reason::InvalidMessage { .. } | Reason::Denied { .. }) {
-                    // If it was an answer, whoever asked need not wait for another.
-                    self.answer_question(&peer, id, Err(AskError::Broken(reason.to_string())));
+                match read_report(&peer, *report, shared) {
+                    Ok(usage) => {
+                        self.answer_question(&peer, id, Ok(usage));
+                        actions.push(Action::Publish);
+                        actions.push(Action::Tell(NetEvent::Resources { peer, usage }));
+                        None
+                    }
+                    Err(reason) => {
+                        if matches!(reason, Reason::InvalidMessage { .. } | Reason::Denied { .. }) {
+                            // If it was an answer, its caller need not wait for another.
+                            let error = AskError::Broken(reason.to_string());
+                            self.answer_question(&peer, id, Err(error));
+                        }
+                        Some(ResourceBody::Refused(reason))
+                    }
                 }
-                Some(ResourceBody::Refused(reason))
             }
-            ResourceBody::Question => Some(match self.may_ask(&peer, Asked::Question) {
-                Err(reason) => ResourceBody::Refused(reason),
-                Ok(()) => self
-                    .own_report()
-                    .map_or(ResourceBody::Refused(Reason::NotFound), ResourceBody::Report),
-            }),
+            ResourceBody::Question => {
+                Some(match shared.peers.may_ask(&peer, Asked::Question, &shared.local.counters) {
+                    Err(reason) => ResourceBody::Refused(reason),
+                    Ok(()) => self
+                        .own_report()
+                        .map_or(ResourceBody::Refused(Reason::NotFound), ResourceBody::Report),
+                })
+            }
             ResourceBody::Refused(reason) => {
                 self.answer_question(&peer, id, Err(AskError::Refused(reason)));
                 None
@@ -271,48 +273,31 @@ impl EventLoop {
         }
     }
 
-    /// A peer tells of its machine. What is not believed is refused, and nothing of it kept.
-    fn on_resource_report(
+    fn on_health_frame(
         &mut self,
-        peer: PeerId,
-        id: u64,
-        report: ResourceReport,
-    ) -> Result<(), Reason> {
-        self.may_ask(&peer, Asked::Report)?;
-        if !report.is_about(&peer) {
-            return Err(not_its_own());
-        }
-        let mut usage = report
-            .usage
-            .checked()
-            .map_err(|error| Reason::InvalidMessage { detail: error.to_string() })?;
-        let age = TimeDelta::from_std(report.age.min(limits::REPORT_AGE)).unwrap_or_default();
-        usage.measured_at = crate::clock::time_of_day() - age;
-        if let Some(known) = self.peers.get_mut(&peer) {
-            known.resources = Some(usage);
-            self.peers.note_change();
-        }
-        self.answer_question(&peer, id, Ok(usage));
-        self.publish_if_changed();
-        self.facts.tell(NetEvent::Resources { peer, usage });
-        Ok(())
-    }
-
-    fn on_health_frame(&mut self, peer: PeerId, id: u64, body: HealthBody) -> Option<HealthBody> {
+        Origin { peer, id }: Origin,
+        body: HealthBody,
+        shared: &mut Shared,
+        actions: &mut Vec<Action>,
+    ) -> Option<HealthBody> {
         match body {
-            HealthBody::Echo => Some(match self.may_ask(&peer, Asked::Echo) {
-                Ok(()) => HealthBody::Echoed,
-                Err(reason) => HealthBody::Refused(reason),
-            }),
+            HealthBody::Echo => {
+                Some(match shared.peers.may_ask(&peer, Asked::Echo, &shared.local.counters) {
+                    Ok(()) => HealthBody::Echoed,
+                    Err(reason) => HealthBody::Refused(reason),
+                })
+            }
             HealthBody::Echoed => {
-                self.on_echoed(&peer, id);
+                self.on_echoed(Origin { peer, id }, shared, actions);
                 None
             }
             HealthBody::Report(report) => {
-                self.on_health_report(peer, *report).err().map(HealthBody::Refused)
+                on_health_report(peer, *report, shared, actions).err().map(HealthBody::Refused)
             }
             HealthBody::Refused(reason) => {
-                self.end_echo(&peer, id, Err(AskError::Refused(reason)));
+                if let Some(links) = self.peers.get_mut(&peer) {
+                    links.end_echo(id, Err(AskError::Refused(reason)));
+                }
                 None
             }
             HealthBody::Unsupported(_) => None,
@@ -320,120 +305,193 @@ impl EventLoop {
         }
     }
 
-    fn on_health_report(&mut self, peer: PeerId, report: HealthReport) -> Result<(), Reason> {
-        self.may_ask(&peer, Asked::Report)?;
-        if !report.is_about(&peer) {
-            return Err(not_its_own());
+    fn on_echoed(
+        &mut self,
+        Origin { peer, id }: Origin,
+        shared: &mut Shared,
+        actions: &mut Vec<Action>,
+    ) {
+        let Some(known) = shared.peers.get_mut(&peer) else { return };
+        let links = self.peers.get_mut(&peer);
+        let Some((links, round_trip)) = links.and_then(|links| {
+            let round_trip = links.round_trip(id)?;
+            Some((links, round_trip))
+        }) else {
+            // Too late, or never sent.
+            shared.local.counters.strays.add();
+            return;
+        };
+        let is_first = known.latency.is_none();
+        known.measured(round_trip);
+        let Some(kept) = known.kept_connection() else { return };
+        let transport = if kept.quic { "quic" } else { "tcp" };
+        let pong = Pong { peer, round_trip, address: kept.address.clone(), transport };
+        shared.peers.note_change();
+        links.end_echo(id, Ok(pong));
+        actions.push(Action::Publish);
+        actions.push(Action::Tell(NetEvent::Measured { peer, round_trip }));
+        if is_first {
+            // The first is measured while much else begins.
+            actions.push(Action::Echo(peer));
         }
-        if let Some(known) = self.peers.get_mut(&peer) {
-            known.health = Some(report.status.clone());
-            self.peers.note_change();
-        }
-        self.publish_if_changed();
-        self.facts.tell(NetEvent::Health { peer, status: report.status });
-        Ok(())
     }
 
-    /// Whether a peer is served: it is admitted, and within its quota.
-    pub(super) fn may_ask(&mut self, peer: &PeerId, asked: Asked) -> Result<(), Reason> {
-        let Some(known) = self.peers.get(peer) else { return Err(Reason::NotFound) };
-        if !known.is_admitted() {
-            let detail = known.state().why().unwrap_or_default();
-            return Err(Reason::NotAdmitted { detail });
+    fn answer_question(&mut self, peer: &PeerId, id: u64, result: Result<ResourceUsage, AskError>) {
+        if let Some(links) = self.peers.get_mut(peer) {
+            links.answer_question(id, result);
         }
-        known.quotas.take(asked).map_err(|retry_after| {
-            self.local.counters.over_quota.add();
-            Reason::Busy { retry_after }
-        })
+    }
+}
+
+/// Reads what a peer reports about its machine. What is not believed is refused, and nothing of it
+/// kept.
+fn read_report(
+    peer: &PeerId,
+    report: ResourceReport,
+    shared: &mut Shared,
+) -> Result<ResourceUsage, Reason> {
+    shared.peers.may_ask(peer, Asked::Report, &shared.local.counters)?;
+    if !report.is_about(peer) {
+        return Err(not_its_own());
+    }
+    let mut usage = report
+        .usage
+        .checked()
+        .map_err(|error| Reason::InvalidMessage { detail: error.to_string() })?;
+    let age = TimeDelta::from_std(report.age.min(limits::REPORT_AGE)).unwrap_or_default();
+    usage.measured_at = crate::clock::time_of_day() - age;
+    if let Some(known) = shared.peers.get_mut(peer) {
+        known.resources = Some(usage);
+        shared.peers.note_change();
+    }
+    Ok(usage)
+}
+
+fn on_health_report(
+    peer: PeerId,
+    report: HealthReport,
+    shared: &mut Shared,
+    actions: &mut Vec<Action>,
+) -> Result<(), Reason> {
+    shared.peers.may_ask(&peer, Asked::Report, &shared.local.counters)?;
+    if !report.is_about(&peer) {
+        return Err(not_its_own());
+    }
+    if let Some(known) = shared.peers.get_mut(&peer) {
+        known.health = Some(report.status.clone());
+        shared.peers.note_change();
+    }
+    actions.push(Action::Publish);
+    actions.push(Action::Tell(NetEvent::Health { peer, status: report.status }));
+    Ok(())
+}
+
+fn not_its_own() -> Reason {
+    Reason::Denied { detail: "a node reports about itself alone".to_owned() }
+}
+
+// === What this node says ===
+
+impl Links {
+    /// What this node last measured of its machine.
+    pub(super) fn resources(&self) -> Option<&ResourceUsage> {
+        self.resources.as_ref()
     }
 
-    /// What handles ask of the resource protocol.
-    pub(super) fn on_resource_command(&mut self, event: ResourceEvent, reply: Asker) {
+    /// A handle uses the resource protocol.
+    pub(super) fn on_resource_command(
+        &mut self,
+        event: ResourceEvent,
+        reply: Asker,
+        shared: &Shared,
+    ) -> Vec<Action> {
         match event {
             ResourceEvent::UpdateResources(usage) => {
                 self.resources = Some(usage);
-                for peer in self.ready_peers() {
-                    self.report_resources(peer);
-                }
+                // The caller may have stopped waiting.
                 reply.send(Ok(usage)).ok();
+                let ready = shared.peers.ready().into_iter();
+                ready.filter_map(|peer| self.report_resources(peer, shared)).collect()
             }
             ResourceEvent::GetPeerResources(peer) => {
-                let id = self.next_ask();
-                let Some(links) = self.asked(&peer) else {
-                    reply.send(Err(AskError::NotReady)).ok();
-                    return;
-                };
-                if links.questions.len() >= limits::ASKED {
-                    reply.send(Err(AskError::Busy)).ok();
-                    return;
-                }
-                links.questions.push((id, reply));
-                let body = ResourceBody::Question;
-                self.say(peer, LinkFrame::Resource(ResourceFrame { id, body }));
+                self.ask_resources(peer, reply, shared).into_iter().collect()
             }
         }
     }
 
-    /// What handles ask of the health protocol. Looking how the node is is not the loop's business.
-    pub(super) fn on_health_command(&mut self, event: HealthEvent) {
-        let HealthEvent::ReportHealth(status) = event else { return };
+    /// A handle uses the health protocol. Only reports come here: the node measures its health
+    /// without the loop.
+    pub(super) fn on_health_command(&mut self, event: HealthEvent, shared: &Shared) -> Vec<Action> {
+        let HealthEvent::ReportHealth(status) = event else { return Vec::new() };
         self.health = Some(status);
-        for peer in self.ready_peers() {
-            self.report_health(peer);
-        }
+        let ready = shared.peers.ready().into_iter();
+        ready.filter_map(|peer| self.report_health(peer, shared)).collect()
     }
 
-    /// A handle wants to know how far away a peer is.
+    /// A handle wants to know the round trip to a peer.
     pub(super) fn on_echo_command(
         &mut self,
         peer: PeerId,
-        reply: oneshot::Sender<Result<Pong, AskError>>,
-    ) {
-        match self.asked(&peer).map(|links| links.echoes.len()) {
-            None => {
-                reply.send(Err(AskError::NotReady)).ok();
+        reply: Pinger,
+        shared: &Shared,
+    ) -> Option<Action> {
+        let error = match self.asked(&peer, shared) {
+            Some(links) if links.has_room_for_echo() => {
+                return self.echo(peer, Some(reply), shared);
             }
-            Some(waiting) if waiting >= limits::ASKED => {
-                reply.send(Err(AskError::Busy)).ok();
-            }
-            Some(_) => self.echo(peer, Some(reply)),
-        }
+            Some(_) => AskError::Busy,
+            None => AskError::NotReady,
+        };
+        reply.send(Err(error)).ok();
+        None
     }
 
     /// Asks a peer for a sign of life.
     pub(super) fn echo(
         &mut self,
         peer: PeerId,
-        reply: Option<oneshot::Sender<Result<Pong, AskError>>>,
-    ) {
+        reply: Option<Pinger>,
+        shared: &Shared,
+    ) -> Option<Action> {
         let id = self.next_ask();
-        let Some(links) = self.asked(&peer) else { return };
-        if links.echoes.len() < limits::ASKED {
-            links.echoes.push(PendingEcho { id, sent: Instant::now(), reply });
-            self.say(peer, LinkFrame::Health(HealthFrame { id, body: HealthBody::Echo }));
-        }
+        let links = self.asked(&peer, shared).filter(|links| links.has_room_for_echo())?;
+        links.ask_echo(id, reply);
+        let body = HealthBody::Echo;
+        self.say(peer, LinkFrame::Health(HealthFrame { id, body }), shared)
     }
 
-    /// Tells a peer that is ready what this node's machine is, how the node is, and measures how far
-    /// away it is.
-    pub(super) fn introduce(&mut self, peer: PeerId) {
-        self.report_resources(peer);
-        self.report_health(peer);
-        self.echo(peer, None);
+    /// A peer has become ready: tells it about this node's machine and health, and measures the
+    /// round trip.
+    pub(super) fn on_ready(&mut self, peer: PeerId, shared: &Shared) -> Vec<Action> {
+        let resources = self.report_resources(peer, shared);
+        let health = self.report_health(peer, shared);
+        let echo = self.echo(peer, None, shared);
+        [resources, health, echo].into_iter().flatten().collect()
     }
 
-    fn report_resources(&mut self, peer: PeerId) {
-        if let Some(report) = self.own_report() {
-            let body = ResourceBody::Report(report);
-            self.say(peer, LinkFrame::Resource(ResourceFrame { id: 0, body }));
+    fn ask_resources(&mut self, peer: PeerId, caller: Asker, shared: &Shared) -> Option<Action> {
+        let id = self.next_ask();
+        let refused = match self.asked(&peer, shared) {
+            None => Err((caller, AskError::NotReady)),
+            Some(links) => links.ask_resources(id, caller).map_err(|it| (it, AskError::Busy)),
+        };
+        if let Err((caller, error)) = refused {
+            caller.send(Err(error)).ok();
+            return None;
         }
+        let body = ResourceBody::Question;
+        self.say(peer, LinkFrame::Resource(ResourceFrame { id, body }), shared)
     }
 
-    fn report_health(&mut self, peer: PeerId) {
-        if let Some(status) = self.health.clone() {
-            let body = HealthBody::Report(Box::new(HealthReport { status, subject: None }));
-            self.say(peer, LinkFrame::Health(HealthFrame { id: 0, body }));
-        }
+    fn report_resources(&mut self, peer: PeerId, shared: &Shared) -> Option<Action> {
+        let body = ResourceBody::Report(self.own_report()?);
+        self.say(peer, LinkFrame::Resource(ResourceFrame { id: 0, body }), shared)
+    }
+
+    fn report_health(&mut self, peer: PeerId, shared: &Shared) -> Option<Action> {
+        let status = self.health.clone()?;
+        let body = HealthBody::Report(Box::new(HealthReport { status, subject: None }));
+        self.say(peer, LinkFrame::Health(HealthFrame { id: 0, body }), shared)
     }
 
     fn own_report(&self) -> Option<Box<ResourceReport>> {
@@ -442,69 +500,30 @@ impl EventLoop {
         Some(Box::new(ResourceReport { usage, age, subject: None }))
     }
 
-    fn on_echoed(&mut self, peer: &PeerId, id: u64) {
-        let Some(known) = self.peers.get_mut(peer) else { return };
-        let Some(echo) = known.links.echoes.iter().find(|echo| echo.id == id) else {
-            // Too late, or never sent.
-            self.local.counters.strays.add();
-            return;
-        };
-        let round_trip = echo.sent.elapsed();
-        let is_first = known.latency.is_none();
-        known.measured(round_trip);
-        let Some(kept) = known.kept_connection() else { return };
-        let (address, quic) = (kept.address.clone(), kept.quic);
-        let pong = Pong { peer: *peer, round_trip, address, transport: transport(quic) };
-        self.peers.note_change();
-        self.end_echo(peer, id, Ok(pong));
-        self.publish_if_changed();
-        self.facts.tell(NetEvent::Measured { peer: *peer, round_trip });
-        if is_first {
-            // The first is measured while much else begins.
-            self.echo(*peer, None);
+    /// Sends a frame on the link of this node; asks for a stream if there is no link.
+    fn say(&mut self, peer: PeerId, frame: LinkFrame, shared: &Shared) -> Option<Action> {
+        let connection = shared.peers.get(&peer)?.kept?;
+        let protocol = frame.protocol();
+        match self.peers.entry(peer).or_default().say(frame) {
+            Said::Queued => None,
+            Said::Dropped => {
+                shared.local.counters.reports_dropped.add();
+                None
+            }
+            Said::NeedsLink => {
+                Some(Action::Open { connection, purpose: Purpose::Link { peer, protocol } })
+            }
         }
     }
 
-    fn end_echo(&mut self, peer: &PeerId, id: u64, result: Result<Pong, AskError>) {
-        let Some(known) = self.peers.get_mut(peer) else { return };
-        let echoes = &mut known.links.echoes;
-        if let Some(at) = echoes.iter().position(|echo| echo.id == id)
-            && let Some(reply) = echoes.remove(at).reply
-        {
-            reply.send(result).ok();
-        }
-    }
-
-    fn answer_question(&mut self, peer: &PeerId, id: u64, result: Result<ResourceUsage, AskError>) {
-        let Some(known) = self.peers.get_mut(peer) else { return };
-        let questions = &mut known.links.questions;
-        if let Some(at) = questions.iter().position(|(asked, _)| *asked == id) {
-            let (_, reply) = questions.remove(at);
-            reply.send(result).ok();
-        }
-    }
-
-    /// Where what is asked of a peer is kept; none if it is not ready.
-    fn asked(&mut self, peer: &PeerId) -> Option<&mut Links> {
-        let known = self.peers.get_mut(peer)?;
-        (known.state() == PeerState::Ready).then_some(&mut known.links)
-    }
-
-    pub(super) fn ready_peers(&self) -> Vec<PeerId> {
-        let ready = self.peers.iter().filter(|(_, known)| known.state() == PeerState::Ready);
-        ready.map(|(peer, _)| *peer).collect()
+    /// The links with a peer that may be asked; none if it is not ready.
+    fn asked(&mut self, peer: &PeerId, shared: &Shared) -> Option<&mut PeerLinks> {
+        let is_ready = shared.peers.get(peer)?.state() == PeerState::Ready;
+        is_ready.then(|| self.peers.entry(*peer).or_default())
     }
 
     fn next_ask(&mut self) -> u64 {
-        self.next_ask += 1;
-        self.next_ask
+        self.last_ask += 1;
+        self.last_ask
     }
-}
-
-fn transport(quic: bool) -> &'static str {
-    if quic { "quic" } else { "tcp" }
-}
-
-fn not_its_own() -> Reason {
-    Reason::Denied { detail: "a node reports about itself alone".to_owned() }
 }

@@ -1,5 +1,5 @@
-//! Watches over peers that are ready: asks those that are quiet for a sign of life, and lets go of
-//! those that give none.
+//! Liveness of ready peers: a quiet peer is asked for a sign of life, and disconnected if it gives
+//! none.
 //!
 //! Everything that arrives from a peer counts. A peer that has said nothing for an interval is asked;
 //! as an echo is heard by both ends, one of them asks. A busy connection carries an echo now and then,
@@ -7,19 +7,30 @@
 
 use libp2p::PeerId;
 use meshwork_core::{PeerState, health::detector::Detector};
+use rustc_hash::FxHashMap;
 use tokio::time::{Duration, Instant};
 
-use super::{EventLoop, Timer};
+use super::{action::Action, shared::Shared, timers::Timer};
 use crate::limits;
 
 /// How often peers are looked at, in parts of the interval.
 const LOOKS: u32 = 5;
 
-/// What the loop knows of a peer's signs of life.
-#[derive(Debug, Default)]
-pub(super) struct Watched {
-    /// Made when the peer becomes ready.
-    detector: Option<Detector>,
+/// Watches over all ready shared.peers.
+#[derive(Debug)]
+pub(super) struct Liveness {
+    /// Connected peers that were ready.
+    watched: FxHashMap<PeerId, Watched>,
+    /// A timer for the next look is set.
+    armed: bool,
+    /// When the peers were last looked at.
+    looked: Instant,
+}
+
+/// The signs of life of one peer.
+#[derive(Debug)]
+struct Watched {
+    detector: Detector,
     /// When it was last asked.
     asked: Option<Instant>,
     /// This node was the last to ask: the other end's turn comes first.
@@ -30,66 +41,71 @@ pub(super) struct Watched {
     measured: meshwork_core::Time,
 }
 
-/// What is to be done about one peer.
+/// What a look at one peer has shown.
 enum Verdict {
     Fine,
     Ask,
     Gone(String),
 }
 
-impl EventLoop {
-    /// A peer is ready: from now on its silence is noticed.
-    pub(super) fn watch(&mut self, peer: PeerId) {
-        let (interval, now) = (self.local.settings.heartbeat, self.local.clock.now());
-        let Some(known) = self.peers.get_mut(&peer) else { return };
-        let (detector, is_patient) = (Some(Detector::new(interval, now)), self.local.peer > peer);
-        known.watched = Watched { detector, is_patient, measured: now, ..Watched::default() };
-        if !self.watching {
-            self.watching = true;
-            self.looked = Instant::now();
-            self.timers.set(Instant::now() + self.local.settings.heartbeat / LOOKS, Timer::Watch);
-        }
+impl Liveness {
+    pub(super) fn new() -> Self {
+        Self { watched: FxHashMap::default(), armed: false, looked: Instant::now() }
     }
 
-    /// Looks at all of them.
-    pub(super) fn look(&mut self) {
-        let pause = self.local.settings.heartbeat / LOOKS;
+    /// A peer has become ready: from now on its silence is noticed.
+    pub(super) fn on_ready(&mut self, peer: PeerId, shared: &Shared) -> Option<Action> {
+        let (interval, now) = (shared.local.settings.heartbeat, shared.local.clock.now());
+        self.watched.insert(peer, Watched::new(interval, now, shared.local.peer > peer));
+        if std::mem::replace(&mut self.armed, true) {
+            return None;
+        }
+        self.looked = Instant::now();
+        Some(Action::Remind(self.looked + interval / LOOKS, Timer::Watch))
+    }
+
+    /// The last connection to the peer is gone.
+    pub(super) fn on_disconnected(&mut self, peer: &PeerId) {
+        self.watched.remove(peer);
+    }
+
+    /// Looks at all peers: asks those that are quiet, and gives up those that stay silent.
+    pub(super) fn on_timer(&mut self, shared: &Shared) -> Vec<Action> {
+        let (interval, now) = (shared.local.settings.heartbeat, shared.local.clock.now());
+        let pause = interval / LOOKS;
         let late = self.looked.elapsed().saturating_sub(pause);
         self.looked = Instant::now();
         // So late only if the node was suspended or starved: others are not to blame.
         let forgiven = if late > pause { late } else { Duration::ZERO };
-        let mut asked = Vec::new();
+        let mut actions = Vec::new();
         let mut gone = Vec::new();
-        let (interval, now) = (self.local.settings.heartbeat, self.local.clock.now());
-        let mut watched = 0;
-        for (peer, known) in self.peers.iter_mut() {
-            known.links.sweep(self.local.settings.protocol_timeout);
-            if known.state() != PeerState::Ready {
-                continue;
-            }
-            watched += 1;
-            let heard = known.last_seen.get();
-            match known.watched.judge(heard, now, interval, forgiven) {
+        self.armed = false;
+        for (peer, known) in
+            shared.peers.iter().filter(|(_, known)| known.state() == PeerState::Ready)
+        {
+            self.armed = true;
+            let Some(watched) = self.watched.get_mut(peer) else { continue };
+            match watched.judge(known.last_seen.get(), now, interval, forgiven) {
                 Verdict::Fine => {}
-                Verdict::Ask => asked.push(*peer),
-                Verdict::Gone(why) => gone.push((*peer, why)),
+                Verdict::Ask => actions.push(Action::Echo(*peer)),
+                Verdict::Gone(why) => gone.push(Action::ClosePeer { peer: *peer, why }),
             }
         }
-        for peer in asked {
-            self.echo(peer, None);
+        gone.iter().for_each(|_| shared.local.counters.peers_silent.add());
+        actions.append(&mut gone);
+        if self.armed {
+            actions.push(Action::Remind(self.looked + pause, Timer::Watch));
         }
-        for (peer, why) in gone {
-            self.local.counters.peers_silent.add();
-            self.close_peer(peer, why);
-        }
-        self.watching = watched > 0;
-        if self.watching {
-            self.timers.set(self.looked + pause, Timer::Watch);
-        }
+        actions
     }
 }
 
 impl Watched {
+    fn new(interval: Duration, now: meshwork_core::Time, is_patient: bool) -> Self {
+        let detector = Detector::new(interval, now);
+        Self { detector, asked: None, was_ours: false, is_patient, measured: now }
+    }
+
     fn judge(
         &mut self,
         heard: meshwork_core::Time,
@@ -97,7 +113,7 @@ impl Watched {
         interval: Duration,
         forgiven: Duration,
     ) -> Verdict {
-        let Some(detector) = &mut self.detector else { return Verdict::Fine };
+        let detector = &mut self.detector;
         if heard > detector.heard() && self.asked.is_none() {
             // It spoke without being asked: the next turn is this node's.
             self.was_ours = false;

@@ -39,7 +39,7 @@ impl EventLoop {
     /// Dials peers that others have told of, while fewer are connected than should be.
     pub(super) fn mesh_round(&mut self) {
         self.mesh.armed = false;
-        let now = self.local.clock.now();
+        let now = self.shared.local.clock.now();
         let leads = self.exchanges.leads.iter(now).filter(|lead| self.is_candidate(lead));
         let mut leads: Vec<Lead> = leads.cloned().collect();
         if leads.is_empty() || self.mesh_missing() == 0 {
@@ -52,7 +52,7 @@ impl EventLoop {
                 break;
             }
             // Of two that hear of each other one dials first, so that not both do.
-            let courtesy = dialing::courtesy(&self.local.peer, &lead.advert.peer);
+            let courtesy = dialing::courtesy(&self.shared.local.peer, &lead.advert.peer);
             if now.since(lead.heard) >= courtesy {
                 self.dial_first(&lead);
             }
@@ -78,7 +78,7 @@ impl EventLoop {
     /// How many peers are missing for a full mesh, counting those that are being dialled as there.
     fn mesh_missing(&self) -> usize {
         // The rest is for peers that come by themselves and for those that the operator names.
-        let most = limits::MESH_DEGREE.min(self.local.settings.max_peers * 3 / 4);
+        let most = limits::MESH_DEGREE.min(self.shared.local.settings.max_peers * 3 / 4);
         most.saturating_sub(self.degree(Rank::New) + self.dials.under_way())
     }
 
@@ -87,19 +87,19 @@ impl EventLoop {
     pub(super) fn degree(&self, rank: Rank) -> usize {
         let has_time = |connection: &Connection| {
             connection.direction == Direction::Outbound
-                && connection.since.elapsed() < self.local.settings.hello_timeout
+                && connection.since.elapsed() < self.shared.local.settings.hello_timeout
         };
         let counts = |known: &Peer| {
             let is_in = known.is_admitted() || known.connections.iter().any(has_time);
             is_in && !known.is_closing()
         };
-        let peers = self.peers.iter().filter(|(_, known)| counts(known));
+        let peers = self.shared.peers.iter().filter(|(_, known)| counts(known));
         peers.filter(|(peer, _)| self.rank(peer) >= rank).count()
     }
 
     fn is_candidate(&self, lead: &Lead) -> bool {
         let peer = &lead.advert.peer;
-        !self.peers.get(peer).is_some_and(|known| known.is_connected())
+        !self.shared.peers.get(peer).is_some_and(|known| known.is_connected())
             && !self.lead_addresses(lead).is_empty()
     }
 
@@ -112,8 +112,8 @@ impl EventLoop {
         source: PeerId,
     ) -> bool {
         let now = Instant::now();
-        if self.peers.get(&peer).is_some_and(|known| known.is_connected())
-            || self.peers.admitted() >= self.local.settings.max_peers
+        if self.shared.peers.get(&peer).is_some_and(|known| known.is_connected())
+            || self.shared.peers.admitted() >= self.shared.local.settings.max_peers
             || !self.swarm.behaviour().places.may_dial(Some(&peer))
             || self.dials.pending_for(Some(peer), &addresses).is_some()
         {

@@ -5,18 +5,18 @@
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::Duration};
 
 use libp2p::{Multiaddr, PeerId, swarm::ConnectionId};
-use meshwork_core::{Advert, HealthStatus, PeerState, ResourceUsage, Stuck, Time};
+use meshwork_core::{Advert, HealthStatus, PeerState, Reason, ResourceUsage, Stuck, Time};
 use rustc_hash::FxHashMap;
 use tokio::time::Instant;
 
-use super::{links::Links, liveness::Watched};
 use crate::{
     PeerStatus,
     clock::{Clock, LastSeen},
+    counters::Counters,
     event::Direction,
     instances::Instances,
     limits,
-    quota::Quotas,
+    quota::{Asked, Quotas},
     traffic::Traffic,
 };
 
@@ -84,8 +84,6 @@ pub(super) struct Peer {
     pub(super) wanted: bool,
     /// It was admitted once: it is remembered when it is gone.
     pub(super) was_admitted: bool,
-    /// A session with it is being opened.
-    pub(super) opening_session: bool,
     /// Where it was reached, then where it says it can be.
     pub(super) addresses: Vec<KnownAddress>,
     /// Where its last signed advert says that it is, as far as that may be dialled; at most
@@ -103,10 +101,6 @@ pub(super) struct Peer {
     pub(super) latency: Option<Duration>,
     /// Bytes between it and this node.
     pub(super) traffic: Arc<Traffic>,
-    /// Links with it.
-    pub(super) links: Links,
-    /// Its signs of life.
-    pub(super) watched: Watched,
     /// What it may still ask for.
     pub(super) quotas: Quotas,
     /// What it last said of its machine.
@@ -188,7 +182,6 @@ impl Peer {
             remembered: None,
             wanted: false,
             was_admitted: false,
-            opening_session: false,
             addresses: Vec::new(),
             signed: Vec::new(),
             told_of: None,
@@ -199,8 +192,6 @@ impl Peer {
             last_seen: Arc::new(LastSeen::new(clock)),
             latency: None,
             traffic: Arc::default(),
-            links: Links::default(),
-            watched: Watched::default(),
             quotas: Quotas::new(),
             resources: None,
             health: None,
@@ -451,12 +442,41 @@ impl Peers {
         self.table.iter()
     }
 
+    #[cfg(test)]
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (&PeerId, &mut Peer)> {
         self.table.iter_mut()
     }
 
     pub(super) fn len(&self) -> usize {
         self.table.len()
+    }
+
+    /// The peers that are ready.
+    pub(super) fn ready(&self) -> Vec<PeerId> {
+        let ready = self.table.iter().filter(|(_, known)| known.state() == PeerState::Ready);
+        ready.map(|(peer, _)| *peer).collect()
+    }
+
+    /// Whether a peer is served: it is admitted, and within its quota, of which this is one more.
+    ///
+    /// # Errors
+    ///
+    /// The reason for which the peer is refused.
+    pub(super) fn may_ask(
+        &self,
+        peer: &PeerId,
+        asked: Asked,
+        counters: &Counters,
+    ) -> Result<(), Reason> {
+        let Some(known) = self.get(peer) else { return Err(Reason::NotFound) };
+        if !known.is_admitted() {
+            let detail = known.state().why().unwrap_or_default();
+            return Err(Reason::NotAdmitted { detail });
+        }
+        known.quotas.take(asked).map_err(|retry_after| {
+            counters.over_quota.add();
+            Reason::Busy { retry_after }
+        })
     }
 
     /// How many are connected.

@@ -13,12 +13,11 @@ use libp2p::{PeerId, kad};
 use meshwork_core::{PeerQuery, Reason};
 use tokio::{sync::oneshot, time::Instant};
 
-use super::{EventLoop, Timer, exchange::Errand};
+use super::{
+    EventLoop, Timer,
+    errand::{Errand, SearchId},
+};
 use crate::{known::Answered, limits};
-
-/// Names a search.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct SearchId(u64);
 
 /// Who waits for a search.
 type Caller = oneshot::Sender<Result<(), Reason>>;
@@ -98,7 +97,8 @@ impl EventLoop {
                 search.asked += 1;
             }
         }
-        self.timers.set(Instant::now() + self.local.settings.protocol_timeout, Timer::Search(id));
+        self.timers
+            .set(Instant::now() + self.shared.local.settings.protocol_timeout, Timer::Search(id));
         self.end_search_if_done(id);
     }
 
@@ -112,7 +112,7 @@ impl EventLoop {
 
     /// Kademlia names peers; `last`: and no more.
     pub(super) fn on_providers(&mut self, query: kad::QueryId, found: Vec<PeerId>, last: bool) {
-        let local = self.local.peer;
+        let local = self.shared.local.peer;
         let Some((id, search)) = self.searches.of_dht(query) else { return };
         let mut fresh = Vec::new();
         for peer in found {

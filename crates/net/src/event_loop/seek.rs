@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::{
     EventLoop,
     dials::{Kind, TargetId},
-    exchange::Errand,
+    errand::Errand,
 };
 use crate::{address, limits, quota::Rate};
 
@@ -42,7 +42,7 @@ impl EventLoop {
             }
         }
         for peer in peers {
-            if *peer != self.local.peer
+            if *peer != self.shared.local.peer
                 && !self.dials.wants(peer)
                 && let Some(target) = self.dials.add_peer(Kind::Sought, *peer, Vec::new())
             {
@@ -53,7 +53,7 @@ impl EventLoop {
 
     /// Asks others, and Kademlia, where a peer is.
     pub(super) fn seek(&mut self, peer: PeerId) {
-        if peer == self.local.peer || !self.seeker.rate.take() {
+        if peer == self.shared.local.peer || !self.seeker.rate.take() {
             return;
         }
         for informant in self.peers_to_ask(limits::ASKED_PEERS) {
@@ -71,7 +71,8 @@ impl EventLoop {
     /// A peer is ready: it is asked for those that the operator named and that are not here.
     pub(super) fn seek_through(&mut self, informant: PeerId) {
         let mut absent: Vec<PeerId> = self.dials.wanted();
-        absent.retain(|peer| !self.peers.get(peer).is_some_and(|known| known.is_connected()));
+        absent
+            .retain(|peer| !self.shared.peers.get(peer).is_some_and(|known| known.is_connected()));
         absent.shuffle(&mut rand::rng());
         for peer in absent.into_iter().take(limits::SOUGHT_AT_ONCE) {
             self.exchange_with(informant, Errand::Seek(peer));
@@ -81,7 +82,7 @@ impl EventLoop {
     /// Something new is known of where a peer is. If it is a target, it is dialled at once. Failures
     /// of a peer that is only remembered still count: they bound how often it is dialled.
     pub(super) fn on_lead(&mut self, peer: &PeerId) {
-        if self.peers.get(peer).is_some_and(|known| known.is_connected()) {
+        if self.shared.peers.get(peer).is_some_and(|known| known.is_connected()) {
             return;
         }
         let targets: Vec<TargetId> = self.dials.of_peer(peer);
@@ -109,14 +110,14 @@ impl EventLoop {
         let addresses = addresses.flat_map(|found| found.addrs).filter(address::is_public);
         let addresses: Vec<_> = addresses.take(limits::PEER_ADDRESSES).collect();
         if !addresses.is_empty() {
-            self.dial_named(peer, addresses, self.local.peer);
+            self.dial_named(peer, addresses, self.shared.local.peer);
         }
     }
 
     /// Up to `count` ready peers: first those that the configuration names, which know most of the
     /// others, then any.
     pub(super) fn peers_to_ask(&mut self, count: usize) -> Vec<PeerId> {
-        let mut ready = self.ready_peers();
+        let mut ready = self.shared.peers.ready();
         ready.shuffle(&mut rand::rng());
         let configured = self.dials.peers_of(Kind::Configured);
         ready.sort_by_key(|peer| !configured.contains(peer));

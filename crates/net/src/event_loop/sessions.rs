@@ -1,169 +1,193 @@
-//! Task sessions: opened on the kept connection, accepted from admitted peers, refused in words to
-//! all others.
+//! Task sessions: opened on the kept connection, accepted from admitted peers, refused with a reason
+//! to all others.
 //!
-//! A peer may replace its session: the newer one counts, and the older ends when the owner of the
-//! network drops its handle.
+//! A peer may replace its session: the newer one counts, and the older one ends when the owner of
+//! the network drops its handle.
 
 use std::sync::Arc;
 
-use futures::{FutureExt, future::BoxFuture};
-use libp2p::{PeerId, Stream, swarm::ConnectionId};
+use futures::FutureExt;
+use libp2p::{PeerId, Stream};
 use meshwork_core::{NetworkProtocol, PeerState, Reason};
+use rustc_hash::FxHashSet;
+use tokio::{
+    sync::mpsc,
+    task::{JoinError, JoinSet},
+};
 
-use super::{EventLoop, exchange::Errand};
+use super::{
+    action::{Action, Purpose},
+    facts::NewSession,
+    peers::Peer,
+    shared::Shared,
+};
 use crate::{
-    behaviour::streams::{self, InboundStream, OpenError, Protocol},
-    clock::LastSeen,
+    behaviour::streams::{InboundStream, OpenError},
     event::NetEvent,
     limits,
-    link::LinkProtocol,
-    session::{self, SessionId, Wiring},
+    session::{self, SessionEvent, SessionId, Wiring},
     traffic::Counted,
 };
 
 const TASK: NetworkProtocol = NetworkProtocol::TaskProtocol;
 
-/// What a stream was asked for.
-#[derive(Clone, Debug)]
-pub(super) enum Purpose {
-    /// Our hello.
-    Hello { peer: PeerId, connection: ConnectionId },
-    /// A session with a worker.
-    Session { peer: PeerId },
-    /// A link.
-    Link { peer: PeerId, protocol: LinkProtocol },
-    /// An exchange.
-    Exchange { peer: PeerId, errand: Errand },
+/// All sessions, and the task streams that are refused.
+pub(super) struct Sessions {
+    /// Connected peers to which a session is being opened.
+    opening: FxHashSet<PeerId>,
+    /// Open sessions, at most [`limits::SESSIONS`]. Each returns whether its peer broke the protocol.
+    open: JoinSet<(PeerId, bool)>,
+    /// The number of the newest session.
+    last: u64,
+    /// Task streams that are being refused, at most [`limits::REFUSALS`].
+    refusals: JoinSet<()>,
+    /// Given to each session, for what arrives in it.
+    events: mpsc::Sender<SessionEvent>,
 }
 
-impl EventLoop {
-    /// Opens a session with a worker; an event follows.
-    pub(super) fn open_session(&mut self, peer: PeerId) {
-        let Some(known) = self.peers.get_mut(&peer) else {
-            return self.session_failed(peer, "not connected".to_owned());
+/// A task of this part has ended.
+pub(super) enum Ended {
+    /// A session with this peer, and whether the peer broke the protocol.
+    Session(Result<(PeerId, bool), JoinError>),
+    /// A refusal was sent.
+    Refusal(Result<(), JoinError>),
+}
+
+impl Sessions {
+    pub(super) fn new(events: mpsc::Sender<SessionEvent>) -> Self {
+        Self {
+            opening: FxHashSet::default(),
+            open: JoinSet::new(),
+            last: 0,
+            refusals: JoinSet::new(),
+            events,
+        }
+    }
+
+    /// The next task that ends; none while there is no task.
+    pub(super) async fn next(&mut self) -> Option<Ended> {
+        tokio::select! {
+            biased;
+            Some(ended) = self.open.join_next() => Some(Ended::Session(ended)),
+            Some(ended) = self.refusals.join_next() => Some(Ended::Refusal(ended)),
+            else => None,
+        }
+    }
+
+    /// Opens a session with a worker; an event follows. None while one is being opened.
+    pub(super) fn open(&mut self, peer: PeerId, shared: &Shared) -> Option<Action> {
+        let Some(known) = shared.peers.get(&peer) else {
+            return Some(failed(peer, "not connected".to_owned()));
         };
-        if known.opening_session {
-            // The answer is on its way.
-            return;
+        if self.opening.contains(&peer) {
+            return None;
         }
         let state = known.state();
         let (PeerState::Ready, Some(kept)) = (&state, known.kept) else {
             let why = state.why().unwrap_or_else(|| "not connected".to_owned());
-            return self.session_failed(peer, why);
+            return Some(failed(peer, why));
         };
-        known.opening_session = true;
-        let request = self.swarm.behaviour_mut().streams.open(peer, kept, Protocol::Task);
-        self.opening.insert(request, Purpose::Session { peer });
+        self.opening.insert(peer);
+        Some(Action::Open { connection: kept, purpose: Purpose::Session { peer } })
     }
 
-    pub(super) fn on_stream_event(&mut self, event: streams::Event) {
-        match event {
-            streams::Event::Inbound { peer, connection, protocol, stream } => match protocol {
-                Protocol::Hello => self.on_inbound_hello(peer, connection, stream),
-                Protocol::Task => self.on_inbound_task(peer, stream),
-                Protocol::Discovery => self.on_inbound_discovery(peer, stream),
-                Protocol::Resource => self.on_inbound_link(peer, LinkProtocol::Resource, stream),
-                Protocol::Health => self.on_inbound_link(peer, LinkProtocol::Health, stream),
-            },
-            streams::Event::Opened { request, stream } => {
-                let purpose = self.opening.remove(&request);
-                self.on_opened(purpose, Ok(stream));
-            }
-            streams::Event::OpenFailed { request, why } => {
-                let purpose = self.opening.remove(&request);
-                self.on_opened(purpose, Err(why));
-            }
-        }
-    }
-
-    fn on_opened(&mut self, purpose: Option<Purpose>, stream: Result<Stream, OpenError>) {
-        match purpose {
-            Some(Purpose::Hello { peer, connection }) => {
-                self.on_hello_stream(peer, connection, stream);
-            }
-            Some(Purpose::Session { peer }) => self.on_session_stream(peer, stream),
-            Some(Purpose::Link { peer, protocol }) => self.on_link_stream(peer, protocol, stream),
-            Some(Purpose::Exchange { peer, errand }) => {
-                self.on_exchange_stream(peer, errand, stream);
-            }
-            None => tracing::debug!("a stream that nobody asked for"),
-        }
-    }
-
-    /// This node is the owner.
-    fn on_session_stream(&mut self, peer: PeerId, stream: Result<Stream, OpenError>) {
-        let Some(known) = self.peers.get_mut(&peer) else {
-            return self.session_failed(peer, "not connected".to_owned());
+    /// The stream for a session with a worker is open, or is not. `waiting` sessions were announced
+    /// and have not started.
+    pub(super) fn on_stream(
+        &mut self,
+        peer: PeerId,
+        stream: Result<Stream, OpenError>,
+        shared: &Shared,
+        waiting: usize,
+    ) -> Action {
+        self.opening.remove(&peer);
+        let Some(known) = shared.peers.get(&peer) else {
+            return failed(peer, "not connected".to_owned());
         };
-        known.opening_session = false;
-        let (last_seen, traffic) = (known.last_seen.clone(), known.traffic.clone());
         let stream = match stream {
             Ok(stream) => stream,
-            Err(why) => return self.session_failed(peer, why.to_string()),
+            Err(why) => return failed(peer, why.to_string()),
         };
-        let Some(id) = self.next_session_id() else {
-            return self.session_failed(peer, "too many sessions are open".to_owned());
+        let Some(id) = self.next_id(shared, waiting) else {
+            return failed(peer, "too many sessions are open".to_owned());
         };
-        let stream = Counted::new(stream, TASK, traffic, self.local.meter.clone());
-        let wiring = self.wiring(peer, id, last_seen);
-        let (session, run) = session::worker_session(stream, wiring);
-        self.tell_session(NetEvent::WorkerSession { peer, session }, peer, run.boxed());
+        let stream =
+            Counted::new(stream, TASK, Arc::clone(&known.traffic), shared.local.meter.clone());
+        let (session, run) = session::worker_session(stream, self.wiring(peer, id, known, shared));
+        Action::TellSession(NetEvent::WorkerSession { peer, session }, (peer, run.boxed()))
     }
 
-    /// This node is the worker.
-    fn on_inbound_task(&mut self, peer: PeerId, stream: InboundStream) {
-        let Some(known) = self.peers.get(&peer) else { return };
+    /// A peer opens a session in which this node is the worker. `waiting` sessions were announced and
+    /// have not started.
+    pub(super) fn on_inbound(
+        &mut self,
+        peer: PeerId,
+        stream: InboundStream,
+        shared: &Shared,
+        waiting: usize,
+    ) -> Option<Action> {
+        let known = shared.peers.get(&peer)?;
         if !known.is_admitted() {
             let detail = known.state().why().unwrap_or_default();
-            return self.refuse_task(stream, Reason::NotAdmitted { detail });
+            self.refuse(stream, Reason::NotAdmitted { detail }, shared);
+            return None;
         }
-        let (last_seen, traffic) = (known.last_seen.clone(), known.traffic.clone());
-        let Some(id) = self.next_session_id() else {
-            let retry_after = limits::FULL_RETRY;
-            return self.refuse_task(stream, Reason::Busy { retry_after });
+        let Some(id) = self.next_id(shared, waiting) else {
+            self.refuse(stream, Reason::Busy { retry_after: limits::FULL_RETRY }, shared);
+            return None;
         };
-        let stream = Counted::new(stream, TASK, traffic, self.local.meter.clone());
-        let wiring = self.wiring(peer, id, last_seen);
-        let (session, run) = session::owner_session(stream, wiring);
-        self.tell_session(NetEvent::OwnerSession { peer, session }, peer, run.boxed());
+        let stream =
+            Counted::new(stream, TASK, Arc::clone(&known.traffic), shared.local.meter.clone());
+        let (session, run) = session::owner_session(stream, self.wiring(peer, id, known, shared));
+        Some(Action::TellSession(NetEvent::OwnerSession { peer, session }, (peer, run.boxed())))
     }
 
-    /// A session has ended; whoever broke the protocol in it goes.
-    pub(super) fn on_session_ended(&mut self, peer: PeerId, violation: bool) {
-        if violation {
-            self.expel(peer, "it broke the protocol in a session");
-        }
+    /// The owner can see the session: it starts.
+    pub(super) fn start(&mut self, (peer, run): NewSession) {
+        self.open.spawn(run.map(move |violation| (peer, violation)));
     }
 
-    fn refuse_task(&mut self, stream: InboundStream, reason: Reason) {
+    /// The last connection to the peer is gone: a session may be opened anew.
+    pub(super) fn on_disconnected(&mut self, peer: &PeerId) {
+        self.opening.remove(peer);
+    }
+
+    fn refuse(&mut self, stream: InboundStream, reason: Reason, shared: &Shared) {
         if self.refusals.len() >= limits::REFUSALS {
-            self.local.counters.streams_refused.add();
+            shared.local.counters.streams_refused.add();
             return;
         }
-        self.local.counters.tasks_refused.add();
+        shared.local.counters.tasks_refused.add();
         self.refusals.spawn(session::refuse(stream, reason));
     }
 
-    fn wiring(&self, peer: PeerId, id: SessionId, last_seen: Arc<LastSeen>) -> Wiring {
-        let (events, meter) = (self.session_events.clone(), self.local.meter.clone());
-        Wiring { peer, id, events, last_seen, meter }
+    fn wiring(&self, peer: PeerId, id: SessionId, known: &Peer, shared: &Shared) -> Wiring {
+        Wiring {
+            peer,
+            id,
+            events: self.events.clone(),
+            last_seen: Arc::clone(&known.last_seen),
+            meter: shared.local.meter.clone(),
+        }
     }
 
-    fn next_session_id(&mut self) -> Option<SessionId> {
-        let waiting = self.facts.sessions_waiting();
-        if self.sessions.len() + waiting >= limits::SESSIONS {
+    /// The number of a new session; none if there are too many.
+    fn next_id(&mut self, shared: &Shared, waiting: usize) -> Option<SessionId> {
+        if self.open.len() + waiting >= limits::SESSIONS {
             return None;
         }
-        self.local.counters.sessions.add();
-        self.next_session += 1;
-        Some(SessionId(self.next_session))
+        shared.local.counters.sessions.add();
+        self.last += 1;
+        Some(SessionId(self.last))
     }
 
-    fn tell_session(&mut self, event: NetEvent, peer: PeerId, run: BoxFuture<'static, bool>) {
-        self.facts.tell_session(event, (peer, run));
+    /// Whether no session and no refusal is left.
+    #[cfg(test)]
+    pub(super) fn is_idle(&self) -> bool {
+        self.opening.is_empty() && self.open.is_empty() && self.refusals.is_empty()
     }
+}
 
-    fn session_failed(&mut self, peer: PeerId, why: String) {
-        self.facts.tell(NetEvent::WorkerSessionFailed { peer, why });
-    }
+fn failed(peer: PeerId, why: String) -> Action {
+    Action::Tell(NetEvent::WorkerSessionFailed { peer, why })
 }

@@ -67,7 +67,7 @@ impl Bench {
     }
 
     fn id(&self) -> PeerId {
-        self.event_loop.local.peer
+        self.event_loop.shared.local.peer
     }
 
     fn address(&self) -> Multiaddr {
@@ -76,7 +76,7 @@ impl Bench {
 
     /// The only connection to `peer`, if there is exactly one and it is ready.
     fn settled_with(&self, peer: &PeerId) -> Option<Direction> {
-        let known = self.event_loop.peers.get(peer)?;
+        let known = self.event_loop.shared.peers.get(peer)?;
         match known.connections.as_slice() {
             [only] if known.state() == PeerState::Ready => Some(only.direction),
             _ => None,
@@ -120,7 +120,7 @@ async fn simultaneous_dial() -> bool {
     let mut was_double = false;
     turn_until(&mut a, &mut b, |a, b| {
         let count = |bench: &Bench, peer: &PeerId| {
-            bench.event_loop.peers.get(peer).map_or(0, |known| known.connections.len())
+            bench.event_loop.shared.peers.get(peer).map_or(0, |known| known.connections.len())
         };
         was_double |= count(a, &b_id) == 2 && count(b, &a_id) == 2;
         // Both dials have to come to an end before one connection is all there is.
@@ -157,7 +157,7 @@ async fn churn_leaves_nothing_behind() {
         // Half of them leave at once, before any hello; the others when theirs was tried.
         let mut is_leaving = false;
         let mut was_there = false;
-        while !was_there || bench.event_loop.peers.len() > 0 {
+        while !was_there || bench.event_loop.shared.peers.len() > 0 {
             within(async {
                 tokio::select! {
                     () = bench.turn() => {}
@@ -168,7 +168,8 @@ async fn churn_leaves_nothing_behind() {
                 }
             })
             .await;
-            let state = bench.event_loop.peers.get(swarm.local_peer_id()).map(peers::Peer::state);
+            let state =
+                bench.event_loop.shared.peers.get(swarm.local_peer_id()).map(peers::Peer::state);
             // Who leaves that early may never have been there at all.
             was_there |= state.is_some() || bench.handle.counters().handshakes_failed > failed;
             is_leaving |= state == Some(PeerState::Connected(Stuck::NoHello));
@@ -188,11 +189,10 @@ async fn churn_leaves_nothing_behind() {
     })
     .await;
     let event_loop = &bench.event_loop;
-    assert_eq!(event_loop.peers.len(), 0);
+    assert_eq!(event_loop.shared.peers.len(), 0);
     assert_eq!(event_loop.hellos_said, 0);
     assert!(event_loop.hellos_waiting.is_empty());
-    assert!(event_loop.sessions.is_empty());
-    assert!(event_loop.refusals.is_empty());
+    assert!(event_loop.sessions.is_idle());
     assert!(event_loop.timers.next().is_none());
     assert_eq!(event_loop.swarm.network_info().connection_counters().num_connections(), 0);
     assert!(bench.handle.peers().is_empty());
@@ -202,7 +202,8 @@ async fn churn_leaves_nothing_behind() {
 async fn an_owner_that_does_not_listen_stops_the_swarm_and_loses_nothing() {
     let mut bench = Bench::new().await;
     for _ in 0..3 * limits::EVENTS {
-        bench.event_loop.open_session(PeerId::random());
+        let action = bench.event_loop.sessions.open(PeerId::random(), &bench.event_loop.shared);
+        bench.event_loop.perform(action);
     }
     // The channel takes what it can.
     within(async {
@@ -237,7 +238,7 @@ async fn peers_of_old_are_sought_while_few_are_connected() {
     for _ in 0..limits::MIN_DEGREE + 3 {
         let Bench { event_loop, mut events, _sessions, handle } = Bench::new().await;
         let here = event_loop.listening()[0].clone();
-        let id = event_loop.local.peer;
+        let id = event_loop.shared.local.peer;
         tokio::spawn(event_loop.run());
         tokio::spawn(async move { while events.recv().await.is_some() {} });
         bees.push((Remembered::new(id, &[here], false).unwrap(), handle, _sessions));
@@ -251,7 +252,7 @@ async fn peers_of_old_are_sought_while_few_are_connected() {
         }
     })
     .await;
-    assert_eq!(ant.event_loop.peers.connected(), limits::MIN_DEGREE);
+    assert_eq!(ant.event_loop.shared.peers.connected(), limits::MIN_DEGREE);
 }
 
 #[tokio::test]
@@ -262,11 +263,11 @@ async fn what_a_peer_has_signed_is_remembered_as_far_as_it_may_be_dialled() {
         b.event_loop.on_dial_command(a.address(), reply);
         let id = b.id();
         let heard = |a: &Bench, _: &Bench| {
-            let now = a.event_loop.local.clock.now();
+            let now = a.event_loop.shared.local.clock.now();
             a.event_loop.exchanges.knows(&id, now)
         };
         turn_until(&mut a, &mut b, heard).await;
-        a.event_loop.publisher.publish(&mut a.event_loop.peers);
+        a.event_loop.publisher.publish(&mut a.event_loop.shared.peers);
         let status = a.handle.peers().iter().find(|status| status.peer == id).cloned().unwrap();
         let here = crate::address::without_peer(&b.address());
         assert_eq!(status.recallable, if is_remembered { vec![here] } else { Vec::new() });

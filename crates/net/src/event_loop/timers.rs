@@ -9,7 +9,7 @@ use std::{cmp::Reverse, collections::BinaryHeap};
 use libp2p::{PeerId, swarm::ConnectionId};
 use tokio::time::Instant;
 
-use super::{dials::TargetId, search::SearchId};
+use super::{dials::TargetId, errand::SearchId};
 
 /// What to look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -11,7 +11,7 @@ fn at(ms: u64) -> Time {
 }
 
 fn watched() -> Watched {
-    Watched { detector: Some(Detector::new(INTERVAL, Time::ZERO)), ..Watched::default() }
+    Watched::new(INTERVAL, Time::ZERO, false)
 }
 
 fn is_asked(watched: &mut Watched, heard: u64, now: u64) -> bool {

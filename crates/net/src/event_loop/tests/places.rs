@@ -23,18 +23,18 @@ impl Bench {
 
     /// A good hello came on all connections of the peer.
     pub(super) fn admits(&mut self, peer: PeerId) {
-        let known = self.event_loop.peers.get_mut(&peer).unwrap();
+        let known = self.event_loop.shared.peers.get_mut(&peer).unwrap();
         for connection in &mut known.connections {
             connection.theirs = Theirs::Admitted { seq: 1, advert: Advert::default() };
         }
     }
 
     fn connections_of(&self, peer: &PeerId) -> usize {
-        self.event_loop.peers.get(peer).map_or(0, |known| known.connections.len())
+        self.event_loop.shared.peers.get(peer).map_or(0, |known| known.connections.len())
     }
 
     fn strangers(&self) -> usize {
-        self.event_loop.peers.strangers().count()
+        self.event_loop.shared.peers.strangers().count()
     }
 }
 
@@ -55,7 +55,7 @@ async fn a_peer_that_is_being_closed_gets_no_further_connection() {
     bench.comes(peer, FAR + 2, "10.1.0.1");
     assert_eq!(bench.strangers(), 1);
     bench.admits(peer);
-    assert_eq!(bench.event_loop.peers.admitted(), 1);
+    assert_eq!(bench.event_loop.shared.peers.admitted(), 1);
     assert!(!bench.event_loop.may_admit(Rank::New));
 }
 
@@ -67,18 +67,18 @@ async fn displaced_strangers_do_not_stay_by_a_second_connection() {
         let is_closing = |(peer, known): (&PeerId, &peers::Peer)| {
             known.is_closing().then(|| (*peer, known.connections[0].id))
         };
-        let displaced = bench.event_loop.peers.iter().find_map(is_closing);
+        let displaced = bench.event_loop.shared.peers.iter().find_map(is_closing);
         if let Some((peer, first)) = displaced {
             bench.comes(peer, FAR + 2 * n + 1, "10.1.0.1");
             bench.event_loop.on_closed(peer, first, None);
         }
-        for known in bench.event_loop.peers.iter_mut().map(|(_, known)| known) {
+        for known in bench.event_loop.shared.peers.iter_mut().map(|(_, known)| known) {
             for connection in &mut known.connections {
                 connection.since -= limits::STRANGER_GRACE;
             }
         }
     }
-    assert_eq!(bench.event_loop.peers.connected(), limits::STRANGERS);
+    assert_eq!(bench.event_loop.shared.peers.connected(), limits::STRANGERS);
     assert_eq!(bench.strangers(), limits::STRANGERS);
 }
 
@@ -100,7 +100,7 @@ async fn a_dial_on_a_peers_word_raises_no_rank() {
         let port_use = libp2p::core::transport::PortUse::New;
         let endpoint = ConnectedPoint::Dialer { address, role_override, port_use };
         bench.event_loop.on_established(peer, id, &endpoint);
-        (bench.event_loop.rank(&peer), bench.event_loop.peers.strangers().count())
+        (bench.event_loop.rank(&peer), bench.event_loop.shared.peers.strangers().count())
     };
     assert_eq!(dialled(1, false), (Rank::New, 1));
     assert_eq!(dialled(2, true), (Rank::Named, 1));

@@ -1,0 +1,67 @@
+//! Everything that a part of the loop can ask the loop to do.
+//!
+//! A part changes its own state and the table of peers at once, and returns the rest as actions. The
+//! loop carries them out in their order: with the swarm, with the timers, with other parts. So a
+//! part holds neither the swarm nor another part.
+
+use libp2p::{PeerId, swarm::ConnectionId};
+use tokio::time::Instant;
+
+use super::{errand::Errand, facts::NewSession, timers::Timer};
+use crate::{behaviour::streams::Protocol, event::NetEvent, link::LinkProtocol};
+
+/// One thing that the loop does for a part.
+pub(super) enum Action {
+    /// Tell the owner a fact.
+    Tell(NetEvent),
+    /// Tell the owner about a session, and start it.
+    TellSession(NetEvent, NewSession),
+    /// Publish the table of peers if it has changed.
+    Publish,
+    /// Set a timer.
+    Remind(Instant, Timer),
+    /// Open a stream on a connection.
+    Open { connection: ConnectionId, purpose: Purpose },
+    /// Ask a peer for a sign of life.
+    Echo(PeerId),
+    /// Close all connections to a peer.
+    ClosePeer { peer: PeerId, why: String },
+    /// Close all connections to a peer that broke the protocol, and refuse new ones for a while.
+    Expel { peer: PeerId, why: &'static str },
+}
+
+/// What a stream is for.
+#[derive(Clone, Debug)]
+pub(super) enum Purpose {
+    /// Our hello.
+    Hello { peer: PeerId, connection: ConnectionId },
+    /// A session with a worker.
+    Session { peer: PeerId },
+    /// A link for resources or health.
+    Link { peer: PeerId, protocol: LinkProtocol },
+    /// An exchange of peers.
+    Exchange { peer: PeerId, errand: Errand },
+}
+
+impl Purpose {
+    /// The peer to which the stream is opened.
+    pub(super) fn peer(&self) -> PeerId {
+        match self {
+            Self::Hello { peer, .. }
+            | Self::Session { peer }
+            | Self::Link { peer, .. }
+            | Self::Exchange { peer, .. } => *peer,
+        }
+    }
+
+    /// The protocol that is spoken on the stream.
+    pub(super) fn protocol(&self) -> Protocol {
+        match self {
+            Self::Hello { .. } => Protocol::Hello,
+            Self::Session { .. } => Protocol::Task,
+            Self::Link { protocol: LinkProtocol::Resource, .. } => Protocol::Resource,
+            Self::Link { protocol: LinkProtocol::Health, .. } => Protocol::Health,
+            Self::Exchange { .. } => Protocol::Discovery,
+        }
+    }
+}

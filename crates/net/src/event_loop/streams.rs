@@ -1,0 +1,59 @@
+//! Streams go to the part that they are for.
+
+use libp2p::Stream;
+
+use super::{EventLoop, action::Purpose};
+use crate::{
+    behaviour::streams::{self, OpenError, Protocol},
+    link::LinkProtocol,
+};
+
+impl EventLoop {
+    pub(super) fn on_stream_event(&mut self, event: streams::Event) {
+        match event {
+            streams::Event::Inbound { peer, connection, protocol, stream } => match protocol {
+                Protocol::Hello => self.on_inbound_hello(peer, connection, stream),
+                Protocol::Task => {
+                    let waiting = self.facts.sessions_waiting();
+                    let action = self.sessions.on_inbound(peer, stream, &self.shared, waiting);
+                    self.perform(action);
+                }
+                Protocol::Discovery => self.on_inbound_discovery(peer, stream),
+                Protocol::Resource => {
+                    self.links.on_inbound(peer, LinkProtocol::Resource, stream, &self.shared);
+                }
+                Protocol::Health => {
+                    self.links.on_inbound(peer, LinkProtocol::Health, stream, &self.shared);
+                }
+            },
+            streams::Event::Opened { request, stream } => {
+                let purpose = self.opening.remove(&request);
+                self.on_opened(purpose, Ok(stream));
+            }
+            streams::Event::OpenFailed { request, why } => {
+                let purpose = self.opening.remove(&request);
+                self.on_opened(purpose, Err(why));
+            }
+        }
+    }
+
+    fn on_opened(&mut self, purpose: Option<Purpose>, stream: Result<Stream, OpenError>) {
+        match purpose {
+            Some(Purpose::Hello { peer, connection }) => {
+                self.on_hello_stream(peer, connection, stream);
+            }
+            Some(Purpose::Session { peer }) => {
+                let waiting = self.facts.sessions_waiting();
+                let action = self.sessions.on_stream(peer, stream, &self.shared, waiting);
+                self.perform([action]);
+            }
+            Some(Purpose::Link { peer, protocol }) => {
+                self.links.on_stream(peer, protocol, stream, &self.shared);
+            }
+            Some(Purpose::Exchange { peer, errand }) => {
+                self.on_exchange_stream(peer, errand, stream);
+            }
+            None => tracing::debug!("a stream that nobody asked for"),
+        }
+    }
+}
