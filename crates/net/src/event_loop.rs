@@ -14,9 +14,11 @@
 //! so that peers wait too and no fact is lost.
 
 mod action;
+mod addresses;
 mod admission;
 mod adverts;
 mod commands;
+mod connection;
 mod connections;
 mod copies;
 mod dht;
@@ -44,17 +46,14 @@ mod shared;
 mod streams;
 mod timers;
 
-use std::{
-    collections::{HashSet, VecDeque},
-    sync::Arc,
-};
+use std::{collections::HashSet, sync::Arc};
 
 use futures::{FutureExt, StreamExt};
 use libp2p::{Multiaddr, PeerId, Swarm, identity::Keypair, swarm::SwarmEvent};
 use rustc_hash::FxHashMap;
 use tokio::{
     sync::{mpsc, oneshot},
-    task::{JoinError, JoinSet},
+    task::JoinError,
     time::Instant,
 };
 
@@ -65,7 +64,7 @@ use self::{
     dials::Dials,
     exchange::{ExchangeDone, Exchanges},
     facts::{Facts, Handover},
-    hellos::HelloDone,
+    hellos::{HelloDone, Hellos},
     links::{Links, OnLink},
     listeners::Listeners,
     liveness::Liveness,
@@ -133,11 +132,7 @@ pub struct EventLoop {
     /// Streams that were asked for, and what for. At most one hello per connection and one session
     /// per peer.
     opening: FxHashMap<RequestId, Purpose>,
-    /// Hellos under way, at most [`limits::HELLOS`] in each direction.
-    hellos: JoinSet<HelloDone>,
-    hellos_said: usize,
-    /// Connections whose hello waits for a place among them.
-    hellos_waiting: VecDeque<PeerId>,
+    hellos: Hellos,
     sessions: Sessions,
     facts: Facts,
     publisher: Publisher,
@@ -216,9 +211,7 @@ impl EventLoop {
             allowed: parts.allowed,
             hosts: parts.hosts,
             opening: FxHashMap::default(),
-            hellos: JoinSet::new(),
-            hellos_said: 0,
-            hellos_waiting: VecDeque::new(),
+            hellos: Hellos::new(),
             sessions: Sessions::new(parts.sessions),
             facts: Facts::new(parts.events),
             publisher: Publisher::new(parts.watches),
@@ -277,9 +270,7 @@ impl EventLoop {
         let backlog = self.facts.backlog();
         tokio::select! {
             biased;
-            Some(done) = self.hellos.join_next(), if !self.hellos.is_empty() => {
-                Wake::Hello(done.map(Box::new))
-            }
+            Some(done) = self.hellos.next() => Wake::Hello(done),
             Some(ended) = self.sessions.next() => Wake::Session(ended),
             Some(done) = self.exchanges.tasks.join_next(), if !self.exchanges.tasks.is_empty() => {
                 Wake::Exchange(done.map(Box::new))
@@ -355,7 +346,9 @@ impl EventLoop {
         while let Some(timer) = self.timers.pop(now) {
             match timer {
                 Timer::Surplus(peer) => self.close_surplus(peer),
-                Timer::Hello(peer, connection) => self.start_hello(peer, connection),
+                Timer::Hello(peer, connection) => {
+                    self.act(Action::SayHello { peer, connection });
+                }
                 Timer::Dial(target) => self.dial_target(target),
                 Timer::Places => self.dial_waiting(),
                 Timer::Publish => self.publisher.publish(&mut self.shared.peers),
@@ -405,7 +398,7 @@ impl EventLoop {
                     self.facts.tell(fact);
                 }
             }
-            SwarmEvent::IncomingConnection { .. } => self.note_inbound(),
+            SwarmEvent::IncomingConnection { .. } => self.copies.on_inbound(),
             // Kademlia's dials become facts with their connections; addresses that peers claim for
             // us or themselves are not believed.
             SwarmEvent::Dialing { .. }
@@ -443,6 +436,18 @@ impl EventLoop {
                 let (peer, protocol) = (purpose.peer(), purpose.protocol());
                 let request = self.swarm.behaviour_mut().streams.open(peer, connection, protocol);
                 self.opening.insert(request, purpose);
+            }
+            Action::SayHello { peer, connection } => {
+                let action = self.hellos.start(peer, connection, &mut self.shared);
+                self.perform(action);
+            }
+            Action::KeepAlive { peer, connection, keep } => {
+                self.swarm.behaviour_mut().streams.keep_alive(peer, connection, keep);
+            }
+            Action::Ready { peer, advert, news } => self.on_ready(peer, advert, news),
+            Action::CloseConnection(id) => {
+                // False if it has ended already.
+                self.swarm.close_connection(id);
             }
             Action::Echo(peer) => {
                 let action = self.links.echo(peer, None, &self.shared);

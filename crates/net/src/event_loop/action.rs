@@ -5,9 +5,10 @@
 //! part holds neither the swarm nor another part.
 
 use libp2p::{PeerId, swarm::ConnectionId};
+use meshwork_core::Advert;
 use tokio::time::Instant;
 
-use super::{errand::Errand, facts::NewSession, timers::Timer};
+use super::{errand::Errand, facts::NewSession, peers::News, timers::Timer};
 use crate::{behaviour::streams::Protocol, event::NetEvent, link::LinkProtocol};
 
 /// One thing that the loop does for a part.
@@ -22,8 +23,16 @@ pub(super) enum Action {
     Remind(Instant, Timer),
     /// Open a stream on a connection.
     Open { connection: ConnectionId, purpose: Purpose },
+    /// Say hello on a connection.
+    SayHello { peer: PeerId, connection: ConnectionId },
+    /// Keep a connection open from now on, or no longer.
+    KeepAlive { peer: PeerId, connection: ConnectionId, keep: bool },
+    /// A peer is ready and offers something that was not announced yet.
+    Ready { peer: PeerId, advert: Advert, news: News },
     /// Ask a peer for a sign of life.
     Echo(PeerId),
+    /// Close one connection.
+    CloseConnection(ConnectionId),
     /// Close all connections to a peer.
     ClosePeer { peer: PeerId, why: String },
     /// Close all connections to a peer that broke the protocol, and refuse new ones for a while.

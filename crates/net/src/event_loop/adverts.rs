@@ -69,7 +69,7 @@ impl EventLoop {
         query.matches(&Candidate {
             peer: advert.peer,
             advert: Some(&advert.advert),
-            resources: known.and_then(|known| known.resources.as_ref()),
+            resources: known.and_then(|known| known.said.resources.as_ref()),
             latency: None,
             stage: PeerStage::Ready,
         })

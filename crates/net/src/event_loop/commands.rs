@@ -65,7 +65,8 @@ impl EventLoop {
         self.swarm.behaviour_mut().places.set_trusted(Arc::clone(&offer.trusted));
         self.shared.local.offer = offer;
         self.shared.local.seq += 1;
-        self.renew_hellos();
+        let hellos = self.hellos.renew(&mut self.shared);
+        self.perform(hellos);
         self.on_offer_changed();
         for peer in let_in {
             // It would ask again after [`limits::FULL_RETRY`]; it connects again at once.

@@ -6,16 +6,22 @@ use libp2p::{
     ping,
     swarm::{ConnectionError, ConnectionId, ListenError},
 };
+use meshwork_core::{Advert, Reason};
 use tokio::time::Instant;
 
 use super::{
-    EventLoop, Timer,
-    peers::{Connection, Peer},
+    EventLoop,
+    connection::Connection,
+    copies, duplicates,
+    hellos::{self, HelloDone, Inbound},
+    peers::{News, Peer},
+    timers::Timer,
 };
 use crate::{
     address,
-    event::{Direction, NetEvent},
-    limits, transport,
+    event::{Direction, KeyEvidence, NetEvent},
+    hello, limits, transport,
+    wire::Hello,
 };
 
 impl EventLoop {
@@ -48,13 +54,15 @@ impl EventLoop {
         known.last_seen.touch();
         if direction == Direction::Outbound {
             // Of an inbound connection only the far end of a socket is known.
-            known.remember(address, true);
+            known.addresses.remember(address, true);
         }
         self.shared.peers.note_change();
         if first {
             self.on_first_connection(peer, address.clone(), direction);
         } else {
-            self.on_duplicate(peer);
+            let is_arbiter = duplicates::is_arbiter(&self.shared.local.peer, &peer);
+            let at = Instant::now() + duplicates::patience(is_arbiter);
+            self.timers.set(at, Timer::Surplus(peer));
         }
         self.settle(peer);
     }
@@ -84,14 +92,12 @@ impl EventLoop {
         }
         let why = known.gone.take().or(stuck).or_else(|| cause.map(reason));
         known.gone.clone_from(&why);
-        if known.announced.take().is_some() {
-            known.last_ready = Some(self.shared.local.clock.now());
-        }
-        known.routed.clear();
+        known.readiness.on_disconnected(self.shared.local.clock.now());
         self.shared.peers.note_change();
         self.sessions.on_disconnected(&peer);
         self.links.on_disconnected(&peer);
         self.liveness.on_disconnected(&peer);
+        self.dht.on_disconnected(&peer);
         self.swarm.behaviour_mut().kad.table().remove_peer(&peer);
         self.facts.tell(NetEvent::Disconnected { peer, why });
         self.redial_lost(&peer);
@@ -109,7 +115,9 @@ impl EventLoop {
             self.shared.local.counters.handshakes_failed.add();
         }
         if let ListenError::LocalPeerId { address } = error {
-            self.on_own_key_came(address);
+            let counters = self.swarm.network_info().connection_counters().num_pending_outgoing();
+            let evidence = self.copies.on_own_key_came(address, counters > 0);
+            evidence.into_iter().for_each(|evidence| self.on_own_key(evidence));
         }
         tracing::debug!(%error, "an inbound connection failed");
         self.warn_of_crowd();
@@ -135,15 +143,6 @@ impl EventLoop {
         self.close_peer(peer, format!("expelled: {why}"));
     }
 
-    /// Closes a connection for a reason.
-    pub(super) fn close_connection(&mut self, peer: PeerId, id: ConnectionId, why: String) {
-        let known = self.shared.peers.get_mut(&peer);
-        if let Some(known) = known.filter(|known| known.connections.len() == 1) {
-            known.gone = Some(why);
-        }
-        self.swarm.close_connection(id);
-    }
-
     pub(super) fn close_peer(&mut self, peer: PeerId, why: String) {
         if let Some(known) = self.shared.peers.get_mut(&peer) {
             known.gone = Some(why);
@@ -159,10 +158,94 @@ impl EventLoop {
         self.facts.tell(NetEvent::Connected { peer, address, direction });
     }
 
-    fn on_duplicate(&mut self, peer: PeerId) {
-        let wait =
-            if self.settles(&peer) { limits::SURPLUS_TIME } else { limits::SURPLUS_PATIENCE };
-        self.timers.set(Instant::now() + wait, Timer::Surplus(peer));
+    /// The time of a surplus connection is over.
+    pub(super) fn close_surplus(&mut self, peer: PeerId) {
+        let known = self.shared.peers.get(&peer);
+        if let Some(id) = known.and_then(duplicates::surplus) {
+            self.shared.local.counters.duplicates_closed.add();
+            self.swarm.close_connection(id);
+        }
+    }
+
+    fn settle(&mut self, peer: PeerId) {
+        let actions = self.hellos.settle(peer, &mut self.shared);
+        self.perform(actions);
+    }
+
+    /// An exchange of hellos has ended.
+    pub(super) fn on_hello_done(&mut self, done: HelloDone) {
+        match done {
+            HelloDone::Said { peer, connection, result } => {
+                let actions = self.hellos.on_said(peer, connection, result, &mut self.shared);
+                self.perform(actions);
+            }
+            HelloDone::Heard { peer, connection, result: Ok((hello, stream)) } => {
+                self.on_hello(peer, connection, *hello, stream);
+            }
+            HelloDone::Heard { peer, result: Err(error), .. } => {
+                if !error.is_retryable() {
+                    self.expel(peer, "a malformed hello");
+                }
+            }
+            HelloDone::Answered => {}
+        }
+    }
+
+    /// A peer has said hello.
+    fn on_hello(&mut self, peer: PeerId, id: ConnectionId, hello: Hello, stream: Inbound) {
+        let Some(quota) = hellos::take_quota(&peer, id, &self.shared) else { return };
+        let judgement = quota.and_then(|()| self.judge(peer, id, hello));
+        self.hellos.on_judged(peer, judgement, stream, &mut self.shared);
+        let actions = self.hellos.settle_by_peer(peer, id, &mut self.shared);
+        self.perform(actions);
+        self.route(peer);
+        let actions = hellos::refresh(peer, &mut self.shared);
+        self.perform(actions);
+    }
+
+    /// Whether a peer is admitted by this hello.
+    fn judge(&mut self, peer: PeerId, id: ConnectionId, hello: Hello) -> Result<(), Reason> {
+        let is_copied = hello.copied;
+        let judged = hello::judge(&hello, &self.shared.local.settings.network).and_then(|()| {
+            let shared = &mut self.shared;
+            let (is_second, actions) = self.copies.on_hello(peer, id, hello.instance, shared);
+            self.perform(actions);
+            if is_second { Err(copies::one_machine()) } else { self.make_room(peer) }
+        });
+        let known = self.shared.peers.get_mut(&peer);
+        if let Some(connection) = known.and_then(|known| known.connection_mut(id)) {
+            connection.on_judged(&judged, hello);
+        }
+        if is_copied && judged.is_ok() {
+            self.on_own_key(KeyEvidence::SaidBy(peer));
+        }
+        judged
+    }
+
+    /// Another machine uses this node's key.
+    pub(super) fn on_own_key(&mut self, evidence: KeyEvidence) {
+        let told = self.copies.on_own_key(evidence, &self.publisher, &self.shared.local);
+        self.perform(told);
+    }
+
+    /// A peer is ready, for the first time since it is connected or with another offer.
+    pub(super) fn on_ready(&mut self, peer: PeerId, advert: Advert, news: News) {
+        let kept = self.shared.peers.get(&peer).and_then(Peer::kept_connection);
+        if let Some(host) = kept.and_then(|kept| kept.host) {
+            self.intake.know_met(host);
+        }
+        self.dials.succeeded(&peer);
+        // A reader that the event wakes finds the same in the published table.
+        self.publish_if_changed();
+        self.facts.tell(NetEvent::Ready { peer, advert });
+        if news == News::First {
+            let watch = self.liveness.on_ready(peer, &self.shared);
+            self.perform(watch);
+            let greetings = self.links.on_ready(peer, &self.shared);
+            self.perform(greetings);
+            self.exchange_first(peer);
+            self.seek_through(peer);
+        }
     }
 }
 

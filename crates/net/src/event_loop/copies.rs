@@ -13,8 +13,12 @@ use libp2p::{Multiaddr, PeerId, swarm::ConnectionId};
 use meshwork_core::Reason;
 use tokio::time::Instant;
 
-use super::EventLoop;
+use super::{
+    action::Action, connection::Connection, local::Local, peers::Peer, publisher::Publisher,
+    shared::Shared,
+};
 use crate::{
+    address,
     event::{KeyCopied, KeyEvidence, NetEvent, OwnKeyCopied},
     limits,
 };
@@ -60,103 +64,112 @@ impl Copies {
     }
 }
 
-impl EventLoop {
-    /// Notes which start of a peer says hello. True if it is a second machine with its key, while
-    /// the first is connected.
-    pub(super) fn is_second_machine(
+impl Copies {
+    /// A peer says hello as the start `instance`. Returns whether it is a second machine with its
+    /// key, while the first is connected.
+    pub(super) fn on_hello(
         &mut self,
         peer: PeerId,
         id: ConnectionId,
         instance: u64,
-    ) -> bool {
+        shared: &mut Shared,
+    ) -> (bool, Vec<Action>) {
         let now = Instant::now();
-        let Some(known) = self.shared.peers.get_mut(&peer) else { return false };
+        let nothing = (false, Vec::new());
+        let Shared { local, peers } = &mut *shared;
+        let Some(known) = peers.get_mut(&peer) else { return nothing };
         let Some(since) = known.connection(id).map(|connection| connection.since) else {
-            return false;
+            return nothing;
         };
-        if known.instances.hear(instance, since, now) {
-            known.copied = Some(self.shared.local.clock.now());
-            self.shared.peers.note_change();
+        let is_proof = known.instances.hear(instance, since, now);
+        if is_proof {
+            known.copied = Some(local.clock.now());
         }
-        let Some(known) =
-            self.shared.peers.get(&peer).filter(|known| known.instances.is_copied(now))
-        else {
-            return false;
+        if !known.instances.is_copied(now) {
+            return nothing;
+        }
+        let is_first = |other: &Connection| {
+            other.id != id && other.is_admitted() && other.instance != instance
         };
-        let is_first =
-            |other: &super::peers::Connection| other.is_admitted() && other.instance != instance;
-        let is_second = known.connections.iter().any(|other| other.id != id && is_first(other));
-        self.tell_of_copy(peer, now);
+        let is_second = known.connections.iter().any(is_first);
+        let mut actions = self.tell_of_copy(peer, known, local, now);
         if is_second {
             // Its own hello is refused; ours says why.
-            self.start_hello(peer, id);
+            actions.push(Action::SayHello { peer, connection: id });
         }
-        is_second
-    }
-
-    /// The refusal of a second machine; it is told by a hello as well.
-    pub(super) fn one_machine() -> Reason {
-        Reason::Denied { detail: "another machine that uses the same key is connected".to_owned() }
-    }
-
-    /// A peer says that another machine uses this node's key. That is its word and no proof.
-    pub(super) fn on_copy_claimed(&mut self, peer: PeerId) {
-        self.on_own_key(KeyEvidence::SaidBy(peer));
+        if is_proof {
+            peers.note_change();
+        }
+        (is_second, actions)
     }
 
     /// A connection comes in.
-    pub(super) fn note_inbound(&mut self) {
-        self.copies.inbound = Some(Instant::now());
+    pub(super) fn on_inbound(&mut self) {
+        self.inbound = Some(Instant::now());
     }
 
     /// A dial that began at `since` has ended at this node's own key. If no connection came in since
-    /// then it was not this node itself.
-    pub(super) fn on_own_key_reached(&mut self, address: &Multiaddr, since: Instant) {
-        self.copies.reached = Some(Instant::now());
-        if self.copies.inbound.is_none_or(|inbound| inbound < since) {
-            self.on_own_key(KeyEvidence::Reached(crate::address::without_peer(address)));
-        }
+    /// then, it was not this node itself.
+    pub(super) fn on_own_key_reached(
+        &mut self,
+        address: &Multiaddr,
+        since: Instant,
+    ) -> Option<KeyEvidence> {
+        self.reached = Some(Instant::now());
+        let is_other = self.inbound.is_none_or(|inbound| inbound < since);
+        is_other.then(|| KeyEvidence::Reached(address::without_peer(address)))
     }
 
-    /// Somebody with this node's own key has dialled it. If this node dials nobody, and has not just
+    /// A node with this node's own key has dialled it. If this node dials nobody, and has not just
     /// dialled itself, then it is another machine.
-    pub(super) fn on_own_key_came(&mut self, address: &Multiaddr) {
-        let dialling = self.swarm.network_info().connection_counters().num_pending_outgoing() > 0;
+    pub(super) fn on_own_key_came(
+        &self,
+        address: &Multiaddr,
+        is_dialling: bool,
+    ) -> Option<KeyEvidence> {
         let is_recent =
             |at: Instant| at.elapsed() < limits::FIRST_BYTE + limits::HANDSHAKE + limits::DIAL_TURN;
-        if !dialling && !self.copies.reached.is_some_and(is_recent) {
-            self.on_own_key(KeyEvidence::Came(address.clone()));
-        }
+        let is_other = !is_dialling && !self.reached.is_some_and(is_recent);
+        is_other.then(|| KeyEvidence::Came(address.clone()))
     }
 
-    /// Another machine uses this node's key: published, and told once in [`limits::COPIED_TIME`].
-    /// What others say does not replace what this node has seen.
-    fn on_own_key(&mut self, evidence: KeyEvidence) {
-        let at = self.shared.local.clock.now();
+    /// Another machine uses this node's key. Published, and told once in [`limits::COPIED_TIME`].
+    pub(super) fn on_own_key(
+        &mut self,
+        evidence: KeyEvidence,
+        publisher: &Publisher,
+        local: &Local,
+    ) -> Option<Action> {
         let is_proof = !matches!(evidence, KeyEvidence::SaidBy(_));
-        let shown = OwnKeyCopied { evidence: evidence.clone(), at };
-        if self.publisher.publish_own_key(&shown) && self.copies.tells_own(is_proof, Instant::now())
-        {
-            let peer = self.shared.local.peer;
-            self.facts.tell(NetEvent::KeyCopied(KeyCopied { peer, evidence }));
-        }
+        let shown = OwnKeyCopied { evidence: evidence.clone(), at: local.clock.now() };
+        let is_told = publisher.publish_own_key(&shown) && self.tells_own(is_proof, Instant::now());
+        is_told.then(|| Action::Tell(NetEvent::KeyCopied(KeyCopied { peer: local.peer, evidence })))
     }
 
     /// Tells the owner, and the peer's machines, once in [`limits::COPIED_TIME`].
-    fn tell_of_copy(&mut self, peer: PeerId, now: Instant) {
-        let Some(known) = self.shared.peers.get_mut(&peer) else { return };
+    fn tell_of_copy(
+        &mut self,
+        peer: PeerId,
+        known: &mut Peer,
+        local: &Local,
+        now: Instant,
+    ) -> Vec<Action> {
         if !known.instances.take_alarm(now) {
-            return;
+            return Vec::new();
         }
-        let connections: Vec<_> = known.connections.iter().map(|one| one.id).collect();
-        for connection in connections {
-            self.start_hello(peer, connection);
-        }
-        if self.shared.local.trusts(&peer) || self.copies.tells_stranger(now) {
+        let hello = |one: &Connection| Action::SayHello { peer, connection: one.id };
+        let mut actions: Vec<_> = known.connections.iter().map(hello).collect();
+        if local.trusts(&peer) || self.tells_stranger(now) {
             let evidence = KeyEvidence::Alternates;
-            self.facts.tell(NetEvent::KeyCopied(KeyCopied { peer, evidence }));
+            actions.push(Action::Tell(NetEvent::KeyCopied(KeyCopied { peer, evidence })));
         }
+        actions
     }
+}
+
+/// The refusal of a second machine; it is told by a hello as well.
+pub(super) fn one_machine() -> Reason {
+    Reason::Denied { detail: "another machine that uses the same key is connected".to_owned() }
 }
 
 #[cfg(test)]

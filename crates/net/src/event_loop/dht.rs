@@ -10,6 +10,7 @@ use libp2p::{
     swarm::dial_opts::{DialOpts, PeerCondition},
 };
 use meshwork_core::{DiscoveryEvent, PeerInfo, Reason};
+use rustc_hash::FxHashMap;
 use sha2::{Digest, Sha256};
 use tokio::{sync::oneshot, time::Instant};
 
@@ -33,6 +34,31 @@ pub(super) struct Dht {
     /// Keys of the records kept for each peer, at most [`limits::KAD_RECORDS_PER_PEER`], and when
     /// each was last renewed: Kademlia's store forgets none by itself.
     records: BTreeMap<PeerId, HashMap<kad::RecordKey, Instant>>,
+    /// Addresses of connected peers that Kademlia was told; at most [`limits::PEER_ADDRESSES`] of
+    /// each.
+    routed: FxHashMap<PeerId, Vec<Multiaddr>>,
+}
+
+impl Dht {
+    /// There is reason to believe that an admitted peer is at these addresses. Returns those that
+    /// Kademlia is to be told.
+    pub(super) fn on_believed(&mut self, peer: PeerId, believed: Vec<Multiaddr>) -> Vec<Multiaddr> {
+        let routed = self.routed.entry(peer).or_default();
+        let mut fresh = believed;
+        fresh.retain(|address| {
+            let is_fresh = routed.len() < limits::PEER_ADDRESSES && !routed.contains(address);
+            if is_fresh {
+                routed.push(address.clone());
+            }
+            is_fresh
+        });
+        fresh
+    }
+
+    /// The last connection to the peer is gone.
+    pub(super) fn on_disconnected(&mut self, peer: &PeerId) {
+        self.routed.remove(peer);
+    }
 }
 
 impl EventLoop {
@@ -79,12 +105,8 @@ impl EventLoop {
     fn announce_self(&mut self) {
         self.forget_own_advert();
         self.shared.local.seq += 1;
-        for peer in self.shared.peers.ready() {
-            let kept = self.shared.peers.get(&peer).and_then(|known| known.kept);
-            if let Some(connection) = kept {
-                self.start_hello(peer, connection);
-            }
-        }
+        let hellos = self.hellos.announce(&mut self.shared);
+        self.perform(hellos);
         self.provide();
         self.exchange_with_many();
     }
@@ -109,7 +131,7 @@ impl EventLoop {
         }
         let known = self.shared.peers.entry(peer);
         for address in &addresses {
-            known.remember(address, false);
+            known.addresses.remember(address, false);
         }
         self.shared.peers.note_change();
         let permitted = |address: &Multiaddr| self.allowed.permits(address, Stage::Announced);

@@ -220,7 +220,8 @@ impl EventLoop {
         let is_named = matches!(kind, Some(Kind::Configured | Kind::Sought))
             || peer.is_some_and(|peer| self.shared.local.trusts(&peer));
         let known = peer.and_then(|peer| self.shared.peers.get(&peer));
-        let reached = |it: &Multiaddr| known.is_some_and(|known| known.was_reached_at(it));
+        let reached =
+            |it: &Multiaddr| known.is_some_and(|known| known.addresses.was_reached_at(it));
         let lead =
             peer.and_then(|peer| self.exchanges.leads.get(&peer, self.shared.local.clock.now()));
         // What no informant has passed on, the peer announced itself while it was here.
@@ -262,7 +263,8 @@ impl EventLoop {
         let Some(pending) = self.dials.ended(id, None) else { return };
         self.place_left();
         if let Some(address) = own_key_at(error, &self.shared.local.peer) {
-            self.on_own_key_reached(address, pending.since);
+            let evidence = self.copies.on_own_key_reached(address, pending.since);
+            evidence.into_iter().for_each(|evidence| self.on_own_key(evidence));
         }
         for caller in pending.callers {
             let error = self.dial_error(&caller.address, error);
@@ -436,11 +438,11 @@ impl EventLoop {
     /// Where a peer may be dialled, the best first.
     fn addresses_of(&self, peer: &PeerId) -> Vec<Multiaddr> {
         let Some(known) = self.shared.peers.get(peer) else { return Vec::new() };
-        let addresses = known.addresses.iter().map(|known| &known.address);
-        let permitted = addresses.filter(|it| self.allowed.permits(it, Stage::Announced));
+        let permitted =
+            known.addresses.known().filter(|it| self.allowed.permits(it, Stage::Announced));
         let signed = known
-            .signed
-            .iter()
+            .addresses
+            .signed()
             .filter(|it| address::is_public(it) || self.listeners.lan().admits(it));
         permitted.chain(signed).cloned().collect()
     }
@@ -449,8 +451,7 @@ impl EventLoop {
         let wrong = address::without_peer(wrong);
         self.dials.forget_recalled(peer, &wrong);
         if let Some(known) = self.shared.peers.get_mut(peer) {
-            known.addresses.retain(|known| known.address != wrong);
-            known.signed.retain(|signed| *signed != wrong);
+            known.addresses.forget(&wrong);
         }
     }
 

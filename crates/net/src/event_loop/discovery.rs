@@ -14,13 +14,13 @@ impl EventLoop {
         let identify::Event::Received { peer_id: peer, info, .. } = event else { return };
         let Some(known) = self.shared.peers.get_mut(&peer) else { return };
         known.last_seen.touch();
-        known.agent = Some(clean(&info.agent_version));
+        known.said.agent = Some(clean(&info.agent_version));
         let protocols = info.protocols.iter().take(limits::PROTOCOLS);
-        known.protocols = protocols.map(|protocol| clean(protocol.as_ref())).collect();
+        known.said.protocols = protocols.map(|protocol| clean(protocol.as_ref())).collect();
         for address in info.listen_addrs.iter().take(limits::PEER_ADDRESSES) {
             let parts = address::parts(address);
             if parts.is_ok_and(|parts| parts.peer.is_none_or(|named| named == peer)) {
-                known.remember(address, false);
+                known.addresses.remember(address, false);
             }
         }
         self.shared.peers.note_change();
@@ -33,17 +33,14 @@ impl EventLoop {
     pub(super) fn route(&mut self, peer: PeerId) {
         let protocols = self.swarm.behaviour().kad.protocol_names();
         let Some(protocol) = protocols.first().map(ToString::to_string) else { return };
-        let Some(known) = self.shared.peers.get_mut(&peer) else { return };
-        if !known.is_admitted() || !known.protocols.contains(&clean(&protocol)) {
+        let Some(known) = self.shared.peers.get(&peer) else { return };
+        if !known.is_admitted() || !known.said.protocols.contains(&clean(&protocol)) {
             return;
         }
-        let mut met = false;
-        for address in known.believed() {
-            if known.routed.len() < limits::PEER_ADDRESSES && !known.routed.contains(&address) {
-                known.routed.push(address.clone());
-                self.swarm.behaviour_mut().kad.table().add_address(&peer, address);
-                met = true;
-            }
+        let fresh = self.dht.on_believed(peer, known.believed());
+        let met = !fresh.is_empty();
+        for address in fresh {
+            self.swarm.behaviour_mut().kad.table().add_address(&peer, address);
         }
         if met {
             self.provide_soon();
@@ -81,7 +78,7 @@ impl EventLoop {
         }
         let known = self.shared.peers.entry(peer);
         for address in &near {
-            known.remember(address, false);
+            known.addresses.remember(address, false);
         }
         self.shared.peers.note_change();
         let added = self.dials.add_peer(Kind::Near, peer, near.clone());

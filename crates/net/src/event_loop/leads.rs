@@ -121,9 +121,7 @@ impl EventLoop {
         addresses.retain(|address| {
             self.allowed.permits(address, Stage::Announced) || self.listeners.lan().admits(address)
         });
-        addresses.truncate(limits::PEER_ADDRESSES);
-        if known.signed != addresses {
-            known.signed = addresses;
+        if known.addresses.on_signed(addresses) {
             self.shared.peers.note_change();
             self.route(*peer);
         }

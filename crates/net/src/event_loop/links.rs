@@ -361,7 +361,7 @@ fn read_report(
     let age = TimeDelta::from_std(report.age.min(limits::REPORT_AGE)).unwrap_or_default();
     usage.measured_at = crate::clock::time_of_day() - age;
     if let Some(known) = shared.peers.get_mut(peer) {
-        known.resources = Some(usage);
+        known.said.resources = Some(usage);
         shared.peers.note_change();
     }
     Ok(usage)
@@ -378,7 +378,7 @@ fn on_health_report(
         return Err(not_its_own());
     }
     if let Some(known) = shared.peers.get_mut(&peer) {
-        known.health = Some(report.status.clone());
+        known.said.health = Some(report.status.clone());
         shared.peers.note_change();
     }
     actions.push(Action::Publish);

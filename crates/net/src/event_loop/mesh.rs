@@ -9,11 +9,7 @@ use rand::seq::SliceRandom;
 use tokio::time::Instant;
 
 use super::{
-    EventLoop, Timer,
-    admission::Rank,
-    dialing,
-    dials::Pending,
-    peers::{Connection, Peer},
+    EventLoop, Timer, admission::Rank, connection::Connection, dialing, dials::Pending, peers::Peer,
 };
 use crate::{event::Direction, limits, wire::SignedAdvert};
 

@@ -9,64 +9,19 @@ use meshwork_core::{Advert, HealthStatus, PeerState, Reason, ResourceUsage, Stuc
 use rustc_hash::FxHashMap;
 use tokio::time::Instant;
 
+use super::{
+    addresses::Addresses,
+    connection::{Connection, Ours, Theirs},
+};
 use crate::{
     PeerStatus,
     clock::{Clock, LastSeen},
     counters::Counters,
-    event::Direction,
     instances::Instances,
     limits,
     quota::{Asked, Quotas},
     traffic::Traffic,
 };
-
-/// What became of our hello on a connection.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Ours {
-    /// Not answered yet. Then: any other.
-    Pending,
-    /// The peer has admitted us. Then: `Refused`, if it refuses a renewal.
-    Accepted,
-    /// The peer has refused us, for this reason. Then: `Accepted`, if it was asked again.
-    Refused(String),
-    /// The peer does not speak the protocol. Final.
-    NotSpoken,
-}
-
-/// What became of the peer's hello on a connection.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Theirs {
-    /// Not heard yet. Then: any other.
-    Awaited,
-    /// We have admitted the peer, which offers this. Then: the same with a higher number.
-    Admitted { seq: u64, advert: Advert },
-    /// We have refused it, for this reason. Then: `Admitted`, if it asks again and fits.
-    Refused(String),
-}
-
-/// One connection to a peer.
-#[derive(Debug)]
-pub(super) struct Connection {
-    pub(super) id: ConnectionId,
-    pub(super) direction: Direction,
-    pub(super) address: Multiaddr,
-    /// Where its other end is, if that is known.
-    pub(super) host: Option<IpAddr>,
-    pub(super) since: Instant,
-    pub(super) quic: bool,
-    pub(super) ours: Ours,
-    pub(super) theirs: Theirs,
-    /// A hello of ours is under way.
-    pub(super) saying: bool,
-    /// Our hello is to be said again when it can be.
-    pub(super) renew: bool,
-    /// The start of the peer that was admitted here; 0 if it named none.
-    pub(super) instance: u64,
-    /// What our last hello offered.
-    pub(super) said: Option<Advert>,
-    /// The handler knows that this connection shall stay open.
-    pub(super) kept_alive: bool,
-}
 
 /// All that is known of one peer.
 #[derive(Debug)]
@@ -75,54 +30,61 @@ pub(super) struct Peer {
     pub(super) connections: Vec<Connection>,
     /// The connection on which streams are opened.
     pub(super) kept: Option<ConnectionId>,
-    /// The advert of the last `Ready` event since the peer is connected.
-    pub(super) announced: Option<Advert>,
-    /// The advert of the last `Ready` event of all, so that a peer that is gone still has a name.
-    pub(super) remembered: Option<Advert>,
+    /// Why it is not connected, or why the loop is closing all its connections: then it gets no
+    /// further one until these have ended.
+    pub(super) gone: Option<String>,
     /// This node has dialled it because its operator or its own work needs it: it does not count
     /// among the strangers. Dials on another peer's word do not set it.
     pub(super) wanted: bool,
     /// It was admitted once: it is remembered when it is gone.
     pub(super) was_admitted: bool,
-    /// Where it was reached, then where it says it can be.
-    pub(super) addresses: Vec<KnownAddress>,
-    /// Where its last signed advert says that it is, as far as that may be dialled; at most
-    /// [`limits::PEER_ADDRESSES`].
-    pub(super) signed: Vec<Multiaddr>,
+    /// When it was ready, and with what offer.
+    pub(super) readiness: Readiness,
+    pub(super) addresses: Addresses,
     /// When the other peers were last told of it.
     pub(super) told_of: Option<Instant>,
-    /// When it was last seen to be ready; while it is, since when.
-    pub(super) last_ready: Option<Time>,
-    /// Addresses that Kademlia was told.
-    pub(super) routed: Vec<Multiaddr>,
-    pub(super) protocols: BTreeSet<String>,
-    pub(super) agent: Option<String>,
+    /// What it last said about itself.
+    pub(super) said: Said,
     pub(super) last_seen: Arc<LastSeen>,
+    /// Smoothed round trip.
     pub(super) latency: Option<Duration>,
     /// Bytes between it and this node.
     pub(super) traffic: Arc<Traffic>,
     /// What it may still ask for.
     pub(super) quotas: Quotas,
-    /// What it last said of its machine.
-    pub(super) resources: Option<ResourceUsage>,
-    /// What it last said of its health.
-    pub(super) health: Option<HealthStatus>,
     /// Its starts, as far as its hellos name them.
     pub(super) instances: Instances,
     /// When two machines were last seen to use its key.
     pub(super) copied: Option<Time>,
-    /// Why it is not connected, or why the loop is closing all its connections: then it gets no
-    /// further one until these have ended.
-    pub(super) gone: Option<String>,
 }
 
-/// An address of a peer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct KnownAddress {
-    /// Without `/p2p/…`.
-    pub(super) address: Multiaddr,
-    /// The peer was reached there.
-    pub(super) proven: bool,
+/// When a peer was ready, and with what offer.
+#[derive(Debug, Default)]
+pub(super) struct Readiness {
+    /// The offer of the last `Ready` event since the peer is connected.
+    announced: Option<Advert>,
+    /// The offer of the last `Ready` event of all, so that an absent peer still has a name.
+    remembered: Option<Advert>,
+    /// While the peer is ready, since when; then, when it was last ready.
+    at: Option<Time>,
+}
+
+/// Whether a peer that is ready is news.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum News {
+    /// It is ready for the first time since it is connected.
+    First,
+    /// It offers something else.
+    Offer,
+}
+
+/// What a peer last said about itself.
+#[derive(Debug, Default)]
+pub(super) struct Said {
+    pub(super) protocols: BTreeSet<String>,
+    pub(super) agent: Option<String>,
+    pub(super) resources: Option<ResourceUsage>,
+    pub(super) health: Option<HealthStatus>,
 }
 
 /// All peers.
@@ -135,41 +97,26 @@ pub(super) struct Peers {
     changed: bool,
 }
 
-impl Connection {
-    /// A connection that was just made.
-    pub(super) fn new(
-        id: ConnectionId,
-        direction: Direction,
-        address: Multiaddr,
-        host: Option<IpAddr>,
-    ) -> Self {
-        let now = Instant::now();
-        let quic = crate::address::parts(&address).is_ok_and(|parts| parts.quic);
-        Self {
-            id,
-            direction,
-            address,
-            host,
-            since: now,
-            quic,
-            ours: Ours::Pending,
-            theirs: Theirs::Awaited,
-            saying: false,
-            renew: false,
-            instance: 0,
-            said: None,
-            kept_alive: false,
+impl Readiness {
+    /// The peer is ready and offers `advert`. None if that was announced already.
+    pub(super) fn on_ready(&mut self, advert: &Advert, now: Time) -> Option<News> {
+        if self.announced.as_ref() == Some(advert) {
+            return None;
         }
+        let news = if self.announced.is_none() { News::First } else { News::Offer };
+        if news == News::First {
+            self.at = Some(now);
+        }
+        self.announced = Some(advert.clone());
+        self.remembered = Some(advert.clone());
+        Some(news)
     }
 
-    /// Whether the peer was admitted on this connection.
-    pub(super) fn is_admitted(&self) -> bool {
-        matches!(self.theirs, Theirs::Admitted { .. })
-    }
-
-    /// Whether both hellos went well on this connection.
-    pub(super) fn is_ready(&self) -> bool {
-        self.is_admitted() && self.ours == Ours::Accepted
+    /// The last connection to the peer is gone.
+    pub(super) fn on_disconnected(&mut self, now: Time) {
+        if self.announced.take().is_some() {
+            self.at = Some(now);
+        }
     }
 }
 
@@ -178,26 +125,19 @@ impl Peer {
         Self {
             connections: Vec::new(),
             kept: None,
-            announced: None,
-            remembered: None,
+            gone: None,
             wanted: false,
             was_admitted: false,
-            addresses: Vec::new(),
-            signed: Vec::new(),
+            readiness: Readiness::default(),
+            addresses: Addresses::default(),
             told_of: None,
-            last_ready: None,
-            routed: Vec::new(),
-            protocols: BTreeSet::new(),
-            agent: None,
+            said: Said::default(),
             last_seen: Arc::new(LastSeen::new(clock)),
             latency: None,
             traffic: Arc::default(),
             quotas: Quotas::new(),
-            resources: None,
-            health: None,
             instances: Instances::default(),
             copied: None,
-            gone: None,
         }
     }
 
@@ -225,34 +165,20 @@ impl Peer {
         self.connections.iter().filter_map(|connection| connection.host)
     }
 
-    /// Addresses at which there is reason to believe that it is: where this node has dialled it, and
-    /// what it announces itself for a host at which this node sees it.
+    /// Addresses at which there is reason to believe that it is, see [`Addresses::believed`].
     pub(super) fn believed(&self) -> Vec<Multiaddr> {
-        let is_seen = |address: &Multiaddr| {
-            let ip = crate::address::ip_of(address);
-            ip.is_some_and(|ip| self.hosts().any(|host| host == ip))
-        };
-        let proven = self.addresses.iter().filter(|known| {
-            (known.proven && crate::address::ip_of(&known.address).is_some())
-                || is_seen(&known.address)
-        });
-        let mut all: Vec<Multiaddr> = proven.map(|known| known.address.clone()).collect();
-        for address in self.signed.iter().filter(|address| is_seen(address)) {
-            if !all.contains(address) {
-                all.push(address.clone());
-            }
-        }
-        all.truncate(limits::PEER_ADDRESSES);
-        all
-    }
-
-    /// Whether this node has connected to it at this address.
-    pub(super) fn was_reached_at(&self, address: &Multiaddr) -> bool {
-        self.addresses.iter().any(|known| known.proven && known.address == *address)
+        self.addresses.believed(&self.hosts().collect::<Vec<_>>())
     }
 
     pub(super) fn connection(&self, id: ConnectionId) -> Option<&Connection> {
         self.connections.iter().find(|connection| connection.id == id)
+    }
+
+    /// The loop is closing the connection `id`, for a reason that counts if it is the only one.
+    pub(super) fn on_giving_up(&mut self, id: ConnectionId, why: String) {
+        if self.connections.len() == 1 && self.connection(id).is_some() {
+            self.gone = Some(why);
+        }
     }
 
     pub(super) fn connection_mut(&mut self, id: ConnectionId) -> Option<&mut Connection> {
@@ -300,77 +226,29 @@ impl Peer {
         }
     }
 
-    /// Remembers an address, at most [`limits::PEER_ADDRESSES`]: those where the peer was reached
-    /// push out those that it only names.
-    pub(super) fn remember(&mut self, address: &Multiaddr, proven: bool) {
-        let address = crate::address::without_peer(address);
-        if let Some(known) = self.addresses.iter_mut().find(|known| known.address == address) {
-            known.proven |= proven;
-        } else {
-            if self.addresses.len() >= limits::PEER_ADDRESSES {
-                let worst = self.addresses.iter().rposition(|known| !known.proven);
-                match (worst, proven) {
-                    (Some(worst), true) => self.addresses.remove(worst),
-                    (None, true) => self.addresses.remove(0),
-                    (_, false) => return,
-                };
-            }
-            self.addresses.push(KnownAddress { address, proven });
-        }
-        self.addresses.sort_by_key(|known| !known.proven);
-    }
-
     /// A round trip was measured; it counts for an eighth, as in TCP.
     pub(super) fn measured(&mut self, round_trip: Duration) {
         self.latency = Some(self.latency.map_or(round_trip, |old| (old * 7 + round_trip) / 8));
-    }
-
-    /// Where it was reached, where it says that it is, and what it has signed; at most
-    /// [`limits::PEER_ADDRESSES`].
-    fn all_addresses(&self) -> Vec<Multiaddr> {
-        let mut all: Vec<_> = self.addresses.iter().map(|known| known.address.clone()).collect();
-        for address in &self.signed {
-            if !all.contains(address) {
-                all.push(address.clone());
-            }
-        }
-        all.truncate(limits::PEER_ADDRESSES);
-        all
-    }
-
-    /// Where it may be found again, once it was ready: where it was last reached comes first.
-    fn recallable(&self, peer: &PeerId) -> Vec<Multiaddr> {
-        if self.last_ready.is_none() {
-            return Vec::new();
-        }
-        let proven = self.addresses.iter().filter(|known| known.proven);
-        let mut all: Vec<Multiaddr> = Vec::new();
-        for address in proven.rev().map(|known| &known.address).chain(&self.signed) {
-            if all.len() >= limits::REMEMBERED_ADDRESSES {
-                break;
-            }
-            if crate::Remembered::takes(peer, address) && !all.contains(address) {
-                all.push(address.clone());
-            }
-        }
-        all
     }
 
     fn status(&self, peer: PeerId) -> PeerStatus {
         PeerStatus {
             peer,
             state: self.state(),
-            addresses: self.all_addresses(),
-            recallable: self.recallable(&peer),
-            last_ready: self.last_ready,
-            protocols: self.protocols.clone(),
-            agent: self.agent.clone(),
-            advert: self.advert().or(self.remembered.as_ref()).cloned(),
+            addresses: self.addresses.all(),
+            recallable: match self.readiness.at {
+                Some(_) => self.addresses.recallable(&peer),
+                None => Vec::new(),
+            },
+            last_ready: self.readiness.at,
+            protocols: self.said.protocols.clone(),
+            agent: self.said.agent.clone(),
+            advert: self.advert().or(self.readiness.remembered.as_ref()).cloned(),
             last_seen: Arc::clone(&self.last_seen),
             traffic: Arc::clone(&self.traffic),
             latency: self.latency,
-            resources: self.resources,
-            health: self.health.clone(),
+            resources: self.said.resources,
+            health: self.said.health.clone(),
             copied: self.copied,
         }
     }
@@ -414,7 +292,8 @@ impl Peers {
             known.last_seen = Arc::new(LastSeen::at(clock, seen));
             known.gone = Some("not connected since this node started".to_owned());
             if !name.is_empty() {
-                known.remembered = Some(Advert { name: name.to_owned(), ..Advert::default() });
+                let advert = Advert { name: name.to_owned(), ..Advert::default() };
+                known.readiness.remembered = Some(advert);
             }
         }
     }
@@ -424,7 +303,7 @@ impl Peers {
         if let Some(known) = self.table.get_mut(peer) {
             known.was_admitted = false;
             known.wanted = false;
-            known.last_ready = None;
+            known.readiness.at = None;
             self.forget_stranger(peer);
         }
     }

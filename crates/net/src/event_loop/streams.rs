@@ -12,7 +12,7 @@ impl EventLoop {
     pub(super) fn on_stream_event(&mut self, event: streams::Event) {
         match event {
             streams::Event::Inbound { peer, connection, protocol, stream } => match protocol {
-                Protocol::Hello => self.on_inbound_hello(peer, connection, stream),
+                Protocol::Hello => self.hellos.on_inbound(peer, connection, stream, &self.shared),
                 Protocol::Task => {
                     let waiting = self.facts.sessions_waiting();
                     let action = self.sessions.on_inbound(peer, stream, &self.shared, waiting);
@@ -40,7 +40,8 @@ impl EventLoop {
     fn on_opened(&mut self, purpose: Option<Purpose>, stream: Result<Stream, OpenError>) {
         match purpose {
             Some(Purpose::Hello { peer, connection }) => {
-                self.on_hello_stream(peer, connection, stream);
+                let actions = self.hellos.on_stream(peer, connection, stream, &mut self.shared);
+                self.perform(actions);
             }
             Some(Purpose::Session { peer }) => {
                 let waiting = self.facts.sessions_waiting();

@@ -1,4 +1,5 @@
 use super::*;
+use crate::event::Direction;
 
 fn address(text: &str) -> Multiaddr {
     text.parse().unwrap()
@@ -68,27 +69,6 @@ async fn a_peer_admitted_on_the_other_connection_is_settling() {
     assert!(peer.advert().is_some());
     peer.kept = Some(ConnectionId::new_unchecked(1));
     assert_eq!(peer.state(), PeerState::Ready);
-}
-
-#[tokio::test]
-async fn addresses_are_bounded_and_proven_ones_stay() {
-    let mut peers = peers();
-    let peer = peers.entry(PeerId::random());
-    peer.remember(&address("/ip4/1.2.3.4/tcp/1"), true);
-    for port in 0..1_000 {
-        peer.remember(&address(&format!("/ip4/5.6.7.8/tcp/{port}")), false);
-    }
-    assert_eq!(peer.addresses.len(), limits::PEER_ADDRESSES);
-    assert!(peer.addresses[0].proven);
-    // A claim that turns out to be true counts more.
-    peer.remember(&address("/ip4/5.6.7.8/tcp/3"), true);
-    assert!(peer.addresses[1].proven);
-    for port in 0..1_000 {
-        peer.remember(&address(&format!("/ip4/9.9.9.9/tcp/{port}")), true);
-    }
-    assert_eq!(peer.addresses.len(), limits::PEER_ADDRESSES);
-    assert!(peer.addresses.iter().all(|known| known.proven));
-    assert_eq!(peer.addresses[7].address, address("/ip4/9.9.9.9/tcp/999"));
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use libp2p::{core::ConnectedPoint, swarm::ConnectionId};
 use meshwork_core::Advert;
 
 use super::{
-    super::{admission::Rank, dials::Pending, peers::Theirs},
+    super::{admission::Rank, connection::Theirs, dials::Pending},
     *,
 };
 

@@ -196,7 +196,7 @@ async fn believed(ranges: &[&str], host: &str, says: &str) -> Vec<Multiaddr> {
     node.comes(peer, FAR, host);
     node.admits(peer);
     node.event_loop.learn(vec![heard], peer);
-    node.event_loop.shared.peers.get(&peer).unwrap().signed.clone()
+    node.event_loop.shared.peers.get(&peer).unwrap().addresses.signed().cloned().collect()
 }
 
 #[tokio::test]
