@@ -13,16 +13,16 @@
 //! When the owner lags, facts wait in a queue; from [`limits::EVENTS`] on the swarm is not polled,
 //! so that peers wait too and no fact is lost.
 
+mod acting;
 mod action;
 mod addresses;
 mod admission;
-mod adverts;
 mod commands;
 mod connection;
 mod connections;
 mod copies;
 mod dht;
-mod dialing;
+mod dialer;
 mod dials;
 mod discovery;
 mod duplicates;
@@ -30,58 +30,58 @@ mod errand;
 mod exchange;
 mod facts;
 mod hellos;
-mod leads;
+mod inbox;
+mod lead;
 mod links;
 mod listeners;
 mod liveness;
 mod local;
-mod mesh;
 mod peer_links;
 mod peers;
 mod publisher;
-mod search;
-mod seek;
+mod searches;
 mod sessions;
 mod shared;
+mod state;
 mod streams;
 mod timers;
+mod wires;
 
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
 
-use futures::{FutureExt, StreamExt};
-use libp2p::{Multiaddr, PeerId, Swarm, identity::Keypair, swarm::SwarmEvent};
-use rustc_hash::FxHashMap;
+use libp2p::{Multiaddr, Swarm, identity::Keypair, swarm::SwarmEvent};
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinError,
     time::Instant,
 };
 
+pub use self::state::EventLoop;
 use self::{
-    action::{Action, Purpose},
-    copies::Copies,
+    action::Action,
+    admission::Admission,
     dht::Dht,
-    dials::Dials,
-    exchange::{ExchangeDone, Exchanges},
+    dialer::Dialer,
+    exchange::{Exchange, ExchangeDone},
     facts::{Facts, Handover},
     hellos::{HelloDone, Hellos},
+    inbox::Inbox,
     links::{Links, OnLink},
     listeners::Listeners,
     liveness::Liveness,
     local::Local,
-    mesh::Mesh,
     peers::Peers,
     publisher::Publisher,
-    search::Searches,
-    seek::Seeker,
+    searches::Searches,
     sessions::{Ended, Sessions},
     shared::Shared,
     timers::{Timer, Timers},
+    wires::Wires,
 };
 pub(crate) use self::{local::Settings, publisher::Watches};
 use crate::{
     Offer, Remembered,
-    behaviour::{Behaviour, BehaviourEvent, streams::RequestId},
+    behaviour::{Behaviour, BehaviourEvent},
     clock::Clock,
     counters::Counters,
     dial_filter::Allowed,
@@ -95,7 +95,7 @@ use crate::{
     transport::Hosts,
 };
 
-/// What the loop is made of; see the fields of [`EventLoop`].
+/// What the loop is made from.
 pub(crate) struct Parts {
     pub(crate) swarm: Swarm<Behaviour>,
     pub(crate) keypair: Keypair,
@@ -114,43 +114,6 @@ pub(crate) struct Parts {
     pub(crate) events: mpsc::Sender<NetEvent>,
     pub(crate) sessions: mpsc::Sender<SessionEvent>,
     pub(crate) watches: Watches,
-}
-
-/// The future that is the network. Spawn [`EventLoop::run`].
-#[must_use = "the network does nothing until this runs"]
-pub struct EventLoop {
-    swarm: Swarm<Behaviour>,
-    shared: Shared,
-    /// Peers that were met before the start; at most [`limits::REMEMBERED_PEERS`].
-    met: HashSet<PeerId>,
-    dials: Dials,
-    timers: Timers,
-    /// Addresses that may be dialled although no stranger could name them.
-    allowed: Allowed,
-    /// Where the names of dialled peers led.
-    hosts: Hosts,
-    /// Streams that were asked for, and what for. At most one hello per connection and one session
-    /// per peer.
-    opening: FxHashMap<RequestId, Purpose>,
-    hellos: Hellos,
-    sessions: Sessions,
-    facts: Facts,
-    publisher: Publisher,
-    listeners: Listeners,
-    /// When the owner was last told that there are `max_peers`.
-    told_full: Option<Instant>,
-    commands: mpsc::Receiver<Command>,
-    taken: Vec<Command>,
-    copies: Copies,
-    /// Inbound connections before their peers are known.
-    intake: Intake,
-    links: Links,
-    liveness: Liveness,
-    exchanges: Exchanges,
-    searches: Searches,
-    mesh: Mesh,
-    seeker: Seeker,
-    dht: Dht,
 }
 
 /// Everything that can wake the loop.
@@ -181,19 +144,10 @@ enum Flow {
     Stop(Option<oneshot::Sender<()>>),
 }
 
-impl std::fmt::Debug for EventLoop {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("EventLoop")
-            .field("local_peer", &self.shared.local.peer)
-            .finish_non_exhaustive()
-    }
-}
-
 impl EventLoop {
     pub(crate) fn new(parts: Parts) -> Self {
-        let local_peer = *parts.swarm.local_peer_id();
         let local = Local {
-            peer: local_peer,
+            peer: *parts.swarm.local_peer_id(),
             settings: parts.settings,
             keypair: parts.keypair,
             offer: parts.offer,
@@ -202,36 +156,38 @@ impl EventLoop {
             counters: parts.counters,
             meter: parts.meter,
         };
+        let mut remembered = parts.remembered;
+        remembered.retain(|known| known.peer != local.peer);
+        remembered.truncate(limits::REMEMBERED_PEERS);
+        let recalled = remembered.iter().flat_map(|known| &known.addresses);
+        recalled.chain(&parts.bootstrap).for_each(|address| parts.intake.know_given(address));
         let mut this = Self {
-            swarm: parts.swarm,
-            shared: Shared { local, peers: Peers::new(parts.clock) },
-            met: HashSet::new(),
-            dials: Dials::default(),
-            timers: Timers::default(),
-            allowed: parts.allowed,
-            hosts: parts.hosts,
-            opening: FxHashMap::default(),
-            hellos: Hellos::new(),
-            sessions: Sessions::new(parts.sessions),
+            inbox: Inbox::new(parts.commands),
             facts: Facts::new(parts.events),
             publisher: Publisher::new(parts.watches),
+            wires: Wires::new(parts.swarm),
+            timers: Timers::default(),
             listeners: Listeners::new(parts.lan),
-            told_full: None,
-            commands: parts.commands,
-            taken: Vec::with_capacity(limits::COMMANDS_PER_TURN),
-            copies: Copies::default(),
-            intake: parts.intake,
+            admission: Admission::new(parts.intake),
+            hellos: Hellos::new(),
+            sessions: Sessions::new(parts.sessions),
             links: Links::new(),
             liveness: Liveness::new(),
-            exchanges: Exchanges::new(local_peer),
+            exchange: Exchange::new(local.peer, parts.allowed.clone()),
+            dialer: Dialer::new(parts.allowed, parts.hosts),
             searches: Searches::default(),
-            mesh: Mesh::default(),
-            seeker: Seeker::new(),
             dht: Dht::default(),
+            shared: Shared { local, peers: Peers::new(parts.clock) },
         };
-        this.look_at_interfaces();
-        this.configure_dials(&parts.remembered, &parts.bootstrap);
+        this.wires.set_lan(this.listeners.lan());
+        this.configure(&remembered, &parts.bootstrap);
         this
+    }
+
+    /// Makes targets of the peers that are remembered and of the configured addresses.
+    fn configure(&mut self, remembered: &[Remembered], bootstrap: &[Multiaddr]) {
+        let dials = self.dialer.configure(remembered, bootstrap, &mut self.shared);
+        self.perform(dials);
     }
 
     /// Runs the network until [`NetHandle::stop`](crate::NetHandle::stop), until all handles are
@@ -254,7 +210,7 @@ impl EventLoop {
 
     /// Waits for the next listener to be up or to fail, before the loop runs.
     pub(crate) async fn listen_step(&mut self) {
-        let event = self.swarm.select_next_some().await;
+        let event = self.wires.next().await;
         self.on_swarm_event(event);
     }
 
@@ -272,13 +228,10 @@ impl EventLoop {
             biased;
             Some(done) = self.hellos.next() => Wake::Hello(done),
             Some(ended) = self.sessions.next() => Wake::Session(ended),
-            Some(done) = self.exchanges.tasks.join_next(), if !self.exchanges.tasks.is_empty() => {
-                Wake::Exchange(done.map(Box::new))
-            }
+            Some(done) = self.exchange.next() => Wake::Exchange(done),
             Some(event) = self.links.next(backlog < limits::EVENTS) => Wake::Link(event),
             // An owner that asks without listening finds its own queue full, not this one growing.
-            count = self.commands.recv_many(&mut self.taken, limits::COMMANDS_PER_TURN),
-                if backlog < 2 * limits::EVENTS => Wake::Commands(count),
+            count = self.inbox.next(), if backlog < 2 * limits::EVENTS => Wake::Commands(count),
             handed = self.facts.hand_over() => match handed {
                 Handover::Done(session) => {
                     if let Some(session) = session {
@@ -288,7 +241,7 @@ impl EventLoop {
                 }
                 Handover::OwnerGone => Wake::OwnerGone,
             },
-            event = self.swarm.select_next_some(), if backlog < limits::EVENTS => {
+            event = self.wires.next(), if backlog < limits::EVENTS => {
                 Wake::Swarm(Box::new(event))
             }
             () = sleep_until(due), if due.is_some() => Wake::Timer,
@@ -335,7 +288,7 @@ impl EventLoop {
     /// A steady stream of commands must not keep the swarm from its turn.
     fn give_swarm_a_turn(&mut self) {
         if self.facts.backlog() < limits::EVENTS
-            && let Some(Some(event)) = self.swarm.next().now_or_never()
+            && let Some(event) = self.wires.try_next()
         {
             self.on_swarm_event(event);
         }
@@ -357,8 +310,15 @@ impl EventLoop {
                     let actions = self.liveness.on_timer(&self.shared);
                     self.perform(actions);
                 }
-                Timer::Exchange => self.exchange_round(),
-                Timer::News => self.tell_news(),
+                Timer::Exchange => {
+                    let actions = self.exchange.on_timer(&self.shared);
+                    self.perform(actions);
+                }
+                Timer::News => {
+                    let told = self.dialer.peers_to_ask(limits::NEWS_PEERS, &self.shared);
+                    let actions = self.exchange.tell_news(told);
+                    self.perform(actions);
+                }
                 Timer::Mesh => self.mesh_round(),
                 Timer::Leads => self.publish_leads(),
                 Timer::Provide => self.provide(),
@@ -398,7 +358,7 @@ impl EventLoop {
                     self.facts.tell(fact);
                 }
             }
-            SwarmEvent::IncomingConnection { .. } => self.copies.on_inbound(),
+            SwarmEvent::IncomingConnection { .. } => self.admission.on_inbound(),
             // Kademlia's dials become facts with their connections; addresses that peers claim for
             // us or themselves are not believed.
             SwarmEvent::Dialing { .. }
@@ -421,82 +381,28 @@ impl EventLoop {
         }
     }
 
-    /// Carries out what a part asks for, in its order.
-    fn perform(&mut self, actions: impl IntoIterator<Item = Action>) {
-        actions.into_iter().for_each(|action| self.act(action));
-    }
-
-    fn act(&mut self, action: Action) {
-        match action {
-            Action::Tell(event) => self.facts.tell(event),
-            Action::TellSession(event, session) => self.facts.tell_session(event, session),
-            Action::Publish => self.publish_if_changed(),
-            Action::Remind(at, timer) => self.timers.set(at, timer),
-            Action::Open { connection, purpose } => {
-                let (peer, protocol) = (purpose.peer(), purpose.protocol());
-                let request = self.swarm.behaviour_mut().streams.open(peer, connection, protocol);
-                self.opening.insert(request, purpose);
-            }
-            Action::SayHello { peer, connection } => {
-                let action = self.hellos.start(peer, connection, &mut self.shared);
-                self.perform(action);
-            }
-            Action::KeepAlive { peer, connection, keep } => {
-                self.swarm.behaviour_mut().streams.keep_alive(peer, connection, keep);
-            }
-            Action::Ready { peer, advert, news } => self.on_ready(peer, advert, news),
-            Action::CloseConnection(id) => {
-                // False if it has ended already.
-                self.swarm.close_connection(id);
-            }
-            Action::Echo(peer) => {
-                let action = self.links.echo(peer, None, &self.shared);
-                self.perform(action);
-            }
-            Action::ClosePeer { peer, why } => self.close_peer(peer, why),
-            Action::Expel { peer, why } => self.expel(peer, why),
+    /// Dials the targets that wait for a place, as far as there are places.
+    fn dial_waiting(&mut self) {
+        self.dialer.on_places();
+        while let Some(target) = self.dialer.next_waiting() {
+            self.dial_target(target);
         }
-    }
-
-    /// Publishes the table of peers if it has changed, now or a little later.
-    fn publish_if_changed(&mut self) {
-        if let Some(at) = self.publisher.publish_if_changed(&mut self.shared.peers) {
-            self.timers.set(at, Timer::Publish);
-        }
+        let reminder = self.dialer.await_places();
+        self.perform(reminder);
     }
 
     /// The own addresses have changed, and with them the ranges of this node and its own advert.
     fn on_listeners(&mut self, facts: impl IntoIterator<Item = NetEvent>) {
-        self.look_at_interfaces();
+        self.wires.set_lan(self.listeners.lan());
+        self.exchange.on_own_change();
         self.publisher.publish_addresses(self.listeners.addresses());
         facts.into_iter().for_each(|fact| self.facts.tell(fact));
     }
 
-    fn look_at_interfaces(&mut self) {
-        self.swarm.behaviour_mut().kad.set_lan(self.listeners.lan());
-        self.forget_own_advert();
-    }
-
     /// Ends everything: dials are answered, connections closed, then tasks dropped.
     async fn close(&mut self) {
-        for pending in self.dials.take_all() {
-            for caller in pending.callers {
-                caller.answer(Err(crate::NetClosed.into()));
-            }
-        }
-        let connected: Vec<_> = self.swarm.connected_peers().copied().collect();
-        for peer in connected {
-            // An error means that it is gone already.
-            self.swarm.disconnect_peer_id(peer).ok();
-        }
-        let closed = async {
-            while self.swarm.connected_peers().next().is_some() {
-                self.swarm.select_next_some().await;
-            }
-        };
-        if tokio::time::timeout(limits::STOP_TIMEOUT, closed).await.is_err() {
-            tracing::warn!("connections did not close within {:?}", limits::STOP_TIMEOUT);
-        }
+        self.dialer.close();
+        self.wires.close().await;
     }
 }
 

@@ -4,11 +4,11 @@
 //! loop carries them out in their order: with the swarm, with the timers, with other parts. So a
 //! part holds neither the swarm nor another part.
 
-use libp2p::{PeerId, swarm::ConnectionId};
+use libp2p::{Multiaddr, PeerId, swarm::ConnectionId};
 use meshwork_core::Advert;
 use tokio::time::Instant;
 
-use super::{errand::Errand, facts::NewSession, peers::News, timers::Timer};
+use super::{dials::Pending, errand::Errand, facts::NewSession, peers::News, timers::Timer};
 use crate::{behaviour::streams::Protocol, event::NetEvent, link::LinkProtocol};
 
 /// One thing that the loop does for a part.
@@ -31,6 +31,22 @@ pub(super) enum Action {
     Ready { peer: PeerId, advert: Advert, news: News },
     /// Ask a peer for a sign of life.
     Echo(PeerId),
+    /// Begin an exchange.
+    Exchange { peer: PeerId, errand: Errand },
+    /// An exchange for this errand could not begin: nothing else comes of it.
+    ErrandDone(Errand),
+    /// Something new is known about where a peer is.
+    Lead(PeerId),
+    /// Ask Kademlia where a peer is.
+    LookUp(PeerId),
+    /// Tell Kademlia where a peer is.
+    Route(PeerId),
+    /// Dial.
+    Dial(Pending),
+    /// Look in a moment whether peers are to be dialled on others' word.
+    Mesh,
+    /// A dial that began at `since` has ended at this node's own key.
+    OwnKeyReached { address: Multiaddr, since: Instant },
     /// Close one connection.
     CloseConnection(ConnectionId),
     /// Close all connections to a peer.

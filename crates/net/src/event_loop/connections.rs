@@ -4,17 +4,18 @@ use libp2p::{
     Multiaddr, PeerId,
     core::ConnectedPoint,
     ping,
-    swarm::{ConnectionError, ConnectionId, ListenError},
+    swarm::{ConnectionError, ConnectionId, DialError, ListenError},
 };
-use meshwork_core::{Advert, Reason};
+use meshwork_core::Reason;
 use tokio::time::Instant;
 
 use super::{
-    EventLoop,
+    action::Action,
     connection::Connection,
-    copies, duplicates,
+    duplicates,
     hellos::{self, HelloDone, Inbound},
-    peers::{News, Peer},
+    peers::Peer,
+    state::EventLoop,
     timers::Timer,
 };
 use crate::{
@@ -36,16 +37,18 @@ impl EventLoop {
             ConnectedPoint::Dialer { address, .. } => (address, Direction::Outbound),
             ConnectedPoint::Listener { send_back_addr, .. } => (send_back_addr, Direction::Inbound),
         };
-        let wanted = self.on_dialled(id, peer);
+        let (wanted, place) = self.dialer.on_connected(id, peer);
+        self.perform(place);
         // A peer whose connections are being closed comes back when the last of them has ended.
         let is_closing = self.shared.peers.get(&peer).is_some_and(Peer::is_closing);
         let has_room = !is_closing && (wanted || self.make_room_for_stranger(peer, address));
-        self.warn_of_crowd();
+        let alarm = self.admission.warn_of_crowd();
+        self.perform(alarm);
         if !has_room {
-            self.swarm.close_connection(id);
+            self.wires.close_connection(id);
             return;
         }
-        let resolved = self.hosts.take(&peer).filter(|_| direction == Direction::Outbound);
+        let resolved = self.dialer.take_host(&peer).filter(|_| direction == Direction::Outbound);
         let host = address::ip_of(address).or(resolved);
         let known = self.shared.peers.entry(peer);
         let first = !known.is_connected();
@@ -56,15 +59,27 @@ impl EventLoop {
             // Of an inbound connection only the far end of a socket is known.
             known.addresses.remember(address, true);
         }
-        self.shared.peers.note_change();
         if first {
-            self.on_first_connection(peer, address.clone(), direction);
+            known.gone = None;
+            let address = address.clone();
+            self.facts.tell(NetEvent::Connected { peer, address, direction });
         } else {
             let is_arbiter = duplicates::is_arbiter(&self.shared.local.peer, &peer);
             let at = Instant::now() + duplicates::patience(is_arbiter);
             self.timers.set(at, Timer::Surplus(peer));
         }
-        self.settle(peer);
+        self.shared.peers.note_change();
+        let actions = self.hellos.settle(peer, &mut self.shared);
+        self.perform(actions);
+    }
+
+    /// Whether one more peer may be connected that is not admitted. Closes another one for it if need
+    /// be.
+    fn make_room_for_stranger(&mut self, peer: PeerId, address: &Multiaddr) -> bool {
+        let ranks = self.dialer.ranks(&self.shared);
+        let (has_room, action) = self.admission.make_room_for_stranger(&peer, address, &ranks);
+        self.perform(action);
+        has_room
     }
 
     /// A connection is gone.
@@ -87,8 +102,8 @@ impl EventLoop {
         }
         if known.is_connected() {
             self.shared.peers.note_change();
-            self.settle(peer);
-            return;
+            let actions = self.hellos.settle(peer, &mut self.shared);
+            return self.perform(actions);
         }
         let why = known.gone.take().or(stuck).or_else(|| cause.map(reason));
         known.gone.clone_from(&why);
@@ -97,14 +112,22 @@ impl EventLoop {
         self.sessions.on_disconnected(&peer);
         self.links.on_disconnected(&peer);
         self.liveness.on_disconnected(&peer);
-        self.dht.on_disconnected(&peer);
-        self.swarm.behaviour_mut().kad.table().remove_peer(&peer);
+        let records = self.dht.on_disconnected(&peer);
+        self.wires.forget_peer(&peer, &records);
         self.facts.tell(NetEvent::Disconnected { peer, why });
-        self.redial_lost(&peer);
-        self.forget_records(&peer);
-        self.forget_lead(&peer);
+        let redials = self.dialer.on_disconnected(&peer);
+        self.perform(redials);
+        let publish = self.exchange.on_disconnected(&peer, self.shared.local.clock.now());
+        self.perform(publish);
         self.shared.peers.forget_stranger(&peer);
-        self.mesh_soon();
+        self.act(Action::Mesh);
+    }
+
+    /// A dial has failed, ours or Kademlia's.
+    pub(super) fn on_dial_failed(&mut self, id: ConnectionId, error: &DialError) {
+        let mut bounds = self.wires.bounds(self.listeners.lan());
+        let actions = self.dialer.on_failed(id, error, &mut bounds, &mut self.shared);
+        self.perform(actions);
     }
 
     /// Somebody's handshake with us failed, or was denied.
@@ -115,12 +138,14 @@ impl EventLoop {
             self.shared.local.counters.handshakes_failed.add();
         }
         if let ListenError::LocalPeerId { address } = error {
-            let counters = self.swarm.network_info().connection_counters().num_pending_outgoing();
-            let evidence = self.copies.on_own_key_came(address, counters > 0);
-            evidence.into_iter().for_each(|evidence| self.on_own_key(evidence));
+            let is_dialling = self.wires.is_dialling();
+            if let Some(evidence) = self.admission.on_own_key_came(address, is_dialling) {
+                self.on_own_key(evidence);
+            }
         }
         tracing::debug!(%error, "an inbound connection failed");
-        self.warn_of_crowd();
+        let alarm = self.admission.warn_of_crowd();
+        self.perform(alarm);
     }
 
     /// A ping of libp2p's was answered, or was not.
@@ -135,41 +160,13 @@ impl EventLoop {
         }
     }
 
-    /// Ends all connections with a peer that broke the protocol, and refuses it for a while.
-    pub(super) fn expel(&mut self, peer: PeerId, why: &str) {
-        tracing::warn!(%peer, why, "the peer broke the protocol and is expelled");
-        self.shared.local.counters.expelled.add();
-        self.swarm.behaviour_mut().gate.expel(peer, Instant::now());
-        self.close_peer(peer, format!("expelled: {why}"));
-    }
-
-    pub(super) fn close_peer(&mut self, peer: PeerId, why: String) {
-        if let Some(known) = self.shared.peers.get_mut(&peer) {
-            known.gone = Some(why);
-        }
-        // An error means that it is not connected.
-        self.swarm.disconnect_peer_id(peer).ok();
-    }
-
-    fn on_first_connection(&mut self, peer: PeerId, address: Multiaddr, direction: Direction) {
-        if let Some(known) = self.shared.peers.get_mut(&peer) {
-            known.gone = None;
-        }
-        self.facts.tell(NetEvent::Connected { peer, address, direction });
-    }
-
     /// The time of a surplus connection is over.
     pub(super) fn close_surplus(&mut self, peer: PeerId) {
         let known = self.shared.peers.get(&peer);
         if let Some(id) = known.and_then(duplicates::surplus) {
             self.shared.local.counters.duplicates_closed.add();
-            self.swarm.close_connection(id);
+            self.wires.close_connection(id);
         }
-    }
-
-    fn settle(&mut self, peer: PeerId) {
-        let actions = self.hellos.settle(peer, &mut self.shared);
-        self.perform(actions);
     }
 
     /// An exchange of hellos has ended.
@@ -207,10 +204,11 @@ impl EventLoop {
     fn judge(&mut self, peer: PeerId, id: ConnectionId, hello: Hello) -> Result<(), Reason> {
         let is_copied = hello.copied;
         let judged = hello::judge(&hello, &self.shared.local.settings.network).and_then(|()| {
-            let shared = &mut self.shared;
-            let (is_second, actions) = self.copies.on_hello(peer, id, hello.instance, shared);
+            let (dialer, shared) = (&self.dialer, &mut self.shared);
+            let (admitted, actions) =
+                self.admission.on_hello((peer, id), hello.instance, dialer, shared);
             self.perform(actions);
-            if is_second { Err(copies::one_machine()) } else { self.make_room(peer) }
+            admitted
         });
         let known = self.shared.peers.get_mut(&peer);
         if let Some(connection) = known.and_then(|known| known.connection_mut(id)) {
@@ -220,32 +218,6 @@ impl EventLoop {
             self.on_own_key(KeyEvidence::SaidBy(peer));
         }
         judged
-    }
-
-    /// Another machine uses this node's key.
-    pub(super) fn on_own_key(&mut self, evidence: KeyEvidence) {
-        let told = self.copies.on_own_key(evidence, &self.publisher, &self.shared.local);
-        self.perform(told);
-    }
-
-    /// A peer is ready, for the first time since it is connected or with another offer.
-    pub(super) fn on_ready(&mut self, peer: PeerId, advert: Advert, news: News) {
-        let kept = self.shared.peers.get(&peer).and_then(Peer::kept_connection);
-        if let Some(host) = kept.and_then(|kept| kept.host) {
-            self.intake.know_met(host);
-        }
-        self.dials.succeeded(&peer);
-        // A reader that the event wakes finds the same in the published table.
-        self.publish_if_changed();
-        self.facts.tell(NetEvent::Ready { peer, advert });
-        if news == News::First {
-            let watch = self.liveness.on_ready(peer, &self.shared);
-            self.perform(watch);
-            let greetings = self.links.on_ready(peer, &self.shared);
-            self.perform(greetings);
-            self.exchange_first(peer);
-            self.seek_through(peer);
-        }
     }
 }
 

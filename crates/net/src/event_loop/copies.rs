@@ -13,13 +13,10 @@ use libp2p::{Multiaddr, PeerId, swarm::ConnectionId};
 use meshwork_core::Reason;
 use tokio::time::Instant;
 
-use super::{
-    action::Action, connection::Connection, local::Local, peers::Peer, publisher::Publisher,
-    shared::Shared,
-};
+use super::{action::Action, connection::Connection, local::Local, peers::Peer, shared::Shared};
 use crate::{
     address,
-    event::{KeyCopied, KeyEvidence, NetEvent, OwnKeyCopied},
+    event::{KeyCopied, KeyEvidence, NetEvent},
     limits,
 };
 
@@ -133,17 +130,10 @@ impl Copies {
         is_other.then(|| KeyEvidence::Came(address.clone()))
     }
 
-    /// Another machine uses this node's key. Published, and told once in [`limits::COPIED_TIME`].
-    pub(super) fn on_own_key(
-        &mut self,
-        evidence: KeyEvidence,
-        publisher: &Publisher,
-        local: &Local,
-    ) -> Option<Action> {
-        let is_proof = !matches!(evidence, KeyEvidence::SaidBy(_));
-        let shown = OwnKeyCopied { evidence: evidence.clone(), at: local.clock.now() };
-        let is_told = publisher.publish_own_key(&shown) && self.tells_own(is_proof, Instant::now());
-        is_told.then(|| Action::Tell(NetEvent::KeyCopied(KeyCopied { peer: local.peer, evidence })))
+    /// Another machine uses this node's key. Whether the owner is told now: once in
+    /// [`limits::COPIED_TIME`], a claim of a peer not after a proof.
+    pub(super) fn on_own_key(&mut self, evidence: &KeyEvidence) -> bool {
+        self.tells_own(!matches!(evidence, KeyEvidence::SaidBy(_)), Instant::now())
     }
 
     /// Tells the owner, and the peer's machines, once in [`limits::COPIED_TIME`].

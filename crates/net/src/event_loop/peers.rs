@@ -263,6 +263,11 @@ impl Peers {
         self.table.get(peer)
     }
 
+    /// Whether there is a connection to the peer.
+    pub(super) fn is_connected(&self, peer: &PeerId) -> bool {
+        self.get(peer).is_some_and(Peer::is_connected)
+    }
+
     /// Whether the peer is connected and was admitted.
     pub(super) fn is_admitted(&self, peer: &PeerId) -> bool {
         self.get(peer).is_some_and(Peer::is_admitted)

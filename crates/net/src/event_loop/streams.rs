@@ -2,7 +2,7 @@
 
 use libp2p::Stream;
 
-use super::{EventLoop, action::Purpose};
+use super::{action::Purpose, errand::Errand, state::EventLoop};
 use crate::{
     behaviour::streams::{self, OpenError, Protocol},
     link::LinkProtocol,
@@ -18,7 +18,7 @@ impl EventLoop {
                     let action = self.sessions.on_inbound(peer, stream, &self.shared, waiting);
                     self.perform(action);
                 }
-                Protocol::Discovery => self.on_inbound_discovery(peer, stream),
+                Protocol::Discovery => self.exchange.on_inbound(peer, stream, &self.shared),
                 Protocol::Resource => {
                     self.links.on_inbound(peer, LinkProtocol::Resource, stream, &self.shared);
                 }
@@ -27,11 +27,11 @@ impl EventLoop {
                 }
             },
             streams::Event::Opened { request, stream } => {
-                let purpose = self.opening.remove(&request);
+                let purpose = self.wires.take_purpose(request);
                 self.on_opened(purpose, Ok(stream));
             }
             streams::Event::OpenFailed { request, why } => {
-                let purpose = self.opening.remove(&request);
+                let purpose = self.wires.take_purpose(request);
                 self.on_opened(purpose, Err(why));
             }
         }
@@ -52,7 +52,13 @@ impl EventLoop {
                 self.links.on_stream(peer, protocol, stream, &self.shared);
             }
             Some(Purpose::Exchange { peer, errand }) => {
-                self.on_exchange_stream(peer, errand, stream);
+                let query = match &errand {
+                    Errand::Search(search) => self.searches.query(*search),
+                    Errand::Round | Errand::Seek(_) | Errand::News(_) => None,
+                };
+                let (exchange, sources) = self.exchange_and_sources();
+                let action = exchange.on_stream((peer, errand), stream, query, sources);
+                self.perform(action);
             }
             None => tracing::debug!("a stream that nobody asked for"),
         }

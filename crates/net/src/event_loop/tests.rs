@@ -4,12 +4,13 @@
 mod places;
 mod told;
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
-use libp2p::{SwarmBuilder, noise, ping, tcp, yamux};
+use futures::StreamExt;
+use libp2p::{PeerId, SwarmBuilder, noise, ping, tcp, yamux};
 use meshwork_core::{PeerState, Stuck};
 
-use super::*;
+use super::{dialer::Ranks, dials::Caller, *};
 use crate::{Clock, Direction, NetConfig, Network, SessionEvent, identity};
 
 /// A network whose loop the test turns.
@@ -66,6 +67,10 @@ impl Bench {
         while self.events.try_recv().is_ok() {}
     }
 
+    fn ranks(&self) -> Ranks<'_> {
+        self.event_loop.dialer.ranks(&self.event_loop.shared)
+    }
+
     fn id(&self) -> PeerId {
         self.event_loop.shared.local.peer
     }
@@ -115,7 +120,7 @@ async fn simultaneous_dial() -> bool {
     let (a_id, b_id) = (a.id(), b.id());
     for (bench, address) in [(&mut a, to_b), (&mut b, to_a)] {
         let (reply, _) = oneshot::channel();
-        bench.event_loop.on_dial_command(address, reply);
+        bench.event_loop.on_dial_command(Caller { address, reply });
     }
     let mut was_double = false;
     turn_until(&mut a, &mut b, |a, b| {
@@ -124,8 +129,8 @@ async fn simultaneous_dial() -> bool {
         };
         was_double |= count(a, &b_id) == 2 && count(b, &a_id) == 2;
         // Both dials have to come to an end before one connection is all there is.
-        a.event_loop.dials.is_idle()
-            && b.event_loop.dials.is_idle()
+        a.event_loop.dialer.is_idle()
+            && b.event_loop.dialer.is_idle()
             && a.settled_with(&b_id).is_some()
             && b.settled_with(&a_id).is_some()
     })
@@ -150,7 +155,7 @@ async fn churn_leaves_nothing_behind() {
         .with_behaviour(|_| ping::Behaviour::default())
         .unwrap()
         .build();
-    let local = *bench.event_loop.swarm.local_peer_id();
+    let local = bench.id();
     for round in 0..1_000 {
         let failed = bench.handle.counters().handshakes_failed;
         swarm.dial(target.clone()).unwrap();
@@ -181,7 +186,7 @@ async fn churn_leaves_nothing_behind() {
     }
     within(async {
         let is_busy = |it: &EventLoop| {
-            !(it.hellos.is_idle() && it.opening.is_empty() && it.facts.backlog() == 0)
+            !(it.hellos.is_idle() && it.wires.is_idle() && it.facts.backlog() == 0)
         };
         while is_busy(&bench.event_loop) {
             bench.turn().await;
@@ -193,7 +198,10 @@ async fn churn_leaves_nothing_behind() {
     assert!(event_loop.hellos.is_idle());
     assert!(event_loop.sessions.is_idle());
     assert!(event_loop.timers.next().is_none());
-    assert_eq!(event_loop.swarm.network_info().connection_counters().num_connections(), 0);
+    assert_eq!(
+        bench.event_loop.wires.swarm().network_info().connection_counters().num_connections(),
+        0
+    );
     assert!(bench.handle.peers().is_empty());
 }
 
@@ -243,10 +251,10 @@ async fn peers_of_old_are_sought_while_few_are_connected() {
         bees.push((Remembered::new(id, &[here], false).unwrap(), handle, _sessions));
     }
     let remembered: Vec<Remembered> = bees.iter().map(|(known, ..)| known.clone()).collect();
-    ant.event_loop.configure_dials(&remembered, &[]);
+    ant.event_loop.configure(&remembered, &[]);
     within(async {
-        while remembered.iter().any(|known| ant.event_loop.dials.wants(&known.peer)) {
-            assert!(ant.event_loop.dials.under_way() <= limits::RECALL_DIALS);
+        while remembered.iter().any(|known| ant.event_loop.dialer.dials().wants(&known.peer)) {
+            assert!(ant.event_loop.dialer.dials().under_way() <= limits::RECALL_DIALS);
             ant.turn().await;
         }
     })
@@ -259,11 +267,11 @@ async fn what_a_peer_has_signed_is_remembered_as_far_as_it_may_be_dialled() {
     for (ranges, is_remembered) in [(&["127.0.0.0/8"][..], true), (&[][..], false)] {
         let (mut a, mut b) = (Bench::in_ranges(8, ranges).await, Bench::in_ranges(8, ranges).await);
         let (reply, _) = oneshot::channel();
-        b.event_loop.on_dial_command(a.address(), reply);
+        b.event_loop.on_dial_command(Caller { address: a.address(), reply });
         let id = b.id();
         let heard = |a: &Bench, _: &Bench| {
             let now = a.event_loop.shared.local.clock.now();
-            a.event_loop.exchanges.knows(&id, now)
+            a.event_loop.exchange.leads().get(&id, now).is_some()
         };
         turn_until(&mut a, &mut b, heard).await;
         a.event_loop.publisher.publish(&mut a.event_loop.shared.peers);

@@ -4,7 +4,7 @@ use libp2p::{core::ConnectedPoint, swarm::ConnectionId};
 use meshwork_core::Advert;
 
 use super::{
-    super::{admission::Rank, connection::Theirs, dials::Pending},
+    super::{connection::Theirs, dialer::Rank, dials::Pending},
     *,
 };
 
@@ -56,7 +56,7 @@ async fn a_peer_that_is_being_closed_gets_no_further_connection() {
     assert_eq!(bench.strangers(), 1);
     bench.admits(peer);
     assert_eq!(bench.event_loop.shared.peers.admitted(), 1);
-    assert!(!bench.event_loop.may_admit(Rank::New));
+    assert!(!bench.ranks().may_admit(Rank::New));
 }
 
 #[tokio::test]
@@ -89,18 +89,20 @@ async fn a_dial_on_a_peers_word_raises_no_rank() {
         let peer = PeerId::random();
         let address: Multiaddr = format!("/ip4/9.9.9.9/tcp/{number}").parse().unwrap();
         let target = needed
-            .then(|| bench.event_loop.dials.configure(std::slice::from_ref(&address)).pop())
+            .then(|| {
+                bench.event_loop.dialer.dials().configure(std::slice::from_ref(&address)).pop()
+            })
             .flatten();
         let id = ConnectionId::new_unchecked(FAR + number);
         let (since, addresses) = (Instant::now(), vec![address.clone()]);
         let callers = Vec::new();
         let pending = Pending { since, addresses, expected: None, target, callers };
-        bench.event_loop.dials.begun(id, pending);
+        bench.event_loop.dialer.dials().begun(id, pending);
         let role_override = libp2p::core::Endpoint::Dialer;
         let port_use = libp2p::core::transport::PortUse::New;
         let endpoint = ConnectedPoint::Dialer { address, role_override, port_use };
         bench.event_loop.on_established(peer, id, &endpoint);
-        (bench.event_loop.rank(&peer), bench.event_loop.shared.peers.strangers().count())
+        (bench.ranks().of(&peer), bench.event_loop.shared.peers.strangers().count())
     };
     assert_eq!(dialled(1, false), (Rank::New, 1));
     assert_eq!(dialled(2, true), (Rank::Named, 1));
@@ -122,7 +124,7 @@ fn fill_outbound(bench: &mut Bench, count: usize) {
             other_established: 0,
         };
         let event = libp2p::swarm::FromSwarm::ConnectionEstablished(established);
-        let places = &mut bench.event_loop.swarm.behaviour_mut().places;
+        let places = &mut bench.event_loop.wires.swarm().behaviour_mut().places;
         libp2p::swarm::NetworkBehaviour::on_swarm_event(places, event);
     }
 }
@@ -132,13 +134,13 @@ async fn a_target_without_a_free_connection_waits_and_is_told_once() {
     let mut bench = Bench::with(4).await;
     fill_outbound(&mut bench, 2);
     let address: Multiaddr = "/ip4/10.1.0.2/tcp/4101".parse().unwrap();
-    let target = bench.event_loop.dials.configure(&[address]).pop().unwrap();
+    let target = bench.event_loop.dialer.dials().configure(&[address]).pop().unwrap();
     for _ in 0..3 {
-        bench.event_loop.dials.schedule(target, Instant::now());
+        bench.event_loop.dialer.dials().schedule(target, Instant::now());
         bench.event_loop.dial_target(target);
-        assert!(bench.event_loop.dials.is_idle(), "no handshake in vain");
+        assert!(bench.event_loop.dialer.is_idle(), "no handshake in vain");
         let early = Instant::now() + limits::FULL_RETRY - Duration::from_secs(5);
-        assert!(bench.event_loop.dials.take_due(target, early).is_none());
+        assert!(bench.event_loop.dialer.dials().take_due(target, early).is_none());
     }
     let told = bench.event_loop.facts.iter().filter(
         |event| matches!(event, NetEvent::AddressFailed { why, .. } if why.contains("max_peers")),
@@ -148,10 +150,12 @@ async fn a_target_without_a_free_connection_waits_and_is_told_once() {
     let id = ConnectionId::new_unchecked(FAR + 9);
     let (since, addresses, callers) = (Instant::now(), Vec::new(), Vec::new());
     let pending = Pending { since, addresses, expected: None, target: Some(target), callers };
-    bench.event_loop.dials.begun(id, pending);
+    bench.event_loop.dialer.dials().begun(id, pending);
     let cause = libp2p::swarm::ConnectionDenied::new(crate::behaviour::places::Full::Connections);
     bench.event_loop.on_dial_failed(id, &libp2p::swarm::DialError::Denied { cause });
-    assert!(bench.event_loop.dials.take_due(target, since + limits::REDIAL_MAX / 4).is_none());
+    assert!(
+        bench.event_loop.dialer.dials().take_due(target, since + limits::REDIAL_MAX / 4).is_none()
+    );
 }
 
 #[tokio::test]
@@ -159,17 +163,17 @@ async fn strangers_that_came_first_do_not_keep_a_node_from_its_friends() {
     let mut bench = Bench::with(96).await;
     let friend: Multiaddr = "/ip4/127.0.0.1/tcp/4109".parse().unwrap();
     let remembered = Remembered::new(PeerId::random(), &[friend], false).unwrap();
-    let recalled = bench.event_loop.dials.recall(&remembered).unwrap();
+    let recalled = bench.event_loop.dialer.dials().recall(&remembered).unwrap();
     for n in 0..limits::MIN_DEGREE {
         let stranger = PeerId::random();
         bench.comes(stranger, FAR + n, "10.1.0.1");
         bench.admits(stranger);
     }
-    assert_eq!(bench.event_loop.degree(Rank::New), limits::MIN_DEGREE);
-    assert_eq!(bench.event_loop.degree(Rank::Met), 0);
-    bench.event_loop.dials.schedule(recalled, Instant::now());
+    assert_eq!(bench.ranks().degree(Rank::New), limits::MIN_DEGREE);
+    assert_eq!(bench.ranks().degree(Rank::Met), 0);
+    bench.event_loop.dialer.dials().schedule(recalled, Instant::now());
     bench.event_loop.dial_target(recalled);
-    assert_eq!(bench.event_loop.dials.under_way(), 1);
+    assert_eq!(bench.event_loop.dialer.dials().under_way(), 1);
 }
 
 #[tokio::test]
@@ -178,5 +182,5 @@ async fn peers_without_a_hello_do_not_count_as_connected() {
     for n in 0..limits::MIN_DEGREE {
         bench.comes(PeerId::random(), FAR + n, "10.1.0.1");
     }
-    assert_eq!(bench.event_loop.degree(Rank::New), 0);
+    assert_eq!(bench.ranks().degree(Rank::New), 0);
 }

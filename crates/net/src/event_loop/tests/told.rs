@@ -31,7 +31,7 @@ async fn pair(ip: &str, ranges: &[&str]) -> (Bench, Bench) {
     let mut node = Bench::listening(ip, 96, ranges).await;
     let mut peer = Bench::listening(ip, 8, &[]).await;
     let (reply, _) = oneshot::channel();
-    peer.event_loop.on_dial_command(node.address(), reply);
+    peer.event_loop.on_dial_command(Caller { address: node.address(), reply });
     let id = peer.id();
     turn_until(&mut node, &mut peer, |node, _| node.settled_with(&id).is_some()).await;
     (node, peer)
@@ -50,14 +50,14 @@ impl Bench {
 impl Bench {
     /// Dials on others' word within the last minute.
     fn dialled(&mut self) -> usize {
-        self.event_loop.swarm.behaviour_mut().kad.budget().dialled()
+        self.event_loop.wires.swarm().behaviour_mut().kad.budget().dialled()
     }
 
     /// Turns until there were so many dials on others' word, and looks whether there are more. Peers
     /// with smaller ids have some time to dial first.
     async fn dials(&mut self, count: usize) {
         within(async {
-            while self.dialled() < count || !self.event_loop.dials.is_idle() {
+            while self.dialled() < count || !self.event_loop.dialer.is_idle() {
                 self.turn().await;
             }
         })
@@ -100,7 +100,7 @@ async fn ten_thousand_addresses_outside_the_ranges_lead_to_no_dial() {
     for some in told.chunks(250) {
         node.hears(&peer, some.to_vec());
     }
-    assert!(node.event_loop.dials.is_idle());
+    assert!(node.event_loop.dialer.is_idle());
     assert_eq!(node.handle.counters().dials_filtered, 0, "the filter had nothing to do");
 }
 
@@ -108,7 +108,7 @@ async fn ten_thousand_addresses_outside_the_ranges_lead_to_no_dial() {
 async fn a_loopback_address_is_not_dialled_by_a_node_that_is_on_a_network() {
     let (mut node, peer) = pair("127.0.0.1", &[]).await;
     node.hears(&peer, vec![advert(&["/ip4/127.0.0.1/tcp/4101".to_owned()])]);
-    assert!(node.event_loop.dials.is_idle());
+    assert!(node.event_loop.dialer.is_idle());
 }
 
 #[tokio::test]
@@ -137,7 +137,7 @@ async fn is_expelled(host: &str, again: bool) -> bool {
         node.event_loop.learn(vec![good], informant);
     }
     node.event_loop.learn(vec![forged], informant);
-    node.event_loop.swarm.behaviour().gate.is_expelled(&informant, Instant::now())
+    node.event_loop.wires.swarm().behaviour().gate.is_expelled(&informant, Instant::now())
 }
 
 #[tokio::test]
@@ -154,14 +154,19 @@ async fn dialled_at(kind: Kind) -> usize {
     let peer = key.public().to_peer_id();
     node.comes(informant, FAR, "10.0.0.9");
     node.admits(informant);
-    let target = node.event_loop.dials.add_peer(kind, peer, Vec::new()).unwrap();
+    let target = node.event_loop.dialer.dials().add_peer(kind, peer, Vec::new()).unwrap();
     let mut count = 0;
     for n in 1..=50 {
         let here = format!("/ip4/10.0.1.{n}/tcp/4101");
         node.event_loop.learn(vec![advert_of(&key, n, std::slice::from_ref(&here))], informant);
-        let named = node.event_loop.better_addresses(kind, &peer);
+        let EventLoop { dialer, exchange, listeners, shared, wires, .. } = &mut node.event_loop;
+        let (leads, lan) = (exchange.leads(), listeners.lan());
+        let named = dialer.better_addresses(kind, &peer, leads, (lan, shared));
         assert_eq!(named, [here.parse().unwrap()]);
-        count += node.event_loop.affordable(target, Some(peer), named).len();
+        let mut bounds = wires.bounds(lan);
+        let affordable =
+            dialer.affordable((target, Some(peer)), named, leads, (&mut bounds, shared));
+        count += affordable.len();
     }
     count
 }
@@ -179,13 +184,13 @@ async fn leads_do_not_prolong_the_dials_of_a_remembered_peer() {
     let peer = key.public().to_peer_id();
     node.comes(informant, FAR, "10.0.0.9");
     node.admits(informant);
-    let target = node.event_loop.dials.add_peer(Kind::Recalled, peer, Vec::new()).unwrap();
+    let target = node.event_loop.dialer.dials().add_peer(Kind::Recalled, peer, Vec::new()).unwrap();
     for seq in 1..=u64::from(limits::RECALL_TRIES) {
         let here = format!("/ip4/10.0.1.{seq}/tcp/4101");
         node.event_loop.learn(vec![advert_of(&key, seq, &[here])], informant);
-        node.event_loop.dials.failed(target, 0.0);
+        node.event_loop.dialer.dials().failed(target, 0.0);
     }
-    assert!(!node.event_loop.dials.wants(&peer));
+    assert!(!node.event_loop.dialer.dials().wants(&peer));
 }
 
 /// What `node` believes of where a peer is that it sees at `host`.
@@ -226,7 +231,7 @@ async fn no_packet_leaves_for_an_address_outside_the_ranges() {
     for some in told.chunks(250) {
         node.hears(&peer, some.to_vec());
     }
-    assert!(node.event_loop.dials.is_idle());
+    assert!(node.event_loop.dialer.is_idle());
     assert_eq!(packets_on_wire(), before, "packets to others' networks");
     // The same way does lead out, so that the counter would have seen them.
     node.hears(&peer, vec![advert(&["/ip4/10.77.0.99/tcp/4101".to_owned()])]);

@@ -1,0 +1,173 @@
+//! How the loop carries out the actions of its parts.
+
+use libp2p::PeerId;
+use meshwork_core::Advert;
+use meshwork_core::advert::clean;
+
+use super::{
+    action::Action,
+    dials::{Pending, TargetId},
+    errand::Errand,
+    peers::{News, Peer},
+    state::EventLoop,
+    timers::Timer,
+};
+use crate::event::{KeyCopied, KeyEvidence, NetEvent, OwnKeyCopied};
+
+impl EventLoop {
+    /// Carries out what a part asks for, in its order.
+    pub(super) fn perform(&mut self, actions: impl IntoIterator<Item = Action>) {
+        actions.into_iter().for_each(|action| self.act(action));
+    }
+
+    pub(super) fn act(&mut self, action: Action) {
+        match action {
+            Action::Tell(event) => self.facts.tell(event),
+            Action::TellSession(event, session) => self.facts.tell_session(event, session),
+            Action::Publish => self.publish_if_changed(),
+            Action::Remind(at, timer) => self.timers.set(at, timer),
+            Action::Open { connection, purpose } => self.wires.open(connection, purpose),
+            Action::SayHello { peer, connection } => {
+                let action = self.hellos.start(peer, connection, &mut self.shared);
+                self.perform(action);
+            }
+            Action::KeepAlive { peer, connection, keep } => {
+                self.wires.keep_alive(peer, connection, keep);
+            }
+            Action::Ready { peer, advert, news } => self.on_ready(peer, advert, news),
+            Action::Echo(peer) => {
+                let action = self.links.echo(peer, None, &self.shared);
+                self.perform(action);
+            }
+            Action::CloseConnection(id) => self.wires.close_connection(id),
+            Action::ClosePeer { peer, why } => self.close_peer(peer, why),
+            Action::Expel { peer, why } => self.expel(peer, why),
+            Action::Dial(pending) => self.dial(pending),
+            Action::Mesh => {
+                let has_leads = !self.exchange.leads().is_empty();
+                let action = self.dialer.mesh_soon(has_leads, &self.shared);
+                self.perform(action);
+            }
+            Action::Lead(peer) => {
+                let actions = self.dialer.on_lead(&peer, &self.shared);
+                self.perform(actions);
+            }
+            Action::LookUp(peer) => {
+                let query = self.wires.look_up(peer);
+                self.dialer.on_lookup_begun(query, peer);
+            }
+            Action::OwnKeyReached { address, since } => {
+                if let Some(evidence) = self.admission.on_own_key_reached(&address, since) {
+                    self.on_own_key(evidence);
+                }
+            }
+            Action::Exchange { peer, errand } => {
+                self.exchange_with(peer, errand);
+            }
+            Action::ErrandDone(errand) => self.on_errand_done(&errand),
+            Action::Route(peer) => self.route(peer),
+        }
+    }
+
+    /// Publishes the table of peers if it has changed, now or a little later.
+    pub(super) fn publish_if_changed(&mut self) {
+        if let Some(at) = self.publisher.publish_if_changed(&mut self.shared.peers) {
+            self.timers.set(at, Timer::Publish);
+        }
+    }
+
+    /// Dials; the result comes as an event of the swarm, or at once.
+    pub(super) fn dial(&mut self, pending: Pending) {
+        let Some((id, begun)) = self.wires.dial(&pending) else { return };
+        self.dialer.on_begun(id, pending);
+        if let Err(error) = begun {
+            self.on_dial_failed(id, &error);
+        }
+    }
+
+    /// A target's time has come.
+    pub(super) fn dial_target(&mut self, target: TargetId) {
+        let mut bounds = self.wires.bounds(self.listeners.lan());
+        let (leads, shared) = (self.exchange.leads(), &mut self.shared);
+        let actions = self.dialer.on_due(target, leads, &mut bounds, shared);
+        self.perform(actions);
+    }
+
+    /// Ends all connections with a peer that broke the protocol, and refuses it for a while.
+    pub(super) fn expel(&mut self, peer: PeerId, why: &str) {
+        tracing::warn!(%peer, why, "the peer broke the protocol and is expelled");
+        self.shared.local.counters.expelled.add();
+        self.wires.expel(peer);
+        self.close_peer(peer, format!("expelled: {why}"));
+    }
+
+    /// Closes all connections to a peer.
+    pub(super) fn close_peer(&mut self, peer: PeerId, why: String) {
+        if let Some(known) = self.shared.peers.get_mut(&peer) {
+            known.gone = Some(why);
+        }
+        self.wires.disconnect(peer);
+    }
+
+    /// Another machine uses this node's key. Published, and told once in a while.
+    pub(super) fn on_own_key(&mut self, evidence: KeyEvidence) {
+        let local = &self.shared.local;
+        let shown = OwnKeyCopied { evidence: evidence.clone(), at: local.clock.now() };
+        if self.publisher.publish_own_key(&shown) && self.admission.tells_own_key(&evidence) {
+            let peer = local.peer;
+            self.facts.tell(NetEvent::KeyCopied(KeyCopied { peer, evidence }));
+        }
+    }
+
+    /// Begins an exchange. False if that cannot be now.
+    pub(super) fn exchange_with(&mut self, peer: PeerId, errand: Errand) -> bool {
+        let action = self.exchange.begin(peer, errand, &self.shared);
+        let begins = action.is_some();
+        self.perform(action);
+        begins
+    }
+
+    /// A peer is ready, for the first time since it is connected or with another offer.
+    fn on_ready(&mut self, peer: PeerId, advert: Advert, news: News) {
+        let kept = self.shared.peers.get(&peer).and_then(Peer::kept_connection);
+        if let Some(host) = kept.and_then(|kept| kept.host) {
+            self.admission.on_met(host);
+        }
+        self.dialer.on_ready(&peer);
+        // A reader that the event wakes finds the same in the published table.
+        self.publish_if_changed();
+        self.facts.tell(NetEvent::Ready { peer, advert });
+        if news == News::First {
+            let watch = self.liveness.on_ready(peer, &self.shared);
+            self.perform(watch);
+            let greetings = self.links.on_ready(peer, &self.shared);
+            self.perform(greetings);
+            let exchange = self.exchange.on_ready(peer, &self.shared);
+            self.perform(exchange);
+            let lookups = self.dialer.seek_through(peer, &self.shared);
+            self.perform(lookups);
+        }
+    }
+
+    /// Tells Kademlia about an admitted peer that speaks its protocol, at the addresses at which there
+    /// is reason to believe that it is.
+    pub(super) fn route(&mut self, peer: PeerId) {
+        let Some(protocol) = self.wires.kad_protocol() else { return };
+        let Some(known) = self.shared.peers.get(&peer) else { return };
+        if !known.is_admitted() || !known.said.protocols.contains(&clean(&protocol)) {
+            return;
+        }
+        let fresh = self.dht.on_believed(peer, known.believed());
+        if !fresh.is_empty() {
+            self.wires.add_addresses(&peer, fresh);
+            let action = self.dht.on_met(&self.shared.local);
+            self.perform(action);
+        }
+    }
+
+    /// Publishes the capabilities of this node, and takes back those that it has no longer.
+    pub(super) fn provide(&mut self) {
+        let provision = self.dht.provide(self.wires.has_met(), &self.shared.local);
+        self.wires.provide(provision);
+    }
+}

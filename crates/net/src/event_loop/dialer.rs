@@ -1,0 +1,20 @@
+//! Dialling: the peers that shall be connected, when each is dialled, and on whose word.
+//!
+//! The loop dials with the swarm; everything that decides about a dial is here. The files in their
+//! order: `seeker`, `bounds`, `ranks`, `errors`, `state` (the [`Dialer`]), and
+//! its methods in `lookups`, `requests`, `events`, `targets`, `named`.
+
+mod bounds;
+mod errors;
+mod events;
+mod lookups;
+mod named;
+mod ranks;
+mod requests;
+mod seeker;
+mod state;
+mod targets;
+
+#[cfg(test)]
+pub(crate) use self::ranks::Rank;
+pub(crate) use self::{bounds::Bounds, named::Named, ranks::Ranks, state::Dialer};

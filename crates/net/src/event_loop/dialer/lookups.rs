@@ -1,0 +1,59 @@
+//! Look-ups of peers that the operator named: others are asked where they are, and so is Kademlia.
+//! What is found is dialled at once.
+
+use libp2p::{PeerId, kad};
+use rand::seq::SliceRandom;
+
+use super::state::Dialer;
+use crate::{
+    event_loop::{action::Action, dials::Kind, errand::Errand, shared::Shared},
+    limits,
+};
+
+impl Dialer {
+    /// Asks other peers, and Kademlia, where a peer is.
+    pub(crate) fn seek(&mut self, peer: PeerId, shared: &Shared) -> Vec<Action> {
+        if peer == shared.local.peer || !self.seeker.take() {
+            return Vec::new();
+        }
+        let asked = self.peers_to_ask(limits::ASKED_PEERS, shared).into_iter();
+        let ask = |informant| Action::Exchange { peer: informant, errand: Errand::Seek(peer) };
+        let mut actions: Vec<_> = asked.map(ask).collect();
+        if self.seeker.take_lookup() {
+            actions.push(Action::LookUp(peer));
+        }
+        actions
+    }
+
+    /// A peer is ready: it is asked for peers that the operator named and that are absent.
+    pub(crate) fn seek_through(&self, informant: PeerId, shared: &Shared) -> Vec<Action> {
+        let mut absent: Vec<PeerId> = self.dials.wanted();
+        absent.retain(|peer| !shared.peers.is_connected(peer));
+        absent.shuffle(&mut rand::rng());
+        let sought = absent.into_iter().take(limits::SOUGHT_AT_ONCE);
+        sought
+            .map(|peer| Action::Exchange { peer: informant, errand: Errand::Seek(peer) })
+            .collect()
+    }
+
+    /// Kademlia is being asked where `peer` is.
+    pub(crate) fn on_lookup_begun(&mut self, query: kad::QueryId, peer: PeerId) {
+        self.seeker.on_lookup_begun(query, peer);
+    }
+
+    /// Kademlia has an answer, the `last` one or not. Returns the peer that was asked for.
+    pub(crate) fn on_lookup_answer(&mut self, query: kad::QueryId, last: bool) -> Option<PeerId> {
+        self.seeker.on_answer(query, last)
+    }
+
+    /// Up to `count` ready peers: first those that the configuration names, which know most of the
+    /// others, then any.
+    pub(crate) fn peers_to_ask(&self, count: usize, shared: &Shared) -> Vec<PeerId> {
+        let mut ready = shared.peers.ready();
+        ready.shuffle(&mut rand::rng());
+        let configured = self.dials.peers_of(Kind::Configured);
+        ready.sort_by_key(|peer| !configured.contains(peer));
+        ready.truncate(count);
+        ready
+    }
+}

@@ -1,0 +1,166 @@
+//! Dials on another peer's word, so that the network holds together.
+//!
+//! A small network is connected everybody with everybody; in a large one each node has some peers
+//! chosen at random. Other peers name whom to dial here, so the dials are few for each target and
+//! each informant (P-12, `behaviour/budget`). Absent on purpose: peers that the operator named
+//! (`targets`).
+
+use libp2p::{Multiaddr, PeerId};
+use rand::seq::SliceRandom;
+use tokio::time::Instant;
+
+use super::{
+    bounds::Bounds,
+    ranks::Rank,
+    state::{Dialer, courtesy},
+};
+use crate::{
+    dial_filter::Stage,
+    event_loop::{
+        action::Action,
+        dials::Pending,
+        lead::{self, Lead, Leads},
+        shared::Shared,
+        timers::Timer,
+    },
+    lan::Lan,
+    limits,
+};
+
+/// A peer, where it may be, and who says so.
+pub(crate) struct Named {
+    pub(crate) peer: PeerId,
+    /// Addresses that may be dialled on a peer's word.
+    pub(crate) addresses: Vec<Multiaddr>,
+    pub(crate) source: PeerId,
+}
+
+impl Dialer {
+    /// Looks in a moment whether peers are to be dialled. There are leads, or none.
+    pub(crate) fn mesh_soon(&mut self, has_leads: bool, shared: &Shared) -> Option<Action> {
+        let may_dial = self.mesh_missing(shared) > 0 && has_leads;
+        let is_new = may_dial && !std::mem::replace(&mut self.mesh_armed, true);
+        is_new.then(|| Action::Remind(Instant::now() + limits::MESH_DELAY, Timer::Mesh))
+    }
+
+    /// The leads that may be dialled now, in random order: those that are not there must not hide the
+    /// others. None if no peer is missing, or no lead can be dialled.
+    pub(crate) fn on_mesh_timer(
+        &mut self,
+        leads: &Leads,
+        lan: &Lan,
+        shared: &Shared,
+    ) -> Option<Vec<Lead>> {
+        self.mesh_armed = false;
+        let now = shared.local.clock.now();
+        let is_candidate = |lead: &&Lead| {
+            !shared.peers.is_connected(&lead.advert.peer) && !lead::dialable(lead, lan).is_empty()
+        };
+        let mut leads: Vec<Lead> = leads.iter(now).filter(is_candidate).cloned().collect();
+        if leads.is_empty() || self.mesh_missing(shared) == 0 {
+            return None;
+        }
+        leads.shuffle(&mut rand::rng());
+        // Of two that hear of each other one dials first, so that not both do.
+        leads.retain(|lead| {
+            now.since(lead.heard) >= courtesy(&shared.local.peer, &lead.advert.peer)
+        });
+        Some(leads)
+    }
+
+    /// Looks again in a while.
+    pub(crate) fn mesh_again(&mut self) -> Action {
+        self.mesh_armed = true;
+        Action::Remind(Instant::now() + limits::MESH_EVERY, Timer::Mesh)
+    }
+
+    /// The dial of a lead, at the first of its addresses that an informant's budget allows: each
+    /// counts against it. None if enough peers are connected or being dialled.
+    pub(crate) fn dial_lead(
+        &mut self,
+        lead: &Lead,
+        bounds: &mut Bounds<'_>,
+        shared: &Shared,
+    ) -> Option<Pending> {
+        if self.mesh_missing(shared) == 0 || self.dials.under_way() >= limits::RECALL_DIALS {
+            return None;
+        }
+        let addresses = lead::dialable(lead, bounds.lan);
+        for source in &lead.informants {
+            for address in &addresses {
+                let (peer, addresses) = (lead.advert.peer, vec![address.clone()]);
+                let named = Named { peer, addresses, source: *source };
+                if let Some(pending) = self.dial_named(named, bounds, shared) {
+                    return Some(pending);
+                }
+            }
+        }
+        None
+    }
+
+    /// Those of the addresses that may be dialled on a peer's word.
+    pub(crate) fn permitted(&self, mut addresses: Vec<Multiaddr>) -> Vec<Multiaddr> {
+        addresses.retain(|address| self.allowed.permits(address, Stage::Announced));
+        addresses
+    }
+
+    /// The dial of a peer at addresses that somebody has named, once, as far as that one's budget
+    /// goes (P-12).
+    pub(crate) fn dial_named(
+        &mut self,
+        named: Named,
+        bounds: &mut Bounds<'_>,
+        shared: &Shared,
+    ) -> Option<Pending> {
+        let Named { peer, addresses, source } = named;
+        let now = Instant::now();
+        if shared.peers.is_connected(&peer)
+            || shared.peers.admitted() >= shared.local.settings.max_peers
+            || !bounds.places.may_dial(Some(&peer))
+            || self.dials.pending_for(Some(peer), &addresses).is_some()
+        {
+            return None;
+        }
+        let mut wanted = Vec::new();
+        for address in addresses {
+            if bounds.budget.may_dial(Some(&address), source, now) {
+                self.allowed.vouch(&address);
+                wanted.push(address);
+            }
+        }
+        let dial = |addresses| Pending {
+            since: now,
+            addresses,
+            expected: Some(peer),
+            target: None,
+            callers: Vec::new(),
+        };
+        (!wanted.is_empty()).then(|| dial(wanted))
+    }
+
+    /// The dial of a peer whose addresses Kademlia knows, once, if that is allowed.
+    pub(crate) fn dial_provider(
+        &mut self,
+        peer: PeerId,
+        bounds: &mut Bounds<'_>,
+        shared: &Shared,
+    ) -> Option<Pending> {
+        let now = Instant::now();
+        if shared.peers.is_connected(&peer)
+            || shared.peers.admitted() >= shared.local.settings.max_peers
+            || self.dials.pending_for(Some(peer), &[]).is_some()
+            || !bounds.budget.may_dial(None, shared.local.peer, now)
+        {
+            return None;
+        }
+        let (addresses, callers) = (Vec::new(), Vec::new());
+        Some(Pending { since: now, addresses, expected: Some(peer), target: None, callers })
+    }
+
+    /// How many peers are missing for a full mesh, counting those that are being dialled as there.
+    fn mesh_missing(&self, shared: &Shared) -> usize {
+        // The rest is for peers that come by themselves and for those that the operator names.
+        let most = limits::MESH_DEGREE.min(shared.local.settings.max_peers * 3 / 4);
+        most.saturating_sub(self.ranks(shared).degree(Rank::New) + self.dials.under_way())
+    }
+}

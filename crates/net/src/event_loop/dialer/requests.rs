@@ -1,0 +1,164 @@
+//! Dials and targets that handles ask for.
+
+use libp2p::{Multiaddr, PeerId};
+use meshwork_core::Time;
+use tokio::time::Instant;
+
+use super::{bounds::Bounds, ranks::Rank, state::Dialer};
+use crate::{
+    address,
+    error::DialError,
+    event::Direction,
+    event_loop::{
+        action::Action,
+        dials::{Caller, Kind, Pending},
+        local::Local,
+        shared::Shared,
+    },
+    limits,
+};
+
+impl Dialer {
+    /// A handle asks for a connection. Returns the dial that begins for it, if any.
+    pub(crate) fn on_command(
+        &mut self,
+        caller: Caller,
+        bounds: &Bounds<'_>,
+        listening: &[Multiaddr],
+        shared: &Shared,
+    ) -> Option<Pending> {
+        let expected = match check(&caller.address, &shared.local, listening) {
+            Ok(expected) => expected,
+            Err(error) => return refuse(caller, error),
+        };
+        let here = address::without_peer(&caller.address);
+        if let Some(peer) = connected_at(expected, &here, shared) {
+            caller.answer(Ok(peer));
+            return None;
+        }
+        if let Some(pending) = self.dials.pending_for(expected, std::slice::from_ref(&here)) {
+            // A caller is served only by a dial of the same.
+            let serves = pending.expected == expected && pending.addresses.contains(&here);
+            if !serves || pending.callers.len() >= limits::DIAL_CALLERS {
+                return refuse(caller, DialError::Busy);
+            }
+            pending.callers.push(caller);
+            return None;
+        }
+        if !self.ranks(shared).may_admit(Rank::Met) {
+            let max_peers = shared.local.settings.max_peers;
+            return refuse(caller, DialError::PeersFull(max_peers));
+        }
+        let may_connect = bounds.places.may_dial(expected.as_ref());
+        if !may_connect || !self.dials.has_place_for_caller() {
+            return refuse(caller, DialError::Busy);
+        }
+        self.allowed.give(&here);
+        let (addresses, callers) = (vec![here], vec![caller]);
+        Some(Pending { since: Instant::now(), addresses, expected, target: None, callers })
+    }
+
+    /// The owner keeps a connection to a peer, or no longer.
+    pub(crate) fn on_keep(
+        &mut self,
+        peer: PeerId,
+        keep: bool,
+        shared: &mut Shared,
+    ) -> Option<Action> {
+        if !keep {
+            self.dials.remove_peer(Kind::Kept, &peer);
+            return None;
+        }
+        if peer == shared.local.peer {
+            return None;
+        }
+        shared.peers.expect(peer, "", Time::ZERO);
+        shared.peers.note_change();
+        if let Some(target) = self.dials.add_peer(Kind::Kept, peer, Vec::new()) {
+            return Some(self.schedule(target, Instant::now()));
+        }
+        if !self.dials.wants(&peer) {
+            tracing::warn!(%peer, "as many peers are kept as can be: this one is not");
+        }
+        None
+    }
+
+    /// The owner forgets a peer: it is dialled only if the configuration or a task names it.
+    pub(crate) fn on_forget(&mut self, peer: &PeerId) {
+        for kind in [Kind::Kept, Kind::Near, Kind::Recalled] {
+            self.dials.remove_peer(kind, peer);
+        }
+    }
+
+    /// Tasks wait for these peers and no others: they are looked up and dialled like those that are
+    /// kept. At most [`limits::SOUGHT_PEERS`] count.
+    pub(crate) fn on_seek(&mut self, peers: &[PeerId], local: &Local) -> Vec<Action> {
+        for gone in self.dials.peers_of(Kind::Sought) {
+            if !peers.contains(&gone) {
+                self.dials.remove_peer(Kind::Sought, &gone);
+            }
+        }
+        let mut actions = Vec::new();
+        for peer in peers {
+            if *peer != local.peer
+                && !self.dials.wants(peer)
+                && let Some(target) = self.dials.add_peer(Kind::Sought, *peer, Vec::new())
+            {
+                actions.push(self.schedule(target, Instant::now()));
+            }
+        }
+        actions
+    }
+
+    /// Dials the configured addresses now.
+    pub(crate) fn on_bootstrap(&mut self) -> Vec<Action> {
+        let now = Instant::now();
+        let waiting = self.dials.waiting().into_iter();
+        waiting.map(|target| self.schedule(target, now)).collect()
+    }
+
+    /// The loop ends: no dial comes to a result.
+    pub(crate) fn close(&mut self) {
+        for caller in self.dials.take_all().into_iter().flat_map(|pending| pending.callers) {
+            caller.answer(Err(crate::NetClosed.into()));
+        }
+    }
+}
+
+/// Answers a caller for which nothing is dialled.
+fn refuse(caller: Caller, error: DialError) -> Option<Pending> {
+    caller.answer(Err(error));
+    None
+}
+
+/// The peer that an address names, if the address can be dialled at all.
+fn check(
+    given: &Multiaddr,
+    local: &Local,
+    listening: &[Multiaddr],
+) -> Result<Option<PeerId>, DialError> {
+    let unusable = |why: String| DialError::Address { address: given.clone(), why };
+    let parts = address::parts(given).map_err(unusable)?;
+    if parts.port == Some(0) {
+        return Err(unusable("port 0 cannot be dialled".to_owned()));
+    }
+    let here = address::with_peer(given, local.peer);
+    if parts.peer == Some(local.peer) || listening.contains(&here) {
+        return Err(DialError::SelfDial(given.clone()));
+    }
+    Ok(parts.peer)
+}
+
+/// The peer that is connected already: the expected one, or whichever this node dialled there.
+fn connected_at(expected: Option<PeerId>, here: &Multiaddr, shared: &Shared) -> Option<PeerId> {
+    if let Some(peer) = expected {
+        return shared.peers.is_connected(&peer).then_some(peer);
+    }
+    let dialled = shared.peers.iter().find(|(_, known)| {
+        known.connections.iter().any(|connection| {
+            connection.direction == Direction::Outbound
+                && address::without_peer(&connection.address) == *here
+        })
+    });
+    dialled.map(|(peer, _)| *peer)
+}

@@ -1,0 +1,115 @@
+//! The dialer: peers that shall be connected, and the dials under way.
+//!
+//! Absent on purpose: what it does (the files beside this one), and the swarm, with which the loop
+//! dials.
+
+use std::collections::HashSet;
+
+use libp2p::{Multiaddr, PeerId};
+use tokio::time::{Duration, Instant};
+
+use super::{ranks::Ranks, seeker::Seeker};
+use crate::{
+    Remembered,
+    dial_filter::Allowed,
+    event_loop::{
+        action::Action,
+        dials::{Dials, TargetId},
+        shared::Shared,
+        timers::Timer,
+    },
+    limits,
+    transport::Hosts,
+};
+
+/// Everything that is dialled, and why.
+pub(crate) struct Dialer {
+    pub(super) dials: Dials,
+    /// Peers that were met before the start; at most [`limits::REMEMBERED_PEERS`].
+    pub(super) met: HashSet<PeerId>,
+    /// Addresses that may be dialled although no stranger could name them.
+    pub(super) allowed: Allowed,
+    /// The hosts to which the names of dialled peers led.
+    pub(super) hosts: Hosts,
+    pub(super) seeker: Seeker,
+    /// A timer for the next dials on others' word is set.
+    pub(super) mesh_armed: bool,
+}
+
+impl Dialer {
+    pub(crate) fn new(allowed: Allowed, hosts: Hosts) -> Self {
+        Self {
+            dials: Dials::default(),
+            met: HashSet::new(),
+            allowed,
+            hosts,
+            seeker: Seeker::new(),
+            mesh_armed: false,
+        }
+    }
+
+    /// Makes targets of the peers that are remembered and of the configured addresses; they are
+    /// dialled in this order when the loop runs.
+    pub(crate) fn configure(
+        &mut self,
+        remembered: &[Remembered],
+        bootstrap: &[Multiaddr],
+        shared: &mut Shared,
+    ) -> Vec<Action> {
+        self.met = remembered.iter().map(|known| known.peer).collect();
+        let recalled = remembered.iter().flat_map(|known| &known.addresses);
+        self.allowed.configure(recalled.chain(bootstrap));
+        let configured = self.dials.configure(bootstrap);
+        let mut targets = Vec::new();
+        for known in remembered {
+            if known.keep {
+                shared.peers.expect(known.peer, &known.name, known.seen);
+                shared.peers.note_change();
+            }
+            targets.extend(self.dials.recall(known));
+        }
+        let targets = targets.into_iter().chain(configured);
+        targets.map(|target| self.schedule(target, Instant::now())).collect()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn dials(&mut self) -> &mut Dials {
+        &mut self.dials
+    }
+
+    /// Whether nothing is being dialled.
+    #[cfg(test)]
+    pub(crate) fn is_idle(&self) -> bool {
+        self.dials.is_idle()
+    }
+
+    /// The ranks of all peers.
+    pub(crate) fn ranks<'a>(&'a self, shared: &'a Shared) -> Ranks<'a> {
+        Ranks { dials: &self.dials, met: &self.met, shared }
+    }
+
+    /// Dials a target at `at`.
+    pub(crate) fn schedule(&mut self, target: TargetId, at: Instant) -> Action {
+        self.dials.schedule(target, at);
+        Action::Remind(at, Timer::Dial(target))
+    }
+
+    /// Dials a target again after a growing wait.
+    pub(crate) fn redial_later(&mut self, target: TargetId) -> Option<Action> {
+        let wait = self.dials.failed(target, rand::random())?;
+        Some(self.schedule(target, Instant::now() + wait))
+    }
+
+    /// A dial has ended, so that a waiting target may have its place. Not within the call: the next
+    /// may fail at once, and so on.
+    pub(crate) fn place_left(&mut self) -> Option<Action> {
+        let now = Instant::now();
+        (self.dials.has_waiting() && self.dials.remind(now))
+            .then_some(Action::Remind(now, Timer::Places))
+    }
+}
+
+/// How long this node leaves a peer to dial first, so that not both do.
+pub(crate) fn courtesy(local: &PeerId, peer: &PeerId) -> Duration {
+    if local < peer { Duration::ZERO } else { limits::NEAR_COURTESY }
+}

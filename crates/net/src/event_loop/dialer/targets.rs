@@ -1,0 +1,352 @@
+//! When a target is dialled, at which addresses, and what becomes of a dial that fails.
+
+use libp2p::{
+    Multiaddr, PeerId,
+    swarm::{ConnectionId, DialError as SwarmDialError},
+};
+use tokio::time::Instant;
+
+use super::{bounds::Bounds, errors, ranks::Rank, state::Dialer};
+use crate::{
+    address,
+    behaviour::places,
+    dial_filter::Stage,
+    event::NetEvent,
+    event_loop::{
+        action::Action,
+        dials::{Kind, Pending, TargetId},
+        lead::{self, Leads},
+        shared::Shared,
+        timers::Timer,
+    },
+    lan::Lan,
+    limits,
+};
+
+/// A target that is about to be dialled.
+struct Attempt {
+    target: TargetId,
+    /// The peer that is probably there.
+    peer: Option<PeerId>,
+    /// The peer that must be there.
+    expected: Option<PeerId>,
+    addresses: Vec<Multiaddr>,
+}
+
+impl Dialer {
+    /// A target's time has come.
+    pub(crate) fn on_due(
+        &mut self,
+        id: TargetId,
+        leads: &Leads,
+        bounds: &mut Bounds<'_>,
+        shared: &mut Shared,
+    ) -> Vec<Action> {
+        let now = Instant::now();
+        let Some(target) = self.dials.take_due(id, now) else { return Vec::new() };
+        let (kind, peer, failures) = (target.kind, target.peer(), target.failures);
+        let (mut expected, mut addresses) = (target.expected, target.addresses.clone());
+        if peer.is_some_and(|peer| shared.peers.is_connected(&peer)) {
+            // Scheduled again when the connection is lost.
+            return Vec::new();
+        }
+        if kind == Kind::Recalled {
+            if self.ranks(shared).degree(Rank::Met) >= limits::MIN_DEGREE {
+                // Friends that are here know others; strangers that came by themselves do not count.
+                self.dials.remove(id);
+                return Vec::new();
+            }
+            if self.dials.under_way() >= limits::RECALL_DIALS {
+                return vec![self.schedule(id, now + limits::RECALL_PAUSE)];
+            }
+        }
+        if peer.is_some_and(|peer| bounds.gate.is_blocked(&peer)) {
+            return self.redial_later(id).into_iter().collect();
+        }
+        if let Some(peer) = peer {
+            let better = self.better_addresses(kind, &peer, leads, (bounds.lan, shared));
+            if expected.is_some() {
+                addresses.retain(|address| !better.contains(address));
+                addresses.splice(0..0, better);
+            } else if failures % 2 == 1 && !better.is_empty() {
+                // The configured address, and the peer that was there the last time, by turns.
+                (expected, addresses) = (Some(peer), better);
+            }
+        }
+        let ranks = self.ranks(shared);
+        let rank = match (kind, expected) {
+            (Kind::Configured, _) => Rank::Named,
+            (_, Some(peer)) => ranks.of(&peer).max(Rank::Met),
+            (_, None) => Rank::Met,
+        };
+        if !ranks.may_admit(rank) {
+            return vec![self.schedule(id, now + limits::FULL_RETRY)];
+        }
+        if self.dials.pending_for(expected, &addresses).is_some() {
+            return vec![self.schedule(id, now + limits::REDIAL_MIN)];
+        }
+        if addresses.is_empty() {
+            let mut actions = peer.map(|peer| self.seek(peer, shared)).unwrap_or_default();
+            actions.extend(self.redial_later(id));
+            return actions;
+        }
+        let attempt = Attempt { target: id, peer, expected, addresses };
+        self.dial_in_turn(attempt, leads, bounds, shared)
+    }
+
+    /// Dials a target, or lets it wait for a place.
+    fn dial_in_turn(
+        &mut self,
+        attempt: Attempt,
+        leads: &Leads,
+        bounds: &mut Bounds<'_>,
+        shared: &mut Shared,
+    ) -> Vec<Action> {
+        let now = Instant::now();
+        let Attempt { target: id, peer, expected, addresses } = attempt;
+        if !bounds.places.may_dial(expected.as_ref()) {
+            let address = addresses.into_iter().next();
+            return self.on_no_connection_free(
+                id,
+                (expected, address),
+                places::Full::Connections,
+                shared,
+            );
+        }
+        match self.dials.place_at(now) {
+            Some(at) if at <= now => {
+                let addresses = self.affordable((id, peer), addresses, leads, (bounds, shared));
+                if addresses.is_empty() {
+                    return self.redial_later(id).into_iter().collect();
+                }
+                let (target, callers) = (Some(id), Vec::new());
+                vec![Action::Dial(Pending { since: now, addresses, expected, target, callers })]
+            }
+            at => {
+                self.dials.wait(id, now);
+                // Without a time a dial that ends makes the place.
+                at.and_then(|at| self.remind_of_places(at)).into_iter().collect()
+            }
+        }
+    }
+
+    /// A dial has had its turn: the waiting targets may have places.
+    pub(crate) fn on_places(&mut self) {
+        self.dials.reminded(Instant::now());
+    }
+
+    /// The target that has waited longest, if there is a place now.
+    pub(crate) fn next_waiting(&mut self) -> Option<TargetId> {
+        self.dials.next_waiting(Instant::now())
+    }
+
+    /// Looks at the targets that still wait when there is a place again.
+    pub(crate) fn await_places(&mut self) -> Option<Action> {
+        if !self.dials.has_waiting() {
+            return None;
+        }
+        let at = self.dials.place_at(Instant::now())?;
+        self.remind_of_places(at)
+    }
+
+    /// Looks at the waiting targets at `at`, unless that happens earlier anyway.
+    fn remind_of_places(&mut self, at: Instant) -> Option<Action> {
+        self.dials.remind(at).then_some(Action::Remind(at, Timer::Places))
+    }
+
+    /// Where else a target's peer may be: where it says that it is now, and where a kept one was met.
+    pub(crate) fn better_addresses(
+        &self,
+        kind: Kind,
+        peer: &PeerId,
+        leads: &Leads,
+        (lan, shared): (&Lan, &Shared),
+    ) -> Vec<Multiaddr> {
+        let lead = leads.get(peer, shared.local.clock.now());
+        let mut better = lead.map(|lead| lead::dialable(lead, lan)).unwrap_or_default();
+        if matches!(kind, Kind::Kept | Kind::Sought) {
+            for address in self.addresses_of(peer, lan, shared) {
+                if !better.contains(&address) {
+                    better.push(address);
+                }
+            }
+        }
+        better
+    }
+
+    /// Where a peer may be dialled, the best first.
+    fn addresses_of(&self, peer: &PeerId, lan: &Lan, shared: &Shared) -> Vec<Multiaddr> {
+        let Some(known) = shared.peers.get(peer) else { return Vec::new() };
+        let permitted =
+            known.addresses.known().filter(|it| self.allowed.permits(it, Stage::Announced));
+        let signed = known.addresses.signed().filter(|it| address::is_public(it) || lan.admits(it));
+        permitted.chain(signed).cloned().collect()
+    }
+
+    /// The addresses at which a target may be dialled now. Those of its own, and those at which its
+    /// peer was reached, always may. One that is only announced is counted against the peer that has
+    /// announced it (P-12), except for a peer that the operator named or that tasks wait for.
+    pub(crate) fn affordable(
+        &self,
+        (target, peer): (TargetId, Option<PeerId>),
+        mut addresses: Vec<Multiaddr>,
+        leads: &Leads,
+        (bounds, shared): (&mut Bounds<'_>, &Shared),
+    ) -> Vec<Multiaddr> {
+        let now = Instant::now();
+        let kind = self.dials.kind(target);
+        let is_named = matches!(kind, Some(Kind::Configured | Kind::Sought))
+            || peer.is_some_and(|peer| shared.local.trusts(&peer));
+        let known = peer.and_then(|peer| shared.peers.get(&peer));
+        let reached =
+            |it: &Multiaddr| known.is_some_and(|known| known.addresses.was_reached_at(it));
+        let lead = peer.and_then(|peer| leads.get(&peer, shared.local.clock.now()));
+        // What no informant has passed on, the peer announced itself while it was here.
+        let informants = lead.map(|lead| lead.informants.clone()).filter(|all| !all.is_empty());
+        let sources = informants.unwrap_or_else(|| peer.into_iter().collect());
+        addresses.retain(|address| {
+            if self.dials.has_address(target, address) {
+                return true;
+            }
+            let mut by_budget =
+                sources.iter().map(|by| bounds.budget.may_dial(Some(address), *by, now));
+            let may_dial = is_named || reached(address) || by_budget.any(|may_dial| may_dial);
+            if may_dial {
+                self.allowed.vouch(address);
+            }
+            may_dial
+        });
+        addresses
+    }
+}
+
+// === Dials that fail ===
+
+impl Dialer {
+    /// A dial has failed, ours or Kademlia's.
+    pub(crate) fn on_failed(
+        &mut self,
+        id: ConnectionId,
+        error: &SwarmDialError,
+        bounds: &mut Bounds<'_>,
+        shared: &mut Shared,
+    ) -> Vec<Action> {
+        if matches!(error, SwarmDialError::Denied { .. }) {
+            shared.local.counters.connections_denied.add();
+        }
+        let Some(mut pending) = self.dials.ended(id, None) else { return Vec::new() };
+        let mut actions: Vec<_> = self.place_left().into_iter().collect();
+        if let Some(address) = errors::own_key_at(error, &shared.local.peer) {
+            let (address, since) = (address.clone(), pending.since);
+            actions.push(Action::OwnKeyReached { address, since });
+        }
+        for caller in pending.callers.drain(..) {
+            let error = errors::told(&caller.address, error);
+            caller.answer(Err(error));
+        }
+        if let (SwarmDialError::WrongPeerId { address, .. }, Some(peer)) = (error, pending.expected)
+        {
+            self.forget_address(&peer, address, shared);
+        }
+        refund(&pending.addresses, error, bounds);
+        match pending.target {
+            Some(target) => actions.extend(self.on_target_failed(target, pending, error, shared)),
+            None => actions.push(Action::Mesh),
+        }
+        actions
+    }
+
+    fn on_target_failed(
+        &mut self,
+        target: TargetId,
+        pending: Pending,
+        error: &SwarmDialError,
+        shared: &mut Shared,
+    ) -> Vec<Action> {
+        let Pending { addresses, expected, .. } = pending;
+        let address = addresses.into_iter().next();
+        if let Some(full) = errors::full(error) {
+            return self.on_no_connection_free(target, (expected, address), full, shared);
+        }
+        if !errors::was_tried(error) {
+            return vec![self.schedule(target, Instant::now() + limits::REDIAL_MIN)];
+        }
+        let is_recalled = self.dials.kind(target) == Some(Kind::Recalled);
+        if matches!(error, SwarmDialError::LocalPeerId { .. } | SwarmDialError::NoAddresses) {
+            // A list of addresses that all nodes share names this one too.
+            self.dials.remove(target);
+        }
+        let is_news = self.dials.is_missed_anew(target);
+        let mut actions: Vec<_> = self.redial_later(target).into_iter().collect();
+        if let (false, Some(peer)) = (is_recalled, expected) {
+            actions.append(&mut self.seek(peer, shared));
+        }
+        if is_recalled || !is_news {
+            // Nobody has asked for it, or the owner was told the first time.
+            tracing::debug!(peer = ?expected, %error, "a peer is not there");
+            return actions;
+        }
+        let why = address
+            .as_ref()
+            .map_or_else(|| error.to_string(), |address| errors::told(address, error).to_string());
+        note_absent(expected, &why, shared);
+        actions.push(Action::Tell(NetEvent::AddressFailed { address, peer: expected, why }));
+        actions
+    }
+
+    /// A target cannot be connected because of the bounds of connections. That is no fault of the
+    /// peer, and passes only when another connection ends. The owner is told once.
+    fn on_no_connection_free(
+        &mut self,
+        target: TargetId,
+        (peer, address): (Option<PeerId>, Option<Multiaddr>),
+        full: places::Full,
+        shared: &mut Shared,
+    ) -> Vec<Action> {
+        let mut actions = vec![self.schedule(target, Instant::now() + limits::FULL_RETRY)];
+        let is_told = full == places::Full::OfPeer
+            || self.dials.kind(target) == Some(Kind::Recalled)
+            || !self.dials.is_missed_anew(target);
+        if !is_told {
+            let why = full.to_string();
+            note_absent(peer, &why, shared);
+            actions.push(Action::Tell(NetEvent::AddressFailed { address, peer, why }));
+        }
+        actions
+    }
+
+    /// Somebody else answers at an address of `peer`.
+    fn forget_address(&mut self, peer: &PeerId, wrong: &Multiaddr, shared: &mut Shared) {
+        let wrong = address::without_peer(wrong);
+        self.dials.forget_recalled(peer, &wrong);
+        if let Some(known) = shared.peers.get_mut(peer) {
+            known.addresses.forget(&wrong);
+        }
+    }
+}
+
+/// Addresses to which nothing was sent, or whose dial was given up because somebody else answered
+/// at another one, may be dialled again at once.
+fn refund(addresses: &[Multiaddr], error: &SwarmDialError, bounds: &mut Bounds<'_>) {
+    let wrong = match error {
+        SwarmDialError::WrongPeerId { address, .. } => Some(address::without_peer(address)),
+        SwarmDialError::DialPeerConditionFalse(_) => None,
+        SwarmDialError::Aborted
+        | SwarmDialError::Denied { .. }
+        | SwarmDialError::LocalPeerId { .. }
+        | SwarmDialError::NoAddresses
+        | SwarmDialError::Transport(_) => return,
+    };
+    for address in addresses.iter().filter(|address| Some(*address) != wrong.as_ref()) {
+        bounds.budget.refund(address);
+    }
+}
+
+/// A peer could not be reached: readers of the table find the latest reason.
+fn note_absent(peer: Option<PeerId>, why: &str, shared: &mut Shared) {
+    let known = peer.and_then(|peer| shared.peers.get_mut(&peer));
+    if let Some(known) = known.filter(|known| !known.is_connected()) {
+        known.gone = Some(why.to_owned());
+        shared.peers.note_change();
+    }
+}

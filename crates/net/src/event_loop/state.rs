@@ -1,0 +1,41 @@
+//! The fields of the loop: the swarm, the table of peers, and the parts.
+//!
+//! Absent on purpose: what the loop does (`event_loop`, and the files beside this one).
+
+use super::{
+    admission::Admission, dht::Dht, dialer::Dialer, exchange::Exchange, facts::Facts,
+    hellos::Hellos, inbox::Inbox, links::Links, listeners::Listeners, liveness::Liveness,
+    publisher::Publisher, searches::Searches, sessions::Sessions, shared::Shared, timers::Timers,
+    wires::Wires,
+};
+
+/// The future that is the network. Spawn [`EventLoop::run`].
+#[must_use = "the network does nothing until this runs"]
+pub struct EventLoop {
+    /// Commands of the handles.
+    pub(super) inbox: Inbox,
+    /// Facts for the owner.
+    pub(super) facts: Facts,
+    /// Tables for readers.
+    pub(super) publisher: Publisher,
+    pub(super) wires: Wires,
+    pub(super) timers: Timers,
+    pub(super) shared: Shared,
+    pub(super) listeners: Listeners,
+    pub(super) admission: Admission,
+    pub(super) hellos: Hellos,
+    pub(super) sessions: Sessions,
+    pub(super) links: Links,
+    pub(super) liveness: Liveness,
+    pub(super) dialer: Dialer,
+    pub(super) exchange: Exchange,
+    pub(super) searches: Searches,
+    pub(super) dht: Dht,
+}
+
+impl std::fmt::Debug for EventLoop {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let local_peer = &self.shared.local.peer;
+        f.debug_struct("EventLoop").field("local_peer", local_peer).finish_non_exhaustive()
+    }
+}
