@@ -16,7 +16,7 @@ use libp2p::{
     swarm::{NetworkBehaviour, behaviour::toggle::Toggle},
 };
 
-use crate::{NetConfig, counters::Counters, error::BuildError, limits};
+use crate::{config::NetConfig, counters::Counters, error::BuildError, limits};
 
 /// What identify says of this program's protocols.
 pub(crate) const PROTOCOL_VERSION: &str = "/meshwork/1.0.0";

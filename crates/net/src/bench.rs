@@ -6,8 +6,8 @@ use libp2p::PeerId;
 use meshwork_core::{Advert, PeerQuery, PeerState, ToOwner, ToWorker};
 
 use crate::{
-    Clock, PeerStatus,
-    clock::LastSeen,
+    clock::{Clock, LastSeen},
+    event::PeerStatus,
     known, limits,
     wire::{self, Decoder, Encoder, Inbox, Message, Names, WireError},
 };
@@ -92,7 +92,7 @@ fn decode<T>(
     inbox.frames
 }
 
-/// Whom a node knows, as [`NetHandle::known`](crate::NetHandle::known) looks through it.
+/// Whom a node knows, as [`NetHandle::known`](crate::handle::NetHandle::known) looks through it.
 #[derive(Debug)]
 pub struct Cache {
     peers: Vec<PeerStatus>,

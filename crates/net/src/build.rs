@@ -18,19 +18,22 @@ mod port_lock;
 
 use self::port_lock::PortLocks;
 use crate::{
-    EventLoop, NetConfig, NetEvent, NetHandle, SessionEvent,
     address::{self, Host, Parts as AddressParts},
     behaviour::Behaviour,
     clock::Clock,
+    config::NetConfig,
     counters::Counters,
     dial_filter::Allowed,
     error::BuildError,
-    event_loop::{Parts, Settings, Watches},
+    event::NetEvent,
+    event_loop::{EventLoop, Parts, Settings, Watches},
+    handle::NetHandle,
     intake::Intake,
     known::Hearsay,
     lan::Lan,
     limits,
     meter::Meter,
+    session::SessionEvent,
     transport::{self, Hosts},
 };
 

@@ -5,9 +5,9 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 use libp2p::{Multiaddr, PeerId, identity::Keypair};
 use meshwork_core::{AcceptPolicy, Advert, Time, advert::clean};
 
-use crate::{Subnet, address, limits};
+use crate::{address, lan::Subnet, limits};
 
-/// Everything that [`Network::build`](crate::Network::build) needs. Checked there.
+/// Everything that [`Network::build`](crate::build::Network::build) needs. Checked there.
 #[derive(Clone, Debug)]
 pub struct NetConfig {
     /// Who this node is.

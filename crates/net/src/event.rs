@@ -7,7 +7,7 @@ use meshwork_core::{
     Advert, HealthStatus, PeerQuery, PeerState, ResourceUsage, Time, ToOwner, ToWorker,
 };
 
-use crate::{Crowd, clock::LastSeen, session::Session, traffic::Traffic};
+use crate::{clock::LastSeen, intake::Crowd, session::Session, traffic::Traffic};
 
 /// Who made a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,10 +64,10 @@ pub enum NetEvent {
     /// The session that this node asked for with [`NetHandle::open_session`] is open; this node is
     /// the owner.
     ///
-    /// Frames travel beside the events, see [`Network`](crate::Network). An earlier session with the
+    /// Frames travel beside the events, see [`Network`](crate::build::Network). An earlier session with the
     /// same worker is replaced: its handle is to be dropped.
     ///
-    /// [`NetHandle::open_session`]: crate::NetHandle::open_session
+    /// [`NetHandle::open_session`]: crate::handle::NetHandle::open_session
     WorkerSession {
         /// The worker.
         peer: PeerId,

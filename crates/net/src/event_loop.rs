@@ -49,7 +49,7 @@ mod wires;
 
 use std::sync::Arc;
 
-use libp2p::{Multiaddr, Swarm, identity::Keypair, swarm::SwarmEvent};
+use libp2p::{Multiaddr, Swarm, identity::Keypair, ping, swarm::SwarmEvent};
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinError,
@@ -80,9 +80,9 @@ use self::{
 };
 pub(crate) use self::{local::Settings, publisher::Watches};
 use crate::{
-    Offer, Remembered,
     behaviour::{Behaviour, BehaviourEvent},
     clock::Clock,
+    config::{Offer, Remembered},
     counters::Counters,
     dial_filter::Allowed,
     event::NetEvent,
@@ -190,7 +190,7 @@ impl EventLoop {
         self.perform(dials);
     }
 
-    /// Runs the network until [`NetHandle::stop`](crate::NetHandle::stop), until all handles are
+    /// Runs the network until [`NetHandle::stop`](crate::handle::NetHandle::stop), until all handles are
     /// gone, or until the receiver of events is dropped.
     pub async fn run(mut self) {
         let stop = loop {
@@ -276,7 +276,12 @@ impl EventLoop {
                 if let Some(done) = self.on_commands() {
                     return Flow::Stop(Some(done));
                 }
-                self.give_swarm_a_turn();
+                // A steady stream of commands must not keep the swarm from its turn.
+                if self.facts.backlog() < limits::EVENTS
+                    && let Some(event) = self.wires.try_next()
+                {
+                    self.on_swarm_event(event);
+                }
             }
             Wake::Swarm(event) => self.on_swarm_event(*event),
             Wake::Timer => self.on_timers(),
@@ -285,20 +290,17 @@ impl EventLoop {
         Flow::Continue
     }
 
-    /// A steady stream of commands must not keep the swarm from its turn.
-    fn give_swarm_a_turn(&mut self) {
-        if self.facts.backlog() < limits::EVENTS
-            && let Some(event) = self.wires.try_next()
-        {
-            self.on_swarm_event(event);
-        }
-    }
-
     fn on_timers(&mut self) {
         let now = Instant::now();
         while let Some(timer) = self.timers.pop(now) {
             match timer {
-                Timer::Surplus(peer) => self.close_surplus(peer),
+                Timer::Surplus(peer) => {
+                    let known = self.shared.peers.get(&peer);
+                    if let Some(id) = known.and_then(duplicates::surplus) {
+                        self.shared.local.counters.duplicates_closed.add();
+                        self.wires.close_connection(id);
+                    }
+                }
                 Timer::Hello(peer, connection) => {
                     self.act(Action::SayHello { peer, connection });
                 }
@@ -374,7 +376,12 @@ impl EventLoop {
         match event {
             BehaviourEvent::Streams(event) => self.on_stream_event(event),
             BehaviourEvent::Identify(event) => self.on_identify_event(event),
-            BehaviourEvent::Ping(event) => self.on_ping_event(&event),
+            BehaviourEvent::Ping(ping::Event { peer, result, .. }) => {
+                // Whether a peer is there is for its echoes to say: over QUIC a ping can stall.
+                if let (Ok(_), Some(known)) = (result, self.shared.peers.get(&peer)) {
+                    known.last_seen.touch();
+                }
+            }
             BehaviourEvent::Near(event) => self.on_near_event(event),
             BehaviourEvent::Kad(event) => self.on_kad_event(event),
             BehaviourEvent::Places(never) | BehaviourEvent::Gate(never) => match never {},

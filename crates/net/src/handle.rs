@@ -234,7 +234,7 @@ impl NetHandle {
         answer.await.map_err(|_| NetClosed)?
     }
 
-    /// Asks for a session with a worker; the answer is a [`NetEvent`](crate::NetEvent).
+    /// Asks for a session with a worker; the answer is a [`NetEvent`](crate::event::NetEvent).
     ///
     /// Does not wait: returns false when the loop's queue is full or the loop has ended.
     pub fn open_session(&self, peer: PeerId) -> bool {

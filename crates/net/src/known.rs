@@ -8,7 +8,12 @@ use libp2p::PeerId;
 use meshwork_core::{PeerQuery, PeerStage, PeerState, Time, discovery::Candidate};
 use tokio::time::Instant;
 
-use crate::{Clock, PeerStatus, clock::LastSeen, limits, traffic::Traffic};
+use crate::{
+    clock::{Clock, LastSeen},
+    event::PeerStatus,
+    limits,
+    traffic::Traffic,
+};
 
 /// Whom the loop knows by hearsay, and what searches have found.
 #[derive(Clone, Debug, Default)]

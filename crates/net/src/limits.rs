@@ -377,7 +377,7 @@ pub const COMMANDS_PER_TURN: usize = 16;
 pub const PUBLISH_AT_ONCE: usize = 64;
 /// See [`PUBLISH_AT_ONCE`].
 pub const PUBLISH_EVERY: Duration = Duration::from_millis(100);
-/// How long [`Network::build`](crate::Network::build) waits for the first listener.
+/// How long [`Network::build`](crate::build::Network::build) waits for the first listener.
 pub const LISTEN_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long it waits for the other listeners after that.
 pub const LISTEN_GRACE: Duration = Duration::from_secs(1);

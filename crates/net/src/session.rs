@@ -14,14 +14,12 @@ use std::{fmt, future::Future, sync::Arc};
 use futures::{AsyncRead, AsyncWrite};
 use libp2p::PeerId;
 use meshwork_core::{ToOwner, ToWorker};
-use tokio::sync::mpsc;
 
 use self::{
     driver::Driver,
     outbox::Outbox,
     role::{Owner, Role, Worker},
 };
-use crate::{clock::LastSeen, meter::Meter};
 
 mod driver;
 mod end;
@@ -31,13 +29,11 @@ mod refuse;
 mod role;
 #[cfg(test)]
 mod tests;
+mod wiring;
 mod writer;
 
-pub(crate) use self::refuse::refuse;
-
-/// Names one session of this process; a later session of the same peer has a higher id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SessionId(pub u64);
+pub use self::wiring::{SessionEvent, SessionId};
+pub(crate) use self::{refuse::refuse, wiring::Wiring};
 
 /// The sending half of a session.
 ///
@@ -82,57 +78,6 @@ impl<T> Drop for Session<T> {
     fn drop(&mut self) {
         self.outbox.finish();
     }
-}
-
-/// What sessions tell the node: batches of frames, and their end.
-#[derive(Debug)]
-pub enum SessionEvent {
-    /// A worker of ours spoke.
-    FromWorker {
-        /// Who.
-        peer: PeerId,
-        /// What it says, in order.
-        frames: Vec<ToOwner>,
-    },
-    /// An owner that we work for spoke.
-    FromOwner {
-        /// Who.
-        peer: PeerId,
-        /// What it says, in order.
-        frames: Vec<ToWorker>,
-    },
-    /// A session in which we are the owner has ended.
-    WorkerClosed {
-        /// The worker.
-        peer: PeerId,
-        /// Which session.
-        id: SessionId,
-        /// Why, in words.
-        why: String,
-        /// Whether because the worker broke the protocol.
-        violation: bool,
-    },
-    /// A session in which we are the worker has ended.
-    OwnerClosed {
-        /// The owner.
-        peer: PeerId,
-        /// Which session.
-        id: SessionId,
-        /// Why, in words.
-        why: String,
-        /// Whether because the owner broke the protocol.
-        violation: bool,
-    },
-}
-
-/// What a session has to do with: whose it is, who is told, where it is counted.
-#[derive(Clone, Debug)]
-pub(crate) struct Wiring {
-    pub(crate) peer: PeerId,
-    pub(crate) id: SessionId,
-    pub(crate) events: mpsc::Sender<SessionEvent>,
-    pub(crate) last_seen: Arc<LastSeen>,
-    pub(crate) meter: Arc<Meter>,
 }
 
 /// A session with a worker on `stream`, which this node has opened.

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use libp2p::{Multiaddr, PeerId};
 
-use crate::{Remembered, address, limits};
+use crate::{address, config::Remembered, limits};
 
 /// The addresses of one peer, without `/p2p/…`.
 #[derive(Debug, Default)]

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use super::{
     dialer::Named, dials::Caller, peers::Peer, searches, shared::Shared, state::EventLoop,
 };
-use crate::{Offer, address, handle::Command, limits};
+use crate::{address, config::Offer, handle::Command, limits};
 
 impl EventLoop {
     /// Carries out the commands that were taken. Returns the caller that waits for the end if one of
@@ -131,23 +131,18 @@ impl EventLoop {
             }
             DiscoveryEvent::FindPeers(query) => return self.search(query, reply),
             DiscoveryEvent::AnnouncePeer(info) if info.peer_id == self.shared.local.peer => {
-                self.announce();
+                self.exchange.on_own_change();
+                self.shared.local.seq += 1;
+                let hellos = self.hellos.announce(&mut self.shared);
+                self.perform(hellos);
+                self.provide();
+                let exchanges = self.exchange.on_announce(&self.shared);
+                self.perform(exchanges);
             }
             DiscoveryEvent::AnnouncePeer(info) => done = self.take_hint(*info),
         }
         // The caller may have stopped waiting.
         reply.send(done).ok();
-    }
-
-    /// Tells others about this node anew.
-    fn announce(&mut self) {
-        self.exchange.on_own_change();
-        self.shared.local.seq += 1;
-        let hellos = self.hellos.announce(&mut self.shared);
-        self.perform(hellos);
-        self.provide();
-        let exchanges = self.exchange.on_announce(&self.shared);
-        self.perform(exchanges);
     }
 
     /// A peer that the program has heard of: kept like a stranger's word, and tried once.

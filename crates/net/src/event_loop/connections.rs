@@ -3,7 +3,6 @@
 use libp2p::{
     Multiaddr, PeerId,
     core::ConnectedPoint,
-    ping,
     swarm::{ConnectionError, ConnectionId, DialError, ListenError},
 };
 use meshwork_core::Reason;
@@ -146,27 +145,6 @@ impl EventLoop {
         tracing::debug!(%error, "an inbound connection failed");
         let alarm = self.admission.warn_of_crowd();
         self.perform(alarm);
-    }
-
-    /// A ping of libp2p's was answered, or was not.
-    pub(super) fn on_ping_event(&self, event: &ping::Event) {
-        let Some(known) = self.shared.peers.get(&event.peer) else { return };
-        match &event.result {
-            Ok(_) => known.last_seen.touch(),
-            // Whether a peer is there is for its echoes to say: over QUIC this can stall.
-            Err(
-                ping::Failure::Unsupported | ping::Failure::Timeout | ping::Failure::Other { .. },
-            ) => {}
-        }
-    }
-
-    /// The time of a surplus connection is over.
-    pub(super) fn close_surplus(&mut self, peer: PeerId) {
-        let known = self.shared.peers.get(&peer);
-        if let Some(id) = known.and_then(duplicates::surplus) {
-            self.shared.local.counters.duplicates_closed.add();
-            self.wires.close_connection(id);
-        }
     }
 
     /// An exchange of hellos has ended.

@@ -13,7 +13,7 @@ use libp2p::{Multiaddr, PeerId, swarm::ConnectionId};
 use rustc_hash::FxHashMap;
 use tokio::{sync::oneshot, time::Instant};
 
-use crate::{Remembered, address, error::DialError, limits};
+use crate::{address, config::Remembered, error::DialError, limits};
 
 /// Names a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -11,7 +11,7 @@ use super::{
     dht,
     dialer::Named,
     errand::{Errand, SearchId},
-    exchange::{self, Exchange, ExchangeDone, HeardOn, Sources},
+    exchange::{self, ExchangeDone, HeardOn, Sources},
     searches::Caller,
     state::EventLoop,
     timers::Timer,
@@ -51,29 +51,18 @@ impl EventLoop {
 
     /// mDNS found a peer, or its record expired.
     pub(super) fn on_near_event(&mut self, event: near::Event) {
-        match event {
-            near::Event::Found { peer, addresses } => self.on_near(peer, &addresses),
+        let (peer, announced) = match event {
+            near::Event::Found { peer, addresses } if peer != self.shared.local.peer => {
+                (peer, addresses)
+            }
+            near::Event::Found { .. } => return,
             near::Event::Gone { peer } => {
                 self.dialer.on_near_gone(&peer);
                 self.shared.peers.forget_stranger(&peer);
-                self.shared.peers.note_change();
+                return self.shared.peers.note_change();
             }
-        }
-    }
-
-    fn on_near(&mut self, peer: PeerId, announced: &[Multiaddr]) {
-        if peer == self.shared.local.peer {
-            return;
-        }
-        let interfaces = if_addrs::get_if_addrs().unwrap_or_else(|error| {
-            tracing::warn!(%error, "cannot list the machine's interfaces: near peers are not dialled");
-            Vec::new()
-        });
-        let near: Vec<_> = announced
-            .iter()
-            .filter(|address| address::is_near(address, &interfaces))
-            .map(address::without_peer)
-            .collect();
+        };
+        let near = on_own_segments(&announced);
         if near.is_empty() {
             return;
         }
@@ -86,6 +75,16 @@ impl EventLoop {
         self.perform(action);
         self.facts.tell(NetEvent::Discovered { peer, addresses: near });
     }
+}
+
+/// Those of the addresses that lie on network segments of this machine, without `/p2p/…`.
+fn on_own_segments(announced: &[Multiaddr]) -> Vec<Multiaddr> {
+    let interfaces = if_addrs::get_if_addrs().unwrap_or_else(|error| {
+        tracing::warn!(%error, "cannot list the machine's interfaces: near peers are not dialled");
+        Vec::new()
+    });
+    let near = announced.iter().filter(|address| address::is_near(address, &interfaces));
+    near.map(address::without_peer).collect()
 }
 
 // === Exchanges ===
@@ -110,19 +109,14 @@ impl EventLoop {
         }
     }
 
-    /// The exchange, and what this node can say in it.
-    pub(super) fn exchange_and_sources(&mut self) -> (&mut Exchange, Sources<'_>) {
-        let Self { exchange, shared, listeners, links, .. } = self;
-        (exchange, Sources { shared, listeners, resources: links.resources() })
-    }
-
     fn on_exchange_heard(&mut self, peer: PeerId, (heard, stream): HeardOn) {
         let Heard { known, query } = heard;
         let clock = self.shared.local.clock;
         let now = clock.now();
         let told = known.iter().map(|heard| exchange::status(&heard.advert, now, clock)).collect();
         self.learn(known, peer);
-        let (exchange, sources) = self.exchange_and_sources();
+        let Self { exchange, shared, listeners, links, .. } = self;
+        let sources = Sources { shared, listeners, resources: links.resources() };
         let query = exchange.on_heard(peer, query, stream, sources);
         self.facts.tell(NetEvent::Heard { peer, known: told, query });
     }

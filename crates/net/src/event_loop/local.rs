@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 use libp2p::{PeerId, identity::Keypair};
 use meshwork_core::Advert;
 
-use crate::{Offer, clock::Clock, counters::Counters, meter::Meter};
+use crate::{clock::Clock, config::Offer, counters::Counters, meter::Meter};
 
 /// Settings that never change while the loop runs.
 #[derive(Clone, Debug)]

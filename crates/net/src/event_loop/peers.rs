@@ -14,9 +14,9 @@ use super::{
     connection::{Connection, Ours, Theirs},
 };
 use crate::{
-    PeerStatus,
     clock::{Clock, LastSeen},
     counters::Counters,
+    event::PeerStatus,
     instances::Instances,
     limits,
     quota::{Asked, Quotas},

@@ -2,7 +2,7 @@
 
 use libp2p::Stream;
 
-use super::{action::Purpose, errand::Errand, state::EventLoop};
+use super::{action::Purpose, errand::Errand, exchange::Sources, state::EventLoop};
 use crate::{
     behaviour::streams::{self, OpenError, Protocol},
     link::LinkProtocol,
@@ -56,7 +56,8 @@ impl EventLoop {
                     Errand::Search(search) => self.searches.query(*search),
                     Errand::Round | Errand::Seek(_) | Errand::News(_) => None,
                 };
-                let (exchange, sources) = self.exchange_and_sources();
+                let Self { exchange, shared, listeners, links, .. } = self;
+                let sources = Sources { shared, listeners, resources: links.resources() };
                 let action = exchange.on_stream((peer, errand), stream, query, sources);
                 self.perform(action);
             }

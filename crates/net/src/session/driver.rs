@@ -10,7 +10,7 @@ use std::{
 use futures::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::{Wiring, end::End, outbox::Outbox, reader::Reader, role::Role, writer::Writer};
+use super::{end::End, outbox::Outbox, reader::Reader, role::Role, wiring::Wiring, writer::Writer};
 
 /// Owns the stream of one session.
 pub(super) struct Driver<R: Role, S> {

@@ -13,7 +13,11 @@ use meshwork_core::NetworkProtocol;
 use tokio::time::Instant;
 use tokio_util::sync::PollSender;
 
-use super::{SessionEvent, Wiring, end::End, role::Role};
+use super::{
+    end::End,
+    role::Role,
+    wiring::{SessionEvent, Wiring},
+};
 use crate::{
     clock::LastSeen,
     limits,

@@ -3,7 +3,7 @@
 use libp2p::PeerId;
 use meshwork_core::{ToOwner, ToWorker};
 
-use super::{SessionEvent, SessionId};
+use super::wiring::{SessionEvent, SessionId};
 use crate::meter::Kind;
 use crate::wire::{Encoder, Inbox, Message, Names, WireError, kind, to_owner, to_worker};
 

@@ -138,7 +138,7 @@ where
             tokio::select! {
                 Some((address, dialled)) = dials.next(), if !dials.is_empty() => match dialled {
                     Ok(output) => return Ok(output),
-                    Err(error) => errors.push((address, super::root_cause(&error))),
+                    Err(error) => errors.push((address, super::cause::root_cause(&error))),
                 },
                 error = &mut lookup, if failed_lookup.is_none() => failed_lookup = Some(error),
                 address = found.recv(), if is_due && !all_begun => match address {
@@ -167,7 +167,7 @@ where
             TransportError::MultiaddrNotSupported(_) => {
                 "nothing may be dialled there, whatever a name server says".to_owned()
             }
-            TransportError::Other(error) => super::root_cause(&error),
+            TransportError::Other(error) => super::cause::root_cause(&error),
         })
     }
 }

@@ -9,8 +9,7 @@ use bytes::Bytes;
 use futures::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use prost::encoding::encode_varint;
 
-use super::WireError;
-use crate::limits;
+use crate::{limits, wire::error::WireError};
 
 #[cfg(test)]
 mod tests;

@@ -18,14 +18,15 @@ use meshwork_core::{
 };
 use prost::Message as _;
 
-use super::{
-    WireError,
-    decode::map_entry,
-    fields::{Fields, Value},
-    generated as proto, hello,
-    reason::millis,
+use crate::{
+    address, lan, limits,
+    wire::{
+        error::WireError,
+        fields::{Fields, Value, map_entry},
+        generated as proto, hello,
+        reason::millis,
+    },
 };
-use crate::{address, lan, limits};
 
 /// What stands before the payload in the bytes that are signed, so that a signature means nothing
 /// anywhere else.

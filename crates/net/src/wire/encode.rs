@@ -11,13 +11,16 @@ use prost::{
     encoding::{encode_varint, encoded_len_varint},
 };
 
-use super::{
-    WireError,
-    fields::{bytes_len, number_len, put_bytes, put_head, put_number, zigzag},
-    generated as proto, kind,
-    reason::{cut, millis},
+use crate::{
+    limits,
+    meter::Tally,
+    wire::{
+        error::WireError,
+        fields::{bytes_len, number_len, put_bytes, put_head, put_number, zigzag},
+        generated as proto, kind,
+        reason::{cut, millis},
+    },
 };
-use crate::{limits, meter::Tally};
 
 /// What surrounds the entry of a message that holds a single one, at most.
 const OVERHEAD: usize = 64;

@@ -2,7 +2,7 @@
 
 use prost::encoding::{decode_varint, encode_varint, encoded_len_varint};
 
-use super::WireError;
+use crate::wire::error::WireError;
 
 /// A field's number and what it holds.
 pub(super) type Field<'a> = (u32, Value<'a>);
@@ -142,4 +142,29 @@ pub(super) fn put_bytes(out: &mut Vec<u8>, field: u8, bytes: &[u8]) {
 pub(super) fn put_head(out: &mut Vec<u8>, field: u8, length: usize) {
     out.push(field << 3 | 2);
     encode_varint(length as u64, out);
+}
+
+/// Name and value of a map's entry.
+pub(super) fn map_entry(entry: &[u8]) -> Result<(&str, &str), WireError> {
+    let (mut name, mut value) = ("", "");
+    let mut fields = Fields::of(entry);
+    while let Some((number, text)) = fields.next()? {
+        match number {
+            1 => name = text.text()?,
+            2 => value = text.text()?,
+            _ => {}
+        }
+    }
+    Ok((name, value))
+}
+
+/// The number of the kind that is not known here, in a frame whose first field is its id.
+pub(super) fn unknown_kind(message: &[u8]) -> Result<u32, WireError> {
+    let mut fields = Fields::of(message);
+    while let Some((number, _)) = fields.next()? {
+        if number != 1 {
+            return Ok(number);
+        }
+    }
+    Err(WireError::Empty)
 }

@@ -5,10 +5,10 @@ use meshwork_core::{
 };
 use prost::Message as _;
 
-use super::{
-    WireError,
+use crate::wire::{
+    error::WireError,
+    fields::unknown_kind,
     generated::{self as proto, health_frame::Kind},
-    resource::unknown_kind,
 };
 
 #[cfg(test)]

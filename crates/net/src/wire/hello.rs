@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use meshwork_core::{Advert, Capacity, Reason, advert::clean, limits as core_limits};
 use prost::Message as _;
 
-use super::{
-    WireError,
-    fields::{Fields, Value},
+use crate::wire::{
+    error::WireError,
+    fields::{Fields, Value, map_entry},
     generated as proto,
 };
 
@@ -167,7 +167,7 @@ pub(super) fn advert(message: &[u8]) -> Result<Advert, WireError> {
 }
 
 fn label(entry: Value<'_>, labels: &mut BTreeMap<String, String>) -> Result<(), WireError> {
-    let (name, value) = super::decode::map_entry(entry.bytes()?)?;
+    let (name, value) = map_entry(entry.bytes()?)?;
     if labels.len() < core_limits::LABELS {
         labels.insert(clean(name), clean(value));
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use meshwork_core::{FailureCode, Reason, TaskFailure, advert::clean_to, limits::MESSAGE_BYTES};
 
-use super::generated::{self as proto, ReasonCode};
+use crate::wire::generated::{self as proto, ReasonCode};
 
 impl From<&Reason> for proto::Reason {
     fn from(reason: &Reason) -> Self {

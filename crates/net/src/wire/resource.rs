@@ -5,9 +5,9 @@ use std::time::Duration;
 use meshwork_core::{PeerId, Reason, ResourceUsage};
 use prost::Message as _;
 
-use super::{
-    WireError,
-    fields::Fields,
+use crate::wire::{
+    error::WireError,
+    fields::unknown_kind,
     generated::{self as proto, resource_frame::Kind},
 };
 
@@ -80,17 +80,6 @@ impl ResourceFrame {
         };
         Ok(Self { id: frame.id, body })
     }
-}
-
-/// The number of the kind that is not known here.
-pub(super) fn unknown_kind(message: &[u8]) -> Result<u32, WireError> {
-    let mut fields = Fields::of(message);
-    while let Some((number, _)) = fields.next()? {
-        if number != 1 {
-            return Ok(number);
-        }
-    }
-    Err(WireError::Empty)
 }
 
 fn report_message(report: &ResourceReport) -> proto::ResourceReport {

@@ -18,7 +18,10 @@ use libp2p::{
     },
 };
 
-use super::{InboundStream, OpenError, Protocol, RequestId, inbound::Places};
+use super::{
+    inbound::{InboundStream, Places},
+    protocol::{OpenError, Protocol, RequestId},
+};
 use crate::{counters::Counters, limits};
 
 /// What the behaviour asks of a connection.

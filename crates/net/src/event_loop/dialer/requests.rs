@@ -120,7 +120,7 @@ impl Dialer {
     /// The loop ends: no dial comes to a result.
     pub(crate) fn close(&mut self) {
         for caller in self.dials.take_all().into_iter().flat_map(|pending| pending.callers) {
-            caller.answer(Err(crate::NetClosed.into()));
+            caller.answer(Err(crate::error::NetClosed.into()));
         }
     }
 }

@@ -10,7 +10,7 @@ use tokio::time::{Duration, Instant};
 
 use super::{ranks::Ranks, seeker::Seeker};
 use crate::{
-    Remembered,
+    config::Remembered,
     dial_filter::Allowed,
     event_loop::{
         action::Action,

@@ -12,11 +12,11 @@ use tokio::{
 
 use super::asking::Asking;
 use crate::{
-    PeerStatus,
     behaviour::streams::InboundStream,
     clock::{Clock, LastSeen},
     dial_filter::Allowed,
     discovery::{ExchangeError, Heard, HeardAdvert},
+    event::PeerStatus,
     event_loop::{
         action::Action, errand::Errand, lead::Leads, listeners::Listeners, shared::Shared,
         timers::Timer,

@@ -84,7 +84,7 @@ async fn an_address_that_is_found_late_is_tried_at_once() {
 async fn each_address_is_named_with_its_cause() {
     let error = dial(&[2, 9], NameError::NoAddress).await.unwrap_err();
     assert_eq!(
-        super::super::root_cause(&error),
+        super::super::cause::root_cause(&error),
         "/ip4/10.0.0.1/tcp/2: nobody listens there; /ip4/10.0.0.1/tcp/9: nothing may be dialled \
          there, whatever a name server says"
     );
@@ -96,5 +96,5 @@ async fn a_name_that_leads_nowhere_says_why() {
     drop(found_in);
     let lookup = async { NameError::NoAnswer }.boxed();
     let error = Names::new(Machines).dial_found(found, lookup, OPTS).await.unwrap_err();
-    assert!(super::super::root_cause(&error).contains("does not answer"), "{error}");
+    assert!(super::super::cause::root_cause(&error).contains("does not answer"), "{error}");
 }

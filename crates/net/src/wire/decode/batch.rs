@@ -2,11 +2,13 @@
 
 use meshwork_core::Epoch;
 
-use super::super::{
-    WireError,
-    fields::{Fields, Value, unzigzag, varint},
+use crate::{
+    limits,
+    wire::{
+        error::WireError,
+        fields::{Fields, Value, unzigzag, varint},
+    },
 };
-use crate::limits;
 
 /// Follows the numbers of a list, each of which is told as the difference to the one before.
 #[derive(Clone, Copy, Debug)]

@@ -12,9 +12,10 @@ use meshwork_core::{
 use prost::Message as _;
 
 use super::{
-    super::generated as proto, Answer, Fields, Inbox, Message, WireError, batch::Numbers, body,
-    epochs, kind, kind_of, task_batch,
+    batch::{Numbers, epochs, task_batch},
+    inbox::{Answer, Inbox, body, kind_of},
 };
+use crate::wire::{codec::Message, error::WireError, fields::Fields, generated as proto, kind};
 
 /// Decodes one message of a worker into `inbox`.
 ///

@@ -9,10 +9,15 @@ use meshwork_core::{
 use prost::Message as _;
 
 use super::{
-    super::{fields::unzigzag, generated as proto, names::Names},
-    Answer, Fields, Inbox, Message, Value, WireError,
-    batch::Numbers,
-    body, epochs, kind, kind_of, map_entry, task_batch,
+    batch::{Numbers, epochs, task_batch},
+    inbox::{Answer, Inbox, body, kind_of},
+};
+use crate::wire::{
+    codec::Message,
+    error::WireError,
+    fields::{Fields, Value, map_entry, unzigzag},
+    generated as proto, kind,
+    names::Names,
 };
 
 /// Decodes one message of an owner into `inbox`.
