@@ -4,10 +4,12 @@
 //! [`Finding`]s. Absent on purpose: what rustfmt, clippy and rustc check, and any repair.
 
 mod handlers;
+mod order;
 mod queues;
 mod rooms;
 mod seed;
 mod shape;
+mod size;
 mod source;
 mod threats;
 mod tokens;
@@ -54,6 +56,8 @@ pub(crate) fn check(root: &Path) -> Result<Report> {
     findings.extend(rooms::check(root)?);
     findings.extend(seed::check(root)?);
     findings.extend(threats::check(root)?);
+    findings.extend(order::check(root)?);
+    findings.extend(size::check(root)?);
     let files = source::paths(root, &["rs"])?;
     for path in &files {
         match source::read(root, path)? {

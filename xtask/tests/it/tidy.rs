@@ -84,6 +84,32 @@ fn leftovers_are_named() {
 }
 
 #[test]
+fn a_struct_has_16_fields_at_most() {
+    let fields: String = (0..17).map(|n| format!("f{n}: u8, ")).collect();
+    planted_code("crates/net/src/lib.rs", &format!("struct Wide {{ {fields} }}"), "has 17 fields");
+    let plot = Plot::new();
+    plot.put("crates/net/src/tests.rs", &format!("struct Wide {{ {fields} }}"));
+    plot.tidy().is_clean();
+}
+
+#[test]
+fn a_type_has_60_methods_at_most() {
+    let methods: String = (0..61).map(|n| format!("fn f{n}(&self) {{}} ")).collect();
+    planted_code("crates/net/src/lib.rs", &format!("impl Busy {{ {methods} }}"), "has 61 methods");
+}
+
+#[test]
+fn the_files_of_a_folder_have_an_order() {
+    let plot = Plot::new();
+    plot.put("ARCHITECTURE.md", "# The map\n");
+    plot.put("crates/net/src/limits.rs", "//! Limits.\nuse crate::lib_item;\n");
+    plot.tidy().names("crates/net/src/limits.rs:2", "imports lib.rs, which comes later");
+    plot.tidy().names("crates/net/src/event_loop.rs:1", "there is no such file");
+    plot.put("crates/net/src/unlisted.rs", "//! A file.\n");
+    plot.tidy().names("crates/net/src/unlisted.rs:1", "put it behind the files that it imports");
+}
+
+#[test]
 fn a_limit_says_what_it_bounds() {
     planted_code("crates/net/src/limits.rs", "const QUEUE: usize = 4;", "`QUEUE` has no doc");
     planted_code("crates/net/src/limits.rs", "mod a { pub const B: u8 = 4; }", "`B` has no doc");
