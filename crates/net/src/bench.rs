@@ -8,8 +8,16 @@ use meshwork_core::{Advert, PeerQuery, PeerState, ToOwner, ToWorker};
 use crate::{
     clock::{Clock, LastSeen},
     event::PeerStatus,
-    known, limits,
-    wire::{self, Decoder, Encoder, Inbox, Message, Names, WireError},
+    limits,
+    protocol::{
+        discovery::known,
+        task::{
+            decode::{Inbox, to_owner, to_worker},
+            encode::Encoder,
+            names::Names,
+        },
+    },
+    wire::{Decoder, Message, WireError},
 };
 
 /// Frames to bytes and back, as a session does it.
@@ -44,12 +52,12 @@ impl Codec {
     /// The frames of such a batch; fewer if it is malformed.
     pub fn decode_to_worker(&mut self, bytes: &[u8]) -> Vec<ToWorker> {
         let Self { decoder, names, .. } = self;
-        decode(decoder, bytes, |message, inbox| wire::to_worker(message, names, inbox))
+        decode(decoder, bytes, |message, inbox| to_worker(message, names, inbox))
     }
 
     /// The frames of such a batch; fewer if it is malformed.
     pub fn decode_to_owner(&mut self, bytes: &[u8]) -> Vec<ToOwner> {
-        decode(&mut self.decoder, bytes, wire::to_owner)
+        decode(&mut self.decoder, bytes, to_owner)
     }
 
     fn encode<T>(

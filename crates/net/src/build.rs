@@ -29,11 +29,10 @@ use crate::{
     event_loop::{EventLoop, Parts, Settings, Watches},
     handle::NetHandle,
     intake::Intake,
-    known::Hearsay,
     lan::Lan,
     limits,
     meter::Meter,
-    session::SessionEvent,
+    protocol::{discovery::known::Hearsay, task::session::SessionEvent},
     transport::{self, Hosts},
 };
 
@@ -42,7 +41,7 @@ use crate::{
 ///
 /// An owner takes [`Self::events`] before [`Self::sessions`]: then it knows a session before it sees
 /// frames of it. The end of an older session of a peer may come after the beginning of a newer one;
-/// their [`SessionId`](crate::session::SessionId)s tell them apart. A peer's
+/// their [`SessionId`](crate::protocol::task::session::SessionId)s tell them apart. A peer's
 /// [`NetEvent::OwnerSession`] may come before its [`NetEvent::Ready`], and the ends of its sessions
 /// before or after its [`NetEvent::Disconnected`].
 #[derive(Debug)]

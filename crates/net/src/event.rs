@@ -7,7 +7,7 @@ use meshwork_core::{
     Advert, HealthStatus, PeerQuery, PeerState, ResourceUsage, Time, ToOwner, ToWorker,
 };
 
-use crate::{clock::LastSeen, intake::Crowd, session::Session, traffic::Traffic};
+use crate::{clock::LastSeen, intake::Crowd, protocol::task::session::Session, traffic::Traffic};
 
 /// Who made a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,37 +14,26 @@
 //! so that peers wait too and no fact is lost.
 
 mod acting;
-mod action;
-mod addresses;
+pub(crate) mod action;
+pub(crate) mod addresses;
 mod admission;
-mod commands;
-mod connection;
-mod connections;
+pub(crate) mod connection;
 mod copies;
-mod dht;
 mod dialer;
-mod dials;
-mod discovery;
-mod duplicates;
-mod errand;
-mod exchange;
-mod facts;
-mod hellos;
+pub(crate) mod dials;
+pub(crate) mod facts;
 mod inbox;
-mod lead;
-mod links;
-mod listeners;
-mod liveness;
-mod local;
-mod peer_links;
-mod peers;
+pub(crate) mod listeners;
+pub(crate) mod local;
+mod on_commands;
+mod on_connections;
+mod on_discovery;
+mod on_streams;
+pub(crate) mod peers;
 mod publisher;
-mod searches;
-mod sessions;
-mod shared;
+pub(crate) mod shared;
 mod state;
-mod streams;
-mod timers;
+pub(crate) mod timers;
 mod wires;
 
 use std::sync::Arc;
@@ -60,20 +49,13 @@ pub use self::state::EventLoop;
 use self::{
     action::Action,
     admission::Admission,
-    dht::Dht,
     dialer::Dialer,
-    exchange::{Exchange, ExchangeDone},
     facts::{Facts, Handover},
-    hellos::{HelloDone, Hellos},
     inbox::Inbox,
-    links::{Links, OnLink},
     listeners::Listeners,
-    liveness::Liveness,
     local::Local,
     peers::Peers,
     publisher::Publisher,
-    searches::Searches,
-    sessions::{Ended, Sessions},
     shared::Shared,
     timers::{Timer, Timers},
     wires::Wires,
@@ -91,7 +73,19 @@ use crate::{
     lan::Lan,
     limits,
     meter::Meter,
-    session::SessionEvent,
+    protocol::{
+        discovery::{Exchange, ExchangeDone, dht::Dht, searches::Searches},
+        health::liveness::Liveness,
+        hello::{
+            duplicates,
+            hellos::{HelloDone, Hellos},
+        },
+        links::{Links, OnLink},
+        task::{
+            session::SessionEvent,
+            sessions::{Ended, Sessions},
+        },
+    },
     transport::Hosts,
 };
 

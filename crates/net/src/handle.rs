@@ -17,9 +17,9 @@ use crate::{
     error::{AskError, DialError, FindPeersError, NetClosed},
     event::{OwnKeyCopied, PeerStatus, Pong},
     intake::{Crowd, Intake},
-    known::{self, Hearsay},
     limits,
     meter::{Meter, NetTraffic},
+    protocol::discovery::known::{self, Hearsay},
 };
 
 /// What handles ask of the event loop.

@@ -18,22 +18,18 @@ pub mod clock;
 pub mod config;
 mod counters;
 mod dial_filter;
-mod discovery;
 pub mod error;
 pub mod event;
 mod event_loop;
 mod handle;
-mod hello;
 pub mod identity;
 mod instances;
 mod intake;
-mod known;
 mod lan;
 pub mod limits;
-mod link;
 mod meter;
+mod protocol;
 mod quota;
-pub mod session;
 mod share;
 mod traffic;
 mod transport;
@@ -41,6 +37,7 @@ mod wire;
 
 pub use libp2p::identity::Keypair;
 
+pub use self::protocol::task::session;
 pub use self::{
     build::Network,
     clock::Clock,
@@ -57,6 +54,6 @@ pub use self::{
     intake::Crowd,
     lan::{InvalidSubnet, Subnet},
     meter::{Flow, NetTraffic, SizeClass, message_kinds},
-    session::{Session, SessionEvent},
+    protocol::task::session::{Session, SessionEvent},
     traffic::Traffic,
 };

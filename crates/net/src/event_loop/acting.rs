@@ -7,12 +7,14 @@ use meshwork_core::advert::clean;
 use super::{
     action::Action,
     dials::{Pending, TargetId},
-    errand::Errand,
     peers::{News, Peer},
     state::EventLoop,
     timers::Timer,
 };
-use crate::event::{KeyCopied, KeyEvidence, NetEvent, OwnKeyCopied};
+use crate::{
+    event::{KeyCopied, KeyEvidence, NetEvent, OwnKeyCopied},
+    protocol::discovery::errand::Errand,
+};
 
 impl EventLoop {
     /// Carries out what a part asks for, in its order.

@@ -8,11 +8,15 @@ use libp2p::{Multiaddr, PeerId, swarm::ConnectionId};
 use meshwork_core::Advert;
 use tokio::time::Instant;
 
-use super::{dials::Pending, errand::Errand, facts::NewSession, peers::News, timers::Timer};
-use crate::{behaviour::streams::Protocol, event::NetEvent, link::LinkProtocol};
+use super::{dials::Pending, facts::NewSession, peers::News, timers::Timer};
+use crate::{
+    behaviour::streams::Protocol,
+    event::NetEvent,
+    protocol::{discovery::errand::Errand, link::LinkProtocol},
+};
 
 /// One thing that the loop does for a part.
-pub(super) enum Action {
+pub(crate) enum Action {
     /// Tell the owner a fact.
     Tell(NetEvent),
     /// Tell the owner about a session, and start it.
@@ -57,7 +61,7 @@ pub(super) enum Action {
 
 /// What a stream is for.
 #[derive(Clone, Debug)]
-pub(super) enum Purpose {
+pub(crate) enum Purpose {
     /// Our hello.
     Hello { peer: PeerId, connection: ConnectionId },
     /// A session with a worker.
@@ -70,7 +74,7 @@ pub(super) enum Purpose {
 
 impl Purpose {
     /// The peer to which the stream is opened.
-    pub(super) fn peer(&self) -> PeerId {
+    pub(crate) fn peer(&self) -> PeerId {
         match self {
             Self::Hello { peer, .. }
             | Self::Session { peer }
@@ -80,7 +84,7 @@ impl Purpose {
     }
 
     /// The protocol that is spoken on the stream.
-    pub(super) fn protocol(&self) -> Protocol {
+    pub(crate) fn protocol(&self) -> Protocol {
         match self {
             Self::Hello { .. } => Protocol::Hello,
             Self::Session { .. } => Protocol::Task,

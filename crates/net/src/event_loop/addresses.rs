@@ -8,7 +8,7 @@ use crate::{address, config::Remembered, limits};
 
 /// The addresses of one peer, without `/p2p/…`.
 #[derive(Debug, Default)]
-pub(super) struct Addresses {
+pub(crate) struct Addresses {
     /// Where it was reached, then where it says it can be; at most [`limits::PEER_ADDRESSES`].
     known: Vec<KnownAddress>,
     /// The dialable addresses of its last signed advert; at most [`limits::PEER_ADDRESSES`].
@@ -25,7 +25,7 @@ struct KnownAddress {
 impl Addresses {
     /// Remembers an address. Those where the peer was reached (`proven`) displace those that it only
     /// names.
-    pub(super) fn remember(&mut self, address: &Multiaddr, proven: bool) {
+    pub(crate) fn remember(&mut self, address: &Multiaddr, proven: bool) {
         let address = address::without_peer(address);
         if let Some(known) = self.known.iter_mut().find(|known| known.address == address) {
             known.proven |= proven;
@@ -44,7 +44,7 @@ impl Addresses {
     }
 
     /// The peer has signed these addresses. False if they are the same as before.
-    pub(super) fn on_signed(&mut self, mut addresses: Vec<Multiaddr>) -> bool {
+    pub(crate) fn on_signed(&mut self, mut addresses: Vec<Multiaddr>) -> bool {
         addresses.truncate(limits::PEER_ADDRESSES);
         let is_new = self.signed != addresses;
         self.signed = addresses;
@@ -52,29 +52,29 @@ impl Addresses {
     }
 
     /// Somebody else answers at this address.
-    pub(super) fn forget(&mut self, wrong: &Multiaddr) {
+    pub(crate) fn forget(&mut self, wrong: &Multiaddr) {
         self.known.retain(|known| known.address != *wrong);
         self.signed.retain(|signed| signed != wrong);
     }
 
     /// The addresses that this node knows, the best first.
-    pub(super) fn known(&self) -> impl Iterator<Item = &Multiaddr> {
+    pub(crate) fn known(&self) -> impl Iterator<Item = &Multiaddr> {
         self.known.iter().map(|known| &known.address)
     }
 
     /// The addresses that the peer has signed.
-    pub(super) fn signed(&self) -> impl Iterator<Item = &Multiaddr> {
+    pub(crate) fn signed(&self) -> impl Iterator<Item = &Multiaddr> {
         self.signed.iter()
     }
 
     /// Whether this node has connected to the peer at this address.
-    pub(super) fn was_reached_at(&self, address: &Multiaddr) -> bool {
+    pub(crate) fn was_reached_at(&self, address: &Multiaddr) -> bool {
         self.known.iter().any(|known| known.proven && known.address == *address)
     }
 
     /// The addresses at which there is reason to believe that the peer is: where this node has dialled
     /// it, and those that it names on one of `hosts`, where this node sees it.
-    pub(super) fn believed(&self, hosts: &[IpAddr]) -> Vec<Multiaddr> {
+    pub(crate) fn believed(&self, hosts: &[IpAddr]) -> Vec<Multiaddr> {
         let is_seen = |it: &Multiaddr| address::ip_of(it).is_some_and(|ip| hosts.contains(&ip));
         let proven = self.known.iter().filter(|known| {
             (known.proven && address::ip_of(&known.address).is_some()) || is_seen(&known.address)
@@ -84,12 +84,12 @@ impl Addresses {
     }
 
     /// All addresses, the best first; at most [`limits::PEER_ADDRESSES`].
-    pub(super) fn all(&self) -> Vec<Multiaddr> {
+    pub(crate) fn all(&self) -> Vec<Multiaddr> {
         distinct(self.known().chain(&self.signed), limits::PEER_ADDRESSES)
     }
 
     /// The addresses for the peer book: where the peer was last reached comes first.
-    pub(super) fn recallable(&self, peer: &PeerId) -> Vec<Multiaddr> {
+    pub(crate) fn recallable(&self, peer: &PeerId) -> Vec<Multiaddr> {
         let proven = self.known.iter().filter(|known| known.proven).rev();
         let all = proven.map(|known| &known.address).chain(&self.signed);
         let taken = all.filter(|address| Remembered::takes(peer, address));

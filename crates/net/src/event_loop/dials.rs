@@ -17,11 +17,11 @@ use crate::{address, config::Remembered, error::DialError, limits};
 
 /// Names a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct TargetId(u64);
+pub(crate) struct TargetId(u64);
 
 /// Why something shall be connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// The configuration names it.
     Configured,
     /// The node's owner asked to keep it.
@@ -37,16 +37,16 @@ pub(super) enum Kind {
 
 /// What shall be connected.
 #[derive(Debug)]
-pub(super) struct Target {
-    pub(super) kind: Kind,
+pub(crate) struct Target {
+    pub(crate) kind: Kind,
     /// Where; for a kept peer those that are remembered, and the table of peers knows more.
-    pub(super) addresses: Vec<Multiaddr>,
+    pub(crate) addresses: Vec<Multiaddr>,
     /// Who must be there.
-    pub(super) expected: Option<PeerId>,
+    pub(crate) expected: Option<PeerId>,
     /// Who was there the last time.
     reached: Option<PeerId>,
     /// Dials without success since the peer was last ready, or since a new way to it was learned.
-    pub(super) failures: u32,
+    pub(crate) failures: u32,
     /// A dial has failed since the peer was last ready.
     missed: bool,
     /// When it may be dialled; none while that is pointless or under way.
@@ -55,26 +55,26 @@ pub(super) struct Target {
 
 /// A dial under way.
 #[derive(Debug)]
-pub(super) struct Pending {
-    pub(super) since: Instant,
+pub(crate) struct Pending {
+    pub(crate) since: Instant,
     /// Without `/p2p/…`.
-    pub(super) addresses: Vec<Multiaddr>,
-    pub(super) expected: Option<PeerId>,
-    pub(super) target: Option<TargetId>,
+    pub(crate) addresses: Vec<Multiaddr>,
+    pub(crate) expected: Option<PeerId>,
+    pub(crate) target: Option<TargetId>,
     /// At most [`limits::DIAL_CALLERS`].
-    pub(super) callers: Vec<Caller>,
+    pub(crate) callers: Vec<Caller>,
 }
 
 /// Who waits for a dial.
 #[derive(Debug)]
-pub(super) struct Caller {
-    pub(super) address: Multiaddr,
-    pub(super) reply: oneshot::Sender<Result<PeerId, DialError>>,
+pub(crate) struct Caller {
+    pub(crate) address: Multiaddr,
+    pub(crate) reply: oneshot::Sender<Result<PeerId, DialError>>,
 }
 
 /// All targets and dials.
 #[derive(Debug, Default)]
-pub(super) struct Dials {
+pub(crate) struct Dials {
     /// At most [`limits::CONFIGURED_ADDRESSES`] + [`limits::KEPT_PEERS`] + [`limits::NEAR_PEERS`] +
     /// [`limits::SOUGHT_PEERS`] + [`limits::REMEMBERED_PEERS`].
     targets: BTreeMap<TargetId, Target>,
@@ -89,21 +89,21 @@ pub(super) struct Dials {
 
 impl Target {
     /// Who is there, as far as is known.
-    pub(super) fn peer(&self) -> Option<PeerId> {
+    pub(crate) fn peer(&self) -> Option<PeerId> {
         self.expected.or(self.reached)
     }
 }
 
 impl Pending {
     /// Whether a target or a caller needs this dial; otherwise it is made on a peer's word.
-    pub(super) fn is_needed(&self) -> bool {
+    pub(crate) fn is_needed(&self) -> bool {
         self.target.is_some() || !self.callers.is_empty()
     }
 }
 
 impl Caller {
     /// Answers; a caller that has gone away is none to worry about.
-    pub(super) fn answer(self, result: Result<PeerId, DialError>) {
+    pub(crate) fn answer(self, result: Result<PeerId, DialError>) {
         self.reply.send(result).ok();
     }
 }
@@ -111,7 +111,7 @@ impl Caller {
 impl Dials {
     /// Adds the addresses of a configuration: one target for each peer that they name, and one for
     /// each address that names none.
-    pub(super) fn configure(&mut self, addresses: &[Multiaddr]) -> Vec<TargetId> {
+    pub(crate) fn configure(&mut self, addresses: &[Multiaddr]) -> Vec<TargetId> {
         let mut added = Vec::new();
         for address in addresses {
             let expected = address::parts(address).ok().and_then(|parts| parts.peer);
@@ -128,7 +128,7 @@ impl Dials {
 
     /// Adds a peer that was met before the start. None if there are too many, if it has no address, or if
     /// a configured address names it: then that target has these addresses, too.
-    pub(super) fn recall(&mut self, known: &Remembered) -> Option<TargetId> {
+    pub(crate) fn recall(&mut self, known: &Remembered) -> Option<TargetId> {
         if known.addresses.is_empty() {
             return None;
         }
@@ -144,7 +144,7 @@ impl Dials {
     }
 
     /// The peer is not where it was met: somebody else is.
-    pub(super) fn forget_recalled(&mut self, peer: &PeerId, wrong: &Multiaddr) {
+    pub(crate) fn forget_recalled(&mut self, peer: &PeerId, wrong: &Multiaddr) {
         for target in self.targets.values_mut() {
             let is_recalled = matches!(target.kind, Kind::Kept | Kind::Recalled);
             if is_recalled && target.expected.as_ref() == Some(peer) {
@@ -154,12 +154,12 @@ impl Dials {
     }
 
     /// Dials under way.
-    pub(super) fn under_way(&self) -> usize {
+    pub(crate) fn under_way(&self) -> usize {
         self.pending.len()
     }
 
     /// When a target may be dialled; none until a dial has ended.
-    pub(super) fn place_at(&self, now: Instant) -> Option<Instant> {
+    pub(crate) fn place_at(&self, now: Instant) -> Option<Instant> {
         let of_targets = self.pending.values().filter(|pending| pending.target.is_some());
         let mut turns: Vec<_> =
             of_targets.map(|pending| pending.since + limits::DIAL_TURN).collect();
@@ -173,14 +173,14 @@ impl Dials {
     }
 
     /// Whether a caller's dial may begin.
-    pub(super) fn has_place_for_caller(&self) -> bool {
+    pub(crate) fn has_place_for_caller(&self) -> bool {
         let of_callers =
             |pending: &&Pending| pending.target.is_none() && !pending.callers.is_empty();
         self.pending.values().filter(of_callers).count() < limits::CALLER_DIALS
     }
 
     /// The target has to wait for a place.
-    pub(super) fn wait(&mut self, id: TargetId, now: Instant) {
+    pub(crate) fn wait(&mut self, id: TargetId, now: Instant) {
         self.schedule(id, now);
         let Self { targets, waiting, .. } = self;
         waiting.retain(|waiting| targets.contains_key(waiting));
@@ -190,7 +190,7 @@ impl Dials {
     }
 
     /// The target that has waited longest, if there is a place now.
-    pub(super) fn next_waiting(&mut self, now: Instant) -> Option<TargetId> {
+    pub(crate) fn next_waiting(&mut self, now: Instant) -> Option<TargetId> {
         if self.place_at(now)? > now {
             return None;
         }
@@ -198,13 +198,13 @@ impl Dials {
     }
 
     /// Whether a target waits for a place.
-    pub(super) fn has_waiting(&self) -> bool {
+    pub(crate) fn has_waiting(&self) -> bool {
         !self.waiting.is_empty()
     }
 
     /// The loop wants to look at `at` whether there are places. True if it has to be reminded: it is
     /// not, so far, or only later.
-    pub(super) fn remind(&mut self, at: Instant) -> bool {
+    pub(crate) fn remind(&mut self, at: Instant) -> bool {
         let is_earlier = self.reminder.is_none_or(|due| at < due);
         if is_earlier {
             self.reminder = Some(at);
@@ -213,13 +213,13 @@ impl Dials {
     }
 
     /// The loop looks whether there are places.
-    pub(super) fn reminded(&mut self, now: Instant) {
+    pub(crate) fn reminded(&mut self, now: Instant) {
         self.reminder = self.reminder.filter(|due| *due > now);
     }
 
     /// Adds a peer to which a connection shall be kept. None if there are too many of its kind, or
     /// if it is a target already.
-    pub(super) fn add_peer(
+    pub(crate) fn add_peer(
         &mut self,
         kind: Kind,
         peer: PeerId,
@@ -249,23 +249,23 @@ impl Dials {
     }
 
     /// Removes a peer that was added.
-    pub(super) fn remove_peer(&mut self, kind: Kind, peer: &PeerId) {
+    pub(crate) fn remove_peer(&mut self, kind: Kind, peer: &PeerId) {
         self.targets
             .retain(|_, target| target.kind != kind || target.expected.as_ref() != Some(peer));
     }
 
     /// Removes a target.
-    pub(super) fn remove(&mut self, id: TargetId) {
+    pub(crate) fn remove(&mut self, id: TargetId) {
         self.targets.remove(&id);
     }
 
     /// Whether a connection to `peer` shall be kept.
-    pub(super) fn wants(&self, peer: &PeerId) -> bool {
+    pub(crate) fn wants(&self, peer: &PeerId) -> bool {
         self.targets.values().any(|target| target.peer().as_ref() == Some(peer))
     }
 
     /// The peers that the operator named, as far as they are known.
-    pub(super) fn wanted(&self) -> Vec<PeerId> {
+    pub(crate) fn wanted(&self) -> Vec<PeerId> {
         let named = self.targets.values().filter(|target| match target.kind {
             Kind::Configured | Kind::Kept | Kind::Sought => true,
             Kind::Near | Kind::Recalled => false,
@@ -274,56 +274,56 @@ impl Dials {
     }
 
     /// The peers of one kind, as far as they are known.
-    pub(super) fn peers_of(&self, kind: Kind) -> Vec<PeerId> {
+    pub(crate) fn peers_of(&self, kind: Kind) -> Vec<PeerId> {
         let targets = self.targets.values().filter(|target| target.kind == kind);
         targets.filter_map(Target::peer).collect()
     }
 
     /// A new way to the target is known: its earlier failures do not count.
-    pub(super) fn hurry(&mut self, id: TargetId) {
+    pub(crate) fn hurry(&mut self, id: TargetId) {
         if let Some(target) = self.targets.get_mut(&id) {
             target.failures = 0;
         }
     }
 
     /// Addresses of all near peers.
-    pub(super) fn near_addresses(&self) -> impl Iterator<Item = Multiaddr> {
+    pub(crate) fn near_addresses(&self) -> impl Iterator<Item = Multiaddr> {
         let near = self.targets.values().filter(|target| target.kind == Kind::Near);
         near.flat_map(|target| target.addresses.iter().cloned())
     }
 
     /// The target may be dialled at `at`.
-    pub(super) fn schedule(&mut self, id: TargetId, at: Instant) {
+    pub(crate) fn schedule(&mut self, id: TargetId, at: Instant) {
         if let Some(target) = self.targets.get_mut(&id) {
             target.due = Some(at);
         }
     }
 
     /// Whether a failed dial of the target is the first since its peer was last ready.
-    pub(super) fn is_missed_anew(&mut self, id: TargetId) -> bool {
+    pub(crate) fn is_missed_anew(&mut self, id: TargetId) -> bool {
         let target = self.targets.get_mut(&id);
         target.is_none_or(|target| !std::mem::replace(&mut target.missed, true))
     }
 
     /// Whether this is an address of the target's own, not only one that was announced since.
-    pub(super) fn has_address(&self, id: TargetId, address: &Multiaddr) -> bool {
+    pub(crate) fn has_address(&self, id: TargetId, address: &Multiaddr) -> bool {
         self.targets.get(&id).is_some_and(|target| target.addresses.contains(address))
     }
 
     /// What the target is for.
-    pub(super) fn kind(&self, id: TargetId) -> Option<Kind> {
+    pub(crate) fn kind(&self, id: TargetId) -> Option<Kind> {
         self.targets.get(&id).map(|target| target.kind)
     }
 
     /// Whether the configuration names `peer`, or the address at which it was reached. That a peer
     /// is kept says less: each worker with a session is.
-    pub(super) fn is_configured(&self, peer: &PeerId) -> bool {
+    pub(crate) fn is_configured(&self, peer: &PeerId) -> bool {
         let is_it = |target: &Target| target.peer().as_ref() == Some(peer);
         self.targets.values().any(|target| target.kind == Kind::Configured && is_it(target))
     }
 
     /// The target, if it is still there and due.
-    pub(super) fn take_due(&mut self, id: TargetId, now: Instant) -> Option<&Target> {
+    pub(crate) fn take_due(&mut self, id: TargetId, now: Instant) -> Option<&Target> {
         let target = self.targets.get_mut(&id)?;
         if target.due? > now {
             return None;
@@ -333,7 +333,7 @@ impl Dials {
     }
 
     /// The configured targets that wait for their time.
-    pub(super) fn waiting(&self) -> Vec<TargetId> {
+    pub(crate) fn waiting(&self) -> Vec<TargetId> {
         let waiting = self
             .targets
             .iter()
@@ -343,7 +343,7 @@ impl Dials {
 
     /// The dial of a target has failed: how long to wait. `jitter` lies between 0 and 1. None if it
     /// is no target any more.
-    pub(super) fn failed(&mut self, id: TargetId, jitter: f64) -> Option<Duration> {
+    pub(crate) fn failed(&mut self, id: TargetId, jitter: f64) -> Option<Duration> {
         let target = self.targets.get_mut(&id)?;
         let wait = backoff(target.failures, jitter);
         target.failures = target.failures.saturating_add(1);
@@ -355,7 +355,7 @@ impl Dials {
     }
 
     /// The peer is ready: what it was dialled for has succeeded.
-    pub(super) fn succeeded(&mut self, peer: &PeerId) {
+    pub(crate) fn succeeded(&mut self, peer: &PeerId) {
         self.remove_peer(Kind::Recalled, peer);
         for target in self.targets.values_mut() {
             if target.peer().as_ref() == Some(peer) {
@@ -366,13 +366,13 @@ impl Dials {
     }
 
     /// The targets of a peer that has just been lost.
-    pub(super) fn of_peer(&self, peer: &PeerId) -> Vec<TargetId> {
+    pub(crate) fn of_peer(&self, peer: &PeerId) -> Vec<TargetId> {
         let lost = self.targets.iter().filter(|(_, target)| target.peer().as_ref() == Some(peer));
         lost.map(|(id, _)| *id).collect()
     }
 
     /// A dial that would reach `peer` or one of `addresses`.
-    pub(super) fn pending_for(
+    pub(crate) fn pending_for(
         &mut self,
         peer: Option<PeerId>,
         addresses: &[Multiaddr],
@@ -384,12 +384,12 @@ impl Dials {
     }
 
     /// A dial has begun.
-    pub(super) fn begun(&mut self, id: ConnectionId, pending: Pending) {
+    pub(crate) fn begun(&mut self, id: ConnectionId, pending: Pending) {
         self.pending.insert(id, pending);
     }
 
     /// A dial has ended, and with whom.
-    pub(super) fn ended(&mut self, id: ConnectionId, reached: Option<PeerId>) -> Option<Pending> {
+    pub(crate) fn ended(&mut self, id: ConnectionId, reached: Option<PeerId>) -> Option<Pending> {
         let pending = self.pending.remove(&id)?;
         if let Some(target) = pending.target.and_then(|target| self.targets.get_mut(&target)) {
             target.reached = reached.or(target.reached);
@@ -398,13 +398,13 @@ impl Dials {
     }
 
     /// Ends all dials, for their callers.
-    pub(super) fn take_all(&mut self) -> Vec<Pending> {
+    pub(crate) fn take_all(&mut self) -> Vec<Pending> {
         self.pending.drain().map(|(_, pending)| pending).collect()
     }
 
     /// Whether nothing is being dialled.
     #[cfg(test)]
-    pub(super) fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.pending.is_empty()
     }
 

@@ -12,10 +12,10 @@ use tokio::sync::mpsc;
 use crate::event::NetEvent;
 
 /// A session that starts when the owner can see it.
-pub(super) type NewSession = (PeerId, BoxFuture<'static, bool>);
+pub(crate) type NewSession = (PeerId, BoxFuture<'static, bool>);
 
 /// Facts that have not left yet, and the channel to the owner.
-pub(super) struct Facts {
+pub(crate) struct Facts {
     waiting: VecDeque<Fact>,
     events: mpsc::Sender<NetEvent>,
 }
@@ -28,7 +28,7 @@ struct Fact {
 }
 
 /// What became of the first fact in the queue.
-pub(super) enum Handover {
+pub(crate) enum Handover {
     /// It is in the owner's channel; its session may start.
     Done(Option<NewSession>),
     /// The owner dropped its receiver.
@@ -36,32 +36,32 @@ pub(super) enum Handover {
 }
 
 impl Facts {
-    pub(super) fn new(events: mpsc::Sender<NetEvent>) -> Self {
+    pub(crate) fn new(events: mpsc::Sender<NetEvent>) -> Self {
         Self { waiting: VecDeque::new(), events }
     }
 
     /// Queues a fact; it leaves at the next turn of the loop.
-    pub(super) fn tell(&mut self, event: NetEvent) {
+    pub(crate) fn tell(&mut self, event: NetEvent) {
         self.waiting.push_back(Fact { event, session: None });
     }
 
     /// Queues the announcement of a session.
-    pub(super) fn tell_session(&mut self, event: NetEvent, session: NewSession) {
+    pub(crate) fn tell_session(&mut self, event: NetEvent, session: NewSession) {
         self.waiting.push_back(Fact { event, session: Some(session) });
     }
 
     /// How many facts wait.
-    pub(super) fn backlog(&self) -> usize {
+    pub(crate) fn backlog(&self) -> usize {
         self.waiting.len()
     }
 
     /// How many sessions wait for their announcement to leave.
-    pub(super) fn sessions_waiting(&self) -> usize {
+    pub(crate) fn sessions_waiting(&self) -> usize {
         self.waiting.iter().filter(|fact| fact.session.is_some()).count()
     }
 
     /// Waits until the first fact can leave, or the owner is gone. May be dropped at any time.
-    pub(super) async fn hand_over(&mut self) -> Handover {
+    pub(crate) async fn hand_over(&mut self) -> Handover {
         if self.waiting.is_empty() {
             self.events.closed().await;
             return Handover::OwnerGone;
@@ -73,7 +73,7 @@ impl Facts {
     }
 
     #[cfg(test)]
-    pub(super) fn iter(&self) -> impl Iterator<Item = &NetEvent> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &NetEvent> {
         self.waiting.iter().map(|fact| &fact.event)
     }
 }

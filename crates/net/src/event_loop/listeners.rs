@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Where this node listens.
-pub(super) struct Listeners {
+pub(crate) struct Listeners {
     /// Each with `/p2p/…`.
     listening: Vec<Multiaddr>,
     /// The private ranges that are this node's own.
@@ -23,23 +23,23 @@ pub(super) struct Listeners {
 }
 
 impl Listeners {
-    pub(super) fn new(mut lan: Lan) -> Self {
+    pub(crate) fn new(mut lan: Lan) -> Self {
         lan.refresh(&[]);
         Self { listening: Vec::new(), lan, complaint: None }
     }
 
     /// The addresses that are listened on, each with `/p2p/…`.
-    pub(super) fn addresses(&self) -> &[Multiaddr] {
+    pub(crate) fn addresses(&self) -> &[Multiaddr] {
         &self.listening
     }
 
     /// The private ranges that are this node's own.
-    pub(super) fn lan(&self) -> &Lan {
+    pub(crate) fn lan(&self) -> &Lan {
         &self.lan
     }
 
     /// A listener has an address. None if it was known.
-    pub(super) fn on_up(&mut self, address: &Multiaddr, local: &Local) -> Option<NetEvent> {
+    pub(crate) fn on_up(&mut self, address: &Multiaddr, local: &Local) -> Option<NetEvent> {
         let address = address::with_peer(address, local.peer);
         if self.listening.contains(&address) {
             return None;
@@ -50,7 +50,7 @@ impl Listeners {
     }
 
     /// Listeners have lost addresses. Returns a fact for each that was known.
-    pub(super) fn on_gone(&mut self, addresses: &[Multiaddr], local: &Local) -> Vec<NetEvent> {
+    pub(crate) fn on_gone(&mut self, addresses: &[Multiaddr], local: &Local) -> Vec<NetEvent> {
         let mut facts = Vec::new();
         for address in addresses {
             let address = address::with_peer(address, local.peer);
@@ -66,7 +66,7 @@ impl Listeners {
 
     /// A listener has failed to take a connection, and goes on listening. It tries again at once, so
     /// the same error is reported only once in [`limits::SAME_COMPLAINT`].
-    pub(super) fn on_error(&mut self, error: &std::io::Error) -> Option<NetEvent> {
+    pub(crate) fn on_error(&mut self, error: &std::io::Error) -> Option<NetEvent> {
         let why = format!("a listener reports: {}", transport::root_cause(error));
         let is_recent = |(before, at): &(String, Instant)| {
             *before == why && at.elapsed() < limits::SAME_COMPLAINT
@@ -80,7 +80,7 @@ impl Listeners {
 
     /// The addresses that other nodes are told, without `/p2p/…`: public and private ones, those in
     /// this node's own ranges first.
-    pub(super) fn announced(&self) -> Vec<Multiaddr> {
+    pub(crate) fn announced(&self) -> Vec<Multiaddr> {
         let all = self.listening.iter().map(address::without_peer);
         let mut told: Vec<Multiaddr> = all
             .filter(|address| {

@@ -27,28 +27,28 @@ pub(crate) struct Settings {
 }
 
 /// This node.
-pub(super) struct Local {
-    pub(super) peer: PeerId,
-    pub(super) settings: Settings,
+pub(crate) struct Local {
+    pub(crate) peer: PeerId,
+    pub(crate) settings: Settings,
     /// Signs adverts.
-    pub(super) keypair: Keypair,
+    pub(crate) keypair: Keypair,
     /// What this node says about itself in hellos and adverts.
-    pub(super) offer: Offer,
+    pub(crate) offer: Offer,
     /// Number of the current offer: peers ignore an older one.
-    pub(super) seq: u64,
-    pub(super) clock: Clock,
-    pub(super) counters: Arc<Counters>,
-    pub(super) meter: Arc<Meter>,
+    pub(crate) seq: u64,
+    pub(crate) clock: Clock,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) meter: Arc<Meter>,
 }
 
 impl Local {
     /// What a hello to `peer` offers now.
-    pub(super) fn offered_to(&self, peer: &PeerId) -> Advert {
+    pub(crate) fn offered_to(&self, peer: &PeerId) -> Advert {
         self.offer.for_peer(peer).clamped()
     }
 
     /// Whether the operator trusts `peer`.
-    pub(super) fn trusts(&self, peer: &PeerId) -> bool {
+    pub(crate) fn trusts(&self, peer: &PeerId) -> bool {
         self.offer.trusted.contains(peer)
     }
 }

@@ -25,42 +25,42 @@ use crate::{
 
 /// All that is known of one peer.
 #[derive(Debug)]
-pub(super) struct Peer {
+pub(crate) struct Peer {
     /// At most [`limits::CONNECTIONS_PER_PEER`], the oldest first.
-    pub(super) connections: Vec<Connection>,
+    pub(crate) connections: Vec<Connection>,
     /// The connection on which streams are opened.
-    pub(super) kept: Option<ConnectionId>,
+    pub(crate) kept: Option<ConnectionId>,
     /// Why it is not connected, or why the loop is closing all its connections: then it gets no
     /// further one until these have ended.
-    pub(super) gone: Option<String>,
+    pub(crate) gone: Option<String>,
     /// This node has dialled it because its operator or its own work needs it: it does not count
     /// among the strangers. Dials on another peer's word do not set it.
-    pub(super) wanted: bool,
+    pub(crate) wanted: bool,
     /// It was admitted once: it is remembered when it is gone.
-    pub(super) was_admitted: bool,
+    pub(crate) was_admitted: bool,
     /// When it was ready, and with what offer.
-    pub(super) readiness: Readiness,
-    pub(super) addresses: Addresses,
+    pub(crate) readiness: Readiness,
+    pub(crate) addresses: Addresses,
     /// When the other peers were last told of it.
-    pub(super) told_of: Option<Instant>,
+    pub(crate) told_of: Option<Instant>,
     /// What it last said about itself.
-    pub(super) said: Said,
-    pub(super) last_seen: Arc<LastSeen>,
+    pub(crate) said: Said,
+    pub(crate) last_seen: Arc<LastSeen>,
     /// Smoothed round trip.
-    pub(super) latency: Option<Duration>,
+    pub(crate) latency: Option<Duration>,
     /// Bytes between it and this node.
-    pub(super) traffic: Arc<Traffic>,
+    pub(crate) traffic: Arc<Traffic>,
     /// What it may still ask for.
-    pub(super) quotas: Quotas,
+    pub(crate) quotas: Quotas,
     /// Its starts, as far as its hellos name them.
-    pub(super) instances: Instances,
+    pub(crate) instances: Instances,
     /// When two machines were last seen to use its key.
-    pub(super) copied: Option<Time>,
+    pub(crate) copied: Option<Time>,
 }
 
 /// When a peer was ready, and with what offer.
 #[derive(Debug, Default)]
-pub(super) struct Readiness {
+pub(crate) struct Readiness {
     /// The offer of the last `Ready` event since the peer is connected.
     announced: Option<Advert>,
     /// The offer of the last `Ready` event of all, so that an absent peer still has a name.
@@ -71,7 +71,7 @@ pub(super) struct Readiness {
 
 /// Whether a peer that is ready is news.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum News {
+pub(crate) enum News {
     /// It is ready for the first time since it is connected.
     First,
     /// It offers something else.
@@ -80,16 +80,16 @@ pub(super) enum News {
 
 /// What a peer last said about itself.
 #[derive(Debug, Default)]
-pub(super) struct Said {
-    pub(super) protocols: BTreeSet<String>,
-    pub(super) agent: Option<String>,
-    pub(super) resources: Option<ResourceUsage>,
-    pub(super) health: Option<HealthStatus>,
+pub(crate) struct Said {
+    pub(crate) protocols: BTreeSet<String>,
+    pub(crate) agent: Option<String>,
+    pub(crate) resources: Option<ResourceUsage>,
+    pub(crate) health: Option<HealthStatus>,
 }
 
 /// All peers.
 #[derive(Debug)]
-pub(super) struct Peers {
+pub(crate) struct Peers {
     /// At most [`limits::KNOWN_PEERS`], plus what is connected beyond it.
     table: FxHashMap<PeerId, Peer>,
     clock: Clock,
@@ -99,7 +99,7 @@ pub(super) struct Peers {
 
 impl Readiness {
     /// The peer is ready and offers `advert`. None if that was announced already.
-    pub(super) fn on_ready(&mut self, advert: &Advert, now: Time) -> Option<News> {
+    pub(crate) fn on_ready(&mut self, advert: &Advert, now: Time) -> Option<News> {
         if self.announced.as_ref() == Some(advert) {
             return None;
         }
@@ -113,7 +113,7 @@ impl Readiness {
     }
 
     /// The last connection to the peer is gone.
-    pub(super) fn on_disconnected(&mut self, now: Time) {
+    pub(crate) fn on_disconnected(&mut self, now: Time) {
         if self.announced.take().is_some() {
             self.at = Some(now);
         }
@@ -141,56 +141,56 @@ impl Peer {
         }
     }
 
-    pub(super) fn is_connected(&self) -> bool {
+    pub(crate) fn is_connected(&self) -> bool {
         !self.connections.is_empty()
     }
 
     /// Whether the loop is closing all its connections.
-    pub(super) fn is_closing(&self) -> bool {
+    pub(crate) fn is_closing(&self) -> bool {
         self.is_connected() && self.gone.is_some()
     }
 
     /// Whether the peer was admitted on any of its connections.
-    pub(super) fn is_admitted(&self) -> bool {
+    pub(crate) fn is_admitted(&self) -> bool {
         self.connections.iter().any(Connection::is_admitted)
     }
 
     /// Whether this node has refused its hello.
-    pub(super) fn is_refused(&self) -> bool {
+    pub(crate) fn is_refused(&self) -> bool {
         self.kept_connection().is_some_and(|kept| matches!(kept.theirs, Theirs::Refused(_)))
     }
 
     /// The hosts at which this node sees it.
-    pub(super) fn hosts(&self) -> impl Iterator<Item = IpAddr> {
+    pub(crate) fn hosts(&self) -> impl Iterator<Item = IpAddr> {
         self.connections.iter().filter_map(|connection| connection.host)
     }
 
     /// Addresses at which there is reason to believe that it is, see [`Addresses::believed`].
-    pub(super) fn believed(&self) -> Vec<Multiaddr> {
+    pub(crate) fn believed(&self) -> Vec<Multiaddr> {
         self.addresses.believed(&self.hosts().collect::<Vec<_>>())
     }
 
-    pub(super) fn connection(&self, id: ConnectionId) -> Option<&Connection> {
+    pub(crate) fn connection(&self, id: ConnectionId) -> Option<&Connection> {
         self.connections.iter().find(|connection| connection.id == id)
     }
 
     /// The loop is closing the connection `id`, for a reason that counts if it is the only one.
-    pub(super) fn on_giving_up(&mut self, id: ConnectionId, why: String) {
+    pub(crate) fn on_giving_up(&mut self, id: ConnectionId, why: String) {
         if self.connections.len() == 1 && self.connection(id).is_some() {
             self.gone = Some(why);
         }
     }
 
-    pub(super) fn connection_mut(&mut self, id: ConnectionId) -> Option<&mut Connection> {
+    pub(crate) fn connection_mut(&mut self, id: ConnectionId) -> Option<&mut Connection> {
         self.connections.iter_mut().find(|connection| connection.id == id)
     }
 
-    pub(super) fn kept_connection(&self) -> Option<&Connection> {
+    pub(crate) fn kept_connection(&self) -> Option<&Connection> {
         self.connection(self.kept?)
     }
 
     /// How far the peer has come: what its kept connection says.
-    pub(super) fn state(&self) -> PeerState {
+    pub(crate) fn state(&self) -> PeerState {
         let Some(kept) = self.kept_connection() else {
             return PeerState::Disconnected(self.gone.clone());
         };
@@ -216,7 +216,7 @@ impl Peer {
     }
 
     /// What it offers, as last heard on the kept connection, or else on any.
-    pub(super) fn advert(&self) -> Option<&Advert> {
+    pub(crate) fn advert(&self) -> Option<&Advert> {
         let heard = |connection: &'_ Connection| connection.is_admitted();
         let kept = self.kept_connection().filter(|connection| heard(connection));
         let connection = kept.or_else(|| self.connections.iter().find(|c| heard(c)))?;
@@ -227,7 +227,7 @@ impl Peer {
     }
 
     /// A round trip was measured; it counts for an eighth, as in TCP.
-    pub(super) fn measured(&mut self, round_trip: Duration) {
+    pub(crate) fn measured(&mut self, round_trip: Duration) {
         self.latency = Some(self.latency.map_or(round_trip, |old| (old * 7 + round_trip) / 8));
     }
 
@@ -255,30 +255,30 @@ impl Peer {
 }
 
 impl Peers {
-    pub(super) fn new(clock: Clock) -> Self {
+    pub(crate) fn new(clock: Clock) -> Self {
         Self { table: FxHashMap::default(), clock, changed: false }
     }
 
-    pub(super) fn get(&self, peer: &PeerId) -> Option<&Peer> {
+    pub(crate) fn get(&self, peer: &PeerId) -> Option<&Peer> {
         self.table.get(peer)
     }
 
     /// Whether there is a connection to the peer.
-    pub(super) fn is_connected(&self, peer: &PeerId) -> bool {
+    pub(crate) fn is_connected(&self, peer: &PeerId) -> bool {
         self.get(peer).is_some_and(Peer::is_connected)
     }
 
     /// Whether the peer is connected and was admitted.
-    pub(super) fn is_admitted(&self, peer: &PeerId) -> bool {
+    pub(crate) fn is_admitted(&self, peer: &PeerId) -> bool {
         self.get(peer).is_some_and(Peer::is_admitted)
     }
 
-    pub(super) fn get_mut(&mut self, peer: &PeerId) -> Option<&mut Peer> {
+    pub(crate) fn get_mut(&mut self, peer: &PeerId) -> Option<&mut Peer> {
         self.table.get_mut(peer)
     }
 
     /// The peer's entry; a new one takes the place of the longest absent if the table is full.
-    pub(super) fn entry(&mut self, peer: PeerId) -> &mut Peer {
+    pub(crate) fn entry(&mut self, peer: PeerId) -> &mut Peer {
         if self.table.len() >= limits::KNOWN_PEERS && !self.table.contains_key(&peer) {
             self.forget_longest_absent();
         }
@@ -288,7 +288,7 @@ impl Peers {
 
     /// The entry of a peer that the user named: it is listed before it was ever connected. `seen` is
     /// when it was last ready, in an earlier run; [`Time::ZERO`] if never.
-    pub(super) fn expect(&mut self, peer: PeerId, name: &str, seen: Time) {
+    pub(crate) fn expect(&mut self, peer: PeerId, name: &str, seen: Time) {
         let is_new = !self.table.contains_key(&peer);
         let clock = self.clock;
         let known = self.entry(peer);
@@ -304,7 +304,7 @@ impl Peers {
     }
 
     /// Forgets a peer; one that is connected is forgotten when that connection ends.
-    pub(super) fn forget(&mut self, peer: &PeerId) {
+    pub(crate) fn forget(&mut self, peer: &PeerId) {
         if let Some(known) = self.table.get_mut(peer) {
             known.was_admitted = false;
             known.wanted = false;
@@ -314,7 +314,7 @@ impl Peers {
     }
 
     /// Forgets a peer that is not connected and was never more than a stranger.
-    pub(super) fn forget_stranger(&mut self, peer: &PeerId) {
+    pub(crate) fn forget_stranger(&mut self, peer: &PeerId) {
         let is_stranger =
             |known: &Peer| !known.is_connected() && !known.was_admitted && !known.wanted;
         if self.table.get(peer).is_some_and(is_stranger) {
@@ -322,21 +322,21 @@ impl Peers {
         }
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&PeerId, &Peer)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&PeerId, &Peer)> {
         self.table.iter()
     }
 
     #[cfg(test)]
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (&PeerId, &mut Peer)> {
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (&PeerId, &mut Peer)> {
         self.table.iter_mut()
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.table.len()
     }
 
     /// The peers that are ready.
-    pub(super) fn ready(&self) -> Vec<PeerId> {
+    pub(crate) fn ready(&self) -> Vec<PeerId> {
         let ready = self.table.iter().filter(|(_, known)| known.state() == PeerState::Ready);
         ready.map(|(peer, _)| *peer).collect()
     }
@@ -346,7 +346,7 @@ impl Peers {
     /// # Errors
     ///
     /// The reason for which the peer is refused.
-    pub(super) fn may_ask(
+    pub(crate) fn may_ask(
         &self,
         peer: &PeerId,
         asked: Asked,
@@ -365,36 +365,36 @@ impl Peers {
 
     /// How many are connected.
     #[cfg(test)]
-    pub(super) fn connected(&self) -> usize {
+    pub(crate) fn connected(&self) -> usize {
         self.table.values().filter(|peer| peer.is_connected()).count()
     }
 
     /// How many are admitted and not being closed.
-    pub(super) fn admitted(&self) -> usize {
+    pub(crate) fn admitted(&self) -> usize {
         let stays = |peer: &&Peer| peer.is_admitted() && !peer.is_closing();
         self.table.values().filter(stays).count()
     }
 
     /// Connected peers that are neither admitted nor wanted nor being closed, with their oldest
     /// connections.
-    pub(super) fn strangers(&self) -> impl Iterator<Item = (&PeerId, &Connection)> {
+    pub(crate) fn strangers(&self) -> impl Iterator<Item = (&PeerId, &Connection)> {
         let is_stranger = |peer: &Peer| !peer.wanted && !peer.is_admitted() && !peer.is_closing();
         let strangers = self.table.iter().filter(move |(_, peer)| is_stranger(peer));
         strangers.filter_map(|(id, peer)| Some((id, peer.connections.first()?)))
     }
 
     /// Notes that readers would see a change.
-    pub(super) fn note_change(&mut self) {
+    pub(crate) fn note_change(&mut self) {
         self.changed = true;
     }
 
     /// Whether readers would see a change since the last snapshot.
-    pub(super) fn has_changed(&self) -> bool {
+    pub(crate) fn has_changed(&self) -> bool {
         self.changed
     }
 
     /// All peers as readers see them, in order of their ids.
-    pub(super) fn take_snapshot(&mut self) -> Vec<PeerStatus> {
+    pub(crate) fn take_snapshot(&mut self) -> Vec<PeerStatus> {
         self.changed = false;
         let mut all: Vec<_> = self.table.iter().map(|(id, peer)| peer.status(*id)).collect();
         all.sort_by_key(|status| status.peer);

@@ -10,8 +10,8 @@ use tokio::{sync::watch, time::Instant};
 use super::peers::Peers;
 use crate::{
     event::{KeyEvidence, OwnKeyCopied, PeerStatus},
-    known::Hearsay,
     limits,
+    protocol::discovery::known::Hearsay,
 };
 
 /// The published tables.

@@ -5,7 +5,7 @@
 use super::{local::Local, peers::Peers};
 
 /// This node and its peers. The loop owns both and lends them to the part that reacts.
-pub(super) struct Shared {
-    pub(super) local: Local,
-    pub(super) peers: Peers,
+pub(crate) struct Shared {
+    pub(crate) local: Local,
+    pub(crate) peers: Peers,
 }

@@ -3,10 +3,15 @@
 //! Absent on purpose: what the loop does (`event_loop`, and the files beside this one).
 
 use super::{
-    admission::Admission, dht::Dht, dialer::Dialer, exchange::Exchange, facts::Facts,
-    hellos::Hellos, inbox::Inbox, links::Links, listeners::Listeners, liveness::Liveness,
-    publisher::Publisher, searches::Searches, sessions::Sessions, shared::Shared, timers::Timers,
-    wires::Wires,
+    admission::Admission, dialer::Dialer, facts::Facts, inbox::Inbox, listeners::Listeners,
+    publisher::Publisher, shared::Shared, timers::Timers, wires::Wires,
+};
+use crate::protocol::{
+    discovery::{Exchange, dht::Dht, searches::Searches},
+    health::liveness::Liveness,
+    hello::hellos::Hellos,
+    links::Links,
+    task::sessions::Sessions,
 };
 
 /// The future that is the network. Spawn [`EventLoop::run`].

@@ -9,11 +9,12 @@ use std::{cmp::Reverse, collections::BinaryHeap};
 use libp2p::{PeerId, swarm::ConnectionId};
 use tokio::time::Instant;
 
-use super::{dials::TargetId, errand::SearchId};
+use super::dials::TargetId;
+use crate::protocol::discovery::errand::SearchId;
 
 /// What to look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Timer {
+pub(crate) enum Timer {
     /// The peer may have two connections still.
     Surplus(PeerId),
     /// Our hello on this connection is due again.
@@ -42,23 +43,23 @@ pub(super) enum Timer {
 
 /// All reminders.
 #[derive(Debug, Default)]
-pub(super) struct Timers {
+pub(crate) struct Timers {
     heap: BinaryHeap<Reverse<(Instant, Timer)>>,
 }
 
 impl Timers {
     /// Reminds of `timer` at `at`.
-    pub(super) fn set(&mut self, at: Instant, timer: Timer) {
+    pub(crate) fn set(&mut self, at: Instant, timer: Timer) {
         self.heap.push(Reverse((at, timer)));
     }
 
     /// When the next one is due.
-    pub(super) fn next(&self) -> Option<Instant> {
+    pub(crate) fn next(&self) -> Option<Instant> {
         self.heap.peek().map(|Reverse((at, _))| *at)
     }
 
     /// Takes one that is due.
-    pub(super) fn pop(&mut self, now: Instant) -> Option<Timer> {
+    pub(crate) fn pop(&mut self, now: Instant) -> Option<Timer> {
         if self.next()? > now {
             return None;
         }

@@ -15,11 +15,12 @@ use libp2p::{
 use rustc_hash::FxHashMap;
 use tokio::time::Instant;
 
-use super::{action::Purpose, dht::Provision, dialer::Bounds, dials::Pending};
+use super::{action::Purpose, dialer::Bounds, dials::Pending};
 use crate::{
     behaviour::{Behaviour, BehaviourEvent, streams::RequestId},
     lan::Lan,
     limits,
+    protocol::discovery::dht::Provision,
 };
 
 /// The swarm.

@@ -63,7 +63,7 @@ impl Message<'_> {
     ///
     /// Without a copy where it makes up most of a buffer of its own; else copied, since a small
     /// part would keep a large buffer alive, which a peer could arrange on purpose.
-    pub(super) fn keep(&self, part: &[u8]) -> Bytes {
+    pub(crate) fn keep(&self, part: &[u8]) -> Bytes {
         match self {
             Self::Own(bytes) if part.len() > bytes.len() / 2 => bytes.slice_ref(part),
             Self::Own(_) | Self::Block(_) => Bytes::copy_from_slice(part),

@@ -5,17 +5,17 @@ use prost::encoding::{decode_varint, encode_varint, encoded_len_varint};
 use crate::wire::error::WireError;
 
 /// A field's number and what it holds.
-pub(super) type Field<'a> = (u32, Value<'a>);
+pub(crate) type Field<'a> = (u32, Value<'a>);
 
 /// Reads the fields of one message in the order in which they were written.
 #[derive(Clone, Debug)]
-pub(super) struct Fields<'a> {
+pub(crate) struct Fields<'a> {
     rest: &'a [u8],
 }
 
 /// What a field holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Value<'a> {
+pub(crate) enum Value<'a> {
     /// A number.
     Varint(u64),
     /// Text, bytes, a message or a packed list.
@@ -26,12 +26,12 @@ pub(super) enum Value<'a> {
 
 impl<'a> Fields<'a> {
     /// The fields of `message`.
-    pub(super) fn of(message: &'a [u8]) -> Self {
+    pub(crate) fn of(message: &'a [u8]) -> Self {
         Self { rest: message }
     }
 
     /// The next field's number and value, or none at the end.
-    pub(super) fn next(&mut self) -> Result<Option<Field<'a>>, WireError> {
+    pub(crate) fn next(&mut self) -> Result<Option<Field<'a>>, WireError> {
         if self.rest.is_empty() {
             return Ok(None);
         }
@@ -70,31 +70,31 @@ impl<'a> Fields<'a> {
 }
 
 impl<'a> Value<'a> {
-    pub(super) fn number(self) -> Result<u64, WireError> {
+    pub(crate) fn number(self) -> Result<u64, WireError> {
         match self {
             Self::Varint(number) => Ok(number),
             Self::Bytes(_) | Self::Fixed => Err(WireError::Malformed("a number was expected")),
         }
     }
 
-    pub(super) fn number32(self) -> Result<u32, WireError> {
+    pub(crate) fn number32(self) -> Result<u32, WireError> {
         u32::try_from(self.number()?).map_err(|_| WireError::Malformed("a number over 32 bits"))
     }
 
-    pub(super) fn bytes(self) -> Result<&'a [u8], WireError> {
+    pub(crate) fn bytes(self) -> Result<&'a [u8], WireError> {
         match self {
             Self::Bytes(bytes) => Ok(bytes),
             Self::Varint(_) | Self::Fixed => Err(WireError::Malformed("bytes were expected")),
         }
     }
 
-    pub(super) fn text(self) -> Result<&'a str, WireError> {
+    pub(crate) fn text(self) -> Result<&'a str, WireError> {
         std::str::from_utf8(self.bytes()?).map_err(|_| WireError::Malformed("text is not UTF-8"))
     }
 }
 
 /// Takes a varint off the front of `bytes`.
-pub(super) fn varint(bytes: &mut &[u8]) -> Result<u64, WireError> {
+pub(crate) fn varint(bytes: &mut &[u8]) -> Result<u64, WireError> {
     match bytes.split_first() {
         Some((&first, rest)) if first < 0x80 => {
             *bytes = rest;
@@ -105,22 +105,22 @@ pub(super) fn varint(bytes: &mut &[u8]) -> Result<u64, WireError> {
 }
 
 /// The zigzag form, in which small negative numbers are short.
-pub(super) fn zigzag(number: i64) -> u64 {
+pub(crate) fn zigzag(number: i64) -> u64 {
     ((number << 1) ^ (number >> 63)).cast_unsigned()
 }
 
 /// Undoes [`zigzag`].
-pub(super) fn unzigzag(number: u64) -> i64 {
+pub(crate) fn unzigzag(number: u64) -> i64 {
     (number >> 1).cast_signed() ^ -(number & 1).cast_signed()
 }
 
 /// Bytes of a number field whose key is one byte. Zero is the default and is left out.
-pub(super) fn number_len(value: u64) -> usize {
+pub(crate) fn number_len(value: u64) -> usize {
     if value == 0 { 0 } else { 1 + encoded_len_varint(value) }
 }
 
 /// Writes such a field.
-pub(super) fn put_number(out: &mut Vec<u8>, field: u8, value: u64) {
+pub(crate) fn put_number(out: &mut Vec<u8>, field: u8, value: u64) {
     if value != 0 {
         out.push(field << 3);
         encode_varint(value, out);
@@ -128,24 +128,24 @@ pub(super) fn put_number(out: &mut Vec<u8>, field: u8, value: u64) {
 }
 
 /// Bytes of a field of `length` bytes whose key is one byte.
-pub(super) fn bytes_len(length: usize) -> usize {
+pub(crate) fn bytes_len(length: usize) -> usize {
     1 + encoded_len_varint(length as u64) + length
 }
 
 /// Writes such a field, also when it is empty.
-pub(super) fn put_bytes(out: &mut Vec<u8>, field: u8, bytes: &[u8]) {
+pub(crate) fn put_bytes(out: &mut Vec<u8>, field: u8, bytes: &[u8]) {
     put_head(out, field, bytes.len());
     out.extend_from_slice(bytes);
 }
 
 /// Writes the key and length of such a field.
-pub(super) fn put_head(out: &mut Vec<u8>, field: u8, length: usize) {
+pub(crate) fn put_head(out: &mut Vec<u8>, field: u8, length: usize) {
     out.push(field << 3 | 2);
     encode_varint(length as u64, out);
 }
 
 /// Name and value of a map's entry.
-pub(super) fn map_entry(entry: &[u8]) -> Result<(&str, &str), WireError> {
+pub(crate) fn map_entry(entry: &[u8]) -> Result<(&str, &str), WireError> {
     let (mut name, mut value) = ("", "");
     let mut fields = Fields::of(entry);
     while let Some((number, text)) = fields.next()? {
@@ -159,7 +159,7 @@ pub(super) fn map_entry(entry: &[u8]) -> Result<(&str, &str), WireError> {
 }
 
 /// The number of the kind that is not known here, in a frame whose first field is its id.
-pub(super) fn unknown_kind(message: &[u8]) -> Result<u32, WireError> {
+pub(crate) fn unknown_kind(message: &[u8]) -> Result<u32, WireError> {
     let mut fields = Fields::of(message);
     while let Some((number, _)) = fields.next()? {
         if number != 1 {

@@ -140,12 +140,12 @@ fn retry(code: ReasonCode, after: Duration) -> proto::Reason {
 }
 
 /// The text's first [`MESSAGE_BYTES`].
-pub(super) fn cut(text: &str) -> String {
+pub(crate) fn cut(text: &str) -> String {
     let end = text.floor_char_boundary(MESSAGE_BYTES);
     text.get(..end).unwrap_or_default().to_owned()
 }
 
 /// Whole milliseconds, at least one unless it is zero: a wait must not become none.
-pub(super) fn millis(duration: Duration) -> u64 {
+pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }

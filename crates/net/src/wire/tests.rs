@@ -2,8 +2,15 @@
 
 use prost::encoding::encode_varint;
 
-use super::{Decoder, Encoder, Inbox, Message, Names, WireError, to_owner, to_worker};
-use crate::limits;
+use super::{Decoder, Message, WireError};
+use crate::{
+    limits,
+    protocol::task::{
+        decode::{Inbox, to_owner, to_worker},
+        encode::Encoder,
+        names::Names,
+    },
+};
 use meshwork_core::{ToOwner, ToWorker};
 
 mod golden;

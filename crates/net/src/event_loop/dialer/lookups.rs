@@ -6,8 +6,9 @@ use rand::seq::SliceRandom;
 
 use super::state::Dialer;
 use crate::{
-    event_loop::{action::Action, dials::Kind, errand::Errand, shared::Shared},
+    event_loop::{action::Action, dials::Kind, shared::Shared},
     limits,
+    protocol::discovery::errand::Errand,
 };
 
 impl Dialer {

@@ -16,15 +16,10 @@ use super::{
 };
 use crate::{
     dial_filter::Stage,
-    event_loop::{
-        action::Action,
-        dials::Pending,
-        lead::{self, Lead, Leads},
-        shared::Shared,
-        timers::Timer,
-    },
+    event_loop::{action::Action, dials::Pending, shared::Shared, timers::Timer},
     lan::Lan,
     limits,
+    protocol::discovery::lead::{self, Lead, Leads},
 };
 
 /// A peer, where it may be, and who says so.

@@ -15,12 +15,12 @@ use crate::{
     event_loop::{
         action::Action,
         dials::{Kind, Pending, TargetId},
-        lead::{self, Leads},
         shared::Shared,
         timers::Timer,
     },
     lan::Lan,
     limits,
+    protocol::discovery::lead::{self, Leads},
 };
 
 /// A target that is about to be dialled.

@@ -3,10 +3,8 @@
 use libp2p::{core::ConnectedPoint, swarm::ConnectionId};
 use meshwork_core::Advert;
 
-use super::{
-    super::{connection::Theirs, dialer::Rank, dials::Pending},
-    *,
-};
+use super::*;
+use crate::event_loop::{connection::Theirs, dialer::Rank, dials::Pending};
 
 impl Bench {
     /// An inbound connection from `host`.

@@ -4,8 +4,11 @@ use std::{path::Path, process::Command};
 
 use meshwork_core::{Advert, discovery::leads::PeerAdvert};
 
-use super::{super::dials::Kind, places::FAR, *};
-use crate::{discovery::HeardAdvert, wire::SignedAdvert};
+use super::{places::FAR, *};
+use crate::{
+    event_loop::dials::Kind,
+    protocol::discovery::{talk::HeardAdvert, wire::SignedAdvert},
+};
 
 /// An advert of somebody who says that it is at these addresses, private ones included.
 fn advert(addresses: &[String]) -> HeardAdvert {

@@ -10,10 +10,12 @@ use meshwork_core::{
 };
 
 use super::{
-    super::{
-        Answer, DiscoveryReply, DiscoveryRequest, Encoder, Hello, HelloReply, SignedAdvert, kind,
-    },
     decode_to_owner, decode_to_worker, encode_to_owner, encode_to_worker, framed, messages,
+};
+use crate::protocol::{
+    discovery::wire::{DiscoveryReply, DiscoveryRequest, SignedAdvert},
+    hello::wire::{Hello, HelloReply},
+    task::{decode::Answer, encode::Encoder, kind},
 };
 
 const VECTORS: &str = include_str!("../../../tests/golden/vectors.txt");

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use meshwork_core::{HealthCheck, HealthReason, HealthStatus, Reason, ResourceUsage};
 
-use super::{
-    super::{HealthBody, HealthFrame, HealthReport, ResourceBody, ResourceFrame, ResourceReport},
-    golden::assert_golden,
+use super::golden::assert_golden;
+use crate::protocol::{
+    health::wire::{HealthBody, HealthFrame, HealthReport},
+    resource::wire::{ResourceBody, ResourceFrame, ResourceReport},
 };
 
 fn framed(message: &[u8]) -> Vec<u8> {

@@ -8,14 +8,19 @@ use meshwork_core::{
 use proptest::{collection::vec, prelude::*};
 use prost::Message as _;
 
-use super::{
-    super::{
-        Answer, Hello, HelloReply, Inbox, Message, Names, WireError, generated as proto, kind,
-        to_owner, to_worker,
+use super::{decode_to_owner, decode_to_worker, field, framed};
+use crate::{
+    limits,
+    protocol::{
+        hello::wire::{Hello, HelloReply},
+        task::{
+            decode::{Answer, Inbox, to_owner, to_worker},
+            kind,
+            names::Names,
+        },
     },
-    decode_to_owner, decode_to_worker, field, framed,
+    wire::{Message, WireError, generated as proto},
 };
-use crate::limits;
 
 fn worker_reads(message: &[u8]) -> Result<Inbox<ToWorker>, WireError> {
     decode_to_worker(&framed(message))

@@ -7,11 +7,12 @@ use meshwork_core::{
     Assignment, AttemptEnd, Epoch, TaskId, ToOwner, ToWorker, limits as core_limits,
 };
 
-use super::{
-    super::{Encoder, Message, WireError},
-    decode_to_owner, decode_to_worker, encode_to_owner, encode_to_worker, messages,
+use super::{decode_to_owner, decode_to_worker, encode_to_owner, encode_to_worker, messages};
+use crate::{
+    limits,
+    protocol::task::encode::Encoder,
+    wire::{Message, WireError},
 };
-use crate::limits;
 
 fn epoch(number: u64) -> Epoch {
     Epoch { boot: 3, number }

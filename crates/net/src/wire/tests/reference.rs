@@ -7,7 +7,7 @@ use meshwork_core::{
 };
 use prost::Message as _;
 
-use super::super::generated::{
+use crate::wire::generated::{
     AssignBatch, Epochs, ResultBatch, ToOwnerFrame, ToWorkerFrame, attempt_result::End,
     to_owner_frame, to_worker_frame,
 };

@@ -14,9 +14,9 @@ use proptest::{
 };
 
 use super::{
-    super::{Hello, HelloReply},
     decode_to_owner, decode_to_worker, encode_to_owner, encode_to_worker, messages, reference,
 };
+use crate::protocol::hello::wire::{Hello, HelloReply};
 
 proptest! {
     #[test]

@@ -1,0 +1,207 @@
+//! Connections come, go, and answer pings.
+
+use libp2p::{
+    Multiaddr, PeerId,
+    core::ConnectedPoint,
+    swarm::{ConnectionError, ConnectionId, DialError, ListenError},
+};
+use meshwork_core::Reason;
+use tokio::time::Instant;
+
+use super::{action::Action, connection::Connection, peers::Peer, state::EventLoop, timers::Timer};
+use crate::{
+    address,
+    event::{Direction, KeyEvidence, NetEvent},
+    limits,
+    protocol::hello::{
+        duplicates,
+        hellos::{self, HelloDone, Inbound},
+        talk,
+        wire::Hello,
+    },
+    transport,
+};
+
+impl EventLoop {
+    /// A connection is encrypted, and its peer known.
+    pub(super) fn on_established(
+        &mut self,
+        peer: PeerId,
+        id: ConnectionId,
+        endpoint: &ConnectedPoint,
+    ) {
+        let (address, direction) = match endpoint {
+            ConnectedPoint::Dialer { address, .. } => (address, Direction::Outbound),
+            ConnectedPoint::Listener { send_back_addr, .. } => (send_back_addr, Direction::Inbound),
+        };
+        let (wanted, place) = self.dialer.on_connected(id, peer);
+        self.perform(place);
+        // A peer whose connections are being closed comes back when the last of them has ended.
+        let is_closing = self.shared.peers.get(&peer).is_some_and(Peer::is_closing);
+        let has_room = !is_closing && (wanted || self.make_room_for_stranger(peer, address));
+        let alarm = self.admission.warn_of_crowd();
+        self.perform(alarm);
+        if !has_room {
+            self.wires.close_connection(id);
+            return;
+        }
+        let resolved = self.dialer.take_host(&peer).filter(|_| direction == Direction::Outbound);
+        let host = address::ip_of(address).or(resolved);
+        let known = self.shared.peers.entry(peer);
+        let first = !known.is_connected();
+        known.connections.push(Connection::new(id, direction, address.clone(), host));
+        known.wanted |= wanted;
+        known.last_seen.touch();
+        if direction == Direction::Outbound {
+            // Of an inbound connection only the far end of a socket is known.
+            known.addresses.remember(address, true);
+        }
+        if first {
+            known.gone = None;
+            let address = address.clone();
+            self.facts.tell(NetEvent::Connected { peer, address, direction });
+        } else {
+            let is_arbiter = duplicates::is_arbiter(&self.shared.local.peer, &peer);
+            let at = Instant::now() + duplicates::patience(is_arbiter);
+            self.timers.set(at, Timer::Surplus(peer));
+        }
+        self.shared.peers.note_change();
+        let actions = self.hellos.settle(peer, &mut self.shared);
+        self.perform(actions);
+    }
+
+    /// Whether one more peer may be connected that is not admitted. Closes another one for it if need
+    /// be.
+    fn make_room_for_stranger(&mut self, peer: PeerId, address: &Multiaddr) -> bool {
+        let ranks = self.dialer.ranks(&self.shared);
+        let (has_room, action) = self.admission.make_room_for_stranger(&peer, address, &ranks);
+        self.perform(action);
+        has_room
+    }
+
+    /// A connection is gone.
+    pub(super) fn on_closed(
+        &mut self,
+        peer: PeerId,
+        id: ConnectionId,
+        cause: Option<&ConnectionError>,
+    ) {
+        let Some(known) = self.shared.peers.get_mut(&peer) else { return };
+        let before = known.connections.len();
+        let stuck = known.state().why();
+        known.connections.retain(|connection| connection.id != id);
+        if known.connections.len() == before {
+            // It was refused when it was established: never told of.
+            return;
+        }
+        if known.kept == Some(id) {
+            known.kept = None;
+        }
+        if known.is_connected() {
+            self.shared.peers.note_change();
+            let actions = self.hellos.settle(peer, &mut self.shared);
+            return self.perform(actions);
+        }
+        let why = known.gone.take().or(stuck).or_else(|| cause.map(reason));
+        known.gone.clone_from(&why);
+        known.readiness.on_disconnected(self.shared.local.clock.now());
+        self.shared.peers.note_change();
+        self.sessions.on_disconnected(&peer);
+        self.links.on_disconnected(&peer);
+        self.liveness.on_disconnected(&peer);
+        let records = self.dht.on_disconnected(&peer);
+        self.wires.forget_peer(&peer, &records);
+        self.facts.tell(NetEvent::Disconnected { peer, why });
+        let redials = self.dialer.on_disconnected(&peer);
+        self.perform(redials);
+        let publish = self.exchange.on_disconnected(&peer, self.shared.local.clock.now());
+        self.perform(publish);
+        self.shared.peers.forget_stranger(&peer);
+        self.act(Action::Mesh);
+    }
+
+    /// A dial has failed, ours or Kademlia's.
+    pub(super) fn on_dial_failed(&mut self, id: ConnectionId, error: &DialError) {
+        let mut bounds = self.wires.bounds(self.listeners.lan());
+        let actions = self.dialer.on_failed(id, error, &mut bounds, &mut self.shared);
+        self.perform(actions);
+    }
+
+    /// Somebody's handshake with us failed, or was denied.
+    pub(super) fn on_inbound_failed(&mut self, error: &ListenError) {
+        if matches!(error, ListenError::Denied { .. }) {
+            self.shared.local.counters.connections_denied.add();
+        } else {
+            self.shared.local.counters.handshakes_failed.add();
+        }
+        if let ListenError::LocalPeerId { address } = error {
+            let is_dialling = self.wires.is_dialling();
+            if let Some(evidence) = self.admission.on_own_key_came(address, is_dialling) {
+                self.on_own_key(evidence);
+            }
+        }
+        tracing::debug!(%error, "an inbound connection failed");
+        let alarm = self.admission.warn_of_crowd();
+        self.perform(alarm);
+    }
+
+    /// An exchange of hellos has ended.
+    pub(super) fn on_hello_done(&mut self, done: HelloDone) {
+        match done {
+            HelloDone::Said { peer, connection, result } => {
+                let actions = self.hellos.on_said(peer, connection, result, &mut self.shared);
+                self.perform(actions);
+            }
+            HelloDone::Heard { peer, connection, result: Ok((hello, stream)) } => {
+                self.on_hello(peer, connection, *hello, stream);
+            }
+            HelloDone::Heard { peer, result: Err(error), .. } => {
+                if !error.is_retryable() {
+                    self.expel(peer, "a malformed hello");
+                }
+            }
+            HelloDone::Answered => {}
+        }
+    }
+
+    /// A peer has said hello.
+    fn on_hello(&mut self, peer: PeerId, id: ConnectionId, hello: Hello, stream: Inbound) {
+        let Some(quota) = hellos::take_quota(&peer, id, &self.shared) else { return };
+        let judgement = quota.and_then(|()| self.judge(peer, id, hello));
+        self.hellos.on_judged(peer, judgement, stream, &mut self.shared);
+        let actions = self.hellos.settle_by_peer(peer, id, &mut self.shared);
+        self.perform(actions);
+        self.route(peer);
+        let actions = hellos::refresh(peer, &mut self.shared);
+        self.perform(actions);
+    }
+
+    /// Whether a peer is admitted by this hello.
+    fn judge(&mut self, peer: PeerId, id: ConnectionId, hello: Hello) -> Result<(), Reason> {
+        let is_copied = hello.copied;
+        let judged = talk::judge(&hello, &self.shared.local.settings.network).and_then(|()| {
+            let (dialer, shared) = (&self.dialer, &mut self.shared);
+            let (admitted, actions) =
+                self.admission.on_hello((peer, id), hello.instance, dialer, shared);
+            self.perform(actions);
+            admitted
+        });
+        let known = self.shared.peers.get_mut(&peer);
+        if let Some(connection) = known.and_then(|known| known.connection_mut(id)) {
+            connection.on_judged(&judged, hello);
+        }
+        if is_copied && judged.is_ok() {
+            self.on_own_key(KeyEvidence::SaidBy(peer));
+        }
+        judged
+    }
+}
+
+fn reason(error: &ConnectionError) -> String {
+    match error {
+        ConnectionError::KeepAliveTimeout => {
+            format!("unused for {:?}", limits::IDLE_TIMEOUT)
+        }
+        ConnectionError::IO(error) => transport::end_cause(error),
+    }
+}

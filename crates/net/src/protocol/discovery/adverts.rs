@@ -1,0 +1,159 @@
+//! What this node tells in an exchange: itself, and the peers that it knows.
+//!
+//! A private address is told only of a peer that is connected, at a host at which this node sees it,
+//! and only to a peer in the same range. Absent on purpose: what others tell (`learning`).
+
+use libp2p::{Multiaddr, PeerId};
+use meshwork_core::{
+    PeerQuery, PeerStage, Time,
+    discovery::{Candidate, leads::PeerAdvert},
+    limits as core_limits,
+};
+use rand::seq::SliceRandom;
+use tokio::time::Instant;
+
+use super::state::{Exchange, Sources};
+use crate::{
+    address,
+    event_loop::shared::Shared,
+    lan::Lan,
+    limits,
+    protocol::discovery::{lead::Lead, wire::SignedAdvert},
+};
+
+impl Exchange {
+    /// What `receiver` is told: this node itself, then peers that are connected, then others, each
+    /// in random order. With a query, those that match it.
+    pub(crate) fn adverts_for(
+        &mut self,
+        receiver: &PeerId,
+        query: Option<&PeerQuery>,
+        sources: Sources<'_>,
+    ) -> Vec<SignedAdvert> {
+        let most = query.map_or(limits::ADVERTS, |query| query.limit.min(limits::ADVERTS));
+        let Shared { local, peers } = sources.shared;
+        let now = local.clock.now();
+        let own = self.own_advert(query, sources);
+        let mut adverts: Vec<_> =
+            own.map(|own| own_for(receiver, own, sources)).into_iter().collect();
+        let (mut here, mut absent): (Vec<_>, Vec<_>) = self
+            .leads
+            .iter(now)
+            .filter(|lead| lead.advert.peer != *receiver)
+            .filter(|lead| query.is_none_or(|query| matches(query, &lead.advert, sources.shared)))
+            .partition(|lead| peers.is_admitted(&lead.advert.peer));
+        here.shuffle(&mut rand::rng());
+        absent.shuffle(&mut rand::rng());
+        let room = most.saturating_sub(adverts.len());
+        let others = here.into_iter().chain(absent).take(room);
+        adverts.extend(others.map(|lead| passed_on(receiver, lead, now, sources)));
+        adverts.truncate(most);
+        adverts
+    }
+
+    /// This node itself, and what it knows about these peers.
+    pub(crate) fn adverts_of(
+        &mut self,
+        receiver: &PeerId,
+        peers: &[PeerId],
+        sources: Sources<'_>,
+    ) -> Vec<SignedAdvert> {
+        let now = sources.shared.local.clock.now();
+        let own = self.own_advert(None, sources);
+        let mut adverts: Vec<_> =
+            own.map(|own| own_for(receiver, own, sources)).into_iter().collect();
+        let others = peers.iter().filter(|peer| *peer != receiver);
+        let leads = others.filter_map(|peer| self.leads.get(peer, now));
+        adverts.extend(leads.map(|lead| passed_on(receiver, lead, now, sources)));
+        adverts.truncate(limits::ADVERTS);
+        adverts
+    }
+
+    /// What this node says about itself to everybody, signed anew if it is not of just now. None if
+    /// the query does not match it.
+    fn own_advert(
+        &mut self,
+        query: Option<&PeerQuery>,
+        sources: Sources<'_>,
+    ) -> Option<SignedAdvert> {
+        let Sources { shared: Shared { local, .. }, listeners, resources } = sources;
+        let public = local.offer.advert.for_peer(&local.offer.accept, false);
+        let candidate = Candidate {
+            peer: local.peer,
+            advert: Some(&public),
+            resources,
+            latency: None,
+            stage: PeerStage::Ready,
+        };
+        if query.is_some_and(|query| !query.matches(&candidate)) {
+            return None;
+        }
+        if let Some((at, own)) = &self.own
+            && at.elapsed() < limits::ADVERT_RENEW
+        {
+            return Some(own.aged(at.elapsed()));
+        }
+        self.count += 1;
+        let said = PeerAdvert {
+            peer: local.peer,
+            seq: u64::from(local.settings.boot) << 32 | u64::from(self.count),
+            age: std::time::Duration::ZERO,
+            life: core_limits::ADVERT_LIFE,
+            addresses: listeners.announced(),
+            advert: public,
+        };
+        match SignedAdvert::sign(&local.keypair, &local.settings.network, said) {
+            Ok(own) => {
+                self.own = Some((Instant::now(), own.clone()));
+                Some(own)
+            }
+            Err(error) => {
+                tracing::error!(%error, "cannot sign an advert");
+                None
+            }
+        }
+    }
+}
+
+/// Whether the peer is in the same private range as `address`.
+pub(crate) fn is_shared_with(
+    peer: &PeerId,
+    address: &Multiaddr,
+    lan: &Lan,
+    shared: &Shared,
+) -> bool {
+    let hosts = shared.peers.get(peer).into_iter().flat_map(|known| known.hosts());
+    address::ip_of(address).is_some_and(|ip| hosts.into_iter().any(|at| lan.joins(at, ip)))
+}
+
+/// Whether a peer that this node knows by its advert matches the query.
+fn matches(query: &PeerQuery, advert: &PeerAdvert, shared: &Shared) -> bool {
+    let known = shared.peers.get(&advert.peer);
+    query.matches(&Candidate {
+        peer: advert.peer,
+        advert: Some(&advert.advert),
+        resources: known.and_then(|known| known.said.resources.as_ref()),
+        latency: None,
+        stage: PeerStage::Ready,
+    })
+}
+
+/// A lead as it is passed on to `receiver`.
+fn passed_on(receiver: &PeerId, lead: &Lead, now: Time, sources: Sources<'_>) -> SignedAdvert {
+    let Sources { shared, listeners, .. } = sources;
+    let mut advert = lead.signed.aged(lead.age(now));
+    let subject = shared.peers.get(&lead.advert.peer).filter(|known| known.is_admitted());
+    advert.retain_private(|address| {
+        let ip = address::ip_of(address);
+        let is_seen = subject.is_some_and(|known| known.hosts().any(|host| Some(host) == ip));
+        is_seen && is_shared_with(receiver, address, listeners.lan(), shared)
+    });
+    advert
+}
+
+/// The own advert as it is told to `receiver`.
+fn own_for(receiver: &PeerId, mut own: SignedAdvert, sources: Sources<'_>) -> SignedAdvert {
+    let Sources { shared, listeners, .. } = sources;
+    own.retain_private(|address| is_shared_with(receiver, address, listeners.lan(), shared));
+    own
+}

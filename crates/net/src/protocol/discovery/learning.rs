@@ -1,0 +1,157 @@
+//! What others say about peers: kept as leads until they expire.
+//!
+//! A peer that has just come is news: the ready peers are told about it at once, by each node that it
+//! connects to and by nobody else. So the cost of one newcomer does not grow with the network. Absent
+//! on purpose: dials (`dialer`).
+
+use std::sync::Arc;
+
+use libp2p::{Multiaddr, PeerId};
+use meshwork_core::discovery::leads::Unheard;
+use tokio::time::Instant;
+
+use super::{adverts::is_shared_with, state::Exchange};
+use crate::{
+    address,
+    dial_filter::Stage,
+    event_loop::{action::Action, shared::Shared, timers::Timer},
+    lan::{self, Lan},
+    limits,
+    protocol::discovery::{
+        errand::Errand,
+        talk::HeardAdvert,
+        wire::{Forged, SignedAdvert},
+    },
+};
+
+impl Exchange {
+    /// Takes one advert that `informant` has passed on. An advert that is known already is no fault
+    /// of the informant.
+    ///
+    /// # Errors
+    ///
+    /// An address in it is not signed by its subject.
+    pub(crate) fn learn(
+        &mut self,
+        heard: HeardAdvert,
+        informant: PeerId,
+        lan: &Lan,
+        shared: &mut Shared,
+    ) -> Result<Vec<Action>, Forged> {
+        let HeardAdvert { network, mut advert, mut signed } = heard;
+        // One that has left while its signature was checked says nothing more about itself.
+        let is_late = advert.peer == informant && !shared.peers.is_admitted(&informant);
+        if is_late || network != shared.local.settings.network {
+            shared.local.counters.adverts_ignored.add();
+            return Ok(Vec::new());
+        }
+        let (peer, seq, now) = (advert.peer, advert.seq, shared.local.clock.now());
+        // Only a peer that this node sees in a range can say where somebody in that range is, itself
+        // included: a peer on the internet could name hosts of this node's own network otherwise.
+        signed.retain_private(|address| is_shared_with(&informant, address, lan, shared));
+        let is_private = |it: &Multiaddr| address::ip_of(it).is_some_and(lan::is_private);
+        advert.addresses.retain(|it| !is_private(it) || signed.private().any(|own| own == it));
+        let said = (advert.addresses.clone(), advert.advert.clone());
+        let before = self.leads.get(&peer, now);
+        let may_count = peer != shared.local.peer && advert.age < advert.life;
+        let is_newer = may_count && before.is_none_or(|lead| lead.advert.seq < seq);
+        if is_newer && !signed.has_genuine_addresses() {
+            return Err(Forged(peer));
+        }
+        let is_news = before
+            .is_none_or(|lead| (&lead.advert.addresses, &lead.advert.advert) != (&said.0, &said.1));
+        let mut actions = Vec::new();
+        match self.leads.hear(advert, signed.clone(), informant, now) {
+            Ok(()) => {
+                actions.extend(self.note_signed(&peer, said.0, lan, shared));
+                if is_news && peer == informant {
+                    actions.extend(self.note_news(peer, shared));
+                }
+                actions.push(Action::Lead(peer));
+            }
+            Err(Unheard::Old) => match self.confirm(&peer, seq, signed, informant)? {
+                None => shared.local.counters.adverts_ignored.add(),
+                Some(lead) => {
+                    actions.extend(lead);
+                    if peer == informant {
+                        actions.extend(self.note_signed(&peer, said.0, lan, shared));
+                    }
+                }
+            },
+            Err(Unheard::Own | Unheard::Expired | Unheard::NoRoom) => {
+                shared.local.counters.adverts_ignored.add();
+            }
+        }
+        Ok(actions)
+    }
+
+    /// An advert that is known already comes from another informant, perhaps with private addresses.
+    /// None if that is of no use; otherwise what is to be done about it.
+    fn confirm(
+        &mut self,
+        peer: &PeerId,
+        seq: u64,
+        signed: SignedAdvert,
+        informant: PeerId,
+    ) -> Result<Option<Option<Action>>, Forged> {
+        let Some(lead) = self.leads.confirm(peer, seq, informant) else { return Ok(None) };
+        let had_none = lead.signed.private().next().is_none();
+        lead.signed.merge_private(signed)?;
+        let is_useful = had_none && lead.signed.private().next().is_some();
+        Ok(Some(is_useful.then_some(Action::Lead(*peer))))
+    }
+
+    /// A peer that is here has signed where it can be found; the dialable addresses count.
+    fn note_signed(
+        &self,
+        peer: &PeerId,
+        mut addresses: Vec<Multiaddr>,
+        lan: &Lan,
+        shared: &mut Shared,
+    ) -> Option<Action> {
+        let known = shared.peers.get_mut(peer).filter(|known| known.is_admitted())?;
+        addresses.retain(|address| {
+            self.allowed.permits(address, Stage::Announced) || lan.admits(address)
+        });
+        if !known.addresses.on_signed(addresses) {
+            return None;
+        }
+        shared.peers.note_change();
+        Some(Action::Route(*peer))
+    }
+
+    /// A peer says about itself what it has not said before: the others are told in a moment, but not
+    /// again and again about one that changes all the time.
+    fn note_news(&mut self, peer: PeerId, shared: &mut Shared) -> Option<Action> {
+        let known = shared.peers.get_mut(&peer)?;
+        let is_fresh = known.told_of.is_none_or(|told| told.elapsed() >= limits::NEWS_PAUSE);
+        if !is_fresh || self.news.contains(&peer) || self.news.len() >= limits::NEWS {
+            return None;
+        }
+        known.told_of = Some(Instant::now());
+        self.news.push(peer);
+        (self.news.len() == 1).then(news_timer)
+    }
+
+    /// Tells these ready peers about those that have just come.
+    pub(crate) fn tell_news(&mut self, receivers: Vec<PeerId>) -> Vec<Action> {
+        // One advert of each message is this node's own.
+        let count = self.news.len().min(limits::ADVERTS - 1);
+        let news: Arc<[PeerId]> = self.news.drain(..count).collect();
+        let mut actions = Vec::new();
+        if !self.news.is_empty() {
+            actions.push(news_timer());
+        }
+        for peer in receivers {
+            if news.iter().any(|of| *of != peer) {
+                let errand = Errand::News(Arc::clone(&news));
+                actions.push(Action::Exchange { peer, errand });
+            }
+        }
+        actions
+    }
+}
+
+fn news_timer() -> Action {
+    Action::Remind(Instant::now() + limits::NEWS_DELAY, Timer::News)
+}

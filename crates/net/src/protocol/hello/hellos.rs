@@ -1,0 +1,405 @@
+//! Hellos: each end says one on the connection that it keeps.
+//!
+//! A peer is admitted when its hello is good, and ready when it has admitted this node as well, on
+//! the same connection. Absent on purpose: whether a peer is admitted (`admission`).
+
+use std::{collections::VecDeque, sync::Arc};
+
+use libp2p::{PeerId, Stream, swarm::ConnectionId};
+use meshwork_core::{PeerState, Reason};
+use tokio::{
+    task::{JoinError, JoinSet},
+    time::Instant,
+};
+
+use super::duplicates;
+use crate::{
+    behaviour::streams::{InboundStream, OpenError, Protocol},
+    event_loop::{
+        action::{Action, Purpose},
+        local::Local,
+        peers::Peer,
+        shared::Shared,
+        timers::Timer,
+    },
+    limits,
+    protocol::hello::{
+        talk::{self, HelloError},
+        wire::{Hello, HelloReply, MAX_VERSION, MIN_VERSION},
+    },
+    quota::Asked,
+    traffic::Counted,
+};
+
+/// Most hellos under way in both directions, with answers.
+const HELLO_TASKS: usize = 2 * limits::HELLOS;
+
+/// A stream on which a peer says hello.
+pub(crate) type Inbound = Counted<InboundStream>;
+
+/// Hellos under way.
+pub(crate) struct Hellos {
+    /// At most [`limits::HELLOS`] in each direction, and answers.
+    tasks: JoinSet<HelloDone>,
+    /// Hellos of ours under way, those included whose streams are being opened.
+    said: usize,
+    /// Peers with a connection whose hello waits for a place among them.
+    waiting: VecDeque<PeerId>,
+}
+
+/// What became of one exchange.
+#[derive(Debug)]
+pub(crate) enum HelloDone {
+    /// Ours was said.
+    Said { peer: PeerId, connection: ConnectionId, result: Result<HelloReply, HelloError> },
+    /// Theirs was heard.
+    Heard {
+        peer: PeerId,
+        connection: ConnectionId,
+        result: Result<(Box<Hello>, Inbound), HelloError>,
+    },
+    /// Theirs was answered.
+    Answered,
+}
+
+// === Our hellos ===
+
+impl Hellos {
+    pub(crate) fn new() -> Self {
+        Self { tasks: JoinSet::new(), said: 0, waiting: VecDeque::new() }
+    }
+
+    /// The next exchange that ends; none while there is none.
+    pub(crate) async fn next(&mut self) -> Option<Result<Box<HelloDone>, JoinError>> {
+        self.tasks.join_next().await.map(|done| done.map(Box::new))
+    }
+
+    /// Says hello on a connection, or notes that it is to be said when it can be.
+    pub(crate) fn start(
+        &mut self,
+        peer: PeerId,
+        id: ConnectionId,
+        shared: &mut Shared,
+    ) -> Option<Action> {
+        let is_full = self.said >= limits::HELLOS;
+        let connection = shared.peers.get_mut(&peer)?.connection_mut(id)?;
+        if connection.saying || is_full {
+            if is_full && !connection.renew {
+                // At most one entry per connection.
+                self.waiting.push_back(peer);
+            }
+            connection.renew = true;
+            return None;
+        }
+        connection.on_hello_begun();
+        self.said += 1;
+        Some(Action::Open { connection: id, purpose: Purpose::Hello { peer, connection: id } })
+    }
+
+    /// The offer of this node has changed: says hello to each peer that was told another one.
+    pub(crate) fn renew(&mut self, shared: &mut Shared) -> Vec<Action> {
+        let Shared { local, peers } = &*shared;
+        let kept = peers.iter().filter_map(|(peer, known)| Some((*peer, known.kept_connection()?)));
+        let stale = kept.filter(|(peer, kept)| kept.was_told_other_than(&local.offered_to(peer)));
+        let stale: Vec<_> = stale.map(|(peer, kept)| (peer, kept.id)).collect();
+        stale.into_iter().filter_map(|(peer, id)| self.start(peer, id, shared)).collect()
+    }
+
+    /// Says hello to all ready peers.
+    pub(crate) fn announce(&mut self, shared: &mut Shared) -> Vec<Action> {
+        let mut actions = Vec::new();
+        for peer in shared.peers.ready() {
+            let kept = shared.peers.get(&peer).and_then(|known| known.kept);
+            actions.extend(kept.and_then(|kept| self.start(peer, kept, shared)));
+        }
+        actions
+    }
+
+    /// The stream for our hello is open, or is not.
+    pub(crate) fn on_stream(
+        &mut self,
+        peer: PeerId,
+        id: ConnectionId,
+        stream: Result<Stream, OpenError>,
+        shared: &mut Shared,
+    ) -> Vec<Action> {
+        let stream = match stream {
+            Ok(stream) => stream,
+            Err(why) => return self.on_not_opened(peer, id, &why, shared),
+        };
+        let Shared { local, peers } = &mut *shared;
+        let Some(known) = peers.get_mut(&peer).filter(|known| known.connection(id).is_some())
+        else {
+            return self.on_finished(shared);
+        };
+        let hello = own_hello(&peer, known, local);
+        if let Some(connection) = known.connection_mut(id) {
+            connection.said = Some(hello.advert.clone());
+        }
+        let stream = counted(stream, known, local);
+        let (limit, meter) = (local.settings.hello_timeout, local.meter.clone());
+        self.tasks.spawn(async move {
+            let result = talk::say(stream, hello, limit, &meter).await;
+            HelloDone::Said { peer, connection: id, result }
+        });
+        Vec::new()
+    }
+
+    /// Our hello was answered, or it failed.
+    pub(crate) fn on_said(
+        &mut self,
+        peer: PeerId,
+        id: ConnectionId,
+        result: Result<HelloReply, HelloError>,
+        shared: &mut Shared,
+    ) -> Vec<Action> {
+        let mut actions = self.on_finished(shared);
+        let Shared { local, peers } = &mut *shared;
+        let Some(known) = peers.get_mut(&peer) else { return actions };
+        let Some(connection) = known.connection_mut(id) else { return actions };
+        connection.saying = false;
+        match result {
+            Ok(HelloReply::Admitted) => connection.on_accepted(),
+            Ok(HelloReply::Refused(reason)) => {
+                connection.on_refused(&reason);
+                actions.extend(ask_again(peer, id, &reason));
+            }
+            Err(error) if error.is_retryable() => {
+                actions.extend(on_failed((peer, id), &error.to_string(), known, local));
+            }
+            Err(_) => {
+                actions.push(Action::Expel { peer, why: "a malformed answer to a hello" });
+                return actions;
+            }
+        }
+        let offered = local.offered_to(&peer);
+        let is_stale = |id| {
+            known.connection(id).is_some_and(|it| it.renew || it.was_told_other_than(&offered))
+        };
+        if is_stale(id) {
+            actions.extend(self.start(peer, id, shared));
+        }
+        actions.append(&mut refresh(peer, shared));
+        actions
+    }
+
+    fn on_not_opened(
+        &mut self,
+        peer: PeerId,
+        id: ConnectionId,
+        why: &OpenError,
+        shared: &mut Shared,
+    ) -> Vec<Action> {
+        let mut actions = self.on_finished(shared);
+        let Shared { local, peers } = &mut *shared;
+        let Some(known) = peers.get_mut(&peer) else { return actions };
+        let Some(connection) = known.connection_mut(id) else { return actions };
+        connection.saying = false;
+        if *why == OpenError::NotSpoken {
+            connection.on_not_spoken();
+        } else {
+            actions.extend(on_failed((peer, id), &why.to_string(), known, local));
+        }
+        actions.append(&mut refresh(peer, shared));
+        actions
+    }
+
+    /// One place among our hellos is free: the next one that waits may have it.
+    fn on_finished(&mut self, shared: &mut Shared) -> Vec<Action> {
+        let mut actions = Vec::new();
+        self.said = self.said.saturating_sub(1);
+        while self.said < limits::HELLOS {
+            let Some(peer) = self.waiting.pop_front() else { break };
+            let waits = shared.peers.get(&peer).and_then(|known| {
+                known.connections.iter().find(|connection| connection.renew && !connection.saying)
+            });
+            if let Some(id) = waits.map(|connection| connection.id) {
+                actions.extend(self.start(peer, id, shared));
+            }
+        }
+        actions
+    }
+
+    /// Whether nothing is under way.
+    #[cfg(test)]
+    pub(crate) fn is_idle(&self) -> bool {
+        self.tasks.is_empty() && self.said == 0 && self.waiting.is_empty()
+    }
+}
+
+/// Tries again while the peer has time for its hello; then gives the connection up.
+fn on_failed(
+    (peer, id): (PeerId, ConnectionId),
+    why: &str,
+    known: &mut Peer,
+    local: &Local,
+) -> Option<Action> {
+    let connection = known.connection(id)?;
+    if connection.since.elapsed() < local.settings.hello_timeout {
+        return Some(Action::Remind(Instant::now() + limits::HELLO_RETRY, Timer::Hello(peer, id)));
+    }
+    known.on_giving_up(id, why.to_owned());
+    Some(Action::CloseConnection(id))
+}
+
+/// A refusal that says when to ask again is believed, within bounds.
+fn ask_again(peer: PeerId, id: ConnectionId, reason: &Reason) -> Option<Action> {
+    let wait = reason.retry_after()?.clamp(limits::HELLO_RETRY, limits::REDIAL_MAX);
+    Some(Action::Remind(Instant::now() + wait, Timer::Hello(peer, id)))
+}
+
+fn own_hello(peer: &PeerId, known: &Peer, local: &Local) -> Hello {
+    Hello {
+        min_version: MIN_VERSION,
+        max_version: MAX_VERSION,
+        network: local.settings.network.clone(),
+        seq: local.seq,
+        advert: local.offered_to(peer),
+        instance: local.settings.instance,
+        copied: known.instances.is_copied(Instant::now()),
+    }
+}
+
+/// A stream of this protocol whose bytes are counted for its peer.
+fn counted<S>(stream: S, known: &Peer, local: &Local) -> Counted<S> {
+    let (protocol, traffic) = (Protocol::Hello.counted_as(), Arc::clone(&known.traffic));
+    Counted::new(stream, protocol, traffic, local.meter.clone())
+}
+
+// === Their hellos ===
+
+impl Hellos {
+    /// A peer wants to say hello.
+    pub(crate) fn on_inbound(
+        &mut self,
+        peer: PeerId,
+        connection: ConnectionId,
+        stream: InboundStream,
+        shared: &Shared,
+    ) {
+        let Shared { local, peers } = shared;
+        if self.tasks.len() >= HELLO_TASKS {
+            // It asks again.
+            local.counters.streams_refused.add();
+            return;
+        }
+        let Some(known) = peers.get(&peer) else { return };
+        let stream = counted(stream, known, local);
+        let (limit, meter) = (local.settings.hello_timeout, local.meter.clone());
+        self.tasks.spawn(async move {
+            let result = talk::hear(stream, limit, &meter).await;
+            let result = result.map(|(hello, stream)| (Box::new(hello), stream));
+            HelloDone::Heard { peer, connection, result }
+        });
+    }
+
+    /// A hello of a peer was judged: answers it, and settles the connection to keep.
+    pub(crate) fn on_judged(
+        &mut self,
+        peer: PeerId,
+        judgement: Result<(), Reason>,
+        stream: Inbound,
+        shared: &mut Shared,
+    ) {
+        let Shared { local, peers } = shared;
+        let Some(known) = peers.get_mut(&peer) else { return };
+        known.was_admitted |= judgement.is_ok();
+        known.last_seen.touch();
+        let reply = match judgement {
+            Ok(()) => HelloReply::Admitted,
+            Err(reason) => {
+                local.counters.hellos_refused.add();
+                HelloReply::Refused(reason)
+            }
+        };
+        let (limit, meter) = (local.settings.hello_timeout, local.meter.clone());
+        self.tasks.spawn(async move {
+            talk::answer(stream, reply, limit, &meter).await;
+            HelloDone::Answered
+        });
+    }
+}
+
+/// Whether a hello that came on a connection is within its peer's quota; none if the connection is
+/// gone.
+pub(crate) fn take_quota(
+    peer: &PeerId,
+    id: ConnectionId,
+    shared: &Shared,
+) -> Option<Result<(), Reason>> {
+    let known = shared.peers.get(peer)?;
+    let quota = known.quotas.take(Asked::Hello);
+    known.connection(id)?;
+    Some(quota.map_err(|retry_after| Reason::Busy { retry_after }))
+}
+
+// === Which connection is kept ===
+
+impl Hellos {
+    /// Chooses the connection to keep, and says hello there.
+    pub(crate) fn settle(&mut self, peer: PeerId, shared: &mut Shared) -> Vec<Action> {
+        let is_arbiter = duplicates::is_arbiter(&shared.local.peer, &peer);
+        let known = shared.peers.get(&peer);
+        match known.and_then(|known| duplicates::chosen(known, is_arbiter)) {
+            Some(kept) => self.keep(peer, kept, shared),
+            None => Vec::new(),
+        }
+    }
+
+    /// The peer has said hello on this connection: keeps it, if the peer is the one to choose.
+    pub(crate) fn settle_by_peer(
+        &mut self,
+        peer: PeerId,
+        id: ConnectionId,
+        shared: &mut Shared,
+    ) -> Vec<Action> {
+        let is_arbiter = duplicates::is_arbiter(&shared.local.peer, &peer);
+        let known = shared.peers.get(&peer);
+        if known.is_some_and(|known| duplicates::is_chosen_by_peer(known, id, is_arbiter)) {
+            return self.keep(peer, id, shared);
+        }
+        Vec::new()
+    }
+
+    fn keep(&mut self, peer: PeerId, id: ConnectionId, shared: &mut Shared) -> Vec<Action> {
+        let mut actions = Vec::new();
+        let Some(known) = shared.peers.get_mut(&peer) else { return actions };
+        let Some(connection) = known.connection(id) else { return actions };
+        let is_unsaid = connection.is_unsaid();
+        if known.kept != Some(id) {
+            known.kept = Some(id);
+            shared.peers.note_change();
+        }
+        if is_unsaid {
+            actions.extend(self.start(peer, id, shared));
+        }
+        actions.append(&mut refresh(peer, shared));
+        actions
+    }
+}
+
+/// Asks for what the state of a peer needs: its ready connections stay open, and the first time that
+/// it is ready, or offers something else, the loop is told.
+pub(crate) fn refresh(peer: PeerId, shared: &mut Shared) -> Vec<Action> {
+    let mut actions = Vec::new();
+    if shared.peers.get(&peer).is_none() {
+        return actions;
+    }
+    shared.peers.note_change();
+    let Some(known) = shared.peers.get_mut(&peer) else { return actions };
+    for connection in &mut known.connections {
+        let keep = connection.is_ready();
+        if connection.kept_alive != keep {
+            connection.kept_alive = keep;
+            actions.push(Action::KeepAlive { peer, connection: connection.id, keep });
+        }
+    }
+    if known.state() != PeerState::Ready {
+        return actions;
+    }
+    let Some(advert) = known.advert().cloned() else { return actions };
+    if let Some(news) = known.readiness.on_ready(&advert, shared.local.clock.now()) {
+        actions.push(Action::Ready { peer, advert, news });
+    }
+    actions
+}

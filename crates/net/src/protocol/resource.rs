@@ -1,0 +1,5 @@
+//! The resource protocol: what a machine has and uses.
+//!
+//! Absent on purpose: its links and questions, which [`links`](super::links) has.
+
+pub(crate) mod wire;

@@ -1,0 +1,193 @@
+//! Task sessions: opened on the kept connection, accepted from admitted peers, refused with a reason
+//! to all others.
+//!
+//! A peer may replace its session: the newer one counts, and the older one ends when the owner of
+//! the network drops its handle.
+
+use std::sync::Arc;
+
+use futures::FutureExt;
+use libp2p::{PeerId, Stream};
+use meshwork_core::{NetworkProtocol, PeerState, Reason};
+use rustc_hash::FxHashSet;
+use tokio::{
+    sync::mpsc,
+    task::{JoinError, JoinSet},
+};
+
+use crate::{
+    behaviour::streams::{InboundStream, OpenError},
+    event::NetEvent,
+    event_loop::{
+        action::{Action, Purpose},
+        facts::NewSession,
+        peers::Peer,
+        shared::Shared,
+    },
+    limits,
+    protocol::task::session::{self, SessionEvent, SessionId, Wiring},
+    traffic::Counted,
+};
+
+const TASK: NetworkProtocol = NetworkProtocol::TaskProtocol;
+
+/// All sessions, and the task streams that are refused.
+pub(crate) struct Sessions {
+    /// Connected peers to which a session is being opened.
+    opening: FxHashSet<PeerId>,
+    /// Open sessions, at most [`limits::SESSIONS`]. Each returns whether its peer broke the protocol.
+    open: JoinSet<(PeerId, bool)>,
+    /// The number of the newest session.
+    last: u64,
+    /// Task streams that are being refused, at most [`limits::REFUSALS`].
+    refusals: JoinSet<()>,
+    /// Given to each session, for what arrives in it.
+    events: mpsc::Sender<SessionEvent>,
+}
+
+/// A task of this part has ended.
+pub(crate) enum Ended {
+    /// A session with this peer, and whether the peer broke the protocol.
+    Session(Result<(PeerId, bool), JoinError>),
+    /// A refusal was sent.
+    Refusal(Result<(), JoinError>),
+}
+
+impl Sessions {
+    pub(crate) fn new(events: mpsc::Sender<SessionEvent>) -> Self {
+        Self {
+            opening: FxHashSet::default(),
+            open: JoinSet::new(),
+            last: 0,
+            refusals: JoinSet::new(),
+            events,
+        }
+    }
+
+    /// The next task that ends; none while there is no task.
+    pub(crate) async fn next(&mut self) -> Option<Ended> {
+        tokio::select! {
+            biased;
+            Some(ended) = self.open.join_next() => Some(Ended::Session(ended)),
+            Some(ended) = self.refusals.join_next() => Some(Ended::Refusal(ended)),
+            else => None,
+        }
+    }
+
+    /// Opens a session with a worker; an event follows. None while one is being opened.
+    pub(crate) fn open(&mut self, peer: PeerId, shared: &Shared) -> Option<Action> {
+        let Some(known) = shared.peers.get(&peer) else {
+            return Some(failed(peer, "not connected".to_owned()));
+        };
+        if self.opening.contains(&peer) {
+            return None;
+        }
+        let state = known.state();
+        let (PeerState::Ready, Some(kept)) = (&state, known.kept) else {
+            let why = state.why().unwrap_or_else(|| "not connected".to_owned());
+            return Some(failed(peer, why));
+        };
+        self.opening.insert(peer);
+        Some(Action::Open { connection: kept, purpose: Purpose::Session { peer } })
+    }
+
+    /// The stream for a session with a worker is open, or is not. `waiting` sessions were announced
+    /// and have not started.
+    pub(crate) fn on_stream(
+        &mut self,
+        peer: PeerId,
+        stream: Result<Stream, OpenError>,
+        shared: &Shared,
+        waiting: usize,
+    ) -> Action {
+        self.opening.remove(&peer);
+        let Some(known) = shared.peers.get(&peer) else {
+            return failed(peer, "not connected".to_owned());
+        };
+        let stream = match stream {
+            Ok(stream) => stream,
+            Err(why) => return failed(peer, why.to_string()),
+        };
+        let Some(id) = self.next_id(shared, waiting) else {
+            return failed(peer, "too many sessions are open".to_owned());
+        };
+        let stream =
+            Counted::new(stream, TASK, Arc::clone(&known.traffic), shared.local.meter.clone());
+        let (session, run) = session::worker_session(stream, self.wiring(peer, id, known, shared));
+        Action::TellSession(NetEvent::WorkerSession { peer, session }, (peer, run.boxed()))
+    }
+
+    /// A peer opens a session in which this node is the worker. `waiting` sessions were announced and
+    /// have not started.
+    pub(crate) fn on_inbound(
+        &mut self,
+        peer: PeerId,
+        stream: InboundStream,
+        shared: &Shared,
+        waiting: usize,
+    ) -> Option<Action> {
+        let known = shared.peers.get(&peer)?;
+        if !known.is_admitted() {
+            let detail = known.state().why().unwrap_or_default();
+            self.refuse(stream, Reason::NotAdmitted { detail }, shared);
+            return None;
+        }
+        let Some(id) = self.next_id(shared, waiting) else {
+            self.refuse(stream, Reason::Busy { retry_after: limits::FULL_RETRY }, shared);
+            return None;
+        };
+        let stream =
+            Counted::new(stream, TASK, Arc::clone(&known.traffic), shared.local.meter.clone());
+        let (session, run) = session::owner_session(stream, self.wiring(peer, id, known, shared));
+        Some(Action::TellSession(NetEvent::OwnerSession { peer, session }, (peer, run.boxed())))
+    }
+
+    /// The owner can see the session: it starts.
+    pub(crate) fn start(&mut self, (peer, run): NewSession) {
+        self.open.spawn(run.map(move |violation| (peer, violation)));
+    }
+
+    /// The last connection to the peer is gone: a session may be opened anew.
+    pub(crate) fn on_disconnected(&mut self, peer: &PeerId) {
+        self.opening.remove(peer);
+    }
+
+    fn refuse(&mut self, stream: InboundStream, reason: Reason, shared: &Shared) {
+        if self.refusals.len() >= limits::REFUSALS {
+            shared.local.counters.streams_refused.add();
+            return;
+        }
+        shared.local.counters.tasks_refused.add();
+        self.refusals.spawn(session::refuse(stream, reason));
+    }
+
+    fn wiring(&self, peer: PeerId, id: SessionId, known: &Peer, shared: &Shared) -> Wiring {
+        Wiring {
+            peer,
+            id,
+            events: self.events.clone(),
+            last_seen: Arc::clone(&known.last_seen),
+            meter: shared.local.meter.clone(),
+        }
+    }
+
+    /// The number of a new session; none if there are too many.
+    fn next_id(&mut self, shared: &Shared, waiting: usize) -> Option<SessionId> {
+        if self.open.len() + waiting >= limits::SESSIONS {
+            return None;
+        }
+        shared.local.counters.sessions.add();
+        self.last += 1;
+        Some(SessionId(self.last))
+    }
+
+    /// Whether no session and no refusal is left.
+    #[cfg(test)]
+    pub(crate) fn is_idle(&self) -> bool {
+        self.opening.is_empty() && self.open.is_empty() && self.refusals.is_empty()
+    }
+}
+
+fn failed(peer: PeerId, why: String) -> Action {
+    Action::Tell(NetEvent::WorkerSessionFailed { peer, why })
+}
