@@ -4,7 +4,7 @@
 
 pub(crate) mod budget;
 pub(crate) mod gate;
-pub(crate) mod near;
+pub(crate) mod mdns;
 pub(crate) mod places;
 pub(crate) mod streams;
 pub(crate) mod table;
@@ -34,10 +34,10 @@ pub(crate) struct Behaviour {
     /// How many connections and dials there are: before anything else, because it is the cheapest to
     /// ask.
     pub(crate) places: places::Behaviour,
-    /// With whom there are none.
+    /// Denies connections to expelled and blocked peers.
     pub(crate) gate: gate::Behaviour,
     /// Finds peers on the local network segments.
-    pub(crate) near: Toggle<near::Behaviour>,
+    pub(crate) mdns: Toggle<mdns::Behaviour>,
     /// What peers are, as they say.
     pub(crate) identify: identify::Behaviour,
     /// For peers that are no Meshwork nodes and want to know whether this one answers.
@@ -56,13 +56,13 @@ impl Behaviour {
     /// mDNS is asked for and cannot watch the machine's interfaces.
     pub(crate) fn new(config: &NetConfig, counters: &Arc<Counters>) -> Result<Self, BuildError> {
         let local = config.keypair.public().to_peer_id();
-        let near = config.mdns.then(|| near::Behaviour::new(local)).transpose();
-        let near =
-            near.map_err(|source| BuildError::Transport { what: "mDNS", source: source.into() })?;
+        let mdns = config.mdns.then(|| mdns::Behaviour::new(local)).transpose();
+        let mdns =
+            mdns.map_err(|source| BuildError::Transport { what: "mDNS", source: source.into() })?;
         Ok(Self {
             places: places::Behaviour::new(config.max_peers, config.offer.trusted.clone()),
             gate: gate::Behaviour::blocking(config.blocked.iter().copied()),
-            near: Toggle::from(near),
+            mdns: Toggle::from(mdns),
             identify: identify(config),
             ping: ping::Behaviour::new(
                 ping::Config::new()

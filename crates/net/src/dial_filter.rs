@@ -44,8 +44,8 @@ struct Lists {
     configured: HashSet<Multiaddr>,
     /// From explicit dials; the oldest first.
     given: VecDeque<Multiaddr>,
-    /// Learned on a segment of ours; bounded by the table of near peers.
-    near: HashSet<Multiaddr>,
+    /// Learned on a segment of ours; bounded by the table of mDNS.
+    mdns: HashSet<Multiaddr>,
     /// Private addresses that their subjects have signed, in ranges of ours, the oldest first.
     vouched: VecDeque<Multiaddr>,
 }
@@ -69,9 +69,9 @@ impl Allowed {
     }
 
     /// These, and no others, are known from the segments of ours.
-    pub(crate) fn set_near(&self, addresses: impl Iterator<Item = Multiaddr>) {
-        let bound = limits::NEAR_PEERS * limits::PEER_ADDRESSES;
-        self.lists().near =
+    pub(crate) fn set_mdns(&self, addresses: impl Iterator<Item = Multiaddr>) {
+        let bound = limits::MDNS_PEERS * limits::PEER_ADDRESSES;
+        self.lists().mdns =
             addresses.take(bound).map(|near| address::without_peer(&near)).collect();
     }
 
@@ -104,7 +104,7 @@ impl Allowed {
                 let bare = address::without_peer(address);
                 let lists = self.lists();
                 address::is_public(address)
-                    || lists.near.contains(&bare)
+                    || lists.mdns.contains(&bare)
                     || lists.vouched.contains(&bare)
             }
             Stage::Resolved => match address::parts(address) {

@@ -31,7 +31,7 @@ pub enum NetEvent {
         /// Which.
         address: Multiaddr,
     },
-    /// Somebody is near, or was named; nothing is known of them yet.
+    /// mDNS found a peer, or a caller named one; nothing else is known about it yet.
     Discovered {
         /// Who.
         peer: PeerId,

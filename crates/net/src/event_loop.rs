@@ -376,7 +376,7 @@ impl EventLoop {
                     known.last_seen.touch();
                 }
             }
-            BehaviourEvent::Near(event) => self.on_near_event(event),
+            BehaviourEvent::Mdns(event) => self.on_mdns_event(event),
             BehaviourEvent::Kad(event) => self.on_kad_event(event),
             BehaviourEvent::Places(never) | BehaviourEvent::Gate(never) => match never {},
         }

@@ -257,13 +257,13 @@ pub const RECALL_DIALS: usize = 8;
 /// How long they wait before they look again.
 pub const RECALL_PAUSE: Duration = Duration::from_secs(1);
 /// Peers found by mDNS and kept at once; more are ignored until some expire (S-16).
-pub const NEAR_PEERS: usize = 256;
+pub const MDNS_PEERS: usize = 256;
 /// Longest life of an address found by mDNS, whatever its packet says.
-pub const NEAR_TTL: Duration = Duration::from_secs(600);
-/// How often the segment is asked: twice within [`NEAR_TTL`], so that live peers stay known.
-pub const NEAR_QUERY: Duration = Duration::from_secs(270);
-/// How long the peer with the larger id leaves a near peer time to dial, so that both do not.
-pub const NEAR_COURTESY: Duration = Duration::from_secs(2);
+pub const MDNS_TTL: Duration = Duration::from_secs(600);
+/// How often the segment is asked: twice within [`MDNS_TTL`], so that live peers stay known.
+pub const MDNS_QUERY: Duration = Duration::from_secs(270);
+/// How long the node with the larger id waits for the other one to dial, so that both do not.
+pub const DIAL_COURTESY: Duration = Duration::from_secs(2);
 /// How often Kademlia refreshes its table: its bootstrap connects to many peers.
 pub const KAD_BOOTSTRAP: Duration = Duration::from_secs(600);
 /// Longest Kademlia query.

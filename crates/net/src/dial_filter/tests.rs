@@ -118,10 +118,10 @@ fn a_given_name_may_lead_inside_but_not_to_special_addresses() {
 fn near_addresses_are_allowed_until_they_expire() {
     let allowed = Allowed::default();
     let near = address("/ip4/192.168.1.9/tcp/4101");
-    allowed.set_near([near.clone()].into_iter());
+    allowed.set_mdns([near.clone()].into_iter());
     assert!(dials(Stage::Announced, &allowed, "/ip4/192.168.1.9/tcp/4101"));
     assert!(!dials(Stage::Announced, &allowed, "/ip4/192.168.1.10/tcp/4101"));
-    allowed.set_near(std::iter::empty());
+    allowed.set_mdns(std::iter::empty());
     assert!(!dials(Stage::Announced, &allowed, "/ip4/192.168.1.9/tcp/4101"));
 }
 
@@ -134,8 +134,8 @@ fn the_lists_are_bounded() {
     assert_eq!(allowed.lists().given.len(), limits::GIVEN_ADDRESSES);
     assert!(allowed.is_given(&address("/ip4/127.0.0.1/tcp/65535")));
     assert!(!allowed.is_given(&address("/ip4/127.0.0.1/tcp/1")));
-    allowed.set_near((1..=u16::MAX).map(|port| address(&format!("/ip4/10.0.0.1/tcp/{port}"))));
-    assert_eq!(allowed.lists().near.len(), limits::NEAR_PEERS * limits::PEER_ADDRESSES);
+    allowed.set_mdns((1..=u16::MAX).map(|port| address(&format!("/ip4/10.0.0.1/tcp/{port}"))));
+    assert_eq!(allowed.lists().mdns.len(), limits::MDNS_PEERS * limits::PEER_ADDRESSES);
 }
 
 #[test]

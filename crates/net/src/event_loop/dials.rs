@@ -26,8 +26,8 @@ pub(crate) enum Kind {
     Configured,
     /// The node's owner asked to keep it.
     Kept,
-    /// It announces itself on a segment of ours.
-    Near,
+    /// mDNS found it on a segment of this machine.
+    Mdns,
     /// Tasks wait for it.
     Sought,
     /// It was met before the start. A target until it is ready, at most
@@ -75,7 +75,7 @@ pub(crate) struct Caller {
 /// All targets and dials.
 #[derive(Debug, Default)]
 pub(crate) struct Dials {
-    /// At most [`limits::CONFIGURED_ADDRESSES`] + [`limits::KEPT_PEERS`] + [`limits::NEAR_PEERS`] +
+    /// At most [`limits::CONFIGURED_ADDRESSES`] + [`limits::KEPT_PEERS`] + [`limits::MDNS_PEERS`] +
     /// [`limits::SOUGHT_PEERS`] + [`limits::REMEMBERED_PEERS`].
     targets: BTreeMap<TargetId, Target>,
     /// At most [`limits::TARGET_DIALS`] + [`limits::CALLER_DIALS`] + [`limits::OTHER_DIALS`].
@@ -238,7 +238,7 @@ impl Dials {
         let bound = match kind {
             Kind::Configured => limits::CONFIGURED_ADDRESSES,
             Kind::Kept => limits::KEPT_PEERS,
-            Kind::Near => limits::NEAR_PEERS,
+            Kind::Mdns => limits::MDNS_PEERS,
             Kind::Sought => limits::SOUGHT_PEERS,
             Kind::Recalled => limits::REMEMBERED_PEERS,
         };
@@ -268,7 +268,7 @@ impl Dials {
     pub(crate) fn wanted(&self) -> Vec<PeerId> {
         let named = self.targets.values().filter(|target| match target.kind {
             Kind::Configured | Kind::Kept | Kind::Sought => true,
-            Kind::Near | Kind::Recalled => false,
+            Kind::Mdns | Kind::Recalled => false,
         });
         named.filter_map(Target::peer).collect()
     }
@@ -286,10 +286,10 @@ impl Dials {
         }
     }
 
-    /// Addresses of all near peers.
-    pub(crate) fn near_addresses(&self) -> impl Iterator<Item = Multiaddr> {
-        let near = self.targets.values().filter(|target| target.kind == Kind::Near);
-        near.flat_map(|target| target.addresses.iter().cloned())
+    /// Addresses of all peers that mDNS found.
+    pub(crate) fn mdns_addresses(&self) -> impl Iterator<Item = Multiaddr> {
+        let found = self.targets.values().filter(|target| target.kind == Kind::Mdns);
+        found.flat_map(|target| target.addresses.iter().cloned())
     }
 
     /// The target may be dialled at `at`.

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::{action::Action, dialer::Named, state::EventLoop, timers::Timer};
 use crate::{
     address,
-    behaviour::near,
+    behaviour::mdns,
     event::NetEvent,
     limits,
     protocol::discovery::{
@@ -46,14 +46,14 @@ impl EventLoop {
     }
 
     /// mDNS found a peer, or its record expired.
-    pub(super) fn on_near_event(&mut self, event: near::Event) {
+    pub(super) fn on_mdns_event(&mut self, event: mdns::Event) {
         let (peer, announced) = match event {
-            near::Event::Found { peer, addresses } if peer != self.shared.local.peer => {
+            mdns::Event::Found { peer, addresses } if peer != self.shared.local.peer => {
                 (peer, addresses)
             }
-            near::Event::Found { .. } => return,
-            near::Event::Gone { peer } => {
-                self.dialer.on_near_gone(&peer);
+            mdns::Event::Found { .. } => return,
+            mdns::Event::Gone { peer } => {
+                self.dialer.on_mdns_expired(&peer);
                 self.shared.peers.forget_stranger(&peer);
                 return self.shared.peers.note_change();
             }
@@ -67,7 +67,7 @@ impl EventLoop {
             known.addresses.remember(address, false);
         }
         self.shared.peers.note_change();
-        let action = self.dialer.on_near(peer, near.clone(), &self.shared.local);
+        let action = self.dialer.on_mdns_found(peer, near.clone(), &self.shared.local);
         self.perform(action);
         self.facts.tell(NetEvent::Discovered { peer, addresses: near });
     }
@@ -76,7 +76,7 @@ impl EventLoop {
 /// Those of the addresses that lie on network segments of this machine, without `/p2p/…`.
 fn on_own_segments(announced: &[Multiaddr]) -> Vec<Multiaddr> {
     let interfaces = if_addrs::get_if_addrs().unwrap_or_else(|error| {
-        tracing::warn!(%error, "cannot list the machine's interfaces: near peers are not dialled");
+        tracing::warn!(%error, "cannot list the machine's interfaces: peers found by mDNS are not dialled");
         Vec::new()
     });
     let near = announced.iter().filter(|address| address::is_near(address, &interfaces));

@@ -67,21 +67,21 @@ impl Dialer {
     }
 
     /// mDNS found a peer at these addresses of this node's own segments.
-    pub(crate) fn on_near(
+    pub(crate) fn on_mdns_found(
         &mut self,
         peer: PeerId,
         addresses: Vec<Multiaddr>,
         local: &Local,
     ) -> Option<Action> {
-        let added = self.dials.add_peer(Kind::Near, peer, addresses);
-        self.allowed.set_near(self.dials.near_addresses());
+        let added = self.dials.add_peer(Kind::Mdns, peer, addresses);
+        self.allowed.set_mdns(self.dials.mdns_addresses());
         let at = Instant::now() + courtesy(&local.peer, &peer);
         added.map(|target| self.schedule(target, at))
     }
 
     /// The mDNS record of a peer expired.
-    pub(crate) fn on_near_gone(&mut self, peer: &PeerId) {
-        self.dials.remove_peer(Kind::Near, peer);
-        self.allowed.set_near(self.dials.near_addresses());
+    pub(crate) fn on_mdns_expired(&mut self, peer: &PeerId) {
+        self.dials.remove_peer(Kind::Mdns, peer);
+        self.allowed.set_mdns(self.dials.mdns_addresses());
     }
 }

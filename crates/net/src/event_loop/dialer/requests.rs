@@ -85,7 +85,7 @@ impl Dialer {
 
     /// The owner forgets a peer: it is dialled only if the configuration or a task names it.
     pub(crate) fn on_forget(&mut self, peer: &PeerId) {
-        for kind in [Kind::Kept, Kind::Near, Kind::Recalled] {
+        for kind in [Kind::Kept, Kind::Mdns, Kind::Recalled] {
             self.dials.remove_peer(kind, peer);
         }
     }

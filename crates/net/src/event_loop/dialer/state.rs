@@ -111,5 +111,5 @@ impl Dialer {
 
 /// How long this node leaves a peer to dial first, so that not both do.
 pub(crate) fn courtesy(local: &PeerId, peer: &PeerId) -> Duration {
-    if local < peer { Duration::ZERO } else { limits::NEAR_COURTESY }
+    if local < peer { Duration::ZERO } else { limits::DIAL_COURTESY }
 }

@@ -70,7 +70,7 @@ fn success_starts_the_waits_again() {
     dials.succeeded(&bee);
     assert_eq!(dials.failed(id, 0.0), Some(Duration::from_secs(1)));
     assert!(dials.is_missed_anew(id), "it was there in between");
-    dials.remove_peer(Kind::Near, &bee);
+    dials.remove_peer(Kind::Mdns, &bee);
     assert!(dials.wants(&bee), "another kind");
     dials.remove_peer(Kind::Kept, &bee);
     assert!(!dials.wants(&bee));
@@ -107,12 +107,12 @@ fn targets_are_bounded() {
     }
     assert_eq!(dials.targets.len(), limits::KEPT_PEERS);
     let bee = PeerId::random();
-    dials.add_peer(Kind::Near, bee, Vec::new()).unwrap();
+    dials.add_peer(Kind::Mdns, bee, Vec::new()).unwrap();
     for port in 0..100 {
         let more = vec![address(&format!("/ip4/192.168.1.1/tcp/{port}"))];
-        assert!(dials.add_peer(Kind::Near, bee, more).is_none());
+        assert!(dials.add_peer(Kind::Mdns, bee, more).is_none());
     }
-    assert_eq!(dials.near_addresses().count(), limits::PEER_ADDRESSES);
+    assert_eq!(dials.mdns_addresses().count(), limits::PEER_ADDRESSES);
 }
 
 fn met(peer: PeerId, keep: bool) -> Remembered {

@@ -24,10 +24,10 @@ use tokio::time::{Instant, Interval, MissedTickBehavior};
 use self::table::{Table, Verdict};
 use crate::limits;
 
-/// What is near.
+/// mDNS found a peer, or its record expired.
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// These addresses were announced on a segment of ours.
+    /// A peer announced these addresses on a segment of this machine.
     Found { peer: PeerId, addresses: Vec<Multiaddr> },
     /// A peer has not been announced for a while.
     Gone { peer: PeerId },
@@ -38,7 +38,7 @@ pub(crate) struct Behaviour {
     /// One for IPv4 and one for IPv6: each of libp2p's speaks only one of them.
     inner: [mdns::tokio::Behaviour; 2],
     table: Table,
-    /// Drops what is older than [`limits::NEAR_TTL`].
+    /// Drops what is older than [`limits::MDNS_TTL`].
     sweep: Interval,
     events: Vec<Event>,
 }
@@ -47,13 +47,13 @@ impl Behaviour {
     pub(crate) fn new(local: PeerId) -> io::Result<Self> {
         let speaking = |enable_ipv6| {
             let config = mdns::Config {
-                ttl: limits::NEAR_TTL,
-                query_interval: limits::NEAR_QUERY,
+                ttl: limits::MDNS_TTL,
+                query_interval: limits::MDNS_QUERY,
                 enable_ipv6,
             };
             mdns::tokio::Behaviour::new(config, local)
         };
-        let mut sweep = tokio::time::interval(limits::NEAR_TTL / 10);
+        let mut sweep = tokio::time::interval(limits::MDNS_TTL / 10);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Ok(Self {
             inner: [speaking(false)?, speaking(true)?],

@@ -23,7 +23,7 @@ pub(super) enum Verdict {
 /// Who was found.
 #[derive(Debug, Default)]
 pub(super) struct Table {
-    /// At most [`limits::NEAR_PEERS`].
+    /// At most [`limits::MDNS_PEERS`].
     peers: FxHashMap<PeerId, Entry>,
 }
 
@@ -37,7 +37,7 @@ struct Entry {
 impl Table {
     /// An address of a peer was announced.
     pub(super) fn on_found(&mut self, peer: PeerId, address: &Multiaddr, now: Instant) -> Verdict {
-        if self.peers.len() >= limits::NEAR_PEERS && !self.peers.contains_key(&peer) {
+        if self.peers.len() >= limits::MDNS_PEERS && !self.peers.contains_key(&peer) {
             return Verdict::Forget;
         }
         let new = || Entry { addresses: Vec::new(), since: now };
@@ -70,7 +70,7 @@ impl Table {
     pub(super) fn overdue(&mut self, now: Instant) -> Vec<PeerId> {
         let mut overdue = Vec::new();
         for (peer, entry) in &mut self.peers {
-            if now.duration_since(entry.since) >= limits::NEAR_TTL {
+            if now.duration_since(entry.since) >= limits::MDNS_TTL {
                 entry.since = now;
                 overdue.push(*peer);
             }

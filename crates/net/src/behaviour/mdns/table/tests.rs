@@ -10,13 +10,13 @@ fn address(port: usize) -> Multiaddr {
 fn peers_are_bounded() {
     let mut table = Table::default();
     let now = Instant::now();
-    for _ in 0..limits::NEAR_PEERS {
+    for _ in 0..limits::MDNS_PEERS {
         assert_eq!(table.on_found(PeerId::random(), &address(1), now), Verdict::Report);
     }
     for _ in 0..10_000 {
         assert_eq!(table.on_found(PeerId::random(), &address(1), now), Verdict::Forget);
     }
-    assert_eq!(table.peers.len(), limits::NEAR_PEERS);
+    assert_eq!(table.peers.len(), limits::MDNS_PEERS);
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn no_packet_makes_a_peer_live_for_ever() {
     let mut table = Table::default();
     let (peer, now) = (PeerId::random(), Instant::now());
     table.on_found(peer, &address(1), now);
-    assert!(table.overdue(now + limits::NEAR_TTL - Duration::from_secs(1)).is_empty());
-    assert_eq!(table.overdue(now + limits::NEAR_TTL), [peer]);
-    assert!(table.overdue(now + limits::NEAR_TTL).is_empty());
+    assert!(table.overdue(now + limits::MDNS_TTL - Duration::from_secs(1)).is_empty());
+    assert_eq!(table.overdue(now + limits::MDNS_TTL), [peer]);
+    assert!(table.overdue(now + limits::MDNS_TTL).is_empty());
 }
