@@ -1,13 +1,14 @@
 //! The typed client of the API.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{path::Path, time::Duration};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
+use hyper::Method;
 use meshwork_core::AcceptPolicy;
 use meshwork_node::repair::JournalReport;
-use reqwest::{Method, RequestBuilder, Response};
 use serde::{Serialize, de::DeserializeOwned};
 
+use self::connection::{Call, Connection};
 use crate::{
     limits,
     types::{
@@ -18,17 +19,18 @@ use crate::{
     },
 };
 
+mod connection;
 mod error;
 mod events;
 mod groups;
 
 pub use self::{error::ClientError, events::Events, groups::GroupQuery};
 
-/// Asks one node. Cheap to clone.
+/// Asks one node, over one connection as long as one answer is awaited at a time. Cheap to clone;
+/// clones share the connection.
 #[derive(Clone, Debug)]
 pub struct Client {
-    http: reqwest::Client,
-    path: Arc<Path>,
+    connection: Connection,
 }
 
 /// Which tasks to list.
@@ -48,26 +50,13 @@ pub struct TaskQuery {
 
 impl Client {
     /// A client of the node whose socket is at `path`. Nothing is connected yet.
-    ///
-    /// # Errors
-    ///
-    /// The client cannot be set up.
-    pub fn new(path: impl AsRef<Path>) -> Result<Self, ClientError> {
-        let path: Arc<Path> = path.as_ref().into();
-        let http = reqwest::Client::builder()
-            .unix_socket(&*path)
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            // The server closes idle connections soon, and a command asks little.
-            .pool_max_idle_per_host(0)
-            .build()
-            .map_err(|source| ClientError::of(source, &path))?;
-        Ok(Self { http, path })
+    pub fn new(path: impl AsRef<Path>) -> Self {
+        Self { connection: Connection::new(path.as_ref()) }
     }
 
-    /// Where the node's socket is.
+    /// The node's socket.
     pub fn path(&self) -> &Path {
-        &self.path
+        self.connection.path()
     }
 
     /// The node.
@@ -114,8 +103,8 @@ impl Client {
     /// As for [`Self::node`]; it has no handlers of such a family (`unknown_family`), or its
     /// `config.toml` cannot be read (`bad_config`).
     pub async fn accept(&self, rules: &AcceptPolicy) -> Result<AcceptAnswer, ClientError> {
-        let request = self.request(Method::PATCH, "/v1/accept");
-        self.json(request.body(encode(&AcceptPatch { accept: rules.clone() })?)).await
+        let patch = AcceptPatch { accept: rules.clone() };
+        self.json(&Call::new(Method::PATCH, "/v1/accept").with_body(&patch)?).await
     }
 
     /// What the node measures, as Prometheus text.
@@ -124,8 +113,7 @@ impl Client {
     ///
     /// As for [`Self::node`]; it measures nothing (`not_found`).
     pub async fn metrics(&self) -> Result<String, ClientError> {
-        let response = self.send(self.request(Method::GET, "/metrics")).await?;
-        String::from_utf8(self.body(response).await?.into())
+        String::from_utf8(self.bytes(&Call::get("/metrics")).await?.into())
             .map_err(|error| ClientError::Protocol { what: error.to_string() })
     }
 
@@ -141,17 +129,17 @@ impl Client {
         last_id: Option<u64>,
     ) -> Result<Events, ClientError> {
         let path = format!("/v1/events?types={}", segment(&types.join(",")));
+        let call = Call::get(path).after_event(last_id);
         // No limit on the whole, which shall not end.
-        let mut request = self.http.get(format!("http://localhost{path}"));
-        if let Some(last_id) = last_id {
-            request = request.header("last-event-id", last_id);
-        }
         let after = limits::ANSWER_TIMEOUT;
-        let response =
-            tokio::time::timeout(after, self.send(request)).await.unwrap_or_else(|_| {
-                Err(ClientError::Silent { path: self.path.to_path_buf(), after })
-            })?;
-        Ok(Events::new(response, Arc::clone(&self.path), last_id))
+        let answer = tokio::time::timeout(after, self.connection.send(&call)).await;
+        let answer = answer.unwrap_or_else(|_| {
+            Err(ClientError::Silent { path: self.path().to_path_buf(), after })
+        })?;
+        if !answer.status().is_success() {
+            return Err(refusal(&self.connection.whole(answer).await?));
+        }
+        Ok(Events::new(answer, last_id))
     }
 
     /// All peers that the node knows.
@@ -219,8 +207,8 @@ impl Client {
         peer: &str,
         patch: &PeerPatch,
     ) -> Result<TrustAnswer, ClientError> {
-        let request = self.request(Method::PATCH, &format!("/v1/peers/{}", segment(peer)));
-        self.json(request.body(encode(patch)?)).await
+        let path = format!("/v1/peers/{}", segment(peer));
+        self.json(&Call::new(Method::PATCH, path).with_body(patch)?).await
     }
 
     /// Makes the node forget a peer: its name, the trust in it, where it was met.
@@ -229,7 +217,7 @@ impl Client {
     ///
     /// As for [`Self::change_peer`].
     pub async fn forget_peer(&self, peer: &str) -> Result<TrustAnswer, ClientError> {
-        self.json(self.request(Method::DELETE, &format!("/v1/peers/{}", segment(peer)))).await
+        self.json(&Call::new(Method::DELETE, format!("/v1/peers/{}", segment(peer)))).await
     }
 
     /// Makes the node close its connection with a peer.
@@ -258,10 +246,8 @@ impl Client {
     ///
     /// As for [`Self::node`]; the task is malformed, a target is not known, or the node is full.
     pub async fn submit(&self, spec: &TaskSpec, wait: Duration) -> Result<TaskView, ClientError> {
-        let request = self
-            .request(Method::POST, &format!("/v1/tasks?wait_ms={}", crate::types::millis(wait)))
-            .timeout(limits::ANSWER_TIMEOUT + wait);
-        self.json(request.body(encode(spec)?)).await
+        let path = format!("/v1/tasks?wait_ms={}", crate::types::millis(wait));
+        self.json(&Call::new(Method::POST, path).waiting(wait).with_body(spec)?).await
     }
 
     /// The tasks that match.
@@ -307,15 +293,24 @@ impl Client {
         self.get(&format!("/v1/tasks/{}", segment(selector))).await
     }
 
+    /// One task, once it has ended, or after `wait` (at most a minute).
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::task`]; too many requests wait already (`busy`).
+    pub async fn wait_task(&self, selector: &str, wait: Duration) -> Result<TaskView, ClientError> {
+        let wait_ms = crate::types::millis(wait);
+        let path = format!("/v1/tasks/{}?wait_ms={wait_ms}", segment(selector));
+        self.json(&Call::get(path).waiting(wait)).await
+    }
+
     /// The bytes of a task's result.
     ///
     /// # Errors
     ///
     /// As for [`Self::task`]; it has not ended (`not_ended`) or has no result (`no_result`).
     pub async fn result(&self, selector: &str) -> Result<Bytes, ClientError> {
-        let path = format!("/v1/tasks/{}/result", segment(selector));
-        let response = self.send(self.request(Method::GET, &path)).await?;
-        self.body(response).await
+        self.bytes(&Call::get(format!("/v1/tasks/{}/result", segment(selector)))).await
     }
 
     /// Cancels a task; gives its end, which is another one if that came first.
@@ -339,11 +334,8 @@ impl Client {
         timeout: Duration,
     ) -> Result<WaitAnswer, ClientError> {
         let request = WaitRequest { ids, timeout_ms: crate::types::millis(timeout) };
-        let request = self
-            .request(Method::POST, "/v1/tasks/wait")
-            .timeout(limits::ANSWER_TIMEOUT + timeout)
-            .body(encode(&request)?);
-        self.json(request).await
+        let call = Call::new(Method::POST, "/v1/tasks/wait").repeatable().waiting(timeout);
+        self.json(&call.with_body(&request)?).await
     }
 
     /// Makes the node copy its journal to a folder on its machine, by its whole path; says what is in
@@ -354,11 +346,9 @@ impl Client {
     /// As for [`Self::node`]; the folder holds a journal already (`conflict`) or cannot be written, or
     /// a copy is being made (`busy`).
     pub async fn backup(&self, dir: &str) -> Result<JournalReport, ClientError> {
-        let request = self
-            .request(Method::POST, "/v1/store/backup")
-            .timeout(limits::BACKUP_TIMEOUT)
-            .body(encode(&BackupRequest { dir: dir.to_owned() })?);
-        self.json(request).await
+        let request = BackupRequest { dir: dir.to_owned() };
+        let call = Call::new(Method::POST, "/v1/store/backup").within(limits::BACKUP_TIMEOUT);
+        self.json(&call.with_body(&request)?).await
     }
 
     /// The part of the list at `path` behind `cursor`, of at most `limit` items: from as many pages as it takes.
@@ -391,7 +381,7 @@ impl Client {
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        self.json(self.request(Method::GET, path)).await
+        self.json(&Call::get(path)).await
     }
 
     async fn post<B: Serialize, T: DeserializeOwned>(
@@ -399,48 +389,25 @@ impl Client {
         path: &str,
         body: &B,
     ) -> Result<T, ClientError> {
-        self.json(self.request(Method::POST, path).body(encode(body)?)).await
+        self.json(&Call::new(Method::POST, path).with_body(body)?).await
     }
 
-    fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.http
-            .request(method, format!("http://localhost{path}"))
-            .header("content-type", "application/json")
-            .timeout(limits::ANSWER_TIMEOUT)
+    async fn json<T: DeserializeOwned>(&self, call: &Call) -> Result<T, ClientError> {
+        decode(&self.bytes(call).await?)
     }
 
-    async fn json<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, ClientError> {
-        let response = self.send(request).await?;
-        decode(&self.body(response).await?)
-    }
-
-    async fn send(&self, request: RequestBuilder) -> Result<Response, ClientError> {
-        let response =
-            request.send().await.map_err(|source| ClientError::of(source, &self.path))?;
-        if response.status().is_success() {
-            return Ok(response);
-        }
-        let problem: Problem = decode(&self.body(response).await?)?;
-        Err(ClientError::Api(Box::new(problem)))
-    }
-
-    async fn body(&self, mut response: Response) -> Result<Bytes, ClientError> {
-        let mut body = BytesMut::new();
-        while let Some(chunk) =
-            response.chunk().await.map_err(|source| ClientError::of(source, &self.path))?
-        {
-            if body.len() + chunk.len() > limits::ANSWER_BYTES {
-                let what = format!("an answer of more than {} bytes", limits::ANSWER_BYTES);
-                return Err(ClientError::Protocol { what });
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(body.freeze())
+    async fn bytes(&self, call: &Call) -> Result<Bytes, ClientError> {
+        let (status, body) = self.connection.ask(call).await?;
+        if status.is_success() { Ok(body) } else { Err(refusal(&body)) }
     }
 }
 
-fn encode<B: Serialize>(body: &B) -> Result<Vec<u8>, ClientError> {
-    serde_json::to_vec(body).map_err(|error| ClientError::Protocol { what: error.to_string() })
+/// The error that the node answered.
+fn refusal(body: &[u8]) -> ClientError {
+    match decode::<Problem>(body) {
+        Ok(problem) => ClientError::Api(Box::new(problem)),
+        Err(error) => error,
+    }
 }
 
 fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, ClientError> {

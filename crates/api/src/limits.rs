@@ -36,7 +36,10 @@ pub const WAITS: Rate = Rate { per_second: 1_000, burst: 2_000 };
 /// From the start of a connection, or the end of its last request, until the next request's
 /// headers have arrived; then the connection is closed.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
-/// The same for a place of [`KEPT_CONNECTIONS`]: a command sends its request at once.
+/// How long a client keeps a connection for its next request: shorter than [`HEADER_TIMEOUT`], so that
+/// the node does not close the connection while a request is on its way.
+pub const CLIENT_IDLE: Duration = Duration::from_secs(3);
+/// [`HEADER_TIMEOUT`] for a place of [`KEPT_CONNECTIONS`]: a command sends its request at once.
 pub const KEPT_HEADER_TIMEOUT: Duration = Duration::from_secs(1);
 /// Bytes of inputs and parameters that one request may make for its members, from the template that they
 /// share. The node takes as many in one call.

@@ -36,7 +36,7 @@ mod wait;
 pub(crate) async fn dispatch(cli: Cli, out: &Output) -> anyhow::Result<u8> {
     let Cli { global, verb } = cli;
     let home = || Home::of(global.home.as_deref());
-    let client = || -> anyhow::Result<Client> { Ok(Client::new(home()?.socket())?) };
+    let client = || -> anyhow::Result<Client> { Ok(Client::new(home()?.socket())) };
     match verb {
         Verb::Up(args) => up::up(*args, &home()?, out).await,
         Verb::Down(args) => node::down(args, &client()?, out).await,

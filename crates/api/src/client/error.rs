@@ -1,11 +1,6 @@
 //! Why a node gave no answer, or not the one that was hoped for.
 
-use std::{
-    error::Error as _,
-    io,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{io, path::PathBuf, time::Duration};
 
 use crate::types::Problem;
 
@@ -30,7 +25,7 @@ pub enum ClientError {
         /// The socket.
         path: PathBuf,
         /// What happened.
-        source: reqwest::Error,
+        source: io::Error,
     },
     /// Nothing came for so long that the node must be gone, or stuck.
     #[error("the meshwork daemon at unix:{} has said nothing for {after:?}", path.display())]
@@ -69,27 +64,4 @@ impl ClientError {
             Self::Protocol { .. } => "protocol",
         }
     }
-
-    pub(super) fn of(source: reqwest::Error, path: &Path) -> Self {
-        let path = path.to_owned();
-        if source.is_connect() {
-            return Self::Unreachable { path, source: io_cause(&source) };
-        }
-        Self::Broken { path, source }
-    }
-}
-
-/// What the operating system said, somewhere below `error`.
-fn io_cause(error: &reqwest::Error) -> io::Error {
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        if let Some(io) = inner.downcast_ref::<io::Error>() {
-            return match io.raw_os_error() {
-                Some(code) => io::Error::from_raw_os_error(code),
-                None => io::Error::new(io.kind(), io.to_string()),
-            };
-        }
-        cause = inner.source();
-    }
-    io::Error::other(error.to_string())
 }

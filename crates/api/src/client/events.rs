@@ -2,12 +2,9 @@
 //!
 //! Absent on purpose: connecting again. Only the caller knows whether that makes sense.
 
-use std::{path::Path, sync::Arc};
-
 use bytes::BytesMut;
-use reqwest::Response;
 
-use super::ClientError;
+use super::{ClientError, connection::Answer};
 use crate::{limits, types::EventView};
 
 #[cfg(test)]
@@ -16,14 +13,13 @@ mod tests;
 /// The events of a node, from one connection.
 #[derive(Debug)]
 pub struct Events {
-    response: Response,
-    path: Arc<Path>,
+    answer: Answer,
     parser: Parser,
 }
 
 impl Events {
-    pub(super) fn new(response: Response, path: Arc<Path>, last_id: Option<u64>) -> Self {
-        Self { response, path, parser: Parser { last_id, ..Parser::default() } }
+    pub(super) fn new(answer: Answer, last_id: Option<u64>) -> Self {
+        Self { answer, parser: Parser { last_id, ..Parser::default() } }
     }
 
     /// The next event; none when the node stops.
@@ -37,13 +33,13 @@ impl Events {
             if let Some(event) = self.parser.next()? {
                 return Ok(Some(event));
             }
-            let chunk = tokio::time::timeout(limits::EVENT_SILENCE, self.response.chunk()).await;
+            let chunk = tokio::time::timeout(limits::EVENT_SILENCE, self.answer.chunk()).await;
             match chunk {
                 Ok(Ok(Some(chunk))) => self.parser.push(&chunk)?,
                 Ok(Ok(None)) => return Ok(None),
-                Ok(Err(source)) => return Err(ClientError::of(source, &self.path)),
+                Ok(Err(error)) => return Err(error),
                 Err(_) => {
-                    let path = self.path.to_path_buf();
+                    let path = self.answer.path().to_path_buf();
                     return Err(ClientError::Silent { path, after: limits::EVENT_SILENCE });
                 }
             }

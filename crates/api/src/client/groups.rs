@@ -2,14 +2,9 @@
 
 use std::time::Duration;
 
-use reqwest::Method;
-
-use super::{Client, ClientError, encode, segment};
-use crate::{
-    limits,
-    types::{
-        BatchSpec, CancelRequest, GroupStory, GroupView, List, MemberResult, RetryAnswer, TaskView,
-    },
+use super::{Client, ClientError, connection::Call, segment};
+use crate::types::{
+    BatchSpec, CancelRequest, GroupStory, GroupView, List, MemberResult, RetryAnswer, TaskView,
 };
 
 /// Which groups to list, the newest first.
@@ -43,8 +38,7 @@ impl Client {
     pub async fn group(&self, selector: &str, wait: Duration) -> Result<GroupView, ClientError> {
         let wait_ms = crate::types::millis(wait);
         let path = format!("/v1/groups/{}?wait_ms={wait_ms}", segment(selector));
-        let request = self.request(Method::GET, &path).timeout(limits::ANSWER_TIMEOUT + wait);
-        self.json(request).await
+        self.json(&Call::get(path).waiting(wait)).await
     }
 
     /// The groups that match.
@@ -102,9 +96,8 @@ impl Client {
     /// As for [`Self::group`]; it has not ended or every member has succeeded (`no_retry`), or none
     /// of these members is kept (`not_found`).
     pub async fn retry_group(&self, selector: &str) -> Result<RetryAnswer, ClientError> {
-        let request =
-            self.request(Method::POST, &format!("/v1/groups/{}/retry", segment(selector)));
-        self.json(request.body(encode(&serde_json::json!({}))?)).await
+        let path = format!("/v1/groups/{}/retry", segment(selector));
+        self.post(&path, &serde_json::json!({})).await
     }
 
     /// Submits anew a task that did not succeed, under a new id.

@@ -44,7 +44,7 @@ impl Fixture {
         let stop = CancellationToken::new();
         let (asks, asked) = mpsc::channel(1);
         let server = tokio::spawn(server.serve(manager.clone(), asks, stop.clone()));
-        let client = Client::new(&path).unwrap();
+        let client = Client::new(&path);
         Self { _home: home, path, client, asked, stop, server, manager }
     }
 

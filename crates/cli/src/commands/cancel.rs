@@ -51,10 +51,9 @@ pub(super) async fn cancel(
 }
 
 async fn cancel_one(id: &str, reason: &str, client: &Client) -> Result<Named, ClientError> {
-    Ok(match group::find(client, id).await? {
-        Some(found) => Named::Group(Box::new(client.cancel_group(&found.id, reason).await?)),
-        None => Named::Task(Box::new(client.cancel(id, reason).await?)),
-    })
+    let task = async { client.cancel(id, reason).await.map(Named::of_task) };
+    let group = async { client.cancel_group(id, reason).await.map(Named::of_group) };
+    several::task_or_group(task, group).await
 }
 
 fn tell_cancelled(id: &str, text: &str, out: &Output) -> anyhow::Result<()> {

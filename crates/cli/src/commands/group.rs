@@ -1,9 +1,7 @@
 //! Groups: waiting for them, how they are, their results in order.
 
-use std::time::Duration;
-
 use indicatif::ProgressBar;
-use meshwork_api::{Client, ClientError, GroupQuery, GroupView};
+use meshwork_api::{Client, GroupQuery, GroupView};
 use meshwork_core::limits::GROUP_IDLE;
 
 use super::{
@@ -20,15 +18,6 @@ use crate::{
 
 #[cfg(test)]
 mod tests;
-
-/// The group of this name; none if it names no group.
-pub(super) async fn find(client: &Client, name: &str) -> Result<Option<GroupView>, ClientError> {
-    match client.group(name, Duration::ZERO).await {
-        Ok(group) => Ok(Some(group)),
-        Err(error) if ["not_found", "is_task"].contains(&error.code()) => Ok(None),
-        Err(error) => Err(error),
-    }
-}
 
 /// Waits until all of a group has ended, and prints its results as they come where `lines` says so.
 pub(super) async fn wait(

@@ -65,15 +65,15 @@ async fn to_the_end(
     family::warn_of_task(&task, client, teller.out).await;
     let mut wait = limits::FIRST_WAIT;
     while !task.is_ended() {
-        match client.wait(vec![task.id.clone()], wait).await {
-            Ok(_) => {}
+        let waited = match client.wait_task(&task.id, wait).await {
             // Too many wait already: look, and wait again.
             Err(error) if error.is_retryable() && error.code() == "busy" => {
                 tokio::time::sleep(wait).await;
+                client.task(&task.id).await
             }
-            Err(error) => return Err(left(error, &task, client)),
-        }
-        task = client.task(&task.id).await.map_err(|error| left(error, &task, client))?;
+            waited => waited,
+        };
+        task = waited.map_err(|error| left(error, &task, client))?;
         teller.tell(&task);
         wait = if teller.out.shows_bars() { limits::BAR_INTERVAL } else { limits::NEXT_WAIT };
     }

@@ -1,11 +1,12 @@
 //! Verbs that take several ids do all they can: each failure names its id, and the highest exit code
 //! counts. As JSON it is one value, in the order asked.
 
+use std::time::Duration;
+
 use meshwork_api::{Client, ClientError, GroupView, TaskView};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::group;
 use crate::{exit, failure::Failure, output::Output};
 
 #[cfg(test)]
@@ -20,10 +21,17 @@ pub(super) enum Named {
 
 impl Named {
     pub(super) async fn find(id: &str, client: &Client) -> Result<Self, ClientError> {
-        if let Some(group) = group::find(client, id).await? {
-            return Ok(Self::Group(Box::new(group)));
-        }
-        client.task(id).await.map(|task| Self::Task(Box::new(task)))
+        let task = async { client.task(id).await.map(Self::of_task) };
+        let group = async { client.group(id, Duration::ZERO).await.map(Self::of_group) };
+        task_or_group(task, group).await
+    }
+
+    pub(super) fn of_task(task: TaskView) -> Self {
+        Self::Task(Box::new(task))
+    }
+
+    pub(super) fn of_group(group: GroupView) -> Self {
+        Self::Group(Box::new(group))
     }
 
     pub(super) fn task(&self) -> Option<&TaskView> {
@@ -31,6 +39,26 @@ impl Named {
             Self::Task(task) => Some(task),
             Self::Group(_) => None,
         }
+    }
+}
+
+/// What is answered about a task, or, where an id names no task, about the group of that id.
+///
+/// # Errors
+///
+/// Those about a task where the id names no group either.
+pub(super) async fn task_or_group<T>(
+    task: impl Future<Output = Result<T, ClientError>>,
+    group: impl Future<Output = Result<T, ClientError>>,
+) -> Result<T, ClientError> {
+    // The whole id of a group is not known as that of a task.
+    let error = match task.await {
+        Err(error) if ["is_group", "not_found"].contains(&error.code()) => error,
+        found => return found,
+    };
+    match group.await {
+        Err(other) if ["is_task", "not_found"].contains(&other.code()) => Err(error),
+        found => found,
     }
 }
 

@@ -1,8 +1,12 @@
 //! `task`.
 
-use meshwork_api::{Client, TaskQuery, TaskView};
+use meshwork_api::{Client, RetryAnswer, TaskQuery, TaskView};
 
-use super::{cancel, group, results, several::Named, story};
+use super::{
+    cancel, group, results,
+    several::{self, Named},
+    story,
+};
 use crate::{
     args::TaskVerb,
     exit,
@@ -35,14 +39,12 @@ pub(super) async fn task(verb: TaskVerb, client: &Client, out: &Output) -> anyho
 }
 
 async fn show(name: &str, client: &Client, out: &Output) -> anyhow::Result<()> {
-    if let Some(found) = group::find(client, name).await? {
-        return if out.json {
-            out.value(&found)
-        } else {
-            Ok(out.line(if out.quiet { found.id } else { group::summary(&found) })?)
-        };
+    match Named::find(name, client).await? {
+        Named::Task(task) => story(&task, out),
+        Named::Group(group) if out.json => out.value(&group),
+        Named::Group(group) if out.quiet => Ok(out.line(&group.id)?),
+        Named::Group(group) => Ok(out.line(group::summary(&group))?),
     }
-    story(&client.task(name).await?, out)
 }
 
 fn story(task: &TaskView, out: &Output) -> anyhow::Result<()> {
@@ -56,10 +58,10 @@ fn story(task: &TaskView, out: &Output) -> anyhow::Result<()> {
 }
 
 async fn explain(name: &str, client: &Client, out: &Output) -> anyhow::Result<u8> {
-    if let Some(found) = group::find(client, name).await? {
-        return group::explain(&found.id, client, out).await;
-    }
-    let task = client.task(name).await?;
+    let task = match Named::find(name, client).await? {
+        Named::Task(task) => task,
+        Named::Group(group) => return group::explain(&group.id, client, out).await,
+    };
     story(&task, out)?;
     let nobody = task.waiting.is_some_and(|waiting| waiting.code == story::NOBODY);
     Ok(if nobody { exit::NO_PEER } else { exit::DONE })
@@ -76,18 +78,29 @@ async fn result(name: &str, client: &Client, out: &Output) -> anyhow::Result<u8>
     }
 }
 
+/// What was submitted anew.
+#[derive(Debug)]
+enum Retried {
+    Task(Box<TaskView>),
+    Group(Box<RetryAnswer>),
+}
+
 /// Submits anew; prints the id of what was submitted.
 async fn retry(name: &str, client: &Client, out: &Output) -> anyhow::Result<u8> {
-    let Some(found) = group::find(client, name).await? else {
-        let task = client.retry(name).await?;
-        if out.json {
-            out.value(&task)?;
-        } else {
-            out.line(&task.id)?;
+    let task = async { client.retry(name).await.map(|task| Retried::Task(Box::new(task))) };
+    let group =
+        async { client.retry_group(name).await.map(|answer| Retried::Group(Box::new(answer))) };
+    let retried = match several::task_or_group(task, group).await? {
+        Retried::Group(answer) => answer,
+        Retried::Task(task) => {
+            if out.json {
+                out.value(&task)?;
+            } else {
+                out.line(&task.id)?;
+            }
+            return Ok(exit::DONE);
         }
-        return Ok(exit::DONE);
     };
-    let retried = client.retry_group(&found.id).await?;
     if out.json {
         out.value(&retried)?;
     } else {

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use indicatif::ProgressBar;
-use meshwork_api::{Client, ClientError, GroupView, TaskView};
+use meshwork_api::{Client, ClientError, GroupView, Problem, TaskView};
 
 use super::{
     away::{Away, Waited},
@@ -109,7 +108,7 @@ async fn some(args: &WaitArgs, client: &Client, out: &Output) -> anyhow::Result<
         });
     }
     if let [Ok(Named::Task(task))] = found.as_slice() {
-        return wait.one(task).await;
+        return wait.one(TaskView::clone(task)).await;
     }
     if !args.results {
         let tasks = found.iter().flatten().filter_map(Named::task).cloned().collect();
@@ -136,17 +135,18 @@ struct Wait<'a> {
 
 impl<'a> Wait<'a> {
     /// Waits for the one task that is named, and ends as it does.
-    async fn one(&self, task: &TaskView) -> anyhow::Result<u8> {
-        self.until_ended(vec![task.clone()]).await?;
-        let mut away = self.away(std::slice::from_ref(task));
-        let task = away.ask(async || self.client.task(&task.id).await).await?;
+    async fn one(&self, task: TaskView) -> anyhow::Result<u8> {
+        let task = self.ended(task).await?;
         let code = if self.args.ok_if_failed { exit::DONE } else { exit::of_task(&task) };
         if !self.args.results {
             print_end(&task, self.out)?;
             return Ok(code);
         }
         let output = match task.error {
-            None => Some(away.ask(async || self.client.result(&task.id).await).await?),
+            None => {
+                let mut away = self.away(std::slice::from_ref(&task));
+                Some(away.ask(async || self.client.result(&task.id).await).await?)
+            }
             Some(_) => None,
         };
         results::print(task, output, self.out)?;
@@ -155,11 +155,12 @@ impl<'a> Wait<'a> {
 
     /// One task of several, which has ended unless its result is to be printed.
     async fn task(&mut self, id: &str, task: TaskView) -> anyhow::Result<()> {
-        if self.args.results {
-            self.until_ended(vec![task.clone()]).await?;
-        }
         let mut away = self.away(std::slice::from_ref(&task));
-        let ended = away.ask(async || self.client.task(&task.id).await).await;
+        let ended = if self.args.results {
+            self.ended(task).await
+        } else {
+            away.ask(async || self.client.task(&task.id).await).await
+        };
         let ended = match ended {
             Ok(ended) => ended,
             Err(error) => return self.tell(id, error),
@@ -222,22 +223,47 @@ impl<'a> Wait<'a> {
         if self.args.results { Ok(self.outcomes.code()) } else { self.outcomes.print() }
     }
 
+    /// Waits for the end of one task, and shows how far it is.
+    async fn ended(&self, task: TaskView) -> anyhow::Result<TaskView> {
+        let mut task = task;
+        let mut away = self.away(std::slice::from_ref(&task));
+        let bar = bar(self.out, 1, Duration::ZERO);
+        while !task.is_ended() {
+            show_progress(&bar, &task);
+            task = away.ask(async || self.client.wait_task(&task.id, self.each()).await).await?;
+        }
+        bar.finish_and_clear();
+        Ok(task)
+    }
+
+    /// How long one request waits.
+    fn each(&self) -> Duration {
+        if self.out.shows_bars() { limits::BAR_INTERVAL } else { limits::PLAIN_WAIT }
+    }
+
     /// Waits for the end of all these. A task that is no longer known ends as well.
     async fn until_ended(&self, tasks: Vec<TaskView>) -> anyhow::Result<()> {
         let mut away = self.away(&tasks);
-        let mut pending: Vec<String> = Vec::with_capacity(tasks.len());
+        let mut open: Vec<TaskView> = Vec::with_capacity(tasks.len());
         for task in tasks.into_iter().filter(|task| !task.is_ended()) {
-            if !pending.contains(&task.id) {
-                pending.push(task.id);
+            if !open.iter().any(|other| other.id == task.id) {
+                open.push(task);
             }
         }
+        if let [task] = open.as_slice() {
+            return match self.ended(task.clone()).await {
+                Err(error) if !is_unknown(&error) => Err(error),
+                Ok(_) | Err(_) => Ok(()),
+            };
+        }
+        let mut pending: Vec<String> = open.into_iter().map(|task| task.id).collect();
         let total = pending.len();
         let bar = bar(self.out, wide(total), Duration::ZERO);
-        let each = if self.out.shows_bars() { limits::BAR_INTERVAL } else { limits::PLAIN_WAIT };
         let mut failed = 0;
         while !pending.is_empty() {
             let rest = pending.split_off(pending.len().min(limits::WAITED_TASKS));
-            let answer = away.ask(async || self.client.wait(pending.clone(), each).await).await;
+            let answer =
+                away.ask(async || self.client.wait(pending.clone(), self.each()).await).await;
             match answer {
                 Ok(answer) => {
                     let ends = answer.ended.iter();
@@ -252,10 +278,6 @@ impl<'a> Wait<'a> {
                     pending.extend(rest);
                 }
             }
-            let is_over = pending.is_empty();
-            if total == 1 && (is_over || self.shows_how_far(&pending, &bar, &mut away).await) {
-                continue;
-            }
             bar.set_position(wide(total.saturating_sub(pending.len())));
             bar.set_message(failed_message(wide(failed)));
         }
@@ -263,31 +285,24 @@ impl<'a> Wait<'a> {
         Ok(())
     }
 
-    /// Shows how far a single task is; false if nobody looks, or that is not known.
-    async fn shows_how_far(
-        &self,
-        pending: &[String],
-        bar: &ProgressBar,
-        away: &mut Away<'_>,
-    ) -> bool {
-        let [id] = pending else { return false };
-        if !self.out.shows_bars() {
-            return false;
-        }
-        let task = away.ask(async || self.client.task(id).await).await;
-        task.is_ok_and(|task| show_progress(bar, &task))
-    }
-
     fn away(&self, tasks: &[TaskView]) -> Away<'a> {
         Away::new(Waited::tasks(tasks), self.client, self.out)
     }
 }
 
+/// Whether the node does not know a task, or has forgotten it.
+fn is_unknown(error: &anyhow::Error) -> bool {
+    unknown_problem(error).is_some()
+}
+
 /// The task that the node does not know, if that is why it cannot be waited for.
 fn unknown(error: &anyhow::Error) -> Option<String> {
+    unknown_problem(error)?.task_id.clone()
+}
+
+fn unknown_problem(error: &anyhow::Error) -> Option<&Problem> {
     let ClientError::Api(problem) = error.downcast_ref()? else { return None };
-    // It is not known, or not any longer.
-    if matches!(problem.status, 404 | 410) { problem.task_id.clone() } else { None }
+    matches!(problem.status, 404 | 410).then_some(&**problem)
 }
 
 fn wide(count: usize) -> u64 {

@@ -52,7 +52,7 @@ impl Load {
 }
 
 async fn lane(socket: &Path, over: &AtomicBool) -> Vec<String> {
-    let client = Client::new(socket).unwrap();
+    let client = Client::new(socket);
     let mut ids = Vec::new();
     while !over.load(Ordering::Relaxed) {
         let mut spec = TaskSpec::new("debug/sleep");
@@ -79,7 +79,7 @@ impl Told {
             let runtime =
                 tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
-                let client = Client::new(Path::new(&socket)).unwrap();
+                let client = Client::new(Path::new(&socket));
                 let mut events = client.events(&types, None).await.unwrap();
                 connected.send(()).unwrap();
                 let mut told = Vec::new();

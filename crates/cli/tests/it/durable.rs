@@ -44,7 +44,7 @@ fn submit_all(socket: &Path, tasks: usize, accepted: &mpsc::SyncSender<()>) -> V
             // An answer may be lost with the owner: the task is not submitted twice for that.
             spec.idempotency_key = Some(format!("key {number}"));
             let id = loop {
-                let client = Client::new(socket).unwrap();
+                let client = Client::new(socket);
                 match client.submit(&spec, Duration::ZERO).await {
                     Ok(task) => break task.id,
                     Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
@@ -104,7 +104,7 @@ fn whoever_is_killed_what_was_accepted_ends_once_and_right() {
         let tasks = ant.ask(&["status", "--json"]).json()["node"]["tasks"].clone();
         tasks["queued"] == 0 && tasks["running"] == 0
     });
-    let client = Client::new(Path::new(&socket)).unwrap();
+    let client = Client::new(Path::new(&socket));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         for (number, id) in ids.iter().enumerate() {

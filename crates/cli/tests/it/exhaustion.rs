@@ -51,7 +51,7 @@ fn used(pid: u32) -> Duration {
 
 /// Runs so many tasks of `bytes` on `target`; all must succeed.
 fn run(owner: &Node, target: &str, tasks: usize, bytes: usize) {
-    let client = Client::new(Path::new(owner.text("socket"))).unwrap();
+    let client = Client::new(Path::new(owner.text("socket")));
     let lane = async |tasks: usize| {
         for _ in 0..tasks {
             let mut spec = TaskSpec::new("debug/echo");

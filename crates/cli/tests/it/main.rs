@@ -36,6 +36,7 @@ mod power;
 mod printing;
 mod recovering;
 mod release;
+mod requests;
 mod shapes;
 mod slow_disk;
 mod stopping;

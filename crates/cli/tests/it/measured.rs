@@ -34,7 +34,7 @@ pub(crate) fn sum(page: &BTreeMap<String, f64>, name: &str, labels: &[&str]) -> 
 }
 
 async fn run(socket: &Path, target: &str) {
-    let client = Client::new(socket).unwrap();
+    let client = Client::new(socket);
     let lanes = (0..10).map(async |_| {
         for _ in 0..TASKS / 10 {
             let mut spec = TaskSpec::new("debug/echo");

@@ -255,7 +255,7 @@ impl Caller {
         let start = Instant::now();
         runtime.block_on(async {
             loop {
-                let client = Client::new(Path::new(&self.socket)).unwrap();
+                let client = Client::new(Path::new(&self.socket));
                 if let Some(answer) = ask(&client).await {
                     return answer;
                 }

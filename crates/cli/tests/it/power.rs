@@ -75,7 +75,7 @@ impl Disk {
 fn submit(socket: &Path, over: &AtomicBool, told: &mpsc::SyncSender<()>) -> Vec<String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let client = Client::new(socket).unwrap();
+        let client = Client::new(socket);
         let mut ids = Vec::new();
         while !over.load(Ordering::Relaxed) {
             let mut spec = TaskSpec::new("text/upper");
@@ -121,7 +121,7 @@ fn lost(disk: &Disk, cuts: usize, shell: &str) -> (usize, usize) {
         let node = Node::up_in_after(home, shell, &["--slots", "0"]);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let gone = runtime.block_on(async {
-            let client = Client::new(Path::new(node.text("socket"))).unwrap();
+            let client = Client::new(Path::new(node.text("socket")));
             let mut gone = Vec::new();
             for id in &ids {
                 if client.task(id).await.is_err() {

@@ -49,7 +49,7 @@ const MEMBERS: u64 = 4_096;
 /// Submits as many at once. `told` counts those that are answered.
 fn submit_groups(socket: &Path, told: &AtomicUsize) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let client = Client::new(socket).unwrap();
+    let client = Client::new(socket);
     let submits = (0..GROUPS).map(|_| async {
         let members = RangeSpec { from: 1, to: MEMBERS, step: 1 };
         let batch = BatchSpec {

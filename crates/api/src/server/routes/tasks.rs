@@ -31,7 +31,7 @@ use crate::{
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct SubmitParams {
+pub(super) struct WaitParams {
     /// How long to wait for the end.
     #[serde(default)]
     wait_ms: u64,
@@ -39,7 +39,7 @@ pub(super) struct SubmitParams {
 
 pub(super) async fn submit(
     State(cx): State<Context>,
-    Params(params): Params<SubmitParams>,
+    Params(params): Params<WaitParams>,
     JsonBody(spec): JsonBody<TaskSpec>,
 ) -> Result<impl IntoResponse, Problem> {
     let _waits = if params.wait_ms > 0 { Some(cx.poll()?) } else { None };
@@ -50,17 +50,22 @@ pub(super) async fn submit(
     let handle = cx.manager.distribute_task(task, targets).await?;
     let id = handle.id();
     if params.wait_ms > 0 {
-        let longest = Duration::from_millis(params.wait_ms).min(limits::LONG_POLL);
-        tokio::select! {
-            // However it went, it is read from the task itself.
-            _ = handle.end() => {}
-            () = tokio::time::sleep(longest) => {}
-            () = cx.stop.cancelled() => {}
-        }
+        until_over(&cx, params.wait_ms, handle.end()).await;
     }
     let task = show_id(&cx, id).await?;
     let status = if task.is_ended() { StatusCode::OK } else { StatusCode::ACCEPTED };
     Ok((status, [(header::LOCATION, format!("/v1/tasks/{id}"))], Json(task)))
+}
+
+/// Waits for the end of a task, for at most `wait_ms`, while the node runs. How the task ended is read
+/// from the task itself.
+async fn until_over<T>(cx: &Context, wait_ms: u64, end: impl Future<Output = T>) {
+    let longest = Duration::from_millis(wait_ms).min(limits::LONG_POLL);
+    tokio::select! {
+        _ = end => {}
+        () = tokio::time::sleep(longest) => {}
+        () = cx.stop.cancelled() => {}
+    }
 }
 
 /// The task, and the names of its targets.
@@ -159,8 +164,13 @@ pub(super) async fn waiting(State(cx): State<Context>) -> Result<Json<List<Waits
 pub(super) async fn show(
     State(cx): State<Context>,
     Named(selector): Named,
+    Params(params): Params<WaitParams>,
 ) -> Result<Json<TaskView>, Problem> {
+    let _waits = if params.wait_ms > 0 { Some(cx.poll()?) } else { None };
     let id = select::task(&cx.manager, &selector).await?;
+    if params.wait_ms > 0 {
+        until_over(&cx, params.wait_ms, cx.manager.wait_ended(id)).await;
+    }
     Ok(Json(show_id(&cx, id).await?))
 }
 

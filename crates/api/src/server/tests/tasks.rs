@@ -135,6 +135,29 @@ async fn a_task_is_waited_for_read_too_early_and_cancelled() {
 }
 
 #[tokio::test]
+async fn task_is_shown_once_it_has_ended_or_after_the_wait() {
+    let server = Fixture::running().await;
+    let sleep =
+        |ms| TaskSpec { params: [("ms".to_owned(), ms)].into(), ..TaskSpec::new("debug/sleep") };
+    let submit = async |ms: &str| {
+        let spec = sleep(ms.to_owned());
+        server.client.submit(&spec, Duration::ZERO).await.unwrap().id
+    };
+    let (short, endless) = (submit("300").await, submit("3600000").await);
+    let task = server.client.wait_task(&short, Duration::from_secs(60)).await.unwrap();
+    assert_eq!((task.state.as_str(), task.output_bytes), ("succeeded", Some(0)));
+    let again = server.client.wait_task(&short, Duration::from_secs(60)).await.unwrap();
+    assert_eq!(again, task);
+    let task = server.client.wait_task(&endless, Duration::from_millis(20)).await.unwrap();
+    assert_eq!(task.state, "running");
+    let unknown = "019aa2c4-0000-7000-8000-0000008f3a21";
+    let error = server.client.wait_task(unknown, Duration::from_secs(60)).await.unwrap_err();
+    assert_eq!(error.code(), "not_found");
+    server.client.cancel(&endless, "").await.unwrap();
+    server.end().await;
+}
+
+#[tokio::test]
 async fn the_one_that_is_named_is_cancelled_for_a_reason_of_some_length() {
     let server = Fixture::running().await;
     let sleep = with(spec("debug/sleep", ""), &[("ms", "3600000")]);

@@ -5,7 +5,7 @@ use meshwork_api::Problem;
 use super::*;
 
 fn client() -> Client {
-    Client::new("/home/o'neil/.mesh/api.sock").expect("a client")
+    Client::new("/home/o'neil/.mesh/api.sock")
 }
 
 fn unreachable() -> ClientError {

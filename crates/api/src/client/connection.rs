@@ -1,0 +1,232 @@
+//! HTTP/1 over the node's socket.
+//!
+//! Owns the one connection that is kept for the next request. Absent on purpose: what is asked, and
+//! what an answer means (the client).
+
+use std::{
+    io,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::{BodyExt, Full};
+use hyper::{
+    Method, Request, Response, StatusCode,
+    body::Incoming,
+    client::conn::http1::{self, SendRequest},
+    header::{CONTENT_TYPE, HOST},
+};
+use hyper_util::rt::TokioIo;
+use serde::Serialize;
+use tokio::{net::UnixStream, time::Instant};
+
+use super::ClientError;
+use crate::limits;
+
+#[cfg(test)]
+mod tests;
+
+type Sender = SendRequest<Full<Bytes>>;
+
+/// One request.
+#[derive(Clone, Debug)]
+pub(super) struct Call {
+    method: Method,
+    path: String,
+    body: Bytes,
+    last_event_id: Option<u64>,
+    /// From sending it until the whole answer is read.
+    within: Duration,
+    /// Whether the node may read it twice: it changes nothing there.
+    repeatable: bool,
+}
+
+impl Call {
+    /// Reads something.
+    pub(super) fn get(path: impl Into<String>) -> Self {
+        Self { repeatable: true, ..Self::new(Method::GET, path) }
+    }
+
+    /// May change something.
+    pub(super) fn new(method: Method, path: impl Into<String>) -> Self {
+        Self {
+            method,
+            path: path.into(),
+            body: Bytes::new(),
+            last_event_id: None,
+            within: limits::ANSWER_TIMEOUT,
+            repeatable: false,
+        }
+    }
+
+    pub(super) fn with_body(self, body: &impl Serialize) -> Result<Self, ClientError> {
+        let body = serde_json::to_vec(body);
+        let body = body.map_err(|error| ClientError::Protocol { what: error.to_string() })?;
+        Ok(Self { body: body.into(), ..self })
+    }
+
+    /// Lets the node wait for this long before it answers.
+    pub(super) fn waiting(self, wait: Duration) -> Self {
+        Self { within: limits::ANSWER_TIMEOUT.saturating_add(wait), ..self }
+    }
+
+    pub(super) fn within(self, within: Duration) -> Self {
+        Self { within, ..self }
+    }
+
+    pub(super) fn repeatable(self) -> Self {
+        Self { repeatable: true, ..self }
+    }
+
+    pub(super) fn after_event(self, last_event_id: Option<u64>) -> Self {
+        Self { last_event_id, ..self }
+    }
+
+    fn request(&self) -> Result<Request<Full<Bytes>>, ClientError> {
+        let mut request = Request::builder()
+            .method(&self.method)
+            .uri(&self.path)
+            .header(HOST, "localhost")
+            .header(CONTENT_TYPE, "application/json");
+        if let Some(id) = self.last_event_id {
+            request = request.header("last-event-id", id);
+        }
+        let request = request.body(Full::new(self.body.clone()));
+        request.map_err(|error| ClientError::Protocol { what: error.to_string() })
+    }
+}
+
+/// The way to a node. Clones share the connection that is kept.
+#[derive(Clone, Debug)]
+pub(super) struct Connection {
+    path: Arc<Path>,
+    /// At most one: commands ask one thing after the other, and the node has few places.
+    idle: Arc<Mutex<Option<Idle>>>,
+}
+
+/// A connection whose last answer was read.
+#[derive(Debug)]
+struct Idle {
+    sender: Sender,
+    since: Instant,
+}
+
+impl Connection {
+    /// The way to the node whose socket is at `path`. Nothing is connected yet.
+    pub(super) fn new(path: &Path) -> Self {
+        Self { path: path.into(), idle: Arc::default() }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The status and the whole body of the answer, in the time that the call has.
+    pub(super) async fn ask(&self, call: &Call) -> Result<(StatusCode, Bytes), ClientError> {
+        let exchange = async {
+            let answer = self.send(call).await?;
+            Ok((answer.status(), self.whole(answer).await?))
+        };
+        tokio::time::timeout(call.within, exchange).await.unwrap_or_else(|_| {
+            let source = io::Error::new(io::ErrorKind::TimedOut, "operation timed out");
+            Err(ClientError::Broken { path: self.path.to_path_buf(), source })
+        })
+    }
+
+    /// Sends a request on the kept connection. If the node has closed that one, a new connection
+    /// takes its place, unless the request may have been read and must not be read twice.
+    pub(super) async fn send(&self, call: &Call) -> Result<Answer, ClientError> {
+        let mut request = call.request()?;
+        if let Some(mut sender) = self.take_idle()
+            && sender.ready().await.is_ok()
+        {
+            let mut failed = match sender.try_send_request(request).await {
+                Ok(response) => return Ok(self.answer(response, sender)),
+                Err(failed) => failed,
+            };
+            request = match failed.take_message() {
+                Some(unsent) => unsent,
+                None if call.repeatable => call.request()?,
+                None => return Err(broken(failed.into_error(), &self.path)),
+            };
+        }
+        let mut sender = self.connect().await?;
+        let response = sender.send_request(request).await;
+        Ok(self.answer(response.map_err(|error| broken(error, &self.path))?, sender))
+    }
+
+    /// The rest of an answer; the connection is kept for the next request.
+    pub(super) async fn whole(&self, mut answer: Answer) -> Result<Bytes, ClientError> {
+        let mut body = BytesMut::new();
+        while let Some(chunk) = answer.chunk().await? {
+            if body.len() + chunk.len() > limits::ANSWER_BYTES {
+                let what = format!("an answer of more than {} bytes", limits::ANSWER_BYTES);
+                return Err(ClientError::Protocol { what });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        let idle = Idle { sender: answer.sender, since: Instant::now() };
+        *self.idle.lock().unwrap_or_else(PoisonError::into_inner) = Some(idle);
+        Ok(body.freeze())
+    }
+
+    fn take_idle(&self) -> Option<Sender> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        (idle.since.elapsed() < limits::CLIENT_IDLE).then_some(idle.sender)
+    }
+
+    async fn connect(&self) -> Result<Sender, ClientError> {
+        let stream = UnixStream::connect(&self.path)
+            .await
+            .map_err(|source| ClientError::Unreachable { path: self.path.to_path_buf(), source })?;
+        let (sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(|e| broken(e, &self.path))?;
+        // It ends with `sender`, or when the node closes it.
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "the connection with the node ended early");
+            }
+        });
+        Ok(sender)
+    }
+
+    fn answer(&self, response: Response<Incoming>, sender: Sender) -> Answer {
+        Answer { response, sender, path: Arc::clone(&self.path) }
+    }
+}
+
+/// An answer whose body is not read yet. Dropped before its end, it closes its connection.
+#[derive(Debug)]
+pub(super) struct Answer {
+    response: Response<Incoming>,
+    sender: Sender,
+    path: Arc<Path>,
+}
+
+impl Answer {
+    pub(super) fn status(&self) -> StatusCode {
+        self.response.status()
+    }
+
+    /// The next part of the body; none at its end.
+    pub(super) async fn chunk(&mut self) -> Result<Option<Bytes>, ClientError> {
+        while let Some(frame) = self.response.body_mut().frame().await {
+            let frame = frame.map_err(|error| broken(error, &self.path))?;
+            // Trailers mean nothing here.
+            if let Ok(chunk) = frame.into_data() {
+                return Ok(Some(chunk));
+            }
+        }
+        Ok(None)
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+fn broken(error: hyper::Error, path: &Path) -> ClientError {
+    ClientError::Broken { path: path.to_owned(), source: io::Error::other(error) }
+}

@@ -1,0 +1,192 @@
+//! A client against a small server that counts connections and requests.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::UnixListener,
+    sync::Notify,
+};
+
+use super::*;
+use crate::Client;
+
+/// What the server does with the requests of one connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Habit {
+    /// Answers every request.
+    Answers,
+    /// Answers one request, then closes the connection.
+    ClosesAfterOne,
+    /// Answers requests until it is told to close the connection.
+    ClosesWhenTold,
+    /// Answers one request, reads the next one and closes the connection.
+    CutsSecond,
+    /// Reads one request and closes the connection.
+    CutsFirst,
+    /// Answers nothing.
+    Waits,
+}
+
+struct Fixture {
+    _home: tempfile::TempDir,
+    client: Client,
+    connections: Arc<AtomicUsize>,
+    requests: Arc<AtomicUsize>,
+    close: Arc<Notify>,
+}
+
+impl Fixture {
+    fn new(habit: Habit) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("api.sock");
+        let listener = UnixListener::bind(&path).unwrap();
+        let (connections, requests) = <(Arc<AtomicUsize>, Arc<AtomicUsize>)>::default();
+        let counted = (Arc::clone(&connections), Arc::clone(&requests));
+        let close = Arc::<Notify>::default();
+        let closes = Arc::clone(&close);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                counted.0.fetch_add(1, Ordering::SeqCst);
+                let (requests, closes) = (Arc::clone(&counted.1), Arc::clone(&closes));
+                tokio::spawn(async move {
+                    tokio::select! {
+                        () = serve(stream, habit, requests) => {}
+                        () = closes.notified(), if habit == Habit::ClosesWhenTold => {}
+                    }
+                });
+            }
+        });
+        Self { _home: home, client: Client::new(&path), connections, requests, close }
+    }
+
+    /// Connections and requests that the server saw.
+    fn seen(&self) -> (usize, usize) {
+        (self.connections.load(Ordering::SeqCst), self.requests.load(Ordering::SeqCst))
+    }
+}
+
+async fn serve(mut stream: UnixStream, habit: Habit, requests: Arc<AtomicUsize>) {
+    for number in 1.. {
+        if !read_request(&mut stream).await {
+            return;
+        }
+        requests.fetch_add(1, Ordering::SeqCst);
+        match (habit, number) {
+            (Habit::CutsFirst, _) | (Habit::CutsSecond, 2) => return,
+            (Habit::Waits, _) => std::future::pending().await,
+            _ => {}
+        }
+        let body = r#"{"draining":true,"held":0}"#;
+        let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        stream.write_all(answer.as_bytes()).await.unwrap();
+        if habit == Habit::ClosesAfterOne {
+            return;
+        }
+    }
+}
+
+/// Reads a request whole; false at the end of the connection.
+async fn read_request(stream: &mut UnixStream) -> bool {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        match stream.read_u8().await {
+            Ok(byte) => head.push(byte),
+            Err(_) => return false,
+        }
+    }
+    let head = String::from_utf8(head).unwrap();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+    let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
+    stream.read_exact(&mut body).await.is_ok()
+}
+
+#[tokio::test]
+async fn requests_in_turn_share_one_connection() {
+    let server = Fixture::new(Habit::Answers);
+    for _ in 0..3 {
+        server.client.metrics().await.unwrap();
+        assert!(server.client.clone().drain(true).await.unwrap().draining);
+    }
+    assert_eq!(server.seen(), (1, 6));
+}
+
+#[tokio::test]
+async fn requests_at_once_have_connections_of_their_own_and_one_is_kept() {
+    let server = Fixture::new(Habit::Answers);
+    let both = tokio::join!(server.client.metrics(), server.client.metrics());
+    both.0.and(both.1).unwrap();
+    assert_eq!(server.seen(), (2, 2));
+    server.client.metrics().await.unwrap();
+    assert_eq!(server.seen(), (2, 3));
+}
+
+#[tokio::test]
+async fn closed_connection_is_replaced_before_anything_is_sent() {
+    let server = Fixture::new(Habit::ClosesAfterOne);
+    for number in 1..4 {
+        assert!(server.client.drain(true).await.unwrap().draining);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        assert_eq!(server.seen(), (number, number));
+    }
+}
+
+#[tokio::test]
+async fn connection_that_closes_at_this_moment_is_replaced() {
+    let server = Fixture::new(Habit::ClosesWhenTold);
+    for number in 1..=20 {
+        assert!(server.client.drain(true).await.unwrap().draining, "{number}");
+        assert_eq!(server.seen(), (number, number));
+        server.close.notify_one();
+        // The server closes; the client's end is not woken yet, or is about to be.
+        for _ in 0..number % 4 + 1 {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn request_cut_on_a_kept_connection_is_repeated_if_it_changes_nothing() {
+    let server = Fixture::new(Habit::CutsSecond);
+    server.client.metrics().await.unwrap();
+    server.client.metrics().await.unwrap();
+    assert_eq!(server.seen(), (2, 3));
+}
+
+#[tokio::test]
+async fn request_that_changes_something_is_not_sent_twice() {
+    let server = Fixture::new(Habit::CutsSecond);
+    server.client.metrics().await.unwrap();
+    let error = server.client.drain(true).await.unwrap_err();
+    assert_eq!((error.code(), error.is_retryable()), ("broken", true));
+    assert_eq!(server.seen(), (1, 2));
+}
+
+#[tokio::test]
+async fn request_cut_on_a_new_connection_is_not_repeated() {
+    let server = Fixture::new(Habit::CutsFirst);
+    assert_eq!(server.client.metrics().await.unwrap_err().code(), "broken");
+    assert_eq!(server.seen(), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn connection_idle_for_long_is_not_used_again() {
+    let server = Fixture::new(Habit::Answers);
+    server.client.metrics().await.unwrap();
+    tokio::time::advance(limits::CLIENT_IDLE - Duration::from_millis(1)).await;
+    server.client.metrics().await.unwrap();
+    assert_eq!(server.seen(), (1, 2));
+    tokio::time::advance(limits::CLIENT_IDLE).await;
+    server.client.metrics().await.unwrap();
+    assert_eq!(server.seen(), (2, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn node_that_does_not_answer_is_given_up() {
+    let server = Fixture::new(Habit::Waits);
+    let start = Instant::now();
+    let error = server.client.metrics().await.unwrap_err();
+    let ClientError::Broken { source, .. } = &error else { panic!("{error:?}") };
+    assert_eq!(source.kind(), io::ErrorKind::TimedOut);
+    assert_eq!(start.elapsed().as_secs(), limits::ANSWER_TIMEOUT.as_secs());
+}

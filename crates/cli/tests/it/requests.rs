@@ -1,0 +1,105 @@
+//! How many connections and requests a command makes.
+
+use std::{
+    io::{self, Read, Write},
+    net::Shutdown,
+    os::unix::net::{UnixListener, UnixStream},
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    thread,
+};
+
+use tempfile::TempDir;
+
+use crate::support::{Answer, Node, ask};
+
+/// A socket in a home of its own that passes everything on to a node and counts it.
+struct Counter {
+    home: TempDir,
+    seen: Arc<Mutex<Seen>>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    connections: usize,
+    /// Whatever the commands sent.
+    sent: Vec<u8>,
+}
+
+impl Counter {
+    fn before(node: &Node) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(home.path().join("api.sock")).unwrap();
+        let seen = Arc::<Mutex<Seen>>::default();
+        let (socket, counted) = (PathBuf::from(node.text("socket")), Arc::clone(&seen));
+        thread::spawn(move || {
+            for client in listener.incoming() {
+                counted.lock().unwrap().connections += 1;
+                pass_on(client.unwrap(), UnixStream::connect(&socket).unwrap(), &counted);
+            }
+        });
+        Self { home, seen }
+    }
+
+    /// The answer to a command, and the connections and requests that it made.
+    fn ask(&self, args: &[&str]) -> (Answer, (usize, usize)) {
+        *self.seen.lock().unwrap() = Seen::default();
+        let answer = ask(self.home.path(), args);
+        let seen = self.seen.lock().unwrap();
+        let requests = String::from_utf8_lossy(&seen.sent).matches(" HTTP/1.1\r\n").count();
+        (answer, (seen.connections, requests))
+    }
+}
+
+fn pass_on(client: UnixStream, node: UnixStream, seen: &Arc<Mutex<Seen>>) {
+    let (mut from_client, mut to_node) = (client.try_clone().unwrap(), node.try_clone().unwrap());
+    let seen = Arc::clone(seen);
+    thread::spawn(move || {
+        let mut bytes = [0; 4_096];
+        while let Ok(read @ 1..) = from_client.read(&mut bytes) {
+            seen.lock().unwrap().sent.extend_from_slice(&bytes[..read]);
+            if to_node.write_all(&bytes[..read]).is_err() {
+                break;
+            }
+        }
+        to_node.shutdown(Shutdown::Both).ok();
+    });
+    thread::spawn(move || {
+        io::copy(&mut &node, &mut &client).ok();
+        client.shutdown(Shutdown::Both).ok();
+    });
+}
+
+fn submitted(node: &Node, args: &[&str]) -> String {
+    let answer = node.ask(&[&["submit"], args].concat());
+    assert_eq!(answer.code, 0, "{answer:?}");
+    answer.stdout.trim().to_owned()
+}
+
+#[test]
+fn command_makes_few_requests_on_one_connection() {
+    let node = Node::up(&[]);
+    let counter = Counter::before(&node);
+    let sleep = |ms: &str| submitted(&node, &["debug/sleep", "--param", &format!("ms={ms}")]);
+    let (ended, endless) = (sleep("0"), sleep("3600000"));
+    assert_eq!(node.ask(&["wait", &ended]).code, 0);
+    let group = submitted(&node, &["--array", "1-3", "text/upper"]);
+    assert_eq!(node.ask(&["wait", &group]).code, 0);
+    let cases: [(&[&str], usize); 10] = [
+        (&["wait", &sleep("1000")], 2),
+        (&["wait", &sleep("1000"), "--results"], 3),
+        (&["wait", &ended], 1),
+        (&["wait", &group], 2),
+        (&["task", "show", &ended], 1),
+        (&["task", "show", &group], 2),
+        (&["task", "explain", &endless], 1),
+        (&["task", "result", &ended], 2),
+        (&["task", "cancel", &endless], 1),
+        (&["task", "retry", &endless], 1),
+    ];
+    for (args, most) in cases {
+        let (answer, (connections, requests)) = counter.ask(args);
+        assert_eq!(answer.code, 0, "{args:?}: {answer:?}");
+        assert_eq!((connections, requests), (1, most), "{args:?}");
+    }
+}
