@@ -14,8 +14,8 @@ use crate::{
     types::{
         AcceptAnswer, AcceptPatch, BackupRequest, CancelRequest, DialAnswer, DialRequest,
         DrainAnswer, DrainRequest, FindRequest, HandlerView, HealthView, List, NodeView, PeerPatch,
-        PeerView, PingAnswer, Problem, StopAnswer, StopRequest, TaskCounts, TaskSpec, TaskView,
-        TrustAnswer, WaitAnswer, WaitRequest, WaitsView,
+        PeerView, PingAnswer, Problem, StopAnswer, StopRequest, TaskCounts, TaskSpec, TaskState,
+        TaskView, TrustAnswer, WaitAnswer, WaitRequest, WaitsView,
     },
 };
 
@@ -37,7 +37,7 @@ pub struct Client {
 #[derive(Clone, Debug, Default)]
 pub struct TaskQuery {
     /// Only those in one of these states; empty: all.
-    pub states: Vec<String>,
+    pub states: Vec<TaskState>,
     /// Only those of this handler.
     pub handler: Option<String>,
     /// Only members of this group.
@@ -256,7 +256,7 @@ impl Client {
     ///
     /// As for [`Self::node`]; a state or the cursor is not one of the list.
     pub async fn tasks(&self, query: &TaskQuery) -> Result<List<TaskView>, ClientError> {
-        let mut path = format!("/v1/tasks?state={}", segment(&query.states.join(",")));
+        let mut path = format!("/v1/tasks?state={}", segment(&words(&query.states)));
         if let Some(handler) = &query.handler {
             path.push_str(&format!("&handler={}", segment(handler)));
         }
@@ -412,6 +412,11 @@ fn refusal(body: &[u8]) -> ClientError {
 
 fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, ClientError> {
     serde_json::from_slice(body).map_err(|error| ClientError::Protocol { what: error.to_string() })
+}
+
+/// Words as one value of a query.
+fn words(words: &[impl ToString]) -> String {
+    words.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
 
 /// `text` as one segment of a path, or one value of a query.

@@ -9,7 +9,8 @@
 //! [`Problem`]s (`application/problem+json`, RFC 9457) with the same codes as in the library and
 //! on the wire. Times are RFC 3339 in UTC, durations milliseconds in fields that end in `_ms`
 //! (with a fraction where they are measured), sizes bytes. A peer is named by its id in `peer`, or by its
-//! part in `worker`. Fields are only ever added.
+//! part in `worker`. Fields and words are only ever added; a reader keeps a word that it does not know
+//! as it came (`Other` in every enum of [`types`]).
 //!
 //! | route | does |
 //! |---|---|
@@ -26,7 +27,7 @@
 //! | `POST /v1/tasks` | [`TaskSpec`]: submit; `?wait_ms=` waits for the end that long |
 //! | `GET /v1/tasks` | [`List`] of [`TaskView`]; `?state=&handler=&group=&limit=` |
 //! | `GET /v1/tasks/summary` | [`TaskCounts`] |
-//! | `GET /v1/tasks/{t}`, also as `…/explain` | one task: why it waits, or how it came to its end |
+//! | `GET /v1/tasks/{t}`, also as `…/explain` | one task: why it waits, or how it came to its end; `?wait_ms=` waits for the end that long |
 //! | `GET /v1/tasks/{t}/result` | the bytes of its result |
 //! | `POST /v1/tasks/{t}/cancel` | [`CancelRequest`] |
 //! | `POST /v1/tasks/{t}/retry` | submit one like it, which did not succeed, anew |
@@ -44,7 +45,7 @@
 //! | `POST /v1/drain` | [`DrainRequest`]: take no work, or take it again |
 //! | `POST /v1/shutdown` | [`StopRequest`]: stop the node |
 //!
-//! `/v1/events` takes `?types=` (types of [`EVENT_TYPES`] and starts such as `task.`, separated by
+//! `/v1/events` takes `?types=` (types of [`EventType`] and starts such as `task.`, separated by
 //! commas) and goes on after the event that the header `Last-Event-ID` names. The latest
 //! [`limits::EVENTS`] are kept; where some are missing there is an event `gap`.
 //!
@@ -95,12 +96,15 @@ pub use self::{
     server::Server,
     socket::BindError,
     types::{
-        AcceptAnswer, AcceptPatch, AttemptView, BackupRequest, BatchMembers, BatchSpec,
-        CancelRequest, CapacityView, ConnectionCounts, DialAnswer, DialRequest, DrainAnswer,
-        DrainRequest, EVENT_TYPES, EndedTask, ErrorView, EventView, FindRequest, GroupStory,
-        GroupView, HandlerView, HealthView, KeyCopyView, List, MemberResult, MemberSpec, NodeView,
-        ObstacleView, OfferView, ParamView, Payload, PeerPatch, PeerView, PingAnswer, Problem,
-        ProgressView, RangeSpec, RetryAnswer, StopAnswer, StopRequest, TaskCounts, TaskSpec,
-        TaskView, TrustAnswer, WaitAnswer, WaitRequest, WaitingMembers, WaitingView, WaitsView,
+        AcceptAnswer, AcceptPatch, AcceptRule, AttemptView, BackupRequest, BatchMembers, BatchSpec,
+        CancelRequest, CancelledBy, CapacityView, ConnectionCounts, DialAnswer, DialRequest,
+        DrainAnswer, DrainRequest, Durability, EndedTask, ErrorCode, ErrorView, EventType,
+        EventView, ExpiredLimit, FindRequest, GroupState, GroupStory, GroupView, HandlerView,
+        HealthState, HealthView, KeyCopySign, KeyCopyView, List, MemberResult, MemberSpec,
+        MemberState, NodeState, NodeView, ObstacleCode, ObstacleView, OfferView, ParamView,
+        Payload, PeerPatch, PeerPath, PeerState, PeerView, PingAnswer, Problem, ProgressView,
+        RangeSpec, RetryAnswer, StopAnswer, StopRequest, TaskCounts, TaskSpec, TaskState, TaskView,
+        Transport, TrustAnswer, WaitAnswer, WaitCode, WaitRequest, WaitingMembers, WaitingView,
+        WaitsView,
     },
 };

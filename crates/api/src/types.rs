@@ -16,31 +16,36 @@ mod spec;
 mod task;
 #[cfg(test)]
 mod tests;
+mod words;
 
-pub(crate) use self::{
-    event::GAP,
-    group::INDEX,
-    node::{micros, millis, rules, wide},
-};
 pub use self::{
-    event::{EVENT_TYPES, EventView},
+    event::{EventType, EventView},
     group::{
-        BatchMembers, BatchSpec, GroupStory, GroupView, MemberResult, MemberSpec, RangeSpec,
-        RetryAnswer, WaitingMembers,
+        BatchMembers, BatchSpec, GroupState, GroupStory, GroupView, MemberResult, MemberSpec,
+        MemberState, RangeSpec, RetryAnswer, WaitingMembers,
     },
     handler::{HandlerView, OfferView, ParamView},
     node::{
-        AcceptAnswer, AcceptPatch, BackupRequest, CapacityView, ConnectionCounts, DrainAnswer,
-        DrainRequest, HealthView, KeyCopyView, NodeView, StopAnswer, StopRequest, TaskCounts,
+        AcceptAnswer, AcceptPatch, AcceptRule, BackupRequest, CapacityView, ConnectionCounts,
+        DrainAnswer, DrainRequest, HealthState, HealthView, KeyCopySign, KeyCopyView, NodeState,
+        NodeView, StopAnswer, StopRequest, TaskCounts,
     },
     payload::Payload,
-    peer::{DialAnswer, DialRequest, FindRequest, PeerPatch, PeerView, PingAnswer, TrustAnswer},
-    problem::Problem,
+    peer::{
+        DialAnswer, DialRequest, FindRequest, PeerPatch, PeerPath, PeerState, PeerView, PingAnswer,
+        Transport, TrustAnswer,
+    },
+    problem::{ErrorCode, Problem},
     spec::TaskSpec,
     task::{
-        AttemptView, CancelRequest, EndedTask, ErrorView, ObstacleView, ProgressView, TaskView,
-        WaitAnswer, WaitRequest, WaitingView, WaitsView,
+        AttemptView, CancelRequest, CancelledBy, Durability, EndedTask, ErrorView, ExpiredLimit,
+        ObstacleCode, ObstacleView, ProgressView, TaskState, TaskView, WaitAnswer, WaitCode,
+        WaitRequest, WaitingView, WaitsView,
     },
+};
+pub(crate) use self::{
+    group::INDEX,
+    node::{micros, millis, rules, wide},
 };
 
 /// A list, or the first part of one.

@@ -1,6 +1,6 @@
 //! What the exit codes mean, and which one a task's end gives.
 
-use meshwork_api::TaskView;
+use meshwork_api::{ErrorCode, TaskView};
 
 #[cfg(test)]
 mod tests;
@@ -33,38 +33,83 @@ pub(crate) const INTERRUPTED: u8 = 130;
 /// The exit code of `run` and `wait` for a task that has ended.
 pub(crate) fn of_task(task: &TaskView) -> u8 {
     let Some(error) = &task.error else { return DONE };
-    match error.code.as_str() {
-        "expired" | "timed_out" => TIME_LIMIT,
-        "unknown_handler" => NO_HANDLER,
-        "refused" => REFUSED,
-        // Nothing that the task did.
-        "lost" | "cancelled" => OWN_FAILURE,
-        _ => error.exit.filter(|exit| (1..=LAST_OF_TASK).contains(exit)).unwrap_or(FAILED),
-    }
+    let own = || error.exit.filter(|exit| (1..=LAST_OF_TASK).contains(exit)).unwrap_or(FAILED);
+    listed(&OF_TASK, &error.code).unwrap_or_else(own)
 }
 
 /// The last code that is a task's own.
 const LAST_OF_TASK: u8 = 123;
 
 /// The exit code for an error of the API, by its code.
-pub(crate) fn of_code(code: &str) -> u8 {
-    match code {
-        "unreachable" => UNREACHABLE,
-        "not_found" | "forgotten" | "peer_not_found" | "ambiguous" => NOT_FOUND,
-        "denied" | "not_accepted" | "not_admitted" | "wrong_network" => DENIED,
-        "bad_request" | "invalid_task" | "too_large" | "unknown_family" | "bad_config" => USAGE,
-        _ => FAILED,
-    }
+pub(crate) fn of_code(code: &ErrorCode) -> u8 {
+    listed(&ALONE, code).unwrap_or(FAILED)
 }
 
-/// The exit code for the same error beside a task, whose own codes end at 123.
-pub(crate) fn beside_task(code: &str) -> u8 {
-    match code {
-        "unknown_handler" => NO_HANDLER,
-        "denied" | "not_accepted" | "not_admitted" | "wrong_network" | "queue_full"
-        | "disk_full" | "busy" | "recovering" | "shutting_down" | "conflict" => REFUSED,
-        "time_limit" => TIME_LIMIT,
-        "interrupted" => INTERRUPTED,
-        _ => OWN_FAILURE,
-    }
+/// The exit code for an error with this code beside a task, whose own codes end at 123.
+pub(crate) fn beside_task(code: &ErrorCode) -> u8 {
+    listed(&BESIDE_TASK, code).unwrap_or(OWN_FAILURE)
 }
+
+/// Codes by the exit code that they give.
+type Exits = [(u8, &'static [ErrorCode])];
+
+fn listed(exits: &Exits, code: &ErrorCode) -> Option<u8> {
+    exits.iter().find(|(_, codes)| codes.contains(code)).map(|(exit, _)| *exit)
+}
+
+/// Of tasks, in place of an exit code of their own.
+const OF_TASK: [(u8, &[ErrorCode]); 4] = [
+    (TIME_LIMIT, &[ErrorCode::Expired, ErrorCode::TimedOut]),
+    (NO_HANDLER, &[ErrorCode::UnknownHandler]),
+    (REFUSED, &[ErrorCode::Refused]),
+    // Nothing that the task did.
+    (OWN_FAILURE, &[ErrorCode::Lost, ErrorCode::Cancelled]),
+];
+
+/// Of commands whose exit code is their own.
+const ALONE: [(u8, &[ErrorCode]); 4] = [
+    (UNREACHABLE, &[ErrorCode::Unreachable]),
+    (
+        NOT_FOUND,
+        &[ErrorCode::NotFound, ErrorCode::Forgotten, ErrorCode::PeerNotFound, ErrorCode::Ambiguous],
+    ),
+    (
+        DENIED,
+        &[
+            ErrorCode::Denied,
+            ErrorCode::NotAccepted,
+            ErrorCode::NotAdmitted,
+            ErrorCode::WrongNetwork,
+        ],
+    ),
+    (
+        USAGE,
+        &[
+            ErrorCode::BadRequest,
+            ErrorCode::InvalidTask,
+            ErrorCode::TooLarge,
+            ErrorCode::UnknownFamily,
+            ErrorCode::BadConfig,
+        ],
+    ),
+];
+
+/// Of commands whose exit code is that of a task.
+const BESIDE_TASK: [(u8, &[ErrorCode]); 2] = [
+    (NO_HANDLER, &[ErrorCode::UnknownHandler]),
+    (
+        REFUSED,
+        &[
+            ErrorCode::Denied,
+            ErrorCode::NotAccepted,
+            ErrorCode::NotAdmitted,
+            ErrorCode::WrongNetwork,
+            ErrorCode::QueueFull,
+            ErrorCode::DiskFull,
+            ErrorCode::Busy,
+            ErrorCode::Recovering,
+            ErrorCode::ShuttingDown,
+            ErrorCode::Conflict,
+        ],
+    ),
+];

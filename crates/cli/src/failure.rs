@@ -2,7 +2,7 @@
 
 use std::io;
 
-use meshwork_api::{BindError, ClientError};
+use meshwork_api::{BindError, ClientError, ErrorCode};
 use meshwork_node::{BuildError, HomeError, InternalError, JournalError, NetworkError};
 
 use crate::{exit, output::format};
@@ -15,8 +15,8 @@ mod tests;
 pub(crate) struct Failure {
     /// The exit code.
     pub(crate) exit: u8,
-    /// The stable code, in JSON.
-    pub(crate) code: String,
+    /// The stable code, in JSON: that of an answer of the node, or a word of the command line.
+    pub(crate) code: ErrorCode,
     /// What is wrong, in a sentence.
     pub(crate) message: String,
     /// What lies behind it.
@@ -27,8 +27,8 @@ pub(crate) struct Failure {
 
 impl Failure {
     /// A failure with this exit code, stable code and sentence.
-    pub(crate) fn new(exit: u8, code: &str, message: impl Into<String>) -> Self {
-        Self { exit, code: code.to_owned(), message: message.into(), cause: None, hint: None }
+    pub(crate) fn new(exit: u8, code: impl Into<ErrorCode>, message: impl Into<String>) -> Self {
+        Self { exit, code: code.into(), message: message.into(), cause: None, hint: None }
     }
 
     /// A flag or argument that is wrong.
@@ -75,7 +75,10 @@ impl Failure {
 
     /// The failure of a verb that ends with its task's exit code.
     pub(crate) fn beside_a_task(mut self) -> Self {
-        self.exit = exit::beside_task(&self.code);
+        // These two are the command's own, and mean the same beside a task.
+        if ![exit::TIME_LIMIT, exit::INTERRUPTED].contains(&self.exit) {
+            self.exit = exit::beside_task(&self.code);
+        }
         self
     }
 
@@ -103,7 +106,8 @@ impl Failure {
     }
 
     fn of_client(error: &ClientError) -> Self {
-        let failure = Self::new(exit::of_code(error.code()), error.code(), error.to_string());
+        let code = error.code();
+        let failure = Self::new(exit::of_code(code), code.clone(), error.to_string());
         match error {
             ClientError::Unreachable { source, path } => {
                 let failure = failure.because(no_socket(source));
@@ -124,7 +128,7 @@ impl Failure {
     }
 
     fn of_node(error: &NetworkError) -> Self {
-        let told = error.to_string();
+        let (told, code) = (error.to_string(), ErrorCode::from(error.code()));
         if let NetworkError::TransportError(why) = error {
             if let BuildError::Config { field, why } = why {
                 return Self::usage(format!("{}: {why}", flag(field)));
@@ -134,10 +138,10 @@ impl Failure {
             }
         }
         if let NetworkError::TransportError(BuildError::PortTaken { .. }) = error {
-            let failure = Self::new(exit::of_code(error.code()), error.code(), told);
+            let failure = Self::new(exit::of_code(&code), code, told);
             return failure.with_hint("meshwork up --listen ADDR, with another port");
         }
-        let failure = Self::new(exit::of_code(error.code()), error.code(), told);
+        let failure = Self::new(exit::of_code(&code), code, told);
         if let NetworkError::InternalError(InternalError::Home(error)) = error {
             return failure.with_hint_of_home(error);
         }

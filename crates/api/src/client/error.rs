@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf, time::Duration};
 
-use crate::types::Problem;
+use crate::types::{ErrorCode, Problem};
 
 /// Why a request failed.
 #[derive(Debug, thiserror::Error)]
@@ -55,13 +55,13 @@ impl ClientError {
 
     /// The stable code: that of the [`Problem`], or `unreachable`, `broken`, `silent`,
     /// `protocol`.
-    pub fn code(&self) -> &str {
+    pub fn code(&self) -> &ErrorCode {
         match self {
-            Self::Unreachable { .. } => "unreachable",
+            Self::Unreachable { .. } => &ErrorCode::Unreachable,
             Self::Api(problem) => &problem.code,
-            Self::Broken { .. } => "broken",
-            Self::Silent { .. } => "silent",
-            Self::Protocol { .. } => "protocol",
+            Self::Broken { .. } => &ErrorCode::Broken,
+            Self::Silent { .. } => &ErrorCode::Silent,
+            Self::Protocol { .. } => &ErrorCode::Protocol,
         }
     }
 }

@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
-use super::{Client, ClientError, connection::Call, segment};
+use super::{Client, ClientError, connection::Call, segment, words};
 use crate::types::{
-    BatchSpec, CancelRequest, GroupStory, GroupView, List, MemberResult, RetryAnswer, TaskView,
+    BatchSpec, CancelRequest, GroupState, GroupStory, GroupView, List, MemberResult, RetryAnswer,
+    TaskView,
 };
 
 /// Which groups to list, the newest first.
 #[derive(Clone, Debug, Default)]
 pub struct GroupQuery {
     /// Only those in one of these states; empty: all.
-    pub states: Vec<String>,
+    pub states: Vec<GroupState>,
     /// At most so many, and at least one; none: all.
     pub limit: Option<usize>,
     /// From where an earlier list ended, by its `next_cursor`.
@@ -47,7 +48,7 @@ impl Client {
     ///
     /// As for [`Self::node`]; a state or the cursor is not one of the list.
     pub async fn groups(&self, query: &GroupQuery) -> Result<List<GroupView>, ClientError> {
-        let path = format!("/v1/groups?state={}", segment(&query.states.join(",")));
+        let path = format!("/v1/groups?state={}", segment(&words(&query.states)));
         self.pages(&path, query.limit, query.cursor.clone()).await
     }
 

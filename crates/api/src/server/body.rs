@@ -7,7 +7,10 @@ use axum::{
 };
 use serde::de::DeserializeOwned;
 
-use crate::{limits, types::Problem};
+use crate::{
+    limits,
+    types::{ErrorCode, Problem},
+};
 
 /// A JSON body of at most [`limits::BODY_BYTES`], whole within [`limits::BODY_TIMEOUT`]. An empty
 /// body reads as `{}`.
@@ -31,7 +34,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
             Ok(Err(rejection)) => return Err(Problem::bad_request(rejection.body_text())),
             Err(_) => {
                 let detail = format!("the body did not arrive within {:?}", limits::BODY_TIMEOUT);
-                return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "timeout", detail));
+                return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, ErrorCode::Timeout, detail));
             }
         };
         let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
@@ -86,6 +89,6 @@ fn announced(request: &Request) -> Option<usize> {
 
 fn too_large() -> Problem {
     let detail = format!("the request is over {} bytes", limits::BODY_BYTES);
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::TooLarge, detail)
         .with_hint("split the input into smaller tasks")
 }

@@ -37,7 +37,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{limits, types::Problem};
+use crate::{
+    limits,
+    types::{ErrorCode, Problem},
+};
 
 /// What a connection may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -215,9 +218,9 @@ fn refusal(status: StatusCode) -> Bytes {
                 "the request line and headers are too long (at most {} bytes)",
                 limits::HEADER_BYTES
             );
-            Problem::new(status, "too_large", detail)
+            Problem::new(status, ErrorCode::TooLarge, detail)
         }
-        _ => Problem::new(status, "bad_request", "the request is not valid HTTP/1.1"),
+        _ => Problem::new(status, ErrorCode::BadRequest, "the request is not valid HTTP/1.1"),
     };
     let (title, body) =
         (problem.title.clone(), serde_json::to_string(&problem).unwrap_or_default());

@@ -11,20 +11,25 @@ use meshwork_node::{
     ConnectionError, DialError, FindError, InternalError, NetworkError, TaskError,
 };
 
-use crate::types::Problem;
+use crate::types::{ErrorCode, Problem};
 
 #[cfg(test)]
 mod tests;
 
 impl Problem {
     /// A problem with this status, code and sentence.
-    pub(crate) fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(
+        status: StatusCode,
+        code: impl Into<ErrorCode>,
+        detail: impl Into<String>,
+    ) -> Self {
+        let code = code.into();
         Self {
             kind: format!("urn:meshwork:problem:{code}"),
             title: status.canonical_reason().unwrap_or("Error").to_owned(),
             status: status.as_u16(),
             detail: detail.into(),
-            code: code.to_owned(),
+            code,
             hint: None,
             task_id: None,
             retry_after_ms: None,
@@ -34,7 +39,7 @@ impl Problem {
 
     /// A request that cannot be understood.
     pub(crate) fn bad_request(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "bad_request", detail)
+        Self::new(StatusCode::BAD_REQUEST, ErrorCode::BadRequest, detail)
     }
 
     pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
@@ -43,7 +48,7 @@ impl Problem {
     }
 
     pub(crate) fn about(mut self, task: TaskId) -> Self {
-        if self.code == Reason::NotFound.code() {
+        if self.code == ErrorCode::NotFound {
             self.detail = format!("task {task} not found");
         }
         self.task_id = Some(task.to_string());
@@ -72,21 +77,18 @@ impl IntoResponse for Problem {
 
 impl From<NetworkError> for Problem {
     fn from(error: NetworkError) -> Self {
-        let (code, detail) = (error.code(), error.to_string());
+        let (code, detail) = (ErrorCode::from(error.code()), error.to_string());
         let status = match &error {
             NetworkError::Refused(reason) => return reason.clone().into(),
             NetworkError::PeerNotFound(_) => StatusCode::NOT_FOUND,
-            NetworkError::MessageError(_) if code == "too_large" => StatusCode::PAYLOAD_TOO_LARGE,
+            NetworkError::MessageError(_) if code == ErrorCode::TooLarge => {
+                StatusCode::PAYLOAD_TOO_LARGE
+            }
             NetworkError::MessageError(_) => StatusCode::BAD_REQUEST,
             NetworkError::ConnectionError(ConnectionError::Dial(
                 DialError::Address { .. } | DialError::SelfDial(_),
             )) => StatusCode::BAD_REQUEST,
-            NetworkError::InternalError(InternalError::Journal(error)) => match error.code() {
-                "busy" => StatusCode::SERVICE_UNAVAILABLE,
-                "conflict" => StatusCode::CONFLICT,
-                "disk_full" => StatusCode::INSUFFICIENT_STORAGE,
-                _ => StatusCode::INTERNAL_SERVER_ERROR,
-            },
+            NetworkError::InternalError(InternalError::Journal(_)) => of_journal(&code),
             NetworkError::ConnectionError(_) | NetworkError::ProtocolError(_) => {
                 StatusCode::BAD_GATEWAY
             }
@@ -109,6 +111,16 @@ impl From<NetworkError> for Problem {
         }
         if error.is_retryable() { problem.retry_after(RETRY) } else { problem }
     }
+}
+
+fn of_journal(code: &ErrorCode) -> StatusCode {
+    let statuses = [
+        (ErrorCode::Busy, StatusCode::SERVICE_UNAVAILABLE),
+        (ErrorCode::Conflict, StatusCode::CONFLICT),
+        (ErrorCode::DiskFull, StatusCode::INSUFFICIENT_STORAGE),
+    ];
+    let found = statuses.into_iter().find(|(of, _)| of == code);
+    found.map_or(StatusCode::INTERNAL_SERVER_ERROR, |(_, status)| status)
 }
 
 /// When to try again what failed for a reason that may pass.
@@ -160,12 +172,16 @@ impl From<FindError> for Problem {
     fn from(error: FindError) -> Self {
         let detail = error.to_string();
         match error {
-            FindError::None(_) => Self::new(StatusCode::NOT_FOUND, "not_found", detail)
+            FindError::None(_) => Self::new(StatusCode::NOT_FOUND, ErrorCode::NotFound, detail)
                 .with_hint("see which tasks there are: meshwork task list --all"),
-            FindError::Several { .. } => Self::new(StatusCode::CONFLICT, "ambiguous", detail),
-            FindError::Group(id) => Self::new(StatusCode::CONFLICT, "is_group", detail)
+            FindError::Several { .. } => {
+                Self::new(StatusCode::CONFLICT, ErrorCode::Ambiguous, detail)
+            }
+            FindError::Group(id) => Self::new(StatusCode::CONFLICT, ErrorCode::IsGroup, detail)
                 .with_hint(format!("meshwork wait {}", id.short())),
-            FindError::Task(id) => Self::new(StatusCode::NOT_FOUND, "is_task", detail).about(id),
+            FindError::Task(id) => {
+                Self::new(StatusCode::NOT_FOUND, ErrorCode::IsTask, detail).about(id)
+            }
             FindError::Stopped | _ => stopped(),
         }
     }
@@ -178,7 +194,7 @@ impl From<TaskError> for Problem {
             TaskError::Stopped => stopped(),
             // The ends of tasks are answers, not errors; only a result can be missing for them.
             TaskError::Failed(_) | TaskError::Cancelled { .. } | TaskError::Expired { .. } | _ => {
-                Self::new(StatusCode::CONFLICT, "no_result", error.to_string())
+                Self::new(StatusCode::CONFLICT, ErrorCode::NoResult, error.to_string())
             }
         }
     }

@@ -18,7 +18,10 @@ use governor::{
 };
 use tokio::time::Instant;
 
-use crate::{limits::Rate, types::Problem};
+use crate::{
+    limits::Rate,
+    types::{ErrorCode, Problem},
+};
 
 #[cfg(test)]
 mod tests;
@@ -60,7 +63,7 @@ fn too_many(rate: Rate, after: Duration) -> Problem {
     let detail = format!("more than {} requests of this kind in a second", rate.per_second);
     // Whole milliseconds, and never too early.
     let after = Duration::from_millis(crate::types::millis(after).saturating_add(1));
-    Problem::new(StatusCode::TOO_MANY_REQUESTS, "busy", detail)
+    Problem::new(StatusCode::TOO_MANY_REQUESTS, ErrorCode::Busy, detail)
         .with_hint("ask less often; one request can wait for many tasks, or list them")
         .retry_after(after)
 }

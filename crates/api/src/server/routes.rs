@@ -18,7 +18,10 @@ use super::{
     events::Events,
     rates::{self, Limiter},
 };
-use crate::{limits, types::Problem};
+use crate::{
+    limits,
+    types::{ErrorCode, Problem},
+};
 
 mod events;
 mod groups;
@@ -67,7 +70,7 @@ impl Context {
 }
 
 fn busy(detail: String) -> Problem {
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail)
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Busy, detail)
         .with_hint("try again later")
         .retry_after(limits::ACCEPT_REST)
 }
@@ -175,10 +178,10 @@ async fn no_place() -> Problem {
 
 async fn no_route(uri: Uri) -> Problem {
     let detail = format!("there is nothing at {}", uri.path());
-    Problem::new(StatusCode::NOT_FOUND, "no_such_route", detail)
+    Problem::new(StatusCode::NOT_FOUND, ErrorCode::NoSuchRoute, detail)
 }
 
 async fn no_method(method: Method, uri: Uri) -> Problem {
     let detail = format!("{method} is not possible at {}", uri.path());
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::MethodNotAllowed, detail)
 }

@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use meshwork_core::{GroupId, PeerId, PeerInfo, PeerStage, TaskId};
 use meshwork_node::NetworkManager;
 
-use crate::types::Problem;
+use crate::types::{ErrorCode, Problem};
 
 #[cfg(test)]
 mod tests;
@@ -119,7 +119,7 @@ fn by_name(known: &[Named], text: &str) -> Result<PeerId, Problem> {
         }
     }
     let detail = format!("no known peer is called {text:?}");
-    Err(Problem::new(StatusCode::NOT_FOUND, "peer_not_found", detail)
+    Err(Problem::new(StatusCode::NOT_FOUND, ErrorCode::PeerNotFound, detail)
         .with_hint("see which peers there are: meshwork peers"))
 }
 
@@ -155,7 +155,7 @@ fn replaced(old: &Named, new: &Named) -> Problem {
         "{name:?} is {old}, which is trusted and not connected, and {new}, which is connected and not \
          trusted"
     );
-    Problem::new(StatusCode::CONFLICT, "ambiguous", detail).with_hint(format!(
+    Problem::new(StatusCode::CONFLICT, ErrorCode::Ambiguous, detail).with_hint(format!(
         "if the new one replaces the old: meshwork peers trust {new} && meshwork peers forget {old}; \
          else write the peer id"
     ))
@@ -166,6 +166,6 @@ const ID_PART: usize = 4;
 
 fn ambiguous(text: &str, found: &[&Named]) -> Problem {
     let detail = format!("{} peers match {text:?}", found.len());
-    Problem::new(StatusCode::CONFLICT, "ambiguous", detail)
+    Problem::new(StatusCode::CONFLICT, ErrorCode::Ambiguous, detail)
         .with_hint("write the peer id: meshwork peers --json")
 }

@@ -9,7 +9,8 @@ use meshwork_core::{
 use meshwork_node::{NetworkError, NetworkManager};
 
 use crate::types::{
-    AttemptView, ErrorView, ObstacleView, ProgressView, TaskView, WaitingView, micros, wide,
+    AttemptView, ErrorCode, ErrorView, ObstacleCode, ObstacleView, ProgressView, TaskView,
+    WaitingView, micros, wide,
 };
 
 /// Shows tasks, with the names of the peers that occur in them.
@@ -70,9 +71,9 @@ impl<'m> Viewer<'m> {
             group: task.group.map(|(group, _)| group.to_string()),
             index: task.group.map(|(_, index)| index),
             handler: task.handler.to_string(),
-            state: task.state.as_str().to_owned(),
+            state: task.state.as_str().into(),
             priority: task.priority,
-            durability: task.durability.as_str().to_owned(),
+            durability: task.durability.into(),
             input_bytes: wide(task.input_bytes),
             submitted_at: self.manager.wall_time(task.submitted),
             ended_at: task.ended.map(|ended| self.manager.wall_time(ended)),
@@ -105,11 +106,11 @@ impl<'m> Viewer<'m> {
     pub(super) fn waiting(&self, waiting: &Explanation) -> WaitingView {
         let mut sums = BTreeMap::new();
         for (_, obstacle) in &waiting.peers {
-            *sums.entry(obstacle_code(obstacle).to_owned()).or_default() += 1;
+            *sums.entry(obstacle_code(obstacle)).or_default() += 1;
         }
         WaitingView {
             sums,
-            code: waiting.code.to_owned(),
+            code: waiting.code.into(),
             message: waiting.message.clone(),
             next_try_at: waiting.next_try.map(|time| self.manager.wall_time(time)),
             gives_up_at: waiting.gives_up.map(|time| self.manager.wall_time(time)),
@@ -119,7 +120,7 @@ impl<'m> Viewer<'m> {
                 .map(|(peer, obstacle)| ObstacleView {
                     peer: peer.to_string(),
                     name: self.name(peer),
-                    code: obstacle_code(obstacle).to_owned(),
+                    code: obstacle_code(obstacle),
                     message: obstacle.to_string(),
                 })
                 .collect(),
@@ -131,23 +132,23 @@ impl<'m> Viewer<'m> {
     }
 }
 
-fn obstacle_code(obstacle: &Obstacle) -> &'static str {
+fn obstacle_code(obstacle: &Obstacle) -> ObstacleCode {
     match obstacle {
-        Obstacle::None => "none",
-        Obstacle::NoHandlerHere { .. } => "no_handler_here",
-        Obstacle::NotReady => "not_ready",
-        Obstacle::NotTrusted => "not_trusted",
-        Obstacle::NotTarget => "not_target",
-        Obstacle::NoHandlerThere { .. } => "no_handler_there",
-        Obstacle::NotOffered { .. } => "not_offered",
-        Obstacle::Requirement { .. } => "requirement",
-        Obstacle::Refused(_) => "refused",
-        Obstacle::Busy { .. } => "busy",
-        Obstacle::NoSession => "no_session",
-        Obstacle::Draining => "draining",
-        Obstacle::Stopping => "shutting_down",
-        Obstacle::NoCredit { .. } => "no_credit",
-        _ => "other",
+        Obstacle::None => ObstacleCode::None,
+        Obstacle::NoHandlerHere { .. } => ObstacleCode::NoHandlerHere,
+        Obstacle::NotReady => ObstacleCode::NotReady,
+        Obstacle::NotTrusted => ObstacleCode::NotTrusted,
+        Obstacle::NotTarget => ObstacleCode::NotTarget,
+        Obstacle::NoHandlerThere { .. } => ObstacleCode::NoHandlerThere,
+        Obstacle::NotOffered { .. } => ObstacleCode::NotOffered,
+        Obstacle::Requirement { .. } => ObstacleCode::Requirement,
+        Obstacle::Refused(_) => ObstacleCode::Refused,
+        Obstacle::Busy { .. } => ObstacleCode::Busy,
+        Obstacle::NoSession => ObstacleCode::NoSession,
+        Obstacle::Draining => ObstacleCode::Draining,
+        Obstacle::Stopping => ObstacleCode::ShuttingDown,
+        Obstacle::NoCredit { .. } => ObstacleCode::NoCredit,
+        _ => ObstacleCode::from("other"),
     }
 }
 
@@ -171,7 +172,7 @@ const TAIL_CHARS: usize = 200;
 /// Why a task cannot be shown.
 pub(super) fn refusal(reason: &meshwork_core::Reason) -> ErrorView {
     ErrorView {
-        code: reason.code().to_owned(),
+        code: reason.code().into(),
         message: reason.to_string(),
         exit: None,
         worker: None,
@@ -183,7 +184,7 @@ pub(super) fn refusal(reason: &meshwork_core::Reason) -> ErrorView {
 /// Why a task has no result; none if it has one.
 pub(super) fn error(end: &TaskEnd) -> Option<ErrorView> {
     let blank = ErrorView {
-        code: String::new(),
+        code: ErrorCode::default(),
         message: String::new(),
         exit: None,
         worker: None,
@@ -193,22 +194,22 @@ pub(super) fn error(end: &TaskEnd) -> Option<ErrorView> {
     match end {
         TaskEnd::Succeeded(_) => None,
         TaskEnd::Failed(failure) => Some(ErrorView {
-            code: failure.code.as_str().to_owned(),
+            code: failure.code.as_str().into(),
             message: failure.message.clone(),
             exit: failure.exit,
             worker: failure.worker.as_ref().map(|peer| peer.to_string()),
             ..blank
         }),
         TaskEnd::Cancelled { by, reason } => Some(ErrorView {
-            code: "cancelled".to_owned(),
+            code: ErrorCode::Cancelled,
             message: if reason.is_empty() { "cancelled".to_owned() } else { reason.clone() },
-            by: Some(by.as_str().to_owned()),
+            by: Some(by.as_str().into()),
             ..blank
         }),
         TaskEnd::Expired { limit } => Some(ErrorView {
-            code: "expired".to_owned(),
+            code: ErrorCode::Expired,
             message: format!("the {} time limit was reached", limit.as_str()),
-            limit: Some(limit.as_str().to_owned()),
+            limit: Some(limit.as_str().into()),
             ..blank
         }),
     }

@@ -3,6 +3,35 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::{problem::ErrorCode, words::words};
+
+words! {
+    /// What an event is about.
+    EventType {
+        /// Others are missing here. It is told whatever was asked for.
+        Gap = "gap",
+        /// A peer has sent something.
+        Message = "message",
+        NodeListening = "node.listening",
+        NodeWarning = "node.warning",
+        PeerConnected = "peer.connected",
+        PeerDisconnected = "peer.disconnected",
+        PeerDiscovered = "peer.discovered",
+        PeerHealth = "peer.health",
+        PeerReady = "peer.ready",
+        PeerResources = "peer.resources",
+        PeerUpdated = "peer.updated",
+        TaskAssigned = "task.assigned",
+        TaskCancelled = "task.cancelled",
+        TaskExpired = "task.expired",
+        TaskFailed = "task.failed",
+        TaskProgress = "task.progress",
+        TaskQueued = "task.queued",
+        TaskRunning = "task.running",
+        TaskSucceeded = "task.succeeded",
+    }
+}
+
 /// Something that happened. Which of the fields are there depends on its type.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct EventView {
@@ -11,9 +40,9 @@ pub struct EventView {
     pub id: u64,
     /// When the API heard of it.
     pub at: DateTime<Utc>,
-    /// What kind of thing, one of [`EVENT_TYPES`].
+    /// What kind of thing. More may come; a reader ignores an event of a type that it does not know.
     #[serde(rename = "type")]
-    pub kind: String,
+    pub kind: EventType,
     /// Of `task.…`, and of a `message` about one: which task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task_id: Option<String>,
@@ -26,7 +55,7 @@ pub struct EventView {
     pub handler: Option<String>,
     /// Of `task.failed`, `task.cancelled` and `task.expired`: why, as in the `error` of a task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub code: Option<String>,
+    pub code: Option<ErrorCode>,
     /// Of `node.listening`, `node.warning` and `peer.connected`: which address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
@@ -43,29 +72,3 @@ pub struct EventView {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missed: Option<u64>,
 }
-
-/// The types of events. More may come; a reader takes one that it does not know for no news.
-pub const EVENT_TYPES: [&str; 19] = [
-    GAP,
-    "message",
-    "node.listening",
-    "node.warning",
-    "peer.connected",
-    "peer.disconnected",
-    "peer.discovered",
-    "peer.health",
-    "peer.ready",
-    "peer.resources",
-    "peer.updated",
-    "task.assigned",
-    "task.cancelled",
-    "task.expired",
-    "task.failed",
-    "task.progress",
-    "task.queued",
-    "task.running",
-    "task.succeeded",
-];
-
-/// The type of the event that says that others are missing. It is told whatever was asked for.
-pub(crate) const GAP: &str = "gap";

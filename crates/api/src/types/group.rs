@@ -6,7 +6,60 @@ use chrono::{DateTime, Utc};
 use meshwork_core::task::unique_keys;
 use serde::{Deserialize, Serialize};
 
-use super::{ErrorView, Payload, TaskSpec, WaitingView};
+use super::{Durability, ErrorView, Payload, TaskSpec, TaskState, WaitingView, words::words};
+
+words! {
+    /// How a group is.
+    GroupState {
+        /// More members may come.
+        Open = "open",
+        /// All members are there.
+        Running = "running",
+        /// The members that have not ended are being cancelled.
+        Stopping = "stopping",
+        /// It is over, and every member has succeeded.
+        Succeeded = "succeeded",
+        /// It is over, and not every member has succeeded.
+        Failed = "failed",
+        /// It is over, and somebody has cancelled it.
+        Cancelled = "cancelled",
+        /// It is over: its last member has not come for ten minutes. It is `open` again when more come.
+        Unfinished = "unfinished",
+    }
+}
+
+impl GroupState {
+    /// The states of a group that is not over.
+    pub const OPEN: [Self; 3] = [Self::Open, Self::Running, Self::Stopping];
+
+    /// Whether a group in this state is over.
+    pub fn is_ended(&self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled | Self::Unfinished)
+    }
+}
+
+words! {
+    /// Where a member of a group stands: as a task, or why that cannot be told.
+    MemberState {
+        Queued = "queued",
+        Assigned = "assigned",
+        Running = "running",
+        Succeeded = "succeeded",
+        Failed = "failed",
+        Cancelled = "cancelled",
+        Expired = "expired",
+        /// Its record on disk cannot be read.
+        Damaged = "damaged",
+        /// It has ended, and is not kept any longer.
+        Forgotten = "forgotten",
+    }
+}
+
+impl From<TaskState> for MemberState {
+    fn from(state: TaskState) -> Self {
+        state.as_str().into()
+    }
+}
 
 /// Members of a group to submit: all of them are taken, or none. A large group is handed in by
 /// several requests, one after the other.
@@ -135,20 +188,17 @@ pub struct GroupView {
     pub id: String,
     /// The last six digits of the id, which is what people see and type.
     pub short: String,
-    /// `open` (more members may come), `running` (all are there), `stopping` (those that have not ended
-    /// are being cancelled); or, when all is over, `succeeded` (every member has), `failed` (not every
-    /// one has), `cancelled` (somebody has cancelled it) or `unfinished` (the last one has not come for
-    /// ten minutes; it is `open` again when more come).
-    pub state: String,
+    /// How it is.
+    pub state: GroupState,
     /// Members that were accepted.
     pub members: u64,
     /// Whether these are all.
     pub complete: bool,
     /// How many may fail or expire; none: any number.
     pub max_fails: Option<u32>,
-    /// What outlives the node's process, as that of a task: `disk` or `memory`.
+    /// What of its members outlives the node's process.
     #[serde(default)]
-    pub durability: String,
+    pub durability: Durability,
     /// Whether more did, or somebody has cancelled it: those that had not ended were cancelled, and no
     /// more are accepted.
     pub stopped: bool,
@@ -187,7 +237,7 @@ impl GroupView {
 
     /// Whether all is over.
     pub fn is_ended(&self) -> bool {
-        matches!(self.state.as_str(), "succeeded" | "failed" | "cancelled" | "unfinished")
+        self.state.is_ended()
     }
 }
 
@@ -222,9 +272,8 @@ pub struct MemberResult {
     pub index: u32,
     /// The task.
     pub id: String,
-    /// As that of a task; `damaged` if its record cannot be read, `forgotten` if an earlier version has
-    /// forgotten it.
-    pub state: String,
+    /// Where it stands.
+    pub state: MemberState,
     /// The result, if there is one.
     pub output: Option<Payload>,
     /// Why it ended without one.
@@ -234,7 +283,7 @@ pub struct MemberResult {
 impl MemberResult {
     /// Whether it has not ended.
     pub fn is_open(&self) -> bool {
-        matches!(self.state.as_str(), "queued" | "assigned" | "running")
+        matches!(self.state, MemberState::Queued | MemberState::Assigned | MemberState::Running)
     }
 }
 

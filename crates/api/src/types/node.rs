@@ -9,6 +9,54 @@ use meshwork_core::{
 use meshwork_node::{HealthStatus, KeyEvidence, NodeStatus};
 use serde::{Deserialize, Serialize};
 
+use super::words::words;
+
+words! {
+    /// Whether a node takes tasks.
+    NodeState {
+        Ready = "ready",
+        /// Tasks are accepted, nothing new runs here.
+        Draining = "draining",
+        /// Tasks are refused until the journal is read.
+        Recovering = "recovering",
+        /// Tasks are refused.
+        ShuttingDown = "shutting_down",
+    }
+}
+
+words! {
+    /// How a node, or a peer, is.
+    HealthState {
+        Healthy = "healthy",
+        Degraded = "degraded",
+        Unhealthy = "unhealthy",
+    }
+}
+
+words! {
+    /// From whom a node accepts tasks of a family of handlers.
+    AcceptRule {
+        Nobody = "nobody",
+        /// From peers that it trusts.
+        Listed = "listed",
+        Anyone = "anyone",
+    }
+}
+
+words! {
+    /// How it is known that another machine uses a node's key.
+    KeyCopySign {
+        /// The key answers at an address.
+        Reached = "reached",
+        /// The key has dialled from an address.
+        Came = "came",
+        /// A peer says so, which is no proof.
+        Said = "said",
+        /// Two machines with the key come by turns. No node sees this of itself.
+        Alternates = "alternates",
+    }
+}
+
 /// A node at one moment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeView {
@@ -33,13 +81,11 @@ pub struct NodeView {
     pub labels: BTreeMap<String, String>,
     /// What it offers.
     pub capacity: CapacityView,
-    /// From whom it accepts tasks, for each family of handlers that it has: `nobody`, `listed` or
-    /// `anyone`.
-    pub accept: BTreeMap<String, String>,
-    /// `ready`, `draining` (tasks are accepted, nothing new runs here) or `shutting_down` (tasks are
-    /// refused).
+    /// From whom it accepts tasks, for each family of handlers that it has.
+    pub accept: BTreeMap<String, AcceptRule>,
+    /// Whether it takes tasks.
     #[serde(default)]
-    pub state: String,
+    pub state: NodeState,
     /// Whether nothing new runs here for now.
     #[serde(default)]
     pub draining: bool,
@@ -56,9 +102,8 @@ pub struct NodeView {
 /// How it is known that another machine uses a node's key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyCopyView {
-    /// `reached` (the key answers at `address`), `came` (it has dialled from `address`) or `said`
-    /// (`peer` says so, which is no proof).
-    pub how: String,
+    /// How it is known.
+    pub how: KeyCopySign,
     /// Where the other machine is.
     pub address: Option<String>,
     /// Who says so.
@@ -95,9 +140,9 @@ impl From<NodeStatus> for NodeView {
             tasks,
         } = status;
         let state = match (stopping, draining) {
-            (true, _) => "shutting_down",
-            (false, true) => "draining",
-            (false, false) => "ready",
+            (true, _) => NodeState::ShuttingDown,
+            (false, true) => NodeState::Draining,
+            (false, false) => NodeState::Ready,
         };
         Self {
             peer_id: peer_id.to_string(),
@@ -111,7 +156,7 @@ impl From<NodeStatus> for NodeView {
             labels: advert.labels,
             capacity: advert.capacity.into(),
             accept: rules(accept.iter()),
-            state: state.to_owned(),
+            state,
             draining,
             connections: ConnectionCounts {
                 max_peers: wide(max_peers),
@@ -130,21 +175,22 @@ impl From<NodeStatus> for NodeView {
 impl From<KeyEvidence> for KeyCopyView {
     fn from(evidence: KeyEvidence) -> Self {
         let (how, address, peer) = match evidence {
-            KeyEvidence::Reached(address) => ("reached", Some(address.to_string()), None),
-            KeyEvidence::Came(address) => ("came", Some(address.to_string()), None),
-            KeyEvidence::SaidBy(peer) => ("said", None, Some(peer.to_string())),
-            // Nobody sees this of itself.
-            KeyEvidence::Alternates => ("alternates", None, None),
+            KeyEvidence::Reached(address) => {
+                (KeyCopySign::Reached, Some(address.to_string()), None)
+            }
+            KeyEvidence::Came(address) => (KeyCopySign::Came, Some(address.to_string()), None),
+            KeyEvidence::SaidBy(peer) => (KeyCopySign::Said, None, Some(peer.to_string())),
+            KeyEvidence::Alternates => (KeyCopySign::Alternates, None, None),
         };
-        Self { how: how.to_owned(), address, peer }
+        Self { how, address, peer }
     }
 }
 
 /// Rules by family, in words.
 pub(crate) fn rules<'a>(
     rules: impl Iterator<Item = (&'a str, Accept)>,
-) -> BTreeMap<String, String> {
-    rules.map(|(family, accept)| (family.to_owned(), accept.as_str().to_owned())).collect()
+) -> BTreeMap<String, AcceptRule> {
+    rules.map(|(family, accept)| (family.to_owned(), accept.as_str().into())).collect()
 }
 
 /// From whom tasks shall be accepted.
@@ -159,12 +205,12 @@ pub struct AcceptPatch {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AcceptAnswer {
     /// The rule of each family of handlers that the node has.
-    pub accept: BTreeMap<String, String>,
+    pub accept: BTreeMap<String, AcceptRule>,
     /// Whether the rules outlive the process, in `config.toml` in the node's home.
     pub kept: bool,
     /// Rules by flag or environment that the node was started with and that differ: given again at
     /// the next start, they go before `config.toml`.
-    pub started_with: BTreeMap<String, String>,
+    pub started_with: BTreeMap<String, AcceptRule>,
 }
 
 /// Where a copy of the journal is to be made.
@@ -327,8 +373,8 @@ pub struct StopAnswer {
 /// How a node is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HealthView {
-    /// `healthy`, `degraded` or `unhealthy`.
-    pub status: String,
+    /// In a word.
+    pub status: HealthState,
     /// Why, if not healthy.
     pub reasons: Vec<String>,
 }
@@ -336,7 +382,7 @@ pub struct HealthView {
 impl From<HealthStatus> for HealthView {
     fn from(status: HealthStatus) -> Self {
         Self {
-            status: status.as_str().to_owned(),
+            status: status.as_str().into(),
             reasons: status.reasons().iter().map(ToString::to_string).collect(),
         }
     }

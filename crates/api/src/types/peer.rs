@@ -6,7 +6,39 @@ use chrono::{DateTime, Utc};
 use meshwork_core::{Capacity, NetworkProtocol, PeerInfo, ResourceUsage, TrafficBytes};
 use serde::{Deserialize, Serialize};
 
-use super::node::{CapacityView, HealthView, micros};
+use super::{
+    node::{CapacityView, HealthView, micros},
+    words::words,
+};
+
+words! {
+    /// How far the connection with a peer is.
+    PeerState {
+        Disconnected = "disconnected",
+        /// Its key is proven, its hello is not accepted.
+        Connected = "connected",
+        /// Its hello is accepted.
+        Admitted = "admitted",
+        /// It may be given tasks.
+        Ready = "ready",
+    }
+}
+
+words! {
+    /// What carries a connection.
+    Transport {
+        Tcp = "tcp",
+        Quic = "quic",
+    }
+}
+
+words! {
+    /// The way to a peer.
+    PeerPath {
+        /// Over a connection of its own: there are no relays yet.
+        Direct = "direct",
+    }
+}
 
 /// Which peers to find. All that is asked for must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,8 +66,8 @@ pub struct PeerView {
     /// The name that this node's user gave it.
     #[serde(default)]
     pub given_name: Option<String>,
-    /// `disconnected`, `connected`, `admitted` or `ready`.
-    pub state: String,
+    /// How far the connection with it is.
+    pub state: PeerState,
     /// Why it is not further.
     pub why: Option<String>,
     /// Whether this node trusts it.
@@ -90,7 +122,7 @@ impl From<PeerInfo> for PeerView {
             peer_id: info.peer_id.to_string(),
             name,
             given_name: info.given_name,
-            state: info.state.as_str().to_owned(),
+            state: info.state.as_str().into(),
             why: info.state.why(),
             trusted: info.trusted,
             blocked: info.blocked,
@@ -158,10 +190,10 @@ pub struct PingAnswer {
     /// There and back in microseconds; in JSON in milliseconds, with a fraction.
     #[serde(rename = "round_trip_ms", with = "super::millis")]
     pub round_trip_us: u64,
-    /// The way that it took: `direct`.
-    pub path: String,
-    /// `tcp` or `quic`.
-    pub transport: String,
+    /// The way that it took.
+    pub path: PeerPath,
+    /// What carried it.
+    pub transport: Transport,
     /// The peer's address on this connection.
     pub address: String,
 }

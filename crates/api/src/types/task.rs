@@ -5,6 +5,109 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::{problem::ErrorCode, words::words};
+
+words! {
+    /// Where a task stands.
+    TaskState {
+        Queued = "queued",
+        /// Sent to a worker, which has not said that it runs.
+        Assigned = "assigned",
+        Running = "running",
+        Succeeded = "succeeded",
+        Failed = "failed",
+        Cancelled = "cancelled",
+        Expired = "expired",
+    }
+}
+
+impl TaskState {
+    /// The states of a task that has not ended.
+    pub const OPEN: [Self; 3] = [Self::Queued, Self::Assigned, Self::Running];
+
+    /// Whether a task in this state has ended.
+    pub fn is_ended(&self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled | Self::Expired)
+    }
+}
+
+words! {
+    /// What of a task outlives the node's process.
+    Durability {
+        /// Nothing.
+        Memory = "memory",
+        /// The task, its end and its result.
+        Disk = "disk",
+    }
+}
+
+impl From<meshwork_core::Durability> for Durability {
+    fn from(durability: meshwork_core::Durability) -> Self {
+        durability.as_str().into()
+    }
+}
+
+words! {
+    /// Why a task waits, in sum.
+    WaitCode {
+        /// No connected worker can run it.
+        NoEligiblePeer = "no_eligible_peer",
+        /// The workers that can run it are at their limits.
+        Busy = "busy",
+        /// The workers that can run it take no new work.
+        Draining = "draining",
+        /// Sessions with the workers that can run it are being opened.
+        Connecting = "connecting",
+        /// A worker takes more: the task is about to be sent, or it is a member of a group that rests
+        /// before its next attempt.
+        WorkerFree = "worker_free",
+        /// It rests before its next attempt.
+        BackingOff = "backing_off",
+        ShuttingDown = "shutting_down",
+    }
+}
+
+words! {
+    /// The condition that keeps a task from a peer.
+    ObstacleCode {
+        /// No condition does.
+        None = "none",
+        NoHandlerHere = "no_handler_here",
+        NotReady = "not_ready",
+        NotTrusted = "not_trusted",
+        NotTarget = "not_target",
+        NoHandlerThere = "no_handler_there",
+        NotOffered = "not_offered",
+        Requirement = "requirement",
+        Refused = "refused",
+        Busy = "busy",
+        NoSession = "no_session",
+        Draining = "draining",
+        ShuttingDown = "shutting_down",
+        NoCredit = "no_credit",
+    }
+}
+
+words! {
+    /// The time limit that a task has reached.
+    ExpiredLimit {
+        Queue = "queue",
+        Attempt = "attempt",
+        Total = "total",
+    }
+}
+
+words! {
+    /// Who has cancelled a task.
+    CancelledBy {
+        Submitter = "submitter",
+        /// The node, because it stops.
+        Shutdown = "shutdown",
+        /// The node, because too many tasks of the group did not succeed.
+        Group = "group",
+    }
+}
+
 /// One task of the node, at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TaskView {
@@ -20,14 +123,13 @@ pub struct TaskView {
     pub index: Option<u32>,
     /// What runs.
     pub handler: String,
-    /// `queued`, `assigned`, `running`; or its end: `succeeded`, `failed`, `cancelled`, `expired`.
-    pub state: String,
+    /// Where it stands.
+    pub state: TaskState,
     /// Higher runs first.
     pub priority: i8,
-    /// What outlives the node's process: `disk` (the task, its end and its result) or `memory`
-    /// (nothing).
+    /// What of it outlives the node's process.
     #[serde(default)]
-    pub durability: String,
+    pub durability: Durability,
     /// Size of its input.
     pub input_bytes: u64,
     /// When it was submitted.
@@ -62,7 +164,7 @@ pub struct TaskView {
 impl TaskView {
     /// Whether it has ended.
     pub fn is_ended(&self) -> bool {
-        matches!(self.state.as_str(), "succeeded" | "failed" | "cancelled" | "expired")
+        self.state.is_ended()
     }
 }
 
@@ -96,12 +198,8 @@ pub struct AttemptView {
 /// Why a task waits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WaitingView {
-    /// The sum of it, as a stable code: `no_eligible_peer` (no connected worker can run it), `busy` (those
-    /// that can are at their limits), `draining` (those that can take no new work), `connecting` (sessions
-    /// with those that can are being opened), `worker_free` (one takes more: a task is about to be sent,
-    /// members of a group may also rest before their next attempt), `backing_off` (it rests before its next
-    /// attempt) or `shutting_down`.
-    pub code: String,
+    /// The sum of it.
+    pub code: WaitCode,
     /// In words.
     pub message: String,
     /// When it is tried again, if by a timer.
@@ -113,14 +211,14 @@ pub struct WaitingView {
     pub peers: Vec<ObstacleView>,
     /// How many of them each condition keeps away, by its code.
     #[serde(default)]
-    pub sums: BTreeMap<String, u64>,
+    pub sums: BTreeMap<ObstacleCode, u64>,
 }
 
 /// Own tasks of a node that wait for the same reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WaitsView {
-    /// The reason, as in [`WaitingView::code`].
-    pub code: String,
+    /// The reason, in sum.
+    pub code: WaitCode,
     /// In words.
     pub message: String,
     /// How many tasks.
@@ -140,8 +238,8 @@ pub struct ObstacleView {
     pub peer: String,
     /// Its name, if it is known.
     pub name: Option<String>,
-    /// The stable code; `none` if nothing does.
-    pub code: String,
+    /// The first condition that does not hold.
+    pub code: ObstacleCode,
     /// In words.
     pub message: String,
 }
@@ -149,8 +247,8 @@ pub struct ObstacleView {
 /// Why a task ended without a result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorView {
-    /// The stable code: that of the failure, or `cancelled`, or `expired`.
-    pub code: String,
+    /// The code of the failure, or `cancelled`, or `expired`.
+    pub code: ErrorCode,
     /// In words.
     pub message: String,
     /// The task's own exit code, 1 to 123, where it has one.
@@ -159,12 +257,12 @@ pub struct ErrorView {
     /// The worker on which it happened, where there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worker: Option<String>,
-    /// Of `expired`: which limit, `queue`, `attempt` or `total`.
+    /// Of `expired`: the limit that was reached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub limit: Option<String>,
-    /// Of `cancelled`: who did it, `submitter`, `shutdown`, or `group` if too many of its group failed.
+    pub limit: Option<ExpiredLimit>,
+    /// Of `cancelled`: who did it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub by: Option<String>,
+    pub by: Option<CancelledBy>,
 }
 
 /// Cancels a task, or a group.
@@ -200,6 +298,6 @@ pub struct WaitAnswer {
 pub struct EndedTask {
     /// Which.
     pub id: String,
-    /// How: `succeeded`, `failed`, `cancelled` or `expired`.
-    pub state: String,
+    /// How it has ended.
+    pub state: TaskState,
 }

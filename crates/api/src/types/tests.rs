@@ -19,9 +19,9 @@ fn waiting_task() -> TaskView {
         group: None,
         index: None,
         handler: "text/upper".to_owned(),
-        state: "queued".to_owned(),
+        state: TaskState::Queued,
         priority: 1,
-        durability: "disk".to_owned(),
+        durability: Durability::Disk,
         input_bytes: 5,
         submitted_at: at("2026-11-23T12:00:00Z"),
         ended_at: None,
@@ -40,17 +40,17 @@ fn waiting_task() -> TaskView {
         output_bytes: None,
         output_tail: None,
         waiting: Some(WaitingView {
-            code: "no_worker".to_owned(),
+            code: "no_worker".into(),
             message: "nobody may run it".to_owned(),
             next_try_at: None,
             gives_up_at: Some(at("2026-11-23T12:10:00Z")),
             peers: vec![ObstacleView {
                 peer: "12D3KooWA".to_owned(),
                 name: None,
-                code: "not_ready".to_owned(),
+                code: ObstacleCode::NotReady,
                 message: "not ready".to_owned(),
             }],
-            sums: [("not_ready".to_owned(), 1)].into(),
+            sums: [(ObstacleCode::NotReady, 1)].into(),
         }),
         error: None,
     }
@@ -107,11 +107,11 @@ fn a_group_keeps_its_shape() {
     let group = GroupView {
         id: "019aa2c4-0000-7000-8000-0000008f3a21".to_owned(),
         short: "8f3a21".to_owned(),
-        state: "cancelled".to_owned(),
+        state: GroupState::Cancelled,
         members: 10,
         complete: false,
         max_fails: Some(2),
-        durability: "disk".to_owned(),
+        durability: Durability::Disk,
         stopped: true,
         cancel_reason: Some("no need".to_owned()),
         queued: 0,
@@ -150,11 +150,11 @@ fn a_group_keeps_its_shape() {
 #[test]
 fn an_error_says_only_what_there_is() {
     let error = ErrorView {
-        code: "expired".to_owned(),
+        code: ErrorCode::Expired,
         message: "the queue time limit was reached".to_owned(),
         exit: None,
         worker: None,
-        limit: Some("queue".to_owned()),
+        limit: Some(ExpiredLimit::Queue),
         by: None,
     };
     assert_eq!(
@@ -182,7 +182,7 @@ fn a_problem_is_that_of_rfc_9457_with_code_and_hint() {
 
 #[test]
 fn lists_and_counts_keep_their_shape() {
-    let list = List::from(vec![EndedTask { id: "x".to_owned(), state: "failed".to_owned() }]);
+    let list = List::from(vec![EndedTask { id: "x".to_owned(), state: TaskState::Failed }]);
     assert_eq!(
         serde_json::to_value(&list).unwrap(),
         json!({ "items": [{ "id": "x", "state": "failed" }], "next_cursor": null })

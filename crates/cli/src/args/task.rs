@@ -3,6 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand};
+use meshwork_api::{GroupState, TaskState};
 use meshwork_core::Durability;
 
 use super::values::{self, Array};
@@ -177,8 +178,8 @@ pub(crate) enum TaskVerb {
         all: bool,
         /// Only those in these states: queued, assigned, running, succeeded, failed, cancelled,
         /// expired
-        #[arg(long, value_name = "STATE", value_delimiter = ',', conflicts_with = "all", value_parser = values::name)]
-        state: Vec<String>,
+        #[arg(long, value_name = "STATE", value_delimiter = ',', conflicts_with = "all", value_parser = values::task_state)]
+        state: Vec<TaskState>,
         /// Only those of this handler
         #[arg(long, value_name = "NAME", value_parser = values::name)]
         handler: Option<String>,
@@ -196,8 +197,8 @@ pub(crate) enum TaskVerb {
         all: bool,
         /// Only those in these states: open, running, stopping, succeeded, failed, cancelled,
         /// unfinished
-        #[arg(long, value_name = "STATE", value_delimiter = ',', conflicts_with = "all", value_parser = values::name)]
-        state: Vec<String>,
+        #[arg(long, value_name = "STATE", value_delimiter = ',', conflicts_with = "all", value_parser = values::group_state)]
+        state: Vec<GroupState>,
         /// At most so many, the newest first
         #[arg(long, value_name = "N", default_value_t = 100, value_parser = values::listed)]
         limit: usize,

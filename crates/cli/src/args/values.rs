@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use meshwork_api::RangeSpec;
+use meshwork_api::{GroupState, RangeSpec, TaskState};
 use meshwork_core::{
     Accept, AcceptPolicy, Durability, PeerId,
     limits::{GROUP_MEMBERS, MAX_TIME_LIMIT},
@@ -25,6 +25,16 @@ pub(crate) fn name(text: &str) -> Result<String, String> {
         return Err("it is empty; is a variable of the shell not set?".to_owned());
     }
     Ok(text.to_owned())
+}
+
+/// A state of a task. The node refuses a word that is none.
+pub(crate) fn task_state(text: &str) -> Result<TaskState, String> {
+    name(text).map(|word| word.as_str().into())
+}
+
+/// A state of a group. The node refuses a word that is none.
+pub(crate) fn group_state(text: &str) -> Result<GroupState, String> {
+    name(text).map(|word| word.as_str().into())
 }
 
 /// A peer id, or an address that ends with one.

@@ -5,8 +5,7 @@
 
 use std::{path::Path, time::Duration};
 
-use meshwork_api::{Client, ClientError, GroupView, TaskView};
-use meshwork_core::Durability;
+use meshwork_api::{Client, ClientError, Durability, ErrorCode, GroupView, TaskView};
 use tokio::time::Instant;
 
 use crate::{
@@ -33,7 +32,7 @@ pub(super) struct Waited {
 impl Waited {
     /// These tasks.
     pub(super) fn tasks(tasks: &[TaskView]) -> Self {
-        let durable = tasks.iter().all(|task| task.durability == Durability::Disk.as_str());
+        let durable = tasks.iter().all(|task| task.durability == Durability::Disk);
         let ids = tasks.iter().map(|task| task.short.as_str()).collect::<Vec<_>>().join(" ");
         let what = match tasks {
             [_] => format!("task {ids}"),
@@ -47,7 +46,7 @@ impl Waited {
         Self {
             what: format!("group {}", group.short),
             ids: group.short.clone(),
-            durable: group.durability == Durability::Disk.as_str(),
+            durable: group.durability == Durability::Disk,
         }
     }
 
@@ -66,7 +65,10 @@ impl Waited {
             ("ends with the node, as its durability is memory", format!("{up}, {again}"))
         };
         let message = format!("the node went away; {what} {fate}");
-        Failure::new(exit::UNREACHABLE, error.code(), message).because(error).with_hint(hint).into()
+        Failure::new(exit::UNREACHABLE, error.code().clone(), message)
+            .because(error)
+            .with_hint(hint)
+            .into()
     }
 }
 
@@ -90,7 +92,7 @@ impl State {
             ClientError::Unreachable { .. }
             | ClientError::Broken { .. }
             | ClientError::Silent { .. } => Self::Away,
-            ClientError::Api(problem) if problem.code == "shutting_down" => Self::Away,
+            ClientError::Api(problem) if problem.code == ErrorCode::ShuttingDown => Self::Away,
             ClientError::Api(problem) if problem.is_retryable() => Self::Busy,
             ClientError::Api(problem) if problem.status == STOPPED => Self::Away,
             ClientError::Api(_) | ClientError::Protocol { .. } | _ => Self::Here,

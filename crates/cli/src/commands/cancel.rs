@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use futures::{StreamExt, stream};
-use meshwork_api::{Client, ClientError, GroupQuery, TaskQuery, TaskView};
+use meshwork_api::{
+    Client, ClientError, ErrorCode, GroupQuery, GroupState, TaskQuery, TaskState, TaskView,
+};
 use serde::Serialize;
 
 use super::{
     group,
     several::{self, Named, Outcomes},
-    task,
 };
 use crate::{
     args::ALL,
@@ -69,7 +70,7 @@ fn tell_cancelled(id: &str, text: &str, out: &Output) -> anyhow::Result<()> {
 
 /// How a task is that was to be cancelled.
 fn after_cancel(task: &TaskView) -> String {
-    if task.state == "cancelled" {
+    if task.state == TaskState::Cancelled {
         return format!("task {} is cancelled", task.short);
     }
     format!("task {} has already ended: {}", task.short, task.state)
@@ -87,10 +88,8 @@ struct Cancelled {
 /// Cancels what was submitted up to now and has not ended: groups first, with all of their members.
 async fn all(reason: &str, client: &Client, out: &Output) -> anyhow::Result<u8> {
     let mut cancelled = Cancelled::default();
-    let mut groups =
-        GroupQuery { states: group::OPEN.map(str::to_owned).to_vec(), ..GroupQuery::default() };
-    let tasks =
-        TaskQuery { states: task::OPEN.map(str::to_owned).to_vec(), ..TaskQuery::default() };
+    let mut groups = GroupQuery { states: GroupState::OPEN.to_vec(), ..GroupQuery::default() };
+    let tasks = TaskQuery { states: TaskState::OPEN.to_vec(), ..TaskQuery::default() };
     // The newest come first. The clock of the node counts, which may be another than that of here.
     let newest_group = client.groups(&groups).await?.items.first().map(|group| group.submitted_at);
     let newest_task = client.tasks(&tasks).await?.items.first().map(|task| task.submitted_at);
@@ -152,10 +151,12 @@ async fn each(ids: Vec<String>, reason: &str, client: &Client) -> Result<(), Cli
 async fn settled(cancel: impl AsyncFn() -> Result<(), ClientError>) -> Result<(), ClientError> {
     loop {
         match cancel().await {
-            Err(error) if error.is_retryable() && error.code() == "busy" => {
+            Err(error) if error.is_retryable() && *error.code() == ErrorCode::Busy => {
                 tokio::time::sleep(limits::BAR_INTERVAL).await;
             }
-            Err(error) if matches!(error.code(), "not_found" | "forgotten") => return Ok(()),
+            Err(error) if matches!(error.code(), ErrorCode::NotFound | ErrorCode::Forgotten) => {
+                return Ok(());
+            }
             ended => return ended,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use meshwork_api::{Client, ClientError, EventView, Events};
+use meshwork_api::{Client, ClientError, EventType, EventView, Events};
 
 use crate::{
     args::EventsArgs,
@@ -84,7 +84,7 @@ async fn again(
 fn line(event: &EventView, name: Option<&str>, people: bool) -> String {
     let cells = [
         if people { event.at.format("%H:%M:%S%.3f").to_string() } else { format::time(event.at) },
-        if people { format!("{:<17}", event.kind) } else { event.kind.clone() },
+        if people { format!("{:<17}", event.kind) } else { event.kind.to_string() },
         subject(event, name, people),
         rest(event, name, people),
     ];
@@ -115,13 +115,15 @@ fn rest(event: &EventView, name: Option<&str>, people: bool) -> String {
     parts.extend(event.addresses.iter().cloned());
     let message = event.message.as_deref().filter(|message| !message.is_empty());
     parts.extend(match (&event.code, message) {
-        (Some(code), Some(message)) if code != message => Some(format!("{code}: {message}")),
-        (Some(code), _) => Some(code.clone()),
+        (Some(code), Some(message)) if code.as_str() != message => {
+            Some(format!("{code}: {message}"))
+        }
+        (Some(code), _) => Some(code.to_string()),
         (None, message) => message.map(str::to_owned),
     });
     match event.missed {
         Some(missed) => parts.push(format!("{} events are missing here", format::count(missed))),
-        None if event.kind == "gap" => parts.push("events may be missing here".to_owned()),
+        None if event.kind == EventType::Gap => parts.push("events may be missing here".to_owned()),
         None => {}
     }
     parts.join(" ")
@@ -144,9 +146,9 @@ struct Names<'c> {
 }
 
 impl Names<'_> {
-    async fn of(&mut self, peer: &str, kind: &str) -> Option<String> {
+    async fn of(&mut self, peer: &str, kind: &EventType) -> Option<String> {
         // A peer says its name on the way to being ready.
-        if kind == "peer.ready" || !self.known.contains_key(peer) {
+        if *kind == EventType::PeerReady || !self.known.contains_key(peer) {
             if self.known.len() >= limits::EVENTS_NAMES {
                 self.known.clear();
             }

@@ -1,9 +1,8 @@
 //! A task of a family that no known node offers waits for a node that does. It may be a typo: the
 //! command says so at once, with the nearest name.
 
-use meshwork_api::{Client, TaskView};
+use meshwork_api::{Client, TaskView, WaitCode};
 
-use super::story;
 use crate::output::{Output, format};
 
 #[cfg(test)]
@@ -11,7 +10,7 @@ mod tests;
 
 /// Warns if `task` waits because no known node offers its family of handlers.
 pub(super) async fn warn_of_task(task: &TaskView, client: &Client, out: &Output) {
-    if task.waiting.as_ref().is_some_and(|waiting| waiting.code == story::NOBODY) {
+    if task.waiting.as_ref().is_some_and(|waiting| waiting.code == WaitCode::NoEligiblePeer) {
         warn(&task.handler, &task.short, client, out).await;
     }
 }

@@ -1,13 +1,14 @@
 //! Groups: waiting for them, how they are, their results in order.
 
 use indicatif::ProgressBar;
-use meshwork_api::{Client, GroupQuery, GroupView};
+use meshwork_api::{Client, GroupQuery, GroupState, GroupView, WaitCode};
 use meshwork_core::limits::GROUP_IDLE;
 
 use super::{
     away::{Away, Waited},
     results::Lines,
-    story, task,
+    story,
+    task::{self, words},
 };
 use crate::{
     exit,
@@ -46,7 +47,7 @@ pub(super) async fn wait(
             break;
         }
         group = away.ask(async || client.group(&group.id, each).await).await?;
-        if group.state == "open" && group.ended() == group.members && !told {
+        if group.state == GroupState::Open && group.ended() == group.members && !told {
             told = true;
             let so_far = format::count(group.members);
             out.say(format!(
@@ -89,9 +90,14 @@ fn message(group: &GroupView) -> String {
 
 /// How a group has ended, or how far it is.
 pub(super) fn summary(group: &GroupView) -> String {
-    let state = match group.state.as_str() {
-        plain @ ("open" | "stopping" | "cancelled" | "unfinished") => format!(", {plain}"),
-        _ => String::new(),
+    let state = match &group.state {
+        GroupState::Open
+        | GroupState::Stopping
+        | GroupState::Cancelled
+        | GroupState::Unfinished => format!(", {}", group.state),
+        GroupState::Running | GroupState::Succeeded | GroupState::Failed | GroupState::Other(_) => {
+            String::new()
+        }
     };
     format!("group {}{state}: {}", group.short, counts(group))
 }
@@ -127,7 +133,7 @@ pub(super) fn say_end(group: &GroupView, out: &Output) {
             out.say(format!("more than {most} did not succeed: the others were cancelled"));
         }
     }
-    if group.state == "unfinished" {
+    if group.state == GroupState::Unfinished {
         out.say(format!(
             "its last tasks were never submitted, and none has come for {}; the same submit with its \
              --key goes on with it",
@@ -143,28 +149,25 @@ pub(super) fn say_end(group: &GroupView, out: &Output) {
     }
 }
 
-/// The states of a group that has not ended.
-pub(super) const OPEN: [&str; 3] = ["open", "running", "stopping"];
-
 /// Lists groups, the newest first.
 pub(super) async fn list(
     all: bool,
-    states: Vec<String>,
+    states: Vec<GroupState>,
     limit: usize,
     client: &Client,
     out: &Output,
 ) -> anyhow::Result<()> {
     let states = match (all, states.is_empty()) {
-        (false, true) => OPEN.map(str::to_owned).to_vec(),
+        (false, true) => GroupState::OPEN.to_vec(),
         (true, _) | (false, false) => states,
     };
     let query = GroupQuery { states, limit: Some(limit), cursor: None };
     let list = client.groups(&query).await?;
     if list.next_cursor.is_some() {
-        let which = match (all, query.states == OPEN) {
+        let which = match (all, query.states == GroupState::OPEN) {
             (true, _) => " --all".to_owned(),
             (false, true) => String::new(),
-            (false, false) => format!(" --state {}", query.states.join(",")),
+            (false, false) => format!(" --state {}", words(&query.states)),
         };
         out.say(task::more(list.items.len(), &format!("meshwork task groups{which}")));
     }
@@ -205,7 +208,7 @@ fn table(groups: &[GroupView], people: bool) -> Table {
     for group in groups {
         table.row([
             if people { group.short.clone() } else { group.id.clone() },
-            group.state.clone(),
+            group.state.to_string(),
             count(group.members),
             count(group.queued),
             count(group.running),
@@ -233,7 +236,8 @@ pub(super) async fn explain(id: &str, client: &Client, out: &Output) -> anyhow::
     } else {
         out.data(story::group(&explained, meshwork_node::time_of_day()).as_bytes())?;
     }
-    let nobody = explained.waiting.iter().any(|waiting| waiting.why.code == story::NOBODY);
+    let nobody =
+        explained.waiting.iter().any(|waiting| waiting.why.code == WaitCode::NoEligiblePeer);
     Ok(if nobody { exit::NO_PEER } else { exit::DONE })
 }
 
@@ -247,7 +251,7 @@ pub(super) fn after_cancel(group: &GroupView) -> String {
 
 /// The exit code for a group that has ended.
 pub(super) fn code(group: &GroupView) -> u8 {
-    if group.state == "succeeded" { exit::DONE } else { exit::FAILED }
+    if group.state == GroupState::Succeeded { exit::DONE } else { exit::FAILED }
 }
 
 /// Prints all results of a group that has ended.

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use meshwork_api::{Client, ClientError};
+use meshwork_api::{AcceptRule, Client, ClientError};
 
 use crate::{
     args::{AcceptArgs, DownArgs, DrainArgs, values},
@@ -101,10 +101,10 @@ pub(super) async fn accept(args: AcceptArgs, client: &Client, out: &Output) -> a
     Ok(exit::DONE)
 }
 
-fn rules(accept: &BTreeMap<String, String>) -> Table {
+fn rules(accept: &BTreeMap<String, AcceptRule>) -> Table {
     let mut table = Table::new(&["FAMILY", "ACCEPTS"]);
     for (family, accept) in accept {
-        table.row([family.clone(), accept.clone()]);
+        table.row([family.clone(), accept.to_string()]);
     }
     table
 }

@@ -118,7 +118,7 @@ pub(super) fn table(peers: &[PeerView], out: &Output) -> Table {
         table.row([
             peer.name.clone().unwrap_or_default(),
             if people { format::short_peer(&peer.peer_id) } else { peer.peer_id.clone() },
-            peer.state.clone(),
+            peer.state.to_string(),
             standing(peer).to_owned(),
             peer.latency_us.map(format::micros).unwrap_or_default(),
             peer.assigned.to_string(),
@@ -168,7 +168,7 @@ fn described(peer: &PeerView, now: DateTime<Utc>) -> String {
     };
     line("peer", &peer.peer_id);
     line("name", peer.name.as_deref().unwrap_or_default());
-    line("state", &peer.state);
+    line("state", peer.state.as_str());
     line("why", peer.why.as_deref().unwrap_or_default());
     line("trusted", if peer.trusted { "yes" } else { "no" });
     line("blocked", if peer.blocked { "yes" } else { "" });
@@ -192,7 +192,7 @@ fn described(peer: &PeerView, now: DateTime<Utc>) -> String {
         line("uses", &used(usage, now));
     }
     if let Some(health) = &peer.health {
-        line("health", &health.status);
+        line("health", health.status.as_str());
         for reason in &health.reasons {
             line("", reason);
         }

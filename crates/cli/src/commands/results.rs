@@ -4,9 +4,11 @@
 //! A line cannot hold every result. A task that has none, or whose result holds a line feed or is no
 //! UTF-8, gives an empty line and a reason on standard error. JSON holds every result.
 
+use std::fmt;
+
 use bytes::Bytes;
 use indicatif::ProgressBar;
-use meshwork_api::{Client, ErrorView, MemberResult, Payload, TaskView};
+use meshwork_api::{Client, ErrorView, MemberResult, MemberState, Payload, TaskView};
 use serde::Serialize;
 
 use super::{away::Away, several::Failed, story};
@@ -153,7 +155,8 @@ impl<'a> Lines<'a> {
 /// Whether the member has ended with a result that the node no longer keeps or cannot read: the group
 /// counts it as one that succeeded, or does not know.
 fn is_lost(member: &MemberResult) -> bool {
-    let is_told = matches!(member.state.as_str(), "failed" | "cancelled" | "expired");
+    let is_told =
+        matches!(member.state, MemberState::Failed | MemberState::Cancelled | MemberState::Expired);
     member.output.is_none() && !is_told
 }
 
@@ -168,7 +171,7 @@ struct NoLine {
 /// The line of a task without its line feed.
 fn line(
     id: &str,
-    state: &str,
+    state: &(impl fmt::Display + ?Sized),
     output: &Option<Payload>,
     error: &Option<ErrorView>,
 ) -> Result<String, NoLine> {

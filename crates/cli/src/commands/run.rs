@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use indicatif::ProgressBar;
-use meshwork_api::{Client, ClientError, TaskSpec, TaskView};
+use meshwork_api::{Client, ClientError, ErrorCode, TaskSpec, TaskView};
 use tokio::time::Instant;
 
 use super::{away::Waited, family, results, spec};
@@ -67,7 +67,7 @@ async fn to_the_end(
     while !task.is_ended() {
         let waited = match client.wait_task(&task.id, wait).await {
             // Too many wait already: look, and wait again.
-            Err(error) if error.is_retryable() && error.code() == "busy" => {
+            Err(error) if error.is_retryable() && *error.code() == ErrorCode::Busy => {
                 tokio::time::sleep(wait).await;
                 client.task(&task.id).await
             }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use meshwork_api::{Client, ClientError, GroupView, TaskView};
+use meshwork_api::{Client, ClientError, ErrorCode, GroupView, TaskView};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -53,11 +53,11 @@ pub(super) async fn task_or_group<T>(
 ) -> Result<T, ClientError> {
     // The whole id of a group is not known as that of a task.
     let error = match task.await {
-        Err(error) if ["is_group", "not_found"].contains(&error.code()) => error,
+        Err(error) if [ErrorCode::IsGroup, ErrorCode::NotFound].contains(error.code()) => error,
         found => return found,
     };
     match group.await {
-        Err(other) if ["is_task", "not_found"].contains(&other.code()) => Err(error),
+        Err(other) if [ErrorCode::IsTask, ErrorCode::NotFound].contains(other.code()) => Err(error),
         found => found,
     }
 }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use meshwork_api::{
-    Client, ClientError, ConnectionCounts, HealthView, KeyCopyView, NodeView, PeerView, WaitsView,
+    Client, ClientError, ConnectionCounts, ErrorCode, HealthView, KeyCopySign, KeyCopyView,
+    NodeState, NodeView, PeerState, PeerView, WaitsView,
 };
 use meshwork_node::COPIED_KEY_ADVICE;
 use serde::Serialize;
@@ -19,8 +20,7 @@ use crate::{
 /// What `status --json` prints, in whatever state the node is.
 #[derive(Debug, Default, Serialize)]
 struct Status {
-    /// `ready`, `draining`, `recovering` or `shutting_down`.
-    state: String,
+    state: NodeState,
     /// How much of its journal a node that recovers has read.
     percent: Option<u8>,
     /// None while it recovers or once it has stopped.
@@ -35,8 +35,17 @@ impl Status {
     /// The node as it is now. States in which it refuses questions are answers, too.
     async fn of(client: &Client) -> Result<Self, ClientError> {
         match Self::complete(client).await {
-            Err(ClientError::Api(problem)) if REFUSING.contains(&problem.code.as_str()) => {
-                Ok(Self { state: problem.code, percent: problem.percent, ..Self::default() })
+            Err(ClientError::Api(problem)) => {
+                let states = [
+                    (ErrorCode::Recovering, NodeState::Recovering),
+                    (ErrorCode::ShuttingDown, NodeState::ShuttingDown),
+                ];
+                match states.into_iter().find(|(code, _)| *code == problem.code) {
+                    Some((_, state)) => {
+                        Ok(Self { state, percent: problem.percent, ..Self::default() })
+                    }
+                    None => Err(ClientError::Api(problem)),
+                }
             }
             status => status,
         }
@@ -55,7 +64,11 @@ impl Status {
 
     /// Why the node takes no tasks; none if it takes them.
     fn refusal(&self) -> Option<Failure> {
-        let code = REFUSING.into_iter().find(|code| *code == self.state)?;
+        let code = match self.state {
+            NodeState::Recovering => ErrorCode::Recovering,
+            NodeState::ShuttingDown => ErrorCode::ShuttingDown,
+            NodeState::Ready | NodeState::Draining | NodeState::Other(_) => return None,
+        };
         let (message, hint) = match self.percent {
             Some(percent) => (
                 format!("the node takes no tasks yet: {percent} % of its journal is read"),
@@ -66,9 +79,6 @@ impl Status {
         Some(Failure::new(exit::FAILED, code, message).with_hint(hint))
     }
 }
-
-/// The states in which a node takes no tasks; each is the code of its refusals.
-const REFUSING: [&str; 2] = ["recovering", "shutting_down"];
 
 /// Shows the node; succeeds if it takes tasks.
 pub(super) async fn status(client: &Client, out: &Output) -> anyhow::Result<u8> {
@@ -138,13 +148,15 @@ fn attention(status: &Status) -> Vec<String> {
     let health = status.health.iter();
     let reasons = health.flat_map(|health| health.reasons.iter().map(|why| (&health.status, why)));
     let mut lines: Vec<String> = reasons.map(|(how, why)| format!("{how}: {why}")).collect();
-    match status.state.as_str() {
-        "draining" => lines.push(
+    match status.state {
+        NodeState::Draining => lines.push(
             "draining: tasks are accepted, no new work runs here (undo: meshwork drain --off)"
                 .to_owned(),
         ),
-        "shutting_down" => lines.push("shutting down: no tasks are accepted".to_owned()),
-        _ => {}
+        NodeState::ShuttingDown => {
+            lines.push("shutting down: no tasks are accepted".to_owned());
+        }
+        NodeState::Ready | NodeState::Recovering | NodeState::Other(_) => {}
     }
     lines.extend(status.node.as_ref().and_then(|node| refused_peers(node, &status.peers)));
     let copied = status.node.as_ref().and_then(|node| node.key_copied.as_ref());
@@ -157,21 +169,21 @@ fn attention(status: &Status) -> Vec<String> {
             let id = &peer.peer_id;
             lines.push(format!("two machines use the key of {label} ({id}): {COPIED_KEY_ADVICE}"));
         }
-        if let Some(health) = peer.health.as_ref().filter(|_| peer.state == "ready") {
+        if let Some(health) = peer.health.as_ref().filter(|_| peer.state == PeerState::Ready) {
             let reasons = health.reasons.iter().map(|reason| format::printable(reason));
             lines.extend(reasons.map(|reason| format!("{label} is {}: {reason}", health.status)));
         }
-        match (peer.state.as_str(), &peer.why) {
-            ("connected" | "admitted", Some(why)) => {
+        match (&peer.state, &peer.why) {
+            (PeerState::Connected | PeerState::Admitted, Some(why)) => {
                 lines.push(format!("{label} is {} only: {}", peer.state, format::printable(why)));
             }
-            ("disconnected", why) if peer.trusted => {
+            (PeerState::Disconnected, why) if peer.trusted => {
                 let since = peers::seen(peer.last_seen, meshwork_node::time_of_day());
                 let why = why.as_deref().map(|why| format!(": {}", format::printable(why)));
                 let why = why.unwrap_or_default();
                 lines.push(format!("{label} is trusted and not here, last seen {since}{why}"));
             }
-            ("ready", _) if !peer.trusted => {
+            (PeerState::Ready, _) if !peer.trusted => {
                 let id = &peer.peer_id;
                 lines.push(format!("{label} is not trusted: meshwork peers trust {id}"));
             }
@@ -187,11 +199,11 @@ fn own_key_copied(copied: &KeyCopyView, peers: &[PeerView]) -> String {
     let what = "another machine uses the key of this node";
     let known = peers.iter().find(|known| peer.as_ref() == Some(&known.peer_id));
     let name = known.and_then(|known| known.name.as_deref());
-    let found = match (how.as_str(), address, peer) {
-        ("said", _, Some(peer)) => {
+    let found = match (how, address, peer) {
+        (KeyCopySign::Said, _, Some(peer)) => {
             format!("{} says that {what}", format::peer_label(name, peer))
         }
-        ("came", Some(address), _) => format!("{what}: it has dialled from {address}"),
+        (KeyCopySign::Came, Some(address), _) => format!("{what}: it has dialled from {address}"),
         (_, Some(address), _) => format!("{what}: it answers at {address}"),
         _ => what.to_owned(),
     };
@@ -214,7 +226,7 @@ fn unread_due(unread_due: u64) -> Option<String> {
 /// That peers are refused because there are as many as this node takes, and the command that takes more.
 fn refused_peers(node: &NodeView, peers: &[PeerView]) -> Option<String> {
     let ConnectionCounts { max_peers, peers_refused, .. } = node.connections;
-    let is_in = |peer: &&PeerView| matches!(peer.state.as_str(), "admitted" | "ready");
+    let is_in = |peer: &&PeerView| matches!(peer.state, PeerState::Admitted | PeerState::Ready);
     let peers = u64::try_from(peers.iter().filter(is_in).count()).unwrap_or(u64::MAX);
     let is_full = peers >= max_peers && peers_refused > 0;
     is_full.then(|| {

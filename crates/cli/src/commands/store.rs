@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use meshwork_api::{Client, ClientError};
+use meshwork_api::{Client, ClientError, ErrorCode};
 use meshwork_core::PeerId;
 use meshwork_node::{
     JournalError, identity,
@@ -134,6 +134,7 @@ fn text(told: &Told) -> String {
 }
 
 fn failure(error: JournalError) -> Failure {
-    let code = if error.code() == "internal" { "journal" } else { error.code() };
+    let code = ErrorCode::from(error.code());
+    let code = if code == ErrorCode::Internal { "journal".into() } else { code };
     Failure::new(exit::FAILED, code, error.to_string()).with_hint_of_journal(&error)
 }

@@ -1,7 +1,9 @@
 //! A task's story on one screen: state, reason, attempts, what to do next.
 
 use chrono::{DateTime, Local, Utc};
-use meshwork_api::{AttemptView, ErrorView, TaskView, WaitingView};
+use meshwork_api::{
+    AttemptView, ErrorCode, ErrorView, ExpiredLimit, ObstacleCode, TaskState, TaskView, WaitingView,
+};
 
 use crate::{exit, failure::Failure, output::format};
 
@@ -10,9 +12,6 @@ mod group;
 mod tests;
 
 pub(super) use self::group::group;
-
-/// The code of a reason to wait: no connected worker can run it.
-pub(super) const NOBODY: &str = "no_eligible_peer";
 
 /// The story as text.
 pub(super) fn story(task: &TaskView, now: DateTime<Utc>) -> String {
@@ -57,20 +56,24 @@ pub(super) fn story(task: &TaskView, now: DateTime<Utc>) -> String {
 pub(super) fn failure(task: &TaskView) -> Failure {
     let code = exit::of_task(task);
     let Some(error) = &task.error else {
-        return Failure::new(code, &task.state, format!("task {} {}", task.short, task.state));
+        return Failure::new(
+            code,
+            task.state.as_str(),
+            format!("task {} {}", task.short, task.state),
+        );
     };
     let place = task
         .worker
         .as_ref()
         .map(|worker| format!(" on {}", format::peer_label(task.worker_name.as_deref(), worker)))
         .unwrap_or_default();
-    Failure::new(code, &error.code, format!("task {} {}{place}", task.short, task.state))
+    Failure::new(code, error.code.clone(), format!("task {} {}{place}", task.short, task.state))
         .because(why(error))
         .with_hint(format!("meshwork task show {}", task.short))
 }
 
 fn head(task: &TaskView, now: DateTime<Utc>) -> String {
-    let mut parts = vec![task.short.clone(), task.state.to_uppercase()];
+    let mut parts = vec![task.short.clone(), task.state.as_str().to_uppercase()];
     if !task.is_ended() {
         parts.push(format::span(format::between(task.submitted_at, now)));
     }
@@ -101,20 +104,23 @@ fn leading(task: &TaskView) -> Option<&AttemptView> {
 
 fn why(error: &ErrorView) -> String {
     let message = format::printable(&error.message);
-    match error.code.as_str() {
-        "expired" => format!("{message}{}", limit_flag(error.limit.as_deref())),
-        "handler" | "permanent" => message,
-        code => format!("{code}: {message}"),
+    if error.code == ErrorCode::Expired {
+        return format!("{message}{}", limit_flag(error.limit.as_ref()));
     }
+    // The handler has said it in its own words.
+    if [ErrorCode::Handler, ErrorCode::Permanent].contains(&error.code) {
+        return message;
+    }
+    format!("{}: {message}", error.code)
 }
 
 /// Which flag sets a time limit.
-fn limit_flag(limit: Option<&str>) -> &'static str {
+fn limit_flag(limit: Option<&ExpiredLimit>) -> &'static str {
     match limit {
-        Some("queue") => " (--queue-timeout)",
-        Some("attempt") => " (--time)",
-        Some("total") => " (--deadline)",
-        _ => "",
+        Some(ExpiredLimit::Queue) => " (--queue-timeout)",
+        Some(ExpiredLimit::Attempt) => " (--time)",
+        Some(ExpiredLimit::Total) => " (--deadline)",
+        Some(ExpiredLimit::Other(_)) | None => "",
     }
 }
 
@@ -136,11 +142,12 @@ fn waits(what: &str, waiting: &WaitingView, now: DateTime<Utc>) -> String {
     let mut text = format!("waits     {what}{}\n", format::printable(&waiting.message));
     for obstacle in &waiting.peers {
         let peer = format::peer_label(obstacle.name.as_deref(), &obstacle.peer);
-        let may = if obstacle.code == "none" { "yes" } else { "no" };
+        let may = if obstacle.code == ObstacleCode::None { "yes" } else { "no" };
         let message = format::printable(&obstacle.message);
-        let remedy = match obstacle.code.as_str() {
-            "not_trusted" => format!(": meshwork peers trust {}", obstacle.peer),
-            _ => String::new(),
+        let remedy = if obstacle.code == ObstacleCode::NotTrusted {
+            format!(": meshwork peers trust {}", obstacle.peer)
+        } else {
+            String::new()
         };
         text.push_str(&format!("  {peer}  {may}  {message}{remedy}\n"));
     }
@@ -164,27 +171,32 @@ fn waits(what: &str, waiting: &WaitingView, now: DateTime<Utc>) -> String {
 }
 
 /// What a code of an obstacle says of a worker.
-fn obstacle(code: &str) -> &str {
+fn obstacle(code: &ObstacleCode) -> &str {
     match code {
-        "none" => "free",
-        "no_handler_here" | "no_handler_there" => "without the handler",
-        "not_ready" => "not ready",
-        "not_trusted" => "not trusted",
-        "not_offered" => "not offering it",
-        "requirement" => "without what it requires",
-        "refused" => "that refused it",
-        "no_session" => "being connected",
-        "shutting_down" => "of a node that stops",
-        "no_credit" => "at its limit",
-        other => other,
+        ObstacleCode::None => "free",
+        ObstacleCode::NoHandlerHere | ObstacleCode::NoHandlerThere => "without the handler",
+        ObstacleCode::NotReady => "not ready",
+        ObstacleCode::NotTrusted => "not trusted",
+        ObstacleCode::NotOffered => "not offering it",
+        ObstacleCode::Requirement => "without what it requires",
+        ObstacleCode::Refused => "that refused it",
+        ObstacleCode::NoSession => "being connected",
+        ObstacleCode::ShuttingDown => "of a node that stops",
+        ObstacleCode::NoCredit => "at its limit",
+        ObstacleCode::NotTarget
+        | ObstacleCode::Busy
+        | ObstacleCode::Draining
+        | ObstacleCode::Other(_) => code.as_str(),
     }
 }
 
 fn next(task: &TaskView) -> Option<String> {
     let short = &task.short;
-    match task.state.as_str() {
-        "succeeded" => Some(format!("meshwork task result {short}")),
-        "failed" | "cancelled" | "expired" => None,
-        _ => Some(format!("meshwork wait {short}")),
+    match task.state {
+        TaskState::Succeeded => Some(format!("meshwork task result {short}")),
+        TaskState::Failed | TaskState::Cancelled | TaskState::Expired => None,
+        TaskState::Queued | TaskState::Assigned | TaskState::Running | TaskState::Other(_) => {
+            Some(format!("meshwork wait {short}"))
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use meshwork_api::{BatchSpec, Client, ClientError, GroupView, TaskSpec};
+use meshwork_api::{BatchSpec, Client, ClientError, ErrorCode, GroupView, TaskSpec};
 use meshwork_core::GroupId;
 
 use self::{
@@ -149,8 +149,8 @@ fn in_part(failure: Failure, noun: Noun, view: &GroupView, has_key: bool) -> Fai
         message: format!("{}; {before} submitted as group {short}", failure.message),
         ..failure
     };
-    match (failure.code.as_str(), has_key) {
-        ("group_stopped" | "group_cancelled" | "conflict", _) => failure,
+    match (&failure.code, has_key) {
+        (ErrorCode::GroupStopped | ErrorCode::GroupCancelled | ErrorCode::Conflict, _) => failure,
         (_, true) => failure.with_hint("submit again with the same --key: it adds what is missing"),
         (_, false) => failure.with_hint(format!(
             "meshwork task list --group {short}; with --key KEY the same can be submitted again"
@@ -187,7 +187,7 @@ impl Submission<'_> {
                 max_fails: self.max_fails,
             };
             let view = match self.when_free(&batch).await {
-                Err(error) if error.code() == "conflict" => {
+                Err(error) if *error.code() == ErrorCode::Conflict => {
                     return Err(self.conflict(error, chunks, until).await);
                 }
                 view => view?,
@@ -254,7 +254,8 @@ impl Submission<'_> {
                 Err(error) => error,
             };
             let ClientError::Api(problem) = &error else { return Err(error) };
-            if !["queue_full", "disk_full", "busy"].contains(&error.code()) {
+            if ![ErrorCode::QueueFull, ErrorCode::DiskFull, ErrorCode::Busy].contains(error.code())
+            {
                 return Err(error);
             }
             if !std::mem::replace(&mut told, true) {

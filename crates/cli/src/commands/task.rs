@@ -1,6 +1,6 @@
 //! `task`.
 
-use meshwork_api::{Client, RetryAnswer, TaskQuery, TaskView};
+use meshwork_api::{Client, RetryAnswer, TaskQuery, TaskState, TaskView, WaitCode};
 
 use super::{
     cancel, group, results,
@@ -17,7 +17,7 @@ pub(super) async fn task(verb: TaskVerb, client: &Client, out: &Output) -> anyho
     match verb {
         TaskVerb::List { all, state, handler, group, limit } => {
             let states = if state.is_empty() && !all && group.is_none() {
-                OPEN.map(str::to_owned).to_vec()
+                TaskState::OPEN.to_vec()
             } else {
                 state
             };
@@ -63,7 +63,7 @@ async fn explain(name: &str, client: &Client, out: &Output) -> anyhow::Result<u8
         Named::Group(group) => return group::explain(&group.id, client, out).await,
     };
     story(&task, out)?;
-    let nobody = task.waiting.is_some_and(|waiting| waiting.code == story::NOBODY);
+    let nobody = task.waiting.is_some_and(|waiting| waiting.code == WaitCode::NoEligiblePeer);
     Ok(if nobody { exit::NO_PEER } else { exit::DONE })
 }
 
@@ -116,9 +116,6 @@ async fn retry(name: &str, client: &Client, out: &Output) -> anyhow::Result<u8> 
     Ok(exit::FAILED)
 }
 
-/// The states of a task that has not ended.
-pub(super) const OPEN: [&str; 3] = ["queued", "assigned", "running"];
-
 async fn list(query: &TaskQuery, all: bool, client: &Client, out: &Output) -> anyhow::Result<()> {
     let tasks = client.tasks(query).await?;
     if tasks.next_cursor.is_some() {
@@ -155,7 +152,7 @@ async fn list(query: &TaskQuery, all: bool, client: &Client, out: &Output) -> an
         let people = out.stdout_tty;
         table.row([
             if people { task.short.clone() } else { task.id.clone() },
-            task.state.clone(),
+            task.state.to_string(),
             task.handler.clone(),
             place(task, people),
             worker(task, people),
@@ -178,13 +175,18 @@ pub(super) fn more(shown: usize, command: &str) -> String {
     format!("these are the newest {count}; there are more: {command} --limit {limit}")
 }
 
+/// Words as a flag takes them.
+pub(super) fn words(words: &[impl ToString]) -> String {
+    words.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+}
+
 /// The command that lists these tasks, without its limit.
 fn command(query: &TaskQuery, all: bool) -> String {
     let mut command = "meshwork task list".to_owned();
     if all {
         command.push_str(" --all");
-    } else if !query.states.is_empty() && query.states != OPEN {
-        command.push_str(&format!(" --state {}", query.states.join(",")));
+    } else if !query.states.is_empty() && query.states != TaskState::OPEN {
+        command.push_str(&format!(" --state {}", words(&query.states)));
     }
     for (flag, value) in [("--handler", &query.handler), ("--group", &query.group)] {
         if let Some(value) = value {

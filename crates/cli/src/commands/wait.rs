@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use meshwork_api::{Client, ClientError, GroupView, Problem, TaskView};
+use meshwork_api::{Client, ClientError, GroupView, Problem, TaskState, TaskView};
 
 use super::{
     away::{Away, Waited},
@@ -267,7 +267,7 @@ impl<'a> Wait<'a> {
             match answer {
                 Ok(answer) => {
                     let ends = answer.ended.iter();
-                    failed += ends.filter(|task| task.state != "succeeded").count();
+                    failed += ends.filter(|task| task.state != TaskState::Succeeded).count();
                     // Those behind come first next time, so that the bar moves for them as well.
                     pending = rest;
                     pending.extend(answer.pending);

@@ -109,3 +109,15 @@ fn no_error_of_the_library_names_a_command() {
     }
     assert!(seen > 100, "{seen}");
 }
+
+#[test]
+fn time_limit_and_interrupt_keep_their_exit_codes_beside_a_task() {
+    for (exit, code) in [(exit::TIME_LIMIT, "time_limit"), (exit::INTERRUPTED, "interrupted")] {
+        assert_eq!(Failure::new(exit, code, "").beside_a_task().exit, exit);
+    }
+    assert_eq!(
+        Failure::new(exit::FAILED, "incomplete", "").beside_a_task().exit,
+        exit::OWN_FAILURE
+    );
+    assert_eq!(Failure::new(exit::FAILED, "busy", "").beside_a_task().exit, exit::REFUSED);
+}

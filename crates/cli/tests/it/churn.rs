@@ -58,7 +58,7 @@ async fn lane(socket: &Path, over: &AtomicBool) -> Vec<String> {
         let mut spec = TaskSpec::new("debug/sleep");
         spec.params.insert("ms".to_owned(), "20".to_owned());
         let task = client.submit(&spec, Duration::from_secs(60)).await.unwrap();
-        assert_eq!(task.state, "succeeded", "{task:?}");
+        assert_eq!(task.state, "succeeded".into(), "{task:?}");
         ids.push(task.id);
     }
     ids

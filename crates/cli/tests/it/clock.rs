@@ -92,7 +92,7 @@ fn a_clock_that_is_set_changes_nothing() {
         let again = sleep(name, 100);
         caller.check(&again, &caller.submit(&again));
     }
-    assert_eq!(caller.cancel(&waits).state, "cancelled");
+    assert_eq!(caller.cancel(&waits).state, "cancelled".into());
     pair.at_rest();
     // The journal has noted the time of day: it was set.
     pair = restart(pair, 2 * DAY);

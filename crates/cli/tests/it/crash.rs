@@ -95,7 +95,7 @@ fn ends_at(side: Side, point: &str, kind: Kind) {
             let ids: Vec<String> = tasks.iter().map(|task| caller.submit(task)).collect();
             if kind == Kind::Cancelled {
                 caller.until(&ids[0], "running");
-                assert_eq!(caller.cancel(&ids[0]).state, "cancelled");
+                assert_eq!(caller.cancel(&ids[0]).state, "cancelled".into());
             } else {
                 // Sees each end as early as anybody can.
                 ids.iter().for_each(|id| drop(caller.until(id, "succeeded")));

@@ -109,7 +109,7 @@ fn whoever_is_killed_what_was_accepted_ends_once_and_right() {
     runtime.block_on(async {
         for (number, id) in ids.iter().enumerate() {
             let task = client.task(id).await.unwrap();
-            assert_eq!(task.state, "succeeded", "{task:?}");
+            assert_eq!(task.state, "succeeded".into(), "{task:?}");
             assert_eq!(client.result(id).await.unwrap(), format!("task {number}"));
         }
     });

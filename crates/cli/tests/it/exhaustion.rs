@@ -58,7 +58,7 @@ fn run(owner: &Node, target: &str, tasks: usize, bytes: usize) {
             spec.input = Some(Payload::of(Bytes::from(vec![b'x'; bytes])));
             spec.targets = vec![target.to_owned()];
             let task = client.submit(&spec, Duration::from_secs(60)).await.unwrap();
-            assert_eq!(task.state, "succeeded", "{task:?}");
+            assert_eq!(task.state, "succeeded".into(), "{task:?}");
         }
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

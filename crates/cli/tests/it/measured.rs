@@ -41,7 +41,7 @@ async fn run(socket: &Path, target: &str) {
             spec.input = Some(Payload::of(Bytes::from(vec![b'x'; BYTES])));
             spec.targets = vec![target.to_owned()];
             let task = client.submit(&spec, Duration::from_secs(60)).await.unwrap();
-            assert_eq!(task.state, "succeeded", "{task:?}");
+            assert_eq!(task.state, "succeeded".into(), "{task:?}");
         }
     });
     futures::future::join_all(lanes).await;

@@ -277,8 +277,8 @@ impl Caller {
         self.ask(&format!("{id} is {state}"), async |client| {
             let task = answered(client.task(id).await)?;
             self.see(&task);
-            assert!(task.state == state || !task.is_ended(), "not {state}: {task:?}");
-            (task.state == state).then_some(task)
+            assert!(task.state.as_str() == state || !task.is_ended(), "not {state}: {task:?}");
+            (task.state.as_str() == state).then_some(task)
         })
     }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     limits,
-    types::{EVENT_TYPES, GAP, Problem},
+    types::{EventType, Problem},
 };
 
 #[cfg(test)]
@@ -25,9 +25,9 @@ impl Filter {
             return Err(Problem::bad_request(format!("types: at most {}", limits::EVENT_FILTERS)));
         }
         for part in &wanted {
-            if !EVENT_TYPES.iter().any(|kind| fits(part, kind)) {
+            if !EventType::WORDS.iter().any(|kind| fits(part, kind)) {
                 let detail = format!("{part:?} is no type of event, nor the start of one");
-                let types = EVENT_TYPES.join(", ");
+                let types = EventType::WORDS.join(", ");
                 return Err(Problem::bad_request(detail)
                     .with_hint(format!("write one of {types}; or a start such as task.")));
             }
@@ -36,8 +36,10 @@ impl Filter {
     }
 
     /// Whether an event of this type is wanted. A gap always is.
-    pub(crate) fn wants(&self, kind: &str) -> bool {
-        self.0.is_empty() || kind == GAP || self.0.iter().any(|part| fits(part, kind))
+    pub(crate) fn wants(&self, kind: &EventType) -> bool {
+        self.0.is_empty()
+            || *kind == EventType::Gap
+            || self.0.iter().any(|part| fits(part, kind.as_str()))
     }
 }
 

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use crate::{
     limits,
-    types::{EventView, GAP},
+    types::{EventType, EventView},
 };
 
 #[cfg(test)]
@@ -63,7 +63,7 @@ impl Ring {
         let mut page = Vec::new();
         if foreign || last < self.gone {
             let missed = (!foreign && last >= self.start).then(|| self.gone - last);
-            let kind = GAP.to_owned();
+            let kind = EventType::Gap;
             // It stands for all that is gone, so whoever comes back with its id has read it.
             let gap = EventView { id: self.gone, at: now, kind, missed, ..EventView::default() };
             page.push(Arc::new(gap));

@@ -46,7 +46,7 @@ async fn running() -> NetworkManager {
 /// What comes next, until so many tasks have succeeded.
 async fn until_ended(reader: &mut Reader, tasks: usize) -> Vec<Arc<EventView>> {
     let mut events: Vec<Arc<EventView>> = Vec::new();
-    while events.iter().filter(|event| event.kind == "task.succeeded").count() < tasks {
+    while events.iter().filter(|event| event.kind == "task.succeeded".into()).count() < tasks {
         events.extend(reader.next().await.unwrap());
     }
     events
@@ -64,7 +64,7 @@ async fn readers_are_told_alike_and_whoever_comes_back_misses_nothing() {
     };
     run().await;
     let told = until_ended(&mut one, 1).await;
-    assert!(told.iter().all(|event| event.kind != "gap"), "{told:?}");
+    assert!(told.iter().all(|event| event.kind != "gap".into()), "{told:?}");
     let also = until_ended(&mut other, 1).await;
     // What comes right behind may be read with it, or not.
     let common = told.len().min(also.len());
@@ -75,7 +75,7 @@ async fn readers_are_told_alike_and_whoever_comes_back_misses_nothing() {
     let mut back = fixture.join(Some(start)).await;
     let both = until_ended(&mut back, 2).await;
     assert!(both.starts_with(&told), "{both:?}");
-    assert!(both.iter().all(|event| event.kind != "gap"), "{both:?}");
+    assert!(both.iter().all(|event| event.kind != "gap".into()), "{both:?}");
     manager.shutdown().await.unwrap();
 }
 

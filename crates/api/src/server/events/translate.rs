@@ -5,7 +5,7 @@ use meshwork_node::NetworkEvent;
 
 use crate::{
     server::view,
-    types::{EventView, GAP},
+    types::{EventType, EventView},
 };
 
 #[cfg(test)]
@@ -15,29 +15,31 @@ mod tests;
 pub(super) fn translate(event: NetworkEvent) -> Option<EventView> {
     Some(match event {
         NetworkEvent::Listening { address } => {
-            EventView { address: Some(address.to_string()), ..of("node.listening") }
+            EventView { address: Some(address.to_string()), ..of(EventType::NodeListening) }
         }
         NetworkEvent::AddressFailed { address, why } => EventView {
             address: address.map(|address| address.to_string()),
             message: Some(why),
-            ..of("node.warning")
+            ..of(EventType::NodeWarning)
         },
         NetworkEvent::Overloaded(overload) => {
-            EventView { message: Some(overload.to_string()), ..of("node.warning") }
+            EventView { message: Some(overload.to_string()), ..of(EventType::NodeWarning) }
         }
-        NetworkEvent::KeyCopied(copied) => {
-            EventView { message: Some(copied.to_string()), ..of_peer("node.warning", copied.peer) }
-        }
+        NetworkEvent::KeyCopied(copied) => EventView {
+            message: Some(copied.to_string()),
+            ..of_peer(EventType::NodeWarning, copied.peer)
+        },
         NetworkEvent::PeerDiscovered { peer, addresses } => EventView {
             addresses: addresses.iter().map(ToString::to_string).collect(),
-            ..of_peer("peer.discovered", peer)
+            ..of_peer(EventType::PeerDiscovered, peer)
         },
-        NetworkEvent::PeerConnected { peer, address } => {
-            EventView { address: Some(address.to_string()), ..of_peer("peer.connected", peer) }
-        }
-        NetworkEvent::PeerReady { peer } => of_peer("peer.ready", peer),
+        NetworkEvent::PeerConnected { peer, address } => EventView {
+            address: Some(address.to_string()),
+            ..of_peer(EventType::PeerConnected, peer)
+        },
+        NetworkEvent::PeerReady { peer } => of_peer(EventType::PeerReady, peer),
         NetworkEvent::PeerDisconnected { peer, why } => {
-            EventView { message: why, ..of_peer("peer.disconnected", peer) }
+            EventView { message: why, ..of_peer(EventType::PeerDisconnected, peer) }
         }
         NetworkEvent::TaskChanged { id, handler, state, end } => {
             let error = end.as_deref().and_then(view::error);
@@ -47,20 +49,20 @@ pub(super) fn translate(event: NetworkEvent) -> Option<EventView> {
                 peer_id: worker(&state, end.as_deref()).map(|peer| peer.to_string()),
                 code: error.as_ref().map(|error| error.code.clone()),
                 message: error.map(|error| error.message),
-                ..of(&format!("task.{}", state.as_str()))
+                ..of(task_event(&state))
             }
         }
         NetworkEvent::TaskProgress { id, fraction, message } => EventView {
             task_id: Some(id.to_string()),
             fraction: Some(fraction),
             message: Some(message),
-            ..of("task.progress")
+            ..of(EventType::TaskProgress)
         },
-        NetworkEvent::Lagged(missed) => EventView { missed: Some(missed), ..of(GAP) },
-        NetworkEvent::PeerUpdated { peer } => of_peer("peer.updated", peer),
-        NetworkEvent::ResourcesUpdated { peer, .. } => of_peer("peer.resources", peer),
+        NetworkEvent::Lagged(missed) => EventView { missed: Some(missed), ..of(EventType::Gap) },
+        NetworkEvent::PeerUpdated { peer } => of_peer(EventType::PeerUpdated, peer),
+        NetworkEvent::ResourcesUpdated { peer, .. } => of_peer(EventType::PeerResources, peer),
         NetworkEvent::HealthChanged { peer, status } => {
-            EventView { message: Some(status.to_string()), ..of_peer("peer.health", peer) }
+            EventView { message: Some(status.to_string()), ..of_peer(EventType::PeerHealth, peer) }
         }
         NetworkEvent::Message(message) => of_message(&message),
         // For the program that the node is part of; there is none behind the API.
@@ -97,14 +99,26 @@ fn of_message(message: &NetworkMessage) -> EventView {
         task_id: task.map(ToString::to_string),
         peer_id: peer.map(ToString::to_string),
         message: Some(message.kind().to_owned()),
-        ..of("message")
+        ..of(EventType::Message)
     }
 }
 
-fn of(kind: &str) -> EventView {
-    EventView { kind: kind.to_owned(), ..EventView::default() }
+fn task_event(state: &TaskState) -> EventType {
+    match state {
+        TaskState::Queued => EventType::TaskQueued,
+        TaskState::Assigned { .. } => EventType::TaskAssigned,
+        TaskState::Running { .. } => EventType::TaskRunning,
+        TaskState::Succeeded => EventType::TaskSucceeded,
+        TaskState::Failed => EventType::TaskFailed,
+        TaskState::Cancelled => EventType::TaskCancelled,
+        TaskState::Expired => EventType::TaskExpired,
+    }
 }
 
-fn of_peer(kind: &str, peer: PeerId) -> EventView {
+fn of(kind: EventType) -> EventView {
+    EventView { kind, ..EventView::default() }
+}
+
+fn of_peer(kind: EventType, peer: PeerId) -> EventView {
     EventView { peer_id: Some(peer.to_string()), ..of(kind) }
 }

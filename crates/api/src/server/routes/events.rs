@@ -22,7 +22,7 @@ use crate::{
         error,
         events::{Filter, Reader},
     },
-    types::{EventView, Problem},
+    types::{ErrorCode, EventView, Problem},
 };
 
 #[derive(Deserialize)]
@@ -43,7 +43,7 @@ pub(super) async fn stream(
     let after = last_event(&headers)?;
     let permit = cx.subscribers.clone().try_acquire_owned().map_err(|_| {
         let detail = format!("{} already read the events", limits::EVENT_SUBSCRIBERS);
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail)
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Busy, detail)
             .with_hint("one reader is enough: it can ask for all types")
             .retry_after(limits::EVENT_REST)
     })?;
@@ -90,5 +90,5 @@ fn read(
 
 /// The event as text. Numbers and strings have a form in JSON; without one it would be left out.
 fn written(event: &EventView) -> Option<Event> {
-    Event::default().id(event.id.to_string()).event(&event.kind).json_data(event).ok()
+    Event::default().id(event.id.to_string()).event(event.kind.as_str()).json_data(event).ok()
 }

@@ -10,7 +10,7 @@ use axum::{
 };
 use meshwork_core::{
     GroupId, Reason, Task, TaskEnd, TaskInput,
-    engine::view::{GroupQuery, GroupState, GroupStop, Known},
+    engine::view::{GroupQuery, GroupStop, Known},
     limits::{GROUP_CHUNK, GROUP_REASON_BYTES},
 };
 use meshwork_node::{Members, NetworkError, NetworkManager};
@@ -26,8 +26,9 @@ use crate::{
         view::{self, Viewer},
     },
     types::{
-        BatchMembers, BatchSpec, CancelRequest, GroupStory, GroupView, INDEX, List, MemberResult,
-        MemberSpec, Payload, Problem, RetryAnswer, TaskSpec, WaitingMembers, wide,
+        BatchMembers, BatchSpec, CancelRequest, ErrorCode, GroupState, GroupStory, GroupView,
+        INDEX, List, MemberResult, MemberSpec, Payload, Problem, RetryAnswer, TaskSpec,
+        WaitingMembers, wide,
     },
 };
 
@@ -121,7 +122,7 @@ fn check_made(members: u64, each: usize) -> Result<(), Problem> {
         "members: {bytes} bytes of inputs and parameters in all, at most {most} in one request"
     );
     let hint = format!("hand in {} at a time with `first`", (most / wide(each).max(1)).max(1));
-    Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail).with_hint(hint))
+    Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::TooLarge, detail).with_hint(hint))
 }
 
 #[derive(Deserialize)]
@@ -236,8 +237,8 @@ pub(super) async fn list(
     State(cx): State<Context>,
     Params(params): Params<ListParams>,
 ) -> Result<Json<List<GroupView>>, Problem> {
-    let known = GroupState::ALL.map(GroupState::as_str);
-    let states = select::states(params.state.as_deref().unwrap_or_default(), &known, "a group")?;
+    let states = params.state.as_deref().unwrap_or_default();
+    let states = select::states(states, GroupState::WORDS, "a group")?;
     let limit = page::limit(params.limit, limits::GROUPS)?;
     let after = page::position(params.cursor.as_deref())?;
     let after = after.map(|Submitted(time, id)| (time, id));
@@ -287,7 +288,7 @@ fn member(
     MemberResult {
         index,
         id: group.member(index).to_string(),
-        state: task.map_or_else(Reason::code, |task| task.state.as_str()).to_owned(),
+        state: task.map_or_else(Reason::code, |task| task.state.as_str()).into(),
         output: None,
         error,
     }
@@ -305,11 +306,11 @@ fn shown(manager: &NetworkManager, group: &meshwork_core::engine::view::GroupVie
     GroupView {
         id: group.id.to_string(),
         short: group.id.short(),
-        state: group.state().as_str().to_owned(),
+        state: group.state().as_str().into(),
         members: group.received.into(),
         complete: group.complete,
         max_fails: group.max_fails,
-        durability: group.durability.as_str().to_owned(),
+        durability: group.durability.into(),
         stopped: group.stop.is_some(),
         cancel_reason,
         queued: group.queued.into(),

@@ -7,11 +7,11 @@ use axum::{
 };
 
 use super::Context;
-use crate::types::Problem;
+use crate::types::{ErrorCode, Problem};
 
 pub(super) async fn show(State(cx): State<Context>) -> Result<impl IntoResponse, Problem> {
     let render = cx.metrics.ok_or_else(|| {
-        Problem::new(StatusCode::NOT_FOUND, "not_found", "this process keeps no figures")
+        Problem::new(StatusCode::NOT_FOUND, ErrorCode::NotFound, "this process keeps no figures")
             .with_hint("meshwork up keeps them")
     })?;
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], render()))

@@ -1,7 +1,7 @@
 //! `/v1/peers`.
 
 use axum::{Json, extract::State, http::StatusCode};
-use meshwork_core::{PeerId, PeerInfo, PeerQuery, PeerStage, address::parse_address};
+use meshwork_core::{PeerId, PeerInfo, PeerQuery, address::parse_address};
 use meshwork_node::NetworkError;
 use serde::Deserialize;
 
@@ -13,8 +13,8 @@ use crate::{
         page, select,
     },
     types::{
-        DialAnswer, DialRequest, FindRequest, List, PeerPatch, PeerView, PingAnswer, Problem,
-        TrustAnswer, micros,
+        DialAnswer, DialRequest, ErrorCode, FindRequest, List, PeerPatch, PeerPath, PeerState,
+        PeerView, PingAnswer, Problem, TrustAnswer, micros,
     },
 };
 
@@ -31,8 +31,9 @@ pub(super) async fn list(
     State(cx): State<Context>,
     Params(params): Params<ListParams>,
 ) -> Result<Json<List<PeerView>>, Problem> {
-    let known = PeerStage::ALL.map(PeerStage::as_str);
-    let states = select::states(params.state.as_deref().unwrap_or_default(), &known, "a peer")?;
+    let states = params.state.as_deref().unwrap_or_default();
+    let states = select::states(states, PeerState::WORDS, "a peer")?;
+    let states: Vec<PeerState> = states.iter().map(|state| state.as_str().into()).collect();
     let limit = page::limit(params.limit, limits::PEERS)?;
     let after: Option<PeerId> = page::position(params.cursor.as_deref())?;
     let mut peers = cx.manager.get_peers().await?;
@@ -52,7 +53,7 @@ pub(super) async fn show(
     let info: Option<PeerInfo> = known.into_iter().find(|info| info.peer_id == peer);
     info.map(|info| Json(info.into())).ok_or_else(|| {
         let detail = format!("no peer {peer} is known");
-        Problem::new(StatusCode::NOT_FOUND, "peer_not_found", detail)
+        Problem::new(StatusCode::NOT_FOUND, ErrorCode::PeerNotFound, detail)
             .with_hint("see which peers there are: meshwork peers")
     })
 }
@@ -99,8 +100,8 @@ pub(super) async fn ping(
         name: name_of(&cx, pong.peer).await?,
         round_trip_us: micros(pong.round_trip),
         // A node pings over the connection that it has, and there are no relays yet.
-        path: "direct".to_owned(),
-        transport: pong.transport.to_owned(),
+        path: PeerPath::Direct,
+        transport: pong.transport.into(),
         address: pong.address.to_string(),
     }))
 }
@@ -125,7 +126,7 @@ pub(super) async fn change(
     if let Some(trust) = trust {
         cx.manager.trust(peer, trust).await.map_err(|error| {
             let problem = Problem::from(error);
-            if problem.code != "denied" {
+            if problem.code != ErrorCode::Denied {
                 return problem;
             }
             problem
@@ -160,7 +161,7 @@ async fn decided(cx: &Context, peer: PeerId) -> Result<Json<TrustAnswer>, Proble
     let policy = cx.manager.status().await?.accept;
     let trusted = view.as_ref().is_some_and(|view| view.trusted);
     let accepted = policy.iter().filter(|(family, _)| policy.allows(family, trusted));
-    let is_connected = |view: &&PeerView| view.state == PeerStage::Ready.as_str();
+    let is_connected = |view: &&PeerView| view.state == PeerState::Ready;
     Ok(Json(TrustAnswer {
         peer_id: peer.to_string(),
         name: view.as_ref().and_then(|view| view.name.clone()),

@@ -26,7 +26,10 @@ use crate::{
         select,
         view::{self, Viewer},
     },
-    types::{CancelRequest, List, Problem, TaskCounts, TaskSpec, TaskView, WaitsView},
+    types::{
+        CancelRequest, ErrorCode, List, Problem, TaskCounts, TaskSpec, TaskState, TaskView,
+        WaitsView,
+    },
 };
 
 #[derive(Deserialize)]
@@ -121,7 +124,8 @@ pub(super) async fn list(
     State(cx): State<Context>,
     Params(params): Params<ListParams>,
 ) -> Result<Json<List<TaskView>>, Problem> {
-    let states = select::states(params.state.as_deref().unwrap_or_default(), &STATES, "a task")?;
+    let states = params.state.as_deref().unwrap_or_default();
+    let states = select::states(states, TaskState::WORDS, "a task")?;
     let limit = page::limit(params.limit, limits::TASKS)?;
     let after = page::position(params.cursor.as_deref())?;
     let group = match &params.group {
@@ -139,10 +143,6 @@ pub(super) async fn list(
     Ok(Json(List { items, next_cursor }))
 }
 
-/// The states that a task can be in.
-const STATES: [&str; 7] =
-    ["queued", "assigned", "running", "succeeded", "failed", "cancelled", "expired"];
-
 pub(super) async fn summary(State(cx): State<Context>) -> Result<Json<TaskCounts>, Problem> {
     Ok(Json(cx.manager.status().await?.tasks.into()))
 }
@@ -151,7 +151,7 @@ pub(super) async fn summary(State(cx): State<Context>) -> Result<Json<TaskCounts
 pub(super) async fn waiting(State(cx): State<Context>) -> Result<Json<List<WaitsView>>, Problem> {
     let waits = cx.manager.waits().await?;
     let shown = waits.into_iter().map(|waits| WaitsView {
-        code: waits.code.to_owned(),
+        code: waits.code.into(),
         message: waits.message,
         tasks: waits.tasks,
         first: waits.first.1.to_string(),
@@ -196,13 +196,13 @@ pub(super) async fn result(
             let (code, why) =
                 view::error(end).map_or_else(Default::default, |error| (error.code, error.message));
             let detail = format!("task {} has no result: {code}: {why}", id.short());
-            return Err(Problem::new(StatusCode::CONFLICT, "no_result", detail)
+            return Err(Problem::new(StatusCode::CONFLICT, ErrorCode::NoResult, detail)
                 .with_hint(format!("meshwork task show {}", id.short()))
                 .about(id));
         }
         None => {
             let detail = format!("task {} is {}", id.short(), task.state);
-            return Err(Problem::new(StatusCode::CONFLICT, "not_ended", detail)
+            return Err(Problem::new(StatusCode::CONFLICT, ErrorCode::NotEnded, detail)
                 .with_hint(format!("meshwork wait {}", id.short()))
                 .about(id));
         }
@@ -257,7 +257,7 @@ pub(super) async fn retry(
 /// Why nothing is submitted anew: that the task or group does not call for it is no fault of a field.
 pub(super) fn no_retry(error: NetworkError) -> Problem {
     if let NetworkError::Refused(Reason::InvalidTask { detail }) = &error {
-        return Problem::new(StatusCode::CONFLICT, "no_retry", detail);
+        return Problem::new(StatusCode::CONFLICT, ErrorCode::NoRetry, detail);
     }
     error.into()
 }

@@ -10,7 +10,7 @@ use super::Context;
 use crate::{
     limits,
     server::{body::JsonBody, select},
-    types::{EndedTask, Problem, WaitAnswer, WaitRequest},
+    types::{EndedTask, Problem, TaskState, WaitAnswer, WaitRequest},
 };
 
 /// Answers when all have ended, when the time is over, or when the node stops.
@@ -51,14 +51,14 @@ pub(super) async fn wait(
             () = cx.stop.cancelled() => break,
         };
         let end = end.map_err(|error| Problem::from(error).about(id))?;
-        ended.push((id, end.state().as_str()));
+        ended.push((id, TaskState::from(end.state().as_str())));
     }
     drop(ends);
     pending.retain(|id| !ended.iter().any(|(done, _)| done == id));
     Ok(Json(WaitAnswer {
         ended: ended
             .into_iter()
-            .map(|(id, state)| EndedTask { id: id.to_string(), state: state.to_owned() })
+            .map(|(id, state)| EndedTask { id: id.to_string(), state })
             .collect(),
         pending: pending.iter().map(ToString::to_string).collect(),
     }))

@@ -14,9 +14,9 @@ fn a_name_or_its_unique_start_is_enough() {
     assert_eq!(by_name(&known, "bee").unwrap(), known[1].peer);
     assert_eq!(by_name(&known, "a").unwrap(), known[0].peer);
     assert_eq!(by_name(&known, "beet").unwrap(), known[2].peer);
-    assert_eq!(by_name(&known, "be").unwrap_err().code, "ambiguous");
-    assert_eq!(by_name(&known, "cat").unwrap_err().code, "peer_not_found");
-    assert_eq!(by_name(&known, "").unwrap_err().code, "peer_not_found");
+    assert_eq!(by_name(&known, "be").unwrap_err().code, "ambiguous".into());
+    assert_eq!(by_name(&known, "cat").unwrap_err().code, "peer_not_found".into());
+    assert_eq!(by_name(&known, "").unwrap_err().code, "peer_not_found".into());
 }
 
 #[test]
@@ -32,7 +32,7 @@ fn among_peers_of_equal_trust_the_connected_one_is_meant() {
         let known = [gone("bee", trusted), named("bee", trusted), gone("bee", trusted)];
         assert_eq!(by_name(&known, "bee").unwrap(), known[1].peer);
         let twice = [named("bee", trusted), named("bee", trusted)];
-        assert_eq!(by_name(&twice, "bee").unwrap_err().code, "ambiguous");
+        assert_eq!(by_name(&twice, "bee").unwrap_err().code, "ambiguous".into());
     }
     let known = [gone("bee", true), gone("bee", false)];
     assert_eq!(by_name(&known, "bee").unwrap(), known[0].peer, "the trusted one may come back");

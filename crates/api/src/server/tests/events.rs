@@ -8,7 +8,7 @@ const LONG: Duration = Duration::from_secs(30);
 
 async fn run(server: &Fixture) -> String {
     let task = server.client.submit(&TaskSpec::new("debug/noop"), LONG).await.unwrap();
-    assert_eq!(task.state, "succeeded", "{task:?}");
+    assert_eq!(task.state, "succeeded".into(), "{task:?}");
     task.id
 }
 
@@ -23,11 +23,11 @@ async fn a_task_is_followed_to_its_end() {
     let mut events = server.client.events(&["task.".to_owned()], None).await.unwrap();
     let id = run(&server).await;
     let mut seen = vec![next(&mut events).await];
-    while seen.last().unwrap().kind != "task.succeeded" {
+    while seen.last().unwrap().kind != "task.succeeded".into() {
         seen.push(next(&mut events).await);
     }
     assert!(seen.iter().all(|event| event.task_id.as_deref() == Some(id.as_str())), "{seen:?}");
-    assert!(seen.iter().all(|event| event.kind.starts_with("task.")), "{seen:?}");
+    assert!(seen.iter().all(|event| event.kind.as_str().starts_with("task.")), "{seen:?}");
     assert!(seen.is_sorted_by(|a, b| a.id < b.id && a.at <= b.at), "{seen:?}");
     server.end().await;
 }
@@ -68,7 +68,7 @@ async fn readers_above_the_limit_are_refused_until_one_is_gone() {
     drop(readers);
     let again = async {
         while let Err(error) = server.client.events(&[], None).await {
-            assert_eq!(api_error(error).code, "busy");
+            assert_eq!(api_error(error).code, "busy".into());
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };

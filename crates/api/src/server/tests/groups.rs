@@ -167,7 +167,10 @@ async fn a_group_is_cancelled_with_all_of_its_members_and_takes_no_more() {
     assert_eq!((refused.status, refused.code.as_str()), (409, "group_cancelled"));
     let member = &client.group_results(&group.id, 19).await.unwrap().items[0];
     let error = member.error.as_ref().unwrap();
-    assert_eq!((member.state.as_str(), error.by.as_deref()), ("cancelled", Some("submitter")));
+    assert_eq!(
+        (member.state.as_str(), error.by.as_ref()),
+        ("cancelled", Some(&crate::CancelledBy::Submitter))
+    );
     assert!(error.message.ends_with("no need"), "{error:?}");
     let unknown = meshwork_core::GroupId::new().to_string();
     let refused = api_error(client.cancel_group(&unknown, "").await.unwrap_err());
@@ -211,21 +214,21 @@ async fn groups_are_listed_by_pages() {
         }
     }
     assert_eq!(listed, ids);
-    let running = GroupQuery { states: vec!["running".to_owned()], ..GroupQuery::default() };
+    let running = GroupQuery { states: vec!["running".into()], ..GroupQuery::default() };
     for id in &ids[1..] {
         client.group(id, LONG).await.unwrap();
     }
     let running = client.groups(&running).await.unwrap();
     assert_eq!((running.items.len(), &running.items[0].id), (1, &runs.id));
     assert_eq!(running.items[0].members, 2);
-    let with_state = GroupQuery { states: vec!["queued".to_owned()], ..GroupQuery::default() };
+    let with_state = GroupQuery { states: vec!["queued".into()], ..GroupQuery::default() };
     let with_cursor = GroupQuery { cursor: Some("x.y".to_owned()), ..GroupQuery::default() };
     let without_any = GroupQuery { limit: Some(0), ..GroupQuery::default() };
     for query in [with_state, with_cursor, without_any] {
-        assert_eq!(api_error(client.groups(&query).await.unwrap_err()).code, "bad_request");
+        assert_eq!(api_error(client.groups(&query).await.unwrap_err()).code, "bad_request".into());
     }
     let none = TaskQuery { limit: Some(0), ..TaskQuery::default() };
-    assert_eq!(api_error(client.tasks(&none).await.unwrap_err()).code, "bad_request");
+    assert_eq!(api_error(client.tasks(&none).await.unwrap_err()).code, "bad_request".into());
     server.end().await;
 }
 

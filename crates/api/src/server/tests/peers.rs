@@ -201,7 +201,7 @@ async fn until_ready(server: &Fixture, id: &str) -> crate::PeerView {
     let ready = async {
         loop {
             match server.client.peer(id).await {
-                Ok(peer) if peer.state == "ready" => return peer,
+                Ok(peer) if peer.state == "ready".into() => return peer,
                 _ => drop(events.next().await),
             }
         }

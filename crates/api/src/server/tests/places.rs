@@ -4,6 +4,9 @@
 use meshwork_core::TaskId;
 
 use super::*;
+use crate::ErrorCode;
+
+const BUSY: ErrorCode = ErrorCode::Busy;
 
 /// A task that runs for an hour.
 async fn long(server: &Fixture) -> TaskId {
@@ -36,7 +39,7 @@ async fn cancel_does_not_wait_for_those_that_wait() {
             loop {
                 match client.wait(vec![id.clone()], limits::LONG_POLL).await {
                     // The one below was there first.
-                    Err(error) if error.code() == "busy" => tokio::task::yield_now().await,
+                    Err(error) if *error.code() == BUSY => tokio::task::yield_now().await,
                     answer => return answer,
                 }
             }
@@ -46,11 +49,11 @@ async fn cancel_does_not_wait_for_those_that_wait() {
     loop {
         match server.client.wait(vec![id.clone()], Duration::from_millis(1)).await {
             Ok(_) => tokio::task::yield_now().await,
-            Err(error) => break assert_eq!(api_error(error).code, "busy"),
+            Err(error) => break assert_eq!(api_error(error).code, "busy".into()),
         }
     }
     let cancelled = server.client.cancel(&id, "enough").await.unwrap();
-    assert_eq!(cancelled.state, "cancelled");
+    assert_eq!(cancelled.state, "cancelled".into());
     while let Some(answer) = waiting.join_next().await {
         let answer = answer.unwrap().unwrap();
         assert_eq!(answer.ended.len(), 1);
@@ -71,7 +74,7 @@ async fn few_requests_are_served_when_all_connections_are_open() {
     server.client.node().await.unwrap();
     server.client.health().await.unwrap();
     server.client.peers().await.unwrap();
-    assert_eq!(server.client.task(&id).await.unwrap().state, "running");
+    assert_eq!(server.client.task(&id).await.unwrap().state, "running".into());
     for refused in [
         server.client.handlers().await.map(drop),
         server.client.wait(vec![id.clone()], Duration::ZERO).await.map(drop),
@@ -84,7 +87,7 @@ async fn few_requests_are_served_when_all_connections_are_open() {
     // A group is shown there, and not waited for.
     let wait = "GET /v1/groups/last?wait_ms=60000 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
     assert!(answer(&server, wait).await.starts_with("HTTP/1.1 503"));
-    assert_eq!(server.client.cancel(&id, "enough").await.unwrap().state, "cancelled");
+    assert_eq!(server.client.cancel(&id, "enough").await.unwrap().state, "cancelled".into());
     assert_eq!(server.client.shutdown(true).await.unwrap().grace_ms, 0);
     assert_eq!(server.asked.recv().await, Some(Duration::ZERO));
     drop((open, silent));

@@ -19,7 +19,7 @@ fn answer(status: u16, code: &str, retry_after_ms: Option<u64>) -> ClientError {
         title: String::new(),
         status,
         detail: "no".to_owned(),
-        code: code.to_owned(),
+        code: code.into(),
         hint: None,
         task_id: None,
         retry_after_ms,
@@ -76,7 +76,7 @@ async fn node_that_stays_away_is_given_up() {
     let waited = Waited { durable: true, ..Waited::default() };
     let start = Instant::now();
     let answer = Away::new(waited, &client, &out).ask(async || Err::<(), _>(unreachable())).await;
-    assert_eq!(Failure::of(answer.expect_err("given up")).code, "unreachable");
+    assert_eq!(Failure::of(answer.expect_err("given up")).code, "unreachable".into());
     assert!((limits::AWAY..limits::AWAY * 2).contains(&start.elapsed()));
 }
 

@@ -5,7 +5,7 @@ const TASK: &str = "019aa2c4-0000-7000-8000-0000008f3a21";
 
 fn event(kind: &str) -> EventView {
     let at = "2026-11-27T12:04:05.123Z".parse().unwrap();
-    EventView { id: 1, at, kind: kind.to_owned(), ..EventView::default() }
+    EventView { id: 1, at, kind: kind.into(), ..EventView::default() }
 }
 
 #[test]
@@ -32,7 +32,7 @@ fn people_get_short_ids_and_names() {
         task_id: Some(TASK.to_owned()),
         peer_id: Some(PEER.to_owned()),
         handler: Some("text/upper".to_owned()),
-        code: Some("bad_input".to_owned()),
+        code: Some("bad_input".into()),
         message: Some("no text".to_owned()),
         ..event("task.failed")
     };

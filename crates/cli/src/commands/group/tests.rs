@@ -11,10 +11,10 @@ fn a_group_that_stops_by_itself_had_not_ended_before_it_was_cancelled() {
     }))
     .expect("a group");
     assert_eq!(after_cancel(&group), "group 8f3a21, stopping: 8 queued, 1 failed");
-    let ended = GroupView { state: "failed".to_owned(), queued: 0, cancelled: 8, ..group };
+    let ended = GroupView { state: "failed".into(), queued: 0, cancelled: 8, ..group };
     let had_ended = "group 8f3a21 has already ended: 1 failed, 8 cancelled";
     assert_eq!(after_cancel(&ended), had_ended);
     let by_request =
-        GroupView { state: "cancelled".to_owned(), cancel_reason: Some(String::new()), ..ended };
+        GroupView { state: "cancelled".into(), cancel_reason: Some(String::new()), ..ended };
     assert_eq!(after_cancel(&by_request), "group 8f3a21, cancelled: 1 failed, 8 cancelled");
 }

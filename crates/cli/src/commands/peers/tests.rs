@@ -11,7 +11,7 @@ fn peer(now: DateTime<Utc>) -> PeerView {
     PeerView {
         peer_id: "12D3KooWJCQT3eecHtv32UaHQqyByMq4N5Q42C6DrcJH8SbADUxh".to_owned(),
         name: Some("bee".to_owned()),
-        state: "ready".to_owned(),
+        state: "ready".into(),
         why: None,
         given_name: None,
         trusted: true,
@@ -47,7 +47,7 @@ fn all_that_is_known_of_a_peer_is_shown() {
         ..ResourceUsage::default()
     };
     let reasons = vec!["disk: 1 of 9 MiB are free\u{1b}[2J".to_owned()];
-    let health = HealthView { status: "degraded".to_owned(), reasons };
+    let health = HealthView { status: "degraded".into(), reasons };
     let traffic = [
         (NetworkProtocol::TaskProtocol, TrafficBytes { sent: 3 << 20, received: 512 }),
         (NetworkProtocol::HealthProtocol, TrafficBytes { sent: 40, received: 41 }),

@@ -6,8 +6,8 @@ fn an_answer_shows_the_way_and_the_time() {
         peer_id: "12D3KooWMDcGN1Y98nb4GeGSuLrwn9NeKp1oT1AKo6KsH8gwZpZj".to_owned(),
         name: Some("bee".to_owned()),
         round_trip_us: 412,
-        path: "direct".to_owned(),
-        transport: "tcp".to_owned(),
+        path: "direct".into(),
+        transport: "tcp".into(),
         address: "/ip4/192.168.1.7/tcp/4101".to_owned(),
     };
     assert_eq!(line(&pong), "bee direct /ip4/192.168.1.7/tcp/4101 tcp  0.4ms");

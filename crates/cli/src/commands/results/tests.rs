@@ -62,7 +62,7 @@ fn member_without_its_result_is_lost_unless_it_is_told_how_it_failed() {
     let member = |state: &str, output: Option<&'static [u8]>, why: Option<&str>| MemberResult {
         index: 0,
         id: ID.to_owned(),
-        state: state.to_owned(),
+        state: state.into(),
         output: output.map(|bytes| Payload::of(Bytes::from_static(bytes))),
         error: why.map(error),
     };

@@ -18,7 +18,7 @@ fn a_copied_key_is_told_with_its_evidence_and_what_to_do() {
     let address = Some("/ip4/10.0.0.2/tcp/4101".to_owned());
     let line = |how: &str, address: Option<String>, peer: Option<&str>| {
         let peer = peer.map(str::to_owned);
-        own_key_copied(&KeyCopyView { how: how.to_owned(), address, peer }, &[])
+        own_key_copied(&KeyCopyView { how: how.into(), address, peer }, &[])
     };
     let advice = format!(": {COPIED_KEY_ADVICE}");
     let what = "another machine uses the key of this node";

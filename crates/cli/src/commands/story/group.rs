@@ -1,7 +1,7 @@
 //! A group's story: its tasks in numbers, why they wait, what failed first, what to do next.
 
 use chrono::{DateTime, Utc};
-use meshwork_api::{GroupStory, GroupView, MemberResult};
+use meshwork_api::{GroupState, GroupStory, GroupView, MemberResult};
 use meshwork_core::limits::GROUP_IDLE;
 
 use super::{waits, why};
@@ -16,7 +16,7 @@ pub(in crate::commands) fn group(story: &GroupStory, now: DateTime<Utc>) -> Stri
     let mut text = format!(
         "{}  {}  group of {} tasks\nid        {}\ntasks     {}\n",
         group.short,
-        group.state.to_uppercase(),
+        group.state.as_str().to_uppercase(),
         format::count(group.members),
         group.id,
         counts(group)
@@ -27,7 +27,7 @@ pub(in crate::commands) fn group(story: &GroupStory, now: DateTime<Utc>) -> Stri
     if let Some(stops) = stops(group) {
         text.push_str(&format!("stops     {stops}\n"));
     }
-    if group.state == "open" && group.queued == 0 {
+    if group.state == GroupState::Open && group.queued == 0 {
         let idle = format::span(GROUP_IDLE);
         text.push_str(&format!(
             "waits     for more tasks; {idle} after the latest it counts as unfinished, if all have ended\n"
@@ -76,12 +76,16 @@ fn failed(member: &MemberResult) -> String {
 
 fn next(group: &GroupView) -> String {
     let short = &group.short;
-    match group.state.as_str() {
-        "failed" | "cancelled" if group.unsuccessful() > 0 => {
+    match group.state {
+        GroupState::Failed | GroupState::Cancelled if group.unsuccessful() > 0 => {
             format!("meshwork task retry {short}")
         }
-        "succeeded" | "failed" | "cancelled" => format!("meshwork task result {short}"),
-        "unfinished" => "the same submit with its --key goes on with it".to_owned(),
-        _ => format!("meshwork wait {short}, or meshwork task cancel {short}"),
+        GroupState::Succeeded | GroupState::Failed | GroupState::Cancelled => {
+            format!("meshwork task result {short}")
+        }
+        GroupState::Unfinished => "the same submit with its --key goes on with it".to_owned(),
+        GroupState::Open | GroupState::Running | GroupState::Stopping | GroupState::Other(_) => {
+            format!("meshwork wait {short}, or meshwork task cancel {short}")
+        }
     }
 }

@@ -13,9 +13,9 @@ fn task() -> TaskView {
         group: None,
         index: None,
         handler: "text/upper".to_owned(),
-        state: "queued".to_owned(),
+        state: "queued".into(),
         priority: 0,
-        durability: "disk".to_owned(),
+        durability: "disk".into(),
         input_bytes: 5,
         submitted_at: at("2026-11-23T12:00:00Z"),
         ended_at: None,
@@ -34,7 +34,7 @@ fn task() -> TaskView {
 #[test]
 fn the_last_lines_of_a_result_are_shown_and_steer_no_terminal() {
     let lines = vec!["one".to_owned(), "two\u{1b}[2J".to_owned()];
-    let task = TaskView { state: "succeeded".to_owned(), output_tail: Some(lines), ..task() };
+    let task = TaskView { state: "succeeded".into(), output_tail: Some(lines), ..task() };
     let text = story(&task, at("2026-11-23T12:00:42Z"));
     assert!(text.contains("output    its last lines\n  one\n  two\u{fffd}[2J\n"), "{text}");
     let empty = TaskView { output_tail: Some(Vec::new()), ..task };
@@ -46,7 +46,7 @@ fn progress_of_a_running_task_is_shown_and_steers_no_terminal() {
     let progress = |fraction, message: &str| {
         let message = message.to_owned();
         let progress = Some(ProgressView { fraction, message });
-        let task = TaskView { state: "running".to_owned(), progress, ..task() };
+        let task = TaskView { state: "running".into(), progress, ..task() };
         story(&task, at("2026-11-23T12:00:42Z"))
     };
     let text = progress(0.426, "page 3\u{1b}[2J");
@@ -59,7 +59,7 @@ fn progress_of_a_running_task_is_shown_and_steers_no_terminal() {
 fn a_task_that_waits_tells_why_for_each_peer() {
     let task = TaskView {
         waiting: Some(WaitingView {
-            code: "no_worker".to_owned(),
+            code: "no_worker".into(),
             message: "nobody here may run it".to_owned(),
             next_try_at: Some(at("2026-11-23T12:00:51Z")),
             gives_up_at: Some(at("2026-11-23T12:10:00Z")),
@@ -67,17 +67,17 @@ fn a_task_that_waits_tells_why_for_each_peer() {
                 ObstacleView {
                     peer: "12D3KooWA".to_owned(),
                     name: Some("ant".to_owned()),
-                    code: "requirement".to_owned(),
+                    code: "requirement".into(),
                     message: "gpus: 0 of 1".to_owned(),
                 },
                 ObstacleView {
                     peer: "12D3KooWB".to_owned(),
                     name: Some("b\u{1b}[2Jee".to_owned()),
-                    code: "none".to_owned(),
+                    code: "none".into(),
                     message: "free".to_owned(),
                 },
             ],
-            sums: [("none".to_owned(), 1), ("requirement".to_owned(), 1)].into(),
+            sums: [("none".into(), 1), ("requirement".into(), 1)].into(),
         }),
         ..task()
     };
@@ -103,7 +103,7 @@ fn of_two_attempts_the_one_that_counts_is_named() {
     };
     let given_up = attempt(2, "12D3KooWB", "given up: another attempt was faster");
     let task = TaskView {
-        state: "succeeded".to_owned(),
+        state: "succeeded".into(),
         ended_at: Some(at("2026-11-23T12:00:03Z")),
         attempts: vec![attempt(1, "12D3KooWA", "succeeded"), given_up],
         worker: Some("12D3KooWA".to_owned()),
@@ -126,13 +126,13 @@ fn a_task_that_failed_tells_its_story() {
         end: Some(end.to_owned()),
     };
     let task = TaskView {
-        state: "failed".to_owned(),
+        state: "failed".into(),
         ended_at: Some(at("2026-11-23T12:00:03.4Z")),
         attempts: vec![attempt(1, "bee", "lost"), attempt(2, "cat", "permanent: no\nway")],
         worker: Some("12D3KooWB".to_owned()),
         worker_name: Some("cat".to_owned()),
         error: Some(ErrorView {
-            code: "permanent".to_owned(),
+            code: "permanent".into(),
             message: "no\nway".to_owned(),
             exit: Some(42),
             worker: None,
@@ -163,14 +163,14 @@ fn a_time_limit_is_told_with_its_flag() {
         [("queue", "--queue-timeout"), ("attempt", "--time"), ("total", "--deadline")]
     {
         let error = ErrorView {
-            code: "expired".to_owned(),
+            code: "expired".into(),
             message: format!("the {limit} time limit was reached"),
             exit: None,
             worker: None,
-            limit: Some(limit.to_owned()),
+            limit: Some(limit.into()),
             by: None,
         };
-        let task = TaskView { state: "expired".to_owned(), error: Some(error), ..task() };
+        let task = TaskView { state: "expired".into(), error: Some(error), ..task() };
         let failure = failure(&task);
         assert_eq!(failure.exit, 124);
         assert!(failure.cause.unwrap().contains(flag));

@@ -33,11 +33,10 @@ pub(super) fn text(known: &GroupView, given: &Given, noun: Noun) -> Option<Strin
         let (new, old) = (flag(given.max_fails), flag(known.max_fails));
         parts.push(format!("--max-fails {new} instead of {old}"));
     }
-    if let Some(durability) = given.durability
-        && durability.as_str() != known.durability
+    if let Some(new) = given.durability.map(meshwork_api::Durability::from)
+        && new != known.durability
     {
-        let old = &known.durability;
-        parts.push(format!("--durability {} instead of {old}", durability.as_str()));
+        parts.push(format!("--durability {new} instead of {}", known.durability));
     }
     if let Some(place) = given.differs {
         parts.push(format!("{} {} differs", noun.one(), u64::from(place) + 1));

@@ -42,14 +42,11 @@ impl Source {
         if let Some(Array(ranges)) = &args.array {
             return Ok(Self::Ranges(ranges.clone()));
         }
-        let (flag, path) = match (&args.each_line, &args.from_json) {
-            (Some(path), _) => ("--each-line", path),
-            (None, Some(path)) => ("--from-json", path),
+        Ok(Self::Items(match (&args.each_line, &args.from_json) {
+            (Some(path), _) => Box::new(Lines::of(reader("--each-line", path)?)),
+            (None, Some(path)) => elements::read(reader("--from-json", path)?)?,
             (None, None) => return Err(Failure::usage("a group has members")),
-        };
-        let file = reader(flag, path)?;
-        let lines = flag == "--each-line";
-        Ok(Self::Items(if lines { Box::new(Lines::of(file)) } else { elements::read(file)? }))
+        }))
     }
 }
 

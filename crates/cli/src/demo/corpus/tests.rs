@@ -40,7 +40,7 @@ fn one_file_will_do() {
 #[test]
 fn nothing_to_count_is_said() {
     let dir = tempfile::tempdir().unwrap();
-    assert_eq!(read(dir.path()).unwrap_err().code, "no_text");
+    assert_eq!(read(dir.path()).unwrap_err().code, "no_text".into());
     let failure = read(&dir.path().join("missing")).unwrap_err();
     assert!(failure.message.contains("missing"), "{failure}");
 }

@@ -1,11 +1,13 @@
 use super::*;
+use crate::types::ErrorCode;
 
 #[test]
 fn a_type_or_the_start_of_one_is_wanted_and_a_gap_always() {
     let all = Filter::parse("").unwrap();
-    assert!(EVENT_TYPES.iter().all(|kind| all.wants(kind)));
+    assert!(EventType::WORDS.iter().all(|kind| all.wants(&(*kind).into())));
     let some = Filter::parse("task.,peer.ready,").unwrap();
-    let wanted: Vec<&str> = EVENT_TYPES.into_iter().filter(|kind| some.wants(kind)).collect();
+    let wanted = EventType::WORDS.iter().copied().filter(|kind| some.wants(&(*kind).into()));
+    let wanted: Vec<&str> = wanted.collect();
     assert_eq!(
         wanted,
         [
@@ -27,9 +29,9 @@ fn a_type_or_the_start_of_one_is_wanted_and_a_gap_always() {
 fn what_fits_nothing_is_refused_with_what_there_is() {
     for text in ["task", "task.done", "peer.read", ".", "x"] {
         let problem = Filter::parse(text).unwrap_err();
-        assert_eq!(problem.code, "bad_request", "{text}");
+        assert_eq!(problem.code, ErrorCode::BadRequest, "{text}");
         assert!(problem.hint.unwrap().contains("task.queued"), "{text}");
     }
     let many = vec!["gap"; limits::EVENT_FILTERS + 1].join(",");
-    assert_eq!(Filter::parse(&many).unwrap_err().code, "bad_request");
+    assert_eq!(Filter::parse(&many).unwrap_err().code, ErrorCode::BadRequest);
 }

@@ -13,7 +13,7 @@ fn ring_of(events: usize) -> Ring {
 }
 
 fn push(ring: &mut Ring) -> u64 {
-    ring.push(EventView { kind: "task.queued".to_owned(), ..EventView::default() }, now())
+    ring.push(EventView { kind: "task.queued".into(), ..EventView::default() }, now())
 }
 
 /// An id from the ring's start on, and of a gap what it says.
@@ -22,7 +22,7 @@ type Told = (u64, Option<Option<u64>>);
 fn read(ring: &Ring, last: u64, most: usize) -> Vec<Told> {
     let page = ring.after(last, most, now());
     page.iter()
-        .map(|event| (event.id - START, (event.kind == GAP).then_some(event.missed)))
+        .map(|event| (event.id - START, (event.kind == EventType::Gap).then_some(event.missed)))
         .collect()
 }
 

@@ -10,11 +10,11 @@ fn view() -> GroupView {
     GroupView {
         id: "019aa2c4-0000-7000-8000-0000008f3a21".to_owned(),
         short: "8f3a21".to_owned(),
-        state: "open".to_owned(),
+        state: "open".into(),
         members: 1_203,
         complete: false,
         max_fails: None,
-        durability: "disk".to_owned(),
+        durability: "disk".into(),
         stopped: false,
         cancel_reason: None,
         queued: 1_000,
@@ -31,20 +31,20 @@ fn view() -> GroupView {
 
 fn told(group: GroupView) -> String {
     let why = WaitingView {
-        code: "busy".to_owned(),
+        code: "busy".into(),
         message: "every worker that may run it is busy".to_owned(),
         next_try_at: None,
         gives_up_at: None,
         peers: vec![ObstacleView {
             peer: "12D3KooWA".to_owned(),
             name: Some("ant".to_owned()),
-            code: "no_credit".to_owned(),
+            code: "no_credit".into(),
             message: "no credit".to_owned(),
         }],
-        sums: [("no_credit".to_owned(), 1)].into(),
+        sums: [("no_credit".into(), 1)].into(),
     };
     let error = ErrorView {
-        code: "bad_input".to_owned(),
+        code: "bad_input".into(),
         message: "not \u{1b}[2JUTF-8".to_owned(),
         exit: None,
         worker: None,
@@ -54,7 +54,7 @@ fn told(group: GroupView) -> String {
     let failure = MemberResult {
         index: 7,
         id: String::new(),
-        state: "failed".to_owned(),
+        state: "failed".into(),
         output: None,
         error: Some(error),
     };
@@ -110,14 +110,14 @@ fn a_group_that_is_open_with_nothing_queued_waits_for_more() {
     let idle = GroupView { queued: 0, ..view() };
     assert!(told(idle.clone()).contains(waits));
     for state in ["running", "stopping", "unfinished"] {
-        let group = GroupView { state: state.to_owned(), ..idle.clone() };
+        let group = GroupView { state: state.into(), ..idle.clone() };
         assert!(!told(group).contains(waits), "{state}");
     }
 }
 
 #[test]
 fn only_what_did_not_succeed_is_to_be_tried_again() {
-    let cancelled = GroupView { state: "cancelled".to_owned(), ..view() };
+    let cancelled = GroupView { state: "cancelled".into(), ..view() };
     let text = told(cancelled.clone());
     assert!(text.ends_with("next      meshwork task retry 8f3a21\n"), "{text}");
     let text = told(GroupView { failed: 0, ..cancelled });
