@@ -28,7 +28,7 @@ use crate::{
     limits,
     manager::{Inner, NetworkManager},
     monitor::{ResourceMonitor, total_memory},
-    policy::Policy,
+    policy::{Policies, Policy},
     probes::Probes,
 };
 
@@ -156,7 +156,6 @@ impl NetworkManagerBuilder {
             monitor: OnceLock::new(),
             collector: OnceLock::new(),
             home,
-            handlers,
             descriptions,
             desk,
             parts: Mutex::new(Some(parts)),
@@ -164,7 +163,9 @@ impl NetworkManagerBuilder {
             book_closed: OnceLock::new(),
             archive: OnceLock::new(),
             recovery: Recovery::default(),
-            policy: tokio::sync::Mutex::new(policy),
+            policies: Arc::new(Policies::new(policy)),
+            advert: Arc::new(advert(&config, &handlers)),
+            handlers,
             config,
         }))
     }
@@ -229,9 +230,9 @@ pub(crate) struct Parts {
 impl Parts {
     /// Opens the sockets and spawns the node's tasks.
     pub(crate) async fn run(self, inner: &Arc<Inner>) -> Result<NetHandle, NetworkError> {
-        let Inner { config, clock, handlers, events, .. } = &**inner;
-        let policy = inner.policy.lock().await.clone();
-        let offer = offer(config, handlers, &policy);
+        let Inner { config, clock, events, .. } = &**inner;
+        let policy = inner.policies.now();
+        let offer = offer(&inner.advert, &policy);
         let mut engine = Engine::new(engine_config(config, inner.local_peer, self.boot, &offer));
         let journal = open_journal(inner, &mut engine).await?;
         let blocked = Arc::default();
@@ -239,7 +240,7 @@ impl Parts {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let executor =
             Executor::new(self.registry, threads, reports).map_err(InternalError::Threads)?;
-        let keeper = Keeper::open(inner, &policy.trusted).await;
+        let keeper = Keeper::open(inner).await;
         let remembered = keeper.as_ref().map(Keeper::remembered).unwrap_or_default();
         let mut net_config = net_config(config, self.keypair, self.boot, offer, remembered);
         net_config.blocked.clone_from(&policy.blocked);
@@ -260,7 +261,7 @@ impl Parts {
             feeds,
             journal,
             durability: config.durability,
-            trusted: policy.trusted,
+            policies: Arc::clone(&inner.policies),
         });
         let (probes_in, commands) = mpsc::channel(limits::PROBES);
         let dir = config.home.as_deref().unwrap_or_else(|| Path::new("."));
@@ -385,12 +386,12 @@ fn net_config(
     }
 }
 
-/// What this node says of itself, and to whom.
-pub(crate) fn offer(config: &NetworkConfig, handlers: &[HandlerName], policy: &Policy) -> Offer {
+/// What this node says of itself. Reads `/proc` if the configuration leaves the memory open.
+fn advert(config: &NetworkConfig, handlers: &[HandlerName]) -> Advert {
     let cpus = std::thread::available_parallelism().map_or(1, usize::from);
     let cpus = u32::try_from(cpus).unwrap_or(u32::MAX);
     let offered = &config.offered;
-    let advert = Advert {
+    Advert {
         name: config.name.clone().unwrap_or_default(),
         handlers: handlers.iter().cloned().collect(),
         capabilities: offered.capabilities.clone(),
@@ -401,9 +402,13 @@ pub(crate) fn offer(config: &NetworkConfig, handlers: &[HandlerName], policy: &P
             memory_bytes: offered.memory_bytes.unwrap_or_else(total_memory),
             gpus: offered.gpus,
         },
-    };
+    }
+}
+
+/// What this node says of itself, and to whom.
+pub(crate) fn offer(advert: &Arc<Advert>, policy: &Policy) -> Offer {
     Offer {
-        advert: Arc::new(advert),
+        advert: Arc::clone(advert),
         accept: Arc::new(policy.accept.clone()),
         trusted: Arc::new(policy.trusted.clone()),
     }

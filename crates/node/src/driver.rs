@@ -5,7 +5,6 @@
 //! that a busy node does per batch what an idle one does per message.
 
 use std::{
-    collections::HashSet,
     future::Future,
     pin::Pin,
     sync::{
@@ -40,6 +39,7 @@ use crate::{
     journal::{Journal, Written},
     limits,
     metrics::NetworkMetricsCollector,
+    policy::Policies,
     task_handle::Waiter,
 };
 
@@ -107,7 +107,7 @@ pub(crate) struct Driver {
     journal: Option<Journal>,
     /// Of tasks that do not say it themselves.
     durability: Durability,
-    trusted: HashSet<PeerId>,
+    policies: Arc<Policies>,
     workers: FxHashMap<PeerId, Session<ToWorker>>,
     owners: FxHashMap<PeerId, Session<ToOwner>>,
     waiters: Slab<Waiter>,
@@ -143,7 +143,7 @@ pub(crate) struct DriverParts {
     pub(crate) feeds: Feeds,
     pub(crate) journal: Option<Journal>,
     pub(crate) durability: Durability,
-    pub(crate) trusted: HashSet<PeerId>,
+    pub(crate) policies: Arc<Policies>,
 }
 
 impl Driver {
@@ -163,7 +163,7 @@ impl Driver {
             feeds: parts.feeds,
             journal: parts.journal,
             durability: parts.durability,
-            trusted: parts.trusted,
+            policies: parts.policies,
             workers: FxHashMap::default(),
             owners: FxHashMap::default(),
             waiters: Slab::new(),
@@ -182,7 +182,7 @@ impl Driver {
     /// Runs until the node is shut down or its last handle is gone.
     pub(crate) async fn run(mut self) {
         let now = self.clock.now();
-        for peer in self.trusted.clone() {
+        for &peer in &self.policies.now().trusted {
             self.feed(Input::Trust { peer, trusted: true }, now);
         }
         self.settle(now);
@@ -385,11 +385,6 @@ impl Driver {
                 }
             }
             Call::Trust { peer, trusted } => {
-                if trusted {
-                    self.trusted.insert(peer);
-                } else {
-                    self.trusted.remove(&peer);
-                }
                 self.net.keep(peer, trusted);
                 self.feed(Input::Trust { peer, trusted }, now);
             }

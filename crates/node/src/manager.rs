@@ -8,15 +8,15 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use meshwork_core::{
-    CancelledBy, DiscoveryEvent, HandlerName, HealthEvent, HealthStatus, Multiaddr, PeerId,
-    PeerInfo, PeerQuery, Reason, ResourceUsage, Task, TaskEnd, TaskId, TaskProtocolEvent, Time,
+    AcceptPolicy, Advert, CancelledBy, DiscoveryEvent, HandlerName, HealthEvent, HealthStatus,
+    Multiaddr, PeerId, Reason, ResourceUsage, Task, TaskEnd, TaskId, TaskProtocolEvent, Time,
     engine::{
         Accounts, Engine, Reply,
         view::{Known, TaskView},
     },
 };
 use meshwork_exec::{Description, ManualDesk};
-use meshwork_net::{NetHandle, PeerStatus, Pong};
+use meshwork_net::{NetHandle, Pong};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::{
@@ -31,7 +31,7 @@ use crate::{
     limits,
     metrics::NetworkMetricsCollector,
     monitor::ResourceMonitor,
-    policy::Policy,
+    policy::Policies,
     probes::Probe,
     protocol::{self, DiscoveryProtocol, HealthProtocol, ResourceProtocol, TaskProtocol},
     status::{self, NodeStatus},
@@ -42,6 +42,7 @@ mod archived;
 mod find;
 mod groups;
 mod kept;
+mod peers;
 mod trust;
 mod waits;
 
@@ -79,6 +80,8 @@ pub(crate) struct Inner {
     pub(crate) probes: OnceLock<mpsc::Sender<Probe>>,
     /// Set by `start`.
     pub(crate) monitor: OnceLock<ResourceMonitor>,
+    /// What this node says of itself.
+    pub(crate) advert: Arc<Advert>,
     pub(crate) handlers: Vec<HandlerName>,
     pub(crate) descriptions: Vec<(HandlerName, Description)>,
     pub(crate) desk: ManualDesk,
@@ -92,7 +95,7 @@ pub(crate) struct Inner {
     pub(crate) recovery: Recovery,
     /// Where ended tasks are read. Set by `start`, if there is a home.
     pub(crate) archive: OnceLock<Arc<Archive>>,
-    pub(crate) policy: tokio::sync::Mutex<Policy>,
+    pub(crate) policies: Arc<Policies>,
 }
 
 impl Inner {
@@ -217,6 +220,17 @@ impl NetworkManager {
     /// Who this node is.
     pub fn local_peer_id(&self) -> PeerId {
         self.inner.local_peer
+    }
+
+    /// What it calls itself.
+    pub fn name(&self) -> &str {
+        &self.inner.advert.name
+    }
+
+    /// From whom it accepts tasks: a rule for each family of handlers that it has.
+    pub fn accepts(&self) -> AcceptPolicy {
+        let families = crate::builder::families(&self.inner.handlers);
+        self.inner.policies.now().accept.spelled_out(families)
     }
 
     /// What it was configured with.
@@ -387,41 +401,6 @@ impl NetworkManager {
         }
     }
 
-    /// All peers that are known, or that are trusted, blocked or named.
-    ///
-    /// # Errors
-    ///
-    /// The node is not running.
-    pub async fn get_peers(&self) -> Result<Vec<PeerInfo>, NetworkError> {
-        let net = self.net()?;
-        let statuses = net.peers();
-        let peers: Vec<PeerId> = statuses.iter().map(|status| status.peer).collect();
-        let loads = self
-            .ask(move |engine, _| peers.iter().map(|peer| engine.load(peer)).collect::<Vec<_>>())
-            .await?;
-        let policy = self.inner.policy.lock().await;
-        let infos = statuses.iter().zip(loads).map(|(status, load)| PeerInfo {
-            assigned: load.assigned,
-            held: load.held,
-            reputation: load.reputation,
-            ..policy.mark(status::peer_info(status, &self.inner.clock))
-        });
-        let known = statuses.iter().map(|status| status.peer).collect();
-        Ok(infos.chain(status::absent(&policy, &known)).collect())
-    }
-
-    /// Finds peers; see [`DiscoveryProtocol::find_peers`].
-    pub(crate) async fn find_peers(&self, query: PeerQuery) -> Result<Vec<PeerInfo>, NetworkError> {
-        query.check().map_err(|error| self.noted(error.into()))?;
-        let found = self.net()?.find_peers(query).await;
-        let found = found.map_err(|error| self.noted(error.into()))?;
-        let policy = self.inner.policy.lock().await;
-        Ok(found
-            .iter()
-            .map(|found| policy.mark(status::peer_info(found, &self.inner.clock)))
-            .collect())
-    }
-
     pub(crate) async fn discover(&self, event: DiscoveryEvent) -> Result<(), NetworkError> {
         let done = self.net()?.discovery(event).await;
         done.map_err(|error| self.noted(error.into()))
@@ -454,13 +433,6 @@ impl NetworkManager {
         }
         let answer = self.net()?.peer_resources(peer).await;
         answer.map_err(|error| self.noted(NetworkError::of_ask(error, peer, "asking a peer")))
-    }
-
-    /// What is known of a peer.
-    fn known(&self, peer: PeerId) -> Result<PeerStatus, NetworkError> {
-        let peers = self.net()?.peers();
-        let known = peers.iter().find(|status| status.peer == peer).cloned();
-        known.ok_or_else(|| self.noted(NetworkError::PeerNotFound(peer)))
     }
 
     /// Passes changes on to the installed recorder of the `metrics` crate, as the node does each five
@@ -516,16 +488,14 @@ impl NetworkManager {
             (accounts, engine.is_draining(), engine.is_closing(), now)
         };
         let (tasks, draining, stopping, now) = self.ask(asked).await?;
-        let Inner { config, handlers, .. } = &*self.inner;
-        let policy = self.inner.policy.lock().await.clone();
         Ok(NodeStatus {
             peer_id: self.inner.local_peer,
             version: env!("CARGO_PKG_VERSION"),
             network: self.inner.config.network.clone(),
             uptime: now.since(meshwork_net::clock::START),
             addresses: self.addresses(),
-            advert: crate::builder::offer(config, handlers, &policy).advert.as_ref().clone(),
-            accept: policy.accept.spelled_out(crate::builder::families(handlers)),
+            advert: self.inner.advert.as_ref().clone(),
+            accept: self.accepts(),
             max_peers: self.inner.config.max_peers,
             refused: self.net()?.counters(),
             key_copied: status::own_key_copied(self.net()?, now),

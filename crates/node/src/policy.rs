@@ -1,11 +1,14 @@
 //! What the user of this node decided about other nodes.
 
-use std::collections::{BTreeMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
 
 use meshwork_core::{AcceptPolicy, PeerId, PeerInfo};
+use tokio::sync::{Mutex, MutexGuard, watch};
 
-/// What is in force now. The one writer is `manager::trust`, which holds the lock over the home's
-/// files as well.
+/// Everything that is decided, at one moment.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Policy {
     /// Peers whose work counts as listed, and where own work may be placed.
@@ -33,5 +36,47 @@ impl Policy {
     pub(crate) fn peers(&self) -> HashSet<PeerId> {
         let named = self.names.keys();
         self.trusted.iter().chain(&self.blocked).chain(named).copied().collect()
+    }
+}
+
+/// The policy in force. It is owned here alone: everybody reads what is published, nobody waits for
+/// that, and changes come one after the other.
+#[derive(Debug)]
+pub(crate) struct Policies {
+    published: watch::Sender<Arc<Policy>>,
+    /// Held from the home's files until a change is in force.
+    turn: Mutex<()>,
+}
+
+impl Policies {
+    pub(crate) fn new(policy: Policy) -> Self {
+        Self { published: watch::Sender::new(Arc::new(policy)), turn: Mutex::default() }
+    }
+
+    /// The policy of this moment.
+    pub(crate) fn now(&self) -> Arc<Policy> {
+        Arc::clone(&self.published.borrow())
+    }
+
+    /// The right to change the policy, which one caller has at a time.
+    pub(crate) async fn turn(&self) -> Turn<'_> {
+        Turn { of: self, _held: self.turn.lock().await }
+    }
+}
+
+/// The right to change the policy.
+pub(crate) struct Turn<'p> {
+    of: &'p Policies,
+    _held: MutexGuard<'p, ()>,
+}
+
+impl Turn<'_> {
+    /// The policy to change: nobody else changes it meanwhile.
+    pub(crate) fn policy(&self) -> Policy {
+        (*self.of.now()).clone()
+    }
+
+    pub(crate) fn publish(&self, policy: Policy) {
+        self.of.published.send_replace(Arc::new(policy));
     }
 }

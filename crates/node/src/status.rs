@@ -5,7 +5,8 @@ use std::{collections::HashSet, time::Duration};
 use chrono::DateTime;
 use meshwork_core::{
     Advert, Multiaddr, NetworkProtocol, PeerId, PeerInfo, PeerState, Time, TrafficBytes,
-    engine::Accounts, policy::AcceptPolicy,
+    engine::{Accounts, PeerLoad},
+    policy::AcceptPolicy,
 };
 use meshwork_net::{KeyEvidence, NetCounters, NetHandle, PeerStatus, limits::COPIED_TIME};
 
@@ -43,11 +44,17 @@ pub struct NodeStatus {
     pub tasks: Accounts,
 }
 
-/// What the network knows of a peer. How much work it has is for the engine to say, and what the
-/// user decided for [`Policy::mark`].
-pub(crate) fn peer_info(status: &PeerStatus, clock: &Clock) -> PeerInfo {
+/// A peer as callers see it: what the network knows of it, what the user decided about it, and the
+/// work that the engine has with it.
+pub(crate) fn peer_info(
+    status: &PeerStatus,
+    policy: &Policy,
+    load: PeerLoad,
+    clock: &Clock,
+) -> PeerInfo {
     let last_seen = status.last_seen.get();
-    PeerInfo {
+    let PeerLoad { assigned, held, reputation } = load;
+    policy.mark(PeerInfo {
         peer_id: status.peer,
         addresses: status.addresses.clone(),
         protocols: status.protocols.clone(),
@@ -57,7 +64,7 @@ pub(crate) fn peer_info(status: &PeerStatus, clock: &Clock) -> PeerInfo {
             clock.wall(last_seen)
         },
         latency: status.latency,
-        reputation: 0,
+        reputation,
         state: status.state.clone(),
         trusted: false,
         blocked: false,
@@ -67,8 +74,8 @@ pub(crate) fn peer_info(status: &PeerStatus, clock: &Clock) -> PeerInfo {
         agent: status.agent.clone(),
         resources: status.resources,
         health: status.health.clone(),
-        assigned: 0,
-        held: 0,
+        assigned,
+        held,
         traffic: NetworkProtocol::ALL
             .into_iter()
             .map(|protocol| {
@@ -78,7 +85,7 @@ pub(crate) fn peer_info(status: &PeerStatus, clock: &Clock) -> PeerInfo {
             })
             .filter(|(_, bytes)| *bytes != TrafficBytes::default())
             .collect(),
-    }
+    })
 }
 
 /// How it is known that another machine uses this node's key, if that is news.

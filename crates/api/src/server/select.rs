@@ -46,18 +46,19 @@ pub(super) fn states(text: &str, known: &[&str], what: &str) -> Result<Vec<Strin
 }
 
 /// The peer that `text` names: a peer id, known or not; a name; or the unique start of one.
-pub(super) async fn peer(manager: &NetworkManager, text: &str) -> Result<PeerId, Problem> {
+#[expect(clippy::result_large_err, reason = "one per refused request, sent at once")]
+pub(super) fn peer(manager: &NetworkManager, text: &str) -> Result<PeerId, Problem> {
     if let Ok(peer) = text.parse() {
         return Ok(peer);
     }
     let mut known = vec![Named {
         peer: manager.local_peer_id(),
-        name: manager.status().await?.advert.name,
+        name: manager.name().to_owned(),
         given: false,
         trusted: true,
         connected: true,
     }];
-    known.extend(manager.get_peers().await?.into_iter().flat_map(Named::of));
+    known.extend(manager.known_peers()?.into_iter().flat_map(Named::of));
     by_name(&known, text)
 }
 

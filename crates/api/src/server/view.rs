@@ -25,13 +25,10 @@ impl<'m> Viewer<'m> {
     /// # Errors
     ///
     /// The node has stopped.
-    pub(super) async fn of(
-        manager: &'m NetworkManager,
-        tasks: &[Task],
-    ) -> Result<Self, NetworkError> {
+    pub(super) fn of(manager: &'m NetworkManager, tasks: &[Task]) -> Result<Self, NetworkError> {
         // Most tasks that were just submitted name no peer: they are spared the questions.
         if tasks.iter().any(|task| !task.attempts.is_empty() || task.waiting.is_some()) {
-            return Self::with_names(manager).await;
+            return Self::with_names(manager);
         }
         Ok(Self { manager, names: HashMap::new() })
     }
@@ -41,15 +38,8 @@ impl<'m> Viewer<'m> {
     /// # Errors
     ///
     /// The node has stopped.
-    pub(super) async fn with_names(manager: &'m NetworkManager) -> Result<Self, NetworkError> {
-        let mut names = HashMap::new();
-        names.insert(manager.local_peer_id(), manager.status().await?.advert.name);
-        for info in manager.get_peers().await? {
-            if let Some(name) = info.name() {
-                names.insert(info.peer_id, name.to_owned());
-            }
-        }
-        Ok(Self { manager, names })
+    pub(super) fn with_names(manager: &'m NetworkManager) -> Result<Self, NetworkError> {
+        Ok(Self { manager, names: manager.peer_names()? })
     }
 
     pub(super) fn task(&self, task: &Task) -> TaskView {

@@ -2,10 +2,7 @@
 //!
 //! It owns the book while the node runs, and nobody waits for it but a stop.
 
-use std::{
-    collections::HashSet,
-    sync::{Arc, Weak},
-};
+use std::{collections::HashSet, sync::Arc};
 
 use meshwork_core::{PeerId, PeerState};
 use meshwork_net::{PeerStatus, Remembered};
@@ -20,6 +17,7 @@ use crate::{
     home::{Home, HomeError},
     limits,
     manager::Inner,
+    policy::Policies,
 };
 
 /// Keeps the book while the node runs.
@@ -30,10 +28,7 @@ pub(crate) struct Keeper {
     /// Held, so that no other node has it before the last word is written.
     home: Arc<Home>,
     clock: Clock,
-    /// Knows who is trusted.
-    inner: Weak<Inner>,
-    /// Who was trusted at the start, for when it cannot be asked.
-    trusted: HashSet<PeerId>,
+    policies: Arc<Policies>,
     /// The last write has failed.
     is_failing: bool,
     /// Peers to remove. Closed when the task ends: a stop waits for that.
@@ -42,11 +37,11 @@ pub(crate) struct Keeper {
 
 impl Keeper {
     /// Reads what is remembered; none where there is no home.
-    pub(crate) async fn open(inner: &Arc<Inner>, trusted: &HashSet<PeerId>) -> Option<Self> {
-        let Inner { home, config, clock, book_closed, .. } = &**inner;
+    pub(crate) async fn open(inner: &Inner) -> Option<Self> {
+        let Inner { home, config, clock, book_closed, policies, .. } = inner;
         let home = home.as_ref()?;
         let now = seconds(*clock, clock.now());
-        let (book, is_stale) = read(home, &config.network, now, trusted).await;
+        let (book, is_stale) = read(home, &config.network, now, &policies.now().trusted).await;
         let (closed, forgotten) = mpsc::channel(limits::BOOK_FORGOTTEN);
         book_closed.get_or_init(|| closed);
         Some(Self {
@@ -54,8 +49,7 @@ impl Keeper {
             is_stale,
             home: Arc::clone(home),
             clock: *clock,
-            inner: Arc::downgrade(inner),
-            trusted: trusted.clone(),
+            policies: Arc::clone(policies),
             is_failing: false,
             forgotten,
         })
@@ -63,7 +57,7 @@ impl Keeper {
 
     /// Whom to dial at the start.
     pub(crate) fn remembered(&self) -> Vec<Remembered> {
-        self.book.remembered(&self.trusted, self.clock)
+        self.book.remembered(&self.policies.now().trusted, self.clock)
     }
 
     /// Runs until the network has stopped, and the last change is written. A first meeting is written
@@ -104,10 +98,8 @@ impl Keeper {
         let mut has_met = false;
         let now = seconds(self.clock, self.clock.now());
         let grain = if is_last { 1 } else { limits::BOOK_GRAIN };
-        let inner = self.inner.upgrade();
-        // Whoever trusts somebody just now is heard the next time.
-        let held = inner.as_ref().and_then(|inner| inner.policy.try_lock().ok());
-        let trusted = held.as_ref().map_or(&self.trusted, |policy| &policy.trusted);
+        let policy = self.policies.now();
+        let trusted = &policy.trusted;
         for status in peers {
             let seen = match (&status.state, status.last_ready) {
                 (PeerState::Ready, _) => now,
@@ -123,7 +115,6 @@ impl Keeper {
             has_met |= is_noted && is_first;
         }
         self.is_stale |= self.book.trim(now, trusted);
-        drop(held);
         while let Ok(peer) = self.forgotten.try_recv() {
             self.is_stale |= self.book.forget(&peer);
         }

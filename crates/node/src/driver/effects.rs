@@ -1,8 +1,8 @@
 //! Carries out what the engine asks for, and translates what the network says.
 
 use meshwork_core::{
-    Assignment, NetworkMessage, PeerId, PeerInfo, Time,
-    engine::{Effect, Input, RunId, Seq},
+    Assignment, NetworkMessage, PeerId, Time,
+    engine::{Effect, Input, PeerLoad, RunId, Seq},
 };
 use meshwork_net::NetEvent;
 
@@ -138,13 +138,9 @@ impl Driver {
                 if !self.interest.observed().messages {
                     return;
                 }
-                let known_peers = known
-                    .iter()
-                    .map(|known| PeerInfo {
-                        trusted: self.trusted.contains(&known.peer),
-                        ..peer_info(known, &self.clock)
-                    })
-                    .collect();
+                let policy = self.policies.now();
+                let seen = |known| peer_info(known, &policy, PeerLoad::default(), &self.clock);
+                let known_peers = known.iter().map(seen).collect();
                 self.tell_message(NetworkMessage::PeerDiscovery { known_peers, query });
             }
             NetEvent::Overloaded(overload) => {
@@ -201,7 +197,7 @@ impl Driver {
                 self.tell(|| NetworkEvent::PeerConnected { peer, address });
             }
             NetEvent::Ready { peer, advert } => {
-                if self.trusted.contains(&peer) {
+                if self.policies.now().trusted.contains(&peer) {
                     self.net.keep(peer, true);
                 }
                 self.feed(Input::PeerReady { peer, advert }, now);

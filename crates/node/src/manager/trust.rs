@@ -13,7 +13,7 @@ use crate::{
     error::{InternalError, NetworkError},
     home::PeerList,
     limits,
-    policy::Policy,
+    policy::Turn,
 };
 
 impl NetworkManager {
@@ -25,31 +25,32 @@ impl NetworkManager {
     /// The home cannot be written, more than 1,024 peers are trusted, or the node is not running.
     pub async fn trust(&self, peer: PeerId, trust: bool) -> Result<(), NetworkError> {
         self.net()?;
-        let mut policy = self.inner.policy.lock().await;
-        if trust && policy.blocked.contains(&peer) {
+        let turn = self.inner.policies.turn().await;
+        if trust && turn.policy().blocked.contains(&peer) {
             let detail = format!("{peer} is blocked; unblock it first");
             return Err(Reason::Denied { detail }.into());
         }
-        self.set_trusted(&mut policy, peer, trust).await
+        self.set_trusted(&turn, peer, trust).await
     }
 
     async fn set_trusted(
         &self,
-        policy: &mut Policy,
+        turn: &Turn<'_>,
         peer: PeerId,
         trust: bool,
     ) -> Result<(), NetworkError> {
-        let mut next = policy.trusted.clone();
-        if change(&mut next, peer, trust, PeerList::Trusted)?
+        let mut policy = turn.policy();
+        if change(&mut policy.trusted, peer, trust, PeerList::Trusted)?
             && let Some(home) = &self.inner.home
         {
             // Those that the configuration names are named by it at the next start as well.
-            let kept = next.iter().filter(|peer| !self.inner.config.trusted.contains(peer));
+            let named = &self.inner.config.trusted;
+            let kept = policy.trusted.iter().filter(|peer| !named.contains(peer));
             home.save_peers(PeerList::Trusted, kept).map_err(InternalError::from)?;
         }
-        policy.trusted = next;
+        turn.publish(policy);
         // Also when nothing has changed: an earlier caller may have given up before this point.
-        self.put_in_force(Call::Trust { peer, trusted: trust }, policy).await
+        self.put_in_force(Call::Trust { peer, trusted: trust }, turn).await
     }
 
     /// Denies connections with a peer from now on, or no longer; one that is blocked is not trusted
@@ -64,16 +65,17 @@ impl NetworkManager {
         if peer == self.inner.local_peer {
             return Err(Reason::Denied { detail: "a node cannot block itself".to_owned() }.into());
         }
-        let mut policy = self.inner.policy.lock().await;
-        let mut next = policy.blocked.clone();
-        if change(&mut next, peer, on, PeerList::Blocked)?
+        let turn = self.inner.policies.turn().await;
+        let mut policy = turn.policy();
+        if change(&mut policy.blocked, peer, on, PeerList::Blocked)?
             && let Some(home) = &self.inner.home
         {
-            home.save_peers(PeerList::Blocked, next.iter()).map_err(InternalError::from)?;
+            let blocked = policy.blocked.iter();
+            home.save_peers(PeerList::Blocked, blocked).map_err(InternalError::from)?;
         }
-        policy.blocked = next;
+        turn.publish(policy);
         if on {
-            self.set_trusted(&mut policy, peer, false).await?;
+            self.set_trusted(&turn, peer, false).await?;
         }
         Ok(net.block(peer, on).await?)
     }
@@ -93,8 +95,9 @@ impl NetworkManager {
             let most = core_limits::LABEL_BYTES;
             return denied(format!("a name has at most {most} bytes, and no control characters"));
         }
-        let mut policy = self.inner.policy.lock().await;
-        let mut next = policy.names.clone();
+        let turn = self.inner.policies.turn().await;
+        let mut policy = turn.policy();
+        let next = &mut policy.names;
         if name.is_empty() {
             next.remove(&peer);
         } else if let Some((other, _)) =
@@ -108,9 +111,9 @@ impl NetworkManager {
             return denied(format!("{} peers have names already", limits::NAMED));
         }
         if let Some(home) = &self.inner.home {
-            home.save_names(&next).map_err(InternalError::from)?;
+            home.save_names(next).map_err(InternalError::from)?;
         }
-        policy.names = next;
+        turn.publish(policy);
         Ok(())
     }
 
@@ -152,7 +155,8 @@ impl NetworkManager {
         self.net()?;
         let families = families(&self.inner.handlers);
         UnknownFamily::check(&rules, &families).map_err(|error| self.noted(error.into()))?;
-        let mut policy = self.inner.policy.lock().await;
+        let turn = self.inner.policies.turn().await;
+        let mut policy = turn.policy();
         if let Some(home) = &self.inner.home {
             // Read anew: somebody may have edited it since the start.
             let mut file = home.config(&families).map_err(InternalError::from)?;
@@ -160,16 +164,17 @@ impl NetworkManager {
             home.save_config(&file).map_err(InternalError::from)?;
         }
         policy.accept = rules.over(&policy.accept);
-        self.put_in_force(Call::Accept { policy: policy.accept.clone() }, &policy).await
+        let call = Call::Accept { policy: policy.accept.clone() };
+        turn.publish(policy);
+        self.put_in_force(call, &turn).await
     }
 
     /// Tells the engine by `call`, then the peers.
-    async fn put_in_force(&self, call: Call, policy: &Policy) -> Result<(), NetworkError> {
+    async fn put_in_force(&self, call: Call, turn: &Turn<'_>) -> Result<(), NetworkError> {
         self.call(call).await?;
         // A peer may act on the offer at once, so the engine must know before it is told.
         self.ask(|_, _| ()).await?;
-        let offer = offer(&self.inner.config, &self.inner.handlers, policy);
-        Ok(self.net()?.set_offer(offer).await?)
+        Ok(self.net()?.set_offer(offer(&self.inner.advert, &turn.policy())).await?)
     }
 }
 

@@ -42,7 +42,7 @@ pub(super) async fn submit(
         let detail = format!("members: {}, at most {GROUP_CHUNK} in one request", members.len());
         return Err(Problem::bad_request(detail).with_hint("hand in the rest with `first`"));
     }
-    let targets = tasks::targets(&cx, std::mem::take(&mut task.targets)).await?;
+    let targets = tasks::targets(&cx, std::mem::take(&mut task.targets))?;
     let tasks = each(&cx.manager, task, members)?;
     let members = Members { group, first, tasks, last, max_fails };
     let group = cx.manager.distribute_members(members, targets).await?;
@@ -256,7 +256,7 @@ pub(super) async fn explain(
     let id = select::group(&cx.manager, &selector).await?;
     cx.manager.known_group(id).await?;
     let explained = cx.manager.explain_group(id).await?.ok_or_else(|| not_found(id))?;
-    let viewer = Viewer::with_names(&cx.manager).await?;
+    let viewer = Viewer::with_names(&cx.manager)?;
     let waiting = explained.waiting.iter().map(|waiting| WaitingMembers {
         handler: waiting.handler.to_string(),
         members: waiting.members.into(),

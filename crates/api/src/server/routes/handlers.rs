@@ -29,10 +29,9 @@ pub(super) async fn list(
 ) -> Result<Json<List<HandlerView>>, Problem> {
     let limit = page::limit(params.limit, limits::HANDLERS)?;
     let mut handlers = Offered { after: params.cursor, most: limit + 1, by_name: BTreeMap::new() };
-    let status = cx.manager.status().await?;
     let here = OfferView {
-        peer_id: status.peer_id.to_string(),
-        name: Some(status.advert.name),
+        peer_id: cx.manager.local_peer_id().to_string(),
+        name: Some(cx.manager.name().to_owned()),
         here: true,
         ready: true,
         trusted: true,
@@ -40,7 +39,7 @@ pub(super) async fn list(
     for name in cx.manager.handlers() {
         handlers.add(name.as_str(), here.clone());
     }
-    let mut peers = cx.manager.get_peers().await?;
+    let mut peers = cx.manager.known_peers()?;
     peers.sort_by_key(|info| (Reverse((is_ready(info), info.trusted)), info.peer_id));
     for info in peers {
         let (ready, trusted) = (is_ready(&info), info.trusted);

@@ -58,7 +58,7 @@ pub(super) async fn accept(
     let differs =
         |(family, rule): &(&str, Accept)| accept.rule(family).is_some_and(|asked| asked != *rule);
     Ok(Json(AcceptAnswer {
-        accept: rules(cx.manager.status().await?.accept.iter()),
+        accept: rules(cx.manager.accepts().iter()),
         kept: config.home.is_some(),
         started_with: rules(config.accept.iter().filter(differs)),
     }))

@@ -48,7 +48,7 @@ pub(super) async fn show(
     State(cx): State<Context>,
     Named(text): Named,
 ) -> Result<Json<PeerView>, Problem> {
-    let peer = another(&cx, &text).await?;
+    let peer = another(&cx, &text)?;
     let known = cx.manager.get_peers().await?;
     let info: Option<PeerInfo> = known.into_iter().find(|info| info.peer_id == peer);
     info.map(|info| Json(info.into())).ok_or_else(|| {
@@ -93,11 +93,11 @@ pub(super) async fn ping(
     Named(text): Named,
 ) -> Result<Json<PingAnswer>, Problem> {
     let _acts = cx.act()?;
-    let peer = another(&cx, &text).await?;
+    let peer = another(&cx, &text)?;
     let pong = cx.manager.ping(peer).await?;
     Ok(Json(PingAnswer {
         peer_id: pong.peer.to_string(),
-        name: name_of(&cx, pong.peer).await?,
+        name: name_of(&cx, pong.peer)?,
         round_trip_us: micros(pong.round_trip),
         // A node pings over the connection that it has, and there are no relays yet.
         path: PeerPath::Direct,
@@ -116,7 +116,7 @@ pub(super) async fn change(
             .with_hint("name one of: trust, block, name"));
     }
     let PeerPatch { trust, block, name } = patch;
-    let peer = another(&cx, &text).await?;
+    let peer = another(&cx, &text)?;
     if let Some(name) = name {
         cx.manager.name_peer(peer, &name).await?;
     }
@@ -133,32 +133,33 @@ pub(super) async fn change(
                 .with_hint(format!("meshwork peers unblock {peer}, or untrust another peer first"))
         })?;
     }
-    decided(&cx, peer).await
+    decided(&cx, peer)
 }
 
 pub(super) async fn forget(
     State(cx): State<Context>,
     Named(text): Named,
 ) -> Result<Json<TrustAnswer>, Problem> {
-    let peer = another(&cx, &text).await?;
+    let peer = another(&cx, &text)?;
     cx.manager.forget_peer(peer).await?;
-    decided(&cx, peer).await
+    decided(&cx, peer)
 }
 
 pub(super) async fn disconnect(
     State(cx): State<Context>,
     Named(text): Named,
 ) -> Result<Json<TrustAnswer>, Problem> {
-    let peer = another(&cx, &text).await?;
+    let peer = another(&cx, &text)?;
     cx.manager.disconnect(peer).await?;
-    decided(&cx, peer).await
+    decided(&cx, peer)
 }
 
 /// What the user decided about a peer, as of now.
-async fn decided(cx: &Context, peer: PeerId) -> Result<Json<TrustAnswer>, Problem> {
-    let known = cx.manager.get_peers().await?;
+#[expect(clippy::result_large_err, reason = "one per refused request, sent at once")]
+fn decided(cx: &Context, peer: PeerId) -> Result<Json<TrustAnswer>, Problem> {
+    let known = cx.manager.known_peers()?;
     let view = known.into_iter().find(|info| info.peer_id == peer).map(PeerView::from);
-    let policy = cx.manager.status().await?.accept;
+    let policy = cx.manager.accepts();
     let trusted = view.as_ref().is_some_and(|view| view.trusted);
     let accepted = policy.iter().filter(|(family, _)| policy.allows(family, trusted));
     let is_connected = |view: &&PeerView| view.state == PeerState::Ready;
@@ -173,8 +174,9 @@ async fn decided(cx: &Context, peer: PeerId) -> Result<Json<TrustAnswer>, Proble
 }
 
 /// The peer that `text` names, if it is not this node itself.
-async fn another(cx: &Context, text: &str) -> Result<PeerId, Problem> {
-    let peer = select::peer(&cx.manager, text).await?;
+#[expect(clippy::result_large_err, reason = "one per refused request, sent at once")]
+fn another(cx: &Context, text: &str) -> Result<PeerId, Problem> {
+    let peer = select::peer(&cx.manager, text)?;
     if peer == cx.manager.local_peer_id() {
         return Err(Problem::bad_request(format!("{text:?} is this node itself"))
             .with_hint("see how it is: meshwork status"));
@@ -183,8 +185,8 @@ async fn another(cx: &Context, text: &str) -> Result<PeerId, Problem> {
 }
 
 /// What a known peer calls itself.
-async fn name_of(cx: &Context, peer: PeerId) -> Result<Option<String>, NetworkError> {
-    let known = cx.manager.get_peers().await?;
+fn name_of(cx: &Context, peer: PeerId) -> Result<Option<String>, NetworkError> {
+    let known = cx.manager.known_peers()?;
     let info = known.into_iter().find(|info| info.peer_id == peer);
     Ok(info.and_then(|info| info.name().map(str::to_owned)))
 }

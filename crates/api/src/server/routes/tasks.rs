@@ -49,7 +49,7 @@ pub(super) async fn submit(
     let has_input = spec.input.is_some();
     let (task, names) = into_task(spec)?;
     check_input(&cx.manager, &task, has_input)?;
-    let targets = targets(&cx, names).await?;
+    let targets = targets(&cx, names)?;
     let handle = cx.manager.distribute_task(task, targets).await?;
     let id = handle.id();
     if params.wait_ms > 0 {
@@ -98,13 +98,14 @@ pub(super) fn check_input(
 }
 
 /// The peers of these names.
-pub(super) async fn targets(cx: &Context, names: Vec<String>) -> Result<Vec<PeerId>, Problem> {
+#[expect(clippy::result_large_err, reason = "one per refused request, sent at once")]
+pub(super) fn targets(cx: &Context, names: Vec<String>) -> Result<Vec<PeerId>, Problem> {
     if names.len() > TARGETS {
         return Err(Problem::bad_request(format!("targets: at most {TARGETS}")));
     }
     let mut targets = Vec::with_capacity(names.len());
     for name in &names {
-        targets.push(select::peer(&cx.manager, name).await?);
+        targets.push(select::peer(&cx.manager, name)?);
     }
     Ok(targets)
 }
@@ -138,7 +139,7 @@ pub(super) async fn list(
     let tasks = cx.manager.tasks(filter).await?;
     let List { items, next_cursor } =
         page::cut(tasks, limit, |task| Submitted(task.submitted, task.id).to_string());
-    let viewer = Viewer::of(&cx.manager, &items).await?;
+    let viewer = Viewer::of(&cx.manager, &items)?;
     let items = items.iter().map(|task| viewer.task(task)).collect();
     Ok(Json(List { items, next_cursor }))
 }
@@ -176,7 +177,7 @@ pub(super) async fn show(
 
 async fn show_id(cx: &Context, id: TaskId) -> Result<TaskView, Problem> {
     let task = cx.manager.task(id).await?.ok_or_else(|| not_found(id))?;
-    let viewer = Viewer::of(&cx.manager, std::slice::from_ref(&task)).await?;
+    let viewer = Viewer::of(&cx.manager, std::slice::from_ref(&task))?;
     let output_tail = task.end.as_ref().and_then(view::tail);
     Ok(TaskView { output_tail, ..viewer.task(&task) })
 }
