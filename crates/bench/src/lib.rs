@@ -114,12 +114,11 @@ impl Mesh {
     }
 
     fn advance(&mut self, index: usize) {
-        let mut out = Vec::new();
+        let (mut out, mut asked): (_, Vec<Effect>) = (Vec::new(), Vec::new());
         let Some((_, engine)) = self.nodes.get_mut(index) else { return };
         engine.handle(Input::Tick, self.now, &mut self.rng, &mut out);
-        engine.advance(self.now, &mut self.rng, &mut out);
-        engine.flush(self.now, &mut self.rng, &mut out);
-        self.effects.extend(out.into_iter().map(|effect| (index, effect)));
+        engine.end_pass(&mut asked, self.now, &mut self.rng, &mut out);
+        self.effects.extend(asked.into_iter().map(|effect| (index, effect)));
     }
 
     fn carry_out(&mut self) {

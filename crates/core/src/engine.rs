@@ -1,16 +1,14 @@
 //! The engine: all that a node decides about tasks, as owner and as worker.
 //!
 //! [`Engine::handle`] takes one closed [`Input`] and appends closed [`Effect`]s. A pass feeds
-//! everything that is waiting, calls [`Engine::advance`] (which places tasks and starts attempts)
-//! as long as executions end in place, and then [`Engine::flush`] once, which adds what is batched:
-//! frames by peer, and the journal batch.
+//! everything that is waiting, and then calls [`Engine::end_pass`] once: it places tasks, starts
+//! attempts, batches frames by peer and records for the journal, and has a [`Host`] carry out what came
+//! of it.
 //!
 //! The node itself is a peer like any other: its own tasks travel the same path to its own worker
 //! half, without leaving the engine.
 //!
 //! Absent on purpose: clocks, randomness and sockets (I1), and any lock: one driver owns it (I2).
-
-use std::time::Duration;
 
 use rand_core::Rng;
 
@@ -25,7 +23,9 @@ mod lanes;
 mod ledger;
 mod node;
 mod owner;
+mod pass;
 mod peers;
+mod reactions;
 mod record;
 mod run_times;
 mod story;
@@ -42,6 +42,7 @@ pub use self::{
     input::{Accounts, Effect, Input, Kept, PeerLoad, Reply, RunId, Token},
     ledger::{Ledger, Made},
     owner::{Members, Reader, Search},
+    pass::{Ended, Host},
     record::{GroupTally, KeptResult, Record, Restored, RestoredEnd, Seq},
     story::{PastAttempt, Story},
     volume::{Anew, ArchivedTask, Row, Volume},
@@ -50,14 +51,15 @@ use self::{
     keys::PeerKey,
     node::{Cx, NoRng, Node},
     owner::Owner,
-    timers::Timer,
+    reactions::{
+        announce_local, deliver_local, on_advert, on_close, on_gone, on_measured, on_tick,
+        on_trust, on_withdrawal, peer_changed,
+    },
     view::Sizes,
     worker::Worker,
 };
 use crate::{
-    PeerId, ResourceUsage,
-    advert::Advert,
-    limits,
+    PeerId, limits,
     reason::Reason,
     task::{GroupId, TaskId},
     time::Time,
@@ -108,14 +110,14 @@ impl Engine {
             Input::CancelGroup { id, reason, token } => {
                 owner.on_cancel_group(cx, id, reason, token);
             }
-            Input::Watch { id, token } => owner.on_watch(cx, id, token),
-            Input::Unwatch { id, token } => owner.on_unwatch(id, token),
+            Input::Watch { id, token } => owner.store.on_watch(cx, id, token),
+            Input::Unwatch { id, token } => owner.store.on_unwatch(id, token),
             Input::Finished { run, end, took } => worker.on_finished(cx, run, end, took),
             Input::Progress { run, fraction, message } => {
                 worker.on_progress(cx.node, run, fraction, message);
             }
             Input::Persisted { seq } => cx.node.gate.open(seq, cx.out),
-            Input::Archived { first } => owner.on_archived(cx.node, first),
+            Input::Archived { first } => owner.store.on_archived(cx.node, first),
             Input::Tick => on_tick(cx, owner, worker),
             Input::Disk { full } => cx.node.disk_full = full,
             Input::Accept { policy } => {
@@ -199,23 +201,22 @@ impl Engine {
             return Some(key);
         }
         if node.peers.is_full() {
-            let is_busy = |key| !owner.is_idle(key) || !worker.is_idle(key);
+            let is_busy = |key| !owner.workers.is_idle(key) || !worker.is_idle(key);
             let empty = node.peers.find_gone(|key| is_busy(key) || worker.holds(key));
             let gone = empty.or_else(|| node.peers.find_gone(is_busy))?;
             worker.drop_results(node, gone);
             node.peers.remove(gone);
-            owner.remove_peer(gone);
+            owner.workers.remove_peer(gone);
             worker.add_peer(gone);
         }
         let key = node.peers.add(id)?;
-        owner.add_peer(key);
+        owner.workers.add_peer(key);
         worker.add_peer(key);
         Some(key)
     }
 
-    /// Places waiting tasks and starts attempts. Call again after every execution that ended in
-    /// place, until no more [`Effect::Execute`] comes.
-    pub fn advance(&mut self, now: Time, rng: &mut dyn Rng, out: &mut Vec<Effect>) {
+    /// Places waiting tasks and starts attempts.
+    fn advance(&mut self, now: Time, rng: &mut dyn Rng, out: &mut Vec<Effect>) {
         let Self { node, owner, worker } = self;
         let cx = &mut Cx { now, rng, out, node };
         owner.stop_groups(cx);
@@ -232,20 +233,21 @@ impl Engine {
         }
         let is_idle = owner.sent() == before;
         owner.take_back(cx, is_idle);
-        worker.dispatch(cx, &mut |cx, id, attempt| owner.note_start(cx, id, attempt));
+        worker.dispatch(cx, &mut |cx, id, attempt| owner.store.record_start(cx, id, attempt));
     }
 
-    /// Ends the pass: frames to peers, the journal batch, and what does not depend on it.
-    pub fn flush(&mut self, now: Time, rng: &mut dyn Rng, out: &mut Vec<Effect>) {
+    /// Adds what is batched: frames to peers, the journal batch, and what does not depend on it.
+    fn flush(&mut self, now: Time, rng: &mut dyn Rng, out: &mut Vec<Effect>) {
         let Self { node, owner, worker } = self;
         let cx = &mut Cx { now, rng, out, node };
         owner.tell_waiting(cx);
         announce_local(cx, owner, worker);
-        owner.flush_ended(cx);
+        owner.store.forget_old(cx);
+        owner.store.archive_ended(cx);
         let touched = cx.node.peers.take_touched();
         for key in touched.iter().filter(|key| **key != PeerKey::LOCAL) {
             worker.announce(cx.node, *key);
-            owner.flush_acks(cx.node, *key, now);
+            owner.workers.flush_acks(cx.node, *key, now);
             let Some(entry) = cx.node.peers.get_mut(*key) else { continue };
             let (peer, to_worker) = (*entry.id, entry.take_to_worker());
             let to_owner = entry.take_to_owner();
@@ -257,14 +259,78 @@ impl Engine {
             }
         }
         cx.node.peers.untouch(touched);
-        owner.flush_records(cx.node);
+        owner.store.record_changes(cx.node);
         cx.node.gate.close(cx.out);
+    }
+
+    /// Ends a pass and carries out all that the engine asks for. `effects` holds what the inputs of the
+    /// pass have asked for so far, and is empty afterwards.
+    ///
+    /// An attempt that ends in place makes room for the next one within the pass.
+    pub fn end_pass(
+        &mut self,
+        host: &mut impl Host,
+        now: Time,
+        rng: &mut dyn Rng,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.start_attempts(host, now, rng, effects);
+        self.flush(now, rng, effects);
+        while !effects.is_empty() {
+            let mut asked = std::mem::take(effects);
+            for effect in asked.drain(..) {
+                let answer = if let Effect::Execute { run, owner, work } = effect {
+                    host.start(run, owner, work).map(|ended| ended.of(run))
+                } else {
+                    host.carry_out(effect)
+                };
+                if let Some(input) = answer {
+                    self.handle(input, now, rng, effects);
+                }
+            }
+            if effects.is_empty() {
+                // Its allocation serves the next pass.
+                *effects = asked;
+                return;
+            }
+        }
+    }
+
+    /// Places tasks and starts attempts until none ends in place. All other effects stay.
+    fn start_attempts(
+        &mut self,
+        host: &mut impl Host,
+        now: Time,
+        rng: &mut dyn Rng,
+        effects: &mut Vec<Effect>,
+    ) {
+        let mut seen = 0;
+        loop {
+            self.advance(now, rng, effects);
+            let mut asked = std::mem::take(effects);
+            let mut has_ended = false;
+            let is_start = |effect: &mut Effect| matches!(effect, Effect::Execute { .. });
+            for effect in asked.extract_if(seen.., is_start) {
+                if let Effect::Execute { run, owner, work } = effect
+                    && let Some(ended) = host.start(run, owner, work)
+                {
+                    self.handle(ended.of(run), now, rng, effects);
+                    has_ended = true;
+                }
+            }
+            seen = asked.len();
+            asked.append(effects);
+            *effects = asked;
+            if !has_ended {
+                return;
+            }
+        }
     }
 
     /// When [`Input::Tick`] is due next, if ever; in the past if there is more to place.
     pub fn next_timer(&self) -> Option<Time> {
         let Self { node, owner, .. } = self;
-        if owner.is_due() || owner.may_stop_more(node) || owner.is_forgetting() {
+        if owner.is_due() || owner.may_stop_more(node) || owner.store.is_forgetting() {
             return Some(Time::ZERO);
         }
         node.timers.next()
@@ -332,22 +398,22 @@ impl Engine {
 
     /// Whether every connected worker has confirmed our cancellations.
     pub fn cancels_confirmed(&self) -> bool {
-        self.owner.cancels_confirmed()
+        self.owner.workers.cancels_confirmed()
     }
 
     /// A result was given to somebody who asked for it.
     pub fn note_read(&mut self, id: TaskId) {
-        self.owner.note_read(&mut self.node, id);
+        self.owner.store.note_read(&mut self.node, id);
     }
 
     /// Why nothing is known of a task. An id that is a group's was not forgotten.
     pub fn unknown_task(&self, id: TaskId) -> Reason {
-        self.owner.unknown_task(&self.node.config, id)
+        self.owner.store.unknown_task(&self.node.config, id)
     }
 
     /// Why nothing is known of a group. An id that is a task's was not forgotten.
     pub fn unknown_group(&self, id: GroupId) -> Reason {
-        self.owner.unknown_group(&self.node.config, id)
+        self.owner.store.unknown_group(&self.node.config, id)
     }
 
     /// The reason given for what was forgotten.
@@ -364,21 +430,21 @@ impl Engine {
     pub fn restore_archive(&mut self, ledger: &mut Ledger) -> Result<(), Reason> {
         let mut parts = ledger.take_archive();
         self.node.config.up_before = parts.up;
-        self.owner.restore_forgotten(parts.forgotten);
+        self.owner.store.restore_forgotten(parts.forgotten);
         for tally in &parts.groups {
-            self.owner.restore_group(tally);
+            self.owner.store.restore_group(tally);
         }
         // Each is dropped once it is taken up: they may be large.
         while let Some((_, volume)) = parts.volumes.pop_first() {
             self.restore_volume(&volume)?;
         }
-        self.owner.restore_numbers(parts.next_number);
+        self.owner.store.restore_numbers(parts.next_number);
         Ok(())
     }
 
     /// Reserves memory for so many archived tasks. Call it before [`Self::restore_volume`].
     pub fn expect_volumes(&mut self, tasks: usize) {
-        self.owner.expect_volumes(tasks);
+        self.owner.store.expect_volumes(tasks);
     }
 
     /// Takes up the ended tasks of one file of the archive. Call it before other tasks are taken up,
@@ -388,7 +454,7 @@ impl Engine {
     ///
     /// There are too many handler names, or a task is there twice.
     pub fn restore_volume(&mut self, volume: &Volume) -> Result<(), Reason> {
-        self.owner.restore_volume(&mut self.node, volume)
+        self.owner.store.restore_volume(&mut self.node, volume)
     }
 
     /// Takes up a task of an earlier start. Call it before anything else is fed, in the order in
@@ -420,130 +486,5 @@ impl Engine {
             return Ok(());
         }
         Err(Reason::Conflict { what: format!("a result of task {task}") })
-    }
-}
-
-/// Something about a peer has changed: who may run what is worked out anew.
-fn peer_changed(cx: &mut Cx<'_>, owner: &mut Owner) {
-    cx.node.peers.changed();
-    owner.look_again();
-}
-
-/// A peer is ready, or its advert changed.
-fn on_advert(cx: &mut Cx<'_>, owner: &mut Owner, key: PeerKey, advert: Advert) {
-    cx.node.peers.adverts_changed();
-    owner.look_again();
-    if let Some(peer) = cx.node.peers.get_mut(key) {
-        peer.on_advert(advert);
-    }
-    owner.on_ready(cx, key);
-}
-
-/// A peer has no connection any longer.
-fn on_gone(cx: &mut Cx<'_>, owner: &mut Owner, key: PeerKey) {
-    cx.node.peers.adverts_changed();
-    owner.look_again();
-    if let Some(peer) = cx.node.peers.get_mut(key) {
-        peer.advert = None;
-    }
-    owner.on_gone(cx, key);
-}
-
-/// This node trusts a peer now, or no longer.
-fn on_trust(
-    cx: &mut Cx<'_>,
-    owner: &mut Owner,
-    worker: &mut Worker,
-    (key, trusted): (PeerKey, bool),
-) {
-    cx.node.peers.adverts_changed();
-    owner.look_again();
-    if let Some(peer) = cx.node.peers.get_mut(key) {
-        peer.trusted = trusted;
-    }
-    // What is accepted from it may be another.
-    worker.review_credit();
-    owner.prepare_session(cx, key);
-}
-
-/// A peer's distance or its machine is known better: placement looks at it from now on.
-fn on_measured(
-    cx: &mut Cx<'_>,
-    owner: &mut Owner,
-    worker: &mut Worker,
-    (key, round_trip, usage): (PeerKey, Option<Duration>, Option<ResourceUsage>),
-) {
-    let Some(peer) = cx.node.peers.get_mut(key) else { return };
-    let measured = &mut peer.measured;
-    if let Some(round_trip) = round_trip {
-        let before = measured.latency;
-        measured.add_round_trip(round_trip);
-        if measured.latency != before {
-            worker.on_distance(key);
-        }
-    }
-    if let Some(usage) = usage {
-        measured.set_usage(&usage);
-        // Whether it has the memory that a task asks for may have changed.
-        peer_changed(cx, owner);
-    }
-    owner.prepare_session(cx, key);
-}
-
-fn on_tick(cx: &mut Cx<'_>, owner: &mut Owner, worker: &mut Worker) {
-    for _ in 0..limits::TICK_TIMERS {
-        let Some((at, timer)) = cx.node.timers.pop(cx.now) else { return };
-        match timer {
-            Timer::Task(key) => owner.on_task_timer(cx, key, at),
-            Timer::Rest(key) => owner.on_rest_over(cx, key, at),
-            Timer::Lease(key) => owner.on_lease_timer(cx, key),
-            Timer::Heartbeat => worker.heartbeat(cx),
-            Timer::Acks => owner.send_acks(cx.node),
-            Timer::TakeBack => owner.on_take_back_timer(),
-            // This pass sees what is too old.
-            Timer::Retention => {}
-        }
-    }
-}
-
-/// The node takes nothing more from owners and hands back what has not started, or takes again.
-fn on_withdrawal(node: &mut Node, worker: &mut Worker) {
-    worker.review_credit();
-    if node.is_draining() {
-        worker.hand_back(node);
-    }
-}
-
-/// The node takes nothing any more, and sends nothing out.
-fn on_close(node: &mut Node, owner: &mut Owner, worker: &mut Worker) {
-    node.close();
-    on_withdrawal(node, worker);
-    owner.on_close(node);
-}
-
-/// Carries what the node says to itself from one half to the other. False if there was nothing.
-fn deliver_local(cx: &mut Cx<'_>, owner: &mut Owner, worker: &mut Worker) -> bool {
-    let Some(local) = cx.node.peers.get_mut(PeerKey::LOCAL) else { return false };
-    let (to_worker, to_owner) = (local.take_to_worker(), local.take_to_owner());
-    if to_worker.is_empty() && to_owner.is_empty() {
-        return false;
-    }
-    worker.on_from_owner(cx, PeerKey::LOCAL, to_worker);
-    if !to_owner.is_empty() {
-        owner.on_from_worker(cx, PeerKey::LOCAL, to_owner);
-    }
-    true
-}
-
-/// Own attempts that still wait or run here are told to the owner's half.
-fn announce_local(cx: &mut Cx<'_>, owner: &mut Owner, worker: &mut Worker) {
-    worker.announce(cx.node, PeerKey::LOCAL);
-    for turn in 1..=limits::LOCAL_TURNS {
-        if !deliver_local(cx, owner, worker) {
-            break;
-        }
-        if turn == limits::LOCAL_TURNS {
-            owner.look_again();
-        }
     }
 }

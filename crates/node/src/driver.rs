@@ -6,7 +6,6 @@
 
 use std::{
     future::Future,
-    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -15,36 +14,41 @@ use std::{
 };
 
 use meshwork_core::{
-    Durability, NetworkMessage, PeerId, Reason, Task, TaskId, TaskProtocolEvent, Time, ToOwner,
-    ToWorker,
-    engine::{Effect, Engine, Input, Reply, Seq},
+    Durability, Time,
+    engine::{Effect, Engine, Input, Seq},
 };
 use meshwork_exec::{Executor, ManualAttempt, Report};
-use meshwork_net::{NetEvent, NetHandle, Session, SessionEvent};
+use meshwork_net::{NetEvent, NetHandle, SessionEvent};
 use rand::{SeedableRng, rngs::SmallRng};
 use rustc_hash::FxHashMap;
-use slab::Slab;
 use tokio::{
-    sync::{broadcast, mpsc, oneshot},
-    time::{Instant, Sleep},
+    sync::{broadcast, mpsc},
+    time::Instant,
 };
 
 pub(crate) use self::call::Call;
-use self::{seeking::Seeking, stopping::Stopping};
+use self::{
+    alarm::Alarm,
+    outside::{Outside, Subscribers},
+    seeking::Seeking,
+    stopping::Stopping,
+    waiters::Waiters,
+};
 use crate::{
     clock::Clock,
-    crash::{self, Point},
     event::{Interest, NetworkEvent},
     health::BlockedThreads,
     journal::{Journal, Written},
     limits,
     metrics::NetworkMetricsCollector,
     policy::Policies,
-    task_handle::Waiter,
 };
 
+mod alarm;
 mod call;
-mod effects;
+mod calls;
+mod facts;
+mod outside;
 mod seeking;
 mod stopping;
 mod waiters;
@@ -89,42 +93,28 @@ enum Wake {
 
 #[must_use = "it does nothing until it is run"]
 pub(crate) struct Driver {
-    local: PeerId,
     engine: Engine,
-    executor: Executor,
-    net: NetHandle,
-    clock: Clock,
     rng: SmallRng,
-    events: broadcast::Sender<NetworkEvent>,
-    interest: Arc<Interest>,
+    /// What the inputs of this pass have asked for so far.
+    effects: Vec<Effect>,
+    outside: Outside,
+    feeds: Feeds,
+    clock: Clock,
+    timer: Alarm,
     collector: Arc<NetworkMetricsCollector>,
-    /// Slots of this node that are free, for whoever measures it.
+    /// Slots of this node that are free, for the one who measures it.
     slots_free: Arc<AtomicU32>,
     /// Threads that are blocked by attempts which were given up, likewise.
     blocked: Arc<BlockedThreads>,
-    feeds: Feeds,
-    /// None: nothing outlives the process.
-    journal: Option<Journal>,
-    /// Of tasks that do not say it themselves.
+    /// Of tasks that do not set their own.
     durability: Durability,
     policies: Arc<Policies>,
-    workers: FxHashMap<PeerId, Session<ToWorker>>,
-    owners: FxHashMap<PeerId, Session<ToOwner>>,
-    waiters: Slab<Waiter>,
-    /// Waiters after the last sweep; see `waiters`.
-    swept: usize,
-    /// Tasks whose results were handed out in this pass; the engine is told at its end.
-    handed_out: Vec<TaskId>,
-    effects: Vec<Effect>,
-    timer: Pin<Box<Sleep>>,
     /// Whether the disk is full, as the engine was told.
     disk_full: bool,
-    /// Results of absent owners that were dropped, as far as that was told.
+    /// Results of absent owners that were dropped, as far as that was logged.
     told_dropped: u64,
     /// Peers that waiting tasks name and that are looked up.
     seeking: Seeking,
-    /// When the timer fires, if it is set.
-    armed: Option<Time>,
     /// Set once the node stops.
     stopping: Option<Stopping>,
 }
@@ -148,33 +138,32 @@ pub(crate) struct DriverParts {
 
 impl Driver {
     pub(crate) fn new(parts: DriverParts) -> Self {
+        let DriverParts { executor, net, journal, events, interest, .. } = parts;
+        let outside = Outside {
+            executor,
+            net,
+            journal,
+            workers: FxHashMap::default(),
+            owners: FxHashMap::default(),
+            waiters: Waiters::default(),
+            subscribers: Subscribers::new(events, interest),
+        };
         Self {
-            local: parts.net.local_peer(),
             engine: parts.engine,
-            executor: parts.executor,
-            net: parts.net,
-            clock: parts.clock,
             rng: SmallRng::from_rng(&mut rand::rng()),
-            events: parts.events,
-            interest: parts.interest,
+            effects: Vec::new(),
+            outside,
+            feeds: parts.feeds,
+            clock: parts.clock,
+            timer: Alarm::new(),
             collector: parts.collector,
             slots_free: parts.slots_free,
             blocked: parts.blocked,
-            feeds: parts.feeds,
-            journal: parts.journal,
             durability: parts.durability,
             policies: parts.policies,
-            workers: FxHashMap::default(),
-            owners: FxHashMap::default(),
-            waiters: Slab::new(),
-            swept: 0,
-            handed_out: Vec::new(),
-            effects: Vec::new(),
-            timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
             disk_full: false,
             told_dropped: 0,
             seeking: Seeking::default(),
-            armed: None,
             stopping: None,
         }
     }
@@ -189,7 +178,7 @@ impl Driver {
         loop {
             let wake = self.wait().await;
             let now = self.clock.now();
-            self.engine.observe(self.interest.observed());
+            self.engine.observe(self.outside.subscribers.observed());
             if matches!(wake, Wake::JournalFailed) {
                 // What is on disk is not known, so that nothing may be told any more.
                 break;
@@ -207,12 +196,12 @@ impl Driver {
             self.settle(now);
             self.go_on_stopping(now);
             self.seek_targets(now);
-            if crash::is_due() {
-                crash::leave().await;
-            }
             self.collector.note_accounts(self.engine.accounts());
             self.slots_free.store(self.engine.free_slots(), Ordering::Relaxed);
-            self.blocked.store(self.executor.blocked_threads(), self.executor.is_exhausted());
+            self.blocked.store(
+                self.outside.executor.blocked_threads(),
+                self.outside.executor.is_exhausted(),
+            );
             if self.may_stop() {
                 break;
             }
@@ -230,10 +219,10 @@ impl Driver {
         self.arm();
         let feeds = &mut self.feeds;
         let stopping = self.stopping.is_some();
-        let behind = self.journal.as_ref().is_some_and(Journal::is_behind);
+        let behind = self.outside.journal.as_ref().is_some_and(Journal::is_behind);
         tokio::select! {
             biased;
-            written = written(&mut self.journal) => match written {
+            written = written(&mut self.outside.journal) => match written {
                 Written::Commit(seq) => Wake::Committed(seq),
                 Written::Volume(first) => Wake::Archived(first),
                 Written::Failed => Wake::JournalFailed,
@@ -244,10 +233,7 @@ impl Driver {
             Some(attempt) = feeds.manual.recv() => Wake::Manual(attempt),
             call = feeds.calls.recv(), if !(stopping && feeds.calls.is_closed()) => call.map_or(Wake::Ended, Wake::Call),
             Some(entry) = feeds.entries.recv(), if !behind => Wake::Call(entry),
-            () = self.timer.as_mut(), if self.armed.is_some() => {
-                self.armed = None;
-                Wake::Timer
-            }
+            () = self.timer.rings() => Wake::Timer,
         }
     }
 
@@ -257,14 +243,14 @@ impl Driver {
             self.clock.now() + stopping.due().saturating_duration_since(Instant::now())
         });
         let next = due.into_iter().chain(self.engine.next_timer()).chain(self.seeking.due()).min();
-        if next == self.armed {
-            return;
-        }
-        self.armed = next;
-        if let Some(at) = next {
-            let left = at.since(self.clock.now());
-            self.timer.as_mut().reset(Instant::now() + left.min(LONGEST_SLEEP));
-        }
+        self.timer.set(next, &self.clock);
+    }
+
+    /// Ends a pass: lets the engine place, start and send, until nothing comes of it any more.
+    fn settle(&mut self, now: Time) {
+        let Self { engine, outside, rng, effects, .. } = self;
+        engine.end_pass(outside, now, rng, effects);
+        outside.waiters.take_handed_out().for_each(|id| engine.note_read(id));
     }
 
     fn on_wake(&mut self, wake: Wake, now: Time) {
@@ -274,7 +260,9 @@ impl Driver {
             Wake::Report(report) => self.on_report(report, now),
             Wake::Fact(fact) => self.on_fact(fact, now),
             Wake::Session(event) => self.on_session(event, now),
-            Wake::Manual(attempt) => self.tell(|| NetworkEvent::ManualAttempt(Box::new(attempt))),
+            Wake::Manual(attempt) => {
+                self.outside.subscribers.tell(|| NetworkEvent::ManualAttempt(Box::new(attempt)))
+            }
             Wake::Call(call) => self.on_call(call, now),
             Wake::Timer => self.tell_dropped(),
             Wake::JournalFailed | Wake::Ended => {}
@@ -283,7 +271,7 @@ impl Driver {
 
     /// Tells the engine whether the disk is full, before it takes anything that must be kept.
     fn look_at_disk(&mut self, now: Time) {
-        let full = self.journal.as_ref().is_some_and(Journal::is_full);
+        let full = self.outside.journal.as_ref().is_some_and(Journal::is_full);
         if full != self.disk_full {
             self.disk_full = full;
             self.feed(Input::Disk { full }, now);
@@ -309,7 +297,7 @@ impl Driver {
             self.on_report(report, now);
         }
         for _ in 0..limits::BATCHES_PER_PASS {
-            if self.journal.as_ref().is_some_and(Journal::is_behind) {
+            if self.outside.journal.as_ref().is_some_and(Journal::is_behind) {
                 break;
             }
             let Ok(event) = self.feeds.sessions.try_recv() else { break };
@@ -323,7 +311,7 @@ impl Driver {
         let (mut tasks, mut bytes) = (0, 0);
         while tasks < limits::CALLS_PER_PASS
             && bytes < limits::BYTES_PER_PASS
-            && !self.journal.as_ref().is_some_and(Journal::is_behind)
+            && !self.outside.journal.as_ref().is_some_and(Journal::is_behind)
             && let Ok(entry) = self.feeds.entries.try_recv()
         {
             let weight = entry.weight();
@@ -351,7 +339,6 @@ impl Driver {
     fn on_report(&mut self, report: Report, now: Time) {
         let input = match report {
             Report::Ended(ended) => {
-                crash::at(Point::Ended);
                 Input::Finished { run: ended.run, end: ended.end, took: ended.took }
             }
             Report::Progress { run, fraction, message } => {
@@ -361,115 +348,26 @@ impl Driver {
         self.feed(input, now);
     }
 
-    fn on_call(&mut self, call: Call, now: Time) {
-        match call {
-            Call::Send { event: TaskProtocolEvent::SendMessage(message), accepted, end } => {
-                self.on_send(message, accepted, end, now);
-            }
-            Call::SendGroup { tasks, targets, accepted } => {
-                self.on_send_group(tasks, targets, accepted, now);
-            }
-            Call::CancelGroup { id, reason, done } => self.on_cancel_group(id, reason, done, now),
-            Call::Handed { ids } => ids.into_iter().for_each(|id| self.engine.note_read(id)),
-            Call::Watch { id, end, hands_out } => {
-                let waiter = Waiter { accepted: None, end: Some(end), id, hands_out };
-                if let Some(token) = self.wait_for(waiter, now) {
-                    self.feed(Input::Watch { id, token }, now);
-                }
-            }
-            Call::Cancel { id, by, reason, end } => {
-                crash::at(Point::Cancel);
-                let waiter = Waiter { accepted: None, end: Some(end), id, hands_out: false };
-                if let Some(token) = self.wait_for(waiter, now) {
-                    self.feed(Input::Cancel { id, by, reason, token }, now);
-                }
-            }
-            Call::Trust { peer, trusted } => {
-                self.net.keep(peer, trusted);
-                self.feed(Input::Trust { peer, trusted }, now);
-            }
-            Call::Accept { policy } => self.feed(Input::Accept { policy }, now),
-            Call::Measured { usage } => {
-                let peer = self.local;
-                self.feed(Input::PeerMeasured { peer, round_trip: None, usage: Some(usage) }, now);
-            }
-            Call::Ask(question) => question(&self.engine, now),
-            Call::Drain { on } => self.feed(Input::Drain { on }, now),
-            Call::Backup { dir, done } => {
-                // Without a home the handle has refused it.
-                if let Some(journal) = &self.journal {
-                    journal.copy(dir, done);
-                }
-            }
-            Call::Shutdown { grace, done } => self.begin_stop(grace, Some(done)),
-        }
-    }
-
-    fn on_send(
-        &mut self,
-        message: Box<NetworkMessage>,
-        accepted: oneshot::Sender<Reply>,
-        end: oneshot::Sender<Reply>,
-        now: Time,
-    ) {
-        let kind = message.kind();
-        let NetworkMessage::TaskDistribution { task_id: id, task, target_peers: targets } =
-            *message
-        else {
-            // Results leave through the desk of their handler, all others by their own protocols.
-            let what = format!("a {kind} of one's own");
-            accepted.send(Reply::Refused(Reason::Unsupported { what })).ok();
-            return;
-        };
-        if let Some(reason) = self.cannot_keep(&task) {
-            accepted.send(Reply::Refused(reason)).ok();
-            return;
-        }
-        let waiter = Waiter { accepted: Some(accepted), end: Some(end), id, hands_out: true };
-        crash::at(Point::Submit);
-        if let Some(token) = self.wait_for(waiter, now) {
-            self.feed(Input::Submit { task, targets, token }, now);
-        }
-    }
-
-    /// Why a task cannot be kept as it wants to be.
-    fn cannot_keep(&self, task: &Task) -> Option<Reason> {
-        match (&self.journal, task.durability.unwrap_or(self.durability)) {
-            (_, Durability::Memory) => None,
-            (None, Durability::Disk) => {
-                let detail = "durability: this node has no home, and keeps nothing on disk";
-                Some(Reason::InvalidTask { detail: detail.to_owned() })
-            }
-            // Whether there is space, the engine knows.
-            (Some(_), Durability::Disk) => None,
-        }
-    }
-
     fn on_session(&mut self, event: SessionEvent, now: Time) {
         self.take_facts(now);
         match event {
             SessionEvent::FromWorker { peer, frames } => {
-                crash::from_worker(&frames);
                 self.feed(Input::FromWorker { peer, frames }, now);
             }
             SessionEvent::FromOwner { peer, frames } => {
-                let offers = crash::from_owner(&frames);
                 self.feed(Input::FromOwner { peer, frames }, now);
-                if offers {
-                    crash::at(Point::OfferTaken);
-                }
             }
             SessionEvent::WorkerClosed { peer, id, why, violation } => {
                 tracing::debug!(%peer, why, violation, "the session with a worker has closed");
-                if self.workers.get(&peer).is_some_and(|session| session.id() == id) {
-                    self.workers.remove(&peer);
+                if self.outside.workers.get(&peer).is_some_and(|session| session.id() == id) {
+                    self.outside.workers.remove(&peer);
                     self.feed(Input::WorkerSessionLost { peer }, now);
                 }
             }
             SessionEvent::OwnerClosed { peer, id, why, violation } => {
                 tracing::debug!(%peer, why, violation, "the session with an owner has closed");
-                if self.owners.get(&peer).is_some_and(|session| session.id() == id) {
-                    self.owners.remove(&peer);
+                if self.outside.owners.get(&peer).is_some_and(|session| session.id() == id) {
+                    self.outside.owners.remove(&peer);
                     self.feed(Input::OwnerSessionLost { peer }, now);
                 }
             }
@@ -497,6 +395,3 @@ pub(crate) fn spawn(name: &'static str, task: impl Future<Output = ()> + Send + 
         }
     });
 }
-
-/// Tokio's timers do not reach for ever.
-const LONGEST_SLEEP: Duration = Duration::from_secs(24 * 3600);

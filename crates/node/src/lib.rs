@@ -9,7 +9,6 @@ mod book;
 mod builder;
 mod clock;
 pub mod config;
-mod crash;
 mod driver;
 pub mod error;
 pub mod event;

@@ -205,11 +205,10 @@ impl World<'_> {
         while let Some(input) = inputs.pop_front() {
             let Some(node) = self.nodes.get_mut(index) else { return Ok(()) };
             let Some(engine) = &mut node.engine else { return Ok(()) };
-            let mut effects = Vec::new();
+            let (mut asked, mut effects): (Vec<Effect>, _) = (Vec::new(), Vec::new());
             engine.handle(input, clock, &mut self.rngs.engines, &mut effects);
-            engine.advance(clock, &mut self.rngs.engines, &mut effects);
-            engine.flush(clock, &mut self.rngs.engines, &mut effects);
-            for effect in effects {
+            engine.end_pass(&mut asked, clock, &mut self.rngs.engines, &mut effects);
+            for effect in asked {
                 inputs.extend(self.written(index, effect, clock)?);
             }
         }

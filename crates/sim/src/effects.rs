@@ -2,7 +2,7 @@
 
 use meshwork_core::{
     AttemptEnd, FailureCode, PeerId, TaskEnd, TaskId, TaskState, Time, ToOwner, ToWorker,
-    engine::{ArchivedTask, Effect, Record, Reply, Seq, Token, Volume},
+    engine::{ArchivedTask, Effect, Input, Record, Reply, Seq, Token, Volume},
 };
 
 use crate::{
@@ -129,7 +129,7 @@ impl World<'_> {
             return Ok(());
         }
         self.log(format_args!("n{index} has archived from {first} on"));
-        self.feed(index, meshwork_core::engine::Input::Archived { first })?;
+        self.feed(index, Input::Archived { first })?;
         self.settle(index)
     }
 
@@ -172,7 +172,7 @@ impl World<'_> {
         }
         self.log(format_args!("n{index} fsynced {}", seq.0));
         self.start_fsync(index);
-        self.feed(index, meshwork_core::engine::Input::Persisted { seq })?;
+        self.feed(index, Input::Persisted { seq })?;
         self.settle(index)
     }
 

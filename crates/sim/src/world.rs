@@ -233,10 +233,10 @@ impl<'h> World<'h> {
         let Some(node) = self.nodes.get_mut(index) else { return Ok(()) };
         let clock = node.clock(self.now);
         let Some(engine) = &mut node.engine else { return Ok(()) };
-        let mut effects: Vec<Effect> = Vec::new();
-        engine.advance(clock, &mut self.rngs.engines, &mut effects);
-        engine.flush(clock, &mut self.rngs.engines, &mut effects);
-        self.carry_out(index, effects)?;
+        // The node may die over any of it, so that the engine is back in it by then.
+        let mut asked: Vec<Effect> = Vec::new();
+        engine.end_pass(&mut asked, clock, &mut self.rngs.engines, &mut Vec::new());
+        self.carry_out(index, asked)?;
         self.check_accounts(index)?;
         self.check_results(index)?;
         self.look_at_tables(index)?;

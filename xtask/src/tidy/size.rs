@@ -50,11 +50,6 @@ const RECORDS: &[Except] = &[
 
 /// Types that outgrew the bounds before there were any, and wait for their division.
 const UNDIVIDED: &[Except] = &[
-    ("core", "Engine", "fields and methods of an owner and of a worker"),
-    ("core", "Group", "a group and its counters"),
-    ("core", "Owned", "a task and its state"),
-    ("core", "WorkerSide", "what an owner knows about a worker"),
-    ("node", "Driver", "the engine, the journal and the sessions"),
     ("node", "Inner", "the handle and the parts of a node"),
     ("node", "NetworkManager", "every question that a program may ask"),
     ("sim", "Node", "a simulated node and its faults"),

@@ -15,12 +15,10 @@ mod group;
 mod groups;
 mod hedge;
 mod hedging;
-#[cfg(test)]
-mod inspect;
 mod lease;
+mod losses;
 mod needs;
 mod offers;
-mod passes;
 mod past;
 mod placement;
 mod queue;
@@ -42,6 +40,8 @@ mod tail;
 mod take_back;
 mod task;
 mod tasks;
+#[cfg(test)]
+mod tests;
 mod workers;
 
 pub(super) use self::state::Owner;

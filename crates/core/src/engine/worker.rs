@@ -7,11 +7,11 @@ mod assignments;
 mod executions;
 mod handlers;
 mod held;
-#[cfg(test)]
-mod inspect;
 mod owners;
 mod sessions;
 mod shown;
 mod state;
+#[cfg(test)]
+mod tests;
 
 pub(super) use self::state::Worker;

@@ -45,7 +45,7 @@ impl Driver {
         }
         let absent = self.engine.read(now).absent_targets(meshwork_net::limits::SOUGHT_PEERS);
         if absent != self.seeking.peers {
-            if self.net.seek(absent.clone()) {
+            if self.outside.net.seek(absent.clone()) {
                 self.seeking.peers = absent;
             } else {
                 // The queue of the event loop is full.

@@ -55,20 +55,20 @@ impl Driver {
         let Some(ends) = self.stopping.as_ref().and_then(|stopping| stopping.ends) else {
             return false;
         };
-        let is_safe = self.journal.as_ref().is_none_or(Journal::is_idle);
+        let is_safe = self.outside.journal.as_ref().is_none_or(Journal::is_idle);
         let is_over = self.engine.is_at_rest() && self.engine.cancels_confirmed();
         (is_over && is_safe) || Instant::now() >= ends
     }
 
     pub(super) async fn stop(mut self) {
         // Sessions write what is queued for them when they are dropped.
-        self.workers.clear();
-        self.owners.clear();
+        self.outside.workers.clear();
+        self.outside.owners.clear();
         // A network that has more to say than anybody hears would not come to its end.
         self.feeds.facts.close();
-        self.net.stop().await;
-        self.executor.shutdown();
-        if let Some(journal) = self.journal {
+        self.outside.net.stop().await;
+        self.outside.executor.shutdown();
+        if let Some(journal) = self.outside.journal {
             journal.close().await;
         }
         for done in self.stopping.into_iter().flat_map(|stopping| stopping.waiting) {

@@ -1,30 +1,36 @@
-//! Callers that wait for replies, by token, and those that ask about groups.
+//! Callers that wait for replies, by token.
 
 use meshwork_core::{
-    GroupId, PeerId, Task, TaskId, Time,
+    TaskId,
     engine::{Input, Reply, Token},
 };
+use slab::Slab;
 use tokio::sync::oneshot;
 
-use super::Driver;
-use crate::{
-    crash::{self, Point},
-    task_handle::{Waiter, token},
-};
+use crate::task_handle::{Waiter, token};
 
-impl Driver {
-    /// Gives a waiter its token.
-    pub(super) fn wait_for(&mut self, waiter: Waiter, now: Time) -> Option<Token> {
-        self.sweep_waiters(now);
-        let key = self.waiters.insert(waiter);
-        token(key)
+/// The table of waiters; bounded by those who do wait, since others are swept.
+#[derive(Default)]
+pub(super) struct Waiters {
+    slab: Slab<Waiter>,
+    /// How many there were after the last sweep.
+    swept: usize,
+    /// Tasks whose results were handed out in this pass; the engine is told at its end.
+    handed_out: Vec<TaskId>,
+}
+
+impl Waiters {
+    /// Gives a waiter its token. The inputs are to be fed first: they concern callers that have
+    /// stopped waiting.
+    pub(super) fn add(&mut self, waiter: Waiter) -> (Option<Token>, Vec<Input>) {
+        let gone = self.sweep();
+        (token(self.slab.insert(waiter)), gone)
     }
 
+    /// Sends a reply; ignores a caller that has stopped waiting.
     pub(super) fn reply(&mut self, token: Token, reply: Reply) {
-        crash::answering(&reply);
         let key = token.0 as usize;
-        let Some(waiter) = self.waiters.get_mut(key) else { return };
-        // Whoever asked may have stopped waiting, so that failures to send are expected.
+        let Some(waiter) = self.slab.get_mut(key) else { return };
         if let Reply::Accepted { id } = &reply {
             waiter.id = *id;
             if let Some(accepted) = waiter.accepted.take() {
@@ -38,7 +44,7 @@ impl Driver {
             // Meant for one who stopped waiting, and whose place has been taken since.
             return;
         }
-        let waiter = self.waiters.remove(key);
+        let waiter = self.slab.remove(key);
         let (id, hands_out) = (waiter.id, waiter.hands_out);
         let has_result = hands_out && matches!(reply, Reply::Ended { .. });
         if let Some(sender) = waiter.accepted.or(waiter.end)
@@ -49,66 +55,31 @@ impl Driver {
         }
     }
 
-    /// Forgets those who stopped waiting, whenever there are twice as many as after the last time:
-    /// the table is bounded by those who do wait, at a constant cost for each.
-    fn sweep_waiters(&mut self, now: Time) {
-        if self.waiters.len() < 2 * self.swept + SLACK {
-            return;
-        }
-        let gone: Vec<(usize, TaskId)> = self
-            .waiters
-            .iter()
-            .filter(|(_, waiter)| {
-                waiter.accepted.is_none()
-                    && waiter.end.as_ref().is_none_or(oneshot::Sender::is_closed)
-            })
-            .map(|(key, waiter)| (key, waiter.id))
-            .collect();
-        for (key, id) in gone {
-            self.waiters.remove(key);
-            if let Some(token) = token(key) {
-                self.feed(Input::Unwatch { id, token }, now);
-            }
-        }
-        self.waiters.shrink_to_fit();
-        self.swept = self.waiters.len();
+    /// Tasks whose results were handed out since the last call.
+    pub(super) fn take_handed_out(&mut self) -> impl Iterator<Item = TaskId> {
+        self.handed_out.drain(..)
     }
 
-    pub(super) fn on_send_group(
-        &mut self,
-        tasks: Vec<Task>,
-        targets: Vec<PeerId>,
-        accepted: oneshot::Sender<Reply>,
-        now: Time,
-    ) {
-        // Members have the same durability: one speaks for all.
-        if let Some(reason) = tasks.first().and_then(|task| self.cannot_keep(task)) {
-            accepted.send(Reply::Refused(reason)).ok();
-            return;
+    /// Forgets those who stopped waiting, whenever there are twice as many as after the last time, at
+    /// a constant cost for each.
+    fn sweep(&mut self) -> Vec<Input> {
+        if self.slab.len() < 2 * self.swept + SLACK {
+            return Vec::new();
         }
-        let id = tasks.first().map_or(NO_TASK, |task| task.id);
-        let waiter = Waiter { accepted: Some(accepted), end: None, id, hands_out: false };
-        if let Some(token) = self.wait_for(waiter, now) {
-            self.feed(Input::SubmitGroup { tasks, targets, token }, now);
+        let is_gone = |waiter: &Waiter| {
+            waiter.accepted.is_none() && waiter.end.as_ref().is_none_or(oneshot::Sender::is_closed)
+        };
+        let gone = self.slab.iter().filter(|(_, waiter)| is_gone(waiter));
+        let gone: Vec<(usize, TaskId)> = gone.map(|(key, waiter)| (key, waiter.id)).collect();
+        for (key, _) in &gone {
+            self.slab.remove(*key);
         }
-    }
-
-    pub(super) fn on_cancel_group(
-        &mut self,
-        id: GroupId,
-        reason: String,
-        done: oneshot::Sender<Reply>,
-        now: Time,
-    ) {
-        crash::at(Point::Cancel);
-        let waiter = Waiter { accepted: Some(done), end: None, id: NO_TASK, hands_out: false };
-        if let Some(token) = self.wait_for(waiter, now) {
-            self.feed(Input::CancelGroup { id, reason, token }, now);
-        }
+        self.slab.shrink_to_fit();
+        self.swept = self.slab.len();
+        let unwatch = |(key, id)| Some(Input::Unwatch { id, token: token(key)? });
+        gone.into_iter().filter_map(unwatch).collect()
     }
 }
 
 /// Waiters that are tolerated before the first sweep.
 const SLACK: usize = 1_024;
-/// The task id of a caller that waits for an answer about a group.
-const NO_TASK: TaskId = TaskId::from_bytes([0; 16]);

@@ -20,10 +20,7 @@ use super::{
     frames::{Stamp, append, records},
     told::{self, Told},
 };
-use crate::{
-    crash::{self, Point},
-    home,
-};
+use crate::home;
 
 mod aside;
 mod shrink;
@@ -280,7 +277,6 @@ impl Store {
                 tables.set(GENERATION, marker.generation)
             })?;
         }
-        crash::at(Point::Counted);
         marker.write(marker_path)?;
         Ok(self)
     }

@@ -29,7 +29,7 @@ use super::{
     store::{self, Store, Tables},
     told::Told,
 };
-use crate::{crash, home};
+use crate::home;
 
 mod moves;
 mod shrink;
@@ -247,7 +247,6 @@ impl Writer {
         let entries: Vec<(u64, Option<Entry>)> = entries.collect();
         let up = self.uptime.millis();
         let dead = self.index.take_dead();
-        crash::committing(records);
         super::hold("MESHWORK_TEST_HOLD_COMMITS");
         let written = self.next + segments.len() as u64;
         let added = segments.iter().map(|segment| segment.len() as u64).sum();
@@ -278,7 +277,6 @@ impl Writer {
                 Err(error) => return Err(error),
             }
         };
-        crash::committed(records, dead.len());
         self.next = written;
         self.uptime.noted = Duration::from_millis(up);
         self.size.committed(added, removed, &dead);

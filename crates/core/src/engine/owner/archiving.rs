@@ -35,7 +35,7 @@ pub(super) struct Writing {
 
 impl Store {
     /// Hands ended tasks to the archive, if enough have gathered.
-    pub(super) fn archive_ended(&mut self, cx: &mut Cx<'_>) {
+    pub(in crate::engine) fn archive_ended(&mut self, cx: &mut Cx<'_>) {
         let is_writing = !self.archive.writing().is_empty();
         if is_writing || self.retention.is_forgetting() || !self.archive_is_due(cx.node) {
             return;
@@ -142,7 +142,7 @@ impl Store {
     }
 
     /// The volume that was handed out last is on disk: what is in it is let go of here.
-    pub(super) fn on_archived(&mut self, node: &mut Node, first: u64) {
+    pub(in crate::engine) fn on_archived(&mut self, node: &mut Node, first: u64) {
         let Some(keys) = self.archive.on_written(first) else { return };
         let there = keys.iter().filter(|key| self.tasks.is_ended(**key)).count();
         let mut ids = Vec::with_capacity(there);
@@ -174,7 +174,7 @@ impl Store {
     }
 
     /// See [`Engine::restore_volume`](crate::engine::Engine::restore_volume).
-    pub(super) fn restore_volume(
+    pub(in crate::engine) fn restore_volume(
         &mut self,
         node: &mut Node,
         volume: &Volume,
@@ -221,7 +221,7 @@ impl Store {
     }
 
     /// A result was given to somebody who asked for it.
-    pub(super) fn note_read(&mut self, node: &mut Node, id: TaskId) {
+    pub(in crate::engine) fn note_read(&mut self, node: &mut Node, id: TaskId) {
         if let Some(key) = self.tasks.by_id(&id) {
             let Some(task) = self.tasks.get_mut(key).filter(|task| task.has_ended()) else {
                 return;

@@ -31,7 +31,7 @@ use crate::{
 impl Store {
     /// Forgets what is too old or too much, and sees to it that the age of the rest is noticed. Once
     /// in each pass.
-    pub(super) fn forget_old(&mut self, cx: &mut Cx<'_>) {
+    pub(in crate::engine) fn forget_old(&mut self, cx: &mut Cx<'_>) {
         if !self.retention.is_forgetting() {
             self.plan(cx);
         }

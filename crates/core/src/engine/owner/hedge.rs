@@ -1,16 +1,9 @@
 //! Second attempts: which of two counts, and when one goes on without the other.
 
-use super::{
-    state::Owner,
-    task::{End, Owned},
-};
+use super::{state::Owner, task::End};
 use crate::{
-    engine::{
-        keys::{ClassKey, PeerKey, TaskKey},
-        node::Cx,
-    },
+    engine::{keys::TaskKey, node::Cx},
     frame::Epoch,
-    limits,
     time::Time,
 };
 
@@ -21,10 +14,10 @@ impl Owner {
         let (kind, first) = (task.kind, task.open()?.first);
         let so_far = cx.now.since(first.at);
         if first.epoch == epoch {
-            self.hedging.on_first_result(kind, so_far);
+            self.placement.hedging.on_first_result(kind, so_far);
             return Some(first.number);
         }
-        self.hedging.on_overtaken(kind, so_far);
+        self.placement.hedging.on_overtaken(kind, so_far);
         self.lead(cx, key, epoch)
     }
 
@@ -53,7 +46,7 @@ impl Owner {
         let Some(open) = task.open_mut() else { return false };
         let was_first = open.first.epoch == epoch;
         let Some(over) = open.take(epoch) else { return false };
-        open.look = self.hedging.next_look(kind, open.first.at, cx.now);
+        open.look = self.placement.hedging.next_look(kind, open.first.at, cx.now);
         if let Some(peer) = cx.node.peers.get(over.peer) {
             task.past().add(over.closed(&peer.id, cx.now, how));
         }
@@ -91,40 +84,9 @@ impl Owner {
         let Some(task) = self.store.tasks.get_mut(key) else { return };
         let kind = task.kind;
         let Some(open) = task.open_mut().filter(|open| open.look <= cx.now) else { return };
-        open.look = self.hedging.on_look(key, kind, open.first.at, cx.now);
+        open.look = self.placement.hedging.on_look(key, kind, open.first.at, cx.now);
         if open.look == Time::NEVER {
             self.store.queue.look_again();
         }
-    }
-
-    /// Sends second attempts to workers with a slot to spare. Looks at a bounded number of tasks; the
-    /// rest have their turn in the passes that follow.
-    pub(super) fn place_overdue(&mut self, cx: &mut Cx<'_>) {
-        for _ in 0..self.hedging.take_unlooked(limits::PLACEMENT_OVERDUE) {
-            let Some(key) = self.hedging.next_overdue() else { return };
-            let groups = &self.store.groups;
-            let needs_another = |task: &&Owned| task.is_overdue() && !groups.stops(task);
-            let Some(task) = self.store.tasks.get(key).filter(needs_another) else { continue };
-            match self.spare(cx, key, task.class) {
-                Some(peer) => self.assign(cx, key, peer),
-                None => self.hedging.put_back(key),
-            }
-        }
-    }
-
-    /// The best of the workers that have a free slot, and not this very task.
-    pub(super) fn spare(
-        &mut self,
-        cx: &mut Cx<'_>,
-        key: TaskKey,
-        class: ClassKey,
-    ) -> Option<PeerKey> {
-        let (kind, eligible) = self.eligible_for(cx, class)?;
-        let has_it = self.store.tasks.get(key)?.open()?.first.peer;
-        let is_free =
-            |peer: &PeerKey| self.workers.get(*peer).is_some_and(|worker| worker.free_slots() > 0);
-        let spare: Vec<PeerKey> =
-            eligible.iter().filter(|peer| **peer != has_it && is_free(peer)).copied().collect();
-        self.choose(cx, &spare, kind, key)
     }
 }

@@ -1,24 +1,23 @@
 //! Where a waiting task goes: of the peers that may run it and have room, to the worker that will
 //! finish it first, among at most a few drawn at random (power of d choices, Mitzenmacher, 2001).
 
-use std::{cmp::Reverse, sync::Arc};
+use std::{cmp::Reverse, collections::BinaryHeap, sync::Arc};
 
 use super::{
     attempts::Sent,
-    offers::{Eligible, filter},
-    queue::Needs,
-    state::Owner,
-    store::change,
-    workers::{OpenAttempt, Recall, WorkerAccount},
+    hedging::Hedging,
+    offers::{Eligible, Offers},
+    store::{Store, change},
+    task::Owned,
+    workers::{OpenAttempt, Recall, WorkerAccount, Workers},
 };
 use crate::{
     engine::{
         keys::{ClassKey, PeerKey, TaskKey},
         kinds::Kind,
         lanes::Rank,
-        node::{Cx, Node},
+        node::Cx,
         peers::{Measured, Peer},
-        view::Obstacle,
     },
     frame::{Assignment, Epoch, ToWorker},
     limits,
@@ -26,131 +25,13 @@ use crate::{
     time::Time,
 };
 
-impl Owner {
-    /// Sends what waits to where it can go. Looks at a bounded number of classes; the rest have
-    /// their turn in the passes that follow.
-    pub(in crate::engine) fn place_waiting(&mut self, cx: &mut Cx<'_>) {
-        let closing = cx.node.is_closing();
-        if self.store.queue.begin_look(closing) {
-            self.hedging.look_again(closing);
-        }
-        if self.store.queue.unlooked() == 0 {
-            return self.place_overdue(cx);
-        }
-        let looked_at = self.store.queue.take_unlooked(limits::PLACEMENT_CLASSES);
-        let heads = (0..looked_at).filter_map(|at| Some((at, self.store.queue.active(at)?)));
-        let mut classes = std::mem::take(&mut self.turns);
-        classes.extend(heads.map(|(at, (class, rank))| Reverse((rank, at, class))));
-        let mut turns = self.store.queue.is_mixed(looked_at);
-        let before = self.next_epoch;
-        while let Some(Reverse((rank, at, class))) = classes.pop() {
-            // Once in a pass that finds no room for the line whose turn it is, it finds none.
-            if turns && self.store.queue.is_turn() {
-                turns = self.place_in_turn(cx, looked_at);
-            }
-            // A class whose next task is less urgent stands back behind the others.
-            if let Some(next) = self.place_class(cx, class, rank, turns) {
-                classes.push(Reverse((next, at, class)));
-            }
-        }
-        self.turns = classes;
-        self.store.queue.rotate(looked_at);
-        // Of what waits in further lines some may go, but those would hardly be the first.
-        if self.store.queue.unlooked() == 0 || self.next_epoch == before {
-            self.place_overdue(cx);
-        }
-    }
+/// Own tasks, and the workers to which they go.
+pub(super) struct Board<'b> {
+    pub(super) store: &'b mut Store,
+    pub(super) workers: &'b mut Workers,
+}
 
-    /// Whether there is anything to place.
-    pub(in crate::engine) fn is_due(&self) -> bool {
-        self.store.queue.is_due() || self.hedging.is_due()
-    }
-
-    /// Something happened that may let a waiting task go.
-    pub(in crate::engine) fn look_again(&mut self) {
-        self.store.queue.look_again();
-    }
-
-    /// Attempts sent since the start.
-    pub(in crate::engine) fn sent(&self) -> u64 {
-        self.next_epoch
-    }
-
-    /// Nothing is placed any more, also what was left to the passes that follow.
-    pub(in crate::engine) fn on_close(&mut self, node: &mut Node) {
-        self.store.queue.stop_looking();
-        self.hedging.look_again(true);
-        self.workers.send_acks(node);
-    }
-
-    /// Sends one task of the lines that have their turn, of whatever priority. False if there are some,
-    /// and room for none.
-    fn place_in_turn(&mut self, cx: &mut Cx<'_>, looked_at: usize) -> bool {
-        let lines = self.store.queue.in_turn(looked_at);
-        let none = lines.is_empty();
-        for (key, rank) in lines {
-            let Some((kind, eligible)) = self.eligible_for(cx, key) else { continue };
-            if let Some(task) = self.next_waiting(key, rank)
-                && let Some(peer) = self.choose(cx, &eligible, kind, task)
-            {
-                self.store.queue.take(key, rank, true);
-                self.assign(cx, task, peer);
-                return true;
-            }
-        }
-        none
-    }
-
-    /// Sends what waits in a line of a class. The line that comes next, if it is worth looking at.
-    /// `turns`: stops for another line whose turn it is.
-    fn place_class(
-        &mut self,
-        cx: &mut Cx<'_>,
-        key: ClassKey,
-        rank: Rank,
-        turns: bool,
-    ) -> Option<Rank> {
-        let (kind, eligible) = self.eligible_for(cx, key)?;
-        while self.store.queue.head(key) == Some(rank) {
-            if turns && self.store.queue.is_turn() {
-                return Some(rank);
-            }
-            let Some(task) = self.next_waiting(key, rank) else { continue };
-            let peer = self.choose(cx, &eligible, kind, task)?;
-            self.store.queue.take(key, rank, false);
-            self.assign(cx, task, peer);
-        }
-        self.store.queue.head(key).filter(|next| *next > rank)
-    }
-
-    /// What runs the tasks of a class, and the peers that may.
-    pub(super) fn eligible_for(
-        &mut self,
-        cx: &mut Cx<'_>,
-        key: ClassKey,
-    ) -> Option<(Kind, Eligible)> {
-        let class = self.store.queue.class(key)?;
-        let (kind, version) = (class.needs.kind, cx.node.peers.version());
-        if class.version == version {
-            return Some((kind, Arc::clone(&class.eligible)));
-        }
-        let eligible = self.offers.eligible(cx.node, &self.workers, &class.needs);
-        for peer in &*eligible {
-            self.workers.open_session(cx, *peer);
-        }
-        self.store.queue.set_eligible(key, version, Arc::clone(&eligible));
-        Some((kind, eligible))
-    }
-
-    /// The task that is next in a line. None, and the line is gone, if none waits there any more that
-    /// may start: members of a group that takes no more leave it, and are still to be cancelled.
-    fn next_waiting(&mut self, key: ClassKey, rank: Rank) -> Option<TaskKey> {
-        let (tasks, groups) = (&self.store.tasks, &self.store.groups);
-        self.store.queue.front(key, rank, |task| {
-            tasks.get(task).is_some_and(|task| task.is_queued() && !groups.stops(task))
-        })
-    }
-
+impl Board<'_> {
     /// The worker that will finish this task first, of those that have room.
     pub(super) fn choose(
         &self,
@@ -179,23 +60,161 @@ impl Owner {
         };
         best.map(|(_, key)| key)
     }
+}
+
+/// Sends tasks to workers.
+#[derive(Debug)]
+pub(super) struct Placement {
+    pub(super) offers: Offers,
+    pub(super) hedging: Hedging,
+    next_epoch: u64,
+    second_attempts: u64,
+    /// Reused from one look to the next.
+    turns: BinaryHeap<Reverse<Turn>>,
+}
+
+/// A class's turn: the most urgent of its lines, its place, which class.
+type Turn = (Rank, usize, ClassKey);
+
+impl Default for Placement {
+    fn default() -> Self {
+        Self {
+            offers: Offers::default(),
+            hedging: Hedging::default(),
+            next_epoch: 1,
+            second_attempts: 0,
+            turns: BinaryHeap::new(),
+        }
+    }
+}
+
+impl Placement {
+    /// Attempts sent since the start.
+    pub(super) fn sent(&self) -> u64 {
+        self.next_epoch
+    }
+
+    /// Second attempts sent since the start.
+    pub(super) fn second_attempts(&self) -> u64 {
+        self.second_attempts
+    }
+
+    /// Sends what waits to where it can go. Looks at a bounded number of classes; the rest have
+    /// their turn in the passes that follow.
+    pub(super) fn place_waiting(&mut self, cx: &mut Cx<'_>, board: &mut Board<'_>) {
+        let closing = cx.node.is_closing();
+        if board.store.queue.begin_look(closing) {
+            self.hedging.look_again(closing);
+        }
+        if board.store.queue.unlooked() == 0 {
+            return self.place_overdue(cx, board);
+        }
+        let looked_at = board.store.queue.take_unlooked(limits::PLACEMENT_CLASSES);
+        let heads = (0..looked_at).filter_map(|at| Some((at, board.store.queue.active(at)?)));
+        let mut classes = std::mem::take(&mut self.turns);
+        classes.extend(heads.map(|(at, (class, rank))| Reverse((rank, at, class))));
+        let mut turns = board.store.queue.is_mixed(looked_at);
+        let before = self.next_epoch;
+        while let Some(Reverse((rank, at, class))) = classes.pop() {
+            // Once in a pass that finds no room for the line whose turn it is, it finds none.
+            if turns && board.store.queue.is_turn() {
+                turns = self.place_in_turn(cx, board, looked_at);
+            }
+            // A class whose next task is less urgent stands back behind the others.
+            if let Some(next) = self.place_class(cx, board, class, (rank, turns)) {
+                classes.push(Reverse((next, at, class)));
+            }
+        }
+        self.turns = classes;
+        board.store.queue.rotate(looked_at);
+        // Of what waits in further lines some may go, but those would hardly be the first.
+        if board.store.queue.unlooked() == 0 || self.next_epoch == before {
+            self.place_overdue(cx, board);
+        }
+    }
+
+    /// Sends one task of the lines that have their turn, of whatever priority. False if there are some,
+    /// and room for none.
+    fn place_in_turn(&mut self, cx: &mut Cx<'_>, board: &mut Board<'_>, looked_at: usize) -> bool {
+        let lines = board.store.queue.in_turn(looked_at);
+        let none = lines.is_empty();
+        for (key, rank) in lines {
+            let Some((kind, eligible)) = self.eligible_for(cx, board, key) else { continue };
+            if let Some(task) = next_waiting(board, key, rank)
+                && let Some(peer) = board.choose(cx, &eligible, kind, task)
+            {
+                board.store.queue.take(key, rank, true);
+                self.assign(cx, board, task, peer);
+                return true;
+            }
+        }
+        none
+    }
+
+    /// Sends what waits in a line of a class. The line that comes next, if it is worth looking at.
+    /// `turns`: stops for another line whose turn it is.
+    fn place_class(
+        &mut self,
+        cx: &mut Cx<'_>,
+        board: &mut Board<'_>,
+        key: ClassKey,
+        (rank, turns): (Rank, bool),
+    ) -> Option<Rank> {
+        let (kind, eligible) = self.eligible_for(cx, board, key)?;
+        while board.store.queue.head(key) == Some(rank) {
+            if turns && board.store.queue.is_turn() {
+                return Some(rank);
+            }
+            let Some(task) = next_waiting(board, key, rank) else { continue };
+            let peer = board.choose(cx, &eligible, kind, task)?;
+            board.store.queue.take(key, rank, false);
+            self.assign(cx, board, task, peer);
+        }
+        board.store.queue.head(key).filter(|next| *next > rank)
+    }
+
+    /// What runs the tasks of a class, and the peers that may.
+    pub(super) fn eligible_for(
+        &mut self,
+        cx: &mut Cx<'_>,
+        board: &mut Board<'_>,
+        key: ClassKey,
+    ) -> Option<(Kind, Eligible)> {
+        let class = board.store.queue.class(key)?;
+        let (kind, version) = (class.needs.kind, cx.node.peers.version());
+        if class.version == version {
+            return Some((kind, Arc::clone(&class.eligible)));
+        }
+        let eligible = self.offers.eligible(cx.node, board.workers, &class.needs);
+        for peer in &*eligible {
+            board.workers.open_session(cx, *peer);
+        }
+        board.store.queue.set_eligible(key, version, Arc::clone(&eligible));
+        Some((kind, eligible))
+    }
 
     /// Sends a task to a worker: one that waits, or one that needs a second attempt.
-    pub(super) fn assign(&mut self, cx: &mut Cx<'_>, task_key: TaskKey, key: PeerKey) {
+    pub(super) fn assign(
+        &mut self,
+        cx: &mut Cx<'_>,
+        board: &mut Board<'_>,
+        task_key: TaskKey,
+        key: PeerKey,
+    ) {
         let epoch = Epoch { boot: cx.node.config.boot, number: self.next_epoch };
-        let Some(task) = self.store.tasks.get(task_key) else { return };
+        let Some(task) = board.store.tasks.get(task_key) else { return };
         let Some(handler) = cx.node.kinds.name(task.kind).cloned() else { return };
         let Some(peer) = cx.node.peers.id(key) else { return };
-        let Some(worker) = self.workers.get_mut(key) else { return };
+        let Some(worker) = board.workers.get_mut(key) else { return };
         let hedge = task.retry().hedge;
         let look =
             if hedge { self.hedging.next_look(task.kind, cx.now, cx.now) } else { Time::NEVER };
         self.next_epoch += 1;
         let number = task.attempts() + 1;
         let sent = Sent { peer: key, epoch, at: cx.now, number, accepted: false };
-        let is_first = self.store.tasks.on_sent(task_key, sent, look);
-        self.counts.second_attempts += u64::from(!is_first);
-        let Some(task) = self.store.tasks.get(task_key) else { return };
+        let is_first = board.store.tasks.on_sent(task_key, sent, look);
+        self.second_attempts += u64::from(!is_first);
+        let Some(task) = board.store.tasks.get(task_key) else { return };
         let assignment = Assignment {
             epoch,
             task: task.id,
@@ -217,58 +236,58 @@ impl Owner {
         if worker.open_attempt(epoch, attempt) {
             worker.lease.on_first_attempt(cx.now);
         }
-        self.workers.note_ahead(key);
+        board.workers.note_ahead(key);
         if cx.node.observed.tasks && is_first {
             let state = TaskState::Assigned { peer, epoch };
             cx.out.extend(change(&cx.node.kinds, task, state, None));
         }
         cx.node.peers.tell_worker(key, ToWorker::Assign(Box::new(assignment)));
-        self.workers.arm_lease(cx.node, key);
+        board.workers.arm_lease(cx.node, key);
         if hedge || task.limits().attempt.is_some() {
-            self.store.arm(cx.node, task_key);
+            board.store.arm(cx.node, task_key);
         }
     }
 
-    /// The first condition that keeps a task from a peer.
-    #[expect(clippy::too_many_arguments, reason = "what a decision about one peer rests on")]
-    pub(super) fn obstacle(
-        &self,
-        node: &Node,
-        key: PeerKey,
-        peer: &Peer,
-        needs: &Needs,
-        bytes: u64,
-        now: Time,
-    ) -> Obstacle {
-        let Some(name) = node.kinds.name(needs.kind) else { return Obstacle::NotReady };
-        let Some(worker) = self.workers.get(key) else { return Obstacle::NotReady };
-        match filter(peer, worker, needs, name) {
-            Some(Obstacle::NotOffered { handler } | Obstacle::NoHandlerThere { handler })
-                if key == PeerKey::LOCAL =>
-            {
-                return Obstacle::NoHandlerHere { handler };
+    /// Sends second attempts to workers with a slot to spare. Looks at a bounded number of tasks; the
+    /// rest have their turn in the passes that follow.
+    fn place_overdue(&mut self, cx: &mut Cx<'_>, board: &mut Board<'_>) {
+        for _ in 0..self.hedging.take_unlooked(limits::PLACEMENT_OVERDUE) {
+            let Some(key) = self.hedging.next_overdue() else { return };
+            let groups = &board.store.groups;
+            let needs_another = |task: &&Owned| task.is_overdue() && !groups.stops(task);
+            let Some(task) = board.store.tasks.get(key).filter(needs_another) else { continue };
+            match self.spare(cx, board, key, task.class) {
+                Some(peer) => self.assign(cx, board, key, peer),
+                None => self.hedging.put_back(key),
             }
-            Some(obstacle) => return obstacle,
-            None => {}
         }
-        if worker.rests.busy_until > now {
-            let rest = worker.rests.busy_until.since(now);
-            let retry_after_ms = u64::try_from(rest.as_millis()).unwrap_or(u64::MAX);
-            return Obstacle::Busy { retry_after_ms };
-        }
-        if !worker.session.is_open() {
-            return Obstacle::NoSession;
-        }
-        // It has granted bytes, and no task to go with them.
-        let credit = worker.credit();
-        if credit.tasks == 0 && credit.bytes > 0 {
-            return Obstacle::Draining;
-        }
-        if !worker.has_credit(needs.kind, bytes) {
-            return Obstacle::NoCredit { assigned: worker.assigned() };
-        }
-        if node.is_closing() { Obstacle::Stopping } else { Obstacle::None }
     }
+
+    /// The best of the workers that have a free slot, and not this very task.
+    pub(super) fn spare(
+        &mut self,
+        cx: &mut Cx<'_>,
+        board: &mut Board<'_>,
+        key: TaskKey,
+        class: ClassKey,
+    ) -> Option<PeerKey> {
+        let (kind, eligible) = self.eligible_for(cx, board, class)?;
+        let has_it = board.store.tasks.get(key)?.open()?.first.peer;
+        let is_free =
+            |peer: &PeerKey| board.workers.get(*peer).is_some_and(|worker| worker.free_slots() > 0);
+        let spare: Vec<PeerKey> =
+            eligible.iter().filter(|peer| **peer != has_it && is_free(peer)).copied().collect();
+        board.choose(cx, &spare, kind, key)
+    }
+}
+
+/// The task that is next in a line. None, and the line is gone, if none waits there any more that
+/// may start: members of a group that takes no more leave it, and are still to be cancelled.
+fn next_waiting(board: &mut Board<'_>, key: ClassKey, rank: Rank) -> Option<TaskKey> {
+    let (tasks, groups) = (&board.store.tasks, &board.store.groups);
+    board.store.queue.front(key, rank, |task| {
+        tasks.get(task).is_some_and(|task| task.is_queued() && !groups.stops(task))
+    })
 }
 
 /// Whether the worker can be sent one more attempt right now.

@@ -4,6 +4,7 @@ use libp2p_identity::PeerId;
 use rustc_hash::FxHashMap;
 
 use super::{
+    offers::filter,
     past::Refusal,
     queue::Needs,
     reader::Reader,
@@ -11,7 +12,8 @@ use super::{
 };
 use crate::{
     engine::{
-        keys::ClassKey,
+        keys::{ClassKey, PeerKey},
+        peers::Peer,
         view::{Explanation, Obstacle, Waits},
     },
     limits,
@@ -105,7 +107,7 @@ impl Reader<'_> {
         for (key, peer) in self.node.peers.iter() {
             let obstacle = match refused.iter().find(|refusal| refusal.is_by(peer)) {
                 Some(refusal) => Obstacle::Refused(refusal.reason.clone()),
-                None => self.owner.obstacle(self.node, key, peer, needs, bytes, self.now),
+                None => self.obstacle(key, peer, needs, bytes),
             };
             if obstacle != Obstacle::NotTarget {
                 peers.push((*peer.id, obstacle));
@@ -117,6 +119,38 @@ impl Reader<'_> {
             }
         }
         peers
+    }
+
+    /// The first condition that keeps a task from a peer.
+    fn obstacle(&self, key: PeerKey, peer: &Peer, needs: &Needs, bytes: u64) -> Obstacle {
+        let Some(name) = self.node.kinds.name(needs.kind) else { return Obstacle::NotReady };
+        let Some(worker) = self.owner.workers.get(key) else { return Obstacle::NotReady };
+        match filter(peer, worker, needs, name) {
+            Some(Obstacle::NotOffered { handler } | Obstacle::NoHandlerThere { handler })
+                if key == PeerKey::LOCAL =>
+            {
+                return Obstacle::NoHandlerHere { handler };
+            }
+            Some(obstacle) => return obstacle,
+            None => {}
+        }
+        if worker.rests.busy_until > self.now {
+            let rest = worker.rests.busy_until.since(self.now);
+            let retry_after_ms = u64::try_from(rest.as_millis()).unwrap_or(u64::MAX);
+            return Obstacle::Busy { retry_after_ms };
+        }
+        if !worker.session.is_open() {
+            return Obstacle::NoSession;
+        }
+        // It has granted bytes, and no task to go with them.
+        let credit = worker.credit();
+        if credit.tasks == 0 && credit.bytes > 0 {
+            return Obstacle::Draining;
+        }
+        if !worker.has_credit(needs.kind, bytes) {
+            return Obstacle::NoCredit { assigned: worker.assigned() };
+        }
+        if self.node.is_closing() { Obstacle::Stopping } else { Obstacle::None }
     }
 }
 

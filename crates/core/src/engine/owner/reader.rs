@@ -69,7 +69,7 @@ impl<'e> Reader<'e> {
         accounts.cancelled = counts.cancelled;
         accounts.expired = counts.expired;
         accounts.late = counts.late;
-        accounts.second_attempts = counts.second_attempts;
+        accounts.second_attempts = self.owner.placement.second_attempts();
     }
 
     /// Adds how much is in the tables of the owner's half. Looks at every worker.

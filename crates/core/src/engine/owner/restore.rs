@@ -8,11 +8,9 @@ use super::{
 };
 use crate::{
     engine::{
-        forgotten::Forgotten,
         keys::TaskKey,
-        node::{Cx, Node},
-        record::{GroupTally, Restored, RestoredEnd, Seq},
-        volume::Volume,
+        node::Cx,
+        record::{Restored, RestoredEnd, Seq},
     },
     limits,
     reason::Reason,
@@ -84,35 +82,6 @@ impl Owner {
         if let Some(failure) = lost {
             self.end_task(cx, key, End::Failed(Box::new(failure)));
         }
-    }
-
-    /// Takes up what an earlier start knew of a group.
-    pub(in crate::engine) fn restore_group(&mut self, tally: &GroupTally) {
-        self.store.groups.restore(tally);
-    }
-
-    /// Takes up what an earlier start has forgotten.
-    pub(in crate::engine) fn restore_forgotten(&mut self, forgotten: Forgotten) {
-        self.store.forgotten = forgotten;
-    }
-
-    /// Reserves memory for so many archived tasks.
-    pub(in crate::engine) fn expect_volumes(&mut self, tasks: usize) {
-        self.store.archive.table.reserve(tasks);
-    }
-
-    /// See [`Engine::restore_volume`](crate::engine::Engine::restore_volume).
-    pub(in crate::engine) fn restore_volume(
-        &mut self,
-        node: &mut Node,
-        volume: &Volume,
-    ) -> Result<(), Reason> {
-        self.store.restore_volume(node, volume)
-    }
-
-    /// The numbers of archived tasks below this one are taken.
-    pub(in crate::engine) fn restore_numbers(&mut self, next: u64) {
-        self.store.archive.take_numbers(next);
     }
 }
 

@@ -5,10 +5,11 @@ use std::{sync::Arc, time::Duration};
 use super::{
     attempts::Sent,
     group::Counts,
+    placement::Board,
     state::Owner,
     store::change,
     task::{End, Owned, Phase},
-    workers::Recall,
+    workers::{OpenAttempt, Recall},
 };
 use crate::{
     engine::{
@@ -320,6 +321,30 @@ impl Owner {
         }
     }
 
+    /// An attempt has come back: its task goes to the worker for which it was asked, if that is still
+    /// free for it.
+    pub(super) fn on_handed_back(
+        &mut self,
+        cx: &mut Cx<'_>,
+        from: PeerKey,
+        epoch: Epoch,
+        attempt: &OpenAttempt,
+    ) {
+        if let Some(worker) = self.workers.get_mut(from) {
+            worker.on_hands_back();
+        }
+        let Some(key) = attempt.task else { return };
+        if !self.close_only(cx, key, epoch, HANDED_BACK, Duration::ZERO) {
+            return;
+        }
+        let Self { placement, store, workers, .. } = self;
+        let board = &mut Board { store, workers };
+        match placement.wanted_by(cx, board, key, attempt.recall) {
+            Some(to) => placement.assign(cx, board, key, to),
+            None => self.store.enqueue(cx, key, true),
+        }
+    }
+
     /// A time limit of a task may have been reached.
     pub(in crate::engine) fn on_task_timer(&mut self, cx: &mut Cx<'_>, key: TaskKey, at: Time) {
         let Some(task) = self.store.tasks.get_mut(key) else { return };
@@ -362,6 +387,9 @@ impl Owner {
         }
     }
 }
+
+/// How an attempt ended that was handed back.
+const HANDED_BACK: &str = "handed back for a free worker";
 
 /// `rest` ± 50 %, so that many tasks that failed together do not come back together.
 fn jitter(rest: Duration, cx: &mut Cx<'_>) -> Duration {

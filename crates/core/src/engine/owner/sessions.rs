@@ -77,7 +77,7 @@ impl Workers {
     }
 
     /// A peer is ready, or its advert changed.
-    pub(super) fn on_ready(&mut self, cx: &mut Cx<'_>, key: PeerKey) {
+    pub(in crate::engine) fn on_ready(&mut self, cx: &mut Cx<'_>, key: PeerKey) {
         if let Some(worker) = self.get_mut(key) {
             worker.on_ready();
         }
@@ -96,7 +96,7 @@ impl Workers {
 
     /// Opens the session with a distant worker before there is work for it: the first task would wait
     /// for a round trip.
-    pub(super) fn prepare_session(&mut self, cx: &mut Cx<'_>, key: PeerKey) {
+    pub(in crate::engine) fn prepare_session(&mut self, cx: &mut Cx<'_>, key: PeerKey) {
         let of_use = cx.node.peers.get(key).is_some_and(|peer| {
             let offers = |advert: &Advert| advert.capacity.slots > 0 && !advert.handlers.is_empty();
             peer.trusted && peer.measured.latency > 0 && peer.advert.as_ref().is_some_and(offers)
@@ -201,7 +201,7 @@ impl Workers {
 
     /// A pass ends: acknowledgements leave with other frames for this worker, if they are many, or if
     /// the node stops; else they wait for company.
-    pub(super) fn flush_acks(&mut self, node: &mut Node, key: PeerKey, now: Time) {
+    pub(in crate::engine) fn flush_acks(&mut self, node: &mut Node, key: PeerKey, now: Time) {
         let Some(peer) = node.peers.get(key) else { return };
         let (id, has_frames) = (*peer.id, peer.has_frames_to_worker());
         let Some(worker) = self.get_mut(key) else { return };
@@ -220,7 +220,7 @@ impl Workers {
     }
 
     /// Acknowledgements have waited long enough for company.
-    pub(super) fn send_acks(&mut self, node: &mut Node) {
+    pub(in crate::engine) fn send_acks(&mut self, node: &mut Node) {
         for key in std::mem::take(&mut self.acking) {
             if let Some((worker, id)) = self.get_mut(key).zip(node.peers.id(key)) {
                 worker.acks.is_listed = false;
@@ -261,7 +261,7 @@ impl Workers {
     }
 
     /// Whether every connected worker has confirmed our cancellations.
-    pub(super) fn cancels_confirmed(&self) -> bool {
+    pub(in crate::engine) fn cancels_confirmed(&self) -> bool {
         let is_withdrawn = |worker: &WorkerAccount| {
             worker.session.is_open() && worker.open().any(|(_, open)| open.task.is_none())
         };

@@ -1,17 +1,14 @@
 //! The owner's half: its parts.
 
-use std::{cmp::Reverse, collections::BinaryHeap};
-
 use super::{
-    hedging::Hedging,
-    offers::Offers,
+    placement::{Board, Placement},
     store::Store,
     workers::{WorkerAccount, Workers},
 };
 use crate::{
     engine::{
-        keys::{ClassKey, PeerKey, TaskKey},
-        lanes::Rank,
+        keys::{PeerKey, TaskKey},
+        node::{Cx, Node},
     },
     task::TaskState,
 };
@@ -19,23 +16,14 @@ use crate::{
 /// Own tasks, and the workers to which they go.
 #[derive(Debug)]
 pub(in crate::engine) struct Owner {
-    pub(super) store: Store,
-    pub(super) workers: Workers,
-    pub(super) offers: Offers,
-    pub(super) hedging: Hedging,
+    pub(in crate::engine) store: Store,
+    pub(in crate::engine) workers: Workers,
+    pub(super) placement: Placement,
     /// Tasks that were submitted in this pass, if [`TaskChanged`](crate::engine::Effect::TaskChanged)
     /// is wanted.
     pub(super) submitted: Vec<TaskKey>,
-    pub(super) next_epoch: u64,
-    /// Reused by placement.
-    pub(super) turns: BinaryHeap<Reverse<Turn>>,
-    /// This node was here before: any worker may hold results of its tasks.
-    pub(super) came_back: bool,
     pub(super) counts: Counts,
 }
-
-/// A class's turn in placement: the most urgent of its lines, its place, which class.
-pub(super) type Turn = (Rank, usize, ClassKey);
 
 /// What has happened since the start.
 #[derive(Debug, Default)]
@@ -45,7 +33,6 @@ pub(super) struct Counts {
     pub(super) cancelled: u64,
     pub(super) expired: u64,
     pub(super) late: u64,
-    pub(super) second_attempts: u64,
 }
 
 impl Counts {
@@ -61,20 +48,52 @@ impl Counts {
 }
 
 impl Owner {
-    /// An owner without tasks. `came_back`: this node was here before.
+    /// An owner without tasks. `came_back`: this node was here before, and any worker may hold results
+    /// of its tasks.
     pub(in crate::engine) fn new(came_back: bool) -> Self {
-        let mut workers = Workers::default();
+        let mut workers = Workers::new(came_back);
         workers.set(PeerKey::LOCAL, WorkerAccount::local());
         Self {
             store: Store::default(),
             workers,
-            offers: Offers::default(),
-            hedging: Hedging::default(),
+            placement: Placement::default(),
             submitted: Vec::new(),
-            next_epoch: 1,
-            turns: BinaryHeap::new(),
-            came_back,
             counts: Counts::default(),
         }
+    }
+
+    /// Sends what waits to where it can go.
+    pub(in crate::engine) fn place_waiting(&mut self, cx: &mut Cx<'_>) {
+        let Self { placement, store, workers, .. } = self;
+        placement.place_waiting(cx, &mut Board { store, workers });
+    }
+
+    /// Asks for attempts that wait at one worker while another has a free slot. `idle`: this pass has
+    /// sent nothing; otherwise a later pass looks.
+    pub(in crate::engine) fn take_back(&mut self, cx: &mut Cx<'_>, idle: bool) {
+        let Self { placement, store, workers, .. } = self;
+        placement.take_back(cx, &mut Board { store, workers }, idle);
+    }
+
+    /// Attempts sent since the start.
+    pub(in crate::engine) fn sent(&self) -> u64 {
+        self.placement.sent()
+    }
+
+    /// Whether there is anything to place.
+    pub(in crate::engine) fn is_due(&self) -> bool {
+        self.store.queue.is_due() || self.placement.hedging.is_due()
+    }
+
+    /// Something happened that may let a waiting task go.
+    pub(in crate::engine) fn look_again(&mut self) {
+        self.store.queue.look_again();
+    }
+
+    /// Nothing is placed any more, also what was left to the passes that follow.
+    pub(in crate::engine) fn on_close(&mut self, node: &mut Node) {
+        self.store.queue.stop_looking();
+        self.placement.hedging.look_again(true);
+        self.workers.send_acks(node);
     }
 }

@@ -13,12 +13,13 @@ use super::{
 };
 use crate::{
     engine::{
+        config::EngineConfig,
         forgotten::Forgotten,
         input::{Effect, Reply, Token},
         keys::{ClassKey, TaskKey},
         kinds::{Kind, Kinds},
         node::{Cx, Node},
-        record::Record,
+        record::{GroupTally, Record},
         story::Story,
         timers::Timer,
     },
@@ -31,7 +32,7 @@ use crate::{
 /// Own tasks, by what becomes of them: the queue holds those that wait, groups what they have in
 /// common, the archive those that have ended.
 #[derive(Debug, Default)]
-pub(super) struct Store {
+pub(in crate::engine) struct Store {
     pub(super) tasks: Tasks,
     pub(super) queue: Queue,
     pub(super) groups: Groups,
@@ -202,7 +203,7 @@ impl Store {
     }
 
     /// Answers when a task ends, or now if it has.
-    pub(super) fn on_watch(&mut self, cx: &mut Cx<'_>, id: TaskId, token: Token) {
+    pub(in crate::engine) fn on_watch(&mut self, cx: &mut Cx<'_>, id: TaskId, token: Token) {
         match self.tasks.by_id(&id) {
             Some(key) => self.watch(cx.node, key, token),
             None => {
@@ -213,7 +214,7 @@ impl Store {
     }
 
     /// What there is to say of a task that is not in the table.
-    pub(super) fn reply_about(&self, config: &crate::engine::EngineConfig, id: TaskId) -> Reply {
+    pub(super) fn reply_about(&self, config: &EngineConfig, id: TaskId) -> Reply {
         match self.archive.table.by_id(&id) {
             Some((number, _)) => Reply::Archived { id, number },
             None => Reply::Refused(self.unknown_task(config, id)),
@@ -221,7 +222,7 @@ impl Store {
     }
 
     /// The caller behind this token is gone.
-    pub(super) fn on_unwatch(&mut self, id: TaskId, token: Token) {
+    pub(in crate::engine) fn on_unwatch(&mut self, id: TaskId, token: Token) {
         if let Some(task) = self.tasks.by_id(&id).and_then(|key| self.tasks.get_mut(key)) {
             task.watchers.retain(|watcher| *watcher != token);
         }
@@ -286,12 +287,50 @@ impl Store {
 
     /// A task of an earlier start is about to start here. If the node stops before the attempt
     /// finishes, it was lost with its worker. False, and nothing is recorded, of other tasks.
-    pub(super) fn record_start(&self, cx: &mut Cx<'_>, id: TaskId, attempt: u32) -> bool {
+    pub(in crate::engine) fn record_start(
+        &self,
+        cx: &mut Cx<'_>,
+        id: TaskId,
+        attempt: u32,
+    ) -> bool {
         let task = self.tasks.by_id(&id).and_then(|key| self.tasks.get(key));
         let Some(task) = task.filter(|task| task.came_back()) else { return false };
         let story: Story = task.story_before_start(attempt, cx.node.config.local, cx.now);
         cx.node.gate.record(Record::Tried { id, story });
         true
+    }
+
+    /// A pass ends: what changed of groups and archived tasks is journalled.
+    pub(in crate::engine) fn record_changes(&mut self, node: &mut Node) {
+        self.archive.record_read(&mut node.gate);
+        for tally in self.groups.take_tallies() {
+            node.gate.record(tally);
+        }
+    }
+
+    /// Whether ended tasks wait for being forgotten.
+    pub(in crate::engine) fn is_forgetting(&self) -> bool {
+        self.retention.is_forgetting()
+    }
+
+    /// Takes up what an earlier start knew of a group.
+    pub(in crate::engine) fn restore_group(&mut self, tally: &GroupTally) {
+        self.groups.restore(tally);
+    }
+
+    /// Takes up what an earlier start has forgotten.
+    pub(in crate::engine) fn restore_forgotten(&mut self, forgotten: Forgotten) {
+        self.forgotten = forgotten;
+    }
+
+    /// Reserves memory for so many archived tasks.
+    pub(in crate::engine) fn expect_volumes(&mut self, tasks: usize) {
+        self.archive.table.reserve(tasks);
+    }
+
+    /// The numbers of archived tasks below this one are taken.
+    pub(in crate::engine) fn restore_numbers(&mut self, next: u64) {
+        self.archive.take_numbers(next);
     }
 
     /// The group that a task is a member of, and its place there.
@@ -301,7 +340,7 @@ impl Store {
     }
 
     /// Why nothing is known of a task. An id that is a group's was not forgotten.
-    pub(super) fn unknown_task(&self, config: &crate::engine::EngineConfig, id: TaskId) -> Reason {
+    pub(in crate::engine) fn unknown_task(&self, config: &EngineConfig, id: TaskId) -> Reason {
         if self.groups.slot(&GroupId::from_bytes(*id.as_bytes())).is_some() {
             return Reason::NotFound;
         }
@@ -309,18 +348,14 @@ impl Store {
     }
 
     /// Why nothing is known of a group. An id that is a task's was not forgotten.
-    pub(super) fn unknown_group(
-        &self,
-        config: &crate::engine::EngineConfig,
-        id: GroupId,
-    ) -> Reason {
+    pub(in crate::engine) fn unknown_group(&self, config: &EngineConfig, id: GroupId) -> Reason {
         if self.is_known(&TaskId::from_bytes(*id.as_bytes())) {
             return Reason::NotFound;
         }
         self.unknown(config, id.as_bytes())
     }
 
-    fn unknown(&self, config: &crate::engine::EngineConfig, id: &[u8; 16]) -> Reason {
+    fn unknown(&self, config: &EngineConfig, id: &[u8; 16]) -> Reason {
         if self.forgotten.has(id) { config.forgotten() } else { Reason::NotFound }
     }
 

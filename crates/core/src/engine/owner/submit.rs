@@ -59,7 +59,8 @@ impl Owner {
         }
         let kind = kind_of(&mut cx.node.kinds, &task, &targets)?;
         let id = task.id;
-        let nowhere = targets.is_empty() && self.offers.no_handler_anywhere(cx.node, kind);
+        let nowhere =
+            targets.is_empty() && self.placement.offers.no_handler_anywhere(cx.node, kind);
         let key = self.admit(cx, task, targets, kind).ok_or_else(queue_full)?;
         self.store.watch(cx.node, key, token);
         // Before anything can end it: the acceptance is the first of the two replies.
@@ -151,16 +152,6 @@ impl Owner {
         self.end_task(cx, key, End::Cancelled { by, reason: reason.into_boxed_str() });
     }
 
-    /// Answers when a task ends, or now if it has.
-    pub(in crate::engine) fn on_watch(&mut self, cx: &mut Cx<'_>, id: TaskId, token: Token) {
-        self.store.on_watch(cx, id, token);
-    }
-
-    /// The caller behind this token is gone.
-    pub(in crate::engine) fn on_unwatch(&mut self, id: TaskId, token: Token) {
-        self.store.on_unwatch(id, token);
-    }
-
     pub(in crate::engine) fn on_submit_group(
         &mut self,
         cx: &mut Cx<'_>,
@@ -214,7 +205,8 @@ impl Owner {
         }
         let kinds = self.check_new(cx.node, &new, targets)?;
         for (task, kind) in new.into_iter().zip(kinds) {
-            let nowhere = targets.is_empty() && self.offers.no_handler_anywhere(cx.node, kind);
+            let nowhere =
+                targets.is_empty() && self.placement.offers.no_handler_anywhere(cx.node, kind);
             let key = self.admit(cx, Box::new(task), targets.to_vec(), kind);
             self.begin(cx, key.ok_or_else(queue_full)?, kind, nowhere);
         }

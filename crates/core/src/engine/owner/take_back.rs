@@ -11,7 +11,7 @@
 use std::time::Duration;
 
 use super::{
-    state::Owner,
+    placement::{Board, Placement},
     workers::{HandsBack, OpenAttempt, Recall},
 };
 use crate::{
@@ -25,9 +25,6 @@ use crate::{
     time::Time,
 };
 
-/// How an attempt ended that was handed back.
-const HANDED_BACK: &str = "handed back for a free worker";
-
 /// An attempt that may wait at its worker.
 struct Waiting {
     epoch: Epoch,
@@ -36,62 +33,78 @@ struct Waiting {
     sent: Time,
 }
 
-impl Owner {
+impl Placement {
     /// Asks for attempts that wait at one worker while another has a free slot. `idle`: this pass has
     /// sent nothing; otherwise a later pass looks.
-    pub(in crate::engine) fn take_back(&mut self, cx: &mut Cx<'_>, idle: bool) {
-        if self.workers.ahead.is_empty() || cx.node.is_closing() {
+    pub(super) fn take_back(&mut self, cx: &mut Cx<'_>, board: &mut Board<'_>, idle: bool) {
+        if board.workers.ahead.is_empty() || cx.node.is_closing() {
             return;
         }
-        if idle && self.store.queue.unlooked() == 0 {
+        if idle && board.store.queue.unlooked() == 0 {
             // Of tasks with these needs no worker is free: asked once in a pass.
             let mut nobody_for = None;
-            for _ in 0..self.workers.ahead.len().min(limits::HAND_BACK_WORKERS) {
-                let Some(next) = self.workers.next_ahead() else { break };
+            for _ in 0..board.workers.ahead.len().min(limits::HAND_BACK_WORKERS) {
+                let Some(next) = board.workers.next_ahead() else { break };
                 let Some(key) = next else { continue };
-                while self.take_one_back(cx, key, &mut nobody_for) {}
-                if let Some(worker) = self.workers.get_mut(key) {
+                while self.take_one_back(cx, board, key, &mut nobody_for) {}
+                if let Some(worker) = board.workers.get_mut(key) {
                     worker.note_probe();
                 }
             }
         }
-        if !self.workers.ahead.is_empty()
-            && !std::mem::replace(&mut self.workers.take_back_armed, true)
+        if !board.workers.ahead.is_empty()
+            && !std::mem::replace(&mut board.workers.take_back_armed, true)
         {
             cx.node.timers.arm(cx.now + limits::HAND_BACK_PAUSE, Timer::TakeBack);
         }
-    }
-
-    /// A later pass looks again.
-    pub(in crate::engine) fn on_take_back_timer(&mut self) {
-        self.workers.take_back_armed = false;
     }
 
     /// Asks this worker for one attempt. False if there is none, or nobody would start it earlier.
     fn take_one_back(
         &mut self,
         cx: &mut Cx<'_>,
+        board: &mut Board<'_>,
         from: PeerKey,
         nobody_for: &mut Option<ClassKey>,
     ) -> bool {
-        let Some(waiting) = self.last_waiting(from) else { return false };
+        let Some(waiting) = board.last_waiting(from) else { return false };
         if *nobody_for == Some(waiting.class) {
             return false;
         }
-        let Some(to) = self.spare(cx, waiting.task, waiting.class) else {
+        let Some(to) = self.spare(cx, board, waiting.task, waiting.class) else {
             *nobody_for = Some(waiting.class);
             return false;
         };
-        if self.wait_at(from, &waiting, cx.now) <= move_time(cx.node, from, to) {
+        if board.wait_at(from, &waiting, cx.now) <= move_time(cx.node, from, to) {
             return false;
         }
-        if !self.workers.ask_back(from, waiting.epoch, to) {
+        if !board.workers.ask_back(from, waiting.epoch, to) {
             return false;
         }
         cx.node.peers.tell_worker(from, ToWorker::HandBack(waiting.epoch));
         true
     }
 
+    /// The worker for which an attempt was asked back, if it is still free for it.
+    pub(super) fn wanted_by(
+        &mut self,
+        cx: &mut Cx<'_>,
+        board: &mut Board<'_>,
+        key: TaskKey,
+        recall: Recall,
+    ) -> Option<PeerKey> {
+        let Recall::Asked(to) = recall else { return None };
+        let task = board.store.tasks.get(key).filter(|_| !cx.node.is_closing())?;
+        if board.store.groups.stops(task) {
+            return None;
+        }
+        let (kind, eligible) = self.eligible_for(cx, board, task.class)?;
+        let is_free = board.workers.get(to)?.free_slots() > 0;
+        if is_free && eligible.contains(&to) { board.choose(cx, &[to], kind, key) } else { None }
+    }
+}
+
+impl Board<'_> {
     /// The attempt that this worker would start last. Workers start them in their order, but for
     /// priorities.
     fn last_waiting(&self, key: PeerKey) -> Option<Waiting> {
@@ -123,39 +136,6 @@ impl Owner {
         let mean = Duration::from_nanos(worker.open_nanos()) / worker.assigned().max(1);
         let each = mean.max(now.since(waiting.sent));
         each.saturating_mul(worker.waiting()) / worker.credit().slots.max(1)
-    }
-
-    /// An attempt has come back: its task goes to the worker for which it was asked, if that is still
-    /// free for it.
-    pub(super) fn on_handed_back(
-        &mut self,
-        cx: &mut Cx<'_>,
-        from: PeerKey,
-        epoch: Epoch,
-        attempt: &OpenAttempt,
-    ) {
-        if let Some(worker) = self.workers.get_mut(from) {
-            worker.on_hands_back();
-        }
-        let Some(key) = attempt.task else { return };
-        if !self.close_only(cx, key, epoch, HANDED_BACK, Duration::ZERO) {
-            return;
-        }
-        match self.wanted_by(cx, key, attempt.recall) {
-            Some(to) => self.assign(cx, key, to),
-            None => self.store.enqueue(cx, key, true),
-        }
-    }
-
-    fn wanted_by(&mut self, cx: &mut Cx<'_>, key: TaskKey, recall: Recall) -> Option<PeerKey> {
-        let Recall::Asked(to) = recall else { return None };
-        let task = self.store.tasks.get(key).filter(|_| !cx.node.is_closing())?;
-        if self.store.groups.stops(task) {
-            return None;
-        }
-        let (kind, eligible) = self.eligible_for(cx, task.class)?;
-        let is_free = self.workers.get(to)?.free_slots() > 0;
-        if is_free && eligible.contains(&to) { self.choose(cx, &[to], kind, key) } else { None }
     }
 }
 

@@ -433,7 +433,7 @@ impl WorkerAccount {
 
 /// All workers, by their place in the directory of peers.
 #[derive(Debug, Default)]
-pub(super) struct Workers {
+pub(in crate::engine) struct Workers {
     accounts: PerPeer<WorkerAccount>,
     /// Workers with acknowledgements that wait for company. While there are any, a timer is armed.
     pub(super) acking: Vec<PeerKey>,
@@ -441,9 +441,37 @@ pub(super) struct Workers {
     pub(super) ahead: VecDeque<PeerKey>,
     /// Whether [`Timer::TakeBack`](crate::engine::timers::Timer::TakeBack) is armed.
     pub(super) take_back_armed: bool,
+    /// This node was here before: any worker may hold results of its tasks.
+    came_back: bool,
 }
 
 impl Workers {
+    /// A table without workers.
+    pub(super) fn new(came_back: bool) -> Self {
+        Self { came_back, ..Self::default() }
+    }
+
+    /// A peer has come to this place of the directory.
+    pub(in crate::engine) fn add_peer(&mut self, key: PeerKey) {
+        self.set(key, WorkerAccount::new(self.came_back));
+    }
+
+    /// A peer was forgotten.
+    pub(in crate::engine) fn remove_peer(&mut self, key: PeerKey) {
+        self.set(key, WorkerAccount::default());
+    }
+
+    /// Whether nothing is at a peer and it has no session.
+    pub(in crate::engine) fn is_idle(&self, key: PeerKey) -> bool {
+        self.get(key)
+            .is_none_or(|worker| worker.is_idle() && matches!(worker.session, Session::None { .. }))
+    }
+
+    /// A later pass looks again for attempts that wait at one worker while another is free.
+    pub(in crate::engine) fn on_take_back_timer(&mut self) {
+        self.take_back_armed = false;
+    }
+
     pub(super) fn set(&mut self, key: PeerKey, account: WorkerAccount) {
         self.accounts.set(key, account);
     }

@@ -1,0 +1,48 @@
+//! Workers that come and go, as far as own tasks are concerned.
+
+use super::state::Owner;
+use crate::{
+    engine::{keys::PeerKey, node::Cx},
+    time::Time,
+};
+
+impl Owner {
+    /// A peer has no connection any longer.
+    pub(in crate::engine) fn on_gone(&mut self, cx: &mut Cx<'_>, key: PeerKey) {
+        if self.workers.has_session(key) {
+            self.workers.on_session_lost(cx, key);
+        }
+    }
+
+    pub(in crate::engine) fn on_session(&mut self, cx: &mut Cx<'_>, key: PeerKey) {
+        cx.node.peers.changed();
+        self.store.queue.look_again();
+        self.workers.on_session(cx, key);
+    }
+
+    pub(in crate::engine) fn on_session_lost(&mut self, cx: &mut Cx<'_>, key: PeerKey) {
+        cx.node.peers.changed();
+        self.store.queue.look_again();
+        self.workers.on_session_lost(cx, key);
+    }
+
+    /// A lease may have ended.
+    pub(in crate::engine) fn on_lease_timer(&mut self, cx: &mut Cx<'_>, key: PeerKey) {
+        let lost = self.workers.on_lease_timer(cx, key);
+        if !lost.is_empty() {
+            self.store.queue.look_again();
+        }
+        for (epoch, attempt) in lost {
+            if let Some(task) = attempt.task {
+                self.lose(cx, task, epoch, "nothing was heard of the worker within the lease");
+            }
+        }
+    }
+
+    /// A rest of a worker is over.
+    pub(in crate::engine) fn on_rest_over(&mut self, cx: &mut Cx<'_>, key: PeerKey, at: Time) {
+        if self.workers.on_rest_over(cx, key, at) {
+            self.store.queue.look_again();
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Reactions that concern both halves of the engine.
+
+use std::time::Duration;
+
+use super::{
+    keys::PeerKey,
+    node::{Cx, Node},
+    owner::Owner,
+    timers::Timer,
+    worker::Worker,
+};
+use crate::{advert::Advert, limits, resource::ResourceUsage};
+
+/// Something about a peer has changed: who may run what is worked out anew.
+pub(super) fn peer_changed(cx: &mut Cx<'_>, owner: &mut Owner) {
+    cx.node.peers.changed();
+    owner.look_again();
+}
+
+/// A peer is ready, or its advert changed.
+pub(super) fn on_advert(cx: &mut Cx<'_>, owner: &mut Owner, key: PeerKey, advert: Advert) {
+    cx.node.peers.adverts_changed();
+    owner.look_again();
+    if let Some(peer) = cx.node.peers.get_mut(key) {
+        peer.on_advert(advert);
+    }
+    owner.workers.on_ready(cx, key);
+}
+
+/// A peer has no connection any longer.
+pub(super) fn on_gone(cx: &mut Cx<'_>, owner: &mut Owner, key: PeerKey) {
+    cx.node.peers.adverts_changed();
+    owner.look_again();
+    if let Some(peer) = cx.node.peers.get_mut(key) {
+        peer.advert = None;
+    }
+    owner.on_gone(cx, key);
+}
+
+/// This node trusts a peer now, or no longer.
+pub(super) fn on_trust(
+    cx: &mut Cx<'_>,
+    owner: &mut Owner,
+    worker: &mut Worker,
+    (key, trusted): (PeerKey, bool),
+) {
+    cx.node.peers.adverts_changed();
+    owner.look_again();
+    if let Some(peer) = cx.node.peers.get_mut(key) {
+        peer.trusted = trusted;
+    }
+    // What is accepted from it may be another.
+    worker.review_credit();
+    owner.workers.prepare_session(cx, key);
+}
+
+/// A peer's distance or its machine is known better: placement looks at it from now on.
+pub(super) fn on_measured(
+    cx: &mut Cx<'_>,
+    owner: &mut Owner,
+    worker: &mut Worker,
+    (key, round_trip, usage): (PeerKey, Option<Duration>, Option<ResourceUsage>),
+) {
+    let Some(peer) = cx.node.peers.get_mut(key) else { return };
+    let measured = &mut peer.measured;
+    if let Some(round_trip) = round_trip {
+        let before = measured.latency;
+        measured.add_round_trip(round_trip);
+        if measured.latency != before {
+            worker.on_distance(key);
+        }
+    }
+    if let Some(usage) = usage {
+        measured.set_usage(&usage);
+        // Whether it has the memory that a task asks for may have changed.
+        peer_changed(cx, owner);
+    }
+    owner.workers.prepare_session(cx, key);
+}
+
+pub(super) fn on_tick(cx: &mut Cx<'_>, owner: &mut Owner, worker: &mut Worker) {
+    for _ in 0..limits::TICK_TIMERS {
+        let Some((at, timer)) = cx.node.timers.pop(cx.now) else { return };
+        match timer {
+            Timer::Task(key) => owner.on_task_timer(cx, key, at),
+            Timer::Rest(key) => owner.on_rest_over(cx, key, at),
+            Timer::Lease(key) => owner.on_lease_timer(cx, key),
+            Timer::Heartbeat => worker.heartbeat(cx),
+            Timer::Acks => owner.workers.send_acks(cx.node),
+            Timer::TakeBack => owner.workers.on_take_back_timer(),
+            // This pass sees what is too old.
+            Timer::Retention => {}
+        }
+    }
+}
+
+/// The node takes nothing more from owners and hands back what has not started, or takes again.
+pub(super) fn on_withdrawal(node: &mut Node, worker: &mut Worker) {
+    worker.review_credit();
+    if node.is_draining() {
+        worker.hand_back(node);
+    }
+}
+
+/// The node takes nothing any more, and sends nothing out.
+pub(super) fn on_close(node: &mut Node, owner: &mut Owner, worker: &mut Worker) {
+    node.close();
+    on_withdrawal(node, worker);
+    owner.on_close(node);
+}
+
+/// Carries what the node says to itself from one half to the other. False if there was nothing.
+pub(super) fn deliver_local(cx: &mut Cx<'_>, owner: &mut Owner, worker: &mut Worker) -> bool {
+    let Some(local) = cx.node.peers.get_mut(PeerKey::LOCAL) else { return false };
+    let (to_worker, to_owner) = (local.take_to_worker(), local.take_to_owner());
+    if to_worker.is_empty() && to_owner.is_empty() {
+        return false;
+    }
+    worker.on_from_owner(cx, PeerKey::LOCAL, to_worker);
+    if !to_owner.is_empty() {
+        owner.on_from_worker(cx, PeerKey::LOCAL, to_owner);
+    }
+    true
+}
+
+/// Own attempts that still wait or run here are told to the owner's half.
+pub(super) fn announce_local(cx: &mut Cx<'_>, owner: &mut Owner, worker: &mut Worker) {
+    worker.announce(cx.node, PeerKey::LOCAL);
+    for turn in 1..=limits::LOCAL_TURNS {
+        if !deliver_local(cx, owner, worker) {
+            break;
+        }
+        if turn == limits::LOCAL_TURNS {
+            owner.look_again();
+        }
+    }
+}
