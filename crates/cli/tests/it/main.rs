@@ -15,7 +15,6 @@ mod broken_socket;
 mod churn;
 mod clock;
 mod control_group;
-mod crash;
 mod daemon;
 mod demo;
 mod durable;

@@ -1,6 +1,5 @@
 //! An owner `ant` that runs nothing itself and its worker `bee`, both of which may be ended and
-//! started again, and what must hold of the tasks that were given to them (H1 to H7, H12). Where a
-//! test asks for it there is a third node, `cat`, another worker.
+//! started again, and what must hold of the tasks that were given to them (H1 to H7, H12).
 
 use std::{
     collections::HashMap,
@@ -12,13 +11,12 @@ use std::{
 
 use bytes::Bytes;
 use meshwork_api::{Client, ClientError, Payload, TaskSpec, TaskView};
-use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::support::{Node, eventually};
 
 /// Shorter than the longest tasks, so that heartbeats come.
-pub(crate) const TIMES: [&str; 4] = ["--lease", "3s", "--heartbeat", "500ms"];
+const TIMES: [&str; 4] = ["--lease", "3s", "--heartbeat", "500ms"];
 /// Longest time until a task has ended, also where a node stands still for a minute.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -27,13 +25,12 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub(crate) enum Side {
     Owner,
     Worker,
-    Third,
 }
 
 /// The nodes.
 pub(crate) struct Pair {
-    nodes: [Option<Node>; 3],
-    args: [Vec<String>; 3],
+    nodes: [Option<Node>; 2],
+    args: [Vec<String>; 2],
     socket: PathBuf,
     /// What the nodes say on standard error, and which executions there were.
     dir: TempDir,
@@ -53,26 +50,18 @@ impl Pair {
         pair.acquainted()
     }
 
-    pub(crate) fn empty() -> Self {
+    fn empty() -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let (nodes, args) = (Default::default(), Default::default());
         Self { nodes, args, socket: PathBuf::new(), dir }
     }
 
-    /// With another worker.
-    pub(crate) fn with_third(self) -> Self {
-        let address = self.node(Side::Owner).address().to_owned();
-        let listen = ["--listen", "/ip4/127.0.0.1/tcp/0", "--bootstrap", &address];
-        let three = self.with(Side::Third, &listen).started(Side::Third, "true");
-        three.trusting(Side::Third)
-    }
-
     /// What that one is started with from now on, besides what it always is.
-    pub(crate) fn with(mut self, side: Side, args: &[&str]) -> Self {
+    fn with(mut self, side: Side, args: &[&str]) -> Self {
         let log = self.log().display().to_string();
-        let name = ["ant", "bee", "cat"][side as usize];
+        let name = ["ant", "bee"][side as usize];
         let mut own = vec!["--name", name, "--no-mdns"];
-        if side != Side::Owner {
+        if side == Side::Worker {
             own.extend(["--accept", "anyone", "--debug-log", &log]);
         }
         let all = own.iter().chain(&TIMES).chain(args);
@@ -80,17 +69,13 @@ impl Pair {
         self
     }
 
-    pub(crate) fn started(mut self, side: Side, shell: &str) -> Self {
+    fn started(mut self, side: Side, shell: &str) -> Self {
         self.start(side, tempfile::tempdir().expect("a folder"), shell);
         self
     }
 
-    pub(crate) fn acquainted(self) -> Self {
-        self.trusting(Side::Worker)
-    }
-
-    fn trusting(self, side: Side) -> Self {
-        let worker = self.node(side).text("peer");
+    fn acquainted(self) -> Self {
+        let worker = self.node(Side::Worker).text("peer");
         self.node(Side::Owner).until_ready(worker);
         assert_eq!(self.node(Side::Owner).ask(&["peers", "trust", worker]).code, 0);
         self
@@ -114,30 +99,7 @@ impl Pair {
         self.nodes[side as usize].take().expect("it runs")
     }
 
-    /// Kills one, and starts it again.
-    pub(crate) fn kill(&mut self, side: Side) {
-        let (_, home) = self.take(side).end(Signal::KILL);
-        self.start(side, home, "true");
-    }
-
-    pub(crate) fn has_ended(&mut self, side: Side) -> bool {
-        let node = self.nodes[side as usize].as_mut().expect("it was started");
-        node.process.try_wait().unwrap().is_some()
-    }
-
-    /// The end of a process that ends by itself; its home.
-    pub(crate) fn gone(&mut self, side: Side, why: &str) -> (std::process::ExitStatus, TempDir) {
-        let mut node = self.take(side);
-        let mut status = None;
-        eventually(&format!("it has ended by {why}"), || {
-            status = node.process.try_wait().unwrap();
-            status.is_some()
-        });
-        let home = std::mem::replace(&mut node.home, tempfile::tempdir().expect("a folder"));
-        (status.unwrap(), home)
-    }
-
-    pub(crate) fn told(&self, side: Side) -> String {
+    fn told(&self, side: Side) -> String {
         fs::read_to_string(self.told_in(side)).unwrap_or_default()
     }
 
@@ -176,15 +138,11 @@ impl Pair {
         for what in ["queued", "running"] {
             eventually(&format!("{what} is 0"), || self.count(Side::Owner, what) == 0);
         }
-        let workers = [Side::Worker, Side::Third];
-        let workers = workers.into_iter().filter(|side| self.nodes[*side as usize].is_some());
-        for side in workers {
-            for what in ["held", "unacked"] {
-                eventually(&format!("{what} is 0"), || self.count(side, what) == 0);
-            }
-            assert_eq!(self.count(side, "dropped_results"), 0);
+        for what in ["held", "unacked"] {
+            eventually(&format!("{what} is 0"), || self.count(Side::Worker, what) == 0);
         }
-        for side in [Side::Owner, Side::Worker, Side::Third] {
+        assert_eq!(self.count(Side::Worker, "dropped_results"), 0);
+        for side in [Side::Owner, Side::Worker] {
             let told = self.told(side);
             assert!(!told.contains("panicked"), "{told}");
         }
@@ -203,11 +161,6 @@ impl Given {
     pub(crate) fn hurried(mut self) -> Self {
         self.spec.limits.total = Some(Duration::from_secs(3600));
         self
-    }
-
-    /// Whether its executions are counted.
-    pub(crate) fn is_counted(&self) -> bool {
-        self.spec.handler == "debug/sleep"
     }
 }
 

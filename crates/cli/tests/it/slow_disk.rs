@@ -22,6 +22,10 @@ fn holding(dir: &TempDir) -> (String, PathBuf) {
     (format!("export MESHWORK_TEST_HOLD_COMMITS={}", disk.display()), disk)
 }
 
+fn queued(node: &Node) -> u64 {
+    node.ask(&["status", "--json"]).json()["node"]["tasks"]["queued"].as_u64().unwrap()
+}
+
 #[test]
 fn a_slow_disk_holds_up_those_alone_who_wait_for_it() {
     let held = tempfile::tempdir().unwrap();
@@ -40,6 +44,22 @@ fn a_slow_disk_holds_up_those_alone_who_wait_for_it() {
     assert!(waits.try_wait().unwrap().is_none(), "it was answered before it was on disk");
     fs::remove_file(&disk).unwrap();
     assert_eq!(waits.wait().unwrap().code(), Some(0));
+}
+
+/// What no commit has written is not counted as written: the next start misses nothing.
+#[test]
+fn a_node_that_is_killed_in_a_commit_starts_without_it() {
+    let held = tempfile::tempdir().unwrap();
+    let (hold, disk) = holding(&held);
+    let node = Node::up_after(&hold, &["--slots", "0"]);
+    assert_eq!(node.ask(&["submit", "text/upper", "kept"]).code, 0);
+    fs::write(&disk, "").unwrap();
+    let mut cut = meshwork(node.home.path());
+    let mut cut = cut.args(["submit", "text/upper", "lost"]).stderr(Stdio::null()).spawn().unwrap();
+    eventually("its commit is under way", || queued(&node) == 2);
+    let (_, home) = node.end(Signal::KILL);
+    assert!(!cut.wait().unwrap().success(), "nothing was answered");
+    assert_eq!(queued(&Node::up_in(home, &["--slots", "0"])), 1);
 }
 
 /// Groups of as many tasks as one request carries: some more than may wait for the disk.
@@ -74,9 +94,6 @@ fn a_node_that_waits_for_its_disk_with_all_it_may_hold_still_says_how_it_is() {
     let held = tempfile::tempdir().unwrap();
     let (hold, disk) = holding(&held);
     let node = Node::up_after(&hold, &["--slots", "0"]);
-    let queued = |node: &Node| {
-        node.ask(&["status", "--json"]).json()["node"]["tasks"]["queued"].as_u64().unwrap()
-    };
     let told = AtomicUsize::new(0);
     fs::write(&disk, "").unwrap();
     thread::scope(|scope| {
