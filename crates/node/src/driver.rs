@@ -26,7 +26,6 @@ use tokio::{
     time::Instant,
 };
 
-pub(crate) use self::call::Call;
 use self::{
     alarm::Alarm,
     outside::{Outside, Subscribers},
@@ -34,6 +33,7 @@ use self::{
     stopping::Stopping,
     waiters::Waiters,
 };
+pub(crate) use self::{answer::EndOfTask, call::Call};
 use crate::{
     clock::Clock,
     event::{Interest, NetworkEvent},
@@ -45,6 +45,7 @@ use crate::{
 };
 
 mod alarm;
+mod answer;
 mod call;
 mod calls;
 mod facts;

@@ -9,11 +9,12 @@ use std::{
 use chrono::{DateTime, Utc};
 use meshwork_core::{
     AcceptPolicy, Advert, CancelledBy, DiscoveryEvent, HandlerName, HealthEvent, HealthStatus,
-    Multiaddr, PeerId, Reason, ResourceUsage, Task, TaskEnd, TaskId, TaskProtocolEvent, Time,
+    Multiaddr, PeerId, Reason, ResourceUsage, Task, TaskEnd, TaskId, Time,
     engine::{
-        Accounts, Engine, Reply,
+        Accounts, Engine,
         view::{Known, TaskView},
     },
+    task::InvalidTask,
 };
 use meshwork_exec::{Description, ManualDesk};
 use meshwork_net::{NetHandle, Pong};
@@ -33,7 +34,7 @@ use crate::{
     monitor::ResourceMonitor,
     policy::Policies,
     probes::Probe,
-    protocol::{self, DiscoveryProtocol, HealthProtocol, ResourceProtocol, TaskProtocol},
+    protocol::{DiscoveryProtocol, HealthProtocol, ResourceProtocol, TaskProtocol},
     status::{self, NodeStatus},
     task_handle::TaskHandle,
 };
@@ -304,26 +305,24 @@ impl NetworkManager {
         task: Task,
         target_peers: Vec<PeerId>,
     ) -> Result<TaskHandle, NetworkError> {
-        self.send_message(protocol::task::distribution(task, target_peers)?).await
+        // Boxed before anything is awaited: the future of a submission, of which a caller may hold
+        // thousands, then holds no copy of the task in each of its layers.
+        let task = checked(task)?;
+        self.submit(task, target_peers).await
     }
 
-    pub(crate) async fn send_message(
+    async fn submit(
         &self,
-        event: TaskProtocolEvent,
+        task: Box<Task>,
+        targets: Vec<PeerId>,
     ) -> Result<TaskHandle, NetworkError> {
         let (accepted, answer) = oneshot::channel();
         let (end, ended) = oneshot::channel();
-        self.call(Call::Send { event, accepted, end }).await?;
+        self.call(Call::Submit { task, targets, accepted, end }).await?;
         match answer.await {
-            Ok(Reply::Accepted { id }) => Ok(TaskHandle::new(id, self.clone(), ended)),
-            Ok(Reply::Refused(reason)) => Err(self.noted(reason.into())),
-            Ok(
-                Reply::Ended { .. }
-                | Reply::Archived { .. }
-                | Reply::GroupAccepted { .. }
-                | Reply::GroupCancelled { .. },
-            )
-            | Err(_) => Err(InternalError::Stopped.into()),
+            Ok(Ok(id)) => Ok(TaskHandle::new(id, self.clone(), ended)),
+            Ok(Err(reason)) => Err(self.noted(reason.into())),
+            Err(_) => Err(InternalError::Stopped.into()),
         }
     }
 
@@ -555,3 +554,8 @@ const LISTED: usize = 1_024;
 
 #[cfg(test)]
 mod tests;
+
+fn checked(task: Task) -> Result<Box<Task>, InvalidTask> {
+    task.check()?;
+    Ok(Box::new(task))
+}

@@ -1,28 +1,29 @@
 //! What the submitter of a task holds.
 
 use futures::{FutureExt as _, StreamExt};
-use meshwork_core::{
-    TaskEnd, TaskId, TaskResult, TaskState,
-    engine::{Reply, Token, view::TaskView},
-};
+use meshwork_core::{Reason, TaskEnd, TaskId, TaskResult, TaskState, engine::view::TaskView};
 use tokio::sync::oneshot;
 
 use crate::{
+    driver::EndOfTask,
     error::{NetworkError, TaskError},
     event::NetworkEvent,
     manager::NetworkManager,
 };
+
+/// Receives the end of a task, or why there is none to wait for.
+type EndReceiver = oneshot::Receiver<Result<EndOfTask, Reason>>;
 
 /// A task that was accepted. Dropping it cancels nothing.
 #[derive(Debug)]
 pub struct TaskHandle {
     id: TaskId,
     manager: NetworkManager,
-    end: oneshot::Receiver<Reply>,
+    end: EndReceiver,
 }
 
 impl TaskHandle {
-    pub(crate) fn new(id: TaskId, manager: NetworkManager, end: oneshot::Receiver<Reply>) -> Self {
+    pub(crate) fn new(id: TaskId, manager: NetworkManager, end: EndReceiver) -> Self {
         Self { id, manager, end }
     }
 
@@ -46,11 +47,8 @@ impl TaskHandle {
     ///
     /// The node stopped first.
     pub async fn end(self) -> Result<TaskEnd, TaskError> {
-        let reply = self.end.await.map_err(|_| TaskError::Stopped)?;
-        if let Reply::Ended { end, .. } = reply {
-            return Ok(end);
-        }
-        self.manager.end_of(reply, true).await
+        let answer = self.end.await.map_err(|_| TaskError::Stopped)?;
+        self.manager.end_of(answer, true).await
     }
 
     /// The changes of this task from now on, up to its end. Of a task that has ended, its last state;
@@ -125,22 +123,4 @@ impl<S: futures::Stream<Item = NetworkEvent> + Unpin> Follow<S> {
 /// Whether nothing of the task comes after this event.
 fn is_end(event: &NetworkEvent) -> bool {
     matches!(event, NetworkEvent::TaskChanged { state, .. } if TaskState::is_terminal(state))
-}
-
-/// Where the driver sends the replies of one call: the acceptance first, then the end.
-#[derive(Debug)]
-pub(crate) struct Waiter {
-    /// Taken by the first reply.
-    pub(crate) accepted: Option<oneshot::Sender<Reply>>,
-    /// Taken by the end.
-    pub(crate) end: Option<oneshot::Sender<Reply>>,
-    /// Which task, once it is known.
-    pub(crate) id: TaskId,
-    /// Whether whoever waits for the end is given the result.
-    pub(crate) hands_out: bool,
-}
-
-/// A free place in the table of waiters cannot be named by more bits than a token has.
-pub(crate) fn token(key: usize) -> Option<Token> {
-    u32::try_from(key).ok().map(Token)
 }

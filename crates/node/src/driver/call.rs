@@ -3,38 +3,38 @@
 use std::{path::PathBuf, time::Duration};
 
 use meshwork_core::{
-    AcceptPolicy, CancelledBy, GroupId, NetworkMessage, PeerId, ResourceUsage, Task, TaskId,
-    TaskProtocolEvent, Time,
-    engine::{Engine, Reply},
+    AcceptPolicy, CancelledBy, GroupId, PeerId, ResourceUsage, Task, TaskId, Time, engine::Engine,
 };
 use tokio::sync::oneshot;
 
+use super::answer::{AcceptedSender, EndSender, GroupSender};
 use crate::journal::Copied;
 
 /// What a handle asks of the driver.
 pub(crate) enum Call {
-    /// A task to be distributed; any other message is refused.
-    Send {
-        event: TaskProtocolEvent,
-        accepted: oneshot::Sender<Reply>,
-        end: oneshot::Sender<Reply>,
+    /// A task to be submitted.
+    Submit {
+        task: Box<Task>,
+        targets: Vec<PeerId>,
+        accepted: AcceptedSender,
+        end: EndSender,
     },
-    /// Members of a group to be distributed.
-    SendGroup {
+    /// Members of a group to be submitted.
+    SubmitGroup {
         tasks: Vec<Task>,
         targets: Vec<PeerId>,
-        accepted: oneshot::Sender<Reply>,
+        accepted: GroupSender,
     },
     /// A group is to take no more members, and to end.
     CancelGroup {
         id: GroupId,
         reason: String,
-        done: oneshot::Sender<Reply>,
+        done: GroupSender,
     },
     Watch {
         id: TaskId,
-        end: oneshot::Sender<Reply>,
-        /// Whether whoever waits is given the result.
+        end: EndSender,
+        /// Whether the caller is given the result.
         hands_out: bool,
     },
     /// The results of these tasks were given to somebody.
@@ -45,7 +45,7 @@ pub(crate) enum Call {
         id: TaskId,
         by: CancelledBy,
         reason: String,
-        end: oneshot::Sender<Reply>,
+        end: EndSender,
     },
     Trust {
         peer: PeerId,
@@ -80,8 +80,8 @@ impl Call {
     /// others are answered meanwhile.
     pub(crate) fn is_entry(&self) -> bool {
         match self {
-            Self::Send { .. }
-            | Self::SendGroup { .. }
+            Self::Submit { .. }
+            | Self::SubmitGroup { .. }
             | Self::Cancel { .. }
             | Self::CancelGroup { .. } => true,
             Self::Watch { .. }
@@ -99,15 +99,10 @@ impl Call {
     /// About how many tasks it is, and the bytes of their inputs.
     pub(super) fn weight(&self) -> (usize, usize) {
         match self {
-            Self::SendGroup { tasks, .. } => {
+            Self::SubmitGroup { tasks, .. } => {
                 (tasks.len().max(1), tasks.iter().map(|task| task.input.len()).sum())
             }
-            Self::Send { event: TaskProtocolEvent::SendMessage(message), .. } => {
-                let NetworkMessage::TaskDistribution { task, .. } = &**message else {
-                    return (1, 0);
-                };
-                (1, task.input.len())
-            }
+            Self::Submit { task, .. } => (1, task.input.len()),
             Self::Cancel { .. }
             | Self::CancelGroup { .. }
             | Self::Watch { .. }

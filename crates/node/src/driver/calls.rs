@@ -1,34 +1,36 @@
 //! What handles ask of the driver, and what becomes of it.
 
 use meshwork_core::{
-    Durability, GroupId, NetworkMessage, PeerId, Reason, Task, TaskId, TaskProtocolEvent, Time,
-    engine::{Input, Reply, Token},
+    Durability, GroupId, PeerId, Reason, Task, Time,
+    engine::{Input, Token},
 };
-use tokio::sync::oneshot;
 
-use super::{Driver, call::Call};
-use crate::task_handle::Waiter;
+use super::{
+    Driver,
+    answer::{AcceptedSender, EndSender, GroupSender, TaskWaiter, Waiter},
+    call::Call,
+};
 
 impl Driver {
     pub(super) fn on_call(&mut self, call: Call, now: Time) {
         match call {
-            Call::Send { event: TaskProtocolEvent::SendMessage(message), accepted, end } => {
-                self.on_send(message, accepted, end, now);
+            Call::Submit { task, targets, accepted, end } => {
+                self.on_submit(task, targets, (accepted, end), now);
             }
-            Call::SendGroup { tasks, targets, accepted } => {
-                self.on_send_group(tasks, targets, accepted, now);
+            Call::SubmitGroup { tasks, targets, accepted } => {
+                self.on_submit_group(tasks, targets, accepted, now);
             }
             Call::CancelGroup { id, reason, done } => self.on_cancel_group(id, reason, done, now),
             Call::Handed { ids } => ids.into_iter().for_each(|id| self.engine.note_read(id)),
             Call::Watch { id, end, hands_out } => {
-                let waiter = Waiter { accepted: None, end: Some(end), id, hands_out };
-                if let Some(token) = self.wait_for(waiter, now) {
+                let waiter = TaskWaiter { id, accepted: None, end, hands_out };
+                if let Some(token) = self.wait_for(Waiter::Task(waiter), now) {
                     self.feed(Input::Watch { id, token }, now);
                 }
             }
             Call::Cancel { id, by, reason, end } => {
-                let waiter = Waiter { accepted: None, end: Some(end), id, hands_out: false };
-                if let Some(token) = self.wait_for(waiter, now) {
+                let waiter = TaskWaiter { id, accepted: None, end, hands_out: false };
+                if let Some(token) = self.wait_for(Waiter::Task(waiter), now) {
                     self.feed(Input::Cancel { id, by, reason, token }, now);
                 }
             }
@@ -53,28 +55,20 @@ impl Driver {
         }
     }
 
-    fn on_send(
+    fn on_submit(
         &mut self,
-        message: Box<NetworkMessage>,
-        accepted: oneshot::Sender<Reply>,
-        end: oneshot::Sender<Reply>,
+        task: Box<Task>,
+        targets: Vec<PeerId>,
+        (accepted, end): (AcceptedSender, EndSender),
         now: Time,
     ) {
-        let kind = message.kind();
-        let NetworkMessage::TaskDistribution { task_id: id, task, target_peers: targets } =
-            *message
-        else {
-            // Results leave through the desk of their handler, all others by their own protocols.
-            let what = format!("a {kind} of one's own");
-            accepted.send(Reply::Refused(Reason::Unsupported { what })).ok();
-            return;
-        };
         if let Some(reason) = self.cannot_keep(&task) {
-            accepted.send(Reply::Refused(reason)).ok();
+            accepted.send(Err(reason)).ok();
             return;
         }
-        let waiter = Waiter { accepted: Some(accepted), end: Some(end), id, hands_out: true };
-        if let Some(token) = self.wait_for(waiter, now) {
+        let (id, accepted) = (task.id, Some(accepted));
+        let waiter = TaskWaiter { id, accepted, end, hands_out: true };
+        if let Some(token) = self.wait_for(Waiter::Task(waiter), now) {
             self.feed(Input::Submit { task, targets, token }, now);
         }
     }
@@ -101,38 +95,26 @@ impl Driver {
         token
     }
 
-    fn on_send_group(
+    fn on_submit_group(
         &mut self,
         tasks: Vec<Task>,
         targets: Vec<PeerId>,
-        accepted: oneshot::Sender<Reply>,
+        accepted: GroupSender,
         now: Time,
     ) {
         // Members have the same durability: one speaks for all.
         if let Some(reason) = tasks.first().and_then(|task| self.cannot_keep(task)) {
-            accepted.send(Reply::Refused(reason)).ok();
+            accepted.send(Err(reason)).ok();
             return;
         }
-        let id = tasks.first().map_or(NO_TASK, |task| task.id);
-        let waiter = Waiter { accepted: Some(accepted), end: None, id, hands_out: false };
-        if let Some(token) = self.wait_for(waiter, now) {
+        if let Some(token) = self.wait_for(Waiter::Group(accepted), now) {
             self.feed(Input::SubmitGroup { tasks, targets, token }, now);
         }
     }
 
-    fn on_cancel_group(
-        &mut self,
-        id: GroupId,
-        reason: String,
-        done: oneshot::Sender<Reply>,
-        now: Time,
-    ) {
-        let waiter = Waiter { accepted: Some(done), end: None, id: NO_TASK, hands_out: false };
-        if let Some(token) = self.wait_for(waiter, now) {
+    fn on_cancel_group(&mut self, id: GroupId, reason: String, done: GroupSender, now: Time) {
+        if let Some(token) = self.wait_for(Waiter::Group(done), now) {
             self.feed(Input::CancelGroup { id, reason, token }, now);
         }
     }
 }
-
-/// The task id of a caller that waits for an answer about a group.
-const NO_TASK: TaskId = TaskId::from_bytes([0; 16]);

@@ -5,11 +5,10 @@ use meshwork_core::{
     engine::{Input, Reply, Token},
 };
 use slab::Slab;
-use tokio::sync::oneshot;
 
-use crate::task_handle::{Waiter, token};
+use super::answer::{EndOfTask, TaskWaiter, Waiter};
 
-/// The table of waiters; bounded by those who do wait, since others are swept.
+/// The table of waiters; bounded by the callers that do wait, since others are swept.
 #[derive(Default)]
 pub(super) struct Waiters {
     slab: Slab<Waiter>,
@@ -27,30 +26,50 @@ impl Waiters {
         (token(self.slab.insert(waiter)), gone)
     }
 
-    /// Sends a reply; ignores a caller that has stopped waiting.
+    /// Sends a reply of the engine as the answer that its caller waits for. Callers that have stopped
+    /// waiting are ignored, also if another has their place.
     pub(super) fn reply(&mut self, token: Token, reply: Reply) {
         let key = token.0 as usize;
-        let Some(waiter) = self.slab.get_mut(key) else { return };
-        if let Reply::Accepted { id } = &reply {
-            waiter.id = *id;
-            if let Some(accepted) = waiter.accepted.take() {
-                accepted.send(reply).ok();
+        match reply {
+            Reply::Accepted { id } => {
+                if let Some(Waiter::Task(task)) = self.slab.get_mut(key) {
+                    task.id = id;
+                    if let Some(accepted) = task.accepted.take() {
+                        accepted.send(Ok(id)).ok();
+                    }
+                }
             }
+            Reply::Ended { id, end } => self.end(key, id, EndOfTask::Here(end)),
+            Reply::Archived { id, number } => {
+                self.end(key, id, EndOfTask::Archived { id, number });
+            }
+            Reply::GroupAccepted { .. } | Reply::GroupCancelled { .. } => {
+                if matches!(self.slab.get(key), Some(Waiter::Group(_)))
+                    && let Some(Waiter::Group(done)) = self.slab.try_remove(key)
+                {
+                    done.send(Ok(())).ok();
+                }
+            }
+            Reply::Refused(reason) => {
+                if let Some(waiter) = self.slab.try_remove(key) {
+                    waiter.refuse(reason);
+                }
+            }
+        }
+    }
+
+    fn end(&mut self, key: usize, id: TaskId, end: EndOfTask) {
+        if self.slab.get(key).and_then(Waiter::task) != Some(id) {
             return;
         }
-        if let Reply::Ended { id, .. } | Reply::Archived { id, .. } = &reply
-            && waiter.id != *id
-        {
-            // Meant for one who stopped waiting, and whose place has been taken since.
+        let Some(Waiter::Task(TaskWaiter { end: sender, hands_out, .. })) =
+            self.slab.try_remove(key)
+        else {
             return;
-        }
-        let waiter = self.slab.remove(key);
-        let (id, hands_out) = (waiter.id, waiter.hands_out);
-        let has_result = hands_out && matches!(reply, Reply::Ended { .. });
-        if let Some(sender) = waiter.accepted.or(waiter.end)
-            && sender.send(reply).is_ok()
-            && has_result
-        {
+        };
+        // A result that is read from the archive is noted once it is read.
+        let has_result = hands_out && matches!(end, EndOfTask::Here(_));
+        if sender.send(Ok(end)).is_ok() && has_result {
             self.handed_out.push(id);
         }
     }
@@ -66,19 +85,22 @@ impl Waiters {
         if self.slab.len() < 2 * self.swept + SLACK {
             return Vec::new();
         }
-        let is_gone = |waiter: &Waiter| {
-            waiter.accepted.is_none() && waiter.end.as_ref().is_none_or(oneshot::Sender::is_closed)
-        };
-        let gone = self.slab.iter().filter(|(_, waiter)| is_gone(waiter));
-        let gone: Vec<(usize, TaskId)> = gone.map(|(key, waiter)| (key, waiter.id)).collect();
-        for (key, _) in &gone {
-            self.slab.remove(*key);
-        }
+        let gone = self.slab.iter().filter(|(_, waiter)| waiter.is_gone());
+        let gone: Vec<usize> = gone.map(|(key, _)| key).collect();
+        let gone: Vec<(usize, Waiter)> =
+            gone.into_iter().filter_map(|key| Some((key, self.slab.try_remove(key)?))).collect();
         self.slab.shrink_to_fit();
         self.swept = self.slab.len();
-        let unwatch = |(key, id)| Some(Input::Unwatch { id, token: token(key)? });
+        let unwatch = |(key, waiter): (usize, Waiter)| {
+            Some(Input::Unwatch { id: waiter.task()?, token: token(key)? })
+        };
         gone.into_iter().filter_map(unwatch).collect()
     }
+}
+
+/// None if a place in the table cannot be named by the bits of a token.
+fn token(key: usize) -> Option<Token> {
+    u32::try_from(key).ok().map(Token)
 }
 
 /// Waiters that are tolerated before the first sweep.

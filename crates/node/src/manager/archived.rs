@@ -6,7 +6,7 @@ use std::sync::Arc;
 use meshwork_core::{
     Reason, TaskEnd, TaskId, Time,
     engine::{
-        ArchivedTask, Reply,
+        ArchivedTask,
         view::{Known, TaskView},
     },
 };
@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 
 use super::NetworkManager;
 use crate::{
-    driver::Call,
+    driver::{Call, EndOfTask},
     error::{InternalError, NetworkError, TaskError},
     journal::ReadError,
 };
@@ -90,18 +90,19 @@ impl NetworkManager {
         Ok(shown)
     }
 
-    /// The end that a reply tells. `hands_out`: the caller is given the result.
-    pub(crate) async fn end_of(&self, reply: Reply, hands_out: bool) -> Result<TaskEnd, TaskError> {
-        let (id, number) = match reply {
-            Reply::Ended { end, .. } => return Ok(end),
-            Reply::Refused(reason) => return Err(TaskError::Refused(reason)),
-            Reply::Archived { id, number } => (id, number),
-            Reply::Accepted { .. } | Reply::GroupAccepted { .. } | Reply::GroupCancelled { .. } => {
-                return Err(TaskError::Stopped);
+    /// The end that the driver has answered. `hands_out`: the caller is given the result.
+    pub(crate) async fn end_of(
+        &self,
+        answer: Result<EndOfTask, Reason>,
+        hands_out: bool,
+    ) -> Result<TaskEnd, TaskError> {
+        match answer.map_err(TaskError::Refused)? {
+            EndOfTask::Here(end) => Ok(end),
+            // Boxed: thousands wait for an end at once, of which few are read from the archive.
+            EndOfTask::Archived { id, number } => {
+                Box::pin(self.archived_end(id, number, hands_out)).await
             }
-        };
-        // Boxed: thousands wait for an end at once, of which few are read from the archive.
-        Box::pin(self.archived_end(id, number, hands_out)).await
+        }
     }
 
     async fn archived_end(

@@ -3,7 +3,7 @@
 use meshwork_core::{
     GroupId, GroupMember, PeerId, Reason, Task, TaskId,
     engine::{
-        Engine, Reply,
+        Engine,
         view::{GroupExplanation, GroupQuery, GroupView, Known, TaskView},
     },
     limits::GROUP_CHUNK,
@@ -77,19 +77,11 @@ impl NetworkManager {
         let id = members.group;
         let tasks = members.placed()?;
         let (accepted, answer) = oneshot::channel();
-        self.call(Call::SendGroup { tasks, targets: target_peers, accepted }).await?;
+        self.call(Call::SubmitGroup { tasks, targets: target_peers, accepted }).await?;
         match answer.await {
-            Ok(Reply::GroupAccepted { .. }) => {}
-            Ok(Reply::Refused(reason)) => return Err(self.noted(reason.into())),
-            Ok(
-                Reply::Accepted { .. }
-                | Reply::GroupCancelled { .. }
-                | Reply::Ended { .. }
-                | Reply::Archived { .. },
-            )
-            | Err(_) => {
-                return Err(InternalError::Stopped.into());
-            }
+            Ok(Ok(())) => {}
+            Ok(Err(reason)) => return Err(self.noted(reason.into())),
+            Err(_) => return Err(InternalError::Stopped.into()),
         }
         self.known_group(id).await
     }
@@ -239,15 +231,9 @@ impl NetworkManager {
         let reason = reason.to_owned();
         self.call(Call::CancelGroup { id, reason, done }).await?;
         match answer.await {
-            Ok(Reply::GroupCancelled { .. }) => {}
-            Ok(Reply::Refused(reason)) => return Err(reason.into()),
-            Ok(
-                Reply::Accepted { .. }
-                | Reply::GroupAccepted { .. }
-                | Reply::Ended { .. }
-                | Reply::Archived { .. },
-            )
-            | Err(_) => return Err(InternalError::Stopped.into()),
+            Ok(Ok(())) => {}
+            Ok(Err(reason)) => return Err(reason.into()),
+            Err(_) => return Err(InternalError::Stopped.into()),
         }
         self.known_group(id).await
     }

@@ -1,9 +1,7 @@
 //! Tasks to workers, results to owners.
 
 use bytes::Bytes;
-use meshwork_core::{
-    NetworkMessage, PeerId, Reason, Task, TaskId, TaskProtocolEvent, TaskResult, task::InvalidTask,
-};
+use meshwork_core::{PeerId, Reason, Task, TaskId, TaskResult};
 use meshwork_exec::{HandlerError, ManualDesk};
 
 use crate::{NetworkError, NetworkManager, TaskHandle};
@@ -33,7 +31,7 @@ impl TaskProtocol {
         task: Task,
         target_peers: Vec<PeerId>,
     ) -> Result<TaskHandle, NetworkError> {
-        self.manager.send_message(distribution(task, target_peers)?).await
+        self.manager.distribute_task(task, target_peers).await
     }
 
     /// Completes an attempt of a manual handler that waits at this node (see
@@ -75,16 +73,4 @@ impl TaskProtocol {
         let completed = self.desk.complete(task_id, result);
         completed.map_err(|error| self.manager.noted(error.into()))
     }
-}
-
-/// What hands in a task. Boxed before anything is awaited: the future of a submission, of which a
-/// caller may hold thousands, then holds no copy of the task in each of its layers.
-pub(crate) fn distribution(
-    task: Task,
-    target_peers: Vec<PeerId>,
-) -> Result<TaskProtocolEvent, InvalidTask> {
-    task.check()?;
-    let (task_id, task) = (task.id, Box::new(task));
-    let message = NetworkMessage::TaskDistribution { task_id, task, target_peers };
-    Ok(TaskProtocolEvent::SendMessage(Box::new(message)))
 }

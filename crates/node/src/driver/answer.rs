@@ -1,0 +1,72 @@
+//! What the driver answers to callers, each kind of call with its own type.
+
+use meshwork_core::{Reason, TaskEnd, TaskId};
+use tokio::sync::oneshot;
+
+/// The end of a task, or where the archive has it.
+#[derive(Debug)]
+pub(crate) enum EndOfTask {
+    Here(TaskEnd),
+    Archived { id: TaskId, number: u64 },
+}
+
+/// Sends the id under which a task was accepted, or why it was not.
+pub(crate) type AcceptedSender = oneshot::Sender<Result<TaskId, Reason>>;
+
+/// Sends the end of a task, or why there is none to wait for.
+pub(crate) type EndSender = oneshot::Sender<Result<EndOfTask, Reason>>;
+
+/// Sends that a call about a group was carried out, or why not.
+pub(crate) type GroupSender = oneshot::Sender<Result<(), Reason>>;
+
+/// A caller that waits for the driver's answer.
+#[derive(Debug)]
+pub(crate) enum Waiter {
+    Task(TaskWaiter),
+    Group(GroupSender),
+}
+
+/// A caller that waits for a task.
+#[derive(Debug)]
+pub(crate) struct TaskWaiter {
+    /// That of the earlier task, once a task with a known idempotency key is accepted.
+    pub(crate) id: TaskId,
+    /// None if the task was accepted before.
+    pub(crate) accepted: Option<AcceptedSender>,
+    pub(crate) end: EndSender,
+    /// Whether the caller is given the result.
+    pub(crate) hands_out: bool,
+}
+
+impl Waiter {
+    /// Whether nobody waits for the answer any longer.
+    pub(super) fn is_gone(&self) -> bool {
+        match self {
+            Self::Task(task) => task.accepted.is_none() && task.end.is_closed(),
+            Self::Group(done) => done.is_closed(),
+        }
+    }
+
+    /// The task that it waits for.
+    pub(super) fn task(&self) -> Option<TaskId> {
+        match self {
+            Self::Task(task) => Some(task.id),
+            Self::Group(_) => None,
+        }
+    }
+
+    /// Sends a refusal. The caller may have stopped waiting.
+    pub(super) fn refuse(self, reason: Reason) {
+        match self {
+            Self::Task(TaskWaiter { accepted: Some(accepted), .. }) => {
+                accepted.send(Err(reason)).ok();
+            }
+            Self::Task(TaskWaiter { end, .. }) => {
+                end.send(Err(reason)).ok();
+            }
+            Self::Group(done) => {
+                done.send(Err(reason)).ok();
+            }
+        }
+    }
+}
