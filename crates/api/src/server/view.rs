@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use meshwork_core::{
-    PeerId, TaskEnd, TaskState,
+    PeerId, TaskEnd, TaskResult, TaskState,
     engine::view::{AttemptView as Attempt, Explanation, Obstacle, TaskView as Task},
 };
 use meshwork_node::{NetworkError, NetworkManager};
@@ -43,18 +43,8 @@ impl<'m> Viewer<'m> {
     }
 
     pub(super) fn task(&self, task: &Task) -> TaskView {
-        let (worker, took) = match (&task.end, &task.state) {
-            (Some(TaskEnd::Succeeded(result)), _) => (Some(result.worker), Some(result.took)),
-            (Some(TaskEnd::Failed(failure)), _) => (failure.worker.as_deref().copied(), None),
-            (_, TaskState::Assigned { peer, .. } | TaskState::Running { peer, .. }) => {
-                (Some(*peer), None)
-            }
-            _ => (None, None),
-        };
-        let output = match &task.end {
-            Some(TaskEnd::Succeeded(result)) => Some(wide(result.output.len())),
-            _ => None,
-        };
+        let worker = worker(&task.state, task.end.as_ref());
+        let result = task.end.as_ref().and_then(result);
         TaskView {
             id: task.id.to_string(),
             short: task.id.short(),
@@ -74,8 +64,8 @@ impl<'m> Viewer<'m> {
             }),
             worker: worker.map(|peer| peer.to_string()),
             worker_name: worker.and_then(|peer| self.name(&peer)),
-            took_us: took.map(micros),
-            output_bytes: output,
+            took_us: result.map(|result| micros(result.took)),
+            output_bytes: result.map(|result| wide(result.output.len())),
             output_tail: None,
             waiting: task.waiting.as_ref().map(|waiting| self.waiting(waiting)),
             error: task.end.as_ref().and_then(error),
@@ -142,10 +132,24 @@ fn obstacle_code(obstacle: &Obstacle) -> ObstacleCode {
     }
 }
 
+/// The peer that runs a task, or on which it ended.
+pub(super) fn worker(state: &TaskState, end: Option<&TaskEnd>) -> Option<PeerId> {
+    match (state, end) {
+        (TaskState::Assigned { peer, .. } | TaskState::Running { peer, .. }, _) => Some(*peer),
+        (_, Some(TaskEnd::Succeeded(result))) => Some(result.worker),
+        (_, Some(TaskEnd::Failed(failure))) => failure.worker.as_deref().copied(),
+        _ => None,
+    }
+}
+
+/// The result that a task ended with.
+pub(super) fn result(end: &TaskEnd) -> Option<&TaskResult> {
+    if let TaskEnd::Succeeded(result) = end { Some(result) } else { None }
+}
+
 /// The last lines of a result that is text.
 pub(super) fn tail(end: &TaskEnd) -> Option<Vec<String>> {
-    let TaskEnd::Succeeded(result) = end else { return None };
-    let text = std::str::from_utf8(&result.output).ok()?;
+    let text = result(end)?.text().ok()?;
     let cut = |line: &str| match line.char_indices().nth(TAIL_CHARS) {
         Some((end, _)) => line.get(..end).map(|start| format!("{start}…")).unwrap_or_default(),
         None => line.to_owned(),

@@ -1,6 +1,6 @@
 //! From the node's events to those of the API.
 
-use meshwork_core::{NetworkMessage, PeerId, TaskEnd, TaskState};
+use meshwork_core::{NetworkMessage, PeerId, TaskState};
 use meshwork_node::NetworkEvent;
 
 use crate::{
@@ -46,7 +46,7 @@ pub(super) fn translate(event: NetworkEvent) -> Option<EventView> {
             EventView {
                 task_id: Some(id.to_string()),
                 handler: Some(handler.to_string()),
-                peer_id: worker(&state, end.as_deref()).map(|peer| peer.to_string()),
+                peer_id: view::worker(&state, end.as_deref()).map(|peer| peer.to_string()),
                 code: error.as_ref().map(|error| error.code.clone()),
                 message: error.map(|error| error.message),
                 ..of(task_event(&state))
@@ -72,16 +72,6 @@ pub(super) fn translate(event: NetworkEvent) -> Option<EventView> {
             return None;
         }
     })
-}
-
-/// Where a task runs, or ended.
-fn worker(state: &TaskState, end: Option<&TaskEnd>) -> Option<PeerId> {
-    match (state, end) {
-        (TaskState::Assigned { peer, .. } | TaskState::Running { peer, .. }, _) => Some(*peer),
-        (_, Some(TaskEnd::Succeeded(result))) => Some(result.worker),
-        (_, Some(TaskEnd::Failed(failure))) => failure.worker.as_deref().copied(),
-        _ => None,
-    }
 }
 
 /// What a peer has sent, and of whom or of what it is, where the message says so.

@@ -9,7 +9,7 @@ use axum::{
     response::IntoResponse,
 };
 use meshwork_core::{
-    GroupId, Reason, Task, TaskEnd, TaskInput,
+    GroupId, Reason, Task, TaskInput,
     engine::view::{GroupQuery, GroupStop, Known},
     limits::{GROUP_CHUNK, GROUP_REASON_BYTES},
 };
@@ -175,10 +175,7 @@ pub(super) async fn results(
     let mut handed_out = Vec::new();
     for (index, task) in (params.from..).zip(&members) {
         let end = task.as_ref().ok().and_then(|task| task.end.as_ref());
-        let output = match end {
-            Some(TaskEnd::Succeeded(result)) => Some(result.output.clone()),
-            _ => None,
-        };
+        let output = end.and_then(view::result).map(|result| result.output.clone());
         bytes += output.as_ref().map_or(0, bytes::Bytes::len);
         if bytes > limits::RESULTS_BYTES && !items.is_empty() {
             break;

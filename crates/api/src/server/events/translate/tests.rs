@@ -1,6 +1,6 @@
 use meshwork_core::{
-    CancelledBy, Epoch, ExpiredLimit, FailureCode, HealthStatus, Multiaddr, PeerId, TaskFailure,
-    TaskId, TaskResult,
+    CancelledBy, Epoch, ExpiredLimit, FailureCode, HealthStatus, Multiaddr, PeerId, TaskEnd,
+    TaskFailure, TaskId, TaskResult,
 };
 use serde_json::{Value, json};
 
