@@ -15,7 +15,7 @@ use meshwork_exec::{Executor, Handler, ManualAttempt, ManualDesk, RegisterError,
 use meshwork_net::{
     BuildError, Keypair, NetConfig, NetHandle, Network, Offer, Remembered, identity,
 };
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::{
     book::Keeper,
@@ -30,6 +30,7 @@ use crate::{
     monitor::{ResourceMonitor, total_memory},
     policy::{Policies, Policy},
     probes::Probes,
+    snapshot::{self, Snapshot},
 };
 
 /// Puts a node together. Made by [`NetworkManager::builder`].
@@ -136,6 +137,7 @@ impl NetworkManagerBuilder {
         let (entries, entered) = mpsc::channel(limits::CALLS);
         let (calls, called) = mpsc::channel(limits::CALLS);
         let (events, _) = broadcast::channel(limits::EVENTS);
+        let (snapshot, driver) = snapshot::channel();
         let parts = Parts {
             keypair: keypair.clone(),
             registry,
@@ -143,6 +145,7 @@ impl NetworkManagerBuilder {
             entries: entered,
             calls: called,
             manual,
+            snapshot,
         };
         Ok(NetworkManager::from_inner(Inner {
             local_peer: keypair.public().to_peer_id(),
@@ -151,7 +154,7 @@ impl NetworkManagerBuilder {
             calls,
             events,
             interest: Arc::default(),
-            slots_free: Arc::default(),
+            driver,
             probes: OnceLock::new(),
             monitor: OnceLock::new(),
             collector: OnceLock::new(),
@@ -225,6 +228,7 @@ pub(crate) struct Parts {
     entries: mpsc::Receiver<Call>,
     calls: mpsc::Receiver<Call>,
     manual: mpsc::Receiver<ManualAttempt>,
+    snapshot: watch::Sender<Snapshot>,
 }
 
 impl Parts {
@@ -235,7 +239,6 @@ impl Parts {
         let offer = offer(&inner.advert, &policy);
         let mut engine = Engine::new(engine_config(config, inner.local_peer, self.boot, &offer));
         let journal = open_journal(inner, &mut engine).await?;
-        let blocked = Arc::default();
         let (reports, ended) = mpsc::channel(limits::REPORTS);
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let executor =
@@ -246,7 +249,7 @@ impl Parts {
         net_config.blocked.clone_from(&policy.blocked);
         let network = Network::build(net_config, clock.monotonic);
         let Network { handle, event_loop, events: facts, sessions } = network.await?;
-        let Self { entries, calls, manual, .. } = self;
+        let Self { entries, calls, manual, snapshot, .. } = self;
         let feeds = Feeds { entries, calls, facts, sessions, reports: ended, manual };
         let driver = Driver::new(DriverParts {
             engine,
@@ -256,8 +259,7 @@ impl Parts {
             events: events.clone(),
             interest: Arc::clone(&inner.interest),
             collector: Arc::clone(inner.collector()),
-            slots_free: Arc::clone(&inner.slots_free),
-            blocked: Arc::clone(&blocked),
+            snapshot,
             feeds,
             journal,
             durability: config.durability,
@@ -265,9 +267,9 @@ impl Parts {
         });
         let (probes_in, commands) = mpsc::channel(limits::PROBES);
         let dir = config.home.as_deref().unwrap_or_else(|| Path::new("."));
-        let monitor = inner.monitor.get_or_init(|| {
-            ResourceMonitor::of(&config.offered, dir, Arc::clone(&inner.slots_free))
-        });
+        let monitor = inner
+            .monitor
+            .get_or_init(|| ResourceMonitor::of(&config.offered, dir, inner.driver.clone()));
         let probes = Probes {
             local: inner.local_peer,
             monitor: monitor.clone(),
@@ -275,7 +277,7 @@ impl Parts {
             calls: inner.calls.downgrade(),
             events: events.clone(),
             commands,
-            blocked,
+            driver: inner.driver.clone(),
             listeners: config.listen_addrs.len(),
             archive: inner.archive.get().cloned(),
         };

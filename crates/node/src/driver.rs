@@ -4,14 +4,7 @@
 //! One pass takes all that is waiting, up to a bound, and then carries out all that came of it, so
 //! that a busy node does per batch what an idle one does per message.
 
-use std::{
-    future::Future,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
-    time::Duration,
-};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use meshwork_core::{
     Durability, Time,
@@ -22,7 +15,7 @@ use meshwork_net::{NetEvent, NetHandle, SessionEvent};
 use rand::{SeedableRng, rngs::SmallRng};
 use rustc_hash::FxHashMap;
 use tokio::{
-    sync::{broadcast, mpsc},
+    sync::{broadcast, mpsc, watch},
     time::Instant,
 };
 
@@ -37,11 +30,12 @@ pub(crate) use self::{answer::EndOfTask, call::Call};
 use crate::{
     clock::Clock,
     event::{Interest, NetworkEvent},
-    health::BlockedThreads,
+    health::Handlers,
     journal::{Journal, Written},
     limits,
     metrics::NetworkMetricsCollector,
     policy::Policies,
+    snapshot::Snapshot,
 };
 
 mod alarm;
@@ -103,10 +97,7 @@ pub(crate) struct Driver {
     clock: Clock,
     timer: Alarm,
     collector: Arc<NetworkMetricsCollector>,
-    /// Slots of this node that are free, for the one who measures it.
-    slots_free: Arc<AtomicU32>,
-    /// Threads that are blocked by attempts which were given up, likewise.
-    blocked: Arc<BlockedThreads>,
+    snapshot: watch::Sender<Snapshot>,
     /// Of tasks that do not set their own.
     durability: Durability,
     policies: Arc<Policies>,
@@ -129,8 +120,7 @@ pub(crate) struct DriverParts {
     pub(crate) events: broadcast::Sender<NetworkEvent>,
     pub(crate) interest: Arc<Interest>,
     pub(crate) collector: Arc<NetworkMetricsCollector>,
-    pub(crate) slots_free: Arc<AtomicU32>,
-    pub(crate) blocked: Arc<BlockedThreads>,
+    pub(crate) snapshot: watch::Sender<Snapshot>,
     pub(crate) feeds: Feeds,
     pub(crate) journal: Option<Journal>,
     pub(crate) durability: Durability,
@@ -158,8 +148,7 @@ impl Driver {
             clock: parts.clock,
             timer: Alarm::new(),
             collector: parts.collector,
-            slots_free: parts.slots_free,
-            blocked: parts.blocked,
+            snapshot: parts.snapshot,
             durability: parts.durability,
             policies: parts.policies,
             disk_full: false,
@@ -197,12 +186,7 @@ impl Driver {
             self.settle(now);
             self.go_on_stopping(now);
             self.seek_targets(now);
-            self.collector.note_accounts(self.engine.accounts());
-            self.slots_free.store(self.engine.free_slots(), Ordering::Relaxed);
-            self.blocked.store(
-                self.outside.executor.blocked_threads(),
-                self.outside.executor.is_exhausted(),
-            );
+            self.publish();
             if self.may_stop() {
                 break;
             }
@@ -212,6 +196,17 @@ impl Driver {
             }
         }
         self.stop().await;
+    }
+
+    fn publish(&self) {
+        let executor = &self.outside.executor;
+        let (blocked, exhausted) = (executor.blocked_threads(), executor.is_exhausted());
+        self.snapshot.send_replace(Snapshot {
+            accounts: self.engine.accounts(),
+            stopping: self.engine.is_closing(),
+            free_slots: self.engine.free_slots(),
+            handlers: Handlers { blocked, exhausted },
+        });
     }
 
     /// Waits for the next cause of work. Ended work comes before new work. A node that stops does not

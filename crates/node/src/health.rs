@@ -3,10 +3,7 @@
 //! A node without peers is healthy, and so is a busy one: full slots and busy CPUs are what a worker
 //! is for.
 
-use std::{
-    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
-    time::Duration,
-};
+use std::time::Duration;
 
 use meshwork_core::{HealthCheck, HealthReason, HealthStatus, ResourceUsage, health::Severity};
 use meshwork_net::Crowd;
@@ -51,32 +48,13 @@ pub(crate) struct Measured {
 }
 
 /// The threads that run handlers, as measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Handlers {
     /// Blocked by attempts which were given up; in pools that were replaced, too, so that there may
     /// be more than one pool has.
     pub(crate) blocked: usize,
     /// Whether no further pool may replace the one that is lost.
     pub(crate) exhausted: bool,
-}
-
-/// The same, as the driver last saw it.
-#[derive(Debug, Default)]
-pub(crate) struct BlockedThreads {
-    blocked: AtomicUsize,
-    exhausted: AtomicBool,
-}
-
-impl BlockedThreads {
-    pub(crate) fn store(&self, blocked: usize, exhausted: bool) {
-        self.blocked.store(blocked, Ordering::Relaxed);
-        self.exhausted.store(exhausted, Ordering::Relaxed);
-    }
-
-    pub(crate) fn load(&self) -> Handlers {
-        let blocked = self.blocked.load(Ordering::Relaxed);
-        Handlers { blocked, exhausted: self.exhausted.load(Ordering::Relaxed) }
-    }
 }
 
 /// What it amounts to.

@@ -22,6 +22,7 @@ mod monitor;
 mod policy;
 mod probes;
 mod protocol;
+mod snapshot;
 mod status;
 mod task_handle;
 

@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, OnceLock, PoisonError, atomic::AtomicU32},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -35,6 +35,7 @@ use crate::{
     policy::Policies,
     probes::Probe,
     protocol::{DiscoveryProtocol, HealthProtocol, ResourceProtocol, TaskProtocol},
+    snapshot::Seen,
     status::{self, NodeStatus},
     task_handle::TaskHandle,
 };
@@ -76,7 +77,8 @@ pub(crate) struct Inner {
     pub(crate) interest: Arc<Interest>,
     /// Made by `start`, for the recorder that is installed then.
     pub(crate) collector: OnceLock<Arc<NetworkMetricsCollector>>,
-    pub(crate) slots_free: Arc<AtomicU32>,
+    /// What the driver holds.
+    pub(crate) driver: Seen,
     /// Set by `start`.
     pub(crate) probes: OnceLock<mpsc::Sender<Probe>>,
     /// Set by `start`.
@@ -109,6 +111,7 @@ impl Inner {
         let peers = net.peers();
         let seen = peers.iter().map(|status| self.clock.wall(status.last_seen.get()));
         let now = self.clock.wall(self.clock.now());
+        self.collector().note_accounts(self.driver.now().accounts);
         self.collector().record_metrics(seen, now, &net.traffic(), &net.counters());
     }
 }
@@ -211,6 +214,19 @@ impl NetworkManager {
         self.call(Call::Drain { on }).await?;
         // What is asked later is answered after it.
         self.ask(|_, _| ()).await
+    }
+
+    /// Whether the node stops, and takes no tasks of its own callers either. Answered at once.
+    ///
+    /// # Errors
+    ///
+    /// The node is not running.
+    pub fn is_stopping(&self) -> Result<bool, NetworkError> {
+        self.net()?;
+        if self.inner.calls.is_closed() {
+            return Err(InternalError::Stopped.into());
+        }
+        Ok(self.inner.driver.now().stopping)
     }
 
     /// Waits until the node takes no calls any more: it is stopping, or has stopped by itself.

@@ -60,8 +60,7 @@ pub struct NetworkMetricsCollector {
     errors: Counter,
     tasks: Tasks,
     refused: [Counter; REFUSED.len()],
-    /// What the engine holds, as of the driver's last pass. These two are held for a few microseconds,
-    /// never over an await.
+    /// What the engine holds. These two are held for a few microseconds, never over an await.
     accounts: Mutex<Accounts>,
     /// What was passed on last.
     last: Mutex<Last>,

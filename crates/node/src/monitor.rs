@@ -9,10 +9,7 @@
 use std::{
     io,
     path::{Path, PathBuf},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     thread,
     time::Duration,
 };
@@ -21,7 +18,7 @@ use meshwork_core::{ResourceUsage, limits as core_limits};
 use sysinfo::{CGroupLimits, Networks, Process, ProcessRefreshKind, ProcessesToUpdate, System};
 use tokio::{sync::oneshot, time::Instant};
 
-use crate::config::Offered;
+use crate::{config::Offered, snapshot::Seen};
 
 #[cfg(test)]
 mod tests;
@@ -88,7 +85,7 @@ pub struct ResourceMonitor {
     /// those who wait for it, and keeps its turn.
     reader: Arc<tokio::sync::Mutex<Reader>>,
     last: Arc<Mutex<Option<Reading>>>,
-    slots_free: Arc<AtomicU32>,
+    driver: Seen,
 }
 
 impl Default for ResourceMonitor {
@@ -100,12 +97,12 @@ impl Default for ResourceMonitor {
 impl ResourceMonitor {
     /// Measures the whole machine, and the file system of the current directory.
     pub fn new() -> Self {
-        Self::of(&Offered::default(), Path::new("."), Arc::default())
+        Self::of(&Offered::default(), Path::new("."), Seen::default())
     }
 
     /// Measures what a node offers: of CPUs and memory as many as it was configured with, slots of
-    /// which `slots_free` says how many are free, and the file system of `dir`.
-    pub(crate) fn of(offered: &Offered, dir: &Path, slots_free: Arc<AtomicU32>) -> Self {
+    /// which `driver` says how many are free, and the file system of `dir`.
+    pub(crate) fn of(offered: &Offered, dir: &Path, driver: Seen) -> Self {
         let cpus = offered.cpus.unwrap_or_else(cpu_count).min(core_limits::CPUS);
         let reader = Reader {
             // Made now, so that the first reading has a while to look back on.
@@ -118,7 +115,7 @@ impl ResourceMonitor {
             gpus: offered.gpus.min(core_limits::GPUS),
             slots: offered.slots.unwrap_or_else(cpu_count).min(core_limits::CREDIT_TASKS),
         };
-        Self { reader: Arc::new(tokio::sync::Mutex::new(reader)), last: Arc::default(), slots_free }
+        Self { reader: Arc::new(tokio::sync::Mutex::new(reader)), last: Arc::default(), driver }
     }
 
     /// What the machine has and uses now.
@@ -133,7 +130,7 @@ impl ResourceMonitor {
                 .await
                 .map_err(|_| ResourceError::Timeout(PATIENCE))??,
         };
-        let slots_free = self.slots_free.load(Ordering::Relaxed).min(usage.slots);
+        let slots_free = self.driver.now().free_slots.min(usage.slots);
         Ok(ResourceUsage { slots_free, ..usage })
     }
 

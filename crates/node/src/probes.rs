@@ -18,10 +18,11 @@ use tokio::{
 use crate::{
     driver::Call,
     event::NetworkEvent,
-    health::{self, BlockedThreads, HANGS, Measured},
+    health::{self, HANGS, Measured},
     journal::Archive,
     limits,
     monitor::ResourceMonitor,
+    snapshot::Seen,
 };
 
 #[cfg(test)]
@@ -48,8 +49,8 @@ pub(crate) struct Probes {
     pub(crate) calls: mpsc::WeakSender<Call>,
     pub(crate) events: broadcast::Sender<NetworkEvent>,
     pub(crate) commands: mpsc::Receiver<Probe>,
-    /// Threads that are blocked, as the driver says.
-    pub(crate) blocked: Arc<BlockedThreads>,
+    /// What the driver holds.
+    pub(crate) driver: Seen,
     /// Addresses that the node was told to listen on.
     pub(crate) listeners: usize,
     /// None without a home.
@@ -189,7 +190,7 @@ impl Probes {
         let measured = Measured {
             loop_lag: Some(loop_lag?),
             driver_lag: Some(driver_lag?),
-            handlers: Some(self.blocked.load()),
+            handlers: Some(self.driver.now().handlers),
             listeners: Some((self.listeners, self.net.addresses().len())),
             crowd: self.net.crowd(),
             unreadable: usage.as_ref().err().map(ToString::to_string),

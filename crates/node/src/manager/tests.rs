@@ -25,3 +25,37 @@ async fn a_node_that_was_never_started_stops_at_once() {
     node.shutdown().await.unwrap();
     assert!(node.start().await.is_err());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_published_is_read_while_the_driver_hangs() {
+    let config = NetworkConfig {
+        listen_addrs: vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()],
+        mdns: false,
+        name: Some("ant".to_owned()),
+        ..NetworkConfig::default()
+    };
+    let node = NetworkManager::builder().config(config).spawn().await.unwrap();
+    let (trusted, named) = (PeerId::random(), PeerId::random());
+    node.trust(trusted, true).await.unwrap();
+    node.name_peer(named, "bee").await.unwrap();
+    let (hangs, hanging) = oneshot::channel();
+    let (go_on, goes_on) = std::sync::mpsc::sync_channel::<()>(0);
+    let hang = node.ask(move |_, _| {
+        hangs.send(()).unwrap();
+        goes_on.recv().ok();
+    });
+    let look = async {
+        hanging.await.unwrap();
+        let peers = node.known_peers().unwrap();
+        assert!(peers.iter().any(|info| info.peer_id == trusted && info.trusted));
+        let names = node.peer_names().unwrap();
+        assert_eq!((names[&named].as_str(), names[&node.local_peer_id()].as_str()), ("bee", "ant"));
+        assert!(!node.is_stopping().unwrap());
+        assert!(node.accepts().allows("text", true));
+        node.record_metrics();
+        drop(go_on);
+    };
+    tokio::join!(hang, look).0.unwrap();
+    node.shutdown_within(Duration::ZERO).await.unwrap();
+    assert!(node.is_stopping().is_err(), "it has stopped");
+}

@@ -1,15 +1,21 @@
 //! This machine, measured.
 
-use super::*;
+use tokio::sync::watch;
 
-fn monitor(offered: &Offered, dir: &Path) -> ResourceMonitor {
-    ResourceMonitor::of(offered, dir, Arc::new(AtomicU32::new(3)))
+use super::*;
+use crate::snapshot::{self, Snapshot};
+
+/// A monitor of a node with three free slots, and what changes that.
+fn monitor(offered: &Offered, dir: &Path) -> (ResourceMonitor, watch::Sender<Snapshot>) {
+    let (published, driver) = snapshot::channel();
+    published.send_replace(Snapshot { free_slots: 3, ..Snapshot::default() });
+    (ResourceMonitor::of(offered, dir, driver), published)
 }
 
 #[tokio::test]
 async fn this_machine_is_a_possible_one() {
     let dir = tempfile::tempdir().unwrap();
-    let usage = monitor(&Offered::default(), dir.path()).current_usage().await.unwrap();
+    let usage = monitor(&Offered::default(), dir.path()).0.current_usage().await.unwrap();
     assert_eq!(usage.checked(), Ok(usage));
     assert_eq!(usage.cpus, cpu_count());
     assert!(usage.memory_bytes > 0 && usage.memory_free_bytes > 0);
@@ -27,13 +33,13 @@ async fn what_is_offered_is_told_and_free_slots_are_those_of_now() {
         gpus: 1,
         ..Offered::default()
     };
-    let monitor = monitor(&offered, dir.path());
+    let (monitor, published) = monitor(&offered, dir.path());
     let usage = monitor.current_usage().await.unwrap();
     assert_eq!((usage.slots, usage.slots_free, usage.cpus, usage.gpus), (8, 3, 2, 1));
     assert_eq!(usage.memory_bytes, 1 << 20);
     assert!(usage.memory_free_bytes <= 1 << 20);
     // The reading is kept, the slots are not.
-    monitor.slots_free.store(7, Ordering::Relaxed);
+    published.send_replace(Snapshot { free_slots: 7, ..Snapshot::default() });
     let again = monitor.current_usage().await.unwrap();
     assert_eq!((again.slots_free, again.measured_at), (7, usage.measured_at));
 }
@@ -41,6 +47,7 @@ async fn what_is_offered_is_told_and_free_slots_are_those_of_now() {
 #[tokio::test]
 async fn a_file_system_that_is_not_there_is_an_error_that_names_it() {
     let error = monitor(&Offered::default(), Path::new("/no/such/place"))
+        .0
         .current_usage()
         .await
         .unwrap_err();

@@ -23,7 +23,7 @@ pub(super) async fn alive() -> Json<serde_json::Value> {
 
 /// Whether tasks are accepted: not while the node recovers, and not once it stops.
 pub(super) async fn ready(State(cx): State<Context>) -> Result<Json<serde_json::Value>, Problem> {
-    if cx.manager.status().await?.stopping {
+    if cx.manager.is_stopping()? {
         return Err(Reason::ShuttingDown.into());
     }
     Ok(Json(serde_json::json!({ "ready": true })))
