@@ -14,7 +14,7 @@ use crate::{
     types::{
         AcceptAnswer, AcceptPatch, BackupRequest, CancelRequest, DialAnswer, DialRequest,
         DrainAnswer, DrainRequest, FindRequest, HandlerView, HealthView, List, NodeView, PeerPatch,
-        PeerView, PingAnswer, Problem, StopAnswer, StopRequest, TaskCounts, TaskSpec, TaskState,
+        PeerView, PingAnswer, Problem, StopAnswer, StopRequest, TaskCounts, TaskQuery, TaskSpec,
         TaskView, TrustAnswer, WaitAnswer, WaitRequest, WaitsView,
     },
 };
@@ -24,28 +24,13 @@ mod error;
 mod events;
 mod groups;
 
-pub use self::{error::ClientError, events::Events, groups::GroupQuery};
+pub use self::{error::ClientError, events::Events};
 
 /// Asks one node, over one connection as long as one answer is awaited at a time. Cheap to clone;
 /// clones share the connection.
 #[derive(Clone, Debug)]
 pub struct Client {
     connection: Connection,
-}
-
-/// Which tasks to list.
-#[derive(Clone, Debug, Default)]
-pub struct TaskQuery {
-    /// Only those in one of these states; empty: all.
-    pub states: Vec<TaskState>,
-    /// Only those of this handler.
-    pub handler: Option<String>,
-    /// Only members of this group.
-    pub group: Option<String>,
-    /// At most so many, the newest first, and at least one; none: all.
-    pub limit: Option<usize>,
-    /// Where an earlier list ended, by its `next_cursor`.
-    pub cursor: Option<String>,
 }
 
 impl Client {

@@ -92,19 +92,19 @@ pub mod socket;
 pub mod types;
 
 pub use self::{
-    client::{Client, ClientError, Events, GroupQuery, TaskQuery},
+    client::{Client, ClientError, Events},
     server::Server,
     socket::BindError,
     types::{
         AcceptAnswer, AcceptPatch, AcceptRule, AttemptView, BackupRequest, BatchMembers, BatchSpec,
         CancelRequest, CancelledBy, CapacityView, ConnectionCounts, DialAnswer, DialRequest,
         DrainAnswer, DrainRequest, Durability, EndedTask, ErrorCode, ErrorView, EventType,
-        EventView, ExpiredLimit, FindRequest, GroupState, GroupStory, GroupView, HandlerView,
-        HealthState, HealthView, KeyCopySign, KeyCopyView, List, MemberResult, MemberSpec,
-        MemberState, NodeState, NodeView, ObstacleCode, ObstacleView, OfferView, ParamView,
-        Payload, PeerPatch, PeerPath, PeerState, PeerView, PingAnswer, Problem, ProgressView,
-        RangeSpec, RetryAnswer, StopAnswer, StopRequest, TaskCounts, TaskSpec, TaskState, TaskView,
-        Transport, TrustAnswer, WaitAnswer, WaitCode, WaitRequest, WaitingMembers, WaitingView,
-        WaitsView,
+        EventView, ExpiredLimit, FindRequest, GroupQuery, GroupState, GroupStory, GroupView,
+        HandlerView, HealthState, HealthView, KeyCopySign, KeyCopyView, List, MemberResult,
+        MemberSpec, MemberState, NodeState, NodeView, ObstacleCode, ObstacleView, OfferView,
+        ParamView, Payload, PeerPatch, PeerPath, PeerState, PeerView, PingAnswer, Problem,
+        ProgressView, RangeSpec, RetryAnswer, StopAnswer, StopRequest, TaskCounts, TaskQuery,
+        TaskSpec, TaskState, TaskView, Transport, TrustAnswer, WaitAnswer, WaitCode, WaitRequest,
+        WaitingMembers, WaitingView, WaitsView,
     },
 };

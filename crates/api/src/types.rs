@@ -12,6 +12,7 @@ mod node;
 mod payload;
 mod peer;
 mod problem;
+mod query;
 mod spec;
 mod task;
 #[cfg(test)]
@@ -36,6 +37,7 @@ pub use self::{
         Transport, TrustAnswer,
     },
     problem::{ErrorCode, Problem},
+    query::{GroupQuery, TaskQuery},
     spec::TaskSpec,
     task::{
         AttemptView, CancelRequest, CancelledBy, Durability, EndedTask, ErrorView, ExpiredLimit,
@@ -46,6 +48,7 @@ pub use self::{
 pub(crate) use self::{
     group::INDEX,
     node::{micros, millis, rules, wide},
+    query::separated,
 };
 
 /// A list, or the first part of one.

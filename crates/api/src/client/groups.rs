@@ -4,20 +4,9 @@ use std::time::Duration;
 
 use super::{Client, ClientError, connection::Call, segment, words};
 use crate::types::{
-    BatchSpec, CancelRequest, GroupState, GroupStory, GroupView, List, MemberResult, RetryAnswer,
+    BatchSpec, CancelRequest, GroupQuery, GroupStory, GroupView, List, MemberResult, RetryAnswer,
     TaskView,
 };
-
-/// Which groups to list, the newest first.
-#[derive(Clone, Debug, Default)]
-pub struct GroupQuery {
-    /// Only those in one of these states; empty: all.
-    pub states: Vec<GroupState>,
-    /// At most so many, and at least one; none: all.
-    pub limit: Option<usize>,
-    /// From where an earlier list ended, by its `next_cursor`.
-    pub cursor: Option<String>,
-}
 
 impl Client {
     /// Submits members of a group.

@@ -30,14 +30,19 @@ pub(super) async fn group(manager: &NetworkManager, selector: &str) -> Result<Gr
     }
 }
 
-/// The states that `text` names, separated by commas: each is one of `known`, those of `what`.
+/// The words of these states, each of which is one of `known`, those of `what`.
 #[expect(clippy::result_large_err, reason = "one per refused request, sent at once")]
-pub(super) fn states(text: &str, known: &[&str], what: &str) -> Result<Vec<String>, Problem> {
-    text.split(',')
-        .filter(|state| !state.is_empty())
+pub(super) fn states(
+    states: &[impl ToString],
+    known: &[&str],
+    what: &str,
+) -> Result<Vec<String>, Problem> {
+    states
+        .iter()
         .map(|state| {
-            if known.contains(&state) {
-                return Ok(state.to_owned());
+            let state = state.to_string();
+            if known.contains(&state.as_str()) {
+                return Ok(state);
             }
             Err(Problem::bad_request(format!("{state:?} is no state of {what}"))
                 .with_hint(format!("write one of {}", known.join(", "))))

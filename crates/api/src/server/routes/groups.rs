@@ -10,7 +10,7 @@ use axum::{
 };
 use meshwork_core::{
     GroupId, Reason, Task, TaskInput,
-    engine::view::{GroupQuery, GroupStop, Known},
+    engine::view::{GroupQuery as EngineQuery, GroupStop, Known},
     limits::{GROUP_CHUNK, GROUP_REASON_BYTES},
 };
 use meshwork_node::{Members, NetworkError, NetworkManager};
@@ -26,8 +26,8 @@ use crate::{
         view::{self, Viewer},
     },
     types::{
-        BatchMembers, BatchSpec, CancelRequest, ErrorCode, GroupState, GroupStory, GroupView,
-        INDEX, List, MemberResult, MemberSpec, Payload, Problem, RetryAnswer, TaskSpec,
+        BatchMembers, BatchSpec, CancelRequest, ErrorCode, GroupQuery, GroupState, GroupStory,
+        GroupView, INDEX, List, MemberResult, MemberSpec, Payload, Problem, RetryAnswer, TaskSpec,
         WaitingMembers, wide,
     },
 };
@@ -221,25 +221,17 @@ pub(super) async fn cancel(
     Ok(Json(shown(&cx.manager, &group)))
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ListParams {
-    /// States, separated by commas.
-    state: Option<String>,
-    limit: Option<usize>,
-    cursor: Option<String>,
-}
-
 pub(super) async fn list(
     State(cx): State<Context>,
-    Params(params): Params<ListParams>,
+    Params(query): Params<GroupQuery>,
 ) -> Result<Json<List<GroupView>>, Problem> {
-    let states = params.state.as_deref().unwrap_or_default();
-    let states = select::states(states, GroupState::WORDS, "a group")?;
-    let limit = page::limit(params.limit, limits::GROUPS)?;
-    let after = page::position(params.cursor.as_deref())?;
+    let GroupQuery { states, limit, cursor } = query;
+    let states = select::states(&states, GroupState::WORDS, "a group")?;
+    let limit = page::limit(limit, limits::GROUPS)?;
+    let after = page::position(cursor.as_deref())?;
     let after = after.map(|Submitted(time, id)| (time, id));
-    let groups = cx.manager.groups(GroupQuery { states, after, limit: limit + 1 }).await?;
+    let query = EngineQuery { states, after, limit: limit + 1 };
+    let groups = cx.manager.groups(query).await?;
     let List { items, next_cursor } =
         page::cut(groups, limit, |group| Submitted(group.submitted, group.id).to_string());
     let items = items.iter().map(|group| shown(&cx.manager, group)).collect();

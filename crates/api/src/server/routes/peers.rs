@@ -14,15 +14,16 @@ use crate::{
     },
     types::{
         DialAnswer, DialRequest, ErrorCode, FindRequest, List, PeerPatch, PeerPath, PeerState,
-        PeerView, PingAnswer, Problem, TrustAnswer, micros,
+        PeerView, PingAnswer, Problem, TrustAnswer, micros, separated,
     },
 };
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListParams {
-    /// States, separated by commas.
-    state: Option<String>,
+    /// Only those in one of these states; empty: all.
+    #[serde(rename = "state", default, deserialize_with = "separated")]
+    states: Vec<PeerState>,
     limit: Option<usize>,
     cursor: Option<String>,
 }
@@ -31,9 +32,8 @@ pub(super) async fn list(
     State(cx): State<Context>,
     Params(params): Params<ListParams>,
 ) -> Result<Json<List<PeerView>>, Problem> {
-    let states = params.state.as_deref().unwrap_or_default();
-    let states = select::states(states, PeerState::WORDS, "a peer")?;
-    let states: Vec<PeerState> = states.iter().map(|state| state.as_str().into()).collect();
+    let states = params.states;
+    select::states(&states, PeerState::WORDS, "a peer")?;
     let limit = page::limit(params.limit, limits::PEERS)?;
     let after: Option<PeerId> = page::position(params.cursor.as_deref())?;
     let mut peers = cx.manager.get_peers().await?;

@@ -27,8 +27,8 @@ use crate::{
         view::{self, Viewer},
     },
     types::{
-        CancelRequest, ErrorCode, List, Problem, TaskCounts, TaskSpec, TaskState, TaskView,
-        WaitsView,
+        CancelRequest, ErrorCode, List, Problem, TaskCounts, TaskQuery, TaskSpec, TaskState,
+        TaskView, WaitsView,
     },
 };
 
@@ -110,31 +110,19 @@ pub(super) fn targets(cx: &Context, names: Vec<String>) -> Result<Vec<PeerId>, P
     Ok(targets)
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ListParams {
-    /// States, separated by commas.
-    state: Option<String>,
-    handler: Option<String>,
-    group: Option<String>,
-    limit: Option<usize>,
-    cursor: Option<String>,
-}
-
 pub(super) async fn list(
     State(cx): State<Context>,
-    Params(params): Params<ListParams>,
+    Params(query): Params<TaskQuery>,
 ) -> Result<Json<List<TaskView>>, Problem> {
-    let states = params.state.as_deref().unwrap_or_default();
-    let states = select::states(states, TaskState::WORDS, "a task")?;
-    let limit = page::limit(params.limit, limits::TASKS)?;
-    let after = page::position(params.cursor.as_deref())?;
-    let group = match &params.group {
+    let TaskQuery { states, handler, group, limit, cursor } = query;
+    let states = select::states(&states, TaskState::WORDS, "a task")?;
+    let limit = page::limit(limit, limits::TASKS)?;
+    let after = page::position(cursor.as_deref())?;
+    let group = match &group {
         Some(group) => Some(select::group(&cx.manager, group).await?),
         None => None,
     };
     let after = after.map(|Submitted(time, id)| (time, id));
-    let handler = params.handler;
     let filter = TaskFilter { states, handler, group, after, limit: limit + 1 };
     let tasks = cx.manager.tasks(filter).await?;
     let List { items, next_cursor } =
