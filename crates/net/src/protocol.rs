@@ -1,14 +1,12 @@
 //! The protocols, one folder each: the messages, one exchange of them, and the part of the loop that
 //! owns the state and the rules.
 //!
-//! The resource and the health protocol travel on links ([`link`], [`links`]). Absent on purpose: what
+//! The resource and the health protocol travel on [`links`]. Absent on purpose: what
 //! protocols share on the wire (`wire`), and the loop itself (`event_loop`).
 
 pub(crate) mod discovery;
 pub(crate) mod health;
 pub(crate) mod hello;
-pub(crate) mod link;
 pub(crate) mod links;
-mod peer_links;
 pub(crate) mod resource;
 pub(crate) mod task;

@@ -12,7 +12,7 @@ use super::{dials::Pending, facts::NewSession, peers::News, timers::Timer};
 use crate::{
     behaviour::streams::Protocol,
     event::NetEvent,
-    protocol::{discovery::errand::Errand, link::LinkProtocol},
+    protocol::{discovery::errand::Errand, links::link::LinkProtocol},
 };
 
 /// One thing that the loop does for a part.

@@ -7,7 +7,7 @@ use crate::{
     behaviour::streams::{self, OpenError, Protocol},
     protocol::{
         discovery::{Sources, errand::Errand},
-        link::LinkProtocol,
+        links::link::LinkProtocol,
     },
 };
 

@@ -3,4 +3,5 @@
 //! Absent on purpose: its links and echoes under way, which [`links`](super::links) has.
 
 pub(crate) mod liveness;
+pub(crate) mod reports;
 pub(crate) mod wire;

@@ -2,4 +2,5 @@
 //!
 //! Absent on purpose: its links and questions, which [`links`](super::links) has.
 
+pub(crate) mod reports;
 pub(crate) mod wire;

@@ -11,6 +11,7 @@ use std::{future::Future, io, sync::Arc, time::Duration};
 
 use futures::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use libp2p::PeerId;
+use meshwork_core::Reason;
 use tokio::{sync::mpsc, time::timeout};
 
 use crate::{
@@ -53,6 +54,11 @@ impl LinkFrame {
             Self::Health(_) => LinkProtocol::Health,
         }
     }
+}
+
+/// The refusal of a report about another node than its sender.
+pub(crate) fn not_its_own() -> Reason {
+    Reason::Denied { detail: "a node reports about itself alone".to_owned() }
 }
 
 /// A peer has said something.

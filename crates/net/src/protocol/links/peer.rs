@@ -12,7 +12,7 @@ use crate::{
     error::AskError,
     event::Pong,
     limits,
-    protocol::link::{LinkFrame, LinkId, LinkProtocol},
+    protocol::links::link::{LinkFrame, LinkId, LinkProtocol},
 };
 
 /// The caller that waits for the resources of a peer.

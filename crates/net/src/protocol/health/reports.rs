@@ -1,0 +1,35 @@
+//! What nodes report about their health.
+//!
+//! A node reports about itself alone; a report about another one is refused.
+
+use libp2p::PeerId;
+use meshwork_core::{HealthStatus, Reason};
+
+use super::wire::HealthReport;
+use crate::{event_loop::shared::Shared, protocol::links::link, quota::Asked};
+
+/// This node's own report.
+pub(crate) fn own(status: HealthStatus) -> Box<HealthReport> {
+    Box::new(HealthReport { status, subject: None })
+}
+
+/// A peer reports about its health: the table of peers takes it.
+///
+/// # Errors
+///
+/// The reason for which the report is refused.
+pub(crate) fn on_report(
+    peer: &PeerId,
+    report: HealthReport,
+    shared: &mut Shared,
+) -> Result<HealthStatus, Reason> {
+    shared.peers.may_ask(peer, Asked::Report, &shared.local.counters)?;
+    if !report.is_about(peer) {
+        return Err(link::not_its_own());
+    }
+    if let Some(known) = shared.peers.get_mut(peer) {
+        known.said.health = Some(report.status.clone());
+        shared.peers.note_change();
+    }
+    Ok(report.status)
+}

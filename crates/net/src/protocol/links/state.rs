@@ -1,0 +1,228 @@
+//! The links, and the streams on which they run.
+//!
+//! Absent on purpose: what is said on them (`hearing`, `saying`).
+
+use std::{sync::Arc, time::Duration};
+
+use futures::FutureExt;
+use libp2p::PeerId;
+use meshwork_core::{HealthStatus, PeerState, ResourceUsage};
+use rustc_hash::FxHashMap;
+use tokio::{
+    sync::mpsc,
+    task::{JoinError, JoinSet},
+};
+
+use super::{
+    link::{Link, LinkEnd, LinkEvent, LinkFrame, LinkId, LinkProtocol},
+    peer::{PeerLinks, Said},
+};
+use crate::{
+    behaviour::streams::{InboundStream, OpenError},
+    error::AskError,
+    event_loop::{
+        action::{Action, Purpose},
+        shared::Shared,
+    },
+    limits,
+    traffic::Counted,
+};
+
+/// All links.
+pub(crate) struct Links {
+    /// Peers with a link, a question or an echo.
+    pub(super) peers: FxHashMap<PeerId, PeerLinks>,
+    /// Open links, at most [`limits::LINKS`].
+    pub(super) open: JoinSet<LinkDone>,
+    /// The number of the newest link.
+    pub(super) last_link: u64,
+    /// What arrives on links, and the end that each link gets.
+    pub(super) events: mpsc::Receiver<LinkEvent>,
+    pub(super) events_in: mpsc::Sender<LinkEvent>,
+    /// The number of the newest question or echo.
+    pub(super) last_ask: u64,
+    /// What this node reports about its machine and its health, once it was measured.
+    pub(super) resources: Option<ResourceUsage>,
+    pub(super) health: Option<HealthStatus>,
+}
+
+/// How one link has ended.
+pub(crate) type LinkDone = (PeerId, LinkId, LinkEnd);
+
+/// Something has happened on a link.
+pub(crate) enum OnLink {
+    /// It has ended.
+    Done(Result<LinkDone, JoinError>),
+    /// A frame has arrived.
+    Frame(LinkEvent),
+}
+
+impl Links {
+    pub(crate) fn new() -> Self {
+        let (events_in, events) = mpsc::channel(limits::LINK_EVENTS);
+        Self {
+            peers: FxHashMap::default(),
+            open: JoinSet::new(),
+            last_link: 0,
+            events,
+            events_in,
+            last_ask: 0,
+            resources: None,
+            health: None,
+        }
+    }
+
+    /// What happens next on a link. Frames are taken only if `takes_frames`: each may become a fact.
+    pub(crate) async fn next(&mut self, takes_frames: bool) -> Option<OnLink> {
+        tokio::select! {
+            biased;
+            Some(done) = self.open.join_next() => Some(OnLink::Done(done)),
+            Some(event) = self.events.recv(), if takes_frames => Some(OnLink::Frame(event)),
+            else => None,
+        }
+    }
+
+    /// The stream for a link of this node is open, or is not.
+    pub(crate) fn on_stream(
+        &mut self,
+        peer: PeerId,
+        protocol: LinkProtocol,
+        stream: Result<libp2p::Stream, OpenError>,
+        shared: &Shared,
+    ) {
+        let Some(links) = self.peers.get_mut(&peer) else { return };
+        let Some(waiting) = links.take_waiting(protocol) else { return };
+        let stream = match stream {
+            Ok(stream) => stream,
+            Err(error) => {
+                // A node of an earlier version does not speak it; the next report tries again.
+                tracing::debug!(%peer, ?protocol, %error, "no link");
+                return;
+            }
+        };
+        let started = self.start(peer, protocol, stream, shared);
+        let Some((id, outbox)) = started else { return };
+        for frame in waiting {
+            // There are fewer of them than places in an outbox.
+            outbox.try_send(frame).ok();
+        }
+        if let Some(links) = self.peers.get_mut(&peer) {
+            links.on_open(protocol, id, outbox);
+        }
+    }
+
+    /// A peer has opened a link.
+    pub(crate) fn on_inbound(
+        &mut self,
+        peer: PeerId,
+        protocol: LinkProtocol,
+        stream: InboundStream,
+        shared: &Shared,
+    ) {
+        if let Some((id, outbox)) = self.start(peer, protocol, stream, shared) {
+            self.peers.entry(peer).or_default().on_inbound(id, outbox);
+        }
+    }
+
+    /// A link has ended. A peer that broke the protocol on it is expelled.
+    pub(crate) fn on_done(&mut self, (peer, id, end): LinkDone) -> Option<Action> {
+        tracing::debug!(%peer, link = id.0, why = %end, "link ended");
+        if let Some(links) = self.peers.get_mut(&peer) {
+            links.on_end(id);
+            if links.is_empty() {
+                self.peers.remove(&peer);
+            }
+        }
+        if !end.is_violation() {
+            return None;
+        }
+        self.close(&peer, &AskError::Broken(end.to_string()));
+        Some(Action::Expel { peer, why: "it broke the protocol on a link" })
+    }
+
+    /// The last connection to the peer is gone.
+    pub(crate) fn on_disconnected(&mut self, peer: &PeerId) {
+        self.close(peer, &AskError::NotReady);
+    }
+
+    /// Forgets questions and echoes that were not answered in `time`.
+    pub(crate) fn sweep(&mut self, time: Duration) {
+        self.peers.retain(|_, links| {
+            links.sweep(time);
+            !links.is_empty()
+        });
+    }
+
+    fn close(&mut self, peer: &PeerId, why: &AskError) {
+        if let Some(links) = self.peers.remove(peer) {
+            links.close(why);
+        }
+    }
+
+    /// Starts a link on a stream; none if there are too many.
+    fn start<S>(
+        &mut self,
+        peer: PeerId,
+        protocol: LinkProtocol,
+        stream: S,
+        shared: &Shared,
+    ) -> Option<(LinkId, mpsc::Sender<LinkFrame>)>
+    where
+        S: futures::AsyncRead + futures::AsyncWrite + Unpin + Send + 'static,
+    {
+        if self.open.len() >= limits::LINKS {
+            shared.local.counters.streams_refused.add();
+            return None;
+        }
+        let known = shared.peers.get(&peer)?;
+        let counted_as = Purpose::Link { peer, protocol }.protocol().counted_as();
+        let traffic = Arc::clone(&known.traffic);
+        let stream = Counted::new(stream, counted_as, traffic, shared.local.meter.clone());
+        self.last_link += 1;
+        let id = LinkId(self.last_link);
+        let (outbox_in, outbox) = mpsc::channel(limits::LINK_OUTBOX);
+        let link = Link {
+            peer,
+            protocol,
+            outbox,
+            answers: outbox_in.downgrade(),
+            events: self.events_in.clone(),
+            last_seen: Arc::clone(&known.last_seen),
+            meter: shared.local.meter.clone(),
+        };
+        self.open.spawn(link.run(stream).map(move |end| (peer, id, end)));
+        Some((id, outbox_in))
+    }
+
+    /// Sends a frame on the link of this node; asks for a stream if there is no link.
+    pub(super) fn say(
+        &mut self,
+        peer: PeerId,
+        frame: LinkFrame,
+        shared: &Shared,
+    ) -> Option<Action> {
+        let connection = shared.peers.get(&peer)?.kept?;
+        let protocol = frame.protocol();
+        match self.peers.entry(peer).or_default().say(frame) {
+            Said::Queued => None,
+            Said::Dropped => {
+                shared.local.counters.reports_dropped.add();
+                None
+            }
+            Said::NeedsLink => {
+                Some(Action::Open { connection, purpose: Purpose::Link { peer, protocol } })
+            }
+        }
+    }
+
+    /// The links with a peer that may be asked; none if it is not ready.
+    pub(super) fn asked(&mut self, peer: &PeerId, shared: &Shared) -> Option<&mut PeerLinks> {
+        let is_ready = shared.peers.get(peer)?.state() == PeerState::Ready;
+        is_ready.then(|| self.peers.entry(*peer).or_default())
+    }
+
+    pub(super) fn next_ask(&mut self) -> u64 {
+        self.last_ask += 1;
+        self.last_ask
+    }
+}

@@ -1,0 +1,43 @@
+//! What nodes report about their machines.
+//!
+//! A node reports about itself alone. What is not believed is refused, and nothing of it kept.
+
+use chrono::TimeDelta;
+use libp2p::PeerId;
+use meshwork_core::{Reason, ResourceUsage};
+
+use super::wire::ResourceReport;
+use crate::{clock, event_loop::shared::Shared, limits, protocol::links::link, quota::Asked};
+
+/// This node's own report.
+pub(crate) fn own(usage: ResourceUsage) -> Box<ResourceReport> {
+    let age = (clock::time_of_day() - usage.measured_at).to_std().unwrap_or_default();
+    Box::new(ResourceReport { usage, age, subject: None })
+}
+
+/// A peer reports about its machine: the table of peers takes it.
+///
+/// # Errors
+///
+/// The reason for which the report is refused.
+pub(crate) fn on_report(
+    peer: &PeerId,
+    report: ResourceReport,
+    shared: &mut Shared,
+) -> Result<ResourceUsage, Reason> {
+    shared.peers.may_ask(peer, Asked::Report, &shared.local.counters)?;
+    if !report.is_about(peer) {
+        return Err(link::not_its_own());
+    }
+    let mut usage = report
+        .usage
+        .checked()
+        .map_err(|error| Reason::InvalidMessage { detail: error.to_string() })?;
+    let age = TimeDelta::from_std(report.age.min(limits::REPORT_AGE)).unwrap_or_default();
+    usage.measured_at = clock::time_of_day() - age;
+    if let Some(known) = shared.peers.get_mut(peer) {
+        known.said.resources = Some(usage);
+        shared.peers.note_change();
+    }
+    Ok(usage)
+}
