@@ -6,9 +6,13 @@
 //!   swarm ──SwarmEvent──► └───────────┘ ──spawns────► sessions ──SessionEvent──► owner
 //! ```
 //!
-//! Whatever can wake the loop is one [`Wake`]; [`EventLoop::handle_event`] reacts to it and is
-//! synchronous. Each topic has a file of its own below this one. Task frames do not pass through
-//! here.
+//! Everything that can wake the loop is one [`Wake`]; [`EventLoop::handle_event`] reacts to it and is
+//! synchronous: it calls the part concerned (the fields of [`EventLoop`]), which changes its own state
+//! and the table of peers, and returns [`Action`]s; the loop carries them out, with the swarm and with
+//! other parts. Parts do not know each other. Task frames do not pass through here.
+//!
+//! The files in their order: `local`, `peers` and what they use; `action`, `shared`; the parts, here and
+//! in [`protocol`](crate::protocol); `state`; `acting` and the reactions `on_*`; this file.
 //!
 //! When the owner lags, facts wait in a queue; from [`limits::EVENTS`] on the swarm is not polled,
 //! so that peers wait too and no fact is lost.
@@ -197,7 +201,7 @@ impl EventLoop {
         // Sockets are closed when the caller is told.
         drop(self);
         if let Some(done) = stop {
-            // Whoever asked may have given up waiting.
+            // The caller may have stopped waiting.
             done.send(()).ok();
         }
     }

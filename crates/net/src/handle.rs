@@ -159,7 +159,7 @@ impl NetHandle {
 
     /// The same, asking other peers first, and for a capability the DHT, if fewer are known than
     /// asked for and the network was not asked the same within
-    /// [`limits::SEARCH_TTL`](crate::limits::SEARCH_TTL). Takes up to the configured protocol
+    /// [`limits::SEARCH_TTL`]. Takes up to the configured protocol
     /// timeout.
     ///
     /// # Errors
@@ -291,7 +291,7 @@ impl NetHandle {
     }
 
     /// Which peers to look up and to dial until they are connected, in place of those that were
-    /// named before; at most [`limits::SOUGHT_PEERS`](crate::limits::SOUGHT_PEERS) count.
+    /// named before; at most [`limits::SOUGHT_PEERS`] count.
     ///
     /// Does not wait; see [`Self::open_session`].
     pub fn seek(&self, peers: Vec<PeerId>) -> bool {

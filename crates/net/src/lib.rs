@@ -6,6 +6,28 @@
 //! about peers and sessions) and of [`SessionEvent`]s (batches of decoded task frames). Task
 //! frames never pass through the event loop: each session has a reader and a writer of its own.
 //!
+//! # Tasks and channels
+//!
+//! ```text
+//!   handles                      owner of the network                    readers
+//!      │ mpsc, COMMANDS             ▲ mpsc, EVENTS   ▲ mpsc, FRAME_BATCHES  ▲ watch: peers,
+//!      │ Command                    │ NetEvent       │ SessionEvent         │ hearsay, addresses,
+//!      ▼                            │                │                      │ own key
+//!   ┌───────────────────────────────┴───┐            │                      │
+//!   │ EventLoop: one task, the swarm    ├────────────┼──────────────────────┘
+//!   └─┬───────────┬───────────▲───────┬─┘            │
+//!     │ JoinSet   │ JoinSet   │ mpsc, │ JoinSet      │
+//!     ▼           ▼           │ LINK_ ▼              │
+//!   hellos,     links ────────┘ EVENTS  sessions ────┘
+//!   exchanges     ▲ mpsc, LINK_OUTBOX     ▲ Outbox, at most OUTBOX frames
+//!                 └─ frames of the loop   └─ frames of the owner (Session::send)
+//! ```
+//!
+//! Constants are those of [`limits`]. The loop waits for nobody: a hello and an exchange end by
+//! themselves within a time, and report as results of their `JoinSet`. A full channel to the owner
+//! stops the loop from polling the swarm; a full channel of sessions stops their readers, and by flow
+//! control their peers.
+//!
 //! Absent on purpose: any decision about tasks. What a peer may run, and where work goes, is
 //! decided by the engine of `meshwork-core`.
 
