@@ -58,6 +58,7 @@ const UNDIVIDED: &[Except] = &[
 
 pub(super) fn check(root: &Path) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
+    let mut large = Vec::new();
     for name in CRATES {
         let mut sources = Vec::new();
         let folder = root.join("crates").join(name).join("src");
@@ -73,40 +74,69 @@ pub(super) fn check(root: &Path) -> Result<Vec<Finding>> {
                 sources.push(source);
             }
         }
-        findings.extend(check_crate(name, &sources));
+        large.extend(too_large(name, &sources));
     }
+    if root.join("ARCHITECTURE.md").exists() {
+        findings.extend(needless(&large));
+    }
+    findings.extend(large.into_iter().filter(|it| !it.is_excepted()).map(|it| it.finding));
     Ok(findings)
 }
 
-fn check_crate(name: &str, sources: &[Source]) -> Vec<Finding> {
+/// A type above a bound.
+struct Large {
+    of: &'static str,
+    ty: String,
+    /// Whether it has too many fields; otherwise it has too many methods.
+    by_fields: bool,
+    finding: Finding,
+}
+
+impl Large {
+    fn is_excepted(&self) -> bool {
+        let records = RECORDS.iter().filter(|_| self.by_fields);
+        records.chain(UNDIVIDED).any(|(of, ty, _)| *of == self.of && *ty == self.ty)
+    }
+}
+
+/// The types of a crate that are above a bound.
+fn too_large(of: &'static str, sources: &[Source]) -> Vec<Large> {
     let mut types = Types::default();
     for source in sources {
         types.path.clone_from(&source.path);
         types.visit_file(&source.syntax);
     }
-    let is_excepted = |lists: &[&[Except]], ty: &str| {
-        lists.iter().copied().flatten().any(|(of, excepted, _)| *of == name && *excepted == ty)
-    };
-    let mut findings = Vec::new();
+    let mut large = Vec::new();
     for Struct { name: ty, path, line, fields } in &types.structs {
-        if *fields > MAX_FIELDS && !is_excepted(&[RECORDS, UNDIVIDED], ty) {
+        if *fields > MAX_FIELDS {
             let what = format!(
                 "`{ty}` has {fields} fields, {MAX_FIELDS} are allowed; give what belongs together \
                  a type of its own"
             );
-            findings.push(Finding::new(path, *line, what));
+            let finding = Finding::new(path, *line, what);
+            large.push(Large { of, ty: ty.clone(), by_fields: true, finding });
         }
     }
     for Methods { ty, path, line, count } in types.methods() {
-        if count > MAX_METHODS && !is_excepted(&[UNDIVIDED], &ty) {
+        if count > MAX_METHODS {
             let what = format!(
                 "`{ty}` has {count} methods, {MAX_METHODS} are allowed; move what one part of \
                  its fields needs to a type of its own"
             );
-            findings.push(Finding::new(&path, line, what));
+            let finding = Finding::new(&path, line, what);
+            large.push(Large { of, ty, by_fields: false, finding });
         }
     }
-    findings
+    large
+}
+
+/// Exceptions for types that are within the bounds.
+fn needless(large: &[Large]) -> Vec<Finding> {
+    let is_needed = |(of, ty, _): &&Except| large.iter().any(|it| it.of == *of && it.ty == *ty);
+    let all = RECORDS.iter().chain(UNDIVIDED);
+    let needless = all.filter(|exception| !is_needed(exception));
+    let what = |(of, ty, _): &Except| format!("`{ty}` of {of} needs no exception; remove it");
+    needless.map(|it| Finding::new("xtask/src/tidy/size.rs", 1, what(it))).collect()
 }
 
 struct Struct {
