@@ -1,6 +1,6 @@
-//! Two machines with one key: who is told, and which of them is served.
+//! Two machines with one key: which nodes are told, and which machine is served.
 //!
-//! libp2p lets nobody connect to its own peer id, so the two never speak with each other. A third
+//! libp2p refuses a connection to the own peer id, so the two never speak with each other. A third
 //! node sees both, and tells each in its hello. A node that reaches its own key at another address,
 //! or is reached by it, finds out by itself.
 //!
@@ -46,8 +46,8 @@ impl Copies {
         true
     }
 
-    /// Whether the owner is told of the key of a peer that it does not trust: whoever makes many
-    /// keys must not fill the log.
+    /// Whether the owner is told about the key of a peer that it does not trust: an attacker with
+    /// many keys must not fill the log.
     fn tells_stranger(&mut self, now: Instant) -> bool {
         let is_past = |at: &Instant| now.saturating_duration_since(*at) >= limits::COPIED_TIME;
         while self.strangers.front().is_some_and(is_past) {

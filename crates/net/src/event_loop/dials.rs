@@ -102,7 +102,7 @@ impl Pending {
 }
 
 impl Caller {
-    /// Answers; a caller that has gone away is none to worry about.
+    /// Sends the reply; ignores a caller that dropped its receiver.
     pub(crate) fn answer(self, result: Result<PeerId, DialError>) {
         self.reply.send(result).ok();
     }
@@ -388,7 +388,7 @@ impl Dials {
         self.pending.insert(id, pending);
     }
 
-    /// A dial has ended, and with whom.
+    /// A dial has ended; `reached` is the peer at its other end.
     pub(crate) fn ended(&mut self, id: ConnectionId, reached: Option<PeerId>) -> Option<Pending> {
         let pending = self.pending.remove(&id)?;
         if let Some(target) = pending.target.and_then(|target| self.targets.get_mut(&target)) {

@@ -1,8 +1,8 @@
-//! What the loop wants to be reminded of, in order of time.
+//! The timers of the loop, in order of time.
 //!
-//! Reminders are not taken back: the tables say whether one still means something when it is due.
-//! Whoever sets one of a kind that is not bound to a connection, a target or a search notes that it
-//! is set, and sets no second one that is due later: so the heap is bounded.
+//! A timer is not taken back: when it is due, the part that set it looks whether it still means
+//! something. Each connection, target and search has one timer at a time; of any other kind a part sets
+//! a second one only if it is due earlier. So the heap is bounded.
 
 use std::{cmp::Reverse, collections::BinaryHeap};
 
@@ -27,11 +27,11 @@ pub(crate) enum Timer {
     Publish,
     /// Peers are to be looked at.
     Watch,
-    /// A peer is to be told whom this node knows.
+    /// One peer is to be told which peers this node knows.
     Exchange,
     /// The peers are to be told of those that have just come.
     News,
-    /// Peers may be dialled that nobody asked for.
+    /// Peers may be dialled on the word of others.
     Mesh,
     /// What is known by hearsay may be published.
     Leads,

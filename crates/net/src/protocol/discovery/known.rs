@@ -75,7 +75,7 @@ pub(crate) fn best(
     let is_gone = |status: &PeerStatus| status.state.stage() == PeerStage::Disconnected;
     let fits = |status: &&PeerStatus| matches(query, status);
     let mut found: Vec<_> = peers.iter().filter(|status| !is_gone(status)).filter(fits).collect();
-    // Whoever is gone comes after whoever is there.
+    // Absent peers come after those that are connected.
     if found.len() < query.limit {
         // Of a peer that is gone, hearsay is the later word.
         found.extend(outside(peers.iter().filter(|status| is_gone(status)), leads).filter(fits));
@@ -128,7 +128,7 @@ pub(crate) fn add_providers(
         if found.len() >= query.limit {
             return;
         }
-        // Whoever is in the table has said itself what it has.
+        // A peer in the table has itself said what it has.
         let is_known = found.iter().any(|status| status.peer == *provider)
             || find(peers, provider).is_some_and(|status| status.advert.is_some());
         if !is_known {

@@ -1,8 +1,8 @@
 //! What others say about peers: kept as leads until they expire.
 //!
-//! A peer that has just come is news: the ready peers are told about it at once, by each node that it
-//! connects to and by nobody else. So the cost of one newcomer does not grow with the network. Absent
-//! on purpose: dials (`dialer`).
+//! A peer that has just come is news: each node that it connects to tells its ready peers about it at
+//! once; no other node does. So the cost of one newcomer does not grow with the network. Absent on
+//! purpose: dials (`dialer`).
 
 use std::sync::Arc;
 

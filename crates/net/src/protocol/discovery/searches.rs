@@ -1,7 +1,8 @@
 //! Searches for peers: other peers are asked, and for a capability the DHT.
 //!
-//! What is found becomes known by hearsay; a search itself only says when all who were asked have
-//! answered. Absent on purpose: what is known already, which callers look up without the loop
+//! A peer that is found becomes known by hearsay; a search itself only says when all peers that were
+//! asked have answered. Absent on purpose: peers that are known already, which callers look up without
+//! the loop
 //! ([`known`](crate::protocol::discovery::known)).
 
 use std::{
@@ -120,7 +121,7 @@ impl Searches {
         Some((*id, fresh))
     }
 
-    /// Whether all who were asked have answered.
+    /// Whether all peers that were asked have answered, and Kademlia too.
     pub(crate) fn is_done(&self, id: SearchId) -> bool {
         let search = self.running.get(&id);
         search.is_some_and(|search| search.asked == 0 && search.dht.is_none())

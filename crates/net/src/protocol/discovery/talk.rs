@@ -73,7 +73,7 @@ impl ExchangeError {
     }
 }
 
-/// Sends `request` and returns whom the peer names, or why it refuses.
+/// Sends `request` and returns the peers that the peer names, or the reason for its refusal.
 ///
 /// # Errors
 ///

@@ -1,7 +1,7 @@
 //! Adverts as they are passed on, signed by their subjects, and the question and answer that carry
 //! them.
 //!
-//! Absent on purpose: whether an advert is news, and whom to tell of it.
+//! Absent on purpose: whether an advert is news, and which peers are told about it.
 
 use std::time::Duration;
 
@@ -65,7 +65,7 @@ struct SignedAddress {
 #[error("{0} has not signed what is passed on as its own")]
 pub(crate) struct Forged(pub(crate) PeerId);
 
-/// Whom the sender knows, and whom it looks for.
+/// The peers that the sender knows, and those that it looks for.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct DiscoveryRequest {
     /// At most [`limits::ADVERTS`].

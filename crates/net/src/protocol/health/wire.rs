@@ -22,7 +22,7 @@ pub(crate) struct HealthFrame {
     pub(crate) body: HealthBody,
 }
 
-/// What it says.
+/// The kinds of frames.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum HealthBody {
     Echo,
@@ -39,7 +39,7 @@ pub(crate) enum HealthBody {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct HealthReport {
     pub(crate) status: HealthStatus,
-    /// Whose, if the sender says so.
+    /// The peer that it is about, if the sender names one.
     pub(crate) subject: Option<Vec<u8>>,
 }
 
@@ -69,7 +69,7 @@ impl HealthFrame {
     ///
     /// # Errors
     ///
-    /// They are none.
+    /// The bytes are not a valid frame.
     pub(crate) fn decode(message: &[u8]) -> Result<Self, WireError> {
         let frame = proto::HealthFrame::decode(message)?;
         let body = match frame.kind {

@@ -1,8 +1,8 @@
 //! The hello protocol, one stream per announcement: [`say`] ours, or [`hear`] theirs and [`answer`].
 //!
-//! The futures here only exchange messages, within one total deadline each. What a hello means for
-//! the state of a peer is decided in the event loop, between hearing and answering: whoever has our
-//! "admitted" in hand may open task streams at once, so the loop must know first.
+//! The futures here only exchange messages, within one total deadline each. The event loop decides what a
+//! hello means for the state of a peer, between hearing and answering: a peer that has our "admitted"
+//! may open task streams at once, so the loop must know first.
 
 use std::{io, time::Duration};
 

@@ -17,12 +17,12 @@ mod tests;
 /// One frame.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ResourceFrame {
-    /// Of a question and its answer; 0: nobody asked.
+    /// Number of the question that the frame asks or answers; 0 for an unasked report.
     pub(crate) id: u64,
     pub(crate) body: ResourceBody,
 }
 
-/// What it says.
+/// The kinds of frames.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum ResourceBody {
     Report(Box<ResourceReport>),
@@ -39,7 +39,7 @@ pub(crate) enum ResourceBody {
 pub(crate) struct ResourceReport {
     pub(crate) usage: ResourceUsage,
     pub(crate) age: Duration,
-    /// Whose, if the sender says so.
+    /// The peer that it is about, if the sender names one.
     pub(crate) subject: Option<Vec<u8>>,
 }
 
@@ -68,7 +68,7 @@ impl ResourceFrame {
     ///
     /// # Errors
     ///
-    /// They are none.
+    /// The bytes are not a valid frame.
     pub(crate) fn decode(message: &[u8]) -> Result<Self, WireError> {
         let frame = proto::ResourceFrame::decode(message)?;
         let body = match frame.kind {

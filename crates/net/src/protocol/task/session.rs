@@ -6,8 +6,8 @@
 //! control, the peer) when its consumer lags. One timer per session watches over frames that do
 //! not end and peers that do not read.
 //!
-//! Absent on purpose: opening streams and deciding who may, see the event loop; what frames mean,
-//! see `meshwork-core`.
+//! Absent on purpose: opening streams, and which peers may open one (`sessions`); what frames mean (see
+//! `meshwork-core`).
 
 use std::{fmt, future::Future, sync::Arc};
 
@@ -45,12 +45,12 @@ pub struct Session<T> {
 }
 
 impl<T> Session<T> {
-    /// With whom.
+    /// The peer at its other end.
     pub fn peer(&self) -> PeerId {
         self.peer
     }
 
-    /// Which.
+    /// Its number.
     pub fn id(&self) -> SessionId {
         self.id
     }

@@ -17,25 +17,25 @@ pub struct SessionId(pub u64);
 pub enum SessionEvent {
     /// A worker of ours spoke.
     FromWorker {
-        /// Who.
+        /// The worker.
         peer: PeerId,
-        /// What it says, in order.
+        /// Its frames, in order.
         frames: Vec<ToOwner>,
     },
     /// An owner that we work for spoke.
     FromOwner {
-        /// Who.
+        /// The owner.
         peer: PeerId,
-        /// What it says, in order.
+        /// Its frames, in order.
         frames: Vec<ToWorker>,
     },
     /// A session in which we are the owner has ended.
     WorkerClosed {
         /// The worker.
         peer: PeerId,
-        /// Which session.
+        /// Number of the session.
         id: SessionId,
-        /// Why, in words.
+        /// The reason, for people.
         why: String,
         /// Whether because the worker broke the protocol.
         violation: bool,
@@ -44,16 +44,16 @@ pub enum SessionEvent {
     OwnerClosed {
         /// The owner.
         peer: PeerId,
-        /// Which session.
+        /// Number of the session.
         id: SessionId,
-        /// Why, in words.
+        /// The reason, for people.
         why: String,
         /// Whether because the owner broke the protocol.
         violation: bool,
     },
 }
 
-/// What a session has to do with: whose it is, who is told, where it is counted.
+/// What a session needs of the node: the peer, the channel for its events, the counters.
 #[derive(Clone, Debug)]
 pub(crate) struct Wiring {
     pub(crate) peer: PeerId,
