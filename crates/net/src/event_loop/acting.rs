@@ -1,8 +1,7 @@
 //! How the loop carries out the actions of its parts.
 
 use libp2p::PeerId;
-use meshwork_core::Advert;
-use meshwork_core::advert::clean;
+use meshwork_core::{Advert, advert::clean};
 
 use super::{
     action::Action,
@@ -89,9 +88,8 @@ impl EventLoop {
 
     /// A target's time has come.
     pub(super) fn dial_target(&mut self, target: TargetId) {
-        let mut bounds = self.wires.bounds(self.listeners.lan());
-        let (leads, shared) = (self.exchange.leads(), &mut self.shared);
-        let actions = self.dialer.on_due(target, leads, &mut bounds, shared);
+        let mut bounds = self.wires.bounds(self.listeners.lan(), self.exchange.leads());
+        let actions = self.dialer.on_due(target, &mut bounds, &mut self.shared);
         self.perform(actions);
     }
 

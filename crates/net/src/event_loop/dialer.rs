@@ -15,6 +15,6 @@ mod seeker;
 mod state;
 mod targets;
 
-#[cfg(test)]
-pub(crate) use self::ranks::Rank;
 pub(crate) use self::{bounds::Bounds, named::Named, ranks::Ranks, state::Dialer};
+#[cfg(test)]
+pub(crate) use self::{ranks::Rank, targets::Attempt};

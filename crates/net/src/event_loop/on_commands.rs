@@ -75,7 +75,7 @@ impl EventLoop {
 
     /// A handle asks for a connection.
     pub(super) fn on_dial_command(&mut self, caller: Caller) {
-        let bounds = self.wires.bounds(self.listeners.lan());
+        let bounds = self.wires.bounds(self.listeners.lan(), self.exchange.leads());
         let listening = self.listeners.addresses();
         let pending = self.dialer.on_command(caller, &bounds, listening, &self.shared);
         pending.into_iter().for_each(|pending| self.dial(pending));

@@ -122,7 +122,7 @@ impl EventLoop {
 
     /// A dial has failed, ours or Kademlia's.
     pub(super) fn on_dial_failed(&mut self, id: ConnectionId, error: &DialError) {
-        let mut bounds = self.wires.bounds(self.listeners.lan());
+        let mut bounds = self.wires.bounds(self.listeners.lan(), self.exchange.leads());
         let actions = self.dialer.on_failed(id, error, &mut bounds, &mut self.shared);
         self.perform(actions);
     }

@@ -137,10 +137,10 @@ impl EventLoop {
 
     /// Dials peers that others have told of, while fewer are connected than should be.
     pub(super) fn mesh_round(&mut self) {
-        let (leads, lan) = (self.exchange.leads(), self.listeners.lan());
-        let Some(leads) = self.dialer.on_mesh_timer(leads, lan, &self.shared) else { return };
+        let bounds = self.wires.bounds(self.listeners.lan(), self.exchange.leads());
+        let Some(leads) = self.dialer.on_mesh_timer(&bounds, &self.shared) else { return };
         for lead in leads {
-            let mut bounds = self.wires.bounds(self.listeners.lan());
+            let mut bounds = self.wires.bounds(self.listeners.lan(), self.exchange.leads());
             if let Some(pending) = self.dialer.dial_lead(&lead, &mut bounds, &self.shared) {
                 self.dial(pending);
             }
@@ -151,7 +151,7 @@ impl EventLoop {
 
     /// Dials a peer that somebody has named, if that one's budget allows it.
     pub(super) fn dial_named(&mut self, named: Named) {
-        let mut bounds = self.wires.bounds(self.listeners.lan());
+        let mut bounds = self.wires.bounds(self.listeners.lan(), self.exchange.leads());
         let pending = self.dialer.dial_named(named, &mut bounds, &self.shared);
         pending.into_iter().for_each(|pending| self.dial(pending));
     }
@@ -266,7 +266,7 @@ impl EventLoop {
         let Some((id, fresh)) = self.searches.on_providers(query, found, last) else { return };
         for peer in fresh {
             // Where they are is known only while the query runs.
-            let mut bounds = self.wires.bounds(self.listeners.lan());
+            let mut bounds = self.wires.bounds(self.listeners.lan(), self.exchange.leads());
             let pending = self.dialer.dial_provider(peer, &mut bounds, &self.shared);
             pending.into_iter().for_each(|pending| self.dial(pending));
         }

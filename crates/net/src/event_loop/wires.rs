@@ -20,7 +20,7 @@ use crate::{
     behaviour::{Behaviour, BehaviourEvent, streams::RequestId},
     lan::Lan,
     limits,
-    protocol::discovery::dht::Provision,
+    protocol::discovery::{dht::Provision, lead::Leads},
 };
 
 /// The swarm.
@@ -129,13 +129,14 @@ impl Wires {
 
 impl Wires {
     /// The bounds within which a dial may begin.
-    pub(super) fn bounds<'a>(&'a mut self, lan: &'a Lan) -> Bounds<'a> {
+    pub(super) fn bounds<'a>(&'a mut self, lan: &'a Lan, leads: &'a Leads) -> Bounds<'a> {
         let behaviour = self.swarm.behaviour_mut();
         Bounds {
             places: &behaviour.places,
             gate: &behaviour.gate,
             budget: behaviour.kad.budget(),
             lan,
+            leads,
         }
     }
 

@@ -1,11 +1,13 @@
-//! The bounds within which a dial may begin, as the swarm and the listeners keep them.
+//! What a decision about a dial looks at, beside the peers: bounds that the swarm keeps, and where
+//! peers may be.
 
 use crate::{
     behaviour::{budget::Budget, gate, places},
     lan::Lan,
+    protocol::discovery::lead::Leads,
 };
 
-/// What a decision about a dial has to look at.
+/// The bounds of dials at one moment.
 pub(crate) struct Bounds<'a> {
     /// Free connections.
     pub(crate) places: &'a places::Behaviour,
@@ -15,4 +17,6 @@ pub(crate) struct Bounds<'a> {
     pub(crate) budget: &'a mut Budget,
     /// The private ranges that are this node's own.
     pub(crate) lan: &'a Lan,
+    /// What others say about where peers are.
+    pub(crate) leads: &'a Leads,
 }

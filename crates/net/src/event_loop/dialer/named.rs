@@ -17,9 +17,8 @@ use super::{
 use crate::{
     dial_filter::Stage,
     event_loop::{action::Action, dials::Pending, shared::Shared, timers::Timer},
-    lan::Lan,
     limits,
-    protocol::discovery::lead::{self, Lead, Leads},
+    protocol::discovery::lead::{self, Lead},
 };
 
 /// A peer, where it may be, and who says so.
@@ -42,16 +41,16 @@ impl Dialer {
     /// others. None if no peer is missing, or no lead can be dialled.
     pub(crate) fn on_mesh_timer(
         &mut self,
-        leads: &Leads,
-        lan: &Lan,
+        bounds: &Bounds<'_>,
         shared: &Shared,
     ) -> Option<Vec<Lead>> {
         self.mesh_armed = false;
         let now = shared.local.clock.now();
         let is_candidate = |lead: &&Lead| {
-            !shared.peers.is_connected(&lead.advert.peer) && !lead::dialable(lead, lan).is_empty()
+            !shared.peers.is_connected(&lead.advert.peer)
+                && !lead::dialable(lead, bounds.lan).is_empty()
         };
-        let mut leads: Vec<Lead> = leads.iter(now).filter(is_candidate).cloned().collect();
+        let mut leads: Vec<Lead> = bounds.leads.iter(now).filter(is_candidate).cloned().collect();
         if leads.is_empty() || self.mesh_missing(shared) == 0 {
             return None;
         }

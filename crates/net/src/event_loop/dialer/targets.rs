@@ -20,17 +20,24 @@ use crate::{
     },
     lan::Lan,
     limits,
-    protocol::discovery::lead::{self, Leads},
+    protocol::discovery::lead,
 };
 
 /// A target that is about to be dialled.
-struct Attempt {
-    target: TargetId,
+pub(crate) struct Attempt {
+    pub(crate) target: TargetId,
     /// The peer that is probably there.
-    peer: Option<PeerId>,
+    pub(crate) peer: Option<PeerId>,
     /// The peer that must be there.
-    expected: Option<PeerId>,
-    addresses: Vec<Multiaddr>,
+    pub(crate) expected: Option<PeerId>,
+    pub(crate) addresses: Vec<Multiaddr>,
+}
+
+/// A target that could not be connected.
+struct Missed {
+    target: TargetId,
+    peer: Option<PeerId>,
+    address: Option<Multiaddr>,
 }
 
 impl Dialer {
@@ -38,7 +45,6 @@ impl Dialer {
     pub(crate) fn on_due(
         &mut self,
         id: TargetId,
-        leads: &Leads,
         bounds: &mut Bounds<'_>,
         shared: &mut Shared,
     ) -> Vec<Action> {
@@ -64,7 +70,7 @@ impl Dialer {
             return self.redial_later(id).into_iter().collect();
         }
         if let Some(peer) = peer {
-            let better = self.better_addresses(kind, &peer, leads, (bounds.lan, shared));
+            let better = self.better_addresses(kind, &peer, bounds, shared);
             if expected.is_some() {
                 addresses.retain(|address| !better.contains(address));
                 addresses.splice(0..0, better);
@@ -91,31 +97,27 @@ impl Dialer {
             return actions;
         }
         let attempt = Attempt { target: id, peer, expected, addresses };
-        self.dial_in_turn(attempt, leads, bounds, shared)
+        self.dial_in_turn(attempt, bounds, shared)
     }
 
     /// Dials a target, or lets it wait for a place.
     fn dial_in_turn(
         &mut self,
-        attempt: Attempt,
-        leads: &Leads,
+        mut attempt: Attempt,
         bounds: &mut Bounds<'_>,
         shared: &mut Shared,
     ) -> Vec<Action> {
         let now = Instant::now();
-        let Attempt { target: id, peer, expected, addresses } = attempt;
+        let Attempt { target: id, expected, .. } = attempt;
         if !bounds.places.may_dial(expected.as_ref()) {
-            let address = addresses.into_iter().next();
-            return self.on_no_connection_free(
-                id,
-                (expected, address),
-                places::Full::Connections,
-                shared,
-            );
+            let address = attempt.addresses.into_iter().next();
+            let missed = Missed { target: id, peer: expected, address };
+            return self.on_no_connection_free(missed, places::Full::Connections, shared);
         }
         match self.dials.place_at(now) {
             Some(at) if at <= now => {
-                let addresses = self.affordable((id, peer), addresses, leads, (bounds, shared));
+                self.retain_affordable(&mut attempt, bounds, shared);
+                let addresses = attempt.addresses;
                 if addresses.is_empty() {
                     return self.redial_later(id).into_iter().collect();
                 }
@@ -159,13 +161,13 @@ impl Dialer {
         &self,
         kind: Kind,
         peer: &PeerId,
-        leads: &Leads,
-        (lan, shared): (&Lan, &Shared),
+        bounds: &Bounds<'_>,
+        shared: &Shared,
     ) -> Vec<Multiaddr> {
-        let lead = leads.get(peer, shared.local.clock.now());
-        let mut better = lead.map(|lead| lead::dialable(lead, lan)).unwrap_or_default();
+        let lead = bounds.leads.get(peer, shared.local.clock.now());
+        let mut better = lead.map(|lead| lead::dialable(lead, bounds.lan)).unwrap_or_default();
         if matches!(kind, Kind::Kept | Kind::Sought) {
-            for address in self.addresses_of(peer, lan, shared) {
+            for address in self.addresses_of(peer, bounds.lan, shared) {
                 if !better.contains(&address) {
                     better.push(address);
                 }
@@ -183,29 +185,28 @@ impl Dialer {
         permitted.chain(signed).cloned().collect()
     }
 
-    /// The addresses at which a target may be dialled now. Those of its own, and those at which its
-    /// peer was reached, always may. One that is only announced is counted against the peer that has
-    /// announced it (P-12), except for a peer that the operator named or that tasks wait for.
-    pub(crate) fn affordable(
+    /// Retains the addresses at which a target may be dialled now. Those of its own, and those at
+    /// which its peer was reached, always may. One that is only announced is counted against the peer
+    /// that has announced it (P-12), except for a peer that the operator named or that tasks wait for.
+    pub(crate) fn retain_affordable(
         &self,
-        (target, peer): (TargetId, Option<PeerId>),
-        mut addresses: Vec<Multiaddr>,
-        leads: &Leads,
-        (bounds, shared): (&mut Bounds<'_>, &Shared),
-    ) -> Vec<Multiaddr> {
+        attempt: &mut Attempt,
+        bounds: &mut Bounds<'_>,
+        shared: &Shared,
+    ) {
         let now = Instant::now();
-        let kind = self.dials.kind(target);
-        let is_named = matches!(kind, Some(Kind::Configured | Kind::Sought))
+        let Attempt { target, peer, addresses, .. } = attempt;
+        let is_named = matches!(self.dials.kind(*target), Some(Kind::Configured | Kind::Sought))
             || peer.is_some_and(|peer| shared.local.trusts(&peer));
         let known = peer.and_then(|peer| shared.peers.get(&peer));
         let reached =
             |it: &Multiaddr| known.is_some_and(|known| known.addresses.was_reached_at(it));
-        let lead = peer.and_then(|peer| leads.get(&peer, shared.local.clock.now()));
-        // What no informant has passed on, the peer announced itself while it was here.
+        let lead = peer.and_then(|peer| bounds.leads.get(&peer, shared.local.clock.now()));
+        // An address that no informant has passed on, the peer announced itself while it was here.
         let informants = lead.map(|lead| lead.informants.clone()).filter(|all| !all.is_empty());
-        let sources = informants.unwrap_or_else(|| peer.into_iter().collect());
+        let sources = informants.unwrap_or_else(|| peer.iter().copied().collect());
         addresses.retain(|address| {
-            if self.dials.has_address(target, address) {
+            if self.dials.has_address(*target, address) {
                 return true;
             }
             let mut by_budget =
@@ -216,7 +217,6 @@ impl Dialer {
             }
             may_dial
         });
-        addresses
     }
 }
 
@@ -266,7 +266,8 @@ impl Dialer {
         let Pending { addresses, expected, .. } = pending;
         let address = addresses.into_iter().next();
         if let Some(full) = errors::full(error) {
-            return self.on_no_connection_free(target, (expected, address), full, shared);
+            let missed = Missed { target, peer: expected, address };
+            return self.on_no_connection_free(missed, full, shared);
         }
         if !errors::was_tried(error) {
             return vec![self.schedule(target, Instant::now() + limits::REDIAL_MIN)];
@@ -298,11 +299,11 @@ impl Dialer {
     /// peer, and passes only when another connection ends. The owner is told once.
     fn on_no_connection_free(
         &mut self,
-        target: TargetId,
-        (peer, address): (Option<PeerId>, Option<Multiaddr>),
+        missed: Missed,
         full: places::Full,
         shared: &mut Shared,
     ) -> Vec<Action> {
+        let Missed { target, peer, address } = missed;
         let mut actions = vec![self.schedule(target, Instant::now() + limits::FULL_RETRY)];
         let is_told = full == places::Full::OfPeer
             || self.dials.kind(target) == Some(Kind::Recalled)

@@ -6,7 +6,7 @@ use meshwork_core::{Advert, discovery::leads::PeerAdvert};
 
 use super::{places::FAR, *};
 use crate::{
-    event_loop::dials::Kind,
+    event_loop::{dialer::Attempt, dials::Kind},
     protocol::discovery::{talk::HeardAdvert, wire::SignedAdvert},
 };
 
@@ -163,13 +163,13 @@ async fn dialled_at(kind: Kind) -> usize {
         let here = format!("/ip4/10.0.1.{n}/tcp/4101");
         node.event_loop.learn(vec![advert_of(&key, n, std::slice::from_ref(&here))], informant);
         let EventLoop { dialer, exchange, listeners, shared, wires, .. } = &mut node.event_loop;
-        let (leads, lan) = (exchange.leads(), listeners.lan());
-        let named = dialer.better_addresses(kind, &peer, leads, (lan, shared));
+        let mut bounds = wires.bounds(listeners.lan(), exchange.leads());
+        let named = dialer.better_addresses(kind, &peer, &bounds, shared);
         assert_eq!(named, [here.parse().unwrap()]);
-        let mut bounds = wires.bounds(lan);
-        let affordable =
-            dialer.affordable((target, Some(peer)), named, leads, (&mut bounds, shared));
-        count += affordable.len();
+        let (peer, expected) = (Some(peer), None);
+        let mut attempt = Attempt { target, peer, expected, addresses: named };
+        dialer.retain_affordable(&mut attempt, &mut bounds, shared);
+        count += attempt.addresses.len();
     }
     count
 }
