@@ -206,6 +206,30 @@ async fn churn_leaves_nothing_behind() {
 }
 
 #[tokio::test]
+async fn a_lost_peer_leaves_nothing_in_the_parts() {
+    let (mut a, mut b) = (Bench::new().await, Bench::new().await);
+    let (reply, _) = oneshot::channel();
+    b.event_loop.on_dial_command(Caller { address: a.address(), reply });
+    let (a_id, b_id) = (a.id(), b.id());
+    turn_until(&mut a, &mut b, |a, b| {
+        let parts = &a.event_loop;
+        let is_used = !parts.links.is_idle() && !parts.liveness.is_idle() && !parts.dht.is_idle();
+        is_used && a.settled_with(&b_id).is_some() && b.settled_with(&a_id).is_some()
+    })
+    .await;
+    let action = a.event_loop.sessions.open(b_id, &a.event_loop.shared);
+    assert!(action.is_some() && !a.event_loop.sessions.is_idle());
+    a.event_loop.close_peer(b_id, "test".to_owned());
+    turn_until(&mut a, &mut b, |a, _| {
+        a.event_loop.shared.peers.connected() == 0 && a.event_loop.links.is_idle()
+    })
+    .await;
+    assert!(a.event_loop.liveness.is_idle());
+    assert!(a.event_loop.dht.is_idle());
+    assert!(a.event_loop.sessions.is_idle());
+}
+
+#[tokio::test]
 async fn an_owner_that_does_not_listen_stops_the_swarm_and_loses_nothing() {
     let mut bench = Bench::new().await;
     for _ in 0..3 * limits::EVENTS {

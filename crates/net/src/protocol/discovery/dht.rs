@@ -47,6 +47,12 @@ pub(crate) struct Provision {
 }
 
 impl Dht {
+    /// Whether Kademlia was told about no peer.
+    #[cfg(test)]
+    pub(crate) fn is_idle(&self) -> bool {
+        self.records.is_empty() && self.routed.is_empty()
+    }
+
     /// A handle starts the DHT.
     pub(crate) fn start(&mut self) {
         self.started = true;

@@ -55,6 +55,12 @@ impl Liveness {
         Self { watched: FxHashMap::default(), armed: false, looked: Instant::now() }
     }
 
+    /// Whether no peer is watched.
+    #[cfg(test)]
+    pub(crate) fn is_idle(&self) -> bool {
+        self.watched.is_empty()
+    }
+
     /// A peer has become ready: from now on its silence is noticed.
     pub(crate) fn on_ready(&mut self, peer: PeerId, shared: &Shared) -> Option<Action> {
         let (interval, now) = (shared.local.settings.heartbeat, shared.local.clock.now());

@@ -72,6 +72,12 @@ impl Links {
         }
     }
 
+    /// Whether no peer has a link, a question or an echo.
+    #[cfg(test)]
+    pub(crate) fn is_idle(&self) -> bool {
+        self.peers.is_empty() && self.open.is_empty()
+    }
+
     /// What happens next on a link. Frames are taken only if `takes_frames`: each may become a fact.
     pub(crate) async fn next(&mut self, takes_frames: bool) -> Option<OnLink> {
         tokio::select! {
