@@ -7,7 +7,7 @@ use std::{
 };
 
 use meshwork_core::{AcceptPolicy, Durability, Multiaddr, PeerId, advert::clean, limits};
-use meshwork_net::{BuildError, Subnet};
+use meshwork_net::{BuildError, Subnet, limits as net_limits};
 
 pub(crate) mod file;
 
@@ -128,7 +128,7 @@ impl Default for NetworkConfig {
         Self {
             listen_addrs: default_listen_addrs(),
             bootstrap_peers: Vec::new(),
-            max_peers: 96,
+            max_peers: net_limits::DEFAULT_MAX_PEERS,
             connection_timeout: Duration::from_secs(10),
             ping_interval: crate::limits::PING_INTERVAL,
             protocol_timeout: Duration::from_secs(5),
