@@ -39,11 +39,12 @@ pub(crate) struct TaskWaiter {
 }
 
 impl Waiter {
-    /// Whether nobody waits for the answer any longer.
+    /// Whether nobody waits for the answer any longer, and the engine can be asked not to send it. It
+    /// answers each call about a group, and that answer names no caller but this one.
     pub(super) fn is_gone(&self) -> bool {
         match self {
             Self::Task(task) => task.accepted.is_none() && task.end.is_closed(),
-            Self::Group(done) => done.is_closed(),
+            Self::Group(_) => false,
         }
     }
 

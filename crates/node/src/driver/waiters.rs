@@ -8,6 +8,9 @@ use slab::Slab;
 
 use super::answer::{EndOfTask, TaskWaiter, Waiter};
 
+#[cfg(test)]
+mod tests;
+
 /// The table of waiters; bounded by the callers that do wait, since others are swept.
 #[derive(Default)]
 pub(super) struct Waiters {
