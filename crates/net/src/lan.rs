@@ -2,8 +2,8 @@
 //!
 //! A private address means something only where it was announced. This node follows one, and tells
 //! one, inside the ranges that the operator configured, or else inside the subnets of the machine's
-//! own private interfaces. Absent on purpose: who may say that a peer is there (`exchange`), and how
-//! often it is dialled (`mesh`).
+//! own private interfaces. Absent on purpose: who may say that a peer is there (`protocol/discovery`), and how
+//! often it is dialled (`event_loop/dialer`).
 
 use std::{fmt, net::IpAddr, str::FromStr};
 

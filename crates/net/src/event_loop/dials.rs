@@ -2,7 +2,7 @@
 //!
 //! A target is dialled with growing waits, at most once at a time: for ever, except one that is only
 //! remembered. A target that finds no place waits for one; that is no failure. Absent on purpose: the
-//! dialling itself (`dialing`), which needs the swarm.
+//! dialling itself (`dialer`, `wires`).
 
 use std::{
     collections::{BTreeMap, VecDeque},

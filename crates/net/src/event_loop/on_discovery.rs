@@ -140,6 +140,9 @@ impl EventLoop {
         let bounds = self.wires.bounds(self.listeners.lan(), self.exchange.leads());
         let Some(leads) = self.dialer.on_mesh_timer(&bounds, &self.shared) else { return };
         for lead in leads {
+            if self.dialer.is_mesh_full(&self.shared) {
+                break;
+            }
             let mut bounds = self.wires.bounds(self.listeners.lan(), self.exchange.leads());
             if let Some(pending) = self.dialer.dial_lead(&lead, &mut bounds, &self.shared) {
                 self.dial(pending);

@@ -17,13 +17,14 @@ use crate::protocol::{
 /// The future that is the network. Spawn [`EventLoop::run`].
 #[must_use = "the network does nothing until this runs"]
 pub struct EventLoop {
+    /// The swarm. Dropped first: sockets are closed when handles see that the network has ended.
+    pub(super) wires: Wires,
     /// Commands of the handles.
     pub(super) inbox: Inbox,
     /// Facts for the owner.
     pub(super) facts: Facts,
     /// Tables for readers.
     pub(super) publisher: Publisher,
-    pub(super) wires: Wires,
     pub(super) timers: Timers,
     pub(super) shared: Shared,
     pub(super) listeners: Listeners,

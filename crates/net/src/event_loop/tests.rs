@@ -10,7 +10,11 @@ use futures::StreamExt;
 use libp2p::{PeerId, SwarmBuilder, noise, ping, tcp, yamux};
 use meshwork_core::{PeerState, Stuck};
 
-use super::{dialer::Ranks, dials::Caller, *};
+use super::{
+    dialer::{Named, Ranks},
+    dials::Caller,
+    *,
+};
 use crate::{Clock, Direction, NetConfig, Network, SessionEvent, identity};
 
 /// A network whose loop the test turns.
@@ -303,4 +307,44 @@ async fn what_a_peer_has_signed_is_remembered_as_far_as_it_may_be_dialled() {
         let here = crate::address::without_peer(&b.address());
         assert_eq!(status.recallable, if is_remembered { vec![here] } else { Vec::new() });
     }
+}
+
+/// A dial on another's word may fail at once, in the round that begins it.
+#[tokio::test]
+async fn a_round_of_dials_sets_one_timer_whatever_fails_in_it() {
+    let ranges = &["127.0.0.0/8"][..];
+    let (mut a, mut b) = (Bench::in_ranges(8, ranges).await, Bench::in_ranges(8, ranges).await);
+    let (reply, _) = oneshot::channel();
+    b.event_loop.on_dial_command(Caller { address: a.address(), reply });
+    let id = b.id();
+    let heard = |a: &Bench, _: &Bench| {
+        let now = a.event_loop.shared.local.clock.now();
+        a.event_loop.exchange.leads().get(&id, now).is_some()
+    };
+    turn_until(&mut a, &mut b, heard).await;
+    // Another node knows what this one has heard, and is connected with none of them.
+    let mut c = Bench::in_ranges(8, ranges).await;
+    let EventLoop { dialer, shared, .. } = &mut c.event_loop;
+    let bounds =
+        a.event_loop.wires.bounds(a.event_loop.listeners.lan(), a.event_loop.exchange.leads());
+    assert!(dialer.mesh_soon(true, shared).is_some());
+    for _ in 0..3 {
+        assert!(dialer.on_mesh_timer(&bounds, shared).is_some());
+        // As after a dial that failed.
+        assert!(dialer.mesh_soon(true, shared).is_none(), "`mesh_again` sets the timer");
+        dialer.mesh_again();
+    }
+}
+
+#[tokio::test]
+async fn a_blocked_peer_is_not_dialled_on_the_word_of_others() {
+    let mut a = Bench::in_ranges(8, &["127.0.0.0/8"]).await;
+    let b = Bench::in_ranges(8, &["127.0.0.0/8"]).await;
+    let named = |source| Named { peer: b.id(), addresses: vec![b.address()], source };
+    a.event_loop.wires.block(b.id(), true);
+    a.event_loop.dial_named(named(PeerId::random()));
+    assert_eq!(a.event_loop.dialer.dials().under_way(), 0);
+    a.event_loop.wires.block(b.id(), false);
+    a.event_loop.dial_named(named(PeerId::random()));
+    assert_eq!(a.event_loop.dialer.dials().under_way(), 1);
 }

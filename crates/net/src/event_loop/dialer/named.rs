@@ -59,26 +59,29 @@ impl Dialer {
         leads.retain(|lead| {
             now.since(lead.heard) >= courtesy(&shared.local.peer, &lead.advert.peer)
         });
+        // `mesh_again` sets the one timer; a dial that fails within the round sets none.
+        self.mesh_armed = true;
         Some(leads)
     }
 
-    /// Looks again in a while.
-    pub(crate) fn mesh_again(&mut self) -> Action {
-        self.mesh_armed = true;
+    /// Whether enough peers are connected or being dialled.
+    pub(crate) fn is_mesh_full(&self, shared: &Shared) -> bool {
+        self.dials.under_way() >= limits::RECALL_DIALS || self.mesh_missing(shared) == 0
+    }
+
+    /// Looks again in a while, after a round.
+    pub(crate) fn mesh_again(&self) -> Action {
         Action::Remind(Instant::now() + limits::MESH_EVERY, Timer::Mesh)
     }
 
     /// The dial of a lead, at the first of its addresses that an informant's budget allows: each
-    /// counts against it. None if enough peers are connected or being dialled.
+    /// counts against it.
     pub(crate) fn dial_lead(
         &mut self,
         lead: &Lead,
         bounds: &mut Bounds<'_>,
         shared: &Shared,
     ) -> Option<Pending> {
-        if self.mesh_missing(shared) == 0 || self.dials.under_way() >= limits::RECALL_DIALS {
-            return None;
-        }
         let addresses = lead::dialable(lead, bounds.lan);
         for source in &lead.informants {
             for address in &addresses {
@@ -109,6 +112,8 @@ impl Dialer {
         let Named { peer, addresses, source } = named;
         let now = Instant::now();
         if shared.peers.is_connected(&peer)
+            || bounds.gate.is_blocked(&peer)
+            || bounds.gate.is_expelled(&peer, now)
             || shared.peers.admitted() >= shared.local.settings.max_peers
             || !bounds.places.may_dial(Some(&peer))
             || self.dials.pending_for(Some(peer), &addresses).is_some()

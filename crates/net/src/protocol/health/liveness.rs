@@ -18,7 +18,7 @@ use crate::{
 /// How often peers are looked at, in parts of the interval.
 const LOOKS: u32 = 5;
 
-/// Watches over all ready shared.peers.
+/// Watches over all ready peers.
 #[derive(Debug)]
 pub(crate) struct Liveness {
     /// Connected peers that were ready.

@@ -293,7 +293,7 @@ impl Hellos {
         });
     }
 
-    /// A hello of a peer was judged: answers it, and settles the connection to keep.
+    /// A hello of a peer was judged: answers it.
     pub(crate) fn on_judged(
         &mut self,
         peer: PeerId,
