@@ -1,7 +1,7 @@
-//! What a handler knows of its attempt, and what it can say about it.
+//! The context of an attempt: what its handler can read, and how it reports progress.
 //!
-//! Absent on purpose: anything of the node itself. A handler reaches neither other tasks nor peers
-//! through its context.
+//! Absent on purpose: the node itself. A handler cannot reach other tasks or peers through its
+//! context.
 
 use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc, time::Instant};
 
@@ -27,12 +27,12 @@ impl TaskContext {
         Self { attempt }
     }
 
-    /// The task that this is an attempt of.
+    /// The id of the task.
     pub fn task(&self) -> TaskId {
         self.attempt.order().task
     }
 
-    /// Which attempt of the task, from 1.
+    /// The number of this attempt among the task's attempts, from 1.
     pub fn attempt(&self) -> u32 {
         self.attempt.order().number
     }
@@ -42,38 +42,38 @@ impl TaskContext {
         self.attempt.order().owner
     }
 
-    /// When the attempt runs into its limit; none if it has no limit.
+    /// When the attempt reaches its time limit; `None` without a limit.
     pub fn deadline(&self) -> Option<Instant> {
         self.attempt.order().deadline
     }
 
-    /// Ends when the attempt shall stop: it was cancelled, has reached its limit, or the node shuts
-    /// down. The handler then has [`STOP_GRACE`](crate::limits::STOP_GRACE) to end by itself; what
-    /// it returns is not looked at any more.
+    /// Completes when the attempt must stop: it was cancelled, reached its limit, or the node shuts
+    /// down. The handler then has [`STOP_GRACE`](crate::limits::STOP_GRACE) to return; its output
+    /// is ignored.
     pub async fn cancelled(&self) {
         self.attempt.stopped().await;
     }
 
-    /// Whether the attempt shall stop; see [`cancelled`](Self::cancelled). Costs next to nothing.
+    /// Whether the attempt must stop; see [`cancelled`](Self::cancelled). Reads one atomic value.
     pub fn is_cancelled(&self) -> bool {
         self.attempt.is_stopped()
     }
 
-    /// Goes on, or not: [`is_cancelled`](Self::is_cancelled) for use with `?`.
+    /// [`is_cancelled`](Self::is_cancelled) as a result, for use with `?`.
     ///
     /// # Errors
     ///
-    /// [`HandlerError::Stopped`] if the attempt shall stop.
+    /// [`HandlerError::Stopped`] if the attempt must stop.
     pub fn ensure_running(&self) -> Result<(), HandlerError> {
         if self.is_cancelled() { Err(HandlerError::Stopped) } else { Ok(()) }
     }
 
-    /// Says how far the attempt is: `fraction` from 0 to 1 (clamped; not a number counts as 0), and
-    /// a message that is cut to [`MESSAGE_BYTES`](meshwork_core::limits::MESSAGE_BYTES).
+    /// Reports progress: `fraction` from 0 to 1 (clamped; NaN counts as 0), and a message that is
+    /// cut to [`MESSAGE_BYTES`](meshwork_core::limits::MESSAGE_BYTES).
     ///
-    /// Never waits. At most one report per
-    /// [`PROGRESS_INTERVAL`](crate::limits::PROGRESS_INTERVAL) goes out; of those between, the
-    /// latest follows when the interval is over. Under overload reports are dropped.
+    /// Never waits. At most one report is sent per
+    /// [`PROGRESS_INTERVAL`](crate::limits::PROGRESS_INTERVAL); the latest of the others follows at
+    /// the end of the interval. Under overload reports are dropped.
     pub fn progress(&self, fraction: f32, message: impl AsRef<str>) {
         self.attempt.report(fraction, message.as_ref());
     }
@@ -83,11 +83,11 @@ impl TaskContext {
         &self.attempt.order().params
     }
 
-    /// The parameter `name` as a `T`, if the task has it.
+    /// The parameter `name` parsed as a `T`; `None` if the task does not have it.
     ///
     /// # Errors
     ///
-    /// [`HandlerError::BadParameter`] if its value does not parse.
+    /// [`HandlerError::BadParameter`] if the value does not parse.
     pub fn param<T>(&self, name: &str) -> Result<Option<T>, HandlerError>
     where
         T: FromStr,
@@ -99,11 +99,12 @@ impl TaskContext {
         parsed(name, value).map(Some)
     }
 
-    /// The parameter of this `spec` as a `T`: what the task has, else the default.
+    /// The parameter that `spec` describes, parsed as a `T`: the task's value, else the default.
     ///
     /// # Errors
     ///
-    /// [`HandlerError::BadParameter`] if there is neither, or its value does not parse.
+    /// [`HandlerError::BadParameter`] if there is no value and no default, or the value does not
+    /// parse.
     pub fn value<T>(&self, spec: &ParamSpec) -> Result<T, HandlerError>
     where
         T: FromStr,
@@ -114,12 +115,12 @@ impl TaskContext {
         parsed(&spec.name, value)
     }
 
-    /// Refuses parameters that are not of these `specs`, values that their kinds do not take, and a
-    /// task without one that is required: whatever would be ignored is more likely a mistake.
+    /// Checks the task's parameters against `specs`: no unknown names, no invalid values, none that
+    /// is required missing. An unknown parameter is probably a mistake, so it is not ignored.
     ///
     /// # Errors
     ///
-    /// [`HandlerError::BadParameter`], which names the first that is wrong and what would be right.
+    /// [`HandlerError::BadParameter`] names the first wrong parameter and what is accepted.
     pub fn check_params(&self, specs: &[ParamSpec]) -> Result<(), HandlerError> {
         for (name, value) in self.params() {
             match specs.iter().find(|spec| spec.name == *name) {
@@ -131,12 +132,12 @@ impl TaskContext {
         specs.iter().find(absent).map_or(Ok(()), |spec| Err(missing(spec)))
     }
 
-    /// Refuses every parameter but those that are `known`: a parameter that would be ignored is
-    /// more likely a mistake.
+    /// Refuses parameters whose name is not in `known`: they are probably mistakes, so they are not
+    /// ignored.
     ///
     /// # Errors
     ///
-    /// [`HandlerError::BadParameter`], which names the first that is unknown and all that are known.
+    /// [`HandlerError::BadParameter`] names the first unknown parameter and all known ones.
     pub fn expect_params(&self, known: &[&str]) -> Result<(), HandlerError> {
         match self.params().keys().find(|name| !known.contains(&name.as_str())) {
             None => Ok(()),
@@ -171,5 +172,5 @@ fn missing(spec: &ParamSpec) -> HandlerError {
 fn unknown<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> HandlerError {
     let known: Vec<&str> = known.collect();
     let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-    HandlerError::bad_parameter(name, format!("not known; this handler takes {known}"))
+    HandlerError::bad_parameter(name, format!("unknown; this handler takes {known}"))
 }

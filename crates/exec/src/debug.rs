@@ -1,18 +1,18 @@
-//! Handlers for tests and measurements; off unless a node is told to have them.
+//! Handlers for tests and measurements. A node has them only when its configuration says so.
 //!
 //! | handler | does | parameters |
 //! |---|---|---|
 //! | `debug/noop` | nothing | – |
-//! | `debug/echo` | puts out its input, without a copy | – |
-//! | `debug/sleep` | waits and says how far it is, then puts out nothing | `ms`: how long, default 1000, up to [`SLEEP`] |
+//! | `debug/echo` | returns its input, without a copy | – |
+//! | `debug/sleep` | waits and reports progress, then returns nothing | `ms`: how long, default 1000, up to [`SLEEP`] |
 //! | `debug/fail` | fails | `message`; `permanent`: `true` or `false` (default); `exit`: 1 to 123 |
 //! | `debug/panic` | panics | `message` |
 //!
-//! With a log, each execution of `debug/sleep` appends one line, `TASK ATTEMPT OWNER`, before it
-//! waits. A line is one write to a file opened for appending, so that it is whole, and there, even
-//! if the process is killed right after: a test can count executions.
+//! With a log, each execution of `debug/sleep` appends the line `TASK ATTEMPT OWNER` before it
+//! waits. Each line is one write to a file opened for appending, so that the line is complete even
+//! if the process is killed right after it: a test can count executions.
 //!
-//! Absent on purpose: anything that reads or changes the machine otherwise.
+//! Absent on purpose: any other access to the machine.
 
 use std::{
     fs::{File, OpenOptions},
@@ -114,7 +114,7 @@ impl Handler for Echo {
     }
 
     fn describe(&self) -> Description {
-        Description::new("Puts out its input.").with_input()
+        Description::new("Returns its input.").with_input()
     }
 
     async fn run(&self, cx: &TaskContext, input: Bytes) -> Result<Bytes, Failure> {
@@ -139,7 +139,7 @@ impl Handler for Sleep {
     fn describe(&self) -> Description {
         Description {
             params: SLEEP_PARAMS.into(),
-            ..Description::new("Waits, then puts out nothing.")
+            ..Description::new("Waits, then returns nothing.")
         }
     }
 
@@ -157,7 +157,7 @@ impl Handler for Sleep {
     }
 }
 
-/// Sleeps, and says in a hundred steps how far it is; in fewer if it is short.
+/// Sleeps, and reports progress in a hundred steps, or in fewer if the sleep is short.
 async fn sleep(cx: &TaskContext, time: Duration) {
     let began = Instant::now();
     let step = (time / 100).max(SLEEP_STEP);
@@ -171,8 +171,8 @@ async fn sleep(cx: &TaskContext, time: Duration) {
     sleep_to(began + time).await;
 }
 
-/// Sleeps to a moment, and not a millisecond longer. A thread does the last part: its sleep ends within
-/// a tenth of a millisecond.
+/// Sleeps until `end`, exact to less than a millisecond. A thread sleeps the last part, because its
+/// sleep ends within a tenth of a millisecond.
 async fn sleep_to(end: Instant) {
     if let Some(before) = end.checked_sub(TIMER_LATE)
         && Instant::now() < before
@@ -181,13 +181,13 @@ async fn sleep_to(end: Instant) {
     }
     let rest = end.saturating_duration_since(Instant::now());
     if !rest.is_zero() {
-        // It fails only while the runtime stops.
+        // This fails only while the runtime stops.
         tokio::task::spawn_blocking(move || std::thread::sleep(rest)).await.ok();
     }
 }
 
-/// How late a timer of tokio fires at most on an idle machine: it counts whole milliseconds and rounds
-/// up, and so does the poll that waits for it.
+/// Maximum delay of a tokio timer on an idle machine: the timer rounds up to whole milliseconds,
+/// and so does the poll that waits for it.
 const TIMER_LATE: Duration = Duration::from_millis(2);
 
 struct Fail;
@@ -229,7 +229,7 @@ impl Handler for Panic {
         Description { params: PANIC_PARAMS.into(), ..Description::new("Panics.") }
     }
 
-    #[expect(clippy::panic, reason = "it is what this handler is for")]
+    #[expect(clippy::panic, reason = "this handler exists to panic")]
     async fn run(&self, cx: &TaskContext, _input: Bytes) -> Result<Bytes, Failure> {
         cx.check_params(PANIC_PARAMS)?;
         let message: String = cx.value(&PANIC_MESSAGE)?;

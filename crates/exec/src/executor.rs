@@ -1,11 +1,11 @@
-//! Runs attempts: in place where a handler is instant, else on threads of its own.
+//! Runs attempts: in place if the handler is instant, else on threads of its own.
 //!
-//! One owner, the node's driver, which the executor never keeps waiting. Handlers cannot hurt it:
-//! they panic inside a catch, block on other threads than its own, and are supervised from the
+//! The node's driver owns the executor, and the executor never makes it wait. Handlers cannot harm
+//! the driver: panics are caught, handlers block only their own threads, and supervisors run on the
 //! driver's runtime, so that limits hold even when every handler thread is blocked.
 //!
-//! Absent on purpose: queues. What is started runs; how much runs at once, and for whom, is the
-//! engine's decision.
+//! Absent on purpose: queues. Every attempt that is started runs; the engine decides how many run
+//! at once, and for which owner.
 
 use std::{
     collections::BTreeSet,
@@ -53,29 +53,29 @@ use self::{
 
 /// Runs attempts by the handlers of a [`Registry`].
 ///
-/// # What ends an attempt, and how
+/// # How an attempt ends
 ///
 /// | cause | end |
 /// |---|---|
 /// | the handler returns | its output, or the failure of its error |
 /// | an output above [`INLINE_BYTES`] | failure `output_too_large` |
 /// | the handler panics | failure `panicked`, with the panic's message |
-/// | no such handler | failure `unknown_handler`, which names those there are |
+/// | no such handler | failure `unknown_handler`, which names the handlers of this node |
 /// | [`stop`](Self::stop) | cancelled, unless it ended first |
 /// | the attempt's limit | failure `timed_out` |
 /// | [`shutdown`](Self::shutdown), or drop | failure `lost` |
 ///
-/// In the last three the handler is told first and has
-/// [`STOP_GRACE`](crate::limits::STOP_GRACE) to end by itself; then its future is dropped.
+/// In the last three cases the handler is first signalled to stop and has
+/// [`STOP_GRACE`](crate::limits::STOP_GRACE) to return; then its future is dropped.
 ///
 /// # Handlers that block
 ///
-/// A thread that is blocked cannot be taken back. The attempt ends in time all the same, the thread
-/// is left to it, and counts in [`blocked_threads`](Self::blocked_threads) until it returns. When
-/// all threads of the pool are lost like this, further attempts get a new pool of as many threads.
-/// That happens at most [`BLOCKED_POOLS`](crate::limits::BLOCKED_POOLS) times at once; after that
-/// attempts fail (retryable) until a thread returns. Attempts without a limit are never given up
-/// unless they are cancelled: if these block all threads, further ones wait for them, and end by
+/// A blocked thread cannot be interrupted. The attempt still ends in time; its thread is abandoned
+/// and counts in [`blocked_threads`](Self::blocked_threads) until it returns. When all threads of
+/// the pool are abandoned, further attempts get a new pool of the same size. At most
+/// [`BLOCKED_POOLS`](crate::limits::BLOCKED_POOLS) pools are replaced at once; after that attempts
+/// fail (retryable) until a thread returns. An attempt without a limit is abandoned only if it is
+/// cancelled: if such attempts block all threads, further attempts wait for a thread, and end by
 /// their own limits.
 ///
 /// # Example
@@ -110,22 +110,21 @@ use self::{
 /// ```
 pub struct Executor {
     entries: FxHashMap<HandlerName, Entry>,
-    /// What attempts outside the driver have to say.
+    /// Carries the reports of attempts that do not run in place.
     reports: mpsc::Sender<Report>,
     pool: Pool,
     running: Running,
-    /// The attempt that ran in place last, to be used again by the next.
+    /// The attempt that ran in place last; the next one reuses its memory.
     spare: Option<Arc<Attempt>>,
 }
 
 impl Executor {
-    /// An executor with so many handler threads, 1 to [`THREADS`](crate::limits::THREADS) (other
-    /// numbers count as the nearest of these). Attempts that do not end in place are told in
-    /// `reports`.
+    /// An executor with the given number of handler threads, clamped to 1 to
+    /// [`THREADS`](crate::limits::THREADS). Attempts that do not end in place report to `reports`.
     ///
     /// # Errors
     ///
-    /// The operating system refuses the runtime of the handler threads.
+    /// The operating system refused to start the handler threads.
     pub fn new(
         registry: Registry,
         threads: usize,
@@ -141,18 +140,18 @@ impl Executor {
         })
     }
 
-    /// Starts an attempt. Its end if it ended in place; else a [`Report::Ended`] will follow.
+    /// Starts an attempt. Returns its end if it ended in place; else a [`Report::Ended`] follows.
     ///
-    /// `run` must not name an attempt that still runs. To be called inside a tokio runtime with
-    /// time: attempts are supervised there. Without one, all but instant handlers fail.
+    /// `run` must not name an attempt that still runs. Call this inside a tokio runtime with time
+    /// enabled, where attempts are supervised; outside of one, only instant handlers succeed.
     pub fn start(&mut self, run: RunId, owner: PeerId, work: Assignment) -> Option<Ended> {
         let started = Instant::now();
         let end = self.execute(run, owner, work, started)?;
         Some(Ended { run, end, took: started.elapsed() })
     }
 
-    /// Tells an attempt to stop. Its [`Report::Ended`] follows within
-    /// [`STOP_GRACE`](crate::limits::STOP_GRACE) or is on its way; nothing happens if it has ended.
+    /// Signals an attempt to stop. Its [`Report::Ended`] follows within
+    /// [`STOP_GRACE`](crate::limits::STOP_GRACE). Does nothing if the attempt has ended.
     pub fn stop(&mut self, run: RunId) {
         if let Some(attempt) = self.running.find(run) {
             attempt.stop(Cause::Cancelled);
@@ -164,26 +163,26 @@ impl Executor {
         self.entries.keys().cloned().collect()
     }
 
-    /// How many threads run handlers, besides those that are blocked for good.
+    /// Number of threads that run handlers, without the abandoned ones.
     pub fn threads(&self) -> usize {
         self.pool.threads()
     }
 
-    /// How many threads are blocked by attempts that were given up.
+    /// Number of threads that abandoned attempts block.
     pub fn blocked_threads(&self) -> usize {
         self.pool.blocked_threads()
     }
 
-    /// Whether all pools of threads are lost to such attempts: further ones fail until a thread
+    /// Whether all pools are blocked by abandoned attempts: further attempts fail until a thread
     /// returns.
     pub fn is_exhausted(&self) -> bool {
         self.pool.is_exhausted()
     }
 
-    /// Tells all attempts to stop, and lets go of the threads. Never waits: what blocks a thread
-    /// keeps it until it returns or the process ends. Dropping the executor does the same.
+    /// Signals all attempts to stop, and releases the threads. Never waits: a blocked thread goes
+    /// on until its handler returns or the process ends. Dropping the executor does the same.
     ///
-    /// Attempts that run still end with a report for those who listen.
+    /// Attempts that run still end with a [`Report::Ended`].
     pub fn shutdown(self) {
         drop(self);
     }
@@ -205,7 +204,7 @@ impl Executor {
         };
         let deadline = limit.and_then(|limit| started.checked_add(limit));
         let order = Order { run, task, number, owner, params, deadline };
-        // Progress of an attempt that ends in place would only arrive after its end.
+        // The progress of an attempt that ends in place would arrive after its end.
         let quiet_until = if instant { started.checked_add(PROGRESS_INTERVAL) } else { None };
         let attempt = renewed(&mut self.spare, order, quiet_until, &self.reports);
         entry.prepare(TaskContext::new(attempt), input);
@@ -216,7 +215,7 @@ impl Executor {
         self.hand_over(future, limit, started)
     }
 
-    /// Moves what has not ended in place, the latest attempt, to the pool.
+    /// Moves the latest attempt, which has not ended in place, to the pool.
     fn hand_over(
         &mut self,
         future: Run,
@@ -228,7 +227,7 @@ impl Executor {
             return Some(failed("started outside a tokio runtime"));
         };
         if !self.running.insert(&attempt) {
-            return Some(failed("this node runs as many attempts as it can"));
+            return Some(failed("this node runs its maximum number of attempts"));
         }
         let (join, watch) = match self.pool.spawn(future, Arc::clone(&attempt)) {
             Ok(spawned) => spawned,
@@ -236,7 +235,7 @@ impl Executor {
         };
         let reports = self.reports.clone();
         let supervisor = Supervisor { attempt, join, watch, limit, started, reports };
-        // Ends by itself, within the grace after its attempt was stopped at the latest.
+        // The supervisor ends with its attempt, at most `STOP_GRACE` after a stop.
         drop(driver.spawn(supervisor.run()));
         None
     }
@@ -247,7 +246,7 @@ impl Executor {
         let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
         AttemptEnd::Failed(TaskFailure::new(
             FailureCode::UnknownHandler,
-            format!("no handler {handler} here; there are: {known}"),
+            format!("no handler {handler} on this node; available: {known}"),
         ))
     }
 }
@@ -270,7 +269,7 @@ impl fmt::Debug for Executor {
     }
 }
 
-/// An attempt for `order`, also kept in `spare`: the one that is there if nobody else holds it.
+/// An attempt for `order`, also kept in `spare`. Reuses the spare one if nothing else holds it.
 fn renewed(
     spare: &mut Option<Arc<Attempt>>,
     order: Order,
@@ -290,7 +289,7 @@ fn renewed(
     attempt
 }
 
-/// How an attempt whose handler has returned ends.
+/// The end of an attempt whose handler returned `outcome`.
 fn end_of(outcome: Outcome) -> AttemptEnd {
     match outcome {
         Ok(output) => checked(output),
@@ -304,11 +303,11 @@ fn checked(output: Bytes) -> AttemptEnd {
     }
     AttemptEnd::Failed(TaskFailure::new(
         FailureCode::OutputTooLarge,
-        format!("the output is {} bytes; at most {INLINE_BYTES} travel back", output.len()),
+        format!("the output is {} bytes; the limit is {INLINE_BYTES} bytes", output.len()),
     ))
 }
 
-/// A failure of this node that another attempt need not share.
+/// A failure of this node; an attempt elsewhere may succeed.
 fn failed(message: impl Into<String>) -> AttemptEnd {
     AttemptEnd::Failed(TaskFailure::new(FailureCode::Handler, message))
 }

@@ -1,7 +1,7 @@
-//! What a handler is, as a trait and as a closure.
+//! The handler trait, and closures as handlers.
 //!
-//! Absent on purpose: typed inputs and outputs. A handler takes bytes and returns bytes; how they
-//! are to be read is part of what its name means.
+//! Absent on purpose: typed inputs and outputs. A handler takes bytes and returns bytes; the name
+//! of the handler defines their format.
 
 use std::fmt;
 
@@ -23,13 +23,13 @@ pub use self::{
 
 /// The code that executes one kind of task.
 ///
-/// One value serves all attempts, several at a time. A run that panics fails its attempt and
-/// nothing else. A run that is cancelled, or reaches the limit of its attempt, is told through
-/// [`TaskContext::cancelled`]; if it has not ended [a second later](crate::limits::STOP_GRACE), its
-/// future is dropped at the `.await` where it stands.
+/// One value serves all attempts, several at a time. A panic fails only its own attempt. A run
+/// that is cancelled or reaches its limit learns it through [`TaskContext::cancelled`]; if it has
+/// not ended [a second later](crate::limits::STOP_GRACE), its future is dropped at its current
+/// `.await`.
 ///
-/// Runs share a fixed number of threads, apart from those of the node. Blocking one for a while is
-/// fine; code that may block for long should look at [`TaskContext::is_cancelled`] meanwhile, for
+/// Runs share a fixed number of threads, separate from the node's own. Blocking one for a while is
+/// fine; code that may block for long should check [`TaskContext::is_cancelled`] regularly, because
 /// a blocked thread cannot be interrupted.
 ///
 /// ```
@@ -75,34 +75,33 @@ pub use self::{
 /// # Ok::<(), meshwork_exec::RegisterError>(())
 /// ```
 pub trait Handler: Send + Sync + 'static {
-    /// The name under which it is offered, `family/operation`; see
-    /// [`HandlerName`](meshwork_core::HandlerName). Asked for once, at registration.
+    /// The handler's name, `family/operation`; see [`HandlerName`](meshwork_core::HandlerName).
+    /// Called once, at registration.
     fn name(&self) -> &str;
 
-    /// What it does and which parameters it takes, for those who look for a handler. Nothing is
-    /// checked by it: a run does that with [`TaskContext::check_params`]. Asked for once, at
-    /// registration.
+    /// Describes the handler and its parameters to users. The description checks nothing; the run
+    /// checks its parameters with [`TaskContext::check_params`]. Called once, at registration.
     fn describe(&self) -> Description {
         Description::default()
     }
 
-    /// Executes one attempt: the output, at most
+    /// Executes one attempt and returns its output, at most
     /// [`INLINE_BYTES`](meshwork_core::limits::INLINE_BYTES).
     ///
     /// # Errors
     ///
-    /// Whatever keeps the handler from an output; the failure says whether another attempt may help.
+    /// The handler has no output; the failure says whether another attempt may succeed.
     fn run(
         &self,
         cx: &TaskContext,
         input: Bytes,
     ) -> impl Future<Output = Result<Bytes, Failure>> + Send;
 
-    /// Whether a run on so many bytes ends at its first poll within some microseconds.
+    /// Whether a run on `input_len` bytes ends at its first poll, within some microseconds.
     ///
-    /// Such a run is polled once in place, on the node's own thread, which spares it two changes
-    /// of thread; whatever it does there, the node waits for. If it is pending after all it moves
-    /// to the other threads. Progress that it reports within its first poll is not shown.
+    /// Such a run is polled once in place, on the node's own thread, which saves two changes of
+    /// thread; the node waits for that poll. If the run is still pending, it moves to the handler
+    /// threads. Progress that it reports within its first poll is not shown.
     fn is_instant(&self, input_len: usize) -> bool {
         let _ = input_len;
         false
@@ -137,7 +136,7 @@ where
     HandlerFn { name: name.into(), description: Description::default(), f }
 }
 
-/// A closure as a [`Handler`]; made by [`handler_fn`].
+/// A [`Handler`] made from a closure by [`handler_fn`].
 #[derive(Clone)]
 pub struct HandlerFn<F> {
     name: String,
@@ -146,7 +145,7 @@ pub struct HandlerFn<F> {
 }
 
 impl<F> HandlerFn<F> {
-    /// The same handler with a description; without one it has an empty one.
+    /// The same handler with a description; the default is an empty one.
     ///
     /// ```
     /// use meshwork_exec::{Description, Handler, handler_fn};

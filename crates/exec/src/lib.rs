@@ -1,9 +1,9 @@
-//! What a Meshwork node can execute: handlers, where they are registered, and how they are run.
+//! Handlers of a Meshwork node: how they are written, registered and run.
 //!
-//! A [`Handler`] is the code behind one name, `family/operation`. Handlers are collected in a
-//! [`Registry`]; the node's driver owns an [`Executor`], which starts attempts and tells their
-//! ends as [`Report`]s. [`text`] and [`debug`] hold the handlers that come with Meshwork; [`manual`]
-//! has those whose attempts are completed from outside.
+//! A [`Handler`] is the code behind one name, `family/operation`. A [`Registry`] collects handlers;
+//! the node's driver owns an [`Executor`], which starts attempts and reports their ends as
+//! [`Report`]s. [`text`] and [`debug`] hold the handlers that come with Meshwork; [`manual`] holds
+//! handlers whose attempts are completed from outside.
 //!
 //! ```text
 //!  driver ── start, stop ──► Executor ── in place: instant handlers, one poll ──► Some(Ended)
@@ -14,8 +14,8 @@
 //!                                             limits, cancel, grace, panics
 //! ```
 //!
-//! Absent on purpose: who may run what and how much at once (the engine of `meshwork-core`
-//! decides), peers and frames (`meshwork-net`), files and processes.
+//! Absent on purpose: policies and credit (the engine of `meshwork-core` decides), peers and frames
+//! (`meshwork-net`), files and processes.
 //!
 //! # A handler in a few lines
 //!

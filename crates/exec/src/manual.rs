@@ -1,5 +1,5 @@
-//! Handlers whose attempts are completed from outside: by the program that embeds the node, or by a
-//! person who uses it.
+//! Handlers whose attempts are completed from outside: by the program that embeds the node, or by
+//! its user.
 //!
 //! ```text
 //!  executor ── starts an attempt ──► ManualHandler ── ManualAttempt ──► bounded channel ──► program
@@ -7,10 +7,10 @@
 //!  executor ◄── output or failure ───────┴──────────────── ManualDesk::complete ◄──────────────┘
 //! ```
 //!
-//! An attempt that waits costs a table entry and no thread. It ends when it is completed, or like
-//! any other by cancel, limit or shutdown; then nothing of it is left here.
+//! A waiting attempt costs a table entry and no thread. It ends when it is completed, or like any
+//! other by cancel, limit or shutdown; then its entry is removed.
 //!
-//! Absent on purpose: keeping attempts over a restart, and deadlines other than the task's own.
+//! Absent on purpose: attempts that survive a restart, and deadlines other than the task's own.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -32,11 +32,11 @@ mod tests;
 pub use self::error::CompleteError;
 use self::table::{Table, Waiting};
 
-/// Where manual attempts wait until the program completes them. Cheap to clone; all clones are the
-/// same desk.
+/// The desk where manual attempts wait until the program completes them. Cheap to clone; all
+/// clones are the same desk.
 ///
-/// At most [`MANUAL_ATTEMPTS`](crate::limits::MANUAL_ATTEMPTS) wait at once. A further one, and one
-/// for whose notice the channel has no room, fails at once and may be tried again.
+/// At most [`MANUAL_ATTEMPTS`](crate::limits::MANUAL_ATTEMPTS) wait at once. A further attempt
+/// fails at once (retryable), and so does one whose notice finds the channel full.
 ///
 /// ```
 /// use meshwork_core::{Assignment, AttemptEnd, Epoch, TaskId, engine::RunId};
@@ -77,20 +77,21 @@ use self::table::{Table, Waiting};
 #[derive(Clone, Debug)]
 pub struct ManualDesk {
     table: Arc<Table>,
-    /// Attempts that have started, for the program. Full: the attempt fails, retryable.
+    /// Notifies the program of attempts that have started. If the channel is full, the attempt
+    /// fails (retryable).
     notices: mpsc::Sender<ManualAttempt>,
 }
 
-/// An attempt that has started, and waits for the program to complete it.
+/// An attempt that has started and waits for the program to complete it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ManualAttempt {
-    /// The task.
+    /// The task's id.
     pub task: TaskId,
-    /// Which attempt of the task, from 1.
+    /// The number of this attempt among the task's attempts, from 1.
     pub attempt: u32,
     /// The task's owner; this node's own id for its own tasks.
     pub owner: PeerId,
-    /// The handler.
+    /// The name of the manual handler.
     pub handler: HandlerName,
     /// The task's parameters.
     pub params: BTreeMap<String, String>,
@@ -99,27 +100,26 @@ pub struct ManualAttempt {
 }
 
 impl ManualDesk {
-    /// A desk that tells in `notices` of each attempt that starts.
+    /// A desk that sends each attempt that starts to `notices`.
     ///
-    /// What the channel holds is the caller's choice; a notice may carry
-    /// [`INLINE_BYTES`] of input.
+    /// The caller chooses the channel's capacity; each notice may carry [`INLINE_BYTES`] of input.
     pub fn new(notices: mpsc::Sender<ManualAttempt>) -> Self {
         Self { table: Arc::default(), notices }
     }
 
-    /// A handler of this name, whose attempts wait at this desk.
+    /// A handler named `name` whose attempts wait at this desk.
     pub fn handler(&self, name: HandlerName) -> ManualHandler {
         ManualHandler { desk: self.clone(), name, description: None }
     }
 
-    /// Ends the attempt of `task` that waits here with its output or its failure.
+    /// Ends the waiting attempt of `task` with its output or its failure.
     ///
-    /// An attempt that is stopped at this very moment may still end as stopped.
+    /// An attempt that is stopped at the same moment may still end as stopped.
     ///
     /// # Errors
     ///
-    /// None waits, or those of several owners do, or the output is above [`INLINE_BYTES`]. What
-    /// waits then goes on waiting.
+    /// No attempt of the task waits, attempts of several owners wait, or the output exceeds
+    /// [`INLINE_BYTES`]. Attempts that wait then continue to wait.
     pub fn complete(
         &self,
         task: TaskId,
@@ -128,12 +128,13 @@ impl ManualDesk {
         self.hand_over(task, None, result)
     }
 
-    /// As [`complete`](Self::complete), for the task of this owner: ids are the owners' choice, so
-    /// that two may have given the same.
+    /// As [`complete`](Self::complete), for the task of `owner`: owners choose task ids, so two
+    /// owners may use the same one.
     ///
     /// # Errors
     ///
-    /// None waits, or the output is above [`INLINE_BYTES`]. What waits then goes on waiting.
+    /// No attempt of the owner's task waits, or the output exceeds [`INLINE_BYTES`]. An attempt
+    /// that waits then continues to wait.
     pub fn complete_for(
         &self,
         owner: PeerId,
@@ -155,11 +156,11 @@ impl ManualDesk {
             return Err(CompleteError::TooLarge { size: output.len(), limit: INLINE_BYTES });
         }
         let answer = self.table.take(task, owner)?;
-        // Nobody listens any more: the attempt was dropped just now.
+        // The receiver is gone: the attempt was dropped just now.
         answer.send(result).map_err(|_| CompleteError::NotFound { task })
     }
 
-    /// Enters an attempt and tells the program of it.
+    /// Adds an attempt to the table and notifies the program.
     fn open(
         &self,
         cx: &TaskContext,
@@ -169,14 +170,14 @@ impl ManualDesk {
         let room = self.notices.try_reserve().map_err(|error| {
             HandlerError::failed(match error {
                 mpsc::error::TrySendError::Full(()) => {
-                    "the program that completes such tasks has not yet read of earlier ones"
+                    "the program that completes these tasks has not yet read its earlier notices"
                 }
                 mpsc::error::TrySendError::Closed(()) => {
-                    "the program that completes such tasks takes no more of them"
+                    "the program that completes these tasks no longer accepts them"
                 }
             })
         })?;
-        // Entered before it is told, so that it can be completed as soon as it is known.
+        // Add the entry before the notice, so that the program can complete the attempt at once.
         let waiting = Table::enter(&self.table, cx)?;
         room.send(ManualAttempt {
             task: cx.task(),
@@ -190,7 +191,7 @@ impl ManualDesk {
     }
 }
 
-/// A handler whose attempts wait at a desk; made by [`ManualDesk::handler`].
+/// A handler whose attempts wait at a desk, made by [`ManualDesk::handler`].
 #[derive(Clone, Debug)]
 pub struct ManualHandler {
     desk: ManualDesk,
@@ -199,8 +200,8 @@ pub struct ManualHandler {
 }
 
 impl ManualHandler {
-    /// The same handler with a description. Then parameters that do not fit it fail the attempt
-    /// before anybody is told; without a description all are passed on.
+    /// The same handler with a description. An attempt whose parameters do not fit it fails before
+    /// the program is notified; without a description all parameters are accepted.
     #[must_use]
     pub fn with_description(mut self, description: Description) -> Self {
         self.description = Some(description);

@@ -1,4 +1,4 @@
-//! Which handlers there are, by name.
+//! The handlers of a node, by name.
 
 use std::{collections::BTreeMap, fmt, io, path::PathBuf, sync::Arc};
 
@@ -20,36 +20,36 @@ use self::erased::Erased;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RegisterError {
-    /// Its name is not of the form `family/operation`.
+    /// The name does not have the form `family/operation`.
     #[error(transparent)]
     Name(#[from] meshwork_core::task::InvalidHandlerName),
-    /// There is one of this name already.
-    #[error("there is a handler {name} already")]
+    /// A handler of this name is registered already.
+    #[error("handler {name} is registered already")]
     Duplicate {
-        /// The name.
+        /// The handler's name.
         name: HandlerName,
     },
-    /// There are as many as a registry takes.
-    #[error("at most {} handlers", limits::HANDLERS)]
+    /// The registry is full.
+    #[error("too many handlers; the maximum is {}", limits::HANDLERS)]
     TooMany,
-    /// The log of executions cannot be opened.
+    /// The log of executions could not be opened.
     #[error("cannot open the log of executions {}: {source}", path.display())]
     Log {
-        /// Its path.
+        /// The path of the log.
         path: PathBuf,
-        /// Why not.
+        /// The I/O error.
         source: io::Error,
     },
 }
 
 impl RegisterError {
-    /// Whether the same call may succeed later without anybody changing anything: never.
+    /// Whether the same call may succeed later without a change: never.
     pub fn is_retryable(&self) -> bool {
         false
     }
 }
 
-/// The handlers that a node has, each under its own name; at most [`limits::HANDLERS`].
+/// The handlers of a node, each under its own name; at most [`limits::HANDLERS`].
 ///
 /// ```
 /// use meshwork_exec::{Registry, handler_fn};
@@ -73,7 +73,7 @@ struct Registered {
 }
 
 impl Registry {
-    /// An empty one.
+    /// An empty registry.
     pub fn new() -> Self {
         Self::default()
     }
@@ -82,28 +82,28 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// One of their names is taken.
+    /// One of the names is registered already.
     pub fn with_text(mut self) -> Result<Self, RegisterError> {
         text::register(&mut self)?;
         Ok(self)
     }
 
-    /// The same registry with the handlers of [`debug`], which are for tests and measurements. With
-    /// a `log`, executions of `debug/sleep` are appended to this file; see there.
+    /// The same registry with the handlers of [`debug`], which are for tests and measurements. Each
+    /// execution of `debug/sleep` appends a line to the file `log`, if one is given.
     ///
     /// # Errors
     ///
-    /// One of their names is taken, or the log cannot be opened.
+    /// One of the names is registered already, or the log cannot be opened.
     pub fn with_debug(mut self, log: Option<PathBuf>) -> Result<Self, RegisterError> {
         debug::register(&mut self, log)?;
         Ok(self)
     }
 
-    /// Adds a handler under its [name](Handler::name).
+    /// Registers a handler under its [name](Handler::name).
     ///
     /// # Errors
     ///
-    /// The name is malformed or taken, or there are too many handlers.
+    /// The name is malformed or registered already, or the registry is full.
     pub fn register(&mut self, handler: impl Handler) -> Result<(), RegisterError> {
         let name: HandlerName = handler.name().parse()?;
         if self.handlers.contains_key(&name) {
@@ -123,17 +123,17 @@ impl Registry {
         self.handlers.keys()
     }
 
-    /// Whether there is a handler of this name.
+    /// Whether a handler of this name is registered.
     pub fn contains(&self, name: &HandlerName) -> bool {
         self.handlers.contains_key(name)
     }
 
-    /// What the handler of this name says of itself, if there is one.
+    /// The description of the handler named `name`; `None` if it is not registered.
     pub fn describe(&self, name: &HandlerName) -> Option<&Description> {
         self.handlers.get(name).map(|registered| &*registered.description)
     }
 
-    /// What all handlers say of themselves, in alphabetical order of their names.
+    /// The descriptions of all handlers, in alphabetical order of their names.
     pub fn descriptions(&self) -> impl Iterator<Item = (&HandlerName, &Description)> {
         self.handlers.iter().map(|(name, registered)| (name, &*registered.description))
     }

@@ -1,22 +1,22 @@
-//! What the executor tells its driver.
+//! The reports that the executor sends to the driver.
 
 use std::time::Duration;
 
 use meshwork_core::{AttemptEnd, engine::RunId};
 
-/// News of an attempt that runs outside the driver.
+/// A report about an attempt that runs in the pool.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Report {
-    /// It has ended. Always the last report of its attempt, and never lost while the channel is
-    /// open: it waits for room.
+    /// The attempt has ended. Always the last report of its attempt. It waits for room in the
+    /// channel, so it is lost only if the channel is closed.
     Ended(Ended),
-    /// Its handler says how far it is. Dropped when the channel is full.
+    /// The handler reports progress. Dropped when the channel is full.
     Progress {
-        /// Which execution.
+        /// The run of the attempt on this node.
         run: RunId,
-        /// From 0 to 1.
+        /// The part that is done, from 0 to 1.
         fraction: f32,
-        /// In the handler's words, at most [`MESSAGE_BYTES`](meshwork_core::limits::MESSAGE_BYTES).
+        /// The handler's message, at most [`MESSAGE_BYTES`](meshwork_core::limits::MESSAGE_BYTES).
         message: String,
     },
 }
@@ -24,11 +24,11 @@ pub enum Report {
 /// The end of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ended {
-    /// Which execution.
+    /// The run of the attempt on this node.
     pub run: RunId,
     /// How it ended. The output is at most
     /// [`INLINE_BYTES`](meshwork_core::limits::INLINE_BYTES).
     pub end: AttemptEnd,
-    /// From the start of the attempt to its end, waits for a free thread included.
+    /// Time from the attempt's start to its end, including the wait for a free thread.
     pub took: Duration,
 }

@@ -1,4 +1,4 @@
-//! What the tests of this crate share: an executor to drive, and a gate to block handlers.
+//! Helpers of this crate's tests: an executor to drive, and a gate to block handlers.
 
 use std::{
     collections::BTreeMap,
@@ -32,13 +32,13 @@ pub(crate) fn work(handler: &str, input: impl Into<Bytes>) -> Assignment {
     }
 }
 
-/// The same with these parameters.
+/// The same assignment with these parameters.
 pub(crate) fn with(mut work: Assignment, params: &[(&str, &str)]) -> Assignment {
     work.params = owned(params);
     work
 }
 
-/// An attempt, and the reports that it makes.
+/// An attempt, and the receiver of its reports.
 pub(crate) fn attempt(params: &[(&str, &str)]) -> (Arc<Attempt>, mpsc::Receiver<Report>) {
     let (sender, receiver) = mpsc::channel(16);
     let order = Order {
@@ -76,7 +76,7 @@ pub(crate) fn output(end: AttemptEnd) -> Bytes {
     }
 }
 
-/// An executor, driven by a test.
+/// An executor that a test drives.
 pub(crate) struct Rig {
     pub(crate) executor: Executor,
     pub(crate) reports: mpsc::Receiver<Report>,
@@ -90,7 +90,7 @@ impl Rig {
         Self { executor, reports, runs: 0 }
     }
 
-    /// One handler, two threads.
+    /// An executor with one handler and two threads.
     pub(crate) fn of(handler: impl Handler) -> Self {
         let mut registry = Registry::new();
         registry.register(handler).unwrap();
@@ -114,7 +114,7 @@ impl Rig {
         run
     }
 
-    /// Runs an attempt, wherever, to its end.
+    /// Runs an attempt to its end, in place or in the pool.
     pub(crate) async fn run(&mut self, work: Assignment) -> AttemptEnd {
         match self.start_any(work) {
             (_, Some(ended)) => ended.end,
@@ -122,7 +122,7 @@ impl Rig {
         }
     }
 
-    /// The end of `run`, which must be the next report but for progress.
+    /// The end of `run`. Skips progress; any other report fails the test.
     pub(crate) async fn end_of(&mut self, run: RunId) -> AttemptEnd {
         loop {
             match self.reports.recv().await.expect("the executor is there") {
@@ -142,7 +142,7 @@ impl Rig {
     }
 }
 
-/// Blocks threads until it is opened.
+/// A gate that blocks threads until it is opened.
 #[derive(Default)]
 pub(crate) struct Gate {
     state: Mutex<GateState>,
@@ -156,7 +156,7 @@ struct GateState {
 }
 
 impl Gate {
-    /// Blocks the thread.
+    /// Blocks the thread until the gate is open.
     pub(crate) fn pass(&self) {
         let mut state = self.state.lock().unwrap();
         state.arrived += 1;
@@ -169,7 +169,7 @@ impl Gate {
         self.changed.notify_all();
     }
 
-    /// Until so many threads have come to the gate. Paused time stands still meanwhile.
+    /// Waits until `count` threads have reached the gate. Paused time stands still meanwhile.
     pub(crate) async fn arrived(self: &Arc<Self>, count: usize) {
         let gate = Arc::clone(self);
         let wait = move || {
@@ -180,7 +180,7 @@ impl Gate {
     }
 }
 
-/// Opens the gate also when the test fails, so that no thread stays behind.
+/// Opens the gate even when the test fails, so that no thread stays blocked.
 pub(crate) struct OpenOnDrop(pub(crate) Arc<Gate>);
 
 impl Drop for OpenOnDrop {

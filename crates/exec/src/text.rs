@@ -1,4 +1,4 @@
-//! The text operations that every node has, and what they put out.
+//! The text operations that every node has, and their outputs.
 //!
 //! | handler | output | parameters |
 //! |---|---|---|
@@ -7,39 +7,39 @@
 //! | `text/top-words` | JSON, [`TopWords`] | `n`: how many words to list, 0 to [`TOP_WORDS`](crate::limits::TOP_WORDS), default 10 |
 //! | `text/upper`, `text/lower` | the text in upper, lower case | – |
 //! | `text/search` | JSON, [`Search`] | `pattern`: a regular expression; `ignore_case`; `invert`: the lines that do not match; `max`: how many to list, default all |
-//! | `text/replace` | the text with every match replaced | `pattern`; `with`: what to put there, `$1` or `${name}` is a group; `literal`: neither is a pattern; `ignore_case`; `max`: how many to replace, default all |
+//! | `text/replace` | the text with every match replaced | `pattern`; `with`: the replacement, `$1` or `${name}` is a group; `literal`: neither is a pattern; `ignore_case`; `max`: how many to replace, default all |
 //! | `text/sort` | the lines in order of their code points | `order`: `asc` (default) or `desc`; `numeric`: by the number at the beginning, 0 if there is none; `unique`: equal lines once |
-//! | `text/unique` | the different lines, in the order in which they come first | `count`: put how often, and a tab, before each |
-//! | `text/reverse` | the text backwards | `by`: `lines` (default), the last one first, or `chars`, within each line |
-//! | `text/lines` | a range of lines as they are | `from`, `to`: the numbers of the first and the last, default all |
+//! | `text/unique` | the distinct lines, in order of their first occurrence | `count`: put the number of occurrences and a tab before each |
+//! | `text/reverse` | the text reversed | `by`: `lines` (default), the last one first, or `chars`, within each line |
+//! | `text/lines` | a range of lines, unchanged | `from`, `to`: the numbers of the first and the last, default all |
 //! | `text/hash` | lower-case hexadecimal digits | `algorithm`: `blake3` (default) or `sha256` |
 //!
-//! What is not said to be something else is `true` or `false`, default `false`; counts go up to
+//! A parameter without a described value is `true` or `false`, default `false`; counts go up to
 //! [`COUNTED`].
 //!
-//! The input must be UTF-8, else the failure `bad_input` names the first byte that is not; only
-//! `text/hash` takes any bytes. Words are those of Unicode (UAX #29), and so are the characters
-//! that `text/reverse` keeps whole. Controls for the direction of writing are characters like
-//! others. Inputs up to [`INSTANT_TEXT`] bytes run in place, except for regular expressions; larger
-//! ones stop soon after they are cancelled, but for a change of case.
+//! The input must be UTF-8, else the failure `bad_input` names the first invalid byte; only
+//! `text/hash` accepts any bytes. Words are those of Unicode (UAX #29), and so are the grapheme
+//! clusters that `text/reverse` keeps whole. Direction controls are ordinary characters. Inputs up
+//! to [`INSTANT_TEXT`] bytes run in place, except with regular expressions; runs on larger inputs
+//! stop soon after they are cancelled, except for `text/upper` and `text/lower`.
 //!
 //! # Lines
 //!
 //! A line ends with a line feed or with a carriage return and a line feed; the last one may end
-//! with neither. `search`, `replace`, `lines` and `reverse` by characters leave endings as they are.
-//! Where lines change their places they get the ending of the text's first, and the last gets one
-//! if the text's last has one, or if it is empty.
+//! with neither. `search`, `replace`, `lines` and `reverse` by characters keep line endings.
+//! Operations that move lines end each line as the text's first line ends; the last line gets an
+//! ending if the text's last line has one, or if it is empty.
 //!
 //! # Regular expressions
 //!
-//! Those of the crate [`regex`]: no look-around, no references back, and a search takes time in
-//! proportion to the line. They apply to one line at a time, as with grep and sed: `^` and `$` are
-//! its ends, and no match goes across. A pattern that [compiles](crate::limits::REGEX_BYTES) to
-//! too much, or is too large for [a line as long as there is](crate::limits::REGEX_STEPS), is a bad
-//! parameter. Replacing all matches may search the rest of a line once per match; that ends with
-//! the attempt's limit.
+//! The syntax is that of the crate [`regex`]: no look-around, no back-references, and a search is
+//! linear in the line. A pattern applies to one line at a time, as with grep and sed: `^` and `$`
+//! are the line's ends, and no match spans lines. A pattern that is too large when
+//! [compiled](crate::limits::REGEX_BYTES), or too large for
+//! [the longest line](crate::limits::REGEX_STEPS), is a bad parameter. Replacing all matches may
+//! search the rest of a line once per match; the attempt's limit ends that.
 //!
-//! Absent on purpose: languages, stemming, other encodings, the order of a locale.
+//! Absent on purpose: languages, stemming, other encodings, locale-specific order.
 
 use bytes::Bytes;
 
@@ -93,13 +93,13 @@ static HANDLERS: [TextHandler; 12] = [
     },
     TextHandler {
         name: "text/upper",
-        summary: "Puts a text into upper case.",
+        summary: "Converts a text to upper case.",
         params: &[],
         run: case::upper,
     },
     TextHandler {
         name: "text/lower",
-        summary: "Puts a text into lower case.",
+        summary: "Converts a text to lower case.",
         params: &[],
         run: case::lower,
     },
@@ -111,7 +111,7 @@ static HANDLERS: [TextHandler; 12] = [
     },
     TextHandler {
         name: "text/replace",
-        summary: "Replaces what matches a regular expression, line by line.",
+        summary: "Replaces the matches of a regular expression, line by line.",
         params: replace::PARAMS,
         run: replace::replace,
     },
@@ -123,13 +123,13 @@ static HANDLERS: [TextHandler; 12] = [
     },
     TextHandler {
         name: "text/unique",
-        summary: "Keeps the first of equal lines.",
+        summary: "Keeps the first of each set of equal lines.",
         params: unique::PARAMS,
         run: unique::unique,
     },
     TextHandler {
         name: "text/reverse",
-        summary: "Puts the last line first, or turns each line around.",
+        summary: "Reverses the order of lines, or the characters of each line.",
         params: reverse::PARAMS,
         run: reverse::reverse,
     },
@@ -141,21 +141,21 @@ static HANDLERS: [TextHandler; 12] = [
     },
     TextHandler {
         name: "text/hash",
-        summary: "Hashes bytes; hexadecimal digits.",
+        summary: "Hashes bytes; hexadecimal.",
         params: hash::PARAMS,
         run: hash::hash,
     },
 ];
 
-/// Of operations with a pattern.
+/// A parameter of operations with a pattern.
 const IGNORE_CASE: ParamSpec = ParamSpec::with_default(
     "ignore_case",
     ParamKind::Boolean,
     "false",
-    "take upper and lower case for the same",
+    "ignore the difference between upper and lower case",
 );
 
-/// A number of lines or matches, or of a line.
+/// The kind of a line number, or of a count of lines or matches.
 const fn counted(min: i64) -> ParamKind {
     ParamKind::Integer { min, max: COUNTED as i64 }
 }
@@ -195,13 +195,13 @@ impl Handler for TextHandler {
     }
 
     fn is_instant(&self, input_len: usize) -> bool {
-        // To compile a pattern alone may take milliseconds.
+        // Compiling a pattern may take milliseconds.
         input_len <= INSTANT_TEXT && !self.params.iter().any(|param| param.kind == ParamKind::Regex)
     }
 }
 
 fn json<T: serde::Serialize>(value: &T) -> Result<Bytes, HandlerError> {
-    // Plain structs of texts and numbers: it cannot fail, and if it did it would again.
+    // Plain structs of texts and numbers do not fail; if one did, a retry would fail too.
     serde_json::to_vec(value)
         .map(Bytes::from)
         .map_err(|error| HandlerError::permanent(error.to_string()))

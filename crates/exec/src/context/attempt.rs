@@ -1,4 +1,4 @@
-//! What handler, supervisor and executor share of one attempt.
+//! The state of one attempt that its handler, supervisor and executor share.
 
 use std::{collections::BTreeMap, convert::Infallible, sync::OnceLock, time::Instant};
 
@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::progress::Progress;
 use crate::report::Report;
 
-/// What was ordered. Fixed for the life of an attempt.
+/// The parameters of one attempt. They do not change while it runs.
 #[derive(Debug)]
 pub(crate) struct Order {
     pub(crate) run: RunId,
@@ -28,7 +28,7 @@ pub(crate) enum Cause {
     Shutdown,
 }
 
-/// What decides how an attempt ends: whichever comes first.
+/// What decides how an attempt ends; the first one counts.
 #[derive(Clone, Copy, Debug)]
 enum Verdict {
     Finished,
@@ -39,13 +39,13 @@ enum Verdict {
 pub(crate) struct Attempt {
     order: Order,
     verdict: OnceLock<Verdict>,
-    /// Wakes those who wait for the attempt to be stopped.
+    /// Cancelled when the attempt is stopped.
     stop: CancellationToken,
     progress: Progress,
 }
 
 impl Attempt {
-    /// `quiet_until`: no progress goes out before.
+    /// No progress is sent before `quiet_until`.
     pub(crate) fn new(
         order: Order,
         quiet_until: Option<Instant>,
@@ -55,8 +55,8 @@ impl Attempt {
         Self { order, verdict: OnceLock::new(), stop: CancellationToken::new(), progress }
     }
 
-    /// Turns one that has ended without being stopped into a new one, so that an attempt that runs
-    /// in place allocates nothing. Gives the order back if it was stopped.
+    /// Reuses an attempt that ended without being stopped, so that an attempt that runs in place
+    /// allocates nothing. Returns the order if the attempt was stopped.
     pub(crate) fn renew(&mut self, order: Order, quiet_until: Option<Instant>) -> Option<Order> {
         if self.is_stopped() {
             return Some(order);
@@ -70,7 +70,7 @@ impl Attempt {
         &self.order
     }
 
-    /// The handler has returned. What it returned counts, unless the attempt was stopped before.
+    /// Records that the handler returned. Its outcome counts unless the attempt was stopped before.
     pub(crate) fn finish(&self) {
         self.verdict.get_or_init(|| Verdict::Finished);
     }
@@ -83,7 +83,7 @@ impl Attempt {
         }
     }
 
-    /// Why it was stopped, if it was before its handler returned.
+    /// Why the attempt was stopped; `None` if it runs, or if its handler returned first.
     pub(crate) fn cause(&self) -> Option<Cause> {
         match self.verdict.get()? {
             Verdict::Stopped(cause) => Some(*cause),
@@ -103,12 +103,12 @@ impl Attempt {
         self.progress.report(self.order.run, fraction, message);
     }
 
-    /// Sends progress that had to wait, for ever.
+    /// Sends delayed progress when its interval ends; never returns.
     pub(crate) async fn pump_progress(&self) -> Infallible {
         self.progress.pump(self.order.run).await
     }
 
-    /// Sends progress that still waits; none goes out after this.
+    /// Sends progress that still waits. None is sent after this call.
     pub(crate) fn close_progress(&self) {
         self.progress.close(self.order.run);
     }

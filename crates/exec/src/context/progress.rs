@@ -1,4 +1,4 @@
-//! At most one progress report per interval and attempt, and the latest one is not forgotten.
+//! Sends at most one progress report per interval and attempt, and always sends the latest.
 
 use std::{
     convert::Infallible,
@@ -15,7 +15,7 @@ use crate::{limits::PROGRESS_INTERVAL, report::Report};
 pub(super) struct Progress {
     reports: mpsc::Sender<Report>,
     throttle: Mutex<Throttle>,
-    /// Wakes the pump when something was held back.
+    /// Wakes the pump when a step is held back.
     held: Notify,
 }
 
@@ -39,7 +39,7 @@ impl Progress {
         }
     }
 
-    /// Sends what was held back once its interval is over, for ever.
+    /// Sends each held step when its interval ends; never returns.
     pub(super) async fn pump(&self, run: RunId) -> Infallible {
         loop {
             let due = self.throttle().due(Instant::now());
@@ -51,7 +51,7 @@ impl Progress {
         }
     }
 
-    /// Sends what is held back; nothing goes out after this.
+    /// Sends the held step. Nothing is sent after this call.
     pub(super) fn close(&self, run: RunId) {
         let last = self.throttle().close();
         if let Some(step) = last {
@@ -65,14 +65,14 @@ impl Progress {
 
     fn send(&self, run: RunId, step: Step) {
         let Step { fraction, message } = step;
-        // Full: the driver has more important news to read, and the next step replaces this one.
+        // The channel is full: the driver is behind, and the next step replaces this one.
         if self.reports.try_send(Report::Progress { run, fraction, message }).is_err() {
             tracing::trace!(run = run.0, "progress dropped");
         }
     }
 }
 
-/// How far an attempt is.
+/// One progress report: a fraction from 0 to 1 and a message.
 #[derive(Debug, PartialEq)]
 pub(super) struct Step {
     pub(super) fraction: f32,
@@ -87,12 +87,12 @@ impl Step {
     }
 }
 
-/// When which step may go out. Pure: time is an argument.
+/// Decides when a step is sent. Pure: time is an argument.
 #[derive(Debug)]
 pub(super) struct Throttle {
-    /// Nothing goes out before.
+    /// No step is sent before this time.
     quiet_until: Option<Instant>,
-    /// The latest step that came too early.
+    /// The latest step that was offered too early.
     held: Option<Step>,
     closed: bool,
 }
@@ -149,7 +149,7 @@ impl Throttle {
         self.held.take()
     }
 
-    /// How much longer nothing may go out; none if something may.
+    /// Time until a step may be sent; `None` if it may be sent now.
     fn quiet(&self, now: Instant) -> Option<Duration> {
         self.quiet_until?.checked_duration_since(now).filter(|wait| !wait.is_zero())
     }

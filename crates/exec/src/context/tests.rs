@@ -1,4 +1,4 @@
-//! Parameters, and which progress goes out when.
+//! Parameters, and when progress is sent.
 
 use std::{
     borrow::Cow,
@@ -67,7 +67,7 @@ fn parameters_are_checked_by_what_is_said_of_them() {
         (("count", "1.0"), "a whole number, -1 to 12, not \"1.0\""),
         (("count", "99999999999999999999"), "a whole number, -1 to 12"),
         (("mode", ""), "fast or slow, not \"\""),
-        (("more", "1"), "not known; this handler takes count, word, mode"),
+        (("more", "1"), "unknown; this handler takes count, word, mode"),
     ];
     for (given, expected) in cases {
         let refused = why(check(&[("word", "a"), given]).unwrap_err());
@@ -81,11 +81,11 @@ fn unknown_parameters_are_refused_with_those_that_are_known() {
     cx.expect_params(&["n", "m", "o"]).unwrap();
     assert_eq!(
         why(cx.expect_params(&["n", "o"]).unwrap_err()),
-        "parameter \"m\": not known; this handler takes n, o"
+        "parameter \"m\": unknown; this handler takes n, o"
     );
     assert_eq!(
         why(cx.expect_params(&[]).unwrap_err()),
-        "parameter \"m\": not known; this handler takes none"
+        "parameter \"m\": unknown; this handler takes none"
     );
 }
 

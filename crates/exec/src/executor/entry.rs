@@ -1,4 +1,4 @@
-//! A handler within the executor, with the memory in which its next run is prepared.
+//! A handler of the executor, with the memory for its next run.
 
 use std::{
     mem,
@@ -18,11 +18,11 @@ use crate::{
 
 pub(super) struct Entry {
     handler: Arc<dyn Erased>,
-    /// Reused as long as runs end in place.
+    /// Its memory is reused as long as runs end in place.
     run: Run,
 }
 
-/// What came of the one poll in place.
+/// The result of the single poll in place.
 pub(super) enum Polled {
     Ended(AttemptEnd),
     Pending,
@@ -33,7 +33,7 @@ impl Entry {
         Self { handler, run: no_run() }
     }
 
-    /// [`Handler::is_instant`](crate::Handler::is_instant), which may panic like any handler code.
+    /// Calls [`Handler::is_instant`](crate::Handler::is_instant) and catches its panics.
     pub(super) fn is_instant(&self, input_len: usize) -> Result<bool, AttemptEnd> {
         catch_unwind(AssertUnwindSafe(|| self.handler.is_instant(input_len)))
             .map_err(|payload| panicked(payload.as_ref()))
@@ -43,11 +43,11 @@ impl Entry {
         Arc::clone(&self.handler).prepare(cx, input, &mut self.run);
     }
 
-    /// Polls the prepared run. Whoever takes it over after that polls it again with a waker of
-    /// their own.
+    /// Polls the prepared run once, without a waker. If it is pending, the pool must poll it again
+    /// with a waker.
     pub(super) fn poll(&mut self) -> Polled {
         let mut context = Context::from_waker(Waker::noop());
-        // Unwind safe: a run that has panicked is not polled again.
+        // Unwind safe: a run that panicked is never polled again.
         match catch_unwind(AssertUnwindSafe(|| self.run.poll(&mut context))) {
             Ok(Poll::Ready(outcome)) => Polled::Ended(end_of(outcome)),
             Ok(Poll::Pending) => Polled::Pending,
@@ -55,7 +55,7 @@ impl Entry {
         }
     }
 
-    /// The prepared run, to be polled elsewhere.
+    /// Takes the prepared run out, to be polled in the pool.
     pub(super) fn take(&mut self) -> Run {
         mem::replace(&mut self.run, no_run())
     }

@@ -1,4 +1,4 @@
-//! What a panic has to say.
+//! Turns a handler's panic into the end of its attempt.
 
 use std::any::Any;
 
@@ -10,6 +10,6 @@ pub(super) fn panicked(payload: &(dyn Any + Send)) -> AttemptEnd {
         .downcast_ref::<&str>()
         .copied()
         .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("the handler panicked with something that is not text");
+        .unwrap_or("the handler panicked with a payload that is not text");
     AttemptEnd::Failed(TaskFailure::new(FailureCode::Panicked, message))
 }

@@ -1,4 +1,4 @@
-//! The threads on which handlers run, and their replacement when all of them are lost.
+//! The threads on which handlers run, and their replacement when all of them are blocked.
 
 use std::{io, sync::Arc};
 
@@ -14,10 +14,10 @@ use crate::{
     registry::erased::{Outcome, Run},
 };
 
-/// Why a run was not taken.
+/// Why the pool did not accept a run.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SpawnError {
-    #[error("all handler threads are blocked by attempts that were given up")]
+    #[error("all handler threads are blocked by abandoned attempts")]
     Blocked,
     #[error("no handler threads: {0}")]
     Runtime(#[from] io::Error),
@@ -26,7 +26,8 @@ pub(super) enum SpawnError {
 pub(super) struct Pool {
     threads: usize,
     current: Generation,
-    /// All threads of these are blocked, or were; the earliest first. At most [`BLOCKED_POOLS`].
+    /// Pools whose threads were all blocked when they were replaced, the oldest first; at most
+    /// [`BLOCKED_POOLS`].
     retired: Vec<Generation>,
 }
 
@@ -56,8 +57,8 @@ impl Pool {
         blocked(&self.current) + self.retired.iter().map(blocked).sum::<usize>()
     }
 
-    /// Whether an attempt would find no thread: the current pool is lost, and so are as many before
-    /// it as may be.
+    /// Whether no thread is left for another attempt: the current pool is blocked, and the maximum
+    /// number of pools was replaced already.
     pub(super) fn is_exhausted(&self) -> bool {
         let in_use = self.retired.iter().filter(|pool| pool.in_use()).count();
         self.current.is_lost(self.threads) && in_use >= BLOCKED_POOLS
@@ -71,7 +72,7 @@ impl Pool {
         tracing::warn!(
             threads = self.threads,
             replaced = self.retired.len() + 1,
-            "all handler threads are blocked by attempts that were given up; starting new ones"
+            "all handler threads are blocked by abandoned attempts; starting new ones"
         );
         let fresh = Generation::new(self.threads)?;
         self.retired.push(std::mem::replace(&mut self.current, fresh));
@@ -79,22 +80,22 @@ impl Pool {
     }
 }
 
-/// What a spawned run is held by.
+/// The handles of a spawned run.
 pub(super) type SpawnedRun = (JoinHandle<Outcome>, Arc<Watch>);
 
 /// One runtime with its threads.
 struct Generation {
-    /// None only while it is being dropped.
+    /// `None` only while the generation is dropped.
     runtime: Option<Runtime>,
     /// Spawns on `runtime`.
     handle: Handle,
-    /// Also held by each run that has not ended.
+    /// Each run that has not ended holds a clone.
     blocked: Arc<Blocked>,
 }
 
 impl Generation {
     fn new(threads: usize) -> io::Result<Self> {
-        // A runtime that finds no thread at all panics; so the system is asked first.
+        // Building a runtime panics if no thread can start, so try one thread first.
         std::thread::Builder::new().spawn(|| {})?.join().ok();
         let runtime = Builder::new_multi_thread()
             .worker_threads(threads)
@@ -122,7 +123,7 @@ impl Generation {
 
 impl Drop for Generation {
     fn drop(&mut self) {
-        // Dropping a runtime waits for its threads, which an async context must not.
+        // Dropping a runtime waits for its threads, which is forbidden in an async context.
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }

@@ -1,7 +1,7 @@
-//! Finds attempts that run outside the driver, by their run id.
+//! Finds attempts that run in the pool, by their run id.
 //!
-//! Nobody has to take an ended attempt out: the table holds weak references, and drops the dead
-//! ones whenever it has doubled.
+//! Ended attempts need not be removed: the table holds weak references, and drops the dead ones
+//! whenever it has doubled.
 
 use std::sync::{Arc, Weak};
 
@@ -16,7 +16,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Running {
     attempts: FxHashMap<RunId, Weak<Attempt>>,
-    /// Look for dead ones when there are so many.
+    /// Number of entries at which dead references are removed.
     sweep_at: usize,
 }
 
@@ -27,7 +27,7 @@ impl Default for Running {
 }
 
 impl Running {
-    /// False, and nothing done, if there are [`RUNNING`] already.
+    /// Adds an attempt. Returns false, and adds nothing, if [`RUNNING`] attempts run already.
     pub(super) fn insert(&mut self, attempt: &Arc<Attempt>) -> bool {
         if self.attempts.len() >= self.sweep_at {
             self.attempts.retain(|_, attempt| attempt.strong_count() > 0);
@@ -49,7 +49,7 @@ impl Running {
         self.attempts.len()
     }
 
-    /// Those that have not ended; none are left.
+    /// Empties the table and yields the attempts that have not ended.
     pub(super) fn drain(&mut self) -> impl Iterator<Item = Arc<Attempt>> {
         self.attempts.drain().filter_map(|(_, attempt)| attempt.upgrade())
     }

@@ -1,4 +1,4 @@
-//! Watches over one attempt from the driver's runtime: its limit, its cancellation, its end.
+//! Supervises one attempt from the driver's runtime: its limit, its cancellation, its end.
 
 use std::{
     future,
@@ -33,14 +33,14 @@ pub(super) struct Supervisor {
 }
 
 impl Supervisor {
-    /// Sees the attempt to its end and reports it.
+    /// Waits for the attempt's end and reports it.
     pub(super) async fn run(mut self) {
         let end = self.end().await;
         self.attempt.close_progress();
         let run = self.attempt.order().run;
         let ended = Ended { run, end, took: self.started.elapsed() };
         if self.reports.send(Report::Ended(ended)).await.is_err() {
-            tracing::debug!(run = run.0, "an attempt ended after its driver");
+            tracing::debug!(run = run.0, "an attempt ended after the driver stopped");
         }
     }
 
@@ -52,17 +52,18 @@ impl Supervisor {
             };
         }
         let Some(cause) = self.attempt.cause() else {
-            // The handler returned just before its time was up.
+            // The handler returned just before the limit.
             return joined_end((&mut self.join).await);
         };
         if time::timeout(STOP_GRACE, &mut self.join).await.is_err() {
             self.join.abort();
-            self.watch.give_up();
+            self.watch.abandon();
         }
         self.stopped_end(cause)
     }
 
-    /// Until the handler has ended, or none if it shall stop. Passes progress on meanwhile.
+    /// Waits until the handler has ended; `None` if the attempt must stop first. Forwards progress
+    /// meanwhile.
     async fn undisturbed(&mut self) -> Option<Joined> {
         tokio::select! {
             biased;
@@ -80,7 +81,7 @@ impl Supervisor {
         let limit = self.limit.unwrap_or_default();
         let (code, message) = match cause {
             Cause::Cancelled => return AttemptEnd::Cancelled,
-            Cause::TimedOut => (FailureCode::TimedOut, format!("not done within {limit:?}")),
+            Cause::TimedOut => (FailureCode::TimedOut, format!("not finished within {limit:?}")),
             Cause::Shutdown => (FailureCode::Lost, "the worker is shutting down".to_owned()),
         };
         AttemptEnd::Failed(TaskFailure::new(code, message))
@@ -98,7 +99,7 @@ fn joined_end(joined: Joined) -> AttemptEnd {
     match joined.map_err(JoinError::try_into_panic) {
         Ok(outcome) => end_of(outcome),
         Err(Ok(payload)) => panicked(payload.as_ref()),
-        // Only a runtime that goes away drops a run that nobody has stopped.
+        // A run that was not stopped is dropped only when its runtime shuts down.
         Err(Err(_)) => {
             AttemptEnd::Failed(TaskFailure::new(FailureCode::Lost, "the worker is shutting down"))
         }

@@ -1,4 +1,4 @@
-//! The executor against well-behaved and other handlers.
+//! The executor with handlers that behave well and with handlers that do not.
 //!
 //! Paused time moves on by itself when the test's own runtime has nothing to do, so that a limit or
 //! a grace passes at once; handlers run outside of it.
@@ -26,7 +26,7 @@ mod blocking;
 mod running;
 mod stop;
 
-/// Says that it is instant; `f` decides whether that is true.
+/// Claims to be instant; `f` decides whether that is true.
 struct Instant<F>(F);
 
 impl<F> Handler for Instant<F>
@@ -77,7 +77,7 @@ fn an_unknown_handler_is_named_with_those_there_are() {
     assert!(!failure.is_retryable());
     assert_eq!(
         failure.message,
-        "no handler debug/nap here; there are: debug/echo, debug/fail, debug/noop, debug/panic, \
+        "no handler debug/nap on this node; available: debug/echo, debug/fail, debug/noop, debug/panic, \
          debug/sleep"
     );
 }

@@ -1,5 +1,5 @@
-//! Knows whether a run is being polled at this moment: that is whether its thread is lost if the
-//! run is given up now.
+//! Tracks whether a run is being polled at this moment. If it is, abandoning the run leaves its
+//! thread blocked.
 
 use std::{
     pin::Pin,
@@ -15,7 +15,7 @@ use crate::{
     registry::erased::{Outcome, Run},
 };
 
-/// Threads of one pool that runs have kept after they were given up.
+/// Number of threads of one pool that abandoned runs block.
 #[derive(Debug, Default)]
 pub(super) struct Blocked(AtomicUsize);
 
@@ -32,24 +32,24 @@ pub(super) struct Watch {
     blocked: Arc<Blocked>,
 }
 
-/// Not on any thread. Next: `POLLED`.
+/// The run is not on any thread. Next: `POLLED`.
 const RESTING: u8 = 0;
-/// On a thread. Next: `RESTING` when it returns, `GIVEN_UP`.
+/// The run is on a thread. Next: `RESTING` when it returns, `ABANDONED`.
 const POLLED: u8 = 1;
-/// On a thread, and given up. Next: `RESTING`, when it returns after all.
-const GIVEN_UP: u8 = 2;
+/// The run is on a thread, and was abandoned. Next: `RESTING`, when it returns.
+const ABANDONED: u8 = 2;
 
 impl Watch {
     pub(super) fn new(blocked: Arc<Blocked>) -> Self {
         Self { state: AtomicU8::new(RESTING), blocked }
     }
 
-    /// Counts the thread as blocked if the run is on one, until the run returns.
-    pub(super) fn give_up(&self) {
-        // Counted first, so that the run, returning meanwhile, never counts below zero.
+    /// Abandons the run. If it is on a thread, that thread counts as blocked until the run returns.
+    pub(super) fn abandon(&self) {
+        // Count first, so that a run that returns meanwhile never makes the count negative.
         self.blocked.0.fetch_add(1, Ordering::Relaxed);
         let on_thread =
-            self.state.compare_exchange(POLLED, GIVEN_UP, Ordering::AcqRel, Ordering::Relaxed);
+            self.state.compare_exchange(POLLED, ABANDONED, Ordering::AcqRel, Ordering::Relaxed);
         if on_thread.is_err() {
             self.blocked.0.fetch_sub(1, Ordering::Relaxed);
         }
@@ -61,18 +61,18 @@ impl Watch {
     }
 }
 
-/// While a run is polled; also left by a panic.
+/// Guard held while a run is polled; a panic drops it too.
 struct OnThread<'a>(&'a Watch);
 
 impl Drop for OnThread<'_> {
     fn drop(&mut self) {
-        if self.0.state.swap(RESTING, Ordering::AcqRel) == GIVEN_UP {
+        if self.0.state.swap(RESTING, Ordering::AcqRel) == ABANDONED {
             self.0.blocked.0.fetch_sub(1, Ordering::Relaxed);
         }
     }
 }
 
-/// A run that keeps its attempt and its [`Watch`] up to date.
+/// A run that updates its attempt and its [`Watch`].
 pub(super) struct Watched {
     run: Run,
     attempt: Arc<Attempt>,

@@ -1,7 +1,6 @@
-//! What a handler says of itself: for people who want to use it, and for the check of parameters.
+//! The description of a handler, for users and for the check of parameters.
 //!
-//! Absent on purpose: a schema of inputs and outputs. How bytes are to be read is part of what a
-//! handler's name means.
+//! Absent on purpose: a schema of inputs and outputs. The name of a handler defines their format.
 
 use std::{borrow::Cow, fmt};
 
@@ -9,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::HandlerError;
 
-/// What a handler does, and which parameters it takes. Empty if it does not say.
+/// What a handler does, and which parameters it takes. Empty for a handler without a description.
 ///
 /// ```
 /// use meshwork_exec::{Description, ParamKind, ParamSpec};
@@ -24,11 +23,11 @@ use super::HandlerError;
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Description {
-    /// What it does and puts out, in a sentence.
+    /// What the handler does and returns, in a sentence.
     pub summary: Cow<'static, str>,
     /// The parameters that it takes, in the order in which they are shown.
     pub params: Cow<'static, [ParamSpec]>,
-    /// Whether a task that names no input is a mistake. The API refuses it; an input that is empty is one.
+    /// Whether a task must name an input, which may be empty. The API refuses a task without one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub needs_input: bool,
 }
@@ -39,7 +38,7 @@ impl Description {
         Self { summary: summary.into(), params: Cow::default(), needs_input: false }
     }
 
-    /// The same for a handler that does nothing useful without an input.
+    /// The same description with `needs_input` set.
     #[must_use]
     pub fn with_input(mut self) -> Self {
         self.needs_input = true;
@@ -57,39 +56,39 @@ impl Description {
 /// A parameter that a handler takes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ParamSpec {
-    /// Its name.
+    /// The parameter's name.
     pub name: Cow<'static, str>,
     /// Which values it takes.
     pub kind: ParamKind,
-    /// Whether the handler fails without it. Then there is no default.
+    /// Whether the handler fails without the parameter. If so, there is no default.
     pub required: bool,
-    /// The value that counts if the task has none, where there is such a value.
+    /// The value that counts if the task has none, if any.
     pub default: Option<Cow<'static, str>>,
-    /// What it means, in a few words.
+    /// What the parameter means, in a few words.
     pub doc: Cow<'static, str>,
 }
 
-/// Which values a parameter takes. All values are texts on their way.
+/// Which values a parameter takes. All values travel as texts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ParamKind {
     /// Any text.
     Text,
-    /// A regular expression, as of the crate [`regex`]. The handler itself checks it.
+    /// A regular expression in the syntax of the crate [`regex`]. The handler itself checks it.
     Regex,
     /// `true` or `false`.
     Boolean,
     /// A whole number.
     Integer {
-        /// The least.
+        /// The minimum, inclusive.
         min: i64,
-        /// The greatest.
+        /// The maximum, inclusive.
         max: i64,
     },
     /// One of a few words.
     Choice {
-        /// The words.
+        /// The accepted words.
         of: Cow<'static, [Cow<'static, str>]>,
     },
 }
@@ -108,7 +107,7 @@ impl fmt::Display for ParamKind {
 }
 
 impl ParamSpec {
-    /// A parameter without which the handler fails.
+    /// A required parameter: the handler fails without it.
     pub const fn required(name: &'static str, kind: ParamKind, doc: &'static str) -> Self {
         Self {
             name: Cow::Borrowed(name),
@@ -119,7 +118,7 @@ impl ParamSpec {
         }
     }
 
-    /// A parameter that need not be there, and then counts as no value.
+    /// An optional parameter without a default.
     pub const fn optional(name: &'static str, kind: ParamKind, doc: &'static str) -> Self {
         Self {
             name: Cow::Borrowed(name),
@@ -130,7 +129,7 @@ impl ParamSpec {
         }
     }
 
-    /// A parameter that need not be there, and then counts as `default`.
+    /// An optional parameter with a default.
     pub const fn with_default(
         name: &'static str,
         kind: ParamKind,
@@ -146,11 +145,12 @@ impl ParamSpec {
         }
     }
 
-    /// Whether the parameter takes this value.
+    /// Checks `value` against the parameter's kind.
     ///
     /// # Errors
     ///
-    /// [`HandlerError::BadParameter`], which says what it takes.
+    /// [`HandlerError::BadParameter`] if the kind does not accept `value`; the error says what it
+    /// accepts.
     pub fn check(&self, value: &str) -> Result<(), HandlerError> {
         let (fits, takes) = match &self.kind {
             ParamKind::Text | ParamKind::Regex => return Ok(()),

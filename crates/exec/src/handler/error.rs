@@ -1,4 +1,4 @@
-//! Why a handler has no output, and what that means for another attempt.
+//! The errors of handlers, and whether another attempt may succeed.
 
 use std::{io, str::Utf8Error, string::FromUtf8Error};
 
@@ -8,75 +8,75 @@ use meshwork_core::{FailureCode, TaskFailure, limits::INLINE_BYTES};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HandlerError {
-    /// Something that may pass: another attempt, perhaps elsewhere, may succeed.
+    /// A temporary failure: another attempt, perhaps elsewhere, may succeed.
     #[error("{message}")]
     Failed {
-        /// What happened.
+        /// What failed.
         message: String,
-        /// The task's own exit code, 1 to 123, where it has one.
+        /// The task's own exit code, 1 to 123, if it has one.
         exit: Option<u8>,
     },
-    /// Something that no further attempt will change.
+    /// A permanent failure: no further attempt will succeed.
     #[error("{message}")]
     Permanent {
-        /// What happened.
+        /// What failed.
         message: String,
-        /// The task's own exit code, 1 to 123, where it has one.
+        /// The task's own exit code, 1 to 123, if it has one.
         exit: Option<u8>,
     },
     /// A parameter is missing, unknown or malformed.
     #[error("parameter {name:?}: {why}")]
     BadParameter {
-        /// The parameter.
+        /// The parameter's name.
         name: String,
-        /// What is wrong with it, and what would be right.
+        /// What is wrong with it, and what is accepted.
         why: String,
     },
-    /// The input is not what the handler reads.
+    /// The input does not have the format that the handler reads.
     #[error("{message}")]
     BadInput {
         /// What is wrong, and where.
         message: String,
     },
-    /// The input should be UTF-8 text and is not. Counts as bad input.
+    /// The input is not UTF-8 text. Counts as bad input.
     #[error("the input is not UTF-8 text: invalid from byte {} on", .0.valid_up_to())]
     NotText(#[source] Utf8Error),
-    /// The output would be larger than [`INLINE_BYTES`], which is what travels back.
-    #[error("the output is more than the {INLINE_BYTES} bytes that travel back")]
+    /// The output would exceed [`INLINE_BYTES`].
+    #[error("the output exceeds the limit of {INLINE_BYTES} bytes")]
     OutputTooLarge,
-    /// The operating system refused something. Counts as a failure that may pass.
+    /// An operation of the operating system failed. Counts as a temporary failure.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// The handler ended early because it was told to stop.
-    #[error("stopped before it was done")]
+    /// The handler returned early because the attempt was stopped.
+    #[error("stopped before it finished")]
     Stopped,
 }
 
 impl HandlerError {
-    /// A failure that may pass: the task is tried again as its retry policy says.
+    /// A temporary failure: the task is tried again under its retry policy.
     pub fn failed(message: impl Into<String>) -> Self {
         Self::Failed { message: message.into(), exit: None }
     }
 
-    /// A failure for good: the task is not tried again.
+    /// A permanent failure: the task is not tried again.
     pub fn permanent(message: impl Into<String>) -> Self {
         Self::Permanent { message: message.into(), exit: None }
     }
 
-    /// The parameter `name` is missing, unknown or malformed. For good.
+    /// The parameter `name` is missing, unknown or malformed. Permanent.
     pub fn bad_parameter(name: impl Into<String>, why: impl Into<String>) -> Self {
         Self::BadParameter { name: name.into(), why: why.into() }
     }
 
-    /// The input is not what the handler reads. For good.
+    /// The input does not have the format that the handler reads. Permanent.
     pub fn bad_input(message: impl Into<String>) -> Self {
         Self::BadInput { message: message.into() }
     }
 
-    /// The same error with the task's own exit code, which `meshwork run` ends with.
+    /// The same error with the task's own exit code, with which `meshwork run` exits.
     ///
-    /// Only [`Failed`](Self::Failed) and [`Permanent`](Self::Permanent) carry one, and only from 1
-    /// to 123; anything else leaves the error as it is.
+    /// Only [`Failed`](Self::Failed) and [`Permanent`](Self::Permanent) carry a code, from 1 to
+    /// 123; otherwise the error is returned unchanged.
     #[must_use]
     pub fn with_exit(mut self, code: u8) -> Self {
         if let Self::Failed { exit, .. } | Self::Permanent { exit, .. } = &mut self
@@ -87,7 +87,7 @@ impl HandlerError {
         self
     }
 
-    /// The task's own exit code, 1 to 123, where it has one.
+    /// The task's own exit code, 1 to 123, if it has one.
     pub fn exit(&self) -> Option<u8> {
         match self {
             Self::Failed { exit, .. } | Self::Permanent { exit, .. } => *exit,
@@ -100,12 +100,12 @@ impl HandlerError {
         }
     }
 
-    /// Whether another attempt may end otherwise.
+    /// Whether another attempt may succeed.
     pub fn is_retryable(&self) -> bool {
         self.code().is_retryable()
     }
 
-    /// The code under which the failure is told.
+    /// The failure code that the owner receives.
     pub fn code(&self) -> FailureCode {
         match self {
             Self::Failed { .. } | Self::Io(_) | Self::Stopped => FailureCode::Handler,

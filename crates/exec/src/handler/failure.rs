@@ -1,4 +1,4 @@
-//! What a handler returns in place of an output: made from any error by `?`.
+//! The error type of handlers; `?` makes it from any error.
 
 use std::{error::Error, fmt, io, str::Utf8Error, string::FromUtf8Error};
 
@@ -8,11 +8,11 @@ use super::HandlerError;
 
 /// Why a run of a handler failed.
 ///
-/// `?` makes it from every error. A [`HandlerError`] keeps its meaning, and an error of UTF-8 counts as
-/// bad input; any other error counts as a failure that may pass, with all its causes in the message,
-/// until [`Self::permanent`] says that no further attempt will help.
+/// `?` makes it from every error. A [`HandlerError`] keeps its meaning, and a UTF-8 error counts as
+/// bad input. Any other error counts as a temporary failure, with all its causes in the message;
+/// [`Self::permanent`] makes it permanent.
 ///
-/// It is no [`Error`] itself: only so can it be made from all of them.
+/// It does not implement [`Error`], because only then can it be made from all of them.
 ///
 /// ```
 /// use meshwork_exec::{Failure, OrFail, handler_fn};
@@ -28,12 +28,12 @@ use super::HandlerError;
 pub struct Failure(HandlerError);
 
 impl Failure {
-    /// A failure that may pass: the task is tried again as its retry policy says.
+    /// A temporary failure: the task is tried again under its retry policy.
     pub fn new(message: impl Into<String>) -> Self {
         Self(HandlerError::failed(message))
     }
 
-    /// The same failure for good: the task is not tried again.
+    /// The same failure, but permanent: the task is not tried again.
     #[must_use]
     pub fn permanent(self) -> Self {
         Self(match self.0 {
@@ -54,7 +54,7 @@ impl Failure {
         Self(self.0.with_exit(code))
     }
 
-    /// Whether another attempt may end otherwise.
+    /// Whether another attempt may succeed.
     pub fn is_retryable(&self) -> bool {
         self.0.is_retryable()
     }
@@ -105,13 +105,13 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Says of the error of a result that no further attempt will help.
+/// Marks the error of a result as permanent.
 pub trait OrFail<T> {
-    /// The same result, whose error fails the task for good.
+    /// The same result, whose error fails the task permanently.
     ///
     /// # Errors
     ///
-    /// That of the result.
+    /// The error of the result, as a permanent failure.
     fn permanent(self) -> Result<T, Failure>;
 }
 
@@ -121,7 +121,8 @@ impl<T, E: Into<Failure>> OrFail<T> for Result<T, E> {
     }
 }
 
-/// `cannot read x: permission denied`: a cause that its error names already is not repeated.
+/// The error and its causes, as in `cannot read x: permission denied`. A cause whose text is
+/// already part of its error's text is not repeated.
 fn with_causes(error: &dyn Error) -> String {
     let mut message = error.to_string();
     let mut source = error.source();

@@ -39,10 +39,10 @@ fn each_error_has_its_code() {
             HandlerError::OutputTooLarge,
             FailureCode::OutputTooLarge,
             false,
-            "the output is more than the 1048576 bytes that travel back",
+            "the output exceeds the limit of 1048576 bytes",
         ),
         (io::Error::other("no disk").into(), FailureCode::Handler, true, "no disk"),
-        (HandlerError::Stopped, FailureCode::Handler, true, "stopped before it was done"),
+        (HandlerError::Stopped, FailureCode::Handler, true, "stopped before it finished"),
     ];
     for (error, code, retryable, message) in cases {
         assert_eq!(error.code(), code);
@@ -89,7 +89,7 @@ async fn a_closure_is_a_handler() {
 #[error("the recipe is unusable")]
 struct Recipe(#[source] std::num::ParseIntError);
 
-/// What `?` makes of the error of this result.
+/// The failure that `?` makes of the error of `result`.
 fn question_mark<T, E>(result: Result<T, E>) -> Failure
 where
     Failure: From<E>,

@@ -6,31 +6,31 @@ use meshwork_core::TaskId;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CompleteError {
-    /// No attempt of the task waits: it was completed or stopped, or never started here.
+    /// No attempt of the task waits: it was completed or stopped, or never started on this node.
     #[error("no attempt of task {task} waits here")]
     NotFound {
-        /// The task.
+        /// The task's id.
         task: TaskId,
     },
-    /// Attempts of more than one owner's task of this id wait; name the owner.
+    /// Several owners have a task of this id that waits; name the owner.
     #[error("attempts of several owners' tasks {task} wait here; name the owner")]
     Ambiguous {
         /// The tasks' id.
         task: TaskId,
     },
-    /// The output is larger than what travels back. The attempt still waits.
-    #[error("the output is {size} bytes; at most {limit} travel back")]
+    /// The output exceeds the limit. The attempt still waits.
+    #[error("the output is {size} bytes; the limit is {limit} bytes")]
     TooLarge {
-        /// Bytes of the output.
+        /// Size of the output, in bytes.
         size: usize,
-        /// The most that it may be.
+        /// Maximum size, in bytes.
         limit: usize,
     },
 }
 
 impl CompleteError {
-    /// Whether the same call may succeed later without the caller changing anything: only when it
-    /// was ambiguous, and the other attempts have ended.
+    /// Whether the same call may succeed later: only an ambiguous call can, once the attempts of
+    /// the other owners have ended.
     pub fn is_retryable(&self) -> bool {
         matches!(self, Self::Ambiguous { .. })
     }

@@ -1,7 +1,7 @@
 //! The attempts that wait at a desk.
 //!
-//! An entry is there exactly as long as its attempt waits: the attempt holds a [`Waiting`], which
-//! takes the entry out when it is dropped. The lock is never held across an `.await`.
+//! An entry exists exactly as long as its attempt waits: the attempt holds a [`Waiting`], which
+//! removes the entry on drop. The lock is never held across an `.await`.
 
 use std::{
     collections::BTreeMap,
@@ -25,12 +25,12 @@ pub(super) struct Table {
 #[derive(Debug, Default)]
 struct Entries {
     by_task: BTreeMap<Key, Entry>,
-    /// Entries made so far.
+    /// Number of entries made so far.
     made: u64,
 }
 
-/// A task id, of whichever owner, and the number of the entry, which tells owners apart, and an
-/// attempt from a later one.
+/// A task id and the number of the entry. The number distinguishes owners that use the same task
+/// id, and an attempt from a later one.
 type Key = (TaskId, u64);
 
 #[derive(Debug)]
@@ -40,8 +40,8 @@ struct Entry {
 }
 
 impl Table {
-    /// Enters the attempt. An earlier attempt of the same task makes way: its owner has given it
-    /// up.
+    /// Adds the attempt. It replaces an earlier attempt of the same task, which the owner has
+    /// abandoned.
     pub(super) fn enter(table: &Arc<Self>, cx: &TaskContext) -> Result<Waiting, HandlerError> {
         let mut entries = table.entries();
         if let Some(earlier) = entries.of_owner(cx.task(), cx.peer()) {
@@ -49,7 +49,7 @@ impl Table {
         }
         if entries.by_task.len() >= MANUAL_ATTEMPTS {
             return Err(HandlerError::failed(format!(
-                "{MANUAL_ATTEMPTS} attempts wait already to be completed by hand"
+                "{MANUAL_ATTEMPTS} manual attempts wait already"
             )));
         }
         entries.made += 1;
@@ -59,14 +59,14 @@ impl Table {
         Ok(Waiting { key, answer, table: Arc::clone(table) })
     }
 
-    /// Takes out the attempt of `task`, and of this owner if one is named.
+    /// Removes the waiting attempt of `task`, of `owner` if one is given.
     pub(super) fn take(
         &self,
         task: TaskId,
         owner: Option<PeerId>,
     ) -> Result<oneshot::Sender<Outcome>, CompleteError> {
         let mut entries = self.entries();
-        // One that was told to stop has ended, though it may not know yet.
+        // An attempt that was signalled to stop counts as ended, even if it still runs.
         let mut candidates = entries.of_task(task).filter(|(_, entry)| {
             !entry.cx.is_cancelled() && owner.is_none_or(|owner| owner == entry.cx.peer())
         });
@@ -85,7 +85,7 @@ impl Table {
     }
 
     fn entries(&self) -> MutexGuard<'_, Entries> {
-        // No step in between leaves the table half changed.
+        // A panic cannot leave the table half changed.
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -100,7 +100,7 @@ impl Entries {
     }
 }
 
-/// Held by an attempt while it waits.
+/// Guard that an attempt holds while it waits.
 #[derive(Debug)]
 pub(super) struct Waiting {
     key: Key,
@@ -109,7 +109,7 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    /// What the attempt is completed with. To be awaited once.
+    /// Waits for the outcome of the attempt. Await it once.
     pub(super) async fn answered(&mut self) -> Outcome {
         match (&mut self.answer).await {
             Ok(outcome) => outcome,

@@ -1,4 +1,4 @@
-//! Manual attempts: told, completed, refused, and gone when they end otherwise.
+//! Manual attempts: notified, completed, refused, and removed when they end otherwise.
 
 use std::{
     future::Future,
@@ -48,7 +48,7 @@ fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// Polls once: it must have failed, and so that another attempt may help.
+/// Polls once: the attempt must have failed with a retryable failure.
 #[track_caller]
 fn failed_at_once(handler: &ManualHandler, cx: &TaskContext) -> String {
     let Poll::Ready(Err(error)) = poll(pin!(handler.run(cx, Bytes::new()))) else {
@@ -64,7 +64,7 @@ async fn an_attempt_is_told_and_waits_for_its_output() {
     let mut rig = Rig::of(handler);
     let work = with(work(NAME, "guten Tag"), &[("to", "en")]);
     let run = rig.start(work.clone());
-    let told = notices.recv().await.unwrap();
+    let notice = notices.recv().await.unwrap();
     let expected = ManualAttempt {
         task: work.task,
         attempt: 3,
@@ -73,11 +73,11 @@ async fn an_attempt_is_told_and_waits_for_its_output() {
         params: work.params,
         input: work.input,
     };
-    assert_eq!(told, expected);
-    desk.complete(told.task, Ok("good day".into())).unwrap();
+    assert_eq!(notice, expected);
+    desk.complete(notice.task, Ok("good day".into())).unwrap();
     assert_eq!(output(rig.end_of(run).await), "good day");
-    let again = desk.complete(told.task, Ok("too late".into()));
-    assert_eq!(again, Err(CompleteError::NotFound { task: told.task }));
+    let again = desk.complete(notice.task, Ok("too late".into()));
+    assert_eq!(again, Err(CompleteError::NotFound { task: notice.task }));
     assert_eq!(desk.table.len(), 0);
 }
 
@@ -86,9 +86,9 @@ async fn an_attempt_can_be_completed_with_a_failure() {
     let (desk, handler, mut notices) = desk(1);
     let mut rig = Rig::of(handler);
     let run = rig.start(work(NAME, ""));
-    let told = notices.recv().await.unwrap();
+    let notice = notices.recv().await.unwrap();
     let unreadable = HandlerError::permanent("unreadable").with_exit(3);
-    desk.complete_for(told.owner, told.task, Err(unreadable)).unwrap();
+    desk.complete_for(notice.owner, notice.task, Err(unreadable)).unwrap();
     let failure = failure(rig.end_of(run).await);
     assert_eq!((failure.code, failure.exit), (FailureCode::Permanent, Some(3)));
 }
@@ -98,10 +98,10 @@ async fn an_output_that_is_too_large_is_refused_and_the_attempt_still_waits() {
     let (desk, handler, mut notices) = desk(1);
     let mut rig = Rig::of(handler);
     let run = rig.start(work(NAME, ""));
-    let told = notices.recv().await.unwrap();
-    let error = desk.complete(told.task, Ok(vec![0; INLINE_BYTES + 1].into())).unwrap_err();
+    let notice = notices.recv().await.unwrap();
+    let error = desk.complete(notice.task, Ok(vec![0; INLINE_BYTES + 1].into())).unwrap_err();
     assert_eq!(error, CompleteError::TooLarge { size: INLINE_BYTES + 1, limit: INLINE_BYTES });
-    desk.complete(told.task, Ok(vec![0; INLINE_BYTES].into())).unwrap();
+    desk.complete(notice.task, Ok(vec![0; INLINE_BYTES].into())).unwrap();
     assert_eq!(output(rig.end_of(run).await).len(), INLINE_BYTES);
 }
 
@@ -110,10 +110,10 @@ async fn a_cancelled_attempt_is_not_there_any_more() {
     let (desk, handler, mut notices) = desk(1);
     let mut rig = Rig::of(handler);
     let run = rig.start(work(NAME, ""));
-    let told = notices.recv().await.unwrap();
+    let notice = notices.recv().await.unwrap();
     rig.executor.stop(run);
-    let late = desk.complete(told.task, Ok("late".into()));
-    assert_eq!(late, Err(CompleteError::NotFound { task: told.task }), "at once");
+    let late = desk.complete(notice.task, Ok("late".into()));
+    assert_eq!(late, Err(CompleteError::NotFound { task: notice.task }), "at once");
     assert_eq!(rig.end_of(run).await, AttemptEnd::Cancelled);
     assert_eq!(desk.table.len(), 0);
 }
@@ -124,10 +124,11 @@ async fn an_attempt_that_reaches_its_limit_is_not_there_any_more() {
     let mut rig = Rig::of(handler);
     let run = rig.start(Assignment { limit: Some(Duration::from_secs(5)), ..work(NAME, "") });
     // Paused time stands still while a thread blocks, so that the attempt starts within its limit.
-    let told = tokio::task::spawn_blocking(move || notices.blocking_recv()).await.unwrap().unwrap();
+    let notice =
+        tokio::task::spawn_blocking(move || notices.blocking_recv()).await.unwrap().unwrap();
     assert_eq!(failure(rig.end_of(run).await).code, FailureCode::TimedOut);
-    let late = desk.complete(told.task, Ok("late".into()));
-    assert_eq!(late, Err(CompleteError::NotFound { task: told.task }));
+    let late = desk.complete(notice.task, Ok("late".into()));
+    assert_eq!(late, Err(CompleteError::NotFound { task: notice.task }));
 }
 
 #[test]
@@ -193,7 +194,7 @@ fn a_later_attempt_of_a_task_takes_the_place_of_an_earlier_one() {
         assert_eq!(error.to_string(), "a later attempt of the task took its place");
         assert!(error.is_retryable());
     }
-    assert_eq!(desk.table.len(), 1, "the earlier one has not taken the later one with it");
+    assert_eq!(desk.table.len(), 1, "the earlier attempt did not remove the later one");
     desk.complete(task(1), Ok("second".into())).unwrap();
     assert!(matches!(poll(second), Poll::Ready(Ok(output)) if output == "second"));
 }
@@ -213,7 +214,7 @@ fn an_attempt_that_cannot_be_told_fails_and_does_not_wait() {
     assert!(poll(second.as_mut()).is_pending(), "there is room again");
     drop(notices);
     let (_third, third_cx) = attempt(owner(), task(3), 1);
-    assert!(failed_at_once(&handler, &third_cx).contains("no more"));
+    assert!(failed_at_once(&handler, &third_cx).contains("no longer"));
     desk.complete(task(2), Ok("known".into())).unwrap();
     assert!(matches!(poll(second), Poll::Ready(Ok(output)) if output == "known"));
 }
@@ -229,7 +230,7 @@ fn so_many_attempts_wait_and_no_more() {
 
     let (_more, cx) = attempt(owner(), task(u128::MAX), 1);
     assert!(failed_at_once(&handler, &cx).contains(&MANUAL_ATTEMPTS.to_string()));
-    assert_eq!(notices.len(), MANUAL_ATTEMPTS, "nobody was told of it");
+    assert_eq!(notices.len(), MANUAL_ATTEMPTS, "the program was not notified");
     runs.pop();
     let mut more = pin!(handler.run(&cx, Bytes::new()));
     assert!(poll(more.as_mut()).is_pending());
@@ -248,5 +249,5 @@ fn parameters_are_checked_where_there_is_a_description() {
     let run = poll(pin!(handler.run(&cx, Bytes::new())));
     let Poll::Ready(Err(refused)) = run else { panic!("it waits") };
     assert!(matches!(refused.into_error(), HandlerError::BadParameter { .. }));
-    assert!(notices.try_recv().is_err(), "nobody was told");
+    assert!(notices.try_recv().is_err(), "the program was not notified");
 }

@@ -1,4 +1,4 @@
-//! Handlers of all types behind one, and the place where their futures live.
+//! Type-erased handlers, and the memory in which their futures live.
 
 use std::{future, sync::Arc};
 
@@ -10,13 +10,13 @@ use crate::{
     handler::{Failure, Handler, HandlerError},
 };
 
-/// What a run of a handler gives.
+/// The outcome of a handler's run.
 pub(crate) type Outcome = Result<Bytes, HandlerError>;
 
-/// A run of some handler. Setting it anew for the same handler reuses its memory.
+/// A run of some handler. A new run of the same handler reuses its memory.
 pub(crate) type Run = ReusableBoxFuture<'static, Outcome>;
 
-/// [`Handler`] without its type.
+/// A [`Handler`] whose type is erased.
 pub(crate) trait Erased: Send + Sync {
     fn is_instant(&self, input_len: usize) -> bool;
 
@@ -28,7 +28,7 @@ pub(crate) fn erase(handler: impl Handler) -> Arc<dyn Erased> {
     Arc::new(Typed(handler))
 }
 
-/// A run that is none; needs no memory.
+/// A placeholder that is never polled and takes no memory.
 pub(crate) fn no_run() -> Run {
     Run::new(future::pending())
 }

@@ -1,4 +1,4 @@
-//! Names: malformed, taken, too many.
+//! Registration: malformed names, duplicate names, too many handlers.
 
 use meshwork_core::HandlerName;
 
@@ -55,7 +55,7 @@ fn a_taken_name_is_refused() {
     let mut registry = Registry::new();
     registry.register(named("text/upper")).unwrap();
     let error = registry.register(named("text/upper")).unwrap_err();
-    assert_eq!(error.to_string(), "there is a handler text/upper already");
+    assert_eq!(error.to_string(), "handler text/upper is registered already");
     assert!(matches!(registry.with_text(), Err(RegisterError::Duplicate { .. })));
 }
 

@@ -7,31 +7,31 @@ use unicode_segmentation::UnicodeSegmentation;
 use super::json;
 use crate::{context::TaskContext, handler::HandlerError, limits::CHECK_WORDS};
 
-/// What `text/stats` puts out.
+/// The output of `text/stats`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stats {
-    /// Bytes of the text.
+    /// Size of the text in bytes.
     pub bytes: u64,
-    /// Unicode scalar values.
+    /// Number of Unicode scalar values.
     pub chars: u64,
-    /// Lines; the last one counts also without a line feed.
+    /// Number of lines; the last one counts even without a line feed.
     pub lines: u64,
-    /// Words.
+    /// Number of words (UAX #29).
     pub words: u64,
 }
 
-/// What `text/word-count` puts out.
+/// The output of `text/word-count`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WordCount {
-    /// Words.
+    /// Number of words (UAX #29).
     pub words: u64,
-    /// Lines; the last one counts also without a line feed.
+    /// Number of lines; the last one counts even without a line feed.
     pub lines: u64,
-    /// Bytes of the text.
+    /// Size of the text in bytes.
     pub bytes: u64,
 }
 
-/// The words of a text as the handlers count them, in one go.
+/// The number of words of a text, as the handlers count them.
 ///
 /// ```
 /// assert_eq!(meshwork_exec::text::count_words("It isn't 3.5 – is it?"), 5);

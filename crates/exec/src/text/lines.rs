@@ -1,4 +1,4 @@
-//! What a line is, and `text/lines`.
+//! The definition of a line, and `text/lines`.
 
 use bytes::Bytes;
 
@@ -9,11 +9,11 @@ use crate::{
     limits::COUNTED,
 };
 
-/// A text whose lines are put out in another order, or not all of them.
+/// A text whose lines are reordered or partly dropped.
 ///
-/// A line ends with a line feed, or a carriage return and a line feed. Lines are put out with the
-/// ending of the text's first one, and the last with none if the text's last has none, so that they
-/// need no more room than before. Only an empty line needs an ending to be a line.
+/// A line ends with a line feed, or a carriage return and a line feed. Output lines have the ending
+/// of the text's first line, and the last has none if the text's last has none, so that the output
+/// is not larger than the input. An empty last line always gets an ending, to be a line at all.
 pub(super) struct Lines<'t> {
     text: &'t str,
     ending: &'static str,
@@ -26,7 +26,7 @@ impl<'t> Lines<'t> {
         Ok(Self { text, ending: if first.ends_with("\r\n") { "\r\n" } else { "\n" } })
     }
 
-    /// Calls `f` with each line, without its ending, and stops when the attempt is cancelled.
+    /// Calls `f` with each line, without its ending; stops when the attempt is cancelled.
     pub(super) fn each(
         &self,
         cx: &TaskContext,
@@ -49,8 +49,8 @@ impl<'t> Lines<'t> {
         Ok(lines)
     }
 
-    /// An output of `lines`, each with an ending.
-    pub(super) fn put_out(
+    /// The output of `lines`, each with an ending.
+    pub(super) fn joined(
         &self,
         cx: &TaskContext,
         lines: impl IntoIterator<Item = impl AsRef<str>>,
@@ -73,7 +73,7 @@ impl<'t> Lines<'t> {
     }
 }
 
-/// The line without its ending, and the ending.
+/// Splits a line into its text and its ending.
 pub(super) fn split_ending(line: &str) -> (&str, &str) {
     let body = line.strip_suffix('\n').map_or(line, |body| body.strip_suffix('\r').unwrap_or(body));
     line.split_at(body.len())

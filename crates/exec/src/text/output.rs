@@ -1,5 +1,5 @@
-//! An output that cannot grow past what travels back, so that a small input with a hostile
-//! parameter never becomes a large allocation.
+//! An output of bounded size, so that a small input with a hostile parameter never becomes a large
+//! allocation.
 
 use std::io;
 
@@ -9,16 +9,16 @@ use serde::Serialize;
 
 use crate::handler::HandlerError;
 
-/// Bytes put out so far; at most [`INLINE_BYTES`].
+/// The output so far; at most [`INLINE_BYTES`].
 #[derive(Debug, Default)]
 pub(super) struct Output(Vec<u8>);
 
 impl Output {
-    /// Adds a text.
+    /// Appends a text.
     ///
     /// # Errors
     ///
-    /// [`HandlerError::OutputTooLarge`] if there is no room for all of it.
+    /// [`HandlerError::OutputTooLarge`] if the output would exceed [`INLINE_BYTES`].
     pub(super) fn push(&mut self, text: &str) -> Result<(), HandlerError> {
         if text.len() > INLINE_BYTES.saturating_sub(self.0.len()) {
             return Err(HandlerError::OutputTooLarge);
@@ -27,11 +27,11 @@ impl Output {
         Ok(())
     }
 
-    /// `value` as JSON.
+    /// Writes `value` as JSON.
     ///
     /// # Errors
     ///
-    /// [`HandlerError::OutputTooLarge`] if there is no room for all of it.
+    /// [`HandlerError::OutputTooLarge`] if the output would exceed [`INLINE_BYTES`].
     pub(super) fn json(value: &impl Serialize) -> Result<Bytes, HandlerError> {
         let mut output = Self::default();
         match serde_json::to_writer(&mut output, value) {
@@ -43,7 +43,7 @@ impl Output {
 }
 
 impl io::Write for Output {
-    /// Takes all of `bytes`, or fails if there is no room.
+    /// Appends all of `bytes`, or fails if the output would exceed [`INLINE_BYTES`].
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if bytes.len() > INLINE_BYTES.saturating_sub(self.0.len()) {
             return Err(io::ErrorKind::StorageFull.into());

@@ -1,9 +1,9 @@
-//! Regular expressions whose cost is known before they are used.
+//! Regular expressions whose cost is bounded before they are used.
 //!
-//! A search takes time in proportion to pattern and line, whatever the two are, and it cannot be
-//! interrupted. So three things are bounded: what a pattern compiles to, what a search remembers,
-//! and [the product](REGEX_STEPS) of the pattern's positions and the longest line. Between two
-//! searches the handlers look at whether they were cancelled.
+//! A search takes time linear in the pattern and in the line, and it cannot be interrupted. So
+//! three things are bounded: the size of the compiled pattern, the cache of a search, and
+//! [the product](REGEX_STEPS) of the pattern's positions and the longest line. Handlers check for
+//! cancellation between two searches.
 
 use regex::{Regex, RegexBuilder};
 use regex_syntax::{
@@ -24,11 +24,11 @@ pub(super) struct Pattern {
 }
 
 impl Pattern {
-    /// A pattern from the parameter `pattern`.
+    /// Compiles the parameter `pattern`.
     ///
     /// # Errors
     ///
-    /// [`HandlerError::BadParameter`]: it is malformed or too large.
+    /// [`HandlerError::BadParameter`] if it is malformed or too large.
     pub(super) fn new(source: &str, ignore_case: bool) -> Result<Self, HandlerError> {
         let hir = ParserBuilder::new()
             .case_insensitive(ignore_case)
@@ -44,11 +44,11 @@ impl Pattern {
         Ok(Self { regex, positions: cost(&hir) })
     }
 
-    /// The pattern, to search lines of `text`.
+    /// The compiled pattern, for searches in the lines of `text`.
     ///
     /// # Errors
     ///
-    /// [`HandlerError::BadParameter`]: the pattern is too large for a line as long as there is.
+    /// [`HandlerError::BadParameter`] if the pattern is too large for the longest line of `text`.
     pub(super) fn for_lines_of(&self, text: &str) -> Result<&Regex, HandlerError> {
         let longest = text.lines().map(str::len).max().unwrap_or_default().max(1);
         let most = REGEX_STEPS / longest;
@@ -64,7 +64,7 @@ fn refused(why: impl Into<String>) -> HandlerError {
     HandlerError::bad_parameter("pattern", why)
 }
 
-/// What is wrong, and where, in one line and without the pattern.
+/// Describes the error and its position in one line, without the pattern.
 fn syntax_words(error: &SyntaxError) -> String {
     match error {
         SyntaxError::Parse(error) => at_byte(error.kind(), error.span().start.offset),
@@ -77,13 +77,13 @@ fn at_byte(kind: impl std::fmt::Display, offset: usize) -> String {
     format!("not a regular expression: {kind}, at byte {offset}")
 }
 
-/// How many states a search may have to follow at once, about.
+/// The approximate number of states that a search may follow at once.
 fn cost(hir: &Hir) -> usize {
-    // Their automaton is small whatever the line is.
+    // The automaton of an alternation of literals is small for every line.
     if hir.properties().is_alternation_literal() { 1 } else { positions(hir) }
 }
 
-/// Characters, classes, assertions and groups, repeated ones as often as they are repeated.
+/// Counts characters, classes, assertions and groups, each as often as it is repeated.
 fn positions(hir: &Hir) -> usize {
     match hir.kind() {
         HirKind::Empty | HirKind::Class(_) | HirKind::Look(_) => 1,

@@ -13,20 +13,20 @@ use crate::{
 };
 
 const PATTERN: ParamSpec =
-    ParamSpec::required("pattern", ParamKind::Regex, "what to replace, a regular expression");
+    ParamSpec::required("pattern", ParamKind::Regex, "the regular expression to replace");
 const WITH: ParamSpec = ParamSpec::required(
     "with",
     ParamKind::Text,
-    "what to put in its place; $1 or ${name} is a group, $$ a dollar sign",
+    "the replacement; $1 or ${name} is a group, $$ a dollar sign",
 );
 const LITERAL: ParamSpec = ParamSpec::with_default(
     "literal",
     ParamKind::Boolean,
     "false",
-    "take the pattern, and what to put in its place, as they are",
+    "take the pattern and its replacement literally",
 );
 const MAX: ParamSpec =
-    ParamSpec::optional("max", counted(0), "how many matches to replace; without it all");
+    ParamSpec::optional("max", counted(0), "how many matches to replace; default all");
 pub(super) const PARAMS: &[ParamSpec] = &[PATTERN, WITH, LITERAL, IGNORE_CASE, MAX];
 
 pub(super) fn replace(cx: &TaskContext, input: &[u8]) -> Result<Bytes, HandlerError> {
@@ -54,7 +54,7 @@ struct Replacing<'a> {
     cx: &'a TaskContext,
     regex: &'a Regex,
     template: Template<'a>,
-    /// Replacements that may still be made.
+    /// Number of replacements that may still be made.
     left: usize,
     output: Output,
 }
@@ -64,10 +64,10 @@ impl Replacing<'_> {
         self.cx.ensure_running()?;
         let mut copied = 0;
         for found in self.regex.find_iter(line).take(self.left) {
-            // Each search may read the rest of the line, so that a line may take long.
+            // Each search may read the rest of the line, so that one line may take long.
             self.cx.ensure_running()?;
             self.output.push(line.get(copied..found.start()).unwrap_or_default())?;
-            self.template.put_out(self.regex, line, found, &mut self.output)?;
+            self.template.expand(self.regex, line, found, &mut self.output)?;
             copied = found.end();
             self.left -= 1;
         }

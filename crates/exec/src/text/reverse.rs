@@ -21,7 +21,7 @@ const BY: ParamSpec = ParamSpec::with_default(
     "by",
     ParamKind::Choice { of: Cow::Borrowed(&[Cow::Borrowed(LINES), Cow::Borrowed(CHARS)]) },
     LINES,
-    "what changes places: the lines of the text, or the characters of each line",
+    "what to reverse: the lines of the text, or the characters of each line",
 );
 pub(super) const PARAMS: &[ParamSpec] = &[BY];
 
@@ -29,19 +29,19 @@ pub(super) fn reverse(cx: &TaskContext, input: &[u8]) -> Result<Bytes, HandlerEr
     let by: String = cx.value(&BY)?;
     if by == LINES {
         let text = Lines::of(input)?;
-        return text.put_out(cx, text.collect(cx)?.into_iter().rev());
+        return text.joined(cx, text.collect(cx)?.into_iter().rev());
     }
     let mut output = Output::default();
     for line in str::from_utf8(input)?.split_inclusive('\n') {
         let (body, ending) = split_ending(line);
-        put_out_reversed(cx, body, &mut output)?;
+        push_reversed(cx, body, &mut output)?;
         output.push(ending)?;
     }
     Ok(output.into())
 }
 
-fn put_out_reversed(cx: &TaskContext, line: &str, output: &mut Output) -> Result<(), HandlerError> {
-    // Found from the front: from the back each flag in a row of flags looks at all before it.
+fn push_reversed(cx: &TaskContext, line: &str, output: &mut Output) -> Result<(), HandlerError> {
+    // Search from the front: from the back, each flag in a row of flags reads all flags before it.
     let mut chars = Vec::new();
     for (nth, char) in line.graphemes(true).enumerate() {
         if nth % CHECK_WORDS == 0 {

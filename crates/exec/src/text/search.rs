@@ -12,38 +12,35 @@ use crate::{
 };
 
 const PATTERN: ParamSpec =
-    ParamSpec::required("pattern", ParamKind::Regex, "what to look for, a regular expression");
+    ParamSpec::required("pattern", ParamKind::Regex, "the regular expression to search for");
 const INVERT: ParamSpec = ParamSpec::with_default(
     "invert",
     ParamKind::Boolean,
     "false",
     "list the lines that do not match",
 );
-const MAX: ParamSpec = ParamSpec::optional(
-    "max",
-    counted(0),
-    "how many lines to list; all are counted, and without it all are listed",
-);
+const MAX: ParamSpec =
+    ParamSpec::optional("max", counted(0), "how many lines to list, default all; all are counted");
 pub(super) const PARAMS: &[ParamSpec] = &[PATTERN, IGNORE_CASE, INVERT, MAX];
 
-/// What a line that is listed takes in JSON, its text and number aside.
+/// JSON bytes of a listed line, without its text and number.
 const LISTED_BYTES: usize = r#"{"number":,"text":""}"#.len();
 
-/// What `text/search` puts out.
+/// The output of `text/search`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Search {
-    /// Lines that match, listed or not; with `invert`, those that do not.
+    /// Number of lines that match, listed or not; with `invert`, of lines that do not match.
     pub matches: u64,
-    /// The first of them, in the order of the text.
+    /// The first `max` of these lines, in the order of the text.
     pub lines: Vec<MatchingLine>,
 }
 
 /// A line that `text/search` found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MatchingLine {
-    /// Its number, from 1.
+    /// The number of the line, from 1.
     pub number: u64,
-    /// Its text, without the line's ending.
+    /// The text of the line, without its ending.
     pub text: String,
 }
 
@@ -64,7 +61,7 @@ pub(super) fn search(cx: &TaskContext, input: &[u8]) -> Result<Bytes, HandlerErr
         found.matches += 1;
         if found.lines.len() < max {
             size += LISTED_BYTES + line.len();
-            // Too large already; the exact size is known when the JSON is written.
+            // Too large already; writing the JSON checks the exact size.
             if size > INLINE_BYTES {
                 return Err(HandlerError::OutputTooLarge);
             }

@@ -1,15 +1,14 @@
-//! What `text/replace` puts in the place of a match.
+//! The replacement template of `text/replace`.
 
 use regex::{Match, Regex};
 
 use super::output::Output;
 use crate::handler::HandlerError;
 
-/// Texts and groups: `$1`, `$name`, `${name}`; `$$` is a dollar sign. A name is as long as it can
-/// be: `$1a` is the group `1a`.
+/// Texts and groups: `$1`, `$name`, `${name}`; `$$` is a dollar sign. A name is the longest
+/// possible one: `$1a` is the group `1a`.
 ///
-/// A group that does not exist is refused when the template is parsed, not left out of each
-/// replacement.
+/// A group that does not exist is refused when the template is parsed; it is not silently empty.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Template<'t> {
     parts: Vec<Part<'t>>,
@@ -18,21 +17,21 @@ pub(super) struct Template<'t> {
 #[derive(Debug, PartialEq, Eq)]
 enum Part<'t> {
     Text(&'t str),
-    /// By number; 0 is the whole match.
+    /// A group by number; 0 is the whole match.
     Group(usize),
 }
 
 impl<'t> Template<'t> {
-    /// `text` as it is.
+    /// A template of the literal `text`.
     pub(super) fn literal(text: &'t str) -> Self {
         Self { parts: vec![Part::Text(text)] }
     }
 
-    /// `text` with the groups of `regex`.
+    /// Parses `text`, which may name groups of `regex`.
     ///
     /// # Errors
     ///
-    /// [`HandlerError::BadParameter`]: there is no such group.
+    /// [`HandlerError::BadParameter`] if `text` names a group that `regex` does not have.
     pub(super) fn parse(text: &'t str, regex: &Regex) -> Result<Self, HandlerError> {
         let mut parts = Vec::new();
         let mut rest = text;
@@ -51,15 +50,15 @@ impl<'t> Template<'t> {
         Ok(Self { parts })
     }
 
-    /// Puts out what replaces `found`, a match of `regex` in `line`.
-    pub(super) fn put_out(
+    /// Appends the replacement of `found`, a match of `regex` in `line`.
+    pub(super) fn expand(
         &self,
         regex: &Regex,
         line: &str,
         found: Match<'_>,
         output: &mut Output,
     ) -> Result<(), HandlerError> {
-        // Groups cost another search, which finds the same match: it is the first from there on.
+        // Groups need a second search, which finds the same match first.
         let wanted = self.parts.iter().any(|part| matches!(part, Part::Group(1..)));
         let groups = if wanted { regex.captures_at(line, found.start()) } else { None };
         for part in &self.parts {
@@ -76,7 +75,7 @@ impl<'t> Template<'t> {
     }
 }
 
-/// The name after a dollar sign, and what follows it.
+/// Splits the text after a dollar sign into a group's name and the rest.
 fn group_name(after: &str) -> (&str, &str) {
     if let Some(braced) = after.strip_prefix('{')
         && let Some((name, rest)) = braced.split_once('}')

@@ -1,4 +1,4 @@
-//! Each text operation: what it puts out, what it refuses, and that it can be stopped.
+//! Each text operation: its output, what it refuses, and that it can be stopped.
 
 use std::collections::BTreeMap;
 
@@ -45,7 +45,7 @@ fn direct<T: DeserializeOwned>(handler: &str, input: &str, params: &[(&str, &str
     serde_json::from_slice(&outcome(handler, input, params).unwrap()).unwrap()
 }
 
-/// What a handler cannot do without, each with the value `o`.
+/// The required parameters of a handler, each with the value `o`.
 fn needed(handler: &TextHandler) -> Vec<(&str, &str)> {
     handler.params.iter().filter(|spec| spec.required).map(|spec| (&*spec.name, "o")).collect()
 }

@@ -21,12 +21,12 @@ const N: ParamSpec = ParamSpec::with_default(
 );
 pub(super) const PARAMS: &[ParamSpec] = &[N];
 
-/// What `text/top-words` puts out.
+/// The output of `text/top-words`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TopWords {
-    /// All words of the text, listed or not.
+    /// Number of all words of the text, listed or not.
     pub words: u64,
-    /// The most frequent words, in lower case; of equal count in the order of their code points.
+    /// The most frequent words, in lower case; words of equal count in code point order.
     pub top: Vec<CountedWord>,
 }
 
@@ -35,11 +35,11 @@ pub struct TopWords {
 pub struct CountedWord {
     /// The word, in lower case.
     pub word: String,
-    /// How often.
+    /// Number of occurrences.
     pub count: u64,
 }
 
-/// How often each word of a text occurs, in lower case, as `text/top-words` counts, in one go.
+/// How often each word of a text occurs, in lower case, as `text/top-words` counts.
 ///
 /// ```
 /// let counts = meshwork_exec::text::count_each_word("To be or not to be");
@@ -56,7 +56,7 @@ pub fn count_each_word(text: &str) -> HashMap<Cow<'_, str>, u64> {
 pub(super) fn top_words(cx: &TaskContext, input: &[u8]) -> Result<Bytes, HandlerError> {
     let n = cx.value(&N)?;
     let text = str::from_utf8(input)?;
-    // Not a faster hash: whoever sends the text chooses the keys.
+    // Not a faster hash: the keys come from an untrusted text.
     let mut counts: HashMap<Cow<'_, str>, u64> = HashMap::new();
     let mut words = 0;
     each_word(cx, text, |word| {

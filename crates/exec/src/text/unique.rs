@@ -14,7 +14,7 @@ const COUNT: ParamSpec = ParamSpec::with_default(
     "count",
     ParamKind::Boolean,
     "false",
-    "put how often it comes, and a tab, before each line",
+    "put the number of occurrences and a tab before each line",
 );
 pub(super) const PARAMS: &[ParamSpec] = &[COUNT];
 
@@ -22,7 +22,7 @@ pub(super) fn unique(cx: &TaskContext, input: &[u8]) -> Result<Bytes, HandlerErr
     let count = cx.value(&COUNT)?;
     let text = Lines::of(input)?;
     let mut distinct: Vec<(&str, usize)> = Vec::new();
-    // Not a faster hash: whoever sends the text chooses the keys.
+    // Not a faster hash: the keys come from an untrusted text.
     let mut places: HashMap<&str, usize> = HashMap::new();
     text.each(cx, |line| {
         match places.entry(line) {
@@ -39,8 +39,8 @@ pub(super) fn unique(cx: &TaskContext, input: &[u8]) -> Result<Bytes, HandlerErr
         Ok(())
     })?;
     if count {
-        text.put_out(cx, distinct.into_iter().map(|(line, times)| format!("{times}\t{line}")))
+        text.joined(cx, distinct.into_iter().map(|(line, times)| format!("{times}\t{line}")))
     } else {
-        text.put_out(cx, distinct.into_iter().map(|(line, _)| line))
+        text.joined(cx, distinct.into_iter().map(|(line, _)| line))
     }
 }

@@ -45,7 +45,7 @@ async fn a_blocked_attempt_ends_by_its_limit_while_others_complete() {
     let (mut rig, gate, _open) = gated(2);
     let blocked = rig.start(limited());
     gate.arrived(1).await;
-    assert_eq!(rig.executor.blocked_threads(), 0, "it has not been given up");
+    assert_eq!(rig.executor.blocked_threads(), 0, "it has not been abandoned");
 
     assert_eq!(failure(rig.end_of(blocked).await).code, FailureCode::TimedOut);
     assert_eq!(rig.executor.blocked_threads(), 1);

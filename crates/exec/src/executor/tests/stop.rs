@@ -15,7 +15,7 @@ use crate::{
     testing::{Rig, failure, output, work},
 };
 
-/// A handler that waits to be stopped, and says so when it starts and when it stops.
+/// A handler that waits to be stopped; it signals when it starts and when it stops.
 fn cooperative(news: mpsc::Sender<&'static str>) -> Rig {
     let wait = move |cx: TaskContext, _input: Bytes| {
         let news = news.clone();
@@ -51,7 +51,7 @@ async fn a_limit_reaches_the_handler() {
     let failure = failure(rig.run(work).await);
     assert_eq!(failure.code, FailureCode::TimedOut);
     assert!(failure.is_retryable());
-    assert_eq!(failure.message, "not done within 20ms");
+    assert_eq!(failure.message, "not finished within 20ms");
     assert_eq!(news.recv().await, Some("started"));
     assert_eq!(news.recv().await, Some("stopped"));
 }
@@ -69,7 +69,7 @@ async fn shutdown_reaches_the_handler_and_its_end_is_not_the_owners_doing() {
     let failure = failure(ended.end);
     assert_eq!(failure.code, FailureCode::Lost);
     assert!(failure.is_retryable());
-    assert_eq!(reports.recv().await, None, "nothing of the executor is left");
+    assert_eq!(reports.recv().await, None, "all senders of the executor are dropped");
 }
 
 #[tokio::test(start_paused = true)]

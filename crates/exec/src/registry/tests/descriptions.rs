@@ -1,5 +1,5 @@
-//! What the handlers that come along say of themselves, and that it is true: the description, the
-//! documentation of the module, and what a run takes.
+//! The descriptions of Meshwork's own handlers agree with the documentation of their module, and
+//! with the parameters that their runs accept.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ fn built_in() -> Registry {
     Registry::new().with_text().unwrap().with_debug(None).unwrap()
 }
 
-/// A value that a parameter takes, and those that it does not.
+/// A value that a parameter accepts, and values that it refuses.
 fn samples(kind: &ParamKind) -> (String, Vec<String>) {
     let of_words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
     match kind {
@@ -28,7 +28,7 @@ fn samples(kind: &ParamKind) -> (String, Vec<String>) {
     }
 }
 
-/// The parameter that a run refuses, if it does.
+/// The parameter that a run refuses, if any.
 async fn refused(rig: &mut Rig, handler: &str, params: &[(&str, &str)]) -> Option<String> {
     let AttemptEnd::Failed(failure) = rig.run(with(work(handler, "a\nb"), params)).await else {
         return None;
@@ -92,7 +92,7 @@ fn descriptions_are_complete_and_their_defaults_are_values() {
     }
 }
 
-/// The rows of the table in a module's documentation: handler, and cell of parameters.
+/// The rows of the table in a module's documentation: the handler's name and its parameter cell.
 fn documented(source: &str) -> BTreeMap<&str, &str> {
     let mut rows = BTreeMap::new();
     for row in source.lines().filter_map(|line| line.strip_prefix("//! | `")) {
@@ -112,7 +112,7 @@ fn the_documentation_names_the_same_handlers_and_parameters() {
     let names: Vec<&str> = registry.names().map(HandlerName::as_str).collect();
     assert_eq!(rows.keys().copied().collect::<Vec<_>>(), names);
     for (handler, description) in registry.descriptions() {
-        // Each begins a clause, or follows another that does.
+        // A parameter begins a clause, or follows one that does.
         let listed: Vec<&str> = rows[handler.as_str()]
             .split("; ")
             .flat_map(|clause| clause.split(':').next().unwrap().split(", "))
@@ -166,7 +166,7 @@ fn grouped(number: i64) -> String {
     digits.chars().enumerate().flat_map(comma).collect()
 }
 
-/// What the protocol's document must say of a parameter in the row of its handler.
+/// The words about a parameter that `docs/protocol.md` must have in the row of its handler.
 fn in_document(param: &ParamSpec) -> Vec<String> {
     let name = &param.name;
     let mut words = vec![match &param.default {

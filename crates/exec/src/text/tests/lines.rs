@@ -1,4 +1,4 @@
-//! Operations that put out the lines of a text in another order, or not all of them.
+//! Operations that reorder or drop lines of a text.
 
 use std::collections::HashSet;
 
@@ -42,7 +42,7 @@ fn reverse_is_by_lines_or_within_them() {
     assert_eq!(text("text/reverse", "1\n2\n3\n", &[]), "3\n2\n1\n");
     assert_eq!(text("text/reverse", "1\r\n2\r\n3", &[("by", "lines")]), "3\r\n2\r\n1");
     assert_eq!(text("text/reverse", "abc\r\nde\n", &[("by", "chars")]), "cba\r\ned\n");
-    // A letter with an accent of its own, a family, two flags, a syllable.
+    // A letter with a combining accent, a family emoji, two flags, a Hangul syllable.
     let whole = ["e\u{301}", "👨\u{200d}👩\u{200d}👧", "🇩🇪", "🇫🇷", "क्षि"];
     let backwards: String = whole.iter().rev().copied().collect();
     assert_eq!(text("text/reverse", &whole.concat(), &[("by", "chars")]), backwards);

@@ -1,4 +1,4 @@
-//! Searching and replacing, and what a hostile pattern does not achieve.
+//! Searching and replacing, also with hostile patterns.
 
 use meshwork_core::limits::{INLINE_BYTES, MESSAGE_BYTES, PARAM_VALUE};
 use proptest::prelude::*;
@@ -146,7 +146,7 @@ fn a_replacement_is_bounded_while_it_is_made() {
         assert!(matches!(error, HandlerError::OutputTooLarge), "{error}");
     }
     let doubled = replaced(&input, &[("pattern", "a"), ("with", &with[..16])]);
-    assert_eq!(doubled.len(), INLINE_BYTES, "as much as there is room for");
+    assert_eq!(doubled.len(), INLINE_BYTES, "exactly the maximum size");
 }
 
 #[test]
