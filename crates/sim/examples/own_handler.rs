@@ -1,4 +1,4 @@
-//! A handler of one's own in the simulator: what becomes of tasks that fail on their first attempts?
+//! Your own handler in the simulator: how do tasks end that fail at their first attempts?
 //!
 //! `cargo run --release -p meshwork-sim --example own_handler`
 

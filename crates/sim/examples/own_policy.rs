@@ -1,5 +1,5 @@
-//! Policies of one's own in the simulator: how much does it help to try again, where machines come
-//! and go, and only some of them take what strangers send?
+//! Your own policies in the simulator: how much do retries help if machines come and go, and only
+//! some accept the tasks of strangers?
 //!
 //! `cargo run --release -p meshwork-sim --example own_policy`
 
@@ -10,7 +10,7 @@ use std::time::Duration;
 use meshwork_core::{Accept, AcceptPolicy, RetryPolicy, engine::EngineConfig};
 use meshwork_sim::{Failure, Faults, Policies, Report, Scenario};
 
-/// Nodes 2 and 3 take nobody's work, 4 and 5 have a GPU.
+/// Nodes 2 and 3 accept no tasks, 4 and 5 have a GPU.
 fn set_up(index: usize, config: &mut EngineConfig) {
     match index {
         2 | 3 => config.accept = AcceptPolicy::default().with("sim", Accept::Nobody),
@@ -22,7 +22,7 @@ fn set_up(index: usize, config: &mut EngineConfig) {
     }
 }
 
-/// Every third task needs a GPU; each may be tried so often.
+/// Every third task needs a GPU; each task has up to `attempts` attempts.
 pub(crate) fn run(attempts: u32) -> Result<Report, Failure> {
     let scenario = Scenario {
         nodes: 7,

@@ -1,7 +1,7 @@
-//! The tables of an engine while it runs: none is larger than the limits allow, and nothing is in them
-//! that nobody wants.
+//! Checks an engine's tables while it runs: none exceeds its limit, and none keeps work that is not
+//! wanted.
 //!
-//! Absent on purpose: what is left at the end, see `check`.
+//! Absent on purpose: the check that the tables are empty at the end, see `check`.
 
 use meshwork_core::{engine::view::Sizes, limits as core};
 
@@ -12,7 +12,7 @@ use crate::{
 };
 
 impl World<'_> {
-    /// A pass of this node has ended. Once in a while its tables are looked at.
+    /// Called after each pass of a node. Checks its tables after every few passes.
     pub(crate) fn look_at_tables(&mut self, index: usize) -> Step {
         let every = limits::TABLE_PASSES + self.nodes.len();
         let Some(node) = self.nodes.get_mut(index) else { return Ok(()) };
@@ -30,10 +30,10 @@ impl World<'_> {
         let Some(engine) = &node.engine else { return Ok(()) };
         let (accounts, peers) = (engine.accounts(), self.nodes.len());
         let sizes = engine.sizes();
-        // Results that are not acknowledged are bounded by their bytes, of which each has 1 KiB.
+        // Unacknowledged results are bounded by their bytes; each counts at least 1 KiB.
         let most_held = core::HELD_ATTEMPTS + peers * core::HELD_RESERVED as usize;
         let live = accounts.queued + accounts.running;
-        // Those whose ends are not safe yet are counted, and make room for others all the same.
+        // A task whose end is not on disk yet is counted, but its room is free already.
         let owned = if node.disk.is_idle() { live } else { 0 };
         let within = [
             ("tasks", owned, node.most()),
@@ -48,23 +48,23 @@ impl World<'_> {
         ];
         let beyond = within.into_iter().find(|(_, size, most)| size > most);
         if let Some((what, size, most)) = beyond {
-            let details = format!("n{index} has {size} {what}, at most {most}");
+            let details = format!("n{index} has {size} {what}, more than {most}");
             return Err(Broken::new(Invariant::Bounds, details));
         }
         if sizes.unwanted > 0 {
-            let details = format!("n{index} lets {} attempts go on for nothing", sizes.unwanted);
+            let details = format!("n{index} runs {} attempts that are not wanted", sizes.unwanted);
             return Err(Broken::new(Invariant::NoWaste, details));
         }
         self.check_bytes(index, sizes)
     }
 
     fn check_bytes(&self, index: usize, sizes: Sizes) -> Step {
-        // One task more than the credit allows is sent to a worker that has nothing.
+        // An idle worker may receive one task more than its credit allows.
         let each = core::CREDIT_BYTES + core::INLINE_BYTES as u64;
         let inputs = each * self.nodes.len() as u64;
         let results = core::UNACKED_BYTES as u64;
         if sizes.open_bytes > inputs || sizes.held_bytes > inputs + results {
-            let details = format!("n{index} has more bytes than it may: {sizes:?}");
+            let details = format!("n{index} exceeds its limit of bytes: {sizes:?}");
             return Err(Broken::new(Invariant::Bounds, details));
         }
         Ok(())

@@ -1,5 +1,5 @@
-//! The callers: they hand in tasks, again when an owner has died without an answer, cancel some, and
-//! ask how they end.
+//! The callers: they submit tasks, submit them again when an owner died without an answer, cancel
+//! some, and ask for their ends.
 
 use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 
@@ -19,7 +19,7 @@ use crate::{
 };
 
 impl World<'_> {
-    /// Decides which tasks are handed in when, which again, and which are cancelled.
+    /// Plans when each task is submitted, which are submitted twice, and which are cancelled.
     pub(crate) fn plan_calls(&mut self) {
         let period = self.scenario.period;
         for number in 0..self.scenario.tasks {
@@ -54,7 +54,7 @@ impl World<'_> {
         }
     }
 
-    /// The job's owner and its start, if it can be asked now.
+    /// The job's owner and that owner's boot number, if the owner can answer now.
     fn asked(&self, job: usize) -> Option<(usize, u32)> {
         let owner = self.history.jobs.get(job)?.owner;
         let node = self.nodes.get(owner).filter(|node| node.is_awake())?;
@@ -117,7 +117,7 @@ impl World<'_> {
         self.settle(owner)
     }
 
-    /// An owner is back: whoever had no answer asks again, and some want to know how things end.
+    /// An owner has restarted: callers without an answer ask again, and some ask for ends.
     pub(crate) fn come_back(&mut self, owner: usize) -> Step {
         self.ask_again(owner);
         for number in 0..self.history.jobs.len() {
@@ -143,7 +143,7 @@ impl World<'_> {
     }
 }
 
-/// Any task that every node can run.
+/// A random task that every node can run.
 pub(crate) fn random_task(rng: &mut SimRng, number: usize) -> Task {
     let id = TaskId::from_bytes(rng.bytes());
     let durable = !rng.chance(80);
@@ -164,7 +164,7 @@ pub(crate) fn random_task(rng: &mut SimRng, number: usize) -> Task {
         id,
         task_type: TaskType::Custom(FAMILY.to_owned()),
         operation: Cow::Borrowed(HANDLERS.get(rng.below(HANDLERS.len())).unwrap_or(&"a")),
-        // Two with one key are the same task only if they ask for the same.
+        // Two submissions with one key are the same task only if their contents are equal.
         input: TaskInput::Bytes(id.as_bytes().to_vec().into()),
         params: BTreeMap::new(),
         requirements: Requirements::default(),
@@ -172,7 +172,7 @@ pub(crate) fn random_task(rng: &mut SimRng, number: usize) -> Task {
         limits,
         retry,
         idempotency_key: (durable && rng.chance(250)).then(|| format!("key {number}")),
-        // None: that of the node, which is the disk.
+        // None: the node's default, which is the disk.
         durability: (!durable).then_some(Durability::Memory),
         group: None,
     }

@@ -1,4 +1,4 @@
-//! Looks at the whole world: while it runs, and when it has come to rest.
+//! Checks the whole world: while it runs, and when everything rests.
 
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -25,7 +25,7 @@ use crate::{
 };
 
 impl World<'_> {
-    /// With nothing on its way to the disk, everything that an engine knows has been told.
+    /// When no write is in flight, an engine's counts agree with the ends that it has reported.
     pub(crate) fn check_accounts(&self, index: usize) -> Step {
         let Some(node) = self.nodes.get(index).filter(|node| node.disk.is_idle()) else {
             return Ok(());
@@ -34,11 +34,11 @@ impl World<'_> {
         let accounts = engine.accounts();
         let (waits, live) = (accounts.queued + accounts.running, node.live.len());
         if waits != live {
-            let details = format!("n{index} counts {waits} tasks that have not ended, of {live}");
+            let details = format!("n{index} counts {waits} open tasks, but {live} are open");
             return Err(Broken::new(Invariant::Accounts, details));
         }
         if accounts.dropped_results > 0 {
-            let details = format!("n{index} dropped results, with room for them");
+            let details = format!("n{index} dropped results although it had room for them");
             return Err(Broken::new(Invariant::ResultIsDelivered, details));
         }
         Ok(())
@@ -56,8 +56,9 @@ impl World<'_> {
         Ok(())
     }
 
-    /// Attempts in which an owner believes though it could know better. Each is looked at by itself: an
-    /// owner whose attempts are refused one after the other believes in another one at each look.
+    /// Finds attempts that an owner considers running although their worker does not know them.
+    /// Each attempt has its own count, because an owner whose attempts are refused in a row has
+    /// another one at each probe.
     fn look_for_ghosts(&mut self) -> Step {
         let mut believed = std::mem::take(&mut self.believed);
         believed.retain(|(owner, worker), before| {
@@ -73,14 +74,16 @@ impl World<'_> {
         let is_ghost = |seen: &u32| *seen > limits::GHOST_PROBES;
         for ((owner, worker), attempts) in &self.believed {
             if let Some((epoch, _)) = attempts.iter().find(|(_, seen)| is_ghost(seen)) {
-                let details = format!("n{owner} believes in attempt {epoch} at n{worker}");
+                let details = format!(
+                    "n{owner} expects attempt {epoch} at n{worker}, which does not have it"
+                );
                 return Err(Broken::new(Invariant::NoGhosts, details));
             }
         }
         Ok(())
     }
 
-    /// The attempts that the owner has there, as far as it knows.
+    /// The attempts that the owner believes to be at this worker.
     fn attempts_at(&self, owner: usize, worker: usize) -> impl Iterator<Item = Epoch> {
         let both = self.nodes.get(owner).zip(self.nodes.get(worker));
         both.into_iter()
@@ -88,8 +91,8 @@ impl World<'_> {
             .flat_map(|(engine, worker)| engine.read(Time::ZERO).attempts_at(worker))
     }
 
-    /// Tasks beyond the limit on their whole time, at owners that are awake. An end that is on its way to
-    /// the disk is not shown yet.
+    /// Finds tasks that exceed their total time limit, at owners that are awake. Skips ends that
+    /// are still being written.
     fn look_for_overdue(&self) -> Step {
         let told = |node: &Node| node.is_awake() && node.disk.is_idle();
         for (index, node) in self.nodes.iter().enumerate().filter(|(_, node)| told(node)) {
@@ -101,9 +104,9 @@ impl World<'_> {
                 let Some(view) = engine.read(clock).task(*id) else { continue };
                 let overdue =
                     view.end.is_none() && view.submitted + limit + limits::OVERDUE < clock;
-                // What is not safe yet is not shown either.
+                // An end is visible only when it is on disk.
                 if overdue && !node.disk.is_ending(*id) {
-                    let details = format!("n{index} lets {id} go on beyond its limit");
+                    let details = format!("n{index} has not ended {id} at its limit");
                     return Err(Broken::new(Invariant::OneEnd, details));
                 }
             }
@@ -111,7 +114,7 @@ impl World<'_> {
         Ok(())
     }
 
-    /// A task is at no more workers than it may be, in the eyes of its owner.
+    /// Checks that the owner has a task at no more workers than allowed.
     pub(crate) fn check_hedged(&mut self, owner: usize, id: TaskId, attempt: u32) -> Step {
         let Some(node) = self.nodes.get(owner).filter(|_| attempt > 1) else { return Ok(()) };
         let engine = node.engine.as_ref();
@@ -134,7 +137,7 @@ impl World<'_> {
         Ok(())
     }
 
-    /// Work that names no target goes only to whom its owner trusts.
+    /// Checks that a task without a target goes only to workers that its owner trusts.
     pub(crate) fn check_trust(&self, owner: usize, worker: usize, frames: &[ToWorker]) -> Step {
         let Some(node) = self.nodes.get(owner).filter(|node| node.distrusts.contains(&worker))
         else {
@@ -144,22 +147,24 @@ impl World<'_> {
             let ToWorker::Assign(work) = frame else { continue };
             let job = self.history.job_of(work.task).and_then(|job| self.history.jobs.get(job));
             if job.is_some_and(|job| job.targets.is_empty()) {
-                let details =
-                    format!("n{owner} gives {} to n{worker}: {:?}", work.task, node.distrusts);
+                let details = format!(
+                    "n{owner} gives {} to n{worker}, but distrusts {:?}",
+                    work.task, node.distrusts
+                );
                 return Err(Broken::new(Invariant::OnlyTrusted, details));
             }
         }
         Ok(())
     }
 
-    /// Tasks that wait although a worker is free for them, at two looks in a row.
+    /// Finds tasks that wait although a worker is free for them, at two probes in a row.
     fn look_for_idlers(&mut self) -> Step {
         let mut waited = BTreeSet::new();
         for (index, node) in self.nodes.iter().enumerate().filter(|(_, node)| node.is_awake()) {
             let Some(engine) = &node.engine else { continue };
             let clock = node.clock(self.now);
             if node.closing || engine.next_timer().is_some_and(|at| at <= clock) {
-                // It has more to place, or will place nothing.
+                // The node is still placing tasks, or does not place any.
                 continue;
             }
             for id in node.live.iter().take(limits::LOOKED_AT) {
@@ -179,7 +184,7 @@ impl World<'_> {
         Ok(())
     }
 
-    /// With all at rest, and all timers over, nothing is left in any engine's tables.
+    /// Checks that all engines' tables are empty when everything rests and all timers have fired.
     fn check_tables(&mut self) -> Step {
         for index in 0..self.nodes.len() {
             let up = self.nodes.get(index).filter(|node| node.is_up());
@@ -198,8 +203,8 @@ impl World<'_> {
         Ok(())
     }
 
-    /// Lets one node's timers fire. Only its disk answers: it may forget what is old now. All else that it
-    /// asks for would only keep it busy.
+    /// Fires one node's timers. Only its disk answers, so that it can forget old tasks; its other
+    /// effects are dropped, because they would only keep it busy.
     fn tick_alone(&mut self, index: usize, clock: Time) -> Step {
         let mut inputs = VecDeque::from([Input::Tick]);
         while let Some(input) = inputs.pop_front() {
@@ -215,7 +220,7 @@ impl World<'_> {
         Ok(())
     }
 
-    /// What a disk that takes no time answers, if it is asked to write.
+    /// The answer of a disk that takes no time, if the effect is a write.
     #[expect(clippy::wildcard_enum_match_arm, reason = "the disk does nothing else")]
     fn written(
         &mut self,
@@ -239,7 +244,7 @@ impl World<'_> {
         }
     }
 
-    /// The two can talk, and the worker holds nothing of the owner's.
+    /// Whether the two are connected and the worker holds no attempt of the owner.
     fn knows_none(&self, owner: usize, worker: usize) -> bool {
         let Some((o, w)) = self.nodes.get(owner).zip(self.nodes.get(worker)) else {
             return false;
@@ -257,9 +262,9 @@ impl World<'_> {
         talks && theirs.load(&o.id).held == 0 && theirs.accounts().unacked == 0
     }
 
-    /// How long an owner's room may be full of tasks that only workers gone for good may run. Each of them
-    /// keeps its place until its time is over, and all others are refused meanwhile: where there is room for
-    /// few, these times follow one another, and the limits of a single task do not bound their sum.
+    /// How long an owner may be full of tasks that only workers gone for good can run. Each keeps
+    /// its place until its time limit, and other tasks are refused meanwhile. In an owner with
+    /// little room these times add up, so the limit of a single task does not bound them.
     pub(crate) fn held_in_vain(&self) -> Duration {
         let is_gone = |worker: &PeerId| {
             let node = self.index(worker).and_then(|index| self.nodes.get(index));
@@ -279,7 +284,7 @@ impl World<'_> {
         owners.map(held).max().unwrap_or_default()
     }
 
-    /// What is not at rest; nothing if all is.
+    /// Describes what is not at rest; empty if everything rests.
     pub(crate) fn unrest(&self) -> String {
         let mut found = String::new();
         let mut add = |what: String| {
@@ -308,7 +313,7 @@ impl World<'_> {
                 add(format!("n{index} {id}: {state:?} {why:?}"));
             }
         }
-        // These may be many, and what they wait for is above.
+        // These may be many, and the lines above say what they wait for.
         for (number, job) in self.history.jobs.iter().enumerate() {
             if job.answered.is_none() && !job.lost && !job.refused {
                 add(format!("job {number} of n{} has no answer", job.owner));
@@ -317,7 +322,8 @@ impl World<'_> {
         found
     }
 
-    /// Everything rests: all of it has ended as it was told, and comes back so from the disk.
+    /// Checks, when everything rests, that all tasks ended as reported and are restored so from
+    /// disk.
     pub(crate) fn check_ends(&mut self) -> Step {
         self.log(format_args!("at rest"));
         self.check_kept()?;
@@ -332,18 +338,19 @@ impl World<'_> {
         }
         let (ends, jobs) = (self.ends.total(), self.history.jobs.len());
         if ends != u64::try_from(jobs).unwrap_or(u64::MAX) {
-            let details = format!("{ends} of {jobs} tasks have come to an end");
+            let details = format!("{ends} of {jobs} tasks have ended");
             return Err(Broken::new(Invariant::OneEnd, details));
         }
         Ok(())
     }
 
-    /// No worker has a result on its disk that nobody has acknowledged.
+    /// Checks that no worker has an unacknowledged result on its disk.
     fn check_kept(&self) -> Step {
         for (index, node) in self.nodes.iter().enumerate().filter(|(_, node)| !node.gone) {
             let (_, mut kept) = node.disk.ledger().into_parts();
             if let Some((kept, _)) = kept.next() {
-                let details = format!("n{index} keeps {} of task {}", kept.epoch, kept.task);
+                let details =
+                    format!("n{index} still keeps attempt {} of task {}", kept.epoch, kept.task);
                 return Err(Broken::new(Invariant::ResultIsDelivered, details));
             }
         }
@@ -363,13 +370,13 @@ impl World<'_> {
             }
             let Some(id) = job.answered else { continue };
             let Some(view) = node.view(id, self.now) else {
-                // That this is right was checked.
+                // Another check shows that the node may have forgotten it.
                 match self.history.end_of(&id) {
                     Some("succeeded") => self.ends.succeeded += 1,
                     Some("failed") => self.ends.failed += 1,
                     Some("cancelled") => self.ends.cancelled += 1,
                     Some("expired") => self.ends.expired += 1,
-                    // It ended, and was forgotten, while its owner died.
+                    // It ended and was forgotten while its owner was down.
                     _ => self.ends.untold += 1,
                 }
                 continue;

@@ -1,10 +1,9 @@
-//! Crash points: a node dies exactly at a named step of what it does, just before or just after it.
+//! Crash points: a node dies exactly at a named step of its work, just before or just after it.
 //!
-//! The steps are those of a task's way through its owner (A) and its worker (B). Three that one may
-//! look for are no steps of the engine: A9, the check of a result, which it does not make; B3, a
-//! record of what was accepted, which is not kept (what is taken lives in memory until it is
-//! finished, so that this is B4); B12, the collection of what was acknowledged: here it is one with
-//! B11, and in a node the journal's own affair.
+//! The steps follow a task through its owner (A) and its worker (B). Three numbers are not steps of
+//! the engine: A9, the check of a result, does not exist. B3, a record of accepted attempts, is not
+//! written: an accepted attempt lives in memory until it has finished, so this is B4. B12, the
+//! collection of acknowledged results, is part of B11 here and the journal's own task in a node.
 
 use std::{fmt, time::Duration};
 
@@ -12,55 +11,55 @@ use meshwork_core::{Epoch, ToOwner, ToWorker, engine::Record};
 
 use crate::{FaultKind, event::Event, world::World};
 
-/// A step at which a node may die.
+/// A step at which a node can be made to die.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CrashPoint {
-    /// An owner is handed a task.
+    /// An owner receives a task.
     A1,
-    /// It commits what it has accepted.
+    /// The owner commits the accepted task.
     A2,
-    /// It answers the submit.
+    /// The owner answers the submit.
     A3,
-    /// It has chosen a worker. Nothing is committed here: epochs of a new start fence off the old.
+    /// The owner has chosen a worker. Nothing is committed: a new boot's epochs fence off old ones.
     A4,
-    /// It sends the assignment.
+    /// The owner sends the assignment.
     A5,
-    /// It is told that the worker has taken it.
+    /// The owner receives the worker's acceptance.
     A6,
-    /// It hears a heartbeat.
+    /// The owner receives a heartbeat.
     A7,
-    /// It receives the result.
+    /// The owner receives the result.
     A8,
-    /// It commits the end.
+    /// The owner commits the task's end.
     A10,
-    /// It acknowledges the result.
+    /// The owner acknowledges the result.
     A11,
-    /// It tells its caller the end.
+    /// The owner reports the end to its caller.
     A12,
     /// A worker receives an assignment.
     B1,
-    /// It receives one that it knows already.
+    /// The worker receives an assignment that it knows already.
     B2,
-    /// It tells that it has taken an assignment.
+    /// The worker accepts an assignment.
     B4,
-    /// It starts the execution.
+    /// The worker starts the execution.
     B5,
-    /// It executes: a quarter of that is over, or three.
+    /// The worker executes: one or three quarters of the execution time have passed.
     B6,
     /// The execution has ended.
     B7,
-    /// It commits the result.
+    /// The worker commits the result.
     B8,
-    /// It sends the result.
+    /// The worker sends the result.
     B9,
-    /// It receives the acknowledgement.
+    /// The worker receives the acknowledgement.
     B10,
-    /// It commits that it needs to keep the result no longer.
+    /// The worker commits that it no longer keeps the result.
     B11,
 }
 
 impl CrashPoint {
-    /// Those of an owner.
+    /// The crash points of an owner.
     pub const OWNER: [Self; 11] = [
         Self::A1,
         Self::A2,
@@ -74,7 +73,7 @@ impl CrashPoint {
         Self::A11,
         Self::A12,
     ];
-    /// Those of a worker.
+    /// The crash points of a worker.
     pub const WORKER: [Self; 10] = [
         Self::B1,
         Self::B2,
@@ -88,13 +87,13 @@ impl CrashPoint {
         Self::B11,
     ];
 
-    /// The point of this name, such as `A10`.
+    /// The point with this name, such as `A10`.
     pub fn named(name: &str) -> Option<Self> {
         let all = Self::OWNER.into_iter().chain(Self::WORKER);
         all.into_iter().find(|point| format!("{point:?}") == name)
     }
 
-    /// Whether it is a commit: before it the medium has nothing of it, after it all.
+    /// Whether the step is a commit: before it the medium has none of the batch, after it all.
     fn is_commit(self) -> bool {
         matches!(self, Self::A2 | Self::A10 | Self::B8 | Self::B11)
     }
@@ -106,23 +105,23 @@ impl fmt::Display for CrashPoint {
     }
 }
 
-/// On which side of a step.
+/// The side of a step on which a node dies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Moment {
-    /// The step is not done any more.
+    /// The node dies before the step.
     Before,
-    /// It is done, and nothing that would follow from it.
+    /// The node dies after the step, before anything that follows from it.
     After,
 }
 
-/// One crash: whichever node comes to the point at that time dies there, and is started again.
+/// One crash: the node that reaches the point for the given time dies there, and is restarted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CrashAt {
-    /// Where.
+    /// The step.
     pub point: CrashPoint,
-    /// On which side of it.
+    /// The side of the step.
     pub moment: Moment,
-    /// At which time, from 1, counted over all nodes.
+    /// At which visit of the step, from 1, counted over all nodes.
     pub time: u32,
 }
 
@@ -132,10 +131,10 @@ impl fmt::Display for CrashAt {
     }
 }
 
-/// The crashes of a run, and how far they are.
+/// The planned crashes of a run, and their counts of visits.
 #[derive(Debug, Default)]
 pub(crate) struct Crashes {
-    /// Those that are still to come, with how often their point was reached.
+    /// Crashes that have not happened yet, each with the number of visits of its point.
     ahead: Vec<(CrashAt, u32)>,
     pub(crate) fired: Vec<CrashAt>,
 }
@@ -145,7 +144,7 @@ impl Crashes {
         Self { ahead: planned.iter().map(|crash| (*crash, 0)).collect(), fired: Vec::new() }
     }
 
-    /// Whether any of these steps is one at which to die now.
+    /// Takes out a crash that is due at one of these steps.
     fn due(&mut self, points: &[CrashPoint], moment: Moment) -> Option<CrashAt> {
         let mut due = None;
         for (at, (crash, reached)) in self.ahead.iter_mut().enumerate() {
@@ -153,7 +152,7 @@ impl Crashes {
                 continue;
             }
             *reached += u32::from(moment == Moment::Before);
-            // One that another crash has forestalled has its turn the next time.
+            // A crash that another one has preempted happens at the next visit.
             if *reached >= crash.time && moment == crash.moment {
                 due = Some(at);
             }
@@ -163,7 +162,8 @@ impl Crashes {
 }
 
 impl World<'_> {
-    /// The node is before or after these steps. If it is to die there it does, and the answer is true.
+    /// Kills the node if a crash is due before or after one of these steps; returns whether it
+    /// died.
     pub(crate) fn dies(&mut self, index: usize, points: &[CrashPoint], moment: Moment) -> bool {
         if points.is_empty() {
             return false;
@@ -173,7 +173,7 @@ impl World<'_> {
         true
     }
 
-    /// An execution that takes so long starts: the node may be to die in the midst of it.
+    /// Plans a crash during an execution of this duration, if one is due.
     pub(crate) fn dies_within(&mut self, index: usize, boot: u32, takes: Duration) {
         for (moment, quarters) in [(Moment::Before, 1), (Moment::After, 3)] {
             if let Some(crash) = self.crashes.due(&[CrashPoint::B6], moment) {
@@ -183,7 +183,7 @@ impl World<'_> {
         }
     }
 
-    /// The midst of an execution has come. If the node has died meanwhile, the crash is still to come.
+    /// Kills the node during an execution. If the node died before, the crash stays planned.
     pub(crate) fn die_within(&mut self, index: usize, boot: u32, crash: CrashAt) {
         if self.nodes.get(index).is_some_and(|node| node.is_up() && node.boot == boot) {
             self.die(index, crash);
@@ -202,13 +202,13 @@ impl World<'_> {
         self.go_down(index, reached, slowly);
     }
 
-    /// Whether crash points matter in this run at all.
+    /// Whether this run has planned crashes.
     pub(crate) fn watches_points(&self) -> bool {
         !self.crashes.ahead.is_empty()
     }
 }
 
-/// What an owner comes to when it hears this.
+/// The steps that an owner reaches when it receives these frames.
 pub(crate) fn heard_by_owner(frames: &[ToOwner]) -> Vec<CrashPoint> {
     let point = |frame: &ToOwner| match frame {
         ToOwner::Accepted(_) => Some(CrashPoint::A6),
@@ -223,7 +223,7 @@ pub(crate) fn heard_by_owner(frames: &[ToOwner]) -> Vec<CrashPoint> {
     frames.iter().filter_map(point).collect()
 }
 
-/// What a worker comes to when it says this.
+/// The steps that a worker reaches when it sends these frames.
 pub(crate) fn said_by_worker(frames: &[ToOwner]) -> Vec<CrashPoint> {
     let point = |frame: &ToOwner| match frame {
         ToOwner::Accepted(_) => Some(CrashPoint::B4),
@@ -238,7 +238,7 @@ pub(crate) fn said_by_worker(frames: &[ToOwner]) -> Vec<CrashPoint> {
     frames.iter().filter_map(point).collect()
 }
 
-/// What an owner comes to when it says this.
+/// The steps that an owner reaches when it sends these frames.
 pub(crate) fn said_by_owner(frames: &[ToWorker]) -> Vec<CrashPoint> {
     let point = |frame: &ToWorker| match frame {
         ToWorker::Assign(_) => Some(CrashPoint::A5),
@@ -248,8 +248,8 @@ pub(crate) fn said_by_owner(frames: &[ToWorker]) -> Vec<CrashPoint> {
     frames.iter().filter_map(point).collect()
 }
 
-/// What a worker comes to when it hears this. `knows` tells whether it has seen an assignment
-/// before, and takes it for seen from then on.
+/// The steps that a worker reaches when it receives these frames. `knows` returns whether the
+/// worker has seen an assignment before, and marks it as seen.
 pub(crate) fn heard_by_worker(
     frames: &[ToWorker],
     mut knows: impl FnMut(Epoch) -> bool,
@@ -263,7 +263,7 @@ pub(crate) fn heard_by_worker(
     frames.iter().filter_map(point).collect()
 }
 
-/// What a node comes to when it commits this.
+/// The steps that a node reaches when it commits these records.
 pub(crate) fn committed(records: &[Record]) -> Vec<CrashPoint> {
     let point = |record: &Record| match record {
         Record::Submitted { .. } => Some(CrashPoint::A2),

@@ -1,6 +1,6 @@
-//! A node's disk: what has been fsynced, and what is on its way there.
+//! A node's disk: the records that were fsynced, and those still being written.
 //!
-//! As in the real journal one batch is in flight at a time; what comes meanwhile is the next.
+//! As in the real journal, one batch is in flight at a time; later records form the next batch.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,14 +9,14 @@ use meshwork_core::{
     engine::{ArchivedTask, Ledger, Record, Seq, Volume},
 };
 
-/// What a medium has of a task.
+/// What the medium knows of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kept {
-    /// That it was accepted.
+    /// The task was accepted.
     Accepted,
-    /// Its end as well.
+    /// The task was accepted and has ended.
     Ended,
-    /// That it has ended and need not be kept.
+    /// The task has ended and was forgotten.
     Forgotten,
 }
 
@@ -27,13 +27,13 @@ pub(crate) struct Disk {
     waiting: Vec<Record>,
     last: Seq,
     safe: Seq,
-    /// Tasks on the medium: not the ledger's own account, which is part of what is tried.
+    /// Tasks on the medium. Kept apart from the ledger, because the ledger is under test.
     tasks: BTreeMap<TaskId, Kept>,
-    /// How they ended, also those that need not be kept.
+    /// The ends of these tasks, also of forgotten ones.
     ends: BTreeMap<TaskId, TaskState>,
-    /// Groups of which the medium says that somebody has cancelled them.
+    /// Groups with a record of cancellation on the medium.
     cancelled: BTreeSet<GroupId>,
-    /// Results for other owners on the medium, in the same way.
+    /// Results for other owners on the medium, also kept apart from the ledger.
     results: BTreeSet<(PeerId, Epoch)>,
     /// The next fsync fails.
     pub(crate) fail_next: bool,
@@ -45,7 +45,7 @@ impl Disk {
         self.waiting.extend(records);
     }
 
-    /// Starts the next fsync; false if there is nothing to do, or one is under way.
+    /// Starts the next fsync. Returns false if nothing is to be written, or an fsync is running.
     pub(crate) fn start(&mut self) -> bool {
         if self.flying.is_some() || self.waiting.is_empty() {
             return false;
@@ -54,7 +54,7 @@ impl Disk {
         true
     }
 
-    /// The fsync is over: everything up to this number is safe.
+    /// Ends the fsync. Returns the number up to which everything is on disk.
     pub(crate) fn finish(&mut self, at: Time) -> Option<Seq> {
         let (seq, records) = self.flying.take()?;
         self.safe = seq;
@@ -93,13 +93,13 @@ impl Disk {
                 }
                 Record::Tried { .. } | Record::Archived { .. } | Record::Read { .. } => {}
             }
-            // Here every clock of a node begins with its first start.
+            // In the simulator a node's clock begins at its first start.
             self.ledger.apply(record, at, at);
         }
         Some(seq)
     }
 
-    /// A volume of the archive is written; it counts when a record says so.
+    /// Writes a volume of the archive. It becomes valid with the record that names it.
     pub(crate) fn write(&mut self, volume: Volume, tasks: Vec<ArchivedTask>) {
         self.ledger.write(volume, tasks);
     }
@@ -109,22 +109,22 @@ impl Disk {
         self.ledger.archived(number)
     }
 
-    /// What is on the medium of this task, if anything is.
+    /// What the medium knows of this task; `None` if nothing.
     pub(crate) fn has(&self, id: &TaskId) -> Option<Kept> {
         self.tasks.get(id).copied()
     }
 
-    /// How this task ended, if its end is on the medium.
+    /// The end of this task, if it is on the medium.
     pub(crate) fn end_of(&self, id: &TaskId) -> Option<&TaskState> {
         self.ends.get(id)
     }
 
-    /// Whether the medium has nothing of this task that is kept.
+    /// Whether the medium has no record of this task, or has forgotten it.
     pub(crate) fn is_forgotten(&self, id: &TaskId) -> bool {
         matches!(self.has(id), None | Some(Kept::Forgotten))
     }
 
-    /// Nothing is counted any more of a task that need not be kept.
+    /// Removes the memory of a forgotten task.
     pub(crate) fn forget_earlier(&mut self, id: &TaskId) {
         if self.is_forgotten(id) {
             self.tasks.remove(id);
@@ -132,12 +132,12 @@ impl Disk {
         }
     }
 
-    /// Whether the medium says that somebody has cancelled this group.
+    /// Whether the medium has a record that this group was cancelled.
     pub(crate) fn is_cancelled(&self, group: &GroupId) -> bool {
         self.cancelled.contains(group)
     }
 
-    /// Whether this task is on its way to the medium.
+    /// Whether this task is being written.
     pub(crate) fn is_coming(&self, task: TaskId) -> bool {
         let flying = self.flying.iter().flat_map(|(_, records)| records);
         let mut records = flying.chain(&self.waiting);
@@ -149,12 +149,13 @@ impl Disk {
         self.results.contains(&(owner, epoch))
     }
 
-    /// Batches that were handed over and are not known to be safe.
+    /// Number of batches that were handed over and are not known to be on disk.
     pub(crate) fn batches(&self) -> u64 {
         self.last.0.saturating_sub(self.safe.0)
     }
 
-    /// The process is gone. What was in flight has reached the medium, or has not; nobody was told.
+    /// The process died. If `reached`, the batch in flight is on the medium, but no caller was
+    /// answered.
     pub(crate) fn crash(&mut self, reached: bool, at: Time) {
         if reached {
             self.finish(at);
@@ -170,7 +171,7 @@ impl Disk {
         };
     }
 
-    /// What is on its way.
+    /// The records in flight.
     pub(crate) fn flying(&self) -> &[Record] {
         self.flying.as_ref().map_or(&[], |(_, records)| records)
     }
@@ -179,12 +180,12 @@ impl Disk {
         self.flying.is_none() && self.waiting.is_empty()
     }
 
-    /// Whether the end of this task is on its way to the medium.
+    /// Whether the end of this task is being written.
     pub(crate) fn is_ending(&self, task: TaskId) -> bool {
         self.ending(task).is_some()
     }
 
-    /// The end of this task that is on its way to the medium, if there is one.
+    /// The end of this task that is being written, if any.
     pub(crate) fn ending(&self, task: TaskId) -> Option<&TaskEnd> {
         let flying = self.flying.iter().flat_map(|(_, records)| records);
         flying.chain(&self.waiting).find_map(|record| {

@@ -1,4 +1,4 @@
-//! Carries out what engines ask for.
+//! Carries out the effects of engines.
 
 use meshwork_core::{
     AttemptEnd, FailureCode, PeerId, TaskEnd, TaskId, TaskState, Time, ToOwner, ToWorker,
@@ -19,7 +19,7 @@ const A4: &[CrashPoint] = &[CrashPoint::A4];
 const A12: &[CrashPoint] = &[CrashPoint::A12];
 const B5: &[CrashPoint] = &[CrashPoint::B5];
 
-/// In one word.
+/// The kind of end, in one word.
 pub(crate) fn end_name(end: &AttemptEnd) -> &'static str {
     match end {
         AttemptEnd::Output(_) => "output",
@@ -32,7 +32,7 @@ impl World<'_> {
     pub(crate) fn carry_out(&mut self, node: usize, effects: Vec<Effect>) -> Step {
         for effect in effects {
             if !self.nodes.get(node).is_some_and(Node::is_up) {
-                // It has died over one of them.
+                // The node died at one of the effects.
                 return Ok(());
             }
             match effect {
@@ -97,7 +97,7 @@ impl World<'_> {
         Ok(())
     }
 
-    /// As [`Self::carry_out`] of a batch, on a disk that is idle and takes no time.
+    /// Writes a batch at once, on an idle disk.
     pub(crate) fn persist_at_once(
         &mut self,
         index: usize,
@@ -154,7 +154,7 @@ impl World<'_> {
         };
         if std::mem::take(&mut node.disk.fail_next) && !self.calm {
             self.count(FaultKind::FailedDisk, format_args!("n{index}"));
-            // Whether it has reached the medium all the same is not known.
+            // A failed fsync may have reached the medium or not.
             let reached = self.rngs.disks.chance(500);
             self.go_down(index, reached, false);
             return Ok(());
@@ -183,7 +183,7 @@ impl World<'_> {
                 self.check_acknowledged(owner, worker, *epoch)?;
             }
         }
-        // A session that is gone has been reported, or will be.
+        // The end of a closed session is reported separately.
         let open = self.nodes.get(owner).and_then(|node| node.workers.get(&worker));
         let Some((session, true)) = open.copied() else { return Ok(()) };
         self.check_trust(owner, worker, &frames)?;
@@ -222,7 +222,7 @@ impl World<'_> {
         let boot = call.boot;
         let Some(node) = self.nodes.get_mut(index) else { return Ok(()) };
         if node.boot != boot {
-            let details = format!("call {} of start {boot} is answered by a later one", token.0);
+            let details = format!("call {} of boot {boot} is answered by a later boot", token.0);
             return Err(Broken::new(Invariant::NoFalseBlame, details));
         }
         let point = match &reply {
@@ -269,12 +269,11 @@ impl World<'_> {
                 let node = self.nodes.get(index);
                 let read = node.and_then(|node| node.disk.archived(number)?.clone().end());
                 let Some(end) = read else {
-                    // It may have been forgotten since.
+                    // The task may have been forgotten since.
                     return if self.may_forget(index, &id) {
                         Ok(())
                     } else {
-                        let details =
-                            format!("n{index} has {id} in its archive, and cannot read it");
+                        let details = format!("n{index} cannot read {id} from its archive");
                         Err(Broken::new(Invariant::AnsweredIsKnown, details))
                     };
                 };
@@ -295,10 +294,10 @@ impl World<'_> {
         }
     }
 
-    /// Whether a target of this task may have refused it: it has distrusted the owner.
+    /// Whether a target of this task may have refused it, because it distrusted the owner.
     fn may_refuse(&self, id: TaskId, worker: Option<&PeerId>) -> bool {
         if self.policies.nodes.is_some() || self.policies.tasks.is_some() {
-            // Who refuses what is the user's own affair.
+            // The user's policies decide about refusals.
             return true;
         }
         let job = self.history.job_of(id).and_then(|job| self.history.jobs.get(job));
@@ -308,8 +307,8 @@ impl World<'_> {
         })
     }
 
-    /// An end has a cause: a result was produced, unless its worker lies; and since everybody has
-    /// every handler, nothing fails because it was refused, unless its only targets distrust.
+    /// Checks that an end has a cause. A result was produced, unless its worker lies. No task fails
+    /// by refusal unless all its targets distrust the owner, because all nodes have all handlers.
     pub(crate) fn check_end(&self, id: TaskId, end: &TaskEnd) -> Step {
         let result = match end {
             TaskEnd::Succeeded(result) => result,
@@ -335,7 +334,7 @@ impl World<'_> {
             return Ok(());
         }
         let details = format!(
-            "{id} has a result of attempt {} by {worker:?} that none of its executions produced",
+            "{id} has a result of attempt {} by {worker:?} that no execution produced",
             result.attempt
         );
         Err(Broken::new(Invariant::ResultWasProduced, details))

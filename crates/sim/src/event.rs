@@ -1,4 +1,4 @@
-//! What will happen, and when.
+//! The queue of future events.
 
 use std::{cmp::Ordering, collections::BinaryHeap};
 
@@ -6,7 +6,7 @@ use meshwork_core::{Advert, Time, ToOwner, ToWorker};
 
 use crate::{crash::CrashAt, faults::FaultKind};
 
-/// Something that will happen.
+/// A future event.
 #[derive(Debug)]
 pub(crate) enum Event {
     /// A timer of a node may be due.
@@ -15,41 +15,41 @@ pub(crate) enum Event {
     Deliver { from: usize, to: usize, connection: u32, packet: Packet },
     /// An fsync is over.
     Fsynced { node: usize, boot: u32 },
-    /// A volume of the archive is on the medium.
+    /// A volume of the archive was written.
     Archived { node: usize, boot: u32, first: u64 },
-    /// An execution ends, unless its end was moved.
+    /// An execution ends, unless its end was rescheduled.
     RunEnds { node: usize, boot: u32, run: u64 },
     /// One side notices that a connection is gone.
     Notice { node: usize, peer: usize, connection: u32 },
     /// Two nodes try to connect.
     Connect { a: usize, b: usize },
-    /// An owner has waited long enough for a session.
+    /// An owner's wait for a session times out.
     SessionTimeout { owner: usize, worker: usize, session: u64 },
-    /// A caller hands in a task; again, if it is not the first time.
+    /// A caller submits a task; `again` if it was submitted before.
     Submit { job: usize, again: bool },
-    /// A caller hands in the next members of a group; and earlier ones, if it does so again.
+    /// A caller submits the next members of a group; with `again`, also earlier ones.
     HandIn { group: usize, again: bool },
     /// A caller cancels a task.
     Cancel { job: usize },
     /// A caller cancels a group.
     CancelGroup { group: usize },
-    /// An owner repeats what it said.
+    /// An owner sends a packet again.
     Repeat { from: usize, to: usize, packet: Packet },
     /// A fault begins.
     Fault(FaultKind),
     /// A node dies.
     Crash { node: usize, kind: FaultKind },
-    /// A node dies in the midst of an execution.
+    /// A node dies during an execution.
     Die { node: usize, boot: u32, crash: CrashAt },
-    /// A node that was told to stop by then looks whether it can.
+    /// A node that must stop by `until` checks whether it can stop now.
     Stopping { node: usize, boot: u32, until: Time },
-    /// A node that took no work takes some again.
+    /// A drained node takes work again.
     TakeAgain { node: usize },
-    /// A node that was told to stop has done so.
+    /// A node has stopped.
     Stopped { node: usize, boot: u32 },
     /// A node starts again.
     Restart { node: usize },
-    /// A suspended node goes on; its clock has counted meanwhile, or has not.
+    /// A suspended node resumes; `counted` says whether its clock ran meanwhile.
     Resume { node: usize, boot: u32, slept: std::time::Duration, counted: bool },
     /// A node trusts a peer again.
     Trust { node: usize, peer: usize },
@@ -57,14 +57,14 @@ pub(crate) enum Event {
     Heal { node: usize },
     /// A link that was silent in one direction is closed.
     Cut { a: usize, b: usize },
-    /// The whole world is looked at.
+    /// The whole world is checked.
     Probe,
-    /// No more faults, and all heals.
+    /// Faults end, and everything heals.
     Calm,
 }
 
 impl Event {
-    /// The node to which it happens: while that is suspended, it has to wait.
+    /// The node of the event; while the node is suspended, the event waits.
     pub(crate) fn node(&self) -> Option<usize> {
         match self {
             Self::Wake { node }
@@ -78,7 +78,7 @@ impl Event {
             | Self::Deliver { to: node, .. }
             | Self::SessionTimeout { owner: node, .. }
             | Self::Repeat { from: node, .. } => Some(*node),
-            // Callers find out themselves.
+            // Callers check by themselves whether the node is up.
             Self::Submit { .. }
             | Self::HandIn { .. }
             | Self::Cancel { .. }
@@ -98,26 +98,26 @@ impl Event {
     }
 }
 
-/// What travels over a connection. Frames belong to a session; those of another are dropped.
+/// A message on a connection. Frames of a session that is closed are dropped.
 #[derive(Clone, Debug)]
 pub(crate) enum Packet {
-    /// The sender is ready, and offers this.
+    /// The sender is ready; carries its advert.
     Hello(Box<Advert>),
     /// An owner opens a session.
     Open { session: u64 },
-    /// Its worker has taken it.
+    /// The worker has accepted the session.
     Opened { session: u64 },
     /// The sender has closed the session in which it is the owner.
     OwnerReset { session: u64 },
     /// The sender has closed the session in which it is the worker.
     WorkerReset { session: u64 },
-    /// From the owner of the session.
+    /// Frames from the owner of the session.
     ToWorker { session: u64, frames: Vec<ToWorker> },
-    /// From the worker of the session.
+    /// Frames from the worker of the session.
     ToOwner { session: u64, frames: Vec<ToOwner> },
 }
 
-/// Events by time, those of one time in the order in which they were added.
+/// Events ordered by time, then by insertion.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     heap: BinaryHeap<Entry>,
@@ -143,7 +143,7 @@ struct Entry {
 }
 
 impl Ord for Entry {
-    /// The earliest is the greatest, as the heap wants it.
+    /// Reversed: the earliest event is the greatest, because the heap is a max-heap.
     fn cmp(&self, other: &Self) -> Ordering {
         (other.at, other.number).cmp(&(self.at, self.number))
     }

@@ -1,4 +1,4 @@
-//! Which faults there are, and how many of each a run may have.
+//! The kinds of faults, and how many of each a run may have.
 
 use std::fmt;
 
@@ -12,31 +12,31 @@ pub enum FaultKind {
     OwnerCrash,
     /// A worker is killed and never comes back.
     WorkerGone,
-    /// A worker dies right after it has sent a result, before that is acknowledged.
+    /// A worker dies right after it sent a result, before the acknowledgement.
     WorkerVanished,
-    /// Somebody stops a node, which comes back later.
+    /// A node is stopped in order, and comes back later.
     Stop,
     /// A node takes no work for a while.
     Drain,
-    /// A worker runs something for very long, whatever its limit, and stops for nobody.
+    /// A worker runs an attempt for very long; it ignores the time limit and stop requests.
     WorkerStall,
     /// A connection closes; frames in flight are lost.
     ConnectionLost,
-    /// A session closes while its connection stays.
+    /// A session closes while its connection stays open.
     SessionReset,
-    /// A node can be reached by nobody for a while.
+    /// No node can reach this node for a while.
     Partition,
-    /// What one side of a link says does not arrive, until the link is closed.
+    /// Packets from one side of a link are lost until the link is closed.
     OneWay,
     /// A link is slow.
     Delay,
     /// A disk is slow.
     SlowDisk,
-    /// An fsync fails: the node ends at once, and comes back with what is on the medium.
+    /// An fsync fails: the node stops at once, and restarts from the medium.
     FailedDisk,
-    /// One side of a link trusts the other no longer, for a while.
+    /// One side of a link does not trust the other for a while.
     Distrust,
-    /// A node is suspended; when it goes on, its clock jumps, or has stood still.
+    /// A node is suspended; when it resumes, its clock has jumped or stood still.
     ClockJump,
     /// A worker sends a result twice.
     ResultTwice,
@@ -47,7 +47,7 @@ pub enum FaultKind {
 }
 
 impl FaultKind {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Self; 19] = [
         Self::WorkerCrash,
         Self::OwnerCrash,
@@ -70,7 +70,7 @@ impl FaultKind {
         Self::Lie,
     ];
 
-    /// Its name in tables and traces.
+    /// The name in tables and traces.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::WorkerCrash => "worker crash",
@@ -102,7 +102,7 @@ impl fmt::Display for FaultKind {
     }
 }
 
-/// How many faults a run may have: of each kind from none up to so many, as the seed decides.
+/// The maximum number of faults of each kind; the seed draws a number from 0 to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Faults {
     /// [`FaultKind::WorkerCrash`].
@@ -137,12 +137,12 @@ pub struct Faults {
     pub distrusts: u32,
     /// [`FaultKind::ClockJump`].
     pub clock_jumps: u32,
-    /// [`FaultKind::ResultTwice`], in a thousand of what a worker sends.
+    /// [`FaultKind::ResultTwice`], per thousand results.
     pub results_twice: u32,
-    /// [`FaultKind::AssignTwice`], in a thousand assignments.
+    /// [`FaultKind::AssignTwice`], per thousand assignments.
     pub assigns_twice: u32,
-    /// [`FaultKind::Lie`], in a thousand of what the dishonest worker sends. If this is not zero,
-    /// the last node is dishonest in every other run.
+    /// [`FaultKind::Lie`], per thousand frames of the dishonest worker. Unless this is zero, the
+    /// last node is dishonest in every other run.
     pub lies: u32,
 }
 
@@ -173,7 +173,7 @@ impl Default for Faults {
 }
 
 impl Faults {
-    /// No faults at all.
+    /// A run without faults.
     pub fn none() -> Self {
         Self {
             worker_crashes: 0,
@@ -198,7 +198,7 @@ impl Faults {
         }
     }
 
-    /// Those that begin at some time by themselves, and how many there may be.
+    /// The kinds that are scheduled by time, and the maximum number of each.
     pub(crate) fn scheduled(&self) -> [(FaultKind, u32); 16] {
         [
             (FaultKind::WorkerCrash, self.worker_crashes),

@@ -1,5 +1,5 @@
-//! Groups: their callers hand them in by and by, again when an owner has died, also if all was accepted;
-//! and some cancel them half way.
+//! Groups: callers submit them in several calls, submit them again after an owner's crash even if
+//! all members were accepted, and cancel some half way.
 
 use std::ops::Range;
 
@@ -30,28 +30,28 @@ mod check;
 pub(crate) struct Batch {
     pub(crate) owner: usize,
     id: GroupId,
-    /// Its members, in their order.
+    /// The jobs that are the members, in order.
     jobs: Range<usize>,
     durable: bool,
     max_fails: Option<u32>,
-    /// The places below it were accepted, as far as was answered.
+    /// Members before this index were accepted, as far as the caller knows.
     next: u32,
-    /// The call that has no answer yet.
+    /// The call that is not answered yet.
     asking: Option<u32>,
-    /// Nothing more is handed in.
+    /// The caller submits no further members.
     over: bool,
-    /// All of it is handed in once more when its owner comes back after a crash: it has a key.
+    /// The whole group is submitted again after its owner's crash: it has an idempotency key.
     once_more: bool,
-    /// Somebody has asked for its end, and has no answer yet.
+    /// A caller has asked to cancel it, and has no answer yet.
     cancelling: bool,
-    /// Somebody has ever asked for its end.
+    /// A caller has ever asked to cancel it.
     cancelled: bool,
-    /// Its owner has been seen to have stopped it.
+    /// Its owner has stopped the group.
     stopped: bool,
 }
 
 impl Batch {
-    /// The ids of all members, handed in or not.
+    /// The ids of all members, submitted or not.
     fn ids(&self) -> impl Iterator<Item = TaskId> {
         let members = u32::try_from(self.jobs.len()).unwrap_or(u32::MAX);
         (0..members).map(|place| self.id.member(place))
@@ -63,7 +63,7 @@ impl Batch {
 }
 
 impl World<'_> {
-    /// Decides which groups are handed in when, and which of their members are cancelled.
+    /// Plans when each group is submitted, and which of its members are cancelled.
     pub(crate) fn plan_groups(&mut self) {
         for number in 0..self.scenario.groups {
             let period = self.scenario.period;
@@ -127,8 +127,8 @@ impl World<'_> {
         self.history.add_job(Job::new(owner, task, again, usual));
     }
 
-    /// A caller hands in the next members of its group; some that it has handed in before as well, if
-    /// it does so again.
+    /// A caller submits the next members of its group; with `again`, also some that it submitted
+    /// before.
     pub(crate) fn hand_in(&mut self, group: usize, again: bool) -> Step {
         let Some(batch) = self.groups.get(group).filter(|batch| !batch.over) else {
             return Ok(());
@@ -171,7 +171,7 @@ impl World<'_> {
         self.settle(owner)
     }
 
-    /// A group that was accepted without an answer may have ended and be forgotten: it is a new one now.
+    /// Treats a group as new if it was accepted without an answer, has ended and is forgotten.
     fn forget_earlier(&mut self, group: usize) {
         let Some(batch) = self.groups.get(group) else { return };
         if let Some(node) = self.nodes.get_mut(batch.owner) {
@@ -183,7 +183,7 @@ impl World<'_> {
         }
     }
 
-    /// The places below `end` were accepted.
+    /// The members before `end` were accepted.
     pub(crate) fn group_accepted(&mut self, group: usize, end: u32) -> Step {
         let Some(batch) = self.groups.get_mut(group) else { return Ok(()) };
         batch.asking = None;
@@ -212,7 +212,7 @@ impl World<'_> {
         Ok(())
     }
 
-    /// Members were refused: there has to be a cause.
+    /// Members were refused: checks that there is a cause.
     #[expect(clippy::wildcard_enum_match_arm, reason = "nothing else is a cause here")]
     pub(crate) fn group_refused(&mut self, group: usize, reason: Reason) -> Step {
         let Some(batch) = self.groups.get_mut(group) else { return Ok(()) };
@@ -234,7 +234,7 @@ impl World<'_> {
                 self.later(Event::HandIn { group, again: false });
                 Ok(())
             }
-            // Groups that have not ended may take all the room, this one too: somebody has to give way.
+            // Groups that have not ended may take all the room, so some caller must give up.
             Reason::DiskFull { .. } if is_short => {
                 if self.rngs.callers.chance(200) {
                     self.give_up(group);
@@ -244,7 +244,7 @@ impl World<'_> {
                 }
                 Ok(())
             }
-            // Until that is told, all of it may be forgotten.
+            // The whole group may be forgotten by the time of the answer.
             Reason::GroupStopped { .. } if !known || stop == Some(GroupStop::Failures) => {
                 self.give_up(group);
                 Ok(())
@@ -255,7 +255,7 @@ impl World<'_> {
                 self.give_up(group);
                 Ok(())
             }
-            // All of it has ended and is forgotten.
+            // The whole group has ended and is forgotten.
             Reason::Forgotten { .. } if next > 0 && !known => {
                 self.give_up(group);
                 Ok(())
@@ -267,7 +267,8 @@ impl World<'_> {
         }
     }
 
-    /// Its caller hands in no more of it. What was accepted without an answer is found out now.
+    /// The caller submits no further members. Looks up members that were accepted without an
+    /// answer.
     fn give_up(&mut self, group: usize) {
         let Some(batch) = self.groups.get_mut(group) else { return };
         batch.over = true;
@@ -282,7 +283,7 @@ impl World<'_> {
         }
     }
 
-    /// A node is killed: groups that are not to outlive it are lost.
+    /// A node was killed: its groups in memory are lost.
     pub(crate) fn lose_groups(&mut self, owner: usize) {
         for batch in self.groups.iter_mut().filter(|batch| batch.owner == owner) {
             if batch.durable || !batch.began() {
@@ -298,7 +299,7 @@ impl World<'_> {
         }
     }
 
-    /// An owner is back: whoever had no answer asks again.
+    /// An owner has restarted: callers without an answer ask again.
     pub(crate) fn ask_again(&mut self, owner: usize) {
         for group in 0..self.groups.len() {
             let Some(batch) = self.groups.get_mut(group) else { continue };
@@ -320,12 +321,12 @@ impl World<'_> {
         }
     }
 
-    /// A caller wants no more of its group.
+    /// A caller cancels its group.
     pub(crate) fn cancel_group(&mut self, group: usize) -> Step {
         let Some(batch) = self.groups.get(group) else { return Ok(()) };
         let (owner, id) = (batch.owner, batch.id);
         if batch.over && !batch.durable {
-            // It may be lost.
+            // The group may be lost.
             return Ok(());
         }
         let awake = self.nodes.get(owner).filter(|node| node.is_awake());

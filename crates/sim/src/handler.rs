@@ -1,4 +1,4 @@
-//! What runs when a worker starts an attempt: a decision, not a computation.
+//! The simulated handler: it decides how an attempt ends, and computes nothing.
 
 use std::time::Duration;
 
@@ -10,15 +10,15 @@ use crate::SimRng;
 /// How an execution ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// With these bytes. Let them differ from one execution to the next: then a result that comes
-    /// from another one is noticed.
+    /// A result of these bytes. Make them different for each execution, so that a result of another
+    /// execution is noticed.
     Output(Bytes),
-    /// With this failure.
+    /// A failure.
     Failed(TaskFailure),
 }
 
-/// Mostly quick successes, a few failures, a few that take seconds. The output names the task and the
-/// execution.
+/// Mostly quick successes, a few failures, and a few runs of several seconds. The output names the
+/// task and the execution.
 pub fn default_handler(task: &Task, rng: &mut SimRng) -> (Duration, Outcome) {
     let took = match rng.below(100) {
         0..75 => rng.millis(1, 60),

@@ -1,4 +1,4 @@
-//! What was asked, told and run: recorded while it happens, and checked as far as it can be then.
+//! The history: records calls, answers and executions, and checks them as they happen.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,32 +10,33 @@ use meshwork_core::{Durability, Epoch, PeerId, Task, TaskEnd, TaskId, TaskState,
 
 use crate::{Invariant, scenario::Broken};
 
-/// One task, as its caller sees it.
+/// A task as its caller sees it.
 #[derive(Debug)]
 pub(crate) struct Job {
     pub(crate) owner: usize,
     pub(crate) task: Task,
-    /// Whether it is to outlive its owner's process.
+    /// Whether it survives its owner's process.
     pub(crate) durable: bool,
-    /// When it was handed in for the first time, and when its end was seen.
+    /// When it was first submitted.
     pub(crate) asked: Option<Time>,
+    /// When its end was reported.
     pub(crate) over: Option<Time>,
-    /// The id under which it is handed in again, if it has a key.
+    /// The id of its second submission, if it has a key.
     pub(crate) again: TaskId,
     pub(crate) targets: Vec<PeerId>,
     pub(crate) submitted: bool,
-    /// Under which id it was accepted.
+    /// The id under which it was accepted, once answered.
     pub(crate) answered: Option<TaskId>,
-    /// The end that was told.
+    /// The reported end.
     pub(crate) end: Option<TaskEnd>,
-    /// It was not to outlive its owner's process, and has not.
+    /// It was in memory only, and its owner's process died.
     pub(crate) lost: bool,
-    /// Its group was over before it was taken.
+    /// Its group ended before it was accepted.
     pub(crate) refused: bool,
 }
 
 impl Job {
-    /// One that is still to be handed in; `again` is its id if it is handed in twice.
+    /// A job that is not submitted yet; `again` is its id for a second submission.
     pub(crate) fn new(owner: usize, task: Task, again: TaskId, usual: Durability) -> Self {
         Self {
             owner,
@@ -54,22 +55,22 @@ impl Job {
     }
 }
 
-/// What an execution has produced: worker, number of the attempt, bytes.
+/// The output of an execution: worker, number of the attempt, bytes.
 type Produced = (usize, u32, Bytes);
 
-/// Where an attempt ran, of which task, and its number.
+/// The worker of an attempt, its task, and its number.
 type Placed = (usize, TaskId, u32);
 
-/// One call; its place in the list is its token.
+/// One call; its index in the list is its token.
 #[derive(Debug)]
 pub(crate) struct Call {
     pub(crate) job: usize,
     pub(crate) submits: bool,
-    /// If it hands in members of a group: which, and the place behind the last of them.
+    /// If it submits members: the group, and the index after the last member.
     pub(crate) members: Option<(usize, u32)>,
-    /// If it cancels a group: which.
+    /// If it cancels a group: the group.
     pub(crate) cancels: Option<usize>,
-    /// The start of the owner that was asked.
+    /// The boot number of the owner that was asked.
     pub(crate) boot: u32,
     ended: bool,
 }
@@ -79,18 +80,18 @@ pub(crate) struct History {
     pub(crate) jobs: Vec<Job>,
     pub(crate) calls: Vec<Call>,
     of: BTreeMap<TaskId, usize>,
-    /// Ends that were seen, whoever was told.
+    /// All ends that were reported to any caller.
     terminal: BTreeMap<TaskId, &'static str>,
-    /// Executions started, by worker, its start, owner and epoch.
+    /// Executions started, by worker, its boot number, owner and epoch.
     executions: BTreeSet<(usize, u32, usize, Epoch)>,
     /// Where an attempt was started.
     placed: BTreeMap<(usize, Epoch), Placed>,
-    /// Tasks whose end was handed to a journal, and those that it need not keep any longer.
+    /// Tasks whose end was handed to a journal.
     recorded: BTreeSet<TaskId>,
     forgotten: BTreeSet<TaskId>,
     /// Executions that have ended, by worker, owner and epoch.
     finished: BTreeSet<(usize, usize, Epoch)>,
-    /// What executions of a task produced.
+    /// Outputs of the executions of each task.
     outputs: BTreeMap<TaskId, Vec<Produced>>,
     /// Results that reached an owner, with their worker.
     arrived: BTreeSet<(usize, usize, Epoch)>,
@@ -109,7 +110,7 @@ impl History {
         self.of.get(&id).copied()
     }
 
-    /// A new call; its token.
+    /// Adds a call and returns its token.
     pub(crate) fn call(&mut self, job: usize, submits: bool, boot: u32) -> u32 {
         self.add_call(Call { job, submits, members: None, cancels: None, boot, ended: false })
     }
@@ -119,13 +120,13 @@ impl History {
         u32::try_from(self.calls.len() - 1).unwrap_or(u32::MAX)
     }
 
-    /// A new call that hands in members of a group; its token.
+    /// Adds a call that submits members of a group, and returns its token.
     pub(crate) fn call_group(&mut self, group: usize, end: u32, boot: u32) -> u32 {
         let (job, members) = (usize::MAX, Some((group, end)));
         self.add_call(Call { job, submits: true, members, cancels: None, boot, ended: false })
     }
 
-    /// A new call that cancels a group; its token.
+    /// Adds a call that cancels a group, and returns its token.
     pub(crate) fn call_cancel(&mut self, group: usize, boot: u32) -> u32 {
         let (job, cancels) = (usize::MAX, Some(group));
         self.add_call(Call { job, submits: false, members: None, cancels, boot, ended: false })
@@ -144,11 +145,11 @@ impl History {
         Ok(())
     }
 
-    /// A caller was told how its task ended.
+    /// A caller received the end of its task.
     pub(crate) fn told(&mut self, token: u32, id: TaskId, end: TaskEnd) -> Result<(), Broken> {
         let Some(call) = self.calls.get_mut(token as usize) else { return Ok(()) };
         if std::mem::replace(&mut call.ended, true) {
-            let details = format!("call {token} was told twice that {id} has ended");
+            let details = format!("call {token} received two ends of {id}");
             return Err(Broken::new(Invariant::OneEnd, details));
         }
         let Some(job) = self.jobs.get_mut(call.job) else { return Ok(()) };
@@ -161,12 +162,12 @@ impl History {
         }
     }
 
-    /// Whether an end of this task was seen.
+    /// Whether an end of this task was reported.
     pub(crate) fn has_ended(&self, id: &TaskId) -> bool {
         self.terminal.contains_key(id)
     }
 
-    /// A task was seen in this state.
+    /// A task was reported in this state.
     pub(crate) fn seen(&mut self, id: TaskId, state: &TaskState) -> Result<(), Broken> {
         if let Some(before) = self.terminal.get(&id) {
             let details = format!("{id} was {before} and is {state} now");
@@ -178,7 +179,7 @@ impl History {
         Ok(())
     }
 
-    /// The end of a task is seen.
+    /// The end of a task was reported.
     pub(crate) fn over(&mut self, id: TaskId, now: Time) {
         let job = self.job_of(id).and_then(|job| self.jobs.get_mut(job));
         if let Some(job) = job {
@@ -186,7 +187,7 @@ impl History {
         }
     }
 
-    /// How long tasks took from being handed in to their end, the shortest first.
+    /// Times from first submission to end, sorted ascending.
     pub(crate) fn times(&self) -> Vec<Duration> {
         let took = |job: &Job| Some(job.over?.since(job.asked?));
         let mut times: Vec<Duration> = self.jobs.iter().filter_map(took).collect();
@@ -194,12 +195,12 @@ impl History {
         times
     }
 
-    /// A journal says that the task has ended so.
+    /// A journal restored this end of a task.
     pub(crate) fn restored(&mut self, id: TaskId, end: &TaskEnd) -> Result<(), Broken> {
         let state = end.state().as_str();
         let before = *self.terminal.entry(id).or_insert(state);
         if before != state {
-            let details = format!("{id} was {before} and came back as {state}");
+            let details = format!("{id} was {before} and was restored as {state}");
             return Err(Broken::new(Invariant::OneEnd, details));
         }
         Ok(())
@@ -215,7 +216,7 @@ impl History {
     ) -> Result<(), Broken> {
         let node = at.0;
         if !self.executions.insert((node, boot, owner, epoch)) {
-            let details = format!("n{node}, start {boot}, ran attempt {epoch} of n{owner} twice");
+            let details = format!("n{node}, boot {boot}, ran attempt {epoch} of n{owner} twice");
             return Err(Broken::new(Invariant::RunsOnce, details));
         }
         let first = *self.placed.entry((owner, epoch)).or_insert(at);
@@ -231,8 +232,8 @@ impl History {
         self.placed.get(&(owner, epoch)).map(|(_, task, attempt)| (*task, *attempt))
     }
 
-    /// Whether no later attempt has the same number of the same task: a task that was forgotten, and is
-    /// handed in again, counts its attempts anew.
+    /// Whether no later attempt of the task has the same number. A task that was forgotten and is
+    /// submitted again counts its attempts from 1.
     pub(crate) fn is_latest(&self, owner: usize, epoch: Epoch) -> bool {
         let attempt = self.attempt(owner, epoch);
         let later = self.placed.range((owner, epoch)..).skip(1);
@@ -246,7 +247,7 @@ impl History {
         self.forgotten.remove(&id);
     }
 
-    /// A task need not be kept any longer; false if it has not ended.
+    /// Marks a task as forgotten. Returns false if it has not ended.
     pub(crate) fn forgets(&mut self, id: TaskId) -> bool {
         self.forgotten.insert(id);
         self.recorded.contains(&id)
@@ -261,7 +262,7 @@ impl History {
         self.forgotten.contains(id)
     }
 
-    /// A task that was forgotten is handed in again, and is a new one.
+    /// A forgotten task is submitted again, and counts as a new one.
     pub(crate) fn begin_anew(&mut self, number: usize) {
         let Some(job) = self.jobs.get_mut(number) else { return };
         (job.answered, job.end, job.refused) = (None, None, false);
@@ -272,7 +273,7 @@ impl History {
         }
     }
 
-    /// How a task has ended, as far as was seen.
+    /// The end of a task, if it was reported.
     pub(crate) fn end_of(&self, id: &TaskId) -> Option<&'static str> {
         self.terminal.get(id).copied()
     }
@@ -286,12 +287,12 @@ impl History {
         self.finished.insert((worker, owner, epoch));
     }
 
-    /// An execution has produced something.
+    /// An execution has produced an output.
     pub(crate) fn produced(&mut self, task: TaskId, worker: usize, attempt: u32, output: Bytes) {
         self.outputs.entry(task).or_default().push((worker, attempt, output));
     }
 
-    /// Whether `worker` has produced exactly this in that attempt of the task.
+    /// Whether `worker` has produced exactly this output in this attempt of the task.
     pub(crate) fn has_produced(
         &self,
         task: TaskId,
@@ -321,7 +322,8 @@ impl History {
         if self.arrived.contains(&(owner, worker, epoch)) {
             return Ok(());
         }
-        let details = format!("n{owner} acknowledges {epoch} to n{worker}, which never arrived");
+        let details =
+            format!("n{owner} acknowledges {epoch} to n{worker}, but its result never arrived");
         Err(Broken::new(Invariant::ResultIsDelivered, details))
     }
 
@@ -330,23 +332,24 @@ impl History {
         self.acknowledged.insert((worker, owner, epoch));
     }
 
-    /// Whether the worker knows that the owner has this result for good.
+    /// Whether the worker received the acknowledgement of this result.
     pub(crate) fn is_acknowledged(&self, worker: usize, owner: usize, epoch: Epoch) -> bool {
         self.acknowledged.contains(&(worker, owner, epoch))
     }
 
-    /// A worker lets go of an attempt: one that has not run, or whose result was acknowledged.
+    /// Checks that a worker releases an attempt only if it has not run, or its result was
+    /// acknowledged.
     pub(crate) fn released(&self, worker: usize, owner: usize, epoch: Epoch) -> Result<(), Broken> {
         let attempt = (worker, owner, epoch);
         if self.acknowledged.contains(&attempt) || !self.finished.contains(&attempt) {
             return Ok(());
         }
-        let details = format!("n{worker} lets go of {epoch} of n{owner} without a word of it");
+        let details = format!("n{worker} releases {epoch} of n{owner}, which was not acknowledged");
         Err(Broken::new(Invariant::ResultIsDelivered, details))
     }
 }
 
-/// An end never changes.
+/// Checks that the end of a task has not changed.
 pub(crate) fn same_end(id: TaskId, before: &TaskEnd, now: &TaskEnd) -> Result<(), Broken> {
     if before == now {
         return Ok(());
@@ -357,5 +360,5 @@ pub(crate) fn same_end(id: TaskId, before: &TaskEnd, now: &TaskEnd) -> Result<()
     } else {
         Invariant::OneEnd
     };
-    Err(Broken::new(invariant, format!("{id} had ended as {before:?}, and now as {now:?}")))
+    Err(Broken::new(invariant, format!("{id} had ended as {before:?}, but now as {now:?}")))
 }

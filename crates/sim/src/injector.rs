@@ -1,4 +1,4 @@
-//! Injects faults: those planned from the seed, and those in what is said.
+//! Injects faults: those planned from the seed, and those in frames.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::{
 };
 
 impl World<'_> {
-    /// Decides which faults begin when, and whether the last node lies.
+    /// Plans when each fault begins, and whether the last node lies.
     pub(crate) fn plan_faults(&mut self) {
         for (kind, most) in self.scenario.faults.scheduled() {
             for _ in 0..self.rngs.faults.below(most as usize + 1) {
@@ -28,12 +28,12 @@ impl World<'_> {
         {
             last.honest = !lies;
         }
-        // What was begun last has its effect before.
+        // Faults that begin last take effect before the calm.
         let calm = self.scenario.period + Duration::from_secs(5);
         self.queue.push(Time::ZERO + calm, Event::Calm);
     }
 
-    /// A planned fault begins, if there is something to begin it at.
+    /// Begins a planned fault, if a suitable node or link exists.
     pub(crate) fn inject(&mut self, kind: FaultKind) -> Step {
         let owners = self.scenario.owners;
         let workers = self.nodes.len().saturating_sub(owners);
@@ -66,7 +66,7 @@ impl World<'_> {
             FaultKind::FailedDisk => self.mark(any, |node| node.disk.fail_next = true),
             FaultKind::Distrust => return self.distrust(),
             FaultKind::ClockJump => self.suspend(any),
-            // These are in what is said.
+            // These faults are injected into frames.
             FaultKind::ResultTwice | FaultKind::AssignTwice | FaultKind::Lie => {}
         }
         Ok(())
@@ -78,7 +78,7 @@ impl World<'_> {
         }
     }
 
-    /// One of the links that are up.
+    /// A random link that is up.
     fn some_link(&mut self) -> Option<(usize, usize)> {
         let up: Vec<_> = self.links.iter().filter(|(_, link)| link.up).map(|(n, _)| *n).collect();
         up.get(self.rngs.faults.below(up.len())).copied()
@@ -156,7 +156,7 @@ impl World<'_> {
         self.queue.push(self.now + slept, Event::Resume { node: index, boot, slept, counted });
     }
 
-    /// A node trusts somebody no longer, until it does again.
+    /// A node distrusts a peer for a while.
     fn distrust(&mut self) -> Step {
         let Some((a, b)) = self.some_link() else { return Ok(()) };
         let (node, peer) = if self.rngs.faults.chance(500) { (a, b) } else { (b, a) };
@@ -170,7 +170,7 @@ impl World<'_> {
         self.trust(node, peer, false)
     }
 
-    /// What a node thinks of a peer, and what it offers it from now on.
+    /// Sets whether a node trusts a peer, and with it the advert for that peer.
     pub(crate) fn trust(&mut self, node: usize, peer: usize, trusted: bool) -> Step {
         let Some(id) = self.nodes.get(peer).map(|peer| peer.id) else { return Ok(()) };
         let Some(here) = self.nodes.get_mut(node).filter(|node| node.is_awake()) else {
@@ -181,14 +181,14 @@ impl World<'_> {
             let hello = Packet::Hello(Box::new(here.advert_for(peer)));
             self.send(node, peer, hello);
         } else {
-            // It does not say so: the peer finds out when it is refused.
+            // No offer is sent: the peer learns of it from a refusal.
             here.distrusts.insert(peer);
         }
         self.feed(node, Input::Trust { peer: id, trusted })?;
         self.settle(node)
     }
 
-    /// A worker that was marked dies now that its result is on its way.
+    /// Kills a marked worker, now that it has sent its result.
     pub(crate) fn vanish(&mut self, index: usize) {
         let Some(node) = self.nodes.get_mut(index) else { return };
         if std::mem::take(&mut node.vanish_next) && !self.calm {
@@ -197,7 +197,7 @@ impl World<'_> {
         }
     }
 
-    /// An owner says some of it twice, at once or later.
+    /// Makes an owner send some assignments twice, at once or later.
     pub(crate) fn repeat_assignments(
         &mut self,
         owner: usize,
@@ -226,7 +226,7 @@ impl World<'_> {
         said
     }
 
-    /// A worker says some of it twice, or what is not true.
+    /// Makes a worker send some results twice, or add lies.
     pub(crate) fn tamper(&mut self, worker: usize, frames: Vec<ToOwner>) -> Vec<ToOwner> {
         if self.calm {
             return frames;
@@ -251,8 +251,8 @@ impl World<'_> {
         said
     }
 
-    /// What a dishonest worker adds to this: a result of what still runs, a second and different
-    /// one, or one of an attempt that was never made.
+    /// The lie that a dishonest worker adds to this frame: a result of a running attempt, a second
+    /// and different result, or a result of an attempt that never existed.
     #[expect(clippy::wildcard_enum_match_arm, reason = "the rest has nothing to lie about")]
     fn lie(&mut self, frame: &ToOwner) -> Option<ToOwner> {
         let epoch = match frame {

@@ -1,9 +1,9 @@
 //! Runs the engines of many nodes in one thread, in virtual time, from one seed.
 //!
-//! The engine is the real one, [`meshwork_core::engine::Engine`]; what is simulated is all that
-//! surrounds it: links, disks, clocks, handlers, callers. Faults are injected while callers submit
-//! and cancel tasks; then everything heals, and what was recorded is checked against the
-//! [`Invariant`]s. The same seed gives the same history, byte for byte.
+//! The engine is the real one, [`meshwork_core::engine::Engine`]; its surroundings are simulated:
+//! links, disks, clocks, handlers, callers. Faults are injected while callers submit and cancel
+//! tasks; then everything heals, and the recorded history is checked against the [`Invariant`]s.
+//! The same seed gives the same history, byte for byte.
 //!
 //! ```
 //! use meshwork_sim::Scenario;
@@ -13,15 +13,15 @@
 //! # Ok::<(), meshwork_sim::Failure>(())
 //! ```
 //!
-//! A node may also die at a named [`CrashPoint`] of what it does; and what runs, how nodes are set up
-//! and what tasks ask for can be one's own, see [`Policies`].
+//! A node may also die at a named [`CrashPoint`]. Users can bring their own handlers, node
+//! configurations and tasks, see [`Policies`].
 //!
-//! [`Makespan`] tells how long tasks take in all on workers at a distance, without faults.
+//! [`Makespan`] measures the total time of a set of tasks on distant workers, without faults.
 //!
-//! Absent on purpose: threads, sockets, files, the wire format, damaged records (the journal, of
-//! which the engine sees only what is whole), a loop inside a single reaction of an engine that
-//! never ends (one that only sets off another reaction is noticed), and shrinking of a history that
-//! failed: a smaller [`Scenario`] with the same seed is the way.
+//! Absent on purpose: threads, sockets, files, the wire format, damaged records (the journal shows
+//! the engine only intact ones), detection of an endless loop inside one call of an engine (a loop
+//! over several calls is detected), and shrinking of a failed history: try a smaller [`Scenario`]
+//! with the same seed instead.
 
 mod bounds;
 mod callers;

@@ -1,4 +1,4 @@
-//! Nodes start, run what they are given, are suspended, and die.
+//! The life of nodes: they start, run attempts, are suspended, and die.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use crate::{
 const B7: &[CrashPoint] = &[CrashPoint::B7];
 
 impl World<'_> {
-    /// A node starts, from what is on its disk.
+    /// A node starts from its disk.
     pub(crate) fn start(&mut self, index: usize) -> Step {
         let peers: Vec<_> = self
             .linked_with(index)
@@ -70,13 +70,13 @@ impl World<'_> {
         self.come_back(node)
     }
 
-    /// What was answered is known, and what was told is as it was told.
+    /// Checks that a started node knows all answered tasks, and that reported ends are unchanged.
     pub(crate) fn check_known(&self, index: usize) -> Step {
         let Some(node) = self.nodes.get(index) else { return Ok(()) };
         let Some(engine) = node.engine.as_ref().filter(|_| index < self.scenario.owners) else {
             return Ok(());
         };
-        // What is on no disk any more is not said to have been there never.
+        // A node must not deny a task that it has only forgotten.
         let denied = |id: TaskId| {
             self.is_durable(&id) && matches!(engine.unknown_task(id), Reason::NotFound)
         };
@@ -87,13 +87,14 @@ impl World<'_> {
                 if self.may_forget(index, &id) && !denied(id) {
                     continue;
                 }
-                let details = format!("n{index}, start {}, does not know {id}", node.boot);
+                let details = format!("n{index}, boot {}, does not know {id}", node.boot);
                 return Err(Broken::new(Invariant::AnsweredIsKnown, details));
             };
             match (&job.end, view.end) {
                 (Some(told), Some(end)) => same_end(id, told, &end)?,
                 (Some(told), None) => {
-                    let details = format!("{id} was told to be {}, and goes on", told.state());
+                    let details =
+                        format!("{id} was reported as {}, but is open again", told.state());
                     return Err(Broken::new(Invariant::OneEnd, details));
                 }
                 (None, _) => {}
@@ -102,7 +103,7 @@ impl World<'_> {
         Ok(())
     }
 
-    /// A node dies, and comes back unless it is gone for good.
+    /// A node dies, and restarts unless it is gone for good.
     pub(crate) fn crash(&mut self, index: usize, kind: FaultKind) -> Step {
         if !self.nodes.get(index).is_some_and(|node| node.is_up()) {
             return Ok(());
@@ -121,8 +122,8 @@ impl World<'_> {
         Ok(())
     }
 
-    /// Somebody stops a node: it takes no more work, and is gone when it owes nobody anything, or when
-    /// the time that it was given is over.
+    /// Stops a node in order: it takes no more work, and stops when it owes no results, or when its
+    /// time is over.
     pub(crate) fn stop_node(&mut self, index: usize) -> Step {
         let Some(node) = self.nodes.get_mut(index).filter(|node| node.is_awake()) else {
             return Ok(());
@@ -138,7 +139,7 @@ impl World<'_> {
         Ok(())
     }
 
-    /// A node that was told to stop looks whether it can.
+    /// Checks whether a node that is to stop can stop now.
     pub(crate) fn stopping(&mut self, index: usize, boot: u32, until: Time) -> Step {
         let node = self.nodes.get(index).filter(|node| node.is_awake() && node.boot == boot);
         let Some(engine) = node.and_then(|node| node.engine.as_ref()) else { return Ok(()) };
@@ -154,7 +155,7 @@ impl World<'_> {
         Ok(())
     }
 
-    /// It has stopped, unless it was killed meanwhile.
+    /// The node has stopped, unless it was killed meanwhile.
     pub(crate) fn stopped(&mut self, index: usize, boot: u32) -> Step {
         if !self.nodes.get(index).is_some_and(|node| node.is_up() && node.boot == boot) {
             return Ok(());
@@ -178,18 +179,18 @@ impl World<'_> {
         self.settle(index)
     }
 
-    /// A process ends; another one is started later.
+    /// A process ends; the next one starts later.
     pub(crate) fn go_down(&mut self, index: usize, reached: bool, slowly: bool) {
         self.kill(index, reached);
         self.abandon(index, slowly);
-        // As long as a lease or so, and often much shorter.
+        // About a lease, and often much shorter.
         let lease = u64::try_from(self.scenario.lease.as_millis()).unwrap_or(u64::MAX);
         let most = if self.rngs.faults.chance(500) { 500 } else { lease * 5 / 2 };
         let when = self.now + self.rngs.faults.millis(20, most);
         self.queue.push(when, Event::Restart { node: index });
     }
 
-    /// Everything that was not on the medium is lost.
+    /// Kills a node: everything that is not on its medium is lost.
     pub(crate) fn kill(&mut self, index: usize, reached: bool) {
         let now = self.now;
         let owns = index < self.scenario.owners;
@@ -204,7 +205,7 @@ impl World<'_> {
         }
     }
 
-    /// A suspended node goes on with what has happened to it meanwhile.
+    /// Resumes a suspended node, and handles the events that have waited for it.
     pub(crate) fn resume(
         &mut self,
         index: usize,
@@ -212,7 +213,7 @@ impl World<'_> {
         slept: Duration,
         counted: bool,
     ) -> Step {
-        // It may have been killed, and its next start suspended: that one goes on later.
+        // The node may have been killed, and its next boot suspended: that one resumes later.
         let Some(node) = self.nodes.get_mut(index).filter(|node| node.boot == boot) else {
             return Ok(());
         };
@@ -224,7 +225,7 @@ impl World<'_> {
         for event in waiting {
             self.happen(event)?;
         }
-        // Its timers may be due, or later than was thought.
+        // Its timers may be due now, or later than planned.
         if let Some(node) = self.nodes.get_mut(index) {
             node.wake_at = Time::NEVER;
         }
@@ -232,7 +233,7 @@ impl World<'_> {
         self.settle(index)
     }
 
-    /// An attempt starts: how it ends is decided now.
+    /// An attempt starts. Its end is decided now.
     pub(crate) fn execute(
         &mut self,
         index: usize,
@@ -247,7 +248,7 @@ impl World<'_> {
         self.check_hedged(owner, work.task, work.attempt)?;
         let job = self.history.job_of(work.task).and_then(|job| self.history.jobs.get(job));
         let Some(job) = job else {
-            let details = format!("n{index} runs {}, which nobody submitted", work.task);
+            let details = format!("n{index} runs {}, which was never submitted", work.task);
             return Err(Broken::new(Invariant::ResultWasProduced, details));
         };
         let (mut takes, outcome) = (self.policies.handler)(&job.task, &mut self.rngs.handlers);
@@ -276,7 +277,7 @@ impl World<'_> {
         Ok(())
     }
 
-    /// A handler is asked to stop. It does so soon, unless it stalls or ends by itself before.
+    /// A handler is asked to stop. It stops soon, unless it stalls or ends by itself before.
     pub(crate) fn stop(&mut self, index: usize, run: u64) {
         let soon = self.now + self.rngs.handlers.millis(0, limits::STOP_MS);
         let Some(node) = self.nodes.get_mut(index) else { return };

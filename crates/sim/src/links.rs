@@ -1,4 +1,4 @@
-//! Connections and sessions: what is said over them arrives in order, later, or not at all.
+//! Connections and sessions: packets on them arrive in order, late, or not at all.
 
 use std::time::Duration;
 
@@ -13,29 +13,29 @@ use crate::{
     world::{Step, World},
 };
 
-/// What lies between two nodes.
+/// The link between two nodes.
 #[derive(Debug, Default)]
 pub(crate) struct Link {
     pub(crate) up: bool,
-    /// Rises with every connection: what was sent over an earlier one is lost.
+    /// Number of the connection. Packets of an earlier connection are lost.
     connection: u32,
-    /// Which side knows that there is no connection.
+    /// Whether each side knows that the connection is closed.
     noticed: [bool; 2],
-    /// What this side says does not arrive.
+    /// Whether packets from each side are lost.
     pub(crate) silent: [bool; 2],
-    /// Partitions that keep the two apart.
+    /// Number of partitions that separate the two.
     pub(crate) blocked: u32,
     pub(crate) extra: Duration,
     pub(crate) extra_until: Time,
-    /// When the last packet from this side arrives.
+    /// Arrival time of the last packet from each side.
     last: [Time; 2],
     /// A try to connect is planned.
     trying: bool,
-    /// The process at this side has died: what it had handed to its machine still arrives.
+    /// Whether the process at each side has died. Packets that its machine has taken still arrive.
     died: [bool; 2],
 }
 
-/// The name of a link, and which side of it `from` is.
+/// The key of a link, and the side of it that `from` is.
 pub(crate) fn link_of(from: usize, to: usize) -> ((usize, usize), usize) {
     ((from.min(to), from.max(to)), usize::from(from > to))
 }
@@ -62,7 +62,7 @@ impl Link {
 }
 
 impl World<'_> {
-    /// Every owner is linked with everyone; workers have nothing to say to each other.
+    /// Links every owner with all nodes. Workers do not talk to each other.
     pub(crate) fn link_all(&mut self) {
         for a in 0..self.scenario.owners.min(self.nodes.len()) {
             for b in a + 1..self.nodes.len() {
@@ -73,14 +73,14 @@ impl World<'_> {
         }
     }
 
-    /// Whom a node has a link with.
+    /// The nodes that are linked with `node`.
     pub(crate) fn linked_with(&self, node: usize) -> impl Iterator<Item = usize> + use<> {
         let owners = self.scenario.owners.min(self.nodes.len());
         let peers = if node < owners { self.nodes.len() } else { owners };
         (0..peers).filter(move |peer| *peer != node)
     }
 
-    /// Plans to connect, if nobody else has.
+    /// Plans to connect, unless a try is planned already.
     pub(crate) fn try_connect(&mut self, a: usize, b: usize) {
         let Some(link) = self.links.get_mut(&(a.min(b), a.max(b))) else { return };
         if link.up || link.noticed != [true, true] || std::mem::replace(&mut link.trying, true) {
@@ -119,7 +119,7 @@ impl World<'_> {
         Ok(())
     }
 
-    /// The connection is gone; each side notices in its own time. False if it was not there.
+    /// Closes a connection; each side notices in its own time. Returns false if there was none.
     pub(crate) fn cut(&mut self, a: usize, b: usize, slowly: bool) -> bool {
         let name = (a.min(b), a.max(b));
         let Some(link) = self.links.get_mut(&name) else { return false };
@@ -132,7 +132,7 @@ impl World<'_> {
         for (node, peer, last) in [(name.0, name.1, last[1]), (name.1, name.0, last[0])] {
             let mut when = self.now + self.rngs.links.millis(from, to);
             if !slowly {
-                // A farewell comes behind what was said before.
+                // A close arrives after the packets that were sent before it.
                 when = when.max(last);
             }
             self.queue.push(when, Event::Notice { node, peer, connection });
@@ -140,7 +140,7 @@ impl World<'_> {
         true
     }
 
-    /// The process at this side is gone, and all that it had open.
+    /// A process has died: closes all its connections.
     pub(crate) fn abandon(&mut self, node: usize, slowly: bool) {
         for peer in self.linked_with(node) {
             let flushed = self.cut(node, peer, slowly) && !slowly;
@@ -173,7 +173,7 @@ impl World<'_> {
         Ok(())
     }
 
-    /// Sends a packet; without a connection, or while its direction is silent, it is lost.
+    /// Sends a packet. It is lost without a connection, and while its direction is silent.
     pub(crate) fn send(&mut self, from: usize, to: usize, packet: Packet) {
         let (name, side) = link_of(from, to);
         let Some(link) = self.links.get_mut(&name).filter(|link| link.carries(side)) else {
@@ -210,7 +210,7 @@ impl World<'_> {
                 self.feed(to, Input::PeerReady { peer, advert: *advert })?;
                 let jitter = self.rngs.links.up_to(self.scenario.jitter);
                 let round_trip = Some(2 * self.scenario.one_way(from, to) + jitter);
-                // The first alone proves nothing.
+                // Two measurements, because the engine does not use the first one alone.
                 for _ in 0..2 {
                     self.feed(to, Input::PeerMeasured { peer, round_trip, usage: None })?;
                 }
@@ -290,7 +290,7 @@ impl World<'_> {
         Ok(())
     }
 
-    /// The crash points at which a worker is when it hears this.
+    /// The crash points that a worker reaches when it receives these frames.
     fn points_of_worker(
         &mut self,
         worker: usize,
@@ -304,7 +304,7 @@ impl World<'_> {
         heard_by_worker(frames, |epoch| !node.handed.insert((owner, epoch)))
     }
 
-    /// An owner wants a session. Without a connection it fails soon.
+    /// An owner opens a session. It fails soon without a connection.
     pub(crate) fn open_session(&mut self, owner: usize, worker: usize) {
         let session = self.next_session;
         self.next_session += 1;

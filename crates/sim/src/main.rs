@@ -1,7 +1,6 @@
-//! `meshwork-sim`: runs one of the scenarios that come along from many seeds, or shows the history of
-//! one.
+//! `meshwork-sim`: runs a built-in scenario with many seeds, or prints the history of one seed.
 //!
-//! Absent on purpose: all other scenarios. Those are a few lines of Rust, as in `examples/`.
+//! Absent on purpose: other scenarios. They are a few lines of Rust, as in `examples/`.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "it is a command")]
 
@@ -14,10 +13,10 @@ usage: meshwork-sim [NETWORK] [--seeds N] [--from K]
            run the seeds K to K+N-1; 1000 from 0 by default
        meshwork-sim [NETWORK] --seed N
            run one seed and print its trace
-NETWORK, if not the default one:
+NETWORK is one of these (optional):
        --varied       another network for every seed
-       --groups       groups of tasks, whose owners die often
-       --crash A:B    a small one whose owner dies at the crash point A, and a worker at B; without
+       --groups       groups of tasks whose owners die often
+       --crash A:B    a small network whose owner dies at crash point A and a worker at B; without
                       a seed --crash all runs every pair of points, with 1000 seeds between them
        --large        a thousand nodes for an hour with a hundred thousand tasks; one seed by default";
 
@@ -27,7 +26,7 @@ enum Ask {
     Help,
 }
 
-/// Which scenario a seed runs.
+/// The scenario that a seed runs.
 #[derive(Clone, Copy)]
 enum Network {
     Default,
@@ -35,7 +34,7 @@ enum Network {
     Groups,
     Large,
     Crash(CrashPoint, CrashPoint),
-    /// The pairs of crash points, one after the other.
+    /// All pairs of crash points in turn.
     AllCrashes,
 }
 
@@ -107,10 +106,10 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<(Ask, Network), 
             "--crash" => {
                 let points = value()?;
                 let found = Network::crashes(&points);
-                network = found.ok_or_else(|| format!("--crash: what is {points}?"))?;
+                network = found.ok_or_else(|| format!("--crash: unknown crash points {points}"))?;
             }
             "--help" | "-h" => return Ok((Ask::Help, network)),
-            other => return Err(format!("what is {other}?")),
+            other => return Err(format!("unknown argument {other}")),
         }
     }
     let usual = if matches!(network, Network::Large) { 1 } else { 1_000 };

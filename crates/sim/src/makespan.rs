@@ -1,6 +1,6 @@
-//! How long tasks take in all that are submitted at once, on workers near and far.
+//! Measures the total time of tasks that are submitted at once, on near and distant workers.
 //!
-//! Absent on purpose: faults, and what links and processors do to each other under load.
+//! Absent on purpose: faults, and contention of links and processors under load.
 
 use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
 
@@ -12,7 +12,7 @@ use crate::{
     world::World,
 };
 
-/// An owner that runs nothing itself, its workers, and tasks that it is given at once.
+/// An owner that runs no attempts itself, its workers, and tasks that are submitted at once.
 ///
 /// ```
 /// use std::time::Duration;
@@ -21,29 +21,29 @@ use crate::{
 ///
 /// let ms = Duration::from_millis;
 /// let far = Makespan { one_way: vec![ms(50)], slots: 4, run_times: vec![ms(100); 40] };
-/// // Ten rounds, and the way there and back.
+/// // Ten rounds, and one round trip.
 /// let took = far.measure(1)?;
 /// assert!(took <= ms(10 * 100 + 100) * 11 / 10, "{took:?}");
 /// # Ok::<(), meshwork_sim::Failure>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Makespan {
-    /// One way between the owner and each worker.
+    /// One-way latency between the owner and each worker.
     pub one_way: Vec<Duration>,
     /// Slots of each worker.
     pub slots: u32,
-    /// How long each task runs, in the order in which they are submitted.
+    /// Run time of each task, in the order of submission.
     pub run_times: Vec<Duration>,
 }
 
-/// By then all are connected, and have measured their round trips.
+/// Time of the submission: all nodes are connected by then, and have measured round trips.
 const BEGIN: Duration = Duration::from_secs(5);
 
-/// The parameter of a task that says how long it runs, in microseconds.
+/// The parameter that holds a task's run time, in microseconds.
 const RUN_TIME: &str = "us";
 
 impl Makespan {
-    /// From the submission until the owner has all results.
+    /// Measures the time from the submission until the owner has all results.
     ///
     /// # Errors
     ///
@@ -67,8 +67,8 @@ impl Makespan {
         }
     }
 
-    /// The same by first-come list scheduling without any network: each task starts in the order of
-    /// submission at the slot that is free first.
+    /// The total time of list scheduling without a network: tasks start in the order of submission,
+    /// each at the slot that is free first.
     pub fn list_schedule(&self) -> Duration {
         let slots = self.one_way.len() * self.slots as usize;
         let mut free: BinaryHeap<Reverse<Duration>> =

@@ -1,4 +1,4 @@
-//! One node: its engine while it is up, its disk, its clock, what it runs, whom it talks to.
+//! One node: its engine while it is up, its disk, its clock, its executions and sessions.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,43 +24,43 @@ pub(crate) const FAMILY: &str = "sim";
 pub(crate) struct Node {
     pub(crate) id: PeerId,
     pub(crate) boot: u32,
-    /// While it is up.
+    /// The engine; `None` while the node is down.
     pub(crate) engine: Option<Engine>,
     pub(crate) disk: Disk,
-    /// How much of the world's time its clock has not counted.
+    /// World time that the node's clock has not counted.
     behind: Duration,
-    /// What its clock showed when the world began.
+    /// The clock's value when the world began.
     ahead: Duration,
     config: EngineConfig,
-    /// Passes in a row after which something was due at once.
+    /// Passes in a row after which a timer was due at once.
     pub(crate) restless: u32,
-    /// Whom it does not trust for now.
+    /// The peers that the node distrusts for now.
     pub(crate) distrusts: BTreeSet<usize>,
     pub(crate) runs: BTreeMap<u64, Run>,
-    /// Sessions in which it is the owner, by worker; and whether they are open.
+    /// Sessions with the node as owner, by worker, and whether each is open.
     pub(crate) workers: BTreeMap<usize, (u64, bool)>,
-    /// Sessions in which it is the worker, by owner.
+    /// Sessions with the node as worker, by owner.
     pub(crate) owners: BTreeMap<usize, u64>,
-    /// While it is suspended: what has happened to it since.
+    /// The events that wait for the node while it is suspended.
     pub(crate) asleep: Option<Vec<Event>>,
-    /// It never comes back.
+    /// The node never restarts.
     pub(crate) gone: bool,
     pub(crate) honest: bool,
-    /// When its next timer is due, as far as the queue of events knows.
+    /// Time of the node's next planned `Wake` event.
     pub(crate) wake_at: Time,
     pub(crate) slow_until: Time,
     pub(crate) stall_next: bool,
     pub(crate) vanish_next: bool,
-    /// It closes, and places nothing any more.
+    /// The node is stopping, and places no further tasks.
     pub(crate) closing: bool,
-    /// Own tasks that were accepted and have not ended, as far as it has told.
+    /// Own tasks that the node has accepted, and whose end it has not reported.
     pub(crate) live: BTreeSet<TaskId>,
-    /// Attempts that have run here for others, with their owner and task, until their results are known
-    /// to be safe.
+    /// Attempts that have run here for other owners, with owner and task, until their results are
+    /// known to be on disk.
     pub(crate) results: Vec<(usize, Epoch, TaskId)>,
-    /// Passes since its tables were looked at.
+    /// Passes since the last check of the tables.
     pub(crate) passes: usize,
-    /// Assignments that this start has been handed, with their owner; while crash points matter.
+    /// Assignments received since this boot, with their owner. Filled only for crash points.
     pub(crate) handed: BTreeSet<(usize, Epoch)>,
 }
 
@@ -74,7 +74,7 @@ pub(crate) struct Run {
     pub(crate) began: Time,
     pub(crate) ends: Time,
     pub(crate) end: AttemptEnd,
-    /// It stops for nobody.
+    /// The execution ignores stop requests.
     pub(crate) stalled: bool,
 }
 
@@ -108,29 +108,29 @@ impl Node {
         }
     }
 
-    /// Lets its user change what it starts with.
+    /// Lets the user's policies change the configuration.
     pub(crate) fn set_up(&mut self, change: impl FnOnce(&mut EngineConfig)) {
         change(&mut self.config);
         self.config.local = self.id;
     }
 
-    /// What outlives its process of tasks that do not say it themselves.
+    /// The durability of tasks that do not name one.
     pub(crate) fn durability(&self) -> Durability {
         self.config.durability
     }
 
-    /// Whether it keeps so little that ended tasks may be forgotten.
+    /// Whether the node keeps so few ended tasks that some may be forgotten.
     pub(crate) fn keeps_few(&self) -> bool {
         self.config.keep_bytes < limits::KEPT_BYTES
     }
 
-    /// How many ended tasks it keeps at the most.
+    /// Maximum number of ended tasks that the node keeps.
     pub(crate) fn keeps(&self) -> usize {
         let most = self.config.keep_bytes / meshwork_core::limits::ENDED_WEIGHT as u64;
         usize::try_from(most).unwrap_or(usize::MAX)
     }
 
-    /// A task, from wherever it is.
+    /// The view of a task, from the engine or the archive.
     pub(crate) fn view(&self, id: TaskId, now: Time) -> Option<TaskView> {
         match self.engine.as_ref()?.read(self.clock(now)).known(id).ok()? {
             Known::Here(view) => Some(view),
@@ -138,17 +138,17 @@ impl Node {
         }
     }
 
-    /// How many tasks it takes that have not ended.
+    /// Maximum number of open tasks that the node accepts.
     pub(crate) fn most(&self) -> usize {
         self.config.max_owned
     }
 
-    /// How many attempts it runs at once.
+    /// Maximum number of attempts that the node runs at once.
     pub(crate) fn slots(&self) -> usize {
         self.config.slots as usize
     }
 
-    /// An engine of the node's next start, which knows nothing yet.
+    /// A new engine for the node's next boot, without any state.
     pub(crate) fn boot(&mut self) -> Engine {
         self.boot += 1;
         let mut engine = Engine::new(EngineConfig { boot: self.boot, ..self.config.clone() });
@@ -156,7 +156,7 @@ impl Node {
         engine
     }
 
-    /// What it offers a peer.
+    /// The advert for this peer.
     pub(crate) fn advert_for(&self, peer: usize) -> Advert {
         let mut advert = self.config.advert.clone();
         advert.capacity.slots = self.config.slots;
@@ -167,27 +167,27 @@ impl Node {
         self.engine.is_some()
     }
 
-    /// Up, and not suspended.
+    /// Whether the node is up and not suspended.
     pub(crate) fn is_awake(&self) -> bool {
         self.is_up() && self.asleep.is_none()
     }
 
-    /// What its clock shows.
+    /// The node's clock at world time `now`.
     pub(crate) fn clock(&self, now: Time) -> Time {
         (now + self.ahead).before(self.behind)
     }
 
-    /// When its clock will show that.
+    /// The world time at which the node's clock shows `clock`.
     pub(crate) fn when(&self, clock: Time) -> Time {
         (clock + self.behind).before(self.ahead)
     }
 
-    /// Its clock has not counted this time.
+    /// Sets the node's clock back by a time that it has not counted.
     pub(crate) fn stood_still(&mut self, time: Duration) {
         self.behind += time;
     }
 
-    /// Everything that a process takes with it.
+    /// Drops all state that dies with the process.
     pub(crate) fn lose(&mut self, reached: bool, now: Time) {
         self.disk.crash(reached, now);
         self.engine = None;
@@ -207,8 +207,8 @@ impl Node {
     }
 }
 
-/// What a node is unless its user wants another: it has every handler, for all that it trusts. The
-/// first node runs nothing itself.
+/// The default configuration of a node: it has every handler, for all peers that it trusts. The
+/// first node runs no attempts.
 fn config(index: usize, scenario: &Scenario) -> EngineConfig {
     let mut advert = Advert::default();
     let names = HANDLERS.iter().map(|name| format!("{FAMILY}/{name}"));
@@ -231,8 +231,7 @@ fn config(index: usize, scenario: &Scenario) -> EngineConfig {
     }
 }
 
-/// Bytes for as many ended tasks as the scenario says, and beside them for all members of groups, or for
-/// `most` of them.
+/// Disk bytes for the scenario's number of ended tasks, plus all members of groups, at most `most`.
 fn kept_bytes(scenario: &Scenario, most: usize) -> u64 {
     if scenario.max_ended >= limits::KEPT {
         return limits::KEPT_BYTES;
@@ -241,14 +240,14 @@ fn kept_bytes(scenario: &Scenario, most: usize) -> u64 {
     ((scenario.max_ended + members) * meshwork_core::limits::ENDED_WEIGHT) as u64
 }
 
-/// Which node has this id, if any has.
+/// The index of the node with this id, if any.
 pub(crate) fn index_of(peer: &PeerId) -> Option<usize> {
     let digest = peer.as_ref().digest();
     let number = digest.last_chunk::<8>().copied().map(u64::from_be_bytes)?;
     usize::try_from(number).ok()
 }
 
-/// The id of a node: an identity multihash of 32 bytes, as small ids are.
+/// The id of a node: an identity multihash of 32 bytes, as for short keys.
 fn peer(index: usize) -> PeerId {
     let mut bytes = vec![0, 36, 8, 1, 18, 32];
     bytes.extend([0; 24]);

@@ -1,4 +1,4 @@
-//! What the user of the simulator brings along: handlers, and how nodes and tasks are set up.
+//! The user's own handlers, node configurations and tasks.
 
 use std::{fmt, time::Duration};
 
@@ -10,7 +10,7 @@ type Handler<'a> = Box<dyn FnMut(&Task, &mut SimRng) -> (Duration, Outcome) + 'a
 type Nodes<'a> = Box<dyn FnMut(usize, &mut EngineConfig) + 'a>;
 type Tasks<'a> = Box<dyn FnMut(&mut Task, &mut SimRng) + 'a>;
 
-/// What is one's own in a run. All that is not set is as in [`Scenario::run`](crate::Scenario::run).
+/// The user's policies of a run. The defaults are those of [`Scenario::run`](crate::Scenario::run).
 ///
 /// ```
 /// use meshwork_core::{Accept, AcceptPolicy};
@@ -19,7 +19,7 @@ type Tasks<'a> = Box<dyn FnMut(&mut Task, &mut SimRng) + 'a>;
 /// let scenario = Scenario { tasks: 20, faults: Faults::none(), ..Scenario::default() };
 /// let policies = Policies::default()
 ///     .nodes(|index, config| {
-///         // The last two take nothing from others.
+///         // The last two accept no tasks from peers.
 ///         if index >= 3 {
 ///             config.accept = AcceptPolicy::default().with("sim", Accept::Nobody);
 ///         }
@@ -36,8 +36,8 @@ pub struct Policies<'a> {
 }
 
 impl<'a> Policies<'a> {
-    /// Asked at the start of every execution how long that takes and how it ends. Draw from the
-    /// generator that it is given and from no other: then the same seed gives the same run.
+    /// Decides, at the start of each execution, how long it takes and how it ends. Use only the
+    /// given generator: then the same seed gives the same run.
     #[must_use]
     pub fn handler(
         self,
@@ -46,16 +46,16 @@ impl<'a> Policies<'a> {
         Self { handler: Box::new(handler), ..self }
     }
 
-    /// Sets up each node, by its number, before it starts for the first time: whose work it accepts,
-    /// its slots, labels and capabilities, handlers, leases, and what it keeps. Owners come first. Its
-    /// id and boot counter are not its own to choose.
+    /// Configures each node, by its index, before its first start: accept policy, slots, labels,
+    /// capabilities, handlers, leases and retention. Owners come first. The id and the boot counter
+    /// are fixed.
     #[must_use]
     pub fn nodes(self, nodes: impl FnMut(usize, &mut EngineConfig) + 'a) -> Self {
         Self { nodes: Some(Box::new(nodes)), ..self }
     }
 
-    /// Changes each task before it is handed in for the first time: its retries, time limits,
-    /// requirements, priority, handler and durability.
+    /// Changes each task before it is first submitted: its retries, time limits, requirements,
+    /// priority, handler and durability.
     #[must_use]
     pub fn tasks(self, tasks: impl FnMut(&mut Task, &mut SimRng) + 'a) -> Self {
         Self { tasks: Some(Box::new(tasks)), ..self }

@@ -1,63 +1,63 @@
-//! What a run tells: a report, or which invariant it broke.
+//! The outcome of a run: a report, or the invariant that it broke.
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
 use crate::{CrashAt, FaultKind};
 
-/// What must hold, whatever happens.
+/// A property that must hold under all faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Invariant {
-    /// H1: a submit that was answered is known after any restart.
+    /// H1: an answered submit is known after any restart.
     AnsweredIsKnown,
-    /// H2: a task has exactly one end, in time, and it never changes.
+    /// H2: a task has exactly one end, within its limit, and the end never changes.
     OneEnd,
-    /// H3: a result is what an execution of an attempt of that task has produced.
+    /// H3: a result was produced by an execution of an attempt of that task.
     ResultWasProduced,
-    /// H4: an attempt runs once at the most, for each start of its worker.
+    /// H4: an attempt runs at most once per boot of its worker.
     RunsOnce,
-    /// H5: a finished result is delivered and acknowledged in the end.
+    /// H5: a finished result is eventually delivered and acknowledged.
     ResultIsDelivered,
-    /// R4: a durable result that is finished is on its worker's disk until its owner has it for good.
+    /// R4: a finished durable result stays on its worker's disk until its owner has stored it.
     ResultIsKept,
-    /// H6: what was cancelled does not succeed.
+    /// H6: a cancelled task does not succeed.
     CancelledStays,
     /// H7: the same idempotency key names the same task.
     SameKeySameTask,
-    /// The engine's numbers are those of the tasks that it has.
+    /// The engine's counts equal the number of its tasks.
     Accounts,
-    /// An owner that can talk to its worker does not believe for long in an attempt that is not
-    /// there.
+    /// An owner connected to its worker does not wait for long for an attempt that the worker does
+    /// not have.
     NoGhosts,
-    /// Without faults all comes to rest in bounded time.
+    /// Without faults everything comes to rest in bounded time.
     ComesToRest,
-    /// H8: when all has ended, nothing is left in the engine's tables.
+    /// H8: when all tasks have ended, the engine's tables are empty.
     NothingLeft,
     /// No table of an engine is ever larger than its bound.
     Bounds,
-    /// H9: nothing that promises durability is told before it is on the medium.
+    /// H9: no durable fact is reported before it is on the medium.
     SafeBeforeTold,
-    /// A task does not wait for a worker that is free for it.
+    /// A task does not wait while a suitable worker is free.
     NobodyIdle,
-    /// What is counted of a group is what has become of its members, also after a restart.
+    /// The counts of a group equal the states of its members, also after a restart.
     GroupCounts,
-    /// A group in which too many have failed, or that was cancelled, starts no further member, also after
-    /// a restart, and no other cancels any.
+    /// A group that was cancelled or has too many failures starts no further member, also after a
+    /// restart; other groups cancel none.
     GroupStops,
-    /// A task is at one worker, or at two if it asks for a second attempt.
+    /// A task is at one worker, or at two if it is hedged.
     AtMostTwo,
-    /// A worker that goes on with a task which has ended is told to stop.
+    /// A worker that still runs an ended task receives a cancel.
     NoWaste,
-    /// Work goes only to whom its owner trusts.
+    /// Tasks go only to workers that their owner trusts.
     OnlyTrusted,
-    /// Nobody is refused or told anything without a cause.
+    /// Every refusal and failure has a cause.
     NoFalseBlame,
-    /// Nothing panics.
+    /// No code panics.
     NoPanic,
 }
 
 impl Invariant {
-    /// All of them.
+    /// All invariants.
     pub const ALL: [Self; 22] = [
         Self::AnsweredIsKnown,
         Self::OneEnd,
@@ -83,31 +83,31 @@ impl Invariant {
         Self::NoPanic,
     ];
 
-    /// In words.
+    /// The invariant in words.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::AnsweredIsKnown => "H1: an answered submit is known after any restart",
-            Self::OneEnd => "H2: a task has exactly one end, in time, which never changes",
-            Self::ResultWasProduced => "H3: a result is what an execution of that task produced",
-            Self::RunsOnce => "H4: an attempt runs once for each start of its worker",
+            Self::OneEnd => "H2: a task has exactly one end, within its limit, that never changes",
+            Self::ResultWasProduced => "H3: a result was produced by an execution of its task",
+            Self::RunsOnce => "H4: an attempt runs at most once per boot of its worker",
             Self::ResultIsDelivered => "H5: a finished result is delivered and acknowledged",
-            Self::ResultIsKept => "R4: a result is on its worker's disk until its owner has it",
-            Self::CancelledStays => "H6: what was cancelled does not succeed",
+            Self::ResultIsKept => "R4: a result stays on its worker's disk until its owner has it",
+            Self::CancelledStays => "H6: a cancelled task does not succeed",
             Self::SameKeySameTask => "H7: the same idempotency key names the same task",
-            Self::Accounts => "the engine's accounts are those of its tasks",
-            Self::NoGhosts => "an owner does not believe in attempts that are not there",
-            Self::ComesToRest => "without faults all comes to rest",
-            Self::NothingLeft => "H8: nothing is left in the tables when all has ended",
+            Self::Accounts => "the engine's counts equal its tasks",
+            Self::NoGhosts => "an owner does not wait for attempts that no worker has",
+            Self::ComesToRest => "without faults everything comes to rest",
+            Self::NothingLeft => "H8: the tables are empty when all tasks have ended",
             Self::Bounds => "no table is larger than its bound",
-            Self::SafeBeforeTold => "H9: what is told is on the disk before",
-            Self::NobodyIdle => "a task does not wait for a worker that is free",
-            Self::GroupCounts => "a group's counts are those of its members",
-            Self::GroupStops => "a group that is to stop does so for good, and no other",
-            Self::AtMostTwo => "a task is at one worker, or at two if it asks for that",
-            Self::NoWaste => "a worker that goes on with what has ended is told to stop",
-            Self::OnlyTrusted => "work goes only to whom its owner trusts",
-            Self::NoFalseBlame => "nobody is refused or told anything without a cause",
-            Self::NoPanic => "nothing panics",
+            Self::SafeBeforeTold => "H9: no durable fact is reported before it is on disk",
+            Self::NobodyIdle => "a task does not wait while a worker is free",
+            Self::GroupCounts => "a group's counts equal the states of its members",
+            Self::GroupStops => "a group that must stop stays stopped, and no other stops",
+            Self::AtMostTwo => "a task is at one worker, or at two if it is hedged",
+            Self::NoWaste => "a worker that runs an ended task receives a cancel",
+            Self::OnlyTrusted => "tasks go only to workers that their owner trusts",
+            Self::NoFalseBlame => "every refusal and failure has a cause",
+            Self::NoPanic => "no code panics",
         }
     }
 }
@@ -118,27 +118,27 @@ impl fmt::Display for Invariant {
     }
 }
 
-/// How tasks ended.
+/// The number of tasks by their end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ends {
-    /// With a result.
+    /// Tasks with a result.
     pub succeeded: u64,
-    /// With a failure.
+    /// Tasks that failed.
     pub failed: u64,
-    /// By request.
+    /// Tasks that a caller or a group cancelled.
     pub cancelled: u64,
-    /// By a time limit.
+    /// Tasks that reached a time limit.
     pub expired: u64,
-    /// With the process of their owner, which they were not to outlive.
+    /// Tasks in memory that were lost with their owner's process.
     pub lost: u64,
-    /// In a way that was not told before it was forgotten: their owner died over it.
+    /// Tasks that were forgotten before their end was reported, because their owner died.
     pub untold: u64,
-    /// Not at all: members of groups that were over before they were handed in.
+    /// Members that were refused because their group had ended.
     pub refused: u64,
 }
 
 impl Ends {
-    /// All of them.
+    /// The sum of all counts.
     pub fn total(&self) -> u64 {
         self.succeeded
             + self.failed
@@ -150,31 +150,30 @@ impl Ends {
     }
 }
 
-/// A run in which everything held.
+/// A run in which all invariants held.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
-    /// From which it can be run again.
+    /// The seed; the same seed repeats the run.
     pub seed: u64,
-    /// Faults injected, by kind; a kind that is not there was not injected.
+    /// Number of injected faults by kind; a missing kind was not injected.
     pub faults: BTreeMap<FaultKind, u64>,
-    /// Crashes at named points that took place, in their order; they are counted as faults as well.
+    /// Crashes at named points that happened, in order. They also count as faults.
     pub crashes: Vec<CrashAt>,
     /// Tasks by their end.
     pub ends: Ends,
-    /// Within this time after it was handed in, half of the tasks had ended.
+    /// Median time from a task's submission to its end.
     pub median_time: Duration,
-    /// Within this time, 99 in a hundred.
+    /// 99th percentile of the time from a task's submission to its end.
     pub p99_time: Duration,
-    /// Executions started.
+    /// Number of executions started.
     pub executions: u64,
-    /// How many of them began while another attempt at the same task was under way, which had taken
-    /// unusually long.
+    /// Number of executions that were hedges: another attempt of the task was running.
     pub hedged: u64,
-    /// How much virtual time passed.
+    /// Virtual time that passed.
     pub virtual_time: Duration,
-    /// Events handled.
+    /// Number of events handled.
     pub steps: u64,
-    /// Hash of the trace: two runs with the same one were the same.
+    /// Hash of the trace: runs with equal hashes were equal.
     pub trace_hash: u64,
     /// The trace, if [`Scenario::keep_trace`](crate::Scenario::keep_trace) asked for it.
     pub trace: String,
@@ -184,14 +183,14 @@ pub struct Report {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("seed {seed}: broken: {invariant}\n{details}\nreplay: {replay}\n{trace}")]
 pub struct Failure {
-    /// From which it can be run again.
+    /// The seed; the same seed repeats the run.
     pub seed: u64,
-    /// What did not hold.
+    /// The invariant that did not hold.
     pub invariant: Invariant,
-    /// Which task, node or call, and what was seen.
+    /// The task, node or call, and the observed values.
     pub details: String,
-    /// How to see it again.
+    /// How to repeat the run.
     pub replay: String,
-    /// The trace up to there: all of it if that was asked for, the last lines otherwise.
+    /// The trace up to the failure: all of it if `keep_trace` is set, else the last lines.
     pub trace: String,
 }

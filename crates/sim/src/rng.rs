@@ -1,41 +1,41 @@
-//! The only source of chance: a seeded generator.
+//! A seeded random generator, the only source of randomness.
 
 use std::{convert::Infallible, time::Duration};
 
 use rand::{Rng as _, RngExt as _, SeedableRng as _, TryRng, rngs::SmallRng};
 
-/// A generator that gives the same numbers for the same seed. All of `rand` works on it.
+/// A generator that gives the same numbers for the same seed. It implements the traits of `rand`.
 #[derive(Clone, Debug)]
 pub struct SimRng(SmallRng);
 
 impl SimRng {
-    /// The generator of this seed.
+    /// A generator with this seed.
     pub fn new(seed: u64) -> Self {
         Self(SmallRng::seed_from_u64(seed))
     }
 
-    /// Another one, whose numbers do not depend on how many are drawn from this one afterwards.
+    /// A second generator, whose numbers do not depend on later draws from this one.
     #[must_use]
     pub fn fork(&mut self) -> Self {
         Self::new(self.0.next_u64())
     }
 
-    /// True so many times in a thousand.
+    /// True with a probability of `permille` in a thousand.
     pub fn chance(&mut self, permille: u32) -> bool {
         permille > 0 && self.0.random_range(0..1_000) < permille
     }
 
-    /// A number below `n`; zero if that is zero.
+    /// A random number below `n`; zero if `n` is zero.
     pub fn below(&mut self, n: usize) -> usize {
         if n == 0 { 0 } else { self.0.random_range(0..n) }
     }
 
-    /// From so many milliseconds to so many, in steps of a microsecond.
+    /// A random duration of `from` to `to` milliseconds, in steps of a microsecond.
     pub fn millis(&mut self, from: u64, to: u64) -> Duration {
         Duration::from_micros(self.0.random_range(from * 1_000..=to.max(from) * 1_000))
     }
 
-    /// From nothing to `most`.
+    /// A random duration of zero to `most`.
     pub fn up_to(&mut self, most: Duration) -> Duration {
         let micros = u64::try_from(most.as_micros()).unwrap_or(u64::MAX);
         Duration::from_micros(self.0.random_range(0..=micros))

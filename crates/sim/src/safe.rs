@@ -1,5 +1,5 @@
-//! What is told must be safe before, and what is forgotten must have ended: checked against the
-//! medium itself.
+//! Checks against the medium that a fact is on disk before it is reported, and that only ended
+//! tasks are forgotten.
 
 use meshwork_core::{Epoch, Reason, TaskEnd, TaskId, engine::Record};
 
@@ -19,7 +19,7 @@ impl World<'_> {
         job.is_some_and(|job| job.durable)
     }
 
-    /// A node tells that a task was accepted, or that it has ended.
+    /// A node reports that a task was accepted or has ended: checks that this is on disk.
     pub(crate) fn check_safe(&self, index: usize, id: &TaskId, ended: bool, how: &str) -> Step {
         if !self.is_durable(id) {
             return Ok(());
@@ -34,16 +34,15 @@ impl World<'_> {
             return Ok(());
         }
         let what = if ended { "has ended" } else { "is accepted" };
-        let details =
-            format!("n{index} tells that {id} {what}, and has {kept:?} on its disk: {how}");
+        let details = format!("n{index} reports that {id} {what}, but has {kept:?} on disk: {how}");
         Err(Broken::new(Invariant::SafeBeforeTold, details))
     }
 
-    /// An owner acknowledges a result. If it is the one with which the task has ended, that is safe.
+    /// An owner acknowledges a result. If the task ended with it, that end must be on disk.
     pub(crate) fn check_acknowledged(&self, owner: usize, worker: usize, epoch: Epoch) -> Step {
         self.history.acknowledges(owner, worker, epoch)?;
         let Some((task, attempt)) = self.history.attempt(owner, epoch) else { return Ok(()) };
-        // Attempts of an earlier start are late, whatever they were about.
+        // Results of an earlier boot are late, and change nothing.
         let node = self.nodes.get(owner).filter(|node| node.boot == epoch.boot);
         let Some(node) = node else { return Ok(()) };
         let ends = node.disk.ending(task).is_some_and(|end| is_end_of(end, attempt))
@@ -54,8 +53,7 @@ impl World<'_> {
         Ok(())
     }
 
-    /// An attempt has run: its result must not be lost from when the worker's disk is done with all
-    /// that came of it.
+    /// An attempt has run. Its result must be kept once the worker's disk has written all of it.
     pub(crate) fn must_keep(&mut self, worker: usize, owner: usize, epoch: Epoch, task: TaskId) {
         if worker != owner
             && self.is_durable(&task)
@@ -65,7 +63,7 @@ impl World<'_> {
         }
     }
 
-    /// With nothing on its way to the disk: what has run here is on it, or its owner has it for good.
+    /// When no write is in flight, each result is on the worker's disk, or its owner has stored it.
     pub(crate) fn check_results(&mut self, worker: usize) -> Step {
         let Some(node) = self.nodes.get_mut(worker).filter(|node| node.disk.is_idle()) else {
             return Ok(());
@@ -77,14 +75,16 @@ impl World<'_> {
             let has_ended = matches!(there.disk.has(&task), Some(Kept::Ended | Kept::Forgotten));
             let kept = here.disk.has_result(there.id, epoch) || has_ended;
             if !kept && !self.history.is_acknowledged(worker, owner, epoch) {
-                let details = format!("n{worker} has run {epoch} of n{owner}, {task}: on no disk");
+                let details = format!(
+                    "n{worker} has run {epoch} of n{owner}, {task}: the result is on no disk"
+                );
                 return Err(Broken::new(Invariant::ResultIsKept, details));
             }
         }
         Ok(())
     }
 
-    /// A node is about to journal this.
+    /// Checks a record that a node is about to write to its journal.
     pub(crate) fn check_record(&mut self, index: usize, record: &Record) -> Step {
         match record {
             Record::Released { owner, epoch } => match self.index(owner) {
@@ -125,7 +125,7 @@ impl World<'_> {
                 {
                     return Ok(());
                 }
-                let details = format!("n{index} takes {id}, which it has, once more");
+                let details = format!("n{index} accepts {id} again, which it still has");
                 Err(Broken::new(Invariant::SameKeySameTask, details))
             }
             Record::Tried { .. } | Record::Finished(_) | Record::Group(_) | Record::Read { .. } => {
@@ -138,20 +138,21 @@ impl World<'_> {
         }
     }
 
-    /// A task is forgotten: it has ended, and so has every member of its group that was accepted.
+    /// Checks that a forgotten task has ended, and so have all accepted members of its group.
     fn check_forgotten(&mut self, index: usize, id: TaskId) -> Step {
         let open = self.open_beside(&id);
         if self.history.forgets(id) && open.is_none() {
             return Ok(());
         }
         let details = match open {
-            Some(open) => format!("n{index} forgets {id}, of whose group {open} has not ended"),
+            Some(open) => format!("n{index} forgets {id}, but {open} of its group has not ended"),
             None => format!("n{index} forgets {id}, which has not ended"),
         };
         Err(Broken::new(Invariant::AnsweredIsKnown, details))
     }
 
-    /// Whether a node that does not know this task need not: it has ended, and is not kept for ever.
+    /// Whether a node may have forgotten this task: its disk forgot it; or, for a task in memory,
+    /// it has ended and the node keeps few ended tasks.
     pub(crate) fn may_forget(&self, index: usize, id: &TaskId) -> bool {
         if self.is_durable(id) {
             let kept = self.nodes.get(index).and_then(|node| node.disk.has(id));
@@ -164,13 +165,13 @@ impl World<'_> {
         self.nodes.get(index).is_some_and(Node::keeps_few)
     }
 
-    /// Whether a node may refuse what is to be kept: it has little room, and groups take it.
+    /// Whether a node may refuse durable tasks, because groups take its little room.
     pub(crate) fn is_short(&self, index: usize) -> bool {
         self.keeps_few(index) && self.scenario.max_members < limits::MEMBERS * self.scenario.groups
     }
 
-    /// Whether a task that a caller hands in is forgotten, so that it is a new one to its owner. While
-    /// something of it may be on its way to the disk, the caller has to wait: false.
+    /// Whether a caller may submit a task now. If the task was forgotten, its history begins anew.
+    /// False while a record of the task may be in flight: then the caller waits.
     pub(crate) fn begin_anew(&mut self, number: usize, owner: usize) -> bool {
         let Some(job) = self.history.jobs.get(number) else { return false };
         let ids = [job.task.id, job.again];
@@ -188,7 +189,7 @@ impl World<'_> {
         true
     }
 
-    /// A submit or a question was refused: there has to be a cause.
+    /// A submit or a query was refused: checks that there is a cause.
     #[expect(clippy::wildcard_enum_match_arm, reason = "nothing else is a cause here")]
     pub(crate) fn refused(
         &mut self,
@@ -236,7 +237,7 @@ impl World<'_> {
             }
             reason => {
                 let details = format!("n{index} refuses a call about job {job}: {reason}");
-                // What was submitted should have been taken; all else is about what was answered.
+                // A submit should have been accepted; any other call is about an accepted task.
                 let invariant =
                     if submits { Invariant::NoFalseBlame } else { Invariant::AnsweredIsKnown };
                 Err(Broken::new(invariant, details))

@@ -1,4 +1,4 @@
-//! Frames in the words of the trace.
+//! Frames as lines of the trace.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use meshwork_core::{ToOwner, ToWorker};
 
 use crate::effects::end_name;
 
-/// A frame in a line of the trace.
+/// Displays a frame from an owner for the trace.
 pub(crate) struct OwnerSays<'a>(pub(crate) &'a ToWorker);
 
 impl fmt::Display for OwnerSays<'_> {
@@ -26,7 +26,7 @@ impl fmt::Display for OwnerSays<'_> {
     }
 }
 
-/// The same for the other direction.
+/// Displays a frame from a worker for the trace.
 pub(crate) struct WorkerSays<'a>(pub(crate) &'a ToOwner);
 
 impl fmt::Display for WorkerSays<'_> {

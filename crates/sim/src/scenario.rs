@@ -1,4 +1,4 @@
-//! What to simulate.
+//! The scenarios: networks, their tasks and their faults.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -12,45 +12,45 @@ use crate::{
     limits, trace::Trace, world::World,
 };
 
-/// A network, its work and its faults. All else comes from the seed.
+/// A network, its tasks and its faults. The seed decides the rest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scenario {
-    /// Nodes in all: owners first, then workers.
+    /// Total number of nodes: owners first, then workers.
     pub nodes: usize,
-    /// How many of them submit tasks. The first runs nothing itself; further ones do.
+    /// Number of nodes that submit tasks. The first runs no attempts; the others do.
     pub owners: usize,
     /// Attempts that a worker runs at once.
     pub slots: u32,
-    /// Tasks in all.
+    /// Total number of tasks outside groups.
     pub tasks: usize,
-    /// Groups of tasks besides those, each of up to forty.
+    /// Number of groups, each of up to forty members.
     pub groups: usize,
     /// Virtual time over which tasks are submitted and faults begin.
     pub period: Duration,
-    /// Which faults there may be.
+    /// The maximum number of faults of each kind.
     pub faults: Faults,
-    /// Crashes at named points, beside those.
+    /// Crashes at named points, in addition to `faults`.
     pub crashes: Vec<CrashAt>,
-    /// How long an owner believes an attempt without hearing of it.
+    /// The lease: how long an owner tolerates a worker's silence.
     pub lease: Duration,
-    /// How often a worker says what it runs.
+    /// Interval between two heartbeats of a worker.
     pub heartbeat: Duration,
-    /// Shortest time of a packet on its way.
+    /// Minimum one-way latency of a packet.
     pub latency: Duration,
-    /// At most so much longer.
+    /// Maximum additional latency.
     pub jitter: Duration,
-    /// How much longer a packet to or from each node takes, by its number; 0 where there is none.
+    /// Additional latency to and from each node, by its index; zero for nodes beyond the end.
     pub distances: Vec<Duration>,
-    /// Longest fsync of a disk that is not slow.
+    /// Maximum duration of an fsync, unless the disk is slow.
     pub fsync: Duration,
-    /// Tasks of one owner that may wait or run; callers who are refused come again later.
+    /// Maximum open tasks of one owner. Callers that are refused try again later.
     pub max_owned: usize,
-    /// Ended tasks that an owner keeps for questions.
+    /// Ended tasks that an owner keeps for queries.
     pub max_ended: usize,
-    /// Members of groups, beside those, for which an owner has room: that many ends are kept on its disk.
-    /// What has not ended takes room as well, so that groups may be refused.
+    /// Additional ends of group members that an owner's disk keeps. Open members also take room, so
+    /// that groups may be refused.
     pub max_members: usize,
-    /// By how much the clocks of nodes differ at the most. It must make no difference.
+    /// Maximum difference between the clocks of nodes. It must have no effect.
     pub skew: Duration,
     /// Whether the report holds the whole trace.
     pub keep_trace: bool,
@@ -83,11 +83,11 @@ impl Default for Scenario {
 }
 
 impl Scenario {
-    /// Another network for every seed: larger or smaller, nearer or farther, with more faults or
-    /// fewer. It meets what the default one is too regular for.
+    /// A different network for every seed: of different size, latency and number of faults. It
+    /// finds errors that the regular default network does not.
     #[must_use]
     pub fn varied(seed: u64) -> Self {
-        // Not the numbers of the run itself.
+        // Not the same random numbers as the run itself.
         let rng = &mut SimRng::new(!seed);
         let owners = 1 + rng.below(3);
         let some = |rng: &mut SimRng, most: u32| rng.below(most as usize + 1) as u32;
@@ -136,8 +136,8 @@ impl Scenario {
         }
     }
 
-    /// A thousand nodes for an hour, ten of which own a hundred thousand tasks; as many faults as such
-    /// a network may have.
+    /// A thousand nodes for an hour, ten of which own a hundred thousand tasks; with the number of
+    /// faults that such a network may have.
     #[must_use]
     pub fn large() -> Self {
         Self {
@@ -171,9 +171,9 @@ impl Scenario {
         }
     }
 
-    /// Few tasks in a small network in which an owner dies at one point, and a worker at another: on
-    /// either side of them and at another time with another seed. Some assignments are sent twice,
-    /// so that there is something to recognise.
+    /// Few tasks in a small network in which an owner dies at one crash point and a worker at
+    /// another. The seed decides the side and the visit of each. Some assignments are sent twice,
+    /// so that `B2` is reached.
     #[must_use]
     pub fn crashing(owner: CrashPoint, worker: CrashPoint, seed: u64) -> Self {
         let rng = &mut SimRng::new(!seed);
@@ -181,7 +181,7 @@ impl Scenario {
             let moment = if after { Moment::After } else { Moment::Before };
             CrashAt { point, moment, time: 1 + rng.below(3) as u32 }
         };
-        // Four seeds in a row have all of both.
+        // Four seeds in a row cover all combinations of sides.
         let crashes = vec![crash(owner, seed & 1 == 1), crash(worker, seed & 2 == 2)];
         Self {
             nodes: 3,
@@ -196,9 +196,10 @@ impl Scenario {
         }
     }
 
-    /// Groups of tasks in a network whose owners die often: handed in by and by, half of them up to a
-    /// number of failures. Every other seed keeps so few ended tasks that groups outlive others, and half of
-    /// these so few members that groups are forgotten, and refused while others take their room.
+    /// Groups of tasks in a network whose owners die often. Callers submit members in several
+    /// calls; half of the groups have a limit of failures. Every other seed keeps few ended tasks,
+    /// so that groups outlive others. Half of these keep few members, so that groups are forgotten,
+    /// and refused while others take their room.
     #[must_use]
     pub fn grouped(seed: u64) -> Self {
         Self {
@@ -217,13 +218,13 @@ impl Scenario {
         }
     }
 
-    /// Shortest time of a packet between two nodes.
+    /// Minimum latency between two nodes.
     pub(crate) fn one_way(&self, from: usize, to: usize) -> Duration {
         let extra = |node: usize| self.distances.get(node).copied().unwrap_or_default();
         self.latency + extra(from) + extra(to)
     }
 
-    /// Runs it with [`default_handler`](crate::default_handler).
+    /// Runs the scenario with [`default_handler`](crate::default_handler).
     ///
     /// # Errors
     ///
@@ -232,7 +233,7 @@ impl Scenario {
         self.run_as(seed, Policies::default())
     }
 
-    /// Runs it with a handler of one's own, see [`Policies::handler`].
+    /// Runs the scenario with the given handler, see [`Policies::handler`].
     ///
     /// # Errors
     ///
@@ -245,7 +246,7 @@ impl Scenario {
         self.run_as(seed, Policies::default().handler(handler))
     }
 
-    /// Runs it with all that is one's own.
+    /// Runs the scenario with the given policies.
     ///
     /// # Errors
     ///
@@ -284,7 +285,7 @@ impl Scenario {
     }
 }
 
-/// What did not hold, and how.
+/// The invariant that did not hold, and the details.
 #[derive(Debug)]
 pub(crate) struct Broken {
     invariant: Invariant,

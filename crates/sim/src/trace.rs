@@ -1,6 +1,6 @@
-//! The trace: one line for everything that happens, of which at least a hash is kept.
+//! The trace: one line per event. A hash of it is always kept.
 //!
-//! The hash is FNV-1a, which is the same on every machine and in every version.
+//! The hash is FNV-1a, which is equal on every machine and in every version.
 
 use std::{collections::VecDeque, fmt, fmt::Write as _};
 
@@ -13,7 +13,7 @@ pub(crate) struct Trace {
     hash: u64,
     line: String,
     tail: VecDeque<String>,
-    /// All lines, if they are wanted.
+    /// All lines, if the scenario keeps the trace.
     full: Option<String>,
 }
 
@@ -41,7 +41,7 @@ impl Trace {
             full.push('\n');
             return;
         }
-        // The strings go round, so that a line costs no allocation.
+        // The strings are reused, so that a line needs no allocation.
         let mut slot = if self.tail.len() < limits::TAIL {
             String::new()
         } else {
@@ -55,7 +55,7 @@ impl Trace {
         self.hash
     }
 
-    /// All lines if they are kept, the last ones otherwise.
+    /// All lines if they are kept, else the last ones.
     pub(crate) fn into_text(self) -> String {
         self.full.unwrap_or_else(|| {
             self.tail.iter().fold(String::new(), |text, line| text + line + "\n")

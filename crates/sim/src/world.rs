@@ -1,4 +1,4 @@
-//! The world: virtual time, the queue of events, and what each of them does.
+//! The world: virtual time, the queue of events, and their handling.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -23,13 +23,13 @@ use crate::{
     trace::Trace,
 };
 
-/// What happens goes on, unless something is broken.
+/// The outcome of a step: an error if an invariant is broken.
 pub(crate) type Step = Result<(), Broken>;
 
-/// For each attempt, at how many looks in a row something was seen.
+/// For each attempt, the number of probes in a row at which a condition held.
 pub(crate) type Seen = BTreeMap<Epoch, u32>;
 
-/// One generator for each concern: another fault does not make other tasks.
+/// One generator for each concern, so that a different fault does not change the tasks.
 pub(crate) struct Rngs {
     pub(crate) callers: SimRng,
     pub(crate) faults: SimRng,
@@ -51,20 +51,19 @@ pub(crate) struct World<'h> {
     pub(crate) history: History,
     pub(crate) groups: Vec<Batch>,
     pub(crate) counts: BTreeMap<FaultKind, u64>,
-    /// No fault begins any more.
+    /// No further fault begins.
     pub(crate) calm: bool,
     /// Everything has come to rest.
     pub(crate) rests: bool,
-    /// Owners that may have attempts at a worker; for each attempt how often its worker was found to know of
-    /// none.
+    /// Attempts that an owner expects at a worker which does not have them, by owner and worker.
     pub(crate) believed: BTreeMap<(usize, usize), Seen>,
     pub(crate) ends: Ends,
     pub(crate) crashes: Crashes,
-    /// Who has ever distrusted whom.
+    /// Pairs of nodes of which the first has ever distrusted the second.
     pub(crate) distrusted: BTreeSet<(usize, usize)>,
-    /// Tasks that waited for a free worker at the last look.
+    /// Tasks that waited although a worker was free at the last probe.
     pub(crate) waited: BTreeSet<TaskId>,
-    /// Second attempts that were started beside a first.
+    /// Number of hedges that were started.
     pub(crate) hedged: u64,
     steps: u64,
     trace: Trace,
@@ -76,7 +75,7 @@ impl fmt::Debug for World<'_> {
     }
 }
 
-/// All nodes. Their clocks are drawn apart from all else: nothing is to depend on them.
+/// All nodes. Their clocks have their own generator, because nothing may depend on clocks.
 fn nodes(scenario: &Scenario, seed: u64, policies: &mut Policies<'_>) -> Vec<Node> {
     let mut clocks = SimRng::new(seed.rotate_left(32));
     let make = |index| {
@@ -124,7 +123,7 @@ impl<'h> World<'h> {
         }
     }
 
-    /// Runs from the start until everything rests, and checks what came of it.
+    /// Runs from the start until everything rests, and checks the outcome.
     pub(crate) fn run(&mut self) -> Step {
         self.plan_faults();
         self.plan_calls();
@@ -150,7 +149,7 @@ impl<'h> World<'h> {
         self.check_ends()
     }
 
-    /// One event. What happens to a node that is suspended waits until it goes on.
+    /// Handles one event. Events of a suspended node wait until it resumes.
     pub(crate) fn happen(&mut self, event: Event) -> Step {
         let node = event.node().and_then(|node| self.nodes.get_mut(node));
         if let Some(waiting) = node.and_then(|node| node.asleep.as_mut()) {
@@ -217,7 +216,7 @@ impl<'h> World<'h> {
         self.settle(index)
     }
 
-    /// Hands something to a node's engine, and carries out what it asks for at once.
+    /// Gives an input to a node's engine, and carries out its effects at once.
     pub(crate) fn feed(&mut self, index: usize, input: Input) -> Step {
         let Some(node) = self.nodes.get_mut(index) else { return Ok(()) };
         let clock = node.clock(self.now);
@@ -227,13 +226,13 @@ impl<'h> World<'h> {
         self.carry_out(index, effects)
     }
 
-    /// Ends a pass of a node's engine, and sees to its next timer.
+    /// Ends a pass of a node's engine, and plans its next timer.
     pub(crate) fn settle(&mut self, index: usize) -> Step {
         self.note_stopped(index);
         let Some(node) = self.nodes.get_mut(index) else { return Ok(()) };
         let clock = node.clock(self.now);
         let Some(engine) = &mut node.engine else { return Ok(()) };
-        // The node may die over any of it, so that the engine is back in it by then.
+        // The node may die at any effect, so the engine must be back in it by then.
         let mut asked: Vec<Effect> = Vec::new();
         engine.end_pass(&mut asked, clock, &mut self.rngs.engines, &mut Vec::new());
         self.carry_out(index, asked)?;
@@ -246,10 +245,10 @@ impl<'h> World<'h> {
         };
         node.restless = if timer <= clock { node.restless + 1 } else { 0 };
         if node.restless > limits::RESTLESS {
-            let details = format!("n{index} is never done with what is due");
+            let details = format!("n{index} always has a timer that is due at once");
             return Err(Broken::new(Invariant::ComesToRest, details));
         }
-        // A little later than now in any case: time has to pass.
+        // At least a microsecond later than now: time must pass.
         let at = node.when(timer).max(self.now + std::time::Duration::from_micros(1));
         if at < node.wake_at {
             node.wake_at = at;
@@ -258,12 +257,12 @@ impl<'h> World<'h> {
         Ok(())
     }
 
-    /// A line of the trace.
+    /// Adds a line to the trace.
     pub(crate) fn log(&mut self, what: fmt::Arguments<'_>) {
         self.trace.add(self.now, what);
     }
 
-    /// A fault was injected.
+    /// Counts an injected fault, and adds it to the trace.
     pub(crate) fn count(&mut self, kind: FaultKind, what: fmt::Arguments<'_>) {
         *self.counts.entry(kind).or_default() += 1;
         self.log(format_args!("FAULT {kind}: {what}"));

@@ -1,4 +1,4 @@
-//! An owner and a worker that die at named points of what they do, each with each.
+//! An owner and a worker die at crash points: all pairs of points.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! The same seed is the same history, byte for byte.
+//! The same seed gives the same history, byte for byte.
 
 use std::{collections::BTreeSet, time::Duration};
 

@@ -1,4 +1,4 @@
-//! Groups of tasks: handed in by and by, in part again, at owners that die meanwhile.
+//! Groups of tasks: submitted in several calls, partly twice, to owners that die meanwhile.
 
 use meshwork_sim::{FaultKind, Scenario};
 
@@ -15,9 +15,9 @@ fn groups_keep_their_counts_and_stop_whoever_dies() {
         cancelled += report.trace.matches(" has cancelled group ").count();
         once_more += report.trace.matches(" is to be handed in once more").count();
     }
-    // Some groups stop before all of them is handed in; some are handed in from the start again.
+    // Some groups stop before all members are submitted; some are submitted again from the start.
     assert!(tasks > 12_000 && refused > 100 && again > 900, "{tasks} {refused} {again}");
-    // Some are cancelled, and some are handed in again after a crash although all was accepted.
+    // Some are cancelled; some are submitted again after a crash although all were accepted.
     assert!(cancelled > 100 && once_more > 100, "{cancelled} cancelled, {once_more} once more");
 }
 

@@ -1,5 +1,6 @@
-//! How long batches of tasks take: over a distance against the ideal, and on several workers against
-//! first-come list scheduling. In virtual time, so that the figures are the same on every machine.
+//! The makespan of batches of tasks: on a distant worker compared with the ideal, and on several
+//! workers compared with list scheduling. In virtual time, so the figures are equal on every
+//! machine.
 
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-/// Permille that `took` is of `least`.
+/// `took` in permille of `least`.
 fn permille(took: Duration, least: Duration) -> u128 {
     took.as_micros() * 1_000 / least.as_micros()
 }
@@ -46,7 +47,7 @@ fn loads() -> Vec<(&'static str, Vec<Duration>)> {
     ]
 }
 
-/// The load on four workers of four slots that takes longest, in permille of list scheduling.
+/// The worst makespan of all loads on four workers of four slots, in permille of list scheduling.
 fn worst(one_way: [Duration; 4]) -> Result<(u128, &'static str), Failure> {
     let mut worst = (0, "");
     for (name, run_times) in loads() {

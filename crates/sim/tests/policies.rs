@@ -1,4 +1,4 @@
-//! Policies of one's own, and what they change.
+//! A user's own policies, and their effects.
 
 #[expect(dead_code, reason = "its main is not called")]
 #[path = "../examples/own_policy.rs"]

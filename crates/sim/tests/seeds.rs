@@ -1,9 +1,9 @@
-//! The default scenario from two thousand seeds, others from some, and seeds that have found
-//! something.
+//! The default scenario with two thousand seeds, other scenarios with fewer, and seeds that have
+//! found errors.
 
 use meshwork_sim::{Failure, Faults, Scenario};
 
-/// Seeds worth keeping, one on a line, with what each found.
+/// Seeds that have found errors, one per line, with the error that each found.
 const KEPT: &str = include_str!("kept_seeds.txt");
 
 /// The first failure of every fourth seed: the four tests below share the work.
@@ -49,7 +49,7 @@ fn kept_seeds_hold() {
             "default" => Scenario::default(),
             "varied" => Scenario::varied(seed),
             "groups" => Scenario::grouped(seed),
-            other => panic!("{other} is none of them"),
+            other => panic!("unknown scenario {other}"),
         };
         if let Err(failure) = scenario.run(seed) {
             panic!("{failure}");

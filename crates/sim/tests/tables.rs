@@ -1,4 +1,4 @@
-//! Owners that take few tasks at a time and keep few of those that have ended.
+//! Owners that accept few tasks at a time and keep few ended ones.
 
 use meshwork_sim::Scenario;
 
@@ -7,7 +7,7 @@ fn full_queues_and_short_memories_lose_nothing() {
     let (mut full, mut forgotten) = (0, 0);
     for seed in 0..100 {
         let scenario = Scenario {
-            // With groups as many more tasks are kept as they have members.
+            // With groups, the owner keeps additional tasks: as many as the groups have members.
             groups: 0,
             max_owned: 3,
             max_ended: 3,

@@ -1,5 +1,5 @@
-//! What must hold of groups: their counts are those of a recount, and one that has stopped starts no
-//! further member and stays so.
+//! Checks groups: their counts equal a recount, and a stopped group stays stopped and starts no
+//! further member.
 
 use meshwork_core::{
     CancelledBy, Reason, TaskEnd, TaskId, TaskState,
@@ -14,7 +14,7 @@ use crate::{
 };
 
 impl World<'_> {
-    /// Which groups of this node have stopped: from now on none of their members is placed.
+    /// Records which groups of this node have stopped; their members must not be placed any more.
     pub(crate) fn note_stopped(&mut self, owner: usize) {
         let Some(node) = self.nodes.get(owner) else { return };
         let Some(engine) = &node.engine else { return };
@@ -27,7 +27,7 @@ impl World<'_> {
         }
     }
 
-    /// A task was given to a worker.
+    /// A task was given to a worker: its group must not have stopped.
     pub(crate) fn check_placed(&self, owner: usize, id: TaskId) -> Step {
         let stopped = self.groups.iter().find(|batch| {
             batch.owner == owner && batch.stopped && batch.id.index_of(&id).is_some()
@@ -37,14 +37,14 @@ impl World<'_> {
         Err(Broken::new(Invariant::GroupStops, details))
     }
 
-    /// The end of a member of a group: the group cancels none before too many have failed, nor without
-    /// being told to.
+    /// Checks the end of a member: a group cancels members only after too many failures, or after a
+    /// request.
     pub(crate) fn check_member_end(&self, id: TaskId, end: &TaskEnd) -> Step {
         let TaskEnd::Cancelled { by, reason } = end else { return Ok(()) };
         let batch = self.groups.iter().find(|batch| batch.id.index_of(&id).is_some());
         let view = batch.and_then(|batch| self.view_group(batch.owner, batch.id));
         let is_due = match by {
-            // One that is forgotten can be asked no more.
+            // A forgotten group cannot be asked.
             CancelledBy::Group => {
                 batch.is_some() && view.is_none_or(|view| view.stop == Some(GroupStop::Failures))
             }
@@ -60,7 +60,7 @@ impl World<'_> {
         Err(Broken::new(Invariant::GroupStops, details))
     }
 
-    /// A caller was told that its group takes no more members.
+    /// A caller received the answer that its group is cancelled.
     pub(crate) fn group_cancelled(&mut self, group: usize) -> Step {
         let Some(batch) = self.groups.get_mut(group) else { return Ok(()) };
         batch.cancelling = false;
@@ -68,7 +68,7 @@ impl World<'_> {
         let view = self.view_group(owner, id);
         let on_disk = self.nodes.get(owner).is_some_and(|node| node.disk.is_cancelled(&id));
         self.log(format_args!("n{owner} has cancelled group {group}: {view:?}"));
-        // All of it may be forgotten by now.
+        // The whole group may be forgotten by now.
         let Some(view) = view else { return Ok(()) };
         let safe = !durable || on_disk;
         let is_due = match &view.stop {
@@ -82,12 +82,12 @@ impl World<'_> {
         if is_due {
             return Ok(());
         }
-        let details = format!("n{owner} tells that {id} is cancelled: {view:?}, {on_disk}");
+        let details = format!("n{owner} reports that {id} is cancelled: {view:?}, {on_disk}");
         let told = if safe { Invariant::GroupStops } else { Invariant::SafeBeforeTold };
         Err(Broken::new(told, details))
     }
 
-    /// A caller's wish to cancel its group was refused: it must not be known.
+    /// A request to cancel a group was refused: the owner must not know the group.
     pub(crate) fn group_not_cancelled(&mut self, group: usize, reason: &Reason) -> Step {
         let Some(batch) = self.groups.get_mut(group) else { return Ok(()) };
         batch.cancelling = false;
@@ -100,14 +100,14 @@ impl World<'_> {
         Err(Broken::new(Invariant::NoFalseBlame, details))
     }
 
-    /// A member of the same group as this task that was accepted and has not ended.
+    /// An accepted member of this task's group that has not ended, if any.
     pub(crate) fn open_beside(&self, task: &TaskId) -> Option<TaskId> {
         let batch = self.groups.iter().find(|batch| batch.id.index_of(task).is_some())?;
         let accepted = batch.jobs.clone().filter_map(|job| self.history.jobs.get(job)?.answered);
         accepted.into_iter().find(|id| !self.history.ended_on(id))
     }
 
-    /// With nothing on its way to the disk, what a node counts of its groups is what is on it.
+    /// When no write is in flight, a node's counts of its groups equal those of its disk.
     pub(crate) fn check_groups(&self, index: usize) -> Step {
         let Some(node) = self.nodes.get(index).filter(|node| node.disk.is_idle()) else {
             return Ok(());
@@ -137,7 +137,7 @@ impl World<'_> {
             let counted = (view.received, view.queued + view.running, view.ended);
             if counted != (received, open, ended) {
                 let details = format!(
-                    "n{index} counts {counted:?} of {}, and has {:?} on its disk",
+                    "n{index} counts {counted:?} of {}, but has {:?} on disk",
                     batch.id,
                     (received, open, ended)
                 );
@@ -147,7 +147,7 @@ impl World<'_> {
         Ok(())
     }
 
-    /// A group has stopped if that is on the disk, and for the reason that is there.
+    /// Checks that a group has stopped exactly if the disk says so, and for the same reason.
     fn check_stop(&self, index: usize, batch: &Batch, view: &GroupView, ended: &EndCounts) -> Step {
         let cancelled = self.nodes.get(index).is_some_and(|node| node.disk.is_cancelled(&batch.id));
         let failed = batch.max_fails.is_some_and(|most| ended.fails() > most);
@@ -159,12 +159,12 @@ impl World<'_> {
         if is_due {
             return Ok(());
         }
-        let details = format!("n{index} has {view:?}, with {ended:?} on its disk, {cancelled}");
+        let details = format!("n{index} has {view:?}, but {ended:?} on disk, {cancelled}");
         Err(Broken::new(Invariant::GroupStops, details))
     }
 
-    /// With all at rest, what a node counts of its groups that were not to outlive it is what has become
-    /// of their members.
+    /// When everything rests, a node's counts of its groups in memory equal the ends of their
+    /// members.
     pub(crate) fn check_groups_in_memory(&self, index: usize) -> Step {
         for batch in self.groups.iter().filter(|batch| batch.owner == index && !batch.durable) {
             let Some(view) = self.view_group(index, batch.id) else { continue };
@@ -179,7 +179,7 @@ impl World<'_> {
                 }
             }
             if (ended.all(), ended) != (view.received, view.ended) {
-                let details = format!("n{index} counts {view:?}, and has told {ended:?}");
+                let details = format!("n{index} counts {view:?}, but has reported {ended:?}");
                 return Err(Broken::new(Invariant::GroupCounts, details));
             }
         }
