@@ -64,7 +64,7 @@ use self::table::{Table, Waiting};
 /// #     durable: false,
 /// # };
 /// # executor.start(RunId(1), owner, work);
-/// // Somebody submits a task, and an attempt of it starts here.
+/// // A task is submitted, and an attempt of it starts here.
 /// let attempt = attempts.recv().await.ok_or("the desk is gone")?;
 /// assert_eq!(attempt.input, "guten Tag");
 /// desk.complete(attempt.task, Ok("good day".into()))?;

@@ -20,7 +20,7 @@ pub(crate) struct Order {
     pub(crate) deadline: Option<Instant>,
 }
 
-/// Why an attempt was told to stop.
+/// Why an attempt was stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cause {
     Cancelled,

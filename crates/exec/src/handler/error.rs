@@ -35,7 +35,7 @@ pub enum HandlerError {
     /// The input does not have the format that the handler reads.
     #[error("{message}")]
     BadInput {
-        /// What is wrong, and where.
+        /// The error in the input, and its place.
         message: String,
     },
     /// The input is not UTF-8 text. Counts as bad input.
