@@ -1,4 +1,4 @@
-//! What the wire format costs: batches as a session writes and reads them.
+//! The cost of the wire format: batches as a session writes and reads them.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -49,10 +49,10 @@ fn codec(c: &mut Criterion) {
     });
     group.bench_function("encode results", |b| b.iter(|| codec.encode_to_owner(&results).len()));
     let sent = codec.encode_to_worker(&assignments).to_vec();
-    assert_eq!(codec.decode_to_worker(&sent), assignments, "what is measured must work");
+    assert_eq!(codec.decode_to_worker(&sent), assignments, "the measured code must work");
     group.bench_function("decode assignments", |b| b.iter(|| codec.decode_to_worker(&sent).len()));
     let sent = codec.encode_to_owner(&results).to_vec();
-    assert_eq!(codec.decode_to_owner(&sent), results, "what is measured must work");
+    assert_eq!(codec.decode_to_owner(&sent), results, "the measured code must work");
     group.bench_function("decode results", |b| b.iter(|| codec.decode_to_owner(&sent).len()));
     group.finish();
 }

@@ -1,11 +1,11 @@
-//! What the failure detector costs: nodes feed it and ask it for each peer, again and again.
+//! The cost of the failure detector, which nodes feed and query for each peer all the time.
 
 use std::{hint::black_box, time::Duration};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use meshwork_core::{Time, health::detector::Detector, limits};
 
-/// A detector that has all the habits it keeps.
+/// A detector with a full history.
 fn trained() -> (Detector, Time) {
     let mut now = Time::ZERO;
     let mut detector = Detector::new(Duration::from_secs(1), now);

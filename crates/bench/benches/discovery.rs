@@ -1,5 +1,5 @@
-//! What it costs to find peers among those that are known, without asking anybody.
-#![expect(clippy::expect_used, reason = "a bench that cannot begin has nothing to tell")]
+//! The cost of finding peers among the known ones, without asking others.
+#![expect(clippy::expect_used, reason = "a bench that cannot start must fail")]
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -10,7 +10,7 @@ use meshwork_core::limits;
 use meshwork_net::bench::Cache;
 use tokio::runtime::Runtime;
 
-/// Full tables, all of which match: what is left to do is to find the nearest.
+/// Full tables in which all entries match, so that only the nearest must be found.
 fn tables(c: &mut Criterion) {
     let mut group = c.benchmark_group("find_peers");
     let advert = Advert { capabilities: BTreeSet::from(["gpu".to_owned()]), ..Advert::default() };
@@ -18,7 +18,7 @@ fn tables(c: &mut Criterion) {
     let (peers, leads) = ids.split_at(96);
     let cache = Cache::new(peers, leads, &advert);
     let all = PeerQuery::capability("gpu");
-    assert_eq!(cache.find(&all).len(), all.limit, "what is measured must work");
+    assert_eq!(cache.find(&all).len(), all.limit, "the measured code must work");
     group.bench_function("16 of 1,120 that match", |b| b.iter(|| cache.find(&all)));
     let near = PeerQuery { latency: Some(Duration::from_millis(5)), ..all };
     group.bench_function("16 of 1,120, a few match", |b| b.iter(|| cache.find(&near)));
@@ -40,7 +40,7 @@ fn node(c: &mut Criterion) {
 
 const PEERS: usize = 8;
 
-/// A node, and so many that are ready.
+/// A node with [`PEERS`] ready peers.
 async fn mesh() -> Result<(NetworkManager, Vec<NetworkManager>), Box<dyn std::error::Error>> {
     let loopback = NetworkConfig {
         listen_addrs: vec!["/ip4/127.0.0.1/tcp/0".parse()?],

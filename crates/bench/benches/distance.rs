@@ -1,6 +1,6 @@
-//! How long batches of tasks take over a distance, against the ideal, and on four workers, against
-//! first-come list scheduling. In the simulator's virtual time: the figures are those of the engine's
-//! decisions alone, and the same on every machine.
+//! The makespan of batches: on a distant worker compared with the ideal, and on four workers
+//! compared with list scheduling. In the simulator's virtual time: the figures depend on the
+//! engine's decisions alone, and are equal on every machine.
 
 #![expect(clippy::print_stdout, reason = "it prints a table")]
 
@@ -12,10 +12,10 @@ const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-/// A name, and the milliseconds that the task at each place runs.
+/// A name, and the run time in milliseconds of the task at each index.
 type Load = (&'static str, fn(u64) -> u64);
 
-/// What the batch takes, as a multiple of list scheduling without a network.
+/// The makespan of the batch as a multiple of list scheduling without a network.
 fn ratio(batch: &Makespan) -> Result<f64, Failure> {
     Ok(batch.measure(1)?.as_secs_f64() / batch.list_schedule().as_secs_f64())
 }

@@ -1,5 +1,5 @@
-//! What the engine costs by itself: a task's whole life over an owner and its workers, and the choice
-//! of a worker among many.
+//! The cost of the engine alone: the whole life of a task at an owner and its workers, and the
+//! choice among many workers.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ fn life_of_a_task(c: &mut Criterion) {
 }
 
 fn placement(c: &mut Criterion) {
-    // All have a session, so that a task goes out at once.
+    // All workers have a session, so that a task is assigned at once.
     let mut mesh = Mesh::new(1_000);
     for _ in 0..4 {
         mesh.run(4_096);
@@ -31,8 +31,8 @@ fn placement(c: &mut Criterion) {
             let start = Instant::now();
             mesh.place(needs());
             took += start.elapsed();
-            // Not in the time that is told, and seldom: an owner does not share its caches with a
-            // thousand workers.
+            // Outside the measured time, and seldom, because a real owner does not share its CPU
+            // caches with a thousand workers.
             if task % 64 == 63 {
                 mesh.settle();
                 mesh.settle();

@@ -1,4 +1,4 @@
-//! What the benches share: the engines of an owner and its workers in one thread, without any
+//! Shared code of the benches: the engines of an owner and its workers in one thread, without a
 //! network.
 //!
 //! Absent on purpose: whole nodes. `meshwork bench` measures those.
@@ -13,7 +13,7 @@ use meshwork_core::{
 };
 use rand::{SeedableRng, rngs::SmallRng};
 
-/// An owner that runs nothing itself, and the workers that it trusts.
+/// An owner that runs no attempts itself, and the workers that it trusts.
 pub struct Mesh {
     nodes: Vec<(PeerId, Engine)>,
     rng: SmallRng,
@@ -29,7 +29,8 @@ impl std::fmt::Debug for Mesh {
 }
 
 impl Mesh {
-    /// An owner and so many workers with four slots each, connected, nothing sent yet.
+    /// A connected mesh of an owner and `workers` workers with four slots each; nothing is sent
+    /// yet.
     pub fn new(workers: usize) -> Self {
         let advert = |slots| {
             let mut advert = Advert::default();
@@ -73,7 +74,7 @@ impl Mesh {
         mesh
     }
 
-    /// Submits so many tasks at once and carries everything until all have ended.
+    /// Submits `tasks` tasks at once, and carries out effects until all have ended.
     pub fn run(&mut self, tasks: u32) {
         let until = self.ended + u64::from(tasks);
         for number in 0..tasks {
@@ -84,14 +85,14 @@ impl Mesh {
         }
     }
 
-    /// Submits one task that needs so much memory, and has the owner choose its worker: what
-    /// placement costs. The assignment is carried by [`Self::settle`].
+    /// Submits one task that needs `memory_bytes`, and lets the owner choose its worker. This
+    /// measures placement alone: [`Self::settle`] delivers the assignment.
     pub fn place(&mut self, memory_bytes: u64) {
         self.handle(0, submission(0, memory_bytes));
         self.advance(0);
     }
 
-    /// Carries what waits, and lets each node have a turn.
+    /// Carries out waiting effects, and ends a pass of each node.
     pub fn settle(&mut self) {
         self.carry_out();
         self.now = self.now + Duration::from_micros(10);
@@ -173,7 +174,7 @@ fn submission(number: u32, memory_bytes: u64) -> Input {
     Input::Submit { task, targets: Vec::new(), token: Token(number) }
 }
 
-/// A peer id that is as good as any other: an Ed25519 key of the index.
+/// A valid peer id: an Ed25519 key made from the index.
 pub fn peer(index: usize) -> PeerId {
     let mut bytes = vec![0, 36, 8, 1, 18, 32];
     bytes.extend([0; 24]);

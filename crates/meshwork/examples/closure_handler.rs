@@ -1,4 +1,4 @@
-//! A handler of your own, written as a closure, with a parameter that is a number.
+//! Your own handler as a closure, with a parameter that is a number.
 //!
 //! ```sh
 //! cargo run -p meshwork --example closure_handler
@@ -18,7 +18,7 @@ const TIMES: ParamSpec =
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let repeat = handler_fn("demo/repeat", |cx, input| async move {
-        // Whatever is unknown or out of range is the submitter's mistake, and is not tried again.
+        // An unknown parameter or a value out of range is the submitter's mistake: no retry.
         cx.check_params(&[TIMES])?;
         let times: usize = cx.value(&TIMES)?;
         Ok(str::from_utf8(&input)?.repeat(times).into())
@@ -36,7 +36,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let repeat = || Ok::<_, Box<dyn Error>>(Task::new("demo/repeat")?.with_input("ho! "));
     println!("by default: {}", run(&node, repeat()?).await?);
     println!("three times: {}", run(&node, repeat()?.with_param("times", 3)).await?);
-    // The failure names the parameter and what would be right.
+    // The failure names the parameter and the accepted values.
     match run(&node, repeat()?.with_param("times", "many")).await {
         Ok(output) => println!("many times: {output}"),
         Err(error) => println!("many times: {error}"),

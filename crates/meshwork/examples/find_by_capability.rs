@@ -1,5 +1,5 @@
-//! Three nodes, of which the ends know only the middle: one end finds the other by what it can do,
-//! connects to it, and hands it a task.
+//! Three nodes in a row, of which the ends know only the middle: one end finds the other by its
+//! capability, connects to it, and gives it a task.
 //!
 //! ```sh
 //! cargo run -p meshwork --example find_by_capability
@@ -14,7 +14,7 @@ use meshwork::{
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    // Loopback addresses are passed on and dialled only where the configuration names the range.
+    // Nodes share and dial loopback addresses only if the configuration names the range.
     let loopback = NetworkConfig {
         listen_addrs: vec!["/ip4/127.0.0.1/tcp/0".parse()?],
         lan: vec!["127.0.0.0/8".parse()?],
@@ -39,8 +39,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let seeker = NetworkManager::new(joining).await?;
     seeker.start().await?;
 
-    // Word of the renderer has to reach the middle first. What nobody knew is not asked again for
-    // half a minute, so each question is a little different.
+    // The middle must learn of the renderer first. The same query is not repeated for half a
+    // minute after an empty answer, so each query differs a little.
     let mut limit = 1;
     let found = loop {
         let query = PeerQuery { capability: Some("gpu".to_owned()), limit, ..PeerQuery::default() };
@@ -54,7 +54,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let name = found.advert.map(|advert| advert.name).unwrap_or_default();
     println!("has a gpu: {name}");
 
-    // It is known by hearsay, and becomes a fact by connecting to it.
+    // The renderer is a lead, known by hearsay. Connecting makes it a peer.
     for address in found.addresses {
         seeker.dial(address).await?;
     }

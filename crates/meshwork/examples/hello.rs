@@ -1,4 +1,4 @@
-//! A node on its own: it starts, runs one task with a built-in handler, and stops.
+//! A single node: it starts, runs one task with a built-in handler, and stops.
 //!
 //! ```sh
 //! cargo run -p meshwork --example hello
@@ -11,7 +11,7 @@ use meshwork::{NetworkConfig, NetworkManager, Task};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    // Any free port of this machine, and no search for others.
+    // Any free port of this machine, and no search for peers.
     let config = NetworkConfig {
         listen_addrs: vec!["/ip4/127.0.0.1/tcp/0".parse()?],
         mdns: false,
@@ -21,7 +21,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     node.start().await?;
     println!("{} has {} handlers", node.local_peer_id(), node.handlers().len());
 
-    // No peer is named, so it runs here or at a peer that this node trusts. There is none.
+    // The task names no target, so it may run here or at a trusted peer. This node trusts none.
     let task = Task::new("text/word-count")?.with_input("hand work to any machine");
     let handle = node.distribute_task(task, vec![]).await?;
     println!("task {} was accepted", handle.id());

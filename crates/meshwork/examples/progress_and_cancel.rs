@@ -1,4 +1,4 @@
-//! A task says how far it is; after a while it is cancelled, which its handler notices.
+//! A task reports progress; after a while it is cancelled, and its handler notices that.
 //!
 //! ```sh
 //! cargo run -p meshwork --example progress_and_cancel
@@ -13,7 +13,7 @@ use meshwork::{
 };
 use tokio::sync::Notify;
 
-/// What the handler counts to: minutes, if nobody stops it.
+/// The handler counts to this number, which takes minutes unless it is stopped.
 const STEPS: u16 = 10_000;
 
 #[tokio::main]
@@ -28,7 +28,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 tokio::select! {
                     () = tokio::time::sleep(Duration::from_millis(20)) => {}
                     () = cx.cancelled() => {
-                        // A real handler would put things in order here; it has a second.
+                        // A real handler would clean up here; it has one second.
                         notice.notify_one();
                         return Err(HandlerError::Stopped.into());
                     }
@@ -46,7 +46,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     node.start().await?;
 
     let handle = node.distribute_task(Task::new("demo/count")?, vec![]).await?;
-    // At most ten reports a second, however often the handler makes one.
+    // At most ten reports a second arrive, however many the handler makes.
     let mut reports = 0;
     let mut events = pin!(handle.events());
     while reports < 3

@@ -1,4 +1,4 @@
-//! An owner hands a task to a worker: each trusts the other, and the owner chooses where it runs.
+//! An owner gives a task to a worker: each trusts the other, and the owner chooses where it runs.
 //!
 //! ```sh
 //! cargo run -p meshwork --example two_nodes
@@ -16,13 +16,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
         mdns: false,
         ..NetworkConfig::default()
     };
-    // The worker runs text operations for those whom it lists, and for nobody else.
+    // The worker runs text operations for listed peers only.
     let worker = NetworkManager::new(NetworkConfig {
         accept: AcceptPolicy::default().with("text", Accept::Listed),
         ..loopback.clone()
     })
     .await?;
-    // The owner runs nothing itself, so that its tasks have to go elsewhere.
+    // The owner has no slots, so that its tasks must run elsewhere.
     let owner = NetworkManager::new(NetworkConfig {
         offered: Offered { slots: Some(0), ..Offered::default() },
         ..loopback
@@ -31,8 +31,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     worker.start().await?;
     owner.start().await?;
 
-    // The worker lists the owner: it may be given work. The owner trusts the worker: it may see
-    // the owner's tasks. Neither follows from the other, and both can be in the configuration.
+    // The worker lists the owner, so it accepts the owner's tasks. The owner trusts the worker,
+    // so tasks may go there. Both are needed, and both can be set in the configuration.
     worker.trust(owner.local_peer_id(), true).await?;
     owner.trust(worker.local_peer_id(), true).await?;
     for address in worker.addresses() {
@@ -40,7 +40,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         owner.dial(address).await?;
     }
 
-    // No peer is named. Until the worker is ready, the task waits.
+    // The task names no target. It waits until the worker is ready.
     let task = Task::new("text/upper")?.with_input("hello from the owner");
     let result = owner.distribute_task(task, vec![]).await?.result().await?;
     let by = if result.worker == worker.local_peer_id() { "the worker" } else { "the owner" };

@@ -1,8 +1,8 @@
 //! Meshwork: hand work to any machine that trusts you, and get the result back. No server in the
 //! middle.
 //!
-//! A [`NetworkManager`] is a node. It runs tasks of its own and, where its policy allows, those of
-//! others; every task that it accepts ends in exactly one typed state, and you can always ask why.
+//! A [`NetworkManager`] is a node. It runs its own tasks and, where its policy allows, those of
+//! peers; every task that it accepts ends in exactly one typed state, and the node can explain it.
 //!
 //! ```
 //! use meshwork::{Accept, AcceptPolicy, NetworkConfig, NetworkManager, Task, handler_fn};
@@ -14,7 +14,7 @@
 //!     mdns: false,
 //!     ..NetworkConfig::default()
 //! };
-//! // One node offers a handler of its own to everybody …
+//! // One node offers its own handler to all peers …
 //! let shout = handler_fn("demo/shout", |_cx, input| async move {
 //!     Ok(String::from_utf8_lossy(&input).to_uppercase().into())
 //! });
@@ -34,9 +34,9 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Absent on purpose: anything that is not used from outside. The parts are crates of their own:
-//! decisions in `meshwork-core`, connections in `meshwork-net`, handlers in `meshwork-exec`, and
-//! what puts them together in `meshwork-node`.
+//! Absent on purpose: internals. The parts are separate crates: decisions in `meshwork-core`,
+//! connections in `meshwork-net`, handlers in `meshwork-exec`, and the node that joins them in
+//! `meshwork-node`.
 
 pub use meshwork_core::{
     Accept, AcceptPolicy, Advert, Capacity, DiscoveryEvent, Durability, FailureCode, GroupId,

@@ -1,7 +1,7 @@
-//! Every example, as its readers run it: it ends by itself, well, and prints what it shows.
+//! Runs every example as its readers do: it must end by itself, successfully, and print its output.
 //!
-//! One that is added needs a line in [`PRINTED`].
-#![expect(clippy::expect_used, reason = "helpers of tests, which end at what they did not expect")]
+//! A new example needs a line in [`PRINTED`].
+#![expect(clippy::expect_used, reason = "a panic in a test's helper is the report")]
 
 use std::{
     collections::BTreeSet,
@@ -10,7 +10,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-/// What each example prints, among other things and in this order.
+/// Texts that each example must print, in this order.
 const PRINTED: &[(&str, &[&str])] = &[
     ("closure_handler", &["default: ho! ho! \n", "times: ho! ho! ho! \n", "\"times\"", "\"many\""]),
     ("find_by_capability", &["has a gpu: renderer", "3 frames rendered"]),
@@ -28,9 +28,9 @@ fn every_example_prints_what_it_shows() {
         .map(|path| path.file_stem().expect("a name").to_string_lossy().into_owned())
         .collect();
     let named = PRINTED.iter().map(|(name, _)| (*name).to_owned()).collect();
-    assert_eq!(there, named, "the examples, and those that this test knows");
+    assert_eq!(there, named, "the examples, and the names in PRINTED");
 
-    // All at once: they mostly wait.
+    // Run all at once, because they mostly wait.
     let running: Vec<(Child, _)> =
         PRINTED.iter().map(|(name, parts)| (start(name), (name, parts))).collect();
     for (process, (name, parts)) in running {

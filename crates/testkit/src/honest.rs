@@ -1,4 +1,4 @@
-//! A peer that keeps to the rules, and is to be served whatever others do.
+//! An honest peer, which a node must serve while others attack it.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -9,13 +9,13 @@ use meshwork_core::{Task, TaskEnd};
 
 use crate::{Spec, TestNode, panics};
 
-/// How long it rests between two tasks.
+/// Pause between two tasks.
 const REST: Duration = Duration::from_millis(20);
-/// Bytes of its tasks.
+/// Size of each task's input, in bytes.
 const BYTES: usize = 1_024;
 
-/// An owner that has its tasks run by a node which others attack. The node must run `text/…` of
-/// anyone.
+/// An owner that runs its tasks at a node which others attack. The node must accept `text/…` of
+/// everybody.
 #[derive(Debug)]
 pub struct Honest {
     node: TestNode,
@@ -23,7 +23,7 @@ pub struct Honest {
 }
 
 impl Honest {
-    /// One that is connected to `worker` and was served.
+    /// An honest peer that is connected to `worker` and has run one task there.
     pub async fn beside(worker: &TestNode) -> Self {
         let spec = Spec { name: "honest".to_owned(), ..Spec::owner() };
         let node = TestNode::start(spec.joining(worker)).await;
@@ -33,16 +33,16 @@ impl Honest {
         honest
     }
 
-    /// The honest node.
+    /// The honest peer's node.
     pub fn node(&self) -> &TestNode {
         &self.node
     }
 
-    /// Has one task run.
+    /// Runs one task at the worker.
     ///
     /// # Panics
     ///
-    /// It is lost, or its result is wrong.
+    /// Panics if the task is lost or its result is wrong.
     pub async fn is_served(&self) {
         let task = Task::new("text/upper").unwrap().with_input("small".repeat(BYTES / 5));
         let end = self.node.run(task, &[self.worker.id()]).await;
@@ -50,12 +50,12 @@ impl Honest {
         assert_eq!(result.text(), Ok("SMALL".repeat(BYTES / 5).as_str()));
     }
 
-    /// Has tasks run one after the other while `attack` goes on, and one after it. What the attack
-    /// gives.
+    /// Runs tasks one after the other during `attack`, and one more after it. Returns the output of
+    /// the attack.
     ///
     /// # Panics
     ///
-    /// One of them is lost, or something in a node panics.
+    /// Panics if a task is lost, or if a node has panicked.
     pub async fn served_during<T>(&self, attack: impl Future<Output = T>) -> T {
         let over = AtomicBool::new(false);
         let attacked = async {

@@ -1,11 +1,10 @@
-//! Ends of connections that are made by hand, from the TCP socket up, so that a test can say on
-//! them what no node would.
+//! Hostile peers: connections made by hand from the TCP socket up, on which a test can send what no
+//! node would.
 //!
-//! Three depths: [`Socket`] lies below Yamux and takes any bytes; [`Frames`] writes Yamux frames,
-//! sound or not; [`Hostile`] has streams, on which any bytes can be said under any protocol's name,
-//! or sound [`message`]s at the wrong time. Of `meshwork-net` nothing but
-//! the code that is generated from the schema is used: what lies below and beside the messages is
-//! compared with it.
+//! There are three levels: [`Socket`] lies below Yamux and takes any bytes; [`Frames`] writes valid
+//! or invalid Yamux frames; [`Hostile`] has streams, which carry any bytes under any protocol's
+//! name, or valid [`message`]s at the wrong time. The only code shared with `meshwork-net` is
+//! generated from the schema: everything else is independent, to test `meshwork-net` against it.
 //!
 //! Absent on purpose: QUIC, whose frames are quinn's.
 
@@ -23,11 +22,11 @@ pub use self::{
     socket::Socket,
 };
 
-/// What is negotiated for hellos.
+/// Protocol name of hellos.
 pub const HELLO: &str = "/meshwork/hello/1.0.0";
-/// What is negotiated for links that tell of resources.
+/// Protocol name of resource links.
 pub const RESOURCE: &str = "/meshwork/resource/1.0.0";
-/// What is negotiated for links that tell of health.
+/// Protocol name of health links.
 pub const HEALTH: &str = "/meshwork/health/1.0.0";
-/// What is negotiated for task sessions.
+/// Protocol name of task sessions.
 pub const TASK: &str = "/meshwork/task/1.0.0";

@@ -1,13 +1,13 @@
-//! Networks of real nodes to test with, and peers that do not keep to the rules.
+//! Networks of real nodes for tests, and hostile peers.
 //!
 //! [`TestNode`] is a [`NetworkManager`](meshwork_node::NetworkManager) on loopback with a free port
 //! and without mDNS; [`TestNet`] is an owner with workers that trust each other. [`eventually`]
-//! waits for a condition, never for a time, and says what it saw when the condition does not come.
-//! [`hostile`] is an end of its own from the TCP socket up, which shares the schema of the messages
-//! with `meshwork-net`, and [`Honest`] shows that others are served while it misbehaves.
+//! waits for a condition, never for a time, and reports the state of the nodes if it times out.
+//! [`hostile`] is an independent implementation from the TCP socket up, which shares the messages'
+//! schema with `meshwork-net`, and [`Honest`] shows that others are served while it misbehaves.
 //!
-//! Absent on purpose: processes (the tests of the binary have those), and any way to look into a
-//! node that its users do not have.
+//! Absent on purpose: processes (the tests of the binary have those), and access to a node that its
+//! users do not have.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -7,16 +7,16 @@ use meshwork_node::TaskSettings;
 
 use crate::{Spec, TestNode};
 
-/// How a network is wired.
+/// The configuration of a [`TestNet`].
 #[derive(Clone, Debug)]
 pub struct Wiring {
-    /// How many workers.
+    /// Number of workers.
     pub workers: usize,
-    /// Whose tasks they run.
+    /// Whose tasks the workers accept.
     pub accept: Accept,
     /// Leases and bounds of all nodes.
     pub tasks: TaskSettings,
-    /// Where executions of `debug/sleep` are written down, for all workers together.
+    /// The log of executions of `debug/sleep`, shared by all workers; no log by default.
     pub log: Option<PathBuf>,
 }
 
@@ -26,7 +26,7 @@ impl Default for Wiring {
     }
 }
 
-/// An owner that runs nothing itself, and workers that it trusts and that trust it.
+/// An owner without slots, and workers; owner and workers trust each other.
 #[derive(Debug)]
 pub struct TestNet {
     /// The owner; the workers connect to it.
@@ -36,7 +36,8 @@ pub struct TestNet {
 }
 
 impl TestNet {
-    /// A network in which every worker is ready and offers its handlers to the owner.
+    /// Starts a network, and waits until every worker is ready and offers its handlers to the
+    /// owner.
     pub async fn start(wiring: Wiring) -> Self {
         let owner = TestNode::start(Spec { tasks: wiring.tasks.clone(), ..Spec::owner() }).await;
         let mut net = Self { owner, workers: Vec::new() };
@@ -47,7 +48,7 @@ impl TestNet {
         net
     }
 
-    /// What a worker of this network is.
+    /// The specification of a worker of this network.
     pub fn worker_spec(&self, wiring: &Wiring, number: usize) -> Spec {
         Spec {
             name: format!("worker-{number}"),
@@ -66,7 +67,7 @@ impl TestNet {
         self.workers.push(worker);
     }
 
-    /// Trusts a worker that runs already, and waits until the owner can use it.
+    /// Lets the owner trust a running worker, and waits until the owner can use it.
     pub async fn admit(&self, worker: &TestNode) {
         self.owner.trust(worker.id()).await;
         self.owner.offered(worker.id(), "text").await;

@@ -14,33 +14,33 @@ use meshwork_node::{
 
 use crate::{eventually, within};
 
-/// What a node shall be. Loopback, a free TCP port and no mDNS are given.
+/// The specification of a node. It always listens on a free TCP port of loopback, without mDNS.
 #[derive(Clone, Debug)]
 pub struct Spec {
-    /// For people who read reports.
+    /// The node's name in reports.
     pub name: String,
     /// The network's name.
     pub network: String,
-    /// Who it is; a new key in memory unless it is to come again.
+    /// The node's key: by default a new one in memory; a file if the node must restart.
     pub identity: Identity,
-    /// Attempts that run at once; 0: none, its own included.
+    /// Attempts that run at once; with 0 the node does not even run its own tasks.
     pub slots: u32,
-    /// Whose tasks run here.
+    /// Whose tasks the node accepts.
     pub accept: AcceptPolicy,
-    /// Peers that it trusts from the start.
+    /// Peers that the node trusts from the start.
     pub trusted: Vec<PeerId>,
-    /// Where it connects to.
+    /// Addresses to which the node connects at the start.
     pub bootstrap: Vec<Multiaddr>,
-    /// Leases and bounds.
+    /// Leases and bounds of tasks.
     pub tasks: TaskSettings,
-    /// Longest wait for an answer of a small protocol.
+    /// Maximum wait for an answer of the hello, discovery, resource and health protocols.
     pub protocol_timeout: Duration,
-    /// Where executions of `debug/sleep` are written down.
+    /// The log of executions of `debug/sleep`; no log by default.
     pub log: Option<PathBuf>,
 }
 
 impl Spec {
-    /// A node that runs nothing and accepts nothing.
+    /// A node that runs no attempts and accepts no tasks.
     pub fn owner() -> Self {
         Self {
             name: "owner".to_owned(),
@@ -56,20 +56,20 @@ impl Spec {
         }
     }
 
-    /// A node with two slots that runs `text/…` and `debug/…` of those that `accept` says.
+    /// A node with two slots that accepts `text/…` and `debug/…` as `accept` says.
     pub fn worker(accept: Accept) -> Self {
         let accept = AcceptPolicy::default().with("text", accept).with("debug", accept);
         Self { name: "worker".to_owned(), slots: 2, accept, ..Self::owner() }
     }
 
-    /// The same node, which connects to `other`.
+    /// The same specification, with `other` as a bootstrap address.
     #[must_use]
     pub fn joining(mut self, other: &TestNode) -> Self {
         self.bootstrap.push(other.address());
         self
     }
 
-    /// The configuration of such a node.
+    /// The node's configuration.
     pub fn config(&self) -> NetworkConfig {
         NetworkConfig {
             listen_addrs: vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()],
@@ -90,11 +90,11 @@ impl Spec {
     fn build(&self, more: impl FnOnce(NetworkManagerBuilder) -> NetworkManagerBuilder) -> TestNode {
         let builder = NetworkManager::builder().config(self.config());
         let manager = more(builder.debug_handlers(self.log.clone())).build();
-        TestNode { manager: manager.expect("the specification is sound"), name: self.name.clone() }
+        TestNode { manager: manager.expect("the specification is valid"), name: self.name.clone() }
     }
 }
 
-/// A real node. Stop it with [`Self::shutdown`]; one that is dropped stops by itself.
+/// A real node. Stop it with [`Self::shutdown`]; a dropped node stops by itself.
 #[derive(Clone, Debug)]
 pub struct TestNode {
     manager: NetworkManager,
@@ -102,12 +102,12 @@ pub struct TestNode {
 }
 
 impl TestNode {
-    /// A node that runs.
+    /// Starts a node.
     pub async fn start(spec: Spec) -> Self {
         Self::start_with(spec, |builder| builder).await
     }
 
-    /// A node that runs, with handlers of the test's own.
+    /// Starts a node with the test's own handlers.
     pub async fn start_with(
         spec: Spec,
         more: impl FnOnce(NetworkManagerBuilder) -> NetworkManagerBuilder,
@@ -117,13 +117,13 @@ impl TestNode {
         node
     }
 
-    /// A node that runs with this configuration.
+    /// Starts a node with this configuration.
     pub async fn configured(config: NetworkConfig) -> Self {
         let name = config.name.clone().unwrap_or_default();
         Self::start_with(Spec { name, ..Spec::owner() }, |builder| builder.config(config)).await
     }
 
-    /// A node that is not started.
+    /// Builds a node without starting it.
     pub fn built(spec: &Spec) -> Self {
         Self::built_with(spec, |builder| builder)
     }
@@ -136,38 +136,38 @@ impl TestNode {
         spec.build(more)
     }
 
-    /// The node itself.
+    /// The node's manager.
     pub fn manager(&self) -> &NetworkManager {
         &self.manager
     }
 
-    /// For people.
+    /// The node's name in reports.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Who it is.
+    /// The node's id.
     pub fn id(&self) -> PeerId {
         self.manager.local_peer_id()
     }
 
-    /// Where it listens, with its id.
+    /// The first address at which the node listens, with its id.
     pub fn address(&self) -> Multiaddr {
         self.manager.addresses().first().expect("it listens").clone()
     }
 
-    /// Trusts `peer` from now on.
+    /// Makes the node trust `peer`.
     pub async fn trust(&self, peer: PeerId) {
         self.manager.trust(peer, true).await.expect("it runs");
     }
 
-    /// What it knows of `peer`.
+    /// What the node knows about `peer`; `None` if it does not know the peer.
     pub async fn peer(&self, peer: PeerId) -> Option<PeerInfo> {
         let peers = self.manager.get_peers().await.expect("it runs");
         peers.into_iter().find(|info| info.peer_id == peer)
     }
 
-    /// Waits until `peer` is ready; what it offers this node.
+    /// Waits until `peer` is ready, and returns its advert.
     pub async fn ready(&self, peer: PeerId) -> Advert {
         self.until(peer, "ready", |info| {
             if info.state == PeerState::Ready { info.advert.clone() } else { None }
@@ -206,7 +206,7 @@ impl TestNode {
         .await
     }
 
-    /// Submits a task, for these peers only if any are named.
+    /// Submits a task. With targets, it runs only at these peers.
     pub async fn submit(&self, task: Task, targets: &[PeerId]) -> TaskHandle {
         self.manager.distribute_task(task, targets.to_vec()).await.expect("it is accepted")
     }
@@ -217,12 +217,12 @@ impl TestNode {
         within("the end of a task", handle.end()).await.expect("the node runs")
     }
 
-    /// What it knows of one of its tasks.
+    /// The view of one of the node's tasks.
     pub async fn task(&self, id: TaskId) -> TaskView {
         self.manager.task(id).await.expect("it runs").expect("it knows the task")
     }
 
-    /// Waits until a view of one of its tasks is as wished.
+    /// Waits until `check` returns a value for the view of one of the node's tasks.
     pub async fn task_until<T>(
         &self,
         id: TaskId,
@@ -232,11 +232,11 @@ impl TestNode {
         eventually(what, &[self], async || pick(&self.task(id).await)).await
     }
 
-    /// Stops it at once, and returns when it has stopped. What runs there is handed back.
+    /// Stops the node at once, and returns when it has stopped. Running attempts are handed back.
     ///
     /// # Panics
     ///
-    /// It does not stop in time.
+    /// Panics if the node does not stop in time.
     pub async fn shutdown(&self) {
         self.manager.shutdown_within(Duration::ZERO).await.expect("it stops in time");
     }

@@ -1,6 +1,6 @@
-//! A panic in any task of a node is a fault, also where it is caught: this notes them all.
+//! Records all panics: a panic in any task of a node is an error, even if it is caught.
 //!
-//! Absent on purpose: panics of the tests themselves, and of `debug/panic`, whose purpose they are.
+//! Absent on purpose: panics of the tests themselves, and of `debug/panic`, which are intended.
 
 use std::{
     panic,
@@ -10,12 +10,12 @@ use std::{
 static SEEN: Mutex<Vec<String>> = Mutex::new(Vec::new());
 static WATCH: Once = Once::new();
 
-/// Files whose panics are meant.
+/// Path prefixes of files whose panics are intended.
 const MEANT: [&str; 2] = ["crates/testkit/", "crates/exec/src/debug"];
-/// As many are kept as a report needs.
+/// Maximum number of panics to keep: enough for a report.
 const KEPT: usize = 16;
 
-/// Notes panics from now on. Every [`TestNode`](crate::TestNode) sees to it.
+/// Starts recording panics. Every [`TestNode`](crate::TestNode) calls this.
 pub fn watch() {
     WATCH.call_once(|| {
         let default = panic::take_hook();
@@ -35,7 +35,7 @@ pub fn watch() {
 
 /// # Panics
 ///
-/// Something in a node has panicked since the start of the process.
+/// Panics if a node has panicked since the start of the process.
 pub fn assert_none() {
     let seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
     assert!(seen.is_empty(), "panics at {seen:?}");

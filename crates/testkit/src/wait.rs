@@ -1,4 +1,4 @@
-//! Waiting for what must come: for conditions within a bound that only a fault exceeds.
+//! Waits for conditions, within a bound that only an error exceeds.
 
 use std::{fmt::Write as _, time::Duration};
 
@@ -7,27 +7,27 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::TestNode;
 
-/// A bound that only a fault exceeds, also on a busy machine.
+/// Maximum time of a wait. Only an error exceeds it, even on a busy machine.
 const BOUND: Duration = Duration::from_secs(45);
-/// How often a condition is looked at when nothing happens: not every change is an event.
+/// Interval between two checks of a condition without an event: not every change has an event.
 const LOOK: Duration = Duration::from_millis(20);
-/// Tasks that a report shows per node.
+/// Maximum number of tasks per node in a report.
 const SHOWN: usize = 20;
 
-/// What `future` gives.
+/// Waits for the output of `future`.
 ///
 /// # Panics
 ///
-/// It takes longer than anything here may.
+/// Panics if the future takes longer than the bound.
 pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
     timeout(BOUND, future).await.unwrap_or_else(|_| panic!("{what}: not within {BOUND:?}"))
 }
 
-/// What `check` gives, once it gives something: looks whenever one of `nodes` has an event.
+/// Waits until `check` returns a value, and returns it. Checks at every event of one of `nodes`.
 ///
 /// # Panics
 ///
-/// It gives nothing for too long; says what the nodes know then.
+/// Panics if `check` returns no value within the bound, and reports the state of the nodes.
 pub async fn eventually<T>(
     what: &str,
     nodes: &[&TestNode],
@@ -42,19 +42,19 @@ pub async fn eventually<T>(
         if Instant::now() >= deadline {
             panic!("{what}: not within {BOUND:?}\n{}", dump(nodes).await);
         }
-        // Either is a reason to look again.
+        // Check again after an event and after a timeout.
         timeout(LOOK, events.next()).await.ok();
     }
 }
 
-/// What the nodes know.
+/// The state of the nodes as text.
 async fn dump(nodes: &[&TestNode]) -> String {
     let mut text = String::new();
     for node in nodes {
         writeln!(text, "--- {} {}", node.name(), node.id()).unwrap();
         let shown = timeout(LOOK * 100, describe(node, &mut text)).await;
         if shown.is_err() {
-            text.push_str("it does not answer\n");
+            text.push_str("the node does not answer\n");
         }
     }
     text

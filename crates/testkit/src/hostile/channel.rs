@@ -1,4 +1,4 @@
-//! One stream of a negotiated protocol.
+//! A stream of one negotiated protocol.
 
 use std::io;
 
@@ -9,10 +9,10 @@ use yamux::Stream;
 
 use crate::within;
 
-/// The largest message that any protocol allows.
+/// Maximum size of a message in any protocol, in bytes.
 const LARGEST: u64 = (1024 + 64) * 1024;
 
-/// A stream on which a protocol was negotiated: takes any bytes.
+/// A stream on which a protocol was negotiated. It takes any bytes.
 #[derive(Debug)]
 pub struct Channel {
     stream: Negotiated<Stream>,
@@ -34,30 +34,30 @@ impl Channel {
         Ok((protocol, Self { stream }))
     }
 
-    /// Writes bytes as they are.
+    /// Writes raw bytes.
     ///
     /// # Errors
     ///
-    /// The stream is over.
+    /// The stream is closed.
     pub async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.stream.write_all(bytes).await?;
         self.stream.flush().await
     }
 
-    /// Writes a message with its length.
+    /// Writes a message with its length prefix.
     ///
     /// # Errors
     ///
-    /// The stream is over.
+    /// The stream is closed.
     pub async fn send(&mut self, message: &impl Message) -> io::Result<()> {
         self.write(&message.encode_length_delimited_to_vec()).await
     }
 
-    /// The next message; none at the end of the stream.
+    /// Reads the next message; `None` at the end of the stream.
     ///
     /// # Panics
     ///
-    /// What arrives is not such a message, or takes too long.
+    /// Panics if the bytes are not a message of type `M`, or do not arrive in time.
     pub async fn recv<M: Message + Default>(&mut self) -> Option<M> {
         within("a message", async {
             let mut length = 0u64;
@@ -74,22 +74,22 @@ impl Channel {
             assert!(length <= LARGEST, "a message of {length} bytes");
             let mut message = vec![0; usize::try_from(length).unwrap()];
             self.stream.read_exact(&mut message).await.ok()?;
-            Some(M::decode(message.as_slice()).expect("a node sends sound messages"))
+            Some(M::decode(message.as_slice()).expect("a node sends valid messages"))
         })
         .await
     }
 
-    /// Waits until the other end has closed or broken off the stream; drops what it says.
+    /// Waits until the other end has closed or reset the stream; drops the bytes that it sends.
     pub async fn ended(&mut self) {
         let mut rest = [0; 4_096];
         while matches!(self.stream.read(&mut rest).await, Ok(count) if count > 0) {}
     }
 
-    /// Says that nothing more comes.
+    /// Closes the sending side.
     ///
     /// # Errors
     ///
-    /// The stream is over.
+    /// The stream is closed.
     pub async fn close(&mut self) -> io::Result<()> {
         self.stream.close().await
     }

@@ -1,4 +1,4 @@
-//! Yamux frames by hand.
+//! Yamux frames written by hand.
 
 use std::io;
 
@@ -7,18 +7,18 @@ use libp2p::{Multiaddr, identity::Keypair};
 
 use super::Socket;
 
-/// The head of a Yamux frame: twelve bytes.
+/// The header of a Yamux frame: twelve bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Header {
-    /// 0.
+    /// The version of Yamux; 0 in a valid frame.
     pub version: u8,
-    /// [`Self::DATA`] to [`Self::GO_AWAY`].
+    /// The frame's type: [`Self::DATA`] to [`Self::GO_AWAY`].
     pub kind: u8,
-    /// [`Self::SYN`] and so on.
+    /// A combination of [`Self::SYN`], [`Self::ACK`], [`Self::FIN`] and [`Self::RST`].
     pub flags: u16,
-    /// Odd for streams of whoever dialled.
+    /// The stream's id: odd for streams of the dialling side.
     pub stream: u32,
-    /// Bytes of data that follow, or the credit of a window update, or a ping's number.
+    /// The number of data bytes that follow, the credit of a window update, or a ping's number.
     pub length: u32,
 }
 
@@ -31,18 +31,18 @@ impl Header {
     pub const PING: u8 = 2;
     /// The session ends.
     pub const GO_AWAY: u8 = 3;
-    /// The stream begins; with a ping: an answer is wanted.
+    /// Opens the stream; on a ping, asks for an answer.
     pub const SYN: u16 = 1;
-    /// The stream is taken; with a ping: this is the answer.
+    /// Accepts the stream; on a ping, marks the answer.
     pub const ACK: u16 = 2;
-    /// Nothing more comes on the stream.
+    /// Closes the sending side of the stream.
     pub const FIN: u16 = 4;
-    /// The stream is broken off.
+    /// Resets the stream.
     pub const RST: u16 = 8;
-    /// Bytes of a head.
+    /// Size of a header, in bytes.
     const SIZE: usize = 12;
 
-    /// Its twelve bytes.
+    /// Encodes the header as twelve bytes.
     pub fn encode(self) -> [u8; Self::SIZE] {
         let mut bytes = [self.version, self.kind, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
         bytes[2..4].copy_from_slice(&self.flags.to_be_bytes());
@@ -63,7 +63,7 @@ impl Header {
     }
 }
 
-/// A frame of `stream` with this data, whose head is sound.
+/// A frame of `stream` with this data and a valid header.
 pub fn frame(flags: u16, stream: u32, data: &[u8]) -> Vec<u8> {
     let length = u32::try_from(data.len()).expect("a test's frame");
     let header = Header { flags, stream, length, ..Header::default() };
@@ -80,7 +80,8 @@ impl Frames {
     /// Connects with a new key.
     pub async fn connect(address: &Multiaddr) -> Self {
         let key = Keypair::generate_ed25519();
-        let (socket, _) = Socket::connect(address, &key).await.expect("it takes connections");
+        let (socket, _) =
+            Socket::connect(address, &key).await.expect("the node accepts connections");
         Self { socket }
     }
 
@@ -88,22 +89,22 @@ impl Frames {
     ///
     /// # Errors
     ///
-    /// The connection is over.
+    /// The connection is closed.
     pub async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.socket.write_all(bytes).await?;
         self.socket.flush().await
     }
 
-    /// Writes one frame's head.
+    /// Writes one frame's header.
     ///
     /// # Errors
     ///
-    /// The connection is over.
+    /// The connection is closed.
     pub async fn head(&mut self, header: Header) -> io::Result<()> {
         self.write(&header.encode()).await
     }
 
-    /// The next frame; none at the end of the connection.
+    /// Reads the next frame; `None` at the end of the connection.
     pub async fn next(&mut self) -> Option<(Header, Vec<u8>)> {
         let mut head = [0; Header::SIZE];
         self.socket.read_exact(&mut head).await.ok()?;
@@ -116,17 +117,17 @@ impl Frames {
         Some((header, data))
     }
 
-    /// Reads on until the other end has closed the connection.
+    /// Reads until the other end has closed the connection.
     pub async fn closed(&mut self) {
         while self.next().await.is_some() {}
     }
 
-    /// Sends a ping and waits for its answer. False if the connection ends first, or the other end
-    /// says goodbye.
+    /// Sends a ping and waits for its answer. Returns false if the connection ends first, or the
+    /// other end sends `GO_AWAY`.
     pub async fn answers(&mut self, number: u32) -> bool {
         let ping =
             Header { kind: Header::PING, flags: Header::SYN, length: number, ..Header::default() };
-        // Whether the write failed shows below.
+        // A failed write shows in the read below.
         self.head(ping).await.ok();
         while let Some((header, _)) = self.next().await {
             let Header { kind, flags, length, .. } = header;

@@ -1,8 +1,7 @@
-//! The messages of the protocols, field by field, so that what no node would say can be written.
+//! The messages of the protocols with all their fields, so that a test can send what no node would.
 //!
-//! They are types of this crate, made from the code that is generated for `meshwork-net`, which keeps
-//! its own to itself. Which numbers fields have is held by that crate's golden vectors, and by bytes
-//! that some of the tests write themselves.
+//! The types are generated from the schema for this crate, because those of `meshwork-net` are
+//! private. That crate's golden vectors, and bytes in some tests here, hold the field numbers.
 
 use meshwork_core::TaskId;
 
@@ -21,7 +20,7 @@ pub use self::generated::{
 };
 
 impl Hello {
-    /// A hello that `to` must take.
+    /// A valid hello, which `to` must accept.
     pub fn sound(to: &TestNode, advert: Advert) -> Self {
         let network = to.manager().config().network.clone();
         let (min_version, max_version) = (1, 1);
@@ -30,18 +29,18 @@ impl Hello {
 }
 
 impl HelloReply {
-    /// "Come in."
+    /// The reply that admits a peer.
     pub fn admitted() -> Self {
         Self { outcome: Some(reply::Outcome::Admitted(generated::Admitted {})) }
     }
 }
 
 impl Reason {
-    /// The refuser is in another network.
+    /// Refusal code: the refusing node is in another network.
     pub const WRONG_NETWORK: i32 = ReasonCode::WrongNetwork as i32;
-    /// There is no version that both speak.
+    /// Refusal code: the two have no common version.
     pub const INCOMPATIBLE_VERSION: i32 = ReasonCode::IncompatibleVersion as i32;
-    /// There is no such attempt.
+    /// Refusal code: the attempt does not exist.
     pub const NOT_FOUND: i32 = ReasonCode::NotFound as i32;
 }
 
@@ -58,12 +57,12 @@ impl From<to_owner::Kind> for ToOwner {
 }
 
 impl Epochs {
-    /// A list of one.
+    /// A list of one epoch.
     pub fn one(boot: u32, number: u64) -> Self {
         Self { boot, deltas: vec![number.cast_signed()] }
     }
 
-    /// The attempts' numbers.
+    /// The epochs' numbers.
     pub fn numbers(&self) -> impl Iterator<Item = u64> {
         self.deltas.iter().scan(0u64, |number, delta| {
             *number = number.wrapping_add(delta.cast_unsigned());
@@ -73,7 +72,7 @@ impl Epochs {
 }
 
 impl AssignBatch {
-    /// The order to run one attempt, the `number`th of this owner's first boot.
+    /// An assignment of one attempt, with the epoch `number` of the owner's first boot.
     pub fn one(number: u64, handler: &str, input: impl Into<Vec<u8>>) -> Self {
         let assignment = Assignment {
             delta: number.cast_signed(),
@@ -87,14 +86,14 @@ impl AssignBatch {
 }
 
 impl Credit {
-    /// For a few small tasks.
+    /// Credit for a few small tasks.
     pub fn some() -> Self {
         Self { slots: 8, tasks: 8, bytes: 1 << 20, time_us: 0 }
     }
 }
 
 impl ResultBatch {
-    /// One attempt's output.
+    /// The result of one attempt, with this output.
     pub fn one(epoch: Epoch, output: &[u8]) -> Self {
         let end = Some(result::End::Output(output.to_vec().into()));
         let result = AttemptResult { delta: epoch.number.cast_signed(), took_us: 1, end };

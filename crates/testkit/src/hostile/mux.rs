@@ -1,4 +1,4 @@
-//! Yamux, driven by a task, for peers whose streams are sound.
+//! Yamux, driven by a task, for peers whose streams are valid.
 
 use std::{
     collections::VecDeque,
@@ -11,27 +11,27 @@ use yamux::{Config, Connection, Mode, Stream};
 
 use super::Socket;
 
-/// Streams of the other end that nobody takes; further ones are dropped.
+/// Maximum streams of the other end that wait to be accepted; further ones are dropped.
 const INBOUND: usize = 256;
-/// Streams asked for at once; further askers wait.
+/// Maximum streams that are requested at once; further requests wait.
 const ASKED: usize = 64;
 
-/// Gets the stream it asked for, or learns by its end that there is none.
+/// Receives the requested stream; closed if the connection ends first.
 type Asker = oneshot::Sender<Stream>;
 
-/// Asks for streams.
+/// Requests new streams.
 #[derive(Clone, Debug)]
 pub(super) struct Opener(mpsc::Sender<Asker>);
 
 impl Opener {
-    /// A new stream; none if the connection is over.
+    /// Opens a new stream; `None` if the connection is closed.
     pub(super) async fn open(&self) -> Option<Stream> {
         let (asker, answer) = oneshot::channel();
         self.0.send(asker).await.ok()?;
         answer.await.ok()
     }
 
-    /// Waits until the connection is over.
+    /// Waits until the connection is closed.
     pub(super) async fn closed(&self) {
         self.0.closed().await;
     }
@@ -41,9 +41,9 @@ impl Opener {
     }
 }
 
-/// Drives Yamux on `socket`; opens streams, and gives those of the other end.
+/// Drives Yamux on `socket`. Returns an opener of streams, and the streams of the other end.
 ///
-/// The connection ends with the other end, or with the last opener.
+/// The connection ends when the other end closes it, or when the last opener is dropped.
 pub(super) fn drive(socket: Socket) -> (Opener, mpsc::Receiver<Stream>) {
     let (asks_in, asks) = mpsc::channel(ASKED);
     let (inbound_in, inbound) = mpsc::channel(INBOUND);
@@ -57,7 +57,7 @@ pub(super) fn drive(socket: Socket) -> (Opener, mpsc::Receiver<Stream>) {
 struct Driver {
     connection: Connection<Socket>,
     asks: mpsc::Receiver<Asker>,
-    /// At most as many as are asked at once.
+    /// At most [`ASKED`] requests.
     waiting: VecDeque<Asker>,
     inbound: mpsc::Sender<Stream>,
     over: bool,
@@ -79,7 +79,7 @@ impl Driver {
             match self.connection.poll_new_outbound(cx) {
                 Poll::Ready(Ok(stream)) => {
                     if let Some(asker) = self.waiting.pop_front() {
-                        // It may have stopped waiting.
+                        // The requester may have stopped waiting.
                         asker.send(stream).ok();
                     }
                 }
@@ -89,7 +89,7 @@ impl Driver {
         }
         loop {
             match self.connection.poll_next_inbound(cx) {
-                // One too many is reset.
+                // A stream above the bound is reset.
                 Poll::Ready(Some(Ok(stream))) => drop(self.inbound.try_send(stream)),
                 Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(()),
                 Poll::Pending => return Poll::Pending,

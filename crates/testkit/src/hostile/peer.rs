@@ -1,4 +1,4 @@
-//! A peer with streams: it can be admitted like any other, and misbehave then.
+//! A peer with streams: it can be admitted like any other, and then misbehave.
 
 use std::io;
 
@@ -13,12 +13,12 @@ use super::{
 };
 use crate::{TestNode, within};
 
-/// Streams of the other end that nobody takes; further ones are dropped.
+/// Maximum streams of the other end that wait to be accepted; further ones are dropped.
 const SESSIONS: usize = 16;
 
-/// A peer that says what the test wants.
+/// A peer that sends what the test wants.
 ///
-/// Of itself it does one thing: it admits whoever says hello to it.
+/// It does one thing by itself: it admits each peer that sends it a hello.
 #[derive(Debug)]
 pub struct Hostile {
     id: PeerId,
@@ -27,7 +27,7 @@ pub struct Hostile {
 }
 
 impl Hostile {
-    /// Connects to `victim` with a new key, and says nothing.
+    /// Connects to `victim` with a new key, and sends nothing.
     pub async fn connect(victim: &TestNode) -> Self {
         Self::offering(victim, &[HELLO, TASK]).await
     }
@@ -35,7 +35,7 @@ impl Hostile {
     async fn offering(victim: &TestNode, protocols: &'static [&'static str]) -> Self {
         let key = Keypair::generate_ed25519();
         let connected = within("a connection", Socket::connect(&victim.address(), &key)).await;
-        let (socket, peer) = connected.expect("it takes connections");
+        let (socket, peer) = connected.expect("the node accepts connections");
         assert_eq!(peer, victim.id());
         let (opener, inbound) = mux::drive(socket);
         let (found, sessions) = mpsc::channel(SESSIONS);
@@ -64,8 +64,8 @@ impl Hostile {
         hostile
     }
 
-    /// Connects to `victim`, is ready for it, and takes its links: they come as
-    /// [`sessions`](Self::next_session) do, and nothing is answered there.
+    /// Connects to `victim`, is ready for it, and accepts its links. They arrive at
+    /// [`next_session`](Self::next_session); this peer does not answer on them.
     pub async fn linked(victim: &TestNode, protocols: &'static [&'static str]) -> Self {
         let hostile = Self::offering(victim, protocols).await;
         let reply = hostile.say(&Hello::sound(victim, Advert::default())).await;
@@ -74,7 +74,7 @@ impl Hostile {
         hostile
     }
 
-    /// Who it is.
+    /// The peer's id.
     pub fn id(&self) -> PeerId {
         self.id
     }
@@ -83,7 +83,7 @@ impl Hostile {
     ///
     /// # Errors
     ///
-    /// The connection is over, or the protocol is not spoken.
+    /// The connection is closed, or the victim does not support the protocol.
     pub async fn open(&self, protocol: &str) -> io::Result<Channel> {
         let opened = async {
             let stream = self.opener.open().await.ok_or(io::ErrorKind::NotConnected)?;
@@ -94,11 +94,11 @@ impl Hostile {
 
     /// Opens a task session, as an owner does.
     pub async fn session(&self) -> Channel {
-        self.open(TASK).await.expect("whoever is admitted may open one")
+        self.open(TASK).await.expect("an admitted peer may open a session")
     }
 
-    /// Opens a task session, and waits for the first credit: what is assigned before it may be
-    /// answered `busy`.
+    /// Opens a task session, and waits for the first credit: an assignment before it may be
+    /// answered with `busy`.
     pub async fn granted_session(&self) -> Channel {
         let mut session = self.session().await;
         within("the first credit", async {
@@ -111,15 +111,15 @@ impl Hostile {
         session
     }
 
-    /// The next task session that the victim opens, as the owner of this worker.
+    /// Waits for the next task session that the victim opens as the owner of this worker.
     pub async fn next_session(&mut self) -> Channel {
         within("a session", self.sessions.recv()).await.expect("the connection lives")
     }
 
-    /// Says a hello; what the victim answers, if it does.
+    /// Sends a hello. Returns the victim's answer, if it sends one.
     pub async fn say(&self, hello: &Hello) -> Option<reply::Outcome> {
         let mut stream = self.open(HELLO).await.ok()?;
-        // Whether it was taken shows in the answer.
+        // A failed write shows in the missing answer.
         stream.send(hello).await.ok();
         stream.recv::<HelloReply>().await?.outcome
     }
@@ -129,13 +129,13 @@ impl Hostile {
         within("the end of a connection", self.opener.closed()).await;
     }
 
-    /// Whether the connection is over.
+    /// Whether the connection is closed.
     pub fn is_closed(&self) -> bool {
         self.opener.is_closed()
     }
 }
 
-/// Admits who says hello, and hands on other streams.
+/// Admits peers that send a hello, and forwards other streams.
 async fn serve(
     mut inbound: mpsc::Receiver<Stream>,
     sessions: mpsc::Sender<Channel>,
@@ -144,15 +144,15 @@ async fn serve(
     while let Some(stream) = inbound.recv().await {
         let sessions = sessions.clone();
         tokio::spawn(async move {
-            // Whoever asks for something else is told no by the negotiation.
+            // The negotiation refuses other protocols.
             let Ok((protocol, mut channel)) = Channel::accepted(stream, protocols).await else {
                 return;
             };
             if protocol != HELLO {
-                // One too many is reset.
+                // A stream above the bound is reset.
                 sessions.try_send(channel).ok();
             } else if channel.recv::<Hello>().await.is_some() {
-                // The victim may have gone meanwhile.
+                // The victim may have closed the stream meanwhile.
                 channel.send(&HelloReply::admitted()).await.ok();
                 channel.close().await.ok();
             }

@@ -1,4 +1,4 @@
-//! An encrypted connection on which Yamux was negotiated and nothing was said yet.
+//! An encrypted connection on which Yamux was negotiated, and no frame was sent yet.
 
 use std::{
     io,
@@ -15,7 +15,7 @@ use multistream_select::{Version, dialer_select_proto};
 use tokio::net::TcpStream;
 use tokio_util::compat::TokioAsyncReadCompatExt;
 
-/// What can be read and written.
+/// A stream that can be read and written.
 trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 
@@ -23,7 +23,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 pub struct Socket(Box<dyn Duplex>);
 
 impl Socket {
-    /// Connects to `address` with this key; who is there.
+    /// Connects to `address` with this key. Returns the connection and the id of the node there.
     ///
     /// # Errors
     ///

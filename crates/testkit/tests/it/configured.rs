@@ -1,8 +1,8 @@
-//! Every field of the configuration by its effect, and by what is said where it is out of range.
+//! Every field of the configuration: its effect, and the error when it is out of range.
 //!
-//! Elsewhere: what `mdns` finds, in network namespaces (`crates/cli/tests/it/near.rs`). A field that
-//! shortens a time is shown by doing what it shortens so often that the default would not be done
-//! within the bound of a wait.
+//! Elsewhere: peers that `mdns` finds, in network namespaces (`crates/cli/tests/it/near.rs`). A
+//! field that shortens a time is tested by repeating the wait so often that the default would
+//! exceed the bound of a test's wait.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -27,7 +27,7 @@ use crate::support::{output, sleep, task};
 
 mod ranges;
 
-/// So often that with the default of a time, whichever it is, no wait here would last long enough.
+/// Number of repetitions: with the default of any of these times, they exceed the bound of a wait.
 const OFTEN: usize = 30;
 const SHORT: Duration = Duration::from_millis(100);
 
@@ -39,7 +39,7 @@ fn loopback() -> NetworkConfig {
     }
 }
 
-/// Two nodes of which the second connects to the first; both are ready.
+/// Two ready nodes, of which the second has connected to the first.
 async fn pair(first: NetworkConfig, second: NetworkConfig) -> (TestNode, TestNode) {
     let first = TestNode::configured(first).await;
     let bootstrap_peers = vec![first.address()];
@@ -104,7 +104,7 @@ async fn max_peers_are_admitted_and_no_more() {
     }
 }
 
-/// Waits until `node` and `other` know that they cannot work together, for this reason.
+/// Waits until `node` and `other` know that they cannot cooperate, for this reason.
 async fn stuck(node: &TestNode, other: &TestNode, reason: &str) {
     eventually(&format!("refused: {reason}"), &[node], async || {
         let state = node.peer(other.id()).await?.state;
@@ -159,7 +159,7 @@ async fn ping_interval_is_how_often_a_silent_peer_is_asked() {
 async fn protocol_timeout_bounds_an_answer() {
     let protocol_timeout = Duration::from_millis(300);
     let node = TestNode::configured(NetworkConfig { protocol_timeout, ..loopback() }).await;
-    // It speaks no other protocol than hello and task.
+    // It supports only the hello and task protocols.
     let mute = Hostile::worker(&node, 1, &[]).await;
     let asked = within("an answer", node.manager().ping(mute.id())).await;
     let after = match asked.unwrap_err() {
@@ -183,7 +183,7 @@ async fn identity_and_home_outlive_the_node() {
     assert!(error.to_string().contains("in use"), "two nodes on one home: {error}");
     node.shutdown().await;
     drop(node);
-    // The home is given back when the last of the node's tasks is gone.
+    // The home is free when the last task of the node has ended.
     let again = eventually("the home is free", &[], async || {
         NetworkManager::new(config.clone()).await.ok()
     })
@@ -196,7 +196,7 @@ async fn identity_and_home_outlive_the_node() {
         peers.iter().find(|peer| peer.peer_id == friend.id()).map(|peer| peer.trusted)
     })
     .await;
-    assert!(trusted, "whom the node trusts is kept in its home");
+    assert!(trusted, "trusted peers are kept in the home");
     let other = NetworkManager::new(loopback()).await.unwrap();
     assert_ne!(other.local_peer_id(), id, "without a file the key is another each time");
     again.shutdown().await.unwrap();
@@ -301,7 +301,7 @@ async fn accept_and_trusted_decide_who_works_for_whom() {
         offered: Offered { slots: Some(0), ..Offered::default() },
         ..loopback()
     };
-    // Its id, for the worker's list.
+    // The owner's id, for the worker's list.
     let id = NetworkManager::new(owner.clone()).await.unwrap().local_peer_id();
     for (accept, listed, runs) in [
         (Accept::Nobody, true, false),
@@ -325,7 +325,7 @@ async fn accept_and_trusted_decide_who_works_for_whom() {
         let end = owner.run(task("text/upper").with_input("a"), &[worker.id()]).await;
         assert_eq!(matches!(end, TaskEnd::Succeeded(_)), runs, "{accept:?} {listed}: {end:?}");
         if runs {
-            // No target is named: it goes there because the owner trusts the worker.
+            // The task has no target: it goes there because the owner trusts the worker.
             assert_eq!(output(owner.run(task("text/upper").with_input("b"), &[]).await), "B");
         }
         owner.shutdown().await;
@@ -345,7 +345,7 @@ async fn lease_is_how_long_silence_is_believed() {
         let waits = owner.submit(task("text/upper"), &[hostile.id()]).await;
         let mut session = hostile.next_session().await;
         session.send(&ToOwner::from(to_owner::Kind::Credit(Credit::some()))).await.unwrap();
-        // One after the other: four of the default lease are more than any wait here.
+        // One after the other: four times the default lease is more than any wait here.
         owner
             .task_until(waits.id(), "the lease is over", |view| {
                 view.attempts.first()?.end.as_ref().map(|_| ())

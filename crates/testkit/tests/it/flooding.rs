@@ -1,4 +1,4 @@
-//! Peers that send or ask for more than they may: S-05, S-06.
+//! Peers that send or request more than allowed: S-05, S-06.
 
 use std::collections::BTreeMap;
 
@@ -15,14 +15,14 @@ use prost::Message;
 
 use crate::support::victim;
 
-/// What one stream may have in flight at first.
+/// Initial window of a stream, in bytes.
 const WINDOW: usize = 256 * 1024;
-/// Streams that the attacker opens: with those of the victim as many as a connection may have.
+/// Streams that the attacker opens: with the victim's streams, the maximum of a connection.
 const STREAMS: u32 = 120;
 const MIB: usize = 1024 * 1024;
 
-/// S-05: what lies unread at the victim is bounded by its windows: there comes a point at which the
-/// attacker has no credit left on any stream, and gets no more.
+/// S-05: the windows bound the unread bytes at the victim: at some point the attacker has no credit
+/// left on any stream, and gets no more.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn full_windows_stay_full() {
     let victim = victim().await;
@@ -43,7 +43,7 @@ async fn full_windows_stay_full() {
     let most = STREAMS as usize * WINDOW + 8 * MIB;
     assert!(taken <= most, "{taken} bytes were taken, of {most}");
 
-    // More streams than there may be, at once: costs the attacker its connection at most.
+    // Too many streams at once cost the attacker its connection at most.
     honest
         .served_during(async {
             for stream in (STREAMS..16 * STREAMS).map(|number| 2 * number + 1) {
@@ -58,7 +58,7 @@ async fn full_windows_stay_full() {
     victim.shutdown().await;
 }
 
-/// Negotiates a hello of 64 KiB, of which all is one field that nobody knows.
+/// Negotiates a hello of 64 KiB that consists of one unknown field.
 fn opening() -> Vec<u8> {
     let mut bytes = Vec::new();
     for line in ["/multistream/1.0.0", HELLO] {
@@ -71,7 +71,7 @@ fn opening() -> Vec<u8> {
     bytes
 }
 
-/// Uses all credit there is until there is none and none comes; how many bytes that took.
+/// Sends until all credit is used and no more arrives. Returns the number of bytes sent.
 async fn fill(frames: &mut Frames, credit: &mut BTreeMap<u32, usize>) -> usize {
     let data = vec![0; 16 * 1024];
     let mut taken = 0;
@@ -88,7 +88,7 @@ async fn fill(frames: &mut Frames, credit: &mut BTreeMap<u32, usize>) -> usize {
             }
         }
         taken += sent;
-        // What the victim grants it grants before it answers.
+        // The victim grants credit before it answers the ping.
         if !granted(frames, round, credit).await || sent == 0 {
             return taken;
         }
@@ -96,7 +96,7 @@ async fn fill(frames: &mut Frames, credit: &mut BTreeMap<u32, usize>) -> usize {
     unreachable!()
 }
 
-/// Takes note of what was granted and broken off. False at the end of the connection.
+/// Records credit and resets from the victim. Returns false at the end of the connection.
 async fn granted(frames: &mut Frames, number: u32, credit: &mut BTreeMap<u32, usize>) -> bool {
     let ping =
         Header { kind: Header::PING, flags: Header::SYN, length: number, ..Header::default() };
@@ -116,14 +116,14 @@ async fn granted(frames: &mut Frames, number: u32, credit: &mut BTreeMap<u32, us
     false
 }
 
-/// S-05: a session whose owner does not read is not read either, once it has its share of answers
-/// waiting; what else the owner says stays with the owner.
+/// S-05: a worker stops reading a session whose owner does not read its answers; further frames
+/// stay with the owner.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_does_not_read_is_not_read() {
     const TRIED: usize = 32 * MIB;
-    /// Two windows, a message in work, and what the kernel holds.
+    /// Two windows, one message in processing, and the kernel's buffers.
     const TAKEN: usize = 4 * MIB;
-    /// Honest tasks that pass without progress before it counts as none.
+    /// Honest tasks that must pass without progress before the session counts as stuck.
     const PATIENCE: usize = 400;
     let victim = victim().await;
     let honest = Honest::beside(&victim).await;
@@ -145,7 +145,7 @@ async fn who_does_not_read_is_not_read() {
             () = written => taken += refused.len(),
             () = patience => break,
         }
-        assert!(taken < TRIED, "it takes all there is");
+        assert!(taken < TRIED, "the worker reads everything");
     }
     assert!(taken <= TAKEN, "{taken} bytes were taken");
     assert!(!hostile.is_closed());
@@ -154,7 +154,7 @@ async fn who_does_not_read_is_not_read() {
     victim.shutdown().await;
 }
 
-/// So many assignments in one message, each of which is to be answered with a refusal.
+/// A message with `count` assignments, each of which the worker must refuse.
 fn refusable(first: u64, count: usize) -> Vec<u8> {
     let mut batch = AssignBatch::one(first, "nothing", "");
     let mut next = batch.assignments[0].clone();
@@ -163,11 +163,11 @@ fn refusable(first: u64, count: usize) -> Vec<u8> {
     ToWorker::from(to_worker::Kind::Assign(batch)).encode_length_delimited_to_vec()
 }
 
-/// S-06: who asks for much and reads nothing is answered, in the end, and what waits for it is
-/// bounded: beyond its share it is told `busy`.
+/// S-06: an owner that requests much and reads nothing is answered eventually, and its waiting
+/// answers are bounded: above its share it receives `busy`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn answers_that_nobody_reads_are_bounded() {
-    /// Results that a worker keeps for one owner: 64 MiB, and the 16 MiB it may be given at once.
+    /// MiB of results that a worker keeps for one owner: 64, and 16 that may be assigned at once.
     const KEPT: usize = 80;
     const ASKED: usize = 160;
     let victim = victim().await;
@@ -189,8 +189,8 @@ async fn answers_that_nobody_reads_are_bounded() {
     victim.shutdown().await;
 }
 
-/// Takes the answers to `asked` assignments of 1 MiB; how many of them are results. The others are
-/// `busy`.
+/// Reads the answers to `asked` assignments of 1 MiB. Returns the number of results; the other
+/// answers are `busy`.
 async fn answers(session: &mut Channel, asked: usize) -> usize {
     let (mut results, mut refused) = (0, 0);
     while results + refused < asked {

@@ -1,4 +1,4 @@
-//! A second attempt beside one that hangs.
+//! A hedge beside an attempt that hangs.
 
 use meshwork_core::{Accept, RetryPolicy, Task, TaskEnd, limits::TAIL_LEAST};
 use meshwork_testkit::{Spec, TestNode, eventually, within};
@@ -16,7 +16,7 @@ async fn what_hangs_at_one_worker_is_done_by_another() {
         owner.trust(node.id()).await;
         workers.push((node, gate));
     }
-    // How long it takes as a rule.
+    // Teach the owner how long the handler usually takes.
     for _ in 0..TAIL_LEAST {
         let (node, gate) = &workers[0];
         gate.open_one();
@@ -37,7 +37,7 @@ async fn what_hangs_at_one_worker_is_done_by_another() {
     let end = within("its end", handle.end()).await.unwrap();
     let TaskEnd::Succeeded(result) = end else { panic!("it has not succeeded: {end:?}") };
     assert_eq!((&result.output[..], result.worker, result.attempt), (&b"done"[..], helps.id(), 2));
-    // Nobody has opened the gate there: it was stopped.
+    // The gate there is still closed: the attempt was stopped.
     eventually("nothing runs where it hung", &[&owner], async || {
         (hangs.manager().status().await.unwrap().tasks.held == 0).then_some(())
     })

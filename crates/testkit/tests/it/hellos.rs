@@ -1,4 +1,4 @@
-//! Before a peer is admitted: S-07 to S-11 on the hello protocol, S-21.
+//! Peers before their admission: S-07 to S-11 on the hello protocol, S-21.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use prost::Message;
 
 use crate::support::{prefixed, victim};
 
-/// Hellos at once that one peer leaves unfinished.
+/// Unfinished hellos that one peer has at once.
 const SLOW: usize = 4;
 
 /// S-07: every hello has a total deadline, however regularly its bytes come.
@@ -35,13 +35,13 @@ async fn a_hello_that_dribbles_is_ended() {
     let state = victim.peer(hostile.id()).await.map(|info| info.state);
     assert!(
         !matches!(state, Some(PeerState::Admitted(_) | PeerState::Ready)),
-        "nobody is admitted for half a hello: {state:?}"
+        "half a hello admits no peer: {state:?}"
     );
     honest.shutdown().await;
     victim.shutdown().await;
 }
 
-/// Says a hello of 16 KiB, a byte at a time, until the victim has had enough.
+/// Sends a hello of 16 KiB, a byte at a time, until the victim ends it.
 async fn dribble(hostile: &Hostile) {
     let Ok(mut stream) = hostile.open(HELLO).await else { return };
     stream.write(&[0x80, 0x80, 0x01]).await.ok();
@@ -60,7 +60,7 @@ async fn dribble(hostile: &Hostile) {
     .await;
 }
 
-/// S-08, S-10, S-11: what no honest peer says ends the connection, before it costs anything.
+/// S-08, S-10, S-11: bytes that no honest peer sends end the connection at no cost.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_malformed_hello_ends_the_connection() {
     let victim = victim().await;
@@ -83,7 +83,7 @@ async fn a_malformed_hello_ends_the_connection() {
             for (what, bytes) in &attacks {
                 let hostile = Hostile::connect(&victim).await;
                 let mut stream = hostile.open(HELLO).await.unwrap();
-                // The victim may have closed before all is written.
+                // The victim may close before all bytes are written.
                 stream.write(bytes).await.ok();
                 within(what, hostile.closed()).await;
             }
@@ -93,7 +93,7 @@ async fn a_malformed_hello_ends_the_connection() {
     victim.shutdown().await;
 }
 
-/// S-10, S-11: well-formed excess is cut, not kept.
+/// S-10, S-11: well-formed excess is cut off, not kept.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_excessive_hello_is_cut() {
     let victim = victim().await;
@@ -110,7 +110,7 @@ async fn an_excessive_hello_is_cut() {
                 let hello = Hello { seq, ..Hello::sound(&victim, advert) };
                 let answer = hostile.say(&hello).await;
                 assert!(matches!(answer, Some(reply::Outcome::Admitted(_))), "{answer:?}");
-                // It has admitted the victim, and is ready with what the victim kept of this.
+                // It has admitted the victim, and is ready with the kept part of the advert.
                 let kept = victim.ready(hostile.id()).await;
                 assert!(kept.handlers.len() <= 256 && kept.capabilities.len() <= 32, "{seq}");
                 assert!(kept.name.len() <= 64, "{}", kept.name);
@@ -122,7 +122,7 @@ async fn an_excessive_hello_is_cut() {
     victim.shutdown().await;
 }
 
-/// S-09: half a hello is none, and what follows a hello on its stream is nothing.
+/// S-09: half a hello does not count, and bytes after a hello on its stream are ignored.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn half_a_hello_is_none() {
     let victim = victim().await;
@@ -151,7 +151,7 @@ async fn half_a_hello_is_none() {
     victim.shutdown().await;
 }
 
-/// S-21: who speaks another version or is of another network is told so, and may try again.
+/// S-21: a peer of another version or network receives the reason, and may try again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_version_or_network_is_refused_in_words_and_not_banned() {
     let victim = victim().await;
@@ -167,13 +167,13 @@ async fn another_version_or_network_is_refused_in_words_and_not_banned() {
             let refusal = self::refusal(hostile.say(&stranger).await);
             assert_eq!(refusal.code, Reason::WRONG_NETWORK, "{refusal:?}");
             assert_eq!(refusal.detail, "test", "the refuser's network");
-            // The table is published in a moment.
+            // The table is published a moment later.
             eventually("the latest refusal is shown", &[&victim], async || {
                 let why = victim.peer(hostile.id()).await?.state.why()?;
                 why.contains("elsewhere").then_some(())
             })
             .await;
-            // A session is refused in words as well.
+            // A session is refused with a reason as well.
             let mut session = hostile.session().await;
             let answer = session.recv::<meshwork_testkit::hostile::message::ToOwner>().await;
             assert!(answer.is_some(), "not silence");

@@ -1,4 +1,4 @@
-//! Owners that speak of what is not theirs: P-18, P-19.
+//! Owners that name the attempts of others: P-18, P-19.
 
 use meshwork_core::{Accept, TaskState};
 use meshwork_testkit::{
@@ -11,8 +11,8 @@ use meshwork_testkit::{
 
 use crate::support::{Gate, output, task};
 
-/// P-18, P-19: an attempt is known only to the owner who made it. Every kind of message about it
-/// from another is answered like one about an attempt that does not exist, and changes nothing.
+/// P-18, P-19: an attempt belongs to the owner that assigned it. A message about it from another
+/// owner is answered as for an attempt that does not exist, and changes nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn attempts_of_others_do_not_exist() {
     let gate = Gate::new();
@@ -40,11 +40,11 @@ async fn attempts_of_others_do_not_exist() {
                     let (refused, code) = refusal(&mut session).await;
                     assert_eq!((refused, code), (Some(about), Reason::NOT_FOUND), "{kind:?}");
                 }
-                // Needs no answer, and gets none: what follows is answered next.
+                // This needs no answer: the next answer is to the next message.
                 let ack = to_worker::Kind::Ack(Epochs::one(about.boot, about.number));
                 session.send(&ToWorker::from(ack)).await.unwrap();
             }
-            // Its own attempt of the same name is its own.
+            // Its own attempt with the same epoch is a separate one.
             let batch = AssignBatch::one(epoch.number, "debug/echo", "mine");
             session.send(&ToWorker::from(to_worker::Kind::Assign(batch))).await.unwrap();
             while !matches!(heard(&mut session).await, to_owner::Kind::Result(_)) {}
@@ -60,12 +60,12 @@ async fn attempts_of_others_do_not_exist() {
     victim.shutdown().await;
 }
 
-/// What the worker says next.
+/// The next frame from the worker.
 async fn heard(session: &mut Channel) -> to_owner::Kind {
     session.recv::<ToOwner>().await.expect("the session lives").kind.expect("a kind known here")
 }
 
-/// The next refusal: of which attempt, and its code. Credit may come before it, nothing else.
+/// The next refusal: its attempt and its code. Only credit may come before it.
 async fn refusal(session: &mut Channel) -> (Option<Epoch>, i32) {
     loop {
         match heard(session).await {

@@ -1,5 +1,4 @@
-//! Workers that lie: P-19, and S-08 to S-11 from their side. are matters of the engine, and
-//! held there.
+//! Workers that lie: P-19, and S-08 to S-11 from their side. The engine's tests hold.
 
 use meshwork_core::TaskState;
 use meshwork_node::NetworkEvent;
@@ -48,7 +47,7 @@ async fn a_worker_cannot_end_the_attempt_of_another() {
     acknowledged(&mut session, epoch.number, 1).await;
     say(&mut session, to_owner::Kind::Result(ResultBatch::one(own_epoch, b"own"))).await;
     assert_eq!(output(own.end().await.unwrap()), "own");
-    // None of it was told as news of the other's task.
+    // No event of the other task was reported.
     loop {
         match events.next().await.expect("it runs") {
             NetworkEvent::TaskChanged { id, state, .. } if id == own_id => {
@@ -88,7 +87,7 @@ fn words_about(epoch: Epoch) -> Vec<to_owner::Kind> {
     ]
 }
 
-/// S-08, S-10, S-11 from a worker: ends the connection, and nothing else.
+/// S-08, S-10, S-11 from a worker: they end the connection, and change nothing else.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_malformed_answer_ends_the_connection() {
     let net = TestNet::start(Wiring::default()).await;
@@ -112,7 +111,7 @@ async fn a_malformed_answer_ends_the_connection() {
         let handle = owner.submit(task("text/upper").with_input("a"), &[hostile.id()]).await;
         let mut session = hostile.next_session().await;
         first_order(&mut session).await;
-        // The owner may have closed before all is written.
+        // The owner may close before all bytes are written.
         session.write(&bytes).await.ok();
         within(what, hostile.closed()).await;
         assert!(!owner.task(handle.id()).await.state.is_terminal(), "{what} has ended a task");
@@ -122,7 +121,7 @@ async fn a_malformed_answer_ends_the_connection() {
     net.shutdown().await;
 }
 
-/// Grants credit, and takes the first order.
+/// Grants credit, and receives the first assignment.
 async fn first_order(session: &mut Channel) -> Epoch {
     say(session, to_owner::Kind::Credit(Credit::some())).await;
     loop {
@@ -133,7 +132,7 @@ async fn first_order(session: &mut Channel) -> Epoch {
     }
 }
 
-/// Takes `count` acknowledgements of this attempt.
+/// Receives `count` acknowledgements of this attempt.
 async fn acknowledged(session: &mut Channel, number: u64, count: usize) {
     let mut seen = 0;
     while seen < count {
@@ -142,7 +141,7 @@ async fn acknowledged(session: &mut Channel, number: u64, count: usize) {
                 assert!(list.numbers().all(|acknowledged| acknowledged == number), "{list:?}");
                 seen += list.deltas.len();
             }
-            // Of the acceptance that came too late.
+            // The answer to the acceptance that came too late.
             to_worker::Kind::Cancel(_) => {}
             other => panic!("not an acknowledgement: {other:?}"),
         }
@@ -154,12 +153,12 @@ async fn say(session: &mut Channel, kind: to_owner::Kind) {
     session.send(&ToOwner::from(kind)).await.expect("the session lives");
 }
 
-/// What the owner says next.
+/// The next frame from the owner.
 async fn heard(session: &mut Channel) -> to_worker::Kind {
     session.recv::<ToWorker>().await.expect("the session lives").kind.expect("a kind known here")
 }
 
-/// The honest worker is still used.
+/// Checks that the owner still uses the honest worker.
 async fn is_served(net: &TestNet) {
     let targets = [net.workers[0].id()];
     let end = net.owner.run(task("text/upper").with_input("honest"), &targets).await;

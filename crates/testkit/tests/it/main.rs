@@ -1,10 +1,10 @@
-//! Real nodes over loopback: what a node does for its users, and what it does when peers do not
-//! keep to the rules. Each hostile test names its row of the threat model.
+//! Real nodes over loopback: the service for users, and the defence against hostile peers. Each
+//! hostile test names its row of the threat model.
 //!
-//! Nothing here waits for a time to pass: every wait is for a condition, within a bound that only a
-//! fault exceeds. mDNS is off everywhere. That a bare rust-libp2p node is understood, over TCP and
-//! over QUIC, is shown in `crates/net/tests`, as are the 30 s of a peer that does not read or does
-//! not finish a frame in that crate's unit tests, where time can be turned.
+//! Tests wait for conditions, never for a time, within a bound that only an error exceeds. mDNS is
+//! off everywhere. `crates/net/tests` shows that a bare rust-libp2p node is understood over TCP and
+//! QUIC. Unit tests of that crate, with paused time, show the 30 s of a peer that does not read or
+//! does not finish a frame.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,

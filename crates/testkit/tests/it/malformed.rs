@@ -1,4 +1,4 @@
-//! What no owner says in a session: S-08 to S-11 on the task protocol, and S-21 there.
+//! Bytes that no owner sends in a session: S-08 to S-11 and S-21 on the task protocol.
 
 use meshwork_core::{Accept, TaskId};
 use meshwork_testkit::{
@@ -15,7 +15,7 @@ use prost::Message;
 
 use crate::support::{executions, field, output, prefixed, sleep, victim};
 
-/// S-08, S-10, S-11: ends the connection, and nobody else's.
+/// S-08, S-10, S-11: they end the sender's connection, and no other.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_malformed_message_ends_the_connection() {
     let victim = victim().await;
@@ -41,7 +41,7 @@ async fn a_malformed_message_ends_the_connection() {
             for (what, bytes) in &attacks {
                 let hostile = Hostile::admitted(&victim).await;
                 let mut session = hostile.session().await;
-                // The victim may have closed before all is written.
+                // The victim may close before all bytes are written.
                 session.write(bytes).await.ok();
                 within(what, hostile.closed()).await;
             }
@@ -51,15 +51,15 @@ async fn a_malformed_message_ends_the_connection() {
     victim.shutdown().await;
 }
 
-/// S-10, S-11: depth and repetition in what is not known cost nothing, and are no fault: a later
-/// version may say it.
+/// S-10, S-11: deep or repeated unknown fields cost nothing, and are allowed: a later version may
+/// send them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn unknown_fields_are_passed_over_however_deep() {
     let victim = victim().await;
     let honest = Honest::beside(&victim).await;
     let hostile = Hostile::admitted(&victim).await;
     let mut nested = Vec::new();
-    // Each level holds the one before it, as far as a frame reaches.
+    // Each level holds the one before it, up to the size of a frame.
     while nested.len() < 600_000 {
         let mut level = vec![0x7a];
         prost::encode_length_delimiter(nested.len(), &mut level).unwrap();
@@ -79,7 +79,7 @@ async fn unknown_fields_are_passed_over_however_deep() {
     victim.shutdown().await;
 }
 
-/// S-09: a message counts as a whole or not at all, and what came before it counts.
+/// S-09: a message counts completely or not at all, and complete messages before it count.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn half_a_message_is_none() {
     let dir = tempfile::tempdir().unwrap();
@@ -104,7 +104,7 @@ async fn half_a_message_is_none() {
             session.write(&cut[..cut.len() - 1]).await.unwrap();
             session.close().await.unwrap();
             within("the end of the session", session.ended()).await;
-            // Being cut off is nobody's fault, so the same peer may go on.
+            // A broken connection is not an offence, so the same peer may continue.
             let mut session = hostile.granted_session().await;
             session.write(&whole).await.unwrap();
             while !matches!(heard(&mut session).await, to_owner::Kind::Accepted(_)) {}
@@ -112,7 +112,7 @@ async fn half_a_message_is_none() {
             hostile.closed().await;
         })
         .await;
-    // Whatever was taken has been started before this one.
+    // Accepted assignments are started before this one.
     let last = honest.node().submit(sleep(1), &[victim.id()]).await;
     let last_task = last.id();
     output(within("its end", last.end()).await.unwrap());
@@ -121,7 +121,7 @@ async fn half_a_message_is_none() {
     victim.shutdown().await;
 }
 
-/// S-21: a kind of a later version is answered, the session stays; a flood of them ends it.
+/// S-21: an unknown kind of a later version is answered, and the session stays; a flood ends it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_kind_of_a_later_version_is_answered() {
     let victim = victim().await;
@@ -138,7 +138,7 @@ async fn a_kind_of_a_later_version_is_answered() {
             session.send(&ToWorker::from(to_worker::Kind::Assign(batch))).await.unwrap();
             assert_eq!(result_of(&mut session).await, (1, b"now".to_vec()));
 
-            // The victim may have closed before all is written.
+            // The victim may close before all bytes are written.
             session.write(&field(40, b"later").repeat(10_000)).await.ok();
             hostile.closed().await;
         })
@@ -147,12 +147,12 @@ async fn a_kind_of_a_later_version_is_answered() {
     victim.shutdown().await;
 }
 
-/// What the worker says next.
+/// The next frame from the worker.
 async fn heard(session: &mut Channel) -> to_owner::Kind {
     session.recv::<ToOwner>().await.expect("the session lives").kind.expect("a kind known here")
 }
 
-/// The kind that the worker says next that it does not know.
+/// The unknown kind that the worker reports next.
 async fn unsupported(session: &mut Channel) -> u32 {
     loop {
         if let to_owner::Kind::Unsupported(unknown) = heard(session).await {

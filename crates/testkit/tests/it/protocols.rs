@@ -1,4 +1,4 @@
-//! The four protocols between two nodes, as their users see them.
+//! The four protocols between two nodes, as users see them.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use meshwork_testkit::{
 
 use crate::support::{output, task};
 
-/// The first message of a peer for which `pick` has something.
+/// The first message of a peer for which `pick` returns a value.
 async fn message<T>(
     events: &mut Subscription,
     mut pick: impl FnMut(&NetworkMessage) -> Option<T>,
@@ -183,7 +183,7 @@ async fn a_hint_is_kept_as_far_as_it_can_be_used() {
     let kept = eventually("the hint is kept", &[owner], async || owner.peer(stranger).await).await;
     assert_eq!(kept.addresses, [sound.parse().unwrap()]);
     assert_eq!((kept.trusted, kept.reputation, kept.state.as_str()), (false, 0, "disconnected"));
-    assert_eq!((kept.advert, kept.agent), (None, None), "what is said of it is not believed");
+    assert_eq!((kept.advert, kept.agent), (None, None), "a hint's claims are not used");
     net.shutdown().await;
 }
 
@@ -241,7 +241,7 @@ async fn who_answers_with_nonsense_is_blamed_for_it_at_once() {
     let peer = babbler.id();
     let babble = async {
         let mut link = babbler.next_session().await;
-        // The first echo is that of every new peer.
+        // The first echo is the one that every new peer receives.
         let mut echoes = 0;
         while echoes < 2 {
             let frame: HealthFrame = link.recv().await.expect("the link lives");
@@ -319,6 +319,6 @@ async fn a_node_ends_with_its_last_handle() {
     let manager: NetworkManager = node.manager().clone();
     let mut events = manager.subscribe();
     drop((manager, node));
-    // Neither the probes nor the metrics keep it.
+    // Neither health checks nor metrics keep the node alive.
     within("the end of its events", async { while events.next().await.is_some() {} }).await;
 }

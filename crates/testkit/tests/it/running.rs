@@ -1,4 +1,4 @@
-//! What a node does for its users: tasks run where they may, and end in one way.
+//! Tasks of users: they run where allowed, and have exactly one end.
 
 use std::{
     sync::{
@@ -33,7 +33,7 @@ async fn a_task_runs_on_a_trusted_worker() {
             other => panic!("{other:?}"),
         }
     }
-    // A target is the only place where it may run.
+    // The task may run only at its target.
     for worker in &net.workers {
         match net.owner.run(task("text/upper").with_input("x"), &[worker.id()]).await {
             TaskEnd::Succeeded(result) => assert_eq!(result.worker, worker.id()),
@@ -50,7 +50,7 @@ async fn a_node_alone_runs_its_own_tasks() {
     let end = node.run(task("text/upper").with_input("alone"), &[]).await;
     assert_eq!(output(end), "ALONE");
     node.shutdown().await;
-    // What has stopped says so.
+    // A stopped node reports that it has stopped.
     assert!(node.manager().distribute_task(Task::default(), Vec::new()).await.is_err());
 }
 
@@ -110,7 +110,7 @@ async fn cancel_reaches_a_handler_on_another_node() {
     }
     assert_eq!(last, Some(TaskState::Cancelled));
     assert_eq!(handle.cancel().await.unwrap(), end);
-    // Who follows it only now is given its end, and waits for nothing more.
+    // A late subscriber receives the end, and then the stream ends.
     let late = within("the stream ends", handle.events().collect::<Vec<_>>()).await;
     let is_end = |event: &NetworkEvent| {
         matches!(event, NetworkEvent::TaskChanged { state: TaskState::Cancelled, .. })
@@ -123,8 +123,8 @@ async fn cancel_reaches_a_handler_on_another_node() {
     net.shutdown().await;
 }
 
-/// A cancel is the owner's decision: neither a handler that blocks its thread nor what it makes in the
-/// end holds it up or changes it.
+/// A cancel is the owner's decision: a handler that blocks its thread does not delay it, and its
+/// late output does not change it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cancel_waits_for_no_handler_that_blocks_and_is_not_followed_by_success() {
     let (over, began) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
@@ -146,12 +146,12 @@ async fn a_cancel_waits_for_no_handler_that_blocks_and_is_not_followed_by_succes
     let handle = net.owner.submit(task("text/block"), &[]).await;
     let blocks = async || (began.load(Ordering::Relaxed) > 0).then_some(());
     meshwork_testkit::eventually("it blocks", &[&worker], blocks).await;
-    // Nothing lets the handler go before the answer is here.
+    // The handler stays blocked until the answer has arrived.
     let end = within("the cancel is answered", handle.cancel()).await.unwrap();
     assert!(matches!(end, TaskEnd::Cancelled { by: CancelledBy::Submitter, .. }), "{end:?}");
-    // Neither does the worker wait for it: what it held is given up, and it works on.
+    // The worker does not wait for it either: it abandons the attempt, and goes on.
     let held = async || (worker.manager().status().await.unwrap().tasks.held == 0).then_some(());
-    meshwork_testkit::eventually("it is given up", &[&worker], held).await;
+    meshwork_testkit::eventually("the attempt is abandoned", &[&worker], held).await;
     let alive = net.owner.run(task("text/upper").with_input("alive"), &[]).await;
     assert_eq!(output(alive), "ALIVE");
     over.store(true, Ordering::Relaxed);
@@ -299,7 +299,7 @@ async fn who_subscribes_before_the_start_misses_nothing() {
             states.push(state.as_str());
         }
     }
-    // It waits while the session with the worker is opened.
+    // The task waits until the session with the worker is open.
     let first = states.iter().find(|state| **state != "queued");
     assert_eq!(first, Some(&"assigned"), "{states:?}");
     owner.shutdown().await;

@@ -1,4 +1,4 @@
-//! Nodes that stop while something runs on them.
+//! Nodes that stop while attempts run there.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::support::{Gate, output, sleep, task};
 const GRACE: Duration = Duration::from_millis(200);
 const AN_HOUR: u64 = 3_600_000;
 
-/// An owner and a worker that lets things end at a gate.
+/// An owner, and a worker whose attempts end at a gate.
 async fn pair(gate: &Gate) -> (TestNode, TestNode) {
     let spec = Spec::worker(Accept::Anyone);
     let worker = TestNode::start_with(spec, |builder| builder.handler(gate.handler())).await;
@@ -47,7 +47,7 @@ async fn what_runs_ends_within_the_grace_and_what_waits_is_handed_back() {
     }
     let manager = worker.manager().clone();
     let stopping = tokio::spawn(async move { manager.shutdown().await });
-    // Handed back, it waits at its owner again: it is only for this worker.
+    // The task is handed back and waits at its owner again: only this worker is its target.
     owner
         .task_until(third.id(), "it is handed back", |view| {
             (view.attempts.last()?.end.as_deref() == Some("shutting_down")).then_some(())
@@ -75,7 +75,7 @@ async fn what_outlasts_the_grace_is_stopped_and_handed_back() {
     let handle = owner.submit(sleep(AN_HOUR), &[worker.id()]).await;
     runs(&owner, handle.id()).await;
     within("it stops", worker.manager().shutdown()).await.unwrap();
-    // Not when the lease ends, and not counted against the task.
+    // This does not wait for the lease, and does not count as a failed attempt.
     let end = owner
         .task_until(handle.id(), "it is handed back", |view| view.attempts.last()?.end.clone())
         .await;
@@ -112,7 +112,7 @@ async fn an_owner_that_stops_cancels_what_it_kept_in_memory() {
     within("it stops", owner.manager().shutdown()).await.unwrap();
     let end = within("its end", handle.end()).await.unwrap();
     assert!(matches!(end, TaskEnd::Cancelled { by: CancelledBy::Shutdown, .. }), "{end:?}");
-    // And the worker goes on with nothing that nobody wants.
+    // The worker runs no attempts that are not wanted.
     within("its slots are free", async {
         while worker.manager().status().await.unwrap().tasks.held > 0 {
             tokio::task::yield_now().await;
@@ -141,12 +141,12 @@ async fn a_node_drains_and_takes_work_again() {
     owner.shutdown().await;
 }
 
-/// The grace is for what runs: an owner that has its result and does not say so does not get it.
+/// The grace is for running attempts: a worker does not wait for a missing acknowledgement.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_owner_that_acknowledges_nothing_does_not_keep_a_node_from_stopping() {
     let mut spec = Spec::worker(Accept::Anyone);
     spec.tasks.stop_grace = Duration::from_millis(AN_HOUR);
-    // It answers no echo either, and would be gone in time.
+    // The owner does not answer echoes either, so it would be lost in time.
     let config = NetworkConfig { ping_interval: Duration::from_secs(600), ..spec.config() };
     let worker = TestNode::configured(config).await;
     let owner = Hostile::admitted(&worker).await;

@@ -1,4 +1,4 @@
-//! What several tests need.
+//! Helpers of several tests.
 
 use std::{path::Path, sync::Arc};
 
@@ -8,12 +8,12 @@ use meshwork_exec::{Handler, HandlerError, handler_fn};
 use meshwork_testkit::{Spec, TestNode};
 use tokio::sync::Semaphore;
 
-/// A node with two slots that runs `text/…` and `debug/…` of anyone.
+/// A node with two slots that accepts `text/…` and `debug/…` of everybody.
 pub(crate) async fn victim() -> TestNode {
     TestNode::start(Spec::worker(Accept::Anyone)).await
 }
 
-/// What `text/gate` waits for.
+/// The gate at which `text/gate` waits.
 #[derive(Clone, Debug)]
 pub(crate) struct Gate(Arc<Semaphore>);
 
@@ -22,12 +22,12 @@ impl Gate {
         Self(Arc::new(Semaphore::new(0)))
     }
 
-    /// Lets one execution end, whether it runs already or not.
+    /// Lets one execution end, even one that has not started yet.
     pub(crate) fn open_one(&self) {
         self.0.add_permits(1);
     }
 
-    /// `text/gate`: gives its input back once the gate lets it.
+    /// `text/gate`: returns its input when the gate lets it.
     pub(crate) fn handler(&self) -> impl Handler {
         let gate = Arc::clone(&self.0);
         handler_fn("text/gate", move |_cx, input: Bytes| {
@@ -45,7 +45,7 @@ pub(crate) fn task(handler: &str) -> Task {
     Task::new(handler).unwrap()
 }
 
-/// A task that sleeps for so long.
+/// A task that sleeps for this time.
 pub(crate) fn sleep(ms: u64) -> Task {
     task("debug/sleep").with_param("ms", ms)
 }
@@ -56,7 +56,7 @@ pub(crate) fn output(end: TaskEnd) -> Bytes {
     result.output
 }
 
-/// The executions of `debug/sleep` that are written down: the ids of their tasks.
+/// The ids of tasks in the log of executions of `debug/sleep`.
 pub(crate) fn executions(log: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(log).unwrap_or_default();
     text.lines().map(|line| line.split(' ').next().unwrap_or_default().to_owned()).collect()
@@ -70,7 +70,7 @@ pub(crate) fn field(number: u32, bytes: &[u8]) -> Vec<u8> {
     prefixed(&message)
 }
 
-/// Bytes with their length before them.
+/// Bytes with a length prefix.
 pub(crate) fn prefixed(message: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
     prost::encode_length_delimiter(message.len(), &mut bytes).unwrap();

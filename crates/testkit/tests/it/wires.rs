@@ -1,5 +1,5 @@
-//! Bytes that are changed on the way between two nodes (N-04). Loss, repetition and order of packets
-//! are TCP's business and do not reach a node.
+//! Bytes that are changed on the way between two nodes (N-04). TCP handles loss, repetition and
+//! order of packets, so these do not reach a node.
 
 use meshwork_core::{Accept, PeerId, TaskEnd};
 use meshwork_node::NetworkEvent;
@@ -15,14 +15,14 @@ use tokio::{
 
 use crate::support::sleep;
 
-/// Which direction of a wire is spoilt.
+/// The direction of a connection that is corrupted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Spoilt {
     ToOwner,
     ToWorker,
 }
 
-/// A port of loopback that leads to `port`, and what is spoilt on the way.
+/// A port of loopback that forwards to `port` and corrupts one direction.
 async fn wire(port: u16) -> (u16, watch::Sender<Option<Spoilt>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let at = listener.local_addr().unwrap().port();
@@ -39,7 +39,7 @@ async fn wire(port: u16) -> (u16, watch::Sender<Option<Spoilt>>) {
     (at, spoil)
 }
 
-/// Passes on what is read. A spoilt chunk has one wrong bit.
+/// Forwards bytes. A corrupted chunk has one wrong bit.
 async fn pass(
     mut from: OwnedReadHalf,
     mut into: OwnedWriteHalf,
@@ -57,7 +57,7 @@ async fn pass(
     }
 }
 
-/// Waits until `node` is told that the connection to `peer` has ended.
+/// Waits until `node` has noticed the end of the connection to `peer`.
 async fn parted(events: &mut meshwork_node::Subscription, peer: PeerId) {
     within("the connection ends", async {
         while let Some(event) = futures::StreamExt::next(events).await {

@@ -1,4 +1,4 @@
-//! Yamux frames that no implementation sends: S-13. Only the attacker's connection may die of them.
+//! Yamux frames that no implementation sends: S-13. They may end only the attacker's connection.
 
 use meshwork_testkit::{
     Honest,
@@ -8,24 +8,24 @@ use meshwork_testkit::{
 
 use crate::support::victim;
 
-/// What becomes of the attacker's connection.
+/// The fate of the attacker's connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
-    /// Ends, or is said goodbye to: Yamux leaves it to who receives that to close.
+    /// Ends, or receives `GO_AWAY`: in Yamux the receiver of that closes the connection.
     Ends,
-    /// Ends or lives: a frame that can be passed over.
+    /// Ends or lives: the frame may be ignored.
     Either,
 }
 
-/// What it is, what comes of it, and the frames.
+/// The name of a case, its fate, and the frames.
 type Attack = (&'static str, Fate, Vec<Header>);
 
-/// A head with these parts.
+/// A header with these fields.
 fn head(kind: u8, flags: u16, stream: u32, length: u32) -> Header {
     Header { kind, flags, stream, length, ..Header::default() }
 }
 
-/// The beginning of a stream.
+/// The header that opens a stream.
 const OPEN: Header =
     Header { version: 0, kind: Header::DATA, flags: Header::SYN, stream: 1, length: 0 };
 
@@ -67,7 +67,7 @@ async fn bad_frames_end_their_connection_only() {
             .served_during(async {
                 let mut frames = Frames::connect(&victim.address()).await;
                 for head in heads {
-                    // It may be over before all is said.
+                    // The connection may end before all frames are sent.
                     frames.head(head).await.ok();
                 }
                 let lives = within(what, frames.answers(1)).await;
@@ -86,13 +86,13 @@ async fn data_beyond_the_window_or_after_a_goodbye_end_their_connection_only() {
     honest
         .served_during(async {
             let mut frames = Frames::connect(&victim.address()).await;
-            // It may be over before all is written.
+            // The connection may end before all bytes are written.
             frames.write(&frame(Header::SYN, 1, &vec![0; 262_145])).await.ok();
             assert!(!within("the end", frames.answers(1)).await, "a first frame above the window");
 
             let mut frames = Frames::connect(&victim.address()).await;
             frames.write(&frame(Header::SYN, 1, b"\x13/multistream/1.0.0\n")).await.unwrap();
-            // A line that says it is 16 KiB long, of which the rest never comes to an end.
+            // A negotiation line that claims 16 KiB, whose rest never arrives.
             let part = vec![0xff; 64 * 1024];
             for _ in 0..64 {
                 if frames.write(&frame(0, 1, &part)).await.is_err() {
@@ -130,7 +130,7 @@ async fn a_flood_of_pings_disturbs_nobody() {
                     break;
                 }
             }
-            // Ends with the answer to the last one, or with the connection.
+            // The loop ends with the answer to the last ping, or with the connection.
             within("an answer or the end", frames.answers(6)).await;
         })
         .await;
@@ -138,7 +138,7 @@ async fn a_flood_of_pings_disturbs_nobody() {
     victim.shutdown().await;
 }
 
-/// A head as bytes: a frame without data.
+/// A header as bytes: a frame without data.
 fn frame_of(head: Header) -> Vec<u8> {
     head.encode().to_vec()
 }

@@ -1,10 +1,10 @@
-//! What is out of range is refused, by the field's name and with what is allowed.
+//! A value out of range is refused, with the field's name and the allowed range.
 
 use super::*;
 
 type Spoil = Box<dyn Fn(&mut NetworkConfig)>;
 
-/// A field, and what puts it out of its range.
+/// A field, and a change that puts it out of its range.
 fn spoilt() -> Vec<(&'static str, Spoil)> {
     fn case(
         field: &'static str,
@@ -78,7 +78,7 @@ async fn what_is_out_of_range_is_refused_by_name() {
     }
 }
 
-/// A field without a test above is found here by whoever adds it.
+/// Fails for a new field that has no test above.
 #[test]
 fn all_fields_are_tested() {
     let NetworkConfig {
