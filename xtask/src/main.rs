@@ -1,6 +1,6 @@
-//! The project's own chores: `cargo xtask gen` writes the code that is generated from the schema,
-//! `cargo xtask tidy` checks what the compiler and clippy cannot, `cargo xtask test` runs all tests and
-//! names those that were skipped.
+//! The project's own commands: `cargo xtask gen` generates code from the schema, `cargo xtask tidy`
+//! checks rules that the compiler and clippy cannot, and `cargo xtask test` runs all tests and
+//! lists the skipped ones.
 
 mod codegen;
 mod suite;
@@ -22,7 +22,7 @@ const USAGE: &str = "usage: cargo xtask gen [--check] [--root DIR]
 
 fn main() -> ExitCode {
     run(std::env::args_os().skip(1)).unwrap_or_else(|error| {
-        // The exit code still tells when standard error is closed.
+        // If standard error is closed, the exit code still reports the failure.
         writeln!(stderr(), "xtask: {error:#}").ok();
         ExitCode::from(2)
     })
@@ -49,7 +49,7 @@ fn run(args: impl Iterator<Item = OsString>) -> Result<ExitCode> {
     }
 }
 
-/// Prints what was found and one line of summary; anything found is a failure.
+/// Prints the findings and a summary line. The exit code is a failure if there are findings.
 fn answer(chore: &str, report: &tidy::Report) -> Result<ExitCode> {
     let mut out = stdout().lock();
     for finding in &report.findings {
@@ -82,7 +82,7 @@ impl Args {
         let mut chore = match chore.to_str() {
             Some("gen") => Chore::Write,
             Some("tidy") => Chore::Tidy,
-            _ => bail!("which chore?\n{USAGE}"),
+            _ => bail!("no command given\n{USAGE}"),
         };
         let mut root = None;
         while let Some(arg) = args.next() {

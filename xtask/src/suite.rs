@@ -1,7 +1,7 @@
-//! `cargo xtask test`: all tests, and in the end those that could not run here, each with its reason.
+//! `cargo xtask test`: runs all tests, and lists those that could not run here, with reasons.
 //!
-//! A test that needs root, namespaces or a tool returns early where it has none, which the test
-//! harness counts as passed; it notes its name and its reason in a file (`support::skip`).
+//! A test that needs root, namespaces or a tool returns early without it, which the test harness
+//! counts as passed; it writes its name and the reason to a file (`support::skip`).
 
 use std::{
     collections::BTreeMap,
@@ -14,7 +14,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use cargo_metadata::MetadataCommand;
 
-/// Numbers of tests, as the harness counts them.
+/// The test harness's counts of tests.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Counts {
     passed: usize,
@@ -26,7 +26,7 @@ struct Counts {
 pub(crate) fn run(args: Vec<OsString>) -> Result<ExitCode> {
     let metadata = MetadataCommand::new().no_deps().exec().context("cannot find the workspace")?;
     let noted = metadata.target_directory.join("tmp/skipped-tests");
-    // From an earlier run.
+    // Remove the notes of an earlier run.
     fs::remove_file(&noted).ok();
     let mut tests = Command::new("cargo")
         .args(["test", "--workspace"])
@@ -55,7 +55,7 @@ pub(crate) fn run(args: Vec<OsString>) -> Result<ExitCode> {
 }
 
 impl Counts {
-    /// Adds what a `test result:` line says.
+    /// Adds the counts of a `test result:` line.
     fn add(&mut self, line: &str) {
         let Some(result) = line.strip_prefix("test result:") else { return };
         let words: Vec<&str> = result.split_whitespace().collect();
@@ -78,7 +78,7 @@ impl Counts {
     }
 }
 
-/// The first reason of each test; a test that starts itself again may note two.
+/// The first reason of each test; a test that restarts itself may write two.
 fn skipped(noted: &str) -> BTreeMap<&str, &str> {
     let mut skipped = BTreeMap::new();
     for line in noted.lines() {

@@ -1,7 +1,7 @@
-//! Owns the house rules that a machine can check and that no lint expresses.
+//! Checks the house rules that no lint expresses.
 //!
-//! One module per family of rules; each reads the sources that [`source`] collected and adds
-//! [`Finding`]s. Absent on purpose: what rustfmt, clippy and rustc check, and any repair.
+//! One module per family of rules; each reads the sources that [`source`] collects, and adds
+//! [`Finding`]s. Absent on purpose: checks of rustfmt, clippy and rustc, and repairs.
 
 mod handlers;
 mod order;
@@ -20,12 +20,12 @@ use anyhow::Result;
 
 use crate::codegen;
 
-/// One broken rule: where, what, and what to do about it.
+/// A broken rule: its place, and a message with the remedy.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Finding {
     /// Relative to the workspace root, with `/` between its parts.
     path: String,
-    /// From 1.
+    /// The line, from 1.
     line: usize,
     message: String,
 }
@@ -42,11 +42,11 @@ impl fmt::Display for Finding {
     }
 }
 
-/// What one run found, sorted by place and free of duplicates.
+/// The findings of one run, sorted by place and without duplicates.
 #[derive(Debug)]
 pub(crate) struct Report {
     pub(crate) findings: Vec<Finding>,
-    /// How many files were looked at.
+    /// Number of files that were checked.
     pub(crate) files: usize,
 }
 
@@ -74,11 +74,11 @@ pub(crate) fn check(root: &Path) -> Result<Report> {
     Ok(Report { findings, files: files.len() })
 }
 
-/// Checks only that the generated code is what the schema gives.
+/// Checks only that the generated code is up to date with the schema.
 pub(crate) fn stale_code(root: &Path) -> Result<Report> {
     let findings = codegen::first_stale_line(root)?
         .map(|line| {
-            let what = "differs from what crates/net/proto gives; run `cargo xtask gen`";
+            let what = "differs from the schema in crates/net/proto; run `cargo xtask gen`";
             Finding::new(codegen::GENERATED, line, what)
         })
         .into_iter()

@@ -1,4 +1,4 @@
-//! What the harness prints, and what skipped tests note.
+//! The harness's output, and the notes of skipped tests.
 
 use super::*;
 

@@ -1,7 +1,7 @@
-//! Owns the rule that an event handler does not wait: callers may wait for a loop, a loop waits
-//! for nobody.
+//! Checks that an event handler does not wait: callers may wait for a loop, but the loop never
+//! waits.
 //!
-//! An `async` block or closure inside a handler is not the handler waiting: it is handed to a task.
+//! An `async` block or closure inside a handler is allowed, because a task runs it.
 
 use proc_macro2::{TokenStream, TokenTree};
 use syn::{
@@ -14,7 +14,7 @@ use super::{Finding, source::Source};
 /// The crates that have loops.
 const ROOMS: &[&str] = &["crates/net/src/", "crates/node/src/"];
 
-/// Macros that wait without saying so.
+/// Macros that contain an implicit `.await`.
 const WAITING_MACROS: &[&str] = &["select", "select_biased", "join", "try_join"];
 
 pub(super) fn check(source: &Source, findings: &mut Vec<Finding>) {
@@ -63,7 +63,7 @@ impl<'ast> Visit<'ast> for Functions<'_> {
     }
 }
 
-/// Finds where the body of one handler waits.
+/// Finds the places at which the body of one handler waits.
 struct Body<'a> {
     name: &'a str,
     path: &'a str,
@@ -80,7 +80,7 @@ impl Body<'_> {
         self.findings.push(Finding::new(self.path, line, message));
     }
 
-    /// Inside a macro there are only tokens, for its author decides what they mean.
+    /// Searches the tokens of a macro, which have no syntax tree.
     fn tokens(&mut self, stream: TokenStream) {
         let mut trees = stream.into_iter().peekable();
         let mut after_dot = false;
@@ -113,7 +113,7 @@ impl<'ast> Visit<'ast> for Body<'_> {
         }
     }
 
-    /// A nested function is judged by its own name.
+    /// A nested function is checked by its own name.
     fn visit_item_fn(&mut self, _: &'ast syn::ItemFn) {}
 
     fn visit_macro(&mut self, call: &'ast syn::Macro) {

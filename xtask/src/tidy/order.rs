@@ -1,8 +1,8 @@
-//! Owns the order of the files inside a folder: a file imports only files that come before it, so
-//! that a folder can be read from the bottom to the top and no two files need each other.
+//! Checks the order of the files in a folder: a file imports only files that come before it, so
+//! that a folder can be read from the bottom to the top, and no two files need each other.
 //!
 //! An import of a re-exported item counts as an import of the file that re-exports it. Absent on
-//! purpose: calls of methods, whose types come from an import or an argument.
+//! purpose: method calls, whose types come from an import or an argument.
 
 use std::{collections::BTreeSet, path::Path};
 
@@ -35,7 +35,7 @@ struct Order {
     files: &'static [&'static str],
 }
 
-/// Checks every table, if the project has a map of its code at all.
+/// Checks every table, if the project has a code map (`ARCHITECTURE.md`).
 pub(super) fn check(root: &Path) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     if !root.join("ARCHITECTURE.md").exists() {
@@ -44,7 +44,7 @@ pub(super) fn check(root: &Path) -> Result<Vec<Finding>> {
     for order in table::ORDERS {
         let mut sources = Vec::new();
         for path in source::paths(&root.join(order.src), &["rs"])? {
-            // What is not Rust is found elsewhere.
+            // A file that is not Rust is found elsewhere.
             if let Ok(source) = source::read(root, &path)?
                 && !source.is_test()
                 && order.file(&source.path).is_some()
@@ -88,7 +88,7 @@ impl Order {
         findings
     }
 
-    /// The name of a file in the table, if it belongs to the folder.
+    /// The file's name in the table, if the file belongs to the folder.
     fn file<'a>(&self, path: &'a str) -> Option<&'a str> {
         let file = path.strip_prefix(self.src)?.strip_prefix('/')?.strip_suffix(".rs")?;
         let is_inside = self.folder.is_empty()
@@ -102,21 +102,22 @@ impl Order {
         self.files.iter().position(|one| *one == file)
     }
 
-    /// The file of the folder in which an item with this path is found: the longest part of the path
-    /// that is a module with a file. None if it is outside of the folder.
+    /// The file of the folder that defines the item with this path: the longest prefix of the path
+    /// that is a module with a file. `None` if the item is outside of the folder.
     fn target(&self, path: &[String]) -> Option<&'static str> {
         let is_it = |file: &&&str| {
             let module = module_of(file);
             path.len() >= module.len() && path.iter().zip(&module).all(|(a, b)| a == b)
         };
         let longest = self.files.iter().filter(is_it).max_by_key(|file| module_of(file).len())?;
-        // The root holds only what no listed file holds; another file than the listed may be meant.
+        // The root file is the target only for items in no other file, and the path may lead to a
+        // file that is not listed.
         let is_root = module_of(longest).is_empty();
         (!is_root || self.folder.is_empty()).then_some(*longest)
     }
 }
 
-/// The path of the module in a file, without the crate: `engine/worker` is `engine::worker`.
+/// The module path of a file, without the crate: `engine/worker` is `engine::worker`.
 fn module_of(file: &str) -> Vec<String> {
     match file {
         "lib" | "main" => Vec::new(),
@@ -133,7 +134,7 @@ struct Import {
 }
 
 /// Every path in a file that leads to a module of its own crate: `use` declarations, and paths in
-/// code that begin with `crate`, `self` or `super`, in macros too.
+/// code and macros that begin with `crate`, `self` or `super`.
 fn imports(file: &syn::File, module: Vec<String>) -> Vec<Import> {
     let mut found = Paths { module, children: BTreeSet::new(), imports: Vec::new() };
     found.visit_file(file);
@@ -143,7 +144,7 @@ fn imports(file: &syn::File, module: Vec<String>) -> Vec<Import> {
 struct Paths {
     /// The module that is being read.
     module: Vec<String>,
-    /// The modules that it declares: a path may begin with them.
+    /// The modules that the current module declares: a path may begin with them.
     children: BTreeSet<String>,
     imports: Vec<Import>,
 }
@@ -193,7 +194,7 @@ impl Paths {
         }
     }
 
-    /// Inside a macro there are only tokens.
+    /// Searches the tokens of a macro, which have no syntax tree.
     fn tokens(&mut self, stream: TokenStream) {
         let flat = tokens::flatten(stream);
         let mut at = 0;
@@ -243,10 +244,10 @@ impl<'ast> Visit<'ast> for Paths {
         visit::visit_path(self, path);
     }
 
-    /// `pub(in crate::a)` is no import.
+    /// Skipped: `pub(in crate::a)` is not an import.
     fn visit_vis_restricted(&mut self, _: &'ast syn::VisRestricted) {}
 
-    /// Attributes name derives and lints.
+    /// Skipped: attributes name derives and lints.
     fn visit_attribute(&mut self, _: &'ast syn::Attribute) {}
 
     fn visit_macro(&mut self, call: &'ast syn::Macro) {

@@ -1,4 +1,4 @@
-//! Owns the rules on what tasks share: no queue without a bound, no swarm behind a lock.
+//! Checks the state that tasks share: no queue without a bound, no swarm behind a lock.
 
 use syn::{
     UseTree,
@@ -50,13 +50,13 @@ fn is_unbounded_channel(here: &[Token]) -> bool {
     {
         return true;
     }
-    // Tokio's takes a capacity and the standard library's takes nothing, whatever was imported.
+    // Tokio's `channel` takes a capacity, the standard library's takes no argument.
     tokens::after(here, &["mpsc", ":", ":", "channel"])
         .map(after_turbofish)
         .is_some_and(|rest| tokens::after(rest, &["(", ")"]).is_some())
 }
 
-/// What follows `::<..>`, or all of it where there is none.
+/// The tokens after a leading `::<..>`; all tokens if there is none.
 fn after_turbofish(tokens: &[Token]) -> &[Token] {
     let Some(mut rest) = tokens::after(tokens, &[":", ":", "<"]) else { return tokens };
     let mut depth = 1_usize;
@@ -74,7 +74,7 @@ fn after_turbofish(tokens: &[Token]) -> &[Token] {
     rest
 }
 
-/// `Arc<Mutex<Swarm`, each by whatever path.
+/// Whether the tokens begin with `Arc<Mutex<Swarm` or `RwLock`, each with any path.
 fn is_shared_swarm(here: &[Token]) -> bool {
     const LOCKS: [&str; 2] = ["Mutex", "RwLock"];
     let Some(inside) = tokens::after(here, &["Arc", "<"]) else { return false };
@@ -85,7 +85,7 @@ fn is_shared_swarm(here: &[Token]) -> bool {
             .is_some_and(|word| word.text == "Swarm")
 }
 
-/// From the last segment of the path that `tokens` begins with.
+/// The tokens from the last segment of a leading path on.
 fn after_path(mut tokens: &[Token]) -> &[Token] {
     while let [_, colon, second, rest @ ..] = tokens {
         if colon.text != ":" || second.text != ":" {
@@ -96,7 +96,7 @@ fn after_path(mut tokens: &[Token]) -> &[Token] {
     tokens
 }
 
-/// Finds imports whose path is spread over braces, which no sequence of tokens shows.
+/// Finds imports whose path is spread over braces, which the search of tokens misses.
 struct Imports<'a> {
     path: &'a str,
     prefix: Vec<String>,

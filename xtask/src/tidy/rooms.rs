@@ -1,7 +1,7 @@
-//! Owns the table of who may depend on whom. A new edge is an architecture decision: it comes with
-//! a record in docs/adr.
+//! Owns the table of allowed dependencies between crates. A new edge is an architecture decision:
+//! it needs a record in docs/adr.
 //!
-//! Development dependencies are free: tests may look at anything.
+//! Development dependencies are not checked: tests may use every crate.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -10,7 +10,7 @@ use cargo_metadata::{Dependency, DependencyKind, MetadataCommand, Package};
 
 use super::{Finding, source};
 
-/// What a crate may name of this workspace.
+/// The crates of this workspace that a crate may name.
 enum May {
     These(&'static [&'static str]),
     AllBut(&'static [&'static str]),
@@ -39,8 +39,8 @@ const ROOMS: &[(&str, May)] = &[
     ("xtask", May::These(&[])),
 ];
 
-/// Who may name a library that the house keeps in one room. The first row that fits counts; a name
-/// that ends in `*` fits all that begin with it.
+/// Libraries that only some crates may name. The first matching row counts; a name that ends in `*`
+/// matches all names with this prefix.
 const KEPT: &[(&str, &[&str])] = &[
     ("libp2p-identity", &["meshwork-core", "meshwork-net", "meshwork-testkit", "meshwork-bench"]),
     ("multiaddr", &["meshwork-core", "meshwork-net", "meshwork-testkit", "meshwork-bench"]),
@@ -81,7 +81,7 @@ pub(super) fn check(root: &Path) -> Result<Vec<Finding>> {
     Ok(findings)
 }
 
-/// Why `package` may not name `dependency`.
+/// Why `package` may not name `dependency`; `None` if it may.
 fn objection(
     package: &Package,
     may: &May,

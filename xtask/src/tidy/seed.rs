@@ -2,7 +2,7 @@
 //! every promise names tests that exist.
 //!
 //! A place is written `path.rs#name` or `path.rs#Type::name`. Absent on purpose: whether the row is
-//! right, which is for its reader to see.
+//! right, which a reader must judge.
 
 use std::{fs, path::Path};
 
@@ -12,7 +12,7 @@ use super::Finding;
 
 const TABLE: &str = "docs/seed.md";
 const PROMISES: &str = "docs/promises.md";
-/// Seed, ours, what it does, bound, test.
+/// Number of columns: seed, ours, what it does, bound, test.
 const COLUMNS: usize = 5;
 const DEFINES: [&str; 7] = ["struct ", "enum ", "impl ", "type ", "trait ", "mod ", "const "];
 
@@ -70,7 +70,7 @@ fn check_promises(root: &Path) -> Result<Vec<Finding>> {
     Ok(findings)
 }
 
-/// What is wrong with the places that a cell names.
+/// The errors in the places that a cell names.
 pub(super) fn check_places(root: &Path, cell: &str, is_test: bool) -> Vec<String> {
     let places: Vec<_> =
         cell.split('`').skip(1).step_by(2).filter_map(|code| code.split_once('#')).collect();

@@ -1,5 +1,5 @@
-//! Owns the rules on the form of a file: its length, its header, where its tests are, what must
-//! not be left in it, and that every limit says what it bounds.
+//! Checks the form of a file: its length, its header, the place of its tests, leftover notes, and
+//! that every limit has a doc comment.
 
 use syn::{
     Attribute, Meta,
@@ -8,10 +8,10 @@ use syn::{
 
 use super::{Finding, source::Source, tokens};
 
-/// Lines of one file. Most have a third of it; beyond it a file owns more than one thing.
+/// Maximum lines of a file. Most have a third of it; a longer file owns more than one thing.
 const MAX_LINES: usize = 600;
 
-/// Words that mark work left undone, in two parts so that this file does not hold them.
+/// Words that mark unfinished work, in two parts so that this file does not contain them.
 const LEFTOVERS: [&str; 2] = [concat!("TO", "DO"), concat!("FIX", "ME")];
 
 pub(super) fn check(source: &Source, findings: &mut Vec<Finding>) {
@@ -22,7 +22,7 @@ pub(super) fn check(source: &Source, findings: &mut Vec<Finding>) {
             let what = format!("{lines} lines, {MAX_LINES} are allowed; split it by what it owns");
             findings.push(Finding::new(path, MAX_LINES + 1, what));
         }
-        // Unit tests share the header of the module beside them: theirs could only repeat it.
+        // Unit tests need no header: it would repeat that of the module beside them.
         if source.file_name() != "tests.rs" && !source.text.starts_with("//!") {
             let what = "no `//!` header; say in the first line what this module owns";
             findings.push(Finding::new(path, 1, what));
@@ -89,7 +89,7 @@ impl<'ast> Visit<'ast> for Items<'_> {
     }
 
     fn visit_attribute(&mut self, attribute: &'ast Attribute) {
-        // `cfg_attr(.., ignore)` ignores too, on some machines.
+        // `cfg_attr(.., ignore)` also ignores a test, on some machines.
         let ignores = attribute.path().is_ident("ignore")
             || matches!(&attribute.meta, Meta::List(list) if list.path.is_ident("cfg_attr")
                 && tokens::flatten(list.tokens.clone()).iter().any(|t| t.text == "ignore"));

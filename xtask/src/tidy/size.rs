@@ -1,6 +1,6 @@
-//! Owns the bounds of a type: how many fields a struct has, and how many methods a type.
+//! Checks the size of types: the number of fields of a struct, and of methods of a type.
 //!
-//! A type that outgrows them owns more than one thing. Functions for tests do not count.
+//! A larger type owns more than one thing. Functions for tests do not count.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -21,10 +21,10 @@ mod tests;
 /// The crates whose types are counted.
 const CRATES: &[&str] = &["api", "cli", "core", "exec", "net", "node", "sim"];
 
-/// Named fields of one struct.
+/// Maximum named fields of one struct.
 const MAX_FIELDS: usize = 16;
 
-/// Methods of one type, over all its `impl` blocks.
+/// Maximum methods of one type, over all its `impl` blocks.
 const MAX_METHODS: usize = 60;
 
 /// An exception: the crate, the type, and the reason.
@@ -48,7 +48,7 @@ const RECORDS: &[Except] = &[
     ("sim", "Scenario", "the configuration of a simulated history"),
 ];
 
-/// Types that outgrew the bounds before there were any, and wait for their division.
+/// Types that were too large when the bounds were introduced, and are still to be divided.
 const UNDIVIDED: &[Except] = &[
     ("node", "Inner", "the handle and the parts of a node"),
     ("node", "NetworkManager", "every question that a program may ask"),
@@ -66,7 +66,7 @@ pub(super) fn check(root: &Path) -> Result<Vec<Finding>> {
             continue;
         }
         for path in source::paths(&folder, &["rs"])? {
-            // What is not Rust is found elsewhere.
+            // A file that is not Rust is found elsewhere.
             if let Ok(source) = source::read(root, &path)?
                 && !source.is_test()
                 && !source.is_generated()
@@ -146,7 +146,7 @@ struct Struct {
     fields: usize,
 }
 
-/// The methods of one type, and where its first block is.
+/// The methods of one type, and the place of its first block.
 struct Methods {
     ty: String,
     path: String,
@@ -165,7 +165,7 @@ struct Block {
 /// The types of one crate.
 #[derive(Default)]
 struct Types {
-    /// The file that is being read.
+    /// The current file.
     path: String,
     structs: Vec<Struct>,
     blocks: Vec<Block>,
@@ -174,8 +174,8 @@ struct Types {
 }
 
 impl Types {
-    /// The methods of each type. Of types with the same name, blocks belong to the one in their own
-    /// file.
+    /// The methods of each type. If several types have the same name, a block belongs to the type
+    /// in its own file.
     fn methods(&self) -> Vec<Methods> {
         let mut all: BTreeMap<(&str, &str), Methods> = BTreeMap::new();
         for Block { ty, path, line, methods } in &self.blocks {

@@ -1,4 +1,4 @@
-//! Owns the collection of Rust sources: which files there are, and what each one is.
+//! Collects and parses the Rust sources.
 
 use std::{
     fs,
@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 use super::Finding;
 use crate::codegen;
 
-/// Files that a chore writes; the rules on form are for what people write.
+/// Files that a command generates; the rules on form apply to code written by people.
 const GENERATED: &[&str] = &[codegen::GENERATED];
 
 /// One Rust file, read and parsed.
@@ -26,7 +26,7 @@ impl Source {
         GENERATED.contains(&self.path.as_str())
     }
 
-    /// Whether the file holds tests alone: unit tests beside their module, or integration tests.
+    /// Whether the file holds only tests: unit tests beside their module, or integration tests.
     pub(super) fn is_test(&self) -> bool {
         self.path.split('/').any(|part| matches!(part, "tests" | "tests.rs"))
     }
@@ -36,8 +36,8 @@ impl Source {
     }
 }
 
-/// Every file below `root` with one of these extensions, sorted. Build output, hidden directories and
-/// symbolic links are not followed.
+/// Every file below `root` with one of these extensions, sorted; without build output, hidden
+/// directories and symbolic links.
 pub(super) fn paths(root: &Path, extensions: &[&str]) -> Result<Vec<PathBuf>> {
     let is_wanted = |path: &Path| {
         path.extension().is_some_and(|ext| extensions.iter().any(|wanted| ext == *wanted))
@@ -62,7 +62,7 @@ pub(super) fn paths(root: &Path, extensions: &[&str]) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Reads and parses one file. What is not Rust is a finding and not the end of the run.
+/// Reads and parses one file. A file that is not Rust is a finding, and the run goes on.
 pub(super) fn read(root: &Path, path: &Path) -> Result<Result<Source, Finding>> {
     let text =
         fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;

@@ -2,7 +2,7 @@
 //! code that `crates` and `docs` quote has a row.
 //!
 //! A code is one capital letter with a number, such as `S-01`, or `A10` in a family without a dash.
-//! Absent on purpose: whether a test holds its row, which is for its reader to see.
+//! Absent on purpose: whether a test really covers its row, which a reader must judge.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -70,7 +70,7 @@ fn unknown<'t>(text: &'t str, codes: &BTreeSet<String>) -> Vec<(usize, &'t str)>
     words.filter(|(_, word)| is_unknown(word)).collect()
 }
 
-/// `S-` of `S-01` and `A` of `A10`; nothing if the word is no code.
+/// The family of a code: `S-` of `S-01`, `A` of `A10`; `None` if the word is not a code.
 fn family(word: &str) -> Option<&str> {
     let (family, number) = word.split_at(word.find(|c: char| c.is_ascii_digit())?);
     let letter = family.strip_suffix('-').unwrap_or(family);

@@ -1,28 +1,28 @@
-//! Owns the flat view of a token stream: comments are gone and literals are blank, so that a rule
-//! which looks for a sequence of words is not fooled by either.
+//! A flat view of a token stream without comments and with blank literals, so that a rule can look
+//! for a sequence of words in code alone.
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 /// One identifier, punctuation character, delimiter or (blank) literal.
 pub(super) struct Token {
     pub(super) text: String,
-    /// From 1.
+    /// The line, from 1.
     pub(super) line: usize,
 }
 
-/// All tokens of `stream` in order, groups opened up.
+/// All tokens of `stream` in order, with groups flattened.
 pub(super) fn flatten(stream: TokenStream) -> Vec<Token> {
     let mut flat = Vec::new();
     push_all(stream, &mut flat);
     flat
 }
 
-/// The starts of `tokens[i..]`, one after the other.
+/// All suffixes of `tokens`, the longest first.
 pub(super) fn suffixes(tokens: &[Token]) -> impl Iterator<Item = &[Token]> {
     (0..tokens.len()).filter_map(|from| tokens.get(from..))
 }
 
-/// What follows `words` when `tokens` begins with them.
+/// The tokens after `words`, if `tokens` begins with these words.
 pub(super) fn after<'t>(tokens: &'t [Token], words: &[&str]) -> Option<&'t [Token]> {
     let (head, tail) = tokens.split_at_checked(words.len())?;
     head.iter().zip(words).all(|(token, word)| token.text == *word).then_some(tail)

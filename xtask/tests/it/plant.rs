@@ -30,7 +30,7 @@ const ROOMS: &[(&str, &str, &str)] = &[
     ("testkit", "meshwork-testkit", "libp2p = \"0.57\"\nmeshwork-api = { path = \"../api\" }\n"),
 ];
 
-/// What one run of the command said.
+/// The output of one run of the command, and whether it succeeded.
 pub(crate) struct Said {
     pub(crate) output: String,
     pub(crate) success: bool,

@@ -1,4 +1,4 @@
-//! What counts as an import, and which imports are against the order.
+//! Which paths count as imports, and which imports violate the order.
 
 use super::*;
 
@@ -20,7 +20,7 @@ fn paths(text: &str) -> Vec<String> {
     found.into_iter().map(|import| import.path.join("::")).collect()
 }
 
-/// What is found if `file` has this text, with nothing in the others.
+/// The number of findings if `file` has this text and the other files are empty.
 fn findings(file: &str, text: &str) -> usize {
     let sources: Vec<_> =
         ORDER.files.iter().map(|one| source(one, if *one == file { text } else { "" })).collect();

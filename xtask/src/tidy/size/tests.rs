@@ -1,4 +1,4 @@
-//! Which types are too large.
+//! Types at and above the bounds.
 
 use super::*;
 
