@@ -13,6 +13,7 @@ mod size;
 mod source;
 mod threats;
 mod tokens;
+mod words;
 
 use std::{fmt, path::Path};
 
@@ -58,6 +59,7 @@ pub(crate) fn check(root: &Path) -> Result<Report> {
     findings.extend(threats::check(root)?);
     findings.extend(order::check(root)?);
     findings.extend(size::check(root)?);
+    findings.extend(words::check(root)?);
     let files = source::paths(root, &["rs"])?;
     for path in &files {
         match source::read(root, path)? {

@@ -1,8 +1,8 @@
-//! One test per rule: what breaks it is named with its line, and what only looks like it is not.
+//! One test per rule: tidy names each violation with its line, and accepts similar lawful code.
 
 use crate::plant::{Plot, xtask};
 
-/// Writes `text` to `path` in a clean workspace and asserts what tidy says of one line of it.
+/// Writes `text` to `path` in a clean workspace, and asserts the finding of tidy at one line.
 #[track_caller]
 fn planted(path: &str, text: &str, line: usize, words: &str) {
     let plot = Plot::new();
@@ -70,6 +70,15 @@ fn what_is_not_rust_is_named() {
 }
 
 #[test]
+fn words_of_comments_are_checked_outside_of_tests() {
+    planted_code("crates/testkit/src/lib.rs", "/// Which.\nstruct A;", "a doc comment of one word");
+    planted_code("crates/testkit/src/lib.rs", "// For whom it is.", "\"whom\" in a comment");
+    let plot = Plot::new();
+    plot.put("crates/testkit/tests/it/main.rs", "//! Tests.\n// For whom it is.\n");
+    plot.tidy().is_clean();
+}
+
+#[test]
 fn leftovers_are_named() {
     let word = ["TO", "DO"].concat();
     planted_code("crates/node/src/lib.rs", &format!("// {word}: later"), &word);
@@ -114,7 +123,10 @@ fn a_limit_says_what_it_bounds() {
     planted_code("crates/net/src/limits.rs", "const QUEUE: usize = 4;", "`QUEUE` has no doc");
     planted_code("crates/net/src/limits.rs", "mod a { pub const B: u8 = 4; }", "`B` has no doc");
     let plot = Plot::new();
-    plot.put("crates/net/src/limits.rs", "//! Limits.\n/// Why.\nconst QUEUE: usize = 4;\n");
+    plot.put(
+        "crates/net/src/limits.rs",
+        "//! Limits.\n/// Why so many.\nconst QUEUE: usize = 4;\n",
+    );
     plot.put("crates/net/src/other.rs", "//! Not limits.\nconst QUEUE: usize = 4;\n");
     plot.tidy().is_clean();
 }
@@ -384,7 +396,7 @@ fn a_row_of_the_threat_model_names_tests_and_each_quoted_code_has_one() {
     plot.put(MODEL, &model.replace("A10", "S-01"));
     plot.tidy().names(&format!("{MODEL}:4"), "a second row for S-01");
     plot.put(MODEL, &model);
-    // Neither is a code, or of a family of this table.
+    // These words are not codes, or not of a family of this table.
     plot.put("docs/other.md", "From K to N-1, UTF-16, R13, CRC-32.\n");
     plot.tidy().is_clean();
     for code in ["S-02", "T-01", "A9"] {
