@@ -1,7 +1,8 @@
 //! Addresses as people type them: a multiaddress, or a host with a port.
 //!
-//! The one place that reads them, so that flags, files and the API take the same forms and give the
-//! same help. Absent on purpose: whether an address may be dialled or listened on (`meshwork-net`).
+//! The only parser of addresses, so that flags, files and the API accept the same forms and print
+//! the same help. Absent on purpose: whether an address may be dialled or listened on
+//! (`meshwork-net`).
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -10,17 +11,18 @@ use multiaddr::{Multiaddr, Protocol};
 #[cfg(test)]
 mod tests;
 
-/// Port that examples name: that of a daemon that is not told another.
+/// Port in the examples of help texts: the daemon's default.
 const PORT: u16 = 4101;
-/// Longest text that is looked at: 253 bytes of a name, a peer id, and what stands between.
+/// Longest text that is parsed, in bytes: a host name of 253, a peer id, and the parts between.
 const MAX_BYTES: usize = 1_024;
 
-/// Reads `/ip4/192.168.1.7/tcp/4101` and its like, `192.168.1.7:4101`, `[fd00::7]:4101` and
-/// `host:4101`; those without a slash mean TCP. Spaces around it and slashes at its end are dropped.
+/// Parses forms such as `/ip4/192.168.1.7/tcp/4101`, `192.168.1.7:4101`, `[fd00::7]:4101` and
+/// `host:4101`; forms without a slash mean TCP. Drops spaces around the text and slashes at its
+/// end.
 ///
 /// # Errors
 ///
-/// What is wrong with it, and what to write instead.
+/// The text is not an address: the error says what is wrong and what to write instead.
 pub fn parse_address(text: &str) -> Result<Multiaddr, String> {
     let typed = text.trim().trim_end_matches('/');
     if typed.is_empty() || typed.len() > MAX_BYTES {
@@ -83,15 +85,15 @@ fn of_host(typed: &str) -> Result<Multiaddr, String> {
     Ok(Multiaddr::empty().with(Protocol::Dns(host.into())).with(Protocol::Tcp(port)))
 }
 
-/// A name of a host, as far as its characters go.
+/// Whether the characters of `host` are those of a host name.
 fn is_host(host: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
-    // Of digits and dots alone it would be an IP address with a mistake.
+    // Digits and dots alone are a mistyped IP address.
     let is_number = host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     !host.is_empty() && host.len() <= 253 && host.bytes().all(is_plain) && !is_number
 }
 
-/// What is wrong with a text that begins with a slash.
+/// The help for an invalid text that begins with a slash.
 fn multiaddress_help(typed: &str) -> String {
     let mut parts = typed.split('/').skip(1);
     let (kind, host) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());

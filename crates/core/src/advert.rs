@@ -1,4 +1,4 @@
-//! What a node says of itself to one peer: name, handlers offered to that peer, capacity.
+//! What a node tells one peer about itself: name, handlers offered to that peer, capacity.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,11 +10,11 @@ use crate::{
     task::{HandlerName, Requirements},
 };
 
-/// The machine behind a node.
+/// The capacity of the machine that a node runs on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Capacity {
-    /// Attempts that run at once.
+    /// Attempts that can run at the same time.
     pub slots: u32,
     /// CPU cores.
     pub cpus: u32,
@@ -24,24 +24,25 @@ pub struct Capacity {
     pub gpus: u32,
 }
 
-/// What a node says of itself to one peer. What it offers depends on who asks.
+/// What a node tells one peer about itself. The handlers in it depend on the peer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Advert {
-    /// The node's name, for people.
+    /// The node's name, shown to people.
     pub name: String,
     /// Handlers that this peer may use.
     pub handlers: BTreeSet<HandlerName>,
-    /// What tasks may require by name.
+    /// Capabilities: names that a task may require.
     pub capabilities: BTreeSet<String>,
-    /// What tasks may require by name and value.
+    /// Labels: names with a value that a task may require.
     pub labels: BTreeMap<String, String>,
-    /// The machine.
+    /// The machine's capacity.
     pub capacity: Capacity,
 }
 
 impl Advert {
-    /// The same advert with only those handlers that `policy` opens to a peer.
+    /// The same advert with only those handlers that `policy` opens to the peer. `listed` says
+    /// whether the peer is trusted.
     #[must_use]
     pub fn for_peer(&self, policy: &AcceptPolicy, listed: bool) -> Self {
         let handlers = self
@@ -53,8 +54,8 @@ impl Advert {
         Self { handlers, ..self.clone() }
     }
 
-    /// The advert with every text and list cut to its bound, and control characters replaced:
-    /// what a stranger said is stored only in this form.
+    /// The advert with every text and list cut to its bound and control characters replaced.
+    /// Adverts of peers are stored only in this form.
     #[must_use]
     pub fn clamped(mut self) -> Self {
         self.name = clean(&self.name);
@@ -76,7 +77,8 @@ impl Advert {
         self
     }
 
-    /// Which requirement this node does not meet, if any: its name and what there is instead.
+    /// The first requirement that this node does not meet, if any: its name, and what the node has
+    /// instead.
     pub fn unmet(&self, needs: &Requirements) -> Option<(&'static str, String)> {
         if let Some(missing) = needs.capabilities.iter().find(|c| !self.capabilities.contains(*c)) {
             return Some(("capability", format!("{missing} is not offered")));
@@ -103,7 +105,7 @@ impl Advert {
     }
 }
 
-/// Bytes for people: `512 B`, `23.5 GiB`.
+/// A size as text for people: `512 B`, `23.5 GiB`.
 pub(crate) fn size(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
     let (mut whole, mut rest, mut unit) = (bytes, 0, 0);
@@ -115,8 +117,8 @@ pub(crate) fn size(bytes: u64) -> String {
     if rest == 0 { format!("{whole} {unit}") } else { format!("{whole}.{rest} {unit}") }
 }
 
-/// A stranger's text cut to [`limits::LABEL_BYTES`], control and bidirectional-override characters
-/// replaced, so that it can be shown on a terminal.
+/// A peer's text, cut to [`limits::LABEL_BYTES`], with control and bidirectional-override
+/// characters replaced, so that a terminal can show it.
 pub fn clean(text: &str) -> String {
     clean_to(text, limits::LABEL_BYTES)
 }

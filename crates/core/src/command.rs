@@ -1,5 +1,5 @@
-//! What the handles of the four protocols ask for. Plain data: who asks, and how it is answered, is
-//! the business of whoever carries it.
+//! The commands of the handles of the four protocols. Plain data: the carrier of a command knows
+//! its sender and how to reply.
 
 use libp2p_identity::PeerId;
 
@@ -8,40 +8,40 @@ use crate::{
     resource::ResourceUsage,
 };
 
-/// What `TaskProtocol` asks for.
+/// Commands to `TaskProtocol`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TaskProtocolEvent {
-    /// Send this message: a task to be distributed, or the result of an attempt at one.
+    /// Send this message: a task to distribute, or the result of an attempt.
     SendMessage(Box<NetworkMessage>),
 }
 
-/// What `DiscoveryProtocol` asks for.
+/// Commands to `DiscoveryProtocol`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum DiscoveryEvent {
-    /// Join the network's DHT, and publish what this node is capable of.
+    /// Join the network's DHT, and publish this node's capabilities there.
     StartDHT,
-    /// Connect to the peers that are known or configured, and ask them for others.
+    /// Connect to the known and configured peers, and ask them for more peers.
     Bootstrap,
     /// Find peers that match.
     FindPeers(PeerQuery),
-    /// Tell others of this node anew, or keep a hint about another one.
+    /// Announce this node again, or store a hint about another peer.
     AnnouncePeer(Box<PeerInfo>),
 }
 
-/// What `ResourceProtocol` asks for.
+/// Commands to `ResourceProtocol`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ResourceEvent {
-    /// This node's resources have been measured.
+    /// Store the latest measurement of this node's resources.
     UpdateResources(ResourceUsage),
-    /// What a peer has and uses.
+    /// Look up the resources of this peer.
     GetPeerResources(PeerId),
 }
 
-/// What `HealthProtocol` asks for.
+/// Commands to `HealthProtocol`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HealthEvent {
-    /// Look how this node is.
+    /// Run the health checks of this node.
     CheckHealth,
-    /// This node is so: tell its peers.
+    /// Tell the peers that this is the node's status.
     ReportHealth(HealthStatus),
 }

@@ -1,6 +1,6 @@
-//! Whom a node looks for, and whom it has heard of.
+//! Queries for peers, and peers known by hearsay.
 //!
-//! Absent on purpose: asking others, signatures, dials (`meshwork-net`).
+//! Absent on purpose: network requests, signatures, dials (`meshwork-net`).
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -19,7 +19,7 @@ pub mod leads;
 #[cfg(test)]
 mod tests;
 
-/// Which peers to find. All that is asked for must hold; the default matches every peer.
+/// A query for peers. A peer matches if it meets every condition; the default matches every peer.
 ///
 /// ```
 /// use meshwork_core::PeerQuery;
@@ -30,34 +30,36 @@ mod tests;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PeerQuery {
-    /// This peer alone.
+    /// Only this peer.
     pub peer: Option<PeerId>,
     /// Peers that advertise this capability.
     pub capability: Option<String>,
     /// Peers that offer this handler to the asker.
     pub handler: Option<HandlerName>,
-    /// Peers that carry these labels, with exactly these values; at most 32.
+    /// Peers that carry these labels with exactly these values; at most 32 labels.
     pub labels: BTreeMap<String, String>,
-    /// Peers with at least so many CPU cores not in use. Peers that have not said are left out,
-    /// unless it is 0.
+    /// Peers with at least this many CPU cores free. Unless it is 0, peers that have not reported
+    /// their resources do not match.
     pub free_cpus: f32,
-    /// Peers with at least so much free memory, in bytes; likewise.
+    /// Peers with at least this much free memory, in bytes; the same rule for peers without a
+    /// report.
     pub free_memory_bytes: u64,
-    /// Peers whose round trip is at most this. Peers that were not measured are left out.
+    /// Peers with at most this round trip. Peers without a measurement do not match.
     pub latency: Option<Duration>,
-    /// Peers that have come exactly so far.
+    /// Peers in exactly this state.
     pub state: Option<PeerStage>,
-    /// At most so many, 1 to [`limits::QUERY_LIMIT`]: the best first. Default 16.
+    /// The largest number of peers in the answer, from 1 to [`limits::QUERY_LIMIT`]; the best come
+    /// first. Default 16.
     pub limit: usize,
 }
 
-/// What is wrong with a query.
+/// A query with a field out of bounds.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {why}")]
 pub struct InvalidQuery {
-    /// Which field.
+    /// The name of the invalid field.
     pub field: &'static str,
-    /// What is wrong with it, and what is allowed.
+    /// What is wrong with the field, and which values are allowed.
     pub why: String,
 }
 
@@ -77,18 +79,18 @@ impl Default for PeerQuery {
     }
 }
 
-/// What a query looks at in one peer.
+/// The facts about one peer that a query is matched against.
 #[derive(Clone, Copy, Debug)]
 pub struct Candidate<'a> {
-    /// Its id.
+    /// The peer's id.
     pub peer: PeerId,
-    /// What it says of itself.
+    /// The peer's advert, if it has sent one.
     pub advert: Option<&'a Advert>,
-    /// What its machine has and uses.
+    /// The peer's reported resources, if any.
     pub resources: Option<&'a ResourceUsage>,
-    /// How far away it is.
+    /// The measured round trip, if any.
     pub latency: Option<Duration>,
-    /// How far it has come.
+    /// The stage of the peer's connection.
     pub stage: PeerStage,
 }
 
@@ -108,11 +110,11 @@ impl PeerQuery {
         Self { peer: Some(peer), limit: 1, ..Self::default() }
     }
 
-    /// Whether every field is within its bounds.
+    /// Checks that every field is within its bounds.
     ///
     /// # Errors
     ///
-    /// The first field that is not, why, and what is allowed.
+    /// A field is out of bounds: the error names the first one, says why, and what is allowed.
     pub fn check(&self) -> Result<(), InvalidQuery> {
         let wrong = |field, why: String| Err(InvalidQuery { field, why });
         let is_text = |text: &str| !text.is_empty() && clean(text) == text;
@@ -140,7 +142,7 @@ impl PeerQuery {
         Ok(())
     }
 
-    /// Whether a peer is what is looked for.
+    /// Whether `peer` meets every condition of the query.
     pub fn matches(&self, peer: &Candidate<'_>) -> bool {
         self.peer.is_none_or(|wanted| wanted == peer.peer)
             && self.state.is_none_or(|stage| stage == peer.stage)
@@ -149,7 +151,7 @@ impl PeerQuery {
             && self.matches_resources(peer.resources)
     }
 
-    /// As [`Self::matches`], for a peer as it is shown.
+    /// As [`Self::matches`], for a peer of a snapshot.
     pub fn matches_info(&self, info: &PeerInfo) -> bool {
         self.matches(&Candidate {
             peer: info.peer_id,

@@ -1,12 +1,11 @@
-//! The engine: all that a node decides about tasks, as owner and as worker.
+//! The engine: decides about tasks, as owner and as worker.
 //!
-//! [`Engine::handle`] takes one closed [`Input`] and appends closed [`Effect`]s. A pass feeds
-//! everything that is waiting, and then calls [`Engine::end_pass`] once: it places tasks, starts
-//! attempts, batches frames by peer and records for the journal, and has a [`Host`] carry out what came
-//! of it.
+//! [`Engine::handle`] takes one closed [`Input`] and appends closed [`Effect`]s. A pass feeds all
+//! waiting inputs and then calls [`Engine::end_pass`] once, which places tasks, starts attempts,
+//! batches frames by peer and records for the journal, and has a [`Host`] carry out the effects.
 //!
-//! The node itself is a peer like any other: its own tasks travel the same path to its own worker
-//! half, without leaving the engine.
+//! The node itself is a peer like any other: its own tasks reach its own worker half by the same
+//! path, without leaving the engine.
 //!
 //! Absent on purpose: clocks, randomness and sockets (I1), and any lock: one driver owns it (I2).
 
@@ -65,17 +64,17 @@ use crate::{
     time::Time,
 };
 
-/// All that a node decides about tasks. See the [module](self).
+/// Decides about tasks, as owner and as worker. See the [module](self).
 #[derive(Debug)]
 pub struct Engine {
-    /// What both halves share.
+    /// The state that the owner half and the worker half share.
     node: Node,
     owner: Owner,
     worker: Worker,
 }
 
 impl Engine {
-    /// An engine that knows no task and no peer but itself.
+    /// An engine without tasks; it knows no peer but itself.
     pub fn new(config: EngineConfig) -> Self {
         let came_back = config.boot > 1;
         let mut engine = Self {
@@ -89,12 +88,12 @@ impl Engine {
         engine
     }
 
-    /// Which effects that only tell something are wanted from now on. At first none is.
+    /// Chooses the informational effects to emit from now on. The default is none.
     pub fn observe(&mut self, observed: Observed) {
         self.node.observed = observed;
     }
 
-    /// Reacts to one input. Does not place, start or send anything yet.
+    /// Reacts to one input. Places, starts and sends nothing yet: see [`Self::end_pass`].
     pub fn handle(&mut self, input: Input, now: Time, rng: &mut dyn Rng, out: &mut Vec<Effect>) {
         let Some(key) = self.peer_of(&input) else { return };
         let Self { node, owner, worker } = self;
@@ -155,8 +154,8 @@ impl Engine {
         }
     }
 
-    /// The peer that an input is about, the node itself if it is about none. None if the input is to be
-    /// ignored: a peer that comes and goes without ever being ready leaves no trace.
+    /// The peer that an input is about, or the node itself for inputs about no peer. `None` if the
+    /// input is to be ignored: a peer that disconnects before it was ever ready leaves no trace.
     fn peer_of(&mut self, input: &Input) -> Option<PeerKey> {
         match input {
             Input::PeerReady { peer, .. }
@@ -192,9 +191,9 @@ impl Engine {
         }
     }
 
-    /// The place of a peer. When the table is full, a peer that is neither trusted nor ready and has
-    /// nothing here makes room; if there is none, the results that an absent owner has not fetched do:
-    /// no peer that speaks is ignored.
+    /// The key of a peer. When the table is full, a peer that is neither trusted nor ready and has
+    /// nothing here is evicted; if there is no such peer, an absent owner's unfetched results are
+    /// dropped. No peer that speaks is ignored.
     fn intern(&mut self, id: PeerId) -> Option<PeerKey> {
         let Self { node, owner, worker } = self;
         if let Some(key) = node.peers.key(&id) {
@@ -236,7 +235,8 @@ impl Engine {
         worker.dispatch(cx, &mut |cx, id, attempt| owner.store.record_start(cx, id, attempt));
     }
 
-    /// Adds what is batched: frames to peers, the journal batch, and what does not depend on it.
+    /// Adds the batched effects: frames to peers, the journal batch, and effects that do not depend
+    /// on it.
     fn flush(&mut self, now: Time, rng: &mut dyn Rng, out: &mut Vec<Effect>) {
         let Self { node, owner, worker } = self;
         let cx = &mut Cx { now, rng, out, node };
@@ -263,10 +263,10 @@ impl Engine {
         cx.node.gate.close(cx.out);
     }
 
-    /// Ends a pass and carries out all that the engine asks for. `effects` holds what the inputs of the
-    /// pass have asked for so far, and is empty afterwards.
+    /// Ends a pass and carries out all its effects. `effects` holds the effects of the pass's
+    /// inputs, and is empty afterwards.
     ///
-    /// An attempt that ends in place makes room for the next one within the pass.
+    /// When an attempt ends in place, the next one can start within the same pass.
     pub fn end_pass(
         &mut self,
         host: &mut impl Host,
@@ -289,14 +289,15 @@ impl Engine {
                 }
             }
             if effects.is_empty() {
-                // Its allocation serves the next pass.
+                // The next pass reuses the allocation.
                 *effects = asked;
                 return;
             }
         }
     }
 
-    /// Places tasks and starts attempts until none ends in place. All other effects stay.
+    /// Places tasks and starts attempts until no further attempt ends in place. Keeps all other
+    /// effects.
     fn start_attempts(
         &mut self,
         host: &mut impl Host,
@@ -327,7 +328,8 @@ impl Engine {
         }
     }
 
-    /// When [`Input::Tick`] is due next, if ever; in the past if there is more to place.
+    /// When [`Input::Tick`] is due next, if at all. A time in the past means that more tasks can be
+    /// placed.
     pub fn next_timer(&self) -> Option<Time> {
         let Self { node, owner, .. } = self;
         if owner.is_due() || owner.may_stop_more(node) || owner.store.is_forgetting() {
@@ -341,7 +343,7 @@ impl Engine {
         Reader::new(&self.owner, &self.node, now)
     }
 
-    /// What the engine holds, in numbers, without [`Accounts::kept`].
+    /// The engine's counts, without [`Accounts::kept`].
     pub fn accounts(&self) -> Accounts {
         let mut accounts = Accounts::default();
         self.read(Time::ZERO).count(&mut accounts);
@@ -349,7 +351,7 @@ impl Engine {
         accounts
     }
 
-    /// How much is in the engine's tables. Looks at every peer.
+    /// The sizes of the engine's tables. Takes time proportional to the number of peers.
     pub fn sizes(&self) -> Sizes {
         let mut sizes = Sizes {
             timers: self.node.timers.len(),
@@ -362,7 +364,7 @@ impl Engine {
         sizes
     }
 
-    /// How much lies between this node and `peer`.
+    /// The unfinished attempts between this node and `peer`, and how it has done.
     pub fn load(&self, peer: &PeerId) -> PeerLoad {
         let Some(key) = self.node.peers.key(peer) else { return PeerLoad::default() };
         let mut load = PeerLoad { held: self.worker.unfinished_of(key), ..PeerLoad::default() };
@@ -370,22 +372,22 @@ impl Engine {
         load
     }
 
-    /// Attempts that could start here now.
+    /// The number of attempts that could start here now.
     pub fn free_slots(&self) -> u32 {
         self.node.config.slots.saturating_sub(self.worker.running())
     }
 
-    /// Whether no attempts are taken.
+    /// Whether this node accepts no more attempts.
     pub fn is_draining(&self) -> bool {
         self.node.is_draining()
     }
 
-    /// Whether no tasks are taken either: the node is about to stop.
+    /// Whether this node accepts no more tasks either, because it is about to stop.
     pub fn is_closing(&self) -> bool {
         self.node.is_closing()
     }
 
-    /// Whether anything waits or runs here, for any owner.
+    /// Whether an attempt waits or runs here, for any owner.
     pub fn is_at_work(&self) -> bool {
         self.worker.is_at_work()
     }
@@ -401,28 +403,30 @@ impl Engine {
         self.owner.workers.cancels_confirmed()
     }
 
-    /// A result was given to somebody who asked for it.
+    /// Records that a result was handed out.
     pub fn note_read(&mut self, id: TaskId) {
         self.owner.store.note_read(&mut self.node, id);
     }
 
-    /// Why nothing is known of a task. An id that is a group's was not forgotten.
+    /// Why a task is unknown: not found or forgotten. The id of a group does not count as
+    /// forgotten.
     pub fn unknown_task(&self, id: TaskId) -> Reason {
         self.owner.store.unknown_task(&self.node.config, id)
     }
 
-    /// Why nothing is known of a group. An id that is a task's was not forgotten.
+    /// Why a group is unknown: not found or forgotten. The id of a task does not count as
+    /// forgotten.
     pub fn unknown_group(&self, id: GroupId) -> Reason {
         self.owner.store.unknown_group(&self.node.config, id)
     }
 
-    /// The reason given for what was forgotten.
+    /// The refusal for a forgotten task or group.
     pub fn forgotten(&self) -> Reason {
         self.node.config.forgotten()
     }
 
-    /// Takes up what a journal knows besides the tasks and results of [`Ledger::into_parts`], which
-    /// come after it.
+    /// Restores the archive and the rest of a journal, except the tasks and results of
+    /// [`Ledger::into_parts`], which are restored afterwards.
     ///
     /// # Errors
     ///
@@ -434,7 +438,7 @@ impl Engine {
         for tally in &parts.groups {
             self.owner.store.restore_group(tally);
         }
-        // Each is dropped once it is taken up: they may be large.
+        // Each volume is dropped once it is restored: volumes can be large.
         while let Some((_, volume)) = parts.volumes.pop_first() {
             self.restore_volume(&volume)?;
         }
@@ -442,40 +446,39 @@ impl Engine {
         Ok(())
     }
 
-    /// Reserves memory for so many archived tasks. Call it before [`Self::restore_volume`].
+    /// Reserves memory for this many archived tasks. Call it before [`Self::restore_volume`].
     pub fn expect_volumes(&mut self, tasks: usize) {
         self.owner.store.expect_volumes(tasks);
     }
 
-    /// Takes up the ended tasks of one file of the archive. Call it before other tasks are taken up,
-    /// in the order of their numbers.
+    /// Restores the ended tasks of one volume of the archive. Call it before other tasks are
+    /// restored, in the order of the volume numbers.
     ///
     /// # Errors
     ///
-    /// There are too many handler names, or a task is there twice.
+    /// There are too many handler names, or a task occurs twice.
     pub fn restore_volume(&mut self, volume: &Volume) -> Result<(), Reason> {
         self.owner.store.restore_volume(&mut self.node, volume)
     }
 
-    /// Takes up a task of an earlier start. Call it before anything else is fed, in the order in
-    /// which tasks were submitted.
+    /// Restores a task of an earlier start. Call it before any input, in the order in which tasks
+    /// were submitted.
     ///
     /// # Errors
     ///
-    /// It cannot be held: its id or key is that of another one, there are too many, or too many
-    /// handler names.
+    /// The task's id or key belongs to another task, or there are too many tasks or handler names.
     pub fn restore(&mut self, restored: Restored, now: Time) -> Result<(), Reason> {
         let (rng, out) = (&mut NoRng, &mut Vec::new());
         let cx = &mut Cx { now, rng, out, node: &mut self.node };
         self.owner.restore(cx, restored)
     }
 
-    /// Takes up a result that an earlier start has made for another owner, and how long the node had
-    /// been up then, over all its starts.
+    /// Restores a result that an earlier start made for another owner. `up` is the node's total
+    /// uptime over all earlier starts.
     ///
     /// # Errors
     ///
-    /// There is no place for it.
+    /// There is already a result for this task, or no room for it.
     pub fn restore_kept(&mut self, kept: KeptResult, up: Time, now: Time) -> Result<(), Reason> {
         let finished = now.before(self.node.config.up(now).since(up));
         let task = kept.task;

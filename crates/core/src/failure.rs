@@ -1,4 +1,4 @@
-//! Why an attempt, and with it perhaps a task, failed.
+//! Why an attempt failed.
 
 use std::fmt;
 
@@ -12,9 +12,9 @@ use crate::limits::MESSAGE_BYTES;
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum FailureCode {
-    /// The handler said so, with an error of its own that may pass.
+    /// The handler reported an error of its own that may pass.
     Handler,
-    /// The handler said so, and that trying again is useless.
+    /// The handler reported an error and that a retry is useless.
     Permanent,
     /// The handler panicked.
     Panicked,
@@ -22,15 +22,15 @@ pub enum FailureCode {
     BadParameter,
     /// The handler cannot read the input.
     BadInput,
-    /// No node that may be asked has this handler.
+    /// No node that may run the task has this handler.
     UnknownHandler,
     /// The output is larger than a frame carries.
     OutputTooLarge,
     /// The attempt ran into its time limit.
     TimedOut,
-    /// The worker refused for good, on a task that named it.
+    /// The worker refused for good, and the task names it as its target.
     Refused,
-    /// The worker was lost with the attempt: connection gone, and no word within the lease.
+    /// The worker was lost: the connection broke, and it was silent for the whole lease.
     Lost,
 }
 
@@ -51,7 +51,7 @@ impl FailureCode {
         }
     }
 
-    /// The code of this name.
+    /// The code with this name, if there is one.
     pub fn parse(name: &str) -> Option<Self> {
         const ALL: [FailureCode; 10] = [
             FailureCode::Handler,
@@ -68,7 +68,7 @@ impl FailureCode {
         ALL.into_iter().find(|code| code.as_str() == name)
     }
 
-    /// Whether another attempt may end otherwise.
+    /// Whether another attempt may succeed.
     pub fn is_retryable(self) -> bool {
         matches!(self, Self::Handler | Self::Panicked | Self::TimedOut | Self::Lost)
     }
@@ -80,22 +80,22 @@ impl fmt::Display for FailureCode {
     }
 }
 
-/// How an attempt failed: the code, the words, the process exit code where there was one.
+/// How an attempt failed: the code, a message, and the exit code of a program.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {message}")]
 pub struct TaskFailure {
     /// The kind of failure.
     pub code: FailureCode,
-    /// What happened, at most [`MESSAGE_BYTES`].
+    /// A message for people, at most [`MESSAGE_BYTES`].
     pub message: String,
-    /// The task's own exit code, 1 to 123, where it has one.
+    /// The program's exit code, 1 to 123, if the handler ran one.
     pub exit: Option<u8>,
-    /// The worker on which it happened, where there was one.
+    /// The worker on which the attempt failed, if it reached one.
     pub worker: Option<Box<PeerId>>,
 }
 
 impl TaskFailure {
-    /// A failure with these words, cut to [`MESSAGE_BYTES`].
+    /// A failure with this message, cut to [`MESSAGE_BYTES`].
     pub fn new(code: FailureCode, message: impl Into<String>) -> Self {
         let mut message: String = message.into();
         if message.len() > MESSAGE_BYTES {
@@ -108,7 +108,7 @@ impl TaskFailure {
         Self { code, message, exit: None, worker: None }
     }
 
-    /// Whether another attempt may end otherwise.
+    /// Whether another attempt may succeed.
     pub fn is_retryable(&self) -> bool {
         self.code.is_retryable()
     }

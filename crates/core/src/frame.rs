@@ -1,8 +1,8 @@
-//! What owner and worker say to each other about attempts. `net` carries these as protobuf.
+//! The messages between owner and worker about attempts. `net` carries them as protobuf.
 //!
-//! After the assignment an attempt is named by its [`Epoch`] alone; an epoch means something only
-//! together with the authenticated peer on whose session it came, so nobody can speak of another
-//! owner's attempts (P-18, P-19).
+//! After the assignment, frames name an attempt by its [`Epoch`] alone. An epoch is valid only
+//! together with the authenticated peer of its session, so no peer can name another owner's
+//! attempts (P-18, P-19).
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
@@ -17,12 +17,12 @@ use crate::{
     task::{HandlerName, TaskId},
 };
 
-/// An attempt's fencing token. Unique per owner, rising, also over restarts of the owner.
+/// An attempt's fencing token. Unique per owner; rises, also across restarts of the owner.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Epoch {
-    /// How often the owner had started when it made the attempt.
+    /// The owner's boot count when it made the attempt.
     pub boot: u32,
-    /// Counts the attempts that the owner made since that start.
+    /// Counts the owner's attempts since that start.
     pub number: u64,
 }
 
@@ -32,114 +32,114 @@ impl fmt::Display for Epoch {
     }
 }
 
-/// The order to run one attempt.
+/// An owner's request to run one attempt.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Assignment {
-    /// Names the attempt from here on.
+    /// Names the attempt in all later frames.
     pub epoch: Epoch,
-    /// The task that it is an attempt of.
+    /// The task that the attempt belongs to.
     pub task: TaskId,
-    /// Which attempt of that task, from 1.
+    /// The attempt's number within its task, from 1.
     pub attempt: u32,
-    /// What shall run.
+    /// The handler to run.
     pub handler: HandlerName,
-    /// What it shall work on.
+    /// The handler's input.
     pub input: Bytes,
     /// The handler's parameters.
     pub params: BTreeMap<String, String>,
-    /// Longest run, from the start of the handler.
+    /// Longest run time, from the start of the handler.
     pub limit: Option<Duration>,
     /// Higher runs first among this owner's attempts.
     pub priority: i8,
-    /// Whether the worker keeps the result on disk, as far as it keeps anything there, until it is
-    /// acknowledged.
+    /// Whether the worker keeps the result on disk until it is acknowledged, if the worker keeps
+    /// results on disk at all.
     pub durable: bool,
 }
 
 /// From the owner of a session to its worker.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ToWorker {
-    /// Run this. Always answered: `Accepted`, `Busy`, `Refused` or `Result`.
+    /// Run this attempt. Always answered: `Accepted`, `Busy`, `Refused` or `Result`.
     Assign(Box<Assignment>),
-    /// Stop this attempt. Answered with its `Result`, whatever that has become; an attempt that
-    /// the worker does not hold is answered `Refused(NotFound)`.
+    /// Stop this attempt. Answered with its `Result`, whether cancelled or not; with
+    /// `Refused(NotFound)` if the worker does not hold it.
     Cancel(Epoch),
-    /// The result of this attempt has arrived for good; the worker may forget it.
+    /// The owner has stored the result of this attempt; the worker may forget it.
     Ack(Epoch),
-    /// What has become of these? Each is answered `Accepted` (it waits or runs), `Result`, or
-    /// `Refused(NotFound)`.
+    /// Ask for the state of these attempts. Each is answered `Accepted` (it waits or runs),
+    /// `Result`, or `Refused(NotFound)`.
     Resume(Vec<Epoch>),
     /// Give this attempt back if it has not started: another worker is free for it. Answered `Busy`
-    /// (it is given back, and forgotten here), `Accepted` (it runs), `Result`, or
+    /// (given back, and forgotten by the worker), `Accepted` (it runs), `Result`, or
     /// `Refused(NotFound)`. A worker of an earlier version answers `Unsupported`.
     HandBack(Epoch),
 }
 
 impl ToWorker {
-    /// The number of [`ToWorker::HandBack`] in an `Unsupported` answer.
+    /// The field number of [`ToWorker::HandBack`], which an `Unsupported` answer names.
     pub const HAND_BACK: u32 = 6;
 }
 
-/// How a worker's attempt ended.
+/// How an attempt ended at its worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AttemptEnd {
-    /// With these bytes.
+    /// The handler succeeded with this output.
     Output(Bytes),
-    /// With a failure.
+    /// The attempt failed.
     Failed(TaskFailure),
-    /// Because its owner cancelled it.
+    /// The owner cancelled it.
     Cancelled,
 }
 
 /// From the worker of a session to its owner.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ToOwner {
-    /// How much unfinished work the owner may have here. Absolute: replaces the one before.
+    /// How much unfinished work the owner may have here. Replaces the previous credit.
     Credit(Credit),
-    /// The attempt waits or runs here.
+    /// The attempt waits or runs at this worker.
     Accepted(Epoch),
-    /// Not now.
+    /// The worker has no room for the attempt now.
     Busy {
-        /// The attempt.
+        /// The attempt that was not accepted.
         epoch: Epoch,
-        /// When to try again.
+        /// The owner should wait this long before it tries again.
         retry_after: Duration,
     },
-    /// No.
+    /// The worker refuses the attempt or the session.
     Refused {
-        /// The attempt; none if the session as a whole is refused.
+        /// The attempt; `None` if the worker refuses the session as a whole.
         epoch: Option<Epoch>,
-        /// Why.
+        /// The reason for the refusal.
         reason: Reason,
     },
-    /// The message kind with this number is not known here.
+    /// This worker does not know the message kind with this number.
     Unsupported {
-        /// Field number of the kind in the frame.
+        /// The kind's field number in the frame.
         kind: u32,
     },
-    /// The handler reports how far it is.
+    /// The handler reports its progress.
     Progress {
-        /// The attempt.
+        /// The attempt that makes progress.
         epoch: Epoch,
-        /// From 0 to 1.
+        /// The finished fraction, from 0 to 1.
         fraction: f32,
-        /// In the handler's words.
+        /// The handler's message.
         message: String,
     },
     /// The attempt has ended.
     Result {
-        /// The attempt.
+        /// The attempt that has ended.
         epoch: Epoch,
-        /// Its end.
+        /// How it ended.
         end: AttemptEnd,
         /// How long the handler ran.
         took: Duration,
     },
-    /// What waits or runs here for the owner of this session.
+    /// A summary of the attempts that wait or run here for the owner of this session.
     Heartbeat {
-        /// Highest epoch that has arrived here.
+        /// Highest epoch that this worker has received.
         seen: Epoch,
-        /// How many attempts wait or run.
+        /// Number of attempts that wait or run.
         count: u32,
         /// Their epochs, combined by [`epoch_hash`] and XOR.
         hash: u64,

@@ -1,5 +1,5 @@
-//! How a node is: a status with typed reasons. Whether a peer is there is for the
-//! [`detector`] to say.
+//! The health of a node: a status with typed reasons. Whether a peer is alive is decided by the
+//! [`detector`].
 //!
 //! Absent on purpose: the measurements (the node's health checks).
 
@@ -13,52 +13,52 @@ pub mod detector;
 #[cfg(test)]
 mod tests;
 
-/// How a node is. A node without peers, or a busy one, is healthy.
+/// The health of a node. A busy node, or one without peers, is healthy.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "status", content = "reasons", rename_all = "snake_case")]
 pub enum HealthStatus {
-    /// All is well.
+    /// Every check passed.
     #[default]
     Healthy,
-    /// It works, but not as it should.
+    /// The node works, but not as it should.
     Degraded(Vec<HealthReason>),
-    /// It cannot do its work.
+    /// The node cannot do its work.
     Unhealthy(Vec<HealthReason>),
 }
 
-/// One thing that is not as it should be.
+/// One finding of a health check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HealthReason {
-    /// Which check found it.
+    /// The check that found it.
     pub check: HealthCheck,
-    /// What it found, with figures.
+    /// The finding, with figures.
     pub detail: String,
 }
 
-/// What is looked at.
+/// What a health check examines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum HealthCheck {
-    /// How long the network's event loop takes to answer.
+    /// The response time of the network's event loop.
     EventLoop,
-    /// How long the driver takes to answer.
+    /// The response time of the driver.
     Driver,
-    /// Threads that are blocked by attempts which were given up.
+    /// Threads blocked by attempts that were given up.
     Handlers,
-    /// Space on the file system of the node's home.
+    /// Free space on the file system of the node's home.
     Disk,
-    /// Memory of the machine.
+    /// Free memory of the machine.
     Memory,
-    /// Addresses that the node listens on.
+    /// The addresses that the node listens on.
     Listeners,
-    /// Inbound connections that the network has no places for.
+    /// Inbound connections beyond the network's limit.
     Inbound,
-    /// Something that this version has no name for, as a later one says.
+    /// A check that this version does not know; reported by a later version.
     Other,
 }
 
-/// How bad a finding is.
+/// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// The node works, but not as it should.
@@ -84,7 +84,7 @@ impl HealthCheck {
 }
 
 impl HealthStatus {
-    /// The status that these findings amount to: the worst of them decides.
+    /// The status for these findings; the worst finding decides.
     pub fn of(findings: Vec<(Severity, HealthReason)>) -> Self {
         let worst = findings.iter().map(|(severity, _)| *severity).max();
         let reasons = findings.into_iter().map(|(_, reason)| reason).collect();
@@ -104,7 +104,7 @@ impl HealthStatus {
         }
     }
 
-    /// What is not as it should be.
+    /// The reasons for a status that is not healthy.
     pub fn reasons(&self) -> &[HealthReason] {
         match self {
             Self::Healthy => &[],
@@ -112,8 +112,8 @@ impl HealthStatus {
         }
     }
 
-    /// The same status with at most [`limits::HEALTH_REASONS`] reasons, each cleaned and cut: what
-    /// a peer said is stored only in this form.
+    /// The same status with at most [`limits::HEALTH_REASONS`] reasons, each cleaned and cut.
+    /// Reports of peers are stored only in this form.
     #[must_use]
     pub fn clamped(self) -> Self {
         let clamp = |reasons: Vec<HealthReason>| {
@@ -132,11 +132,11 @@ impl HealthStatus {
     }
 }
 
-/// Bytes of a reason's detail: a line on a terminal.
+/// Longest detail of a reason, in bytes: a line on a terminal.
 const DETAIL_BYTES: usize = 256;
 
 impl HealthReason {
-    /// What `check` found.
+    /// A finding of `check`.
     pub fn new(check: HealthCheck, detail: impl Into<String>) -> Self {
         Self { check, detail: detail.into() }
     }

@@ -1,11 +1,11 @@
-//! What a Meshwork node decides, and nothing of how it does it.
+//! The decisions of a Meshwork node, without any I/O.
 //!
 //! This crate is pure (I1): no I/O, no clock, no randomness of its own. A node feeds
 //! [`engine::Engine::handle`] with closed [`engine::Input`]s, a [`Time`] and a random generator,
-//! and carries out the closed [`engine::Effect`]s that come back. The same engine runs in a test,
-//! in a simulator and in the daemon.
+//! and carries out the closed [`engine::Effect`]s that it returns. The same engine runs in tests,
+//! in the simulator and in the daemon.
 //!
-//! Absent on purpose: tokio, libp2p (but for the `PeerId` and `Multiaddr` value types), files.
+//! Absent on purpose: tokio, libp2p (except the value types `PeerId` and `Multiaddr`), files.
 
 pub mod address;
 pub mod advert;

@@ -1,5 +1,5 @@
-//! What nodes tell each other, as their users see it. `meshwork-net` converts each of these to and
-//! from its own messages.
+//! The messages between nodes, in the form that library users see. `meshwork-net` converts them to
+//! and from its wire messages.
 
 use libp2p_identity::PeerId;
 use serde::{Deserialize, Serialize};
@@ -22,42 +22,42 @@ mod tests;
 pub enum NetworkMessage {
     /// An owner hands a task to workers.
     TaskDistribution {
-        /// Which task.
+        /// The task's id.
         task_id: TaskId,
-        /// The task. What a worker is told of it: handler, input, parameters, its limit and its
-        /// priority; the rest is the owner's own business, and at its default here.
+        /// The task. A worker receives its handler, input, parameters, attempt limit and priority;
+        /// the other fields stay with the owner, and have their defaults on the worker's side.
         task: Box<Task>,
-        /// Run on these only; empty: wherever placement chooses.
+        /// The peers that may run the task; empty: placement chooses among all.
         target_peers: Vec<PeerId>,
     },
     /// A worker hands a result to the task's owner.
     TaskResult {
-        /// Which task.
+        /// The task's id.
         task_id: TaskId,
-        /// What came of it.
+        /// The task's result.
         result: TaskResult,
-        /// The worker.
+        /// The worker that ran the task.
         source_peer: PeerId,
     },
-    /// A node tells whom it knows, and may ask for more.
+    /// A node shares the peers it knows, and may ask for more.
     PeerDiscovery {
-        /// Peers that the sender knows; what it says of others is hearsay.
+        /// Peers that the sender knows. They are leads: the sender does not vouch for them.
         known_peers: Vec<PeerInfo>,
-        /// Whom it looks for.
+        /// The peers that the sender looks for, if any.
         query: Option<PeerQuery>,
     },
-    /// A node tells what its machine has and uses.
+    /// A node reports its machine's resources.
     ResourceUpdate {
-        /// Whose resources these are; always the sender's own.
+        /// The node whose resources these are; always the sender.
         peer_id: PeerId,
-        /// What it says.
+        /// The reported resources.
         resources: ResourceUsage,
     },
-    /// A node tells how it is.
+    /// A node reports its health.
     HealthCheck {
-        /// Whose health this is; always the sender's own.
+        /// The node whose health this is; always the sender.
         peer_id: PeerId,
-        /// What it says.
+        /// The reported status.
         status: HealthStatus,
     },
 }

@@ -1,9 +1,9 @@
-//! The name that somebody may have meant who typed another.
+//! Suggests a known name for a mistyped one.
 
 #[cfg(test)]
 mod tests;
 
-/// The one of `known` that is most like `typed`, if any is close: one edit for each three
+/// The name in `known` closest to `typed`, if one is close enough: one edit for each three
 /// characters, and at least one.
 pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let most = (typed.chars().count() / 3).max(1);

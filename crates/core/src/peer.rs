@@ -1,4 +1,4 @@
-//! A peer as others see it in a snapshot.
+//! A peer, as snapshots show it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,36 +14,37 @@ use crate::{
     advert::Advert, health::HealthStatus, protocol::NetworkProtocol, resource::ResourceUsage,
 };
 
-/// How far a peer has come, and why it is stuck where it is.
+/// The state of a peer's connection, and what it waits for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", content = "why", rename_all = "snake_case")]
 pub enum PeerState {
-    /// Not connected; why, if it is known.
+    /// Not connected; with the reason if known.
     Disconnected(Option<String>),
-    /// Connected, but not admitted.
+    /// Connected, not yet admitted.
     Connected(Stuck),
-    /// Said hello and was admitted, but cannot be given work yet.
+    /// Admitted after its hello, but not yet usable for work.
     Admitted(Stuck),
-    /// Can be given work, or give some.
+    /// Both sides can assign work to each other.
     Ready,
 }
 
-/// How far a peer has come, without the reason. In the order in which peers come.
+/// The stage of a peer's connection: [`PeerState`] without the reason. Stages are ordered as a peer
+/// passes through them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PeerStage {
-    /// Not connected: known from before, or by hearsay.
+    /// Not connected: known from earlier or by hearsay.
     Disconnected,
     /// Connected, but not admitted.
     Connected,
-    /// Admitted, but cannot be given work yet.
+    /// Admitted, but not yet usable for work.
     Admitted,
-    /// Can be given work, or give some.
+    /// Both sides can assign work to each other.
     Ready,
 }
 
 impl PeerStage {
-    /// All of them, in order.
+    /// All stages, in order.
     pub const ALL: [Self; 4] = [Self::Disconnected, Self::Connected, Self::Admitted, Self::Ready];
 
     /// The name in JSON and on the command line.
@@ -58,7 +59,7 @@ impl PeerStage {
 }
 
 impl PeerState {
-    /// The state without its reason.
+    /// The stage of this state.
     pub fn stage(&self) -> PeerStage {
         match self {
             Self::Disconnected(_) => PeerStage::Disconnected,
@@ -73,7 +74,7 @@ impl PeerState {
         self.stage().as_str()
     }
 
-    /// Why the peer is not further, in words.
+    /// What the peer waits for, in words; `None` if it is ready or the reason is unknown.
     pub fn why(&self) -> Option<String> {
         match self {
             Self::Disconnected(why) => why.clone(),
@@ -83,97 +84,99 @@ impl PeerState {
     }
 }
 
-/// Why a peer is not ready.
+/// Why a peer is not ready yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Stuck {
-    /// Its hello has not arrived.
+    /// The peer's hello has not arrived.
     #[error("waiting for its hello")]
     AwaitingHello,
-    /// It does not speak the hello protocol: not a Meshwork node.
+    /// The peer does not speak the hello protocol: it is not a Meshwork node.
     #[error("it does not speak the hello protocol")]
     NoHello,
-    /// We refused its hello.
+    /// This node refused the peer's hello.
     #[error("we refused its hello: {0}")]
     WeRefused(String),
-    /// It has not answered our hello.
+    /// The peer has not answered this node's hello.
     #[error("waiting for its answer to our hello")]
     AwaitingAnswer,
-    /// It refused our hello.
+    /// The peer refused this node's hello.
     #[error("it refused our hello: {0}")]
     TheyRefused(String),
-    /// Two connections, of which one is being closed.
+    /// Both sides dialled; one of the two connections is being closed.
     #[error("settling which of two connections to keep")]
     Settling,
 }
 
-/// What a node knows of a peer, at one moment.
+/// What a node knows about a peer at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PeerInfo {
-    /// Who it is.
+    /// The peer's id.
     pub peer_id: PeerId,
-    /// Where it can be reached, as far as is known; at most 8.
+    /// Known addresses of the peer; at most 8.
     pub addresses: Vec<Multiaddr>,
-    /// Protocols that it says it speaks.
+    /// Protocols that the peer announces.
     pub protocols: BTreeSet<String>,
-    /// When something was last heard from it; 1970 if never.
+    /// When this node last heard from the peer; 1970 if never.
     pub last_seen: DateTime<Utc>,
-    /// Smoothed round trip of this node's own echo.
+    /// Smoothed round-trip time, measured by this node's own echo.
     #[serde(rename = "latency_us", with = "micros")]
     pub latency: Option<Duration>,
-    /// How it has done this node's work since the node started, −100 to 100: see
-    /// [`PeerLoad`](crate::engine::PeerLoad). 0 where only the network is asked, as by a search.
+    /// How well the peer has done this node's work since the node started, −100 to 100: see
+    /// [`PeerLoad`](crate::engine::PeerLoad). 0 in answers that come from the network alone, such
+    /// as those of a search.
     pub reputation: i32,
-    /// How far it has come.
+    /// The state of its connection.
     pub state: PeerState,
     /// Whether this node trusts it.
     pub trusted: bool,
-    /// Whether this node denies connections with it.
+    /// Whether this node denies connections to it.
     #[serde(default)]
     pub blocked: bool,
-    /// What this node's user calls it; goes before the name in its advert.
+    /// The name that this node's user gave the peer. It takes precedence over the name in the
+    /// advert.
     #[serde(default)]
     pub given_name: Option<String>,
-    /// Whether two machines were seen to use its key within the last hour.
+    /// Whether two machines used the peer's key within the last hour.
     #[serde(default)]
     pub key_copied: bool,
-    /// What it says of itself, once it is admitted.
+    /// The peer's advert, once it is admitted.
     pub advert: Option<Advert>,
-    /// Software and version, as it says.
+    /// The peer's software and version, as it announces them.
     pub agent: Option<String>,
-    /// What it last said that its machine has and uses.
+    /// The peer's latest report of its resources.
     pub resources: Option<ResourceUsage>,
-    /// What it last said of its health.
+    /// The peer's latest report of its health.
     pub health: Option<HealthStatus>,
-    /// Our unfinished attempts there.
+    /// This node's unfinished attempts at the peer.
     pub assigned: u32,
-    /// Its unfinished attempts here.
+    /// The peer's unfinished attempts at this node.
     pub held: u32,
-    /// What has travelled on streams between it and this node since the node started, by protocol if
-    /// anything has.
+    /// Bytes on streams between the peer and this node since the node started, by protocol.
+    /// Protocols without traffic are left out.
     #[serde(default)]
     pub traffic: BTreeMap<NetworkProtocol, TrafficBytes>,
 }
 
-/// Bytes that have travelled, with framing and without encryption.
+/// Byte counts of streams, with framing and without encryption.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrafficBytes {
-    /// To the peer.
+    /// Bytes sent to the peer.
     pub sent: u64,
-    /// From it.
+    /// Bytes received from the peer.
     pub received: u64,
 }
 
 impl PeerInfo {
-    /// What to call it: the name that this node's user gave it, else what it calls itself.
+    /// The peer's display name: the one given by this node's user, else the one in its advert.
     pub fn name(&self) -> Option<&str> {
         let own = self.advert.as_ref().map(|advert| advert.name.as_str());
         self.given_name.as_deref().or(own).filter(|name| !name.is_empty())
     }
 
-    /// A peer of which only the id and addresses are known, as a hint for
-    /// `DiscoveryProtocol::announce_peer`. `at` is the time of day.
+    /// A peer with only an id and addresses, as a hint for `DiscoveryProtocol::announce_peer`. `at`
+    /// is the time of day.
     pub fn hint(peer_id: PeerId, addresses: Vec<Multiaddr>, at: DateTime<Utc>) -> Self {
         Self {
             peer_id,

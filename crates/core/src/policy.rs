@@ -1,10 +1,10 @@
-//! Whose work runs here.
+//! The policy: whose work runs here, by handler family.
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-/// From whom tasks of one family are accepted. Tasks of the node itself always are.
+/// From which nodes tasks of one family are accepted. The node's own tasks always are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Accept {
@@ -17,7 +17,7 @@ pub enum Accept {
 }
 
 impl Accept {
-    /// Whether a peer may run something here.
+    /// Whether a peer's tasks are accepted; `listed` says whether this node trusts the peer.
     pub fn allows(self, listed: bool) -> bool {
         match self {
             Self::Nobody => false,
@@ -26,7 +26,7 @@ impl Accept {
         }
     }
 
-    /// The word in configuration and on the command line.
+    /// The name in configuration and on the command line.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Nobody => "nobody",
@@ -42,7 +42,7 @@ impl fmt::Display for Accept {
     }
 }
 
-/// A word that is none of `nobody`, `listed`, `anyone`.
+/// A text that is not `nobody`, `listed` or `anyone`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not an accept policy: write nobody, listed or anyone")]
 pub struct UnknownAccept(String);
@@ -60,8 +60,8 @@ impl FromStr for Accept {
     }
 }
 
-/// Families whose work runs here only where a rule names them: the test handlers, and those that
-/// run programs.
+/// Families that accept nobody unless a rule names them: test handlers, and handlers that run
+/// programs.
 const GUARDED: [&str; 3] = ["debug", COMMAND, EXEC];
 const COMMAND: &str = "command";
 const EXEC: &str = "exec";
@@ -76,7 +76,7 @@ pub struct AcceptPolicy {
 }
 
 impl AcceptPolicy {
-    /// The families that have a meaning on every node, whatever handlers it has.
+    /// The families with the same meaning on every node, whatever its handlers.
     pub const RESERVED: [&str; 3] = GUARDED;
 
     /// The same policy with this rule for `family`.

@@ -1,29 +1,29 @@
-//! The four protocols by name: the label of metrics, events and errors.
+//! The names of the four protocols, used as labels in metrics, events and errors.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// One of the protocols that nodes speak with each other.
+/// One of the protocols between nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NetworkProtocol {
     /// Tasks and their results, on sessions.
     #[serde(rename = "task")]
     TaskProtocol,
-    /// Who there is: hellos, adverts, queries.
+    /// Peers and their adverts: hellos, adverts, queries.
     #[serde(rename = "discovery")]
     DiscoveryProtocol,
-    /// What machines have and use.
+    /// The resources of machines.
     #[serde(rename = "resource")]
     ResourceProtocol,
-    /// How nodes are, and whether they are there.
+    /// The health of nodes, and whether they respond.
     #[serde(rename = "health")]
     HealthProtocol,
 }
 
 impl NetworkProtocol {
-    /// All of them, in the order of their [`Self::index`].
+    /// All protocols, in the order of their [`Self::index`].
     pub const ALL: [Self; 4] =
         [Self::TaskProtocol, Self::DiscoveryProtocol, Self::ResourceProtocol, Self::HealthProtocol];
 
@@ -37,7 +37,7 @@ impl NetworkProtocol {
         }
     }
 
-    /// The place in [`Self::ALL`], for tables with an entry per protocol.
+    /// The position in [`Self::ALL`], for tables with an entry per protocol.
     pub const fn index(self) -> usize {
         match self {
             Self::TaskProtocol => 0,

@@ -1,5 +1,5 @@
-//! Why a node says no. The same codes in the library, on the wire, in HTTP and on the command
-//! line (promise R11).
+//! Typed refusals, with the same codes in the library, on the wire, in HTTP and on the command line
+//! (promise R11).
 
 use std::{borrow::Cow, fmt, time::Duration};
 
@@ -9,7 +9,7 @@ use crate::task::{HandlerName, TaskId};
 
 /// A typed refusal.
 ///
-/// [`Reason::code`] is the stable name, [`Reason::hint`] what to do about it.
+/// [`Reason::code`] is the stable name; [`Reason::hint`] says what the user can do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize)]
 #[serde(tag = "code", rename_all = "snake_case")]
 #[non_exhaustive]
@@ -23,15 +23,15 @@ pub enum Reason {
     /// The peer belongs to another network.
     #[error("this node is in network {ours:?}, the peer in {theirs:?}")]
     WrongNetwork {
-        /// The refuser's network.
+        /// The network of the refusing node.
         ours: String,
-        /// The other's.
+        /// The network of the refused peer.
         theirs: String,
     },
-    /// No protocol version in common.
+    /// The two nodes have no protocol version in common.
     #[error("no protocol version in common: {detail}")]
     IncompatibleVersion {
-        /// Versions of either side.
+        /// The versions of both sides.
         detail: String,
     },
     /// The accept policy of the worker excludes this owner for this family of handlers.
@@ -45,7 +45,7 @@ pub enum Reason {
     /// The worker has no such handler.
     #[error("the worker has no handler {handler}")]
     UnknownHandler {
-        /// The name asked for.
+        /// The requested handler name.
         handler: String,
     },
     /// A message or payload is above its limit.
@@ -54,83 +54,83 @@ pub enum Reason {
         /// The limit in bytes.
         limit: u64,
     },
-    /// The owner holds as many tasks as it may.
+    /// The owner has as many waiting and running tasks as it may.
     #[error("the queue is full")]
     QueueFull {
-        /// When to try again.
+        /// The caller should wait this long before it tries again.
         #[serde(rename = "retry_after_ms", with = "as_millis")]
         retry_after: Duration,
     },
-    /// There is no space for the results of more tasks: the disk of the node's home is full, or groups that
-    /// have not ended take all that may be kept, on disk or in memory.
+    /// There is no space for the results of more tasks: the disk of the node's home is full or
+    /// fails, or unfinished groups take all the space for results, on disk or in memory.
     #[error(
         "no space for more results: the disk of the node's home is full or fails, or groups that have not \
          ended take all that is kept"
     )]
     DiskFull {
-        /// When to try again.
+        /// The caller should wait this long before it tries again.
         #[serde(rename = "retry_after_ms", with = "as_millis")]
         retry_after: Duration,
     },
     /// The worker holds as much of this owner's work as it may.
     #[error("busy")]
     Busy {
-        /// When to try again.
+        /// The owner should wait this long before it tries again.
         #[serde(rename = "retry_after_ms", with = "as_millis")]
         retry_after: Duration,
     },
     /// The node is connected to as many peers as it may be.
     #[error("this node has {max_peers} peers, as many as it may")]
     PeersFull {
-        /// How many it may have; 0 if it did not say.
+        /// The node's limit of peers; 0 if it did not say.
         max_peers: u32,
-        /// When to try again.
+        /// The caller should wait this long before it tries again.
         #[serde(rename = "retry_after_ms", with = "as_millis")]
         retry_after: Duration,
     },
-    /// The node is starting: it still reads what it has kept.
+    /// The node is starting and still reads its journal.
     #[error("this node is recovering: {percent} % of what it has kept is read")]
     Recovering {
-        /// How far it is, 0 to 99.
+        /// Progress in percent, 0 to 99.
         percent: u8,
-        /// When to try again.
+        /// The caller should wait this long before it tries again.
         #[serde(rename = "retry_after_ms", with = "as_millis")]
         retry_after: Duration,
     },
     /// The node is stopping.
     #[error("this node is shutting down")]
     ShuttingDown,
-    /// The id or key already names another task.
+    /// The id or key already belongs to another task.
     #[error("{what} already names another task")]
     Conflict {
-        /// What collides.
+        /// The colliding id or key.
         what: String,
     },
     /// A member of the group was submitted before, as another task.
     #[error("task {task} of the group was submitted before, with other {part}")]
     #[serde(rename = "conflict")]
     MemberDiffers {
-        /// The member.
+        /// The member's task id.
         task: TaskId,
         /// What differs, such as `time limits`.
         part: &'static str,
     },
-    /// The asker may not do this.
+    /// The caller is not allowed to do this.
     #[error("denied: {detail}")]
     Denied {
-        /// What is not allowed.
+        /// What the caller is not allowed to do.
         detail: String,
     },
-    /// The message kind or feature is not known here.
+    /// This node does not know the message kind or feature.
     #[error("not supported: {what}")]
     Unsupported {
-        /// What is not known.
+        /// The unknown kind or feature.
         what: String,
     },
-    /// There is no such thing, or the asker may not know of it.
+    /// The thing does not exist, or the caller may not know of it.
     #[error("not found")]
     NotFound,
-    /// The node knew such a task or group, and its results are not kept any longer.
+    /// The node knew the task or group, and has forgotten it after its retention.
     #[error(
         "forgotten: the results of that time are not kept any longer ({} and {} bytes at most)",
         words(*.keep), .keep_bytes
@@ -142,35 +142,35 @@ pub enum Reason {
         /// Bytes of results that are kept.
         keep_bytes: u64,
     },
-    /// The record of a task on disk is damaged, and what was in it cannot be shown.
+    /// The record of a task on disk is damaged; its contents are lost.
     #[error("the record of this task is damaged: {detail}")]
     Damaged {
-        /// Which file.
+        /// The damaged file.
         detail: String,
     },
     /// The task is malformed.
     #[error("invalid task: {detail}")]
     InvalidTask {
-        /// Field and range.
+        /// The invalid field and its allowed range.
         detail: String,
     },
-    /// The group takes no more members: too many have not succeeded.
+    /// The group accepts no more members: too many members have failed or expired.
     #[error(
         "the group has stopped: {failed} of its members did not succeed, at most {max_fails} may"
     )]
     GroupStopped {
         /// Members that failed or expired.
         failed: u32,
-        /// How many may.
+        /// How many members may fail or expire.
         max_fails: u32,
     },
-    /// The group takes no more members: somebody has cancelled it.
+    /// The group accepts no more members: a user cancelled it.
     #[error("the group was cancelled")]
     GroupCancelled,
-    /// A query or a report says what cannot be.
+    /// A query or a report contains impossible values.
     #[error("invalid message: {detail}")]
     InvalidMessage {
-        /// Field and range.
+        /// The invalid field and its allowed range.
         detail: String,
     },
 }
@@ -204,7 +204,7 @@ impl Reason {
         }
     }
 
-    /// What to do about it.
+    /// What the user can do about it.
     pub fn hint(&self) -> Cow<'static, str> {
         Cow::Borrowed(match self {
             Self::NotAdmitted { .. } => "complete the hello protocol of the same network first",
@@ -243,7 +243,7 @@ impl Reason {
         })
     }
 
-    /// When the same request may be answered otherwise, if it may be soon.
+    /// How long to wait before the same request may succeed; `None` if waiting does not help soon.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::QueueFull { retry_after }
@@ -272,13 +272,13 @@ impl Reason {
         }
     }
 
-    /// Whether asking again may help without anybody changing anything.
+    /// Whether the same request may succeed later without any change.
     pub fn is_retryable(&self) -> bool {
         self.retry_after().is_some()
     }
 }
 
-/// A duration as people write it, by its largest unit that is whole.
+/// A duration in the largest unit of which it is a whole number.
 fn words(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
@@ -290,8 +290,8 @@ fn words(duration: Duration) -> String {
     }
 }
 
-/// How the worker comes to accept tasks of `owner`. The family is the worker's word, and is repeated only if
-/// it is one.
+/// What the worker's user must do so that the worker accepts tasks of `owner`. The worker sent
+/// `family`, so the hint repeats it only if it is a valid family.
 pub(crate) fn not_accepted_hint(family: &str, accepts: &str, owner: &dyn fmt::Display) -> String {
     let is_family = HandlerName::new(family, "x").is_ok();
     let family = if is_family { family } else { "FAMILY" };
@@ -302,7 +302,7 @@ pub(crate) fn not_accepted_hint(family: &str, accepts: &str, owner: &dyn fmt::Di
     }
 }
 
-/// Whose tasks are accepted, in words.
+/// Whose tasks are accepted, for an error text.
 fn whom(accepts: &str) -> &str {
     match accepts {
         "listed" => "peers that it trusts, and this node is none of them",

@@ -1,6 +1,6 @@
-//! What a machine has and uses, at one moment.
+//! The resources of a machine: what it has and uses at one moment.
 //!
-//! Absent on purpose: measuring it (the node's `ResourceMonitor`), and when it is told to others
+//! Absent on purpose: the measurement (the node's `ResourceMonitor`) and the reports to peers
 //! (`meshwork-net`).
 
 use chrono::{DateTime, Utc};
@@ -11,7 +11,7 @@ use crate::limits;
 #[cfg(test)]
 mod tests;
 
-/// What a machine has and uses. Figures of other nodes are what they say, within bounds.
+/// The resources of a machine. Figures of other nodes are claims, checked against bounds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ResourceUsage {
@@ -21,51 +21,51 @@ pub struct ResourceUsage {
     pub cpu_used: f32,
     /// Memory in bytes.
     pub memory_bytes: u64,
-    /// Memory in bytes that new work could have without swapping.
+    /// Memory in bytes that is available to new work without swapping.
     pub memory_free_bytes: u64,
     /// Size in bytes of the file system that holds the node's home.
     pub disk_bytes: u64,
-    /// Bytes free on it for this user.
+    /// Free bytes on it, for this user.
     pub disk_free_bytes: u64,
-    /// Processes that ran or wanted to, averaged over one minute.
+    /// The load average over one minute.
     pub load: f32,
     /// GPUs.
     pub gpus: u32,
-    /// Attempts that run at once.
+    /// Attempts that can run at the same time.
     pub slots: u32,
-    /// Of these, how many are free.
+    /// Slots that are free.
     pub slots_free: u32,
-    /// Bytes per second that the machine sends, over all interfaces but loopback.
+    /// Bytes per second sent, over all interfaces but loopback.
     pub up_bytes_per_s: u64,
-    /// Bytes per second that it receives.
+    /// Bytes per second received, over all interfaces but loopback.
     pub down_bytes_per_s: u64,
     /// When this was measured, by the receiver's clock: reports travel with their age.
     pub measured_at: DateTime<Utc>,
 }
 
-/// What is wrong with a report of resources.
+/// A report of resources with an impossible figure.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("impossible resources: {field}: {why}")]
 pub struct InvalidResources {
-    /// Which figure.
+    /// The name of the impossible figure.
     pub field: &'static str,
     /// What is wrong with it, and what is possible.
     pub why: String,
 }
 
 impl ResourceUsage {
-    /// CPU cores that are not in use, as a fraction of one.
+    /// Unused CPU capacity, in cores.
     pub fn free_cpus(&self) -> f32 {
         self.cpus as f32 * (1.0 - self.cpu_used)
     }
 
-    /// Whether every figure is possible. A fraction that is off by rounding is mended; anything
-    /// else is not believed at all, because a sender that is wrong in one figure is in others.
+    /// Checks that every figure is possible. Corrects fractions that are off by rounding; rejects
+    /// the whole report for any other fault, because its other figures are then doubtful too.
     ///
     /// # Errors
     ///
-    /// The first figure that no machine can have: no number, negative, beyond its bound in
-    /// [`limits`], or more free than there is.
+    /// A figure is impossible: not a number, negative, above its bound in [`limits`], or more free
+    /// than there is. The error names the first one.
     pub fn checked(mut self) -> Result<Self, InvalidResources> {
         fraction("cpu_used", &mut self.cpu_used)?;
         if !(0.0..=limits::LOAD).contains(&self.load) {
@@ -85,8 +85,8 @@ impl ResourceUsage {
         Ok(self)
     }
 
-    /// Whether this differs so much from what was told `last` that others should know before the
-    /// next report is due: a fifth of the CPUs, a tenth of the memory, a twentieth of the disk, the
+    /// Whether this differs enough from the `last` report that peers should hear before the next
+    /// report is due: by a fifth of the CPUs, a tenth of the memory, a twentieth of the disk, the
     /// first or last free slot, or a quarter of the slots.
     pub fn is_news(&self, last: &Self) -> bool {
         let totals = |usage: &Self| {

@@ -1,4 +1,4 @@
-//! A task as its submitter sees it: what shall run, on what, within which limits.
+//! A task as its submitter describes it: handler, input, limits.
 
 use std::{
     borrow::Cow,
@@ -30,17 +30,17 @@ pub use self::{
     unique::unique_keys,
 };
 
-/// A new id; one of 1970 if the clock, which says `now`, is before that.
+/// A new id. `now` is the time of day; before 1970 it counts as 1970.
 #[expect(clippy::disallowed_methods, reason = "the named exception of I1")]
 fn new_id(now: SystemTime) -> Uuid {
-    // `now_v7` panics then.
+    // `now_v7` panics before 1970.
     if now < SystemTime::UNIX_EPOCH {
         return Uuid::new_v7(Timestamp::from_unix(NoContext, 0, 0));
     }
     Uuid::now_v7()
 }
 
-/// Names one task for ever: a UUIDv7, shown short as its last six hex digits.
+/// The permanent name of one task: a UUIDv7. Its short form is the last six hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct TaskId(Uuid);
@@ -48,8 +48,8 @@ pub struct TaskId(Uuid);
 impl TaskId {
     /// A new id from the time of day and 74 random bits.
     ///
-    /// This is one of the two constructors that are not pure (with [`Task::default`]); the engine
-    /// never calls it.
+    /// Not pure, like [`Task::default`]: these two constructors read the clock, and the engine
+    /// never calls them.
     #[expect(clippy::new_without_default, reason = "a default id would suggest a neutral value")]
     #[expect(clippy::disallowed_methods, reason = "the named exception of I1")]
     pub fn new() -> Self {
@@ -66,7 +66,7 @@ impl TaskId {
         self.0.as_bytes()
     }
 
-    /// The last six hex digits, which is what people see and type.
+    /// The last six hex digits: the short form that people see and type.
     pub fn short(&self) -> String {
         let [.., a, b, c] = self.0.as_bytes();
         format!("{a:02x}{b:02x}{c:02x}")
@@ -93,7 +93,7 @@ impl FromStr for TaskId {
     }
 }
 
-/// The family of handlers that shall run a task.
+/// The handler family that runs a task.
 ///
 /// Together with [`Task::operation`] it names the handler: `TextProcessing` and `word-count` are
 /// `text/word-count`.
@@ -107,7 +107,7 @@ pub enum TaskType {
     Wasm,
     /// `command/…`: programs that the worker's administrator listed.
     Command,
-    /// Any other family, such as that of your own handlers, or `debug`.
+    /// Any other family: that of your own handlers, or `debug`.
     Custom(String),
 }
 
@@ -133,12 +133,12 @@ impl TaskType {
     }
 }
 
-/// What a task works on. At most [`INLINE_BYTES`](crate::limits::INLINE_BYTES).
+/// The input of a task. At most [`INLINE_BYTES`](crate::limits::INLINE_BYTES).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum TaskInput {
-    /// Nothing.
+    /// No input.
     #[default]
     None,
     /// UTF-8 text.
@@ -157,7 +157,7 @@ impl TaskInput {
         }
     }
 
-    /// The bytes that a handler is given.
+    /// The bytes passed to the handler.
     pub fn as_bytes(&self) -> &[u8] {
         match self {
             Self::None => &[],
@@ -166,7 +166,7 @@ impl TaskInput {
         }
     }
 
-    /// Whether there is nothing in it.
+    /// Whether the input has no bytes.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -217,7 +217,7 @@ impl<const N: usize> From<&[u8; N]> for TaskInput {
     }
 }
 
-/// What a worker must have to be considered for a task.
+/// Requirements: what a worker must have to run a task.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Requirements {
@@ -235,7 +235,7 @@ pub struct Requirements {
 }
 
 impl Requirements {
-    /// Whether any worker will do.
+    /// Whether every worker meets the requirements.
     pub fn is_empty(&self) -> bool {
         self.capabilities.is_empty()
             && self.labels.is_empty()
@@ -245,7 +245,7 @@ impl Requirements {
     }
 }
 
-/// One unit of work, as it is submitted.
+/// One unit of work, as the user submits it.
 ///
 /// `Task::default()` is `text/stats` of nothing, with a new id.
 ///
@@ -276,7 +276,8 @@ pub struct Task {
     /// What a worker must have.
     #[serde(default)]
     pub requirements: Requirements,
-    /// Higher runs first at its owner; 0 is usual. A lower one has at least one start in sixteen.
+    /// Tasks with a higher value start first at their owner; 0 is usual. A lower priority gets at
+    /// least one start in sixteen.
     #[serde(default)]
     pub priority: i8,
     /// The three time limits.
@@ -285,27 +286,27 @@ pub struct Task {
     /// How failures are retried.
     #[serde(default)]
     pub retry: RetryPolicy,
-    /// Submitting twice with the same key gives the first task, not a second one.
+    /// A second submission with the same key returns the first task.
     #[serde(default)]
     pub idempotency_key: Option<String>,
-    /// What outlives its owner's process; none: what the owner is configured with.
+    /// Whether the task outlives its owner's process; `None`: as the owner is configured.
     #[serde(default)]
     pub durability: Option<Durability>,
-    /// Its place in a group, if it is in one. [`Task::id`] is then the one that the group gives it:
+    /// The task's place in a group, if it is a member. The group then determines [`Task::id`]:
     /// [`GroupMember::place`] sets both.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<GroupMember>,
 }
 
-/// What outlives the process: of a task its acceptance and its end at the owner, and its result at
-/// the worker.
+/// Whether a task outlives the process: its acceptance and end at the owner, its result at the
+/// worker.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Durability {
-    /// Nothing. What is told is kept while the process lives.
+    /// Kept in memory only: lost when the process ends.
     #[default]
     Memory,
-    /// All that is told: it is on disk before.
+    /// On disk before it is reported.
     Disk,
 }
 
@@ -322,7 +323,7 @@ impl Durability {
         }
     }
 
-    /// The durability of this name.
+    /// The durability with this name, if there is one.
     pub fn parse(name: &str) -> Option<Self> {
         [Self::Memory, Self::Disk].into_iter().find(|durability| durability.as_str() == name)
     }
@@ -348,7 +349,7 @@ impl Default for Task {
 }
 
 impl Task {
-    /// A task for the handler `family/operation` with a new id and nothing as input.
+    /// A task for the handler `family/operation`, with a new id and no input.
     ///
     /// # Errors
     ///
@@ -376,18 +377,18 @@ impl Task {
         self
     }
 
-    /// The same task with this limit on one attempt.
+    /// The same task with this time limit per attempt.
     #[must_use]
     pub fn with_attempt_limit(mut self, limit: Duration) -> Self {
         self.limits.attempt = Some(limit);
         self
     }
 
-    /// The full name of the handler that shall run it.
+    /// The full name of the task's handler.
     ///
     /// # Errors
     ///
-    /// Family or operation hold characters that a handler name cannot.
+    /// The family or the operation contains characters that a handler name cannot have.
     pub fn handler(&self) -> Result<HandlerName, InvalidHandlerName> {
         HandlerName::new(self.task_type.family(), &self.operation)
     }

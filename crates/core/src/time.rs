@@ -10,14 +10,14 @@ use std::{
 
 /// A point on the node's own monotonic clock, in nanoseconds since the node started.
 ///
-/// It lasts 584 years; arithmetic saturates instead of wrapping.
+/// The range is 584 years; arithmetic saturates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(u64);
 
 impl Time {
     /// The start of the clock.
     pub const ZERO: Self = Self(0);
-    /// A point that never comes.
+    /// A point that is never reached.
     pub const NEVER: Self = Self(u64::MAX);
 
     /// The point `nanos` after the start.
@@ -35,7 +35,7 @@ impl Time {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 
-    /// So much before this time, but not before the origin.
+    /// This time minus `duration`, but not before the origin.
     pub fn before(self, duration: Duration) -> Self {
         Self(self.0.saturating_sub(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)))
     }

@@ -1,10 +1,11 @@
-//! Peers by hearsay: adverts that others passed on, kept until they expire.
+//! Leads: adverts that other peers passed on, kept until they expire.
 //!
-//! An advert is signed by its subject, numbered and short-lived, so whoever passes it on can
-//! withhold it, or pretend that it is younger than it is, but cannot make one up or bring an old one
-//! back. It is a lead, not a fact: shown as live only after contact.
+//! An advert is signed by its subject, numbered and short-lived. A peer that passes it on can
+//! withhold it or understate its age, but cannot forge one or replay an old one. It is a lead, not
+//! a fact: the peer is shown as live only after contact.
 //!
-//! Absent on purpose: signatures, which are checked before an advert comes here, and dials.
+//! Absent on purpose: verification of signatures, which happens before an advert arrives here, and
+//! dials.
 
 use std::time::Duration;
 
@@ -17,25 +18,25 @@ use crate::{advert::Advert, limits, time::Time};
 #[cfg(test)]
 mod tests;
 
-/// What a node says of itself to everybody.
+/// What a node tells every peer about itself.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PeerAdvert {
-    /// Who it is.
+    /// The peer that the advert is about.
     pub peer: PeerId,
-    /// Rises with every advert of this peer, also over its restarts.
+    /// Rises with every advert of this peer, also across its restarts.
     pub seq: u64,
-    /// How long ago it was made, as far as is known: each who passes it on adds the time that it
-    /// had it.
+    /// Time since the advert was made, as far as known: each peer that passes it on adds the time
+    /// for which it held it.
     pub age: Duration,
-    /// How long it counts from its making on, at most [`limits::ADVERT_LIFE`].
+    /// How long it is valid after it was made, at most [`limits::ADVERT_LIFE`].
     pub life: Duration,
-    /// Where it listens; at most [`limits::PEER_ADDRESSES`].
+    /// The peer's listen addresses; at most [`limits::PEER_ADDRESSES`].
     pub addresses: Vec<Multiaddr>,
-    /// What it offers to anyone.
+    /// What the peer offers to everybody.
     pub advert: Advert,
 }
 
-/// Why an advert was not taken.
+/// Why an advert was rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unheard {
     /// It is about this node itself.
@@ -44,25 +45,25 @@ pub enum Unheard {
     /// Its time is over.
     #[error("it has expired")]
     Expired,
-    /// It is not newer than what is known.
+    /// An equally new or newer advert is known.
     #[error("a later one is known")]
     Old,
-    /// The table is full of adverts that live longer, or of those of the same informant.
+    /// The table is full of adverts that live longer, or the informant has used up its share.
     #[error("there is no room for it")]
     NoRoom,
 }
 
-/// An advert that was heard.
+/// A received advert with its origin and expiry.
 #[derive(Clone, Debug)]
 pub struct Lead<S> {
-    /// What the subject says; its age as of [`Self::heard`].
+    /// The subject's advert, with its age at [`Self::heard`].
     pub advert: PeerAdvert,
-    /// The signed form, to be passed on.
+    /// The signed form, for passing on.
     pub signed: S,
     /// The peers that passed it on, the first one first; at most [`limits::LEAD_INFORMANTS`]. The
     /// lead counts against the share of the first.
     pub informants: Vec<PeerId>,
-    /// When it was heard.
+    /// When it was received.
     pub heard: Time,
     /// When it is forgotten.
     pub expires: Time,
@@ -75,7 +76,7 @@ impl<S> Lead<S> {
     }
 }
 
-/// All leads. `S` is the signed form of an advert.
+/// All leads of a node. `S` is the signed form of an advert.
 #[derive(Debug)]
 pub struct Leads<S> {
     local: PeerId,
@@ -84,17 +85,17 @@ pub struct Leads<S> {
 }
 
 impl<S> Leads<S> {
-    /// No leads yet, of the node `local`.
+    /// An empty table for the node `local`.
     pub fn new(local: PeerId) -> Self {
         Self { local, table: FxHashMap::default() }
     }
 
-    /// Takes an advert whose signature is good, passed on by `informant`. Its text is clamped and
-    /// its life bounded here.
+    /// Stores an advert with a verified signature that `informant` passed on. Clamps its text and
+    /// bounds its life.
     ///
     /// # Errors
     ///
-    /// Why it is not taken; nothing has changed then.
+    /// The advert is rejected; the table is unchanged.
     pub fn hear(
         &mut self,
         mut advert: PeerAdvert,
@@ -122,8 +123,8 @@ impl<S> Leads<S> {
         Ok(())
     }
 
-    /// Another peer passes on an advert that is known already: it becomes one of its informants.
-    /// None if that is not the advert that is kept, or if it has informants enough.
+    /// Adds an informant to a lead that is known already. `None` if the kept advert is another one,
+    /// or if it has enough informants.
     pub fn confirm(&mut self, peer: &PeerId, seq: u64, informant: PeerId) -> Option<&mut Lead<S>> {
         let lead = self.table.get_mut(peer).filter(|lead| lead.advert.seq == seq)?;
         if !lead.informants.contains(&informant) {
@@ -135,40 +136,40 @@ impl<S> Leads<S> {
         Some(lead)
     }
 
-    /// The lead to a peer, if there is one and it has not expired.
+    /// The lead to a peer, unless it has expired.
     pub fn get(&self, peer: &PeerId, now: Time) -> Option<&Lead<S>> {
         self.table.get(peer).filter(|lead| lead.expires > now)
     }
 
-    /// Forgets a peer: it is known better, or the lead led nowhere.
+    /// Forgets a lead: the peer is connected, or the dial failed.
     pub fn forget(&mut self, peer: &PeerId) {
         self.table.remove(peer);
     }
 
-    /// All leads that have not expired, in no order.
+    /// All leads that have not expired, unordered.
     pub fn iter(&self, now: Time) -> impl Iterator<Item = &Lead<S>> {
         self.table.values().filter(move |lead| lead.expires > now)
     }
 
-    /// Forgets what has expired. Whether anything had.
+    /// Forgets expired leads. Returns whether there were any.
     pub fn sweep(&mut self, now: Time) -> bool {
         let before = self.table.len();
         self.table.retain(|_, lead| lead.expires > now);
         self.table.len() < before
     }
 
-    /// How many are kept, expired or not.
+    /// The number of leads, expired ones included.
     pub fn len(&self) -> usize {
         self.table.len()
     }
 
-    /// Whether none is kept.
+    /// Whether the table is empty.
     pub fn is_empty(&self) -> bool {
         self.table.is_empty()
     }
 
-    /// Sees to it that one more through `informant` fits: an informant over its share loses its own
-    /// lead that ends first, and so does the table, if that ends before the new one.
+    /// Makes room for one more lead through `informant`. An informant over its share loses its lead
+    /// that expires first; a full table likewise, if that lead expires before the new one.
     fn make_room(&mut self, informant: &PeerId, ends: Time, now: Time) -> Result<(), Unheard> {
         if self.table.len() >= limits::LEADS {
             self.sweep(now);

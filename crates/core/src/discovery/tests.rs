@@ -1,4 +1,4 @@
-//! What a query asks for, and whether it may.
+//! Matching and validation of queries.
 
 use super::*;
 use crate::peer::PeerState;

@@ -1,4 +1,4 @@
-//! What an engine is configured with, and which optional effects it reports.
+//! The engine's configuration, and the optional effects.
 
 use std::time::Duration;
 
@@ -12,64 +12,65 @@ use crate::{
     time::Time,
 };
 
-/// What an engine must know before it starts.
+/// The engine's configuration.
 #[derive(Clone, Debug)]
 pub struct EngineConfig {
-    /// Who this node is.
+    /// This node's id.
     pub local: PeerId,
-    /// How often this identity has started, at least 1: fences off the attempts of earlier starts.
+    /// The node's boot count, at least 1: it distinguishes attempts of this start from earlier
+    /// ones.
     pub boot: u32,
-    /// All that this node has; tasks of its own may use all of it.
+    /// This node's full advert; its own tasks may use all of it.
     pub advert: Advert,
-    /// Whose tasks run here.
+    /// The policy: whose work runs here.
     pub accept: AcceptPolicy,
-    /// Attempts that run here at once; 0: none, not even the node's own.
+    /// Attempts that run here at the same time; 0: none, not even the node's own.
     pub slots: u32,
     /// Lease: a worker that is silent for this long is treated as lost.
     pub lease: Duration,
-    /// How often owners are told what runs here.
+    /// Interval between heartbeats to owners.
     pub heartbeat: Duration,
-    /// The durability of tasks that do not set their own.
+    /// The durability of tasks that do not set one.
     pub durability: Durability,
     /// Own tasks that may wait or run, at most [`limits::OWNED_TASKS`](crate::limits::OWNED_TASKS).
     pub max_owned: usize,
-    /// Bytes of ended tasks that are kept on disk, each of which counts at least
+    /// Bytes of ended tasks kept on disk; each counts at least
     /// [`limits::ENDED_WEIGHT`](crate::limits::ENDED_WEIGHT).
     pub keep_bytes: u64,
-    /// The same of those that are kept in memory only.
+    /// Bytes of ended tasks kept in memory only; the same minimum applies.
     pub memory_bytes: u64,
-    /// How long ended tasks are kept, and results for owners that do not fetch them, in time that
-    /// the node is up.
+    /// Retention of ended tasks, and of results that their owners do not fetch, in time that the
+    /// node is up.
     pub keep_results: Duration,
-    /// How long the node was up in all its earlier starts.
+    /// Total uptime of the node in all earlier starts.
     pub up_before: Duration,
     /// When this start began.
     pub started: Time,
 }
 
 impl EngineConfig {
-    /// How long the node has been up at `now`, over all its starts.
+    /// The node's uptime at `now`, over all its starts.
     pub(super) fn up(&self, now: Time) -> Time {
         Time::ZERO + self.up_before + now.since(self.started)
     }
 
-    /// Whether a task is to outlive the process.
+    /// Whether a task outlives the process.
     pub(super) fn is_durable(&self, task: &Task) -> bool {
         task.durability.unwrap_or(self.durability) == Durability::Disk
     }
 
-    /// The reason given for what was forgotten.
+    /// The refusal for a forgotten task or group.
     pub(super) fn forgotten(&self) -> Reason {
         Reason::Forgotten { keep: self.keep_results, keep_bytes: self.keep_bytes }
     }
 }
 
-/// Optional effects that somebody subscribes to. Each costs something per task.
+/// The optional effects that somebody subscribes to. Each costs time per task.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Observed {
-    /// [`Effect::TaskChanged`](super::Effect::TaskChanged) and
+    /// Emit [`Effect::TaskChanged`](super::Effect::TaskChanged) and
     /// [`Effect::TaskProgress`](super::Effect::TaskProgress).
     pub tasks: bool,
-    /// [`Effect::Message`](super::Effect::Message).
+    /// Emit [`Effect::Message`](super::Effect::Message).
     pub messages: bool,
 }

@@ -29,7 +29,8 @@ impl<T> EpochMap<T> {
         self.live == 0
     }
 
-    /// Inserts behind all others; false, and nothing is inserted, if `epoch` is not higher.
+    /// Appends an entry. Returns false and inserts nothing if `epoch` is not higher than all
+    /// others.
     pub(super) fn push(&mut self, epoch: Epoch, value: T) -> bool {
         if self.entries.back().is_some_and(|(last, _)| *last >= epoch) {
             return false;
@@ -62,7 +63,7 @@ impl<T> EpochMap<T> {
         Some(value)
     }
 
-    /// Takes everything out, in order.
+    /// Removes all entries and returns them in order.
     pub(super) fn drain(&mut self) -> impl Iterator<Item = (Epoch, T)> + use<T> {
         self.live = 0;
         std::mem::take(&mut self.entries)
@@ -75,7 +76,7 @@ impl<T> EpochMap<T> {
     }
 
     fn position(&self, epoch: Epoch) -> Option<usize> {
-        // The oldest entry is the one most often asked for.
+        // Most lookups are for the oldest entry.
         if self.entries.front()?.0 == epoch {
             return Some(0);
         }
@@ -83,5 +84,5 @@ impl<T> EpochMap<T> {
     }
 }
 
-/// Holes that are tolerated beyond as many as there are entries.
+/// Holes tolerated beyond the number of entries.
 const SLACK: usize = 64;

@@ -1,8 +1,9 @@
-//! Ids that were forgotten, within bounds: a task or group whose results were dropped is answered as
-//! `forgotten`, and not as one that never existed.
+//! Forgotten ids, in bounded memory: a task or group whose results were dropped is answered as
+//! `forgotten`, not as one that never existed.
 //!
-//! Most ids tell when they were made. Of these one time is enough: an unknown id that is not younger
-//! than the youngest that was forgotten counts as forgotten. Others (of groups with a key) are kept.
+//! Most ids contain the time of their creation. For these one time suffices: an unknown id that is
+//! not younger than the youngest forgotten one counts as forgotten. Other ids (of groups with a
+//! key) are stored.
 
 use std::collections::VecDeque;
 
@@ -11,13 +12,13 @@ use rustc_hash::FxHashSet;
 use super::record::Record;
 use crate::limits;
 
-/// What is common to the ids of a group and its members.
+/// The part of an id that a group and its members have in common.
 type Start = [u8; 12];
 
-/// Ids that were forgotten.
+/// The ids that were forgotten.
 #[derive(Clone, Debug, Default)]
 pub struct Forgotten {
-    /// Milliseconds since 1970 up to which ids with a time count as forgotten; 0: none was.
+    /// Milliseconds since 1970 up to which ids with a time count as forgotten; 0: none does.
     until: u64,
     /// Starts of ids without a time, the earliest first, at most [`limits::FORGOTTEN_IDS`].
     starts: VecDeque<Start>,
@@ -30,7 +31,7 @@ impl Forgotten {
         time_of(id)
     }
 
-    /// An id with this start was forgotten.
+    /// Adds the ids with this start.
     pub fn add_start(&mut self, start: [u8; 12]) {
         if self.known.insert(start) {
             self.starts.push_back(start);
@@ -47,12 +48,12 @@ impl Forgotten {
         self.until
     }
 
-    /// Takes up such a time of an earlier start.
+    /// Restores such a time from an earlier start.
     pub fn raise(&mut self, until: u64) {
         self.until = self.until.max(until);
     }
 
-    /// The id of a task or a group was forgotten.
+    /// Adds the id of a forgotten task or group.
     pub fn add(&mut self, id: &[u8; 16]) {
         if let Some(time) = time_of(id) {
             return self.raise(time);
@@ -62,7 +63,7 @@ impl Forgotten {
         }
     }
 
-    /// Whether an id that is not known was forgotten, as far as that can be told.
+    /// Whether an unknown id counts as forgotten.
     pub fn has(&self, id: &[u8; 16]) -> bool {
         match time_of(id) {
             Some(time) => time <= self.until,
@@ -70,7 +71,7 @@ impl Forgotten {
         }
     }
 
-    /// What a record adds to it.
+    /// Adds the ids that a record says are forgotten.
     pub(super) fn apply(&mut self, record: &Record) {
         match record {
             Record::Forgotten { id } => self.add(id.as_bytes()),

@@ -1,8 +1,8 @@
-//! What must be on disk before it is told.
+//! The gate: effects wait here until the records they depend on are on disk.
 //!
-//! A pass collects journal records, and the effects that depend on them. Both leave under one
-//! sequence number: the records at once as [`Effect::Persist`], the effects when
-//! [`Input::Persisted`](super::Input::Persisted) has come back for it.
+//! A pass collects journal records and the effects that depend on them. Both get one sequence
+//! number: the records leave at once as [`Effect::Persist`], the effects when
+//! [`Input::Persisted`](super::Input::Persisted) returns that number.
 
 use std::collections::VecDeque;
 
@@ -18,17 +18,17 @@ use crate::frame::{Epoch, ToWorker};
 pub(super) struct Gate {
     records: Vec<Record>,
     effects: Vec<Effect>,
-    /// What depends on nothing.
+    /// Effects that depend on no record.
     free: Vec<Effect>,
-    /// Ends of tasks among the records.
+    /// Number of ends among the records.
     ends: usize,
     waiting: VecDeque<Batch>,
     last: Seq,
-    /// All up to this is on disk.
+    /// All batches up to this one are on disk.
     safe: Seq,
 }
 
-/// What waits for one batch of records.
+/// The effects that wait for one batch of records.
 #[derive(Debug)]
 struct Batch {
     seq: Seq,
@@ -37,18 +37,18 @@ struct Batch {
 }
 
 impl Gate {
-    /// `record` belongs to this pass.
+    /// Adds a record to this pass.
     pub(super) fn record(&mut self, record: Record) {
         self.ends += usize::from(matches!(record, Record::Ended { .. }));
         self.records.push(record);
     }
 
-    /// Whether this pass has recorded anything so far.
+    /// Whether this pass has added records.
     pub(super) fn has_records(&self) -> bool {
         !self.records.is_empty()
     }
 
-    /// The number of the batch to which what this pass records belongs.
+    /// The sequence number of this pass's batch.
     pub(super) fn next(&self) -> Seq {
         Seq(self.last.0 + 1)
     }
@@ -58,22 +58,22 @@ impl Gate {
         seq <= self.safe
     }
 
-    /// Ends of tasks that are not on disk yet.
+    /// Number of ends that are not on disk yet.
     pub(super) fn unsafe_ends(&self) -> usize {
         self.ends + self.waiting.iter().map(|batch| batch.ends).sum::<usize>()
     }
 
-    /// `effect` may happen once all that was recorded so far is safe.
+    /// Emits `effect` once everything recorded so far is on disk.
     pub(super) fn after(&mut self, effect: Effect) {
         self.effects.push(effect);
     }
 
-    /// `effect` is about something that is durable, or not: then it waits for nothing.
+    /// Emits `effect` at once, or if `durable` once everything recorded so far is on disk.
     pub(super) fn tell(&mut self, durable: bool, effect: Effect) {
         if durable { self.effects.push(effect) } else { self.free.push(effect) }
     }
 
-    /// Acknowledges results to a worker once all that was recorded so far is safe.
+    /// Acknowledges results to a worker once everything recorded so far is on disk.
     pub(super) fn acks(&mut self, peer: PeerId, results: &mut Vec<Epoch>) {
         if !results.is_empty() {
             let frames = results.drain(..).map(ToWorker::Ack).collect();
@@ -85,7 +85,7 @@ impl Gate {
     pub(super) fn close(&mut self, out: &mut Vec<Effect>) {
         out.append(&mut self.free);
         if self.records.is_empty() {
-            // Nothing new was recorded: what waits depends on earlier batches at the most.
+            // No new records: the waiting effects depend at most on earlier batches.
             match self.waiting.back_mut() {
                 Some(batch) => batch.effects.append(&mut self.effects),
                 None => out.append(&mut self.effects),
@@ -98,12 +98,12 @@ impl Gate {
         self.waiting.push_back(Batch { seq: self.last, ends, effects });
     }
 
-    /// Batches that are not known to be safe.
+    /// Number of batches that are not on disk yet.
     pub(super) fn batches(&self) -> usize {
         self.waiting.len()
     }
 
-    /// Everything up to `seq` is safe: lets go of what waited for it.
+    /// Marks all batches up to `seq` as on disk, and releases their effects.
     pub(super) fn open(&mut self, seq: Seq, out: &mut Vec<Effect>) {
         self.safe = self.safe.max(seq.min(self.last));
         while self.waiting.front().is_some_and(|batch| batch.seq <= seq) {

@@ -1,4 +1,5 @@
-//! How much unfinished work an owner may have at a worker, and the rule that both of them apply.
+//! Credit: how much unfinished work an owner may have at a worker, and the rule that both sides
+//! apply.
 
 use std::time::Duration;
 
@@ -7,32 +8,32 @@ use crate::limits;
 /// How much unfinished work an owner may have at a worker; see [`Credit::allows`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Credit {
-    /// Attempts that may run at once for this owner.
+    /// Attempts that can run at the same time for this owner.
     pub slots: u32,
-    /// Attempts that may be unfinished.
+    /// Largest number of unfinished attempts.
     pub tasks: u32,
-    /// Input bytes that may be unfinished.
+    /// Largest sum of unfinished input, in bytes.
     pub bytes: u64,
-    /// Expected run time that may be unfinished. What exceeds [`limits::CREDIT_TIME`] per slot covers
-    /// the round trip between the two.
+    /// Largest sum of unfinished expected run time. The part above [`limits::CREDIT_TIME`] per slot
+    /// covers the round trip between the two.
     pub time: Duration,
 }
 
 /// The unfinished work of one owner at one worker.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Load {
-    /// Attempts.
+    /// Number of attempts.
     pub tasks: u32,
-    /// Bytes of their inputs.
+    /// Sum of their inputs in bytes.
     pub bytes: u64,
-    /// Their expected run times together; an attempt whose run time is unknown counts as 0.
+    /// Sum of their expected run times; an attempt of unknown run time counts as 0.
     pub time: Duration,
 }
 
 impl Credit {
     /// The credit for `slots` slots at this round trip.
     ///
-    /// A round trip varies; a quarter more keeps the slots busy when one takes longer.
+    /// A quarter more than the round trip keeps the slots busy when a round trip takes longer.
     #[must_use]
     pub fn for_slots(slots: u32, tasks: u32, round_trip: Duration) -> Self {
         let ahead = round_trip.saturating_add(round_trip / 4).min(limits::CREDIT_DISTANCE);
@@ -40,15 +41,15 @@ impl Credit {
         Self { slots, tasks, bytes: limits::CREDIT_BYTES, time }
     }
 
-    /// The credit of an owner from which the worker accepts nothing: no slot, and one task at a time,
-    /// so that the owner can ask and gets the reason.
+    /// The credit for an owner whose tasks the worker does not accept: no slot, and one task at a
+    /// time, so that the owner receives the reason for the refusal.
     #[must_use]
     pub fn for_a_question() -> Self {
         Self { slots: 0, tasks: 1, bytes: limits::CREDIT_BYTES, time: Duration::ZERO }
     }
 
-    /// The same credit within the bounds that an owner believes: no worker can draw more than
-    /// [`limits::CREDIT_TASKS`] tasks of [`limits::CREDIT_BYTES`] to itself.
+    /// The same credit within the owner's own bounds: no worker can attract more than
+    /// [`limits::CREDIT_TASKS`] tasks of [`limits::CREDIT_BYTES`].
     #[must_use]
     pub fn clamped(self) -> Self {
         Self {
@@ -70,12 +71,13 @@ impl Credit {
         }
     }
 
-    /// Whether the owner may assign one more attempt with an input of `bytes` bytes that runs for
-    /// `each`, or for an unknown time, while `load` is unfinished.
+    /// Whether the owner may assign one more attempt with an input of `bytes` bytes and run time
+    /// `each` (`None`: unknown) while `load` is unfinished.
     ///
-    /// A free slot is enough, and without slots the first one is a question. Beyond the slots one attempt may wait if it is short or unknown; short
-    /// ones may wait as long as all together take at most `time`; and any may wait if the slots could
-    /// be empty before a later assignment arrives.
+    /// A free slot is enough; without slots one attempt may ask. Beyond the slots one attempt may
+    /// wait if it is short or of unknown run time; short attempts may wait while their sum is at
+    /// most `time`; any attempt may wait if the slots could be empty before a later assignment
+    /// arrives.
     #[must_use]
     pub fn allows(&self, load: &Load, bytes: u64, each: Option<Duration>) -> bool {
         let too_large = load.tasks > 0 && load.bytes.saturating_add(bytes) > self.bytes;
@@ -90,8 +92,8 @@ impl Credit {
         short && (load.tasks == self.slots || fits) || self.covers_distance(load, each)
     }
 
-    /// Whether the attempts that wait may all have started before an assignment that is sent at the
-    /// next free slot arrives. Idle time below 1/32 of a run is not worth a waiting attempt.
+    /// Whether all waiting attempts may have started before an assignment sent at the next free
+    /// slot arrives. Idle time below 1/32 of a run is not worth a waiting attempt.
     fn covers_distance(&self, load: &Load, each: Option<Duration>) -> bool {
         let Some(per_slot) = self.time.checked_div(self.slots) else { return false };
         let round_trip = per_slot.saturating_sub(limits::CREDIT_TIME).min(limits::CREDIT_DISTANCE);

@@ -1,15 +1,15 @@
-//! Whether a peer is still there: a φ-accrual failure detector (Hayashibara, Défago, Yared,
-//! Katayama, 2004), fed by everything that arrives from the peer.
+//! Decides whether a peer is alive: a φ-accrual failure detector (Hayashibara, Défago, Yared,
+//! Katayama, 2004), fed by every message from the peer.
 //!
-//! It does not answer yes or no but gives a suspicion, φ: the negative decimal logarithm of the
-//! chance that the peer is alive although nothing has arrived for so long, by the peer's own habits.
-//! A peer that is always slow is not suspected for being slow once more.
+//! Its output is a suspicion, φ: the negative decimal logarithm of the probability that a live peer
+//! with this history is silent for this long. A peer that is always slow is not suspected for being
+//! slow once more.
 //!
-//! Who is heard of all the time would be suspected after a second's silence. But a quiet peer is
-//! asked only each [`interval`](Detector::new): so a gap counts as at least that long, and what is
-//! learned is how late the answers of this peer can be.
+//! A peer that sends all the time would be suspected after a second of silence. But a quiet peer is
+//! only asked once per [`interval`](Detector::new): so a gap counts as at least that long, and the
+//! detector learns how late this peer's answers can be.
 //!
-//! Absent on purpose: the clock, and what is done with a suspect (`meshwork-net` closes its
+//! Absent on purpose: the clock, and the reaction to a suspicion (`meshwork-net` closes the
 //! connections).
 
 use std::{collections::VecDeque, time::Duration};
@@ -19,10 +19,10 @@ use crate::{limits::DETECTOR_SAMPLES, time::Time};
 #[cfg(test)]
 mod tests;
 
-/// From this suspicion on a peer counts as gone: one wrong verdict in 10^8 by its own habits.
+/// Suspicion from which a peer counts as gone: one wrong verdict in 10^8 by its own history.
 pub const THRESHOLD: f64 = 8.0;
 
-/// Watches one peer.
+/// The failure detector of one peer.
 #[derive(Clone, Debug)]
 pub struct Detector {
     interval: Duration,
@@ -32,18 +32,18 @@ pub struct Detector {
 }
 
 impl Detector {
-    /// A detector of a peer that was heard of at `now`, and that is asked for a sign of life
-    /// whenever nothing was heard of it for `interval`.
+    /// A detector for a peer that sent a message at `now`, and that is asked for a sign of life
+    /// after every `interval` of silence.
     pub fn new(interval: Duration, now: Time) -> Self {
         Self { interval, gaps: VecDeque::new(), heard: now }
     }
 
-    /// When something was last heard of the peer, as far as this detector knows.
+    /// Time of the latest known message from the peer.
     pub fn heard(&self) -> Time {
         self.heard
     }
 
-    /// Something had arrived at `at`. Out of order or twice, it changes nothing.
+    /// Records a message that arrived at `at`. A late or repeated call changes nothing.
     pub fn hear(&mut self, at: Time) {
         if at <= self.heard {
             return;
@@ -56,34 +56,34 @@ impl Detector {
         self.heard = at;
     }
 
-    /// This node itself stood still for `gap` (it was suspended, or starved): what did not arrive
-    /// meanwhile says nothing about the peer.
+    /// Excuses a `gap` in which this node itself was suspended or starved: its silence says nothing
+    /// about the peer.
     pub fn forgive(&mut self, gap: Duration, now: Time) {
         self.heard = (self.heard + gap).min(now);
     }
 
-    /// The suspicion at `now`: 0 for a peer that was just heard of, rising for ever.
+    /// The suspicion at `now`: 0 right after a message, then rising without limit.
     pub fn phi(&self, now: Time) -> f64 {
         let silence = now.since(self.heard).as_secs_f64();
         let (mean, deviation) = self.habits();
         let y = (silence - mean) / deviation;
-        // The logistic approximation of the normal distribution's tail, with which φ can be had
-        // for silences whose exact chance is below what a float holds.
+        // The logistic approximation of the normal distribution's tail: the exact probability of a
+        // long silence underflows a float.
         let x = -y * (1.5976 + 0.070_566 * y * y);
         // −log10(1 / (1 + e^−x)), written for either sign so that nothing overflows.
         let phi = if x > 0.0 { (-x).exp().ln_1p() } else { -x + x.exp().ln_1p() };
         phi / std::f64::consts::LN_10
     }
 
-    /// Whether the peer counts as gone: it was asked, and two and a half intervals have passed, and
-    /// that is not its habit. For a peer that answers in time this is before the third interval
-    /// ends.
+    /// Whether the peer counts as gone: it was asked, two and a half intervals have passed, and
+    /// such silence is unusual for it. For a peer that answers in time this is before the third
+    /// interval ends.
     pub fn is_gone(&self, now: Time) -> bool {
         now.since(self.heard) >= self.interval * 5 / 2 && self.phi(now) >= THRESHOLD
     }
 
-    /// Mean and standard deviation of the gaps, in seconds. The deviation is at least a tenth of the
-    /// interval: a peer that was punctual so far may be late once.
+    /// Mean and standard deviation of the gaps, in seconds. The deviation is at least a tenth of
+    /// the interval: a peer that was always punctual may be late once.
     fn habits(&self) -> (f64, f64) {
         let interval = self.interval.as_secs_f64();
         let least = (interval / 10.0).max(f64::MIN_POSITIVE);

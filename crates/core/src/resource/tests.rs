@@ -1,4 +1,4 @@
-//! What is believed of a machine, and what is news.
+//! Which reports are rejected, and which differences are news.
 
 use proptest::prelude::*;
 

@@ -1,11 +1,11 @@
-//! What a task must satisfy before it is accepted: sizes, names, limits (W-15).
+//! Validation of a task before it is accepted: sizes, names, limits (W-15).
 
 use std::time::Duration;
 
 use super::{GroupMember, InvalidHandlerName, Task};
 use crate::limits;
 
-/// Why a task cannot be accepted as it is.
+/// Why a task is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidTask {
     /// The handler's name is malformed.
@@ -14,9 +14,9 @@ pub enum InvalidTask {
     /// The input is larger than a frame carries.
     #[error("the input is {bytes} bytes; at most {limit} travel with a task")]
     InputTooLarge {
-        /// Its size.
+        /// The input's size in bytes.
         bytes: usize,
-        /// The most that is allowed.
+        /// The largest allowed size in bytes.
         limit: usize,
     },
     /// A field is out of its range.
@@ -24,7 +24,7 @@ pub enum InvalidTask {
     Field {
         /// The field's name.
         field: &'static str,
-        /// What is wrong, and what is allowed.
+        /// What is wrong with the field, and which values are allowed.
         why: String,
     },
 }
@@ -34,7 +34,7 @@ impl Task {
     ///
     /// # Errors
     ///
-    /// Names the first field that is out of range, and the range.
+    /// A field is out of range: the error names the first one and its range.
     pub fn check(&self) -> Result<(), InvalidTask> {
         self.check_name()?;
         if self.input.len() > limits::INLINE_BYTES {
@@ -61,10 +61,10 @@ impl Task {
         }
     }
 
-    /// As [`Task::handler`], without building the name.
+    /// Checks the name as [`Task::handler`] does, without building it.
     fn check_name(&self) -> Result<(), InvalidTask> {
         let (family, operation) = (self.task_type.family(), self.operation.as_ref());
-        // The usual names are checked without an allocation.
+        // Names of lower-case letters alone, the usual case, need no allocation.
         let plain = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase());
         if plain(family)
             && plain(operation)

@@ -1,4 +1,4 @@
-//! Where a task stands, and how it ended.
+//! The states of a task, and its end.
 
 use std::{fmt, time::Duration};
 
@@ -8,35 +8,35 @@ use serde::{Deserialize, Serialize};
 
 use crate::{failure::TaskFailure, frame::Epoch};
 
-/// Where a task stands. The last four are ends: exactly one of them is reached, and it stays.
+/// The state of a task. The last four are ends: a task reaches exactly one of them and keeps it.
 ///
 /// `Queued → Assigned → Running → end`; from `Assigned` and `Running` a task returns to `Queued`
-/// when its worker refuses, is lost, or the attempt fails and may be retried.
+/// when its worker refuses or is lost, or when the attempt fails and may be retried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TaskState {
-    /// Waits for a worker.
+    /// The task waits for a worker.
     Queued,
-    /// Sent to a worker that has not answered yet.
+    /// The task was sent to a worker that has not answered yet.
     Assigned {
         /// The worker.
         peer: PeerId,
-        /// The attempt.
+        /// The epoch of the attempt.
         epoch: Epoch,
     },
-    /// Accepted by a worker.
+    /// A worker has accepted the task.
     Running {
         /// The worker.
         peer: PeerId,
-        /// The attempt.
+        /// The epoch of the attempt.
         epoch: Epoch,
     },
-    /// Has a result.
+    /// The task has a result.
     Succeeded,
-    /// Failed for good.
+    /// The task failed for good.
     Failed,
-    /// Cancelled before it ended otherwise.
+    /// The task was cancelled before it ended otherwise.
     Cancelled,
-    /// Ran into one of its time limits.
+    /// The task exceeded one of its time limits.
     Expired,
 }
 
@@ -66,17 +66,17 @@ impl fmt::Display for TaskState {
     }
 }
 
-/// What a handler made, and where.
+/// The output of a successful task, with its worker and its time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskResult {
     /// The bytes that the handler returned. Cheap to clone.
     pub output: Bytes,
-    /// The worker that ran the attempt. The connection proves who sent the result; nobody checks whether it
-    /// is right.
+    /// The worker that ran the attempt. The connection authenticates the sender; nothing verifies
+    /// that the result is correct.
     pub worker: PeerId,
-    /// Which attempt it was, from 1.
+    /// The attempt's number, from 1.
     pub attempt: u32,
-    /// How long the handler ran, as the worker says.
+    /// How long the handler ran, as the worker reports it.
     pub took: Duration,
 }
 
@@ -94,26 +94,26 @@ impl TaskResult {
 /// How a task ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TaskEnd {
-    /// With a result.
+    /// The task succeeded with this result.
     Succeeded(TaskResult),
-    /// With a failure that is final.
+    /// The task failed for good.
     Failed(TaskFailure),
-    /// By request.
+    /// The task was cancelled.
     Cancelled {
-        /// Who asked for it.
+        /// Who cancelled it.
         by: CancelledBy,
-        /// Why, in the asker's words.
+        /// The reason given by the user or the node.
         reason: String,
     },
-    /// By one of its time limits.
+    /// The task exceeded a time limit.
     Expired {
-        /// Which limit.
+        /// The limit that it exceeded.
         limit: ExpiredLimit,
     },
 }
 
 impl TaskEnd {
-    /// The state that a task with this end is in.
+    /// The state of a task with this end.
     pub fn state(&self) -> TaskState {
         match self {
             Self::Succeeded(_) => TaskState::Succeeded,
@@ -128,11 +128,11 @@ impl TaskEnd {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CancelledBy {
-    /// Whoever submitted it, through the library or the local API.
+    /// The user or program that submitted the task, through the library or the local API.
     Submitter,
-    /// The node itself, because it stops.
+    /// The node itself, because it stopped.
     Shutdown,
-    /// The node itself, because more members of the task's group did not succeed than may.
+    /// The node itself, because too many members of the task's group failed or expired.
     Group,
 }
 
@@ -147,20 +147,20 @@ impl CancelledBy {
     }
 }
 
-/// Which time limit ended a task.
+/// The time limit that ended a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ExpiredLimit {
-    /// No worker took it in time.
+    /// No worker took the task in time.
     Queue,
-    /// Its attempts took too long, and no more were allowed.
+    /// An attempt took too long, and no retry was left.
     Attempt,
-    /// It took too long from submission on.
+    /// The task took too long since its submission.
     Total,
 }
 
 impl ExpiredLimit {
-    /// The limit of this name.
+    /// The limit with this name, if there is one.
     pub fn parse(name: &str) -> Option<Self> {
         [Self::Queue, Self::Attempt, Self::Total].into_iter().find(|limit| limit.as_str() == name)
     }

@@ -1,8 +1,8 @@
-//! Groups: tasks that were submitted together, and are waited for, counted and tried again together.
+//! Groups: tasks submitted together, and waited for, counted and retried together.
 //!
-//! A group is a property of its members. Their ids follow from the group's and from their places in
-//! it, so that whoever submits the same place again means the same task, and nobody has to keep a
-//! list of members.
+//! A group is a property of its members. A member's id follows from the group's id and the member's
+//! place in it, so a second submission of the same place names the same task, and no list of
+//! members is needed.
 
 use std::{fmt, str::FromStr, time::SystemTime};
 
@@ -12,20 +12,20 @@ use uuid::Uuid;
 use super::{Task, TaskId};
 use crate::limits;
 
-/// Names one group for ever: a UUID, shown short as its last six hex digits.
+/// The permanent name of one group: a UUID. Its short form is the last six hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct GroupId(Uuid);
 
 impl GroupId {
-    /// A new id from the time of day and random bits, as [`TaskId::new`].
+    /// A new id from the time of day and random bits, like [`TaskId::new`].
     #[expect(clippy::new_without_default, reason = "a default id would suggest a neutral value")]
     #[expect(clippy::disallowed_methods, reason = "the named exception of I1")]
     pub fn new() -> Self {
         Self(super::new_id(SystemTime::now()))
     }
 
-    /// The id of the group that is known by this key: always the same one.
+    /// The id of the group with this key: the same key always gives the same id.
     pub fn of_key(key: &str) -> Self {
         let hash = blake3::hash(key.as_bytes());
         let id = hash.as_bytes().first_chunk().copied().unwrap_or_default();
@@ -42,12 +42,12 @@ impl GroupId {
         self.0.as_bytes()
     }
 
-    /// The last six hex digits, which is what people see and type.
+    /// The last six hex digits: the short form that people see and type.
     pub fn short(&self) -> String {
         TaskId::from_bytes(*self.as_bytes()).short()
     }
 
-    /// The id of the member at this place, from 0: the group's own id, counted on.
+    /// The id of the member at this place, from 0: the group's id plus the place plus one.
     pub fn member(&self, index: u32) -> TaskId {
         let mut id = *self.as_bytes();
         if let Some(tail) = id.last_chunk_mut() {
@@ -56,7 +56,7 @@ impl GroupId {
         TaskId::from_bytes(id)
     }
 
-    /// The place of a member with this id; none if it cannot be one of this group.
+    /// The place of the member with this id; `None` if the id cannot belong to this group.
     pub fn index_of(&self, task: &TaskId) -> Option<u32> {
         let (start, tail) = split(*self.as_bytes());
         let (of, at) = split(*task.as_bytes());
@@ -93,25 +93,24 @@ impl FromStr for GroupId {
 /// A task's place in a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupMember {
-    /// Which group.
+    /// The group's id.
     pub group: GroupId,
-    /// Which place, from 0; below [`limits::GROUP_MEMBERS`]. Places are handed in one after the
-    /// other.
+    /// The member's place, from 0; below [`limits::GROUP_MEMBERS`]. Places are submitted in order.
     pub index: u32,
-    /// Whether it is the last one: the group is complete with it.
+    /// Whether this is the group's last member, which completes it.
     pub last: bool,
-    /// How many members may fail or expire. One more, and those that have not ended are cancelled.
-    /// None: any number. The same for all members.
+    /// How many members may fail or expire; one more cancels the members that have not ended.
+    /// `None`: any number. The same for all members.
     pub max_fails: Option<u32>,
 }
 
 impl GroupMember {
-    /// The id of the task at this place.
+    /// The task id of the member at this place.
     pub fn id(&self) -> TaskId {
         self.group.member(self.index)
     }
 
-    /// This task, at this place.
+    /// The task as the member at this place: sets its id and its group.
     pub fn place(self, task: Task) -> Task {
         Task { id: self.id(), group: Some(self), ..task }
     }

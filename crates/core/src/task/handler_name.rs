@@ -1,4 +1,4 @@
-//! `family/operation`: the name under which a handler is offered, asked for and counted.
+//! Handler names of the form `family/operation`.
 
 use std::{fmt, str::FromStr, sync::Arc};
 
@@ -14,7 +14,7 @@ use crate::limits::HANDLER_NAME;
 #[serde(try_from = "String", into = "String")]
 pub struct HandlerName(Arc<str>);
 
-/// Why a text is not a handler name.
+/// A text that is not a handler name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{name:?} is not a handler name: write family/operation in lower case, such as \
@@ -29,7 +29,7 @@ impl HandlerName {
     ///
     /// # Errors
     ///
-    /// Either part is empty, too long, or holds other characters than those allowed.
+    /// A part is empty, too long, or contains a character that is not allowed.
     pub fn new(family: &str, operation: &str) -> Result<Self, InvalidHandlerName> {
         if is_part(family) && is_part(operation) && family.len() + operation.len() < HANDLER_NAME {
             return Ok(Self(format!("{family}/{operation}").into()));
@@ -42,7 +42,7 @@ impl HandlerName {
         &self.0
     }
 
-    /// The part before the slash, by which policies speak of handlers.
+    /// The part before the slash; policies are set by it.
     pub fn family(&self) -> &str {
         self.0.split_once('/').map_or("", |(family, _)| family)
     }

@@ -1,17 +1,18 @@
-//! How long a task may take, and how often it may be tried.
+//! Limits on the time and the number of attempts of a task.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// The three time limits of a task. What ends first ends the task, as `expired` with its name.
+/// The three time limits of a task. The first one to be exceeded ends the task as `expired`, with
+/// the limit's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TaskLimits {
-    /// Longest wait for a worker, counted anew whenever the task is queued. Default ten minutes.
+    /// Longest wait for a worker; restarts whenever the task is queued. Default ten minutes.
     #[serde(rename = "queue_ms", with = "millis")]
     pub queue: Option<Duration>,
-    /// Longest run of one attempt. An attempt that reaches it fails and may be retried. Default
+    /// Longest run of one attempt. An attempt that exceeds it fails and may be retried. Default
     /// none.
     #[serde(rename = "attempt_ms", with = "millis")]
     pub attempt: Option<Duration>,
@@ -32,25 +33,25 @@ impl Default for TaskLimits {
     }
 }
 
-/// How often a task is tried, and how long it rests between.
+/// How often a task is tried, and how long it rests between attempts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RetryPolicy {
-    /// Attempts in all that may end in a retryable failure. Default 3.
+    /// How many attempts may fail with a retryable failure in all. Default 3.
     pub attempts: u32,
-    /// Attempts that may be lost with their worker (crash, lease ended): a task that kills its
-    /// workers ends. Default 3.
+    /// How many attempts may be lost with their worker (crash, lease ended), so that a task that
+    /// kills its workers ends. Default 3.
     pub crashes: u32,
-    /// Rest before the second attempt; doubled for each further one, with ±50 % jitter. Default
+    /// Rest before the second attempt; doubles before each further one, with ±50 % jitter. Default
     /// 100 ms.
     #[serde(rename = "backoff_ms", with = "millis_plain")]
     pub backoff: Duration,
     /// Longest rest. Default 30 s.
     #[serde(rename = "max_backoff_ms", with = "millis_plain")]
     pub max_backoff: Duration,
-    /// Whether an attempt that takes longer than 95 of 100 of its handler did gets a second one beside
-    /// it, at a worker with a free slot. The first result counts, and the slower attempt is told to
-    /// stop: for handlers that may as well run twice. Default no.
+    /// Whether an attempt that runs longer than its handler's 95th percentile gets a second attempt
+    /// (a hedge) at a worker with a free slot. The first result counts, and the other attempt is
+    /// stopped. Only for handlers that may safely run twice. Default no.
     pub hedge: bool,
 }
 

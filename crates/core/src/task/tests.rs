@@ -1,4 +1,4 @@
-//! What a task is, and what is refused of one.
+//! Ids, names and validation of tasks.
 
 use std::time::Duration;
 

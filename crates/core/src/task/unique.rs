@@ -1,4 +1,4 @@
-//! Maps from the outside that name each key once.
+//! Maps from the outside in which every key is unique.
 
 use std::{collections::BTreeMap, fmt, marker::PhantomData};
 
@@ -7,11 +7,11 @@ use serde::{
     de::{Error as _, MapAccess, Visitor},
 };
 
-/// Reads a map; for `deserialize_with`.
+/// Reads a map, for `deserialize_with`.
 ///
 /// # Errors
 ///
-/// A key is there twice: one of its values would be lost.
+/// A key occurs twice: one of its values would be lost.
 pub fn unique_keys<'de, D, V>(deserializer: D) -> Result<BTreeMap<String, V>, D::Error>
 where
     D: Deserializer<'de>,

@@ -124,7 +124,7 @@ fn many_informants_fill_no_more_than_the_table() {
         leads.hear(advert(number, 1), (), peer(1_000_000 + number % 1_000), at(0)).ok();
     }
     assert_eq!(leads.len(), limits::LEADS);
-    // What lives longer than another takes its place; what has expired takes none.
+    // A lead that lives longer takes the place of another; an expired one takes no place.
     leads.hear(advert(30_000, 1), (), peer(3), at(1)).unwrap();
     assert_eq!(leads.len(), limits::LEADS);
     leads.hear(advert(30_001, 1), (), peer(3), at(200)).unwrap();

@@ -9,7 +9,7 @@ const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-/// How many attempts of one kind an owner sends before the first result.
+/// Number of attempts with run time `each` that an owner sends before the first result.
 fn window(credit: Credit, each: Option<Duration>) -> u32 {
     let mut load = Load::default();
     while credit.allows(&load, 0, each) {
@@ -36,7 +36,7 @@ fn nearby_only_short_tasks_wait_at_the_worker() {
 fn the_window_covers_the_round_trip_for_every_run_time() {
     for round_trip in [10u32, 50, 100, 300, 600] {
         for each in [1u32, 5, 10, 50, 51, 100, 300, 1_000] {
-            // Less than 1/32 of a run idle is accepted.
+            // Idle time below 1/32 of a run is accepted.
             let rounds = if each >= 32 * round_trip { 0 } else { round_trip.div_ceil(each) };
             let (rtt, run) = (ms(round_trip.into()), ms(each.into()));
             let window = window(at(rtt), Some(run));

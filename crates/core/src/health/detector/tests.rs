@@ -1,4 +1,4 @@
-//! Peers that are punctual, slow, gone, and nodes that stood still themselves.
+//! Punctual, slow and dead peers, and nodes that were suspended themselves.
 
 use proptest::prelude::*;
 
@@ -10,7 +10,8 @@ fn at(ms: u64) -> Time {
     Time::from_nanos(ms * 1_000_000)
 }
 
-/// A peer that was heard of after each of these gaps; when that was the last time.
+/// A detector after a message at the end of each gap, and the time of the last message in
+/// milliseconds.
 fn heard(gaps_ms: impl IntoIterator<Item = u64>) -> (Detector, u64) {
     let mut detector = Detector::new(INTERVAL, Time::ZERO);
     let mut now = 0;
@@ -45,7 +46,7 @@ fn a_peer_that_was_never_heard_of_is_gone_within_three_intervals() {
 
 #[test]
 fn a_peer_that_is_always_slow_is_not_lost_for_being_slow() {
-    // It answers, but up to nine seconds late.
+    // It answers up to nine seconds late.
     let slow = (0..40).map(|nth| 5_000 + (nth * 7 % 10) * 1_000);
     let (detector, last) = heard(slow);
     assert!(detector.phi(at(last + 15_000)) < THRESHOLD);
@@ -60,7 +61,7 @@ fn a_node_that_stood_still_blames_nobody() {
     assert!(detector.is_gone(now));
     detector.forgive(Duration::from_secs(58), now);
     assert!(!detector.is_gone(now));
-    // Even if it forgives more than has passed.
+    // Even when more is excused than has passed.
     detector.forgive(Duration::from_secs(1_000), now);
     assert_eq!(detector.heard(), now);
 }
