@@ -1,4 +1,4 @@
-//! Everything that can reach the engine, and everything that it can ask for. Both are closed.
+//! The inputs and the effects of the engine. Both enums are closed.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::{
     task::{CancelledBy, GroupId, HandlerName, Task, TaskEnd, TaskId, TaskState},
 };
 
-/// Names a caller that waits for a [`Reply`]; the driver chooses it.
+/// Names a caller that waits for a [`Reply`]. The driver chooses the number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Token(pub u32);
 
@@ -27,204 +27,200 @@ pub struct Token(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RunId(pub u64);
 
-/// Everything that can reach the engine.
+/// Everything that can happen to the engine.
 #[derive(Debug)]
 pub enum Input {
-    /// A caller hands in a task. Answered with [`Reply::Accepted`] or [`Reply::Refused`] under
-    /// `token`, then once more with [`Reply::Ended`].
+    /// A caller submits a task. Answered with [`Reply::Accepted`] or [`Reply::Refused`] under
+    /// `token`; after `Accepted` follows [`Reply::Ended`].
     Submit {
         /// The task.
         task: Box<Task>,
-        /// Run on these only; empty: on this node or any peer that it trusts.
+        /// Its targets; empty: this node and every peer that it trusts.
         targets: Vec<PeerId>,
-        /// Who waits.
+        /// The waiting caller.
         token: Token,
     },
-    /// A caller hands in members of a group: the next ones, in order, and all or none of them.
-    /// Places that were handed in before are passed over. Answered with [`Reply::GroupAccepted`] or
+    /// A caller submits the next members of a group, in order; all are accepted or none. Places
+    /// that were submitted before are skipped. Answered with [`Reply::GroupAccepted`] or
     /// [`Reply::Refused`] under `token`.
     SubmitGroup {
-        /// The members, each with its [`Task::group`].
+        /// The members; each has its [`Task::group`].
         tasks: Vec<Task>,
-        /// As for a task of its own.
+        /// Their targets, as in [`Input::Submit`].
         targets: Vec<PeerId>,
-        /// Who waits.
+        /// The waiting caller.
         token: Token,
     },
-    /// A caller wants a task stopped. Answered under `token` with [`Reply::Ended`] or
-    /// [`Reply::Refused`].
+    /// A caller cancels a task. Answered under `token` with [`Reply::Ended`] or [`Reply::Refused`].
     Cancel {
-        /// Which.
+        /// The task to cancel.
         id: TaskId,
-        /// On whose behalf.
+        /// Who cancels it.
         by: CancelledBy,
-        /// In the caller's words.
+        /// The caller's reason, for people.
         reason: String,
-        /// Who waits for the end.
+        /// The caller that waits for the task's end.
         token: Token,
     },
-    /// A caller wants a group stopped: it takes no more members, none is sent out any more, and those
-    /// that have not ended are cancelled in the passes that follow. Answered under `token` with
-    /// [`Reply::GroupCancelled`], also if all was over before, or with [`Reply::Refused`].
+    /// A caller cancels a group: it accepts no more members, sends none out, and its unfinished
+    /// members are cancelled in the following passes. Answered under `token` with
+    /// [`Reply::GroupCancelled`], even if the group had ended, or with [`Reply::Refused`].
     CancelGroup {
-        /// Which.
+        /// The group to cancel.
         id: GroupId,
-        /// In the caller's words; longer than
-        /// [`GROUP_REASON_BYTES`](crate::limits::GROUP_REASON_BYTES) is cut.
+        /// The caller's reason, cut to [`GROUP_REASON_BYTES`](crate::limits::GROUP_REASON_BYTES).
         reason: String,
-        /// Who waits for the decision.
+        /// The caller that waits for the decision.
         token: Token,
     },
-    /// A caller wants to know when a task ends. Answered with [`Reply::Ended`] or
-    /// [`Reply::Refused`].
+    /// A caller waits for a task's end. Answered with [`Reply::Ended`] or [`Reply::Refused`].
     Watch {
-        /// Which.
+        /// The task to watch.
         id: TaskId,
-        /// Who waits.
+        /// The waiting caller.
         token: Token,
     },
-    /// The caller behind this token is gone.
+    /// The caller with this token no longer waits.
     Unwatch {
         /// The task it waited for.
         id: TaskId,
-        /// Who waited.
+        /// The caller that waited.
         token: Token,
     },
     /// A peer is ready, or its advert changed.
     PeerReady {
-        /// Which.
+        /// The ready peer.
         peer: PeerId,
-        /// What it offers this node.
+        /// Its advert for this node.
         advert: Advert,
     },
-    /// A peer has no connection any more. Leases of its attempts start to run out.
+    /// A peer's last connection closed. The leases of its attempts start to run out.
     PeerGone {
-        /// Which.
+        /// The disconnected peer.
         peer: PeerId,
     },
-    /// How far away a peer is, or what its machine has and uses, is known better now. The node itself
-    /// is measured as well.
+    /// A new measurement of a peer's distance, or a new report of its resources. The node itself is
+    /// measured too.
     PeerMeasured {
-        /// Which.
+        /// The measured peer.
         peer: PeerId,
-        /// One round trip, if that is what was measured.
+        /// The latest round trip, if this input is about it.
         round_trip: Option<Duration>,
-        /// What it says of its machine, if that is what was heard.
+        /// The latest resource report, if this input is about it.
         usage: Option<ResourceUsage>,
     },
-    /// This node trusts the peer now, or no longer.
+    /// The user decided whether this node trusts a peer.
     Trust {
-        /// Which.
+        /// The peer decided about.
         peer: PeerId,
-        /// Whether work may be placed there, and counts as listed here.
+        /// Whether tasks may go to the peer, and whether the policy here counts it as listed.
         trusted: bool,
     },
-    /// From whom attempts are accepted from now on. Those that are here stay.
+    /// The policy changed. Attempts that are already here stay.
     Accept {
-        /// The whole policy.
+        /// The new policy, complete.
         policy: AcceptPolicy,
     },
-    /// The session in which this node is the owner is open: the worker can be sent frames.
+    /// The session to this worker is open: frames can be sent.
     WorkerSession {
         /// The worker.
         peer: PeerId,
     },
-    /// That session could not be opened, or has closed.
+    /// The session to this worker failed to open, or has closed.
     WorkerSessionLost {
         /// The worker.
         peer: PeerId,
     },
-    /// The session in which this node is the worker is open.
+    /// The session from this owner is open.
     OwnerSession {
         /// The owner.
         peer: PeerId,
     },
-    /// That session has closed.
+    /// The session from this owner has closed.
     OwnerSessionLost {
         /// The owner.
         peer: PeerId,
     },
-    /// Frames from a worker of ours.
+    /// Frames from a worker of this node.
     FromWorker {
         /// The worker.
         peer: PeerId,
-        /// What it says, in order.
+        /// Its frames, in order.
         frames: Vec<ToOwner>,
     },
-    /// Frames from an owner that we work for.
+    /// Frames from an owner whose attempts run here.
     FromOwner {
         /// The owner.
         peer: PeerId,
-        /// What it says, in order.
+        /// Its frames, in order.
         frames: Vec<ToWorker>,
     },
     /// An execution has ended.
     Finished {
-        /// Which.
+        /// The execution that ended.
         run: RunId,
-        /// Its end.
+        /// How it ended.
         end: AttemptEnd,
         /// How long the handler ran.
         took: Duration,
     },
-    /// An execution reports how far it is.
+    /// An execution reports its progress.
     Progress {
-        /// Which.
+        /// The execution that reports.
         run: RunId,
-        /// From 0 to 1.
+        /// The finished fraction, from 0 to 1.
         fraction: f32,
-        /// In the handler's words.
+        /// The handler's message.
         message: String,
     },
-    /// The journal batch is safe on its medium.
+    /// A journal batch is on disk.
     Persisted {
-        /// Which.
+        /// The batch's sequence number.
         seq: Seq,
     },
-    /// The volume of ended tasks that was handed out is on disk, and is read from there from now on.
+    /// A volume of the archive is on disk; its tasks are read from there from now on.
     Archived {
         /// The number of its first task.
         first: u64,
     },
     /// Time has passed; timers may be due.
     Tick,
-    /// The disk is full, or has space again: what is to outlive the process cannot be kept meanwhile.
-    /// Submits of it are refused with `disk_full`, and so are assignments of others, which their
-    /// owners place elsewhere.
+    /// The disk is full, or has space again. While it is full, durable tasks are refused with
+    /// `disk_full`, and so are durable assignments of other owners, which place them elsewhere.
     Disk {
         /// Whether it is full.
         full: bool,
     },
-    /// Take no attempts any more, and hand back those that have not started: assignments are
-    /// refused with `shutting_down`. Or take them again.
+    /// Start or stop draining. A draining node refuses assignments with `shutting_down` and hands
+    /// back attempts that have not started.
     Drain {
-        /// Whether to.
+        /// Whether to drain.
         on: bool,
     },
-    /// The node is about to stop: drain, refuse submits with `shutting_down`, place nothing. Cannot
-    /// be undone.
+    /// The node is about to stop: drain, refuse submissions with `shutting_down`, place nothing.
+    /// Cannot be undone.
     Close,
-    /// It stops: what runs here is stopped, and what does not outlive the process is cancelled.
+    /// The node stops now: stop all executions here, and cancel the tasks that are not durable.
     Abandon,
 }
 
-/// Everything that the engine can ask for.
+/// Everything that the engine asks its host to do.
 #[derive(Debug, PartialEq)]
 pub enum Effect {
-    /// Write these records, then feed [`Input::Persisted`]. What depends on them waits inside the
+    /// Write these records, then feed [`Input::Persisted`]. Effects that depend on them wait in the
     /// engine until then.
     Persist {
-        /// The batch's number.
+        /// The batch's sequence number.
         seq: Seq,
-        /// What to write, in order.
+        /// The records to write, in order.
         records: Vec<Record>,
     },
-    /// Write these ended tasks into a file of their own, then feed [`Input::Archived`]. They are in the
-    /// journal until a record says that the file counts.
+    /// Write these ended tasks into a volume, then feed [`Input::Archived`]. They stay in the
+    /// journal until [`Record::Archived`] makes the volume valid.
     Archive {
-        /// What a start must know of them.
+        /// What a start reads: one row per task.
         volume: Box<Volume>,
-        /// What is read when somebody asks, for each row.
+        /// What queries read: one record per row.
         tasks: Vec<ArchivedTask>,
     },
     /// Open a session with this worker.
@@ -232,61 +228,62 @@ pub enum Effect {
         /// The worker.
         peer: PeerId,
     },
-    /// Send these to a worker of ours.
+    /// Send frames to a worker of this node.
     ToWorker {
         /// The worker.
         peer: PeerId,
-        /// In order.
+        /// The frames, in order.
         frames: Vec<ToWorker>,
     },
-    /// Send these to an owner that we work for.
+    /// Send frames to an owner whose attempts run here.
     ToOwner {
         /// The owner.
         peer: PeerId,
-        /// In order.
+        /// The frames, in order.
         frames: Vec<ToOwner>,
     },
     /// Start this attempt here.
     Execute {
         /// Names the execution.
         run: RunId,
-        /// Whose task it is.
+        /// The owner of the task.
         owner: PeerId,
-        /// What to run.
+        /// The attempt to run.
         work: Box<Assignment>,
     },
     /// Stop this execution. It still ends with [`Input::Finished`].
     Stop {
-        /// Which.
+        /// The execution to stop.
         run: RunId,
     },
     /// Answer a caller.
     Reply {
-        /// Which.
+        /// The waiting caller.
         token: Token,
         /// The answer.
         reply: Reply,
     },
-    /// Tell subscribers what a peer has sent: a task that this node takes, or the result of one.
+    /// Tell subscribers about a message from a peer: a task accepted here, or a result for a task
+    /// of this node.
     Message(Box<NetworkMessage>),
     /// Tell subscribers that a task has changed.
     TaskChanged {
-        /// Which.
+        /// The changed task.
         id: TaskId,
-        /// What runs it.
+        /// Its handler.
         handler: HandlerName,
-        /// Where it stands now.
+        /// Its new state.
         state: TaskState,
-        /// How it ended, if it did.
+        /// How it ended, if it has.
         end: Option<Box<TaskEnd>>,
     },
-    /// Tell subscribers how far a task is.
+    /// Tell subscribers about a task's progress.
     TaskProgress {
-        /// Which.
+        /// The task in progress.
         id: TaskId,
-        /// From 0 to 1.
+        /// The finished fraction, from 0 to 1.
         fraction: f32,
-        /// In the handler's words.
+        /// The handler's message.
         message: String,
     },
 }
@@ -294,32 +291,32 @@ pub enum Effect {
 /// An answer to a caller.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reply {
-    /// The task is accepted, under this id (that of the earlier task, if the idempotency key is
-    /// known).
+    /// The task is accepted under this id, or under the earlier task's id if the idempotency key is
+    /// known.
     Accepted {
-        /// The id.
+        /// The task's id.
         id: TaskId,
     },
     /// The members of this group are accepted.
     GroupAccepted {
-        /// Which.
+        /// The group's id.
         id: GroupId,
     },
-    /// The group takes no more members; a restart does not change that.
+    /// The group accepts no more members, also after a restart.
     GroupCancelled {
-        /// Which.
+        /// The group's id.
         id: GroupId,
     },
     /// The request is refused.
     Refused(Reason),
-    /// The task has ended.
+    /// The task has ended, and its end is in memory.
     Ended {
-        /// Which.
+        /// The task's id.
         id: TaskId,
-        /// Its end.
+        /// How it ended.
         end: TaskEnd,
     },
-    /// The task has ended, and the archive has its end.
+    /// The task has ended, and its end is in the archive.
     Archived {
         /// The task's id.
         id: TaskId,
@@ -328,12 +325,12 @@ pub enum Reply {
     },
 }
 
-/// What the engine holds, in numbers.
+/// Counts of the engine's tasks, attempts and results.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Accounts {
     /// Own tasks that wait for a worker.
     pub queued: usize,
-    /// Own tasks sent to a worker.
+    /// Own tasks that were sent to a worker.
     pub running: usize,
     /// Own tasks that succeeded since the start.
     pub succeeded: u64,
@@ -343,9 +340,9 @@ pub struct Accounts {
     pub cancelled: u64,
     /// Own tasks that expired since the start.
     pub expired: u64,
-    /// Results that came too late to count.
+    /// Results that arrived after their task's end.
     pub late: u64,
-    /// Second attempts that were sent out beside a first since the start.
+    /// Second attempts (hedges) sent since the start.
     pub second_attempts: u64,
     /// Attempts that wait or run here, for any owner.
     pub held: usize,
@@ -353,39 +350,39 @@ pub struct Accounts {
     pub executed: u64,
     /// Finished results that their owners have not acknowledged.
     pub unacked: usize,
-    /// Results of absent owners that were dropped because too much was kept.
+    /// Results of absent owners that were dropped for lack of space.
     pub dropped_results: u64,
-    /// Ended tasks that are kept, also those of earlier starts.
+    /// The ended tasks that are kept, including those of earlier starts.
     pub kept: Kept,
 }
 
-/// Ended tasks that a node keeps, and those that it is about to forget.
+/// Counts of the ended tasks that a node keeps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Kept {
-    /// Tasks by how they ended.
+    /// Kept tasks by how they ended.
     pub ended: EndCounts,
     /// Bytes on disk that count against [`Self::most`]; each task counts at least 1 KiB.
     pub bytes: u64,
-    /// Bytes that may be kept on disk.
+    /// Largest number of bytes on disk.
     pub most: u64,
     /// Bytes of tasks that are kept in memory only.
     pub memory_bytes: u64,
-    /// Whether space is short: less than a fifth of [`Self::most`] is free, and the oldest are
-    /// forgotten next.
+    /// Whether space is short: less than a fifth of [`Self::most`] is free, and the oldest tasks
+    /// are forgotten next.
     pub short: bool,
-    /// Tasks that are forgotten next, for their age or for want of space, and whose results nobody
-    /// was given.
+    /// Tasks that are forgotten next, because of age or lack of space, and whose results nobody has
+    /// read.
     pub unread_due: u64,
 }
 
-/// How much lies between this node and a peer.
+/// The unfinished attempts between this node and a peer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PeerLoad {
-    /// Our unfinished attempts there.
+    /// This node's unfinished attempts at the peer.
     pub assigned: u32,
-    /// Its unfinished attempts here.
+    /// The peer's unfinished attempts at this node.
     pub held: u32,
-    /// How it has done our work since this node started, −100 to 100: 1 more for each attempt that it
-    /// ended, 10 less when it left attempts without a word beyond their lease.
+    /// How well the peer has done this node's work since the node started, −100 to 100: plus 1 for
+    /// each attempt that it ended, minus 10 whenever its lease ended with attempts open.
     pub reputation: i32,
 }

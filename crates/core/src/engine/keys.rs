@@ -1,16 +1,17 @@
-//! Places in the engine's tables, as small numbers. Each table makes and resolves its own.
+//! Small integers that name entries of the engine's tables. Each table creates and resolves its
+//! own.
 
 use std::num::NonZeroU32;
 
-/// A place in the table of peers.
+/// Names an entry of the table of peers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct PeerKey(u32);
 
 impl PeerKey {
-    /// The node itself. It is interned first and never removed.
+    /// The node itself, which is the first entry and is never removed.
     pub(super) const LOCAL: Self = Self(0);
 
-    /// None if the table is larger than its bound.
+    /// The key for position `at`; `None` beyond the table's bound.
     pub(super) fn of(at: usize) -> Option<Self> {
         u32::try_from(at).ok().map(Self)
     }
@@ -20,19 +21,19 @@ impl PeerKey {
     }
 }
 
-/// A place in the table of own tasks, and which of its successive tenants.
+/// Names an entry of the table of own tasks, and which of its successive occupants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct TaskKey {
     pub(super) index: u32,
     pub(super) tenant: u32,
 }
 
-/// A place in the table of classes: tasks with equal needs.
+/// Names an entry of the table of classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct ClassKey(u32);
 
 impl ClassKey {
-    /// The number of classes is bounded by that of own tasks, which fits.
+    /// Cannot overflow: there are at most as many classes as own tasks.
     pub(super) fn of(at: usize) -> Self {
         Self(u32::try_from(at).unwrap_or(u32::MAX))
     }
@@ -42,7 +43,7 @@ impl ClassKey {
     }
 }
 
-/// A place in the table of groups, in four bytes also where there may be none.
+/// Names an entry of the table of groups; an `Option` of it takes four bytes too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct GroupSlot(NonZeroU32);
 

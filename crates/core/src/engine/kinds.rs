@@ -1,4 +1,4 @@
-//! Handler names as small numbers, so that a task does not carry its name around.
+//! Handler names as small integers, so that tasks need not store the name.
 
 use rustc_hash::FxHashMap;
 
@@ -7,7 +7,7 @@ use crate::{limits, task::HandlerName};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Kind(u32);
 
-/// Names that were ever asked for, at most [`limits::KINDS`]. Never shrinks: a program uses few.
+/// Every handler name used so far, at most [`limits::KINDS`]. Never shrinks: a program uses few.
 #[derive(Debug, Default)]
 pub(super) struct Kinds {
     names: Vec<HandlerName>,
@@ -16,7 +16,7 @@ pub(super) struct Kinds {
 }
 
 impl Kinds {
-    /// The number of `family/operation`; none if the table is full and the name is new.
+    /// The number of `family/operation`; `None` if the name is new and the table is full.
     pub(super) fn of(&mut self, family: &str, operation: &str) -> Option<Kind> {
         self.scratch.clear();
         self.scratch.push_str(family);

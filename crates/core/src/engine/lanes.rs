@@ -1,42 +1,43 @@
-//! What waits, in one line for each priority, and how lines that are not the first get their turn.
+//! Waiting items in one lane per priority, and the turns of lanes that are not the most urgent.
 //!
-//! Absent on purpose: time. A line is as old as the starts that others had since its own last one, so
-//! that nothing depends on a clock and an idle node ages nothing.
+//! Absent on purpose: time. A lane's age is the number of starts in other lanes since its own last
+//! start, so it depends on no clock, and nothing ages on an idle node.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::limits;
 
-/// A priority, negated: the lowest is the most urgent.
+/// A negated priority: the lowest rank is the most urgent.
 pub(super) type Rank = i16;
 
-/// Counts starts. Most go to the most urgent line; now and then one goes to the line that has had none
-/// for longest, so that no priority starves.
+/// Counts starts. Most go to the most urgent lane; now and then one goes to the lane that has
+/// waited longest for a start, so that no priority starves.
 #[derive(Debug, Default)]
 pub(super) struct Turns {
     starts: u64,
-    /// Before as many starts no line has its turn.
+    /// No lane is due before `starts` reaches this value.
     next: u64,
 }
 
 impl Turns {
-    /// Whether there may be a line that has its turn. It stays so until one has had it, or none is old
-    /// enough: a turn for which there was no room is not lost.
+    /// Whether a lane may be due. Stays true until a lane got its turn or none is old enough, so
+    /// that a turn is not lost when there was no room for it.
     pub(super) fn is_due(&self) -> bool {
         self.starts >= self.next
     }
 
-    /// Whether a line that was served then has its turn.
+    /// Whether a lane whose last start was at count `served` is due.
     pub(super) fn has_turn(&self, served: u64) -> bool {
         served + limits::STARTS_BY_PRIORITY <= self.starts
     }
 
-    /// No line was served before this one: until it has its turn, none has.
+    /// The longest-waiting lane had its last start at count `served`: no lane is due before this
+    /// one.
     pub(super) fn wait_for(&mut self, served: u64) {
         self.next = self.next.max(served + limits::STARTS_BY_PRIORITY);
     }
 
-    /// Something was started. `in_turn`: not by its priority.
+    /// Counts a start. `in_turn`: the lane was chosen by its age, not by its priority.
     pub(super) fn note_start(&mut self, in_turn: bool) {
         self.starts += 1;
         if in_turn {
@@ -45,7 +46,7 @@ impl Turns {
     }
 }
 
-/// Lines of what waits, by priority.
+/// The waiting items, by priority.
 #[derive(Debug)]
 pub(super) struct Lanes<T> {
     lanes: BTreeMap<Rank, Lane<T>>,
@@ -54,7 +55,7 @@ pub(super) struct Lanes<T> {
 #[derive(Debug)]
 struct Lane<T> {
     line: VecDeque<T>,
-    /// How much had been started when something of it was, or when it began.
+    /// The start count at the lane's last start, or at its creation.
     served: u64,
 }
 
@@ -69,34 +70,35 @@ impl<T: Copy + PartialEq> Lanes<T> {
         self.lanes.is_empty()
     }
 
-    /// All that stands in line. Looks at each priority.
+    /// Number of waiting items. Takes time proportional to the number of priorities.
     pub(super) fn len(&self) -> usize {
         self.lanes.values().map(|lane| lane.line.len()).sum()
     }
 
-    /// Whether more than one priority waits.
+    /// Whether items of more than one priority wait.
     pub(super) fn is_mixed(&self) -> bool {
         self.lanes.len() > 1
     }
 
-    /// Something waits, behind what has its priority, or before it.
+    /// Adds an item behind all others of its priority, or before them if `front`.
     pub(super) fn push(&mut self, priority: i8, item: T, front: bool, turns: &Turns) {
         let new = || Lane { line: VecDeque::new(), served: turns.starts };
         let lane = self.lanes.entry(-Rank::from(priority)).or_insert_with(new);
         if front { lane.line.push_front(item) } else { lane.line.push_back(item) }
     }
 
-    /// The most urgent line.
+    /// The most urgent lane.
     pub(super) fn head(&self) -> Option<Rank> {
         self.lanes.first_key_value().map(|(rank, _)| *rank)
     }
 
-    /// The line that has had no start for longest, and since when.
+    /// The lane that has waited longest for a start, and the start count at its last one.
     pub(super) fn longest(&self) -> Option<(u64, Rank)> {
         self.lanes.iter().map(|(rank, lane)| (lane.served, *rank)).min()
     }
 
-    /// What is next in a line. What is not `live` before it leaves the line, and is counted in `gone`.
+    /// The first live item of a lane. Removes items before it that are not `live`, and counts them
+    /// in `gone`.
     pub(super) fn front(
         &mut self,
         rank: Rank,
@@ -115,7 +117,7 @@ impl<T: Copy + PartialEq> Lanes<T> {
         None
     }
 
-    /// What is next in a line starts.
+    /// Removes the first item of a lane, because it starts.
     pub(super) fn take(&mut self, rank: Rank, turns: &Turns) -> Option<T> {
         let lane = self.lanes.get_mut(&rank)?;
         lane.served = turns.starts;
@@ -126,7 +128,7 @@ impl<T: Copy + PartialEq> Lanes<T> {
         item
     }
 
-    /// Takes something out of its line, wherever it stands.
+    /// Removes an item from anywhere in its lane.
     pub(super) fn remove(&mut self, priority: i8, item: T) {
         let rank = -Rank::from(priority);
         let Some(lane) = self.lanes.get_mut(&rank) else { return };
@@ -145,7 +147,7 @@ impl<T: Copy + PartialEq> Lanes<T> {
         });
     }
 
-    /// All that waits, the most urgent first.
+    /// All waiting items, the most urgent first.
     pub(super) fn into_items(self) -> impl Iterator<Item = T> {
         self.lanes.into_values().flat_map(|lane| lane.line)
     }

@@ -1,4 +1,4 @@
-//! What a journal's records amount to.
+//! The ledger: the state that a journal's records describe.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -17,47 +17,47 @@ use crate::{
     time::Time,
 };
 
-/// A result for another owner, and how long the node had been up when it was made.
+/// A result for another owner, and the node's uptime when it was made.
 pub type Made = (KeptResult, Time);
 
-/// What a journal knows besides the tasks that are not archived.
+/// The part of a journal's state that is restored before the tasks and results.
 #[derive(Debug)]
 pub(super) struct ArchiveParts {
-    /// How long the node has been up, over all its starts.
+    /// The node's uptime, over all its starts.
     pub(super) up: Duration,
     pub(super) forgotten: Forgotten,
     pub(super) groups: Vec<GroupTally>,
-    /// By the number of the first task.
+    /// Volumes of the archive, by the number of their first task.
     pub(super) volumes: BTreeMap<u64, Volume>,
     /// The number of the next archived task.
     pub(super) next_number: u64,
 }
 
-/// Replays records, and holds what an engine starts from again.
+/// Replays a journal's records into the state that an engine is restored from.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
-    /// By the order in which they were submitted.
+    /// Tasks, by the order in which they were submitted.
     tasks: BTreeMap<u64, Restored>,
     index: FxHashMap<TaskId, u64>,
     next: u64,
     kept: BTreeMap<(PeerId, Epoch), Made>,
     groups: BTreeMap<GroupId, GroupTally>,
-    /// Volumes that count, by the number of the first task.
+    /// Valid volumes, by the number of their first task.
     volumes: BTreeMap<u64, Volume>,
     /// The number of the next archived task.
     numbers: u64,
-    /// Records of archived tasks, where the archive itself is kept here.
+    /// Records of archived tasks, when this ledger itself holds the archive.
     archived: BTreeMap<u64, ArchivedTask>,
-    /// Volumes that were written and do not count yet.
+    /// Volumes that were written and are not valid yet.
     written: BTreeMap<u64, (Volume, Vec<ArchivedTask>)>,
     forgotten: Forgotten,
-    /// How long the node has been up, over all its starts.
+    /// The node's uptime, over all its starts.
     up: Duration,
 }
 
 impl Ledger {
-    /// One more record, when it was made, and how long the node had been up then, over all its
-    /// starts. A record about what is not known changes nothing.
+    /// Applies a record that was written at `at`, when the node's uptime over all its starts was
+    /// `up`. A record about an unknown task changes nothing.
     pub fn apply(&mut self, record: Record, at: Time, up: Time) {
         self.forgotten.apply(&record);
         match record {
@@ -114,15 +114,14 @@ impl Ledger {
         }
     }
 
-    /// The journal does not hold this task any longer: it was archived, or forgotten. Which of both is
-    /// said elsewhere.
+    /// Removes a task that was archived or forgotten. The caller records which of the two.
     pub fn remove(&mut self, id: &TaskId) {
         if let Some(place) = self.index.remove(id) {
             self.tasks.remove(&place);
         }
     }
 
-    /// Notes that an archived task was read, or removes it.
+    /// Marks an archived task as read, or removes it if `read` is `None`.
     fn change(&mut self, number: u64, read: Option<bool>) {
         let Some((first, volume)) = self.volumes.range_mut(..=number).next_back() else { return };
         let at = number - first;
@@ -137,32 +136,33 @@ impl Ledger {
         }
     }
 
-    /// A volume is on disk, and counts as soon as a record says so.
+    /// Adds a volume that is on disk; it becomes valid with [`Record::Archived`].
     pub fn write(&mut self, volume: Volume, tasks: Vec<ArchivedTask>) {
         self.written.insert(volume.first, (volume, tasks));
     }
 
-    /// The node has ended: volumes that do not count are removed at its next start.
+    /// Drops volumes that never became valid, as a restarted node does.
     pub fn discard_written(&mut self) {
         self.written.clear();
     }
 
-    /// The numbers below this one are taken.
+    /// Sets the number of the next archived task.
     pub fn set_numbers(&mut self, next: u64) {
         self.numbers = self.numbers.max(next);
     }
 
-    /// The node has been up for so long, over all its starts.
+    /// Sets the node's uptime, over all its starts.
     pub fn set_up(&mut self, up: Duration) {
         self.up = up;
     }
 
-    /// Ids that an earlier start has forgotten.
+    /// The ids that earlier starts have forgotten.
     pub fn forgotten_mut(&mut self) -> &mut Forgotten {
         &mut self.forgotten
     }
 
-    /// The record of an archived task, if the archive itself is kept here; also before its volume counts.
+    /// The record of an archived task, if this ledger holds the archive; also before its volume is
+    /// valid.
     pub fn archived(&self, number: u64) -> Option<&ArchivedTask> {
         let written = || {
             let (first, (volume, tasks)) = self.written.range(..=number).next_back()?;
@@ -172,12 +172,13 @@ impl Ledger {
         self.archived.get(&number).or_else(written)
     }
 
-    /// Archived tasks.
+    /// Number of archived tasks.
     pub fn archived_len(&self) -> usize {
         self.volumes.values().map(|volume| volume.rows.len()).sum()
     }
 
-    /// Takes out what an engine is given before the tasks and results of [`Self::into_parts`].
+    /// Takes out the part that an engine restores before the tasks and results of
+    /// [`Self::into_parts`].
     pub(super) fn take_archive(&mut self) -> ArchiveParts {
         ArchiveParts {
             up: self.up,
@@ -188,29 +189,29 @@ impl Ledger {
         }
     }
 
-    /// A task that has not ended: the first end stands.
+    /// The task, if it has not ended: the first end is final.
     fn open(&mut self, id: &TaskId) -> Option<&mut Restored> {
         let task = self.tasks.get_mut(self.index.get(id)?)?;
         task.ended.is_none().then_some(task)
     }
 
-    /// How many tasks and results there are, archived ones among them.
+    /// Number of tasks and results, archived ones included.
     pub fn len(&self) -> usize {
         self.tasks.len() + self.kept.len() + self.archived_len()
     }
 
-    /// Whether there is nothing.
+    /// Whether the ledger is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// What is known of groups besides their tasks.
+    /// What the journal says about groups, besides their tasks.
     pub fn groups(&self) -> impl Iterator<Item = &GroupTally> {
         self.groups.values()
     }
 
-    /// The tasks that are not archived, in the order in which they were submitted, and the results for
-    /// other owners. Each is let go of when it is taken: there may be more than fit twice.
+    /// The unarchived tasks in the order of their submission, and the results for other owners.
+    /// Each is freed as it is taken: memory may not hold all of them twice.
     pub fn into_parts(
         self,
     ) -> (impl ExactSizeIterator<Item = Restored>, impl ExactSizeIterator<Item = Made>) {

@@ -1,4 +1,4 @@
-//! What both halves of the engine share, and what each reaction is given.
+//! The state shared by both halves of the engine, and the context passed to each reaction.
 
 use std::convert::Infallible;
 
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::time::Time;
 
-/// What both halves share. It knows neither of them.
+/// The state shared by both halves; it depends on neither.
 #[derive(Debug)]
 pub(super) struct Node {
     pub(super) config: EngineConfig,
@@ -23,24 +23,24 @@ pub(super) struct Node {
     pub(super) gate: Gate,
     pub(super) timers: Timers,
     pub(super) observed: Observed,
-    /// Nothing durable can be taken: the disk has no space.
+    /// The disk is full: nothing durable can be accepted.
     pub(super) disk_full: bool,
     withdrawal: Withdrawal,
 }
 
-/// How far this node has withdrawn. `Active ↔ Draining → Closing`, `Active → Closing`.
+/// Whether this node is withdrawing. `Active ↔ Draining → Closing`, `Active → Closing`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Withdrawal {
     #[default]
     Active,
-    /// It takes no attempts.
+    /// Accepts no attempts.
     Draining,
-    /// It takes neither attempts nor tasks, and sends none out: it is about to stop.
+    /// Accepts neither attempts nor tasks, and sends none out: the node is about to stop.
     Closing,
 }
 
 impl Node {
-    /// A node that knows no peer but itself.
+    /// The shared state of a node without peers.
     pub(super) fn new(config: EngineConfig) -> Self {
         let mut advert = config.advert.clone();
         advert.capacity.slots = config.slots;
@@ -56,17 +56,17 @@ impl Node {
         }
     }
 
-    /// Whether no attempts are taken.
+    /// Whether the node accepts no attempts.
     pub(super) fn is_draining(&self) -> bool {
         self.withdrawal != Withdrawal::Active
     }
 
-    /// Whether no tasks are taken or sent out either.
+    /// Whether the node neither accepts nor sends out tasks.
     pub(super) fn is_closing(&self) -> bool {
         self.withdrawal == Withdrawal::Closing
     }
 
-    /// Takes no more attempts, or takes them again unless the node is closing.
+    /// Starts draining, or stops it unless the node is closing.
     pub(super) fn drain(&mut self, on: bool) {
         self.withdrawal = match (self.withdrawal, on) {
             (Withdrawal::Closing, _) => Withdrawal::Closing,
@@ -75,13 +75,13 @@ impl Node {
         };
     }
 
-    /// Takes nothing any more. Cannot be undone.
+    /// Accepts nothing from now on. Cannot be undone.
     pub(super) fn close(&mut self) {
         self.withdrawal = Withdrawal::Closing;
     }
 }
 
-/// What every reaction is given: the time, randomness, where effects go, and what is shared.
+/// The context of a reaction: time, randomness, the output for effects, and the shared state.
 pub(super) struct Cx<'a> {
     pub(super) now: Time,
     pub(super) rng: &'a mut dyn Rng,
@@ -94,13 +94,13 @@ impl Cx<'_> {
         self.out.push(Effect::Reply { token, reply });
     }
 
-    /// How long the node has been up, over all its starts.
+    /// The node's uptime, over all its starts.
     pub(super) fn up(&self) -> Time {
         self.node.config.up(self.now)
     }
 }
 
-/// The random numbers of a start. What is restored draws none: it is placed later.
+/// The generator during a start. Restoring draws no random number: tasks are placed later.
 pub(super) struct NoRng;
 
 impl TryRng for NoRng {

@@ -1,6 +1,6 @@
-//! The owner's half: own tasks, the groups they were submitted in, and the workers to which they go.
+//! The owner half: own tasks, their groups, and the workers that they go to.
 //!
-//! Absent on purpose: the attempts that run here. The node's own worker half is a worker like any
+//! Absent on purpose: attempts that run here. The node's own worker half is a worker like any
 //! other.
 
 mod archive;

@@ -1,4 +1,4 @@
-//! What an engine acts on at the end of a pass.
+//! The interface between the engine and its host at the end of a pass.
 
 use std::time::Duration;
 
@@ -8,19 +8,19 @@ use crate::{
     frame::{Assignment, AttemptEnd},
 };
 
-/// Carries out what an engine asks for: with an executor, a journal and connections, or a simulation
-/// of these.
+/// Carries out the engine's effects: with an executor, a journal and connections, or with a
+/// simulation of these.
 pub trait Host {
-    /// Starts an attempt at a task of `owner`. Its end, if it has ended in place; otherwise feed
-    /// [`Input::Finished`] once it has.
+    /// Starts an attempt at a task of `owner`. Returns its end if it ended in place; otherwise the
+    /// host feeds [`Input::Finished`] later.
     fn start(&mut self, run: RunId, owner: PeerId, work: Box<Assignment>) -> Option<Ended>;
 
-    /// Carries out any effect but [`Effect::Execute`]. What follows from it at once, if anything: a
-    /// journal in memory has persisted a batch as soon as it is asked to.
+    /// Carries out any effect except [`Effect::Execute`]. Returns the input that follows at once,
+    /// if any: a journal in memory has persisted a batch immediately.
     fn carry_out(&mut self, effect: Effect) -> Option<Input>;
 }
 
-/// Collects the effects in their order, for a caller that carries them out itself. No execution ends in
+/// Collects the effects in order, for a caller that carries them out itself. No execution ends in
 /// place.
 impl Host for Vec<Effect> {
     fn start(&mut self, run: RunId, owner: PeerId, work: Box<Assignment>) -> Option<Ended> {
@@ -34,10 +34,10 @@ impl Host for Vec<Effect> {
     }
 }
 
-/// How an execution has ended, and how long its handler ran.
+/// The end of an execution and the run time of its handler.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ended {
-    /// Its end.
+    /// How the execution ended.
     pub end: AttemptEnd,
     /// How long the handler ran.
     pub took: Duration,

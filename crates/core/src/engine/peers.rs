@@ -1,9 +1,8 @@
-//! The directory of peers: their ids, what they advertise, how far away they are, and the frames that
-//! leave for them with the next flush. The node itself is one of them, so that local work takes the
-//! same path.
+//! The directory of peers: ids, adverts, distances, and the frames that the next flush sends. The
+//! node itself is a peer here, so that local work takes the same path.
 //!
-//! Absent on purpose: work. What is at a peer, the owner's half knows; what a peer has here, the
-//! worker's half knows.
+//! Absent on purpose: work. The owner half knows the attempts at a peer, the worker half a peer's
+//! attempts here.
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,9 +23,9 @@ use crate::{
 pub(super) struct Peer {
     pub(super) id: Arc<PeerId>,
     pub(super) trusted: bool,
-    /// What it offers, while it is ready.
+    /// The peer's advert, while it is ready.
     pub(super) advert: Option<Advert>,
-    /// How many adverts it has sent: a refusal counts as long as no other has come.
+    /// Number of adverts that it has sent: a refusal is valid until the next advert.
     pub(super) adverts: u32,
     pub(super) measured: Measured,
     to_worker: Vec<ToWorker>,
@@ -34,18 +33,18 @@ pub(super) struct Peer {
     touched: bool,
 }
 
-/// How far away a peer is, and how its machine is, in the form in which placement compares.
+/// A peer's distance and load, in the form that placement compares.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Measured {
-    /// The shorter of its last two round trips in nanoseconds, in whole milliseconds: peers on one
-    /// network are equally near, and a machine that was busy once is no farther away.
+    /// The shorter of the last two round trips, in nanoseconds rounded to whole milliseconds: peers
+    /// on one network are equally near, and a machine that was busy once is not farther away.
     pub(super) latency: u64,
-    /// The last round trip. Nothing follows from the first alone: it is measured while much else
-    /// begins.
+    /// The last round trip. The first one alone is not used: it is measured while the connection
+    /// starts.
     last: Option<u64>,
-    /// What its CPUs have left for more work, in thousandths.
+    /// Unused CPU capacity, in thousandths.
     pub(super) pace: u64,
-    /// Memory that is free there, if it has said.
+    /// Free memory in bytes, if the peer has reported it.
     pub(super) free_memory: Option<u64>,
 }
 
@@ -62,27 +61,27 @@ impl Measured {
         self.latency = self.last.replace(this).map_or(0, |last| last.min(this));
     }
 
-    /// A machine whose CPUs are all in use still gets a quarter of them: the scheduler shares.
+    /// A machine with no idle CPU still counts a quarter as free, because its scheduler shares.
     pub(super) fn set_usage(&mut self, usage: &ResourceUsage) {
         self.pace = 1_000 - (usage.cpu_used.clamp(0.0, 1.0) * 750.0) as u64;
         self.free_memory = Some(usage.memory_free_bytes);
     }
 }
 
-/// Longest round trip that placement tells from longer ones, in nanoseconds.
+/// Longest round trip that placement distinguishes, in nanoseconds.
 const MAX_LATENCY: u64 = 60_000_000_000;
 
-/// The directory, at most [`limits::PEERS`].
+/// The directory of peers, at most [`limits::PEERS`].
 #[derive(Debug)]
 pub(super) struct Peers {
     slab: Slab<Peer>,
     index: FxHashMap<PeerId, PeerKey>,
-    /// Rises whenever the answer to "who may run what" may have changed, or a session is to be opened.
+    /// Rises whenever the eligibility of a peer may have changed, or a session is to be opened.
     version: u64,
-    /// Rises, with `version`, whenever an advert, the trust in a peer, or whether it is heard changes:
-    /// far rarer, and what follows from it costs a look at every peer.
+    /// Rises, together with `version`, whenever an advert, the trust in a peer or its connection
+    /// changes: far less often, because each change costs a look at every peer.
     adverts_version: u64,
-    /// Peers with something to send.
+    /// Peers with frames to send.
     touched: Vec<PeerKey>,
 }
 
@@ -108,12 +107,12 @@ impl Peers {
         self.index.get(id).copied()
     }
 
-    /// Whether there is no place for another peer.
+    /// Whether there is no room for another peer.
     pub(super) fn is_full(&self) -> bool {
         self.slab.len() >= limits::PEERS
     }
 
-    /// A place for a peer that has none. None when the table is full.
+    /// Adds a peer that is not in the table. `None` if the table is full.
     pub(super) fn add(&mut self, id: PeerId) -> Option<PeerKey> {
         if self.is_full() {
             return None;
@@ -141,7 +140,7 @@ impl Peers {
         }
     }
 
-    /// The first peer that is neither trusted nor ready, and of which `holds` is false.
+    /// The first peer that is neither trusted nor ready and for which `holds` is false.
     pub(super) fn find_gone(&self, holds: impl Fn(PeerKey) -> bool) -> Option<PeerKey> {
         let is_gone = |(key, peer): &(PeerKey, &Peer)| {
             *key != PeerKey::LOCAL && !peer.trusted && peer.advert.is_none() && !holds(*key)
@@ -149,22 +148,22 @@ impl Peers {
         self.iter().find(is_gone).map(|(key, _)| key)
     }
 
-    /// Rises whenever the answer to "who may run what" may have changed.
+    /// Rises whenever the eligibility of a peer may have changed.
     pub(super) fn version(&self) -> u64 {
         self.version
     }
 
-    /// Rises whenever an advert, the trust in a peer, or whether it is heard has changed.
+    /// Rises whenever an advert, the trust in a peer or its connection has changed.
     pub(super) fn adverts_version(&self) -> u64 {
         self.adverts_version
     }
 
-    /// Something about a peer has changed: who may run what is worked out anew.
+    /// The eligibility of a peer may have changed: it is computed anew.
     pub(super) fn changed(&mut self) {
         self.version += 1;
     }
 
-    /// An advert, the trust in a peer, or whether it is heard has changed.
+    /// An advert, the trust in a peer or its connection has changed.
     pub(super) fn adverts_changed(&mut self) {
         self.version += 1;
         self.adverts_version += 1;
@@ -194,7 +193,7 @@ impl Peers {
         self.iter().map(|(key, _)| key).collect()
     }
 
-    /// Remembers that something is to be sent to this peer.
+    /// Marks a peer as having frames to send.
     pub(super) fn touch(&mut self, key: PeerKey) {
         if let Some(peer) = self.slab.get_mut(key.at())
             && !peer.touched
@@ -204,12 +203,12 @@ impl Peers {
         }
     }
 
-    /// The peers to which something is to be sent. Give the list back to [`Self::untouch`].
+    /// Takes the list of peers with frames to send. Return it with [`Self::untouch`].
     pub(super) fn take_touched(&mut self) -> Vec<PeerKey> {
         std::mem::take(&mut self.touched)
     }
 
-    /// All these have been sent what there was.
+    /// Clears the marks after the frames were taken, and reuses the list.
     pub(super) fn untouch(&mut self, mut touched: Vec<PeerKey>) {
         for key in touched.drain(..) {
             if let Some(peer) = self.slab.get_mut(key.at()) {
@@ -221,7 +220,7 @@ impl Peers {
         }
     }
 
-    /// Sends a frame to a worker of ours, with the next flush.
+    /// Queues a frame to a worker of this node for the next flush.
     pub(super) fn tell_worker(&mut self, key: PeerKey, frame: ToWorker) {
         self.touch(key);
         if let Some(peer) = self.get_mut(key) {
@@ -229,7 +228,7 @@ impl Peers {
         }
     }
 
-    /// Sends a frame to an owner that we work for, with the next flush.
+    /// Queues a frame to an owner with attempts here for the next flush.
     pub(super) fn tell_owner(&mut self, key: PeerKey, frame: ToOwner) {
         self.touch(key);
         if let Some(peer) = self.get_mut(key) {
@@ -239,18 +238,18 @@ impl Peers {
 }
 
 impl Peer {
-    /// It has sent an advert.
+    /// Stores a new advert of the peer.
     pub(super) fn on_advert(&mut self, advert: Advert) {
         self.advert = Some(advert);
         self.adverts = self.adverts.wrapping_add(1);
     }
 
-    /// The frames that wait for this worker of ours.
+    /// Takes the queued frames to this worker.
     pub(super) fn take_to_worker(&mut self) -> Vec<ToWorker> {
         std::mem::take(&mut self.to_worker)
     }
 
-    /// The frames that wait for this owner that we work for.
+    /// Takes the queued frames to this owner.
     pub(super) fn take_to_owner(&mut self) -> Vec<ToOwner> {
         std::mem::take(&mut self.to_owner)
     }
@@ -259,23 +258,23 @@ impl Peer {
         !self.to_worker.is_empty()
     }
 
-    /// The session with this worker is lost, and with it what was to be sent in it.
+    /// Drops the queued frames to this worker, because its session is lost.
     pub(super) fn drop_to_worker(&mut self) {
         self.to_worker.clear();
     }
 
-    /// The same with this owner.
+    /// Drops the queued frames to this owner, because its session is lost.
     pub(super) fn drop_to_owner(&mut self) {
         self.to_owner.clear();
     }
 
-    /// Frames that wait, in both directions.
+    /// Number of queued frames in both directions.
     pub(super) fn unsent(&self) -> usize {
         self.to_worker.len() + self.to_owner.len()
     }
 }
 
-/// What one half of the engine knows of each peer.
+/// A table of one value per peer, for one half of the engine.
 #[derive(Debug)]
 pub(super) struct PerPeer<T> {
     entries: Vec<T>,
@@ -296,7 +295,7 @@ impl<T: Default> PerPeer<T> {
         self.entries.get_mut(key.at())
     }
 
-    /// A peer has come to this place: nothing is known of it but `value`.
+    /// Sets the value of a new peer, replacing that of the previous one with this key.
     pub(super) fn set(&mut self, key: PeerKey, value: T) {
         if self.entries.len() <= key.at() {
             self.entries.resize_with(key.at() + 1, T::default);
@@ -306,7 +305,7 @@ impl<T: Default> PerPeer<T> {
         }
     }
 
-    /// All entries, in the order of their places.
+    /// All entries, in the order of their keys.
     pub(super) fn iter(&self) -> impl Iterator<Item = (PeerKey, &T)> {
         self.entries.iter().enumerate().filter_map(|(at, entry)| Some((PeerKey::of(at)?, entry)))
     }

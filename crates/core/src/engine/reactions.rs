@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{advert::Advert, limits, resource::ResourceUsage};
 
-/// Something about a peer has changed: who may run what is worked out anew.
+/// The eligibility of a peer may have changed: it is computed anew.
 pub(super) fn peer_changed(cx: &mut Cx<'_>, owner: &mut Owner) {
     cx.node.peers.changed();
     owner.look_again();
@@ -27,7 +27,7 @@ pub(super) fn on_advert(cx: &mut Cx<'_>, owner: &mut Owner, key: PeerKey, advert
     owner.workers.on_ready(cx, key);
 }
 
-/// A peer has no connection any longer.
+/// A peer's last connection closed.
 pub(super) fn on_gone(cx: &mut Cx<'_>, owner: &mut Owner, key: PeerKey) {
     cx.node.peers.adverts_changed();
     owner.look_again();
@@ -37,7 +37,7 @@ pub(super) fn on_gone(cx: &mut Cx<'_>, owner: &mut Owner, key: PeerKey) {
     owner.on_gone(cx, key);
 }
 
-/// This node trusts a peer now, or no longer.
+/// The user decided whether this node trusts a peer.
 pub(super) fn on_trust(
     cx: &mut Cx<'_>,
     owner: &mut Owner,
@@ -49,12 +49,12 @@ pub(super) fn on_trust(
     if let Some(peer) = cx.node.peers.get_mut(key) {
         peer.trusted = trusted;
     }
-    // What is accepted from it may be another.
+    // The change may alter what is accepted from it.
     worker.review_credit();
     owner.workers.prepare_session(cx, key);
 }
 
-/// A peer's distance or its machine is known better: placement looks at it from now on.
+/// Placement uses a peer's new distance or resource report from now on.
 pub(super) fn on_measured(
     cx: &mut Cx<'_>,
     owner: &mut Owner,
@@ -72,7 +72,7 @@ pub(super) fn on_measured(
     }
     if let Some(usage) = usage {
         measured.set_usage(&usage);
-        // Whether it has the memory that a task asks for may have changed.
+        // The peer may have gained or lost the memory that a task requires.
         peer_changed(cx, owner);
     }
     owner.workers.prepare_session(cx, key);
@@ -88,13 +88,13 @@ pub(super) fn on_tick(cx: &mut Cx<'_>, owner: &mut Owner, worker: &mut Worker) {
             Timer::Heartbeat => worker.heartbeat(cx),
             Timer::Acks => owner.workers.send_acks(cx.node),
             Timer::TakeBack => owner.workers.on_take_back_timer(),
-            // This pass sees what is too old.
+            // The end of this pass forgets what is too old.
             Timer::Retention => {}
         }
     }
 }
 
-/// The node takes nothing more from owners and hands back what has not started, or takes again.
+/// The node started draining and hands back what has not started, or stopped draining.
 pub(super) fn on_withdrawal(node: &mut Node, worker: &mut Worker) {
     worker.review_credit();
     if node.is_draining() {
@@ -102,14 +102,14 @@ pub(super) fn on_withdrawal(node: &mut Node, worker: &mut Worker) {
     }
 }
 
-/// The node takes nothing any more, and sends nothing out.
+/// The node accepts and sends out nothing from now on.
 pub(super) fn on_close(node: &mut Node, owner: &mut Owner, worker: &mut Worker) {
     node.close();
     on_withdrawal(node, worker);
     owner.on_close(node);
 }
 
-/// Carries what the node says to itself from one half to the other. False if there was nothing.
+/// Delivers the frames between the node's own two halves. False if there were none.
 pub(super) fn deliver_local(cx: &mut Cx<'_>, owner: &mut Owner, worker: &mut Worker) -> bool {
     let Some(local) = cx.node.peers.get_mut(PeerKey::LOCAL) else { return false };
     let (to_worker, to_owner) = (local.take_to_worker(), local.take_to_owner());
@@ -123,7 +123,7 @@ pub(super) fn deliver_local(cx: &mut Cx<'_>, owner: &mut Owner, worker: &mut Wor
     true
 }
 
-/// Own attempts that still wait or run here are told to the owner's half.
+/// Announces own attempts that still wait or run here to the owner half.
 pub(super) fn announce_local(cx: &mut Cx<'_>, owner: &mut Owner, worker: &mut Worker) {
     worker.announce(cx.node, PeerKey::LOCAL);
     for turn in 1..=limits::LOCAL_TURNS {

@@ -1,4 +1,4 @@
-//! What a journal remembers of durable tasks and results, and what an engine starts from again.
+//! Journal records about durable tasks and results, and the state restored from them.
 
 use std::time::Duration;
 
@@ -11,83 +11,83 @@ use crate::{
     time::Time,
 };
 
-/// Numbers the engine's journal batches, rising by one.
+/// A journal batch's sequence number, rising by one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Seq(pub u64);
 
-/// What a journal must remember, of tasks that are durable. Replayed in their order, records give
-/// the [`Restored`] that an engine starts from again.
+/// One journal entry, about durable tasks and results. Replayed in order, records give the
+/// [`Restored`] tasks that an engine starts from.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Record {
     /// A task was accepted.
     Submitted {
         /// The task.
         task: Box<Task>,
-        /// Run on these only; empty: wherever placement chooses.
+        /// Its targets; empty: placement chooses among all peers.
         targets: Vec<PeerId>,
     },
-    /// Attempts at a task came to nothing, or it starts here after it has come back.
+    /// Attempts at a task failed, or a restored task starts on this node.
     Tried {
-        /// Which.
+        /// The task that was tried.
         id: TaskId,
-        /// What has become of it so far.
+        /// Its attempts so far.
         story: Story,
     },
     /// A task has ended.
     Ended {
-        /// Which.
+        /// The task that ended.
         id: TaskId,
-        /// Its end.
+        /// How it ended.
         end: Box<TaskEnd>,
-        /// How it came to that; nothing for one that succeeded at once.
+        /// Its attempts; empty for a task that succeeded at the first one.
         story: Story,
     },
-    /// An ended task is not kept any longer.
+    /// An ended task was forgotten.
     Forgotten {
-        /// The task.
+        /// The forgotten task.
         id: TaskId,
     },
-    /// A volume of ended tasks is on disk: they need not be in the journal.
+    /// A volume of ended tasks is on disk: its tasks need not stay in the journal.
     Archived {
         /// The number of its first task.
         first: u64,
-        /// How many numbers it takes.
+        /// How many numbers the volume takes.
         count: u32,
-        /// Its tasks.
+        /// The ids of its tasks.
         ids: Vec<TaskId>,
     },
-    /// These archived tasks are not kept any longer.
+    /// Archived tasks were forgotten.
     Dropped {
-        /// Their numbers.
+        /// Their numbers in the archive.
         numbers: Vec<u64>,
         /// The latest time in their ids, in milliseconds since 1970.
         until: u64,
     },
-    /// The results of these archived tasks were handed out.
+    /// The results of archived tasks were handed out.
     Read {
-        /// Their numbers.
+        /// Their numbers in the archive.
         numbers: Vec<u64>,
     },
-    /// What is known of a group besides those of its members that are kept. The last one counts.
+    /// The state of a group besides its members. The latest record counts.
     Group(Box<GroupTally>),
-    /// Nothing of a group is kept any longer.
+    /// A group and its members were forgotten.
     GroupForgotten {
-        /// Which.
+        /// The forgotten group.
         id: GroupId,
     },
     /// This node has finished an attempt for an owner.
     Finished(Box<KeptResult>),
-    /// The owner has the result for good, or it was dropped.
+    /// The owner has stored the result, or the result was dropped.
     Released {
         /// The owner.
         owner: PeerId,
-        /// The attempt.
+        /// The attempt's epoch.
         epoch: Epoch,
     },
 }
 
 impl Record {
-    /// Bytes of the input, the result and the words that it carries: of all that others may make long.
+    /// Bytes of its input, result and messages: of every part that others may make long.
     pub fn weight(&self) -> usize {
         match self {
             Self::Submitted { task, .. } => task.input.len(),
@@ -117,31 +117,31 @@ impl Record {
     }
 }
 
-/// What a group is, and how those of its members have ended that are forgotten.
+/// The state of a group, with the ends of forgotten members.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupTally {
-    /// Which group.
+    /// The group's id.
     pub id: GroupId,
-    /// The places below it were handed in.
+    /// The number of submitted members: all places below it.
     pub received: u32,
-    /// Whether these are all.
+    /// Whether the last member was submitted.
     pub complete: bool,
     /// As [`GroupMember::max_fails`](crate::GroupMember::max_fails).
     pub max_fails: Option<u32>,
-    /// Why it was cancelled, if it was.
+    /// The reason of its cancellation, if it was cancelled.
     pub cancelled: Option<Box<str>>,
-    /// How members ended that an earlier version has forgotten.
+    /// Ends of members that an earlier version has forgotten.
     pub forgotten: EndCounts,
-    /// Whether it is being forgotten: what is left of it is not kept.
+    /// Whether the group is being forgotten: its remaining members are not kept.
     pub leaving: bool,
 }
 
-/// The result of an attempt for another owner, until that owner has it for good.
+/// A result for another owner, kept until that owner has stored it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct KeptResult {
-    /// Whose task it is.
+    /// The owner of the task.
     pub owner: PeerId,
-    /// The attempt.
+    /// The attempt's epoch.
     pub epoch: Epoch,
     /// The task.
     pub task: TaskId,
@@ -151,28 +151,28 @@ pub struct KeptResult {
     pub took: Duration,
 }
 
-/// What a journal knew of one task when the node started.
+/// A task as the journal knew it when the node started.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Restored {
     /// The task, as it was submitted.
     pub task: Box<Task>,
-    /// Run on these only; empty: wherever placement chooses.
+    /// Its targets; empty: placement chooses among all peers.
     pub targets: Vec<PeerId>,
     /// When it was submitted.
     pub submitted: Time,
-    /// What has become of it, and as of when; none if nothing has.
+    /// Its attempts and the time of that record; `None` if nothing was recorded.
     pub story: Option<Box<(Story, Time)>>,
-    /// How it has ended, if it has.
+    /// How it ended, if it has.
     pub ended: Option<Box<RestoredEnd>>,
 }
 
-/// How and when a task has ended.
+/// How and when a task ended.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RestoredEnd {
-    /// Its end.
+    /// How it ended.
     pub end: TaskEnd,
-    /// When, on the clock of this start.
+    /// When it ended, on the clock of this start.
     pub at: Time,
-    /// How long the node had been up then, over all its starts.
+    /// The node's uptime at that moment, over all its starts.
     pub up: Time,
 }

@@ -1,45 +1,44 @@
-//! What has become of a task so far, in the form in which it outlives the process: how often it was
-//! tried, and how the latest attempts ended.
+//! A task's story in the form that the journal stores: how often it was tried, and how its latest
+//! attempts ended.
 //!
-//! A first attempt leaves nothing behind until it ends: its story is that of the end. Only what came
-//! to nothing is recorded, and that a task of an earlier life starts on this very machine: it may be
-//! the reason why that life ended.
+//! A first attempt is not recorded before its end. Only unsuccessful attempts are, and the start of
+//! a restored task on this machine: it may have caused the restart.
 
 use std::time::Duration;
 
 use libp2p_identity::PeerId;
 
-/// What has become of a task so far.
+/// A task's attempts so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Story {
-    /// Attempts made.
+    /// Number of attempts made.
     pub attempts: u32,
-    /// Of these, how many failed with their handler.
+    /// How many of them failed with their handler.
     pub failures: u32,
-    /// And how many were lost with their worker.
+    /// How many of them were lost with their worker.
     pub crashes: u32,
-    /// The latest attempts, at most [`KEPT_ATTEMPTS`](crate::limits::KEPT_ATTEMPTS), and beside them
-    /// the one that succeeded or that is about to start.
+    /// The latest attempts, at most [`KEPT_ATTEMPTS`](crate::limits::KEPT_ATTEMPTS), plus the one
+    /// that succeeded or is about to start.
     pub latest: Vec<PastAttempt>,
 }
 
 /// An attempt that is over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PastAttempt {
-    /// Which one, from 1.
+    /// The attempt's number, from 1.
     pub number: u32,
-    /// Where.
+    /// The worker.
     pub peer: PeerId,
-    /// How long before the record it was sent.
+    /// Time between its sending and the record.
     pub ago: Duration,
-    /// How long it took, from then on.
+    /// Time between its sending and its end.
     pub took: Duration,
     /// How it ended, in words.
     pub end: String,
 }
 
 impl Story {
-    /// Bytes of the words in it.
+    /// Bytes of the messages in it.
     pub(super) fn weight(&self) -> usize {
         self.latest.iter().map(|attempt| attempt.end.len()).sum()
     }

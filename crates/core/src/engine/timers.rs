@@ -1,25 +1,25 @@
-//! When the engine must be woken: a heap in which entries are never searched for.
+//! The engine's timers: a heap whose entries are never searched for.
 //!
-//! An entry whose subject has moved on is stale: it is recognised when it fires, and swept out
-//! when more than half of the heap is stale, so the heap is bounded by what is alive.
+//! An entry is stale when its subject has moved on. Stale entries are recognised when they fire,
+//! and swept out when they are more than half of the heap, so live entries bound its size.
 
 use std::{cmp::Reverse, collections::BinaryHeap};
 
 use super::keys::{PeerKey, TaskKey};
 use crate::time::Time;
 
-/// What a timer is about. The subject decides what is due.
+/// The subject of a timer, which decides what is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Timer {
     Task(TaskKey),
-    /// A rest, of a worker or before another session, is over.
+    /// A worker's rest, or the rest before the next session, is over.
     Rest(PeerKey),
     Lease(PeerKey),
     Heartbeat,
     Acks,
-    /// A worker may be free for what waits at another.
+    /// A worker may be free for an attempt that waits at another.
     TakeBack,
-    /// The oldest of what has ended may be too old.
+    /// The oldest ended task may have reached its retention.
     Retention,
 }
 
@@ -34,7 +34,7 @@ impl Timers {
         self.heap.push(Reverse((at, timer)));
     }
 
-    /// When the next entry, perhaps a stale one, fires.
+    /// When the next entry fires; it may be stale.
     pub(super) fn next(&self) -> Option<Time> {
         self.heap.peek().map(|Reverse((at, _))| *at)
     }
@@ -47,7 +47,8 @@ impl Timers {
         self.heap.pop().map(|Reverse(entry)| entry)
     }
 
-    /// One more entry is stale. `is_live` tells which are not, when it is time to sweep.
+    /// Counts one more stale entry, and sweeps the heap when due; `is_live` tells which entries
+    /// stay.
     pub(super) fn note_stale(&mut self, is_live: impl Fn(Time, Timer) -> bool) {
         self.stale += 1;
         if self.stale > self.heap.len() / 2 + SLACK {
@@ -56,12 +57,12 @@ impl Timers {
         }
     }
 
-    /// Entries but for those that only wait for what has ended to grow old.
+    /// Number of entries, without those for retention.
     pub(super) fn len(&self) -> usize {
         let lasts = |timer: &Timer| *timer == Timer::Retention;
         self.heap.iter().filter(|Reverse((_, timer))| !lasts(timer)).count()
     }
 }
 
-/// Stale entries that are tolerated beyond half of the heap.
+/// Stale entries tolerated beyond half of the heap.
 const SLACK: usize = 1_024;

@@ -1,4 +1,4 @@
-//! What a caller may see of a task: its story, and why it waits.
+//! What a caller can see of tasks and groups: states, attempts, and reasons to wait.
 
 use std::time::Duration;
 
@@ -11,20 +11,20 @@ use crate::{
     time::Time,
 };
 
-/// One task of this owner, at one moment.
+/// A snapshot of one task of this owner.
 #[derive(Clone, Debug)]
 pub struct TaskView {
-    /// Which.
+    /// The task's id.
     pub id: TaskId,
-    /// The group that it is a member of, and its place there.
+    /// Its group and its place there, if it is a member.
     pub group: Option<(GroupId, u32)>,
-    /// What runs.
+    /// Its handler.
     pub handler: HandlerName,
-    /// Where it stands.
+    /// Its state.
     pub state: TaskState,
-    /// Higher runs first.
+    /// Tasks with a higher value start first.
     pub priority: i8,
-    /// What outlives the process.
+    /// Whether the task outlives the process.
     pub durability: Durability,
     /// Size of its input in bytes.
     pub input_bytes: usize,
@@ -32,41 +32,41 @@ pub struct TaskView {
     pub submitted: Time,
     /// When it ended.
     pub ended: Option<Time>,
-    /// Its attempts so far, the latest last; the earliest are dropped beyond
+    /// Its attempts so far, the latest last; only the last
     /// [`KEPT_ATTEMPTS`](crate::limits::KEPT_ATTEMPTS).
     pub attempts: Vec<AttemptView>,
-    /// How far its attempt has come, while it runs and if its handler says so.
+    /// The latest progress report of its running attempt, if the handler sends any.
     pub progress: Option<Progress>,
     /// How it ended.
     pub end: Option<TaskEnd>,
-    /// While it is queued: why.
+    /// Why it waits, while it is queued.
     pub waiting: Option<Explanation>,
 }
 
-/// How far an attempt has come, as its handler has said last.
+/// The latest progress report of an attempt.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Progress {
-    /// From 0 to 1.
+    /// The finished fraction, from 0 to 1.
     pub fraction: f32,
-    /// In words, at most [`MESSAGE_BYTES`](crate::limits::MESSAGE_BYTES).
+    /// The handler's message, at most [`MESSAGE_BYTES`](crate::limits::MESSAGE_BYTES).
     pub message: String,
 }
 
-/// How a task has ended, without its details.
+/// How a task ended, without details.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Ending {
-    /// With a result.
+    /// The task has a result.
     Succeeded,
-    /// With a failure.
+    /// The task failed for good.
     Failed,
-    /// By request.
+    /// The task was cancelled.
     Cancelled,
-    /// By a time limit.
+    /// The task exceeded a time limit.
     Expired,
 }
 
 impl Ending {
-    /// The state of such a task.
+    /// The state of a task with this end.
     pub fn state(self) -> TaskState {
         match self {
             Self::Succeeded => TaskState::Succeeded,
@@ -77,14 +77,14 @@ impl Ending {
     }
 }
 
-/// What the engine knows of a task.
+/// What the engine knows about a task.
 #[derive(Clone, Debug)]
 pub enum Known<T> {
-    /// This.
+    /// The task is in memory.
     Here(T),
-    /// That it has ended; the archive has the rest.
+    /// The task has ended, and the rest is in the archive.
     Archived {
-        /// Which task.
+        /// The task's id.
         id: TaskId,
         /// Its number in the archive.
         number: u64,
@@ -94,7 +94,7 @@ pub enum Known<T> {
 }
 
 impl<T> Known<T> {
-    /// What is known here; none if the archive has it.
+    /// The value in memory; `None` if the task is in the archive.
     pub fn here(self) -> Option<T> {
         match self {
             Self::Here(known) => Some(known),
@@ -103,62 +103,62 @@ impl<T> Known<T> {
     }
 }
 
-/// How much is in the engine's tables, for those who check that nothing is left behind: with no task
-/// that has not ended, no peer at work and no timer that is due, all of it is zero.
+/// Sizes of the engine's tables, for checks that nothing leaks: with all tasks ended, no peer at
+/// work and no timer due, all of them are zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sizes {
-    /// Timers, also those that mean nothing any more.
+    /// Timers, stale ones included.
     pub timers: usize,
-    /// Groups of tasks that have the same needs.
+    /// Classes: sets of tasks with equal needs.
     pub groups: usize,
-    /// Journal batches that are not known to be safe.
+    /// Journal batches that are not on disk yet.
     pub batches: usize,
-    /// Attempts that are held here, whether they wait, run or are to be acknowledged.
+    /// Attempts held here: waiting, running or not yet acknowledged.
     pub held: usize,
-    /// Own attempts at workers, the node itself among them.
+    /// Own attempts at workers, including this node.
     pub open: usize,
-    /// Of these, attempts at tasks that have ended, which their workers were not told.
+    /// Open attempts of ended tasks, which their workers have not been asked to stop.
     pub unwanted: usize,
-    /// Of these, attempts of which it is known how far they are.
+    /// Open attempts with a progress report.
     pub progress: usize,
-    /// Bytes that the node thinks lie at its workers.
+    /// Bytes of open attempts at workers, by this node's count.
     pub open_bytes: u64,
-    /// Bytes that it thinks it holds for others.
+    /// Bytes held here for other owners, by this node's count.
     pub held_bytes: u64,
-    /// Acknowledgements and frames that have not been sent.
+    /// Acknowledgements and frames that were not sent yet.
     pub unsent: usize,
 }
 
-/// Which tasks to list, the newest first.
+/// A query for tasks; the newest come first.
 #[derive(Clone, Debug, Default)]
 pub struct TaskQuery {
-    /// Only those in one of these states, by [`TaskState::as_str`]; empty: all.
+    /// Only tasks in one of these states, by [`TaskState::as_str`]; empty: all.
     pub states: Vec<String>,
-    /// Only those of this handler.
+    /// Only tasks of this handler.
     pub handler: Option<String>,
     /// Only members of this group.
     pub group: Option<GroupId>,
-    /// Only those behind this one in the order of the list: when it was submitted, and its id.
+    /// Only tasks after this one in the order of the list: its submission time and its id.
     pub after: Option<(Time, TaskId)>,
-    /// At most so many; the method that takes the query says what 0 means.
+    /// Largest number of tasks; the method that takes the query says what 0 means.
     pub limit: usize,
 }
 
-/// Tasks that have ended, by how.
+/// Numbers of ended tasks, by how they ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct EndCounts {
-    /// With a result.
+    /// Tasks with a result.
     pub succeeded: u32,
-    /// With a failure.
+    /// Tasks that failed for good.
     pub failed: u32,
-    /// By request.
+    /// Tasks that were cancelled.
     pub cancelled: u32,
-    /// By a time limit.
+    /// Tasks that exceeded a time limit.
     pub expired: u32,
 }
 
 impl EndCounts {
-    /// All of them.
+    /// The sum of all four.
     pub fn all(&self) -> u32 {
         self.succeeded
             .saturating_add(self.failed)
@@ -166,12 +166,12 @@ impl EndCounts {
             .saturating_add(self.expired)
     }
 
-    /// Those that `max_fails` counts: what failed or expired.
+    /// The tasks that `max_fails` counts: failed and expired ones.
     pub fn fails(&self) -> u32 {
         self.failed.saturating_add(self.expired)
     }
 
-    /// Without these, which are among them.
+    /// Subtracts `others`, a part of these.
     pub(super) fn take(&mut self, others: &Self) {
         self.succeeded = self.succeeded.saturating_sub(others.succeeded);
         self.failed = self.failed.saturating_sub(others.failed);
@@ -179,7 +179,7 @@ impl EndCounts {
         self.expired = self.expired.saturating_sub(others.expired);
     }
 
-    /// One more in this state, if it is an end.
+    /// Counts a task in this state, if the state is an end.
     pub(super) fn add(&mut self, state: &TaskState) {
         match state {
             TaskState::Succeeded => self.succeeded += 1,
@@ -191,41 +191,42 @@ impl EndCounts {
     }
 }
 
-/// One group of this owner, at one moment.
+/// A snapshot of one group of this owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupView {
-    /// Which.
+    /// The group's id.
     pub id: GroupId,
-    /// Members that were accepted so far: those of the places below it.
+    /// Number of accepted members: all places below it.
     pub received: u32,
-    /// Whether the last one was, so that there are no more.
+    /// Whether the last member was accepted.
     pub complete: bool,
-    /// How many members may fail or expire; none: any number.
+    /// How many members may fail or expire; `None`: any number.
     pub max_fails: Option<u32>,
-    /// What outlives the process of each member.
+    /// Whether the members outlive the process.
     pub durability: Durability,
-    /// Why no more are accepted, and those that have not ended are cancelled; none: it goes on.
+    /// Why the group accepts no more members and cancels the unfinished ones; `None` while it goes
+    /// on.
     pub stop: Option<GroupStop>,
-    /// Whether the last one has not come, and nothing was handed in for
-    /// [`GROUP_IDLE`](crate::limits::GROUP_IDLE): once no member is open, it is over. It goes on when
-    /// more members come.
+    /// Whether the last member is missing and no member was submitted for
+    /// [`GROUP_IDLE`](crate::limits::GROUP_IDLE): the group is over once no member is open, but
+    /// goes on if more members come.
     pub unfinished: bool,
     /// Members that wait for a worker.
     pub queued: u32,
-    /// Members that were sent to one, or whose end is not on disk yet.
+    /// Members that were sent to a worker, or whose end is not on disk yet.
     pub running: u32,
-    /// Members that have ended, forgotten or not.
+    /// Members that have ended, forgotten ones included.
     pub ended: EndCounts,
-    /// Workers that have members now.
+    /// Number of workers with unfinished members.
     pub workers: u32,
-    /// When the first of its members that are known was submitted.
+    /// When the first known member was submitted.
     pub submitted: Time,
-    /// When members were handed in last.
+    /// When a member was last submitted.
     pub handed_in: Time,
 }
 
 impl GroupView {
-    /// In one word.
+    /// The group's state.
     pub fn state(&self) -> GroupState {
         let is_open = self.queued > 0 || self.running > 0;
         match &self.stop {
@@ -241,50 +242,50 @@ impl GroupView {
         }
     }
 
-    /// Whether all is over: no member is open, and no more are expected.
+    /// Whether no member is open and no more are expected.
     pub fn is_ended(&self) -> bool {
         self.state().is_ended()
     }
 
-    /// Whether all is over, and every member has succeeded.
+    /// Whether the group has ended and every member has succeeded.
     pub fn is_success(&self) -> bool {
         self.state() == GroupState::Succeeded
     }
 }
 
-/// Why a group takes no more members, while those that have not ended are cancelled.
+/// Why a group accepts no more members while the unfinished ones are cancelled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GroupStop {
-    /// More members failed or expired than may.
+    /// More members failed or expired than `max_fails` allows.
     Failures,
-    /// Somebody asked for it.
+    /// A user cancelled it.
     Cancelled {
-        /// Why, in the asker's words.
+        /// The user's reason.
         reason: String,
     },
 }
 
-/// Where a group stands.
+/// The state of a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GroupState {
-    /// More members may come.
+    /// More members may be submitted.
     Open,
-    /// All members are there, and some have not ended.
+    /// All members were submitted, and some have not ended.
     Running,
-    /// No more are accepted, and those that have not ended are being cancelled.
+    /// No more members are accepted, and the unfinished ones are being cancelled.
     Stopping,
     /// Every member has succeeded.
     Succeeded,
-    /// All is over, and not every member has succeeded.
+    /// The group has ended, and not every member has succeeded.
     Failed,
-    /// All is over, as somebody has cancelled it.
+    /// The group has ended because a user cancelled it.
     Cancelled,
-    /// All that came is over. The last member has not come, and none is expected any more.
+    /// All submitted members have ended. The last one is missing, and no more are expected.
     Unfinished,
 }
 
 impl GroupState {
-    /// All of them.
+    /// All states.
     pub const ALL: [Self; 7] = [
         Self::Open,
         Self::Running,
@@ -295,7 +296,7 @@ impl GroupState {
         Self::Unfinished,
     ];
 
-    /// Whether all is over.
+    /// Whether a group in this state has ended.
     pub fn is_ended(self) -> bool {
         matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled | Self::Unfinished)
     }
@@ -314,45 +315,45 @@ impl GroupState {
     }
 }
 
-/// Which groups to list, the newest first.
+/// A query for groups; the newest come first.
 #[derive(Clone, Debug, Default)]
 pub struct GroupQuery {
-    /// Only those in one of these states, by [`GroupState::as_str`]; empty: all.
+    /// Only groups in one of these states, by [`GroupState::as_str`]; empty: all.
     pub states: Vec<String>,
-    /// Only those behind this one, by [`GroupView::submitted`] and [`GroupView::id`].
+    /// Only groups after this one, by [`GroupView::submitted`] and [`GroupView::id`].
     pub after: Option<(Time, GroupId)>,
-    /// At most so many.
+    /// Largest number of groups.
     pub limit: usize,
 }
 
-/// How a group is, and why.
+/// A group's state, with the reasons for it.
 #[derive(Clone, Debug)]
 pub struct GroupExplanation {
-    /// How it is.
+    /// The group.
     pub view: GroupView,
-    /// Members that wait, by what they need: at most [`GROUP_NEEDS`](crate::limits::GROUP_NEEDS)
+    /// Waiting members, by their needs: at most [`GROUP_NEEDS`](crate::limits::GROUP_NEEDS)
     /// different needs.
     pub waiting: Vec<WaitingMembers>,
-    /// Members that wait with still other needs.
+    /// Number of waiting members with further needs.
     pub others: u32,
-    /// Those of its members that failed or expired first, at most
-    /// [`GROUP_FAILURES`](crate::limits::GROUP_FAILURES), as far as they are kept.
+    /// The members that failed or expired first, at most
+    /// [`GROUP_FAILURES`](crate::limits::GROUP_FAILURES); forgotten ones are left out.
     pub failures: Vec<Known<TaskView>>,
 }
 
-/// Members of a group that wait and need the same.
+/// Waiting members with the same needs.
 #[derive(Clone, Debug)]
 pub struct WaitingMembers {
-    /// What shall run.
+    /// Their handler.
     pub handler: HandlerName,
-    /// How many.
+    /// Number of members.
     pub members: u32,
-    /// Why they wait, but for what one of them has to itself: a rest before its next attempt, a
+    /// Why they wait. Leaves out reasons of a single member: its rest before the next attempt, a
     /// refusal, a large input.
     pub why: Explanation,
 }
 
-/// What a word such as `last` or the end of an id may mean.
+/// The task or group that a word such as `last`, or the end of an id, refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
     /// A task.
@@ -361,49 +362,49 @@ pub enum Found {
     Group(GroupId),
 }
 
-/// One attempt at a task.
+/// A snapshot of one attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttemptView {
-    /// Which one, from 1.
+    /// The attempt's number, from 1.
     pub number: u32,
-    /// Where.
+    /// The worker.
     pub peer: PeerId,
     /// When it was sent.
     pub started: Time,
-    /// When it was over.
+    /// When it ended; `None` while it is open.
     pub ended: Option<Time>,
-    /// How it ended, in words; none while it runs.
+    /// How it ended, in words; `None` while it is open.
     pub end: Option<String>,
 }
 
-/// Why a queued task waits: every peer considered, each with the first condition that failed.
+/// Why a queued task waits: every peer, each with the first condition that failed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Explanation {
-    /// The sum of it: `no_eligible_peer` (no connected worker can run it), `busy` (those that can are
-    /// at their limits), `draining` (those that can take no new work), `connecting` (sessions with those
-    /// that can are being opened), `worker_free` (one takes more), `backing_off` (it rests before its next
-    /// attempt) or `shutting_down`.
+    /// The summary: `no_eligible_peer` (no connected worker can run it), `busy` (the eligible ones
+    /// are at their limits), `draining` (the eligible ones accept no new work), `connecting`
+    /// (sessions to the eligible ones are being opened), `worker_free` (one accepts more),
+    /// `backing_off` (the task rests before its next attempt) or `shutting_down`.
     pub code: &'static str,
-    /// In words.
+    /// The same for people.
     pub message: String,
-    /// Peers considered, the node itself first.
+    /// The peers considered, the node itself first.
     pub peers: Vec<(PeerId, Obstacle)>,
-    /// When it is tried again, if by a timer.
+    /// When the next try is due, if a timer decides it.
     pub next_try: Option<Time>,
-    /// When it is given up.
+    /// When the task expires if no worker takes it.
     pub gives_up: Option<Time>,
 }
 
-/// Own tasks that wait for the same reason.
+/// The number of own tasks that wait for one reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Waits {
     /// The reason, as in [`Explanation::code`].
     pub code: &'static str,
-    /// In words.
+    /// The reason for people.
     pub message: String,
-    /// How many tasks.
+    /// Number of tasks.
     pub tasks: u64,
-    /// The one that has waited longest: when it was submitted, and its id.
+    /// The submission time and the id of the task that has waited longest.
     pub first: (Time, TaskId),
 }
 
@@ -412,68 +413,68 @@ pub struct Waits {
 #[serde(tag = "code", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Obstacle {
-    /// None: it will be sent on the next pass.
+    /// No obstacle: the task will be sent in the next pass.
     #[error("free")]
     None,
-    /// The node itself runs no such handler.
+    /// The node itself does not have the handler.
     #[error("this node has no handler {handler}")]
     NoHandlerHere {
         /// The handler.
         handler: HandlerName,
     },
-    /// The task names others.
+    /// The task names other targets.
     #[error("not a target of this task")]
     NotTarget,
-    /// Not connected, or not ready.
+    /// The peer is not connected, or not ready.
     #[error("not ready")]
     NotReady,
-    /// This node does not trust it.
+    /// This node does not trust the peer.
     #[error("not trusted by this node")]
     NotTrusted,
-    /// It offers others of the family to this node, and not this one.
+    /// The peer offers other handlers of the family to this node, but not this one.
     #[error("it has no handler {handler}")]
     NoHandlerThere {
-        /// The handler.
+        /// The missing handler.
         handler: HandlerName,
     },
-    /// It offers nothing of the handler's family to this node, or has refused its tasks.
+    /// The peer offers no handler of the family to this node, or has refused its tasks.
     #[error(
         "it does not offer {handler} to this node: it has no such handler, or does not accept it"
     )]
     NotOffered {
-        /// The handler.
+        /// The handler that the task needs.
         handler: HandlerName,
     },
-    /// It lacks something that the task requires.
+    /// The peer does not meet a requirement of the task.
     #[error("{what}: {detail}")]
     Requirement {
         /// The kind of requirement.
         what: &'static str,
-        /// What there is instead.
+        /// What the peer has instead.
         detail: String,
     },
-    /// It refused this task.
+    /// The peer refused this task.
     #[error("refused: {0}")]
     Refused(Reason),
-    /// It said it was busy.
+    /// The peer answered `busy`.
     #[error("busy for another {}", humantime(*.retry_after_ms))]
     Busy {
-        /// For how long, in milliseconds.
+        /// The remaining time in milliseconds.
         retry_after_ms: u64,
     },
-    /// The session is not open yet.
+    /// The session to the peer is not open yet.
     #[error("a session is being opened")]
     NoSession,
-    /// It takes no work for now.
+    /// The peer accepts no work for now.
     #[error("draining: it takes no work for now")]
     Draining,
-    /// Nothing: this node stops, and places nothing any more.
+    /// This node is stopping and places no more tasks.
     #[error("this node stops, and sends nothing out")]
     Stopping,
-    /// As much as it takes is already there.
+    /// The peer holds as much of this node's work as its credit allows.
     #[error("at its limit: {assigned} of your tasks are unfinished there")]
     NoCredit {
-        /// Our unfinished attempts there.
+        /// This node's unfinished attempts there.
         assigned: u32,
     },
 }

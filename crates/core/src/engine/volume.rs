@@ -1,6 +1,5 @@
-//! Ended tasks in the form in which they are archived: a volume of some thousand at a time, with a
-//! small row for each that a start reads, and a record with everything else that is read when
-//! somebody asks.
+//! Volumes: archives of some thousand ended tasks each. Every task has a small row that a start
+//! reads, and a record with the rest, read on demand.
 
 use super::{
     record::{Restored, RestoredEnd},
@@ -12,42 +11,42 @@ use crate::{
     time::Time,
 };
 
-/// A task to be submitted anew, and where it may run.
+/// A task to submit again, and its targets.
 pub type Anew = (Task, Vec<PeerId>);
 
-/// What a start must know of the tasks in one file of the archive.
+/// The part of a volume that a start reads.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Volume {
-    /// The number of its first task; those that follow have the next numbers.
+    /// The number of its first task; the other tasks have the following numbers.
     pub first: u64,
     /// The handlers of its tasks, each once.
     pub handlers: Vec<HandlerName>,
     /// The groups of its tasks, each once.
     pub groups: Vec<GroupId>,
-    /// Its tasks in the order of their numbers. After the file was rewritten some are missing.
+    /// Its tasks in the order of their numbers, with gaps after the file was rewritten.
     pub rows: Vec<Row>,
 }
 
-/// What a start must know of one archived task.
+/// The part of an archived task that a start reads.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
-    /// Its number, counted from that of the volume.
+    /// Its number minus the volume's first number.
     pub at: u32,
-    /// The task.
+    /// The task's id.
     pub id: TaskId,
-    /// Which of the volume's handlers.
+    /// Index of its handler in the volume's list.
     pub handler: u32,
-    /// Which of the volume's groups it is a member of.
+    /// Index of its group in the volume's list, if it is a member.
     pub group: Option<u32>,
-    /// Hash of what was asked for, to tell it from another task with its id or key.
+    /// Hash of its contents, which distinguishes it from another task with the same id or key.
     pub digest: u64,
     /// Hash of its idempotency key; 0 if it has none.
     pub key: u64,
     /// When it was submitted.
     pub submitted: Time,
-    /// How long the node had been up, over all its starts, when the task ended.
+    /// The node's uptime at the task's end, over all its starts.
     pub up: Time,
-    /// Bytes that count against the limit.
+    /// Bytes that count against the limit of kept tasks.
     pub weight: u32,
     /// How it ended.
     pub ending: Ending,
@@ -55,17 +54,17 @@ pub struct Row {
     pub read: bool,
 }
 
-/// All that is kept of an ended task. Of one that succeeded the input and the parameters are not.
+/// The full record of an ended task. For a successful one, without its input and parameters.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ArchivedTask {
-    /// The task and its end.
+    /// The task and how it ended.
     pub task: Restored,
-    /// Size of the input that it had.
+    /// Size in bytes of the original input.
     pub input_bytes: u64,
 }
 
 impl ArchivedTask {
-    /// What a caller may see of it; none if it has not ended.
+    /// A snapshot of the task; `None` if the record has no end.
     pub fn view(&self) -> Option<TaskView> {
         let Restored { task, submitted, story, ended, .. } = &self.task;
         let RestoredEnd { end, at, .. } = &**ended.as_ref()?;
@@ -109,12 +108,12 @@ impl ArchivedTask {
         })
     }
 
-    /// How it ended.
+    /// How the task ended, if it has.
     pub fn end(self) -> Option<TaskEnd> {
         self.task.ended.map(|ended| ended.end)
     }
 
-    /// A task like it with the id `new`, and its targets; none if it has succeeded.
+    /// A copy of the task with the id `new`, and its targets; `None` if it has succeeded.
     pub fn again(self, new: TaskId) -> Option<Anew> {
         let Restored { mut task, targets, ended, .. } = self.task;
         if matches!(ended?.end, TaskEnd::Succeeded(_)) {

@@ -1,7 +1,7 @@
-//! The worker's half: takes assignments, starts them fairly, keeps results until they are
+//! The worker half: accepts assignments, starts them fairly, and keeps results until they are
 //! acknowledged. Every assignment is answered (I5).
 //!
-//! Absent on purpose: own tasks. The node's own attempts come here as those of any other owner.
+//! Absent on purpose: own tasks. The node's own attempts arrive here like those of any other owner.
 
 mod assignments;
 mod executions;
