@@ -1,4 +1,4 @@
-//! What is archived, and what is about to be.
+//! The archived tasks, and the volume that is being written.
 
 use super::ended::Ended;
 use crate::{
@@ -10,16 +10,16 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct Archive {
     pub(super) table: Ended,
-    /// The number of the next task.
+    /// The number of the next archived task.
     next: u64,
     /// The tasks of the volume that is being written, in order.
     writing: Vec<TaskKey>,
-    /// Tasks whose results were handed out since that was journalled.
+    /// Tasks whose results were handed out since the last [`Record::Read`].
     read: Vec<u64>,
 }
 
 impl Archive {
-    /// The number of the next task.
+    /// The number of the next archived task.
     pub(super) fn next(&self) -> u64 {
         self.next
     }
@@ -29,13 +29,13 @@ impl Archive {
         &self.writing
     }
 
-    /// A volume of these tasks is being written.
+    /// A volume of these tasks is being written from now on.
     pub(super) fn on_writing(&mut self, tasks: Vec<TaskKey>) {
         self.writing = tasks;
     }
 
-    /// The volume that begins with this number is on disk. Its tasks; none if it is not the one that
-    /// was being written.
+    /// The volume with this first number is on disk. Returns its tasks; `None` if another volume is
+    /// being written.
     pub(super) fn on_written(&mut self, first: u64) -> Option<Vec<TaskKey>> {
         if first != self.next {
             return None;
@@ -45,7 +45,7 @@ impl Archive {
         Some(tasks)
     }
 
-    /// The numbers below this one are taken, also if nothing is kept under them.
+    /// Reserves the numbers below `next`, also those of tasks that are not kept.
     pub(super) fn take_numbers(&mut self, next: u64) {
         self.next = self.next.max(next);
     }
@@ -55,8 +55,8 @@ impl Archive {
         self.read.push(number);
     }
 
-    /// Which results were handed out is journalled with something else, or when it is much: it is
-    /// lost without harm.
+    /// Journals the archived tasks that were read, together with other records or when there are
+    /// many. Losing this does no harm.
     pub(super) fn record_read(&mut self, gate: &mut Gate) {
         let many = self.read.len() >= limits::ARCHIVE_TASKS;
         if !self.read.is_empty() && (many || gate.has_records()) {

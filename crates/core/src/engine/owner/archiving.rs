@@ -1,8 +1,8 @@
-//! Ended tasks on their way into the archive, and those that come back from it at a start.
+//! Moves ended tasks into the archive, and restores them from it at a start.
 //!
-//! An ended task is a full entry of the table until some thousand have gathered and their ends are
-//! safe. Then they are handed to the driver as one [`Volume`]; when that is on disk
-//! ([`Input::Archived`](crate::engine::Input::Archived)), 64 bytes of each remain here.
+//! An ended task stays a full entry of the table until some thousand have ended and their ends are
+//! on disk. Then the driver receives them as one [`Volume`]; once that is on disk
+//! ([`Input::Archived`](crate::engine::Input::Archived)), 64 bytes of each task remain here.
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -26,7 +26,8 @@ use crate::{
     task::{Durability, GroupId, GroupMember, HandlerName, Task, TaskId, TaskInput, TaskType},
 };
 
-/// The tasks of the volume that is being written, and their groups: they may not be forgotten meanwhile.
+/// The tasks of the volume that is being written, and their groups. They must not be forgotten
+/// before it is on disk.
 #[derive(Debug, Default)]
 pub(super) struct Writing {
     pub(super) tasks: FxHashSet<TaskKey>,
@@ -34,7 +35,7 @@ pub(super) struct Writing {
 }
 
 impl Store {
-    /// Hands ended tasks to the archive, if enough have gathered.
+    /// Sends ended tasks to the archive if there are enough.
     pub(in crate::engine) fn archive_ended(&mut self, cx: &mut Cx<'_>) {
         let is_writing = !self.archive.writing().is_empty();
         if is_writing || self.retention.is_forgetting() || !self.archive_is_due(cx.node) {
@@ -61,14 +62,15 @@ impl Store {
         cx.out.push(Effect::Archive { volume: Box::new(volume), tasks });
     }
 
-    /// What may not be forgotten. No volume is begun while anything is planned to be.
+    /// The tasks and groups that must not be forgotten now. No volume is started while a unit is
+    /// planned to be forgotten.
     pub(super) fn writing(&self) -> Writing {
         let tasks = self.archive.writing().iter().copied();
         let groups = tasks.clone().filter_map(|key| self.tasks.get(key)?.member);
         Writing { groups: groups.collect(), tasks: tasks.collect() }
     }
 
-    /// A node that may keep little archives earlier, so that what goes first is known by then.
+    /// A node with a small limit archives earlier, so that it knows what to forget first.
     fn archive_is_due(&self, node: &Node) -> bool {
         let disk = &self.tasks.disk;
         let share = node.config.keep_bytes / 8;
@@ -114,7 +116,7 @@ impl Store {
         (volume, tasks)
     }
 
-    /// All that is kept of a task that has ended.
+    /// The full record of an ended task.
     fn archived(&self, node: &Node, task: &Owned) -> Option<ArchivedTask> {
         let Phase::Ended { at, end, up, .. } = task.phase() else { return None };
         let (mut copy, targets) = self.copy(node, task, task.id)?;
@@ -141,7 +143,7 @@ impl Store {
         Some(GroupMember { group, index, last: false, max_fails })
     }
 
-    /// The volume that was handed out last is on disk: what is in it is let go of here.
+    /// The last volume is on disk: its tasks leave the table.
     pub(in crate::engine) fn on_archived(&mut self, node: &mut Node, first: u64) {
         let Some(keys) = self.archive.on_written(first) else { return };
         let there = keys.iter().filter(|key| self.tasks.is_ended(**key)).count();
@@ -207,7 +209,7 @@ impl Store {
             }
             self.archive.take_numbers(number + 1);
         }
-        // Ages are looked at once all are back.
+        // Ages are checked once all volumes are restored.
         self.retention.forget_by(node, node.config.started);
         Ok(())
     }
@@ -220,7 +222,7 @@ impl Store {
         Some(slot)
     }
 
-    /// A result was given to somebody who asked for it.
+    /// Records that a result was handed out.
     pub(in crate::engine) fn note_read(&mut self, node: &mut Node, id: TaskId) {
         if let Some(key) = self.tasks.by_id(&id) {
             let Some(task) = self.tasks.get_mut(key).filter(|task| task.has_ended()) else {
@@ -244,10 +246,10 @@ impl Store {
         }
     }
 
-    /// A task like this one with the id `id`, and its targets.
+    /// A copy of this task with the id `id`, and its targets.
     pub(super) fn copy(&self, node: &Node, task: &Owned, id: TaskId) -> Option<Anew> {
         let name = node.kinds.name(task.kind)?;
-        // One that has succeeded does not keep what it needed.
+        // A successful task has dropped its input and parameters.
         let ended = task.is_success();
         let needs = self.queue.class(task.class).filter(|_| !ended).map(|class| &class.needs);
         let requirements = needs.and_then(|needs| needs.requirements.as_deref());

@@ -1,4 +1,4 @@
-//! The attempts at a task that are at workers.
+//! The open attempts at a task.
 
 use std::sync::Arc;
 
@@ -13,27 +13,27 @@ pub(super) struct Sent {
     pub(super) peer: PeerKey,
     pub(super) epoch: Epoch,
     pub(super) at: Time,
-    /// Which attempt at the task it is, from 1.
+    /// The attempt's number within its task, from 1.
     pub(super) number: u32,
-    /// Whether the worker has said that it has it.
+    /// Whether the worker has confirmed that it holds the attempt.
     pub(super) accepted: bool,
 }
 
 impl Sent {
-    /// As it is remembered once it is over.
+    /// The attempt in the form that is kept after its end.
     pub(super) fn closed(&self, peer: &Arc<PeerId>, at: Time, how: &str) -> Attempt {
         let Self { number, at: started, .. } = *self;
         Attempt { number, peer: Arc::clone(peer), started, ended: at, end: how.into() }
     }
 }
 
-/// The attempts at a task that are at workers: one, and perhaps another beside it.
+/// The open attempts at a task: one, and perhaps a second one beside it.
 #[derive(Debug)]
 pub(super) struct Open {
     pub(super) first: Sent,
     second: Option<Box<Sent>>,
-    /// When to see whether it needs another; [`Time::NEVER`] if it has one, waits for one, or needs
-    /// none.
+    /// When to check whether a second attempt is needed; [`Time::NEVER`] if there is one, the task
+    /// waits for one, or it needs none.
     pub(super) look: Time,
 }
 
@@ -42,12 +42,12 @@ impl Open {
         Self { first, second: None, look }
     }
 
-    /// Another attempt beside the first.
+    /// Adds a second attempt.
     pub(super) fn add(&mut self, second: Sent) {
         self.second = Some(Box::new(second));
     }
 
-    /// Takes the second attempt out, if there is one.
+    /// Removes and returns the second attempt, if there is one.
     pub(super) fn take_second(&mut self) -> Option<Sent> {
         self.second.take().map(|second| *second)
     }
@@ -61,14 +61,14 @@ impl Open {
         std::iter::once(&mut self.first).chain(second).find(|sent| sent.epoch == epoch)
     }
 
-    /// Puts this attempt first.
+    /// Makes this attempt the first one.
     pub(super) fn lead(&mut self, epoch: Epoch) {
         if let Some(second) = self.second.as_deref_mut().filter(|sent| sent.epoch == epoch) {
             std::mem::swap(&mut self.first, second);
         }
     }
 
-    /// Takes an attempt out. None, and nothing changes, if there is no other.
+    /// Removes and returns an attempt. `None`, without a change, if it is the only one.
     pub(super) fn take(&mut self, epoch: Epoch) -> Option<Sent> {
         let second = *self.second.take()?;
         if second.epoch == epoch {
@@ -77,12 +77,12 @@ impl Open {
         Some(std::mem::replace(&mut self.first, second))
     }
 
-    /// The only attempt, if it is this one.
+    /// The attempt with this epoch, if it is the only one.
     pub(super) fn only(&self, epoch: Epoch) -> Option<&Sent> {
         (self.second.is_none() && self.first.epoch == epoch).then_some(&self.first)
     }
 
-    /// Whether it is time for another attempt, and there is none yet.
+    /// Whether a second attempt is due and not sent yet.
     pub(super) fn is_overdue(&self) -> bool {
         self.second.is_none() && self.look == Time::NEVER
     }

@@ -1,4 +1,4 @@
-//! Members of a group that are handed in together.
+//! Members of a group that are submitted together.
 
 use crate::{
     limits,
@@ -6,11 +6,11 @@ use crate::{
     task::{GroupId, GroupMember, Task},
 };
 
-/// What members that are handed in together have in common.
+/// The common properties of members that are submitted together.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Chunk {
     pub(super) id: GroupId,
-    /// The place of the first, and that behind the last of them.
+    /// The places of the members: from `first` up to but not including `end`.
     pub(super) first: u32,
     pub(super) end: u32,
     pub(super) last: bool,

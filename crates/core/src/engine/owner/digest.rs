@@ -1,9 +1,9 @@
-//! A hash of what a task asks for, so that one that is submitted again can be compared after its input
-//! is gone.
+//! A hash of a task's contents, which lets a second submission be compared after the input is
+//! dropped.
 //!
-//! That of a durable task is kept on disk: each field goes in as bytes that are written out here, and not
-//! as the standard library's `Hash` passes it on, which may change with the compiler. It need not resist
-//! an attacker, as only tasks of the owner's own callers are compared.
+//! The digest of a durable task is kept on disk, so each field is hashed as bytes written out here:
+//! the standard library's `Hash` may change with the compiler. It need not resist an attacker,
+//! because only tasks of the owner's own callers are compared.
 
 use std::{collections::BTreeMap, hash::Hasher as _, time::Duration};
 
@@ -15,8 +15,8 @@ use crate::task::{Requirements, RetryPolicy, Task, TaskLimits};
 #[cfg(test)]
 mod tests;
 
-/// The digest of all that a task asks for, but for its durability: what that is by default may change.
-/// `durable`: it outlives the process, and so does its digest.
+/// The digest of a task's contents except its durability, whose default may change. `durable`: the
+/// digest is kept on disk too.
 pub(super) fn digest(task: &Task, targets: &[PeerId], durable: bool) -> u64 {
     if !durable && is_plain(task, targets) {
         return plain(task);
@@ -24,7 +24,7 @@ pub(super) fn digest(task: &Task, targets: &[PeerId], durable: bool) -> u64 {
     lasting(task, targets)
 }
 
-/// Targets in one order and each once: what they are is the same need then.
+/// The targets sorted, each once, so that equal sets compare equal.
 pub(super) fn in_order(targets: &[PeerId]) -> Vec<PeerId> {
     let mut targets = targets.to_vec();
     if targets.len() > 1 {
@@ -34,7 +34,7 @@ pub(super) fn in_order(targets: &[PeerId]) -> Vec<PeerId> {
     targets
 }
 
-/// Whether it asks for nothing beside its handler and input.
+/// Whether the task has only a handler and an input.
 fn is_plain(task: &Task, targets: &[PeerId]) -> bool {
     targets.is_empty()
         && task.params.is_empty()
@@ -44,7 +44,7 @@ fn is_plain(task: &Task, targets: &[PeerId]) -> bool {
         && task.retry == RetryPolicy::USUAL
 }
 
-/// Quicker than [`lasting`], and another number with each version of the hash.
+/// Faster than [`lasting`], but its value changes with versions of the hash.
 fn plain(task: &Task) -> u64 {
     let mut hasher = FxHasher::default();
     hasher.write(task.task_type.family().as_bytes());
@@ -53,7 +53,7 @@ fn plain(task: &Task) -> u64 {
     hasher.finish()
 }
 
-/// The same in every version.
+/// A digest with the same value in every version.
 fn lasting(task: &Task, targets: &[PeerId]) -> u64 {
     let Task { task_type, operation, input, params, requirements, limits, retry, priority, .. } =
         task;
@@ -87,13 +87,13 @@ fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// No limit is none that can be written.
+/// `None` maps to a value that no limit can have.
 fn optional(time: Option<Duration>) -> u64 {
     time.map_or(u64::MAX, nanos)
 }
 
-/// Mixes two words at a time by one multiplication to twice the width, of which both halves are kept:
-/// the core of wyhash (<https://github.com/wangyi-fudan/wyhash>, public domain).
+/// Mixes two words at a time with one double-width multiplication and keeps both halves: the core
+/// of wyhash (<https://github.com/wangyi-fudan/wyhash>, public domain).
 struct Digest(u64);
 
 impl Digest {
@@ -103,7 +103,7 @@ impl Digest {
         self.0 = (product >> 64) as u64 ^ product as u64;
     }
 
-    /// With their number, so that what is left over of the last words needs no mark.
+    /// Hashes the length too, so that the padding of the last word is unambiguous.
     fn bytes(&mut self, bytes: &[u8]) {
         let (words, rest) = bytes.as_chunks::<16>();
         for word in words {

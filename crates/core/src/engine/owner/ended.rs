@@ -17,11 +17,11 @@ mod index;
 #[cfg(test)]
 mod tests;
 
-/// The table. Its size is bounded by the bytes that may be kept: each entry counts at least a
-/// kibibyte.
+/// The table of archived tasks. Each entry counts at least a kibibyte against the bytes that may be
+/// kept, which bounds the table.
 #[derive(Debug, Default)]
 pub(super) struct Ended {
-    /// Entries by the first digits of their numbers.
+    /// Entries by the leading digits of their numbers.
     chunks: BTreeMap<u64, Chunk>,
     /// Numbers by id.
     index: Index,
@@ -31,7 +31,7 @@ pub(super) struct Ended {
 }
 
 impl Ended {
-    /// Makes room for the ids of so many more entries.
+    /// Reserves room for the ids of `count` more entries.
     pub(super) fn reserve(&mut self, count: usize) {
         self.index.reserve(count);
     }
@@ -41,13 +41,13 @@ impl Ended {
         self.bytes
     }
 
-    /// How its tasks have ended.
+    /// The entries by how their tasks ended.
     pub(super) fn counts(&self) -> EndCounts {
         self.counts
     }
 
-    /// Inserts an entry. Its number is higher than any before it, or belongs in between after a
-    /// restart. False, and nothing changes, if the number or the id is taken.
+    /// Inserts an entry. Its number is higher than all others, or after a restart anywhere in
+    /// between. Returns false, without a change, if the number or the id is taken.
     pub(super) fn insert(&mut self, number: u64, mut entry: Entry) -> bool {
         let (chunk, at) = split(number);
         entry.set_at(at);
@@ -86,7 +86,7 @@ impl Ended {
         Some((number, self.get(number)?))
     }
 
-    /// The task that has a key with this hash.
+    /// The entry whose idempotency key has this hash, and its number.
     pub(super) fn by_key(&self, key: u64) -> Option<(u64, &Entry)> {
         let number = *self.keys.get(&key)?;
         Some((number, self.get(number)?))
@@ -110,8 +110,8 @@ impl Ended {
         Some(entry)
     }
 
-    /// The entries that were submitted last, and before `before`, in any order: at least `limit` of those
-    /// that fit, or all; without a limit if it is 0. Chunks of other times are not looked at.
+    /// The latest submitted entries before `before` that fit, unordered: at least `limit` of them
+    /// if there are so many, or all if `limit` is 0. Skips chunks of other times.
     pub(super) fn newest(
         &self,
         before: Option<(Time, TaskId)>,
@@ -145,7 +145,7 @@ impl Ended {
         found
     }
 
-    /// Those with this number and higher ones, the oldest first.
+    /// The entries from this number on, the oldest first.
     pub(super) fn iter_from(&self, number: u64) -> impl Iterator<Item = (u64, &Entry)> {
         let (first, _) = split(number);
         let entries = self.chunks.range(first..).flat_map(numbered);
@@ -176,5 +176,5 @@ fn split(number: u64) -> (u64, u16) {
     (number >> DIGITS, u16::try_from(last).unwrap_or(0))
 }
 
-/// Bits of a number that tell the entries of one chunk apart.
+/// Bits of a number that distinguish the entries of one chunk.
 const DIGITS: u32 = 8;

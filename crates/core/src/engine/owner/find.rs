@@ -1,7 +1,7 @@
-//! From what people type to the task or group that they mean.
+//! Finds the task or group that a typed text refers to.
 //!
-//! A search by the end of an id compares every known id. It runs in portions, and the driver does its other
-//! work between them.
+//! A search by the end of an id compares every known id. It runs in portions, and the driver does
+//! other work between them.
 
 use super::{reader::Reader, task::Owned};
 use crate::{
@@ -10,33 +10,33 @@ use crate::{
     task::{GroupId, TaskId},
 };
 
-/// A search for what a text may mean: `last`, a whole id, or the end of one.
+/// A search for a typed text: `last`, a whole id, or the end of one.
 #[derive(Clone, Debug)]
 pub struct Search {
-    /// What is left to look at; none if the search is over.
+    /// The rest of the search; `None` if it is over.
     rest: Option<(IdEnd, Part)>,
     first: Option<Found>,
     others: usize,
 }
 
-/// Where a search by the end of an id continues. `Groups → Table → Archive`: tasks move from the table to
-/// the archive only, so the search misses none.
+/// Where a search by the end of an id continues. `Groups → Table → Archive`: tasks only move from
+/// the table to the archive, so the search misses none.
 #[derive(Clone, Copy, Debug)]
 enum Part {
     Groups,
-    /// At this place of the table.
+    /// At this position of the table.
     Table(usize),
     /// At this number of the archive.
     Archive(u64),
 }
 
 impl Search {
-    /// Whether all was looked at.
+    /// Whether every id was compared.
     pub fn is_over(&self) -> bool {
         self.rest.is_none()
     }
 
-    /// The first that was found, and how many others were.
+    /// The first match, and the number of other matches.
     pub fn found(&self) -> Option<(Found, usize)> {
         Some((self.first?, self.others))
     }
@@ -48,15 +48,15 @@ impl Search {
     fn add(&mut self, found: Found) {
         match self.first {
             None => self.first = Some(found),
-            // A task that was archived meanwhile is met twice.
+            // A task that was archived during the search is found twice.
             Some(first) => self.others += usize::from(first != found),
         }
     }
 }
 
 impl Reader<'_> {
-    /// Begins a search. It is over at once unless `selector` is the end of an id: then
-    /// [`Self::go_on_searching`] looks.
+    /// Starts a search. It ends at once unless `selector` is the end of an id; then call
+    /// [`Self::go_on_searching`].
     pub fn search(&self, selector: &str) -> Search {
         if selector == "last" {
             return Search::over(self.last());
@@ -73,7 +73,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Looks at the next [`limits::SEARCHED_AT_ONCE`] ids.
+    /// Compares the next [`limits::SEARCHED_AT_ONCE`] ids.
     pub fn go_on_searching(&self, search: &mut Search) {
         let Some((end, from)) = search.rest.take() else { return };
         let next = match from {
@@ -108,7 +108,7 @@ impl Reader<'_> {
         search.rest = next.map(|next| (end, next));
     }
 
-    /// The task that was submitted last. It stands for its group, if it has one.
+    /// The latest submitted task, or its group if it has one.
     fn last(&self) -> Option<Found> {
         let here = self.last_here().map(|task| (task.submitted, task.id, task.member));
         let archived = self.owner.store.archive.table.newest(None, 1, |_| true).into_iter().max();
@@ -121,7 +121,7 @@ impl Reader<'_> {
         Some(self.whole(id, member))
     }
 
-    /// The same without the archive; none if the archive has a later one.
+    /// The latest submitted task outside the archive; `None` if the archive has a later one.
     fn last_here(&self) -> Option<&Owned> {
         let (id, key) = self.owner.store.tasks.last()?;
         if let Some(task) = self.owner.store.tasks.get(key) {
@@ -130,7 +130,7 @@ impl Reader<'_> {
         if self.owner.store.archive.table.by_id(&id).is_some() {
             return None;
         }
-        // It was forgotten before others, as a task in memory may be.
+        // It was forgotten before older ones, as a task in memory may be.
         self.owner.store.tasks.iter().max_by_key(|task| (task.submitted, task.id))
     }
 
@@ -140,21 +140,21 @@ impl Reader<'_> {
     }
 }
 
-/// The end of an id, as people type it.
+/// The typed end of an id.
 #[derive(Clone, Copy, Debug)]
 struct IdEnd {
     bits: u128,
-    /// Which bits of an id are compared.
+    /// The bits of an id that are compared.
     mask: u128,
 }
 
 impl IdEnd {
-    /// None if it is not the end of an id.
+    /// `None` if the text is not the end of an id.
     fn parse(text: &str) -> Option<Self> {
         let (mut bits, mut mask) = (0, 0);
         for c in text.chars().filter(|c| *c != '-') {
             if mask >> 124 != 0 {
-                // More digits than an id has.
+                // An id has fewer digits.
                 return None;
             }
             bits = bits << 4 | u128::from(c.to_digit(16)?);

@@ -1,9 +1,9 @@
-//! How long ended tasks are kept.
+//! Retention: which ended tasks are forgotten, and when.
 //!
-//! The unit is a single task or a whole group that has ended. A unit is forgotten when the node was up
-//! for [`EngineConfig::keep_results`] since its end; or, short of space, when it was handed out as a
-//! whole, and else when it is the oldest. What is to be forgotten is planned for several units at once,
-//! and carried out some thousand tasks in a pass.
+//! The unit is a single task or a whole ended group. A unit is forgotten once the node was up for
+//! [`EngineConfig::keep_results`] since its end. When space is short, units that were handed out as
+//! a whole go first, then the oldest. Forgetting is planned for several units at once, and carried
+//! out some thousand tasks per pass.
 
 use super::{
     group::EndedGroup,
@@ -29,8 +29,8 @@ use crate::{
 };
 
 impl Store {
-    /// Forgets what is too old or too much, and sees to it that the age of the rest is noticed. Once
-    /// in each pass.
+    /// Forgets what is too old or too much, and schedules the next check of ages. Called once per
+    /// pass.
     pub(in crate::engine) fn forget_old(&mut self, cx: &mut Cx<'_>) {
         if !self.retention.is_forgetting() {
             self.plan(cx);
@@ -57,7 +57,7 @@ impl Store {
             return;
         }
         for durable in [true, false] {
-            // Without anything to forget there is no use in looking again at once.
+            // With nothing to forget, another look at once is useless.
             if self.excess(&cx.node.config, durable) == 0 {
                 self.retention.set_space(durable, Space::Free);
             } else if is_due || self.retention.space(durable) == Space::Free {
@@ -69,7 +69,7 @@ impl Store {
         }
     }
 
-    /// Units that are too old, and when the next one will be.
+    /// Plans the units that are too old, and schedules the next check.
     fn plan_by_age(&mut self, cx: &mut Cx<'_>) {
         let (now, up, keep) = (cx.now, cx.up(), cx.node.config.keep_results);
         let is_old = |end: Time| end + keep <= up;
@@ -114,17 +114,17 @@ impl Store {
         self.retention.on_look();
         let age = up.since(next);
         let due = if next == Time::NEVER {
-            // A group may still be over, with nobody doing anything about it.
+            // An unfinished group may become over without any input.
             if self.groups.len() == 0 { Time::NEVER } else { now + limits::GROUP_IDLE }
         } else {
-            // No more often than in so small a part of the time that it does not matter.
+            // Rounded up to a small part of the retention, so that checks stay rare.
             now + keep.saturating_sub(age).max(keep / AGE_STEPS)
         };
         self.retention.forget_by(cx.node, due);
     }
 
-    /// Bytes above what is kept. A group that has not ended loses nothing, so that some are set aside
-    /// for the members that have not.
+    /// Bytes above the limit. Members of an unfinished group are never forgotten, so some space is
+    /// reserved for its open members.
     fn excess(&self, config: &EngineConfig, durable: bool) -> u64 {
         self.kept_bytes(durable).saturating_sub(most_bytes(config, durable))
     }
@@ -138,7 +138,7 @@ impl Store {
         }
     }
 
-    /// Units to make room: a sixteenth of the limit, so that this is done seldom.
+    /// Plans units to make room: a sixteenth of the limit, so that this happens seldom.
     fn plan_for_space(&mut self, cx: &mut Cx<'_>, durable: bool) {
         let excess = self.excess(&cx.node.config, durable);
         let aim = excess + most_bytes(&cx.node.config, durable) / 16;
@@ -152,7 +152,7 @@ impl Store {
         let mut plan = Vec::new();
         for (was_read, groups) in [(true, read), (false, unread)] {
             if freed >= aim {
-                // Not one look at those that were not read: it takes long to find that there are none.
+                // Units that were not read are not searched: finding none takes long.
                 break;
             }
             let mut groups = groups.into_iter().peekable();
@@ -214,7 +214,7 @@ impl Store {
         archived.chain(recent)
     }
 
-    /// There is no place for another group: those that ended first make room.
+    /// The table of groups is full: plans the groups that ended first.
     fn plan_for_groups(&mut self, now: Time) {
         let writing = self.writing();
         let mut groups = self.groups.ended_groups(now);
@@ -224,7 +224,7 @@ impl Store {
         self.retention.plan(first.map(|group| Unit::Group(group.id)));
     }
 
-    /// Forgets a unit, or as much of it as there is left to do in this pass. False if there is more.
+    /// Forgets a unit, or as much of it as this pass may. Returns false if some is left.
     fn forget_unit(&mut self, cx: &mut Cx<'_>, unit: Unit, left: &mut usize) -> bool {
         match unit {
             Unit::Recent(key) => self.forget_recent(cx.node, key),
@@ -236,7 +236,7 @@ impl Store {
     }
 
     fn forget_group(&mut self, cx: &mut Cx<'_>, id: GroupId, left: &mut usize) -> bool {
-        // Members may have come meanwhile.
+        // Members may have been submitted since the plan.
         let Some(group) = self.groups.ended_group(&id, cx.now) else { return true };
         if !group.leaving {
             self.groups.leave(group.slot);
@@ -275,8 +275,8 @@ impl Store {
         }
     }
 
-    /// The result of a single task in memory was handed out: those whose results were handed out first
-    /// are forgotten when they are too many.
+    /// Notes that the result of a single task in memory was handed out. If there are too many such
+    /// tasks, forgets those handed out first.
     pub(super) fn hand_out(&mut self, node: &mut Node, key: TaskKey) {
         let mut first = self.retention.hand_out(key);
         first.retain(|key| self.tasks.is_ended(*key));
@@ -287,7 +287,7 @@ impl Store {
         let Some(entry) = self.archive.table.remove(number) else { return };
         let time = Forgotten::time_of(entry.id.as_bytes());
         if time.is_none() && entry.group.is_none() {
-            // Its id has to be remembered itself.
+            // An id without a time must be remembered itself.
             self.record_forgotten(node, Record::Forgotten { id: entry.id });
         }
         self.retention.on_dropped(number, time);
@@ -307,7 +307,7 @@ impl Store {
         Ok(())
     }
 
-    /// Ended tasks that are kept, and how many of them are forgotten next.
+    /// Counts of the kept tasks, and of those that are forgotten next.
     pub(super) fn kept(&self, node: &Node, now: Time) -> Kept {
         let most = node.config.keep_bytes;
         let bytes = self.archive.table.bytes() + self.tasks.disk.bytes();
@@ -323,7 +323,7 @@ impl Store {
         let up = node.config.up(now);
         let age = |end: Time| Time::ZERO + up.since(end);
         let is_old = |end: Time| up > soon && age(end) >= soon;
-        // Short of space, about as much goes next as is made room of at once.
+        // When space is short, the next plan frees about this much.
         let mut left = if kept.short { most / 8 } else { 0 };
         let mut goes = |end: Time, weight: u64| {
             let goes = left > 0 || is_old(end);
@@ -359,5 +359,5 @@ fn most_bytes(config: &EngineConfig, durable: bool) -> u64 {
     if durable { config.keep_bytes } else { config.memory_bytes }
 }
 
-/// Ages are looked at no more often than in such a part of the time that is kept.
+/// Ages are checked at most this many times per retention.
 const AGE_STEPS: u32 = 10_000;

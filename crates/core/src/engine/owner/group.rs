@@ -1,5 +1,4 @@
-//! One group of tasks that were submitted together: what has become of its members, and why it takes no
-//! more.
+//! One group: its members' ends, and why it accepts no more members.
 
 use std::collections::VecDeque;
 
@@ -24,26 +23,26 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Group {
     pub(super) id: GroupId,
-    /// The places below it were handed in.
+    /// Number of submitted members: all places below it.
     received: u32,
     complete: bool,
     pub(super) max_fails: Option<u32>,
     pub(super) durable: bool,
     pub(super) submitted: Time,
-    /// When members were handed in last, new ones or not.
+    /// When members were last submitted, new ones or not.
     handed_in: Time,
-    /// Members that have not ended, and what they need.
+    /// Open members, by their needs.
     open: u32,
     needs: OpenNeeds,
     kept: Kept,
-    /// Whether it is being forgotten.
+    /// Whether the group is being forgotten.
     leaving: bool,
     ends: Ends,
-    /// Why it was cancelled, if it was, and with which batch that is safe.
+    /// Why the group was cancelled, if it was, and the batch with that record.
     cancelled: Option<(Box<str>, Seq)>,
-    /// Whether it is on the list of those whose tally has changed.
+    /// Whether the group is on the list of changed tallies.
     is_touched: bool,
-    /// Up to which place its open members were cancelled, if they are.
+    /// The place below which open members were cancelled, if the group is stopping.
     stopping: Option<u32>,
 }
 
@@ -51,21 +50,21 @@ pub(super) struct Group {
 #[derive(Clone, Copy, Debug, Default)]
 struct Kept {
     members: u32,
-    /// What those that have ended count against the limit.
+    /// Bytes that the ended members count against the limit.
     weight: u64,
-    /// How long the node had been up, over all its starts, when the last of them ended.
+    /// The node's uptime at the latest end, over all its starts.
     last_end: Time,
     /// Members whose results were handed out.
     read: u32,
 }
 
-/// How members have ended.
+/// The members' ends.
 #[derive(Debug, Default)]
 struct Ends {
     all: EndCounts,
-    /// Those that are safe with these batches, of which some may be on disk since.
+    /// Ends by the batch that contains them; some batches may be on disk already.
     unsafe_in: VecDeque<(Seq, EndCounts)>,
-    /// Those that an earlier version has forgotten.
+    /// Ends of members that an earlier version has forgotten.
     forgotten: EndCounts,
 }
 
@@ -103,7 +102,7 @@ pub(super) struct AtWork {
 }
 
 impl Group {
-    /// One without members. Its times are those of members, which are still to join.
+    /// A group without members. The first members set its times.
     pub(super) fn new(id: GroupId, max_fails: Option<u32>, durable: bool) -> Self {
         Self {
             id,
@@ -124,7 +123,7 @@ impl Group {
         }
     }
 
-    /// It was known to an earlier start.
+    /// Restores the group from an earlier start.
     pub(super) fn on_restored(&mut self, tally: &GroupTally) {
         self.received = tally.received;
         self.complete = tally.complete;
@@ -134,27 +133,27 @@ impl Group {
         self.leaving = tally.leaving;
     }
 
-    /// How many members were handed in.
+    /// Number of submitted members.
     pub(super) fn received(&self) -> u32 {
         self.received
     }
 
-    /// Whether it is being forgotten.
+    /// Whether the group is being forgotten.
     pub(super) fn is_leaving(&self) -> bool {
         self.leaving
     }
 
-    /// Whether its open members are being cancelled.
+    /// Whether the group's open members are being cancelled.
     pub(super) fn is_stopping(&self) -> bool {
         self.stopping.is_some()
     }
 
-    /// What its open members need.
+    /// The needs of the group's open members.
     pub(super) fn needs(&self) -> &OpenNeeds {
         &self.needs
     }
 
-    /// One more task is a member.
+    /// Adds a member.
     pub(super) fn on_join(&mut self, member: &GroupMember, needs: ClassKey, submitted: Time) {
         self.complete |= member.last;
         self.open += 1;
@@ -162,7 +161,7 @@ impl Group {
         self.note_member(member.index, submitted);
     }
 
-    /// A member is known that had ended before the start.
+    /// Adds a member that had ended before the start.
     pub(super) fn note_member(&mut self, index: u32, submitted: Time) {
         self.received = self.received.max(index.saturating_add(1));
         self.submitted = self.submitted.min(submitted);
@@ -170,23 +169,23 @@ impl Group {
         self.kept.members += 1;
     }
 
-    /// Members are handed in, new ones or not.
+    /// Notes that members were submitted, new ones or not.
     pub(super) fn on_handed_in(&mut self, now: Time) {
         self.handed_in = now;
     }
 
-    /// No more members come. False if that was known.
+    /// Notes that the last member was submitted. Returns false if that was known.
     pub(super) fn on_complete(&mut self) -> bool {
         !std::mem::replace(&mut self.complete, true)
     }
 
-    /// An open member needs something else from now on.
+    /// Notes that the needs of an open member have changed.
     pub(super) fn change_needs(&mut self, before: ClassKey, now: ClassKey) {
         self.needs.remove(before);
         self.needs.add(now);
     }
 
-    /// A member has ended.
+    /// Notes that a member has ended.
     pub(super) fn on_end(&mut self, needs: ClassKey, state: &TaskState, gate: &Gate) {
         self.on_closed(needs);
         if self.durable {
@@ -196,47 +195,47 @@ impl Group {
         }
     }
 
-    /// A member is not open any longer.
+    /// Notes that a member is no longer open.
     pub(super) fn on_closed(&mut self, needs: ClassKey) {
         self.open = self.open.saturating_sub(1);
         self.needs.remove(needs);
     }
 
-    /// A member had ended before the start.
+    /// Counts a member that had ended before the start.
     pub(super) fn on_ended_before(&mut self, state: &TaskState, counts: Counts) {
         self.ends.all.add(state);
         self.count(counts);
     }
 
-    /// What an ended member counts.
+    /// Adds an ended member's counts.
     pub(super) fn count(&mut self, Counts { weight, up, read }: Counts) {
         self.kept.weight += u64::from(weight);
         self.kept.last_end = self.kept.last_end.max(up);
         self.kept.read += u32::from(read);
     }
 
-    /// A member's result was handed out.
+    /// Notes that a member's result was handed out.
     pub(super) fn on_read(&mut self) {
         self.kept.read = self.kept.read.saturating_add(1);
     }
 
-    /// It is cancelled; that is safe with this batch.
+    /// Cancels the group. The batch `safe_with` contains that record.
     pub(super) fn on_cancel(&mut self, reason: String, safe_with: Seq) {
         let safe_with = if self.durable { safe_with } else { Seq::default() };
         self.cancelled = Some((reason.into_boxed_str(), safe_with));
     }
 
-    /// It is being forgotten.
+    /// Marks the group as being forgotten.
     pub(super) fn on_leave(&mut self) {
         self.leaving = true;
     }
 
-    /// Its tally has changed. True if it is to be listed for the journal.
+    /// Marks the tally as changed. Returns true if the group must be added to the list.
     pub(super) fn touch(&mut self) -> bool {
         self.durable && !std::mem::replace(&mut self.is_touched, true)
     }
 
-    /// What is to be journalled of it now.
+    /// The group's current tally, for the journal.
     pub(super) fn take_tally(&mut self) -> GroupTally {
         self.is_touched = false;
         let Self { id, received, complete, max_fails, leaving, .. } = *self;
@@ -245,7 +244,7 @@ impl Group {
         GroupTally { id, received, complete, max_fails, cancelled, forgotten, leaving }
     }
 
-    /// It takes no more members: its open ones are to be cancelled. False if they are already.
+    /// Starts to cancel the open members. Returns false if that was started before.
     pub(super) fn begin_stop(&mut self) -> bool {
         let begins = self.stop().is_some() && self.stopping.is_none();
         if begins {
@@ -254,8 +253,8 @@ impl Group {
         begins
     }
 
-    /// The next places, at most `most`, whose open members are to be cancelled, and how they end. None
-    /// if all were.
+    /// The next places, at most `most`, whose open members are to be cancelled, and the end that
+    /// they get. `None` after the last place.
     pub(super) fn stop_next(&mut self, most: u32) -> Option<StopPart> {
         let (by, reason) = self.stop()?.end(self.id);
         let from = self.stopping?;
@@ -264,12 +263,12 @@ impl Group {
         Some(StopPart { places: from..until, is_last: until == self.received, by, reason })
     }
 
-    /// Why it takes no more members, as far as is decided.
+    /// Why the group accepts no more members, if it does not.
     pub(super) fn stop(&self) -> Option<Stop<'_>> {
         self.stop_by(&self.ends.all)
     }
 
-    /// The same, had only these ended.
+    /// The same, if only the members in `ended` had ended.
     fn stop_by(&self, ended: &EndCounts) -> Option<Stop<'_>> {
         if let Some((reason, _)) = &self.cancelled {
             return Some(Stop::Cancelled { reason });
@@ -278,16 +277,17 @@ impl Group {
         Some(Stop::Failures { failed: ended.fails(), max_fails })
     }
 
-    /// Whether it is over for good: nothing is open, and nothing can come.
+    /// Whether no member is open and none can come.
     pub(super) fn is_over(&self) -> bool {
         self.stop().is_some() || (self.complete && self.open == 0)
     }
 
-    /// Whether these members may be handed in; how many of them were before.
+    /// Checks whether these members may be submitted. Returns how many of them were submitted
+    /// before.
     pub(super) fn check(&self, chunk: &Chunk, durable: bool) -> Result<usize, Reason> {
         let Chunk { id, first, end, last, max_fails } = *chunk;
         if self.leaving {
-            // It is being forgotten. A moment later it is gone, and its id names a new one.
+            // The group is being forgotten; a moment later its id names a new group.
             return Err(Reason::QueueFull { retry_after: limits::QUEUE_FULL_RETRY });
         }
         if let Some(stop) = self.stop() {
@@ -304,7 +304,7 @@ impl Group {
         Ok((self.received.min(end) - first) as usize)
     }
 
-    /// What callers may see of it: what is not on disk yet is not told.
+    /// A snapshot for callers. Leaves out what is not on disk yet.
     pub(super) fn view(&self, at_work: AtWork, gate: &Gate, now: Time) -> GroupView {
         let ended = self.ends.safe(gate);
         let stop = self.safe_stop(&ended, gate);
@@ -321,13 +321,13 @@ impl Group {
             running: at_work.running + (self.ends.all.all() - ended.all()),
             ended,
             workers: at_work.workers,
-            // Without any member, there is no such time.
+            // Without any member, `submitted` is not set.
             submitted: self.submitted.min(self.handed_in),
             handed_in: self.handed_in,
         }
     }
 
-    /// Why it takes no more members, as far as that is safe; `ended` are the ends that are.
+    /// Why the group accepts no more members, if that is on disk; `ended` are the ends on disk.
     fn safe_stop(&self, ended: &EndCounts, gate: &Gate) -> Option<GroupStop> {
         if self.cancelled.as_ref().is_some_and(|(_, batch)| !gate.is_safe(*batch)) {
             return None;
@@ -338,7 +338,8 @@ impl Group {
         })
     }
 
-    /// What speaks for keeping it, if it has ended: nothing is open, and nothing more is expected.
+    /// What decides about keeping the group, if it has ended: no member is open, and none is
+    /// expected.
     pub(super) fn ended(&self, slot: GroupSlot, now: Time) -> Option<EndedGroup> {
         let is_closed = self.complete || self.stop().is_some();
         let is_ended = self.open == 0 && (is_closed || self.handed_in + limits::GROUP_IDLE <= now);
@@ -354,36 +355,36 @@ impl Group {
     }
 }
 
-/// Members that are to be cancelled now.
+/// Members to cancel now.
 #[derive(Clone, Debug)]
 pub(super) struct StopPart {
     pub(super) places: std::ops::Range<u32>,
-    /// Whether none comes behind them.
+    /// Whether these are the group's last places.
     pub(super) is_last: bool,
     pub(super) by: CancelledBy,
     pub(super) reason: String,
 }
 
-/// What an ended member counts for its group.
+/// What an ended member adds to its group.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Counts {
     pub(super) weight: u32,
-    /// How long the node had been up, over all its starts, when it ended.
+    /// The node's uptime at the member's end, over all its starts.
     pub(super) up: Time,
     pub(super) read: bool,
 }
 
-/// Why a group takes no more members.
+/// Why a group accepts no more members.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Stop<'g> {
-    /// So many did not succeed, and no more than so many may.
+    /// `failed` members did not succeed, more than `max_fails`.
     Failures { failed: u32, max_fails: u32 },
-    /// By request.
+    /// A user cancelled it.
     Cancelled { reason: &'g str },
 }
 
 impl Stop<'_> {
-    /// Why members that come now are refused.
+    /// The refusal for further members.
     pub(super) fn refusal(self) -> Reason {
         match self {
             Self::Failures { failed, max_fails } => Reason::GroupStopped { failed, max_fails },
@@ -391,7 +392,7 @@ impl Stop<'_> {
         }
     }
 
-    /// How members end that have not ended before.
+    /// How open members end.
     fn end(self, id: GroupId) -> (CancelledBy, String) {
         let short = id.short();
         match self {
@@ -408,17 +409,17 @@ impl Stop<'_> {
     }
 }
 
-/// A group that has ended, and what speaks for keeping it.
+/// An ended group, and what decides about keeping it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct EndedGroup {
     pub(super) id: GroupId,
     pub(super) slot: GroupSlot,
-    /// How long the node had been up when its last member ended.
+    /// The node's uptime at its last member's end.
     pub(super) last_end: Time,
     pub(super) weight: u64,
-    /// Members whose results nobody was given.
+    /// Members whose results nobody has read.
     pub(super) unread: u32,
     pub(super) durable: bool,
-    /// Whether it is being forgotten already.
+    /// Whether the group is being forgotten already.
     pub(super) leaving: bool,
 }

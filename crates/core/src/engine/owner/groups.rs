@@ -1,8 +1,7 @@
-//! Groups of tasks that were submitted together: what has become of their members, and when they take
-//! no more.
+//! The groups of this owner: their members' ends, and when they accept no more members.
 //!
-//! Which tasks are members is not kept here: their ids follow from their places. A group is forgotten
-//! as a whole, after it has ended.
+//! Absent on purpose: lists of members, whose ids follow from their places. A group is forgotten as
+//! a whole after it has ended.
 
 use std::collections::VecDeque;
 
@@ -31,25 +30,25 @@ use crate::{
 pub(super) struct Groups {
     slab: Slab<Group>,
     index: FxHashMap<GroupId, GroupSlot>,
-    /// Those whose tally is to be journalled with this pass.
+    /// Groups whose tally this pass journals.
     touched: Vec<GroupId>,
-    /// Those whose open members are to be cancelled. Each is in it once.
+    /// Groups whose open members are to be cancelled; each is listed once.
     stopping: VecDeque<GroupId>,
 }
 
 impl Groups {
-    /// Where a group is; none if it is being forgotten.
+    /// The slot of a group; `None` if it is being forgotten.
     pub(super) fn slot(&self, id: &GroupId) -> Option<GroupSlot> {
         let slot = self.any_slot(id)?;
         self.slab.get(slot.at()).filter(|group| !group.is_leaving()).map(|_| slot)
     }
 
-    /// Where a group is, also one that is being forgotten.
+    /// The slot of a group, even if it is being forgotten.
     fn any_slot(&self, id: &GroupId) -> Option<GroupSlot> {
         self.index.get(id).copied()
     }
 
-    /// One group; none if it is being forgotten.
+    /// A group by id; `None` if it is being forgotten.
     pub(super) fn get(&self, id: &GroupId) -> Option<&Group> {
         self.slab.get(self.slot(id)?.at())
     }
@@ -71,24 +70,25 @@ impl Groups {
         self.slab.get(slot.at()).map(|group| group.max_fails)
     }
 
-    /// How many groups there are, also those that are being forgotten.
+    /// Number of groups, including those being forgotten.
     pub(super) fn len(&self) -> usize {
         self.slab.len()
     }
 
-    /// All that are not being forgotten.
+    /// All groups except those being forgotten.
     pub(super) fn iter(&self) -> impl Iterator<Item = (GroupSlot, &Group)> {
         let known = self.slab.iter().filter(|(_, group)| !group.is_leaving());
         known.filter_map(|(at, group)| Some((GroupSlot::of(at)?, group)))
     }
 
-    /// Whether this is a member of a group that takes no more: it is not to start any more.
+    /// Whether this task's group is stopping, so that the task must not start.
     pub(super) fn stops(&self, task: &Owned) -> bool {
         let group = task.member.and_then(|slot| self.slab.get(slot.at()));
         group.is_some_and(Group::is_stopping)
     }
 
-    /// Whether these members may be handed in; how many of them were before.
+    /// Checks whether these members may be submitted. Returns how many of them were submitted
+    /// before.
     pub(super) fn check(&self, chunk: &Chunk, durable: bool) -> Result<usize, Reason> {
         match self.any_slot(&chunk.id).and_then(|slot| self.slab.get(slot.at())) {
             Some(group) => group.check(chunk, durable),
@@ -98,21 +98,21 @@ impl Groups {
         }
     }
 
-    /// Members are handed in, new ones or not: somebody is there, and will come again.
+    /// Notes that members were submitted, new ones or not: the submitter is still active.
     pub(super) fn on_handed_in(&mut self, id: &GroupId, now: Time) {
         if let Some(group) = self.get_mut(id) {
             group.on_handed_in(now);
         }
     }
 
-    /// No more members come.
+    /// Notes that the group's last member was submitted.
     pub(super) fn on_complete(&mut self, id: &GroupId) {
         if self.get_mut(id).is_some_and(Group::on_complete) {
             self.touch(id);
         }
     }
 
-    /// One more task is a member.
+    /// Adds a task to a group.
     pub(super) fn join(
         &mut self,
         member: &GroupMember,
@@ -128,15 +128,15 @@ impl Groups {
         Some(slot)
     }
 
-    /// An open member needs something else from now on.
+    /// Notes that the needs of an open member have changed.
     pub(super) fn change_needs(&mut self, slot: GroupSlot, before: ClassKey, now: ClassKey) {
         if let Some(group) = self.at_mut(slot) {
             group.change_needs(before, now);
         }
     }
 
-    /// A member that had ended before the start, and is archived. The tally has told before what else
-    /// there is to know of the group; without one, as much as the member tells is known.
+    /// Adds an archived member of an earlier start. The group's tally was restored before it;
+    /// without a tally, the member's data is all that is known of the group.
     pub(super) fn join_ended(
         &mut self,
         id: &GroupId,
@@ -151,7 +151,7 @@ impl Groups {
         Some(slot)
     }
 
-    /// What a member counts that has ended before the start.
+    /// Adds the counts of a member that had ended before the start.
     pub(super) fn keep(&mut self, slot: GroupSlot, state: &TaskState, counts: Counts) {
         let Some(group) = self.at_mut(slot) else { return };
         group.on_ended_before(state, counts);
@@ -159,14 +159,14 @@ impl Groups {
         self.stop_if_due(&id);
     }
 
-    /// A member's result was handed out.
+    /// Notes that a member's result was handed out.
     pub(super) fn note_read(&mut self, member: Option<GroupSlot>) {
         if let Some(group) = member.and_then(|slot| self.at_mut(slot)) {
             group.on_read();
         }
     }
 
-    /// Its tally is to be journalled with this pass.
+    /// Journals the group's tally with this pass.
     pub(super) fn note(&mut self, slot: GroupSlot) {
         if let Some(id) = self.id(slot) {
             self.touch(&id);
@@ -181,7 +181,7 @@ impl Groups {
         Some(slot)
     }
 
-    /// What an earlier start knew besides the members that are kept.
+    /// Restores a group's tally from an earlier start.
     pub(super) fn restore(&mut self, tally: &GroupTally) {
         if self.any_slot(&tally.id).is_none() && self.add(tally.id, tally.max_fails, true).is_none()
         {
@@ -193,7 +193,8 @@ impl Groups {
         self.stop_if_due(&tally.id);
     }
 
-    /// A member has ended. Decisions follow at once; it is shown when `gate` says that it is safe.
+    /// Notes that a member has ended. Decisions follow at once; callers see the end once `gate`
+    /// says it is on disk.
     #[expect(clippy::too_many_arguments, reason = "which member, and how it ended")]
     pub(super) fn end(
         &mut self,
@@ -216,7 +217,7 @@ impl Groups {
         }
     }
 
-    /// A member had ended before the start.
+    /// Adds a member that had ended before the start.
     pub(super) fn end_restored(
         &mut self,
         slot: GroupSlot,
@@ -229,8 +230,8 @@ impl Groups {
         self.keep(slot, state, counts);
     }
 
-    /// A group is cancelled unless it is over; that is safe with the next batch. Whether it is durable;
-    /// none if it is not known.
+    /// Cancels a group unless it is over; the next batch contains the record. Returns whether the
+    /// group is durable; `None` if it is unknown.
     pub(super) fn cancel(&mut self, id: &GroupId, reason: String, gate: &Gate) -> Option<bool> {
         self.slot(id)?;
         let group = self.get_mut(id)?;
@@ -243,12 +244,12 @@ impl Groups {
         Some(durable)
     }
 
-    /// Whether any open member is to be cancelled.
+    /// Whether open members are to be cancelled.
     pub(super) fn is_stopping(&self) -> bool {
         !self.stopping.is_empty()
     }
 
-    /// Members that are to be cancelled now, at most `most`, and their group.
+    /// The members to cancel now, at most `most`, and their group.
     pub(super) fn stop_next(&mut self, most: u32) -> Option<(GroupId, StopPart)> {
         while let Some(id) = self.stopping.front().copied() {
             let part = self.get_mut(&id).and_then(|group| group.stop_next(most));
@@ -262,8 +263,8 @@ impl Groups {
         None
     }
 
-    /// A group is to be forgotten: nothing of it is shown from now on. The tally says so, too, should
-    /// the node stop before its last member is gone.
+    /// Starts to forget a group: callers no longer see it. The journalled tally says so too, in
+    /// case the node stops before the last member is gone.
     pub(super) fn leave(&mut self, slot: GroupSlot) {
         let Some(group) = self.at_mut(slot) else { return };
         group.on_leave();
@@ -271,7 +272,7 @@ impl Groups {
         self.touch(&id);
     }
 
-    /// A group is forgotten with its members. Gives what is to be journalled of that.
+    /// Forgets a group whose members are gone. Returns the record of that.
     pub(super) fn remove(&mut self, slot: GroupSlot) -> Option<Record> {
         let group = self.slab.try_remove(slot.at())?;
         self.index.remove(&group.id);
@@ -284,7 +285,7 @@ impl Groups {
         }
     }
 
-    /// What is to be journalled with this pass.
+    /// The records of changed tallies, for this pass.
     pub(super) fn take_tallies(&mut self) -> Vec<Record> {
         std::mem::take(&mut self.touched)
             .into_iter()
@@ -292,24 +293,24 @@ impl Groups {
             .collect()
     }
 
-    /// One group, if it has ended.
+    /// A group by id, if it has ended.
     pub(super) fn ended_group(&self, id: &GroupId, now: Time) -> Option<EndedGroup> {
         let slot = self.any_slot(id)?;
         self.slab.get(slot.at()).and_then(|group| group.ended(slot, now))
     }
 
-    /// All that have ended, in no order.
+    /// All ended groups, unordered.
     pub(super) fn ended_groups(&self, now: Time) -> Vec<EndedGroup> {
         let all = self.slab.iter();
         all.filter_map(|(at, group)| group.ended(GroupSlot::of(at)?, now)).collect()
     }
 
-    /// The highest place of a group that may have a member.
+    /// Number of submitted members of a group: all places below it.
     pub(super) fn received(&self, slot: GroupSlot) -> u32 {
         self.slab.get(slot.at()).map_or(0, Group::received)
     }
 
-    /// Adds so many groups that have not ended.
+    /// Adds `count` unfinished groups.
     #[cfg(test)]
     pub(super) fn fill(&mut self, count: usize) {
         for _ in 0..count {

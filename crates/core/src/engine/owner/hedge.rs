@@ -1,4 +1,4 @@
-//! Second attempts: which of two counts, and when one goes on without the other.
+//! Second attempts: which one counts, and what happens when only one of two ends.
 
 use super::{state::Owner, task::End};
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
 };
 
 impl Owner {
-    /// This attempt has brought a result: it is the one that counts. Its number.
+    /// This attempt brought the result that counts. Returns its number.
     pub(super) fn win(&mut self, cx: &mut Cx<'_>, key: TaskKey, epoch: Epoch) -> Option<u32> {
         let task = self.store.tasks.get(key)?;
         let (kind, first) = (task.kind, task.open()?.first);
@@ -21,7 +21,7 @@ impl Owner {
         self.lead(cx, key, epoch)
     }
 
-    /// This attempt ends the task. Its number.
+    /// This attempt ends the task. Returns its number.
     pub(super) fn lead(&mut self, cx: &mut Cx<'_>, key: TaskKey, epoch: Epoch) -> Option<u32> {
         let open = self.store.tasks.get_mut(key)?.open_mut()?;
         let had_lead = open.first.epoch == epoch;
@@ -33,7 +33,8 @@ impl Owner {
         Some(number)
     }
 
-    /// The attempt is over. False, and nothing changes, if there is no other beside it.
+    /// Closes an ended attempt if another one is open beside it; otherwise returns false without a
+    /// change.
     pub(super) fn goes_on_without(
         &mut self,
         cx: &mut Cx<'_>,
@@ -57,8 +58,8 @@ impl Owner {
         true
     }
 
-    /// A task ends: no attempt at it is waited for any longer. The one whose result this is has been
-    /// taken off its worker's account already, and is remembered by it.
+    /// The task ends: closes its open attempts. The attempt that brought the result has left its
+    /// worker's account already, and the result names it.
     pub(super) fn close_open(&mut self, cx: &mut Cx<'_>, key: TaskKey, end: &End) {
         let Some(task) = self.store.tasks.get_mut(key) else { return };
         let Some(open) = task.open_mut() else { return };
@@ -79,7 +80,7 @@ impl Owner {
         }
     }
 
-    /// It may be time to see whether a task needs a second attempt.
+    /// Checks whether a task needs a second attempt.
     pub(super) fn on_look(&mut self, cx: &Cx<'_>, key: TaskKey) {
         let Some(task) = self.store.tasks.get_mut(key) else { return };
         let kind = task.kind;

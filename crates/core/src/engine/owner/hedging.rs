@@ -1,15 +1,16 @@
-//! Hedging: beside an attempt that takes unusually long a second one runs at another worker. The first
-//! result ends the task, and the slower one is cancelled (Dean and Barroso, "The tail at scale",
+//! Hedging: when an attempt takes unusually long, a second one runs at another worker. The first
+//! result ends the task, and the other attempt is cancelled (Dean and Barroso, "The tail at scale",
 //! 2013).
 //!
-//! Unusually long is longer than 95 of 100 first attempts of its kind take to bring their results, from
-//! being sent. A first attempt that is overtaken counts as one that would have taken longer: without it
-//! the tail would be cut off, that time fall, and more and more be hedged.
+//! Unusually long means longer than the 95th percentile of first attempts of this handler, from
+//! sending to result. A first attempt that was overtaken counts as one that would have taken
+//! longer: without it the tail would be cut off, the percentile would fall, and more and more tasks
+//! would be hedged.
 //!
-//! A second attempt takes a slot that is free after all that waits was placed, never a place in a line:
-//! when every worker is slow, there is none.
+//! A second attempt only uses a slot that is free after all waiting tasks were placed: when every
+//! worker is slow, nothing is hedged.
 //!
-//! Absent on purpose: a third attempt, and a second one for tasks that do not ask for it.
+//! Absent on purpose: a third attempt, and hedging of tasks that do not ask for it.
 
 use std::collections::VecDeque;
 
@@ -22,44 +23,44 @@ use crate::{
     time::Time,
 };
 
-/// What is known of how long attempts take, and the tasks that wait for a second one.
+/// The known run times of attempts, and the tasks that wait for a second attempt.
 #[derive(Debug, Default)]
 pub(super) struct Hedging {
-    /// Tasks that wait for a second attempt, at most [`limits::OVERDUE_TASKS`]; some need none any
-    /// more.
+    /// Tasks that wait for a second attempt, at most [`limits::OVERDUE_TASKS`]; some no longer need
+    /// one.
     overdue: VecDeque<TaskKey>,
-    /// How many of these have not been looked at since something changed.
+    /// How many of these were not examined since the last change.
     unlooked: usize,
-    /// How long attempts take, by handler; at most [`limits::KINDS`].
+    /// Run times of attempts by handler; at most [`limits::KINDS`].
     tails: FxHashMap<Kind, Box<Tail>>,
 }
 
 impl Hedging {
-    /// When to see whether an attempt that was sent at `sent` takes unusually long. While nobody knows
-    /// what is usual, and after an unsuccessful second attempt, more and more rarely.
+    /// When to check whether an attempt sent at `sent` takes unusually long. The checks become
+    /// rarer while the percentile is unknown, and after an unsuccessful second attempt.
     pub(super) fn next_look(&self, kind: Kind, sent: Time, now: Time) -> Time {
         let usual = self.usual_end(kind, sent).filter(|end| *end > now);
         usual.unwrap_or_else(|| now + now.since(sent).max(limits::HEDGE_LEAST))
     }
 
-    /// When an attempt that was sent at `sent` should have ended, as far as is known.
+    /// The 95th percentile of the end of an attempt sent at `sent`, if known.
     fn usual_end(&self, kind: Kind, sent: Time) -> Option<Time> {
         let p95 = self.tails.get(&kind)?.p95()?;
         Some(sent + p95.max(limits::HEDGE_LEAST))
     }
 
-    /// A first attempt has brought its result.
+    /// Learns from the result of a first attempt.
     pub(super) fn on_first_result(&mut self, kind: Kind, took: std::time::Duration) {
         self.tails.entry(kind).or_default().add_ended(took);
     }
 
-    /// A first attempt was overtaken by a second after `so_far`.
+    /// Learns that a second attempt overtook a first one after `so_far`.
     pub(super) fn on_overtaken(&mut self, kind: Kind, so_far: std::time::Duration) {
         self.tails.entry(kind).or_default().add_given_up(so_far);
     }
 
-    /// When to look next at an attempt that was sent at `sent`. [`Time::NEVER`] if it takes unusually
-    /// long now and its task waits for a second one from now on.
+    /// When to check an attempt sent at `sent` again. [`Time::NEVER`] if it takes unusually long:
+    /// its task then waits for a second attempt.
     pub(super) fn on_look(&mut self, key: TaskKey, kind: Kind, sent: Time, now: Time) -> Time {
         let is_late = self.usual_end(kind, sent).is_some_and(|end| end <= now);
         if is_late && self.overdue.len() < limits::OVERDUE_TASKS {
@@ -69,8 +70,8 @@ impl Hedging {
         self.next_look(kind, sent, now)
     }
 
-    /// Something happened that may let a second attempt go: all are looked at again, or none if
-    /// nothing is placed any more.
+    /// A second attempt may have become possible: all tasks are examined again, or none if the node
+    /// is closing.
     pub(super) fn look_again(&mut self, closing: bool) {
         self.unlooked = if closing { 0 } else { self.overdue.len() };
     }
@@ -80,7 +81,7 @@ impl Hedging {
         self.unlooked > 0
     }
 
-    /// Takes up to `most` of them, to be looked at now.
+    /// Takes up to `most` tasks to examine now.
     pub(super) fn take_unlooked(&mut self, most: usize) -> usize {
         let taken = self.unlooked.min(most);
         self.unlooked -= taken;
@@ -92,7 +93,7 @@ impl Hedging {
         self.overdue.pop_front()
     }
 
-    /// There is no worker for a second attempt now.
+    /// Puts a task back because no worker is free for its second attempt.
     pub(super) fn put_back(&mut self, key: TaskKey) {
         self.overdue.push_back(key);
     }

@@ -1,5 +1,5 @@
-//! The lease under which a worker has our attempts. What is heard of the worker extends it. When it
-//! ends, all that is open there is lost and goes to other workers.
+//! The lease of a worker's attempts. Every message from the worker extends it. When it ends, all
+//! open attempts there are lost and go to other workers.
 
 use std::time::Duration;
 
@@ -9,50 +9,49 @@ use crate::{frame::Epoch, limits, time::Time};
 /// `Ended → Idle`.
 #[derive(Debug, Default)]
 pub(super) struct Lease {
-    /// When something was last heard of the worker, or its session was lost.
+    /// When the worker's last message arrived, or its session was lost.
     heard: Time,
     state: State,
 }
 
 #[derive(Debug, Default)]
 enum State {
-    /// Nothing is open there, as far as was looked. No timer is armed.
+    /// No attempt is open there at the last check. No timer is armed.
     #[default]
     Idle,
-    /// A timer is armed.
+    /// Attempts are open; a timer is armed.
     Watched,
-    /// A timer is armed. The worker was asked what became of its attempts, and nothing was heard
-    /// since.
+    /// A timer is armed. The worker was asked for the state of its attempts and has not answered.
     Asked,
-    /// Nothing was heard since the lease ended. The worker may still run these attempts, at most
-    /// [`limits::CREDIT_TASKS`], and is to cancel them.
+    /// The lease has ended, and no message has arrived since. The worker may still run these
+    /// attempts, at most [`limits::CREDIT_TASKS`], and must cancel them.
     Ended { lost: Vec<Epoch> },
 }
 
-/// What is to be done when the timer of a lease has fired, and when it is to fire again.
+/// What to do when a lease's timer fires, and when it fires next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Due {
     Nothing,
-    /// Something was heard meanwhile, or the worker cannot be asked.
+    /// A message has arrived since, or the worker cannot be asked.
     Watch {
         next: Time,
     },
-    /// Half of the lease is over without a word: the worker is to be asked.
+    /// The worker was silent for half of the lease: ask it.
     Ask {
         next: Time,
     },
-    /// It is over.
+    /// The lease has ended.
     End,
 }
 
 impl Lease {
-    /// Whether the lease ended, and nothing was heard since.
+    /// Whether the lease has ended and no message has arrived since.
     pub(super) fn has_ended(&self) -> bool {
         matches!(self.state, State::Ended { .. })
     }
 
-    /// Something was heard of the worker, which may still run the attempts that are returned if the
-    /// lease had ended.
+    /// Notes a message from the worker. If the lease had ended, returns the attempts that the
+    /// worker may still run.
     pub(super) fn on_heard(&mut self, now: Time) -> Option<Vec<Epoch>> {
         self.heard = now;
         match std::mem::take(&mut self.state) {
@@ -65,7 +64,8 @@ impl Lease {
         }
     }
 
-    /// A session is open. Its worker says by itself what it has there. True if the lease had ended.
+    /// Notes an open session, in which the worker reports its attempts by itself. Returns true if
+    /// the lease had ended.
     pub(super) fn on_session(&mut self, now: Time) -> bool {
         self.heard = now;
         let had_ended = self.has_ended();
@@ -75,17 +75,18 @@ impl Lease {
         had_ended
     }
 
-    /// An open session was lost: the lease runs from now on.
+    /// Notes that the open session was lost: the lease runs from now on.
     pub(super) fn on_session_lost(&mut self, now: Time) {
         self.heard = now;
     }
 
-    /// The first attempt is sent to a worker that had none.
+    /// Notes the first attempt at a worker without others.
     pub(super) fn on_first_attempt(&mut self, now: Time) {
         self.heard = self.heard.max(now);
     }
 
-    /// When to arm the timer, if none is armed. `has_session`: the worker can be asked at half time.
+    /// When to arm the timer, if it is not armed. `has_session`: the worker can be asked at half
+    /// time.
     pub(super) fn arm(&mut self, lease: Duration, has_session: bool) -> Option<Time> {
         match self.state {
             State::Idle => {}
@@ -95,8 +96,9 @@ impl Lease {
         Some(self.heard + if has_session { lease / 2 } else { lease })
     }
 
-    /// The timer has fired. `is_idle`: nothing is open there; `has_session`: the worker can be asked. A
-    /// worker whose heartbeats are rarer than this owner's lease is asked before it is taken for dead.
+    /// The timer has fired. `is_idle`: no attempt is open there; `has_session`: the worker can be
+    /// asked. A worker whose heartbeats are rarer than this owner's lease is asked before it is
+    /// treated as lost.
     pub(super) fn on_timer(
         &mut self,
         lease: Duration,
@@ -123,7 +125,7 @@ impl Lease {
         Due::Watch { next: self.heard + wait }
     }
 
-    /// It is over: these attempts are lost.
+    /// Ends the lease with these attempts lost.
     pub(super) fn end(&mut self, mut lost: Vec<Epoch>) {
         lost.truncate(limits::CREDIT_TASKS as usize);
         self.state = State::Ended { lost };

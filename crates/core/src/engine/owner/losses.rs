@@ -1,4 +1,4 @@
-//! Workers that come and go, as far as own tasks are concerned.
+//! Effects of lost workers and ended rests on own tasks.
 
 use super::state::Owner;
 use crate::{
@@ -7,7 +7,7 @@ use crate::{
 };
 
 impl Owner {
-    /// A peer has no connection any longer.
+    /// A peer's last connection closed.
     pub(in crate::engine) fn on_gone(&mut self, cx: &mut Cx<'_>, key: PeerKey) {
         if self.workers.has_session(key) {
             self.workers.on_session_lost(cx, key);
@@ -39,7 +39,7 @@ impl Owner {
         }
     }
 
-    /// A rest of a worker is over.
+    /// A worker's rest is over.
     pub(in crate::engine) fn on_rest_over(&mut self, cx: &mut Cx<'_>, key: PeerKey, at: Time) {
         if self.workers.on_rest_over(cx, key, at) {
             self.store.queue.look_again();

@@ -1,5 +1,5 @@
-//! What the open members of a group need: mostly the same, so that why they wait can be told without a
-//! look at each.
+//! The needs of a group's open members. Most groups have few different ones, so an explanation need
+//! not look at each member.
 
 use smallvec::SmallVec;
 
@@ -9,8 +9,8 @@ use crate::{engine::keys::ClassKey, limits};
 #[derive(Debug, Default)]
 pub(super) struct OpenNeeds {
     counts: SmallVec<[(ClassKey, u32); 1]>,
-    /// Members whose needs found no place. As long as there are some no other needs get one, or those
-    /// of one kind would be partly here and partly there.
+    /// Members whose needs did not fit. While there are some, no further needs are added, so that
+    /// members with equal needs are all counted in one place.
     others: u32,
 }
 
@@ -25,7 +25,7 @@ impl OpenNeeds {
         }
     }
 
-    /// One that was added is open no more.
+    /// Removes an open member with these needs.
     pub(super) fn remove(&mut self, needs: ClassKey) {
         let Some(at) = self.counts.iter().position(|(key, _)| *key == needs) else {
             self.others = self.others.saturating_sub(1);
@@ -39,7 +39,7 @@ impl OpenNeeds {
         }
     }
 
-    /// The needs that are told apart, each with its members.
+    /// The distinguished needs, each with its number of members.
     pub(super) fn iter(&self) -> impl Iterator<Item = (ClassKey, u32)> {
         self.counts.iter().copied()
     }

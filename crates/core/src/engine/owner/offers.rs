@@ -1,6 +1,7 @@
-//! Which peers may run what: handlers, trust, targets and requirements.
+//! Eligibility: which peers may run which tasks, by handlers, trust, targets and requirements.
 //!
-//! Absent on purpose: room. Whether a peer can be sent an attempt now is `placement`'s question.
+//! Absent on purpose: free room. `placement` decides whether an eligible peer can be sent an
+//! attempt now.
 
 use std::sync::Arc;
 
@@ -21,23 +22,22 @@ use crate::{
 /// The peers that may run the tasks of a class.
 pub(super) type Eligible = Arc<[PeerKey]>;
 
-/// What was worked out of the directory of peers for a handler, and of which version; at most
+/// A cached value per handler with the version of the peer directory it was computed from; at most
 /// [`limits::KINDS`](crate::limits::KINDS).
 type ByVersion<T> = FxHashMap<Kind, (u64, T)>;
 
-/// What follows from the adverts of all peers.
+/// Eligibility computed from the adverts of all peers.
 #[derive(Debug, Default)]
 pub(super) struct Offers {
-    /// Whether no handler is anywhere.
+    /// Whether no peer has the handler.
     nowhere: ByVersion<bool>,
-    /// Who offers a handler to tasks of this node that name no target: tasks of new needs have to be
-    /// compared with these alone.
+    /// Peers that offer a handler to tasks without targets: only these are compared with new needs.
     offering: ByVersion<Eligible>,
 }
 
 impl Offers {
-    /// Whether nobody can ever run this, as far as can be told: the node has the family, but not
-    /// the operation, and no peer that it may use offers it.
+    /// Whether no node can run this handler: this node has the family but not the operation, and no
+    /// usable peer offers it.
     pub(super) fn no_handler_anywhere(&mut self, node: &Node, kind: Kind) -> bool {
         let version = node.peers.adverts_version();
         if let Some((_, nowhere)) = self.nowhere.get(&kind).filter(|(at, _)| *at == version) {
@@ -92,7 +92,7 @@ fn is_nowhere(node: &Node, kind: Kind) -> bool {
         })
 }
 
-/// How a task fails whose handler is nowhere.
+/// The failure of a task whose handler no node has.
 pub(super) fn unknown_handler(node: &Node, kind: Kind) -> TaskFailure {
     let name = node.kinds.name(kind);
     let family = name.map_or("", |name| name.family());
@@ -106,7 +106,7 @@ pub(super) fn unknown_handler(node: &Node, kind: Kind) -> TaskFailure {
     )
 }
 
-/// Whether targets of a new task are to be asked though none of them offers to run it: they answer
+/// Whether to ask the targets of a new task although none of them offers its handler: they answer
 /// with their reason.
 pub(super) fn asks(node: &Node, kind: Kind, targets: &[PeerId]) -> bool {
     let Some(name) = node.kinds.name(kind) else { return false };
@@ -117,7 +117,7 @@ pub(super) fn asks(node: &Node, kind: Kind, targets: &[PeerId]) -> bool {
     !targets.is_empty() && !targets.iter().any(offers)
 }
 
-/// The first lasting condition that keeps tasks with these needs from a peer, if there is one.
+/// The first lasting condition that keeps tasks with these needs from a peer, if any.
 pub(super) fn filter(
     peer: &Peer,
     worker: &WorkerAccount,
@@ -151,12 +151,12 @@ pub(super) fn filter(
     unmet(peer, needs.requirements.as_deref()?)
 }
 
-/// The first of a task's requirements that the peer does not meet, if there is one.
+/// The task's first requirement that the peer does not meet, if any.
 fn unmet(peer: &Peer, requirements: &Requirements) -> Option<Obstacle> {
     if let Some((what, detail)) = peer.advert.as_ref()?.unmet(requirements) {
         return Some(Obstacle::Requirement { what, detail });
     }
-    // It has the memory; whether the memory is free, it may have said.
+    // The machine has the memory, but may have reported too little of it free.
     let free = peer.measured.free_memory.filter(|free| *free < requirements.memory_bytes)?;
     let [free, needed] = [free, requirements.memory_bytes].map(size);
     let detail = format!("{free} free of the {needed} needed");

@@ -16,18 +16,18 @@ use crate::{
 
 #[derive(Debug, Default)]
 pub(super) struct Past {
-    /// Attempts that failed with the handler, and that were lost with their worker.
+    /// Attempts that failed with the handler.
     pub(super) failures: u32,
     pub(super) crashes: u32,
-    /// Attempts that are over, at most [`limits::KEPT_ATTEMPTS`], in the order in which they ended.
+    /// Ended attempts in the order of their ends, at most [`limits::KEPT_ATTEMPTS`].
     history: Vec<Attempt>,
-    /// Attempts at the end of `history` that were open until the task ended.
+    /// Number of attempts at the end of `history` that the task's end closed.
     open_at_end: usize,
-    /// Peers that have refused this task for good, at most as many as there are targets.
+    /// Targets that have refused this task for good; at most one entry per target.
     refused: Vec<Refusal>,
 }
 
-/// One attempt that is over, as it is remembered.
+/// An ended attempt, as it is kept.
 #[derive(Debug)]
 pub(super) struct Attempt {
     pub(super) number: u32,
@@ -38,7 +38,7 @@ pub(super) struct Attempt {
     pub(super) end: Box<str>,
 }
 
-/// A target's refusal; it counts until the target sends another advert.
+/// A target's refusal; valid until the target sends another advert.
 #[derive(Debug)]
 pub(super) struct Refusal {
     pub(super) by: Arc<PeerId>,
@@ -47,14 +47,14 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    /// Whether it still counts for this peer.
+    /// Whether this is a valid refusal by this peer.
     pub(super) fn is_by(&self, peer: &Peer) -> bool {
         *self.by == *peer.id && self.adverts == peer.adverts
     }
 }
 
 impl Past {
-    /// That of a story which was recorded at `at`; none if it tells of no unsuccessful attempt.
+    /// The past in a story recorded at `at`; `None` if the story has no unsuccessful attempt.
     pub(super) fn of(story: Story, at: Time) -> Option<Box<Self>> {
         let Story { failures, crashes, latest, .. } = story;
         if latest.is_empty() && failures == 0 && crashes == 0 {
@@ -70,7 +70,7 @@ impl Past {
         Some(past)
     }
 
-    /// An attempt is over. The earliest is forgotten if there are too many.
+    /// Adds an ended attempt. Drops the earliest one if there are too many.
     pub(super) fn add(&mut self, attempt: Attempt) {
         if self.history.len() >= limits::KEPT_ATTEMPTS {
             self.history.remove(0);
@@ -78,33 +78,33 @@ impl Past {
         self.history.push(attempt);
     }
 
-    /// The end of the task has ended this attempt.
+    /// Adds an attempt that the task's end closed.
     pub(super) fn add_at_end(&mut self, attempt: Attempt) {
         self.add(attempt);
         self.open_at_end += 1;
     }
 
-    /// Attempts that are over, but for the one that succeeded.
+    /// Ended attempts, except the successful one.
     pub(super) fn history(&self) -> &[Attempt] {
         &self.history
     }
 
-    /// How many of them, the last ones, were open until the task ended.
+    /// How many of the last ones were closed by the task's end.
     pub(super) fn open_at_end(&self) -> usize {
         self.open_at_end
     }
 
-    /// Refusals that may still count.
+    /// Refusals that may still be valid.
     pub(super) fn refused(&self) -> &[Refusal] {
         &self.refused
     }
 
-    /// The task has ended: refusals do not matter any more.
+    /// Drops the refusals, because the task has ended.
     pub(super) fn forget_refusals(&mut self) {
         self.refused = Vec::new();
     }
 
-    /// A peer has refused the task, whatever it said before.
+    /// Adds a peer's refusal, replacing an earlier one.
     pub(super) fn refuse(&mut self, refusal: Refusal) {
         self.refused.retain(|earlier| earlier.by != refusal.by);
         self.refused.push(refusal);

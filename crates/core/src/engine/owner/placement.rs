@@ -1,5 +1,5 @@
-//! Where a waiting task goes: of the peers that may run it and have room, to the worker that will
-//! finish it first, among at most a few drawn at random (power of d choices, Mitzenmacher, 2001).
+//! Placement: sends a waiting task to the eligible worker with room that will finish it first,
+//! among a few drawn at random (power of d choices, Mitzenmacher, 2001).
 
 use std::{cmp::Reverse, collections::BinaryHeap, sync::Arc};
 
@@ -25,14 +25,14 @@ use crate::{
     time::Time,
 };
 
-/// Own tasks, and the workers to which they go.
+/// Own tasks, and the workers that they go to.
 pub(super) struct Board<'b> {
     pub(super) store: &'b mut Store,
     pub(super) workers: &'b mut Workers,
 }
 
 impl Board<'_> {
-    /// The worker that will finish this task first, of those that have room.
+    /// The worker with room that will finish this task first.
     pub(super) fn choose(
         &self,
         cx: &mut Cx<'_>,
@@ -69,11 +69,11 @@ pub(super) struct Placement {
     pub(super) hedging: Hedging,
     next_epoch: u64,
     second_attempts: u64,
-    /// Reused from one look to the next.
+    /// Reused by the next pass.
     turns: BinaryHeap<Reverse<Turn>>,
 }
 
-/// A class's turn: the most urgent of its lines, its place, which class.
+/// A class's turn: the rank of its most urgent lane, its position, its key.
 type Turn = (Rank, usize, ClassKey);
 
 impl Default for Placement {
@@ -99,8 +99,8 @@ impl Placement {
         self.second_attempts
     }
 
-    /// Sends what waits to where it can go. Looks at a bounded number of classes; the rest have
-    /// their turn in the passes that follow.
+    /// Sends waiting tasks to workers. Examines a bounded number of classes; later passes examine
+    /// the rest.
     pub(super) fn place_waiting(&mut self, cx: &mut Cx<'_>, board: &mut Board<'_>) {
         let closing = cx.node.is_closing();
         if board.store.queue.begin_look(closing) {
@@ -116,25 +116,25 @@ impl Placement {
         let mut turns = board.store.queue.is_mixed(looked_at);
         let before = self.next_epoch;
         while let Some(Reverse((rank, at, class))) = classes.pop() {
-            // Once in a pass that finds no room for the line whose turn it is, it finds none.
+            // Once this pass finds no room for the due lane, it does not try again.
             if turns && board.store.queue.is_turn() {
                 turns = self.place_in_turn(cx, board, looked_at);
             }
-            // A class whose next task is less urgent stands back behind the others.
+            // A class whose next task is less urgent queues again behind the others.
             if let Some(next) = self.place_class(cx, board, class, (rank, turns)) {
                 classes.push(Reverse((next, at, class)));
             }
         }
         self.turns = classes;
         board.store.queue.rotate(looked_at);
-        // Of what waits in further lines some may go, but those would hardly be the first.
+        // Tasks in further lanes could go too, but would hardly be the next to start.
         if board.store.queue.unlooked() == 0 || self.next_epoch == before {
             self.place_overdue(cx, board);
         }
     }
 
-    /// Sends one task of the lines that have their turn, of whatever priority. False if there are some,
-    /// and room for none.
+    /// Sends one task of a lane that is due, of any priority. Returns false if lanes are due but no
+    /// worker has room.
     fn place_in_turn(&mut self, cx: &mut Cx<'_>, board: &mut Board<'_>, looked_at: usize) -> bool {
         let lines = board.store.queue.in_turn(looked_at);
         let none = lines.is_empty();
@@ -151,8 +151,8 @@ impl Placement {
         none
     }
 
-    /// Sends what waits in a line of a class. The line that comes next, if it is worth looking at.
-    /// `turns`: stops for another line whose turn it is.
+    /// Sends the waiting tasks of a class's lane. Returns the class's next lane if it is worth
+    /// examining. `turns`: stop when another lane is due.
     fn place_class(
         &mut self,
         cx: &mut Cx<'_>,
@@ -173,7 +173,7 @@ impl Placement {
         board.store.queue.head(key).filter(|next| *next > rank)
     }
 
-    /// What runs the tasks of a class, and the peers that may.
+    /// The handler of a class's tasks, and the peers eligible for them.
     pub(super) fn eligible_for(
         &mut self,
         cx: &mut Cx<'_>,
@@ -193,7 +193,7 @@ impl Placement {
         Some((kind, eligible))
     }
 
-    /// Sends a task to a worker: one that waits, or one that needs a second attempt.
+    /// Sends a task to a worker: a waiting one, or one that needs a second attempt.
     pub(super) fn assign(
         &mut self,
         cx: &mut Cx<'_>,
@@ -248,8 +248,8 @@ impl Placement {
         }
     }
 
-    /// Sends second attempts to workers with a slot to spare. Looks at a bounded number of tasks; the
-    /// rest have their turn in the passes that follow.
+    /// Sends second attempts to workers with a spare slot. Examines a bounded number of tasks;
+    /// later passes examine the rest.
     fn place_overdue(&mut self, cx: &mut Cx<'_>, board: &mut Board<'_>) {
         for _ in 0..self.hedging.take_unlooked(limits::PLACEMENT_OVERDUE) {
             let Some(key) = self.hedging.next_overdue() else { return };
@@ -263,7 +263,7 @@ impl Placement {
         }
     }
 
-    /// The best of the workers that have a free slot, and not this very task.
+    /// The best worker with a free slot that does not run this task already.
     pub(super) fn spare(
         &mut self,
         cx: &mut Cx<'_>,
@@ -281,8 +281,8 @@ impl Placement {
     }
 }
 
-/// The task that is next in a line. None, and the line is gone, if none waits there any more that
-/// may start: members of a group that takes no more leave it, and are still to be cancelled.
+/// The next live task of a lane. `None`, and the lane is removed, if none is left: members of a
+/// stopping group leave the lane and are cancelled later.
 fn next_waiting(board: &mut Board<'_>, key: ClassKey, rank: Rank) -> Option<TaskKey> {
     let (tasks, groups) = (&board.store.tasks, &board.store.groups);
     board.store.queue.front(key, rank, |task| {
@@ -290,12 +290,13 @@ fn next_waiting(board: &mut Board<'_>, key: ClassKey, rank: Rank) -> Option<Task
     })
 }
 
-/// Whether the worker can be sent one more attempt right now.
+/// Whether the worker can be sent one more attempt now.
 fn has_room(worker: &WorkerAccount, kind: Kind, bytes: u64, now: Time) -> bool {
     worker.session.is_open() && worker.rests.busy_until <= now && worker.has_credit(kind, bytes)
 }
 
-/// When one more attempt would be finished there, and what lies before it, for comparison.
+/// When one more attempt would be finished there, and the number of attempts before it, for
+/// comparison.
 fn cost(peer: &Peer, worker: &WorkerAccount, kind: Kind) -> (u64, u32) {
     let slots = u64::from(worker.credit().slots.max(1));
     let each = worker.service(kind).unwrap_or(0);

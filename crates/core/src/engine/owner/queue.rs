@@ -1,6 +1,5 @@
-//! Tasks that wait for a worker, in equivalence classes: tasks with the same handler, targets and
-//! requirements. Placement looks at classes, not at tasks, so a million waiting tasks cost it no more
-//! than one.
+//! Waiting tasks in classes: tasks with the same handler, targets and requirements. Placement
+//! examines classes, not tasks, so a million equal waiting tasks cost no more than one.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -17,13 +16,13 @@ use crate::{
     task::Requirements,
 };
 
-/// What the tasks of a class have in common.
+/// The common needs of a class's tasks.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Needs {
     pub(super) kind: Kind,
-    /// Run on these only; empty: on this node or any peer that it trusts.
+    /// The tasks' targets; empty: this node and every peer that it trusts.
     pub(super) targets: Box<[PeerId]>,
-    /// Whether targets are asked though they do not offer to run it.
+    /// Whether targets are asked although they do not offer the handler.
     pub(super) asks: bool,
     pub(super) requirements: Option<Box<Requirements>>,
 }
@@ -31,18 +30,18 @@ pub(super) struct Needs {
 #[derive(Debug)]
 pub(super) struct Class {
     pub(super) needs: Arc<Needs>,
-    /// First come first served within a priority. A task that ended in line leaves it when its turn
-    /// comes, or with the next sweep.
+    /// First come, first served within a priority. A task that ended while waiting is removed when
+    /// it comes to the front, or by the next sweep.
     waiting: Lanes<TaskKey>,
-    /// About how many tasks in `waiting` have ended. It decides when to sweep, and nothing else.
+    /// About how many tasks in `waiting` have ended. Decides only when to sweep.
     stale: usize,
-    /// Whether it is on the queue's list of active classes.
+    /// Whether the class is on the queue's list of active classes.
     listed: bool,
     /// Tasks of this class, waiting or not.
     members: usize,
-    /// Those of them that have ended, and may be tried again.
+    /// How many members have ended and may be retried.
     resting: usize,
-    /// The peers that may run its tasks, as of `version` of the peer table.
+    /// The peers eligible for its tasks, as of `version` of the peer directory.
     pub(super) eligible: Arc<[PeerKey]>,
     pub(super) version: u64,
 }
@@ -51,18 +50,18 @@ pub(super) struct Class {
 pub(super) struct Queue {
     classes: Slab<Class>,
     index: FxHashMap<Arc<Needs>, ClassKey>,
-    /// Classes in which something waits, in the order in which they are looked at.
+    /// Classes with waiting tasks, in the order in which they are examined.
     active: VecDeque<ClassKey>,
-    /// Over all classes.
+    /// Counts starts over all classes.
     turns: Turns,
-    /// Something happened that may let a waiting task go.
+    /// Whether a waiting task may have become placeable.
     is_due: bool,
-    /// Classes that have not been looked at since.
+    /// Number of classes not examined since.
     unlooked: usize,
 }
 
 impl Queue {
-    /// Something happened that may let a waiting task go: placement looks at all classes again.
+    /// A waiting task may have become placeable: placement examines all classes again.
     pub(super) fn look_again(&mut self) {
         self.is_due = true;
     }
@@ -72,8 +71,8 @@ impl Queue {
         self.is_due || self.unlooked > 0
     }
 
-    /// Whether something happened since the last call: then all classes are to be looked at, or none
-    /// if nothing is placed any more.
+    /// Whether anything changed since the last call. If so, all classes are to be examined, or none
+    /// if the node is closing.
     pub(super) fn begin_look(&mut self, closing: bool) -> bool {
         let is_due = std::mem::take(&mut self.is_due);
         if is_due {
@@ -82,29 +81,29 @@ impl Queue {
         is_due
     }
 
-    /// Classes that have not been looked at.
+    /// Number of classes not examined yet.
     pub(super) fn unlooked(&self) -> usize {
         self.unlooked
     }
 
-    /// Takes up to `most` of them, to be looked at now.
+    /// Takes up to `most` classes to examine now.
     pub(super) fn take_unlooked(&mut self, most: usize) -> usize {
         let taken = self.unlooked.min(most);
         self.unlooked -= taken;
         taken
     }
 
-    /// Nothing is placed any more.
+    /// Stops placement.
     pub(super) fn stop_looking(&mut self) {
         self.unlooked = 0;
     }
 
-    /// Classes that have a member that has not ended.
+    /// Number of classes with a member that has not ended.
     pub(super) fn classes(&self) -> usize {
         self.classes.iter().filter(|(_, class)| class.members > class.resting).count()
     }
 
-    /// The class of tasks with these needs; one more task is a member of it now.
+    /// The class of tasks with these needs, with one more member.
     pub(super) fn join(&mut self, needs: Needs) -> ClassKey {
         if let Some(key) = self.index.get(&needs).copied() {
             if let Some(class) = self.classes.get_mut(key.at()) {
@@ -128,7 +127,7 @@ impl Queue {
         key
     }
 
-    /// One task less is a member of the class; without members it is gone.
+    /// Removes a member from the class, and the class if it was the last.
     pub(super) fn leave(&mut self, key: ClassKey) {
         let Some(class) = self.classes.get_mut(key.at()) else { return };
         class.members = class.members.saturating_sub(1);
@@ -139,8 +138,8 @@ impl Queue {
         }
     }
 
-    /// A task that has ended stays a member: what is worked out for those that wait is let go of if
-    /// there are none.
+    /// Marks a member as ended; it stays a member. Drops the cached eligible peers if no other
+    /// member waits.
     pub(super) fn rest(&mut self, key: ClassKey) {
         let Some(class) = self.classes.get_mut(key.at()) else { return };
         class.resting += 1;
@@ -150,7 +149,7 @@ impl Queue {
         }
     }
 
-    /// A task that rested is a member no longer.
+    /// Removes a member that had ended.
     pub(super) fn leave_rest(&mut self, key: ClassKey) {
         if let Some(class) = self.classes.get_mut(key.at()) {
             class.resting = class.resting.saturating_sub(1);
@@ -158,7 +157,7 @@ impl Queue {
         self.leave(key);
     }
 
-    /// A task waits, behind those of its priority, or before them if it waited already.
+    /// Adds a waiting task, behind those of its priority, or before them if it has waited already.
     pub(super) fn push(&mut self, key: ClassKey, priority: i8, task: TaskKey, front: bool) {
         let Some(class) = self.classes.get_mut(key.at()) else { return };
         if !class.listed {
@@ -169,19 +168,19 @@ impl Queue {
         self.is_due = true;
     }
 
-    /// The class at place `at` of those in which something waits.
+    /// The class at position `at` of those with waiting tasks.
     pub(super) fn active(&self, at: usize) -> Option<(ClassKey, Rank)> {
         let key = *self.active.get(at)?;
         Some((key, self.head(key)?))
     }
 
-    /// The most urgent lines of all classes in which something waits.
+    /// The most urgent lanes of all classes with waiting tasks.
     #[cfg(test)]
     pub(super) fn heads(&self) -> Vec<(ClassKey, Rank)> {
         (0..self.active.len()).filter_map(|at| self.active(at)).collect()
     }
 
-    /// The most urgent line of the class.
+    /// The most urgent lane of the class.
     pub(super) fn head(&self, key: ClassKey) -> Option<Rank> {
         self.classes.get(key.at())?.waiting.head()
     }
@@ -195,13 +194,13 @@ impl Queue {
             || classes.any(|(_, next)| next.waiting.is_mixed() || next.waiting.head() != head)
     }
 
-    /// Whether there may be a line that has its turn, whatever its priority.
+    /// Whether a lane may be due, whatever its priority.
     pub(super) fn is_turn(&self) -> bool {
         self.turns.is_due()
     }
 
-    /// The lines that have their turn, at most one of each of the first `looked_at` classes. The one
-    /// that has had no start for longest comes first.
+    /// The lanes that are due, at most one from each of the first `looked_at` classes. The lane
+    /// that has waited longest for a start comes first.
     pub(super) fn in_turn(&mut self, looked_at: usize) -> Vec<(ClassKey, Rank)> {
         let line = |(key, class): (ClassKey, &Class)| {
             let (served, rank) = class.waiting.longest()?;
@@ -222,14 +221,14 @@ impl Queue {
         keys.filter_map(|key| Some((*key, self.classes.get(key.at())?)))
     }
 
-    /// The targets that tasks name which have not ended, in the first `looked_at` classes.
+    /// The targets of unfinished tasks in the first `looked_at` classes.
     pub(super) fn targets(&self, looked_at: usize) -> impl Iterator<Item = &PeerId> {
         let waiting = self.window(looked_at).filter(|(_, class)| class.members > class.resting);
         waiting.flat_map(|(_, class)| class.needs.targets.iter())
     }
 
-    /// Takes empty and vanished classes off the list, and puts the first `looked_at` last; if that
-    /// is all of them, the first one, so that each is looked at first in its turn.
+    /// Removes empty and vanished classes from the list, and moves the first `looked_at` to the
+    /// end; if that is all of them, only the first, so that each class comes first in turn.
     pub(super) fn rotate(&mut self, looked_at: usize) {
         let turn = if looked_at < self.active.len() { looked_at } else { 1 };
         let turn = turn.min(self.active.len());
@@ -246,14 +245,14 @@ impl Queue {
         self.classes.get(key.at())
     }
 
-    /// The peers that may run the tasks of a class, as of `version` of the directory of peers.
+    /// Caches the peers eligible for a class, as of `version` of the peer directory.
     pub(super) fn set_eligible(&mut self, key: ClassKey, version: u64, eligible: Arc<[PeerKey]>) {
         if let Some(class) = self.classes.get_mut(key.at()) {
             (class.version, class.eligible) = (version, eligible);
         }
     }
 
-    /// The task that is next in a line of the class. `is_live` tells those that still wait.
+    /// The next task of a class's lane. `is_live` says whether a task still waits.
     pub(super) fn front(
         &mut self,
         key: ClassKey,
@@ -267,14 +266,15 @@ impl Queue {
         task
     }
 
-    /// The task that is next in a line of the class goes to a worker. `in_turn`: not by its priority.
+    /// Removes the next task of a lane, because it goes to a worker. `in_turn`: the lane was chosen
+    /// by its age, not by its priority.
     pub(super) fn take(&mut self, key: ClassKey, rank: Rank, in_turn: bool) {
         let Some(class) = self.classes.get_mut(key.at()) else { return };
         self.turns.note_start(in_turn);
         class.waiting.take(rank, &self.turns);
     }
 
-    /// A task that waited has ended. Sweeps the line if few of those in it still wait.
+    /// Notes that a waiting task has ended. Sweeps its lane if few tasks in it still wait.
     pub(super) fn note_gone(&mut self, key: ClassKey, is_live: impl Fn(TaskKey) -> bool) {
         let Some(class) = self.classes.get_mut(key.at()) else { return };
         class.stale += 1;
@@ -286,5 +286,5 @@ impl Queue {
     }
 }
 
-/// Ended tasks that are tolerated in a line beyond as many as wait in it.
+/// Ended tasks tolerated in a lane beyond the number of waiting ones.
 const SLACK: usize = 64;

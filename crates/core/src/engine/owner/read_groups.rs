@@ -1,4 +1,4 @@
-//! Groups as callers see them. As for tasks, what is not on disk yet is not told.
+//! Snapshots of groups for callers. As with tasks, they leave out what is not on disk yet.
 
 use std::cmp::Reverse;
 
@@ -21,25 +21,26 @@ use crate::{
 #[derive(Debug, Default)]
 struct Found {
     at_work: AtWork,
-    /// The worker that was counted last.
+    /// The worker counted last.
     latest: Option<PeerKey>,
     by_class: FxHashMap<ClassKey, u32>,
 }
 
 impl Reader<'_> {
-    /// How many members of a group were handed in.
+    /// Number of submitted members of a group.
     pub(super) fn group_received(&self, id: GroupId) -> Option<u32> {
         self.owner.store.groups.get(&id).map(Group::received)
     }
 
-    /// One group; none if it is not known, or forgotten.
+    /// One group; `None` if it is unknown or forgotten.
     pub fn group(&self, id: GroupId) -> Option<GroupView> {
         let slot = self.owner.store.groups.slot(&id)?;
         let at_work = self.at_work(Some(slot)).remove(&slot).unwrap_or_default();
         Some(self.group_view(self.owner.store.groups.get(&id)?, &at_work))
     }
 
-    /// The groups that match, the newest first. Looks at each group, and at each attempt that is open.
+    /// The groups that match, the newest first. Takes time proportional to all groups and all open
+    /// attempts.
     pub fn groups(&self, query: &GroupQuery) -> Vec<GroupView> {
         let mut at_work = self.at_work(None);
         let matches = |view: &GroupView| {
@@ -56,9 +57,9 @@ impl Reader<'_> {
         found
     }
 
-    /// How a group is: why its members wait, and what has failed first. None if it is not known, or
-    /// forgotten. Looks at what its members need and not at each of them, and at the members that did
-    /// not succeed of all groups.
+    /// Explains a group: why its members wait, and which failed first. `None` if it is unknown or
+    /// forgotten. Examines the members' needs, not each member, and the unsuccessful members of all
+    /// groups.
     pub fn explain_group(&self, id: GroupId) -> Option<GroupExplanation> {
         let slot = self.owner.store.groups.slot(&id)?;
         let group = self.owner.store.groups.get(&id)?;
@@ -81,7 +82,7 @@ impl Reader<'_> {
         Some(GroupExplanation { others: view.queued.saturating_sub(told), view, waiting, failures })
     }
 
-    /// Those that have failed or expired first.
+    /// The members that failed or expired first.
     fn first_failures(&self, slot: GroupSlot) -> Vec<Known<TaskView>> {
         let fails = |ending: Ending| matches!(ending, Ending::Failed | Ending::Expired);
         let archived = self.owner.store.archive.table.iter();
@@ -113,7 +114,7 @@ impl Reader<'_> {
                 let Some(slot) = slot else { continue };
                 let found = all.entry(slot).or_default();
                 found.at_work.workers += u32::from(found.latest.replace(peer) != Some(peer));
-                // A member with two attempts is one that runs.
+                // A member with two attempts counts once.
                 if task.leads_with(epoch) {
                     found.at_work.running += 1;
                     *found.by_class.entry(task.class).or_default() += 1;

@@ -1,4 +1,4 @@
-//! The members of a group one by one, and tasks that are to be tried again.
+//! The members of a group one by one, and copies of tasks to retry.
 
 use super::{reader::Reader, task::Owned};
 use crate::{
@@ -11,16 +11,16 @@ use crate::{
     task::{GroupId, TaskId, TaskState},
 };
 
-/// Members of a group in their order; none where an earlier version has forgotten one.
+/// Members of a group in order; `None` where an earlier version has forgotten one.
 pub type Members = Vec<Option<Known<TaskView>>>;
 
 impl Reader<'_> {
-    /// The members of a group from place `from` on, at most `limit` of them, in order; none where an
-    /// earlier version has forgotten one.
+    /// The members of a group from place `from` on, in order, at most `limit` of them; `None` where
+    /// an earlier version has forgotten one.
     ///
     /// # Errors
     ///
-    /// The group is not known, or was forgotten.
+    /// The group is unknown or forgotten.
     pub fn members(&self, id: GroupId, from: u32, limit: usize) -> Result<Members, Reason> {
         let limit = u32::try_from(limit.min(limits::GROUP_CHUNK)).unwrap_or(u32::MAX);
         let received = self
@@ -40,8 +40,8 @@ impl Reader<'_> {
         entry.group.is_some().then_some(Known::Archived { id: entry.id, number, submitted })
     }
 
-    /// The highest place below `below` whose task has not ended; at most [`limits::GROUP_CHUNK`]
-    /// places are looked at. `Err` is where to look on.
+    /// The unfinished task at the highest place below `below`. Examines at most
+    /// [`limits::GROUP_CHUNK`] places; `Err` is the place to continue at.
     pub fn last_open(&self, id: GroupId, below: u32) -> Result<Option<TaskId>, u32> {
         let Some(received) = self.group_received(id) else { return Ok(None) };
         let top = received.min(below);
@@ -55,12 +55,12 @@ impl Reader<'_> {
         }
     }
 
-    /// A task like one that has ended without success, with the id `new`, and its targets; or where
-    /// the archive has it.
+    /// A copy of an unsuccessful task with the id `new`, and its targets; or its number in the
+    /// archive.
     ///
     /// # Errors
     ///
-    /// It is not known, or was forgotten, has not ended, or has succeeded.
+    /// The task is unknown or forgotten, has not ended, or has succeeded.
     pub fn again(&self, id: TaskId, new: TaskId) -> Result<Known<Anew>, Reason> {
         let no = |why: &str| Reason::InvalidTask { detail: format!("task {}: {why}", id.short()) };
         let Some(task) =
@@ -86,9 +86,9 @@ impl Reader<'_> {
         self.owner.store.copy(self.node, task, new).map(Known::Here).ok_or(Reason::NotFound)
     }
 
-    /// Tasks like the members of a group that have failed, expired or were cancelled, of those at
-    /// places from `from` on, each with a new id to be replaced; and where to look on, if there is
-    /// more. At most [`limits::GROUP_CHUNK`] places are looked at.
+    /// Copies of a group's members from place `from` on that failed, expired or were cancelled,
+    /// each with a new id to be replaced; and the place to continue at, if there are more. Examines
+    /// at most [`limits::GROUP_CHUNK`] places.
     pub fn failures(&self, id: GroupId, from: u32) -> (Vec<Known<Anew>>, Option<u32>) {
         let received = self.group_received(id).unwrap_or(0);
         let chunk = u32::try_from(limits::GROUP_CHUNK).unwrap_or(u32::MAX);

@@ -1,7 +1,7 @@
-//! Own tasks as callers see them.
+//! Snapshots of own tasks for callers.
 //!
-//! An end that is not on disk yet is not told here either: a kill would undo it, and another one might
-//! follow. Until then the task is shown as it was before.
+//! They leave out an end that is not on disk yet: a kill would undo it, and a different end might
+//! follow. Until then the task appears as before its end.
 
 use libp2p_identity::PeerId;
 
@@ -23,25 +23,25 @@ use crate::{
     time::Time,
 };
 
-/// Where a task is that was found.
+/// Where a task was found.
 enum Found<'e> {
     Here(&'e Owned),
     Archived(u64),
 }
 
 impl Reader<'_> {
-    /// One task with its story, if it is here: none also if the archive has it.
+    /// A task in memory, with its story; `None` also if it is in the archive.
     pub fn task(&self, id: TaskId) -> Option<TaskView> {
         let task =
             self.owner.store.tasks.by_id(&id).and_then(|key| self.owner.store.tasks.get(key))?;
         self.view(task, true)
     }
 
-    /// One task with its story, or where it is in the archive.
+    /// A task with its story, or its number in the archive.
     ///
     /// # Errors
     ///
-    /// It is not known, or was forgotten.
+    /// The task is unknown or forgotten.
     pub fn known(&self, id: TaskId) -> Result<Known<TaskView>, Reason> {
         if let Some(view) = self.task(id) {
             return Ok(Known::Here(view));
@@ -52,8 +52,8 @@ impl Reader<'_> {
         }
     }
 
-    /// The tasks that match, the newest first; a limit of 0 means all. Why one of them waits is said
-    /// without a word on each peer.
+    /// The tasks that match, the newest first; a limit of 0 means all. Reasons to wait come without
+    /// details per peer.
     pub fn tasks(&self, query: &TaskQuery) -> Vec<Known<TaskView>> {
         let group = query.group.map(|group| self.owner.store.groups.slot(&group));
         let fits = |(submitted, id), member: Option<GroupSlot>, state: &TaskState, kind: Kind| {
@@ -81,7 +81,7 @@ impl Reader<'_> {
         let mut found: Vec<(Time, TaskId, Found<'_>)> = Vec::new();
         for task in here.chain(archived) {
             found.push(task);
-            // Of millions that match, never more than two pages are held.
+            // Keeps at most two pages of possibly millions of matches.
             if found.len() == most.saturating_mul(2) {
                 found.select_nth_unstable_by_key(most - 1, newest);
                 found.truncate(most);
@@ -151,13 +151,14 @@ impl Reader<'_> {
         })
     }
 
-    /// How far the attempt is that a task is known by, while it runs.
+    /// The progress of the attempt that represents a task, while it runs.
     fn progress(&self, task: &Owned) -> Option<&Progress> {
         let Sent { peer, epoch, accepted, .. } = task.open()?.first;
         self.owner.workers.get(peer)?.progress(epoch).filter(|_| accepted)
     }
 
-    /// The attempts at a task. `hidden`: those that were open until its end are shown as if they still were.
+    /// The attempts at a task. `hidden`: attempts that were open until its end appear as still
+    /// open.
     fn attempts(&self, task: &Owned, hidden: bool) -> Vec<AttemptView> {
         let open = |number: u32, peer: PeerId, started: Time| AttemptView {
             number,

@@ -20,7 +20,8 @@ use crate::{
 };
 
 impl Reader<'_> {
-    /// Why own tasks wait: for each reason how many, and the one that has waited longest. Looks at each task.
+    /// Why own tasks wait: for each reason the number of tasks, and the one that has waited
+    /// longest. Examines each task.
     pub fn waits(&self) -> Vec<Waits> {
         let mut sums = Sums::default();
         let mut found: Vec<Waits> = Vec::new();
@@ -46,7 +47,7 @@ impl Reader<'_> {
         found
     }
 
-    /// The sum of what keeps a task from its workers, worked out once for all tasks of the same needs.
+    /// The summary of a task's obstacles, computed once for all tasks with the same needs.
     pub(super) fn why_waits(&self, task: &Owned, sums: &mut Sums) -> Option<Explanation> {
         let Phase::Queued { not_before, .. } = *task.phase() else { return None };
         if not_before > self.now && !self.node.is_closing() {
@@ -84,10 +85,10 @@ impl Reader<'_> {
         })
     }
 
-    /// Why tasks with these needs wait, whichever they are.
+    /// Why tasks with these needs wait, apart from reasons of a single task.
     pub(super) fn why_needs_wait(&self, needs: &Needs) -> Explanation {
         let peers = self.obstacles(needs, 0, &[]);
-        // What keeps one of them from a free worker is a matter of that one.
+        // An obstacle between a free worker and one task concerns that task alone.
         let sum = if has_free(&peers) { (WORKER_FREE, EACH_WAITS) } else { sum(false, &peers) };
         self.explanation(sum, peers)
     }
@@ -101,7 +102,7 @@ impl Reader<'_> {
         Explanation { code, message: message.to_owned(), peers, next_try: None, gives_up: None }
     }
 
-    /// Every peer considered, with the first condition that keeps such a task from it.
+    /// Every peer, with the first condition that keeps such a task from it.
     fn obstacles(&self, needs: &Needs, bytes: u64, refused: &[Refusal]) -> Vec<(PeerId, Obstacle)> {
         let mut peers: Vec<(PeerId, Obstacle)> = Vec::new();
         for (key, peer) in self.node.peers.iter() {
@@ -142,7 +143,7 @@ impl Reader<'_> {
         if !worker.session.is_open() {
             return Obstacle::NoSession;
         }
-        // It has granted bytes, and no task to go with them.
+        // The worker has granted bytes, but no tasks to use them.
         let credit = worker.credit();
         if credit.tasks == 0 && credit.bytes > 0 {
             return Obstacle::Draining;
@@ -154,10 +155,10 @@ impl Reader<'_> {
     }
 }
 
-/// Why something waits, as code and words.
+/// A reason to wait: its code, and the words for people.
 type Sum = (&'static str, &'static str);
 
-/// By needs, at most [`limits::LISTED_NEEDS`] of them.
+/// Reasons by needs, at most [`limits::LISTED_NEEDS`] of them.
 pub(super) type Sums = FxHashMap<ClassKey, Sum>;
 
 const WORKER_FREE: &str = "worker_free";
@@ -168,7 +169,7 @@ fn has_free(peers: &[(PeerId, Obstacle)]) -> bool {
     peers.iter().any(|(_, obstacle)| *obstacle == Obstacle::None)
 }
 
-/// The sum of all obstacles.
+/// The summary of all obstacles.
 fn sum(rests: bool, peers: &[(PeerId, Obstacle)]) -> Sum {
     let any = |passes: fn(&Obstacle) -> bool| peers.iter().any(|(_, obstacle)| passes(obstacle));
     if rests {

@@ -1,4 +1,4 @@
-//! Reads what the owner's half holds, at one moment. Changes nothing.
+//! Read access to the owner half, at one moment.
 
 use std::collections::BTreeSet;
 
@@ -30,13 +30,13 @@ impl<'e> Reader<'e> {
         Self { owner, node, now }
     }
 
-    /// Ended tasks that are kept, and how many of them are forgotten next.
+    /// Counts of the kept tasks, and of those that are forgotten next.
     pub fn kept(&self) -> Kept {
         self.owner.store.kept(self.node, self.now)
     }
 
-    /// The peers for which tasks wait that name them, and that are not ready; at most `most`, in the
-    /// order of their ids. Not all classes of tasks are looked at if there are very many.
+    /// The targets of waiting tasks that are not ready; at most `most`, in the order of their ids.
+    /// Examines a bounded number of classes.
     pub fn absent_targets(&self, most: usize) -> Vec<PeerId> {
         let is_ready =
             |id: &PeerId| self.node.peers.by_id(id).is_some_and(|peer| peer.advert.is_some());
@@ -45,13 +45,13 @@ impl<'e> Reader<'e> {
         absent.into_iter().take(most).collect()
     }
 
-    /// The unfinished attempts at `peer`, by their epochs: those whose end it has not said.
+    /// The epochs of this node's open attempts at `peer`.
     pub fn attempts_at(self, peer: &PeerId) -> impl Iterator<Item = Epoch> + use<'e> {
         let worker = self.node.peers.key(peer).and_then(|key| self.owner.workers.get(key));
         worker.into_iter().flat_map(|worker| worker.open().map(|(epoch, _)| epoch))
     }
 
-    /// Adds what lies between this node and a worker.
+    /// Adds this node's open attempts at a worker.
     pub(in crate::engine) fn load(&self, key: PeerKey, load: &mut PeerLoad) {
         if let Some(worker) = self.owner.workers.get(key) {
             load.assigned = worker.assigned();
@@ -59,7 +59,7 @@ impl<'e> Reader<'e> {
         }
     }
 
-    /// Adds what the owner's half holds.
+    /// Adds the counts of the owner half.
     pub(in crate::engine) fn count(&self, accounts: &mut Accounts) {
         let (tasks, counts) = (&self.owner.store.tasks, &self.owner.counts);
         accounts.queued = tasks.live().saturating_sub(tasks.open());
@@ -72,7 +72,7 @@ impl<'e> Reader<'e> {
         accounts.second_attempts = self.owner.placement.second_attempts();
     }
 
-    /// Adds how much is in the tables of the owner's half. Looks at every worker.
+    /// Adds the sizes of the owner half's tables. Examines every worker.
     pub(in crate::engine) fn measure(&self, sizes: &mut Sizes) {
         sizes.groups = self.owner.store.queue.classes();
         for (_, worker) in self.owner.workers.iter() {

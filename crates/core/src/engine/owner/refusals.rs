@@ -1,11 +1,11 @@
-//! What becomes of a task that a worker refuses.
+//! What happens to a task when a worker refuses it.
 //!
-//! A refusal for a while, and one that concerns this worker alone, leave the task in line: another worker
-//! may take it, or this one later. A refusal of the task itself ends it.
+//! After a temporary refusal, or one that concerns only this worker, the task keeps waiting:
+//! another worker may take it, or this one later. A refusal of the task itself ends it.
 //!
-//! A task that names its targets is told their reason at once if they never offered to run it, because its
-//! submitter can still do something about it. One that a target has offered to run waits for that target to
-//! offer it again, until its time limits end it: trust that is withdrawn may come back.
+//! If the targets of a task never offered its handler, the task fails with their reason at once,
+//! because its submitter can still act on it. If a target did offer it, the task waits until a
+//! target offers it again or a time limit ends it: withdrawn trust may be restored.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,16 +21,16 @@ use crate::{
     reason::{Reason, not_accepted_hint},
 };
 
-/// What a refusal is about, if it is not only for a while.
+/// What a lasting refusal is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum About {
-    /// The worker has seen later epochs of this owner.
+    /// The worker has seen a later epoch of this owner.
     Epoch,
     /// The worker does not know the attempt.
     Attempt,
-    /// This worker, whatever the task.
+    /// The worker, for every task of this handler.
     Worker,
-    /// The task, whichever the worker.
+    /// The task, at every worker.
     Task,
 }
 
@@ -83,11 +83,12 @@ impl Owner {
             About::Attempt if attempt.recall != Recall::Not => {
                 self.on_handed_back(cx, key, epoch, &attempt);
             }
-            // By a restart as a rule.
+            // Usually the worker was restarted.
             About::Attempt => {
                 self.lose(cx, task, epoch, "the worker does not know the attempt any more");
             }
-            // This node came back with an earlier state. Other workers have not seen higher epochs.
+            // This node was restored from an older state. Other workers have not seen higher
+            // epochs.
             About::Epoch => {
                 self.workers.rest(cx, key, limits::MAX_RETRY_AFTER);
                 self.requeue(cx, Some(task), epoch, reason.code(), Duration::ZERO);
@@ -100,7 +101,7 @@ impl Owner {
         }
     }
 
-    /// A worker takes no such tasks of this owner.
+    /// The worker accepts no such tasks from this owner.
     fn on_refused_by(
         &mut self,
         cx: &mut Cx<'_>,
@@ -120,8 +121,8 @@ impl Owner {
         {
             return self.end_refused(cx, task_key, key, reason);
         }
-        // Such tasks are not sent there until it sends another advert, so that one that waits at the
-        // head of a line keeps none behind it from other targets.
+        // Such tasks skip this worker until its next advert, so that one at the head of a lane does
+        // not hold up tasks for other targets.
         if let Some(worker) = self.workers.get_mut(key) {
             worker.on_refuses(needs.kind, !needs.targets.is_empty());
             cx.node.peers.adverts_changed();
@@ -129,7 +130,7 @@ impl Owner {
         self.requeue(cx, Some(task_key), epoch, reason.code(), Duration::ZERO);
     }
 
-    /// A target has refused a task. Whether all targets have.
+    /// Notes that a target has refused a task. Returns whether all targets have.
     #[expect(clippy::too_many_arguments, reason = "who has refused what, and why")]
     fn refused_by_all(
         &mut self,
@@ -166,7 +167,7 @@ impl Owner {
         self.end_task(cx, task, End::Failed(Box::new(failure)));
     }
 
-    /// A target runs this task: from now on it waits until one offers to.
+    /// A target runs this task: from now on it waits until a target offers its handler.
     pub(super) fn stop_asking(&mut self, key: TaskKey) {
         let Some(task) = self.store.tasks.get_mut(key) else { return };
         let (queue, before) = (&mut self.store.queue, task.class);

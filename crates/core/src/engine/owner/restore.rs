@@ -1,7 +1,7 @@
-//! Own tasks that come back from what the journal knew of them.
+//! Restores own tasks from the journal.
 //!
-//! Attempts that are open are not journalled. Tasks that had not ended wait again, under epochs of the
-//! new boot; what workers still say of earlier ones is late.
+//! Open attempts are not journalled. Unfinished tasks wait again, under epochs of the new boot
+//! count; messages about earlier epochs are late.
 
 use super::{
     group::Counts, past::Past, state::Owner, store::queue_full, story::NODE_STOPPED, task::End,
@@ -27,7 +27,7 @@ impl Owner {
         let Restored { mut task, targets, submitted, story, ended } = restored;
         let id = task.id;
         if self.store.archive.table.by_id(&id).is_some() {
-            // It was archived, and the journal was not told before the node stopped.
+            // It was archived, and the node stopped before the journal recorded that.
             return Ok(());
         }
         let key = task.idempotency_key.as_deref();
@@ -39,9 +39,9 @@ impl Owner {
         let kind = kind.ok_or_else(|| Reason::InvalidTask {
             detail: format!("over {} handler names", limits::KINDS),
         })?;
-        // It has been on disk, whatever the node is configured with now.
+        // It was on disk, whatever the configuration is now.
         task.durability = Some(Durability::Disk);
-        // Nobody waits for a reason any more: it waits for a target that offers to run it.
+        // No caller waits for a reason: the task waits for a target that offers its handler.
         let key = self.store.insert(task, &targets, (kind, false), true, submitted);
         let key = key.ok_or_else(queue_full)?;
         if let (Some(task), Some(told)) = (self.store.tasks.get_mut(key), story) {
@@ -68,7 +68,7 @@ impl Owner {
                 self.store.groups.end_restored(slot, class, &state, counts);
             }
         }
-        // Once all are back: a group is looked at as a whole.
+        // Ages are checked once all tasks are restored, because a group is examined as a whole.
         self.store.retention.forget_by(cx.node, cx.now);
     }
 
@@ -86,7 +86,7 @@ impl Owner {
 }
 
 impl End {
-    /// From the public type.
+    /// Converts from the public type.
     fn from_public(end: TaskEnd) -> Self {
         match end {
             TaskEnd::Succeeded(result) => Self::Succeeded {

@@ -1,4 +1,4 @@
-//! The owner's half, towards its workers: what they say of attempts, and the ends of tasks.
+//! Messages from workers about attempts, and the ends of tasks.
 
 use std::{sync::Arc, time::Duration};
 
@@ -28,7 +28,7 @@ use crate::{
 };
 
 impl Owner {
-    /// What a worker says. An epoch that is not open there changes nothing (P-19, X-09).
+    /// Handles a worker's frames. An epoch that is not open there changes nothing (P-19, X-09).
     pub(in crate::engine) fn on_from_worker(
         &mut self,
         cx: &mut Cx<'_>,
@@ -82,7 +82,7 @@ impl Owner {
     fn on_accepted(&mut self, cx: &mut Cx<'_>, key: PeerKey, epoch: Epoch) {
         self.workers.note_started(key, epoch);
         let Some(task_key) = self.workers.task_of(key, epoch) else {
-            // It works on something that no task waits for any more.
+            // No task needs the attempt that the worker reports.
             return cx.node.peers.tell_worker(key, ToWorker::Cancel(epoch));
         };
         let task = self.store.tasks.get_mut(task_key);
@@ -98,7 +98,7 @@ impl Owner {
         self.stop_asking(task_key);
     }
 
-    /// Tells where a task stands whose attempt is another, or has begun.
+    /// Reports the state of a task whose attempt was replaced or has started.
     pub(super) fn tell_state(&self, cx: &mut Cx<'_>, key: TaskKey) {
         if !cx.node.observed.tasks {
             return;
@@ -135,8 +135,8 @@ impl Owner {
         took: Duration,
     ) {
         let Some(attempt) = self.workers.close_attempt(key, epoch) else {
-            // Late, from before a restart, or from after the state that this node came back with: it
-            // changes nothing, and the worker may forget it.
+            // A late result, from before a restart or from a newer state than this node was
+            // restored to. It changes nothing, and the worker may forget it.
             self.counts.late += 1;
             return self.workers.acknowledge(cx.node, key, epoch);
         };
@@ -169,10 +169,10 @@ impl Owner {
                 self.fail(cx, task_key, epoch, failure);
             }
             AttemptEnd::Cancelled => {
-                // Nobody here asked for it: the worker stops.
+                // This owner did not cancel it: the worker is stopping.
                 let why = "stopped by the worker";
                 if self.store.tasks.get(task_key).is_some_and(|task| task.came_back()) {
-                    // Its start was recorded as if it could be the reason.
+                    // Its start was recorded as a possible cause of a crash.
                     return self.try_again(cx, task_key, epoch, why, Duration::ZERO);
                 }
                 self.requeue(cx, Some(task_key), epoch, why, Duration::ZERO);
@@ -180,7 +180,7 @@ impl Owner {
         }
     }
 
-    /// The handler failed: goes on with another attempt if that may help, or ends the task.
+    /// The handler failed: tries again if that may help, or ends the task.
     fn fail(&mut self, cx: &mut Cx<'_>, key: TaskKey, epoch: Epoch, failure: TaskFailure) {
         let Some(task) = self.store.tasks.get_mut(key) else { return };
         task.past().failures += 1;
@@ -202,7 +202,7 @@ impl Owner {
         self.end_task(cx, key, End::Failed(Box::new(failure)));
     }
 
-    /// The attempt was lost with its worker: a task that does that too often ends.
+    /// The attempt was lost with its worker. Ends a task that was lost too often.
     pub(super) fn lose(&mut self, cx: &mut Cx<'_>, key: TaskKey, epoch: Epoch, how: &str) {
         let Some(task) = self.store.tasks.get_mut(key) else { return };
         let sent = task.open_mut().and_then(|open| open.get_mut(epoch));
@@ -221,7 +221,7 @@ impl Owner {
         self.try_again(cx, key, epoch, how, Duration::ZERO);
     }
 
-    /// As [`Self::requeue`], for an attempt that counts.
+    /// Like [`Self::requeue`], for an attempt that counts.
     #[expect(clippy::too_many_arguments, reason = "which attempt, and what becomes of its task")]
     fn try_again(
         &mut self,
@@ -235,7 +235,7 @@ impl Owner {
         self.store.record_story(cx, key);
     }
 
-    /// The attempt is over. If there is no other, the task waits again, from now on or after a rest.
+    /// Closes an attempt. If it was the only one, the task waits again, now or after a rest.
     #[expect(clippy::too_many_arguments, reason = "which attempt, and what becomes of its task")]
     pub(super) fn requeue(
         &mut self,
@@ -251,7 +251,8 @@ impl Owner {
         }
     }
 
-    /// The attempt is over. True if it was the only one: the task waits, and is not in line yet.
+    /// Closes an attempt. Returns true if it was the only one: the task is then queued but not in a
+    /// lane yet.
     #[expect(clippy::too_many_arguments, reason = "which attempt, and what becomes of its task")]
     pub(super) fn close_only(
         &mut self,
@@ -278,12 +279,12 @@ impl Owner {
         true
     }
 
-    /// Ends a task for good, and tells everybody who waits for it once that is safe.
+    /// Ends a task for good, and answers its watchers once the end is on disk.
     pub(super) fn end_task(&mut self, cx: &mut Cx<'_>, key: TaskKey, end: End) {
         let Some(task) = self.store.tasks.get(key) else { return };
         let was_in_line = match *task.phase() {
             Phase::Ended { .. } => return,
-            // One that rests is not in line, also when its rest is over and its timer is late.
+            // A resting task is not in a lane, even if its rest is over and the timer is late.
             Phase::Queued { since, not_before } => not_before <= since,
             Phase::Open(_) => false,
         };
@@ -321,8 +322,8 @@ impl Owner {
         }
     }
 
-    /// An attempt has come back: its task goes to the worker for which it was asked, if that is still
-    /// free for it.
+    /// A worker handed back an attempt: its task goes to the worker for which it was asked, if that
+    /// is still free.
     pub(super) fn on_handed_back(
         &mut self,
         cx: &mut Cx<'_>,
@@ -388,10 +389,10 @@ impl Owner {
     }
 }
 
-/// How an attempt ended that was handed back.
+/// The end of an attempt that was handed back.
 const HANDED_BACK: &str = "handed back for a free worker";
 
-/// `rest` ± 50 %, so that many tasks that failed together do not come back together.
+/// `rest` ± 50 %, so that tasks that failed together do not retry together.
 fn jitter(rest: Duration, cx: &mut Cx<'_>) -> Duration {
     let permille = 500 + cx.rng.next_u32() % 1_000;
     rest.saturating_mul(permille) / 1_000

@@ -1,4 +1,4 @@
-//! What is about to be forgotten, and when ages are looked at next.
+//! The plan of what is forgotten next, and the schedule of age checks.
 
 use std::collections::VecDeque;
 
@@ -9,29 +9,30 @@ use crate::{
     time::Time,
 };
 
-/// What is forgotten as one.
+/// What is forgotten together.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Unit {
     /// A task that is not archived.
     Recent(TaskKey),
-    /// A task that is, by its number.
+    /// An archived task, by its number.
     Archived(u64),
     Group(GroupId),
 }
 
-/// What is about to be forgotten.
+/// What is planned to be forgotten.
 #[derive(Debug)]
 pub(super) struct Retention {
     plan: VecDeque<Unit>,
-    /// Single tasks in memory whose results were handed out, in that order. Some are gone.
+    /// Single tasks in memory whose results were handed out, in that order. Some were removed
+    /// since.
     handed_out: VecDeque<TaskKey>,
-    /// The next place of the group at the front of the plan.
+    /// The next place to forget of the group at the front of the plan.
     next_member: u32,
-    /// Whether there is too much on disk, and nothing more may be forgotten.
+    /// Whether too much is on disk although nothing more may be forgotten.
     disk: Space,
-    /// The same in memory.
+    /// The same for memory.
     memory: Space,
-    /// When ages are looked at, and no plan is made before for want of space if there was nothing.
+    /// When ages are checked next. If no plan was possible, space is not checked earlier either.
     due: Time,
     dropped: Dropped,
 }
@@ -44,13 +45,12 @@ struct Dropped {
     until: u64,
 }
 
-/// Whether ended tasks find room.
+/// Whether there is room for ended tasks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Space {
     #[default]
     Free,
-    /// Some of what is too much is being written into the archive: what may be forgotten is known when
-    /// that is done.
+    /// Some of the excess is being written into the archive; it can be forgotten after that.
     Waits,
     Full,
 }
@@ -70,12 +70,12 @@ impl Default for Retention {
 }
 
 impl Retention {
-    /// Whether ended tasks wait for being forgotten.
+    /// Whether units are waiting to be forgotten.
     pub(super) fn is_forgetting(&self) -> bool {
         !self.plan.is_empty()
     }
 
-    /// These are to be forgotten as well.
+    /// Adds units to the plan.
     pub(super) fn plan(&mut self, units: impl IntoIterator<Item = Unit>) {
         self.plan.extend(units);
     }
@@ -85,30 +85,31 @@ impl Retention {
         self.plan.front().copied()
     }
 
-    /// Nothing of that unit is left.
+    /// Removes the current unit, because it is forgotten completely.
     pub(super) fn finish_current(&mut self) {
         self.plan.pop_front();
         self.next_member = 0;
     }
 
-    /// The next places of the group that is being forgotten, of `received`, at most `most`.
+    /// The next places, at most `most`, of the group that is being forgotten; `received` is its
+    /// size.
     pub(super) fn next_members(&mut self, received: u32, most: u32) -> std::ops::Range<u32> {
         let from = self.next_member;
         self.next_member = received.min(from.saturating_add(most));
         from..self.next_member
     }
 
-    /// Whether ages are to be looked at now.
+    /// Whether ages are to be checked now.
     pub(super) fn is_due(&self, now: Time) -> bool {
         self.due <= now
     }
 
-    /// Ages are being looked at: no time is set for the next look.
+    /// Ages are being checked: clears the time of the next check.
     pub(super) fn on_look(&mut self) {
         self.due = Time::NEVER;
     }
 
-    /// Makes sure that what is old is forgotten at `due`, or before.
+    /// Schedules a check of ages at `due` or earlier.
     pub(super) fn forget_by(&mut self, node: &mut Node, due: Time) {
         if due < self.due {
             self.due = due;
@@ -124,25 +125,26 @@ impl Retention {
         *(if durable { &mut self.disk } else { &mut self.memory }) = space;
     }
 
-    /// A volume is on disk, so that its tasks may be forgotten: looks again for what makes room.
+    /// A volume is on disk, so its tasks may be forgotten: checks again for space.
     pub(super) fn look_for_space(&mut self) {
         self.disk = Space::Free;
     }
 
-    /// An archived task was forgotten. `time`: that in its id, in milliseconds since 1970.
+    /// Notes that an archived task was forgotten. `time`: the time in its id, in milliseconds since
+    /// 1970.
     pub(super) fn on_dropped(&mut self, number: u64, time: Option<u64>) {
         self.dropped.numbers.push(number);
         self.dropped.until = self.dropped.until.max(time.unwrap_or(0));
     }
 
-    /// The archived tasks that this pass has forgotten, if any, for the journal.
+    /// The record of the archived tasks that this pass has forgotten, if any.
     pub(super) fn take_dropped(&mut self) -> Option<Record> {
         let Dropped { numbers, until } = std::mem::take(&mut self.dropped);
         (!numbers.is_empty()).then_some(Record::Dropped { numbers, until })
     }
 
-    /// The result of a single task in memory was handed out. Beyond the limit, those whose results were
-    /// handed out first, [`HANDED_OUT_AT_ONCE`] at a time.
+    /// Notes that a single task's result was handed out. Beyond the limit, returns the tasks handed
+    /// out first, [`HANDED_OUT_AT_ONCE`] at a time.
     pub(super) fn hand_out(&mut self, key: TaskKey) -> Vec<TaskKey> {
         self.handed_out.push_back(key);
         if self.handed_out.len() < limits::HANDED_OUT_IN_MEMORY + HANDED_OUT_AT_ONCE {
@@ -152,5 +154,5 @@ impl Retention {
     }
 }
 
-/// Tasks that are forgotten together once their results were handed out.
+/// Tasks that are forgotten together after their results were handed out.
 const HANDED_OUT_AT_ONCE: usize = 256;

@@ -1,6 +1,6 @@
-//! Workers that come, go, ask for a rest or fall silent: sessions, leases and acknowledgements.
+//! Sessions with workers, their leases, their rests and acknowledgements.
 //!
-//! Absent on purpose: tasks. What becomes of those whose attempts are lost, the owner's half decides.
+//! Absent on purpose: tasks. The owner half decides about tasks whose attempts are lost.
 
 use std::time::Duration;
 
@@ -22,8 +22,8 @@ use crate::{
 };
 
 impl Workers {
-    /// Something was heard of a worker. If its lease had ended, it may still run attempts that no task
-    /// waits for.
+    /// Notes a message from a worker. If its lease had ended, cancels the attempts that it may
+    /// still run.
     pub(super) fn on_heard(&mut self, cx: &mut Cx<'_>, key: PeerKey) {
         let Some(worker) = self.get_mut(key) else { return };
         if let Some(lost) = worker.lease.on_heard(cx.now) {
@@ -37,7 +37,7 @@ impl Workers {
     pub(super) fn on_session(&mut self, cx: &mut Cx<'_>, key: PeerKey) {
         let Some(worker) = self.get_mut(key) else { return };
         worker.session = Session::Open { credit: Credit::default() };
-        // It says by itself what it has here, and is told then what is to be cancelled.
+        // The worker reports its attempts by itself, and is then told which to cancel.
         let had_ended = worker.lease.on_session(cx.now);
         worker.run_times.begin_session();
         let (open, asked) = (worker.epochs(), worker.asked_epochs());
@@ -45,7 +45,7 @@ impl Workers {
         if !open.is_empty() {
             cx.node.peers.tell_worker(key, ToWorker::Resume(open));
         }
-        // The question, or its answer, may have been lost with the session before.
+        // The request or its answer may have been lost with the previous session.
         for epoch in asked {
             cx.node.peers.tell_worker(key, ToWorker::HandBack(epoch));
         }
@@ -54,7 +54,7 @@ impl Workers {
         }
     }
 
-    /// The lease of what is open there runs out from now on.
+    /// Starts the lease of the open attempts there.
     pub(super) fn on_session_lost(&mut self, cx: &mut Cx<'_>, key: PeerKey) {
         let Some(worker) = self.get_mut(key) else { return };
         if worker.session.is_open() {
@@ -85,7 +85,7 @@ impl Workers {
         self.prepare_session(cx, key);
     }
 
-    /// A worker that is here again is asked what became of what is open there.
+    /// Asks a worker that is connected again for the state of its open attempts.
     fn resume_session(&mut self, cx: &mut Cx<'_>, key: PeerKey) {
         let is_ready = cx.node.peers.get(key).is_some_and(|peer| peer.advert.is_some());
         let asks = |worker: &WorkerAccount| worker.session.owes() || !worker.is_idle();
@@ -94,8 +94,8 @@ impl Workers {
         }
     }
 
-    /// Opens the session with a distant worker before there is work for it: the first task would wait
-    /// for a round trip.
+    /// Opens the session with a distant worker before there is work for it, to save the first task
+    /// a round trip.
     pub(in crate::engine) fn prepare_session(&mut self, cx: &mut Cx<'_>, key: PeerKey) {
         let of_use = cx.node.peers.get(key).is_some_and(|peer| {
             let offers = |advert: &Advert| advert.capacity.slots > 0 && !advert.handlers.is_empty();
@@ -106,7 +106,7 @@ impl Workers {
         }
     }
 
-    /// Opens a session unless there is one, or it is too early to try.
+    /// Opens a session, unless there is one or it is too early to retry.
     pub(super) fn open_session(&mut self, cx: &mut Cx<'_>, key: PeerKey) {
         let Some(worker) = self.get_mut(key) else { return };
         if worker.session.begin(cx.now)
@@ -116,7 +116,7 @@ impl Workers {
         }
     }
 
-    /// Makes sure that the end of the lease is noticed, if anything is open there.
+    /// Arms the timer of the lease, if attempts are open there.
     pub(super) fn arm_lease(&mut self, node: &mut Node, key: PeerKey) {
         let Some(worker) = self.get_mut(key) else { return };
         if key == PeerKey::LOCAL || worker.is_idle() {
@@ -127,7 +127,7 @@ impl Workers {
         }
     }
 
-    /// A lease may have ended. The attempts that are lost with it.
+    /// The lease's timer fired. Returns the attempts that are lost if the lease has ended.
     pub(super) fn on_lease_timer(
         &mut self,
         cx: &mut Cx<'_>,
@@ -156,7 +156,7 @@ impl Workers {
         }
     }
 
-    /// A rest is over: the worker may be sent something again, or another session tried. False if the
+    /// A rest is over: the worker may be used again, or another session tried. Returns false if the
     /// timer was replaced.
     pub(super) fn on_rest_over(&mut self, cx: &mut Cx<'_>, key: PeerKey, at: Time) -> bool {
         let Some(worker) = self.get_mut(key) else { return false };
@@ -178,7 +178,7 @@ impl Workers {
         }
     }
 
-    /// Sends nothing there for a while, and not before an earlier rest is over.
+    /// Sends nothing there for `rest`, and not before an earlier rest is over.
     pub(super) fn rest(&mut self, cx: &mut Cx<'_>, key: PeerKey, rest: Duration) {
         if let Some(worker) = self.get_mut(key) {
             let until = worker.rests.busy_until.max(cx.now + rest);
@@ -187,8 +187,8 @@ impl Workers {
         }
     }
 
-    /// The worker may forget this result, once it cannot be lost here any more. To the node itself
-    /// that is said at once: nothing of its own crosses a wire.
+    /// Lets the worker forget this result once it is on disk here. The node itself is told at once,
+    /// because nothing crosses a wire.
     pub(super) fn acknowledge(&mut self, node: &mut Node, key: PeerKey, epoch: Epoch) {
         if key == PeerKey::LOCAL {
             return node.peers.tell_worker(key, ToWorker::Ack(epoch));
@@ -199,8 +199,8 @@ impl Workers {
         }
     }
 
-    /// A pass ends: acknowledgements leave with other frames for this worker, if they are many, or if
-    /// the node stops; else they wait for company.
+    /// At the end of a pass, sends acknowledgements along with other frames to this worker, or if
+    /// there are many or the node stops; otherwise they wait for other frames.
     pub(in crate::engine) fn flush_acks(&mut self, node: &mut Node, key: PeerKey, now: Time) {
         let Some(peer) = node.peers.get(key) else { return };
         let (id, has_frames) = (*peer.id, peer.has_frames_to_worker());
@@ -219,7 +219,7 @@ impl Workers {
         }
     }
 
-    /// Acknowledgements have waited long enough for company.
+    /// Sends acknowledgements that have waited long enough.
     pub(in crate::engine) fn send_acks(&mut self, node: &mut Node) {
         for key in std::mem::take(&mut self.acking) {
             if let Some((worker, id)) = self.get_mut(key).zip(node.peers.id(key)) {
@@ -229,8 +229,8 @@ impl Workers {
         }
     }
 
-    /// What the worker runs differs from what should run there: asks for each, though not as often
-    /// as a worker may like: the question is far longer than what provokes it.
+    /// The worker's heartbeat differs from this node's account: asks about each open attempt. The
+    /// question is far longer than the heartbeat, so a worker cannot provoke it too often.
     #[expect(clippy::too_many_arguments, reason = "the fields of the frame")]
     pub(super) fn on_heartbeat(
         &mut self,
@@ -252,8 +252,8 @@ impl Workers {
         }
     }
 
-    /// The task does not wait for this attempt any more: the worker need not go on with it. It stays
-    /// open, and counts against the worker's credit, until the worker says that it has ended.
+    /// The task no longer needs this attempt, so the worker may stop it. It stays open and counts
+    /// against the credit until the worker reports its end.
     pub(super) fn withdraw(&mut self, node: &mut Node, key: PeerKey, epoch: Epoch) {
         if self.get_mut(key).is_some_and(|worker| worker.withdraw(epoch)) {
             node.peers.tell_worker(key, ToWorker::Cancel(epoch));

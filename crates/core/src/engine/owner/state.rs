@@ -1,4 +1,4 @@
-//! The owner's half: its parts.
+//! The owner half and its parts.
 
 use super::{
     placement::{Board, Placement},
@@ -13,19 +13,19 @@ use crate::{
     task::TaskState,
 };
 
-/// Own tasks, and the workers to which they go.
+/// Own tasks, and the workers that they go to.
 #[derive(Debug)]
 pub(in crate::engine) struct Owner {
     pub(in crate::engine) store: Store,
     pub(in crate::engine) workers: Workers,
     pub(super) placement: Placement,
-    /// Tasks that were submitted in this pass, if [`TaskChanged`](crate::engine::Effect::TaskChanged)
-    /// is wanted.
+    /// Tasks submitted in this pass, if [`TaskChanged`](crate::engine::Effect::TaskChanged) is
+    /// observed.
     pub(super) submitted: Vec<TaskKey>,
     pub(super) counts: Counts,
 }
 
-/// What has happened since the start.
+/// Counts of events since the start.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     pub(super) succeeded: u64,
@@ -48,8 +48,8 @@ impl Counts {
 }
 
 impl Owner {
-    /// An owner without tasks. `came_back`: this node was here before, and any worker may hold results
-    /// of its tasks.
+    /// An owner without tasks. `came_back`: this node has run before, so any worker may hold
+    /// results of its tasks.
     pub(in crate::engine) fn new(came_back: bool) -> Self {
         let mut workers = Workers::new(came_back);
         workers.set(PeerKey::LOCAL, WorkerAccount::local());
@@ -62,14 +62,14 @@ impl Owner {
         }
     }
 
-    /// Sends what waits to where it can go.
+    /// Sends waiting tasks to workers.
     pub(in crate::engine) fn place_waiting(&mut self, cx: &mut Cx<'_>) {
         let Self { placement, store, workers, .. } = self;
         placement.place_waiting(cx, &mut Board { store, workers });
     }
 
-    /// Asks for attempts that wait at one worker while another has a free slot. `idle`: this pass has
-    /// sent nothing; otherwise a later pass looks.
+    /// Asks back attempts that wait at one worker while another has a free slot. `idle`: this pass
+    /// has sent nothing; otherwise a later pass does it.
     pub(in crate::engine) fn take_back(&mut self, cx: &mut Cx<'_>, idle: bool) {
         let Self { placement, store, workers, .. } = self;
         placement.take_back(cx, &mut Board { store, workers }, idle);
@@ -80,17 +80,17 @@ impl Owner {
         self.placement.sent()
     }
 
-    /// Whether there is anything to place.
+    /// Whether placement has tasks to examine.
     pub(in crate::engine) fn is_due(&self) -> bool {
         self.store.queue.is_due() || self.placement.hedging.is_due()
     }
 
-    /// Something happened that may let a waiting task go.
+    /// A waiting task may have become placeable.
     pub(in crate::engine) fn look_again(&mut self) {
         self.store.queue.look_again();
     }
 
-    /// Nothing is placed any more, also what was left to the passes that follow.
+    /// Stops placement, including the part left for later passes.
     pub(in crate::engine) fn on_close(&mut self, node: &mut Node) {
         self.store.queue.stop_looking();
         self.placement.hedging.look_again(true);

@@ -1,4 +1,4 @@
-//! Own tasks in whatever state they are: waiting, at workers, ended, archived, forgotten.
+//! Own tasks in every state: waiting, at workers, ended, archived, forgotten.
 
 use libp2p_identity::PeerId;
 
@@ -29,8 +29,8 @@ use crate::{
     time::Time,
 };
 
-/// Own tasks, by what becomes of them: the queue holds those that wait, groups what they have in
-/// common, the archive those that have ended.
+/// Own tasks by their states: the queue holds the waiting ones, groups what members have in common,
+/// the archive the ended ones.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Store {
     pub(super) tasks: Tasks,
@@ -41,21 +41,21 @@ pub(in crate::engine) struct Store {
     pub(super) forgotten: Forgotten,
 }
 
-/// Where a known task is.
+/// Where a known task is stored.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Place {
     Here(TaskKey),
-    /// In the archive, under this number.
+    /// In the archive under this number.
     Archived(u64),
 }
 
-/// A task that is submitted under the id or key of another.
+/// A task that is submitted under the id or key of another task.
 #[derive(Clone, Copy)]
 pub(super) struct Again<'t> {
     pub(super) task: &'t Task,
     pub(super) targets: &'t [PeerId],
     pub(super) token: Token,
-    /// What both have in common, in words.
+    /// The shared id or key, in words.
     pub(super) name: &'t str,
 }
 
@@ -65,21 +65,21 @@ impl Store {
         self.tasks.by_id(id).is_some() || self.archive.table.by_id(id).is_some()
     }
 
-    /// The task with this idempotency key.
+    /// Where the task with this idempotency key is.
     pub(super) fn find_by_key(&self, key: &str) -> Option<Place> {
         let archived = || self.archive.table.by_key(key_hash(key));
         let here = self.tasks.by_key(key).map(Place::Here);
         here.or_else(|| archived().map(|(number, _)| Place::Archived(number)))
     }
 
-    /// The task with this id.
+    /// Where the task with this id is.
     pub(super) fn find_by_id(&self, id: &TaskId) -> Option<Place> {
         let archived = || self.archive.table.by_id(id);
         let here = self.tasks.by_id(id).map(Place::Here);
         here.or_else(|| archived().map(|(number, _)| Place::Archived(number)))
     }
 
-    /// Puts a task into the table. `asks`: see [`Needs`]. None if the table is full.
+    /// Inserts a task into the table. `asks`: see [`Needs`]. `None` if the table is full.
     #[expect(clippy::too_many_arguments, reason = "what is known of a task when it is accepted")]
     pub(super) fn insert(
         &mut self,
@@ -112,7 +112,8 @@ impl Store {
         })
     }
 
-    /// The id or key is that of a task already: the caller gets that one, if it is the same.
+    /// Handles a task whose id or key is known: the caller gets the known task if both are the
+    /// same.
     pub(super) fn accept_again(
         &mut self,
         node: &mut Node,
@@ -126,13 +127,13 @@ impl Store {
             return Err(Reason::Conflict { what: format!("{name} (with other {what})") });
         }
         let (id, durable) = (owned.id, owned.durable);
-        // The order holds: both replies wait for the same batch.
+        // Both replies wait for the same batch, so their order is kept.
         node.gate.tell(durable, Effect::Reply { token, reply: Reply::Accepted { id } });
         self.watch(node, known, token);
         Ok(())
     }
 
-    /// The same of a task that has ended, and whose end the archive has.
+    /// The same for a known task in the archive.
     pub(super) fn accept_archived(
         &self,
         node: &mut Node,
@@ -152,7 +153,7 @@ impl Store {
         Ok(())
     }
 
-    /// What `task` asks for in another way than the one that is known; none if they are the same.
+    /// The part in which `task` differs from a known one; `None` if they are the same.
     pub(super) fn difference(
         &self,
         owned: &Owned,
@@ -175,7 +176,7 @@ impl Store {
         if owned.priority != task.priority {
             return Some("priority");
         }
-        // One that has succeeded needs nothing any more.
+        // A successful task has dropped its needs.
         let needs = self.queue.class(owned.class).filter(|_| !owned.is_success());
         let Some(needs) = needs.map(|class| &class.needs) else { return Some("contents") };
         if *needs.targets != in_order(targets) {
@@ -188,7 +189,7 @@ impl Store {
         Some("handler, input or parameters")
     }
 
-    /// A task of a class has ended. `was_in_line`: it waited for a worker.
+    /// A task of a class has ended. `was_in_line`: it was waiting for a worker.
     pub(super) fn leave_class(&mut self, class: ClassKey, was_in_line: bool, success: bool) {
         if was_in_line {
             let tasks = &self.tasks;
@@ -197,12 +198,12 @@ impl Store {
         if success {
             self.queue.leave(class);
         } else {
-            // It keeps what it needs, to be tried again.
+            // The task keeps its needs for a retry.
             self.queue.rest(class);
         }
     }
 
-    /// Answers when a task ends, or now if it has.
+    /// Answers `token` when the task ends, or now if it has ended.
     pub(in crate::engine) fn on_watch(&mut self, cx: &mut Cx<'_>, id: TaskId, token: Token) {
         match self.tasks.by_id(&id) {
             Some(key) => self.watch(cx.node, key, token),
@@ -213,7 +214,7 @@ impl Store {
         }
     }
 
-    /// What there is to say of a task that is not in the table.
+    /// The answer about a task that is not in the table.
     pub(super) fn reply_about(&self, config: &EngineConfig, id: TaskId) -> Reply {
         match self.archive.table.by_id(&id) {
             Some((number, _)) => Reply::Archived { id, number },
@@ -221,15 +222,15 @@ impl Store {
         }
     }
 
-    /// The caller behind this token is gone.
+    /// The caller with this token no longer waits.
     pub(in crate::engine) fn on_unwatch(&mut self, id: TaskId, token: Token) {
         if let Some(task) = self.tasks.by_id(&id).and_then(|key| self.tasks.get_mut(key)) {
             task.watchers.retain(|watcher| *watcher != token);
         }
     }
 
-    /// Answers `token` when the task ends, or now if it has. Behind the gate: an end is not told
-    /// before it is safe.
+    /// Answers `token` when the task ends, or now if it has ended, but not before the end is on
+    /// disk.
     pub(super) fn watch(&mut self, node: &mut Node, key: TaskKey, token: Token) {
         let Some(task) = self.tasks.get_mut(key) else { return };
         if let Phase::Ended { end, .. } = task.phase() {
@@ -240,7 +241,7 @@ impl Store {
         }
     }
 
-    /// Lets a task wait for a worker, or for its next try.
+    /// Queues a task for a worker, or for its next try.
     pub(super) fn enqueue(&mut self, cx: &mut Cx<'_>, key: TaskKey, front: bool) {
         let Some(task) = self.tasks.get(key) else { return };
         let Phase::Queued { not_before, .. } = *task.phase() else { return };
@@ -250,8 +251,8 @@ impl Store {
         self.arm(cx.node, key);
     }
 
-    /// Makes sure that the task's next time limit is noticed. An earlier timer is good enough: when
-    /// it fires, it looks again.
+    /// Arms a timer for the task's next time limit. An earlier timer suffices: when it fires, it
+    /// arms the next.
     pub(super) fn arm(&mut self, node: &mut Node, key: TaskKey) {
         let Some(task) = self.tasks.get_mut(key) else { return };
         let due = task.due();
@@ -277,7 +278,7 @@ impl Store {
         });
     }
 
-    /// An attempt was unsuccessful, and another may follow: also in a later start.
+    /// Journals an unsuccessful attempt before another one, which a later start may make.
     pub(super) fn record_story(&self, cx: &mut Cx<'_>, key: TaskKey) {
         if let Some(task) = self.tasks.get(key).filter(|task| task.durable) {
             let story = task.story(cx.now);
@@ -285,8 +286,9 @@ impl Store {
         }
     }
 
-    /// A task of an earlier start is about to start here. If the node stops before the attempt
-    /// finishes, it was lost with its worker. False, and nothing is recorded, of other tasks.
+    /// Journals that a restored task is about to start here: if the node stops before the attempt
+    /// finishes, the attempt was lost with its worker. Returns false, without a record, for other
+    /// tasks.
     pub(in crate::engine) fn record_start(
         &self,
         cx: &mut Cx<'_>,
@@ -300,7 +302,7 @@ impl Store {
         true
     }
 
-    /// A pass ends: what changed of groups and archived tasks is journalled.
+    /// Journals changes of groups and archived tasks at the end of a pass.
     pub(in crate::engine) fn record_changes(&mut self, node: &mut Node) {
         self.archive.record_read(&mut node.gate);
         for tally in self.groups.take_tallies() {
@@ -308,38 +310,39 @@ impl Store {
         }
     }
 
-    /// Whether ended tasks wait for being forgotten.
+    /// Whether units are waiting to be forgotten.
     pub(in crate::engine) fn is_forgetting(&self) -> bool {
         self.retention.is_forgetting()
     }
 
-    /// Takes up what an earlier start knew of a group.
+    /// Restores a group's tally from an earlier start.
     pub(in crate::engine) fn restore_group(&mut self, tally: &GroupTally) {
         self.groups.restore(tally);
     }
 
-    /// Takes up what an earlier start has forgotten.
+    /// Restores the forgotten ids of earlier starts.
     pub(in crate::engine) fn restore_forgotten(&mut self, forgotten: Forgotten) {
         self.forgotten = forgotten;
     }
 
-    /// Reserves memory for so many archived tasks.
+    /// Reserves memory for this many archived tasks.
     pub(in crate::engine) fn expect_volumes(&mut self, tasks: usize) {
         self.archive.table.reserve(tasks);
     }
 
-    /// The numbers of archived tasks below this one are taken.
+    /// Reserves the archive numbers below `next`.
     pub(in crate::engine) fn restore_numbers(&mut self, next: u64) {
         self.archive.take_numbers(next);
     }
 
-    /// The group that a task is a member of, and its place there.
+    /// The group of a task and its place there, if it is a member.
     pub(super) fn place_of(&self, task: &Owned) -> Option<(GroupId, u32)> {
         let group = self.groups.id(task.member?)?;
         Some((group, group.index_of(&task.id)?))
     }
 
-    /// Why nothing is known of a task. An id that is a group's was not forgotten.
+    /// Why a task is unknown: not found or forgotten. The id of a group does not count as
+    /// forgotten.
     pub(in crate::engine) fn unknown_task(&self, config: &EngineConfig, id: TaskId) -> Reason {
         if self.groups.slot(&GroupId::from_bytes(*id.as_bytes())).is_some() {
             return Reason::NotFound;
@@ -347,7 +350,8 @@ impl Store {
         self.unknown(config, id.as_bytes())
     }
 
-    /// Why nothing is known of a group. An id that is a task's was not forgotten.
+    /// Why a group is unknown: not found or forgotten. The id of a task does not count as
+    /// forgotten.
     pub(in crate::engine) fn unknown_group(&self, config: &EngineConfig, id: GroupId) -> Reason {
         if self.is_known(&TaskId::from_bytes(*id.as_bytes())) {
             return Reason::NotFound;
@@ -359,14 +363,14 @@ impl Store {
         if self.forgotten.has(id) { config.forgotten() } else { Reason::NotFound }
     }
 
-    /// A member of a group, at its place, that is not archived.
+    /// The member of a group at a place, if it is in the table.
     pub(super) fn member(&self, id: GroupId, index: u32) -> Option<&Owned> {
         let key = self.tasks.by_id(&id.member(index))?;
         self.tasks.get(key).filter(|task| task.member.is_some())
     }
 }
 
-/// What a task asks for in another way than an archived one with this digest.
+/// The part in which a task differs from an archived one with this digest.
 pub(super) fn differs(of: u64, task: &Task, targets: &[PeerId]) -> Option<&'static str> {
     if task.durability == Some(Durability::Memory) {
         return Some("durability");
@@ -374,7 +378,7 @@ pub(super) fn differs(of: u64, task: &Task, targets: &[PeerId]) -> Option<&'stat
     (of != digest(task, targets, true)).then_some("contents")
 }
 
-/// The news that a task is in this state now.
+/// The effect that reports a task's new state.
 pub(super) fn change(
     kinds: &Kinds,
     task: &Owned,
@@ -385,7 +389,7 @@ pub(super) fn change(
     Some(Effect::TaskChanged { id: task.id, handler, state, end })
 }
 
-/// Cuts at a character's edge.
+/// Cuts at a character boundary.
 pub(super) fn truncate(text: &mut String, most: usize) {
     let mut end = most.min(text.len());
     while !text.is_char_boundary(end) {
@@ -394,7 +398,7 @@ pub(super) fn truncate(text: &mut String, most: usize) {
     text.truncate(end);
 }
 
-/// There is no room for another task.
+/// The refusal when there is no room for another task.
 pub(super) fn queue_full() -> Reason {
     Reason::QueueFull { retry_after: limits::QUEUE_FULL_RETRY }
 }

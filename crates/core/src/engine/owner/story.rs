@@ -1,9 +1,8 @@
-//! A task's [`Story`]: how often it was tried and how its latest attempts ended, in the form in which it
-//! outlives the process.
+//! A task's [`Story`] in the form that the journal stores: how often it was tried, and how its
+//! latest attempts ended.
 //!
-//! A first attempt leaves nothing behind until it ends: its story is that of the end. Only unsuccessful
-//! attempts are recorded, and that a task of an earlier start runs on this very machine: it may be the
-//! reason why that start ended.
+//! A first attempt is not recorded before its end. Only unsuccessful attempts are, and the start of
+//! a restored task on this machine: it may have caused the restart.
 
 use std::time::Duration;
 
@@ -36,7 +35,7 @@ impl Owned {
         }
     }
 
-    /// The same, as far as the end does not tell it: that it is about to end like this, now.
+    /// The story, without the part that follows from the end, for a task that ends like this now.
     pub(super) fn story_beside(&self, end: &End, now: Time) -> Story {
         let End::Succeeded { worker, attempt, .. } = end else { return self.story(now) };
         if *attempt == 1 && !self.has_past() {
@@ -56,7 +55,7 @@ impl Owned {
         story
     }
 
-    /// Its story once an attempt is about to start here that may be the last thing this node does.
+    /// The story to journal before an attempt starts here that may crash this node.
     pub(super) fn story_before_start(&self, attempt: u32, local: PeerId, now: Time) -> Story {
         let mut story = self.story(now);
         story.crashes = story.crashes.saturating_add(1);
@@ -70,7 +69,7 @@ impl Owned {
         story
     }
 
-    /// Why a task is not tried again, if it was lost too often, now with this worker.
+    /// Why a task is not retried, if it was lost too often, this time with `how`.
     pub(super) fn is_lost_for_good(
         &self,
         worker: Option<PeerId>,
@@ -89,5 +88,5 @@ impl Owned {
     }
 }
 
-/// How an attempt ended that was running when this node stopped.
+/// How an attempt ended that ran when this node stopped.
 pub(super) const NODE_STOPPED: &str = "the node stopped before the attempt finished";

@@ -1,4 +1,4 @@
-//! The owner's half, towards its callers: submit and cancel, single tasks and groups.
+//! Requests of callers: submit and cancel, for single tasks and groups.
 
 use libp2p_identity::PeerId;
 
@@ -63,13 +63,14 @@ impl Owner {
             targets.is_empty() && self.placement.offers.no_handler_anywhere(cx.node, kind);
         let key = self.admit(cx, task, targets, kind).ok_or_else(queue_full)?;
         self.store.watch(cx.node, key, token);
-        // Before anything can end it: the acceptance is the first of the two replies.
+        // Emitted before anything can end the task: the acceptance is the first of the two replies.
         cx.node.gate.tell(durable, Effect::Reply { token, reply: Reply::Accepted { id } });
         self.begin(cx, key, kind, nowhere);
         Ok(())
     }
 
-    /// Accepts a task whose idempotency key or id is known, if it is the same. False if neither is.
+    /// Accepts a task with a known idempotency key or id, if it is the same task. Returns false if
+    /// both are new.
     fn accept_known(
         &mut self,
         node: &mut Node,
@@ -94,7 +95,7 @@ impl Owner {
         Ok(true)
     }
 
-    /// Puts a task into the table, and into the journal if it is durable.
+    /// Inserts a task into the table, and into the journal if it is durable.
     fn admit(
         &mut self,
         cx: &mut Cx<'_>,
@@ -112,7 +113,7 @@ impl Owner {
         Some(key)
     }
 
-    /// Lets a task that was accepted wait for a worker; one whose handler is nowhere ends.
+    /// Queues an accepted task; if no node has its handler, ends it.
     fn begin(&mut self, cx: &mut Cx<'_>, key: TaskKey, kind: Kind, nowhere: bool) {
         if nowhere {
             let failure = unknown_handler(cx.node, kind);
@@ -125,7 +126,7 @@ impl Owner {
         }
     }
 
-    /// Tells which of the tasks that were submitted in this pass wait.
+    /// Reports the tasks submitted in this pass that wait.
     pub(in crate::engine) fn tell_waiting(&mut self, cx: &mut Cx<'_>) {
         for key in self.submitted.drain(..) {
             if let Some(task) = self.store.tasks.get(key).filter(|task| task.is_queued()) {
@@ -164,7 +165,7 @@ impl Owner {
                 let reply = Reply::GroupAccepted { id };
                 cx.node.gate.tell(durable, Effect::Reply { token, reply });
             }
-            // A kill may still undo what has stopped it, and the group would go on.
+            // A kill could still undo the stop, and the group would go on.
             Err(reason @ (Reason::GroupStopped { .. } | Reason::GroupCancelled)) => {
                 cx.node.gate.tell(true, Effect::Reply { token, reply: Reply::Refused(reason) });
             }
@@ -172,7 +173,7 @@ impl Owner {
         }
     }
 
-    /// All or none: nothing is taken before everything is checked.
+    /// Accepts all members or none: checks everything before it changes anything.
     fn accept_members(
         &mut self,
         cx: &mut Cx<'_>,
@@ -194,7 +195,7 @@ impl Owner {
             }
             checked => checked?,
         };
-        // Also if there is no room now.
+        // Also when there is no room now.
         self.store.groups.on_handed_in(&chunk.id, cx.now);
         let new = tasks.split_off(known);
         for task in &tasks {
@@ -211,13 +212,13 @@ impl Owner {
             self.begin(cx, key.ok_or_else(queue_full)?, kind, nowhere);
         }
         if chunk.last {
-            // Its last member may have been handed in before, and not said to be the last one.
+            // Its last member may have been submitted before without being marked as the last.
             self.store.groups.on_complete(&chunk.id);
         }
         Ok((chunk.id, durable))
     }
 
-    /// A place that was handed in before must be the same task again, as far as that is known.
+    /// A second submission of a place must be the same task, as far as that is known.
     fn check_again(&self, task: &Task, targets: &[PeerId]) -> Result<(), Reason> {
         let tasks = &self.store.tasks;
         let part = match tasks.by_id(&task.id).and_then(|key| tasks.get(key)) {
@@ -252,7 +253,7 @@ impl Owner {
         Ok(kinds)
     }
 
-    /// The decision is answered when it is safe; it is carried out from the next pass on.
+    /// The reply waits until the decision is on disk; it is carried out from the next pass on.
     pub(in crate::engine) fn on_cancel_group(
         &mut self,
         cx: &mut Cx<'_>,
@@ -262,7 +263,7 @@ impl Owner {
     ) {
         truncate(&mut reason, limits::GROUP_REASON_BYTES);
         match self.store.groups.cancel(&id, reason, &cx.node.gate) {
-            // If it was over before, the ends to which that is due may not be safe yet.
+            // If the group had ended before, the ends that caused it may not be on disk yet.
             Some(durable) => {
                 let reply = Reply::GroupCancelled { id };
                 cx.node.gate.tell(durable, Effect::Reply { token, reply });
@@ -274,12 +275,12 @@ impl Owner {
         }
     }
 
-    /// Whether there are members to cancel, and the disk keeps up with the ends that are told to it.
+    /// Whether there are members to cancel and the disk keeps up with their ends.
     pub(in crate::engine) fn may_stop_more(&self, node: &Node) -> bool {
         self.store.groups.is_stopping() && node.gate.unsafe_ends() < limits::UNSAFE_ENDS
     }
 
-    /// Cancels open members of groups that take no more, so many in one pass.
+    /// Cancels open members of stopping groups, a bounded number per pass.
     pub(in crate::engine) fn stop_groups(&mut self, cx: &mut Cx<'_>) {
         if !self.may_stop_more(cx.node) {
             return;
@@ -298,8 +299,8 @@ impl Owner {
         }
     }
 
-    /// Own tasks that end with the process are cancelled, here and wherever they are; those that
-    /// outlive it are left as they are.
+    /// Cancels own tasks that are not durable, here and at their workers. Durable tasks stay as
+    /// they are.
     pub(in crate::engine) fn on_abandon(&mut self, cx: &mut Cx<'_>) {
         for key in self.store.tasks.live_keys() {
             if self.store.tasks.get(key).is_some_and(|task| !task.durable) {
@@ -310,7 +311,7 @@ impl Owner {
     }
 }
 
-/// What runs a task, if that and its targets are within their bounds.
+/// The handler of a task, if its name and the targets are within bounds.
 fn kind_of(kinds: &mut Kinds, task: &Task, targets: &[PeerId]) -> Result<Kind, Reason> {
     if targets.len() > limits::TARGETS {
         let detail = format!("targets: at most {}", limits::TARGETS);

@@ -1,28 +1,28 @@
-//! How long attempts of a kind take, as far as is needed to tell when one takes unusually long.
+//! The run times of a handler's attempts, to decide when one takes unusually long.
 //!
-//! Of an attempt that was given up it is known only that it would have taken longer. The estimator of
-//! Kaplan and Meier ("Nonparametric estimation from incomplete observations", 1958) makes the most of
-//! such times: counted as if it had ended then it would pull the tail in, left out it would cut it off.
+//! Of an attempt that was given up, only a lower bound of its run time is known. The estimator of
+//! Kaplan and Meier ("Nonparametric estimation from incomplete observations", 1958) handles such
+//! times: counted as complete they would shorten the tail, left out they would cut it off.
 //!
-//! Times are counted in buckets that widen with what they hold, eight to each power of two of a
-//! microsecond, so that a quantile is right within an eighth. What is old counts less and less.
+//! Times are counted in buckets of growing width, eight to each power of two of a microsecond, so
+//! that a quantile is exact within an eighth. Older times count less and less.
 //!
-//! Absent on purpose: any other quantile than the one that hedging asks for.
+//! Absent on purpose: quantiles other than the one that hedging uses.
 
 use std::time::Duration;
 
 use crate::limits;
 
-/// Buckets to a power of two, and how many bits of a time tell them apart.
+/// Buckets per power of two.
 const FINE: u64 = 8;
 const FINE_BITS: u32 = FINE.trailing_zeros();
 
-/// Powers of two of a microsecond: the last is beyond [`limits::MAX_SERVICE_TIME`].
+/// Powers of two of a microsecond: the last one exceeds [`limits::MAX_SERVICE_TIME`].
 const POWERS: usize = 35;
 
 const BUCKETS: usize = POWERS * FINE as usize;
 
-/// The times of the latest attempts of one kind.
+/// The times of a handler's latest attempts.
 #[derive(Debug)]
 pub(super) struct Tail {
     buckets: [Bucket; BUCKETS],
@@ -42,22 +42,22 @@ impl Default for Tail {
 }
 
 impl Tail {
-    /// One attempt took so long.
+    /// Adds an attempt that ended after `took`.
     pub(super) fn add_ended(&mut self, took: Duration) {
         if let Some(bucket) = self.bucket(took) {
             bucket.ended += 1;
         }
     }
 
-    /// One attempt was given up when it had taken so long.
+    /// Adds an attempt that was given up after `took`.
     pub(super) fn add_given_up(&mut self, took: Duration) {
         if let Some(bucket) = self.bucket(took) {
             bucket.given_up += 1;
         }
     }
 
-    /// The time within which 95 of 100 end. If more than five never do, the longest that one has taken;
-    /// none before enough attempts have been made.
+    /// The 95th percentile. If more than five of 100 never end, the longest time seen; `None`
+    /// before enough attempts.
     pub(super) fn p95(&self) -> Option<Duration> {
         if self.total < limits::TAIL_LEAST {
             return None;
@@ -68,7 +68,7 @@ impl Tail {
                 left *= 1.0 - f64::from(*ended) / f64::from(at_risk);
                 longest = Some(end_of(at));
             }
-            // A count is exact, a product of fractions nearly so.
+            // Rounding: a count is exact, a product of fractions is not quite.
             if left <= 0.05 + 1e-9 {
                 break;
             }
@@ -77,7 +77,7 @@ impl Tail {
         longest
     }
 
-    /// Where one more is counted that took so long.
+    /// The bucket that counts the time `took`.
     fn bucket(&mut self, took: Duration) -> Option<&mut Bucket> {
         if self.total >= limits::TAIL_MEMORY {
             self.total = 0;
@@ -99,7 +99,7 @@ fn index_of(took: Duration) -> usize {
     (u64::from(power) * FINE + fine) as usize
 }
 
-/// Where a bucket ends: all that is in it took less.
+/// The bucket's upper bound: all times in it are shorter.
 fn end_of(bucket: usize) -> Duration {
     let bucket = bucket as u64;
     let power = (bucket / FINE).saturating_sub(1);

@@ -1,12 +1,13 @@
-//! Attempts that wait at a worker while another one has a free slot: their owner asks for them back.
+//! Asks back attempts that wait at one worker while another one has a free slot.
 //!
-//! Over a distance attempts are sent before a slot is free for them, so that no slot waits for a round
-//! trip. What was sent ahead is not bound to its worker: the latest of it is asked for with
-//! [`ToWorker::HandBack`] as soon as another worker would start it earlier. A slot is reserved there
-//! until the answer has come. Only the worker knows whether the attempt has started, so it decides,
-//! and nothing runs twice. An attempt is asked for once, and one that is handed back is no failure.
+//! Over a distance attempts are sent before a slot is free for them, so that no slot idles for a
+//! round trip. Such an attempt is not bound to its worker: the owner asks for the latest one back
+//! with [`ToWorker::HandBack`] as soon as another worker would start it earlier, and reserves a
+//! slot there until the answer arrives. Only the worker knows whether the attempt has started, so
+//! it decides, and nothing runs twice. Each attempt is asked for once, and handing back is no
+//! failure.
 //!
-//! Absent on purpose: moving what runs (a second attempt beside it is `hedge.rs`).
+//! Absent on purpose: moving running attempts (`hedge.rs` adds a second attempt beside them).
 
 use std::time::Duration;
 
@@ -25,7 +26,7 @@ use crate::{
     time::Time,
 };
 
-/// An attempt that may wait at its worker.
+/// An attempt that may be waiting at its worker.
 struct Waiting {
     epoch: Epoch,
     task: TaskKey,
@@ -34,14 +35,14 @@ struct Waiting {
 }
 
 impl Placement {
-    /// Asks for attempts that wait at one worker while another has a free slot. `idle`: this pass has
-    /// sent nothing; otherwise a later pass looks.
+    /// Asks back attempts that wait at one worker while another has a free slot. `idle`: this pass
+    /// has sent nothing; otherwise a later pass does it.
     pub(super) fn take_back(&mut self, cx: &mut Cx<'_>, board: &mut Board<'_>, idle: bool) {
         if board.workers.ahead.is_empty() || cx.node.is_closing() {
             return;
         }
         if idle && board.store.queue.unlooked() == 0 {
-            // Of tasks with these needs no worker is free: asked once in a pass.
+            // The class for which no worker is free, so that a pass looks only once.
             let mut nobody_for = None;
             for _ in 0..board.workers.ahead.len().min(limits::HAND_BACK_WORKERS) {
                 let Some(next) = board.workers.next_ahead() else { break };
@@ -59,7 +60,8 @@ impl Placement {
         }
     }
 
-    /// Asks this worker for one attempt. False if there is none, or nobody would start it earlier.
+    /// Asks this worker for one attempt. Returns false if none waits or no other worker would start
+    /// it earlier.
     fn take_one_back(
         &mut self,
         cx: &mut Cx<'_>,
@@ -105,8 +107,8 @@ impl Placement {
 }
 
 impl Board<'_> {
-    /// The attempt that this worker would start last. Workers start them in their order, but for
-    /// priorities.
+    /// The attempt that this worker would start last: workers start attempts in order within a
+    /// priority.
     fn last_waiting(&self, key: PeerKey) -> Option<Waiting> {
         let worker = self.workers.get(key)?;
         let answers = matches!(worker.hands_back, HandsBack::Unknown | HandsBack::Yes);
@@ -129,8 +131,8 @@ impl Board<'_> {
         Some(Waiting { epoch, task: key, class: task.class, sent })
     }
 
-    /// How long the last attempt waits there from now on: the attempts before it take as long as
-    /// others did, and at least as long again as this one waits already.
+    /// How long the worker's last attempt still waits: the attempts before it take as long as
+    /// earlier ones did, and at least as long as this one has waited already.
     fn wait_at(&self, key: PeerKey, waiting: &Waiting, now: Time) -> Duration {
         let Some(worker) = self.workers.get(key) else { return Duration::ZERO };
         let mean = Duration::from_nanos(worker.open_nanos()) / worker.assigned().max(1);
@@ -139,7 +141,7 @@ impl Board<'_> {
     }
 }
 
-/// How long it takes to move an attempt: the question and its answer, and the way to its new worker.
+/// How long it takes to move an attempt: request, answer, and the way to the new worker.
 fn move_time(node: &Node, from: PeerKey, to: PeerKey) -> Duration {
     let latency = |key| node.peers.get(key).map_or(0, |peer| peer.measured.latency);
     Duration::from_nanos(latency(from) + latency(to) / 2).max(limits::HAND_BACK_LEAST)

@@ -1,4 +1,4 @@
-//! One own task: what it asks for, where it stands, and how it ends.
+//! One own task: its needs, its state, its end.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -32,60 +32,60 @@ use crate::{
 pub(super) struct Owned {
     pub(super) id: TaskId,
     pub(super) kind: Kind,
-    /// The tasks with equal needs that it is one of.
+    /// The class of the task's needs.
     pub(super) class: ClassKey,
     pub(super) priority: i8,
-    /// The group that it was submitted with.
+    /// The task's group.
     pub(super) member: Option<GroupSlot>,
     pub(super) payload: Payload,
-    /// None: the usual terms, and no key.
+    /// `None`: the usual terms, and no key.
     rare: Option<Box<Rare>>,
-    /// Whether its result was handed out.
+    /// Whether the task's result was handed out.
     pub(super) read: bool,
-    /// Whether it outlives the process.
+    /// Whether the task outlives the process.
     pub(super) durable: bool,
-    /// Whether it waited or ran in an earlier start of the node.
+    /// Whether the task was unfinished in an earlier start of the node.
     came_back: bool,
-    /// Hash of what it asks for, to tell it from another task with its id or key.
+    /// Hash of the contents, which distinguishes it from another task with the same id or key.
     pub(super) digest: u64,
     pub(super) submitted: Time,
     phase: Phase,
     tries: Tries,
     pub(super) watchers: SmallVec<[Token; 2]>,
-    /// When its live timer fires; [`Time::NEVER`] if it has none.
+    /// When the task's live timer fires; [`Time::NEVER`] if it has none.
     pub(super) armed: Time,
 }
 
-/// What a task's handler is given. A task that has succeeded keeps the size alone.
+/// The arguments for the handler. A successful task keeps only their size.
 #[derive(Debug)]
 pub(super) struct Payload {
     pub(super) input: Bytes,
-    /// The size that the input had.
+    /// Size in bytes of the original input.
     pub(super) bytes: usize,
     pub(super) params: BTreeMap<String, String>,
 }
 
-/// What was tried so far.
+/// The attempts so far.
 #[derive(Debug, Default)]
 struct Tries {
     attempts: u32,
-    /// None if no attempt was unsuccessful.
+    /// `None` if no attempt was unsuccessful.
     past: Option<Box<Past>>,
 }
 
-/// Where a task stands. `Queued → Open → Queued | Ended`, `Queued → Ended`.
+/// The task's phase. `Queued → Open → Queued | Ended`, `Queued → Ended`.
 #[derive(Debug)]
 pub(super) enum Phase {
-    /// Waits for a worker, since `since`, and not before `not_before`.
+    /// Waiting for a worker since `since`, but not to be sent before `not_before`.
     Queued { since: Time, not_before: Time },
-    /// An attempt is at a worker, or two of them.
+    /// One or two attempts are at workers.
     Open(Open),
-    /// For ever. `from`: the attempt that was open, as which it is shown until `safe_with` is on disk.
-    /// `up`: how long the node had been up then, over all its starts.
+    /// Final. `from`: the attempt that was open; callers see it as such until `safe_with` is on
+    /// disk. `up`: the node's uptime at the end, over all its starts.
     Ended { at: Time, up: Time, end: End, from: Option<Sent>, safe_with: Seq },
 }
 
-/// How long a task may take, and how often it is tried.
+/// The task's time limits and retry policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Terms {
     pub(super) limits: TaskLimits,
@@ -93,11 +93,11 @@ pub(super) struct Terms {
 }
 
 impl Terms {
-    /// Those of most tasks.
+    /// The terms of most tasks.
     const USUAL: Self = Self { limits: TaskLimits::USUAL, retry: RetryPolicy::USUAL };
 }
 
-/// What most tasks do not have.
+/// Properties that most tasks do not have.
 #[derive(Debug)]
 struct Rare {
     terms: Terms,
@@ -105,7 +105,7 @@ struct Rare {
     key: Option<Box<str>>,
 }
 
-/// How a task ended, in the form in which it is kept.
+/// How a task ended, as it is stored.
 #[derive(Clone, Debug)]
 pub(super) enum End {
     Succeeded { output: Bytes, worker: Arc<PeerId>, attempt: u32, took: Duration },
@@ -115,7 +115,7 @@ pub(super) enum End {
 }
 
 impl End {
-    /// As the public type.
+    /// Converts to the public type.
     pub(super) fn to_public(&self) -> TaskEnd {
         match self {
             Self::Succeeded { output, worker, attempt, took } => TaskEnd::Succeeded(TaskResult {
@@ -132,7 +132,7 @@ impl End {
         }
     }
 
-    /// The state that a task with this end is in.
+    /// The state of a task with this end.
     pub(super) fn state(&self) -> TaskState {
         match self {
             Self::Succeeded { .. } => TaskState::Succeeded,
@@ -142,7 +142,7 @@ impl End {
         }
     }
 
-    /// The same, without its details.
+    /// The end without details.
     pub(super) fn ending(&self) -> Ending {
         match self {
             Self::Succeeded { .. } => Ending::Succeeded,
@@ -152,7 +152,7 @@ impl End {
         }
     }
 
-    /// Whether there is a result. What has none may be tried again, so that what it takes is kept.
+    /// Whether there is a result. A task without one may be retried, so it keeps its payload.
     pub(super) fn is_success(&self) -> bool {
         matches!(self, Self::Succeeded { .. })
     }
@@ -168,7 +168,7 @@ impl End {
 }
 
 impl Owned {
-    /// A task that waits for its first attempt.
+    /// A new task that waits for its first attempt.
     pub(super) fn new(new: New) -> Self {
         let is_rare = new.terms != Terms::USUAL || new.key.is_some();
         Self {
@@ -191,7 +191,7 @@ impl Owned {
         }
     }
 
-    /// Where it stands.
+    /// The task's phase.
     pub(super) fn phase(&self) -> &Phase {
         &self.phase
     }
@@ -200,7 +200,7 @@ impl Owned {
         matches!(self.phase, Phase::Queued { .. })
     }
 
-    /// Its attempts at workers.
+    /// The task's open attempts.
     pub(super) fn open(&self) -> Option<&Open> {
         match &self.phase {
             Phase::Open(open) => Some(open),
@@ -215,7 +215,7 @@ impl Owned {
         }
     }
 
-    /// It has waited or run in an earlier start, of which it brings this past, and waits again.
+    /// Restores an unfinished task of an earlier start: it waits again.
     pub(super) fn on_restored(&mut self, now: Time) {
         self.came_back = true;
         if self.is_queued() {
@@ -223,22 +223,22 @@ impl Owned {
         }
     }
 
-    /// What an earlier start has tried.
+    /// Restores the attempts of an earlier start.
     pub(super) fn set_tries(&mut self, attempts: u32, past: Option<Box<Past>>) {
         self.tries = Tries { attempts, past };
     }
 
-    /// Whether it waited or ran in an earlier start of the node.
+    /// Whether the task was unfinished in an earlier start of the node.
     pub(super) fn came_back(&self) -> bool {
         self.came_back
     }
 
-    /// Attempts made.
+    /// Number of attempts made.
     pub(super) fn attempts(&self) -> u32 {
         self.tries.attempts
     }
 
-    /// An attempt is sent to a worker. True if it is the only one that is open.
+    /// Adds an attempt sent to a worker. Returns true if it is the only open one.
     pub(super) fn on_sent(&mut self, sent: Sent, look: Time) -> bool {
         self.tries.attempts += 1;
         match &mut self.phase {
@@ -254,8 +254,8 @@ impl Owned {
         }
     }
 
-    /// Its only attempt is over: it waits again, from now on or after a rest. False, and nothing
-    /// changes, if none is open.
+    /// Closes the only attempt: the task waits again, now or after a rest. Returns false, without a
+    /// change, if none is open.
     pub(super) fn on_attempt_over(&mut self, now: Time, rest: Duration) -> bool {
         let was_open = self.open().is_some();
         if was_open {
@@ -264,7 +264,7 @@ impl Owned {
         was_open
     }
 
-    /// The rest before its next attempt is over. False if there was none.
+    /// Ends the rest before the next attempt. Returns false if there was none.
     pub(super) fn on_rested(&mut self, now: Time) -> bool {
         let Phase::Queued { since, not_before } = self.phase else { return false };
         let rested = not_before > since && not_before <= now;
@@ -274,7 +274,7 @@ impl Owned {
         rested
     }
 
-    /// It ends, for good. False, and nothing changes, if it has ended before.
+    /// Ends the task for good. Returns false, without a change, if it had ended.
     pub(super) fn on_end(&mut self, (at, up): (Time, Time), end: End, safe_with: Seq) -> bool {
         let from = match &self.phase {
             Phase::Queued { .. } => None,
@@ -292,17 +292,17 @@ impl Owned {
         true
     }
 
-    /// Whether it has ended with a result.
+    /// Whether the task has ended with a result.
     pub(super) fn is_success(&self) -> bool {
         matches!(&self.phase, Phase::Ended { end, .. } if end.is_success())
     }
 
-    /// How long it may take.
+    /// The task's time limits.
     pub(super) fn limits(&self) -> &TaskLimits {
         self.rare.as_ref().map_or(&Terms::USUAL.limits, |rare| &rare.terms.limits)
     }
 
-    /// How often it is tried.
+    /// The task's retry policy.
     pub(super) fn retry(&self) -> &RetryPolicy {
         self.rare.as_ref().map_or(&Terms::USUAL.retry, |rare| &rare.terms.retry)
     }
@@ -311,7 +311,7 @@ impl Owned {
         matches!(self.phase, Phase::Ended { .. })
     }
 
-    /// When something about this task is due.
+    /// When the task's next timer is due.
     pub(super) fn due(&self) -> Time {
         let limits = self.limits();
         let total = limits.total.map_or(Time::NEVER, |limit| self.submitted + limit);
@@ -329,8 +329,8 @@ impl Owned {
         }
     }
 
-    /// When an attempt is given up. The worker measures the run itself; this is for one that does not
-    /// say.
+    /// When an attempt is given up. The worker enforces the limit itself; this is for a worker that
+    /// does not report.
     pub(super) fn ends_by(&self, sent: &Sent) -> Time {
         self.limits()
             .attempt
@@ -347,12 +347,12 @@ impl Owned {
         self.key().map_or(0, key_hash)
     }
 
-    /// As [`Self::ended_weight`], in the form in which it is kept.
+    /// [`Self::ended_weight`] as it is stored.
     pub(super) fn weight(&self) -> u32 {
         u32::try_from(self.ended_weight()).unwrap_or(u32::MAX)
     }
 
-    /// Bytes that it counts when it has ended, at least [`limits::ENDED_WEIGHT`].
+    /// Bytes that the ended task counts, at least [`limits::ENDED_WEIGHT`].
     pub(super) fn ended_weight(&self) -> usize {
         let Phase::Ended { end, .. } = &self.phase else { return 0 };
         let params = self.payload.params.iter().map(|(name, value)| name.len() + value.len());
@@ -361,12 +361,12 @@ impl Owned {
 }
 
 impl Owned {
-    /// Its past, to be added to.
+    /// The task's past, created if needed.
     pub(super) fn past(&mut self) -> &mut Past {
         self.tries.past.get_or_insert_default()
     }
 
-    /// Whether any attempt was unsuccessful, or refused for good.
+    /// Whether any attempt was unsuccessful or refused for good.
     pub(super) fn has_past(&self) -> bool {
         self.tries.past.is_some()
     }
@@ -381,41 +381,41 @@ impl Owned {
         self.tries.past.as_ref().map_or(0, |past| past.crashes)
     }
 
-    /// Attempts that are over, but for the one that succeeded.
+    /// Ended attempts, except the successful one.
     pub(super) fn history(&self) -> &[Attempt] {
         self.tries.past.as_ref().map_or(&[], |past| past.history())
     }
 
-    /// How many of them, the last ones, were open until the task ended.
+    /// How many of the last ones were closed by the task's end.
     pub(super) fn open_at_end(&self) -> usize {
         self.tries.past.as_ref().map_or(0, |past| past.open_at_end())
     }
 
-    /// Refusals that may still count.
+    /// Refusals that may still be valid.
     pub(super) fn refused(&self) -> &[Refusal] {
         self.tries.past.as_ref().map_or(&[], |past| past.refused())
     }
 }
 
 impl Owned {
-    /// Whether this is its first attempt of those that are open.
+    /// Whether this is the first of the task's open attempts.
     pub(super) fn leads_with(&self, epoch: Epoch) -> bool {
         matches!(&self.phase, Phase::Open(open) if open.first.epoch == epoch)
     }
 
-    /// Whether it is time for a second attempt, and none was sent yet.
+    /// Whether a second attempt is due and not sent yet.
     pub(super) fn is_overdue(&self) -> bool {
         matches!(&self.phase, Phase::Open(open) if open.is_overdue())
     }
 }
 
-/// Hash of an idempotency key, the same in every version; never 0.
+/// Hash of an idempotency key; the same in every version, never 0.
 pub(super) fn key_hash(key: &str) -> u64 {
     let hash = blake3::hash(key.as_bytes());
     u64::from_le_bytes(hash.as_bytes().first_chunk().copied().unwrap_or_default()).max(1)
 }
 
-/// What a new task is made of.
+/// The data of a new task.
 #[derive(Debug)]
 pub(super) struct New {
     pub(super) id: TaskId,

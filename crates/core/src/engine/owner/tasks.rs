@@ -1,5 +1,5 @@
-//! The owner's table of tasks: those that wait or run, and those that have ended and are not archived,
-//! because they ended just now or are kept in memory only.
+//! The owner's table of tasks: unfinished ones, and ended ones that are not archived because they
+//! ended just now or are kept in memory only.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -16,27 +16,26 @@ use crate::{
     time::Time,
 };
 
-/// The table. Live tasks are bounded by the engine's `max_owned`, ended ones by the bytes that are
-/// kept of them.
+/// The table of tasks. `max_owned` bounds the unfinished ones, the kept bytes bound the ended ones.
 #[derive(Debug, Default)]
 pub(super) struct Tasks {
     slab: Slab<Place>,
     index: FxHashMap<TaskId, TaskKey>,
     keys: FxHashMap<Box<str>, TaskKey>,
-    /// Ended tasks that are to be archived.
+    /// Ended tasks that will be archived.
     pub(super) disk: Recent,
     /// Ended tasks that are kept in memory only.
     pub(super) memory: Recent,
     /// Tasks with an attempt at a worker.
     open: usize,
-    /// Members of groups that have not ended and outlive the process.
+    /// Unfinished durable members of groups.
     live_members: usize,
     next_tenant: u32,
-    /// When the task that was submitted last was, its id and place.
+    /// Submission time, id and key of the latest submitted task.
     last: Option<(Time, TaskId, TaskKey)>,
 }
 
-/// A place, and its present tenant.
+/// A slot of the table, and its current task.
 #[derive(Debug)]
 struct Place {
     tenant: u32,
@@ -46,24 +45,24 @@ struct Place {
 /// Ended tasks in the order of their ends.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
-    /// In the order of their ends. Some name tasks that were removed since.
+    /// Keys in the order of the ends. Some belong to removed tasks.
     keys: VecDeque<TaskKey>,
     len: usize,
     bytes: u64,
 }
 
 impl Recent {
-    /// How many tasks these are.
+    /// Number of tasks.
     pub(super) fn len(&self) -> usize {
         self.len
     }
 
-    /// The weight of them all.
+    /// The sum of their weights.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// The tasks in the order of their ends. Some keys name tasks that were removed since.
+    /// The tasks in the order of their ends. Some keys belong to removed tasks.
     pub(super) fn keys(&self) -> impl Iterator<Item = TaskKey> {
         self.keys.iter().copied()
     }
@@ -74,24 +73,24 @@ impl Tasks {
         self.slab.len() - self.disk.len - self.memory.len
     }
 
-    /// Members of groups that have not ended and outlive the process.
+    /// Number of unfinished durable members of groups.
     pub(super) fn live_members(&self) -> usize {
         self.live_members
     }
 
-    /// Live tasks with an attempt at a worker; the others wait.
+    /// Number of tasks with an attempt at a worker; the other unfinished ones wait.
     pub(super) fn open(&self) -> usize {
         self.open
     }
 
-    /// An attempt at a task is sent to a worker. True if it is the only one that is open.
+    /// Adds an attempt sent to a worker. Returns true if it is the task's only open one.
     pub(super) fn on_sent(&mut self, key: TaskKey, sent: Sent, look: Time) -> bool {
         let is_first = self.get_mut(key).is_some_and(|task| task.on_sent(sent, look));
         self.open += usize::from(is_first);
         is_first
     }
 
-    /// The only attempt at a task is over: it waits again, from now on or after a rest.
+    /// Closes a task's only attempt: it waits again, now or after a rest.
     pub(super) fn on_attempt_over(&mut self, key: TaskKey, now: Time, rest: Duration) {
         let was_open = self.get_mut(key).is_some_and(|task| task.on_attempt_over(now, rest));
         self.open -= usize::from(was_open);
@@ -105,7 +104,7 @@ impl Tasks {
         self.keys.get(key).copied()
     }
 
-    /// Inserts what `make` builds; it is given its place. None if the table cannot hold more.
+    /// Inserts a task. `None` if the table is full.
     pub(super) fn insert(&mut self, new: New) -> Option<TaskKey> {
         let entry = self.slab.vacant_entry();
         let index = u32::try_from(entry.key()).ok()?;
@@ -133,9 +132,9 @@ impl Tasks {
         Some(&mut place.filter(|place| place.tenant == key.tenant)?.task)
     }
 
-    /// Ends a task that has not ended, at a time and at an age of the node: keeps its end, lets go of
-    /// what only an attempt needs. If there is no success there may be further attempts, of another
-    /// task that is the same. The end is safe with this batch, if the task is durable.
+    /// Ends a task at a time and an uptime of the node: stores its end and drops what only an
+    /// attempt needs. An unsuccessful task keeps what a retry, under another id, needs. If the task
+    /// is durable, `batch` contains the end.
     pub(super) fn end(&mut self, key: TaskKey, (at, up): (Time, Time), end: End, batch: Seq) {
         let Some(task) = self.get_mut(key) else { return };
         let was_open = task.open().is_some();
@@ -148,7 +147,7 @@ impl Tasks {
         self.open -= usize::from(was_open);
         self.live_members -= usize::from(is_live_member);
         let among = if durable { &self.disk } else { &self.memory };
-        // By the age of the node at their ends, which is the order of their coming but for those of an
+        // Ordered by the uptime at the end, which is the order of insertion except for tasks of an
         // earlier start.
         let earlier = among.keys.iter().rposition(|key| self.ended_up(*key) <= up);
         let place = earlier.map_or(0, |earlier| earlier + 1);
@@ -169,14 +168,14 @@ impl Tasks {
         }
     }
 
-    /// Whether this task is in the table and has ended. Callers ask about a whole batch before they remove
-    /// the first: the cache misses of the batch then overlap.
+    /// Whether this task is in the table and has ended. Callers check a whole batch before they
+    /// remove its first task, so that the cache misses of the batch overlap.
     pub(super) fn is_ended(&self, key: TaskKey) -> bool {
         let task = self.get(key).filter(|task| task.has_ended());
         task.is_some_and(|task| self.by_id(&task.id) == Some(key))
     }
 
-    /// Removes a task that has ended.
+    /// Removes an ended task.
     pub(super) fn remove_ended(&mut self, key: TaskKey) -> Option<Owned> {
         let weight = self.get(key).filter(|task| task.has_ended())?.ended_weight() as u64;
         let task = self.slab.try_remove(key.index as usize)?.task;
@@ -200,7 +199,7 @@ impl Tasks {
         Some(task)
     }
 
-    /// The places of all that have not ended.
+    /// The keys of all unfinished tasks.
     pub(super) fn live_keys(&self) -> Vec<TaskKey> {
         let live = self.slab.iter().filter(|(_, place)| !place.task.has_ended());
         live.filter_map(|(index, place)| {
@@ -219,22 +218,22 @@ impl Tasks {
         size_of::<Place>()
     }
 
-    /// How many places there are.
+    /// Number of slots.
     pub(super) fn capacity(&self) -> usize {
         self.slab.capacity()
     }
 
-    /// The tasks at these places.
+    /// The tasks in these slots.
     pub(super) fn places(&self, range: std::ops::Range<usize>) -> impl Iterator<Item = &Owned> {
         let range = range.start..range.end.min(self.capacity());
         range.filter_map(|at| self.slab.get(at)).map(|place| &place.task)
     }
 
-    /// All tasks, in no order.
+    /// All tasks, unordered.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Owned> {
         self.slab.iter().map(|(_, place)| &place.task)
     }
 }
 
-/// How many more keys of removed tasks than of others [`Recent`] may have.
+/// Keys of removed tasks tolerated in [`Recent`] beyond the number of others.
 const STALE: usize = 64;

@@ -1,4 +1,4 @@
-//! What tests may look at, or set up, inside the owner's half.
+//! Access for tests to the inside of the owner half.
 
 use super::{ended::Entry, state::Owner, task::Phase, tasks::Tasks};
 use crate::{
@@ -23,7 +23,7 @@ impl Owner {
         self.store.tasks.by_id(id).is_some()
     }
 
-    /// Whether a task asks for second attempts, and how often it was lost with its worker.
+    /// Whether a task allows hedging, and how often it was lost with its worker.
     pub(in crate::engine) fn hedge_and_crashes(&self, id: &TaskId) -> (bool, u32) {
         let task = self.store.tasks.by_id(id).and_then(|key| self.store.tasks.get(key)).unwrap();
         (task.retry().hedge, task.crashes())
@@ -35,24 +35,24 @@ impl Owner {
         task.failures()
     }
 
-    /// Whether a result was given to somebody.
+    /// Whether a result was handed out.
     pub(in crate::engine) fn was_read(&self, id: &TaskId) -> bool {
         let here = self.store.tasks.by_id(id).and_then(|key| self.store.tasks.get(key));
         let archived = || self.store.archive.table.by_id(id).is_some_and(|(_, entry)| entry.read);
         here.map_or_else(archived, |task| task.read)
     }
 
-    /// Tasks that have not ended, and all in the table.
+    /// Number of unfinished tasks, and of all tasks in the table.
     pub(in crate::engine) fn live_and_all(&self) -> (usize, usize) {
         (self.store.tasks.live(), self.store.tasks.iter().count())
     }
 
-    /// Bytes of a place of the table.
+    /// Bytes of a slot of the table.
     pub(in crate::engine) fn bytes_of_a_task() -> usize {
         Tasks::bytes_of_a_place()
     }
 
-    /// Archives a task that has succeeded and left nothing else.
+    /// Archives a successful task without other data.
     pub(in crate::engine) fn put_into_archive(&mut self, number: u64, id: TaskId) {
         let kind = Kinds::default().of("text", "a").unwrap();
         let (times, end) = ((Time::ZERO, Time::ZERO), (Ending::Succeeded, false));
@@ -60,24 +60,24 @@ impl Owner {
         assert!(self.store.archive.table.insert(number, entry));
     }
 
-    /// All ids with a time count as forgotten.
+    /// Makes all ids with a time count as forgotten.
     pub(in crate::engine) fn forget_all_times(&mut self) {
         self.store.forgotten.raise(u64::MAX);
     }
 
-    /// Adds so many groups that have not ended.
+    /// Adds `count` unfinished groups.
     pub(in crate::engine) fn fill_groups(&mut self, count: usize) {
         self.store.groups.fill(count);
     }
 
-    /// The lease of a worker begins anew, and is watched.
+    /// Restarts the lease of a worker and watches it.
     pub(in crate::engine) fn restart_lease(&mut self, cx: &mut Cx<'_>, key: PeerKey) {
         self.workers.get_mut(key).unwrap().lease = super::lease::Lease::default();
         self.workers.arm_lease(cx.node, key);
     }
 
-    /// Asserts that what is counted of each worker is what is there, and that each task that may start
-    /// is in line.
+    /// Asserts that each worker's account matches its attempts, and that each task that may start
+    /// is in a lane.
     pub(in crate::engine) fn check(&self) {
         for (_, worker) in self.workers.iter() {
             let sum = worker
@@ -95,7 +95,7 @@ impl Owner {
         }
     }
 
-    /// Slots that are reserved, and attempts that are asked back, over all workers.
+    /// Number of reserved slots, and of attempts asked back, over all workers.
     pub(in crate::engine) fn reserved_and_asked_back(&self) -> (u32, u32) {
         let all = self.workers.iter().map(|(_, worker)| (worker.reserved(), worker.asked_back()));
         all.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
@@ -103,7 +103,7 @@ impl Owner {
 }
 
 impl Node {
-    /// Timers are armed as if none were.
+    /// Resets the timers to unarmed.
     pub(in crate::engine) fn forget_timers(&mut self) {
         self.timers = crate::engine::timers::Timers::default();
     }

@@ -1,4 +1,4 @@
-//! Workers of ours: what is at each of them, their credit and what was learned of them.
+//! The workers' accounts: each worker's open attempts, credit and learned run times.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -25,26 +25,26 @@ pub(super) struct WorkerAccount {
     pub(super) session: Session,
     open: OpenAttempts,
     pub(super) run_times: RunTimes,
-    /// Free slots for which attempts are asked back from other workers.
+    /// Free slots reserved for attempts that are asked back from other workers.
     reserved: u32,
     pub(super) hands_back: HandsBack,
-    /// It is on the list of workers at which attempts may wait.
+    /// Whether the worker is on the list of those where attempts may wait.
     is_ahead: bool,
     refuses: Refuses,
     pub(super) rests: Rests,
     pub(super) lease: Lease,
-    /// When a heartbeat that differs may be asked about again.
+    /// Earliest time of the next question about a differing heartbeat.
     pub(super) ask_after: Time,
     pub(super) conduct: Conduct,
     pub(super) acks: Acks,
 }
 
-/// The session in which this node assigns attempts. `None → Opening → Open → None`,
-/// `Opening → None`.
+/// The session in which this node assigns attempts. `None → Opening → Open → None`, `Opening →
+/// None`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Session {
-    /// `owes`: the worker may hold results that were not acknowledged, because a session was lost, a
-    /// lease ended, or this node has come back. `after`: none is tried before.
+    /// `owes`: the worker may hold unacknowledged results, because a session was lost, a lease
+    /// ended, or this node was restarted. `after`: earliest time of the next try.
     None {
         owes: bool,
         after: Time,
@@ -68,21 +68,21 @@ impl Session {
         matches!(self, Self::Open { .. })
     }
 
-    /// Whether the worker may hold results that were not acknowledged, as far as no session is open.
+    /// Whether the worker may hold unacknowledged results while no session is open.
     pub(super) fn owes(self) -> bool {
         matches!(self, Self::None { owes: true, .. } | Self::Opening { owes: true })
     }
 
-    /// The lease of what is there has ended: results may come all the same.
+    /// The worker's lease has ended: results may still arrive.
     pub(super) fn on_lease_end(&mut self) {
         match self {
             Self::None { owes, .. } | Self::Opening { owes } => *owes = true,
-            // It is once the session is lost.
+            // `owes` is set when the session is lost.
             Self::Open { .. } => {}
         }
     }
 
-    /// Begins to open one. False if there is one, or it is too early.
+    /// Starts opening a session. Returns false if there is one, or it is too early.
     pub(super) fn begin(&mut self, now: Time) -> bool {
         let Self::None { owes, after } = *self else { return false };
         if after > now {
@@ -92,13 +92,13 @@ impl Session {
         true
     }
 
-    /// It could not be opened, or has closed.
+    /// The session failed to open, or has closed.
     pub(super) fn on_lost(&mut self, now: Time) {
         let owes = self.owes() || self.is_open();
         *self = Self::None { owes, after: now + limits::SESSION_RETRY };
     }
 
-    /// The peer is ready: one may be tried at once.
+    /// The peer is ready: a session may be tried at once.
     pub(super) fn on_ready(&mut self) {
         if let Self::None { after, .. } = self {
             *after = Time::ZERO;
@@ -117,19 +117,19 @@ impl Session {
 #[derive(Debug, Default)]
 struct OpenAttempts {
     by_epoch: EpochMap<OpenAttempt>,
-    /// How far those of them are that have said so.
+    /// Progress of the attempts that reported any.
     progress: FxHashMap<Epoch, Box<Progress>>,
     bytes: u64,
-    /// Their learned run time, in nanoseconds.
+    /// Sum of their learned run times, in nanoseconds.
     nanos: u64,
-    /// Those that the worker was asked to hand back.
+    /// Number of attempts that the worker was asked to hand back.
     asked_back: u32,
 }
 
 /// An attempt at a worker.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct OpenAttempt {
-    /// Whose attempt it is; none once the task does not wait for it any more.
+    /// The attempt's task; `None` once the task does not need the attempt.
     pub(super) task: Option<TaskKey>,
     pub(super) kind: Kind,
     pub(super) bytes: u64,
@@ -137,34 +137,34 @@ pub(super) struct OpenAttempt {
     pub(super) recall: Recall,
 }
 
-/// Whether the owner wants an attempt back for another worker. `Not → Asked → Kept`.
+/// Whether the owner has asked an attempt back for another worker. `Not → Asked → Kept`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Recall {
     Not,
-    /// Not answered yet; a slot is reserved at this worker.
+    /// Asked and not answered; a slot is reserved at this worker.
     Asked(PeerKey),
-    /// Asked, and it has started as far as its worker has said.
+    /// Asked; the worker answered that it has started.
     Kept,
 }
 
 /// Whether a worker knows [`ToWorker::HandBack`](crate::ToWorker::HandBack), in this session.
-/// `Unknown → Probed → Unknown | Yes | No`: a worker of an earlier version may end a session in which
-/// it is asked too often.
+/// `Unknown → Probed → Unknown | Yes | No`: a worker of an earlier version may close a session with
+/// too many unknown frames.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum HandsBack {
     #[default]
     Unknown,
-    /// It was asked once, and has not answered.
+    /// Asked once, and not answered.
     Probed,
     Yes,
     No,
 }
 
-/// Handlers that a worker refused for good, until its advert changes.
+/// Handlers that a worker refused for good; valid until its advert changes.
 #[derive(Debug, Default)]
 struct Refuses {
     any: Vec<Kind>,
-    /// To tasks that name the worker.
+    /// Refused to tasks that name the worker as target.
     named: Vec<Kind>,
 }
 
@@ -178,18 +178,18 @@ impl Refuses {
     }
 }
 
-/// When a worker may be sent something again.
+/// When a worker may be used again.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Rests {
-    /// It asked to be left alone until then.
+    /// The end of the rest that the worker asked for with `busy`.
     pub(super) busy_until: Time,
-    /// When the timer for the end of its rests fires, if one is armed.
+    /// When the timer for the end of a rest fires, if it is armed.
     armed: Option<Time>,
 }
 
 impl Rests {
-    /// A timer is to fire at `at`. True if it is to be armed: an earlier one is good enough, it looks
-    /// again when it fires.
+    /// Plans a timer at `at`. Returns true if it must be armed: an earlier timer suffices, it arms
+    /// the next one when it fires.
     pub(super) fn arm(&mut self, at: Time) -> bool {
         let is_earlier = self.armed.is_none_or(|armed| at < armed);
         if is_earlier {
@@ -198,7 +198,7 @@ impl Rests {
         is_earlier
     }
 
-    /// A timer has fired. False if it was replaced by another.
+    /// A timer has fired. Returns false if another one replaced it.
     pub(super) fn on_timer(&mut self, at: Time) -> bool {
         let is_live = self.armed == Some(at);
         if is_live {
@@ -208,17 +208,18 @@ impl Rests {
     }
 }
 
-/// How a worker has done our work, see [`PeerLoad::reputation`](crate::engine::PeerLoad::reputation).
+/// How well a worker has done this node's work, see
+/// [`PeerLoad::reputation`](crate::engine::PeerLoad::reputation).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Conduct(i32);
 
 impl Conduct {
-    /// It has ended an attempt.
+    /// The worker has ended an attempt.
     pub(super) fn on_answer(&mut self) {
         self.add(1);
     }
 
-    /// A lease has ended without a word.
+    /// The worker's lease has ended in silence.
     pub(super) fn on_silence(&mut self) {
         self.add(-10);
     }
@@ -232,26 +233,26 @@ impl Conduct {
     }
 }
 
-/// Results that have arrived for good and are not acknowledged yet.
+/// Results that are on disk here and not acknowledged yet.
 #[derive(Debug, Default)]
 pub(super) struct Acks {
     pub(super) epochs: Vec<Epoch>,
-    /// The worker is on the list of those whose acknowledgements wait.
+    /// Whether the worker is on the list of those with waiting acknowledgements.
     pub(super) is_listed: bool,
 }
 
 impl WorkerAccount {
-    /// That of a worker which was not met in this start.
+    /// The account of a worker that is new in this start.
     pub(super) fn new(owes: bool) -> Self {
         Self { session: Session::None { owes, after: Time::ZERO }, ..Self::default() }
     }
 
-    /// That of the node itself, which needs no session to be opened.
+    /// The account of the node itself, which needs no session.
     pub(super) fn local() -> Self {
         Self { session: Session::Open { credit: Credit::default() }, ..Self::default() }
     }
 
-    /// What it takes at once; nothing without a session.
+    /// The worker's credit; none without a session.
     pub(super) fn credit(&self) -> Credit {
         match self.session {
             Session::Open { credit } => credit,
@@ -259,19 +260,19 @@ impl WorkerAccount {
         }
     }
 
-    /// It has granted other credit.
+    /// The worker has granted other credit.
     pub(super) fn on_credit(&mut self, granted: Credit) {
         if let Session::Open { credit } = &mut self.session {
             *credit = granted;
         }
     }
 
-    /// The learned run time of `kind` here, in nanoseconds.
+    /// The learned run time of `kind` at this worker, in nanoseconds.
     pub(super) fn service(&self, kind: Kind) -> Option<u64> {
         self.run_times.of(kind)
     }
 
-    /// Whether its credit allows one more attempt.
+    /// Whether the credit allows one more attempt.
     pub(super) fn has_credit(&self, kind: Kind, bytes: u64) -> bool {
         let load = Load {
             tasks: self.assigned(),
@@ -281,32 +282,32 @@ impl WorkerAccount {
         self.credit().allows(&load, bytes, self.run_times.fresh(kind))
     }
 
-    /// Attempts that it has not ended.
+    /// Number of attempts that the worker has not ended.
     pub(super) fn assigned(&self) -> u32 {
         u32::try_from(self.open.by_epoch.len()).unwrap_or(u32::MAX)
     }
 
-    /// Whether nothing is at it.
+    /// Whether the worker has no open attempt.
     pub(super) fn is_idle(&self) -> bool {
         self.open.by_epoch.is_empty()
     }
 
-    /// Learned run time of all attempts at it, in nanoseconds.
+    /// Sum of the learned run times of all open attempts, in nanoseconds.
     pub(super) fn open_nanos(&self) -> u64 {
         self.open.nanos
     }
 
-    /// Bytes of the input of all attempts at it.
+    /// Sum of the input bytes of all open attempts.
     pub(super) fn open_bytes(&self) -> u64 {
         self.open.bytes
     }
 
-    /// Slots in which an attempt would start at once, without those that are reserved.
+    /// Free slots in which an attempt would start at once, without the reserved ones.
     pub(super) fn free_slots(&self) -> u32 {
         self.credit().slots.saturating_sub(self.assigned()).saturating_sub(self.reserved)
     }
 
-    /// Attempts that wait there for a slot, as far as can be told, and were not asked back.
+    /// Estimated number of attempts that wait there for a slot and were not asked back.
     pub(super) fn waiting(&self) -> u32 {
         self.assigned().saturating_sub(self.credit().slots).saturating_sub(self.open.asked_back)
     }
@@ -316,17 +317,17 @@ impl WorkerAccount {
         self.reserved
     }
 
-    /// Attempts that it was asked to hand back.
+    /// Number of attempts that the worker was asked to hand back.
     pub(super) fn asked_back(&self) -> u32 {
         self.open.asked_back
     }
 
-    /// The attempts at it, by rising epoch.
+    /// The open attempts, by rising epoch.
     pub(super) fn open(&self) -> impl DoubleEndedIterator<Item = (Epoch, &OpenAttempt)> {
         self.open.by_epoch.iter()
     }
 
-    /// The epochs of the attempts at it.
+    /// The epochs of the open attempts.
     pub(super) fn epochs(&self) -> Vec<Epoch> {
         self.open.by_epoch.iter().map(|(epoch, _)| epoch).collect()
     }
@@ -335,7 +336,7 @@ impl WorkerAccount {
         self.open.by_epoch.get(epoch)
     }
 
-    /// The attempts that it was asked for and has not answered.
+    /// The attempts that were asked back and not answered.
     pub(super) fn asked_epochs(&self) -> Vec<Epoch> {
         if self.open.asked_back == 0 {
             return Vec::new();
@@ -344,7 +345,7 @@ impl WorkerAccount {
         asked.map(|(epoch, _)| epoch).collect()
     }
 
-    /// An attempt is sent there. Whether there was nothing before.
+    /// Adds an attempt sent there. Returns whether it is the only one.
     pub(super) fn open_attempt(&mut self, epoch: Epoch, attempt: OpenAttempt) -> bool {
         let was_idle = self.is_idle();
         if self.open.by_epoch.push(epoch, attempt) {
@@ -354,8 +355,8 @@ impl WorkerAccount {
         was_idle
     }
 
-    /// The task does not wait for this attempt any more: it stays open until the worker has ended it.
-    /// False if it is not open.
+    /// Detaches an attempt from its task; it stays open until the worker has ended it. Returns
+    /// false if it is not open.
     pub(super) fn withdraw(&mut self, epoch: Epoch) -> bool {
         let Some(attempt) = self.open.by_epoch.get_mut(epoch) else { return false };
         attempt.task = None;
@@ -363,7 +364,7 @@ impl WorkerAccount {
         true
     }
 
-    /// How far an attempt is. Nothing changes if it is not open, or no task waits for it.
+    /// Stores an attempt's progress, if it is open and its task needs it.
     pub(super) fn note_progress(&mut self, epoch: Epoch, progress: Progress) {
         if self.attempt(epoch).is_some_and(|attempt| attempt.task.is_some()) {
             self.open.progress.insert(epoch, Box::new(progress));
@@ -393,12 +394,13 @@ impl WorkerAccount {
         self.open.by_epoch.drain().collect()
     }
 
-    /// Whether it has refused a handler, to tasks that name it or to others, since its last advert.
+    /// Whether the worker has refused a handler since its last advert, to tasks that name the
+    /// worker (`named`) or to others.
     pub(super) fn refuses(&self, kind: Kind, named: bool) -> bool {
         self.refuses.of(named).contains(&kind)
     }
 
-    /// It has refused a handler.
+    /// Notes that the worker has refused a handler.
     pub(super) fn on_refuses(&mut self, kind: Kind, named: bool) {
         let refuses = self.refuses.of_mut(named);
         if !refuses.contains(&kind) {
@@ -406,24 +408,24 @@ impl WorkerAccount {
         }
     }
 
-    /// It has sent an advert: what it refused before may be welcome now.
+    /// The worker has sent an advert: drops its earlier refusals.
     pub(super) fn on_ready(&mut self) {
         self.refuses = Refuses::default();
         self.session.on_ready();
     }
 
-    /// When the next of its rests ends that is not over at `now`, if there is one.
+    /// The end of the worker's next rest after `now`, if there is one.
     pub(super) fn next_rest(&self, now: Time) -> Option<Time> {
         let rests = [self.rests.busy_until, self.session.after()];
         rests.into_iter().filter(|rest| *rest > now).min()
     }
 
-    /// It has answered what it was asked first: it knows the question.
+    /// The worker has answered its first question: it knows `HandBack`.
     pub(super) fn on_hands_back(&mut self) {
         self.hands_back = HandsBack::Yes;
     }
 
-    /// What it is asked first may be unknown to it: it is asked no more before it has answered.
+    /// Notes the first question, which the worker may not know: no other is sent before the answer.
     pub(super) fn note_probe(&mut self) {
         if self.hands_back == HandsBack::Unknown && self.open.asked_back > 0 {
             self.hands_back = HandsBack::Probed;
@@ -431,17 +433,17 @@ impl WorkerAccount {
     }
 }
 
-/// All workers, by their place in the directory of peers.
+/// All workers, by their key in the directory of peers.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Workers {
     accounts: PerPeer<WorkerAccount>,
-    /// Workers with acknowledgements that wait for company. While there are any, a timer is armed.
+    /// Workers with waiting acknowledgements. While there are any, a timer is armed.
     pub(super) acking: Vec<PeerKey>,
-    /// Workers at which attempts may wait for a slot, each once.
+    /// Workers where attempts may wait for a slot, each once.
     pub(super) ahead: VecDeque<PeerKey>,
     /// Whether [`Timer::TakeBack`](crate::engine::timers::Timer::TakeBack) is armed.
     pub(super) take_back_armed: bool,
-    /// This node was here before: any worker may hold results of its tasks.
+    /// Whether this node has run before, so that any worker may hold results of its tasks.
     came_back: bool,
 }
 
@@ -451,23 +453,23 @@ impl Workers {
         Self { came_back, ..Self::default() }
     }
 
-    /// A peer has come to this place of the directory.
+    /// A new peer was added to the directory under this key.
     pub(in crate::engine) fn add_peer(&mut self, key: PeerKey) {
         self.set(key, WorkerAccount::new(self.came_back));
     }
 
-    /// A peer was forgotten.
+    /// A peer was removed from the directory.
     pub(in crate::engine) fn remove_peer(&mut self, key: PeerKey) {
         self.set(key, WorkerAccount::default());
     }
 
-    /// Whether nothing is at a peer and it has no session.
+    /// Whether a peer has no open attempt and no session.
     pub(in crate::engine) fn is_idle(&self, key: PeerKey) -> bool {
         self.get(key)
             .is_none_or(|worker| worker.is_idle() && matches!(worker.session, Session::None { .. }))
     }
 
-    /// A later pass looks again for attempts that wait at one worker while another is free.
+    /// Lets a later pass check again for attempts that wait at one worker while another is free.
     pub(in crate::engine) fn on_take_back_timer(&mut self) {
         self.take_back_armed = false;
     }
@@ -488,19 +490,20 @@ impl Workers {
         self.accounts.iter()
     }
 
-    /// Whose attempt this is, if a task waits for it.
+    /// The task that needs this attempt, if any.
     pub(super) fn task_of(&self, key: PeerKey, epoch: Epoch) -> Option<TaskKey> {
         self.get(key)?.attempt(epoch)?.task
     }
 
-    /// Takes an attempt off a worker's account. None, and nothing changes, if it is not open there.
+    /// Removes an attempt from a worker's account. `None`, without a change, if it is not open
+    /// there.
     pub(super) fn close_attempt(&mut self, key: PeerKey, epoch: Epoch) -> Option<OpenAttempt> {
         let attempt = self.get_mut(key)?.close(epoch)?;
         self.end_recall(key, attempt.recall);
         Some(attempt)
     }
 
-    /// Takes all attempts off a worker's account.
+    /// Removes all attempts from a worker's account.
     pub(super) fn close_all(&mut self, key: PeerKey) -> Vec<(Epoch, OpenAttempt)> {
         let Some(account) = self.get_mut(key) else { return Vec::new() };
         let closed = account.close_all();
@@ -510,7 +513,7 @@ impl Workers {
         closed
     }
 
-    /// Attempts may wait at this worker for a slot: `ahead` holds it from now on.
+    /// Adds this worker to `ahead`, because attempts may wait there for a slot.
     pub(super) fn note_ahead(&mut self, key: PeerKey) {
         if let Some(account) = self.accounts.get_mut(key)
             && account.waiting() > 0
@@ -520,8 +523,8 @@ impl Workers {
         }
     }
 
-    /// The next worker at which attempts wait. It goes to the end of the list; one at which none waits
-    /// any more leaves it.
+    /// The next worker where attempts wait, which moves to the end of the list. A worker without
+    /// waiting attempts leaves the list.
     pub(super) fn next_ahead(&mut self) -> Option<Option<PeerKey>> {
         let key = self.ahead.pop_front()?;
         let Some(account) = self.accounts.get_mut(key) else { return Some(None) };
@@ -533,7 +536,8 @@ impl Workers {
         Some(Some(key))
     }
 
-    /// An attempt is asked back from a worker for another. False if it is not open there.
+    /// Asks one worker for an attempt back, for another worker. Returns false if it is not open
+    /// there.
     pub(super) fn ask_back(&mut self, from: PeerKey, epoch: Epoch, to: PeerKey) -> bool {
         let Some(account) = self.get_mut(from) else { return false };
         let Some(attempt) = account.open.by_epoch.get_mut(epoch) else { return false };
@@ -545,7 +549,7 @@ impl Workers {
         true
     }
 
-    /// A worker says that an attempt waits or runs there. That may be its answer.
+    /// A worker reports that an attempt waits or runs there, which may be its answer to `HandBack`.
     pub(super) fn note_started(&mut self, key: PeerKey, epoch: Epoch) {
         let account = self.get_mut(key).filter(|account| account.open.asked_back > 0);
         let Some(attempt) = account.and_then(|account| account.open.by_epoch.get_mut(epoch)) else {
@@ -558,7 +562,7 @@ impl Workers {
         self.end_recall(key, recall);
     }
 
-    /// A worker of an earlier version hands nothing back.
+    /// A worker of an earlier version does not know `HandBack`.
     pub(super) fn on_keeps(&mut self, key: PeerKey) {
         let Some(account) = self.get_mut(key) else { return };
         account.hands_back = HandsBack::No;
@@ -571,7 +575,7 @@ impl Workers {
         }
     }
 
-    /// An attempt at this worker is not asked back any longer.
+    /// Ends the request to hand back an attempt at this worker.
     fn end_recall(&mut self, key: PeerKey, recall: Recall) {
         let Recall::Asked(wanted_by) = recall else { return };
         if let Some(account) = self.get_mut(key) {

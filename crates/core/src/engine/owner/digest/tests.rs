@@ -1,4 +1,4 @@
-//! What a digest tells apart, and that it is the same for good.
+//! Which tasks a digest distinguishes, and that its value never changes.
 
 use std::time::Duration;
 
@@ -22,7 +22,8 @@ fn task() -> Task {
     task
 }
 
-/// It is on disks: with another value, the same task submitted again would be refused as another.
+/// The value is stored on disks: if it changed, a second submission of the same task would be a
+/// conflict.
 #[test]
 fn it_is_the_same_in_every_version() {
     assert_eq!(digest(&task(), &[peer(1), peer(2)], true), 2488604402621714275);

@@ -1,15 +1,15 @@
-//! Some hundred archived tasks with consecutive numbers.
+//! A few hundred archived tasks with consecutive numbers.
 
 use super::entry::Entry;
 use crate::time::Time;
 
-/// Entries in the order of their numbers, at least one.
+/// Entries in the order of their numbers; at least one.
 #[derive(Debug)]
 pub(super) struct Chunk {
     entries: Vec<Entry>,
-    /// None of them was submitted before.
+    /// Earliest submission time of the entries.
     oldest: Time,
-    /// None of them was submitted after.
+    /// Latest submission time of the entries.
     newest: Time,
 }
 
@@ -39,7 +39,7 @@ impl Chunk {
         self.entries.get_mut(place)
     }
 
-    /// Inserts an entry whose number is not taken.
+    /// Inserts an entry whose number is free.
     pub(super) fn insert(&mut self, entry: Entry) {
         let (Ok(place) | Err(place)) = self.place(entry.at());
         self.oldest = self.oldest.min(entry.submitted);
@@ -47,7 +47,7 @@ impl Chunk {
         self.entries.insert(place, entry);
     }
 
-    /// Removes an entry; the caller drops a chunk that is empty then.
+    /// Removes an entry. The caller drops the chunk if it is empty afterwards.
     pub(super) fn remove(&mut self, at: u16) -> Option<Entry> {
         let entry = self.entries.remove(self.place(at).ok()?);
         if self.entries.len() * 4 < self.entries.capacity() {
@@ -56,8 +56,8 @@ impl Chunk {
         Some(entry)
     }
 
-    /// Where the entry with these last digits is, or belongs. Most chunks have no holes, and so the digits
-    /// say it; most entries that are inserted belong behind all others.
+    /// The position of the entry with these last digits, or where it belongs. Most chunks have no
+    /// holes, so the digits are the position; most new entries belong at the end.
     fn place(&self, at: u16) -> Result<usize, usize> {
         let guess = usize::from(at);
         if self.entries.get(guess).is_some_and(|entry| entry.at() == at) {

@@ -1,4 +1,4 @@
-//! What is kept of one archived task: 64 bytes.
+//! The 64 bytes kept of one archived task.
 
 use crate::{
     engine::{keys::GroupSlot, kinds::Kind, view::Ending},
@@ -6,7 +6,7 @@ use crate::{
     time::Time,
 };
 
-/// One ended task.
+/// One archived task.
 #[derive(Clone, Debug)]
 pub(in crate::engine::owner) struct Entry {
     pub(in crate::engine::owner) id: TaskId,
@@ -15,21 +15,22 @@ pub(in crate::engine::owner) struct Entry {
     /// Hash of the idempotency key; 0 if the task has none.
     pub(in crate::engine::owner) key: u64,
     pub(in crate::engine::owner) submitted: Time,
-    /// How long the node had been up, over all its starts, when the task ended.
+    /// The node's uptime at the task's end, over all its starts.
     pub(in crate::engine::owner) up: Time,
-    /// Bytes that count against the limit, at least [`ENDED_WEIGHT`](crate::limits::ENDED_WEIGHT).
+    /// Bytes that count against the limit of kept tasks, at least
+    /// [`ENDED_WEIGHT`](crate::limits::ENDED_WEIGHT).
     pub(in crate::engine::owner) weight: u32,
     pub(in crate::engine::owner) group: Option<GroupSlot>,
     pub(in crate::engine::owner) kind: Kind,
     pub(in crate::engine::owner) ending: Ending,
     /// Whether the result was handed out.
     pub(in crate::engine::owner) read: bool,
-    /// The last digits of the number.
+    /// The last digits of the task's number.
     at: u16,
 }
 
 impl Entry {
-    /// The entry of a task that is about to get its number.
+    /// The entry of a task that gets its number later.
     #[expect(clippy::too_many_arguments, reason = "one for each field")]
     pub(in crate::engine::owner) fn new(
         id: TaskId,
@@ -43,7 +44,7 @@ impl Entry {
         Self { id, digest, key, submitted, up, weight, group, kind, ending, read, at: 0 }
     }
 
-    /// The last digits of the number.
+    /// The last digits of the task's number.
     pub(super) fn at(&self) -> u16 {
         self.at
     }

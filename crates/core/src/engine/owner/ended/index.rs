@@ -1,6 +1,6 @@
-//! Numbers of archived tasks by the tasks' ids.
+//! An index from task ids to the numbers of archived tasks.
 //!
-//! An entry is one word: the number, and a part of the id's hash. So a table that grows reads nothing but
+//! An entry is one word: the number, and a part of the id's hash. So a growing table reads only
 //! itself, and a look-up rarely reads the entry of another task.
 
 use std::hash::{BuildHasher as _, BuildHasherDefault};
@@ -13,12 +13,13 @@ use crate::{engine::forgotten::time_of, task::TaskId};
 #[cfg(test)]
 mod tests;
 
-/// The index. As large as the table that it belongs to.
+/// The index. It has one word per archived task.
 #[derive(Debug)]
 pub(super) struct Index {
-    /// By some bits of the hash. Several tables, so that one that grows is never long at it.
+    /// Tables, chosen by some bits of the hash. There are several, so that growing one of them is
+    /// short.
     tables: Vec<HashTable<Word>>,
-    /// The latest time in an id: no younger id is here. Most that are looked for are new.
+    /// The latest time in an id: no younger id is indexed. Most look-ups are for new ids.
     newest: u64,
 }
 
@@ -29,7 +30,7 @@ impl Default for Index {
 }
 
 impl Index {
-    /// The number of the task with this id. `is_it` says whether a number is its.
+    /// The number of the task with this id. `is_it` says whether a number belongs to it.
     pub(super) fn find(&self, id: &TaskId, is_it: impl Fn(u64) -> bool) -> Option<u64> {
         if time_of(id.as_bytes()).is_some_and(|time| time > self.newest) {
             return None;
@@ -41,7 +42,8 @@ impl Index {
         word.map(|word| word.number())
     }
 
-    /// Inserts a number below [`NUMBERS`]. False, and nothing changes, if the id has one, as `is_it` says.
+    /// Inserts a number below [`NUMBERS`]. Returns false, without a change, if `is_it` finds the id
+    /// indexed already.
     pub(super) fn insert(&mut self, id: &TaskId, number: u64, is_it: impl Fn(u64) -> bool) -> bool {
         let hash = hash(id);
         let (Some(table), true) = (self.tables.get_mut(table_of(hash)), number < NUMBERS) else {
@@ -57,7 +59,7 @@ impl Index {
         true
     }
 
-    /// Removes the number of a task.
+    /// Removes a task's number.
     pub(super) fn remove(&mut self, id: &TaskId, number: u64) {
         let hash = hash(id);
         if let Some(table) = self.tables.get_mut(table_of(hash))
@@ -67,14 +69,14 @@ impl Index {
         }
     }
 
-    /// Makes room for so many more: tables that grow leave behind the memory that they had before, about as
-    /// much as they have then.
+    /// Reserves room for `count` more numbers: a growing table leaves behind its old memory, about
+    /// as much as its new one.
     pub(super) fn reserve(&mut self, count: usize) {
         self.tables.iter_mut().for_each(|table| table.reserve(count / TABLES, Word::hash));
     }
 }
 
-/// A part of an id's hash, above the number of its task.
+/// A part of an id's hash in the high bits, the task's number in the low bits.
 #[derive(Clone, Copy, Debug)]
 struct Word(u64);
 
@@ -96,27 +98,28 @@ fn hash(id: &TaskId) -> u64 {
     BuildHasherDefault::<FxHasher>::default().hash_one(id.as_bytes())
 }
 
-/// The part that an entry keeps.
+/// The part of the hash that an entry stores.
 fn part(hash: u64) -> u64 {
     hash >> NUMBER_BITS
 }
 
-/// From other bits than the part.
+/// The table for this hash, chosen by other bits than the part.
 fn table_of(hash: u64) -> usize {
     usize::try_from(hash >> 32).unwrap_or(0) % TABLES
 }
 
-/// A table takes the place from the low bits of a hash and a mark from the high ones. A multiplication
-/// fills all of them (Knuth, The Art of Computer Programming 3, 6.4: by the golden ratio), and the upper
-/// half, in which each bit depends on the whole part, is folded onto the lower.
+/// A table takes the position from a hash's low bits and a mark from the high ones. A
+/// multiplication by the golden ratio fills all bits (Knuth, The Art of Computer Programming 3,
+/// 6.4); folding the upper half, whose bits depend on the whole part, onto the lower one spreads
+/// both.
 fn spread(part: u64) -> u64 {
     let product = part.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     product ^ product >> 32
 }
 
-/// Bits of a number in an entry: enough for five years of 100,000 tasks a second.
+/// Bits of a number in an entry: five years at 100,000 tasks a second.
 const NUMBER_BITS: u32 = 44;
-/// No number is as high.
+/// Upper bound (exclusive) of numbers.
 const NUMBERS: u64 = 1 << NUMBER_BITS;
 /// Tables of one index.
 const TABLES: usize = 64;

@@ -20,7 +20,7 @@ fn an_entry_is_64_bytes() {
     assert_eq!(size_of::<Entry>(), 64);
 }
 
-/// Against a map, with numbers that have holes and come back out of order.
+/// Compares with a map, for numbers that have holes and come back out of order.
 #[test]
 fn entries_are_found_by_number_id_and_key_until_they_are_removed() {
     let mut dice = SmallRng::seed_from_u64(5);
@@ -59,14 +59,14 @@ fn an_id_that_is_known_is_not_inserted_twice() {
     assert_eq!((table.iter().count(), table.bytes()), (1, 1_024));
 }
 
-/// Followed page by page, the list is the same as sorted as a whole, and a page looks at few entries.
+/// The pages in sequence equal the fully sorted list, and each page looks at few entries.
 #[test]
 fn newest_entries_are_read_page_by_page_without_looking_at_all() {
     let mut table = Ended::default();
     let mut all = Vec::new();
     for number in 0..20_000_u64 {
         let id = id(number);
-        // Tasks end in about the order in which they were submitted; some at the same time.
+        // Tasks end in about the order of their submission; some are submitted at the same time.
         let submitted = Time::from_nanos((number / 2) ^ 0x3f);
         let mut entry = entry(id, 0, 1_024);
         entry.submitted = submitted;

@@ -41,12 +41,12 @@ fn times_without_bounds_are_held_within_them() {
     assert!(tail.p95().unwrap() < limits::MAX_SERVICE_TIME * 2);
 }
 
-/// The example of a long tail of which only what is short is seen to end.
+/// A long tail of which only the short attempts are seen to end.
 #[test]
 fn what_was_given_up_would_have_taken_longer() {
     let mut tail = Tail::default();
     for time in 1..=100 {
-        // Every second one of those beyond 40 ms is given up then.
+        // Every second attempt beyond 40 ms is given up at 40 ms.
         if time > 40 && time % 2 == 0 {
             tail.add_given_up(ms(40))
         } else {

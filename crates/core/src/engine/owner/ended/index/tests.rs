@@ -1,4 +1,4 @@
-//! How evenly ids spread, and which are not looked for.
+//! How evenly ids spread, and which look-ups are skipped.
 
 use super::*;
 use crate::task::GroupId;
@@ -13,7 +13,7 @@ fn ids_that_are_counted_on_spread_evenly() {
     }
     let sizes = index.tables.iter().map(HashTable::len);
     assert!(sizes.clone().min() > Some(2_800) && sizes.max() < Some(3_500));
-    // Of others with the same part a look-up has to read the task.
+    // A look-up reads the task of every other id with the same part.
     let reads = std::cell::Cell::new(0);
     for member in 0..200_000 {
         let is_it = |number| {
