@@ -1,5 +1,5 @@
-//! Engines of several nodes in one thread: frames are carried by hand, executions end when a test
-//! says so, time moves when a test says so.
+//! Engines of several nodes in one thread. The test carries frames, ends executions and advances
+//! time.
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "a test looks for one variant")]
 
@@ -41,7 +41,7 @@ mod story;
 mod table;
 mod waits;
 
-/// One node: its engine, and what came out of it.
+/// One node: its engine and the effects that it emitted.
 pub(super) struct Node {
     pub(super) id: PeerId,
     pub(super) engine: Engine,
@@ -50,15 +50,15 @@ pub(super) struct Node {
     pub(super) replies: Vec<(Token, Reply)>,
     pub(super) messages: Vec<NetworkMessage>,
     pub(super) records: Vec<Record>,
-    /// What is on its disk.
+    /// The contents of its disk.
     pub(super) ledger: Ledger,
-    /// Frames to others that were not carried because nobody is connected.
+    /// Frames to others that were not carried because the two are not connected.
     pub(super) outbox: Vec<(PeerId, Frames)>,
     pub(super) boot: u32,
     slots: u32,
 }
 
-/// An execution, and for whom it is.
+/// An execution, with the task's owner.
 pub(super) type Running = (RunId, PeerId, Box<Assignment>);
 
 pub(super) enum Frames {
@@ -71,17 +71,17 @@ pub(super) struct Net {
     pub(super) nodes: Vec<Node>,
     pub(super) now: Time,
     pub(super) rng: SmallRng,
-    /// Whether the two are connected.
+    /// Whether two nodes are connected.
     links: BTreeMap<(usize, usize), bool>,
     next_token: u32,
-    /// Whether journal batches are answered at once.
+    /// Whether journal batches are persisted at once.
     pub(super) disk: bool,
-    /// Whether volumes of the archive are never answered.
+    /// Whether volumes of the archive are never confirmed.
     pub(super) archive_fails: bool,
 }
 
 pub(super) fn peer(seed: u8) -> PeerId {
-    // An identity multihash of 32 bytes, as small ids are.
+    // An identity multihash of 32 bytes, as small ids have.
     let mut bytes = vec![0, 36, 8, 1, 18, 32];
     bytes.extend([seed; 32]);
     PeerId::from_bytes(&bytes).unwrap()
@@ -135,7 +135,7 @@ impl Node {
         }
     }
 
-    /// How its disk says that a task has ended.
+    /// How a task ended, by the records on its owner's disk.
     pub(super) fn ledger_ends(&self, id: TaskId) -> Vec<TaskEnd> {
         let (tasks, _) = self.ledger.clone().into_parts();
         let ended = tasks.into_iter().filter(|restored| restored.task.id == id);
@@ -157,8 +157,8 @@ impl Node {
 }
 
 impl Net {
-    /// Node 0 runs nothing itself; the others have the slots given. All trust each other, none is
-    /// connected.
+    /// Node 0 runs nothing itself; the others have the given slots. All trust each other, and none
+    /// are connected.
     pub(super) fn new(slots: &[u32]) -> Self {
         let new = |index, slots| Node::new(index, slots, 1, Time::ZERO, Duration::ZERO);
         let mut nodes = vec![new(0, 0)];
@@ -178,7 +178,7 @@ impl Net {
         net
     }
 
-    /// The same, and node 0 is connected with all others.
+    /// The same, with node 0 connected to all others.
     pub(super) fn connected(slots: &[u32]) -> Self {
         let mut net = Self::new(slots);
         for worker in 1..net.nodes.len() {
@@ -230,12 +230,12 @@ impl Net {
         self.settle();
     }
 
-    /// The node loses all it knows but what is on its disk, as by a kill, and comes back unconnected.
+    /// Restarts the node from its disk, as after a kill, and unconnected.
     pub(super) fn restart(&mut self, index: usize) {
         self.restart_after(index, Duration::ZERO);
     }
 
-    /// The same, and it is down for so long.
+    /// The same after a downtime.
     pub(super) fn restart_after(&mut self, index: usize, down: Duration) {
         for other in 0..self.nodes.len() {
             self.disconnect(index, other);
@@ -266,7 +266,7 @@ impl Net {
         self.settle();
     }
 
-    /// The lease of a worker begins anew at a node, which has no other timer then.
+    /// Restarts the lease of a worker at a node and clears the node's other timers.
     pub(super) fn restart_lease(&mut self, index: usize, worker: PeerId) {
         let (now, out) = (self.now, &mut Vec::new());
         let Engine { node, owner, .. } = &mut self.nodes[index].engine;
@@ -281,7 +281,7 @@ impl Net {
         self.carry_out(index, effects);
     }
 
-    /// Lets all engines act until nothing happens any more.
+    /// Runs all engines until nothing happens.
     pub(super) fn settle(&mut self) {
         loop {
             let mut quiet = true;
@@ -299,7 +299,7 @@ impl Net {
         }
     }
 
-    /// All that a node without a disk has recorded so far is safe.
+    /// Confirms all records of a node without a disk as persisted.
     pub(super) fn persist(&mut self, index: usize) {
         self.feed(index, Input::Persisted { seq: super::Seq(u64::MAX) });
         self.settle();
@@ -386,7 +386,7 @@ impl Net {
         work
     }
 
-    /// Lets time pass, with all timers on the way.
+    /// Advances time and fires all timers on the way.
     pub(super) fn pass(&mut self, time: Duration) {
         let until = self.now + time;
         loop {
@@ -403,7 +403,7 @@ impl Net {
         self.now = until;
     }
 
-    /// What a text means to the first node, and how many others it may mean.
+    /// What a text refers to at the first node, and the number of other matches.
     pub(super) fn find(&self, selector: &str) -> Option<(Found, usize)> {
         let engine = self.nodes[0].engine.read(self.now);
         let mut search = engine.search(selector);
@@ -425,7 +425,7 @@ impl Net {
         self.view(id).ok()?.end
     }
 
-    /// A task of node 0, from wherever it is.
+    /// A task of node 0, from memory or from the archive.
     pub(super) fn view(&self, id: TaskId) -> Result<TaskView, crate::Reason> {
         let node = &self.nodes[0];
         Ok(match node.engine.read(self.now).known(id)? {

@@ -1,4 +1,4 @@
-//! What peers, and unlucky timing, cannot make grow, drift or stand still.
+//! What peers and unlucky timing cannot make grow, drift or stall.
 
 use std::time::Duration;
 
@@ -152,7 +152,7 @@ fn owners_that_never_come_back_do_not_lock_others_out() {
         net.feed(1, Input::FromOwner { peer, frames: vec![assign] });
         net.settle();
         assert_eq!(net.nodes[1].running.len(), 1, "owner {number} is served");
-        // It goes without its result.
+        // The owner disconnects without its result.
         net.feed(1, Input::OwnerSessionLost { peer });
         net.feed(1, Input::PeerGone { peer });
         net.finish(1, output("x"));

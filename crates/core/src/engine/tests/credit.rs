@@ -40,8 +40,8 @@ fn short_tasks_are_sent_ahead_and_long_ones_are_not() {
     assert_eq!(net.nodes[0].engine.load(&peer(1)).assigned, 2, "no more than run at once");
 }
 
-/// Both sides forget how long tasks take with the session: otherwise a worker would call an owner that
-/// was restarted greedy.
+/// Both sides forget learned run times with the session: otherwise a worker would treat a restarted
+/// owner as exceeding its credit.
 #[test]
 fn an_owner_that_was_restarted_is_granted_what_it_counts_on() {
     let mut net = Net::connected(&[2]);

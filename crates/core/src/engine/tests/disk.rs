@@ -1,4 +1,4 @@
-//! A node whose disk is full: what must be kept is not taken, and nothing that was taken is lost.
+//! A node with a full disk accepts nothing durable and loses nothing that it had accepted.
 
 use std::time::Duration;
 
@@ -56,7 +56,7 @@ fn what_waits_for_space_at_the_only_worker_is_not_lost() {
     fill(&mut net, 1, true);
     let waits = net.submit(task("text/b"));
     let passes = net.submit(memory("text/c"));
-    // What it has taken it ends, and keeps as well as it can.
+    // It ends the accepted task, and keeps the result as well as it can.
     net.finish(1, output("x"));
     assert_eq!(net.state(taken), "succeeded");
     for _ in 0..5 {

@@ -1,4 +1,4 @@
-//! Credit over a distance, and attempts that are handed back for a worker that is free.
+//! Credit over a distance, and attempts handed back for a free worker.
 
 use std::time::Duration;
 
@@ -17,14 +17,14 @@ fn measure(net: &mut Net, at: usize, other: usize, ms: u64) {
     net.settle();
 }
 
-/// Ends the oldest execution there, which took so long.
+/// Ends the oldest execution there with this run time.
 fn finish_after(net: &mut Net, index: usize, took: Duration) {
     let (run, _, _) = net.nodes[index].running.remove(0);
     net.feed(index, Input::Finished { run, end: output("x"), took });
     net.settle();
 }
 
-/// The owner knows that `text/a` takes a second there.
+/// Teaches the owner that `text/a` takes a second there.
 fn teach(net: &mut Net, index: usize) {
     net.submit_to(0, task("text/a"), &[index]);
     finish_after(net, index, LONG);
@@ -35,14 +35,14 @@ fn assigned(net: &Net, index: u8) -> u32 {
     net.nodes[0].engine.load(&peer(index)).assigned
 }
 
-/// What came of the attempts at a task that are over.
+/// How the ended attempts at a task ended.
 fn story(net: &Net, id: TaskId) -> Vec<String> {
     let view = net.nodes[0].engine.read(net.now).task(id).unwrap();
     view.attempts.into_iter().filter_map(|made| made.end).collect()
 }
 
-/// Worker 1 has one slot and runs a task of a second while another waits; worker 2 is free.
-/// Returns the task that waits.
+/// Worker 1 has one slot and runs a task of a second while another waits; worker 2 is free. Returns
+/// the waiting task.
 fn one_waits_and_one_is_free(net: &mut Net) -> TaskId {
     teach(net, 1);
     measure(net, 1, 0, 200);
@@ -110,7 +110,7 @@ fn nothing_is_moved_that_starts_sooner_where_it_is() {
     net.connect(0, 1);
     teach(&mut net, 1);
     measure(&mut net, 1, 0, 200);
-    // To ask and to be answered takes longer than a task.
+    // Question and answer take longer than a task.
     measure(&mut net, 0, 1, 1_500);
     net.submit(task("text/a"));
     net.submit(task("text/a"));
@@ -154,7 +154,7 @@ fn no_more_is_asked_back_than_there_are_free_slots() {
 fn what_has_started_meanwhile_stays_and_is_asked_for_once() {
     let mut net = Net::new(&[1, 1]);
     net.connect(0, 1);
-    // The worker starts the second one, but its owner has not heard so yet.
+    // The worker starts the second one, but its owner does not know yet.
     net.links.insert((0, 2), false);
     teach(&mut net, 1);
     measure(&mut net, 1, 0, 200);
@@ -198,7 +198,7 @@ fn a_worker_of_version_one_keeps_what_it_has() {
     measure(&mut net, 1, 0, 200);
     net.submit(task("text/a"));
     let id = net.submit(task("text/a"));
-    // The question does not reach the engine there: the version before does not know its kind.
+    // The question does not reach the engine there: an earlier version does not know its kind.
     net.links.insert((0, 1), false);
     net.connect(0, 2);
     net.nodes[0].outbox.clear();
@@ -330,7 +330,7 @@ fn answers(net: &mut Net, frames: Vec<ToWorker>) -> Vec<String> {
         .collect()
 }
 
-/// A worker of `slots` slots with a session of an owner that is no part of the net.
+/// A worker with `slots` slots and a session of an owner outside the net.
 fn worker_of_a_stranger(slots: u32, trusted: bool) -> Net {
     let mut net = Net::new(&[slots]);
     net.feed(1, Input::Trust { peer: peer(77), trusted });
@@ -383,7 +383,7 @@ fn more_than_the_time_of_the_credit_is_busy() {
 fn a_smaller_credit_counts_once_its_owner_must_have_heard_of_it() {
     let mut net = worker_of_a_stranger(4, true);
     answers(&mut net, orders(1..2));
-    // Another owner has work here now, and half of the slots.
+    // Another owner has attempts here now, and gets half of the slots.
     net.connect(0, 1);
     net.submit(task("text/a"));
     let late = answers(&mut net, orders(2..5));
@@ -433,9 +433,9 @@ fn a_greedy_owner_gains_nothing_by_pretending_to_be_far_away() {
     }
     net.settle();
     let answers = answers(&mut net, orders(1..10_000));
-    // A second of unknown tasks.
+    // A second of tasks of unknown run time.
     assert!(count(&answers, "accepted") <= 4 * (1 + 2 * 100), "{}", count(&answers, "accepted"));
-    // Another owner has its turn all the same.
+    // Another owner still gets its turn.
     net.connect(0, 1);
     net.submit(task("text/b"));
     for _ in 0..2 {

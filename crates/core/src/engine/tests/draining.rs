@@ -1,4 +1,4 @@
-//! A node withdraws: it drains, closes, abandons.
+//! A node withdraws: draining, closing, abandoning.
 
 use std::time::Duration;
 
@@ -69,7 +69,7 @@ fn a_closing_owner_takes_and_places_nothing_and_still_gets_its_results() {
     net.finish(1, output("x"));
     assert_eq!(net.state(sent), "succeeded");
     assert_eq!(net.state(waits), "queued");
-    // Nothing that could be placed keeps the driver awake.
+    // Tasks that could be placed do not keep the driver awake.
     net.feed(0, Input::PeerReady { peer: net.nodes[1].id, advert: advert(1) });
     net.settle();
     assert!(net.nodes[0].engine.next_timer().is_none_or(|at| at > net.now));
@@ -105,7 +105,7 @@ fn a_node_that_closes_places_none_of_what_an_earlier_pass_has_left() {
     net.finish(1, output("x"));
     let more = 10;
     for number in 0..limits::PLACEMENT_CLASSES + more {
-        // Each has needs of its own, and one pass does not look at all of them.
+        // Each has its own needs, and one pass does not examine all of them.
         let targets = vec![worker, peer(u8::try_from(100 + number).unwrap())];
         let task = Box::new(task("text/a"));
         net.feed(0, Input::Submit { task, targets, token: Token(0) });

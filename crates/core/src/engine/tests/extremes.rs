@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{FailureCode, RetryPolicy, TaskFailure, TaskLimits, limits};
 
-/// Zero, little, a year more or less, and all that there is.
+/// Zero, short times, about a year, and the longest time.
 fn time() -> impl Strategy<Value = Duration> {
     let year = limits::MAX_TIME_LIMIT;
     prop_oneof![
@@ -43,7 +43,7 @@ fn extreme() -> impl Strategy<Value = Task> {
     })
 }
 
-/// The field that has to be named, if any.
+/// The field that the refusal must name, if any.
 fn wrong(task: &Task) -> Option<&'static str> {
     let year = limits::MAX_TIME_LIMIT;
     let bad = |limit: Option<Duration>| limit.is_some_and(|l| l.is_zero() || l > year);
@@ -61,7 +61,7 @@ fn wrong(task: &Task) -> Option<&'static str> {
     .find_map(|(bad, field)| bad.then_some(field))
 }
 
-/// Lets a task fail, be lost and wait for as long as it may; it ends, however late it is.
+/// A task fails, is lost and waits for as long as it may; it still ends.
 fn live(task: &Task) {
     let mut net = Net::connected(&[1]);
     let id = net.submit(task.clone());
@@ -102,7 +102,7 @@ proptest! {
         }
     }
 
-    /// A start reads what a journal holds, whoever wrote it: no limit is too large for the clock.
+    /// A start reads any journal: no limit in it overflows the clock.
     #[test]
     fn the_engine_itself_overflows_nowhere(task in extreme()) {
         live(&task);

@@ -1,4 +1,4 @@
-//! What `last`, whole ids and ends of ids mean.
+//! What `last`, whole ids and ends of ids refer to.
 
 use super::*;
 use crate::{GroupId, GroupMember, limits};
@@ -65,7 +65,7 @@ fn last_is_the_task_that_was_submitted_last_and_is_kept() {
     net.pass(Duration::from_secs(1));
     assert_eq!(net.state(second), "forgotten");
     assert_eq!(last(&net), Some(Found::Task(first)));
-    // From now on all are archived.
+    // From now on all tasks are archived.
     net.nodes[0].engine.node.config.keep_bytes = 8 * limits::ENDED_WEIGHT as u64;
     net.pass(Duration::from_secs(1));
     assert_eq!(last(&net), Some(Found::Task(first)));

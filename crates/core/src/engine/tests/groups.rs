@@ -1,5 +1,5 @@
-//! Groups: their counts are those of their members, whatever happens; what is handed in twice is
-//! taken once; what fails too often stops the rest.
+//! Groups: their counts match their members in every history, a second submission is accepted once,
+//! and too many failures stop the rest.
 
 use std::{ops::Range, time::Duration};
 
@@ -18,7 +18,7 @@ mod cancel;
 mod forgotten;
 mod shown;
 
-/// Members at these places.
+/// The members at these places.
 fn members(group: GroupId, places: Range<u32>, last: bool, max_fails: Option<u32>) -> Vec<Task> {
     let end = places.end;
     places
@@ -33,7 +33,7 @@ fn members(group: GroupId, places: Range<u32>, last: bool, max_fails: Option<u32
 }
 
 impl Net {
-    /// Hands members in; gives what is answered.
+    /// Submits members and returns the reply.
     fn hand_in(&mut self, tasks: Vec<Task>) -> Reply {
         let token = Token(5_000_000);
         self.feed(0, Input::SubmitGroup { tasks, targets: Vec::new(), token });
@@ -60,7 +60,7 @@ impl Net {
         self.nodes[0].engine.read(self.now).group(id).unwrap()
     }
 
-    /// Cancels a group; gives what is answered, if anything is.
+    /// Cancels a group and returns the reply, if there is one.
     fn cancel_group(&mut self, id: GroupId) -> Option<Reply> {
         let (token, reason) = (Token(6_000_000), "no need".to_owned());
         self.feed(0, Input::CancelGroup { id, reason, token });
@@ -158,7 +158,7 @@ fn a_group_that_is_another_one_is_refused_as_a_whole() {
     let open = net.accepts(members(unknown, 0..2, false, None));
     let gap = net.refuses(members(open, 3..4, true, None));
     assert!(matches!(gap, Reason::InvalidTask { .. }), "{gap}");
-    // A member alone is no submission.
+    // A single member is not a valid submission.
     let alone = members(GroupId::new(), 0..1, true, None).remove(0);
     let id = net.submit(alone);
     assert_eq!(net.state(id), "unknown");
@@ -183,7 +183,7 @@ fn one_failure_too_many_cancels_the_rest_also_over_a_restart() {
     net.restart(0);
     assert_eq!(net.group(id).ended.failed, 1, "and is not forgotten by a restart");
     net.connect(0, 1);
-    // What the worker still runs for the earlier start comes too late to count.
+    // Results of attempts of the earlier start are late.
     while net.group(id).stop.is_none() {
         net.fail(1);
     }
@@ -218,7 +218,7 @@ fn a_group_has_not_ended_before_its_ends_are_safe() {
     assert_eq!(net.nodes[0].engine.read(net.now).last_open(id, u32::MAX), Ok(None));
 }
 
-/// The decision is on disk with the failure, what comes of it need not be.
+/// The decision is on disk together with the failure; its consequences need not be.
 #[test]
 fn a_restart_before_the_rest_is_cancelled_goes_on_with_it() {
     let mut net = Net::connected(&[1]);
@@ -277,8 +277,8 @@ fn what_did_not_succeed_can_be_tried_again() {
     assert_eq!((inputs, more), (vec![b"input 1".to_vec(), b"input 3".to_vec()], None));
 }
 
-/// What the engine counts of a group, counted anew from what a caller can see of its members: a group
-/// that is known has all of them.
+/// Recomputes the engine's counts of a group from what a caller can see of its members: a known
+/// group has all of them.
 fn recount(net: &Net, id: GroupId) {
     let Some(view) = net.nodes[0].engine.read(net.now).group(id) else { return };
     let mut counted = EndCounts::default();
@@ -306,10 +306,10 @@ fn recount(net: &Net, id: GroupId) {
     assert_eq!((waits, 0), (told, explained.others), "those that wait, by what they need");
 }
 
-/// What a task is that is not known.
+/// The codes of an unknown task.
 const GONE: [&str; 2] = ["unknown", "forgotten"];
 
-/// Notes the ends that were journalled.
+/// Notes the journalled ends.
 fn note(net: &mut Net, noted: &mut BTreeMap<TaskId, &'static str>) {
     for record in net.nodes[0].records.drain(..) {
         if let Record::Ended { id, end, .. } = record {
@@ -318,7 +318,7 @@ fn note(net: &mut Net, noted: &mut BTreeMap<TaskId, &'static str>) {
     }
 }
 
-/// What was submitted of a group.
+/// The submitted part of a group.
 struct Submitted {
     id: GroupId,
     received: u32,
@@ -326,16 +326,17 @@ struct Submitted {
     max_fails: Option<u32>,
 }
 
-/// What a member is to be run by.
+/// The handler of a member.
 fn handler(index: u32) -> &'static str {
     ["a", "b", "c"][index as usize % 3]
 }
 
-/// Hands in some of it again, and some more.
+/// Submits some members again, and some more.
 fn hand_in_more(net: &mut Net, dice: &mut SmallRng, group: &mut Submitted) {
     let Submitted { id, received, done, max_fails } = *group;
     let from = dice.random_range(0..=received);
-    // Fewer than are kept: a group that is stopped at once can be looked at before it is forgotten.
+    // Fewer than are kept, so that a group that stops at once can be examined before it is
+    // forgotten.
     let more = dice.random_range(u32::from(from == received)..20).min(80 - received.min(80));
     let end = if done { received } else { received + more };
     let is_known = net.nodes[0].engine.read(net.now).group(id).is_some();
@@ -361,7 +362,7 @@ fn hand_in_more(net: &mut Net, dice: &mut SmallRng, group: &mut Submitted) {
 fn play(seed: u64) {
     let mut net = Net::connected(&[2, 3]);
     net.rng = SmallRng::seed_from_u64(seed);
-    // So little that tasks are archived and groups are forgotten.
+    // So few bytes that tasks are archived and groups are forgotten.
     net.nodes[0].engine.node.config.keep_bytes = 64 * limits::ENDED_WEIGHT as u64;
     let mut dice = SmallRng::seed_from_u64(!seed);
     let mut groups: Vec<Submitted> = Vec::new();
@@ -497,7 +498,7 @@ fn a_large_group_that_stops_starts_none_of_those_that_are_still_to_be_cancelled(
     assert_eq!(net.group(id).ended.cancelled, 2 * chunk - 1);
 }
 
-/// A slow disk holds a cancel back, and not the memory of the node.
+/// A slow disk delays the cancellation instead of filling the memory.
 #[test]
 fn a_large_group_is_cancelled_no_faster_than_the_disk_takes_it() {
     let mut net = Net::connected(&[1]);
@@ -518,10 +519,10 @@ fn a_large_group_is_cancelled_no_faster_than_the_disk_takes_it() {
     let recorded = ends(&net);
     assert!((1..=limits::UNSAFE_ENDS + limits::GROUP_CHUNK).contains(&recorded), "{recorded}");
     assert_ne!(net.nodes[0].engine.next_timer(), Some(Time::ZERO), "it waits for the disk");
-    // Whoever has nothing to do with it waits for neither, and none of its members starts.
+    // A task outside the group waits for neither, and no member starts.
     let other = Task { durability: Some(Durability::Memory), ..task("text/a") };
     let other = net.submit(other);
-    // One had been sent in advance, and is stopped.
+    // One member had been sent ahead, and is stopped.
     assert_eq!(net.nodes[1].stopped, [net.nodes[1].running[0].0]);
     net.finish(1, AttemptEnd::Cancelled);
     let starts: Vec<TaskId> = net.nodes[1].running.iter().map(|run| run.2.task).collect();

@@ -26,13 +26,13 @@ fn learned(slots: &[u32]) -> Net {
     net
 }
 
-/// The workers that run something, each as often as it does.
+/// The workers of all executions; one with several appears several times.
 fn busy(net: &Net) -> Vec<usize> {
     let workers = 0..net.nodes.len();
     workers.flat_map(|index| vec![index; net.nodes[index].running.len()]).collect()
 }
 
-/// The same, and a task that takes unusually long: its first worker, and its second.
+/// The same, with a task that takes unusually long, its first and its second worker.
 fn late() -> (Net, TaskId, usize, usize) {
     let mut net = learned(&[1, 1]);
     let id = net.submit(hedged());
@@ -46,7 +46,7 @@ fn failed(code: FailureCode) -> AttemptEnd {
     AttemptEnd::Failed(TaskFailure::new(code, "it failed"))
 }
 
-/// An attempt: which, where, and how it has ended.
+/// An attempt: its number, its worker, and how it ended.
 type Made = (u32, PeerId, Option<String>);
 
 fn made(net: &Net, id: TaskId) -> Vec<Made> {
@@ -75,7 +75,7 @@ fn the_second_attempt_may_be_the_one_that_counts() {
     ];
     assert_eq!(made(&net, id), both);
 
-    // Whatever the loser says now changes nothing, and it may forget it.
+    // Later messages about the slower attempt change nothing, and its worker may forget it.
     net.finish(first, output("first"));
     assert_eq!(net.nodes[0].ends_of(id).len(), 1);
     net.pass(limits::ACK_DELAY);
@@ -101,7 +101,7 @@ fn the_first_attempt_may_be_in_time_after_all() {
 fn who_does_not_ask_for_it_gets_none() {
     let mut net = learned(&[1, 1]);
     let mut timed = task("text/a");
-    // It has a timer of its own, which may look at it.
+    // It has its own timer, which may examine it.
     timed.limits.attempt = Some(USUAL * 90);
     net.submit(timed);
     net.pass(USUAL * 100);
@@ -121,7 +121,7 @@ fn what_is_usual_is_learned_first() {
         net.pass(USUAL);
         net.finish(3 - slow, output("x"));
     }
-    // It was sent before anything was known, and is looked at again and again.
+    // It was sent before any run time was known, and is examined again and again.
     net.pass(USUAL * 300);
     assert_eq!(busy(&net), [1, 2]);
     net.finish(3 - slow, output("x"));
@@ -140,7 +140,7 @@ fn a_second_attempt_takes_no_place_in_a_line() {
     net.pass(USUAL * 100);
     assert_eq!(busy(&net).len(), 2);
     assert_eq!(net.nodes[with_other].engine.accounts().held, 1, "and none waits there");
-    // As soon as there is a slot, it is taken.
+    // A slot is taken as soon as it is free.
     net.finish(with_other, output("x"));
     assert_eq!(net.nodes[with_other].running[0].2.task, id);
     assert_eq!(net.nodes[with_it].running[0].2.task, id);
@@ -189,7 +189,7 @@ fn the_last_failure_ends_it() {
     net.finish(first, failed(FailureCode::Handler));
     net.finish(second, failed(FailureCode::Handler));
     net.pass(Duration::from_secs(1));
-    // The third takes unusually long by now, so that there is a fourth: it may still succeed.
+    // The third takes unusually long by now, so there is a fourth, which may still succeed.
     assert_eq!(busy(&net), [1, 2]);
     net.finish(1, failed(FailureCode::Handler));
     assert_eq!(net.state(id), "running");
@@ -279,7 +279,7 @@ fn an_attempt_that_overruns_its_limit_leaves_it_to_the_other() {
     timed.limits.attempt = Some(USUAL * 30);
     let id = net.submit(timed);
     let first = busy(&net)[0];
-    // The second is sent a second later than the first, as a slot comes free.
+    // The second is sent a second later than the first, when a slot becomes free.
     let other = net.submit(task("text/b"));
     net.pass(USUAL * 10);
     let at = net.nodes[3 - first].running.iter().position(|(.., work)| work.task == other);
@@ -320,7 +320,7 @@ fn a_member_of_a_group_with_two_attempts_is_one_that_runs() {
     assert_eq!((view.queued, view.running, view.workers), (0, 1, 2));
 }
 
-/// Of what waits for a slot some needs none any more, and some waits there twice.
+/// Some of the tasks that wait for a slot no longer need one, and some wait there twice.
 #[test]
 fn an_attempt_that_was_late_and_lost_is_not_taken_for_the_next() {
     for late_again in [false, true] {
@@ -347,7 +347,8 @@ fn an_attempt_that_was_late_and_lost_is_not_taken_for_the_next() {
     }
 }
 
-/// If only the winners taught what is usual, the tail would be cut off, and ever more be hedged.
+/// If only the winners taught the percentile, the tail would be cut off, and more and more be
+/// hedged.
 #[test]
 fn how_many_are_hedged_stays_the_same() {
     let mut net = learned(&[4, 4]);
@@ -377,7 +378,7 @@ fn how_many_are_hedged_stays_the_same() {
     assert!((75..300).contains(&hedges), "{hedges} of 3,000");
 }
 
-/// Where more hang than are unusual by definition, they do not raise what is usual.
+/// When more attempts hang than the percentile allows for, they do not raise it.
 #[test]
 fn whatever_hangs_is_not_thought_usual() {
     let mut net = learned(&[4, 4]);
@@ -387,7 +388,7 @@ fn whatever_hangs_is_not_thought_usual() {
         let began = net.now;
         let first = busy(&net)[0];
         if round % 5 == 0 {
-            // It hangs, and is never heard of.
+            // It hangs, and never answers.
             while busy(&net).len() < 2 {
                 net.pass(Duration::from_millis(5));
             }

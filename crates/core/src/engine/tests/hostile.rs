@@ -1,4 +1,4 @@
-//! Peers that lie: rows P-18, P-19, X-04, X-05, X-09, X-10, X-12, W-14, W-16 of the threats.
+//! Lying peers: rows P-18, P-19, X-04, X-05, X-09, X-10, X-12, W-14, W-16 of the threats.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ fn result(epoch: Epoch, text: &'static str) -> ToOwner {
     ToOwner::Result { epoch, end: output(text), took: Duration::ZERO }
 }
 
-/// Everything that a worker can say of an attempt.
+/// All frames that a worker can send about an attempt.
 fn all_of(epoch: Epoch) -> Vec<ToOwner> {
     vec![
         ToOwner::Accepted(epoch),
@@ -151,7 +151,7 @@ fn every_assignment_is_answered() {
     let work = net.nodes[1].running[0].2.clone();
     net.disconnect(0, 1);
     net.connect(0, 1);
-    // Answers are caught by a peer that is not connected but known.
+    // A known peer without a connection catches the answers.
     let stranger = peer(77);
     net.feed(1, Input::PeerReady { peer: stranger, advert: advert(1) });
     net.feed(1, Input::OwnerSession { peer: stranger });
@@ -208,7 +208,7 @@ fn absurd_credit_is_clamped() {
     let worker = net.nodes[1].id;
     net.submit(task("text/a"));
     let all = Credit { slots: u32::MAX, tasks: u32::MAX, bytes: u64::MAX, time: Duration::MAX };
-    // What it would say to more than it has granted does not arrive.
+    // Answers to assignments beyond its credit do not arrive.
     net.links.insert((0, 1), false);
     net.feed(0, Input::FromWorker { peer: worker, frames: vec![ToOwner::Credit(all)] });
     for _ in 0..50 {
@@ -280,7 +280,7 @@ fn a_worker_that_lost_the_acknowledgement_is_given_it_again() {
         let mut effects = Vec::new();
         net.nodes[0].engine.flush(net.now, &mut net.rng, &mut effects);
         net.carry_out(0, std::mem::take(&mut effects));
-        // The worker goes with the acknowledgement, and comes back with the result.
+        // The worker disconnects with the acknowledgement, and returns with the result.
         net.links.insert((0, 1), false);
         net.pass(limits::ACK_DELAY);
         let acks = std::mem::take(&mut net.nodes[0].outbox);

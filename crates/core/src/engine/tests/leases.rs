@@ -24,7 +24,7 @@ fn a_lost_connection_ends_no_attempt_before_its_lease() {
     net.pass(Duration::from_secs(2));
     assert_eq!(net.nodes[other].running[0].2.attempt, 2, "again, elsewhere, with the next epoch");
 
-    // The first attempt was not dead. Its result comes late and changes nothing.
+    // The first attempt was not dead. Its late result changes nothing.
     net.finish(worker, output("first"));
     net.connect(0, worker);
     assert_eq!(net.state(id), "running");
@@ -111,7 +111,7 @@ fn a_restarted_owner_is_not_disturbed_by_its_past() {
 fn a_silent_worker_loses_its_lease_and_gets_no_more() {
     let mut net = Net::connected(&[1]);
     let id = net.submit(task("text/a"));
-    // The worker's engine stands still, as a stopped process does: no heartbeat comes.
+    // The worker's engine is suspended, as a stopped process is: no heartbeat comes.
     net.now = net.now + LEASE + Duration::from_secs(1);
     net.feed(0, Input::Tick);
     assert_eq!(net.nodes[0].engine.load(&peer(1)).assigned, 0);
@@ -119,7 +119,7 @@ fn a_silent_worker_loses_its_lease_and_gets_no_more() {
     let mut effects = Vec::new();
     net.nodes[0].engine.advance(net.now, &mut net.rng, &mut effects);
     assert_eq!(net.state(id), "queued", "nothing is sent to the silent");
-    // It wakes up, and goes on.
+    // It resumes.
     net.pass(Duration::from_secs(6));
     assert_ne!(net.state(id), "queued");
 }
@@ -147,7 +147,7 @@ fn a_heartbeat_that_differs_is_asked_about() {
 fn a_worker_with_rare_heartbeats_is_asked_and_not_taken_for_dead() {
     let mut net = Net::connected(&[1]);
     let id = net.submit(task("text/a"));
-    // Long before the first heartbeat, which comes after five seconds, the owner's patience ends.
+    // The owner's lease ends long before the first heartbeat, which comes after five seconds.
     net.nodes[0].engine.node.config.lease = Duration::from_secs(3);
     let worker = net.nodes[1].id;
     net.restart_lease(0, worker);

@@ -335,8 +335,8 @@ fn a_target_that_refused_is_asked_again_when_it_offers_something_new() {
     assert_eq!(net.state(id), "running");
 }
 
-/// A task waits for a handler that a peer had, the peer goes, and tasks of the same needs end as they are
-/// submitted: neither the counts nor the line of the waiting one change.
+/// A task waits for a handler of a peer that left, and tasks with the same needs end as they are
+/// submitted: neither the counts nor the lane of the waiting task change.
 #[test]
 fn unknown_handlers_do_not_disturb_tasks_that_wait() {
     let mut net = Net::new(&[1]);

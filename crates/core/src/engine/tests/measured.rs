@@ -1,4 +1,4 @@
-//! What is measured of peers moves work, and what peers send is shown.
+//! Measurements of peers move work, and messages of peers are shown.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ fn measure(
     usage: Option<ResourceUsage>,
 ) {
     let peer = net.nodes[index].id;
-    // Twice, because one round trip proves nothing.
+    // Twice, because a single round trip is not used.
     for _ in 0..2 {
         net.feed(0, Input::PeerMeasured { peer, round_trip, usage });
     }
@@ -46,7 +46,7 @@ fn who_does_our_work_is_thought_well_of_and_who_leaves_it_is_not() {
     }
     assert_eq!(reputation(&net), 100, "and no more than that");
     net.submit(task("text/a"));
-    // It stands still beyond the lease.
+    // It is suspended beyond the lease.
     net.now = net.now + limits::LEASE + Duration::from_secs(1);
     net.feed(0, Input::Tick);
     assert_eq!(reputation(&net), 90);
@@ -73,7 +73,7 @@ fn a_peer_that_was_busy_once_is_no_farther_away() {
         net.feed(0, Input::PeerMeasured { peer, round_trip, usage: None });
     };
     for (first, then) in [(1, 2), (2, 1)] {
-        // Both near, and then the first is slow once.
+        // Both are near, and then the first is slow once.
         for round_trip in [0, 0, 900] {
             once(&mut net, first, round_trip);
         }
@@ -89,7 +89,7 @@ fn a_peer_that_was_busy_once_is_no_farther_away() {
 #[test]
 fn a_machine_whose_cpus_are_in_use_is_slower() {
     let mut net = Net::connected(&[1, 1]);
-    // Both are known to take the same time for it.
+    // Both have the same learned run time.
     for _ in 0..2 {
         net.submit(task("text/a"));
     }

@@ -1,5 +1,5 @@
-//! More than a node can do: priorities and owners get their share, everyone is answered, and nothing
-//! grows beyond its bound (W-12, W-13, W-16).
+//! More work than a node can do: priorities and owners get their share, everybody is answered, and
+//! nothing grows beyond its bound (W-12, W-13, W-16).
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use rand::RngExt;
 use super::*;
 use crate::{CancelledBy, Epoch, FailureCode, Reason, RetryPolicy, TaskFailure, limits};
 
-/// The starts after which each of so many lines has had its turn at an owner and at a worker, with
-/// what is sent ahead.
+/// The number of starts after which each of `lines` lanes got its turn at an owner and at a worker,
+/// including what is sent ahead.
 fn fair(lines: usize) -> usize {
     let turn = usize::try_from(limits::STARTS_BY_PRIORITY).unwrap() + 1;
     2 * (lines + 1) * turn
@@ -30,7 +30,7 @@ fn with_learned(slots: &[u32]) -> Net {
     net
 }
 
-/// Among endless tasks of high priorities some of low ones: how many start before each of these does.
+/// Some low-priority tasks among endless high-priority ones: each starts within the bound.
 fn starve(net: &mut Net, seed: u64) {
     let mut dice = SmallRng::seed_from_u64(seed);
     let handlers = ["text/a", "text/b", "text/c"];
@@ -45,13 +45,13 @@ fn starve(net: &mut Net, seed: u64) {
     for (number, priority) in [-128, -128, -127, -5, 0].into_iter().enumerate() {
         low.push(net.submit(Task { priority, ..task(handlers[(number + seed as usize) % 3]) }));
     }
-    // Nine lines of high priority, and those of the low ones.
+    // Nine lanes of high priority, and those of the low ones.
     let bound = fair(9 + low.len());
     let mut starts = 0;
     while !low.is_empty() {
         assert!(starts <= bound, "seed {seed}: {} wait after {starts} starts", low.len());
         let worker = 1 + starts % (net.nodes.len() - 1);
-        // A new one comes in the very moment in which one ends.
+        // A new one arrives at the moment when one ends.
         let (run, _, work) = net.nodes[worker].running.remove(0);
         low.retain(|id| *id != work.task);
         let task = high(&mut dice);
@@ -66,7 +66,7 @@ fn starve(net: &mut Net, seed: u64) {
 #[test]
 fn no_priority_starves_at_its_owner() {
     for seed in 0..20 {
-        // So many may be open that each line of the worker is short: the owner's order decides.
+        // So many may be open that each lane of the worker is short: the owner's order decides.
         starve(&mut Net::connected(&[1]), seed);
         starve(&mut Net::connected(&[2, 3]), seed);
     }
@@ -87,7 +87,7 @@ fn a_worker_starts_the_lowest_of_what_it_was_sent_in_its_turn() {
     let (run, owner, work) = net.nodes[1].running.remove(0);
     net.feed(1, Input::Finished { run, end: output("x"), took: Duration::ZERO });
     net.settle();
-    // The owner has made none of these, and would cancel them.
+    // The owner did not make these, and would cancel them.
     net.links.insert((0, 1), false);
     let mut number = 1;
     let mut send = |net: &mut Net, priority| {
@@ -135,8 +135,8 @@ fn the_highest_priority_waits_for_one_start_in_sixteen_at_most() {
     assert!(last < 110, "{order:?}");
 }
 
-/// How many starts the modest owner's tasks wait for, at a worker with so many slots for which the
-/// other owner has far more.
+/// The number of starts that the modest owner's tasks wait for, at a worker with `slots` slots
+/// where the other owner has far more.
 fn modest(slots: u32, greedy: usize, at_once: usize) -> usize {
     // The second owner is node 2; the worker is node 1.
     let mut net = Net::new(&[slots, 0]);
@@ -168,7 +168,7 @@ fn a_greedy_owner_at_most_doubles_what_another_waits() {
         for at_once in [1, 20] {
             let alone = modest(slots, 0, at_once);
             let beside = modest(slots, 950, at_once);
-            // What runs already is not interrupted: once for each round.
+            // Running attempts are not interrupted: once for each round.
             let running = 10 * slots as usize;
             assert!(beside <= 2 * alone + running, "{beside} for {alone}, {slots} slots");
         }
@@ -205,7 +205,7 @@ fn credit_is_shared_alike_whatever_an_owner_has_waiting() {
     assert_eq!(credit.slots, 8, "all of it again, where nobody else has anything");
 }
 
-/// A peer that is none of the nodes.
+/// A peer outside the net.
 fn stranger(number: usize) -> PeerId {
     let mut bytes = vec![0, 36, 8, 1, 18, 32];
     bytes.extend([7; 24]);
@@ -213,7 +213,7 @@ fn stranger(number: usize) -> PeerId {
     PeerId::from_bytes(&bytes).unwrap()
 }
 
-/// Something to be assigned.
+/// An assignment.
 fn work(input: &'static str) -> Assignment {
     let mut net = Net::connected(&[1]);
     net.submit(task("text/a").with_input(input));
@@ -225,7 +225,7 @@ fn assign(work: &Assignment, number: u64) -> ToWorker {
     ToWorker::Assign(Box::new(Assignment { epoch, ..work.clone() }))
 }
 
-/// Opens the session of an owner whose tasks are known to take no time: it may have as many of them as
+/// Opens the session of an owner whose tasks have no measurable run time: it may have as many as
 /// its credit has tasks.
 fn begin(net: &mut Net, number: usize) {
     let peer = stranger(number);
@@ -243,7 +243,7 @@ fn begin(net: &mut Net, number: usize) {
     net.nodes[1].outbox.clear();
 }
 
-/// Takes what was said to owners that are not in the test: accepted, busy, results, anything else.
+/// Takes and counts the answers to owners outside the net: accepted, busy, results, others.
 fn answers(node: &mut Node) -> [usize; 4] {
     let mut counts = [0; 4];
     for (_, frames) in std::mem::take(&mut node.outbox) {
@@ -306,7 +306,7 @@ fn ten_times_what_it_can_hold_is_answered_and_nothing_grows() {
     assert!(engine.worker.owners_in_turn() == 0);
 }
 
-/// A worker that takes work from anybody.
+/// A worker that accepts work from everybody.
 fn open_to_all(slots: u32) -> Net {
     let mut net = Net::new(&[slots]);
     let policy = AcceptPolicy::default().with("text", Accept::Anyone);
@@ -336,7 +336,7 @@ fn owners_that_ignore_their_credit_lock_nobody_out() {
     assert_eq!(answers(&mut net.nodes[1])[..2], [reserved as usize, 3]);
 }
 
-/// How many of so many assignments in one frame are taken from an owner, and how many are not.
+/// Sends this many assignments in one frame, and counts the answers.
 fn offer(net: &mut Net, work: &Assignment, numbers: std::ops::Range<u64>) -> [usize; 2] {
     let frames = numbers.map(|number| assign(work, number)).collect();
     net.feed(1, Input::FromOwner { peer: stranger(0), frames });
@@ -453,7 +453,7 @@ fn what_a_hundred_thousand_tasks_of_owners_that_vanish_leave_is_bounded() {
     );
 }
 
-/// One pass of one node, while the others do nothing.
+/// Runs one pass of one node while the others do nothing.
 fn act(net: &mut Net, index: usize) {
     let mut effects = Vec::new();
     let engine = &mut net.nodes[index].engine;
@@ -465,7 +465,7 @@ fn act(net: &mut Net, index: usize) {
 /// Brings a task into one of the states in which it can be cancelled.
 fn bring(net: &mut Net, state: usize) -> TaskId {
     match state {
-        // Waits, for nobody can take it.
+        // Waits, because no worker can take it.
         0 => net.submit_to(0, task("text/b"), &[2]),
         // Assigned, and the worker does not know yet.
         1 => {
@@ -490,7 +490,7 @@ fn bring(net: &mut Net, state: usize) -> TaskId {
             net.finish(1, output("x"));
             id
         }
-        // Has ended, and the worker's result is under way.
+        // Has ended, and the worker's result is on its way.
         _ => {
             let id = net.submit(task("text/a"));
             let (run, _, _) = net.nodes[1].running.remove(0);
@@ -502,7 +502,7 @@ fn bring(net: &mut Net, state: usize) -> TaskId {
 
 #[test]
 fn a_storm_of_cancels_in_every_state_leaves_nothing_behind() {
-    // Node 2 is a worker that nobody is connected to.
+    // Node 2 is a worker without connections.
     let mut net = Net::new(&[1, 1]);
     net.connect(0, 1);
     for round in 0..9_000 {
@@ -511,7 +511,7 @@ fn a_storm_of_cancels_in_every_state_leaves_nothing_behind() {
         let token = Token(1_000_000 + round as u32);
         let by = CancelledBy::Submitter;
         net.feed(0, Input::Cancel { id, by, reason: String::new(), token });
-        // The owner alone decides: nothing has been heard of the worker when it answers.
+        // The owner alone decides: it answers before any message from the worker.
         act(&mut net, 0);
         let told = net.nodes[0].replies.iter().find(|(of, _)| *of == token);
         let Some((_, Reply::Ended { end, .. })) = told else { panic!("state {state}: no answer") };

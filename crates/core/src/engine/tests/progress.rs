@@ -1,18 +1,18 @@
-//! How far a task is: known while its attempt runs, and no longer.
+//! A task's progress is known while its attempt runs, and no longer.
 
 use std::time::Duration;
 
 use super::*;
 use crate::{FailureCode, TaskFailure, engine::view::Progress, limits};
 
-/// The oldest execution at a node says how far it is.
+/// The oldest execution at a node reports its progress.
 fn report(net: &mut Net, index: usize, fraction: f32, message: &str) {
     let (run, ..) = net.nodes[index].running[0];
     net.feed(index, Input::Progress { run, fraction, message: message.to_owned() });
     net.settle();
 }
 
-/// What is shown of a task, alone and in a list.
+/// The shown progress of a task, alone and in a list.
 fn shown(net: &Net, id: TaskId) -> Option<(f32, String)> {
     let alone = net.view(id).unwrap().progress;
     let query = crate::engine::view::TaskQuery::default();

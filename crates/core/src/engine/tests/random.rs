@@ -1,4 +1,4 @@
-//! Random histories: whatever happens, every accepted task ends exactly once.
+//! Random histories: every accepted task ends exactly once.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use rand::RngExt;
 use super::*;
 use crate::{CancelledBy, FailureCode, TaskFailure, TaskState, engine::view::TaskQuery};
 
-/// Plays a random history on an owner and three workers, then lets everything come to rest.
+/// Plays a random history on an owner and three workers, then lets everything finish.
 fn play(seed: u64) {
     let mut net = Net::connected(&[1, 2, 3]);
     net.rng = SmallRng::seed_from_u64(seed);
@@ -20,7 +20,7 @@ fn play(seed: u64) {
         let node = dice.random_range(1..4);
         match dice.random_range(0..100) {
             0..35 => {
-                // Nobody has the last one: it ends as it is submitted, beside others that wait.
+                // No node has the last one: it ends as it is submitted, beside others that wait.
                 let mut task = task(["text/a", "text/b", "text/none"][dice.random_range(0..3)]);
                 task.retry.hedge = dice.random_range(0..2) == 0;
                 ids.push(net.submit(task));
@@ -70,7 +70,7 @@ fn play(seed: u64) {
     }
 }
 
-/// Each task has one end, and whoever waited for it was told, if the owner has lived on.
+/// Each task has one end, and its waiting callers were answered if the owner was not restarted.
 fn check_ends(net: &Net, ids: &[TaskId], restarted: bool, seed: u64) {
     let told: Vec<TaskId> = net.nodes[0]
         .replies
@@ -82,7 +82,7 @@ fn check_ends(net: &Net, ids: &[TaskId], restarted: bool, seed: u64) {
         .collect();
     let distinct: BTreeSet<TaskId> = told.iter().copied().collect();
     assert_eq!(distinct.len(), told.len(), "seed {seed}: each is told once at the most");
-    // Whoever waited for an owner that was killed waits in vain; the task has its end all the same.
+    // Callers of a killed owner get no answer; the task still has its end.
     assert!(restarted || told.len() == ids.len(), "seed {seed}: each is told");
     for id in ids {
         let state = net.state(*id);
@@ -91,7 +91,7 @@ fn check_ends(net: &Net, ids: &[TaskId], restarted: bool, seed: u64) {
     }
 }
 
-/// What holds at every moment.
+/// Invariants that hold at every moment.
 fn check(net: &Net) {
     for node in &net.nodes {
         let accounts = node.engine.accounts();
@@ -102,7 +102,7 @@ fn check(net: &Net) {
     check_explanations(net);
 }
 
-/// The numbers of tasks are those that a list shows.
+/// The counts of tasks match the list.
 fn check_counts(net: &Net, engine: &Engine) {
     let all = TaskQuery { limit: usize::MAX, ..TaskQuery::default() };
     let here = engine.read(net.now).tasks(&all).into_iter().filter_map(Known::here);
@@ -113,7 +113,7 @@ fn check_counts(net: &Net, engine: &Engine) {
     assert_eq!(accounts.running, count(&["assigned", "running"]));
 }
 
-/// Whatever waits says of each peer that is known why it is not there, once.
+/// Every waiting task names each known peer once, with the reason why it is not there.
 fn check_explanations(net: &Net) {
     let engine = &net.nodes[0].engine;
     let known: BTreeSet<PeerId> = engine.node.peers.iter().map(|(_, peer)| *peer.id).collect();

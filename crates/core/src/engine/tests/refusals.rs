@@ -1,4 +1,4 @@
-//! What becomes of a task that names its worker, and is refused there.
+//! Tasks that name their worker and are refused there.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::{
     limits,
 };
 
-/// Node 1 trusts node 0 or does not, and says so or has not said so yet.
+/// Node 1 trusts node 0 or not, and has or has not told it yet.
 fn trust(net: &mut Net, trusted: bool, told: bool) {
     let (owner, worker) = (net.nodes[0].id, net.nodes[1].id);
     net.feed(1, Input::Trust { peer: owner, trusted });
@@ -26,7 +26,7 @@ fn fail(net: &mut Net) {
     net.finish(1, AttemptEnd::Failed(TaskFailure::new(FailureCode::Handler, "no")));
 }
 
-/// Why a task waits: the sum, and what keeps it from node 1.
+/// Why a task waits: the code, and the obstacle at node 1.
 fn why(net: &Net, id: TaskId) -> (&'static str, Obstacle) {
     let waiting = net.nodes[0].engine.read(net.now).task(id).unwrap().waiting.unwrap();
     let [(_, obstacle)] = &waiting.peers[..] else { panic!("one worker: {waiting:?}") };
@@ -72,19 +72,19 @@ fn pinned_task_whose_worker_takes_it_no_more_ends_by_its_queue_limit() {
     assert_eq!(ids.map(|id| net.end(id)), [expired.clone(), expired]);
 }
 
-/// A refusal, and whether it ends a task that its worker offered to run: soon after the submission, and
-/// later.
+/// A refusal, and whether it ends a task whose worker offered its handler: soon after the
+/// submission, and later.
 fn table() -> Vec<(Reason, bool, bool)> {
     let (retry_after, text) = (Duration::from_secs(1), String::new);
     vec![
-        // They concern this worker: what it offers may change.
+        // About this worker: its advert may change.
         (Reason::NotAccepted { family: text(), accepts: text() }, true, false),
         (Reason::UnknownHandler { handler: text() }, true, false),
         (Reason::NotAdmitted { detail: text() }, true, false),
         (Reason::WrongNetwork { ours: text(), theirs: text() }, true, false),
         (Reason::IncompatibleVersion { detail: text() }, true, false),
         (Reason::Unsupported { what: text() }, true, false),
-        // They pass by themselves.
+        // Temporary refusals.
         (Reason::ShuttingDown, false, false),
         (Reason::Busy { retry_after }, false, false),
         (Reason::QueueFull { retry_after }, false, false),
@@ -93,7 +93,7 @@ fn table() -> Vec<(Reason, bool, bool)> {
         (Reason::Recovering { percent: 1, retry_after }, false, false),
         (Reason::Conflict { what: text() }, false, false),
         (Reason::NotFound, false, false),
-        // They concern the task, wherever it is sent.
+        // About the task, at every worker.
         (Reason::TooLarge { limit: 1 }, true, true),
         (Reason::InvalidTask { detail: text() }, true, true),
         (Reason::Denied { detail: text() }, true, true),

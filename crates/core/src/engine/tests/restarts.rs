@@ -1,4 +1,4 @@
-//! What is on disk comes back: tasks at their owner, results at the worker.
+//! Restores from disk: tasks at their owner, results at the worker.
 
 use std::time::Duration;
 
@@ -201,7 +201,7 @@ fn a_node_that_is_stopped_again_and_again_does_not_give_its_tasks_up() {
     net.finish(1, output("x"));
     let view = net.nodes[1].engine.read(net.now).task(id).unwrap();
     assert_eq!(view.state.as_str(), "succeeded");
-    // Of the first life nothing is left but the task.
+    // Only the task is left of the first start.
     assert_eq!(view.attempts.last().unwrap().number, 5);
 }
 
@@ -217,7 +217,7 @@ fn attempts_are_counted_and_told_over_restarts() {
     };
     net.pass(Duration::from_secs(1));
     for count in 1..=3 {
-        // What the life before has left at the worker does not count.
+        // Attempts that the previous start left at the worker do not count.
         while ended(&net) < count {
             net.finish(1, failed());
             net.pass(Duration::from_millis(1));
@@ -242,7 +242,8 @@ fn attempts_are_counted_and_told_over_restarts() {
     assert_eq!(told[2].2, "failed", "{told:?}");
 }
 
-/// How much waits for a slow disk is bounded in bytes, so that all that a worker may make long counts.
+/// The work that waits for a slow disk is bounded in bytes, so every text that a worker can make
+/// long counts.
 #[test]
 fn the_words_of_workers_weigh_in_the_journal() {
     let mut net = Net::connected(&[1]);

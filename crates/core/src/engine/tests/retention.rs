@@ -1,4 +1,4 @@
-//! How long what is over is kept, and that nobody else pays for it.
+//! How long ended tasks are kept, and that others do not pay for it.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -9,13 +9,13 @@ use crate::{FailureCode, GroupId, GroupMember, TaskFailure, limits};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// What is forgotten as one, as a test knows it.
+/// A unit of retention in the test's model.
 struct Unit {
     tasks: Vec<TaskId>,
     group: Option<GroupId>,
-    /// Those that have ended.
+    /// Its ended tasks.
     done: BTreeSet<TaskId>,
-    /// When the last one ended.
+    /// When the last of them ended.
     end: Time,
     read: bool,
     bytes: u64,
@@ -28,7 +28,7 @@ impl Unit {
     }
 }
 
-/// Units of a random history, and what has to hold of them.
+/// Units of a random history, with the invariants they must meet.
 struct History {
     net: Net,
     units: Vec<Unit>,
@@ -64,7 +64,7 @@ impl History {
     fn finish(&mut self, bytes: usize) {
         let work = self.net.finish(1, AttemptEnd::Output(vec![b'x'; bytes].into()));
         let unit = self.units.iter_mut().find(|unit| unit.tasks.contains(&work.task)).unwrap();
-        // What comes of an attempt of an earlier start is late.
+        // Results of attempts of an earlier start are late.
         let ended = ["succeeded", "forgotten"].contains(&self.net.state(work.task));
         if !unit.gone && ended && unit.done.insert(work.task) {
             unit.end = self.net.now;
@@ -80,7 +80,7 @@ impl History {
         }
     }
 
-    /// Looks at what is known, which was `before` so much.
+    /// Compares the known tasks; `before` is their earlier number.
     fn check(&mut self, seed: u64, before: u64) {
         let (now, keep) = (self.net.now, self.keep);
         let mut forgotten = Vec::new();
@@ -150,7 +150,7 @@ fn play(seed: u64) {
             15 => {
                 history.net.restart(0);
                 history.net.connect(0, 1);
-                // Which results were handed out last is not journalled for itself.
+                // The latest reads of results are not journalled by themselves.
                 for unit in &mut history.units {
                     let of = |id: &TaskId| history.net.nodes[0].engine.owner.was_read(id);
                     unit.read = unit.open() == 0 && unit.tasks.iter().all(of);
@@ -223,7 +223,8 @@ fn a_key_names_its_task_as_long_as_that_is_kept_also_in_the_archive() {
     assert_eq!(net.state(again), "running", "the key is free");
 }
 
-/// The archive cannot be written: what is in its volume stays, and all else is forgotten as before.
+/// The archive cannot be written: the tasks of its volume stay, and all others are forgotten as
+/// before.
 #[test]
 fn results_are_forgotten_while_a_volume_is_not_written() {
     let mut net = Net::connected(&[1]);
@@ -260,7 +261,7 @@ fn an_archived_task_is_shown_as_it_was_before() {
         (net.find("last"), net.find(&id[20..]))
     };
     let found = find(&net);
-    // They are archived with whatever ends next.
+    // They are archived with the next tasks that end.
     net.nodes[0].engine.node.config.keep_bytes = 16 * limits::ENDED_WEIGHT as u64;
     net.pass(Duration::from_secs(1));
     net.settle();
@@ -319,7 +320,7 @@ fn in_memory_results_that_were_handed_out_make_room_for_each_other_alone() {
     assert!(ids.iter().all(|(_, state)| *state == "succeeded"));
     let (unread, read) = ids.split_first().unwrap();
     let engine = &mut net.nodes[0].engine;
-    // Twice: what was handed out before counts once.
+    // Twice: a result that was handed out before counts once.
     read.iter().chain(read).for_each(|(id, _)| engine.note_read(*id));
     let states: Vec<_> = read.iter().map(|(id, _)| net.state(*id)).collect();
     let kept = states.iter().filter(|state| **state == "succeeded").count();
@@ -370,7 +371,7 @@ fn a_result_is_kept_for_an_owner_that_is_here_whatever_its_age() {
     net.submit(task("text/a"));
     let owner = net.nodes[0].id;
     let run = net.nodes[1].running.remove(0).0;
-    // The owner has not been able to write it down yet.
+    // The owner cannot write it to disk yet.
     net.disk = false;
     net.feed(1, Input::Finished { run, end: output("x"), took: Duration::ZERO });
     net.settle();
@@ -383,7 +384,7 @@ fn a_result_is_kept_for_an_owner_that_is_here_whatever_its_age() {
 
 #[test]
 fn the_oldest_of_whoever_left_most_make_room() {
-    // Owner 0 has left little; owner 5 is here, and has not been able to write its results down yet.
+    // Owner 0 left little; owner 5 is connected, and cannot write its results to disk yet.
     let mut net = Net::new(&[0, 0, 0, 0, 0, 64]);
     let worker = 6;
     let large = Bytes::from(vec![b'x'; limits::INLINE_BYTES]);

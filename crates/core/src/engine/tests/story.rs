@@ -1,4 +1,4 @@
-//! What is shown of a task's attempts: while they run, when they are over, and in a later life.
+//! What is shown of a task's attempts: while they run, after their end, and after a restart.
 
 use std::time::Duration;
 
@@ -98,7 +98,7 @@ fn attempt_that_ended_before_an_unsafe_end_in_the_same_instant_stays_ended() {
     assert_eq!(ends, ["busy", "cancelled"]);
 }
 
-/// A quarter of a million of them wait where no worker is: their table is most of the memory then.
+/// A quarter of a million of them wait without any worker: their table is most of the memory then.
 #[test]
 fn a_task_of_the_usual_kind_is_small() {
     let bytes = Owner::bytes_of_a_task();

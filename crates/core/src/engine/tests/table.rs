@@ -1,12 +1,12 @@
-//! Every frame in every state of an attempt, at the worker and at the owner: what is answered, and
-//! what becomes of the attempt.
+//! Every frame in every state of an attempt, at the worker and at the owner: the answer, and the
+//! new state.
 
 use std::time::Duration;
 
 use super::*;
 use crate::{CancelledBy, Epoch, Reason, frame::Credit, limits};
 
-/// A node that is no part of the net: what is sent to it stays in the outbox.
+/// A node outside the net: frames to it stay in the outbox.
 fn stranger() -> PeerId {
     peer(77)
 }
@@ -21,7 +21,7 @@ fn sent(net: &mut Net, index: usize) -> Vec<String> {
     sent.into_iter().flat_map(words).collect()
 }
 
-/// Credit and heartbeats speak of no attempt in particular.
+/// Credit and heartbeats concern no single attempt.
 fn said_by_worker(frame: &ToOwner) -> Option<String> {
     Some(match frame {
         ToOwner::Accepted(_) => "accepted".to_owned(),
@@ -76,7 +76,7 @@ fn say(net: &mut Net, frame: ToWorker) {
     net.settle();
 }
 
-/// A worker of one slot, and the epoch of the stranger's attempt that is in this state there.
+/// A worker of one slot, and the epoch of the stranger's attempt in this state there.
 fn worker_in(state: AtWorker) -> (Net, Epoch) {
     let mut net = Net::new(&[1]);
     let peer = stranger();
@@ -102,11 +102,11 @@ fn worker_in(state: AtWorker) -> (Net, Epoch) {
     (net, FIRST)
 }
 
-/// What a worker says to `assign`, `cancel`, `ack`, `resume` and `hand back` of an attempt.
+/// A worker's answers to `assign`, `cancel`, `ack`, `resume` and `hand back` about an attempt.
 const ANSWERS: [(AtWorker, [&str; 5]); 5] = [
     (AtWorker::Unknown, ["accepted", "not_found", "", "not_found", "not_found"]),
     (AtWorker::Waiting, ["accepted", "cancelled", "", "accepted", "busy now"]),
-    // The end of a run that is cancelled is the answer.
+    // The end of a cancelled run is the answer.
     (AtWorker::Running, ["accepted", "", "", "accepted", "accepted"]),
     (AtWorker::Finished, ["result", "result", "", "result", "result"]),
     (AtWorker::Forgotten, ["conflict", "not_found", "", "not_found", "not_found"]),
@@ -160,7 +160,7 @@ fn a_result_is_sent_once_when_a_session_begins() {
     sent(&mut net, 1);
     net.feed(1, Input::OwnerSessionLost { peer });
     net.feed(1, Input::OwnerSession { peer });
-    // An owner asks before it has heard what the worker says by itself.
+    // An owner asks before it has read what the worker reports by itself.
     say(&mut net, ToWorker::Resume(vec![epoch, SECOND]));
     assert_eq!(sent(&mut net, 1), ["result", "not_found"]);
     say(&mut net, ToWorker::Resume(vec![epoch]));
@@ -184,10 +184,10 @@ fn an_attempt_that_is_handed_back_leaves_nothing_behind() {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum AtOwner {
-    /// Assigned, and nothing was heard.
+    /// Assigned, and not answered.
     Sent,
     Accepted,
-    /// The task was cancelled, the attempt has not ended.
+    /// The task was cancelled; the attempt has not ended.
     Cancelled,
     /// The attempt has ended.
     Late,
@@ -201,7 +201,7 @@ fn hear(net: &mut Net, frame: ToOwner) {
     net.settle();
 }
 
-/// An owner whose only worker is the stranger, its task, and the epoch to speak of.
+/// An owner whose only worker is the stranger, its task, and the epoch to use.
 fn owner_in(state: AtOwner) -> (Net, TaskId, Epoch) {
     let mut net = Net::new(&[]);
     let peer = stranger();
@@ -254,7 +254,7 @@ fn words_of_workers() -> [Word; 7] {
 #[test]
 fn an_owner_takes_every_frame_in_every_state() {
     use AtOwner::{Accepted, Cancelled, HigherBoot, Late, NeverMade, Sent};
-    // The state of the task, and what the worker is told, for each frame in the order above.
+    // The state of the task, and the frames to the worker, for each frame in the order above.
     let open = ["running", "queued", "assigned assign", "queued", "queued", "", "succeeded ack"];
     for (state, task_is) in [
         (Sent, "assigned"),

@@ -1,4 +1,4 @@
-//! Why tasks wait: in a list, in the sums over all, and as an event.
+//! Why tasks wait: in a list, in the counts, and as an event.
 
 use super::*;
 use crate::engine::{
@@ -13,7 +13,7 @@ fn needy(cpus: u32) -> Task {
     task
 }
 
-/// The states that node 0 tells of a task in the pass in which it is submitted.
+/// The states that node 0 reports of a task in the pass in which it is submitted.
 fn told_at_submission(net: &mut Net, task: Task) -> Vec<&'static str> {
     let id = task.id;
     let engine = &mut net.nodes[0].engine;
@@ -33,7 +33,7 @@ fn told_at_submission(net: &mut Net, task: Task) -> Vec<&'static str> {
 #[test]
 fn submission_is_told_as_queued_only_if_it_waits() {
     let mut net = Net::connected(&[1]);
-    // It opens the session with the worker.
+    // Opens the session with the worker.
     net.submit(task("text/a"));
     net.finish(1, output("x"));
     assert_eq!(told_at_submission(&mut net, task("text/a")), ["assigned"]);

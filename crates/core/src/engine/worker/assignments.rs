@@ -1,4 +1,4 @@
-//! What an owner asks of this node: assignments, which are taken or refused with a reason (I5),
+//! Requests of owners: assignments, which are accepted or refused with a reason (I5),
 //! cancellations, and questions.
 
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::{
 };
 
 impl Worker {
-    /// What an owner says. An epoch means something only for the peer on whose session it came.
+    /// Handles an owner's frames. An epoch is valid only for the peer on whose session it came.
     pub(in crate::engine) fn on_from_owner(
         &mut self,
         cx: &mut Cx<'_>,
@@ -35,7 +35,7 @@ impl Worker {
                 ToWorker::HandBack(epoch) => self.on_hand_back(cx, key, epoch),
                 ToWorker::Resume(mut epochs) => {
                     if is_first {
-                        // The results that open a session answer the question that opens it.
+                        // The results sent when a session opens already answer its first question.
                         epochs.retain(|epoch| !self.has_result(key, *epoch));
                     }
                     epochs.into_iter().for_each(|epoch| self.on_resume(cx, key, epoch));
@@ -71,7 +71,7 @@ impl Worker {
         }
     }
 
-    /// Takes an assignment: it waits for a slot.
+    /// Accepts an assignment: it waits for a slot.
     fn take(&mut self, cx: &mut Cx<'_>, key: PeerKey, work: Box<Assignment>, expected: Expected) {
         let (epoch, priority) = (work.epoch, work.priority);
         let share = Share { bytes: work.input.len() as u64, expected };
@@ -90,7 +90,7 @@ impl Worker {
         self.arm_heartbeat(cx);
     }
 
-    /// Why this assignment cannot be taken, if it cannot.
+    /// Why this assignment is refused, if it is.
     #[expect(clippy::too_many_arguments, reason = "what a decision about one assignment rests on")]
     fn refusal(
         &self,
@@ -113,15 +113,15 @@ impl Worker {
         if work.input.len() > limits::INLINE_BYTES {
             return Some(Reason::TooLarge { limit: limits::INLINE_BYTES as u64 });
         }
-        // The result could not be kept until its owner has it. What the node does for itself needs no
-        // more than the end of the task, for which space is set aside.
+        // Its result could not be kept on disk. The node's own attempts need only the end of the
+        // task there, for which space is reserved.
         if cx.node.disk_full && work.durable && key != PeerKey::LOCAL {
             return Some(Reason::DiskFull { retry_after: limits::DISK_FULL_RETRY });
         }
         None
     }
 
-    /// How long an assignment to this handler will run, by what its owner's earlier ones took.
+    /// The expected run time of an assignment, from its owner's earlier ones with this handler.
     fn expected(&self, key: PeerKey, handler: Option<LocalHandler>) -> Expected {
         if key == PeerKey::LOCAL {
             return Expected::default();
@@ -131,8 +131,8 @@ impl Worker {
         Expected { kind, nanos: learned.map_or(0, |took| (took.as_nanos() as u64).max(1)) }
     }
 
-    /// Whether this assignment is more than its owner may have here. The node itself knows its own
-    /// credit exactly.
+    /// Whether this assignment exceeds its owner's credit. The node itself knows its own credit
+    /// exactly.
     fn overload(
         &self,
         cx: &Cx<'_>,
@@ -169,7 +169,7 @@ impl Worker {
         }
     }
 
-    /// The owner has another worker for this attempt, if it has not started here.
+    /// The owner asks for this attempt back, if it has not started here.
     fn on_hand_back(&mut self, cx: &mut Cx<'_>, key: PeerKey, epoch: Epoch) {
         let waiting = self.held_by(key, epoch).and_then(|held_key| {
             let Stage::Waiting(work) = self.held.get(held_key)?.stage() else { return None };
@@ -181,8 +181,8 @@ impl Worker {
         cx.node.peers.tell_owner(key, ToOwner::Busy { epoch, retry_after: Duration::ZERO });
     }
 
-    /// Takes an attempt out of those that wait here: an owner that cancels what it assigns leaves
-    /// nothing behind. The line is no longer than what an owner may have here.
+    /// Removes a waiting attempt, so that an owner that cancels its assignments leaves nothing
+    /// behind. The lane is at most as long as the owner's credit.
     fn leave_line(&mut self, owner: PeerKey, priority: i8, key: HeldKey) {
         if let Some(owner) = self.owners.get_mut(owner) {
             owner.leave_line(priority, key);
@@ -190,7 +190,7 @@ impl Worker {
     }
 
     fn on_ack(&mut self, cx: &mut Cx<'_>, key: PeerKey, epoch: Epoch) {
-        // An owner that acknowledges a result it does not have loses it, and nothing else.
+        // An owner that acknowledges a result before it has it loses only that result.
         if let Some(held) = self.held_by(key, epoch) {
             self.release(cx.node, key, epoch, held);
         }
@@ -215,7 +215,7 @@ impl Worker {
     }
 }
 
-/// Why this owner may not use the handler of this assignment.
+/// Why this owner may not use the assignment's handler.
 fn closed(cx: &Cx<'_>, key: PeerKey, work: &Assignment) -> Reason {
     let family = work.handler.family();
     let listed = cx.node.peers.get(key).is_some_and(|peer| peer.trusted);
@@ -227,7 +227,7 @@ fn closed(cx: &Cx<'_>, key: PeerKey, work: &Assignment) -> Reason {
     }
 }
 
-/// An assignment as subscribers see it.
+/// An assignment as a message for subscribers.
 fn distribution(work: &Assignment, local: libp2p_identity::PeerId) -> NetworkMessage {
     let task = Task {
         id: work.task,

@@ -1,4 +1,4 @@
-//! Executions of attempts, and results until their owners have them.
+//! Executions of attempts, and their results until they are acknowledged.
 
 use std::time::Duration;
 
@@ -20,18 +20,19 @@ use crate::{
     time::Time,
 };
 
-/// Records that an attempt at an own task starts. True if the start has to be on disk first.
+/// Records that an attempt at an own task starts. Returns true if that record must be on disk
+/// first.
 pub(in crate::engine) type NoteStart<'f> = &'f mut dyn FnMut(&mut Cx<'_>, TaskId, u32) -> bool;
 
 impl Worker {
-    /// Starts what waits while slots are free, one attempt per owner in turn.
+    /// Starts waiting attempts while slots are free, one attempt per owner in turn.
     pub(in crate::engine) fn dispatch(&mut self, cx: &mut Cx<'_>, note_start: NoteStart<'_>) {
         while self.held.running() < cx.node.config.slots
             && let Some(owner_key) = self.turn.pop_front()
         {
             let Some(owner) = self.owners.get_mut(owner_key) else { continue };
             owner.unlist();
-            // All may have been cancelled meanwhile.
+            // All of its attempts may have been cancelled since.
             let next = owner.next_attempt();
             if owner.list() {
                 self.turn.push_back(owner_key);
@@ -67,7 +68,7 @@ impl Worker {
         }
     }
 
-    /// Learns from what its owner learns from as well.
+    /// Learns the run time from the same results as the owner.
     fn learn(&mut self, key: HeldKey, end: &AttemptEnd, took: Duration) {
         let Some(held) = self.held.get(key) else { return };
         if let (Some(kind), AttemptEnd::Output(_)) = (held.expected().kind, end)
@@ -90,8 +91,8 @@ impl Worker {
         }
     }
 
-    /// A result that an earlier start of this node has left: kept and sent like any other. False if
-    /// there is no place for it.
+    /// Restores a result of an earlier start, to be kept and sent like any other. Returns false if
+    /// there is no room for it.
     pub(in crate::engine) fn restore_result(
         &mut self,
         cx: &mut Cx<'_>,
@@ -111,13 +112,13 @@ impl Worker {
         true
     }
 
-    /// Lets go of the results that an absent owner has not fetched within
+    /// Drops the results that an absent owner has not fetched within
     /// [`EngineConfig::keep_results`](crate::engine::EngineConfig::keep_results).
     pub(super) fn expire_results(&mut self, cx: &mut Cx<'_>, key: PeerKey) {
         let keep = cx.node.config.keep_results;
         let Some(owner) = self.owners.get(key) else { return };
-        // Roughly in the order in which they ended: one that is younger hides few that are older, and
-        // those not for long.
+        // Sorted only roughly by their ends: a younger result can hide a few older ones for a short
+        // time.
         let old: Vec<(Epoch, HeldKey)> = self
             .finished(owner)
             .take_while(|(_, _, since)| *since + keep <= cx.now)
@@ -129,7 +130,7 @@ impl Worker {
         }
     }
 
-    /// Drops all results for an owner. Its place is needed for another peer.
+    /// Drops all results for an owner whose entry is needed for another peer.
     pub(in crate::engine) fn drop_results(&mut self, node: &mut Node, key: PeerKey) {
         let Some(owner) = self.owners.get(key) else { return };
         let finished: Vec<(Epoch, HeldKey)> =
@@ -140,7 +141,7 @@ impl Worker {
         }
     }
 
-    /// Gives owners back what has not started.
+    /// Hands all attempts that have not started back to their owners.
     pub(in crate::engine) fn hand_back(&mut self, node: &mut Node) {
         self.turn.clear();
         for key in node.peers.keys() {
@@ -160,7 +161,7 @@ impl Worker {
         }
     }
 
-    /// Stops what runs here.
+    /// Stops all executions here.
     pub(in crate::engine) fn stop_all(&self, cx: &mut Cx<'_>) {
         let held = self.owners.iter().flat_map(|(_, owner)| owner.held.iter());
         for (_, key) in held {
@@ -170,7 +171,7 @@ impl Worker {
         }
     }
 
-    /// The owner has been away for longer than it can believe these attempts.
+    /// Drops waiting attempts of an owner that was absent for longer than its lease.
     pub(super) fn abandon_waiting(&mut self, cx: &mut Cx<'_>, key: PeerKey) {
         let Some(owner) = self.owners.get_mut(key) else { return };
         for held in owner.clear_line() {
@@ -180,7 +181,7 @@ impl Worker {
         }
     }
 
-    /// Whether anything waits or runs here, for any owner.
+    /// Whether an attempt waits or runs here, for any owner.
     pub(in crate::engine) fn is_at_work(&self) -> bool {
         self.held.unfinished() > 0
     }

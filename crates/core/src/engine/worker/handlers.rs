@@ -1,6 +1,6 @@
-//! This node's handlers, and whose work each of them takes.
+//! This node's handlers, and which peers may use each of them.
 //!
-//! The policy is looked up once for each handler, and not for each assignment.
+//! The policy is looked up once per handler, not once per assignment.
 
 use rustc_hash::FxHashMap;
 
@@ -13,23 +13,23 @@ use crate::{
 /// One handler of this node.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LocalHandler {
-    /// Its number; none if the table of numbers is full.
+    /// The number of its name; `None` if the table of names is full.
     pub(super) kind: Option<Kind>,
     accept: Accept,
 }
 
 impl LocalHandler {
-    /// Whether a peer may use it.
+    /// Whether a peer may use it; `listed` says whether this node trusts the peer.
     pub(super) fn allows(self, listed: bool) -> bool {
         self.accept.allows(listed)
     }
 }
 
-/// All of them, at most [`ADVERT_HANDLERS`](crate::limits::ADVERT_HANDLERS).
+/// All handlers, at most [`ADVERT_HANDLERS`](crate::limits::ADVERT_HANDLERS).
 #[derive(Debug, Default)]
 pub(super) struct LocalHandlers {
     handlers: FxHashMap<HandlerName, LocalHandler>,
-    /// Whether a peer may use any of them: one that is not trusted, and one that is.
+    /// Whether a peer may use any handler: index 0 for an untrusted peer, 1 for a trusted one.
     open: [bool; 2],
 }
 
@@ -52,7 +52,7 @@ impl LocalHandlers {
         self.handlers.get(name).copied()
     }
 
-    /// Whether a peer may use any of them.
+    /// Whether a peer may use any handler; `listed` says whether this node trusts the peer.
     pub(super) fn allow_any(&self, listed: bool) -> bool {
         let [to_all, to_listed] = self.open;
         if listed { to_listed } else { to_all }

@@ -11,7 +11,7 @@ use crate::{
     time::Time,
 };
 
-/// A place in the table, and which of its successive tenants.
+/// Names a slot of the table, and which of its successive occupants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct HeldKey {
     index: u32,
@@ -24,14 +24,14 @@ impl HeldKey {
         RunId((u64::from(self.tenant) << 32) | u64::from(self.index))
     }
 
-    /// The attempt that `run` is the execution of.
+    /// The attempt whose execution is `run`.
     pub(super) fn of(run: RunId) -> Self {
-        // Undoes `run`: the halves are taken apart again.
+        // The inverse of `run`: splits the two halves.
         Self { index: (run.0 & u64::from(u32::MAX)) as u32, tenant: (run.0 >> 32) as u32 }
     }
 }
 
-/// One attempt.
+/// An attempt that this node holds.
 #[derive(Debug)]
 pub(super) struct Held {
     tenant: u32,
@@ -43,27 +43,27 @@ pub(super) struct Held {
     stage: Stage,
 }
 
-/// How long an attempt of another node is expected to run.
+/// The expected run time of another node's attempt.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Expected {
-    /// Its handler; none for attempts of this node.
+    /// Its handler; `None` for attempts of this node.
     pub(super) kind: Option<Kind>,
-    /// 0 if it is unknown.
+    /// In nanoseconds; 0 if it is unknown.
     pub(super) nanos: u64,
 }
 
-/// What an attempt takes of its owner's account until it has finished.
+/// The part of its owner's credit that an unfinished attempt uses.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Share {
     pub(super) bytes: u64,
     pub(super) expected: Expected,
 }
 
-/// `Waiting → Running → Finished`, `Waiting → Finished` when it is cancelled first.
+/// `Waiting → Running → Finished`, or `Waiting → Finished` when it is cancelled before its start.
 #[derive(Debug)]
 pub(super) enum Stage {
     Waiting(Box<Assignment>),
-    /// `is_noted`: the execution starts once that is on disk.
+    /// `is_noted`: the execution starts once its record is on disk.
     Running {
         task: TaskId,
         is_noted: bool,
@@ -77,14 +77,14 @@ pub(super) struct Finished {
     pub(super) end: AttemptEnd,
     /// How long the handler ran.
     pub(super) took: Duration,
-    /// When it ended.
+    /// When the attempt ended.
     pub(super) since: Time,
-    /// Whether it is in the journal.
+    /// Whether the result is in the journal.
     pub(super) recorded: bool,
 }
 
 impl Finished {
-    /// What it costs to keep, at least [`ENTRY`].
+    /// Bytes that the kept result counts, at least [`ENTRY`].
     pub(super) fn weight(&self) -> usize {
         ENTRY
             + match &self.end {
@@ -95,8 +95,8 @@ impl Finished {
     }
 }
 
-/// What a result without content counts: several times its places in the tables, so that no more than
-/// 262,144 results are kept in all.
+/// Bytes that an empty result counts: several times its table entries, so that at most 262,144
+/// results are kept.
 const ENTRY: usize = 1_024;
 
 impl Held {
@@ -108,7 +108,7 @@ impl Held {
         self.share.expected
     }
 
-    /// What it takes of its owner's account until it has finished.
+    /// The part of its owner's credit that it uses until it has finished.
     pub(super) fn share(&self) -> Share {
         self.share
     }
@@ -129,20 +129,20 @@ impl Held {
     }
 }
 
-/// The table; bounded by [`HELD_ATTEMPTS`](crate::limits::HELD_ATTEMPTS) for what has not
-/// finished, and by [`UNACKED_BYTES`](crate::limits::UNACKED_BYTES) for what has.
+/// The table of held attempts. [`HELD_ATTEMPTS`](crate::limits::HELD_ATTEMPTS) bounds the
+/// unfinished ones, [`UNACKED_BYTES`](crate::limits::UNACKED_BYTES) the finished ones.
 #[derive(Debug, Default)]
 pub(super) struct HeldTable {
     slab: Slab<Held>,
     next_tenant: u32,
     running: u32,
-    /// Attempts that wait or run.
+    /// Number of attempts that wait or run.
     unfinished: usize,
     unacked_bytes: usize,
 }
 
 impl HeldTable {
-    /// An attempt that waits. None if the table cannot hold more.
+    /// Inserts a waiting attempt. `None` if the table is full.
     pub(super) fn insert(
         &mut self,
         owner: PeerKey,
@@ -156,7 +156,7 @@ impl HeldTable {
         Some(key)
     }
 
-    /// One that has finished before, in an earlier start of the node.
+    /// Inserts an attempt that finished in an earlier start of the node.
     pub(super) fn insert_finished(
         &mut self,
         owner: PeerKey,
@@ -188,7 +188,8 @@ impl HeldTable {
         self.slab.get_mut(key.index as usize).filter(|held| held.tenant == key.tenant)
     }
 
-    /// A waiting attempt starts. Its work; none, and nothing changes, if it does not wait.
+    /// Starts a waiting attempt and returns its assignment. `None`, without a change, if it does
+    /// not wait.
     pub(super) fn start(&mut self, key: HeldKey) -> Option<Box<Assignment>> {
         let held = self.get_mut(key)?;
         let Stage::Waiting(work) = &held.stage else { return None };
@@ -198,14 +199,14 @@ impl HeldTable {
         Some(work)
     }
 
-    /// The execution of a running attempt starts once that is on disk.
+    /// Notes that the execution starts once its record is on disk.
     pub(super) fn note_start(&mut self, key: HeldKey) {
         if let Some(Held { stage: Stage::Running { is_noted, .. }, .. }) = self.get_mut(key) {
             *is_noted = true;
         }
     }
 
-    /// An attempt ends. False, and nothing changes, if it has ended before.
+    /// Ends an attempt. Returns false, without a change, if it had ended.
     pub(super) fn finish(&mut self, key: HeldKey, finished: Finished) -> bool {
         let bytes = finished.weight();
         let Some(held) = self.get_mut(key) else { return false };
@@ -220,14 +221,14 @@ impl HeldTable {
         true
     }
 
-    /// Takes out an attempt that waits.
+    /// Removes and returns a waiting attempt.
     pub(super) fn remove_waiting(&mut self, key: HeldKey) -> Option<Held> {
         self.get(key).filter(|held| held.is_waiting())?;
         self.unfinished -= 1;
         self.slab.try_remove(key.index as usize)
     }
 
-    /// Takes out an attempt that has finished.
+    /// Removes and returns a finished attempt.
     pub(super) fn remove_finished(&mut self, key: HeldKey) -> Option<Finished> {
         let bytes = self.get(key)?.finished()?.weight();
         self.unacked_bytes -= bytes;
@@ -237,22 +238,22 @@ impl HeldTable {
         }
     }
 
-    /// Attempts, whatever has become of them.
+    /// Number of attempts in any stage.
     pub(super) fn len(&self) -> usize {
         self.slab.len()
     }
 
-    /// Attempts that run.
+    /// Number of attempts that run.
     pub(super) fn running(&self) -> u32 {
         self.running
     }
 
-    /// Attempts that wait or run.
+    /// Number of attempts that wait or run.
     pub(super) fn unfinished(&self) -> usize {
         self.unfinished
     }
 
-    /// Bytes of results that are not acknowledged.
+    /// Bytes of unacknowledged results.
     pub(super) fn unacked_bytes(&self) -> usize {
         self.unacked_bytes
     }

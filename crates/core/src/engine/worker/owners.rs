@@ -1,4 +1,4 @@
-//! Owners that this node works for: their attempts here, in line and in numbers, and their credit.
+//! The owners' accounts at this node: their attempts, their lanes and their credit.
 
 use std::time::Duration;
 
@@ -18,17 +18,17 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct OwnerAccount {
     pub(super) session: Session,
-    /// Its attempts here, until it has acknowledged their results.
+    /// The owner's attempts here, until it has acknowledged their results.
     pub(super) held: EpochMap<HeldKey>,
     line: Line,
     unfinished: Unfinished,
     pub(super) run_times: RunTimes,
-    /// Finished results that it has not acknowledged, in bytes.
+    /// Bytes of finished results that the owner has not acknowledged.
     unacked_bytes: usize,
-    /// Highest epoch that has arrived.
+    /// Highest epoch received.
     seen: Epoch,
     pub(super) grant: Grant,
-    /// Attempts taken since the last flush, to be announced if they are still held then.
+    /// Attempts accepted since the last flush, which announces those that are still held.
     pub(super) taken: Vec<(Epoch, HeldKey)>,
 }
 
@@ -37,7 +37,7 @@ pub(super) struct OwnerAccount {
 pub(super) enum Session {
     #[default]
     None,
-    /// `is_new`: nothing has arrived in it yet.
+    /// `is_new`: no frame has arrived in it yet.
     Open {
         is_new: bool,
     },
@@ -46,22 +46,22 @@ pub(super) enum Session {
     },
 }
 
-/// Attempts that wait for a slot, by priority.
+/// The owner's attempts that wait for a slot, by priority.
 #[derive(Debug, Default)]
 struct Line {
     waiting: Lanes<HeldKey>,
     turns: Turns,
-    /// Whether the owner is on the list of those whose turn comes.
+    /// Whether the owner is on the list of owners with waiting attempts.
     is_listed: bool,
 }
 
-/// Attempts that wait or run.
+/// The owner's attempts that wait or run.
 #[derive(Clone, Copy, Debug, Default)]
 struct Unfinished {
     count: u32,
-    /// Bytes of their input.
+    /// Sum of their inputs in bytes.
     bytes: u64,
-    /// Their expected run time.
+    /// Sum of their expected run times in nanoseconds.
     nanos: u64,
 }
 
@@ -70,7 +70,7 @@ impl OwnerAccount {
         matches!(self.session, Session::Open { .. })
     }
 
-    /// Something arrives in the session. Whether it is the first.
+    /// Notes a frame in the session. Returns whether it is the first.
     pub(super) fn note_frame(&mut self) -> bool {
         match &mut self.session {
             Session::Open { is_new } => std::mem::take(is_new),
@@ -78,7 +78,7 @@ impl OwnerAccount {
         }
     }
 
-    /// An epoch has arrived. Whether it is one that it, or a later one, has had before.
+    /// Notes a received epoch. Returns whether it, or a later one, was received before.
     pub(super) fn note_epoch(&mut self, epoch: Epoch) -> bool {
         let is_repeated = epoch <= self.seen;
         self.seen = self.seen.max(epoch);
@@ -101,13 +101,13 @@ impl OwnerAccount {
         self.unacked_bytes
     }
 
-    /// Its unfinished work here.
+    /// The owner's unfinished work here.
     pub(super) fn load(&self) -> Load {
         let Unfinished { count, bytes, nanos } = self.unfinished;
         Load { tasks: count, bytes, time: Duration::from_nanos(nanos) }
     }
 
-    /// An attempt is taken, and waits.
+    /// Adds an accepted attempt, which waits.
     pub(super) fn take(&mut self, epoch: Epoch, key: HeldKey, share: Share, priority: i8) {
         self.unfinished.count += 1;
         self.unfinished.bytes += share.bytes;
@@ -117,14 +117,14 @@ impl OwnerAccount {
         self.line.waiting.push(priority, key, false, &self.line.turns);
     }
 
-    /// An attempt of an earlier start of this node is taken up with its result.
+    /// Adds a restored attempt of an earlier start, with its result.
     pub(super) fn take_finished(&mut self, epoch: Epoch, key: HeldKey, bytes: usize) {
         self.held.push(epoch, key);
         self.seen = self.seen.max(epoch);
         self.unacked_bytes += bytes;
     }
 
-    /// An attempt neither waits nor runs any longer. Whether it was the last.
+    /// An attempt neither waits nor runs any longer. Returns whether it was the last.
     pub(super) fn settle(&mut self, share: Share) -> bool {
         self.unfinished.count -= 1;
         self.unfinished.bytes -= share.bytes;
@@ -132,45 +132,46 @@ impl OwnerAccount {
         self.unfinished.count == 0
     }
 
-    /// The result of an attempt is kept for it.
+    /// Counts the kept result of an attempt.
     pub(super) fn keep_result(&mut self, bytes: usize) {
         self.unacked_bytes += bytes;
     }
 
-    /// The result of an attempt is not kept any longer.
+    /// Removes an attempt whose result is no longer kept.
     pub(super) fn release(&mut self, epoch: Epoch, bytes: usize) {
         self.held.remove(epoch);
         self.unacked_bytes -= bytes;
     }
 
-    /// An attempt goes back to it without a result. Whether it was the last that had not finished.
+    /// Removes an attempt that is handed back without a result. Returns whether it was the last
+    /// unfinished one.
     pub(super) fn give_back(&mut self, epoch: Epoch, share: Share) -> bool {
         self.held.remove(epoch);
         self.settle(share)
     }
 
-    /// Whether it is to be put on the list of owners whose turn comes: something waits, and it is not
-    /// there.
+    /// Marks the owner as listed. Returns whether it must be added to the list: an attempt waits,
+    /// and the owner is not there yet.
     pub(super) fn list(&mut self) -> bool {
         !self.line.waiting.is_empty() && !std::mem::replace(&mut self.line.is_listed, true)
     }
 
-    /// It has been taken off that list.
+    /// Marks the owner as removed from that list.
     pub(super) fn unlist(&mut self) {
         self.line.is_listed = false;
     }
 
-    /// An attempt leaves the line before its turn.
+    /// Removes a waiting attempt from its lane.
     pub(super) fn leave_line(&mut self, priority: i8, key: HeldKey) {
         self.line.waiting.remove(priority, key);
     }
 
-    /// Takes all out of the line, the most urgent first.
+    /// Removes all waiting attempts and returns them, the most urgent first.
     pub(super) fn clear_line(&mut self) -> impl Iterator<Item = HeldKey> + use<> {
         std::mem::take(&mut self.line.waiting).into_items()
     }
 
-    /// The attempt that starts next: of the highest priority, or of the one whose turn it is.
+    /// The attempt that starts next: from the highest priority, or from the lane that is due.
     pub(super) fn next_attempt(&mut self) -> Option<HeldKey> {
         let Line { waiting, turns, .. } = &mut self.line;
         let in_turn = rank_in_turn(waiting, turns);
@@ -194,12 +195,12 @@ fn rank_in_turn(waiting: &Lanes<HeldKey>, turns: &mut Turns) -> Option<Rank> {
     turns.has_turn(served).then_some(rank)
 }
 
-/// The credit that an owner was granted last, and for a while those before.
+/// The owner's latest credit, and for a while the largest of the earlier ones.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Grant {
     credit: Credit,
     earlier: Credit,
-    /// Until then the earlier ones count.
+    /// Earlier credits are valid until then.
     until: Time,
 }
 
@@ -214,8 +215,8 @@ impl Grant {
         self.until = now + limits::CREDIT_GRACE;
     }
 
-    /// Whether one more attempt may be within what the owner knows of its credit. Its estimates lag
-    /// behind ours, so that twice the time is tolerated.
+    /// Whether one more attempt may be within the credit that the owner knows. Its run times lag
+    /// behind this node's, so twice the time is tolerated.
     pub(super) fn tolerates(
         &self,
         load: &Load,

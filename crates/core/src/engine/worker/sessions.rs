@@ -1,4 +1,4 @@
-//! Owners that come and go: what is said in a session, their credit, and heartbeats.
+//! Sessions with owners: their frames, their credit, and heartbeats.
 
 use std::time::Duration;
 
@@ -18,18 +18,18 @@ use crate::{
 };
 
 impl Worker {
-    /// A peer has come to this place of the table.
+    /// A new peer was added to the directory under this key.
     pub(in crate::engine) fn add_peer(&mut self, key: PeerKey) {
         self.owners.set(key, OwnerAccount::default());
     }
 
-    /// An owner has opened a session: grants it credit, sends what it has not acknowledged, and says
-    /// what it has here besides. An owner that was restarted does not know of that, and cancels it.
+    /// An owner has opened a session: grants credit, sends its unacknowledged results, and
+    /// announces its unfinished attempts. A restarted owner does not know those, and cancels them.
     pub(in crate::engine) fn on_session(&mut self, node: &mut Node, key: PeerKey) {
         let Some(owner) = self.owners.get_mut(key) else { return };
         owner.session = Session::Open { is_new: true };
         owner.grant = Grant::default();
-        // It may have been restarted, and know nothing of earlier run times.
+        // The owner may have been restarted, and has then lost earlier run times.
         owner.run_times.begin_session();
         let held: Vec<(Epoch, HeldKey)> =
             owner.held.iter().map(|(epoch, held)| (epoch, *held)).collect();
@@ -54,12 +54,12 @@ impl Worker {
         self.arm_heartbeat(cx);
     }
 
-    /// A peer's round trip is another: its credit covers it.
+    /// A peer's round trip has changed, and its credit with it.
     pub(in crate::engine) fn on_distance(&mut self, key: PeerKey) {
         self.credit_dirty |= self.owners.get(key).is_some_and(OwnerAccount::has_session);
     }
 
-    /// Tells an owner what was taken since the last flush and has not finished.
+    /// Announces to an owner the unfinished attempts accepted since the last flush.
     pub(in crate::engine) fn announce(&mut self, node: &mut Node, key: PeerKey) {
         let Some(owner) = self.owners.get_mut(key) else { return };
         for (epoch, held) in owner.taken.drain(..) {
@@ -69,7 +69,7 @@ impl Worker {
         }
     }
 
-    /// Shares what this node can take among the owners that have something here.
+    /// Divides this node's slots among the owners with attempts here.
     pub(in crate::engine) fn grant_credit(&mut self, node: &mut Node, now: Time) {
         if !std::mem::take(&mut self.credit_dirty) {
             return;
@@ -81,7 +81,7 @@ impl Worker {
                 continue;
             };
             let Some(peer) = node.peers.get(key) else { continue };
-            // An owner that has nothing here yet is counted in, as if it had.
+            // An owner without attempts is counted as if it had some.
             let owners = if owner.unfinished() > 0 { busy } else { busy + 1 };
             let accepted = key == PeerKey::LOCAL || self.handlers.allow_any(peer.trusted);
             let credit = if slots == 0 {
@@ -101,7 +101,7 @@ impl Worker {
         }
     }
 
-    /// Tells each owner what waits or runs here, and lets go of what absent owners left.
+    /// Sends each owner the sum of its attempts here, and drops what absent owners left.
     pub(in crate::engine) fn heartbeat(&mut self, cx: &mut Cx<'_>) {
         self.heartbeat_armed = false;
         let mut again = false;
@@ -131,7 +131,7 @@ impl Worker {
         }
     }
 
-    /// How many attempts of an owner wait or run, and the sum of their epochs.
+    /// The number of an owner's attempts that wait or run, and the hash of their epochs.
     fn sum_of_unfinished(&self, owner: &OwnerAccount) -> (u32, u64) {
         let is_unfinished = |held: &Held| held.finished().is_none();
         let held = owner.held.iter();

@@ -1,4 +1,4 @@
-//! The worker's half: its state, and the verbs that more than one of its files needs.
+//! The worker half: its state, and the methods that several of its files use.
 
 use std::collections::VecDeque;
 
@@ -27,9 +27,9 @@ pub(in crate::engine) struct Worker {
     pub(super) handlers: LocalHandlers,
     pub(super) owners: PerPeer<OwnerAccount>,
     pub(super) held: HeldTable,
-    /// Owners with attempts that wait for a slot, in turn.
+    /// Owners with waiting attempts, in turn.
     pub(super) turn: VecDeque<PeerKey>,
-    /// The credit of some owner may have changed.
+    /// Whether the credit of an owner may have changed.
     pub(super) credit_dirty: bool,
     pub(super) heartbeat_armed: bool,
     pub(super) executed: u64,
@@ -44,7 +44,7 @@ impl Worker {
         self.credit_dirty = true;
     }
 
-    /// The credit of some owner may have changed.
+    /// Notes that the credit of an owner may have changed.
     pub(in crate::engine) fn review_credit(&mut self) {
         self.credit_dirty = true;
     }
@@ -53,7 +53,7 @@ impl Worker {
         self.owners.get(owner)?.held.get(epoch).copied()
     }
 
-    /// Stops an execution. One whose start waits for the disk is stopped after it has started.
+    /// Stops an execution. If its start waits for the disk, it is stopped after it has started.
     pub(super) fn stop(&self, cx: &mut Cx<'_>, key: HeldKey) {
         let stop = Effect::Stop { run: key.run() };
         match self.held.get(key).map(Held::stage) {
@@ -92,7 +92,7 @@ impl Worker {
         }
     }
 
-    /// Forgets an attempt that waits here. The caller tells its owner.
+    /// Forgets a waiting attempt. The caller tells its owner.
     pub(super) fn give_back(&mut self, owner: PeerKey, epoch: Epoch, key: HeldKey) {
         let Some(held) = self.held.remove_waiting(key) else { return };
         if let Some(owner) = self.owners.get_mut(owner) {
@@ -123,8 +123,8 @@ impl Worker {
         }
     }
 
-    /// Too much is kept: drops the oldest results of the absent owner that holds most of it, so that
-    /// an owner that stays away costs others nothing.
+    /// Too many results are kept: drops the oldest ones of the absent owner with the most bytes, so
+    /// that an owner that stays away costs others nothing.
     fn drop_unacked(&mut self, node: &mut Node) {
         while self.held.unacked_bytes() > limits::UNACKED_BYTES {
             let absent = self.owners.iter().filter(|(_, owner)| !owner.has_session());
@@ -136,7 +136,8 @@ impl Worker {
         }
     }
 
-    /// What an owner has not acknowledged, and since when, in the order of its epochs.
+    /// An owner's unacknowledged results with the times of their ends, in the order of their
+    /// epochs.
     pub(super) fn finished<'e>(
         &'e self,
         owner: &'e OwnerAccount,
@@ -154,8 +155,8 @@ impl Worker {
     }
 }
 
-/// The result of a running attempt as the journal keeps it, if it does. What the node does for itself
-/// is on disk with the end of its task.
+/// The journal's record of a running attempt's result, if it is durable. For the node's own
+/// attempts the end of the task is recorded instead.
 fn kept_result(
     held: &Held,
     end: &AttemptEnd,

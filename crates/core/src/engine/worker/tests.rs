@@ -1,4 +1,4 @@
-//! What tests may look at inside the worker's half.
+//! Access for tests to the inside of the worker half.
 
 use super::state::Worker;
 use crate::{
@@ -15,27 +15,27 @@ impl Worker {
         self.owners.get(key).unwrap().has_session()
     }
 
-    /// Whether nothing of an owner waits for a slot.
+    /// Whether no attempt of an owner waits for a slot.
     pub(in crate::engine) fn line_is_empty(&self, key: PeerKey) -> bool {
         self.owners.get(key).unwrap().line_is_empty()
     }
 
-    /// Attempts of an owner that it has not acknowledged.
+    /// The epochs of an owner's unacknowledged attempts.
     pub(in crate::engine) fn epochs_of(&self, key: PeerKey) -> Vec<Epoch> {
         self.owners.get(key).unwrap().held.iter().map(|(epoch, _)| epoch).collect()
     }
 
-    /// Owners whose turn comes.
+    /// Number of owners with waiting attempts.
     pub(in crate::engine) fn owners_in_turn(&self) -> usize {
         self.turn.len()
     }
 
-    /// Attempts, and bytes of results that are not acknowledged.
+    /// Number of attempts, and bytes of unacknowledged results.
     pub(in crate::engine) fn held_and_unacked(&self) -> (usize, usize) {
         (self.held.len(), self.held.unacked_bytes())
     }
 
-    /// Unfinished attempts, as their owners' accounts tell.
+    /// Number of unfinished attempts by the owners' accounts.
     pub(in crate::engine) fn unfinished(&self) -> usize {
         self.owners.iter().map(|(_, owner)| owner.unfinished() as usize).sum()
     }

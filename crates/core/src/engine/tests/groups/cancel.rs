@@ -1,4 +1,4 @@
-//! Groups that somebody cancels: none of their members starts any more, and no restart undoes it.
+//! Cancelled groups: none of their members starts afterwards, and no restart undoes it.
 
 use super::*;
 use crate::engine::view::GroupState;
@@ -42,7 +42,7 @@ fn that_a_group_is_cancelled_is_told_once_that_is_safe() {
     assert_eq!(net.cancel_group(id), None);
     let before = net.group(id);
     assert_eq!((before.stop, before.running, before.ended.cancelled), (None, 9, 0));
-    // That it takes no more would tell it as well.
+    // The refusal of further members would reveal it too.
     let token = Token(7);
     let tasks = members(id, 9..10, true, None);
     net.feed(0, Input::SubmitGroup { tasks, targets: Vec::new(), token });
@@ -56,7 +56,7 @@ fn that_a_group_is_cancelled_is_told_once_that_is_safe() {
     assert_eq!(net.group(id).ended.cancelled, 9);
 }
 
-/// The decision is on disk; the node is killed before anything has come of it.
+/// The decision is on disk; the node is killed before anything follows from it.
 #[test]
 fn a_restart_goes_on_with_what_was_to_be_cancelled() {
     let mut net = Net::connected(&[1]);
@@ -112,7 +112,7 @@ fn what_was_over_before_stays_as_it_was() {
     net.fail(1);
     assert_eq!(net.cancel_group(failed), Some(Reply::GroupCancelled { id: failed }));
     assert_eq!((net.group(failed).stop, net.group(failed).state()), (FAILURES, GroupState::Failed));
-    // One that waits for more is over from now on.
+    // A group that waited for more members is over from now on.
     let open = net.accepts(members(GroupId::new(), 0..1, false, None));
     net.finish(1, output("x"));
     net.cancel_group(open);

@@ -1,8 +1,8 @@
-//! Groups are forgotten as a whole, and answered as forgotten from then on, also after a restart.
+//! Groups are forgotten as a whole, and answered as forgotten afterwards, also after a restart.
 
 use super::*;
 
-/// A group with these members, all ended.
+/// A group with `count` members, all ended.
 fn ended(net: &mut Net, id: GroupId, count: u32) -> GroupId {
     net.accepts(members(id, 0..count, true, None));
     for _ in 0..count {
@@ -25,7 +25,7 @@ fn a_large_group_is_forgotten_as_a_whole_in_several_passes_also_over_a_restart()
     net.disconnect(0, 1);
     assert_eq!(net.group(id).ended.cancelled, all);
     net.now = net.now + limits::KEEP_RESULTS;
-    // One pass, and the node is killed.
+    // One pass, then the node is killed.
     let mut effects = Vec::new();
     net.feed(0, Input::Tick);
     net.nodes[0].engine.flush(net.now, &mut net.rng, &mut effects);
@@ -81,7 +81,7 @@ fn a_group_that_has_not_ended_loses_nothing_and_no_more_is_taken() {
     }
     let refused = net.refuses(members(id, 20..30, false, None));
     assert!(matches!(refused, Reason::DiskFull { .. }), "{refused}");
-    // When it has ended it makes room.
+    // Once it has ended it makes room.
     net.cancel_group(id);
     net.pass(limits::DISK_FULL_RETRY);
     assert!(net.nodes[0].engine.read(net.now).group(id).is_none());
@@ -108,7 +108,8 @@ fn a_group_in_memory_that_takes_all_that_is_kept_gets_no_more_members() {
     net.accepts(members(GroupId::new(), 0..2, true, None));
 }
 
-/// A task that is being written into the archive cannot be forgotten yet; when it is there it makes room.
+/// A task that is being written into the archive cannot be forgotten yet; once it is on disk it
+/// makes room.
 #[test]
 fn nothing_is_refused_while_what_makes_room_is_being_written() {
     let mut net = Net::connected(&[1]);
@@ -117,14 +118,14 @@ fn nothing_is_refused_while_what_makes_room_is_being_written() {
     let written = net.submit(task("text/a"));
     net.finish(1, output("x"));
     net.accepts(members(GroupId::new(), 0..4, true, None));
-    // It is looked for what can be forgotten.
+    // The node looks for tasks to forget.
     net.pass(Duration::from_millis(1));
     let taken = net.submit(task("text/a"));
     assert!(net.nodes[0].engine.owner.is_here(&taken), "it was refused");
     net.feed(0, Input::Archived { first: 0 });
     net.settle();
     assert_eq!(net.state(written), "forgotten");
-    // The group alone is more than is kept.
+    // The group alone exceeds the limit.
     net.accepts(members(GroupId::new(), 0..1, true, None));
     let refused = net.refuses(members(GroupId::new(), 0..1, true, None));
     assert!(matches!(refused, Reason::DiskFull { .. }), "{refused}");

@@ -1,4 +1,4 @@
-//! What is told of groups: which there are, why their members wait, and whether more are expected.
+//! Snapshots of groups: the list, why members wait, and whether more are expected.
 
 use super::*;
 use crate::engine::view::{GroupExplanation, GroupQuery, GroupState, Obstacle};
@@ -164,7 +164,7 @@ fn a_group_whose_last_member_never_comes_is_over_after_a_while() {
     let nearly = limits::GROUP_IDLE - Duration::from_secs(1);
     net.pass(nearly);
     assert_eq!(net.group(id).state(), GroupState::Open);
-    // Who is known to be there is waited for, also without anything new, or room for it.
+    // An active submitter keeps the group open, even without new members or room for them.
     net.accepts(members(id, 0..2, false, None));
     net.pass(nearly);
     assert_eq!(net.group(id).state(), GroupState::Open);
@@ -177,7 +177,7 @@ fn a_group_whose_last_member_never_comes_is_over_after_a_while() {
     assert!(net.group(id).is_ended() && !net.group(id).is_success());
     net.restart(0);
     assert_eq!(net.group(id).state(), GroupState::Unfinished);
-    // It keeps nobody out.
+    // The group keeps no other out.
     net.connect(0, 1);
     net.accepts(members(id, 2..3, false, None));
     net.pass(2 * limits::GROUP_IDLE);
