@@ -35,7 +35,7 @@ pub fn parse_address(text: &str) -> Result<Multiaddr, String> {
     }
     if let Some((scheme, _)) = typed.split_once("://") {
         return Err(format!(
-            "{typed:?} is not an address: {scheme}:// does not belong there; write HOST:PORT, or {}",
+            "{typed:?} is not an address: leave out {scheme}://; write HOST:PORT, or {}",
             example("192.168.1.7")
         ));
     }

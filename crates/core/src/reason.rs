@@ -35,7 +35,7 @@ pub enum Reason {
         detail: String,
     },
     /// The accept policy of the worker excludes this owner for this family of handlers.
-    #[error("the worker accepts {family} tasks from {}", whom(accepts))]
+    #[error("the worker accepts {family} tasks from {}", accepted_owners(accepts))]
     NotAccepted {
         /// The family of handlers.
         family: String,
@@ -64,8 +64,8 @@ pub enum Reason {
     /// There is no space for the results of more tasks: the disk of the node's home is full or
     /// fails, or unfinished groups take all the space for results, on disk or in memory.
     #[error(
-        "no space for more results: the disk of the node's home is full or fails, or groups that have not \
-         ended take all that is kept"
+        "no space for more results: the disk of the node's home is full or failing, or unfinished groups \
+         use all the space for results"
     )]
     DiskFull {
         /// The caller should wait this long before it tries again.
@@ -89,7 +89,7 @@ pub enum Reason {
         retry_after: Duration,
     },
     /// The node is starting and still reads its journal.
-    #[error("this node is recovering: {percent} % of what it has kept is read")]
+    #[error("this node is recovering: {percent} % of its journal is read")]
     Recovering {
         /// Progress in percent, 0 to 99.
         percent: u8,
@@ -132,7 +132,7 @@ pub enum Reason {
     NotFound,
     /// The node knew the task or group, and has forgotten it after its retention.
     #[error(
-        "forgotten: the results of that time are not kept any longer ({} and {} bytes at most)",
+        "forgotten: this node keeps results for {} and up to {} bytes",
         words(*.keep), .keep_bytes
     )]
     Forgotten {
@@ -155,9 +155,7 @@ pub enum Reason {
         detail: String,
     },
     /// The group accepts no more members: too many members have failed or expired.
-    #[error(
-        "the group has stopped: {failed} of its members did not succeed, at most {max_fails} may"
-    )]
+    #[error("the group has stopped: {failed} members failed or expired, at most {max_fails} may")]
     GroupStopped {
         /// Members that failed or expired.
         failed: u32,
@@ -213,7 +211,7 @@ impl Reason {
             Self::NotAccepted { family, accepts } => {
                 return not_accepted_hint(family, accepts, &"PEER_ID of this node").into();
             }
-            Self::UnknownHandler { .. } => "see which handlers there are: meshwork handlers",
+            Self::UnknownHandler { .. } => "list the available handlers: meshwork handlers",
             Self::TooLarge { .. } => "split the input into smaller tasks",
             Self::QueueFull { .. } | Self::Busy { .. } => "try again later",
             Self::DiskFull { .. } => {
@@ -303,9 +301,9 @@ pub(crate) fn not_accepted_hint(family: &str, accepts: &str, owner: &dyn fmt::Di
 }
 
 /// Whose tasks are accepted, for an error text.
-fn whom(accepts: &str) -> &str {
+fn accepted_owners(accepts: &str) -> &str {
     match accepts {
-        "listed" => "peers that it trusts, and this node is none of them",
+        "listed" => "peers that it trusts, and it does not trust this node",
         other => other,
     }
 }

@@ -46,10 +46,10 @@ pub enum Unheard {
     #[error("it has expired")]
     Expired,
     /// An equally new or newer advert is known.
-    #[error("a later one is known")]
+    #[error("it is not newer than the known advert")]
     Old,
     /// The table is full of adverts that live longer, or the informant has used up its share.
-    #[error("there is no room for it")]
+    #[error("the table of leads has no room for it")]
     NoRoom,
 }
 

@@ -466,10 +466,10 @@ pub enum Obstacle {
     #[error("a session is being opened")]
     NoSession,
     /// The peer accepts no work for now.
-    #[error("draining: it takes no work for now")]
+    #[error("draining: it accepts no work for now")]
     Draining,
     /// This node is stopping and places no more tasks.
-    #[error("this node stops, and sends nothing out")]
+    #[error("this node is stopping and sends out no tasks")]
     Stopping,
     /// The peer holds as much of this node's work as its credit allows.
     #[error("at its limit: {assigned} of your tasks are unfinished there")]

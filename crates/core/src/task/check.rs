@@ -124,7 +124,7 @@ impl Task {
             return Err(field("group", why));
         }
         if self.idempotency_key.is_some() {
-            let why = "a member has none: its place in the group is what it is known by";
+            let why = "a member of a group has no key: its place identifies it";
             return Err(field("idempotency_key", why.to_owned()));
         }
         Ok(())

@@ -33,7 +33,7 @@ impl<'de, V: Deserialize<'de>> Visitor<'de> for UniqueKeys<V> {
         let mut read = BTreeMap::new();
         while let Some((key, value)) = map.next_entry::<String, V>()? {
             if read.contains_key(&key) {
-                return Err(A::Error::custom(format_args!("the key {key:?} is there twice")));
+                return Err(A::Error::custom(format_args!("duplicate key {key:?}")));
             }
             read.insert(key, value);
         }

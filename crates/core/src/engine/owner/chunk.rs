@@ -24,9 +24,9 @@ impl Chunk {
         }
         let mut members = tasks.iter().map(|task| task.group);
         let Some(first) = members.next() else {
-            return Err(invalid("there is no member".to_owned()));
+            return Err(invalid("no members".to_owned()));
         };
-        let first = first.ok_or_else(|| invalid("a task is no member".to_owned()))?;
+        let first = first.ok_or_else(|| invalid("a task is not a member of a group".to_owned()))?;
         let mut chunk = Self {
             id: first.group,
             first: first.index,
@@ -40,7 +40,7 @@ impl Chunk {
                 (group, index, max_fails) == (chunk.id, chunk.end, chunk.max_fails)
             });
             if chunk.last || !same {
-                let why = format!("what follows place {} is not the next member", chunk.end - 1);
+                let why = format!("the task after place {} is not the next member", chunk.end - 1);
                 return Err(invalid(why));
             }
             chunk.end += 1;

@@ -34,7 +34,7 @@ impl Owner {
         }
         for (epoch, attempt) in lost {
             if let Some(task) = attempt.task {
-                self.lose(cx, task, epoch, "nothing was heard of the worker within the lease");
+                self.lose(cx, task, epoch, "the worker was silent for the whole lease");
             }
         }
     }

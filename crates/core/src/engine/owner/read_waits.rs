@@ -95,7 +95,7 @@ impl Reader<'_> {
 
     fn explanation(&self, sum: Sum, peers: Vec<(PeerId, Obstacle)>) -> Explanation {
         let (code, message) = if self.node.is_closing() {
-            ("shutting_down", "this node stops, and places nothing any more")
+            ("shutting_down", "this node is stopping and places no more tasks")
         } else {
             sum
         };
@@ -162,7 +162,7 @@ type Sum = (&'static str, &'static str);
 pub(super) type Sums = FxHashMap<ClassKey, Sum>;
 
 const WORKER_FREE: &str = "worker_free";
-const EACH_WAITS: &str = "a worker is free: each of them rests before its next attempt, was refused \
+const EACH_WAITS: &str = "a worker is free: each task rests before its next attempt, was refused \
                           there, or is about to be sent";
 
 fn has_free(peers: &[(PeerId, Obstacle)]) -> bool {
@@ -173,9 +173,9 @@ fn has_free(peers: &[(PeerId, Obstacle)]) -> bool {
 fn sum(rests: bool, peers: &[(PeerId, Obstacle)]) -> Sum {
     let any = |passes: fn(&Obstacle) -> bool| peers.iter().any(|(_, obstacle)| passes(obstacle));
     if rests {
-        ("backing_off", "it failed and rests before its next attempt")
+        ("backing_off", "the task failed and rests before its next attempt")
     } else if has_free(peers) {
-        (WORKER_FREE, "a worker is free, and it is about to be sent")
+        (WORKER_FREE, "a worker is free: the task is about to be sent")
     } else if any(|o| matches!(o, Obstacle::Busy { .. } | Obstacle::NoCredit { .. })) {
         ("busy", "every worker that can run it is busy")
     } else if any(|o| matches!(o, Obstacle::NoSession)) {

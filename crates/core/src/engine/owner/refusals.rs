@@ -85,7 +85,7 @@ impl Owner {
             }
             // Usually the worker was restarted.
             About::Attempt => {
-                self.lose(cx, task, epoch, "the worker does not know the attempt any more");
+                self.lose(cx, task, epoch, "the worker no longer knows the attempt");
             }
             // This node was restored from an older state. Other workers have not seen higher
             // epochs.

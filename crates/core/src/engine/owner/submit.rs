@@ -46,7 +46,7 @@ impl Owner {
             return Err(Reason::ShuttingDown);
         }
         if task.group.is_some() {
-            let detail = "group: its members are handed in together".to_owned();
+            let detail = "group: submit members together, not as single tasks".to_owned();
             return Err(Reason::InvalidTask { detail });
         }
         if self.accept_known(cx.node, &task, &targets, token)? {
@@ -187,7 +187,7 @@ impl Owner {
         let is_durable = |task: &Task| cx.node.config.is_durable(task);
         let durable = tasks.first().is_some_and(is_durable);
         if tasks.iter().any(|task| is_durable(task) != durable) {
-            return Err(invalid("members have the same durability".to_owned()));
+            return Err(invalid("all members must have the same durability".to_owned()));
         }
         let known = match self.store.groups.check(&chunk, durable) {
             Err(Reason::NotFound) => {
