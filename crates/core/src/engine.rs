@@ -44,7 +44,7 @@ pub use self::{
     pass::{Ended, Host},
     record::{GroupTally, KeptResult, Record, Restored, RestoredEnd, Seq},
     story::{PastAttempt, Story},
-    volume::{Anew, ArchivedTask, Row, Volume},
+    volume::{ArchivedTask, Resubmission, Row, Volume},
 };
 use self::{
     keys::PeerKey,
@@ -201,8 +201,8 @@ impl Engine {
         }
         if node.peers.is_full() {
             let is_busy = |key| !owner.workers.is_idle(key) || !worker.is_idle(key);
-            let empty = node.peers.find_gone(|key| is_busy(key) || worker.holds(key));
-            let gone = empty.or_else(|| node.peers.find_gone(is_busy))?;
+            let empty = node.peers.find_evictable(|key| is_busy(key) || worker.holds(key));
+            let gone = empty.or_else(|| node.peers.find_evictable(is_busy))?;
             worker.drop_results(node, gone);
             node.peers.remove(gone);
             owner.workers.remove_peer(gone);

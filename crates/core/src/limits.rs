@@ -80,7 +80,7 @@ pub const GROUP_MEMBERS: u32 = 10 * OWNED_TASKS as u32;
 pub const GROUP_CHUNK: usize = 4_096;
 /// Ends not yet on disk while further members of a group are cancelled: a few passes in advance, so
 /// that a slow disk delays the cancellation instead of filling the memory.
-pub const UNSAFE_ENDS: usize = 4 * GROUP_CHUNK;
+pub const UNPERSISTED_ENDS: usize = 4 * GROUP_CHUNK;
 /// Ids that a search by suffix compares in one pass: takes less than a millisecond.
 pub const SEARCHED_AT_ONCE: usize = 65_536;
 /// Groups of one owner, ended ones included: at some hundred bytes each, 16 MiB. When the table is

@@ -38,7 +38,7 @@ pub struct PeerAdvert {
 
 /// Why an advert was rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unheard {
+pub enum AdvertRejected {
     /// It is about this node itself.
     #[error("it is about this node itself")]
     Own,
@@ -102,17 +102,17 @@ impl<S> Leads<S> {
         signed: S,
         informant: PeerId,
         now: Time,
-    ) -> Result<(), Unheard> {
+    ) -> Result<(), AdvertRejected> {
         let life = advert.life.min(limits::ADVERT_LIFE);
         if advert.peer == self.local {
-            return Err(Unheard::Own);
+            return Err(AdvertRejected::Own);
         }
         if advert.age >= life {
-            return Err(Unheard::Expired);
+            return Err(AdvertRejected::Expired);
         }
         let expires = now + (life - advert.age);
         match self.table.get(&advert.peer) {
-            Some(known) if known.advert.seq >= advert.seq => return Err(Unheard::Old),
+            Some(known) if known.advert.seq >= advert.seq => return Err(AdvertRejected::Old),
             Some(_) => {}
             None => self.make_room(&informant, expires, now)?,
         }
@@ -170,7 +170,12 @@ impl<S> Leads<S> {
 
     /// Makes room for one more lead through `informant`. An informant over its share loses its lead
     /// that expires first; a full table likewise, if that lead expires before the new one.
-    fn make_room(&mut self, informant: &PeerId, ends: Time, now: Time) -> Result<(), Unheard> {
+    fn make_room(
+        &mut self,
+        informant: &PeerId,
+        ends: Time,
+        now: Time,
+    ) -> Result<(), AdvertRejected> {
         if self.table.len() >= limits::LEADS {
             self.sweep(now);
         }
@@ -186,7 +191,7 @@ impl<S> Leads<S> {
             .min_by_key(|lead| (lead.expires, lead.advert.peer))
             .filter(|lead| lead.expires < ends)
             .map(|lead| lead.advert.peer);
-        self.table.remove(&first.ok_or(Unheard::NoRoom)?);
+        self.table.remove(&first.ok_or(AdvertRejected::NoRoom)?);
         Ok(())
     }
 }

@@ -54,12 +54,12 @@ impl Gate {
     }
 
     /// Whether this batch is on disk.
-    pub(super) fn is_safe(&self, seq: Seq) -> bool {
+    pub(super) fn is_persisted(&self, seq: Seq) -> bool {
         seq <= self.safe
     }
 
     /// Number of ends that are not on disk yet.
-    pub(super) fn unsafe_ends(&self) -> usize {
+    pub(super) fn unpersisted_ends(&self) -> usize {
         self.ends + self.waiting.iter().map(|batch| batch.ends).sum::<usize>()
     }
 

@@ -25,7 +25,7 @@ impl PeerKey {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct TaskKey {
     pub(super) index: u32,
-    pub(super) tenant: u32,
+    pub(super) generation: u32,
 }
 
 /// Names an entry of the table of classes.

@@ -141,7 +141,7 @@ impl Peers {
     }
 
     /// The first peer that is neither trusted nor ready and for which `holds` is false.
-    pub(super) fn find_gone(&self, holds: impl Fn(PeerKey) -> bool) -> Option<PeerKey> {
+    pub(super) fn find_evictable(&self, holds: impl Fn(PeerKey) -> bool) -> Option<PeerKey> {
         let is_gone = |(key, peer): &(PeerKey, &Peer)| {
             *key != PeerKey::LOCAL && !peer.trusted && peer.advert.is_none() && !holds(*key)
         };

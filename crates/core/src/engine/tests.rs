@@ -408,7 +408,7 @@ impl Net {
         let engine = self.nodes[0].engine.read(self.now);
         let mut search = engine.search(selector);
         while !search.is_over() {
-            engine.go_on_searching(&mut search);
+            engine.continue_search(&mut search);
         }
         search.found()
     }

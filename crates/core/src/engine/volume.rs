@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// A task to submit again, and its targets.
-pub type Anew = (Task, Vec<PeerId>);
+pub type Resubmission = (Task, Vec<PeerId>);
 
 /// The part of a volume that a start reads.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -114,7 +114,7 @@ impl ArchivedTask {
     }
 
     /// A copy of the task with the id `new`, and its targets; `None` if it has succeeded.
-    pub fn again(self, new: TaskId) -> Option<Anew> {
+    pub fn again(self, new: TaskId) -> Option<Resubmission> {
         let Restored { mut task, targets, ended, .. } = self.task;
         if matches!(ended?.end, TaskEnd::Succeeded(_)) {
             return None;

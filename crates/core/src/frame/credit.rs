@@ -44,7 +44,7 @@ impl Credit {
     /// The credit for an owner whose tasks the worker does not accept: no slot, and one task at a
     /// time, so that the owner receives the reason for the refusal.
     #[must_use]
-    pub fn for_a_question() -> Self {
+    pub fn for_one_attempt() -> Self {
         Self { slots: 0, tasks: 1, bytes: limits::CREDIT_BYTES, time: Duration::ZERO }
     }
 

@@ -66,7 +66,7 @@ impl NetworkManager {
             self.ask(move |engine, now| engine.read(now).search(&asked)).await.map_err(stopped)?;
         while !search.is_over() {
             let go_on = move |engine: &Engine, now| {
-                engine.read(now).go_on_searching(&mut search);
+                engine.read(now).continue_search(&mut search);
                 search
             };
             search = self.ask(go_on).await.map_err(stopped)?;

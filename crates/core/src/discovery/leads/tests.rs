@@ -46,20 +46,20 @@ fn a_replayed_or_older_advert_changes_nothing() {
     let mut leads = leads();
     leads.hear(advert(1, 7), (), peer(2), at(0)).unwrap();
     for seq in [7, 6, 0] {
-        assert_eq!(leads.hear(advert(1, seq), (), peer(3), at(50)), Err(Unheard::Old));
+        assert_eq!(leads.hear(advert(1, seq), (), peer(3), at(50)), Err(AdvertRejected::Old));
     }
     assert!(leads.get(&peer(1), at(100)).is_none(), "its life was not prolonged");
     leads.hear(advert(1, u64::MAX), (), peer(2), at(0)).unwrap();
-    assert_eq!(leads.hear(advert(1, 8), (), peer(2), at(0)), Err(Unheard::Old));
+    assert_eq!(leads.hear(advert(1, 8), (), peer(2), at(0)), Err(AdvertRejected::Old));
     leads.hear(advert(3, 1), (), peer(2), at(0)).unwrap();
 }
 
 #[test]
 fn what_is_expired_or_about_this_node_is_not_taken() {
     let mut leads = leads();
-    assert_eq!(leads.hear(advert(0, 9), (), peer(2), at(0)), Err(Unheard::Own));
+    assert_eq!(leads.hear(advert(0, 9), (), peer(2), at(0)), Err(AdvertRejected::Own));
     let old = PeerAdvert { age: Duration::from_secs(100), ..advert(1, 1) };
-    assert_eq!(leads.hear(old, (), peer(2), at(0)), Err(Unheard::Expired));
+    assert_eq!(leads.hear(old, (), peer(2), at(0)), Err(AdvertRejected::Expired));
     let eternal = PeerAdvert { life: Duration::MAX, ..advert(1, 1) };
     leads.hear(eternal, (), peer(2), at(0)).unwrap();
     let end = Time::ZERO + limits::ADVERT_LIFE;

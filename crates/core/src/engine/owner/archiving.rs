@@ -19,7 +19,7 @@ use crate::{
         kinds::Kind,
         node::{Cx, Node},
         record::{Record, Restored, RestoredEnd},
-        volume::{Anew, ArchivedTask, Row, Volume},
+        volume::{ArchivedTask, Resubmission, Row, Volume},
     },
     limits,
     reason::Reason,
@@ -47,7 +47,7 @@ impl Store {
             let Phase::Ended { safe_with, .. } = task.phase() else { continue };
             if keys.len() >= limits::ARCHIVE_TASKS
                 || bytes >= limits::ARCHIVE_BYTES
-                || !cx.node.gate.is_safe(*safe_with)
+                || !cx.node.gate.is_persisted(*safe_with)
             {
                 break;
             }
@@ -247,7 +247,7 @@ impl Store {
     }
 
     /// A copy of this task with the id `id`, and its targets.
-    pub(super) fn copy(&self, node: &Node, task: &Owned, id: TaskId) -> Option<Anew> {
+    pub(super) fn copy(&self, node: &Node, task: &Owned, id: TaskId) -> Option<Resubmission> {
         let name = node.kinds.name(task.kind)?;
         // A successful task has dropped its input and parameters.
         let ended = task.is_success();

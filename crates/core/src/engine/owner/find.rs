@@ -56,7 +56,7 @@ impl Search {
 
 impl Reader<'_> {
     /// Starts a search. It ends at once unless `selector` is the end of an id; then call
-    /// [`Self::go_on_searching`].
+    /// [`Self::continue_search`].
     pub fn search(&self, selector: &str) -> Search {
         if selector == "last" {
             return Search::over(self.last());
@@ -74,7 +74,7 @@ impl Reader<'_> {
     }
 
     /// Compares the next [`limits::SEARCHED_AT_ONCE`] ids.
-    pub fn go_on_searching(&self, search: &mut Search) {
+    pub fn continue_search(&self, search: &mut Search) {
         let Some((end, from)) = search.rest.take() else { return };
         let next = match from {
             Part::Groups => {

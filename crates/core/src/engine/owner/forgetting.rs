@@ -346,7 +346,7 @@ impl Store {
         let mut counts = self.archive.table.counts();
         for key in self.tasks.disk.keys().chain(self.tasks.memory.keys()) {
             if let Some(Phase::Ended { end, safe_with, .. }) = self.tasks.get(key).map(Owned::phase)
-                && gate.is_safe(*safe_with)
+                && gate.is_persisted(*safe_with)
             {
                 counts.add(&end.state());
             }
@@ -359,5 +359,5 @@ fn most_bytes(config: &EngineConfig, durable: bool) -> u64 {
     if durable { config.keep_bytes } else { config.memory_bytes }
 }
 
-/// Ages are checked at most this many times per retention.
+/// Ages are checked at most this many times per retention period.
 const AGE_STEPS: u32 = 10_000;

@@ -63,7 +63,7 @@ struct Kept {
 struct Ends {
     all: EndCounts,
     /// Ends by the batch that contains them; some batches may be on disk already.
-    unsafe_in: VecDeque<(Seq, EndCounts)>,
+    unpersisted: VecDeque<(Seq, EndCounts)>,
     /// Ends of members that an earlier version has forgotten.
     forgotten: EndCounts,
 }
@@ -72,22 +72,22 @@ impl Ends {
     fn add(&mut self, state: &TaskState, gate: &Gate) {
         self.all.add(state);
         let batch = gate.next();
-        while self.unsafe_in.front().is_some_and(|(batch, _)| gate.is_safe(*batch)) {
-            self.unsafe_in.pop_front();
+        while self.unpersisted.front().is_some_and(|(batch, _)| gate.is_persisted(*batch)) {
+            self.unpersisted.pop_front();
         }
-        match self.unsafe_in.back_mut() {
+        match self.unpersisted.back_mut() {
             Some((at, ends)) if *at == batch => ends.add(state),
             _ => {
                 let mut ends = EndCounts::default();
                 ends.add(state);
-                self.unsafe_in.push_back((batch, ends));
+                self.unpersisted.push_back((batch, ends));
             }
         }
     }
 
     fn safe(&self, gate: &Gate) -> EndCounts {
         let mut safe = self.all;
-        for (_, ends) in self.unsafe_in.iter().filter(|(batch, _)| !gate.is_safe(*batch)) {
+        for (_, ends) in self.unpersisted.iter().filter(|(batch, _)| !gate.is_persisted(*batch)) {
             safe.take(ends);
         }
         safe
@@ -170,7 +170,7 @@ impl Group {
     }
 
     /// Notes that members were submitted, new ones or not.
-    pub(super) fn on_handed_in(&mut self, now: Time) {
+    pub(super) fn on_members_submitted(&mut self, now: Time) {
         self.handed_in = now;
     }
 
@@ -329,7 +329,7 @@ impl Group {
 
     /// Why the group accepts no more members, if that is on disk; `ended` are the ends on disk.
     fn safe_stop(&self, ended: &EndCounts, gate: &Gate) -> Option<GroupStop> {
-        if self.cancelled.as_ref().is_some_and(|(_, batch)| !gate.is_safe(*batch)) {
+        if self.cancelled.as_ref().is_some_and(|(_, batch)| !gate.is_persisted(*batch)) {
             return None;
         }
         Some(match self.stop_by(ended)? {

@@ -99,9 +99,9 @@ impl Groups {
     }
 
     /// Notes that members were submitted, new ones or not: the submitter is still active.
-    pub(super) fn on_handed_in(&mut self, id: &GroupId, now: Time) {
+    pub(super) fn on_members_submitted(&mut self, id: &GroupId, now: Time) {
         if let Some(group) = self.get_mut(id) {
-            group.on_handed_in(now);
+            group.on_members_submitted(now);
         }
     }
 
@@ -195,7 +195,7 @@ impl Groups {
 
     /// Notes that a member has ended. Decisions follow at once; callers see the end once `gate`
     /// says it is on disk.
-    #[expect(clippy::too_many_arguments, reason = "which member, and how it ended")]
+    #[expect(clippy::too_many_arguments, reason = "the member and its end")]
     pub(super) fn end(
         &mut self,
         slot: GroupSlot,

@@ -35,7 +35,7 @@ impl Owner {
 
     /// Closes an ended attempt if another one is open beside it; otherwise returns false without a
     /// change.
-    pub(super) fn goes_on_without(
+    pub(super) fn close_one_of_two(
         &mut self,
         cx: &mut Cx<'_>,
         key: TaskKey,

@@ -30,7 +30,7 @@ pub(super) struct Hedging {
     /// one.
     overdue: VecDeque<TaskKey>,
     /// How many of these were not examined since the last change.
-    unlooked: usize,
+    unexamined: usize,
     /// Run times of attempts by handler; at most [`limits::KINDS`].
     tails: FxHashMap<Kind, Box<Tail>>,
 }
@@ -73,18 +73,18 @@ impl Hedging {
     /// A second attempt may have become possible: all tasks are examined again, or none if the node
     /// is closing.
     pub(super) fn look_again(&mut self, closing: bool) {
-        self.unlooked = if closing { 0 } else { self.overdue.len() };
+        self.unexamined = if closing { 0 } else { self.overdue.len() };
     }
 
     /// Whether there are tasks to look at.
     pub(super) fn is_due(&self) -> bool {
-        self.unlooked > 0
+        self.unexamined > 0
     }
 
     /// Takes up to `most` tasks to examine now.
-    pub(super) fn take_unlooked(&mut self, most: usize) -> usize {
-        let taken = self.unlooked.min(most);
-        self.unlooked -= taken;
+    pub(super) fn take_unexamined(&mut self, most: usize) -> usize {
+        let taken = self.unexamined.min(most);
+        self.unexamined -= taken;
         taken
     }
 

@@ -106,10 +106,10 @@ impl Placement {
         if board.store.queue.begin_look(closing) {
             self.hedging.look_again(closing);
         }
-        if board.store.queue.unlooked() == 0 {
+        if board.store.queue.unexamined() == 0 {
             return self.place_overdue(cx, board);
         }
-        let looked_at = board.store.queue.take_unlooked(limits::PLACEMENT_CLASSES);
+        let looked_at = board.store.queue.take_unexamined(limits::PLACEMENT_CLASSES);
         let heads = (0..looked_at).filter_map(|at| Some((at, board.store.queue.active(at)?)));
         let mut classes = std::mem::take(&mut self.turns);
         classes.extend(heads.map(|(at, (class, rank))| Reverse((rank, at, class))));
@@ -128,7 +128,7 @@ impl Placement {
         self.turns = classes;
         board.store.queue.rotate(looked_at);
         // Tasks in further lanes could go too, but would hardly be the next to start.
-        if board.store.queue.unlooked() == 0 || self.next_epoch == before {
+        if board.store.queue.unexamined() == 0 || self.next_epoch == before {
             self.place_overdue(cx, board);
         }
     }
@@ -251,7 +251,7 @@ impl Placement {
     /// Sends second attempts to workers with a spare slot. Examines a bounded number of tasks;
     /// later passes examine the rest.
     fn place_overdue(&mut self, cx: &mut Cx<'_>, board: &mut Board<'_>) {
-        for _ in 0..self.hedging.take_unlooked(limits::PLACEMENT_OVERDUE) {
+        for _ in 0..self.hedging.take_unexamined(limits::PLACEMENT_OVERDUE) {
             let Some(key) = self.hedging.next_overdue() else { return };
             let groups = &board.store.groups;
             let needs_another = |task: &&Owned| task.is_overdue() && !groups.stops(task);

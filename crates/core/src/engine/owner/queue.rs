@@ -57,7 +57,7 @@ pub(super) struct Queue {
     /// Whether a waiting task may have become placeable.
     is_due: bool,
     /// Number of classes not examined since.
-    unlooked: usize,
+    unexamined: usize,
 }
 
 impl Queue {
@@ -68,7 +68,7 @@ impl Queue {
 
     /// Whether placement has something to look at.
     pub(super) fn is_due(&self) -> bool {
-        self.is_due || self.unlooked > 0
+        self.is_due || self.unexamined > 0
     }
 
     /// Whether anything changed since the last call. If so, all classes are to be examined, or none
@@ -76,26 +76,26 @@ impl Queue {
     pub(super) fn begin_look(&mut self, closing: bool) -> bool {
         let is_due = std::mem::take(&mut self.is_due);
         if is_due {
-            self.unlooked = if closing { 0 } else { self.active.len() };
+            self.unexamined = if closing { 0 } else { self.active.len() };
         }
         is_due
     }
 
     /// Number of classes not examined yet.
-    pub(super) fn unlooked(&self) -> usize {
-        self.unlooked
+    pub(super) fn unexamined(&self) -> usize {
+        self.unexamined
     }
 
     /// Takes up to `most` classes to examine now.
-    pub(super) fn take_unlooked(&mut self, most: usize) -> usize {
-        let taken = self.unlooked.min(most);
-        self.unlooked -= taken;
+    pub(super) fn take_unexamined(&mut self, most: usize) -> usize {
+        let taken = self.unexamined.min(most);
+        self.unexamined -= taken;
         taken
     }
 
     /// Stops placement.
     pub(super) fn stop_looking(&mut self) {
-        self.unlooked = 0;
+        self.unexamined = 0;
     }
 
     /// Number of classes with a member that has not ended.

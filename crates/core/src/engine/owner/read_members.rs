@@ -4,7 +4,7 @@ use super::{reader::Reader, task::Owned};
 use crate::{
     engine::{
         view::{Ending, Known, TaskView},
-        volume::Anew,
+        volume::Resubmission,
     },
     limits,
     reason::Reason,
@@ -61,7 +61,7 @@ impl Reader<'_> {
     /// # Errors
     ///
     /// The task is unknown or forgotten, has not ended, or has succeeded.
-    pub fn again(&self, id: TaskId, new: TaskId) -> Result<Known<Anew>, Reason> {
+    pub fn again(&self, id: TaskId, new: TaskId) -> Result<Known<Resubmission>, Reason> {
         let no = |why: &str| Reason::InvalidTask { detail: format!("task {}: {why}", id.short()) };
         let Some(task) =
             self.owner.store.tasks.by_id(&id).and_then(|key| self.owner.store.tasks.get(key))
@@ -89,7 +89,7 @@ impl Reader<'_> {
     /// Copies of a group's members from place `from` on that failed, expired or were cancelled,
     /// each with a new id to be replaced; and the place to continue at, if there are more. Examines
     /// at most [`limits::GROUP_CHUNK`] places.
-    pub fn failures(&self, id: GroupId, from: u32) -> (Vec<Known<Anew>>, Option<u32>) {
+    pub fn failures(&self, id: GroupId, from: u32) -> (Vec<Known<Resubmission>>, Option<u32>) {
         let received = self.group_received(id).unwrap_or(0);
         let chunk = u32::try_from(limits::GROUP_CHUNK).unwrap_or(u32::MAX);
         let until = received.min(from.saturating_add(chunk));

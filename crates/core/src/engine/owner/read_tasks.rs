@@ -115,7 +115,7 @@ impl Reader<'_> {
                     TaskState::Assigned { peer, epoch }
                 }
             }
-            Phase::Ended { end, safe_with, .. } if self.node.gate.is_safe(*safe_with) => {
+            Phase::Ended { end, safe_with, .. } if self.node.gate.is_persisted(*safe_with) => {
                 end.state()
             }
             Phase::Ended { from, .. } => from
@@ -128,7 +128,7 @@ impl Reader<'_> {
         let handler: HandlerName = self.node.kinds.name(task.kind)?.clone();
         let (mut ended, mut end, mut hidden) = (None, None, false);
         if let Phase::Ended { at, end: told, from, safe_with, .. } = task.phase() {
-            if self.node.gate.is_safe(*safe_with) {
+            if self.node.gate.is_persisted(*safe_with) {
                 (ended, end) = (Some(*at), Some(told.to_public()));
             } else {
                 hidden = from.is_some();

@@ -63,7 +63,7 @@ impl<'e> Reader<'e> {
     pub(in crate::engine) fn count(&self, accounts: &mut Accounts) {
         let (tasks, counts) = (&self.owner.store.tasks, &self.owner.counts);
         accounts.queued = tasks.live().saturating_sub(tasks.open());
-        accounts.running = tasks.open() + self.node.gate.unsafe_ends();
+        accounts.running = tasks.open() + self.node.gate.unpersisted_ends();
         accounts.succeeded = counts.succeeded;
         accounts.failed = counts.failed;
         accounts.cancelled = counts.cancelled;

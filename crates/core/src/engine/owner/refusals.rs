@@ -131,7 +131,7 @@ impl Owner {
     }
 
     /// Notes that a target has refused a task. Returns whether all targets have.
-    #[expect(clippy::too_many_arguments, reason = "who has refused what, and why")]
+    #[expect(clippy::too_many_arguments, reason = "the refusal and its context")]
     fn refused_by_all(
         &mut self,
         cx: &Cx<'_>,

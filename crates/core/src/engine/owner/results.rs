@@ -49,7 +49,9 @@ impl Owner {
                 ToOwner::Refused { epoch: Some(epoch), reason } => {
                     self.on_refused(cx, key, epoch, reason);
                 }
-                ToOwner::Unsupported { kind: ToWorker::HAND_BACK } => self.workers.on_keeps(key),
+                ToOwner::Unsupported { kind: ToWorker::HAND_BACK } => {
+                    self.workers.on_hand_back_unsupported(key)
+                }
                 ToOwner::Refused { epoch: None, .. } | ToOwner::Unsupported { .. } => {
                     self.workers.rest(cx, key, limits::MAX_RETRY_AFTER);
                 }
@@ -184,7 +186,7 @@ impl Owner {
     fn fail(&mut self, cx: &mut Cx<'_>, key: TaskKey, epoch: Epoch, failure: TaskFailure) {
         let Some(task) = self.store.tasks.get_mut(key) else { return };
         task.past().failures += 1;
-        if failure.is_retryable() && self.goes_on_without(cx, key, epoch, &failure.to_string()) {
+        if failure.is_retryable() && self.close_one_of_two(cx, key, epoch, &failure.to_string()) {
             return self.store.record_story(cx, key);
         }
         let Some(task) = self.store.tasks.get_mut(key) else { return };
@@ -209,7 +211,7 @@ impl Owner {
         if sent.is_some_and(|sent| sent.accepted) {
             task.past().crashes += 1;
         }
-        if self.goes_on_without(cx, key, epoch, how) {
+        if self.close_one_of_two(cx, key, epoch, how) {
             return self.store.record_story(cx, key);
         }
         let Some(task) = self.store.tasks.get(key) else { return };
@@ -222,7 +224,7 @@ impl Owner {
     }
 
     /// Like [`Self::requeue`], for an attempt that counts.
-    #[expect(clippy::too_many_arguments, reason = "which attempt, and what becomes of its task")]
+    #[expect(clippy::too_many_arguments, reason = "the attempt, and what happens to its task")]
     fn try_again(
         &mut self,
         cx: &mut Cx<'_>,
@@ -236,7 +238,7 @@ impl Owner {
     }
 
     /// Closes an attempt. If it was the only one, the task waits again, now or after a rest.
-    #[expect(clippy::too_many_arguments, reason = "which attempt, and what becomes of its task")]
+    #[expect(clippy::too_many_arguments, reason = "the attempt, and what happens to its task")]
     pub(super) fn requeue(
         &mut self,
         cx: &mut Cx<'_>,
@@ -253,7 +255,7 @@ impl Owner {
 
     /// Closes an attempt. Returns true if it was the only one: the task is then queued but not in a
     /// lane yet.
-    #[expect(clippy::too_many_arguments, reason = "which attempt, and what becomes of its task")]
+    #[expect(clippy::too_many_arguments, reason = "the attempt, and what happens to its task")]
     pub(super) fn close_only(
         &mut self,
         cx: &mut Cx<'_>,
@@ -262,7 +264,7 @@ impl Owner {
         why: &str,
         rest: Duration,
     ) -> bool {
-        if self.goes_on_without(cx, key, epoch, why) {
+        if self.close_one_of_two(cx, key, epoch, why) {
             return false;
         }
         let Some(task) = self.store.tasks.get_mut(key) else { return false };
@@ -332,7 +334,7 @@ impl Owner {
         attempt: &OpenAttempt,
     ) {
         if let Some(worker) = self.workers.get_mut(from) {
-            worker.on_hands_back();
+            worker.on_hand_back_supported();
         }
         let Some(key) = attempt.task else { return };
         if !self.close_only(cx, key, epoch, HANDED_BACK, Duration::ZERO) {

@@ -28,7 +28,7 @@ pub(super) struct Retention {
     handed_out: VecDeque<TaskKey>,
     /// The next place to forget of the group at the front of the plan.
     next_member: u32,
-    /// Whether too much is on disk although nothing more may be forgotten.
+    /// Room for ended tasks on disk; full if too much is kept and nothing may be forgotten.
     disk: Space,
     /// The same for memory.
     memory: Space,

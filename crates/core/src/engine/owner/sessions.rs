@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{
     lease::Due,
-    workers::{HandsBack, OpenAttempt, Session, WorkerAccount, Workers},
+    workers::{HandBackSupport, OpenAttempt, Session, WorkerAccount, Workers},
 };
 use crate::{
     advert::Advert,
@@ -41,7 +41,8 @@ impl Workers {
         let had_ended = worker.lease.on_session(cx.now);
         worker.run_times.begin_session();
         let (open, asked) = (worker.epochs(), worker.asked_epochs());
-        worker.hands_back = if asked.is_empty() { HandsBack::Unknown } else { HandsBack::Probed };
+        worker.hands_back =
+            if asked.is_empty() { HandBackSupport::Unknown } else { HandBackSupport::Probed };
         if !open.is_empty() {
             cx.node.peers.tell_worker(key, ToWorker::Resume(open));
         }

@@ -80,7 +80,7 @@ impl Store {
     }
 
     /// Inserts a task into the table. `asks`: see [`Needs`]. `None` if the table is full.
-    #[expect(clippy::too_many_arguments, reason = "what is known of a task when it is accepted")]
+    #[expect(clippy::too_many_arguments, reason = "the properties of an accepted task")]
     pub(super) fn insert(
         &mut self,
         task: Box<Task>,

@@ -196,7 +196,7 @@ impl Owner {
             checked => checked?,
         };
         // Also when there is no room now.
-        self.store.groups.on_handed_in(&chunk.id, cx.now);
+        self.store.groups.on_members_submitted(&chunk.id, cx.now);
         let new = tasks.split_off(known);
         for task in &tasks {
             self.check_again(task, targets)?;
@@ -277,7 +277,7 @@ impl Owner {
 
     /// Whether there are members to cancel and the disk keeps up with their ends.
     pub(in crate::engine) fn may_stop_more(&self, node: &Node) -> bool {
-        self.store.groups.is_stopping() && node.gate.unsafe_ends() < limits::UNSAFE_ENDS
+        self.store.groups.is_stopping() && node.gate.unpersisted_ends() < limits::UNPERSISTED_ENDS
     }
 
     /// Cancels open members of stopping groups, a bounded number per pass.

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::{
     placement::{Board, Placement},
-    workers::{HandsBack, OpenAttempt, Recall},
+    workers::{HandBackSupport, OpenAttempt, Recall},
 };
 use crate::{
     engine::{
@@ -41,7 +41,7 @@ impl Placement {
         if board.workers.ahead.is_empty() || cx.node.is_closing() {
             return;
         }
-        if idle && board.store.queue.unlooked() == 0 {
+        if idle && board.store.queue.unexamined() == 0 {
             // The class for which no worker is free, so that a pass looks only once.
             let mut nobody_for = None;
             for _ in 0..board.workers.ahead.len().min(limits::HAND_BACK_WORKERS) {
@@ -111,7 +111,7 @@ impl Board<'_> {
     /// priority.
     fn last_waiting(&self, key: PeerKey) -> Option<Waiting> {
         let worker = self.workers.get(key)?;
-        let answers = matches!(worker.hands_back, HandsBack::Unknown | HandsBack::Yes);
+        let answers = matches!(worker.hands_back, HandBackSupport::Unknown | HandBackSupport::Yes);
         if !worker.session.is_open() || !answers || worker.credit().slots == 0 {
             return None;
         }
@@ -131,8 +131,8 @@ impl Board<'_> {
         Some(Waiting { epoch, task: key, class: task.class, sent })
     }
 
-    /// How long the worker's last attempt still waits: the attempts before it take as long as
-    /// earlier ones did, and at least as long as this one has waited already.
+    /// How long the worker's last attempt still waits. Each attempt before it takes as long as
+    /// earlier ones did, or as long as this one has waited if that is longer.
     fn wait_at(&self, key: PeerKey, waiting: &Waiting, now: Time) -> Duration {
         let Some(worker) = self.workers.get(key) else { return Duration::ZERO };
         let mean = Duration::from_nanos(worker.open_nanos()) / worker.assigned().max(1);

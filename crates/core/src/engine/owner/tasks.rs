@@ -30,7 +30,7 @@ pub(super) struct Tasks {
     open: usize,
     /// Unfinished durable members of groups.
     live_members: usize,
-    next_tenant: u32,
+    next_generation: u32,
     /// Submission time, id and key of the latest submitted task.
     last: Option<(Time, TaskId, TaskKey)>,
 }
@@ -38,7 +38,7 @@ pub(super) struct Tasks {
 /// A slot of the table, and its current task.
 #[derive(Debug)]
 struct Place {
-    tenant: u32,
+    generation: u32,
     task: Owned,
 }
 
@@ -108,8 +108,8 @@ impl Tasks {
     pub(super) fn insert(&mut self, new: New) -> Option<TaskKey> {
         let entry = self.slab.vacant_entry();
         let index = u32::try_from(entry.key()).ok()?;
-        self.next_tenant = self.next_tenant.wrapping_add(1);
-        let key = TaskKey { index, tenant: self.next_tenant };
+        self.next_generation = self.next_generation.wrapping_add(1);
+        let key = TaskKey { index, generation: self.next_generation };
         self.live_members += usize::from(new.durable && new.member.is_some());
         self.index.insert(new.id, key);
         if self.last.is_none_or(|(at, id, _)| (at, id) < (new.now, new.id)) {
@@ -118,18 +118,19 @@ impl Tasks {
         if let Some(name) = &new.key {
             self.keys.insert(name.clone(), key);
         }
-        entry.insert(Place { tenant: key.tenant, task: Owned::new(new) });
+        entry.insert(Place { generation: key.generation, task: Owned::new(new) });
         Some(key)
     }
 
     pub(super) fn get(&self, key: TaskKey) -> Option<&Owned> {
-        let place = self.slab.get(key.index as usize).filter(|place| place.tenant == key.tenant)?;
+        let place =
+            self.slab.get(key.index as usize).filter(|place| place.generation == key.generation)?;
         Some(&place.task)
     }
 
     pub(super) fn get_mut(&mut self, key: TaskKey) -> Option<&mut Owned> {
         let place = self.slab.get_mut(key.index as usize);
-        Some(&mut place.filter(|place| place.tenant == key.tenant)?.task)
+        Some(&mut place.filter(|place| place.generation == key.generation)?.task)
     }
 
     /// Ends a task at a time and an uptime of the node: stores its end and drops what only an
@@ -185,7 +186,7 @@ impl Tasks {
         }
         let slab = &self.slab;
         let is_there = |key: &TaskKey| {
-            slab.get(key.index as usize).is_some_and(|place| place.tenant == key.tenant)
+            slab.get(key.index as usize).is_some_and(|place| place.generation == key.generation)
         };
         let among = if task.durable { &mut self.disk } else { &mut self.memory };
         among.len -= 1;
@@ -203,7 +204,7 @@ impl Tasks {
     pub(super) fn live_keys(&self) -> Vec<TaskKey> {
         let live = self.slab.iter().filter(|(_, place)| !place.task.has_ended());
         live.filter_map(|(index, place)| {
-            Some(TaskKey { index: u32::try_from(index).ok()?, tenant: place.tenant })
+            Some(TaskKey { index: u32::try_from(index).ok()?, generation: place.generation })
         })
         .collect()
     }

@@ -27,7 +27,7 @@ pub(super) struct WorkerAccount {
     pub(super) run_times: RunTimes,
     /// Free slots reserved for attempts that are asked back from other workers.
     reserved: u32,
-    pub(super) hands_back: HandsBack,
+    pub(super) hands_back: HandBackSupport,
     /// Whether the worker is on the list of those where attempts may wait.
     is_ahead: bool,
     refuses: Refuses,
@@ -151,7 +151,7 @@ pub(super) enum Recall {
 /// `Unknown → Probed → Unknown | Yes | No`: a worker of an earlier version may close a session with
 /// too many unknown frames.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum HandsBack {
+pub(super) enum HandBackSupport {
     #[default]
     Unknown,
     /// Asked once, and not answered.
@@ -421,14 +421,14 @@ impl WorkerAccount {
     }
 
     /// The worker has answered its first question: it knows `HandBack`.
-    pub(super) fn on_hands_back(&mut self) {
-        self.hands_back = HandsBack::Yes;
+    pub(super) fn on_hand_back_supported(&mut self) {
+        self.hands_back = HandBackSupport::Yes;
     }
 
     /// Notes the first question, which the worker may not know: no other is sent before the answer.
     pub(super) fn note_probe(&mut self) {
-        if self.hands_back == HandsBack::Unknown && self.open.asked_back > 0 {
-            self.hands_back = HandsBack::Probed;
+        if self.hands_back == HandBackSupport::Unknown && self.open.asked_back > 0 {
+            self.hands_back = HandBackSupport::Probed;
         }
     }
 }
@@ -563,9 +563,9 @@ impl Workers {
     }
 
     /// A worker of an earlier version does not know `HandBack`.
-    pub(super) fn on_keeps(&mut self, key: PeerKey) {
+    pub(super) fn on_hand_back_unsupported(&mut self, key: PeerKey) {
         let Some(account) = self.get_mut(key) else { return };
-        account.hands_back = HandsBack::No;
+        account.hands_back = HandBackSupport::No;
         for epoch in account.asked_epochs() {
             let attempt =
                 self.get_mut(key).and_then(|account| account.open.by_epoch.get_mut(epoch));
@@ -580,8 +580,8 @@ impl Workers {
         let Recall::Asked(wanted_by) = recall else { return };
         if let Some(account) = self.get_mut(key) {
             account.open.asked_back = account.open.asked_back.saturating_sub(1);
-            if account.open.asked_back == 0 && account.hands_back == HandsBack::Probed {
-                account.hands_back = HandsBack::Unknown;
+            if account.open.asked_back == 0 && account.hands_back == HandBackSupport::Probed {
+                account.hands_back = HandBackSupport::Unknown;
             }
         }
         if let Some(account) = self.get_mut(wanted_by) {

@@ -503,7 +503,7 @@ fn a_large_group_that_stops_starts_none_of_those_that_are_still_to_be_cancelled(
 fn a_large_group_is_cancelled_no_faster_than_the_disk_takes_it() {
     let mut net = Net::connected(&[1]);
     let chunk = limits::GROUP_CHUNK as u32;
-    let all = limits::UNSAFE_ENDS as u32 + 2 * chunk;
+    let all = limits::UNPERSISTED_ENDS as u32 + 2 * chunk;
     let config = &mut net.nodes[0].engine.node.config;
     config.max_owned = all as usize;
     let id = GroupId::new();
@@ -517,7 +517,7 @@ fn a_large_group_is_cancelled_no_faster_than_the_disk_takes_it() {
         records.filter(|record| matches!(record, Record::Ended { .. })).count()
     };
     let recorded = ends(&net);
-    assert!((1..=limits::UNSAFE_ENDS + limits::GROUP_CHUNK).contains(&recorded), "{recorded}");
+    assert!((1..=limits::UNPERSISTED_ENDS + limits::GROUP_CHUNK).contains(&recorded), "{recorded}");
     assert_ne!(net.nodes[0].engine.next_timer(), Some(Time::ZERO), "it waits for the disk");
     // A task outside the group waits for neither, and no member starts.
     let other = Task { durability: Some(Durability::Memory), ..task("text/a") };

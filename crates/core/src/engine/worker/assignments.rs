@@ -91,7 +91,7 @@ impl Worker {
     }
 
     /// Why this assignment is refused, if it is.
-    #[expect(clippy::too_many_arguments, reason = "what a decision about one assignment rests on")]
+    #[expect(clippy::too_many_arguments, reason = "the inputs of one decision")]
     fn refusal(
         &self,
         cx: &Cx<'_>,

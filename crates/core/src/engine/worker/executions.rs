@@ -171,7 +171,7 @@ impl Worker {
         }
     }
 
-    /// Drops waiting attempts of an owner that was absent for longer than its lease.
+    /// Cancels waiting attempts of an owner that was absent for longer than its lease.
     pub(super) fn abandon_waiting(&mut self, cx: &mut Cx<'_>, key: PeerKey) {
         let Some(owner) = self.owners.get_mut(key) else { return };
         for held in owner.clear_line() {

@@ -15,26 +15,26 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct HeldKey {
     index: u32,
-    tenant: u32,
+    generation: u32,
 }
 
 impl HeldKey {
     /// The execution of this attempt.
     pub(super) fn run(self) -> RunId {
-        RunId((u64::from(self.tenant) << 32) | u64::from(self.index))
+        RunId((u64::from(self.generation) << 32) | u64::from(self.index))
     }
 
     /// The attempt whose execution is `run`.
     pub(super) fn of(run: RunId) -> Self {
         // The inverse of `run`: splits the two halves.
-        Self { index: (run.0 & u64::from(u32::MAX)) as u32, tenant: (run.0 >> 32) as u32 }
+        Self { index: (run.0 & u64::from(u32::MAX)) as u32, generation: (run.0 >> 32) as u32 }
     }
 }
 
 /// An attempt that this node holds.
 #[derive(Debug)]
 pub(super) struct Held {
-    tenant: u32,
+    generation: u32,
     pub(super) owner: PeerKey,
     pub(super) epoch: Epoch,
     share: Share,
@@ -134,7 +134,7 @@ impl Held {
 #[derive(Debug, Default)]
 pub(super) struct HeldTable {
     slab: Slab<Held>,
-    next_tenant: u32,
+    next_generation: u32,
     running: u32,
     /// Number of attempts that wait or run.
     unfinished: usize,
@@ -151,7 +151,8 @@ impl HeldTable {
     ) -> Option<HeldKey> {
         let (epoch, durable) = (work.epoch, work.durable);
         let stage = Stage::Waiting(work);
-        let key = self.place(|tenant| Held { tenant, owner, epoch, share, durable, stage })?;
+        let key =
+            self.place(|generation| Held { generation, owner, epoch, share, durable, stage })?;
         self.unfinished += 1;
         Some(key)
     }
@@ -166,8 +167,14 @@ impl HeldTable {
         let bytes = finished.weight();
         let stage = Stage::Finished(finished);
         let share = Share { bytes: 0, expected: Expected::default() };
-        let key =
-            self.place(|tenant| Held { tenant, owner, epoch, share, durable: true, stage })?;
+        let key = self.place(|generation| Held {
+            generation,
+            owner,
+            epoch,
+            share,
+            durable: true,
+            stage,
+        })?;
         self.unacked_bytes += bytes;
         Some(key)
     }
@@ -175,17 +182,17 @@ impl HeldTable {
     fn place(&mut self, make: impl FnOnce(u32) -> Held) -> Option<HeldKey> {
         let entry = self.slab.vacant_entry();
         let index = u32::try_from(entry.key()).ok()?;
-        self.next_tenant = self.next_tenant.wrapping_add(1);
-        entry.insert(make(self.next_tenant));
-        Some(HeldKey { index, tenant: self.next_tenant })
+        self.next_generation = self.next_generation.wrapping_add(1);
+        entry.insert(make(self.next_generation));
+        Some(HeldKey { index, generation: self.next_generation })
     }
 
     pub(super) fn get(&self, key: HeldKey) -> Option<&Held> {
-        self.slab.get(key.index as usize).filter(|held| held.tenant == key.tenant)
+        self.slab.get(key.index as usize).filter(|held| held.generation == key.generation)
     }
 
     fn get_mut(&mut self, key: HeldKey) -> Option<&mut Held> {
-        self.slab.get_mut(key.index as usize).filter(|held| held.tenant == key.tenant)
+        self.slab.get_mut(key.index as usize).filter(|held| held.generation == key.generation)
     }
 
     /// Starts a waiting attempt and returns its assignment. `None`, without a change, if it does

@@ -92,7 +92,7 @@ impl Worker {
                 let round_trip = Duration::from_nanos(peer.measured.latency);
                 Credit::for_slots((slots / owners).max(1), tasks, round_trip)
             } else {
-                Credit::for_a_question()
+                Credit::for_one_attempt()
             };
             if credit != owner.grant.credit() {
                 owner.grant.replace(credit, now);

@@ -72,7 +72,7 @@ fn an_absurd_round_trip_is_bounded() {
 #[test]
 fn an_owner_from_which_nothing_is_accepted_may_ask_once() {
     for each in [None, Some(ms(1)), Some(ms(1_000))] {
-        assert_eq!(window(Credit::for_a_question(), each), 1);
+        assert_eq!(window(Credit::for_one_attempt(), each), 1);
     }
 }
 

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use libp2p::{Multiaddr, PeerId};
-use meshwork_core::discovery::leads::Unheard;
+use meshwork_core::discovery::leads::AdvertRejected;
 use tokio::time::Instant;
 
 use super::{adverts::is_shared_with, state::Exchange};
@@ -69,7 +69,7 @@ impl Exchange {
                 }
                 actions.push(Action::Lead(peer));
             }
-            Err(Unheard::Old) => match self.confirm(&peer, seq, signed, informant)? {
+            Err(AdvertRejected::Old) => match self.confirm(&peer, seq, signed, informant)? {
                 None => shared.local.counters.adverts_ignored.add(),
                 Some(lead) => {
                     actions.extend(lead);
@@ -78,7 +78,7 @@ impl Exchange {
                     }
                 }
             },
-            Err(Unheard::Own | Unheard::Expired | Unheard::NoRoom) => {
+            Err(AdvertRejected::Own | AdvertRejected::Expired | AdvertRejected::NoRoom) => {
                 shared.local.counters.adverts_ignored.add();
             }
         }
