@@ -20,7 +20,7 @@ pub struct Capacity {
     pub cpus: u32,
     /// Memory in bytes.
     pub memory_bytes: u64,
-    /// GPUs.
+    /// Number of GPUs.
     pub gpus: u32,
 }
 

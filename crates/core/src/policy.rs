@@ -110,7 +110,7 @@ impl AcceptPolicy {
         Self { rules: rules.collect() }
     }
 
-    /// From whom tasks of `family` are accepted.
+    /// Which owners may have tasks of `family` run here.
     pub fn of(&self, family: &str) -> Accept {
         let by_default = if GUARDED.contains(&family) { Accept::Nobody } else { Accept::Listed };
         self.rule(family).unwrap_or(by_default)

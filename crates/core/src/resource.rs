@@ -29,7 +29,7 @@ pub struct ResourceUsage {
     pub disk_free_bytes: u64,
     /// The load average over one minute.
     pub load: f32,
-    /// GPUs.
+    /// Number of GPUs.
     pub gpus: u32,
     /// Attempts that can run at the same time.
     pub slots: u32,
