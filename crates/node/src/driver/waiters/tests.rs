@@ -5,8 +5,10 @@ use tokio::sync::oneshot;
 
 use super::*;
 
+type Answer = oneshot::Receiver<Result<EndOfTask, Reason>>;
+
 /// A caller that waits for the end of a task, and what it is answered.
-fn task() -> (Waiter, oneshot::Receiver<Result<EndOfTask, Reason>>) {
+fn task() -> (Waiter, Answer) {
     let (end, answer) = oneshot::channel();
     let id = TaskId::new();
     (Waiter::Task(TaskWaiter { id, accepted: None, end, hands_out: false }), answer)
