@@ -78,7 +78,7 @@ fn down_now_waits_for_nothing() {
 #[test]
 fn a_node_that_drains_finishes_what_runs_and_takes_nothing_until_it_may_again() {
     let (ant, bee) = pair(&[]);
-    let runs = sleeps(&ant, "1000");
+    let runs = sleeps(&ant, "3000");
     until_running(&ant, &runs);
     let answer = bee.ask(&["drain"]);
     assert!(answer.stderr.contains("1 still running here"), "{answer:?}");
