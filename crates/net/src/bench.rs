@@ -100,7 +100,7 @@ fn decode<T>(
     inbox.frames
 }
 
-/// Whom a node knows, as [`NetHandle::known`](crate::handle::NetHandle::known) looks through it.
+/// The peers that a node knows, as [`NetHandle::known`](crate::handle::NetHandle::known) looks through it.
 #[derive(Debug)]
 pub struct Cache {
     peers: Vec<PeerStatus>,

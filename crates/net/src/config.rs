@@ -39,7 +39,7 @@ pub struct NetConfig {
     pub ping_interval: Duration,
     /// Longest wait for an answer of a small protocol.
     pub protocol_timeout: Duration,
-    /// What this node says of itself, to whom.
+    /// The advert of this node, and which peers are sent which handlers.
     pub offer: Offer,
 }
 
@@ -85,12 +85,12 @@ impl Remembered {
     }
 }
 
-/// What this node says of itself, and to whom. Each peer is told the handlers that it may use.
+/// The advert of this node. Each peer is sent the handlers that it may use.
 #[derive(Clone, Debug, Default)]
 pub struct Offer {
     /// All that the node has.
     pub advert: Arc<Advert>,
-    /// Which families are open to whom.
+    /// Which peers may use which families of handlers.
     pub accept: Arc<AcceptPolicy>,
     /// Peers that count as listed.
     pub trusted: Arc<HashSet<PeerId>>,

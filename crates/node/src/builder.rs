@@ -407,7 +407,7 @@ fn advert(config: &NetworkConfig, handlers: &[HandlerName]) -> Advert {
     }
 }
 
-/// What this node says of itself, and to whom.
+/// The advert of this node, and which peers may use which handlers.
 pub(crate) fn offer(advert: &Arc<Advert>, policy: &Policy) -> Offer {
     Offer {
         advert: Arc::clone(advert),

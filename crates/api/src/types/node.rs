@@ -34,7 +34,7 @@ words! {
 }
 
 words! {
-    /// From whom a node accepts tasks of a family of handlers.
+    /// Which owners may have tasks of a family of handlers run on a node.
     AcceptRule {
         Nobody = "nobody",
         /// From peers that it trusts.
@@ -81,7 +81,7 @@ pub struct NodeView {
     pub labels: BTreeMap<String, String>,
     /// What it offers.
     pub capacity: CapacityView,
-    /// From whom it accepts tasks, for each family of handlers that it has.
+    /// Whose tasks the node accepts, for each family of handlers that it has.
     pub accept: BTreeMap<String, AcceptRule>,
     /// Whether it takes tasks.
     #[serde(default)]
@@ -193,7 +193,7 @@ pub(crate) fn rules<'a>(
     rules.map(|(family, accept)| (family.to_owned(), accept.as_str().into())).collect()
 }
 
-/// From whom tasks shall be accepted.
+/// Whose tasks the node is to accept from now on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AcceptPatch {
@@ -201,7 +201,7 @@ pub struct AcceptPatch {
     pub accept: AcceptPolicy,
 }
 
-/// From whom tasks are accepted now.
+/// Whose tasks the node accepts now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AcceptAnswer {
     /// The rule of each family of handlers that the node has.

@@ -147,7 +147,7 @@ impl Admission {
         self.copies.on_own_key_came(address, is_dialling)
     }
 
-    /// Whether the owner is told that another machine uses this node's key.
+    /// Whether a fact for the owner says that another machine uses this node's key.
     pub(super) fn tells_own_key(&mut self, evidence: &KeyEvidence) -> bool {
         self.copies.on_own_key(evidence)
     }

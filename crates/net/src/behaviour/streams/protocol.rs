@@ -11,7 +11,7 @@ pub(crate) enum Protocol {
     Hello,
     /// Task frames of one owner and one worker.
     Task,
-    /// Whom one knows, and whom one looks for.
+    /// Discovery: the peers that a node knows, and those that it looks for.
     Discovery,
     /// What a machine has and uses.
     Resource,

@@ -1,7 +1,7 @@
 //! Dials on another peer's word, so that the network holds together.
 //!
 //! A small network is connected everybody with everybody; in a large one each node has some peers
-//! chosen at random. Other peers name whom to dial here, so the dials are few for each target and
+//! chosen at random. Other peers choose these addresses, so the dials are few for each target and
 //! each informant (P-12, `behaviour/budget`). Absent on purpose: peers that the operator named
 //! (`targets`).
 
