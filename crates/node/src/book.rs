@@ -17,9 +17,7 @@ use meshwork_net::{Remembered, limits as net_limits};
 
 use crate::{clock::Clock, limits};
 
-mod keeper;
-
-pub(crate) use self::keeper::Keeper;
+pub(crate) mod keeper;
 
 /// First words of the file: what it is, and in which form.
 const FORMAT: &str = "meshwork-peers 1";

@@ -1,39 +1,31 @@
-//! Puts a node together: checks the configuration, takes the home, registers handlers.
+//! Builds a node: checks the configuration, takes the home, registers handlers.
 
 use std::{
-    collections::{BTreeSet, HashSet},
-    path::{Path, PathBuf},
-    sync::{Arc, Mutex, OnceLock, Weak},
+    path::PathBuf,
+    sync::{Arc, Mutex, OnceLock},
 };
 
-use meshwork_core::{
-    Advert, Capacity, HandlerName, PeerId,
-    engine::{Engine, EngineConfig},
-    limits as core_limits,
-};
-use meshwork_exec::{Executor, Handler, ManualAttempt, ManualDesk, RegisterError, Registry};
-use meshwork_net::{
-    BuildError, Keypair, NetConfig, NetHandle, Network, Offer, Remembered, identity,
-};
-use tokio::sync::{broadcast, mpsc, watch};
+use meshwork_core::{Advert, Capacity, HandlerName, limits as core_limits};
+use meshwork_exec::{Handler, ManualAttempt, ManualDesk, RegisterError, Registry};
+use meshwork_net::{BuildError, identity};
+use tokio::sync::mpsc;
 
 use crate::{
-    book::Keeper,
     clock::Clock,
     config::{Identity, NetworkConfig, UnknownFamily},
-    driver::{Call, Driver, DriverParts, Feeds},
+    driver::handle::DriverHandle,
     error::{InternalError, NetworkError},
     home::{self, Home, PeerList},
-    journal::{self, Journal, Recovery},
+    journal::{self, Recovery},
     limits,
-    manager::{Inner, NetworkManager},
-    monitor::{ResourceMonitor, total_memory},
-    policy::{Policies, Policy},
-    probes::Probes,
-    snapshot::{self, Snapshot},
+    manager::NetworkManager,
+    monitor::total_memory,
+    node::{Node, Unstarted},
+    policy::{Policies, Policy, families},
+    publisher::Publisher,
 };
 
-/// Puts a node together. Made by [`NetworkManager::builder`].
+/// Builds a node. Made by [`NetworkManager::builder`].
 ///
 /// ```
 /// # async fn example() -> Result<(), meshwork_node::NetworkError> {
@@ -68,14 +60,14 @@ impl Default for NetworkManagerBuilder {
 }
 
 impl NetworkManagerBuilder {
-    /// Uses this configuration in place of the default one.
+    /// Uses this configuration instead of the default one.
     #[must_use]
     pub fn config(mut self, config: NetworkConfig) -> Self {
         self.config = config;
         self
     }
 
-    /// Adds a handler. That its name is bad or taken is said by [`Self::build`].
+    /// Registers a handler. [`Self::build`] reports an invalid or duplicate name.
     #[must_use]
     pub fn handler(mut self, handler: impl Handler) -> Self {
         self.registry = self.registry.and_then(|mut registry| {
@@ -85,10 +77,10 @@ impl NetworkManagerBuilder {
         self
     }
 
-    /// Adds a handler whose attempts the program completes itself. Each that starts is a
+    /// Registers a handler whose attempts the program completes itself. Each attempt that starts is a
     /// [`NetworkEvent::ManualAttempt`](crate::NetworkEvent::ManualAttempt), and waits for
-    /// [`TaskProtocol::send_result`](crate::TaskProtocol::send_result), or its limit. That the name
-    /// is bad or taken is said by [`Self::build`].
+    /// [`TaskProtocol::send_result`](crate::TaskProtocol::send_result) or its time limit.
+    /// [`Self::build`] reports an invalid or duplicate name.
     #[must_use]
     pub fn manual_handler(mut self, name: &str) -> Self {
         self.registry = self.registry.and_then(|mut registry| {
@@ -98,19 +90,19 @@ impl NetworkManagerBuilder {
         self
     }
 
-    /// Adds the `debug/…` handlers. With a file, every start of `debug/sleep` appends a line to it.
+    /// Registers the `debug/…` handlers. Every start of `debug/sleep` appends a line to `log`, if given.
     #[must_use]
     pub fn debug_handlers(mut self, log: Option<PathBuf>) -> Self {
         self.registry = self.registry.and_then(|registry| registry.with_debug(log));
         self
     }
 
-    /// Checks everything and takes the home. Opens no socket yet.
+    /// Checks the configuration and locks the home. Opens no socket.
     ///
     /// # Errors
     ///
     /// A field of the configuration is out of its range; the home is in use, damaged or open to
-    /// others; the identity key cannot be used; a handler's name is bad or taken.
+    /// other users; the identity key cannot be used; the name of a handler is invalid or a duplicate.
     pub fn build(self) -> Result<NetworkManager, NetworkError> {
         let Self { mut config, registry, desk, manual } = self;
         config.check()?;
@@ -134,41 +126,22 @@ impl NetworkManagerBuilder {
             Some(home) => home.next_boot().map_err(InternalError::from)?,
             None => boot_without_home(&config.identity)?,
         };
-        let (entries, entered) = mpsc::channel(limits::CALLS);
-        let (calls, called) = mpsc::channel(limits::CALLS);
-        let (events, _) = broadcast::channel(limits::EVENTS);
-        let (snapshot, driver) = snapshot::channel();
-        let parts = Parts {
-            keypair: keypair.clone(),
-            registry,
-            boot,
-            entries: entered,
-            calls: called,
-            manual,
-            snapshot,
-        };
-        Ok(NetworkManager::from_inner(Inner {
+        let (driver, called) = DriverHandle::new();
+        Ok(NetworkManager::of(Node {
             local_peer: keypair.public().to_peer_id(),
             clock: Clock::start(),
-            entries,
-            calls,
-            events,
-            interest: Arc::default(),
-            driver,
-            probes: OnceLock::new(),
-            monitor: OnceLock::new(),
-            collector: OnceLock::new(),
             home,
-            descriptions,
-            desk,
-            parts: Mutex::new(Some(parts)),
-            net: OnceLock::new(),
-            book_closed: OnceLock::new(),
-            archive: OnceLock::new(),
-            recovery: Recovery::default(),
-            policies: Arc::new(Policies::new(policy)),
             advert: Arc::new(advert(&config, &handlers)),
             handlers,
+            descriptions,
+            desk,
+            driver,
+            publisher: Publisher::default(),
+            policies: Arc::new(Policies::new(policy)),
+            recovery: Recovery::default(),
+            collector: OnceLock::new(),
+            unstarted: Mutex::new(Some(Unstarted { keypair, registry, boot, called, manual })),
+            running: OnceLock::new(),
             config,
         }))
     }
@@ -187,8 +160,26 @@ impl NetworkManagerBuilder {
     }
 }
 
-/// What the configuration and the home say about other nodes. What the configuration does not set, it
-/// takes from `config.toml`.
+impl NetworkManager {
+    /// Builds a node with handlers of your own.
+    pub fn builder() -> NetworkManagerBuilder {
+        NetworkManagerBuilder::default()
+    }
+
+    /// A node with this configuration and the built-in text handlers.
+    ///
+    /// # Errors
+    ///
+    /// A field of the configuration is out of its range, or the identity key or the home cannot be
+    /// used.
+    #[expect(clippy::unused_async, reason = "the seed's signature")]
+    pub async fn new(config: NetworkConfig) -> Result<Self, NetworkError> {
+        Self::builder().config(config).build()
+    }
+}
+
+/// The user's decisions about other nodes, from the configuration and the home. `config.toml` sets
+/// what the configuration leaves open.
 fn policy(
     config: &mut NetworkConfig,
     home: Option<&Home>,
@@ -214,129 +205,7 @@ fn policy(
     Ok(policy)
 }
 
-/// The families of these handlers, in order.
-pub(crate) fn families(handlers: &[HandlerName]) -> Vec<&str> {
-    let families: BTreeSet<&str> = handlers.iter().map(HandlerName::family).collect();
-    families.into_iter().collect()
-}
-
-/// What is put together and not running yet.
-pub(crate) struct Parts {
-    keypair: Keypair,
-    registry: Registry,
-    boot: u32,
-    entries: mpsc::Receiver<Call>,
-    calls: mpsc::Receiver<Call>,
-    manual: mpsc::Receiver<ManualAttempt>,
-    snapshot: watch::Sender<Snapshot>,
-}
-
-impl Parts {
-    /// Opens the sockets and spawns the node's tasks.
-    pub(crate) async fn run(self, inner: &Arc<Inner>) -> Result<NetHandle, NetworkError> {
-        let Inner { config, clock, events, .. } = &**inner;
-        let policy = inner.policies.now();
-        let offer = offer(&inner.advert, &policy);
-        let mut engine = Engine::new(engine_config(config, inner.local_peer, self.boot, &offer));
-        let journal = open_journal(inner, &mut engine).await?;
-        let (reports, ended) = mpsc::channel(limits::REPORTS);
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let executor =
-            Executor::new(self.registry, threads, reports).map_err(InternalError::Threads)?;
-        let keeper = Keeper::open(inner).await;
-        let remembered = keeper.as_ref().map(Keeper::remembered).unwrap_or_default();
-        let mut net_config = net_config(config, self.keypair, self.boot, offer, remembered);
-        net_config.blocked.clone_from(&policy.blocked);
-        let network = Network::build(net_config, clock.monotonic);
-        let Network { handle, event_loop, events: facts, sessions } = network.await?;
-        let Self { entries, calls, manual, snapshot, .. } = self;
-        let feeds = Feeds { entries, calls, facts, sessions, reports: ended, manual };
-        let driver = Driver::new(DriverParts {
-            engine,
-            executor,
-            net: handle.clone(),
-            clock: *clock,
-            events: events.clone(),
-            interest: Arc::clone(&inner.interest),
-            collector: Arc::clone(inner.collector()),
-            snapshot,
-            feeds,
-            journal,
-            durability: config.durability,
-            policies: Arc::clone(&inner.policies),
-        });
-        let (probes_in, commands) = mpsc::channel(limits::PROBES);
-        let dir = config.home.as_deref().unwrap_or_else(|| Path::new("."));
-        let monitor = inner
-            .monitor
-            .get_or_init(|| ResourceMonitor::of(&config.offered, dir, inner.driver.clone()));
-        let probes = Probes {
-            local: inner.local_peer,
-            monitor: monitor.clone(),
-            net: handle.clone(),
-            calls: inner.calls.downgrade(),
-            events: events.clone(),
-            commands,
-            driver: inner.driver.clone(),
-            listeners: config.listen_addrs.len(),
-            archive: inner.archive.get().cloned(),
-        };
-        inner.probes.get_or_init(|| probes_in);
-        if let Some(keeper) = keeper {
-            crate::driver::spawn("peer book", keeper.run(handle.watch_peers()));
-        }
-        // Either of them ends when the other does; a panic in one is a stop with a line in the log.
-        crate::driver::spawn("event loop", event_loop.run());
-        crate::driver::spawn("driver", driver.run());
-        crate::driver::spawn("probes", probes.run());
-        crate::driver::spawn("metrics", record(Arc::downgrade(inner), handle.clone()));
-        Ok(handle)
-    }
-}
-
-/// Opens the journal, if there is a home; the engine goes on from what is in it.
-async fn open_journal(inner: &Inner, engine: &mut Engine) -> Result<Option<Journal>, NetworkError> {
-    let Some(home) = &inner.config.home else { return Ok(None) };
-    let clock = inner.clock;
-    let opened = Journal::open(home, inner.owner(), clock, inner.recovery.clone()).await;
-    let (journal, mut ledger) = opened.map_err(InternalError::from)?;
-    let now = clock.now();
-    let archive = inner.archive.get_or_init(|| journal.archiver().archive());
-    engine.restore_archive(&mut ledger)?;
-    engine.expect_volumes(archive.live());
-    for first in archive.firsts() {
-        let archive = Arc::clone(archive);
-        let volume = tokio::task::spawn_blocking(move || archive.volume(first)).await;
-        let volume = volume.map_err(|_| InternalError::Stopped)?;
-        engine.restore_volume(&volume.map_err(InternalError::from)?)?;
-    }
-    let (tasks, kept) = ledger.into_parts();
-    for (number, task) in (1..).zip(tasks) {
-        engine.restore(task, now)?;
-        if number % limits::RESTORE_AT_ONCE == 0 {
-            // Whoever asks meanwhile, on a runtime of one thread, is answered.
-            tokio::task::yield_now().await;
-        }
-    }
-    for (result, finished) in kept {
-        engine.restore_kept(result, finished, now)?;
-    }
-    Ok(Some(journal))
-}
-
-/// Passes metrics on from time to time, until the node stops or its last handle is gone.
-async fn record(inner: Weak<Inner>, net: NetHandle) {
-    loop {
-        tokio::time::sleep(limits::RECORD_EVERY).await;
-        let Some(inner) = inner.upgrade() else { return };
-        if net.is_closed() {
-            return;
-        }
-        inner.record_metrics();
-    }
-}
-
-/// A key that outlives the process needs a count that does, too: it is kept beside it.
+/// The number of this start. For a key that outlives the process, the count is kept beside the key.
 fn boot_without_home(identity: &Identity) -> Result<u32, InternalError> {
     match identity {
         Identity::Ephemeral => Ok(1),
@@ -344,51 +213,7 @@ fn boot_without_home(identity: &Identity) -> Result<u32, InternalError> {
     }
 }
 
-fn engine_config(config: &NetworkConfig, local: PeerId, boot: u32, offer: &Offer) -> EngineConfig {
-    EngineConfig {
-        local,
-        boot,
-        advert: offer.advert.as_ref().clone(),
-        accept: offer.accept.as_ref().clone(),
-        slots: offer.advert.capacity.slots,
-        durability: config.durability,
-        lease: config.tasks.lease,
-        heartbeat: config.tasks.heartbeat,
-        max_owned: config.tasks.max_owned,
-        keep_bytes: config.tasks.keep_bytes,
-        memory_bytes: config.tasks.keep_bytes.min(core_limits::ENDED_IN_MEMORY),
-        keep_results: config.tasks.keep_results,
-        up_before: std::time::Duration::ZERO,
-        started: meshwork_net::clock::START,
-    }
-}
-
-fn net_config(
-    config: &NetworkConfig,
-    keypair: Keypair,
-    boot: u32,
-    offer: Offer,
-    remembered: Vec<Remembered>,
-) -> NetConfig {
-    NetConfig {
-        keypair,
-        boot,
-        network: config.network.clone(),
-        listen: config.listen_addrs.clone(),
-        remembered,
-        blocked: HashSet::new(),
-        bootstrap: config.bootstrap_peers.clone(),
-        lan: config.lan.clone(),
-        mdns: config.mdns,
-        max_peers: config.max_peers,
-        connection_timeout: config.connection_timeout,
-        ping_interval: config.ping_interval,
-        protocol_timeout: config.protocol_timeout,
-        offer,
-    }
-}
-
-/// What this node says of itself. Reads `/proc` if the configuration leaves the memory open.
+/// The advert of this node. Reads `/proc` if the configuration does not set the memory.
 fn advert(config: &NetworkConfig, handlers: &[HandlerName]) -> Advert {
     let cpus = std::thread::available_parallelism().map_or(1, usize::from);
     let cpus = u32::try_from(cpus).unwrap_or(u32::MAX);
@@ -404,14 +229,5 @@ fn advert(config: &NetworkConfig, handlers: &[HandlerName]) -> Advert {
             memory_bytes: offered.memory_bytes.unwrap_or_else(total_memory),
             gpus: offered.gpus,
         },
-    }
-}
-
-/// The advert of this node, and which peers may use which handlers.
-pub(crate) fn offer(advert: &Arc<Advert>, policy: &Policy) -> Offer {
-    Offer {
-        advert: Arc::clone(advert),
-        accept: Arc::new(policy.accept.clone()),
-        trusted: Arc::new(policy.trusted.clone()),
     }
 }

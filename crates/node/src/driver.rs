@@ -1,10 +1,10 @@
 //! The driver: the one task that owns the engine (I2). Everything that can wake it comes through
-//! [`Feeds`]; everything that the engine asks for is carried out in `effects`.
+//! [`Feeds`]; `outside` carries out the engine's effects.
 //!
-//! One pass takes all that is waiting, up to a bound, and then carries out all that came of it, so
-//! that a busy node does per batch what an idle one does per message.
+//! One pass takes the inputs that are waiting, up to a bound, and then carries out their effects, so
+//! that a busy node does once per batch what an idle node does once per message.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use meshwork_core::{
     Durability, Time,
@@ -15,45 +15,45 @@ use meshwork_net::{NetEvent, NetHandle, SessionEvent};
 use rand::{SeedableRng, rngs::SmallRng};
 use rustc_hash::FxHashMap;
 use tokio::{
-    sync::{broadcast, mpsc, watch},
+    sync::{mpsc, oneshot, watch},
     time::Instant,
 };
 
 use self::{
-    alarm::Alarm,
-    outside::{Outside, Subscribers},
-    seeking::Seeking,
-    stopping::Stopping,
+    alarm::Alarm, call::Call, outside::Outside, seeking::Seeking, stopping::Stopping,
     waiters::Waiters,
 };
-pub(crate) use self::{answer::EndOfTask, call::Call};
 use crate::{
     clock::Clock,
-    event::{Interest, NetworkEvent},
+    event::NetworkEvent,
     health::Handlers,
     journal::{Journal, Written},
     limits,
     metrics::NetworkMetricsCollector,
     policy::Policies,
+    publisher::Publisher,
     snapshot::Snapshot,
 };
 
 mod alarm;
-mod answer;
-mod call;
+pub(crate) mod answer;
+pub(crate) mod call;
 mod calls;
 mod facts;
+pub(crate) mod handle;
 mod outside;
+pub(crate) mod question;
 mod seeking;
+mod sessions;
 mod stopping;
 mod waiters;
 
-/// Everything that can wake the driver, but for time.
+/// Everything that can wake the driver, except time.
 #[derive(Debug)]
 pub(crate) struct Feeds {
-    /// Those that may add to what is kept; see [`Call::is_entry`].
+    /// Calls that may add to what is kept on disk; see [`Call::is_entry`].
     pub(crate) entries: mpsc::Receiver<Call>,
-    /// All others.
+    /// All other calls.
     pub(crate) calls: mpsc::Receiver<Call>,
     pub(crate) facts: mpsc::Receiver<NetEvent>,
     pub(crate) sessions: mpsc::Receiver<SessionEvent>,
@@ -82,7 +82,7 @@ enum Wake {
     Call(Call),
     Timer,
     JournalFailed,
-    /// A feed has ended: all handles are gone, or the network is.
+    /// A feed has ended: the last handle was dropped, or the network has stopped.
     Ended,
 }
 
@@ -90,7 +90,7 @@ enum Wake {
 pub(crate) struct Driver {
     engine: Engine,
     rng: SmallRng,
-    /// What the inputs of this pass have asked for so far.
+    /// The effects of this pass so far.
     effects: Vec<Effect>,
     outside: Outside,
     feeds: Feeds,
@@ -98,27 +98,27 @@ pub(crate) struct Driver {
     timer: Alarm,
     collector: Arc<NetworkMetricsCollector>,
     snapshot: watch::Sender<Snapshot>,
-    /// Of tasks that do not set their own.
+    /// The durability of tasks that do not set their own.
     durability: Durability,
     policies: Arc<Policies>,
-    /// Whether the disk is full, as the engine was told.
+    /// Whether the disk is full, as last reported to the engine.
     disk_full: bool,
-    /// Results of absent owners that were dropped, as far as that was logged.
-    told_dropped: u64,
-    /// Peers that waiting tasks name and that are looked up.
+    /// Dropped results of absent owners that were logged.
+    logged_dropped: u64,
+    /// The number of unread results that are forgotten next, and when it is counted again.
+    unread_due: (u64, Time),
     seeking: Seeking,
     /// Set once the node stops.
     stopping: Option<Stopping>,
 }
 
-/// What a driver is made of; see its fields.
+/// The arguments of [`Driver::new`]; see its fields.
 pub(crate) struct DriverParts {
     pub(crate) engine: Engine,
     pub(crate) executor: Executor,
     pub(crate) net: NetHandle,
     pub(crate) clock: Clock,
-    pub(crate) events: broadcast::Sender<NetworkEvent>,
-    pub(crate) interest: Arc<Interest>,
+    pub(crate) publisher: Publisher,
     pub(crate) collector: Arc<NetworkMetricsCollector>,
     pub(crate) snapshot: watch::Sender<Snapshot>,
     pub(crate) feeds: Feeds,
@@ -128,8 +128,9 @@ pub(crate) struct DriverParts {
 }
 
 impl Driver {
+    /// A driver that was not run yet. Publishes its state.
     pub(crate) fn new(parts: DriverParts) -> Self {
-        let DriverParts { executor, net, journal, events, interest, .. } = parts;
+        let DriverParts { executor, net, journal, publisher, .. } = parts;
         let outside = Outside {
             executor,
             net,
@@ -137,9 +138,9 @@ impl Driver {
             workers: FxHashMap::default(),
             owners: FxHashMap::default(),
             waiters: Waiters::default(),
-            subscribers: Subscribers::new(events, interest),
+            publisher,
         };
-        Self {
+        let mut driver = Self {
             engine: parts.engine,
             rng: SmallRng::from_rng(&mut rand::rng()),
             effects: Vec::new(),
@@ -152,10 +153,13 @@ impl Driver {
             durability: parts.durability,
             policies: parts.policies,
             disk_full: false,
-            told_dropped: 0,
+            logged_dropped: 0,
+            unread_due: (0, Time::ZERO),
             seeking: Seeking::default(),
             stopping: None,
-        }
+        };
+        driver.publish();
+        driver
     }
 
     /// Runs until the node is shut down or its last handle is gone.
@@ -168,49 +172,63 @@ impl Driver {
         loop {
             let wake = self.wait().await;
             let now = self.clock.now();
-            self.engine.observe(self.outside.subscribers.observed());
+            self.engine.observe(self.outside.publisher.observed());
             if matches!(wake, Wake::JournalFailed) {
-                // What is on disk is not known, so that nothing may be told any more.
+                // It is unknown what is on disk, so that no answer may be sent.
                 break;
             }
             if matches!(wake, Wake::Ended) {
                 if self.stopping.is_some() {
-                    // The network is gone: nobody is left to hand anything back to.
+                    // The network has stopped: no owner can be told anything.
                     break;
                 }
                 self.begin_stop(Duration::ZERO, None);
             }
-            self.look_at_disk(now);
+            self.check_disk(now);
             self.on_wake(wake, now);
             self.take_waiting(now);
             self.settle(now);
             self.go_on_stopping(now);
-            self.seek_targets(now);
+            self.seeking.seek(&self.engine, &self.outside.net, now);
             self.publish();
+            self.answer();
             if self.may_stop() {
                 break;
             }
             if self.feeds.have_more() {
-                // Before the next pass, the sessions have a turn to write what this one made.
+                // Sessions write the frames of this pass before the next one.
                 tokio::task::yield_now().await;
             }
         }
         self.stop().await;
     }
 
-    fn publish(&self) {
+    /// Publishes the state that is read without waiting for the driver.
+    fn publish(&mut self) {
+        let now = self.clock.now();
+        if now >= self.unread_due.1 {
+            self.unread_due = (self.engine.read(now).unread_due(), now + limits::FORECAST_EVERY);
+        }
         let executor = &self.outside.executor;
         let (blocked, exhausted) = (executor.blocked_threads(), executor.is_exhausted());
         self.snapshot.send_replace(Snapshot {
             accounts: self.engine.accounts(),
+            unread_due: self.unread_due.0,
+            draining: self.engine.is_draining(),
             stopping: self.engine.is_closing(),
             free_slots: self.engine.free_slots(),
             handlers: Handlers { blocked, exhausted },
         });
     }
 
+    /// Sends the answers of this pass. Their callers find the changes published.
+    fn answer(&mut self) {
+        let Self { engine, outside, .. } = self;
+        outside.waiters.send_answers().for_each(|id| engine.note_read(id));
+    }
+
     /// Waits for the next cause of work. Ended work comes before new work. A node that stops does not
-    /// wait for a feed that has ended; what is left in it is taken by `take_waiting`.
+    /// wait for a feed that has ended; `take_waiting` takes what is left in it.
     async fn wait(&mut self) -> Wake {
         self.arm();
         let feeds = &mut self.feeds;
@@ -242,11 +260,10 @@ impl Driver {
         self.timer.set(next, &self.clock);
     }
 
-    /// Ends a pass: lets the engine place, start and send, until nothing comes of it any more.
+    /// Ends a pass: the engine places, starts and sends until it has no more effects.
     fn settle(&mut self, now: Time) {
         let Self { engine, outside, rng, effects, .. } = self;
         engine.end_pass(outside, now, rng, effects);
-        outside.waiters.take_handed_out().for_each(|id| engine.note_read(id));
     }
 
     fn on_wake(&mut self, wake: Wake, now: Time) {
@@ -257,16 +274,16 @@ impl Driver {
             Wake::Fact(fact) => self.on_fact(fact, now),
             Wake::Session(event) => self.on_session(event, now),
             Wake::Manual(attempt) => {
-                self.outside.subscribers.tell(|| NetworkEvent::ManualAttempt(Box::new(attempt)))
+                self.outside.publisher.publish(|| NetworkEvent::ManualAttempt(Box::new(attempt)));
             }
             Wake::Call(call) => self.on_call(call, now),
-            Wake::Timer => self.tell_dropped(),
+            Wake::Timer => self.log_dropped(),
             Wake::JournalFailed | Wake::Ended => {}
         }
     }
 
-    /// Tells the engine whether the disk is full, before it takes anything that must be kept.
-    fn look_at_disk(&mut self, now: Time) {
+    /// Reports to the engine whether the disk is full, before it accepts what must be kept.
+    fn check_disk(&mut self, now: Time) {
         let full = self.outside.journal.as_ref().is_some_and(Journal::is_full);
         if full != self.disk_full {
             self.disk_full = full;
@@ -274,18 +291,18 @@ impl Driver {
         }
     }
 
-    /// Results that nobody came for are lost: somebody should know. Told with a timer, of which there
-    /// are few, and not with each of them.
-    fn tell_dropped(&mut self) {
+    /// Logs how many results were dropped because their owners stayed away. Called with the timer,
+    /// which is rare.
+    fn log_dropped(&mut self) {
         let dropped = self.engine.accounts().dropped_results;
-        if dropped > self.told_dropped {
-            let more = dropped - self.told_dropped;
+        if dropped > self.logged_dropped {
+            let more = dropped - self.logged_dropped;
             tracing::warn!(more, in_all = dropped, "results of absent owners were dropped");
-            self.told_dropped = dropped;
+            self.logged_dropped = dropped;
         }
     }
 
-    /// Takes what else is waiting, up to a bound per kind.
+    /// Takes the other inputs that are waiting, up to a bound per kind.
     fn take_waiting(&mut self, now: Time) {
         self.take_facts(now);
         for _ in 0..limits::REPORTS {
@@ -303,7 +320,7 @@ impl Driver {
             let Ok(call) = self.feeds.calls.try_recv() else { break };
             self.on_call(call, now);
         }
-        // What a pass takes counts as waiting for the disk when the pass is over.
+        // The journal counts these as waiting only when the pass is over.
         let (mut tasks, mut bytes) = (0, 0);
         while tasks < limits::CALLS_PER_PASS
             && bytes < limits::BYTES_PER_PASS
@@ -319,54 +336,46 @@ impl Driver {
         }
     }
 
-    /// A session is known before its frames are: its fact is in its channel before its first frame
-    /// is in the other one.
-    fn take_facts(&mut self, now: Time) {
-        for _ in 0..limits::FACTS_PER_PASS {
-            let Ok(fact) = self.feeds.facts.try_recv() else { return };
-            self.on_fact(fact, now);
-        }
-    }
-
     fn feed(&mut self, input: Input, now: Time) {
         self.engine.handle(input, now, &mut self.rng, &mut self.effects);
     }
 
-    fn on_report(&mut self, report: Report, now: Time) {
-        let input = match report {
-            Report::Ended(ended) => {
-                Input::Finished { run: ended.run, end: ended.end, took: ended.took }
-            }
-            Report::Progress { run, fraction, message } => {
-                Input::Progress { run, fraction, message }
-            }
-        };
-        self.feed(input, now);
+    /// Accepts no new work from now on. Called again, the shorter grace counts.
+    fn begin_stop(&mut self, grace: Duration, done: Option<oneshot::Sender<()>>) {
+        Stopping::begin(&mut self.stopping, grace, done);
+        self.feed(Input::Close, self.clock.now());
     }
 
-    fn on_session(&mut self, event: SessionEvent, now: Time) {
-        self.take_facts(now);
-        match event {
-            SessionEvent::FromWorker { peer, frames } => {
-                self.feed(Input::FromWorker { peer, frames }, now);
-            }
-            SessionEvent::FromOwner { peer, frames } => {
-                self.feed(Input::FromOwner { peer, frames }, now);
-            }
-            SessionEvent::WorkerClosed { peer, id, why, violation } => {
-                tracing::debug!(%peer, why, violation, "the session with a worker has closed");
-                if self.outside.workers.get(&peer).is_some_and(|session| session.id() == id) {
-                    self.outside.workers.remove(&peer);
-                    self.feed(Input::WorkerSessionLost { peer }, now);
-                }
-            }
-            SessionEvent::OwnerClosed { peer, id, why, violation } => {
-                tracing::debug!(%peer, why, violation, "the session with an owner has closed");
-                if self.outside.owners.get(&peer).is_some_and(|session| session.id() == id) {
-                    self.outside.owners.remove(&peer);
-                    self.feed(Input::OwnerSessionLost { peer }, now);
-                }
-            }
+    /// Stops running attempts when the grace is over. A slow acknowledgement does not prolong it.
+    fn go_on_stopping(&mut self, now: Time) {
+        let is_at_work = self.engine.is_at_work();
+        if self.stopping.as_mut().is_some_and(|stopping| stopping.end_grace(is_at_work)) {
+            self.feed(Input::Abandon, now);
+            self.settle(now);
+        }
+    }
+
+    /// Whether a node that stops has nothing left to do, or no time.
+    fn may_stop(&self) -> bool {
+        let Some(stopping) = &self.stopping else { return false };
+        let is_at_rest = self.engine.is_at_rest() && self.engine.cancels_confirmed();
+        let is_safe = self.outside.journal.as_ref().is_none_or(Journal::is_idle);
+        stopping.may_end(is_at_rest && is_safe)
+    }
+
+    async fn stop(mut self) {
+        // Sessions write their queued frames when they are dropped.
+        self.outside.workers.clear();
+        self.outside.owners.clear();
+        // Otherwise a network with more events than the channel holds would wait for ever.
+        self.feeds.facts.close();
+        self.outside.net.stop().await;
+        self.outside.executor.shutdown();
+        if let Some(journal) = self.outside.journal {
+            journal.close().await;
+        }
+        if let Some(stopping) = self.stopping {
+            stopping.finish();
         }
     }
 }
@@ -377,17 +386,4 @@ async fn written(journal: &mut Option<Journal>) -> Written {
         Some(journal) => journal.written().await,
         None => std::future::pending().await,
     }
-}
-
-/// Spawns one of the node's tasks. A panic in it is logged; its channels close, which ends the
-/// others.
-pub(crate) fn spawn(name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
-    let running = tokio::spawn(task);
-    tokio::spawn(async move {
-        if let Err(error) = running.await
-            && error.is_panic()
-        {
-            tracing::error!(task = name, "a task of the node panicked; the node stops");
-        }
-    });
 }

@@ -12,21 +12,26 @@ pub mod config;
 mod driver;
 pub mod error;
 pub mod event;
+mod group_handle;
 mod health;
 mod home;
 mod journal;
 mod limits;
 mod manager;
+mod members;
 mod metrics;
 mod monitor;
+mod node;
 mod policy;
 mod probes;
 mod protocol;
+mod publisher;
 mod snapshot;
+mod start;
 mod status;
 mod task_handle;
 
-pub use meshwork_core::{HealthStatus, ResourceUsage};
+pub use meshwork_core::{HealthStatus, ResourceUsage, engine::view::TaskQuery as TaskFilter};
 pub use meshwork_exec::{Description, HandlerError, ManualAttempt, ParamKind, ParamSpec};
 pub use meshwork_net::{
     BuildError, COPIED_KEY_ADVICE, Crowd, DialError, InvalidSubnet, KeyCopied, KeyEvidence,
@@ -42,9 +47,11 @@ pub use self::{
         ConnectionError, InternalError, MessageError, NetworkError, ProtocolViolation, TaskError,
     },
     event::{NetworkEvent, Subscription, Topics},
+    group_handle::{GroupHandle, Retried},
     home::HomeError,
     journal::{JournalError, repair},
-    manager::{FindError, Members, NetworkManager, Retried, TaskFilter},
+    manager::{NetworkManager, find::FindError},
+    members::Members,
     metrics::NetworkMetricsCollector,
     monitor::{ResourceError, ResourceMonitor},
     protocol::{DiscoveryProtocol, HealthProtocol, ResourceProtocol, TaskProtocol},

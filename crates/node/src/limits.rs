@@ -7,6 +7,9 @@ use std::time::Duration;
 pub(crate) const CALLS: usize = 4_096;
 /// Events kept for a slow subscriber; a slower one is told how many it missed.
 pub(crate) const EVENTS: usize = 4_096;
+/// Shortest time between two counts of the results that are forgotten next: a count takes a part of a
+/// millisecond.
+pub(crate) const FORECAST_EVERY: Duration = Duration::from_secs(1);
 /// Bytes of inputs of members of a group that are handed in at once: no pass of the driver takes more
 /// into memory, and into the journal, than it does from peers.
 pub(crate) const MEMBERS_BYTES: usize = 16 << 20;

@@ -1,11 +1,12 @@
 //! What the user of this node decided about other nodes.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     sync::Arc,
 };
 
-use meshwork_core::{AcceptPolicy, PeerId, PeerInfo};
+use meshwork_core::{AcceptPolicy, Advert, HandlerName, PeerId, PeerInfo};
+use meshwork_net::Offer;
 use tokio::sync::{Mutex, MutexGuard, watch};
 
 /// Everything that is decided, at one moment.
@@ -29,6 +30,15 @@ impl Policy {
             blocked: self.blocked.contains(&info.peer_id),
             given_name: self.names.get(&info.peer_id).cloned(),
             ..info
+        }
+    }
+
+    /// The advert of this node, and which peers may use which handlers.
+    pub(crate) fn offer(&self, advert: &Arc<Advert>) -> Offer {
+        Offer {
+            advert: Arc::clone(advert),
+            accept: Arc::new(self.accept.clone()),
+            trusted: Arc::new(self.trusted.clone()),
         }
     }
 
@@ -79,4 +89,10 @@ impl Turn<'_> {
     pub(crate) fn publish(&self, policy: Policy) {
         self.of.published.send_replace(Arc::new(policy));
     }
+}
+
+/// The families of these handlers, in order.
+pub(crate) fn families(handlers: &[HandlerName]) -> Vec<&str> {
+    let families: BTreeSet<&str> = handlers.iter().map(HandlerName::family).collect();
+    families.into_iter().collect()
 }

@@ -11,17 +11,18 @@ use std::{sync::Arc, time::Duration};
 use meshwork_core::{HealthEvent, HealthStatus, PeerId, PeerState, ResourceUsage};
 use meshwork_net::NetHandle;
 use tokio::{
-    sync::{broadcast, mpsc, oneshot},
+    sync::{mpsc, oneshot},
     time::{Instant, sleep_until, timeout},
 };
 
 use crate::{
-    driver::Call,
+    driver::{call::Call, question::Question},
     event::NetworkEvent,
     health::{self, HANGS, Measured},
     journal::Archive,
     limits,
     monitor::ResourceMonitor,
+    publisher::Publisher,
     snapshot::Seen,
 };
 
@@ -47,7 +48,7 @@ pub(crate) struct Probes {
     pub(crate) net: NetHandle,
     /// Weak, so that the node ends when its last handle is gone.
     pub(crate) calls: mpsc::WeakSender<Call>,
-    pub(crate) events: broadcast::Sender<NetworkEvent>,
+    pub(crate) publisher: Publisher,
     pub(crate) commands: mpsc::Receiver<Probe>,
     /// What the driver holds.
     pub(crate) driver: Seen,
@@ -209,11 +210,8 @@ impl Probes {
     async fn driver_lag(&self) -> Result<Duration, Stopped> {
         let asked = Instant::now();
         let (reply, answer) = oneshot::channel();
-        let question = Box::new(move |_: &_, _| {
-            reply.send(()).ok();
-        });
         let calls = self.calls.upgrade().ok_or(Stopped)?;
-        calls.send(Call::Ask(question)).await.map_err(|_| Stopped)?;
+        calls.send(Call::Ask(Question::Echo(reply))).await.map_err(|_| Stopped)?;
         answer.await.map_err(|_| Stopped)?;
         Ok(asked.elapsed())
     }
@@ -224,9 +222,8 @@ impl Probes {
         health: &mut Option<HealthStatus>,
     ) -> Result<(), Stopped> {
         *health = Some(status.clone());
-        let event = NetworkEvent::HealthChanged { peer: self.local, status: status.clone() };
-        // Nobody may listen.
-        self.events.send(event).ok();
+        self.publisher
+            .publish(|| NetworkEvent::HealthChanged { peer: self.local, status: status.clone() });
         patiently(self.net.report_health(status)).await
     }
 }

@@ -1,21 +1,21 @@
-//! What the driver holds, published after each of its passes: read without waiting for it.
-//!
-//! Absent on purpose: what is kept on disk, in numbers. Counting that takes the engine too long to do
-//! it in each pass.
+//! The state that the driver publishes after each of its passes, read without waiting for it.
 
 use meshwork_core::engine::Accounts;
 use tokio::sync::watch;
 
 use crate::health::Handlers;
 
-/// The driver at the end of a pass.
+/// The state of the driver at the end of a pass.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Snapshot {
-    /// Without what is kept.
     pub(crate) accounts: Accounts,
-    /// Whether the node stops, and refuses tasks of its own callers.
+    /// Results that nobody has read and that are forgotten next.
+    pub(crate) unread_due: u64,
+    /// Whether the node accepts no attempts for now.
+    pub(crate) draining: bool,
+    /// Whether the node is stopping, and refuses tasks of its own callers as well.
     pub(crate) stopping: bool,
-    /// Slots of this node that are free.
+    /// Free slots of this node.
     pub(crate) free_slots: u32,
     /// The threads that run handlers.
     pub(crate) handlers: Handlers,
@@ -31,14 +31,14 @@ impl Seen {
     }
 }
 
-/// A driver that has made no pass.
+/// Reads the snapshot of a driver that has made no pass.
 impl Default for Seen {
     fn default() -> Self {
         channel().1
     }
 }
 
-/// Where the driver publishes, and where others read. While there is no driver, nothing is held.
+/// The two ends of the published snapshot. It is empty before the first pass.
 pub(crate) fn channel() -> (watch::Sender<Snapshot>, Seen) {
     let (published, seen) = watch::channel(Snapshot::default());
     (published, Seen(seen))

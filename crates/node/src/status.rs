@@ -1,4 +1,4 @@
-//! A node at one moment.
+//! The state of a node at one moment, and the view of a peer.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -12,40 +12,42 @@ use meshwork_net::{KeyEvidence, NetCounters, NetHandle, PeerStatus, limits::COPI
 
 use crate::{clock::Clock, policy::Policy};
 
-/// A node at one moment.
+/// The state of a node at one moment.
 #[derive(Clone, Debug)]
 pub struct NodeStatus {
-    /// Who it is.
+    /// The node's peer id.
     pub peer_id: PeerId,
     /// The version of the software.
     pub version: &'static str,
     /// The network's name.
     pub network: String,
-    /// How long it has been running.
+    /// Time since the start.
     pub uptime: Duration,
-    /// Where it listens, each with `/p2p/…`.
+    /// The addresses that it listens on, each with `/p2p/…`.
     pub addresses: Vec<Multiaddr>,
     /// Its name, handlers and capacity.
     pub advert: Advert,
-    /// From whom it accepts tasks: a rule for each family that it has.
+    /// The rules by which it accepts tasks: one for each family of its handlers.
     pub accept: AcceptPolicy,
-    /// How many peers it may have.
+    /// Largest number of peers.
     pub max_peers: usize,
     /// What its network has refused, shed or closed since the start.
     pub refused: NetCounters,
-    /// How it is known that another machine uses this node's key, if that was seen within the last
-    /// hour.
+    /// The evidence that another machine uses this node's key, if it was seen within the last hour.
     pub key_copied: Option<KeyEvidence>,
-    /// Whether it takes no attempts for now.
+    /// Whether it accepts no attempts for now.
     pub draining: bool,
-    /// Whether it stops, and refuses tasks of its own callers as well.
+    /// Whether it is stopping, and refuses tasks of its own callers as well.
     pub stopping: bool,
-    /// What it holds.
+    /// Counts of its tasks, attempts and results.
     pub tasks: Accounts,
+    /// Tasks that are forgotten next, because of age or lack of space, and whose results nobody has
+    /// read. A lower bound, counted at most once per second.
+    pub unread_due: u64,
 }
 
-/// A peer as callers see it: what the network knows of it, what the user decided about it, and the
-/// work that the engine has with it.
+/// A peer as callers see it: its state in the network, the user's decisions about it, and its work
+/// with this node.
 pub(crate) fn peer_info(
     status: &PeerStatus,
     policy: &Policy,
@@ -88,13 +90,13 @@ pub(crate) fn peer_info(
     })
 }
 
-/// How it is known that another machine uses this node's key, if that is news.
+/// The evidence that another machine uses this node's key, if it is recent.
 pub(crate) fn own_key_copied(net: &NetHandle, now: Time) -> Option<KeyEvidence> {
     let copied = net.own_key_copied()?;
     (now.since(copied.at) < COPIED_TIME).then_some(copied.evidence)
 }
 
-/// The peers of which the user decided something and that the network does not know.
+/// Peers that the user decided about and the network does not know.
 pub(crate) fn absent(policy: &Policy, known: &HashSet<PeerId>) -> Vec<PeerInfo> {
     let unknown = policy.peers().into_iter().filter(|peer| !known.contains(peer));
     let mut absent: Vec<PeerInfo> = unknown

@@ -1,17 +1,17 @@
-//! What the submitter of a task holds.
+//! The handle of a task.
 
 use futures::{FutureExt as _, StreamExt};
 use meshwork_core::{Reason, TaskEnd, TaskId, TaskResult, TaskState, engine::view::TaskView};
 use tokio::sync::oneshot;
 
 use crate::{
-    driver::EndOfTask,
+    driver::answer::EndOfTask,
     error::{NetworkError, TaskError},
     event::NetworkEvent,
     manager::NetworkManager,
 };
 
-/// Receives the end of a task, or why there is none to wait for.
+/// Receives the end of a task, or why the task is unknown.
 type EndReceiver = oneshot::Receiver<Result<EndOfTask, Reason>>;
 
 /// A task that was accepted. Dropping it cancels nothing.
@@ -48,7 +48,7 @@ impl TaskHandle {
     /// The node stopped first.
     pub async fn end(self) -> Result<TaskEnd, TaskError> {
         let answer = self.end.await.map_err(|_| TaskError::Stopped)?;
-        self.manager.end_of(answer, true).await
+        self.manager.node().end_of(answer, true).await
     }
 
     /// The changes of this task from now on, up to its end. Of a task that has ended, its last state;

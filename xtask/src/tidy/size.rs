@@ -50,8 +50,6 @@ const RECORDS: &[Except] = &[
 
 /// Types that were too large when the bounds were introduced, and are still to be divided.
 const UNDIVIDED: &[Except] = &[
-    ("node", "Inner", "the handle and the parts of a node"),
-    ("node", "NetworkManager", "every question that a program may ask"),
     ("sim", "Node", "a simulated node and its faults"),
     ("sim", "World", "the simulator and its checks"),
 ];

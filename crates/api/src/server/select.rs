@@ -7,7 +7,7 @@
 
 use axum::http::StatusCode;
 use meshwork_core::{GroupId, PeerId, PeerInfo, PeerStage, TaskId};
-use meshwork_node::NetworkManager;
+use meshwork_node::{GroupHandle, NetworkManager};
 
 use crate::types::{ErrorCode, Problem};
 
@@ -23,11 +23,15 @@ pub(super) async fn task(manager: &NetworkManager, selector: &str) -> Result<Tas
 }
 
 /// The group that `selector` names.
-pub(super) async fn group(manager: &NetworkManager, selector: &str) -> Result<GroupId, Problem> {
-    match selector.parse() {
-        Ok(id) => Ok(id),
-        Err(_) => Ok(manager.find_group(selector).await?),
-    }
+pub(super) async fn group(
+    manager: &NetworkManager,
+    selector: &str,
+) -> Result<GroupHandle, Problem> {
+    let id = match selector.parse::<GroupId>() {
+        Ok(id) => id,
+        Err(_) => manager.find_group(selector).await?,
+    };
+    Ok(manager.group(id))
 }
 
 /// The words of these states, each of which is one of `known`, those of `what`.

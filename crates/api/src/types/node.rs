@@ -124,6 +124,7 @@ pub struct ConnectionCounts {
 
 impl From<NodeStatus> for NodeView {
     fn from(status: NodeStatus) -> Self {
+        let tasks = TaskCounts::from(&status);
         let NodeStatus {
             peer_id,
             version,
@@ -137,7 +138,8 @@ impl From<NodeStatus> for NodeView {
             key_copied,
             draining,
             stopping,
-            tasks,
+            tasks: _,
+            unread_due: _,
         } = status;
         let state = match (stopping, draining) {
             (true, _) => NodeState::ShuttingDown,
@@ -167,7 +169,7 @@ impl From<NodeStatus> for NodeView {
                     .saturating_add(refused.inbound_silent),
             },
             key_copied: key_copied.map(KeyCopyView::from),
-            tasks: tasks.into(),
+            tasks,
         }
     }
 }
@@ -292,8 +294,8 @@ impl TaskCounts {
     }
 }
 
-impl From<Accounts> for TaskCounts {
-    fn from(accounts: Accounts) -> Self {
+impl From<&NodeStatus> for TaskCounts {
+    fn from(status: &NodeStatus) -> Self {
         let Accounts {
             queued,
             running,
@@ -308,7 +310,7 @@ impl From<Accounts> for TaskCounts {
             unacked,
             dropped_results,
             kept,
-        } = accounts;
+        } = status.tasks;
         let unsuccessful_since_start = failed_now + cancelled_now + expired_now;
         let EndCounts { succeeded, failed, cancelled, expired } = kept.ended;
         Self {
@@ -320,7 +322,7 @@ impl From<Accounts> for TaskCounts {
             expired: expired.into(),
             kept_bytes: kept.bytes,
             kept_max_bytes: kept.most,
-            unread_due: kept.unread_due,
+            unread_due: status.unread_due,
             ended_since_start: succeeded_now + unsuccessful_since_start,
             unsuccessful_since_start,
             late,

@@ -31,7 +31,7 @@ pub(super) async fn up(args: UpArgs, home: &Home, out: &Output) -> anyhow::Resul
         ended(api).await;
         return code;
     }
-    banner::print(&manager, home, out).await?;
+    banner::print(&manager, home, out)?;
     let cause = tokio::select! {
         () = signals.next() => Cause::Signal,
         Some(grace) = asked.recv() => Cause::Request { grace },
@@ -43,7 +43,7 @@ pub(super) async fn up(args: UpArgs, home: &Home, out: &Output) -> anyhow::Resul
         Cause::Request { grace } => grace,
         Cause::Signal | Cause::Node => manager.config().tasks.stop_grace,
     };
-    let held = manager.status().await.map_or(0, |status| status.tasks.held);
+    let held = manager.status().map_or(0, |status| status.tasks.held);
     out.say(match u64::try_from(held) {
         Ok(0) | Err(_) => "stopping …".to_owned(),
         Ok(held) => node::stopping(held, grace),

@@ -370,9 +370,6 @@ pub struct Kept {
     /// Whether space is short: less than a fifth of [`Self::most`] is free, and the oldest tasks
     /// are forgotten next.
     pub short: bool,
-    /// Tasks that are forgotten next, because of age or lack of space, and whose results nobody has
-    /// read.
-    pub unread_due: u64,
 }
 
 /// The unfinished attempts between this node and a peer.

@@ -9,6 +9,7 @@ mod attempts;
 mod chunk;
 mod digest;
 mod ended;
+mod ends;
 mod find;
 mod forgetting;
 mod group;

@@ -171,6 +171,14 @@ impl EndCounts {
         self.failed.saturating_add(self.expired)
     }
 
+    /// Adds `others`.
+    pub(super) fn join(&mut self, others: &Self) {
+        self.succeeded = self.succeeded.saturating_add(others.succeeded);
+        self.failed = self.failed.saturating_add(others.failed);
+        self.cancelled = self.cancelled.saturating_add(others.cancelled);
+        self.expired = self.expired.saturating_add(others.expired);
+    }
+
     /// Subtracts `others`, a part of these.
     pub(super) fn take(&mut self, others: &Self) {
         self.succeeded = self.succeeded.saturating_sub(others.succeeded);

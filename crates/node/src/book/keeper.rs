@@ -16,7 +16,7 @@ use crate::{
     clock::Clock,
     home::{Home, HomeError},
     limits,
-    manager::Inner,
+    node::Node,
     policy::Policies,
 };
 
@@ -36,15 +36,14 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    /// Reads what is remembered; none where there is no home.
-    pub(crate) async fn open(inner: &Inner) -> Option<Self> {
-        let Inner { home, config, clock, book_closed, policies, .. } = inner;
+    /// Reads the book. Returns the keeper and the channel for peers to forget; `None` without a home.
+    pub(crate) async fn open(node: &Node) -> Option<(Self, mpsc::Sender<PeerId>)> {
+        let Node { home, config, clock, policies, .. } = node;
         let home = home.as_ref()?;
         let now = seconds(*clock, clock.now());
         let (book, is_stale) = read(home, &config.network, now, &policies.now().trusted).await;
-        let (closed, forgotten) = mpsc::channel(limits::BOOK_FORGOTTEN);
-        book_closed.get_or_init(|| closed);
-        Some(Self {
+        let (forget, forgotten) = mpsc::channel(limits::BOOK_FORGOTTEN);
+        let keeper = Self {
             book,
             is_stale,
             home: Arc::clone(home),
@@ -52,7 +51,8 @@ impl Keeper {
             policies: Arc::clone(policies),
             is_failing: false,
             forgotten,
-        })
+        };
+        Some((keeper, forget))
     }
 
     /// Whom to dial at the start.

@@ -1,9 +1,9 @@
-//! What the driver answers to callers, each kind of call with its own type.
+//! The answers of the driver to its callers. Each kind of call has its own type.
 
 use meshwork_core::{Reason, TaskEnd, TaskId};
 use tokio::sync::oneshot;
 
-/// The end of a task, or where the archive has it.
+/// The end of a task, or its place in the archive.
 #[derive(Debug)]
 pub(crate) enum EndOfTask {
     Here(TaskEnd),
@@ -13,11 +13,14 @@ pub(crate) enum EndOfTask {
 /// Sends the id under which a task was accepted, or why it was not.
 pub(crate) type AcceptedSender = oneshot::Sender<Result<TaskId, Reason>>;
 
-/// Sends the end of a task, or why there is none to wait for.
+/// Sends the end of a task, or why the task is unknown.
 pub(crate) type EndSender = oneshot::Sender<Result<EndOfTask, Reason>>;
 
-/// Sends that a call about a group was carried out, or why not.
+/// Sends that a call about a group was carried out, or why it was refused.
 pub(crate) type GroupSender = oneshot::Sender<Result<(), Reason>>;
+
+/// Sends that a change is in force.
+pub(crate) type DoneSender = oneshot::Sender<()>;
 
 /// A caller that waits for the driver's answer.
 #[derive(Debug)]
@@ -29,9 +32,9 @@ pub(crate) enum Waiter {
 /// A caller that waits for a task.
 #[derive(Debug)]
 pub(crate) struct TaskWaiter {
-    /// That of the earlier task, once a task with a known idempotency key is accepted.
+    /// The task. If it is accepted with a known idempotency key, that of the earlier task.
     pub(crate) id: TaskId,
-    /// None if the task was accepted before.
+    /// `None` if the task was accepted before.
     pub(crate) accepted: Option<AcceptedSender>,
     pub(crate) end: EndSender,
     /// Whether the caller is given the result.
@@ -39,8 +42,8 @@ pub(crate) struct TaskWaiter {
 }
 
 impl Waiter {
-    /// Whether nobody waits for the answer any longer, and the engine can be asked not to send it. It
-    /// answers each call about a group, and that answer names no caller but this one.
+    /// Whether the caller has stopped waiting and the engine can be asked not to answer. It always
+    /// answers a call about a group, so such a waiter keeps its token.
     pub(super) fn is_gone(&self) -> bool {
         match self {
             Self::Task(task) => task.accepted.is_none() && task.end.is_closed(),
@@ -48,7 +51,7 @@ impl Waiter {
         }
     }
 
-    /// The task that it waits for.
+    /// The task, unless the caller waits for a group.
     pub(super) fn task(&self) -> Option<TaskId> {
         match self {
             Self::Task(task) => Some(task.id),

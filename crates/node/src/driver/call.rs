@@ -1,83 +1,55 @@
-//! What handles ask of the driver.
+//! The calls of the driver.
 
 use std::{path::PathBuf, time::Duration};
 
-use meshwork_core::{
-    AcceptPolicy, CancelledBy, GroupId, PeerId, ResourceUsage, Task, TaskId, Time, engine::Engine,
-};
+use meshwork_core::{AcceptPolicy, CancelledBy, GroupId, PeerId, ResourceUsage, Task, TaskId};
 use tokio::sync::oneshot;
 
-use super::answer::{AcceptedSender, EndSender, GroupSender};
+use super::{
+    answer::{AcceptedSender, DoneSender, EndSender, GroupSender},
+    question::Question,
+};
 use crate::journal::Copied;
 
-/// What a handle asks of the driver.
+/// A call of the driver, with the sender of its own answer.
+#[derive(Debug)]
 pub(crate) enum Call {
-    /// A task to be submitted.
-    Submit {
-        task: Box<Task>,
-        targets: Vec<PeerId>,
-        accepted: AcceptedSender,
-        end: EndSender,
-    },
-    /// Members of a group to be submitted.
-    SubmitGroup {
-        tasks: Vec<Task>,
-        targets: Vec<PeerId>,
-        accepted: GroupSender,
-    },
-    /// A group is to take no more members, and to end.
-    CancelGroup {
-        id: GroupId,
-        reason: String,
-        done: GroupSender,
-    },
+    /// Submit a task.
+    Submit { task: Box<Task>, targets: Vec<PeerId>, accepted: AcceptedSender, end: EndSender },
+    /// Submit members of a group.
+    SubmitGroup { tasks: Vec<Task>, targets: Vec<PeerId>, accepted: GroupSender },
+    /// Cancel a group.
+    CancelGroup { id: GroupId, reason: String, done: GroupSender },
+    /// Wait for the end of a task.
     Watch {
         id: TaskId,
         end: EndSender,
         /// Whether the caller is given the result.
         hands_out: bool,
     },
-    /// The results of these tasks were given to somebody.
-    Handed {
-        ids: Vec<TaskId>,
-    },
-    Cancel {
-        id: TaskId,
-        by: CancelledBy,
-        reason: String,
-        end: EndSender,
-    },
-    Trust {
-        peer: PeerId,
-        trusted: bool,
-    },
-    /// From whom attempts are accepted has changed.
-    Accept {
-        policy: AcceptPolicy,
-    },
-    /// This machine has been measured.
-    Measured {
-        usage: ResourceUsage,
-    },
-    /// Take no attempts any more, or take them again.
-    Drain {
-        on: bool,
-    },
+    /// The results of these tasks were handed out.
+    Handed { ids: Vec<TaskId> },
+    /// Cancel a task.
+    Cancel { id: TaskId, by: CancelledBy, reason: String, end: EndSender },
+    /// Trust a peer, or no longer.
+    Trust { peer: PeerId, trusted: bool, done: DoneSender },
+    /// Accept attempts by these rules from now on.
+    Accept { policy: AcceptPolicy, done: DoneSender },
+    /// This machine was measured.
+    Measured { usage: ResourceUsage },
+    /// Accept no more attempts, or accept them again.
+    Drain { on: bool, done: DoneSender },
+    /// Answer a question about the engine's state.
     Ask(Question),
-    /// A copy of the journal is wanted, in this folder.
-    Backup {
-        dir: PathBuf,
-        done: Copied,
-    },
-    Shutdown {
-        grace: Duration,
-        done: oneshot::Sender<()>,
-    },
+    /// Copy the journal to this folder.
+    Backup { dir: PathBuf, done: Copied },
+    /// Stop the node within the grace. `done` is sent when it has stopped.
+    Shutdown { grace: Duration, done: oneshot::Sender<()> },
 }
 
 impl Call {
-    /// Whether it may add to what is kept on disk. Such a call waits when the disk is far behind; all
-    /// others are answered meanwhile.
+    /// Whether the call may add to what is kept on disk. Such calls wait when the disk is far behind;
+    /// all others are answered meanwhile.
     pub(crate) fn is_entry(&self) -> bool {
         match self {
             Self::Submit { .. }
@@ -96,7 +68,7 @@ impl Call {
         }
     }
 
-    /// About how many tasks it is, and the bytes of their inputs.
+    /// The approximate number of tasks in the call, and the bytes of their inputs.
     pub(super) fn weight(&self) -> (usize, usize) {
         match self {
             Self::SubmitGroup { tasks, .. } => {
@@ -117,6 +89,3 @@ impl Call {
         }
     }
 }
-
-/// What a handle wants to know of the engine; it sends the answer itself.
-pub(crate) type Question = Box<dyn FnOnce(&Engine, Time) + Send>;

@@ -1,4 +1,4 @@
-//! What handles ask of the driver, and what becomes of it.
+//! Carries out the calls of handles.
 
 use meshwork_core::{
     Durability, GroupId, PeerId, Reason, Task, Time,
@@ -34,19 +34,26 @@ impl Driver {
                     self.feed(Input::Cancel { id, by, reason, token }, now);
                 }
             }
-            Call::Trust { peer, trusted } => {
+            Call::Trust { peer, trusted, done } => {
                 self.outside.net.keep(peer, trusted);
                 self.feed(Input::Trust { peer, trusted }, now);
+                self.outside.waiters.done(done);
             }
-            Call::Accept { policy } => self.feed(Input::Accept { policy }, now),
+            Call::Accept { policy, done } => {
+                self.feed(Input::Accept { policy }, now);
+                self.outside.waiters.done(done);
+            }
             Call::Measured { usage } => {
                 let peer = self.outside.net.local_peer();
                 self.feed(Input::PeerMeasured { peer, round_trip: None, usage: Some(usage) }, now);
             }
-            Call::Ask(question) => question(&self.engine, now),
-            Call::Drain { on } => self.feed(Input::Drain { on }, now),
+            Call::Ask(question) => question.answer(&self.engine, now),
+            Call::Drain { on, done } => {
+                self.feed(Input::Drain { on }, now);
+                self.outside.waiters.done(done);
+            }
             Call::Backup { dir, done } => {
-                // Without a home the handle has refused it.
+                // Without a home the handle has refused the call.
                 if let Some(journal) = &self.outside.journal {
                     journal.copy(dir, done);
                 }
@@ -73,7 +80,7 @@ impl Driver {
         }
     }
 
-    /// Why a task cannot be kept as it wants to be.
+    /// Why a task cannot be kept as durably as it demands.
     fn cannot_keep(&self, task: &Task) -> Option<Reason> {
         match (&self.outside.journal, task.durability.unwrap_or(self.durability)) {
             (_, Durability::Memory) => None,
@@ -81,7 +88,7 @@ impl Driver {
                 let detail = "durability: this node has no home, and keeps nothing on disk";
                 Some(Reason::InvalidTask { detail: detail.to_owned() })
             }
-            // Whether there is space, the engine knows.
+            // The engine checks for space.
             (Some(_), Durability::Disk) => None,
         }
     }
@@ -102,7 +109,7 @@ impl Driver {
         accepted: GroupSender,
         now: Time,
     ) {
-        // Members have the same durability: one speaks for all.
+        // All members have the same durability.
         if let Some(reason) = tasks.first().and_then(|task| self.cannot_keep(task)) {
             accepted.send(Err(reason)).ok();
             return;

@@ -1,66 +1,29 @@
-//! What the engine acts on: the executor, the journal, the sessions, callers that wait, and
-//! subscribers.
+//! Carries out the engine's effects: in the executor, the journal, the sessions, the waiting callers
+//! and the subscribers.
 //!
 //! Absent on purpose: decisions, and the engine itself.
 
-use std::sync::Arc;
-
 use meshwork_core::{
-    Assignment, NetworkMessage, PeerId, ToOwner, ToWorker,
-    engine::{Effect, Ended, Host, Input, Observed, RunId},
+    Assignment, PeerId, ToOwner, ToWorker,
+    engine::{Effect, Ended, Host, Input, RunId},
 };
 use meshwork_exec::Executor;
 use meshwork_net::{NetHandle, Session};
 use rustc_hash::FxHashMap;
-use tokio::sync::broadcast;
 
 use super::waiters::Waiters;
-use crate::{
-    event::{Interest, NetworkEvent},
-    journal::Journal,
-};
+use crate::{event::NetworkEvent, journal::Journal, publisher::Publisher};
 
-/// Carries out what the engine asks for.
+/// Everything that an effect may reach.
 pub(super) struct Outside {
     pub(super) executor: Executor,
     pub(super) net: NetHandle,
-    /// None: nothing outlives the process.
+    /// `None` without a home: no task outlives the process.
     pub(super) journal: Option<Journal>,
     pub(super) workers: FxHashMap<PeerId, Session<ToWorker>>,
     pub(super) owners: FxHashMap<PeerId, Session<ToOwner>>,
     pub(super) waiters: Waiters,
-    pub(super) subscribers: Subscribers,
-}
-
-/// Programs that listen to events.
-pub(super) struct Subscribers {
-    events: broadcast::Sender<NetworkEvent>,
-    interest: Arc<Interest>,
-}
-
-impl Subscribers {
-    pub(super) fn new(events: broadcast::Sender<NetworkEvent>, interest: Arc<Interest>) -> Self {
-        Self { events, interest }
-    }
-
-    /// What they want to be told.
-    pub(super) fn observed(&self) -> Observed {
-        self.interest.observed()
-    }
-
-    /// Tells them, if there are any.
-    pub(super) fn tell(&self, event: impl FnOnce() -> NetworkEvent) {
-        if self.events.receiver_count() > 0 {
-            // The last one may just have gone.
-            self.events.send(event()).ok();
-        }
-    }
-
-    pub(super) fn tell_message(&self, message: NetworkMessage) {
-        if self.observed().messages {
-            self.tell(|| NetworkEvent::Message(Box::new(message)));
-        }
-    }
+    pub(super) publisher: Publisher,
 }
 
 impl Host for Outside {
@@ -73,11 +36,11 @@ impl Host for Outside {
         match effect {
             Effect::Persist { seq, records } => match &mut self.journal {
                 Some(journal) => journal.push(seq, records),
-                // In memory a batch is as safe as it will ever be.
+                // Without a journal a batch counts as persisted at once.
                 None => return Some(Input::Persisted { seq }),
             },
             Effect::ToWorker { peer, mut frames } => {
-                // A session that is gone is reported by its reader.
+                // The reader of a closed session reports that it is closed.
                 if let Some(session) = self.workers.get(&peer) {
                     session.send(&mut frames);
                 }
@@ -105,13 +68,13 @@ impl Host for Outside {
             Effect::Stop { run } => self.executor.stop(run),
             Effect::Reply { token, reply } => self.waiters.reply(token, reply),
             Effect::Message(message) => {
-                self.subscribers.tell(|| NetworkEvent::Message(message));
+                self.publisher.publish(|| NetworkEvent::Message(message));
             }
             Effect::TaskChanged { id, handler, state, end } => {
-                self.subscribers.tell(|| NetworkEvent::TaskChanged { id, handler, state, end });
+                self.publisher.publish(|| NetworkEvent::TaskChanged { id, handler, state, end });
             }
             Effect::TaskProgress { id, fraction, message } => {
-                self.subscribers.tell(|| NetworkEvent::TaskProgress { id, fraction, message });
+                self.publisher.publish(|| NetworkEvent::TaskProgress { id, fraction, message });
             }
         }
         None

@@ -1,21 +1,20 @@
-//! Peers that waiting tasks name and that are not here: the network looks them up.
+//! Looks up absent peers that waiting tasks name as targets.
 
 use std::time::Duration;
 
-use meshwork_core::{PeerId, Time};
+use meshwork_core::{PeerId, Time, engine::Engine};
+use meshwork_net::{NetHandle, limits::SOUGHT_PEERS};
 
-use super::Driver;
-
-/// How often the waiting tasks are looked through.
+/// Shortest time between two looks through the waiting tasks.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// What the network was asked to look up.
+/// The peers that the network looks up.
 #[derive(Debug, Default)]
 pub(super) struct Seeking {
-    /// At most [`meshwork_net::limits::SOUGHT_PEERS`].
+    /// At most [`SOUGHT_PEERS`].
     peers: Vec<PeerId>,
     last: Option<Time>,
-    /// The next look; none while nothing has happened since the last one.
+    /// The time of the next look; `None` if nothing has happened since the last one.
     due: Option<Time>,
 }
 
@@ -25,7 +24,25 @@ impl Seeking {
         self.due
     }
 
-    /// Whether it is time. If it is too soon after the last look, there will be another one.
+    /// Asks the network to look up the absent targets, if they have changed. Looks at most once per
+    /// [`EVERY`].
+    pub(super) fn seek(&mut self, engine: &Engine, net: &NetHandle, now: Time) {
+        if !self.is_time(now) {
+            return;
+        }
+        let absent = engine.read(now).absent_targets(SOUGHT_PEERS);
+        if absent == self.peers {
+            return;
+        }
+        if net.seek(absent.clone()) {
+            self.peers = absent;
+        } else {
+            // The queue of the event loop is full.
+            self.due = Some(now + EVERY);
+        }
+    }
+
+    /// Whether to look now. If the last look was too recent, schedules the next one.
     fn is_time(&mut self, now: Time) -> bool {
         let earliest = self.last.map(|last| last + EVERY);
         if earliest.is_some_and(|earliest| earliest > now) {
@@ -34,23 +51,5 @@ impl Seeking {
         }
         (self.last, self.due) = (Some(now), None);
         true
-    }
-}
-
-impl Driver {
-    /// Tells the network which peers to look up, if that has changed.
-    pub(super) fn seek_targets(&mut self, now: Time) {
-        if !self.seeking.is_time(now) {
-            return;
-        }
-        let absent = self.engine.read(now).absent_targets(meshwork_net::limits::SOUGHT_PEERS);
-        if absent != self.seeking.peers {
-            if self.outside.net.seek(absent.clone()) {
-                self.seeking.peers = absent;
-            } else {
-                // The queue of the event loop is full.
-                self.seeking.due = Some(now + EVERY);
-            }
-        }
     }
 }

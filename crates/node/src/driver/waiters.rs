@@ -1,4 +1,7 @@
 //! Callers that wait for replies, by token.
+//!
+//! Answers are collected and sent at the end of the pass, after the driver has published its state:
+//! a caller that has its answer finds the change in the snapshot.
 
 use meshwork_core::{
     TaskId,
@@ -6,31 +9,47 @@ use meshwork_core::{
 };
 use slab::Slab;
 
-use super::answer::{EndOfTask, TaskWaiter, Waiter};
+use super::answer::{
+    AcceptedSender, DoneSender, EndOfTask, EndSender, GroupSender, TaskWaiter, Waiter,
+};
 
 #[cfg(test)]
 mod tests;
 
-/// The table of waiters; bounded by the callers that do wait, since others are swept.
+/// The table of waiters. Callers that stopped waiting are swept, so that those that wait bound it.
 #[derive(Default)]
 pub(super) struct Waiters {
     slab: Slab<Waiter>,
-    /// How many there were after the last sweep.
+    /// The number of waiters after the last sweep.
     swept: usize,
-    /// Tasks whose results were handed out in this pass; the engine is told at its end.
-    handed_out: Vec<TaskId>,
+    /// Answers of this pass. Bounded by the inputs of a pass.
+    answers: Vec<Answer>,
+}
+
+/// An answer that is sent at the end of the pass.
+enum Answer {
+    Accepted(AcceptedSender, TaskId),
+    Ended {
+        id: TaskId,
+        end: EndOfTask,
+        to: EndSender,
+        /// Whether the caller is given the result.
+        hands_out: bool,
+    },
+    Group(GroupSender),
+    Done(DoneSender),
 }
 
 impl Waiters {
-    /// Gives a waiter its token. The inputs are to be fed first: they concern callers that have
-    /// stopped waiting.
+    /// Gives a waiter its token. The returned inputs, about callers that stopped waiting, must be fed
+    /// first.
     pub(super) fn add(&mut self, waiter: Waiter) -> (Option<Token>, Vec<Input>) {
         let gone = self.sweep();
         (token(self.slab.insert(waiter)), gone)
     }
 
-    /// Sends a reply of the engine as the answer that its caller waits for. Callers that have stopped
-    /// waiting are ignored, also if another has their place.
+    /// Turns a reply of the engine into the answer for its caller. Ignores callers that stopped
+    /// waiting, even if another caller has their token.
     pub(super) fn reply(&mut self, token: Token, reply: Reply) {
         let key = token.0 as usize;
         match reply {
@@ -38,7 +57,7 @@ impl Waiters {
                 if let Some(Waiter::Task(task)) = self.slab.get_mut(key) {
                     task.id = id;
                     if let Some(accepted) = task.accepted.take() {
-                        accepted.send(Ok(id)).ok();
+                        self.answers.push(Answer::Accepted(accepted, id));
                     }
                 }
             }
@@ -50,7 +69,7 @@ impl Waiters {
                 if matches!(self.slab.get(key), Some(Waiter::Group(_)))
                     && let Some(Waiter::Group(done)) = self.slab.try_remove(key)
                 {
-                    done.send(Ok(())).ok();
+                    self.answers.push(Answer::Group(done));
                 }
             }
             Reply::Refused(reason) => {
@@ -65,25 +84,23 @@ impl Waiters {
         if self.slab.get(key).and_then(Waiter::task) != Some(id) {
             return;
         }
-        let Some(Waiter::Task(TaskWaiter { end: sender, hands_out, .. })) =
-            self.slab.try_remove(key)
-        else {
-            return;
-        };
-        // A result that is read from the archive is noted once it is read.
-        let has_result = hands_out && matches!(end, EndOfTask::Here(_));
-        if sender.send(Ok(end)).is_ok() && has_result {
-            self.handed_out.push(id);
+        if let Some(Waiter::Task(TaskWaiter { end: to, hands_out, .. })) = self.slab.try_remove(key)
+        {
+            self.answers.push(Answer::Ended { id, end, to, hands_out });
         }
     }
 
-    /// Tasks whose results were handed out since the last call.
-    pub(super) fn take_handed_out(&mut self) -> impl Iterator<Item = TaskId> {
-        self.handed_out.drain(..)
+    /// Tells a caller at the end of the pass that its change is in force.
+    pub(super) fn done(&mut self, done: DoneSender) {
+        self.answers.push(Answer::Done(done));
     }
 
-    /// Forgets those who stopped waiting, whenever there are twice as many as after the last time, at
-    /// a constant cost for each.
+    /// Sends the answers of this pass. Returns the tasks whose results were handed out.
+    pub(super) fn send_answers(&mut self) -> impl Iterator<Item = TaskId> {
+        self.answers.drain(..).filter_map(Answer::send)
+    }
+
+    /// Removes callers that stopped waiting, whenever the table has doubled since the last sweep.
     fn sweep(&mut self) -> Vec<Input> {
         if self.slab.len() < 2 * self.swept + SLACK {
             return Vec::new();
@@ -101,10 +118,33 @@ impl Waiters {
     }
 }
 
-/// None if a place in the table cannot be named by the bits of a token.
+impl Answer {
+    /// Sends the answer; its caller may have stopped waiting. Returns the task if its result was
+    /// handed out. The reader of the archive notes results that are read there.
+    fn send(self) -> Option<TaskId> {
+        match self {
+            Self::Accepted(to, id) => {
+                to.send(Ok(id)).ok();
+            }
+            Self::Ended { id, end, to, hands_out } => {
+                let has_result = hands_out && matches!(end, EndOfTask::Here(_));
+                return (to.send(Ok(end)).is_ok() && has_result).then_some(id);
+            }
+            Self::Group(to) => {
+                to.send(Ok(())).ok();
+            }
+            Self::Done(to) => {
+                to.send(()).ok();
+            }
+        }
+        None
+    }
+}
+
+/// The token of a place in the table; `None` if the place does not fit into a token.
 fn token(key: usize) -> Option<Token> {
     u32::try_from(key).ok().map(Token)
 }
 
-/// Waiters that are tolerated before the first sweep.
+/// Waiters tolerated before the first sweep.
 const SLACK: usize = 1_024;

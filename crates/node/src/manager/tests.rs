@@ -1,8 +1,10 @@
-//! The front door of a node that does not run.
+//! A node that was not started, and one whose driver hangs.
 
-use meshwork_core::Task;
+use meshwork_core::{PeerId, Task};
+use tokio::sync::oneshot;
 
 use super::*;
+use crate::driver::question::{Hold, Question};
 
 mod starts;
 
@@ -15,7 +17,7 @@ async fn a_node_that_is_not_started_says_so_and_does_not_hang() {
         matches!(error, NetworkError::InternalError(InternalError::NotStarted))
     };
     assert!(refused.as_ref().is_err_and(not_started), "{refused:?}");
-    let refused = node.status().await;
+    let refused = node.status();
     assert!(refused.as_ref().is_err_and(not_started), "{refused:?}");
 }
 
@@ -40,10 +42,12 @@ async fn what_is_published_is_read_while_the_driver_hangs() {
     node.name_peer(named, "bee").await.unwrap();
     let (hangs, hanging) = oneshot::channel();
     let (go_on, goes_on) = std::sync::mpsc::sync_channel::<()>(0);
-    let hang = node.ask(move |_, _| {
+    let hold = Hold(Box::new(move || {
         hangs.send(()).unwrap();
         goes_on.recv().ok();
-    });
+    }));
+    node.node().call(Call::Ask(Question::Hold(hold))).await.unwrap();
+    let echo = node.node().ask(Question::Echo);
     let look = async {
         hanging.await.unwrap();
         let peers = node.known_peers().unwrap();
@@ -51,11 +55,30 @@ async fn what_is_published_is_read_while_the_driver_hangs() {
         let names = node.peer_names().unwrap();
         assert_eq!((names[&named].as_str(), names[&node.local_peer_id()].as_str()), ("bee", "ant"));
         assert!(!node.is_stopping().unwrap());
+        let status = node.status().unwrap();
+        assert!(!status.stopping && !status.draining);
         assert!(node.accepts().allows("text", true));
         node.record_metrics();
         drop(go_on);
     };
-    tokio::join!(hang, look).0.unwrap();
+    tokio::join!(echo, look).0.unwrap();
     node.shutdown_within(Duration::ZERO).await.unwrap();
     assert!(node.is_stopping().unwrap_or(true), "it stops, or has stopped");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answered_call_is_in_the_status() {
+    let config =
+        NetworkConfig { listen_addrs: Vec::new(), mdns: false, ..NetworkConfig::default() };
+    let node = NetworkManager::builder().config(config).spawn().await.unwrap();
+    for queued in 1..=300 {
+        let task = Task::new("absent/handler").unwrap();
+        node.distribute_task(task, Vec::new()).await.unwrap();
+        assert_eq!(node.status().unwrap().tasks.queued, queued);
+    }
+    for on in [true, false, true] {
+        node.drain(on).await.unwrap();
+        assert_eq!(node.status().unwrap().draining, on);
+    }
+    node.shutdown_within(Duration::ZERO).await.unwrap();
 }

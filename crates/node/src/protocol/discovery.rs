@@ -1,8 +1,8 @@
 //! Who there is.
 
-use meshwork_core::{DiscoveryEvent, PeerInfo, PeerQuery};
+use meshwork_core::{DiscoveryEvent, PeerInfo, PeerQuery, engine::PeerLoad};
 
-use crate::{NetworkError, NetworkManager};
+use crate::{error::NetworkError, manager::NetworkManager, status};
 
 /// What a node can be asked about other nodes. From
 /// [`NetworkManager::discovery_protocol`](crate::NetworkManager::discovery_protocol).
@@ -26,8 +26,8 @@ impl DiscoveryProtocol {
     ///
     /// The node is not running.
     pub async fn start_discovery(&self) -> Result<(), NetworkError> {
-        self.manager.discover(DiscoveryEvent::StartDHT).await?;
-        self.manager.discover(DiscoveryEvent::Bootstrap).await
+        self.discover(DiscoveryEvent::StartDHT).await?;
+        self.discover(DiscoveryEvent::Bootstrap).await
     }
 
     /// The peers that match, the best first: ready ones, then near ones, then those that are only
@@ -41,7 +41,13 @@ impl DiscoveryProtocol {
     ///
     /// The query is out of its bounds, too many are under way, or the node is not running.
     pub async fn find_peers(&self, query: PeerQuery) -> Result<Vec<PeerInfo>, NetworkError> {
-        self.manager.find_peers(query).await
+        let node = self.manager.node();
+        query.check().map_err(|error| node.noted(error.into()))?;
+        let found = node.net()?.find_peers(query).await;
+        let found = found.map_err(|error| node.noted(error.into()))?;
+        let policy = node.policies.now();
+        let seen = |found| status::peer_info(found, &policy, PeerLoad::default(), &node.clock);
+        Ok(found.iter().map(seen).collect())
     }
 
     /// Tells others of this node anew, if `peer_info` is about itself; what it says is taken from
@@ -52,6 +58,12 @@ impl DiscoveryProtocol {
     ///
     /// None of the other node's addresses can be dialled, or this node is not running.
     pub async fn announce_peer(&self, peer_info: PeerInfo) -> Result<(), NetworkError> {
-        self.manager.discover(DiscoveryEvent::AnnouncePeer(Box::new(peer_info))).await
+        self.discover(DiscoveryEvent::AnnouncePeer(Box::new(peer_info))).await
+    }
+
+    async fn discover(&self, event: DiscoveryEvent) -> Result<(), NetworkError> {
+        let node = self.manager.node();
+        let done = node.net()?.discovery(event).await;
+        done.map_err(|error| node.noted(error.into()))
     }
 }

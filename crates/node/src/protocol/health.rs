@@ -1,8 +1,8 @@
 //! How nodes are.
 
-use meshwork_core::HealthStatus;
+use meshwork_core::{HealthEvent, HealthStatus};
 
-use crate::{NetworkError, NetworkManager};
+use crate::{error::NetworkError, manager::NetworkManager, probes::Probe};
 
 /// What a node can be asked about its health. From
 /// [`NetworkManager::health_protocol`](crate::NetworkManager::health_protocol).
@@ -25,7 +25,7 @@ impl HealthProtocol {
     ///
     /// The node is not running.
     pub async fn start_health_checks(&self) -> Result<(), NetworkError> {
-        self.manager.start_health_checks().await
+        self.manager.node().probe(Probe::Watch).await
     }
 
     /// Looks how this node is.
@@ -43,6 +43,7 @@ impl HealthProtocol {
     ///
     /// The node is not running.
     pub async fn report_health(&self, status: HealthStatus) -> Result<(), NetworkError> {
-        self.manager.report_health(status).await
+        let event = HealthEvent::ReportHealth(status.clamped());
+        self.manager.node().probe(Probe::Health { event, reply: None }).await
     }
 }

@@ -2,7 +2,12 @@
 
 use meshwork_core::{PeerId, ResourceUsage};
 
-use crate::{NetworkError, NetworkManager};
+use crate::{
+    error::{InternalError, NetworkError},
+    limits,
+    manager::NetworkManager,
+    probes::Probe,
+};
 
 /// What a node can be asked about machines. From
 /// [`NetworkManager::resource_protocol`](crate::NetworkManager::resource_protocol).
@@ -26,7 +31,7 @@ impl ResourceProtocol {
     ///
     /// The node is not running.
     pub async fn start_monitoring(&self) -> Result<(), NetworkError> {
-        self.manager.start_monitoring().await
+        self.manager.node().probe(Probe::Monitor).await
     }
 
     /// What a peer's machine has and uses: what it last said if that is not older than 30 s, else it
@@ -37,6 +42,19 @@ impl ResourceProtocol {
     /// The peer is not known, not ready, refuses, or does not answer within the configured
     /// `protocol_timeout`; this machine cannot be measured.
     pub async fn get_peer_resources(&self, peer_id: PeerId) -> Result<ResourceUsage, NetworkError> {
-        self.manager.peer_resources(peer_id).await
+        let node = self.manager.node();
+        if peer_id == node.local_peer {
+            let usage = node.running()?.monitor.current_usage().await;
+            return usage.map_err(|error| node.noted(InternalError::from(error).into()));
+        }
+        let is_fresh = |usage: &ResourceUsage| {
+            let age = meshwork_net::clock::time_of_day() - usage.measured_at;
+            age.to_std().unwrap_or_default() <= limits::FRESH_RESOURCES
+        };
+        if let Some(usage) = node.known(peer_id)?.resources.filter(is_fresh) {
+            return Ok(usage);
+        }
+        let answer = node.net()?.peer_resources(peer_id).await;
+        answer.map_err(|error| node.noted(NetworkError::of_ask(error, peer_id, "asking a peer")))
     }
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use meshwork_core::{PeerId, Reason, Task, TaskId, TaskResult};
 use meshwork_exec::{HandlerError, ManualDesk};
 
-use crate::{NetworkError, NetworkManager, TaskHandle};
+use crate::{error::NetworkError, manager::NetworkManager, task_handle::TaskHandle};
 
 /// What a node can be asked about tasks. From
 /// [`NetworkManager::task_protocol`](crate::NetworkManager::task_protocol).
@@ -15,7 +15,8 @@ pub struct TaskProtocol {
 }
 
 impl TaskProtocol {
-    pub(crate) fn new(manager: NetworkManager, desk: ManualDesk) -> Self {
+    pub(crate) fn new(manager: NetworkManager) -> Self {
+        let desk = manager.node().desk.clone();
         Self { manager, desk }
     }
 
@@ -51,7 +52,7 @@ impl TaskProtocol {
     ) -> Result<(), NetworkError> {
         if source_peer != self.manager.local_peer_id() {
             let detail = "a node sends results of its own alone".to_owned();
-            return Err(self.manager.noted(Reason::Denied { detail }.into()));
+            return Err(self.manager.node().noted(Reason::Denied { detail }.into()));
         }
         self.complete(task_id, Ok(result.output))
     }
@@ -71,6 +72,6 @@ impl TaskProtocol {
         result: Result<Bytes, HandlerError>,
     ) -> Result<(), NetworkError> {
         let completed = self.desk.complete(task_id, result);
-        completed.map_err(|error| self.manager.noted(error.into()))
+        completed.map_err(|error| self.manager.node().noted(error.into()))
     }
 }

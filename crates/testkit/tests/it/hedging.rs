@@ -39,7 +39,7 @@ async fn what_hangs_at_one_worker_is_done_by_another() {
     assert_eq!((&result.output[..], result.worker, result.attempt), (&b"done"[..], helps.id(), 2));
     // The gate there is still closed: the attempt was stopped.
     eventually("nothing runs where it hung", &[&owner], async || {
-        (hangs.manager().status().await.unwrap().tasks.held == 0).then_some(())
+        (hangs.manager().status().unwrap().tasks.held == 0).then_some(())
     })
     .await;
     for node in [&workers[0].0, &workers[1].0, &owner] {

@@ -55,7 +55,7 @@ async fn attempts_of_others_do_not_exist() {
     assert!(matches!(state, TaskState::Running { epoch: still, .. } if still == epoch), "{state}");
     gate.open_one();
     assert_eq!(output(theirs.end().await.unwrap()), "theirs");
-    assert_eq!(victim.manager().status().await.unwrap().tasks.dropped_results, 0);
+    assert_eq!(victim.manager().status().unwrap().tasks.dropped_results, 0);
     honest.shutdown().await;
     victim.shutdown().await;
 }

@@ -69,7 +69,7 @@ async fn two_nodes_serve_each_other() {
     };
     futures::join!(one_way(&left, &right), one_way(&right, &left));
     for node in [&left, &right] {
-        let tasks = node.manager().status().await.unwrap().tasks;
+        let tasks = node.manager().status().unwrap().tasks;
         assert_eq!((tasks.succeeded, tasks.executed), (20, 20));
     }
     left.shutdown().await;
@@ -117,7 +117,7 @@ async fn cancel_reaches_a_handler_on_another_node() {
     };
     assert!(late.len() == 1 && late.iter().all(is_end), "{late:?}");
     // The worker's slot is free again.
-    let held = async || (worker.manager().status().await.unwrap().tasks.held == 0).then_some(());
+    let held = async || (worker.manager().status().unwrap().tasks.held == 0).then_some(());
     meshwork_testkit::eventually("the slot is free", &[&worker], held).await;
     worker.shutdown().await;
     net.shutdown().await;
@@ -150,7 +150,7 @@ async fn a_cancel_waits_for_no_handler_that_blocks_and_is_not_followed_by_succes
     let end = within("the cancel is answered", handle.cancel()).await.unwrap();
     assert!(matches!(end, TaskEnd::Cancelled { by: CancelledBy::Submitter, .. }), "{end:?}");
     // The worker does not wait for it either: it abandons the attempt, and goes on.
-    let held = async || (worker.manager().status().await.unwrap().tasks.held == 0).then_some(());
+    let held = async || (worker.manager().status().unwrap().tasks.held == 0).then_some(());
     meshwork_testkit::eventually("the attempt is abandoned", &[&worker], held).await;
     let alive = net.owner.run(task("text/upper").with_input("alive"), &[]).await;
     assert_eq!(output(alive), "ALIVE");
@@ -158,7 +158,7 @@ async fn a_cancel_waits_for_no_handler_that_blocks_and_is_not_followed_by_succes
     let alive = net.owner.run(task("text/upper").with_input("still"), &[]).await;
     assert_eq!(output(alive), "STILL");
     assert_eq!(handle.cancel().await.unwrap(), end, "an end never changes");
-    let tasks = net.owner.manager().status().await.unwrap().tasks;
+    let tasks = net.owner.manager().status().unwrap().tasks;
     assert_eq!((tasks.succeeded, tasks.cancelled), (2, 1));
     worker.shutdown().await;
     net.shutdown().await;

@@ -55,7 +55,7 @@ async fn what_runs_ends_within_the_grace_and_what_waits_is_handed_back() {
         .await;
     let refused = worker.manager().distribute_task(work(), vec![]).await.unwrap_err();
     assert_eq!(refused.code(), "shutting_down", "{refused}");
-    assert!(worker.manager().status().await.unwrap().draining, "it can be asked meanwhile");
+    assert!(worker.manager().status().unwrap().draining, "it can be asked meanwhile");
     gate.open_one();
     gate.open_one();
     for handle in first_two {
@@ -93,7 +93,7 @@ async fn told_again_a_node_stops_at_once() {
     let first =
         tokio::spawn(async move { manager.shutdown_within(Duration::from_secs(3600)).await });
     within("it drains", async {
-        while !worker.manager().status().await.unwrap().draining {
+        while !worker.manager().status().unwrap().draining {
             tokio::task::yield_now().await;
         }
     })
@@ -114,7 +114,7 @@ async fn an_owner_that_stops_cancels_what_it_kept_in_memory() {
     assert!(matches!(end, TaskEnd::Cancelled { by: CancelledBy::Shutdown, .. }), "{end:?}");
     // The worker runs no attempts that are not wanted.
     within("its slots are free", async {
-        while worker.manager().status().await.unwrap().tasks.held > 0 {
+        while worker.manager().status().unwrap().tasks.held > 0 {
             tokio::task::yield_now().await;
         }
     })

@@ -43,6 +43,7 @@ const ENGINE: Order = Order {
         "engine/owner/archive",
         "engine/owner/chunk",
         "engine/owner/needs",
+        "engine/owner/ends",
         "engine/owner/group",
         "engine/owner/digest",
         "engine/owner/past",

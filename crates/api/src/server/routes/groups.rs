@@ -139,19 +139,18 @@ pub(super) async fn show(
     Params(params): Params<ShowParams>,
 ) -> Result<Json<GroupView>, Problem> {
     let _waits = if params.wait_ms > 0 { Some(cx.poll()?) } else { None };
-    let id = select::group(&cx.manager, &selector).await?;
+    let group = select::group(&cx.manager, &selector).await?;
     if params.wait_ms > 0 {
         let longest = Duration::from_millis(params.wait_ms).min(limits::LONG_POLL);
         tokio::select! {
-            ended = cx.manager.wait_group(id) => {
+            ended = group.wait() => {
                 ended?;
             }
             () = tokio::time::sleep(longest) => {}
             () = cx.stop.cancelled() => {}
         }
     }
-    let group = cx.manager.known_group(id).await?;
-    Ok(Json(shown(&cx.manager, &group)))
+    Ok(Json(shown(&cx.manager, &group.view().await?)))
 }
 
 #[derive(Deserialize)]
@@ -168,9 +167,10 @@ pub(super) async fn results(
     Named(selector): Named,
     Params(params): Params<ResultParams>,
 ) -> Result<Json<List<MemberResult>>, Problem> {
-    let id = select::group(&cx.manager, &selector).await?;
+    let group = select::group(&cx.manager, &selector).await?;
+    let id = group.id();
     let limit = page::limit(params.limit, limits::RESULTS)?;
-    let members = cx.manager.group_members(id, params.from, limit).await?;
+    let members = group.members(params.from, limit).await?;
     let (mut items, mut bytes) = (Vec::with_capacity(members.len()), 0);
     let mut handed_out = Vec::new();
     for (index, task) in (params.from..).zip(&members) {
@@ -186,7 +186,7 @@ pub(super) async fn results(
     }
     cx.manager.handed_out(handed_out);
     let next = params.from.saturating_add(u32::try_from(items.len()).unwrap_or(u32::MAX));
-    let more = cx.manager.group(id).await?.is_some_and(|group| group.received > next);
+    let more = group.view().await.is_ok_and(|group| group.received > next);
     Ok(Json(List { items, next_cursor: more.then(|| next.to_string()) }))
 }
 
@@ -194,8 +194,8 @@ pub(super) async fn retry(
     State(cx): State<Context>,
     Named(selector): Named,
 ) -> Result<Json<RetryAnswer>, Problem> {
-    let id = select::group(&cx.manager, &selector).await?;
-    let retried = cx.manager.retry_group(id).await.map_err(tasks::no_retry)?;
+    let group = select::group(&cx.manager, &selector).await?;
+    let retried = group.retry().await.map_err(tasks::no_retry)?;
     let group = shown(&cx.manager, &retried.group);
     Ok(Json(RetryAnswer { group, forgotten: retried.forgotten }))
 }
@@ -208,17 +208,16 @@ pub(super) async fn cancel(
     let _acts = cx.act()?;
     // Cut, it would be another reason.
     tasks::check_reason(&request, GROUP_REASON_BYTES)?;
-    let id = select::group(&cx.manager, &selector).await?;
-    let decided = cx.manager.cancel_group(id, &request.reason);
+    let group = select::group(&cx.manager, &selector).await?;
+    let decided = group.cancel(&request.reason);
     tokio::time::timeout(limits::CANCEL_WAIT, decided).await.map_err(|_| {
         let (what, after) = ("stopping the group", limits::CANCEL_WAIT);
         NetworkError::TimeoutError { what, after }
     })??;
     // It is decided: what is left to do is shown.
-    let ended = cx.manager.wait_group(id);
+    let ended = group.wait();
     tokio::time::timeout(limits::CANCEL_WAIT, ended).await.ok().transpose()?;
-    let group = cx.manager.known_group(id).await?;
-    Ok(Json(shown(&cx.manager, &group)))
+    Ok(Json(shown(&cx.manager, &group.view().await?)))
 }
 
 pub(super) async fn list(
@@ -242,9 +241,8 @@ pub(super) async fn explain(
     State(cx): State<Context>,
     Named(selector): Named,
 ) -> Result<Json<GroupStory>, Problem> {
-    let id = select::group(&cx.manager, &selector).await?;
-    cx.manager.known_group(id).await?;
-    let explained = cx.manager.explain_group(id).await?.ok_or_else(|| not_found(id))?;
+    let group = select::group(&cx.manager, &selector).await?;
+    let explained = group.explain().await?;
     let viewer = Viewer::with_names(&cx.manager)?;
     let waiting = explained.waiting.iter().map(|waiting| WaitingMembers {
         handler: waiting.handler.to_string(),
@@ -254,7 +252,7 @@ pub(super) async fn explain(
     let failure = |task: &Known<meshwork_core::engine::view::TaskView>| {
         let Known::Here(task) = task else { return None };
         let (_, index) = task.group?;
-        Some(member(id, index, Ok(task)))
+        Some(member(group.id(), index, Ok(task)))
     };
     Ok(Json(GroupStory {
         group: shown(&cx.manager, &explained.view),
@@ -281,10 +279,6 @@ fn member(
         output: None,
         error,
     }
-}
-
-fn not_found(id: GroupId) -> Problem {
-    Problem { detail: format!("group {id} not found"), ..Reason::NotFound.into() }
 }
 
 fn shown(manager: &NetworkManager, group: &meshwork_core::engine::view::GroupView) -> GroupView {

@@ -30,7 +30,7 @@ pub(super) async fn ready(State(cx): State<Context>) -> Result<Json<serde_json::
 }
 
 pub(super) async fn show(State(cx): State<Context>) -> Result<Json<NodeView>, Problem> {
-    Ok(Json(cx.manager.status().await?.into()))
+    Ok(Json(cx.manager.status()?.into()))
 }
 
 pub(super) async fn health(State(cx): State<Context>) -> Result<Json<HealthView>, Problem> {
@@ -69,7 +69,7 @@ pub(super) async fn drain(
     JsonBody(spec): JsonBody<DrainRequest>,
 ) -> Result<Json<DrainAnswer>, Problem> {
     cx.manager.drain(spec.draining).await?;
-    let node = NodeView::from(cx.manager.status().await?);
+    let node = NodeView::from(cx.manager.status()?);
     Ok(Json(DrainAnswer { draining: node.draining, held: node.tasks.held }))
 }
 
@@ -78,7 +78,7 @@ pub(super) async fn shutdown(
     JsonBody(spec): JsonBody<StopRequest>,
 ) -> (StatusCode, Json<StopAnswer>) {
     // A node that does not answer any more holds nothing that would have to be waited for.
-    let held = cx.manager.status().await.map_or(0, |status| NodeView::from(status).tasks.held);
+    let held = cx.manager.status().map_or(0, |status| NodeView::from(status).tasks.held);
     let configured = cx.manager.config().tasks.stop_grace;
     let grace = spec.grace_ms.map_or(configured, Duration::from_millis).min(configured);
     // Full: it is about to stop already.

@@ -119,7 +119,7 @@ pub(super) async fn list(
     let limit = page::limit(limit, limits::TASKS)?;
     let after = page::position(cursor.as_deref())?;
     let group = match &group {
-        Some(group) => Some(select::group(&cx.manager, group).await?),
+        Some(group) => Some(select::group(&cx.manager, group).await?.id()),
         None => None,
     };
     let after = after.map(|Submitted(time, id)| (time, id));
@@ -133,7 +133,7 @@ pub(super) async fn list(
 }
 
 pub(super) async fn summary(State(cx): State<Context>) -> Result<Json<TaskCounts>, Problem> {
-    Ok(Json(cx.manager.status().await?.tasks.into()))
+    Ok(Json(TaskCounts::from(&cx.manager.status()?)))
 }
 
 /// Why tasks wait: each reason once, that of the task that has waited longest first.

@@ -9,12 +9,8 @@ use crate::{
     output::{Output, format},
 };
 
-pub(super) async fn print(
-    manager: &NetworkManager,
-    home: &Home,
-    out: &Output,
-) -> anyhow::Result<()> {
-    let node: NodeView = manager.status().await?.into();
+pub(super) fn print(manager: &NetworkManager, home: &Home, out: &Output) -> anyhow::Result<()> {
+    let node: NodeView = manager.status()?.into();
     if out.json {
         return out.value(&serde_json::json!({
             "peer": node.peer_id,

@@ -9,18 +9,16 @@ use super::{
     group::EndedGroup,
     retention::{Space, Unit},
     store::{Place, Store},
-    task::{Owned, Phase},
+    task::Phase,
 };
 use crate::{
     engine::{
         config::EngineConfig,
         forgotten::Forgotten,
-        gate::Gate,
         input::Kept,
         keys::TaskKey,
         node::{Cx, Node},
         record::Record,
-        view::EndCounts,
     },
     limits,
     reason::Reason,
@@ -156,10 +154,10 @@ impl Store {
                 break;
             }
             let mut groups = groups.into_iter().peekable();
-            let singles = self.singles(durable, was_read);
+            let singles = self.singles(durable).filter(|single| single.was_read == was_read);
             let is_free =
                 |unit: &Unit| !matches!(unit, Unit::Recent(key) if writing.tasks.contains(key));
-            for (end, weight, unit) in singles.filter(|(_, _, unit)| is_free(unit)) {
+            for Single { end, weight, unit, .. } in singles.filter(|it| is_free(&it.unit)) {
                 while freed < aim
                     && let Some(group) = groups.next_if(|group| group.last_end <= end)
                 {
@@ -192,24 +190,22 @@ impl Store {
         self.retention.plan(plan);
     }
 
-    /// Single tasks in the order of their ends, with their weights.
-    fn singles(
-        &self,
-        durable: bool,
-        was_read: bool,
-    ) -> impl Iterator<Item = (Time, u64, Unit)> + '_ {
+    /// Single tasks in the order of their ends.
+    fn singles(&self, durable: bool) -> impl Iterator<Item = Single> + '_ {
         let archived =
-            self.archive.table.iter().filter(move |(_, entry)| {
-                durable && entry.group.is_none() && entry.read == was_read
-            });
-        let archived = archived
-            .map(|(number, entry)| (entry.up, u64::from(entry.weight), Unit::Archived(number)));
+            self.archive.table.iter().filter(move |(_, entry)| durable && entry.group.is_none());
+        let archived = archived.map(|(number, entry)| Single {
+            end: entry.up,
+            weight: u64::from(entry.weight),
+            was_read: entry.read,
+            unit: Unit::Archived(number),
+        });
         let recent = if durable { &self.tasks.disk } else { &self.tasks.memory };
         let recent = recent.keys().filter_map(move |key| {
-            let task = self.tasks.get(key)?;
+            let task = self.tasks.get(key).filter(|task| task.member.is_none())?;
             let Phase::Ended { up, .. } = *task.phase() else { return None };
-            let fits = task.member.is_none() && task.read == was_read;
-            fits.then_some((up, task.ended_weight() as u64, Unit::Recent(key)))
+            let (weight, unit) = (task.ended_weight() as u64, Unit::Recent(key));
+            Some(Single { end: up, weight, was_read: task.read, unit })
         });
         archived.chain(recent)
     }
@@ -307,52 +303,55 @@ impl Store {
         Ok(())
     }
 
-    /// Counts of the kept tasks, and of those that are forgotten next.
-    pub(super) fn kept(&self, node: &Node, now: Time) -> Kept {
-        let most = node.config.keep_bytes;
-        let bytes = self.archive.table.bytes() + self.tasks.disk.bytes();
-        let mut kept = Kept {
-            bytes,
-            most,
+    /// Counts of the kept tasks.
+    pub(super) fn kept(&self, node: &Node) -> Kept {
+        let mut ended = self.archive.table.counts();
+        ended.join(&self.tasks.disk.ends().safe(&node.gate));
+        ended.join(&self.tasks.memory.ends().all());
+        Kept {
+            ended,
+            bytes: self.archive.table.bytes() + self.tasks.disk.bytes(),
+            most: node.config.keep_bytes,
             memory_bytes: self.tasks.memory.bytes(),
-            short: self.kept_bytes(true) > most / 5 * 4,
-            ..Kept::default()
-        };
-        kept.ended = self.ended_counts(&node.gate);
-        let soon = Time::ZERO + node.config.keep_results / 10 * 9;
-        let up = node.config.up(now);
-        let age = |end: Time| Time::ZERO + up.since(end);
-        let is_old = |end: Time| up > soon && age(end) >= soon;
-        // When space is short, the next plan frees about this much.
-        let mut left = if kept.short { most / 8 } else { 0 };
-        let mut goes = |end: Time, weight: u64| {
-            let goes = left > 0 || is_old(end);
-            left = left.saturating_sub(weight);
-            goes
-        };
-        let groups = self.groups.ended_groups(now);
-        for group in groups.iter().filter(|group| group.durable && group.unread > 0) {
-            if goes(group.last_end, group.weight) {
-                kept.unread_due += u64::from(group.unread);
-            }
+            short: self.is_short(node),
         }
-        let singles = self.singles(true, false);
-        let next = singles.take_while(|(end, weight, _)| goes(*end, *weight));
-        kept.unread_due += next.count() as u64;
-        kept
     }
 
-    fn ended_counts(&self, gate: &Gate) -> EndCounts {
-        let mut counts = self.archive.table.counts();
-        for key in self.tasks.disk.keys().chain(self.tasks.memory.keys()) {
-            if let Some(Phase::Ended { end, safe_with, .. }) = self.tasks.get(key).map(Owned::phase)
-                && gate.is_persisted(*safe_with)
-            {
-                counts.add(&end.state());
-            }
-        }
-        counts
+    /// Whether less than a fifth of the space is free.
+    fn is_short(&self, node: &Node) -> bool {
+        self.kept_bytes(true) > node.config.keep_bytes / 5 * 4
     }
+
+    /// The number of tasks that are forgotten next and whose results nobody has read.
+    pub(super) fn unread_due(&self, node: &Node, now: Time) -> u64 {
+        let soon = Time::ZERO + node.config.keep_results / 10 * 9;
+        let up = node.config.up(now);
+        let is_old = |end: Time| up > soon && Time::ZERO + up.since(end) >= soon;
+        // When space is short, the next plan frees about this much.
+        let mut left = if self.is_short(node) { node.config.keep_bytes / 8 } else { 0 };
+        let mut is_due = |end: Time, weight: u64| {
+            let is_due = left > 0 || is_old(end);
+            left = left.saturating_sub(weight);
+            is_due
+        };
+        let groups = self.groups.ended_groups(now);
+        let groups = groups.iter().filter(|group| group.durable && group.unread > 0);
+        let groups = groups.filter(|group| is_due(group.last_end, group.weight));
+        let in_groups: u64 = groups.map(|group| u64::from(group.unread)).sum();
+        let singles = self.singles(true).take(limits::EXAMINED_DUE);
+        let unread = singles.filter(|single| !single.was_read);
+        in_groups + unread.take_while(|single| is_due(single.end, single.weight)).count() as u64
+    }
+}
+
+/// A single task that has ended.
+struct Single {
+    /// The node's uptime at its end.
+    end: Time,
+    weight: u64,
+    /// Whether its result was handed out.
+    was_read: bool,
+    unit: Unit,
 }
 
 fn most_bytes(config: &EngineConfig, durable: bool) -> u64 {

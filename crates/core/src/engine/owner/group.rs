@@ -1,9 +1,8 @@
 //! One group: its members' ends, and why it accepts no more members.
 
-use std::collections::VecDeque;
-
 use super::{
     chunk::{Chunk, invalid},
+    ends::Ends,
     needs::OpenNeeds,
 };
 use crate::{
@@ -37,7 +36,10 @@ pub(super) struct Group {
     kept: Kept,
     /// Whether the group is being forgotten.
     leaving: bool,
+    /// The members' ends.
     ends: Ends,
+    /// Ends of members that an earlier version has forgotten.
+    forgotten: EndCounts,
     /// Why the group was cancelled, if it was, and the batch with that record.
     cancelled: Option<(Box<str>, Seq)>,
     /// Whether the group is on the list of changed tallies.
@@ -56,42 +58,6 @@ struct Kept {
     last_end: Time,
     /// Members whose results were handed out.
     read: u32,
-}
-
-/// The members' ends.
-#[derive(Debug, Default)]
-struct Ends {
-    all: EndCounts,
-    /// Ends by the batch that contains them; some batches may be on disk already.
-    unpersisted: VecDeque<(Seq, EndCounts)>,
-    /// Ends of members that an earlier version has forgotten.
-    forgotten: EndCounts,
-}
-
-impl Ends {
-    fn add(&mut self, state: &TaskState, gate: &Gate) {
-        self.all.add(state);
-        let batch = gate.next();
-        while self.unpersisted.front().is_some_and(|(batch, _)| gate.is_persisted(*batch)) {
-            self.unpersisted.pop_front();
-        }
-        match self.unpersisted.back_mut() {
-            Some((at, ends)) if *at == batch => ends.add(state),
-            _ => {
-                let mut ends = EndCounts::default();
-                ends.add(state);
-                self.unpersisted.push_back((batch, ends));
-            }
-        }
-    }
-
-    fn safe(&self, gate: &Gate) -> EndCounts {
-        let mut safe = self.all;
-        for (_, ends) in self.unpersisted.iter().filter(|(batch, _)| !gate.is_persisted(*batch)) {
-            safe.take(ends);
-        }
-        safe
-    }
 }
 
 /// Members of one group that are at workers.
@@ -117,6 +83,7 @@ impl Group {
             kept: Kept::default(),
             leaving: false,
             ends: Ends::default(),
+            forgotten: EndCounts::default(),
             cancelled: None,
             is_touched: false,
             stopping: None,
@@ -127,8 +94,8 @@ impl Group {
     pub(super) fn on_restored(&mut self, tally: &GroupTally) {
         self.received = tally.received;
         self.complete = tally.complete;
-        self.ends.all = tally.forgotten;
-        self.ends.forgotten = tally.forgotten;
+        self.ends = Ends::of(tally.forgotten);
+        self.forgotten = tally.forgotten;
         self.cancelled = tally.cancelled.clone().map(|reason| (reason, Seq::default()));
         self.leaving = tally.leaving;
     }
@@ -189,9 +156,9 @@ impl Group {
     pub(super) fn on_end(&mut self, needs: ClassKey, state: &TaskState, gate: &Gate) {
         self.on_closed(needs);
         if self.durable {
-            self.ends.add(state, gate);
+            self.ends.add_unpersisted(state, gate);
         } else {
-            self.ends.all.add(state);
+            self.ends.add(state);
         }
     }
 
@@ -203,7 +170,7 @@ impl Group {
 
     /// Counts a member that had ended before the start.
     pub(super) fn on_ended_before(&mut self, state: &TaskState, counts: Counts) {
-        self.ends.all.add(state);
+        self.ends.add(state);
         self.count(counts);
     }
 
@@ -239,7 +206,7 @@ impl Group {
     pub(super) fn take_tally(&mut self) -> GroupTally {
         self.is_touched = false;
         let Self { id, received, complete, max_fails, leaving, .. } = *self;
-        let forgotten = self.ends.forgotten;
+        let forgotten = self.forgotten;
         let cancelled = self.cancelled.as_ref().map(|(reason, _)| reason.clone());
         GroupTally { id, received, complete, max_fails, cancelled, forgotten, leaving }
     }
@@ -265,7 +232,7 @@ impl Group {
 
     /// Why the group accepts no more members, if it does not.
     pub(super) fn stop(&self) -> Option<Stop<'_>> {
-        self.stop_by(&self.ends.all)
+        self.stop_by(&self.ends.all())
     }
 
     /// The same, if only the members in `ended` had ended.
@@ -318,7 +285,7 @@ impl Group {
             stop,
             unfinished: is_left && self.handed_in + limits::GROUP_IDLE <= now,
             queued: self.open.saturating_sub(at_work.running),
-            running: at_work.running + (self.ends.all.all() - ended.all()),
+            running: at_work.running + (self.ends.all().all() - ended.all()),
             ended,
             workers: at_work.workers,
             // Without any member, `submitted` is not set.

@@ -7,7 +7,7 @@ use libp2p_identity::PeerId;
 use super::{state::Owner, workers::OpenAttempt};
 use crate::{
     engine::{
-        input::{Accounts, Kept, PeerLoad},
+        input::{Accounts, PeerLoad},
         keys::PeerKey,
         node::Node,
         view::Sizes,
@@ -30,9 +30,11 @@ impl<'e> Reader<'e> {
         Self { owner, node, now }
     }
 
-    /// Counts of the kept tasks, and of those that are forgotten next.
-    pub fn kept(&self) -> Kept {
-        self.owner.store.kept(self.node, self.now)
+    /// The number of tasks that are forgotten next, because of age or lack of space, and whose results
+    /// nobody has read. A lower bound: examines at most [`EXAMINED_DUE`](crate::limits::EXAMINED_DUE)
+    /// single tasks, and every ended group.
+    pub fn unread_due(&self) -> u64 {
+        self.owner.store.unread_due(self.node, self.now)
     }
 
     /// The targets of waiting tasks that are not ready; at most `most`, in the order of their ids.
@@ -69,6 +71,7 @@ impl<'e> Reader<'e> {
         accounts.cancelled = counts.cancelled;
         accounts.expired = counts.expired;
         accounts.late = counts.late;
+        accounts.kept = self.owner.store.kept(self.node);
         accounts.second_attempts = self.owner.placement.second_attempts();
     }
 

@@ -10,7 +10,7 @@ use crate::{
     engine::{
         keys::TaskKey,
         node::Cx,
-        record::{Restored, RestoredEnd, Seq},
+        record::{Restored, RestoredEnd},
     },
     limits,
     reason::Reason,
@@ -59,7 +59,7 @@ impl Owner {
         let RestoredEnd { end, at, up } = ended;
         let end = End::from_public(end);
         let (success, state) = (end.is_success(), end.state());
-        self.store.tasks.end(key, (at, up), end, Seq::default());
+        self.store.tasks.end(key, (at, up), end, None);
         if let Some(task) = self.store.tasks.get(key) {
             let (class, member) = (task.class, task.member);
             let counts = Counts { weight: task.weight(), up, read: false };

@@ -8,10 +8,11 @@ use slab::Slab;
 
 use super::{
     attempts::Sent,
+    ends::Ends,
     task::{End, New, Owned, Phase},
 };
 use crate::{
-    engine::{keys::TaskKey, record::Seq},
+    engine::{gate::Gate, keys::TaskKey, record::Seq},
     task::TaskId,
     time::Time,
 };
@@ -49,6 +50,7 @@ pub(super) struct Recent {
     keys: VecDeque<TaskKey>,
     len: usize,
     bytes: u64,
+    ends: Ends,
 }
 
 impl Recent {
@@ -60,6 +62,11 @@ impl Recent {
     /// The sum of their weights.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// The tasks by how they ended.
+    pub(super) fn ends(&self) -> &Ends {
+        &self.ends
     }
 
     /// The tasks in the order of their ends. Some keys belong to removed tasks.
@@ -135,12 +142,19 @@ impl Tasks {
 
     /// Ends a task at a time and an uptime of the node: stores its end and drops what only an
     /// attempt needs. An unsuccessful task keeps what a retry, under another id, needs. If the task
-    /// is durable, `batch` contains the end.
-    pub(super) fn end(&mut self, key: TaskKey, (at, up): (Time, Time), end: End, batch: Seq) {
+    /// is durable, the gate's current batch contains the end; without a gate, it is on disk already.
+    pub(super) fn end(
+        &mut self,
+        key: TaskKey,
+        (at, up): (Time, Time),
+        end: End,
+        gate: Option<&Gate>,
+    ) {
         let Some(task) = self.get_mut(key) else { return };
         let was_open = task.open().is_some();
-        let safe_with = if task.durable { batch } else { Seq::default() };
-        if !task.on_end((at, up), end, safe_with) {
+        let gate = gate.filter(|_| task.durable);
+        let state = end.state();
+        if !task.on_end((at, up), end, gate.map_or_else(Seq::default, Gate::next)) {
             return;
         }
         let (weight, durable) = (task.ended_weight() as u64, task.durable);
@@ -160,6 +174,10 @@ impl Tasks {
         }
         among.len += 1;
         among.bytes += weight;
+        match gate {
+            Some(gate) => among.ends.add_unpersisted(&state, gate),
+            None => among.ends.add(&state),
+        }
     }
 
     fn ended_up(&self, key: TaskKey) -> Time {
@@ -191,6 +209,9 @@ impl Tasks {
         let among = if task.durable { &mut self.disk } else { &mut self.memory };
         among.len -= 1;
         among.bytes -= weight;
+        if let Phase::Ended { end, .. } = task.phase() {
+            among.ends.remove(&end.state());
+        }
         while among.keys.front().is_some_and(|key| !is_there(key)) {
             among.keys.pop_front();
         }

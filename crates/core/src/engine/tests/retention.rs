@@ -285,7 +285,7 @@ fn an_archived_task_is_shown_as_it_was_before() {
 }
 
 #[test]
-fn what_is_forgotten_soon_and_was_not_read_is_counted_before() {
+fn unread_results_forgotten_next_are_counted() {
     let mut net = Net::connected(&[1]);
     net.nodes[0].engine.node.config.keep_bytes = 100 * limits::ENDED_WEIGHT as u64;
     let mut ids = Vec::new();
@@ -293,18 +293,19 @@ fn what_is_forgotten_soon_and_was_not_read_is_counted_before() {
         ids.push(net.submit(task("text/a")));
         net.finish(1, output("x"));
     }
-    let kept = net.nodes[0].engine.read(net.now).kept();
-    assert_eq!((kept.short, kept.unread_due, kept.ended.succeeded), (false, 0, 80));
+    let due = |net: &Net| net.nodes[0].engine.read(net.now).unread_due();
+    let kept = net.nodes[0].engine.accounts().kept;
+    assert_eq!((kept.short, due(&net), kept.ended.succeeded), (false, 0, 80));
     net.submit(task("text/a"));
     net.finish(1, output("x"));
-    let kept = net.nodes[0].engine.read(net.now).kept();
-    assert_eq!((kept.short, kept.unread_due), (true, 13), "an eighth of the limit");
+    let kept = net.nodes[0].engine.accounts().kept;
+    assert_eq!((kept.short, due(&net)), (true, 13), "an eighth of the limit");
     ids.iter().for_each(|id| net.nodes[0].engine.note_read(*id));
-    assert_eq!(net.nodes[0].engine.read(net.now).kept().unread_due, 1);
+    assert_eq!(due(&net), 1);
     net.nodes[0].engine.node.config.keep_bytes = limits::KEEP_BYTES;
     net.pass(limits::KEEP_RESULTS / 10 * 9 + Duration::from_secs(1));
-    let kept = net.nodes[0].engine.read(net.now).kept();
-    assert_eq!((kept.short, kept.unread_due), (false, 1), "by age");
+    let kept = net.nodes[0].engine.accounts().kept;
+    assert_eq!((kept.short, due(&net)), (false, 1), "by age");
 }
 
 #[test]

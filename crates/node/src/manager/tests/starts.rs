@@ -4,15 +4,20 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use meshwork_core::{
-    AttemptEnd, Durability, Epoch, GroupId, PeerId, TaskEnd, TaskResult,
+    AttemptEnd, Durability, Epoch, GroupId, PeerId, Task, TaskEnd, TaskId, TaskResult,
     engine::{
         GroupTally, KeptResult, Record, Seq,
-        view::{EndCounts, GroupStop},
+        view::{EndCounts, GroupStop, TaskQuery},
     },
 };
 
 use super::*;
-use crate::{Identity, config::Offered, journal::Journal};
+use crate::{
+    Identity,
+    clock::Clock,
+    config::Offered,
+    journal::{Journal, Recovery},
+};
 
 /// As many as `MESHWORK_STORE_TASKS` says, else so many of each kind.
 const TASKS: u64 = 2_000;
@@ -78,8 +83,8 @@ async fn start(dir: &tempfile::TempDir) -> NetworkManager {
 /// How many tasks a node has that starts there, open and known.
 async fn counted(dir: &tempfile::TempDir) -> (usize, usize) {
     let node = start(dir).await;
-    let open = node.status().await.unwrap().tasks.queued;
-    let known = node.tasks(TaskFilter::default()).await.unwrap().len();
+    let open = node.status().unwrap().tasks.queued;
+    let known = node.tasks(TaskQuery::default()).await.unwrap().len();
     println!("{open} open, at least {known} known");
     node.shutdown().await.unwrap();
     (open, known)
@@ -124,8 +129,8 @@ async fn a_start_takes_up_kept_results_and_cancelled_groups() {
     // Twice: what was taken up is still there the next time.
     for _ in 0..2 {
         let node = start(&dir).await;
-        assert_eq!(node.status().await.unwrap().tasks.unacked, 1);
-        let stop = node.known_group(group).await.unwrap().stop;
+        assert_eq!(node.status().unwrap().tasks.unacked, 1);
+        let stop = node.group(group).view().await.unwrap().stop;
         assert_eq!(stop, Some(GroupStop::Cancelled { reason: "no need".to_owned() }));
         node.shutdown().await.unwrap();
     }

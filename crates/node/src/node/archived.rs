@@ -1,5 +1,5 @@
-//! Ended tasks that the archive has: the engine says where, and whoever asks reads them, apart from
-//! the driver and from commits.
+//! Reads archived tasks. The engine gives their places; reading waits for neither the driver nor
+//! commits.
 
 use std::sync::Arc;
 
@@ -12,15 +12,15 @@ use meshwork_core::{
 };
 use tokio::sync::oneshot;
 
-use super::NetworkManager;
+use super::Node;
 use crate::{
-    driver::{Call, EndOfTask},
+    driver::{answer::EndOfTask, call::Call, question::Question},
     error::{InternalError, NetworkError, TaskError},
     journal::ReadError,
 };
 
-impl NetworkManager {
-    /// Reads archived tasks; each on its own may be forgotten or damaged.
+impl Node {
+    /// Reads archived tasks, each of which may be forgotten or damaged.
     async fn read(
         &self,
         tasks: Vec<(TaskId, u64)>,
@@ -28,7 +28,8 @@ impl NetworkManager {
         if tasks.is_empty() {
             return Ok(Vec::new());
         }
-        let archive = Arc::clone(self.inner.archive.get().ok_or(InternalError::NotStarted)?);
+        let kept = self.running()?.kept.as_ref();
+        let archive = Arc::clone(&kept.ok_or(InternalError::NotStarted)?.archive);
         let numbers: Vec<u64> = tasks.iter().map(|(_, number)| *number).collect();
         let read = tokio::task::spawn_blocking(move || archive.read(&numbers)).await;
         let mut found = Vec::with_capacity(tasks.len());
@@ -36,7 +37,7 @@ impl NetworkManager {
             found.push(match read {
                 Ok(task) => Ok(task),
                 Err(ReadError::Gone) => {
-                    Err(self.ask(move |engine, _| engine.unknown_task(id)).await?)
+                    Err(self.ask(|answer| Question::UnknownTask { id, answer }).await?)
                 }
                 Err(error) => {
                     tracing::warn!(%id, %error, "the record of an ended task cannot be read");
@@ -47,8 +48,8 @@ impl NetworkManager {
         Ok(found)
     }
 
-    /// Puts what the archive has in place of where it has it, in the same order.
-    pub(super) async fn resolved<T>(
+    /// Replaces each place in the archive by the task there, in the same order.
+    pub(crate) async fn resolved<T>(
         &self,
         known: Vec<Known<T>>,
         of: impl Fn(ArchivedTask) -> Option<T>,
@@ -61,7 +62,9 @@ impl NetworkManager {
         let resolved = known.into_iter().filter_map(|known| match known {
             Known::Here(known) => Some(Ok(known)),
             Known::Archived { .. } => {
-                let damaged = || Reason::Damaged { detail: "it makes no sense".to_owned() };
+                let damaged = || Reason::Damaged {
+                    detail: "its record is not that of an ended task".to_owned(),
+                };
                 Some(read.next()?.and_then(|task| of(task).ok_or_else(damaged)))
             }
         });
@@ -69,7 +72,7 @@ impl NetworkManager {
     }
 
     /// Views of tasks, in the same order.
-    pub(super) async fn shown(
+    pub(crate) async fn shown(
         &self,
         known: Vec<Known<TaskView>>,
     ) -> Result<Vec<Result<TaskView, Reason>>, NetworkError> {
@@ -82,7 +85,7 @@ impl NetworkManager {
             .collect();
         let mut shown = self.resolved(known, |task| task.view()).await?;
         for (shown, submitted) in shown.iter_mut().zip(submitted) {
-            // On disk it is less exact, and a list goes on behind it.
+            // The engine's time is more exact than the one on disk, and lists continue behind it.
             if let (Ok(view), Some(submitted)) = (shown, submitted) {
                 view.submitted = submitted;
             }
@@ -90,7 +93,7 @@ impl NetworkManager {
         Ok(shown)
     }
 
-    /// The end that the driver has answered. `hands_out`: the caller is given the result.
+    /// The end in the driver's answer. `hands_out`: the caller is given the result.
     pub(crate) async fn end_of(
         &self,
         answer: Result<EndOfTask, Reason>,
@@ -98,7 +101,7 @@ impl NetworkManager {
     ) -> Result<TaskEnd, TaskError> {
         match answer.map_err(TaskError::Refused)? {
             EndOfTask::Here(end) => Ok(end),
-            // Boxed: thousands wait for an end at once, of which few are read from the archive.
+            // Boxed: thousands of callers wait for an end at once, and few read it from the archive.
             EndOfTask::Archived { id, number } => {
                 Box::pin(self.archived_end(id, number, hands_out)).await
             }
@@ -121,27 +124,18 @@ impl NetworkManager {
         Ok(end)
     }
 
-    /// The results of these tasks were given to somebody: short of space, they may go first.
-    pub fn handed_out(&self, ids: Vec<TaskId>) {
-        // It is lost without harm.
-        self.inner.calls.try_send(Call::Handed { ids }).ok();
+    /// Notes that the results of these tasks were handed out: they are forgotten first when space is
+    /// short. The note may be lost.
+    pub(crate) fn handed_out(&self, ids: Vec<TaskId>) {
+        self.driver.try_call(Call::Handed { ids });
     }
 
     /// Waits for the end of a task; `hands_out`: the caller is given the result.
-    pub(super) async fn watch(&self, id: TaskId, hands_out: bool) -> Result<TaskEnd, TaskError> {
+    pub(crate) async fn watch(&self, id: TaskId, hands_out: bool) -> Result<TaskEnd, TaskError> {
         let (end, ended) = oneshot::channel();
         let call = Call::Watch { id, end, hands_out };
         self.call(call).await.map_err(|_| TaskError::Stopped)?;
         let reply = ended.await.map_err(|_| TaskError::Stopped)?;
         self.end_of(reply, hands_out).await
-    }
-
-    /// Waits until a task has ended, without its result.
-    ///
-    /// # Errors
-    ///
-    /// No such task is known, or it was forgotten; the node has stopped.
-    pub async fn wait_ended(&self, id: TaskId) -> Result<TaskEnd, TaskError> {
-        self.watch(id, false).await
     }
 }

@@ -1,0 +1,193 @@
+//! Starts a node: reads the journal, opens the sockets, and spawns the tasks.
+//!
+//! Absent on purpose: what is checked before (`builder`), and what each task does.
+
+use std::{
+    collections::HashSet,
+    path::Path,
+    sync::{Arc, Weak},
+};
+
+use meshwork_core::{
+    PeerId,
+    engine::{Engine, EngineConfig},
+    limits as core_limits,
+};
+use meshwork_exec::Executor;
+use meshwork_net::{Keypair, NetConfig, NetHandle, Network, Offer, Remembered};
+use tokio::sync::mpsc;
+
+use crate::{
+    book::keeper::Keeper,
+    config::NetworkConfig,
+    driver::{Driver, DriverParts, Feeds, handle::Called},
+    error::{InternalError, NetworkError},
+    journal::Journal,
+    limits,
+    monitor::ResourceMonitor,
+    node::{Kept, Node, Running, Unstarted},
+    probes::Probes,
+};
+
+/// Opens the sockets and spawns the node's tasks.
+///
+/// # Errors
+///
+/// The journal cannot be read, an address cannot be listened on, or the handler threads cannot be
+/// started.
+pub(crate) async fn start(node: &Arc<Node>, unstarted: Unstarted) -> Result<Running, NetworkError> {
+    let Unstarted { keypair, registry, boot, called, manual } = unstarted;
+    let Node { config, clock, publisher, .. } = &**node;
+    let policy = node.policies.now();
+    let offer = policy.offer(&node.advert);
+    let mut engine = Engine::new(engine_config(config, node.local_peer, boot, &offer));
+    let journal = open_journal(node, &mut engine).await?;
+    let (reports, ended) = mpsc::channel(limits::REPORTS);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let executor = Executor::new(registry, threads, reports).map_err(InternalError::Threads)?;
+    let keeper = Keeper::open(node).await;
+    let (keeper, book) = keeper.unzip();
+    let remembered = keeper.as_ref().map(Keeper::remembered).unwrap_or_default();
+    let mut net_config = net_config(config, keypair, boot, offer, remembered);
+    net_config.blocked.clone_from(&policy.blocked);
+    let network = Network::build(net_config, clock.monotonic);
+    let Network { handle: net, event_loop, events: facts, sessions } = network.await?;
+    let archive = journal.as_ref().map(|journal| journal.archiver().archive());
+    let Called { entries, calls, snapshot } = called;
+    let driver = Driver::new(DriverParts {
+        engine,
+        executor,
+        net: net.clone(),
+        clock: *clock,
+        publisher: publisher.clone(),
+        collector: Arc::clone(node.collector()),
+        snapshot,
+        feeds: Feeds { entries, calls, facts, sessions, reports: ended, manual },
+        journal,
+        durability: config.durability,
+        policies: Arc::clone(&node.policies),
+    });
+    let (probes, commands) = mpsc::channel(limits::PROBES);
+    let dir = config.home.as_deref().unwrap_or_else(|| Path::new("."));
+    let monitor = ResourceMonitor::of(&config.offered, dir, node.driver.seen());
+    let prober = Probes {
+        local: node.local_peer,
+        monitor: monitor.clone(),
+        net: net.clone(),
+        calls: node.driver.downgrade(),
+        publisher: publisher.clone(),
+        commands,
+        driver: node.driver.seen(),
+        listeners: config.listen_addrs.len(),
+        archive: archive.clone(),
+    };
+    if let Some(keeper) = keeper {
+        spawn("peer book", keeper.run(net.watch_peers()));
+    }
+    // Each of the two ends when the other does. A panic in one stops the node with a line in the log.
+    spawn("event loop", event_loop.run());
+    spawn("driver", driver.run());
+    spawn("probes", prober.run());
+    spawn("metrics", record(Arc::downgrade(node), net.clone()));
+    let kept = archive.zip(book).map(|(archive, book)| Kept { archive, book });
+    Ok(Running { net, probes, monitor, kept })
+}
+
+/// Spawns one of the node's tasks. A panic in it is logged; its channels close, which ends the
+/// others.
+pub(crate) fn spawn(name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+    let running = tokio::spawn(task);
+    tokio::spawn(async move {
+        if let Err(error) = running.await
+            && error.is_panic()
+        {
+            tracing::error!(task = name, "a task of the node panicked; the node stops");
+        }
+    });
+}
+
+/// Opens the journal, if there is a home, and restores the engine from it.
+async fn open_journal(node: &Node, engine: &mut Engine) -> Result<Option<Journal>, NetworkError> {
+    let Some(home) = &node.config.home else { return Ok(None) };
+    let clock = node.clock;
+    let opened = Journal::open(home, node.owner(), clock, node.recovery.clone()).await;
+    let (journal, mut ledger) = opened.map_err(InternalError::from)?;
+    let now = clock.now();
+    let archive = journal.archiver().archive();
+    engine.restore_archive(&mut ledger)?;
+    engine.expect_volumes(archive.live());
+    for first in archive.firsts() {
+        let archive = Arc::clone(&archive);
+        let volume = tokio::task::spawn_blocking(move || archive.volume(first)).await;
+        let volume = volume.map_err(|_| InternalError::Stopped)?;
+        engine.restore_volume(&volume.map_err(InternalError::from)?)?;
+    }
+    let (tasks, kept) = ledger.into_parts();
+    for (number, task) in (1..).zip(tasks) {
+        engine.restore(task, now)?;
+        if number % limits::RESTORE_AT_ONCE == 0 {
+            // On a runtime of one thread, callers are answered meanwhile.
+            tokio::task::yield_now().await;
+        }
+    }
+    for (result, finished) in kept {
+        engine.restore_kept(result, finished, now)?;
+    }
+    Ok(Some(journal))
+}
+
+/// Passes metrics on at intervals, until the node stops or its last handle is dropped.
+async fn record(node: Weak<Node>, net: NetHandle) {
+    loop {
+        tokio::time::sleep(limits::RECORD_EVERY).await;
+        let Some(node) = node.upgrade() else { return };
+        if net.is_closed() {
+            return;
+        }
+        node.record_metrics();
+    }
+}
+
+fn engine_config(config: &NetworkConfig, local: PeerId, boot: u32, offer: &Offer) -> EngineConfig {
+    EngineConfig {
+        local,
+        boot,
+        advert: offer.advert.as_ref().clone(),
+        accept: offer.accept.as_ref().clone(),
+        slots: offer.advert.capacity.slots,
+        durability: config.durability,
+        lease: config.tasks.lease,
+        heartbeat: config.tasks.heartbeat,
+        max_owned: config.tasks.max_owned,
+        keep_bytes: config.tasks.keep_bytes,
+        memory_bytes: config.tasks.keep_bytes.min(core_limits::ENDED_IN_MEMORY),
+        keep_results: config.tasks.keep_results,
+        up_before: std::time::Duration::ZERO,
+        started: meshwork_net::clock::START,
+    }
+}
+
+fn net_config(
+    config: &NetworkConfig,
+    keypair: Keypair,
+    boot: u32,
+    offer: Offer,
+    remembered: Vec<Remembered>,
+) -> NetConfig {
+    NetConfig {
+        keypair,
+        boot,
+        network: config.network.clone(),
+        listen: config.listen_addrs.clone(),
+        remembered,
+        blocked: HashSet::new(),
+        bootstrap: config.bootstrap_peers.clone(),
+        lan: config.lan.clone(),
+        mdns: config.mdns,
+        max_peers: config.max_peers,
+        connection_timeout: config.connection_timeout,
+        ping_interval: config.ping_interval,
+        protocol_timeout: config.protocol_timeout,
+        offer,
+    }
+}
