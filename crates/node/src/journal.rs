@@ -1,17 +1,18 @@
-//! What must outlive the process, on disk before it is told: the engine's records of durable tasks
-//! and results.
+//! The journal: the engine's records of durable tasks and results, on disk before the node acts on
+//! them.
 //!
-//! One thread owns the file. While it commits, the driver collects what comes meanwhile, and hands
-//! over all of it as the next commit: the busier the node, the more records share one fsync.
+//! One thread owns the file. While it commits, the driver collects further records and hands them
+//! over as the next commit: the busier the node, the more records share one fsync.
 //!
-//! When the disk is full the node lives on: nothing more is accepted that must be kept, and what
-//! waits is written when there is space.
+//! A full disk does not stop the node: it accepts no durable work, and writes the waiting records
+//! when there is space.
 //!
-//! Absent on purpose: what records mean (the engine), and a second try after any other failure of a
-//! commit: what is on disk then is unknown, so the node stops.
+//! Absent on purpose: the meaning of records (the engine), and a second try after any other failure
+//! of a commit: the contents of the disk are unknown then, so the node stops.
 
 mod archive;
 mod codec;
+mod commit_marker;
 mod copy;
 mod error;
 mod frames;
@@ -20,7 +21,6 @@ mod raw;
 mod recovery;
 pub mod repair;
 mod store;
-mod told;
 mod writer;
 
 use std::{
@@ -51,43 +51,43 @@ use self::{
 };
 use crate::clock::Clock;
 
-/// A record, and when it was made.
+/// A record and the time of its creation.
 type Timed = (Stamp, Record);
 
-/// Records of one commit.
+/// The records of one commit.
 struct Batch {
     last: Seq,
     records: Vec<Record>,
 }
 
-/// What the thread is asked for.
+/// A request to the journal's thread.
 enum Work {
     Commit(Batch),
-    /// A copy of what is on disk, with its marker, in this folder.
+    /// Copies the journal and its marker to this folder.
     Copy {
         dir: PathBuf,
         done: Copied,
     },
 }
 
-/// Who waits for a copy.
+/// Reports the end of a copy to the caller that asked for it.
 pub(crate) type Copied = oneshot::Sender<Result<(), JournalError>>;
 
 /// The driver's end of the journal.
 #[derive(Debug)]
 pub(crate) struct Journal {
     work: blocking::SyncSender<Work>,
-    /// A copy is wanted or being made, and no other one is.
+    /// Whether a copy is requested or under way. There is at most one.
     copying: Arc<AtomicBool>,
     done: mpsc::Receiver<Seq>,
-    /// What came while a commit was under way. The driver takes nothing that may add to it, neither
-    /// from handles nor from peers, while there is [`BEHIND`] of it.
+    /// Records that came during a commit. While there are [`BEHIND`] of them, the driver takes no
+    /// work from handles or peers that may add more.
     waiting: Vec<Record>,
-    /// Bytes of inputs and results in it.
+    /// Bytes of inputs and results in `waiting`.
     waiting_bytes: usize,
     last: Seq,
     committing: bool,
-    /// The thread did not take a commit, so that no later one may follow.
+    /// The thread did not take a commit, so no later commit may follow.
     failed: bool,
     full: Arc<AtomicBool>,
     closing: Arc<AtomicBool>,
@@ -95,11 +95,11 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    /// Opens the journal of a home, and reads it: what an engine starts from.
+    /// Opens the journal of a home and reads it into the ledger that an engine starts from.
     ///
     /// # Errors
     ///
-    /// It is not there though it should be, not this node's, not the latest, damaged, or in use.
+    /// The journal is missing, another node's, an old copy, damaged, or in use.
     pub(crate) async fn open(
         dir: &Path,
         owner: Option<PeerId>,
@@ -107,7 +107,7 @@ impl Journal {
         recovery: Recovery,
     ) -> Result<(Self, Ledger), JournalError> {
         let (work, asked) = blocking::sync_channel(WORK);
-        let (told, done) = mpsc::channel(1);
+        let (committed, done) = mpsc::channel(1);
         let (opened, ledger) = oneshot::channel();
         let (dir, full) = (dir.to_owned(), Arc::new(AtomicBool::new(false)));
         let (closing, copying) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
@@ -122,7 +122,7 @@ impl Journal {
                     store,
                     index,
                     next,
-                    told: None,
+                    commit_marker: None,
                     full: is_full,
                     closing: is_closing,
                     copying: is_copying,
@@ -136,11 +136,11 @@ impl Journal {
                     size: Size::new(held),
                 };
                 writer.reserve();
-                // Whoever opens it may have given up.
+                // The caller may have dropped its receiver.
                 if opened.send(Ok((ledger, archive))).is_ok() {
-                    writer.run(&asked, &told);
+                    writer.run(&asked, &committed);
                 }
-                // Before `told`: who hears of its end finds the file closed.
+                // Before `committed`: its end tells the driver that the file is closed.
                 drop(writer);
             }
             Err(error) => {
@@ -167,7 +167,7 @@ impl Journal {
         Ok((journal, ledger))
     }
 
-    /// These records are to be on disk; [`Self::committed`] says when they are.
+    /// Writes records to disk; [`Self::written`] reports when they are there.
     pub(crate) fn push(&mut self, seq: Seq, records: Vec<Record>) {
         self.last = seq;
         self.waiting_bytes += records.iter().map(Record::weight).sum::<usize>();
@@ -186,16 +186,16 @@ impl Journal {
         self.waiting_bytes = 0;
         let batch = Batch { last: self.last, records: std::mem::take(&mut self.waiting) };
         self.committing = true;
-        // There is place: the one before is done.
+        // The channel has room: the commit before has ended.
         self.failed |= self.work.try_send(Work::Commit(batch)).is_err();
     }
 
-    /// Makes a copy of what is on disk, in a folder that is there. Commits go on meanwhile.
+    /// Copies the journal to an existing folder, while commits continue.
     pub(crate) fn copy(&self, dir: PathBuf, done: Copied) {
         let refused = if self.copying.swap(true, Ordering::Relaxed) {
             Some((done, JournalError::Copying))
         } else {
-            // There is place: it is the only one. The thread may have ended.
+            // The channel has room: this is the only copy. The thread may have ended.
             match self.work.try_send(Work::Copy { dir, done }) {
                 Err(blocking::TrySendError::Disconnected(Work::Copy { done, .. })) => {
                     Some((done, JournalError::Stopped))
@@ -207,12 +207,13 @@ impl Journal {
             }
         };
         if let Some((done, error)) = refused {
-            // Whoever asked may have stopped waiting.
+            // The caller may have dropped its receiver.
             done.send(Err(error)).ok();
         }
     }
 
-    /// Waits until a commit is on disk: all up to this number is. None if the journal has failed.
+    /// Waits for a commit: all batches up to the returned one are on disk. `None`: the journal
+    /// failed.
     #[cfg(test)]
     pub(crate) async fn committed(&mut self) -> Option<Seq> {
         loop {
@@ -224,10 +225,10 @@ impl Journal {
         }
     }
 
-    /// Returns when the file is closed, and nothing more is written to the archive.
+    /// Returns when the file is closed and the archive's thread has ended.
     pub(crate) async fn close(self) {
         let Self { work, mut done, closing, archiver, .. } = self;
-        // A thread that waits for space waits no longer.
+        // Ends the thread's wait for disk space.
         closing.store(true, Ordering::Relaxed);
         let archived = archiver.close();
         drop(work);
@@ -236,7 +237,7 @@ impl Journal {
         archived.await.ok();
     }
 
-    /// Where ended tasks are archived.
+    /// Writes ended tasks to the archive.
     pub(crate) fn archiver(&self) -> &Archiver {
         &self.archiver
     }
@@ -258,47 +259,46 @@ impl Journal {
         }
     }
 
-    /// Whether all is on disk.
+    /// Whether all records are on disk.
     pub(crate) fn is_idle(&self) -> bool {
         !self.committing && self.waiting.is_empty()
     }
 
-    /// Whether the disk is full, or ended tasks cannot be archived: nothing more is to be accepted that
-    /// must be kept.
+    /// Whether the node must accept no durable work: the disk is full, or ended tasks cannot be
+    /// archived.
     pub(crate) fn is_full(&self) -> bool {
         self.full.load(Ordering::Relaxed) || self.archiver.is_failing()
     }
 
-    /// Whether so much waits that no more should be taken.
+    /// Whether too many records wait for the driver to take further work.
     pub(crate) fn is_behind(&self) -> bool {
         self.waiting.len() >= BEHIND || self.waiting_bytes >= BEHIND_BYTES
     }
 }
 
-/// What is on disk now.
+/// Data that reached the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Written {
     /// All batches up to this one.
     Commit(Seq),
-    /// The volume of the archive that begins with this number.
+    /// The volume whose first task has this number.
     Volume(u64),
-    /// Nobody knows: the journal has failed.
+    /// The journal failed; the contents of the disk are unknown.
     Failed,
 }
 
-/// What the thread may be asked for at once: one commit, the next of which waits for its end, and one
-/// copy.
+/// Requests to the thread at once: one commit, since the next waits for its end, and one copy.
 const WORK: usize = 2;
-/// Records that wait for a commit while the driver still takes what may add to them: nobody fills the
-/// memory of a node whose disk is slow or full.
+/// Waiting records at which the driver takes no further work: bounds the memory of a node whose disk
+/// is slow or full.
 const BEHIND: usize = 65_536;
-/// Bytes of inputs and results in them, likewise: what one pass takes comes on top, which is about as much at the
-/// most.
+/// Bytes of inputs and results among them, likewise. One pass may exceed this, at most by about as
+/// much again.
 const BEHIND_BYTES: usize = 64 << 20;
-/// How long a full disk is left alone before another try: whoever was refused comes back then.
+/// Wait before another try on a full disk. Refused callers are asked to retry after the same time.
 const FULL_RETRY: Duration = meshwork_core::limits::DISK_FULL_RETRY;
 
-/// Refuses to make a new key where the journal is of a node that had one.
+/// Refuses to create a new identity key where a journal of an earlier key exists.
 pub(crate) fn check_key(dir: &Path, key: &Path) -> Result<(), JournalError> {
     if Marker::of(dir)?.is_some() && !key.try_exists().unwrap_or(true) {
         return Err(JournalError::NoKey { key: key.to_owned(), path: dir.join(store::FILE) });
@@ -306,8 +306,7 @@ pub(crate) fn check_key(dir: &Path, key: &Path) -> Result<(), JournalError> {
     Ok(())
 }
 
-/// In builds for tests, where a test asks for it: goes no further as long as the file is there that
-/// this variable of the environment names.
+/// In debug builds: blocks as long as the file exists that this environment variable names.
 fn hold(variable: &str) {
     if !cfg!(debug_assertions) {
         return;
@@ -318,7 +317,7 @@ fn hold(variable: &str) {
     }
 }
 
-/// All that was read at a start.
+/// Everything that a start reads.
 struct Read {
     store: Store,
     index: Index,
@@ -353,12 +352,12 @@ fn read(
     let replayed = store.replay(|segment, stamp, record| {
         index.add(&record, segment);
         if let Record::Forgotten { id } = &record {
-            // Of an archived task as well. What was forgotten stands in a table of its own.
+            // Also of an archived task. Forgotten ids are in a table, read above.
             ledger.remove(id);
         } else {
             ledger.apply(record, clock.time(stamp.at), stamp.up);
         }
-        // Segments rise, so that each is counted once.
+        // Segment numbers rise, so each segment is counted once.
         if segment >= next {
             next = segment + 1;
             recovery.step();

@@ -178,7 +178,7 @@ fn a_copy_of_a_node_that_runs_is_put_back() {
         (&made["open"], &made["ended"], &made["damaged"]),
         (&1.into(), &1.into(), &0.into())
     );
-    node.ask(&["store", "backup", copy]).error(1, &["is there already"]);
+    node.ask(&["store", "backup", copy]).error(1, &["exists already"]);
     let since = node.ask(&["submit", "text/upper", "since"]).stdout.trim().to_owned();
     assert_eq!(node.ask(&["wait", &since]).code, 0);
     node.ask(&["store", "restore", copy, "--yes"]).error(1, &["in use"]);

@@ -1,9 +1,9 @@
 //! The archive: ended tasks in files of some thousand each, in a folder of the home.
 //!
-//! Which files count, and which of their tasks were forgotten or handed out since, stands in the
-//! journal's store. So a file that a crash has left behind is known and removed, one that is missing
-//! is missed, and a file is never changed: when nothing in it is kept it is removed, and when less
-//! than half of its bytes are, the rest is written into another one.
+//! The journal's store lists the valid files, and which of their tasks were forgotten or handed out.
+//! So a start removes the leftovers of a crash and detects a missing file. Files are immutable: a file
+//! without live tasks is removed, and one with less than half of its bytes live is rewritten to
+//! another file.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -36,28 +36,27 @@ pub(super) use self::{
     rescue::Rescued,
 };
 
-/// Files that are written anew at once: of each, what it says is held.
+/// Files that are rewritten at once: the entry of each is in memory.
 pub(super) const MOVES: usize = 8;
-/// What the archive's thread may be asked for at once: these, a file to close, and a look at the volume
-/// that waits.
+/// Jobs of the archive's thread at once: [`MOVES`], one [`Job::Close`] and one [`Job::Write`].
 pub(super) const JOBS: usize = MOVES + 2;
-/// The folder in a home.
+/// The archive's folder in a home.
 const FOLDER: &str = "ended";
 
-/// What the journal's store says of one file.
+/// The entry of one file in the journal's store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Entry {
-    /// How often it was written anew.
+    /// How often the file was rewritten.
     pub(super) generation: u32,
-    /// How many numbers it takes.
+    /// How many task numbers the file covers.
     pub(super) count: u32,
-    /// Tasks that are not kept any longer.
+    /// Forgotten tasks.
     pub(super) dead: Bits,
     /// Tasks whose results were handed out.
     pub(super) read: Bits,
-    /// Bytes of the tasks in the file when it was written; 0 as long as that is not known.
+    /// Bytes of the tasks in the file when it was written; 0 if not known yet.
     written: u64,
-    /// Bytes that each task takes in the file, by its number; empty as long as that is not known.
+    /// Bytes of each task in the file, by its number in the file; empty if not known yet.
     lengths: Arc<[u32]>,
 }
 
@@ -90,7 +89,7 @@ impl Entry {
         Self { count, ..Self::default() }
     }
 
-    /// The same, of a file in which each task takes so many bytes.
+    /// Sets the bytes of each task in the file.
     fn with_lengths(self, lengths: Vec<u32>) -> Self {
         let written = lengths.iter().copied().map(u64::from).sum();
         Self { written, lengths: lengths.into(), ..self }
@@ -106,7 +105,7 @@ impl Entry {
         self.count.saturating_sub(self.dead.count())
     }
 
-    /// As it stands in the store.
+    /// Encodes the entry for the store.
     pub(super) fn bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         bytes.extend(self.generation.to_le_bytes());
@@ -133,31 +132,31 @@ impl Entry {
     }
 }
 
-/// Why an archived task cannot be shown.
+/// Why an archived task cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReadError {
-    /// It was forgotten meanwhile.
-    #[error("it is not kept any longer")]
+    /// The task was forgotten meanwhile.
+    #[error("the task was forgotten")]
     Gone,
-    /// Its record is damaged, or the file is.
+    /// The task's record or its file is damaged.
     #[error("{}", path.display())]
     Damaged { path: PathBuf },
     #[error("{}: {source}", path.display())]
     Io { path: PathBuf, source: io::Error },
 }
 
-/// The files of a home, for those who read them and those who write them.
+/// The archive of a home, shared by the threads that read and write it.
 #[derive(Debug)]
 pub(crate) struct Archive {
     dir: PathBuf,
     clock: Clock,
     files: Mutex<BTreeMap<u64, Entry>>,
-    /// Why a volume could not be written the last time; none if it could.
+    /// Why the last try to write a volume failed; none if it succeeded.
     failing: Mutex<Option<String>>,
 }
 
 impl Archive {
-    /// The archive of a home, with the files that the store says it has. Others are removed.
+    /// Opens the archive of a home with the entries of the store. Removes files without an entry.
     pub(super) fn open(
         home: &Path,
         clock: Clock,
@@ -170,7 +169,7 @@ impl Archive {
         Ok(Arc::new(archive))
     }
 
-    /// The same of a home that is only looked at.
+    /// The archive of a home, for reading.
     pub(super) fn inspect(home: &Path, entries: BTreeMap<u64, Entry>) -> Self {
         let (dir, files) = (home.join(FOLDER), Mutex::new(entries));
         Self { dir, clock: Clock::start(), files, failing: Mutex::new(None) }
@@ -184,14 +183,14 @@ impl Archive {
         self.dir.join(name(first, generation))
     }
 
-    /// Removes what a crash has left behind.
+    /// Removes the leftovers of a crash.
     fn remove_others(&self) -> Result<(), JournalError> {
         let io = |source| HomeError::Io { path: self.dir.clone(), source };
         let names: Vec<String> =
             self.files().iter().map(|(first, entry)| name(*first, entry.generation)).collect();
         for file in fs::read_dir(&self.dir).map_err(io)? {
             let file = file.map_err(io)?;
-            // No folder is ours.
+            // The archive has no subfolders, so a folder is not its own.
             let is_folder = file.file_type().map_err(io)?.is_dir();
             if !is_folder && !names.iter().any(|name| file.file_name() == name.as_str()) {
                 fs::remove_file(file.path()).map_err(io)?;
@@ -200,12 +199,11 @@ impl Archive {
         Ok(())
     }
 
-    /// Looks at each file, without a result: whether it is there and whole, and how long its tasks are.
-    /// Calls `each` after each one.
+    /// Checks the rows of each file, and notes the lengths of its tasks. Calls `each` after each file.
     ///
     /// # Errors
     ///
-    /// A file is missing, or rows of one are damaged.
+    /// A file is missing, or some of its rows are damaged.
     pub(super) fn look(&self, mut each: impl FnMut()) -> Result<(), JournalError> {
         for (first, entry) in self.files().iter_mut() {
             let (_, lengths) = self.index(*first, entry)?;
@@ -215,26 +213,26 @@ impl Archive {
         Ok(())
     }
 
-    /// What a start must know of a file that was looked at: one at a time, as those of all files together
-    /// take more memory than the node does afterwards.
+    /// The volume in one file, without forgotten tasks. The volumes of all files at once would take
+    /// more memory than the node needs later.
     ///
     /// # Errors
     ///
-    /// As [`Self::look`].
+    /// As for [`Self::look`].
     pub(crate) fn volume(&self, first: u64) -> Result<Volume, JournalError> {
         loop {
             let entry = self.files().get(&first).cloned().unwrap_or_default();
             let is_moved =
                 || self.files().get(&first).is_some_and(|now| now.generation != entry.generation);
             match self.index(first, &entry) {
-                // It was written anew meanwhile.
+                // The file was rewritten meanwhile.
                 Err(JournalError::MissingEnded { .. }) if is_moved() => {}
                 read => return read.map(|(volume, _)| volume),
             }
         }
     }
 
-    /// The tasks of a file that are kept, and the lengths of all that are in it.
+    /// The live tasks of a file, and the lengths of all tasks in it.
     fn index(&self, first: u64, entry: &Entry) -> Result<(Volume, Vec<u32>), JournalError> {
         let path = self.path(first, entry.generation);
         let total = u64::from(entry.count);
@@ -265,7 +263,7 @@ impl Archive {
     pub(crate) fn read(&self, numbers: &[u64]) -> Vec<Result<ArchivedTask, ReadError>> {
         let mut open: Option<(u64, u32, file::Reading)> = None;
         let mut read = |number: &u64| match self.read_one(*number, &mut open) {
-            // The file may have been written anew meanwhile.
+            // The file may have been rewritten meanwhile.
             Err(ReadError::Gone) => self.read_one(*number, &mut open),
             read => read,
         };
@@ -289,7 +287,7 @@ impl Archive {
         let path = self.path(first, generation);
         let io = |source: io::Error| {
             if source.kind() == io::ErrorKind::NotFound && !self.is_current(first, generation) {
-                // It was removed or written anew since.
+                // The file was removed or rewritten meanwhile.
                 ReadError::Gone
             } else if source.kind() == io::ErrorKind::UnexpectedEof {
                 ReadError::Damaged { path: path.clone() }
@@ -312,13 +310,13 @@ impl Archive {
         self.files().get(&first).is_some_and(|entry| entry.generation == generation)
     }
 
-    /// A file was written, and is read from now on.
+    /// Adds a new file.
     fn add(&self, first: u64, lengths: Vec<u32>) {
         let count = u32::try_from(lengths.len()).unwrap_or(u32::MAX);
         self.files().insert(first, Entry::new(count).with_lengths(lengths));
     }
 
-    /// These tasks are not kept any longer, or were handed out. Gives the files that this is about.
+    /// Notes that tasks were forgotten or handed out. Returns the files that they are in.
     pub(super) fn note(&self, numbers: &[u64], what: Noted) -> Vec<u64> {
         let mut files = self.files();
         let mut touched: Vec<u64> = Vec::new();
@@ -339,54 +337,54 @@ impl Archive {
         touched
     }
 
-    /// What the store is to say of a file from now on; none if nothing in it is kept.
+    /// The entry of a file for the store; none if no task in the file is live.
     pub(super) fn entry(&self, first: u64) -> Option<Entry> {
         self.files().get(&first).filter(|entry| entry.live() > 0).cloned()
     }
 
-    /// The store does not name this file any more.
+    /// Removes a file that the store no longer lists.
     pub(super) fn remove(&self, first: u64) {
         let Some(entry) = self.files().remove(&first) else { return };
-        // What cannot be removed now is at the next start.
+        // If this fails, the next start removes the file.
         fs::remove_file(self.path(first, entry.generation)).ok();
     }
 
-    /// How many tasks are kept.
+    /// Number of live tasks.
     pub(crate) fn live(&self) -> usize {
         self.files().values().map(|entry| entry.live() as usize).sum()
     }
 
-    /// The first numbers of all files.
+    /// The number of the first task of each file.
     pub(crate) fn firsts(&self) -> BTreeSet<u64> {
         self.files().keys().copied().collect()
     }
 
-    /// The entry of a file, if it is to be rewritten because less than half of its bytes are kept.
+    /// The entry of a file that should be rewritten: less than half of its bytes are live.
     pub(super) fn sparse(&self, first: u64) -> Option<Entry> {
         let files = self.files();
         let entry = files.get(&first)?;
         (entry.live() > 0 && entry.live_bytes() * 2 < entry.written).then(|| entry.clone())
     }
 
-    /// What the store is to say of a file that was written anew from this generation. What was forgotten
-    /// meanwhile is so in the new one, too. None if nothing of it is kept any longer.
+    /// The entry for the rewritten form of this generation, including tasks forgotten meanwhile. None
+    /// if no task is live.
     pub(super) fn rewritten(&self, first: u64, generation: u32, written: u64) -> Option<Entry> {
         let entry = self.entry(first).filter(|entry| entry.generation == generation)?;
         Some(Entry { generation: generation + 1, written, ..entry })
     }
 
-    /// The store says this of a file from now on.
+    /// Replaces the entry of a file, after the store has it.
     pub(super) fn replace(&self, first: u64, entry: Entry) {
         self.files().insert(first, entry);
     }
 
-    /// Removes one of the files that were written of the same tasks.
+    /// Removes one generation of a file.
     pub(super) fn remove_file(&self, first: u64, generation: u32) {
-        // What cannot be removed now is at the next start.
+        // If this fails, the next start removes the file.
         fs::remove_file(self.path(first, generation)).ok();
     }
 
-    /// Tasks that are kept, and bytes of the files.
+    /// Number of live tasks, and bytes of all files.
     pub(super) fn size(&self) -> (u64, u64) {
         let files = self.files();
         let bytes = |(first, entry): (&u64, &Entry)| {
@@ -396,7 +394,7 @@ impl Archive {
         (tasks, files.iter().map(bytes).sum())
     }
 
-    /// Why a volume could not be written, and is tried again: what ends stays in memory meanwhile.
+    /// Why a volume could not be written. While it is retried, ended tasks stay in memory.
     pub(crate) fn failing(&self) -> Option<String> {
         self.failing.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -406,11 +404,11 @@ impl Archive {
         *self.failing.lock().unwrap_or_else(PoisonError::into_inner) = why;
     }
 
-    /// Begins a copy of all files in a folder that is made for it.
+    /// Begins a copy of all files to a new folder.
     ///
     /// # Errors
     ///
-    /// The folder cannot be made.
+    /// The folder cannot be created.
     pub(super) fn copy_to(&self, dir: PathBuf) -> Result<FilesCopy, JournalError> {
         let files = self.files();
         let names = files.iter().map(|(first, entry)| name(*first, entry.generation));
@@ -418,7 +416,7 @@ impl Archive {
     }
 }
 
-/// What is noted of archived tasks.
+/// An event that [`Archive::note`] records about tasks.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Noted {
     Dead,
@@ -434,10 +432,10 @@ pub(super) fn folder(home: &Path) -> PathBuf {
     home.join(FOLDER)
 }
 
-/// Gives the archive of a home another name, under which no node looks for it; says which.
+/// Renames the archive's folder and returns its new path; none if there was nothing in it.
 pub(super) fn put_aside(home: &Path) -> Result<Option<PathBuf>, JournalError> {
     let dir = folder(home);
-    // One in which there is nothing need not be kept.
+    // An empty folder need not be kept.
     if !dir.exists() || fs::remove_dir(&dir).is_ok() {
         return Ok(None);
     }
@@ -447,7 +445,7 @@ pub(super) fn put_aside(home: &Path) -> Result<Option<PathBuf>, JournalError> {
     Ok(Some(free))
 }
 
-/// The number behind all tasks of these files.
+/// The number after the last task of these files.
 pub(super) fn next_number(files: &BTreeMap<u64, Entry>) -> u64 {
     files.iter().map(|(first, entry)| first + u64::from(entry.count)).max().unwrap_or(0)
 }

@@ -1,5 +1,5 @@
-//! Records as bytes: a byte that says which, and a protobuf message. A field that this version does
-//! not know is ignored; one that an older version did not write has its default.
+//! Encodes records: a byte for the kind, then a protobuf message. Unknown fields are ignored; fields
+//! that an older version did not write have their defaults.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -21,10 +21,10 @@ const TRIED: u8 = 6;
 const GROUP: u8 = 7;
 const GROUP_FORGOTTEN: u8 = 8;
 
-/// Appends a record that was made when the node had been up for so long, over all its starts. What the
-/// store itself says of the archive is none.
+/// Appends a record. `up`: the node's uptime over all its starts when the record was created. Appends
+/// nothing for records that the store keeps in tables of its own.
 pub(super) fn encode(record: &Record, up: Time, out: &mut Vec<u8>) {
-    // A vector grows as far as it must, so that encoding cannot fail.
+    // Encoding into a vector cannot fail.
     match record {
         Record::Submitted { task, targets } => put(SUBMITTED, &StoredTask::of(task, targets), out),
         Record::Tried { id, story } => put(TRIED, &StoredStory::of(Some(*id), story), out),
@@ -55,8 +55,8 @@ fn put(kind: u8, message: &impl Message, out: &mut Vec<u8>) {
     message.encode(out).ok();
 }
 
-/// Reads a record, and how long the node had been up when it was made, if the record says it; none if
-/// it is not one.
+/// Decodes a record and the node's uptime at its creation, zero if the record does not store it. None
+/// if the bytes are not a valid record.
 pub(super) fn decode(bytes: &[u8]) -> Option<(Time, Record)> {
     let (kind, body) = bytes.split_first()?;
     let mut up_ms = 0;
@@ -243,12 +243,12 @@ impl StoredTask {
             durability: Some(Durability::Disk),
             group,
         };
-        // What is on disk is not believed either.
+        // Data from disk is checked like data from a peer.
         task.check().is_ok().then_some(task)
     }
 }
 
-/// How a task, or an attempt at one, has ended.
+/// The end of a task or an attempt.
 #[derive(Clone, PartialEq, Message)]
 struct StoredEnd {
     #[prost(bytes = "vec", tag = "1")]
@@ -271,14 +271,14 @@ struct StoredEnd {
     message: String,
     #[prost(uint32, tag = "9")]
     exit: u32,
-    /// Who cancelled it: nobody of these is the submitter.
+    /// With `by_group`, who cancelled it; neither of them: the submitter.
     #[prost(bool, tag = "10")]
     by_shutdown: bool,
     #[prost(message, optional, tag = "11")]
     story: Option<StoredStory>,
     #[prost(bool, tag = "12")]
     by_group: bool,
-    /// How long the node had been up, over all its starts; 0 before format 2.
+    /// The node's uptime over all its starts; 0 before format 2.
     #[prost(uint64, tag = "13")]
     up_ms: u64,
 }
@@ -355,7 +355,7 @@ impl StoredEnd {
     }
 }
 
-/// What is known of a group besides its tasks.
+/// The state of a group beside its tasks.
 #[derive(Clone, PartialEq, Message)]
 struct StoredGroup {
     #[prost(bytes = "vec", tag = "1")]
@@ -374,7 +374,7 @@ struct StoredGroup {
     cancelled: u32,
     #[prost(uint32, tag = "8")]
     expired: u32,
-    /// Why it was cancelled, if it was.
+    /// The reason if the group was cancelled.
     #[prost(string, optional, tag = "9")]
     cancelled_because: Option<String>,
     #[prost(bool, tag = "10")]

@@ -1,8 +1,7 @@
-//! Copies of a journal, of one state of it: made portion by portion, so that whoever owns the
-//! journal can commit in between.
+//! Copies one state of a journal, portion by portion, so that commits can continue in between.
 //!
-//! Absent on purpose: what a copy is for (`repair` puts it back), and its marker, which is written
-//! when all the rest is there.
+//! Absent on purpose: the use of a copy (`repair` restores it), and its marker, which is written when
+//! the rest of the copy is complete.
 
 use std::{
     fs,
@@ -14,23 +13,22 @@ use super::{
     store::{Marker, Segments, Store, paths},
 };
 
-/// A copy that is being made. What is there of one that is given up is removed.
+/// A copy under way. Dropped before it is complete, its file is removed.
 pub(super) struct Copy {
     from: Segments,
     /// The first segment that is not copied.
     next: u64,
-    /// None once it is whole.
+    /// None once the copy is complete.
     to: Option<Store>,
     path: PathBuf,
 }
 
 impl Copy {
-    /// Begins one of what is on disk now, in a file that is not there yet. It will be the journal of
-    /// `marker`.
+    /// Begins to copy the present state to a new file, which will be the journal of `marker`.
     ///
     /// # Errors
     ///
-    /// The file is there, or cannot be written.
+    /// The file exists or cannot be written.
     pub(super) fn begin(from: &Store, to: &Path, marker: Marker) -> Result<Self, JournalError> {
         if to.exists() {
             return Err(JournalError::Occupied { path: to.to_owned() });
@@ -45,8 +43,7 @@ impl Copy {
         Ok(Self { from, next: 0, to: Some(store), path: to.to_owned() })
     }
 
-    /// Copies one portion, which is on disk then. False when there was nothing left, and the copy is
-    /// whole.
+    /// Copies one portion to disk. False: nothing was left, and the copy is complete.
     pub(super) fn go_on(&mut self) -> Result<bool, JournalError> {
         let Some(to) = &self.to else { return Ok(false) };
         let portion = self.from.portion(self.next, PORTION)?;
@@ -61,7 +58,7 @@ impl Copy {
         Ok(true)
     }
 
-    /// Copies all that is left.
+    /// Copies the rest.
     pub(super) fn finish(mut self) -> Result<(), JournalError> {
         while self.go_on()? {}
         Ok(())
@@ -76,16 +73,14 @@ impl Drop for Copy {
     }
 }
 
-/// All that a copy puts into its folder, with the archive. Dropped before it is whole, nothing of it is
-/// left.
+/// All files of a copy, including the archive. Dropped before the copy is complete, they are removed.
 pub(super) struct Unfinished {
     dir: PathBuf,
     is_whole: bool,
 }
 
 impl Unfinished {
-    /// Refuses a folder in which there is a journal, or what belongs to one: whatever has these names
-    /// from now on is of the copy.
+    /// Refuses a folder with files of a journal: from now on, files of these names belong to the copy.
     pub(super) fn begin(dir: &Path) -> Result<Self, JournalError> {
         let (journal, marker) = paths(dir);
         match [journal, marker, archive::folder(dir)].into_iter().find(|path| path.exists()) {
@@ -94,7 +89,7 @@ impl Unfinished {
         }
     }
 
-    /// All is there but the marker: writes that, and leaves the copy where it is.
+    /// Writes the marker, which completes the copy.
     pub(super) fn complete(mut self, marker: Marker) -> Result<(), JournalError> {
         marker.put(&self.dir)?;
         self.is_whole = true;
@@ -110,16 +105,15 @@ impl Drop for Unfinished {
     }
 }
 
-/// Removes what there is of a copy that could not be completed; the marker first, so that the rest is
-/// never taken for a whole one.
+/// Removes an incomplete copy, the marker first, so that the rest is never mistaken for a journal.
 pub(super) fn discard(dir: &Path) {
     let (journal, marker) = paths(dir);
     for file in [marker, journal] {
-        // It may not have come to it.
+        // The file may not exist yet.
         fs::remove_file(file).ok();
     }
     fs::remove_dir_all(archive::folder(dir)).ok();
 }
 
-/// Bytes after which a portion ends: a commit waits for one at most.
+/// Bytes after which a portion ends. A commit waits for at most one portion.
 const PORTION: usize = 4 << 20;

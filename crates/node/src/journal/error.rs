@@ -1,4 +1,4 @@
-//! Why a journal cannot be used.
+//! Errors of the journal.
 
 use std::{
     io,
@@ -9,190 +9,193 @@ use meshwork_core::PeerId;
 
 use crate::home::HomeError;
 
-/// Why a journal cannot be used. None of these ever starts an empty one in its place.
+/// Why a journal cannot be used. None of these errors makes the node start with an empty journal.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum JournalError {
-    /// There never was one.
-    #[error("there is no journal at {}: no node was started there", path.display())]
+    /// No node was ever started with this home.
+    #[error("no journal at {}: no node was ever started with this home", path.display())]
     None {
-        /// Where.
+        /// Path where the journal would be.
         path: PathBuf,
     },
-    /// The file is gone.
+    /// The journal's file is missing, but its marker exists.
     #[error(
-        "{} is missing, and it held the tasks of this node: put it back, or restore a copy; to give them \
-         up, remove journal.id beside it", path.display()
+        "{} is missing; it held the tasks of this node: put it back, or restore a copy; to give up the \
+         tasks, remove journal.id beside it", path.display()
     )]
     Missing {
-        /// Which.
+        /// Path of the missing journal.
         path: PathBuf,
     },
-    /// A file of the archive is gone.
+    /// A file of the archive is missing.
     #[error(
-        "{} is missing, and it held tasks that have ended: put it back, restore a copy, or salvage the \
-         rest", path.display()
+        "{} is missing; it held ended tasks: put it back, restore a copy, or salvage the rest",
+        path.display()
     )]
     MissingEnded {
-        /// The file.
+        /// Path of the missing file.
         path: PathBuf,
     },
-    /// The marker beside it is gone.
+    /// The journal exists, but its marker is missing.
     #[error(
-        "{} is there without {}: put that back; to give up the tasks in it, remove the journal",
+        "{} exists, but {} is missing: put that file back; to give up the tasks, remove the journal",
         path.display(), marker.display()
     )]
     NoMarker {
-        /// The journal.
+        /// Path of the journal.
         path: PathBuf,
-        /// What belongs to it.
+        /// Path of the missing marker.
         marker: PathBuf,
     },
-    /// The marker is not one.
+    /// The marker is damaged.
     #[error(
-        "{} is damaged: put a copy of it back, or salvage the journal, which writes it anew",
+        "{} is damaged: put a copy of it back, or salvage the journal, which rewrites it",
         path.display()
     )]
     Marker {
-        /// Which.
+        /// Path of the marker.
         path: PathBuf,
     },
-    /// It belongs to another marker.
-    #[error("{} is the journal of another node: put this node's own one back", path.display())]
+    /// The journal's name is not the one in the marker.
+    #[error("{} is the journal of another node: put this node's journal back", path.display())]
     Foreign {
-        /// Which.
+        /// Path of the journal.
         path: PathBuf,
     },
-    /// It is of the node with another key.
+    /// The journal belongs to a node with another identity key.
     #[error(
-        "{} is the journal of node {owner}, and the identity key is that of another: put its own key \
-         back", path.display()
+        "{} is the journal of node {owner}, but the identity key is another node's: put the key of \
+         {owner} back", path.display()
     )]
     OtherKey {
-        /// The journal.
+        /// Path of the journal.
         path: PathBuf,
-        /// Whose it is.
+        /// The node that the journal belongs to.
         owner: PeerId,
     },
-    /// The key of the node whose journal it is, is gone.
+    /// The identity key is missing, but a journal exists.
     #[error(
-        "{} is missing, and the tasks in {} belong to the node whose key it was: put it back; to begin \
-         anew as another node, remove the journal and journal.id beside it",
+        "{} is missing, and the tasks in {} belong to the node with that key: put it back; to start as \
+         a new node, remove the journal and journal.id beside it",
         key.display(), path.display()
     )]
     NoKey {
-        /// The key's file.
+        /// Path of the missing key.
         key: PathBuf,
-        /// The journal.
+        /// Path of the journal.
         path: PathBuf,
     },
-    /// It is an old copy, or the marker is.
+    /// The journal or its marker is an old copy.
     #[error(
-        "{} is not the latest: tasks that were accepted since would be lost; put the latest back",
+        "{} is an old copy: tasks accepted since would be lost; put the latest journal back",
         path.display()
     )]
     Older {
-        /// Which.
+        /// Path of the journal.
         path: PathBuf,
     },
-    /// It lacks what was committed last, or is a copy from before.
+    /// The journal lacks its latest commits: they are damaged, or it is an old copy.
     #[error(
-        "{} lacks its latest {missing} commits, and with them what was told since: put the latest back, \
-         or salvage the rest", path.display()
+        "{} lacks its latest {missing} commits and the tasks in them: put the latest journal back, or \
+         salvage the rest", path.display()
     )]
     Behind {
-        /// Which.
+        /// Path of the journal.
         path: PathBuf,
-        /// Commits that are not in it, at least.
+        /// Minimum number of missing commits.
         missing: u64,
     },
-    /// A later version has written it.
-    #[error("{} has format {format}, which this version cannot read: update it", path.display())]
+    /// A later version has written the journal.
+    #[error(
+        "{} has format {format}, which this version of meshwork cannot read: update meshwork",
+        path.display()
+    )]
     Format {
-        /// Which.
+        /// Path of the journal.
         path: PathBuf,
-        /// What it says.
+        /// The journal's format.
         format: u64,
     },
-    /// Some of it cannot be read.
+    /// Some records cannot be read.
     #[error(
         "{} is damaged: {damaged} of {total} records cannot be read; restore a copy, or salvage the rest",
         path.display()
     )]
     Damaged {
-        /// Which.
+        /// Path of the journal, or of the damaged file or folder of the archive.
         path: PathBuf,
-        /// Records that cannot be read.
+        /// Number of records that cannot be read.
         damaged: u64,
-        /// Records that were found.
+        /// Number of all records.
         total: u64,
     },
-    /// There is a journal where another one is to be.
-    #[error("{} is there already: choose a folder without one", path.display())]
+    /// The folder for a copy holds a journal.
+    #[error("{} exists already: choose a folder without a journal", path.display())]
     Occupied {
-        /// Which.
+        /// Path of the file or folder that exists.
         path: PathBuf,
     },
-    /// There is a journal where an earlier one is to be put back.
+    /// A restore would replace a journal.
     #[error(
-        "{} is there, and may know of tasks that the copy does not; replacing it has to be confirmed",
+        "{} exists, and may hold tasks that the copy does not; confirm that it may be replaced",
         path.display()
     )]
     WouldReplace {
-        /// Which.
+        /// Path of the journal that exists.
         path: PathBuf,
     },
-    /// The copy is of the journal of another node than the home's.
+    /// The copy is the journal of another node.
     #[error(
-        "{} is the journal of node {owner}, and this home is that of {own}: restore it into that node's \
-         home; to replace this node by that one, put that node's identity.key here and name it",
+        "{} is the journal of node {owner}, but this home belongs to node {own}: restore it into the \
+         home of {owner}; to replace this node, put the identity.key of {owner} here and name {owner}",
         path.display()
     )]
     OtherNode {
-        /// The copy.
+        /// Path of the copy.
         path: PathBuf,
-        /// Whose it is.
+        /// The node that the copy belongs to.
         owner: PeerId,
-        /// Whose home it is.
+        /// The node that the home belongs to.
         own: Box<PeerId>,
     },
-    /// A copy is being made already.
-    #[error("a copy of the journal is being made already: wait for its end")]
+    /// A copy is under way; there is at most one at a time.
+    #[error("a copy of the journal is under way: retry when it has ended")]
     Copying,
-    /// Its pages are damaged, and the records do not tell what is lost.
+    /// Pages of the store are damaged, and the number of lost records is unknown.
     #[error(
-        "{} is damaged: {source}; restore a copy, or salvage what can be read", path.display()
+        "{} is damaged: {source}; restore a copy, or salvage the readable records", path.display()
     )]
     Pages {
-        /// Which.
+        /// Path of the journal.
         path: PathBuf,
-        /// What the store said.
+        /// The store's error.
         source: Box<redb::Error>,
     },
-    /// Not even what is whole in it can be read.
+    /// The store cannot open the file, or no record in it is whole.
     #[error(
-        "{} is damaged so that nothing can be read: restore a copy; to give up the tasks in it, remove it \
+        "{} is damaged, and nothing in it can be read: restore a copy; to give up the tasks, remove it \
          and journal.id beside it", path.display()
     )]
     Unreadable {
-        /// Which.
+        /// Path of the journal.
         path: PathBuf,
     },
-    /// A file beside it cannot be used.
+    /// A file beside the journal cannot be used.
     #[error(transparent)]
     Home(#[from] HomeError),
-    /// The store says no.
+    /// The store returned an error.
     #[error("cannot use {}: {source}", path.display())]
     Store {
-        /// Which.
+        /// Path of the journal.
         path: PathBuf,
-        /// What it said.
+        /// The store's error.
         source: Box<redb::Error>,
     },
-    /// There is no thread for it.
+    /// The operating system did not start the journal's thread.
     #[error("cannot start the journal's thread: {0}")]
     Thread(#[source] io::Error),
-    /// Its thread has ended.
+    /// The journal's thread has ended.
     #[error("the journal has stopped")]
     Stopped,
 }
@@ -202,7 +205,7 @@ impl JournalError {
         Self::Store { path: path.to_owned(), source: Box::new(source) }
     }
 
-    /// The same of the file of which another one was a copy.
+    /// The same error with the path of the original instead of its copy.
     pub(super) fn at(self, file: &Path) -> Self {
         let path = file.to_owned();
         match self {
@@ -244,7 +247,7 @@ impl JournalError {
         matches!(self, Self::Home(error) if error.is_read_only()) || self.io().is_some_and(denied)
     }
 
-    /// What the operating system said, if it refused.
+    /// The operating system's error, if this is one.
     fn io(&self) -> Option<&io::Error> {
         if let Self::Store { source, .. } = self
             && let redb::Error::Io(source) = &**source
@@ -257,7 +260,7 @@ impl JournalError {
         }
     }
 
-    /// The stable code.
+    /// The error's code, which does not change between versions.
     pub fn code(&self) -> &'static str {
         match self {
             _ if self.is_full() => "disk_full",
@@ -286,7 +289,7 @@ impl JournalError {
         }
     }
 
-    /// Whether the same may succeed later, without anybody doing anything.
+    /// Whether a retry may succeed without any change by the user.
     pub fn is_retryable(&self) -> bool {
         matches!(self, Self::Thread(_) | Self::Copying)
     }

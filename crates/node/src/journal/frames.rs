@@ -1,26 +1,26 @@
-//! Records as they stand one behind the other, in a segment of the journal and in a file of the
-//! archive: each with its length, its time and a checksum.
+//! Framing of records in a segment of the journal and in a volume of the archive: each record has a
+//! length, a time and a checksum.
 
 use meshwork_core::{Time, engine::Record};
 
 use super::{Timed, codec};
 
-/// Before each record: the length of what follows the checksum (4 bytes), the checksum (4), and when
-/// the record was made, in milliseconds since 1970 (8), which is part of what is summed.
+/// Bytes before each record: the length of the bytes behind the checksum (4), the checksum (4), and
+/// the record's time in milliseconds since 1970 (8), which the checksum covers.
 pub(super) const HEAD: usize = 16;
-/// Of these, the part that is not summed.
+/// Bytes of the head that the checksum does not cover.
 pub(super) const UNSUMMED: usize = 8;
 
-/// When a record was made.
+/// The time of a record's creation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stamp {
     /// Milliseconds since 1970.
     pub(super) at: i64,
-    /// How long the node had been up, over all its starts. Only ends and results keep it.
+    /// The node's uptime over all its starts. Only records of ends and results store it.
     pub(super) up: Time,
 }
 
-/// Now, as records note it.
+/// The stamp of a record that is created now.
 pub(super) fn now(up: Time) -> Stamp {
     Stamp { at: meshwork_net::clock::time_of_day().timestamp_millis(), up }
 }
@@ -42,8 +42,8 @@ pub(super) fn append(segment: &mut Vec<u8>, stamp: Stamp, record: &Record) {
     }
 }
 
-/// Hands over the records of a segment with their times; none for one that is damaged. False if the
-/// segment's end is.
+/// Calls `each` with every record of a segment and its time, or with `None` for a damaged record.
+/// False if the segment's end is damaged.
 pub(super) fn records(mut segment: &[u8], mut each: impl FnMut(Option<Timed>)) -> bool {
     while !segment.is_empty() {
         let Some((length, after)) = segment.split_first_chunk::<4>() else { return false };
@@ -57,10 +57,10 @@ pub(super) fn records(mut segment: &[u8], mut each: impl FnMut(Option<Timed>)) -
     true
 }
 
-/// A record with its length in the segment, and what is behind it.
+/// Length of a record in the segment, the record, and the bytes behind it.
 type First<'s> = (usize, Record, &'s [u8]);
 
-/// The first record with its length and what is behind it; none if it is damaged, or there is none.
+/// The first record of a segment; none if it is damaged or the segment is empty.
 pub(super) fn first(segment: &[u8]) -> Option<First<'_>> {
     let (length, after) = segment.split_first_chunk::<4>()?;
     let (sum, after) = after.split_first_chunk::<4>()?;
@@ -70,7 +70,7 @@ pub(super) fn first(segment: &[u8]) -> Option<First<'_>> {
     Some((segment.len() - rest.len(), record, rest))
 }
 
-/// A record from what its checksum is about.
+/// Decodes a record from the bytes that its checksum covers.
 pub(super) fn timed(summed: &[u8]) -> Option<Timed> {
     let (at, body) = summed.split_first_chunk::<{ HEAD - UNSUMMED }>()?;
     let (up, record) = codec::decode(body)?;

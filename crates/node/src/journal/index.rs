@@ -1,4 +1,4 @@
-//! Which segments are still needed, and which are hardly needed any more.
+//! Which segments are still needed, and which are sparse.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::Timed;
 
-/// Where what is live was written. A segment is needed as long as one of its records is.
+/// The segments of all live records. A segment is needed as long as one of its records is.
 #[derive(Debug, Default)]
 pub(super) struct Index {
     tasks: FxHashMap<TaskId, Places>,
@@ -15,12 +15,12 @@ pub(super) struct Index {
     /// The segment of a group's latest tally.
     groups: FxHashMap<GroupId, u64>,
     segments: FxHashMap<u64, Segment>,
-    /// Those that were sparse when something in them became needless.
+    /// Segments that were sparse when one of their records was last freed.
     sparse: BTreeSet<u64>,
-    /// Segments with records that undo what is in the segment of the key: needed as long as it is
-    /// there, or it would be undone no more.
+    /// For each segment, the segments with records that undo some of its records. They are needed as
+    /// long as it exists; without them a replay would restore the undone records.
     undone_by: FxHashMap<u64, Vec<u64>>,
-    /// Segments of which perhaps nothing is needed any more.
+    /// Segments that may no longer be needed.
     unneeded: Vec<u64>,
 }
 
@@ -28,7 +28,7 @@ pub(super) struct Index {
 #[derive(Clone, Copy, Debug)]
 struct Places {
     submitted: u64,
-    /// The latest.
+    /// The segment of the latest story.
     tried: Option<u64>,
     ended: Option<u64>,
 }
@@ -39,30 +39,30 @@ impl Places {
         [Some(submitted), tried, ended].into_iter().flatten()
     }
 
-    /// Whether everything about it is in one segment.
+    /// Whether all records of the task are in one segment.
     fn are_one(&self) -> bool {
         self.all().all(|at| at == self.submitted)
     }
 }
 
-/// Of how many records, how many are needed, and how many of these cannot be moved.
+/// Numbers of records in a segment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Segment {
     records: u32,
     needed: u32,
-    /// Needed records that say something about what is in another segment.
+    /// Needed records that refer to records in other segments; these cannot be moved.
     bound: u32,
 }
 
 impl Segment {
-    /// Whether so little is needed that it is worth writing anew, and all of it can be.
+    /// Whether few records are needed, and all of these can be moved.
     fn is_sparse(&self) -> bool {
         self.needed > 0 && self.bound == 0 && self.needed * SPARSE < self.records
     }
 }
 
 impl Index {
-    /// `record` is in this segment.
+    /// Adds a record that is in this segment.
     pub(super) fn add(&mut self, record: &Record, segment: u64) {
         let entry = self.segments.entry(segment).or_insert_with(|| {
             self.unneeded.push(segment);
@@ -81,7 +81,7 @@ impl Index {
             }
             Record::Ended { id, .. } => {
                 if let Some(places @ Places { ended: None, .. }) = self.tasks.get(id).copied() {
-                    // The end tells the whole story.
+                    // The record of the end contains the story.
                     self.place(*id, Places { tried: None, ended: Some(segment), ..places });
                 }
             }
@@ -89,7 +89,7 @@ impl Index {
             Record::Group(tally) => {
                 self.need(segment, false);
                 if let Some(before) = self.groups.insert(tally.id, segment) {
-                    // The earlier one must not count again when this one is gone.
+                    // A replay must not see the earlier tally without this one.
                     self.free(before, false);
                     self.undo(before, segment);
                 }
@@ -108,7 +108,7 @@ impl Index {
                 self.free(finished, false);
                 self.undo(finished, segment);
             }
-            // The store itself says it.
+            // The store keeps these in tables of their own.
             Record::Archived { .. } | Record::Dropped { .. } | Record::Read { .. } => {}
         }
     }
@@ -119,7 +119,7 @@ impl Index {
         self.undo(places.submitted, segment);
     }
 
-    /// What is needed of a task is in these places from now on.
+    /// Sets the places of a task's needed records.
     fn place(&mut self, id: TaskId, places: Places) {
         let bound = !places.are_one();
         for place in places.all() {
@@ -137,7 +137,7 @@ impl Index {
         }
     }
 
-    /// Takes out the segments that are needed no more.
+    /// Removes and returns the segments that are no longer needed.
     pub(super) fn take_dead(&mut self) -> Vec<u64> {
         let mut dead = Vec::new();
         while let Some(segment) = self.unneeded.pop() {
@@ -154,14 +154,13 @@ impl Index {
         dead
     }
 
-    /// A few segments of which so little is needed that they are not worth their place, and all of that
-    /// can be written anew; others the next time.
+    /// Removes and returns up to [`LOOKED_AT`] sparse segments; the others follow with later calls.
     pub(super) fn sparse(&mut self) -> Vec<u64> {
         let mut found = Vec::new();
         while found.len() < LOOKED_AT
             && let Some(number) = self.sparse.pop_first()
         {
-            // Something may have become needed there, or been told elsewhere, meanwhile.
+            // The segment may have changed since it was added.
             if self.segments.get(&number).is_some_and(Segment::is_sparse) {
                 found.push(number);
             }
@@ -169,8 +168,8 @@ impl Index {
         found
     }
 
-    /// Which of a segment's records are needed, if these may be moved behind all others: nothing
-    /// about what they say may be in any later segment.
+    /// The needed records of a segment, if they may move behind all others: no later segment may have
+    /// records about the same tasks, groups or results.
     pub(super) fn movable(&self, segment: u64, records: Vec<Timed>) -> Option<Vec<Timed>> {
         let needed = self.segments.get(&segment)?.needed;
         let (mut tried, mut tallied) = (FxHashSet::default(), FxHashSet::default());
@@ -197,14 +196,14 @@ impl Index {
             | Record::Dropped { .. }
             | Record::Read { .. } => false,
         };
-        // From behind: of several records of a task, or tallies of a group, the latest counts.
+        // From the end: of several records of a task or a group, only the latest is needed.
         let later = records.into_iter().rev();
         let mut moved: Vec<_> = later.filter(|(_, record)| is_needed(record)).collect();
         moved.reverse();
         (moved.len() == needed as usize).then_some(moved)
     }
 
-    /// These records of a segment are about to be added anew.
+    /// Frees these records of a segment, before they are added again.
     pub(super) fn leave(&mut self, segment: u64, records: &[Timed]) {
         for (_, record) in records {
             match record {
@@ -230,7 +229,7 @@ impl Index {
         }
     }
 
-    /// A record that is `bound` to another segment cannot be moved.
+    /// Counts a needed record. `bound`: it refers to records in another segment.
     fn need(&mut self, number: u64, bound: bool) {
         let segment = self.segments.entry(number).or_default();
         segment.needed += 1;
@@ -256,10 +255,10 @@ impl Index {
     }
 }
 
-/// A segment is sparse when less than one of so many records is needed: the file is at most so many
-/// times as large as what is.
+/// A segment is sparse when less than one in `SPARSE` of its records is needed. It bounds the size of
+/// the file to this multiple of the needed records.
 const SPARSE: u32 = 4;
-/// Segments that are looked at for each commit.
+/// Sparse segments that one commit moves at most.
 const LOOKED_AT: usize = 8;
 
 #[cfg(test)]

@@ -1,18 +1,18 @@
 //! Reads segments from the bytes of a journal file, for `salvage`: the store refuses a whole file for
-//! one page that does not match its checksum, but each record has a checksum of its own.
+//! one page with a wrong checksum, but each record has its own checksum.
 //!
 //! The file has two commit slots: the latest commit and the one before. Each leads through pages to
-//! its segments. Pages are not overwritten in place, so that freed pages still hold segments that were
-//! removed on purpose, perhaps without the records that undo what is in them. Therefore:
+//! its segments. Pages are not overwritten in place, so freed pages still hold removed segments,
+//! perhaps without the records that undo theirs. Therefore:
 //!
-//! - If the latest commit can be followed to all its segments, these and no others are taken. Other
-//!   pages only replace a damaged copy of one of them.
+//! - If the latest commit leads to all its segments, these and no others are taken. Other pages only
+//!   replace a damaged copy of one of them.
 //! - Else the segments of the commit before are taken as well, and later ones from freed pages; if
-//!   neither commit can be followed, all that any page holds. Then a removed segment may come back,
-//!   and [`Found::is_exact`] is false.
+//!   neither commit leads to all its segments, the segments of all pages. Then a removed segment may
+//!   come back, and [`Found::is_exact`] is false.
 //!
-//! Absent on purpose: the checksums of pages, and any write. The layout is that of redb's file format
-//! 3; tests compare what is read here with what the store reads.
+//! Absent on purpose: the checksums of pages, and any write. The layout is redb's file format 3; tests
+//! compare this module with the store.
 
 mod leaf;
 
@@ -28,7 +28,7 @@ use std::{
 
 use self::leaf::{Leaf, u32_at, u64_at};
 
-/// What could be read of a file.
+/// The readable contents of a file.
 pub(super) struct Found {
     bytes: Bytes,
     segments: BTreeMap<u64, Segment>,
@@ -36,20 +36,20 @@ pub(super) struct Found {
     metas: Vec<Meta>,
 }
 
-/// Where the whole records of one segment are in the file.
+/// Places in the file of the whole records of one segment.
 #[derive(Clone, Debug, Default)]
 struct Segment {
     records: Vec<Range<u64>>,
-    /// Records that cannot be read, as far as they can be counted.
+    /// Number of damaged records, as far as they can be counted.
     damaged: u64,
 }
 
-/// The table with the store's own numbers, as one commit has it.
+/// The table of the store's own numbers in one commit.
 type Meta = HashMap<Vec<u8>, u64>;
 
 impl Found {
-    /// Reads a file to which so many segments were written, at least.
-    pub(super) fn read(path: &Path, told: u64) -> io::Result<Self> {
+    /// Reads a file to which at least `least_written` segments were written.
+    pub(super) fn read(path: &Path, least_written: u64) -> io::Result<Self> {
         let bytes = Bytes::open(path)?;
         let mut walks = SLOTS.map(|slot| Walk::of(&bytes, slot));
         let written = walks.iter().filter_map(|walk| walk.written()).max();
@@ -65,12 +65,12 @@ impl Found {
                 keep_better(&mut segments, *number, segment);
             }
         }
-        // Nothing that the latest commit removed is among these, if it has as many.
+        // If the latest commit counts as many segments, none of these was removed by it.
         let is_before_complete = before.is_complete();
         exact |= is_before_complete && latest.length == Some(segments.len() as u64);
         let newer = if exact || is_before_complete { newer } else { 0 };
-        // The store goes back to the commit before when it opens a file whose latest is damaged.
-        let is_back = latest.written().is_some_and(|written| written < told);
+        // The store goes back one commit when it opens a file whose latest commit is damaged.
+        let is_back = latest.written().is_some_and(|written| written < least_written);
         exact &= !is_back;
         let newer = if is_back { newer.min(latest.next()) } else { newer };
         let metas = walks.iter().map(|walk| walk.meta.clone()).collect();
@@ -80,7 +80,7 @@ impl Found {
         Ok(found)
     }
 
-    /// Whether these are the segments of the latest commit, and none that was removed.
+    /// Whether these are exactly the segments of the latest commit, without removed ones.
     pub(super) fn is_exact(&self) -> bool {
         self.exact
     }
@@ -90,24 +90,24 @@ impl Found {
         self.metas.iter().filter_map(|meta| meta.get(key.as_bytes()).copied()).collect()
     }
 
-    /// Records that are lost, as far as they can be counted.
+    /// Number of lost records, as far as they can be counted.
     pub(super) fn damaged(&self) -> u64 {
         self.segments.values().map(|segment| segment.damaged).sum()
     }
 
-    /// Whether there is no whole record.
+    /// Whether no record is whole.
     pub(super) fn is_empty(&self) -> bool {
         self.segments.values().all(|segment| segment.records.is_empty())
     }
 
-    /// The numbers of the segments with whole records, in order, and these records.
+    /// The segments with whole records: their numbers, in order, and these records.
     pub(super) fn segments(&self) -> impl Iterator<Item = (u64, Vec<u8>)> {
         let whole = self.segments.iter().filter(|(_, segment)| !segment.records.is_empty());
         whole.map(|(number, segment)| (*number, self.bytes.join(&segment.records)))
     }
 
-    /// Looks through the pages that no commit uses, for better copies of damaged segments and for
-    /// segments from the number `newer` on.
+    /// Searches the pages that no commit uses for better copies of damaged segments, and for segments
+    /// from number `newer` on.
     fn search_freed(&mut self, used: &HashMap<u64, u64>, newer: u64) {
         let damaged: HashSet<u64> = self
             .segments
@@ -135,7 +135,7 @@ impl Found {
         }
     }
 
-    /// Whether a copy of a segment has all whole records of it, and more.
+    /// Whether a copy of a segment has all its whole records and more.
     fn mends(&self, number: u64, copy: &Segment) -> bool {
         let Some(present) = self.segments.get(&number) else { return false };
         let read = |segment: &Segment| -> HashSet<Vec<u8>> {
@@ -153,11 +153,11 @@ fn keep_better(segments: &mut BTreeMap<u64, Segment>, number: u64, other: &Segme
     }
 }
 
-/// A file's bytes, and where its pages are.
+/// A file's bytes and the layout of its pages.
 struct Bytes {
     file: File,
     len: u64,
-    /// Bytes of a region of pages, and of its header.
+    /// Bytes of a region, including its header.
     region: u64,
     region_header: u64,
 }
@@ -170,7 +170,7 @@ impl Bytes {
         let header = bytes.read(&(0..PAGE));
         let pages = |at| u32_at(&header, at).map(|pages| u64::from(pages) * PAGE);
         let of_region = pages(REGION_HEADER_PAGES).zip(pages(REGION_PAGES));
-        // A region has at most 2^20 pages; the header of one that says more is damaged.
+        // A region has at most 2^20 pages; if the file's header says more, it is damaged.
         let Some((header, data)) = of_region.filter(|(h, d)| *h <= PAGE << 20 && *d <= PAGE << 20)
         else {
             return Ok(bytes);
@@ -178,7 +178,7 @@ impl Bytes {
         Ok(Self { region: header + data, region_header: header, ..bytes })
     }
 
-    /// These bytes; fewer at the end of the file or where the disk fails.
+    /// Reads these bytes; fewer at the end of the file or on an error of the disk.
     fn read(&self, range: &Range<u64>) -> Vec<u8> {
         let end = range.end.min(self.len);
         let wanted = usize::try_from(end.saturating_sub(range.start)).unwrap_or(0);
@@ -208,7 +208,7 @@ impl Bytes {
         (at < self.len).then_some((at, size))
     }
 
-    /// The segments of a page that no commit uses, if it looks like an undamaged leaf.
+    /// The segments of a freed page, if it looks like an undamaged leaf.
     fn freed_leaf(&self, at: u64) -> Vec<(u64, Segment)> {
         let start = self.read(&(at..at + PAGE));
         let Some(end) = leaf::end(&start) else { return Vec::new() };
@@ -229,19 +229,19 @@ fn segments(leaf: Leaf, at: u64) -> Vec<(u64, Segment)> {
     entries.collect()
 }
 
-/// What one commit leads to.
+/// The pages and segments that one commit leads to.
 #[derive(Default)]
 struct Walk {
     /// In the order of the tree.
     segments: Vec<(u64, Segment)>,
     meta: Meta,
-    /// The places of the leaf pages with segments, and their sizes.
+    /// The places and sizes of the leaf pages with segments.
     pages: Vec<(u64, u64)>,
     seen: HashSet<u64>,
-    /// How many segments there are, as the table says.
+    /// Number of segments according to the table.
     length: Option<u64>,
     transaction: Option<u64>,
-    /// Whether some of it cannot be followed.
+    /// Whether some page was not found.
     is_cut: bool,
 }
 
@@ -274,12 +274,12 @@ impl Walk {
         walk
     }
 
-    /// How many segments were ever written.
+    /// Number of segments ever written.
     fn written(&self) -> Option<u64> {
         self.meta.get("written".as_bytes()).copied()
     }
 
-    /// Which commit is the later one, by the majority of what tells, for one of it may be damaged.
+    /// Compares the ages of two commits by the majority of three numbers, one of which may be damaged.
     fn compare_age(&self, other: &Self) -> Ordering {
         let next = |walk: &Self| (!walk.is_cut).then(|| walk.next());
         let of = |walk: &Self| [next(walk), walk.written(), walk.transaction];
@@ -288,12 +288,12 @@ impl Walk {
         sum.cmp(&0).then(self.transaction.cmp(&other.transaction))
     }
 
-    /// Whether it led to all segments of the commit.
+    /// Whether the walk found all segments of the commit.
     fn is_complete(&self) -> bool {
         !self.is_cut && self.length == Some(self.segments.len() as u64)
     }
 
-    /// The number behind its last segment.
+    /// The number after the last segment.
     fn next(&self) -> u64 {
         self.segments.last().map_or(0, |(number, _)| number + 1)
     }
@@ -322,8 +322,8 @@ impl Walk {
         }
     }
 
-    /// Segment numbers rise along the tree. One that does not is damaged in one bit, or is of a page
-    /// that is not part of the tree; the latter are left out.
+    /// Repairs the order of segment numbers, which rise along the tree. A number out of order has a
+    /// flipped bit, which is repaired, or is from a page outside the tree, which is left out.
     fn order(&mut self, limit: u64) {
         let numbers: Vec<u64> = self.segments.iter().map(|(number, _)| *number).collect();
         let rise = rising(&numbers, limit);
@@ -350,9 +350,9 @@ impl Walk {
     }
 }
 
-/// Which numbers belong to the longest rising sequence of those below `limit`.
+/// For each number, whether it belongs to the longest rising sequence of numbers below `limit`.
 fn rising(numbers: &[u64], limit: u64) -> Vec<bool> {
-    // The index of the lowest last number of a sequence of each length, and what is before each.
+    // For each length, the index of the lowest last number of a sequence; for each index, the one before.
     let mut ends: Vec<usize> = Vec::new();
     let mut before: Vec<Option<usize>> = vec![None; numbers.len()];
     let at = |index: usize| numbers.get(index).copied().unwrap_or(u64::MAX);
@@ -379,26 +379,26 @@ fn rising(numbers: &[u64], limit: u64) -> Vec<bool> {
 
 /// Bytes of the smallest page, and of the file's header.
 const PAGE: u64 = 4_096;
-/// Where the two commit slots are.
+/// Offsets of the two commit slots in the file.
 const SLOTS: [u64; 2] = [64, 192];
 const SLOT: u64 = 128;
-/// Within a slot: the page with the table of tables, and the number of the transaction.
+/// Offsets in a slot: of the page with the table of tables, and of the transaction's number.
 const ROOT: usize = 8;
 const TRANSACTION: usize = 104;
-/// Within the file's header.
+/// Offsets in the file's header.
 const REGION_HEADER_PAGES: usize = 16;
 const REGION_PAGES: usize = 20;
-/// Within a table's definition; the byte before says whether there is one.
+/// Offset in a table's definition; the byte before says whether the table has a root.
 const TABLE_ROOT: usize = 10;
-/// Segment numbers may be so far behind what a damaged count of them says.
+/// Segment numbers may exceed the count of written segments by this much: that count may be damaged.
 const SLACK: u64 = 1 << 16;
-/// The first byte of a page that leads to others.
+/// The first byte of a branch page.
 const BRANCH: u8 = 2;
 /// Bits of a page's index in its region.
 const MAX_INDEX: u64 = (1 << 20) - 1;
 /// The largest page has 2^20 times the bytes of the smallest.
 const MAX_ORDER: u64 = 20;
-/// A tree of this depth would have more pages than a file can.
+/// A tree of this depth would have more pages than any file.
 const MAX_DEPTH: usize = 32;
 
 #[cfg(test)]

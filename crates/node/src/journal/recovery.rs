@@ -1,43 +1,43 @@
-//! How far a start is with reading its journal, for those who ask meanwhile.
+//! Progress of a start that reads its journal, for status requests meanwhile.
 
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
 };
 
-/// Shared by the thread that reads and by those who ask.
+/// Shared by the thread that reads the journal and by status requests.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Recovery(Arc<Steps>);
 
 #[derive(Debug, Default)]
 struct Steps {
-    /// One more than the steps that are done; 0 outside of a start.
+    /// Completed steps plus one; 0 outside a start.
     done: AtomicU64,
-    /// Segments to be read.
+    /// Number of steps: segments and files of the archive.
     all: AtomicU64,
 }
 
-/// A start that is under way, until this is dropped.
+/// A start under way. Dropping it ends the report of progress.
 #[must_use = "the start is over when it is dropped"]
 pub(crate) struct Recovering(Recovery);
 
 impl Recovery {
-    /// A start begins.
+    /// Begins to report progress.
     pub(crate) fn begin(&self) -> Recovering {
         self.0.all.store(0, Ordering::Relaxed);
         self.0.done.store(1, Ordering::Relaxed);
         Recovering(self.clone())
     }
 
-    /// There are so many segments.
-    pub(super) fn of(&self, segments: u64) {
-        self.0.all.store(segments, Ordering::Relaxed);
+    /// Sets the number of steps.
+    pub(super) fn of(&self, steps: u64) {
+        self.0.all.store(steps, Ordering::Relaxed);
     }
 
-    /// One more segment is read, or will be in a moment.
+    /// Counts one step.
     pub(super) fn step(&self) {
         let done = self.0.done.load(Ordering::Relaxed);
-        // The one writer is the thread that reads: nothing is lost between the two.
+        // Only the reading thread writes, so no step is lost between load and store.
         if done > 0 {
             self.0.done.store(done + 1, Ordering::Relaxed);
         }
@@ -46,7 +46,7 @@ impl Recovery {
         }
     }
 
-    /// Percent of the segments that are read, at most 99; none outside of a start.
+    /// Progress in percent, at most 99; none outside a start.
     pub(crate) fn percent(&self) -> Option<u8> {
         let done = self.0.done.load(Ordering::Relaxed).checked_sub(1)?;
         let percent = (done * 100).checked_div(self.0.all.load(Ordering::Relaxed)).unwrap_or(0);
@@ -60,7 +60,7 @@ impl Drop for Recovering {
     }
 }
 
-/// What is read has to be taken up, and the network to be opened: the start is not over yet.
+/// After reading, the engine and the network still have to start.
 const LAST: u8 = 99;
 
 #[cfg(test)]

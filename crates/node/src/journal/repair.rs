@@ -1,4 +1,4 @@
-//! Looking at the journal of a node that does not run, mending it, and putting back a copy.
+//! Inspects, salvages, compacts, copies and restores the journal of a stopped node.
 
 use std::{
     collections::HashMap,
@@ -16,43 +16,43 @@ use serde::{Deserialize, Serialize};
 use super::{
     JournalError,
     archive::{self, Archive},
+    commit_marker,
     copy::{self, Copy, Unfinished},
     frames,
     raw::Found,
     store::{self, FILE, Marker, Store},
-    told,
 };
 use crate::home::{self, Home, HomeError};
 
 mod mend;
 
-/// What is in a journal.
+/// The contents of a journal and its archive, in numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JournalReport {
     /// Tasks that have not ended.
     pub open: usize,
-    /// Tasks that have, and are kept.
+    /// Ended tasks that are kept.
     pub ended: usize,
-    /// Results for other owners, until these have them for good.
+    /// Results for other owners that these have not acknowledged.
     pub results: usize,
-    /// Records of these, and of what is not needed any more.
+    /// All records, including those that are no longer needed.
     pub records: u64,
     /// Records that cannot be read.
     pub damaged: u64,
-    /// Commits that the records are from.
+    /// Commits in the journal.
     pub segments: u64,
-    /// Size of the file.
+    /// Size of the journal's file in bytes.
     pub file_bytes: u64,
-    /// Size of the archive, in which most of those that have ended are.
+    /// Size of the archive in bytes. Most ended tasks are there.
     #[serde(default)]
     pub archive_bytes: u64,
 }
 
-/// Says what is in the journal of a home, and whether every record in it is whole.
+/// Counts the contents of the journal of a home.
 ///
 /// # Errors
 ///
-/// A node runs there, or the journal cannot be opened.
+/// A node runs with this home, or the journal cannot be opened.
 pub fn stats(home: &Path) -> Result<JournalReport, JournalError> {
     match open(home) {
         Err(error) if error.is_read_only() => Ok(examine_elsewhere(home)?.all()),
@@ -60,13 +60,14 @@ pub fn stats(home: &Path) -> Result<JournalReport, JournalError> {
     }
 }
 
-/// Reads the whole journal of a home and every checksum in it, those of the store's own pages as well.
-/// A copy is read, beside the journal: the store mends what a crash has left, and the file is to stay
-/// as it is.
+/// Reads the whole journal of a home and checks every checksum, including those of the store's pages.
+///
+/// Reads a copy beside the journal: the store repairs a file after a crash when it opens it, and
+/// `verify` must not change the journal.
 ///
 /// # Errors
 ///
-/// As [`stats`]; there is no space for the copy.
+/// As for [`stats`], or there is no space for the copy.
 pub fn verify(home: &Path) -> Result<JournalReport, JournalError> {
     if !home.exists() {
         return Err(JournalError::None { path: home.join(FILE) });
@@ -78,7 +79,7 @@ pub fn verify(home: &Path) -> Result<JournalReport, JournalError> {
     }
 }
 
-/// What is in a journal, and how many tasks of the archive are damaged.
+/// The contents of a journal, and the number of damaged tasks in the archive.
 struct Examined {
     journal: JournalReport,
     archive_damaged: u64,
@@ -91,28 +92,28 @@ impl Examined {
     }
 }
 
-/// What is in the journal of a folder. A copy of it in the folder `at` is opened, for that changes a
-/// file that was not closed.
+/// Counts the contents of the journal of a folder. Opens a copy in the folder `at`, because opening
+/// changes a file that was not closed.
 fn examine(home: &Path, at: &Path) -> Result<Examined, JournalError> {
     let staged = Staged::new(home, at)?;
     let unreadable = || JournalError::Unreadable { path: home.join(FILE) };
-    // The store may panic over a damaged page.
+    // The store may panic on a damaged page.
     let inspected = store::guarded(|| {
         let store = Store::inspect(&staged.0)?;
         Ok((report(&store)?, store.aside()?))
     });
-    // The user knows the file that was copied.
+    // Name the original file: the user does not know the copy.
     let (mut journal, aside) = inspected
         .unwrap_or_else(|| Err(unreadable()))
         .map_err(|error| error.at(&home.join(FILE)))?;
-    // The archive is not copied: nothing that reads it changes it.
+    // The archive is not copied: reading does not change it.
     let archive = Archive::inspect(home, aside.ended);
     let (_, archive_damaged) = archive.verify()?;
     (_, journal.archive_bytes) = archive.size();
     Ok(Examined { journal, archive_damaged })
 }
 
-/// A copy of a journal's files in a folder of its own, which goes with it.
+/// A copy of a journal's files in a temporary folder, which is removed on drop.
 struct Staged(PathBuf);
 
 impl Staged {
@@ -122,7 +123,7 @@ impl Staged {
         let staged = Self(at.to_owned());
         for file in files {
             let to = at.join(file.file_name().unwrap_or_default());
-            // Without the rights of the original: it may be read-only.
+            // Without the permissions of the original, which may be read-only.
             let copied = File::open(&file)
                 .and_then(|mut file| io::copy(&mut file, &mut home::create_private(&to)?));
             copied.map_err(|source| HomeError::Io { path: file, source })?;
@@ -139,38 +140,38 @@ impl Drop for Staged {
     }
 }
 
-/// What is in the journal of a folder that cannot be written: on a read-only disk, or of another user.
+/// Counts the contents of a journal whose folder is not writable: it is on a read-only disk, or
+/// belongs to another user.
 fn examine_elsewhere(home: &Path) -> Result<Examined, JournalError> {
     let _lock = home::hold(home)?;
     let name = format!("meshwork-store-{:016x}", rand::random::<u64>());
     examine(home, &std::env::temp_dir().join(name))
 }
 
-/// The folder in a home for a copy that is read.
+/// The folder in a home for a temporary copy.
 const COPY: &str = "journal.verifying";
 
-/// A journal that was repaired.
+/// The outcome of [`salvage`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Salvaged {
-    /// What is in it now.
+    /// Contents of the salvaged journal.
     pub report: JournalReport,
-    /// The damaged commits as they were, or the whole file if its pages were damaged; damaged files of the
-    /// archive.
+    /// Copies of the damaged commits, or of the whole file if its pages were damaged, and of damaged
+    /// files of the archive.
     pub kept: Vec<PathBuf>,
-    /// Records that are lost, as far as they can be counted.
+    /// Number of lost records, as far as they can be counted.
     pub lost: u64,
-    /// Whether the file no longer said which commits were removed: tasks that were forgotten may be
-    /// there again.
+    /// Whether forgotten tasks may be back, because the file did not say which commits were removed.
     pub may_hold_forgotten: bool,
 }
 
-/// Continues with the records that are whole, each by its own checksum, those of the archive as well.
-/// The damaged commits are kept beside the journal, or the whole file if its pages are damaged, and so
-/// are damaged files of the archive.
+/// Keeps the records of the journal and the archive whose checksums match, and removes all others.
+/// Damaged commits are copied to files beside the journal, or the whole file if its pages are damaged;
+/// likewise damaged files of the archive.
 ///
 /// # Errors
 ///
-/// As [`verify`]; the file holds no whole record; the damaged commits cannot be kept.
+/// As for [`verify`], or the file holds no whole record, or the damaged commits cannot be copied.
 pub fn salvage(home: &Path) -> Result<Salvaged, JournalError> {
     if !home.exists() {
         return Err(JournalError::None { path: home.join(FILE) });
@@ -205,26 +206,26 @@ pub fn salvage(home: &Path) -> Result<Salvaged, JournalError> {
     Ok(Salvaged { report: report(&store)?, kept, lost, may_hold_forgotten: false })
 }
 
-/// Makes the file as small as what is in it.
+/// Shrinks the journal's file to its contents.
 ///
 /// # Errors
 ///
-/// As [`verify`]; there is no space to work in.
+/// As for [`stats`], or there is no space for the work.
 pub fn compact(home: &Path) -> Result<JournalReport, JournalError> {
     let (_lock, mut store) = open(home)?;
     store.compact()?;
     report(&store)
 }
 
-/// Copies the journal of a home to a folder, which is made if there is none. Of a node that runs,
-/// [`NetworkManager::backup`](crate::NetworkManager::backup) makes the copy.
+/// Copies the journal of a home to a folder, which is created if missing. For a running node use
+/// [`NetworkManager::backup`](crate::NetworkManager::backup).
 ///
-/// The folder is laid out like a home, so that it can be verified like one. The identity key is not
-/// in it.
+/// The folder has the layout of a home, so it can be verified like one. It does not contain the
+/// identity key.
 ///
 /// # Errors
 ///
-/// As [`verify`]; the folder holds a journal already, or cannot be written.
+/// As for [`stats`], or the folder holds a journal already or cannot be written.
 pub fn backup(home: &Path, to: &Path) -> Result<JournalReport, JournalError> {
     let (_lock, store) = open(home)?;
     home::make_private(to)?;
@@ -236,7 +237,7 @@ pub fn backup(home: &Path, to: &Path) -> Result<JournalReport, JournalError> {
     seal(home, to)
 }
 
-/// Adds the count of starts to a copy, and reads all of it. One that cannot be completed is removed.
+/// Adds the boot count to a copy and reads the whole copy. Removes the copy on an error.
 pub(crate) fn seal(home: &Path, copy: &Path) -> Result<JournalReport, JournalError> {
     let sealed = home::raise_boot(copy, home).map_err(JournalError::from);
     let read = sealed.and_then(|()| report(&Store::inspect(copy)?));
@@ -246,17 +247,18 @@ pub(crate) fn seal(home: &Path, copy: &Path) -> Result<JournalReport, JournalErr
     read
 }
 
-/// Makes a copy the journal of a home. What ended since the copy was made runs again, under attempts
-/// of a later start; what was accepted since is not known any more. A journal that is there is put
-/// aside if `replace` says so; where it is then, is told.
+/// Makes a copy the journal of a home. Tasks that ended since the copy was made run again, with new
+/// epochs; tasks that were accepted since are lost.
 ///
-/// From then on it is another journal, so that neither the one it replaces nor the same copy is taken
-/// for it.
+/// With `replace`, renames the present journal and archive, and returns their new paths. The restored
+/// journal gets a new name, so the node accepts neither the replaced journal nor the copy in its place.
 ///
 /// # Errors
 ///
-/// A node runs there, or a journal is there and `replace` is not said; the copy is damaged or cannot
-/// be read; it is not that of `node`, or if none is named, of the node whose journal is there.
+/// - A node runs with this home.
+/// - A journal exists, and `replace` is false.
+/// - The copy is damaged or cannot be read.
+/// - The copy does not belong to `node` or, without `node`, to the owner of the present journal.
 pub fn restore(
     home: &Path,
     from: &Path,
@@ -276,7 +278,7 @@ pub fn restore(
         }
         copy => (None, copy?),
     };
-    // A marker that is damaged names nobody.
+    // A damaged marker names no owner.
     let present = || Marker::of(home).ok().flatten().and_then(|marker| marker.owner());
     if let (Some(own), Some(owner)) = (node.or_else(present), copy.marker()?.owner())
         && own != owner
@@ -287,7 +289,7 @@ pub fn restore(
     if damaged > 0 {
         return Err(JournalError::Damaged { path: from.join(FILE), damaged, total });
     }
-    // Not beside the store: of a read-only copy that is elsewhere.
+    // Not beside the store, which may be a temporary copy.
     let archive = Archive::inspect(from, copy.aside()?.ended);
     let (total, damaged) = archive.verify()?;
     if damaged > 0 {
@@ -301,11 +303,11 @@ pub fn restore(
     replace_with(home, &fresh, marker, Some(&ended.0))
 }
 
-/// A folder that is to become the archive. What is left of it when this is dropped is removed.
+/// The folder that becomes the archive after a restore. If it still exists on drop, it is removed.
 struct Restoring(PathBuf);
 
 impl Restoring {
-    /// Removes what is left of one by a command that was cut short.
+    /// Removes the folder of an earlier, interrupted restore.
     fn new(home: &Path) -> Result<Self, JournalError> {
         let path = home.join("ended.restoring");
         if path.exists() {
@@ -318,12 +320,12 @@ impl Restoring {
 
 impl Drop for Restoring {
     fn drop(&mut self) {
-        // It has another name, if the command has succeeded.
+        // After a successful restore, the folder has another name.
         fs::remove_dir_all(&self.0).ok();
     }
 }
 
-/// Writes the marker anew from what the journal says of itself.
+/// Rewrites the marker with the name and the generation in the journal.
 fn rebuild_marker(home: &Path, path: PathBuf) -> Result<(), JournalError> {
     let file = home.join(FILE);
     let found = Found::read(&file, 0).map_err(|source| HomeError::Io { path: file, source })?;
@@ -339,12 +341,12 @@ fn rebuild_marker(home: &Path, path: PathBuf) -> Result<(), JournalError> {
     Marker::rebuilt(name, generation).put(home)
 }
 
-/// Makes a new journal of all whole records in a file that the store does not open.
+/// Writes all whole records of a file that the store cannot open to a new journal.
 fn rescue(home: &Path) -> Result<Salvaged, JournalError> {
     let path = home.join(FILE);
     let marker = Marker::of(home)?.ok_or_else(|| JournalError::None { path: path.clone() })?;
-    let told = told::least(home, marker.name)?;
-    let found = Found::read(&path, told);
+    let written = commit_marker::least_written(home, marker.name)?;
+    let found = Found::read(&path, written);
     let found = found.map_err(|source| HomeError::Io { path: path.clone(), source })?;
     let formats = found.meta(store::FORMAT);
     if let Some(format) = formats.into_iter().min().filter(|format| *format > store::THIS_FORMAT) {
@@ -363,8 +365,7 @@ fn rescue(home: &Path) -> Result<Salvaged, JournalError> {
     }
     let fresh = fresh(home)?;
     let whole = Store::make(fresh.clone(), marker)?;
-    // What stands in the store about the archive is found in the files themselves, but for what was
-    // forgotten of them.
+    // The files of the archive replace the lost entries, but do not say which tasks were forgotten.
     let latest = |name| found.meta(name).into_iter().max().unwrap_or(0);
     let archive::Found { files: ended, mended, .. } = archive::found(home, &tasks_of(&found))?;
     let aside = store::Aside {
@@ -400,8 +401,8 @@ fn rescue(home: &Path) -> Result<Salvaged, JournalError> {
     Ok(Salvaged { report, kept, lost, may_hold_forgotten })
 }
 
-/// The tasks that these records are about and that were neither forgotten nor archived, and how long the
-/// node had been up when they came.
+/// The tasks in these records that were neither forgotten nor archived, and the node's uptime when
+/// they were submitted.
 fn tasks_of(found: &Found) -> HashMap<TaskId, Time> {
     let mut tasks = HashMap::new();
     for (_, segment) in found.segments() {
@@ -416,11 +417,10 @@ fn tasks_of(found: &Found) -> HashMap<TaskId, Time> {
     tasks
 }
 
-/// Bytes that are written in one transaction of a new journal, at least.
+/// Minimum bytes of one transaction of a new journal, except the last one.
 const PORTION: usize = 4 << 20;
 
-/// A file that is to become the journal; what was left of one by a command that was cut short, is
-/// removed.
+/// Path of the file that becomes the journal. Removes the file of an earlier, interrupted command.
 fn fresh(home: &Path) -> Result<PathBuf, JournalError> {
     let fresh = home.join("journal.restoring");
     if fresh.exists() {
@@ -429,8 +429,8 @@ fn fresh(home: &Path) -> Result<PathBuf, JournalError> {
     Ok(fresh)
 }
 
-/// Makes a file the journal, and a folder its archive, and puts the present ones aside. Cut short on the
-/// way, there is no journal for the marker, and no node starts.
+/// Makes a file the journal and a folder its archive, and renames the present ones. If this is
+/// interrupted, the marker has no journal, so no node starts.
 fn replace_with(
     home: &Path,
     fresh: &Path,
@@ -444,24 +444,24 @@ fn replace_with(
         fs::rename(&path, aside).map_err(io)?;
     }
     if let Some(ended) = ended {
-        // Its files have the names that others of this home may have.
+        // Files of both archives may have the same names.
         aside.extend(archive::put_aside(home)?);
         fs::rename(ended, archive::folder(home)).map_err(io)?;
     }
-    told::forget(home)?;
+    commit_marker::remove(home)?;
     marker.put(home)?;
     fs::rename(fresh, &path).map_err(io)?;
     File::open(home).and_then(|dir| dir.sync_all()).map_err(io)?;
     Ok((report(&Store::inspect(home)?)?, aside))
 }
 
-/// A name for a journal that is put aside.
+/// An unused path for a replaced journal.
 fn unused(home: &Path) -> PathBuf {
     let name = |number: u32| home.join(format!("journal.replaced-{number}"));
     (1..).map(name).find(|path| !path.exists()).unwrap_or_else(|| name(0))
 }
 
-/// The lock of the home comes first: nobody looks at a file that a node writes.
+/// Locks the home before it opens the journal, so that no node writes to it meanwhile.
 fn open(home: &Path) -> Result<(Home, Store), JournalError> {
     if !home.exists() {
         return Err(JournalError::None { path: home.join("journal.redb") });

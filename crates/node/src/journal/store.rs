@@ -1,8 +1,8 @@
-//! The journal's file, and the marker beside it that says which file it must be.
+//! The journal's file, and the marker beside it that identifies the file.
 //!
 //! `journal.redb` holds segments: the records of one commit each, every record with its own time and
-//! checksum. `journal.id` names the store and counts its starts. With both, a file that is missing,
-//! of another node, or older than it should be is told from a node's first start.
+//! checksum. `journal.id` names the store and counts its starts. Together they distinguish a node's
+//! first start from a file that is missing, another node's, or an old copy.
 
 use std::{
     fmt::Write as _,
@@ -17,8 +17,8 @@ use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, Tab
 
 use super::{
     JournalError, Timed,
+    commit_marker::{self, CommitMarker},
     frames::{Stamp, append, records},
-    told::{self, Told},
 };
 use crate::home;
 
@@ -30,13 +30,13 @@ pub(super) use self::{
     shrink::{Replaced, Shrinking},
 };
 
-/// Its name in a home.
+/// The file's name in a home.
 pub(super) const FILE: &str = "journal.redb";
-/// The name of the marker beside it.
+/// The marker's name in a home.
 const MARKER: &str = "journal.id";
 /// Records by the number of their commit.
 const SEGMENTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("segments");
-/// Of the store itself: see the keys below.
+/// Numbers about the store itself: see the keys below.
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 pub(super) const FORMAT: &str = "format";
 pub(super) const GENERATION: &str = "generation";
@@ -44,50 +44,51 @@ pub(super) const NAME: &str = "name";
 const WRITTEN: &str = "written";
 /// The number of the next archived task.
 pub(super) const NUMBERS: &str = "numbers";
-/// How long the node has been up, over all its starts, in milliseconds.
+/// The node's uptime over all its starts, in milliseconds.
 pub(super) const UP: &str = "up";
 /// Ids with a time up to this one count as forgotten, in milliseconds since 1970.
 pub(super) const FORGOTTEN_UNTIL: &str = "forgotten";
-/// Files of the archive that count, by the number of their first task.
+/// Valid files of the archive, by the number of their first task.
 const ENDED: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("ended");
-/// Starts of ids without a time that were forgotten, in their order.
+/// Starts of forgotten ids without a time, the earliest first.
 const FORGOTTEN: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("forgotten");
 
 /// The format that this version writes, and the latest that it reads.
 pub(super) const THIS_FORMAT: u64 = 2;
-/// Bytes of the file that are kept in memory: a few segments. Nothing is read again but what is about
-/// to be moved; the default of a gibibyte would fill with what nobody asks for.
+/// Bytes of the file in memory: a few segments. A running node reads segments again only to move
+/// records; redb's default of 1 GiB would fill with pages that are never read.
 const CACHE: usize = 16 << 20;
 
-/// Which file it must be.
+/// The contents of `journal.id`: they identify the journal's file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Marker {
     /// Whether the file was ever complete.
     ready: bool,
+    /// A random number, which is in the file as well.
     pub(super) name: u64,
-    /// How often it was opened.
+    /// Number of starts with this file.
     pub(super) generation: u64,
-    /// Whose tasks are in it; none if an earlier version made it.
+    /// The node that the journal belongs to; none if an earlier version made the marker.
     owner: Option<PeerId>,
 }
 
 impl Marker {
-    /// That of a journal which there was never before.
+    /// The marker of a new journal.
     pub(super) fn fresh(owner: Option<PeerId>) -> Self {
         Self { ready: true, name: rand::random(), generation: 1, owner }
     }
 
-    /// Whose tasks are in it.
+    /// The node that the journal belongs to, if the marker names it.
     pub(super) fn owner(&self) -> Option<PeerId> {
         self.owner
     }
 
-    /// That of a store of this name, whose first marker is lost.
+    /// A new marker for an existing store whose marker is lost.
     pub(super) fn rebuilt(name: u64, generation: u64) -> Self {
         Self { ready: true, name, generation, owner: None }
     }
 
-    /// That of the journal in a home, if there is one.
+    /// The marker of the journal in a home, if the journal was ever complete.
     pub(super) fn of(dir: &Path) -> Result<Option<Self>, JournalError> {
         Ok(Self::read(&paths(dir).1)?.filter(|marker| marker.ready))
     }
@@ -112,7 +113,7 @@ impl Marker {
         }
     }
 
-    /// Writes it beside the journal of a home, which is complete.
+    /// Writes the marker to a home whose journal is complete.
     pub(super) fn put(self, dir: &Path) -> Result<(), JournalError> {
         self.write(&paths(dir).1)
     }
@@ -131,15 +132,15 @@ impl Marker {
 
 /// An open journal file.
 pub(super) struct Store {
-    /// None only while it is opened again.
+    /// None only while the file is reopened.
     db: Option<Database>,
     path: PathBuf,
     skips_fsync: bool,
 }
 
 impl Store {
-    /// Opens the store of a home; makes one at its first start, and only then.
-    /// A journal of another owner is refused, if one is named.
+    /// Opens the store of a home, and creates it only at the first start. Refuses the journal of
+    /// another node if `owner` is given.
     pub(super) fn open(dir: &Path, owner: Option<PeerId>) -> Result<Self, JournalError> {
         let (path, marker_path) = paths(dir);
         let exists = path
@@ -163,7 +164,7 @@ impl Store {
             }
             None | Some(_) => {
                 if exists {
-                    // It was never complete, so nothing in it was ever told.
+                    // The file was never complete, so the node never acted on anything in it.
                     fs::remove_file(&path)
                         .map_err(|source| home::HomeError::Io { path: path.clone(), source })?;
                 }
@@ -184,7 +185,7 @@ impl Store {
         Ok(store)
     }
 
-    /// Makes the file of a marker, with nothing in it, for its owner alone.
+    /// Creates an empty file for a marker, with mode 0600.
     pub(super) fn make(path: PathBuf, marker: Marker) -> Result<Self, JournalError> {
         let mut private = fs::OpenOptions::new();
         private.write(true).create(true).truncate(false).mode(0o600);
@@ -200,7 +201,7 @@ impl Store {
         Ok(store)
     }
 
-    /// Opens the store of a home that is there, without a node.
+    /// Opens the existing store of a home without starting a node.
     pub(super) fn inspect(dir: &Path) -> Result<Self, JournalError> {
         let (path, marker_path) = paths(dir);
         match Marker::read(&marker_path)? {
@@ -215,7 +216,7 @@ impl Store {
     /// The files of the journal in a home.
     pub(super) fn files(dir: &Path) -> Result<Vec<PathBuf>, JournalError> {
         let (path, marker) = paths(dir);
-        let told = Some(told::path(dir)).filter(|told| told.is_file());
+        let commits = Some(commit_marker::path(dir)).filter(|path| path.is_file());
         if path.exists() && !path.is_file() {
             return Err(JournalError::Unreadable { path });
         }
@@ -223,7 +224,7 @@ impl Store {
             return Err(JournalError::Marker { path: marker });
         }
         match (path.exists(), marker.exists()) {
-            (true, true) => Ok([path, marker].into_iter().chain(told).collect()),
+            (true, true) => Ok([path, marker].into_iter().chain(commits).collect()),
             (true, false) => Err(JournalError::NoMarker { path, marker }),
             (false, true) => Err(JournalError::Missing { path }),
             (false, false) => Err(JournalError::None { path }),
@@ -231,24 +232,24 @@ impl Store {
     }
 
     fn reopen(path: PathBuf, marker: Marker) -> Result<Self, JournalError> {
-        // All of it is read anyway; without the check a page that is not what was written may be
-        // believed.
+        // A start reads the whole file anyway; without the check, redb accepts damaged pages.
         let opened = cached().set_check_integrity_on_open(true).open(&path);
         let db = opened.map_err(|error| damage(&path, error.into()))?;
-        Self { db: Some(db), path, skips_fsync: false }.check(marker)?.check_told(marker)
+        Self { db: Some(db), path, skips_fsync: false }.check(marker)?.check_commits(marker)
     }
 
-    /// Whether all is in it that was told.
-    fn check_told(self, marker: Marker) -> Result<Self, JournalError> {
+    /// Refuses a store that lacks commits which the commit marker counts.
+    fn check_commits(self, marker: Marker) -> Result<Self, JournalError> {
         let dir = self.path.parent().unwrap_or_else(|| Path::new("."));
-        let missing = told::least(dir, marker.name)?.saturating_sub(self.written()?);
+        let committed = commit_marker::least_written(dir, marker.name)?;
+        let missing = committed.saturating_sub(self.written()?);
         if missing > 0 {
             return Err(JournalError::Behind { path: self.path, missing });
         }
         Ok(self)
     }
 
-    /// Whether it is the one that the marker means.
+    /// Refuses a store that the marker does not identify.
     fn check(self, marker: Marker) -> Result<Self, JournalError> {
         let path = self.path.clone();
         let (format, name) = (self.meta(FORMAT)?, self.meta(NAME)?);
@@ -258,7 +259,7 @@ impl Store {
         if name != marker.name {
             return Err(JournalError::Foreign { path });
         }
-        // One more, if the node ended between the two.
+        // One more if the node died after it wrote the store and before the marker.
         let generation = self.meta(GENERATION)?;
         if generation < marker.generation || generation > marker.generation + 1 {
             return Err(JournalError::Older { path });
@@ -266,11 +267,12 @@ impl Store {
         Ok(self)
     }
 
-    /// One more start. One that ended between the two has done nothing else, and its count is taken:
-    /// the file is never ahead by more than one, however many starts end there.
+    /// Counts a start in the store, then in the marker. A start that died in between did nothing else,
+    /// so the next one takes over its count: the store is never ahead by more than one.
     fn count(self, marker_path: &Path, marker: Marker) -> Result<Self, JournalError> {
         let marker = Marker { generation: marker.generation + 1, ..marker };
-        // From now on earlier versions refuse it: they would not miss what is in the archive.
+        // The new format makes earlier versions refuse the file: they would not notice that tasks
+        // in the archive are missing.
         if self.meta(GENERATION)? < marker.generation || self.meta(FORMAT)? < THIS_FORMAT {
             self.write(|tables| {
                 tables.set(FORMAT, THIS_FORMAT)?;
@@ -281,12 +283,12 @@ impl Store {
         Ok(self)
     }
 
-    /// Whatever is written from now on is not synced, where a test asks for it.
+    /// Stops syncing commits if a test asks for it.
     pub(super) fn may_skip_fsync(&mut self) {
         self.skips_fsync = skips_fsync();
     }
 
-    /// Opens the file anew after a write to it has failed: as it was after the last commit.
+    /// Reopens the file after a failed write, in the state of the last commit.
     pub(super) fn open_again(&mut self) -> Result<(), JournalError> {
         self.db = None;
         let db = cached().open(&self.path);
@@ -294,7 +296,7 @@ impl Store {
         Ok(())
     }
 
-    /// A file beside it for space that is set aside.
+    /// The file beside the journal that reserves disk space.
     pub(super) fn reserve(&self) -> PathBuf {
         self.path.with_extension("reserve")
     }
@@ -303,7 +305,7 @@ impl Store {
         self.db.as_ref().ok_or(redb::Error::PreviousIo)
     }
 
-    /// One transaction, on disk when this returns.
+    /// Commits one transaction; it is on disk when this returns.
     pub(super) fn write(
         &self,
         change: impl FnOnce(&mut Tables<'_>) -> Result<(), redb::Error>,
@@ -335,7 +337,7 @@ impl Store {
         get().map_err(|error| JournalError::store(&self.path, error))
     }
 
-    /// The records of one segment with their times; those that are damaged are left out.
+    /// The records of one segment with their times, without damaged ones.
     pub(super) fn segment(&self, number: u64) -> Result<Vec<Timed>, JournalError> {
         let read = || {
             let table = self.db()?.begin_read()?.open_table(SEGMENTS)?;
@@ -348,7 +350,7 @@ impl Store {
         read().map_err(|error| JournalError::store(&self.path, error))
     }
 
-    /// What says that a file is this one, as it is now.
+    /// The marker that identifies this file now.
     pub(super) fn marker(&self) -> Result<Marker, JournalError> {
         let (name, generation) = (self.meta(NAME)?, self.meta(GENERATION)?);
         let marker = self.path.parent().map(Marker::of).transpose()?.flatten();
@@ -356,32 +358,33 @@ impl Store {
         Ok(Marker { ready: true, name, generation, owner })
     }
 
-    /// The segments as they are on disk now, whatever is written from now on.
+    /// The segments of the last commit, unaffected by later writes.
     pub(super) fn snapshot(&self) -> Result<Segments, JournalError> {
         let open = || Ok(self.db()?.begin_read()?.open_table(SEGMENTS)?);
         let table = open().map_err(|error| JournalError::store(&self.path, error))?;
         Ok(Segments { table, path: self.path.clone() })
     }
 
-    /// How many segments were ever written, as far as this was noted.
+    /// Number of segments ever written; 0 if the file does not say.
     pub(super) fn written(&self) -> Result<u64, JournalError> {
         self.meta(WRITTEN)
     }
 
-    /// What says how far it has come, from now on; none if it tells what it has not synced.
-    pub(super) fn told(&self) -> Result<Option<Told>, JournalError> {
+    /// Opens the commit marker; none if commits are not synced.
+    pub(super) fn commit_marker(&self) -> Result<Option<CommitMarker>, JournalError> {
         let dir = self.path.parent().filter(|_| !self.skips_fsync);
         let name = self.meta(NAME)?;
-        Ok(dir.map(|dir| Told::beside(dir, name)))
+        Ok(dir.map(|dir| CommitMarker::open(dir, name)))
     }
 
-    /// How many segments there are.
+    /// Number of segments in the file.
     pub(super) fn segments(&self) -> Result<u64, JournalError> {
         let count = || Ok(self.db()?.begin_read()?.open_table(SEGMENTS)?.len()?);
         count().map_err(|error| JournalError::store(&self.path, error))
     }
 
-    /// Hands over every record with its segment and its time, in order; says how many are damaged.
+    /// Calls `each` with the segment, the time and every whole record, in order, and counts the
+    /// damaged ones.
     pub(super) fn replay(
         &self,
         mut each: impl FnMut(u64, Stamp, Record),
@@ -408,7 +411,7 @@ impl Store {
         Ok(replayed)
     }
 
-    /// Takes damaged records out; what they were in is handed over as it was, before.
+    /// Removes damaged records. Calls `keep` with each damaged segment before it changes.
     pub(super) fn take_damaged(
         &self,
         mut keep: impl FnMut(u64, &[u8]) -> Result<(), JournalError>,
@@ -438,31 +441,32 @@ impl Store {
         })
     }
 
-    /// Gives back the file's space that nothing needs.
+    /// Returns the file's free space to the file system.
     pub(super) fn compact(&mut self) -> Result<(), JournalError> {
         let Some(db) = &mut self.db else { return Ok(()) };
         db.compact().map(drop).map_err(|error| JournalError::store(&self.path, error.into()))
     }
 
-    /// Where it is.
+    /// Path of the journal's file.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 }
 
-/// How a file is opened, with a cache of [`CACHE`].
+/// Options to open a file with a cache of [`CACHE`] bytes.
 fn cached() -> redb::Builder {
     let mut builder = Database::builder();
     builder.set_cache_size(CACHE);
     builder
 }
 
-/// What an error of opening means. If pages are damaged, the records may tell how much of it is lost.
+/// The journal's error for a store that does not open. If pages are damaged, reads the records to
+/// count the lost ones.
 fn damage(path: &Path, error: redb::Error) -> JournalError {
     if let redb::Error::Io(io) = &error
         && matches!(io.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof)
     {
-        // Nothing, less than a header, or no file of the store at all.
+        // The file is empty, shorter than a header, or no redb file.
         return JournalError::Unreadable { path: path.to_owned() };
     }
     if !matches!(error, redb::Error::Corrupted(_)) {
@@ -482,18 +486,18 @@ fn damage(path: &Path, error: redb::Error) -> JournalError {
     }
 }
 
-/// Reads what is known to be damaged, of which the store says that it may panic; none if it does.
+/// Reads a damaged file; none if the store panics, which redb documents as possible.
 pub(super) fn guarded<R>(read: impl FnOnce() -> R) -> Option<R> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)).ok()
 }
 
-/// In builds for tests, where a test asks for it: a journal that tells what it has not synced. A power
-/// cut that loses nothing of what such a node told would prove nothing.
+/// Whether a test, in a debug build, asks for a journal that does not sync its commits. It shows that
+/// the tests of power cuts detect a missing sync.
 fn skips_fsync() -> bool {
     cfg!(debug_assertions) && std::env::var_os("MESHWORK_TEST_SKIP_FSYNC").is_some()
 }
 
-/// What a replay has met.
+/// Totals of a replay.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Replayed {
     pub(super) segments: u64,
@@ -503,17 +507,17 @@ pub(super) struct Replayed {
     pub(super) damaged: u64,
 }
 
-/// A segment, or another value as it is in the file, and its number.
+/// The number and the bytes of a segment or of another row.
 type Numbered = (u64, Vec<u8>);
 
-/// Segments of one moment.
+/// The segments of one commit.
 pub(super) struct Segments {
     table: redb::ReadOnlyTable<u64, &'static [u8]>,
     path: PathBuf,
 }
 
 impl Segments {
-    /// Those from this number on, with their numbers, until there are so many bytes of them.
+    /// Segments from number `from` on, until they have at least `bytes` bytes together.
     pub(super) fn portion(&self, from: u64, bytes: usize) -> Result<Vec<Numbered>, JournalError> {
         let read = || {
             let (mut portion, mut read) = (Vec::new(), 0);
@@ -531,7 +535,7 @@ impl Segments {
     }
 }
 
-/// The file and its marker.
+/// Paths of the journal's file and its marker in a home.
 pub(super) fn paths(dir: &Path) -> (PathBuf, PathBuf) {
     (dir.join(FILE), dir.join(MARKER))
 }
@@ -550,7 +554,7 @@ impl Tables<'_> {
         Ok(())
     }
 
-    /// So many segments have been written with this commit.
+    /// Sets the number of segments ever written, including this commit.
     pub(super) fn set_written(&mut self, written: u64) -> Result<(), redb::Error> {
         self.set(WRITTEN, written)
     }
@@ -560,7 +564,7 @@ impl Tables<'_> {
         Ok(())
     }
 
-    /// Removes a segment; gives its bytes, none if it is not there.
+    /// Removes a segment and returns its size in bytes; 0 if it does not exist.
     pub(super) fn remove(&mut self, number: u64) -> Result<u64, redb::Error> {
         let removed = self.segments.remove(number)?;
         Ok(removed.map_or(0, |segment| segment.value().len() as u64))

@@ -1,4 +1,4 @@
-//! Commits, and what is there at the next start.
+//! Commits, and the journal's contents at the next start.
 
 use meshwork_core::{Task, TaskEnd, TaskId, task::ExpiredLimit};
 
@@ -6,8 +6,8 @@ use super::*;
 
 mod archived;
 
-/// In memory where there is such a place: for what has to outlive no power cut, and is synced many
-/// times.
+/// A folder in memory if possible: these tests sync often, and their files need not survive a power
+/// cut.
 pub(super) fn quick_dir() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").unwrap_or_else(|_| tempfile::tempdir().unwrap())
 }
@@ -21,7 +21,7 @@ fn submitted(task: &Task) -> Record {
 }
 
 #[tokio::test]
-async fn what_comes_during_a_commit_is_the_next_one() {
+async fn records_pushed_during_a_commit_share_the_next_one() {
     let dir = tempfile::tempdir().unwrap();
     let (mut journal, ledger) = open(dir.path()).await;
     assert!(ledger.is_empty() && ledger.groups().next().is_none());
@@ -36,7 +36,7 @@ async fn what_comes_during_a_commit_is_the_next_one() {
         assert!(commits > 1 || seq == Seq(1));
         assert!(commits < 2 || seq == Seq(1_000));
     }
-    assert_eq!(commits, 2, "the first, and all that came meanwhile");
+    assert_eq!(commits, 2, "the first, and one for all that came meanwhile");
     journal.close().await;
     let (journal, ledger) = open(dir.path()).await;
     let ids: Vec<_> = ledger.into_parts().0.map(|restored| restored.task.id).collect();
@@ -45,7 +45,7 @@ async fn what_comes_during_a_commit_is_the_next_one() {
 }
 
 #[tokio::test]
-async fn times_are_those_of_the_earlier_start() {
+async fn task_times_survive_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let (mut journal, _) = open(dir.path()).await;
     let task = Task::default();
@@ -69,7 +69,7 @@ async fn times_are_those_of_the_earlier_start() {
 }
 
 #[tokio::test]
-async fn what_is_forgotten_leaves_no_segment() {
+async fn forgotten_tasks_leave_no_segment() {
     let dir = tempfile::tempdir().unwrap();
     let (mut journal, _) = open(dir.path()).await;
     let mut seq = 0;
@@ -91,12 +91,12 @@ async fn what_is_forgotten_leaves_no_segment() {
     let store = Store::open(dir.path(), None).unwrap();
     let mut left = 0;
     store.replay(|_, _, _| left += 1).unwrap();
-    // The last commit may still hold the last word.
+    // The last commit may still hold the record of the last forgotten task.
     assert!(left <= 1, "{left} records");
 }
 
 #[tokio::test]
-async fn what_stays_for_long_does_not_keep_all_that_came_with_it() {
+async fn long_waiting_task_does_not_keep_its_segment() {
     let dir = tempfile::tempdir().unwrap();
     let (mut journal, _) = open(dir.path()).await;
     let mut seq = 0;
@@ -135,16 +135,16 @@ async fn what_stays_for_long_does_not_keep_all_that_came_with_it() {
 }
 
 #[tokio::test]
-async fn a_node_whose_disk_is_slow_takes_no_more_than_it_may() {
+async fn slow_disk_bounds_the_waiting_records() {
     let dir = tempfile::tempdir().unwrap();
     let (mut journal, _) = open(dir.path()).await;
     let forgotten = || Record::Forgotten { id: TaskId::new() };
     journal.push(Seq(1), vec![forgotten()]);
-    assert!(!journal.is_behind(), "one commit under way is no reason to wait");
+    assert!(!journal.is_behind(), "one commit under way does not count");
     journal.push(Seq(2), (1..BEHIND).map(|_| forgotten()).collect());
     assert!(!journal.is_behind());
     journal.push(Seq(3), vec![forgotten()]);
-    assert!(journal.is_behind(), "by their number");
+    assert!(journal.is_behind(), "by the number of records");
     while !journal.is_idle() {
         journal.committed().await.unwrap();
     }
@@ -153,7 +153,7 @@ async fn a_node_whose_disk_is_slow_takes_no_more_than_it_may() {
     let mut seq = 3;
     let pushes = BEHIND_BYTES / large.input.len() + 1;
     for push in 0..=pushes {
-        assert_eq!(journal.is_behind(), push == pushes, "by their bytes: {push}");
+        assert_eq!(journal.is_behind(), push == pushes, "by the bytes of records: {push}");
         seq += 1;
         journal.push(Seq(seq), vec![submitted(&Task { id: TaskId::new(), ..large.clone() })]);
     }
@@ -165,7 +165,7 @@ async fn a_node_whose_disk_is_slow_takes_no_more_than_it_may() {
 }
 
 #[tokio::test]
-async fn a_file_is_not_much_larger_than_what_is_in_it() {
+async fn file_is_not_much_larger_than_its_records() {
     let dir = tempfile::tempdir().unwrap();
     let (mut journal, _) = open(dir.path()).await;
     let payload = 64 << 20;
@@ -180,7 +180,7 @@ async fn a_file_is_not_much_larger_than_what_is_in_it() {
 }
 
 #[tokio::test]
-async fn stop_notes_how_long_the_node_has_been_up() {
+async fn stop_saves_the_uptime() {
     let dir = tempfile::tempdir().unwrap();
     let (journal, _) = open(dir.path()).await;
     tokio::time::sleep(Duration::from_millis(5)).await;
@@ -192,7 +192,7 @@ async fn stop_notes_how_long_the_node_has_been_up() {
 async fn commit_that_the_thread_does_not_take_is_a_failure() {
     let dir = tempfile::tempdir().unwrap();
     let (mut journal, _) = open(dir.path()).await;
-    // A thread that does not take up its work.
+    // Nobody receives the thread's work.
     let (work, _asked) = blocking::sync_channel(1);
     journal.work = work;
     for expected in [false, true] {

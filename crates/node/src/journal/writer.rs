@@ -1,4 +1,4 @@
-//! The journal's thread: batches to commits.
+//! The journal's thread: commits batches of records.
 
 use std::{
     borrow::Cow,
@@ -23,11 +23,11 @@ use tokio::sync::mpsc;
 use super::{
     Copied, FULL_RETRY, JournalError, Timed, Work,
     archive::{Archive, Entry, FilesCopy, Job, Noted, folder},
+    commit_marker::CommitMarker,
     copy::{Copy, Unfinished},
     frames::{self, Stamp},
     index::Index,
     store::{self, Store, Tables},
-    told::Told,
 };
 use crate::home;
 
@@ -37,55 +37,54 @@ mod shrink;
 use self::moves::Unneeded;
 pub(super) use self::{moves::Moves, shrink::Size};
 
-/// Bytes of a segment at most, unless one record has more: with what the store adds it fits into 4 MiB.
-/// The store rounds up to a power of two, so that a little more would take twice the place.
+/// Maximum bytes of a segment, unless one record has more: with the store's own bytes it fits into
+/// 4 MiB. The store rounds up to a power of two, so slightly more would take twice the space.
 const SEGMENT: usize = (4 << 20) - (1 << 10);
-/// Bytes that are set aside while there is space, for what has to be written when there is none:
-/// the ends of tasks that run.
+/// Bytes reserved for a full disk: the ends of running tasks must still be written.
 const RESERVE: usize = 4 << 20;
 
-/// How often an idle node notes how long it has been up: so much of it a kill takes away.
+/// Interval at which an idle node saves its uptime. A kill loses at most this much.
 const NOTE_UPTIME: Duration = Duration::from_secs(600);
 
-/// What the thread owns.
+/// The state of the journal's thread.
 pub(super) struct Writer {
     pub(super) store: Store,
     pub(super) index: Index,
     /// The number of the next segment.
     pub(super) next: u64,
-    /// How far it has come; none until it runs, or if it skips what makes a commit safe.
-    pub(super) told: Option<Told>,
-    /// Whether the disk is full, as the driver sees it.
+    /// None before the thread runs, and if commits are not synced.
+    pub(super) commit_marker: Option<CommitMarker>,
+    /// Whether the disk is full; shared with the driver.
     pub(super) full: Arc<AtomicBool>,
-    /// Whether the driver wants it to end, whether there is space or not.
+    /// Set by the driver: the thread must end even if the disk is full.
     pub(super) closing: Arc<AtomicBool>,
-    /// Whether a copy is wanted or being made, as the driver sees it.
+    /// Whether a copy is requested or under way; shared with the driver.
     pub(super) copying: Arc<AtomicBool>,
-    /// The copy that is being made.
+    /// The copy under way.
     pub(super) copy: Option<Copying>,
     pub(super) archive: Arc<Archive>,
     /// To the archive's thread.
     pub(super) jobs: blocking::SyncSender<Job>,
-    /// Ids that count as forgotten.
+    /// Ids with a time up to this one count as forgotten, in milliseconds since 1970.
     pub(super) forgotten_until: u64,
     pub(super) uptime: Uptime,
-    /// Files of the archive that are not needed any more, but perhaps by the copy that is being made.
+    /// Files of the archive to remove when no copy is under way.
     pub(super) unneeded: Vec<Unneeded>,
     pub(super) moves: Moves,
     pub(super) size: Size,
 }
 
-/// How long the node has been up, over all its starts.
+/// The node's uptime over all its starts.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Uptime {
     before: Duration,
     start: Instant,
-    /// How much of it is on disk.
+    /// The uptime on disk.
     noted: Duration,
 }
 
 impl Uptime {
-    /// A start begins, and the node has been up for so long before.
+    /// Begins a start; `before` is the uptime of all earlier starts.
     pub(super) fn begin(before: Duration) -> Self {
         Self { before, start: Instant::now(), noted: before }
     }
@@ -99,18 +98,18 @@ impl Uptime {
     }
 }
 
-/// What a commit changes beside the segments.
+/// Changes of a commit beside the segments.
 #[derive(Default)]
 struct Aside {
     numbers: Option<u64>,
-    /// Files of the archive of which something else is said.
+    /// Files of the archive whose entries change.
     files: Vec<u64>,
     forgotten_until: Option<u64>,
-    /// Starts of ids without a time that were forgotten.
+    /// Starts of forgotten ids without a time.
     forgotten: Vec<[u8; 12]>,
 }
 
-/// A copy, what it has put into its folder, and who waits for it.
+/// A copy under way: its files, and the caller that waits for it.
 pub(super) struct Copying {
     archive: FilesCopy,
     copy: Copy,
@@ -120,32 +119,32 @@ pub(super) struct Copying {
 }
 
 impl Writer {
-    /// Commits batches until the driver is gone, or a commit fails.
-    pub(super) fn run(&mut self, work: &blocking::Receiver<Work>, told: &mpsc::Sender<Seq>) {
+    /// Commits batches until the driver drops its end or a commit fails.
+    pub(super) fn run(&mut self, work: &blocking::Receiver<Work>, committed: &mpsc::Sender<Seq>) {
         self.store.may_skip_fsync();
-        // A store of which not even the name can be read fails with the first commit.
-        self.told = self.store.told().ok().flatten();
-        if let Err(error) = self.serve(work, told) {
-            tracing::error!(%error, "the journal has failed; the node stops");
+        // If the store's name cannot be read, the first commit fails.
+        self.commit_marker = self.store.commit_marker().ok().flatten();
+        if let Err(error) = self.serve(work, committed) {
+            tracing::error!(%error, "the journal failed; the node stops");
         }
     }
 
     fn serve(
         &mut self,
         work: &blocking::Receiver<Work>,
-        told: &mpsc::Sender<Seq>,
+        committed: &mpsc::Sender<Seq>,
     ) -> Result<(), JournalError> {
         let mut is_idle = false;
         loop {
-            // Between all else, so that each comes to its end on a busy node as well.
+            // Between requests, so that these finish on a busy node as well.
             self.go_on_copying();
             self.go_on_moving()?;
             self.go_on_shrinking(std::mem::take(&mut is_idle))?;
             let idle = if self.copy.is_some() { Duration::ZERO } else { self.size.rest() };
             match work.recv_timeout(idle) {
                 Ok(Work::Commit(batch)) => {
-                    self.commit(&batch.records, || told.is_closed())?;
-                    if told.blocking_send(batch.last).is_err() {
+                    self.commit(&batch.records, || committed.is_closed())?;
+                    if committed.blocking_send(batch.last).is_err() {
                         return Ok(());
                     }
                 }
@@ -153,23 +152,23 @@ impl Writer {
                 Err(blocking::RecvTimeoutError::Timeout) => {
                     is_idle = true;
                     self.reserve();
-                    // Others do with each commit.
+                    // Each commit saves the uptime as well.
                     if self.uptime.get() >= self.uptime.noted + NOTE_UPTIME {
                         self.note_uptime()?;
                     }
                 }
-                // The driver is done.
+                // The driver has dropped its end.
                 Err(blocking::RecvTimeoutError::Disconnected) => return self.note_uptime(),
             }
         }
     }
 
-    /// Notes how long the node has been up. Without it a little less is known at the next start.
+    /// Saves the node's uptime. If this fails, the next start counts a little less.
     fn note_uptime(&mut self) -> Result<(), JournalError> {
         self.uptime.noted = self.uptime.get();
         let up = self.uptime.millis();
         let Err(error) = self.store.write(|tables| tables.set_up(up)) else { return Ok(()) };
-        tracing::debug!(%error, "how long this node has been up is not noted");
+        tracing::debug!(%error, "uptime not saved");
         self.open_again(&error)
     }
 
@@ -207,11 +206,11 @@ impl Writer {
 
     fn end_copy(&self, done: Copied, how: Result<(), JournalError>) {
         self.copying.store(false, Ordering::Relaxed);
-        // Whoever asked may have stopped waiting.
+        // The caller may have dropped its receiver.
         done.send(how).ok();
     }
 
-    /// Sets space aside, if that has not been done.
+    /// Reserves disk space, unless it is reserved already.
     pub(super) fn reserve(&mut self) {
         let path = self.store.reserve();
         if path.exists() && !self.full.load(Ordering::Relaxed) {
@@ -225,14 +224,14 @@ impl Writer {
                 if !was_full {
                     tracing::warn!(%error, "the disk of the home is full");
                 }
-                // Half of one is of no use to anybody.
+                // A partial file reserves too little.
                 fs::remove_file(&path).ok();
             }
         }
         self.full.store(!path.exists(), Ordering::Relaxed);
     }
 
-    /// Writes one batch, as soon as there is space for it.
+    /// Commits one batch; waits for disk space if there is none.
     fn commit(
         &mut self,
         records: &[Record],
@@ -281,14 +280,14 @@ impl Writer {
         self.uptime.noted = Duration::from_millis(up);
         self.size.committed(added, removed, &dead);
         self.tidy_archive(entries);
-        if let Some(told) = &mut self.told {
-            told.note(written);
+        if let Some(commit_marker) = &mut self.commit_marker {
+            commit_marker.note(written);
         }
         Ok(())
     }
 
-    /// What is left in old segments of which little is needed, to be written anew, before everything
-    /// else of this commit; then they can go.
+    /// Takes the needed records out of sparse segments. Written again before all others of this
+    /// commit, they free these segments.
     fn move_sparse(&mut self) -> Result<Vec<Timed>, JournalError> {
         let mut moved = Vec::new();
         for segment in self.index.sparse() {
@@ -319,7 +318,7 @@ impl Writer {
         segments
     }
 
-    /// What these records change beside the segments.
+    /// The changes of these records beside the segments.
     fn aside(&mut self, records: &[Record]) -> Aside {
         let mut aside = Aside::default();
         for record in records {
@@ -354,12 +353,11 @@ impl Writer {
         aside
     }
 
-    /// There was no space for a commit. Gives up a copy that is being made, or what was set aside, or
-    /// waits a while. Nothing of the commit was told, and the store is opened anew from what was on
-    /// disk before it.
+    /// Makes space for a commit that failed on a full disk: gives up a copy, the smaller file or the
+    /// reserve, or waits. Reopens the store in the state before the commit, on which nobody has acted.
     fn make_space(&mut self, error: &JournalError) -> Result<(), JournalError> {
         if self.copy.is_some() {
-            // Its space may be enough.
+            // The copy's space may be enough.
             return self.open_again(error);
         }
         if self.size.shrinking.is_some() {
@@ -367,7 +365,7 @@ impl Writer {
             return self.store.open_again();
         }
         if !self.full.swap(true, Ordering::Relaxed) {
-            tracing::warn!(%error, "nothing is accepted that must be kept, until there is space");
+            tracing::warn!(%error, "disk full: no durable work is accepted until there is space");
         }
         if fs::remove_file(self.store.reserve()).is_err() {
             thread::sleep(FULL_RETRY);
@@ -375,8 +373,8 @@ impl Writer {
         self.store.open_again()
     }
 
-    /// Opens the store anew after a write to it has failed: as it was after the last commit. Gives up a
-    /// copy that is being made, for that reads the file that is closed.
+    /// Reopens the store after a failed write, in the state of the last commit. Gives up a copy under
+    /// way, because it reads the closed file.
     fn open_again(&mut self, failed: &JournalError) -> Result<(), JournalError> {
         if let Some(Copying { copy, files, done, .. }) = self.copy.take() {
             drop(copy);
@@ -401,7 +399,7 @@ impl Aside {
     fn forget(&mut self, id: &[u8; 16], known: &mut u64) {
         match Forgotten::time_of(id) {
             Some(time) => self.raise(time, known),
-            // Of the members of one group, which come one after the other, once.
+            // Members of one group follow one another; their common start is added once.
             None if self.forgotten.last().map(<[u8; 12]>::as_slice) == id.get(..12) => {}
             None => self.forgotten.extend(id.first_chunk()),
         }
@@ -414,8 +412,8 @@ impl Aside {
     }
 }
 
-/// What of a record stands in a segment: of a volume that is archived, that the journal does not keep
-/// its tasks any longer.
+/// The records that a segment stores for a record. For an archived volume: that the journal has
+/// forgotten each of its tasks.
 fn in_journal(record: &Record) -> impl Iterator<Item = Cow<'_, Record>> {
     let archived: &[TaskId] = if let Record::Archived { ids, .. } = record { ids } else { &[] };
     let is_aside =

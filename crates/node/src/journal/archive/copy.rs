@@ -1,5 +1,5 @@
-//! Copies the files of an archive to another folder: step by step, so that a commit waits for one file at
-//! most.
+//! Copies the files of an archive to another folder, step by step, so that a commit waits for at most
+//! one file.
 
 use std::{
     fs, io,
@@ -10,14 +10,14 @@ use std::{
 use super::{JournalError, file};
 use crate::home::{self, HomeError};
 
-/// Files that are linked in one step: some milliseconds.
+/// Files that are linked in one step: takes some milliseconds.
 const LINKS: usize = 64;
 
-/// A copy that is being made. Nobody may remove one of its files meanwhile.
+/// A copy under way. None of its files may be removed meanwhile.
 pub(in crate::journal) struct FilesCopy {
     from: PathBuf,
     to: PathBuf,
-    /// Files that are not copied.
+    /// Files that are not copied yet.
     names: vec::IntoIter<String>,
 }
 
@@ -27,15 +27,15 @@ impl FilesCopy {
         to: PathBuf,
         names: Vec<String>,
     ) -> Result<Self, JournalError> {
-        // The folder that it is made in has to be there.
+        // The parent folder must exist.
         let around = to.parent().unwrap_or_else(|| Path::new("."));
         fs::metadata(around).map_err(|source| HomeError::Io { path: around.to_owned(), source })?;
         home::make_private(&to)?;
         Ok(Self { from, to, names: names.into_iter() })
     }
 
-    /// Links some files, or copies one if it cannot be linked. False when there was nothing left, and all
-    /// of it is on disk.
+    /// Links some files, or copies one if it cannot be linked. False: nothing was left, and the copy is
+    /// on disk.
     pub(in crate::journal) fn go_on(&mut self) -> Result<bool, JournalError> {
         for _ in 0..LINKS {
             let Some(name) = self.names.next() else { return self.sync().map(|()| false) };
@@ -49,7 +49,7 @@ impl FilesCopy {
         Ok(true)
     }
 
-    /// Copies all that is left.
+    /// Copies the rest.
     pub(in crate::journal) fn finish(mut self) -> Result<(), JournalError> {
         while self.go_on()? {}
         Ok(())
@@ -61,7 +61,7 @@ impl FilesCopy {
     }
 }
 
-/// Without the rights of the original: it may be read-only.
+/// Copies a file without the permissions of the original, which may be read-only.
 fn copy(from: &Path, to: &Path) -> io::Result<()> {
     let mut from = file::open(from)?.ok_or(io::ErrorKind::InvalidInput)?;
     let mut copy = home::create_private(to)?;

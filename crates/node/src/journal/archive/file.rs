@@ -1,9 +1,8 @@
-//! One file of the archive: the records of some thousand ended tasks, and behind them a row of fixed
-//! size for each, which a start reads.
+//! One file of the archive: the records of some thousand ended tasks, then a row of fixed size for
+//! each task. A start reads only the rows.
 //!
-//! A task has two records, framed as in the journal: that it was submitted, and how it ended. Each
-//! record, each row, the list of names and the foot have checksums of their own. A file is written
-//! once and never changed.
+//! A task has two records, framed as in the journal: its submission and its end. Each record, each
+//! row, the list of names and the foot have a checksum. A file is written once and never changed.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -21,16 +20,16 @@ use prost::Message;
 use super::super::frames::{self, Stamp};
 use crate::clock::Clock;
 
-/// How a file begins, and ends.
+/// The first and the last bytes of a file.
 const MAGIC: &[u8; 8] = b"MWENDED1";
-/// Where the first record is.
+/// Offset of the first record.
 pub(super) const START: usize = MAGIC.len();
 /// Bytes of a row.
 const ROW: usize = 88;
 /// Bytes of the foot.
 const FOOT: usize = 48;
 
-/// A row, and where the records of its task are.
+/// A row, and the place of its task's records.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
     pub(super) row: Row,
@@ -39,26 +38,26 @@ pub(super) struct Place {
     input_bytes: u32,
 }
 
-/// What a start reads of a file.
+/// The part of a file that a start reads.
 #[derive(Debug)]
 pub(super) struct Index {
     pub(super) first: u64,
     handlers: Vec<HandlerName>,
     groups: Vec<GroupId>,
     pub(super) places: Vec<Place>,
-    /// Rows that are damaged.
+    /// Number of damaged rows.
     pub(super) damaged: u64,
 }
 
 impl Index {
-    /// The bytes that each task takes in the file, by its number; 0 for one that is not in it.
+    /// Bytes of each task in the file, by its number in the file; 0 for a task that is not in it.
     pub(super) fn lengths(&self) -> Vec<u32> {
         let mut lengths = Vec::new();
         self.places.iter().for_each(|place| place.count(&mut lengths));
         lengths
     }
 
-    /// What the engine must know.
+    /// Converts the rows to a volume for the engine.
     pub(super) fn into_volume(self) -> Volume {
         let Self { first, handlers, groups, places, damaged: _ } = self;
         let rows = places.into_iter().map(|place| place.row).collect();
@@ -75,7 +74,7 @@ struct Names {
     groups: Vec<Vec<u8>>,
 }
 
-/// Where the parts of a file are.
+/// The places of a file's parts.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Foot {
     first: u64,
@@ -85,23 +84,23 @@ pub(super) struct Foot {
     names_sum: u32,
 }
 
-/// The records of some tasks, one after the other, as they stand in a file.
+/// The records of some tasks in the form of a file.
 #[derive(Debug, Default)]
 pub(super) struct Records {
     bytes: Vec<u8>,
-    /// For each task: the bytes that it takes here, and those that its input had.
+    /// For each task: the bytes of its records, and the bytes of its input.
     tasks: Vec<(u32, u32)>,
 }
 
 impl Records {
-    /// Adds a task that has ended.
+    /// Adds an ended task.
     pub(super) fn push(&mut self, task: ArchivedTask, clock: &Clock) {
         let before = self.bytes.len();
         put_task(task.task, clock, &mut self.bytes);
         self.count(before, task.input_bytes);
     }
 
-    /// Adds a task by its records in another file.
+    /// Adds the records of a task from another file.
     pub(super) fn push_bytes(&mut self, records: &[u8], input_bytes: u64) {
         let before = self.bytes.len();
         self.bytes.extend_from_slice(records);
@@ -113,7 +112,7 @@ impl Records {
         self.tasks.push((length, u32::try_from(input_bytes).unwrap_or(u32::MAX)));
     }
 
-    /// Forgets all, but for memory as most volumes need it.
+    /// Removes all records, but keeps [`SPARE`] bytes of memory for the next volume.
     pub(super) fn clear(&mut self) {
         self.tasks.clear();
         self.bytes.clear();
@@ -132,7 +131,7 @@ fn put_task(task: Restored, clock: &Clock, bytes: &mut Vec<u8>) {
     frames::append(bytes, stamp(at), &Record::Ended { id, end: Box::new(end), story });
 }
 
-/// The task whose records these are; none if they are damaged.
+/// Decodes the records of a task; none if they are damaged.
 fn task_of(bytes: &[u8], id: TaskId, input_bytes: u32, clock: &Clock) -> Option<ArchivedTask> {
     let mut ledger = meshwork_core::engine::Ledger::default();
     let mut whole = true;
@@ -145,8 +144,8 @@ fn task_of(bytes: &[u8], id: TaskId, input_bytes: u32, clock: &Clock) -> Option<
     Some(ArchivedTask { task, input_bytes: input_bytes.into() })
 }
 
-/// Writes a file that is not there yet; it is on disk when this returns. Gives the bytes that each task
-/// takes in it, by its number; 0 for one that is not in it.
+/// Writes a new file; it is on disk when this returns. Returns the bytes of each task in it, by its
+/// number in the file; 0 for a task that is not in it.
 pub(super) fn write(
     path: &Path,
     volume: &Volume,
@@ -211,7 +210,7 @@ fn put_row(place: &Place, clock: &Clock, out: &mut Vec<u8>) {
     out.extend(sum.to_le_bytes());
 }
 
-/// Takes numbers from the front of bytes.
+/// Reads numbers from the front of bytes.
 struct Reader<'b>(&'b [u8]);
 
 impl Reader<'_> {
@@ -230,12 +229,12 @@ impl Reader<'_> {
     }
 }
 
-/// All whole rows in these bytes of a file, wherever they are.
+/// All whole rows in a file's bytes, at any offset.
 pub(super) fn rows_in(bytes: &[u8], clock: &Clock) -> Vec<Place> {
     let (mut places, mut at) = (Vec::new(), START);
     while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<ROW>()) {
         let found = row(chunk, clock);
-        // No row stands before the records that it is about.
+        // A row is always behind the records of its task.
         match found.filter(|place| place.offset.saturating_add(place.length.into()) <= at as u64) {
             Some(place) => {
                 places.push(place);
@@ -247,17 +246,17 @@ pub(super) fn rows_in(bytes: &[u8], clock: &Clock) -> Vec<Place> {
     places
 }
 
-/// How many rows the foot says there are; none if it is damaged.
+/// Number of rows according to the foot; none if the foot is damaged.
 pub(super) fn rows_by_foot(path: &Path) -> io::Result<Option<u64>> {
     Ok(Reading::open(path)?.map(|reading| reading.foot.rows.into()))
 }
 
-/// Whether these are the whole records of the task with this id.
+/// Whether these are the whole, undamaged records of the task with this id.
 pub(super) fn is_task(bytes: &[u8], id: TaskId, clock: &Clock) -> bool {
     task_of(bytes, id, 0, clock).is_some()
 }
 
-/// None if the row is damaged.
+/// Decodes a row; none if it is damaged.
 fn row(bytes: &[u8; ROW], clock: &Clock) -> Option<Place> {
     let (summed, sum) = bytes.split_at_checked(ROW - 4)?;
     if crc32fast::hash(summed).to_le_bytes() != sum {
@@ -299,7 +298,7 @@ impl Foot {
         bytes
     }
 
-    /// None if it is damaged, or does not fit the file's size.
+    /// Reads the foot of a file; none if it is damaged or does not fit the file's size.
     fn read(file: &File, size: u64) -> io::Result<Option<Self>> {
         let Some(at) = size.checked_sub(FOOT as u64) else { return Ok(None) };
         let mut bytes = [0; FOOT];
@@ -325,16 +324,16 @@ impl Foot {
     }
 }
 
-/// Opens a file; none if something else is in its place.
+/// Opens a file; none if it is not a regular file.
 pub(super) fn open(path: &Path) -> io::Result<Option<File>> {
-    // Before it is opened: opening a pipe waits for a writer.
+    // Checked first: opening a pipe would wait for a writer.
     if !fs::metadata(path)?.is_file() {
         return Ok(None);
     }
     File::open(path).map(Some)
 }
 
-/// Reads what a start must know of a file; none if it is damaged as a whole.
+/// Reads the rows and names of a file; none if its foot or names are damaged.
 pub(super) fn index(path: &Path, clock: &Clock) -> io::Result<Option<Index>> {
     let Some(file) = open(path)? else { return Ok(None) };
     let size = file.metadata()?.len();
@@ -352,7 +351,7 @@ pub(super) fn index(path: &Path, clock: &Clock) -> io::Result<Option<Index>> {
     Ok(Some(Index { first: foot.first, handlers, groups, places, damaged }))
 }
 
-/// The handlers of a file, and its groups.
+/// The handlers and the groups of a file.
 type Parsed = (Vec<HandlerName>, Vec<GroupId>);
 
 fn parse_names(names: Names) -> Option<Parsed> {
@@ -369,21 +368,21 @@ pub(super) struct Reading {
 }
 
 impl Reading {
-    /// None if it is damaged as a whole.
+    /// Opens a file; none if its foot is damaged.
     pub(super) fn open(path: &Path) -> io::Result<Option<Self>> {
         let Some(file) = open(path)? else { return Ok(None) };
         let size = file.metadata()?.len();
         Ok(Foot::read(&file, size)?.map(|foot| Self { file, foot }))
     }
 
-    /// The task with this number, counted from the first of the file; none if it is damaged.
+    /// Reads the task with this number in the file, from 0; none if it is damaged.
     pub(super) fn task(&self, at: u32, clock: &Clock) -> io::Result<Option<ArchivedTask>> {
         let Some(place) = self.place(at, clock)? else { return Ok(None) };
         let Some(bytes) = self.bytes(&place)? else { return Ok(None) };
         Ok(task_of(&bytes, place.row.id, place.input_bytes, clock))
     }
 
-    /// The records of a task as they are; none if they cannot be where the row says.
+    /// Reads the bytes of a task's records; none if the place in the row is impossible.
     pub(super) fn bytes(&self, place: &Place) -> io::Result<Option<Vec<u8>>> {
         let end = place.offset.saturating_add(place.length.into());
         if end > self.foot.index {
@@ -401,7 +400,7 @@ impl Reading {
     }
 
     fn place(&self, at: u32, clock: &Clock) -> io::Result<Option<Place>> {
-        // Rows are in order. As long as none is missing, the number says which it is.
+        // Rows are in order. If no task is missing, a task's number is the index of its row.
         let (mut low, mut high) = (0, self.foot.rows);
         let mut guess = at.min(self.foot.rows.saturating_sub(1));
         while low < high {
@@ -423,7 +422,7 @@ impl Reading {
 }
 
 impl Place {
-    /// Puts the bytes that the task takes in the file into this list.
+    /// Sets the task's bytes in this list, which is indexed by number in the file.
     fn count(&self, lengths: &mut Vec<u32>) {
         let at = self.row.at as usize;
         if lengths.len() <= at {
@@ -434,11 +433,11 @@ impl Place {
         }
     }
 
-    /// Size of the input that the task had.
+    /// Size of the task's input in bytes.
     pub(super) fn input_bytes(&self) -> u64 {
         self.input_bytes.into()
     }
 }
 
-/// Bytes of memory that are kept for the next volume.
+/// Bytes of memory that are kept for the next volume: enough for most.
 const SPARE: usize = 4 << 20;

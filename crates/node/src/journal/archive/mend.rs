@@ -1,4 +1,4 @@
-//! Damaged files of a node that does not run: what is damaged in them, and what is kept of it.
+//! Verifies and mends the files of a stopped node's archive.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -11,34 +11,34 @@ use meshwork_core::{TaskId, Time, engine::Volume};
 use super::{Archive, Entry, JournalError, Rescued, file, folder, rescue};
 use crate::{clock::Clock, home::HomeError};
 
-/// How a damaged file is mended.
+/// The changes that mend one damaged file.
 #[derive(Debug)]
 pub(in crate::journal) struct Mended {
     /// The first number of the file.
     pub(in crate::journal) first: u64,
-    /// What the store is to say of it from now on; none: it does not count.
+    /// The file's new entry in the store; none: the file is no longer valid.
     pub(in crate::journal) entry: Option<Entry>,
-    /// Whole tasks of a file that does not count any more: they go back to the journal.
+    /// Whole tasks of a file that is no longer valid: they go back to the journal.
     pub(in crate::journal) tasks: Vec<Rescued>,
-    /// Tasks that are lost.
+    /// Number of lost tasks.
     pub(in crate::journal) lost: u64,
     /// The damaged file; none if it is missing.
     pub(in crate::journal) file: Option<PathBuf>,
 }
 
-/// The files of an archive of which the store says nothing.
+/// The files of an archive whose entries in the store are lost.
 #[derive(Debug, Default)]
 pub(in crate::journal) struct Found {
-    /// Files that count.
+    /// Valid files.
     pub(in crate::journal) files: BTreeMap<u64, Entry>,
-    /// Tasks in them.
+    /// Tasks in the valid files.
     pub(in crate::journal) tasks: HashSet<TaskId>,
-    /// Damaged ones.
+    /// Damaged files.
     pub(in crate::journal) mended: Vec<Mended>,
 }
 
 impl Archive {
-    /// Reads every record, and says how many tasks there are and how many of them are damaged.
+    /// Reads every record. Returns the number of live tasks, and of damaged ones among them.
     pub(in crate::journal) fn verify(&self) -> Result<(u64, u64), JournalError> {
         let (mut total, mut bad) = (0, 0);
         for (first, entry) in self.files().iter() {
@@ -50,7 +50,7 @@ impl Archive {
         Ok((total, bad))
     }
 
-    /// How files that are missing or damaged are mended, so that a node starts with all that is whole.
+    /// How to mend the missing and damaged files, so that a node starts with all whole tasks.
     pub(in crate::journal) fn mend(&self) -> Result<Vec<Mended>, JournalError> {
         let mut mended = Vec::new();
         for (first, entry) in self.files().iter() {
@@ -81,7 +81,8 @@ impl Archive {
         Ok(Some(Mended { first, entry: None, tasks, lost, file }))
     }
 
-    /// Reads all records that are kept of a file; none if it is missing, or damaged as a whole.
+    /// Reads the records of all live tasks in a file; none if the file is missing, or its foot or names
+    /// are damaged.
     fn check(&self, first: u64, entry: &Entry) -> Result<Option<Checked>, JournalError> {
         let path = self.path(first, entry.generation);
         let io = |source| HomeError::Io { path: path.clone(), source };
@@ -104,20 +105,21 @@ impl Archive {
     }
 }
 
-/// What of a file is whole.
+/// The result of checking a file.
 struct Checked {
-    /// All rows.
+    /// Whether all rows are whole.
     rows: bool,
-    /// So many tasks that are kept.
+    /// Number of live tasks with whole records.
     whole: u64,
-    /// Tasks that are kept and are not.
+    /// Live tasks with damaged records.
     damaged: Vec<u32>,
 }
 
-/// The files of an archive as they are in the folder, where the store does not say which count: of
-/// several of the same tasks the latest. What was forgotten of them is there again, but for ids that were
-/// used once more since. A file that is cut short may have been about to be written; `journal` are the
-/// tasks that the journal has, and how long the node had been up when they came.
+/// Finds the valid files in an archive's folder when the store has lost their entries: of several
+/// generations, the latest. Forgotten tasks come back, except those whose ids were used again.
+///
+/// A truncated file may be one that was being written when the node died: its tasks count only if the
+/// journal lacks them. `journal`: the tasks in the journal, and the node's uptime at their submission.
 pub(in crate::journal) fn found(
     home: &Path,
     journal: &HashMap<TaskId, Time>,
@@ -140,7 +142,7 @@ pub(in crate::journal) fn found(
             latest.insert(first, (generation, index.into_volume()));
         }
     }
-    // The members of a group whose key was used again have the same ids: the last of them counts.
+    // A reused group key gives its members the same ids: the latest task with an id counts.
     for (first, (generation, volume)) in latest.into_iter().rev() {
         let mut rows = volume.rows;
         let count = rows.last().map_or(0, |row| row.at.saturating_add(1));
@@ -175,10 +177,10 @@ pub(in crate::journal) fn found(
     Ok(found)
 }
 
-/// A file with the name of one of an archive: first number, generation, path.
+/// A file of an archive by its name: first number, generation, path.
 type Named = (u64, u32, PathBuf);
 
-/// The files in a folder with the names of files of an archive.
+/// The files in a folder whose names are those of an archive's files.
 fn files(dir: &Path) -> Result<Vec<Named>, JournalError> {
     let io = |source| HomeError::Io { path: dir.to_owned(), source };
     let mut files = Vec::new();

@@ -1,8 +1,8 @@
-//! What can be read of a damaged file: each task whose records are whole, also if its row, the names or
-//! the foot are not.
+//! Reads a damaged file: each task whose records are whole, even if its row, the names or the foot are
+//! damaged.
 //!
-//! A row says where the records of its task are. Between the places of whole rows, records are read one
-//! after the other: those of tasks whose rows are damaged.
+//! A row says where the records of its task are. Between the places of whole rows, records are read
+//! one after the other; they belong to tasks whose rows are damaged.
 
 use std::{io, path::Path};
 
@@ -15,13 +15,13 @@ use crate::clock::Clock;
 #[derive(Clone, Debug)]
 pub(in crate::journal) struct Rescued {
     pub(in crate::journal) id: TaskId,
-    /// Its number, counted from the first of the file.
+    /// The task's number in the file, from 0.
     pub(super) at: u32,
-    /// Its records, framed as in the journal.
+    /// The task's records, framed as in the journal.
     pub(in crate::journal) records: Vec<u8>,
 }
 
-/// The tasks that can be read of a file, and of how many.
+/// The readable tasks of a file, and the number of all its tasks as far as it is known.
 pub(super) fn rescue(path: &Path, clock: &Clock) -> io::Result<(Vec<Rescued>, u64)> {
     let Some(mut file) = file::open(path)? else { return Ok((Vec::new(), 0)) };
     let mut bytes = Vec::new();
@@ -50,7 +50,7 @@ pub(super) fn rescue(path: &Path, clock: &Clock) -> io::Result<(Vec<Rescued>, u6
     Ok((tasks, all))
 }
 
-/// Tasks whose records stand one after the other; ends with the first that is damaged.
+/// Tasks from consecutive records, up to the first damaged one.
 fn in_order(mut bytes: &[u8], first: u32, clock: &Clock) -> Vec<Rescued> {
     let mut tasks = Vec::new();
     for at in first.. {

@@ -1,4 +1,4 @@
-//! Files of the archive: what is read back, and what is damaged, missing or left over.
+//! Files of the archive: reading them, and damaged, missing and leftover ones.
 
 use std::{collections::HashMap, os::unix::fs::FileExt as _};
 
@@ -9,7 +9,7 @@ use meshwork_core::{
 
 use super::*;
 
-/// A volume of so many tasks from this number on, each with a result of some hundred bytes.
+/// A volume of `count` tasks from number `first` on, each with a result of some hundred bytes.
 pub(in crate::journal) fn volume(first: u64, count: u32) -> (Volume, Vec<ArchivedTask>) {
     let group = meshwork_core::GroupId::new();
     let mut volume = Volume {
@@ -54,7 +54,7 @@ pub(in crate::journal) fn volume(first: u64, count: u32) -> (Volume, Vec<Archive
     (volume, tasks)
 }
 
-/// An archive with one file of so many tasks, and what is in it.
+/// An archive with one file of `count` tasks, and the contents of the file.
 fn archive(home: &Path, count: u32) -> (Archive, Volume, Vec<ArchivedTask>) {
     let archive = Archive::inspect(home, BTreeMap::new());
     home::make_private(&archive.dir).unwrap();
@@ -81,7 +81,7 @@ fn ids(volume: &Volume) -> Vec<TaskId> {
 }
 
 #[test]
-fn every_task_is_read_back_by_its_number_and_none_beside_them() {
+fn tasks_are_read_by_number_and_other_numbers_are_gone() {
     let home = tempfile::tempdir().unwrap();
     let (archive, volume, tasks) = archive(home.path(), 500);
     let numbers: Vec<u64> = (100..600).rev().collect();
@@ -110,7 +110,7 @@ fn every_task_is_read_back_by_its_number_and_none_beside_them() {
 }
 
 #[test]
-fn what_is_no_file_of_ours_is_named_at_the_start_and_waited_for_by_nobody() {
+fn non_regular_file_is_named_at_the_start_and_never_blocks() {
     let home = tempfile::tempdir().unwrap();
     let (archive, ..) = archive(home.path(), 3);
     let path = archive.path(100, 0);
@@ -124,16 +124,16 @@ fn what_is_no_file_of_ours_is_named_at_the_start_and_waited_for_by_nobody() {
         assert!(found(home.path(), &HashMap::new()).unwrap().files.is_empty(), "{kind}");
         assert!(matches!(&archive.read(&[101])[..], [Err(ReadError::Damaged { .. })]), "{kind}");
     }
-    // Of what does not count, a pipe is removed, and a folder stays: nothing is made of either.
+    // A start removes a pipe without an entry, and leaves a folder.
     fs::create_dir(archive.dir.join("folder")).unwrap();
     Archive::open(home.path(), Clock::start(), BTreeMap::new()).unwrap();
     assert!(!path.exists() && archive.dir.join("folder").exists());
 }
 
-/// One flipped bit anywhere: the tasks whose rows and records are whole are read, the others are known
-/// to be damaged, and nothing else is shown in their place.
+/// One flipped bit anywhere: tasks with whole rows and records are read, all others are reported as
+/// damaged.
 #[test]
-fn a_flipped_bit_costs_the_tasks_that_it_hits_and_is_found() {
+fn flipped_bit_is_found_and_costs_only_the_tasks_it_hits() {
     let home = tempfile::tempdir().unwrap();
     let (archive, _, tasks) = archive(home.path(), 20);
     let numbers: Vec<u64> = (100..120).collect();
@@ -160,7 +160,7 @@ fn a_flipped_bit_costs_the_tasks_that_it_hits_and_is_found() {
 }
 
 #[test]
-fn a_file_that_is_missing_or_cut_short_is_named_at_the_start() {
+fn missing_or_truncated_file_is_named_at_the_start() {
     let home = tempfile::tempdir().unwrap();
     let (archive, ..) = archive(home.path(), 20);
     let path = archive.path(100, 0);
@@ -180,12 +180,12 @@ fn a_file_that_is_missing_or_cut_short_is_named_at_the_start() {
 }
 
 #[test]
-fn what_a_crash_has_left_behind_is_removed_and_what_counts_stays() {
+fn leftovers_of_a_crash_are_removed_and_listed_files_stay() {
     let home = tempfile::tempdir().unwrap();
     let (archive, ..) = archive(home.path(), 20);
     let (left, tasks) = volume(120, 5);
     write(&archive, &left, &tasks);
-    fs::write(archive.path(100, 1), "half of one that was written anew").unwrap();
+    fs::write(archive.path(100, 1), "half of a rewritten file").unwrap();
     let counts = BTreeMap::from([(100, Entry::new(20))]);
     let again = Archive::open(home.path(), Clock::start(), counts).unwrap();
     let files: Vec<_> = fs::read_dir(folder(home.path())).unwrap().map(Result::unwrap).collect();
@@ -195,7 +195,7 @@ fn what_a_crash_has_left_behind_is_removed_and_what_counts_stays() {
 }
 
 #[test]
-fn what_is_said_of_a_file_is_read_as_it_was_written() {
+fn entry_is_read_as_it_was_written() {
     let mut entry = Entry { generation: 3, ..Entry::new(20) };
     for at in [0, 7, 8, 19] {
         entry.dead.set(at);
@@ -210,15 +210,15 @@ fn what_is_said_of_a_file_is_read_as_it_was_written() {
 }
 
 #[test]
-fn dead_tasks_are_gone_and_the_others_of_a_file_are_read_after_it_was_written_anew() {
+fn rewritten_file_keeps_live_tasks_and_drops_dead_ones() {
     let home = tempfile::tempdir().unwrap();
     let (archive, volume, tasks) = archive(home.path(), 20);
     let dead: Vec<u64> = (100..120).filter(|number| number % 3 != 0).collect();
     assert_eq!(archive.note(&dead, Noted::Dead), [100]);
     archive.note(&[102], Noted::Read);
-    let entry = archive.sparse(100).expect("less than half of it is kept");
+    let entry = archive.sparse(100).expect("less than half is live");
     let written = thread::rewrite(&archive, 100, &entry).unwrap();
-    // One more is forgotten meanwhile.
+    // Another task is forgotten meanwhile.
     archive.note(&[102], Noted::Dead);
     let entry = archive.rewritten(100, 0, written).unwrap();
     assert_eq!(entry.generation, 1);
@@ -241,16 +241,16 @@ fn dead_tasks_are_gone_and_the_others_of_a_file_are_read_after_it_was_written_an
     let all = ids(&volume);
     let expected = kept.iter().map(|number| all[usize::try_from(number - 100).unwrap()]);
     assert!(found.iter().copied().eq(expected));
-    // When the last one is forgotten the file goes.
+    // When the last task is forgotten, the file is removed.
     archive.note(&kept, Noted::Dead);
     assert!(archive.entry(100).is_none());
     archive.remove(100);
     assert_eq!(fs::read_dir(folder(home.path())).unwrap().count(), 0);
 }
 
-/// A group key that was used again gives its members the same ids.
+/// A reused group key gives its members the same ids.
 #[test]
-fn of_tasks_with_the_same_id_the_last_is_found() {
+fn of_tasks_with_one_id_only_the_latest_is_found() {
     let home = tempfile::tempdir().unwrap();
     let (archive, volume, tasks) = archive(home.path(), 20);
     let mut again = volume.clone();
@@ -258,7 +258,7 @@ fn of_tasks_with_the_same_id_the_last_is_found() {
     again.rows.truncate(5);
     write(&archive, &again, &tasks[..5]);
     let (ids, up) = (ids(&volume), volume.rows[0].up);
-    // Two are in the journal: one was submitted after the archived one had ended, the other is the same.
+    // Two are in the journal: one was submitted after the archived task ended, the other is the same.
     let later = Time::from_nanos(up.as_nanos() + 1_000_000);
     let journal = HashMap::from([(ids[7], later), (ids[8], up)]);
     let found = found(home.path(), &journal).unwrap();
@@ -270,7 +270,7 @@ fn of_tasks_with_the_same_id_the_last_is_found() {
     }
 }
 
-/// Nothing of a file is kept when its new one is there: the store is to say nothing of it.
+/// The last live task of a file is forgotten while it is rewritten: the new file gets no entry.
 #[test]
 fn file_that_died_while_it_was_rewritten_does_not_come_back() {
     let home = tempfile::tempdir().unwrap();
@@ -284,9 +284,9 @@ fn file_that_died_while_it_was_rewritten_does_not_come_back() {
     assert_eq!(archive.sparse(100), None);
 }
 
-/// However many files are to be written anew while nobody takes note, a volume has its place.
+/// Rewrites that nobody collects do not keep a volume from being written.
 #[tokio::test]
-async fn volume_is_written_though_all_other_places_are_taken() {
+async fn volume_is_written_while_the_job_queue_is_full() {
     let home = tempfile::tempdir().unwrap();
     let (archive, ..) = archive(home.path(), 20);
     archive.note(&(101..120).collect::<Vec<_>>(), Noted::Dead);
@@ -294,7 +294,7 @@ async fn volume_is_written_though_all_other_places_are_taken() {
     let entry = archive.sparse(100).unwrap();
     let (jobs, asked) = std::sync::mpsc::sync_channel(JOBS);
     for _ in 0..JOBS {
-        // Of a file that is gone.
+        // A file that does not exist.
         jobs.try_send(Job::Move(7, Box::new(entry.clone()))).unwrap();
     }
     let (moved, moves) = std::sync::mpsc::sync_channel(JOBS);
@@ -308,9 +308,9 @@ async fn volume_is_written_though_all_other_places_are_taken() {
     assert!(moves.iter().all(|moved| moved.first == 7 && moved.written.is_none()), "{moves:?}");
 }
 
-/// A folder that cannot be written: the node is told, until it can.
+/// The archive reports a failure as long as its folder cannot be written.
 #[tokio::test]
-async fn archive_that_cannot_be_written_says_so_until_it_can() {
+async fn unwritable_archive_reports_a_failure_until_it_recovers() {
     let home = tempfile::tempdir().unwrap();
     let (archive, ..) = archive(home.path(), 1);
     let archive = Arc::new(archive);
@@ -332,7 +332,7 @@ async fn archive_that_cannot_be_written_says_so_until_it_can() {
 }
 
 #[test]
-fn files_that_cannot_be_linked_are_copied_one_in_a_step() {
+fn files_that_cannot_be_linked_are_copied_one_per_step() {
     let home = crate::journal::tests::quick_dir();
     let (archive, volume, tasks) = archive(home.path(), 20);
     for first in [200, 300] {
@@ -352,19 +352,19 @@ fn files_that_cannot_be_linked_are_copied_one_in_a_step() {
 }
 
 #[test]
-fn half_of_a_file_is_counted_in_bytes() {
+fn sparse_files_are_judged_by_bytes() {
     let home = tempfile::tempdir().unwrap();
     let archive = Archive::inspect(home.path(), BTreeMap::new());
     home::make_private(&archive.dir).unwrap();
     let (volume, mut tasks) = volume(100, 20);
-    // Three of them have nearly all of the bytes.
+    // Three tasks have nearly all bytes.
     for task in &mut tasks[..3] {
         let Some(ended) = &mut task.task.ended else { panic!("it has ended") };
         let TaskEnd::Succeeded(result) = &mut ended.end else { panic!("it has a result") };
         result.output = vec![7; 100_000].into();
     }
     write(&archive, &volume, &tasks);
-    // Most of the tasks, and few of the bytes.
+    // Most tasks, but few bytes.
     archive.note(&(103..120).collect::<Vec<_>>(), Noted::Dead);
     assert!(archive.sparse(100).is_none());
     // As at a start, which reads the rows.
@@ -373,15 +373,15 @@ fn half_of_a_file_is_counted_in_bytes() {
     let archive = Archive::open(home.path(), Clock::start(), entries).unwrap();
     archive.look(|| {}).unwrap();
     archive.note(&[100], Noted::Dead);
-    assert!(archive.sparse(100).is_none(), "two of three are left");
+    assert!(archive.sparse(100).is_none(), "two of three large tasks are live");
     archive.note(&[101], Noted::Dead);
-    let entry = archive.sparse(100).expect("a third is left");
+    let entry = archive.sparse(100).expect("one of three is live");
     let written = thread::rewrite(&archive, 100, &entry).unwrap();
     let size = fs::metadata(archive.path(100, 1)).unwrap().len();
     assert!(written <= size && size < written + 200, "{written} {size}");
 }
 
-/// Of a damaged file all tasks come back but those whose records are damaged.
+/// All tasks of a damaged file come back, except those with damaged records.
 #[test]
 fn a_damaged_file_is_mended_with_every_whole_task() {
     let home = tempfile::tempdir().unwrap();

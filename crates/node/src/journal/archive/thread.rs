@@ -1,5 +1,5 @@
-//! The archive's thread: writes volumes that the engine hands out, and files anew of which little is
-//! kept. Commits of the journal wait for neither.
+//! The archive's thread: writes the engine's volumes, and rewrites sparse files. Commits of the journal
+//! wait for neither.
 
 use std::{
     fs::File,
@@ -17,23 +17,23 @@ use super::{
     file::{self, Records},
 };
 
-/// What the thread is asked for.
+/// A request to the archive's thread.
 pub(in crate::journal) enum Job {
-    /// A volume waits in its own place.
+    /// Writes the volume in the channel for volumes.
     Write,
-    /// A file, and what is said of it.
+    /// Rewrites the file with this first number and entry.
     Move(u64, Box<Entry>),
-    /// A file of the journal that another one has replaced.
+    /// Closes a replaced file of the journal.
     Close(Replaced),
 }
 
-/// How a [`Job::Move`] ended: each has one.
+/// The end of a [`Job::Move`]; each job sends one.
 #[derive(Debug)]
 pub(in crate::journal) struct Moved {
     pub(in crate::journal) first: u64,
-    /// That of the earlier file.
+    /// The generation of the earlier file.
     pub(in crate::journal) generation: u32,
-    /// Bytes of the tasks in the new file; none if there is no new file.
+    /// Bytes of the tasks in the new file; none if the file was not rewritten.
     pub(in crate::journal) written: Option<u64>,
 }
 
@@ -44,7 +44,8 @@ type Waiting = (Box<Volume>, Vec<ArchivedTask>);
 #[derive(Debug)]
 pub(crate) struct Archiver {
     jobs: blocking::SyncSender<Job>,
-    /// The place of the one volume that the engine hands out at a time. No other job can take it.
+    /// Holds the one volume that the engine hands out at a time, so that a full job queue cannot delay
+    /// it.
     volumes: blocking::SyncSender<Waiting>,
     written: mpsc::Receiver<u64>,
     ended: oneshot::Receiver<()>,
@@ -52,14 +53,13 @@ pub(crate) struct Archiver {
 }
 
 impl Archiver {
-    /// Starts the thread. How each file is written anew is told to the journal's thread, in a channel
-    /// that has place for all of them.
+    /// Starts the thread. `moved` has room for the end of every [`Job::Move`].
     pub(in crate::journal) fn start(
         archive: Arc<Archive>,
         jobs: Jobs,
         moved: blocking::SyncSender<Moved>,
     ) -> Result<Self, JournalError> {
-        let (told, written) = mpsc::channel(1);
+        let (done, written) = mpsc::channel(1);
         let (volumes, waiting) = blocking::sync_channel(1);
         let (alive, ended) = oneshot::channel();
         let (jobs, asked) = jobs;
@@ -67,13 +67,13 @@ impl Archiver {
             archive: Arc::clone(&archive),
             jobs: asked,
             waiting,
-            told,
+            done,
             moved,
             records: Records::default(),
         };
         let run = move || {
             thread.run();
-            // After all else that the thread has: who waits for its end finds nothing open.
+            // `alive` is dropped last: its end means that all files are closed.
             drop(thread);
             drop::<oneshot::Sender<()>>(alive);
         };
@@ -82,51 +82,53 @@ impl Archiver {
         Ok(Self { jobs, volumes, written, ended, archive })
     }
 
-    /// Writes a volume; [`Self::written`] says when it is on disk. The engine hands out one at a time.
+    /// Writes a volume; [`Self::written`] reports when it is on disk. The engine hands out one at a
+    /// time.
     pub(crate) fn write(&self, volume: Box<Volume>, tasks: Vec<ArchivedTask>) {
-        // There is place. A thread that has ended shows in `written`.
+        // The channel has room. If the thread has ended, `written` reports it.
         self.volumes.try_send((volume, tasks)).ok();
-        // Without place for this there are other jobs, and the thread looks after each.
+        // If the queue is full, the thread finds the volume after another job.
         self.jobs.try_send(Job::Write).ok();
     }
 
-    /// Waits until a volume is on disk; its first number. None if the thread has ended.
+    /// Waits until a volume is on disk and returns its first number. None if the thread has ended.
     pub(crate) async fn written(&mut self) -> Option<u64> {
         self.written.recv().await
     }
 
-    /// Whether volumes cannot be written for now.
+    /// Whether the last try to write a volume failed.
     pub(in crate::journal) fn is_failing(&self) -> bool {
         self.archive.failing().is_some()
     }
 
-    /// Where its tasks are read.
+    /// The archive, to read tasks from.
     pub(crate) fn archive(&self) -> Arc<Archive> {
         Arc::clone(&self.archive)
     }
 
-    /// Asks the thread to end after the file that it writes. The receiver fails when it has.
+    /// Asks the thread to end after its current file. The receiver fails when the thread has ended.
     pub(crate) fn close(self) -> oneshot::Receiver<()> {
         self.ended
     }
 }
 
-/// What the thread owns.
+/// The state of the archive's thread.
 struct Thread {
     archive: Arc<Archive>,
     jobs: blocking::Receiver<Job>,
     waiting: blocking::Receiver<Waiting>,
-    told: mpsc::Sender<u64>,
+    /// To the driver: the first number of each written volume.
+    done: mpsc::Sender<u64>,
     moved: blocking::SyncSender<Moved>,
-    /// Of the volume that is written.
+    /// The records of the volume that is being written.
     records: Records,
 }
 
 impl Thread {
-    /// Runs until the driver has dropped its end.
+    /// Runs until the driver drops its end.
     fn run(&mut self) {
         while let Ok(job) = self.jobs.recv() {
-            if self.told.is_closed() {
+            if self.done.is_closed() {
                 return;
             }
             let goes_on = match job {
@@ -143,27 +145,27 @@ impl Thread {
         }
     }
 
-    /// Writes the volume that waits, if there is one. False if nobody waits for its end.
+    /// Writes the waiting volume, if there is one. False if the driver has dropped its end.
     fn write_waiting(&mut self) -> bool {
         let Ok((volume, tasks)) = self.waiting.try_recv() else { return true };
         let archive = &self.archive;
         tasks.into_iter().for_each(|task| self.records.push(task, &archive.clock));
-        let Some(lengths) = write(archive, &volume, &self.records, || self.told.is_closed()) else {
+        let Some(lengths) = write(archive, &volume, &self.records, || self.done.is_closed()) else {
             return false;
         };
         self.records.clear();
-        // Before the driver is told: it may read the volume at once.
+        // Added before the report: the driver may read the volume at once.
         archive.add(volume.first, lengths);
-        self.told.blocking_send(volume.first).is_ok()
+        self.done.blocking_send(volume.first).is_ok()
     }
 
-    /// Writes a file anew, if it is still needed. False if nobody waits for its end.
+    /// Rewrites a file, if it is still valid. False if the journal's thread has ended.
     fn rewrite(&self, first: u64, entry: &Entry) -> bool {
         let generation = entry.generation;
         let written = self.archive.is_current(first, generation).then(|| {
             rewrite(&self.archive, first, entry)
                 .inspect_err(|error| {
-                    tracing::warn!(%error, "a file of ended tasks is not made smaller for now");
+                    tracing::warn!(%error, "cannot rewrite a file of the archive; it stays as it is");
                 })
                 .ok()
         });
@@ -172,8 +174,8 @@ impl Thread {
     }
 }
 
-/// Writes a volume as soon as there is space; gives the bytes of its tasks, none if nobody waits for it
-/// any more.
+/// Writes a volume, and retries until it succeeds. Returns the bytes of its tasks; none if `is_over`
+/// after a failed try.
 fn write(
     archive: &Archive,
     volume: &Volume,
@@ -197,14 +199,14 @@ fn write(
             return None;
         }
         if !std::mem::replace(&mut warned, true) {
-            tracing::warn!(%error, "ended tasks stay in the journal until they can be archived");
+            tracing::warn!(%error, "cannot archive ended tasks; they stay in the journal, retrying");
         }
         std::fs::remove_file(&path).ok();
         thread::sleep(FULL_RETRY);
     }
 }
 
-/// Writes a file without the tasks that are not kept; gives the bytes of those in it.
+/// Writes the next generation of a file with only its live tasks; returns their bytes.
 pub(super) fn rewrite(archive: &Archive, first: u64, entry: &Entry) -> io::Result<u64> {
     let clock = &archive.clock;
     let from = archive.path(first, entry.generation);
@@ -214,7 +216,7 @@ pub(super) fn rewrite(archive: &Archive, first: u64, entry: &Entry) -> io::Resul
     };
     let mut records = Records::default();
     for place in index.places.iter().filter(|place| !entry.dead.has(place.row.at)) {
-        // Damaged records are copied as they are: a reader is told of the damage.
+        // Damaged records are copied unchanged, so that a reader still detects the damage.
         let bytes = reading.bytes(place)?.ok_or(io::ErrorKind::InvalidData)?;
         records.push_bytes(&bytes, place.input_bytes());
     }

@@ -1,4 +1,4 @@
-//! What is written is read.
+//! Records are read as they were written.
 
 use meshwork_core::engine::KeptResult;
 
@@ -13,7 +13,7 @@ fn round_trip(record: &Record) {
     let keeps_it = matches!(record, Record::Ended { .. } | Record::Finished(_));
     assert_eq!(read_up, if keeps_it { up } else { Time::ZERO });
     for cut in 0..bytes.len() {
-        // Whatever it is, it is no panic.
+        // A truncated record must not cause a panic.
         decode(&bytes[..cut]);
     }
 }
@@ -142,7 +142,7 @@ fn stories_are_read_as_they_were_written() {
 }
 
 #[test]
-fn an_end_of_before_stories_were_kept_is_read() {
+fn end_without_a_story_is_read() {
     let id = TaskId::from_bytes([7; 16]);
     let mut old = vec![ENDED, 10, 16];
     old.extend([7; 16]);
@@ -154,15 +154,15 @@ fn an_end_of_before_stories_were_kept_is_read() {
 }
 
 #[test]
-fn what_is_no_record_is_none() {
+fn invalid_bytes_are_no_record() {
     for bytes in [&[][..], &[0], &[9, 1, 2], &[SUBMITTED, 0xff], &[SUBMITTED], &[ENDED]] {
         assert_eq!(decode(bytes), None, "{bytes:?}");
     }
 }
 
-/// A task and a cancelled end, as the versions before groups wrote them.
+/// A task and a cancelled end as versions before groups wrote them.
 #[test]
-fn what_was_written_before_there_were_groups_and_hedging_is_read() {
+fn records_from_before_groups_and_hedging_are_read() {
     let bytes = |hex: &str| -> Vec<u8> {
         let digits: Vec<u8> =
             hex.bytes().map(|c| (c as char).to_digit(16).unwrap() as u8).collect();

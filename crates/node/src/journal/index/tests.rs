@@ -1,4 +1,4 @@
-//! When a segment is needed no more.
+//! When a segment is no longer needed.
 
 use meshwork_core::{GroupId, Task, TaskEnd, engine::GroupTally, task::ExpiredLimit};
 
@@ -22,7 +22,7 @@ fn forgotten(task: &Task) -> Record {
 }
 
 #[test]
-fn a_segment_goes_when_all_in_it_is_forgotten_and_takes_what_undid_it_along() {
+fn forgotten_segment_goes_with_the_records_that_undo_it() {
     let (one, two) = (Task::default(), Task::default());
     let mut index = Index::default();
     for record in [submitted(&one), submitted(&two)] {
@@ -30,7 +30,7 @@ fn a_segment_goes_when_all_in_it_is_forgotten_and_takes_what_undid_it_along() {
     }
     index.add(&ended(&one), 2);
     index.add(&forgotten(&one), 3);
-    assert_eq!(index.take_dead(), [2], "3 undoes what is still in 1");
+    assert_eq!(index.take_dead(), [2], "segment 3 undoes a record that is still in 1");
     index.add(&ended(&two), 4);
     assert!(index.take_dead().is_empty());
     index.add(&forgotten(&two), 5);
@@ -41,7 +41,7 @@ fn a_segment_goes_when_all_in_it_is_forgotten_and_takes_what_undid_it_along() {
 }
 
 #[test]
-fn only_the_latest_story_of_a_task_is_needed_and_none_beside_its_end() {
+fn only_the_latest_story_is_needed_and_none_after_the_end() {
     let task = Task::default();
     let tried = Record::Tried { id: task.id, story: Default::default() };
     let mut index = Index::default();
@@ -53,7 +53,7 @@ fn only_the_latest_story_of_a_task_is_needed_and_none_beside_its_end() {
     index.add(&ended(&task), 4);
     assert_eq!(index.take_dead(), [3]);
     index.add(&tried, 5);
-    assert_eq!(index.take_dead(), [5], "an end stands");
+    assert_eq!(index.take_dead(), [5], "a story after the end changes nothing");
     index.add(&forgotten(&task), 6);
     let mut dead = index.take_dead();
     dead.sort_unstable();
@@ -72,7 +72,7 @@ fn a_task_moves_with_its_latest_story_or_not_at_all() {
     }
     index.add(&forgotten(&other), 2);
     let timed = || records.iter().map(|record| (stamp(0), record.clone())).collect();
-    let moved = index.movable(1, timed()).expect("nothing later is about it");
+    let moved = index.movable(1, timed()).expect("no later record is about the task");
     let moved: Vec<Record> = moved.into_iter().map(|(_, record)| record).collect();
     assert_eq!(moved, [submitted(&task), tried(2)]);
     index.add(&tried(3), 3);
@@ -80,7 +80,7 @@ fn a_task_moves_with_its_latest_story_or_not_at_all() {
 }
 
 #[test]
-fn what_lives_within_one_commit_leaves_nothing() {
+fn task_forgotten_in_its_own_commit_leaves_no_segment() {
     let task = Task::default();
     let mut index = Index::default();
     for record in [submitted(&task), ended(&task), forgotten(&task), forgotten(&task)] {
@@ -90,7 +90,7 @@ fn what_lives_within_one_commit_leaves_nothing() {
 }
 
 #[test]
-fn what_is_left_of_a_sparse_segment_moves_unless_something_later_is_about_it() {
+fn sparse_segment_moves_unless_a_later_record_needs_it() {
     let tasks: Vec<Task> = (0..20).map(|_| Task::default()).collect();
     let mut index = Index::default();
     let records = || tasks.iter().map(|task| (stamp(3), submitted(task))).collect::<Vec<_>>();
@@ -107,7 +107,7 @@ fn what_is_left_of_a_sparse_segment_moves_unless_something_later_is_about_it() {
     assert_eq!(index.movable(1, records()), None);
     index.add(&forgotten(&tasks[1]), 4);
     assert_eq!(index.sparse(), [1]);
-    assert!(index.sparse().is_empty(), "it is looked at once");
+    assert!(index.sparse().is_empty(), "returned once");
     let moved = index.movable(1, records()).unwrap();
     assert_eq!(moved, [(stamp(3), submitted(&tasks[0]))]);
     index.leave(1, &moved);
@@ -121,9 +121,9 @@ fn what_is_left_of_a_sparse_segment_moves_unless_something_later_is_about_it() {
     assert!(index.segments.is_empty() && index.undone_by.is_empty());
 }
 
-/// An earlier tally, or a group that is gone, must not count again because the later word is dropped.
+/// Dropping a later tally must not bring back an earlier one, nor a forgotten group.
 #[test]
-fn a_tally_is_needed_until_there_is_a_later_one_and_that_as_long_as_it_undoes_the_earlier() {
+fn tally_is_needed_as_long_as_it_replaces_an_earlier_one() {
     let id = GroupId::new();
     let tally = |received| {
         let (max_fails, cancelled, forgotten) = (None, None, Default::default());
@@ -141,7 +141,7 @@ fn a_tally_is_needed_until_there_is_a_later_one_and_that_as_long_as_it_undoes_th
     index.add(&submitted(&waits), 1);
     index.add(&tally(2), 2);
     index.add(&Record::GroupForgotten { id }, 3);
-    assert!(index.take_dead().is_empty(), "1 is there, so 2 is needed, and 3 for that");
+    assert!(index.take_dead().is_empty(), "1 exists, so 2 is needed, and therefore 3");
     index.add(&ended(&waits), 4);
     index.add(&forgotten(&waits), 5);
     let mut dead = index.take_dead();
@@ -150,9 +150,9 @@ fn a_tally_is_needed_until_there_is_a_later_one_and_that_as_long_as_it_undoes_th
     assert!(index.segments.is_empty() && index.groups.is_empty());
 }
 
-/// A segment is read only to be moved: it is 4 MiB, and looked at with each commit.
+/// A segment of 4 MiB is read only if its records can be moved.
 #[test]
-fn whether_a_segment_can_be_moved_is_known_without_reading_it() {
+fn bound_records_tell_whether_a_segment_can_move() {
     for seed in 0..200_u64 {
         let mut random = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
         let mut below = |bound: u64| {

@@ -1,7 +1,8 @@
-//! The content of single pages of the store's file, some of which may be damaged.
+//! Reads single pages of the store's file, which may be damaged.
 //!
-//! A leaf page: type (1 byte), unused (1), number of entries (2), where each value ends (4 each), the
-//! keys (8 each), the values. Absent on purpose: where pages are, and which of them count (`raw`).
+//! A leaf page: type (1 byte), unused (1), number of entries (2), the end of each value (4 each), the
+//! keys (8 each), the values. Absent on purpose: the places of pages, and the choice among them
+//! (`raw`).
 
 use std::{collections::HashMap, ops::Range};
 
@@ -14,13 +15,13 @@ use super::{
 #[derive(Debug, Default)]
 pub(super) struct Leaf {
     pub(super) entries: Vec<Entry>,
-    /// Whether nothing is wrong but records whose length is known.
+    /// Whether the only damage is in records of known length.
     is_plain: bool,
-    /// Whether the last value was reached.
+    /// Whether the end of the last value was reached.
     is_read: bool,
 }
 
-/// A segment: its number, and where in the page its whole records are.
+/// A segment: its number, and the places of its whole records in the page.
 #[derive(Debug, Default)]
 pub(super) struct Entry {
     pub(super) number: u64,
@@ -29,14 +30,13 @@ pub(super) struct Entry {
 }
 
 impl Leaf {
-    /// Reads a page that belongs to the table, whatever is damaged in it. None if it does not
-    /// look like a leaf.
+    /// Reads a page of the table in spite of damage. None if it does not look like a leaf.
     pub(super) fn read(page: &[u8]) -> Option<Self> {
         let stored = Self::read_as(page, usize::from(u16_at(page, 2)?));
         if stored.is_plain {
             return Some(stored);
         }
-        // The number of entries may be what is damaged: the right one leads to the first record.
+        // The number of entries may be damaged: the right one leads to the first record.
         let others = (1..=MAX_ENTRIES).filter(|count| whole(page, head(*count)).is_some());
         let others = others.map(|count| Self::read_as(page, count));
         let best = std::iter::once(stored)
@@ -45,8 +45,8 @@ impl Leaf {
         best.filter(|leaf| leaf.records() > 0 || leaf.is_read)
     }
 
-    /// Reads a page that may be anything: none if it is not a leaf of this table in which at most
-    /// records are damaged.
+    /// Reads a page of unknown content. None if it is no leaf of this table, or has damage outside its
+    /// records.
     pub(super) fn read_plain(page: &[u8]) -> Option<Self> {
         let leaf = Self::read_as(page, usize::from(u16_at(page, 2)?));
         let rise = leaf.entries.is_sorted_by(|one, next| one.number < next.number);
@@ -94,10 +94,10 @@ impl Leaf {
     }
 }
 
-/// The index of a value and where it ends.
+/// The index of a value and its end in the page.
 type End = (usize, usize);
 
-/// Where the values of a leaf end, and whether these are all. Those that do not rise are left out.
+/// The ends of a leaf's values without those that do not rise, and whether these are all.
 fn ends(page: &[u8], count: usize) -> (Vec<End>, bool) {
     let all: Vec<usize> =
         (0..count).map_while(|n| u32_at(page, 4 + 4 * n)).map(|end| end as usize).collect();
@@ -114,38 +114,38 @@ fn ends(page: &[u8], count: usize) -> (Vec<End>, bool) {
     (kept, all)
 }
 
-/// Where the values of a leaf with so many entries begin.
+/// Offset of the first value in a leaf with `count` entries.
 fn head(count: usize) -> usize {
     4 + 12 * count
 }
 
-/// Where a leaf's content ends, if this can be the beginning of one.
+/// The end of a leaf's content, if the page can be the beginning of a leaf.
 pub(super) fn end(page: &[u8]) -> Option<usize> {
     let count = usize::from(u16_at(page, 2)?);
     let last = u32_at(page, 4 * count).filter(|_| count > 0)? as usize;
     (page.first() == Some(&LEAF) && last > head(count) && last <= MAX_LEAF).then_some(last)
 }
 
-/// Where the record ends that begins here, if its length can be one.
+/// The end of the record at `at`, if its length is possible.
 fn after(page: &[u8], at: usize) -> Option<usize> {
     let length = u32_at(page, at)? as usize;
     let end = at.checked_add(UNSUMMED)?.checked_add(length)?;
     (length > LEAST && end <= page.len()).then_some(end)
 }
 
-/// Where the record ends that begins here, if it is whole.
+/// The end of the record at `at`, if the record is whole.
 fn whole(page: &[u8], at: usize) -> Option<usize> {
     let end = after(page, at)?;
     let sum = u32_at(page, at + 4)?;
     (crc32fast::hash(page.get(at + UNSUMMED..end)?) == sum).then_some(end)
 }
 
-/// Whether a record may begin here: one that is whole does, or a value ends.
+/// Whether a record may begin at `at`: a whole record begins there, or a value ends.
 fn is_start(page: &[u8], at: usize, ends: &[End]) -> bool {
     ends.iter().any(|(_, end)| *end == at) || whole(page, at).is_some()
 }
 
-/// Whether whole records lead from here to the end of a value: others may be part of a record.
+/// Whether whole records lead from `at` to the end of a value. Other positions may be inside a record.
 fn leads_on(page: &[u8], mut at: usize, ends: &[End]) -> bool {
     let is_end = |at: usize| ends.iter().any(|(_, end)| *end == at);
     if is_end(at) {
@@ -160,7 +160,8 @@ fn leads_on(page: &[u8], mut at: usize, ends: &[End]) -> bool {
     false
 }
 
-/// The entries of a leaf with names as keys, whose values may have a fixed size.
+/// The entries of a leaf with names as keys. `value_size`: the fixed size of its values, if they have
+/// one.
 pub(super) fn named(page: &[u8], value_size: Option<usize>) -> HashMap<Vec<u8>, Vec<u8>> {
     let Some(count) = u16_at(page, 2).map(usize::from) else { return HashMap::new() };
     let tables = if value_size.is_some() { 1 } else { 2 };
@@ -179,8 +180,8 @@ pub(super) fn named(page: &[u8], value_size: Option<usize>) -> HashMap<Vec<u8>, 
     named
 }
 
-/// The pages that a branch page leads to: type (1 byte), unused (1), number of keys (2), unused (4),
-/// a checksum for each child (16), the page of each (8), the keys.
+/// The children of a branch page: type (1 byte), unused (1), number of keys (2), unused (4), a
+/// checksum for each child (16), the page of each child (8), the keys.
 pub(super) fn children(page: &[u8]) -> Vec<u64> {
     let count = u16_at(page, 2).map_or(0, usize::from) + 1;
     let child = |n| u64_at(page, 8 + 16 * count + 8 * n);
@@ -205,9 +206,9 @@ pub(super) fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
 /// The first byte of a leaf page.
 const LEAF: u8 = 1;
 
-/// Bytes that a record's length counts at least: its time. A record adds its kind.
+/// Bytes of the time in a record's length; every record is longer.
 const LEAST: usize = 8;
-/// More entries do not fit into the smallest page, and a larger one holds a single segment or few.
+/// Maximum entries of the smallest page; a larger page holds only one or a few segments.
 const MAX_ENTRIES: usize = 4_096 / 12;
-/// More than a segment ever has.
+/// Bytes of a leaf's content, more than any segment has.
 const MAX_LEAF: usize = 64 << 20;

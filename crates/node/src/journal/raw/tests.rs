@@ -1,4 +1,4 @@
-//! Files of nodes that were killed, read as they are and with damage.
+//! Files of killed nodes, undamaged and damaged.
 
 use std::{fs, path::PathBuf};
 
@@ -20,8 +20,8 @@ use crate::{
     },
 };
 
-/// The home of a node that was killed after so many commits: tasks of many sizes, most of them ended,
-/// half of these forgotten, and many segments removed.
+/// The home of a node that was killed after `commits` commits: tasks of many sizes, most of them
+/// ended, half of these forgotten, and many segments removed.
 async fn killed(commits: u64) -> tempfile::TempDir {
     let (dir, copy) = (quick_dir(), quick_dir());
     let opened = Journal::open(dir.path(), None, Clock::start(), Recovery::default()).await;
@@ -44,7 +44,7 @@ async fn killed(commits: u64) -> tempfile::TempDir {
         journal.push(Seq(seq), records);
         journal.committed().await.unwrap();
     }
-    // What is in the file now is what a killed process leaves.
+    // The files now are those that a killed process leaves.
     for name in ["journal.redb", "journal.id", "journal.told"] {
         fs::copy(dir.path().join(name), copy.path().join(name)).unwrap();
     }
@@ -58,7 +58,7 @@ fn read(path: &Path) -> Segments {
     Found::read(path, 0).unwrap().segments().collect()
 }
 
-/// What the store reads in a copy of the file, for it repairs what it opens.
+/// The segments that the store reads, from a copy: opening repairs the file.
 fn stored(dir: &Path) -> Segments {
     let copy = quick_dir();
     for name in ["journal.redb", "journal.id", "journal.told"] {
@@ -69,7 +69,7 @@ fn stored(dir: &Path) -> Segments {
     all.into_iter().collect()
 }
 
-/// The tasks that a home's journal holds, with whether each has ended.
+/// The tasks in the journal of a home, and whether each has ended.
 async fn tasks(dir: &Path) -> BTreeMap<TaskId, bool> {
     let opened = Journal::open(dir, None, Clock::start(), Recovery::default()).await;
     let (journal, ledger) = opened.unwrap();
@@ -91,7 +91,7 @@ async fn undamaged_file_reads_as_the_store_reads_it() {
     }
 }
 
-/// The records of a segment that is whole.
+/// The records of a whole segment.
 fn records(mut segment: &[u8]) -> Vec<Vec<u8>> {
     let mut records = Vec::new();
     while let Some(length) = segment.first_chunk().copied().map(u32::from_le_bytes) {
@@ -102,7 +102,7 @@ fn records(mut segment: &[u8]) -> Vec<Vec<u8>> {
     records
 }
 
-/// Positions of bits: in the store's header, in its pages of trees and in records.
+/// Positions of bits in the store's header, in pages of its trees and in records.
 fn positions(file: &[u8], flips: usize, seed: u64) -> Vec<(usize, u8)> {
     let mut dice = SmallRng::seed_from_u64(seed);
     let used: Vec<usize> = (0..file.len()).filter(|at| file[*at] != 0).collect();
@@ -149,7 +149,7 @@ async fn one_damaged_bit_costs_at_most_one_record() {
         let most = if exact { 0 } else { 20 };
         assert!(removed <= most, "{removed} removed segments, byte {at}, bit {bit}");
     }
-    // Those in the few bytes that lead to the latest commit.
+    // Only damage to the few bytes that lead to the latest commit makes the result inexact.
     assert!(inexact < 20, "{inexact} of 200");
 }
 
@@ -175,7 +175,7 @@ async fn salvaged_journal_of_a_killed_node_has_all_tasks() {
         let found = tasks(dir.path()).await;
         let missing = known.keys().filter(|id| !found.contains_key(id)).count();
         let returned = found.keys().filter(|id| !known.contains_key(id)).count();
-        // The lost record may be that of a task, or the one that says that a task is forgotten.
+        // The lost record may be a task, or the record that a task was forgotten.
         let most = if may_hold_forgotten { 20 } else { lost };
         assert!(
             missing as u64 <= lost && returned as u64 <= most,
@@ -236,7 +236,7 @@ async fn file_without_records_or_of_another_node_is_refused() {
     let whole = fs::read(other.path().join("journal.redb")).unwrap();
     fs::write(&path, &whole).unwrap();
     assert!(matches!(salvage(dir.path()), Err(JournalError::Foreign { .. })));
-    // Damaged as well, so that the store does not open it.
+    // Also damaged, so that the store does not open it.
     let mut spoilt = whole;
     spoilt[0] ^= 1;
     fs::write(&path, &spoilt).unwrap();

@@ -1,23 +1,23 @@
-//! What those who ask are told.
+//! Progress as status requests see it.
 
 use super::*;
 
 #[test]
-fn it_is_told_while_a_start_is_under_way_and_never_that_it_is_over() {
+fn start_reports_its_progress_below_one_hundred_percent() {
     let recovery = Recovery::default();
-    assert_eq!(recovery.percent(), None, "before it");
+    assert_eq!(recovery.percent(), None, "before the start");
     let start = recovery.begin();
-    assert_eq!(recovery.percent(), Some(0), "nothing is known yet");
+    assert_eq!(recovery.percent(), Some(0), "the number of steps is unknown");
     recovery.of(4);
-    let told: Vec<_> = (0..4)
+    let percents: Vec<_> = (0..4)
         .map(|_| {
             recovery.step();
             recovery.percent().unwrap()
         })
         .collect();
-    assert_eq!(told, [25, 50, 75, 99]);
+    assert_eq!(percents, [25, 50, 75, 99]);
     drop(start);
-    assert_eq!(recovery.percent(), None, "after it");
+    assert_eq!(recovery.percent(), None, "after the start");
     recovery.step();
-    assert_eq!(recovery.percent(), None, "what reads on when nobody waits any more tells nobody");
+    assert_eq!(recovery.percent(), None, "a late step reports nothing");
 }

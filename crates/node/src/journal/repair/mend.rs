@@ -1,4 +1,4 @@
-//! Puts back what is whole in damaged files of the archive.
+//! Puts the whole tasks of damaged files of the archive back into the journal.
 
 use std::path::{Path, PathBuf};
 
@@ -8,8 +8,8 @@ use super::{
 };
 use crate::home::{self, HomeError};
 
-/// Mends files of the archive, and says how many tasks are lost. What was damaged is kept in the home
-/// under another name, and its path is added to `kept`.
+/// Mends files of the archive and returns the number of lost tasks. Copies each damaged file to a new
+/// name in the home, and adds that path to `kept`.
 pub(super) fn mend(
     home: &Path,
     store: &Store,
@@ -50,12 +50,12 @@ fn segments(tasks: Vec<Rescued>) -> Vec<Vec<u8>> {
     segments
 }
 
-/// Copies a damaged file of the archive to where no start removes it.
+/// Copies a damaged file of the archive out of the folder from which starts remove unknown files.
 fn keep(home: &Path, file: &Path) -> Result<PathBuf, JournalError> {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     let to = home.join(format!("ended.damaged-{name}"));
     let copied = home::create_private(&to).and_then(|mut copy| {
-        // Something else in its place, such as a folder, stays where it is.
+        // A folder or device in its place has no contents to copy.
         if file.is_file() {
             io::copy(&mut std::fs::File::open(file)?, &mut copy)?;
         }
@@ -65,5 +65,5 @@ fn keep(home: &Path, file: &Path) -> Result<PathBuf, JournalError> {
     Ok(to)
 }
 
-/// Bytes of a segment that is put back, unless one task has more.
+/// Maximum bytes of a segment, unless one task has more.
 const PORTION: usize = 4 << 20;

@@ -1,4 +1,4 @@
-//! A journal that is looked at, and one that is mended.
+//! Verifying and salvaging a journal.
 
 use meshwork_core::{
     Task, TaskEnd,
@@ -15,7 +15,7 @@ use crate::{clock::Clock, home::tests::strange};
 mod archive;
 mod copies;
 
-/// A home whose journal holds so many tasks, each of its own commit; the first has ended.
+/// A home whose journal holds `tasks` tasks, each in its own commit; the first has ended.
 async fn home(tasks: u64) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let (mut journal, _) =
@@ -35,7 +35,7 @@ async fn home(tasks: u64) -> tempfile::TempDir {
     dir
 }
 
-/// Spoils a byte of the record in this segment.
+/// Damages a byte of the last record in a segment.
 fn spoil(dir: &Path, number: u64) {
     let store = Store::open(dir, None).unwrap();
     let mut segment = Vec::new();
@@ -48,12 +48,12 @@ fn spoil(dir: &Path, number: u64) {
 }
 
 #[tokio::test]
-async fn what_is_there_is_counted_and_nothing_is_changed() {
+async fn verify_counts_the_contents_and_changes_nothing() {
     let dir = home(5).await;
     let file = dir.path().join(FILE);
     let before = fs::read(&file).unwrap();
     let first = verify(dir.path()).unwrap();
-    assert_eq!(fs::read(&file).unwrap(), before, "not a byte");
+    assert_eq!(fs::read(&file).unwrap(), before, "unchanged");
     assert!(!dir.path().join("journal.verifying").exists());
     assert_eq!((first.open, first.ended, first.results), (4, 1, 0));
     assert_eq!((first.records, first.damaged, first.segments), (6, 0, 5));
@@ -87,11 +87,11 @@ async fn a_damaged_journal_starts_no_node_until_it_is_salvaged() {
     let tasks: Vec<_> = ledger.into_parts().0.collect();
     assert_eq!(tasks.len(), 3);
     journal.close().await;
-    assert_eq!(salvage(dir.path()).unwrap().kept, Vec::<PathBuf>::new(), "nothing is left to mend");
+    assert_eq!(salvage(dir.path()).unwrap().kept, Vec::<PathBuf>::new(), "nothing is damaged");
 }
 
 #[tokio::test]
-async fn of_what_is_no_journal_any_more_nothing_is_salvaged_and_what_to_do_is_told() {
+async fn unreadable_file_is_not_salvaged_and_error_says_what_to_do() {
     let dir = home(5).await;
     let file = dir.path().join(FILE);
     let whole = fs::read(&file).unwrap();
@@ -109,7 +109,7 @@ async fn of_what_is_no_journal_any_more_nothing_is_salvaged_and_what_to_do_is_to
 }
 
 #[tokio::test]
-async fn where_no_node_was_or_one_runs_nothing_is_touched() {
+async fn verify_refuses_a_missing_home_and_a_running_node() {
     let dir = tempfile::tempdir().unwrap();
     let nowhere = dir.path().join("nowhere");
     assert!(matches!(verify(&nowhere), Err(JournalError::None { .. })));
@@ -122,11 +122,11 @@ async fn where_no_node_was_or_one_runs_nothing_is_touched() {
 }
 
 #[tokio::test]
-async fn damage_outside_of_the_records_is_found_as_well() {
+async fn damage_outside_the_records_is_found() {
     let dir = home(5).await;
     let file = dir.path().join(FILE);
     let mut spoilt = fs::read(&file).unwrap();
-    // One of them is in a page that is in use.
+    // At least one occurrence is in a page that is in use.
     let open = |bytes: &[u8]| bytes.windows(8).position(|bytes| bytes == b"segments");
     while let Some(at) = open(&spoilt) {
         spoilt[at] ^= 1;
@@ -139,7 +139,7 @@ async fn damage_outside_of_the_records_is_found_as_well() {
 }
 
 #[tokio::test]
-async fn damaged_marker_is_written_anew_from_the_journal() {
+async fn damaged_marker_is_rebuilt_from_the_journal() {
     let dir = home(3).await;
     let marker = dir.path().join("journal.id");
     let open = async || Journal::open(dir.path(), None, Clock::start(), Recovery::default()).await;
@@ -155,7 +155,7 @@ async fn damaged_marker_is_written_anew_from_the_journal() {
 }
 
 #[tokio::test]
-async fn journal_that_is_no_file_is_refused_and_a_strange_note_beside_it_is_ignored() {
+async fn non_file_journal_is_refused_but_such_a_marker_is_ignored() {
     let dir = home(3).await;
     let open = async || Journal::open(dir.path(), None, Clock::start(), Recovery::default()).await;
     for kind in strange(&dir.path().join("journal.told")) {

@@ -1,5 +1,5 @@
-//! What the store says beside its segments: which files of the archive count, what was forgotten, and
-//! how long the node has been up.
+//! The store's tables beside its segments: the valid files of the archive, the forgotten ids, and the
+//! node's uptime.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -13,38 +13,37 @@ use super::{
     ENDED, FORGOTTEN, FORGOTTEN_UNTIL, NUMBERS, Store, Tables, UP,
 };
 
-/// What a store has beside its segments.
+/// The contents of a store beside its segments.
 #[derive(Clone, Debug, Default)]
 pub(in crate::journal) struct Aside {
-    /// Files of the archive that count, by the number of their first task.
+    /// Valid files of the archive, by the number of their first task.
     pub(in crate::journal) ended: BTreeMap<u64, archive::Entry>,
-    /// Starts of ids without a time that were forgotten.
+    /// Starts of forgotten ids without a time.
     pub(in crate::journal) forgotten: Vec<Vec<u8>>,
     /// The number of the next archived task.
     pub(in crate::journal) numbers: u64,
-    /// How long the node has been up, over all its starts, in milliseconds.
+    /// The node's uptime over all its starts, in milliseconds.
     pub(in crate::journal) up: u64,
-    /// Ids with a time up to this one count as forgotten.
+    /// Ids with a time up to this one count as forgotten, in milliseconds since 1970.
     pub(in crate::journal) forgotten_until: u64,
 }
 
 impl Store {
-    /// What is said of the archive, and of what was forgotten.
+    /// Reads the store's contents beside its segments.
     pub(in crate::journal) fn aside(&self) -> Result<Aside, JournalError> {
         let read = || {
             let mut aside = Aside::default();
             let transaction = self.db()?.begin_read()?;
             match transaction.open_table(ENDED) {
                 Ok(table) => {
-                    let damaged =
-                        || redb::Error::Corrupted("what is said of the archive".to_owned());
+                    let damaged = || redb::Error::Corrupted("an entry of the archive".to_owned());
                     for row in table.iter()? {
                         let (first, entry) = row?;
                         let entry = archive::Entry::parse(entry.value()).ok_or_else(damaged)?;
                         aside.ended.insert(first.value(), entry);
                     }
                 }
-                // An earlier version has made the file.
+                // An earlier version created the file.
                 Err(redb::TableError::TableDoesNotExist(_)) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -66,7 +65,7 @@ impl Store {
         Ok(aside)
     }
 
-    /// Writes what is said of the archive to another store.
+    /// Writes these contents to another store.
     pub(in crate::journal) fn copy_aside(aside: &Aside, to: &Self) -> Result<(), JournalError> {
         to.write(|tables| {
             for (first, entry) in &aside.ended {
@@ -79,7 +78,7 @@ impl Store {
         })
     }
 
-    /// The archive beside it, to be looked at.
+    /// The archive beside this store, for reading.
     pub(in crate::journal) fn archive(&self) -> Result<Archive, JournalError> {
         let home = self.path.parent().unwrap_or_else(|| Path::new("."));
         Ok(Archive::inspect(home, self.aside()?.ended))
@@ -87,17 +86,17 @@ impl Store {
 }
 
 impl Tables<'_> {
-    /// The node has been up for so many milliseconds.
+    /// Sets the node's uptime over all its starts, in milliseconds.
     pub(in crate::journal) fn set_up(&mut self, up: u64) -> Result<(), redb::Error> {
         self.set(UP, up)
     }
 
-    /// The number of the next archived task.
+    /// Sets the number of the next archived task.
     pub(in crate::journal) fn set_numbers(&mut self, next: u64) -> Result<(), redb::Error> {
         self.set(NUMBERS, next)
     }
 
-    /// Ids with a time up to this one count as forgotten.
+    /// Sets the time up to which ids count as forgotten, in milliseconds since 1970.
     pub(in crate::journal) fn set_forgotten_until(
         &mut self,
         until: u64,
@@ -105,12 +104,13 @@ impl Tables<'_> {
         self.set(FORGOTTEN_UNTIL, until)
     }
 
-    /// Adds the start of a forgotten id. Beyond the limit the earliest one is dropped.
+    /// Adds the start of a forgotten id, and drops the earliest one beyond
+    /// [`limits::FORGOTTEN_IDS`](meshwork_core::limits::FORGOTTEN_IDS).
     pub(in crate::journal) fn forget(&mut self, start: &[u8]) -> Result<(), redb::Error> {
         let last =
             self.forgotten.last()?.map(|(number, last)| (number.value(), last.value() == start));
         if last.is_some_and(|(_, is_same)| is_same) {
-            // One more member of the same group.
+            // Another member of the same group.
             return Ok(());
         }
         let next = last.map_or(0, |(number, _)| number + 1);
@@ -121,7 +121,7 @@ impl Tables<'_> {
         Ok(())
     }
 
-    /// What is said of a file of the archive; none: it does not count any more.
+    /// Sets the entry of a file of the archive. `None`: the file is no longer valid.
     pub(in crate::journal) fn set_ended(
         &mut self,
         first: u64,

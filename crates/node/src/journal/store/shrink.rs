@@ -1,10 +1,10 @@
-//! A smaller file for a store whose file is mostly free space: what the store holds is copied to a second
-//! file, portion by portion, and that file takes the name of the first.
+//! Shrinks a file that is mostly free space: copies the store's contents to a second file, portion by
+//! portion, and renames that file to the first.
 //!
-//! Segments are inserted once and never changed, so each portion is read from the store as it is then:
-//! no read transaction keeps pages of the old file from being used again.
+//! Segments are inserted once and never changed, so each portion is read from the present state: no
+//! long read transaction keeps the old file from reusing its pages.
 //!
-//! Absent on purpose: when a file is worth it, which the writer decides.
+//! Absent on purpose: the decision to shrink, which the writer makes.
 
 use std::{
     fs::{self, File},
@@ -17,21 +17,20 @@ use redb::{Database, ReadableDatabase, ReadableTable};
 use super::{ENDED, FORGOTTEN, META, Numbered, Store};
 use crate::{home::HomeError, journal::JournalError};
 
-/// A file that is being written beside the journal. It is removed when this is dropped.
+/// The smaller file, under way. Dropped before it replaces the journal, the file is removed.
 pub(in crate::journal) struct Shrinking {
-    /// None once it is the journal's file.
+    /// None once the file is the journal's.
     to: Option<Store>,
     path: PathBuf,
     /// The first segment that is not copied.
     next: u64,
     /// The first row of [`FORGOTTEN`] that is not copied.
     next_forgotten: u64,
-    /// Copied segments that the journal has removed since.
+    /// Copied segments that the journal removed afterwards.
     removed: Vec<u64>,
 }
 
-/// The journal's earlier file, which has no name any more. Closing it frees its space, which may take
-/// long.
+/// The journal's earlier file, already unlinked. Closing it frees its space, which may take long.
 pub(in crate::journal) struct Replaced {
     _file: Option<Database>,
 }
@@ -52,17 +51,17 @@ impl Shrinking {
         Ok(Self { to: Some(to?), path, next: 0, next_forgotten: 0, removed: Vec::new() })
     }
 
-    /// The journal has removed these segments.
+    /// Notes that the journal removed these segments.
     pub(in crate::journal) fn note_removed(&mut self, segments: &[u64]) {
         self.removed.extend(segments.iter().filter(|number| **number < self.next));
     }
 
-    /// Copies one portion of about so many bytes, at least one segment; it is on disk then. False when
-    /// the file holds all that the store does.
+    /// Copies one portion of about `bytes` bytes to disk, at least one segment. False: the copy is
+    /// complete.
     ///
     /// # Errors
     ///
-    /// A file cannot be read or written.
+    /// The store cannot be read, or the copy cannot be written.
     pub(in crate::journal) fn go_on(
         &mut self,
         from: &Store,
@@ -91,7 +90,7 @@ impl Shrinking {
         Ok(!is_last)
     }
 
-    /// Gives the file, which holds all, the name of the store's. If that fails nothing has changed.
+    /// Renames the complete copy to the store's file. On an error nothing has changed.
     ///
     /// # Errors
     ///
@@ -101,11 +100,11 @@ impl Shrinking {
         renamed.map_err(|source| HomeError::Io { path: store.path.clone(), source }.into())
     }
 
-    /// The store writes to the renamed file from now on.
+    /// Makes the store write to the renamed file.
     ///
     /// # Errors
     ///
-    /// The folder cannot be synced: which of the files has the name after a power cut is unknown.
+    /// The folder cannot be synced: a power cut may bring back the earlier file.
     pub(in crate::journal) fn replace(
         mut self,
         store: &mut Store,
@@ -122,13 +121,13 @@ impl Shrinking {
 impl Drop for Shrinking {
     fn drop(&mut self) {
         if self.to.take().is_some() {
-            // What cannot be removed now is at the next start.
+            // If this fails, the next start removes the file.
             fs::remove_file(&self.path).ok();
         }
     }
 }
 
-/// What stands beside the segments and is not copied in portions.
+/// Contents beside the segments that are copied at once, with the last portion.
 struct Rest {
     meta: Vec<(String, u64)>,
     ended: Vec<Numbered>,
@@ -197,12 +196,12 @@ pub(super) fn remove_left_over(journal: &Path) -> Result<(), JournalError> {
     }
 }
 
-/// Where the smaller file is written.
+/// Path of the smaller file.
 fn path(journal: &Path) -> PathBuf {
     journal.with_extension("shrinking")
 }
 
-/// Rows of [`FORGOTTEN`] that are copied at once: a few milliseconds.
+/// Rows of [`FORGOTTEN`] in one portion: they take a few milliseconds.
 const FORGOTTEN_PORTION: usize = 4_096;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The file and its marker: nothing but a first start makes an empty one.
+//! The file and its marker: only a first start creates an empty journal.
 
 use std::fs;
 
@@ -12,7 +12,7 @@ use super::{
 mod flips;
 mod formats;
 
-/// When all records here were made.
+/// The stamp of all records here.
 const STAMP: Stamp = Stamp { at: 7, up: meshwork_core::Time::ZERO };
 
 fn write(store: &Store, number: u64, tasks: usize) -> Vec<TaskId> {
@@ -42,7 +42,7 @@ fn refused(dir: &Path) -> JournalError {
 }
 
 #[test]
-fn what_was_written_is_there_in_order() {
+fn tasks_are_read_in_write_order() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path(), None).unwrap();
     let mut ids = write(&store, 1, 3);
@@ -77,7 +77,7 @@ fn starts_that_end_before_the_marker_is_written_change_nothing() {
 }
 
 #[test]
-fn a_journal_that_is_not_the_one_does_not_open() {
+fn foreign_missing_or_old_journal_does_not_open() {
     let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let (file, marker) = (dir.path().join("journal.redb"), dir.path().join("journal.id"));
     drop(Store::open(dir.path(), None).unwrap());
@@ -110,7 +110,7 @@ fn a_journal_that_is_not_the_one_does_not_open() {
 }
 
 #[test]
-fn a_first_start_that_was_cut_short_begins_anew() {
+fn interrupted_first_start_begins_again() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("journal.id"), "new 0000000000000001 1\n").unwrap();
     fs::write(dir.path().join("journal.redb"), "half of a file").unwrap();
@@ -119,20 +119,20 @@ fn a_first_start_that_was_cut_short_begins_anew() {
 }
 
 #[test]
-fn a_start_that_was_cut_short_counts_once() {
+fn interrupted_start_counts_once() {
     let dir = tempfile::tempdir().unwrap();
     let marker = dir.path().join("journal.id");
     drop(Store::open(dir.path(), None).unwrap());
     let before = fs::read(&marker).unwrap();
     drop(Store::open(dir.path(), None).unwrap());
-    // As if it had ended between the file and the marker.
+    // As if the node had died between the file and the marker.
     fs::write(&marker, before).unwrap();
     drop(Store::open(dir.path(), None).unwrap());
     Store::open(dir.path(), None).unwrap();
 }
 
 #[test]
-fn a_file_of_noise_or_of_nothing_does_not_open() {
+fn random_or_truncated_file_does_not_open() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("journal.redb");
     drop(Store::open(dir.path(), None).unwrap());

@@ -1,4 +1,4 @@
-//! The archive beside a journal that is in use.
+//! The archive of a journal in use.
 
 use super::*;
 use crate::journal::archive::{Noted, folder, tests::volume};
@@ -11,7 +11,7 @@ async fn commit(journal: &mut Journal, record: Record) {
     journal.committed().await.unwrap();
 }
 
-/// Writes [`VOLUMES`] of so many tasks; the numbers of all but two tasks of each.
+/// Archives [`VOLUMES`] volumes of [`TASKS`] tasks. Returns the numbers of all but two tasks of each.
 async fn fill(journal: &mut Journal) -> Vec<u64> {
     let mut numbers = Vec::new();
     for first in (0..VOLUMES).map(|volume| volume * u64::from(TASKS)) {
@@ -25,7 +25,7 @@ async fn fill(journal: &mut Journal) -> Vec<u64> {
     numbers
 }
 
-/// Commits until each file was written anew: how many commits there are on the way does not matter.
+/// Commits until each file is rewritten; the number of commits does not matter.
 async fn until_all_are_rewritten(dir: &Path, journal: &mut Journal) {
     loop {
         commit(journal, Record::Forgotten { id: TaskId::new() }).await;
@@ -38,7 +38,7 @@ async fn until_all_are_rewritten(dir: &Path, journal: &mut Journal) {
     }
 }
 
-/// Tasks in the archive that a start finds.
+/// Number of tasks in the archive that a start finds.
 fn archived(journal: &Journal) -> u64 {
     let archive = journal.archiver().archive();
     let volumes = archive.firsts().into_iter().map(|first| archive.volume(first).unwrap());
@@ -46,7 +46,7 @@ fn archived(journal: &Journal) -> u64 {
 }
 
 #[tokio::test]
-async fn each_sparse_file_is_rewritten_though_there_are_many_at_once() {
+async fn many_sparse_files_at_once_are_all_rewritten() {
     let dir = quick_dir();
     let (mut journal, _) = open(dir.path()).await;
     let numbers = fill(&mut journal).await;

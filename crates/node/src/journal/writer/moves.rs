@@ -1,5 +1,4 @@
-//! Files of the archive that are removed because nothing of them is kept, or written anew because little
-//! is.
+//! Removes files of the archive without live tasks, and has sparse ones rewritten.
 
 use std::{collections::BTreeSet, sync::mpsc as blocking};
 
@@ -9,29 +8,31 @@ use crate::journal::{
     archive::{Archive, MOVES, Moved},
 };
 
-/// A file of the archive that can be removed: all of it, or one of which another was written.
+/// A file of the archive that can be removed.
 pub(in crate::journal) enum Unneeded {
+    /// No task of it is kept.
     All(u64),
+    /// This generation was rewritten.
     Before(u64, u32),
 }
 
-/// Files of the archive that are written anew, each by its first number.
+/// Files of the archive that are rewritten, each by its first number.
 pub(in crate::journal) struct Moves {
-    /// Files to look at, since something of them was forgotten: no more than there are in the archive.
+    /// Files to check because some of their tasks were forgotten; at most all files of the archive.
     due: BTreeSet<u64>,
-    /// Files that are being written anew: at most [`MOVES`].
+    /// Files that are being rewritten: at most [`MOVES`].
     moving: BTreeSet<u64>,
-    /// From the archive's thread. There is place for all in `moving`.
+    /// From the archive's thread. The channel has room for all in `moving`.
     moved: blocking::Receiver<Moved>,
 }
 
 impl Moves {
-    /// At a start, each file is looked at.
+    /// Makes every file of the archive due.
     pub(in crate::journal) fn new(archive: &Archive, moved: blocking::Receiver<Moved>) -> Self {
         Self { due: archive.firsts(), moving: BTreeSet::new(), moved }
     }
 
-    /// The next file to look at, if one may be written anew.
+    /// The next file to check, if another one may be rewritten now.
     fn next(&mut self) -> Option<u64> {
         if self.moving.len() >= MOVES {
             return None;
@@ -43,8 +44,7 @@ impl Moves {
 }
 
 impl Writer {
-    /// Removes files of which nothing is kept, after a commit has said this of them; the others are looked
-    /// at.
+    /// After a commit: removes the files without live tasks, and makes the other changed ones due.
     pub(super) fn tidy_archive(&mut self, entries: Vec<(u64, Option<Entry>)>) {
         for (first, entry) in entries {
             if entry.is_none() {
@@ -71,11 +71,11 @@ impl Writer {
         }
     }
 
-    /// Notes which files were written anew, and has the next ones written.
+    /// Records which files were rewritten, and has the next ones rewritten.
     ///
     /// # Errors
     ///
-    /// What is on disk is unknown.
+    /// A write to the store failed, so the contents of the disk are unknown.
     pub(super) fn go_on_moving(&mut self) -> Result<(), JournalError> {
         while let Ok(moved) = self.moves.moved.try_recv() {
             self.moves.moving.remove(&moved.first);
@@ -84,7 +84,7 @@ impl Writer {
         while let Some(first) = self.moves.next() {
             let Some(entry) = self.archive.sparse(first) else { continue };
             if self.jobs.try_send(Job::Move(first, Box::new(entry))).is_err() {
-                // The thread has too much to do for now.
+                // The thread's queue is full.
                 self.moves.due.insert(first);
                 break;
             }
@@ -97,7 +97,7 @@ impl Writer {
         let Moved { first, generation, written } = *moved;
         let Some(written) = written else { return Ok(()) };
         let Some(entry) = self.archive.rewritten(first, generation, written) else {
-            // Nothing of it is kept any longer.
+            // No task of it is kept.
             self.archive.remove_file(first, generation + 1);
             return Ok(());
         };
@@ -107,7 +107,7 @@ impl Writer {
                 self.unneeded.push(Unneeded::Before(first, generation));
             }
             Err(error) if error.is_full() => {
-                // On disk is the earlier one still.
+                // The store still names the earlier file.
                 self.archive.remove_file(first, generation + 1);
                 self.open_again(&error)?;
             }

@@ -1,4 +1,4 @@
-//! When the journal's file is made smaller, and how that goes on between commits.
+//! Decides when to shrink the journal's file, and shrinks it step by step between commits.
 
 use std::{
     fs, io,
@@ -11,25 +11,25 @@ use std::{
 use super::{Job, Writer};
 use crate::journal::{FULL_RETRY, JournalError, store::Shrinking};
 
-/// How large the journal's file is, and how large it has to be.
+/// Sizes of the journal's file, and the state of its shrinking.
 pub(in crate::journal) struct Size {
     /// Bytes of the segments in the file.
     held: u64,
     /// Bytes of segments that the last commit wrote.
     last_commit: u64,
-    /// The sizes when the file was last made smaller.
+    /// The sizes when the file was last shrunk.
     last: Option<Sizes>,
-    /// When the file is looked at next, at the earliest.
+    /// Earliest time of the next check.
     look_at: Instant,
-    /// Since when each look has found it wasteful.
+    /// Since this time every check has found the file wasteful.
     wasteful_since: Option<Instant>,
-    /// When the last portion was copied.
+    /// Time of the last copied portion.
     last_portion: Instant,
-    /// The smaller file that is being written.
+    /// The smaller file, under way.
     pub(super) shrinking: Option<Shrinking>,
 }
 
-/// Bytes that the file takes on disk, and bytes of the segments in it.
+/// Bytes of the file on disk, and bytes of the segments in it.
 #[derive(Clone, Copy, Debug)]
 struct Sizes {
     file: u64,
@@ -37,8 +37,8 @@ struct Sizes {
 }
 
 impl Sizes {
-    /// Whether a smaller file is worth the copy. `last` are the sizes after the last time: records of
-    /// some lengths take almost twice their place in any file, and copying them again changes nothing.
+    /// Whether shrinking is worth the copy. `last` are the sizes after the last shrinking: records of
+    /// some lengths take almost twice their size in any file, so another copy would not help.
     fn is_wasteful(self, last: Option<Self>) -> bool {
         let has_changed = |last: Self| {
             self.file >= last.file + last.file / 2 || self.held <= last.held - last.held / 3
@@ -60,12 +60,12 @@ impl Size {
         }
     }
 
-    /// How long the thread waits for something to do.
+    /// Time that the thread waits for requests.
     pub(super) fn rest(&self) -> Duration {
         if self.shrinking.is_some() { REST } else { FULL_RETRY }
     }
 
-    /// Whether a copy is to begin: the file has been wasteful for a while.
+    /// Whether to begin shrinking: the file has been wasteful for [`SETTLE`].
     fn is_due(&mut self, path: &Path) -> bool {
         let now = Instant::now();
         if now < self.look_at {
@@ -79,7 +79,7 @@ impl Size {
         now.duration_since(*self.wasteful_since.get_or_insert(now)) >= SETTLE
     }
 
-    /// A commit has added so many bytes of segments, and removed these segments of so many bytes.
+    /// Counts a commit that added `added` bytes of segments and removed `segments` of `removed` bytes.
     pub(super) fn committed(&mut self, added: u64, removed: u64, segments: &[u64]) {
         self.held = (self.held + added).saturating_sub(removed);
         self.last_commit = added;
@@ -90,19 +90,18 @@ impl Size {
 
     fn sizes(&self, path: &Path) -> io::Result<Sizes> {
         let file = fs::metadata(path)?;
-        // Space at the end that was never written takes no place on disk.
+        // Bytes at the end that were never written take no disk space.
         Ok(Sizes { file: file.len().min(file.blocks() * BLOCK), held: self.held })
     }
 }
 
 impl Writer {
-    /// Copies the next portion to a smaller file, if the file is to become smaller: when there was nothing
-    /// to commit for a while, and on a busy node from time to time. Does nothing while a copy is made or
-    /// the disk is full.
+    /// Copies the next portion to the smaller file if the journal should shrink: when the node is idle,
+    /// and every [`BUSY`] when it is not. Does nothing during a copy or while the disk is full.
     ///
     /// # Errors
     ///
-    /// Which file is the journal after a power cut is unknown.
+    /// The folder cannot be synced: a power cut may bring back the earlier file.
     pub(super) fn go_on_shrinking(&mut self, is_idle: bool) -> Result<(), JournalError> {
         let is_turn = is_idle || self.size.last_portion.elapsed() >= BUSY;
         if !is_turn || self.copy.is_some() || self.full.load(Ordering::Relaxed) {
@@ -112,7 +111,7 @@ impl Writer {
             Ok(false) => return Ok(()),
             Ok(true) => {}
             Err(error) => {
-                tracing::debug!(%error, "the journal's file is not made smaller for now");
+                tracing::debug!(%error, "cannot shrink the journal's file; retried later");
                 self.give_up_shrinking();
                 return Ok(());
             }
@@ -120,15 +119,15 @@ impl Writer {
         let Some(shrinking) = self.size.shrinking.take() else { return Ok(()) };
         let replaced = shrinking.replace(&mut self.store)?;
         self.store.may_skip_fsync();
-        // The driver waits for commits, and none for the end of the earlier file: it is closed here
-        // only if the archive's thread has too much to do.
+        // Closing the earlier file would delay commits, so the archive's thread does it; if its queue
+        // is full, the file is closed here.
         self.jobs.try_send(Job::Close(replaced)).ok();
         self.size.last = self.size.sizes(self.store.path()).ok();
-        tracing::debug!(sizes = ?self.size.last, "the journal's file is smaller");
+        tracing::debug!(sizes = ?self.size.last, "shrank the journal's file");
         Ok(())
     }
 
-    /// True when the smaller file has the name of the journal's.
+    /// Copies one portion. True: the copy is complete and renamed to the journal's file.
     fn shrink_step(&mut self) -> Result<bool, JournalError> {
         if self.size.shrinking.is_none() {
             if !self.size.is_due(self.store.path()) {
@@ -138,7 +137,7 @@ impl Writer {
             self.size.shrinking = Some(Shrinking::begin(&self.store)?);
         }
         let Some(shrinking) = &mut self.size.shrinking else { return Ok(false) };
-        // Faster than commits add to it, so that it comes to its end on a busy node as well.
+        // Faster than commits add segments, so that the copy ends on a busy node as well.
         let portion = PORTION.max(usize::try_from(2 * self.size.last_commit).unwrap_or(usize::MAX));
         let is_whole = !shrinking.go_on(&self.store, portion)?;
         self.size.last_portion = Instant::now();
@@ -149,29 +148,28 @@ impl Writer {
         Ok(true)
     }
 
-    /// Removes the smaller file that is being written, and leaves the journal's as it is for a while.
+    /// Removes the smaller file, and does not try again for [`RETRY`].
     pub(super) fn give_up_shrinking(&mut self) {
         self.size.shrinking = None;
         self.size.look_at = Instant::now() + RETRY;
     }
 }
 
-/// A file that takes no more than this beyond twice of what it holds is left as it is.
+/// A file up to this many bytes larger than twice its segments is not shrunk.
 pub(in crate::journal) const FLOOR: u64 = 16 << 20;
-/// How long a file has to be wasteful before it is copied: what ends after a burst is not copied first
-/// and removed then.
+/// Time that a file must be wasteful before it is copied: avoids copying the segments of a burst that
+/// are about to be removed.
 const SETTLE: Duration = if cfg!(test) { Duration::ZERO } else { Duration::from_secs(10) };
-/// How long there is nothing to commit before the next portion: whoever submits one task after the other
-/// meets few of them.
+/// Idle time before the next portion: portions rarely delay a caller that submits one task after the
+/// other.
 const REST: Duration = Duration::from_millis(20);
-/// How long after the last portion one is copied though there is always something to commit.
+/// Interval of portions on a node that is never idle.
 const BUSY: Duration = if cfg!(test) { Duration::ZERO } else { Duration::from_secs(1) };
-/// Bytes of one portion, at least: a commit waits for one at most, so few of them take little time.
+/// Minimum bytes of one portion. Small, because a commit may have to wait for one.
 const PORTION: usize = 1 << 20;
-/// How long a file is left as it is after a try that failed: the reason is most likely a disk that is
-/// nearly full.
+/// Wait after a failed try: the most likely reason is a disk that is nearly full.
 const RETRY: Duration = Duration::from_secs(600);
-/// The unit in which systems count the place of a file.
+/// Bytes of a block as `stat` counts them.
 const BLOCK: u64 = 512;
 
 #[cfg(test)]

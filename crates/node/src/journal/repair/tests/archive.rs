@@ -1,4 +1,4 @@
-//! Damaged files of the archive, with a journal that can be read and with one that cannot.
+//! Damaged files of the archive, with a readable and with an unreadable journal.
 
 use std::collections::BTreeSet;
 
@@ -10,9 +10,9 @@ use meshwork_core::{
 use super::{super::super::Written, *};
 
 const ARCHIVED: u32 = 30;
-/// Bits that are flipped, each by itself.
+/// Number of bits that are flipped, one at a time.
 const BITS: usize = 20;
-/// How far they are from each other.
+/// Distance between these bits.
 const SPREAD: usize = 104_729;
 
 /// A home with three tasks in the journal, and [`ARCHIVED`] in one file of the archive.
@@ -63,7 +63,7 @@ async fn archived() -> (tempfile::TempDir, PathBuf, BTreeSet<TaskId>) {
     (dir, path, ids)
 }
 
-/// All tasks that a start finds.
+/// The ids of all tasks that a start finds.
 async fn tasks(dir: &Path) -> BTreeSet<TaskId> {
     let (journal, ledger) =
         Journal::open(dir, None, Clock::start(), Recovery::default()).await.unwrap();
@@ -75,7 +75,7 @@ async fn tasks(dir: &Path) -> BTreeSet<TaskId> {
     }
     let all = ids.len();
     let ids: BTreeSet<TaskId> = ids.into_iter().collect();
-    assert_eq!(ids.len(), all, "none twice");
+    assert_eq!(ids.len(), all, "no task twice");
     ids
 }
 
@@ -95,7 +95,7 @@ async fn one_flipped_bit_of_an_archived_file_costs_one_task_at_most() {
         let copy = tempfile::tempdir().unwrap();
         backup(dir.path(), copy.path()).unwrap();
         let path = copy.path().join("ended").join(path.file_name().unwrap());
-        // Not a link to the file of the others.
+        // The copy is a hard link: replace it by a separate file.
         let bytes = fs::read(&path).unwrap();
         fs::remove_file(&path).unwrap();
         fs::write(&path, bytes).unwrap();
@@ -149,7 +149,7 @@ async fn a_journal_that_cannot_be_read_leaves_the_archive_whole() {
 }
 
 #[tokio::test]
-async fn copy_with_a_damaged_archive_is_not_put_back() {
+async fn copy_with_a_damaged_archive_is_not_restored() {
     let (dir, path, all) = archived().await;
     let copy = tempfile::tempdir().unwrap();
     backup(dir.path(), copy.path()).unwrap();

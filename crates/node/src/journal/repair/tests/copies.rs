@@ -1,4 +1,4 @@
-//! Copies: of a journal at rest, of one that is written, and what it takes to put one back.
+//! Copies of a journal at rest and of one in use, and the conditions of a restore.
 
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -16,7 +16,7 @@ async fn ids(dir: &Path) -> Vec<TaskId> {
 }
 
 #[tokio::test]
-async fn a_copy_holds_what_was_there_and_is_put_back_on_purpose_only() {
+async fn copy_holds_all_tasks_and_restore_needs_confirmation() {
     let (dir, folder) = (home(5).await, tempfile::tempdir().unwrap());
     let copy = folder.path().join("deep/copy");
     let before = ids(dir.path()).await;
@@ -45,7 +45,7 @@ async fn a_copy_holds_what_was_there_and_is_put_back_on_purpose_only() {
     let mode = |path: PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(copy.join(FILE)), mode(dir.path().join(FILE))), (0o600, 0o600));
 
-    // It goes on, and its copy is older.
+    // The journal is used further, so the copy is older.
     for _ in 0..3 {
         assert_eq!(ids(dir.path()).await, before);
     }
@@ -65,14 +65,14 @@ async fn a_copy_holds_what_was_there_and_is_put_back_on_purpose_only() {
     assert_eq!(aside, [dir.path().join("journal.replaced-1")]);
     assert_eq!(fs::read(&aside[0]).unwrap(), latest);
     assert_eq!(ids(dir.path()).await, before);
-    // What was replaced, and the copy itself, are other journals from now on.
+    // The replaced journal and the copy now count as other journals.
     let now = fs::read(&file).unwrap();
     for other in [&latest, &fs::read(&old).unwrap()] {
         fs::write(&file, other).unwrap();
         let error = Journal::open(dir.path(), None, Clock::start(), Recovery::default()).await;
         assert!(matches!(error, Err(JournalError::Foreign { .. })), "{error:?}");
     }
-    // What is put aside a second time does not take the place of the first.
+    // A second replaced journal does not overwrite the first.
     fs::write(&file, &now).unwrap();
     let (_, aside) = restore(dir.path(), &copy, true, None).unwrap();
     assert_eq!(aside, [dir.path().join("journal.replaced-2")]);
@@ -81,7 +81,7 @@ async fn a_copy_holds_what_was_there_and_is_put_back_on_purpose_only() {
 }
 
 #[tokio::test]
-async fn a_copy_takes_the_place_of_a_journal_that_is_lost() {
+async fn copy_replaces_a_lost_journal() {
     let (dir, folder) = (home(3).await, tempfile::tempdir().unwrap());
     let before = ids(dir.path()).await;
     backup(dir.path(), folder.path()).unwrap();
@@ -89,7 +89,7 @@ async fn a_copy_takes_the_place_of_a_journal_that_is_lost() {
     let error =
         Journal::open(dir.path(), None, Clock::start(), Recovery::default()).await.unwrap_err();
     assert!(error.to_string().contains("restore a copy"), "{error}");
-    // Left by one that was cut short.
+    // Left by an interrupted restore.
     fs::write(dir.path().join("journal.restoring"), "half").unwrap();
     let (_, aside) = restore(dir.path(), folder.path(), false, None).unwrap();
     assert_eq!(aside, Vec::<PathBuf>::new());
@@ -101,7 +101,7 @@ async fn a_copy_takes_the_place_of_a_journal_that_is_lost() {
 }
 
 #[tokio::test]
-async fn a_copy_is_that_of_its_node_wherever_it_is_put_back() {
+async fn restored_copy_opens_only_with_the_key_of_its_node() {
     let (dir, folder) = (home(1).await, tempfile::tempdir().unwrap());
     let (own, other) = (PeerId::random(), PeerId::random());
     let open = async |dir: &Path, owner| {
@@ -118,10 +118,10 @@ async fn a_copy_is_that_of_its_node_wherever_it_is_put_back() {
 }
 
 #[tokio::test]
-async fn no_number_of_a_start_comes_twice() {
+async fn restore_never_lowers_the_boot_count() {
     let (dir, folder) = (home(1).await, tempfile::tempdir().unwrap());
     let boot = dir.path().join("boot");
-    // Far ahead of the time of day, as after a clock that was wrong.
+    // Far ahead of the time of day, as after a wrong clock.
     fs::write(&boot, "4000000000\n").unwrap();
     backup(dir.path(), folder.path()).unwrap();
     let fresh = tempfile::tempdir().unwrap();
@@ -129,11 +129,11 @@ async fn no_number_of_a_start_comes_twice() {
     assert_eq!(next_boot(&fresh.path().join("boot")).unwrap(), 4_000_000_001);
     fs::write(&boot, "4100000000\n").unwrap();
     restore(dir.path(), folder.path(), true, None).unwrap();
-    assert_eq!(next_boot(&boot).unwrap(), 4_100_000_001, "never lower than it was");
+    assert_eq!(next_boot(&boot).unwrap(), 4_100_000_001, "never lower than before");
 }
 
 #[tokio::test]
-async fn a_copy_that_is_damaged_or_none_is_not_put_back() {
+async fn damaged_or_missing_copy_is_not_restored() {
     let (dir, folder) = (home(3).await, tempfile::tempdir().unwrap());
     backup(dir.path(), folder.path()).unwrap();
     let whole = fs::read(dir.path().join(FILE)).unwrap();
@@ -142,14 +142,14 @@ async fn a_copy_that_is_damaged_or_none_is_not_put_back() {
     assert!(matches!(error, JournalError::None { .. }), "{error}");
     fs::remove_file(folder.path().join("journal.id")).unwrap();
     let error = restore(dir.path(), folder.path(), true, None).unwrap_err();
-    assert!(matches!(error, JournalError::NoMarker { .. }), "cut short: {error}");
+    assert!(matches!(error, JournalError::NoMarker { .. }), "incomplete: {error}");
 
     let other = home(3).await;
     spoil(other.path(), 1);
     let error = restore(dir.path(), other.path(), true, None).unwrap_err();
     assert!(matches!(error, JournalError::Damaged { damaged: 1, .. }), "{error}");
     assert_eq!(fs::read(dir.path().join(FILE)).unwrap(), whole, "nothing is touched");
-    // But a damaged one can be copied, before it is mended.
+    // A damaged journal can be copied, before it is salvaged.
     let copy = tempfile::tempdir().unwrap();
     assert_eq!(backup(other.path(), copy.path()).unwrap().damaged, 1);
 
@@ -159,12 +159,12 @@ async fn a_copy_that_is_damaged_or_none_is_not_put_back() {
 }
 
 #[tokio::test]
-async fn a_copy_is_of_one_moment_while_commits_go_on() {
+async fn copy_holds_one_state_while_commits_continue() {
     let dir = tempfile::tempdir().unwrap();
     let (mut journal, _) =
         Journal::open(dir.path(), None, Clock::start(), Recovery::default()).await.unwrap();
     let push = async |journal: &mut Journal, seq: u64| {
-        // Each more than a portion of a copy.
+        // Each commit is larger than a portion of a copy.
         let tasks = (0..6).map(|_| Task::default().with_input("x".repeat(1 << 20)));
         let records = tasks.map(|task| Record::Submitted { task: Box::new(task), targets: vec![] });
         journal.push(Seq(seq), records.collect());
@@ -188,9 +188,9 @@ async fn a_copy_is_of_one_moment_while_commits_go_on() {
         }
     }
     let copied = verify(copies.path()).unwrap();
-    assert_eq!((copied.open, copied.damaged), (24, 0), "what was there when it began");
+    assert_eq!((copied.open, copied.damaged), (24, 0), "the state at its beginning");
 
-    // What cannot be made leaves nothing, and does not keep the next from being made.
+    // A failed copy leaves nothing, and does not block the next one.
     let (done, failed) = tokio::sync::oneshot::channel();
     journal.copy(others.path().join("nowhere"), done);
     assert!(failed.await.unwrap().is_err());
@@ -204,7 +204,7 @@ async fn a_copy_is_of_one_moment_while_commits_go_on() {
 }
 
 #[tokio::test]
-async fn copy_of_another_node_is_put_back_only_by_name() {
+async fn copy_of_another_node_is_restored_only_by_its_id() {
     let (dir, other, folder) = (home(2).await, home(1).await, tempfile::tempdir().unwrap());
     let (own, strange) = (PeerId::random(), PeerId::random());
     for (home, node) in [(&dir, own), (&other, strange)] {

@@ -1,4 +1,4 @@
-//! A smaller file holds all that the store does, and a kill at any time loses nothing.
+//! The smaller file has all contents of the store, and a kill at any time loses nothing.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::journal::{archive::Entry, store::Aside, tests::quick_dir};
 const SEGMENT: usize = 10_000;
 const PORTION: usize = 4 * SEGMENT;
 
-/// All that a store holds.
+/// All contents of a store.
 #[derive(Debug, PartialEq)]
 struct Held {
     segments: BTreeMap<u64, Vec<u8>>,
@@ -22,12 +22,12 @@ fn held(store: &Store) -> Held {
     let segments = store.snapshot().unwrap().portion(0, usize::MAX).unwrap();
     let Aside { ended, forgotten, .. } = store.aside().unwrap();
     let meta = store.rest().unwrap().meta;
-    // Each start counts itself.
+    // Each start changes the generation.
     let meta = meta.into_iter().filter(|(key, _)| key != super::super::GENERATION).collect();
     Held { segments: segments.into_iter().collect(), meta, ended, forgotten }
 }
 
-/// What is on disk now, as the next start after a kill finds it.
+/// The contents that the next start would find if the node were killed now.
 fn after_a_kill(dir: &Path) -> Held {
     let copy = quick_dir();
     for file in fs::read_dir(dir).unwrap() {
@@ -35,7 +35,7 @@ fn after_a_kill(dir: &Path) -> Held {
         fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
     }
     let store = Store::open(copy.path(), None).unwrap();
-    assert!(!path(&store.path).exists(), "what was being written is removed");
+    assert!(!path(&store.path).exists(), "the unfinished file is removed");
     held(&store)
 }
 
@@ -76,7 +76,7 @@ fn a_kill_at_any_step_loses_nothing() {
     let mut steps = 0;
     while shrinking.go_on(&store, PORTION).unwrap() {
         assert_eq!(after_a_kill(dir.path()), held(&store), "step {steps}");
-        // A copied segment goes, one that is not copied yet, and others come.
+        // Removes a copied segment and one that is not copied yet, and adds another.
         remove(&store, Some(&mut shrinking), &[20 + steps, 59 - steps]);
         insert(&store, 60 + steps..61 + steps);
         assert_eq!(after_a_kill(dir.path()), held(&store), "step {steps}");
@@ -90,7 +90,7 @@ fn a_kill_at_any_step_loses_nothing() {
     drop(shrinking.replace(&mut store).unwrap());
     assert_eq!(after_a_kill(dir.path()), before);
     assert_eq!(held(&store), before);
-    // The store goes on in the new file.
+    // The store continues in the new file.
     insert(&store, 100..110);
     let before = held(&store);
     assert_eq!(after_a_kill(dir.path()), before);
@@ -109,8 +109,8 @@ fn ids_forgotten_beyond_the_bound_are_not_in_the_smaller_file() {
     };
     forget(&store, 0..bound).unwrap();
     let mut shrinking = Shrinking::begin(&store).unwrap();
-    assert!(shrinking.go_on(&store, PORTION).unwrap(), "in portions as well");
-    // The first of them is copied, and does not count any more.
+    assert!(shrinking.go_on(&store, PORTION).unwrap(), "more than one portion");
+    // The first id is copied already, and is now beyond the bound.
     forget(&store, bound..bound + 1).unwrap();
     while shrinking.go_on(&store, PORTION).unwrap() {}
     shrinking.rename(&store).unwrap();
@@ -122,7 +122,7 @@ fn ids_forgotten_beyond_the_bound_are_not_in_the_smaller_file() {
 }
 
 #[test]
-fn a_smaller_file_that_is_given_up_is_removed() {
+fn abandoned_smaller_file_is_removed() {
     let dir = quick_dir();
     let store = Store::open(dir.path(), None).unwrap();
     insert(&store, 0..10);

@@ -1,4 +1,4 @@
-//! One bit of the file is not what it was (F-07): that is found, or makes no difference.
+//! One flipped bit of the file is found, or makes no difference (F-07).
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -7,7 +7,7 @@ use rand::{RngExt, SeedableRng, rngs::SmallRng};
 use super::*;
 use crate::journal::tests::quick_dir;
 
-/// Bits that are spoilt; half of them where the store says how to read the rest.
+/// Number of flipped bits; half of them in the store's header.
 const FLIPS: usize = 1_000;
 /// Bytes of the store's own header.
 const HEADER: usize = 512;
@@ -19,7 +19,7 @@ fn read_all(dir: &Path) -> Result<(Vec<Timed>, u64), JournalError> {
     Ok((all, replayed.damaged))
 }
 
-/// What was read and is not what was told, without a word; none if all is well.
+/// Describes a difference that was read without an error; none if all is well.
 fn silent(dir: &Path, known: &[Timed]) -> Option<String> {
     match catch_unwind(AssertUnwindSafe(|| read_all(dir))) {
         Err(_) => Some("it panicked".to_owned()),
@@ -41,7 +41,7 @@ fn a_flipped_bit_is_found_or_harmless() {
     let (whole, marked) = (fs::read(&file).unwrap(), fs::read(&marker).unwrap());
     let (known, _) = read_all(dir.path()).unwrap();
     assert_eq!(known.len(), 60);
-    // Of what is in use; the rest of the file is empty.
+    // The rest of the file is empty.
     let used: Vec<usize> = (0..whole.len()).filter(|at| whole[*at] != 0).collect();
     let mut dice = SmallRng::seed_from_u64(7);
     for flip in 0..FLIPS {

@@ -1,13 +1,12 @@
-//! Journals of other versions (F-21): what this one cannot read is refused by name, and what an
-//! earlier one has written is read.
+//! Journals of other versions (F-21): a later format is refused by its number, an earlier one is read.
 
 use meshwork_core::{Time, engine::Ledger};
 
 use super::*;
 
-/// A journal of format 1 with a task that waits, one that has ended, one that is forgotten, and two
-/// results for other owners, of which one is released. Its marker is as it was before markers named
-/// their node. It stays as it is: whatever this version writes, it must go on reading this.
+/// A journal of format 1 with a waiting, an ended and a forgotten task, and two results for other
+/// owners, one of them released. Its marker names no node, as in that version. Never regenerate it:
+/// every version must read this file.
 const FORMAT_1: &[u8] = include_bytes!("format-1.redb");
 const MARKER_1: &str = "ready 0123456789abcdef 1\n";
 
@@ -45,7 +44,7 @@ fn the_first_format_is_read() {
         else {
             panic!("{ended:?}")
         };
-        assert_eq!(store.meta(FORMAT).unwrap(), 2, "an earlier version refuses it from now on");
+        assert_eq!(store.meta(FORMAT).unwrap(), 2, "earlier versions now refuse it");
         assert_eq!(result.text(), Ok("ended"));
         assert_eq!((kept.len(), kept[0].0.epoch.number), (1, 2));
     }
@@ -53,7 +52,7 @@ fn the_first_format_is_read() {
     assert_eq!(
         text,
         format!("ready 0123456789abcdef 3 {owner}\n"),
-        "it names its node from now on"
+        "the marker now names its node"
     );
     let other = Store::open(dir.path(), Some(PeerId::random())).err().unwrap();
     assert!(matches!(other, JournalError::OtherKey { owner: of, .. } if of == owner), "{other}");

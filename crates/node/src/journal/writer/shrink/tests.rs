@@ -1,4 +1,4 @@
-//! The file follows what it holds, while the journal is in use.
+//! The file shrinks with its contents while the journal is in use.
 
 use meshwork_core::{
     Task, TaskId,
@@ -18,7 +18,7 @@ fn only_much_free_space_is_worth_a_copy() {
     assert!(sizes(17, 0).is_wasteful(None));
     assert!(!sizes(216, 100).is_wasteful(None));
     assert!(sizes(217, 100).is_wasteful(None));
-    // As small as it gets: not again before something has changed.
+    // The file cannot get smaller: no second copy before the sizes have changed.
     let last = Some(sizes(220, 100));
     assert!(!sizes(220, 100).is_wasteful(last));
     assert!(!sizes(230, 90).is_wasteful(last));
@@ -41,7 +41,7 @@ async fn commit(journal: &mut Journal, records: Vec<Record>) {
     journal.committed().await.unwrap();
 }
 
-/// Between two commits there is one step: so many of them are enough.
+/// Commits until the file has at most `bound` bytes: each commit allows one step.
 async fn until_small(dir: &Path, journal: &mut Journal, bound: u64) {
     let mut commits = 0;
     while file(dir) > bound {
@@ -57,7 +57,7 @@ async fn a_file_shrinks_after_a_burst_while_tasks_come() {
     let (mut journal, _) = open(dir.path()).await;
     let mut live = Vec::new();
     for _ in 0..2 {
-        // 64 MiB wait at once; then all but 8 MiB of them are done, the last ones last.
+        // 64 MiB of tasks; then all but the last 8 MiB are forgotten.
         let input = "x".repeat(64 << 10);
         let tasks: Vec<Task> =
             (0..1_000).map(|_| Task::default().with_input(input.clone())).collect();

@@ -1,4 +1,4 @@
-//! A journal that lacks what was told last: that is found, whether it is damaged or an earlier copy.
+//! A journal that lacks its latest commits is refused, whether it is damaged or an earlier copy.
 
 use meshwork_core::{
     Task,
@@ -16,14 +16,14 @@ async fn open(dir: &Path) -> Result<(Journal, usize), JournalError> {
     opened.map(|(journal, ledger)| (journal, ledger.into_parts().0.len()))
 }
 
-/// One more task, by a commit of its own.
+/// Commits one more task.
 async fn commit(journal: &mut Journal, seq: u64) {
     let task = Box::new(Task::default());
     journal.push(Seq(seq), vec![Record::Submitted { task, targets: Vec::new() }]);
     journal.committed().await.unwrap();
 }
 
-/// The files of a home as they are now, as a kill would leave them.
+/// The files of a home as a kill would leave them now.
 fn files(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let (file, marker) = paths(dir);
     let read = |path: PathBuf| (path.clone(), fs::read(path).unwrap());
@@ -51,7 +51,7 @@ async fn killed() -> (tempfile::TempDir, Vec<(PathBuf, Vec<u8>)>, Vec<u8>) {
 }
 
 #[tokio::test]
-async fn a_killed_node_finds_all_that_it_told() {
+async fn killed_node_finds_all_committed_tasks() {
     let (dir, ..) = killed().await;
     for tasks in 3..6 {
         let (mut journal, found) = open(dir.path()).await.unwrap();
@@ -62,7 +62,7 @@ async fn a_killed_node_finds_all_that_it_told() {
 }
 
 #[tokio::test]
-async fn a_copy_from_before_the_last_commit_is_known_as_one() {
+async fn copy_from_before_the_last_commit_is_refused() {
     let (dir, left, earlier) = killed().await;
     fs::write(&left[0].0, earlier).unwrap();
     let looked = repair::verify(dir.path()).unwrap_err();
@@ -70,7 +70,7 @@ async fn a_copy_from_before_the_last_commit_is_known_as_one() {
     for error in [looked, refused] {
         assert!(matches!(error, JournalError::Behind { missing: 1, .. }), "{error}");
     }
-    // Whoever has no other goes on with it, on purpose.
+    // A user without a later copy can salvage it.
     let repair::Salvaged { report, kept, .. } = repair::salvage(dir.path()).unwrap();
     assert_eq!((report.open, kept.len()), (2, 1));
     let (journal, found) = open(dir.path()).await.unwrap();
@@ -97,18 +97,18 @@ async fn damage_in_the_last_commit_of_a_killed_node_is_found() {
             Err(error) => behind += usize::from(matches!(error, JournalError::Behind { .. })),
         }
     }
-    assert!(behind > 0, "none of it was in the last commit");
+    assert!(behind > 0, "no damaged byte was in the last commit");
 }
 
 #[tokio::test]
-async fn what_a_power_cut_has_left_of_it_says_nothing() {
+async fn marker_torn_by_a_power_cut_is_ignored() {
     let (dir, left, earlier) = killed().await;
-    for told in ["", "\0\0\0\0", "0123456789abcdef 00000000000000000009\n", "nonsense"] {
+    for marker in ["", "\0\0\0\0", "0123456789abcdef 00000000000000000009\n", "nonsense"] {
         put(&left);
         fs::write(&left[0].0, &earlier).unwrap();
-        fs::write(path(dir.path()), told).unwrap();
+        fs::write(path(dir.path()), marker).unwrap();
         let (journal, found) = open(dir.path()).await.unwrap();
-        assert_eq!(found, 2, "{told:?}");
+        assert_eq!(found, 2, "{marker:?}");
         journal.close().await;
     }
 }
