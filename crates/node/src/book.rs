@@ -1,11 +1,13 @@
-//! The peer book: where other nodes were met, so that a start finds them again.
+//! The peer book: the addresses of peers that this node has met, so that a start finds them again.
 //!
-//! A text, one peer on a line: its id, when it was last ready in seconds since 1970, its addresses, and
-//! what it called itself, as `name=` with `%` escapes;
-//! the first line names the format and the network. It is a memory and no record: what cannot be
-//! understood is left out, and nothing of it keeps a node from starting. Only what this node has
-//! itself met is in it, and each address is judged anew when it is read. Absent on purpose: the file
-//! (`home`), when it is written (`keeper`), and dialling (`meshwork-net`).
+//! A text file. The first line names the format and the network; each other line describes a peer:
+//! its id, the time when it was last ready in seconds since 1970, its addresses, and the name it
+//! gave itself, as `name=` with `%` escapes. Unreadable lines are left out, and an unusable file
+//! does not keep a node from starting. Only peers that this node itself has met are in the book,
+//! and each address is checked again when it is read.
+//!
+//! Absent on purpose: the file (`home`), the times of writing (`keeper`), and dialling
+//! (`meshwork-net`).
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -19,56 +21,59 @@ use crate::{clock::Clock, limits};
 
 pub(crate) mod keeper;
 
-/// First words of the file: what it is, and in which form.
+/// The first words of the file: its format.
 const FORMAT: &str = "meshwork-peers 1";
 
-/// Why a book is not used.
+/// Why a peer book is not used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BookError {
-    #[error("it is larger than any that a node writes")]
+    #[error("it has more than {} bytes", limits::BOOK_FILE)]
     TooLong,
-    #[error("it does not begin as a list of peers does")]
+    #[error("its first line is not that of a peer book")]
     NotABook,
-    #[error("it is of the network {0:?}")]
+    #[error("it belongs to the network {0:?}")]
     OtherNetwork(String),
 }
 
-/// What a node remembers of others.
+/// The peers that a node remembers.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Book {
     network: String,
-    /// At most [`net_limits::REMEMBERED_PEERS`]; what is read has them after [`Self::trim`].
+    /// At most [`net_limits::REMEMBERED_PEERS`]; after [`Self::parse`] only once [`Self::trim`] has
+    /// run.
     peers: BTreeMap<PeerId, Entry>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 struct Entry {
-    /// When it was last ready, in seconds since 1970.
+    /// Time when the peer was last ready, in seconds since 1970.
     seen: u64,
-    /// The best first; at most [`net_limits::REMEMBERED_ADDRESSES`]. A trusted peer that only dialled this
-    /// node may have none.
+    /// At most [`net_limits::REMEMBERED_ADDRESSES`], the best first. Empty for a trusted peer that
+    /// only ever dialled this node.
     addresses: Vec<Multiaddr>,
-    /// What it called itself; may be empty.
+    /// The name that the peer gave itself; may be empty.
     name: String,
 }
 
-/// A peer that was ready at `seen`, in seconds since 1970, and was found, or can be, at `addresses`.
+/// A meeting with a peer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Met<'a> {
     pub(crate) peer: PeerId,
+    /// Time when the peer was ready, in seconds since 1970.
     pub(crate) seen: u64,
+    /// Addresses at which the peer was or can be reached.
     pub(crate) addresses: &'a [Multiaddr],
-    /// What it calls itself; empty where that is not known.
+    /// The name that the peer gave itself; empty if unknown.
     pub(crate) name: &'a str,
 }
 
 impl Book {
-    /// One in which there is nobody.
+    /// An empty book.
     pub(crate) fn new(network: &str) -> Self {
         Self { network: network.to_owned(), peers: BTreeMap::new() }
     }
 
-    /// Reads one, at `now` in seconds since 1970; and how many lines of it were not understood.
+    /// Reads a book at `now`, in seconds since 1970. Also returns the number of unreadable lines.
     pub(crate) fn parse(text: &str, network: &str, now: u64) -> Result<(Self, usize), BookError> {
         if text.len() > limits::BOOK_FILE {
             return Err(BookError::TooLong);
@@ -86,7 +91,7 @@ impl Book {
         for line in lines {
             match parse_line(line) {
                 Some((peer, entry)) => {
-                    // Nobody was met in the future, whatever the clock said then.
+                    // A time in the future comes from a clock that was wrong.
                     let entry = Entry { seen: entry.seen.min(now), ..entry };
                     book.peers.entry(peer).or_insert(entry);
                 }
@@ -96,21 +101,21 @@ impl Book {
         Ok((book, bad))
     }
 
-    /// Whether this peer is in it.
+    /// Whether the book contains this peer.
     pub(crate) fn has(&self, peer: &PeerId) -> bool {
         self.peers.contains_key(peer)
     }
 
-    /// Whether one more peer takes the place of another.
+    /// Whether another peer would replace one in the book.
     pub(crate) fn is_full(&self) -> bool {
         self.peers.len() >= net_limits::REMEMBERED_PEERS
     }
 
-    /// The text of it, which [`Self::parse`] reads.
+    /// The text of the book, for [`Self::parse`].
     pub(crate) fn text(&self) -> String {
         let mut text = format!("{FORMAT} {}\n", self.network);
         for (peer, entry) in &self.peers {
-            // Writing to a text does not fail.
+            // Writing to a string does not fail.
             write!(text, "{peer} {}", entry.seen).ok();
             for address in &entry.addresses {
                 write!(text, " {address}").ok();
@@ -126,8 +131,8 @@ impl Book {
         text
     }
 
-    /// Notes who was met. True if the book says something else than before; a time that is later by
-    /// less than `grain` seconds is nothing else.
+    /// Adds or updates a peer. True if the book has changed; a time that is later by less than
+    /// `grain` seconds is no change.
     pub(crate) fn note(&mut self, met: &Met<'_>, trusted: &HashSet<PeerId>, grain: u64) -> bool {
         let Met { peer, seen, addresses, name } = *met;
         let old = self.peers.get(&peer);
@@ -146,13 +151,13 @@ impl Book {
         true
     }
 
-    /// Removes a peer. True if it was there.
+    /// Removes a peer. True if the book contained it.
     pub(crate) fn forget(&mut self, peer: &PeerId) -> bool {
         self.peers.remove(peer).is_some()
     }
 
-    /// Whether there is room for one more, in the place of one that is less worth if need be. Peers
-    /// that are all there do not push each other out.
+    /// Makes room for another peer, if need be by removing one of less value. False if there is
+    /// none; so peers that are all connected do not replace each other.
     fn make_room(&mut self, peer: PeerId, seen: u64, trusted: &HashSet<PeerId>) -> bool {
         if self.peers.len() < net_limits::REMEMBERED_PEERS {
             return true;
@@ -168,7 +173,8 @@ impl Book {
         true
     }
 
-    /// Forgets whom this node has not met for long, and who is too many. True if there were any.
+    /// Removes peers that were not met for [`limits::BOOK_LIFE`], and peers beyond the bound. True
+    /// if any were removed.
     pub(crate) fn trim(&mut self, now: u64, trusted: &HashSet<PeerId>) -> bool {
         let before = self.peers.len();
         self.peers.retain(|_, entry| now.saturating_sub(entry.seen) < limits::BOOK_LIFE);
@@ -179,7 +185,7 @@ impl Book {
         self.peers.len() < before
     }
 
-    /// Who is forgotten first: those that are not trusted, the longest unseen of them first.
+    /// The peers in the order of their removal: untrusted ones first, then by the time last seen.
     fn order(&self, trusted: &HashSet<PeerId>) -> Vec<(bool, u64, PeerId)> {
         let all = self.peers.iter();
         let mut order: Vec<_> =
@@ -188,7 +194,8 @@ impl Book {
         order
     }
 
-    /// Whom to dial at the start, the last met first; those that are trusted until they are there.
+    /// The peers to dial at the start, the last met first. Trusted ones are dialled until they are
+    /// connected.
     pub(crate) fn remembered(&self, trusted: &HashSet<PeerId>, clock: Clock) -> Vec<Remembered> {
         let mut order: Vec<_> = self.peers.iter().collect();
         order.sort_by_key(|(_, entry)| std::cmp::Reverse(entry.seen));
@@ -201,7 +208,7 @@ impl Book {
     }
 }
 
-/// `PEER SECONDS ADDRESS… name=NAME`, or `-` in place of the addresses
+/// Parses `PEER SECONDS ADDRESS… name=NAME`, or with `-` in place of the addresses.
 fn parse_line(line: &str) -> Option<(PeerId, Entry)> {
     let mut words = line.split(' ');
     let peer: PeerId = words.next()?.parse().ok()?;
@@ -218,26 +225,27 @@ fn parse_line(line: &str) -> Option<(PeerId, Entry)> {
     (nowhere || !addresses.is_empty()).then_some((peer, Entry { seen, addresses, name }))
 }
 
-/// Stands in place of an address where none is known.
+/// In place of addresses if none is known.
 const NOWHERE: &str = "-";
 
-/// What a name begins with.
+/// The prefix of a name.
 const NAME: &str = "name=";
 
-/// The text with `%` and two hexadecimal digits for each byte that is no letter or digit.
+/// Escapes each byte except ASCII letters, digits, `-`, `_` and `.` as `%` and two hexadecimal
+/// digits.
 fn escaped(text: &str) -> String {
     text.bytes().fold(String::with_capacity(text.len()), |mut out, byte| {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.') {
             out.push(char::from(byte));
         } else {
-            // Writing to a text does not fail.
+            // Writing to a string does not fail.
             write!(out, "%{byte:02X}").ok();
         }
         out
     })
 }
 
-/// The text that [`escaped`] was given; none if it is malformed.
+/// Reverses [`escaped`]; none if the text is malformed.
 fn unescaped(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
@@ -252,7 +260,7 @@ fn unescaped(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// Those that may be remembered, each once, as many as there is room for.
+/// The addresses that may be remembered, without duplicates, up to the bound.
 fn usable<'a>(peer: &PeerId, addresses: impl IntoIterator<Item = &'a Multiaddr>) -> Vec<Multiaddr> {
     let mut usable = Vec::new();
     for address in addresses {
@@ -268,12 +276,12 @@ fn usable<'a>(peer: &PeerId, addresses: impl IntoIterator<Item = &'a Multiaddr>)
     usable
 }
 
-/// Whether a text shows as it is.
+/// Whether a text is printable ASCII.
 fn is_plain(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')
 }
 
-/// Addresses of one line that are looked at; those beyond are left out.
+/// Maximum words of a line behind the time; further ones are ignored.
 const WORDS: usize = 4 * net_limits::REMEMBERED_ADDRESSES;
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
-//! The node's clock: the network's and the engine's monotonic time, and the times people see.
+//! The node's clock: the monotonic time of the network and the engine, and the time of day for
+//! people.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use meshwork_core::Time;
 
-/// One origin for both clocks. A later jump of the time of day does not show (R13).
+/// A monotonic clock and the time of day at its start. Later jumps of the time of day have no
+/// effect (R13).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
     pub(crate) monotonic: meshwork_net::clock::Clock,
@@ -34,8 +36,8 @@ impl Clock {
             .unwrap_or(self.wall)
     }
 
-    /// The moment of a time of day in milliseconds since 1970: of an earlier start, as far as the
-    /// clock reaches back; not later than now, whatever the time of day says.
+    /// The monotonic time for milliseconds since 1970. Not later than this clock's start, and not
+    /// earlier than the clock can represent.
     pub(crate) fn time(&self, millis: i64) -> Time {
         let before = self.wall.timestamp_millis().saturating_sub(millis);
         let before = u64::try_from(before).unwrap_or(0).saturating_mul(1_000_000);

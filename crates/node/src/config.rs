@@ -1,4 +1,4 @@
-//! What a node is configured with. Checked when the node is built, each field with its range.
+//! The configuration of a node. Each field has a range, which is checked when the node is built.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,69 +13,68 @@ pub(crate) mod file;
 
 pub use self::file::UnknownFamily;
 
-/// Everything that a node can be told. `NetworkConfig::default()` is what the bare library uses:
-/// all interfaces, any free port, mDNS on, a key in memory, work accepted from trusted peers.
+/// The configuration of a node. `NetworkConfig::default()`: all IPv4 interfaces, any free port,
+/// mDNS on, a key in memory, tasks accepted from trusted peers.
 #[derive(Clone, Debug)]
 pub struct NetworkConfig {
     /// Addresses to listen on, `/ip4|ip6/…/tcp/PORT` or `/ip4|ip6/…/udp/PORT/quic-v1`. At most 16.
     pub listen_addrs: Vec<Multiaddr>,
-    /// Addresses of nodes to connect to at the start, and again whenever the connection is lost.
-    /// At most 64.
+    /// Addresses of nodes to connect to at the start, and again after a lost connection. At most
+    /// 64.
     pub bootstrap_peers: Vec<Multiaddr>,
-    /// Peers connected at once, 1 to 1,024. Default 96.
+    /// Maximum number of connected peers, 1 to 1,024. Default 96.
     pub max_peers: usize,
-    /// Longest time for a dial with its handshakes, 100 ms to 10 min. Default 10 s.
+    /// Maximum time for a dial with its handshakes, 100 ms to 10 min. Default 10 s.
     pub connection_timeout: Duration,
-    /// The heartbeat: a peer that was silent for so long is asked for a sign of life, and counts as
-    /// gone before the third has passed without one. 100 ms to 10 min. Default 8 s.
+    /// Silence after which a peer is pinged. A peer that does not answer is disconnected before
+    /// three intervals have passed. 100 ms to 10 min. Default 8 s.
     pub ping_interval: Duration,
-    /// Longest wait for an answer of a small protocol, 100 ms to 10 min. Default 5 s.
+    /// Maximum wait for an answer of a small protocol, 100 ms to 10 min. Default 5 s.
     pub protocol_timeout: Duration,
-    /// Who this node is.
+    /// The node's key, which determines its peer id.
     pub identity: Identity,
-    /// Directory for what must outlive the process (boot counter, trusted peers, `config.toml`). None: nothing
-    /// does. Used by one node at a time.
+    /// The node's directory (journal, boot count, trusted peers, `config.toml`), used by one node
+    /// at a time. None: the node keeps nothing on disk.
     pub home: Option<PathBuf>,
-    /// The node's name, for people; 1 to 64 bytes. Default: none, people see its peer id.
+    /// The node's name, for people; 1 to 64 bytes. Default: none, people see the peer id.
     pub name: Option<String>,
     /// The network's name: nodes of different networks refuse each other. Default `main`.
     pub network: String,
-    /// Private ranges that are this node's own network: peers that others name are dialled there, and
-    /// their addresses are told to peers in the same range. At most 64. Default: none, which means
-    /// the subnets of this machine's own private interfaces.
+    /// Private address ranges of this node's own network. The node dials addresses there that other
+    /// peers name, and passes such addresses on to peers in the same range. At most 64. Default:
+    /// none, which means the subnets of this machine's private interfaces.
     pub lan: Vec<Subnet>,
-    /// Whether to look for peers on the local network segment. Default true.
+    /// Whether to find peers on the local network segment by mDNS. Default true.
     pub mdns: bool,
-    /// From whom tasks are accepted, by family of handlers. Each rule goes before the one of the
-    /// home's `config.toml`, and must name a family that the node has. Default: no rule, see
+    /// Whose tasks are accepted, by family of handlers. A rule here overrides the one in the home's
+    /// `config.toml`, and must name a family that the node has. Default: no rule, see
     /// [`AcceptPolicy`].
     pub accept: AcceptPolicy,
-    /// Peers that count as listed for [`Self::accept`], and where own tasks may be placed. At most
-    /// 1,024; those trusted at run time and kept in the home come on top.
+    /// Peers that count as listed for [`Self::accept`], and to which own tasks may go. At most
+    /// 1,024, in addition to those that the user trusts at run time.
     pub trusted: Vec<PeerId>,
-    /// What this machine offers.
+    /// Resources that this machine offers.
     pub offered: Offered,
-    /// How tasks are treated.
+    /// Settings for tasks.
     pub tasks: TaskSettings,
-    /// What outlives the process of tasks that do not say it themselves. `Disk` needs a home. Default
-    /// `Memory`.
+    /// Durability of tasks that do not set it themselves. `Disk` needs a home. Default `Memory`.
     pub durability: Durability,
 }
 
-/// Who a node is.
+/// The key of a node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Identity {
     /// A new key in memory: another peer id at each start.
     #[default]
     Ephemeral,
-    /// The key in this file; made there, readable by its owner alone, if there is none.
+    /// The key in this file. If the file is missing, it is created, readable only by its owner.
     File(PathBuf),
 }
 
-/// What a machine offers to tasks.
+/// Resources that a machine offers to tasks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Offered {
-    /// Attempts that run at once, 0 to 4,096; 0: nothing runs here, the node's own tasks included.
+    /// Attempts that run at once, 0 to 4,096. With 0 nothing runs here, not even own tasks.
     /// Default: one per CPU.
     pub slots: Option<u32>,
     /// CPUs offered, at most 65,536. Default: all.
@@ -84,29 +83,29 @@ pub struct Offered {
     pub memory_bytes: Option<u64>,
     /// GPUs offered, at most 1,024. Default 0.
     pub gpus: u32,
-    /// What tasks may require by name. At most 32.
+    /// Names that tasks may require. At most 32.
     pub capabilities: BTreeSet<String>,
-    /// What tasks may require by name and value. At most 32.
+    /// Names with values that tasks may require. At most 32.
     pub labels: BTreeMap<String, String>,
 }
 
-/// How a node treats tasks.
+/// A node's settings for tasks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskSettings {
-    /// How long an attempt is believed without hearing of its worker, 1 s to 1 h. Default 15 s.
+    /// Lease: attempts at a worker that is silent for this long are lost. 1 s to 1 h. Default 15 s.
     pub lease: Duration,
-    /// How often a worker says what it runs, 100 ms to a third of the lease. Default 5 s.
+    /// Interval of a worker's heartbeats, 100 ms to a third of the lease. Default 5 s.
     pub heartbeat: Duration,
-    /// When the node stops: how long what runs here may go on, before it is stopped and handed back.
-    /// 0 to 1 h. Default 30 s.
+    /// Time that running attempts may continue when the node stops; then they are stopped and
+    /// handed back. 0 to 1 h. Default 30 s.
     pub stop_grace: Duration,
     /// Own tasks that may wait or run, 1 to a million. Default a million.
     pub max_owned: usize,
-    /// Bytes of ended tasks that are kept on disk, each of which counts at least 1 KiB; of those that
-    /// are kept in memory only, no more than 128 MiB of it. At least 64 KiB. Default 5 GiB.
+    /// Bytes of ended tasks that are kept on disk; each task counts at least 1 KiB. Ended tasks
+    /// that are only in memory take at most 128 MiB. At least 64 KiB. Default 5 GiB.
     pub keep_bytes: u64,
-    /// How long ended tasks are kept, and results for owners that do not come for them, in time that
-    /// the node is up; 1 s to 10 years. Default 7 days.
+    /// Time that ended tasks are kept, and results that their owners do not fetch. Only the node's
+    /// uptime counts. 1 s to 10 years. Default 7 days.
     pub keep_results: Duration,
 }
 
@@ -147,9 +146,9 @@ impl Default for NetworkConfig {
     }
 }
 
-/// Least bytes of ended tasks that can be kept: below it nothing could be archived.
+/// Lower bound of `keep_bytes`: with less, nothing could be archived.
 const LEAST_KEPT: u64 = 64 << 10;
-/// What a node can look back: further its clock does not reach.
+/// Upper bound of `keep_results`: the clock cannot represent earlier times.
 const LONGEST_KEPT: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
 /// TCP and QUIC on every IPv4 interface, any free port.
@@ -161,7 +160,7 @@ fn default_listen_addrs() -> Vec<Multiaddr> {
 }
 
 impl NetworkConfig {
-    /// Checks what only the node uses; the network checks its own part when it starts.
+    /// Checks the fields that only the node uses. The network checks its own when it starts.
     pub(crate) fn check(&self) -> Result<(), BuildError> {
         let wrong = |field, why: String| Err(BuildError::Config { field, why });
         if self.listen_addrs.len() > crate::limits::LISTEN_ADDRS {

@@ -1,4 +1,4 @@
-//! What can fail, by what the caller can do about it.
+//! Errors of the node, grouped by what a caller can do about them.
 
 use std::{io, time::Duration};
 
@@ -18,43 +18,44 @@ use crate::{
 #[cfg(test)]
 mod tests;
 
-/// What can fail at the front door. The display is a sentence for people that names the remedy.
+/// An error of [`NetworkManager`](crate::NetworkManager). Its text is for people and names the
+/// remedy.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NetworkError {
-    /// The network cannot start: configuration, address, port.
+    /// The network cannot start: the configuration, an address or a port is at fault.
     #[error(transparent)]
     TransportError(#[from] BuildError),
     /// A peer broke a protocol.
     #[error(transparent)]
     ProtocolError(#[from] ProtocolViolation),
-    /// A peer cannot be reached, or not be asked.
+    /// A peer cannot be reached or is not ready.
     #[error(transparent)]
     ConnectionError(#[from] ConnectionError),
-    /// No such peer is known.
-    #[error("no peer {0} is known")]
+    /// The node does not know this peer.
+    #[error("unknown peer {0}")]
     PeerNotFound(PeerId),
     /// The task, query or report is malformed.
     #[error(transparent)]
     MessageError(#[from] MessageError),
-    /// No answer in time.
+    /// An operation did not end in time.
     #[error("{what} took longer than {after:?}")]
     TimeoutError {
-        /// What was waited for.
+        /// The operation.
         what: &'static str,
-        /// For how long.
+        /// The time limit.
         after: Duration,
     },
-    /// The node itself is at fault, or its surroundings.
+    /// The node itself or its environment is at fault.
     #[error(transparent)]
     InternalError(#[from] InternalError),
-    /// This node or a peer says no, with a typed reason.
+    /// This node or a peer refuses, with a typed reason.
     #[error("{0}")]
     Refused(#[from] Reason),
 }
 
 impl NetworkError {
-    /// Whether the same call may succeed later without anybody changing anything.
+    /// Whether a retry may succeed without any change by the user.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::TransportError(error) => error.is_retryable(),
@@ -69,7 +70,7 @@ impl NetworkError {
         }
     }
 
-    /// The peer at fault, if it is a peer's.
+    /// The peer at fault, if there is one.
     pub fn blames_peer(&self) -> Option<PeerId> {
         match self {
             Self::ProtocolError(violation) => Some(violation.peer),
@@ -83,7 +84,7 @@ impl NetworkError {
         }
     }
 
-    /// The stable code, the same in HTTP and on the command line.
+    /// The error's code: the same in HTTP and on the command line, and in later versions.
     pub fn code(&self) -> &'static str {
         match self {
             Self::TransportError(_) => "transport",
@@ -99,7 +100,7 @@ impl NetworkError {
         }
     }
 
-    /// The protocol in which it arose, where that can be told.
+    /// The protocol in which the error arose, if it is known.
     pub fn protocol(&self) -> Option<NetworkProtocol> {
         match self {
             Self::MessageError(MessageError::Task(_)) => Some(NetworkProtocol::TaskProtocol),
@@ -118,7 +119,7 @@ impl NetworkError {
         }
     }
 
-    /// Why `peer` gave no answer to `what`.
+    /// The error for a request `what` that `peer` did not answer.
     pub(crate) fn of_ask(error: AskError, peer: PeerId, what: &'static str) -> Self {
         match error {
             AskError::Refused(reason) => reason.into(),
@@ -131,26 +132,26 @@ impl NetworkError {
     }
 }
 
-/// When to ask a peer again of whom too much was asked at once.
+/// Retry delay after too many pending requests to one peer.
 const BUSY_RETRY: Duration = Duration::from_millis(100);
 
-/// Why a peer cannot be reached, or not be asked.
+/// Why a peer cannot be reached, or cannot answer requests.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectionError {
     /// A dial failed.
     #[error(transparent)]
     Dial(#[from] DialError),
-    /// The peer is known, but is not connected, or has not said hello.
+    /// The peer is known, but not connected, or its hello is missing.
     #[error("peer {peer} is not ready")]
     NotReady {
-        /// Which.
+        /// The peer's id.
         peer: PeerId,
     },
 }
 
 impl ConnectionError {
-    /// Whether the same call may succeed later.
+    /// Whether a retry may succeed.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Dial(error) => error.is_retryable(),
@@ -165,26 +166,26 @@ impl From<DialError> for NetworkError {
     }
 }
 
-/// What is malformed.
+/// A malformed argument.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MessageError {
-    /// A task.
+    /// A task is malformed.
     #[error("invalid task: {0}")]
     Task(#[from] InvalidTask),
-    /// A query for peers.
+    /// A query for peers is malformed.
     #[error("invalid query: {0}")]
     Query(#[from] InvalidQuery),
-    /// A report of resources.
+    /// A report of resources is malformed.
     #[error(transparent)]
     Resources(#[from] InvalidResources),
-    /// A rule for a family of handlers that the node does not have.
+    /// A rule names a family of handlers that the node does not have.
     #[error(transparent)]
     Family(#[from] UnknownFamily),
 }
 
 impl MessageError {
-    /// The stable code.
+    /// The error's code, which does not change between versions.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Task(InvalidTask::InputTooLarge { .. }) => "too_large",
@@ -194,7 +195,7 @@ impl MessageError {
         }
     }
 
-    /// Whether the same message may be right another time: never.
+    /// Whether a retry may succeed: never.
     pub fn is_retryable(&self) -> bool {
         false
     }
@@ -231,17 +232,17 @@ impl From<CompleteError> for NetworkError {
     }
 }
 
-/// What a peer did that no honest peer does.
+/// A message of a peer that violates the protocol.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{peer} broke the protocol: {what}")]
 pub struct ProtocolViolation {
-    /// Who.
+    /// The peer that sent the message.
     pub peer: PeerId,
-    /// What.
+    /// The violation.
     pub what: String,
 }
 
-/// What is wrong with the node itself, or around it.
+/// An error of the node itself or its environment.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InternalError {
@@ -293,24 +294,24 @@ impl From<FindPeersError> for NetworkError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TaskError {
-    /// It failed for good.
+    /// The task failed, and is not retried.
     #[error(transparent)]
     Failed(#[from] TaskFailure),
-    /// It was cancelled.
+    /// The task was cancelled.
     #[error("cancelled by the {}: {reason}", match by { CancelledBy::Submitter => "submitter", CancelledBy::Shutdown => "node", CancelledBy::Group => "group" })]
     Cancelled {
         /// Who cancelled it.
         by: CancelledBy,
-        /// Why.
+        /// The reason in words.
         reason: String,
     },
-    /// It ran into a time limit.
+    /// The task reached a time limit.
     #[error("the {} time limit was reached", limit.as_str())]
     Expired {
-        /// Which one.
+        /// The time limit.
         limit: ExpiredLimit,
     },
-    /// Nothing is known of it (any more).
+    /// The node does not know the task, or has forgotten it.
     #[error("{0}")]
     Refused(Reason),
     /// The node stopped before the task ended.
@@ -319,7 +320,7 @@ pub enum TaskError {
 }
 
 impl TaskError {
-    /// Whether the same task, submitted anew, may end otherwise.
+    /// Whether the task may succeed if it is submitted again.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Failed(failure) => failure.is_retryable(),

@@ -1,4 +1,4 @@
-//! What happens at a node, as a stream.
+//! The stream of a node's events.
 
 use std::{
     pin::Pin,
@@ -19,58 +19,58 @@ use meshwork_net::{KeyCopied, Overload};
 use tokio::sync::broadcast;
 use tokio_util::sync::ReusableBoxFuture;
 
-/// What happens at a node.
+/// An event of a node.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum NetworkEvent {
     /// The node listens on a new address.
     Listening {
-        /// With `/p2p/…` appended.
+        /// The address, ending in `/p2p/…`.
         address: Multiaddr,
     },
-    /// Somebody was found, nearby or by name; not connected yet.
+    /// mDNS found a peer, or a caller named one; it is not connected yet.
     PeerDiscovered {
-        /// Who.
+        /// The peer's id.
         peer: PeerId,
-        /// Where, as far as known.
+        /// Its known addresses; may be empty.
         addresses: Vec<Multiaddr>,
     },
-    /// The first connection to a peer is up.
+    /// The first connection to a peer is open.
     PeerConnected {
-        /// Who.
+        /// The peer's id.
         peer: PeerId,
-        /// From or to where.
+        /// The remote address of the connection.
         address: Multiaddr,
     },
-    /// A peer can be given work, or give some; told again when what it offers has changed.
+    /// A peer has completed its hello and can exchange tasks; sent again when its offer changes.
     PeerReady {
-        /// Who.
+        /// The peer's id.
         peer: PeerId,
     },
-    /// The last connection to a peer is gone.
+    /// The last connection to a peer is closed.
     PeerDisconnected {
-        /// Who.
+        /// The peer's id.
         peer: PeerId,
-        /// Why, as far as known.
+        /// The reason, if it is known.
         why: Option<String>,
     },
-    /// Something else is known of a peer now: what it is, or how far away.
+    /// The description of a peer or its round-trip time has changed.
     PeerUpdated {
-        /// Who.
+        /// The peer's id.
         peer: PeerId,
     },
-    /// A peer has said what its machine has and uses.
+    /// A peer has reported the resources of its machine.
     ResourcesUpdated {
-        /// Who.
+        /// The peer's id.
         peer: PeerId,
-        /// What it says.
+        /// The reported resources.
         usage: ResourceUsage,
     },
-    /// A peer, or this node itself, is not as it was.
+    /// The health of a peer or of this node has changed.
     HealthChanged {
-        /// Who.
+        /// The id of the peer or of this node.
         peer: PeerId,
-        /// How it is now.
+        /// The new status.
         status: HealthStatus,
     },
     /// A peer has sent a message.
@@ -78,62 +78,62 @@ pub enum NetworkEvent {
     /// An attempt at a manual handler waits at this node for
     /// [`TaskProtocol::send_result`](crate::TaskProtocol::send_result).
     ManualAttempt(Box<ManualAttempt>),
-    /// Peers or connections were refused because there are too many; each kind at most once in a
-    /// minute.
+    /// Peers or connections were refused because there are too many; each kind is reported at most
+    /// once a minute.
     Overloaded(Overload),
-    /// Two machines use one key; told at most once in an hour for each key.
+    /// Two machines use one key; reported at most once an hour for each key.
     KeyCopied(KeyCopied),
     /// An address could not be dialled or listened on.
     AddressFailed {
-        /// Which, if one is known.
+        /// The address, if it is known.
         address: Option<Multiaddr>,
-        /// Why.
+        /// The reason.
         why: String,
     },
-    /// One of this node's own tasks has changed its state.
+    /// The state of one of this node's own tasks has changed.
     TaskChanged {
-        /// Which.
+        /// The task's id.
         id: TaskId,
-        /// What runs it.
+        /// The task's handler.
         handler: HandlerName,
-        /// Where it stands.
+        /// The new state.
         state: TaskState,
-        /// How it ended, if it did.
+        /// The task's end, if it has ended.
         end: Option<Box<TaskEnd>>,
     },
-    /// The handler of one of this node's own tasks says how far it is.
+    /// The handler of one of this node's own tasks has reported progress.
     TaskProgress {
-        /// Which.
+        /// The task's id.
         id: TaskId,
-        /// From 0 to 1.
+        /// Completed fraction, 0 to 1.
         fraction: f32,
-        /// In the handler's words.
+        /// The handler's message.
         message: String,
     },
-    /// The subscriber was too slow; so many events are missing here.
+    /// The subscriber was too slow and has missed this many events.
     Lagged(u64),
 }
 
 type Received =
     (Result<NetworkEvent, broadcast::error::RecvError>, broadcast::Receiver<NetworkEvent>);
 
-/// What a subscriber wants to be told. Each costs the node something while anybody wants it: peers
-/// per peer, tasks per change of a task, messages per message.
+/// The optional events of a subscription. They cost the node something only while somebody
+/// subscribes: tasks per change of a task, messages per message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Topics {
-    /// Changes of the node's own tasks.
+    /// [`NetworkEvent::TaskChanged`] and [`NetworkEvent::TaskProgress`].
     pub tasks: bool,
-    /// Messages of peers.
+    /// [`NetworkEvent::Message`].
     pub messages: bool,
 }
 
 impl Topics {
-    /// Everything.
+    /// All events.
     pub const ALL: Self = Self { tasks: true, messages: true };
-    /// What happens to the node and its peers, which everybody is told.
+    /// Only events of the node and its peers, which every subscription receives.
     pub const PEERS: Self = Self { tasks: false, messages: false };
 
-    fn want(self, event: &NetworkEvent) -> bool {
+    fn includes(self, event: &NetworkEvent) -> bool {
         match event {
             NetworkEvent::TaskChanged { .. } | NetworkEvent::TaskProgress { .. } => self.tasks,
             NetworkEvent::Message(_) => self.messages,
@@ -154,7 +154,7 @@ impl Topics {
     }
 }
 
-/// How many subscribers want what.
+/// Number of subscribers of each topic.
 #[derive(Debug, Default)]
 pub(crate) struct Interest {
     tasks: AtomicUsize,
@@ -162,7 +162,7 @@ pub(crate) struct Interest {
 }
 
 impl Interest {
-    /// What anybody wants.
+    /// The topics with subscribers.
     pub(crate) fn observed(&self) -> Observed {
         Observed {
             tasks: self.tasks.load(Ordering::Relaxed) > 0,
@@ -180,7 +180,7 @@ impl Interest {
     }
 }
 
-/// One subscriber's part in it, while it lasts.
+/// Counts one subscriber in [`Interest`] until it is dropped.
 #[derive(Debug)]
 struct Interested {
     interest: Arc<Interest>,
@@ -206,8 +206,7 @@ impl Drop for Interested {
 
 /// The events of a node, from the moment of [`subscribe`](crate::NetworkManager::subscribe) on.
 ///
-/// At most [`EVENTS`](crate::limits::EVENTS) wait for a subscriber; a slower one is told how many
-/// it missed.
+/// At most 4,096 events wait for a subscriber; a slower one receives [`NetworkEvent::Lagged`].
 #[derive(Debug)]
 pub struct Subscription {
     next: ReusableBoxFuture<'static, Received>,
@@ -224,7 +223,7 @@ impl Subscription {
         Self { next: ReusableBoxFuture::new(receive(receiver)), interested }
     }
 
-    /// The next event; none once the node is gone.
+    /// Waits for the next event; none once the node has ended.
     pub async fn next(&mut self) -> Option<NetworkEvent> {
         std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
@@ -246,7 +245,7 @@ impl Stream for Subscription {
                 Err(broadcast::error::RecvError::Lagged(missed)) => NetworkEvent::Lagged(missed),
                 Err(broadcast::error::RecvError::Closed) => return Poll::Ready(None),
             };
-            if self.interested.topics.want(&event) {
+            if self.interested.topics.includes(&event) {
                 return Poll::Ready(Some(event));
             }
         }

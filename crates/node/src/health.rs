@@ -1,7 +1,7 @@
-//! How the node is: what was measured against what is well. Pure; measuring is `probes`' business.
+//! Assesses the node's health: compares measurements with bounds. Pure: `probes` measures.
 //!
-//! A node without peers is healthy, and so is a busy one: full slots and busy CPUs are what a worker
-//! is for.
+//! A node without peers is healthy, and so is a busy one: a worker is meant to have full slots and
+//! busy CPUs.
 
 use std::time::Duration;
 
@@ -11,53 +11,53 @@ use meshwork_net::Crowd;
 #[cfg(test)]
 mod tests;
 
-/// A loop that takes longer than this to answer keeps its callers waiting.
+/// A loop that takes this long to answer is degraded: its callers wait.
 const LAG: Duration = Duration::from_secs(1);
-/// A loop that takes longer than this is not measured any further: it hangs.
+/// A loop that takes this long to answer hangs; its lag is not measured further.
 pub(crate) const HANGS: Duration = Duration::from_secs(5);
-/// Space below which the journal of a busy day may not fit.
+/// Free bytes below which the journal of a busy day may not fit.
 const DISK_LOW: u64 = 256 << 20;
-/// Part of the file system below which the same holds, in hundredths.
+/// Free space in percent of the file system below which it may not fit either.
 const DISK_LOW_PERCENT: u64 = 5;
-/// Space below which not even the list of trusted peers can be replaced safely.
+/// Free bytes below which not even the list of trusted peers can be replaced safely.
 const DISK_FULL: u64 = 16 << 20;
-/// Part of the memory below which the operating system begins to kill, in hundredths.
+/// Free memory in percent below which the operating system begins to kill processes.
 const MEMORY_LOW_PERCENT: u64 = 5;
 
-/// What was measured. What could not be measured is none, and no finding by itself.
+/// The measurements. A missing one is `None`, which is no finding by itself.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Measured {
-    /// How long the network's event loop took to answer; [`HANGS`] if it did not.
+    /// Time that the network's event loop took to answer; [`HANGS`] if it did not.
     pub(crate) loop_lag: Option<Duration>,
-    /// How long the driver took; likewise.
+    /// Time that the driver took to answer; [`HANGS`] if it did not.
     pub(crate) driver_lag: Option<Duration>,
     /// The threads that run handlers.
     pub(crate) handlers: Option<Handlers>,
-    /// Addresses to listen on, and how many listen.
+    /// Numbers of configured listen addresses, and of addresses that the node listens on.
     pub(crate) listeners: Option<(usize, usize)>,
-    /// More inbound connections than there are places for.
+    /// Inbound connections in excess of the limit, if there are any.
     pub(crate) crowd: Option<Crowd>,
-    /// The machine.
+    /// The machine's resources.
     pub(crate) usage: Option<ResourceUsage>,
-    /// Why the machine could not be measured, if it could not.
+    /// Why the machine could not be measured; none if it was.
     pub(crate) unreadable: Option<String>,
-    /// Why ended tasks cannot be archived, if they cannot.
+    /// Why ended tasks cannot be archived; none if they can.
     pub(crate) unarchived: Option<String>,
-    /// Whether the node keeps anything on disk.
+    /// Whether the node has a home, and so needs disk space.
     pub(crate) has_home: bool,
 }
 
 /// The threads that run handlers, as measured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Handlers {
-    /// Blocked by attempts which were given up; in pools that were replaced, too, so that there may
-    /// be more than one pool has.
+    /// Threads blocked by abandoned attempts, in replaced pools as well; so there may be more than
+    /// one pool has.
     pub(crate) blocked: usize,
-    /// Whether no further pool may replace the one that is lost.
+    /// Whether the current pool is blocked and may not be replaced.
     pub(crate) exhausted: bool,
 }
 
-/// What it amounts to.
+/// The status that the measurements amount to.
 pub(crate) fn assess(measured: &Measured) -> HealthStatus {
     let usage = measured.usage.as_ref();
     let findings =
@@ -81,7 +81,7 @@ pub(crate) fn assess(measured: &Measured) -> HealthStatus {
     HealthStatus::of(findings.into_iter().flatten().collect())
 }
 
-/// Whether the machine's part of a status is as `usage` says, without looking at anything else.
+/// Whether `usage` agrees with the findings about disk and memory in `status`.
 pub(crate) fn is_known(status: &HealthStatus, usage: &ResourceUsage, has_home: bool) -> bool {
     let machine = Measured { usage: Some(*usage), has_home, ..Measured::default() };
     let checks = |status: &HealthStatus| -> Vec<_> {
@@ -101,7 +101,9 @@ fn lagging(check: HealthCheck, lag: Duration) -> Option<Finding> {
     }
     let severity = if lag < HANGS { Severity::Degraded } else { Severity::Unhealthy };
     let bound = if lag < HANGS { "" } else { "more than " };
-    let detail = format!("answers after {bound}{:.1} s; well is below {LAG:?}", lag.as_secs_f32());
+    let lag = lag.as_secs_f32();
+    let detail =
+        format!("answers after {bound}{lag:.1} s; healthy is below {:.0} s", LAG.as_secs_f32());
     Some((severity, HealthReason::new(check, detail)))
 }
 
@@ -109,9 +111,9 @@ fn handlers(Handlers { blocked, exhausted }: Handlers) -> Option<Finding> {
     if blocked == 0 {
         return None;
     }
-    let detail = format!("{blocked} threads are blocked by attempts that were given up");
+    let detail = format!("{blocked} threads are blocked by abandoned attempts");
     let (severity, detail) = if exhausted {
-        (Severity::Unhealthy, format!("{detail}; none is left to run handlers"))
+        (Severity::Unhealthy, format!("{detail}; no thread is left to run handlers"))
     } else {
         (Severity::Degraded, detail)
     };
@@ -142,6 +144,6 @@ fn listeners(wanted: usize, up: usize) -> Option<Finding> {
     if wanted == 0 || up > 0 {
         return None;
     }
-    let detail = format!("none of {wanted} addresses is listened on");
+    let detail = format!("listening on none of {wanted} configured addresses");
     Some((Severity::Unhealthy, HealthReason::new(HealthCheck::Listeners, detail)))
 }

@@ -1,10 +1,9 @@
-//! The node's home: a directory with what must outlive the process, used by one node at a time.
+//! The node's home: the directory of its files, used by one node at a time.
 //!
-//! `lock` (held while the node lives; names the process), `boot` (how often it has started),
-//! `trusted` and `blocked` (peers, one id per line), `names` (what the user calls peers), `config.toml` (settings, see
-//! `config::file`), `peers` (where others were met; what it
-//! says is for `book` to judge). Absent on purpose: the identity key, which has a path of its own,
-//! and what is in `journal.redb` and beside it (`journal`).
+//! `lock` (locked while the node runs; holds its process id), `boot` (the boot count), `trusted`
+//! and `blocked` (peers, one id per line), `names` (the user's names of peers), `config.toml`
+//! (settings, see `config::file`), `peers` (the peer book, see `book`). Absent on purpose: the
+//! identity key, whose path is configured separately, and the files of the journal (`journal`).
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -30,63 +29,63 @@ pub(crate) mod tests;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HomeError {
-    /// A node that runs uses it.
+    /// A running node uses the home.
     #[error(
-        "{} is in use by a running node (process {pid}); stop that one, or choose another directory",
+        "{} is in use by a running node (process {pid}); stop that node, or choose another directory",
         home.display()
     )]
     InUse {
-        /// Which directory.
+        /// Path of the home.
         home: PathBuf,
-        /// The other node's process, or `?`.
+        /// Process id of the other node, or `?`.
         pid: String,
     },
-    /// Others than its owner may look into it or write to it.
-    #[error("{} is open to other users; close it with chmod 700 {}", home.display(), quoted(home))]
+    /// Other users can write to the home.
+    #[error("other users can write to {}: chmod 700 {}", home.display(), quoted(home))]
     TooOpen {
-        /// Which directory.
+        /// Path of the home.
         home: PathBuf,
     },
-    /// Root would leave files in it that its owner cannot read.
+    /// The process runs as root, and would leave files that the home's owner cannot read.
     #[error(
         "{} belongs to user {owner}, and this process runs as root: run it as that user, or choose \
          another directory", home.display()
     )]
     OtherUser {
-        /// Which directory.
+        /// Path of the home.
         home: PathBuf,
-        /// The number of the user whose it is.
+        /// User id of the home's owner.
         owner: u32,
     },
-    /// A file in it is damaged.
-    #[error("{} is damaged: {what}; restore it, or remove it to start it anew", path.display())]
+    /// A file in the home is damaged.
+    #[error("{} is damaged: {what}; restore it, or remove it to start without it", path.display())]
     Damaged {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The damage.
         what: String,
     },
-    /// `config.toml` says what means nothing here.
+    /// `config.toml` is not valid TOML, or has an invalid key or value.
     #[error("{}{}: {why}", path.display(), line.map(|line| format!(" line {line}")).unwrap_or_default())]
     Config {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// The line, from 1, if it is known.
+        /// The line of the mistake, from 1, if it is known.
         line: Option<usize>,
-        /// What is wrong with it, and what would be right.
+        /// The mistake, and its correction.
         why: String,
     },
-    /// The operating system refuses.
+    /// The operating system returned an error.
     #[error("cannot use {}: {source}", path.display())]
     Io {
-        /// Which file or directory.
+        /// Path of the file or directory.
         path: PathBuf,
-        /// What it said.
+        /// The operating system's error.
         source: io::Error,
     },
 }
 
-/// A list of peers that the user made at run time: one id per line.
+/// A list of peers that the user edits at run time: one id per line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PeerList {
     Trusted,
@@ -101,7 +100,7 @@ impl PeerList {
         }
     }
 
-    /// Most peers in it.
+    /// Maximum number of peers in the list.
     pub(crate) fn bound(self) -> usize {
         match self {
             Self::Trusted => limits::TRUSTED,
@@ -111,23 +110,23 @@ impl PeerList {
 }
 
 impl HomeError {
-    /// Whether this process may not write there.
+    /// Whether this process may not write to the home.
     pub(crate) fn is_read_only(&self) -> bool {
         let Self::Io { source, .. } = self else { return matches!(self, Self::OtherUser { .. }) };
         matches!(source.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
     }
 }
 
-/// A home that this process holds.
+/// A home that this process has locked.
 #[derive(Debug)]
 pub(crate) struct Home {
     dir: PathBuf,
-    /// Locked as long as it is open.
+    /// The lock ends when this file is closed.
     _lock: File,
 }
 
 impl Home {
-    /// Takes the directory; makes it, for its owner alone, if there is none.
+    /// Locks the directory; creates it with mode 0700 if it is missing.
     pub(crate) fn open(dir: &Path) -> Result<Self, HomeError> {
         let io = |source| HomeError::Io { path: dir.to_owned(), source };
         make_private(dir)?;
@@ -154,7 +153,9 @@ impl Home {
         let damaged = |what| HomeError::Damaged { path: path.clone(), what };
         let peers = text
             .lines()
-            .map(|line| line.trim().parse().map_err(|_| damaged(format!("{line:?} is no peer id"))))
+            .map(|line| {
+                line.trim().parse().map_err(|_| damaged(format!("{line:?} is not a peer id")))
+            })
             .collect::<Result<HashSet<PeerId>, _>>()?;
         if peers.len() > list.bound() {
             return Err(damaged(format!("more than {} peers", list.bound())));
@@ -173,7 +174,7 @@ impl Home {
         write(&self.dir.join(list.file()), &lines.concat())
     }
 
-    /// What the user calls peers.
+    /// The user's names of peers.
     pub(crate) fn names(&self) -> Result<BTreeMap<PeerId, String>, HomeError> {
         let path = self.dir.join(NAMES);
         let Some(text) = read(&path)? else { return Ok(BTreeMap::new()) };
@@ -185,20 +186,20 @@ impl Home {
                 Some((peer.parse().ok()?, clean(name)))
             })
             .collect::<Option<BTreeMap<PeerId, String>>>()
-            .ok_or_else(|| damaged("a line is no peer id with a name".to_owned()))?;
+            .ok_or_else(|| damaged("a line is not a peer id with a name".to_owned()))?;
         if names.len() > limits::NAMED {
             return Err(damaged(format!("more than {} names", limits::NAMED)));
         }
         Ok(names)
     }
 
-    /// Replaces what the user calls peers, on disk before it returns.
+    /// Replaces the user's names of peers, on disk before it returns.
     pub(crate) fn save_names(&self, names: &BTreeMap<PeerId, String>) -> Result<(), HomeError> {
         let lines: String = names.iter().map(|(peer, name)| format!("{peer} {name}\n")).collect();
         write(&self.dir.join(NAMES), &lines)
     }
 
-    /// The settings in `config.toml`, for a node that has handlers of these families.
+    /// The settings in `config.toml`, for a node with handlers of these families.
     pub(crate) fn config(&self, families: &[&str]) -> Result<ConfigFile, HomeError> {
         let path = file::path(&self.dir);
         let text = read(&path)?.unwrap_or_default();
@@ -220,14 +221,14 @@ impl Home {
         write(&self.dir.join(BOOK), text)
     }
 
-    /// The peer book could not be read or written, for this reason.
+    /// The error for a peer book that could not be read or written.
     pub(crate) fn book_failed(&self, source: io::Error) -> HomeError {
         HomeError::Io { path: self.dir.join(BOOK), source }
     }
 }
 
-/// Counts one more start in this file, on disk before it returns. The count is higher than any
-/// before it, also if the file was lost: then it starts from the time of day in seconds.
+/// Raises the boot count in this file, on disk before it returns. The count is at least the time of
+/// day in seconds since 1970, so it rises even if the file was lost.
 pub(crate) fn next_boot(path: &Path) -> Result<u32, HomeError> {
     let last = last_boot(path)?.unwrap_or(0);
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
@@ -236,18 +237,18 @@ pub(crate) fn next_boot(path: &Path) -> Result<u32, HomeError> {
     Ok(boot)
 }
 
-/// The count of a start after the one with the count `last`, `seconds` after 1970.
+/// The boot count after `last`, for a start at `seconds` after 1970.
 fn boot_after(last: u32, seconds: u64) -> u32 {
     let floor = u32::try_from(seconds).map_or(LATEST_FLOOR, |seconds| seconds.min(LATEST_FLOOR));
     last.saturating_add(1).max(floor)
 }
 
-/// No clock raises the count above this, the year 2100: one that is wrong for a single start would use
-/// up all counts, and every later start would have the same.
+/// The clock does not raise the boot count above this, the year 2100: a single start with a wrong
+/// clock could use up all counts, and every later start would have the same count.
 const LATEST_FLOOR: u32 = 4_102_444_800;
 
-/// Sees to it that the next start in `home` counts from no lower a number than the next one in `from`
-/// would have: no attempt of an earlier start is taken for one of a later.
+/// Raises the boot count of `home` to at least that of `from`, so that later starts do not reuse
+/// the epochs of earlier ones.
 pub(crate) fn raise_boot(home: &Path, from: &Path) -> Result<(), HomeError> {
     let (own, other) = (home.join("boot"), from.join("boot"));
     let Some(floor) = last_boot(&other)? else { return Ok(()) };
@@ -265,19 +266,19 @@ fn last_boot(path: &Path) -> Result<Option<u32>, HomeError> {
     })
 }
 
-/// A path as one word of a shell.
+/// The path as one quoted word for a shell.
 fn quoted(path: &Path) -> String {
     format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
 }
 
-/// A folder for its owner alone, made if there is none.
+/// Creates a folder with mode 0700 if it is missing.
 pub(crate) fn make_private(dir: &Path) -> Result<(), HomeError> {
     let io = |source| HomeError::Io { path: dir.to_owned(), source };
     DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(io)
 }
 
-/// Holds a home in which nothing can be written, against a node of its owner. None if there is nothing
-/// to hold, as in a copy.
+/// Locks a home that is not writable, so that its owner cannot start a node meanwhile. None without
+/// a lock file, as in a copy.
 pub(crate) fn hold(dir: &Path) -> Result<Option<File>, HomeError> {
     let path = dir.join("lock");
     if !path.is_file() {
@@ -286,7 +287,7 @@ pub(crate) fn hold(dir: &Path) -> Result<Option<File>, HomeError> {
     let Ok(file) = File::open(path) else { return Ok(None) };
     match file.try_lock_shared() {
         Err(TryLockError::WouldBlock) => Err(in_use(dir, file)),
-        // Some disks that cannot be written know no locks.
+        // Some read-only file systems do not support locks.
         Ok(()) | Err(TryLockError::Error(_)) => Ok(Some(file)),
     }
 }
@@ -298,7 +299,7 @@ fn in_use(dir: &Path, lock: File) -> HomeError {
     HomeError::InUse { home: dir.to_owned(), pid: pid.trim().to_owned() }
 }
 
-/// Locks the directory; the lock goes with the process, however it ends.
+/// Locks the directory; the lock ends with the process, even if it is killed.
 fn lock(dir: &Path) -> Result<File, HomeError> {
     let path = dir.join("lock");
     let io = |source| HomeError::Io { path: path.clone(), source };
@@ -328,7 +329,7 @@ pub(crate) fn read(path: &Path) -> Result<Option<String>, HomeError> {
 fn read_at_most(path: &Path, bytes: u64) -> Result<Option<String>, HomeError> {
     let io = |source| HomeError::Io { path: path.to_owned(), source };
     let damaged = |what: String| HomeError::Damaged { path: path.to_owned(), what };
-    // Before it is opened: opening a pipe waits for a writer.
+    // Checked first: opening a pipe would wait for a writer.
     match fs::metadata(path) {
         Ok(facts) if facts.is_file() => {}
         Ok(_) => return Err(damaged("it is not a regular file".to_owned())),
@@ -343,17 +344,17 @@ fn read_at_most(path: &Path, bytes: u64) -> Result<Option<String>, HomeError> {
     String::from_utf8(content).map(Some).map_err(|_| damaged("it is not UTF-8 text".to_owned()))
 }
 
-/// Makes an empty file, or empties one, for its owner alone whatever the umask.
+/// Creates an empty file with mode 0600, or truncates an existing one.
 pub(crate) fn create_private(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
 }
 
-/// Replaces the file as a whole: after a crash it is the old one or the new one.
+/// Replaces a file atomically: after a crash, either the old or the new contents are there.
 pub(crate) fn write(path: &Path, text: &str) -> Result<(), HomeError> {
     let io = |source| HomeError::Io { path: path.to_owned(), source };
     let fresh = path.with_extension("new");
     if let Err(error) = write_fresh(&fresh, text).and_then(|()| fs::rename(&fresh, path)) {
-        // Half of one is of no use to anybody.
+        // Remove the incomplete file.
         fs::remove_file(&fresh).ok();
         return Err(io(error));
     }
@@ -362,18 +363,18 @@ pub(crate) fn write(path: &Path, text: &str) -> Result<(), HomeError> {
 }
 
 fn write_fresh(path: &Path, text: &str) -> io::Result<()> {
-    // Left by a write that was cut short, perhaps with other rights, or something else.
+    // A leftover of an interrupted write may have other permissions, or be no regular file.
     fs::remove_file(path).ok();
     let mut file = create_private(path)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()
 }
 
-/// Longest text of a process id.
+/// Maximum bytes of a process id in the lock file.
 const MAX_PID: u64 = 16;
-/// Names of peers that the user gave: a peer id, a space and the name on each line.
+/// File with the user's names of peers: a peer id, a space and the name on each line.
 const NAMES: &str = "names";
-/// The peer book's name.
+/// File of the peer book.
 const BOOK: &str = "peers";
-/// No other file of ours is larger: 1,024 peer ids of at most 60 bytes, with names of 64.
+/// Maximum bytes of any other file: 1,024 peer ids of at most 60 bytes, with names of 64.
 const MAX_FILE: u64 = 128 * 1024;

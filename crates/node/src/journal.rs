@@ -289,8 +289,8 @@ pub(crate) enum Written {
 
 /// Requests to the thread at once: one commit, since the next waits for its end, and one copy.
 const WORK: usize = 2;
-/// Waiting records at which the driver takes no further work: bounds the memory of a node whose disk
-/// is slow or full.
+/// Waiting records at which the driver takes no further work: bounds the memory of a node whose
+/// disk is slow or full.
 const BEHIND: usize = 65_536;
 /// Bytes of inputs and results among them, likewise. One pass may exceed this, at most by about as
 /// much again.

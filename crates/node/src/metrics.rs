@@ -1,29 +1,29 @@
-//! What the node measures of itself, through the `metrics` crate: whoever installs a recorder before
-//! the node is started sees it, such as the command with its Prometheus page.
+//! The node's metrics, through the `metrics` crate: a recorder that is installed before the node
+//! starts receives them, such as that of the `meshwork` command with its Prometheus page.
 //!
 //! | metric | kind | labels | what |
 //! |---|---|---|---|
-//! | `network.peers.total` | gauge | – | peers that are known |
-//! | `network.peers.active` | gauge | – | of these, heard of in the last five minutes |
-//! | `network.messages.sent`, `network.messages.received` | counter | `protocol`, `kind` | messages; each task frame counts, however many travel together |
+//! | `network.peers.total` | gauge | – | known peers |
+//! | `network.peers.active` | gauge | – | known peers that were seen in the last five minutes |
+//! | `network.messages.sent`, `network.messages.received` | counter | `protocol`, `kind` | messages; each task frame counts as one |
 //! | `network.message.size` | histogram | `protocol`, `direction` | bytes of each framed message |
 //! | `network.latency` | histogram | – | round trip of each echo, in seconds |
 //! | `network.bandwidth` | histogram | `protocol`, `direction` | bytes per second, averaged over the time between two records |
-//! | `network.errors.total` | counter | – | errors that the node gave to callers or met by itself |
+//! | `network.errors.total` | counter | – | errors that the node returned to callers or met by itself |
 //! | `network.errors.by_type` | counter | `type`, `protocol` | the same, by code |
-//! | `meshwork.inbound.shed.total` | counter | `reason` | inbound connections closed before their peer was known: `displaced` by others, `refused` at once, or `silent` |
+//! | `meshwork.inbound.shed.total` | counter | `reason` | inbound connections closed before their peer was identified: `displaced` by others, `refused` at once, or `silent` |
 //! | `meshwork.peers.refused.total` | counter | – | hellos refused because the node had `max_peers` |
 //! | `meshwork.tasks.open` | gauge | `state` | own tasks that are `queued` or `running` |
 //! | `meshwork.tasks.ended.total` | counter | `state` | own tasks that have `succeeded`, `failed`, been `cancelled` or `expired` |
 //! | `meshwork.attempts.held` | gauge | – | attempts that wait or run here, for any owner |
 //! | `meshwork.attempts.executed.total` | counter | – | attempts that ended here, for any owner |
-//! | `meshwork.attempts.second.total` | counter | – | second attempts that were sent out beside a first |
+//! | `meshwork.attempts.second.total` | counter | – | second attempts beside a first: hedges |
 //! | `meshwork.results.late.total` | counter | – | results that came too late to count |
-//! | `meshwork.results.dropped.total` | counter | – | results that were dropped because their owners stayed away |
+//! | `meshwork.results.dropped.total` | counter | – | results that were dropped because their owners did not fetch them |
 //!
-//! The network counts in batches, see `meshwork-net`; here the differences are passed on, so that a
-//! task costs no look-up. Sizes are told by class: each message counts with the mean of those within
-//! a factor of two, so the sum is exact.
+//! The network counts in batches, see `meshwork-net`; this module passes on the differences, so
+//! that a task costs no look-up. Sizes are recorded by class: each message counts as the mean of
+//! the messages within a factor of two, so the sum is exact.
 //!
 //! Absent on purpose: a recorder. Two nodes in one process add up to one set of counters.
 
@@ -47,12 +47,13 @@ use crate::error::NetworkError;
 #[cfg(test)]
 mod tests;
 
-/// A peer counts as active if something was heard of it within this time.
+/// A peer counts as active if it was seen within this time.
 const ACTIVE: TimeDelta = TimeDelta::minutes(5);
 /// Shortest time over which bandwidth is averaged.
 const BANDWIDTH_TIME: Duration = Duration::from_secs(1);
 
-/// Passes on what the node measures. One for each node; used by its tasks, not by its callers.
+/// Passes the node's metrics to the recorder. Each node has one, used by its tasks, not its
+/// callers.
 pub struct NetworkMetricsCollector {
     peers_total: Gauge,
     peers_active: Gauge,
@@ -60,13 +61,13 @@ pub struct NetworkMetricsCollector {
     errors: Counter,
     tasks: Tasks,
     refused: [Counter; REFUSED.len()],
-    /// What the engine holds. These two are held for a few microseconds, never over an await.
+    /// The engine's counts. Both locks are held for a few microseconds, never over an await.
     accounts: Mutex<Accounts>,
-    /// What was passed on last.
+    /// The values that were passed on last.
     last: Mutex<Last>,
 }
 
-/// The handles of what the engine holds.
+/// The metrics of the engine's counts.
 struct Tasks {
     queued: Gauge,
     running: Gauge,
@@ -82,7 +83,7 @@ struct Last {
     refused: [u64; REFUSED.len()],
 }
 
-/// One direction: the handles of its metrics, in the order of a [`Flow`], and what they were told.
+/// The metrics of one direction, in the order of a [`Flow`], and their last values.
 struct Side {
     messages: Vec<(Counter, u64)>,
     sizes: Vec<Histogram>,
@@ -97,7 +98,8 @@ impl Default for NetworkMetricsCollector {
 }
 
 impl NetworkMetricsCollector {
-    /// A collector for the recorder that is installed now; without one it costs next to nothing.
+    /// A collector for the recorder that is installed now. Without a recorder it costs almost
+    /// nothing.
     pub fn new() -> Self {
         describe();
         Self {
@@ -121,46 +123,46 @@ impl NetworkMetricsCollector {
         }
     }
 
-    /// What the engine holds now, to be passed on with the next record.
+    /// Notes the engine's counts, which the next [`Self::record_metrics`] passes on.
     pub(crate) fn note_accounts(&self, accounts: Accounts) {
         *self.accounts.lock().unwrap_or_else(PoisonError::into_inner) = accounts;
     }
 
-    /// The node listens on one more address.
+    /// Logs a new listen address.
     pub fn record_listen_addr(&self, address: &Multiaddr) {
         info!("Listening on {}", address);
     }
 
-    /// The first connection to a peer is up.
+    /// Logs the first connection to a peer.
     pub fn record_connection(&self, peer: &PeerId) {
         info!("Connected to peer {}", peer);
     }
 
-    /// The last connection to a peer is gone.
+    /// Logs the end of the last connection to a peer.
     pub fn record_disconnection(&self, peer: &PeerId) {
         info!("Disconnected from peer {}", peer);
     }
 
-    /// An echo has come back after so long.
+    /// Records the round trip of an echo.
     pub fn record_latency(&self, round_trip: Duration) {
         self.latency.record(round_trip.as_secs_f64());
     }
 
-    /// An error that a caller was given.
+    /// Records an error that a caller receives.
     pub fn record_error(&self, error: &NetworkError) {
         self.record_error_code(error.code(), error.protocol());
     }
 
-    /// An error that the node met by itself. `code` is one of [`NetworkError::code`].
+    /// Records an error that the node met by itself. `code` is one of [`NetworkError::code`].
     pub fn record_error_code(&self, code: &'static str, protocol: Option<NetworkProtocol>) {
         self.errors.increment(1);
-        // Rare, and as many as there are codes: looked up each time.
+        // Errors are rare and have few codes, so the metric is looked up each time.
         let protocol = protocol.map_or("none", NetworkProtocol::as_str);
         counter!("network.errors.by_type", "type" => code, "protocol" => protocol).increment(1);
     }
 
-    /// Passes on what has changed since the last time: how many peers there are and when each was
-    /// last seen, what has travelled, and what the engine holds.
+    /// Passes on the changes since the last call: of the known peers with the time each was last
+    /// seen, of the traffic, and of the engine's counts.
     pub fn record_metrics(
         &self,
         last_seen: impl Iterator<Item = DateTime<Utc>>,
@@ -199,11 +201,11 @@ impl std::fmt::Debug for NetworkMetricsCollector {
     }
 }
 
-/// Says what each metric is, for those who show them.
+/// Registers the description of each metric.
 fn describe() {
     for (name, what) in [
-        ("network.peers.total", "Peers that are known."),
-        ("network.peers.active", "Peers that were heard of in the last five minutes."),
+        ("network.peers.total", "Known peers."),
+        ("network.peers.active", "Known peers that were seen in the last five minutes."),
         ("meshwork.tasks.open", "Own tasks that have not ended, by state."),
         ("meshwork.attempts.held", "Attempts that wait or run here, for any owner."),
     ] {
@@ -212,31 +214,34 @@ fn describe() {
     for (name, what) in [
         ("network.messages.sent", "Messages sent; each task frame counts."),
         ("network.messages.received", "Messages received; each task frame counts."),
-        ("network.errors.total", "Errors that were given to callers or met."),
-        ("network.errors.by_type", "The same, by code."),
-        ("meshwork.inbound.shed.total", "Inbound connections closed before their peer was known."),
+        ("network.errors.total", "Errors returned to callers or met by the node itself."),
+        ("network.errors.by_type", "Errors returned to callers or met by the node, by code."),
+        (
+            "meshwork.inbound.shed.total",
+            "Inbound connections closed before their peer was identified.",
+        ),
         ("meshwork.peers.refused.total", "Hellos refused because the node had max_peers."),
         ("meshwork.tasks.ended.total", "Own tasks that have ended, by state."),
         ("meshwork.attempts.executed.total", "Attempts that ended here, for any owner."),
-        ("meshwork.attempts.second.total", "Second attempts that were sent out beside a first."),
+        ("meshwork.attempts.second.total", "Second attempts beside a first: hedges."),
         ("meshwork.results.late.total", "Results that came too late to count."),
         (
             "meshwork.results.dropped.total",
-            "Results that were dropped as their owners stayed away.",
+            "Results that were dropped because their owners did not fetch them.",
         ),
     ] {
         describe_counter!(name, what);
     }
     for (name, what) in [
         ("network.message.size", "Bytes of each framed message."),
-        ("network.latency", "Seconds of each echo's round trip."),
+        ("network.latency", "Round trip of each echo in seconds."),
         ("network.bandwidth", "Bytes per second between two records."),
     ] {
         describe_histogram!(name, what);
     }
 }
 
-/// One count of tasks: its metric, the state that is its label, and where the engine has it.
+/// One count of the engine: its metric, the label for the state, and its value.
 type Counted = (&'static str, Option<&'static str>, fn(&Accounts) -> u64);
 
 const COUNTED: [Counted; 8] = [
@@ -250,7 +255,7 @@ const COUNTED: [Counted; 8] = [
     ("meshwork.results.dropped.total", None, |accounts| accounts.dropped_results),
 ];
 
-/// The same of what the network refuses, by reason.
+/// One count of the network's refusals: its metric, the label for the reason, and its value.
 type Refused = (&'static str, Option<&'static str>, fn(&NetCounters) -> u64);
 
 const REFUSED: [Refused; 4] = [

@@ -1,10 +1,10 @@
-//! What this machine has and uses.
+//! Measures the resources of this machine and their use.
 //!
-//! Reading it may block: `/proc` under load, a file system that has died. So it is done on a thread
-//! of its own, one reading at a time, and given up after a while. Where there is no thread left, there
-//! is no reading: the runtime's threads for blocking work would end the node.
+//! Reading may block: `/proc` under load, a dead file system. So each reading has its own thread,
+//! one at a time, and its callers give up after [`PATIENCE`]. If no thread can be started, there is
+//! no reading: tokio's blocking pool would panic and end the node.
 //!
-//! Absent on purpose: when it is measured and told (`probes`), and other machines.
+//! Absent on purpose: the times to measure and report (`probes`), and other machines.
 
 use std::{
     io,
@@ -23,42 +23,42 @@ use crate::{config::Offered, snapshot::Seen};
 #[cfg(test)]
 mod tests;
 
-/// A reading is not older than this; who asks more often gets the same.
+/// Maximum age of a reading. More frequent callers get the same reading.
 const KEPT: Duration = Duration::from_millis(500);
 /// Longest wait for a reading.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long the use of the CPUs is remembered: readings that are two seconds apart count by half, so
-/// that noise is no news, and one after half a minute counts alone.
+/// Time constant of the average CPU use: a reading after 2 s counts by half, so that noise is not
+/// reported, and one after half a minute counts alone.
 const SMOOTHING: Duration = Duration::from_secs(3);
 
 /// Why this machine cannot be measured.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ResourceError {
-    /// The operating system has not answered.
-    #[error("the machine's resources could not be read within {0:?}")]
+    /// The operating system did not answer in time.
+    #[error("cannot read the machine's resources: no answer within {0:?}")]
     Timeout(Duration),
-    /// The operating system does not tell.
+    /// The operating system refused to answer.
     #[error("cannot read the machine's resources: {0}")]
     System(#[from] sysinfo::Error),
-    /// There is no thread to read them on.
+    /// The operating system did not start a thread for the reading.
     #[error("cannot read the machine's resources: no thread can be started: {0}")]
     Thread(#[source] io::Error),
-    /// The reading was cut off.
-    #[error("the machine's resources could not be read: the node is stopping")]
+    /// The reading ended without a result.
+    #[error("cannot read the machine's resources: the node is stopping")]
     Stopped,
-    /// The file system of the node's home cannot be asked.
+    /// The free space of the home's file system cannot be read.
     #[error("cannot read the free space at {}: {source}", path.display())]
     Disk {
-        /// Where.
+        /// Path of the home.
         path: PathBuf,
-        /// What the operating system said.
+        /// The operating system's error.
         source: io::Error,
     },
 }
 
 impl ResourceError {
-    /// Whether the same call may succeed later.
+    /// Whether a retry may succeed.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Timeout(_) | Self::Thread(_) => true,
@@ -67,7 +67,7 @@ impl ResourceError {
     }
 }
 
-/// What was measured, and when.
+/// The time of a measurement and its result.
 type Reading = (Instant, ResourceUsage);
 
 /// Measures this machine. Cheap to clone; all clones share the last reading.
@@ -81,8 +81,8 @@ type Reading = (Instant, ResourceUsage);
 /// ```
 #[derive(Clone, Debug)]
 pub struct ResourceMonitor {
-    /// Locked while a reading is made, on the thread that makes it: one that hangs is given up by
-    /// those who wait for it, and keeps its turn.
+    /// Locked during a reading, on the thread that reads. If a reading hangs, its callers give up,
+    /// but no other reading starts.
     reader: Arc<tokio::sync::Mutex<Reader>>,
     last: Arc<Mutex<Option<Reading>>>,
     driver: Seen,
@@ -100,12 +100,12 @@ impl ResourceMonitor {
         Self::of(&Offered::default(), Path::new("."), Seen::default())
     }
 
-    /// Measures what a node offers: of CPUs and memory as many as it was configured with, slots of
-    /// which `driver` says how many are free, and the file system of `dir`.
+    /// Measures the resources that a node offers: the configured CPUs and memory, its slots, of
+    /// which `driver` counts the free ones, and the file system of `dir`.
     pub(crate) fn of(offered: &Offered, dir: &Path, driver: Seen) -> Self {
         let cpus = offered.cpus.unwrap_or_else(cpu_count).min(core_limits::CPUS);
         let reader = Reader {
-            // Made now, so that the first reading has a while to look back on.
+            // Created now, so that the first reading has a period to average over.
             sources: Sources::new().ok(),
             read_at: Instant::now(),
             cpu_used: None,
@@ -118,7 +118,7 @@ impl ResourceMonitor {
         Self { reader: Arc::new(tokio::sync::Mutex::new(reader)), last: Arc::default(), driver }
     }
 
-    /// What the machine has and uses now.
+    /// The machine's resources and their use now.
     ///
     /// # Errors
     ///
@@ -134,7 +134,7 @@ impl ResourceMonitor {
         Ok(ResourceUsage { slots_free, ..usage })
     }
 
-    /// The last reading, while it is young.
+    /// The last reading, if it is younger than [`KEPT`].
     fn kept(&self) -> Option<ResourceUsage> {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         last.and_then(|(at, usage)| (at.elapsed() < KEPT).then_some(usage))
@@ -142,7 +142,7 @@ impl ResourceMonitor {
 
     async fn read(&self) -> Result<ResourceUsage, ResourceError> {
         let mut reader = Arc::clone(&self.reader).lock_owned().await;
-        // Whoever had the turn before may have read just now.
+        // The holder of the lock before may have read just now.
         if let Some(usage) = self.kept() {
             return Ok(usage);
         }
@@ -151,11 +151,11 @@ impl ResourceMonitor {
         let read = move || {
             let usage = reader.read();
             if let Ok(usage) = &usage {
-                // Before the turn ends, so that those who wait for it find the reading.
+                // Set before the lock is released, so that waiting callers find the reading.
                 let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
                 *last = Some((Instant::now(), *usage));
             }
-            // Whoever asked may have given up.
+            // The caller may have given up.
             done.send(usage).ok();
         };
         let thread = thread::Builder::new().name("meshwork-monitor".to_owned());
@@ -171,7 +171,7 @@ pub(crate) fn total_memory() -> u64 {
     memory(&system).0
 }
 
-/// Where the figures come from.
+/// The sources of the measurements.
 struct Sources {
     system: System,
     networks: Networks,
@@ -198,10 +198,10 @@ impl Sources {
 }
 
 struct Reader {
-    /// None as long as the operating system refuses.
+    /// None until the operating system permits reading.
     sources: Option<Sources>,
     read_at: Instant,
-    /// Smoothed.
+    /// Weighted average, 0 to 1; none before the first reading.
     cpu_used: Option<f32>,
     dir: PathBuf,
     cpus: u32,
@@ -264,13 +264,13 @@ impl Reader {
     }
 }
 
-/// An exponentially weighted average over time: who reads more often does not forget sooner.
+/// An exponentially weighted average over time, which does not depend on the number of readings.
 fn smoothed(old: f32, new: f32, passed: Duration) -> f32 {
     let kept = (-passed.as_secs_f32() / SMOOTHING.as_secs_f32()).exp();
     new + (old - new) * kept
 }
 
-/// A view of the system that knows this process, and with it the limits that it is under.
+/// A view of the system that includes this process, and so the limits of its cgroup.
 fn system() -> Result<System, sysinfo::Error> {
     let mut system = System::new()?;
     if let Ok(own) = sysinfo::get_current_pid() {
@@ -280,7 +280,7 @@ fn system() -> Result<System, sysinfo::Error> {
     Ok(system)
 }
 
-/// Memory in all, and what new work could have.
+/// Total memory, and memory available to new work, in bytes.
 fn memory(system: &System) -> (u64, u64) {
     let limits = system.processes().values().find_map(Process::cgroup_limits);
     within((system.total_memory(), system.available_memory()), limits.as_ref())
@@ -288,9 +288,9 @@ fn memory(system: &System) -> (u64, u64) {
 
 /// Memory of the machine, total and available, within the limits of a container or service.
 ///
-/// What the kernel counts as used there includes the page cache, which it gives back on demand:
-/// a node that has read large files would seem to have no memory left. So what is free is what
-/// processes do not hold.
+/// There, the kernel counts the page cache as used, although it frees it on demand: a node that has
+/// read large files would seem to have no memory left. So memory counts as free if no process holds
+/// it.
 fn within(machine: (u64, u64), limits: Option<&CGroupLimits>) -> (u64, u64) {
     let (total, available) = machine;
     match limits {

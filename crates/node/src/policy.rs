@@ -1,4 +1,4 @@
-//! What the user of this node decided about other nodes.
+//! The user's decisions about other nodes.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
@@ -9,21 +9,22 @@ use meshwork_core::{AcceptPolicy, Advert, HandlerName, PeerId, PeerInfo};
 use meshwork_net::Offer;
 use tokio::sync::{Mutex, MutexGuard, watch};
 
-/// Everything that is decided, at one moment.
+/// All decisions in force.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Policy {
-    /// Peers whose work counts as listed, and where own work may be placed.
+    /// Peers that count as listed, and to which own tasks may go.
     pub(crate) trusted: HashSet<PeerId>,
-    /// Peers that are not connected to.
+    /// Peers that this node does not connect to.
     pub(crate) blocked: HashSet<PeerId>,
-    /// What the user calls peers.
+    /// The user's names of peers.
     pub(crate) names: BTreeMap<PeerId, String>,
-    /// Whose work runs here: the rules of the configuration, and of `config.toml` for other families.
+    /// Whose work runs here: the rules of the configuration, and those of `config.toml` for other
+    /// families.
     pub(crate) accept: AcceptPolicy,
 }
 
 impl Policy {
-    /// The same peer with what the user decided about it.
+    /// Adds the user's decisions about a peer to its description.
     pub(crate) fn mark(&self, info: PeerInfo) -> PeerInfo {
         PeerInfo {
             trusted: self.trusted.contains(&info.peer_id),
@@ -42,19 +43,19 @@ impl Policy {
         }
     }
 
-    /// The peers of which the user decided something.
+    /// The peers with a decision.
     pub(crate) fn peers(&self) -> HashSet<PeerId> {
         let named = self.names.keys();
         self.trusted.iter().chain(&self.blocked).chain(named).copied().collect()
     }
 }
 
-/// The policy in force. It is owned here alone: everybody reads what is published, nobody waits for
-/// that, and changes come one after the other.
+/// The only owner of the policy in force: reading it never waits, and changes are made one at a
+/// time.
 #[derive(Debug)]
 pub(crate) struct Policies {
     published: watch::Sender<Arc<Policy>>,
-    /// Held from the home's files until a change is in force.
+    /// Locked from the write to the home's files until a change is in force.
     turn: Mutex<()>,
 }
 
@@ -63,29 +64,30 @@ impl Policies {
         Self { published: watch::Sender::new(Arc::new(policy)), turn: Mutex::default() }
     }
 
-    /// The policy of this moment.
+    /// The policy in force now.
     pub(crate) fn now(&self) -> Arc<Policy> {
         Arc::clone(&self.published.borrow())
     }
 
-    /// The right to change the policy, which one caller has at a time.
+    /// Waits for the right to change the policy, which one caller has at a time.
     pub(crate) async fn turn(&self) -> Turn<'_> {
         Turn { of: self, _held: self.turn.lock().await }
     }
 }
 
-/// The right to change the policy.
+/// The exclusive right to change the policy.
 pub(crate) struct Turn<'p> {
     of: &'p Policies,
     _held: MutexGuard<'p, ()>,
 }
 
 impl Turn<'_> {
-    /// The policy to change: nobody else changes it meanwhile.
+    /// A copy of the policy to change; nothing else changes the policy meanwhile.
     pub(crate) fn policy(&self) -> Policy {
         (*self.of.now()).clone()
     }
 
+    /// Puts the changed policy in force.
     pub(crate) fn publish(&self, policy: Policy) {
         self.of.published.send_replace(Arc::new(policy));
     }

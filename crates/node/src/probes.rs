@@ -1,10 +1,10 @@
-//! The task that looks at the machine and at the node, and says when that is worth telling.
+//! The task that measures the machine and checks the node's health, and reports changes to peers.
 //!
-//! Resources are measured each two seconds while peers are there, and each thirty otherwise; they
-//! are told when they have changed, at most once in a second and at least each thirty. Health is
-//! looked at each minute, when asked, and when the machine's figures say that it has changed.
+//! Resources are measured every 2 s with ready peers, and every 30 s without. They are reported
+//! when they change, at most once a second and at least every 30 s. Health is checked every minute,
+//! on request, and when the measured resources change a finding.
 //!
-//! Absent on purpose: the figures themselves (`monitor`), what they mean (`health`).
+//! Absent on purpose: the measuring (`monitor`), the bounds of health (`health`).
 
 use std::{sync::Arc, time::Duration};
 
@@ -29,18 +29,18 @@ use crate::{
 #[cfg(test)]
 mod tests;
 
-/// What a handle asks of the probes.
+/// A request of a handle to the probes.
 #[derive(Debug)]
 pub(crate) enum Probe {
-    /// Measure resources from now on.
+    /// Starts to measure resources regularly.
     Monitor,
-    /// Look at the node's health from now on.
+    /// Starts to check the node's health regularly.
     Watch,
-    /// Something of the health protocol; a check is answered.
+    /// Handles an event of the health protocol, and replies with the status.
     Health { event: HealthEvent, reply: Option<oneshot::Sender<HealthStatus>> },
 }
 
-/// What the probes are made of.
+/// The task's parts.
 #[derive(Debug)]
 pub(crate) struct Probes {
     pub(crate) local: PeerId,
@@ -50,30 +50,30 @@ pub(crate) struct Probes {
     pub(crate) calls: mpsc::WeakSender<Call>,
     pub(crate) publisher: Publisher,
     pub(crate) commands: mpsc::Receiver<Probe>,
-    /// What the driver holds.
+    /// The driver's latest snapshot.
     pub(crate) driver: Seen,
-    /// Addresses that the node was told to listen on.
+    /// Number of configured listen addresses.
     pub(crate) listeners: usize,
     /// None without a home.
     pub(crate) archive: Option<Arc<Archive>>,
 }
 
-/// When the machine's figures are told.
+/// Decides when to report resources.
 #[derive(Debug, Default)]
 struct Reporter {
     last: Option<(Instant, ResourceUsage)>,
-    /// Whether the machine could not be measured the last time.
+    /// Whether the last measurement failed.
     is_blind: bool,
 }
 
 impl Reporter {
-    /// Whether `usage` is to be told at `now`; then it counts as told. What would be overdue at the
-    /// next measurement is due now.
+    /// Whether to report `usage` at `now`; if so, notes it as reported. A report that would be
+    /// overdue at the next measurement is due now.
     fn is_due(&mut self, usage: &ResourceUsage, now: Instant) -> bool {
-        let due = self.last.as_ref().is_none_or(|(at, told)| {
+        let due = self.last.as_ref().is_none_or(|(at, reported)| {
             let since = now.duration_since(*at);
             since + limits::MEASURE >= limits::REPORT_AT_LEAST
-                || (since >= limits::REPORT_AT_MOST && usage.is_news(told))
+                || (since >= limits::REPORT_AT_MOST && usage.is_news(reported))
         });
         if due {
             self.last = Some((now, *usage));
@@ -90,7 +90,7 @@ impl Probes {
     pub(crate) async fn run(mut self) {
         let mut reporter = Reporter::default();
         let (mut measure_at, mut check_at) = (None, None);
-        // What peers were told last; nothing before the first look.
+        // The status reported last; none before the first check.
         let mut health = None;
         loop {
             let step = tokio::select! {
@@ -138,21 +138,21 @@ impl Probes {
         let status = match event {
             HealthEvent::CheckHealth => self.check(health).await?,
             HealthEvent::ReportHealth(status) => {
-                // A program's own words: each of them counts.
+                // A program's own status: any difference is reported.
                 if health.as_ref() != Some(&status) {
-                    self.tell(status.clone(), health).await?;
+                    self.report(status.clone(), health).await?;
                 }
                 status
             }
         };
         if let Some(reply) = reply {
-            // Whoever asked may have stopped waiting.
+            // The caller may have dropped its receiver.
             reply.send(status).ok();
         }
         Ok(())
     }
 
-    /// Measures the machine, for placement here and for peers.
+    /// Measures the machine, and reports the result to the driver and to peers if it is due.
     async fn measure(
         &self,
         reporter: &mut Reporter,
@@ -174,14 +174,15 @@ impl Probes {
             patiently(calls.send(Call::Measured { usage })).await?;
             patiently(self.net.update_resources(usage)).await?;
         }
-        let is_known = |told: &HealthStatus| health::is_known(told, &usage, self.archive.is_some());
+        let is_known =
+            |reported: &HealthStatus| health::is_known(reported, &usage, self.archive.is_some());
         if watched && !health.as_ref().is_some_and(is_known) {
             self.check(health).await?;
         }
         Ok(())
     }
 
-    /// Looks at everything, and tells if the node is not as it was.
+    /// Runs all checks, and reports the status if it has changed.
     async fn check(&self, health: &mut Option<HealthStatus>) -> Result<HealthStatus, Stopped> {
         let (loop_lag, driver_lag, usage) = tokio::join!(
             lag(self.net.lag()),
@@ -200,13 +201,13 @@ impl Probes {
             has_home: self.archive.is_some(),
         };
         let status = health::assess(&measured);
-        if !health.as_ref().is_some_and(|told| is_same(&status, told)) {
-            self.tell(status.clone(), health).await?;
+        if !health.as_ref().is_some_and(|reported| is_same(&status, reported)) {
+            self.report(status.clone(), health).await?;
         }
         Ok(status)
     }
 
-    /// How long the driver takes to have a turn for a call.
+    /// Time that the driver takes to answer a call.
     async fn driver_lag(&self) -> Result<Duration, Stopped> {
         let asked = Instant::now();
         let (reply, answer) = oneshot::channel();
@@ -216,7 +217,7 @@ impl Probes {
         Ok(asked.elapsed())
     }
 
-    async fn tell(
+    async fn report(
         &self,
         status: HealthStatus,
         health: &mut Option<HealthStatus>,
@@ -228,7 +229,7 @@ impl Probes {
     }
 }
 
-/// Whether the same was found. Figures move all the time; what is found is what counts.
+/// Whether two statuses have the same findings. Their figures change all the time and do not count.
 fn is_same(one: &HealthStatus, other: &HealthStatus) -> bool {
     let checks = |status: &HealthStatus| -> Vec<_> {
         status.reasons().iter().map(|reason| reason.check).collect()
@@ -236,7 +237,7 @@ fn is_same(one: &HealthStatus, other: &HealthStatus) -> bool {
     one.as_str() == other.as_str() && checks(one) == checks(other)
 }
 
-/// What `answer` says, or that it takes too long.
+/// The lag that `answer` measures; [`HANGS`] if it takes longer.
 async fn lag<E>(answer: impl Future<Output = Result<Duration, E>>) -> Result<Duration, Stopped> {
     match timeout(HANGS, answer).await {
         Ok(lag) => lag.map_err(|_| Stopped),
@@ -244,11 +245,11 @@ async fn lag<E>(answer: impl Future<Output = Result<Duration, E>>) -> Result<Dur
     }
 }
 
-/// Tells a loop something, unless it hangs: that is found by its lag, and whoever asks how the node
-/// is must hear of it.
-async fn patiently<E>(telling: impl Future<Output = Result<(), E>>) -> Result<(), Stopped> {
-    match timeout(HANGS, telling).await {
-        Ok(told) => told.map_err(|_| Stopped),
+/// Sends to a loop, but gives up after [`HANGS`]: a loop that hangs is found by its lag, and must
+/// not keep the probes from reporting it.
+async fn patiently<E>(sending: impl Future<Output = Result<(), E>>) -> Result<(), Stopped> {
+    match timeout(HANGS, sending).await {
+        Ok(sent) => sent.map_err(|_| Stopped),
         Err(_) => Ok(()),
     }
 }

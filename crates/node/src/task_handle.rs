@@ -14,7 +14,7 @@ use crate::{
 /// Receives the end of a task, or why the task is unknown.
 type EndReceiver = oneshot::Receiver<Result<EndOfTask, Reason>>;
 
-/// A task that was accepted. Dropping it cancels nothing.
+/// A handle to an accepted task. Dropping it does not cancel the task.
 #[derive(Debug)]
 pub struct TaskHandle {
     id: TaskId,
@@ -27,21 +27,21 @@ impl TaskHandle {
         Self { id, manager, end }
     }
 
-    /// The task's id. With an idempotency key that is known, that of the earlier task.
+    /// The task's id. With a known idempotency key, the id of the earlier task.
     pub fn id(&self) -> TaskId {
         self.id
     }
 
-    /// Waits for the end and gives the result.
+    /// Waits for the task's end and returns its result.
     ///
     /// # Errors
     ///
-    /// The task failed, was cancelled, expired, or the node stopped first.
+    /// The task failed, was cancelled or expired, or the node stopped first.
     pub async fn result(self) -> Result<TaskResult, TaskError> {
         TaskError::of(self.end().await?)
     }
 
-    /// Waits for the end, whatever it is.
+    /// Waits for the task's end.
     ///
     /// # Errors
     ///
@@ -51,8 +51,8 @@ impl TaskHandle {
         self.manager.node().end_of(answer, true).await
     }
 
-    /// The changes of this task from now on, up to its end. Of a task that has ended, its last state;
-    /// of one that is forgotten, nothing.
+    /// The task's events from now on, up to its end. If it has ended, only its last state; if it
+    /// was forgotten, nothing.
     pub fn events(&self) -> impl futures::Stream<Item = NetworkEvent> + Send + use<> {
         let id = self.id;
         let ours = self.manager.subscribe().filter(move |event| {
@@ -67,7 +67,7 @@ impl TaskHandle {
         futures::stream::unfold(Follow::Asking { manager, id, ours }, Follow::next).boxed()
     }
 
-    /// Cancels the task and waits for its end, which is another one if it came first.
+    /// Cancels the task and waits for its end, which may have come first and be another one.
     ///
     /// # Errors
     ///
@@ -77,23 +77,23 @@ impl TaskHandle {
     }
 }
 
-/// How far a stream of one task's events is.
+/// The state of a stream of one task's events.
 enum Follow<S> {
-    /// Whether the task has ended is not known. Then: any other.
+    /// Before the first request for the task's state. Next: any other state.
     Asking { manager: NetworkManager, id: TaskId, ours: S },
-    /// The task goes on. Then: `Over`.
+    /// The task has not ended. Next: `Over`.
     Waiting { ours: S },
-    /// The task has ended, which is `last`; what was said of it before is given first. Then: `Over`.
+    /// The task has ended with event `last`; earlier events are returned first. Next: `Over`.
     Ended { last: Box<NetworkEvent>, ours: S },
-    /// The last event was given.
+    /// The last event was returned.
     Over,
 }
 
 impl<S: futures::Stream<Item = NetworkEvent> + Unpin> Follow<S> {
-    /// The next event, and what comes after it.
+    /// The next event, and the state after it.
     async fn next(self) -> Option<(NetworkEvent, Self)> {
         let follow = match self {
-            // Asked after the subscription was made: an end is in the answer or still to come.
+            // The request follows the subscription, so an end is in the answer or still to come.
             Self::Asking { manager, id, ours } => match manager.task(id).await.ok()?? {
                 TaskView { handler, state, end, .. } if state.is_terminal() => {
                     let end = end.map(Box::new);
@@ -120,7 +120,7 @@ impl<S: futures::Stream<Item = NetworkEvent> + Unpin> Follow<S> {
     }
 }
 
-/// Whether nothing of the task comes after this event.
+/// Whether this is the task's last event.
 fn is_end(event: &NetworkEvent) -> bool {
     matches!(event, NetworkEvent::TaskChanged { state, .. } if TaskState::is_terminal(state))
 }

@@ -57,8 +57,8 @@ fn a_change_takes_effect_at_once_and_outlives_the_node() {
 fn a_file_or_flag_that_means_nothing_keeps_the_node_from_starting() {
     let home = tempfile::tempdir().unwrap();
     let up = |args: &[&str]| ask(home.path(), &[&["up", "--no-mdns"], args].concat());
-    up(&["--accept", "foo=listed"]).error(2, &["--accept", "foo", "there are: text"]);
-    up(&["--accept", "debug=listed"]).error(2, &["debug", "there are: text"]);
+    up(&["--accept", "foo=listed"]).error(2, &["--accept", "foo", "known: text"]);
+    up(&["--accept", "debug=listed"]).error(2, &["debug", "known: text"]);
     let mut command = meshwork(home.path());
     let command = command.env("MESHWORK_ACCEPT", "text=me").args(["up", "--no-mdns"]);
     crate::support::Answer::of(command.output().unwrap()).error(2, &["MESHWORK_ACCEPT", "listed"]);

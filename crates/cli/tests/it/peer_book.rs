@@ -102,7 +102,7 @@ fn a_node_whose_list_of_peers_is_of_no_use_starts_without_and_writes_a_new_one()
         let known = ant.ask(&["peers", "show", &id, "--json"]).json();
         assert_eq!(known["addresses"], serde_json::json!([]), "it does not know where bee is");
         let said = fs::read_to_string(&log).unwrap();
-        assert!(said.contains("peers met before is ignored"), "{said}");
+        assert!(said.contains("the peer book is ignored"), "{said}");
         assert!(!said.contains('\u{0}') && !said.contains("\u{1b}[2J"), "{said:?}");
         assert_eq!(ant.ask(&["peers", "dial", bee.address()]).code, 0);
         ant.until_ready(&id);
@@ -124,7 +124,7 @@ fn a_list_of_peers_that_cannot_be_written_is_told_once_and_nothing_else() {
     ant.until_ready("bee");
     let complaints = || {
         let said = fs::read_to_string(&log).unwrap();
-        said.lines().filter(|line| line.contains("are not kept on disk")).count()
+        said.lines().filter(|line| line.contains("peer book not saved")).count()
     };
     eventually("it is told", || complaints() == 1);
     assert_eq!(ant.ask(&["peers", "list", "-q"]).stdout.trim(), bee.text("peer"));

@@ -1,6 +1,6 @@
-//! The task that keeps the peer book: it watches the table of peers, and writes what is new.
+//! The task that keeps the peer book: it watches the table of peers and writes changes to disk.
 //!
-//! It owns the book while the node runs, and nobody waits for it but a stop.
+//! The task owns the book while the node runs. Only a stop waits for it.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -20,18 +20,18 @@ use crate::{
     policy::Policies,
 };
 
-/// Keeps the book while the node runs.
+/// Keeps the peer book while the node runs.
 pub(crate) struct Keeper {
     book: Book,
-    /// The file says something else than the book.
+    /// Whether the file differs from the book.
     is_stale: bool,
-    /// Held, so that no other node has it before the last word is written.
+    /// Keeps the home locked until the last write.
     home: Arc<Home>,
     clock: Clock,
     policies: Arc<Policies>,
-    /// The last write has failed.
+    /// Whether the last write failed.
     is_failing: bool,
-    /// Peers to remove. Closed when the task ends: a stop waits for that.
+    /// Peers to remove. The channel closes when the task ends, which a stop waits for.
     forgotten: mpsc::Receiver<PeerId>,
 }
 
@@ -55,13 +55,13 @@ impl Keeper {
         Some((keeper, forget))
     }
 
-    /// Whom to dial at the start.
+    /// The peers to dial at the start.
     pub(crate) fn remembered(&self) -> Vec<Remembered> {
         self.book.remembered(&self.policies.now().trusted, self.clock)
     }
 
-    /// Runs until the network has stopped, and the last change is written. A first meeting is written
-    /// at the next look, all else at most every [`limits::BOOK_EVERY`].
+    /// Runs until the network has stopped and the last change is written. A new peer is written at
+    /// the next check, any other change at most every [`limits::BOOK_EVERY`].
     pub(crate) async fn run(mut self, mut peers: watch::Receiver<Arc<Vec<PeerStatus>>>) {
         let mut due = Instant::now();
         loop {
@@ -92,8 +92,9 @@ impl Keeper {
         }
     }
 
-    /// Notes who is there. True if somebody is among them whom a start would miss. When the book is
-    /// full that is a trusted peer: strangers who replace each other do not keep the disk busy.
+    /// Updates the book from the table of peers. True if a new peer is in it, which the next start
+    /// should find. In a full book only a trusted peer counts as new, so that unknown peers that
+    /// replace each other do not keep the disk busy.
     fn note(&mut self, peers: &[PeerStatus], is_last: bool) -> bool {
         let mut has_met = false;
         let now = seconds(self.clock, self.clock.now());
@@ -127,15 +128,15 @@ impl Keeper {
             Ok(()) => (self.is_stale, self.is_failing) = (false, false),
             Err(error) => {
                 if !std::mem::replace(&mut self.is_failing, true) {
-                    tracing::warn!(%error, "the peers met are not kept on disk; the node works on");
+                    tracing::warn!(%error, "peer book not saved; the node continues without it");
                 }
             }
         }
     }
 }
 
-/// Reads the book of a home, and whether the file is to be replaced. One that cannot be used is as
-/// good as none.
+/// Reads the peer book of a home, and whether its file must be replaced. An unusable file counts as
+/// an empty book.
 async fn read(
     home: &Arc<Home>,
     network: &str,
@@ -152,7 +153,7 @@ async fn read(
             if bad > 0 {
                 tracing::warn!(
                     lines = bad,
-                    "some of the peers met before are not understood: forgotten"
+                    "the peer book has unreadable lines, which are dropped"
                 );
             }
             let is_stale = book.trim(now, trusted) || bad > 0;
@@ -163,17 +164,17 @@ async fn read(
 }
 
 fn ignored(network: &str, why: &dyn std::fmt::Display) -> (Book, bool) {
-    tracing::warn!(%why, "the list of peers met before is ignored, and will be replaced");
+    tracing::warn!(%why, "the peer book is ignored and will be replaced");
     (Book::new(network), true)
 }
 
-/// Does what waits for the disk where nobody else waits for it.
+/// Accesses the home on a thread for blocking work.
 async fn with_home<T: Send + 'static>(
     home: &Arc<Home>,
-    deed: impl FnOnce(&Home) -> Result<T, HomeError> + Send + 'static,
+    access: impl FnOnce(&Home) -> Result<T, HomeError> + Send + 'static,
 ) -> Result<T, HomeError> {
     let own = Arc::clone(home);
-    let done = tokio::task::spawn_blocking(move || deed(&own)).await;
+    let done = tokio::task::spawn_blocking(move || access(&own)).await;
     done.unwrap_or_else(|error| Err(home.book_failed(error.into())))
 }
 

@@ -17,7 +17,7 @@ fn note(book: &mut Book, peer: PeerId, seen: u64, addresses: &[Multiaddr], grain
     book.note(&Met { peer, seen, addresses, name: "" }, &nobody(), grain)
 }
 
-/// A book of so many peers, of which each was met a minute after the one before.
+/// A book of `count` peers, each met a minute after the one before.
 fn book_of(count: usize) -> (Book, Vec<PeerId>) {
     let mut book = Book::new("test");
     let peers: Vec<PeerId> = (0..count).map(|_| PeerId::random()).collect();
@@ -32,7 +32,7 @@ fn parse(text: &str) -> Result<(Book, usize), BookError> {
 }
 
 #[test]
-fn what_is_written_is_read_again() {
+fn saved_book_is_read_back_unchanged() {
     let (mut book, peers) = book_of(3);
     let name = "/dns4/bee.example/udp/4101/quic-v1".parse().unwrap();
     let ip6 = "/ip6/2001:4860::1/tcp/4101".parse().unwrap();
@@ -42,7 +42,7 @@ fn what_is_written_is_read_again() {
 }
 
 #[test]
-fn the_last_met_are_dialled_first_and_the_trusted_until_they_are_there() {
+fn last_met_peers_are_dialled_first_and_trusted_ones_kept() {
     let (book, peers) = book_of(3);
     let trusted = HashSet::from([peers[0]]);
     let clock = Clock::start();
@@ -56,13 +56,13 @@ fn the_last_met_are_dialled_first_and_the_trusted_until_they_are_there() {
 }
 
 #[test]
-fn names_are_kept_and_a_forgotten_peer_is_gone() {
+fn names_are_saved_and_a_forgotten_peer_is_removed() {
     let (mut book, peers) = book_of(2);
     let here = [address(0)];
     let name = "the bee = 100 % \u{fc}";
     let met = Met { peer: peers[0], seen: NOW, addresses: &here, name };
     assert!(book.note(&met, &nobody(), 1));
-    assert!(!book.note(&Met { name: "", ..met }, &nobody(), 3600), "a name is not lost");
+    assert!(!book.note(&Met { name: "", ..met }, &nobody(), 3600), "an empty name changes nothing");
     let (mut read, bad) = parse(&book.text()).unwrap();
     assert_eq!((&read, bad), (&book, 0));
     assert!(read.text().contains("name=the%20bee"), "{}", read.text());
@@ -73,7 +73,7 @@ fn names_are_kept_and_a_forgotten_peer_is_gone() {
 }
 
 #[test]
-fn a_trusted_peer_is_remembered_also_without_an_address() {
+fn trusted_peer_is_remembered_without_an_address() {
     let (trusted, stranger) = (PeerId::random(), PeerId::random());
     let list = HashSet::from([trusted]);
     let mut book = Book::new("test");
@@ -86,12 +86,12 @@ fn a_trusted_peer_is_remembered_also_without_an_address() {
     let seen = clock.time(i64::try_from(NOW * 1_000).unwrap());
     let known = Remembered::new(trusted, &[], true).unwrap().last_met("laptop", seen);
     assert_eq!(read.remembered(&list, clock), [known]);
-    // A peer that is neither trusted nor has an address is of no use.
+    // An untrusted peer without an address is not dialled.
     assert!(read.remembered(&nobody(), clock).is_empty());
 }
 
 #[test]
-fn a_book_of_another_network_or_of_something_else_is_not_used() {
+fn book_of_another_network_or_format_is_not_used() {
     let (book, _) = book_of(1);
     let other = Book::parse(&book.text(), "other", NOW);
     assert_eq!(other, Err(BookError::OtherNetwork("test".to_owned())));
@@ -100,7 +100,7 @@ fn a_book_of_another_network_or_of_something_else_is_not_used() {
         assert_eq!(parse(text), Err(BookError::NotABook), "{text:?}");
     }
     let long = format!("meshwork-peers 1 {}\n", "x".repeat(100_000));
-    let Err(BookError::OtherNetwork(named)) = parse(&long) else { panic!("it is another one") };
+    let Err(BookError::OtherNetwork(named)) = parse(&long) else { panic!("another network") };
     assert_eq!(named.len(), net_limits::NETWORK_NAME);
     let mut text = book.text();
     text.push_str(&"\n".repeat(limits::BOOK_FILE));
@@ -108,7 +108,7 @@ fn a_book_of_another_network_or_of_something_else_is_not_used() {
 }
 
 #[test]
-fn a_line_that_is_not_understood_costs_no_other() {
+fn unreadable_line_is_skipped_and_all_others_are_read() {
     let (book, peers) = book_of(1);
     let peer = PeerId::random();
     let stranger = PeerId::random();
@@ -123,7 +123,7 @@ fn a_line_that_is_not_understood_costs_no_other() {
         format!("{peer} 1 /ip4/127.0.0.1/tcp/4101\u{7}"),
         format!("{peer} 1 /dns4/\u{202e}bee/tcp/4101"),
         format!("{peer}\t1\t/ip4/127.0.0.1/tcp/4101"),
-        // Nobody is dialled there, whatever a file says.
+        // Addresses that are never dialled.
         format!("{peer} 1 /ip4/127.0.0.1/tcp/6379"),
         format!("{peer} 1 /ip4/127.0.0.1/tcp/22"),
         format!("{peer} 1 /ip4/127.0.0.1/tcp/0"),
@@ -139,7 +139,7 @@ fn a_line_that_is_not_understood_costs_no_other() {
     let (read, bad) = parse(&text).unwrap();
     assert_eq!((&read, bad), (&book, count), "{text}");
     assert_eq!(read.remembered(&nobody(), Clock::start()).len(), 1);
-    // Nor does a second line of a peer change the first.
+    // A second line of a peer does not change the first.
     let text = format!("{}{} {NOW} /ip4/127.0.0.1/tcp/4101\n", book.text(), peers[0]);
     assert_eq!(parse(&text), Ok((book, 0)));
 }
@@ -149,7 +149,7 @@ fn the_book_is_bounded() {
     let most = net_limits::REMEMBERED_PEERS;
     let (mut book, peers) = book_of(most);
     let trusted = HashSet::from([peers[0]]);
-    // Those who are there all the time do not push each other out.
+    // Peers that stay connected do not replace each other.
     let (here, late) = ([address(0)], NOW - DAY + 120 + limits::BOOK_GRAIN);
     let late = Met { peer: PeerId::random(), seen: late, addresses: &here, name: "" };
     assert!(!book.note(&late, &trusted, 1));
@@ -157,7 +157,7 @@ fn the_book_is_bounded() {
     assert_eq!(book.peers.len(), most);
     assert!(book.peers.contains_key(&peers[0]), "trusted, though the longest unseen");
     assert!(!book.peers.contains_key(&peers[1]));
-    // A file that was made longer by hand: the longest unseen go, but for whom is trusted.
+    // A file that a user made longer: the longest unseen peers are removed, except trusted ones.
     let old: Vec<PeerId> = (0..10).map(|_| PeerId::random()).collect();
     let line = |peer: &PeerId| format!("{peer} {} {}\n", NOW - 2 * DAY, address(0));
     let text = book.text() + &old.iter().map(line).collect::<String>();
@@ -186,20 +186,20 @@ fn addresses_are_few_and_the_newest_come_first() {
 }
 
 #[test]
-fn only_what_is_new_is_worth_a_write() {
+fn only_changes_beyond_the_grain_need_a_write() {
     let mut book = Book::new("test");
     let (peer, here) = (PeerId::random(), [address(0)]);
-    assert!(!note(&mut book, peer, NOW, &[], 60), "it cannot be found again");
+    assert!(!note(&mut book, peer, NOW, &[], 60), "no address to find it again");
     assert!(note(&mut book, peer, NOW, &here, 60));
     assert!(!note(&mut book, peer, NOW + 59, &here, 60));
     assert!(!note(&mut book, peer, NOW - DAY, &here, 60));
-    assert!(!note(&mut book, peer, NOW, &[], 60), "what was known is kept");
-    assert!(note(&mut book, peer, NOW + 59, &here, 1), "the last word is to the second");
+    assert!(!note(&mut book, peer, NOW, &[], 60), "known addresses are kept");
+    assert!(note(&mut book, peer, NOW + 59, &here, 1), "the last write is exact to the second");
     assert!(note(&mut book, peer, NOW + 59, &[address(1)], 60));
 }
 
 #[test]
-fn who_was_not_met_for_thirty_days_is_forgotten() {
+fn peer_not_met_for_thirty_days_is_forgotten() {
     let mut book = Book::new("test");
     let (old, young, future) = (PeerId::random(), PeerId::random(), PeerId::random());
     assert!(note(&mut book, old, NOW - limits::BOOK_LIFE, &[address(0)], 1));
@@ -227,7 +227,7 @@ fn a_full_book_of_long_addresses_can_be_read_again() {
 
 proptest! {
     #[test]
-    fn no_text_does_harm(text in "\\PC{0,200}", lines in proptest::collection::vec("[ -~]{0,80}", 0..20)) {
+    fn any_text_parses_or_is_refused_without_a_panic(text in "\\PC{0,200}", lines in proptest::collection::vec("[ -~]{0,80}", 0..20)) {
         parse(&text).ok();
         let (mut book, _) = parse(&format!("{FORMAT} test\n{}", lines.join("\n"))).unwrap();
         book.trim(NOW, &nobody());

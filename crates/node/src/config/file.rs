@@ -1,7 +1,7 @@
-//! `config.toml` in the home: settings that outlive the process, for people to edit.
+//! `config.toml` in the home: settings that people can edit.
 //!
-//! It holds `[accept]` and `lan`. A key that means nothing here is an error, because a typo would
-//! silently leave the default in force. What is written keeps the user's comments and order.
+//! The file holds `[accept]` and `lan`. An unknown key is an error, because a typo would silently
+//! leave the default in force. Writing the file keeps the user's comments and order.
 
 use std::path::{Path, PathBuf};
 
@@ -14,16 +14,16 @@ use crate::home::HomeError;
 #[cfg(test)]
 mod tests;
 
-/// What the file may set.
+/// The keys of the file.
 const SETTINGS: [&str; 2] = [ACCEPT, LAN];
 const ACCEPT: &str = "accept";
 const LAN: &str = "lan";
 
-/// A family of handlers that a rule names and the node does not have.
+/// A rule names a family of handlers that the node does not have.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no handler here is of the family {family:?}{}", remedy(.nearest.as_deref(), .known))]
+#[error("this node has no handlers of family {family:?}{}", remedy(.nearest.as_deref(), .known))]
 pub struct UnknownFamily {
-    /// The family that was named.
+    /// The unknown family.
     pub family: String,
     /// A family of the node with a similar name.
     pub nearest: Option<String>,
@@ -49,15 +49,15 @@ impl UnknownFamily {
     }
 }
 
-/// `; did you mean text?` or `; there are: debug, text`.
+/// `; did you mean text?` or `; known: debug, text`.
 fn remedy(nearest: Option<&str>, known: &[String]) -> String {
     match nearest {
         Some(nearest) => format!("; did you mean {nearest}?"),
-        None => format!("; there are: {}", known.join(", ")),
+        None => format!("; known: {}", known.join(", ")),
     }
 }
 
-/// The file as it was read.
+/// The contents of `config.toml`.
 #[derive(Debug)]
 pub(crate) struct ConfigFile {
     document: DocumentMut,
@@ -68,11 +68,12 @@ pub(crate) struct ConfigFile {
 }
 
 impl ConfigFile {
-    /// Reads the text of the file at `path`, for a node that has handlers of these families.
+    /// Reads the text of the file at `path`, for a node with handlers of these families.
     ///
     /// # Errors
     ///
-    /// It is no TOML, or a key or value means nothing; the line and the nearest name are said.
+    /// The text is not TOML, or has an unknown key or an invalid value. The error names the line
+    /// and, for a key, the nearest known one.
     pub(crate) fn parse(path: &Path, text: &str, families: &[&str]) -> Result<Self, HomeError> {
         let reader = Reader { path, text };
         let document = Document::parse(text)
@@ -97,14 +98,14 @@ impl ConfigFile {
         Ok(Self { document: document.into_mut(), accept, lan })
     }
 
-    /// Sets these rules in `[accept]`; the other ones stay.
+    /// Sets these rules in `[accept]` and keeps all others.
     pub(crate) fn set_accept(&mut self, rules: &AcceptPolicy) {
         let section = self.document.entry(ACCEPT).or_insert_with(toml_edit::table);
         let Some(section) = section.as_table_like_mut() else { return };
         for (family, accept) in rules.iter() {
             let old = section.get_mut(family).and_then(Item::as_value_mut);
             if let Some(old) = old {
-                // A comment behind the value stays.
+                // Keeps a comment behind the value.
                 let decor = old.decor().clone();
                 *old = Value::from(accept.as_str());
                 *old.decor_mut() = decor;
@@ -121,7 +122,7 @@ impl ConfigFile {
     }
 }
 
-/// What an error names: the file, and the line in its text.
+/// Reads values, and builds errors with the file's path and the line in its text.
 struct Reader<'a> {
     path: &'a Path,
     text: &'a str,
@@ -160,7 +161,7 @@ impl Reader<'_> {
         let span = table.get_key_value(key).and_then(|(key, _)| key.span());
         let names: Vec<String> = known.iter().map(|name| (*name).to_owned()).collect();
         let remedy = remedy(nearest(key, known.iter().copied()), &names);
-        self.wrong(span, format!("{key:?} is no {what} here{remedy}"))
+        self.wrong(span, format!("unknown {what} {key:?}{remedy}"))
     }
 
     fn wrong(&self, span: Option<std::ops::Range<usize>>, why: String) -> HomeError {
@@ -170,7 +171,7 @@ impl Reader<'_> {
     }
 }
 
-/// Where a home has it.
+/// Path of the file in a home.
 pub(crate) fn path(home: &Path) -> PathBuf {
     home.join("config.toml")
 }

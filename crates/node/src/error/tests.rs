@@ -1,4 +1,4 @@
-//! What a caller is told to do about an error.
+//! What errors say to callers: their codes, and whether to retry.
 
 use super::*;
 
@@ -7,7 +7,7 @@ fn timeout() -> NetworkError {
 }
 
 #[test]
-fn what_may_pass_by_itself_is_retryable_and_nothing_else() {
+fn only_errors_that_may_pass_by_themselves_are_retryable() {
     let peer = PeerId::random();
     let address: meshwork_core::Multiaddr = "/ip4/127.0.0.1/tcp/1".parse().unwrap();
     let unreachable = DialError::Unreachable { address: address.clone(), why: "gone".to_owned() };
@@ -37,7 +37,7 @@ fn what_may_pass_by_itself_is_retryable_and_nothing_else() {
 }
 
 #[test]
-fn why_a_peer_gave_no_answer_keeps_its_kind() {
+fn failed_request_to_a_peer_keeps_its_code() {
     let peer = PeerId::random();
     let after = Duration::from_secs(5);
     for (asked, code) in [

@@ -1,4 +1,4 @@
-//! Every check on either side of its bounds.
+//! Every check on both sides of its bounds.
 
 use super::*;
 
@@ -28,7 +28,7 @@ fn well() -> Measured {
 }
 
 #[test]
-fn a_busy_node_without_peers_is_healthy_and_so_is_one_that_was_not_measured() {
+fn busy_or_unmeasured_node_without_peers_is_healthy() {
     assert_eq!(assess(&well()), HealthStatus::Healthy);
     assert_eq!(assess(&Measured::default()), HealthStatus::Healthy);
 }
@@ -42,7 +42,7 @@ fn each_check_has_its_bounds() {
     fn blocked(blocked: usize, exhausted: bool) -> Option<super::Handlers> {
         Some(super::Handlers { blocked, exhausted })
     }
-    // So small that 5 % of it are less than any bound in bytes.
+    // A disk so small that 5 % of it are less than any bound in bytes.
     fn small_disk(measured: &mut Measured, free: u64) {
         usage(measured).disk_bytes = 300 << 20;
         usage(measured).disk_free_bytes = free;
@@ -86,7 +86,7 @@ fn each_check_has_its_bounds() {
 }
 
 #[test]
-fn a_node_that_keeps_nothing_needs_no_disk() {
+fn node_without_a_home_needs_no_disk() {
     let mut measured = well();
     measured.usage.as_mut().unwrap().disk_free_bytes = 0;
     measured.has_home = false;
@@ -94,7 +94,7 @@ fn a_node_that_keeps_nothing_needs_no_disk() {
 }
 
 #[test]
-fn the_machine_says_when_to_look_again_and_when_not() {
+fn usage_alone_shows_whether_a_new_check_is_needed() {
     let well = well().usage.unwrap();
     let full = ResourceUsage { disk_free_bytes: 0, ..well };
     let other = HealthReason::new(HealthCheck::Driver, "slow");
@@ -102,10 +102,10 @@ fn the_machine_says_when_to_look_again_and_when_not() {
     let slow = HealthStatus::Degraded(vec![other.clone()]);
     let low = HealthStatus::Degraded(vec![disk.clone()]);
     let both = HealthStatus::Unhealthy(vec![other, disk]);
-    assert!(is_known(&slow, &well, true), "the rest of the node is not the machine's to say");
-    assert!(!is_known(&slow, &full, true), "a finding more");
+    assert!(is_known(&slow, &well, true), "findings about the rest of the node do not count");
+    assert!(!is_known(&slow, &full, true), "a new finding");
     assert!(!is_known(&low, &full, true), "worse");
-    assert!(is_known(&both, &full, true), "as before, whatever the figures");
-    assert!(!is_known(&both, &well, true), "mended");
-    assert!(is_known(&slow, &full, false), "nothing is kept there");
+    assert!(is_known(&both, &full, true), "the same finding with other figures");
+    assert!(!is_known(&both, &well, true), "a finding is gone");
+    assert!(is_known(&slow, &full, false), "a node without a home needs no disk");
 }

@@ -5,7 +5,7 @@ use meshwork_core::PeerId;
 use super::*;
 
 #[test]
-fn one_node_at_a_time_and_the_other_is_named() {
+fn second_node_is_refused_and_the_first_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let home = Home::open(&dir.path().join("home")).unwrap();
     let error = Home::open(&dir.path().join("home")).unwrap_err();
@@ -26,22 +26,25 @@ fn a_home_that_others_can_write_is_refused() {
 }
 
 #[test]
-fn every_start_has_a_higher_count_also_when_the_file_is_lost() {
+fn boot_count_rises_even_if_its_file_is_lost() {
     let dir = tempfile::tempdir().unwrap();
     let home = Home::open(dir.path()).unwrap();
     let first = home.next_boot().unwrap();
     let second = home.next_boot().unwrap();
     assert!(second > first);
     fs::write(dir.path().join("boot"), "4000000000\n").unwrap();
-    assert_eq!(home.next_boot().unwrap(), 4_000_000_001, "whatever the clock says");
+    assert_eq!(home.next_boot().unwrap(), 4_000_000_001, "the clock does not lower it");
     fs::remove_file(dir.path().join("boot")).unwrap();
     assert!(home.next_boot().unwrap() >= first);
     fs::write(dir.path().join("boot"), "many\n").unwrap();
-    assert!(matches!(home.next_boot(), Err(HomeError::Damaged { .. })), "never starts anew");
+    assert!(
+        matches!(home.next_boot(), Err(HomeError::Damaged { .. })),
+        "a damaged file is not replaced"
+    );
 }
 
 #[test]
-fn trusted_peers_are_kept_and_a_damaged_list_is_refused() {
+fn trusted_peers_are_saved_and_a_damaged_list_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let home = Home::open(dir.path()).unwrap();
     assert!(home.peers(PeerList::Trusted).unwrap().is_empty());
@@ -54,7 +57,7 @@ fn trusted_peers_are_kept_and_a_damaged_list_is_refused() {
 }
 
 #[test]
-fn a_file_in_place_of_the_directory_is_said_so() {
+fn file_in_place_of_the_home_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("home");
     fs::write(&path, "").unwrap();
@@ -62,7 +65,7 @@ fn a_file_in_place_of_the_directory_is_said_so() {
 }
 
 #[test]
-fn blocked_peers_and_names_are_kept() {
+fn blocked_peers_and_names_are_saved() {
     let dir = tempfile::tempdir().unwrap();
     let home = Home::open(&dir.path().join("home")).unwrap();
     assert!(home.names().unwrap().is_empty() && home.peers(PeerList::Blocked).unwrap().is_empty());
@@ -72,13 +75,13 @@ fn blocked_peers_and_names_are_kept() {
     home.save_peers(PeerList::Blocked, [cat].iter()).unwrap();
     assert_eq!(home.names().unwrap(), names);
     assert_eq!(home.peers(PeerList::Blocked).unwrap(), HashSet::from([cat]));
-    assert!(home.peers(PeerList::Trusted).unwrap().is_empty(), "each list has a file of its own");
+    assert!(home.peers(PeerList::Trusted).unwrap().is_empty(), "each list has its own file");
     fs::write(dir.path().join("home/names"), "bee\n").unwrap();
     assert!(matches!(home.names(), Err(HomeError::Damaged { .. })));
 }
 
 #[test]
-fn a_clock_far_ahead_leaves_counts_for_later_starts() {
+fn clock_far_ahead_leaves_boot_counts_for_later_starts() {
     let now = 1_800_000_000;
     assert_eq!(boot_after(0, u64::from(now)), now);
     assert_eq!(boot_after(now, u64::from(now)), now + 1);
@@ -90,7 +93,8 @@ fn a_clock_far_ahead_leaves_counts_for_later_starts() {
     }
 }
 
-/// What may lie at the place of a file: bytes that are no text, too many of them, a folder, a pipe.
+/// Puts invalid things in place of a file, one after the other: invalid UTF-8, too many bytes, a
+/// folder, a pipe.
 pub(crate) fn strange(at: &Path) -> impl Iterator<Item = &'static str> {
     ["no text", "too long", "folder", "pipe"].into_iter().inspect(move |kind| {
         fs::remove_file(at).or_else(|_| fs::remove_dir(at)).ok();
@@ -107,7 +111,7 @@ pub(crate) fn strange(at: &Path) -> impl Iterator<Item = &'static str> {
 }
 
 #[test]
-fn file_that_cannot_be_one_of_ours_is_refused_by_name() {
+fn invalid_file_is_refused_by_its_name() {
     let dir = tempfile::tempdir().unwrap();
     let home = Home::open(dir.path()).unwrap();
     type Read = fn(&Home) -> Result<(), HomeError>;
@@ -130,7 +134,7 @@ fn file_that_cannot_be_one_of_ours_is_refused_by_name() {
 }
 
 #[test]
-fn file_is_private_whatever_was_in_its_place() {
+fn file_is_private_despite_a_leftover_with_wider_mode() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("boot");
     fs::write(path.with_extension("new"), "left by an earlier version").unwrap();

@@ -1,9 +1,9 @@
 //! The archive: ended tasks in files of some thousand each, in a folder of the home.
 //!
-//! The journal's store lists the valid files, and which of their tasks were forgotten or handed out.
-//! So a start removes the leftovers of a crash and detects a missing file. Files are immutable: a file
-//! without live tasks is removed, and one with less than half of its bytes live is rewritten to
-//! another file.
+//! The journal's store lists the valid files, and which of their tasks were forgotten or handed
+//! out. So a start removes the leftovers of a crash and detects a missing file. Files are
+//! immutable: a file without live tasks is removed, and one with less than half of its bytes live
+//! is rewritten to another file.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -199,7 +199,8 @@ impl Archive {
         Ok(())
     }
 
-    /// Checks the rows of each file, and notes the lengths of its tasks. Calls `each` after each file.
+    /// Checks the rows of each file, and notes the lengths of its tasks. Calls `each` after each
+    /// file.
     ///
     /// # Errors
     ///
@@ -366,8 +367,8 @@ impl Archive {
         (entry.live() > 0 && entry.live_bytes() * 2 < entry.written).then(|| entry.clone())
     }
 
-    /// The entry for the rewritten form of this generation, including tasks forgotten meanwhile. None
-    /// if no task is live.
+    /// The entry for the rewritten form of this generation, including tasks forgotten meanwhile.
+    /// None if no task is live.
     pub(super) fn rewritten(&self, first: u64, generation: u32, written: u64) -> Option<Entry> {
         let entry = self.entry(first).filter(|entry| entry.generation == generation)?;
         Some(Entry { generation: generation + 1, written, ..entry })

@@ -1,5 +1,5 @@
-//! Encodes records: a byte for the kind, then a protobuf message. Unknown fields are ignored; fields
-//! that an older version did not write have their defaults.
+//! Encodes records: a byte for the kind, then a protobuf message. Unknown fields are ignored;
+//! fields that an older version did not write have their defaults.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -21,8 +21,8 @@ const TRIED: u8 = 6;
 const GROUP: u8 = 7;
 const GROUP_FORGOTTEN: u8 = 8;
 
-/// Appends a record. `up`: the node's uptime over all its starts when the record was created. Appends
-/// nothing for records that the store keeps in tables of its own.
+/// Appends a record. `up`: the node's uptime over all its starts when the record was created.
+/// Appends nothing for records that the store keeps in tables of its own.
 pub(super) fn encode(record: &Record, up: Time, out: &mut Vec<u8>) {
     // Encoding into a vector cannot fail.
     match record {
@@ -55,8 +55,8 @@ fn put(kind: u8, message: &impl Message, out: &mut Vec<u8>) {
     message.encode(out).ok();
 }
 
-/// Decodes a record and the node's uptime at its creation, zero if the record does not store it. None
-/// if the bytes are not a valid record.
+/// Decodes a record and the node's uptime at its creation, zero if the record does not store it.
+/// None if the bytes are not a valid record.
 pub(super) fn decode(bytes: &[u8]) -> Option<(Time, Record)> {
     let (kind, body) = bytes.split_first()?;
     let mut up_ms = 0;

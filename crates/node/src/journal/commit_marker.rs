@@ -1,12 +1,12 @@
-//! The commit marker: `journal.told`, a file beside the journal with the store's name and the number
-//! of segments that were committed before the node acted on them.
+//! The commit marker: `journal.told`, a file beside the journal with the store's name and the
+//! number of segments that were committed before the node acted on them.
 //!
 //! The store treats damage in its last commit as an interrupted commit and continues from the one
-//! before; and a copy made since the last start looks like the latest journal. The marker shows that
-//! both lack commits.
+//! before; and a copy made since the last start looks like the latest journal. The marker shows
+//! that both lack commits.
 //!
-//! Absent on purpose: a sync. The marker is written after its commit is synced, so it is never ahead
-//! of the journal; after a power cut it may be behind, and then detects less.
+//! Absent on purpose: a sync. The marker is written after its commit is synced, so it is never
+//! ahead of the journal; after a power cut it may be behind, and then detects less.
 
 use std::{
     fs::{self, File, OpenOptions},

@@ -1,7 +1,7 @@
 //! Copies one state of a journal, portion by portion, so that commits can continue in between.
 //!
-//! Absent on purpose: the use of a copy (`repair` restores it), and its marker, which is written when
-//! the rest of the copy is complete.
+//! Absent on purpose: the use of a copy (`repair` restores it), and its marker, which is written
+//! when the rest of the copy is complete.
 
 use std::{
     fs,
@@ -73,14 +73,16 @@ impl Drop for Copy {
     }
 }
 
-/// All files of a copy, including the archive. Dropped before the copy is complete, they are removed.
+/// All files of a copy, including the archive. Dropped before the copy is complete, they are
+/// removed.
 pub(super) struct Unfinished {
     dir: PathBuf,
     is_whole: bool,
 }
 
 impl Unfinished {
-    /// Refuses a folder with files of a journal: from now on, files of these names belong to the copy.
+    /// Refuses a folder with files of a journal: from now on, files of these names belong to the
+    /// copy.
     pub(super) fn begin(dir: &Path) -> Result<Self, JournalError> {
         let (journal, marker) = paths(dir);
         match [journal, marker, archive::folder(dir)].into_iter().find(|path| path.exists()) {

@@ -17,8 +17,8 @@ pub(super) struct Index {
     segments: FxHashMap<u64, Segment>,
     /// Segments that were sparse when one of their records was last freed.
     sparse: BTreeSet<u64>,
-    /// For each segment, the segments with records that undo some of its records. They are needed as
-    /// long as it exists; without them a replay would restore the undone records.
+    /// For each segment, the segments with records that undo some of its records. They are needed
+    /// as long as it exists; without them a replay would restore the undone records.
     undone_by: FxHashMap<u64, Vec<u64>>,
     /// Segments that may no longer be needed.
     unneeded: Vec<u64>,
@@ -168,8 +168,8 @@ impl Index {
         found
     }
 
-    /// The needed records of a segment, if they may move behind all others: no later segment may have
-    /// records about the same tasks, groups or results.
+    /// The needed records of a segment, if they may move behind all others: no later segment may
+    /// have records about the same tasks, groups or results.
     pub(super) fn movable(&self, segment: u64, records: Vec<Timed>) -> Option<Vec<Timed>> {
         let needed = self.segments.get(&segment)?.needed;
         let (mut tried, mut tallied) = (FxHashSet::default(), FxHashSet::default());
@@ -255,8 +255,8 @@ impl Index {
     }
 }
 
-/// A segment is sparse when less than one in `SPARSE` of its records is needed. It bounds the size of
-/// the file to this multiple of the needed records.
+/// A segment is sparse when less than one in `SPARSE` of its records is needed. It bounds the size
+/// of the file to this multiple of the needed records.
 const SPARSE: u32 = 4;
 /// Sparse segments that one commit moves at most.
 const LOOKED_AT: usize = 8;

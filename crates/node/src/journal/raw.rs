@@ -1,18 +1,18 @@
-//! Reads segments from the bytes of a journal file, for `salvage`: the store refuses a whole file for
-//! one page with a wrong checksum, but each record has its own checksum.
+//! Reads segments from the bytes of a journal file, for `salvage`: the store refuses a whole file
+//! for one page with a wrong checksum, but each record has its own checksum.
 //!
 //! The file has two commit slots: the latest commit and the one before. Each leads through pages to
 //! its segments. Pages are not overwritten in place, so freed pages still hold removed segments,
 //! perhaps without the records that undo theirs. Therefore:
 //!
-//! - If the latest commit leads to all its segments, these and no others are taken. Other pages only
-//!   replace a damaged copy of one of them.
+//! - If the latest commit leads to all its segments, these and no others are taken. Other pages
+//!   only replace a damaged copy of one of them.
 //! - Else the segments of the commit before are taken as well, and later ones from freed pages; if
-//!   neither commit leads to all its segments, the segments of all pages. Then a removed segment may
-//!   come back, and [`Found::is_exact`] is false.
+//!   neither commit leads to all its segments, the segments of all pages. Then a removed segment
+//!   may come back, and [`Found::is_exact`] is false.
 //!
-//! Absent on purpose: the checksums of pages, and any write. The layout is redb's file format 3; tests
-//! compare this module with the store.
+//! Absent on purpose: the checksums of pages, and any write. The layout is redb's file format 3;
+//! tests compare this module with the store.
 
 mod leaf;
 
@@ -106,8 +106,8 @@ impl Found {
         whole.map(|(number, segment)| (*number, self.bytes.join(&segment.records)))
     }
 
-    /// Searches the pages that no commit uses for better copies of damaged segments, and for segments
-    /// from number `newer` on.
+    /// Searches the pages that no commit uses for better copies of damaged segments, and for
+    /// segments from number `newer` on.
     fn search_freed(&mut self, used: &HashMap<u64, u64>, newer: u64) {
         let damaged: HashSet<u64> = self
             .segments
@@ -279,7 +279,8 @@ impl Walk {
         self.meta.get("written".as_bytes()).copied()
     }
 
-    /// Compares the ages of two commits by the majority of three numbers, one of which may be damaged.
+    /// Compares the ages of two commits by the majority of three numbers, one of which may be
+    /// damaged.
     fn compare_age(&self, other: &Self) -> Ordering {
         let next = |walk: &Self| (!walk.is_cut).then(|| walk.next());
         let of = |walk: &Self| [next(walk), walk.written(), walk.transaction];
@@ -352,7 +353,8 @@ impl Walk {
 
 /// For each number, whether it belongs to the longest rising sequence of numbers below `limit`.
 fn rising(numbers: &[u64], limit: u64) -> Vec<bool> {
-    // For each length, the index of the lowest last number of a sequence; for each index, the one before.
+    // For each length, the index of the lowest last number of a sequence; for each index, the one
+    // before.
     let mut ends: Vec<usize> = Vec::new();
     let mut before: Vec<Option<usize>> = vec![None; numbers.len()];
     let at = |index: usize| numbers.get(index).copied().unwrap_or(u64::MAX);
@@ -390,7 +392,8 @@ const REGION_HEADER_PAGES: usize = 16;
 const REGION_PAGES: usize = 20;
 /// Offset in a table's definition; the byte before says whether the table has a root.
 const TABLE_ROOT: usize = 10;
-/// Segment numbers may exceed the count of written segments by this much: that count may be damaged.
+/// Segment numbers may exceed the count of written segments by this much: that count may be
+/// damaged.
 const SLACK: u64 = 1 << 16;
 /// The first byte of a branch page.
 const BRANCH: u8 = 2;

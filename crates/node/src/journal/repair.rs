@@ -60,7 +60,8 @@ pub fn stats(home: &Path) -> Result<JournalReport, JournalError> {
     }
 }
 
-/// Reads the whole journal of a home and checks every checksum, including those of the store's pages.
+/// Reads the whole journal of a home and checks every checksum, including those of the store's
+/// pages.
 ///
 /// Reads a copy beside the journal: the store repairs a file after a crash when it opens it, and
 /// `verify` must not change the journal.
@@ -156,18 +157,19 @@ const COPY: &str = "journal.verifying";
 pub struct Salvaged {
     /// Contents of the salvaged journal.
     pub report: JournalReport,
-    /// Copies of the damaged commits, or of the whole file if its pages were damaged, and of damaged
-    /// files of the archive.
+    /// Copies of the damaged commits, or of the whole file if its pages were damaged, and of
+    /// damaged files of the archive.
     pub kept: Vec<PathBuf>,
     /// Number of lost records, as far as they can be counted.
     pub lost: u64,
-    /// Whether forgotten tasks may be back, because the file did not say which commits were removed.
+    /// Whether forgotten tasks may be back, because the file did not say which commits were
+    /// removed.
     pub may_hold_forgotten: bool,
 }
 
 /// Keeps the records of the journal and the archive whose checksums match, and removes all others.
-/// Damaged commits are copied to files beside the journal, or the whole file if its pages are damaged;
-/// likewise damaged files of the archive.
+/// Damaged commits are copied to files beside the journal, or the whole file if its pages are
+/// damaged; likewise damaged files of the archive.
 ///
 /// # Errors
 ///
@@ -250,8 +252,9 @@ pub(crate) fn seal(home: &Path, copy: &Path) -> Result<JournalReport, JournalErr
 /// Makes a copy the journal of a home. Tasks that ended since the copy was made run again, with new
 /// epochs; tasks that were accepted since are lost.
 ///
-/// With `replace`, renames the present journal and archive, and returns their new paths. The restored
-/// journal gets a new name, so the node accepts neither the replaced journal nor the copy in its place.
+/// With `replace`, renames the present journal and archive, and returns their new paths. The
+/// restored journal gets a new name, so the node accepts neither the replaced journal nor the copy
+/// in its place.
 ///
 /// # Errors
 ///

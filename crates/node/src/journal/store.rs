@@ -1,8 +1,8 @@
 //! The journal's file, and the marker beside it that identifies the file.
 //!
-//! `journal.redb` holds segments: the records of one commit each, every record with its own time and
-//! checksum. `journal.id` names the store and counts its starts. Together they distinguish a node's
-//! first start from a file that is missing, another node's, or an old copy.
+//! `journal.redb` holds segments: the records of one commit each, every record with its own time
+//! and checksum. `journal.id` names the store and counts its starts. Together they distinguish a
+//! node's first start from a file that is missing, another node's, or an old copy.
 
 use std::{
     fmt::Write as _,
@@ -267,8 +267,8 @@ impl Store {
         Ok(self)
     }
 
-    /// Counts a start in the store, then in the marker. A start that died in between did nothing else,
-    /// so the next one takes over its count: the store is never ahead by more than one.
+    /// Counts a start in the store, then in the marker. A start that died in between did nothing
+    /// else, so the next one takes over its count: the store is never ahead by more than one.
     fn count(self, marker_path: &Path, marker: Marker) -> Result<Self, JournalError> {
         let marker = Marker { generation: marker.generation + 1, ..marker };
         // The new format makes earlier versions refuse the file: they would not notice that tasks
@@ -491,8 +491,8 @@ pub(super) fn guarded<R>(read: impl FnOnce() -> R) -> Option<R> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)).ok()
 }
 
-/// Whether a test, in a debug build, asks for a journal that does not sync its commits. It shows that
-/// the tests of power cuts detect a missing sync.
+/// Whether a test, in a debug build, asks for a journal that does not sync its commits. It shows
+/// that the tests of power cuts detect a missing sync.
 fn skips_fsync() -> bool {
     cfg!(debug_assertions) && std::env::var_os("MESHWORK_TEST_SKIP_FSYNC").is_some()
 }

@@ -353,8 +353,9 @@ impl Writer {
         aside
     }
 
-    /// Makes space for a commit that failed on a full disk: gives up a copy, the smaller file or the
-    /// reserve, or waits. Reopens the store in the state before the commit, on which nobody has acted.
+    /// Makes space for a commit that failed on a full disk: gives up a copy, the smaller file or
+    /// the reserve, or waits. Reopens the store in the state before the commit, on which nobody has
+    /// acted.
     fn make_space(&mut self, error: &JournalError) -> Result<(), JournalError> {
         if self.copy.is_some() {
             // The copy's space may be enough.
@@ -373,8 +374,8 @@ impl Writer {
         self.store.open_again()
     }
 
-    /// Reopens the store after a failed write, in the state of the last commit. Gives up a copy under
-    /// way, because it reads the closed file.
+    /// Reopens the store after a failed write, in the state of the last commit. Gives up a copy
+    /// under way, because it reads the closed file.
     fn open_again(&mut self, failed: &JournalError) -> Result<(), JournalError> {
         if let Some(Copying { copy, files, done, .. }) = self.copy.take() {
             drop(copy);

@@ -1,4 +1,4 @@
-//! What a recorder is told, with one of the test's own.
+//! Metrics as a recorder of this test receives them.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -10,25 +10,25 @@ use metrics::{
 
 use super::*;
 
-/// Count and sum of what each metric was told, by name and labels.
+/// Count and sum of each metric's values, by name and labels.
 #[derive(Clone, Default)]
-struct Told(Arc<Mutex<Values>>);
+struct Recorded(Arc<Mutex<Values>>);
 
 type Values = BTreeMap<String, (u64, f64)>;
 
-struct One(Told, String);
+struct One(Recorded, String);
 
 impl One {
-    fn tell(&self, count: u64, sum: f64) {
-        let mut told = self.0.0.lock().unwrap();
-        let entry = told.entry(self.1.clone()).or_default();
+    fn add(&self, count: u64, sum: f64) {
+        let mut recorded = self.0.0.lock().unwrap();
+        let entry = recorded.entry(self.1.clone()).or_default();
         *entry = (entry.0 + count, entry.1 + sum);
     }
 }
 
 impl CounterFn for One {
     fn increment(&self, value: u64) {
-        self.tell(value, 0.0);
+        self.add(value, 0.0);
     }
 
     fn absolute(&self, _: u64) {
@@ -48,11 +48,11 @@ impl GaugeFn for One {
 
 impl HistogramFn for One {
     fn record(&self, value: f64) {
-        self.tell(1, value);
+        self.add(1, value);
     }
 }
 
-impl Told {
+impl Recorded {
     fn one(&self, key: &Key) -> Arc<One> {
         let labels: Vec<String> =
             key.labels().map(|label| format!("{}={}", label.key(), label.value())).collect();
@@ -64,7 +64,7 @@ impl Told {
     }
 }
 
-impl Recorder for Told {
+impl Recorder for Recorded {
     fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
 
     fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
@@ -103,9 +103,9 @@ fn flow(assigned: u64, sizes: &[(u64, u64)], bytes: u64) -> Flow {
 }
 
 #[tokio::test(start_paused = true)]
-async fn differences_are_told_once_and_add_up() {
-    let told = Told::default();
-    let collector = with_local_recorder(&told, NetworkMetricsCollector::new);
+async fn differences_are_recorded_once_and_add_up() {
+    let recorded = Recorded::default();
+    let collector = with_local_recorder(&recorded, NetworkMetricsCollector::new);
     let now = crate::time_of_day();
     let record = |assigned, sizes: &[(u64, u64)], bytes| {
         let traffic = NetTraffic { sent: flow(assigned, sizes, bytes), received: flow(0, &[], 0) };
@@ -116,21 +116,21 @@ async fn differences_are_told_once_and_add_up() {
     record(10, &[(4, 400), (1, 1_000)], 1_500);
     tokio::time::advance(Duration::from_secs(10)).await;
     record(25, &[(5, 600), (1, 1_000)], 2_500);
-    assert_eq!(told.get("network.messages.sent{protocol=task,kind=assign}").0, 25);
-    assert_eq!(told.get("network.messages.received{protocol=task,kind=assign}").0, 0);
-    let sizes = told.get("network.message.size{protocol=task,direction=sent}");
+    assert_eq!(recorded.get("network.messages.sent{protocol=task,kind=assign}").0, 25);
+    assert_eq!(recorded.get("network.messages.received{protocol=task,kind=assign}").0, 0);
+    let sizes = recorded.get("network.message.size{protocol=task,direction=sent}");
     assert_eq!(sizes, (6, 1_600.0));
-    // 2,500 bytes in ten seconds, all protocols told once.
-    assert_eq!(told.get("network.bandwidth{protocol=task,direction=sent}"), (1, 250.0));
-    assert_eq!(told.get("network.bandwidth{protocol=health,direction=sent}"), (1, 0.0));
-    assert_eq!(told.get("network.peers.total{}").1, 2.0);
-    assert_eq!(told.get("network.peers.active{}").1, 1.0);
+    // 2,500 bytes in ten seconds; one value for each protocol.
+    assert_eq!(recorded.get("network.bandwidth{protocol=task,direction=sent}"), (1, 250.0));
+    assert_eq!(recorded.get("network.bandwidth{protocol=health,direction=sent}"), (1, 0.0));
+    assert_eq!(recorded.get("network.peers.total{}").1, 2.0);
+    assert_eq!(recorded.get("network.peers.active{}").1, 1.0);
 }
 
 #[tokio::test]
-async fn what_the_engine_holds_is_told_and_counted_once() {
-    let told = Told::default();
-    let collector = with_local_recorder(&told, NetworkMetricsCollector::new);
+async fn engine_counts_are_recorded_once() {
+    let recorded = Recorded::default();
+    let collector = with_local_recorder(&recorded, NetworkMetricsCollector::new);
     let record = |accounts: Accounts| {
         collector.note_accounts(accounts);
         let traffic = NetTraffic { sent: flow(0, &[], 0), received: flow(0, &[], 0) };
@@ -141,25 +141,25 @@ async fn what_the_engine_holds_is_told_and_counted_once() {
     record(first);
     record(first);
     record(Accounts { queued: 3, succeeded: 9, second_attempts: 4, held: 1, ..first });
-    let open = |state| told.get(&format!("meshwork.tasks.open{{state={state}}}")).1;
+    let open = |state| recorded.get(&format!("meshwork.tasks.open{{state={state}}}")).1;
     assert_eq!((open("queued"), open("running")), (3.0, 2.0));
-    let ended = |state| told.get(&format!("meshwork.tasks.ended.total{{state={state}}}")).0;
+    let ended = |state| recorded.get(&format!("meshwork.tasks.ended.total{{state={state}}}")).0;
     assert_eq!([ended("succeeded"), ended("failed"), ended("expired")], [9, 0, 1]);
-    assert_eq!(told.get("meshwork.attempts.second.total{}").0, 4);
-    assert_eq!(told.get("meshwork.attempts.held{}").1, 1.0);
+    assert_eq!(recorded.get("meshwork.attempts.second.total{}").0, 4);
+    assert_eq!(recorded.get("meshwork.attempts.held{}").1, 1.0);
 }
 
 #[tokio::test]
-async fn errors_are_told_by_type_and_latency_in_seconds() {
-    let told = Told::default();
-    with_local_recorder(&told, || {
+async fn errors_are_recorded_by_type_and_latency_in_seconds() {
+    let recorded = Recorded::default();
+    with_local_recorder(&recorded, || {
         let collector = NetworkMetricsCollector::new();
         collector.record_error(&Reason::NotFound.into());
         collector.record_error_code("connection", Some(NetworkProtocol::TaskProtocol));
         collector.record_latency(Duration::from_millis(250));
     });
-    assert_eq!(told.get("network.errors.total{}").0, 2);
-    assert_eq!(told.get("network.errors.by_type{type=not_found,protocol=none}").0, 1);
-    assert_eq!(told.get("network.errors.by_type{type=connection,protocol=task}").0, 1);
-    assert_eq!(told.get("network.latency{}"), (1, 0.25));
+    assert_eq!(recorded.get("network.errors.total{}").0, 2);
+    assert_eq!(recorded.get("network.errors.by_type{type=not_found,protocol=none}").0, 1);
+    assert_eq!(recorded.get("network.errors.by_type{type=connection,protocol=task}").0, 1);
+    assert_eq!(recorded.get("network.latency{}"), (1, 0.25));
 }

@@ -1,11 +1,11 @@
-//! This machine, measured.
+//! Measurements of this machine.
 
 use tokio::sync::watch;
 
 use super::*;
 use crate::snapshot::{self, Snapshot};
 
-/// A monitor of a node with three free slots, and what changes that.
+/// A monitor of a node with three free slots, and the sender of its snapshots.
 fn monitor(offered: &Offered, dir: &Path) -> (ResourceMonitor, watch::Sender<Snapshot>) {
     let (published, driver) = snapshot::channel();
     published.send_replace(Snapshot { free_slots: 3, ..Snapshot::default() });
@@ -13,7 +13,7 @@ fn monitor(offered: &Offered, dir: &Path) -> (ResourceMonitor, watch::Sender<Sna
 }
 
 #[tokio::test]
-async fn this_machine_is_a_possible_one() {
+async fn measured_resources_of_this_machine_are_in_range() {
     let dir = tempfile::tempdir().unwrap();
     let usage = monitor(&Offered::default(), dir.path()).0.current_usage().await.unwrap();
     assert_eq!(usage.checked(), Ok(usage));
@@ -24,7 +24,7 @@ async fn this_machine_is_a_possible_one() {
 }
 
 #[tokio::test]
-async fn what_is_offered_is_told_and_free_slots_are_those_of_now() {
+async fn offered_resources_are_reported_with_current_free_slots() {
     let dir = tempfile::tempdir().unwrap();
     let offered = Offered {
         slots: Some(8),
@@ -38,14 +38,14 @@ async fn what_is_offered_is_told_and_free_slots_are_those_of_now() {
     assert_eq!((usage.slots, usage.slots_free, usage.cpus, usage.gpus), (8, 3, 2, 1));
     assert_eq!(usage.memory_bytes, 1 << 20);
     assert!(usage.memory_free_bytes <= 1 << 20);
-    // The reading is kept, the slots are not.
+    // The reading is reused, the number of free slots is not.
     published.send_replace(Snapshot { free_slots: 7, ..Snapshot::default() });
     let again = monitor.current_usage().await.unwrap();
     assert_eq!((again.slots_free, again.measured_at), (7, usage.measured_at));
 }
 
 #[tokio::test]
-async fn a_file_system_that_is_not_there_is_an_error_that_names_it() {
+async fn missing_file_system_is_named_in_the_error() {
     let error = monitor(&Offered::default(), Path::new("/no/such/place"))
         .0
         .current_usage()
@@ -56,19 +56,19 @@ async fn a_file_system_that_is_not_there_is_an_error_that_names_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reading_that_hangs_is_given_up_and_does_not_pile_up() {
+async fn hanging_reading_times_out_and_no_other_one_starts() {
     let monitor = ResourceMonitor::new();
     let held = monitor.reader.lock().await;
     let error = monitor.current_usage().await.unwrap_err();
     assert!(error.is_retryable(), "{error}");
     drop(held);
-    // A thread of its own does not hold the paused clock still.
+    // The paused clock would advance while the thread reads.
     tokio::time::resume();
     assert!(monitor.current_usage().await.is_ok());
 }
 
 #[tokio::test]
-async fn those_who_ask_at_once_get_one_reading() {
+async fn concurrent_callers_share_one_reading() {
     let monitor = ResourceMonitor::new();
     let ask = || monitor.current_usage();
     let (first, second, third) = tokio::join!(ask(), ask(), ask());
@@ -78,7 +78,7 @@ async fn those_who_ask_at_once_get_one_reading() {
 }
 
 #[test]
-fn a_container_has_its_own_memory_and_its_page_cache_is_free() {
+fn memory_limit_of_a_container_counts_without_page_cache() {
     let machine = (64 << 30, 32 << 30);
     let limits = |total_memory, rss| CGroupLimits {
         total_memory,
@@ -95,7 +95,7 @@ fn a_container_has_its_own_memory_and_its_page_cache_is_free() {
 }
 
 #[test]
-fn the_use_of_cpus_is_smoothed_by_time_not_by_readings() {
+fn cpu_use_is_averaged_over_time_not_over_readings() {
     let once = smoothed(0.0, 1.0, Duration::from_secs(2));
     let twice = smoothed(smoothed(0.0, 1.0, Duration::from_secs(1)), 1.0, Duration::from_secs(1));
     assert!((once - twice).abs() < 1e-6, "{once} {twice}");

@@ -1,10 +1,10 @@
-//! Who there is.
+//! Discovery of peers.
 
 use meshwork_core::{DiscoveryEvent, PeerInfo, PeerQuery, engine::PeerLoad};
 
 use crate::{error::NetworkError, manager::NetworkManager, status};
 
-/// What a node can be asked about other nodes. From
+/// Finds and announces peers. From
 /// [`NetworkManager::discovery_protocol`](crate::NetworkManager::discovery_protocol).
 #[derive(Clone, Debug)]
 pub struct DiscoveryProtocol {
@@ -16,11 +16,11 @@ impl DiscoveryProtocol {
         Self { manager }
     }
 
-    /// Joins the network's DHT, publishes what this node is capable of, connects to peers
-    /// that were met before and to the bootstrap addresses, and asks those that are there for others.
+    /// Joins the network's DHT, publishes this node's capabilities, dials the peers in the peer
+    /// book and the bootstrap addresses, and asks connected peers for others.
     ///
-    /// [`NetworkManager::start`](crate::NetworkManager::start) does this; to do it again does no
-    /// harm. mDNS, where it is on, runs by itself.
+    /// [`NetworkManager::start`](crate::NetworkManager::start) calls this; further calls are
+    /// harmless. mDNS, if it is on, runs independently.
     ///
     /// # Errors
     ///
@@ -30,16 +30,16 @@ impl DiscoveryProtocol {
         self.discover(DiscoveryEvent::Bootstrap).await
     }
 
-    /// The peers that match, the best first: ready ones, then near ones, then those that are only
-    /// known by hearsay.
+    /// Returns the matching peers, the best first: ready ones, then near ones, then leads.
     ///
-    /// Answered at once from what is known if that is as many as asked for, or if the network was
-    /// asked the same a moment ago. Else other peers are asked, and for a capability the DHT; then
-    /// this takes up to the configured `protocol_timeout`.
+    /// Answers at once if the node knows as many peers as the query asks for, or if it sent the
+    /// same query to the network a moment ago. Otherwise it asks other peers, and for a capability
+    /// the DHT, which takes up to the configured `protocol_timeout`.
     ///
     /// # Errors
     ///
-    /// The query is out of its bounds, too many are under way, or the node is not running.
+    /// A field of the query is out of range, too many queries are under way, or the node is not
+    /// running.
     pub async fn find_peers(&self, query: PeerQuery) -> Result<Vec<PeerInfo>, NetworkError> {
         let node = self.manager.node();
         query.check().map_err(|error| node.noted(error.into()))?;
@@ -50,13 +50,13 @@ impl DiscoveryProtocol {
         Ok(found.iter().map(seen).collect())
     }
 
-    /// Tells others of this node anew, if `peer_info` is about itself; what it says is taken from
-    /// the node's own configuration. About another node it is a hint: its addresses are kept, tried
-    /// once where that is allowed, and told to nobody.
+    /// Announces a peer. If `peer_info` is about this node, sends the node's advert to peers again,
+    /// from its own configuration. If it is about another node, keeps that node's addresses, dials
+    /// them once where that is allowed, and passes them on to no peer.
     ///
     /// # Errors
     ///
-    /// None of the other node's addresses can be dialled, or this node is not running.
+    /// No address of the other node can be dialled, or this node is not running.
     pub async fn announce_peer(&self, peer_info: PeerInfo) -> Result<(), NetworkError> {
         self.discover(DiscoveryEvent::AnnouncePeer(Box::new(peer_info))).await
     }

@@ -1,10 +1,10 @@
-//! How nodes are.
+//! The health of nodes.
 
 use meshwork_core::{HealthEvent, HealthStatus};
 
 use crate::{error::NetworkError, manager::NetworkManager, probes::Probe};
 
-/// What a node can be asked about its health. From
+/// Checks and reports this node's health. From
 /// [`NetworkManager::health_protocol`](crate::NetworkManager::health_protocol).
 #[derive(Clone, Debug)]
 pub struct HealthProtocol {
@@ -16,10 +16,10 @@ impl HealthProtocol {
         Self { manager }
     }
 
-    /// Looks how this node is each minute from now on, and tells peers when that has changed.
+    /// Starts to check this node's health every minute, and to report changes to peers.
     ///
-    /// [`NetworkManager::start`](crate::NetworkManager::start) does this; to do it again does no
-    /// harm.
+    /// [`NetworkManager::start`](crate::NetworkManager::start) calls this; further calls are
+    /// harmless.
     ///
     /// # Errors
     ///
@@ -28,7 +28,7 @@ impl HealthProtocol {
         self.manager.node().probe(Probe::Watch).await
     }
 
-    /// Looks how this node is.
+    /// Checks this node's health now.
     ///
     /// # Errors
     ///
@@ -37,7 +37,7 @@ impl HealthProtocol {
         self.manager.check_health().await
     }
 
-    /// Tells peers that this node is so, until its own checks find otherwise.
+    /// Reports a status of this node to peers, until the node's own checks find another one.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! What machines have and use.
+//! The resources of machines.
 
 use meshwork_core::{PeerId, ResourceUsage};
 
@@ -9,7 +9,7 @@ use crate::{
     probes::Probe,
 };
 
-/// What a node can be asked about machines. From
+/// Measures and reports the resources of machines. From
 /// [`NetworkManager::resource_protocol`](crate::NetworkManager::resource_protocol).
 #[derive(Clone, Debug)]
 pub struct ResourceProtocol {
@@ -21,11 +21,11 @@ impl ResourceProtocol {
         Self { manager }
     }
 
-    /// Measures this machine from now on, and tells peers: when something has changed, at most once
-    /// in a second, and at least each 30 s.
+    /// Starts to measure this machine, and to report changes to peers: at most once a second, and
+    /// at least every 30 s.
     ///
-    /// [`NetworkManager::start`](crate::NetworkManager::start) does this; to do it again does no
-    /// harm.
+    /// [`NetworkManager::start`](crate::NetworkManager::start) calls this; further calls are
+    /// harmless.
     ///
     /// # Errors
     ///
@@ -34,13 +34,13 @@ impl ResourceProtocol {
         self.manager.node().probe(Probe::Monitor).await
     }
 
-    /// What a peer's machine has and uses: what it last said if that is not older than 30 s, else it
-    /// is asked. For this node itself what it measures now.
+    /// Returns the resources of a peer's machine: its last report if that is at most 30 s old, else
+    /// its answer to a request. For this node, measures the machine.
     ///
     /// # Errors
     ///
-    /// The peer is not known, not ready, refuses, or does not answer within the configured
-    /// `protocol_timeout`; this machine cannot be measured.
+    /// The peer is unknown, is not ready, refuses, or does not answer within the configured
+    /// `protocol_timeout`; or this machine cannot be measured.
     pub async fn get_peer_resources(&self, peer_id: PeerId) -> Result<ResourceUsage, NetworkError> {
         let node = self.manager.node();
         if peer_id == node.local_peer {

@@ -1,4 +1,4 @@
-//! Tasks to workers, results to owners.
+//! Submits tasks, and completes attempts at manual handlers.
 
 use bytes::Bytes;
 use meshwork_core::{PeerId, Reason, Task, TaskId, TaskResult};
@@ -6,7 +6,7 @@ use meshwork_exec::{HandlerError, ManualDesk};
 
 use crate::{error::NetworkError, manager::NetworkManager, task_handle::TaskHandle};
 
-/// What a node can be asked about tasks. From
+/// Submits tasks, and completes attempts at manual handlers. From
 /// [`NetworkManager::task_protocol`](crate::NetworkManager::task_protocol).
 #[derive(Clone, Debug)]
 pub struct TaskProtocol {
@@ -20,13 +20,13 @@ impl TaskProtocol {
         Self { manager, desk }
     }
 
-    /// Hands in a task; returns once it is accepted. The same as
+    /// Submits a task; returns once it is accepted. The same as
     /// [`NetworkManager::distribute_task`](crate::NetworkManager::distribute_task).
     ///
     /// # Errors
     ///
-    /// The task is malformed, the node holds as many as it may, the id names another task already,
-    /// or the node is not running.
+    /// The task is malformed, the node has the maximum number of tasks, another task has the same
+    /// id, or the node is not running.
     pub async fn send_task(
         &self,
         task: Task,
@@ -35,14 +35,14 @@ impl TaskProtocol {
         self.manager.distribute_task(task, target_peers).await
     }
 
-    /// Completes an attempt of a manual handler that waits at this node (see
-    /// [`NetworkManagerBuilder::manual_handler`](crate::NetworkManagerBuilder::manual_handler)): its
-    /// owner is sent the output. What else the result says is known to the node already.
+    /// Completes an attempt at a manual handler that waits at this node (see
+    /// [`NetworkManagerBuilder::manual_handler`](crate::NetworkManagerBuilder::manual_handler)),
+    /// and sends the output to its owner. The other fields of `result` are ignored.
     ///
     /// # Errors
     ///
-    /// `source_peer` is another node (`denied`), no attempt of that task waits here (`not_found`),
-    /// those of two owners do (`conflict`), or the output is too large.
+    /// `source_peer` is another node (`denied`), no attempt at that task waits here (`not_found`),
+    /// attempts for two owners do (`conflict`), or the output is too large (`too_large`).
     #[expect(clippy::unused_async, reason = "the seed's signature")]
     pub async fn send_result(
         &self,
@@ -51,17 +51,18 @@ impl TaskProtocol {
         source_peer: PeerId,
     ) -> Result<(), NetworkError> {
         if source_peer != self.manager.local_peer_id() {
-            let detail = "a node sends results of its own alone".to_owned();
+            let detail = "a node can send only its own results".to_owned();
             return Err(self.manager.node().noted(Reason::Denied { detail }.into()));
         }
         self.complete(task_id, Ok(result.output))
     }
 
-    /// As [`Self::send_result`], for an attempt that has failed.
+    /// Like [`Self::send_result`], for an attempt that failed.
     ///
     /// # Errors
     ///
-    /// No attempt of that task waits here, or those of two owners do.
+    /// No attempt at that task waits here (`not_found`), or attempts for two owners do
+    /// (`conflict`).
     pub fn send_failure(&self, task_id: TaskId, error: HandlerError) -> Result<(), NetworkError> {
         self.complete(task_id, Err(error))
     }

@@ -21,15 +21,15 @@ fn rules_are_read_and_an_empty_file_has_none() {
 }
 
 #[test]
-fn what_means_nothing_is_refused_with_its_line_and_a_remedy() {
+fn unknown_key_or_value_is_refused_with_line_and_remedy() {
     for (text, line, words) in [
         ("[acept]\ntext = \"listed\"\n", 1, "did you mean accept?"),
-        ("\nname = \"bee\"\n", 2, "there are: accept, lan"),
+        ("\nname = \"bee\"\n", 2, "known: accept, lan"),
         ("lan = \"10.0.0.0/8\"\n", 1, "write a list of private ranges"),
         ("\nlan = [\"10.0.0.0/8\", 7]\n", 2, "write a list of private ranges"),
         ("lan = [\n\"8.8.8.0/24\",\n]\n", 2, "8.8.8.0/24"),
         ("[accept]\ntxet = \"nobody\"\n", 2, "did you mean text?"),
-        ("[accept]\nwasm = \"nobody\"\n", 2, "there are: text, demo, debug, command, exec"),
+        ("[accept]\nwasm = \"nobody\"\n", 2, "known: text, demo, debug, command, exec"),
         ("[accept]\ntext = \"everybody\"\n", 2, "write nobody, listed or anyone"),
         ("[accept]\n\ntext = true\n", 3, "write \"nobody\", \"listed\" or \"anyone\""),
         ("accept = \"listed\"\n", 1, "write [accept]"),

@@ -1,5 +1,5 @@
-//! Copies the files of an archive to another folder, step by step, so that a commit waits for at most
-//! one file.
+//! Copies the files of an archive to another folder, step by step, so that a commit waits for at
+//! most one file.
 
 use std::{
     fs, io,
@@ -34,8 +34,8 @@ impl FilesCopy {
         Ok(Self { from, to, names: names.into_iter() })
     }
 
-    /// Links some files, or copies one if it cannot be linked. False: nothing was left, and the copy is
-    /// on disk.
+    /// Links some files, or copies one if it cannot be linked. False: nothing was left, and the
+    /// copy is on disk.
     pub(in crate::journal) fn go_on(&mut self) -> Result<bool, JournalError> {
         for _ in 0..LINKS {
             let Some(name) = self.names.next() else { return self.sync().map(|()| false) };

@@ -81,8 +81,8 @@ impl Archive {
         Ok(Some(Mended { first, entry: None, tasks, lost, file }))
     }
 
-    /// Reads the records of all live tasks in a file; none if the file is missing, or its foot or names
-    /// are damaged.
+    /// Reads the records of all live tasks in a file; none if the file is missing, or its foot or
+    /// names are damaged.
     fn check(&self, first: u64, entry: &Entry) -> Result<Option<Checked>, JournalError> {
         let path = self.path(first, entry.generation);
         let io = |source| HomeError::Io { path: path.clone(), source };
@@ -118,8 +118,9 @@ struct Checked {
 /// Finds the valid files in an archive's folder when the store has lost their entries: of several
 /// generations, the latest. Forgotten tasks come back, except those whose ids were used again.
 ///
-/// A truncated file may be one that was being written when the node died: its tasks count only if the
-/// journal lacks them. `journal`: the tasks in the journal, and the node's uptime at their submission.
+/// A truncated file may be one that was being written when the node died: its tasks count only if
+/// the journal lacks them. `journal`: the tasks in the journal, and the node's uptime at their
+/// submission.
 pub(in crate::journal) fn found(
     home: &Path,
     journal: &HashMap<TaskId, Time>,

@@ -1,5 +1,5 @@
-//! Reads a damaged file: each task whose records are whole, even if its row, the names or the foot are
-//! damaged.
+//! Reads a damaged file: each task whose records are whole, even if its row, the names or the foot
+//! are damaged.
 //!
 //! A row says where the records of its task are. Between the places of whole rows, records are read
 //! one after the other; they belong to tasks whose rows are damaged.

@@ -258,7 +258,8 @@ fn of_tasks_with_one_id_only_the_latest_is_found() {
     again.rows.truncate(5);
     write(&archive, &again, &tasks[..5]);
     let (ids, up) = (ids(&volume), volume.rows[0].up);
-    // Two are in the journal: one was submitted after the archived task ended, the other is the same.
+    // Two are in the journal: one was submitted after the archived task ended, the other is the
+    // same.
     let later = Time::from_nanos(up.as_nanos() + 1_000_000);
     let journal = HashMap::from([(ids[7], later), (ids[8], up)]);
     let found = found(home.path(), &journal).unwrap();

@@ -1,5 +1,5 @@
-//! The archive's thread: writes the engine's volumes, and rewrites sparse files. Commits of the journal
-//! wait for neither.
+//! The archive's thread: writes the engine's volumes, and rewrites sparse files. Commits of the
+//! journal wait for neither.
 
 use std::{
     fs::File,
@@ -44,8 +44,8 @@ type Waiting = (Box<Volume>, Vec<ArchivedTask>);
 #[derive(Debug)]
 pub(crate) struct Archiver {
     jobs: blocking::SyncSender<Job>,
-    /// Holds the one volume that the engine hands out at a time, so that a full job queue cannot delay
-    /// it.
+    /// Holds the one volume that the engine hands out at a time, so that a full job queue cannot
+    /// delay it.
     volumes: blocking::SyncSender<Waiting>,
     written: mpsc::Receiver<u64>,
     ended: oneshot::Receiver<()>,
@@ -174,8 +174,8 @@ impl Thread {
     }
 }
 
-/// Writes a volume, and retries until it succeeds. Returns the bytes of its tasks; none if `is_over`
-/// after a failed try.
+/// Writes a volume, and retries until it succeeds. Returns the bytes of its tasks; none if
+/// `is_over` after a failed try.
 fn write(
     archive: &Archive,
     volume: &Volume,

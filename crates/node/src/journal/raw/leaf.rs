@@ -1,7 +1,7 @@
 //! Reads single pages of the store's file, which may be damaged.
 //!
-//! A leaf page: type (1 byte), unused (1), number of entries (2), the end of each value (4 each), the
-//! keys (8 each), the values. Absent on purpose: the places of pages, and the choice among them
+//! A leaf page: type (1 byte), unused (1), number of entries (2), the end of each value (4 each),
+//! the keys (8 each), the values. Absent on purpose: the places of pages, and the choice among them
 //! (`raw`).
 
 use std::{collections::HashMap, ops::Range};
@@ -45,8 +45,8 @@ impl Leaf {
         best.filter(|leaf| leaf.records() > 0 || leaf.is_read)
     }
 
-    /// Reads a page of unknown content. None if it is no leaf of this table, or has damage outside its
-    /// records.
+    /// Reads a page of unknown content. None if it is no leaf of this table, or has damage outside
+    /// its records.
     pub(super) fn read_plain(page: &[u8]) -> Option<Self> {
         let leaf = Self::read_as(page, usize::from(u16_at(page, 2)?));
         let rise = leaf.entries.is_sorted_by(|one, next| one.number < next.number);
@@ -145,7 +145,8 @@ fn is_start(page: &[u8], at: usize, ends: &[End]) -> bool {
     ends.iter().any(|(_, end)| *end == at) || whole(page, at).is_some()
 }
 
-/// Whether whole records lead from `at` to the end of a value. Other positions may be inside a record.
+/// Whether whole records lead from `at` to the end of a value. Other positions may be inside a
+/// record.
 fn leads_on(page: &[u8], mut at: usize, ends: &[End]) -> bool {
     let is_end = |at: usize| ends.iter().any(|(_, end)| *end == at);
     if is_end(at) {
@@ -160,8 +161,8 @@ fn leads_on(page: &[u8], mut at: usize, ends: &[End]) -> bool {
     false
 }
 
-/// The entries of a leaf with names as keys. `value_size`: the fixed size of its values, if they have
-/// one.
+/// The entries of a leaf with names as keys. `value_size`: the fixed size of its values, if they
+/// have one.
 pub(super) fn named(page: &[u8], value_size: Option<usize>) -> HashMap<Vec<u8>, Vec<u8>> {
     let Some(count) = u16_at(page, 2).map(usize::from) else { return HashMap::new() };
     let tables = if value_size.is_some() { 1 } else { 2 };

@@ -8,8 +8,8 @@ use super::{
 };
 use crate::home::{self, HomeError};
 
-/// Mends files of the archive and returns the number of lost tasks. Copies each damaged file to a new
-/// name in the home, and adds that path to `kept`.
+/// Mends files of the archive and returns the number of lost tasks. Copies each damaged file to a
+/// new name in the home, and adds that path to `kept`.
 pub(super) fn mend(
     home: &Path,
     store: &Store,

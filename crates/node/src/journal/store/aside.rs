@@ -1,5 +1,5 @@
-//! The store's tables beside its segments: the valid files of the archive, the forgotten ids, and the
-//! node's uptime.
+//! The store's tables beside its segments: the valid files of the archive, the forgotten ids, and
+//! the node's uptime.
 
 use std::{collections::BTreeMap, path::Path};
 

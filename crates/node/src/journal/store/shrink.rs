@@ -1,5 +1,5 @@
-//! Shrinks a file that is mostly free space: copies the store's contents to a second file, portion by
-//! portion, and renames that file to the first.
+//! Shrinks a file that is mostly free space: copies the store's contents to a second file, portion
+//! by portion, and renames that file to the first.
 //!
 //! Segments are inserted once and never changed, so each portion is read from the present state: no
 //! long read transaction keeps the old file from reusing its pages.

@@ -11,7 +11,8 @@ async fn commit(journal: &mut Journal, record: Record) {
     journal.committed().await.unwrap();
 }
 
-/// Archives [`VOLUMES`] volumes of [`TASKS`] tasks. Returns the numbers of all but two tasks of each.
+/// Archives [`VOLUMES`] volumes of [`TASKS`] tasks. Returns the numbers of all but two tasks of
+/// each.
 async fn fill(journal: &mut Journal) -> Vec<u64> {
     let mut numbers = Vec::new();
     for first in (0..VOLUMES).map(|volume| volume * u64::from(TASKS)) {

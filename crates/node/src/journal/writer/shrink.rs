@@ -37,8 +37,8 @@ struct Sizes {
 }
 
 impl Sizes {
-    /// Whether shrinking is worth the copy. `last` are the sizes after the last shrinking: records of
-    /// some lengths take almost twice their size in any file, so another copy would not help.
+    /// Whether shrinking is worth the copy. `last` are the sizes after the last shrinking: records
+    /// of some lengths take almost twice their size in any file, so another copy would not help.
     fn is_wasteful(self, last: Option<Self>) -> bool {
         let has_changed = |last: Self| {
             self.file >= last.file + last.file / 2 || self.held <= last.held - last.held / 3
@@ -79,7 +79,8 @@ impl Size {
         now.duration_since(*self.wasteful_since.get_or_insert(now)) >= SETTLE
     }
 
-    /// Counts a commit that added `added` bytes of segments and removed `segments` of `removed` bytes.
+    /// Counts a commit that added `added` bytes of segments and removed `segments` of `removed`
+    /// bytes.
     pub(super) fn committed(&mut self, added: u64, removed: u64, segments: &[u64]) {
         self.held = (self.held + added).saturating_sub(removed);
         self.last_commit = added;
@@ -96,8 +97,9 @@ impl Size {
 }
 
 impl Writer {
-    /// Copies the next portion to the smaller file if the journal should shrink: when the node is idle,
-    /// and every [`BUSY`] when it is not. Does nothing during a copy or while the disk is full.
+    /// Copies the next portion to the smaller file if the journal should shrink: when the node is
+    /// idle, and every [`BUSY`] when it is not. Does nothing during a copy or while the disk is
+    /// full.
     ///
     /// # Errors
     ///
@@ -119,8 +121,8 @@ impl Writer {
         let Some(shrinking) = self.size.shrinking.take() else { return Ok(()) };
         let replaced = shrinking.replace(&mut self.store)?;
         self.store.may_skip_fsync();
-        // Closing the earlier file would delay commits, so the archive's thread does it; if its queue
-        // is full, the file is closed here.
+        // Closing the earlier file would delay commits, so the archive's thread does it; if its
+        // queue is full, the file is closed here.
         self.jobs.try_send(Job::Close(replaced)).ok();
         self.size.last = self.size.sizes(self.store.path()).ok();
         tracing::debug!(sizes = ?self.size.last, "shrank the journal's file");
@@ -157,11 +159,11 @@ impl Writer {
 
 /// A file up to this many bytes larger than twice its segments is not shrunk.
 pub(in crate::journal) const FLOOR: u64 = 16 << 20;
-/// Time that a file must be wasteful before it is copied: avoids copying the segments of a burst that
-/// are about to be removed.
+/// Time that a file must be wasteful before it is copied: avoids copying the segments of a burst
+/// that are about to be removed.
 const SETTLE: Duration = if cfg!(test) { Duration::ZERO } else { Duration::from_secs(10) };
-/// Idle time before the next portion: portions rarely delay a caller that submits one task after the
-/// other.
+/// Idle time before the next portion: portions rarely delay a caller that submits one task after
+/// the other.
 const REST: Duration = Duration::from_millis(20);
 /// Interval of portions on a node that is never idle.
 const BUSY: Duration = if cfg!(test) { Duration::ZERO } else { Duration::from_secs(1) };

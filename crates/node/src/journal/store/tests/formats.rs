@@ -1,4 +1,5 @@
-//! Journals of other versions (F-21): a later format is refused by its number, an earlier one is read.
+//! Journals of other versions (F-21): a later format is refused by its number, an earlier one is
+//! read.
 
 use meshwork_core::{Time, engine::Ledger};
 
