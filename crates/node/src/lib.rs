@@ -30,6 +30,7 @@ mod snapshot;
 mod start;
 mod status;
 mod task_handle;
+mod vitals;
 
 pub use meshwork_core::{HealthStatus, ResourceUsage, engine::view::TaskQuery as TaskFilter};
 pub use meshwork_exec::{Description, HandlerError, ManualAttempt, ParamKind, ParamSpec};

@@ -43,7 +43,7 @@ pub(crate) const REPORT_AT_MOST: Duration = Duration::from_secs(1);
 /// Maximum time between two reports of this machine's resources, even without changes.
 pub(crate) const REPORT_AT_LEAST: Duration = Duration::from_secs(30);
 /// Interval of the node's health checks.
-pub(crate) const HEALTH_EVERY: Duration = Duration::from_secs(60);
+pub(crate) const HEALTH_EVERY: Duration = Duration::from_secs(15);
 /// Silence after which the node pings a peer. Long enough that an idle pair stays below 100 bytes a
 /// second, beside Yamux's own ping, which follows our traffic; short enough that a vanished peer is
 /// disconnected within 24 s.

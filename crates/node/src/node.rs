@@ -27,6 +27,7 @@ use crate::{
     policy::Policies,
     probes::Probe,
     publisher::Publisher,
+    vitals::Vitals,
 };
 
 mod archived;
@@ -69,6 +70,7 @@ pub(crate) struct Running {
     pub(crate) net: NetHandle,
     pub(crate) probes: mpsc::Sender<Probe>,
     pub(crate) monitor: ResourceMonitor,
+    pub(crate) vitals: Vitals,
     /// `None` without a home.
     pub(crate) kept: Option<Kept>,
 }

@@ -1,29 +1,28 @@
 //! The task that measures the machine and checks the node's health, and reports changes to peers.
 //!
 //! Resources are measured every 2 s with ready peers, and every 30 s without. They are reported
-//! when they change, at most once a second and at least every 30 s. Health is checked every minute,
+//! when they change, at most once a second and at least every 30 s. Health is checked every 15 s,
 //! on request, and when the measured resources change a finding.
 //!
 //! Absent on purpose: the measuring (`monitor`), the bounds of health (`health`).
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use meshwork_core::{HealthEvent, HealthStatus, PeerId, PeerState, ResourceUsage};
 use meshwork_net::NetHandle;
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{mpsc, oneshot, watch},
     time::{Instant, sleep_until, timeout},
 };
 
 use crate::{
     driver::{call::Call, question::Question},
     event::NetworkEvent,
-    health::{self, HANGS, Measured},
-    journal::Archive,
+    health::{self, HANGS},
     limits,
     monitor::ResourceMonitor,
     publisher::Publisher,
-    snapshot::Seen,
+    vitals::{Samples, Vitals},
 };
 
 #[cfg(test)]
@@ -50,12 +49,10 @@ pub(crate) struct Probes {
     pub(crate) calls: mpsc::WeakSender<Call>,
     pub(crate) publisher: Publisher,
     pub(crate) commands: mpsc::Receiver<Probe>,
-    /// The driver's latest snapshot.
-    pub(crate) driver: Seen,
-    /// Number of configured listen addresses.
-    pub(crate) listeners: usize,
-    /// None without a home.
-    pub(crate) archive: Option<Arc<Archive>>,
+    /// What health is assessed from.
+    pub(crate) vitals: Vitals,
+    /// Publishes samples to the vitals.
+    pub(crate) samples: watch::Sender<Samples>,
 }
 
 /// Decides when to report resources.
@@ -169,13 +166,14 @@ impl Probes {
             }
         };
         reporter.is_blind = false;
+        self.samples.send_modify(|samples| samples.usage = Some(usage));
         if reporter.is_due(&usage, Instant::now()) {
             let Some(calls) = self.calls.upgrade() else { return Err(Stopped) };
             patiently(calls.send(Call::Measured { usage })).await?;
             patiently(self.net.update_resources(usage)).await?;
         }
         let is_known =
-            |reported: &HealthStatus| health::is_known(reported, &usage, self.archive.is_some());
+            |reported: &HealthStatus| health::is_known(reported, &usage, self.vitals.has_home());
         if watched && !health.as_ref().is_some_and(is_known) {
             self.check(health).await?;
         }
@@ -189,18 +187,13 @@ impl Probes {
             lag(self.driver_lag()),
             self.monitor.current_usage(),
         );
-        let measured = Measured {
+        self.samples.send_replace(Samples {
             loop_lag: Some(loop_lag?),
             driver_lag: Some(driver_lag?),
-            handlers: Some(self.driver.now().handlers),
-            listeners: Some((self.listeners, self.net.addresses().len())),
-            crowd: self.net.crowd(),
             unreadable: usage.as_ref().err().map(ToString::to_string),
             usage: usage.ok(),
-            unarchived: self.archive.as_ref().and_then(|archive| archive.failing()),
-            has_home: self.archive.is_some(),
-        };
-        let status = health::assess(&measured);
+        });
+        let status = self.vitals.assess();
         if !health.as_ref().is_some_and(|reported| is_same(&status, reported)) {
             self.report(status.clone(), health).await?;
         }

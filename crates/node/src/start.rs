@@ -15,7 +15,7 @@ use meshwork_core::{
 };
 use meshwork_exec::Executor;
 use meshwork_net::{Keypair, NetConfig, NetHandle, Network, Offer, Remembered};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::{
     book::keeper::Keeper,
@@ -27,6 +27,7 @@ use crate::{
     monitor::ResourceMonitor,
     node::{Kept, Node, Running, Unstarted},
     probes::Probes,
+    vitals::{Samples, Vitals},
 };
 
 /// Opens the sockets and spawns the node's tasks.
@@ -67,20 +68,8 @@ pub(crate) async fn start(node: &Arc<Node>, unstarted: Unstarted) -> Result<Runn
         durability: config.durability,
         policies: Arc::clone(&node.policies),
     });
-    let (probes, commands) = mpsc::channel(limits::PROBES);
-    let dir = config.home.as_deref().unwrap_or_else(|| Path::new("."));
-    let monitor = ResourceMonitor::of(&config.offered, dir, node.driver.seen());
-    let prober = Probes {
-        local: node.local_peer,
-        monitor: monitor.clone(),
-        net: net.clone(),
-        calls: node.driver.downgrade(),
-        publisher: publisher.clone(),
-        commands,
-        driver: node.driver.seen(),
-        listeners: config.listen_addrs.len(),
-        archive: archive.clone(),
-    };
+    let kept = archive.zip(book).map(|(archive, book)| Kept { archive, book });
+    let (prober, running) = probes(node, &net, kept);
     if let Some(keeper) = keeper {
         spawn("peer book", keeper.run(net.watch_peers()));
     }
@@ -89,8 +78,34 @@ pub(crate) async fn start(node: &Arc<Node>, unstarted: Unstarted) -> Result<Runn
     spawn("driver", driver.run());
     spawn("probes", prober.run());
     spawn("metrics", record(Arc::downgrade(node), net.clone()));
-    let kept = archive.zip(book).map(|(archive, book)| Kept { archive, book });
-    Ok(Running { net, probes, monitor, kept })
+    Ok(running)
+}
+
+/// The task that measures, and the running parts of the node, with what it keeps on disk.
+fn probes(node: &Node, net: &NetHandle, kept: Option<Kept>) -> (Probes, Running) {
+    let Node { config, publisher, driver, .. } = node;
+    let dir = config.home.as_deref().unwrap_or_else(|| Path::new("."));
+    let monitor = ResourceMonitor::of(&config.offered, dir, driver.seen());
+    let (samples, sampled) = watch::channel(Samples::default());
+    let vitals = Vitals {
+        samples: sampled,
+        driver: driver.seen(),
+        net: net.clone(),
+        listeners: config.listen_addrs.len(),
+        archive: kept.as_ref().map(|kept| Arc::clone(&kept.archive)),
+    };
+    let (probes, commands) = mpsc::channel(limits::PROBES);
+    let prober = Probes {
+        local: node.local_peer,
+        monitor: monitor.clone(),
+        net: net.clone(),
+        calls: driver.downgrade(),
+        publisher: publisher.clone(),
+        commands,
+        vitals: vitals.clone(),
+        samples,
+    };
+    (prober, Running { net: net.clone(), probes, monitor, vitals, kept })
 }
 
 /// Spawns one of the node's tasks. A panic in it is logged; its channels close, which ends the

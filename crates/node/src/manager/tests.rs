@@ -57,6 +57,7 @@ async fn what_is_published_is_read_while_the_driver_hangs() {
         assert!(!node.is_stopping().unwrap());
         let status = node.status().unwrap();
         assert!(!status.stopping && !status.draining);
+        node.health().unwrap();
         assert!(node.accepts().allows("text", true));
         node.record_metrics();
         drop(go_on);

@@ -16,7 +16,7 @@ impl HealthProtocol {
         Self { manager }
     }
 
-    /// Starts to check this node's health every minute, and to report changes to peers.
+    /// Starts to check this node's health every 15 s, and to report changes to peers.
     ///
     /// [`NetworkManager::start`](crate::NetworkManager::start) calls this; further calls are
     /// harmless.

@@ -34,7 +34,7 @@ pub(super) async fn show(State(cx): State<Context>) -> Result<Json<NodeView>, Pr
 }
 
 pub(super) async fn health(State(cx): State<Context>) -> Result<Json<HealthView>, Problem> {
-    Ok(Json(cx.manager.check_health().await?.into()))
+    Ok(Json(cx.manager.health()?.into()))
 }
 
 pub(super) async fn backup(
