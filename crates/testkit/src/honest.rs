@@ -14,8 +14,8 @@ const REST: Duration = Duration::from_millis(20);
 /// Size of each task's input, in bytes.
 const BYTES: usize = 1_024;
 
-/// An owner that runs its tasks at a node which others attack. The node must accept `text/…` of
-/// everybody.
+/// An owner that runs its tasks at a node that hostile peers attack. The node must accept `text/…`
+/// of everybody.
 #[derive(Debug)]
 pub struct Honest {
     node: TestNode,

@@ -1,5 +1,5 @@
-//! Hostile peers: connections made by hand from the TCP socket up, on which a test can send what no
-//! node would.
+//! Hostile peers: connections made by hand from the TCP socket up, on which a test can send bytes
+//! and messages that no node sends.
 //!
 //! There are three levels: [`Socket`] lies below Yamux and takes any bytes; [`Frames`] writes valid
 //! or invalid Yamux frames; [`Hostile`] has streams, which carry any bytes under any protocol's

@@ -4,10 +4,10 @@
 //! and without mDNS; [`TestNet`] is an owner with workers that trust each other. [`eventually`]
 //! waits for a condition, never for a time, and reports the state of the nodes if it times out.
 //! [`hostile`] is an independent implementation from the TCP socket up, which shares the messages'
-//! schema with `meshwork-net`, and [`Honest`] shows that others are served while it misbehaves.
+//! schema with `meshwork-net`, and [`Honest`] shows that honest peers are served meanwhile.
 //!
-//! Absent on purpose: processes (the tests of the binary have those), and access to a node that its
-//! users do not have.
+//! Absent on purpose: processes (the tests of the binary have those), and access to a node beyond
+//! its public interface.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -11,7 +11,7 @@ static SEEN: Mutex<Vec<String>> = Mutex::new(Vec::new());
 static WATCH: Once = Once::new();
 
 /// Path prefixes of files whose panics are intended.
-const MEANT: [&str; 2] = ["crates/testkit/", "crates/exec/src/debug"];
+const INTENDED: [&str; 2] = ["crates/testkit/", "crates/exec/src/debug"];
 /// Maximum number of panics to keep: enough for a report.
 const KEPT: usize = 16;
 
@@ -21,8 +21,8 @@ pub fn watch() {
         let default = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
             let location = info.location().map(ToString::to_string).unwrap_or_default();
-            let meant = MEANT.iter().any(|file| location.contains(file));
-            if !meant {
+            let intended = INTENDED.iter().any(|file| location.contains(file));
+            if !intended {
                 let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
                 if seen.len() < KEPT {
                     seen.push(location);
@@ -33,9 +33,11 @@ pub fn watch() {
     });
 }
 
+/// Checks that no node has panicked since the start of the process.
+///
 /// # Panics
 ///
-/// Panics if a node has panicked since the start of the process.
+/// Panics if one has.
 pub fn assert_none() {
     let seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
     assert!(seen.is_empty(), "panics at {seen:?}");

@@ -79,8 +79,8 @@ async fn describe(node: &TestNode, text: &mut String) {
         Ok(tasks) => {
             let open = tasks.iter().filter(|task| task.ended.is_none());
             for task in open.take(SHOWN) {
-                let told = manager.task(task.id).await.ok().flatten();
-                writeln!(text, "{told:?}").unwrap();
+                let view = manager.task(task.id).await.ok().flatten();
+                writeln!(text, "{view:?}").unwrap();
             }
         }
         Err(error) => writeln!(text, "no tasks: {error}").unwrap(),

@@ -1,7 +1,7 @@
-//! The messages of the protocols with all their fields, so that a test can send what no node would.
+//! The messages of the protocols with all their fields, so that a test can send invalid ones.
 //!
 //! The types are generated from the schema for this crate, because those of `meshwork-net` are
-//! private. That crate's golden vectors, and bytes in some tests here, hold the field numbers.
+//! private. That crate's golden vectors, and bytes in some tests here, check the field numbers.
 
 use meshwork_core::TaskId;
 

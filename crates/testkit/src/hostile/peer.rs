@@ -16,9 +16,9 @@ use crate::{TestNode, within};
 /// Maximum streams of the other end that wait to be accepted; further ones are dropped.
 const SESSIONS: usize = 16;
 
-/// A peer that sends what the test wants.
+/// A peer whose messages the test writes.
 ///
-/// It does one thing by itself: it admits each peer that sends it a hello.
+/// Only the answer to a hello is automatic: each peer that sends one is admitted.
 #[derive(Debug)]
 pub struct Hostile {
     id: PeerId,

@@ -1,8 +1,7 @@
 //! Every field of the configuration: its effect, and the error when it is out of range.
 //!
-//! Elsewhere: peers that `mdns` finds, in network namespaces (`crates/cli/tests/it/near.rs`). A
-//! field that shortens a time is tested by repeating the wait so often that the default would
-//! exceed the bound of a test's wait.
+//! Elsewhere: peers that `mdns` finds, in network namespaces (`crates/cli/tests/it/near.rs`). To
+//! test a short time, a test repeats the wait so often that the default would exceed its bound.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -50,7 +49,7 @@ async fn pair(first: NetworkConfig, second: NetworkConfig) -> (TestNode, TestNod
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn listen_addrs_are_where_it_listens() {
+async fn listen_addrs_are_the_addresses_of_the_node() {
     let udp = "/ip4/127.0.0.1/udp/0/quic-v1".parse().unwrap();
     let mut config = loopback();
     config.listen_addrs.push(udp);
@@ -60,10 +59,10 @@ async fn listen_addrs_are_where_it_listens() {
     assert_eq!(addresses.len(), 2, "{addresses:?}");
     assert!(addresses.iter().any(|address| address.starts_with("/ip4/127.0.0.1/tcp/")));
     assert!(addresses.iter().any(|address| address.contains("/quic-v1")));
-    let mute = TestNode::configured(NetworkConfig { listen_addrs: vec![], ..loopback() }).await;
-    assert!(mute.manager().addresses().is_empty());
-    assert!(mute.manager().status().unwrap().uptime < Duration::from_secs(3_600));
-    mute.shutdown().await;
+    let none = TestNode::configured(NetworkConfig { listen_addrs: vec![], ..loopback() }).await;
+    assert!(none.manager().addresses().is_empty());
+    assert!(none.manager().status().unwrap().uptime < Duration::from_secs(3_600));
+    none.shutdown().await;
     node.shutdown().await;
 }
 
@@ -92,7 +91,7 @@ async fn peers_of_one_lan_find_each_other_through_a_third() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn max_peers_are_admitted_and_no_more() {
+async fn at_most_max_peers_are_admitted() {
     let full = NetworkConfig { max_peers: 1, ..loopback() };
     let (full, first) = pair(full, loopback()).await;
     let bootstrap_peers = vec![full.address()];
@@ -125,7 +124,7 @@ async fn stuck(node: &TestNode, other: &TestNode, reason: &str) {
 async fn connection_timeout_bounds_a_dial() {
     let node =
         TestNode::configured(NetworkConfig { connection_timeout: SHORT, ..loopback() }).await;
-    within("dials of those who say nothing", async {
+    within("dials of silent listeners", async {
         for _ in 0..OFTEN {
             let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             let port = silent.local_addr().unwrap().port();
@@ -139,7 +138,7 @@ async fn connection_timeout_bounds_a_dial() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ping_interval_is_how_often_a_silent_peer_is_asked() {
+async fn ping_interval_sets_the_rate_of_echoes() {
     let quick = NetworkConfig { ping_interval: SHORT, ..loopback() };
     let (first, second) = pair(quick, loopback()).await;
     let mut events = first.manager().subscribe();
@@ -188,7 +187,7 @@ async fn identity_and_home_outlive_the_node() {
         NetworkManager::new(config.clone()).await.ok()
     })
     .await;
-    assert_eq!(again.local_peer_id(), id, "the key is that of the file");
+    assert_eq!(again.local_peer_id(), id, "the key is read from the file");
     again.start().await.unwrap();
     again.dial(friend.address()).await.unwrap();
     let trusted = eventually("the friend is known", &[], async || {
@@ -198,13 +197,13 @@ async fn identity_and_home_outlive_the_node() {
     .await;
     assert!(trusted, "trusted peers are kept in the home");
     let other = NetworkManager::new(loopback()).await.unwrap();
-    assert_ne!(other.local_peer_id(), id, "without a file the key is another each time");
+    assert_ne!(other.local_peer_id(), id, "without a file each start makes a new key");
     again.shutdown().await.unwrap();
     friend.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_owner_that_was_restarted_starts_with_fresh_attempts() {
+async fn restarted_owner_starts_with_new_attempts() {
     let dir = tempfile::tempdir().unwrap();
     let identity = Identity::File(dir.path().join("identity.key"));
     let worker = TestNode::start(Spec::worker(Accept::Anyone)).await;
@@ -234,7 +233,7 @@ async fn nodes_of_another_network_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn name_and_what_is_offered_are_seen_by_peers_and_decide_where_tasks_go() {
+async fn name_and_advert_reach_peers_and_decide_placement() {
     let offered = Offered {
         slots: Some(3),
         cpus: Some(5),
@@ -293,7 +292,7 @@ async fn name_and_what_is_offered_are_seen_by_peers_and_decide_where_tasks_go() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn accept_and_trusted_decide_who_works_for_whom() {
+async fn accept_and_trusted_decide_where_tasks_run() {
     let key = tempfile::tempdir().unwrap();
     let identity = Identity::File(key.path().join("key"));
     let owner = NetworkConfig {
@@ -334,7 +333,7 @@ async fn accept_and_trusted_decide_who_works_for_whom() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn lease_is_how_long_silence_is_believed() {
+async fn lease_ends_the_attempt_of_a_silent_worker() {
     let tasks =
         TaskSettings { lease: Duration::from_secs(1), heartbeat: SHORT, ..TaskSettings::default() };
     let offered = Offered { slots: Some(0), ..Offered::default() };
@@ -358,7 +357,7 @@ async fn lease_is_how_long_silence_is_believed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn heartbeat_is_how_often_a_worker_says_what_it_runs() {
+async fn heartbeat_sets_the_rate_of_a_workers_reports() {
     let tasks = TaskSettings { heartbeat: SHORT, ..TaskSettings::default() };
     let accept = AcceptPolicy::default().with("debug", Accept::Anyone);
     let worker = TestNode::configured(NetworkConfig { tasks, accept, ..loopback() }).await;
@@ -383,7 +382,7 @@ async fn is_heartbeat(session: &mut Channel) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_kept_of_tasks_is_bounded_as_configured() {
+async fn kept_tasks_are_bounded_as_configured() {
     let tasks = |max_owned, keep_bytes| NetworkConfig {
         tasks: TaskSettings { max_owned, keep_bytes, ..TaskSettings::default() },
         ..loopback()
@@ -417,7 +416,7 @@ async fn what_is_kept_of_tasks_is_bounded_as_configured() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn keep_results_is_how_long_a_task_that_has_ended_is_known() {
+async fn keep_results_bounds_the_life_of_an_ended_task() {
     let tasks = TaskSettings { keep_results: Duration::from_secs(1), ..TaskSettings::default() };
     let node = TestNode::configured(NetworkConfig { tasks, ..loopback() }).await;
     let handle = node.submit(task("text/upper").with_input("a"), &[]).await;
@@ -432,7 +431,7 @@ async fn keep_results_is_how_long_a_task_that_has_ended_is_known() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn durability_is_what_outlives_the_node() {
+async fn durability_decides_which_tasks_outlive_the_node() {
     for (durability, own, outlives) in [
         (Durability::Memory, None, false),
         (Durability::Disk, None, true),

@@ -119,7 +119,7 @@ async fn granted(frames: &mut Frames, number: u32, credit: &mut BTreeMap<u32, us
 /// S-05: a worker stops reading a session whose owner does not read its answers; further frames
 /// stay with the owner.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_does_not_read_is_not_read() {
+async fn owner_that_does_not_read_is_not_read() {
     const TRIED: usize = 32 * MIB;
     /// Two windows, one message in processing, and the kernel's buffers.
     const TAKEN: usize = 4 * MIB;
@@ -166,7 +166,7 @@ fn refusable(first: u64, count: usize) -> Vec<u8> {
 /// S-06: an owner that requests much and reads nothing is answered eventually, and its waiting
 /// answers are bounded: above its share it receives `busy`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn answers_that_nobody_reads_are_bounded() {
+async fn unread_answers_are_bounded() {
     /// MiB of results that a worker keeps for one owner: 64, and 16 that may be assigned at once.
     const KEPT: usize = 80;
     const ASKED: usize = 160;

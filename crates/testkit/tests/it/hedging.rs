@@ -6,7 +6,7 @@ use meshwork_testkit::{Spec, TestNode, eventually, within};
 use crate::support::{Gate, output, task};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_hangs_at_one_worker_is_done_by_another() {
+async fn hedge_finishes_a_task_whose_first_attempt_hangs() {
     let owner = TestNode::start(Spec::owner()).await;
     let mut workers = Vec::new();
     for _ in 0..2 {

@@ -20,7 +20,7 @@ const SLOW: usize = 4;
 
 /// S-07: every hello has a total deadline, however regularly its bytes come.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hello_that_dribbles_is_ended() {
+async fn slow_hello_is_ended_at_its_deadline() {
     let protocol_timeout = Duration::from_millis(500);
     let spec = Spec { protocol_timeout, ..Spec::worker(Accept::Anyone) };
     let victim = TestNode::start(spec).await;
@@ -28,21 +28,21 @@ async fn a_hello_that_dribbles_is_ended() {
     let hostile = Hostile::connect(&victim).await;
     honest
         .served_during(async {
-            let dribbles = (0..SLOW).map(|_| dribble(&hostile));
-            futures::future::join_all(dribbles).await;
+            let hellos = (0..SLOW).map(|_| send_slowly(&hostile));
+            futures::future::join_all(hellos).await;
         })
         .await;
     let state = victim.peer(hostile.id()).await.map(|info| info.state);
     assert!(
         !matches!(state, Some(PeerState::Admitted(_) | PeerState::Ready)),
-        "half a hello admits no peer: {state:?}"
+        "a partial hello admits no peer: {state:?}"
     );
     honest.shutdown().await;
     victim.shutdown().await;
 }
 
 /// Sends a hello of 16 KiB, a byte at a time, until the victim ends it.
-async fn dribble(hostile: &Hostile) {
+async fn send_slowly(hostile: &Hostile) {
     let Ok(mut stream) = hostile.open(HELLO).await else { return };
     stream.write(&[0x80, 0x80, 0x01]).await.ok();
     let mut pace = tokio::time::interval(Duration::from_millis(50));
@@ -60,7 +60,7 @@ async fn dribble(hostile: &Hostile) {
     .await;
 }
 
-/// S-08, S-10, S-11: bytes that no honest peer sends end the connection at no cost.
+/// S-08, S-10, S-11: malformed bytes end the connection.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_malformed_hello_ends_the_connection() {
     let victim = victim().await;
@@ -122,9 +122,9 @@ async fn an_excessive_hello_is_cut() {
     victim.shutdown().await;
 }
 
-/// S-09: half a hello does not count, and bytes after a hello on its stream are ignored.
+/// S-09: a partial hello does not count, and bytes after a hello on its stream are ignored.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn half_a_hello_is_none() {
+async fn partial_hello_does_not_count() {
     let victim = victim().await;
     let honest = Honest::beside(&victim).await;
     let hostile = Hostile::connect(&victim).await;
@@ -135,7 +135,7 @@ async fn half_a_hello_is_none() {
             stream.write(&hello[..hello.len() - 1]).await.unwrap();
             stream.close().await.unwrap();
             within("the end of the stream", stream.ended()).await;
-            eventually("it is connected, and no more", &[&victim], async || {
+            eventually("it is connected but not admitted", &[&victim], async || {
                 let state = victim.peer(hostile.id()).await?.state;
                 matches!(state, PeerState::Connected(_)).then_some(())
             })
@@ -153,7 +153,7 @@ async fn half_a_hello_is_none() {
 
 /// S-21: a peer of another version or network receives the reason, and may try again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn another_version_or_network_is_refused_in_words_and_not_banned() {
+async fn other_version_or_network_is_refused_with_a_reason() {
     let victim = victim().await;
     let honest = Honest::beside(&victim).await;
     let hostile = Hostile::connect(&victim).await;
@@ -176,7 +176,7 @@ async fn another_version_or_network_is_refused_in_words_and_not_banned() {
             // A session is refused with a reason as well.
             let mut session = hostile.session().await;
             let answer = session.recv::<meshwork_testkit::hostile::message::ToOwner>().await;
-            assert!(answer.is_some(), "not silence");
+            assert!(answer.is_some(), "a session is answered");
             assert!(matches!(hostile.say(&sound).await, Some(reply::Outcome::Admitted(_))));
             victim.ready(hostile.id()).await;
         })

@@ -14,7 +14,7 @@ use crate::support::{Gate, output, task};
 /// P-18, P-19: an attempt belongs to the owner that assigned it. A message about it from another
 /// owner is answered as for an attempt that does not exist, and changes nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn attempts_of_others_do_not_exist() {
+async fn attempts_of_other_owners_are_unknown() {
     let gate = Gate::new();
     let spec = Spec::worker(Accept::Anyone);
     let victim = TestNode::start_with(spec, |builder| builder.handler(gate.handler())).await;

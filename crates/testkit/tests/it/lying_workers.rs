@@ -41,8 +41,8 @@ async fn a_worker_cannot_end_the_attempt_of_another() {
     let mut session = hostile.next_session().await;
     let own_epoch = first_order(&mut session).await;
     let mut events = owner.manager().subscribe();
-    for lie in words_about(theirs_epoch) {
-        say(&mut session, lie).await;
+    for kind in messages_about(theirs_epoch) {
+        say(&mut session, kind).await;
     }
     acknowledged(&mut session, epoch.number, 1).await;
     say(&mut session, to_owner::Kind::Result(ResultBatch::one(own_epoch, b"own"))).await;
@@ -55,7 +55,7 @@ async fn a_worker_cannot_end_the_attempt_of_another() {
                 break;
             }
             NetworkEvent::TaskChanged { id, .. } | NetworkEvent::TaskProgress { id, .. } => {
-                panic!("news of {id}")
+                panic!("an event of {id}")
             }
             _ => {}
         }
@@ -70,7 +70,7 @@ async fn a_worker_cannot_end_the_attempt_of_another() {
 }
 
 /// Every kind of message that a worker can send about an attempt; the result last.
-fn words_about(epoch: Epoch) -> Vec<to_owner::Kind> {
+fn messages_about(epoch: Epoch) -> Vec<to_owner::Kind> {
     let list = Epochs::one(epoch.boot, epoch.number);
     let reason = Some(Reason { code: Reason::NOT_FOUND, ..Reason::default() });
     vec![
@@ -95,7 +95,7 @@ async fn a_malformed_answer_ends_the_connection() {
     let attacks: Vec<(&str, Vec<u8>)> = vec![
         ("4 GiB", vec![0x80, 0x80, 0x80, 0x80, 0x10]),
         ("nothing", vec![0]),
-        ("an owner's word", field(2, &[0x08, 1])),
+        ("a message of an owner", field(2, &[0x08, 1])),
         ("32,000 empty results", field(70, &[0x12, 0x00].repeat(32_000))),
         (
             "32,000 acceptances",

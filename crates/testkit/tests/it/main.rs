@@ -2,9 +2,9 @@
 //! hostile test names its row of the threat model.
 //!
 //! Tests wait for conditions, never for a time, within a bound that only an error exceeds. mDNS is
-//! off everywhere. `crates/net/tests` shows that a bare rust-libp2p node is understood over TCP and
-//! QUIC. Unit tests of that crate, with paused time, show the 30 s of a peer that does not read or
-//! does not finish a frame.
+//! off everywhere. Elsewhere: `crates/net/tests` tests a bare rust-libp2p node over TCP and QUIC, and
+//! unit tests of that crate, with paused time, the 30 s limit for a peer that does not read or does
+//! not finish a frame.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,4 +1,4 @@
-//! Bytes that no owner sends in a session: S-08 to S-11 and S-21 on the task protocol.
+//! Malformed bytes in a session: S-08 to S-11 and S-21 on the task protocol.
 
 use meshwork_core::{Accept, TaskId};
 use meshwork_testkit::{
@@ -15,7 +15,7 @@ use prost::Message;
 
 use crate::support::{executions, field, output, prefixed, sleep, victim};
 
-/// S-08, S-10, S-11: they end the sender's connection, and no other.
+/// S-08, S-10, S-11: malformed messages end only the sender's connection.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_malformed_message_ends_the_connection() {
     let victim = victim().await;
@@ -27,7 +27,10 @@ async fn a_malformed_message_ends_the_connection() {
         ("not shortest", vec![0x85, 0x00, 1, 2, 3, 4, 5]),
         ("ten bytes", [vec![0xff; 9], vec![0x7f]].concat()),
         ("nothing", vec![0]),
-        ("a worker's word", ToOwner::from(to_owner::Kind::Accepted(Epochs::one(1, 1))).framed()),
+        (
+            "a message of a worker",
+            ToOwner::from(to_owner::Kind::Accepted(Epochs::one(1, 1))).framed(),
+        ),
         ("32,000 cancels", ToWorker::from(to_worker::Kind::Cancel(list(&deltas))).framed()),
         ("32,000 questions", ToWorker::from(to_worker::Kind::Resume(list(&deltas))).framed()),
         ("32,000 empty assignments", field(1, &[0x12, 0x00].repeat(32_000))),
@@ -54,7 +57,7 @@ async fn a_malformed_message_ends_the_connection() {
 /// S-10, S-11: deep or repeated unknown fields cost nothing, and are allowed: a later version may
 /// send them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn unknown_fields_are_passed_over_however_deep() {
+async fn deep_unknown_fields_are_ignored() {
     let victim = victim().await;
     let honest = Honest::beside(&victim).await;
     let hostile = Hostile::admitted(&victim).await;
@@ -81,7 +84,7 @@ async fn unknown_fields_are_passed_over_however_deep() {
 
 /// S-09: a message counts completely or not at all, and complete messages before it count.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn half_a_message_is_none() {
+async fn partial_message_does_not_count() {
     let dir = tempfile::tempdir().unwrap();
     let log = dir.path().join("executions");
     let spec = Spec { log: Some(log.clone()), ..Spec::worker(Accept::Anyone) };

@@ -61,29 +61,29 @@ async fn all_five_messages_cross_and_are_seen() {
     .await;
     assert_eq!(result, (sent, "ONE".into(), worker.id()));
 
-    let status = HealthStatus::Degraded(vec![HealthReason::new(HealthCheck::Other, "as told")]);
+    let status = HealthStatus::Degraded(vec![HealthReason::new(HealthCheck::Other, "reported")]);
     worker.manager().health_protocol().report_health(status.clone()).await.unwrap();
-    // The report of its start may come before it.
-    let told = message(&mut at_owner, |message| match message {
+    // The worker's first report, from its start, may come before this one.
+    let reported = message(&mut at_owner, |message| match message {
         NetworkMessage::HealthCheck { peer_id, status: HealthStatus::Degraded(reasons) } => {
             Some((*peer_id, HealthStatus::Degraded(reasons.clone())))
         }
         _ => None,
     })
     .await;
-    assert_eq!(told, (worker.id(), status));
+    assert_eq!(reported, (worker.id(), status));
 
     let mut late = Spec::worker(Accept::Anyone).joining(&net.owner);
     late.slots = 7;
     let late = TestNode::start(late).await;
-    let told = message(&mut at_owner, |message| match message {
+    let usage = message(&mut at_owner, |message| match message {
         NetworkMessage::ResourceUpdate { peer_id, resources } if *peer_id == late.id() => {
             Some(*resources)
         }
         _ => None,
     })
     .await;
-    assert_eq!((told.slots, told.slots_free), (7, 7));
+    assert_eq!((usage.slots, usage.slots_free), (7, 7));
     let known = net.owner.peer(late.id()).await.unwrap().resources.unwrap();
     assert_eq!(known.slots, 7);
     let query = PeerQuery { capability: Some("gpu".to_owned()), ..PeerQuery::default() };
@@ -102,7 +102,7 @@ async fn all_five_messages_cross_and_are_seen() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_wants_no_messages_is_told_none() {
+async fn subscriber_to_peers_receives_no_messages() {
     let net = TestNet::start(Wiring::default()).await;
     let mut peers = net.owner.manager().subscribe_to(Topics::PEERS);
     let end = net.owner.run(task("text/upper").with_input("one"), &[]).await;
@@ -126,7 +126,7 @@ async fn who_wants_no_messages_is_told_none() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn resources_are_known_or_asked_for() {
+async fn resources_of_a_peer_are_known_or_requested() {
     let net = TestNet::start(Wiring::default()).await;
     let worker = net.workers[0].id();
     let resources = net.owner.manager().resource_protocol();
@@ -161,7 +161,7 @@ async fn a_fresh_node_is_healthy_and_a_peer_can_be_measured() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hint_is_kept_as_far_as_it_can_be_used() {
+async fn only_usable_parts_of_a_hint_are_kept() {
     let net = TestNet::start(Wiring::default()).await;
     let (owner, worker) = (&net.owner, &net.workers[0]);
     let discovery = owner.manager().discovery_protocol();
@@ -188,16 +188,16 @@ async fn a_hint_is_kept_as_far_as_it_can_be_used() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_peer_that_is_well_says_so_and_each_word_of_its_program_counts() {
+async fn healthy_peer_reports_its_health_and_each_new_reason() {
     let net = TestNet::start(Wiring::default()).await;
     let worker = &net.workers[0];
-    eventually("it says that it is well", &[&net.owner], async || {
+    eventually("the worker reports that it is healthy", &[&net.owner], async || {
         net.owner.peer(worker.id()).await?.health.filter(|status| *status == HealthStatus::Healthy)
     })
     .await;
     let mut at_owner = net.owner.manager().subscribe();
     let health = worker.manager().health_protocol();
-    // The same check each time, and the same level.
+    // Both reports have the same check and level; only the detail differs.
     for detail in ["the printer is on fire", "the printer is out of paper"] {
         let reason = HealthReason::new(HealthCheck::Other, detail);
         health.report_health(HealthStatus::Degraded(vec![reason])).await.unwrap();
@@ -213,7 +213,7 @@ async fn a_peer_that_is_well_says_so_and_each_word_of_its_program_counts() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_answers_with_nonsense_is_blamed_for_it_at_once() {
+async fn peer_is_blamed_at_once_for_an_invalid_answer() {
     let node = TestNode::start(Spec::owner()).await;
     let mut boaster = Hostile::linked(&node, &[HELLO, RESOURCE]).await;
     let peer = boaster.id();
@@ -272,7 +272,7 @@ async fn an_attempt_at_a_manual_handler_is_completed_by_the_program() {
     let reviewed = task("text/review").with_input("draft");
     let sent = owner.manager().task_protocol().send_task(reviewed, Vec::new()).await;
     let submitted = sent.unwrap();
-    let attempt = within("the attempt is told", async {
+    let attempt = within("the attempt is reported", async {
         loop {
             if let Some(NetworkEvent::ManualAttempt(attempt)) = events.next().await {
                 return attempt;
@@ -297,7 +297,7 @@ async fn an_attempt_at_a_manual_handler_is_completed_by_the_program() {
     assert_eq!(again.unwrap_err().code(), "not_found");
 
     let submitted = owner.submit(task("text/review").with_input("bad"), &[]).await;
-    let attempt = within("the attempt is told", async {
+    let attempt = within("the attempt is reported", async {
         loop {
             if let Some(NetworkEvent::ManualAttempt(attempt)) = events.next().await {
                 return attempt;

@@ -78,21 +78,21 @@ async fn two_nodes_serve_each_other() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cancel_reaches_a_handler_on_another_node() {
-    let (told_in, mut told) = mpsc::channel(4);
+    let (sender, mut cancelled) = mpsc::channel(4);
     let net = TestNet::start(Wiring { workers: 0, ..Wiring::default() }).await;
-    let stubborn = handler_fn("text/until-told", move |cx, _input: Bytes| {
-        let told = told_in.clone();
+    let waiting = handler_fn("text/until-cancelled", move |cx, _input: Bytes| {
+        let sender = sender.clone();
         async move {
             cx.progress(0.5, "runs");
             cx.cancelled().await;
-            told.send(cx.task()).await.ok();
+            sender.send(cx.task()).await.ok();
             Ok(Bytes::new())
         }
     });
     let spec = net.worker_spec(&Wiring::default(), 1);
-    let worker = TestNode::start_with(spec, |builder| builder.handler(stubborn)).await;
+    let worker = TestNode::start_with(spec, |builder| builder.handler(waiting)).await;
     net.admit(&worker).await;
-    let handle = net.owner.submit(task("text/until-told"), &[]).await;
+    let handle = net.owner.submit(task("text/until-cancelled"), &[]).await;
     let mut events = std::pin::pin!(handle.events());
     let running = |view: &meshwork_core::engine::view::TaskView| {
         matches!(view.state, TaskState::Running { .. }).then_some(())
@@ -100,7 +100,7 @@ async fn cancel_reaches_a_handler_on_another_node() {
     net.owner.task_until(handle.id(), "it runs", running).await;
     let end = handle.cancel().await.unwrap();
     assert!(matches!(end, TaskEnd::Cancelled { by: CancelledBy::Submitter, .. }), "{end:?}");
-    assert_eq!(within("the handler is told", told.recv()).await, Some(handle.id()));
+    assert_eq!(within("the handler is cancelled", cancelled.recv()).await, Some(handle.id()));
     // The end is the last event, and an ended task stays as it is.
     let mut last = None;
     while let Some(event) = within("the last event", events.next()).await {
@@ -126,7 +126,7 @@ async fn cancel_reaches_a_handler_on_another_node() {
 /// A cancel is the owner's decision: a handler that blocks its thread does not delay it, and its
 /// late output does not change it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_cancel_waits_for_no_handler_that_blocks_and_is_not_followed_by_success() {
+async fn cancel_does_not_wait_for_a_blocked_handler() {
     let (over, began) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let (seen, count) = (Arc::clone(&over), Arc::clone(&began));
     let net = TestNet::start(Wiring { workers: 0, ..Wiring::default() }).await;
@@ -185,7 +185,7 @@ async fn a_handler_that_panics_fails_its_task_and_not_its_node() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_handler_that_blocks_its_thread_fails_its_task_and_not_its_node() {
+async fn blocked_handler_fails_its_task_and_not_its_node() {
     let over = Arc::new(AtomicBool::new(false));
     let seen = Arc::clone(&over);
     let net = TestNet::start(Wiring { workers: 0, ..Wiring::default() }).await;
@@ -216,7 +216,7 @@ async fn a_handler_that_blocks_its_thread_fails_its_task_and_not_its_node() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_failure_that_may_pass_is_tried_again_and_one_that_stays_is_not() {
+async fn only_a_temporary_failure_is_retried() {
     let net = TestNet::start(Wiring { workers: 0, ..Wiring::default() }).await;
     let runs = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&runs);
@@ -267,7 +267,7 @@ async fn a_key_names_one_task() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_subscribes_before_the_start_misses_nothing() {
+async fn subscriber_before_the_start_misses_no_event() {
     let worker = TestNode::start(Spec::worker(Accept::Anyone)).await;
     let owner = TestNode::built(&Spec::owner().joining(&worker));
     let mut events = owner.manager().subscribe();

@@ -32,7 +32,7 @@ async fn runs(owner: &TestNode, id: meshwork_core::TaskId) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_runs_ends_within_the_grace_and_what_waits_is_handed_back() {
+async fn stop_finishes_running_attempts_and_hands_back_waiting_ones() {
     let gate = Gate::new();
     let (owner, worker) = pair(&gate).await;
     let work = || task("text/gate").with_input("x");
@@ -66,7 +66,7 @@ async fn what_runs_ends_within_the_grace_and_what_waits_is_handed_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_outlasts_the_grace_is_stopped_and_handed_back() {
+async fn attempt_longer_than_the_grace_is_handed_back() {
     let mut spec = Spec::worker(Accept::Anyone);
     spec.tasks.stop_grace = GRACE;
     let worker = TestNode::start(spec).await;
@@ -84,7 +84,7 @@ async fn what_outlasts_the_grace_is_stopped_and_handed_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn told_again_a_node_stops_at_once() {
+async fn second_request_stops_the_node_at_once() {
     let gate = Gate::new();
     let (owner, worker) = pair(&gate).await;
     let handle = owner.submit(task("text/gate"), &[worker.id()]).await;
@@ -99,12 +99,12 @@ async fn told_again_a_node_stops_at_once() {
     })
     .await;
     within("it stops", worker.manager().shutdown_within(Duration::ZERO)).await.unwrap();
-    within("both are told", first).await.unwrap().unwrap();
+    within("the first call returns", first).await.unwrap().unwrap();
     owner.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_owner_that_stops_cancels_what_it_kept_in_memory() {
+async fn stopping_owner_cancels_its_tasks_in_memory() {
     let gate = Gate::new();
     let (owner, worker) = pair(&gate).await;
     let handle = owner.submit(sleep(AN_HOUR), &[worker.id()]).await;
@@ -112,7 +112,7 @@ async fn an_owner_that_stops_cancels_what_it_kept_in_memory() {
     within("it stops", owner.manager().shutdown()).await.unwrap();
     let end = within("its end", handle.end()).await.unwrap();
     assert!(matches!(end, TaskEnd::Cancelled { by: CancelledBy::Shutdown, .. }), "{end:?}");
-    // The worker runs no attempts that are not wanted.
+    // The worker stops an attempt that its owner no longer wants.
     within("its slots are free", async {
         while worker.manager().status().unwrap().tasks.held > 0 {
             tokio::task::yield_now().await;
@@ -143,7 +143,7 @@ async fn a_node_drains_and_takes_work_again() {
 
 /// The grace is for running attempts: a worker does not wait for a missing acknowledgement.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_owner_that_acknowledges_nothing_does_not_keep_a_node_from_stopping() {
+async fn missing_acknowledgement_does_not_delay_a_stop() {
     let mut spec = Spec::worker(Accept::Anyone);
     spec.tasks.stop_grace = Duration::from_millis(AN_HOUR);
     // The owner does not answer echoes either, so it would be lost in time.

@@ -1,4 +1,4 @@
-//! Yamux frames that no implementation sends: S-13. They may end only the attacker's connection.
+//! Invalid Yamux frames: S-13. They may end only the attacker's connection.
 
 use meshwork_testkit::{
     Honest,
@@ -80,7 +80,7 @@ async fn bad_frames_end_their_connection_only() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn data_beyond_the_window_or_after_a_goodbye_end_their_connection_only() {
+async fn data_above_the_window_ends_only_its_connection() {
     let victim = victim().await;
     let honest = Honest::beside(&victim).await;
     honest
@@ -116,7 +116,7 @@ async fn data_beyond_the_window_or_after_a_goodbye_end_their_connection_only() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_flood_of_pings_disturbs_nobody() {
+async fn flood_of_pings_does_not_disturb_other_peers() {
     const PINGS: u32 = 100_000;
     let victim = victim().await;
     let honest = Honest::beside(&victim).await;

@@ -2,15 +2,15 @@
 
 use super::*;
 
-type Spoil = Box<dyn Fn(&mut NetworkConfig)>;
+type Change = Box<dyn Fn(&mut NetworkConfig)>;
 
-/// A field, and a change that puts it out of its range.
-fn spoilt() -> Vec<(&'static str, Spoil)> {
+/// Fields, each with a change that puts it out of its range.
+fn out_of_range() -> Vec<(&'static str, Change)> {
     fn case(
         field: &'static str,
-        spoil: impl Fn(&mut NetworkConfig) + 'static,
-    ) -> (&'static str, Spoil) {
-        (field, Box::new(spoil))
+        change: impl Fn(&mut NetworkConfig) + 'static,
+    ) -> (&'static str, Change) {
+        (field, Box::new(change))
     }
     let address = |port: usize| format!("/ip4/127.0.0.1/tcp/{port}").parse().unwrap();
     let texts = |count: usize| (0..count).map(|text| text.to_string()).collect::<Vec<_>>();
@@ -63,10 +63,10 @@ fn spoilt() -> Vec<(&'static str, Spoil)> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_out_of_range_is_refused_by_name() {
-    for (at, (field, spoil)) in spoilt().into_iter().enumerate() {
+async fn field_out_of_range_is_refused_by_name() {
+    for (at, (field, change)) in out_of_range().into_iter().enumerate() {
         let mut config = loopback();
-        spoil(&mut config);
+        change(&mut config);
         let started = async {
             let node = NetworkManager::new(config).await?;
             node.start().await
@@ -74,7 +74,7 @@ async fn what_is_out_of_range_is_refused_by_name() {
         let error = started.await.expect_err(field);
         let said = error.to_string();
         assert!(said.contains(field), "case {at}, {field}: {said}");
-        assert!(!error.is_retryable(), "case {at}, {field}: nothing changes by itself");
+        assert!(!error.is_retryable(), "case {at}, {field}: a retry cannot succeed");
     }
 }
 
