@@ -1,4 +1,4 @@
-//! The verbs, one file each. They ask the node over its socket; only `up` and `demo` are nodes.
+//! The verbs, one file each. Most ask the node over its socket; `up` and `demo` start nodes.
 
 use meshwork_api::Client;
 
@@ -32,7 +32,7 @@ mod task;
 mod up;
 mod wait;
 
-/// Carries out what the command line asks for; gives the exit code.
+/// Runs the verb of the command line and returns the exit code.
 pub(crate) async fn dispatch(cli: Cli, out: &Output) -> anyhow::Result<u8> {
     let Cli { global, verb } = cli;
     let home = || Home::of(global.home.as_deref());

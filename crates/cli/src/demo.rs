@@ -1,4 +1,4 @@
-//! `meshwork demo`: the main job in one command, with nothing to set up.
+//! `meshwork demo`: counts words with an owner and three workers, without any setup.
 //!
 //! ```text
 //!  this process: owner ──────── loopback, TCP + Noise ───────► 3 × meshwork demo-worker ADDRESS
@@ -6,12 +6,12 @@
 //!    the same corpus counted in one go, in one thread ──► the totals must be equal
 //! ```
 //!
-//! The workers are told the owner's address and nothing else. A worker runs the work of the peer
-//! named in that address only; the owner sends work to the three processes that it started only,
-//! whose peer ids it reads from their standard outputs. No key, socket or file is written, and a
-//! worker ends when its standard input does, which is when the owner is gone, however it went.
+//! A worker gets the owner's address as its only argument and runs tasks of the peer in that
+//! address only. The owner sends tasks only to its three worker processes, whose peer ids it reads
+//! from their standard outputs. The demo writes no key, socket or file. A worker ends when its
+//! standard input ends, so it never outlives the owner.
 //!
-//! Absent on purpose: the owner runs no task itself, and no other node is looked for.
+//! Absent on purpose: tasks on the owner, and discovery of other nodes.
 
 use std::path::PathBuf;
 
@@ -40,7 +40,7 @@ pub(crate) struct DemoArgs {
     pub(crate) path: Option<PathBuf>,
 }
 
-/// Runs the demo; whatever happens, no process is left behind.
+/// Runs the demo. No worker process outlives it.
 pub(crate) async fn demo(args: DemoArgs, out: &Output) -> anyhow::Result<u8> {
     let mut signals = Signals::take()?;
     let mut workers = Workers::none();
@@ -50,7 +50,7 @@ pub(crate) async fn demo(args: DemoArgs, out: &Output) -> anyhow::Result<u8> {
     };
     workers.stop().await;
     let Some(report) = counted.transpose()? else {
-        out.say("\ninterrupted; nothing is left behind");
+        out.say("\ninterrupted; all workers have stopped");
         return Ok(exit::INTERRUPTED);
     };
     if out.json {
@@ -69,13 +69,13 @@ pub(crate) async fn demo(args: DemoArgs, out: &Output) -> anyhow::Result<u8> {
 }
 
 async fn count(args: DemoArgs, workers: &mut Workers, out: &Output) -> anyhow::Result<Report> {
-    // Reading and counting take a while, during which Ctrl-C must be heard.
+    // Blocking work would delay the reaction to Ctrl-C.
     let read = tokio::task::spawn_blocking(move || Corpus::read(args.path));
     let corpus = read.await??;
     out.say(format!("{corpus}"));
     let owner = owner::start().await?;
     let ran = owner::run(&owner, &corpus, workers, out).await;
-    // It has no home and no work that anybody still waits for.
+    // The owner has no home and no unfinished work, so it may be abandoned.
     if tokio::time::timeout(crate::limits::DEMO_STOP, owner.shutdown()).await.is_err() {
         tracing::warn!("the owner did not stop in time");
     }

@@ -1,7 +1,7 @@
-//! A node that goes away while a command waits for its tasks.
+//! Requests to a node that may stop while a command waits for its tasks.
 //!
-//! Durable tasks outlive the node's process. The command says so, and waits for the node to come
-//! back; what it says last is how to go on.
+//! Durable tasks outlive the node's process, so the command waits for the node to come back. If it
+//! does not, the failure says how to continue.
 
 use std::{path::Path, time::Duration};
 
@@ -21,16 +21,16 @@ mod tests;
 /// The tasks that a command waits for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Waited {
-    /// As a sentence names them: `task 8f3a21`.
+    /// The tasks in a message: `task 8f3a21`.
     pub(super) what: String,
-    /// As `meshwork wait` takes them.
+    /// The arguments of `meshwork wait` for the tasks.
     pub(super) ids: String,
-    /// Whether they are on disk, and outlive the node's process.
+    /// Whether all tasks are on disk and outlive the node's process.
     pub(super) durable: bool,
 }
 
 impl Waited {
-    /// These tasks.
+    /// Names these tasks.
     pub(super) fn tasks(tasks: &[TaskView]) -> Self {
         let durable = tasks.iter().all(|task| task.durability == Durability::Disk);
         let ids = tasks.iter().map(|task| task.short.as_str()).collect::<Vec<_>>().join(" ");
@@ -41,7 +41,7 @@ impl Waited {
         Self { what, ids, durable }
     }
 
-    /// A group.
+    /// Names a group.
     pub(super) fn group(group: &GroupView) -> Self {
         Self {
             what: format!("group {}", group.short),
@@ -50,9 +50,9 @@ impl Waited {
         }
     }
 
-    /// The failure of a command that does not wait for them any longer: where the node went away, it
-    /// says what becomes of the tasks, and how to go on.
-    pub(super) fn left(&self, error: ClientError, client: &Client) -> anyhow::Error {
+    /// The failure of a command that stops waiting. If the node went away, it says what happens to
+    /// the tasks and how to continue.
+    pub(super) fn failure(&self, error: ClientError, client: &Client) -> anyhow::Error {
         if State::of(&error) != State::Away {
             return error.into();
         }
@@ -62,7 +62,7 @@ impl Waited {
             (KEPT, format!("{up}, then: meshwork wait {ids} --results"))
         } else {
             let again = "then submit it again, with --durability disk to keep it";
-            ("ends with the node, as its durability is memory", format!("{up}, {again}"))
+            ("ends with the node, because its durability is memory", format!("{up}, {again}"))
         };
         let message = format!("the node went away; {what} {fate}");
         Failure::new(exit::UNREACHABLE, error.code().clone(), message)
@@ -72,17 +72,17 @@ impl Waited {
     }
 }
 
-/// What becomes of a durable task while its node is away.
-const KEPT: &str = "is kept on disk, and goes on when the node is back";
+/// What happens to a durable task while its node is away.
+const KEPT: &str = "is kept on disk and goes on when the node is back";
 
-/// What an error says about the node.
+/// The state of the node, as an error shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// It is not there, or stops.
+    /// The node does not run or is stopping.
     Away,
-    /// It has no room, or reads its journal, and ends that by itself.
+    /// The node has no room or reads its journal; a later request may succeed.
     Busy,
-    /// It is there, and will give the same answer again.
+    /// The node runs and would give the same answer again.
     Here,
 }
 
@@ -100,7 +100,7 @@ impl State {
     }
 }
 
-/// The HTTP status of an answer of a node that has stopped.
+/// The HTTP status of a stopped node's answers.
 const STOPPED: u16 = 503;
 
 /// The command that starts the node of this socket.
@@ -109,13 +109,13 @@ fn up(socket: &Path) -> String {
     format!("meshwork up --home {}", format::shell(&home))
 }
 
-/// Asks a node that may be away for a while.
+/// Sends requests to a node that may be away for a while.
 #[derive(Debug)]
 pub(super) struct Away<'a> {
     client: &'a Client,
     out: &'a Output,
     waited: Waited,
-    /// When it was found to be away.
+    /// When the node was first found to be away.
     since: Option<Instant>,
 }
 
@@ -142,7 +142,7 @@ impl<'a> Away<'a> {
         }
     }
 
-    /// Rests before the next request, if there is to be one.
+    /// Sleeps before the next request, or returns the failure if there should be none.
     async fn rest(&mut self, error: ClientError) -> anyhow::Result<()> {
         match State::of(&error) {
             State::Here => return Err(error.into()),
@@ -154,19 +154,19 @@ impl<'a> Away<'a> {
         }
         let is_over = self.since.is_some_and(|since| since.elapsed() >= limits::AWAY);
         if is_over || !self.waited.durable {
-            return Err(self.waited.left(error, self.client));
+            return Err(self.waited.failure(error, self.client));
         }
         if self.since.is_none() {
             self.since = Some(Instant::now());
             let (what, up) = (&self.waited.what, up(self.client.path()));
             let most = format::span(limits::AWAY);
             self.out.say(format!("the node went away; {what} {KEPT}: {up}"));
-            self.out.say(format!("waiting {most} for the node; Ctrl-C stops waiting"));
+            self.out.say(format!("waiting at most {most} for the node; Ctrl-C to stop waiting"));
         }
         tokio::time::sleep(AGAIN).await;
         Ok(())
     }
 }
 
-/// Rest between two requests to a node that is away.
+/// Delay between two requests to a node that is away.
 const AGAIN: Duration = Duration::from_millis(250);

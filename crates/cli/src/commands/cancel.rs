@@ -18,7 +18,7 @@ use crate::{
     output::{Output, format},
 };
 
-/// Cancels each of these tasks and groups; `all` is every task that has not ended.
+/// Cancels tasks and groups by id; `all` means every task that has not ended.
 pub(super) async fn cancel(
     ids: &[String],
     reason: &str,
@@ -27,7 +27,7 @@ pub(super) async fn cancel(
 ) -> anyhow::Result<u8> {
     if ids.iter().any(|id| id == ALL) {
         if ids.len() > 1 {
-            return Err(several::all_is_alone("meshwork task cancel all").into());
+            return Err(several::all_with_other_ids("meshwork task cancel all").into());
         }
         return all(reason, client, out).await;
     }
@@ -35,15 +35,15 @@ pub(super) async fn cancel(
     for id in ids {
         match cancel_one(id, reason, client).await {
             Ok(Named::Task(task)) => {
-                tell_cancelled(&task.id, &after_cancel(&task), out)?;
+                print_cancelled(&task.id, &after_cancel(&task), out)?;
                 outcomes.add(&task, exit::DONE)?;
             }
             Ok(Named::Group(group)) => {
-                tell_cancelled(&group.id, &group::after_cancel(&group), out)?;
+                print_cancelled(&group.id, &group::after_cancel(&group), out)?;
                 outcomes.add(&group, exit::DONE)?;
             }
             Err(error) => {
-                let failure = outcomes.tell(id, error.into())?;
+                let failure = outcomes.report(id, error.into())?;
                 outcomes.add_failure(id, &failure)?;
             }
         }
@@ -57,7 +57,7 @@ async fn cancel_one(id: &str, reason: &str, client: &Client) -> Result<Named, Cl
     several::task_or_group(task, group).await
 }
 
-fn tell_cancelled(id: &str, text: &str, out: &Output) -> anyhow::Result<()> {
+fn print_cancelled(id: &str, text: &str, out: &Output) -> anyhow::Result<()> {
     if out.json {
         return Ok(());
     }
@@ -68,7 +68,7 @@ fn tell_cancelled(id: &str, text: &str, out: &Output) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// How a task is that was to be cancelled.
+/// The state of a task after a request to cancel it.
 fn after_cancel(task: &TaskView) -> String {
     if task.state == TaskState::Cancelled {
         return format!("task {} is cancelled", task.short);
@@ -76,21 +76,21 @@ fn after_cancel(task: &TaskView) -> String {
     format!("task {} has already ended: {}", task.short, task.state)
 }
 
-/// What `task cancel all` has done.
+/// The JSON of `task cancel all`.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 struct Cancelled {
-    /// Groups, each with all of its members.
+    /// Cancelled groups.
     groups: u64,
-    /// Tasks of no group.
+    /// Cancelled tasks without a group.
     tasks: u64,
 }
 
-/// Cancels what was submitted up to now and has not ended: groups first, with all of their members.
+/// Cancels everything that was submitted before the call and has not ended, groups first.
 async fn all(reason: &str, client: &Client, out: &Output) -> anyhow::Result<u8> {
     let mut cancelled = Cancelled::default();
     let mut groups = GroupQuery { states: GroupState::OPEN.to_vec(), ..GroupQuery::default() };
     let tasks = TaskQuery { states: TaskState::OPEN.to_vec(), ..TaskQuery::default() };
-    // The newest come first. The clock of the node counts, which may be another than that of here.
+    // The newest items come first. Compare times of the node's clock only: ours may differ.
     let newest_group = client.groups(&groups).await?.items.first().map(|group| group.submitted_at);
     let newest_task = client.tasks(&tasks).await?.items.first().map(|task| task.submitted_at);
     let now = newest_group.max(newest_task);
@@ -111,7 +111,7 @@ async fn all(reason: &str, client: &Client, out: &Output) -> anyhow::Result<u8> 
         let mut found = Vec::new();
         for task in list.into_iter().filter(|task| Some(task.submitted_at) <= now) {
             if seen.insert(task.id.clone()) {
-                // Members of a group stop with it, and may take a while.
+                // Members of a group are already being cancelled, which may take a while.
                 cancelled.tasks += u64::from(task.group.is_none());
                 found.push(task.id);
             }
@@ -126,16 +126,16 @@ async fn all(reason: &str, client: &Client, out: &Output) -> anyhow::Result<u8> 
     } else {
         let (groups, tasks) = (format::count(cancelled.groups), format::count(cancelled.tasks));
         out.say(match (cancelled.groups, cancelled.tasks) {
-            (0, 0) => "nothing was left to cancel".to_owned(),
+            (0, 0) => "nothing to cancel".to_owned(),
             (0, _) => format!("cancelled {tasks} tasks"),
             (_, 0) => format!("cancelled {groups} groups"),
-            _ => format!("cancelled {groups} groups, and {tasks} tasks of no group"),
+            _ => format!("cancelled {groups} groups, and {tasks} tasks without a group"),
         });
     }
     Ok(exit::DONE)
 }
 
-/// Some at a time: a handler may take a while to stop.
+/// Cancels several tasks at a time, because a handler may take a while to stop.
 async fn each(ids: Vec<String>, reason: &str, client: &Client) -> Result<(), ClientError> {
     let ends = ids
         .into_iter()
@@ -147,7 +147,7 @@ async fn each(ids: Vec<String>, reason: &str, client: &Client) -> Result<(), Cli
     Ok(())
 }
 
-/// Asks until the node has a place for it. What is not known any longer has ended.
+/// Repeats a request while the node is busy. A task that the node no longer knows has ended.
 async fn settled(cancel: impl AsyncFn() -> Result<(), ClientError>) -> Result<(), ClientError> {
     loop {
         match cancel().await {

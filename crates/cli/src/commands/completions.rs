@@ -8,7 +8,7 @@ use crate::{args::Cli, exit, output::Output};
 #[cfg(test)]
 mod tests;
 
-/// Prints a script with which the shell completes verbs and flags.
+/// Prints the script that makes a shell complete verbs and flags.
 pub(super) fn completions(shell: Shell, out: &Output) -> anyhow::Result<u8> {
     out.data(&script(shell))?;
     Ok(exit::DONE)
@@ -21,7 +21,7 @@ fn script(shell: Shell) -> Vec<u8> {
     script
 }
 
-/// The command with the verbs that people may use: scripts would offer the hidden ones as well.
+/// The command without its hidden verbs, which the script would offer too.
 fn visible(command: &Command) -> Command {
     let shown = Command::new("meshwork").args(command.get_arguments());
     command

@@ -14,7 +14,7 @@ use crate::{
 #[cfg(test)]
 mod tests;
 
-/// Prints what happens, until Ctrl-C.
+/// Prints events until Ctrl-C.
 pub(super) async fn events(args: EventsArgs, client: &Client, out: &Output) -> anyhow::Result<u8> {
     let mut signals = Signals::take()?;
     tokio::select! {
@@ -23,13 +23,13 @@ pub(super) async fn events(args: EventsArgs, client: &Client, out: &Output) -> a
     }
 }
 
-/// Follows the node, through as many connections as it takes. Only the first must succeed.
+/// Prints events and reconnects when the connection is lost. Only the first connection must succeed.
 async fn follow(types: &[String], client: &Client, out: &Output) -> anyhow::Result<u8> {
     let mut events = client.events(types, None).await?;
     let mut names = Names { client, known: HashMap::new() };
     loop {
         match print_all(&mut events, &mut names, out).await {
-            // The node stops; another one may start in its place.
+            // The node stops; it may be started again.
             Ok(()) => {}
             Err(error) => match error.downcast::<ClientError>() {
                 Ok(error) if error.is_retryable() => {}
@@ -37,13 +37,13 @@ async fn follow(types: &[String], client: &Client, out: &Output) -> anyhow::Resu
                 Err(error) => return Err(error),
             },
         }
-        out.say("the connection to the node is lost; trying again until Ctrl-C");
+        out.say("lost the connection to the node; trying to reconnect, Ctrl-C to stop");
         events = again(types, events.last_id(), client).await?;
         out.say("connected again");
     }
 }
 
-/// Prints what comes over one connection, to its end.
+/// Prints the events of one connection until it ends.
 async fn print_all(events: &mut Events, names: &mut Names<'_>, out: &Output) -> anyhow::Result<()> {
     while let Some(event) = events.next().await? {
         if out.json {
@@ -63,7 +63,7 @@ async fn print_all(events: &mut Events, names: &mut Names<'_>, out: &Output) -> 
     Ok(())
 }
 
-/// The next connection, after however many attempts.
+/// Connects again, with as many attempts as necessary.
 async fn again(
     types: &[String],
     last: Option<u64>,
@@ -80,7 +80,7 @@ async fn again(
     }
 }
 
-/// Time, type, what it is about, and the rest in words. Programs get tabs and whole ids.
+/// An event on one line: time, type, subject, details. Programs get tabs and full ids.
 fn line(event: &EventView, name: Option<&str>, people: bool) -> String {
     let cells = [
         if people { event.at.format("%H:%M:%S%.3f").to_string() } else { format::time(event.at) },
@@ -93,7 +93,7 @@ fn line(event: &EventView, name: Option<&str>, people: bool) -> String {
     if people { text.trim_end().to_owned() } else { text }
 }
 
-/// The task if there is one, else the peer.
+/// The event's task if it has one, else its peer.
 fn subject(event: &EventView, name: Option<&str>, people: bool) -> String {
     match (&event.task_id, &event.peer_id) {
         (Some(task), _) if people => short_task(task).to_owned(),
@@ -133,26 +133,25 @@ fn peer_text(peer: &str, name: Option<&str>, people: bool) -> String {
     if people { format::peer_label(name, peer) } else { peer.to_owned() }
 }
 
-/// What people see and type of a task's id: its last six digits.
+/// The short form of a task's id: its last six digits.
 fn short_task(id: &str) -> &str {
     id.get(id.len().saturating_sub(6)..).unwrap_or(id)
 }
 
-/// The names of peers, asked for when a peer is met that has none yet.
+/// The names of peers, requested from the node when a peer occurs for the first time.
 struct Names<'c> {
     client: &'c Client,
-    /// None of one that had none when it was asked for.
+    /// `None`: the node did not know a name.
     known: HashMap<String, Option<String>>,
 }
 
 impl Names<'_> {
     async fn of(&mut self, peer: &str, kind: &EventType) -> Option<String> {
-        // A peer says its name on the way to being ready.
+        // A peer sends its name before it is ready.
         if *kind == EventType::PeerReady || !self.known.contains_key(peer) {
             if self.known.len() >= limits::EVENTS_NAMES {
                 self.known.clear();
             }
-            // Without a name it is shown by its id.
             let view = self.client.peer(peer).await.ok();
             self.known.insert(peer.to_owned(), view.and_then(|view| view.name));
         }

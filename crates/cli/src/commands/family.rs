@@ -1,5 +1,5 @@
-//! A task of a family that no known node offers waits for a node that does. It may be a typo: the
-//! command says so at once, with the nearest name.
+//! Warns when no known node offers the family of a task's handler. The task waits for such a node,
+//! but the name may be a typo: the warning suggests the nearest name.
 
 use meshwork_api::{Client, TaskView, WaitCode};
 
@@ -17,7 +17,7 @@ pub(super) async fn warn_of_task(task: &TaskView, client: &Client, out: &Output)
 
 /// Warns if no known node offers the family of `handler`; `short` names the task or group.
 pub(super) async fn warn(handler: &str, short: &str, client: &Client, out: &Output) {
-    // The task is accepted; a warning that cannot be made is no failure.
+    // The task is accepted already: without a list of handlers there is just no warning.
     let Ok(known) = client.handlers().await else { return };
     let names: Vec<&str> = known.items.iter().map(|handler| handler.name.as_str()).collect();
     if let Some(warning) = warning(handler, short, &names) {
@@ -31,12 +31,12 @@ fn warning(handler: &str, short: &str, known: &[&str]) -> Option<String> {
         return None;
     }
     let guess = nearest(handler, known).map_or_else(
-        || "see what there is: meshwork handlers.".to_owned(),
+        || "list the handlers: meshwork handlers.".to_owned(),
         |name| format!("did you mean {}?", format::printable(name)),
     );
     Some(format!(
-        "no known node offers the family {:?}: {guess} It waits for a node that does (--queue-timeout); \
-         cancel it: meshwork task cancel {short}",
+        "no known node offers the family {:?}: {guess} It waits for such a node (--queue-timeout); \
+         to cancel it: meshwork task cancel {short}",
         format::printable(family)
     ))
 }
@@ -45,13 +45,13 @@ fn family_of(handler: &str) -> &str {
     handler.split_once('/').map_or(handler, |(family, _)| family)
 }
 
-/// The name that differs in the fewest letters, if it is likely to be meant.
+/// The name with the smallest edit distance, if that is at most a third of the letters.
 fn nearest<'n>(handler: &str, known: &[&'n str]) -> Option<&'n str> {
-    let near = known.iter().map(|name| (distance(handler, name), *name)).min()?;
-    (near.0 <= (handler.chars().count() / 3).max(1)).then_some(near.1)
+    let (distance, name) = known.iter().map(|name| (distance(handler, name), *name)).min()?;
+    (distance <= (handler.chars().count() / 3).max(1)).then_some(name)
 }
 
-/// How many letters must be put in, left out or replaced to make one of the other (Levenshtein).
+/// The edit distance: insertions, deletions and replacements of letters (Levenshtein).
 fn distance(one: &str, other: &str) -> usize {
     let other: Vec<char> = other.chars().collect();
     let mut row: Vec<usize> = (0..=other.len()).collect();

@@ -1,4 +1,4 @@
-//! Groups: waiting for them, how they are, their results in order.
+//! Groups: waiting for their tasks, their states, and their results in order.
 
 use indicatif::ProgressBar;
 use meshwork_api::{Client, GroupQuery, GroupState, GroupView, WaitCode};
@@ -20,7 +20,7 @@ use crate::{
 #[cfg(test)]
 mod tests;
 
-/// Waits until all of a group has ended, and prints its results as they come where `lines` says so.
+/// Waits until a group has ended. With `lines`, prints each result as soon as its turn has come.
 pub(super) async fn wait(
     group: GroupView,
     mut lines: Option<&mut Lines<'_>>,
@@ -33,7 +33,7 @@ pub(super) async fn wait(
         bar(out, group.members, format::between(group.submitted_at, meshwork_node::time_of_day()));
     let often = out.shows_bars() || lines.is_some();
     let each = if often { limits::BAR_INTERVAL } else { limits::PLAIN_WAIT };
-    let (mut printed, mut told) = (0, false);
+    let (mut printed, mut warned) = (0, false);
     loop {
         bar.set_length(group.members);
         bar.set_position(group.ended());
@@ -47,12 +47,12 @@ pub(super) async fn wait(
             break;
         }
         group = away.ask(async || client.group(&group.id, each).await).await?;
-        if group.state == GroupState::Open && group.ended() == group.members && !told {
-            told = true;
+        if group.state == GroupState::Open && group.ended() == group.members && !warned {
+            warned = true;
             let so_far = format::count(group.members);
             out.say(format!(
-                "all {so_far} tasks so far have ended; the group is not complete, more may come; if \
-                 none does for {}, it is over",
+                "all {so_far} tasks so far have ended; the group is not complete and waits for more; \
+                 it counts as ended if none comes for {}",
                 format::span(GROUP_IDLE)
             ));
         }
@@ -64,7 +64,7 @@ pub(super) async fn wait(
     Ok(group)
 }
 
-/// That each member of an ended group has its line: nothing is left out in silence.
+/// Checks that a line was printed for each member of an ended group.
 fn all_printed(group: &GroupView, printed: u32) -> Result<(), Failure> {
     if u64::from(printed) == group.members {
         return Ok(());
@@ -88,7 +88,7 @@ fn message(group: &GroupView) -> String {
     words.join("  ")
 }
 
-/// How a group has ended, or how far it is.
+/// The state of a group and the counts of its tasks.
 pub(super) fn summary(group: &GroupView) -> String {
     let state = match &group.state {
         GroupState::Open
@@ -102,7 +102,7 @@ pub(super) fn summary(group: &GroupView) -> String {
     format!("group {}{state}: {}", group.short, counts(group))
 }
 
-/// The tasks of a group, by their states.
+/// The number of tasks in each state that occurs.
 pub(super) fn counts(group: &GroupView) -> String {
     let parts = [
         ("queued", group.queued),
@@ -120,23 +120,23 @@ pub(super) fn counts(group: &GroupView) -> String {
     parts.join(", ")
 }
 
-/// What to do about what did not succeed.
+/// Prints how a group has ended and what the user can do about failed tasks.
 pub(super) fn say_end(group: &GroupView, out: &Output) {
     out.say(summary(group));
     match (&group.cancel_reason, group.stopped) {
         (Some(reason), _) if !reason.is_empty() => {
-            out.say(format!("it was cancelled: {}", format::printable(reason)));
+            out.say(format!("the group was cancelled: {}", format::printable(reason)));
         }
         (Some(_), _) | (None, false) => {}
         (None, true) => {
             let most = group.max_fails.unwrap_or(0);
-            out.say(format!("more than {most} did not succeed: the others were cancelled"));
+            out.say(format!("more than {most} tasks did not succeed: the others were cancelled"));
         }
     }
     if group.state == GroupState::Unfinished {
         out.say(format!(
-            "its last tasks were never submitted, and none has come for {}; the same submit with its \
-             --key goes on with it",
+            "its last tasks were never submitted, and none has come for {}; to continue, submit the \
+             same group again with its --key",
             format::span(GROUP_IDLE)
         ));
     }
@@ -184,7 +184,7 @@ pub(super) async fn list(
         out.say(if all {
             "no groups"
         } else {
-            "no such groups; those that have ended: meshwork task groups --all"
+            "no matching groups; to include ended groups: meshwork task groups --all"
         });
         return Ok(());
     }
@@ -226,7 +226,7 @@ fn table(groups: &[GroupView], people: bool) -> Table {
     table
 }
 
-/// Says why a group is as it is.
+/// Prints why the tasks of a group wait, and which failed first.
 pub(super) async fn explain(id: &str, client: &Client, out: &Output) -> anyhow::Result<u8> {
     let explained = client.explain_group(id).await?;
     if out.json {
@@ -241,7 +241,7 @@ pub(super) async fn explain(id: &str, client: &Client, out: &Output) -> anyhow::
     Ok(if nobody { exit::NO_PEER } else { exit::DONE })
 }
 
-/// How a group is that was to be cancelled.
+/// The state of a group after a request to cancel it.
 pub(super) fn after_cancel(group: &GroupView) -> String {
     if group.cancel_reason.is_none() && group.is_ended() {
         return format!("group {} has already ended: {}", group.short, counts(group));

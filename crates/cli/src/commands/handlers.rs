@@ -29,7 +29,7 @@ pub(super) async fn handlers(
     let Some(handler) = known.items.iter().find(|handler| handler.name == wanted) else {
         let message = format!("neither this node nor a peer offers {wanted:?}");
         return Err(Failure::new(exit::NOT_FOUND, "not_found", message)
-            .with_hint("see what there is: meshwork handlers")
+            .with_hint("list the handlers: meshwork handlers")
             .into());
     };
     if out.json {
@@ -56,7 +56,7 @@ fn table(handlers: &[HandlerView], out: &Output) -> Table {
     table
 }
 
-/// Who offers it, in a few words; programs get whole ids.
+/// The nodes that offer a handler: names for people, full ids for programs.
 fn offers(handler: &HandlerView, people: bool) -> String {
     let shown = if people { SHOWN } else { handler.offers.len() };
     let mut offers: Vec<String> = handler
@@ -72,7 +72,7 @@ fn offers(handler: &HandlerView, people: bool) -> String {
     offers.join(", ")
 }
 
-/// Offers that fit on a line.
+/// Number of offers that fit on a line.
 const SHOWN: usize = 4;
 
 fn short_label(offer: &OfferView) -> String {
@@ -87,7 +87,7 @@ fn short_label(offer: &OfferView) -> String {
     }
 }
 
-/// All that is known of one handler.
+/// Everything known about one handler, as text.
 fn details(handler: &HandlerView) -> String {
     let mut text = format!("{}\n", format::printable(&handler.name));
     if let Some(summary) = &handler.summary {

@@ -11,12 +11,12 @@ use crate::{
     output::{Output, Table, format},
 };
 
-/// How long a node may take to stop when its grace is over: its own deadline, and some room.
+/// How long a node may take to stop after its grace period: its own deadline and some margin.
 const STOP: Duration = Duration::from_secs(20);
-/// How often it is asked whether it is still there.
+/// Interval between requests that check whether the node still runs.
 const ASK: Duration = Duration::from_millis(50);
 
-/// Stops the node, and returns when it is gone.
+/// Stops the node and waits until its process has left.
 pub(super) async fn down(args: DownArgs, client: &Client, out: &Output) -> anyhow::Result<u8> {
     let answer = client.shutdown(args.now).await?;
     let grace = Duration::from_millis(answer.grace_ms);
@@ -24,7 +24,7 @@ pub(super) async fn down(args: DownArgs, client: &Client, out: &Output) -> anyho
         out.say(stopping(answer.held, grace));
     }
     let gone = async {
-        // The socket goes with the node.
+        // A stopped node removes its socket.
         while !matches!(client.node().await, Err(ClientError::Unreachable { .. })) {
             tokio::time::sleep(ASK).await;
         }
@@ -42,34 +42,34 @@ pub(super) async fn down(args: DownArgs, client: &Client, out: &Output) -> anyho
     Ok(exit::DONE)
 }
 
-/// That a node stops which holds so many attempts.
+/// The message of a node that stops and holds `held` attempts.
 pub(super) fn stopping(held: u64, grace: Duration) -> String {
     let attempts = if held == 1 { "attempt" } else { "attempts" };
     if grace.is_zero() {
-        return format!("stopping: {held} {attempts} here are handed back …");
+        return format!("stopping: {held} {attempts} handed back …");
     }
     let grace = format::span(grace);
-    format!("stopping: {held} {attempts} here may go on for {grace}; once more stops at once …")
+    format!("stopping: {held} {attempts} may run for {grace} more; repeat to stop at once …")
 }
 
-/// Lets the node take no work, or take it again.
+/// Drains the node, or ends the drain.
 pub(super) async fn drain(args: DrainArgs, client: &Client, out: &Output) -> anyhow::Result<u8> {
     let answer = client.drain(!args.off).await?;
     if out.json {
         out.value(&answer)?;
     } else if answer.draining {
         let still = match answer.held {
-            0 => "nothing runs here any more".to_owned(),
+            0 => "no attempt runs here".to_owned(),
             held => format!("{held} still running here"),
         };
-        out.say(format!("draining: no new work is taken, what waited was handed back, {still}"));
+        out.say(format!("draining: takes no new work, waiting attempts are handed back, {still}"));
     } else {
-        out.say("takes work again");
+        out.say("drain ended: the node takes work again");
     }
     Ok(exit::DONE)
 }
 
-/// Says whose work runs here, or shows it.
+/// Sets or prints the policy: whose work runs here.
 pub(super) async fn accept(args: AcceptArgs, client: &Client, out: &Output) -> anyhow::Result<u8> {
     let node = client.node().await?;
     if args.rules.is_empty() {
@@ -88,14 +88,14 @@ pub(super) async fn accept(args: AcceptArgs, client: &Client, out: &Output) -> a
     }
     rules(&answer.accept).print(out)?;
     out.say(if answer.kept {
-        "kept for the next start, in config.toml in the home"
+        "saved in config.toml in the home"
     } else {
-        "lasts until the node stops: it has no home"
+        "valid until the node stops, because it has no home"
     });
     for (family, accept) in &answer.started_with {
         out.say(format!(
-            "this node was started with {family}={accept} by --accept or MESHWORK_ACCEPT: given again \
-             at the next start, that goes first"
+            "this node was started with {family}={accept} by --accept or MESHWORK_ACCEPT, which take \
+             precedence at the next start if given again"
         ));
     }
     Ok(exit::DONE)
@@ -109,7 +109,7 @@ fn rules(accept: &BTreeMap<String, AcceptRule>) -> Table {
     table
 }
 
-/// Prints what the node measures.
+/// Prints the node's metrics.
 pub(super) async fn metrics(client: &Client, out: &Output) -> anyhow::Result<u8> {
     let text = client.metrics().await?;
     if out.json {

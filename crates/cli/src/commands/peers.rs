@@ -79,8 +79,8 @@ async fn find(request: &FindRequest, client: &Client, out: &Output) -> anyhow::R
     if !found.items.is_empty() {
         return Ok(exit::DONE);
     }
-    out.say("no such peer is known here or to the peers that were asked");
-    out.say("a peer shows its handlers to those that it takes work from: meshwork peers");
+    out.say("neither this node nor the peers that it asked know a matching peer");
+    out.say("a peer shows its handlers only to peers whose tasks it accepts: meshwork peers");
     Ok(exit::NOT_FOUND)
 }
 
@@ -100,7 +100,7 @@ fn print(peers: &List<PeerView>, out: &Output) -> anyhow::Result<()> {
     Ok(table(&peers.items, out).print(out)?)
 }
 
-/// Peers as a list; programs get whole ids and times.
+/// A table of peers; programs get full ids and times.
 pub(super) fn table(peers: &[PeerView], out: &Output) -> Table {
     let mut table = Table::new(&[
         "PEER",
@@ -134,7 +134,7 @@ pub(super) fn table(peers: &[PeerView], out: &Output) -> Table {
     table
 }
 
-/// What the user decided about a peer, in a word.
+/// The user's decision about a peer: `blocked`, `trusted` or nothing.
 fn standing(peer: &PeerView) -> &'static str {
     match (peer.blocked, peer.trusted) {
         (true, _) => "blocked",
@@ -143,7 +143,7 @@ fn standing(peer: &PeerView) -> &'static str {
     }
 }
 
-/// How long ago something was heard of a peer.
+/// How long ago a peer was last seen, or `never`.
 pub(super) fn seen(last: DateTime<Utc>, now: DateTime<Utc>) -> String {
     if last == DateTime::UNIX_EPOCH { "never".to_owned() } else { format::ago(last, now) }
 }
@@ -158,7 +158,7 @@ fn show(peer: &PeerView, out: &Output) -> anyhow::Result<()> {
     Ok(out.data(described(peer, meshwork_node::time_of_day()).as_bytes())?)
 }
 
-/// A peer on lines of its own.
+/// Everything known about a peer, one line for each field.
 fn described(peer: &PeerView, now: DateTime<Utc>) -> String {
     let mut text = String::new();
     let mut line = |name: &str, value: &str| {
@@ -212,7 +212,7 @@ fn described(peer: &PeerView, now: DateTime<Utc>) -> String {
     text
 }
 
-/// What a machine uses of what it has, and as of when.
+/// A machine's resource usage and its age.
 fn used(usage: &ResourceUsage, now: DateTime<Utc>) -> String {
     format!(
         "{:.0} % of the CPUs, load {:.1}, {} of {} memory and {} of {} disk free, {} slots free; {}",
@@ -227,7 +227,7 @@ fn used(usage: &ResourceUsage, now: DateTime<Utc>) -> String {
     )
 }
 
-/// What the trust in a peer, or the lack of it, means in each direction. `here` is this node's id.
+/// Which tasks may run in each direction after trusting a peer or not. `here` is this node's id.
 fn consequence(answer: &TrustAnswer, here: &str) -> String {
     let TrustAnswer { trusted, accepts, offers, .. } = answer;
     let accepts = accepts.join(", ");
@@ -240,11 +240,11 @@ fn consequence(answer: &TrustAnswer, here: &str) -> String {
         return format!("is not trusted: {theirs}, and tasks of this node go there with --on only");
     }
     let ours = match offers.as_deref() {
-        None => "this node looks for it and connects when it appears; whether it takes tasks of \
-                 this node shows then"
+        None => "this node connects to it when it is found; then it reports whether it accepts \
+                 tasks of this node"
             .to_owned(),
         Some([]) => {
-            format!("it takes no tasks of this node yet: run there: meshwork peers trust {here}")
+            format!("it accepts no tasks of this node yet; run there: meshwork peers trust {here}")
         }
         Some(families) => format!("{} tasks of this node may run there", families.join(", ")),
     };
@@ -255,14 +255,14 @@ async fn block(peer: &str, on: bool, client: &Client, out: &Output) -> anyhow::R
     let patch = PeerPatch { block: Some(on), ..PeerPatch::default() };
     decided(&client.change_peer(peer, &patch).await?, out, |answer| {
         if answer.blocked {
-            "is blocked: it is not connected to, and not trusted".to_owned()
+            "is blocked: connections to it are denied, and it is not trusted".to_owned()
         } else {
             "is not blocked, and may connect again; it is not trusted".to_owned()
         }
     })
 }
 
-/// Says what was decided about a peer, in `words` that follow its name and id.
+/// Prints a decision about a peer: its name and id, followed by `words`.
 fn decided(
     answer: &TrustAnswer,
     out: &Output,
@@ -271,7 +271,7 @@ fn decided(
     if out.json {
         return out.value(answer);
     }
-    // The id, not only the name: a name is whatever its bearer says.
+    // Also the id, because a peer chooses its own name.
     let label = match &answer.name {
         Some(name) => format!("{} ({})", format::printable(name), answer.peer_id),
         None => answer.peer_id.clone(),

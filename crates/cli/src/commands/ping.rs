@@ -14,7 +14,7 @@ use crate::{
 #[cfg(test)]
 mod tests;
 
-/// Asks for echoes until there were enough, or Ctrl-C; then tells how it went.
+/// Sends `--count` echo requests, or fewer if interrupted, and prints a summary.
 pub(super) async fn ping(args: PingArgs, client: &Client, out: &Output) -> anyhow::Result<u8> {
     let mut signals = Signals::take()?;
     let mut times = Times::default();
@@ -49,7 +49,7 @@ async fn ask(
                 times.add(pong.round_trip_us);
                 print(&pong, out)?;
             }
-            // The next one may be answered.
+            // The next request may succeed.
             Err(error) if error.is_retryable() => out.failure(&Failure::of(error.into())),
             Err(error) => return Err(error.into()),
         }
@@ -72,14 +72,13 @@ fn line(pong: &PingAnswer) -> String {
     format!("{label} {path} {address} {transport}  {}", format::micros(*round_trip_us))
 }
 
-/// How long the answers took.
+/// Counts and round-trip times, in microseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Times {
     asked: u32,
     answered: u32,
     least: u64,
     most: u64,
-    /// Of all, in microseconds as the others.
     sum: u64,
 }
 

@@ -1,8 +1,8 @@
-//! Results as they are printed: of one task its bytes, of several one line each, so that line N
-//! belongs to input N.
+//! Prints results: the bytes of one task's result, or one line for each of several tasks, so that
+//! line N belongs to input N.
 //!
-//! A line cannot hold every result. A task that has none, or whose result holds a line feed or is no
-//! UTF-8, gives an empty line and a reason on standard error. JSON holds every result.
+//! A task without a result, or whose result contains a line feed or is not UTF-8, gives an empty
+//! line and a reason on standard error. JSON can hold every result.
 
 use std::fmt;
 
@@ -25,12 +25,12 @@ mod tests;
 struct TaskResult {
     #[serde(flatten)]
     task: TaskView,
-    /// None if the task did not succeed.
+    /// `None` if the task did not succeed.
     output: Option<Payload>,
 }
 
-/// Prints what came of one task: the bytes of its result as they are, or why there is none. On a
-/// terminal the result ends with a line feed.
+/// Prints the bytes of one task's result, or why it has none. On a terminal, adds a missing line
+/// feed at the end.
 pub(super) fn print(task: TaskView, output: Option<Bytes>, out: &Output) -> anyhow::Result<()> {
     if out.json {
         return out.value(&TaskResult { task, output: output.map(Payload::of) });
@@ -54,11 +54,11 @@ pub(super) struct Lines<'a> {
     printed: u64,
     /// Results that could not be printed, of tasks that are not known to have failed.
     lost: u64,
-    /// Not yet printed.
+    /// Lines that are not printed yet.
     page: Page,
 }
 
-/// What is printed at once.
+/// Lines that are printed together.
 #[derive(Debug, Default)]
 struct Page {
     lines: Vec<u8>,
@@ -75,8 +75,8 @@ impl<'a> Lines<'a> {
         self.lost
     }
 
-    /// Prints the members of a group from the place `next` on, up to the first that has not ended;
-    /// gives the place of that one.
+    /// Prints the members of a group from the index `next` to the first that has not ended, and
+    /// returns the index of that one.
     pub(super) async fn group(
         &mut self,
         group: &str,
@@ -112,7 +112,7 @@ impl<'a> Lines<'a> {
         self.flush()
     }
 
-    /// Prints the line of an id of which nothing came, and that was told already.
+    /// Prints the line of an id whose request failed. The failure itself is printed already.
     pub(super) fn failed(&mut self, id: &str, failure: &Failure) -> anyhow::Result<()> {
         let why = format!("{id}: {}", failure.code);
         self.add(Err(NoLine { why, has_result: false }), &Failed::new(id, failure), false)?;
@@ -152,19 +152,19 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// Whether the member has ended with a result that the node no longer keeps or cannot read: the group
-/// counts it as one that succeeded, or does not know.
+/// Whether the node no longer has the member's result or cannot read it. The group counts such a
+/// member as succeeded, or not at all.
 fn is_lost(member: &MemberResult) -> bool {
-    let is_told =
+    let is_known_to_fail =
         matches!(member.state, MemberState::Failed | MemberState::Cancelled | MemberState::Expired);
-    member.output.is_none() && !is_told
+    member.output.is_none() && !is_known_to_fail
 }
 
-/// Why a task gives an empty line.
+/// Why the line of a task is empty.
 #[derive(Debug, PartialEq, Eq)]
 struct NoLine {
     why: String,
-    /// Whether there is a result, which a line cannot hold.
+    /// Whether the task has a result, which does not fit on a line.
     has_result: bool,
 }
 
@@ -184,15 +184,15 @@ fn line(
             return Err(NoLine { why, has_result: false });
         }
         (None, None) => {
-            let why = format!("the result of task {short} is not kept any longer");
+            let why = format!("the result of task {short} is no longer kept");
             return Err(NoLine { why, has_result: false });
         }
     };
-    // Most programs end their output with a line feed; it ends the line here as well.
+    // Most programs end their output with a line feed; here it is the end of the line.
     let text = text.map(|text| text.strip_suffix('\n').unwrap_or(text));
     match text {
         Ok(text) if !text.contains('\n') => Ok(text.to_owned()),
-        Ok(_) => Err("holds a line feed"),
+        Ok(_) => Err("contains a line feed"),
         Err(why) => Err(why),
     }
     .map_err(|why| NoLine {

@@ -14,35 +14,35 @@ use crate::{
     signals::Signals,
 };
 
-/// Submits, tells where it runs, prints the result, and ends as the task did. Ctrl-C leaves the
-/// task to itself.
+/// Submits a task, prints where it runs and its result, and returns its exit code. After Ctrl-C the
+/// task goes on.
 pub(super) async fn run(args: RunArgs, client: &Client, out: &Output) -> anyhow::Result<u8> {
     let spec = spec::of(args)?;
     let mut signals = Signals::take()?;
-    let mut teller = Teller {
+    let mut reporter = Reporter {
         out,
         bar: bar(out, 1, Duration::ZERO),
-        known: None,
-        told: String::new(),
+        accepted: None,
+        last: String::new(),
         since: Instant::now(),
     };
     let ended = tokio::select! {
-        ended = to_the_end(&spec, client, &mut teller) => Some(ended),
+        ended = to_the_end(&spec, client, &mut reporter) => Some(ended),
         () = signals.next() => None,
     };
-    teller.bar.finish_and_clear();
+    reporter.bar.finish_and_clear();
     let ended = ended.transpose()?;
     let Some(task) = ended else {
-        match &teller.known {
+        match &reporter.accepted {
             Some(short) => out.say(format!(
-                "\ndetached: task {short} goes on; come back with: meshwork wait {short} --results"
+                "\ndetached: task {short} goes on; to get its result: meshwork wait {short} --results"
             )),
             None => out.say("\ninterrupted before the task was accepted: meshwork task list"),
         }
         return Ok(exit::INTERRUPTED);
     };
     let output = match &task.error {
-        None => Some(client.result(&task.id).await.map_err(|error| left(error, &task, client))?),
+        None => Some(client.result(&task.id).await.map_err(|error| failure(error, &task, client))?),
         Some(_) => None,
     };
     let code = exit::of_task(&task);
@@ -57,53 +57,54 @@ pub(super) async fn run(args: RunArgs, client: &Client, out: &Output) -> anyhow:
 async fn to_the_end(
     spec: &TaskSpec,
     client: &Client,
-    teller: &mut Teller<'_>,
+    reporter: &mut Reporter<'_>,
 ) -> anyhow::Result<TaskView> {
-    // Not waited for: from the answer on, an interrupted task can be named.
+    // The request does not wait, so that the task's id is known if the user interrupts.
     let mut task = client.submit(spec, Duration::ZERO).await?;
-    teller.known = Some(task.short.clone());
-    family::warn_of_task(&task, client, teller.out).await;
+    reporter.accepted = Some(task.short.clone());
+    family::warn_of_task(&task, client, reporter.out).await;
     let mut wait = limits::FIRST_WAIT;
     while !task.is_ended() {
         let waited = match client.wait_task(&task.id, wait).await {
-            // Too many wait already: look, and wait again.
+            // Too many requests wait already: ask without waiting, then try again.
             Err(error) if error.is_retryable() && *error.code() == ErrorCode::Busy => {
                 tokio::time::sleep(wait).await;
                 client.task(&task.id).await
             }
             waited => waited,
         };
-        task = waited.map_err(|error| left(error, &task, client))?;
-        teller.tell(&task);
-        wait = if teller.out.shows_bars() { limits::BAR_INTERVAL } else { limits::NEXT_WAIT };
+        task = waited.map_err(|error| failure(error, &task, client))?;
+        reporter.report(&task);
+        wait = if reporter.out.shows_bars() { limits::BAR_INTERVAL } else { limits::NEXT_WAIT };
     }
-    teller.tell(&task);
+    reporter.report(&task);
     Ok(task)
 }
 
-fn left(error: ClientError, task: &TaskView, client: &Client) -> anyhow::Error {
-    Waited::tasks(std::slice::from_ref(task)).left(error, client)
+fn failure(error: ClientError, task: &TaskView, client: &Client) -> anyhow::Error {
+    Waited::tasks(std::slice::from_ref(task)).failure(error, client)
 }
 
-/// Tells where a task is, each thing once, and how far it is.
-struct Teller<'o> {
+/// Prints where a task runs or why it waits, each message once, and shows its progress.
+struct Reporter<'o> {
     out: &'o Output,
-    /// Empty until the task says how far it is.
+    /// Empty until the task reports progress.
     bar: ProgressBar,
     /// The task's short id, once it is accepted.
-    known: Option<String>,
-    told: String,
+    accepted: Option<String>,
+    /// The last message.
+    last: String,
     since: Instant,
 }
 
-impl Teller<'_> {
-    fn tell(&mut self, task: &TaskView) {
+impl Reporter<'_> {
+    fn report(&mut self, task: &TaskView) {
         show_progress(&self.bar, task);
         let news = match (&task.worker, &task.waiting) {
             (Some(worker), _) => {
                 format!("-> {}", format::peer_label(task.worker_name.as_deref(), worker))
             }
-            // What is sent within a moment is no news.
+            // A short wait is not worth a line.
             (None, Some(_)) if self.since.elapsed() < limits::QUIET_WAIT => return,
             (None, Some(waiting)) => format!(
                 "waits: {}; why: meshwork task explain {}",
@@ -112,9 +113,9 @@ impl Teller<'_> {
             ),
             (None, None) => return,
         };
-        if news != self.told {
+        if news != self.last {
             self.bar.suspend(|| self.out.say(format!("task {} {news}", task.short)));
-            self.told = news;
+            self.last = news;
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Verbs that take several ids do all they can: each failure names its id, and the highest exit code
-//! counts. As JSON it is one value, in the order asked.
+//! Verbs that take several ids: a failure does not stop the verb and names its id, and the highest
+//! exit code counts. The JSON output is one value, in the order of the ids.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::{exit, failure::Failure, output::Output};
 #[cfg(test)]
 mod tests;
 
-/// What an id on the command line names.
+/// The task or group that an id on the command line names.
 #[derive(Clone, Debug)]
 pub(super) enum Named {
     Task(Box<TaskView>),
@@ -42,16 +42,16 @@ impl Named {
     }
 }
 
-/// What is answered about a task, or, where an id names no task, about the group of that id.
+/// The answer of `task`, or that of `group` if the id does not name a task.
 ///
 /// # Errors
 ///
-/// Those about a task where the id names no group either.
+/// A request fails. If the id names neither a task nor a group, the error is that of `task`.
 pub(super) async fn task_or_group<T>(
     task: impl Future<Output = Result<T, ClientError>>,
     group: impl Future<Output = Result<T, ClientError>>,
 ) -> Result<T, ClientError> {
-    // The whole id of a group is not known as that of a task.
+    // For the full id of a group, a request for a task answers `NotFound`.
     let error = match task.await {
         Err(error) if [ErrorCode::IsGroup, ErrorCode::NotFound].contains(error.code()) => error,
         found => return found,
@@ -62,17 +62,17 @@ pub(super) async fn task_or_group<T>(
     }
 }
 
-/// Why `all` is refused beside other ids: they would be left out in silence.
-pub(super) fn all_is_alone(command: &str) -> Failure {
-    Failure::usage("`all` stands for every open task, and takes no ids beside it")
+/// The failure of a command with `all` and other ids, which would be ignored silently.
+pub(super) fn all_with_other_ids(command: &str) -> Failure {
+    Failure::usage("`all` means every open task and cannot be combined with other ids")
         .with_hint(command)
 }
 
-/// What came of the ids of a command line.
+/// The outcomes of the ids on a command line.
 #[derive(Debug)]
 pub(super) struct Outcomes<'o> {
     out: &'o Output,
-    /// With one id its failure is that of the command.
+    /// Whether there is only one id: its failure is that of the command.
     is_one: bool,
     values: Vec<Value>,
     code: u8,
@@ -83,7 +83,7 @@ impl<'o> Outcomes<'o> {
         Self { out, is_one: ids.len() == 1, values: Vec::new(), code: exit::DONE }
     }
 
-    /// Keeps the JSON of the next id, and the exit code that it asks for.
+    /// Adds the JSON and the exit code of the next id.
     pub(super) fn add(&mut self, value: &impl Serialize, code: u8) -> anyhow::Result<()> {
         if self.out.json {
             self.values.push(serde_json::to_value(value)?);
@@ -92,22 +92,22 @@ impl<'o> Outcomes<'o> {
         Ok(())
     }
 
-    /// The exit code is at least this one.
+    /// Raises the exit code to `code`, unless it is higher already.
     pub(super) fn raise(&mut self, code: u8) {
         self.code = self.code.max(code);
     }
 
-    /// Keeps the failure of the next id, which was told already.
+    /// Adds the failure of the next id, without printing it.
     pub(super) fn add_failure(&mut self, id: &str, failure: &Failure) -> anyhow::Result<()> {
         self.add(&Failed::new(id, failure), failure.exit)
     }
 
-    /// Tells why nothing came of `id`.
+    /// Prints the failure of `id` and returns it.
     ///
     /// # Errors
     ///
-    /// It is the only id.
-    pub(super) fn tell(&self, id: &str, error: anyhow::Error) -> anyhow::Result<Failure> {
+    /// `id` is the only id: `error` is that of the command.
+    pub(super) fn report(&self, id: &str, error: anyhow::Error) -> anyhow::Result<Failure> {
         if self.is_one {
             return Err(error);
         }
@@ -117,7 +117,7 @@ impl<'o> Outcomes<'o> {
         Ok(failure)
     }
 
-    /// Prints the JSON; gives the exit code.
+    /// Prints the JSON and returns the exit code.
     pub(super) fn print(self) -> anyhow::Result<u8> {
         match (self.out.json, self.is_one, self.values.as_slice()) {
             (false, ..) => {}
@@ -127,16 +127,16 @@ impl<'o> Outcomes<'o> {
         Ok(self.code)
     }
 
-    /// The exit code.
+    /// The highest exit code so far.
     pub(super) fn code(&self) -> u8 {
         self.code
     }
 }
 
-/// An id of which nothing came, in the place of what was asked for.
+/// The JSON of an id whose request failed, in the place of the answer.
 #[derive(Debug, Serialize)]
 pub(super) struct Failed<'a> {
-    /// As it was asked for.
+    /// The id as it was written on the command line.
     id: &'a str,
     error: Value,
 }

@@ -1,4 +1,4 @@
-//! From the arguments of `run` and `submit` to the task that is submitted.
+//! Makes a task from the arguments of `run` and `submit`.
 
 use std::{
     collections::BTreeMap,
@@ -18,7 +18,8 @@ mod tests;
 ///
 /// # Errors
 ///
-/// An input cannot be read, or is larger than a task carries.
+/// An input cannot be read or is larger than a task may carry, or two arguments contradict each
+/// other.
 pub(super) fn of(args: RunArgs) -> Result<TaskSpec, Failure> {
     let input = input(&args.input, &mut io::stdin())?;
     let usual = TaskLimits::default();
@@ -32,7 +33,7 @@ pub(super) fn of(args: RunArgs) -> Result<TaskSpec, Failure> {
     {
         let (delay, queue) = (format::span(delay), format::span(queue));
         let message = format!(
-            "--retry-delay: after {delay} the task has expired, as it waits for {queue} at most"
+            "--retry-delay {delay}: the task waits {queue} at most, and expires before the retry"
         );
         let longer = humantime::format_duration(args.retry_delay.unwrap_or_default());
         return Err(
@@ -66,10 +67,10 @@ pub(super) fn of(args: RunArgs) -> Result<TaskSpec, Failure> {
     })
 }
 
-/// The word for leaving the choice to placement.
+/// The value of `--on` that leaves the choice to placement.
 const ANY: &str = "any";
 
-/// The bytes that INPUT means: words joined by spaces, or one file or standard input as it is.
+/// The bytes of INPUT: words joined by spaces, or the unchanged bytes of one file or standard input.
 fn input(parts: &[String], stdin: &mut impl Read) -> Result<Option<Payload>, Failure> {
     let mut bytes = Vec::new();
     match parts {
@@ -89,27 +90,27 @@ fn input(parts: &[String], stdin: &mut impl Read) -> Result<Option<Payload>, Fai
     Ok(Some(Payload::of(bytes.into())))
 }
 
-/// That a file or standard input is not the only INPUT: joined with the rest it would be one input of one task,
-/// which is seldom what is meant.
+/// The failure for a file or standard input beside other INPUTs: joining them into the input of one
+/// task is seldom what the user wants.
 fn several(parts: &[String], source: &str) -> Failure {
     let files: Vec<&str> = parts.iter().filter_map(|part| part.strip_prefix('@')).collect();
     let message = format!("INPUT: {source} is one of {} inputs; a task has one", parts.len());
     Failure::usage(message).with_hint(if files.len() == parts.len() {
         format!(
-            "one command for each file; or all in one input: cat {} | meshwork run HANDLER -",
+            "run one command for each file, or join the files: cat {} | meshwork run HANDLER -",
             files.join(" ")
         )
     } else {
-        "@PATH or - alone, or words; a text that begins with @ is read from standard input"
+        "give one @PATH, one -, or words; send a text that begins with @ by standard input (-)"
             .to_owned()
     })
 }
 
-/// Pairs of a flag by their names.
+/// The NAME=VALUE pairs of a flag, by name.
 ///
 /// # Errors
 ///
-/// A name is there twice: one of its values would be lost.
+/// A name occurs twice: one of its values would be lost.
 pub(super) fn by_name(
     flag: &str,
     pairs: Vec<(String, String)>,
@@ -125,16 +126,16 @@ pub(super) fn by_name(
     Ok(named)
 }
 
-/// The targets; none leaves the choice to placement.
+/// The targets of `--on`, empty if placement chooses.
 fn targets(on: Vec<String>) -> Result<Vec<String>, Failure> {
     if on.len() > 1 && on.iter().any(|peer| peer == ANY) {
-        return Err(Failure::usage("--on: `any` is given beside a peer")
-            .with_hint("--on any, or --on PEER for each peer that may run it"));
+        return Err(Failure::usage("--on: `any` cannot be combined with a peer")
+            .with_hint("use --on any, or --on PEER for each peer that may run the task"));
     }
     Ok(on.into_iter().filter(|peer| peer != ANY).collect())
 }
 
-/// Reads no more than what would be too much.
+/// Appends `from` to `bytes`; reads at most one byte more than a task may carry.
 fn append(bytes: &mut Vec<u8>, what: &str, from: &mut impl Read) -> Result<(), Failure> {
     let room = INLINE_BYTES.saturating_sub(bytes.len());
     let most = u64::try_from(room).unwrap_or(u64::MAX).saturating_add(1);
@@ -150,9 +151,8 @@ fn append(bytes: &mut Vec<u8>, what: &str, from: &mut impl Read) -> Result<(), F
 fn unreadable(what: &str, error: &io::Error) -> Failure {
     let failure = Failure::usage(format!("INPUT: cannot read {what}")).because(error);
     if error.kind() == io::ErrorKind::NotFound {
-        return failure.with_hint(
-            "@PATH is a file; a text that begins with @ is read from standard input (-)",
-        );
+        return failure
+            .with_hint("@PATH names a file; send a text that begins with @ by standard input (-)");
     }
     failure
 }

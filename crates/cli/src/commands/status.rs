@@ -17,22 +17,22 @@ use crate::{
     output::{Output, format},
 };
 
-/// What `status --json` prints, in whatever state the node is.
+/// The JSON of `status`, for every state of the node.
 #[derive(Debug, Default, Serialize)]
 struct Status {
     state: NodeState,
-    /// How much of its journal a node that recovers has read.
+    /// How much of its journal a recovering node has read.
     percent: Option<u8>,
-    /// None while it recovers or once it has stopped.
+    /// `None` while the node recovers or shuts down.
     node: Option<NodeView>,
     health: Option<HealthView>,
     peers: Vec<PeerView>,
-    /// Why own tasks wait, each reason once.
+    /// Why tasks of this node wait, each reason once.
     waiting: Vec<WaitsView>,
 }
 
 impl Status {
-    /// The node as it is now. States in which it refuses questions are answers, too.
+    /// The current status. A refusal of a node that recovers or shuts down is also a status.
     async fn of(client: &Client) -> Result<Self, ClientError> {
         match Self::complete(client).await {
             Err(ClientError::Api(problem)) => {
@@ -62,7 +62,7 @@ impl Status {
         Ok(Self { state, percent: None, node: Some(node), health: Some(health), peers, waiting })
     }
 
-    /// Why the node takes no tasks; none if it takes them.
+    /// Why the node takes no tasks, or `None` if it takes them.
     fn refusal(&self) -> Option<Failure> {
         let code = match self.state {
             NodeState::Recovering => ErrorCode::Recovering,
@@ -74,13 +74,13 @@ impl Status {
                 format!("the node takes no tasks yet: {percent} % of its journal is read"),
                 "until meshwork status; do sleep 1; done",
             ),
-            None => ("the node takes no tasks: it shuts down".to_owned(), "meshwork up"),
+            None => ("the node takes no tasks: it is shutting down".to_owned(), "meshwork up"),
         };
         Some(Failure::new(exit::FAILED, code, message).with_hint(hint))
     }
 }
 
-/// Shows the node; succeeds if it takes tasks.
+/// Prints the status. Fails if the node takes no tasks.
 pub(super) async fn status(client: &Client, out: &Output) -> anyhow::Result<u8> {
     let status = Status::of(client).await?;
     if out.json {
@@ -111,7 +111,7 @@ fn show(node: &NodeView, status: &Status, out: &Output) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Why tasks wait, and the command that says more.
+/// Why tasks wait, and the command that explains it.
 fn waits(waits: &WaitsView) -> String {
     let tasks = match waits.tasks {
         1 => "1 task waits".to_owned(),
@@ -143,7 +143,7 @@ fn head(node: &NodeView) -> String {
     )
 }
 
-/// What somebody should look at.
+/// Lines about things that the user should look at.
 fn attention(status: &Status) -> Vec<String> {
     let health = status.health.iter();
     let reasons = health.flat_map(|health| health.reasons.iter().map(|why| (&health.status, why)));
@@ -181,7 +181,7 @@ fn attention(status: &Status) -> Vec<String> {
                 let since = peers::seen(peer.last_seen, meshwork_node::time_of_day());
                 let why = why.as_deref().map(|why| format!(": {}", format::printable(why)));
                 let why = why.unwrap_or_default();
-                lines.push(format!("{label} is trusted and not here, last seen {since}{why}"));
+                lines.push(format!("{label} is trusted but not connected, last seen {since}{why}"));
             }
             (PeerState::Ready, _) if !peer.trusted => {
                 let id = &peer.peer_id;
@@ -193,7 +193,7 @@ fn attention(status: &Status) -> Vec<String> {
     lines
 }
 
-/// That another machine uses this node's key, how that is known, and what to do.
+/// A warning that another machine uses this node's key, with the evidence and advice.
 fn own_key_copied(copied: &KeyCopyView, peers: &[PeerView]) -> String {
     let KeyCopyView { how, address, peer } = copied;
     let what = "another machine uses the key of this node";
@@ -210,12 +210,12 @@ fn own_key_copied(copied: &KeyCopyView, peers: &[PeerView]) -> String {
     format!("{found}: {COPIED_KEY_ADVICE}")
 }
 
-/// That results are about to be forgotten which nobody was given, and what keeps them.
+/// A warning that unread results are about to be forgotten, with the command that keeps them.
 fn unread_due(unread_due: u64) -> Option<String> {
     let (results, them) = match unread_due {
         0 => return None,
-        1 => ("1 result that nobody was given is".to_owned(), "it"),
-        many => (format!("{} results that nobody was given are", format::count(many)), "them"),
+        1 => ("1 unread result is".to_owned(), "it"),
+        many => (format!("{} unread results are", format::count(many)), "them"),
     };
     Some(format!(
         "{results} about to be forgotten: fetch {them} (see meshwork task list --all), or keep more \
@@ -223,7 +223,7 @@ fn unread_due(unread_due: u64) -> Option<String> {
     ))
 }
 
-/// That peers are refused because there are as many as this node takes, and the command that takes more.
+/// A warning that peers are refused at the limit of peers, with the command that raises it.
 fn refused_peers(node: &NodeView, peers: &[PeerView]) -> Option<String> {
     let ConnectionCounts { max_peers, peers_refused, .. } = node.connections;
     let is_in = |peer: &&PeerView| matches!(peer.state, PeerState::Admitted | PeerState::Ready);
@@ -231,7 +231,7 @@ fn refused_peers(node: &NodeView, peers: &[PeerView]) -> Option<String> {
     let is_full = peers >= max_peers && peers_refused > 0;
     is_full.then(|| {
         format!(
-            "{peers} of {max_peers} peers are connected; {peers_refused} hellos of others were \
+            "{peers} of {max_peers} peers are connected; {peers_refused} hellos of other peers were \
              refused: restart with meshwork up --max-peers {}",
             max_peers.saturating_mul(2).min(limits::MAX_PEERS),
         )

@@ -1,4 +1,5 @@
-//! `store`: the journal of a node. Only a copy can be made while the node runs, and then by the node.
+//! `store`: checks, copies and repairs a node's journal. While the node runs, only `backup` works,
+//! and the node makes the copy.
 
 use std::path::Path;
 
@@ -12,9 +13,9 @@ use serde::Serialize;
 
 use crate::{args::StoreVerb, exit, failure::Failure, home::Home, output::Output};
 
-/// A report, and where what was taken out is.
+/// The output of `store`: a report, and the paths of files that were moved out of the home.
 #[derive(Serialize)]
-struct Told {
+struct StoreOutput {
     #[serde(flatten)]
     report: JournalReport,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -23,7 +24,7 @@ struct Told {
     salvaged: Option<Losses>,
 }
 
-/// What a salvage could not keep.
+/// The losses of a salvage.
 #[derive(Clone, Copy, Serialize)]
 struct Losses {
     lost: u64,
@@ -58,21 +59,21 @@ pub(super) async fn store(
         }
     };
     let taken_out = taken_out.iter().map(|path| path.display().to_string()).collect();
-    let told = Told { report, taken_out, salvaged };
+    let output = StoreOutput { report, taken_out, salvaged };
     if out.json {
-        out.value(&told)?;
+        out.value(&output)?;
     } else {
-        out.line(text(&told))?;
+        out.line(text(&output))?;
     }
-    if matches!(verb, StoreVerb::Verify | StoreVerb::Backup { .. }) && told.report.damaged > 0 {
-        let damaged = format!("{} of {} records", told.report.damaged, told.report.records);
+    if matches!(verb, StoreVerb::Verify | StoreVerb::Backup { .. }) && output.report.damaged > 0 {
+        let damaged = format!("{} of {} records", output.report.damaged, output.report.records);
         let failure = Failure::new(exit::FAILED, "damaged", format!("{damaged} cannot be read"));
-        return Err(failure.with_hint("go on without them: meshwork store salvage").into());
+        return Err(failure.with_hint("remove them: meshwork store salvage").into());
     }
     Ok(exit::DONE)
 }
 
-/// By the node if one runs there, for it alone may read its journal.
+/// Copies the journal. If the node runs, it makes the copy: only it may read its journal then.
 async fn backup(home: &Home, to: &Path, client: &Client) -> anyhow::Result<JournalReport> {
     let to = std::path::absolute(to)?;
     let text = to.to_str().ok_or_else(|| {
@@ -87,7 +88,7 @@ async fn backup(home: &Home, to: &Path, client: &Client) -> anyhow::Result<Journ
     }
 }
 
-/// The node whose key is in the home.
+/// The peer id of the key in the home, if there is one.
 fn owner(home: &Home) -> anyhow::Result<Option<PeerId>> {
     let path = home.identity();
     if !path.exists() {
@@ -98,7 +99,7 @@ fn owner(home: &Home) -> anyhow::Result<Option<PeerId>> {
     Ok(Some(key.public().to_peer_id()))
 }
 
-fn text(told: &Told) -> String {
+fn text(output: &StoreOutput) -> String {
     let JournalReport {
         open,
         ended,
@@ -108,7 +109,7 @@ fn text(told: &Told) -> String {
         segments,
         file_bytes,
         archive_bytes,
-    } = told.report;
+    } = output.report;
     let mut text = format!(
         "tasks    {open} open, {ended} ended\n\
          results  {results} for other owners\n\
@@ -117,16 +118,15 @@ fn text(told: &Told) -> String {
         file_bytes.div_ceil(1024),
         archive_bytes.div_ceil(1024)
     );
-    if let Some(Losses { lost, may_hold_forgotten }) = told.salvaged {
+    if let Some(Losses { lost, may_hold_forgotten }) = output.salvaged {
         text.push_str(&format!("\nlost     {lost} records"));
         if may_hold_forgotten {
             text.push_str(
-                "\nthe file did not say which tasks were forgotten last: some of them may be listed, \
-                 and run, again",
+                "\nthe record of forgotten tasks is lost: some of them may be listed, and run, again",
             );
         }
     }
-    for path in &told.taken_out {
+    for path in &output.taken_out {
         text.push_str("\ntaken out, and kept in ");
         text.push_str(path);
     }

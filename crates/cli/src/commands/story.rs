@@ -1,4 +1,4 @@
-//! A task's story on one screen: state, reason, attempts, what to do next.
+//! A task's story on one screen: state, reason, attempts, and the next command.
 
 use chrono::{DateTime, Local, Utc};
 use meshwork_api::{
@@ -13,7 +13,7 @@ mod tests;
 
 pub(super) use self::group::group;
 
-/// The story as text.
+/// The story of a task as text.
 pub(super) fn story(task: &TaskView, now: DateTime<Utc>) -> String {
     let mut text = head(task, now);
     if let Some(error) = &task.error {
@@ -52,7 +52,7 @@ pub(super) fn story(task: &TaskView, now: DateTime<Utc>) -> String {
     text
 }
 
-/// Why a task has no result, as a failure of the command.
+/// The failure of a command whose task has no result.
 pub(super) fn failure(task: &TaskView) -> Failure {
     let code = exit::of_task(task);
     let Some(error) = &task.error else {
@@ -96,7 +96,7 @@ fn head(task: &TaskView, now: DateTime<Utc>) -> String {
     format!("{}\nid        {}\n", parts.join("  "), task.id)
 }
 
-/// The attempt that the task is known by: of two that run, or ran, the one at its worker.
+/// The attempt to show: the last one at the task's worker, else the last one.
 fn leading(task: &TaskView) -> Option<&AttemptView> {
     let there = |attempt: &&AttemptView| Some(&attempt.peer) == task.worker.as_ref();
     task.attempts.iter().rfind(there).or_else(|| task.attempts.last())
@@ -107,14 +107,14 @@ fn why(error: &ErrorView) -> String {
     if error.code == ErrorCode::Expired {
         return format!("{message}{}", limit_flag(error.limit.as_ref()));
     }
-    // The handler has said it in its own words.
+    // The message is the handler's own and needs no code.
     if [ErrorCode::Handler, ErrorCode::Permanent].contains(&error.code) {
         return message;
     }
     format!("{}: {message}", error.code)
 }
 
-/// Which flag sets a time limit.
+/// The flag that sets a time limit, in parentheses.
 fn limit_flag(limit: Option<&ExpiredLimit>) -> &'static str {
     match limit {
         Some(ExpiredLimit::Queue) => " (--queue-timeout)",
@@ -170,7 +170,7 @@ fn waits(what: &str, waiting: &WaitingView, now: DateTime<Utc>) -> String {
     text
 }
 
-/// What a code of an obstacle says of a worker.
+/// The words for an obstacle in a count of workers: `2 not ready`.
 fn obstacle(code: &ObstacleCode) -> &str {
     match code {
         ObstacleCode::None => "free",

@@ -1,4 +1,4 @@
-//! `submit`: one task, or a group of them, handed in as many at a time as a request carries.
+//! `submit`: one task, or a group whose members are sent in as few requests as possible.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ mod chunks;
 mod differs;
 mod source;
 
-/// Submits, and prints the id.
+/// Submits a task or group and prints its id.
 pub(super) async fn submit(args: SubmitArgs, client: &Client, out: &Output) -> anyhow::Result<u8> {
     if args.each_line.is_some() || args.array.is_some() || args.from_json.is_some() {
         let (wait, handler) = (args.wait, args.run.handler.clone());
@@ -54,7 +54,7 @@ pub(super) async fn submit(args: SubmitArgs, client: &Client, out: &Output) -> a
     Ok(exit::DONE)
 }
 
-/// Submits a group, and prints its id unless all is to be JSON.
+/// Submits a group and prints its id, unless the output is JSON.
 async fn submit_group(
     args: SubmitArgs,
     client: &Client,
@@ -62,9 +62,11 @@ async fn submit_group(
 ) -> anyhow::Result<GroupView> {
     let source = Source::open(&args)?;
     if args.array.is_none() && !args.run.input.is_empty() {
-        return Err(Failure::usage("INPUT: each task of the group has its own")
-            .with_hint("leave INPUT out")
-            .into());
+        return Err(Failure::usage(
+            "INPUT: the tasks of this group get their inputs from the file",
+        )
+        .with_hint("omit INPUT")
+        .into());
     }
     let noun = Noun::of(&args);
     let max_fails = args.max_fails;
@@ -78,8 +80,8 @@ async fn submit_group(
     let submitted = tokio::select! {
         submitted = submission.all(source) => submitted,
         () = signals.next() => {
-            // The request under way may have come through.
-            submission.look().await;
+            // The interrupted request may have been accepted.
+            submission.refresh().await;
             Err(Failure::new(exit::INTERRUPTED, "interrupted", "interrupted").into())
         }
     };
@@ -89,7 +91,7 @@ async fn submit_group(
             printed.map_err(|error| unprinted_group(error.into(), &view))?;
             Ok(view)
         }
-        (Ok(()), None) => Err(Failure::usage("there is no task in it: it is empty").into()),
+        (Ok(()), None) => Err(Failure::usage("the source is empty: nothing to submit").into()),
         (Err(error), None) => Err(error),
         (Err(error), Some(view)) => Err(in_part(Failure::of(error), noun, &view, has_key).into()),
     }
@@ -101,7 +103,7 @@ fn unprinted_group(error: anyhow::Error, group: &GroupView) -> anyhow::Error {
     unprinted(error, &kept, format!("meshwork wait {short}"))
 }
 
-/// What the source of a group consists of.
+/// The word for one member in the source of a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Noun {
     Line,
@@ -141,7 +143,7 @@ impl Noun {
     }
 }
 
-/// What was accepted before it failed goes on.
+/// Adds to a failure that the members accepted before it are submitted.
 fn in_part(failure: Failure, noun: Noun, view: &GroupView, has_key: bool) -> Failure {
     let short = &view.short;
     let before = noun.first(view.members);
@@ -151,22 +153,22 @@ fn in_part(failure: Failure, noun: Noun, view: &GroupView, has_key: bool) -> Fai
     };
     match (&failure.code, has_key) {
         (ErrorCode::GroupStopped | ErrorCode::GroupCancelled | ErrorCode::Conflict, _) => failure,
-        (_, true) => failure.with_hint("submit again with the same --key: it adds what is missing"),
+        (_, true) => failure.with_hint("submit again with the same --key to add the rest"),
         (_, false) => failure.with_hint(format!(
-            "meshwork task list --group {short}; with --key KEY the same can be submitted again"
+            "meshwork task list --group {short}; a group with --key KEY can be submitted again"
         )),
     }
 }
 
-/// A group on its way to the node.
+/// A group that is being submitted.
 struct Submission<'a> {
     task: TaskSpec,
     group: GroupId,
     max_fails: Option<u32>,
     noun: Noun,
-    /// The group as it was when the node answered last.
+    /// The group in the last answer of the node.
     accepted: Option<GroupView>,
-    /// How printing the id ended. The rest is submitted even if it failed.
+    /// The result of printing the id. After an error the rest is still submitted.
     printed: Result<(), Unwritable>,
     out: &'a Output,
     client: &'a Client,
@@ -186,7 +188,7 @@ impl Submission<'_> {
                 last,
                 max_fails: self.max_fails,
             };
-            let view = match self.when_free(&batch).await {
+            let view = match self.submit_when_free(&batch).await {
                 Err(error) if *error.code() == ErrorCode::Conflict => {
                     return Err(self.conflict(error, chunks, until).await);
                 }
@@ -200,10 +202,10 @@ impl Submission<'_> {
         Ok(())
     }
 
-    /// Why the node does not take these members for a group that is known by the same key.
+    /// The error for a node that knows a different group by the same key.
     async fn conflict(&mut self, error: ClientError, rest: Chunks, until: u64) -> anyhow::Error {
         let ClientError::Api(problem) = &error else { return error.into() };
-        // What is here of it now was submitted before.
+        // The members that the node has were submitted earlier.
         self.accepted = None;
         let id = self.group.to_string();
         let Ok(known) = self.client.group(&id, Duration::ZERO).await else {
@@ -237,17 +239,17 @@ impl Submission<'_> {
         }
     }
 
-    /// Looks how much of it the node has.
-    async fn look(&mut self) {
+    /// Asks the node for the current state of the group.
+    async fn refresh(&mut self) {
         let id = self.group.to_string();
-        // What is known from its last answer is told otherwise.
+        // On an error the last answer stays.
         if let Ok(view) = self.client.group(&id, Duration::ZERO).await {
             self.accepted = Some(view);
         }
     }
-    /// Hands it in; waits as long as the node has no room.
-    async fn when_free(&self, batch: &BatchSpec) -> Result<GroupView, ClientError> {
-        let mut told = false;
+    /// Submits a batch; waits and retries while the node has no room.
+    async fn submit_when_free(&self, batch: &BatchSpec) -> Result<GroupView, ClientError> {
+        let mut warned = false;
         loop {
             let error = match self.client.submit_batch(batch).await {
                 Ok(view) => return Ok(view),
@@ -258,7 +260,7 @@ impl Submission<'_> {
             {
                 return Err(error);
             }
-            if !std::mem::replace(&mut told, true) {
+            if !std::mem::replace(&mut warned, true) {
                 let before = format::count(batch.first.into());
                 let why = &problem.detail;
                 self.out

@@ -78,14 +78,14 @@ async fn result(name: &str, client: &Client, out: &Output) -> anyhow::Result<u8>
     }
 }
 
-/// What was submitted anew.
+/// The new task or group of a retry.
 #[derive(Debug)]
 enum Retried {
     Task(Box<TaskView>),
     Group(Box<RetryAnswer>),
 }
 
-/// Submits anew; prints the id of what was submitted.
+/// Submits a task or group again and prints the new id.
 async fn retry(name: &str, client: &Client, out: &Output) -> anyhow::Result<u8> {
     let task = async { client.retry(name).await.map(|task| Retried::Task(Box::new(task))) };
     let group =
@@ -112,7 +112,7 @@ async fn retry(name: &str, client: &Client, out: &Output) -> anyhow::Result<u8> 
         return Ok(exit::DONE);
     }
     let forgotten = format::count(retried.forgotten.into());
-    out.say(format!("{forgotten} more did not succeed, but are no longer kept"));
+    out.say(format!("{forgotten} more tasks did not succeed, but are no longer kept"));
     Ok(exit::FAILED)
 }
 
@@ -134,7 +134,7 @@ async fn list(query: &TaskQuery, all: bool, client: &Client, out: &Output) -> an
         out.say(if query.states.is_empty() {
             "no tasks"
         } else {
-            "no such tasks; those that have ended: meshwork task list --all"
+            "no matching tasks; to include ended tasks: meshwork task list --all"
         });
         return Ok(());
     }
@@ -168,19 +168,19 @@ async fn list(query: &TaskQuery, all: bool, client: &Client, out: &Output) -> an
     Ok(table.print(out)?)
 }
 
-/// That a list goes on behind its first `shown` items, and the command that shows ten times as many.
+/// A note that a list has more than `shown` items, with the command that shows ten times as many.
 pub(super) fn more(shown: usize, command: &str) -> String {
     let (count, limit) =
         (shown.try_into().map_or_else(|_| shown.to_string(), format::count), 10 * shown);
     format!("these are the newest {count}; there are more: {command} --limit {limit}")
 }
 
-/// Words as a flag takes them.
+/// The words as the value of a flag, separated by commas.
 pub(super) fn words(words: &[impl ToString]) -> String {
     words.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
 
-/// The command that lists these tasks, without its limit.
+/// The command that lists these tasks, without `--limit`.
 fn command(query: &TaskQuery, all: bool) -> String {
     let mut command = "meshwork task list".to_owned();
     if all {
@@ -196,7 +196,7 @@ fn command(query: &TaskQuery, all: bool) -> String {
     command
 }
 
-/// The group, and the place in it.
+/// A task's group and its index there.
 fn place(task: &TaskView, people: bool) -> String {
     let (Some(group), Some(index)) = (&task.group, task.index) else { return String::new() };
     let shown = if people { group.get(group.len().saturating_sub(6)..) } else { Some(&**group) };

@@ -1,4 +1,4 @@
-//! `up`: the daemon. A node, its API, and lines about who comes and goes.
+//! `up`: the daemon. It runs a node and its API, and prints a line when a peer connects or leaves.
 
 use std::time::Duration;
 
@@ -17,9 +17,9 @@ mod watch;
 
 use self::{metrics::Metrics, watch::Watch};
 
-/// Runs a node until it is told to stop, by signal or through its API: then it takes no new work, and
-/// what runs may end within the grace. Told a second time, it stops at once. The API answers from the first
-/// moment: also while the node still reads its journal.
+/// Runs a node until a signal or an API request stops it. A stopping node takes no new work, and
+/// running attempts may finish within the grace period; a second request stops it at once. The API
+/// answers from the start, also while the node reads its journal.
 pub(super) async fn up(args: UpArgs, home: &Home, out: &Output) -> anyhow::Result<u8> {
     let mut signals = Signals::take()?;
     let Ready { manager, server, mut watch, metrics } = ready(args, home)?;
@@ -49,7 +49,7 @@ pub(super) async fn up(args: UpArgs, home: &Home, out: &Output) -> anyhow::Resul
         Ok(held) => node::stopping(held, grace),
     });
     tracing::info!(?cause, "stopping");
-    // The API answers until the node is gone: somebody may want to see what it waits for.
+    // The API answers until the node has stopped, so that a user can see what still runs.
     let again = async {
         tokio::select! {
             () = signals.next() => exit::INTERRUPTED,
@@ -69,17 +69,17 @@ pub(super) async fn up(args: UpArgs, home: &Home, out: &Output) -> anyhow::Resul
     stop.cancel();
     ended(api).await;
     if cause == Cause::Node {
-        let message = "the node has stopped by itself";
+        let message = "the node has stopped unexpectedly";
         return Err(Failure::new(exit::FAILED, "stopped", message)
-            .with_hint("meshwork up -v        (says more)")
+            .with_hint("meshwork up -v        (logs the cause)")
             .into());
     }
     out.say("stopped");
     Ok(code)
 }
 
-/// Starts the node; gives an exit code if it was told to stop before that was done, when nothing has
-/// to be handed back.
+/// Starts the node. Returns an exit code if a stop was requested before the node had started: it
+/// has no work to hand back then.
 async fn start(
     manager: &NetworkManager,
     signals: &mut Signals,
@@ -93,20 +93,20 @@ async fn start(
     Ok(None)
 }
 
-/// What runs here is handed back, to those who take it at once.
+/// Hands back the running attempts, within [`AT_ONCE`].
 async fn stop_at_once(manager: &NetworkManager, signals: &mut Signals) {
     tokio::select! {
         stopped = manager.shutdown_within(Duration::ZERO) => {
             if let Err(error) = stopped {
-                tracing::warn!(%error, "what was left was abandoned");
+                tracing::warn!(%error, "the node did not stop in time; some attempts are not handed back");
             }
         }
-        () = tokio::time::sleep(AT_ONCE) => tracing::warn!("what was left was abandoned"),
+        () = tokio::time::sleep(AT_ONCE) => tracing::warn!("the node did not stop in time; some attempts are not handed back"),
         () = signals.next() => {}
     }
 }
 
-/// Who is told twice to stop takes no longer than this.
+/// Longest time that a node takes to stop after a second request.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// Why a node stops.
@@ -114,13 +114,13 @@ const AT_ONCE: Duration = Duration::from_secs(1);
 enum Cause {
     /// Ctrl-C or SIGTERM.
     Signal,
-    /// `meshwork down`, and how long what runs may go on.
+    /// `meshwork down`; running attempts may go on for `grace`.
     Request { grace: Duration },
-    /// It did so by itself, which it should not.
+    /// The node stopped without a request, which is a fault.
     Node,
 }
 
-/// A node that can be started, and what goes with it.
+/// A node that can be started, its API server, watch and metrics.
 struct Ready {
     manager: NetworkManager,
     server: Server,
@@ -129,7 +129,7 @@ struct Ready {
 }
 
 fn ready(args: UpArgs, home: &Home) -> anyhow::Result<Ready> {
-    // Before the node, which would otherwise measure into nothing.
+    // Before the node, whose first measurements would otherwise be lost.
     let metrics = Metrics::install()?;
     let debug = args.debug_handlers.then(|| args.debug_log.clone());
     let variable = |name| std::env::var(name).unwrap_or_default();
@@ -142,21 +142,21 @@ fn ready(args: UpArgs, home: &Home) -> anyhow::Result<Ready> {
     let watch = Watch::new(manager.subscribe_to(Topics::PEERS));
     let (render, node) = (metrics.render(), manager.clone());
     let server = Server::bind(&home.socket())?.with_metrics(move || {
-        // As of now, not of up to five seconds ago.
+        // Otherwise the gauges are up to five seconds old.
         node.record_metrics();
         render()
     });
     Ok(Ready { manager, server, watch, metrics })
 }
 
-/// Waits for the end of the API.
+/// Waits until the API server has ended.
 async fn ended(api: tokio::task::JoinHandle<()>) {
     if let Err(error) = api.await {
-        tracing::error!(%error, "the API ended badly");
+        tracing::error!(%error, "the API server panicked");
     }
 }
 
-/// Whether an event is worth a line to somebody who watches a node.
+/// Whether `up` prints a line for an event.
 fn is_news(event: &NetworkEvent) -> bool {
     matches!(
         event,

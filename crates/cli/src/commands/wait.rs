@@ -20,10 +20,10 @@ use crate::{
     signals::Signals,
 };
 
-/// Waits; on one task the exit code is the task's own.
+/// Waits for tasks and groups. For a single task the exit code is that of the task.
 pub(super) async fn wait(args: WaitArgs, client: &Client, out: &Output) -> anyhow::Result<u8> {
     if args.is_all() && args.tasks.len() > 1 {
-        return Err(several::all_is_alone("meshwork wait all").into());
+        return Err(several::all_with_other_ids("meshwork wait all").into());
     }
     let mut signals = Signals::take()?;
     let waiting = async {
@@ -44,7 +44,7 @@ async fn with_timeout(
 ) -> anyhow::Result<u8> {
     let Some(timeout) = timeout else { return waiting.await };
     tokio::time::timeout(timeout, waiting).await.unwrap_or_else(|_| {
-        let message = format!("not all have ended within {}", format::span(timeout));
+        let message = format!("not all tasks have ended within {}", format::span(timeout));
         Err(Failure::new(exit::TIME_LIMIT, "time_limit", message)
             .with_hint("meshwork task list")
             .into())
@@ -54,12 +54,12 @@ async fn with_timeout(
 /// Waits until the node has no open task.
 async fn all(args: &WaitArgs, client: &Client, out: &Output) -> anyhow::Result<u8> {
     if args.results {
-        let failure = Failure::usage("--results: `all` names no task in particular");
+        let failure = Failure::usage("--results needs ids of tasks or groups, not `all`");
         return Err(failure.with_hint("meshwork wait ID --results").into());
     }
     let start = client.summary().await?;
     let waited = Waited {
-        what: "each task of the durability disk".to_owned(),
+        what: "each task with the durability disk".to_owned(),
         ids: "all".to_owned(),
         durable: true,
     };
@@ -82,14 +82,14 @@ async fn all(args: &WaitArgs, client: &Client, out: &Output) -> anyhow::Result<u
         out.value(&now)?;
     } else {
         out.say(match failed {
-            0 => "all have ended".to_owned(),
-            failed => format!("all have ended, {} without a result", format::count(failed)),
+            0 => "all tasks have ended".to_owned(),
+            failed => format!("all tasks have ended, {} without a result", format::count(failed)),
         });
     }
     Ok(if failed == 0 || args.ok_if_failed { exit::DONE } else { exit::FAILED })
 }
 
-/// By how much a count has grown that begins with 0 at each start of the node.
+/// The growth of a count that restarts at 0 with the node.
 fn since(before: u64, now: u64) -> u64 {
     now.checked_sub(before).unwrap_or(now)
 }
@@ -98,13 +98,13 @@ async fn some(args: &WaitArgs, client: &Client, out: &Output) -> anyhow::Result<
     let outcomes = Outcomes::new(&args.tasks, out);
     let lines = Lines::new(client, out);
     let mut wait = Wait { args, client, out, outcomes, lines };
-    // Now, and not with each request: `last` must stay the same task.
+    // Once, because `last` may name another task at the next request.
     let mut found = Vec::with_capacity(args.tasks.len());
     for id in &args.tasks {
         let named = Named::find(id, client).await;
         found.push(match named {
             Ok(named) => Ok(named),
-            Err(error) => Err(wait.outcomes.tell(id, error.into())?),
+            Err(error) => Err(wait.outcomes.report(id, error.into())?),
         });
     }
     if let [Ok(Named::Task(task))] = found.as_slice() {
@@ -134,7 +134,7 @@ struct Wait<'a> {
 }
 
 impl<'a> Wait<'a> {
-    /// Waits for the one task that is named, and ends as it does.
+    /// Waits for the only task and returns its exit code.
     async fn one(&self, task: TaskView) -> anyhow::Result<u8> {
         let task = self.ended(task).await?;
         let code = if self.args.ok_if_failed { exit::DONE } else { exit::of_task(&task) };
@@ -153,7 +153,7 @@ impl<'a> Wait<'a> {
         Ok(code)
     }
 
-    /// One task of several, which has ended unless its result is to be printed.
+    /// Prints one task of several. Waits for it if results are printed; otherwise it has ended.
     async fn task(&mut self, id: &str, task: TaskView) -> anyhow::Result<()> {
         let mut away = self.away(std::slice::from_ref(&task));
         let ended = if self.args.results {
@@ -163,13 +163,13 @@ impl<'a> Wait<'a> {
         };
         let ended = match ended {
             Ok(ended) => ended,
-            Err(error) => return self.tell(id, error),
+            Err(error) => return self.report(id, error),
         };
         let output = match ended.error {
             None if self.args.results => {
                 match away.ask(async || self.client.result(&ended.id).await).await {
                     Ok(output) => Some(output),
-                    Err(error) => return self.tell(id, error),
+                    Err(error) => return self.report(id, error),
                 }
             }
             _ => None,
@@ -184,13 +184,13 @@ impl<'a> Wait<'a> {
         self.lines.task(ended, output)
     }
 
-    /// Says why nothing came of one of several ids; the others are waited for.
-    fn tell(&mut self, id: &str, error: anyhow::Error) -> anyhow::Result<()> {
-        let failure = self.outcomes.tell(id, error)?;
+    /// Prints the failure of one of several ids and adds it; the others are still waited for.
+    fn report(&mut self, id: &str, error: anyhow::Error) -> anyhow::Result<()> {
+        let failure = self.outcomes.report(id, error)?;
         self.failed(id, &failure)
     }
 
-    /// It has a line of its own among the results, so that those of the others stay in their places.
+    /// Adds a failure. It takes a line among the results, so that line N belongs to id N.
     fn failed(&mut self, id: &str, failure: &Failure) -> anyhow::Result<()> {
         if self.args.results {
             self.lines.failed(id, failure)?;
@@ -203,7 +203,7 @@ impl<'a> Wait<'a> {
         let ended = match group::wait(group, lines, self.client, self.out).await {
             Ok(ended) => ended,
             Err(error) => {
-                let failure = self.outcomes.tell(id, error)?;
+                let failure = self.outcomes.report(id, error)?;
                 return self.outcomes.add_failure(id, &failure);
             }
         };
@@ -216,14 +216,14 @@ impl<'a> Wait<'a> {
     }
 
     fn end(mut self) -> anyhow::Result<u8> {
-        // Not how a task ended: it is printed, or it is not.
+        // Also with --ok-if-failed: a result that cannot be printed is no failed task.
         if self.lines.lost() > 0 {
             self.outcomes.raise(exit::FAILED);
         }
         if self.args.results { Ok(self.outcomes.code()) } else { self.outcomes.print() }
     }
 
-    /// Waits for the end of one task, and shows how far it is.
+    /// Waits until one task has ended, and shows its progress.
     async fn ended(&self, task: TaskView) -> anyhow::Result<TaskView> {
         let mut task = task;
         let mut away = self.away(std::slice::from_ref(&task));
@@ -236,12 +236,12 @@ impl<'a> Wait<'a> {
         Ok(task)
     }
 
-    /// How long one request waits.
+    /// How long one request to the node waits.
     fn each(&self) -> Duration {
         if self.out.shows_bars() { limits::BAR_INTERVAL } else { limits::PLAIN_WAIT }
     }
 
-    /// Waits for the end of all these. A task that is no longer known ends as well.
+    /// Waits until all tasks have ended. A task that the node no longer knows counts as ended.
     async fn until_ended(&self, tasks: Vec<TaskView>) -> anyhow::Result<()> {
         let mut away = self.away(&tasks);
         let mut open: Vec<TaskView> = Vec::with_capacity(tasks.len());
@@ -268,7 +268,7 @@ impl<'a> Wait<'a> {
                 Ok(answer) => {
                     let ends = answer.ended.iter();
                     failed += ends.filter(|task| task.state != TaskState::Succeeded).count();
-                    // Those behind come first next time, so that the bar moves for them as well.
+                    // The next request starts with the rest, so that the bar counts them too.
                     pending = rest;
                     pending.extend(answer.pending);
                 }
@@ -290,12 +290,12 @@ impl<'a> Wait<'a> {
     }
 }
 
-/// Whether the node does not know a task, or has forgotten it.
+/// Whether the node does not know the task or has forgotten it.
 fn is_unknown(error: &anyhow::Error) -> bool {
     unknown_problem(error).is_some()
 }
 
-/// The task that the node does not know, if that is why it cannot be waited for.
+/// The id of the task that the node does not know, if that is the error.
 fn unknown(error: &anyhow::Error) -> Option<String> {
     unknown_problem(error)?.task_id.clone()
 }

@@ -1,4 +1,4 @@
-//! What is counted: text files, read once and held, because they are counted twice.
+//! The text files that the demo counts. They are kept in memory, because they are counted twice.
 
 use std::{
     fmt, fs,
@@ -15,24 +15,25 @@ use crate::{failure::Failure, limits, output::format};
 #[cfg(test)]
 mod tests;
 
-/// The files that are text, and how many are not.
+/// Text files, and the number of other files.
 #[derive(Debug, Default)]
 pub(super) struct Corpus {
-    /// What was asked for, in words.
+    /// The name of the corpus in messages.
     what: String,
-    /// Each is UTF-8.
+    /// Contents of the files, in UTF-8.
     pub(super) files: Vec<Bytes>,
     skipped: usize,
     bytes: u64,
 }
 
 impl Corpus {
-    /// Reads every text file under `path`, or this repository's documents, or, away from it, those
-    /// that are built in.
+    /// Reads every text file under `path`. Without `path`, reads this repository's documents, or
+    /// outside the repository the built-in ones.
     ///
     /// # Errors
     ///
-    /// Nothing is there, it cannot be read, it holds no text, or it is more than can be held.
+    /// The path does not exist, cannot be read, contains no text, or exceeds [`limits::DEMO_BYTES`]
+    /// or [`limits::DEMO_FILES`].
     pub(super) fn read(path: Option<PathBuf>) -> Result<Self, Failure> {
         let mut corpus = match path {
             Some(path) => {
@@ -83,7 +84,7 @@ impl Corpus {
         corpus
     }
 
-    /// Takes a file if it is text that can be cut into tasks.
+    /// Adds a file if it is text that can be cut into tasks, else counts it as skipped.
     fn add(&mut self, bytes: Bytes) {
         let is_text = std::str::from_utf8(&bytes)
             .is_ok_and(|text| !text.contains('\0') && slices::can_cut(text));
@@ -103,20 +104,20 @@ impl fmt::Display for Corpus {
             if files == 1 { "1 text file".to_owned() } else { format!("{files} text files") };
         write!(f, "{files}, {size}, of {}", self.what)?;
         if self.skipped > 0 {
-            write!(f, "; {} others are no text", self.skipped)?;
+            write!(f, "; {} other files are not text", self.skipped)?;
         }
         Ok(())
     }
 }
 
-/// For a binary that is far from its repository.
+/// The corpus outside a checkout of the repository.
 const BUILT_IN: [&str; 2] =
     [include_str!("built-in.md"), include_str!("../../../../docs/protocol.md")];
 
 /// All files under `path`. Links are not followed: they could lead in a circle, or outside.
 fn find(path: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), Failure> {
     let failed = |error: std::io::Error| unreadable(path, &error);
-    // What was named itself may be a link.
+    // The path that the user gave may be a link.
     let meta = if depth == 0 { fs::metadata(path) } else { fs::symlink_metadata(path) };
     let kind = meta.map_err(failed)?.file_type();
     if kind.is_file() {
@@ -132,7 +133,7 @@ fn find(path: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), Failu
     Ok(())
 }
 
-/// The checkout that the current folder is in, if it is one of Meshwork.
+/// The Meshwork checkout that contains the current folder, if any.
 fn repository() -> Option<PathBuf> {
     let here = std::env::current_dir().ok()?;
     here.ancestors()
@@ -161,6 +162,6 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
 fn too_much(what: &str) -> Failure {
     let most = format::size(limits::DEMO_BYTES);
     let message =
-        format!("{what} is too much for a demo: at most {most} in {} files", limits::DEMO_FILES);
+        format!("{what} is too large for the demo: at most {most} in {} files", limits::DEMO_FILES);
     Failure::new(1, "too_large", message)
 }

@@ -1,4 +1,4 @@
-//! The owner: a node in this process that submits, and runs nothing.
+//! The owner: a node in this process that submits tasks and runs none.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::{
     output::{Output, bar},
 };
 
-/// What came out of a run.
+/// The results of a run.
 pub(super) struct Ran {
     pub(super) tally: Tally,
     pub(super) tasks: u64,
@@ -27,14 +27,14 @@ pub(super) struct Ran {
     pub(super) took: Duration,
 }
 
-/// A node on loopback, with a key in memory.
+/// Starts a node on loopback, with a key in memory.
 pub(super) async fn start() -> anyhow::Result<NetworkManager> {
     let manager = NetworkManager::builder().config(on_loopback()?).build()?;
     manager.start().await?;
     Ok(manager)
 }
 
-/// What owner and workers have in common.
+/// The configuration that owner and workers share.
 pub(super) fn on_loopback() -> anyhow::Result<NetworkConfig> {
     Ok(NetworkConfig {
         listen_addrs: vec!["/ip4/127.0.0.1/tcp/0".parse()?],
@@ -43,7 +43,7 @@ pub(super) fn on_loopback() -> anyhow::Result<NetworkConfig> {
     })
 }
 
-/// Starts the workers, waits until they are ready, and has them count.
+/// Starts the workers, waits until they are ready, and counts the corpus on them.
 pub(super) async fn run(
     owner: &NetworkManager,
     corpus: &Corpus,
@@ -64,15 +64,15 @@ pub(super) async fn run(
     let peers = tokio::time::timeout(limits::DEMO_READY, ready).await.map_err(|_| {
         let message = format!("the workers were not ready within {:?}", limits::DEMO_READY);
         Failure::new(exit::FAILED, "not_ready", message)
-            .with_hint("meshwork demo -vv        (says what they are doing)")
+            .with_hint("meshwork demo -vv        (logs what they are doing)")
     })??;
     out.say("3 workers are ready");
     greet(owner, &peers).await?;
     count(owner, corpus, &peers, out).await
 }
 
-/// One task of nothing for each worker: it opens the sessions, so that a corpus of a few slices is
-/// shared among all three and does not go to whoever is first.
+/// Runs an empty task on each worker. This opens the sessions, so that all three workers share a
+/// corpus of a few slices.
 async fn greet(owner: &NetworkManager, peers: &[PeerId]) -> anyhow::Result<()> {
     let mut greeted = Vec::new();
     for peer in peers {
@@ -101,7 +101,7 @@ async fn all_ready(
     }
 }
 
-/// One task per slice, at most [`limits::DEMO_WINDOW`] of them under way.
+/// Submits one task for each slice, at most [`limits::DEMO_WINDOW`] at a time.
 async fn count(
     owner: &NetworkManager,
     corpus: &Corpus,

@@ -1,4 +1,4 @@
-//! What the demo found, and whether it is right.
+//! The report of the demo: its counts, and whether they are correct.
 
 use meshwork_core::PeerId;
 use meshwork_exec::text::count_words;
@@ -10,7 +10,7 @@ use crate::output::format;
 #[cfg(test)]
 mod tests;
 
-/// Words that are shown.
+/// Number of words in `top_words`.
 const TOP: usize = 10;
 
 fn seconds_as_millis<S: Serializer>(seconds: &f64, s: S) -> Result<S::Ok, S::Error> {
@@ -21,35 +21,35 @@ fn micros_as_millis<S: Serializer>(micros: &u64, s: S) -> Result<S::Ok, S::Error
     s.serialize_f64(*micros as f64 / 1_000.0)
 }
 
-/// What `demo --json` prints.
+/// The JSON of `demo`.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
     /// Whether every task succeeded and the totals are equal.
     pub(super) ok: bool,
-    /// Text files.
+    /// Number of text files.
     pub(super) files: usize,
     /// Words that the workers counted.
     pub(super) words: u64,
     /// Words that one thread counted, file by file.
     pub(super) expected_words: u64,
-    /// From the first submit to the last result.
+    /// Time from the first submit to the last result.
     #[serde(rename = "took_ms", serialize_with = "seconds_as_millis")]
     pub(super) seconds: f64,
     pub(super) tasks_per_s: f64,
-    /// From the submit of a task to its result.
+    /// Median time from the submit of a task to its result.
     #[serde(rename = "p50_ms", serialize_with = "micros_as_millis")]
     pub(super) p50_us: u64,
     #[serde(rename = "p99_ms", serialize_with = "micros_as_millis")]
     pub(super) p99_us: u64,
     pub(super) workers: Vec<WorkerReport>,
-    /// Tasks in all.
+    /// Number of all tasks.
     pub(super) tasks: u64,
-    /// Tasks without a result.
+    /// Number of tasks without a result.
     pub(super) failed: u64,
     pub(super) top_words: Vec<WordReport>,
 }
 
-/// What one worker did.
+/// The tasks that one worker ran.
 #[derive(Debug, Serialize)]
 pub(super) struct WorkerReport {
     pub(super) name: String,
@@ -66,7 +66,7 @@ pub(super) struct WordReport {
 }
 
 impl Report {
-    /// Counts the corpus anew, in one thread and without cutting it, and compares.
+    /// Counts the corpus again, in one thread and uncut, and compares the totals.
     pub(super) fn of(ran: Ran, corpus: &Corpus, workers: &[(String, PeerId)]) -> Self {
         let Ran { tally, tasks, took } = ran;
         let expected_words: u64 = corpus
@@ -103,7 +103,7 @@ impl Report {
         }
     }
 
-    /// For people.
+    /// The report as text.
     pub(super) fn text(&self) -> String {
         let mut text = format!(
             "{} words, {} files, {} tasks in {:.2} s: {:.0} tasks/s, p50 {}, p99 {}\n",

@@ -1,8 +1,8 @@
-//! Cutting a text into tasks without cutting a word.
+//! Cuts a text into tasks without cutting a word.
 //!
-//! Cuts are made after ASCII white space only. A rule of Unicode joins words across some other
-//! white space (such as U+202F), but never across these, so that the counts of the slices add up to
-//! the count of the whole.
+//! Cuts are made after ASCII white space only. Unicode joins words across some other white space
+//! (such as U+202F), but never across ASCII white space, so the counts of the slices add up to the
+//! count of the text.
 
 use bytes::Bytes;
 use meshwork_core::limits::INLINE_BYTES;
@@ -12,7 +12,7 @@ use crate::limits::DEMO_SLICE;
 #[cfg(test)]
 mod tests;
 
-/// The slices of a text: of [`DEMO_SLICE`] bytes at most, but for those that end in a longer word.
+/// The slices of a text, of at most [`DEMO_SLICE`] bytes unless a single word is longer.
 pub(super) fn slices(text: &Bytes) -> impl Iterator<Item = Bytes> {
     cut(text.clone(), DEMO_SLICE)
 }
@@ -27,15 +27,15 @@ fn cut(mut rest: Bytes, size: usize) -> impl Iterator<Item = Bytes> {
     })
 }
 
-/// Whether no slice of a text is larger than a task carries.
+/// Whether every slice of a text fits into a task's input.
 pub(super) fn can_cut(text: &str) -> bool {
     text.as_bytes()
         .split(u8::is_ascii_whitespace)
         .all(|word| word.len() < INLINE_BYTES - DEMO_SLICE)
 }
 
-/// Where the first slice of `text` ends. White space is one byte of UTF-8, and no part of another
-/// character, so that a cut after it leaves both sides whole.
+/// The end of the first slice of `text`. ASCII white space is one byte and never part of another
+/// character in UTF-8, so a cut after it leaves both sides valid.
 fn first_end(text: &[u8], size: usize) -> usize {
     let Some((head, tail)) = text.split_at_checked(size) else { return text.len() };
     if let Some(last) = head.iter().rposition(u8::is_ascii_whitespace) {

@@ -1,4 +1,4 @@
-//! Adding up what the workers found.
+//! Adds up the results of the workers.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -16,12 +16,12 @@ pub(super) struct Tally {
     pub(super) by_worker: HashMap<PeerId, u64>,
     pub(super) latencies: Vec<Duration>,
     pub(super) failed: u64,
-    /// Why the first of them failed.
+    /// Why the first failed task failed.
     pub(super) first_failure: Option<String>,
 }
 
 impl Tally {
-    /// Counts one task's result. One that cannot be read counts as failed.
+    /// Adds a task's result. A result that cannot be parsed counts as failed.
     pub(super) fn add(&mut self, result: &TaskResult, latency: Duration) {
         let TopWords { words, top } = match serde_json::from_slice(&result.output) {
             Ok(counted) => counted,
@@ -35,13 +35,13 @@ impl Tally {
         self.latencies.push(latency);
     }
 
-    /// Counts a task without a result.
+    /// Counts a failed task.
     pub(super) fn fail(&mut self, why: String) {
         self.failed += 1;
         self.first_failure.get_or_insert(why);
     }
 
-    /// The latency that `percent` of the tasks did not exceed, by the nearest rank.
+    /// A percentile of the latencies, by the nearest-rank method.
     pub(super) fn percentile(&self, percent: usize) -> Duration {
         let mut sorted = self.latencies.clone();
         sorted.sort_unstable();
@@ -49,7 +49,7 @@ impl Tally {
         sorted.get(rank - 1).copied().unwrap_or_default()
     }
 
-    /// The most frequent words; of equal count in the order of their code points.
+    /// The `n` most frequent words; words of equal count in the order of their code points.
     pub(super) fn top(&self, n: usize) -> Vec<(&str, u64)> {
         let mut words: Vec<(&str, u64)> =
             self.by_word.iter().map(|(word, count)| (word.as_str(), *count)).collect();

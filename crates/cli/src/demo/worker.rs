@@ -1,4 +1,4 @@
-//! A worker's process: `meshwork demo-worker ADDRESS`.
+//! A worker process: `meshwork demo-worker ADDRESS`.
 
 use std::io::Read;
 
@@ -11,13 +11,13 @@ use tokio::sync::oneshot;
 use super::owner::on_loopback;
 use crate::{exit, failure::Failure, limits, output::Output, signals::Signals};
 
-/// What a worker says of itself on its standard output, as one JSON line.
+/// The JSON line that a worker prints on its standard output when it has started.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Hello {
     pub(super) peer_id: String,
 }
 
-/// Works for the peer in `owner` until standard input ends or a signal comes.
+/// Runs tasks of the peer in `owner` until standard input ends or a signal arrives.
 pub(crate) async fn worker(owner: Multiaddr, out: &Output) -> anyhow::Result<u8> {
     let mut signals = Signals::take()?;
     let mut left = watch_stdin()?;
@@ -35,7 +35,7 @@ pub(crate) async fn worker(owner: Multiaddr, out: &Output) -> anyhow::Result<u8>
         _ = left => {}
         () = signals.next() => {}
     }
-    // Nobody is left who could miss what is not said in time.
+    // The owner has gone, so nobody needs a goodbye that takes longer.
     tokio::time::timeout(limits::DEMO_STOP, manager.shutdown()).await.ok();
     Ok(exit::DONE)
 }
@@ -46,7 +46,7 @@ async fn start(owner: Multiaddr) -> anyhow::Result<NetworkManager> {
         bootstrap_peers: vec![owner],
         trusted: vec![peer],
         accept: AcceptPolicy::default().with("text", Accept::Listed),
-        // Three of them share a machine with their owner.
+        // Three workers share the machine with the owner.
         offered: Offered { slots: Some(1), ..Offered::default() },
         ..on_loopback()?
     };
@@ -55,7 +55,7 @@ async fn start(owner: Multiaddr) -> anyhow::Result<NetworkManager> {
     Ok(manager)
 }
 
-/// The peer that an address ends in.
+/// The peer id at the end of an address.
 fn peer_in(address: &Multiaddr) -> Result<PeerId, Failure> {
     let text = address.to_string();
     text.rsplit_once("/p2p/")
@@ -63,7 +63,7 @@ fn peer_in(address: &Multiaddr) -> Result<PeerId, Failure> {
         .ok_or_else(|| Failure::usage(format!("{text} names no peer: it must end in /p2p/PEER_ID")))
 }
 
-/// Resolves when standard input ends: the process at its other end is gone.
+/// Returns a receiver that resolves when standard input ends, because the owner has gone.
 fn watch_stdin() -> anyhow::Result<oneshot::Receiver<()>> {
     let (gone, left) = oneshot::channel();
     std::thread::Builder::new()

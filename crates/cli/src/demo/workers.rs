@@ -1,4 +1,4 @@
-//! The worker processes, from the owner's side.
+//! Starts and stops the worker processes.
 
 use std::{future, process::Stdio, task::Poll};
 
@@ -12,10 +12,10 @@ use tokio::{
 use super::worker::Hello;
 use crate::{exit, failure::Failure, limits};
 
-/// What they are called here.
+/// The names of the workers in the report.
 const NAMES: [&str; 3] = ["ant", "bee", "cat"];
 
-/// The workers that were started. Dropping them kills them.
+/// The started workers. Dropping this kills them.
 #[derive(Debug)]
 pub(super) struct Workers {
     workers: Vec<Worker>,
@@ -25,36 +25,36 @@ pub(super) struct Workers {
 struct Worker {
     name: &'static str,
     process: Child,
-    /// Open as long as the worker shall live.
+    /// Closing it makes the worker end.
     stdin: Option<ChildStdin>,
-    /// Kept, so that the worker never writes into a closed pipe.
+    /// Kept open, so that the worker never writes into a closed pipe.
     stdout: Option<BufReader<ChildStdout>>,
     peer: Option<PeerId>,
 }
 
 impl Workers {
-    /// Before any was started.
+    /// No workers yet.
     pub(super) fn none() -> Self {
         Self { workers: Vec::new() }
     }
 
-    /// Starts all of them, and hears who they are.
+    /// Starts all workers and reads their peer ids.
     pub(super) async fn start(&mut self, owner: &Multiaddr) -> anyhow::Result<()> {
         for name in NAMES {
             self.workers.push(Worker::spawn(name, owner)?);
         }
         for worker in &mut self.workers {
-            worker.hear().await?;
+            worker.read_hello().await?;
         }
         Ok(())
     }
 
-    /// Who they are.
+    /// The peer ids of the workers.
     pub(super) fn peers(&self) -> Vec<PeerId> {
         self.workers.iter().filter_map(|worker| worker.peer).collect()
     }
 
-    /// Who they are, with their names.
+    /// The names and peer ids of the workers.
     pub(super) fn named(&self) -> Vec<(String, PeerId)> {
         self.workers
             .iter()
@@ -62,7 +62,7 @@ impl Workers {
             .collect()
     }
 
-    /// Resolves when one of them ends by itself.
+    /// Resolves when a worker process ends unexpectedly.
     pub(super) async fn died(&mut self) -> Failure {
         let mut waits: Vec<_> = self
             .workers
@@ -81,8 +81,8 @@ impl Workers {
         .await
     }
 
-    /// Asks them to end by closing their standard inputs, kills those that do not, and waits for
-    /// all: afterwards no process is left.
+    /// Closes the standard inputs of the workers, kills those that do not end, and waits until all
+    /// processes have ended.
     pub(super) async fn stop(&mut self) {
         let mut workers = std::mem::take(&mut self.workers);
         for worker in &mut workers {
@@ -107,7 +107,7 @@ impl Worker {
             .arg(owner.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            // Ctrl-C goes to a whole group; the owner alone shall decide what follows.
+            // Ctrl-C reaches a whole process group; only the owner should react to it.
             .process_group(0)
             .kill_on_drop(true)
             .spawn()
@@ -117,8 +117,8 @@ impl Worker {
         Ok(Self { name, process, stdin, stdout, peer: None })
     }
 
-    /// Reads the line in which the worker says who it is.
-    async fn hear(&mut self) -> anyhow::Result<()> {
+    /// Reads the line with the worker's peer id.
+    async fn read_hello(&mut self) -> anyhow::Result<()> {
         let mut line = Vec::new();
         if let Some(stdout) = &mut self.stdout {
             stdout.take(limits::DEMO_HELLO).read_until(b'\n', &mut line).await?;
@@ -127,8 +127,9 @@ impl Worker {
             let status = self.process.wait().await?;
             return Err(ended(self.name, &status.to_string()).into());
         }
-        let hello: Hello = serde_json::from_slice(&line).context("a worker says nonsense")?;
-        self.peer = Some(hello.peer_id.parse().context("a worker has no peer id")?);
+        let hello: Hello =
+            serde_json::from_slice(&line).context("a worker's first line is not valid")?;
+        self.peer = Some(hello.peer_id.parse().context("a worker's peer id is not valid")?);
         Ok(())
     }
 }

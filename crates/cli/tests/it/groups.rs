@@ -181,7 +181,7 @@ fn a_group_is_cancelled_explained_and_listed() {
     assert_eq!(node.ask(&["task", "show", &alone, "--json"]).json()["state"], "cancelled");
     let waited = node.ask(&["wait", &id]);
     assert_eq!(waited.code, 1, "{waited:?}");
-    assert!(waited.stderr.contains("it was cancelled: no need"), "{waited:?}");
+    assert!(waited.stderr.contains("the group was cancelled: no need"), "{waited:?}");
     node.ask(&sleepers).error(1, &["the group was cancelled"]);
     assert_eq!(node.ask(&["task", "groups", "-q"]).stdout, "", "it is over");
     let ended = node.ask(&["task", "groups", "--state", "cancelled", "--json"]).json();

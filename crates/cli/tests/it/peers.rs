@@ -26,7 +26,7 @@ fn a_trusted_peer_that_is_off_is_listed_after_a_restart() {
         shown["why"].as_str().is_some_and(|why| why.contains("nobody listens"))
     });
     let status = ant.ask(&["status"]).stdout;
-    assert!(status.contains("! bee is trusted and not here, last seen"), "{status}");
+    assert!(status.contains("! bee is trusted but not connected, last seen"), "{status}");
     assert!(status.contains("not seen yet"), "{status}");
     let unseen = ant.ask(&["peers", "show", never]).stdout;
     assert!(unseen.contains("last seen   never"), "{unseen}");

@@ -91,7 +91,7 @@ fn tasks_are_submitted_waited_for_shown_and_cancelled() {
     let long = node.ask(&["submit", "debug/sleep", "-p", "ms=3600000"]).stdout.trim().to_owned();
     assert_eq!(node.ask(&["task", "list", "-q"]).stdout.trim(), long);
     node.ask(&["task", "result", "last"]).error(1, &["meshwork wait"]);
-    node.ask(&["wait", "last", "--timeout", "50ms"]).error(124, &["not all have ended"]);
+    node.ask(&["wait", "last", "--timeout", "50ms"]).error(124, &["not all tasks have ended"]);
     assert_eq!(node.ask(&["task", "cancel", "last", "--reason", "enough"]).code, 0);
     node.ask(&["wait", &long]).error(125, &["cancelled", "enough"]);
     assert_eq!(node.ask(&["wait", &long, "--ok-if-failed"]).code, 0);

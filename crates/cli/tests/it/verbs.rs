@@ -103,7 +103,7 @@ fn every_id_is_acted_on_and_each_failure_is_named() {
     }
     node.ask(&["task", "cancel", UNKNOWN]).error(4, &[UNKNOWN]);
     node.ask(&["wait", UNKNOWN]).error(125, &[UNKNOWN]);
-    node.ask(&["wait", "all", &one]).error(2, &["`all` stands for every open task"]);
+    node.ask(&["wait", "all", &one]).error(2, &["`all` means every open task"]);
 }
 
 /// Started, and past its first line of talk, which says that the task runs.

@@ -45,19 +45,19 @@ fn each_error_says_whether_the_node_is_away() {
 }
 
 #[test]
-fn lost_node_is_told_with_the_fate_of_the_task() {
+fn failure_of_a_lost_node_names_the_fate_of_the_task() {
     let waited = |durable| Waited { what: "task 8f3a21".into(), ids: "8f3a21".into(), durable };
-    let told = |durable| Failure::of(waited(durable).left(unreachable(), &client()));
-    let kept = told(true);
+    let failure = |durable| Failure::of(waited(durable).failure(unreachable(), &client()));
+    let kept = failure(true);
     assert_eq!((kept.exit, kept.code.as_str()), (exit::UNREACHABLE, "unreachable"));
     assert!(kept.message.contains("task 8f3a21 is kept on disk"), "{kept:?}");
     let way = r"meshwork up --home '/home/o'\''neil/.mesh', then: meshwork wait 8f3a21 --results";
     assert_eq!(kept.hint.as_deref(), Some(way));
-    let lost = told(false);
+    let lost = failure(false);
     assert!(lost.message.contains("its durability is memory"), "{lost:?}");
     assert!(lost.hint.is_some_and(|hint| hint.contains("--durability disk")));
-    let other = waited(true).left(answer(404, "not_found", None), &client());
-    assert_eq!(Failure::of(other).message, "no", "it is about the task, not the node");
+    let other = waited(true).failure(answer(404, "not_found", None), &client());
+    assert_eq!(Failure::of(other).message, "no", "the failure of the task, not of the node");
 }
 
 #[tokio::test(start_paused = true)]

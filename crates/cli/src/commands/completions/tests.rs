@@ -3,7 +3,7 @@ use clap::ValueEnum;
 use super::*;
 
 #[test]
-fn every_shell_is_told_every_verb_and_no_hidden_one() {
+fn scripts_of_all_shells_name_every_visible_verb() {
     let command = Cli::command();
     for shell in Shell::value_variants() {
         let text = String::from_utf8(script(*shell)).unwrap();

@@ -59,7 +59,7 @@ fn programs_get_whole_ids_between_tabs() {
 }
 
 #[test]
-fn a_gap_says_how_much_is_missing_if_that_is_known() {
+fn gap_names_the_number_of_missing_events_if_known() {
     let known = EventView { missed: Some(1_204), ..event("gap") };
     assert!(line(&known, None, true).ends_with("1,204 events are missing here"));
     assert!(line(&event("gap"), None, true).ends_with("events may be missing here"));

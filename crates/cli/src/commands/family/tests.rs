@@ -20,16 +20,16 @@ fn distance_counts_letters() {
 }
 
 #[test]
-fn unknown_family_is_told_with_the_nearest_name() {
+fn warning_of_unknown_family_has_the_nearest_name() {
     for (typed, meant) in [
         ("txt/upper", "text/upper"),
         ("test/lower", "text/lower"),
         ("text-/word-count", "text/word-count"),
         ("debgu/echo", "debug/echo"),
     ] {
-        let told = warning(typed, "8f3a21", &KNOWN).expect(typed);
-        assert!(told.contains(&format!("did you mean {meant}?")), "{told}");
-        assert!(told.contains("meshwork task cancel 8f3a21"), "{told}");
+        let text = warning(typed, "8f3a21", &KNOWN).expect(typed);
+        assert!(text.contains(&format!("did you mean {meant}?")), "{text}");
+        assert!(text.contains("meshwork task cancel 8f3a21"), "{text}");
     }
     let far = warning("video/transcode", "8f3a21", &KNOWN).expect("a warning");
     assert!(far.contains("meshwork handlers") && !far.contains("did you mean"), "{far}");

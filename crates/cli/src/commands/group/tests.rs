@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn a_group_that_stops_by_itself_had_not_ended_before_it_was_cancelled() {
+fn stopping_group_has_not_ended_before_its_cancel() {
     let time = "2026-11-23T12:00:00Z";
     let group: GroupView = serde_json::from_value(serde_json::json!({
         "id": "019aa2c4-0000-7000-8000-0000008f3a21", "short": "8f3a21", "state": "stopping",
@@ -12,8 +12,8 @@ fn a_group_that_stops_by_itself_had_not_ended_before_it_was_cancelled() {
     .expect("a group");
     assert_eq!(after_cancel(&group), "group 8f3a21, stopping: 8 queued, 1 failed");
     let ended = GroupView { state: "failed".into(), queued: 0, cancelled: 8, ..group };
-    let had_ended = "group 8f3a21 has already ended: 1 failed, 8 cancelled";
-    assert_eq!(after_cancel(&ended), had_ended);
+    let expected = "group 8f3a21 has already ended: 1 failed, 8 cancelled";
+    assert_eq!(after_cancel(&ended), expected);
     let by_request =
         GroupView { state: "cancelled".into(), cancel_reason: Some(String::new()), ..ended };
     assert_eq!(after_cancel(&by_request), "group 8f3a21, cancelled: 1 failed, 8 cancelled");

@@ -30,7 +30,7 @@ fn handler() -> HandlerView {
 }
 
 #[test]
-fn who_offers_it_is_told_with_what_stands_in_the_way() {
+fn offers_of_a_handler_name_peers_and_their_obstacles() {
     let people = offers(&handler(), true);
     assert_eq!(people, "this node, bee, cat (not trusted), eel (not ready), 66 more");
     let programs = offers(&handler(), false);

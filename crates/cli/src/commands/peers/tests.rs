@@ -1,4 +1,4 @@
-//! What is said of a peer.
+//! Texts about a peer.
 
 use std::collections::BTreeMap;
 
@@ -36,7 +36,7 @@ fn peer(now: DateTime<Utc>) -> PeerView {
 }
 
 #[test]
-fn all_that_is_known_of_a_peer_is_shown() {
+fn every_known_field_of_a_peer_is_shown() {
     let now = meshwork_node::time_of_day();
     let usage = ResourceUsage {
         cpu_used: 0.25,
@@ -80,7 +80,7 @@ fn all_that_is_known_of_a_peer_is_shown() {
 }
 
 #[test]
-fn trust_says_what_it_allows_in_each_direction() {
+fn trust_names_allowed_tasks_in_each_direction() {
     let said = |trusted, accepts: &[&str], offers: Option<&[&str]>| {
         let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
         let answer = TrustAnswer {
@@ -100,13 +100,13 @@ fn trust_says_what_it_allows_in_each_direction() {
         ),
         (
             said(true, &["text"], Some(&[])),
-            "is trusted: its text tasks may run here, and it takes no tasks of this node yet: run \
+            "is trusted: its text tasks may run here, and it accepts no tasks of this node yet; run \
              there: meshwork peers trust 12D3KooWant",
         ),
         (
             said(true, &[], None),
-            "is trusted: its tasks do not run here, and this node looks for it and connects when it \
-             appears; whether it takes tasks of this node shows then",
+            "is trusted: its tasks do not run here, and this node connects to it when it is found; \
+             then it reports whether it accepts tasks of this node",
         ),
         (
             said(false, &["text"], None),

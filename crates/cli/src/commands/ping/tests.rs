@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn an_answer_shows_the_way_and_the_time() {
+fn answer_shows_path_and_round_trip() {
     let pong = PingAnswer {
         peer_id: "12D3KooWMDcGN1Y98nb4GeGSuLrwn9NeKp1oT1AKo6KsH8gwZpZj".to_owned(),
         name: Some("bee".to_owned()),
@@ -14,7 +14,7 @@ fn an_answer_shows_the_way_and_the_time() {
 }
 
 #[test]
-fn the_summary_counts_what_was_answered() {
+fn summary_counts_requests_and_answers() {
     let mut times = Times::default();
     assert_eq!(times.summary(), "0 sent, 0 received");
     times.asked = 3;

@@ -26,22 +26,22 @@ fn result_of_one_line_is_printed_as_it_is() {
 }
 
 #[test]
-fn result_that_no_line_can_hold_names_its_task() {
+fn result_that_fits_no_line_names_its_task() {
     for (bytes, why) in [
-        (&b"a\nb"[..], "holds a line feed"),
-        (b"a\n\n", "holds a line feed"),
-        (b"\n\n", "holds a line feed"),
+        (&b"a\nb"[..], "contains a line feed"),
+        (b"a\n\n", "contains a line feed"),
+        (b"\n\n", "contains a line feed"),
         (b"\xff", "is not UTF-8"),
         (b"\xff\n\xff", "is not UTF-8"),
     ] {
         let no_line = of_bytes(bytes).expect_err("no line");
-        let told =
+        let expected =
             format!("the result of task 8f3a21 {why}; print it: meshwork task result 8f3a21");
-        assert_eq!(no_line, NoLine { why: told, has_result: true }, "{bytes:?}");
+        assert_eq!(no_line, NoLine { why: expected, has_result: true }, "{bytes:?}");
     }
 }
 
-/// Base64 is how bytes travel; it says nothing about what they are.
+/// Base64 is only the encoding of bytes in JSON; the bytes may be text.
 #[test]
 fn text_that_travels_in_base64_is_printed() {
     let output = Some(Payload::Base64(Bytes::from_static(b"\x01\x02")));
@@ -53,12 +53,12 @@ fn task_without_a_result_says_why_in_one_line() {
     let failed = line(ID, "failed", &None, &Some(error("no\nluck"))).expect_err("no line");
     assert_eq!((failed.why.as_str(), failed.has_result), ("task 8f3a21 failed: no luck", false));
     let gone = line(ID, "forgotten", &None, &None).expect_err("no line");
-    assert!(gone.why.contains("is not kept any longer"), "{gone:?}");
+    assert!(gone.why.contains("is no longer kept"), "{gone:?}");
 }
 
-/// A damaged record is no failure of the task, which the group counts already, and no success either.
+/// The group counts failed members already; a damaged record is neither a failure nor a success.
 #[test]
-fn member_without_its_result_is_lost_unless_it_is_told_how_it_failed() {
+fn member_without_result_is_lost_unless_it_failed() {
     let member = |state: &str, output: Option<&'static [u8]>, why: Option<&str>| MemberResult {
         index: 0,
         id: ID.to_owned(),

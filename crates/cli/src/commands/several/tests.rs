@@ -7,13 +7,13 @@ fn ids(ids: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn the_highest_code_of_several_ids_counts() {
+fn highest_exit_code_of_several_ids_counts() {
     let mut out = Output::silent();
     out.json = true;
     let mut outcomes = Outcomes::new(&ids(&["a", "b", "c"]), &out);
     outcomes.add(&json!({ "id": "a" }), exit::FAILED).expect("JSON");
-    let failure = outcomes.tell("b", Failure::new(exit::NOT_FOUND, "not_found", "no").into());
-    let failure = failure.expect("told, and no end of the command");
+    let failure = outcomes.report("b", Failure::new(exit::NOT_FOUND, "not_found", "no").into());
+    let failure = failure.expect("the command goes on");
     assert_eq!((failure.message.as_str(), failure.exit), ("b: no", exit::NOT_FOUND));
     outcomes.add_failure("b", &failure).expect("JSON");
     outcomes.add(&json!({ "id": "c" }), exit::DONE).expect("JSON");
@@ -24,10 +24,10 @@ fn the_highest_code_of_several_ids_counts() {
 }
 
 #[test]
-fn the_failure_of_the_only_id_is_that_of_the_command() {
+fn failure_of_the_only_id_ends_the_command() {
     let out = Output::silent();
     let outcomes = Outcomes::new(&ids(&["a"]), &out);
     let error = Failure::new(exit::NOT_FOUND, "not_found", "no");
-    let told = outcomes.tell("a", error.clone().into()).expect_err("the end of the command");
-    assert_eq!(Failure::of(told), error);
+    let reported = outcomes.report("a", error.clone().into()).expect_err("the command ends");
+    assert_eq!(Failure::of(reported), error);
 }

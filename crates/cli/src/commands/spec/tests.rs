@@ -18,7 +18,7 @@ fn bytes(parts: &[&str], stdin: &[u8]) -> Result<Option<Bytes>, Failure> {
 }
 
 #[test]
-fn words_are_joined_and_files_are_taken_as_they_are() {
+fn words_are_joined_and_files_are_unchanged() {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(b"\xff\n").unwrap();
     let at = format!("@{}", file.path().display());
@@ -57,7 +57,7 @@ fn options_that_contradict_each_other_are_refused_by_name() {
 }
 
 #[test]
-fn what_cannot_be_read_is_named() {
+fn unreadable_input_is_named() {
     let failure = bytes(&["@/no/such/file"], b"").unwrap_err();
     assert_eq!(failure.exit, 2);
     assert!(failure.message.contains("/no/such/file"), "{failure}");
@@ -65,7 +65,7 @@ fn what_cannot_be_read_is_named() {
 }
 
 #[test]
-fn what_is_too_large_is_refused_without_being_read_whole() {
+fn too_large_input_is_refused_without_reading_all_of_it() {
     let full = vec![b'x'; INLINE_BYTES];
     assert_eq!(bytes(&["-"], &full).unwrap().unwrap().len(), INLINE_BYTES);
     let parts = ["-".to_owned()];
@@ -97,7 +97,7 @@ fn the_flags_reach_the_task() {
 }
 
 #[test]
-fn without_flags_it_is_the_usual_task() {
+fn without_flags_the_task_has_defaults() {
     assert_eq!(spec("meshwork run text/stats"), TaskSpec::new("text/stats"));
     assert!(spec("meshwork run text/stats --on any").targets.is_empty());
 }

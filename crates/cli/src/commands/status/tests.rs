@@ -1,19 +1,19 @@
-//! What `status` says that somebody should look at.
+//! Warnings of `status`.
 
 use super::*;
 
 #[test]
-fn results_about_to_be_forgotten_unread_are_named_with_what_to_do() {
+fn unread_results_about_to_be_forgotten_give_a_warning() {
     assert_eq!(unread_due(0), None);
     let one = unread_due(1).unwrap();
-    assert!(one.starts_with("1 result that nobody was given is about to be forgotten: "), "{one}");
+    assert!(one.starts_with("1 unread result is about to be forgotten: "), "{one}");
     let many = unread_due(13).unwrap();
-    assert!(many.starts_with("13 results that nobody was given are about to be"), "{many}");
+    assert!(many.starts_with("13 unread results are about to be"), "{many}");
     assert!(many.contains("--keep-results-max"), "{many}");
 }
 
 #[test]
-fn a_copied_key_is_told_with_its_evidence_and_what_to_do() {
+fn warning_of_a_copied_key_has_evidence_and_advice() {
     let peer = "12D3KooWJCQT3eecHtv32UaHQqyByMq4N5Q42C6DrcJH8SbADUxh";
     let address = Some("/ip4/10.0.0.2/tcp/4101".to_owned());
     let line = |how: &str, address: Option<String>, peer: Option<&str>| {

@@ -1,4 +1,4 @@
-//! A group's story: its tasks in numbers, why they wait, what failed first, what to do next.
+//! A group's story: counts of its tasks, why they wait, the first failures, and the next command.
 
 use chrono::{DateTime, Utc};
 use meshwork_api::{GroupState, GroupStory, GroupView, MemberResult};
@@ -10,7 +10,7 @@ use crate::{commands::group::counts, output::format};
 #[cfg(test)]
 mod tests;
 
-/// The story as text.
+/// The story of a group as text.
 pub(in crate::commands) fn group(story: &GroupStory, now: DateTime<Utc>) -> String {
     let group = &story.group;
     let mut text = format!(
@@ -30,7 +30,7 @@ pub(in crate::commands) fn group(story: &GroupStory, now: DateTime<Utc>) -> Stri
     if group.state == GroupState::Open && group.queued == 0 {
         let idle = format::span(GROUP_IDLE);
         text.push_str(&format!(
-            "waits     for more tasks; {idle} after the latest it counts as unfinished, if all have ended\n"
+            "waits     for more tasks; counts as unfinished if all have ended and none comes for {idle}\n"
         ));
     }
     for waiting in &story.waiting {
@@ -39,7 +39,7 @@ pub(in crate::commands) fn group(story: &GroupStory, now: DateTime<Utc>) -> Stri
     }
     if story.waiting_others > 0 {
         let others = format::count(story.waiting_others);
-        text.push_str(&format!("waits     {others} that need still other things\n"));
+        text.push_str(&format!("waits     {others} with other requirements\n"));
     }
     if !story.failures.is_empty() {
         text.push_str("failed first\n");
@@ -51,7 +51,7 @@ pub(in crate::commands) fn group(story: &GroupStory, now: DateTime<Utc>) -> Stri
     text
 }
 
-/// What has stopped the group, or would.
+/// Why the group was stopped, or the limit that would stop it.
 fn stops(group: &GroupView) -> Option<String> {
     if let Some(reason) = &group.cancel_reason {
         let why = if reason.is_empty() { "" } else { ": " };
@@ -83,7 +83,7 @@ fn next(group: &GroupView) -> String {
         GroupState::Succeeded | GroupState::Failed | GroupState::Cancelled => {
             format!("meshwork task result {short}")
         }
-        GroupState::Unfinished => "the same submit with its --key goes on with it".to_owned(),
+        GroupState::Unfinished => "submit the same group again with its --key".to_owned(),
         GroupState::Open | GroupState::Running | GroupState::Stopping | GroupState::Other(_) => {
             format!("meshwork wait {short}, or meshwork task cancel {short}")
         }

@@ -32,7 +32,7 @@ fn task() -> TaskView {
 }
 
 #[test]
-fn the_last_lines_of_a_result_are_shown_and_steer_no_terminal() {
+fn last_lines_of_a_result_cannot_control_the_terminal() {
     let lines = vec!["one".to_owned(), "two\u{1b}[2J".to_owned()];
     let task = TaskView { state: "succeeded".into(), output_tail: Some(lines), ..task() };
     let text = story(&task, at("2026-11-23T12:00:42Z"));
@@ -42,7 +42,7 @@ fn the_last_lines_of_a_result_are_shown_and_steer_no_terminal() {
 }
 
 #[test]
-fn progress_of_a_running_task_is_shown_and_steers_no_terminal() {
+fn shown_progress_cannot_control_the_terminal() {
     let progress = |fraction, message: &str| {
         let message = message.to_owned();
         let progress = Some(ProgressView { fraction, message });
@@ -56,11 +56,11 @@ fn progress_of_a_running_task_is_shown_and_steers_no_terminal() {
 }
 
 #[test]
-fn a_task_that_waits_tells_why_for_each_peer() {
+fn waiting_task_names_the_obstacle_of_each_peer() {
     let task = TaskView {
         waiting: Some(WaitingView {
             code: "no_worker".into(),
-            message: "nobody here may run it".to_owned(),
+            message: "no connected worker can run it".to_owned(),
             next_try_at: Some(at("2026-11-23T12:00:51Z")),
             gives_up_at: Some(at("2026-11-23T12:10:00Z")),
             peers: vec![
@@ -83,7 +83,7 @@ fn a_task_that_waits_tells_why_for_each_peer() {
     };
     let text = story(&task, at("2026-11-23T12:00:42Z"));
     assert!(text.starts_with("8f3a21  QUEUED  42s  text/upper\n"), "{text}");
-    assert!(text.contains("waits     nobody here may run it\n"), "{text}");
+    assert!(text.contains("waits     no connected worker can run it\n"), "{text}");
     assert!(text.contains("  ant  no  gpus: 0 of 1\n"), "{text}");
     assert!(text.contains("  b\u{fffd}[2Jee  yes  free\n"), "{text}");
     assert!(text.contains("  2 workers: 1 free, 1 without what it requires\n"), "{text}");
@@ -92,7 +92,7 @@ fn a_task_that_waits_tells_why_for_each_peer() {
 }
 
 #[test]
-fn of_two_attempts_the_one_that_counts_is_named() {
+fn story_of_two_attempts_names_the_successful_one() {
     let attempt = |number, peer: &str, end: &str| AttemptView {
         number,
         peer: peer.to_owned(),
@@ -116,7 +116,7 @@ fn of_two_attempts_the_one_that_counts_is_named() {
 }
 
 #[test]
-fn a_task_that_failed_tells_its_story() {
+fn story_of_a_failed_task_names_attempts_and_cause() {
     let attempt = |number, name: &str, end: &str| AttemptView {
         number,
         peer: "12D3KooWA".to_owned(),
@@ -158,7 +158,7 @@ fn a_task_that_failed_tells_its_story() {
 }
 
 #[test]
-fn a_time_limit_is_told_with_its_flag() {
+fn expired_task_names_the_flag_of_its_limit() {
     for (limit, flag) in
         [("queue", "--queue-timeout"), ("attempt", "--time"), ("total", "--deadline")]
     {

@@ -1,4 +1,4 @@
-//! Members as requests carry them: as many as fit, and none kept back longer than
+//! Divides the members of a group into requests: as many as fit, and none waits longer than
 //! [`limits::LINGER`].
 
 use std::{collections::VecDeque, thread};
@@ -19,10 +19,10 @@ mod tests;
 /// Members for one request.
 #[derive(Debug)]
 pub(super) struct Chunk {
-    /// The place of the first of them.
+    /// The index of the first member in the group.
     pub(super) first: u32,
     pub(super) members: BatchMembers,
-    /// Whether there are no more.
+    /// Whether this is the last chunk.
     pub(super) last: bool,
 }
 
@@ -33,8 +33,8 @@ pub(super) enum Chunks {
 }
 
 impl Chunks {
-    /// Reads `source` on a thread of its own, so that a person who types the lines can still
-    /// interrupt. Of what all have in common, each member takes `each` bytes.
+    /// Reads `source` on a separate thread, so that Ctrl-C works while a user types lines. The node
+    /// copies `each` bytes of the common parts of the task for each member.
     ///
     /// # Errors
     ///
@@ -57,11 +57,11 @@ impl Chunks {
         Ok(Self::Items(Read { items: read, held: None, first: 0, unended: None, most }))
     }
 
-    /// The next members; none if there are no more.
+    /// The next members, or `None` at the end.
     ///
     /// # Errors
     ///
-    /// One of them cannot be read.
+    /// The source cannot be read, or contains an invalid member or too many members.
     pub(super) async fn next(&mut self) -> Result<Option<Chunk>, Failure> {
         match self {
             Self::Ranges { ranges, place, first, most } => {
@@ -71,11 +71,11 @@ impl Chunks {
         }
     }
 
-    /// Reads to the end; how many members there are in all.
+    /// Reads to the end and returns the number of members, `known` of which were read before.
     ///
     /// # Errors
     ///
-    /// As for [`Self::next`].
+    /// [`Self::next`] fails.
     pub(super) async fn count(mut self, mut known: u64) -> Result<u64, Failure> {
         while let Some(chunk) = self.next().await? {
             known = u64::from(chunk.first).saturating_add(chunk.members.len());
@@ -113,17 +113,16 @@ fn forward(items: Items, sender: &mpsc::Sender<Result<MemberSpec, Failure>>) {
     }
 }
 
-/// Members as they are read.
+/// The members of a file.
 pub(super) struct Read {
     items: mpsc::Receiver<Result<MemberSpec, Failure>>,
-    /// Read, and belongs to the next chunk.
+    /// A member that was read already and begins the next chunk.
     held: Option<Result<MemberSpec, Failure>>,
-    /// The place of the next member.
+    /// The index of the next member.
     first: u32,
-    /// The last member of a chunk that was not known to be the last one. Handed in once more, it
-    /// says so.
+    /// The last member of a chunk without `last`. At the end it is sent again, with `last`.
     unended: Option<MemberSpec>,
-    /// Members of one chunk.
+    /// The largest number of members in a chunk.
     most: usize,
 }
 
@@ -150,7 +149,7 @@ impl Read {
                 Ok(member) if bytes <= limits::BATCH_BYTES && members.len() < self.most => {
                     members.push(member);
                 }
-                // What comes before an error is handed in without it.
+                // Members before an error are submitted; the error follows.
                 next => {
                     self.held = Some(next);
                     break false;
@@ -167,7 +166,7 @@ impl Read {
         Ok(Some(Chunk { first, members: BatchMembers::Items(members), last }))
     }
 
-    /// The source has ended; the node may not know it.
+    /// Repeats the last member with `last`, if the node does not know yet that the source has ended.
     fn end(&mut self) -> Option<Chunk> {
         let member = self.unended.take()?;
         let first = self.first.checked_sub(1)?;
@@ -175,12 +174,12 @@ impl Read {
     }
 }
 
-/// At most its bytes in JSON.
+/// Upper bound of a member's size in JSON, in bytes.
 fn weight(member: &MemberSpec) -> usize {
     let input = member.input.as_ref().map_or(0, Payload::json_len);
     let params: usize = member.params.iter().map(|(name, value)| name.len() + value.len()).sum();
     input + 6 * params + MEMBER_BYTES
 }
 
-/// Bytes of a member in JSON besides its input and parameters.
+/// Size of a member in JSON without its input and parameters, in bytes.
 const MEMBER_BYTES: usize = 64;

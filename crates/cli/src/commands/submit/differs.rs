@@ -1,4 +1,4 @@
-//! How a group differs from the one that is known by its key.
+//! Compares a submitted group with the known group of the same key.
 
 use meshwork_api::GroupView;
 use meshwork_core::Durability;
@@ -8,18 +8,18 @@ use super::Noun;
 #[cfg(test)]
 mod tests;
 
-/// What was to be submitted.
+/// The group that the user submits.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Given {
     pub(super) members: u64,
     pub(super) max_fails: Option<u32>,
-    /// None: that of the node.
+    /// `None`: the default of the node.
     pub(super) durability: Option<Durability>,
-    /// The place of the first member that differs, if the node met one.
+    /// The index of the first member that differs, if the node found one.
     pub(super) differs: Option<u32>,
 }
 
-/// Every difference in words; none if none is known.
+/// Describes every difference, or returns `None` if there is no known difference.
 pub(super) fn text(known: &GroupView, given: &Given, noun: Noun) -> Option<String> {
     let mut parts = Vec::new();
     let members = given.members;

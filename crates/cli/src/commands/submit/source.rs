@@ -1,5 +1,5 @@
-//! From a file of lines, a file of JSON, or ranges of numbers to the members of a group. Files of
-//! lines are never in memory as a whole.
+//! Reads the members of a group from a file of lines, a file of JSON, or ranges of numbers. A file
+//! of lines is never in memory as a whole.
 
 use std::{
     collections::BTreeMap,
@@ -21,23 +21,23 @@ mod elements;
 #[cfg(test)]
 mod tests;
 
-/// Members, one after the other, up to the first that cannot be read.
+/// Members in order, up to the first error.
 pub(super) type Items = Box<dyn Iterator<Item = Result<MemberSpec, Failure>> + Send>;
 
-/// Where members come from.
+/// The source of a group's members.
 pub(super) enum Source {
-    /// These numbers.
+    /// Numbers, one for each member.
     Ranges(Vec<RangeSpec>),
-    /// A file.
+    /// Members from a file or standard input.
     Items(Items),
 }
 
 impl Source {
-    /// What the arguments name.
+    /// Opens the source that the arguments name.
     ///
     /// # Errors
     ///
-    /// The file cannot be read, or is no JSON.
+    /// The file cannot be read, or the file of `--from-json` is not valid.
     pub(super) fn open(args: &SubmitArgs) -> Result<Self, Failure> {
         if let Some(Array(ranges)) = &args.array {
             return Ok(Self::Ranges(ranges.clone()));
@@ -60,7 +60,7 @@ fn reader(flag: &str, path: &Path) -> Result<Box<dyn BufRead + Send>, Failure> {
     Ok(Box::new(BufReader::new(file)))
 }
 
-/// Lines, without their ends.
+/// Reads lines, without their line ends.
 struct Lines {
     from: Box<dyn BufRead + Send>,
     number: u64,
@@ -75,7 +75,7 @@ impl Lines {
     fn read(&mut self) -> Result<Option<MemberSpec>, Failure> {
         self.number += 1;
         let number = self.number;
-        // The longest line, its end, a byte order mark, and one byte by which a longer line is known.
+        // The longest line, CR LF, a byte order mark, and one byte to detect a longer line.
         let most = u64::try_from(INLINE_BYTES).unwrap_or(u64::MAX).saturating_add(6);
         let mut line = Vec::new();
         let read = (&mut self.from).take(most).read_until(b'\n', &mut line);
@@ -97,14 +97,14 @@ impl Lines {
         if line.len() > INLINE_BYTES {
             let limit = format::size(u64::try_from(INLINE_BYTES).unwrap_or(u64::MAX));
             return Err(Failure::usage(format!("line {number} is longer than {limit}"))
-                .with_hint("a task carries no more; split the line, or put it into a file"));
+                .with_hint("that is the largest input of a task; split the line"));
         }
         let input = Some(Payload::of(line.into()));
         Ok(Some(MemberSpec { input, params: BTreeMap::new() }))
     }
 }
 
-/// Takes the byte order mark off the first line.
+/// Removes the byte order mark from the first line.
 fn remove_mark(line: &mut Vec<u8>) -> Result<(), Failure> {
     if line.starts_with(MARK) {
         line.drain(..MARK.len());

@@ -1,5 +1,5 @@
-//! What `up` says when the node is ready: on standard error for people, one JSON line on standard
-//! output for programs.
+//! The banner that `up` prints when the node is ready: text on standard error, or with `--json` one
+//! line on standard output.
 
 use meshwork_api::NodeView;
 use meshwork_node::NetworkManager;
@@ -17,7 +17,7 @@ pub(super) fn print(manager: &NetworkManager, home: &Home, out: &Output) -> anyh
             "name": node.name,
             "network": node.network,
             "addresses": node.addresses,
-            // JSON holds no other bytes than UTF-8.
+            // Lossy, because JSON can only hold UTF-8.
             "socket": home.socket().to_string_lossy(),
         }));
     }
@@ -46,7 +46,7 @@ fn text(node: &NodeView, home: &Home) -> String {
     text
 }
 
-/// Whose work runs here, for every family that the node has.
+/// The policy of each family of this node's handlers.
 fn accepts(node: &NodeView) -> String {
     let rules = node.accept.iter().map(|(family, accept)| format!("{family}: {accept}"));
     rules.collect::<Vec<_>>().join("  ")

@@ -1,4 +1,4 @@
-//! From the flags of `up` to the node's configuration.
+//! Makes the node's configuration from the flags of `up` and the environment.
 
 use std::{
     net::{Ipv6Addr, UdpSocket},
@@ -22,14 +22,14 @@ use crate::{
 #[cfg(test)]
 mod tests;
 
-/// Port of a daemon that is not told another.
+/// Default port of a daemon, without `--listen`.
 const PORT: u16 = 4101;
 
-/// The configuration that the flags and these variables ask for.
+/// The configuration. A flag takes precedence over its variable.
 ///
 /// # Errors
 ///
-/// A variable does not hold what it should.
+/// The value of a variable is invalid, or a flag is given twice for one family or label.
 pub(super) fn of(args: UpArgs, home: &Home, env: &Env) -> Result<NetworkConfig, Failure> {
     let accept = accept(&args.accept, &env.accept, args.debug_handlers)?;
     let lan = if args.lan.is_empty() { ranges(&env.lan)? } else { args.lan };
@@ -68,18 +68,18 @@ pub(super) fn of(args: UpArgs, home: &Home, env: &Env) -> Result<NetworkConfig, 
     })
 }
 
-/// What variables of the environment say, empty if they are not set.
+/// The values of environment variables, empty if they are not set.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Env {
-    /// That of [`ACCEPT_ENV`].
+    /// The value of [`ACCEPT_ENV`].
     pub(super) accept: String,
-    /// That of [`LAN_ENV`].
+    /// The value of [`LAN_ENV`].
     pub(super) lan: String,
 }
 
-/// The variable that holds rules as `--accept` takes them, with commas between them.
+/// Variable with the rules of `--accept`, separated by commas.
 pub(super) const ACCEPT_ENV: &str = "MESHWORK_ACCEPT";
-/// The variable that holds ranges as `--lan` takes them, with commas between them.
+/// Variable with the ranges of `--lan`, separated by commas.
 pub(super) const LAN_ENV: &str = "MESHWORK_LAN";
 
 fn ranges(env: &str) -> Result<Vec<Subnet>, Failure> {
@@ -90,7 +90,7 @@ fn ranges(env: &str) -> Result<Vec<Subnet>, Failure> {
         .map_err(|why| Failure::usage(format!("{LAN_ENV}: {why}")))
 }
 
-/// The rules of the flags over those of the environment.
+/// The policy: rules of flags take precedence over rules of the environment.
 fn accept(flags: &[AcceptRule], env: &str, debug: bool) -> Result<AcceptPolicy, Failure> {
     let twice = |(at, rule): (usize, &AcceptRule)| {
         flags.iter().take(at).any(|earlier| earlier.family == rule.family).then(|| rule.clone())
@@ -109,7 +109,7 @@ fn accept(flags: &[AcceptRule], env: &str, debug: bool) -> Result<AcceptPolicy, 
     Ok(values::policy(env.iter().chain(flags), families))
 }
 
-/// The usual one, or more often if the lease is short: three may be lost before it ends.
+/// The heartbeat interval: at most a third of the lease, so that a worker may miss two.
 fn heartbeat(lease: Duration) -> Duration {
     HEARTBEAT.min(lease / 3)
 }
@@ -124,7 +124,7 @@ fn default_listen(ipv6: bool) -> Vec<Multiaddr> {
     addresses.iter().filter_map(|address| address.parse().ok()).collect()
 }
 
-/// Whether this machine has IPv6 at all: without it the default addresses would not start.
+/// Whether this machine supports IPv6. Without it, the IPv6 default addresses would fail.
 fn has_ipv6() -> bool {
     UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).is_ok()
 }

@@ -1,7 +1,7 @@
-//! Where what is measured goes: a recorder for the whole process, and its text for Prometheus.
+//! The metrics recorder of the process, which renders text for Prometheus.
 //!
-//! Absent on purpose: what is measured. The node says that through the crate `metrics`, and knows
-//! no recorder.
+//! Absent on purpose: the metrics. The node records them through the crate `metrics` and does not
+//! know the recorder.
 
 use std::convert::Infallible;
 
@@ -23,11 +23,11 @@ pub(super) struct Metrics {
 }
 
 impl Metrics {
-    /// Makes the recorder the one of this process, once in its life.
+    /// Installs the recorder for this process.
     ///
     /// # Errors
     ///
-    /// The process has one already.
+    /// The process already has a recorder.
     pub(super) fn install() -> Result<Self, BuildError> {
         let handle = builder()?.install_recorder()?;
         metrics::describe_gauge!(BUILD_INFO, "Always 1; its labels are version and commit.");
@@ -35,13 +35,13 @@ impl Metrics {
         Ok(Self { handle })
     }
 
-    /// What writes the figures of the moment.
+    /// A function that renders the current values.
     pub(super) fn render(&self) -> impl Fn() -> String + Send + Sync + 'static {
         let handle = self.handle.clone();
         move || handle.render()
     }
 
-    /// Puts what was measured into its buckets, again and again.
+    /// Moves recorded samples into their buckets, every [`limits::METRICS_UPKEEP`].
     pub(super) async fn keep_up(&self) -> Infallible {
         let mut ticks = tokio::time::interval(limits::METRICS_UPKEEP);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -54,7 +54,7 @@ impl Metrics {
 
 const BUILD_INFO: &str = "meshwork.build.info";
 
-/// A recorder with the buckets of each histogram. One that is not named here becomes a summary.
+/// A recorder with the buckets of each histogram. Other histograms become summaries.
 fn builder() -> Result<PrometheusBuilder, BuildError> {
     [
         ("network.message.size", SIZES),
@@ -71,7 +71,7 @@ fn builder() -> Result<PrometheusBuilder, BuildError> {
 const SIZES: &[f64] =
     &[64.0, 256.0, 1_024.0, 4_096.0, 16_384.0, 65_536.0, 262_144.0, 1_048_576.0, 4_194_304.0];
 
-/// Seconds: from a round trip on loopback to one that is given up, two or three buckets a decade.
+/// Seconds: from a round trip on loopback to one that timed out, two or three buckets a decade.
 const LATENCIES: &[f64] = &[
     50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3, 500e-3,
     1.0, 2.5, 5.0, 10.0,

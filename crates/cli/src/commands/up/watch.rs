@@ -1,4 +1,4 @@
-//! Lines about who comes and goes, no more of them than a log can bear.
+//! Lines about peers that connect and leave, limited in number so that they do not fill a log.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::{
 #[cfg(test)]
 mod tests;
 
-/// The events of a node, as lines.
+/// Prints the events of a node as lines.
 pub(super) struct Watch {
     events: Subscription,
     throttle: Throttle,
@@ -28,7 +28,7 @@ impl Watch {
         Self { events, throttle: Throttle::new(Instant::now()) }
     }
 
-    /// Says what happens, until the node is gone.
+    /// Prints lines until the node has stopped.
     pub(super) async fn lines(&mut self, manager: &NetworkManager, out: &Output) {
         while let Some(event) = self.events.next().await {
             if out.quiet || !is_news(&event) {
@@ -79,7 +79,7 @@ async fn line(event: &NetworkEvent, manager: &NetworkManager) -> Option<String> 
     })
 }
 
-/// The same with the names of peers.
+/// The text of a copied key, with the names of peers.
 async fn copied_key(copied: &KeyCopied, manager: &NetworkManager) -> String {
     let what = match &copied.evidence {
         KeyEvidence::Alternates => {
@@ -104,7 +104,7 @@ async fn ready(peer: PeerId, manager: &NetworkManager) -> String {
     format!("+ ready {label}{advice}")
 }
 
-/// Name and short id, and whether the peer is trusted.
+/// A peer's name and short id, and whether this node trusts it.
 async fn label(peer: PeerId, manager: &NetworkManager) -> (String, bool) {
     let short = format::short_peer(&peer.to_string());
     let known = manager.get_peers().await.unwrap_or_default();
@@ -117,7 +117,7 @@ async fn label(peer: PeerId, manager: &NetworkManager) -> (String, bool) {
     }
 }
 
-/// At most [`limits::PEER_LINES`] in a minute.
+/// Allows at most [`limits::PEER_LINES`] lines in a minute.
 #[derive(Debug)]
 struct Throttle {
     minute: Instant,
@@ -128,7 +128,7 @@ struct Throttle {
 #[derive(Debug, PartialEq, Eq)]
 enum Allowed {
     No,
-    /// How many were not allowed since the last one that was.
+    /// Lines that were left out since the last allowed one.
     Yes {
         kept_back: u64,
     },

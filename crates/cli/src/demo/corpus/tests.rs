@@ -31,14 +31,14 @@ fn links_are_not_followed() {
 }
 
 #[test]
-fn one_file_will_do() {
+fn corpus_may_be_a_single_file() {
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), "a b c").unwrap();
     assert_eq!(read(file.path()).unwrap().files, [&b"a b c"[..]]);
 }
 
 #[test]
-fn nothing_to_count_is_said() {
+fn empty_corpus_is_an_error() {
     let dir = tempfile::tempdir().unwrap();
     assert_eq!(read(dir.path()).unwrap_err().code, "no_text".into());
     let failure = read(&dir.path().join("missing")).unwrap_err();
@@ -46,7 +46,7 @@ fn nothing_to_count_is_said() {
 }
 
 #[test]
-fn without_a_path_there_is_always_something() {
+fn corpus_without_a_path_is_not_empty() {
     // These tests run inside the repository.
     let corpus = Corpus::read(None).unwrap();
     assert!(corpus.files.len() > 1, "{corpus}");

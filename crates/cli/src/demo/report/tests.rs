@@ -17,7 +17,7 @@ fn ran(words: u64, failed: u64) -> Ran {
 }
 
 #[test]
-fn equal_totals_are_ok_and_the_object_keeps_its_shape() {
+fn equal_totals_are_ok_and_json_keeps_its_shape() {
     let peer = PeerId::random();
     let report = Report::of(ran(3, 0), &corpus(), &[("ant".to_owned(), peer)]);
     assert_eq!(
@@ -33,7 +33,7 @@ fn equal_totals_are_ok_and_the_object_keeps_its_shape() {
 }
 
 #[test]
-fn other_totals_are_not_ok_and_both_are_told() {
+fn different_totals_are_not_ok_and_both_are_shown() {
     let report = Report::of(ran(4, 0), &corpus(), &[]);
     assert!(!report.ok);
     let text = report.text();

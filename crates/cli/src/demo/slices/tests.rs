@@ -19,14 +19,14 @@ fn cuts_are_made_after_white_space() {
 }
 
 #[test]
-fn white_space_that_joins_words_is_not_cut_at() {
+fn white_space_inside_a_word_is_not_cut() {
     // U+202F is white space, but part of the word for Unicode.
     assert_eq!(count_words("10\u{202f}000"), 1);
     assert_eq!(cut_text("10\u{202f}000", 4), ["10\u{202f}000"]);
 }
 
 #[test]
-fn slices_are_of_the_size_that_is_promised() {
+fn slices_have_at_most_the_given_size() {
     let text = Bytes::from("word ".repeat(10_000));
     let sizes: Vec<usize> = slices(&text).map(|slice| slice.len()).collect();
     assert_eq!(sizes.iter().sum::<usize>(), text.len());
@@ -35,7 +35,7 @@ fn slices_are_of_the_size_that_is_promised() {
 }
 
 #[test]
-fn a_word_that_no_task_carries_cannot_be_cut() {
+fn word_larger_than_an_input_cannot_be_cut() {
     assert!(can_cut("short words only"));
     assert!(can_cut(""));
     assert!(!can_cut(&"x".repeat(INLINE_BYTES)));
@@ -47,7 +47,7 @@ fn a_word_that_no_task_carries_cannot_be_cut() {
 
 proptest! {
     #[test]
-    fn the_slices_hold_the_words_of_the_whole(
+    fn slices_have_the_word_count_of_the_text(
         text in "([a-z'.:0-9]{0,9}|\\PC{0,4}|[ \\t\\r\\n\u{a0}\u{202f}\u{2003}\u{200d}\u{301}]{1,3}){0,60}",
         size in 1_usize..40,
     ) {

@@ -22,7 +22,7 @@ fn results_are_added_up() {
 }
 
 #[test]
-fn what_cannot_be_read_counts_as_failed() {
+fn invalid_result_counts_as_failed() {
     let mut tally = Tally::default();
     tally.add(&result("nonsense", PeerId::random()), Duration::ZERO);
     tally.fail("second".to_owned());
@@ -32,7 +32,7 @@ fn what_cannot_be_read_counts_as_failed() {
 }
 
 #[test]
-fn percentiles_are_those_of_the_nearest_rank() {
+fn percentiles_use_the_nearest_rank() {
     let ms = Duration::from_millis;
     let mut tally = Tally::default();
     assert_eq!(tally.percentile(50), Duration::ZERO);

@@ -29,7 +29,7 @@ fn view() -> GroupView {
     }
 }
 
-fn told(group: GroupView) -> String {
+fn text(group: GroupView) -> String {
     let why = WaitingView {
         code: "busy".into(),
         message: "every worker that may run it is busy".to_owned(),
@@ -68,18 +68,18 @@ fn told(group: GroupView) -> String {
 }
 
 #[test]
-fn a_group_tells_its_numbers_why_its_tasks_wait_and_what_failed_first() {
-    let text = told(view());
+fn story_of_a_group_has_counts_waits_and_first_failures() {
+    let text = text(view());
     for line in [
         "8f3a21  OPEN  group of 1,203 tasks",
         "tasks     1,000 queued, 2 running, 200 succeeded, 1 failed",
         "when      submitted 42s ago, its latest tasks 12s ago",
         "waits     1,000 of text/upper: every worker that may run it is busy",
         "  ant  no  no credit",
-        "waits     3 that need still other things",
+        "waits     3 with other requirements",
         "failed first",
     ] {
-        assert!(text.lines().any(|told| told == line), "{line:?} in {text}");
+        assert!(text.lines().any(|other| other == line), "{line:?} in {text}");
     }
     assert!(text.contains("  7  failed: bad_input: not "), "{text}");
     assert!(!text.contains('\u{1b}') && !text.contains("stops"), "{text}");
@@ -87,10 +87,10 @@ fn a_group_tells_its_numbers_why_its_tasks_wait_and_what_failed_first() {
 }
 
 #[test]
-fn what_stops_a_group_is_told() {
+fn story_names_what_stops_a_group() {
     let limited = GroupView { max_fails: Some(4), ..view() };
     let stops = |group: GroupView| {
-        let text = told(group);
+        let text = text(group);
         text.lines().find_map(|line| line.strip_prefix("stops     ")).unwrap().to_owned()
     };
     let so_far = "when more than 4 did not succeed (--max-fails): 1 so far";
@@ -104,22 +104,23 @@ fn what_stops_a_group_is_told() {
 }
 
 #[test]
-fn a_group_that_is_open_with_nothing_queued_waits_for_more() {
-    let waits = "waits     for more tasks; 10m00s after the latest it counts as unfinished";
-    assert!(!told(view()).contains(waits));
+fn open_group_without_queued_tasks_waits_for_more() {
+    let waits =
+        "waits     for more tasks; counts as unfinished if all have ended and none comes for";
+    assert!(!text(view()).contains(waits));
     let idle = GroupView { queued: 0, ..view() };
-    assert!(told(idle.clone()).contains(waits));
+    assert!(text(idle.clone()).contains(waits));
     for state in ["running", "stopping", "unfinished"] {
         let group = GroupView { state: state.into(), ..idle.clone() };
-        assert!(!told(group).contains(waits), "{state}");
+        assert!(!text(group).contains(waits), "{state}");
     }
 }
 
 #[test]
-fn only_what_did_not_succeed_is_to_be_tried_again() {
+fn retry_is_suggested_only_for_failed_members() {
     let cancelled = GroupView { state: "cancelled".into(), ..view() };
-    let text = told(cancelled.clone());
-    assert!(text.ends_with("next      meshwork task retry 8f3a21\n"), "{text}");
-    let text = told(GroupView { failed: 0, ..cancelled });
-    assert!(text.ends_with("next      meshwork task result 8f3a21\n"), "{text}");
+    let retried = text(cancelled.clone());
+    assert!(retried.ends_with("next      meshwork task retry 8f3a21\n"), "{retried}");
+    let fetched = text(GroupView { failed: 0, ..cancelled });
+    assert!(fetched.ends_with("next      meshwork task result 8f3a21\n"), "{fetched}");
 }

@@ -8,7 +8,7 @@ fn member(text: impl Into<String>) -> Item {
     Ok(MemberSpec { input: Some(Payload::Text(text.into())), ..MemberSpec::default() })
 }
 
-/// Chunks of what a test sends.
+/// Chunks of the members that a test sends.
 fn sent() -> (mpsc::Sender<Item>, Chunks) {
     let (sender, items) = mpsc::channel(limits::READ_AHEAD);
     let most = limits::BATCH_TASKS;
@@ -19,7 +19,7 @@ fn of(members: Vec<Item>) -> Chunks {
     Chunks::of(Source::Items(Box::new(members.into_iter())), 0).expect("a thread")
 }
 
-/// First place, number of members, whether they are the last.
+/// For each chunk: first index, number of members, and whether it is the last.
 async fn shape(mut chunks: Chunks) -> Vec<(u32, u64, bool)> {
     let mut shape = Vec::new();
     while let Some(chunk) = chunks.next().await.expect("a chunk") {
@@ -33,7 +33,7 @@ async fn shape(mut chunks: Chunks) -> Vec<(u32, u64, bool)> {
 }
 
 #[tokio::test]
-async fn chunks_are_as_large_as_a_request_carries() {
+async fn chunks_fill_a_request() {
     let many = (0..limits::BATCH_TASKS * 2).map(|_| member("x")).collect();
     assert_eq!(shape(of(many)).await, [(0, 4_096, false), (4_096, 4_096, true)]);
     let heavy = (0..7).map(|_| member("\u{e9}".repeat(300_000))).collect();
@@ -46,20 +46,20 @@ async fn chunks_are_as_large_as_a_request_carries() {
 }
 
 #[tokio::test]
-async fn ranges_are_handed_in_one_after_the_other() {
+async fn ranges_are_submitted_in_order() {
     let range = |from, to, step| RangeSpec { from, to, step };
     let ranges = vec![range(7, 7, 1), range(5, 5 + 2 * 4_096, 2), range(1, 3, 1)];
     let shapes = shape(Chunks::of(Source::Ranges(ranges), 0).expect("no thread")).await;
     assert_eq!(shapes, [(0, 1, false), (1, 4_096, false), (4_097, 1, false), (4_098, 3, true)]);
-    // Large inputs are made for a few at a time.
+    // With large inputs, a chunk has few members.
     let ranges = Source::Ranges(vec![range(1, 5, 1)]);
     let shapes = shape(Chunks::of(ranges, MADE_BYTES / 2).expect("no thread")).await;
     assert_eq!(shapes, [(0, 2, false), (2, 2, false), (4, 1, true)]);
 }
 
-/// A member leaves when its time is over, although more may come.
+/// A chunk is complete after `LINGER`, although more members may follow.
 #[tokio::test(start_paused = true)]
-async fn slow_members_leave_a_moment_after_the_first() {
+async fn slow_members_are_sent_after_linger() {
     let (sender, mut chunks) = sent();
     let slow = tokio::spawn(async move {
         for number in 0..5 {
@@ -84,7 +84,7 @@ async fn slow_members_leave_a_moment_after_the_first() {
 }
 
 #[tokio::test]
-async fn members_before_an_error_are_handed_in_without_it() {
+async fn members_before_an_error_are_submitted() {
     let mut chunks = of(vec![member("a"), Err(Failure::usage("line 2")), member("c")]);
     let chunk = chunks.next().await.expect("a chunk").expect("members");
     assert_eq!((chunk.members.len(), chunk.last), (1, false));
@@ -92,7 +92,7 @@ async fn members_before_an_error_are_handed_in_without_it() {
 }
 
 #[tokio::test]
-async fn the_rest_is_counted() {
+async fn remaining_members_are_counted() {
     let many = || (0..limits::BATCH_TASKS * 2 + 5).map(|_| member("x")).collect();
     assert_eq!(of(many()).count(0).await, Ok(8_197));
     let mut chunks = of(many());

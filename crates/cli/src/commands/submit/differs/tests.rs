@@ -17,9 +17,9 @@ fn given() -> Given {
 
 #[test]
 fn each_difference_is_named_with_both_values() {
-    let told = |known: &GroupView, given: Given| text(known, &given, Noun::Line);
+    let differences = |known: &GroupView, given: Given| text(known, &given, Noun::Line);
     let known = known();
-    assert_eq!(told(&known, given()), None);
+    assert_eq!(differences(&known, given()), None);
     for (given, expected) in [
         (Given { members: 4, ..given() }, "4 lines instead of 3"),
         (Given { members: 1, ..given() }, "1 line instead of 3"),
@@ -35,11 +35,11 @@ fn each_difference_is_named_with_both_values() {
             "4 lines instead of 3, --max-fails 5 instead of 3",
         ),
     ] {
-        assert_eq!(told(&known, given).as_deref(), Some(expected));
+        assert_eq!(differences(&known, given).as_deref(), Some(expected));
     }
-    // Submitted in part, it may have any number of members above those that are there.
+    // A group that is not complete may get any number of further members.
     let part = GroupView { complete: false, ..known };
-    assert_eq!(told(&part, Given { members: 4, ..given() }), None);
-    let fewer = told(&part, Given { members: 2, ..given() });
+    assert_eq!(differences(&part, Given { members: 4, ..given() }), None);
+    let fewer = differences(&part, Given { members: 2, ..given() });
     assert_eq!(fewer.as_deref(), Some("2 lines instead of 3"));
 }

@@ -1,4 +1,4 @@
-//! Members of a group from JSON: an array of elements, or one element after the other.
+//! Reads members of a group from JSON: an array of elements, or elements one after the other.
 
 use std::{
     collections::BTreeMap,
@@ -16,7 +16,7 @@ use serde::{
 use super::{Items, MARK};
 use crate::{failure::Failure, limits, output::format};
 
-/// Elements of an array, or one after the other.
+/// The members of a JSON file. An array is read into memory, up to [`limits::JSON_BYTES`].
 pub(super) fn read(mut from: Box<dyn BufRead + Send>) -> Result<Items, Failure> {
     let elements: Box<dyn Iterator<Item = serde_json::Result<Element>> + Send> =
         if first_byte(&mut from).map_err(|error| no_json(&error))? == Some(b'[') {
@@ -25,8 +25,10 @@ pub(super) fn read(mut from: Box<dyn BufRead + Send>) -> Result<Items, Failure> 
             read.map_err(|error| no_json(&error))?;
             if text.len() as u64 > limits::JSON_BYTES {
                 let limit = format::size(limits::JSON_BYTES);
-                return Err(Failure::usage(format!("--from-json: the array is over {limit}"))
-                    .with_hint("write one element after the other, without an array"));
+                return Err(Failure::usage(format!(
+                    "--from-json: the array is larger than {limit}"
+                ))
+                .with_hint("write one element after the other, without an array"));
             }
             let Elements(array) = serde_json::from_slice(&text).map_err(|error| no_json(&error))?;
             Box::new(array.into_iter().map(Ok))
@@ -35,14 +37,14 @@ pub(super) fn read(mut from: Box<dyn BufRead + Send>) -> Result<Items, Failure> 
         };
     let mut broken = false;
     let members = (1_u64..).zip(elements).map_while(move |(number, element)| {
-        // A reader that has lost its place does not find it again.
+        // After an error the reader's position in the JSON is unknown.
         let was_broken = std::mem::replace(&mut broken, element.is_err());
         (!was_broken).then(|| member(number, element))
     });
     Ok(Box::new(members))
 }
 
-/// The first byte that is neither blank nor of a byte order mark; it is not consumed.
+/// The first byte after white space and the byte order mark. It is not consumed.
 fn first_byte(from: &mut impl BufRead) -> io::Result<Option<u8>> {
     let mut mark = MARK;
     loop {
@@ -66,10 +68,10 @@ fn no_json(error: &dyn std::error::Error) -> Failure {
 const ELEMENT: &str =
     "an element is a text, or an object with `input` and `params` (texts by name)";
 
-/// The elements of an array; an error names the one that is wrong.
+/// The elements of an array. A parse error names the number of the invalid element.
 struct Elements(Vec<Element>);
 
-/// A text, or an object.
+/// One member, written as a text or as an object.
 #[derive(Default)]
 struct Element {
     input: Option<Input>,
@@ -86,7 +88,7 @@ struct Object {
     params: BTreeMap<String, String>,
 }
 
-/// An input as people write it, or as the API does.
+/// An input: a text, or a payload in the form of the API.
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "input: neither a text nor {\"base64\": ..}")]
 enum Input {

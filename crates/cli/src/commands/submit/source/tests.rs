@@ -54,7 +54,7 @@ fn byte_order_mark_is_no_part_of_the_first_member() {
 }
 
 #[test]
-fn a_line_that_no_task_carries_is_named() {
+fn too_long_line_is_named() {
     let longest = "x".repeat(INLINE_BYTES);
     assert!(lines(format!("a\n{longest}\r\nb")).all(|line| line.is_ok()));
     let read: Vec<_> = lines(format!("a\n{longest}x\nb")).collect();
@@ -80,7 +80,7 @@ fn json_is_an_array_or_one_element_after_the_other() {
 }
 
 #[test]
-fn an_element_that_is_wrong_is_named() {
+fn invalid_element_is_named() {
     for (file, number) in [
         (r#"["one", 2]"#, 2),
         (r#"[{"input": 7}]"#, 1),

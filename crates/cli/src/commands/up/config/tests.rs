@@ -24,7 +24,7 @@ fn a_daemon_listens_on_its_port_and_accepts_listed_peers() {
 }
 
 #[test]
-fn without_ipv6_only_ipv4_is_listened_on() {
+fn without_ipv6_the_default_is_ipv4_only() {
     let texts =
         |ipv6| -> Vec<String> { default_listen(ipv6).iter().map(ToString::to_string).collect() };
     assert_eq!(texts(false), ["/ip4/0.0.0.0/tcp/4101", "/ip4/0.0.0.0/udp/4101/quic-v1"]);
@@ -32,7 +32,7 @@ fn without_ipv6_only_ipv4_is_listened_on() {
 }
 
 #[test]
-fn a_policy_without_a_family_is_said_of_those_that_the_node_has() {
+fn policy_without_a_family_applies_to_the_families_here() {
     let policy = config("meshwork up --accept anyone --accept text=listed").accept;
     assert_eq!((policy.of("text"), policy.of("debug")), (Accept::Listed, Accept::Nobody));
     assert_eq!(policy.rule("exec"), None);
@@ -43,7 +43,7 @@ fn a_policy_without_a_family_is_said_of_those_that_the_node_has() {
 }
 
 #[test]
-fn a_flag_goes_before_the_environment_family_by_family() {
+fn flag_overrides_the_environment_for_each_family() {
     let home = Home::of(Some(std::path::Path::new("/h"))).unwrap();
     let of_env = |line: &str, env: &str| {
         let verb = Cli::try_parse_from(line.split_whitespace()).unwrap().verb;
@@ -106,7 +106,7 @@ fn the_flags_reach_the_configuration() {
 }
 
 #[test]
-fn ranges_come_from_the_flag_and_else_from_the_environment() {
+fn ranges_of_the_flag_override_the_environment() {
     assert!(ranges("").unwrap().is_empty());
     let two = ranges("10.0.0.0/8, fd00::/8").unwrap();
     assert_eq!(two, ["10.0.0.0/8", "fd00::/8"].map(|range| range.parse().unwrap()));

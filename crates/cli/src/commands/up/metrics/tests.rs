@@ -2,13 +2,13 @@ use std::collections::BTreeMap;
 
 use super::*;
 
-/// One line of figures: its name, its labels as they are written, its value.
+/// One sample: name, labels and value.
 type Sample = (String, BTreeMap<String, String>, f64);
 
-/// Prometheus text, version 0.0.4, read strictly: every sample belongs to the family of the last
-/// `# TYPE`, whose name came up for the first time, and every line is of a known form.
+/// Parses Prometheus text, version 0.0.4, strictly: each sample belongs to the family of the last
+/// `# TYPE`, each family occurs once, and each line has a known form.
 fn parse(text: &str) -> Vec<Sample> {
-    assert!(text.is_empty() || text.ends_with('\n'), "the last line has no end");
+    assert!(text.is_empty() || text.ends_with('\n'), "the last line has no line feed");
     let mut families: Vec<(String, String)> = Vec::new();
     let mut samples = Vec::new();
     for line in text.lines().filter(|line| !line.is_empty()) {
@@ -48,7 +48,7 @@ fn sample(line: &str) -> Sample {
     (name.to_owned(), read_labels(labels), value)
 }
 
-/// `name="value",…`, where a value has its quotes, backslashes and line feeds escaped.
+/// Parses `name="value",…`; quotes, backslashes and line feeds of a value are escaped.
 fn read_labels(text: &str) -> BTreeMap<String, String> {
     let mut labels = BTreeMap::new();
     let mut rest = text;
@@ -97,7 +97,7 @@ fn value(samples: &[Sample], name: &str, label: Option<(&str, &str)>) -> f64 {
 }
 
 #[test]
-fn what_is_measured_is_shown_as_prometheus_reads_it() {
+fn metrics_are_rendered_as_prometheus_text() {
     let recorder = builder().unwrap().build_recorder();
     let handle = recorder.handle();
     metrics::with_local_recorder(&recorder, || {
@@ -127,7 +127,7 @@ fn what_is_measured_is_shown_as_prometheus_reads_it() {
 }
 
 #[test]
-fn what_was_put_into_buckets_is_counted_once() {
+fn upkeep_counts_each_sample_once() {
     let recorder = builder().unwrap().build_recorder();
     let metrics = Metrics { handle: recorder.handle() };
     let record = |seconds| {
@@ -144,7 +144,7 @@ fn what_was_put_into_buckets_is_counted_once() {
 }
 
 #[test]
-fn the_parser_refuses_what_prometheus_would() {
+fn parser_refuses_invalid_prometheus_text() {
     for text in [
         "x 1",
         "x 1\n",

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn lines_beyond_those_of_a_minute_are_counted() {
+fn lines_above_the_limit_of_a_minute_are_counted() {
     let start = Instant::now();
     let mut throttle = Throttle::new(start);
     for _ in 0..limits::PEER_LINES {
