@@ -1,4 +1,4 @@
-//! Whose work runs here: the default, changes at run time, and what outlives a restart.
+//! The policy of whose work runs here: the default, changes at run time, and restarts.
 
 use std::fs;
 
@@ -24,7 +24,7 @@ fn trust_on_both_sides_is_enough_for_text_and_not_for_debug() {
 }
 
 #[test]
-fn a_change_takes_effect_at_once_and_outlives_the_node() {
+fn change_of_policy_works_at_once_and_outlives_the_node() {
     let bee = Node::up(&["--name", "bee"]);
     let ant = Node::up(&["--name", "ant", "--bootstrap", bee.address(), "--slots", "0"]);
     ant.until_ready("bee");
@@ -46,7 +46,7 @@ fn a_change_takes_effect_at_once_and_outlives_the_node() {
     assert_eq!(
         bee.ask(&["accept", "--json"]).json()["accept"]["text"],
         "anyone",
-        "the flag is first"
+        "the flag takes precedence"
     );
     let answer = bee.ask(&["accept", "text=listed"]);
     assert!(answer.stderr.contains("started with text=anyone"), "{answer:?}");
@@ -54,7 +54,7 @@ fn a_change_takes_effect_at_once_and_outlives_the_node() {
 }
 
 #[test]
-fn a_file_or_flag_that_means_nothing_keeps_the_node_from_starting() {
+fn node_does_not_start_with_an_invalid_file_or_flag() {
     let home = tempfile::tempdir().unwrap();
     let up = |args: &[&str]| ask(home.path(), &[&["up", "--no-mdns"], args].concat());
     up(&["--accept", "foo=listed"]).error(2, &["--accept", "foo", "known: text"]);

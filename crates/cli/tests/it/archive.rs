@@ -1,4 +1,4 @@
-//! Ended tasks in the archive: after a kill, and forgotten.
+//! Ended tasks in the archive: after a kill, and after they are forgotten.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use rustix::process::Signal;
 
 use crate::support::{Answer, Node, ask};
 
-/// More than one volume has.
+/// Number of members: more than fit into one volume.
 const LINES: usize = 10_000;
 
 fn lines(node: &Node, count: usize) -> String {
@@ -22,7 +22,7 @@ fn submitted(answer: &Answer) -> String {
 }
 
 #[test]
-fn the_results_of_a_large_group_outlive_a_kill_and_a_key_names_its_task() {
+fn archived_results_and_keys_outlive_a_kill() {
     let node = Node::up(&[]);
     let keyed = ["submit", "text/upper", "bill", "--key", "k1"];
     let first = submitted(&node.ask(&keyed));
@@ -41,13 +41,13 @@ fn the_results_of_a_large_group_outlive_a_kill_and_a_key_names_its_task() {
     assert_eq!(submitted(&node.ask(&keyed)), first);
     assert_eq!(node.ask(&["task", "result", &first]).stdout, "BILL");
     let counts = node.ask(&["status", "--json"]).json();
-    assert_eq!(counts["node"]["tasks"]["succeeded"], LINES + 1, "also of the earlier start");
+    assert_eq!(counts["node"]["tasks"]["succeeded"], LINES + 1, "also from before the kill");
     let verified = node.end(Signal::TERM).1;
     assert_eq!(ask(verified.path(), &["store", "verify"]).code, 0);
 }
 
 #[test]
-fn what_is_forgotten_is_never_answered_as_success_or_as_unknown() {
+fn forgotten_group_is_answered_as_forgotten() {
     let node = Node::up(&["--keep-results-max", "4MiB"]);
     let path = lines(&node, 3_000);
     let submit = || submitted(&node.ask(&["submit", "--each-line", &path, "text/upper"]));

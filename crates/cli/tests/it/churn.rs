@@ -1,4 +1,4 @@
-//! Peers that are killed, suspended, stopped and started again while they work.
+//! Peers that are killed, suspended, stopped and restarted while they work.
 
 use std::{
     collections::HashSet,
@@ -19,14 +19,14 @@ use crate::support::{Node, eventually, signal};
 
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
-/// Keeps the owner busy until it is told to stop; gives how many tasks have ended, all of them well.
+/// Submits tasks until [`Self::end`], which returns the number of tasks. All of them succeed.
 struct Load {
     over: Arc<AtomicBool>,
     thread: JoinHandle<usize>,
 }
 
 impl Load {
-    /// Eight tasks of 20 ms at a time.
+    /// Submits eight tasks of 20 ms at a time.
     fn on(owner: &Node) -> Self {
         let over = Arc::new(AtomicBool::new(false));
         let (socket, stop) = (owner.text("socket").to_owned(), Arc::clone(&over));
@@ -38,7 +38,7 @@ impl Load {
                 let ids: Vec<String> =
                     futures::future::join_all(lanes).await.into_iter().flatten().collect();
                 let distinct: HashSet<&String> = ids.iter().collect();
-                assert_eq!(distinct.len(), ids.len(), "each has ended once");
+                assert_eq!(distinct.len(), ids.len(), "each task has ended once");
                 ids.len()
             })
         });
@@ -47,7 +47,7 @@ impl Load {
 
     fn end(self) -> usize {
         self.over.store(true, Ordering::Relaxed);
-        self.thread.join().expect("all tasks have ended well")
+        self.thread.join().expect("all tasks have succeeded")
     }
 }
 
@@ -64,14 +64,14 @@ async fn lane(socket: &Path, over: &AtomicBool) -> Vec<String> {
     ids
 }
 
-/// What the owner tells of peers that come and go.
-struct Told {
+/// Records the owner's events about peers that connect and leave.
+struct PeerEvents {
     thread: JoinHandle<Vec<EventView>>,
 }
 
-impl Told {
-    /// From now on.
-    fn by(owner: &Node) -> Self {
+impl PeerEvents {
+    /// Starts recording.
+    fn of(owner: &Node) -> Self {
         let socket = owner.text("socket").to_owned();
         let (connected, is_connected) = sync_channel(1);
         let types = ["peer.connected", "peer.ready", "peer.disconnected"].map(str::to_owned);
@@ -82,11 +82,11 @@ impl Told {
                 let client = Client::new(Path::new(&socket));
                 let mut events = client.events(&types, None).await.unwrap();
                 connected.send(()).unwrap();
-                let mut told = Vec::new();
+                let mut seen = Vec::new();
                 while let Some(event) = events.next().await.unwrap() {
-                    told.push(event);
+                    seen.push(event);
                 }
-                told
+                seen
             })
         });
         is_connected.recv().expect("it connects");
@@ -99,9 +99,9 @@ impl Told {
     }
 }
 
-/// What was told of a peer; that it is ready is told again when it offers something else.
-fn of<'a>(told: &'a [EventView], peer: &str) -> Vec<&'a str> {
-    let of_peer = told.iter().filter(|event| event.peer_id.as_deref() == Some(peer));
+/// The types of a peer's events. Repeated ones count once: a new advert repeats `peer.ready`.
+fn kinds<'a>(events: &'a [EventView], peer: &str) -> Vec<&'a str> {
+    let of_peer = events.iter().filter(|event| event.peer_id.as_deref() == Some(peer));
     let mut kinds: Vec<&str> = of_peer.map(|event| event.kind.as_str()).collect();
     kinds.dedup();
     kinds
@@ -117,7 +117,7 @@ fn start(args: &[String]) -> Node {
     Node::up(&args.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
-/// What the owner says of a peer: its state, why, and when it was last seen.
+/// A peer's state at the owner, the reason, and when it was last seen.
 fn seen(owner: &Node, peer: &str) -> (String, String, chrono::DateTime<chrono::Utc>) {
     let peer = owner.ask(&["peers", "show", peer, "--json"]).json();
     let last_seen = peer["last_seen"].as_str().unwrap().parse().unwrap();
@@ -130,17 +130,17 @@ fn until_state(owner: &Node, peer: &str, state: &str) {
 }
 
 #[test]
-fn peers_come_and_go_under_load_and_no_task_is_lost() {
+fn no_task_is_lost_while_peers_come_and_go() {
     let owner = Node::up(&["--name", "ant", "--slots", "0", "--heartbeat", "1s", "--lease", "3s"]);
     let (bee, cat) = (start(&worker("bee", &owner)), start(&worker("cat", &owner)));
     for id in [bee.text("peer"), cat.text("peer")] {
         assert_eq!(owner.ask(&["peers", "trust", id]).code, 0);
         owner.until_ready(id);
     }
-    let told = Told::by(&owner);
+    let events = PeerEvents::of(&owner);
     let load = Load::on(&owner);
 
-    // Suspended for less than three heartbeats, again and again: slow, and not lost.
+    // Suspended for less than three heartbeats, several times: the peer is slow, but not lost.
     for _ in 0..3 {
         signal(&bee.process, Signal::STOP);
         thread::sleep(HEARTBEAT);
@@ -148,7 +148,7 @@ fn peers_come_and_go_under_load_and_no_task_is_lost() {
         thread::sleep(HEARTBEAT / 4);
         assert_eq!(seen(&owner, "bee").0, "ready");
     }
-    // Suspended for good: gone, and last seen when it was.
+    // Suspended without end: the peer is lost, and last seen at the time of the suspension.
     let before = meshwork_node::time_of_day();
     signal(&bee.process, Signal::STOP);
     until_state(&owner, "bee", "disconnected");
@@ -159,7 +159,7 @@ fn peers_come_and_go_under_load_and_no_task_is_lost() {
     signal(&bee.process, Signal::CONT);
     until_state(&owner, "bee", "ready");
 
-    // Killed: gone at once, and the same again after a restart.
+    // Killed: the peer is lost at once, and has the same id after a restart.
     let cat_id = cat.text("peer").to_owned();
     let (_, home) = cat.end(Signal::KILL);
     until_state(&owner, &cat_id, "disconnected");
@@ -168,7 +168,7 @@ fn peers_come_and_go_under_load_and_no_task_is_lost() {
     assert_eq!(cat.text("peer"), cat_id);
     until_state(&owner, "cat", "ready");
 
-    // Stopped politely.
+    // Stopped by SIGTERM.
     cat.end(Signal::TERM);
     until_state(&owner, "cat", "disconnected");
 
@@ -177,9 +177,9 @@ fn peers_come_and_go_under_load_and_no_task_is_lost() {
     let status = owner.ask(&["status", "--json"]).json();
     assert_eq!(status["node"]["tasks"]["succeeded"], ended);
     assert_eq!(status["node"]["tasks"]["running"], 0);
-    // Who was only slow was never told to be gone.
+    // A peer that was only slow has no `peer.disconnected`.
     let again = ["peer.disconnected", "peer.connected", "peer.ready"];
-    let (bee_id, told) = (bee.text("peer").to_owned(), told.until_the_end_of(owner));
-    assert_eq!(of(&told, &bee_id), again);
-    assert_eq!(of(&told, &cat_id), [&again[..], &again[..1]].concat());
+    let (bee_id, events) = (bee.text("peer").to_owned(), events.until_the_end_of(owner));
+    assert_eq!(kinds(&events, &bee_id), again);
+    assert_eq!(kinds(&events, &cat_id), [&again[..], &again[..1]].concat());
 }

@@ -1,4 +1,5 @@
-//! Clocks that are wrong, differ, or are set while tasks run: F-14, F-15. Nothing depends on them.
+//! Clocks that are wrong, differ, or are set while tasks run: F-14, F-15. Tasks do not depend on
+//! them.
 
 use std::{fs, path::PathBuf, process::Command};
 
@@ -14,14 +15,14 @@ const YEAR: u64 = 365 * 24 * 3600;
 const HOUR: i64 = 3_600;
 const DAY: i64 = 24 * HOUR;
 
-/// F-15: the worker's machine has run for years, or for as long as the owner's.
+/// F-15: the worker's machine has run for years longer than the owner's.
 #[test]
-fn how_long_a_machine_has_run_does_not_matter() {
-    let way = |seconds: u64| {
+fn uptime_of_a_machine_does_not_matter() {
+    let enter = |seconds: u64| {
         let clocks = format!("--monotonic={seconds} --boottime={seconds}");
         format!("unshare --time --fork --kill-child {clocks} --")
     };
-    let trial = Command::new("sh").args(["-c", &format!("{} true", way(YEAR))]).output().unwrap();
+    let trial = Command::new("sh").args(["-c", &format!("{} true", enter(YEAR))]).output().unwrap();
     if !trial.status.success() {
         crate::support::skip(&format!(
             "no time namespace: {}",
@@ -30,7 +31,7 @@ fn how_long_a_machine_has_run_does_not_matter() {
         return;
     }
     for seconds in [YEAR, 100 * YEAR] {
-        let worker = format!("exec {} \"$0\" \"$@\"", way(seconds));
+        let worker = format!("exec {} \"$0\" \"$@\"", enter(seconds));
         let pair = Pair::up("true", &worker);
         let caller = pair.caller();
         let given = sleep("far", 600);
@@ -38,21 +39,22 @@ fn how_long_a_machine_has_run_does_not_matter() {
         caller.check(&given, &id);
         let uptime = pair.node(Side::Worker).ask(&["status", "--json"]).json();
         let uptime = uptime["node"]["uptime_ms"].as_u64().unwrap() / 1_000;
-        assert!(uptime < 600, "since its start, and not since the machine's: {uptime} s");
+        assert!(uptime < 600, "since the start of the node, not of the machine: {uptime} s");
         assert_eq!(pair.executions()[&id], 1);
         pair.at_rest();
     }
 }
 
-/// F-14: a day on, an hour back, and back again, while tasks run and one waits; and not at all.
+/// F-14: while tasks run and one waits, a clock is set forward a day, back an hour, and stopped.
 #[test]
 fn a_clock_that_is_set_changes_nothing() {
     let Some(clocks) = Clocks::new() else { return };
     let shell = |side: Side| clocks.shell(side);
     let mut pair = Pair::up(&shell(Side::Owner), &shell(Side::Worker));
     let caller = pair.caller();
-    // Within an hour in all, which is less than each of the steps.
-    let given: Vec<Given> = (0..4).map(|n| sleep(&format!("task {n}"), 1_500).hurried()).collect();
+    // The total limit of an hour is not longer than any step.
+    let given: Vec<Given> =
+        (0..4).map(|n| sleep(&format!("task {n}"), 1_500).with_deadline()).collect();
     let ids: Vec<String> = given.iter().map(|given| caller.submit(given)).collect();
     let waits = ["submit", "text/upper", "x", "--capability", "none", "--deadline", "1h"];
     let waits = pair.node(Side::Owner).ask(&waits).stdout.trim().to_owned();
@@ -62,11 +64,11 @@ fn a_clock_that_is_set_changes_nothing() {
     clocks.step(Side::Owner, DAY);
     let later = caller.submit(&sleep("later", 0));
     let stepped = caller.until(&later, "succeeded").submitted_at - before;
-    assert!(stepped.num_seconds() < 60, "what is told goes by the time of the start: {stepped}");
+    assert!(stepped.num_seconds() < 60, "times count from the start of the node: {stepped}");
     clocks.step(Side::Worker, -HOUR);
     for (given, id) in given.iter().zip(&ids) {
         caller.check(given, id);
-        assert_eq!(pair.executions()[id], 1, "nobody was taken for dead");
+        assert_eq!(pair.executions()[id], 1, "no attempt was lost");
     }
     caller.until(&waits, "queued");
     for side in [Side::Owner, Side::Worker] {
@@ -74,7 +76,7 @@ fn a_clock_that_is_set_changes_nothing() {
         assert_eq!(peers["items"][0]["state"], "ready", "{peers}");
     }
 
-    // An owner that starts again at an earlier hour knows all, and works.
+    // An owner that restarts with an earlier time knows its tasks, and works.
     let restart = |mut pair: Pair, seconds: i64| {
         clocks.step(Side::Owner, seconds);
         let (_, home) = pair.take(Side::Owner).end(Signal::TERM);
@@ -94,7 +96,7 @@ fn a_clock_that_is_set_changes_nothing() {
     }
     assert_eq!(caller.cancel(&waits).state, "cancelled".into());
     pair.at_rest();
-    // The journal has noted the time of day: it was set.
+    // The journal recorded the wall clock, which was a day ahead at that submit.
     pair = restart(pair, 2 * DAY);
     let stepped = caller.until(&later, "succeeded").submitted_at - before;
     assert!(stepped.num_hours() >= 23, "{stepped}");
@@ -105,7 +107,7 @@ fn a_clock_that_is_set_changes_nothing() {
 struct Clocks(TempDir);
 
 impl Clocks {
-    /// Builds the library that sets them, with the C compiler that the workspace takes anyway.
+    /// Builds the library that sets the clocks, with the C compiler that the workspace needs anyway.
     fn new() -> Option<Self> {
         let clocks = Self(tempfile::tempdir().unwrap());
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/clock/set.c");
@@ -114,7 +116,7 @@ impl Clocks {
         if compiler.status().is_ok_and(|status| status.success()) {
             return Some(clocks);
         }
-        crate::support::skip("it takes a C compiler named cc");
+        crate::support::skip("needs a C compiler named cc");
         None
     }
 
@@ -126,23 +128,23 @@ impl Clocks {
         self.0.path().join(format!("{side:?}"))
     }
 
-    /// A shell's words by which a node goes by its clock.
+    /// The shell command that makes a node use its test clock.
     fn shell(&self, side: Side) -> String {
         let (library, file) = (self.library(), self.file(side));
         format!("export LD_PRELOAD={} SET_CLOCK_FILE={}", library.display(), file.display())
     }
 
-    /// So many seconds before or after the true time.
+    /// Sets a clock `seconds` after the true time; negative: before it.
     fn step(&self, side: Side, seconds: i64) {
         self.write(side, &seconds.to_string());
     }
 
-    /// At this time of day, for ever.
+    /// Stops a clock at this time.
     fn stop(&self, side: Side, at: i64) {
         self.write(side, &format!("={at}"));
     }
 
-    /// Whole, or not at all: a node may read it at any time.
+    /// Replaces the file atomically, because a node may read it at any time.
     fn write(&self, side: Side, text: &str) {
         let (new, file) = (self.file(side).with_extension("new"), self.file(side));
         fs::write(&new, text).unwrap();
@@ -150,8 +152,8 @@ impl Clocks {
     }
 }
 
-/// A machine without a battery starts with any time of day, and gets the right one later. Until then its
-/// own API does not answer: the HTTP library cannot write such a date.
+/// A machine without a battery may start with any time and get the right one later. Until then its
+/// API does not answer, because the HTTP library cannot write such a date.
 #[test]
 fn worker_with_its_clock_before_1970_keeps_results() {
     let Some(clocks) = Clocks::new() else { return };

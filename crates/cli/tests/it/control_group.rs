@@ -1,13 +1,13 @@
-//! A control group of the test's own, below its own, for one kind of resource.
+//! A control group below that of the test, for one kind of resource.
 
 use std::{fmt, fs, path::PathBuf, process, str::FromStr};
 
-/// Removed when it is dropped; no process may be in it then.
+/// A control group. Dropping it removes the group; no process may be in it then.
 pub(crate) struct Group(PathBuf);
 
 impl Group {
-    /// A group for `kind`; says why if there can be none: another version of control groups, or
-    /// no right to make one.
+    /// Creates a group for `kind`. Skips the test with a reason if that is impossible: the control
+    /// groups have another version, or the test may not create one.
     pub(crate) fn new(kind: &str) -> Option<Self> {
         let own = fs::read_to_string("/proc/self/cgroup").expect("a process table");
         let path = own.lines().find_map(|line| line.split_once(&format!(":{kind}:")));
@@ -24,7 +24,7 @@ impl Group {
         Some(Self(group))
     }
 
-    /// By which a shell joins it.
+    /// The shell command that joins the group.
     pub(crate) fn joining(&self) -> String {
         format!("echo $$ > {}", self.0.join("cgroup.procs").display())
     }
@@ -44,7 +44,7 @@ impl Group {
 
 impl Drop for Group {
     fn drop(&mut self) {
-        // Whoever was in it may be going still; an empty group that is left does no harm.
+        // A process in it may still be ending; an empty group that stays does no harm.
         fs::remove_dir(&self.0).ok();
     }
 }

@@ -1,4 +1,4 @@
-//! `up`, `down`, `status`: starting, stopping, and what keeps a node from starting.
+//! `up`, `down`, `status`: starting, stopping, and errors at the start.
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
@@ -9,7 +9,7 @@ use crate::support::{Node, ask};
 const LISTEN: [&str; 4] = ["up", "--no-mdns", "--listen", "/ip4/127.0.0.1/tcp/0"];
 
 #[test]
-fn a_node_says_where_it_is_and_shows_its_status() {
+fn started_node_prints_its_addresses_and_shows_its_status() {
     let node = Node::up(&["--name", "ant", "--accept", "text=listed"]);
     let id = node.text("peer");
     assert!(node.address().ends_with(&format!("/p2p/{id}")));
@@ -27,7 +27,7 @@ fn a_node_says_where_it_is_and_shows_its_status() {
 }
 
 #[test]
-fn what_it_measures_is_shown_as_prometheus_text() {
+fn metrics_are_printed_as_prometheus_text() {
     let node = Node::up(&[]);
     let answer = node.ask(&["metrics"]);
     assert_eq!(answer.code, 0, "{answer:?}");
@@ -40,7 +40,7 @@ fn what_it_measures_is_shown_as_prometheus_text() {
     assert!(json["prometheus"].as_str().unwrap().contains(&info), "{json}");
 }
 
-/// Counters as Prometheus names them; those of the founding document keep their names.
+/// Counters follow Prometheus; those of the seed document keep their names.
 #[test]
 fn every_counter_ends_in_total() {
     const SEED: [&str; 3] =
@@ -56,7 +56,7 @@ fn every_counter_ends_in_total() {
     }
 }
 
-/// As its parent did.
+/// Whether the node ignores SIGHUP, because it inherits that from the test.
 fn ignores_hangup(node: &Node) -> bool {
     let status = fs::read_to_string(format!("/proc/{}/status", node.process.id())).unwrap();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap().trim();
@@ -64,11 +64,11 @@ fn ignores_hangup(node: &Node) -> bool {
 }
 
 #[test]
-fn a_signal_stops_it_and_the_next_start_is_the_same_node() {
+fn signal_stops_the_node_and_the_next_start_has_the_same_id() {
     for with in [Signal::TERM, Signal::INT, Signal::HUP] {
         let node = Node::up(&[]);
         if with == Signal::HUP && ignores_hangup(&node) {
-            crate::support::skip("the test itself is to outlive its terminal");
+            crate::support::skip("the test runs with SIGHUP ignored");
             continue;
         }
         let id = node.text("peer").to_owned();
@@ -80,7 +80,7 @@ fn a_signal_stops_it_and_the_next_start_is_the_same_node() {
 }
 
 #[test]
-fn what_a_killed_node_left_does_not_keep_the_next_from_starting() {
+fn node_starts_over_the_socket_of_a_killed_node() {
     let (_, home) = Node::up(&[]).end(Signal::KILL);
     assert!(home.path().join("api.sock").exists());
     ask(home.path(), &["status"]).error(3, &["nobody listens"]);
@@ -97,14 +97,14 @@ fn down_stops_it() {
 }
 
 #[test]
-fn a_home_serves_one_node() {
+fn second_node_in_a_home_is_refused() {
     let node = Node::up(&[]);
     ask(node.home.path(), &LISTEN).error(1, &["in use by a running node", "--home"]);
     assert_eq!(node.ask(&["status"]).code, 0);
 }
 
 #[test]
-fn a_port_serves_one_node() {
+fn second_node_on_a_port_is_refused() {
     let node = Node::up(&[]);
     let (listen, _) = node.address().rsplit_once("/p2p/").unwrap();
     let home = tempfile::tempdir().unwrap();
@@ -123,15 +123,15 @@ fn a_key_that_others_can_read_is_refused() {
     ask(home.path(), &LISTEN).error(1, &["identity.key", "damaged"]);
 }
 
-/// F-26: who a node is, is never made anew in silence.
+/// F-26: a node never silently makes a new key beside an existing journal.
 #[test]
-fn a_key_that_is_gone_or_another_starts_no_node_over_a_journal() {
+fn missing_or_foreign_key_beside_a_journal_is_refused() {
     let (_, home) = Node::up(&[]).end(Signal::TERM);
     let key = home.path().join("identity.key");
     let own = fs::read(&key).unwrap();
     fs::remove_file(&key).unwrap();
     ask(home.path(), &LISTEN).error(1, &["identity.key is missing", "put it back"]);
-    assert!(!key.exists(), "no other one is made");
+    assert!(!key.exists(), "the node makes no new key");
     let (_, other) = Node::up(&[]).end(Signal::TERM);
     fs::copy(other.path().join("identity.key"), &key).unwrap();
     ask(home.path(), &LISTEN).error(1, &["journal.redb", "the identity key is that of another"]);
@@ -140,7 +140,7 @@ fn a_key_that_is_gone_or_another_starts_no_node_over_a_journal() {
 }
 
 #[test]
-fn a_socket_that_is_none_is_left_alone() {
+fn file_in_place_of_the_socket_is_kept() {
     let home = tempfile::tempdir().unwrap();
     fs::write(home.path().join("api.sock"), "precious").unwrap();
     ask(home.path(), &LISTEN).error(1, &["api.sock", "not a socket"]);
@@ -148,7 +148,7 @@ fn a_socket_that_is_none_is_left_alone() {
 }
 
 #[test]
-fn what_cannot_be_configured_names_the_flag() {
+fn invalid_configuration_names_its_flag() {
     let home = tempfile::tempdir().unwrap();
     let up = |args: &[&str]| {
         let all: Vec<&str> = LISTEN.iter().chain(args).copied().collect();

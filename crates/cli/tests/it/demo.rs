@@ -1,4 +1,4 @@
-//! `demo`: right, and gone when it ends.
+//! `demo`: its counts are correct, and it leaves no processes behind.
 
 use std::{fs, io::Write, path::Path, process::Stdio};
 
@@ -26,13 +26,13 @@ fn three_workers_count_every_word() {
     let workers = report["workers"].as_array().unwrap();
     assert_eq!(workers.len(), 3);
     let tasks: u64 = workers.iter().map(|worker| worker["tasks"].as_u64().unwrap()).sum();
-    // How many each had is the placement's choice: a worker that a busy machine holds up may have none.
+    // Placement divides the tasks: on a busy machine, a worker may get none.
     assert_eq!(report["tasks"], tasks, "{report}");
-    assert!(!home.exists(), "a demo keeps nothing");
+    assert!(!home.exists(), "a demo writes no files");
 }
 
 #[test]
-fn people_are_told_in_words() {
+fn report_without_json_is_text() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("one.txt"), "to be or not to be").unwrap();
     let answer = ask(dir.path(), &["demo", dir.path().to_str().unwrap()]);
@@ -42,7 +42,7 @@ fn people_are_told_in_words() {
 }
 
 #[test]
-fn what_cannot_be_counted_is_an_error() {
+fn path_without_text_is_an_error() {
     let dir = tempfile::tempdir().unwrap();
     ask(dir.path(), &["demo", dir.path().to_str().unwrap()]).error(1, &["no text"]);
     ask(dir.path(), &["demo", "/no/such/folder"]).error(1, &["/no/such/folder"]);
@@ -56,13 +56,13 @@ fn ctrl_c_leaves_no_process_behind() {
         let (mut demo, workers) = started(dir.path());
         signal(&demo, with);
         assert_eq!(demo.wait().unwrap().code(), Some(130), "{with:?}");
-        // It waited for them: they are gone when it is.
+        // The demo waits for its workers before it ends.
         assert_eq!(workers.iter().filter(|pid| is_alive(**pid)).count(), 0, "{with:?}");
     }
 }
 
 #[test]
-fn workers_end_with_an_owner_that_was_killed() {
+fn workers_end_when_the_owner_is_killed() {
     let dir = tempfile::tempdir().unwrap();
     long_text(dir.path());
     let (mut demo, workers) = started(dir.path());
@@ -71,7 +71,7 @@ fn workers_end_with_an_owner_that_was_killed() {
     eventually("the workers are gone", || !workers.iter().any(|pid| is_alive(*pid)));
 }
 
-/// Enough to be busy with until a signal comes.
+/// Writes a text that keeps the demo busy until a signal arrives.
 fn long_text(dir: &Path) {
     let mut file = fs::File::create(dir.join("long.txt")).unwrap();
     let line = "words and words and words ".repeat(4_096);

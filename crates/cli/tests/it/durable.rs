@@ -1,4 +1,4 @@
-//! Owner and workers that are killed while they work: what was accepted ends, once, as it should.
+//! Owner and workers are killed while they work: each accepted task succeeds, once.
 
 use std::{path::Path, sync::mpsc, time::Duration};
 
@@ -9,14 +9,14 @@ use tempfile::TempDir;
 
 use crate::support::{Node, eventually};
 
-/// As often as `MESHWORK_KILLS` says, else so often.
+/// Default number of kills; `MESHWORK_KILLS` overrides it.
 const KILLS: usize = 8;
 /// Tasks that are accepted between two kills.
 const TASKS: usize = 50;
 
 fn kills() -> usize {
-    let asked = std::env::var("MESHWORK_KILLS").ok().and_then(|kills| kills.parse().ok());
-    asked.unwrap_or(KILLS)
+    let given = std::env::var("MESHWORK_KILLS").ok().and_then(|kills| kills.parse().ok());
+    given.unwrap_or(KILLS)
 }
 
 fn owner(home: TempDir, listen: &str) -> Node {
@@ -33,7 +33,7 @@ fn home() -> TempDir {
     tempfile::tempdir().expect("a folder")
 }
 
-/// Submits all tasks, each until it is accepted; their ids, in order.
+/// Submits all tasks, each until it is accepted, and returns their ids in order.
 fn submit_all(socket: &Path, tasks: usize, accepted: &mpsc::SyncSender<()>) -> Vec<String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
@@ -41,7 +41,7 @@ fn submit_all(socket: &Path, tasks: usize, accepted: &mpsc::SyncSender<()>) -> V
         for number in 0..tasks {
             let mut spec = TaskSpec::new("debug/echo");
             spec.input = Some(Payload::of(Bytes::from(format!("task {number}"))));
-            // An answer may be lost with the owner: the task is not submitted twice for that.
+            // The owner may be killed before it answers: the key prevents a second task.
             spec.idempotency_key = Some(format!("key {number}"));
             let id = loop {
                 let client = Client::new(socket);
@@ -58,7 +58,7 @@ fn submit_all(socket: &Path, tasks: usize, accepted: &mpsc::SyncSender<()>) -> V
 }
 
 #[test]
-fn whoever_is_killed_what_was_accepted_ends_once_and_right() {
+fn accepted_tasks_end_once_although_nodes_are_killed() {
     let mut ant = Some(owner(home(), "/ip4/127.0.0.1/tcp/0"));
     let (id, socket, address) = {
         let ant = ant.as_ref().unwrap();
@@ -77,16 +77,16 @@ fn whoever_is_killed_what_was_accepted_ends_once_and_right() {
 
     let kills = kills();
     let tasks = (kills + 1) * TASKS;
-    let (told, accepted) = mpsc::sync_channel(tasks);
+    let (sender, accepted) = mpsc::sync_channel(tasks);
     let submitting = {
         let socket = socket.clone();
-        std::thread::spawn(move || submit_all(Path::new(&socket), tasks, &told))
+        std::thread::spawn(move || submit_all(Path::new(&socket), tasks, &sender))
     };
     for kill in 0..kills {
         for _ in 0..TASKS {
             accepted.recv().expect("more is accepted");
         }
-        // The owner each other time, else one of the workers.
+        // Kill the owner every second time, otherwise one of the workers.
         if kill % 2 == 0 {
             let (_, home) = ant.take().unwrap().end(Signal::KILL);
             ant = Some(owner(home, &listen));
@@ -98,9 +98,9 @@ fn whoever_is_killed_what_was_accepted_ends_once_and_right() {
     }
     let ids = submitting.join().expect("all are accepted");
     let ant = ant.unwrap();
-    assert_eq!(ant.text("peer"), id, "it is who it was");
+    assert_eq!(ant.text("peer"), id, "the id is the same");
 
-    eventually("all have ended", || {
+    eventually("all tasks have ended", || {
         let tasks = ant.ask(&["status", "--json"]).json()["node"]["tasks"].clone();
         tasks["queued"] == 0 && tasks["running"] == 0
     });
@@ -122,11 +122,11 @@ fn whoever_is_killed_what_was_accepted_ends_once_and_right() {
     }
 }
 
-/// The damaged byte is in what a user gave, which is found wherever the file has it.
+/// The test damages a task's input, at every place of the file that contains it.
 #[test]
-fn a_damaged_journal_is_told_and_salvaged() {
+fn damaged_journal_is_reported_and_salvaged() {
     let node = Node::up_in(home(), &["--slots", "0"]);
-    let ids: Vec<String> = ["spoil me", "leave me"]
+    let ids: Vec<String> = ["damage me", "leave me"]
         .iter()
         .map(|input| node.ask(&["submit", "text/upper", input]).stdout.trim().to_owned())
         .collect();
@@ -139,13 +139,13 @@ fn a_damaged_journal_is_told_and_salvaged() {
 
     let path = home.path().join("journal.redb");
     let mut file = std::fs::read(&path).unwrap();
-    let word = b"spoil me";
+    let word = b"damage me";
     let mut at = 0;
     while let Some(found) = file[at..].windows(word.len()).position(|bytes| bytes == word) {
         at += found + 1;
         file[at] ^= 0x20;
     }
-    assert!(at > 0, "it is there");
+    assert!(at > 0, "the file contains the input");
     std::fs::write(&path, file).unwrap();
     ask(&["up", "--no-mdns", "--listen", "/ip4/127.0.0.1/tcp/0"])
         .error(1, &["damaged", "meshwork store salvage"]);
@@ -163,9 +163,9 @@ fn a_damaged_journal_is_told_and_salvaged() {
     node.ask(&["task", "show", &ids[0]]).error(4, &["not found"]);
 }
 
-/// What a copy means: tasks are as they were when it was made, and those that ended since run again.
+/// After a restore, tasks are as at the time of the backup: tasks that ended since run again.
 #[test]
-fn a_copy_of_a_node_that_runs_is_put_back() {
+fn backup_of_a_running_node_is_restored() {
     let folder = home();
     let copy = folder.path().join("copy");
     let copy = copy.to_str().unwrap();
@@ -189,8 +189,8 @@ fn a_copy_of_a_node_that_runs_is_put_back() {
     let ask = |args: &[&str]| crate::support::ask(home.path(), args);
     ask(&["store", "restore", copy]).error(1, &["--yes"]);
     let boot = std::fs::read_to_string(home.path().join("boot")).unwrap();
-    let put_back = ask(&["store", "restore", copy, "--yes", "--json"]).json();
-    assert_eq!((&put_back["open"], &put_back["ended"]), (&1.into(), &1.into()));
+    let restored = ask(&["store", "restore", copy, "--yes", "--json"]).json();
+    assert_eq!((&restored["open"], &restored["ended"]), (&1.into(), &1.into()));
     assert_eq!(std::fs::read_to_string(home.path().join("boot")).unwrap(), boot);
     let node = Node::up_in(home, &["--slots", "1", "--capability", "late"]);
     assert_eq!(node.ask(&["wait", &waits]).code, 0);

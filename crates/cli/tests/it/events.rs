@@ -1,4 +1,4 @@
-//! `events`: what happens, through every connection that it takes.
+//! `events`: the events of a node, also after a reconnect.
 
 use std::{
     io::{BufRead, BufReader, Lines},
@@ -10,14 +10,14 @@ use serde_json::Value;
 
 use crate::support::{Node, eventually, meshwork, signal};
 
-/// `meshwork events` at work, and connected.
+/// A running and connected `meshwork events`.
 struct Following {
     process: Process,
     lines: Lines<BufReader<ChildStdout>>,
 }
 
 impl Following {
-    /// Of what is asked for, at least `task.assigned` must be told.
+    /// Starts the command. Its event types must include `task.assigned`.
     fn start(node: &Node, args: &[&str]) -> Self {
         let process = meshwork(node.home.path())
             .arg("events")
@@ -28,19 +28,19 @@ impl Following {
             .expect("it starts");
         let mut process = Process(process);
         let mut lines = BufReader::new(process.0.stdout.take().expect("a pipe")).lines();
-        // It is connected once it tells of a task; until then one is submitted after the other.
-        let told = std::thread::spawn(move || {
+        // It is connected once it reports a task; until then, submit one task after the other.
+        let connected = std::thread::spawn(move || {
             lines.next().expect("a line").expect("UTF-8");
             lines
         });
         eventually("it is connected", || {
             assert_eq!(node.ask(&["run", "debug/noop", "-q"]).code, 0);
-            told.is_finished()
+            connected.is_finished()
         });
-        Self { process, lines: told.join().expect("lines") }
+        Self { process, lines: connected.join().expect("lines") }
     }
 
-    /// The first line from now on that holds `wanted`.
+    /// Reads lines up to the first that contains `wanted`, and returns that one.
     fn until(&mut self, wanted: &str) -> String {
         for line in self.lines.by_ref() {
             let line = line.expect("UTF-8");
@@ -57,12 +57,12 @@ impl Following {
     }
 }
 
-/// Ends with its test.
+/// A process that ends with its test.
 struct Process(Child);
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // The process may have ended already.
         self.0.kill().ok();
         self.0.wait().ok();
     }
@@ -89,13 +89,13 @@ fn a_task_is_followed_until_ctrl_c() {
 }
 
 #[test]
-fn a_node_that_starts_again_is_followed_on_with_a_gap() {
+fn events_of_a_restarted_node_follow_after_a_gap() {
     let node = Node::up(&[]);
     let mut events = Following::start(&node, &["--json", "--type", "task.assigned"]);
     let (status, home) = node.end(Signal::TERM);
     assert_eq!(status.code(), Some(0));
     let node = Node::up_in(home, &[]);
-    // What happened between the two cannot be known.
+    // The number of missed events is unknown.
     let gap: Value = serde_json::from_str(&events.until("\"gap\"")).unwrap();
     assert_eq!(gap.get("missed"), None);
     let id = node.ask(&["submit", "debug/noop"]).stdout;
@@ -104,7 +104,7 @@ fn a_node_that_starts_again_is_followed_on_with_a_gap() {
 }
 
 #[test]
-fn what_is_no_type_is_refused() {
+fn unknown_event_type_is_refused() {
     let node = Node::up(&[]);
     node.ask(&["events", "--type", "task.done"]).error(2, &["task.done", "task.failed"]);
 }

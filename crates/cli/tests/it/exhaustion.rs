@@ -1,5 +1,5 @@
-//! Nodes that run out of what the system gives: F-16 to F-19, and a full disk. Each goes on with what it has, says
-//! what is missing, and is as before once there is more.
+//! Nodes that run out of descriptors, memory, threads, processor time or disk: F-16 to F-19. Each
+//! works on with the rest, reports the lack, and recovers when the resource is available again.
 
 use std::{
     fs,
@@ -22,9 +22,9 @@ use crate::{
     support::{Node, eventually, into_mount_namespace, is_alive, is_inside},
 };
 
-/// Of each kind, several times what the smallest limit allows.
+/// Connections of each kind: several times the smallest limit.
 const CONNECTIONS: usize = 300;
-/// Results of 1 MiB: more than a journal has room for inside.
+/// Number of results of 1 MiB: more than fit into the free pages of a journal.
 const LARGE: usize = 12;
 
 fn health(node: &Node) -> (String, String) {
@@ -36,12 +36,12 @@ fn port(node: &Node) -> u16 {
     node.address().split('/').nth(4).unwrap().parse().unwrap()
 }
 
-/// Descriptors that a process has open.
+/// Number of open descriptors of a process.
 fn descriptors(pid: u32) -> usize {
     fs::read_dir(format!("/proc/{pid}/fd")).expect("it is alive").count()
 }
 
-/// Processor time that a process has used.
+/// Processor time used by a process.
 fn used(pid: u32) -> Duration {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).expect("it is alive");
     let fields = text.rsplit_once(')').unwrap().1.split_whitespace();
@@ -49,7 +49,7 @@ fn used(pid: u32) -> Duration {
     Duration::from_millis(ticks * 1_000 / rustix::param::clock_ticks_per_second())
 }
 
-/// Runs so many tasks of `bytes` on `target`; all must succeed.
+/// Runs `tasks` tasks with inputs of `bytes` on `target`; all must succeed.
 fn run(owner: &Node, target: &str, tasks: usize, bytes: usize) {
     let client = Client::new(Path::new(owner.text("socket")));
     let lane = async |tasks: usize| {
@@ -66,7 +66,7 @@ fn run(owner: &Node, target: &str, tasks: usize, bytes: usize) {
     runtime.block_on(futures::future::join_all((0..lanes).map(|_| lane(tasks / lanes))));
 }
 
-/// An owner that runs nothing itself, and a worker of its that was started by a shell after this.
+/// An owner without slots, and a worker that is started after the commands in `shell`.
 fn pair(shell: &str) -> (Node, Node) {
     let owner = Node::up(&["--name", "ant", "--slots", "0", "--lease", "3s", "--heartbeat", "1s"]);
     let worker = ["--name", "bee", "--accept", "anyone", "--bootstrap", owner.address()];
@@ -75,10 +75,10 @@ fn pair(shell: &str) -> (Node, Node) {
     (owner, worker)
 }
 
-/// F-16: the listener and the local API wait for descriptors without turning in circles, what is
-/// connected works on, and all is as before when there are descriptors again.
+/// F-16: the listener and the local API wait for descriptors without busy loops, existing connections
+/// work on, and the node recovers when descriptors are free again.
 #[test]
-fn a_node_without_descriptors_works_on_and_recovers() {
+fn node_without_descriptors_works_on_and_recovers() {
     for limit in [32, 64, 128] {
         let (owner, worker) = pair(&format!("ulimit -n {limit}"));
         let pid = worker.process.id();
@@ -86,7 +86,7 @@ fn a_node_without_descriptors_works_on_and_recovers() {
         let peers: Vec<TcpStream> = (0..CONNECTIONS)
             .map(|_| TcpStream::connect(("127.0.0.1", port(&worker))).unwrap())
             .collect();
-        // Those that find no place in the queue of the socket are refused by the system.
+        // The system refuses connections above the backlog of the socket.
         let users: Vec<UnixStream> = (0..CONNECTIONS)
             .map_while(|_| {
                 let socket = UnixStream::connect(worker.text("socket")).ok()?;
@@ -98,14 +98,14 @@ fn a_node_without_descriptors_works_on_and_recovers() {
         let (start, at_start) = (Instant::now(), used(pid));
         sleep(Duration::from_secs(1));
         let share = (used(pid) - at_start).as_secs_f64() / start.elapsed().as_secs_f64();
-        assert!(share < 0.5, "{limit}: it turns in circles: {share} of a processor");
+        assert!(share < 0.5, "{limit}: a busy loop: {share} of a processor");
 
         drop((peers, users));
         eventually("descriptors are free again", || descriptors(pid) <= before + 2);
         assert_eq!(worker.ask(&["status"]).code, 0);
         if limit == 32 {
-            let told = worker.ask(&["metrics"]).stdout;
-            let errors = told.lines().find(|line| line.starts_with("network_errors_total"));
+            let page = worker.ask(&["metrics"]).stdout;
+            let errors = page.lines().find(|line| line.starts_with("network_errors_total"));
             assert!(errors.is_some_and(|line| !line.ends_with(" 0")), "{errors:?}");
         }
         let late = ["--name", "cat", "--bootstrap", worker.address()];
@@ -114,16 +114,16 @@ fn a_node_without_descriptors_works_on_and_recovers() {
     }
 }
 
-/// F-17: what waits at a worker is bounded, so that little memory is enough whatever is sent; one
-/// that is killed for want of it costs its owner time and nothing else.
+/// F-17: the waiting attempts of a worker are bounded, so that little memory is enough. When the
+/// system kills a worker for its memory, its owner loses time but no task.
 #[test]
-fn a_worker_that_is_killed_for_its_memory_loses_no_task() {
+fn worker_killed_for_its_memory_loses_no_task() {
     let Some(group) = Group::new("memory") else { return };
     let (owner, worker) = pair(&group.joining());
     run(&owner, "bee", 20, 100);
     let pid = worker.process.id();
 
-    // Less than one round of what comes now.
+    // Less than the inputs of the next attempts.
     let has: u64 = group.get("memory.usage_in_bytes");
     group.set("memory.limit_in_bytes", has + (1 << 20));
     let args = ["--name", "bee", "--accept", "anyone", "--bootstrap", owner.address()];
@@ -141,10 +141,9 @@ fn a_worker_that_is_killed_for_its_memory_loses_no_task() {
     assert_eq!((&done["succeeded"], &done["failed"]), (&Value::from(200), &Value::from(0)));
 }
 
-/// F-19: a worker that gets a fifth of a processor is slow, and not taken for dead: nothing is made
-/// twice.
+/// F-19: a worker with a fifth of a processor is slow but not lost: no attempt is repeated.
 #[test]
-fn a_worker_that_starves_is_not_taken_for_dead() {
+fn slow_worker_is_not_lost() {
     let Some(group) = Group::new("cpu") else { return };
     let (owner, worker) = pair(&group.joining());
     group.set("cpu.cfs_period_us", 10_000);
@@ -157,20 +156,20 @@ fn a_worker_that_starves_is_not_taken_for_dead() {
     assert_eq!(of(&worker)["executed"], 400);
 }
 
-/// F-18: a node that can start no thread runs tasks on those it has, and says what it cannot do.
+/// F-18: a node that cannot start threads runs tasks on the existing ones, and reports the lack.
 #[test]
-fn a_node_without_threads_works_on_and_recovers() {
+fn node_without_threads_works_on_and_recovers() {
     let Some(group) = Group::new("pids") else { return };
     let (owner, worker) = pair(&group.joining());
     assert_eq!(health(&worker), ("healthy".to_owned(), "[]".to_owned()));
     group.set("pids.max", 1);
-    eventually("it says that it cannot measure the machine", || {
+    eventually("it reports that it cannot measure the machine", || {
         let (status, reasons) = health(&worker);
         status == "degraded" && reasons.contains("no thread can be started")
     });
     run(&owner, "bee", 20, 100);
     group.set("pids.max", 1_000);
-    eventually("it is well again", || health(&worker).0 == "healthy");
+    eventually("it is healthy again", || health(&worker).0 == "healthy");
     run(&owner, "bee", 20, 100);
 }
 
@@ -183,11 +182,11 @@ fn small_disk() -> tempfile::TempDir {
     disk
 }
 
-/// Wherever a copy runs out of space, nothing of it is left, and the node works on; with space the same
-/// folder has it whole.
+/// A backup that runs out of space at any point leaves no files, and the node works on; with space it
+/// succeeds in the same folder.
 #[test]
-fn a_copy_for_which_there_is_no_space_leaves_nothing_behind() {
-    let name = "exhaustion::a_copy_for_which_there_is_no_space_leaves_nothing_behind";
+fn backup_without_space_leaves_no_files() {
+    let name = "exhaustion::backup_without_space_leaves_no_files";
     if !is_inside(into_mount_namespace(), name) {
         return;
     }
@@ -204,14 +203,14 @@ fn a_copy_for_which_there_is_no_space_leaves_nothing_behind() {
         assert_eq!(full.kind(), std::io::ErrorKind::StorageFull);
         let file = fs::OpenOptions::new().write(true).open(&filling).unwrap();
         file.set_len(file.metadata().unwrap().len() - (pages << 12)).unwrap();
-        let told = backup();
-        if told.code == 0 {
+        let answer = backup();
+        if answer.code == 0 {
             break;
         }
         failures += 1;
-        assert_eq!(told.code, 1, "{pages} pages: {told:?}");
-        let error: Value = serde_json::from_str(&told.stderr).unwrap();
-        assert_eq!(error["error"]["code"], "disk_full", "{pages} pages: {told:?}");
+        assert_eq!(answer.code, 1, "{pages} pages: {answer:?}");
+        let error: Value = serde_json::from_str(&answer.stderr).unwrap();
+        assert_eq!(error["error"]["code"], "disk_full", "{pages} pages: {answer:?}");
         let left = fs::read_dir(&copy).map_or(0, Iterator::count);
         assert_eq!(left, 0, "{pages} pages: {:?}", fs::read_dir(&copy));
         assert_eq!(submit(), 0, "{pages} pages");
@@ -221,11 +220,11 @@ fn a_copy_for_which_there_is_no_space_leaves_nothing_behind() {
     let home = copy.to_str().unwrap();
     let whole = node.ask(&["store", "verify", "--home", home, "--json"]);
     assert_eq!(whole.json()["open"], failures + 1);
-    // The disk goes with the namespace.
+    // The namespace unmounts the disk when it ends.
     std::mem::forget(disk);
 }
 
-/// Tasks for a worker that is capable of `large`, each with 1 MiB; their ids.
+/// Submits tasks of 1 MiB for a worker with the capability `large`, and returns their ids.
 fn submit_large(node: &Node, dir: &Path) -> Vec<String> {
     let input = dir.join("input");
     fs::write(&input, vec![b'x'; 1 << 20]).unwrap();
@@ -234,11 +233,11 @@ fn submit_large(node: &Node, dir: &Path) -> Vec<String> {
     (0..LARGE).map(|_| submit().stdout.trim().to_owned()).collect()
 }
 
-/// What a node keeps is as it was when its disk is full; it works on with what need not be kept, and
-/// goes on by itself when there is space.
+/// With a full disk, a node keeps its durable tasks and runs tasks in memory; it accepts durable
+/// tasks again when there is space.
 #[test]
-fn a_node_whose_disk_is_full_works_on_and_recovers() {
-    let name = "exhaustion::a_node_whose_disk_is_full_works_on_and_recovers";
+fn node_with_a_full_disk_works_on_and_recovers() {
+    let name = "exhaustion::node_with_a_full_disk_works_on_and_recovers";
     if !is_inside(into_mount_namespace(), name) {
         return;
     }
@@ -250,17 +249,17 @@ fn a_node_whose_disk_is_full_works_on_and_recovers() {
         let full = fs::write(&filling, vec![0; 64 << 20]).unwrap_err();
         assert_eq!(full.kind(), std::io::ErrorKind::StorageFull);
     };
-    // Waits for a worker, and is kept.
+    // A durable task that waits for a worker.
     let waiting = node.ask(&["submit", "text/upper", "kept", "--capability", "late"]);
     assert_eq!(waiting.code, 0, "{waiting:?}");
     let id = waiting.stdout.trim().to_owned();
     fill();
-    eventually("it refuses what must be kept", || {
-        // What was set aside may take a few.
+    eventually("it refuses durable tasks", || {
+        // The reserved space of the journal may hold a few.
         let refused = node.ask(&["submit", "text/upper", "more", "--capability", "late"]);
         refused.code != 0 && refused.stderr.contains("disk of the node's home is full")
     });
-    // And what it has given up is gone as well.
+    // The node has freed some space: fill that too.
     fill();
     assert_eq!(node.ask(&["run", "text/upper", "a", "--durability", "memory"]).stdout, "A");
     let trust = || node.ask(&["peers", "trust", other.text("peer")]);
@@ -270,9 +269,9 @@ fn a_node_whose_disk_is_full_works_on_and_recovers() {
     fs::remove_file(&filling).unwrap();
     eventually("it accepts again", || node.ask(&["run", "text/upper", "a"]).stdout == "A");
     assert_eq!(trust().code, 0);
-    // Results that come while there is no space are made again after the next start.
-    let near = ["--accept", "anyone", "--capability", "large", "--bootstrap", node.address()];
-    let worker = Node::up(&near);
+    // Results that arrive while the disk is full are computed again after the next start.
+    let joining = ["--accept", "anyone", "--capability", "large", "--bootstrap", node.address()];
+    let worker = Node::up(&joining);
     node.until_ready(worker.text("peer"));
     assert_eq!(node.ask(&["peers", "trust", worker.text("peer")]).code, 0);
     let worker = worker.end(Signal::TERM).1;
@@ -282,17 +281,17 @@ fn a_node_whose_disk_is_full_works_on_and_recovers() {
         node.ask(&["submit", "text/upper", "more", "--capability", "late"]).code != 0
     });
     fill();
-    let worker = Node::up_in(worker, &near);
-    eventually("all results are there", || {
-        let came = ["state=\"succeeded\""];
-        sum(&page(&node), "meshwork_tasks_ended_total", &came) >= LARGE as f64
+    let worker = Node::up_in(worker, &joining);
+    eventually("all results have arrived", || {
+        let succeeded = ["state=\"succeeded\""];
+        sum(&page(&node), "meshwork_tasks_ended_total", &succeeded) >= LARGE as f64
     });
-    // What is not kept yet is not told.
-    let told = node.ask(&["status", "--json"]).json()["node"]["tasks"]["succeeded"].as_u64();
-    assert!(told.unwrap() < LARGE as u64, "{told:?}");
+    // The node does not report a success before it is on disk.
+    let shown = node.ask(&["status", "--json"]).json()["node"]["tasks"]["succeeded"].as_u64();
+    assert!(shown.unwrap() < LARGE as u64, "{shown:?}");
     let (status, home) = node.end(Signal::TERM);
-    assert!(status.success(), "it stops as it should");
-    // A journal that is closed may have given some back.
+    assert!(status.success(), "it stops without an error");
+    // Closing the journal may have freed some space.
     fill();
     let up = ["up", "--no-mdns", "--listen", "/ip4/127.0.0.1/tcp/0"];
     crate::support::ask(home.path(), &up).error(1, &["No space left"]);

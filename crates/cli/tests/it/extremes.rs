@@ -1,9 +1,9 @@
-//! W-15 on the command line: what a task may be given at its limits, and just beyond them.
+//! W-15 on the command line: values at the limits of a task's flags, and beyond them.
 
 use crate::support::Node;
 
-/// What works, for each flag.
-const RIGHT: [(&str, &[&str]); 5] = [
+/// Valid values of each flag.
+const VALID: [(&str, &[&str]); 5] = [
     ("--retries", &["0", "99"]),
     ("--priority", &["-128", "0", "127"]),
     ("--deadline", &["1s", "365d"]),
@@ -11,10 +11,10 @@ const RIGHT: [(&str, &[&str]); 5] = [
     ("--queue-timeout", &["1s", "365d"]),
 ];
 
-/// A value, and a word of what is told about it beside the flag.
+/// A value, and a part of its error text.
 type Wrong = (&'static str, &'static str);
-/// What does not.
-const WRONG: [(&str, &[Wrong]); 5] = [
+/// Invalid values of each flag.
+const INVALID: [(&str, &[Wrong]); 5] = [
     ("--retries", &RETRIES),
     ("--priority", &PRIORITY),
     ("--deadline", &LIMIT),
@@ -56,9 +56,9 @@ const LIMIT: [Wrong; 12] = [
 ];
 
 #[test]
-fn what_is_beyond_a_limit_is_refused_by_the_name_of_its_flag() {
+fn value_above_a_limit_is_refused_with_its_flag() {
     let node = Node::up(&[]);
-    for (flag, values) in RIGHT {
+    for (flag, values) in VALID {
         for value in values {
             let run = node.ask(&["run", "text/upper", "a", flag, value]);
             assert_eq!((run.code, run.stdout.as_str()), (0, "A"), "{flag} {value}: {run:?}");
@@ -71,21 +71,21 @@ fn what_is_beyond_a_limit_is_refused_by_the_name_of_its_flag() {
         all["items"].as_array().unwrap().len()
     };
     let before = known();
-    for (flag, values) in WRONG {
+    for (flag, values) in INVALID {
         for (value, why) in values {
             for verb in ["run", "submit"] {
-                let told = node.ask(&[verb, "text/upper", "a", flag, value]);
-                told.error(2, &[flag, why]);
-                assert_eq!(told.stdout, "", "{flag} {value}");
+                let answer = node.ask(&[verb, "text/upper", "a", flag, value]);
+                answer.error(2, &[flag, why]);
+                assert_eq!(answer.stdout, "", "{flag} {value}");
             }
         }
     }
     assert_eq!(known(), before, "nothing was submitted");
 }
 
-/// A limit that is over before anything can run ends the task by its name.
+/// A limit that expires before the task can run ends it, and the error names the flag.
 #[test]
-fn the_shortest_limits_end_a_task_by_their_names() {
+fn shortest_limits_end_a_task_and_are_named() {
     let node = Node::up(&[]);
     let slow = ["run", "debug/sleep", "-p", "ms=60000", "--retries", "0"];
     for flag in ["--deadline", "--time"] {

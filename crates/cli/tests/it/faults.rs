@@ -1,5 +1,5 @@
-//! Disks that fail (F-04 to F-06, F-09), and outputs that do (F-25): nothing is told that was
-//! not done, the node ends as it should or works on, and what was told is there at the next start.
+//! Failing disks (F-04 to F-06, F-09) and failing outputs (F-25): a node never answers before its
+//! work is on disk, ends with an error or works on, and has all accepted tasks at the next start.
 
 use std::{
     fs,
@@ -16,18 +16,18 @@ use crate::support::{
     Answer, Node, ask, eventually, into_mount_namespace, is_alive, is_inside, meshwork,
 };
 
-/// What comes between a node and its system calls, from now on.
+/// An strace process that injects errors into a node's system calls.
 struct Tracer(Child);
 
 impl Tracer {
-    /// None, and said so, where there is no strace or it may not look.
+    /// Attaches to a node. `None`, with a recorded skip, if strace is missing or may not trace.
     fn on(node: &Node, inject: &str) -> Option<Self> {
         let pid = node.process.id();
         let mut strace = Command::new("strace");
         strace.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("inject={inject}")]);
         strace.args(["-p", &pid.to_string()]).stderr(Stdio::null());
         let Ok(child) = strace.spawn() else {
-            crate::support::skip("there is no strace");
+            crate::support::skip("needs strace");
             return None;
         };
         let mut tracer = Self(child);
@@ -51,7 +51,7 @@ impl Tracer {
 
 impl Drop for Tracer {
     fn drop(&mut self) {
-        // It may have ended with the node.
+        // The tracer may have ended with the node.
         self.0.kill().ok();
         self.0.wait().ok();
     }
@@ -62,7 +62,7 @@ fn submit(node: &Node) -> Option<String> {
     (answer.code == 0).then(|| answer.stdout.trim().to_owned())
 }
 
-/// That all of these are there at the next start.
+/// Starts a node in `home`, and checks that it knows these tasks.
 fn recovers(home: TempDir, ids: &[String]) -> Node {
     let node = Node::up_in(home, &["--slots", "0"]);
     for id in ids {
@@ -71,28 +71,28 @@ fn recovers(home: TempDir, ids: &[String]) -> Node {
     node
 }
 
-/// F-05. A sync or a write that failed says nothing about what is on disk, so that nothing more is
-/// told.
+/// F-05. After a failed sync or write, the content of the disk is unknown: the node ends without
+/// further answers.
 #[test]
-fn a_sync_that_fails_ends_the_node_and_nothing_is_told() {
+fn failed_sync_ends_the_node_without_an_answer() {
     const CALLS: [&str; 2] = ["fsync,fdatasync", "pwrite64"];
     for (call, when) in CALLS.into_iter().flat_map(|call| [(call, "1"), (call, "1+")]) {
         let mut node = Node::up(&["--slots", "0"]);
-        let told = vec![submit(&node).unwrap()];
+        let accepted = vec![submit(&node).unwrap()];
         let inject = format!("{call}:error=EIO:when={when}");
         let Some(tracer) = Tracer::on(&node, &inject) else { return };
-        assert_eq!(submit(&node), None, "{inject}: it was not on disk");
-        assert_eq!(node.process.wait().unwrap().code(), Some(1), "{inject}: as it is documented");
+        assert_eq!(submit(&node), None, "{inject}: the task is not on disk");
+        assert_eq!(node.process.wait().unwrap().code(), Some(1), "{inject}: the documented code");
         drop(tracer);
-        recovers(node.end_dead(), &told);
+        recovers(node.ended(), &accepted);
     }
 }
 
-/// F-05. What cannot be read is not taken for nothing.
+/// F-05. An unreadable journal does not count as empty.
 #[test]
-fn a_journal_that_cannot_be_read_starts_no_node() {
+fn node_does_not_start_with_an_unreadable_journal() {
     let node = Node::up(&["--slots", "0"]);
-    let told = vec![submit(&node).unwrap()];
+    let accepted = vec![submit(&node).unwrap()];
     let home = node.end(Signal::KILL).1;
     let journal = home.path().join("journal.redb");
     for when in ["1", "3", "1+"] {
@@ -102,40 +102,40 @@ fn a_journal_that_cannot_be_read_starts_no_node() {
         let up = ["up", "--no-mdns", "--listen", "/ip4/127.0.0.1/tcp/0"];
         let up = strace.arg(env!("CARGO_BIN_EXE_meshwork")).arg("--home").arg(home.path()).args(up);
         let Ok(answer) = up.output() else {
-            crate::support::skip("there is no strace");
+            crate::support::skip("needs strace");
             return;
         };
-        let said = String::from_utf8_lossy(&answer.stderr).into_owned();
-        if !said.contains("error: ") {
-            crate::support::skip(&format!("strace may not trace: {said}"));
+        let stderr = String::from_utf8_lossy(&answer.stderr).into_owned();
+        if !stderr.contains("error: ") {
+            crate::support::skip(&format!("strace may not trace: {stderr}"));
             return;
         }
-        assert_eq!(answer.status.code(), Some(1), "{when}: {said}");
-        assert!(said.contains("journal.redb"), "{when}: {said}");
+        assert_eq!(answer.status.code(), Some(1), "{when}: {stderr}");
+        assert!(stderr.contains("journal.redb"), "{when}: {stderr}");
     }
-    recovers(home, &told);
+    recovers(home, &accepted);
 }
 
-/// F-06. Killed in the middle of what it writes, it is as it was after the last commit.
+/// F-06. A node that is killed during a write starts with the state of the last commit.
 #[test]
-fn a_commit_that_is_torn_never_was() {
+fn torn_commit_does_not_count() {
     let mut home = tempfile::tempdir().unwrap();
-    let mut told = Vec::new();
+    let mut accepted = Vec::new();
     for call in 1..=6 {
         let node = Node::up_in(home, &["--slots", "0"]);
-        told.extend(submit(&node));
+        accepted.extend(submit(&node));
         let inject = format!("pwrite64,write:signal=SIGKILL:when={call}");
         let inject =
             if call % 2 == 0 { inject } else { inject.replace("pwrite64,write", "pwrite64") };
         let Some(tracer) = Tracer::on(&node, &inject) else { return };
         while let Some(id) = submit(&node) {
-            told.push(id);
+            accepted.push(id);
         }
         eventually("it is killed", || !is_alive(node.process.id()));
         drop(tracer);
-        home = recovers(node.end_dead(), &told).end(Signal::TERM).1;
+        home = recovers(node.ended(), &accepted).end(Signal::TERM).1;
     }
-    assert!(told.len() >= 6);
+    assert!(accepted.len() >= 6);
 }
 
 fn mount(at: &TempDir, options: &str) {
@@ -146,11 +146,10 @@ fn mount(at: &TempDir, options: &str) {
 
 const UP: [&str; 4] = ["up", "--no-mdns", "--listen", "/ip4/127.0.0.1/tcp/0"];
 
-/// F-04. Wherever a first start runs out of space, the next one with space is a first start.
+/// F-04. After a first start that ran out of space at any point, a start with space succeeds.
 #[test]
-fn a_first_start_on_a_full_disk_leaves_nothing_that_keeps_the_next_from_starting() {
-    let name =
-        "faults::a_first_start_on_a_full_disk_leaves_nothing_that_keeps_the_next_from_starting";
+fn first_start_on_a_full_disk_can_be_repeated() {
+    let name = "faults::first_start_on_a_full_disk_can_be_repeated";
     if !is_inside(into_mount_namespace(), name) {
         return;
     }
@@ -168,16 +167,16 @@ fn a_first_start_on_a_full_disk_leaves_nothing_that_keeps_the_next_from_starting
         fs::remove_file(&filling).unwrap();
         let node = Node::up_in(home, &[]);
         assert_eq!(node.ask(&["run", "text/upper", "a"]).stdout, "A", "{pages} pages");
-        // The disk goes with the namespace.
+        // The namespace unmounts the disk when it ends.
         drop(node);
         std::mem::forget(disk);
     }
 }
 
-/// F-09. It says which file cannot be written, and why.
+/// F-09. The error names the file that cannot be written, and why.
 #[test]
-fn a_home_that_cannot_be_written_is_told_as_such() {
-    let name = "faults::a_home_that_cannot_be_written_is_told_as_such";
+fn error_names_the_unwritable_file_of_a_home() {
+    let name = "faults::error_names_the_unwritable_file_of_a_home";
     if !is_inside(into_mount_namespace(), name) {
         return;
     }
@@ -196,11 +195,11 @@ fn a_home_that_cannot_be_written_is_told_as_such() {
     assert_eq!(Node::up_in(home, &[]).ask(&["status"]).code, 0);
 }
 
-/// Whoever is nobody in particular.
+/// User id of `nobody`, for a user without rights.
 const NOBODY: u32 = 65_534;
 const AS_NOBODY: &str = "setpriv --reuid=65534 --regid=65534 --clear-groups";
 
-/// A command of `meshwork` for which the rights of files count.
+/// Runs a `meshwork` command as a user that is subject to file permissions.
 fn ask_as_nobody(home: &Path, args: &[&str]) -> Answer {
     let mut command = Command::new("sh");
     command.args(["-c", &format!("exec {AS_NOBODY} \"$0\" \"$@\"")]);
@@ -209,18 +208,18 @@ fn ask_as_nobody(home: &Path, args: &[&str]) -> Answer {
     Answer::of(command.output().unwrap())
 }
 
-/// F-09. What belongs to another user is told by its name, and left as it is.
+/// F-09. The error names the file that belongs to another user; the file does not change.
 #[test]
-fn a_home_of_another_user_is_told_as_such() {
+fn error_names_files_that_belong_to_another_user() {
     let home = tempfile::tempdir().unwrap();
     let give = |path: &Path, to: u32| chown(path, Some(to), Some(to)).is_ok();
     if !give(home.path(), NOBODY) || ask_as_nobody(home.path(), &["version"]).code != 0 {
-        crate::support::skip("it takes root, setpriv, and a build that others may run");
+        crate::support::skip("needs root, setpriv, and a build that other users may run");
         return;
     }
     let as_nobody = format!("exec {AS_NOBODY} \"$0\" \"$@\"");
     let node = Node::up_in_after(home, &as_nobody, &["--slots", "0"]);
-    let told = submit(&node).unwrap();
+    let accepted = submit(&node).unwrap();
     let home = node.end(Signal::TERM).1;
     let at = |name: &str| home.path().join(name);
     let before = fs::read(at("journal.redb")).unwrap();
@@ -235,14 +234,14 @@ fn a_home_of_another_user_is_told_as_such() {
     ask_as_nobody(home.path(), &UP).error(1, &[home.path().to_str().unwrap(), "Permission denied"]);
     ask_as_nobody(home.path(), &["status"]).error(3, &["cannot reach", "belongs to another user"]);
     assert!(give(home.path(), NOBODY));
-    assert_eq!(fs::read(at("journal.redb")).unwrap(), before, "not a byte");
+    assert_eq!(fs::read(at("journal.redb")).unwrap(), before, "no byte has changed");
     let node = Node::up_in_after(home, &as_nobody, &["--slots", "0"]);
-    assert_eq!(node.ask(&["task", "show", &told]).code, 0);
+    assert_eq!(node.ask(&["task", "show", &accepted]).code, 0);
 }
 
 /// F-25. A node whose log or output cannot be written works on.
 #[test]
-fn a_node_that_cannot_log_works_on() {
+fn node_without_a_writable_log_works_on() {
     let home = tempfile::tempdir().unwrap();
     let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let mut up = meshwork(home.path());
@@ -250,7 +249,7 @@ fn a_node_that_cannot_log_works_on() {
     let mut process = up.spawn().unwrap();
     let mut line = String::new();
     BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    // And nobody reads what follows.
+    // Standard output has no reader from here on.
     let node = Node { home, process, ready: serde_json::from_str(&line).unwrap() };
     let other = Node::up(&["--bootstrap", node.address()]);
     other.until_ready(node.text("peer"));

@@ -19,7 +19,7 @@ fn submitted(answer: &Answer) -> String {
 }
 
 #[test]
-fn each_line_is_a_task_and_the_results_come_in_order() {
+fn each_line_is_a_task_and_results_are_in_order() {
     let node = Node::up(&["--slots", "3"]);
     let lines: String = (0..5_000).map(|number| format!("line {number}\n")).collect();
     let path = file(&node, "lines", &lines);
@@ -86,7 +86,7 @@ fn an_array_gives_each_task_its_number() {
 }
 
 #[test]
-fn a_group_with_the_same_key_is_completed_and_not_repeated() {
+fn group_with_the_same_key_runs_once() {
     let node = Node::up(&[]);
     let executed = || node.ask(&["status", "--json"]).json()["node"]["tasks"]["executed"].clone();
     let again = ["submit", "--array", "1-50", "debug/echo", "--key", "nightly"];
@@ -102,7 +102,7 @@ fn a_group_with_the_same_key_is_completed_and_not_repeated() {
 }
 
 #[test]
-fn too_many_failures_stop_the_rest_and_what_failed_is_tried_again() {
+fn max_fails_stops_a_group_and_retry_repeats_failed_members() {
     let node = Node::up(&["--slots", "1"]);
     let mut bad = b"good\n\xff\nfine\n\xfe\n".to_vec();
     let path = file(&node, "bad", &bad);
@@ -138,7 +138,7 @@ fn too_many_failures_stop_the_rest_and_what_failed_is_tried_again() {
 }
 
 #[test]
-fn what_is_no_group_is_told_with_what_would_be_one() {
+fn invalid_group_gives_an_error_with_advice() {
     let node = Node::up(&[]);
     let nothing = file(&node, "nothing", "");
     let long = file(&node, "long", format!("x\n{}\n", "y".repeat(INLINE_BYTES + 1)));

@@ -1,4 +1,4 @@
-//! The files of a home: private whatever the umask, read-only copies, homes of other users, names.
+//! The files of a home: their modes, read-only backups, homes of other users, and names.
 
 use std::{
     ffi::OsStr,
@@ -16,7 +16,7 @@ use rustix::process::Signal;
 
 use crate::support::{Node, ask, eventually, into_mount_namespace, is_inside, skip};
 
-/// The files below a folder that others may read or write.
+/// The files below a folder that other users may read or write.
 fn open_to_others(dir: &Path) -> Vec<String> {
     let mut open = Vec::new();
     for entry in fs::read_dir(dir).unwrap() {
@@ -57,14 +57,14 @@ fn every_file_of_a_home_is_private_whatever_the_umask() {
 }
 
 #[test]
-fn read_only_copy_is_verified_and_put_back() {
-    let test = "home_files::read_only_copy_is_verified_and_put_back";
+fn read_only_backup_is_verified_and_restored() {
+    let test = "home_files::read_only_backup_is_verified_and_restored";
     if !is_inside(into_mount_namespace(), test) {
         return;
     }
     let node = Node::up(&["--keep-results-max", "4MiB"]);
     let mut group = String::new();
-    // The second file is written only when the first counts.
+    // The node starts the second file only when the first is on disk.
     for files in 1..=2 {
         group = node.ask(&["submit", "--array", "1-1000", "text/upper", "a"]).stdout;
         assert_eq!(node.ask(&["wait", group.trim()]).code, 0);
@@ -80,12 +80,12 @@ fn read_only_copy_is_verified_and_put_back() {
     }
     assert!(fs::write(folder.path().join("x"), "").is_err(), "it is read-only");
     for verb in ["verify", "stats"] {
-        let told = ask(folder.path(), &["store", verb, "--json"]).json();
-        assert_eq!((&told["ended"], &told["damaged"]), (&2000.into(), &0.into()), "{verb}");
-        assert!(told["archive_bytes"].as_u64() > Some(0), "{verb}: {told}");
+        let report = ask(folder.path(), &["store", verb, "--json"]).json();
+        assert_eq!((&report["ended"], &report["damaged"]), (&2000.into(), &0.into()), "{verb}");
+        assert!(report["archive_bytes"].as_u64() > Some(0), "{verb}: {report}");
     }
-    let told = ask(home.path(), &["store", "restore", &copy, "--yes", "--json"]).json();
-    assert_eq!(&told["ended"], 2000, "{told}");
+    let report = ask(home.path(), &["store", "restore", &copy, "--yes", "--json"]).json();
+    assert_eq!(&report["ended"], 2000, "{report}");
     assert_eq!(open_to_others(home.path()), Vec::<String>::new());
     let node = Node::up_in(home, &["--keep-results-max", "4MiB"]);
     let results = node.ask(&["wait", group.trim(), "--results"]);
@@ -98,7 +98,7 @@ fn read_only_copy_is_verified_and_put_back() {
 fn root_is_refused_in_the_home_of_another_user() {
     let home = tempfile::tempdir().unwrap();
     if chown(home.path(), Some(1234), Some(1234)).is_err() {
-        return skip("it takes root");
+        return skip("needs root");
     }
     let path = home.path().to_str().unwrap();
     for args in
@@ -106,12 +106,12 @@ fn root_is_refused_in_the_home_of_another_user() {
     {
         ask(home.path(), args).error(1, &["user 1234", "sudo -u '#1234'", path, "--home"]);
     }
-    assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0, "nothing is left there");
+    assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0, "no file is created");
     let node = Node::up(&[]);
     chown(node.home.path(), Some(1234), Some(1234)).unwrap();
     node.ask(&["store", "verify"]).error(1, &["in use"]);
     let (_, home) = node.end(Signal::TERM);
-    assert_eq!(ask(home.path(), &["store", "verify"]).code, 0, "looking at it is allowed");
+    assert_eq!(ask(home.path(), &["store", "verify"]).code, 0, "root may read the store");
 }
 
 #[test]
@@ -131,13 +131,13 @@ fn home_may_have_any_bytes_in_its_name() {
     assert!(line.contains("\"peer\""), "{line}");
     let ask = |args: &[&str]| {
         let output = run(args).output().unwrap();
-        let told = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-        assert!(!told.contains("panicked"), "{args:?}: {told}");
-        (output.status.code(), told)
+        let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert!(!text.contains("panicked"), "{args:?}: {text}");
+        (output.status.code(), text)
     };
     for args in [&["status", "--json"][..], &["run", "text/upper", "a"], &["store", "stats"]] {
-        let (code, told) = ask(args);
-        assert_eq!(code, Some(i32::from(args[0] == "store")), "{args:?}: {told}");
+        let (code, text) = ask(args);
+        assert_eq!(code, Some(i32::from(args[0] == "store")), "{args:?}: {text}");
     }
     let backup = run(&["store", "backup"]).arg(home.join("copy")).output().unwrap();
     assert_eq!(backup.status.code(), Some(2), "{backup:?}");
@@ -147,7 +147,7 @@ fn home_may_have_any_bytes_in_its_name() {
 }
 
 #[test]
-fn copy_of_another_node_is_refused() {
+fn backup_of_another_node_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let copy = folder.path().display().to_string();
     let (ant, bee) = (Node::up(&[]), Node::up(&[]));

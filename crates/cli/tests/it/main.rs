@@ -1,12 +1,12 @@
-//! The binary as its users meet it: processes, exit codes, signals.
+//! Tests of the binary as a process: output, exit codes, signals.
 //!
-//! Each test has homes and ports of its own, and every process ends with its test.
+//! Each test uses its own homes and ports, and every process ends with its test.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "helpers of tests, which end at what they did not expect"
+    reason = "in a test a panic is the report"
 )]
 
 mod accept;

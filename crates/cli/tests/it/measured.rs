@@ -1,4 +1,4 @@
-//! What `meshwork metrics` says under load, against what was sent.
+//! `meshwork metrics` under load, compared with the traffic.
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
@@ -11,7 +11,7 @@ use crate::support::{Node, eventually};
 const TASKS: usize = 300;
 const BYTES: usize = 8_000;
 
-/// The page as a table: each name with its labels, and its value.
+/// The metrics by name with labels.
 pub(crate) fn page(node: &Node) -> BTreeMap<String, f64> {
     let answer = node.ask(&["metrics"]);
     assert_eq!(answer.code, 0, "{answer:?}");
@@ -48,12 +48,12 @@ async fn run(socket: &Path, target: &str) {
 }
 
 #[test]
-fn all_nine_metrics_move_and_agree_with_what_was_sent() {
+fn all_nine_metrics_agree_with_the_traffic() {
     let owner = Node::up(&["--name", "ant", "--slots", "0"]);
     let bootstrap = ["--bootstrap", owner.address()];
     let worker = Node::up(&[&["--name", "bee", "--accept", "anyone"], &bootstrap[..]].concat());
     owner.until_ready(worker.text("peer"));
-    // One error, which is told by its type.
+    // One error, which the metrics count by its type.
     assert_ne!(owner.ask(&["peers", "dial", "/ip4/127.0.0.1/tcp/1"]).code, 0);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(run(Path::new(owner.text("socket")), "bee"));
@@ -68,7 +68,7 @@ fn all_nine_metrics_move_and_agree_with_what_was_sent() {
     ] {
         assert_eq!(sum(page, name, &["protocol=\"task\"", kind]), tasks, "{name} {kind}");
     }
-    // Everything that travelled there is inputs one way, and the same back, but for five percent.
+    // In each direction, at least 95 % of the bytes are inputs or results.
     let payload = (TASKS * BYTES) as f64;
     for (page, direction) in [(&at_owner, "sent"), (&at_owner, "received")] {
         let direction = format!("direction=\"{direction}\"");
@@ -88,19 +88,19 @@ fn all_nine_metrics_move_and_agree_with_what_was_sent() {
         assert_eq!(sum(page, "network_peers_total", &[]), 1.0);
         assert_eq!(sum(page, "network_peers_active", &[]), 1.0);
     }
-    // Both ends measure the way; one of them at the least has.
+    // Both ends measure the latency; at least one has a sample by now.
     let measured = |page| sum(page, "network_latency_count", &[]);
     assert!(measured(&at_owner) + measured(&at_worker) >= 1.0);
     assert!(sum(&at_owner, "network_errors_total", &[]) >= 1.0);
     assert!(sum(&at_owner, "network_errors_by_type", &["type=\"connection\""]) >= 1.0);
-    // Bandwidth is an average over a second at the least: told by now, or with the next page.
+    // Bandwidth is an average over at least a second.
     std::thread::sleep(Duration::from_millis(1_100));
     let later = page(&owner);
     assert!(sum(&later, "network_bandwidth_sum", &["protocol=\"task\""]) > 0.0);
 }
 
 #[test]
-fn who_comes_and_goes_is_logged() {
+fn connected_and_lost_peers_are_logged() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
     let shell = format!("export MESHWORK_LOG=info && exec 2>'{}'", log.display());

@@ -1,4 +1,4 @@
-//! Names, in processes that see a name service of their own.
+//! DNS names as addresses of peers, in a namespace with its own name server.
 
 use std::{
     fs,
@@ -10,10 +10,10 @@ use std::{
 
 use crate::support::{Node, is_inside};
 
-/// A name server that only this test's processes ask.
+/// Address of the name server, visible only to this test's processes.
 const SERVER: &str = "127.0.0.8";
 
-/// A way into a mount and a network namespace, where one can be had.
+/// A command that enters a mount and a network namespace, or ends with 77 if it cannot.
 fn into_namespaces() -> Command {
     const SCRIPT: &str = r#"
         for how in "unshare --mount --net" "unshare --user --map-root-user --mount --net"; do
@@ -24,12 +24,13 @@ fn into_namespaces() -> Command {
         echo "no mount and network namespace" >&2
         exit 77
     "#;
-    let mut way = Command::new("sh");
-    way.args(["-c", SCRIPT, "sh"]);
-    way
+    let mut enter = Command::new("sh");
+    enter.args(["-c", SCRIPT, "sh"]);
+    enter
 }
 
-/// Answers each question for an IPv4 address with 127.0.0.1, and all others with nothing.
+/// Starts a name server that answers each question for an IPv4 address with 127.0.0.1, and other
+/// questions with no address.
 fn serve_names() {
     let socket = UdpSocket::bind((SERVER, 53)).expect("its own namespace");
     thread::spawn(move || {
@@ -50,7 +51,7 @@ fn serve_names() {
     });
 }
 
-/// Puts `file` in the place of `/etc/resolv.conf`, for this process and its children.
+/// Replaces `/etc/resolv.conf` by `file`, for this process and its children.
 fn replace_resolv_conf(file: &Path) {
     let mount = |args: &[&str]| {
         let status = Command::new("mount").args(args).stdin(Stdio::null()).status();
@@ -61,14 +62,14 @@ fn replace_resolv_conf(file: &Path) {
 }
 
 #[test]
-fn a_name_service_that_comes_late_or_changes_is_asked() {
-    let name = "names::a_name_service_that_comes_late_or_changes_is_asked";
+fn late_or_changed_name_service_is_used() {
+    let name = "names::late_or_changed_name_service_is_used";
     if !is_inside(into_namespaces(), name) {
         return;
     }
     let folder = tempfile::tempdir().expect("a folder");
     let resolv_conf = folder.path().join("resolv.conf");
-    // As on a machine that boots: there, and empty.
+    // While a machine boots, the file may be empty.
     fs::write(&resolv_conf, "").expect("written");
     replace_resolv_conf(&resolv_conf);
     let worker = Node::up(&[]);
@@ -77,7 +78,7 @@ fn a_name_service_that_comes_late_or_changes_is_asked() {
     let bootstrap = format!("worker.test:{port}");
     let owner = Node::up(&["--bootstrap", &bootstrap]);
     owner.ask(&["peers", "dial", &bootstrap]).error(1, &["name service", "/etc/resolv.conf"]);
-    // Another network, whose name server is not there.
+    // Another network, whose name server does not answer.
     fs::write(&resolv_conf, "nameserver 127.0.0.9\noptions timeout:1 attempts:1\n")
         .expect("written");
     owner.ask(&["peers", "dial", &bootstrap]).error(1, &["name service"]);

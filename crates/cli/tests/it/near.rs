@@ -1,7 +1,7 @@
-//! Two processes on one wire that find each other by mDNS, without any address given.
+//! Two processes on one network that find each other by mDNS, without configured addresses.
 //!
-//! The wire is in a network namespace of its own: mDNS passes over the loopback interface, and on
-//! any other it would find strangers.
+//! The network is in a separate network namespace: mDNS does not use the loopback interface, and on
+//! a real network it would find other nodes.
 
 use std::process::Command;
 
@@ -20,13 +20,13 @@ fn neighbours_find_each_other_in_any_order_of_start() {
     }
     let homes = || (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
     let (ant, bee) = homes();
-    // The second order with the same keys: who dials whom may depend on them.
+    // The other order with the same keys, which may decide which node dials.
     let (ant, bee) = meet(("ant", ant), ("bee", bee));
     meet(("bee", bee), ("ant", ant));
 }
 
-/// Starts the first, then the second, and waits until each is ready for the other. The next query
-/// of the first comes after minutes, far beyond this wait.
+/// Starts the first, then the second, and waits until each is ready for the other. This wait is far
+/// shorter than the minutes until the next query of the first.
 fn meet(first: (&str, TempDir), second: (&str, TempDir)) -> (TempDir, TempDir) {
     let up =
         |name: &str, home| Node::open_in(home, &["--name", name, "--listen", "/ip4/0.0.0.0/tcp/0"]);
@@ -37,14 +37,14 @@ fn meet(first: (&str, TempDir), second: (&str, TempDir)) -> (TempDir, TempDir) {
 }
 
 #[test]
-fn neighbours_find_each_other_where_there_is_only_ipv6() {
-    let name = "near::neighbours_find_each_other_where_there_is_only_ipv6";
+fn neighbours_find_each_other_with_ipv6_only() {
+    let name = "near::neighbours_find_each_other_with_ipv6_only";
     if !is_inside(Command::new(SCRIPT), name) {
         return;
     }
     for (wire, address) in [("wire0", "fd77::1/64"), ("wire1", "fd77::2/64")] {
         ip(&["address", "flush", "dev", wire]);
-        // Without an address of its own a wire has no route for multicast.
+        // An interface without an address has no route for multicast.
         ip(&["-6", "address", "add", address, "dev", wire, "nodad"]);
     }
     let up = |name: &str| {

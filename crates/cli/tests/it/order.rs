@@ -1,5 +1,5 @@
-//! H9: a node syncs a task before it answers the submit, as its system calls show. A worker sends a
-//! result before its own commit ends.
+//! H9: a node syncs a task before it answers the submit, checked by its system calls. A worker sends
+//! a result before its own commit ends.
 
 use std::{
     fs,
@@ -14,7 +14,7 @@ use crate::{
     support::Node,
 };
 
-/// What a node calls from a submit to its answer.
+/// The system calls of a node from a submit to its answer.
 fn calls(shell: &str) -> String {
     let dir = tempfile::tempdir().unwrap();
     let trace = dir.path().join("trace");
@@ -27,39 +27,39 @@ fn calls(shell: &str) -> String {
     assert_eq!(node.ask(&["down"]).code, 0);
     node.end(Signal::CONT);
     let text = fs::read_to_string(&trace).unwrap();
-    let start = text.find("POST /v1/tasks").expect("it is asked");
+    let start = text.find("POST /v1/tasks").expect("the request arrives");
     let end = start + text[start..].find("HTTP/1.1 202").expect("it answers");
     text[start..end].to_owned()
 }
 
-/// Whether a sync has come to its end there.
+/// Whether a sync has succeeded in these calls.
 fn syncs(calls: &str) -> bool {
     calls.lines().any(|line| line.contains("sync") && line.ends_with("= 0"))
 }
 
 #[test]
-fn an_answer_leaves_after_its_task_is_synced() {
+fn submit_is_answered_after_the_task_is_synced() {
     let trial = Command::new("strace").args(["-f", "-qq", "-o", "/dev/null", "true"]).status();
     if !trial.is_ok_and(|status| status.success()) {
-        crate::support::skip("it takes strace, and the right to use it");
+        crate::support::skip("needs strace, and the right to use it");
         return;
     }
     let calls_of_a_node = calls("true");
     assert!(syncs(&calls_of_a_node), "{calls_of_a_node}");
-    // Or it would prove nothing.
-    let careless = calls("export MESHWORK_TEST_SKIP_FSYNC=1");
-    assert!(!syncs(&careless), "{careless}");
+    // Checks that the test detects a missing sync.
+    let unsynced = calls("export MESHWORK_TEST_SKIP_FSYNC=1");
+    assert!(!syncs(&unsynced), "{unsynced}");
 }
 
-/// A shell's words by which a node commits nothing as long as a file is there, and the file.
+/// The shell command that makes a node's commits wait while a file exists, and the file.
 fn holding(dir: &Path) -> (String, PathBuf) {
     let disk = dir.join("disk");
     (format!("export MESHWORK_TEST_HOLD_COMMITS={}", disk.display()), disk)
 }
 
-/// A worker's own copy is for the time until its owner has it: nobody waits for that.
+/// A worker keeps a result only until its owner has it, so the result does not wait for its disk.
 #[test]
-fn a_result_travels_while_its_own_commit_runs() {
+fn result_is_sent_before_its_own_commit_ends() {
     let dir = tempfile::tempdir().unwrap();
     let (shell, disk) = holding(dir.path());
     let pair = Pair::up("true", &shell);

@@ -1,5 +1,5 @@
-//! An owner `ant` that runs nothing itself and its worker `bee`, both of which may be ended and
-//! started again, and what must hold of the tasks that were given to them (H1 to H7, H12).
+//! An owner `ant` without slots and its worker `bee`, which tests may end and restart, and checks of
+//! their tasks (H1 to H7, H12).
 
 use std::{
     collections::HashMap,
@@ -15,34 +15,34 @@ use tempfile::TempDir;
 
 use crate::support::{Node, eventually};
 
-/// Shorter than the longest tasks, so that heartbeats come.
+/// Flags of both nodes. The heartbeat is shorter than the longest tasks.
 const TIMES: [&str; 4] = ["--lease", "3s", "--heartbeat", "500ms"];
-/// Longest time until a task has ended, also where a node stands still for a minute.
+/// Longest time until a task has ended, although a node may be suspended for a minute.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// One of them.
+/// One of the two nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Side {
     Owner,
     Worker,
 }
 
-/// The nodes.
+/// The two nodes.
 pub(crate) struct Pair {
     nodes: [Option<Node>; 2],
     args: [Vec<String>; 2],
     socket: PathBuf,
-    /// What the nodes say on standard error, and which executions there were.
+    /// Standard error of the nodes, and the log of executions.
     dir: TempDir,
 }
 
 impl Pair {
-    /// Both, started by a shell each, that does something before.
+    /// Starts both nodes, each after the commands of its shell.
     pub(crate) fn up(owner_shell: &str, worker_shell: &str) -> Self {
         let listen = ["--listen", "/ip4/127.0.0.1/tcp/0", "--slots", "0"];
         let ant = Self::empty().with(Side::Owner, &listen).started(Side::Owner, owner_shell);
         let address = ant.node(Side::Owner).address().to_owned();
-        // Wherever it is found after a restart.
+        // A restarted owner must have the same address.
         let listen = address.split("/p2p/").next().unwrap().to_owned();
         let ant = ant.with(Side::Owner, &["--listen", &listen, "--slots", "0"]);
         let bee = ["--listen", "/ip4/127.0.0.1/tcp/0", "--bootstrap", &address];
@@ -56,7 +56,7 @@ impl Pair {
         Self { nodes, args, socket: PathBuf::new(), dir }
     }
 
-    /// What that one is started with from now on, besides what it always is.
+    /// Sets the arguments for later starts of a node, in addition to the usual ones.
     fn with(mut self, side: Side, args: &[&str]) -> Self {
         let log = self.log().display().to_string();
         let name = ["ant", "bee"][side as usize];
@@ -82,9 +82,9 @@ impl Pair {
     }
 
     pub(crate) fn start(&mut self, side: Side, home: TempDir, shell: &str) {
-        let told = self.told_in(side).display().to_string();
+        let stderr = self.stderr_path(side).display().to_string();
         let args: Vec<&str> = self.args[side as usize].iter().map(String::as_str).collect();
-        let node = Node::open_in_after(home, &format!("exec 2>>{told} && {shell}"), &args);
+        let node = Node::open_in_after(home, &format!("exec 2>>{stderr} && {shell}"), &args);
         if side == Side::Owner {
             self.socket = node.text("socket").into();
         }
@@ -99,11 +99,11 @@ impl Pair {
         self.nodes[side as usize].take().expect("it runs")
     }
 
-    fn told(&self, side: Side) -> String {
-        fs::read_to_string(self.told_in(side)).unwrap_or_default()
+    fn stderr(&self, side: Side) -> String {
+        fs::read_to_string(self.stderr_path(side)).unwrap_or_default()
     }
 
-    fn told_in(&self, side: Side) -> PathBuf {
+    fn stderr_path(&self, side: Side) -> PathBuf {
         self.dir.path().join(format!("{side:?}"))
     }
 
@@ -111,12 +111,12 @@ impl Pair {
         self.dir.path().join("log")
     }
 
-    /// Whoever asks the owner, also while it is started again.
+    /// A client of the owner, which also works while the owner restarts.
     pub(crate) fn caller(&self) -> Caller {
         Caller { socket: self.socket.clone(), ends: Mutex::default() }
     }
 
-    /// Executions of each task.
+    /// The number of executions of each task.
     pub(crate) fn executions(&self) -> HashMap<String, usize> {
         let mut executions = HashMap::new();
         for line in fs::read_to_string(self.log()).unwrap_or_default().lines() {
@@ -125,15 +125,15 @@ impl Pair {
         executions
     }
 
-    /// What a node counts of its tasks and of those of others.
+    /// One of the counts in a node's status.
     pub(crate) fn count(&self, side: Side, what: &str) -> u64 {
         let status = self.node(side).ask(&["status", "--json"]).json();
         let count = &status["node"]["tasks"][what];
         count.as_u64().unwrap_or_else(|| panic!("{what} in {status}"))
     }
 
-    /// That nothing is left: no open task, no attempt, no result that was not acknowledged, and no
-    /// panic was told (H5, H8, H12).
+    /// Waits until no task is open and the worker holds no attempt or unacknowledged result; checks
+    /// that no node has panicked (H5, H8, H12).
     pub(crate) fn at_rest(&self) {
         for what in ["queued", "running"] {
             eventually(&format!("{what} is 0"), || self.count(Side::Owner, what) == 0);
@@ -143,13 +143,13 @@ impl Pair {
         }
         assert_eq!(self.count(Side::Worker, "dropped_results"), 0);
         for side in [Side::Owner, Side::Worker] {
-            let told = self.told(side);
-            assert!(!told.contains("panicked"), "{told}");
+            let stderr = self.stderr(side);
+            assert!(!stderr.contains("panicked"), "{stderr}");
         }
     }
 }
 
-/// A task that was given, and what must come of it.
+/// A task and its expected output.
 #[derive(Clone, Debug)]
 pub(crate) struct Given {
     spec: TaskSpec,
@@ -157,14 +157,14 @@ pub(crate) struct Given {
 }
 
 impl Given {
-    /// With an hour for all of it.
-    pub(crate) fn hurried(mut self) -> Self {
+    /// Sets a total time limit of an hour.
+    pub(crate) fn with_deadline(mut self) -> Self {
         self.spec.limits.total = Some(Duration::from_secs(3600));
         self
     }
 }
 
-/// One that is not given up however often its worker is killed.
+/// A task that does not fail when its worker is killed, up to 100 times.
 fn task(handler: &str, key: &str) -> TaskSpec {
     let mut spec = TaskSpec::new(handler);
     spec.idempotency_key = Some(key.to_owned());
@@ -172,21 +172,22 @@ fn task(handler: &str, key: &str) -> TaskSpec {
     spec
 }
 
-/// A task that puts out what it is given, at once.
+/// A task whose output is its input.
 pub(crate) fn echo(key: &str) -> Given {
     let mut spec = task("debug/echo", key);
     spec.input = Some(Payload::of(Bytes::from(format!("for {key}"))));
     Given { spec, output: format!("for {key}") }
 }
 
-/// A task that takes a while, and whose executions are counted.
+/// A task that sleeps, and whose executions are logged.
 pub(crate) fn sleep(key: &str, ms: u32) -> Given {
     let mut spec = task("debug/sleep", key);
     spec.params.insert("ms".to_owned(), ms.to_string());
     Given { spec, output: String::new() }
 }
 
-/// None where nobody has answered, or only for the moment. A task that is not known any more is lost (H1).
+/// The answer, or `None` if the request may be repeated. Panics on other errors: an unknown task is
+/// lost (H1).
 fn answered<T>(answer: Result<T, ClientError>) -> Option<T> {
     match answer {
         Ok(answer) => Some(answer),
@@ -195,14 +196,14 @@ fn answered<T>(answer: Result<T, ClientError>) -> Option<T> {
     }
 }
 
-/// Asks the owner, again and again where there is no answer, and remembers which ends it has seen.
+/// Asks the owner, repeats requests until there is an answer, and remembers the ends of tasks.
 pub(crate) struct Caller {
     socket: PathBuf,
     ends: Mutex<HashMap<String, TaskView>>,
 }
 
 impl Caller {
-    /// Until there is an answer.
+    /// Repeats a request until there is an answer.
     fn ask<T>(&self, what: &str, ask: impl AsyncFn(&Client) -> Option<T>) -> T {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let start = Instant::now();
@@ -218,14 +219,14 @@ impl Caller {
         })
     }
 
-    /// Submits it until it is accepted; its id.
+    /// Submits a task until it is accepted, and returns its id.
     pub(crate) fn submit(&self, given: &Given) -> String {
         self.ask("it is accepted", async |client| {
             Some(answered(client.submit(&given.spec, Duration::ZERO).await)?.id)
         })
     }
 
-    /// Waits until it is as it should be.
+    /// Waits until a task has this state.
     pub(crate) fn until(&self, id: &str, state: &str) -> TaskView {
         self.ask(&format!("{id} is {state}"), async |client| {
             let task = answered(client.task(id).await)?;
@@ -235,7 +236,7 @@ impl Caller {
         })
     }
 
-    /// Cancels it until that is answered; what it is then.
+    /// Cancels a task, and returns its state in the answer.
     pub(crate) fn cancel(&self, id: &str) -> TaskView {
         let task =
             self.ask("it is cancelled", async |client| answered(client.cancel(id, "").await));
@@ -247,7 +248,7 @@ impl Caller {
     fn see(&self, task: &TaskView) {
         let mut ends = self.ends.lock().unwrap();
         if let Some(end) = ends.get(&task.id) {
-            // Not when: that is told by the clock that the node had at its start.
+            // Without times: these depend on the clock at the start of the node.
             let of = |task: &TaskView| (task.state.clone(), task.took_us, task.output_bytes);
             assert_eq!(of(task), of(end), "an end changes: {task:?}, {end:?}");
         }
@@ -256,7 +257,7 @@ impl Caller {
         }
     }
 
-    /// That this task is the one of its key, is known, and has ended well with the right result.
+    /// Checks that the task has the id of its key, and succeeds with the expected output.
     pub(crate) fn check(&self, given: &Given, id: &str) {
         assert_eq!(self.submit(given), id, "one key, one task (H7)");
         self.until(id, "succeeded");

@@ -1,4 +1,4 @@
-//! Nodes that find each other again without any address given, because they have met before.
+//! Nodes that find each other again by their peer books, without configured addresses.
 
 use std::{
     fs,
@@ -17,8 +17,8 @@ fn book(home: &TempDir) -> PathBuf {
     home.path().join("peers")
 }
 
-/// Two that have met by an address that was given once: the first is trusted by the second.
-fn met() -> (Node, Node) {
+/// Two nodes that are connected: the second has dialled the first and trusts it.
+fn connected_pair() -> (Node, Node) {
     let bee = Node::up(&["--name", "bee"]);
     let ant = Node::up(&["--name", "ant"]);
     assert_eq!(ant.ask(&["peers", "dial", bee.address()]).code, 0);
@@ -28,11 +28,11 @@ fn met() -> (Node, Node) {
 }
 
 #[test]
-fn a_node_that_restarts_finds_whom_it_has_met() {
-    let (bee, ant) = met();
+fn restarted_node_finds_peers_of_its_peer_book() {
+    let (bee, ant) = connected_pair();
     let (id, address) = (bee.text("peer").to_owned(), bee.address().to_owned());
     let here = address.split("/p2p/").next().unwrap().to_owned();
-    eventually("bee is written down while both run", || {
+    eventually("bee is in the peer book while both run", || {
         fs::read_to_string(book(&ant.home)).is_ok_and(|text| text.contains(&id))
     });
     let (status, home) = ant.end(Signal::TERM);
@@ -46,7 +46,7 @@ fn a_node_that_restarts_finds_whom_it_has_met() {
         "{text}"
     );
 
-    // Also when it was killed the time before.
+    // The peer book also survives a kill.
     let ant = Node::open_in(home, &ALONE);
     ant.until_ready(&id);
     bee.until_ready(ant.text("peer"));
@@ -54,18 +54,18 @@ fn a_node_that_restarts_finds_whom_it_has_met() {
     let ant = Node::open_in(home, &ALONE);
     ant.until_ready(&id);
 
-    // The other knows nobody, and is found where it was.
+    // Bee has no peer book; ant finds it at its old address.
     let (_, home) = bee.end(Signal::TERM);
-    assert!(!book(&home).exists(), "nobody was met whom it could find again");
+    assert!(!book(&home).exists(), "bee has met no peer that it could find again");
     let bee = Node::open_in(home, &["--no-mdns", "--listen", &here]);
     assert_eq!(bee.address(), address);
     ant.until_ready(&id);
 }
 
-/// Each is met for the first time soon after the book was written.
+/// Each new peer connects soon after a write of the peer book.
 #[test]
 fn killed_node_finds_peers_met_seconds_before() {
-    let (bee, ant) = met();
+    let (bee, ant) = connected_pair();
     let text = |ant: &Node| fs::read_to_string(book(&ant.home)).unwrap_or_default();
     eventually("the first peer is written", || text(&ant).contains(bee.text("peer")));
     let late: Vec<Node> = ["cat", "dog"]
@@ -75,7 +75,7 @@ fn killed_node_finds_peers_met_seconds_before() {
             ant.until_ready(name);
             let start = Instant::now();
             eventually("it is written", || text(&ant).contains(peer.text("peer")));
-            // Two seconds, and room for a slow machine: far below the pause between other writes.
+            // Two seconds, and some for a slow machine: far below the interval of other writes.
             assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
             peer
         })
@@ -88,8 +88,8 @@ fn killed_node_finds_peers_met_seconds_before() {
 }
 
 #[test]
-fn a_node_whose_list_of_peers_is_of_no_use_starts_without_and_writes_a_new_one() {
-    let (bee, ant) = met();
+fn invalid_peer_book_is_ignored_and_replaced() {
+    let (bee, ant) = connected_pair();
     let id = bee.text("peer").to_owned();
     let (_, mut home) = ant.end(Signal::TERM);
     let good = fs::read(book(&home)).unwrap();
@@ -97,13 +97,13 @@ fn a_node_whose_list_of_peers_is_of_no_use_starts_without_and_writes_a_new_one()
     let long = [good.as_slice(), &vec![b'\n'; 300 * 1024]].concat();
     for bad in [foreign, long, b"\xff\x00\x1b[2J\n".to_vec(), Vec::new()] {
         fs::write(book(&home), &bad).unwrap();
-        let log = home.path().join("said").display().to_string();
+        let log = home.path().join("stderr").display().to_string();
         let ant = Node::open_in_after(home, &format!("exec 2>'{log}'"), &ALONE);
         let known = ant.ask(&["peers", "show", &id, "--json"]).json();
         assert_eq!(known["addresses"], serde_json::json!([]), "it does not know where bee is");
-        let said = fs::read_to_string(&log).unwrap();
-        assert!(said.contains("the peer book is ignored"), "{said}");
-        assert!(!said.contains('\u{0}') && !said.contains("\u{1b}[2J"), "{said:?}");
+        let stderr = fs::read_to_string(&log).unwrap();
+        assert!(stderr.contains("peers met before is ignored"), "{stderr}");
+        assert!(!stderr.contains('\u{0}') && !stderr.contains("\u{1b}[2J"), "{stderr:?}");
         assert_eq!(ant.ask(&["peers", "dial", bee.address()]).code, 0);
         ant.until_ready(&id);
         home = ant.end(Signal::TERM).1;
@@ -113,23 +113,23 @@ fn a_node_whose_list_of_peers_is_of_no_use_starts_without_and_writes_a_new_one()
 }
 
 #[test]
-fn a_list_of_peers_that_cannot_be_written_is_told_once_and_nothing_else() {
+fn unwritable_peer_book_is_reported_once() {
     let bee = Node::up(&["--name", "bee"]);
     let home = tempfile::tempdir().expect("a folder");
-    // A folder in place of the file that is written first.
+    // A folder in place of the temporary file makes each write fail.
     fs::create_dir(home.path().join("peers.new")).unwrap();
-    let log = home.path().join("said").display().to_string();
+    let log = home.path().join("stderr").display().to_string();
     let ant = Node::open_in_after(home, &format!("exec 2>'{log}'"), &ALONE);
     assert_eq!(ant.ask(&["peers", "dial", bee.address()]).code, 0);
     ant.until_ready("bee");
-    let complaints = || {
-        let said = fs::read_to_string(&log).unwrap();
-        said.lines().filter(|line| line.contains("peer book not saved")).count()
+    let warnings = || {
+        let stderr = fs::read_to_string(&log).unwrap();
+        stderr.lines().filter(|line| line.contains("are not kept on disk")).count()
     };
-    eventually("it is told", || complaints() == 1);
+    eventually("it is reported", || warnings() == 1);
     assert_eq!(ant.ask(&["peers", "list", "-q"]).stdout.trim(), bee.text("peer"));
     let mut ant = ant;
     crate::support::signal(&ant.process, Signal::TERM);
     assert!(ant.process.wait().unwrap().success());
-    assert_eq!(complaints(), 1);
+    assert_eq!(warnings(), 1);
 }

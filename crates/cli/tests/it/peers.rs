@@ -1,4 +1,4 @@
-//! Who is there: trusted peers that are off, names, and what the user decides about peers.
+//! Peers: trusted peers that are off, names, and decisions of the user.
 
 use rustix::process::Signal;
 
@@ -35,7 +35,7 @@ fn a_trusted_peer_that_is_off_is_listed_after_a_restart() {
 }
 
 #[test]
-fn what_the_user_decides_about_peers_outlives_the_node() {
+fn decisions_about_peers_outlive_the_node() {
     let bee = Node::up(&["--name", "bee"]);
     let ant = Node::up(&["--name", "ant"]);
     let id = bee.text("peer").to_owned();
@@ -71,26 +71,26 @@ fn what_the_user_decides_about_peers_outlives_the_node() {
     assert_eq!(ant.ask(&["peers"]).stdout, "");
     let (_, home) = ant.end(Signal::TERM);
     let ant = Node::up_in(home, &["--name", "ant"]);
-    assert_eq!(ant.ask(&["peers"]).stdout, "", "nothing of it is left");
+    assert_eq!(ant.ask(&["peers"]).stdout, "", "the peer is forgotten");
 }
 
 #[test]
-fn a_worker_that_comes_back_with_a_new_id_is_found_by_its_name() {
+fn worker_with_a_new_id_is_found_by_its_name() {
     let ant = Node::up(&["--name", "ant", "--slots", "0"]);
-    let come = || Node::up(&["--name", "bee", "--accept", "anyone", "--bootstrap", ant.address()]);
+    let join = || Node::up(&["--name", "bee", "--accept", "anyone", "--bootstrap", ant.address()]);
     let run = || ant.ask(&["run", "text/upper", "a", "--on", "bee", "--queue-timeout", "3s"]);
-    let first = come();
+    let first = join();
     ant.until_ready(first.text("peer"));
     assert_eq!(run().stdout, "A");
     first.end(Signal::KILL);
-    let second = come();
+    let second = join();
     ant.until_ready(second.text("peer"));
-    eventually("the one that is here is meant", || run().stdout == "A");
+    eventually("the name means the connected peer", || run().stdout == "A");
 
     let old = second.text("peer").to_owned();
     assert_eq!(ant.ask(&["peers", "trust", &old]).code, 0);
     second.end(Signal::KILL);
-    let third = come();
+    let third = join();
     let new = third.text("peer");
     ant.until_ready(new);
     let is_refused = || run().code == 125 && run().stderr.contains(&format!("trust {new}"));

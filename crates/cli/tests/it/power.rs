@@ -1,5 +1,5 @@
-//! Power cuts: the home is a file system of its own, which is shut down in the middle of submits as if
-//! the machine had lost its power. What was answered is there afterwards.
+//! Power cuts: the home is on a separate file system, which the test shuts down during submits as if
+//! the machine had lost its power. Tasks that were accepted exist afterwards.
 
 use std::{
     path::Path,
@@ -19,22 +19,22 @@ use tempfile::TempDir;
 
 use crate::support::{Node, into_mount_namespace, is_inside, signal};
 
-/// As often as `MESHWORK_POWER_CUTS` says, else so often: each takes half a second.
+/// Default number of power cuts, half a second each; `MESHWORK_POWER_CUTS` overrides it.
 const CUTS: usize = 4;
 /// Answers before each cut.
 const ANSWERS: usize = 30;
-/// `FS_IOC_SHUTDOWN` without a flush of the log: nothing that is not on disk gets there any more.
+/// `FS_IOC_SHUTDOWN` without a flush of the log: unsynced data is lost.
 const CUT: &str = "import fcntl, os, struct, sys
 fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587d, struct.pack('I', 2))";
 
-/// A file system of its own, mounted where it is said.
+/// A file system in a file, for mounting.
 struct Disk {
     image: std::path::PathBuf,
     _dir: TempDir,
 }
 
 impl Disk {
-    /// Says why if there can be none.
+    /// Creates a file system. Skips the test with a reason if that is impossible.
     fn new() -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
         let image = dir.path().join("image");
@@ -44,7 +44,7 @@ impl Disk {
         let disk = Self { image, _dir: dir };
         let python = Command::new("python3").arg("--version").output();
         if !made.status().is_ok_and(|status| status.success()) || python.is_err() {
-            crate::support::skip("it takes mkfs.ext4 and python3");
+            crate::support::skip("needs mkfs.ext4 and python3");
             return None;
         }
         let trial = tempfile::tempdir().unwrap();
@@ -71,8 +71,8 @@ impl Disk {
     }
 }
 
-/// Submits until it is told to stop, or the node answers no more; the ids that were answered.
-fn submit(socket: &Path, over: &AtomicBool, told: &mpsc::SyncSender<()>) -> Vec<String> {
+/// Submits tasks until `over` is set or the node does not answer. Returns the accepted ids.
+fn submit(socket: &Path, over: &AtomicBool, accepted: &mpsc::SyncSender<()>) -> Vec<String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let client = Client::new(socket);
@@ -84,13 +84,13 @@ fn submit(socket: &Path, over: &AtomicBool, told: &mpsc::SyncSender<()>) -> Vec<
                 tokio::time::timeout(Duration::from_secs(2), client.submit(&spec, Duration::ZERO));
             let Ok(Ok(task)) = asked.await else { break };
             ids.push(task.id);
-            told.try_send(()).ok();
+            accepted.try_send(()).ok();
         }
         ids
     })
 }
 
-/// Cuts the power so often; how many tasks were answered, and how many of these were lost.
+/// Cuts the power `cuts` times. Returns the number of accepted tasks, and how many of them are lost.
 fn lost(disk: &Disk, cuts: usize, shell: &str) -> (usize, usize) {
     let mut home = tempfile::tempdir().unwrap();
     let mut ids: Vec<String> = Vec::new();
@@ -101,15 +101,15 @@ fn lost(disk: &Disk, cuts: usize, shell: &str) -> (usize, usize) {
         let at = node.home.path().to_owned();
         let socket = node.text("socket").to_owned();
         let over = Arc::new(AtomicBool::new(false));
-        let (told, answered) = mpsc::sync_channel(ANSWERS);
+        let (sender, accepted) = mpsc::sync_channel(ANSWERS);
         let submitting = {
             let over = Arc::clone(&over);
-            std::thread::spawn(move || submit(Path::new(&socket), &over, &told))
+            std::thread::spawn(move || submit(Path::new(&socket), &over, &sender))
         };
         for _ in 0..ANSWERS {
-            answered.recv().expect("it answers");
+            accepted.recv().expect("it answers");
         }
-        // Stopped first: whatever it has said, it said before the cut.
+        // The node is suspended first, so that it does not answer after the cut.
         signal(&node.process, Signal::STOP);
         disk.cut(&at);
         over.store(true, Ordering::Relaxed);
@@ -139,26 +139,26 @@ fn lost(disk: &Disk, cuts: usize, shell: &str) -> (usize, usize) {
 }
 
 #[test]
-fn what_was_answered_survives_power_cuts() {
-    if !is_inside(into_mount_namespace(), "power::what_was_answered_survives_power_cuts") {
+fn accepted_tasks_survive_power_cuts() {
+    if !is_inside(into_mount_namespace(), "power::accepted_tasks_survive_power_cuts") {
         return;
     }
     let Some(disk) = Disk::new() else { return };
-    let asked = std::env::var("MESHWORK_POWER_CUTS").ok().and_then(|cuts| cuts.parse().ok());
-    let cuts = asked.unwrap_or(CUTS);
-    let (answered, gone) = lost(&disk, cuts, "true");
-    assert!(answered >= cuts * ANSWERS);
-    assert_eq!(gone, 0, "of {answered} that were answered");
+    let given = std::env::var("MESHWORK_POWER_CUTS").ok().and_then(|cuts| cuts.parse().ok());
+    let cuts = given.unwrap_or(CUTS);
+    let (accepted, gone) = lost(&disk, cuts, "true");
+    assert!(accepted >= cuts * ANSWERS);
+    assert_eq!(gone, 0, "of {accepted} accepted tasks");
 }
 
-/// The same rig with a node that tells what it has not synced, or the rig would prove nothing.
+/// Checks that the test detects a loss, with a node that answers before it syncs.
 #[test]
-fn a_node_that_does_not_sync_loses_what_it_answered() {
-    let name = "power::a_node_that_does_not_sync_loses_what_it_answered";
+fn node_without_sync_loses_accepted_tasks() {
+    let name = "power::node_without_sync_loses_accepted_tasks";
     if !is_inside(into_mount_namespace(), name) {
         return;
     }
     let Some(disk) = Disk::new() else { return };
-    let (answered, gone) = lost(&disk, 1, "export MESHWORK_TEST_SKIP_FSYNC=1");
-    assert!(gone > 0, "none of {answered}");
+    let (accepted, gone) = lost(&disk, 1, "export MESHWORK_TEST_SKIP_FSYNC=1");
+    assert!(gone > 0, "none of {accepted}");
 }

@@ -1,5 +1,4 @@
-//! F-25, on the side of whoever asks: standard output that cannot be written is told as such, and
-//! nothing is lost by it.
+//! F-25 for commands: a failed write to standard output is reported, and no result is lost.
 
 use std::{
     fs::{File, OpenOptions},
@@ -8,7 +7,7 @@ use std::{
 
 use crate::support::{Answer, Node, meshwork};
 
-/// What a command says whose output goes to a full disk.
+/// The answer of a command whose output goes to a full disk.
 fn on_a_full_disk(node: &Node, args: &[&str]) -> Answer {
     let full: File = OpenOptions::new().write(true).open("/dev/full").unwrap();
     let mut command = meshwork(node.home.path());
@@ -22,30 +21,31 @@ const FULL: &str = "cannot write to standard output: No space left";
 fn a_result_that_cannot_be_printed_is_kept() {
     let node = Node::up(&[]);
     for args in [&["run", "text/upper", "a"][..], &["run", "text/upper", "a", "-q"]] {
-        let told = on_a_full_disk(&node, args);
-        told.error(125, &[FULL, "its result is kept"]);
-        let way = told.stderr.lines().find_map(|line| line.trim().strip_prefix("try:   meshwork "));
-        let way: Vec<&str> = way.unwrap().split(' ').collect();
-        assert_eq!(node.ask(&way).stdout, "A", "{told:?}");
+        let answer = on_a_full_disk(&node, args);
+        answer.error(125, &[FULL, "its result is kept"]);
+        let mut lines = answer.stderr.lines();
+        let hint = lines.find_map(|line| line.trim().strip_prefix("try:   meshwork "));
+        let hint: Vec<&str> = hint.unwrap().split(' ').collect();
+        assert_eq!(node.ask(&hint).stdout, "A", "{answer:?}");
     }
-    let told = on_a_full_disk(&node, &["run", "text/upper", "b", "--json"]);
-    assert_eq!(told.code, 125);
-    assert!(told.stderr.contains(FULL), "{told:?}");
+    let answer = on_a_full_disk(&node, &["run", "text/upper", "b", "--json"]);
+    assert_eq!(answer.code, 125);
+    assert!(answer.stderr.contains(FULL), "{answer:?}");
     assert_eq!(node.ask(&["task", "result", "last"]).stdout, "B");
 }
 
 #[test]
-fn an_id_that_cannot_be_printed_is_told_with_the_error() {
+fn error_of_an_unprintable_id_contains_the_id() {
     let node = Node::up(&[]);
-    let told = on_a_full_disk(&node, &["submit", "text/upper", "a"]);
-    told.error(1, &[FULL, "is accepted", "meshwork task show"]);
-    let told = told.stderr.split("task ").nth(1).unwrap();
-    let id = told.split(' ').next().unwrap();
+    let answer = on_a_full_disk(&node, &["submit", "text/upper", "a"]);
+    answer.error(1, &[FULL, "is accepted", "meshwork task show"]);
+    let rest = answer.stderr.split("task ").nth(1).unwrap();
+    let id = rest.split(' ').next().unwrap();
     assert_eq!(node.ask(&["wait", id]).code, 0);
     assert_eq!(node.ask(&["task", "result", id]).stdout, "A");
 }
 
-/// More members than one request carries: none is left out because the id could not be printed.
+/// The group needs several requests: all are sent although the id cannot be printed.
 #[test]
 fn a_group_whose_id_cannot_be_printed_is_submitted_whole() {
     let node = Node::up(&[]);
@@ -55,7 +55,7 @@ fn a_group_whose_id_cannot_be_printed_is_submitted_whole() {
     let group = node.ask(&["wait", "last", "--json"]).json();
     assert_eq!((&group["members"], &group["complete"]), (&5_000.into(), &true.into()));
 
-    // Nobody reads it.
+    // A pipe without a reader.
     let mut command = meshwork(node.home.path());
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
@@ -67,7 +67,7 @@ fn a_group_whose_id_cannot_be_printed_is_submitted_whole() {
 }
 
 #[test]
-fn whatever_cannot_be_printed_is_an_error_and_no_panic() {
+fn full_standard_output_is_an_error_and_no_panic() {
     let node = Node::up(&[]);
     assert_eq!(node.ask(&["run", "text/upper", "a"]).code, 0);
     for args in [
@@ -86,11 +86,13 @@ fn whatever_cannot_be_printed_is_an_error_and_no_panic() {
         &["run", "-h"],
     ] {
         for json in [&[][..], &["--json"]] {
-            let told = on_a_full_disk(&node, &[args, json].concat());
-            let talks = ["peers", "wait"].contains(&args[0]);
-            assert!(told.code == 1 || told.code == 125 || talks, "{args:?}: {told:?}");
-            assert!(told.stderr.contains(FULL) || talks && json.is_empty(), "{args:?}: {told:?}");
-            assert!(!told.stderr.contains("panicked"), "{told:?}");
+            let answer = on_a_full_disk(&node, &[args, json].concat());
+            // Without JSON, these verbs may print on standard error only.
+            let may_succeed = ["peers", "wait"].contains(&args[0]);
+            assert!([1, 125].contains(&answer.code) || may_succeed, "{args:?}: {answer:?}");
+            let is_reported = answer.stderr.contains(FULL);
+            assert!(is_reported || may_succeed && json.is_empty(), "{args:?}: {answer:?}");
+            assert!(!answer.stderr.contains("panicked"), "{answer:?}");
         }
     }
     assert_eq!(node.ask(&["status"]).code, 0);

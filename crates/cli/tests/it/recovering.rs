@@ -1,4 +1,4 @@
-//! A start that takes its time: the node says how far it is, refuses the rest by name, and can be
+//! A slow start: the node reports its progress, refuses other requests with `recovering`, and can be
 //! stopped.
 
 use std::{
@@ -14,10 +14,10 @@ use tempfile::TempDir;
 
 use crate::support::{Node, ask, eventually};
 
-/// Commits in the journal. The hold is in the middle of them.
+/// Number of commits in the journal. The start is held in the middle of them.
 const TASKS: usize = 6;
 
-/// A home with tasks that wait for nobody; their ids.
+/// A home with queued tasks, and their ids.
 fn home() -> (TempDir, Vec<String>) {
     let node = Node::up(&["--slots", "0"]);
     let submit = || node.ask(&["submit", "text/upper", "kept"]).stdout.trim().to_owned();
@@ -25,7 +25,7 @@ fn home() -> (TempDir, Vec<String>) {
     (node.end(Signal::TERM).1, ids)
 }
 
-/// A file that holds a start as long as it is there.
+/// A file that holds a start while it exists.
 fn hold(dir: &TempDir) -> PathBuf {
     let path = dir.path().join("hold");
     fs::write(&path, "").unwrap();
@@ -47,11 +47,11 @@ fn is_held(home: &Path) -> bool {
 }
 
 #[test]
-fn a_node_that_reads_its_journal_says_how_far_it_is_and_refuses_the_rest() {
+fn recovering_node_shows_progress_and_refuses_requests() {
     let (home, ids) = home();
     let path = home.path().to_owned();
     let node = thread::scope(|scope| {
-        // Dropped before the scope waits, so that no failure of a test waits for ever.
+        // Dropped before the scope waits for its threads, so that a failed test does not hang.
         let held = tempfile::tempdir().unwrap();
         let hold = hold(&held);
         let shell = format!("export MESHWORK_TEST_HOLD_RECOVERY={}", hold.display());
@@ -90,7 +90,7 @@ fn a_node_that_reads_its_journal_says_how_far_it_is_and_refuses_the_rest() {
 }
 
 #[test]
-fn a_node_that_reads_its_journal_can_be_stopped() {
+fn recovering_node_can_be_stopped() {
     let (home, ids) = home();
     let held = tempfile::tempdir().unwrap();
     let mut up = crate::support::meshwork(home.path());

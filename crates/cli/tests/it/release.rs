@@ -1,5 +1,5 @@
-//! What a release needs: a program that says what it was built from, and whose panics can be read
-//! although its symbols are in a file beside it.
+//! Requirements of a release: `version` names the commit and features, and a panic of the stripped
+//! program names lines by the symbols in a file beside it.
 
 use std::{
     fs,

@@ -1,4 +1,4 @@
-//! How many connections and requests a command makes.
+//! The number of connections and requests of a command.
 
 use std::{
     io::{self, Read, Write},
@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::support::{Answer, Node, ask};
 
-/// A socket in a home of its own that passes everything on to a node and counts it.
+/// A socket in a separate home that forwards connections to a node and counts them.
 struct Counter {
     home: TempDir,
     seen: Arc<Mutex<Seen>>,
@@ -22,7 +22,7 @@ struct Counter {
 #[derive(Debug, Default)]
 struct Seen {
     connections: usize,
-    /// Whatever the commands sent.
+    /// All bytes from the commands.
     sent: Vec<u8>,
 }
 
@@ -41,7 +41,7 @@ impl Counter {
         Self { home, seen }
     }
 
-    /// The answer to a command, and the connections and requests that it made.
+    /// The answer of a command, and the numbers of its connections and requests.
     fn ask(&self, args: &[&str]) -> (Answer, (usize, usize)) {
         *self.seen.lock().unwrap() = Seen::default();
         let answer = ask(self.home.path(), args);

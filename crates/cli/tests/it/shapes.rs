@@ -1,13 +1,13 @@
-//! JSON of every verb: one name and one unit for one thing.
+//! The JSON of all verbs uses the same names and units.
 
 use serde_json::Value;
 
 use crate::support::Node;
 
-/// Keys under which the id of a peer stands: as such, or by its part.
+/// Allowed keys of a peer's id.
 const PEERS: [&str; 2] = ["peer", "worker"];
 
-/// Finds what is not as everywhere else.
+/// Collects names and units that differ from those of other answers.
 fn walk(value: &Value, path: &str, faults: &mut Vec<String>) {
     match value {
         Value::Object(fields) => {
@@ -24,7 +24,7 @@ fn walk(value: &Value, path: &str, faults: &mut Vec<String>) {
                 }
                 let is_peer = value.as_str().is_some_and(|id| id.starts_with("12D3KooW"));
                 if is_peer && !PEERS.contains(&key.as_str()) {
-                    faults.push(format!("{path}: a peer stands under one of {PEERS:?}"));
+                    faults.push(format!("{path}: the key of a peer's id is one of {PEERS:?}"));
                 }
                 walk(value, &path, faults);
             }

@@ -1,4 +1,4 @@
-//! Disks that are slow (F-10): who waits for one waits, and nobody else; what was told is there.
+//! Slow disks (F-10): they delay only durable work, and accepted tasks are on disk.
 
 use std::{
     fs,
@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 use crate::support::{Node, eventually, meshwork};
 
-/// A shell's words by which a node commits nothing as long as a file is there, and the file.
+/// The shell command that makes a node's commits wait while a file exists, and the file.
 fn holding(dir: &TempDir) -> (String, PathBuf) {
     let disk = dir.path().join("disk");
     (format!("export MESHWORK_TEST_HOLD_COMMITS={}", disk.display()), disk)
@@ -27,7 +27,7 @@ fn queued(node: &Node) -> u64 {
 }
 
 #[test]
-fn a_slow_disk_holds_up_those_alone_who_wait_for_it() {
+fn slow_disk_delays_only_durable_tasks() {
     let held = tempfile::tempdir().unwrap();
     let (hold, disk) = holding(&held);
     let node = Node::up_after(&hold, &[]);
@@ -36,19 +36,22 @@ fn a_slow_disk_holds_up_those_alone_who_wait_for_it() {
     waits.args(["submit", "text/upper", "x"]).stdout(Stdio::null());
     let mut waits = waits.spawn().unwrap();
     let open = |tasks: &Value| ["queued", "running"].map(|state| tasks[state].as_u64().unwrap());
-    eventually("it is there", || {
+    eventually("the task is open", || {
         let tasks = &node.ask(&["status", "--json"]).json()["node"]["tasks"];
         open(tasks).iter().sum::<u64>() == 1
     });
     assert_eq!(node.ask(&["run", "text/upper", "a", "--durability", "memory"]).stdout, "A");
-    assert!(waits.try_wait().unwrap().is_none(), "it was answered before it was on disk");
+    assert!(
+        waits.try_wait().unwrap().is_none(),
+        "the submit was answered before the task was on disk"
+    );
     fs::remove_file(&disk).unwrap();
     assert_eq!(waits.wait().unwrap().code(), Some(0));
 }
 
-/// What no commit has written is not counted as written: the next start misses nothing.
+/// A task in an unfinished commit is not accepted, so that the next start lacks no accepted task.
 #[test]
-fn a_node_that_is_killed_in_a_commit_starts_without_it() {
+fn node_killed_in_a_commit_starts_without_it() {
     let held = tempfile::tempdir().unwrap();
     let (hold, disk) = holding(&held);
     let node = Node::up_after(&hold, &["--slots", "0"]);
@@ -56,18 +59,18 @@ fn a_node_that_is_killed_in_a_commit_starts_without_it() {
     fs::write(&disk, "").unwrap();
     let mut cut = meshwork(node.home.path());
     let mut cut = cut.args(["submit", "text/upper", "lost"]).stderr(Stdio::null()).spawn().unwrap();
-    eventually("its commit is under way", || queued(&node) == 2);
+    eventually("its commit has begun", || queued(&node) == 2);
     let (_, home) = node.end(Signal::KILL);
     assert!(!cut.wait().unwrap().success(), "nothing was answered");
     assert_eq!(queued(&Node::up_in(home, &["--slots", "0"])), 1);
 }
 
-/// Groups of as many tasks as one request carries: some more than may wait for the disk.
+/// Number of groups. Their tasks are more than may wait for the disk.
 const GROUPS: usize = 20;
 const MEMBERS: u64 = 4_096;
 
-/// Submits as many at once. `told` counts those that are answered.
-fn submit_groups(socket: &Path, told: &AtomicUsize) {
+/// Submits all groups at once. `answered` counts the answers.
+fn submit_groups(socket: &Path, answered: &AtomicUsize) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let client = Client::new(socket);
     let submits = (0..GROUPS).map(|_| async {
@@ -80,31 +83,31 @@ fn submit_groups(socket: &Path, told: &AtomicUsize) {
             last: true,
             max_fails: None,
         };
-        // One that is not answered in time is the same when it is submitted again.
+        // After a timeout, the same batch may be submitted again.
         while client.submit_batch(&batch).await.is_err() {}
-        told.fetch_add(1, Ordering::Relaxed);
+        answered.fetch_add(1, Ordering::Relaxed);
     });
     runtime.block_on(futures::future::join_all(submits));
 }
 
-/// F-10, and more than may wait for the disk: whoever submits waits, the node says how it is, and all
-/// that was told is there after a kill.
+/// F-10, with more tasks than may wait for the disk: submits wait, the node still answers other
+/// requests, and it has all accepted tasks after a kill.
 #[test]
-fn a_node_that_waits_for_its_disk_with_all_it_may_hold_still_says_how_it_is() {
+fn node_with_a_full_commit_queue_still_answers() {
     let held = tempfile::tempdir().unwrap();
     let (hold, disk) = holding(&held);
     let node = Node::up_after(&hold, &["--slots", "0"]);
-    let told = AtomicUsize::new(0);
+    let answered = AtomicUsize::new(0);
     fs::write(&disk, "").unwrap();
     thread::scope(|scope| {
-        // Dropped before the scope waits, so that no failure of a test waits for ever.
+        // Dropped before the scope waits for its threads, so that a failed test does not hang.
         let held = held;
         let socket = Path::new(node.text("socket"));
-        scope.spawn(|| submit_groups(socket, &told));
-        eventually("as much waits as may", || queued(&node) > 16 * MEMBERS);
+        scope.spawn(|| submit_groups(socket, &answered));
+        eventually("the queue for the disk is full", || queued(&node) > 16 * MEMBERS);
         assert_eq!(node.ask(&["task", "list"]).code, 0);
-        assert!(queued(&node) < GROUPS as u64 * MEMBERS, "nothing more is taken");
-        assert_eq!(told.load(Ordering::Relaxed), 0, "nothing is on disk");
+        assert!(queued(&node) < GROUPS as u64 * MEMBERS, "further groups wait");
+        assert_eq!(answered.load(Ordering::Relaxed), 0, "nothing is on disk");
         drop(held);
     });
     let node = Node::up_in(node.end(Signal::KILL).1, &["--slots", "0"]);

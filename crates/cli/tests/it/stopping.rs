@@ -1,4 +1,4 @@
-//! `drain`, `down` and signals, while something runs (F-24).
+//! `drain`, `down` and signals while attempts run (F-24).
 
 use rustix::process::Signal;
 
@@ -28,7 +28,7 @@ fn last_attempt(ant: &Node, id: &str) -> serde_json::Value {
 }
 
 #[test]
-fn a_node_that_is_told_to_stop_lets_what_runs_end() {
+fn stopping_node_lets_running_attempts_finish() {
     for by_signal in [true, false] {
         let (ant, mut bee) = pair(&[]);
         let (runs, waits) = (sleeps(&ant, "1500"), sleeps(&ant, "1"));
@@ -47,12 +47,12 @@ fn a_node_that_is_told_to_stop_lets_what_runs_end() {
 }
 
 #[test]
-fn a_second_signal_stops_it_at_once_and_what_ran_is_handed_back() {
+fn second_signal_stops_at_once_and_hands_back_attempts() {
     let (ant, mut bee) = pair(&["--grace", "1h"]);
     let runs = sleeps(&ant, "3600000");
     until_running(&ant, &runs);
     signal(&bee.process, Signal::TERM);
-    // Until the first one has been taken, the second would be the same.
+    // A second signal before the node has handled the first would count as the same one.
     eventually("it stops", || bee.ask(&["status"]).code == 1);
     let status = bee.ask(&["status", "--json"]);
     assert!(status.stderr.contains(r#""code":"shutting_down""#), "{status:?}");
@@ -67,7 +67,7 @@ fn a_second_signal_stops_it_at_once_and_what_ran_is_handed_back() {
 }
 
 #[test]
-fn down_now_waits_for_nothing() {
+fn down_now_does_not_wait_for_attempts() {
     let (ant, mut bee) = pair(&["--grace", "1h"]);
     let runs = sleeps(&ant, "3600000");
     until_running(&ant, &runs);
@@ -76,7 +76,7 @@ fn down_now_waits_for_nothing() {
 }
 
 #[test]
-fn a_node_that_drains_finishes_what_runs_and_takes_nothing_until_it_may_again() {
+fn draining_node_finishes_attempts_and_takes_no_new_ones() {
     let (ant, bee) = pair(&[]);
     let runs = sleeps(&ant, "3000");
     until_running(&ant, &runs);

@@ -1,4 +1,4 @@
-//! Nodes as child processes.
+//! Helpers: nodes as child processes, waits, and tests in namespaces.
 
 use std::{
     env, fs,
@@ -12,22 +12,22 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// Longest wait for something that takes a moment.
+/// Longest wait for a condition. Only an error exceeds it, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// `meshwork` in this home, with nothing of the surroundings.
+/// A `meshwork` command with this home, and without the log setting of the environment.
 pub(crate) fn meshwork(home: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_meshwork"));
     command.env_remove("MESHWORK_LOG").env("MESHWORK_HOME", home);
     command
 }
 
-/// Runs it to its end.
+/// Runs a `meshwork` command to its end.
 pub(crate) fn ask(home: &Path, args: &[&str]) -> Answer {
     Answer::of(meshwork(home).args(args).stdin(Stdio::null()).output().expect("it starts"))
 }
 
-/// What a command left behind.
+/// The exit code and output of a command.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) code: i32,
@@ -44,13 +44,13 @@ impl Answer {
         }
     }
 
-    /// The one JSON value on standard output, of a command that succeeded.
+    /// Checks that the command succeeded, and parses the JSON value on its standard output.
     pub(crate) fn json(&self) -> Value {
         assert_eq!(self.code, 0, "{self:?}");
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    /// That exactly one error was told, in a sentence that holds all of `parts`.
+    /// Checks the exit code, and that there was exactly one error, with all of `parts` in the text.
     pub(crate) fn error(&self, code: i32, parts: &[&str]) {
         assert_eq!(self.code, code, "{self:?}");
         let errors: Vec<&str> =
@@ -63,12 +63,12 @@ impl Answer {
     }
 }
 
-/// A node that runs.
+/// A running node.
 #[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) home: TempDir,
     pub(crate) process: Child,
-    /// What it said when it was ready.
+    /// The JSON that the node printed when it was ready.
     pub(crate) ready: Value,
 }
 
@@ -82,13 +82,13 @@ impl Node {
         Self::open_in(home, &[&alone, args].concat())
     }
 
-    /// One that listens, and looks for others, where its arguments and defaults say.
+    /// Starts a node with only these arguments: without them, mDNS and the default port are on.
     pub(crate) fn open_in(home: TempDir, args: &[&str]) -> Self {
         let command = meshwork(home.path());
         Self::started(home, command, args)
     }
 
-    /// As [`Self::up`], by a shell that does something before.
+    /// As [`Self::up`], after the commands in `shell`.
     pub(crate) fn up_after(shell: &str, args: &[&str]) -> Self {
         Self::up_in_after(tempfile::tempdir().expect("a folder"), shell, args)
     }
@@ -98,7 +98,7 @@ impl Node {
         Self::open_in_after(home, shell, &[&alone, args].concat())
     }
 
-    /// As [`Self::open_in`], by a shell that does something before.
+    /// As [`Self::open_in`], after the commands in `shell`.
     pub(crate) fn open_in_after(home: TempDir, shell: &str, args: &[&str]) -> Self {
         let mut command = Command::new("sh");
         command.args(["-c", &format!("{shell} && exec \"$0\" \"$@\"")]);
@@ -117,7 +117,7 @@ impl Node {
             .expect("it starts");
         let mut line = String::new();
         let stdout = process.stdout.take().expect("a pipe");
-        BufReader::new(stdout).read_line(&mut line).expect("it speaks");
+        BufReader::new(stdout).read_line(&mut line).expect("a line");
         let ready = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"));
         Self { home, process, ready }
     }
@@ -142,13 +142,13 @@ impl Node {
         });
     }
 
-    /// The home of one that has ended.
-    pub(crate) fn end_dead(mut self) -> TempDir {
+    /// Waits for the end of a node that ends without a signal, and returns its home.
+    pub(crate) fn ended(mut self) -> TempDir {
         self.process.wait().expect("it has ended");
         std::mem::replace(&mut self.home, tempfile::tempdir().expect("a folder"))
     }
 
-    /// Ends it by this signal; gives back its home.
+    /// Ends the node by this signal; returns its exit status and its home.
     pub(crate) fn end(mut self, with: Signal) -> (ExitStatus, TempDir) {
         signal(&self.process, with);
         let status = self.process.wait().expect("it ends");
@@ -159,7 +159,7 @@ impl Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // The process may have ended already.
         self.process.kill().ok();
         self.process.wait().ok();
     }
@@ -169,16 +169,16 @@ pub(crate) fn signal(process: &Child, signal: Signal) {
     kill_process(Pid::from_child(process), signal).expect("it is there");
 }
 
-/// Waits until it is so.
-pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+/// Waits until `check` returns true.
+pub(crate) fn eventually(what: &str, mut check: impl FnMut() -> bool) {
     let start = Instant::now();
-    while !is_so() {
+    while !check() {
         assert!(start.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
 
-/// Processes whose parent is `parent`.
+/// The child processes of `parent`.
 pub(crate) fn children(parent: u32) -> Vec<u32> {
     let processes = fs::read_dir("/proc").expect("a process table");
     processes
@@ -187,7 +187,7 @@ pub(crate) fn children(parent: u32) -> Vec<u32> {
         .collect()
 }
 
-/// Whether there is such a process. One that only waits to be noticed by its parent is gone.
+/// Whether a process runs. A zombie does not.
 pub(crate) fn is_alive(pid: u32) -> bool {
     state_of(pid).is_some_and(|state| state != "Z")
 }
@@ -200,37 +200,38 @@ fn state_of(pid: u32) -> Option<String> {
     Some(status(pid)?.split_whitespace().next()?.to_owned())
 }
 
-/// What follows the name in `/proc/PID/stat`: state, parent, …
+/// The fields after the name in `/proc/PID/stat`: state, parent, …
 fn status(pid: u32) -> Option<String> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     Some(text.rsplit_once(')')?.1.to_owned())
 }
 
-/// Notes that the calling test, or a part of it, cannot run here, and why. `cargo xtask test` counts and
-/// names these tests at its end: a test that returns early counts as passed for the test harness.
+/// Records that the calling test, or a part of it, cannot run here, and why. `cargo xtask test`
+/// lists these tests at its end, because the test harness counts a test that returns early as passed.
 pub(crate) fn skip(reason: &str) {
     let thread = std::thread::current();
     let line = format!("{}: {}\n", thread.name().unwrap_or("?"), reason.replace('\n', " "));
     let file = fs::OpenOptions::new().append(true).create(true).open(SKIPPED);
-    // One write, so that tests that run at once do not mix their lines.
+    // One write, so that concurrent tests do not mix their lines.
     file.and_then(|mut file| file.write_all(line.as_bytes())).expect("a build folder");
 }
 
-/// Where `cargo xtask test` looks for the tests that were skipped.
+/// The file from which `cargo xtask test` reads the skipped tests.
 const SKIPPED: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/skipped-tests");
 
-/// Set where a test has started itself again, in a namespace.
+/// Environment variable of a test that runs in a namespace.
 const INSIDE: &str = "MESHWORK_TEST_IN_NAMESPACE";
 
-/// Whether the test of this name runs in a namespace. If not, it is run there first: by `way`, which
-/// takes a command and its arguments, and ends with 77 where there can be no namespace.
-pub(crate) fn is_inside(mut way: Command, test: &str) -> bool {
+/// Whether the calling test, named `test`, runs in a namespace. If not, runs it there and checks its
+/// success. `enter` enters a namespace and runs the command in its arguments; exit code 77 means that
+/// it cannot enter one.
+pub(crate) fn is_inside(mut enter: Command, test: &str) -> bool {
     if env::var_os(INSIDE).is_some() {
         return true;
     }
     let program = env::current_exe().expect("a path");
-    way.arg(program).args([test, "--exact", "--nocapture"]).env(INSIDE, "1");
-    let output = way.output().expect("it starts");
+    enter.arg(program).args([test, "--exact", "--nocapture"]).env(INSIDE, "1");
+    let output = enter.output().expect("it starts");
     let errors = String::from_utf8_lossy(&output.stderr);
     if output.status.code() == Some(77) {
         skip(errors.trim());
@@ -238,12 +239,12 @@ pub(crate) fn is_inside(mut way: Command, test: &str) -> bool {
     }
     let printed = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{printed}{errors}");
-    // A wrong name would run no test, and succeed.
+    // A wrong name runs no test, and succeeds.
     assert!(printed.contains("1 passed"), "{printed}{errors}");
     false
 }
 
-/// A way into a mount namespace, where one can be had.
+/// A command that enters a mount namespace, or ends with 77 if it cannot.
 pub(crate) fn into_mount_namespace() -> Command {
     const SCRIPT: &str = r#"
         for how in "unshare --mount" "unshare --user --map-root-user --mount"; do
@@ -252,7 +253,7 @@ pub(crate) fn into_mount_namespace() -> Command {
         echo "no mount namespace" >&2
         exit 77
     "#;
-    let mut way = Command::new("sh");
-    way.args(["-c", SCRIPT, "sh"]);
-    way
+    let mut enter = Command::new("sh");
+    enter.args(["-c", SCRIPT, "sh"]);
+    enter
 }

@@ -39,7 +39,7 @@ fn run_prints_the_result_and_nothing_else() {
 }
 
 #[test]
-fn the_exit_code_says_how_it_went() {
+fn exit_code_shows_how_the_task_ended() {
     let node = Node::up(&[]);
     node.ask(&["run", "debug/fail", "-p", "permanent=true", "-p", "exit=42"])
         .error(42, &["failed"]);
@@ -57,7 +57,7 @@ fn the_exit_code_says_how_it_went() {
 }
 
 #[test]
-fn without_a_daemon_the_way_to_start_one_is_told() {
+fn without_a_daemon_the_error_names_meshwork_up() {
     let home = tempfile::tempdir().unwrap();
     for args in [
         &["status"][..],
@@ -77,7 +77,7 @@ fn without_a_daemon_the_way_to_start_one_is_told() {
 }
 
 #[test]
-fn tasks_are_submitted_waited_for_shown_and_cancelled() {
+fn tasks_are_submitted_awaited_shown_and_cancelled() {
     let node = Node::up(&[]);
     let one = node.ask(&["submit", "text/upper", "a"]).stdout.trim().to_owned();
     let short = &one[one.len() - 6..];
@@ -105,11 +105,11 @@ fn tasks_are_submitted_waited_for_shown_and_cancelled() {
 }
 
 #[test]
-fn progress_is_shown_while_a_task_runs_and_no_longer() {
+fn progress_is_shown_only_while_a_task_runs() {
     let node = Node::up(&[]);
     let id = node.ask(&["submit", "debug/sleep", "-p", "ms=60000"]).stdout.trim().to_owned();
     let shown = || node.ask(&["task", "show", &id, "--json"]).json();
-    eventually("it says how far it is", || shown()["progress"]["fraction"].is_number());
+    eventually("it reports progress", || shown()["progress"]["fraction"].is_number());
     let words = " s of 60.0 s";
     assert!(shown()["progress"]["message"].as_str().unwrap().ends_with(words));
     let story = node.ask(&["task", "show", &id]).stdout;
@@ -123,7 +123,7 @@ fn progress_is_shown_while_a_task_runs_and_no_longer() {
 }
 
 #[test]
-fn ctrl_c_leaves_the_task_to_itself() {
+fn task_goes_on_after_ctrl_c() {
     let node = Node::up(&[]);
     let mut run = meshwork(node.home.path())
         .args(["run", "debug/sleep", "-p", "ms=3600000"])
@@ -131,14 +131,14 @@ fn ctrl_c_leaves_the_task_to_itself() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut talk = BufReader::new(run.stderr.take().unwrap());
+    let mut stderr = BufReader::new(run.stderr.take().unwrap());
     let mut line = String::new();
-    talk.read_line(&mut line).unwrap();
+    stderr.read_line(&mut line).unwrap();
     assert!(line.contains(" -> "), "{line}");
     signal(&run, Signal::INT);
     assert_eq!(run.wait().unwrap().code(), Some(130));
     let mut rest = String::new();
-    talk.read_to_string(&mut rest).unwrap();
+    stderr.read_to_string(&mut rest).unwrap();
     let task = node.ask(&["task", "show", "last", "--json"]).json();
     let back = format!("meshwork wait {}", task["short"].as_str().unwrap());
     assert!(rest.contains("detached") && rest.contains(&back), "{rest}");
@@ -146,7 +146,7 @@ fn ctrl_c_leaves_the_task_to_itself() {
 }
 
 #[test]
-fn shells_are_told_the_verbs() {
+fn completions_name_the_verbs() {
     let home = tempfile::tempdir().unwrap();
     for shell in ["bash", "zsh", "fish"] {
         let answer = ask(home.path(), &["completions", shell]);
@@ -159,7 +159,7 @@ fn shells_are_told_the_verbs() {
 }
 
 #[test]
-fn a_reader_that_is_gone_is_no_failure() {
+fn closed_standard_output_is_no_failure() {
     let home = tempfile::tempdir().unwrap();
     for args in [&["version"][..], &["version", "--json"], &["--help"]] {
         let (reader, writer) = std::io::pipe().unwrap();
@@ -176,7 +176,7 @@ fn a_reader_that_is_gone_is_no_failure() {
 }
 
 #[test]
-fn explain_tells_why_a_task_waits_and_how_one_came_to_its_end() {
+fn explain_shows_why_a_task_waits_and_how_it_ended() {
     let node = Node::up(&[]);
     let waits = node.ask(&["submit", "text/upper", "a", "--gpu", "7"]).stdout.trim().to_owned();
     let why = node.ask(&["task", "explain", &waits]);

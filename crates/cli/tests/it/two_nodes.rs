@@ -1,20 +1,20 @@
-//! Two homes, two processes: who may run what for whom.
+//! Two nodes in two processes: where tasks may run.
 
 use serde_json::Value;
 
 use crate::support::Node;
 
 #[test]
-fn a_task_runs_where_it_is_allowed_to() {
+fn task_runs_only_where_it_is_allowed() {
     let bee = Node::up(&["--name", "bee", "--accept", "text=listed"]);
     let ant = Node::up(&["--name", "ant", "--bootstrap", bee.address(), "--slots", "0"]);
     ant.until_ready("bee");
 
-    // Bee does not list ant: whoever names bee is told so.
+    // Bee does not list ant: a task with bee as its target is refused.
     let refused = ant.ask(&["run", "text/upper", "hello", "--on", "bee"]);
     refused.error(126, &["not_accepted", "meshwork peers trust"]);
 
-    // Ant does not trust bee: without a name the task waits, and says why.
+    // Ant does not trust bee: a task without a target waits, and its story says why.
     let id = ant.ask(&["submit", "text/upper", "hello"]).stdout.trim().to_owned();
     let waiting = ant.ask(&["task", "show", &id, "--json"]).json();
     assert_eq!(waiting["state"], "queued", "{waiting}");
@@ -57,7 +57,7 @@ fn a_peer_is_dialled_listed_trusted_and_untrusted() {
 }
 
 #[test]
-fn what_can_be_run_is_told_with_who_offers_it() {
+fn handlers_are_listed_with_the_nodes_that_offer_them() {
     let bee = Node::up(&["--name", "bee", "--accept", "text=anyone"]);
     let ant = Node::up(&["--name", "ant", "--bootstrap", bee.address()]);
     ant.until_ready("bee");
@@ -85,7 +85,7 @@ fn what_can_be_run_is_told_with_who_offers_it() {
 }
 
 #[test]
-fn a_peer_is_measured() {
+fn ping_measures_a_peer() {
     let bee = Node::up(&["--name", "bee"]);
     let ant = Node::up(&["--name", "ant", "--bootstrap", bee.address()]);
     ant.until_ready("bee");

@@ -1,5 +1,4 @@
-//! What holds for every verb: one line for each result, several ids, a node that goes away, errors
-//! that a program reads.
+//! Rules for all verbs: one line for each result, several ids, a node that goes away, errors as JSON.
 
 use std::{
     fs,
@@ -18,7 +17,7 @@ fn submitted(node: &Node, args: &[&str]) -> String {
     answer.stdout.trim().to_owned()
 }
 
-/// A group of six: two lines, two results that no line can hold, an empty one, and a failure.
+/// A group of six: two results of one line, two that do not fit on a line, an empty one, a failure.
 fn six_members(node: &Node) -> String {
     let path = node.home.path().join("jobs");
     let jobs = r#""a" "b\nc" {"input": {"base64": "/w=="}} "d\n" "" {"input": "x", "params": {"no": "such"}}"#;
@@ -45,7 +44,7 @@ fn each_member_of_a_group_has_its_line() {
         assert_eq!(values[2]["output"]["base64"], "/w==");
         assert_eq!(values[5]["error"]["code"], "bad_parameter");
     }
-    // The flag is about how tasks end, not about results that are not printed.
+    // The flag ignores failed tasks, not results that cannot be printed.
     assert_eq!(node.ask(&["wait", &id, "--results", "--ok-if-failed"]).code, 1);
     assert_eq!(node.ask(&["wait", &id, "--results", "--ok-if-failed", "--json"]).code, 0);
 }
@@ -63,7 +62,7 @@ fn result_of_one_task_is_its_bytes() {
     node.ask(&["wait", &failing, "--results"]).error(7, &["failed"]);
     let both = node.ask(&["wait", &failing, &id, "--results"]);
     assert_eq!((both.code, both.stdout.as_str()), (1, "\n\n"), "{both:?}");
-    // One that is not known has its line as well.
+    // An unknown id has a line as well.
     let last = submitted(&node, &["text/upper", "last"]);
     let three = node.ask(&["wait", &failing, UNKNOWN, &last, "--results"]);
     assert_eq!((three.code, three.stdout.as_str()), (4, "\n\nLAST\n"), "{three:?}");
@@ -77,7 +76,7 @@ fn result_of_one_task_is_its_bytes() {
 const UNKNOWN: &str = "019aa2c4-0000-7000-8000-0000008f3a21";
 
 #[test]
-fn every_id_is_acted_on_and_each_failure_is_named() {
+fn every_id_is_processed_and_each_failure_is_named() {
     let node = Node::up(&[]);
     let sleeper = || submitted(&node, &["debug/sleep", "-p", "ms=600000"]);
     let (one, two) = (sleeper(), sleeper());
@@ -90,11 +89,11 @@ fn every_id_is_acted_on_and_each_failure_is_named() {
     let group = submitted(&node, &["--array", "1-2", "text/upper"]);
     for verb in [&["wait"][..], &["task", "cancel"]] {
         let ids = [&two, UNKNOWN, &group, &one, &two];
-        let told = node.ask(&[verb, &ids, &["--json"]].concat());
-        assert_eq!(told.code, 4, "{told:?}");
-        let values: Vec<Value> = serde_json::from_str(&told.stdout).unwrap();
+        let answer = node.ask(&[verb, &ids, &["--json"]].concat());
+        assert_eq!(answer.code, 4, "{answer:?}");
+        let values: Vec<Value> = serde_json::from_str(&answer.stdout).unwrap();
         let given: Vec<&str> = values.iter().map(|value| value["id"].as_str().unwrap()).collect();
-        assert_eq!(given, ids, "one value, in the order asked");
+        assert_eq!(given, ids, "one value, in the order of the ids");
         assert_eq!(values[1]["error"]["code"], "not_found");
         assert_eq!(
             (&values[0]["state"], &values[2]["state"]),
@@ -106,37 +105,37 @@ fn every_id_is_acted_on_and_each_failure_is_named() {
     node.ask(&["wait", "all", &one]).error(2, &["`all` means every open task"]);
 }
 
-/// Started, and past its first line of talk, which says that the task runs.
+/// Starts a command and reads its first line on standard error, which says that the task runs.
 fn running(mut command: Command) -> (Child, BufReader<std::process::ChildStderr>) {
     let piped = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = piped.spawn().unwrap();
-    let mut talk = BufReader::new(child.stderr.take().unwrap());
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
     let mut line = String::new();
-    talk.read_line(&mut line).unwrap();
-    (child, talk)
+    stderr.read_line(&mut line).unwrap();
+    (child, stderr)
 }
 
 #[test]
-fn run_says_what_becomes_of_its_task_when_the_node_is_killed() {
-    for (flags, fate, way) in [
+fn run_names_the_fate_of_its_task_when_the_node_is_killed() {
+    for (flags, fate, hint) in [
         (&[][..], "is kept on disk", "then: meshwork wait "),
         (&["--durability", "memory"], "its durability is memory", "--durability disk"),
     ] {
         let node = Node::up(&[]);
         let mut command = meshwork(node.home.path());
         command.args(["run", "debug/sleep", "-p", "ms=600000"]).args(flags);
-        let (mut run, mut talk) = running(command);
+        let (mut run, mut stderr) = running(command);
         let (_, home) = node.end(Signal::KILL);
         assert_eq!(run.wait().unwrap().code(), Some(125));
-        let mut told = String::new();
-        talk.read_to_string(&mut told).unwrap();
-        assert!(told.contains(fate) && told.contains(way), "{told}");
+        let mut text = String::new();
+        stderr.read_to_string(&mut text).unwrap();
+        assert!(text.contains(fate) && text.contains(hint), "{text}");
         let up = format!("meshwork up --home {}", home.path().display());
-        assert!(told.contains(&up), "{told}");
+        assert!(text.contains(&up), "{text}");
     }
 }
 
-/// Sockets that the node holds: those that it always has, and one for each request.
+/// Number of the node's open sockets: a constant number, and one for each request.
 fn sockets(node: &Node) -> usize {
     let files = fs::read_dir(format!("/proc/{}/fd", node.process.id())).unwrap();
     let targets = files.filter_map(|file| fs::read_link(file.ok()?.path()).ok());
@@ -147,7 +146,7 @@ fn sockets(node: &Node) -> usize {
 fn wait_outlives_a_restart_of_the_node() {
     for with in [Signal::KILL, Signal::TERM] {
         let node = Node::up(&[]);
-        // They run where the label is: after the restart.
+        // The tasks need a label that the node has only after the restart.
         let task = submitted(&node, &["text/upper", "a", "--label", "gate=open"]);
         let group = submitted(&node, &["--array", "1-3", "text/upper", "--label", "gate=open"]);
         let home = node.home.path().to_owned();
@@ -157,36 +156,36 @@ fn wait_outlives_a_restart_of_the_node() {
             command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
         };
         let waits = [&[&*task, "--results"][..], &[&group], &[&task, &group, "--json"]];
-        // Connections of the requests before close soon.
+        // Connections of earlier requests close soon.
         let mut idle = sockets(&node);
-        let mut looks = 0;
-        eventually("the requests before are over", || {
-            looks += 1;
+        let mut checks = 0;
+        eventually("earlier requests are over", || {
+            checks += 1;
             idle = idle.min(sockets(&node));
-            looks == 20
+            checks == 20
         });
         let waits = waits.map(wait);
         let mut steady = 0;
         eventually("each command waits at the node", || {
-            // Each has found what it waits for, when it holds its connection for long.
+            // A command that keeps its connection has found its tasks and waits.
             steady = if sockets(&node) == idle + waits.len() { steady + 1 } else { 0 };
             steady == 20
         });
         let (_, home) = node.end(with);
         let node = Node::up_in(home, &["--label", "gate=open"]);
-        let told = waits.map(|wait| Answer::of(wait.wait_with_output().unwrap()));
-        for told in &told {
-            assert_eq!(told.code, 0, "{with:?}: {told:?}");
-            assert!(told.stderr.contains("kept on disk"), "{with:?}: {told:?}");
-            assert!(told.stderr.contains("the node is back"), "{with:?}: {told:?}");
+        let answers = waits.map(|wait| Answer::of(wait.wait_with_output().unwrap()));
+        for answer in &answers {
+            assert_eq!(answer.code, 0, "{with:?}: {answer:?}");
+            assert!(answer.stderr.contains("kept on disk"), "{with:?}: {answer:?}");
+            assert!(answer.stderr.contains("the node is back"), "{with:?}: {answer:?}");
         }
-        assert_eq!(told[0].stdout, "A");
+        assert_eq!(answers[0].stdout, "A");
         assert_eq!(node.ask(&["wait", &group, "--results"]).stdout, "1\n2\n3\n");
     }
 }
 
 #[test]
-fn every_error_is_json_where_json_is_asked_for() {
+fn every_error_is_json_with_the_json_flag() {
     let home = tempfile::tempdir().unwrap();
     for args in [
         &["--json"][..],
@@ -199,16 +198,16 @@ fn every_error_is_json_where_json_is_asked_for() {
         &["submit", "--json", "text/upper", "--each-line", "/no/such"],
         &["wait", "all", "x", "--json"],
     ] {
-        let told = ask(home.path(), args);
-        assert_eq!((told.code, told.stdout.as_str()), (2, ""), "{args:?}: {told:?}");
-        let error: Value = serde_json::from_str(&told.stderr).unwrap();
+        let answer = ask(home.path(), args);
+        assert_eq!((answer.code, answer.stdout.as_str()), (2, ""), "{args:?}: {answer:?}");
+        let error: Value = serde_json::from_str(&answer.stderr).unwrap();
         let error = &error["error"];
         assert_eq!((&error["code"], &error["exit"]), (&"usage".into(), &2.into()), "{args:?}");
         assert!(!error["message"].as_str().unwrap().contains("bench-role"), "{error}");
     }
 }
 
-/// Lines on standard input of a submit that goes on, and its talk.
+/// A running submit that reads lines, and its standard input.
 fn typing(node: &Node, flags: &[&str]) -> (Child, std::process::ChildStdin) {
     let mut command = meshwork(node.home.path());
     command.args(["submit", "--each-line", "-", "text/upper"]).args(flags);
@@ -237,7 +236,7 @@ fn lines_are_tasks_while_more_are_typed() {
 #[test]
 fn interrupted_submit_says_which_lines_were_submitted() {
     let node = Node::up(&[]);
-    for (typed, told) in
+    for (typed, message) in
         [("a\nb\nc\n", "lines 1 to 3 are submitted"), ("a\n", "line 1 is submitted")]
     {
         let (mut submit, mut lines) = typing(&node, &[]);
@@ -250,7 +249,7 @@ fn interrupted_submit_says_which_lines_were_submitted() {
         });
         signal(&submit, Signal::INT);
         let output = Answer::of(submit.wait_with_output().unwrap());
-        output.error(130, &["interrupted", told]);
+        output.error(130, &["interrupted", message]);
         drop(lines);
     }
 }
@@ -269,7 +268,7 @@ fn another_submission_under_the_same_key_says_what_differs() {
     assert_eq!(submit("a\nb\nc\n", &sleep).code, 0);
     let five = [&sleep[..], &["--max-fails", "5"]].concat();
     let memory = [&sleep[..], &["--durability", "memory"]].concat();
-    for (lines, flags, told) in [
+    for (lines, flags, message) in [
         ("a\nb\nc\nd\n", &sleep[..], "4 lines instead of 3"),
         ("a\nb\n", &sleep, "2 lines instead of 3"),
         ("a\nx\nc\n", &sleep, "line 2 differs"),
@@ -278,14 +277,14 @@ fn another_submission_under_the_same_key_says_what_differs() {
         ("a\nb\nc\n", &five, "--max-fails 5 instead of none"),
         ("a\nb\nc\n", &memory, "--durability memory instead of disk"),
     ] {
-        submit(lines, flags).error(1, &[told, "another --key"]);
+        submit(lines, flags).error(1, &[message, "another --key"]);
     }
     // More lines than one request carries: all of them are counted.
     submit(&"a\n".repeat(10_000), &sleep).error(1, &["10,000 lines instead of 3"]);
 }
 
 #[test]
-fn submit_waits_where_it_is_told_to() {
+fn submit_with_wait_waits() {
     let node = Node::up(&[]);
     let one = node.ask(&["submit", "text/upper", "a", "--wait"]);
     assert_eq!((one.code, one.stdout.as_str()), (0, "A"), "{one:?}");
@@ -301,16 +300,16 @@ fn submit_waits_where_it_is_told_to() {
 }
 
 #[test]
-fn retries_rest_as_long_as_they_are_told_to() {
+fn retry_delay_is_respected() {
     let node = Node::up(&[]);
     let failing = submitted(&node, &["debug/fail", "--retry-delay", "4m"]);
     let task = || node.ask(&["task", "show", &failing, "--json"]).json();
-    eventually("it rests before its second attempt", || task()["waiting"]["code"] == "backing_off");
+    eventually("it waits for its second attempt", || task()["waiting"]["code"] == "backing_off");
     let next: chrono::DateTime<chrono::Utc> =
         task()["waiting"]["next_try_at"].as_str().unwrap().parse().unwrap();
-    // Half as long or half as long again.
-    let rest = (next - meshwork_node::time_of_day()).num_seconds();
-    assert!((100..=360).contains(&rest), "{rest}");
+    // The delay varies between half and one and a half times the given one.
+    let delay = (next - meshwork_node::time_of_day()).num_seconds();
+    assert!((100..=360).contains(&delay), "{delay}");
     let long = ["submit", "debug/fail", "--retry-delay", "11m"];
     node.ask(&long).error(2, &["--retry-delay", "--queue-timeout 11m"]);
 }
@@ -326,8 +325,8 @@ fn all_open_tasks_are_cancelled_at_once() {
     }
     let group = submitted(&node, &[&["--array", "1-1500"], &sleep[..]].concat());
     node.ask(&["task", "cancel", "all", &ended]).error(2, &["meshwork task cancel all"]);
-    let told = node.ask(&["task", "cancel", "all", "--json"]).json();
-    assert_eq!((&told["groups"], &told["tasks"]), (&1.into(), &3.into()));
+    let cancelled = node.ask(&["task", "cancel", "all", "--json"]).json();
+    assert_eq!((&cancelled["groups"], &cancelled["tasks"]), (&1.into(), &3.into()));
     assert_eq!(node.ask(&["task", "list", "-q"]).stdout, "");
     assert_eq!(node.ask(&["task", "show", &ended, "--json"]).json()["state"], "succeeded");
     let listed = ["task", "list", "--group", &group, "-q", "--limit", "5"];
@@ -346,15 +345,15 @@ fn help_of_a_verb_has_two_spellings() {
 }
 
 #[test]
-fn family_that_nobody_offers_is_told_at_once() {
+fn unknown_family_gives_a_warning_at_once() {
     let node = Node::up(&[]);
-    let told = |args: &[&str]| node.ask(args).stderr;
-    let run = told(&["run", "txt/upper", "a", "--queue-timeout", "100ms"]);
+    let stderr = |args: &[&str]| node.ask(args).stderr;
+    let run = stderr(&["run", "txt/upper", "a", "--queue-timeout", "100ms"]);
     let first = run.lines().next().unwrap();
     assert!(first.contains("\"txt\"") && first.contains("did you mean text/upper?"), "{run}");
     for args in [&["submit", "txt/upper", "a"][..], &["submit", "txt/upper", "--array", "1-3"]] {
-        assert!(told(args).contains("did you mean text/upper?"), "{args:?}");
+        assert!(stderr(args).contains("did you mean text/upper?"), "{args:?}");
     }
-    // It waits for a worker, but not for want of a name.
-    assert!(!told(&["submit", "text/upper", "a", "--gpu", "9"]).contains("did you mean"));
+    // The task waits for a worker, but its family is known.
+    assert!(!stderr(&["submit", "text/upper", "a", "--gpu", "9"]).contains("did you mean"));
 }

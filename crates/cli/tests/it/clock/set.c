@@ -1,6 +1,5 @@
-/* Sets the time of day of one process: the seconds in the file that SET_CLOCK_FILE names are added to
- * it; after a '=' they are the time, which stands still. Clocks that nobody can set go on as they are.
- * To be preloaded. */
+/* Sets the time of day of one process; for LD_PRELOAD. The file named by SET_CLOCK_FILE holds seconds
+ * that are added to the time, or after a '=' a constant time. Monotonic clocks do not change. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdlib.h>
