@@ -234,7 +234,9 @@ fn consequence(answer: &TrustAnswer, here: &str) -> String {
     let theirs = match (trusted, accepts.as_str()) {
         (_, "") => "its tasks do not run here".to_owned(),
         (true, families) => format!("its {families} tasks may run here"),
-        (false, families) => format!("its {families} tasks still run here, as anyone's do"),
+        (false, families) => {
+            format!("its {families} tasks still run here (the policy accepts anyone)")
+        }
     };
     if !trusted {
         return format!("is not trusted: {theirs}, and tasks of this node go there with --on only");

@@ -178,10 +178,10 @@ fn obstacle(code: &ObstacleCode) -> &str {
         ObstacleCode::NotReady => "not ready",
         ObstacleCode::NotTrusted => "not trusted",
         ObstacleCode::NotOffered => "not offering it",
-        ObstacleCode::Requirement => "without what it requires",
-        ObstacleCode::Refused => "that refused it",
-        ObstacleCode::NoSession => "being connected",
-        ObstacleCode::ShuttingDown => "of a node that stops",
+        ObstacleCode::Requirement => "missing a requirement",
+        ObstacleCode::Refused => "refused it",
+        ObstacleCode::NoSession => "connecting",
+        ObstacleCode::ShuttingDown => "shutting down",
         ObstacleCode::NoCredit => "at its limit",
         ObstacleCode::NotTarget
         | ObstacleCode::Busy

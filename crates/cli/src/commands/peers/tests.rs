@@ -110,8 +110,8 @@ fn trust_names_allowed_tasks_in_each_direction() {
         ),
         (
             said(false, &["text"], None),
-            "is not trusted: its text tasks still run here, as anyone's do, and tasks of this node \
-             go there with --on only",
+            "is not trusted: its text tasks still run here (the policy accepts anyone), and tasks of \
+             this node go there with --on only",
         ),
     ] {
         assert_eq!(said, expected);

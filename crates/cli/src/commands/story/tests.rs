@@ -86,7 +86,7 @@ fn waiting_task_names_the_obstacle_of_each_peer() {
     assert!(text.contains("waits     no connected worker can run it\n"), "{text}");
     assert!(text.contains("  ant  no  gpus: 0 of 1\n"), "{text}");
     assert!(text.contains("  b\u{fffd}[2Jee  yes  free\n"), "{text}");
-    assert!(text.contains("  2 workers: 1 free, 1 without what it requires\n"), "{text}");
+    assert!(text.contains("  2 workers: 1 free, 1 missing a requirement\n"), "{text}");
     assert!(text.contains("  next try in 9.0s; gives up in 9m18s (--queue-timeout)\n"), "{text}");
     assert!(text.ends_with("next      meshwork wait 8f3a21\n"), "{text}");
 }
