@@ -1,4 +1,4 @@
-//! Making a network: checks the configuration, makes the swarm, and waits until it listens.
+//! Builds a network: checks the configuration, creates the swarm, and waits until it listens.
 
 use std::{
     io,
@@ -36,34 +36,34 @@ use crate::{
     transport::{self, Hosts},
 };
 
-/// A network that is ready to run: the loop to spawn, a handle, and what the loop and the sessions
-/// tell.
+/// A network that is ready to run: the loop to spawn, a handle, and the receivers of events and
+/// frames.
 ///
-/// An owner takes [`Self::events`] before [`Self::sessions`]: then it knows a session before it sees
-/// frames of it. The end of an older session of a peer may come after the beginning of a newer one;
-/// their [`SessionId`](crate::protocol::task::session::SessionId)s tell them apart. A peer's
+/// An owner takes [`Self::events`] before [`Self::sessions`], so that it knows a session before it
+/// sees its frames. The end of an older session of a peer may come after the beginning of a newer
+/// one; their [`SessionId`](crate::protocol::task::session::SessionId)s distinguish them. A peer's
 /// [`NetEvent::OwnerSession`] may come before its [`NetEvent::Ready`], and the ends of its sessions
 /// before or after its [`NetEvent::Disconnected`].
 #[derive(Debug)]
 pub struct Network {
-    /// Asks the loop.
+    /// A handle that sends commands to the loop.
     pub handle: NetHandle,
-    /// The future that is the network.
+    /// The event loop; the owner spawns its `run`.
     pub event_loop: EventLoop,
-    /// Facts about peers and sessions.
+    /// Events about peers and sessions.
     pub events: mpsc::Receiver<NetEvent>,
     /// Frames of the sessions, and their ends.
     pub sessions: mpsc::Receiver<SessionEvent>,
 }
 
 impl Network {
-    /// Makes a network, and listens; times are told on `clock`. Nothing is dialled before the loop
-    /// runs, and a bootstrap peer that cannot be reached is an event and no error.
+    /// Builds a network and starts its listeners; `clock` gives the times in events. Nothing is
+    /// dialled before the loop runs. An unreachable bootstrap peer is an event, not an error.
     ///
     /// # Errors
     ///
-    /// The configuration is out of its bounds, a port is taken, or an address cannot be listened
-    /// on.
+    /// A field of the configuration is out of its bounds, a port is taken, or the node cannot
+    /// listen on an address.
     #[expect(clippy::too_many_lines, reason = "one line for each field")]
     pub async fn build(config: NetConfig, clock: Clock) -> Result<Self, BuildError> {
         config.check()?;
@@ -81,7 +81,7 @@ impl Network {
         for address in &config.listen {
             swarm.listen_on(address.clone()).map_err(|source| refused(address, source))?;
         }
-        // Who looks from now on finds the ports taken.
+        // Another node that checks from now on finds the ports taken.
         drop(locks);
         let (commands_in, commands) = mpsc::channel(limits::COMMANDS);
         let (events_in, events) = mpsc::channel(limits::EVENTS);
@@ -145,7 +145,7 @@ fn settings(config: &NetConfig) -> Settings {
         protocol_timeout: config.protocol_timeout,
         heartbeat: config.ping_interval,
         boot: config.boot,
-        // 0 says that a node names none.
+        // 0 is reserved for hellos without this number.
         instance: rand::random::<u64>().max(1),
     }
 }
@@ -168,8 +168,8 @@ fn make_swarm(
     Ok(Swarm::new(stack, behaviour, config.keypair.public().to_peer_id(), swarm_config))
 }
 
-/// Returns when every listener has an address, or some time after the first has one: an interface
-/// may be without addresses of a family.
+/// Waits until every listener has an address, or [`limits::LISTEN_GRACE`] after the first has one:
+/// an interface may have no addresses of a family.
 async fn wait_for_listeners(event_loop: &mut EventLoop, count: usize) -> Result<(), BuildError> {
     if count == 0 {
         return Ok(());
@@ -191,7 +191,7 @@ async fn wait_for_listeners(event_loop: &mut EventLoop, count: usize) -> Result<
     Ok(())
 }
 
-/// Binds the port once in a way that fails if another process has it: libp2p listens with
+/// Binds the port once in a way that fails if another process listens on it. libp2p listens with
 /// SO_REUSEPORT, with which two nodes would share a port and its connections.
 fn check_free(address: &Multiaddr) -> Result<(), BuildError> {
     let Ok(AddressParts { host: Host::Ip(ip), port: Some(port), quic, .. }) =
@@ -203,8 +203,8 @@ fn check_free(address: &Multiaddr) -> Result<(), BuildError> {
         return Ok(());
     }
     let socket = SocketAddr::new(ip, port);
-    // The standard library sets SO_REUSEADDR for TCP, which lets a port go that a closed connection
-    // still lingers on, but not one on which somebody listens.
+    // The standard library sets SO_REUSEADDR for TCP: bind succeeds if only closed connections
+    // linger on the port, and fails if a process listens.
     let bound =
         if quic { UdpSocket::bind(socket).map(drop) } else { TcpListener::bind(socket).map(drop) };
     bound.map_err(|error| refused(address, TransportError::Other(error)))
@@ -216,7 +216,7 @@ fn refused(address: &Multiaddr, source: TransportError<io::Error>) -> BuildError
         TransportError::Other(error) => error,
         TransportError::MultiaddrNotSupported(_) => io::ErrorKind::Unsupported.into(),
     };
-    // libp2p wraps the operating system's error.
+    // libp2p wraps the error of the operating system.
     match transport::os_error(&error).map(io::Error::kind) {
         Some(io::ErrorKind::AddrInUse) => BuildError::PortTaken { address },
         kind => {
@@ -226,24 +226,23 @@ fn refused(address: &Multiaddr, source: TransportError<io::Error>) -> BuildError
     }
 }
 
-/// Why an address cannot be listened on, and what to do.
+/// The reason why a node cannot listen on an address, and the remedy.
 fn listen_cause(address: &Multiaddr, error: &io::Error) -> String {
     let os = transport::os_error(error);
     if os.and_then(io::Error::raw_os_error) == Some(NO_FAMILY) {
-        return "this machine has no addresses of that kind (IPv6 is switched off): leave it out"
-            .to_owned();
+        return "IPv6 is switched off on this machine: remove the address".to_owned();
     }
     match os.map(io::Error::kind) {
         Some(io::ErrorKind::AddrNotAvailable) => format!(
-            "this machine has no such address now: listen on all that it has, now and later, with \
-             {}, or start the node when the address is there",
+            "this machine does not have this address now: listen on all its addresses with \
+             {}, or start the node when the machine has the address",
             on_every_interface(address)
         ),
         Some(io::ErrorKind::PermissionDenied) => {
             "ports below 1024 need privileges: choose one from 1024 up".to_owned()
         }
         Some(io::ErrorKind::InvalidInput) => {
-            "a link-local address (fe80::…) cannot be listened on by itself: use /ip6/::/tcp/PORT"
+            "a link-local address (fe80::…) needs an interface: listen on /ip6/::/tcp/PORT"
                 .to_owned()
         }
         _ => transport::root_cause(error),
@@ -259,19 +258,20 @@ fn on_every_interface(address: &Multiaddr) -> Multiaddr {
     Multiaddr::from(ip).iter().chain(address.iter().skip(1)).collect()
 }
 
-/// `EAFNOSUPPORT`: an address family that the machine does not have.
+/// `EAFNOSUPPORT`: the machine does not support the address family.
 const NO_FAMILY: i32 = 97;
 
-/// A duration's bounds in a configuration.
+/// The bounds of each duration in a configuration.
 const TIMES: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(100)..=Duration::from_secs(600);
 
 impl NetConfig {
-    /// Whether every field is within its bounds.
+    /// Checks that every field is within its bounds.
     ///
     /// # Errors
     ///
-    /// The first field that is not, why, and what is allowed.
+    /// A field is out of its bounds; the error names the first such field, the reason and the
+    /// allowed values.
     pub fn check(&self) -> Result<(), BuildError> {
         let Self {
             keypair,
@@ -327,7 +327,7 @@ fn check_listen(listen: &[Multiaddr]) -> Result<(), BuildError> {
         address::check_listen(address).map_err(refuse)?;
         let is_fixed = address::parts(address).is_ok_and(|parts| parts.port != Some(0));
         if is_fixed && listen.iter().take(position).any(|earlier| earlier == address) {
-            return Err(refuse("it is named twice; remove one".to_owned()));
+            return Err(refuse("the address is listed twice; remove one".to_owned()));
         }
     }
     Ok(())
@@ -340,13 +340,13 @@ fn check_bootstrap(bootstrap: &[Multiaddr], local: libp2p::PeerId) -> Result<(),
         let why = match address::parts(address) {
             Err(why) => why,
             Ok(AddressParts { peer: Some(peer), .. }) if peer == local => {
-                "this node itself; remove it".to_owned()
+                "this is the node itself; remove it".to_owned()
             }
             Ok(AddressParts { port: Some(0), .. }) => {
-                "port 0 cannot be dialled; write the port on which the peer listens".to_owned()
+                "port 0 cannot be dialled; use the port on which the peer listens".to_owned()
             }
             Ok(AddressParts { host: Host::Ip(ip), .. }) if is_nowhere(ip) => {
-                "nobody can be reached there; write an address of the peer's machine".to_owned()
+                "no peer can be reached there; use an address of the peer's machine".to_owned()
             }
             Ok(_) => continue,
         };

@@ -1,10 +1,10 @@
-//! A transport that refuses to dial what must not be dialled (P-11).
+//! A transport that refuses to dial forbidden addresses (P-11).
 //!
-//! It stands twice in the stack. Before names are looked up, these pass: addresses that the operator
-//! gave, exactly as given; addresses learned on a network segment of this machine; private addresses
-//! that their subjects have signed, in a range of this node; public addresses. Nothing else that a
-//! stranger announced passes, and no name that the operator did not give. After the look-up the
-//! filter stops addresses that nobody may dial, whatever a name server says.
+//! Two filters are in the stack. The one before name resolution passes addresses that the operator
+//! gave, exactly as given; addresses learned on a network segment of this machine; private
+//! addresses in a range of this node that their subjects signed; and public addresses. It stops all
+//! other addresses from strangers, and all names that the operator did not give. The one after name
+//! resolution stops addresses that must never be dialled, even if a name server returns them.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -24,40 +24,41 @@ use crate::{
     limits,
 };
 
-/// Where in the stack a filter stands.
+/// The position of a filter in the stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// Above the resolver: addresses as they were announced.
+    /// Before name resolution: addresses as announced.
     Announced,
-    /// Below it: what is about to be dialled.
+    /// After name resolution: addresses about to be dialled.
     Resolved,
 }
 
-/// The addresses that are allowed by name, shared between the loop, which fills it, and the
-/// filters. All are kept without `/p2p/…`.
+/// The explicitly allowed addresses, without `/p2p/…`. The loop fills the lists, and the filters
+/// read them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Allowed(Arc<Mutex<Lists>>);
 
 #[derive(Debug, Default)]
 struct Lists {
-    /// Of the configuration and of peers that were met before the start; bounded by their limits.
+    /// Addresses of the configuration and of the peer book; bounded by their limits.
     configured: HashSet<Multiaddr>,
-    /// From explicit dials; the oldest first.
+    /// Addresses of explicit dials, the oldest first; at most [`limits::GIVEN_ADDRESSES`].
     given: VecDeque<Multiaddr>,
-    /// Learned on a segment of ours; bounded by the table of mDNS.
+    /// Addresses learned on this machine's network segments; bounded by the mDNS table.
     mdns: HashSet<Multiaddr>,
-    /// Private addresses that their subjects have signed, in ranges of ours, the oldest first.
+    /// Private addresses in this node's ranges that their subjects signed, the oldest first; at
+    /// most [`limits::NAMED_DIALS_KEPT`].
     vouched: VecDeque<Multiaddr>,
 }
 
 impl Allowed {
-    /// The configuration, or the peer book, names these addresses. They stay allowed.
+    /// Allows addresses of the configuration or the peer book, for good.
     pub(crate) fn configure<'a>(&self, addresses: impl Iterator<Item = &'a Multiaddr>) {
         self.lists().configured.extend(addresses.map(address::without_peer));
     }
 
-    /// The operator asked to dial this address. It stays allowed until [`limits::GIVEN_ADDRESSES`]
-    /// others were given.
+    /// Allows an address that the operator dials, until [`limits::GIVEN_ADDRESSES`] others were
+    /// given.
     pub(crate) fn give(&self, address: &Multiaddr) {
         let address = address::without_peer(address);
         let mut lists = self.lists();
@@ -68,15 +69,15 @@ impl Allowed {
         lists.given.push_back(address);
     }
 
-    /// These, and no others, are known from the segments of ours.
+    /// Replaces the addresses learned on this machine's network segments.
     pub(crate) fn set_mdns(&self, addresses: impl Iterator<Item = Multiaddr>) {
         let bound = limits::MDNS_PEERS * limits::PEER_ADDRESSES;
         self.lists().mdns =
-            addresses.take(bound).map(|near| address::without_peer(&near)).collect();
+            addresses.take(bound).map(|found| address::without_peer(&found)).collect();
     }
 
-    /// This address may be dialled on a peer's word. It stays allowed until
-    /// [`limits::NAMED_DIALS_KEPT`] others were named.
+    /// Allows an address that may be dialled on a peer's word, until [`limits::NAMED_DIALS_KEPT`]
+    /// others were named.
     pub(crate) fn vouch(&self, address: &Multiaddr) {
         let address = address::without_peer(address);
         let mut lists = self.lists();
@@ -115,12 +116,12 @@ impl Allowed {
     }
 
     fn lists(&self) -> std::sync::MutexGuard<'_, Lists> {
-        // The lists are whole after every statement, so a panic elsewhere spoils nothing.
+        // The lists are consistent after every statement, so a panic elsewhere does no harm.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A transport that dials only what is permitted, and is otherwise the one inside.
+/// A transport that dials only permitted addresses with the transport inside it.
 #[derive(Debug)]
 pub(crate) struct DialFilter<T> {
     inner: T,
@@ -163,7 +164,7 @@ impl<T: Transport + Unpin> Transport for DialFilter<T> {
             return self.inner.dial(addr, opts);
         }
         self.counters.dials_filtered.add();
-        tracing::debug!(address = %addr, stage = ?self.stage, "not dialled");
+        tracing::debug!(address = %addr, stage = ?self.stage, "the dial filter stopped an address");
         Err(TransportError::MultiaddrNotSupported(addr))
     }
 

@@ -1,8 +1,8 @@
-//! The node's key: an Ed25519 key pair, in a file that nobody else may read, or in memory.
+//! The node's key: an Ed25519 key pair, in a file that only its user may read, or in memory.
 //!
-//! The file holds libp2p's protobuf encoding. It is written whole or not at all, and never
-//! replaced: whoever loses the key loses the name under which others trust the node. Absent on
-//! purpose: other kinds of keys, encryption with a passphrase.
+//! The file holds libp2p's protobuf encoding. It is written completely or not at all, and never
+//! replaced: a node without its key loses the name that others trust. Absent on purpose: other
+//! kinds of keys, encryption with a passphrase.
 
 use std::{
     fs::{self, File},
@@ -12,14 +12,14 @@ use std::{
 
 use libp2p::identity::{DecodingError, KeyType, Keypair};
 
-/// Larger than any Ed25519 key file; anything longer is another file.
+/// In bytes. Larger than any Ed25519 key file; a larger file is not one.
 const MAX_FILE: u64 = 1024;
 
 /// Why the key cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum IdentityError {
-    /// Others may read or write the file.
+    /// Other users may read or write the file.
     #[error(
         "{} is readable or writable by other users (mode {mode:03o}); if nobody has copied it, \
          run: chmod 600 {}",
@@ -32,7 +32,7 @@ pub enum IdentityError {
         /// Its permission bits.
         mode: u32,
     },
-    /// The file holds no key.
+    /// The file is not a valid key file.
     #[error(
         "{} is not a key file or is damaged; restore it from a copy, or move it away to start \
          under a new identity",
@@ -41,42 +41,42 @@ pub enum IdentityError {
     Corrupt {
         /// The file.
         path: PathBuf,
-        /// What the decoder says, if it came so far.
+        /// The decoder's error; `None` if it was not reached.
         source: Option<DecodingError>,
     },
     /// The file holds a key of another kind.
-    #[error("{} holds a {found} key; only Ed25519 keys are used here", path.display())]
+    #[error("{} holds a {found} key; use an Ed25519 key", path.display())]
     Kind {
         /// The file.
         path: PathBuf,
-        /// Its kind.
+        /// The kind of its key.
         found: KeyType,
     },
     /// The file cannot be read or written.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
-        /// What was tried.
+        /// The action that failed: read or write.
         action: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the operating system says.
+        /// The error of the operating system.
         source: io::Error,
     },
 }
 
 impl IdentityError {
-    /// Whether trying again may help without anybody changing anything.
+    /// Whether a retry may succeed without a change by the user.
     pub fn is_retryable(&self) -> bool {
         matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::Interrupted)
     }
 }
 
-/// The key in the file at `path`; a new one, written there, if there is no file.
+/// Loads the key from the file at `path`. Creates a key and the file if there is no file.
 ///
 /// # Errors
 ///
-/// The file or its directory cannot be read or written, others may read it, or it holds something
-/// else. It is never replaced.
+/// The file or its directory cannot be read or written, other users may access it, or it is not an
+/// Ed25519 key file. The file is never replaced.
 pub fn load_or_create(path: &Path) -> Result<Keypair, IdentityError> {
     match load(path) {
         Err(IdentityError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
@@ -86,7 +86,7 @@ pub fn load_or_create(path: &Path) -> Result<Keypair, IdentityError> {
     }
 }
 
-/// A new key that is forgotten with the process.
+/// Creates a key that exists only in memory.
 pub fn ephemeral() -> Keypair {
     Keypair::generate_ed25519()
 }
@@ -94,7 +94,7 @@ pub fn ephemeral() -> Keypair {
 fn load(path: &Path) -> Result<Keypair, IdentityError> {
     let fail = |source| IdentityError::Io { action: "read", path: path.to_owned(), source };
     let corrupt = |source| IdentityError::Corrupt { path: path.to_owned(), source };
-    // Before it is opened: opening a pipe waits for a writer.
+    // Checked before opening: opening a pipe waits for a writer.
     let facts = fs::metadata(path).map_err(fail)?;
     if !facts.is_file() {
         return Err(corrupt(None));
@@ -125,7 +125,7 @@ fn create(path: &Path) -> Result<Keypair, IdentityError> {
         .and_then(|()| sync_directory(path));
     match fs::remove_file(&temporary) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            tracing::warn!(path = %temporary.display(), %error, "cannot remove a spare key file");
+            tracing::warn!(path = %temporary.display(), %error, "cannot remove a temporary key file");
         }
         _ => {}
     }
@@ -136,9 +136,9 @@ fn create(path: &Path) -> Result<Keypair, IdentityError> {
     }
 }
 
-/// Gives the finished file its name, all at once.
+/// Gives the finished file its name, atomically.
 fn put_in_place(temporary: &Path, path: &Path) -> io::Result<()> {
-    // A hard link, unlike a rename, fails if another process has made the file meanwhile.
+    // A hard link, unlike a rename, fails if another process created the file meanwhile.
     match fs::hard_link(temporary, path) {
         Err(error)
             if matches!(
@@ -180,7 +180,7 @@ fn sync_directory(path: &Path) -> io::Result<()> {
 
 #[cfg(not(unix))]
 fn sync_directory(_: &Path) -> io::Result<()> {
-    // A directory cannot be opened as a file there; the file itself is synced.
+    // On this system a directory cannot be opened as a file; the key file itself is synced.
     Ok(())
 }
 

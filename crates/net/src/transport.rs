@@ -1,7 +1,7 @@
-//! The transports: TCP with Noise or TLS and Yamux, and QUIC, each behind its gate for inbound
-//! connections, both below the name resolver and the dial filters.
+//! The transports: TCP with Noise or TLS and Yamux, and QUIC. Each is behind its own gate for
+//! inbound connections, and both are below the name resolver and the dial filters.
 //!
-//! Made by hand rather than with libp2p's builder, which leaves no place below the resolver.
+//! Built by hand: libp2p's builder allows no filter below the resolver.
 
 use std::{
     io,
@@ -48,15 +48,15 @@ use crate::{
     limits,
 };
 
-/// What the swarm runs on: authenticated connections that carry streams.
+/// The transport of the swarm: authenticated connections that carry streams.
 pub(crate) type Stack = Boxed<(PeerId, StreamMuxerBox)>;
 
-/// Makes the whole stack. The `connection_timeout` bounds a dial with its handshakes, and a handshake
-/// of others.
+/// Builds the whole stack. The `connection_timeout` bounds a dial with its handshakes, and an
+/// inbound handshake.
 ///
 /// # Errors
 ///
-/// A key that TLS or Noise does not take.
+/// TLS or Noise does not accept the key.
 pub(crate) fn build(
     config: &NetConfig,
     allowed: &Allowed,
@@ -79,7 +79,7 @@ fn sockets(
     intake: &Intake,
 ) -> Result<Stack, BuildError> {
     let heard = intake.clone();
-    // Frames are batched before they are written, so waiting for more (Nagle) only adds latency.
+    // Frames are batched before they are written, so Nagle's algorithm would only add latency.
     let tcp = tcp::tokio::Transport::new(tcp::Config::new().nodelay(true))
         .map(move |socket, endpoint| FirstByte::new(socket, &endpoint, &heard))
         .map_err(SocketError)
@@ -90,7 +90,7 @@ fn sockets(
     let quic = quic::tokio::Transport::new(quic_config(keypair, timeout))
         .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)))
         .boxed();
-    // Boxed first, so that errors of either are I/O errors with their causes, see `root_cause`.
+    // Boxed first, so that errors of both are I/O errors with their causes, see `root_cause`.
     let tcp = Gate::new(tcp, intake.clone(), Wire::Tcp);
     let quic = Gate::new(quic, intake.clone(), Wire::Quic);
     let either = quic.or_transport(tcp).map(|either, _| {
@@ -107,23 +107,23 @@ fn sockets(
     Ok(noted.map_err(|either| either.into_inner()).boxed())
 }
 
-/// Where the names of dialled peers led: the swarm only knows the name.
+/// The hosts to which the names of dialled peers resolved; the swarm knows only the names.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Hosts(Arc<Mutex<FxHashMap<PeerId, IpAddr>>>);
 
 impl Hosts {
-    /// The peer was reached at this address, without a name in it.
+    /// Notes the host at which a dial reached the peer.
     fn note(&self, peer: PeerId, at: &Multiaddr) {
         let Some(ip) = address::ip_of(at) else { return };
         let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if table.len() >= limits::RESOLVED_HOSTS {
-            // Connections that were closed before they were told of left their entries.
+            // Entries remain of connections that were closed before the loop saw them.
             table.clear();
         }
         table.insert(peer, ip);
     }
 
-    /// The host at which the peer was last reached by a dial.
+    /// Removes and returns the host at which a dial last reached the peer.
     pub(crate) fn take(&self, peer: &PeerId) -> Option<IpAddr> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(peer)
     }
@@ -147,7 +147,7 @@ fn quic_config(keypair: &Keypair, timeout: Duration) -> quic::Config {
     config
 }
 
-/// A failure below the handshakes. libp2p hides the error itself, but not its source.
+/// A failure of the socket. libp2p hides the error itself, but not its source.
 #[derive(Debug, thiserror::Error)]
 #[error("the socket failed")]
 struct SocketError(#[source] io::Error);
@@ -155,7 +155,8 @@ struct SocketError(#[source] io::Error);
 const NOISE: &str = "/noise";
 const TLS: &str = "/tls/1.0.0";
 
-/// Either way to encrypt and authenticate. Noise first: a persistent stream over it is faster.
+/// The two ways to encrypt and authenticate. Noise is preferred: a persistent stream over it is
+/// faster.
 #[derive(Clone)]
 struct Security {
     noise: noise::Config,
@@ -171,7 +172,7 @@ enum SecurityError {
     Tls(#[from] tls::UpgradeError),
 }
 
-/// An encrypted connection and who is at its other end.
+/// The peer at the other end, and the encrypted connection.
 type Secured<C> = (PeerId, Either<noise::Output<C>, tls::TlsStream<C>>);
 
 impl Security {

@@ -26,7 +26,7 @@ fn strangers_reach_only_global_unicast_addresses() {
 }
 
 #[test]
-fn no_spelling_of_an_inner_address_passes() {
+fn no_form_of_an_internal_address_is_public() {
     for text in [
         // Plain.
         "/ip4/127.0.0.1/tcp/4101",
@@ -75,7 +75,7 @@ fn no_spelling_of_an_inner_address_passes() {
         "/dns4/localhost/tcp/4101",
         "/dns/example.com/tcp/4101",
         "/dnsaddr/example.com",
-        // Ports of services that a stranger has no business with.
+        // Ports of services that strangers must not reach.
         "/ip4/1.2.3.4/tcp/22",
         "/ip4/1.2.3.4/tcp/25",
         "/ip4/1.2.3.4/tcp/6379",
@@ -94,7 +94,7 @@ fn no_spelling_of_an_inner_address_passes() {
 }
 
 #[test]
-fn names_may_resolve_to_inner_but_never_to_special_addresses() {
+fn resolved_address_may_be_private_but_never_special() {
     for text in ["127.0.0.1", "10.0.0.1", "192.168.1.1", "1.2.3.4", "::1", "fd12::1"] {
         assert!(!is_never(text.parse().unwrap()), "{text}");
     }
@@ -118,7 +118,7 @@ fn names_may_resolve_to_inner_but_never_to_special_addresses() {
 }
 
 #[test]
-fn near_means_a_host_inside_a_subnet_of_ours() {
+fn address_on_an_own_subnet_is_recognised() {
     let interfaces = [
         interface_v4([192, 168, 1, 7], [255, 255, 255, 0]),
         interface_v4([127, 0, 0, 1], [255, 0, 0, 0]),
@@ -128,7 +128,7 @@ fn near_means_a_host_inside_a_subnet_of_ours() {
     for text in
         ["/ip4/192.168.1.9/tcp/4101", "/ip4/192.168.1.7/tcp/4102", "/ip6/fd12::9/udp/4101/quic-v1"]
     {
-        assert!(is_near(&address(text), &interfaces), "{text}");
+        assert!(is_on_own_subnet(&address(text), &interfaces), "{text}");
     }
     for text in [
         "/ip4/192.168.2.9/tcp/4101",
@@ -142,7 +142,7 @@ fn near_means_a_host_inside_a_subnet_of_ours() {
         "/ip6/fd12:1::9/tcp/4101",
         "/dns4/printer/tcp/4101",
     ] {
-        assert!(!is_near(&address(text), &interfaces), "{text}");
+        assert!(!is_on_own_subnet(&address(text), &interfaces), "{text}");
     }
 }
 
@@ -168,7 +168,7 @@ fn parts_of_all_forms() {
 }
 
 #[test]
-fn listen_addresses_are_ip_and_nothing_more() {
+fn listen_addresses_are_plain_ip_addresses() {
     for text in ["/ip4/0.0.0.0/tcp/0", "/ip6/::/udp/4101/quic-v1", "/ip4/127.0.0.1/tcp/1"] {
         assert_eq!(check_listen(&address(text)), Ok(()), "{text}");
     }
@@ -215,7 +215,7 @@ fn interface(addr: IfAddr) -> Interface {
 }
 
 #[test]
-fn names_are_told_from_addresses() {
+fn names_are_distinguished_from_ip_addresses() {
     for (text, expected) in [
         ("/dns/a.example/tcp/4101", true),
         ("/dns4/a.example/udp/4101/quic-v1", true),

@@ -1,9 +1,10 @@
-//! One node at a time between looking whether a TCP port is free and listening on it.
+//! Locks TCP ports while a node checks that they are free and starts to listen.
 //!
-//! libp2p listens with SO_REUSEPORT, so two nodes that start at one moment would both find the port
-//! free and then share it. Who holds the lock of a port may look and listen; it is let go of once the
-//! port is listened on, when looking finds it taken. On Linux it is a name in the abstract namespace of
-//! Unix sockets, which belongs to one network namespace, as ports do, and goes with its process.
+//! libp2p listens with SO_REUSEPORT, so two nodes that start at the same time would both find a
+//! port free and then share it. Only the holder of a port's lock checks and listens. It releases
+//! the lock after it listens, when the check of another node finds the port taken. On Linux the
+//! lock is a name in the abstract namespace of Unix sockets: like a port it belongs to one network
+//! namespace, and it ends with its process.
 
 use std::{collections::BTreeSet, io, time::Duration};
 
@@ -12,25 +13,25 @@ use tokio::time::{Instant, sleep};
 
 use crate::address;
 
-/// How long another node that starts on the same port is waited for: it holds the lock for
+/// The longest wait for another node that starts on the same port; it holds the lock for
 /// milliseconds.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// How often its lock is tried.
+/// The pause between two attempts to take a lock.
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// The locks of the fixed TCP ports among some addresses.
 #[derive(Debug)]
 pub(super) struct PortLocks {
-    /// Let go of when they are dropped.
+    /// Released when dropped.
     _held: Vec<imp::Lock>,
 }
 
 impl PortLocks {
-    /// Locks the ports in the order of their numbers, so that no two nodes wait for each other.
+    /// Locks the ports in ascending order, so that no two nodes wait for each other.
     ///
     /// # Errors
     ///
-    /// An address whose port another node has locked for longer than a start takes.
+    /// Another node holds the lock of this address's port for longer than a start takes.
     pub(super) async fn take(listen: &[Multiaddr]) -> Result<Self, Multiaddr> {
         let mut held = Vec::new();
         let deadline = Instant::now() + PATIENCE;
@@ -39,9 +40,9 @@ impl PortLocks {
                 match imp::lock(port) {
                     Ok(lock) => break held.push(lock),
                     Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
-                    // Without the lock the port is tried as well, only not at one moment with others.
+                    // Continue without the lock: only simultaneous starts can then share the port.
                     Err(error) => {
-                        tracing::debug!(%error, port, "no lock for this port");
+                        tracing::debug!(%error, port, "cannot lock this port, continuing without the lock");
                         break;
                     }
                 }

@@ -22,7 +22,7 @@ fn config() -> NetConfig {
     }
 }
 
-/// The field that is refused, and the whole sentence.
+/// The field that is refused, and the error message.
 fn refusal(change: impl FnOnce(&mut NetConfig)) -> (String, String) {
     let mut config = config();
     change(&mut config);

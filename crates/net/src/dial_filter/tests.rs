@@ -9,7 +9,7 @@ fn address(text: &str) -> Multiaddr {
     text.parse().unwrap()
 }
 
-/// Counts what reaches it.
+/// Counts the dials that reach it.
 #[derive(Default)]
 struct Sink {
     dialled: usize,
@@ -59,7 +59,7 @@ fn dials(stage: Stage, allowed: &Allowed, text: &str) -> bool {
 const PEER: &str = "12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN";
 
 #[test]
-fn what_strangers_announce_is_dialled_only_if_it_is_public() {
+fn announced_address_is_dialled_only_if_public() {
     let allowed = Allowed::default();
     assert!(dials(Stage::Announced, &allowed, &format!("/ip4/1.2.3.4/tcp/4101/p2p/{PEER}")));
     for text in [
@@ -76,7 +76,7 @@ fn what_strangers_announce_is_dialled_only_if_it_is_public() {
 }
 
 #[test]
-fn what_the_operator_gave_is_dialled_exactly_as_given() {
+fn given_address_is_dialled_only_exactly_as_given() {
     let allowed = Allowed::default();
     allowed.give(&address(&format!("/ip4/127.0.0.1/tcp/4101/p2p/{PEER}")));
     allowed.give(&address("/dns4/bee.lan/tcp/4101"));
@@ -98,7 +98,7 @@ fn what_the_operator_gave_is_dialled_exactly_as_given() {
 }
 
 #[test]
-fn a_given_name_may_lead_inside_but_not_to_special_addresses() {
+fn given_name_may_resolve_to_private_not_special_address() {
     let allowed = Allowed::default();
     assert!(dials(Stage::Resolved, &allowed, "/ip4/192.168.1.1/tcp/4101"));
     assert!(dials(Stage::Resolved, &allowed, "/ip4/127.0.0.1/tcp/4101"));
@@ -115,10 +115,10 @@ fn a_given_name_may_lead_inside_but_not_to_special_addresses() {
 }
 
 #[test]
-fn near_addresses_are_allowed_until_they_expire() {
+fn mdns_addresses_are_allowed_until_they_expire() {
     let allowed = Allowed::default();
-    let near = address("/ip4/192.168.1.9/tcp/4101");
-    allowed.set_mdns([near.clone()].into_iter());
+    let found = address("/ip4/192.168.1.9/tcp/4101");
+    allowed.set_mdns([found.clone()].into_iter());
     assert!(dials(Stage::Announced, &allowed, "/ip4/192.168.1.9/tcp/4101"));
     assert!(!dials(Stage::Announced, &allowed, "/ip4/192.168.1.10/tcp/4101"));
     allowed.set_mdns(std::iter::empty());
@@ -139,7 +139,7 @@ fn the_lists_are_bounded() {
 }
 
 #[test]
-fn dials_do_not_push_out_what_is_configured() {
+fn dials_do_not_displace_configured_addresses() {
     let allowed = Allowed::default();
     let bootstrap = address(&format!("/dns4/bee.lan/tcp/4101/p2p/{PEER}"));
     allowed.configure([&bootstrap].into_iter());

@@ -1,4 +1,4 @@
-//! Discovery: what identify, mDNS, Kademlia and exchanges bring, and searches.
+//! Discovery: events of identify, mDNS and Kademlia, exchanges of adverts, and searches.
 
 use std::sync::Arc;
 
@@ -25,8 +25,8 @@ use crate::{
 // === Identify and mDNS ===
 
 impl EventLoop {
-    /// A peer says what it is. All of it is a claim: cut, cleaned, and believed only as far as it
-    /// does no harm.
+    /// Stores what identify reports about a peer. All of it is the peer's claim: it is truncated,
+    /// cleaned, and trusted only where it does no harm.
     pub(super) fn on_identify_event(&mut self, event: identify::Event) {
         let identify::Event::Received { peer_id: peer, info, .. } = event else { return };
         let Some(known) = self.shared.peers.get_mut(&peer) else { return };
@@ -58,29 +58,29 @@ impl EventLoop {
                 return self.shared.peers.note_change();
             }
         };
-        let near = on_own_segments(&announced);
-        if near.is_empty() {
+        let addresses = on_own_segments(&announced);
+        if addresses.is_empty() {
             return;
         }
         let known = self.shared.peers.entry(peer);
-        for address in &near {
+        for address in &addresses {
             known.addresses.remember(address, false);
         }
         self.shared.peers.note_change();
-        let action = self.dialer.on_mdns_found(peer, near.clone(), &self.shared.local);
+        let action = self.dialer.on_mdns_found(peer, addresses.clone(), &self.shared.local);
         self.perform(action);
-        self.facts.tell(NetEvent::Discovered { peer, addresses: near });
+        self.facts.tell(NetEvent::Discovered { peer, addresses });
     }
 }
 
-/// Those of the addresses that lie on network segments of this machine, without `/p2p/…`.
+/// Filters addresses: those on network segments of this machine, without `/p2p/…`.
 fn on_own_segments(announced: &[Multiaddr]) -> Vec<Multiaddr> {
     let interfaces = if_addrs::get_if_addrs().unwrap_or_else(|error| {
-        tracing::warn!(%error, "cannot list the machine's interfaces: peers found by mDNS are not dialled");
+        tracing::warn!(%error, "cannot list the network interfaces, so peers found by mDNS are not dialled");
         Vec::new()
     });
-    let near = announced.iter().filter(|address| address::is_near(address, &interfaces));
-    near.map(address::without_peer).collect()
+    let own = announced.iter().filter(|address| address::is_on_own_subnet(address, &interfaces));
+    own.map(address::without_peer).collect()
 }
 
 // === Exchanges ===
@@ -109,22 +109,23 @@ impl EventLoop {
         let Heard { known, query } = heard;
         let clock = self.shared.local.clock;
         let now = clock.now();
-        let told = known.iter().map(|heard| discovery::status(&heard.advert, now, clock)).collect();
+        let received =
+            known.iter().map(|heard| discovery::status(&heard.advert, now, clock)).collect();
         self.learn(known, peer);
         let Self { exchange, shared, listeners, links, .. } = self;
         let sources = Sources { shared, listeners, resources: links.resources() };
         let query = exchange.on_heard(peer, query, stream, sources);
-        self.facts.tell(NetEvent::Heard { peer, known: told, query });
+        self.facts.tell(NetEvent::Heard { peer, known: received, query });
     }
 
-    /// Takes what a peer has passed on.
+    /// Stores the adverts that `informant` passed on. A forged one expels the informant.
     pub(super) fn learn(&mut self, known: Vec<HeardAdvert>, informant: PeerId) {
         for heard in known {
             let lan = self.listeners.lan();
             match self.exchange.learn(heard, informant, lan, &mut self.shared) {
                 Ok(actions) => self.perform(actions),
                 Err(error) => {
-                    tracing::debug!(peer = %informant, %error, "an address is not genuine");
+                    tracing::debug!(peer = %informant, %error, "advert from a peer is malformed or forged");
                     self.expel(informant, "a malformed or forged advert");
                     break;
                 }
@@ -135,7 +136,7 @@ impl EventLoop {
         self.act(Action::Mesh);
     }
 
-    /// Dials peers that others have told of, while fewer are connected than should be.
+    /// Dials peers that other peers named, while too few are connected.
     pub(super) fn mesh_round(&mut self) {
         let bounds = self.wires.bounds(self.listeners.lan(), self.exchange.leads());
         let Some(leads) = self.dialer.on_mesh_timer(&bounds, &self.shared) else { return };
@@ -152,14 +153,14 @@ impl EventLoop {
         self.act(again);
     }
 
-    /// Dials a peer that somebody has named, if that one's budget allows it.
+    /// Dials a peer that another peer named, if the budget of that peer allows it.
     pub(super) fn dial_named(&mut self, named: Named) {
         let mut bounds = self.wires.bounds(self.listeners.lan(), self.exchange.leads());
         let pending = self.dialer.dial_named(named, &mut bounds, &self.shared);
         pending.into_iter().for_each(|pending| self.dial(pending));
     }
 
-    /// Publishes what is known by hearsay of peers that are not connected, and what searches found.
+    /// Publishes the peers known by hearsay and the results of searches.
     pub(super) fn publish_leads(&mut self) {
         let leads = Arc::new(self.exchange.take_hearsay(&self.shared));
         self.publisher.publish_hearsay(Hearsay { leads, answered: self.searches.answered() });
@@ -169,7 +170,7 @@ impl EventLoop {
 // === Searches ===
 
 impl EventLoop {
-    /// A handle looks for peers and does not know enough.
+    /// Begins a search for a handle, because the known peers do not answer the query.
     pub(super) fn search(&mut self, query: PeerQuery, caller: Caller) {
         let capability = query.capability.clone();
         let Some(id) = self.searches.begin(query, caller) else { return };
@@ -188,7 +189,7 @@ impl EventLoop {
         self.end_search_if_done(id);
     }
 
-    /// An exchange has ended: if it was for a search, that may be done.
+    /// Notes that an exchange ended; ends the search that it was for, if that is done.
     pub(super) fn on_errand_done(&mut self, errand: &Errand) {
         if let Errand::Search(search) = errand {
             self.searches.on_peer_answered(*search);
@@ -196,13 +197,13 @@ impl EventLoop {
         }
     }
 
-    /// A search is done, or has had its time.
+    /// Ends a search that is done or whose time is over.
     pub(super) fn end_search(&mut self, id: SearchId) {
         let Some(ended) = self.searches.end(id) else { return };
         if let Some(query) = ended.dht {
             self.wires.finish_query(query);
         }
-        // The callers find what was found.
+        // Publish first: the callers must find the result.
         self.publish_leads();
         for caller in ended.callers {
             caller.send(Ok(())).ok();
@@ -252,7 +253,7 @@ impl EventLoop {
                 };
                 self.on_closest(id, found, step.last);
             }
-            // Records of values are not kept, and what else queries find is used by Kademlia alone.
+            // This node stores no values. Kademlia alone uses the results of other queries.
             kad::Event::InboundRequest { .. }
             | kad::Event::OutboundQueryProgressed { .. }
             | kad::Event::RoutingUpdated { .. }
@@ -263,12 +264,12 @@ impl EventLoop {
         }
     }
 
-    /// Kademlia names providers; `last`: and no more.
+    /// Dials providers that a query found. No more follow if `last` is set.
     fn on_providers(&mut self, query: kad::QueryId, mut found: Vec<PeerId>, last: bool) {
         found.retain(|peer| *peer != self.shared.local.peer);
         let Some((id, fresh)) = self.searches.on_providers(query, found, last) else { return };
         for peer in fresh {
-            // Where they are is known only while the query runs.
+            // Kademlia knows their addresses only while the query runs.
             let mut bounds = self.wires.bounds(self.listeners.lan(), self.exchange.leads());
             let pending = self.dialer.dial_provider(peer, &mut bounds, &self.shared);
             pending.into_iter().for_each(|pending| self.dial(pending));
@@ -276,10 +277,10 @@ impl EventLoop {
         self.end_search_if_done(id);
     }
 
-    /// Kademlia says where a peer is; `last`: and no more.
+    /// Dials a peer at the addresses that a query found. No more follow if `last` is set.
     fn on_closest(&mut self, query: kad::QueryId, found: Vec<kad::PeerInfo>, last: bool) {
         let Some(peer) = self.dialer.on_lookup_answer(query, last) else { return };
-        // Nobody has signed these addresses: a private one could be anybody's.
+        // These addresses are unsigned: a private one could belong to any machine.
         let addresses = found.into_iter().filter(|found| found.peer_id == peer);
         let addresses = addresses.flat_map(|found| found.addrs).filter(address::is_public);
         let addresses: Vec<_> = addresses.take(limits::PEER_ADDRESSES).collect();
@@ -288,7 +289,7 @@ impl EventLoop {
         }
     }
 
-    /// A peer says that it provides something.
+    /// Stores a provider record of a peer, if the peer is admitted and within its quota.
     fn on_record(&mut self, mut record: kad::ProviderRecord) {
         let peer = record.provider;
         let old = self.dht.take_old_records(&peer);
@@ -299,8 +300,8 @@ impl EventLoop {
             counters.records_refused.add();
             return;
         }
-        // Kademlia's own message names only addresses that a third party has confirmed, which nobody
-        // does on a private network.
+        // Kademlia's own message has only addresses that a third party confirmed; on a private
+        // network no peer confirms any.
         if let Some(known) = self.shared.peers.get(&peer) {
             record.addresses = known.believed();
         }

@@ -14,7 +14,7 @@ fn the_key_is_made_once_and_found_again() {
     let found = load_or_create(&path).unwrap();
     assert_eq!(made.public(), found.public());
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-    // Nothing else is left behind.
+    // No other file is left.
     assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1);
 }
 
@@ -65,14 +65,14 @@ fn a_damaged_key_is_refused_and_left_as_it_is() {
 }
 
 #[test]
-fn something_that_is_no_file_is_refused() {
+fn non_file_is_refused() {
     let home = home();
     let error = load_or_create(home.path()).unwrap_err();
     assert!(matches!(error, IdentityError::Corrupt { .. }), "{error}");
     let missing = home.path().join("no/such/place/identity.key");
     let error = load_or_create(&missing).unwrap_err();
     assert!(matches!(error, IdentityError::Io { action: "write", .. }), "{error}");
-    // A link to nowhere is not overwritten.
+    // A link without a target is not overwritten.
     let link = home.path().join("link.key");
     symlink(home.path().join("nowhere"), &link).unwrap();
     load_or_create(&link).unwrap_err();
@@ -80,7 +80,7 @@ fn something_that_is_no_file_is_refused() {
 }
 
 #[test]
-fn whoever_makes_the_key_first_wins() {
+fn first_of_concurrent_starts_creates_the_key() {
     let home = home();
     let path = home.path().join("identity.key");
     let found: Vec<_> = std::thread::scope(|scope| {

@@ -1,8 +1,8 @@
-//! A connection that closes in time.
+//! A connection that closes before a deadline.
 //!
-//! Closing waits until all that was written has left, which a peer that does not read any more can
-//! put off for as long as TCP believes in it. Nobody else learns that the connection is gone
-//! meanwhile, so there is a deadline, after which the socket is dropped.
+//! Closing waits until all written bytes have left. A peer that stops reading can delay this until
+//! TCP gives up. Until then no other part learns that the connection is closed, so the socket is
+//! dropped at a deadline.
 
 use std::{
     future::Future,
@@ -16,10 +16,10 @@ use tokio::time::Sleep;
 
 use crate::limits;
 
-/// A connection with a deadline for its end.
+/// A connection with a deadline for closing.
 pub(super) struct Closing {
     inner: StreamMuxerBox,
-    /// Set when it begins to close.
+    /// Set when closing begins.
     deadline: Option<Pin<Box<Sleep>>>,
 }
 

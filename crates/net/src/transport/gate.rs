@@ -1,7 +1,7 @@
-//! A transport that gives each inbound connection a place and a time for its handshake.
+//! A transport that gives each inbound connection a place and a deadline for its handshake.
 //!
-//! Here rather than in a behaviour, which can refuse a pending connection but cannot end one, and
-//! sees nothing of its bytes. Dropping the handshake closes the socket.
+//! A behaviour cannot do this: it can refuse a pending connection but not end one, and does not see
+//! its bytes. Dropping the handshake closes the socket.
 
 use std::{
     future::Future,
@@ -25,7 +25,7 @@ use crate::{
     limits,
 };
 
-/// Connections refused in one poll before others get their turn.
+/// The number of connections refused in one poll before other tasks get their turn.
 const REFUSED_PER_POLL: usize = 64;
 
 /// Why an inbound connection was closed before it was established.
@@ -39,7 +39,7 @@ pub(crate) enum Closed {
     Displaced,
 }
 
-/// A transport whose inbound connections pass the intake, and is otherwise the one inside.
+/// A transport whose inbound connections pass the intake; otherwise the inner transport.
 #[derive(Debug)]
 pub(super) struct Gate<T> {
     inner: T,
@@ -102,7 +102,7 @@ where
     }
 }
 
-/// The event with a place for an inbound connection; none if the connection was refused.
+/// Gives an inbound connection a place. Returns `None` if the connection was refused.
 fn pass<U>(
     event: TransportEvent<U, io::Error>,
     intake: &Intake,
@@ -129,7 +129,7 @@ fn pass<U>(
     })
 }
 
-/// The handshake of an inbound connection, until it ends, its time is over or its place is lost.
+/// The handshake of an inbound connection; ends early at its deadline or when it loses its place.
 #[derive(Debug)]
 pub(crate) struct Handshake<U> {
     inner: U,
@@ -143,7 +143,7 @@ impl<U> Handshake<U> {
         Self { inner, place, deadline }
     }
 
-    /// Why the handshake has to end, if it has to.
+    /// Resolves when the handshake must end, with the reason.
     fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<Closed> {
         let due = match self.place.phase(cx.waker()) {
             Phase::Displaced => return Poll::Ready(Closed::Displaced),
@@ -183,7 +183,7 @@ where
 #[derive(Debug)]
 pub(super) struct FirstByte<S> {
     inner: S,
-    /// Until it has arrived, or if the connection is an outbound one.
+    /// `None` after the first byte, and for an outbound connection.
     awaited: Option<Awaited>,
 }
 

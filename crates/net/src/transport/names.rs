@@ -1,10 +1,11 @@
-//! Dials of names: looks them up with the name service as it is now, and tries their addresses side
-//! by side.
+//! Dials of names: resolves them with the present configuration of the machine, and tries their
+//! addresses concurrently.
 //!
-//! The machine's configuration (`/etc/resolv.conf`, `/etc/hosts`) is read for each dial: a machine
-//! that boots gets it late, a laptop changes it. Each address begins a short step after the one before
-//! it, so that a silent one does not hide a good one. libp2p's resolver does the look-ups, on top of a
-//! transport that only notes where they lead. Absent on purpose: listening, which knows no names.
+//! The configuration (`/etc/resolv.conf`, `/etc/hosts`) is read for each dial, because it changes:
+//! a booting machine gets it late, a laptop moves. The dials of a name's addresses start a short
+//! interval after each other, so that a silent address does not hide a good one. libp2p's resolver
+//! resolves the names, above a transport that only records the addresses. Absent on purpose:
+//! listening, which uses no names.
 
 use std::{
     io,
@@ -33,19 +34,19 @@ use crate::{
     limits,
 };
 
-/// Why a name led nowhere.
+/// Why a name could not be dialled.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NameError {
-    /// There is no name service to ask.
-    #[error("no name service is configured on this machine: see /etc/resolv.conf")]
+    /// The machine has no name service.
+    #[error("no name service is configured on this machine: check /etc/resolv.conf")]
     NoService,
-    /// It gave no answer.
-    #[error("the name service does not answer: see /etc/resolv.conf")]
+    /// The name service did not answer.
+    #[error("the name service does not answer: check /etc/resolv.conf")]
     NoAnswer,
-    /// There is no such name, or it has no address of the kind that was asked for.
+    /// The name does not exist, or has no address of the requested kind.
     #[error("the name service knows no address of this name")]
     NoAddress,
-    /// None of its addresses led to a peer; each with its cause.
+    /// No address could be reached; each with its cause.
     #[error("{}", each(.0))]
     Unreachable(Vec<(Multiaddr, String)>),
 }
@@ -55,7 +56,7 @@ fn each(errors: &[(Multiaddr, String)]) -> String {
     each.collect::<Vec<_>>().join("; ")
 }
 
-/// A transport that dials names as well as the addresses of the one inside.
+/// A transport that dials names as well as the addresses of the inner transport.
 #[derive(Debug)]
 pub(super) struct Names<T>(Arc<Mutex<T>>);
 
@@ -65,7 +66,7 @@ impl<T> Names<T> {
     }
 
     fn inner(&self) -> MutexGuard<'_, T> {
-        // A transport is whole between its calls.
+        // A transport is consistent between calls.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -121,7 +122,7 @@ where
     T::Dial: Send + Unpin,
     T::Output: Send,
 {
-    /// Dials what `lookup` finds while it goes on; the first to succeed counts.
+    /// Dials the addresses that `lookup` finds, while it runs. Returns the first success.
     async fn dial_found(
         self,
         mut found: mpsc::Receiver<Multiaddr>,
@@ -165,14 +166,14 @@ where
     fn begin(&self, address: &Multiaddr, opts: DialOpts) -> Result<T::Dial, String> {
         self.inner().dial(address.clone(), opts).map_err(|error| match error {
             TransportError::MultiaddrNotSupported(_) => {
-                "nothing may be dialled there, whatever a name server says".to_owned()
+                "this node never dials that address, even if a name server returns it".to_owned()
             }
             TransportError::Other(error) => super::cause::root_cause(&error),
         })
     }
 }
 
-/// Sends what `name` leads to into `found`; returns why that may be nothing.
+/// Sends the addresses of `name` to `found`. Returns the error for the case that there were none.
 async fn look_up(name: Multiaddr, opts: DialOpts, found: Found) -> NameError {
     let Ok(mut resolver) = dns::tokio::Transport::system(found) else {
         return NameError::NoService;
@@ -209,8 +210,8 @@ fn is_no_address(error: &dns::ResolveError) -> bool {
     error.is_no_records_found() || error.is_nx_domain()
 }
 
-/// A transport that dials nothing and passes on what it is to dial, at most
-/// [`limits::NAME_ADDRESSES`] that wait.
+/// A transport that dials nothing and passes on the addresses; at most [`limits::NAME_ADDRESSES`]
+/// wait.
 #[derive(Debug)]
 struct Found(mpsc::Sender<Multiaddr>);
 
@@ -237,9 +238,9 @@ impl Transport for Found {
         addr: Multiaddr,
         _: DialOpts,
     ) -> Result<Self::Dial, TransportError<Self::Error>> {
-        // A name that leads to more addresses is not tried at all of them.
+        // Further addresses of the name are not tried.
         self.0.try_send(addr).ok();
-        // The resolver goes on with the next address.
+        // An error makes the resolver continue with the next address.
         Err(TransportError::Other(io::ErrorKind::WouldBlock.into()))
     }
 

@@ -1,4 +1,4 @@
-//! A node of plain rust-libp2p meets one of ours.
+//! A node of plain rust-libp2p connects to a Meshwork node.
 
 use std::{ops::Range, time::Duration};
 
@@ -14,7 +14,7 @@ use crate::support::{
 };
 
 #[tokio::test]
-async fn identify_ping_and_kademlia_work_and_the_task_protocol_refuses_in_words() {
+async fn bare_node_can_identify_and_ping_but_gets_task_refusal() {
     for (listen, security) in
         [(TCP, Security::Noise), (TCP, Security::Tls), (QUIC, Security::Noise)]
     {
@@ -40,7 +40,7 @@ async fn identify_ping_and_kademlia_work_and_the_task_protocol_refuses_in_words(
         let info = identified.unwrap();
         assert!(info.agent_version.starts_with("meshwork/"), "{}", info.agent_version);
         assert_eq!(info.protocol_version, "/meshwork/1.0.0");
-        assert!(info.listen_addrs.is_empty(), "told to a stranger: {:?}", info.listen_addrs);
+        assert!(info.listen_addrs.is_empty(), "revealed to a stranger: {:?}", info.listen_addrs);
         let protocols: Vec<_> = info.protocols.iter().map(AsRef::as_ref).collect();
         assert!(protocols.contains(&"/meshwork/hello/1.0.0"), "{protocols:?}");
 
@@ -57,8 +57,9 @@ async fn identify_ping_and_kademlia_work_and_the_task_protocol_refuses_in_words(
         .await;
         assert!(found.iter().any(|peer| peer.peer_id == node.id()), "{found:?}");
 
-        let mut stream =
-            bare::open(&mut swarm, node.id(), "/meshwork/task/1.0.0").await.expect("it is spoken");
+        let mut stream = bare::open(&mut swarm, node.id(), "/meshwork/task/1.0.0")
+            .await
+            .expect("the protocol is spoken");
         let mut answer = Vec::new();
         bare::meanwhile(&mut swarm, stream.read_to_end(&mut answer)).await.unwrap();
         assert_refusal(&answer);
@@ -68,9 +69,9 @@ async fn identify_ping_and_kademlia_work_and_the_task_protocol_refuses_in_words(
     }
 }
 
-/// One frame of kind 67 (`Refused`), whose reason has code 1 (`not_admitted`) and says why.
+/// Checks for one frame of kind 67 (`Refused`) whose reason has code 1 (`not_admitted`) and words.
 fn assert_refusal(answer: &[u8]) {
-    let (&length, frame) = answer.split_first().expect("not silence");
+    let (&length, frame) = answer.split_first().expect("an answer");
     assert_eq!(usize::from(length), frame.len(), "{answer:?}");
     assert_eq!(frame[..2], [0x9a, 0x04], "the tag of field 67: {answer:?}");
     let text = String::from_utf8_lossy(frame);
@@ -109,11 +110,11 @@ async fn records_of_strangers_are_not_stored() {
 }
 
 #[tokio::test]
-async fn provider_records_are_those_of_admitted_peers_bounded_and_go_with_them() {
+async fn provider_records_of_admitted_peers_are_bounded_and_removed() {
     let mut node = Node::listening(TCP).await;
     let mut swarm = bare::swarm(Security::Noise);
     let peer = *swarm.local_peer_id();
-    // Whoever has no address is named to nobody.
+    // Kademlia returns no provider without an address.
     swarm.listen_on(TCP.parse().unwrap()).unwrap();
     bare::event(&mut swarm, |event| {
         matches!(event, SwarmEvent::NewListenAddr { .. }).then_some(())
@@ -124,7 +125,7 @@ async fn provider_records_are_those_of_admitted_peers_bounded_and_go_with_them()
     swarm.behaviour_mut().kad.add_address(&node.id(), node.address());
     provide(&mut swarm, &node, 0..1, 1).await;
     bare::say_hello(&mut swarm, node.id()).await;
-    // Which of them come first is Kademlia's business.
+    // Kademlia decides which of them arrive first.
     let kept = u8::try_from(limits::KAD_RECORDS_PER_PEER).unwrap();
     let all = 1..kept + 3;
     provide(&mut swarm, &node, all.clone(), 3).await;
@@ -148,20 +149,20 @@ async fn provider_records_are_those_of_admitted_peers_bounded_and_go_with_them()
     }
 }
 
-/// Says that it provides `keys`, until so many records have been refused.
+/// Publishes provider records for `keys`, until `refused` records have been refused.
 async fn provide(swarm: &mut Swarm<bare::Bare>, node: &Node, keys: Range<u8>, refused: u64) {
     for key in keys {
         swarm.behaviour_mut().kad.start_providing(kad::RecordKey::new(&[key])).unwrap();
     }
-    let told = async {
+    let all_refused = async {
         while node.handle.counters().records_refused < refused {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    bare::meanwhile(swarm, told).await;
+    bare::meanwhile(swarm, all_refused).await;
 }
 
-/// Whom the node names as providers.
+/// The providers that the node returns.
 async fn providers(swarm: &mut Swarm<bare::Bare>, key: u8) -> Vec<PeerId> {
     let query = swarm.behaviour_mut().kad.get_providers(kad::RecordKey::new(&[key]));
     let found = bare::event(swarm, |event| match event {

@@ -4,8 +4,8 @@ use meshwork_net::{DialError, KeyCopied, KeyEvidence, NetConfig, NetEvent, ident
 
 use crate::support::{Node, QUIC, TCP, config, key_beside};
 
-/// The next time that a node says of `key` that it is copied.
-async fn told(node: &mut Node) -> KeyCopied {
+/// The next report of a node about a copied key.
+async fn next_report(node: &mut Node) -> KeyCopied {
     node.event(|event| match event {
         NetEvent::KeyCopied(copied) => Some(copied),
         _ => None,
@@ -13,9 +13,9 @@ async fn told(node: &mut Node) -> KeyCopied {
     .await
 }
 
-/// Two machines with one key dial a third node, whose id is smaller than theirs, or larger: all three
-/// are told, and one machine keeps its place.
-async fn all_are_told(smaller: bool) {
+/// Two machines with one key dial a third node, whose id is smaller than theirs if `smaller`. All
+/// three report the copied key, and one machine stays connected.
+async fn all_report_the_copy(smaller: bool) {
     let key = identity::ephemeral();
     let id = key.public().to_peer_id();
     let keypair = key_beside(&id, smaller);
@@ -27,24 +27,24 @@ async fn all_are_told(smaller: bool) {
     let mut other = Node::start(twin()).await;
     let said = KeyCopied { peer: id, evidence: KeyEvidence::SaidBy(third.id()) };
     let seen = KeyCopied { peer: id, evidence: KeyEvidence::Alternates };
-    let all = tokio::join!(told(&mut third), told(&mut one), told(&mut other));
+    let all = tokio::join!(next_report(&mut third), next_report(&mut one), next_report(&mut other));
     assert_eq!(all, (seen, said.clone(), said));
     assert!(third.status(&id).unwrap().copied.is_some());
     assert!(third.handle.counters().hellos_refused > 0);
 }
 
 #[tokio::test]
-async fn a_third_node_that_settles_sees_two_machines_with_one_key() {
-    all_are_told(true).await;
+async fn settling_third_node_detects_a_copied_key() {
+    all_report_the_copy(true).await;
 }
 
 #[tokio::test]
-async fn a_third_node_that_does_not_settle_sees_them_as_well() {
-    all_are_told(false).await;
+async fn other_third_node_detects_a_copied_key() {
+    all_report_the_copy(false).await;
 }
 
 #[tokio::test]
-async fn a_restart_with_the_same_key_is_no_copy() {
+async fn restart_with_the_same_key_is_not_a_copy() {
     let mut third = Node::listening(TCP).await;
     let keypair = identity::ephemeral();
     let id = keypair.public().to_peer_id();
@@ -61,7 +61,7 @@ async fn a_restart_with_the_same_key_is_no_copy() {
 }
 
 #[tokio::test]
-async fn a_machine_with_this_key_that_is_dialled_is_another_one() {
+async fn dialled_machine_with_own_key_is_detected_as_a_copy() {
     for listen in [TCP, QUIC] {
         let keypair = identity::ephemeral();
         let peer = keypair.public().to_peer_id();
@@ -74,11 +74,12 @@ async fn a_machine_with_this_key_that_is_dialled_is_another_one() {
         let error = one.handle.dial(there.clone()).await.unwrap_err();
         assert!(matches!(error, DialError::SelfDial(_)), "{error}");
         let reached = KeyCopied { peer, evidence: KeyEvidence::Reached(there) };
-        assert_eq!(told(&mut one).await, reached);
+        assert_eq!(next_report(&mut one).await, reached);
         assert!(one.handle.own_key_copied().is_some());
-        // Over TCP the other one may see no more than a handshake that broke off.
+        // Over TCP the other node may see only a handshake that broke off.
         if listen == QUIC {
-            let KeyCopied { evidence: KeyEvidence::Came(_), .. } = told(&mut other).await else {
+            let KeyCopied { evidence: KeyEvidence::Came(_), .. } = next_report(&mut other).await
+            else {
                 panic!("it was dialled");
             };
             assert!(other.handle.own_key_copied().is_some());
@@ -87,12 +88,12 @@ async fn a_machine_with_this_key_that_is_dialled_is_another_one() {
 }
 
 #[tokio::test]
-async fn a_node_that_dials_itself_is_no_copy() {
+async fn node_that_dials_itself_detects_no_copy() {
     let listen = vec!["/ip4/0.0.0.0/tcp/0".parse().unwrap()];
     let node = Node::start(NetConfig { listen, ..config() }).await;
     let here = node.address();
     let port = here.iter().nth(1).unwrap();
-    // An address of this machine that is not among those that the node knows of.
+    // An address of this machine that the node does not listen on explicitly.
     let itself: libp2p::Multiaddr = "/ip4/127.0.0.2".parse().unwrap();
     for _ in 0..5 {
         let error = node.handle.dial(itself.clone().with(port.clone())).await.unwrap_err();

@@ -1,4 +1,4 @@
-//! More connections than there are places: who is let in nevertheless.
+//! Tests with more connections than places: which peers still get in.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,7 +19,7 @@ use crate::support::{
     config, offer, within,
 };
 
-/// Another network than that of 127.0.0.1.
+/// An address in another network than 127.0.0.1.
 const ELSEWHERE: &str = "127.0.1.9:0";
 
 fn port(address: &Multiaddr) -> u16 {
@@ -30,14 +30,14 @@ fn port(address: &Multiaddr) -> u16 {
     port.expect("a TCP address")
 }
 
-/// A socket that connects from another network and says nothing.
+/// Connects a socket from another network and sends nothing.
 async fn silent(to: u16) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(ELSEWHERE.parse().unwrap()).unwrap();
     socket.connect(([127, 0, 0, 1], to).into()).await.unwrap()
 }
 
-/// Opens silent sockets without end; those that were closed are forgotten.
+/// Opens silent sockets until it is aborted, and drops the oldest ones.
 fn flood(to: u16) -> JoinHandle<()> {
     tokio::spawn(async move {
         let mut open = std::collections::VecDeque::new();
@@ -71,7 +71,7 @@ fn run(swarms: Vec<Swarm<Bare>>) -> JoinHandle<()> {
 }
 
 #[tokio::test]
-async fn silent_sockets_keep_nobody_out() {
+async fn silent_sockets_do_not_block_other_peers() {
     let listen = vec![TCP.parse().unwrap(), QUIC.parse().unwrap()];
     let mut node = Node::start(NetConfig { listen, ..config() }).await;
     let addresses = node.handle.addresses();
@@ -93,7 +93,7 @@ async fn silent_sockets_keep_nobody_out() {
 }
 
 #[tokio::test]
-async fn a_crowd_is_told_with_its_network() {
+async fn crowd_report_names_its_network() {
     let mut node = Node::listening(TCP).await;
     let attack = flood(port(&node.address()));
     let crowd = node
@@ -110,7 +110,7 @@ async fn a_crowd_is_told_with_its_network() {
 }
 
 #[tokio::test]
-async fn a_socket_that_says_nothing_is_closed_before_one_that_speaks() {
+async fn silent_socket_is_closed_before_a_slow_one() {
     let node = Node::listening(TCP).await;
     let start = Instant::now();
     let mut silent = silent(port(&node.address())).await;
@@ -120,7 +120,7 @@ async fn a_socket_that_says_nothing_is_closed_before_one_that_speaks() {
     within(silent.read_to_end(&mut rest)).await.ok();
     assert!(start.elapsed() >= limits::FIRST_BYTE, "{:?}", start.elapsed());
     assert_eq!(node.handle.counters().inbound_silent, 1);
-    // It is answered, and then waited for.
+    // The node answers this socket and then waits for it.
     within(slow.read_to_end(&mut rest)).await.ok();
     assert!(start.elapsed() >= limits::HANDSHAKE, "{:?}", start.elapsed());
     assert!(start.elapsed() < limits::FIRST_BYTE + limits::HANDSHAKE);
@@ -128,7 +128,7 @@ async fn a_socket_that_says_nothing_is_closed_before_one_that_speaks() {
 }
 
 #[tokio::test]
-async fn peers_that_never_say_hello_make_room_at_once_for_another_network() {
+async fn peers_without_hello_yield_to_another_network() {
     let mut node = Node::listening(TCP).await;
     let mut swarms = Vec::new();
     for _ in 0..limits::STRANGERS {
@@ -141,14 +141,14 @@ async fn peers_that_never_say_hello_make_room_at_once_for_another_network() {
     let mut friend = Node::joining(TCP, &node).await;
     friend.ready(node.id()).await;
     node.ready(friend.id()).await;
-    // Whoever is closed may come again, and displaces its like.
+    // A closed stranger may connect again and displace another one.
     assert!(node.handle.counters().strangers_closed >= 1);
     assert_eq!(node.state(&friend.id()), Some(PeerState::Ready));
     attack.abort();
 }
 
 #[tokio::test]
-async fn a_full_node_gives_up_a_stranger_for_a_trusted_peer() {
+async fn full_node_displaces_a_stranger_for_a_trusted_peer() {
     let key = identity::ephemeral();
     let trusted = Arc::new([key.public().to_peer_id()].into());
     let offer = Offer { trusted, ..offer("full") };
@@ -156,7 +156,7 @@ async fn a_full_node_gives_up_a_stranger_for_a_trusted_peer() {
     let mut first = Node::joining(TCP, &full).await;
     first.ready(full.id()).await;
     full.ready(first.id()).await;
-    // Another stranger is told why it has to wait, and so is the node's owner.
+    // The refused stranger and the node's owner both learn the reason.
     let second = Node::joining(TCP, &full).await;
     let refused = full
         .event(|event| match event {
@@ -166,7 +166,7 @@ async fn a_full_node_gives_up_a_stranger_for_a_trusted_peer() {
         .await;
     assert_eq!(refused, second.id());
     assert_eq!(full.handle.counters().peers_refused, 1);
-    // A worker with a session is kept, which says nothing of whether it matters.
+    // A worker with a session is kept; this does not raise its rank.
     assert!(full.handle.keep(first.id(), true));
     let bootstrap = vec![full.address()];
     let mut friend = Node::start(NetConfig { keypair: key, bootstrap, ..config() }).await;
@@ -178,7 +178,7 @@ async fn a_full_node_gives_up_a_stranger_for_a_trusted_peer() {
 }
 
 #[tokio::test]
-async fn a_refused_peer_is_let_in_once_it_is_trusted() {
+async fn refused_peer_is_admitted_after_it_is_trusted() {
     let mut full = Node::start(NetConfig { max_peers: 1, ..config() }).await;
     let mut first = Node::joining(TCP, &full).await;
     first.ready(full.id()).await;
@@ -215,9 +215,9 @@ async fn a_full_node_keeps_peers_of_the_same_rank() {
 }
 
 #[tokio::test]
-async fn many_silent_addresses_delay_the_live_one_by_one_turn() {
+async fn silent_addresses_delay_a_live_one_by_one_turn() {
     let mut live = Node::listening(TCP).await;
-    // Listeners that accept nothing: each dial of them lasts until it is given up.
+    // Listeners that accept no connection: each dial lasts until its timeout.
     let mut dead = Vec::new();
     let mut bootstrap = Vec::new();
     for _ in 0..30 {
@@ -230,7 +230,7 @@ async fn many_silent_addresses_delay_the_live_one_by_one_turn() {
     let connection_timeout = Duration::from_secs(50);
     let start = Instant::now();
     let mut node = Node::start(NetConfig { bootstrap, connection_timeout, ..config() }).await;
-    // The operator's own dial has a place of its own.
+    // The operator's own dial has a separate place.
     let other = Node::listening(TCP).await;
     assert_eq!(within(node.handle.dial(other.address())).await.unwrap(), other.id());
     node.ready(live.id()).await;
@@ -256,7 +256,7 @@ async fn dials_of_callers_are_bounded() {
 }
 
 #[tokio::test]
-async fn a_remembered_peer_is_let_in_beside_as_many_strangers_as_there_may_be() {
+async fn remembered_peer_is_admitted_beside_the_most_strangers() {
     let key = identity::ephemeral();
     let met = key.public().to_peer_id();
     let gone: Multiaddr = "/ip4/127.0.0.1/tcp/9999".parse().unwrap();

@@ -1,4 +1,4 @@
-//! Explicit dials, and what is never dialled.
+//! Tests of explicit dials, and of addresses that are never dialled.
 
 use libp2p::{Multiaddr, PeerId, multiaddr::Protocol};
 use meshwork_core::PeerState;
@@ -13,14 +13,14 @@ fn with_peer(address: &Multiaddr, peer: PeerId) -> Multiaddr {
 }
 
 #[tokio::test]
-async fn a_dial_says_who_is_there() {
+async fn dial_returns_the_peer_at_the_address() {
     let first = Node::listening(TCP).await;
     let second = Node::listening(TCP).await;
     let nameless: Multiaddr = first.address().iter().take(2).collect();
     for address in [nameless.clone(), first.address(), nameless] {
         assert_eq!(second.handle.dial(address).await.unwrap(), first.id());
     }
-    assert_eq!(first.handle.counters().duplicates_closed, 0, "dialled once");
+    assert_eq!(first.handle.counters().duplicates_closed, 0, "dialled only once");
 }
 
 #[tokio::test]
@@ -35,10 +35,10 @@ async fn callers_share_a_dial() {
 }
 
 #[tokio::test]
-async fn failures_are_told_apart() {
+async fn dial_failures_are_distinguished() {
     let node = Node::listening(TCP).await;
     let other = Node::listening(TCP).await;
-    // Somebody else.
+    // Another peer answers.
     let wrong = with_peer(&other.address(), PeerId::random());
     let error = node.handle.dial(wrong).await.unwrap_err();
     assert!(
@@ -46,23 +46,23 @@ async fn failures_are_told_apart() {
         "{error}"
     );
     assert!(!error.is_retryable());
-    // Itself, by name, by address, and by both.
+    // The node itself, by peer id, by address, and by both.
     let here: Multiaddr = node.address().iter().take(2).collect();
     let by_name = with_peer(&other.address(), node.id());
     for address in [node.address(), here, by_name] {
         let error = node.handle.dial(address).await.unwrap_err();
         assert!(matches!(error, DialError::SelfDial(_)), "{error}");
     }
-    // Nobody.
+    // No process listens.
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let nobody = format!("/ip4/127.0.0.1/tcp/{free}").parse().unwrap();
-    let error = node.handle.dial(nobody).await.unwrap_err();
+    let unused = format!("/ip4/127.0.0.1/tcp/{free}").parse().unwrap();
+    let error = node.handle.dial(unused).await.unwrap_err();
     assert!(
-        matches!(&error, DialError::Unreachable { why, .. } if why == "nobody listens there"),
+        matches!(&error, DialError::Unreachable { why, .. } if why == "no process listens there"),
         "{error}"
     );
     assert!(error.is_retryable());
-    // Not an address to dial.
+    // Addresses that cannot be dialled.
     for text in ["/ip4/127.0.0.1/tcp/0", "/ip4/127.0.0.1/udp/1", "/memory/1", "/ip4/127.0.0.1"] {
         let error = node.handle.dial(text.parse().unwrap()).await.unwrap_err();
         assert!(matches!(error, DialError::Address { .. }), "{error}");
@@ -70,7 +70,7 @@ async fn failures_are_told_apart() {
 }
 
 #[tokio::test]
-async fn a_node_in_its_own_list_of_peers_is_told_once() {
+async fn node_in_its_own_bootstrap_list_is_reported_once() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let listen: Vec<Multiaddr> = vec![format!("/ip4/127.0.0.1/tcp/{free}").parse().unwrap()];
     let other = Node::listening(TCP).await;
@@ -87,7 +87,7 @@ async fn a_node_in_its_own_list_of_peers_is_told_once() {
 }
 
 #[tokio::test]
-async fn a_machine_that_says_nothing_is_given_up() {
+async fn dial_of_a_silent_machine_times_out() {
     let connection_timeout = std::time::Duration::from_millis(200);
     let node = Node::start(NetConfig { connection_timeout, ..config() }).await;
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -101,7 +101,7 @@ async fn a_machine_that_says_nothing_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_machine_that_speaks_something_else_is_named() {
+async fn dial_of_another_protocol_fails() {
     let node = Node::listening(TCP).await;
     let other = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = other.local_addr().unwrap().port();
@@ -140,12 +140,12 @@ async fn an_unreachable_bootstrap_peer_is_an_event() {
         _ => None,
     };
     let why = node.event(failed).await;
-    assert!(why.contains("nobody listens there"), "{why}");
-    // It is tried again in silence, and reached when somebody is there.
-    let told_again = |event: &NetEvent| matches!(event, NetEvent::AddressFailed { .. });
+    assert!(why.contains("no process listens there"), "{why}");
+    // The peer is dialled again without reports, until it is reached.
+    let is_repeated = |event: &NetEvent| matches!(event, NetEvent::AddressFailed { .. });
     tokio::time::timeout(limits::REDIAL_MIN * 4, async {
         while let Some(event) = node.events.recv().await {
-            assert!(!told_again(&event), "{event:?}");
+            assert!(!is_repeated(&event), "{event:?}");
         }
     })
     .await
@@ -153,10 +153,10 @@ async fn an_unreachable_bootstrap_peer_is_an_event() {
     let mut late = Node::start(NetConfig { listen: vec![address.clone()], ..config() }).await;
     node.ready(late.id()).await;
     late.ready(node.id()).await;
-    // Once it was there, its absence is news again.
+    // After it was connected, its absence is reported again.
     late.stop().await;
     let why = node.event(failed).await;
-    assert!(why.contains("nobody listens there"), "{why}");
+    assert!(why.contains("no process listens there"), "{why}");
 }
 
 #[tokio::test]
@@ -174,7 +174,7 @@ async fn an_expelled_peer_stays_out() {
     assert_eq!(first.handle.counters().expelled, 1);
     let error = first.handle.dial(second.address()).await.unwrap_err();
     assert!(error.to_string().contains("broke the protocol"), "{error}");
-    // It comes back by itself, and is denied.
+    // The peer dials again by itself, and is denied.
     crate::support::within(async {
         while first.handle.counters().connections_denied < 2 {
             second.events.recv().await.unwrap();

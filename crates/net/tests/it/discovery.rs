@@ -1,5 +1,5 @@
-//! Three networks in a row, B in the middle: who learns of whom, and what is not believed. In
-//! networks with a private range of their own: who is connected to whom.
+//! Three nodes in a row, B in the middle: which peers each learns of, and which claims are ignored.
+//! In networks with their own private range: which nodes connect to each other.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -33,7 +33,7 @@ async fn row() -> [Node; 3] {
     a.ready(b.id()).await;
     c.ready(b.id()).await;
     b.ready(a.id()).await;
-    // B has heard what C says of itself.
+    // B has received C's advert.
     b.event(|event| match event {
         NetEvent::Heard { peer, known, .. } if peer == c.id() => Some(known),
         _ => None,
@@ -43,7 +43,7 @@ async fn row() -> [Node; 3] {
 }
 
 #[tokio::test]
-async fn a_peer_of_a_peer_is_found_by_what_it_can_do() {
+async fn peer_of_a_peer_is_found_by_capability() {
     let [a, b, c] = row().await;
     let found = within(a.handle.find_peers(by_capability("gpu"))).await.unwrap();
     let who: Vec<_> = found.iter().map(|status| status.peer).collect();
@@ -54,23 +54,23 @@ async fn a_peer_of_a_peer_is_found_by_what_it_can_do() {
         ("c", &BTreeSet::from(["gpu".into()]))
     );
     assert!(matches!(&found[0].state, PeerState::Disconnected(_)), "hearsay is not contact");
-    assert!(found[0].addresses.is_empty(), "loopback is nobody's network by default");
-    // The one that it is connected to is found as well, and comes first.
+    assert!(found[0].addresses.is_empty(), "by default loopback is not an own network");
+    // The connected peer is found as well, and comes first.
     let all = within(a.handle.find_peers(PeerQuery::default())).await.unwrap();
     assert_eq!(all.iter().map(|status| status.peer).collect::<Vec<_>>(), [b.id(), c.id()]);
     let seen = [&found[0], &all[1]].map(|status| status.last_seen.get());
-    assert_eq!(seen[0], seen[1], "to be spoken of is no sign of life");
-    // Handlers that are not for anyone were not told to anyone.
+    assert_eq!(seen[0], seen[1], "hearsay does not change when a peer was last seen");
+    // Handlers that are not open to everybody were not sent to everybody.
     assert!(advert.handlers.iter().all(|handler| handler.to_string() == "debug/echo"));
 }
 
 #[tokio::test]
-async fn the_same_question_is_not_asked_twice() {
+async fn same_search_is_not_repeated() {
     let [a, mut b, _c] = row().await;
     for _ in 0..3 {
         assert!(within(a.handle.find_peers(by_capability("none"))).await.unwrap().is_empty());
     }
-    // B is asked something else afterwards, so it has seen all that came before.
+    // B gets another query afterwards, so it has received all earlier ones.
     within(a.handle.find_peers(by_capability("last"))).await.unwrap();
     let mut asked = Vec::new();
     while asked.last().is_none_or(|last| *last != by_capability("last")) {
@@ -84,8 +84,8 @@ async fn the_same_question_is_not_asked_twice() {
 }
 
 #[tokio::test]
-async fn whoever_is_gone_is_told_of_no_longer() {
-    // Without others: they might tell B again.
+async fn disconnected_peer_is_not_passed_on() {
+    // Without other nodes, which might send C's advert to B again.
     let mut b = Node::listening(TCP).await;
     let bootstrap = vec![b.address()];
     let c = Node::start(NetConfig { offer: capable("c", "gpu"), bootstrap, ..config() }).await;
@@ -97,8 +97,8 @@ async fn whoever_is_gone_is_told_of_no_longer() {
     .await;
     within(c.handle.stop()).await;
     let why = b.disconnected(gone).await;
-    // What is on its way to C when it closes its socket is answered by a reset.
-    let ends = ["it has closed the connection", "the connection broke off"];
+    // Bytes in flight to C when it closes its socket cause a reset.
+    let ends = ["the peer closed the connection", "the connection broke off"];
     assert!(why.as_deref().is_some_and(|why| ends.contains(&why)), "{why:?}");
     let mut late = Node::joining(TCP, &b).await;
     late.ready(b.id()).await;
@@ -128,17 +128,17 @@ fn info_of(node: &Node) -> meshwork_core::PeerInfo {
 }
 
 #[tokio::test]
-async fn a_hint_about_another_is_kept_and_told_to_nobody() {
+async fn announced_peer_is_kept_and_not_passed_on() {
     let [a, mut b, c] = row().await;
     let stranger = Node::listening(TCP).await;
     let hint = DiscoveryEvent::AnnouncePeer(Box::new(info_of(&stranger)));
     b.handle.discovery(hint).await.unwrap();
-    // Announcing itself tells others whom B knows.
+    // Bootstrap makes B send the adverts that it knows.
     b.handle.discovery(DiscoveryEvent::Bootstrap).await.unwrap();
     within(a.handle.find_peers(by_capability("gpu"))).await.unwrap();
     let known: Vec<_> = a.handle.known(&PeerQuery::default()).iter().map(|s| s.peer).collect();
     assert!(!known.contains(&stranger.id()) && known.contains(&c.id()), "{known:?}");
-    // Loopback is not dialled on anybody's word.
+    // Loopback addresses are not dialled on another peer's word.
     assert!(b.handle.counters().dials_filtered == 0 && stranger.handle.peers().is_empty());
     b.events.close();
 }
@@ -148,25 +148,26 @@ async fn strangers_learn_nothing() {
     let node = Node::listening(TCP).await;
     let mut swarm = bare::swarm(Security::Noise);
     bare::connect(&mut swarm, &node.address()).await;
-    let mut stream =
-        bare::open(&mut swarm, node.id(), "/meshwork/discovery/1.0.0").await.expect("it is spoken");
+    let mut stream = bare::open(&mut swarm, node.id(), "/meshwork/discovery/1.0.0")
+        .await
+        .expect("the protocol is spoken");
     let exchange = async {
-        // One query for one peer: field 2, of which field 6.
+        // One query for one peer: field 2, which contains field 6.
         stream.write_all(&[4, 0x12, 2, 0x30, 1]).await.unwrap();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).await.unwrap();
         answer
     };
     let answer = bare::meanwhile(&mut swarm, exchange).await;
-    let (&length, message) = answer.split_first().expect("not silence");
+    let (&length, message) = answer.split_first().expect("an answer");
     assert_eq!(usize::from(length), message.len());
     assert_eq!(message[0], 0x12, "refused, field 2: {message:?}");
     assert!(String::from_utf8_lossy(message).contains("hello"), "{message:?}");
 }
 
 #[tokio::test]
-async fn the_dht_names_who_is_capable() {
-    // In one range: a peer whose address is not known is named to nobody.
+async fn dht_returns_providers_of_a_capability() {
+    // In one range: Kademlia returns no provider without a known address.
     let b = Node::start(on_lan(8)).await;
     let bootstrap = vec![b.address()];
     let mut c = Node::start(NetConfig { offer: capable("c", "gpu"), bootstrap, ..on_lan(8) }).await;
@@ -176,7 +177,7 @@ async fn the_dht_names_who_is_capable() {
     bare::connect(&mut swarm, &b.address()).await;
     swarm.behaviour_mut().kad.add_address(&b.id(), b.address());
     let key = kad::RecordKey::from(multihash_of("test/gpu"));
-    // C tells B in its own time: ask until it has.
+    // C publishes its record some time later, so ask B until it has it.
     let found = within(async {
         loop {
             let query = swarm.behaviour_mut().kad.get_providers(key.clone());
@@ -202,17 +203,18 @@ async fn the_dht_names_who_is_capable() {
     assert_eq!(found, [c.id()].into());
 }
 
-/// As `docs/protocol.md` says: sha2-256 of NETWORK/CAPABILITY, as a multihash.
+/// The key of a capability as in `docs/protocol.md`: sha2-256 of NETWORK/CAPABILITY, as a
+/// multihash.
 fn multihash_of(text: &str) -> Vec<u8> {
     use sha2::{Digest, Sha256};
     [[0x12, 0x20].as_slice(), &Sha256::digest(text)].concat()
 }
 
 #[tokio::test]
-async fn strangers_that_take_no_answer_hold_up_nobody() {
+async fn strangers_that_read_nothing_do_not_block_others() {
     let [a, mut b, _c] = row().await;
     let mut swarms = Vec::new();
-    // More refusals than are under way at once, on as many connections as that takes.
+    // More refusals than may be in progress, over enough connections.
     for _ in 0..8 {
         let mut swarm = bare::swarm(Security::Noise);
         bare::connect(&mut swarm, &b.address()).await;
@@ -240,14 +242,14 @@ fn on_lan(max_peers: usize) -> NetConfig {
     NetConfig { lan: vec!["127.0.0.0/8".parse().unwrap()], max_peers, ..config() }
 }
 
-/// The same, for which nobody is missing as soon as it has one peer: it dials none that it was not
-/// told to.
+/// The same, but with a full mesh as soon as it has one peer: it dials only peers that the test
+/// names.
 fn content() -> NetConfig {
     on_lan(2)
 }
 
 #[tokio::test]
-async fn a_small_network_is_connected_everybody_with_everybody() {
+async fn small_network_becomes_fully_connected() {
     const NODES: usize = 12;
     let first = Node::start(on_lan(32)).await;
     let bootstrap = vec![first.address()];
@@ -259,13 +261,13 @@ async fn a_small_network_is_connected_everybody_with_everybody() {
     let ready = |peers: &[meshwork_net::PeerStatus]| {
         peers.iter().filter(|peer| peer.state == PeerState::Ready).count() == NODES - 1
     };
-    // Events are taken from all of them meanwhile.
+    // Meanwhile the events of all nodes are read.
     futures::future::join_all(nodes.iter_mut().map(|node| node.until(ready))).await;
     println!("{NODES} nodes are connected with each other after {:?}", started.elapsed());
 }
 
 #[tokio::test]
-async fn a_peer_that_the_operator_names_is_found_wherever_it_appears() {
+async fn named_peer_is_found_at_any_address() {
     let b = Node::start(on_lan(8)).await;
     let bootstrap = vec![b.address()];
     let mut a = Node::start(NetConfig { bootstrap: bootstrap.clone(), ..content() }).await;
@@ -274,14 +276,14 @@ async fn a_peer_that_the_operator_names_is_found_wherever_it_appears() {
     let c_config =
         || NetConfig { keypair: keypair.clone(), bootstrap: bootstrap.clone(), ..content() };
     let c_id = keypair.public().to_peer_id();
-    // Before anybody has seen it.
+    // Before any node has seen it.
     assert!(a.handle.keep(c_id, true));
     let c = Node::start(c_config()).await;
     a.ready(c_id).await;
     let first = c.address();
     c.stop().await;
     a.disconnected(c_id).await;
-    // It comes back with the same key, at another address.
+    // It returns with the same key, at another address.
     let here = first.iter().take(2).collect();
     let other = Node::start(NetConfig { listen: vec![here], ..config() }).await;
     let _c = Node::start(NetConfig { boot: 2, ..c_config() }).await;
@@ -290,26 +292,26 @@ async fn a_peer_that_the_operator_names_is_found_wherever_it_appears() {
 }
 
 #[tokio::test]
-async fn a_peer_that_tasks_wait_for_is_found_while_they_do() {
+async fn peer_that_tasks_wait_for_is_found() {
     let b = Node::start(on_lan(8)).await;
     let bootstrap = vec![b.address()];
     let mut a = Node::start(NetConfig { bootstrap: bootstrap.clone(), ..content() }).await;
     let mut c = Node::start(NetConfig { bootstrap, ..content() }).await;
     a.ready(b.id()).await;
     c.ready(b.id()).await;
-    assert!(a.state(&c.id()).is_none(), "nobody has asked for it");
+    assert!(a.state(&c.id()).is_none(), "no task waits for it yet");
     assert!(a.handle.seek(vec![c.id()]));
     a.ready(c.id()).await;
-    // Nobody waits any longer: it is not dialled again.
+    // No task waits any longer: the peer is not dialled again.
     assert!(a.handle.seek(Vec::new()));
     c.stop().await;
 }
 
 #[tokio::test]
-async fn who_is_not_in_the_range_learns_of_a_peer_but_not_of_its_private_address() {
+async fn peer_outside_the_range_learns_no_private_address() {
     let b = Node::start(on_lan(8)).await;
     let bootstrap = vec![b.address()];
-    // For A loopback is no network of its own, so that it would not tell its address either.
+    // A's own network is not loopback, so A does not announce its address either.
     let mut a = Node::start(NetConfig { bootstrap: bootstrap.clone(), ..config() }).await;
     let offer = capable("c", "gpu");
     let mut c = Node::start(NetConfig { bootstrap, offer, ..content() }).await;
@@ -320,5 +322,5 @@ async fn who_is_not_in_the_range_learns_of_a_peer_but_not_of_its_private_address
     assert!(a.handle.keep(c.id(), true));
     within(a.handle.find_peers(by_capability("none"))).await.unwrap();
     assert!(!matches!(a.state(&c.id()), Some(PeerState::Ready)));
-    assert!(c.state(&a.id()).is_none(), "no dial has arrived");
+    assert!(c.state(&a.id()).is_none(), "no dial arrived");
 }

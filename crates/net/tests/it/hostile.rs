@@ -1,4 +1,4 @@
-//! Peers that do not keep to the rules.
+//! Peers that break the rules.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::support::{
 const STRANGERS: usize = meshwork_net::limits::STRANGERS;
 /// A hello: versions 1 to 1, network "test", number 1.
 const HELLO: [u8; 13] = [12, 8, 1, 16, 1, 26, 4, b't', b'e', b's', b't', 32, 1];
-/// The good answer to it.
+/// The answer that admits.
 const ADMITTED: [u8; 3] = [2, 10, 0];
 
 #[tokio::test]
@@ -44,8 +44,8 @@ async fn strangers_are_bounded() {
 }
 
 #[tokio::test]
-async fn strangers_that_have_had_their_time_make_room_for_a_friend() {
-    // Their time is short, so that the friend's first or second try finds room.
+async fn timed_out_strangers_make_room_for_a_peer() {
+    // A short timeout, so that the first or second try of the friend finds room.
     let protocol_timeout = Duration::from_millis(300);
     let mut node = Node::start(NetConfig { protocol_timeout, ..config() }).await;
     let mut swarms = Vec::new();
@@ -71,16 +71,16 @@ async fn a_malformed_hello_expels_its_sender() {
     let peer = *swarm.local_peer_id();
     bare::connect(&mut swarm, &node.address()).await;
     let mut stream = bare::open(&mut swarm, node.id(), "/meshwork/hello/1.0.0").await.unwrap();
-    // A message of 16 MiB, it says.
-    let said = async {
+    // A length prefix of 16 MiB.
+    let send = async {
         stream.write_all(&[0x80, 0x80, 0x80, 0x08, 1, 2, 3]).await.unwrap();
         stream.flush().await.unwrap();
     };
-    bare::meanwhile(&mut swarm, said).await;
+    bare::meanwhile(&mut swarm, send).await;
     let why = bare::meanwhile(&mut swarm, node.disconnected(peer)).await;
     assert_eq!(why.as_deref(), Some("expelled: a malformed hello"));
     assert_eq!(node.handle.counters().expelled, 1);
-    // And it is not let in again.
+    // The next connection is denied.
     swarm.dial(node.address()).unwrap();
     let denied = async {
         while node.handle.counters().connections_denied == 0 {
@@ -97,7 +97,7 @@ async fn streams_beyond_the_bound_are_reset() {
     bare::connect(&mut swarm, &node.address()).await;
     let mut open = Vec::new();
     for _ in 0..10 {
-        // Silent ones; the last may be reset before they are negotiated on this side.
+        // Silent streams; the last may be reset before their negotiation ends on this side.
         open.push(bare::open(&mut swarm, node.id(), "/meshwork/hello/1.0.0").await);
     }
     let refused = async {
@@ -107,7 +107,7 @@ async fn streams_beyond_the_bound_are_reset() {
     };
     bare::meanwhile(&mut swarm, refused).await;
     assert_eq!(node.handle.counters().streams_refused, 6);
-    // The others are told from it: they stay open until their time is over, then close.
+    // The other streams stay open until their timeout, and then close.
     let mut ended = 0;
     for stream in open {
         let Ok(mut stream) = stream else { continue };
@@ -143,19 +143,19 @@ async fn a_flood_of_hellos_is_answered_busy_and_changes_nothing() {
     }
     let admitted = answers.iter().filter(|answer| **answer == ADMITTED).count();
     let allowed = usize::try_from(burst).unwrap();
-    // More only as far as time has passed.
+    // More are admitted only as time passes.
     assert!(admitted >= allowed, "{answers:?}");
-    assert!(answers.iter().all(|answer| !answer.is_empty()), "none is met with silence");
+    assert!(answers.iter().all(|answer| !answer.is_empty()), "each gets an answer");
     node.until_state(peer, |state| matches!(state, PeerState::Admitted(_))).await;
     assert_eq!(node.state(&friend.id()), Some(PeerState::Ready));
-    // No fact was made of it.
+    // The repeated hellos caused no event.
     while let Ok(event) = node.events.try_recv() {
         assert!(!matches!(event, NetEvent::Ready { peer: who, .. } if who == peer));
     }
 }
 
 #[tokio::test]
-async fn who_breaks_the_protocol_in_a_session_is_expelled() {
+async fn protocol_violation_in_a_session_expels_the_peer() {
     let mut node = Node::listening(TCP).await;
     let mut swarm = bare::swarm(Security::Noise);
     let peer = *swarm.local_peer_id();
@@ -176,11 +176,11 @@ async fn who_breaks_the_protocol_in_a_session_is_expelled() {
     });
     let _session = bare::meanwhile(&mut swarm, opened).await;
     // An owner does not send `Accepted` (kind 65).
-    let said = async {
+    let send = async {
         task.write_all(&[3, 0x8a, 0x04, 0]).await.unwrap();
         task.flush().await.unwrap();
     };
-    bare::meanwhile(&mut swarm, said).await;
+    bare::meanwhile(&mut swarm, send).await;
     let why = bare::meanwhile(&mut swarm, node.disconnected(peer)).await;
     assert_eq!(why.as_deref(), Some("expelled: it broke the protocol in a session"));
     loop {

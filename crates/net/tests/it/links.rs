@@ -1,4 +1,4 @@
-//! Resources, health and echoes between two nodes, and what is not believed.
+//! Resources, health and echoes between two nodes, and claims that are refused.
 
 use std::time::Duration;
 
@@ -27,13 +27,13 @@ fn usage() -> ResourceUsage {
     }
 }
 
-/// The same figures; the time of measurement travels as an age.
+/// Whether the figures are the same. The measurement time travels as an age, so it may differ.
 fn is_the_same(one: &ResourceUsage, other: &ResourceUsage) -> bool {
     ResourceUsage { measured_at: other.measured_at, ..*one } == *other
 }
 
 #[tokio::test]
-async fn resources_are_pushed_and_asked_for() {
+async fn resources_are_reported_and_requested() {
     for listen in [TCP, QUIC] {
         let (mut one, mut other) = pair(listen).await;
         let asked = other.handle.peer_resources(one.id()).await;
@@ -51,7 +51,7 @@ async fn resources_are_pushed_and_asked_for() {
         assert!(is_the_same(&known, &usage()));
         let asked = within(other.handle.peer_resources(one.id())).await.unwrap();
         assert!(is_the_same(&asked, &usage()));
-        // The other way, on links of its own.
+        // In the other direction, on separate links.
         other.handle.update_resources(usage()).await.unwrap();
         one.event(|event| matches!(event, NetEvent::Resources { .. }).then_some(())).await;
         one.stop().await;
@@ -60,7 +60,7 @@ async fn resources_are_pushed_and_asked_for() {
 }
 
 #[tokio::test]
-async fn health_is_told_to_peers_and_to_those_who_come_later() {
+async fn health_is_reported_to_present_and_later_peers() {
     let status = HealthStatus::Degraded(vec![HealthReason::new(HealthCheck::Disk, "1 % free")]);
     let (mut one, mut other) = pair(TCP).await;
     one.handle.report_health(status.clone()).await.unwrap();
@@ -76,7 +76,7 @@ async fn health_is_told_to_peers_and_to_those_who_come_later() {
 }
 
 #[tokio::test]
-async fn an_echo_measures_the_way() {
+async fn echo_measures_the_round_trip() {
     for (listen, transport) in [(TCP, "tcp"), (QUIC, "quic")] {
         let (one, mut other) = pair(listen).await;
         let pong = within(other.handle.ping(one.id())).await.unwrap();
@@ -114,7 +114,7 @@ async fn bytes_and_messages_are_counted_by_peer_and_protocol() {
 }
 
 #[tokio::test]
-async fn a_peer_that_stands_still_is_gone_within_three_heartbeats_and_one_that_answers_stays() {
+async fn frozen_peer_is_lost_within_three_heartbeats() {
     let heartbeat = Duration::from_millis(300);
     let mut node = Node::start(NetConfig { ping_interval: heartbeat, ..config() }).await;
     let mut friend = Node::joining(TCP, &node).await;
@@ -127,7 +127,7 @@ async fn a_peer_that_stands_still_is_gone_within_three_heartbeats_and_one_that_a
         runtime.block_on(async {
             let mut node = Node::start(config).await;
             node.event(|event| matches!(event, NetEvent::Ready { .. }).then_some(())).await;
-            // Everything of this node stands still.
+            // The whole node is blocked.
             released.recv().ok();
         });
     });
@@ -141,7 +141,7 @@ async fn a_peer_that_stands_still_is_gone_within_three_heartbeats_and_one_that_a
     thread.join().unwrap();
 }
 
-/// Says `frames`, each with its length, on a stream of `protocol`; what is answered to the first.
+/// Sends a frame with its length on a stream of `protocol`. Returns the answer.
 async fn answer(
     swarm: &mut libp2p::Swarm<bare::Bare>,
     node: &Node,
@@ -162,16 +162,17 @@ async fn answer(
 }
 
 #[tokio::test]
-async fn what_is_not_believed_is_refused_and_not_kept() {
+async fn implausible_reports_are_refused_and_not_kept() {
     let node = Node::listening(TCP).await;
     let mut swarm = bare::swarm(Security::Noise);
     let peer = *swarm.local_peer_id();
     bare::connect(&mut swarm, &node.address()).await;
-    // Field 5 of a frame is a refusal in both protocols but for its number; its first field a code.
+    // A refusal is field 4 of a resource frame, and field 5 of a health frame; its first field is a
+    // code.
     const RESOURCE: &str = "/meshwork/resource/1.0.0";
     let refused = |answer: &[u8]| answer.first().copied() == Some(4 << 3 | 2);
     let code = |answer: &[u8]| answer[3];
-    // Before its hello: not admitted.
+    // Before the hello: not admitted.
     let early = answer(&mut swarm, &node, RESOURCE, &[4, 0x12, 2, 0x10, 4]).await;
     assert!(refused(&early) && code(&early) == 1, "{early:?}");
     bare::say_hello(&mut swarm, node.id()).await;
@@ -179,11 +180,11 @@ async fn what_is_not_believed_is_refused_and_not_kept() {
     let absurd = [8, 0x12, 6, 0x10, 0x80, 0x94, 0xeb, 0xdc, 0x03];
     let answered = answer(&mut swarm, &node, RESOURCE, &absurd).await;
     assert!(refused(&answered) && code(&answered) == 15, "{answered:?}");
-    // The same as an answer to a question that was never asked: refused under its id.
+    // The same as the answer to a question that was never asked: refused under its id.
     let answer_7 = [10, 8, 7, 0x12, 6, 0x10, 0x80, 0x94, 0xeb, 0xdc, 0x03];
     let answered = answer(&mut swarm, &node, RESOURCE, &answer_7).await;
     assert_eq!((&answered[..3], answered[5]), (&[8, 7, 4 << 3 | 2][..], 15), "{answered:?}");
-    // Somebody else's figures: subject "x".
+    // The figures of another subject, "x".
     let others = [5, 0x12, 3, 0x72, 1, b'x'];
     let answered = answer(&mut swarm, &node, RESOURCE, &others).await;
     assert!(refused(&answered) && code(&answered) == 11, "{answered:?}");
@@ -193,7 +194,7 @@ async fn what_is_not_believed_is_refused_and_not_kept() {
     assert_eq!(node.status(&peer).unwrap().resources, None);
 }
 
-/// Says `frame` so often that it must be too much, and reads until that is said.
+/// Sends `frame` more often than the quota allows, and reads until the answer is `busy`.
 async fn until_busy(
     swarm: &mut libp2p::Swarm<bare::Bare>,
     node: &Node,
@@ -201,7 +202,8 @@ async fn until_busy(
     frame: &[u8],
     (burst, _): (u32, u32),
 ) {
-    // Field 4 of a resource frame and 5 of one of health: refused, with a reason whose code is 8.
+    // Field 4 of a resource frame, or field 5 of a health frame, is a refusal; the code of its
+    // reason is 8.
     let is_busy = |answer: &[u8]| {
         answer.windows(4).any(|at| matches!(at, [0x22 | 0x2a, _, 8, 8]))
             && answer.windows(2).any(|at| at[0] == 0x28 && at[1] > 0)
@@ -242,7 +244,7 @@ async fn too_many_messages_of_a_kind_are_answered_busy() {
         bare::say_hello(&mut swarm, node.id()).await;
         until_busy(&mut swarm, &node, protocol, &frame, bound).await;
     }
-    // Discovery has a stream for each request: one that asks for anybody.
+    // Discovery uses one stream per request: here a request for any peer.
     let mut swarm = bare::swarm(Security::Noise);
     bare::connect(&mut swarm, &node.address()).await;
     bare::say_hello(&mut swarm, node.id()).await;
@@ -252,5 +254,5 @@ async fn too_many_messages_of_a_kind_are_answered_busy() {
         let answer = answer(&mut swarm, &node, "/meshwork/discovery/1.0.0", &[2, 0x12, 0]).await;
         busy += u32::from(answer.starts_with(&[0x12]) && answer[2..4] == [8, 8]);
     }
-    assert!(busy > 0, "none was too many");
+    assert!(busy > 0, "no request was refused as busy");
 }

@@ -1,5 +1,5 @@
-//! Real networks over loopback. Nothing here waits for a time to pass: every wait is for an event,
-//! within a bound that only a fault exceeds. mDNS is off everywhere.
+//! Real networks over loopback. No test waits for a fixed time: each wait is for an event, with a
+//! timeout that only a fault exceeds. mDNS is off everywhere.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,

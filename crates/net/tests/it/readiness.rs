@@ -1,4 +1,4 @@
-//! From the connection to readiness, and back.
+//! Tests from the connection to readiness, and back.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -49,32 +49,32 @@ async fn identify_and_ping_fill_the_table() {
 }
 
 #[tokio::test]
-async fn each_is_offered_what_it_may_use_and_told_of_changes() {
+async fn peers_get_their_handlers_and_later_changes() {
     let (mut first, mut second) = pair(TCP).await;
     let names = |advert: meshwork_core::Advert| -> Vec<String> {
         advert.handlers.iter().map(ToString::to_string).collect()
     };
     let before = second.status(&first.id()).unwrap().advert.unwrap();
     assert_eq!(names(before), ["debug/echo"]);
-    // The first trusts the second now.
+    // The first node now trusts the second.
     let trusted = Arc::new(HashSet::from([second.id()]));
     first.handle.set_offer(Offer { trusted, ..offer("node") }).await.unwrap();
     assert_eq!(names(second.ready(first.id()).await), ["debug/echo", "text/stats"]);
-    // Many changes at once: the last one counts, whatever became of the others.
+    // Many changes at once: the last one arrives, and others may be skipped.
     for round in 0..100 {
         first.handle.set_offer(offer(&format!("name {round}"))).await.unwrap();
     }
     while second.ready(first.id()).await.name != "name 99" {}
-    // A change that the peer is not shown is not told.
+    // A change that does not concern the peer is not sent.
     let stranger = Arc::new(HashSet::from([libp2p::PeerId::random()]));
     first.handle.set_offer(Offer { trusted: stranger, ..offer("name 99") }).await.unwrap();
     second.handle.set_offer(offer("second")).await.unwrap();
     assert_eq!(first.ready(second.id()).await.name, "second");
-    assert!(second.events.try_recv().is_err(), "nothing was said to the second");
+    assert!(second.events.try_recv().is_err(), "the second node received nothing");
 }
 
 #[tokio::test]
-async fn another_network_is_refused_and_both_say_so() {
+async fn other_network_is_refused_on_both_sides() {
     let mut first = Node::listening(TCP).await;
     let bootstrap = vec![first.address()];
     let network = "other".to_owned();
@@ -84,7 +84,7 @@ async fn another_network_is_refused_and_both_say_so() {
     second.until_state(first.id(), refused).await;
     assert!(first.handle.counters().hellos_refused >= 1);
     assert!(second.handle.counters().hellos_refused >= 1);
-    // Neither gives work to the other.
+    // Neither node opens a session to the other.
     assert!(first.handle.open_session(second.id()));
     let why = first
         .event(|event| match event {
@@ -96,7 +96,7 @@ async fn another_network_is_refused_and_both_say_so() {
 }
 
 #[tokio::test]
-async fn a_full_node_says_so() {
+async fn full_node_refuses_with_a_reason() {
     let mut full = Node::start(NetConfig { max_peers: 1, ..config() }).await;
     let mut first = Node::joining(TCP, &full).await;
     first.ready(full.id()).await;
@@ -113,7 +113,7 @@ async fn a_full_node_says_so() {
 }
 
 #[tokio::test]
-async fn a_lost_peer_is_found_again_when_it_is_back() {
+async fn lost_peer_is_reconnected_after_it_returns() {
     for smaller in [true, false] {
         let mut second_config = config();
         let mut first_config = config();
@@ -163,7 +163,7 @@ async fn a_peer_is_disconnected_blocked_and_forgotten_on_request() {
     first.handle.disconnect(peer).await.unwrap();
     let why = first.disconnected(peer).await.unwrap();
     assert!(why.contains("disconnected it"), "{why}");
-    // The second was told to stay with the first, and comes back by itself.
+    // The second node is configured to dial the first, and reconnects by itself.
     second.disconnected(first.id()).await;
     first.ready(peer).await;
 

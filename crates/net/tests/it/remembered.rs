@@ -1,4 +1,4 @@
-//! Peers that were met before: dialled at the start, each as who it was.
+//! Remembered peers: dialled at the start, and checked against their ids.
 
 use libp2p::{Multiaddr, PeerId};
 use meshwork_core::PeerState;
@@ -17,14 +17,15 @@ fn nowhere() -> Multiaddr {
 }
 
 #[tokio::test]
-async fn who_was_met_is_dialled_without_any_address_given() {
+async fn remembered_peer_is_dialled_without_bootstrap() {
     for keep in [true, false] {
         let mut bee = Node::listening(TCP).await;
         let remembered = vec![known(bee.id(), &bee.address(), keep)];
         let mut ant = Node::start(NetConfig { remembered, ..config() }).await;
         ant.ready(bee.id()).await;
         bee.ready(ant.id()).await;
-        // What it would write down is where it reached it; the other has only been reached.
+        // Its peer book would contain the address where it reached the peer. The other node did not
+        // dial.
         let here: Multiaddr = bee.address().iter().take(2).collect();
         let status = ant.status(&bee.id()).unwrap();
         assert_eq!((status.recallable, status.last_ready.is_some()), (vec![here], true));
@@ -35,7 +36,7 @@ async fn who_was_met_is_dialled_without_any_address_given() {
 }
 
 #[tokio::test]
-async fn somebody_else_at_an_old_address_is_not_taken_for_a_peer() {
+async fn other_peer_at_an_old_address_is_rejected() {
     let (cat, bee) = (Node::listening(TCP).await, Node::listening(TCP).await);
     let gone = PeerId::random();
     let remembered = vec![known(gone, &cat.address(), true)];
@@ -47,7 +48,7 @@ async fn somebody_else_at_an_old_address_is_not_taken_for_a_peer() {
     let (peer, why) = ant.event(failed).await;
     assert_eq!(peer, gone);
     assert!(why.contains(&format!("is {}, not the expected peer", cat.id())), "{why}");
-    // It is not dialled there again: it goes on to others.
+    // That address is not dialled again, and the node can dial others.
     ant.handle.dial(bee.address()).await.unwrap();
     ant.ready(bee.id()).await;
     assert!(ant.status(&cat.id()).is_none());
@@ -55,7 +56,7 @@ async fn somebody_else_at_an_old_address_is_not_taken_for_a_peer() {
 }
 
 #[tokio::test]
-async fn a_kept_peer_is_dialled_until_it_is_there() {
+async fn kept_peer_is_dialled_until_it_connects() {
     let address = nowhere();
     let keypair = identity::ephemeral();
     let peer = keypair.public().to_peer_id();
@@ -67,7 +68,7 @@ async fn a_kept_peer_is_dialled_until_it_is_there() {
 }
 
 #[tokio::test]
-async fn a_configured_peer_is_also_looked_for_where_it_was_met() {
+async fn configured_peer_is_dialled_where_it_was_met() {
     let bee = Node::listening(TCP).await;
     let wrong = format!("{}/p2p/{}", nowhere(), bee.id()).parse().unwrap();
     let remembered = vec![known(bee.id(), &bee.address(), false)];
@@ -77,7 +78,7 @@ async fn a_configured_peer_is_also_looked_for_where_it_was_met() {
 }
 
 #[test]
-fn addresses_are_judged_wherever_they_come_from() {
+fn remembered_addresses_are_always_checked() {
     let peer = PeerId::random();
     let all: Vec<Multiaddr> = (0..10)
         .map(|n| format!("/ip4/10.0.0.1/tcp/{}", 4_101 + n))

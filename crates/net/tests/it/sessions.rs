@@ -45,7 +45,7 @@ async fn frames_pass_both_ways() {
         let mut arrived = Vec::new();
         while arrived.len() < cancels.len() {
             let SessionEvent::FromOwner { peer, frames } = worker.session_event().await else {
-                panic!("not frames");
+                panic!("expected frames");
             };
             assert_eq!(peer, owner_id);
             arrived.extend(frames);
@@ -58,10 +58,10 @@ async fn frames_pass_both_ways() {
         };
         assert!(to_owner.send(&mut vec![result.clone()]));
         let SessionEvent::FromWorker { peer, frames } = owner.session_event().await else {
-            panic!("not frames");
+            panic!("expected frames");
         };
         assert_eq!((peer, frames), (worker_id, vec![result]));
-        // Dropping one end ends both.
+        // Dropping one handle closes the session at both nodes.
         let id = to_owner.id();
         drop(to_worker);
         let event = worker.session_event().await;
@@ -88,7 +88,7 @@ async fn both_can_be_owner_and_worker_at_once() {
 }
 
 #[tokio::test]
-async fn a_session_can_be_opened_anew() {
+async fn session_can_be_replaced() {
     let (mut owner, mut worker) = pair(TCP).await;
     let (owner_id, worker_id) = (owner.id(), worker.id());
     let old = worker_session(&mut owner, worker_id).await;
@@ -112,7 +112,7 @@ async fn a_session_can_be_opened_anew() {
 }
 
 #[tokio::test]
-async fn a_session_with_nobody_fails_with_the_reason() {
+async fn session_with_unconnected_peer_fails_with_reason() {
     let mut node = Node::listening(TCP).await;
     assert!(node.handle.open_session(PeerId::random()));
     let why = node

@@ -1,4 +1,4 @@
-//! Nodes to test with.
+//! Nodes for the tests.
 
 pub(crate) mod bare;
 
@@ -14,12 +14,12 @@ use tokio::{sync::mpsc, task::JoinHandle};
 pub(crate) const TCP: &str = "/ip4/127.0.0.1/tcp/0";
 pub(crate) const QUIC: &str = "/ip4/127.0.0.1/udp/0/quic-v1";
 
-/// A bound that only a fault exceeds.
+/// Waits for a future, with a timeout that only a fault exceeds.
 pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(60), future).await.expect("this takes too long")
 }
 
-/// A network that runs.
+/// A running network.
 pub(crate) struct Node {
     pub(crate) handle: NetHandle,
     pub(crate) events: mpsc::Receiver<NetEvent>,
@@ -46,7 +46,7 @@ pub(crate) fn config() -> NetConfig {
     }
 }
 
-/// Offers `debug/echo` to anyone and `text/stats` to the listed.
+/// An offer of `debug/echo` to anyone and of `text/stats` to listed peers.
 pub(crate) fn offer(name: &str) -> Offer {
     let advert = Advert {
         name: name.to_owned(),
@@ -96,7 +96,7 @@ impl Node {
         self.status(peer).map(|status| status.state)
     }
 
-    /// The first event for which `pick` has something; those before it are dropped.
+    /// The first event for which `pick` returns a value; earlier events are dropped.
     pub(crate) async fn event<T>(&mut self, mut pick: impl FnMut(NetEvent) -> Option<T>) -> T {
         within(async {
             loop {
@@ -109,7 +109,7 @@ impl Node {
         .await
     }
 
-    /// Waits until `peer` is ready; what it offers.
+    /// Waits until `peer` is ready. Returns its advert.
     pub(crate) async fn ready(&mut self, peer: PeerId) -> Advert {
         self.event(|event| match event {
             NetEvent::Ready { peer: who, advert } if who == peer => Some(advert),
@@ -118,7 +118,7 @@ impl Node {
         .await
     }
 
-    /// Waits until `peer` is gone; why.
+    /// Waits until `peer` is disconnected. Returns the reason.
     pub(crate) async fn disconnected(&mut self, peer: PeerId) -> Option<String> {
         self.event(|event| match event {
             NetEvent::Disconnected { peer: who, why } if who == peer => Some(why),
@@ -127,14 +127,14 @@ impl Node {
         .await
     }
 
-    /// Waits until the published table of peers is as wished. Events are taken meanwhile, so that
+    /// Waits until the published table of peers fulfils `wish`. Reads events meanwhile, so that
     /// they do not stop the loop.
     pub(crate) async fn until(&mut self, mut wish: impl FnMut(&[PeerStatus]) -> bool) {
         within(async {
             while !wish(&self.handle.peers()) {
                 tokio::select! {
                     event = self.events.recv() => { event.expect("the network runs"); }
-                    // Not every change is an event.
+                    // Some changes cause no event.
                     () = tokio::time::sleep(Duration::from_millis(10)) => {}
                 }
             }
@@ -155,19 +155,19 @@ impl Node {
         within(self.sessions.recv()).await.expect("the network runs")
     }
 
-    /// Stops the network, and returns when its sockets are closed.
+    /// Stops the network. Returns after its sockets are closed.
     pub(crate) async fn stop(self) {
         within(self.handle.stop()).await;
-        within(self.task).await.expect("the loop ended well");
+        within(self.task).await.expect("the loop did not panic");
     }
 }
 
-/// An address without the peer at its end.
+/// An address without the `/p2p/…` at its end.
 pub(crate) fn without_peer(address: &Multiaddr) -> Multiaddr {
     address.iter().filter(|part| !matches!(part, libp2p::multiaddr::Protocol::P2p(_))).collect()
 }
 
-/// A pair of nodes of which the second has dialled the first, both ready.
+/// Two nodes that are ready for each other; the second dialled the first.
 pub(crate) async fn pair(listen: &str) -> (Node, Node) {
     let mut first = Node::listening(listen).await;
     let mut second = Node::joining(listen, &first).await;
@@ -176,7 +176,7 @@ pub(crate) async fn pair(listen: &str) -> (Node, Node) {
     (first, second)
 }
 
-/// A key whose peer id is smaller than that of `other`, or larger.
+/// A key whose peer id is smaller than `other` if `smaller`, and larger if not.
 pub(crate) fn key_beside(other: &PeerId, smaller: bool) -> Keypair {
     loop {
         let key = identity::ephemeral();

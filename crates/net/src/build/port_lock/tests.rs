@@ -1,4 +1,4 @@
-//! Two starts at one moment.
+//! Tests of simultaneous starts.
 
 use std::sync::{Arc, Barrier};
 
@@ -19,9 +19,9 @@ async fn a_port_is_locked_for_one_start_at_a_time() {
     let (one, other) = (address(free_port()), address(free_port()));
     let held = PortLocks::take(std::slice::from_ref(&one)).await.unwrap();
     assert_eq!(PortLocks::take(&[other.clone(), one.clone()]).await.unwrap_err(), one);
-    PortLocks::take(&[other]).await.expect("another port, and what failed let go of it");
+    PortLocks::take(&[other]).await.expect("another port; the failed attempt released its lock");
     drop(held);
-    PortLocks::take(&[one]).await.expect("it was let go of");
+    PortLocks::take(&[one]).await.expect("the lock was released");
 }
 
 #[test]
@@ -55,11 +55,11 @@ fn config(port: u16) -> NetConfig {
 }
 
 #[test]
-fn two_starts_at_one_moment_share_no_port() {
+fn simultaneous_starts_do_not_share_a_port() {
     let mut rounds_with_one = 0;
     for _ in 0..20 {
         let port = free_port();
-        // Both at once, and neither ends before both have started or failed.
+        // Both start at once, and neither ends before both have started or failed.
         let (start, end) = (Arc::new(Barrier::new(2)), Arc::new(Barrier::new(2)));
         let node = || {
             let (start, end) = (Arc::clone(&start), Arc::clone(&end));

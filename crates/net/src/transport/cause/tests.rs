@@ -1,12 +1,12 @@
-//! What is said of errors of a transport.
+//! Tests of the descriptions of transport errors.
 
 use super::*;
 
 #[test]
-fn an_end_in_good_order_reads_like_one() {
+fn orderly_close_is_described_as_such() {
     let wrapped = |inner: io::Error| io::Error::other(inner);
     let of_yamux = wrapped(io::Error::other("connection is closed"));
-    assert_eq!(end_cause(&of_yamux), "it has closed the connection");
+    assert_eq!(end_cause(&of_yamux), "the peer closed the connection");
     for kind in [io::ErrorKind::ConnectionReset, io::ErrorKind::UnexpectedEof] {
         assert_eq!(end_cause(&wrapped(kind.into())), "the connection broke off");
     }
@@ -14,13 +14,13 @@ fn an_end_in_good_order_reads_like_one() {
 }
 
 #[test]
-fn causes_of_failed_dials_are_told_in_words() {
+fn failed_dials_are_described_in_words() {
     use io::ErrorKind::*;
     let timeout = TransportTimeoutError::<io::Error>::Timeout;
     assert_eq!(root_cause(&io::Error::other(timeout)), "no answer in time");
     for (kind, words) in [
         (TimedOut, "no answer in time"),
-        (ConnectionRefused, "nobody listens there"),
+        (ConnectionRefused, "no process listens there"),
         (HostUnreachable, "no machine answers"),
         (NetworkUnreachable, "no route there"),
         (AddrNotAvailable, "no route there"),

@@ -1,4 +1,4 @@
-//! Addresses of a name, tried side by side.
+//! Tests of dials of several addresses of a name.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use libp2p::core::{Endpoint, transport::PortUse};
 
 use super::*;
 
-/// Who answers where: nobody on port 1, with an error on port 2, and after 50 ms on port 3.
+/// Port 1 never answers, port 2 refuses, and port 3 answers after 50 ms.
 #[derive(Debug)]
 struct Machines;
 
@@ -48,7 +48,7 @@ impl Transport for Machines {
 
 const OPTS: DialOpts = DialOpts { role: Endpoint::Dialer, port_use: PortUse::New };
 
-/// Dials a name that leads to these ports, the last of them found after a second.
+/// Dials a name with these ports; the last is found after a second.
 async fn dial(ports: &[u16], error: NameError) -> io::Result<u16> {
     let (found_in, found) = mpsc::channel(limits::NAME_ADDRESSES);
     let addresses: Vec<Multiaddr> =
@@ -74,7 +74,7 @@ async fn silent_addresses_do_not_hide_a_good_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_address_that_is_found_late_is_tried_at_once() {
+async fn late_address_is_dialled_at_once() {
     let start = Instant::now();
     assert_eq!(dial(&[1, 3], NameError::NoAddress).await.unwrap(), 3);
     assert!(start.elapsed() <= Duration::from_millis(1_060), "{:?}", start.elapsed());
@@ -85,13 +85,13 @@ async fn each_address_is_named_with_its_cause() {
     let error = dial(&[2, 9], NameError::NoAddress).await.unwrap_err();
     assert_eq!(
         super::super::cause::root_cause(&error),
-        "/ip4/10.0.0.1/tcp/2: nobody listens there; /ip4/10.0.0.1/tcp/9: nothing may be dialled \
-         there, whatever a name server says"
+        "/ip4/10.0.0.1/tcp/2: no process listens there; /ip4/10.0.0.1/tcp/9: this node never \
+         dials that address, even if a name server returns it"
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_name_that_leads_nowhere_says_why() {
+async fn failed_lookup_is_described() {
     let (found_in, found) = mpsc::channel(1);
     drop(found_in);
     let lookup = async { NameError::NoAnswer }.boxed();

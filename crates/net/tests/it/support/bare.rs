@@ -1,4 +1,4 @@
-//! A node of plain rust-libp2p, with an extra that opens streams of any protocol.
+//! A node of plain rust-libp2p that can open streams of any protocol.
 
 use std::{
     collections::VecDeque,
@@ -75,7 +75,7 @@ pub(crate) fn swarm(security: Security) -> Swarm<Bare> {
     }
 }
 
-/// The first event for which `pick` has something.
+/// The first event for which `pick` returns a value.
 pub(crate) async fn event<T>(
     swarm: &mut Swarm<Bare>,
     mut pick: impl FnMut(SwarmEvent<BareEvent>) -> Option<T>,
@@ -111,9 +111,9 @@ pub(crate) async fn open(swarm: &mut Swarm<Bare>, peer: PeerId, protocol: &'stat
     .await
 }
 
-/// Says hello as a node of the network "test" does, and waits until it is admitted.
+/// Sends a hello of the network "test", and waits until it is admitted.
 pub(crate) async fn say_hello(swarm: &mut Swarm<Bare>, peer: PeerId) {
-    // Versions 1 to 1, the network's name, the first announcement.
+    // Versions 1 to 1, the network's name, sequence number 1.
     const HELLO: [u8; 13] = [12, 8, 1, 16, 1, 26, 4, b't', b'e', b's', b't', 32, 1];
     let mut stream = open(swarm, peer, "/meshwork/hello/1.0.0").await.unwrap();
     let exchange = async {
@@ -126,7 +126,7 @@ pub(crate) async fn say_hello(swarm: &mut Swarm<Bare>, peer: PeerId) {
     assert_eq!(meanwhile(swarm, exchange).await, [2, 10, 0], "admitted");
 }
 
-/// Drives the swarm while something else is waited for.
+/// Drives the swarm while it waits for `future`.
 pub(crate) async fn meanwhile<T>(swarm: &mut Swarm<Bare>, future: impl Future<Output = T>) -> T {
     tokio::pin!(future);
     within(async {
@@ -140,10 +140,10 @@ pub(crate) async fn meanwhile<T>(swarm: &mut Swarm<Bare>, future: impl Future<Ou
     .await
 }
 
-/// A stream, unless its protocol is not spoken.
+/// A stream, or an error if the peer does not speak its protocol.
 pub(crate) type Outcome = Result<Stream, ()>;
 
-/// Opens streams when it is asked to.
+/// Opens streams on request.
 #[derive(Default)]
 pub(crate) struct Opener {
     events: VecDeque<ToSwarm<Outcome, StreamProtocol>>,
