@@ -1,6 +1,6 @@
-//! The swarm's behaviour: one small behaviour per policy, each with its limits set on purpose.
+//! The swarm's behaviour: one small behaviour per policy, each with explicit limits.
 //!
-//! Absent on purpose: decisions that need the table of peers. Those are the event loop's.
+//! Absent on purpose: decisions that need the table of peers. The event loop makes those.
 
 pub(crate) mod budget;
 pub(crate) mod gate;
@@ -18,42 +18,41 @@ use libp2p::{
 
 use crate::{config::NetConfig, counters::Counters, error::BuildError, limits};
 
-/// What identify says of this program's protocols.
+/// The protocol version in identify.
 pub(crate) const PROTOCOL_VERSION: &str = "/meshwork/1.0.0";
-/// What identify says of this program.
+/// The agent version in identify.
 const AGENT: &str = concat!("meshwork/", env!("CARGO_PKG_VERSION"));
-/// Peers asked at once by one query, on disjoint paths.
+/// The number of peers that one query asks at once, on disjoint paths.
 const KAD_PARALLELISM: NonZeroUsize = NonZeroUsize::MIN.saturating_add(2);
 
-/// All that happens on a connection.
+/// All behaviours of a connection.
 ///
-/// Each poll of a connection asks all of them for the names of their protocols, through one more layer
-/// for each field that follows: what has the most of them comes last.
+/// Each poll of a connection asks every field for its protocol names, through one more layer per
+/// following field. So the field with the most protocols comes last.
 #[derive(NetworkBehaviour)]
 pub(crate) struct Behaviour {
-    /// How many connections and dials there are: before anything else, because it is the cheapest to
-    /// ask.
+    /// Bounds connections and dials. First, because it is the cheapest to ask.
     pub(crate) places: places::Behaviour,
     /// Denies connections to expelled and blocked peers.
     pub(crate) gate: gate::Behaviour,
     /// Finds peers on the local network segments.
     pub(crate) mdns: Toggle<mdns::Behaviour>,
-    /// What peers are, as they say.
+    /// Exchanges what nodes claim about themselves.
     pub(crate) identify: identify::Behaviour,
-    /// For peers that are no Meshwork nodes and want to know whether this one answers.
+    /// Answers pings of peers that are not Meshwork nodes.
     pub(crate) ping: ping::Behaviour,
-    /// Finds strangers; never asked who is alive.
+    /// Finds unknown peers; never used to decide which peers are alive.
     pub(crate) kad: table::Behaviour,
     /// Streams of Meshwork's own protocols.
     pub(crate) streams: streams::Behaviour,
 }
 
 impl Behaviour {
-    /// Makes all of them.
+    /// Creates all behaviours.
     ///
     /// # Errors
     ///
-    /// mDNS is asked for and cannot watch the machine's interfaces.
+    /// mDNS is enabled and cannot watch the machine's interfaces.
     pub(crate) fn new(config: &NetConfig, counters: &Arc<Counters>) -> Result<Self, BuildError> {
         let local = config.keypair.public().to_peer_id();
         let mdns = config.mdns.then(|| mdns::Behaviour::new(local)).transpose();
@@ -75,21 +74,21 @@ impl Behaviour {
     }
 }
 
-/// The Kademlia protocol of a network: nodes of another network do not share a table.
+/// The Kademlia protocol name of a network. It differs per network, so that networks share no
+/// routing table.
 ///
 /// # Errors
 ///
-/// Not a network's name.
+/// `network` is not a valid network name.
 pub(crate) fn kad_protocol(network: &str) -> Result<StreamProtocol, String> {
     StreamProtocol::try_from_owned(format!("/meshwork/{network}/kad/1.0.0"))
         .map_err(|error| error.to_string())
 }
 
 fn identify(config: &NetConfig) -> identify::Behaviour {
-    // Without a signed peer record: its legacy domain makes other implementations reject it.
-    // Without a cache: it would offer unvalidated addresses to every dial.
-    // Without listen addresses: every stranger would be told the private ones. Signed adverts tell
-    // each peer what it may know.
+    // No signed peer record: its legacy domain makes other implementations reject it. No cache: it
+    // would add unvalidated addresses to every dial. No listen addresses: every stranger would
+    // learn the private ones. Signed adverts give each peer the addresses that it may know.
     identify::Behaviour::new(
         identify::Config::new(PROTOCOL_VERSION.to_owned(), config.keypair.public())
             .with_agent_version(AGENT.to_owned())
@@ -108,14 +107,14 @@ fn kad(local: PeerId, config: &NetConfig) -> kad::Behaviour<kad::store::MemorySt
         .set_max_packet_size(limits::KAD_PACKET)
         .set_parallelism(KAD_PARALLELISM)
         .disjoint_query_paths(true)
-        // Records are told to the loop, which keeps those of providers that are admitted peers.
+        // Records go to the loop, which stores those of admitted peers.
         .set_record_filtering(kad::StoreInserts::FilterBoth)
         .set_replication_interval(None)
         .set_publication_interval(None)
         .set_provider_record_ttl(Some(limits::KAD_RECORD_LIFE))
         .set_provider_publication_interval(Some(limits::KAD_REPUBLISH))
         .set_caching(kad::Caching::Disabled)
-        // Only peers that were met, with addresses that were checked.
+        // The loop adds connected peers, with addresses that were checked.
         .set_kbucket_inserts(kad::BucketInserts::Manual)
         .set_periodic_bootstrap_interval(Some(limits::KAD_BOOTSTRAP));
     let store = kad::store::MemoryStoreConfig {
@@ -126,8 +125,8 @@ fn kad(local: PeerId, config: &NetConfig) -> kad::Behaviour<kad::store::MemorySt
     };
     let store = kad::store::MemoryStore::with_config(local, store);
     let mut kad = kad::Behaviour::with_config(local, store, kad);
-    // Explicit, because on a private network nobody confirms an external address, without which
-    // the mode would never become "server".
+    // Set explicitly: on a private network no peer confirms an external address, so the mode would
+    // never become "server".
     let mode = if config.listen.is_empty() { kad::Mode::Client } else { kad::Mode::Server };
     kad.set_mode(Some(mode));
     kad

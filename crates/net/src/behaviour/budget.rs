@@ -1,5 +1,5 @@
-//! How often this node dials addresses on others' word (P-12): one dial in a minute for each
-//! address, ten for each peer that names them, fewer for one whose addresses are not what it says.
+//! The budget of dials on other peers' word (P-12): one dial per minute for each address, ten for
+//! each peer that names addresses, fewer for one that names wrong addresses.
 //!
 //! Absent on purpose: which addresses may be dialled at all (`dial_filter`).
 
@@ -10,26 +10,27 @@ use tokio::time::Instant;
 
 use crate::{address, limits};
 
-/// Dials on somebody's word.
+/// Recent dials on other peers' word.
 #[derive(Debug, Default)]
 pub(crate) struct Budget {
-    /// Those of the last [`limits::NAMED_DIAL_EVERY`]; at most [`limits::NAMED_DIALS_KEPT`].
+    /// The dials of the last [`limits::NAMED_DIAL_EVERY`]; at most [`limits::NAMED_DIALS_KEPT`].
     named: VecDeque<NamedDial>,
 }
 
-/// A dial on somebody's word, or what one has cost beside it.
+/// A dial on another peer's word, or an extra charge for a wrong address.
 #[derive(Debug)]
 struct NamedDial {
     at: Instant,
-    /// Without `/p2p/…`. None: wherever Kademlia knows, or the price of a wrong word.
+    /// Without `/p2p/…`. `None` for addresses from Kademlia, and for an extra charge.
     address: Option<Multiaddr>,
     source: PeerId,
-    /// Somebody else answered there, for which its source has paid.
+    /// Another peer answered there, and the source was charged for it.
     charged: bool,
 }
 
 impl Budget {
-    /// Counts a dial of `address` on the word of `source`, if it is within what is allowed.
+    /// Counts a dial of `address` on the word of `source`. Returns false, and counts nothing, if
+    /// the budget does not allow it.
     pub(crate) fn may_dial(
         &mut self,
         address: Option<&Multiaddr>,
@@ -51,8 +52,9 @@ impl Budget {
         true
     }
 
-    /// Somebody else answered at `address` than was said: who named it may name fewer others. It pays
-    /// once for each dial on its word, however often the address is dialled for other reasons.
+    /// Charges the peer that named `address` because another peer answered there: it may name fewer
+    /// others. It pays once per dial on its word, even if the address is dialled again for other
+    /// reasons.
     pub(crate) fn charge(&mut self, address: &Multiaddr, now: Instant) {
         self.forget_past(now);
         let wrong = Some(address::without_peer(address));
@@ -67,13 +69,13 @@ impl Budget {
         }
     }
 
-    /// A dial of `address` was given up because of another address: it does not count.
+    /// Refunds a dial of `address` that ended because of another address.
     pub(crate) fn refund(&mut self, address: &Multiaddr) {
         let address = Some(address::without_peer(address));
         self.named.retain(|dial| dial.address != address);
     }
 
-    /// How many dials there were in the last minute.
+    /// The number of dials in the last minute.
     #[cfg(test)]
     pub(crate) fn dialled(&self) -> usize {
         self.named.len()

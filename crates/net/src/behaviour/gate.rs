@@ -1,8 +1,8 @@
-//! Denies connections with peers that the user blocked, and, for a short time and in memory, with
-//! peers that broke the protocol.
+//! Denies connections to peers that the user blocked and, for a short time and in memory, to peers
+//! that broke the protocol.
 //!
-//! Absent on purpose: counting connections (`places`), and refusing peers for
-//! anything less than proven misbehaviour. Nobody is expelled for being offline.
+//! Absent on purpose: counting connections (`places`), and denying peers for anything less than
+//! proven misbehaviour. No peer is expelled because it is offline.
 
 use std::{
     convert::Infallible,
@@ -22,32 +22,35 @@ use tokio::time::Instant;
 
 use crate::limits;
 
-/// Why a connection was denied.
+/// A connection was denied because the peer is expelled.
 #[derive(Debug, thiserror::Error)]
-#[error("the peer broke the protocol and is not connected to for a while")]
+#[error(
+    "this node expelled the peer because it broke the protocol; connect again after {:?}",
+    limits::EXPEL_TIME
+)]
 pub(crate) struct Expelled;
 
-/// Why a connection was denied until the user says otherwise.
+/// A connection was denied because the user blocked the peer.
 #[derive(Debug, thiserror::Error)]
 #[error("this node blocks the peer")]
 pub(crate) struct Blocked;
 
-/// Denies connections.
+/// The blocked and the expelled peers.
 #[derive(Default)]
 pub(crate) struct Behaviour {
     /// At most [`limits::BLOCKED`].
     blocked: FxHashSet<PeerId>,
-    /// Until when; at most [`limits::EXPELLED`].
+    /// When each expulsion ends; at most [`limits::EXPELLED`].
     expelled: FxHashMap<PeerId, Instant>,
 }
 
 impl Behaviour {
-    /// Denies connections with these peers.
+    /// Denies connections to these peers.
     pub(crate) fn blocking(peers: impl IntoIterator<Item = PeerId>) -> Self {
         Self { blocked: peers.into_iter().take(limits::BLOCKED).collect(), ..Self::default() }
     }
 
-    /// Denies connections with `peer` from now on, or no longer.
+    /// Blocks `peer` if `on`, or unblocks it.
     pub(crate) fn block(&mut self, peer: PeerId, on: bool) {
         if !on {
             self.blocked.remove(&peer);
@@ -61,7 +64,7 @@ impl Behaviour {
         self.blocked.contains(peer)
     }
 
-    /// Denies connections with `peer` until [`limits::EXPEL_TIME`] has passed.
+    /// Denies connections to `peer` until [`limits::EXPEL_TIME`] has passed.
     pub(crate) fn expel(&mut self, peer: PeerId, now: Instant) {
         self.expelled.retain(|_, until| *until > now);
         if self.expelled.len() >= limits::EXPELLED && !self.expelled.contains_key(&peer) {
@@ -74,7 +77,7 @@ impl Behaviour {
         self.expelled.insert(peer, now + limits::EXPEL_TIME);
     }
 
-    /// Whether connections with `peer` are denied.
+    /// Whether `peer` is expelled.
     pub(crate) fn is_expelled(&self, peer: &PeerId, now: Instant) -> bool {
         self.expelled.get(peer).is_some_and(|until| *until > now)
     }

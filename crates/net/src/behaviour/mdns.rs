@@ -1,7 +1,9 @@
-//! mDNS with bounds: libp2p's keeps any number of peers for as long as their packets say (S-16).
+//! mDNS with bounds: libp2p's behaviour keeps any number of peers, for as long as their packets ask
+//! (S-16).
 //!
-//! Passes on what is found, within bounds, and makes libp2p's behaviour forget the rest. Absent on
-//! purpose: dialling. The event loop decides whom to dial, and the dial filter where.
+//! Reports found peers within bounds, and makes libp2p's behaviour forget the rest. Absent on
+//! purpose: dialling. The event loop decides which peers to dial, and the dial filter at which
+//! addresses.
 
 mod table;
 
@@ -27,18 +29,18 @@ use crate::limits;
 /// mDNS found a peer, or its record expired.
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// A peer announced these addresses on a segment of this machine.
+    /// A peer announced these addresses on a network segment of this machine.
     Found { peer: PeerId, addresses: Vec<Multiaddr> },
-    /// A peer has not been announced for a while.
+    /// The record of a peer expired.
     Gone { peer: PeerId },
 }
 
-/// Looks for peers on the local network segments.
+/// Finds peers on the local network segments.
 pub(crate) struct Behaviour {
-    /// One for IPv4 and one for IPv6: each of libp2p's speaks only one of them.
+    /// One for IPv4 and one for IPv6: libp2p's behaviour speaks only one of them.
     inner: [mdns::tokio::Behaviour; 2],
     table: Table,
-    /// Drops what is older than [`limits::MDNS_TTL`].
+    /// Drops records older than [`limits::MDNS_TTL`].
     sweep: Interval,
     events: Vec<Event>,
 }
@@ -93,7 +95,8 @@ impl Behaviour {
 
     fn sweep(&mut self) {
         for peer in self.table.overdue(Instant::now()) {
-            // An expiry follows, and with the next answer of a live peer another find.
+            // The inner behaviour reports an expiry, and finds a live peer again with its next
+            // answer.
             self.forget(&peer);
         }
     }
@@ -164,9 +167,9 @@ impl NetworkBehaviour for Behaviour {
             if polled.iter().all(Poll::is_pending) {
                 return Poll::Pending;
             }
-            for said in polled {
-                // Everything else it says is an unchecked address for the whole swarm.
-                if let Poll::Ready(ToSwarm::GenerateEvent(event)) = said {
+            for output in polled {
+                // Any other output is an unchecked address for the whole swarm.
+                if let Poll::Ready(ToSwarm::GenerateEvent(event)) = output {
                     self.on_event(event);
                 }
             }

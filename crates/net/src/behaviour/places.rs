@@ -1,8 +1,8 @@
-//! How many connections there may be, in all and with one peer, and how many dials of Kademlia.
+//! Bounds the connections, in total and per peer, and the dials of Kademlia.
 //!
-//! Absent on purpose: inbound connections before their handshake (`intake`), the dials of the event
-//! loop, which waits for places (`event_loop/dials`), and the choice between peers, which is the
-//! loop's too: these bounds leave it room to choose.
+//! Absent on purpose: inbound connections before their handshake (`intake`), the places for dials
+//! of the event loop (`event_loop/dials`), and the choice between peers, which the loop makes:
+//! these bounds leave it room to choose.
 
 use std::{
     collections::HashSet,
@@ -23,17 +23,17 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::limits;
 
-/// Which bound a connection or a dial exceeds.
+/// The bound that a connection or a dial exceeds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Full {
-    /// That of one peer.
-    #[error("there are {} connections with the peer already", limits::CONNECTIONS_PER_PEER)]
+    /// The bound of connections per peer.
+    #[error("this node already has {} connections to the peer", limits::CONNECTIONS_PER_PEER)]
     OfPeer,
-    /// That of all connections in this direction, or of all.
-    #[error("this node has as many connections as its max_peers allows")]
+    /// The bound of all connections, or of those in this direction.
+    #[error("this node already has as many connections as its max_peers allows")]
     Connections,
-    /// That of dials.
-    #[error("too many dials at once")]
+    /// The bound of dials.
+    #[error("too many dials are in progress")]
     Dials,
 }
 
@@ -44,13 +44,13 @@ struct Connection {
     is_inbound: bool,
 }
 
-/// Denies what is above the bounds.
+/// Denies connections and dials above the bounds.
 #[derive(Debug)]
 pub(crate) struct Behaviour {
     max_peers: usize,
-    /// Peers for whom only the bound per peer counts.
+    /// Peers that only the bound per peer applies to.
     trusted: Arc<HashSet<PeerId>>,
-    /// Dials of the event loop that it has counted; removed when they end.
+    /// Dials that the event loop has counted; removed when they end.
     counted: FxHashSet<ConnectionId>,
     /// Other dials, at most [`limits::OTHER_DIALS`].
     others: FxHashSet<ConnectionId>,
@@ -69,18 +69,17 @@ impl Behaviour {
         }
     }
 
-    /// Lets these peers in whatever the number of others.
+    /// Sets the peers that may connect regardless of the number of others.
     pub(crate) fn set_trusted(&mut self, trusted: Arc<HashSet<PeerId>>) {
         self.trusted = trusted;
     }
 
-    /// The event loop is about to begin this dial, for which it has found a place.
+    /// Notes a dial that the event loop is about to begin, and for which it found a place.
     pub(crate) fn count_dial(&mut self, id: ConnectionId) {
         self.counted.insert(id);
     }
 
-    /// Whether a dial of `peer`, or of an address at which nobody is known, could become a
-    /// connection.
+    /// Whether a dial of `peer`, or of an address with an unknown peer, could become a connection.
     pub(crate) fn may_dial(&self, peer: Option<&PeerId>) -> bool {
         self.check_total(peer, false).is_ok()
     }
@@ -98,8 +97,8 @@ impl Behaviour {
             return Ok(());
         }
         let alike = self.established.values().filter(|other| other.is_inbound == is_inbound);
-        // The loop closes strangers beyond their bound, and peers that others displace: twice the
-        // bound is room for those that close.
+        // The loop closes strangers beyond their bound, and displaced peers. Twice the bound leaves
+        // room for connections that are still closing.
         let bound = if is_inbound {
             self.max_peers + 2 * limits::STRANGERS
         } else {

@@ -1,10 +1,10 @@
-//! Streams of Meshwork's own protocols, opened on a named connection.
+//! Opens and accepts streams of Meshwork's own protocols.
 //!
-//! The behaviour hands over raw streams; what is said on them is not its business. Each connection
-//! may have a few inbound streams per protocol, the rest is reset and counted. Outbound streams are
-//! bounded by the event loop, which asks for them.
+//! The behaviour passes on raw streams. Each connection may have a few inbound streams per
+//! protocol; more are reset and counted. The event loop, which opens outbound streams, bounds
+//! these.
 //!
-//! Absent on purpose: choosing a connection, queues that wait for one, reading or writing.
+//! Absent on purpose: the choice of a connection, queues for one, reading and writing.
 
 mod handler;
 mod inbound;
@@ -33,22 +33,22 @@ pub(crate) use self::{
 };
 use crate::counters::Counters;
 
-/// What became of streams.
+/// A stream was opened, or could not be opened.
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// A peer has opened one.
+    /// A peer opened a stream.
     Inbound { peer: PeerId, connection: ConnectionId, protocol: Protocol, stream: InboundStream },
-    /// One that was asked for is open.
+    /// A requested stream is open.
     Opened { request: RequestId, stream: Stream },
-    /// One that was asked for is not.
+    /// A requested stream could not be opened.
     OpenFailed { request: RequestId, why: OpenError },
 }
 
 /// Opens and accepts streams.
 pub(crate) struct Behaviour {
-    /// Open connections and what was asked of them.
+    /// Open connections, and their unanswered requests.
     connections: FxHashMap<ConnectionId, Vec<RequestId>>,
-    /// At most one per stream or request, which are bounded.
+    /// At most one per stream or request; both are bounded.
     events: VecDeque<ToSwarm<Event, Ask>>,
     next: u64,
     counters: Arc<Counters>,
@@ -59,7 +59,7 @@ impl Behaviour {
         Self { connections: FxHashMap::default(), events: VecDeque::new(), next: 0, counters }
     }
 
-    /// Asks for a stream; an event with the returned id follows, whatever happens.
+    /// Requests a stream. Exactly one event with the returned id follows.
     pub(crate) fn open(
         &mut self,
         peer: PeerId,
@@ -78,7 +78,7 @@ impl Behaviour {
         request
     }
 
-    /// Whether an idle connection shall stay open.
+    /// Sets whether an idle connection stays open.
     pub(crate) fn keep_alive(&mut self, peer: PeerId, connection: ConnectionId, keep: bool) {
         self.notify(peer, connection, Ask::KeepAlive(keep));
     }
@@ -88,7 +88,7 @@ impl Behaviour {
         self.events.push_back(ToSwarm::NotifyHandler { peer_id, handler, event });
     }
 
-    /// Forgets a request; false if it was answered already.
+    /// Removes a request. Returns false if it was answered already.
     fn finish(&mut self, connection: ConnectionId, request: RequestId) -> bool {
         let Some(asked) = self.connections.get_mut(&connection) else { return false };
         let before = asked.len();
@@ -164,7 +164,7 @@ impl NetworkBehaviour for Behaviour {
     }
 
     fn poll(&mut self, _: &mut Context<'_>) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
-        // Whatever fills the queue runs before the next poll of the swarm, so no waker is needed.
+        // Code that fills the queue runs before the next poll of the swarm, so no waker is needed.
         self.events.pop_front().map_or(Poll::Pending, Poll::Ready)
     }
 }

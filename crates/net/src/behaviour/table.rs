@@ -1,8 +1,7 @@
-//! Kademlia, of which each peer hears only the private addresses of its own network, and whose own
-//! dials are within the budget for others' word.
+//! Kademlia with two restrictions: a peer learns only the private addresses of its own network, and
+//! Kademlia's own dials are within the budget of dials on other peers' word.
 //!
-//! Absent on purpose: who is in the table. The event loop puts the admitted peers there that are
-//! connected.
+//! Absent on purpose: filling the routing table. The event loop adds connected, admitted peers.
 
 use std::{
     collections::VecDeque,
@@ -26,36 +25,36 @@ use tokio::time::Instant;
 use super::budget::Budget;
 use crate::{address, lan, lan::Lan, limits};
 
-/// Kademlia itself.
+/// libp2p's Kademlia behaviour.
 pub(crate) type Inner = kad::Behaviour<kad::store::MemoryStore>;
 
-/// Kademlia, with a look at what it answers.
+/// Kademlia, with filtered answers and dials.
 pub(crate) struct Behaviour {
     inner: Inner,
-    /// Where the other end of each connection is. As many as there are connections.
+    /// The host at the other end of each connection.
     hosts: FxHashMap<ConnectionId, IpAddr>,
     lan: Lan,
-    /// Dials on others' word, also those of the event loop.
+    /// The budget of dials on other peers' word, those of the event loop included.
     budget: Budget,
     named: Named,
-    /// Answers for addresses of which nobody knows who named them.
+    /// This node, charged for addresses without a known informant.
     local: PeerId,
 }
 
-/// Addresses that answers have named, and who did first.
+/// Addresses that answers contained, and the peer that named each first.
 #[derive(Debug, Default)]
 struct Named {
     /// Without `/p2p/…`; at most [`limits::KAD_NAMED`].
     by: FxHashMap<Multiaddr, PeerId>,
-    /// The same, the one that was named first comes first.
+    /// The same addresses, the oldest first.
     order: VecDeque<Multiaddr>,
 }
 
 impl Named {
     fn add(&mut self, informant: PeerId, peers: &[kad::KadPeer]) {
-        for told in peers.iter().flat_map(|peer| &peer.multiaddrs) {
-            let told = address::without_peer(told);
-            if self.by.contains_key(&told) {
+        for address in peers.iter().flat_map(|peer| &peer.multiaddrs) {
+            let address = address::without_peer(address);
+            if self.by.contains_key(&address) {
                 continue;
             }
             if self.order.len() >= limits::KAD_NAMED
@@ -63,8 +62,8 @@ impl Named {
             {
                 self.by.remove(&first);
             }
-            self.by.insert(told.clone(), informant);
-            self.order.push_back(told);
+            self.by.insert(address.clone(), informant);
+            self.order.push_back(address);
         }
     }
 
@@ -91,29 +90,30 @@ impl Behaviour {
         &mut self.inner
     }
 
-    /// Dials on others' word.
+    /// The budget of dials on other peers' word.
     pub(crate) fn budget(&mut self) -> &mut Budget {
         &mut self.budget
     }
 
-    /// The names of its protocol.
+    /// The names of Kademlia's protocol.
     pub(crate) fn protocol_names(&self) -> &[libp2p::StreamProtocol] {
         self.inner.protocol_names()
     }
 
-    /// These private ranges are ours from now on.
+    /// Sets this node's private ranges.
     pub(crate) fn set_lan(&mut self, lan: &Lan) {
         self.lan = lan.clone();
     }
 
-    /// Leaves global addresses, and private ones of a range in which the asker is.
+    /// Removes addresses that the asker may not learn. Global addresses stay, and private ones in a
+    /// range that the asker is in.
     fn cut(&self, asker: Option<&IpAddr>, peers: &mut [kad::KadPeer]) {
         for peer in peers.iter_mut() {
-            peer.multiaddrs.retain(|told| may_tell(&self.lan, asker, told));
+            peer.multiaddrs.retain(|address| may_reveal(&self.lan, asker, address));
         }
     }
 
-    /// Notes which addresses `informant` names: it answers for them.
+    /// Notes the addresses that `informant` names; dials of them count against its budget.
     fn note(&mut self, informant: PeerId, event: &THandlerOutEvent<Inner>) {
         type Out = THandlerOutEvent<Inner>;
         if let Out::FindNodeRes { closer_peers, .. }
@@ -127,23 +127,23 @@ impl Behaviour {
         }
     }
 
-    /// Of the addresses at which Kademlia would dial a peer those that the budget of who named them
-    /// allows. Each counts, but for private ones: the dial filter lets them pass only if their subject
-    /// has signed them, and their turn belongs to its advert.
+    /// Filters the addresses at which Kademlia would dial a peer by the budgets of their
+    /// informants. Each counts, except private ones: the dial filter lets these pass only if their
+    /// subject signed them, and they count for its advert.
     fn within_budget(&mut self, addresses: Vec<Multiaddr>) -> Vec<Multiaddr> {
         let now = Instant::now();
         let Self { named, budget, local, .. } = self;
-        let allowed = |told: &Multiaddr| {
-            if address::ip_of(told).is_some_and(lan::is_private) {
+        let allowed = |address: &Multiaddr| {
+            if address::ip_of(address).is_some_and(lan::is_private) {
                 return true;
             }
-            let informant = named.informant(told).unwrap_or(*local);
-            budget.may_dial(Some(told), informant, now)
+            let informant = named.informant(address).unwrap_or(*local);
+            budget.may_dial(Some(address), informant, now)
         };
         addresses.into_iter().filter(allowed).collect()
     }
 
-    /// The same for all peers in an answer.
+    /// Applies [`Self::cut`] to all peers in an answer.
     fn cut_answer(&self, handler: &NotifyHandler, event: &mut THandlerInEvent<Inner>) {
         type In = THandlerInEvent<Inner>;
         let asker = match handler {
@@ -186,7 +186,7 @@ impl NetworkBehaviour for Behaviour {
         role: Endpoint,
     ) -> Result<Vec<Multiaddr>, ConnectionDenied> {
         let known = self.inner.handle_pending_outbound_connection(id, peer, addresses, role)?;
-        // A dial that brings its addresses takes no others.
+        // A dial with given addresses uses no others.
         Ok(if addresses.is_empty() { self.within_budget(known) } else { known })
     }
 
@@ -203,7 +203,7 @@ impl NetworkBehaviour for Behaviour {
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
-        // A connection that a later behaviour denies fails to be dialled or listened to.
+        // If a later behaviour denies a connection, only a dial or listen failure is reported.
         if let FromSwarm::ConnectionClosed(ConnectionClosed { connection_id, .. })
         | FromSwarm::DialFailure(DialFailure { connection_id, .. })
         | FromSwarm::ListenFailure(ListenFailure { connection_id, .. }) = &event
@@ -242,10 +242,10 @@ impl NetworkBehaviour for Behaviour {
     }
 }
 
-/// Whether an address may be told to an asker at this host. Names, link-local and other special
-/// addresses are told to nobody: nobody would follow them.
-fn may_tell(lan: &Lan, asker: Option<&IpAddr>, told: &Multiaddr) -> bool {
-    address::ip_of(told).is_some_and(|ip| {
+/// Whether to reveal an address to an asker at this host. Names, link-local and other special
+/// addresses are never revealed: other nodes do not dial them.
+fn may_reveal(lan: &Lan, asker: Option<&IpAddr>, address: &Multiaddr) -> bool {
+    address::ip_of(address).is_some_and(|ip| {
         let is_shared = || lan::is_private(ip) && asker.is_some_and(|at| lan.joins(*at, ip));
         address::is_global(ip) || is_shared()
     })

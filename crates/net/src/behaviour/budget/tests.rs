@@ -7,7 +7,7 @@ fn address(host: u8) -> Multiaddr {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_address_is_dialled_once_in_a_minute_whoever_names_it() {
+async fn address_is_dialled_once_per_minute_for_all_informants() {
     let mut budget = Budget::default();
     let start = Instant::now();
     assert!(budget.may_dial(Some(&address(1)), PeerId::random(), start));
@@ -18,7 +18,7 @@ async fn an_address_is_dialled_once_in_a_minute_whoever_names_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_source_has_ten_dials_in_a_minute_and_the_table_is_bounded() {
+async fn source_has_ten_dials_per_minute_and_table_is_bounded() {
     let mut budget = Budget::default();
     let (start, source) = (Instant::now(), PeerId::random());
     let allowed = (0..200).filter(|host| budget.may_dial(Some(&address(*host)), source, start));
@@ -31,7 +31,7 @@ async fn one_source_has_ten_dials_in_a_minute_and_the_table_is_bounded() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_names_wrong_addresses_may_name_fewer() {
+async fn naming_wrong_addresses_reduces_the_budget() {
     let mut budget = Budget::default();
     let (start, liar, other) = (Instant::now(), PeerId::random(), PeerId::random());
     for host in [1, 2] {
@@ -40,14 +40,14 @@ async fn who_names_wrong_addresses_may_name_fewer() {
     }
     assert!(!budget.may_dial(Some(&address(3)), liar, start));
     assert!(budget.may_dial(Some(&address(3)), other, start));
-    // Nobody has named it.
+    // No peer named this address.
     budget.charge(&address(9), start);
     assert_eq!(budget.dialled(), 2 * (1 + limits::WRONG_PEER_COST) + 1);
     assert!(budget.may_dial(Some(&address(4)), liar, start + limits::NAMED_DIAL_EVERY));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dial_that_was_given_up_does_not_count() {
+async fn cancelled_dial_does_not_count() {
     let mut budget = Budget::default();
     let (start, source) = (Instant::now(), PeerId::random());
     assert!(budget.may_dial(Some(&address(1)), source, start));
@@ -57,7 +57,7 @@ async fn a_dial_that_was_given_up_does_not_count() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wrong_address_is_paid_for_once() {
+async fn wrong_address_is_charged_once() {
     let mut budget = Budget::default();
     let (start, source) = (Instant::now(), PeerId::random());
     assert!(budget.may_dial(Some(&address(1)), source, start));

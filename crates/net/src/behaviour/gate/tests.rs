@@ -16,7 +16,7 @@ fn an_expelled_peer_is_denied_for_a_while() {
 }
 
 #[test]
-fn the_table_is_bounded_and_forgets_who_would_be_free_first() {
+fn full_table_forgets_the_earliest_expulsion() {
     let mut gate = Behaviour::default();
     let now = Instant::now();
     let first = PeerId::random();
@@ -26,7 +26,7 @@ fn the_table_is_bounded_and_forgets_who_would_be_free_first() {
         assert!(gate.expelled.len() <= limits::EXPELLED);
     }
     assert!(!gate.is_expelled(&first, now));
-    // Those whose time has passed make room at the next.
+    // Ended expulsions are removed when another peer is expelled.
     gate.expel(PeerId::random(), now + Duration::from_secs(3600));
     assert_eq!(gate.expelled.len(), 1);
 }

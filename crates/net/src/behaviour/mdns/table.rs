@@ -1,4 +1,4 @@
-//! The bounded table behind the mDNS wrapper.
+//! The bounded table of peers found by mDNS.
 
 use libp2p::{Multiaddr, PeerId};
 use rustc_hash::FxHashMap;
@@ -6,21 +6,22 @@ use tokio::time::Instant;
 
 use crate::limits;
 
-/// Addresses of one peer that libp2p's behaviour may hold before it is made to forget them all.
+/// The number of addresses of one peer at which libp2p's behaviour must forget them all.
 const HELD_ADDRESSES: usize = 4 * limits::PEER_ADDRESSES;
 
-/// What to do with a find.
+/// What to do with an address that mDNS found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// Tell the event loop.
+    /// Report the address to the event loop.
     Report,
-    /// Not one more of this peer.
+    /// Ignore the address: it is known, or the peer has too many.
     Ignore,
-    /// Make libp2p's behaviour forget the peer: there are too many of them, or of it.
+    /// Make libp2p's behaviour forget the peer: there are too many peers, or far too many of its
+    /// addresses.
     Forget,
 }
 
-/// Who was found.
+/// The peers that mDNS found.
 #[derive(Debug, Default)]
 pub(super) struct Table {
     /// At most [`limits::MDNS_PEERS`].
@@ -29,13 +30,13 @@ pub(super) struct Table {
 
 #[derive(Debug)]
 struct Entry {
-    /// As libp2p's behaviour holds them; at most [`HELD_ADDRESSES`].
+    /// The addresses that libp2p's behaviour holds; at most [`HELD_ADDRESSES`].
     addresses: Vec<Multiaddr>,
     since: Instant,
 }
 
 impl Table {
-    /// An address of a peer was announced.
+    /// Adds an announced address of a peer.
     pub(super) fn on_found(&mut self, peer: PeerId, address: &Multiaddr, now: Instant) -> Verdict {
         if self.peers.len() >= limits::MDNS_PEERS && !self.peers.contains_key(&peer) {
             return Verdict::Forget;
@@ -55,7 +56,7 @@ impl Table {
         Verdict::Report
     }
 
-    /// libp2p's behaviour holds an address no longer. True if it was the peer's last.
+    /// Removes an address that libp2p's behaviour dropped. Returns whether it was the peer's last.
     pub(super) fn on_expired(&mut self, peer: &PeerId, address: &Multiaddr) -> bool {
         let Some(entry) = self.peers.get_mut(peer) else { return false };
         entry.addresses.retain(|held| held != address);
@@ -66,7 +67,8 @@ impl Table {
         last
     }
 
-    /// Peers whose packets asked for a longer life than is granted. Each is named once per life.
+    /// The peers whose records are older than [`limits::MDNS_TTL`]. Each is returned once per
+    /// lifetime of a record.
     pub(super) fn overdue(&mut self, now: Instant) -> Vec<PeerId> {
         let mut overdue = Vec::new();
         for (peer, entry) in &mut self.peers {

@@ -37,7 +37,7 @@ fn dial(places: &mut Behaviour, number: usize) -> bool {
 }
 
 #[test]
-fn connections_are_bounded_but_for_trusted_peers() {
+fn connections_are_bounded_except_for_trusted_peers() {
     let friend = PeerId::random();
     let mut places = Behaviour::new(8, Arc::default());
     let allowed = (0..1_000).filter(|n| inbound(&mut places, *n, PeerId::random())).count();
@@ -46,11 +46,11 @@ fn connections_are_bounded_but_for_trusted_peers() {
     places.set_trusted(Arc::new([friend].into()));
     assert!(inbound(&mut places, 1_001, friend));
     assert!(inbound(&mut places, 1_002, friend));
-    assert!(!inbound(&mut places, 1_003, friend), "two for each peer");
+    assert!(!inbound(&mut places, 1_003, friend), "at most two connections per peer");
 }
 
 #[test]
-fn outbound_connections_are_bounded_and_looked_at_before_a_dial() {
+fn outbound_connections_are_checked_before_a_dial() {
     let friend = PeerId::random();
     let mut places = Behaviour::new(4, Arc::new([friend].into()));
     for number in 0..2 {
@@ -73,13 +73,13 @@ fn outbound_connections_are_bounded_and_looked_at_before_a_dial() {
 }
 
 #[test]
-fn counted_dials_have_places_of_their_own() {
+fn counted_dials_have_separate_places() {
     let mut places = Behaviour::new(8, Arc::default());
     let others = (0..1_000).filter(|n| dial(&mut places, *n)).count();
     assert_eq!(others, limits::OTHER_DIALS);
     places.count_dial(id(2_000));
     assert!(dial(&mut places, 2_000));
-    // One of the others ends.
+    // One of the other dials ends.
     places.on_swarm_event(FromSwarm::DialFailure(DialFailure {
         peer_id: None,
         error: &DialError::Aborted,

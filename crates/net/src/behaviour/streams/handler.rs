@@ -1,4 +1,4 @@
-//! The part of the behaviour that lives with one connection.
+//! The streams behaviour's handler of one connection.
 
 use std::{
     collections::VecDeque,
@@ -24,14 +24,14 @@ use super::{
 };
 use crate::{counters::Counters, limits};
 
-/// What the behaviour asks of a connection.
+/// A command of the behaviour to a handler.
 #[derive(Debug)]
 pub(crate) enum Ask {
     Open { request: RequestId, protocol: Protocol },
     KeepAlive(bool),
 }
 
-/// What a connection answers.
+/// A report of a handler to the behaviour.
 #[derive(Debug)]
 pub(crate) enum Answer {
     Inbound { protocol: Protocol, stream: InboundStream },
@@ -44,9 +44,9 @@ type ToPool = ConnectionHandlerEvent<Wanted, RequestId, Answer>;
 /// Accepts and opens the streams of one connection.
 pub(crate) struct Handler {
     keep_alive: bool,
-    /// By protocol, in the order of [`Protocol::ALL`].
+    /// The places of each protocol, in the order of [`Protocol::ALL`].
     places: [Places; Protocol::COUNT],
-    /// At most one per inbound stream and request, which are bounded.
+    /// At most one per inbound stream and request; both are bounded.
     events: VecDeque<ToPool>,
     waker: Option<Waker>,
     counters: Arc<Counters>,
@@ -153,11 +153,11 @@ fn open_error(error: StreamUpgradeError<Infallible>) -> OpenError {
     }
 }
 
-/// All protocols, for streams of the peer.
+/// All protocols, for inbound streams.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Offered;
 
-/// A protocol by its name.
+/// A protocol, represented by its name.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Named(Protocol);
 
@@ -169,7 +169,7 @@ impl AsRef<str> for Named {
 
 impl UpgradeInfo for Offered {
     type Info = Named;
-    // The swarm asks each time it polls a connection, which is several times for each task.
+    // Not a `Vec`: the swarm asks at each poll of a connection, several times per task.
     type InfoIter = iter::Map<slice::Iter<'static, Protocol>, fn(&Protocol) -> Named>;
 
     fn protocol_info(&self) -> Self::InfoIter {
@@ -187,7 +187,7 @@ impl InboundUpgrade<Stream> for Offered {
     }
 }
 
-/// One protocol, for a stream of ours.
+/// One protocol, for an outbound stream.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wanted(Protocol);
 

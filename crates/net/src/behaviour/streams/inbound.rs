@@ -1,4 +1,4 @@
-//! Inbound streams that hold a place while they are open.
+//! Inbound streams, each of which holds a place while it is open.
 
 use std::{
     io,
@@ -13,7 +13,7 @@ use libp2p::Stream;
 /// The places for inbound streams of one protocol on one connection.
 #[derive(Debug)]
 pub(super) struct Places {
-    /// Its owners are this and one for each stream.
+    /// The strong count is 1 plus the number of open streams.
     taken: Arc<()>,
     limit: usize,
 }
@@ -23,7 +23,7 @@ impl Places {
         Self { taken: Arc::new(()), limit }
     }
 
-    /// The stream in a place; none if all are taken.
+    /// Gives the stream a place. Returns `None` if all are taken.
     pub(super) fn take<S>(&self, stream: S) -> Option<InboundStream<S>> {
         if Arc::strong_count(&self.taken) > self.limit {
             return None;
@@ -32,7 +32,7 @@ impl Places {
     }
 }
 
-/// A stream that a peer has opened. Its place is free again when it is dropped.
+/// A stream that a peer opened. Dropping it frees its place.
 #[derive(Debug)]
 pub(crate) struct InboundStream<S = Stream> {
     stream: S,

@@ -1,21 +1,21 @@
-//! The protocols whose streams are handled here, and requests for such streams.
+//! Meshwork's own protocols, and requests for their streams.
 
 use meshwork_core::NetworkProtocol;
 
 use crate::limits;
 
-/// The protocols whose streams are handled here.
+/// Meshwork's own protocols.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Protocol {
-    /// Who is there, and what it offers.
+    /// Nodes introduce themselves with their adverts.
     Hello,
-    /// Task frames of one owner and one worker.
+    /// Task frames between one owner and one worker.
     Task,
-    /// Discovery: the peers that a node knows, and those that it looks for.
+    /// Nodes exchange adverts of peers and answer searches.
     Discovery,
-    /// What a machine has and uses.
+    /// The resources of a machine and their use.
     Resource,
-    /// Echoes, and how a node is.
+    /// Echoes, and the health of a node.
     Health,
 }
 
@@ -24,7 +24,7 @@ impl Protocol {
     pub(crate) const ALL: [Self; Self::COUNT] =
         [Self::Hello, Self::Task, Self::Discovery, Self::Resource, Self::Health];
 
-    /// The name that is negotiated.
+    /// The protocol name on the wire.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Hello => "/meshwork/hello/1.0.0",
@@ -35,7 +35,7 @@ impl Protocol {
         }
     }
 
-    /// The protocol under which it is counted: a hello is how nodes discover each other.
+    /// The protocol in the traffic counters. A hello counts as discovery.
     pub(crate) const fn counted_as(self) -> NetworkProtocol {
         match self {
             Self::Hello | Self::Discovery => NetworkProtocol::DiscoveryProtocol,
@@ -45,7 +45,7 @@ impl Protocol {
         }
     }
 
-    /// Inbound streams that a peer may have open on one connection.
+    /// The number of inbound streams that a peer may have open on one connection.
     pub(super) const fn inbound_limit(self) -> usize {
         match self {
             Self::Hello => limits::HELLO_STREAMS,
@@ -56,7 +56,7 @@ impl Protocol {
     }
 }
 
-/// Names a request for a stream.
+/// The id of a request for a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct RequestId(pub(super) u64);
 
@@ -64,15 +64,15 @@ pub(crate) struct RequestId(pub(super) u64);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum OpenError {
     /// The peer does not speak the protocol.
-    #[error("it does not speak the protocol")]
+    #[error("the peer does not speak the protocol")]
     NotSpoken,
-    /// The connection is gone.
+    /// The connection was closed.
     #[error("the connection was lost")]
     ConnectionLost,
-    /// Negotiation took too long.
+    /// Negotiation took longer than [`limits::OPEN_TIMEOUT`].
     #[error("no answer within {:?}", limits::OPEN_TIMEOUT)]
     Timeout,
-    /// Reading or writing failed.
+    /// Reading or writing failed, for this reason.
     #[error("{0}")]
     Io(String),
 }

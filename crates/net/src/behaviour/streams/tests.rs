@@ -48,7 +48,7 @@ fn next(behaviour: &mut Behaviour) -> Option<ToSwarm<Event, Ask>> {
 fn every_request_is_answered_once() {
     let mut behaviour = Behaviour::new(Arc::new(Counters::default()));
     let peer = PeerId::random();
-    // On a connection that is not there.
+    // On a connection that does not exist.
     let lost = behaviour.open(peer, connection(1), Protocol::Task);
     assert!(matches!(
         next(&mut behaviour),
@@ -57,7 +57,7 @@ fn every_request_is_answered_once() {
             why: OpenError::ConnectionLost
         })) if request == lost
     ));
-    // On one that closes before it answers; its late answer is dropped.
+    // On a connection that closes before it answers; the late answer is dropped.
     established(&mut behaviour, peer, 2);
     let request = behaviour.open(peer, connection(2), Protocol::Hello);
     assert!(matches!(
@@ -73,7 +73,7 @@ fn every_request_is_answered_once() {
 }
 
 #[test]
-fn a_thousand_connections_leave_nothing() {
+fn closed_connections_leave_no_state() {
     let mut behaviour = Behaviour::new(Arc::new(Counters::default()));
     let peer = PeerId::random();
     for number in 0..1_000 {

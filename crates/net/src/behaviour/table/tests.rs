@@ -1,4 +1,4 @@
-//! Which addresses Kademlia's answers name, by asker, and which addresses it dials.
+//! Tests of the addresses in Kademlia's answers, by asker, and of the addresses that it dials.
 
 use libp2p::kad::{ConnectionType, KadPeer, store::MemoryStore};
 
@@ -10,7 +10,7 @@ fn table() -> Behaviour {
     Behaviour::new(Inner::new(local, MemoryStore::new(local)), local)
 }
 
-fn told(addresses: &[&str]) -> KadPeer {
+fn kad_peer(addresses: &[&str]) -> KadPeer {
     KadPeer {
         node_id: PeerId::random(),
         multiaddrs: addresses.iter().map(|address| address.parse().unwrap()).collect(),
@@ -23,7 +23,7 @@ fn public(host: usize) -> Multiaddr {
 }
 
 #[test]
-fn private_addresses_are_told_inside_their_range_alone() {
+fn private_addresses_are_revealed_only_in_their_range() {
     let mut table = table();
     let ranges = ["10.0.0.0/8", "fd00::/8"].map(|range| range.parse::<Subnet>().unwrap());
     table.set_lan(&Lan::new(ranges.to_vec()));
@@ -32,27 +32,27 @@ fn private_addresses_are_told_inside_their_range_alone() {
     let cases = [
         (Some("10.2.0.1"), vec![all[0], all[1]]),
         (Some("fd00:0:0:2::1"), vec![all[0], six[0]]),
-        // Elsewhere, and in a private network that is none of ours.
+        // An asker on the internet, and one in a private network outside the ranges.
         (Some("9.9.9.1"), vec![all[0]]),
         (Some("192.168.1.2"), vec![all[0]]),
         (None, vec![all[0]]),
     ];
     for (asker, expected) in cases {
         let asker: Option<IpAddr> = asker.map(|ip| ip.parse().unwrap());
-        let mut peers = [told(&[&all[..], &six[..]].concat())];
+        let mut peers = [kad_peer(&[&all[..], &six[..]].concat())];
         table.cut(asker.as_ref(), &mut peers);
         let [peer] = peers;
-        assert_eq!(peer.multiaddrs, told(&expected).multiaddrs, "told {asker:?}");
+        assert_eq!(peer.multiaddrs, kad_peer(&expected).multiaddrs, "asker {asker:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_names_many_addresses_has_few_of_them_dialled() {
+async fn flood_of_addresses_is_dialled_within_the_budget() {
     let mut table = table();
     let (flood, honest) = (PeerId::random(), PeerId::random());
     let addresses: Vec<Multiaddr> = (0..1_000).map(public).collect();
-    table.named.add(flood, &[KadPeer { multiaddrs: addresses.clone(), ..told(&[]) }]);
-    table.named.add(honest, &[told(&["/ip4/8.8.8.8/tcp/1", "/ip4/9.9.0.1/tcp/4101"])]);
+    table.named.add(flood, &[KadPeer { multiaddrs: addresses.clone(), ..kad_peer(&[]) }]);
+    table.named.add(honest, &[kad_peer(&["/ip4/8.8.8.8/tcp/1", "/ip4/9.9.0.1/tcp/4101"])]);
     assert_eq!(table.within_budget(addresses.clone()).len(), limits::NAMED_DIALS);
     assert!(table.within_budget(addresses.clone()).is_empty());
     let other = "/ip4/8.8.8.8/tcp/1".parse().unwrap();
@@ -62,40 +62,40 @@ async fn who_names_many_addresses_has_few_of_them_dialled() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn private_addresses_keep_their_turn() {
+async fn private_addresses_do_not_count_in_kademlia() {
     let mut table = table();
     let address: Multiaddr = "/ip4/10.0.0.7/tcp/4101".parse().unwrap();
-    table.named.add(PeerId::random(), &[told(&["/ip4/10.0.0.7/tcp/4101"])]);
+    table.named.add(PeerId::random(), &[kad_peer(&["/ip4/10.0.0.7/tcp/4101"])]);
     assert_eq!(table.within_budget(vec![address.clone()]).len(), 1);
     assert!(table.budget().may_dial(Some(&address), PeerId::random(), Instant::now()));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_flood_of_names_gives_no_dials_without_an_account() {
+async fn forgotten_addresses_share_one_budget() {
     let mut table = table();
     let addresses: Vec<Multiaddr> = (0..3 * limits::KAD_NAMED).map(public).collect();
     for informant in addresses.chunks(10) {
-        let peers = [KadPeer { multiaddrs: informant.to_vec(), ..told(&[]) }];
+        let peers = [KadPeer { multiaddrs: informant.to_vec(), ..kad_peer(&[]) }];
         table.named.add(PeerId::random(), &peers);
     }
     assert_eq!(table.named.by.len(), limits::KAD_NAMED);
     assert_eq!(table.named.order.len(), limits::KAD_NAMED);
-    // Forgotten ones share one account.
+    // Addresses with a forgotten informant share one budget.
     let forgotten = addresses[..limits::KAD_NAMED].to_vec();
     assert_eq!(table.within_budget(forgotten).len(), limits::NAMED_DIALS);
 }
 
 #[test]
-fn answers_name_global_addresses_and_those_of_the_askers_range() {
+fn answers_contain_global_and_askers_range_addresses() {
     let lan = Lan::new(vec!["10.0.0.0/8".parse().unwrap()]);
-    let told = |asker: &str, host: &str| {
+    let reveals = |asker: &str, host: &str| {
         let asker: IpAddr = asker.parse().unwrap();
-        may_tell(&lan, Some(&asker), &format!("{host}/tcp/4101").parse().unwrap())
+        may_reveal(&lan, Some(&asker), &format!("{host}/tcp/4101").parse().unwrap())
     };
     for host in ["/ip4/1.2.3.4", "/ip6/2a00:1450::1"] {
-        assert!(told("9.9.9.9", host) && told("10.0.0.1", host), "{host}");
+        assert!(reveals("9.9.9.9", host) && reveals("10.0.0.1", host), "{host}");
     }
-    assert!(told("10.0.0.1", "/ip4/10.1.1.1") && !told("9.9.9.9", "/ip4/10.1.1.1"));
+    assert!(reveals("10.0.0.1", "/ip4/10.1.1.1") && !reveals("9.9.9.9", "/ip4/10.1.1.1"));
     let special = [
         "/ip4/169.254.1.1",
         "/ip6/fe80::1",
@@ -106,7 +106,7 @@ fn answers_name_global_addresses_and_those_of_the_askers_range() {
         "/dns4/bee.lan",
     ];
     for host in special {
-        assert!(!told("10.0.0.1", host) && !told("9.9.9.9", host), "{host}");
+        assert!(!reveals("10.0.0.1", host) && !reveals("9.9.9.9", host), "{host}");
     }
-    assert!(!may_tell(&lan, None, &"/ip4/10.1.1.1/tcp/1".parse().unwrap()));
+    assert!(!may_reveal(&lan, None, &"/ip4/10.1.1.1/tcp/1".parse().unwrap()));
 }

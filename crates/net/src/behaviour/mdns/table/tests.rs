@@ -31,7 +31,7 @@ fn addresses_are_bounded() {
 }
 
 #[test]
-fn a_peer_is_gone_with_its_last_address() {
+fn peer_is_removed_with_its_last_address() {
     let mut table = Table::default();
     let (peer, now) = (PeerId::random(), Instant::now());
     table.on_found(peer, &address(1), now);
@@ -44,7 +44,7 @@ fn a_peer_is_gone_with_its_last_address() {
 }
 
 #[test]
-fn no_packet_makes_a_peer_live_for_ever() {
+fn peer_record_expires_even_with_a_long_lifetime() {
     let mut table = Table::default();
     let (peer, now) = (PeerId::random(), Instant::now());
     table.on_found(peer, &address(1), now);
