@@ -1,4 +1,4 @@
-//! The event loop: owns the swarm and every table (I2), and waits for nobody (I3).
+//! The event loop: owns the swarm and all tables (I2), and never awaits in a reaction (I3).
 //!
 //! ```text
 //!   handles ──Command──►  ┌───────────┐ ──NetEvent──► owner
@@ -6,16 +6,18 @@
 //!   swarm ──SwarmEvent──► └───────────┘ ──spawns────► sessions ──SessionEvent──► owner
 //! ```
 //!
-//! Everything that can wake the loop is one [`Wake`]; [`EventLoop::handle_event`] reacts to it and is
-//! synchronous: it calls the part concerned (the fields of [`EventLoop`]), which changes its own state
-//! and the table of peers, and returns [`Action`]s; the loop carries them out, with the swarm and with
+//! [`Wake`] lists everything that wakes the loop. [`EventLoop::handle_event`] reacts to it and is
+//! synchronous: it calls one part (a field of [`EventLoop`]). The part changes its own state and
+//! the table of peers, and returns [`Action`]s. The loop carries these out, with the swarm and with
 //! other parts. Parts do not know each other. Task frames do not pass through here.
 //!
-//! The files in their order: `local`, `peers` and what they use; `action`, `shared`; the parts, here and
-//! in [`protocol`](crate::protocol); `state`; `acting` and the reactions `on_*`; this file.
+//! The files in their order: `local`, `peers` and what they use; `action`, `shared`; the parts,
+//! here and in [`protocol`](crate::protocol); `state`; `acting` and the reactions `on_*`; this
+//! file.
 //!
-//! When the owner lags, facts wait in a queue; from [`limits::EVENTS`] on the swarm is not polled,
-//! so that peers wait too and no fact is lost.
+//! The owner is the program that started the network and reads its events. Events wait in a queue
+//! while the owner lags. The loop stops polling the swarm when [`limits::EVENTS`] events wait, so
+//! peers wait too and no event is lost.
 
 mod acting;
 pub(crate) mod action;
@@ -93,7 +95,7 @@ use crate::{
     transport::Hosts,
 };
 
-/// What the loop is made from.
+/// The input for [`EventLoop::new`].
 pub(crate) struct Parts {
     pub(crate) swarm: Swarm<Behaviour>,
     pub(crate) keypair: Keypair,
@@ -114,29 +116,29 @@ pub(crate) struct Parts {
     pub(crate) watches: Watches,
 }
 
-/// Everything that can wake the loop.
+/// Everything that wakes the loop.
 enum Wake {
-    /// A hello was said, heard or answered.
+    /// A hello was sent, received or answered.
     Hello(Result<Box<HelloDone>, JoinError>),
-    /// A session has ended, or a refusal was sent.
+    /// A session has ended, or a refusal was sent on its stream.
     Session(Ended),
     /// A link has ended, or a frame has arrived on one.
     Link(OnLink),
     /// An exchange has made progress.
     Exchange(Result<Box<ExchangeDone>, JoinError>),
-    /// So many commands were taken; none if all handles are gone.
+    /// The number of commands taken from the queue; 0 if all handles were dropped.
     Commands(usize),
-    /// The owner has taken facts, and there was room for one more.
-    Told,
-    /// The owner has gone.
+    /// The owner's channel took one event.
+    EventTaken,
+    /// The owner dropped its receiver.
     OwnerGone,
-    /// The swarm has something.
+    /// The swarm has an event.
     Swarm(Box<SwarmEvent<BehaviourEvent>>),
     /// A timer is due.
     Timer,
 }
 
-/// Whether the loop goes on.
+/// Whether the loop continues. `Stop` holds the caller to notify after the shutdown.
 enum Flow {
     Continue,
     Stop(Option<oneshot::Sender<()>>),
@@ -182,14 +184,14 @@ impl EventLoop {
         this
     }
 
-    /// Makes targets of the peers that are remembered and of the configured addresses.
+    /// Makes targets of the remembered peers and of the configured addresses.
     fn configure(&mut self, remembered: &[Remembered], bootstrap: &[Multiaddr]) {
         let dials = self.dialer.configure(remembered, bootstrap, &mut self.shared);
         self.perform(dials);
     }
 
-    /// Runs the network until [`NetHandle::stop`](crate::handle::NetHandle::stop), until all handles are
-    /// gone, or until the receiver of events is dropped.
+    /// Runs until [`NetHandle::stop`](crate::handle::NetHandle::stop) is called, all handles are
+    /// dropped, or the receiver of events is dropped.
     pub async fn run(mut self) {
         let stop = loop {
             let wake = self.next_event().await;
@@ -198,7 +200,7 @@ impl EventLoop {
             }
         };
         self.close().await;
-        // Sockets are closed when the caller is told.
+        // The caller is notified after the sockets are closed.
         drop(self);
         if let Some(done) = stop {
             // The caller may have stopped waiting.
@@ -206,19 +208,19 @@ impl EventLoop {
         }
     }
 
-    /// Waits for the next listener to be up or to fail, before the loop runs.
+    /// Before the loop runs: waits for the next listener to start or to fail.
     pub(crate) async fn listen_step(&mut self) {
         let event = self.wires.next().await;
         self.on_swarm_event(event);
     }
 
-    /// The addresses that are listened on, each with `/p2p/…`.
+    /// The addresses of the listeners, each with `/p2p/…`.
     pub(crate) fn listening(&self) -> &[Multiaddr] {
         self.listeners.addresses()
     }
 
-    /// Waits for whatever is first, in this order: what is finished, commands, facts that can leave,
-    /// the swarm, timers. Finished work leaves before new work enters.
+    /// Waits for the first of these, in this order: finished work, commands, room in the owner's
+    /// channel, the swarm, timers. Finished work leaves before new work enters.
     async fn next_event(&mut self) -> Wake {
         let due = self.timers.next();
         let backlog = self.facts.backlog();
@@ -228,14 +230,15 @@ impl EventLoop {
             Some(ended) = self.sessions.next() => Wake::Session(ended),
             Some(done) = self.exchange.next() => Wake::Exchange(done),
             Some(event) = self.links.next(backlog < limits::EVENTS) => Wake::Link(event),
-            // An owner that asks without listening finds its own queue full, not this one growing.
+            // An owner that sends commands without reading events must fill its own queue, not this
+            // one.
             count = self.inbox.next(), if backlog < 2 * limits::EVENTS => Wake::Commands(count),
             handed = self.facts.hand_over() => match handed {
                 Handover::Done(session) => {
                     if let Some(session) = session {
                         self.sessions.start(session);
                     }
-                    Wake::Told
+                    Wake::EventTaken
                 }
                 Handover::OwnerGone => Wake::OwnerGone,
             },
@@ -246,7 +249,7 @@ impl EventLoop {
         }
     }
 
-    /// Reacts to one wake. Synchronous: nothing here can wait.
+    /// Reacts to one wake, without waiting for anything.
     fn handle_event(&mut self, wake: Wake) -> Flow {
         match wake {
             Wake::Hello(Ok(done)) => self.on_hello_done(*done),
@@ -268,13 +271,13 @@ impl EventLoop {
             | Wake::Session(Ended::Session(Err(error)) | Ended::Refusal(Err(error)))
             | Wake::Link(OnLink::Done(Err(error)))
             | Wake::Exchange(Err(error)) => on_task_failed(&error),
-            Wake::Session(Ended::Refusal(Ok(()))) | Wake::Told => {}
+            Wake::Session(Ended::Refusal(Ok(()))) | Wake::EventTaken => {}
             Wake::Commands(0) | Wake::OwnerGone => return Flow::Stop(None),
             Wake::Commands(_) => {
                 if let Some(done) = self.on_commands() {
                     return Flow::Stop(Some(done));
                 }
-                // A steady stream of commands must not keep the swarm from its turn.
+                // A steady stream of commands must not starve the swarm.
                 if self.facts.backlog() < limits::EVENTS
                     && let Some(event) = self.wires.try_next()
                 {
@@ -315,8 +318,8 @@ impl EventLoop {
                     self.perform(actions);
                 }
                 Timer::News => {
-                    let told = self.dialer.peers_to_ask(limits::NEWS_PEERS, &self.shared);
-                    let actions = self.exchange.tell_news(told);
+                    let receivers = self.dialer.peers_to_ask(limits::NEWS_PEERS, &self.shared);
+                    let actions = self.exchange.tell_news(receivers);
                     self.perform(actions);
                 }
                 Timer::Mesh => self.mesh_round(),
@@ -359,8 +362,8 @@ impl EventLoop {
                 }
             }
             SwarmEvent::IncomingConnection { .. } => self.admission.on_inbound(),
-            // Kademlia's dials become facts with their connections; addresses that peers claim for
-            // us or themselves are not believed.
+            // Kademlia's dials are reported with their connections. Addresses that peers claim for
+            // this node or for themselves are not trusted.
             SwarmEvent::Dialing { .. }
             | SwarmEvent::NewExternalAddrCandidate { .. }
             | SwarmEvent::ExternalAddrConfirmed { .. }
@@ -375,7 +378,8 @@ impl EventLoop {
             BehaviourEvent::Streams(event) => self.on_stream_event(event),
             BehaviourEvent::Identify(event) => self.on_identify_event(event),
             BehaviourEvent::Ping(ping::Event { peer, result, .. }) => {
-                // Whether a peer is there is for its echoes to say: over QUIC a ping can stall.
+                // A failed ping does not mean that the peer is gone: over QUIC a ping can stall.
+                // The echo decides.
                 if let (Ok(_), Some(known)) = (result, self.shared.peers.get(&peer)) {
                     known.last_seen.touch();
                 }
@@ -386,7 +390,7 @@ impl EventLoop {
         }
     }
 
-    /// Dials the targets that wait for a place, as far as there are places.
+    /// Dials waiting targets while there are places.
     fn dial_waiting(&mut self) {
         self.dialer.on_places();
         while let Some(target) = self.dialer.next_waiting() {
@@ -396,7 +400,7 @@ impl EventLoop {
         self.perform(reminder);
     }
 
-    /// The own addresses have changed, and with them the ranges of this node and its own advert.
+    /// Publishes the changed addresses of this node, and updates its private ranges and its advert.
     fn on_listeners(&mut self, facts: impl IntoIterator<Item = NetEvent>) {
         self.wires.set_lan(self.listeners.lan());
         self.exchange.on_own_change();
@@ -404,7 +408,7 @@ impl EventLoop {
         facts.into_iter().for_each(|fact| self.facts.tell(fact));
     }
 
-    /// Ends everything: dials are answered, connections closed, then tasks dropped.
+    /// Stops the network: answers the callers of dials, then closes all connections.
     async fn close(&mut self) {
         self.dialer.close();
         self.wires.close().await;
@@ -419,7 +423,7 @@ async fn sleep_until(due: Option<Instant>) {
 
 fn on_task_failed(error: &JoinError) {
     if !error.is_cancelled() {
-        tracing::error!(%error, "a task of the network has panicked");
+        tracing::error!(%error, "a network task panicked");
     }
 }
 

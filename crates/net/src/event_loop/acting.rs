@@ -16,7 +16,7 @@ use crate::{
 };
 
 impl EventLoop {
-    /// Carries out what a part asks for, in its order.
+    /// Carries out actions in their order.
     pub(super) fn perform(&mut self, actions: impl IntoIterator<Item = Action>) {
         actions.into_iter().for_each(|action| self.act(action));
     }
@@ -77,7 +77,7 @@ impl EventLoop {
         }
     }
 
-    /// Dials; the result comes as an event of the swarm, or at once.
+    /// Begins a dial. The result arrives as an event of the swarm, or at once.
     pub(super) fn dial(&mut self, pending: Pending) {
         let Some((id, begun)) = self.wires.dial(&pending) else { return };
         self.dialer.on_begun(id, pending);
@@ -86,16 +86,16 @@ impl EventLoop {
         }
     }
 
-    /// A target's time has come.
+    /// Dials a target that is due.
     pub(super) fn dial_target(&mut self, target: TargetId) {
         let mut bounds = self.wires.bounds(self.listeners.lan(), self.exchange.leads());
         let actions = self.dialer.on_due(target, &mut bounds, &mut self.shared);
         self.perform(actions);
     }
 
-    /// Ends all connections with a peer that broke the protocol, and refuses it for a while.
+    /// Closes all connections to a peer that broke the protocol, and denies new ones for a while.
     pub(super) fn expel(&mut self, peer: PeerId, why: &str) {
-        tracing::warn!(%peer, why, "the peer broke the protocol and is expelled");
+        tracing::warn!(%peer, why, "peer expelled because it broke the protocol");
         self.shared.local.counters.expelled.add();
         self.wires.expel(peer);
         self.close_peer(peer, format!("expelled: {why}"));
@@ -109,17 +109,19 @@ impl EventLoop {
         self.wires.disconnect(peer);
     }
 
-    /// Another machine uses this node's key. Published, and told once in a while.
+    /// Publishes that another machine uses this node's key, and reports it to the owner with
+    /// limited frequency.
     pub(super) fn on_own_key(&mut self, evidence: KeyEvidence) {
         let local = &self.shared.local;
         let shown = OwnKeyCopied { evidence: evidence.clone(), at: local.clock.now() };
-        if self.publisher.publish_own_key(&shown) && self.admission.tells_own_key(&evidence) {
+        if self.publisher.publish_own_key(&shown) && self.admission.should_report_own_key(&evidence)
+        {
             let peer = local.peer;
             self.facts.tell(NetEvent::KeyCopied(KeyCopied { peer, evidence }));
         }
     }
 
-    /// Begins an exchange. False if that cannot be now.
+    /// Begins an exchange. Returns false if the exchange cannot begin now.
     pub(super) fn exchange_with(&mut self, peer: PeerId, errand: Errand) -> bool {
         let action = self.exchange.begin(peer, errand, &self.shared);
         let begins = action.is_some();
@@ -127,14 +129,14 @@ impl EventLoop {
         begins
     }
 
-    /// A peer is ready, for the first time since it is connected or with another offer.
+    /// Reacts to a peer that is ready: for the first time since it connected, or with a new offer.
     fn on_ready(&mut self, peer: PeerId, advert: Advert, news: News) {
         let kept = self.shared.peers.get(&peer).and_then(Peer::kept_connection);
         if let Some(host) = kept.and_then(|kept| kept.host) {
             self.admission.on_met(host);
         }
         self.dialer.on_ready(&peer);
-        // A reader that the event wakes finds the same in the published table.
+        // Publish first: a reader that wakes on the event must find the peer in the table.
         self.publish_if_changed();
         self.facts.tell(NetEvent::Ready { peer, advert });
         if news == News::First {
@@ -149,8 +151,7 @@ impl EventLoop {
         }
     }
 
-    /// Tells Kademlia about an admitted peer that speaks its protocol, at the addresses at which there
-    /// is reason to believe that it is.
+    /// Gives Kademlia the believable addresses of an admitted peer that speaks its protocol.
     pub(super) fn route(&mut self, peer: PeerId) {
         let Some(protocol) = self.wires.kad_protocol() else { return };
         let Some(known) = self.shared.peers.get(&peer) else { return };
@@ -165,7 +166,7 @@ impl EventLoop {
         }
     }
 
-    /// Publishes the capabilities of this node, and takes back those that it has no longer.
+    /// Publishes this node's capabilities, and withdraws those that it no longer has.
     pub(super) fn provide(&mut self) {
         let provision = self.dht.provide(self.wires.has_met(), &self.shared.local);
         self.wires.provide(provision);

@@ -1,8 +1,8 @@
-//! Everything that a part of the loop can ask the loop to do.
+//! The actions that a part of the loop can request from the loop.
 //!
-//! A part changes its own state and the table of peers at once, and returns the rest as actions. The
-//! loop carries them out in their order: with the swarm, with the timers, with other parts. So a
-//! part holds neither the swarm nor another part.
+//! A part changes its own state and the table of peers at once, and returns the rest as actions.
+//! The loop carries them out in order: with the swarm, with the timers, with other parts. So a part
+//! needs no access to the swarm or to another part.
 
 use libp2p::{Multiaddr, PeerId, swarm::ConnectionId};
 use meshwork_core::Advert;
@@ -15,60 +15,60 @@ use crate::{
     protocol::{discovery::errand::Errand, links::link::LinkProtocol},
 };
 
-/// One thing that the loop does for a part.
+/// One action that the loop carries out for a part.
 pub(crate) enum Action {
-    /// Tell the owner a fact.
+    /// Send the owner an event.
     Tell(NetEvent),
-    /// Tell the owner about a session, and start it.
+    /// Send the owner the event of a session, then start the session.
     TellSession(NetEvent, NewSession),
-    /// Publish the table of peers if it has changed.
+    /// Publish the table of peers if it changed.
     Publish,
     /// Set a timer.
     Remind(Instant, Timer),
     /// Open a stream on a connection.
     Open { connection: ConnectionId, purpose: Purpose },
-    /// Say hello on a connection.
+    /// Send our hello on a connection.
     SayHello { peer: PeerId, connection: ConnectionId },
-    /// Keep a connection open from now on, or no longer.
+    /// Set whether an idle connection stays open.
     KeepAlive { peer: PeerId, connection: ConnectionId, keep: bool },
-    /// A peer is ready and offers something that was not announced yet.
+    /// React to a peer that is ready with an advert that was not reported yet.
     Ready { peer: PeerId, advert: Advert, news: News },
-    /// Ask a peer for a sign of life.
+    /// Send a peer an echo request, to see whether it still answers.
     Echo(PeerId),
-    /// Begin an exchange.
+    /// Begin an exchange of adverts with a peer.
     Exchange { peer: PeerId, errand: Errand },
-    /// An exchange for this errand could not begin: nothing else comes of it.
+    /// An exchange for this errand could not begin; there will be no result.
     ErrandDone(Errand),
-    /// Something new is known about where a peer is.
+    /// A new address of this peer is known.
     Lead(PeerId),
-    /// Ask Kademlia where a peer is.
+    /// Query Kademlia for the addresses of a peer.
     LookUp(PeerId),
-    /// Tell Kademlia where a peer is.
+    /// Give Kademlia the addresses of a peer.
     Route(PeerId),
-    /// Dial.
+    /// Begin a dial.
     Dial(Pending),
-    /// Look in a moment whether peers are to be dialled on others' word.
+    /// Check soon whether to dial peers that other peers named.
     Mesh,
-    /// A dial that began at `since` has ended at this node's own key.
+    /// A dial that began at `since` reached this node's own key.
     OwnKeyReached { address: Multiaddr, since: Instant },
     /// Close one connection.
     CloseConnection(ConnectionId),
     /// Close all connections to a peer.
     ClosePeer { peer: PeerId, why: String },
-    /// Close all connections to a peer that broke the protocol, and refuse new ones for a while.
+    /// Close all connections to a peer that broke the protocol, and deny new ones for a while.
     Expel { peer: PeerId, why: &'static str },
 }
 
-/// What a stream is for.
+/// The purpose of a stream that this node opens.
 #[derive(Clone, Debug)]
 pub(crate) enum Purpose {
-    /// Our hello.
+    /// Our hello to the peer.
     Hello { peer: PeerId, connection: ConnectionId },
     /// A session with a worker.
     Session { peer: PeerId },
-    /// A link for resources or health.
+    /// A link for the resource or health protocol.
     Link { peer: PeerId, protocol: LinkProtocol },
-    /// An exchange of peers.
+    /// An exchange of adverts.
     Exchange { peer: PeerId, errand: Errand },
 }
 
@@ -83,7 +83,7 @@ impl Purpose {
         }
     }
 
-    /// The protocol that is spoken on the stream.
+    /// The protocol of the stream.
     pub(crate) fn protocol(&self) -> Protocol {
         match self {
             Self::Hello { .. } => Protocol::Hello,

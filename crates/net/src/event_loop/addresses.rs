@@ -1,4 +1,4 @@
-//! The addresses of one peer: those that this node knows, and those that the peer has signed.
+//! The addresses of one peer: those known to this node, and those that the peer signed.
 
 use std::net::IpAddr;
 
@@ -9,22 +9,23 @@ use crate::{address, config::Remembered, limits};
 /// The addresses of one peer, without `/p2p/…`.
 #[derive(Debug, Default)]
 pub(crate) struct Addresses {
-    /// Where it was reached, then where it says it can be; at most [`limits::PEER_ADDRESSES`].
+    /// Addresses where the peer was reached, then those that it claims; at most
+    /// [`limits::PEER_ADDRESSES`].
     known: Vec<KnownAddress>,
-    /// The dialable addresses of its last signed advert; at most [`limits::PEER_ADDRESSES`].
+    /// The dialable addresses of the peer's last signed advert; at most [`limits::PEER_ADDRESSES`].
     signed: Vec<Multiaddr>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct KnownAddress {
     address: Multiaddr,
-    /// The peer was reached there.
+    /// This node reached the peer there.
     proven: bool,
 }
 
 impl Addresses {
-    /// Remembers an address. Those where the peer was reached (`proven`) displace those that it only
-    /// names.
+    /// Adds an address. One where the peer was reached (`proven`) displaces one that the peer only
+    /// claims.
     pub(crate) fn remember(&mut self, address: &Multiaddr, proven: bool) {
         let address = address::without_peer(address);
         if let Some(known) = self.known.iter_mut().find(|known| known.address == address) {
@@ -43,7 +44,7 @@ impl Addresses {
         self.known.sort_by_key(|known| !known.proven);
     }
 
-    /// The peer has signed these addresses. False if they are the same as before.
+    /// Replaces the signed addresses. Returns false if they are the same as before.
     pub(crate) fn on_signed(&mut self, mut addresses: Vec<Multiaddr>) -> bool {
         addresses.truncate(limits::PEER_ADDRESSES);
         let is_new = self.signed != addresses;
@@ -51,18 +52,18 @@ impl Addresses {
         is_new
     }
 
-    /// Somebody else answers at this address.
+    /// Removes an address at which another peer answered.
     pub(crate) fn forget(&mut self, wrong: &Multiaddr) {
         self.known.retain(|known| known.address != *wrong);
         self.signed.retain(|signed| signed != wrong);
     }
 
-    /// The addresses that this node knows, the best first.
+    /// The addresses known to this node, the best first.
     pub(crate) fn known(&self) -> impl Iterator<Item = &Multiaddr> {
         self.known.iter().map(|known| &known.address)
     }
 
-    /// The addresses that the peer has signed.
+    /// The addresses that the peer signed.
     pub(crate) fn signed(&self) -> impl Iterator<Item = &Multiaddr> {
         self.signed.iter()
     }
@@ -72,8 +73,8 @@ impl Addresses {
         self.known.iter().any(|known| known.proven && known.address == *address)
     }
 
-    /// The addresses at which there is reason to believe that the peer is: where this node has dialled
-    /// it, and those that it names on one of `hosts`, where this node sees it.
+    /// The believable addresses: those where this node dialled the peer, and those that the peer
+    /// claims on one of `hosts`, the hosts of its connections.
     pub(crate) fn believed(&self, hosts: &[IpAddr]) -> Vec<Multiaddr> {
         let is_seen = |it: &Multiaddr| address::ip_of(it).is_some_and(|ip| hosts.contains(&ip));
         let proven = self.known.iter().filter(|known| {
@@ -88,7 +89,7 @@ impl Addresses {
         distinct(self.known().chain(&self.signed), limits::PEER_ADDRESSES)
     }
 
-    /// The addresses for the peer book: where the peer was last reached comes first.
+    /// The addresses for the peer book; where the peer was last reached comes first.
     pub(crate) fn recallable(&self, peer: &PeerId) -> Vec<Multiaddr> {
         let proven = self.known.iter().filter(|known| known.proven).rev();
         let all = proven.map(|known| &known.address).chain(&self.signed);

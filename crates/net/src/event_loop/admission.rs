@@ -1,8 +1,8 @@
-//! Who may be connected and admitted when there are more peers than places.
+//! Decides which peers may be connected and admitted when there are more peers than places.
 //!
-//! A full node gives up a peer of a lower rank for one of a higher rank; among strangers, who have
-//! not said hello yet, places are shared by address group. Absent on purpose: ranks (`dialer`), what
-//! comes before the handshake (`intake`), and hard bounds (`behaviour/places`).
+//! A full node closes a peer of a lower rank in favour of one of a higher rank. Strangers (peers
+//! without an accepted hello) share their places by address group. Absent on purpose: ranks
+//! (`dialer`), limits before the handshake (`intake`), and hard bounds (`behaviour/places`).
 
 use std::net::IpAddr;
 
@@ -23,27 +23,27 @@ use crate::{
     share::{self, Group, Held, Net},
 };
 
-/// Places for peers, and what is said when they are full.
+/// Places for peers, and the reports when they are full.
 pub(super) struct Admission {
-    /// Inbound connections before their peers are known.
+    /// Limits inbound connections before their peers are known.
     intake: Intake,
-    /// When the owner was last told that there are `max_peers`.
-    told_full: Option<Instant>,
-    /// Machines with a copied key.
+    /// When the owner was last informed that `max_peers` is reached.
+    reported_full: Option<Instant>,
+    /// Detects machines with a copied key.
     copies: Copies,
 }
 
 impl Admission {
     pub(super) fn new(intake: Intake) -> Self {
-        Self { intake, told_full: None, copies: Copies::default() }
+        Self { intake, reported_full: None, copies: Copies::default() }
     }
 
-    /// A peer was ready at this host: it has a place before the handshake.
+    /// Gives the host of a peer that was ready a place before the handshake.
     pub(super) fn on_met(&self, host: IpAddr) {
         self.intake.know_met(host);
     }
 
-    /// Whether one more peer may be connected that is not admitted, and which one is closed for it.
+    /// Whether one more stranger may be connected, and which stranger to close for it.
     pub(super) fn make_room_for_stranger(
         &self,
         peer: &PeerId,
@@ -69,12 +69,12 @@ impl Admission {
         if let Some(connection) = first {
             self.intake.shed(&connection.address);
         }
-        let why = "others that are not admitted came after it".to_owned();
+        let why = "closed to make room for newer connections".to_owned();
         (true, Some(Action::ClosePeer { peer: *oldest, why }))
     }
 
-    /// A peer says hello as the start `instance`, and its hello is good. Returns whether it is
-    /// admitted, and what is to be done for it or against it.
+    /// Handles a valid hello of the peer's start `instance`. Returns whether the peer is admitted,
+    /// and the actions for it or against it.
     pub(super) fn on_hello(
         &mut self,
         (peer, id): (PeerId, ConnectionId),
@@ -91,8 +91,8 @@ impl Admission {
         (admitted, actions)
     }
 
-    /// Finds a place within `max_peers` for a peer whose hello is good. Returns whether it is
-    /// admitted, and what is to be done for it or against it.
+    /// Finds a place within `max_peers` for a peer with a valid hello. Returns whether the peer is
+    /// admitted, and the actions for it or against it.
     fn make_room(
         &mut self,
         peer: PeerId,
@@ -105,7 +105,9 @@ impl Admission {
         }
         if let Some(lower) = ranks.admitted_below(ranks.of(&peer)) {
             local.counters.peers_displaced.add();
-            let why = format!("a peer that matters more has its place: max_peers is {max_peers}");
+            let why = format!(
+                "closed to make room for a trusted, configured or known peer (max_peers is {max_peers})"
+            );
             return (Ok(()), Some(Action::ClosePeer { peer: lower, why }));
         }
         local.counters.peers_refused.add();
@@ -116,19 +118,19 @@ impl Admission {
         (Err(refusal), self.warn(Overload::Peers { max_peers, refused: peer }))
     }
 
-    /// Tells the owner if inbound connections are shed in numbers; at most once in a minute.
+    /// Reports to the owner that many inbound connections are shed; at most once per minute.
     pub(super) fn warn_of_crowd(&self) -> Option<Action> {
         let crowd = self.intake.take_alarm()?;
         Some(Action::Tell(NetEvent::Overloaded(Overload::Inbound(crowd))))
     }
 
-    /// A connection comes in.
+    /// Notes an inbound connection.
     pub(super) fn on_inbound(&mut self) {
         self.copies.on_inbound();
     }
 
-    /// A dial that began at `since` has ended at this node's own key. Returns the evidence if another
-    /// machine uses it.
+    /// Judges a dial that began at `since` and reached this node's own key. Returns the evidence if
+    /// another machine uses the key.
     pub(super) fn on_own_key_reached(
         &mut self,
         address: &Multiaddr,
@@ -137,33 +139,33 @@ impl Admission {
         self.copies.on_own_key_reached(address, since)
     }
 
-    /// A node with this node's own key has dialled it. Returns the evidence if that is another
-    /// machine.
-    pub(super) fn on_own_key_came(
+    /// Judges an inbound connection from this node's own key. Returns the evidence if another
+    /// machine uses the key.
+    pub(super) fn on_own_key_inbound(
         &self,
         address: &Multiaddr,
         is_dialling: bool,
     ) -> Option<KeyEvidence> {
-        self.copies.on_own_key_came(address, is_dialling)
+        self.copies.on_own_key_inbound(address, is_dialling)
     }
 
-    /// Whether a fact for the owner says that another machine uses this node's key.
-    pub(super) fn tells_own_key(&mut self, evidence: &KeyEvidence) -> bool {
+    /// Whether to report to the owner that another machine uses this node's key.
+    pub(super) fn should_report_own_key(&mut self, evidence: &KeyEvidence) -> bool {
         self.copies.on_own_key(evidence)
     }
 
-    /// Tells the owner about an overload, at most once in [`limits::SAME_COMPLAINT`].
+    /// Reports an overload to the owner, at most once in [`limits::SAME_COMPLAINT`].
     fn warn(&mut self, overload: Overload) -> Option<Action> {
         let is_recent = |at: Instant| at.elapsed() < limits::SAME_COMPLAINT;
-        if self.told_full.is_some_and(is_recent) {
+        if self.reported_full.is_some_and(is_recent) {
             return None;
         }
-        self.told_full = Some(Instant::now());
+        self.reported_full = Some(Instant::now());
         Some(Action::Tell(NetEvent::Overloaded(overload)))
     }
 }
 
-/// Connected peers that are neither admitted nor wanted, and stay.
+/// Connected strangers that the operator does not trust and that are not being closed.
 fn strangers(ranks: &Ranks<'_>) -> impl Iterator<Item = (PeerId, Held)> {
     let strangers = ranks.shared.peers.strangers();
     let untrusted = strangers.filter(|(peer, _)| !ranks.shared.local.trusts(peer));

@@ -1,4 +1,4 @@
-//! One connection to a peer, and how far the hellos on it have come.
+//! One connection to a peer, and the state of the hellos on it.
 
 use std::net::IpAddr;
 
@@ -8,27 +8,27 @@ use tokio::time::Instant;
 
 use crate::{address, event::Direction, protocol::hello::wire::Hello};
 
-/// What became of our hello on a connection.
+/// The state of our hello on a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Ours {
-    /// Not answered yet. Then: any other.
+    /// Not answered yet. Next: any other.
     Pending,
-    /// The peer has admitted us. Then: `Refused`, if it refuses a renewal.
+    /// The peer admitted us. Next: `Refused`, if it refuses a renewal.
     Accepted,
-    /// The peer has refused us, for this reason. Then: `Accepted`, if it was asked again.
+    /// The peer refused us, for this reason. Next: `Accepted`, if we ask again.
     Refused(String),
     /// The peer does not speak the protocol. Final.
     NotSpoken,
 }
 
-/// What became of the peer's hello on a connection.
+/// The state of the peer's hello on a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Theirs {
-    /// Not heard yet. Then: any other.
+    /// Not received yet. Next: any other.
     Awaited,
-    /// We have admitted the peer, which offers this. Then: the same with a higher number.
+    /// We admitted the peer with this advert. Next: the same with a higher number.
     Admitted { seq: u64, advert: Advert },
-    /// We have refused it, for this reason. Then: `Admitted`, if it asks again and fits.
+    /// We refused the peer, for this reason. Next: `Admitted`, if it asks again and qualifies.
     Refused(String),
 }
 
@@ -38,26 +38,26 @@ pub(crate) struct Connection {
     pub(crate) id: ConnectionId,
     pub(crate) direction: Direction,
     pub(crate) address: Multiaddr,
-    /// The host at its other end, if it is known.
+    /// The host at the other end, if it is known.
     pub(crate) host: Option<IpAddr>,
     pub(crate) since: Instant,
     pub(crate) quic: bool,
     pub(crate) ours: Ours,
     pub(crate) theirs: Theirs,
-    /// A hello of ours is under way.
+    /// Our hello is in flight.
     pub(crate) saying: bool,
-    /// Our hello is to be said again when it can be.
+    /// Our hello must be sent again.
     pub(crate) renew: bool,
-    /// The start of the peer that was admitted here; 0 if it named none.
+    /// The peer's random number of its start, from its hello; 0 if the hello had none.
     pub(crate) instance: u64,
-    /// What our last hello offered.
+    /// The advert in our last hello.
     pub(crate) said: Option<Advert>,
-    /// The handler knows that this connection shall stay open.
+    /// Whether the handler keeps this connection open while it is idle.
     pub(crate) kept_alive: bool,
 }
 
 impl Connection {
-    /// A connection that was just made.
+    /// A connection that was just established.
     pub(crate) fn new(
         id: ConnectionId,
         direction: Direction,
@@ -87,47 +87,47 @@ impl Connection {
         matches!(self.theirs, Theirs::Admitted { .. })
     }
 
-    /// Whether both hellos went well on this connection.
+    /// Whether both hellos were accepted on this connection.
     pub(crate) fn is_ready(&self) -> bool {
         self.is_admitted() && self.ours == Ours::Accepted
     }
 
-    /// Whether our hello was neither answered nor is under way.
+    /// Whether our hello is neither answered nor in flight.
     pub(crate) fn is_unsaid(&self) -> bool {
         self.ours == Ours::Pending && !self.saying
     }
 
-    /// Whether the peer has accepted a hello that offered something else than `offered`.
-    pub(crate) fn was_told_other_than(&self, offered: &Advert) -> bool {
+    /// Whether the peer accepted a hello whose advert differs from `offered`.
+    pub(crate) fn accepted_other_than(&self, offered: &Advert) -> bool {
         self.ours == Ours::Accepted && self.said.as_ref().is_some_and(|said| said != offered)
     }
 
-    /// Our hello is being said.
+    /// Notes that our hello is in flight.
     pub(crate) fn on_hello_begun(&mut self) {
         self.saying = true;
         self.renew = false;
     }
 
-    /// The peer has accepted our hello.
+    /// Notes that the peer accepted our hello.
     pub(crate) fn on_accepted(&mut self) {
         self.ours = Ours::Accepted;
     }
 
-    /// The peer has refused our hello. A renewal that comes too early changes nothing of what was
-    /// accepted before.
+    /// Notes that the peer refused our hello. A retryable refusal of a renewal does not undo an
+    /// earlier acceptance.
     pub(crate) fn on_refused(&mut self, reason: &Reason) {
         if !(reason.is_retryable() && self.ours == Ours::Accepted) {
             self.ours = Ours::Refused(reason.to_string());
         }
     }
 
-    /// The peer does not speak the protocol of hellos.
+    /// Notes that the peer does not speak the hello protocol.
     pub(crate) fn on_not_spoken(&mut self) {
         self.ours = Ours::NotSpoken;
     }
 
-    /// This node has judged a hello of the peer. A hello that a later one has overtaken changes
-    /// nothing.
+    /// Applies this node's judgement of a hello from the peer. A hello with a lower sequence number
+    /// than an accepted one changes nothing.
     pub(crate) fn on_judged(&mut self, judgement: &Result<(), Reason>, hello: Hello) {
         match (judgement, &self.theirs) {
             (Err(reason), _) => self.theirs = Theirs::Refused(reason.to_string()),

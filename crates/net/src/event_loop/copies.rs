@@ -1,11 +1,11 @@
-//! Two machines with one key: which nodes are told, and which machine is served.
+//! Two machines with one key: who is warned, and which machine is served.
 //!
-//! libp2p refuses a connection to the own peer id, so the two never speak with each other. A third
-//! node sees both, and tells each in its hello. A node that reaches its own key at another address,
-//! or is reached by it, finds out by itself.
+//! libp2p refuses a connection to the own peer id, so the two machines never speak with each other.
+//! A third node sees both and warns each in its hello. A node that dials its own key at another
+//! address, or is dialled by it, notices by itself.
 //!
-//! Once it is proven that a key is copied, the machine that is connected keeps its place until it
-//! leaves, and the other one is refused: by turns they would take each other's sessions for ever.
+//! Once a copied key is proven, the connected machine stays admitted until it leaves, and the other
+//! is refused. Otherwise they would take each other's sessions by turns, for ever.
 
 use std::collections::VecDeque;
 
@@ -20,35 +20,35 @@ use crate::{
     limits,
 };
 
-/// What this node knows of other machines with its own key, and what was told.
+/// Evidence about machines with this node's own key, and the reports about copied keys.
 #[derive(Debug, Default)]
 pub(super) struct Copies {
-    /// When the last inbound connection came.
+    /// When the last inbound connection arrived.
     inbound: Option<Instant>,
-    /// When a dial last ended at this node's own key.
+    /// When a dial last reached this node's own key.
     reached: Option<Instant>,
-    /// When the owner was last told of its own key, and whether by a proof.
-    told: Option<(Instant, bool)>,
-    /// When it was told of the keys of peers that it does not trust; at most
+    /// When its own copied key was last reported to the owner, and whether as proven.
+    reported: Option<(Instant, bool)>,
+    /// When copied keys of untrusted peers were reported to the owner; at most
     /// [`limits::COPIES_TOLD`].
     strangers: VecDeque<Instant>,
 }
 
 impl Copies {
-    /// Whether the owner is to be told of its own key: not again within [`limits::COPIED_TIME`],
-    /// unless only a peer's word was told until now.
-    fn tells_own(&mut self, is_proof: bool, now: Instant) -> bool {
+    /// Whether to report the own copied key to the owner: not again within [`limits::COPIED_TIME`],
+    /// except a proof after a mere claim.
+    fn should_report_own(&mut self, is_proof: bool, now: Instant) -> bool {
         let is_recent = |at: Instant| now.saturating_duration_since(at) < limits::COPIED_TIME;
-        if self.told.is_some_and(|(at, proven)| is_recent(at) && (proven || !is_proof)) {
+        if self.reported.is_some_and(|(at, proven)| is_recent(at) && (proven || !is_proof)) {
             return false;
         }
-        self.told = Some((now, is_proof));
+        self.reported = Some((now, is_proof));
         true
     }
 
-    /// Whether the owner is told about the key of a peer that it does not trust: an attacker with
-    /// many keys must not fill the log.
-    fn tells_stranger(&mut self, now: Instant) -> bool {
+    /// Whether to report a copied key of an untrusted peer. Bounded, so that an attacker with many
+    /// keys cannot fill the log.
+    fn should_report_stranger(&mut self, now: Instant) -> bool {
         let is_past = |at: &Instant| now.saturating_duration_since(*at) >= limits::COPIED_TIME;
         while self.strangers.front().is_some_and(is_past) {
             self.strangers.pop_front();
@@ -62,8 +62,8 @@ impl Copies {
 }
 
 impl Copies {
-    /// A peer says hello as the start `instance`. Returns whether it is a second machine with its
-    /// key, while the first is connected.
+    /// Handles a hello of the peer's start `instance`. Returns whether it comes from a second
+    /// machine with the peer's key while the first is connected.
     pub(super) fn on_hello(
         &mut self,
         peer: PeerId,
@@ -89,9 +89,9 @@ impl Copies {
             other.id != id && other.is_admitted() && other.instance != instance
         };
         let is_second = known.connections.iter().any(is_first);
-        let mut actions = self.tell_of_copy(peer, known, local, now);
+        let mut actions = self.report_copy(peer, known, local, now);
         if is_second {
-            // Its own hello is refused; ours says why.
+            // Its hello is refused; our hello explains why, by the field `copied`.
             actions.push(Action::SayHello { peer, connection: id });
         }
         if is_proof {
@@ -100,13 +100,13 @@ impl Copies {
         (is_second, actions)
     }
 
-    /// A connection comes in.
+    /// Notes an inbound connection.
     pub(super) fn on_inbound(&mut self) {
         self.inbound = Some(Instant::now());
     }
 
-    /// A dial that began at `since` has ended at this node's own key. If no connection came in since
-    /// then, it was not this node itself.
+    /// Judges a dial that began at `since` and reached this node's own key. If no connection came
+    /// in since then, it was another machine.
     pub(super) fn on_own_key_reached(
         &mut self,
         address: &Multiaddr,
@@ -117,9 +117,9 @@ impl Copies {
         is_other.then(|| KeyEvidence::Reached(address::without_peer(address)))
     }
 
-    /// A node with this node's own key has dialled it. If this node dials nobody, and has not just
-    /// dialled itself, then it is another machine.
-    pub(super) fn on_own_key_came(
+    /// Judges an inbound connection from this node's own key. It comes from another machine if this
+    /// node is not dialling now and has not just dialled itself.
+    pub(super) fn on_own_key_inbound(
         &self,
         address: &Multiaddr,
         is_dialling: bool,
@@ -130,14 +130,15 @@ impl Copies {
         is_other.then(|| KeyEvidence::Came(address.clone()))
     }
 
-    /// Another machine uses this node's key. Whether the owner is told now: once in
-    /// [`limits::COPIED_TIME`], a claim of a peer not after a proof.
+    /// Whether to report to the owner now that another machine uses this node's key: once per
+    /// [`limits::COPIED_TIME`]; a peer's claim not after a proof.
     pub(super) fn on_own_key(&mut self, evidence: &KeyEvidence) -> bool {
-        self.tells_own(!matches!(evidence, KeyEvidence::SaidBy(_)), Instant::now())
+        self.should_report_own(!matches!(evidence, KeyEvidence::SaidBy(_)), Instant::now())
     }
 
-    /// Tells the owner, and the peer's machines, once in [`limits::COPIED_TIME`].
-    fn tell_of_copy(
+    /// Reports the copied key to the owner and to the peer's machines, once per
+    /// [`limits::COPIED_TIME`].
+    fn report_copy(
         &mut self,
         peer: PeerId,
         known: &mut Peer,
@@ -149,7 +150,7 @@ impl Copies {
         }
         let hello = |one: &Connection| Action::SayHello { peer, connection: one.id };
         let mut actions: Vec<_> = known.connections.iter().map(hello).collect();
-        if local.trusts(&peer) || self.tells_stranger(now) {
+        if local.trusts(&peer) || self.should_report_stranger(now) {
             let evidence = KeyEvidence::Alternates;
             actions.push(Action::Tell(NetEvent::KeyCopied(KeyCopied { peer, evidence })));
         }
@@ -157,7 +158,7 @@ impl Copies {
     }
 }
 
-/// The refusal of a second machine; it is told by a hello as well.
+/// The refusal of a second machine. Our hello reports the copied key as well.
 pub(super) fn one_machine() -> Reason {
     Reason::Denied { detail: "another machine that uses the same key is connected".to_owned() }
 }

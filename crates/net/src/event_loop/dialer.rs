@@ -1,8 +1,8 @@
-//! Dialling: the peers that shall be connected, when each is dialled, and on whose word.
+//! Decides about dials: which peers to connect to, when to dial each, and on whose word.
 //!
-//! The loop dials with the swarm; everything that decides about a dial is here. The files in their
-//! order: `seeker`, `bounds`, `ranks`, `errors`, `state` (the [`Dialer`]), and
-//! its methods in `lookups`, `requests`, `events`, `targets`, `named`.
+//! The loop itself dials, with the swarm. The files in their order: `seeker`, `bounds`, `ranks`,
+//! `errors`, `state` (the [`Dialer`]), and its methods in `lookups`, `requests`, `events`,
+//! `targets`, `named`.
 
 mod bounds;
 mod errors;

@@ -1,8 +1,8 @@
-//! The tables of dials: what shall be connected, and what is being dialled.
+//! The tables of dials: targets to connect to, and dials in progress.
 //!
-//! A target is dialled with growing waits, at most once at a time: for ever, except one that is only
-//! remembered. A target that finds no place waits for one; that is no failure. Absent on purpose: the
-//! dialling itself (`dialer`, `wires`).
+//! A target is dialled again and again with growing waits, one dial at a time. Only a target of a
+//! remembered peer ends after some tries. A target without a free place waits for one; this is not
+//! a failure. Absent on purpose: the dialling itself (`dialer`, `wires`).
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -15,45 +15,46 @@ use tokio::{sync::oneshot, time::Instant};
 
 use crate::{address, config::Remembered, error::DialError, limits};
 
-/// Names a target.
+/// The id of a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct TargetId(u64);
 
-/// Why something shall be connected.
+/// Why a target is dialled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// The configuration names it.
     Configured,
-    /// The node's owner asked to keep it.
+    /// The owner asked to keep a connection to it.
     Kept,
-    /// mDNS found it on a segment of this machine.
+    /// mDNS found it on a network segment of this machine.
     Mdns,
     /// Tasks wait for it.
     Sought,
-    /// It was met before the start. A target until it is ready, at most
-    /// [`limits::RECALL_TRIES`] times.
+    /// The peer book remembers it. It is a target until it is ready, for at most
+    /// [`limits::RECALL_TRIES`] dials.
     Recalled,
 }
 
-/// What shall be connected.
+/// A peer or an address to connect to.
 #[derive(Debug)]
 pub(crate) struct Target {
     pub(crate) kind: Kind,
-    /// Where; for a kept peer those that are remembered, and the table of peers knows more.
+    /// Where to dial; for a kept peer the remembered addresses, besides those in the table of
+    /// peers.
     pub(crate) addresses: Vec<Multiaddr>,
-    /// Who must be there.
+    /// The peer that must answer; any peer if `None`.
     pub(crate) expected: Option<PeerId>,
-    /// Who was there the last time.
+    /// The peer that answered last time.
     reached: Option<PeerId>,
-    /// Dials without success since the peer was last ready, or since a new way to it was learned.
+    /// Failed dials since the peer was last ready, or since a new address of it was learned.
     pub(crate) failures: u32,
-    /// A dial has failed since the peer was last ready.
+    /// Whether a dial failed since the peer was last ready.
     missed: bool,
-    /// When it may be dialled; none while that is pointless or under way.
+    /// When to dial the target; `None` while it is connected or being dialled.
     due: Option<Instant>,
 }
 
-/// A dial under way.
+/// A dial in progress.
 #[derive(Debug)]
 pub(crate) struct Pending {
     pub(crate) since: Instant,
@@ -65,7 +66,7 @@ pub(crate) struct Pending {
     pub(crate) callers: Vec<Caller>,
 }
 
-/// Who waits for a dial.
+/// A handle that waits for the result of a dial.
 #[derive(Debug)]
 pub(crate) struct Caller {
     pub(crate) address: Multiaddr,
@@ -80,22 +81,22 @@ pub(crate) struct Dials {
     targets: BTreeMap<TargetId, Target>,
     /// At most [`limits::TARGET_DIALS`] + [`limits::CALLER_DIALS`] + [`limits::OTHER_DIALS`].
     pending: FxHashMap<ConnectionId, Pending>,
-    /// Targets that are due and wait for a place, in their order; each at most once.
+    /// Due targets that wait for a place, in order; each at most once.
     waiting: VecDeque<TargetId>,
-    /// When the loop is reminded of those that wait.
+    /// When the timer for the waiting targets is due.
     reminder: Option<Instant>,
     next: u64,
 }
 
 impl Target {
-    /// Who is there, as far as is known.
+    /// The peer at the target, if it is known.
     pub(crate) fn peer(&self) -> Option<PeerId> {
         self.expected.or(self.reached)
     }
 }
 
 impl Pending {
-    /// Whether a target or a caller needs this dial; otherwise it is made on a peer's word.
+    /// Whether a target or a caller needs this dial. Otherwise another peer named the address.
     pub(crate) fn is_needed(&self) -> bool {
         self.target.is_some() || !self.callers.is_empty()
     }
@@ -109,8 +110,8 @@ impl Caller {
 }
 
 impl Dials {
-    /// Adds the addresses of a configuration: one target for each peer that they name, and one for
-    /// each address that names none.
+    /// Adds configured addresses: one target for each peer that they name, and one for each address
+    /// without a peer id.
     pub(crate) fn configure(&mut self, addresses: &[Multiaddr]) -> Vec<TargetId> {
         let mut added = Vec::new();
         for address in addresses {
@@ -126,8 +127,8 @@ impl Dials {
         added
     }
 
-    /// Adds a peer that was met before the start. None if there are too many, if it has no address, or if
-    /// a configured address names it: then that target has these addresses, too.
+    /// Adds a remembered peer. Returns `None` if there are too many or it has no address, or if a
+    /// configured target names it: then that target gets these addresses too.
     pub(crate) fn recall(&mut self, known: &Remembered) -> Option<TargetId> {
         if known.addresses.is_empty() {
             return None;
@@ -143,7 +144,7 @@ impl Dials {
         self.add_peer(kind, known.peer, known.addresses.clone())
     }
 
-    /// The peer is not where it was met: somebody else is.
+    /// Removes a remembered address at which another peer answered.
     pub(crate) fn forget_recalled(&mut self, peer: &PeerId, wrong: &Multiaddr) {
         for target in self.targets.values_mut() {
             let is_recalled = matches!(target.kind, Kind::Kept | Kind::Recalled);
@@ -153,12 +154,12 @@ impl Dials {
         }
     }
 
-    /// Dials under way.
+    /// The number of dials in progress.
     pub(crate) fn under_way(&self) -> usize {
         self.pending.len()
     }
 
-    /// When a target may be dialled; none until a dial has ended.
+    /// When there is a place for another target's dial; `None` until a dial ends.
     pub(crate) fn place_at(&self, now: Instant) -> Option<Instant> {
         let of_targets = self.pending.values().filter(|pending| pending.target.is_some());
         let mut turns: Vec<_> =
@@ -172,14 +173,14 @@ impl Dials {
         Some(over.and_then(|index| turns.get(index)).copied().unwrap_or(now))
     }
 
-    /// Whether a caller's dial may begin.
+    /// Whether there is a place for another caller's dial.
     pub(crate) fn has_place_for_caller(&self) -> bool {
         let of_callers =
             |pending: &&Pending| pending.target.is_none() && !pending.callers.is_empty();
         self.pending.values().filter(of_callers).count() < limits::CALLER_DIALS
     }
 
-    /// The target has to wait for a place.
+    /// Makes a target wait for a place.
     pub(crate) fn wait(&mut self, id: TargetId, now: Instant) {
         self.schedule(id, now);
         let Self { targets, waiting, .. } = self;
@@ -189,7 +190,7 @@ impl Dials {
         }
     }
 
-    /// The target that has waited longest, if there is a place now.
+    /// Removes and returns the target that has waited longest, if there is a place at `now`.
     pub(crate) fn next_waiting(&mut self, now: Instant) -> Option<TargetId> {
         if self.place_at(now)? > now {
             return None;
@@ -197,13 +198,13 @@ impl Dials {
         self.waiting.pop_front()
     }
 
-    /// Whether a target waits for a place.
+    /// Whether any target waits for a place.
     pub(crate) fn has_waiting(&self) -> bool {
         !self.waiting.is_empty()
     }
 
-    /// The loop wants to look at `at` whether there are places. True if it has to be reminded: it is
-    /// not, so far, or only later.
+    /// Returns whether to set a timer for the waiting targets at `at`: false if an earlier one is
+    /// set.
     pub(crate) fn remind(&mut self, at: Instant) -> bool {
         let is_earlier = self.reminder.is_none_or(|due| at < due);
         if is_earlier {
@@ -212,13 +213,13 @@ impl Dials {
         is_earlier
     }
 
-    /// The loop looks whether there are places.
-    pub(crate) fn reminded(&mut self, now: Instant) {
+    /// Notes that the timer for the waiting targets was due.
+    pub(crate) fn on_reminder(&mut self, now: Instant) {
         self.reminder = self.reminder.filter(|due| *due > now);
     }
 
-    /// Adds a peer to which a connection shall be kept. None if there are too many of its kind, or
-    /// if it is a target already.
+    /// Adds a target for a peer. Returns `None` if there are too many of its kind, or if the peer
+    /// is one already.
     pub(crate) fn add_peer(
         &mut self,
         kind: Kind,
@@ -248,7 +249,7 @@ impl Dials {
         Some(self.add(kind, addresses, Some(peer)))
     }
 
-    /// Removes a peer that was added.
+    /// Removes the target of a peer.
     pub(crate) fn remove_peer(&mut self, kind: Kind, peer: &PeerId) {
         self.targets
             .retain(|_, target| target.kind != kind || target.expected.as_ref() != Some(peer));
@@ -259,12 +260,12 @@ impl Dials {
         self.targets.remove(&id);
     }
 
-    /// Whether a connection to `peer` shall be kept.
+    /// Whether `peer` is a target.
     pub(crate) fn wants(&self, peer: &PeerId) -> bool {
         self.targets.values().any(|target| target.peer().as_ref() == Some(peer))
     }
 
-    /// The peers that the operator named, as far as they are known.
+    /// The peers that the configuration, the owner or a task names, where their ids are known.
     pub(crate) fn wanted(&self) -> Vec<PeerId> {
         let named = self.targets.values().filter(|target| match target.kind {
             Kind::Configured | Kind::Kept | Kind::Sought => true,
@@ -273,56 +274,56 @@ impl Dials {
         named.filter_map(Target::peer).collect()
     }
 
-    /// The peers of one kind, as far as they are known.
+    /// The peers of one kind of target, where their ids are known.
     pub(crate) fn peers_of(&self, kind: Kind) -> Vec<PeerId> {
         let targets = self.targets.values().filter(|target| target.kind == kind);
         targets.filter_map(Target::peer).collect()
     }
 
-    /// A new way to the target is known: its earlier failures do not count.
+    /// Resets the failures of a target, because a new address of it is known.
     pub(crate) fn hurry(&mut self, id: TargetId) {
         if let Some(target) = self.targets.get_mut(&id) {
             target.failures = 0;
         }
     }
 
-    /// Addresses of all peers that mDNS found.
+    /// The addresses of all peers that mDNS found.
     pub(crate) fn mdns_addresses(&self) -> impl Iterator<Item = Multiaddr> {
         let found = self.targets.values().filter(|target| target.kind == Kind::Mdns);
         found.flat_map(|target| target.addresses.iter().cloned())
     }
 
-    /// The target may be dialled at `at`.
+    /// Makes a target due at `at`.
     pub(crate) fn schedule(&mut self, id: TargetId, at: Instant) {
         if let Some(target) = self.targets.get_mut(&id) {
             target.due = Some(at);
         }
     }
 
-    /// Whether a failed dial of the target is the first since its peer was last ready.
-    pub(crate) fn is_missed_anew(&mut self, id: TargetId) -> bool {
+    /// Notes a failed dial. Returns whether it is the first since the target's peer was last ready.
+    pub(crate) fn note_missed(&mut self, id: TargetId) -> bool {
         let target = self.targets.get_mut(&id);
         target.is_none_or(|target| !std::mem::replace(&mut target.missed, true))
     }
 
-    /// Whether this is an address of the target's own, not only one that was announced since.
+    /// Whether the target itself has this address, so that it is not merely announced.
     pub(crate) fn has_address(&self, id: TargetId, address: &Multiaddr) -> bool {
         self.targets.get(&id).is_some_and(|target| target.addresses.contains(address))
     }
 
-    /// What the target is for.
+    /// Why the target is dialled.
     pub(crate) fn kind(&self, id: TargetId) -> Option<Kind> {
         self.targets.get(&id).map(|target| target.kind)
     }
 
-    /// Whether the configuration names `peer`, or the address at which it was reached. That a peer
-    /// is kept says less: each worker with a session is.
+    /// Whether the configuration names `peer` or the address at which it was reached. A kept peer
+    /// says less: every worker with a session is kept.
     pub(crate) fn is_configured(&self, peer: &PeerId) -> bool {
         let is_it = |target: &Target| target.peer().as_ref() == Some(peer);
         self.targets.values().any(|target| target.kind == Kind::Configured && is_it(target))
     }
 
-    /// The target, if it is still there and due.
+    /// The target, if it still exists and is due; then it is due no longer.
     pub(crate) fn take_due(&mut self, id: TargetId, now: Instant) -> Option<&Target> {
         let target = self.targets.get_mut(&id)?;
         if target.due? > now {
@@ -332,7 +333,7 @@ impl Dials {
         Some(target)
     }
 
-    /// The configured targets that wait for their time.
+    /// The configured targets that are scheduled.
     pub(crate) fn waiting(&self) -> Vec<TargetId> {
         let waiting = self
             .targets
@@ -341,8 +342,8 @@ impl Dials {
         waiting.map(|(id, _)| *id).collect()
     }
 
-    /// The dial of a target has failed: how long to wait. `jitter` lies between 0 and 1. None if it
-    /// is no target any more.
+    /// Notes a failed dial. Returns how long to wait before the next; `None` if the target was
+    /// removed. `jitter` is between 0 and 1.
     pub(crate) fn failed(&mut self, id: TargetId, jitter: f64) -> Option<Duration> {
         let target = self.targets.get_mut(&id)?;
         let wait = backoff(target.failures, jitter);
@@ -354,7 +355,8 @@ impl Dials {
         Some(wait)
     }
 
-    /// The peer is ready: what it was dialled for has succeeded.
+    /// Notes that the peer is ready: resets the failures of its targets, and removes the remembered
+    /// one.
     pub(crate) fn succeeded(&mut self, peer: &PeerId) {
         self.remove_peer(Kind::Recalled, peer);
         for target in self.targets.values_mut() {
@@ -365,13 +367,13 @@ impl Dials {
         }
     }
 
-    /// The targets of a peer that has just been lost.
+    /// The targets of a peer.
     pub(crate) fn of_peer(&self, peer: &PeerId) -> Vec<TargetId> {
         let lost = self.targets.iter().filter(|(_, target)| target.peer().as_ref() == Some(peer));
         lost.map(|(id, _)| *id).collect()
     }
 
-    /// A dial that would reach `peer` or one of `addresses`.
+    /// A dial in progress to `peer` or to one of `addresses`.
     pub(crate) fn pending_for(
         &mut self,
         peer: Option<PeerId>,
@@ -383,12 +385,12 @@ impl Dials {
         })
     }
 
-    /// A dial has begun.
+    /// Adds a dial in progress.
     pub(crate) fn begun(&mut self, id: ConnectionId, pending: Pending) {
         self.pending.insert(id, pending);
     }
 
-    /// A dial has ended; `reached` is the peer at its other end.
+    /// Removes a dial that ended; `reached` is the peer at its other end.
     pub(crate) fn ended(&mut self, id: ConnectionId, reached: Option<PeerId>) -> Option<Pending> {
         let pending = self.pending.remove(&id)?;
         if let Some(target) = pending.target.and_then(|target| self.targets.get_mut(&target)) {
@@ -397,12 +399,12 @@ impl Dials {
         Some(pending)
     }
 
-    /// Ends all dials, for their callers.
+    /// Removes all dials, so that their callers can be answered.
     pub(crate) fn take_all(&mut self) -> Vec<Pending> {
         self.pending.drain().map(|(_, pending)| pending).collect()
     }
 
-    /// Whether nothing is being dialled.
+    /// Whether no dial is in progress.
     #[cfg(test)]
     pub(crate) fn is_idle(&self) -> bool {
         self.pending.is_empty()
@@ -429,8 +431,9 @@ impl Dials {
     }
 }
 
-/// Doubles from [`limits::REDIAL_MIN`] to [`limits::REDIAL_MAX`]; `jitter` takes up to half away,
-/// so that peers that were lost together do not come back together.
+/// The wait after `failures` failed dials: doubles from [`limits::REDIAL_MIN`] to
+/// [`limits::REDIAL_MAX`]. `jitter` removes up to half, so that peers lost together are not dialled
+/// together.
 fn backoff(failures: u32, jitter: f64) -> Duration {
     let doubled = limits::REDIAL_MIN.saturating_mul(2u32.saturating_pow(failures.min(16)));
     doubled.min(limits::REDIAL_MAX).mul_f64(1.0 - jitter.clamp(0.0, 1.0) / 2.0)

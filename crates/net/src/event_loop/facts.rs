@@ -1,7 +1,7 @@
-//! Facts for the owner of the network, in the order in which they happened.
+//! The queue of events for the owner of the network, in the order in which they happened.
 //!
-//! The queue grows while the owner lags; the loop then takes nothing in that makes facts, so that
-//! none is lost and the queue stays bounded.
+//! The queue grows while the owner lags. The loop then stops taking input that produces events, so
+//! that the queue stays bounded and no event is lost.
 
 use std::collections::VecDeque;
 
@@ -11,10 +11,11 @@ use tokio::sync::mpsc;
 
 use crate::event::NetEvent;
 
-/// A session that starts when the owner can see it.
+/// A session that starts after its event is in the owner's channel: the peer, and the session's
+/// future.
 pub(crate) type NewSession = (PeerId, BoxFuture<'static, bool>);
 
-/// Facts that have not left yet, and the channel to the owner.
+/// Events that wait, and the channel to the owner.
 pub(crate) struct Facts {
     waiting: VecDeque<Fact>,
     events: mpsc::Sender<NetEvent>,
@@ -22,14 +23,14 @@ pub(crate) struct Facts {
 
 struct Fact {
     event: NetEvent,
-    /// The session that the event announces. It starts when the event is in the channel, so that an
-    /// owner never sees frames of a session that it does not know.
+    /// The session that the event announces. It starts after the event is in the channel, so that
+    /// an owner never sees frames of an unknown session.
     session: Option<NewSession>,
 }
 
-/// What became of the first fact in the queue.
+/// The result of [`Facts::hand_over`].
 pub(crate) enum Handover {
-    /// It is in the owner's channel; its session may start.
+    /// The first event is in the owner's channel; its session may start.
     Done(Option<NewSession>),
     /// The owner dropped its receiver.
     OwnerGone,
@@ -40,27 +41,27 @@ impl Facts {
         Self { waiting: VecDeque::new(), events }
     }
 
-    /// Queues a fact; it leaves at the next turn of the loop.
+    /// Queues an event.
     pub(crate) fn tell(&mut self, event: NetEvent) {
         self.waiting.push_back(Fact { event, session: None });
     }
 
-    /// Queues the announcement of a session.
+    /// Queues the event that announces a session.
     pub(crate) fn tell_session(&mut self, event: NetEvent, session: NewSession) {
         self.waiting.push_back(Fact { event, session: Some(session) });
     }
 
-    /// How many facts wait.
+    /// The number of queued events.
     pub(crate) fn backlog(&self) -> usize {
         self.waiting.len()
     }
 
-    /// How many sessions wait for their announcement to leave.
+    /// The number of sessions whose event is still queued.
     pub(crate) fn sessions_waiting(&self) -> usize {
         self.waiting.iter().filter(|fact| fact.session.is_some()).count()
     }
 
-    /// Waits until the first fact can leave, or the owner is gone. May be dropped at any time.
+    /// Waits until the first event is in the owner's channel, or the owner is gone. Cancel-safe.
     pub(crate) async fn hand_over(&mut self) -> Handover {
         if self.waiting.is_empty() {
             self.events.closed().await;

@@ -1,10 +1,10 @@
-//! Commands of the handles.
+//! Commands from the handles.
 
 use tokio::sync::mpsc;
 
 use crate::{handle::Command, limits};
 
-/// The queue of commands, and those that were taken from it in this turn.
+/// The queue of commands, and the commands taken from it in this turn.
 pub(super) struct Inbox {
     /// At most [`limits::COMMANDS`].
     commands: mpsc::Receiver<Command>,
@@ -17,17 +17,17 @@ impl Inbox {
         Self { commands, taken: Vec::with_capacity(limits::COMMANDS_PER_TURN) }
     }
 
-    /// Waits for commands. Returns how many were taken; none if all handles are gone.
+    /// Waits for commands. Returns the number taken; 0 if all handles were dropped.
     pub(super) async fn next(&mut self) -> usize {
         self.commands.recv_many(&mut self.taken, limits::COMMANDS_PER_TURN).await
     }
 
-    /// The commands that were taken. Give them back, empty.
+    /// Returns the commands that were taken. Return the vector with [`Self::give_back`].
     pub(super) fn take(&mut self) -> Vec<Command> {
         std::mem::take(&mut self.taken)
     }
 
-    /// Takes the memory of carried out commands back.
+    /// Takes the vector of commands back, to reuse its memory.
     pub(super) fn give_back(&mut self, mut taken: Vec<Command>) {
         taken.clear();
         self.taken = taken;

@@ -12,13 +12,13 @@ use crate::{
     limits, transport,
 };
 
-/// Where this node listens.
+/// The state of this node's listeners.
 pub(crate) struct Listeners {
-    /// Each with `/p2p/…`.
+    /// The addresses of the listeners, each with `/p2p/…`.
     listening: Vec<Multiaddr>,
-    /// The private ranges that are this node's own.
+    /// The private ranges of this node's own networks.
     lan: Lan,
-    /// The last error of a listener that was reported, and when.
+    /// The last reported error of a listener, and when it was reported.
     complaint: Option<(String, Instant)>,
 }
 
@@ -28,17 +28,17 @@ impl Listeners {
         Self { listening: Vec::new(), lan, complaint: None }
     }
 
-    /// The addresses that are listened on, each with `/p2p/…`.
+    /// The addresses of the listeners, each with `/p2p/…`.
     pub(crate) fn addresses(&self) -> &[Multiaddr] {
         &self.listening
     }
 
-    /// The private ranges that are this node's own.
+    /// The private ranges of this node's own networks.
     pub(crate) fn lan(&self) -> &Lan {
         &self.lan
     }
 
-    /// A listener has an address. None if it was known.
+    /// Adds a listener's address. Returns `None` if it was known.
     pub(crate) fn on_up(&mut self, address: &Multiaddr, local: &Local) -> Option<NetEvent> {
         let address = address::with_peer(address, local.peer);
         if self.listening.contains(&address) {
@@ -49,7 +49,7 @@ impl Listeners {
         Some(NetEvent::Listening { address })
     }
 
-    /// Listeners have lost addresses. Returns a fact for each that was known.
+    /// Removes addresses of listeners. Returns an event for each that was known.
     pub(crate) fn on_gone(&mut self, addresses: &[Multiaddr], local: &Local) -> Vec<NetEvent> {
         let mut facts = Vec::new();
         for address in addresses {
@@ -64,10 +64,10 @@ impl Listeners {
         facts
     }
 
-    /// A listener has failed to take a connection, and goes on listening. It tries again at once, so
+    /// A listener failed to accept a connection. It keeps listening and may fail again at once, so
     /// the same error is reported only once in [`limits::SAME_COMPLAINT`].
     pub(crate) fn on_error(&mut self, error: &std::io::Error) -> Option<NetEvent> {
-        let why = format!("a listener reports: {}", transport::root_cause(error));
+        let why = format!("cannot accept a connection: {}", transport::root_cause(error));
         let is_recent = |(before, at): &(String, Instant)| {
             *before == why && at.elapsed() < limits::SAME_COMPLAINT
         };
@@ -78,17 +78,17 @@ impl Listeners {
         Some(NetEvent::AddressFailed { address: None, peer: None, why })
     }
 
-    /// The addresses that other nodes are told, without `/p2p/…`: public and private ones, those in
-    /// this node's own ranges first.
+    /// The addresses that this node announces, without `/p2p/…`: public and private ones, those in
+    /// its own ranges first.
     pub(crate) fn announced(&self) -> Vec<Multiaddr> {
         let all = self.listening.iter().map(address::without_peer);
-        let mut told: Vec<Multiaddr> = all
+        let mut announced: Vec<Multiaddr> = all
             .filter(|address| {
                 address::is_public(address) || address::ip_of(address).is_some_and(lan::is_private)
             })
             .collect();
-        told.sort_by_key(|address| !self.lan.admits(address));
-        told.truncate(core_limits::PEER_ADDRESSES);
-        told
+        announced.sort_by_key(|address| !self.lan.admits(address));
+        announced.truncate(core_limits::PEER_ADDRESSES);
+        announced
     }
 }

@@ -1,6 +1,6 @@
-//! This node as the parts of the loop see it: its identity, its settings, its offer.
+//! This node as the parts of the loop see it: its identity, settings and offer.
 //!
-//! Only commands change it; the parts read it. Absent on purpose: what other nodes are (`peers`).
+//! Only commands change them. Absent on purpose: the state of other nodes (`peers`).
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,25 +16,25 @@ pub(crate) struct Settings {
     pub(crate) max_peers: usize,
     /// Total time for one exchange of hellos.
     pub(crate) hello_timeout: Duration,
-    /// Longest wait for an answer of a small protocol.
+    /// Longest wait for an answer on a link or in an exchange.
     pub(crate) protocol_timeout: Duration,
-    /// A peer that is silent for this long is asked for a sign of life.
+    /// A peer that is silent for this long gets an echo request.
     pub(crate) heartbeat: Duration,
-    /// Rises with every start of this identity.
+    /// The boot count of this identity.
     pub(crate) boot: u32,
-    /// Drawn at random at each start.
+    /// A random number of this start.
     pub(crate) instance: u64,
 }
 
-/// This node.
+/// This node's identity, settings and offer.
 pub(crate) struct Local {
     pub(crate) peer: PeerId,
     pub(crate) settings: Settings,
-    /// Signs adverts.
+    /// The key that signs adverts.
     pub(crate) keypair: Keypair,
-    /// What this node says about itself in hellos and adverts.
+    /// This node's description of itself, for hellos and adverts.
     pub(crate) offer: Offer,
-    /// Number of the current offer: peers ignore an older one.
+    /// The sequence number of the current offer. Peers ignore an older one.
     pub(crate) seq: u64,
     pub(crate) clock: Clock,
     pub(crate) counters: Arc<Counters>,
@@ -42,7 +42,7 @@ pub(crate) struct Local {
 }
 
 impl Local {
-    /// What a hello to `peer` offers now.
+    /// The advert that a hello to `peer` carries now.
     pub(crate) fn offered_to(&self, peer: &PeerId) -> Advert {
         self.offer.for_peer(peer).clamped()
     }

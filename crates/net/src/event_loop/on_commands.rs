@@ -1,4 +1,4 @@
-//! What handles ask for.
+//! Reactions to the commands of handles.
 
 use std::sync::Arc;
 
@@ -10,8 +10,7 @@ use super::{dialer::Named, dials::Caller, peers::Peer, shared::Shared, state::Ev
 use crate::{address, config::Offer, handle::Command, limits, protocol::discovery::searches};
 
 impl EventLoop {
-    /// Carries out the commands that were taken. Returns the caller that waits for the end if one of
-    /// them is to stop.
+    /// Carries out the taken commands. Returns the caller to notify if one of them is to stop.
     pub(super) fn on_commands(&mut self) -> Option<oneshot::Sender<()>> {
         let mut taken = self.inbox.take();
         let mut stop = None;
@@ -73,7 +72,7 @@ impl EventLoop {
         }
     }
 
-    /// A handle asks for a connection.
+    /// Dials for a handle.
     pub(super) fn on_dial_command(&mut self, caller: Caller) {
         let bounds = self.wires.bounds(self.listeners.lan(), self.exchange.leads());
         let listening = self.listeners.addresses();
@@ -81,7 +80,7 @@ impl EventLoop {
         pending.into_iter().for_each(|pending| self.dial(pending));
     }
 
-    /// This node offers something else from now on, or trusts other peers.
+    /// Sets this node's offer and its trusted peers.
     fn set_offer(&mut self, offer: Offer) {
         let Shared { local, peers } = &mut self.shared;
         let is_refused = |peer: &&PeerId| peers.get(peer).is_some_and(Peer::is_refused);
@@ -97,12 +96,15 @@ impl EventLoop {
             self.provide();
         }
         for peer in let_in {
-            // It would ask again after [`limits::FULL_RETRY`]; it connects again at once.
-            self.close_peer(peer, "it is trusted now and may ask again".to_owned());
+            // Without this the peer would ask again only after [`limits::FULL_RETRY`].
+            self.close_peer(
+                peer,
+                "reconnecting, because this node's user now trusts it".to_owned(),
+            );
         }
     }
 
-    /// Forgets a peer. It comes back if it connects, or a configured address leads to it.
+    /// Forgets a peer. It returns if it connects, or if a configured address leads to it.
     fn on_forget(&mut self, peer: PeerId) {
         self.dialer.on_forget(&peer);
         self.close_peer(peer, "the user of this node forgot it".to_owned());
@@ -112,7 +114,7 @@ impl EventLoop {
         self.shared.peers.note_change();
     }
 
-    /// A handle uses the discovery protocol.
+    /// Carries out a command of the discovery protocol.
     fn on_discovery_command(&mut self, event: DiscoveryEvent, reply: searches::Caller) {
         let mut done = Ok(());
         match event {
@@ -143,7 +145,7 @@ impl EventLoop {
         reply.send(done).ok();
     }
 
-    /// A peer that the program has heard of: kept like a stranger's word, and tried once.
+    /// Adds a peer that the owner announced: treated like hearsay, and dialled once.
     fn take_hint(&mut self, info: PeerInfo) -> Result<(), Reason> {
         let peer = info.peer_id;
         let sound = |address: &&Multiaddr| {
@@ -158,7 +160,7 @@ impl EventLoop {
             .map(address::without_peer)
             .collect();
         if addresses.is_empty() {
-            let detail = format!("there is no address at which {peer} can be reached");
+            let detail = format!("no usable address of {peer} was given");
             return Err(Reason::InvalidMessage { detail });
         }
         let known = self.shared.peers.entry(peer);

@@ -1,4 +1,4 @@
-//! Connections come, go, and answer pings.
+//! Reactions to connections: established, closed, failed, and their hellos.
 
 use libp2p::{
     Multiaddr, PeerId,
@@ -23,7 +23,7 @@ use crate::{
 };
 
 impl EventLoop {
-    /// A connection is encrypted, and its peer known.
+    /// A connection is established: encrypted and authenticated.
     pub(super) fn on_established(
         &mut self,
         peer: PeerId,
@@ -36,7 +36,8 @@ impl EventLoop {
         };
         let (wanted, place) = self.dialer.on_connected(id, peer);
         self.perform(place);
-        // A peer whose connections are being closed comes back when the last of them has ended.
+        // While the loop closes a peer's connections, a new one is closed too; the peer may connect
+        // again afterwards.
         let is_closing = self.shared.peers.get(&peer).is_some_and(Peer::is_closing);
         let has_room = !is_closing && (wanted || self.make_room_for_stranger(peer, address));
         let alarm = self.admission.warn_of_crowd();
@@ -53,7 +54,7 @@ impl EventLoop {
         known.wanted |= wanted;
         known.last_seen.touch();
         if direction == Direction::Outbound {
-            // Of an inbound connection only the far end of a socket is known.
+            // An inbound connection shows only an ephemeral port, which cannot be dialled.
             known.addresses.remember(address, true);
         }
         if first {
@@ -70,8 +71,7 @@ impl EventLoop {
         self.perform(actions);
     }
 
-    /// Whether one more peer may be connected that is not admitted. Closes another one for it if need
-    /// be.
+    /// Whether one more stranger may be connected. Closes another stranger if necessary.
     fn make_room_for_stranger(&mut self, peer: PeerId, address: &Multiaddr) -> bool {
         let ranks = self.dialer.ranks(&self.shared);
         let (has_room, action) = self.admission.make_room_for_stranger(&peer, address, &ranks);
@@ -79,7 +79,7 @@ impl EventLoop {
         has_room
     }
 
-    /// A connection is gone.
+    /// A connection was closed.
     pub(super) fn on_closed(
         &mut self,
         peer: PeerId,
@@ -91,7 +91,7 @@ impl EventLoop {
         let stuck = known.state().why();
         known.connections.retain(|connection| connection.id != id);
         if known.connections.len() == before {
-            // It was refused when it was established: never told of.
+            // The loop closed this connection when it was established, and never reported it.
             return;
         }
         if known.kept == Some(id) {
@@ -120,14 +120,14 @@ impl EventLoop {
         self.act(Action::Mesh);
     }
 
-    /// A dial has failed, ours or Kademlia's.
+    /// A dial failed, ours or Kademlia's.
     pub(super) fn on_dial_failed(&mut self, id: ConnectionId, error: &DialError) {
         let mut bounds = self.wires.bounds(self.listeners.lan(), self.exchange.leads());
         let actions = self.dialer.on_failed(id, error, &mut bounds, &mut self.shared);
         self.perform(actions);
     }
 
-    /// Somebody's handshake with us failed, or was denied.
+    /// An inbound handshake failed, or the connection was denied.
     pub(super) fn on_inbound_failed(&mut self, error: &ListenError) {
         if matches!(error, ListenError::Denied { .. }) {
             self.shared.local.counters.connections_denied.add();
@@ -136,7 +136,7 @@ impl EventLoop {
         }
         if let ListenError::LocalPeerId { address } = error {
             let is_dialling = self.wires.is_dialling();
-            if let Some(evidence) = self.admission.on_own_key_came(address, is_dialling) {
+            if let Some(evidence) = self.admission.on_own_key_inbound(address, is_dialling) {
                 self.on_own_key(evidence);
             }
         }
@@ -145,7 +145,7 @@ impl EventLoop {
         self.perform(alarm);
     }
 
-    /// An exchange of hellos has ended.
+    /// An exchange of hellos ended.
     pub(super) fn on_hello_done(&mut self, done: HelloDone) {
         match done {
             HelloDone::Said { peer, connection, result } => {
@@ -164,7 +164,7 @@ impl EventLoop {
         }
     }
 
-    /// A peer has said hello.
+    /// A peer sent a hello.
     fn on_hello(&mut self, peer: PeerId, id: ConnectionId, hello: Hello, stream: Inbound) {
         let Some(quota) = hellos::take_quota(&peer, id, &self.shared) else { return };
         let judgement = quota.and_then(|()| self.judge(peer, id, hello));
@@ -176,7 +176,7 @@ impl EventLoop {
         self.perform(actions);
     }
 
-    /// Whether a peer is admitted by this hello.
+    /// Decides whether this hello admits the peer.
     fn judge(&mut self, peer: PeerId, id: ConnectionId, hello: Hello) -> Result<(), Reason> {
         let is_copied = hello.copied;
         let judged = talk::judge(&hello, &self.shared.local.settings.network).and_then(|()| {

@@ -1,4 +1,4 @@
-//! Streams go to the part that they are for.
+//! Passes each stream to the part that it is for.
 
 use libp2p::Stream;
 
@@ -64,7 +64,7 @@ impl EventLoop {
                 let action = exchange.on_stream((peer, errand), stream, query, sources);
                 self.perform(action);
             }
-            None => tracing::debug!("a stream that nobody asked for"),
+            None => tracing::debug!("a stream was opened without a request"),
         }
     }
 }

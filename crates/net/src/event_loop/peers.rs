@@ -1,6 +1,6 @@
-//! The table of peers: their connections, how far each has come, and what they said.
+//! The table of peers: their connections, their states, and their claims.
 //!
-//! Absent on purpose: any effect. The loop's other files act on what the table says.
+//! Absent on purpose: effects. The other files of the loop act on the table.
 
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::Duration};
 
@@ -23,62 +23,62 @@ use crate::{
     traffic::Traffic,
 };
 
-/// All that is known of one peer.
+/// Everything known about one peer.
 #[derive(Debug)]
 pub(crate) struct Peer {
     /// At most [`limits::CONNECTIONS_PER_PEER`], the oldest first.
     pub(crate) connections: Vec<Connection>,
     /// The connection on which streams are opened.
     pub(crate) kept: Option<ConnectionId>,
-    /// Why it is not connected, or why the loop is closing all its connections: then it gets no
-    /// further one until these have ended.
+    /// Why the peer is not connected, or why the loop is closing all its connections. In the second
+    /// case it gets no new one until these are closed.
     pub(crate) gone: Option<String>,
-    /// This node has dialled it because its operator or its own work needs it: it does not count
-    /// among the strangers. Dials on another peer's word do not set it.
+    /// Whether this node dialled the peer for its operator or its own work; then the peer does not
+    /// count as a stranger. Dials on another peer's word do not set it.
     pub(crate) wanted: bool,
-    /// It was admitted once: it is remembered when it is gone.
+    /// Whether the peer was ever admitted; then it stays in the table after it disconnects.
     pub(crate) was_admitted: bool,
-    /// When it was ready, and with what offer.
+    /// When the peer was ready, and with which advert.
     pub(crate) readiness: Readiness,
     pub(crate) addresses: Addresses,
-    /// When the other peers were last told of it.
+    /// When this node last reported the peer to the others.
     pub(crate) told_of: Option<Instant>,
-    /// What it last said about itself.
+    /// The peer's last claims about itself.
     pub(crate) said: Said,
     pub(crate) last_seen: Arc<LastSeen>,
-    /// Smoothed round trip.
+    /// The smoothed round-trip time.
     pub(crate) latency: Option<Duration>,
-    /// Bytes between it and this node.
+    /// Bytes exchanged with the peer.
     pub(crate) traffic: Arc<Traffic>,
-    /// What it may still ask for.
+    /// The peer's remaining quotas.
     pub(crate) quotas: Quotas,
-    /// Its starts, as far as its hellos name them.
+    /// The peer's starts, as named in its hellos.
     pub(crate) instances: Instances,
-    /// When two machines were last seen to use its key.
+    /// When two machines with the peer's key were last seen.
     pub(crate) copied: Option<Time>,
 }
 
-/// When a peer was ready, and with what offer.
+/// When a peer was ready, and with which advert.
 #[derive(Debug, Default)]
 pub(crate) struct Readiness {
-    /// The offer of the last `Ready` event since the peer is connected.
+    /// The advert of the last `Ready` event of the present connection.
     announced: Option<Advert>,
-    /// The offer of the last `Ready` event of all, so that an absent peer still has a name.
+    /// The advert of the last `Ready` event ever, so that an absent peer still has a name.
     remembered: Option<Advert>,
-    /// While the peer is ready, since when; then, when it was last ready.
+    /// When the peer became ready; after it disconnects, when it was last ready.
     at: Option<Time>,
 }
 
-/// Whether a peer that is ready is news.
+/// Why a peer that is ready is reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum News {
-    /// It is ready for the first time since it is connected.
+    /// The peer is ready for the first time since it connected.
     First,
-    /// It offers something else.
+    /// The advert of the peer changed.
     Offer,
 }
 
-/// What a peer last said about itself.
+/// A peer's last claims about itself.
 #[derive(Debug, Default)]
 pub(crate) struct Said {
     pub(crate) protocols: BTreeSet<String>,
@@ -90,15 +90,15 @@ pub(crate) struct Said {
 /// All peers.
 #[derive(Debug)]
 pub(crate) struct Peers {
-    /// At most [`limits::KNOWN_PEERS`], plus what is connected beyond it.
+    /// At most [`limits::KNOWN_PEERS`], unless more are connected.
     table: FxHashMap<PeerId, Peer>,
     clock: Clock,
-    /// The table has changed since the last snapshot.
+    /// Whether the table changed since the last snapshot.
     changed: bool,
 }
 
 impl Readiness {
-    /// The peer is ready and offers `advert`. None if that was announced already.
+    /// Notes that the peer is ready with `advert`. Returns `None` if that was reported already.
     pub(crate) fn on_ready(&mut self, advert: &Advert, now: Time) -> Option<News> {
         if self.announced.as_ref() == Some(advert) {
             return None;
@@ -112,7 +112,7 @@ impl Readiness {
         Some(news)
     }
 
-    /// The last connection to the peer is gone.
+    /// Notes that the last connection to the peer was closed.
     pub(crate) fn on_disconnected(&mut self, now: Time) {
         if self.announced.take().is_some() {
             self.at = Some(now);
@@ -145,7 +145,7 @@ impl Peer {
         !self.connections.is_empty()
     }
 
-    /// Whether the loop is closing all its connections.
+    /// Whether the loop is closing all connections to the peer.
     pub(crate) fn is_closing(&self) -> bool {
         self.is_connected() && self.gone.is_some()
     }
@@ -155,17 +155,17 @@ impl Peer {
         self.connections.iter().any(Connection::is_admitted)
     }
 
-    /// Whether this node has refused its hello.
+    /// Whether this node refused the peer's hello.
     pub(crate) fn is_refused(&self) -> bool {
         self.kept_connection().is_some_and(|kept| matches!(kept.theirs, Theirs::Refused(_)))
     }
 
-    /// The hosts at which this node sees it.
+    /// The hosts of the peer's connections.
     pub(crate) fn hosts(&self) -> impl Iterator<Item = IpAddr> {
         self.connections.iter().filter_map(|connection| connection.host)
     }
 
-    /// Addresses at which there is reason to believe that it is, see [`Addresses::believed`].
+    /// The believable addresses of the peer, see [`Addresses::believed`].
     pub(crate) fn believed(&self) -> Vec<Multiaddr> {
         self.addresses.believed(&self.hosts().collect::<Vec<_>>())
     }
@@ -174,7 +174,8 @@ impl Peer {
         self.connections.iter().find(|connection| connection.id == id)
     }
 
-    /// The loop is closing the connection `id`, for a reason that counts if it is the only one.
+    /// Notes that the loop is closing connection `id`. The reason is kept if it is the last
+    /// connection.
     pub(crate) fn on_giving_up(&mut self, id: ConnectionId, why: String) {
         if self.connections.len() == 1 && self.connection(id).is_some() {
             self.gone = Some(why);
@@ -189,7 +190,7 @@ impl Peer {
         self.connection(self.kept?)
     }
 
-    /// How far the peer has come: what its kept connection says.
+    /// The state of the peer, from its kept connection.
     pub(crate) fn state(&self) -> PeerState {
         let Some(kept) = self.kept_connection() else {
             return PeerState::Disconnected(self.gone.clone());
@@ -215,7 +216,7 @@ impl Peer {
         }
     }
 
-    /// What it offers, as last heard on the kept connection, or else on any.
+    /// The peer's advert, as last received on the kept connection, or else on any.
     pub(crate) fn advert(&self) -> Option<&Advert> {
         let heard = |connection: &'_ Connection| connection.is_admitted();
         let kept = self.kept_connection().filter(|connection| heard(connection));
@@ -226,7 +227,7 @@ impl Peer {
         }
     }
 
-    /// A round trip was measured; it counts for an eighth, as in TCP.
+    /// Adds a measured round-trip time; it counts for an eighth, as in TCP.
     pub(crate) fn measured(&mut self, round_trip: Duration) {
         self.latency = Some(self.latency.map_or(round_trip, |old| (old * 7 + round_trip) / 8));
     }
@@ -277,7 +278,7 @@ impl Peers {
         self.table.get_mut(peer)
     }
 
-    /// The peer's entry; a new one takes the place of the longest absent if the table is full.
+    /// The peer's entry. A new one replaces the longest absent peer if the table is full.
     pub(crate) fn entry(&mut self, peer: PeerId) -> &mut Peer {
         if self.table.len() >= limits::KNOWN_PEERS && !self.table.contains_key(&peer) {
             self.forget_longest_absent();
@@ -286,7 +287,7 @@ impl Peers {
         self.table.entry(peer).or_insert_with(|| Peer::new(clock))
     }
 
-    /// The entry of a peer that the user named: it is listed before it was ever connected. `seen` is
+    /// Adds a peer that the user named, so that it is listed before it ever connects. `seen` is
     /// when it was last ready, in an earlier run; [`Time::ZERO`] if never.
     pub(crate) fn expect(&mut self, peer: PeerId, name: &str, seen: Time) {
         let is_new = !self.table.contains_key(&peer);
@@ -303,7 +304,7 @@ impl Peers {
         }
     }
 
-    /// Forgets a peer; one that is connected is forgotten when that connection ends.
+    /// Forgets a peer; a connected one after its connection is closed.
     pub(crate) fn forget(&mut self, peer: &PeerId) {
         if let Some(known) = self.table.get_mut(peer) {
             known.was_admitted = false;
@@ -313,7 +314,7 @@ impl Peers {
         }
     }
 
-    /// Forgets a peer that is not connected and was never more than a stranger.
+    /// Forgets a peer that is not connected, was never admitted and is not wanted.
     pub(crate) fn forget_stranger(&mut self, peer: &PeerId) {
         let is_stranger =
             |known: &Peer| !known.is_connected() && !known.was_admitted && !known.wanted;
@@ -335,17 +336,17 @@ impl Peers {
         self.table.len()
     }
 
-    /// The peers that are ready.
+    /// All peers that are ready.
     pub(crate) fn ready(&self) -> Vec<PeerId> {
         let ready = self.table.iter().filter(|(_, known)| known.state() == PeerState::Ready);
         ready.map(|(peer, _)| *peer).collect()
     }
 
-    /// Whether a peer is served: it is admitted, and within its quota, of which this is one more.
+    /// Counts one request of a peer against its quota.
     ///
     /// # Errors
     ///
-    /// The reason for which the peer is refused.
+    /// The peer is unknown, is not admitted, or has used up its quota.
     pub(crate) fn may_ask(
         &self,
         peer: &PeerId,
@@ -363,13 +364,13 @@ impl Peers {
         })
     }
 
-    /// How many are connected.
+    /// The number of connected peers.
     #[cfg(test)]
     pub(crate) fn connected(&self) -> usize {
         self.table.values().filter(|peer| peer.is_connected()).count()
     }
 
-    /// How many are admitted and not being closed.
+    /// The number of admitted peers that are not being closed.
     pub(crate) fn admitted(&self) -> usize {
         let stays = |peer: &&Peer| peer.is_admitted() && !peer.is_closing();
         self.table.values().filter(stays).count()
@@ -383,17 +384,17 @@ impl Peers {
         strangers.filter_map(|(id, peer)| Some((id, peer.connections.first()?)))
     }
 
-    /// Notes that readers would see a change.
+    /// Notes that the next snapshot differs from the last.
     pub(crate) fn note_change(&mut self) {
         self.changed = true;
     }
 
-    /// Whether readers would see a change since the last snapshot.
+    /// Whether the table changed since the last snapshot.
     pub(crate) fn has_changed(&self) -> bool {
         self.changed
     }
 
-    /// All peers as readers see them, in order of their ids.
+    /// The published form of all peers, ordered by id.
     pub(crate) fn take_snapshot(&mut self) -> Vec<PeerStatus> {
         self.changed = false;
         let mut all: Vec<_> = self.table.iter().map(|(id, peer)| peer.status(*id)).collect();

@@ -1,6 +1,6 @@
-//! Tables that readers see without entering the loop: peers, hearsay, own addresses, own key.
+//! Tables that handles read without entering the loop: peers, hearsay, own addresses, own key.
 //!
-//! Absent on purpose: single facts, which the owner gets in order (`facts`).
+//! Absent on purpose: single events, which the owner receives in order (`facts`).
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::{
     protocol::discovery::known::Hearsay,
 };
 
-/// The published tables.
+/// The senders of the published tables.
 pub(crate) struct Watches {
     pub(crate) peers: watch::Sender<Arc<Vec<PeerStatus>>>,
     pub(crate) hearsay: watch::Sender<Hearsay>,
@@ -22,12 +22,12 @@ pub(crate) struct Watches {
     pub(crate) own_key: watch::Sender<Option<OwnKeyCopied>>,
 }
 
-/// Publishes the tables, the large one not too often.
+/// Publishes the tables; a large table of peers only now and then.
 pub(super) struct Publisher {
     watches: Watches,
     /// When the table of peers was last published.
     published: Instant,
-    /// A timer will publish it.
+    /// A timer will publish the table of peers.
     due: bool,
 }
 
@@ -36,8 +36,8 @@ impl Publisher {
         Self { watches, published: Instant::now(), due: false }
     }
 
-    /// Publishes the table of peers if it has changed: a small one at once, so that a reader finds
-    /// a peer there as soon as an event names it; a large one at most each
+    /// Publishes the table of peers if it changed: a small one at once, so that a reader finds a
+    /// peer there as soon as an event names it; a large one at most once per
     /// [`limits::PUBLISH_EVERY`]. Returns when to call [`publish`](Self::publish), if later.
     pub(super) fn publish_if_changed(&mut self, peers: &mut Peers) -> Option<Instant> {
         if !peers.has_changed() {
@@ -59,7 +59,7 @@ impl Publisher {
         self.watches.peers.send_replace(Arc::new(peers.take_snapshot()));
     }
 
-    /// Publishes what is known of peers by hearsay.
+    /// Publishes the peers known by hearsay.
     pub(super) fn publish_hearsay(&self, hearsay: Hearsay) {
         self.watches.hearsay.send_replace(hearsay);
     }
@@ -69,8 +69,8 @@ impl Publisher {
         self.watches.addresses.send_replace(Arc::new(listening.to_vec()));
     }
 
-    /// Publishes that another machine uses this node's key. A peer's claim does not replace fresh
-    /// evidence that this node has seen itself: then it is not published, and the result is false.
+    /// Publishes that another machine uses this node's key. A peer's claim does not replace recent
+    /// evidence that this node has seen itself; then nothing is published and the result is false.
     pub(super) fn publish_own_key(&self, shown: &OwnKeyCopied) -> bool {
         let is_claim = |evidence: &KeyEvidence| matches!(evidence, KeyEvidence::SaidBy(_));
         let is_better = |before: &OwnKeyCopied| {

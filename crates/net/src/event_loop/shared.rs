@@ -1,6 +1,6 @@
-//! What all parts of the loop share: this node, and the table of its peers.
+//! The state that all parts of the loop share: this node, and the table of its peers.
 //!
-//! Absent on purpose: what one part alone uses, which that part owns.
+//! Absent on purpose: state that one part alone uses. That part owns it.
 
 use super::{local::Local, peers::Peers};
 

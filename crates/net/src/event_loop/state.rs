@@ -14,16 +14,16 @@ use crate::protocol::{
     task::sessions::Sessions,
 };
 
-/// The future that is the network. Spawn [`EventLoop::run`].
+/// The network as a future. Spawn [`EventLoop::run`].
 #[must_use = "the network does nothing until this runs"]
 pub struct EventLoop {
-    /// The swarm. Dropped first: sockets are closed when handles see that the network has ended.
+    /// Dropped first: sockets must be closed when handles see that the network has ended.
     pub(super) wires: Wires,
-    /// Commands of the handles.
+    /// Commands from the handles.
     pub(super) inbox: Inbox,
-    /// Facts for the owner.
+    /// Events for the owner.
     pub(super) facts: Facts,
-    /// Tables for readers.
+    /// Tables for the handles.
     pub(super) publisher: Publisher,
     pub(super) timers: Timers,
     pub(super) shared: Shared,

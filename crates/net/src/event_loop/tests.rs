@@ -1,5 +1,5 @@
-//! Two loops, or a loop and a bare swarm, side by side in one task, so that their tables can be
-//! looked at between two turns.
+//! Two loops, or a loop and a bare swarm, in one task, so that a test can read their tables between
+//! two turns.
 
 mod places;
 mod told;
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{Clock, Direction, NetConfig, Network, SessionEvent, identity};
 
-/// A network whose loop the test turns.
+/// A network whose loop the test runs, one turn at a time.
 struct Bench {
     event_loop: EventLoop,
     events: mpsc::Receiver<NetEvent>,
@@ -34,7 +34,7 @@ impl Bench {
         Self::in_ranges(max_peers, &[]).await
     }
 
-    /// One whose private ranges are these.
+    /// Creates a bench with these private ranges.
     async fn in_ranges(max_peers: usize, lan: &[&str]) -> Self {
         Self::listening("127.0.0.1", max_peers, lan).await
     }
@@ -97,7 +97,7 @@ async fn within<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(60), future).await.expect("in time")
 }
 
-/// Turns both until `done`.
+/// Runs turns of both until `done`.
 async fn turn_until(a: &mut Bench, b: &mut Bench, mut done: impl FnMut(&Bench, &Bench) -> bool) {
     within(async {
         while !done(a, b) {
@@ -112,12 +112,12 @@ async fn turn_until(a: &mut Bench, b: &mut Bench, mut done: impl FnMut(&Bench, &
 
 #[tokio::test]
 async fn a_simultaneous_dial_settles_on_one_connection() {
-    // Side by side, because the surplus connection stays for a second.
+    // Concurrently, because the surplus connection stays for a second.
     let rounds = futures::future::join_all((0..20).map(|_| simultaneous_dial())).await;
-    assert!(rounds.contains(&true), "no dial was simultaneous: the test showed nothing");
+    assert!(rounds.contains(&true), "no dial was simultaneous, so the test showed nothing");
 }
 
-/// Two nodes dial each other. True if two connections came of it.
+/// Makes two nodes dial each other. Returns whether two connections resulted.
 async fn simultaneous_dial() -> bool {
     let (mut a, mut b) = (Bench::new().await, Bench::new().await);
     let (to_a, to_b) = (a.address(), b.address());
@@ -132,7 +132,7 @@ async fn simultaneous_dial() -> bool {
             bench.event_loop.shared.peers.get(peer).map_or(0, |known| known.connections.len())
         };
         was_double |= count(a, &b_id) == 2 && count(b, &a_id) == 2;
-        // Both dials have to come to an end before one connection is all there is.
+        // Only after both dials have ended can one connection be the last.
         a.event_loop.dialer.is_idle()
             && b.event_loop.dialer.is_idle()
             && a.settled_with(&b_id).is_some()
@@ -140,7 +140,7 @@ async fn simultaneous_dial() -> bool {
     })
     .await;
     let (at_a, at_b) = (a.settled_with(&b_id).unwrap(), b.settled_with(&a_id).unwrap());
-    assert_ne!(at_a, at_b, "one end dialled what both keep");
+    assert_ne!(at_a, at_b, "one end dialled the connection that both keep");
     if was_double {
         let dialled_by_a = at_a == Direction::Outbound;
         assert_eq!(dialled_by_a, a_id < b_id, "the smaller id keeps its own");
@@ -149,7 +149,7 @@ async fn simultaneous_dial() -> bool {
 }
 
 #[tokio::test]
-async fn churn_leaves_nothing_behind() {
+async fn churn_leaves_no_state() {
     let mut bench = Bench::new().await;
     let target = bench.address();
     let mut swarm = SwarmBuilder::with_new_identity()
@@ -163,7 +163,7 @@ async fn churn_leaves_nothing_behind() {
     for round in 0..1_000 {
         let failed = bench.handle.counters().handshakes_failed;
         swarm.dial(target.clone()).unwrap();
-        // Half of them leave at once, before any hello; the others when theirs was tried.
+        // Half of the peers leave at once, before any hello; the others after our hello failed.
         let mut is_leaving = false;
         let mut was_there = false;
         while !was_there || bench.event_loop.shared.peers.len() > 0 {
@@ -179,11 +179,11 @@ async fn churn_leaves_nothing_behind() {
             .await;
             let state =
                 bench.event_loop.shared.peers.get(swarm.local_peer_id()).map(peers::Peer::state);
-            // Who leaves that early may never have been there at all.
+            // The bench may never see a peer that leaves that early.
             was_there |= state.is_some() || bench.handle.counters().handshakes_failed > failed;
             is_leaving |= state == Some(PeerState::Connected(Stuck::NoHello));
             if is_leaving {
-                // An error means that it has left.
+                // An error means that the peer has left.
                 swarm.disconnect_peer_id(local).ok();
             }
         }
@@ -210,7 +210,7 @@ async fn churn_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn a_lost_peer_leaves_nothing_in_the_parts() {
+async fn lost_peer_leaves_no_state_in_the_parts() {
     let (mut a, mut b) = (Bench::new().await, Bench::new().await);
     let (reply, _) = oneshot::channel();
     b.event_loop.on_dial_command(Caller { address: a.address(), reply });
@@ -234,13 +234,13 @@ async fn a_lost_peer_leaves_nothing_in_the_parts() {
 }
 
 #[tokio::test]
-async fn an_owner_that_does_not_listen_stops_the_swarm_and_loses_nothing() {
+async fn lagging_owner_stops_the_swarm_and_loses_no_event() {
     let mut bench = Bench::new().await;
     for _ in 0..3 * limits::EVENTS {
         let action = bench.event_loop.sessions.open(PeerId::random(), &bench.event_loop.shared);
         bench.event_loop.perform(action);
     }
-    // The channel takes what it can.
+    // Fill the channel.
     within(async {
         while bench.events.len() < limits::EVENTS {
             let wake = bench.event_loop.next_event().await;
@@ -248,13 +248,13 @@ async fn an_owner_that_does_not_listen_stops_the_swarm_and_loses_nothing() {
         }
     })
     .await;
-    let mut told = 0;
+    let mut received = 0;
     within(async {
-        while told < 3 * limits::EVENTS {
+        while received < 3 * limits::EVENTS {
             tokio::select! {
                 event = bench.events.recv() => {
                     let failed = matches!(event, Some(NetEvent::WorkerSessionFailed { .. }));
-                    told += usize::from(failed);
+                    received += usize::from(failed);
                 }
                 wake = bench.event_loop.next_event() => {
                     bench.event_loop.handle_event(wake);
@@ -267,7 +267,7 @@ async fn an_owner_that_does_not_listen_stops_the_swarm_and_loses_nothing() {
 }
 
 #[tokio::test]
-async fn peers_of_old_are_sought_while_few_are_connected() {
+async fn remembered_peers_are_dialled_while_few_are_connected() {
     let mut ant = Bench::with(96).await;
     let mut bees = Vec::new();
     for _ in 0..limits::MIN_DEGREE + 3 {
@@ -291,7 +291,7 @@ async fn peers_of_old_are_sought_while_few_are_connected() {
 }
 
 #[tokio::test]
-async fn what_a_peer_has_signed_is_remembered_as_far_as_it_may_be_dialled() {
+async fn signed_addresses_are_remembered_if_dialable() {
     for (ranges, is_remembered) in [(&["127.0.0.0/8"][..], true), (&[][..], false)] {
         let (mut a, mut b) = (Bench::in_ranges(8, ranges).await, Bench::in_ranges(8, ranges).await);
         let (reply, _) = oneshot::channel();
@@ -309,9 +309,9 @@ async fn what_a_peer_has_signed_is_remembered_as_far_as_it_may_be_dialled() {
     }
 }
 
-/// A dial on another's word may fail at once, in the round that begins it.
+/// A dial on another peer's word may fail at once, in the round that begins it.
 #[tokio::test]
-async fn a_round_of_dials_sets_one_timer_whatever_fails_in_it() {
+async fn mesh_round_sets_one_timer_even_if_dials_fail() {
     let ranges = &["127.0.0.0/8"][..];
     let (mut a, mut b) = (Bench::in_ranges(8, ranges).await, Bench::in_ranges(8, ranges).await);
     let (reply, _) = oneshot::channel();
@@ -322,7 +322,7 @@ async fn a_round_of_dials_sets_one_timer_whatever_fails_in_it() {
         a.event_loop.exchange.leads().get(&id, now).is_some()
     };
     turn_until(&mut a, &mut b, heard).await;
-    // Another node knows what this one has heard, and is connected with none of them.
+    // Another node knows the same leads and is connected to none of them.
     let mut c = Bench::in_ranges(8, ranges).await;
     let EventLoop { dialer, shared, .. } = &mut c.event_loop;
     let bounds =
@@ -337,7 +337,7 @@ async fn a_round_of_dials_sets_one_timer_whatever_fails_in_it() {
 }
 
 #[tokio::test]
-async fn a_blocked_peer_is_not_dialled_on_the_word_of_others() {
+async fn blocked_peer_is_not_dialled_on_another_peers_word() {
     let mut a = Bench::in_ranges(8, &["127.0.0.0/8"]).await;
     let b = Bench::in_ranges(8, &["127.0.0.0/8"]).await;
     let named = |source| Named { peer: b.id(), addresses: vec![b.address()], source };

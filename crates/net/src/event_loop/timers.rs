@@ -1,8 +1,8 @@
-//! The timers of the loop, in order of time.
+//! The timers of the loop, ordered by time.
 //!
-//! A timer is not taken back: when it is due, the part that set it looks whether it still means
-//! something. Each connection, target and search has one timer at a time; of any other kind a part sets
-//! a second one only if it is due earlier. So the heap is bounded.
+//! A timer cannot be cancelled: when it is due, the part that set it checks whether it still
+//! matters. Each connection, target and search has one timer at a time. Of any other kind, a part
+//! sets a second timer only if it is due earlier. So the heap is bounded.
 
 use std::{cmp::Reverse, collections::BinaryHeap};
 
@@ -12,53 +12,53 @@ use tokio::time::Instant;
 use super::dials::TargetId;
 use crate::protocol::discovery::errand::SearchId;
 
-/// What to look at.
+/// What to do when a timer is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Timer {
-    /// The peer may have two connections still.
+    /// Close a surplus connection to the peer, if it still has one.
     Surplus(PeerId),
-    /// Our hello on this connection is due again.
+    /// Send our hello on this connection again.
     Hello(PeerId, ConnectionId),
-    /// The target may be dialled.
+    /// Dial the target.
     Dial(TargetId),
-    /// A dial has had its turn: the next target may have its place.
+    /// Give the next waiting target the place of an older dial.
     Places,
-    /// The table of peers may be published.
+    /// Publish the table of peers.
     Publish,
-    /// Peers are to be looked at.
+    /// Check which peers are silent.
     Watch,
-    /// One peer is to be told which peers this node knows.
+    /// Exchange adverts with one peer.
     Exchange,
-    /// The peers are to be told of those that have just come.
+    /// Report new peers to the others.
     News,
-    /// Peers may be dialled on the word of others.
+    /// Dial peers that other peers named.
     Mesh,
-    /// What is known by hearsay may be published.
+    /// Publish the peers known by hearsay.
     Leads,
-    /// Kademlia may be told what this node provides.
+    /// Publish this node's capabilities in Kademlia.
     Provide,
-    /// The search has had its time.
+    /// End the search: its time is over.
     Search(SearchId),
 }
 
-/// All reminders.
+/// All pending timers.
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
     heap: BinaryHeap<Reverse<(Instant, Timer)>>,
 }
 
 impl Timers {
-    /// Reminds of `timer` at `at`.
+    /// Makes `timer` due at `at`.
     pub(crate) fn set(&mut self, at: Instant, timer: Timer) {
         self.heap.push(Reverse((at, timer)));
     }
 
-    /// When the next one is due.
+    /// When the next timer is due.
     pub(crate) fn next(&self) -> Option<Instant> {
         self.heap.peek().map(|Reverse((at, _))| *at)
     }
 
-    /// Takes one that is due.
+    /// Removes and returns a timer that is due at `now`.
     pub(crate) fn pop(&mut self, now: Instant) -> Option<Timer> {
         if self.next()? > now {
             return None;

@@ -1,6 +1,6 @@
-//! The swarm: everything that the loop asks of libp2p, and the streams that it has asked for.
+//! The swarm: all calls into libp2p, and the streams that are being opened.
 //!
-//! Absent on purpose: any decision. The parts decide, and the loop passes their actions on.
+//! Absent on purpose: decisions. The parts decide, and the loop passes their actions on.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -23,15 +23,15 @@ use crate::{
     protocol::discovery::{dht::Provision, lead::Leads},
 };
 
-/// The swarm.
+/// The swarm, and the streams that are being opened.
 pub(super) struct Wires {
     swarm: Swarm<Behaviour>,
-    /// Streams that were asked for, and what for. At most one hello per connection, one session and
-    /// two links per peer, and the exchanges.
+    /// The purpose of each stream that is being opened. At most one hello per connection, one
+    /// session and two links per peer, and the exchanges.
     opening: FxHashMap<RequestId, Purpose>,
 }
 
-/// A dial that has begun, and whether it has failed at once.
+/// The connection id of a dial, and its error if it failed at once.
 pub(super) type Begun = (ConnectionId, Result<(), SwarmDialError>);
 
 // === Connections and streams ===
@@ -41,65 +41,65 @@ impl Wires {
         Self { swarm, opening: FxHashMap::default() }
     }
 
-    /// Waits for the next event.
+    /// Waits for the next event of the swarm.
     pub(super) async fn next(&mut self) -> SwarmEvent<BehaviourEvent> {
         self.swarm.select_next_some().await
     }
 
-    /// The next event, if there is one now.
+    /// The next event of the swarm, if one is ready.
     pub(super) fn try_next(&mut self) -> Option<SwarmEvent<BehaviourEvent>> {
         self.swarm.next().now_or_never().flatten()
     }
 
-    /// Asks for a stream on a connection.
+    /// Begins to open a stream on a connection.
     pub(super) fn open(&mut self, connection: ConnectionId, purpose: Purpose) {
         let (peer, protocol) = (purpose.peer(), purpose.protocol());
         let request = self.swarm.behaviour_mut().streams.open(peer, connection, protocol);
         self.opening.insert(request, purpose);
     }
 
-    /// A stream that was asked for is open, or is not: what it is for.
+    /// Removes and returns the purpose of a stream that was opened or failed to open.
     pub(super) fn take_purpose(&mut self, request: RequestId) -> Option<Purpose> {
         self.opening.remove(&request)
     }
 
-    /// Keeps a connection open from now on, or no longer.
+    /// Sets whether an idle connection stays open.
     pub(super) fn keep_alive(&mut self, peer: PeerId, connection: ConnectionId, keep: bool) {
         self.swarm.behaviour_mut().streams.keep_alive(peer, connection, keep);
     }
 
-    /// Closes a connection, if it is still there.
+    /// Closes a connection, if it still exists.
     pub(super) fn close_connection(&mut self, id: ConnectionId) {
         self.swarm.close_connection(id);
     }
 
     /// Closes all connections to a peer.
     pub(super) fn disconnect(&mut self, peer: PeerId) {
-        // An error means that it is not connected.
+        // An error means that the peer is not connected.
         self.swarm.disconnect_peer_id(peer).ok();
     }
 
-    /// Refuses a peer that broke the protocol for a while.
+    /// Denies connections to a peer that broke the protocol, for a while.
     pub(super) fn expel(&mut self, peer: PeerId) {
         self.swarm.behaviour_mut().gate.expel(peer, Instant::now());
     }
 
-    /// Refuses a peer until it is unblocked, or no longer.
+    /// Denies connections to a peer until it is unblocked, or unblocks it.
     pub(super) fn block(&mut self, peer: PeerId, on: bool) {
         self.swarm.behaviour_mut().gate.block(peer, on);
     }
 
-    /// The operator trusts these peers: they may connect beyond the bounds.
+    /// Sets the peers that the operator trusts; they may connect beyond the bounds.
     pub(super) fn set_trusted(&mut self, trusted: Arc<HashSet<PeerId>>) {
         self.swarm.behaviour_mut().places.set_trusted(trusted);
     }
 
-    /// The private ranges of this node have changed.
+    /// Sets the private ranges of this node.
     pub(super) fn set_lan(&mut self, lan: &Lan) {
         self.swarm.behaviour_mut().kad.set_lan(lan);
     }
 
-    /// Closes all connections, and waits for [`limits::STOP_TIMEOUT`] at most.
+    /// Closes all connections; waits at most [`limits::STOP_TIMEOUT`].
     pub(super) async fn close(&mut self) {
         let connected: Vec<_> = self.swarm.connected_peers().copied().collect();
         connected.into_iter().for_each(|peer| self.disconnect(peer));
@@ -109,11 +109,14 @@ impl Wires {
             }
         };
         if tokio::time::timeout(limits::STOP_TIMEOUT, closed).await.is_err() {
-            tracing::warn!("connections did not close within {:?}", limits::STOP_TIMEOUT);
+            tracing::warn!(
+                "some connections did not close within {:?} and are dropped",
+                limits::STOP_TIMEOUT
+            );
         }
     }
 
-    /// Whether nothing that was asked for is still being opened.
+    /// Whether no stream is being opened.
     #[cfg(test)]
     pub(super) fn is_idle(&self) -> bool {
         self.opening.is_empty()
@@ -140,22 +143,22 @@ impl Wires {
         }
     }
 
-    /// Whether this node dials anybody now.
+    /// Whether this node is dialling now.
     pub(super) fn is_dialling(&self) -> bool {
         self.swarm.network_info().connection_counters().num_pending_outgoing() > 0
     }
 
-    /// Begins a dial. None if there is nothing to dial.
+    /// Begins a dial. Returns `None` if `pending` has neither a peer nor an address.
     pub(super) fn dial(&mut self, pending: &Pending) -> Option<Begun> {
-        // A new port for each dial: with the listener's port, two nodes that dial each other at
-        // once open one TCP connection of which both ends believe that they dialled it.
+        // A new port for each dial: with the listener's port, two nodes that dial each other at the
+        // same time open one TCP connection, and both ends believe that they dialled it.
         let opts = match (pending.expected, pending.addresses.first()) {
             (Some(peer), Some(_)) => DialOpts::peer_id(peer)
                 .condition(PeerCondition::DisconnectedAndNotDialing)
                 .allocate_new_port()
                 .addresses(pending.addresses.clone())
                 .build(),
-            // Kademlia knows the addresses.
+            // Kademlia supplies the addresses.
             (Some(peer), None) => DialOpts::peer_id(peer)
                 .condition(PeerCondition::DisconnectedAndNotDialing)
                 .allocate_new_port()
@@ -176,22 +179,22 @@ impl Wires {
 // === Kademlia ===
 
 impl Wires {
-    /// Starts a look at the whole table; as a server for others if this node `listens`.
+    /// Starts a query that fills the routing table; as a server for others if this node `listens`.
     pub(super) fn start_kad(&mut self, listens: bool) {
         let kad = self.swarm.behaviour_mut().kad.table();
         if listens {
             kad.set_mode(Some(kad::Mode::Server));
         }
-        // An error means that nobody is known yet; the next peer starts another look.
+        // An error means that no node is known yet; the next peer starts another query.
         kad.bootstrap().ok();
     }
 
-    /// Whether Kademlia knows other nodes.
+    /// Whether Kademlia's routing table contains a node.
     pub(super) fn has_met(&mut self) -> bool {
         self.swarm.behaviour_mut().kad.table().kbuckets().next().is_some()
     }
 
-    /// Publishes capabilities, and takes others back.
+    /// Publishes capabilities, and withdraws others.
     pub(super) fn provide(&mut self, provision: Provision) {
         let kad = self.swarm.behaviour_mut().kad.table();
         for key in &provision.stop {
@@ -199,17 +202,17 @@ impl Wires {
         }
         for (capability, key) in provision.start {
             if let Err(error) = kad.start_providing(key) {
-                tracing::warn!(capability, %error, "a capability is not published");
+                tracing::warn!(capability, %error, "capability not published in Kademlia");
             }
         }
     }
 
-    /// The name of Kademlia's protocol in this network.
+    /// Kademlia's protocol name in this network.
     pub(super) fn kad_protocol(&self) -> Option<String> {
         self.swarm.behaviour().kad.protocol_names().first().map(ToString::to_string)
     }
 
-    /// Tells Kademlia where a peer is.
+    /// Adds addresses of a peer to Kademlia's routing table.
     pub(super) fn add_addresses(&mut self, peer: &PeerId, addresses: Vec<Multiaddr>) {
         let kad = self.swarm.behaviour_mut().kad.table();
         for address in addresses {
@@ -217,13 +220,13 @@ impl Wires {
         }
     }
 
-    /// Kademlia forgets a peer and its records with these keys.
+    /// Removes a peer from Kademlia's routing table, and its records with these keys.
     pub(super) fn forget_peer(&mut self, peer: &PeerId, keys: &[kad::RecordKey]) {
         self.swarm.behaviour_mut().kad.table().remove_peer(peer);
         self.remove_records(peer, keys);
     }
 
-    /// Removes records of a peer.
+    /// Removes a peer's provider records with these keys.
     pub(super) fn remove_records(&mut self, peer: &PeerId, keys: &[kad::RecordKey]) {
         let store = self.swarm.behaviour_mut().kad.table().store_mut();
         for key in keys {
@@ -231,23 +234,23 @@ impl Wires {
         }
     }
 
-    /// Keeps a record; false if there is no room.
+    /// Stores a provider record. Returns false if the store is full.
     pub(super) fn keep_record(&mut self, record: kad::ProviderRecord) -> bool {
         let store = self.swarm.behaviour_mut().kad.table().store_mut();
         kad::store::RecordStore::add_provider(store, record).is_ok()
     }
 
-    /// Asks Kademlia for the providers of a key.
+    /// Begins a query for the providers of a key.
     pub(super) fn ask_providers(&mut self, key: kad::RecordKey) -> kad::QueryId {
         self.swarm.behaviour_mut().kad.table().get_providers(key)
     }
 
-    /// Asks Kademlia where a peer is.
+    /// Begins a query for the addresses of a peer.
     pub(super) fn look_up(&mut self, peer: PeerId) -> kad::QueryId {
         self.swarm.behaviour_mut().kad.table().get_closest_peers(peer)
     }
 
-    /// Ends a query of Kademlia, if it still runs.
+    /// Ends a query, if it still runs.
     pub(super) fn finish_query(&mut self, query: kad::QueryId) {
         if let Some(mut query) = self.swarm.behaviour_mut().kad.table().query_mut(&query) {
             query.finish();

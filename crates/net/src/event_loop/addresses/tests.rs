@@ -13,7 +13,7 @@ fn addresses_are_bounded_and_proven_ones_stay() {
     }
     assert_eq!(addresses.known.len(), limits::PEER_ADDRESSES);
     assert!(addresses.known[0].proven);
-    // A claim that turns out to be true counts more.
+    // A claimed address at which the peer is reached becomes a proven one.
     addresses.remember(&address("/ip4/5.6.7.8/tcp/3"), true);
     assert!(addresses.known[1].proven);
     for port in 0..1_000 {

@@ -1,5 +1,5 @@
-//! What a decision about a dial looks at, beside the peers: bounds that the swarm keeps, and where
-//! peers may be.
+//! The input of a decision about a dial, besides the peers: bounds that the swarm keeps, and
+//! hearsay about addresses.
 
 use crate::{
     behaviour::{budget::Budget, gate, places},
@@ -9,14 +9,14 @@ use crate::{
 
 /// The bounds of dials at one moment.
 pub(crate) struct Bounds<'a> {
-    /// Free connections.
+    /// The bounds of connections.
     pub(crate) places: &'a places::Behaviour,
-    /// Peers that are blocked or expelled.
+    /// The peers that are blocked or expelled.
     pub(crate) gate: &'a gate::Behaviour,
-    /// What may be dialled on the word of others (P-12).
+    /// The budget of dials on other peers' word (P-12).
     pub(crate) budget: &'a mut Budget,
-    /// The private ranges that are this node's own.
+    /// The private ranges of this node's own networks.
     pub(crate) lan: &'a Lan,
-    /// What others say about where peers are.
+    /// The addresses of peers, by hearsay.
     pub(crate) leads: &'a Leads,
 }

@@ -1,4 +1,4 @@
-//! What a failed dial means, and how it is said.
+//! The meaning of a failed dial, and its description for callers.
 
 use libp2p::{Multiaddr, PeerId, TransportError, swarm::DialError as SwarmDialError};
 
@@ -9,15 +9,15 @@ use crate::{
     transport,
 };
 
-/// The error as the caller that asked for `given` gets it.
-pub(crate) fn told(given: &Multiaddr, error: &SwarmDialError) -> DialError {
+/// The error for the caller that dialled `given`.
+pub(crate) fn for_caller(given: &Multiaddr, error: &SwarmDialError) -> DialError {
     let unreachable = |why: String| DialError::Unreachable { address: given.clone(), why };
     match error {
         SwarmDialError::LocalPeerId { .. } | SwarmDialError::NoAddresses => {
             DialError::SelfDial(given.clone())
         }
         SwarmDialError::DialPeerConditionFalse(_) => DialError::Busy,
-        SwarmDialError::Aborted => unreachable("the dial was given up".to_owned()),
+        SwarmDialError::Aborted => unreachable("the dial was cancelled".to_owned()),
         SwarmDialError::WrongPeerId { obtained, .. } => {
             DialError::WrongPeer { address: given.clone(), found: *obtained }
         }
@@ -33,7 +33,7 @@ pub(crate) fn told(given: &Multiaddr, error: &SwarmDialError) -> DialError {
     }
 }
 
-/// Where a dial has found this node's own key instead of a peer's.
+/// The address at which a dial found this node's own key instead of a peer's.
 pub(crate) fn own_key_at<'a>(error: &'a SwarmDialError, local: &PeerId) -> Option<&'a Multiaddr> {
     match error {
         SwarmDialError::LocalPeerId { address } => Some(address),
@@ -47,7 +47,7 @@ pub(crate) fn own_key_at<'a>(error: &'a SwarmDialError, local: &PeerId) -> Optio
     }
 }
 
-/// The bound because of which a dial was given up.
+/// The bound that prevented a dial.
 pub(crate) fn full(error: &SwarmDialError) -> Option<places::Full> {
     match error {
         SwarmDialError::Denied { cause } => cause.downcast_ref().copied(),
@@ -60,7 +60,7 @@ pub(crate) fn full(error: &SwarmDialError) -> Option<places::Full> {
     }
 }
 
-/// Whether a failed dial has reached the network at all. One that has not says nothing of its
+/// Whether a failed dial was attempted at all. If not, its failure says nothing about its
 /// addresses.
 pub(crate) fn was_tried(error: &SwarmDialError) -> bool {
     match error {
@@ -73,14 +73,14 @@ pub(crate) fn was_tried(error: &SwarmDialError) -> bool {
     }
 }
 
-/// One address: its cause alone. Several: each with its cause.
+/// For one address its cause alone; for several each with its cause.
 fn transport_errors(errors: &[(Multiaddr, TransportError<std::io::Error>)]) -> String {
     let cause = |error: &TransportError<std::io::Error>| match error {
         TransportError::MultiaddrNotSupported(address) if address::is_name(address) => {
-            "this node dials only names that its operator gave".to_owned()
+            "this node dials only DNS names from its own configuration or commands".to_owned()
         }
         TransportError::MultiaddrNotSupported(_) => {
-            "this form of address is not dialled".to_owned()
+            "this form of address is not supported".to_owned()
         }
         TransportError::Other(error) => transport::root_cause(error),
     };

@@ -1,4 +1,4 @@
-//! What the dialer does when peers come, go, and are heard of.
+//! Reactions of the dialer to peers that connect, disconnect or are found.
 
 use std::net::IpAddr;
 
@@ -14,13 +14,13 @@ use crate::event_loop::{
 };
 
 impl Dialer {
-    /// A dial begins.
+    /// Notes that a dial began.
     pub(crate) fn on_begun(&mut self, id: ConnectionId, pending: Pending) {
         self.dials.begun(id, pending);
     }
 
-    /// A connection is up. True if this node dialled it for its operator or its own work, and not
-    /// only because another peer has named it.
+    /// Notes that a connection is established. Returns true if this node dialled it for its
+    /// operator or its own work, and not only on another peer's word.
     pub(crate) fn on_connected(
         &mut self,
         id: ConnectionId,
@@ -31,27 +31,27 @@ impl Dialer {
         for caller in pending.callers {
             caller.answer(Ok(peer));
         }
-        (is_needed, self.place_left())
+        (is_needed, self.free_place())
     }
 
-    /// The host to which the name of a dialled peer led.
+    /// Removes and returns the host to which the name of a dialled peer resolved.
     pub(crate) fn take_host(&self, peer: &PeerId) -> Option<IpAddr> {
         self.hosts.take(peer)
     }
 
-    /// A peer is ready: what it was dialled for has succeeded.
+    /// Notes that a peer is ready, so that its targets have succeeded.
     pub(crate) fn on_ready(&mut self, peer: &PeerId) {
         self.dials.succeeded(peer);
     }
 
-    /// The last connection to a peer is gone.
+    /// Schedules dials after the last connection to a peer was closed.
     pub(crate) fn on_disconnected(&mut self, peer: &PeerId) -> Vec<Action> {
         let targets = self.dials.of_peer(peer).into_iter();
         targets.filter_map(|target| self.redial_later(target)).collect()
     }
 
-    /// Something new is known about where a peer is. If it is a target, it is dialled at once.
-    /// Failures of a peer that is only remembered still count: they bound how often it is dialled.
+    /// A new address of a peer is known. If the peer is a target, it is dialled at once. Failures
+    /// of a remembered peer still count: they bound how often it is dialled.
     pub(crate) fn on_lead(&mut self, peer: &PeerId, shared: &Shared) -> Vec<Action> {
         if shared.peers.is_connected(peer) {
             return Vec::new();
@@ -66,7 +66,7 @@ impl Dialer {
         actions
     }
 
-    /// mDNS found a peer at these addresses of this node's own segments.
+    /// Makes a target of a peer that mDNS found on this machine's network segments.
     pub(crate) fn on_mdns_found(
         &mut self,
         peer: PeerId,
@@ -79,7 +79,7 @@ impl Dialer {
         added.map(|target| self.schedule(target, at))
     }
 
-    /// The mDNS record of a peer expired.
+    /// Removes the target of a peer whose mDNS record expired.
     pub(crate) fn on_mdns_expired(&mut self, peer: &PeerId) {
         self.dials.remove_peer(Kind::Mdns, peer);
         self.allowed.set_mdns(self.dials.mdns_addresses());

@@ -1,5 +1,5 @@
-//! Look-ups of peers that the operator named: others are asked where they are, and so is Kademlia.
-//! What is found is dialled at once.
+//! Look-ups of peers that the operator named: asks other peers and Kademlia for their addresses.
+//! The addresses found are dialled at once.
 
 use libp2p::{PeerId, kad};
 use rand::seq::SliceRandom;
@@ -12,7 +12,7 @@ use crate::{
 };
 
 impl Dialer {
-    /// Asks other peers, and Kademlia, where a peer is.
+    /// Asks other peers and Kademlia for the addresses of a peer.
     pub(crate) fn seek(&mut self, peer: PeerId, shared: &Shared) -> Vec<Action> {
         if peer == shared.local.peer || !self.seeker.take() {
             return Vec::new();
@@ -26,7 +26,7 @@ impl Dialer {
         actions
     }
 
-    /// A peer is ready: it is asked for peers that the operator named and that are absent.
+    /// Asks a peer that is ready for the addresses of absent peers that the operator named.
     pub(crate) fn seek_through(&self, informant: PeerId, shared: &Shared) -> Vec<Action> {
         let mut absent: Vec<PeerId> = self.dials.wanted();
         absent.retain(|peer| !shared.peers.is_connected(peer));
@@ -37,18 +37,18 @@ impl Dialer {
             .collect()
     }
 
-    /// Kademlia is being asked where `peer` is.
+    /// Notes a query for the addresses of `peer`.
     pub(crate) fn on_lookup_begun(&mut self, query: kad::QueryId, peer: PeerId) {
         self.seeker.on_lookup_begun(query, peer);
     }
 
-    /// Kademlia has an answer, the `last` one or not. Returns the peer that was asked for.
+    /// Notes an answer to a query. Returns the peer of the query. No more answers follow if `last`
+    /// is set.
     pub(crate) fn on_lookup_answer(&mut self, query: kad::QueryId, last: bool) -> Option<PeerId> {
         self.seeker.on_answer(query, last)
     }
 
-    /// Up to `count` ready peers: first those that the configuration names, which know most of the
-    /// others, then any.
+    /// Up to `count` ready peers: configured ones first, because they know most other peers.
     pub(crate) fn peers_to_ask(&self, count: usize, shared: &Shared) -> Vec<PeerId> {
         let mut ready = shared.peers.ready();
         ready.shuffle(&mut rand::rng());

@@ -1,9 +1,8 @@
-//! Dials on another peer's word, so that the network holds together.
+//! Dials of peers that other peers named, which keep the network connected.
 //!
-//! A small network is connected everybody with everybody; in a large one each node has some peers
-//! chosen at random. Other peers choose these addresses, so the dials are few for each target and
-//! each informant (P-12, `behaviour/budget`). Absent on purpose: peers that the operator named
-//! (`targets`).
+//! In a small network each node connects to every other; in a large one to some peers chosen at
+//! random. Other peers choose these addresses, so the dials per target and per informant are few
+//! (P-12, `behaviour/budget`). Absent on purpose: peers that the operator named (`targets`).
 
 use libp2p::{Multiaddr, PeerId};
 use rand::seq::SliceRandom;
@@ -21,24 +20,24 @@ use crate::{
     protocol::discovery::lead::{self, Lead},
 };
 
-/// A peer, where it may be, and who says so.
+/// A peer, its possible addresses, and the peer that named them.
 pub(crate) struct Named {
     pub(crate) peer: PeerId,
-    /// Addresses that may be dialled on a peer's word.
+    /// Addresses that may be dialled on another peer's word.
     pub(crate) addresses: Vec<Multiaddr>,
     pub(crate) source: PeerId,
 }
 
 impl Dialer {
-    /// Looks in a moment whether peers are to be dialled. There are leads, or none.
+    /// Sets a timer for the next round, if peers are missing and there are leads.
     pub(crate) fn mesh_soon(&mut self, has_leads: bool, shared: &Shared) -> Option<Action> {
         let may_dial = self.mesh_missing(shared) > 0 && has_leads;
         let is_new = may_dial && !std::mem::replace(&mut self.mesh_armed, true);
         is_new.then(|| Action::Remind(Instant::now() + limits::MESH_DELAY, Timer::Mesh))
     }
 
-    /// The leads that may be dialled now, in random order: those that are not there must not hide the
-    /// others. None if no peer is missing, or no lead can be dialled.
+    /// The leads that may be dialled now, in random order, so that unreachable ones do not hide the
+    /// others. Returns `None` if no peer is missing or no lead can be dialled.
     pub(crate) fn on_mesh_timer(
         &mut self,
         bounds: &Bounds<'_>,
@@ -55,7 +54,7 @@ impl Dialer {
             return None;
         }
         leads.shuffle(&mut rand::rng());
-        // Of two that hear of each other one dials first, so that not both do.
+        // Of two nodes that hear of each other, one waits, so that not both dial.
         leads.retain(|lead| {
             now.since(lead.heard) >= courtesy(&shared.local.peer, &lead.advert.peer)
         });
@@ -69,13 +68,13 @@ impl Dialer {
         self.dials.under_way() >= limits::RECALL_DIALS || self.mesh_missing(shared) == 0
     }
 
-    /// Looks again in a while, after a round.
+    /// Sets the timer for the next round.
     pub(crate) fn mesh_again(&self) -> Action {
         Action::Remind(Instant::now() + limits::MESH_EVERY, Timer::Mesh)
     }
 
-    /// The dial of a lead, at the first of its addresses that an informant's budget allows: each
-    /// counts against it.
+    /// The dial of a lead, at the first of its addresses that an informant's budget allows. Each
+    /// address counts against the budget.
     pub(crate) fn dial_lead(
         &mut self,
         lead: &Lead,
@@ -95,14 +94,14 @@ impl Dialer {
         None
     }
 
-    /// Those of the addresses that may be dialled on a peer's word.
+    /// Filters addresses: those that may be dialled on another peer's word.
     pub(crate) fn permitted(&self, mut addresses: Vec<Multiaddr>) -> Vec<Multiaddr> {
         addresses.retain(|address| self.allowed.permits(address, Stage::Announced));
         addresses
     }
 
-    /// The dial of a peer at addresses that somebody has named, once, as far as that one's budget
-    /// goes (P-12).
+    /// One dial of a peer at the addresses that another peer named, within that peer's budget
+    /// (P-12).
     pub(crate) fn dial_named(
         &mut self,
         named: Named,
@@ -137,7 +136,7 @@ impl Dialer {
         (!wanted.is_empty()).then(|| dial(wanted))
     }
 
-    /// The dial of a peer whose addresses Kademlia knows, once, if that is allowed.
+    /// One dial of a peer whose addresses Kademlia knows, if the budget allows it.
     pub(crate) fn dial_provider(
         &mut self,
         peer: PeerId,
@@ -156,9 +155,10 @@ impl Dialer {
         Some(Pending { since: now, addresses, expected: Some(peer), target: None, callers })
     }
 
-    /// How many peers are missing for a full mesh, counting those that are being dialled as there.
+    /// The number of peers missing for a full mesh. Peers that are being dialled count as
+    /// connected.
     fn mesh_missing(&self, shared: &Shared) -> usize {
-        // The rest is for peers that come by themselves and for those that the operator names.
+        // The rest is for peers that dial us and for those that the operator names.
         let most = limits::MESH_DEGREE.min(shared.local.settings.max_peers * 3 / 4);
         most.saturating_sub(self.ranks(shared).degree(Rank::New) + self.dials.under_way())
     }

@@ -1,7 +1,8 @@
-//! How much each peer matters to this node.
+//! The rank of each peer: how important it is to this node.
 //!
-//! An attacker cannot raise its rank: its ids are new, nobody has named them, and a dial on another
-//! peer's word raises none. Absent on purpose: what follows from a rank (`admission`, `dialer`).
+//! An attacker cannot raise its rank: its peer ids are new, the operator did not name them, and a
+//! dial on another peer's word does not raise a rank. Absent on purpose: the consequences of a rank
+//! (`admission`, `dialer`).
 
 use std::collections::HashSet;
 
@@ -12,21 +13,22 @@ use crate::{
     event_loop::{connection::Connection, dials::Dials, peers::Peer, shared::Shared},
 };
 
-/// How much a peer matters to this node.
+/// How important a peer is to this node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Rank {
-    /// It came by itself, and was not met before the start.
+    /// The peer dialled this node, and the peer book did not know it at the start.
     New,
-    /// It was met before the start, or this node has dialled it for its operator or its own work.
+    /// The peer book knew it at the start, or this node dialled it for its operator or its own
+    /// work.
     Met,
-    /// It is trusted or configured.
+    /// The operator trusts or configured the peer.
     Named,
 }
 
 /// The ranks of all peers at one moment.
 pub(crate) struct Ranks<'a> {
     pub(crate) dials: &'a Dials,
-    /// Peers that were met before the start.
+    /// The peers in the peer book at the start.
     pub(crate) met: &'a HashSet<PeerId>,
     pub(crate) shared: &'a Shared,
 }
@@ -45,28 +47,28 @@ impl Ranks<'_> {
         }
     }
 
-    /// Whether a connection to `peer` shall be kept, or the operator trusts it.
+    /// Whether `peer` is a target, or the operator trusts it.
     pub(crate) fn is_wanted(&self, peer: &PeerId) -> bool {
         self.dials.wants(peer) || self.shared.local.trusts(peer)
     }
 
-    /// Whether the peer was met before the start.
+    /// Whether the peer book knew the peer at the start.
     pub(crate) fn was_met(&self, peer: &PeerId) -> bool {
         self.met.contains(peer)
     }
 
-    /// Whether a peer of this rank may be admitted, if need be in place of another.
+    /// Whether a peer of this rank may be admitted, if necessary in place of another.
     pub(crate) fn may_admit(&self, rank: Rank) -> bool {
         let Shared { local, peers } = self.shared;
         peers.admitted() < local.settings.max_peers || self.admitted_below(rank).is_some()
     }
 
-    /// The admitted peer of the lowest rank below `rank`; of several the one that came last.
+    /// The admitted peer of the lowest rank below `rank`; of several, the last to connect.
     pub(crate) fn admitted_below(&self, rank: Rank) -> Option<PeerId> {
         let admitted = self.shared.peers.iter().filter(|(_, known)| known.is_admitted());
         let ranked = admitted.filter_map(|(peer, known)| {
             let since = known.connections.first()?.since;
-            // One that is being closed has left its place already.
+            // A peer that is being closed has already left its place.
             let stays = !known.is_closing();
             stays.then(|| (self.of(peer), std::cmp::Reverse(since), *peer))
         });
@@ -74,8 +76,8 @@ impl Ranks<'_> {
         lowest.map(|(_, _, peer)| peer)
     }
 
-    /// How many peers of at least this rank are admitted, or were just dialled and have time for
-    /// their hello.
+    /// The number of peers of at least this rank that are admitted, or were just dialled and still
+    /// have time for their hello.
     pub(crate) fn degree(&self, rank: Rank) -> usize {
         let Shared { local, peers } = self.shared;
         let has_time = |connection: &Connection| {

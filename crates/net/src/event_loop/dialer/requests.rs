@@ -1,4 +1,4 @@
-//! Dials and targets that handles ask for.
+//! Dials and targets that handles request.
 
 use libp2p::{Multiaddr, PeerId};
 use meshwork_core::Time;
@@ -19,7 +19,7 @@ use crate::{
 };
 
 impl Dialer {
-    /// A handle asks for a connection. Returns the dial that begins for it, if any.
+    /// Serves a handle's request for a connection. Returns the dial that begins for it, if any.
     pub(crate) fn on_command(
         &mut self,
         caller: Caller,
@@ -37,7 +37,7 @@ impl Dialer {
             return None;
         }
         if let Some(pending) = self.dials.pending_for(expected, std::slice::from_ref(&here)) {
-            // A caller is served only by a dial of the same.
+            // Only a dial of the same peer and address can serve the caller.
             let serves = pending.expected == expected && pending.addresses.contains(&here);
             if !serves || pending.callers.len() >= limits::DIAL_CALLERS {
                 return refuse(caller, DialError::Busy);
@@ -58,7 +58,7 @@ impl Dialer {
         Some(Pending { since: Instant::now(), addresses, expected, target: None, callers })
     }
 
-    /// The owner keeps a connection to a peer, or no longer.
+    /// Adds or removes a peer to which the owner keeps a connection.
     pub(crate) fn on_keep(
         &mut self,
         peer: PeerId,
@@ -78,20 +78,20 @@ impl Dialer {
             return Some(self.schedule(target, Instant::now()));
         }
         if !self.dials.wants(&peer) {
-            tracing::warn!(%peer, "as many peers are kept as can be: this one is not");
+            tracing::warn!(%peer, "too many peers are kept, so this peer is not dialled");
         }
         None
     }
 
-    /// The owner forgets a peer: it is dialled only if the configuration or a task names it.
+    /// Forgets a peer for the owner. It is dialled only if the configuration or a task names it.
     pub(crate) fn on_forget(&mut self, peer: &PeerId) {
         for kind in [Kind::Kept, Kind::Mdns, Kind::Recalled] {
             self.dials.remove_peer(kind, peer);
         }
     }
 
-    /// Tasks wait for these peers and no others: they are looked up and dialled like those that are
-    /// kept. At most [`limits::SOUGHT_PEERS`] count.
+    /// Sets the peers that tasks wait for: they are looked up and dialled like kept ones. At most
+    /// [`limits::SOUGHT_PEERS`] count.
     pub(crate) fn on_seek(&mut self, peers: &[PeerId], local: &Local) -> Vec<Action> {
         for gone in self.dials.peers_of(Kind::Sought) {
             if !peers.contains(&gone) {
@@ -110,14 +110,14 @@ impl Dialer {
         actions
     }
 
-    /// Dials the configured addresses now.
+    /// Makes the configured addresses due now.
     pub(crate) fn on_bootstrap(&mut self) -> Vec<Action> {
         let now = Instant::now();
         let waiting = self.dials.waiting().into_iter();
         waiting.map(|target| self.schedule(target, now)).collect()
     }
 
-    /// The loop ends: no dial comes to a result.
+    /// Answers all callers: the network has closed.
     pub(crate) fn close(&mut self) {
         for caller in self.dials.take_all().into_iter().flat_map(|pending| pending.callers) {
             caller.answer(Err(crate::error::NetClosed.into()));
@@ -125,13 +125,13 @@ impl Dialer {
     }
 }
 
-/// Answers a caller for which nothing is dialled.
+/// Answers a caller with an error, without a dial.
 fn refuse(caller: Caller, error: DialError) -> Option<Pending> {
     caller.answer(Err(error));
     None
 }
 
-/// The peer that an address names, if the address can be dialled at all.
+/// Checks that an address can be dialled. Returns the peer that it names.
 fn check(
     given: &Multiaddr,
     local: &Local,
@@ -149,7 +149,7 @@ fn check(
     Ok(parts.peer)
 }
 
-/// The peer that is connected already: the expected one, or whichever this node dialled there.
+/// The peer that is connected already: the expected one, or the one that this node dialled there.
 fn connected_at(expected: Option<PeerId>, here: &Multiaddr, shared: &Shared) -> Option<PeerId> {
     if let Some(peer) = expected {
         return shared.peers.is_connected(&peer).then_some(peer);

@@ -1,4 +1,4 @@
-//! How often other peers and Kademlia are asked where a peer is.
+//! Limits how often this node asks other peers and Kademlia for the addresses of a peer.
 
 use libp2p::{PeerId, kad};
 use rustc_hash::FxHashMap;
@@ -6,14 +6,14 @@ use tokio::time::Instant;
 
 use crate::{limits, quota::Rate};
 
-/// Look-ups of peers.
+/// The limits and the queries in progress.
 #[derive(Debug)]
 pub(crate) struct Seeker {
-    /// How often other peers are asked.
+    /// Limits the questions to other peers.
     rate: Rate,
-    /// When Kademlia was last asked.
+    /// When the last query of Kademlia began.
     last_lookup: Option<Instant>,
-    /// What Kademlia is being asked; at most [`limits::KAD_LOOKUPS`].
+    /// The peer of each query in progress; at most [`limits::KAD_LOOKUPS`].
     lookups: FxHashMap<kad::QueryId, PeerId>,
 }
 
@@ -22,12 +22,12 @@ impl Seeker {
         Self { rate: Rate::new(limits::SEEKS), last_lookup: None, lookups: FxHashMap::default() }
     }
 
-    /// Counts one more look-up; false if it is one too many.
+    /// Counts one more look-up. Returns false if the limit is reached.
     pub(crate) fn take(&self) -> bool {
         self.rate.take()
     }
 
-    /// Whether Kademlia is asked as well; then that counts.
+    /// Counts one query of Kademlia. Returns false if the limit is reached.
     pub(crate) fn take_lookup(&mut self) -> bool {
         let is_recent = |last: Instant| last.elapsed() < limits::KAD_LOOKUP_PAUSE;
         if self.last_lookup.is_some_and(is_recent) || self.lookups.len() >= limits::KAD_LOOKUPS {
@@ -37,12 +37,13 @@ impl Seeker {
         true
     }
 
-    /// Kademlia is being asked where `peer` is.
+    /// Notes a query for the addresses of `peer`.
     pub(crate) fn on_lookup_begun(&mut self, query: kad::QueryId, peer: PeerId) {
         self.lookups.insert(query, peer);
     }
 
-    /// Kademlia has an answer, the `last` one or not. Returns the peer that was asked for.
+    /// Notes an answer to a query. Returns the peer of the query. No more answers follow if `last`
+    /// is set.
     pub(crate) fn on_answer(&mut self, query: kad::QueryId, last: bool) -> Option<PeerId> {
         if last { self.lookups.remove(&query) } else { self.lookups.get(&query).copied() }
     }

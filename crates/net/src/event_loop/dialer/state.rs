@@ -1,7 +1,7 @@
-//! The dialer: peers that shall be connected, and the dials under way.
+//! The dialer's state: targets, and dials in progress.
 //!
-//! Absent on purpose: what it does (the files beside this one), and the swarm, with which the loop
-//! dials.
+//! Absent on purpose: its reactions (the files beside this one), and the swarm, which the loop
+//! dials with.
 
 use std::collections::HashSet;
 
@@ -22,17 +22,17 @@ use crate::{
     transport::Hosts,
 };
 
-/// Everything that is dialled, and why.
+/// Targets, dials in progress, and the limits of dials.
 pub(crate) struct Dialer {
     pub(super) dials: Dials,
-    /// Peers that were met before the start; at most [`limits::REMEMBERED_PEERS`].
+    /// The peers in the peer book at the start; at most [`limits::REMEMBERED_PEERS`].
     pub(super) met: HashSet<PeerId>,
-    /// Addresses that may be dialled although no stranger could name them.
+    /// Addresses that may be dialled although the dial filter denies them to strangers.
     pub(super) allowed: Allowed,
-    /// The hosts to which the names of dialled peers led.
+    /// The hosts to which the names of dialled peers resolved.
     pub(super) hosts: Hosts,
     pub(super) seeker: Seeker,
-    /// A timer for the next dials on others' word is set.
+    /// Whether the timer for the next dials on other peers' word is set.
     pub(super) mesh_armed: bool,
 }
 
@@ -48,8 +48,8 @@ impl Dialer {
         }
     }
 
-    /// Makes targets of the peers that are remembered and of the configured addresses; they are
-    /// dialled in this order when the loop runs.
+    /// Makes targets of the remembered peers and of the configured addresses. They are dialled in
+    /// this order when the loop runs.
     pub(crate) fn configure(
         &mut self,
         remembered: &[Remembered],
@@ -77,7 +77,7 @@ impl Dialer {
         &mut self.dials
     }
 
-    /// Whether nothing is being dialled.
+    /// Whether no dial is in progress.
     #[cfg(test)]
     pub(crate) fn is_idle(&self) -> bool {
         self.dials.is_idle()
@@ -88,28 +88,28 @@ impl Dialer {
         Ranks { dials: &self.dials, met: &self.met, shared }
     }
 
-    /// Dials a target at `at`.
+    /// Makes a target due at `at`.
     pub(crate) fn schedule(&mut self, target: TargetId, at: Instant) -> Action {
         self.dials.schedule(target, at);
         Action::Remind(at, Timer::Dial(target))
     }
 
-    /// Dials a target again after a growing wait.
+    /// Schedules the next dial of a target after a growing wait.
     pub(crate) fn redial_later(&mut self, target: TargetId) -> Option<Action> {
         let wait = self.dials.failed(target, rand::random())?;
         Some(self.schedule(target, Instant::now() + wait))
     }
 
-    /// A dial has ended, so that a waiting target may have its place. Not within the call: the next
-    /// may fail at once, and so on.
-    pub(crate) fn place_left(&mut self) -> Option<Action> {
+    /// Lets a waiting target take the place of a dial that ended. By a timer, not by recursion: the
+    /// next dial may fail at once, and so on.
+    pub(crate) fn free_place(&mut self) -> Option<Action> {
         let now = Instant::now();
         (self.dials.has_waiting() && self.dials.remind(now))
             .then_some(Action::Remind(now, Timer::Places))
     }
 }
 
-/// How long this node leaves a peer to dial first, so that not both do.
+/// How long this node lets a peer dial first, so that not both dial.
 pub(crate) fn courtesy(local: &PeerId, peer: &PeerId) -> Duration {
     if local < peer { Duration::ZERO } else { limits::DIAL_COURTESY }
 }

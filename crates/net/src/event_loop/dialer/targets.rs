@@ -1,4 +1,4 @@
-//! When a target is dialled, at which addresses, and what becomes of a dial that fails.
+//! Decides when and at which addresses a target is dialled, and reacts to failed dials.
 
 use libp2p::{
     Multiaddr, PeerId,
@@ -26,14 +26,14 @@ use crate::{
 /// A target that is about to be dialled.
 pub(crate) struct Attempt {
     pub(crate) target: TargetId,
-    /// The peer that is probably there.
+    /// The peer that probably answers.
     pub(crate) peer: Option<PeerId>,
-    /// The peer that must be there.
+    /// The peer that must answer.
     pub(crate) expected: Option<PeerId>,
     pub(crate) addresses: Vec<Multiaddr>,
 }
 
-/// A target that could not be connected.
+/// A target that cannot be dialled because no connection is free.
 struct Missed {
     target: TargetId,
     peer: Option<PeerId>,
@@ -41,7 +41,7 @@ struct Missed {
 }
 
 impl Dialer {
-    /// A target's time has come.
+    /// Dials a target that is due, or schedules it again.
     pub(crate) fn on_due(
         &mut self,
         id: TargetId,
@@ -53,12 +53,13 @@ impl Dialer {
         let (kind, peer, failures) = (target.kind, target.peer(), target.failures);
         let (mut expected, mut addresses) = (target.expected, target.addresses.clone());
         if peer.is_some_and(|peer| shared.peers.is_connected(&peer)) {
-            // Scheduled again when the connection is lost.
+            // Scheduled again when the connection closes.
             return Vec::new();
         }
         if kind == Kind::Recalled {
             if self.ranks(shared).degree(Rank::Met) >= limits::MIN_DEGREE {
-                // Friends that are here know others; strangers that came by themselves do not count.
+                // The connected known peers know others. Strangers that dialled this node do not
+                // count.
                 self.dials.remove(id);
                 return Vec::new();
             }
@@ -75,7 +76,7 @@ impl Dialer {
                 addresses.retain(|address| !better.contains(address));
                 addresses.splice(0..0, better);
             } else if failures % 2 == 1 && !better.is_empty() {
-                // The configured address, and the peer that was there the last time, by turns.
+                // The configured address, and the peer that answered there last time, by turns.
                 (expected, addresses) = (Some(peer), better);
             }
         }
@@ -100,7 +101,7 @@ impl Dialer {
         self.dial_in_turn(attempt, bounds, shared)
     }
 
-    /// Dials a target, or lets it wait for a place.
+    /// Dials a target, or makes it wait for a place.
     fn dial_in_turn(
         &mut self,
         mut attempt: Attempt,
@@ -126,23 +127,23 @@ impl Dialer {
             }
             at => {
                 self.dials.wait(id, now);
-                // Without a time a dial that ends makes the place.
+                // Without a time, the end of a dial frees the place.
                 at.and_then(|at| self.remind_of_places(at)).into_iter().collect()
             }
         }
     }
 
-    /// A dial has had its turn: the waiting targets may have places.
+    /// Notes that the timer for the waiting targets was due.
     pub(crate) fn on_places(&mut self) {
-        self.dials.reminded(Instant::now());
+        self.dials.on_reminder(Instant::now());
     }
 
-    /// The target that has waited longest, if there is a place now.
+    /// Removes and returns the target that has waited longest, if there is a place now.
     pub(crate) fn next_waiting(&mut self) -> Option<TargetId> {
         self.dials.next_waiting(Instant::now())
     }
 
-    /// Looks at the targets that still wait when there is a place again.
+    /// Sets a timer for the targets that still wait.
     pub(crate) fn await_places(&mut self) -> Option<Action> {
         if !self.dials.has_waiting() {
             return None;
@@ -151,12 +152,13 @@ impl Dialer {
         self.remind_of_places(at)
     }
 
-    /// Looks at the waiting targets at `at`, unless that happens earlier anyway.
+    /// Sets a timer for the waiting targets at `at`, unless an earlier one is set.
     fn remind_of_places(&mut self, at: Instant) -> Option<Action> {
         self.dials.remind(at).then_some(Action::Remind(at, Timer::Places))
     }
 
-    /// Where else a target's peer may be: where it says that it is now, and where a kept one was met.
+    /// Further addresses of a target's peer: those that it now announces, and those in the table of
+    /// peers for a kept or sought peer.
     pub(crate) fn better_addresses(
         &self,
         kind: Kind,
@@ -176,7 +178,7 @@ impl Dialer {
         better
     }
 
-    /// Where a peer may be dialled, the best first.
+    /// The addresses at which a peer may be dialled, the best first.
     fn addresses_of(&self, peer: &PeerId, lan: &Lan, shared: &Shared) -> Vec<Multiaddr> {
         let Some(known) = shared.peers.get(peer) else { return Vec::new() };
         let permitted =
@@ -185,9 +187,10 @@ impl Dialer {
         permitted.chain(signed).cloned().collect()
     }
 
-    /// Retains the addresses at which a target may be dialled now. Those of its own, and those at
-    /// which its peer was reached, always may. One that is only announced is counted against the peer
-    /// that has announced it (P-12), except for a peer that the operator named or that tasks wait for.
+    /// Retains the addresses at which a target may be dialled now. Its own addresses, and those
+    /// where its peer was reached, always may. One that is only announced counts against the budget
+    /// of the peer that announced it (P-12), unless the operator named the target's peer or tasks
+    /// wait for it.
     pub(crate) fn retain_affordable(
         &self,
         attempt: &mut Attempt,
@@ -202,7 +205,8 @@ impl Dialer {
         let reached =
             |it: &Multiaddr| known.is_some_and(|known| known.addresses.was_reached_at(it));
         let lead = peer.and_then(|peer| bounds.leads.get(&peer, shared.local.clock.now()));
-        // An address that no informant has passed on, the peer announced itself while it was here.
+        // If no informant passed the address on, the peer announced it itself while it was
+        // connected.
         let informants = lead.map(|lead| lead.informants.clone()).filter(|all| !all.is_empty());
         let sources = informants.unwrap_or_else(|| peer.iter().copied().collect());
         addresses.retain(|address| {
@@ -223,7 +227,7 @@ impl Dialer {
 // === Dials that fail ===
 
 impl Dialer {
-    /// A dial has failed, ours or Kademlia's.
+    /// Reacts to a failed dial, ours or Kademlia's.
     pub(crate) fn on_failed(
         &mut self,
         id: ConnectionId,
@@ -235,13 +239,13 @@ impl Dialer {
             shared.local.counters.connections_denied.add();
         }
         let Some(mut pending) = self.dials.ended(id, None) else { return Vec::new() };
-        let mut actions: Vec<_> = self.place_left().into_iter().collect();
+        let mut actions: Vec<_> = self.free_place().into_iter().collect();
         if let Some(address) = errors::own_key_at(error, &shared.local.peer) {
             let (address, since) = (address.clone(), pending.since);
             actions.push(Action::OwnKeyReached { address, since });
         }
         for caller in pending.callers.drain(..) {
-            let error = errors::told(&caller.address, error);
+            let error = errors::for_caller(&caller.address, error);
             caller.answer(Err(error));
         }
         if let (SwarmDialError::WrongPeerId { address, .. }, Some(peer)) = (error, pending.expected)
@@ -274,29 +278,30 @@ impl Dialer {
         }
         let is_recalled = self.dials.kind(target) == Some(Kind::Recalled);
         if matches!(error, SwarmDialError::LocalPeerId { .. } | SwarmDialError::NoAddresses) {
-            // A list of addresses that all nodes share names this one too.
+            // A shared list of bootstrap addresses also contains this node's own.
             self.dials.remove(target);
         }
-        let is_news = self.dials.is_missed_anew(target);
+        let is_news = self.dials.note_missed(target);
         let mut actions: Vec<_> = self.redial_later(target).into_iter().collect();
         if let (false, Some(peer)) = (is_recalled, expected) {
             actions.append(&mut self.seek(peer, shared));
         }
         if is_recalled || !is_news {
-            // Nobody has asked for it, or the owner was told the first time.
-            tracing::debug!(peer = ?expected, %error, "a peer is not there");
+            // Nobody asked for this peer, or its absence was reported already.
+            tracing::debug!(peer = ?expected, %error, "dial failed");
             return actions;
         }
-        let why = address
-            .as_ref()
-            .map_or_else(|| error.to_string(), |address| errors::told(address, error).to_string());
+        let why = address.as_ref().map_or_else(
+            || error.to_string(),
+            |address| errors::for_caller(address, error).to_string(),
+        );
         note_absent(expected, &why, shared);
         actions.push(Action::Tell(NetEvent::AddressFailed { address, peer: expected, why }));
         actions
     }
 
-    /// A target cannot be connected because of the bounds of connections. That is no fault of the
-    /// peer, and passes only when another connection ends. The owner is told once.
+    /// A target cannot be dialled because no connection is free. The peer is not at fault, and a
+    /// dial succeeds only after another connection closes. Reported to the owner once.
     fn on_no_connection_free(
         &mut self,
         missed: Missed,
@@ -305,10 +310,10 @@ impl Dialer {
     ) -> Vec<Action> {
         let Missed { target, peer, address } = missed;
         let mut actions = vec![self.schedule(target, Instant::now() + limits::FULL_RETRY)];
-        let is_told = full == places::Full::OfPeer
+        let is_silent = full == places::Full::OfPeer
             || self.dials.kind(target) == Some(Kind::Recalled)
-            || !self.dials.is_missed_anew(target);
-        if !is_told {
+            || !self.dials.note_missed(target);
+        if !is_silent {
             let why = full.to_string();
             note_absent(peer, &why, shared);
             actions.push(Action::Tell(NetEvent::AddressFailed { address, peer, why }));
@@ -316,7 +321,7 @@ impl Dialer {
         actions
     }
 
-    /// Somebody else answers at an address of `peer`.
+    /// Removes an address of `peer` at which another peer answered.
     fn forget_address(&mut self, peer: &PeerId, wrong: &Multiaddr, shared: &mut Shared) {
         let wrong = address::without_peer(wrong);
         self.dials.forget_recalled(peer, &wrong);
@@ -326,8 +331,8 @@ impl Dialer {
     }
 }
 
-/// Addresses to which nothing was sent, or whose dial was given up because somebody else answered
-/// at another one, may be dialled again at once.
+/// Refunds addresses to which nothing was sent, or whose dial ended because the wrong peer answered
+/// at another address: they may be dialled again at once.
 fn refund(addresses: &[Multiaddr], error: &SwarmDialError, bounds: &mut Bounds<'_>) {
     let wrong = match error {
         SwarmDialError::WrongPeerId { address, .. } => Some(address::without_peer(address)),
@@ -343,7 +348,7 @@ fn refund(addresses: &[Multiaddr], error: &SwarmDialError, bounds: &mut Bounds<'
     }
 }
 
-/// A peer could not be reached: readers of the table find the latest reason.
+/// Records in the table why a peer could not be reached.
 fn note_absent(peer: Option<PeerId>, why: &str, shared: &mut Shared) {
     let known = peer.and_then(|peer| shared.peers.get_mut(&peer));
     if let Some(known) = known.filter(|known| !known.is_connected()) {

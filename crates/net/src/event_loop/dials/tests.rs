@@ -48,16 +48,16 @@ fn reminders_of_places_are_merged() {
     let now = Instant::now();
     let after = |ms| now + Duration::from_millis(ms);
     assert!(dials.remind(after(100)));
-    assert!((100..10_000).all(|ms| !dials.remind(after(ms))), "it is reminded earlier");
-    assert!(dials.remind(after(50)), "nobody reminds it as early");
-    dials.reminded(after(20));
+    assert!((100..10_000).all(|ms| !dials.remind(after(ms))), "an earlier timer is set");
+    assert!(dials.remind(after(50)), "the timer is set for later");
+    dials.on_reminder(after(20));
     assert!(!dials.remind(after(60)), "not due yet");
-    dials.reminded(after(50));
+    dials.on_reminder(after(50));
     assert!(dials.remind(after(60)));
 }
 
 #[test]
-fn success_starts_the_waits_again() {
+fn success_resets_the_waits() {
     let mut dials = Dials::default();
     let bee = PeerId::random();
     let id = dials.add_peer(Kind::Kept, bee, Vec::new()).unwrap();
@@ -66,10 +66,10 @@ fn success_starts_the_waits_again() {
     }
     dials.succeeded(&PeerId::random());
     assert_eq!(dials.failed(id, 0.0), Some(Duration::from_secs(8)));
-    assert!(dials.is_missed_anew(id) && !dials.is_missed_anew(id));
+    assert!(dials.note_missed(id) && !dials.note_missed(id));
     dials.succeeded(&bee);
     assert_eq!(dials.failed(id, 0.0), Some(Duration::from_secs(1)));
-    assert!(dials.is_missed_anew(id), "it was there in between");
+    assert!(dials.note_missed(id), "it was connected in between");
     dials.remove_peer(Kind::Mdns, &bee);
     assert!(dials.wants(&bee), "another kind");
     dials.remove_peer(Kind::Kept, &bee);
@@ -78,7 +78,7 @@ fn success_starts_the_waits_again() {
 }
 
 #[test]
-fn who_was_reached_is_remembered() {
+fn reached_peer_is_remembered() {
     let mut dials = Dials::default();
     let bee = PeerId::random();
     let here = address("/ip4/127.0.0.1/tcp/3");
@@ -120,7 +120,7 @@ fn met(peer: PeerId, keep: bool) -> Remembered {
 }
 
 #[test]
-fn who_is_only_remembered_is_tried_a_few_times_and_who_is_kept_for_ever() {
+fn remembered_peer_is_tried_a_few_times_kept_peer_for_ever() {
     let mut dials = Dials::default();
     let (bee, ant) = (PeerId::random(), PeerId::random());
     let (once, kept) = (dials.recall(&met(bee, false)), dials.recall(&met(ant, true)));
@@ -132,25 +132,25 @@ fn who_is_only_remembered_is_tried_a_few_times_and_who_is_kept_for_ever() {
     }
     assert!(dials.failed(once, 0.0).is_none() && dials.failed(kept, 0.0).is_some());
     assert!(!dials.wants(&bee) && dials.wants(&ant));
-    // One that is there is not dialled again when it leaves.
+    // A peer that was connected is not dialled again when it leaves.
     let again = dials.recall(&met(bee, false)).unwrap();
     dials.succeeded(&bee);
     assert!(dials.failed(again, 0.0).is_none() && dials.of_peer(&bee).is_empty());
 }
 
 #[test]
-fn a_configured_peer_is_dialled_where_it_was_met_as_well() {
+fn configured_peer_is_also_dialled_where_it_was_met() {
     let mut dials = Dials::default();
     let bee = PeerId::random();
     let id = dials.configure(&[address(&format!("/ip4/10.0.0.1/tcp/1/p2p/{bee}"))])[0];
     assert!(dials.recall(&met(bee, true)).is_none());
     assert_eq!(dials.targets[&id].addresses.len(), 2);
     dials.forget_recalled(&bee, &address("/ip4/10.0.0.1/tcp/1"));
-    assert_eq!(dials.targets[&id].addresses.len(), 2, "the owner has given it");
+    assert_eq!(dials.targets[&id].addresses.len(), 2, "the configuration names it");
 }
 
 #[test]
-fn where_somebody_else_was_met_is_forgotten_and_the_remembered_are_bounded() {
+fn wrong_address_is_forgotten_and_targets_are_bounded() {
     let mut dials = Dials::default();
     let bee = PeerId::random();
     let id = dials.recall(&met(bee, true)).unwrap();
@@ -171,7 +171,7 @@ fn begin(dials: &mut Dials, number: usize, target: Option<TargetId>, since: Inst
 }
 
 #[test]
-fn silent_dials_leave_their_places_to_others_after_a_turn() {
+fn silent_dials_yield_their_places_after_a_turn() {
     let mut dials = Dials::default();
     let listed: Vec<_> =
         (0..31).map(|n| address(&format!("/ip4/192.168.1.{n}/tcp/4101"))).collect();
@@ -192,11 +192,11 @@ fn silent_dials_leave_their_places_to_others_after_a_turn() {
     for (number, target) in rest.iter().enumerate() {
         assert_eq!(dials.next_waiting(later), Some(*target), "in their order, each once");
         assert!(dials.take_due(*target, later).is_some());
-        assert_eq!(dials.failed(*target, 0.0), Some(limits::REDIAL_MIN), "waiting was no failure");
+        assert_eq!(dials.failed(*target, 0.0), Some(limits::REDIAL_MIN), "waiting is no failure");
         begin(&mut dials, 100 + number, Some(*target), later);
     }
     assert!(!dials.has_waiting());
-    // A dial that ends leaves its place at once.
+    // A dial that ends frees its place at once.
     begin(&mut dials, 1_000, Some(targets[0]), later);
     assert_eq!(dials.place_at(later), Some(later + limits::DIAL_TURN));
     dials.ended(ConnectionId::new_unchecked(1_000), None);
@@ -204,7 +204,7 @@ fn silent_dials_leave_their_places_to_others_after_a_turn() {
 }
 
 #[test]
-fn dials_at_once_are_bounded_whatever_their_age() {
+fn simultaneous_dials_are_bounded_at_any_age() {
     let mut dials = Dials::default();
     let target = dials.configure(&[address("/ip4/192.168.1.1/tcp/4101")])[0];
     let start = Instant::now();
@@ -213,7 +213,7 @@ fn dials_at_once_are_bounded_whatever_their_age() {
     }
     let later = start + 2 * limits::DIAL_TURN;
     assert_eq!(dials.place_at(later), None);
-    assert!(dials.has_place_for_caller(), "callers have places of their own");
+    assert!(dials.has_place_for_caller(), "callers have separate places");
     dials.ended(ConnectionId::new_unchecked(7), None);
     assert_eq!(dials.place_at(later), Some(later));
 }

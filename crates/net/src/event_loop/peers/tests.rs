@@ -19,7 +19,7 @@ fn admitted(seq: u64) -> Theirs {
 }
 
 #[tokio::test]
-async fn the_state_names_what_is_missing() {
+async fn state_names_the_missing_step() {
     let refused = || "why".to_owned();
     let cases = [
         (Theirs::Awaited, Ours::Pending, PeerState::Connected(Stuck::AwaitingHello)),
@@ -72,7 +72,7 @@ async fn a_peer_admitted_on_the_other_connection_is_settling() {
 }
 
 #[tokio::test]
-async fn the_table_is_bounded_and_strangers_leave_nothing() {
+async fn table_is_bounded_and_strangers_are_forgotten() {
     let mut peers = peers();
     let friend = PeerId::random();
     peers.entry(friend).connections.push(connection(1));

@@ -1,4 +1,4 @@
-//! Which connections a loop takes, from connections that the tests make up: nothing is sent.
+//! Tests of which connections a loop accepts. The connections are simulated: nothing is sent.
 
 use libp2p::{core::ConnectedPoint, swarm::ConnectionId};
 use meshwork_core::Advert;
@@ -7,7 +7,7 @@ use super::*;
 use crate::event_loop::{connection::Theirs, dialer::Rank, dials::Pending};
 
 impl Bench {
-    /// An inbound connection from `host`.
+    /// Simulates an inbound connection from `host`.
     pub(super) fn comes(&mut self, peer: PeerId, number: usize, host: &str) {
         let local_addr = self.address();
         let send_back_addr = format!("/ip4/{host}/tcp/{number}").parse().unwrap();
@@ -19,7 +19,7 @@ impl Bench {
         self.event_loop.on_closed(peer, ConnectionId::new_unchecked(number), None);
     }
 
-    /// A good hello came on all connections of the peer.
+    /// Simulates an accepted hello on all connections of the peer.
     pub(super) fn admits(&mut self, peer: PeerId) {
         let known = self.event_loop.shared.peers.get_mut(&peer).unwrap();
         for connection in &mut known.connections {
@@ -36,11 +36,11 @@ impl Bench {
     }
 }
 
-/// Above the numbers of real connections.
+/// A connection number above those of real connections.
 pub(super) const FAR: usize = 20_000;
 
 #[tokio::test]
-async fn a_peer_that_is_being_closed_gets_no_further_connection() {
+async fn peer_being_closed_gets_no_new_connection() {
     let mut bench = Bench::with(1).await;
     let peer = PeerId::random();
     bench.comes(peer, FAR, "10.1.0.1");
@@ -49,7 +49,7 @@ async fn a_peer_that_is_being_closed_gets_no_further_connection() {
     assert_eq!(bench.connections_of(&peer), 1);
     bench.goes(peer, FAR + 1);
     bench.goes(peer, FAR);
-    // It comes back, and counts like any other.
+    // The peer returns, and counts like any other.
     bench.comes(peer, FAR + 2, "10.1.0.1");
     assert_eq!(bench.strangers(), 1);
     bench.admits(peer);
@@ -58,7 +58,7 @@ async fn a_peer_that_is_being_closed_gets_no_further_connection() {
 }
 
 #[tokio::test]
-async fn displaced_strangers_do_not_stay_by_a_second_connection() {
+async fn displaced_stranger_cannot_stay_by_second_connection() {
     let mut bench = Bench::new().await;
     for n in 0..4 * limits::STRANGERS {
         bench.comes(PeerId::random(), FAR + 2 * n, "10.1.0.1");
@@ -106,7 +106,7 @@ async fn a_dial_on_a_peers_word_raises_no_rank() {
     assert_eq!(dialled(2, true), (Rank::Named, 1));
 }
 
-/// An outbound connection that a behaviour is told of.
+/// Reports simulated outbound connections to the behaviour.
 fn fill_outbound(bench: &mut Bench, count: usize) {
     for number in 0..count {
         let endpoint = ConnectedPoint::Dialer {
@@ -128,7 +128,7 @@ fn fill_outbound(bench: &mut Bench, count: usize) {
 }
 
 #[tokio::test]
-async fn a_target_without_a_free_connection_waits_and_is_told_once() {
+async fn target_without_free_connection_waits_and_reports_once() {
     let mut bench = Bench::with(4).await;
     fill_outbound(&mut bench, 2);
     let address: Multiaddr = "/ip4/10.1.0.2/tcp/4101".parse().unwrap();
@@ -136,15 +136,15 @@ async fn a_target_without_a_free_connection_waits_and_is_told_once() {
     for _ in 0..3 {
         bench.event_loop.dialer.dials().schedule(target, Instant::now());
         bench.event_loop.dial_target(target);
-        assert!(bench.event_loop.dialer.is_idle(), "no handshake in vain");
+        assert!(bench.event_loop.dialer.is_idle(), "no dial without a free connection");
         let early = Instant::now() + limits::FULL_RETRY - Duration::from_secs(5);
         assert!(bench.event_loop.dialer.dials().take_due(target, early).is_none());
     }
-    let told = bench.event_loop.facts.iter().filter(
+    let reported = bench.event_loop.facts.iter().filter(
         |event| matches!(event, NetEvent::AddressFailed { why, .. } if why.contains("max_peers")),
     );
-    assert_eq!(told.count(), 1);
-    // A connection that is denied after its handshake is treated alike.
+    assert_eq!(reported.count(), 1);
+    // A connection that is denied after its handshake is treated the same way.
     let id = ConnectionId::new_unchecked(FAR + 9);
     let (since, addresses, callers) = (Instant::now(), Vec::new(), Vec::new());
     let pending = Pending { since, addresses, expected: None, target: Some(target), callers };
@@ -157,7 +157,7 @@ async fn a_target_without_a_free_connection_waits_and_is_told_once() {
 }
 
 #[tokio::test]
-async fn strangers_that_came_first_do_not_keep_a_node_from_its_friends() {
+async fn early_strangers_do_not_prevent_dials_of_known_peers() {
     let mut bench = Bench::with(96).await;
     let friend: Multiaddr = "/ip4/127.0.0.1/tcp/4109".parse().unwrap();
     let remembered = Remembered::new(PeerId::random(), &[friend], false).unwrap();

@@ -1,4 +1,4 @@
-//! What an informant makes a node dial: P-11 and P-12.
+//! Tests of the dials that an informant can cause: P-11 and P-12.
 
 use std::{path::Path, process::Command};
 
@@ -10,7 +10,7 @@ use crate::{
     protocol::discovery::{talk::HeardAdvert, wire::SignedAdvert},
 };
 
-/// An advert of somebody who says that it is at these addresses, private ones included.
+/// An advert of a new peer that claims these addresses, private ones included.
 fn advert(addresses: &[String]) -> HeardAdvert {
     advert_of(&identity::ephemeral(), 1, addresses)
 }
@@ -29,7 +29,7 @@ fn advert_of(key: &Keypair, seq: u64, addresses: &[String]) -> HeardAdvert {
     HeardAdvert { network, advert, signed }
 }
 
-/// A node with these ranges, and a peer that is ready for it; both listen on `ip` alone.
+/// A node with these ranges, and a peer that is ready for it. Both listen on `ip` alone.
 async fn pair(ip: &str, ranges: &[&str]) -> (Bench, Bench) {
     let mut node = Bench::listening(ip, 96, ranges).await;
     let mut peer = Bench::listening(ip, 8, &[]).await;
@@ -41,7 +41,8 @@ async fn pair(ip: &str, ranges: &[&str]) -> (Bench, Bench) {
 }
 
 impl Bench {
-    /// The peer passes these on, and the node has looked at them as often as it does in seconds.
+    /// The informant passes these adverts on, and the node runs as many mesh rounds as in some
+    /// seconds.
     fn hears(&mut self, informant: &Self, known: Vec<HeardAdvert>) {
         self.event_loop.learn(known, informant.id());
         for _ in 0..3 {
@@ -51,13 +52,13 @@ impl Bench {
 }
 
 impl Bench {
-    /// Dials on others' word within the last minute.
+    /// The number of dials on other peers' word within the last minute.
     fn dialled(&mut self) -> usize {
         self.event_loop.wires.swarm().behaviour_mut().kad.budget().dialled()
     }
 
-    /// Turns until there were so many dials on others' word, and looks whether there are more. Peers
-    /// with smaller ids have some time to dial first.
+    /// Runs turns until there were `count` dials on other peers' word, and checks that no more
+    /// follow. Peers with smaller ids have some time to dial first.
     async fn dials(&mut self, count: usize) {
         within(async {
             while self.dialled() < count || !self.event_loop.dialer.is_idle() {
@@ -72,7 +73,7 @@ impl Bench {
     }
 }
 
-/// A thousand hosts in each of the blocks that are nobody's own network.
+/// A thousand hosts in each of the blocks outside every node's own network.
 fn elsewhere() -> impl Iterator<Item = String> {
     const BLOCKS: [&str; 10] = [
         "/ip4/10.0.",
@@ -98,24 +99,24 @@ fn elsewhere() -> impl Iterator<Item = String> {
 #[tokio::test]
 async fn ten_thousand_addresses_outside_the_ranges_lead_to_no_dial() {
     let (mut node, peer) = pair("127.0.0.1", &["127.0.0.0/8"]).await;
-    let told: Vec<HeardAdvert> = elsewhere().map(|address| advert(&[address])).collect();
-    assert_eq!(told.len(), 10_000);
-    for some in told.chunks(250) {
+    let known: Vec<HeardAdvert> = elsewhere().map(|address| advert(&[address])).collect();
+    assert_eq!(known.len(), 10_000);
+    for some in known.chunks(250) {
         node.hears(&peer, some.to_vec());
     }
     assert!(node.event_loop.dialer.is_idle());
-    assert_eq!(node.handle.counters().dials_filtered, 0, "the filter had nothing to do");
+    assert_eq!(node.handle.counters().dials_filtered, 0, "no address reached the filter");
 }
 
 #[tokio::test]
-async fn a_loopback_address_is_not_dialled_by_a_node_that_is_on_a_network() {
+async fn node_on_a_network_dials_no_loopback_address() {
     let (mut node, peer) = pair("127.0.0.1", &[]).await;
     node.hears(&peer, vec![advert(&["/ip4/127.0.0.1/tcp/4101".to_owned()])]);
     assert!(node.event_loop.dialer.is_idle());
 }
 
 #[tokio::test]
-async fn one_informant_leads_to_ten_dials_and_one_target_to_one() {
+async fn informant_causes_ten_dials_and_target_one() {
     let (mut node, peer) = pair("127.0.0.1", &["127.0.0.0/8"]).await;
     let same = || advert(&["/ip4/127.0.0.2/tcp/4101".to_owned()]);
     node.hears(&peer, (0..100).map(|_| same()).collect());
@@ -125,8 +126,8 @@ async fn one_informant_leads_to_ten_dials_and_one_target_to_one() {
     node.dials(limits::NAMED_DIALS).await;
 }
 
-/// Whether a peer at `host` is expelled that passes on an address which its subject has signed for
-/// another advert; `again`: after the advert itself.
+/// Whether a peer at `host` is expelled when it passes on an address that its subject signed for
+/// another advert; with `again`, after the advert itself.
 async fn is_expelled(host: &str, again: bool) -> bool {
     let mut node = Bench::in_ranges(96, &["10.0.0.0/8"]).await;
     let (key, informant) = (identity::ephemeral(), PeerId::random());
@@ -144,13 +145,14 @@ async fn is_expelled(host: &str, again: bool) -> bool {
 }
 
 #[tokio::test]
-async fn a_private_address_that_is_not_genuine_is_a_violation_where_it_counts() {
+async fn forged_private_address_is_a_violation_where_it_counts() {
     assert!(is_expelled("10.0.0.9", false).await);
     assert!(is_expelled("10.0.0.9", true).await, "a confirmation");
     assert!(!is_expelled("1.2.3.4", false).await, "dropped, not verified");
 }
 
-/// How many of 50 addresses that an informant names, one after the other, a target is dialled at.
+/// The number of dialled addresses of a target, out of 50 that an informant names one after the
+/// other.
 async fn dialled_at(kind: Kind) -> usize {
     let mut node = Bench::in_ranges(96, &["10.0.0.0/8"]).await;
     let (key, informant) = (identity::ephemeral(), PeerId::random());
@@ -196,7 +198,7 @@ async fn leads_do_not_prolong_the_dials_of_a_remembered_peer() {
     assert!(!node.event_loop.dialer.dials().wants(&peer));
 }
 
-/// What `node` believes of where a peer is that it sees at `host`.
+/// The addresses that a node believes of a peer that connects from `host` and claims `says`.
 async fn believed(ranges: &[&str], host: &str, says: &str) -> Vec<Multiaddr> {
     let mut node = Bench::in_ranges(96, ranges).await;
     let heard = advert(&[says.to_owned()]);
@@ -208,7 +210,7 @@ async fn believed(ranges: &[&str], host: &str, says: &str) -> Vec<Multiaddr> {
 }
 
 #[tokio::test]
-async fn a_peer_on_the_internet_names_no_host_of_our_network() {
+async fn internet_peer_cannot_name_a_private_host() {
     const INSIDE: &str = "/ip4/192.168.1.7/tcp/8080";
     let ranges = &["192.168.1.0/24", "10.0.0.0/8"];
     assert!(believed(ranges, "1.2.3.4", INSIDE).await.is_empty());
@@ -216,7 +218,8 @@ async fn a_peer_on_the_internet_names_no_host_of_our_network() {
     assert_eq!(believed(ranges, "192.168.1.9", INSIDE).await, [INSIDE.parse().unwrap()]);
 }
 
-/// Its own network has one wire, on which every packet is counted that does not stay on the machine.
+/// Runs in a network namespace with one wire, on which every packet that leaves the machine is
+/// counted.
 #[tokio::test]
 async fn no_packet_leaves_for_an_address_outside_the_ranges() {
     let name = "event_loop::tests::told::no_packet_leaves_for_an_address_outside_the_ranges";
@@ -226,17 +229,17 @@ async fn no_packet_leaves_for_an_address_outside_the_ranges() {
     set_up_wire();
     let (mut node, peer) = pair("10.77.0.1", &[]).await;
     let before = packets_on_wire();
-    let told: Vec<HeardAdvert> = elsewhere()
-        // Those that are ours stay out.
+    let known: Vec<HeardAdvert> = elsewhere()
+        // Without the addresses of this node's own network.
         .filter(|address| !address.starts_with("/ip4/10.77.0."))
         .map(|address| advert(&[address]))
         .collect();
-    for some in told.chunks(250) {
+    for some in known.chunks(250) {
         node.hears(&peer, some.to_vec());
     }
     assert!(node.event_loop.dialer.is_idle());
-    assert_eq!(packets_on_wire(), before, "packets to others' networks");
-    // The same way does lead out, so that the counter would have seen them.
+    assert_eq!(packets_on_wire(), before, "packets to other networks");
+    // Check that the counter sees packets that leave by the same route.
     node.hears(&peer, vec![advert(&["/ip4/10.77.0.99/tcp/4101".to_owned()])]);
     within(async {
         while packets_on_wire() == before {
@@ -249,14 +252,14 @@ async fn no_packet_leaves_for_an_address_outside_the_ranges() {
     .await;
 }
 
-/// Every packet that is not for this machine leaves on the wire, and is not asked for.
+/// Routes every packet for another machine to the wire, without neighbour discovery.
 fn set_up_wire() {
     let run = |command: &str| {
         let mut words = command.split(' ');
         let mut command = Command::new(words.next().unwrap());
         assert!(command.args(words).status().unwrap().success(), "{command:?}");
     };
-    // Its own announcements would be counted; where the kernel has no IPv6 there are none.
+    // IPv6 announcements would be counted; a kernel without IPv6 sends none.
     std::fs::write("/proc/sys/net/ipv6/conf/all/disable_ipv6", "1").ok();
     for host in ["10.77.0.254", "10.77.0.99"] {
         run(&format!("ip neighbour replace {host} lladdr 02:00:00:00:00:01 dev wire0"));
@@ -264,14 +267,14 @@ fn set_up_wire() {
     run("ip route add default via 10.77.0.254");
 }
 
-/// Packets that have arrived at the wire's other end.
+/// The number of packets that arrived at the other end of the wire.
 fn packets_on_wire() -> u64 {
     let table = std::fs::read_to_string("/proc/self/net/dev").unwrap();
     let line = table.lines().find_map(|line| line.trim().strip_prefix("wire1:")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-/// Whether this process is inside a network of its own; if not, the test is run again there.
+/// Whether this process is inside a network namespace; if not, runs the test again in one.
 fn is_inside(test: &str) -> bool {
     const INSIDE: &str = "MESHWORK_TEST_INSIDE";
     if std::env::var_os(INSIDE).is_some() {

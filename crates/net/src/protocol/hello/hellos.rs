@@ -100,7 +100,7 @@ impl Hellos {
     pub(crate) fn renew(&mut self, shared: &mut Shared) -> Vec<Action> {
         let Shared { local, peers } = &*shared;
         let kept = peers.iter().filter_map(|(peer, known)| Some((*peer, known.kept_connection()?)));
-        let stale = kept.filter(|(peer, kept)| kept.was_told_other_than(&local.offered_to(peer)));
+        let stale = kept.filter(|(peer, kept)| kept.accepted_other_than(&local.offered_to(peer)));
         let stale: Vec<_> = stale.map(|(peer, kept)| (peer, kept.id)).collect();
         stale.into_iter().filter_map(|(peer, id)| self.start(peer, id, shared)).collect()
     }
@@ -174,7 +174,7 @@ impl Hellos {
         }
         let offered = local.offered_to(&peer);
         let is_stale = |id| {
-            known.connection(id).is_some_and(|it| it.renew || it.was_told_other_than(&offered))
+            known.connection(id).is_some_and(|it| it.renew || it.accepted_other_than(&offered))
         };
         if is_stale(id) {
             actions.extend(self.start(peer, id, shared));
