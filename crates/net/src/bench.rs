@@ -1,4 +1,4 @@
-//! What the benches of `meshwork-bench` measure and nobody else may name. No part of the API.
+//! Internals for the benches of `meshwork-bench`. Not part of the API.
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,7 +20,7 @@ use crate::{
     wire::{Decoder, Message, WireError},
 };
 
-/// Frames to bytes and back, as a session does it.
+/// Encodes and decodes frames like a session.
 #[derive(Debug)]
 pub struct Codec {
     encoder: Encoder,
@@ -39,23 +39,23 @@ impl Default for Codec {
 }
 
 impl Codec {
-    /// The bytes of a batch from an owner; fewer if a frame cannot be sent.
+    /// Encodes a batch from an owner, up to the first frame that cannot be sent.
     pub fn encode_to_worker(&mut self, frames: &[ToWorker]) -> &[u8] {
         self.encode(frames, Encoder::push_to_worker)
     }
 
-    /// The bytes of a batch from a worker; fewer if a frame cannot be sent.
+    /// Encodes a batch from a worker, up to the first frame that cannot be sent.
     pub fn encode_to_owner(&mut self, frames: &[ToOwner]) -> &[u8] {
         self.encode(frames, Encoder::push_to_owner)
     }
 
-    /// The frames of such a batch; fewer if it is malformed.
+    /// Decodes a batch from an owner, up to the first malformed message.
     pub fn decode_to_worker(&mut self, bytes: &[u8]) -> Vec<ToWorker> {
         let Self { decoder, names, .. } = self;
         decode(decoder, bytes, |message, inbox| to_worker(message, names, inbox))
     }
 
-    /// The frames of such a batch; fewer if it is malformed.
+    /// Decodes a batch from a worker, up to the first malformed message.
     pub fn decode_to_owner(&mut self, bytes: &[u8]) -> Vec<ToOwner> {
         decode(&mut self.decoder, bytes, to_owner)
     }
@@ -100,7 +100,8 @@ fn decode<T>(
     inbox.frames
 }
 
-/// The peers that a node knows, as [`NetHandle::known`](crate::handle::NetHandle::known) looks through it.
+/// The peers that a node knows, for the search in
+/// [`NetHandle::known`](crate::handle::NetHandle::known).
 #[derive(Debug)]
 pub struct Cache {
     peers: Vec<PeerStatus>,
@@ -108,7 +109,8 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// So many ready peers and so many by hearsay, each with its own latency and an advert.
+    /// Creates a table of ready peers and one of peers by hearsay, each peer with a different
+    /// latency and the same advert.
     pub fn new(peers: &[PeerId], leads: &[PeerId], advert: &Advert) -> Self {
         let clock = Clock::new();
         let status = |(number, peer): (usize, &PeerId), state| PeerStatus {
@@ -127,7 +129,7 @@ impl Cache {
         Self { peers: table(peers, &here), leads: table(leads, &gone) }
     }
 
-    /// Those that match, the best first.
+    /// The peers that match the query, the best first.
     pub fn find(&self, query: &PeerQuery) -> Vec<PeerStatus> {
         known::best(query, &self.peers, &self.leads)
     }

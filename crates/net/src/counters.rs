@@ -1,57 +1,57 @@
-//! What was refused, shed or closed, in numbers. Written where it happens, read by anybody.
+//! Counters of refused, shed and closed items.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What the network refused, shed or closed since its start.
+/// The counters of refused, shed and closed items since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NetCounters {
-    /// Streams of peers that were reset because as many as allowed were open.
+    /// Inbound streams reset because too many were open.
     pub streams_refused: u64,
-    /// Hellos of peers that were refused, each with its reason.
+    /// Hellos of peers refused with a reason.
     pub hellos_refused: u64,
-    /// Task streams of peers that are not admitted, refused with the reason.
+    /// Task streams of peers that are not admitted, refused with a reason.
     pub tasks_refused: u64,
     /// Connections to peers that are not admitted, closed to make room.
     pub strangers_closed: u64,
-    /// Connections that were denied: too many, or with an expelled peer.
+    /// Connections denied because there were too many, or the peer was expelled or blocked.
     pub connections_denied: u64,
     /// Connections whose handshake failed.
     pub handshakes_failed: u64,
     /// Inbound connections closed during their handshake to make room for others.
     pub inbound_displaced: u64,
-    /// Inbound connections closed at once because no other had to make room for them.
+    /// Inbound connections closed at once because no place was free.
     pub inbound_refused: u64,
-    /// Inbound connections closed because nothing arrived on them in time.
+    /// Inbound connections closed because no byte arrived in time.
     pub inbound_silent: u64,
-    /// Hellos refused because this node had `max_peers`.
+    /// Hellos refused because `max_peers` peers were admitted.
     pub peers_refused: u64,
-    /// Admitted peers closed because one that matters more came.
+    /// Admitted peers closed in favour of a peer of a higher rank.
     pub peers_displaced: u64,
     /// Surplus connections closed because a peer had two.
     pub duplicates_closed: u64,
     /// Peers expelled for breaking the protocol.
     pub expelled: u64,
-    /// Addresses that were not dialled because nobody may be sent there on a stranger's word.
+    /// Addresses that the dial filter stopped.
     pub dials_filtered: u64,
     /// Sessions opened, in either role.
     pub sessions: u64,
-    /// Messages of peers that were answered `busy` because they were over their quota.
+    /// Messages of peers answered `busy` because they exceeded a quota.
     pub over_quota: u64,
-    /// Reports, questions and answers that found no place on a link to a peer that does not read.
+    /// Reports, questions and answers dropped because the outbox of a link was full.
     pub reports_dropped: u64,
-    /// Answers to what nobody asked, or asked too long ago.
+    /// Answers without a pending question.
     pub strays: u64,
-    /// Peers let go of because they gave no sign of life.
+    /// Peers disconnected because they did not answer an echo.
     pub peers_silent: u64,
-    /// Adverts that were passed on and are no news: own, expired, old, of another network, or more
-    /// than there is room for.
+    /// Hearsay adverts ignored: about this node, expired, old, of another network, or beyond the
+    /// limit.
     pub adverts_ignored: u64,
-    /// Provider records that were not kept: of strangers, over the quota, or too many.
+    /// Provider records not stored: of peers that are not admitted, over the quota, or too many.
     pub records_refused: u64,
 }
 
-/// The same, shared and counting.
+/// The live counters behind [`NetCounters`].
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) streams_refused: Counter,
@@ -78,7 +78,7 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
-    /// The numbers now; each is read on its own.
+    /// Reads all counters, one after the other.
     pub(crate) fn snapshot(&self) -> NetCounters {
         NetCounters {
             streams_refused: self.streams_refused.get(),
@@ -106,12 +106,12 @@ impl Counters {
     }
 }
 
-/// One number that only rises.
+/// A counter that only rises.
 #[derive(Debug, Default)]
 pub(crate) struct Counter(AtomicU64);
 
 impl Counter {
-    /// It happened once more.
+    /// Adds 1.
     pub(crate) fn add(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }

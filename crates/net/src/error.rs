@@ -1,11 +1,11 @@
-//! What can fail when the network starts or dials, one enum per operation.
+//! Errors of starting, dialling, asking and searching; one enum per operation.
 
 use std::time::Duration;
 
 use libp2p::{Multiaddr, PeerId};
 use meshwork_core::Reason;
 
-/// Why the network cannot start. Each names the field that is at fault and the remedy.
+/// Why the network cannot start. Each message names the faulty field and the remedy.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
@@ -14,51 +14,51 @@ pub enum BuildError {
     Config {
         /// The field's name, as in `NetworkConfig`.
         field: &'static str,
-        /// What is wrong, and what is allowed.
+        /// The fault, and the allowed values.
         why: String,
     },
-    /// An address that cannot be listened on.
+    /// A listen address has an unsupported form.
     #[error("cannot listen on {address}: {why}")]
     ListenAddress {
-        /// Which.
+        /// The listen address.
         address: Multiaddr,
-        /// What is wrong with it, and what would be right.
+        /// The fault, and the supported form.
         why: String,
     },
-    /// Another process listens there.
+    /// Another process listens on the port.
     #[error(
         "cannot listen on {address}: the port is taken by another process; stop that one, or choose \
          another port"
     )]
     PortTaken {
-        /// Which.
+        /// The listen address.
         address: Multiaddr,
     },
-    /// The operating system refused an address.
+    /// The operating system refused a listen address.
     #[error("cannot listen on {address}: {why}")]
     Listen {
-        /// The address.
+        /// The listen address.
         address: Multiaddr,
-        /// What it said, and what to do.
+        /// The cause, and the remedy.
         why: String,
-        /// Whether the address may come later.
+        /// Whether the machine may get the address later.
         is_retryable: bool,
     },
-    /// No listener came up in time.
-    #[error("no listener came up within {0:?}")]
+    /// No listener started in time.
+    #[error("no listener started within {0:?}")]
     ListenTimeout(Duration),
-    /// A transport or the name resolver could not be made.
+    /// A transport, the name resolver or mDNS could not be set up.
     #[error("cannot set up {what}: {source}")]
     Transport {
-        /// Which part.
+        /// The part that failed.
         what: &'static str,
-        /// Why.
+        /// The cause.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
 }
 
 impl BuildError {
-    /// Whether the same start may succeed later without anybody changing anything.
+    /// Whether a later start may succeed without a change by the user.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::PortTaken { .. } | Self::ListenTimeout(_) => true,
@@ -72,40 +72,40 @@ impl BuildError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DialError {
-    /// The address is not one that can be dialled.
+    /// The address has a form that is not dialled.
     #[error("cannot dial {address}: {why}")]
     Address {
-        /// Which.
+        /// The address.
         address: Multiaddr,
-        /// What is wrong with it.
+        /// The fault.
         why: String,
     },
-    /// It leads to this node itself, or to another machine with a copy of its key.
+    /// The address leads to this node itself, or to another machine with a copy of its key.
     #[error(
         "{0} has the peer id of this node: it is this node itself, or a machine with a copy of its key"
     )]
     SelfDial(Multiaddr),
-    /// Somebody else answered.
+    /// Another peer answered.
     #[error("{address} is {found}, not the expected peer")]
     WrongPeer {
-        /// Which address.
+        /// The address.
         address: Multiaddr,
-        /// Who answered.
+        /// The peer that answered.
         found: PeerId,
     },
-    /// Nobody answered, or the handshake failed.
+    /// No peer answered, or the handshake failed.
     #[error("cannot reach {address}: {why}")]
     Unreachable {
-        /// Which.
+        /// The address.
         address: Multiaddr,
-        /// As far as is known.
+        /// The cause, as far as it is known.
         why: String,
     },
-    /// Too many dials at once.
-    #[error("too many connections or dials at once; try again shortly")]
+    /// Too many dials are in progress, or no connection is free.
+    #[error("too many connections or dials; try again in a few seconds")]
     Busy,
-    /// This node has as many peers as it may, none of which gives way to an address that is dialled.
-    #[error("this node is connected to {0} peers, as many as it may be (max_peers)")]
+    /// This node has `max_peers` peers, and none of a lower rank than a dialled address.
+    #[error("this node already has {0} peers, its limit (max_peers)")]
     PeersFull(usize),
     /// The network has stopped.
     #[error(transparent)]
@@ -119,24 +119,24 @@ impl DialError {
     }
 }
 
-/// Why a peer gave no answer to a question or an echo.
+/// Why a question or an echo got no answer.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AskError {
-    /// It is not known, or not ready.
-    #[error("the peer is not ready: it has to be connected and to have said hello")]
+    /// The peer is unknown or not ready.
+    #[error("the peer is not ready: it is not connected, or the hellos are not accepted yet")]
     NotReady,
-    /// It says no.
-    #[error("the peer refuses: {0}")]
+    /// The peer refused.
+    #[error("the peer refused: {0}")]
     Refused(Reason),
-    /// What it says is no answer, or nothing that the protocol knows.
+    /// The answer is malformed, or does not fit the question.
     #[error("the peer broke the protocol: {0}")]
     Broken(String),
-    /// It did not answer in time.
+    /// The peer did not answer in time.
     #[error("no answer within {0:?}")]
     Timeout(Duration),
-    /// Too much was asked of it already and is not answered.
-    #[error("too much is asked of this peer at once; try again shortly")]
+    /// Too many questions to the peer are unanswered.
+    #[error("too many questions to this peer are unanswered; try again in a few seconds")]
     Busy,
     /// The network has stopped.
     #[error(transparent)]
@@ -144,7 +144,7 @@ pub enum AskError {
 }
 
 impl AskError {
-    /// Whether the same question may be answered later.
+    /// Whether the same question may succeed later.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::NotReady | Self::Timeout(_) | Self::Busy => true,
@@ -154,12 +154,12 @@ impl AskError {
     }
 }
 
-/// Why other peers were not asked for peers.
+/// Why a search for peers failed.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FindPeersError {
-    /// Too many searches are under way, or too many callers wait for the same.
-    #[error("no search: {0}")]
+    /// Too many searches are in progress, or too many callers wait for the same one.
+    #[error("cannot search for peers: {0}")]
     Refused(Reason),
     /// The network has stopped.
     #[error(transparent)]
@@ -167,7 +167,7 @@ pub enum FindPeersError {
 }
 
 impl FindPeersError {
-    /// Whether the same search may be made later.
+    /// Whether the same search may succeed later.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Refused(reason) => reason.is_retryable(),

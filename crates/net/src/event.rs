@@ -1,4 +1,4 @@
-//! Facts that the event loop tells its owner, and what it publishes of each peer.
+//! Events for the owner of the network, and the published status of each peer.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -9,7 +9,7 @@ use meshwork_core::{
 
 use crate::{clock::LastSeen, intake::Crowd, protocol::task::session::Session, traffic::Traffic};
 
-/// Who made a connection.
+/// Which side dialled a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
     /// The peer dialled us.
@@ -18,165 +18,167 @@ pub enum Direction {
     Outbound,
 }
 
-/// A fact about the network. None is lost: the loop stops polling the swarm while its owner lags.
+/// An event of the network. No event is lost: the loop stops polling the swarm while the owner
+/// lags.
 #[derive(Debug)]
 pub enum NetEvent {
-    /// This node can be reached under a new address of its own.
+    /// This node listens on a new address.
     Listening {
-        /// With `/p2p/…` appended.
+        /// The address, with `/p2p/…` appended.
         address: Multiaddr,
     },
-    /// An address is gone.
+    /// This node no longer listens on an address.
     ListenerClosed {
-        /// Which.
+        /// The address, with `/p2p/…` appended.
         address: Multiaddr,
     },
-    /// mDNS found a peer, or a caller named one; nothing else is known about it yet.
+    /// mDNS found a peer; nothing else is known about it yet.
     Discovered {
-        /// Who.
+        /// The peer.
         peer: PeerId,
-        /// Where, as far as said.
+        /// The announced addresses on network segments of this machine.
         addresses: Vec<Multiaddr>,
     },
-    /// The first connection to a peer is up.
+    /// The first connection to a peer is established.
     Connected {
-        /// Who.
+        /// The peer.
         peer: PeerId,
-        /// The remote address.
+        /// The remote address of the connection.
         address: Multiaddr,
-        /// Who dialled.
+        /// Which side dialled.
         direction: Direction,
     },
-    /// A peer has been admitted and its advert is known; sent again whenever the advert changes.
+    /// Both hellos were accepted, and the peer's advert is known; sent again whenever the advert
+    /// changes.
     Ready {
-        /// Who.
+        /// The peer.
         peer: PeerId,
-        /// What it offers this node, clamped.
+        /// The peer's advert for this node, clamped.
         advert: Advert,
     },
-    /// The last connection to a peer is gone.
+    /// The last connection to a peer was closed.
     Disconnected {
-        /// Who.
+        /// The peer.
         peer: PeerId,
-        /// Why, as far as is known.
+        /// The cause, as far as it is known.
         why: Option<String>,
     },
-    /// The session that this node asked for with [`NetHandle::open_session`] is open; this node is
+    /// A session that this node requested with [`NetHandle::open_session`] is open; this node is
     /// the owner.
     ///
-    /// Frames travel beside the events, see [`Network`](crate::build::Network). An earlier session with the
-    /// same worker is replaced: its handle is to be dropped.
+    /// Frames arrive on another channel, see [`Network`](crate::build::Network). The session
+    /// replaces an earlier one with the same worker; drop the handle of that one.
     ///
     /// [`NetHandle::open_session`]: crate::handle::NetHandle::open_session
     WorkerSession {
         /// The worker.
         peer: PeerId,
-        /// Sends to it.
+        /// Sends frames to the worker.
         session: Session<ToWorker>,
     },
-    /// That session could not be opened.
+    /// A requested session could not be opened.
     WorkerSessionFailed {
         /// The worker.
         peer: PeerId,
-        /// Why.
+        /// The cause.
         why: String,
     },
-    /// An admitted owner has opened a session; this node is the worker. It may come before the
-    /// owner is ready, because that takes its consent, and replaces an earlier session of the same
-    /// owner, whose handle is to be dropped.
+    /// An admitted owner opened a session; this node is the worker. The event may come before the
+    /// owner is ready, because that also needs the owner to accept our hello. The session replaces
+    /// an earlier one with the same owner; drop the handle of that one.
     OwnerSession {
         /// The owner.
         peer: PeerId,
-        /// Sends to it.
+        /// Sends frames to the owner.
         session: Session<ToOwner>,
     },
-    /// What is known of a peer beside its state has changed: what identify says.
+    /// What identify reports about a peer changed.
     Updated {
-        /// Who.
+        /// The peer.
         peer: PeerId,
     },
-    /// A peer has said what its machine has and uses.
+    /// A peer reported its resources.
     Resources {
-        /// Who.
+        /// The peer.
         peer: PeerId,
-        /// What it says, checked.
+        /// The report, checked.
         usage: ResourceUsage,
     },
-    /// A peer has said how it is.
+    /// A peer reported its health.
     Health {
-        /// Who.
+        /// The peer.
         peer: PeerId,
-        /// What it says, clamped.
+        /// The report, clamped.
         status: HealthStatus,
     },
-    /// A peer has said whom it knows, and perhaps whom it looks for; it was answered.
+    /// A peer sent the adverts of peers that it knows, and perhaps a query; this node answered.
     Heard {
-        /// Who.
+        /// The peer.
         peer: PeerId,
-        /// Whom it knows, by their signed adverts.
+        /// The peers that it knows, from their signed adverts.
         known: Vec<PeerStatus>,
-        /// Whom it looks for.
+        /// The query for peers that it looks for.
         query: Option<PeerQuery>,
     },
-    /// An echo has come back.
+    /// An echo was answered.
     Measured {
-        /// From whom.
+        /// The peer.
         peer: PeerId,
-        /// How long it took.
+        /// The round-trip time.
         round_trip: Duration,
     },
-    /// An address could not be dialled or listened on; it is tried again where that makes sense.
+    /// A dial failed, or a listener had an error. The node tries again where that makes sense.
     AddressFailed {
-        /// Which, if one is known.
+        /// The address, if it is known.
         address: Option<Multiaddr>,
         /// The peer, if it is known.
         peer: Option<PeerId>,
-        /// Why.
+        /// The cause.
         why: String,
     },
-    /// Peers or connections were refused because there are too many; each kind at most once in a
+    /// Peers or connections were refused because there are too many; each kind at most once per
     /// minute.
     Overloaded(Overload),
-    /// Two machines use one key; told once, and while it goes on at most once in
-    /// [`limits::COPIED_TIME`](crate::limits::COPIED_TIME) for each key; of peers that are not trusted
-    /// at most [`limits::COPIES_TOLD`](crate::limits::COPIES_TOLD) in that time.
+    /// Two machines use one key. Sent once, and while it continues at most once per
+    /// [`limits::COPIED_TIME`](crate::limits::COPIED_TIME) for each key; for untrusted peers at
+    /// most [`limits::COPIES_TOLD`](crate::limits::COPIES_TOLD) times in that period.
     KeyCopied(KeyCopied),
 }
 
-/// Two machines use one key: mostly a home that was copied with its `identity.key`.
+/// Two machines use one key, usually because a home was copied with its `identity.key`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyCopied {
-    /// Whose key it is: that of a peer, or of this node.
+    /// The peer whose key is copied, or this node.
     pub peer: PeerId,
-    /// How that is known.
+    /// The evidence.
     pub evidence: KeyEvidence,
 }
 
-/// How it is known that two machines use one key.
+/// Evidence that two machines use one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeyEvidence {
-    /// Two starts of a peer said hello by turns. It is a proof: a restart brings no earlier start
-    /// back, and only the holder of the key can say hello.
+    /// Hellos of two starts of a peer alternate. A proof: a restart never brings an earlier start
+    /// back, and only the holder of the key can send a hello.
     Alternates,
-    /// This node has reached its own key at this address, which is not its own. A proof.
+    /// This node reached its own key at this address, which is not its own. A proof.
     Reached(Multiaddr),
-    /// Another machine with this node's key has dialled it from this address. A proof. Over TCP such
-    /// a dial mostly shows as a handshake that broke off.
+    /// Another machine with this node's key dialled this node from this address. A proof. Over TCP
+    /// such a dial usually appears as a handshake that broke off.
     Came(Multiaddr),
-    /// This peer says so of this node's key. Its word, and no proof.
+    /// This peer claims it about this node's key. Not a proof.
     SaidBy(PeerId),
 }
 
-/// That another machine uses this node's own key, as last found.
+/// The last evidence that another machine uses this node's key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnKeyCopied {
-    /// How that is known; never [`KeyEvidence::Alternates`].
+    /// The evidence; never [`KeyEvidence::Alternates`].
     pub evidence: KeyEvidence,
-    /// When it was last found.
+    /// When it was last seen.
     pub at: Time,
 }
 
-/// What to do about a copied key.
+/// The remedy for a copied key.
 pub const COPIED_KEY_ADVICE: &str =
     "start one of them with an empty home, so that it gets its own key: meshwork --home DIR up";
 
@@ -208,9 +210,9 @@ impl std::fmt::Display for KeyCopied {
 pub enum Overload {
     /// Inbound connections are shed before their peers are known.
     Inbound(Crowd),
-    /// A peer was refused because this node has as many as it may.
+    /// A peer was refused because `max_peers` peers are admitted.
     Peers {
-        /// How many it may have.
+        /// The limit.
         max_peers: usize,
         /// The peer that was refused.
         refused: PeerId,
@@ -223,19 +225,19 @@ impl std::fmt::Display for Overload {
             Self::Inbound(crowd) => crowd.fmt(f),
             Self::Peers { max_peers, refused } => write!(
                 f,
-                "peer {refused} was refused: this node has {max_peers} peers, as many as it may \
+                "peer {refused} was refused: this node has {max_peers} peers, its limit \
                  (max_peers)"
             ),
         }
     }
 }
 
-/// An echo that has come back.
+/// The answer to an echo.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pong {
-    /// From whom.
+    /// The peer.
     pub peer: PeerId,
-    /// How long it took.
+    /// The round-trip time.
     pub round_trip: Duration,
     /// The far end of the connection.
     pub address: Multiaddr,
@@ -243,38 +245,38 @@ pub struct Pong {
     pub transport: &'static str,
 }
 
-/// What is known of a peer, as published to readers. Bounded by
-/// [`limits::KNOWN_PEERS`](crate::limits::KNOWN_PEERS).
+/// The published status of a peer. The table has at most
+/// [`limits::KNOWN_PEERS`](crate::limits::KNOWN_PEERS) entries.
 #[derive(Clone, Debug)]
 pub struct PeerStatus {
-    /// Who.
+    /// The peer.
     pub peer: PeerId,
-    /// How far it has come, and why it is stuck.
+    /// The state of the peer, and why it is stuck there.
     pub state: PeerState,
-    /// Where it was reached, and where it says it can be; at most 8.
+    /// Addresses where it was reached, and those that it claims; at most 8.
     pub addresses: Vec<Multiaddr>,
-    /// Where it may be found after a restart: where this node has reached it, and what its own
-    /// signed advert names, as far as that may be dialled. Empty unless it was ready; at most
+    /// Addresses to dial after a restart: where this node reached it, and dialable ones from its
+    /// own signed advert. Empty unless it was ever ready; at most
     /// [`limits::REMEMBERED_ADDRESSES`](crate::limits::REMEMBERED_ADDRESSES).
     pub recallable: Vec<Multiaddr>,
-    /// When it was last ready; of one that is, since when.
+    /// When it was last ready; if it is ready, since when.
     pub last_ready: Option<Time>,
-    /// Protocols from identify.
+    /// Its protocols, from identify.
     pub protocols: BTreeSet<String>,
-    /// Software from identify, cleaned.
+    /// Its software, from identify, cleaned.
     pub agent: Option<String>,
-    /// The advert of its last hello, clamped; kept when it is gone.
+    /// The advert of its last hello, clamped; kept after it disconnects.
     pub advert: Option<Advert>,
-    /// When something last arrived from it; live.
+    /// When bytes last arrived from it; live.
     pub last_seen: Arc<LastSeen>,
-    /// What has travelled between it and this node; live.
+    /// The bytes exchanged with it; live.
     pub traffic: Arc<Traffic>,
-    /// Smoothed round trip of an echo.
+    /// The smoothed round-trip time of its echoes.
     pub latency: Option<Duration>,
-    /// What it last said that its machine has and uses; kept when it is gone.
+    /// Its last report of resources; kept after it disconnects.
     pub resources: Option<ResourceUsage>,
-    /// What it last said of its health; kept when it is gone.
+    /// Its last report of health; kept after it disconnects.
     pub health: Option<HealthStatus>,
-    /// When two machines were last seen to use its key.
+    /// When two machines with its key were last seen.
     pub copied: Option<Time>,
 }

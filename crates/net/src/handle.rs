@@ -1,4 +1,4 @@
-//! The handle: asks the event loop, which answers; owns nothing.
+//! The handle: sends commands to the event loop and reads its published tables. It owns no state.
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,7 +22,7 @@ use crate::{
     protocol::discovery::known::{self, Hearsay},
 };
 
-/// What handles ask of the event loop.
+/// A command of a handle to the event loop.
 #[derive(Debug)]
 pub(crate) enum Command {
     /// Connect to this address.
@@ -31,33 +31,33 @@ pub(crate) enum Command {
     OpenSession { peer: PeerId },
     /// Close this peer's sessions and connections: it broke the protocol.
     Expel { peer: PeerId, why: &'static str },
-    /// Say this of ourselves from now on.
+    /// Use this offer from now on.
     SetOffer { offer: Offer },
-    /// Something of the resource protocol.
+    /// Carry out a command of the resource protocol.
     Resource { event: ResourceEvent, reply: oneshot::Sender<Result<ResourceUsage, AskError>> },
-    /// Something of the health protocol.
+    /// Carry out a command of the health protocol.
     Health { event: HealthEvent },
-    /// Something of the discovery protocol.
+    /// Carry out a command of the discovery protocol.
     Discovery { event: DiscoveryEvent, reply: oneshot::Sender<Result<(), Reason>> },
-    /// Measure how far away this peer is.
+    /// Measure the round trip to this peer.
     Echo { peer: PeerId, reply: oneshot::Sender<Result<Pong, AskError>> },
-    /// Reconnect to this peer when its connection is lost, or no longer.
+    /// Set whether to reconnect to this peer when its connection is lost.
     Keep { peer: PeerId, keep: bool },
-    /// Look up these peers, and no others, until they are connected.
+    /// Look up these peers until they are connected; replaces the earlier list.
     Seek { peers: Vec<PeerId> },
-    /// Deny connections with this peer, or no longer.
+    /// Deny connections to this peer if `on`, or allow them again.
     Block { peer: PeerId, on: bool },
-    /// Close this peer's connections, and forget what is known of it.
+    /// Close this peer's connections, and forget the peer.
     Forget { peer: PeerId },
     /// Close this peer's connections.
     Disconnect { peer: PeerId },
-    /// Answer as soon as there is a turn.
+    /// Answer at once; measures the lag of the loop.
     Turn { reply: oneshot::Sender<()> },
-    /// Close everything and end.
+    /// Close all connections and end the loop.
     Stop { done: oneshot::Sender<()> },
 }
 
-/// Asks the event loop. Cheap to clone; the loop ends when all handles are gone.
+/// Sends commands to the event loop. Cheap to clone; the loop ends when all handles are dropped.
 #[derive(Clone, Debug)]
 pub struct NetHandle {
     pub(crate) local_peer: PeerId,
@@ -69,22 +69,22 @@ pub struct NetHandle {
     pub(crate) counters: Arc<Counters>,
     pub(crate) intake: Intake,
     pub(crate) meter: Arc<Meter>,
-    /// Longest wait for an answer of a peer.
+    /// Longest wait for a peer's answer.
     pub(crate) patience: Duration,
 }
 
 impl NetHandle {
-    /// Who this node is.
+    /// The peer id of this node.
     pub fn local_peer(&self) -> PeerId {
         self.local_peer
     }
 
-    /// All peers that are known, as last published; does not enter the loop.
+    /// All known peers, as last published; does not enter the loop.
     pub fn peers(&self) -> Arc<Vec<PeerStatus>> {
         Arc::clone(&self.peers.borrow())
     }
 
-    /// The same, for whoever waits for changes; closed when the loop has ended.
+    /// A receiver of [`Self::peers`] that reports changes; closed when the loop ends.
     pub fn watch_peers(&self) -> watch::Receiver<Arc<Vec<PeerStatus>>> {
         self.peers.clone()
     }
@@ -94,27 +94,27 @@ impl NetHandle {
         Arc::clone(&self.addresses.borrow())
     }
 
-    /// That another machine uses this node's key, as last found; does not enter the loop.
+    /// The last evidence that another machine uses this node's key; does not enter the loop.
     pub fn own_key_copied(&self) -> Option<OwnKeyCopied> {
         self.own_key.borrow().clone()
     }
 
-    /// What was refused, shed or closed since the start; does not enter the loop.
+    /// The counters since the start; does not enter the loop.
     pub fn counters(&self) -> NetCounters {
         self.counters.snapshot()
     }
 
-    /// Whether more inbound connections come than there are places for; does not enter the loop.
+    /// Whether more inbound connections arrive than there are places; does not enter the loop.
     pub fn crowd(&self) -> Option<Crowd> {
         self.intake.crowd()
     }
 
-    /// What has travelled since the start; does not enter the loop.
+    /// The traffic since the start; does not enter the loop.
     pub fn traffic(&self) -> NetTraffic {
         self.meter.snapshot()
     }
 
-    /// Says what this node's machine has and uses; peers that are ready are told.
+    /// Sets this node's resources and reports them to all ready peers.
     ///
     /// # Errors
     ///
@@ -124,7 +124,7 @@ impl NetHandle {
         self.ask(Command::Resource { event: ResourceEvent::UpdateResources(usage), reply }).await
     }
 
-    /// Asks a peer what its machine has and uses.
+    /// Asks a peer for its resources.
     ///
     /// # Errors
     ///
@@ -136,7 +136,7 @@ impl NetHandle {
         self.patiently(answer).await
     }
 
-    /// Says how this node is; peers that are ready are told.
+    /// Sets this node's health and reports it to all ready peers.
     ///
     /// # Errors
     ///
@@ -145,8 +145,8 @@ impl NetHandle {
         self.ask(Command::Health { event: HealthEvent::ReportHealth(status) }).await
     }
 
-    /// The peers that match, as far as is known: ready ones first, then the nearest, then those that
-    /// are known only by hearsay. Does not enter the loop.
+    /// The known peers that match: ready ones first, then the nearest, then those known only by
+    /// hearsay. Does not enter the loop.
     pub fn known(&self, query: &PeerQuery) -> Vec<PeerStatus> {
         let hearsay = self.hearsay.borrow().clone();
         let peers = self.peers();
@@ -157,18 +157,17 @@ impl NetHandle {
         found
     }
 
-    /// The same, asking other peers first, and for a capability the DHT, if fewer are known than
-    /// asked for and the network was not asked the same within
-    /// [`limits::SEARCH_TTL`]. Takes up to the configured protocol
-    /// timeout.
+    /// The peers that match, after a search. A search asks other peers, and for a capability the
+    /// DHT. It runs if too few peers are known and the same search did not run within
+    /// [`limits::SEARCH_TTL`], and takes up to the configured protocol timeout.
     ///
     /// # Errors
     ///
-    /// Too many searches are under way, or the network has stopped.
+    /// Too many searches are in progress, or the network has stopped.
     pub async fn find_peers(&self, query: PeerQuery) -> Result<Vec<PeerStatus>, FindPeersError> {
         let found = self.known(&query);
         let is_answered = self.hearsay.borrow().answered(&query).is_some_and(|answered| {
-            // Somebody may have come meanwhile.
+            // A matching peer may have connected meanwhile.
             !found.is_empty() || answered.at.elapsed() < limits::SEARCH_EMPTY_TTL
         });
         if found.len() >= query.limit || is_answered {
@@ -178,18 +177,18 @@ impl NetHandle {
         Ok(self.known(&query))
     }
 
-    /// Carries out what the discovery protocol is told; of a search, waits for its end.
+    /// Carries out a command of the discovery protocol; waits for the end of a search.
     ///
     /// # Errors
     ///
-    /// Too many searches are under way, or the network has stopped.
+    /// Too many searches are in progress, or the network has stopped.
     pub async fn discovery(&self, event: DiscoveryEvent) -> Result<(), FindPeersError> {
         let (reply, answer) = oneshot::channel();
         self.ask(Command::Discovery { event, reply }).await?;
         answer.await.map_err(|_| NetClosed)?.map_err(FindPeersError::Refused)
     }
 
-    /// Measures the round trip to a peer, with an echo that its event loop answers.
+    /// Measures the round trip to a peer with an echo, which the peer's event loop answers.
     ///
     /// # Errors
     ///
@@ -200,7 +199,7 @@ impl NetHandle {
         self.patiently(answer).await
     }
 
-    /// How long the loop takes to have a turn for a command: its lag.
+    /// The lag of the loop: how long it takes to answer a command.
     ///
     /// # Errors
     ///
@@ -223,31 +222,32 @@ impl NetHandle {
         }
     }
 
-    /// Connects to `address` and returns who is there, once the connection is encrypted.
+    /// Connects to `address`. Returns the peer there, once the connection is encrypted.
     ///
     /// # Errors
     ///
-    /// The address is unusable, nobody answers, or somebody else than its `/p2p/…` says.
+    /// The address has an unsupported form, no peer answers, or another peer than its `/p2p/…`
+    /// names answers.
     pub async fn dial(&self, address: Multiaddr) -> Result<PeerId, DialError> {
         let (reply, answer) = oneshot::channel();
         self.ask(Command::Dial { address, reply }).await?;
         answer.await.map_err(|_| NetClosed)?
     }
 
-    /// Asks for a session with a worker; the answer is a [`NetEvent`](crate::event::NetEvent).
+    /// Requests a session with a worker; the answer is a [`NetEvent`](crate::event::NetEvent).
     ///
-    /// Does not wait: returns false when the loop's queue is full or the loop has ended.
+    /// Does not wait. Returns false if the loop's queue is full or the loop has ended.
     pub fn open_session(&self, peer: PeerId) -> bool {
         self.commands.try_send(Command::OpenSession { peer }).is_ok()
     }
 
-    /// Ends all connections to a peer that broke the protocol. Does not wait; see
+    /// Closes all connections to a peer that broke the protocol. Does not wait; see
     /// [`Self::open_session`].
     pub fn expel(&self, peer: PeerId, why: &'static str) -> bool {
         self.commands.try_send(Command::Expel { peer, why }).is_ok()
     }
 
-    /// Says this of the node from now on; every peer is told.
+    /// Sets this node's offer and sends it to all peers.
     ///
     /// # Errors
     ///
@@ -256,7 +256,7 @@ impl NetHandle {
         self.ask(Command::SetOffer { offer }).await
     }
 
-    /// Denies connections with `peer` from now on, or no longer.
+    /// Denies connections to `peer` if `on`, or allows them again.
     ///
     /// # Errors
     ///
@@ -265,7 +265,7 @@ impl NetHandle {
         self.ask(Command::Block { peer, on }).await
     }
 
-    /// Closes all connections with `peer` and forgets what is known of it.
+    /// Closes all connections to `peer` and forgets the peer.
     ///
     /// # Errors
     ///
@@ -274,7 +274,7 @@ impl NetHandle {
         self.ask(Command::Forget { peer }).await
     }
 
-    /// Closes all connections with `peer`. Either side may connect again.
+    /// Closes all connections to `peer`. Either side may connect again.
     ///
     /// # Errors
     ///
@@ -283,15 +283,15 @@ impl NetHandle {
         self.ask(Command::Disconnect { peer }).await
     }
 
-    /// Whether to reconnect to `peer` when its connection is lost.
+    /// Sets whether to reconnect to `peer` when its connection is lost.
     ///
     /// Does not wait; see [`Self::open_session`].
     pub fn keep(&self, peer: PeerId, keep: bool) -> bool {
         self.commands.try_send(Command::Keep { peer, keep }).is_ok()
     }
 
-    /// Which peers to look up and to dial until they are connected, in place of those that were
-    /// named before; at most [`limits::SOUGHT_PEERS`] count.
+    /// Sets the peers to look up and dial until they are connected, in place of the earlier list;
+    /// at most [`limits::SOUGHT_PEERS`] count.
     ///
     /// Does not wait; see [`Self::open_session`].
     pub fn seek(&self, peers: Vec<PeerId>) -> bool {
@@ -307,7 +307,7 @@ impl NetHandle {
     pub async fn stop(&self) {
         let (done, stopped) = oneshot::channel();
         if self.ask(Command::Stop { done }).await.is_ok() {
-            // An error means that the loop ended on its own, which is as good.
+            // An error means that the loop has already ended.
             stopped.await.ok();
         }
     }

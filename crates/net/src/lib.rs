@@ -1,10 +1,11 @@
 //! Meshwork's network: connections, admission, sessions, wire format. The only crate that names
 //! libp2p (I7).
 //!
-//! [`Network::build`] makes four things: the [`EventLoop`], which owns the swarm and is spawned by
-//! the caller; a clonable [`NetHandle`] that asks it; and two receivers, of [`NetEvent`]s (facts
-//! about peers and sessions) and of [`SessionEvent`]s (batches of decoded task frames). Task
-//! frames never pass through the event loop: each session has a reader and a writer of its own.
+//! [`Network::build`] creates four things: the [`EventLoop`], which owns the swarm and which the
+//! caller spawns; a clonable [`NetHandle`] that sends it commands; and two receivers, of
+//! [`NetEvent`]s (events about peers and sessions) and of [`SessionEvent`]s (batches of decoded
+//! task frames). Task frames never pass through the event loop: each session has its own reader and
+//! writer.
 //!
 //! # Tasks and channels
 //!
@@ -23,13 +24,13 @@
 //!                 └─ frames of the loop   └─ frames of the owner (Session::send)
 //! ```
 //!
-//! Constants are those of [`limits`]. The loop waits for nobody: a hello and an exchange end by
-//! themselves within a time, and report as results of their `JoinSet`. A full channel to the owner
-//! stops the loop from polling the swarm; a full channel of sessions stops their readers, and by flow
-//! control their peers.
+//! The capitalised names are constants of [`limits`]. The loop never waits: a hello and an exchange
+//! have a time limit, and report their results through their `JoinSet`. A full channel to the owner
+//! stops the loop from polling the swarm; a full channel of sessions stops their readers and, by
+//! flow control, their peers.
 //!
-//! Absent on purpose: any decision about tasks. What a peer may run, and where work goes, is
-//! decided by the engine of `meshwork-core`.
+//! Absent on purpose: decisions about tasks. The engine of `meshwork-core` decides which tasks a
+//! peer may run, and on which peer a task runs.
 
 mod address;
 mod behaviour;

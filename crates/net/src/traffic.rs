@@ -1,4 +1,4 @@
-//! Bytes by peer and protocol, counted where streams are read and written.
+//! Counts bytes by peer and protocol where streams are read and written.
 
 use std::{
     io,
@@ -15,7 +15,7 @@ use meshwork_core::NetworkProtocol;
 
 use crate::meter::Meter;
 
-/// What has travelled between this node and one peer, by protocol; live.
+/// The bytes exchanged with one peer, by protocol; live.
 #[derive(Debug, Default)]
 pub struct Traffic {
     sent: [AtomicU64; NetworkProtocol::ALL.len()],
@@ -28,7 +28,7 @@ impl Traffic {
         self.sent.get(protocol.index()).map_or(0, |bytes| bytes.load(Ordering::Relaxed))
     }
 
-    /// Bytes received, likewise.
+    /// Bytes received on streams of `protocol`, with framing, without encryption.
     pub fn received(&self, protocol: NetworkProtocol) -> u64 {
         self.received.get(protocol.index()).map_or(0, |bytes| bytes.load(Ordering::Relaxed))
     }
