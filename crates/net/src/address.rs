@@ -190,7 +190,7 @@ fn only_peer<'a>(mut rest: impl Iterator<Item = Protocol<'a>>) -> Result<Option<
     };
     match rest.next() {
         None => Ok(Some(peer)),
-        Some(other) => Err(format!("nothing may follow /p2p/…, not even {other}")),
+        Some(other) => Err(format!("{other} after /p2p/… is not supported")),
     }
 }
 

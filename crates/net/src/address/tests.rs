@@ -28,7 +28,7 @@ fn strangers_reach_only_global_unicast_addresses() {
 #[test]
 fn no_form_of_an_internal_address_is_public() {
     for text in [
-        // Plain.
+        // Plain addresses.
         "/ip4/127.0.0.1/tcp/4101",
         "/ip4/127.255.255.254/udp/4101/quic-v1",
         "/ip4/0.0.0.0/tcp/4101",
@@ -63,7 +63,7 @@ fn no_form_of_an_internal_address_is_public() {
         "/ip6/3fff::1/tcp/4101",
         "/ip6/100::1/tcp/4101",
         "/ip6/4000::1/tcp/4101",
-        // In disguise.
+        // IPv4 addresses inside IPv6 ones, and names.
         "/ip6/::ffff:127.0.0.1/tcp/4101",
         "/ip6/::ffff:1.2.3.4/tcp/4101",
         "/ip6/::ffff:0:127.0.0.1/tcp/4101",

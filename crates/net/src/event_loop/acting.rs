@@ -1,4 +1,4 @@
-//! How the loop carries out the actions of its parts.
+//! Carries out the actions that parts of the loop return.
 
 use libp2p::PeerId;
 use meshwork_core::{Advert, advert::clean};

@@ -1,6 +1,6 @@
 //! The fields of the loop: the swarm, the table of peers, and the parts.
 //!
-//! Absent on purpose: what the loop does (`event_loop`, and the files beside this one).
+//! Absent on purpose: the reactions of the loop (`event_loop`, and the files beside this one).
 
 use super::{
     admission::Admission, dialer::Dialer, facts::Facts, inbox::Inbox, listeners::Listeners,

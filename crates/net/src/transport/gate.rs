@@ -28,14 +28,14 @@ use crate::{
 /// The number of connections refused in one poll before other tasks get their turn.
 const REFUSED_PER_POLL: usize = 64;
 
-/// Why an inbound connection was closed before it was established.
+/// Why an inbound connection was closed before its handshake ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Closed {
     #[error("nothing arrived within {:?}", limits::FIRST_BYTE)]
     Silent,
     #[error("the handshake took longer than {:?}", limits::HANDSHAKE)]
     Slow,
-    #[error("another connection took its place")]
+    #[error("its place was given to another connection")]
     Displaced,
 }
 

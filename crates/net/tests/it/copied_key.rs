@@ -1,4 +1,4 @@
-//! Two machines with one key.
+//! Tests of two machines with one key.
 
 use meshwork_net::{DialError, KeyCopied, KeyEvidence, NetConfig, NetEvent, identity};
 

@@ -1,4 +1,4 @@
-//! The budget of dials on others' word.
+//! Tests of the budget of dials on other peers' word.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Bounds of connections and dials.
+//! Tests of the bounds of connections and dials.
 
 use libp2p::{
     core::ConnectedPoint,
