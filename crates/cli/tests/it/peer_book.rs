@@ -102,7 +102,7 @@ fn invalid_peer_book_is_ignored_and_replaced() {
         let known = ant.ask(&["peers", "show", &id, "--json"]).json();
         assert_eq!(known["addresses"], serde_json::json!([]), "it does not know where bee is");
         let stderr = fs::read_to_string(&log).unwrap();
-        assert!(stderr.contains("peers met before is ignored"), "{stderr}");
+        assert!(stderr.contains("the peer book is ignored"), "{stderr}");
         assert!(!stderr.contains('\u{0}') && !stderr.contains("\u{1b}[2J"), "{stderr:?}");
         assert_eq!(ant.ask(&["peers", "dial", bee.address()]).code, 0);
         ant.until_ready(&id);
@@ -124,7 +124,7 @@ fn unwritable_peer_book_is_reported_once() {
     ant.until_ready("bee");
     let warnings = || {
         let stderr = fs::read_to_string(&log).unwrap();
-        stderr.lines().filter(|line| line.contains("are not kept on disk")).count()
+        stderr.lines().filter(|line| line.contains("peer book not saved")).count()
     };
     eventually("it is reported", || warnings() == 1);
     assert_eq!(ant.ask(&["peers", "list", "-q"]).stdout.trim(), bee.text("peer"));
