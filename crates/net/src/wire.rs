@@ -1,11 +1,12 @@
-//! The wire format as far as all protocols share it: framing, fields, reasons, and the code that is
-//! generated from `proto/meshwork.proto`. `docs/protocol.md` is its normative description.
+//! The parts of the wire format that all protocols share: framing, fields, reasons, and the code
+//! generated from `proto/meshwork.proto`. `docs/protocol.md` is the normative description.
 //!
-//! What is on the hot path (assignments, results, lists of epochs) is encoded and decoded by hand,
-//! straight between frames and bytes; the tests hold it equal to the generated code. Everything
-//! else goes through the generated structs.
+//! Hand-written code encodes and decodes the frequent messages (assignments, results, lists of
+//! epochs) without intermediate structs; the tests compare it with the generated code. All other
+//! messages go through the generated structs.
 //!
-//! Absent on purpose: streams and time (see [`session`](crate::protocol::task::session)), and what a message means.
+//! Absent on purpose: streams and time (see [`session`](crate::protocol::task::session)), and the
+//! meaning of messages.
 
 mod codec;
 pub(crate) mod error;

@@ -1,9 +1,10 @@
-//! The discovery protocol: nodes tell each other which peers they know, in adverts that their subjects
-//! have signed; searches; and what Kademlia is told.
+//! The discovery protocol: nodes exchange signed adverts of the peers that they know; searches; and
+//! the data given to Kademlia.
 //!
-//! The files in their order: `wire` (messages), `talk` (one exchange), `errand`, `lead`, `known` (what
-//! is published), `asking` (bounds of our own exchanges), `state` (the [`Exchange`]), and its methods in
-//! `adverts` (what is told), `learning` (what is heard), `exchanges`; `searches`; `dht`.
+//! The files in reading order: `wire` (messages), `talk` (one exchange), `errand`, `lead`, `known`
+//! (look-ups without the event loop), `asking` (bounds of our own exchanges), `state` (the
+//! [`Exchange`]), and its methods in `adverts` (sent adverts), `learning` (received adverts),
+//! `exchanges`; `searches`; `dht`.
 
 mod adverts;
 mod asking;

@@ -1,6 +1,6 @@
-//! The health protocol: echoes, how a node is, and which peers are alive.
+//! The health protocol: echoes, reports of a node's health, and detection of lost peers.
 //!
-//! Absent on purpose: its links and echoes under way, which [`links`](super::links) has.
+//! Absent on purpose: the streams and pending echoes, see [`links`](super::links).
 
 pub(crate) mod liveness;
 pub(crate) mod reports;

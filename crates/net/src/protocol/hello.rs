@@ -1,7 +1,8 @@
-//! The hello protocol: each end says what it is and what it offers, and is admitted or refused.
+//! The hello protocol: each side sends its version, network and advert, and the other admits or
+//! refuses it.
 //!
-//! The files in their order: `wire` (messages), `talk` (one exchange), `duplicates` (which connection
-//! is kept), `hellos` (all exchanges under way).
+//! The files in reading order: `wire` (messages), `talk` (one exchange), `duplicates` (which
+//! connection is kept), `hellos` (all running exchanges).
 
 pub(crate) mod duplicates;
 pub(crate) mod hellos;

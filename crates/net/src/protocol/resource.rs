@@ -1,6 +1,6 @@
-//! The resource protocol: what a machine has and uses.
+//! The resource protocol: reports of a machine's capacity and load.
 //!
-//! Absent on purpose: its links and questions, which [`links`](super::links) has.
+//! Absent on purpose: the streams and pending questions, see [`links`](super::links).
 
 pub(crate) mod reports;
 pub(crate) mod wire;

@@ -1,7 +1,7 @@
-//! The task protocol: frames between an owner and a worker, in a session of their own.
+//! The task protocol: frames between an owner and a worker, in one session per direction of work.
 //!
-//! The files in their order: `kind`, `names`, `encode`, `decode` (messages), `session` (one session),
-//! `sessions` (all of them).
+//! The files in reading order: `kind`, `names`, `encode`, `decode` (messages), `session` (one
+//! session), `sessions` (all sessions).
 
 pub(crate) mod decode;
 pub(crate) mod encode;

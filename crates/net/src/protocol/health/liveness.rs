@@ -1,9 +1,8 @@
-//! Liveness of ready peers: a quiet peer is asked for a sign of life, and disconnected if it gives
-//! none.
+//! Liveness of ready peers: a silent peer gets an echo, and is disconnected if it stays silent.
 //!
-//! Everything that arrives from a peer counts. A peer that has said nothing for an interval is asked;
-//! as an echo is heard by both ends, one of them asks. A busy connection carries an echo now and then,
-//! so that its round trip stays known.
+//! All received bytes count as signs of life. After an interval of silence one side sends an echo;
+//! its answer is a sign of life to both sides, so they take turns. A busy connection carries an
+//! occasional echo too, so that its round trip stays known.
 
 use libp2p::PeerId;
 use meshwork_core::{PeerState, health::detector::Detector};
@@ -15,38 +14,40 @@ use crate::{
     limits,
 };
 
-/// How often peers are looked at, in parts of the interval.
+/// Number of checks of all peers per interval.
 const LOOKS: u32 = 5;
 
-/// Watches over all ready peers.
+/// Watches all ready peers.
 #[derive(Debug)]
 pub(crate) struct Liveness {
-    /// Connected peers that were ready.
+    /// Connected peers that are or were ready.
     watched: FxHashMap<PeerId, Watched>,
-    /// A timer for the next look is set.
+    /// Whether a timer for the next check is set.
     armed: bool,
-    /// When the peers were last looked at.
+    /// The time of the last check.
     looked: Instant,
 }
 
-/// The signs of life of one peer.
+/// The state of one watched peer.
 #[derive(Debug)]
 struct Watched {
     detector: Detector,
-    /// When it was last asked.
+    /// When this node sent an echo because of silence; `None` once the peer was heard again.
     asked: Option<Instant>,
-    /// This node was the last to ask: the other end's turn comes first.
+    /// Whether the last echo was ours: the peer's turn comes first.
     was_ours: bool,
-    /// This node's id is the larger one.
+    /// Whether this node's peer id is the larger one: it then waits longer than the peer.
     is_patient: bool,
-    /// When the round trip was last measured.
+    /// When the last echo was sent.
     measured: meshwork_core::Time,
 }
 
-/// What a look at one peer has shown.
+/// The result of a check of one peer.
 enum Verdict {
     Fine,
+    /// Send an echo.
     Ask,
+    /// Disconnect, for this reason.
     Gone(String),
 }
 
@@ -61,7 +62,7 @@ impl Liveness {
         self.watched.is_empty()
     }
 
-    /// A peer has become ready: from now on its silence is noticed.
+    /// A peer has become ready: starts to watch it.
     pub(crate) fn on_ready(&mut self, peer: PeerId, shared: &Shared) -> Option<Action> {
         let (interval, now) = (shared.local.settings.heartbeat, shared.local.clock.now());
         self.watched.insert(peer, Watched::new(interval, now, shared.local.peer > peer));
@@ -77,13 +78,13 @@ impl Liveness {
         self.watched.remove(peer);
     }
 
-    /// Looks at all peers: asks those that are quiet, and gives up those that stay silent.
+    /// Checks all peers: sends echoes to silent ones, and disconnects those that stay silent.
     pub(crate) fn on_timer(&mut self, shared: &Shared) -> Vec<Action> {
         let (interval, now) = (shared.local.settings.heartbeat, shared.local.clock.now());
         let pause = interval / LOOKS;
         let late = self.looked.elapsed().saturating_sub(pause);
         self.looked = Instant::now();
-        // So late only if the node was suspended or starved: others are not to blame.
+        // A timer this late means that this node was suspended or starved, not that peers are gone.
         let forgiven = if late > pause { late } else { Duration::ZERO };
         let mut actions = Vec::new();
         let mut gone = Vec::new();
@@ -123,7 +124,7 @@ impl Watched {
     ) -> Verdict {
         let detector = &mut self.detector;
         if heard > detector.heard() && self.asked.is_none() {
-            // It spoke without being asked: the next turn is this node's.
+            // The peer sent something without our echo: the next turn is ours.
             self.was_ours = false;
         }
         if heard > detector.heard() {
@@ -135,14 +136,14 @@ impl Watched {
         }
         if detector.is_gone(now) {
             let silence = now.since(detector.heard());
-            tracing::debug!(phi = detector.phi(now), "a peer is taken for gone");
+            tracing::debug!(phi = detector.phi(now), "disconnecting a silent peer");
             return Verdict::Gone(format!("silent for {:.1} s", silence.as_secs_f32()));
         }
         if now.since(self.measured) >= limits::MEASURE_EVERY {
             self.measured = now;
             return Verdict::Ask;
         }
-        // Two that have asked at once would do so for ever, were they equally patient.
+        // With equal patience, two sides that once asked at the same time would always do so.
         let patience = if self.is_patient { interval * 6 / 4 } else { interval * 5 / 4 };
         let due = if self.was_ours { patience } else { interval };
         let rested = self.asked.is_none_or(|asked| asked.elapsed() >= interval / 2);

@@ -1,6 +1,6 @@
-//! What nodes report about their health.
+//! Health reports of nodes.
 //!
-//! A node reports about itself alone; a report about another one is refused.
+//! A node may report only about itself; a report about another node is refused.
 
 use libp2p::PeerId;
 use meshwork_core::{HealthStatus, Reason};
@@ -13,11 +13,11 @@ pub(crate) fn own(status: HealthStatus) -> Box<HealthReport> {
     Box::new(HealthReport { status, subject: None })
 }
 
-/// A peer reports about its health: the table of peers takes it.
+/// Stores a peer's health report in the table of peers.
 ///
 /// # Errors
 ///
-/// The reason for which the report is refused.
+/// The report is over the peer's quota, or about another node.
 pub(crate) fn on_report(
     peer: &PeerId,
     report: HealthReport,

@@ -14,44 +14,44 @@ use crate::wire::{
 #[cfg(test)]
 mod tests;
 
-/// One frame.
+/// One frame of the health protocol.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct HealthFrame {
-    /// Of an echo and its answer.
+    /// The number of an echo, repeated in its answer; 0 in a report.
     pub(crate) id: u64,
     pub(crate) body: HealthBody,
 }
 
-/// The kinds of frames.
+/// The content of a frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum HealthBody {
     Echo,
     Echoed,
     Report(Box<HealthReport>),
     Refused(Reason),
-    /// The other side does not know the kind with this number.
+    /// The sender does not know the kind with this number.
     Unsupported(u32),
-    /// This side does not know the kind with this number.
+    /// This node does not know the received kind with this number.
     Unknown(u32),
 }
 
-/// How a node is; clamped when it was received.
+/// The health of a node. A received report is clamped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct HealthReport {
     pub(crate) status: HealthStatus,
-    /// The peer that it is about, if the sender names one.
+    /// The bytes of the peer id that the report is about; `None`: the sender.
     pub(crate) subject: Option<Vec<u8>>,
 }
 
 impl HealthReport {
-    /// Whether it is about its sender.
+    /// Whether the report is about its sender.
     pub(crate) fn is_about(&self, sender: &PeerId) -> bool {
         self.subject.as_ref().is_none_or(|subject| *subject == sender.to_bytes())
     }
 }
 
 impl HealthFrame {
-    /// The message's bytes, without the length before them.
+    /// The message's bytes, without the length prefix.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let kind = match &self.body {
             HealthBody::Echo => Kind::Echo(proto::Echo {}),
@@ -65,7 +65,7 @@ impl HealthFrame {
         proto::HealthFrame { id: self.id, kind: Some(kind) }.encode_to_vec()
     }
 
-    /// The frame in these bytes.
+    /// Decodes a frame.
     ///
     /// # Errors
     ///

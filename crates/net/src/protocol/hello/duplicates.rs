@@ -1,11 +1,15 @@
 //! Which of two connections to one peer is kept.
 //!
-//! Both ends have to agree, and may see two connections come up in different order. So one end
-//! decides, that with the smaller id (the arbiter): of a simultaneous dial it keeps the connection
-//! that it dialled itself; of two that one end dialled, the older; of two that are far apart in time
-//! the newer, because the end that dials again has lost the older. It says hello on the one that it
-//! keeps, by which the other end knows, and closes the other a second later. The other end closes it
-//! only if that does not happen.
+//! Both sides must agree, but may see the two connections come up in different order. So the side
+//! with the smaller peer id decides (the arbiter). It keeps:
+//!
+//! * after a simultaneous dial, the connection that it dialled itself;
+//! * if one side dialled both, the older;
+//! * if they came up far apart in time, the newer, because a side that dials again has lost the
+//!   older.
+//!
+//! The arbiter says hello on the kept connection, which tells the other side its choice, and closes
+//! the other connection a second later. The other side closes it only if the arbiter does not.
 
 use libp2p::{PeerId, swarm::ConnectionId};
 use tokio::time::{Duration, Instant};
@@ -24,40 +28,40 @@ pub(crate) fn is_arbiter(local: &PeerId, peer: &PeerId) -> bool {
     local < peer
 }
 
-/// The connection that this node keeps, as far as it can tell.
+/// The connection that this node keeps for now.
 pub(crate) fn chosen(known: &Peer, is_arbiter: bool) -> Option<ConnectionId> {
-    // The newer one may be of another machine: its hello will say.
+    // The newer connection may be from another machine with the same key: wait for its hello.
     let decides = is_arbiter && !known.instances.is_copied(Instant::now());
     match known.connections.as_slice() {
         [] => None,
         [only] => Some(only.id),
         [older, newer, ..] if decides => Some(preferred(older, newer)),
-        // The other end decides: its hello will say. Until then as it was.
+        // The other side decides by its hello; until then nothing changes.
         [older, ..] => Some(known.kept.unwrap_or(older.id)),
     }
 }
 
-/// Whether the peer has decided, by its hello on the connection `id`, that this one is kept.
+/// Whether the peer's hello on the connection `id` decides that this connection is kept.
 pub(crate) fn is_chosen_by_peer(known: &Peer, id: ConnectionId, is_arbiter: bool) -> bool {
     let is_refused =
         known.connection(id).is_some_and(|one| matches!(one.theirs, Theirs::Refused(_)));
-    // A second machine with the peer's key decides nothing.
+    // A second machine with the peer's key has no say.
     let is_second = is_refused && known.instances.is_copied(Instant::now());
     !is_arbiter && !is_second
 }
 
-/// The connection that is not kept.
+/// A connection to close: the first that is not kept.
 pub(crate) fn surplus(known: &Peer) -> Option<ConnectionId> {
     let surplus = known.connections.iter().find(|connection| Some(connection.id) != known.kept);
     surplus.map(|connection| connection.id)
 }
 
-/// How long two connections may stay side by side.
+/// How long this side waits before it closes a surplus connection.
 pub(crate) fn patience(is_arbiter: bool) -> Duration {
     if is_arbiter { limits::SURPLUS_TIME } else { limits::SURPLUS_PATIENCE }
 }
 
-/// Seen from the end that decides.
+/// The connection that the arbiter prefers; `direction` is the arbiter's view.
 fn preferred(older: &Connection, newer: &Connection) -> ConnectionId {
     if newer.since.duration_since(older.since) > limits::SIMULTANEOUS {
         return newer.id;

@@ -1,7 +1,7 @@
-//! Hellos: each end says one on the connection that it keeps.
+//! Hello exchanges: each side says hello on the connection that it keeps.
 //!
-//! A peer is admitted when its hello is good, and ready when it has admitted this node as well, on
-//! the same connection. Absent on purpose: whether a peer is admitted (`admission`).
+//! A peer is admitted when this node accepts its hello, and ready when it has admitted this node on
+//! the same connection too. Absent on purpose: the decision whether to admit a peer (`admission`).
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -31,34 +31,34 @@ use crate::{
     traffic::Counted,
 };
 
-/// Most hellos under way in both directions, with answers.
+/// Bound on running exchanges: hellos in both directions, and answers.
 const HELLO_TASKS: usize = 2 * limits::HELLOS;
 
 /// A stream on which a peer says hello.
 pub(crate) type Inbound = Counted<InboundStream>;
 
-/// Hellos under way.
+/// The running hello exchanges.
 pub(crate) struct Hellos {
     /// At most [`limits::HELLOS`] in each direction, and answers.
     tasks: JoinSet<HelloDone>,
-    /// Hellos of ours under way, those included whose streams are being opened.
+    /// Our own running hellos, including those whose streams are still opening.
     said: usize,
-    /// Peers with a connection whose hello waits for a place among them.
+    /// Peers with a connection on which our hello waits because `said` is at its bound.
     waiting: VecDeque<PeerId>,
 }
 
-/// What became of one exchange.
+/// How one exchange ended.
 #[derive(Debug)]
 pub(crate) enum HelloDone {
-    /// Ours was said.
+    /// We sent our hello and got an answer, or failed.
     Said { peer: PeerId, connection: ConnectionId, result: Result<HelloReply, HelloError> },
-    /// Theirs was heard.
+    /// We received the peer's hello, or failed.
     Heard {
         peer: PeerId,
         connection: ConnectionId,
         result: Result<(Box<Hello>, Inbound), HelloError>,
     },
-    /// Theirs was answered.
+    /// We have sent an answer to a peer's hello.
     Answered,
 }
 
@@ -69,12 +69,12 @@ impl Hellos {
         Self { tasks: JoinSet::new(), said: 0, waiting: VecDeque::new() }
     }
 
-    /// The next exchange that ends; none while there is none.
+    /// Waits for the next exchange to end; `None` at once if none runs.
     pub(crate) async fn next(&mut self) -> Option<Result<Box<HelloDone>, JoinError>> {
         self.tasks.join_next().await.map(|done| done.map(Box::new))
     }
 
-    /// Says hello on a connection, or notes that it is to be said when it can be.
+    /// Says hello on a connection, or marks it so that the hello follows when there is room.
     pub(crate) fn start(
         &mut self,
         peer: PeerId,
@@ -96,7 +96,7 @@ impl Hellos {
         Some(Action::Open { connection: id, purpose: Purpose::Hello { peer, connection: id } })
     }
 
-    /// The offer of this node has changed: says hello to each peer that was told another one.
+    /// Says hello to each peer whose last hello carried an older advert of this node.
     pub(crate) fn renew(&mut self, shared: &mut Shared) -> Vec<Action> {
         let Shared { local, peers } = &*shared;
         let kept = peers.iter().filter_map(|(peer, known)| Some((*peer, known.kept_connection()?)));
@@ -115,7 +115,7 @@ impl Hellos {
         actions
     }
 
-    /// The stream for our hello is open, or is not.
+    /// The stream for our hello is open, or opening it failed.
     pub(crate) fn on_stream(
         &mut self,
         peer: PeerId,
@@ -145,7 +145,7 @@ impl Hellos {
         Vec::new()
     }
 
-    /// Our hello was answered, or it failed.
+    /// Our hello was answered, or the exchange failed.
     pub(crate) fn on_said(
         &mut self,
         peer: PeerId,
@@ -204,7 +204,7 @@ impl Hellos {
         actions
     }
 
-    /// One place among our hellos is free: the next one that waits may have it.
+    /// One of our hellos has ended: starts waiting ones while there is room.
     fn on_finished(&mut self, shared: &mut Shared) -> Vec<Action> {
         let mut actions = Vec::new();
         self.said = self.said.saturating_sub(1);
@@ -220,14 +220,14 @@ impl Hellos {
         actions
     }
 
-    /// Whether nothing is under way.
+    /// Whether no exchange runs or waits.
     #[cfg(test)]
     pub(crate) fn is_idle(&self) -> bool {
         self.tasks.is_empty() && self.said == 0 && self.waiting.is_empty()
     }
 }
 
-/// Tries again while the peer has time for its hello; then gives the connection up.
+/// Schedules another attempt within the hello timeout of the connection; closes it after that.
 fn on_failed(
     (peer, id): (PeerId, ConnectionId),
     why: &str,
@@ -242,7 +242,7 @@ fn on_failed(
     Some(Action::CloseConnection(id))
 }
 
-/// A refusal that says when to ask again is believed, within bounds.
+/// Schedules another hello if the refusal says when to retry, within bounds.
 fn ask_again(peer: PeerId, id: ConnectionId, reason: &Reason) -> Option<Action> {
     let wait = reason.retry_after()?.clamp(limits::HELLO_RETRY, limits::REDIAL_MAX);
     Some(Action::Remind(Instant::now() + wait, Timer::Hello(peer, id)))
@@ -260,7 +260,7 @@ fn own_hello(peer: &PeerId, known: &Peer, local: &Local) -> Hello {
     }
 }
 
-/// A stream of this protocol whose bytes are counted for its peer.
+/// Wraps a stream of this protocol so that its bytes are counted for the peer.
 fn counted<S>(stream: S, known: &Peer, local: &Local) -> Counted<S> {
     let (protocol, traffic) = (Protocol::Hello.counted_as(), Arc::clone(&known.traffic));
     Counted::new(stream, protocol, traffic, local.meter.clone())
@@ -269,7 +269,7 @@ fn counted<S>(stream: S, known: &Peer, local: &Local) -> Counted<S> {
 // === Their hellos ===
 
 impl Hellos {
-    /// A peer wants to say hello.
+    /// A peer has opened a hello stream.
     pub(crate) fn on_inbound(
         &mut self,
         peer: PeerId,
@@ -279,7 +279,7 @@ impl Hellos {
     ) {
         let Shared { local, peers } = shared;
         if self.tasks.len() >= HELLO_TASKS {
-            // It asks again.
+            // The stream is dropped; the peer tries again.
             local.counters.streams_refused.add();
             return;
         }
@@ -293,7 +293,7 @@ impl Hellos {
         });
     }
 
-    /// A hello of a peer was judged: answers it.
+    /// Sends the answer to a peer's hello.
     pub(crate) fn on_judged(
         &mut self,
         peer: PeerId,
@@ -320,8 +320,8 @@ impl Hellos {
     }
 }
 
-/// Whether a hello that came on a connection is within its peer's quota; none if the connection is
-/// gone.
+/// Counts a received hello against its peer's quota. `None` if the connection is gone, `Err` if the
+/// quota is used up.
 pub(crate) fn take_quota(
     peer: &PeerId,
     id: ConnectionId,
@@ -346,7 +346,7 @@ impl Hellos {
         }
     }
 
-    /// The peer has said hello on this connection: keeps it, if the peer is the one to choose.
+    /// The peer has said hello on this connection: keeps it if the peer is the arbiter.
     pub(crate) fn settle_by_peer(
         &mut self,
         peer: PeerId,
@@ -378,8 +378,8 @@ impl Hellos {
     }
 }
 
-/// Asks for what the state of a peer needs: its ready connections stay open, and the first time that
-/// it is ready, or offers something else, the loop is told.
+/// The actions that follow a change of a peer: keep its ready connections open, and report the peer
+/// when it becomes ready or when its advert changes.
 pub(crate) fn refresh(peer: PeerId, shared: &mut Shared) -> Vec<Action> {
     let mut actions = Vec::new();
     if shared.peers.get(&peer).is_none() {

@@ -1,8 +1,8 @@
-//! The hello protocol, one stream per announcement: [`say`] ours, or [`hear`] theirs and [`answer`].
+//! The hello protocol, one stream per hello: [`say`] ours, or [`hear`] theirs and [`answer`].
 //!
-//! The futures here only exchange messages, within one total deadline each. The event loop decides what a
-//! hello means for the state of a peer, between hearing and answering: a peer that has our "admitted"
-//! may open task streams at once, so the loop must know first.
+//! The futures here only exchange messages, each within one total deadline. The event loop judges a
+//! hello between [`hear`] and [`answer`]: an admitted peer may open task streams at once, so the
+//! loop must know first.
 
 use std::{io, time::Duration};
 
@@ -17,19 +17,19 @@ use crate::{
     wire::{self, ReadError, WireError},
 };
 
-/// Why an exchange failed.
+/// Why a hello exchange failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HelloError {
-    /// The peer was too slow.
+    /// The exchange was not complete within this time.
     #[error("no answer to the hello within {0:?}")]
     Timeout(Duration),
-    /// The stream could not be written.
+    /// Writing to the stream failed.
     #[error("the hello stream failed: {0}")]
     Write(#[from] io::Error),
-    /// The stream ended or failed, or what arrived is not a message.
+    /// The stream ended or failed, or the peer sent malformed framing.
     #[error("the hello stream failed: {0}")]
     Read(#[from] ReadError),
-    /// The message is not what the protocol says.
+    /// The message does not follow the schema.
     #[error("a malformed hello: {0}")]
     Malformed(#[from] WireError),
 }
@@ -49,7 +49,7 @@ impl HelloError {
 ///
 /// # Errors
 ///
-/// The peer is too slow, or does not keep to the protocol.
+/// The exchange takes longer than `limit`, the stream fails, or the peer breaks the protocol.
 pub(crate) async fn say<S>(
     mut stream: S,
     hello: Hello,
@@ -66,18 +66,18 @@ where
         let message = wire::read_message(&mut stream, limits::CONTROL_FRAME).await?;
         meter.received.one(Kind::HelloReply, message.len());
         let reply = HelloReply::decode(&message)?;
-        // Only courtesy: the answer is here.
+        // A failure to close is harmless: the answer has arrived.
         stream.close().await.ok();
         Ok(reply)
     };
     timeout(limit, exchange).await.map_err(|_| HelloError::Timeout(limit))?
 }
 
-/// Reads the peer's hello; the stream is for [`answer`].
+/// Reads the peer's hello. Pass the returned stream to [`answer`].
 ///
 /// # Errors
 ///
-/// The peer is too slow, or does not keep to the protocol.
+/// The exchange takes longer than `limit`, the stream fails, or the peer breaks the protocol.
 pub(crate) async fn hear<S>(
     mut stream: S,
     limit: Duration,
@@ -95,8 +95,7 @@ where
     Ok((hello, stream))
 }
 
-/// Sends the answer to a hello. Whether it arrives makes no difference here: without it the peer
-/// asks again.
+/// Sends the answer to a hello. A failure is only logged: without an answer the peer tries again.
 pub(crate) async fn answer<S>(mut stream: S, reply: HelloReply, limit: Duration, meter: &Meter)
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -109,21 +108,21 @@ where
     };
     match timeout(limit, exchange).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::debug!(%error, "the answer to a hello was not sent"),
-        Err(_) => tracing::debug!("the answer to a hello was not taken in time"),
+        Ok(Err(error)) => tracing::debug!(%error, "cannot send the answer to a hello"),
+        Err(_) => tracing::debug!("the peer did not read the answer to its hello in time"),
     }
 }
 
-/// Whether a peer that says `hello` belongs to `network` and can be understood.
+/// Checks that the sender of `hello` is in `network` and shares a protocol version.
 ///
 /// # Errors
 ///
-/// Why not.
+/// The versions do not overlap, or the sender is in another network.
 pub(crate) fn judge(hello: &Hello, network: &str) -> Result<(), Reason> {
     if hello.min_version > MAX_VERSION || hello.max_version < MIN_VERSION {
         return Err(Reason::IncompatibleVersion {
             detail: format!(
-                "{MIN_VERSION} to {MAX_VERSION} here, {} to {} there",
+                "versions {MIN_VERSION} to {MAX_VERSION} are accepted, {} to {} are offered",
                 hello.min_version, hello.max_version
             ),
         });

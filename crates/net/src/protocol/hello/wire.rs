@@ -1,4 +1,4 @@
-//! What nodes tell each other before anything else, and the answer.
+//! Messages of the hello protocol: a node's first message to a peer, and the answer.
 
 use std::collections::BTreeMap;
 
@@ -13,23 +13,23 @@ use crate::wire::{
 
 /// The lowest version of the protocols that this program speaks.
 pub(crate) const MIN_VERSION: u32 = 1;
-/// The highest.
+/// The highest version of the protocols that this program speaks.
 pub(crate) const MAX_VERSION: u32 = 1;
 
-/// What a node says of itself.
+/// The versions, network and advert of the sender.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Hello {
     /// Lowest version of the protocols that the sender speaks.
     pub(crate) min_version: u32,
-    /// Highest version.
+    /// Highest version of the protocols that the sender speaks.
     pub(crate) max_version: u32,
-    /// The network's name; cleaned when it was received.
+    /// The network's name; [`decode`](Self::decode) cleans it.
     pub(crate) network: String,
-    /// Counts this sender's announcements on this connection.
+    /// Counts the sender's hellos on this connection.
     pub(crate) seq: u64,
-    /// What the sender offers the receiver; clamped when it was received.
+    /// What the sender offers the receiver; [`decode`](Self::decode) clamps it.
     pub(crate) advert: Advert,
-    /// Drawn at random at each start of the sender; 0 if it names none.
+    /// A random number that the sender draws at each start; 0: not given.
     pub(crate) instance: u64,
     /// The sender has seen that another machine uses the receiver's key.
     pub(crate) copied: bool,
@@ -40,12 +40,12 @@ pub(crate) struct Hello {
 pub(crate) enum HelloReply {
     /// The sender of the hello is admitted.
     Admitted,
-    /// It is not.
+    /// The sender of the hello is refused.
     Refused(Reason),
 }
 
 impl Hello {
-    /// The message's bytes, without the length before them.
+    /// The message's bytes, without the length prefix.
     pub(crate) fn encode(&self) -> Vec<u8> {
         proto::Hello {
             min_version: self.min_version,
@@ -59,11 +59,11 @@ impl Hello {
         .encode_to_vec()
     }
 
-    /// The hello in these bytes.
+    /// Decodes a hello. Cuts texts and lists that are too long.
     ///
     /// # Errors
     ///
-    /// The bytes are not a hello. Texts and lists that are too long are cut instead.
+    /// The bytes are not a hello.
     pub(crate) fn decode(message: &[u8]) -> Result<Self, WireError> {
         let mut hello = Self {
             min_version: 0,
@@ -92,7 +92,7 @@ impl Hello {
 }
 
 impl HelloReply {
-    /// The message's bytes, without the length before them.
+    /// The message's bytes, without the length prefix.
     pub(crate) fn encode(&self) -> Vec<u8> {
         use proto::hello_reply::Outcome;
         let outcome = match self {
@@ -102,18 +102,18 @@ impl HelloReply {
         proto::HelloReply { outcome: Some(outcome) }.encode_to_vec()
     }
 
-    /// The answer in these bytes.
+    /// Decodes an answer. An unknown outcome counts as a refusal.
     ///
     /// # Errors
     ///
-    /// The bytes are not an answer. An outcome that is not known here is a refusal.
+    /// The bytes are not an answer.
     pub(crate) fn decode(message: &[u8]) -> Result<Self, WireError> {
         use proto::hello_reply::Outcome;
         Ok(match proto::HelloReply::decode(message)?.outcome {
             Some(Outcome::Admitted(_)) => Self::Admitted,
             Some(Outcome::Refused(reason)) => Self::Refused(reason.into()),
             None => Self::Refused(Reason::Unsupported {
-                what: "an outcome that is not known here".to_owned(),
+                what: "an unknown answer to the hello".to_owned(),
             }),
         })
     }
@@ -132,7 +132,7 @@ pub(crate) fn advert_message(advert: &Advert) -> proto::Advert {
     }
 }
 
-/// By hand, so that a list that is too long is not built before it is cut (S-10).
+/// Decodes an advert by hand, so that no more of a long list is built than is kept (S-10).
 pub(crate) fn advert(message: &[u8]) -> Result<Advert, WireError> {
     let mut advert = Advert::default();
     let mut capacity = Capacity::default();
@@ -141,7 +141,7 @@ pub(crate) fn advert(message: &[u8]) -> Result<Advert, WireError> {
         match number {
             1 => advert.name = clean(value.text()?),
             2 => {
-                // A name that is none here may be one in a later version.
+                // A later version may allow names that are invalid here.
                 if let Ok(handler) = value.text()?.parse()
                     && advert.handlers.len() < core_limits::ADVERT_HANDLERS
                 {

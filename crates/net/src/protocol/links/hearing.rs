@@ -1,4 +1,4 @@
-//! What peers say on links: reports, questions, echoes, and answers to this node's own.
+//! Frames that arrive on links: reports, questions, echoes, and answers to this node's own.
 
 use libp2p::PeerId;
 use meshwork_core::{Reason, ResourceUsage};
@@ -24,7 +24,7 @@ use crate::{
     quota::Asked,
 };
 
-/// The peer that sent a frame, and the number in it.
+/// The sender of a frame, and the id in the frame.
 #[derive(Clone, Copy)]
 struct Origin {
     peer: PeerId,
@@ -32,7 +32,7 @@ struct Origin {
 }
 
 impl Links {
-    /// A frame has arrived on a link.
+    /// Handles a frame that has arrived on a link, and sends the answer.
     pub(crate) fn on_frame(&mut self, event: LinkEvent, shared: &mut Shared) -> Vec<Action> {
         let LinkEvent { peer, frame, answer: place } = event;
         let mut actions = Vec::new();
@@ -81,7 +81,7 @@ impl Links {
         }
     }
 
-    /// A report was taken or refused: if it was an answer, its caller gets it.
+    /// Passes the outcome of a report to the caller whose question it answers, and to the node.
     fn on_resource_report(
         &mut self,
         Origin { peer, id }: Origin,
@@ -97,7 +97,7 @@ impl Links {
             }
             Err(reason) => {
                 if matches!(reason, Reason::InvalidMessage { .. } | Reason::Denied { .. }) {
-                    // The caller need not wait for another answer.
+                    // No better answer will follow.
                     let error = AskError::Broken(reason.to_string());
                     self.answer_question(&peer, id, Err(error));
                 }
@@ -157,7 +157,7 @@ impl Links {
             let round_trip = links.round_trip(id)?;
             Some((links, round_trip))
         }) else {
-            // Too late, or never sent.
+            // The echo has timed out, or was never sent.
             shared.local.counters.strays.add();
             return;
         };
@@ -171,7 +171,7 @@ impl Links {
         actions.push(Action::Publish);
         actions.push(Action::Tell(NetEvent::Measured { peer, round_trip }));
         if is_first {
-            // The first is measured while much else begins.
+            // The first round trip is measured while the connection starts: measure again.
             actions.push(Action::Echo(peer));
         }
     }

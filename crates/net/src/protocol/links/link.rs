@@ -1,11 +1,11 @@
 //! Links: streams of the resource and the health protocol, which stay open.
 //!
-//! A link is one future: it reads and decodes what its peer says, and writes what the event loop
-//! says. What frames mean is decided in the event loop, which hears of them through one bounded
-//! channel; when that is full the link reads no more, and by flow control its peer waits. It reads
-//! nothing either for whose answer it has no place, so that every question is answered.
+//! A link is one future: it decodes frames from the peer, and writes frames from the event loop.
+//! Received frames go to the event loop through one bounded channel; when it is full, the link
+//! stops reading and flow control makes the peer wait. The link also stops reading while its outbox
+//! has no room for the answer to a frame, so that every question is answered.
 //!
-//! Absent on purpose: batching. What travels here is rare and small.
+//! Absent on purpose: batching, because frames here are rare and small.
 
 use std::{future::Future, io, sync::Arc, time::Duration};
 
@@ -28,18 +28,18 @@ use crate::{
 #[cfg(test)]
 mod tests;
 
-/// Names one link of this process.
+/// The number of a link, unique in this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct LinkId(pub(crate) u64);
 
-/// Which protocol a link speaks.
+/// The protocol of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LinkProtocol {
     Resource,
     Health,
 }
 
-/// What travels on links.
+/// A frame of either protocol.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum LinkFrame {
     Resource(ResourceFrame),
@@ -47,7 +47,7 @@ pub(crate) enum LinkFrame {
 }
 
 impl LinkFrame {
-    /// The protocol on whose links it travels.
+    /// The protocol of this frame.
     pub(crate) fn protocol(&self) -> LinkProtocol {
         match self {
             Self::Resource(_) => LinkProtocol::Resource,
@@ -58,61 +58,62 @@ impl LinkFrame {
 
 /// The refusal of a report about another node than its sender.
 pub(crate) fn not_its_own() -> Reason {
-    Reason::Denied { detail: "a node reports about itself alone".to_owned() }
+    Reason::Denied { detail: "a node can report only about itself".to_owned() }
 }
 
-/// A peer has said something.
+/// A frame from a peer.
 #[derive(Debug)]
 pub(crate) struct LinkEvent {
     pub(crate) peer: PeerId,
     pub(crate) frame: LinkFrame,
-    /// A place in the link's outbox, if this may have to be answered.
+    /// A reserved place in the link's outbox, if the frame may need an answer.
     pub(crate) answer: Option<mpsc::OwnedPermit<LinkFrame>>,
 }
 
 /// Why a link ends.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LinkEnd {
-    /// The loop has dropped its half.
+    /// The event loop has dropped its half.
     #[error("closed by this node")]
     Local,
-    /// The stream ended, failed, or what arrived is no frame.
+    /// The stream ended or failed, or the peer sent an invalid frame.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// Writing failed.
+    /// Writing to the stream failed.
     #[error("cannot write: {0}")]
     Write(#[from] io::Error),
-    /// The peer does not read.
+    /// The peer has not read for this time.
     #[error("the peer has not read for {0:?}")]
     Stuck(Duration),
-    /// Nobody takes what arrives.
+    /// The receiver of events is gone.
     #[error("the node has stopped")]
     NodeStopped,
 }
 
 impl LinkEnd {
-    /// Whether the peer did what no honest peer of any version does.
+    /// Whether the peer broke the protocol, which no honest peer of any version does.
     pub(crate) fn is_violation(&self) -> bool {
         matches!(self, Self::Read(ReadError::Wire(_)))
     }
 }
 
-/// What a link is made of.
+/// One link, ready to [`run`](Self::run).
 pub(crate) struct Link {
     pub(crate) peer: PeerId,
     pub(crate) protocol: LinkProtocol,
-    /// What the loop says.
+    /// Frames to write.
     pub(crate) outbox: mpsc::Receiver<LinkFrame>,
-    /// The same, for answers; the link ends when the loop drops its own end.
+    /// Reserves places in `outbox` for answers. Weak, so that the link ends when the event loop
+    /// drops its sender.
     pub(crate) answers: mpsc::WeakSender<LinkFrame>,
-    /// What the peer says.
+    /// Frames that were read.
     pub(crate) events: mpsc::Sender<LinkEvent>,
     pub(crate) last_seen: Arc<LastSeen>,
     pub(crate) meter: Arc<Meter>,
 }
 
 impl Link {
-    /// Runs the link on `stream` to its end.
+    /// Runs the link on `stream` until it ends.
     pub(crate) async fn run<S>(self, stream: S) -> LinkEnd
     where
         S: AsyncRead + AsyncWrite + Unpin,
@@ -143,17 +144,17 @@ impl Link {
     }
 }
 
-/// Whether a frame is answered.
+/// Whether a frame gets a place for its answer.
 enum Answer {
-    /// Never.
+    /// The frame needs no answer.
     None,
-    /// If the outbox has room for it just now.
+    /// The frame is answered if the outbox has room now.
     IfRoom,
-    /// Always: the link waits until its outbox has room.
+    /// The link waits until its outbox has room.
     Always,
 }
 
-/// A place for the answer to `frame`, if it may have one.
+/// Reserves a place in the outbox for the answer to `frame`, if it may need one.
 async fn place(
     frame: &LinkFrame,
     answers: &mpsc::WeakSender<LinkFrame>,
@@ -216,8 +217,8 @@ impl LinkFrame {
         }
     }
 
-    /// Whether it may have to be answered. An answer is read in any case: two nodes that ask each
-    /// other much would wait for each other otherwise. Its refusal is said if there is room.
+    /// Whether this frame may need an answer. The link never waits for room before it reads an
+    /// answer to our own question: two nodes that ask each other a lot would block each other.
     fn answer(&self) -> Answer {
         match self {
             Self::Resource(ResourceFrame { id, body }) => match body {

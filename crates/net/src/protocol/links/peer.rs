@@ -1,4 +1,4 @@
-//! The links with one peer, and the questions that wait for answers on them.
+//! The links with one peer, and its unanswered questions and echoes.
 
 use std::time::Duration;
 
@@ -15,32 +15,32 @@ use crate::{
     protocol::links::link::{LinkFrame, LinkId, LinkProtocol},
 };
 
-/// The caller that waits for the resources of a peer.
+/// The reply channel of a caller that waits for a peer's resources.
 pub(crate) type Asker = oneshot::Sender<Result<ResourceUsage, AskError>>;
 
-/// The caller that waits for a round trip.
+/// The reply channel of a caller that waits for a round trip.
 pub(crate) type Pinger = oneshot::Sender<Result<Pong, AskError>>;
 
-/// The links with one peer, and what it was asked on them.
+/// The links with one peer, and the unanswered questions and echoes to it.
 #[derive(Debug, Default)]
 pub(crate) struct PeerLinks {
     resource: Outbound,
     health: Outbound,
     /// Links that the peer has opened; at most [`limits::LINK_STREAMS`] for each protocol.
     inbound: Vec<(LinkId, mpsc::Sender<LinkFrame>)>,
-    /// Callers that wait for its resources; at most [`limits::ASKED`].
+    /// Unanswered questions for the peer's resources; at most [`limits::ASKED`].
     questions: Vec<(u64, Asker)>,
-    /// Echoes on their way; at most [`limits::ASKED`].
+    /// Unanswered echoes; at most [`limits::ASKED`].
     echoes: Vec<PendingEcho>,
 }
 
-/// The link that this node opens.
+/// The link of one protocol that this node opens. Each state names its next states.
 #[derive(Debug, Default)]
 enum Outbound {
     /// Then: `Opening`.
     #[default]
     None,
-    /// These frames leave when it is open; at most [`limits::LINK_WAITING`]. Then: `Open` or `None`.
+    /// Frames that wait for the stream; at most [`limits::LINK_WAITING`]. Then: `Open` or `None`.
     Opening(Vec<LinkFrame>),
     /// Then: `None`.
     Open(LinkId, mpsc::Sender<LinkFrame>),
@@ -50,22 +50,22 @@ enum Outbound {
 struct PendingEcho {
     id: u64,
     sent: Instant,
-    /// The caller; none if the node itself asks whether the peer is there.
+    /// The caller; `None` if the node itself checks that the peer is alive.
     reply: Option<Pinger>,
 }
 
-/// What became of a frame.
+/// The result of [`PeerLinks::say`].
 pub(crate) enum Said {
-    /// It is on its way, or leaves when the link is open.
+    /// The frame is queued on the link, or until the link is open.
     Queued,
-    /// There was no room: this frame or an older one is dropped.
+    /// The queue was full: this frame or an older one is dropped.
     Dropped,
-    /// It waits for a link that has to be opened now.
+    /// The frame is queued; the caller must open a link.
     NeedsLink,
 }
 
 impl PeerLinks {
-    /// Sends a frame on the link of this node.
+    /// Sends a frame on the link that this node opens.
     pub(crate) fn say(&mut self, frame: LinkFrame) -> Said {
         match self.outbound(frame.protocol()) {
             Outbound::Open(_, outbox) => {
@@ -90,8 +90,8 @@ impl PeerLinks {
         }
     }
 
-    /// Takes the frames that wait for a link which is being opened; none if it is not. Until
-    /// [`on_open`](Self::on_open) there is no link.
+    /// Takes the frames that wait for an opening link; `None` if no link is opening. Call
+    /// [`on_open`](Self::on_open) next if the stream has opened.
     pub(crate) fn take_waiting(&mut self, protocol: LinkProtocol) -> Option<Vec<LinkFrame>> {
         let outbound = self.outbound(protocol);
         if !matches!(outbound, Outbound::Opening(_)) {
@@ -103,7 +103,7 @@ impl PeerLinks {
         }
     }
 
-    /// The link of this node is open.
+    /// The link that this node opens is open.
     pub(crate) fn on_open(
         &mut self,
         protocol: LinkProtocol,
@@ -128,11 +128,11 @@ impl PeerLinks {
         }
     }
 
-    /// Notes that a caller waits for the peer's resources.
+    /// Records a caller that waits for the peer's resources.
     ///
     /// # Errors
     ///
-    /// Too many callers wait already: the caller comes back.
+    /// Too many callers wait already. Returns the caller.
     pub(crate) fn ask_resources(&mut self, id: u64, caller: Asker) -> Result<(), Asker> {
         if self.questions.len() >= limits::ASKED {
             return Err(caller);
@@ -141,7 +141,7 @@ impl PeerLinks {
         Ok(())
     }
 
-    /// Answers the caller of a question.
+    /// Answers the caller of the question `id`.
     pub(crate) fn answer_question(&mut self, id: u64, result: Result<ResourceUsage, AskError>) {
         if let Some(at) = self.questions.iter().position(|(asked, _)| *asked == id) {
             let (_, reply) = self.questions.remove(at);
@@ -150,22 +150,22 @@ impl PeerLinks {
         }
     }
 
-    /// Whether one more echo may be on its way.
+    /// Whether another echo may be sent.
     pub(crate) fn has_room_for_echo(&self) -> bool {
         self.echoes.len() < limits::ASKED
     }
 
-    /// Notes that an echo is on its way.
+    /// Records an echo that is sent now.
     pub(crate) fn ask_echo(&mut self, id: u64, reply: Option<Pinger>) {
         self.echoes.push(PendingEcho { id, sent: Instant::now(), reply });
     }
 
-    /// How long ago the echo was sent; none if it is not on its way.
+    /// The time since the echo `id` was sent; `None` if no such echo is pending.
     pub(crate) fn round_trip(&self, id: u64) -> Option<Duration> {
         self.echoes.iter().find(|echo| echo.id == id).map(|echo| echo.sent.elapsed())
     }
 
-    /// Answers the caller of an echo.
+    /// Removes the echo `id` and answers its caller.
     pub(crate) fn end_echo(&mut self, id: u64, result: Result<Pong, AskError>) {
         if let Some(at) = self.echoes.iter().position(|echo| echo.id == id)
             && let Some(reply) = self.echoes.remove(at).reply
@@ -184,7 +184,7 @@ impl PeerLinks {
         }
     }
 
-    /// Forgets questions whose callers have gone, and echoes that were not answered in `time`.
+    /// Drops questions whose callers have gone, and echoes that are older than `time`.
     pub(crate) fn sweep(&mut self, time: Duration) {
         self.questions.retain(|(_, reply)| !reply.is_closed());
         self.echoes.retain(|echo| echo.sent.elapsed() < time);

@@ -1,4 +1,4 @@
-//! What this node says on links: its own reports, questions, echoes.
+//! Frames that this node sends on links: its reports, questions and echoes.
 
 use libp2p::PeerId;
 use meshwork_core::{HealthEvent, ResourceEvent, ResourceUsage};
@@ -24,12 +24,12 @@ use crate::{
 };
 
 impl Links {
-    /// What this node last measured of its machine.
+    /// The last measurement of this node's machine.
     pub(crate) fn resources(&self) -> Option<&ResourceUsage> {
         self.resources.as_ref()
     }
 
-    /// A handle uses the resource protocol.
+    /// Handles a resource command from a handle.
     pub(crate) fn on_resource_command(
         &mut self,
         event: ResourceEvent,
@@ -50,8 +50,8 @@ impl Links {
         }
     }
 
-    /// A handle uses the health protocol. Only reports come here: the node measures its health
-    /// without the loop.
+    /// Handles a health command from a handle. Only reports arrive here: the node measures its
+    /// health without the event loop.
     pub(crate) fn on_health_command(&mut self, event: HealthEvent, shared: &Shared) -> Vec<Action> {
         let HealthEvent::ReportHealth(status) = event else { return Vec::new() };
         self.health = Some(status);
@@ -59,7 +59,7 @@ impl Links {
         ready.filter_map(|peer| self.report_health(peer, shared)).collect()
     }
 
-    /// A handle wants to know the round trip to a peer.
+    /// A handle asks for the round trip to a peer.
     pub(crate) fn on_echo_command(
         &mut self,
         peer: PeerId,
@@ -77,7 +77,7 @@ impl Links {
         None
     }
 
-    /// Asks a peer for a sign of life.
+    /// Sends an echo to a peer.
     pub(crate) fn echo(
         &mut self,
         peer: PeerId,
@@ -91,7 +91,7 @@ impl Links {
         self.say(peer, LinkFrame::Health(HealthFrame { id, body }), shared)
     }
 
-    /// A peer has become ready: tells it about this node's machine and health, and measures the
+    /// A peer has become ready: reports this node's resources and health to it, and measures the
     /// round trip.
     pub(crate) fn on_ready(&mut self, peer: PeerId, shared: &Shared) -> Vec<Action> {
         let resources = self.report_resources(peer, shared);

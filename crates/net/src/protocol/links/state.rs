@@ -1,6 +1,6 @@
-//! The links, and the streams on which they run.
+//! The state of all links, and the start and end of their streams.
 //!
-//! Absent on purpose: what is said on them (`hearing`, `saying`).
+//! Absent on purpose: the content of frames (`hearing`, `saying`).
 
 use std::{sync::Arc, time::Duration};
 
@@ -28,7 +28,7 @@ use crate::{
     traffic::Counted,
 };
 
-/// All links.
+/// The links with all peers.
 pub(crate) struct Links {
     /// Peers with a link, a question or an echo.
     pub(super) peers: FxHashMap<PeerId, PeerLinks>,
@@ -36,12 +36,12 @@ pub(crate) struct Links {
     pub(super) open: JoinSet<LinkDone>,
     /// The number of the newest link.
     pub(super) last_link: u64,
-    /// What arrives on links, and the end that each link gets.
+    /// Frames that arrive on links; each link gets a clone of `events_in`.
     pub(super) events: mpsc::Receiver<LinkEvent>,
     pub(super) events_in: mpsc::Sender<LinkEvent>,
     /// The number of the newest question or echo.
     pub(super) last_ask: u64,
-    /// What this node reports about its machine and its health, once it was measured.
+    /// This node's last measured resources and health, which it reports.
     pub(super) resources: Option<ResourceUsage>,
     pub(super) health: Option<HealthStatus>,
 }
@@ -49,9 +49,9 @@ pub(crate) struct Links {
 /// How one link has ended.
 pub(crate) type LinkDone = (PeerId, LinkId, LinkEnd);
 
-/// Something has happened on a link.
+/// An event on a link.
 pub(crate) enum OnLink {
-    /// It has ended.
+    /// A link has ended.
     Done(Result<LinkDone, JoinError>),
     /// A frame has arrived.
     Frame(LinkEvent),
@@ -78,7 +78,8 @@ impl Links {
         self.peers.is_empty() && self.open.is_empty()
     }
 
-    /// What happens next on a link. Frames are taken only if `takes_frames`: each may become a fact.
+    /// Waits for the next event on a link. Takes frames only if `takes_frames`, because each may
+    /// become a fact for the node.
     pub(crate) async fn next(&mut self, takes_frames: bool) -> Option<OnLink> {
         tokio::select! {
             biased;
@@ -88,7 +89,7 @@ impl Links {
         }
     }
 
-    /// The stream for a link of this node is open, or is not.
+    /// The stream for a link of this node is open, or opening it failed.
     pub(crate) fn on_stream(
         &mut self,
         peer: PeerId,
@@ -101,15 +102,15 @@ impl Links {
         let stream = match stream {
             Ok(stream) => stream,
             Err(error) => {
-                // A node of an earlier version does not speak it; the next report tries again.
-                tracing::debug!(%peer, ?protocol, %error, "no link");
+                // An earlier version may not speak the protocol; the next frame tries again.
+                tracing::debug!(%peer, ?protocol, %error, "cannot open a link");
                 return;
             }
         };
         let started = self.start(peer, protocol, stream, shared);
         let Some((id, outbox)) = started else { return };
         for frame in waiting {
-            // There are fewer of them than places in an outbox.
+            // `LINK_WAITING` is smaller than an outbox, so all fit.
             outbox.try_send(frame).ok();
         }
         if let Some(links) = self.peers.get_mut(&peer) {
@@ -143,7 +144,7 @@ impl Links {
             return None;
         }
         self.close(&peer, &AskError::Broken(end.to_string()));
-        Some(Action::Expel { peer, why: "it broke the protocol on a link" })
+        Some(Action::Expel { peer, why: "an invalid frame on a link" })
     }
 
     /// The last connection to the peer is gone.
@@ -151,7 +152,7 @@ impl Links {
         self.close(peer, &AskError::NotReady);
     }
 
-    /// Forgets questions and echoes that were not answered in `time`.
+    /// Drops questions whose callers have gone, and echoes that are older than `time`.
     pub(crate) fn sweep(&mut self, time: Duration) {
         self.peers.retain(|_, links| {
             links.sweep(time);
@@ -165,7 +166,7 @@ impl Links {
         }
     }
 
-    /// Starts a link on a stream; none if there are too many.
+    /// Starts a link on a stream; `None` if too many are open or the peer is gone.
     fn start<S>(
         &mut self,
         peer: PeerId,
@@ -200,7 +201,7 @@ impl Links {
         Some((id, outbox_in))
     }
 
-    /// Sends a frame on the link of this node; asks for a stream if there is no link.
+    /// Sends a frame on the link that this node opens; asks for a stream if there is no link.
     pub(super) fn say(
         &mut self,
         peer: PeerId,
@@ -221,7 +222,7 @@ impl Links {
         }
     }
 
-    /// The links with a peer that may be asked; none if it is not ready.
+    /// The links with a ready peer; `None` if the peer is not ready.
     pub(super) fn asked(&mut self, peer: &PeerId, shared: &Shared) -> Option<&mut PeerLinks> {
         let is_ready = shared.peers.get(peer)?.state() == PeerState::Ready;
         is_ready.then(|| self.peers.entry(*peer).or_default())

@@ -1,6 +1,6 @@
-//! What nodes report about their machines.
+//! Resource reports of nodes.
 //!
-//! A node reports about itself alone. What is not believed is refused, and nothing of it kept.
+//! A node may report only about itself. Nothing of a refused report is kept.
 
 use chrono::TimeDelta;
 use libp2p::PeerId;
@@ -15,11 +15,11 @@ pub(crate) fn own(usage: ResourceUsage) -> Box<ResourceReport> {
     Box::new(ResourceReport { usage, age, subject: None })
 }
 
-/// A peer reports about its machine: the table of peers takes it.
+/// Stores a peer's resource report in the table of peers.
 ///
 /// # Errors
 ///
-/// The reason for which the report is refused.
+/// The report is over the peer's quota, about another node, or has impossible figures.
 pub(crate) fn on_report(
     peer: &PeerId,
     report: ResourceReport,

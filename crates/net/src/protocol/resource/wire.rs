@@ -14,44 +14,46 @@ use crate::wire::{
 #[cfg(test)]
 mod tests;
 
-/// One frame.
+/// One frame of the resource protocol.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ResourceFrame {
-    /// Number of the question that the frame asks or answers; 0 for an unasked report.
+    /// The number of a question, repeated in its answer; 0 in a report without a question.
     pub(crate) id: u64,
     pub(crate) body: ResourceBody,
 }
 
-/// The kinds of frames.
+/// The content of a frame.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum ResourceBody {
     Report(Box<ResourceReport>),
     Question,
     Refused(Reason),
-    /// The other side does not know the kind with this number.
+    /// The sender does not know the kind with this number.
     Unsupported(u32),
-    /// This side does not know the kind with this number.
+    /// This node does not know the received kind with this number.
     Unknown(u32),
 }
 
-/// What a machine has and uses. Not checked yet, and without a time of day.
+/// A machine's capacity and load. The figures of a received report are not checked yet, and its
+/// `measured_at` is not set.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ResourceReport {
     pub(crate) usage: ResourceUsage,
+    /// The time since the measurement.
     pub(crate) age: Duration,
-    /// The peer that it is about, if the sender names one.
+    /// The bytes of the peer id that the report is about; `None`: the sender.
     pub(crate) subject: Option<Vec<u8>>,
 }
 
 impl ResourceReport {
-    /// Whether it is about its sender.
+    /// Whether the report is about its sender.
     pub(crate) fn is_about(&self, sender: &PeerId) -> bool {
         self.subject.as_ref().is_none_or(|subject| *subject == sender.to_bytes())
     }
 }
 
 impl ResourceFrame {
-    /// The message's bytes, without the length before them.
+    /// The message's bytes, without the length prefix.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let kind = match &self.body {
             ResourceBody::Report(report) => Kind::Report(report_message(report)),
@@ -64,7 +66,7 @@ impl ResourceFrame {
         proto::ResourceFrame { id: self.id, kind: Some(kind) }.encode_to_vec()
     }
 
-    /// The frame in these bytes.
+    /// Decodes a frame.
     ///
     /// # Errors
     ///
@@ -124,7 +126,7 @@ impl From<proto::ResourceReport> for ResourceReport {
     }
 }
 
-/// In thousandths. Below zero and no number are zero.
+/// The value in thousandths; 0 for negative values and NaN.
 fn milli(value: f32) -> u64 {
     (f64::from(value) * 1_000.0).round() as u64
 }

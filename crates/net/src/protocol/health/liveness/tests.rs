@@ -1,4 +1,4 @@
-//! When a quiet peer is asked, and by which end.
+//! When a silent peer gets an echo, and from which side.
 
 use meshwork_core::Time;
 
@@ -19,34 +19,34 @@ fn is_asked(watched: &mut Watched, heard: u64, now: u64) -> bool {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_speaks_is_asked_to_measure_alone_and_who_is_quiet_sooner() {
+async fn busy_peer_is_only_measured_and_silent_peer_asked_sooner() {
     let mut watched = watched();
     let asked = (1..=99).filter(|second| is_asked(&mut watched, second * 1_000, second * 1_000));
     let every = limits::MEASURE_EVERY.as_secs();
     assert_eq!(asked.collect::<Vec<_>>(), (1..10).map(|time| time * every).collect::<Vec<_>>());
     assert!(!is_asked(&mut watched, 97_000, 99_900));
     assert!(is_asked(&mut watched, 97_000, 102_000));
-    assert!(!is_asked(&mut watched, 97_000, 102_500), "it has a moment to answer");
+    assert!(!is_asked(&mut watched, 97_000, 102_500), "the peer has time to answer");
     tokio::time::advance(INTERVAL).await;
-    assert!(is_asked(&mut watched, 97_000, 107_000), "and is asked again");
+    assert!(is_asked(&mut watched, 97_000, 107_000), "the peer is asked again");
 }
 
 #[tokio::test(start_paused = true)]
-async fn both_ends_take_turns() {
+async fn both_sides_take_turns() {
     let mut watched = watched();
     assert!(is_asked(&mut watched, 0, 5_000));
-    // It answers; the next turn is that of the other end.
+    // The peer answers; the next turn is the peer's.
     assert!(!is_asked(&mut watched, 5_001, 10_500));
-    // Which takes it.
+    // The peer takes its turn.
     assert!(!is_asked(&mut watched, 10_600, 10_700));
-    assert!(is_asked(&mut watched, 10_600, 15_700), "then it is this end's turn again");
+    assert!(is_asked(&mut watched, 10_600, 15_700), "it is this side's turn again");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_silent_peer_is_gone_within_three_intervals_unless_this_node_slept() {
+async fn silent_peer_is_gone_unless_this_node_was_suspended() {
     let mut dead = watched();
     let verdict = dead.judge(at(0), at(15_000), INTERVAL, Duration::ZERO);
-    let Verdict::Gone(why) = verdict else { panic!("it is gone") };
+    let Verdict::Gone(why) = verdict else { panic!("the peer is not gone") };
     assert!(why.starts_with("silent for 15.0 s"), "{why}");
     let mut innocent = watched();
     let verdict = innocent.judge(at(0), at(15_000), INTERVAL, Duration::from_secs(14));

@@ -1,4 +1,4 @@
-//! Health frames there and back, and what is none.
+//! Health frames: encoded and decoded again, cut to their bounds, and invalid bytes.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ fn report(status: HealthStatus) -> HealthBody {
 }
 
 #[test]
-fn frames_survive_the_wire() {
+fn frames_decode_to_what_was_encoded() {
     let checks = [
         HealthCheck::EventLoop,
         HealthCheck::Driver,
@@ -39,23 +39,23 @@ fn frames_survive_the_wire() {
 }
 
 #[test]
-fn an_echo_is_small() {
+fn echo_takes_at_most_8_bytes() {
     let frame = HealthFrame { id: 1 << 20, body: HealthBody::Echo };
     assert!(frame.encode().len() <= 8);
 }
 
 #[test]
-fn endless_reasons_are_cut() {
+fn too_many_reasons_are_cut_and_cleaned() {
     let reason = proto::HealthReason { check: 99, detail: "\u{1b}".repeat(10_000) };
     let message =
         proto::HealthReport { level: 99, reasons: vec![reason; 1_000], ..Default::default() };
     let frame = proto::HealthFrame { id: 0, kind: Some(Kind::Report(message)) };
     let HealthBody::Report(report) = HealthFrame::decode(&frame.encode_to_vec()).unwrap().body
     else {
-        panic!("a report")
+        panic!("not a report")
     };
     let HealthStatus::Degraded(reasons) = report.status else {
-        panic!("a later level is degraded")
+        panic!("an unknown level must count as degraded")
     };
     assert_eq!(reasons.len(), core_limits::HEALTH_REASONS);
     assert!(reasons.iter().all(|reason| reason.check == HealthCheck::Other));
@@ -63,7 +63,7 @@ fn endless_reasons_are_cut() {
 }
 
 #[test]
-fn a_report_is_about_its_sender_or_says_so() {
+fn report_with_a_subject_is_about_that_peer_only() {
     let (one, other) = (PeerId::random(), PeerId::random());
     let named = HealthReport { status: HealthStatus::Healthy, subject: Some(one.to_bytes()) };
     assert!(named.is_about(&one) && !named.is_about(&other));
@@ -71,7 +71,7 @@ fn a_report_is_about_its_sender_or_says_so() {
 
 proptest! {
     #[test]
-    fn no_bytes_do_harm(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn any_bytes_decode_or_fail_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         HealthFrame::decode(&bytes).ok();
     }
 }

@@ -11,29 +11,29 @@ fn connection(number: usize, direction: Direction, age: Duration) -> Connection 
 }
 
 #[test]
-fn of_a_simultaneous_dial_the_own_is_kept() {
+fn simultaneous_dial_keeps_the_arbiters_own_connection() {
     use Direction::{Inbound, Outbound};
-    let near = Duration::from_secs(1);
+    let age = Duration::from_secs(1);
     for (older, newer, kept) in [
         (Inbound, Outbound, 2),
         (Outbound, Inbound, 1),
-        // Both dialled by one end: the older.
+        // One side dialled both: the older.
         (Inbound, Inbound, 1),
         (Outbound, Outbound, 1),
     ] {
-        let first = connection(1, older, near);
+        let first = connection(1, older, age);
         let second = connection(2, newer, Duration::ZERO);
         assert_eq!(preferred(&first, &second), ConnectionId::new_unchecked(kept));
     }
 }
 
 #[test]
-fn a_peer_that_comes_back_is_believed() {
+fn reconnecting_peer_keeps_the_newer_connection() {
     use Direction::{Inbound, Outbound};
-    let far = limits::SIMULTANEOUS + Duration::from_secs(1);
+    let age = limits::SIMULTANEOUS + Duration::from_secs(1);
     for older in [Inbound, Outbound] {
         for newer in [Inbound, Outbound] {
-            let first = connection(1, older, far);
+            let first = connection(1, older, age);
             let second = connection(2, newer, Duration::ZERO);
             assert_eq!(preferred(&first, &second), ConnectionId::new_unchecked(2));
         }

@@ -18,7 +18,7 @@ fn hello(network: &str) -> Hello {
 const LIMIT: Duration = Duration::from_secs(5);
 
 #[tokio::test]
-async fn a_hello_is_heard_and_answered() {
+async fn hello_is_received_and_answered() {
     let (ours, theirs) = tokio::io::duplex(64);
     let meter = Meter::default();
     let listener = async {
@@ -32,7 +32,7 @@ async fn a_hello_is_heard_and_answered() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_silent_peer_is_given_up() {
+async fn silent_peer_times_out() {
     let (ours, _theirs) = tokio::io::duplex(64);
     let error = say(ours.compat(), hello("main"), LIMIT, &Meter::default()).await.unwrap_err();
     assert!(matches!(error, HelloError::Timeout(_)));
@@ -43,7 +43,7 @@ async fn a_silent_peer_is_given_up() {
 }
 
 #[tokio::test]
-async fn garbage_is_told_from_silence() {
+async fn oversized_length_is_not_retryable() {
     let (ours, mut theirs) = tokio::io::duplex(1024);
     // A length of 4 GiB.
     tokio::io::AsyncWriteExt::write_all(&mut theirs, &[0x80, 0x80, 0x80, 0x80, 0x10, 1, 2])
@@ -62,7 +62,7 @@ fn networks_and_versions_must_match() {
     assert!(matches!(judge(&future, "main"), Err(Reason::IncompatibleVersion { .. })));
     let past = Hello { min_version: 0, max_version: 0, ..hello("main") };
     assert!(matches!(judge(&past, "main"), Err(Reason::IncompatibleVersion { .. })));
-    // A newer node that still speaks our version is welcome.
+    // A newer node that still speaks our version is accepted.
     let newer = Hello { max_version: MAX_VERSION + 5, ..hello("main") };
     assert_eq!(judge(&newer, "main"), Ok(()));
 }

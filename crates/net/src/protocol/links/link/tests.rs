@@ -1,4 +1,4 @@
-//! A link over a pipe: what goes through, and what ends it.
+//! A link over an in-memory pipe: frames pass, and every cause of its end.
 
 use futures::AsyncWriteExt as _;
 use libp2p::PeerId;
@@ -39,7 +39,7 @@ fn echo(id: u64) -> LinkFrame {
 }
 
 #[tokio::test]
-async fn frames_go_through_both_ways_until_one_end_is_dropped() {
+async fn frames_pass_both_ways_until_one_side_is_dropped() {
     let (one, other) = pipe();
     let (mut one, mut other) = (link(one), link(other));
     for id in 1..100 {
@@ -54,7 +54,7 @@ async fn frames_go_through_both_ways_until_one_end_is_dropped() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_frame_that_does_not_end_ends_the_link_and_a_rest_between_frames_does_not() {
+async fn unfinished_frame_ends_the_link_but_idleness_does_not() {
     let (one, mut other) = pipe();
     let mut one = link(one);
     other.write_all(&[4, 8, 1, 0x12, 0]).await.unwrap();
@@ -67,7 +67,7 @@ async fn a_frame_that_does_not_end_ends_the_link_and_a_rest_between_frames_does_
 }
 
 #[tokio::test]
-async fn what_is_no_frame_is_a_violation() {
+async fn invalid_frame_is_a_violation() {
     let huge = [0xff, 0xff, 0xff, 0xff, 0x7f];
     for bytes in [[1, 0xff].as_slice(), &huge, &[0]] {
         let (one, mut other) = pipe();
@@ -79,12 +79,12 @@ async fn what_is_no_frame_is_a_violation() {
 }
 
 #[tokio::test]
-async fn endless_unknown_kinds_are_a_violation() {
+async fn too_many_unknown_kinds_are_a_violation() {
     let (one, mut other) = pipe();
     let mut one = link(one);
     let reading = tokio::spawn(async move { while one.heard.recv().await.is_some() {} });
     for _ in 0..=limits::UNKNOWN_KINDS {
-        // Field 40, nothing in it.
+        // Field 40, empty.
         if other.write_all(&[3, 0xc2, 0x02, 0]).await.is_err() {
             break;
         }
@@ -94,11 +94,11 @@ async fn endless_unknown_kinds_are_a_violation() {
 }
 
 #[tokio::test]
-async fn for_each_question_that_is_read_there_is_a_place_for_its_answer() {
+async fn link_reads_no_question_without_room_for_its_answer() {
     let (one, mut other) = pipe();
     let mut one = link(one);
     let mut questions = Vec::new();
-    // Nobody reads the answers, and more is asked than has room on the way.
+    // Nobody reads the answers, and the pipe cannot hold all questions.
     let asking = tokio::spawn(async move {
         for _ in 0..2_000 {
             if other.write_all(&[4, 8, 1, 0x12, 0]).await.is_err() {
@@ -111,12 +111,12 @@ async fn for_each_question_that_is_read_there_is_a_place_for_its_answer() {
         questions.push(one.heard.recv().await.unwrap());
     }
     tokio::task::yield_now().await;
-    assert!(one.heard.try_recv().is_err(), "there is no place for a fifth answer");
+    assert!(one.heard.try_recv().is_err(), "the outbox has no room for a fifth answer");
     let answered = HealthFrame { id: 1, body: HealthBody::Echoed };
     for question in questions {
         question.answer.unwrap().send(LinkFrame::Health(answered.clone()));
     }
-    // Those are on their way, and there is place again.
+    // The answers are written, and the outbox has room again.
     assert!(one.heard.recv().await.is_some());
     drop(one);
     asking.abort();

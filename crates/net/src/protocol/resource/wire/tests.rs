@@ -1,4 +1,4 @@
-//! Resource frames there and back, and what is none.
+//! Resource frames: encoded and decoded again, and invalid bytes.
 
 use proptest::prelude::*;
 
@@ -24,7 +24,7 @@ fn report() -> ResourceReport {
 }
 
 #[test]
-fn frames_survive_the_wire() {
+fn frames_decode_to_what_was_encoded() {
     let peer = PeerId::random();
     let about = ResourceReport { subject: Some(peer.to_bytes()), ..report() };
     let bodies = [
@@ -41,13 +41,13 @@ fn frames_survive_the_wire() {
 }
 
 #[test]
-fn a_report_is_small() {
+fn report_takes_at_most_80_bytes() {
     let frame = ResourceFrame { id: 0, body: ResourceBody::Report(Box::new(report())) };
     assert!(frame.encode().len() <= 80, "{}", frame.encode().len());
 }
 
 #[test]
-fn a_report_is_about_its_sender_or_says_so() {
+fn report_with_a_subject_is_about_that_peer_only() {
     let (one, other) = (PeerId::random(), PeerId::random());
     assert!(report().is_about(&one));
     let named = ResourceReport { subject: Some(one.to_bytes()), ..report() };
@@ -55,7 +55,7 @@ fn a_report_is_about_its_sender_or_says_so() {
 }
 
 #[test]
-fn later_kinds_are_told_by_their_number_and_nothing_is_none() {
+fn unknown_kind_keeps_its_number_and_empty_frame_is_an_error() {
     // Field 40, two bytes.
     let later = ResourceFrame::decode(&[8, 3, 0xc2, 0x02, 2, 1, 1]).unwrap();
     assert_eq!(later, ResourceFrame { id: 3, body: ResourceBody::Unknown(40) });
@@ -65,11 +65,11 @@ fn later_kinds_are_told_by_their_number_and_nothing_is_none() {
 
 proptest! {
     #[test]
-    fn no_bytes_do_harm(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn any_bytes_decode_or_fail_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         if let Ok(ResourceFrame { body: ResourceBody::Report(report), .. }) =
             ResourceFrame::decode(&bytes)
         {
-            // Whatever it says, it is a possible machine or refused.
+            // The check must not panic either.
             report.usage.checked().ok();
         }
     }
