@@ -1,24 +1,24 @@
-//! The starts of one peer, as its hellos name them: whether two machines use its key.
+//! Detects two machines that use copies of one peer's key, by the starts that its hellos name.
 //!
-//! Each start of a node draws a random number, its *instance*. A restart brings a new one and never
-//! an old one back. So an instance that is heard again after another one proves that two run at once,
-//! and only the holder of the key can give that proof.
+//! A node draws a random number at each start, its *instance*. A restart never repeats an old
+//! instance. So an instance that says hello again after another one proves that two machines run at
+//! once; only holders of the key can produce that proof.
 //!
-//! Absent on purpose: what follows from it (`event_loop/copies`).
+//! Absent on purpose: the reaction (`event_loop/copies`).
 
 use tokio::time::Instant;
 
 use crate::limits;
 
-/// The starts of a peer that were heard of lately.
+/// The recent instances of a peer.
 #[derive(Debug, Default)]
 pub(crate) struct Instances {
-    /// The one that was heard last comes last; at most [`limits::INSTANCES`].
+    /// Sorted by the time of the last hello, the latest last; at most [`limits::INSTANCES`].
     heard: Vec<Heard>,
-    /// When two were last seen to be at work.
+    /// The time of the last proof that two machines use the key.
     proven: Option<Instant>,
-    /// When that was last told.
-    told: Option<Instant>,
+    /// The time of the last alarm.
+    alarm: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -29,11 +29,11 @@ struct Heard {
 }
 
 impl Instances {
-    /// The peer has said hello at `now` as `instance`, on a connection that was made at `connected`.
-    /// True if that proves that two machines use its key. 0 is a peer that names none.
+    /// The peer has said hello at `now` as `instance` (0: not given), on a connection established
+    /// at `connected`. True if that proves that two machines use its key.
     ///
-    /// What counts is a connection that is younger than the last word of the other instance: on an
-    /// older one a late message of a start that has ended may arrive.
+    /// Only a connection younger than the last hello of the other instance is a proof: on an older
+    /// one, a late message of an ended start may arrive.
     pub(crate) fn hear(&mut self, instance: u64, connected: Instant, now: Instant) -> bool {
         if instance == 0 {
             return false;
@@ -62,12 +62,12 @@ impl Instances {
         self.proven.is_some_and(|at| is_recent(at, now))
     }
 
-    /// Whether it is to be told now that two machines use the key: not again within
-    /// [`limits::COPIED_TIME`].
+    /// True if two machines use the key and no alarm was raised within [`limits::COPIED_TIME`]. The
+    /// caller then raises one.
     pub(crate) fn take_alarm(&mut self, now: Instant) -> bool {
-        let is_due = self.is_copied(now) && !self.told.is_some_and(|at| is_recent(at, now));
+        let is_due = self.is_copied(now) && !self.alarm.is_some_and(|at| is_recent(at, now));
         if is_due {
-            self.told = Some(now);
+            self.alarm = Some(now);
         }
         is_due
     }

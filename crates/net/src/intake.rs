@@ -1,11 +1,12 @@
-//! Inbound connections before their peers are known: how many there may be, of whom, and how long.
+//! Bounds on inbound connections whose peers are not authenticated yet: their number, their shares
+//! by network, and their time.
 //!
-//! TCP and QUIC have a [`Pool`] each. A connection takes a place when it is accepted and gives it
-//! back when its handshake has ended. In a full pool the address group with the most places loses
-//! its oldest silent connection ([`share`]). What is shed is counted, and shown once it is a crowd.
+//! TCP and QUIC have a [`Pool`] each. A connection takes a place when it is accepted, and frees it
+//! when its handshake has ended. In a full pool, the network with the most places loses its oldest
+//! silent connection ([`share`]). Shed connections are counted, and reported once they are a crowd.
 //!
-//! The gate around the transports (`transport/gate`) asks and obeys; the event loop says which
-//! addresses belong to peers that it knows.
+//! The gate around the transports (`transport/gate`) asks for places and closes displaced
+//! connections; the event loop names the addresses of known peers.
 
 use std::{
     collections::VecDeque,
@@ -36,8 +37,8 @@ pub(crate) enum Wire {
     Quic,
 }
 
-/// The state of all inbound connections that are not established yet, shared by the gates, the
-/// event loop and readers. Cheap to clone.
+/// All inbound connections in their handshakes, shared by the gates, the event loop and readers.
+/// Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Intake(Arc<Inner>);
 
@@ -56,8 +57,8 @@ struct State {
     next: u64,
 }
 
-/// Connections in their handshakes; at most [`limits::PENDING_INBOUND`], and as many that were told
-/// to go.
+/// Connections in their handshakes; at most [`limits::PENDING_INBOUND`], and the same number of
+/// displaced ones that are not closed yet.
 #[derive(Debug, Default)]
 struct Pool(Vec<Entry>);
 
@@ -76,32 +77,32 @@ struct Entry {
 /// How far a handshake has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// Nothing has arrived. Then: `Heard`, `Displaced`.
+    /// No byte has arrived. Then: `Heard`, `Displaced`.
     Silent,
-    /// The first byte has arrived at this time. Then: `Displaced`.
+    /// The first byte arrived at this time. Then: `Displaced`.
     Heard(Instant),
-    /// Another connection has its place. Final.
+    /// Another connection has taken the place. Final.
     Displaced,
 }
 
 /// IP addresses of known peers.
 #[derive(Debug, Default)]
 struct Hosts {
-    /// From the configuration and the peer book; bounded by their limits.
+    /// Hosts from the configuration and the peer book; bounded by their limits.
     given: Vec<Key>,
-    /// Of peers that were ready since the start, at most [`limits::KNOWN_HOSTS`]; the one at which
-    /// no peer has become ready for longest is forgotten.
+    /// Hosts of peers that were ready since the start, the latest last; at most
+    /// [`limits::KNOWN_HOSTS`].
     met: VecDeque<Key>,
 }
 
-/// An IPv4 address, or the /64 of an IPv6 address, within which hosts change theirs.
+/// An IPv4 address, or the /64 of an IPv6 address, within which hosts change their addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Key {
     V4(IpAddr),
     V6(Net),
 }
 
-/// A place in a pool, given back when it is dropped.
+/// A place in a pool. Dropping it frees the place.
 #[derive(Debug)]
 pub(crate) struct Place {
     intake: Intake,
@@ -115,7 +116,7 @@ impl Intake {
         Self(Arc::new(Inner { state: Mutex::default(), counters }))
     }
 
-    /// A place for a connection from `remote` to `local`; none if it has to go.
+    /// A place for a connection from `remote` to `local`; `None` if the connection is refused.
     pub(crate) fn admit(&self, wire: Wire, local: Multiaddr, remote: Multiaddr) -> Option<Place> {
         let now = Instant::now();
         let mut state = self.state();
@@ -135,7 +136,7 @@ impl Intake {
         }
         let id = state.next;
         state.next += 1;
-        // Whoever opens a QUIC connection has sent a packet.
+        // A QUIC connection begins with a packet from the peer.
         let phase = if wire == Wire::Quic { Phase::Heard(now) } else { Phase::Silent };
         let entry = Entry { id, local, remote, group, since: now, phase, waker: None };
         state.pool(wire).0.push(entry);
@@ -143,7 +144,7 @@ impl Intake {
         Some(Place { intake: self.clone(), wire, id, since: now })
     }
 
-    /// The first byte of a connection has arrived.
+    /// The first byte of a TCP connection has arrived.
     pub(crate) fn heard(&self, local: &Multiaddr, remote: &Multiaddr) {
         let mut state = self.state();
         let of_socket = |entry: &&mut Entry| entry.local == *local && entry.remote == *remote;
@@ -154,7 +155,7 @@ impl Intake {
         }
     }
 
-    /// The operator named a peer at this address, or the peer book does.
+    /// The configuration, the operator or the peer book names a peer at this address.
     pub(crate) fn know_given(&self, address: &Multiaddr) {
         if let Some(key) = address::ip_of(address).map(Key::of) {
             let mut state = self.state();
@@ -171,7 +172,6 @@ impl Intake {
         if state.hosts.given.contains(&key) {
             return;
         }
-        // The latest comes last.
         state.hosts.met.retain(|met| *met != key);
         if state.hosts.met.len() >= limits::KNOWN_HOSTS {
             state.hosts.met.pop_front();
@@ -184,24 +184,24 @@ impl Intake {
         self.state().shed.add(Net::of(remote), Instant::now());
     }
 
-    /// The crowd of the last minute, if there is one.
+    /// The crowd of this minute or the one before, if either is a crowd.
     pub(crate) fn crowd(&self) -> Option<Crowd> {
         self.state().shed.crowd(Instant::now())
     }
 
-    /// The same, at most once in a minute.
+    /// The crowd, but at most once in [`limits::SAME_COMPLAINT`].
     pub(crate) fn take_alarm(&self) -> Option<Crowd> {
         self.state().shed.take_alarm(Instant::now())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // The tables are whole after every statement, so a panic elsewhere spoils nothing.
+        // The tables are consistent after every statement, so a poisoned lock does no harm.
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Place {
-    /// How far the handshake has come; `waker` is woken when the place is lost.
+    /// The phase of the handshake. Wakes `waker` when the connection is displaced.
     pub(crate) fn phase(&self, waker: &Waker) -> Phase {
         let mut state = self.intake.state();
         let entry = state.pool(self.wire).0.iter_mut().find(|entry| entry.id == self.id);
@@ -212,7 +212,7 @@ impl Place {
         entry.phase
     }
 
-    /// The time for its first byte is over.
+    /// The connection is closed because no byte arrived in time: counts it.
     pub(crate) fn on_silent(&self) {
         self.intake.0.counters.inbound_silent.add();
         let mut state = self.intake.state();
@@ -238,7 +238,7 @@ impl State {
     }
 }
 
-/// Whether a pool has a place.
+/// The result of [`Pool::make_room`].
 enum Room {
     Free,
     /// A connection from this network has lost its place.
@@ -254,7 +254,7 @@ impl Pool {
             return Room::Free;
         }
         if self.0.len() >= 2 * limits::PENDING_INBOUND {
-            // Those that were told to go have not gone yet.
+            // Too many displaced connections are not closed yet.
             return Room::None;
         }
         let held: Vec<_> = here.iter().map(|(_, entry)| entry.held()).collect();

@@ -1,9 +1,9 @@
-//! The private ranges that are this node's own network.
+//! The private ranges of this node's own network.
 //!
-//! A private address means something only where it was announced. This node follows one, and tells
-//! one, inside the ranges that the operator configured, or else inside the subnets of the machine's
-//! own private interfaces. Absent on purpose: who may say that a peer is there (`protocol/discovery`), and how
-//! often it is dialled (`event_loop/dialer`).
+//! A private address is valid only inside its range. This node dials and announces private
+//! addresses only inside the configured ranges or, without configuration, inside the subnets of the
+//! machine's private interfaces. Absent on purpose: the peers whose claims count
+//! (`protocol/discovery`), and the rate of dials (`event_loop/dialer`).
 
 use std::{fmt, net::IpAddr, str::FromStr};
 
@@ -28,7 +28,7 @@ use crate::{
 pub struct Subnet {
     /// The lowest address.
     base: IpAddr,
-    /// Length in bits.
+    /// The length of the prefix, in bits.
     prefix: u8,
 }
 
@@ -40,7 +40,7 @@ pub struct InvalidSubnet {
     why: &'static str,
 }
 
-/// The blocks in which a private range may lie: private use, carrier-grade NAT (also overlay
+/// The blocks that contain every private range: private use, carrier-grade NAT (also overlay
 /// networks), loopback, unique local.
 const PRIVATE: [Subnet; 7] = [
     Subnet::v4([10, 0, 0, 0], 8),
@@ -52,13 +52,13 @@ const PRIVATE: [Subnet; 7] = [
     Subnet::v6(0, 1, 128),
 ];
 
-/// The ranges and interfaces of this machine, as of the last look.
+/// The private ranges and interfaces of this machine, as of the last [`refresh`](Self::refresh).
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Lan {
-    /// What the operator says; none: the subnets of `interfaces`.
+    /// The configured ranges; `None`: the subnets of `interfaces`.
     configured: Option<Vec<Subnet>>,
     interfaces: Vec<Interface>,
-    /// Whether this node listens on loopback alone.
+    /// Whether this node listens only on loopback.
     only_loopback: bool,
 }
 
@@ -77,8 +77,7 @@ impl Subnet {
             && lowest(ip, self.prefix) == self.base
     }
 
-    /// Whether `ip` is the address of a host here: not the range's own name nor its broadcast
-    /// address.
+    /// Whether `ip` is a host address in this range, not its network or broadcast address.
     fn has_host(&self, ip: IpAddr) -> bool {
         let IpAddr::V4(v4) = ip else { return self.contains(ip) };
         let host = u32::MAX.checked_shr(self.prefix.into()).unwrap_or(0);
@@ -86,7 +85,7 @@ impl Subnet {
         self.contains(ip) && (host <= 1 || (part != 0 && part != host))
     }
 
-    /// The subnet of an interface, if it is private and leads to others.
+    /// The subnet of an interface, if it is private and not loopback.
     fn of_interface(interface: &Interface) -> Option<Self> {
         let (ip, prefix) = match &interface.addr {
             IfAddr::V4(own) => (IpAddr::V4(own.ip), own.netmask.to_bits().leading_ones()),
@@ -108,7 +107,7 @@ impl FromStr for Subnet {
 
     fn from_str(text: &str) -> Result<Self, InvalidSubnet> {
         let wrong = |why| InvalidSubnet { text: text.to_owned(), why };
-        let form = "is not a range: write it like 10.0.0.0/8 or fd00::/8";
+        let form = "is not an address range: write it like 10.0.0.0/8 or fd00::/8";
         let (base, prefix) = text.trim().split_once('/').ok_or_else(|| wrong(form))?;
         let base: IpAddr = base.parse().map_err(|_| wrong(form))?;
         let prefix: u8 = prefix.parse().map_err(|_| wrong(form))?;
@@ -133,14 +132,13 @@ impl fmt::Display for Subnet {
 }
 
 impl Lan {
-    /// The ranges that the operator configured, or the machine's own private subnets if there are
-    /// none.
+    /// Uses the `configured` ranges, or the machine's private subnets if the list is empty.
     pub(crate) fn new(configured: Vec<Subnet>) -> Self {
         let configured = (!configured.is_empty()).then_some(configured);
         Self { configured, ..Self::default() }
     }
 
-    /// Looks at the machine's interfaces again, because this node now listens on `listening`.
+    /// Reads the machine's interfaces again. `listening`: the addresses on which this node listens.
     pub(crate) fn refresh(&mut self, listening: &[Multiaddr]) {
         self.only_loopback = !listening.is_empty() && listening.iter().all(address::is_loopback);
         match if_addrs::get_if_addrs() {
@@ -149,8 +147,8 @@ impl Lan {
         }
     }
 
-    /// Whether a private address that its subject announced may be dialled: a host in one of the
-    /// ranges, at a harmless port. Loopback is one only for a node that listens nowhere else.
+    /// Whether an announced private address may be dialled: a host in one of the ranges, at a
+    /// harmless port. Loopback is allowed only if this node listens nowhere else.
     pub(crate) fn admits(&self, announced: &Multiaddr) -> bool {
         match address::parts(announced) {
             Ok(Parts { host: Host::Ip(ip), port: Some(port), .. }) => {
@@ -162,8 +160,7 @@ impl Lan {
         }
     }
 
-    /// Whether both lie in the same range, so that a private address of the one means the same to
-    /// the other.
+    /// Whether both addresses lie in the same range, so that each can reach the other.
     pub(crate) fn joins(&self, one: IpAddr, other: IpAddr) -> bool {
         self.ranges().any(|range| range.contains(one) && range.contains(other))
     }
@@ -174,7 +171,8 @@ impl Lan {
         self.configured.iter().flatten().copied().chain(own).take(limits::LAN_RANGES)
     }
 
-    /// Whether it is no special address, and none of an own subnet that means all of its hosts.
+    /// Whether `ip` is a private host address: neither special, nor the network or broadcast
+    /// address of an interface.
     fn is_host(&self, ip: IpAddr) -> bool {
         let own = self.interfaces.iter().map(|interface| &interface.addr);
         let is_special = |own: &IfAddr| is_inside(own, ip) && !address::contains(own, ip);
@@ -185,12 +183,12 @@ impl Lan {
     }
 }
 
-/// Whether an address means something only inside a private range.
+/// Whether an address is private, that is, valid only inside its range.
 pub(crate) fn is_private(ip: IpAddr) -> bool {
     PRIVATE.iter().any(|block| block.contains(ip))
 }
 
-/// The lowest address of the range of this length around `ip`.
+/// The lowest address of the range that contains `ip` and has this prefix length.
 fn lowest(ip: IpAddr, prefix: u8) -> IpAddr {
     let prefix = u32::from(prefix);
     match ip {

@@ -1,10 +1,10 @@
-//! What travels, in numbers: messages by kind, bytes by protocol, and how large messages are.
+//! Traffic counters: messages by kind, bytes by protocol, and message sizes.
 //!
-//! Written where it happens, in batches; read by anybody. A session counts a batch of frames on the
-//! side and adds it here once, so that a frame costs an increment and no lock or look-up.
+//! Sessions count a batch of frames in a [`Tally`] and add it to the shared [`Meter`] once, so that
+//! a frame costs one increment and no lock or look-up.
 //!
-//! Absent on purpose: names and labels of an exporter (the node's metrics collector), and libp2p's
-//! own protocols, which do not pass through streams of ours.
+//! Absent on purpose: metric names and labels (the node's metrics collector), and libp2p's own
+//! protocols, whose streams this crate does not see.
 
 use std::{
     array,
@@ -17,7 +17,7 @@ use meshwork_core::{NetworkProtocol, ToOwner, ToWorker};
 #[cfg(test)]
 mod tests;
 
-/// Kinds of messages, for the label of counters.
+/// The kinds of messages that are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(usize)]
 pub(crate) enum Kind {
@@ -49,7 +49,7 @@ pub(crate) enum Kind {
 
 use NetworkProtocol::{DiscoveryProtocol, HealthProtocol, ResourceProtocol, TaskProtocol};
 
-/// Protocol and name of each [`Kind`], in their order.
+/// Protocol and name of each [`Kind`], in the order of the variants.
 const KINDS: [(NetworkProtocol, &str); 24] = [
     (TaskProtocol, "assign"),
     (TaskProtocol, "cancel"),
@@ -82,8 +82,8 @@ pub fn message_kinds() -> impl Iterator<Item = (NetworkProtocol, &'static str)> 
     KINDS.into_iter()
 }
 
-/// Classes of sizes: class n holds messages of 2^(n-1) to 2^n - 1 bytes; the largest frame is below
-/// 2^21.
+/// Number of size classes: class n holds messages of 2^(n-1) to 2^n - 1 bytes; the largest frame is
+/// below 2^21 bytes.
 const CLASSES: usize = 22;
 
 impl Kind {
@@ -111,14 +111,15 @@ impl Kind {
     }
 }
 
-/// A batch of messages, counted on the side. A usual batch holds a kind or two of one size.
+/// The counts of one batch of messages. A usual batch holds one or two kinds of one size.
 #[derive(Debug)]
 pub(crate) struct Tally {
     kinds: [u32; KINDS.len()],
-    /// Which kinds are counted, by bit.
+    /// Bit set of the kinds whose count is not 0.
     some_kinds: u32,
+    /// Count and bytes of each size class.
     sizes: [(u32, u64); CLASSES],
-    /// Which sizes are, likewise.
+    /// Bit set of the size classes whose count is not 0.
     some_sizes: u32,
 }
 
@@ -129,7 +130,7 @@ impl Default for Tally {
 }
 
 impl Tally {
-    /// One message of this kind.
+    /// Counts one message of this kind.
     pub(crate) fn kind(&mut self, kind: Kind) {
         if let Some(count) = self.kinds.get_mut(kind as usize) {
             *count += 1;
@@ -137,7 +138,7 @@ impl Tally {
         }
     }
 
-    /// One framed message of so many bytes.
+    /// Counts one framed message of this size.
     pub(crate) fn size(&mut self, bytes: usize) {
         let class = ((usize::BITS - bytes.leading_zeros()) as usize).min(CLASSES - 1);
         if let Some((count, sum)) = self.sizes.get_mut(class) {
@@ -148,12 +149,12 @@ impl Tally {
     }
 }
 
-/// One direction.
+/// The counters of one direction.
 #[derive(Debug)]
 pub(crate) struct Side {
     kinds: [AtomicU64; KINDS.len()],
     bytes: [AtomicU64; NetworkProtocol::ALL.len()],
-    /// Count and sum by protocol and class.
+    /// Count and bytes, by protocol and size class.
     sizes: [[(AtomicU64, AtomicU64); CLASSES]; NetworkProtocol::ALL.len()],
 }
 
@@ -169,7 +170,7 @@ impl Default for Side {
 }
 
 impl Side {
-    /// Adds a batch of one protocol, and leaves it empty.
+    /// Adds a batch of one protocol, and resets `tally`.
     pub(crate) fn add(&self, protocol: NetworkProtocol, tally: &mut Tally) {
         for at in bits(take(&mut tally.some_kinds)) {
             if let (Some(total), Some(count)) = (self.kinds.get(at), tally.kinds.get_mut(at)) {
@@ -195,7 +196,7 @@ impl Side {
         self.add(*protocol, &mut tally);
     }
 
-    /// So many bytes of a protocol's streams have passed.
+    /// Counts bytes on the streams of a protocol.
     pub(crate) fn bytes(&self, protocol: NetworkProtocol, bytes: usize) {
         if let Some(total) = self.bytes.get(protocol.index()) {
             total.fetch_add(bytes as u64, Ordering::Relaxed);
@@ -226,7 +227,7 @@ impl Side {
     }
 }
 
-/// The places of the bits that are set.
+/// The positions of the bits that are set, the lowest first.
 fn bits(mut set: u32) -> impl Iterator<Item = usize> {
     std::iter::from_fn(move || {
         let lowest = set.trailing_zeros();
@@ -235,10 +236,10 @@ fn bits(mut set: u32) -> impl Iterator<Item = usize> {
     })
 }
 
-/// Both fit into the sets of a [`Tally`].
+// The bit sets of a `Tally` have room for all kinds and classes.
 const _: () = assert!(KINDS.len() <= u32::BITS as usize && CLASSES <= u32::BITS as usize);
 
-/// Both directions.
+/// The counters of both directions.
 #[derive(Debug, Default)]
 pub(crate) struct Meter {
     pub(crate) sent: Side,
@@ -246,40 +247,40 @@ pub(crate) struct Meter {
 }
 
 impl Meter {
-    /// The numbers now; each is read on its own.
+    /// The current counts. Each is read separately, so they may be slightly inconsistent.
     pub(crate) fn snapshot(&self) -> NetTraffic {
         NetTraffic { sent: self.sent.snapshot(), received: self.received.snapshot() }
     }
 }
 
-/// What has travelled on Meshwork's own protocols since the start.
+/// Traffic of Meshwork's own protocols since the start of the node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NetTraffic {
-    /// What this node has sent.
+    /// Traffic that this node has sent.
     pub sent: Flow,
-    /// What it has received.
+    /// Traffic that this node has received.
     pub received: Flow,
 }
 
-/// One direction of it. The entries are the same, in the same order, in every snapshot.
+/// The traffic of one direction. Every snapshot has the same entries in the same order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Flow {
-    /// Messages by protocol and kind. Of the task protocol each frame counts, however many travel in
-    /// one framed message.
+    /// Number of messages by protocol and kind. In the task protocol each frame counts, even if
+    /// several share one framed message.
     pub messages: Vec<(NetworkProtocol, &'static str, u64)>,
-    /// Bytes on streams by protocol, with framing, without encryption.
+    /// Bytes on streams by protocol, with framing and without encryption.
     pub bytes: Vec<(NetworkProtocol, u64)>,
     /// Framed messages by protocol and size.
     pub sizes: Vec<SizeClass>,
 }
 
-/// Framed messages of similar size: no two differ by more than a factor of two.
+/// Framed messages of similar size: the largest has less than twice the bytes of the smallest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SizeClass {
-    /// Of which protocol.
+    /// The protocol of the messages.
     pub protocol: NetworkProtocol,
-    /// How many.
+    /// Number of messages.
     pub messages: u64,
-    /// Bytes of all of them, without the length before each.
+    /// Total bytes of the messages, without their length prefixes.
     pub bytes: u64,
 }

@@ -1,7 +1,8 @@
-//! How much each peer may ask of this node, by kind of message. More is answered `busy`.
+//! Quotas: the rate of each kind of request that a peer may send. Requests beyond it are answered
+//! `busy`.
 //!
-//! A quota is that of the peer, not of its connection: who comes back finds it as it was. The
-//! algorithm is GCRA, by `governor`. Absent on purpose: task frames, whose bound is credit.
+//! A quota belongs to the peer, not to its connection: a reconnect does not refill it. The
+//! algorithm is GCRA, by `governor`. Absent on purpose: task frames, which credit bounds.
 
 use std::{fmt, num::NonZeroU32, time::Duration};
 
@@ -20,20 +21,20 @@ mod tests;
 type Limiter =
     RateLimiter<NotKeyed, InMemoryState, MonotonicClock, NoOpMiddleware<std::time::Instant>>;
 
-/// What a peer may ask for.
+/// The kinds of requests with a quota.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Asked {
-    /// To hear its hello.
+    /// A hello.
     Hello,
-    /// To hear whom it knows, and to answer whom this node knows.
+    /// A discovery request.
     Query,
-    /// To hear what it has and uses, or how it is.
+    /// A resource or health report.
     Report,
-    /// What this node has and uses.
+    /// A question for this node's resources.
     Question,
-    /// Whether this node is there.
+    /// An echo.
     Echo,
-    /// To keep a provider record for it.
+    /// A provider record to keep.
     Record,
 }
 
@@ -41,7 +42,7 @@ impl Asked {
     const ALL: [Self; 6] =
         [Self::Hello, Self::Query, Self::Report, Self::Question, Self::Echo, Self::Record];
 
-    /// How many in a burst, and how many in a second in the long run.
+    /// The number of requests in a burst, and per second in the long run.
     const fn bound(self) -> (u32, u32) {
         match self {
             Self::Hello => limits::HELLOS_ASKED,
@@ -54,7 +55,7 @@ impl Asked {
     }
 }
 
-/// What one peer has left.
+/// The quotas of one peer.
 pub(crate) struct Quotas {
     /// In the order of [`Asked::ALL`].
     limiters: [Limiter; 6],
@@ -62,39 +63,39 @@ pub(crate) struct Quotas {
 }
 
 impl Quotas {
-    /// Nothing was asked for yet.
+    /// Full quotas.
     pub(crate) fn new() -> Self {
         let clock = MonotonicClock;
         Self { limiters: Asked::ALL.map(|asked| Rate::new(asked.bound()).0), clock }
     }
 
-    /// Counts one more.
+    /// Counts one request.
     ///
     /// # Errors
     ///
-    /// It is one too many: when the next one may come.
+    /// The quota is used up. Returns the wait until the next request is allowed, at least 1 ms.
     pub(crate) fn take(&self, asked: Asked) -> Result<(), Duration> {
         let at = Asked::ALL.iter().position(|one| *one == asked);
         let Some(limiter) = at.and_then(|at| self.limiters.get(at)) else { return Ok(()) };
         limiter.check().map_err(|not_until| {
-            // A wait of nothing would read as none.
+            // On the wire, 0 means that no wait is given.
             not_until.wait_time_from(self.clock.now()).max(Duration::from_millis(1))
         })
     }
 }
 
-/// One rate, for what this node does itself.
+/// A rate limit on this node's own actions.
 pub(crate) struct Rate(Limiter);
 
 impl Rate {
-    /// So many in a burst, and so many in a second in the long run.
+    /// Allows `burst` actions at once, and `per_second` in the long run.
     pub(crate) fn new((burst, per_second): (u32, u32)) -> Self {
         let least = |count| NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN);
         let quota = Quota::per_second(least(per_second)).allow_burst(least(burst));
         Self(RateLimiter::direct_with_clock(quota, MonotonicClock))
     }
 
-    /// Counts one more; false if it is one too many.
+    /// Counts one action; false if it exceeds the rate.
     pub(crate) fn take(&self) -> bool {
         self.0.check().is_ok()
     }

@@ -1,8 +1,8 @@
-//! Fair shares of a full table among address groups: which entry a newcomer displaces.
+//! Fair shares of a full table among networks: chooses the entry that a newcomer displaces.
 //!
-//! A host has as many ports, and often as many addresses, as it likes; what it does not have is many
-//! networks. So places are shared by network: an attacker that fills a table displaces itself.
-//! Pure: the tables (`intake`, strangers of the event loop) act on the answer.
+//! An attacker can have many ports and addresses, but few networks. So places are shared by
+//! network: an attacker that fills a table displaces its own entries. Pure functions: the tables
+//! (`intake`, strangers of the event loop) act on the result.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -15,11 +15,11 @@ use crate::address;
 /// Entries of [`Group::Known`] that strangers cannot displace.
 const KNOWN_SHARE: usize = 8;
 
-/// Who shares places.
+/// A set of entries that share places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Group {
-    /// Peers, or addresses of peers, that this node knows, in this network. Against strangers the
-    /// known peers of all networks stand together; among themselves each network has its share.
+    /// Known peers, or addresses of known peers, in this network. Against strangers, the known
+    /// peers of all networks count as one group; among known peers, each network has its share.
     Known(Net),
     /// Strangers in this network.
     Stranger(Net),
@@ -38,7 +38,8 @@ pub(crate) enum Net {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Held {
     pub(crate) group: Group,
-    /// From when a newcomer of the same group may displace it. A larger group loses it earlier.
+    /// The time from which a newcomer of the same group may displace the entry. A newcomer of a
+    /// smaller group may displace it earlier.
     pub(crate) yields_from: Instant,
 }
 
@@ -49,7 +50,7 @@ impl Group {
 }
 
 impl Net {
-    /// The network of an address; addresses without an IP address are one network.
+    /// The network of an address; all addresses without an IP address count as one network.
     pub(crate) fn of(address: &Multiaddr) -> Self {
         Self::of_ip(address::ip_of(address).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)))
     }
@@ -81,11 +82,12 @@ impl std::fmt::Display for Net {
     }
 }
 
-/// The entry of a full table that a newcomer of `group` displaces; none if the newcomer has to go.
+/// The index of the entry that `newcomer` displaces in a full table; `None` if the newcomer is
+/// refused.
 ///
-/// An entry of the largest group goes: at once if that group stays at least as large as the
-/// newcomer's, otherwise only if it yields by now. Of known peers one in the network with the most of
-/// them goes.
+/// The entry is from the largest group. It goes at once if that group stays at least as large as
+/// the newcomer's, otherwise only if it yields by `now`. Among known peers, the network with the
+/// most entries loses one.
 pub(crate) fn displaced(held: &[Held], newcomer: Group, now: Instant) -> Option<usize> {
     let mut sizes: FxHashMap<Group, isize> = FxHashMap::default();
     for entry in held {
@@ -93,13 +95,13 @@ pub(crate) fn displaced(held: &[Held], newcomer: Group, now: Instant) -> Option<
     }
     let size = |group: &Group| sizes.get(group).copied().unwrap_or_default();
     let known = || sizes.iter().filter(|(group, _)| group.is_known()).map(|(_, size)| *size);
-    // Known peers count only beyond their share.
+    // Only the known peers beyond their reserved share count.
     let all_known = known().sum::<isize>() - isize::try_from(KNOWN_SHARE).unwrap_or(isize::MAX);
     let most_known = known().max().unwrap_or_default();
     let weight = |group: &Group| if group.is_known() { all_known } else { size(group) };
     let heaviest = held.iter().map(|entry| weight(&entry.group)).max()?;
     let is_fair = heaviest > weight(&newcomer) + 1;
-    // A known peer that strangers need not make room for may still be short of its share.
+    // If strangers need not make room, a larger network of known peers may have to.
     let among_known = newcomer.is_known() && !is_fair && most_known > size(&newcomer) + 1;
     let may_go = |group: &Group| {
         let is_largest = !group.is_known() || size(group) == most_known;

@@ -5,8 +5,8 @@ use tokio::time::Instant;
 use super::Instances;
 use crate::limits;
 
-/// Hellos at seconds after `start`, each on a connection of its own that was made half a second
-/// before. What each proves.
+/// Hellos as (seconds after `start`, instance), each on a new connection that was established half
+/// a second before. Returns whether each is a proof.
 fn heard(instances: &mut Instances, start: Instant, hellos: &[(u64, u64)]) -> Vec<bool> {
     let hear = |(seconds, instance): &(u64, u64)| {
         let now = start + Duration::from_secs(*seconds);
@@ -20,7 +20,7 @@ fn start() -> Instant {
 }
 
 #[test]
-fn an_instance_that_comes_back_proves_a_copy() {
+fn returning_instance_proves_a_copied_key() {
     let (mut instances, start) = (Instances::default(), start());
     let hellos = [(0, 7), (10, 8), (20, 7), (30, 8)];
     assert_eq!(heard(&mut instances, start, &hellos), [false, false, true, true]);
@@ -36,7 +36,7 @@ fn restarts_prove_nothing() {
 }
 
 #[test]
-fn a_late_hello_on_an_old_connection_proves_nothing() {
+fn late_hello_on_an_old_connection_proves_nothing() {
     let (mut instances, start) = (Instances::default(), start());
     let at = |seconds| start + Duration::from_secs(seconds);
     assert!(!instances.hear(7, at(0), at(1)));
@@ -46,14 +46,14 @@ fn a_late_hello_on_an_old_connection_proves_nothing() {
 }
 
 #[test]
-fn a_peer_that_names_no_instance_is_not_judged() {
+fn hello_without_an_instance_proves_nothing() {
     let (mut instances, start) = (Instances::default(), start());
     let hellos = [(0, 0), (10, 8), (20, 0), (30, 8), (40, 0)];
     assert_eq!(heard(&mut instances, start, &hellos), [false; 5]);
 }
 
 #[test]
-fn what_was_heard_is_bounded_in_number_and_time() {
+fn instances_are_bounded_in_number_and_time() {
     let (mut instances, start) = (Instances::default(), start());
     let many: Vec<_> = (0..100).map(|n| (n, 1 + n)).collect();
     heard(&mut instances, start, &many);
@@ -64,7 +64,7 @@ fn what_was_heard_is_bounded_in_number_and_time() {
 }
 
 #[test]
-fn a_copy_is_told_once_and_again_while_it_goes_on() {
+fn alarm_repeats_each_hour_while_the_key_is_copied() {
     let (mut instances, start) = (Instances::default(), start());
     let at = |seconds| start + Duration::from_secs(seconds);
     assert!(!instances.take_alarm(at(0)));

@@ -1,17 +1,17 @@
-//! When shed connections are a crowd: something that the operator has to see.
+//! Decides when shed connections are a crowd, which the operator should see.
 
 use rustc_hash::FxHashMap;
 use tokio::time::Instant;
 
 use crate::{limits, share::Net};
 
-/// Groups that one window tells apart; connections of further ones are only counted.
+/// Number of networks that one window counts separately; others count only in the total.
 const GROUPS: usize = 64;
 
-/// More inbound connections than this node has places for.
+/// A crowd: more inbound connections than this node has places for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Crowd {
-    /// Connections that were displaced, refused or closed for their silence within a minute.
+    /// Number of connections that were displaced, refused or closed for silence within one minute.
     pub shed: u64,
     /// The network from which most of them came, such as `10.0.1.0/24`.
     pub mostly_from: String,
@@ -22,14 +22,14 @@ impl std::fmt::Display for Crowd {
         let Self { shed, mostly_from } = self;
         write!(
             f,
-            "{shed} inbound connections were shed in a minute, most of them from {mostly_from}: they \
-             were silent, or more than there are places; known peers are still let in. If these are \
+            "{shed} inbound connections were shed in one minute, most of them from {mostly_from}: \
+             they were silent, or no place was free. Known peers can still connect. If these are \
              not your nodes, block {mostly_from} in the firewall"
         )
     }
 }
 
-/// What was shed in this minute and in the one before.
+/// The shed connections of this minute and of the one before.
 #[derive(Debug, Default)]
 pub(super) struct Window {
     now: Option<Minute>,
@@ -45,7 +45,7 @@ struct Minute {
 }
 
 impl Window {
-    /// One connection of `group` was shed.
+    /// Counts one shed connection of `group`.
     pub(super) fn add(&mut self, group: Net, now: Instant) {
         self.turn(now);
         let minute = self.now.get_or_insert_with(|| Minute {
@@ -71,7 +71,7 @@ impl Window {
         Some(Crowd { shed: most.shed, mostly_from: group.to_string() })
     }
 
-    /// The same, at most once in [`limits::SAME_COMPLAINT`].
+    /// The crowd, but at most once in [`limits::SAME_COMPLAINT`].
     pub(super) fn take_alarm(&mut self, now: Instant) -> Option<Crowd> {
         let is_recent = |at: Instant| now.duration_since(at) < limits::SAME_COMPLAINT;
         if self.alarm.is_some_and(is_recent) {
@@ -82,7 +82,7 @@ impl Window {
         Some(crowd)
     }
 
-    /// Begins another minute if this one is over.
+    /// Begins the next minute if this one is over.
     fn turn(&mut self, now: Instant) {
         let age = |minute: &Minute| now.duration_since(minute.since);
         if self.now.as_ref().is_some_and(|minute| age(minute) >= limits::CROWD_WINDOW) {

@@ -1,4 +1,4 @@
-//! Places before the handshake.
+//! Places of inbound connections in their handshakes.
 
 use std::task::Waker;
 
@@ -25,7 +25,7 @@ fn crowded() -> (Intake, Vec<Place>) {
 }
 
 #[test]
-fn the_oldest_of_the_crowd_makes_room() {
+fn newcomer_displaces_the_oldest_of_the_largest_network() {
     let (intake, crowd) = crowded();
     let newcomer = admit(&intake, "10.0.2.7", 0).unwrap();
     assert_eq!(phase(&newcomer), Phase::Silent);
@@ -35,7 +35,7 @@ fn the_oldest_of_the_crowd_makes_room() {
 }
 
 #[test]
-fn a_thousand_silent_connections_displace_each_other() {
+fn silent_connections_of_one_network_displace_each_other() {
     let (intake, mut crowd) = crowded();
     let friend = admit(&intake, "10.0.2.7", 0).unwrap();
     for n in 0..1_000 {
@@ -46,7 +46,7 @@ fn a_thousand_silent_connections_displace_each_other() {
 }
 
 #[test]
-fn a_silent_connection_goes_before_one_that_speaks() {
+fn silent_connection_is_displaced_before_one_that_spoke() {
     let (intake, crowd) = crowded();
     intake.heard(&tcp("10.0.0.1", 0), &tcp("10.0.1.9", 0));
     assert!(matches!(phase(&crowd[0]), Phase::Heard(_)));
@@ -56,7 +56,7 @@ fn a_silent_connection_goes_before_one_that_speaks() {
 }
 
 #[test]
-fn handshakes_of_one_network_are_left_alone_by_its_newcomers() {
+fn newcomer_of_the_same_network_displaces_no_active_handshake() {
     let (intake, crowd) = crowded();
     for n in 0..limits::PENDING_INBOUND {
         intake.heard(&tcp("10.0.0.1", 0), &tcp("10.0.1.9", n));
@@ -67,10 +67,10 @@ fn handshakes_of_one_network_are_left_alone_by_its_newcomers() {
 }
 
 #[test]
-fn known_hosts_have_places_of_their_own() {
+fn known_hosts_have_reserved_places() {
     let intake = Intake::default();
     let remote = |n| format!("10.1.{n}.9");
-    // As many networks as places, all of them busy.
+    // One connection from each of many networks; all have sent a byte.
     let crowd: Vec<_> = (0..limits::PENDING_INBOUND)
         .map(|n| {
             let place = admit(&intake, &remote(n), 0).unwrap();
@@ -90,7 +90,7 @@ fn known_hosts_have_places_of_their_own() {
 }
 
 #[test]
-fn tcp_and_quic_have_pools_of_their_own() {
+fn tcp_and_quic_have_separate_pools() {
     let (intake, crowd) = crowded();
     let udp: Multiaddr = "/ip4/10.0.1.9/udp/9/quic-v1".parse().unwrap();
     let quic = intake.admit(Wire::Quic, udp.clone(), udp).unwrap();
@@ -99,11 +99,11 @@ fn tcp_and_quic_have_pools_of_their_own() {
 }
 
 #[test]
-fn places_are_given_back_and_bounded() {
+fn dropped_places_are_freed_and_displaced_ones_bounded() {
     let (intake, crowd) = crowded();
     drop(crowd);
     let (mut admitted, mut kept) = (0, Vec::new());
-    // None of those that are told to go goes.
+    // No displaced connection is closed.
     for n in 0..10 * limits::PENDING_INBOUND {
         if let Some(place) = admit(&intake, "10.0.1.9", n) {
             admitted += 1;
@@ -116,11 +116,11 @@ fn places_are_given_back_and_bounded() {
 }
 
 #[test]
-fn hosts_that_were_met_are_bounded() {
+fn met_hosts_are_bounded_and_the_latest_are_kept() {
     let intake = Intake::default();
     for n in 0..10_000_u32 {
         intake.know_met(std::net::Ipv4Addr::from_bits(n).into());
-        // One that comes back again and again.
+        // This host becomes ready again and again.
         intake.know_met([10, 0, 2, 8].into());
     }
     assert_eq!(intake.state().hosts.met.len(), limits::KNOWN_HOSTS);
@@ -128,5 +128,5 @@ fn hosts_that_were_met_are_bounded() {
     let hosts = (0..1_000).map(|n| format!("2001:db8::{n}").parse().unwrap());
     hosts.for_each(|host| intake.know_met(host));
     let six = intake.state().hosts.met.iter().filter(|key| matches!(key, Key::V6(_))).count();
-    assert_eq!(six, 1, "one network");
+    assert_eq!(six, 1, "all are in one /64");
 }

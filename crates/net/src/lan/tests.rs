@@ -1,4 +1,4 @@
-//! Which addresses are ours, in every spelling.
+//! Private ranges, and the addresses in them that may be dialled.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -15,7 +15,7 @@ fn at(text: &str) -> Multiaddr {
 }
 
 #[test]
-fn ranges_are_private_and_are_shown_as_they_are_understood() {
+fn private_ranges_are_parsed_and_others_refused() {
     for (text, shown) in [
         ("10.0.0.0/8", "10.0.0.0/8"),
         (" 192.168.1.7/24 ", "192.168.1.0/24"),
@@ -45,7 +45,7 @@ fn ranges_are_private_and_are_shown_as_they_are_understood() {
         "::ffff:10.0.0.0/104",
     ] {
         let why = text.parse::<Subnet>().unwrap_err().to_string();
-        assert!(why.contains("10.0.0.0/8"), "it says what is right: {why}");
+        assert!(why.contains("10.0.0.0/8"), "the error shows an example: {why}");
     }
 }
 
@@ -67,11 +67,11 @@ fn only_hosts_inside_the_ranges_are_dialled() {
         "/ip4/192.168.8.1/tcp/4101",
         "/ip4/172.16.0.1/tcp/4101",
         "/ip6/fc00::1/tcp/4101",
-        // All hosts of a range, or none.
+        // Network and broadcast addresses.
         "/ip4/10.255.255.255/tcp/4101",
         "/ip4/10.0.0.0/tcp/4101",
         "/ip4/192.168.7.255/udp/4101/quic-v1",
-        // Special addresses, also inside the ranges.
+        // Special addresses, even inside the ranges.
         "/ip4/100.100.100.200/tcp/4101",
         "/ip6/fd00:ec2::254/tcp/4101",
         "/ip6/fd20:ce::254/tcp/4101",
@@ -81,14 +81,14 @@ fn only_hosts_inside_the_ranges_are_dialled() {
         "/ip6/::1/tcp/4101",
         "/ip4/255.255.255.255/udp/4101/quic-v1",
         "/ip4/0.0.0.0/tcp/4101",
-        // The same in disguise.
+        // Other spellings of private addresses, and names.
         "/ip6/::ffff:10.0.0.1/tcp/4101",
         "/ip6/::10.0.0.1/tcp/4101",
         "/ip6/64:ff9b::a00:1/tcp/4101",
         "/ip6/2002:a00:1::1/tcp/4101",
         "/dns4/printer/tcp/4101",
         "/dnsaddr/printer",
-        // Ports of services that act on whatever a stranger sends.
+        // Ports of services that act on a stranger's bytes.
         "/ip4/10.0.0.1/tcp/22",
         "/ip4/10.0.0.1/tcp/6379",
         "/ip4/10.0.0.1/tcp/0",
@@ -100,7 +100,7 @@ fn only_hosts_inside_the_ranges_are_dialled() {
 }
 
 #[test]
-fn loopback_is_ours_only_if_it_is_configured_and_all_there_is() {
+fn loopback_is_dialled_only_if_configured_and_sole_listener() {
     for (ranges, listening, expected) in [
         (&["127.0.0.0/8"][..], &["/ip4/127.0.0.1/tcp/4101"][..], true),
         (&["127.0.0.0/8"], &["/ip4/127.0.0.1/tcp/4101", "/ip4/10.0.0.1/tcp/4101"], false),
@@ -116,7 +116,7 @@ fn loopback_is_ours_only_if_it_is_configured_and_all_there_is() {
 }
 
 #[test]
-fn the_default_is_the_private_subnets_of_the_interfaces() {
+fn default_ranges_are_the_private_subnets_of_the_interfaces() {
     let lan = Lan {
         interfaces: vec![
             v4([192, 168, 1, 7], [255, 255, 255, 0]),
@@ -148,13 +148,13 @@ fn the_default_is_the_private_subnets_of_the_interfaces() {
 }
 
 #[test]
-fn what_is_configured_takes_the_place_of_the_interfaces() {
+fn configured_ranges_replace_those_of_the_interfaces() {
     let mut lan = lan(&["10.0.0.0/8"]);
     lan.interfaces =
         vec![v4([192, 168, 1, 7], [255, 255, 255, 0]), v4([10, 1, 2, 3], [255, 255, 255, 0])];
     assert!(!lan.admits(&at("/ip4/192.168.1.9/tcp/4101")));
     assert!(lan.admits(&at("/ip4/10.1.3.255/tcp/4101")));
-    assert!(!lan.admits(&at("/ip4/10.1.2.255/tcp/4101")), "all hosts of an own subnet");
+    assert!(!lan.admits(&at("/ip4/10.1.2.255/tcp/4101")), "broadcast address of an interface");
 }
 
 fn v4(ip: [u8; 4], mask: [u8; 4]) -> Interface {

@@ -1,9 +1,9 @@
-//! Counting by kind and size.
+//! Counts by kind and size.
 
 use super::*;
 
 #[test]
-fn every_kind_has_its_name_once() {
+fn every_kind_has_a_unique_name() {
     let last = Kind::HealthOther as usize;
     assert_eq!(last + 1, KINDS.len());
     for (index, one) in KINDS.iter().enumerate() {

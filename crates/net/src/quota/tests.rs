@@ -1,9 +1,9 @@
-//! What a peer may ask for, and what it is told when it asks for more.
+//! A peer's quotas, and the wait for requests beyond them.
 
 use super::*;
 
 #[test]
-fn a_burst_is_served_and_more_is_told_when_to_come_again() {
+fn burst_is_served_and_excess_gets_a_wait() {
     for asked in Asked::ALL {
         let quotas = Quotas::new();
         let (burst, per_second) = asked.bound();
@@ -18,7 +18,7 @@ fn a_burst_is_served_and_more_is_told_when_to_come_again() {
 }
 
 #[test]
-fn one_kind_does_not_use_up_another() {
+fn kinds_have_separate_quotas() {
     let quotas = Quotas::new();
     while quotas.take(Asked::Echo).is_ok() {}
     assert!(quotas.take(Asked::Report).is_ok());

@@ -1,7 +1,7 @@
-//! Framing: an unsigned varint that counts the bytes of the message after it.
+//! Framing: each message follows its length in bytes, an unsigned varint.
 //!
-//! A length is checked against its limit before anything is allocated for it, and memory grows with
-//! what has arrived, not with what was announced (S-08).
+//! The length is compared with its limit before memory is allocated, and memory grows with the
+//! bytes that have arrived, not with the announced length (S-08).
 
 use std::{io, time::Duration};
 
@@ -17,23 +17,23 @@ mod tests;
 /// Bytes of the longest varint.
 const LONGEST_PREFIX: usize = 10;
 
-/// Cuts what a stream delivers into messages.
+/// Cuts the bytes of a stream into messages.
 ///
-/// Fill [`Self::space`], say how much with [`Self::advance`], take out [`Self::next`] until there
-/// is none.
+/// Read into [`Self::space`], report the number of bytes with [`Self::advance`], and call
+/// [`Self::next`] until it returns `None`.
 #[derive(Debug)]
 pub(crate) struct Decoder {
     limit: usize,
-    /// Where short messages are read and decoded in place.
+    /// Buffer in which short messages are decoded in place.
     block: Box<[u8]>,
-    /// The part of the block that holds bytes not yet taken out.
+    /// The bytes `start..end` of the block are not decoded yet.
     start: usize,
     end: usize,
-    /// The message that does not fit into the block, while it arrives.
+    /// The arriving message that does not fit into the block.
     large: Option<Large>,
 }
 
-/// A message on its way into a buffer of its own.
+/// A message that arrives in a separate buffer.
 #[derive(Debug)]
 struct Large {
     bytes: Vec<u8>,
@@ -44,9 +44,9 @@ struct Large {
 /// One complete message.
 #[derive(Debug)]
 pub(crate) enum Message<'a> {
-    /// In the decoder's block, which the next read overwrites.
+    /// A message in the decoder's block, which the next read overwrites.
     Block(&'a [u8]),
-    /// In a buffer of its own.
+    /// A message in a separate buffer.
     Own(Bytes),
 }
 
@@ -59,10 +59,10 @@ impl Message<'_> {
         }
     }
 
-    /// A `part` of this message's bytes, to be kept.
+    /// Keeps a `part` of this message's bytes.
     ///
-    /// Without a copy where it makes up most of a buffer of its own; else copied, since a small
-    /// part would keep a large buffer alive, which a peer could arrange on purpose.
+    /// Shares a separate buffer if `part` is more than half of it. Otherwise copies, because a peer
+    /// could make small parts keep large buffers alive.
     pub(crate) fn keep(&self, part: &[u8]) -> Bytes {
         match self {
             Self::Own(bytes) if part.len() > bytes.len() / 2 => bytes.slice_ref(part),
@@ -72,7 +72,7 @@ impl Message<'_> {
 }
 
 impl Decoder {
-    /// For messages of at most `limit` bytes.
+    /// A decoder for messages of at most `limit` bytes.
     pub(crate) fn new(limit: usize) -> Self {
         Self {
             limit,
@@ -83,7 +83,7 @@ impl Decoder {
         }
     }
 
-    /// Where to read into; empty when [`Self::next`] has to be asked first.
+    /// The buffer to read into; empty if [`Self::next`] must be called first.
     pub(crate) fn space(&mut self) -> &mut [u8] {
         if let Some(large) = &mut self.large {
             return large.space();
@@ -96,7 +96,7 @@ impl Decoder {
         self.block.get_mut(self.end..).unwrap_or_default()
     }
 
-    /// So many bytes were read into [`Self::space`].
+    /// Adds `count` bytes that were read into [`Self::space`].
     pub(crate) fn advance(&mut self, count: usize) {
         match &mut self.large {
             Some(large) => large.filled = (large.filled + count).min(large.bytes.len()),
@@ -104,16 +104,16 @@ impl Decoder {
         }
     }
 
-    /// Whether part of a message has arrived.
+    /// Whether an incomplete message has arrived.
     pub(crate) fn is_partial(&self) -> bool {
         self.large.is_some() || self.start < self.end
     }
 
-    /// The next complete message, if there is one.
+    /// The next complete message; `None` if more bytes are needed.
     ///
     /// # Errors
     ///
-    /// The length is malformed, zero, or above the limit. The stream cannot be read on.
+    /// The length is malformed, zero, or above the limit. The rest of the stream is unusable.
     pub(crate) fn next(&mut self) -> Result<Option<Message<'_>>, WireError> {
         if let Some(large) = self.large.take_if(|large| large.filled == large.length) {
             return Ok(Some(Message::Own(large.bytes.into())));
@@ -125,7 +125,7 @@ impl Decoder {
         let Some(Prefix { length, size }) = prefix(arrived, self.limit)? else { return Ok(None) };
         let arrived = arrived.get(size..).unwrap_or_default();
         if size + length > self.block.len() {
-            // Messages that long are rare, and then the copy is small beside them.
+            // Such messages are rare, and the copied part is small.
             self.large = Some(Large::begin(arrived, length));
             (self.start, self.end) = (0, 0);
             return Ok(None);
@@ -151,7 +151,7 @@ impl Large {
     }
 }
 
-/// What stands before a message.
+/// The length prefix of a message.
 struct Prefix {
     /// Bytes of the message.
     length: usize,
@@ -159,7 +159,7 @@ struct Prefix {
     size: usize,
 }
 
-/// The prefix at the front of `bytes`; none if it is not complete.
+/// The prefix at the front of `bytes`; `None` if it is incomplete.
 fn prefix(bytes: &[u8], limit: usize) -> Result<Option<Prefix>, WireError> {
     let mut length = 0u64;
     for (at, &byte) in bytes.iter().take(LONGEST_PREFIX).enumerate() {
@@ -171,7 +171,7 @@ fn prefix(bytes: &[u8], limit: usize) -> Result<Option<Prefix>, WireError> {
         if byte == 0 && at > 0 {
             return Err(WireError::Length);
         }
-        // Further bytes can only make it larger.
+        // Further bytes can only increase the length.
         let fits = usize::try_from(length).ok().filter(|length| *length <= limit);
         let Some(fits) = fits else { return Err(WireError::TooLarge { length, limit }) };
         if byte < 0x80 {
@@ -189,15 +189,15 @@ fn prefix(bytes: &[u8], limit: usize) -> Result<Option<Prefix>, WireError> {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReadError {
     /// The stream failed, or ended within the message.
-    #[error("the stream broke: {0}")]
+    #[error("the stream failed: {0}")]
     Io(#[from] io::Error),
     /// The stream ended before the message.
-    #[error("the stream was closed")]
+    #[error("the peer closed the stream")]
     Closed,
     /// The message took too long from its first byte to its last.
     #[error("a message was not complete within {0:?}")]
     Slow(Duration),
-    /// What arrived is not a message.
+    /// The bytes are not a valid message.
     #[error(transparent)]
     Wire(#[from] WireError),
 }
@@ -212,7 +212,7 @@ impl ReadError {
     }
 }
 
-/// Reads one message of at most `limit` bytes, and nothing behind it. The deadline is the caller's.
+/// Reads one message of at most `limit` bytes, and no byte after it. The caller sets the deadline.
 pub(crate) async fn read_message<R>(stream: &mut R, limit: usize) -> Result<Vec<u8>, ReadError>
 where
     R: AsyncRead + Unpin,
@@ -221,8 +221,8 @@ where
     read_rest(stream, first, limit).await
 }
 
-/// As [`read_message`], on a stream that may rest between messages: `time` begins with the first
-/// byte of one.
+/// Like [`read_message`], but waits without a deadline for the first byte; the rest must follow
+/// within `time`.
 pub(crate) async fn read_next<R>(
     stream: &mut R,
     limit: usize,
@@ -256,7 +256,7 @@ where
         head.push(read_byte(stream).await?.ok_or_else(unexpected_end)?);
     };
     let mut message = Vec::new();
-    // Grows with what arrives.
+    // Grows with the bytes that arrive.
     stream.take(length as u64).read_to_end(&mut message).await?;
     if message.len() < length { Err(unexpected_end()) } else { Ok(message) }
 }

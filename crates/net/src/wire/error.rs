@@ -1,32 +1,32 @@
-//! What can be wrong with a message.
+//! Errors in messages.
 
-/// What is wrong with a message. Its sender broke the protocol.
+/// The error in a message whose sender broke the protocol.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum WireError {
     /// The length before the message is not a shortest-form varint of at most ten bytes.
     #[error("a malformed length before a message")]
     Length,
-    /// The message is announced longer than it may be.
+    /// The announced length is above the limit.
     #[error("a message of {length} bytes or more; at most {limit} are allowed")]
     TooLarge {
-        /// Bytes announced, as far as they were read.
+        /// The announced bytes, from the part of the length that was read: a lower bound.
         length: u64,
         /// Bytes allowed.
         limit: usize,
     },
-    /// A message of no bytes.
+    /// The message has no bytes or no kind.
     #[error("an empty message")]
     Empty,
-    /// The bytes are not what the schema says.
+    /// The bytes do not follow the schema.
     #[error("a malformed message: {0}")]
     Malformed(&'static str),
-    /// A kind of message that only the other side may send.
+    /// Only the other side may send this kind of message.
     #[error("a message in the wrong direction (kind {0})")]
     WrongDirection(u32),
-    /// A list is longer than it may be.
+    /// A list is longer than its limit.
     #[error("a list of more than {limit} {what}")]
     TooMany {
-        /// Of what.
+        /// The name of the elements.
         what: &'static str,
         /// Elements allowed.
         limit: usize,
@@ -37,7 +37,7 @@ pub(crate) enum WireError {
 }
 
 impl WireError {
-    /// Whether the same bytes may be right another time: never.
+    /// Whether the same message may be accepted later: never.
     pub(crate) fn is_retryable(&self) -> bool {
         false
     }
@@ -45,7 +45,7 @@ impl WireError {
 
 impl From<prost::DecodeError> for WireError {
     fn from(_: prost::DecodeError) -> Self {
-        // prost's words depend on its version and repeat parts of the input.
-        Self::Malformed("not as the schema says")
+        // prost's text depends on its version and repeats parts of the input.
+        Self::Malformed("the bytes do not follow the schema")
     }
 }

@@ -1,26 +1,26 @@
-//! The fields of a protobuf message, one after the other, without building anything.
+//! Reads and writes the fields of a protobuf message one by one, without intermediate structs.
 
 use prost::encoding::{decode_varint, encode_varint, encoded_len_varint};
 
 use crate::wire::error::WireError;
 
-/// A field's number and what it holds.
+/// The number and value of a field.
 pub(crate) type Field<'a> = (u32, Value<'a>);
 
-/// Reads the fields of one message in the order in which they were written.
+/// Reads the fields of one message in their order.
 #[derive(Clone, Debug)]
 pub(crate) struct Fields<'a> {
     rest: &'a [u8],
 }
 
-/// What a field holds.
+/// The value of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Value<'a> {
     /// A number.
     Varint(u64),
     /// Text, bytes, a message or a packed list.
     Bytes(&'a [u8]),
-    /// Four or eight bytes, which the messages read this way do not have.
+    /// Four or eight bytes. No message that is read with [`Fields`] uses them.
     Fixed,
 }
 
@@ -30,14 +30,14 @@ impl<'a> Fields<'a> {
         Self { rest: message }
     }
 
-    /// The next field's number and value, or none at the end.
+    /// The number and value of the next field; `None` at the end.
     pub(crate) fn next(&mut self) -> Result<Option<Field<'a>>, WireError> {
         if self.rest.is_empty() {
             return Ok(None);
         }
         let key = self.varint()?;
         let number = u32::try_from(key >> 3).map_err(|_| WireError::Malformed("field number"))?;
-        // The format's own bound for field numbers is 29 bits.
+        // Protobuf limits field numbers to 29 bits.
         if number == 0 || number >= 1 << 29 {
             return Err(WireError::Malformed("field number"));
         }
@@ -49,7 +49,7 @@ impl<'a> Fields<'a> {
                 Value::Bytes(self.take(length)?)
             }
             5 => self.take(4).map(|_| Value::Fixed)?,
-            // Groups nest without bound, and the schema has none.
+            // Groups could nest without bound, and the schema has none.
             _ => return Err(WireError::Malformed("wire type")),
         };
         Ok(Some((number, value)))
@@ -104,22 +104,22 @@ pub(crate) fn varint(bytes: &mut &[u8]) -> Result<u64, WireError> {
     }
 }
 
-/// The zigzag form, in which small negative numbers are short.
+/// The zigzag encoding, in which small negative numbers are short.
 pub(crate) fn zigzag(number: i64) -> u64 {
     ((number << 1) ^ (number >> 63)).cast_unsigned()
 }
 
-/// Undoes [`zigzag`].
+/// The inverse of [`zigzag`].
 pub(crate) fn unzigzag(number: u64) -> i64 {
     (number >> 1).cast_signed() ^ -(number & 1).cast_signed()
 }
 
-/// Bytes of a number field whose key is one byte. Zero is the default and is left out.
+/// Bytes of a number field with a one-byte key. Zero is the default and is left out.
 pub(crate) fn number_len(value: u64) -> usize {
     if value == 0 { 0 } else { 1 + encoded_len_varint(value) }
 }
 
-/// Writes such a field.
+/// Writes a number field with a one-byte key, unless the value is zero.
 pub(crate) fn put_number(out: &mut Vec<u8>, field: u8, value: u64) {
     if value != 0 {
         out.push(field << 3);
@@ -127,24 +127,24 @@ pub(crate) fn put_number(out: &mut Vec<u8>, field: u8, value: u64) {
     }
 }
 
-/// Bytes of a field of `length` bytes whose key is one byte.
+/// Bytes of a field that holds `length` bytes and has a one-byte key.
 pub(crate) fn bytes_len(length: usize) -> usize {
     1 + encoded_len_varint(length as u64) + length
 }
 
-/// Writes such a field, also when it is empty.
+/// Writes a field of bytes with a one-byte key, even if it is empty.
 pub(crate) fn put_bytes(out: &mut Vec<u8>, field: u8, bytes: &[u8]) {
     put_head(out, field, bytes.len());
     out.extend_from_slice(bytes);
 }
 
-/// Writes the key and length of such a field.
+/// Writes the one-byte key and the length of a field of bytes.
 pub(crate) fn put_head(out: &mut Vec<u8>, field: u8, length: usize) {
     out.push(field << 3 | 2);
     encode_varint(length as u64, out);
 }
 
-/// Name and value of a map's entry.
+/// Decodes the name and value of a map entry.
 pub(crate) fn map_entry(entry: &[u8]) -> Result<(&str, &str), WireError> {
     let (mut name, mut value) = ("", "");
     let mut fields = Fields::of(entry);
@@ -158,7 +158,7 @@ pub(crate) fn map_entry(entry: &[u8]) -> Result<(&str, &str), WireError> {
     Ok((name, value))
 }
 
-/// The number of the kind that is not known here, in a frame whose first field is its id.
+/// The number of the unknown kind in a frame: its first field other than the id (1).
 pub(crate) fn unknown_kind(message: &[u8]) -> Result<u32, WireError> {
     let mut fields = Fields::of(message);
     while let Some((number, _)) = fields.next()? {

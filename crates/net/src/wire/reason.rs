@@ -1,4 +1,4 @@
-//! Refusals and failures as numbers with texts, and back.
+//! Converts refusals and failures to their codes and texts on the wire, and back.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ impl From<&Reason> for proto::Reason {
             Reason::PeersFull { max_peers, retry_after } => {
                 Self { limit: u64::from(*max_peers), ..retry(ReasonCode::PeersFull, *retry_after) }
             }
-            // One that recovers has no connection yet: it says so to its own callers alone.
+            // A recovering node has no connections yet: only its own callers get `Recovering`.
             Reason::Busy { retry_after } | Reason::Recovering { retry_after, .. } => {
                 retry(ReasonCode::Busy, *retry_after)
             }
@@ -38,8 +38,8 @@ impl From<&Reason> for proto::Reason {
             Reason::NotFound => text(ReasonCode::NotFound, ""),
             Reason::InvalidTask { detail } => text(ReasonCode::InvalidTask, detail),
             Reason::InvalidMessage { detail } => text(ReasonCode::InvalidMessage, detail),
-            // An owner's word to its own callers; and a reason that this version cannot number still
-            // says what it is.
+            // Only an owner's own callers get the first two. A new reason without a code keeps its
+            // text.
             other @ (Reason::GroupStopped { .. } | Reason::GroupCancelled | _) => {
                 text(ReasonCode::Denied, &other.to_string())
             }
@@ -73,7 +73,7 @@ impl From<proto::Reason> for Reason {
             Ok(ReasonCode::NotFound) => Self::NotFound,
             Ok(ReasonCode::InvalidTask) => Self::InvalidTask { detail },
             Ok(ReasonCode::InvalidMessage) => Self::InvalidMessage { detail },
-            // A later version's way of saying "not now".
+            // An unknown code with a wait means "retry later".
             Ok(ReasonCode::Unspecified) | Err(_) if !retry_after.is_zero() => {
                 Self::Busy { retry_after }
             }
@@ -106,7 +106,7 @@ impl From<proto::Failure> for TaskFailure {
             Ok(Code::UnknownHandler) => FailureCode::UnknownHandler,
             Ok(Code::OutputTooLarge) => FailureCode::OutputTooLarge,
             Ok(Code::TimedOut) => FailureCode::TimedOut,
-            // A code of a later version may pass: the number of attempts bounds the hope.
+            // An unknown code counts as retryable: the number of attempts is bounded.
             Ok(Code::Handler | Code::Unspecified) | Err(_) => FailureCode::Handler,
         };
         let mut failure = Self::new(code, clean_to(&message.message, MESSAGE_BYTES));
@@ -115,7 +115,7 @@ impl From<proto::Failure> for TaskFailure {
     }
 }
 
-/// `refused` and `lost` are an owner's words and never travel.
+/// The code on the wire. Only owners use `Refused` and `Lost`, which have no code there.
 fn failure_code(code: FailureCode) -> proto::FailureCode {
     use proto::FailureCode as Code;
     match code {
@@ -139,13 +139,13 @@ fn retry(code: ReasonCode, after: Duration) -> proto::Reason {
     proto::Reason { retry_after_ms: millis(after), ..text(code, "") }
 }
 
-/// The text's first [`MESSAGE_BYTES`].
+/// Cuts a text to [`MESSAGE_BYTES`], at a character boundary.
 pub(crate) fn cut(text: &str) -> String {
     let end = text.floor_char_boundary(MESSAGE_BYTES);
     text.get(..end).unwrap_or_default().to_owned()
 }
 
-/// Whole milliseconds, at least one unless it is zero: a wait must not become none.
+/// The duration in whole milliseconds, rounded up, so that a short wait does not become 0.
 pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }

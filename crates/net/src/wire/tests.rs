@@ -1,4 +1,4 @@
-//! The wire format as a whole: helpers for the tests of its parts.
+//! Helpers for the tests of the wire format.
 
 use prost::encoding::encode_varint;
 
@@ -89,7 +89,7 @@ fn framed(message: &[u8]) -> Vec<u8> {
     stream
 }
 
-/// A field of bytes: its key, its length, itself.
+/// A field of bytes: its key, its length and the bytes.
 fn field(number: u32, bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     encode_varint(u64::from(number) << 3 | 2, &mut out);

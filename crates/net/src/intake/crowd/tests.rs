@@ -1,4 +1,4 @@
-//! When shed connections are shown.
+//! When shed connections are reported.
 
 use std::time::Duration;
 
@@ -14,19 +14,19 @@ fn shed(window: &mut Window, group: Net, count: u64, at: Instant) {
 }
 
 #[test]
-fn a_few_are_no_crowd() {
+fn few_shed_connections_per_minute_are_no_crowd() {
     let (mut window, now) = (Window::default(), Instant::now());
     assert_eq!(window.crowd(now), None);
     shed(&mut window, A, limits::CROWD - 1, now);
     assert_eq!(window.crowd(now), None);
-    // The same number in each minute neither.
+    // The same number in the next minute is no crowd either.
     let later = now + limits::CROWD_WINDOW;
     shed(&mut window, A, limits::CROWD - 1, later);
     assert_eq!(window.crowd(later), None);
 }
 
 #[test]
-fn a_crowd_is_shown_with_its_largest_network_until_it_is_over() {
+fn crowd_is_reported_with_its_largest_network_until_it_ends() {
     let (mut window, now) = (Window::default(), Instant::now());
     shed(&mut window, B, 5, now);
     shed(&mut window, A, limits::CROWD, now);
@@ -37,7 +37,7 @@ fn a_crowd_is_shown_with_its_largest_network_until_it_is_over() {
 }
 
 #[test]
-fn the_alarm_rings_once_a_minute() {
+fn alarm_is_raised_once_a_minute() {
     let (mut window, start) = (Window::default(), Instant::now());
     let mut alarms = 0;
     for second in 0..180 {
@@ -49,7 +49,7 @@ fn the_alarm_rings_once_a_minute() {
 }
 
 #[test]
-fn networks_are_bounded() {
+fn separately_counted_networks_are_bounded() {
     let (mut window, now) = (Window::default(), Instant::now());
     for n in 0..=u8::MAX {
         window.add(Net::V4([10, 1, n]), now);

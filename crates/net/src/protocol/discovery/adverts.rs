@@ -1,7 +1,7 @@
-//! What this node tells in an exchange: itself, and the peers that it knows.
+//! The adverts that this node sends in an exchange: its own, and those of the peers that it knows.
 //!
-//! A private address is told only of a peer that is connected, at a host at which this node sees it,
-//! and only to a peer in the same range. Absent on purpose: what others tell (`learning`).
+//! A private address is sent only if its subject is connected from that very host, and only to a
+//! peer in the same range. Absent on purpose: received adverts (`learning`).
 
 use libp2p::{Multiaddr, PeerId};
 use meshwork_core::{
@@ -22,8 +22,8 @@ use crate::{
 };
 
 impl Exchange {
-    /// What `receiver` is told: this node itself, then peers that are connected, then others, each
-    /// in random order. With a query, those that match it.
+    /// The adverts for `receiver`: this node's own, then those of connected peers, then others, the
+    /// latter two in random order. With a query, only those that match.
     pub(crate) fn adverts_for(
         &mut self,
         receiver: &PeerId,
@@ -51,7 +51,7 @@ impl Exchange {
         adverts
     }
 
-    /// This node itself, and what it knows about these peers.
+    /// The adverts of this node and of `peers`, for `receiver`.
     pub(crate) fn adverts_of(
         &mut self,
         receiver: &PeerId,
@@ -69,8 +69,8 @@ impl Exchange {
         adverts
     }
 
-    /// What this node says about itself to everybody, signed anew if it is not of just now. None if
-    /// the query does not match it.
+    /// This node's public advert, signed again if it is older than [`limits::ADVERT_RENEW`]. `None`
+    /// if it does not match the query.
     fn own_advert(
         &mut self,
         query: Option<&PeerQuery>,
@@ -126,7 +126,7 @@ pub(crate) fn is_shared_with(
     address::ip_of(address).is_some_and(|ip| hosts.into_iter().any(|at| lan.joins(at, ip)))
 }
 
-/// Whether a peer that this node knows by its advert matches the query.
+/// Whether the subject of `advert` matches the query.
 fn matches(query: &PeerQuery, advert: &PeerAdvert, shared: &Shared) -> bool {
     let known = shared.peers.get(&advert.peer);
     query.matches(&Candidate {
@@ -138,7 +138,7 @@ fn matches(query: &PeerQuery, advert: &PeerAdvert, shared: &Shared) -> bool {
     })
 }
 
-/// A lead as it is passed on to `receiver`.
+/// The advert of a lead with its current age, and only the private addresses for `receiver`.
 fn passed_on(receiver: &PeerId, lead: &Lead, now: Time, sources: Sources<'_>) -> SignedAdvert {
     let Sources { shared, listeners, .. } = sources;
     let mut advert = lead.signed.aged(lead.age(now));
@@ -151,7 +151,7 @@ fn passed_on(receiver: &PeerId, lead: &Lead, now: Time, sources: Sources<'_>) ->
     advert
 }
 
-/// The own advert as it is told to `receiver`.
+/// This node's own advert, with only the private addresses for `receiver`.
 fn own_for(receiver: &PeerId, mut own: SignedAdvert, sources: Sources<'_>) -> SignedAdvert {
     let Sources { shared, listeners, .. } = sources;
     own.retain_private(|address| is_shared_with(receiver, address, listeners.lan(), shared));

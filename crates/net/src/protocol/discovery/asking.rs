@@ -1,28 +1,28 @@
-//! Exchanges that this node has begun and that have not ended.
+//! Bounds on this node's own running exchanges.
 
 use libp2p::PeerId;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::limits;
 
-/// Exchanges of ours that were begun and have not ended. A peer that never answers holds only a few
-/// of them, and news leave room for everything else.
+/// Counts this node's running exchanges. A peer that never answers holds only a few places, and
+/// exchanges of news leave room for all others.
 #[derive(Debug, Default)]
 pub(crate) struct Asking {
-    /// Each at most [`limits::DISCOVERY_STREAMS`]; in all at most [`limits::EXCHANGES`].
+    /// At most [`limits::DISCOVERY_STREAMS`] with each peer, and [`limits::EXCHANGES`] in all.
     of_peers: FxHashMap<PeerId, usize>,
     all: usize,
-    /// Peers that are being told news; at most [`limits::NEWS_PEERS`].
+    /// Peers with a running exchange of news; at most [`limits::NEWS_PEERS`].
     news: FxHashSet<PeerId>,
 }
 
 impl Asking {
-    /// Takes a place for an exchange with `peer`. False if there is none.
+    /// Takes a place for an exchange with `peer`. False if no place is free.
     pub(crate) fn begin(&mut self, peer: PeerId, is_news: bool) -> bool {
         let of_peer = self.of_peers.get(&peer).copied().unwrap_or_default();
         let is_full = self.all >= limits::EXCHANGES || of_peer >= limits::DISCOVERY_STREAMS;
-        let is_told = self.news.contains(&peer) || self.news.len() >= limits::NEWS_PEERS;
-        if is_full || (is_news && is_told) {
+        let has_news = self.news.contains(&peer) || self.news.len() >= limits::NEWS_PEERS;
+        if is_full || (is_news && has_news) {
             return false;
         }
         self.all += 1;
@@ -33,7 +33,7 @@ impl Asking {
         true
     }
 
-    /// Gives the place of an exchange with `peer` back.
+    /// Frees the place of an exchange with `peer`.
     pub(crate) fn end(&mut self, peer: &PeerId, is_news: bool) {
         self.all = self.all.saturating_sub(1);
         if is_news {

@@ -1,8 +1,8 @@
-//! What Kademlia is told: capabilities of this node, addresses of peers, records of providers.
+//! The data given to Kademlia: capabilities of this node, addresses of peers, provider records.
 //!
-//! Kademlia finds strangers and rare capabilities, and is never asked which peers are alive. Records
-//! are kept for admitted peers alone, about themselves, and go with them. Absent on purpose: the
-//! table itself, which the swarm has.
+//! Kademlia finds strangers and rare capabilities; it does not decide which peers are alive. This
+//! node keeps records of admitted peers about themselves only, and drops them when the peer
+//! disconnects. Absent on purpose: the routing table, which the swarm owns.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -16,38 +16,39 @@ use crate::{
     limits,
 };
 
-/// Code and length of a sha2-256 multihash: other implementations take no other keys.
+/// Code and length of a sha2-256 multihash: other implementations accept only such keys.
 const SHA2_256: [u8; 2] = [0x12, 0x20];
 
-/// What Kademlia was told.
+/// The data that Kademlia has from this node.
 #[derive(Debug, Default)]
 pub(crate) struct Dht {
     /// Whether this node publishes its capabilities.
     started: bool,
-    /// Capabilities that are published.
+    /// Published capabilities.
     provided: BTreeSet<String>,
-    /// When they were last told to others.
-    told: Option<Instant>,
-    /// A timer will tell them again.
+    /// When other nodes last received the capabilities.
+    published: Option<Instant>,
+    /// Whether a timer to publish again is set.
     due: bool,
     /// Keys of the records kept for each peer, at most [`limits::KAD_RECORDS_PER_PEER`], and when
-    /// each was last renewed: Kademlia's store forgets none by itself.
+    /// each was last renewed: Kademlia's store does not expire records.
     records: BTreeMap<PeerId, HashMap<kad::RecordKey, Instant>>,
-    /// Addresses of connected peers that Kademlia was told; at most [`limits::PEER_ADDRESSES`] of
-    /// each.
+    /// Addresses of connected peers that Kademlia has; at most [`limits::PEER_ADDRESSES`] of each
+    /// peer.
     routed: FxHashMap<PeerId, Vec<Multiaddr>>,
 }
 
-/// What Kademlia is to publish, and what no longer.
+/// The capabilities to publish, and those to withdraw.
 #[derive(Debug)]
 pub(crate) struct Provision {
-    /// Capabilities, each with its key.
+    /// Capabilities to publish, each with its key.
     pub(crate) start: Vec<(String, kad::RecordKey)>,
+    /// Keys of the capabilities to withdraw.
     pub(crate) stop: Vec<kad::RecordKey>,
 }
 
 impl Dht {
-    /// Whether Kademlia was told about no peer.
+    /// Whether Kademlia has no data about peers.
     #[cfg(test)]
     pub(crate) fn is_idle(&self) -> bool {
         self.records.is_empty() && self.routed.is_empty()
@@ -63,19 +64,20 @@ impl Dht {
         self.started
     }
 
-    /// Kademlia has met somebody: what is provided is told there, too, but not all the time.
+    /// Kademlia has met another node: schedules to publish the capabilities there too, at most once
+    /// per [`limits::KAD_PROVIDE_PAUSE`].
     pub(crate) fn on_met(&mut self, local: &Local) -> Option<Action> {
         if !self.started || self.due || local.offer.advert.capabilities.is_empty() {
             return None;
         }
         self.due = true;
-        let earliest = self.told.map(|told| told + limits::KAD_PROVIDE_PAUSE);
+        let earliest = self.published.map(|at| at + limits::KAD_PROVIDE_PAUSE);
         let at = (Instant::now() + limits::HELLO_RETRY).max(earliest.unwrap_or_else(Instant::now));
         Some(Action::Remind(at, Timer::Provide))
     }
 
-    /// The capabilities of this node are to be published: what has to change. `has_met`: Kademlia
-    /// knows other nodes, to which it is told.
+    /// The changes that publish this node's current capabilities. `has_met`: Kademlia knows other
+    /// nodes, so the capabilities reach somebody.
     pub(crate) fn provide(&mut self, has_met: bool, local: &Local) -> Provision {
         self.due = false;
         let capabilities = local.offer.advert.capabilities.clone();
@@ -83,14 +85,14 @@ impl Dht {
         let stop = self.provided.difference(&capabilities).map(key).collect();
         let start = capabilities.iter().map(|it| (it.clone(), key(it))).collect();
         if has_met {
-            self.told = Some(Instant::now());
+            self.published = Some(Instant::now());
         }
         self.provided = capabilities;
         Provision { start, stop }
     }
 
-    /// There is reason to believe that an admitted peer is at these addresses. Returns those that
-    /// Kademlia is to be told.
+    /// An admitted peer is believed to be at these addresses. Returns those that Kademlia does not
+    /// have yet, up to the peer's bound.
     pub(crate) fn on_believed(&mut self, peer: PeerId, believed: Vec<Multiaddr>) -> Vec<Multiaddr> {
         let routed = self.routed.entry(peer).or_default();
         let mut fresh = believed;
@@ -104,8 +106,8 @@ impl Dht {
         fresh
     }
 
-    /// Forgets the records that a peer has not renewed, so that they take no place of those that it
-    /// has. Returns their keys.
+    /// Drops the records that a peer has not renewed, to make room for newer ones. Returns their
+    /// keys.
     pub(crate) fn take_old_records(&mut self, peer: &PeerId) -> Vec<kad::RecordKey> {
         let mut old = Vec::new();
         if let Some(kept) = self.records.get_mut(peer) {
@@ -120,7 +122,7 @@ impl Dht {
         old
     }
 
-    /// Whether a record of a peer may be kept: it is known already, or there are not too many.
+    /// Whether a record of a peer may be kept: it is known already, or the peer has room for more.
     pub(crate) fn has_room(&self, peer: &PeerId, key: &kad::RecordKey) -> bool {
         let kept = self.records.get(peer);
         let is_known = kept.is_some_and(|keys| keys.contains_key(key));
@@ -128,20 +130,19 @@ impl Dht {
         is_known || !is_full
     }
 
-    /// A record of a peer is kept, or was renewed.
+    /// A record of a peer was stored or renewed.
     pub(crate) fn on_kept(&mut self, peer: PeerId, key: kad::RecordKey) {
         self.records.entry(peer).or_default().insert(key, Instant::now());
     }
 
-    /// The last connection to the peer is gone. Returns the keys of its records: it provides nothing
-    /// any more.
+    /// The last connection to the peer is gone. Drops its records and returns their keys.
     pub(crate) fn on_disconnected(&mut self, peer: &PeerId) -> Vec<kad::RecordKey> {
         self.routed.remove(peer);
         self.records.remove(peer).unwrap_or_default().into_keys().collect()
     }
 }
 
-/// The key under which providers of a capability are found in a network.
+/// The key of the provider records of a capability in a network.
 pub(crate) fn capability_key(network: &str, capability: &str) -> kad::RecordKey {
     let hash = Sha256::digest(format!("{network}/{capability}"));
     kad::RecordKey::from([SHA2_256.as_slice(), &hash].concat())

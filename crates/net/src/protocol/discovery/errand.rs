@@ -4,20 +4,20 @@ use std::sync::Arc;
 
 use libp2p::PeerId;
 
-/// Names a search.
+/// The number of a search in this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct SearchId(pub(crate) u64);
 
 /// Why this node opens an exchange.
 #[derive(Clone, Debug)]
 pub(crate) enum Errand {
-    /// Both nodes tell each other which peers they know.
+    /// Both nodes send the adverts that they know.
     Round,
-    /// A search asks for the peers that match.
+    /// Asks for the peers that match this search.
     Search(SearchId),
-    /// The peer is asked where this one is.
+    /// Asks for the addresses of this peer.
     Seek(PeerId),
-    /// The peer is told about these peers, which have just come.
+    /// Sends the adverts of these peers, which have just become ready.
     News(Arc<[PeerId]>),
 }
 

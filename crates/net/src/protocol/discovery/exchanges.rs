@@ -1,8 +1,7 @@
-//! Exchanges with peers: each message is bounded, and each round goes to one peer, so that what a
-//! node spends does not grow with the network.
+//! Exchanges with peers: each message is bounded, and each round goes to one peer, so that a node's
+//! cost does not grow with the network.
 //!
-//! Absent on purpose: signatures, which are checked before anything comes here
-//! ([`discovery`](crate::protocol::discovery::talk)).
+//! Absent on purpose: signatures, which [`talk`](crate::protocol::discovery::talk) checks before.
 
 use std::sync::Arc;
 
@@ -32,7 +31,8 @@ use crate::{
 // === Exchanges of this node ===
 
 impl Exchange {
-    /// A peer is ready: it is told which peers this node knows, and so is one peer from time to time.
+    /// A peer has become ready: starts an exchange with it, and the periodic rounds if they do not
+    /// run yet.
     pub(crate) fn on_ready(&mut self, peer: PeerId, shared: &Shared) -> Vec<Action> {
         let mut actions: Vec<_> = self.begin(peer, Errand::Round, shared).into_iter().collect();
         if !std::mem::replace(&mut self.armed, true) {
@@ -41,7 +41,7 @@ impl Exchange {
         actions
     }
 
-    /// The time of a round has come.
+    /// The timer of a round: starts an exchange with one random ready peer.
     pub(crate) fn on_timer(&mut self, shared: &Shared) -> Vec<Action> {
         let mut ready = shared.peers.ready();
         ready.shuffle(&mut rand::rng());
@@ -58,15 +58,16 @@ impl Exchange {
         actions
     }
 
-    /// Tells several ready peers at once.
+    /// Starts exchanges with several random ready peers at once.
     pub(crate) fn on_announce(&mut self, shared: &Shared) -> Vec<Action> {
         let mut ready = shared.peers.ready();
         ready.shuffle(&mut rand::rng());
-        let told = ready.into_iter().take(limits::TOLD_PEERS);
-        told.filter_map(|peer| self.begin(peer, Errand::Round, shared)).collect()
+        let chosen = ready.into_iter().take(limits::TOLD_PEERS);
+        chosen.filter_map(|peer| self.begin(peer, Errand::Round, shared)).collect()
     }
 
-    /// Says which peers this node knows, and asks which the peer knows. None if that cannot be now.
+    /// Begins an exchange: asks for its stream. `None` if the peer has no kept connection or no
+    /// place is free.
     pub(crate) fn begin(
         &mut self,
         peer: PeerId,
@@ -79,8 +80,8 @@ impl Exchange {
             .then_some(Action::Open { connection, purpose: Purpose::Exchange { peer, errand } })
     }
 
-    /// The stream for an exchange is open, or is not. `query` is that of the search, if it still
-    /// runs.
+    /// The stream for an exchange is open, or opening it failed. `query` is the search's query, if
+    /// the search still runs.
     pub(crate) fn on_stream(
         &mut self,
         (peer, errand): (PeerId, Errand),
@@ -99,7 +100,7 @@ impl Exchange {
             Errand::Seek(sought) => {
                 (self.adverts_of(&peer, &[], sources), Some(PeerQuery::peer(*sought)))
             }
-            // Nothing is asked for; the shortest answer is one advert.
+            // No answer is needed; one advert is the shortest.
             Errand::News(news) => {
                 let query = PeerQuery { limit: 1, ..PeerQuery::default() };
                 (self.adverts_of(&peer, news, sources), Some(query))
@@ -115,11 +116,11 @@ impl Exchange {
         None
     }
 
-    /// An exchange of ours has ended. Returns what the peer has passed on; none if it refused.
+    /// An exchange of ours has ended. Returns the adverts that the peer sent; `None` if it refused.
     ///
     /// # Errors
     ///
-    /// The exchange failed, see [`on_failed`].
+    /// The exchange failed; pass the error to [`on_failed`].
     pub(crate) fn on_asked(
         &mut self,
         peer: PeerId,
@@ -144,7 +145,7 @@ fn round_timer() -> Action {
 // === Exchanges of others ===
 
 impl Exchange {
-    /// A peer wants to exchange.
+    /// A peer has opened a discovery stream.
     pub(crate) fn on_inbound(&mut self, peer: PeerId, stream: InboundStream, shared: &Shared) {
         let Shared { local, peers } = shared;
         let refused = peers.may_ask(&peer, Asked::Query, &local.counters);
@@ -152,7 +153,7 @@ impl Exchange {
         let full = Reason::Busy { retry_after: limits::EXCHANGE_RETRY };
         let room = if self.hearing < limits::EXCHANGES { Ok(()) } else { Err(full) };
         if let Err(reason) = refused.and(room) {
-            // Strangers that take no answer hold up nobody's requests.
+            // Refusals have a separate bound: peers that read no answer must not block requests.
             if self.refusing >= limits::EXCHANGES {
                 return local.counters.streams_refused.add();
             }
@@ -167,12 +168,12 @@ impl Exchange {
         });
     }
 
-    /// The exchange of a peer has failed.
+    /// A peer's request could not be read.
     pub(crate) fn on_heard_failed(&mut self) {
         self.hearing -= 1;
     }
 
-    /// The exchange of a peer was heard: answers it. Returns the query that it asked, for the owner.
+    /// A peer's request was read: answers it. Returns its query, which the node reports.
     pub(crate) fn on_heard(
         &mut self,
         peer: PeerId,
@@ -194,7 +195,7 @@ impl Exchange {
         query
     }
 
-    /// An answer has left; the exchange was `heard` before, or only refused.
+    /// An answer was sent. `heard`: the request was read; otherwise it was only refused.
     pub(crate) fn on_answered(&mut self, heard: bool) {
         if heard {
             self.hearing -= 1;
@@ -219,7 +220,7 @@ impl Exchange {
     }
 }
 
-/// An exchange has failed: a peer that broke the protocol is expelled.
+/// An exchange has failed: expels the peer if it broke the protocol.
 pub(crate) fn on_failed(peer: PeerId, error: &ExchangeError) -> Option<Action> {
     tracing::debug!(%peer, %error, "an exchange failed");
     let is_violation = !error.is_retryable();

@@ -1,6 +1,6 @@
-//! Finding peers in what the loop has published, without entering it.
+//! Finds peers in the state that the event loop has published, without a call to the loop.
 //!
-//! Absent on purpose: asking anybody (`event_loop/search`).
+//! Absent on purpose: questions to other peers (`event_loop/search`).
 
 use std::{cmp::Reverse, sync::Arc, time::Duration};
 
@@ -15,28 +15,28 @@ use crate::{
     traffic::Traffic,
 };
 
-/// Whom the loop knows by hearsay, and what searches have found.
+/// The leads, and the results of recent searches.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Hearsay {
     /// Peers that are not connected, in the order of their ids; at most
     /// [`meshwork_core::limits::LEADS`].
     pub(crate) leads: Arc<Vec<PeerStatus>>,
-    /// The last searches; at most [`limits::SEARCHES_KEPT`].
+    /// The last ended searches; at most [`limits::SEARCHES_KEPT`].
     pub(crate) answered: Arc<[Arc<Answered>]>,
 }
 
-/// A search that is over.
+/// A search that has ended.
 #[derive(Debug)]
 pub(crate) struct Answered {
     pub(crate) query: PeerQuery,
     pub(crate) at: Instant,
-    /// Who provides the capability that was asked for, as Kademlia says; nothing else is known of
+    /// The peers that provide the capability according to Kademlia, which says nothing else about
     /// them. At most [`limits::SEARCH_PROVIDERS`].
     pub(crate) providers: Vec<PeerId>,
 }
 
 impl Hearsay {
-    /// The same search, if its answer still counts.
+    /// The last search with the same query, if it is younger than [`limits::SEARCH_TTL`].
     pub(crate) fn answered(&self, query: &PeerQuery) -> Option<&Answered> {
         let fresh = |answered: &&Arc<Answered>| {
             answered.at.elapsed() < limits::SEARCH_TTL && answered.query == *query
@@ -45,7 +45,7 @@ impl Hearsay {
     }
 }
 
-/// A peer that was only named.
+/// The status of a peer of which only the id is known.
 pub(crate) fn by_hearsay(peer: PeerId, last_seen: Arc<LastSeen>) -> PeerStatus {
     PeerStatus {
         peer,
@@ -65,8 +65,8 @@ pub(crate) fn by_hearsay(peer: PeerId, last_seen: Arc<LastSeen>) -> PeerStatus {
     }
 }
 
-/// The peers that match, the best first: those that have come furthest, then those that are
-/// nearest. Both tables are in the order of their ids.
+/// The peers that match, the best first: by stage (ready first), then by latency. Both tables are
+/// sorted by peer id.
 pub(crate) fn best(
     query: &PeerQuery,
     peers: &[PeerStatus],
@@ -77,7 +77,7 @@ pub(crate) fn best(
     let mut found: Vec<_> = peers.iter().filter(|status| !is_gone(status)).filter(fits).collect();
     // Absent peers come after those that are connected.
     if found.len() < query.limit {
-        // Of a peer that is gone, hearsay is the later word.
+        // A lead is newer than the status of a disconnected peer.
         found.extend(outside(peers.iter().filter(|status| is_gone(status)), leads).filter(fits));
         let there = peers.iter().filter(|status| !is_gone(status));
         found.extend(outside(leads.iter(), there).filter(fits));
@@ -96,7 +96,7 @@ pub(crate) fn best(
     found.into_iter().cloned().collect()
 }
 
-/// Those of `rows` that are not in `table`; both are in the order of their ids.
+/// The `rows` whose peers are not in `table`; both are sorted by peer id.
 fn outside<'a>(
     rows: impl Iterator<Item = &'a PeerStatus>,
     table: impl IntoIterator<Item = &'a PeerStatus>,
@@ -108,8 +108,8 @@ fn outside<'a>(
     })
 }
 
-/// Adds those of `providers` that are not among `found`, if the query asks for nothing that is not
-/// known of them.
+/// Adds the providers of `answered` that are not in `found`, if the query asks for a capability
+/// only: nothing else is known about them.
 pub(crate) fn add_providers(
     found: &mut Vec<PeerStatus>,
     query: &PeerQuery,
@@ -128,7 +128,7 @@ pub(crate) fn add_providers(
         if found.len() >= query.limit {
             return;
         }
-        // A peer in the table has itself said what it has.
+        // A peer's own advert counts more than a provider record.
         let is_known = found.iter().any(|status| status.peer == *provider)
             || find(peers, provider).is_some_and(|status| status.advert.is_some());
         if !is_known {

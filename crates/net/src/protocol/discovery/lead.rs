@@ -1,18 +1,19 @@
-//! A lead: what others say about where a peer is.
+//! Leads: signed adverts of peers, passed on by other peers.
 
 use libp2p::Multiaddr;
 use meshwork_core::discovery::leads;
 
 use crate::{address, lan::Lan, protocol::discovery::wire::SignedAdvert};
 
-/// What others say about one peer.
+/// The lead to one peer.
 pub(crate) type Lead = leads::Lead<SignedAdvert>;
 
-/// What others say about all peers.
+/// The table of leads.
 pub(crate) type Leads = leads::Leads<SignedAdvert>;
 
-/// Where the subject of a lead may be dialled: at public addresses, and in this node's ranges at
-/// private ones that came from a peer that is connected to it.
+/// The addresses at which the subject of a lead may be dialled: its public addresses, and private
+/// ones inside this node's ranges. `learning` has dropped private addresses from informants outside
+/// their range.
 pub(crate) fn dialable(lead: &Lead, lan: &Lan) -> Vec<Multiaddr> {
     let private = lead.signed.private().filter(|address| lan.admits(address));
     let public = lead.advert.addresses.iter().filter(|address| address::is_public(address));

@@ -1,8 +1,8 @@
-//! What others say about peers: kept as leads until they expire.
+//! Received adverts: kept as leads until they expire.
 //!
-//! A peer that has just come is news: each node that it connects to tells its ready peers about it at
-//! once; no other node does. So the cost of one newcomer does not grow with the network. Absent on
-//! purpose: dials (`dialer`).
+//! A peer that has just become ready is news: the nodes that it connects to send its advert to
+//! their ready peers at once; other nodes do not. So the cost of a new peer does not grow with the
+//! network. Absent on purpose: dials (`dialer`).
 
 use std::sync::Arc;
 
@@ -25,12 +25,11 @@ use crate::{
 };
 
 impl Exchange {
-    /// Takes one advert that `informant` has passed on. An advert that is known already is no fault
-    /// of the informant.
+    /// Takes one advert that `informant` has passed on. An advert that is known already is ignored.
     ///
     /// # Errors
     ///
-    /// An address in it is not signed by its subject.
+    /// The subject has not signed a private address in the advert.
     pub(crate) fn learn(
         &mut self,
         heard: HeardAdvert,
@@ -39,15 +38,15 @@ impl Exchange {
         shared: &mut Shared,
     ) -> Result<Vec<Action>, Forged> {
         let HeardAdvert { network, mut advert, mut signed } = heard;
-        // One that has left while its signature was checked says nothing more about itself.
+        // The peer may have disconnected while its signature was checked.
         let is_late = advert.peer == informant && !shared.peers.is_admitted(&informant);
         if is_late || network != shared.local.settings.network {
             shared.local.counters.adverts_ignored.add();
             return Ok(Vec::new());
         }
         let (peer, seq, now) = (advert.peer, advert.seq, shared.local.clock.now());
-        // Only a peer that this node sees in a range can say where somebody in that range is, itself
-        // included: a peer on the internet could name hosts of this node's own network otherwise.
+        // Only a peer inside a private range may name addresses in it: otherwise a peer on the
+        // internet could make this node dial hosts of its own network.
         signed.retain_private(|address| is_shared_with(&informant, address, lan, shared));
         let is_private = |it: &Multiaddr| address::ip_of(it).is_some_and(lan::is_private);
         advert.addresses.retain(|it| !is_private(it) || signed.private().any(|own| own == it));
@@ -85,8 +84,8 @@ impl Exchange {
         Ok(actions)
     }
 
-    /// An advert that is known already comes from another informant, perhaps with private addresses.
-    /// None if that is of no use; otherwise what is to be done about it.
+    /// A known advert has arrived from another informant, perhaps with more private addresses.
+    /// `None` if it changes nothing; otherwise the resulting action, if any.
     fn confirm(
         &mut self,
         peer: &PeerId,
@@ -101,7 +100,7 @@ impl Exchange {
         Ok(Some(is_useful.then_some(Action::Lead(*peer))))
     }
 
-    /// A peer that is here has signed where it can be found; the dialable addresses count.
+    /// An admitted peer has signed its addresses: keeps those that this node may dial.
     fn note_signed(
         &self,
         peer: &PeerId,
@@ -120,11 +119,11 @@ impl Exchange {
         Some(Action::Route(*peer))
     }
 
-    /// A peer says about itself what it has not said before: the others are told in a moment, but not
-    /// again and again about one that changes all the time.
+    /// A peer's own advert is new or has changed: schedules it as news, at most once per
+    /// [`limits::NEWS_PAUSE`] for each peer.
     fn note_news(&mut self, peer: PeerId, shared: &mut Shared) -> Option<Action> {
         let known = shared.peers.get_mut(&peer)?;
-        let is_fresh = known.told_of.is_none_or(|told| told.elapsed() >= limits::NEWS_PAUSE);
+        let is_fresh = known.told_of.is_none_or(|at| at.elapsed() >= limits::NEWS_PAUSE);
         if !is_fresh || self.news.contains(&peer) || self.news.len() >= limits::NEWS {
             return None;
         }
@@ -133,9 +132,9 @@ impl Exchange {
         (self.news.len() == 1).then(news_timer)
     }
 
-    /// Tells these ready peers about those that have just come.
+    /// Sends the news to these ready peers.
     pub(crate) fn tell_news(&mut self, receivers: Vec<PeerId>) -> Vec<Action> {
-        // One advert of each message is this node's own.
+        // Each message also holds this node's own advert.
         let count = self.news.len().min(limits::ADVERTS - 1);
         let news: Arc<[PeerId]> = self.news.drain(..count).collect();
         let mut actions = Vec::new();

@@ -1,8 +1,7 @@
-//! Searches for peers: other peers are asked, and for a capability the DHT.
+//! Searches for peers: asks other peers, and for a capability also the DHT.
 //!
-//! A peer that is found becomes known by hearsay; a search itself only says when all peers that were
-//! asked have answered. Absent on purpose: peers that are known already, which callers look up without
-//! the loop
+//! A peer that is found becomes a lead; a search itself only reports that all asked peers have
+//! answered. Absent on purpose: known peers, which callers look up without the event loop
 //! ([`known`](crate::protocol::discovery::known)).
 
 use std::{
@@ -17,29 +16,29 @@ use tokio::{sync::oneshot, time::Instant};
 use super::errand::SearchId;
 use crate::{limits, protocol::discovery::known::Answered};
 
-/// The caller that waits for a search.
+/// The reply channel of a caller that waits for a search.
 pub(crate) type Caller = oneshot::Sender<Result<(), Reason>>;
 
-/// A search under way.
+/// A running search.
 #[derive(Debug)]
 struct Search {
     query: PeerQuery,
     /// At most [`limits::SEARCH_CALLERS`].
     callers: Vec<Caller>,
-    /// Peers that were asked and have not answered.
+    /// Number of asked peers that have not answered.
     asked: usize,
-    /// The query to Kademlia, while it runs.
+    /// The running query to Kademlia.
     dht: Option<kad::QueryId>,
-    /// The peers that Kademlia named; at most [`limits::SEARCH_PROVIDERS`].
+    /// The peers that Kademlia has named; at most [`limits::SEARCH_PROVIDERS`].
     providers: Vec<PeerId>,
 }
 
-/// All searches.
+/// All running searches, and the last ones that ended.
 #[derive(Debug, Default)]
 pub(crate) struct Searches {
     /// At most [`limits::SEARCHES`].
     running: BTreeMap<SearchId, Search>,
-    /// The last ones that ended; at most [`limits::SEARCHES_KEPT`].
+    /// The last searches that ended; at most [`limits::SEARCHES_KEPT`].
     ended: VecDeque<Arc<Answered>>,
     next: u64,
 }
@@ -47,14 +46,14 @@ pub(crate) struct Searches {
 /// A search that has ended.
 #[derive(Debug)]
 pub(crate) struct Ended {
-    /// Its query to Kademlia, if it still runs.
+    /// The query to Kademlia, if it still runs: cancel it.
     pub(crate) dht: Option<kad::QueryId>,
     pub(crate) callers: Vec<Caller>,
 }
 
 impl Searches {
-    /// A handle looks for peers. None if the same search runs already, or too many do: the caller is
-    /// taken care of.
+    /// A handle searches for peers. `None` if the caller joins a running search with the same
+    /// query, or is refused because too many searches run.
     pub(crate) fn begin(&mut self, query: PeerQuery, caller: Caller) -> Option<SearchId> {
         let same = self.running.iter_mut().find(|(_, search)| search.query == query);
         if let Some((_, search)) = same {
@@ -77,28 +76,29 @@ impl Searches {
         Some(id)
     }
 
-    /// Kademlia is being asked for a search.
+    /// A query to Kademlia has started for a search.
     pub(crate) fn on_dht_asked(&mut self, id: SearchId, query: kad::QueryId) {
         if let Some(search) = self.running.get_mut(&id) {
             search.dht = Some(query);
         }
     }
 
-    /// A peer is being asked for a search.
+    /// An exchange with a peer has started for a search.
     pub(crate) fn on_peer_asked(&mut self, id: SearchId) {
         if let Some(search) = self.running.get_mut(&id) {
             search.asked += 1;
         }
     }
 
-    /// A peer that was asked for a search has answered, or cannot.
+    /// An exchange for a search has ended, with an answer or without.
     pub(crate) fn on_peer_answered(&mut self, id: SearchId) {
         if let Some(search) = self.running.get_mut(&id) {
             search.asked = search.asked.saturating_sub(1);
         }
     }
 
-    /// Kademlia names peers; `last`: and no more. Returns the search and those that are new to it.
+    /// Kademlia names peers; `last`: its query has ended. Returns the search and the peers that are
+    /// new to it.
     pub(crate) fn on_providers(
         &mut self,
         query: kad::QueryId,
@@ -121,13 +121,13 @@ impl Searches {
         Some((*id, fresh))
     }
 
-    /// Whether all peers that were asked have answered, and Kademlia too.
+    /// Whether all asked peers and Kademlia have answered.
     pub(crate) fn is_done(&self, id: SearchId) -> bool {
         let search = self.running.get(&id);
         search.is_some_and(|search| search.asked == 0 && search.dht.is_none())
     }
 
-    /// Ends a search, because it is done or has had its time.
+    /// Ends a search that is done or has timed out.
     pub(crate) fn end(&mut self, id: SearchId) -> Option<Ended> {
         let Search { query, callers, providers, dht, .. } = self.running.remove(&id)?;
         if self.ended.len() >= limits::SEARCHES_KEPT {
@@ -137,12 +137,12 @@ impl Searches {
         Some(Ended { dht, callers })
     }
 
-    /// The query that peers are asked.
+    /// The query of a running search.
     pub(crate) fn query(&self, id: SearchId) -> Option<PeerQuery> {
         self.running.get(&id).map(|search| search.query.clone())
     }
 
-    /// The last searches that ended and still count.
+    /// The searches that ended within [`limits::SEARCH_TTL`].
     pub(crate) fn answered(&self) -> Arc<[Arc<Answered>]> {
         let fresh = |ended: &&Arc<Answered>| ended.at.elapsed() < limits::SEARCH_TTL;
         self.ended.iter().filter(fresh).cloned().collect()

@@ -1,6 +1,6 @@
-//! The exchange: what others say about peers, and the streams on which it is told.
+//! The state of discovery: the leads, and the running exchanges.
 //!
-//! Absent on purpose: what it does (the files beside this one), searches (`searches`), and dials
+//! Absent on purpose: the behaviour (the files beside this one), searches (`searches`), and dials
 //! (`dialer`).
 
 use libp2p::PeerId;
@@ -28,55 +28,56 @@ use crate::{
     traffic::Counted,
 };
 
-/// What the node knows by hearsay, and the exchanges under way.
+/// The leads, this node's own advert, and the running exchanges.
 pub(crate) struct Exchange {
     pub(super) leads: Leads,
-    /// Addresses that may be dialled although no stranger could name them.
+    /// Addresses that may be dialled although they are not public: from the configuration, the
+    /// operator, mDNS or signed adverts.
     pub(super) allowed: Allowed,
-    /// At most [`limits::EXCHANGES`] of ours, as many of theirs, and as many that are refused.
+    /// At most [`limits::EXCHANGES`] each of ours, of peers, and of refusals.
     pub(super) tasks: JoinSet<ExchangeDone>,
-    /// Exchanges of ours.
+    /// Counts our own exchanges.
     pub(super) asking: Asking,
-    /// Streams of others that are heard or answered.
+    /// Number of peers' exchanges that are read or answered.
     pub(super) hearing: usize,
-    /// Streams of others that are refused.
+    /// Number of peers' exchanges that are refused.
     pub(super) refusing: usize,
     /// This node's own advert, and when it was signed.
     pub(super) own: Option<(Instant, SignedAdvert)>,
-    /// Counts own adverts since the start.
+    /// Number of own adverts signed since the start.
     pub(super) count: u32,
-    /// A timer for the next round is set.
+    /// Whether a timer for the next round is set.
     pub(super) armed: bool,
-    /// The leads have changed since they were published; a timer will publish them.
+    /// Whether a timer to publish the changed leads is set.
     pub(super) publish_due: bool,
-    /// Peers that have just come, about which the others are to be told; at most [`limits::NEWS`].
+    /// Peers that have just become ready, to be announced; at most [`limits::NEWS`].
     pub(super) news: Vec<PeerId>,
 }
 
-/// What became of one exchange.
+/// How one exchange ended.
 #[derive(Debug)]
 pub(crate) enum ExchangeDone {
-    /// Ours was answered.
+    /// Our request was answered, or failed.
     Asked {
         peer: PeerId,
         errand: Errand,
         result: Result<Result<Vec<HeardAdvert>, Reason>, ExchangeError>,
     },
-    /// Theirs was heard.
+    /// A peer's request was read, or failed.
     Heard { peer: PeerId, result: Result<Box<HeardOn>, ExchangeError> },
-    /// Theirs was answered, whether it was heard or only refused.
+    /// A peer's request was answered. `heard`: it was read; otherwise it was only refused.
     Answered { heard: bool },
 }
 
 /// A request, and the stream for its answer.
 pub(crate) type HeardOn = (Heard, Counted<InboundStream>);
 
-/// What this node can say about itself and about its peers.
+/// The data from which adverts are built.
 #[derive(Clone, Copy)]
 pub(crate) struct Sources<'a> {
     pub(crate) shared: &'a Shared,
     pub(crate) listeners: &'a Listeners,
-    /// What this node last measured of its machine.
+    /// The last measurement of this node's machine.
     pub(crate) resources: Option<&'a ResourceUsage>,
 }
 
@@ -97,35 +98,35 @@ impl Exchange {
         }
     }
 
-    /// The next exchange that ends; none while there is none.
+    /// Waits for the next exchange to end; `None` at once if none runs.
     pub(crate) async fn next(&mut self) -> Option<Result<Box<ExchangeDone>, JoinError>> {
         self.tasks.join_next().await.map(|done| done.map(Box::new))
     }
 
-    /// What others say about peers.
+    /// The table of leads.
     pub(crate) fn leads(&self) -> &Leads {
         &self.leads
     }
 
-    /// What this node says about itself has changed.
+    /// This node's advert has changed: it is signed again when next needed.
     pub(crate) fn on_own_change(&mut self) {
         self.own = None;
     }
 
-    /// The peer's last connection has ended: what others say about it is out of date.
+    /// The peer's last connection has ended: drops its lead, which is out of date.
     pub(crate) fn on_disconnected(&mut self, peer: &PeerId, now: Time) -> Option<Action> {
         self.leads.get(peer, now)?;
         self.leads.forget(peer);
         self.publish_soon()
     }
 
-    /// Publishes leads in a while, not each time: it copies them all.
+    /// Schedules a publication of the leads. Batched, because each copies all of them.
     pub(crate) fn publish_soon(&mut self) -> Option<Action> {
         let is_new = !std::mem::replace(&mut self.publish_due, true);
         is_new.then(|| Action::Remind(Instant::now() + limits::PUBLISH_EVERY, Timer::Leads))
     }
 
-    /// What is known by hearsay about peers that are not connected, for readers.
+    /// The statuses of leads that are not connected, sorted by peer id, for publication.
     pub(crate) fn take_hearsay(&mut self, shared: &Shared) -> Vec<PeerStatus> {
         self.publish_due = false;
         let Shared { local, peers } = shared;
@@ -138,8 +139,8 @@ impl Exchange {
     }
 }
 
-/// A peer as an advert describes it that was heard at `heard`; its subject was there when it signed
-/// the advert.
+/// The status of the subject of an advert that arrived at `heard`. The subject was last seen when
+/// it signed the advert.
 pub(crate) fn status(advert: &PeerAdvert, heard: Time, clock: Clock) -> PeerStatus {
     let signed = heard.before(advert.age);
     let seen = std::sync::Arc::new(LastSeen::at(clock, signed));

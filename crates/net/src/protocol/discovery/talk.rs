@@ -1,8 +1,8 @@
-//! The discovery protocol, one stream per question: [`ask`] ours, or [`hear`] theirs and [`answer`].
+//! The discovery protocol, one stream per request: [`ask`] ours, or [`hear`] theirs and [`answer`].
 //!
-//! The futures here exchange messages, within one total deadline each, and check what they carry:
-//! signatures cost time that the event loop does not have. What is news, and what is answered, is
-//! decided there.
+//! The futures here exchange messages, each within one total deadline, and verify the signatures,
+//! which would hold up the event loop. The event loop decides which adverts are new, and what to
+//! answer.
 
 use std::{io, time::Duration};
 
@@ -20,43 +20,44 @@ use crate::{
     wire::{self, ReadError, WireError},
 };
 
-/// An advert whose signature is good. Those of its private addresses are not verified yet: most are
-/// dropped before that, because the advert is known or the addresses mean nothing here.
+/// An advert whose signature is valid. The signatures of its private addresses are not verified
+/// yet: most addresses are dropped before, because the advert is known or they are in no range of
+/// ours.
 #[derive(Clone, Debug)]
 pub(crate) struct HeardAdvert {
-    /// The network that it is about.
+    /// The network of the advert.
     pub(crate) network: String,
-    /// What its subject says.
+    /// The decoded content.
     pub(crate) advert: PeerAdvert,
-    /// The signed form, to be passed on.
+    /// The signed form, which may be passed on.
     pub(crate) signed: SignedAdvert,
 }
 
-/// A request whose signatures are good.
+/// A request whose adverts have valid signatures.
 #[derive(Debug)]
 pub(crate) struct Heard {
     /// At most [`limits::ADVERTS`].
     pub(crate) known: Vec<HeardAdvert>,
-    /// Whom the sender looks for.
+    /// The peers that the sender looks for.
     pub(crate) query: Option<Result<PeerQuery, InvalidQuery>>,
 }
 
 /// Why an exchange failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ExchangeError {
-    /// The peer was too slow.
-    #[error("no exchange within {0:?}")]
+    /// The exchange was not complete within this time.
+    #[error("the exchange was not complete within {0:?}")]
     Timeout(Duration),
-    /// The stream could not be written.
+    /// Writing to the stream failed.
     #[error("the discovery stream failed: {0}")]
     Write(#[from] io::Error),
-    /// The stream ended or failed, or what arrived is not a message.
+    /// The stream ended or failed, or the peer sent malformed framing.
     #[error("the discovery stream failed: {0}")]
     Read(#[from] ReadError),
-    /// The message is not what the protocol says.
+    /// The message does not follow the schema.
     #[error("a malformed message: {0}")]
     Malformed(#[from] WireError),
-    /// The peer has passed on an advert that its subject never signed. It could have checked.
+    /// The peer has passed on an advert that its subject never signed. An honest peer verifies it.
     #[error(transparent)]
     Forged(#[from] Forged),
 }
@@ -73,11 +74,11 @@ impl ExchangeError {
     }
 }
 
-/// Sends `request` and returns the peers that the peer names, or the reason for its refusal.
+/// Sends `request` and returns the adverts of the answer, or the reason of the refusal.
 ///
 /// # Errors
 ///
-/// The peer is too slow, or does not keep to the protocol.
+/// The exchange takes longer than `limit`, the stream fails, or the peer breaks the protocol.
 pub(crate) async fn ask<S>(
     mut stream: S,
     request: DiscoveryRequest,
@@ -93,7 +94,7 @@ where
         meter.sent.one(Kind::Query, asked.len());
         let message = wire::read_message(&mut stream, limits::CONTROL_FRAME).await?;
         meter.received.one(Kind::Peers, message.len());
-        // Only courtesy: the answer is here.
+        // A failure to close is harmless: the answer has arrived.
         stream.close().await.ok();
         match DiscoveryReply::decode(&message)? {
             DiscoveryReply::Known(known) => Ok(Ok(check(known).await?)),
@@ -103,11 +104,11 @@ where
     timeout(limit, exchange).await.map_err(|_| ExchangeError::Timeout(limit))?
 }
 
-/// Reads the peer's request; the stream is for [`answer`].
+/// Reads the peer's request. Pass the returned stream to [`answer`].
 ///
 /// # Errors
 ///
-/// The peer is too slow, or does not keep to the protocol.
+/// The exchange takes longer than `limit`, the stream fails, or the peer breaks the protocol.
 pub(crate) async fn hear<S>(
     mut stream: S,
     limit: Duration,
@@ -126,8 +127,7 @@ where
     Ok((heard, stream))
 }
 
-/// Sends the answer to a request, whether it was read or not. Whether it arrives makes no
-/// difference here.
+/// Sends the answer to a request, which may be unread. A failure is only logged.
 pub(crate) async fn answer<S>(mut stream: S, reply: DiscoveryReply, limit: Duration, meter: &Meter)
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -137,18 +137,18 @@ where
         wire::write_message(&mut stream, &said).await?;
         meter.sent.one(Kind::Peers, said.len());
         stream.close().await?;
-        // Some transports discard what was sent when a stream with unread data is dropped.
+        // Some transports discard sent bytes when a stream with unread data is dropped.
         let mut unread = (&mut stream).take(limits::CONTROL_FRAME as u64);
         futures::io::copy(&mut unread, &mut futures::io::sink()).await
     };
     match timeout(limit, exchange).await {
         Ok(Ok(_)) => {}
-        Ok(Err(error)) => tracing::debug!(%error, "the answer to a request was not sent"),
-        Err(_) => tracing::debug!("the answer to a request was not taken in time"),
+        Ok(Err(error)) => tracing::debug!(%error, "cannot send the answer to a discovery request"),
+        Err(_) => tracing::debug!("the peer did not read the answer to its request in time"),
     }
 }
 
-/// Opens adverts and checks their signatures, with a pause after each: others run on this thread.
+/// Decodes adverts and verifies their signatures. Yields after each, because verification is slow.
 async fn check(known: Vec<SignedAdvert>) -> Result<Vec<HeardAdvert>, ExchangeError> {
     let mut heard = Vec::with_capacity(known.len());
     for signed in known {

@@ -1,7 +1,6 @@
-//! Adverts as they are passed on, signed by their subjects, and the question and answer that carry
-//! them.
+//! Signed adverts, and the request and reply that carry them.
 //!
-//! Absent on purpose: whether an advert is news, and which peers are told about it.
+//! Absent on purpose: which adverts are new, and which peers receive them.
 
 use std::time::Duration;
 
@@ -29,68 +28,66 @@ use crate::{
     },
 };
 
-/// What stands before the payload in the bytes that are signed, so that a signature means nothing
-/// anywhere else.
+/// Prefix of the signed bytes of an advert, so that the signature is valid in no other context.
 const DOMAIN: &[u8] = b"meshwork-advert-1:";
-/// The same for a private address.
+/// Prefix of the signed bytes of a private address.
 const ADDRESS_DOMAIN: &[u8] = b"meshwork-address-1:";
-/// The code of a multihash that is what it stands for. Peer ids of Ed25519 keys are of this form.
+/// Code of the identity multihash, which contains its input: the form of peer ids of Ed25519 keys.
 const IDENTITY: u64 = 0;
 
-/// An advert as it is passed on.
+/// An advert with the signature of its subject, in the form that peers pass on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SignedAdvert {
-    /// Its subject.
+    /// The subject of the advert.
     pub(crate) peer: PeerId,
-    /// What the subject has signed; at most [`limits::ADVERT_PAYLOAD`] bytes.
+    /// The signed bytes; at most [`limits::ADVERT_PAYLOAD`].
     payload: Bytes,
     signature: Bytes,
-    /// How long ago it was signed, as far as is known.
+    /// The time since the signature, according to the peers that passed the advert on.
     pub(crate) age: Duration,
-    /// Private addresses, of an own advert all, of one that travels at most
-    /// [`limits::PRIVATE_ADDRESSES`].
+    /// Private addresses: all in this node's own advert, at most [`limits::PRIVATE_ADDRESSES`] in
+    /// an encoded one.
     private: Vec<SignedAddress>,
 }
 
-/// A private address of an advert's subject. It is signed apart from the advert, so that the advert
-/// travels without it to peers to which it means nothing.
+/// A private address of an advert's subject. It has a separate signature, so that peers outside its
+/// range can receive the advert without it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct SignedAddress {
     address: Multiaddr,
     signature: Bytes,
 }
 
-/// Something that its alleged subject has not signed.
+/// An advert or private address that this alleged subject has not signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0} has not signed what is passed on as its own")]
+#[error("{0} has not signed the advert or address in its name")]
 pub(crate) struct Forged(pub(crate) PeerId);
 
-/// The peers that the sender knows, and those that it looks for.
+/// A request: adverts of the peers that the sender knows, and a query for others.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct DiscoveryRequest {
     /// At most [`limits::ADVERTS`].
     pub(crate) known: Vec<SignedAdvert>,
-    /// As it arrived: what is wrong with it is for the answer.
+    /// The query of the sender. An invalid query is kept as the error for the answer.
     pub(crate) query: Option<Result<PeerQuery, InvalidQuery>>,
 }
 
-/// The answer to it.
+/// The answer to a [`DiscoveryRequest`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum DiscoveryReply {
-    /// Those that match; at most [`limits::ADVERTS`].
+    /// The adverts that match; at most [`limits::ADVERTS`].
     Known(Vec<SignedAdvert>),
     /// The request was refused.
     Refused(Reason),
 }
 
 impl SignedAdvert {
-    /// Signs what the owner of `key` says of itself, private addresses apart from all else. Of what
-    /// does not fit, handlers are dropped first, then labels, then capabilities, the last of each
-    /// first.
+    /// Signs `said`, and each private address separately. If the advert is too large, drops
+    /// handlers, then labels, then capabilities, the last of each first.
     ///
     /// # Errors
     ///
-    /// The key cannot sign.
+    /// Signing with the key fails.
     pub(crate) fn sign(
         key: &Keypair,
         network: &str,
@@ -100,7 +97,7 @@ impl SignedAdvert {
         let (private, public): (Vec<_>, Vec<_>) = said
             .addresses
             .into_iter()
-            .partition(|told| address::ip_of(told).is_some_and(lan::is_private));
+            .partition(|address| address::ip_of(address).is_some_and(lan::is_private));
         let mut message = public_message(network, said.seq, said.life, &public);
         message.advert = Some(hello::advert_message(&advert));
         while message.encoded_len() > limits::ADVERT_PAYLOAD && shorten(&mut advert) {
@@ -116,14 +113,14 @@ impl SignedAdvert {
         Ok(Self { peer: key.public().to_peer_id(), payload, signature, age: said.age, private })
     }
 
-    /// Whether its subject has signed the advert. Private addresses are verified apart
-    /// ([`Self::has_genuine_addresses`]).
+    /// Whether the subject has signed the advert. Private addresses are verified separately, see
+    /// [`Self::has_genuine_addresses`].
     pub(crate) fn is_genuine(&self) -> bool {
         key_of(&self.peer)
             .is_some_and(|key| key.verify(&signed_bytes(&self.payload), &self.signature))
     }
 
-    /// Whether its subject has signed each private address that is here, for this advert.
+    /// Whether the subject has signed each private address, for this very advert.
     pub(crate) fn has_genuine_addresses(&self) -> bool {
         let signed = |key: &PublicKey, private: &SignedAddress| {
             let bytes = address_bytes(&self.signature, &private.address);
@@ -134,28 +131,28 @@ impl SignedAdvert {
                 .is_some_and(|key| self.private.iter().all(|private| signed(&key, private)))
     }
 
-    /// The same with the private addresses of another advert, which are signed for that one alone.
+    /// The advert with the private addresses of another advert, whose signatures do not fit.
     #[cfg(test)]
     pub(crate) fn with_addresses_of(self, other: &Self) -> Self {
         Self { private: other.private.clone(), ..self }
     }
 
-    /// The private addresses that came with it.
+    /// The private addresses of the advert.
     pub(crate) fn private(&self) -> impl Iterator<Item = &Multiaddr> {
         self.private.iter().map(|private| &private.address)
     }
 
-    /// Drops the private addresses that are not to be kept.
+    /// Drops the private addresses for which `keep` is false.
     pub(crate) fn retain_private(&mut self, keep: impl Fn(&Multiaddr) -> bool) {
         self.private.retain(|private| keep(&private.address));
     }
 
-    /// Takes over the private addresses of the same advert as somebody else passed it on, as far as
-    /// there is room.
+    /// Adds the private addresses of another copy of the same advert, up to the bound. Does nothing
+    /// if `other` is a different advert.
     ///
     /// # Errors
     ///
-    /// Its subject has not signed one of them; nothing has changed.
+    /// The subject has not signed one of the new addresses; none is added.
     pub(crate) fn merge_private(&mut self, mut other: Self) -> Result<(), Forged> {
         if self.signature != other.signature {
             return Ok(());
@@ -169,8 +166,8 @@ impl SignedAdvert {
         Ok(())
     }
 
-    /// What it says, and in which network. Private addresses come last. Lists and texts that are too
-    /// long are cut.
+    /// Decodes the network and the content of the advert. Private addresses come last. Cuts lists
+    /// and texts that are too long.
     ///
     /// # Errors
     ///
@@ -197,7 +194,7 @@ impl SignedAdvert {
                 4 => {
                     let bytes = value.bytes()?;
                     if said.addresses.len() < limits::PEER_ADDRESSES {
-                        said.addresses.extend(told_address(bytes, &self.peer));
+                        said.addresses.extend(parse_address(bytes, &self.peer));
                     }
                 }
                 5 => said.advert = hello::advert(value.bytes()?)?,
@@ -208,7 +205,7 @@ impl SignedAdvert {
         Ok((network, said))
     }
 
-    /// The same, as it is passed on when it is so old.
+    /// The advert with this age.
     pub(crate) fn aged(&self, age: Duration) -> Self {
         Self { age, ..self.clone() }
     }
@@ -269,8 +266,7 @@ impl SignedAdvert {
 }
 
 impl SignedAddress {
-    /// None if the address is of a form that is not understood, or not private: that is not what
-    /// this field is for.
+    /// Decodes a private address. `None` if the address has an unknown form or is not private.
     fn decode(message: &[u8], peer: &PeerId) -> Result<Option<Self>, WireError> {
         let (mut address, mut signature) = (&[][..], &[][..]);
         let mut fields = Fields::of(message);
@@ -281,18 +277,18 @@ impl SignedAddress {
                 _ => {}
             }
         }
-        let told = told_address(address, peer);
-        let told = told.filter(|told| {
-            told.to_vec() == address && address::ip_of(told).is_some_and(lan::is_private)
+        let parsed = parse_address(address, peer);
+        let private = parsed.filter(|parsed| {
+            parsed.to_vec() == address && address::ip_of(parsed).is_some_and(lan::is_private)
         });
         let signature = Bytes::copy_from_slice(signature);
-        Ok(told.map(|address| Self { address, signature }))
+        Ok(private.map(|address| Self { address, signature }))
     }
 }
 
 impl DiscoveryRequest {
-    /// The message's bytes, without the length before them. What the receiver cannot know (latency,
-    /// state) is not asked.
+    /// The message's bytes, without the length prefix. Leaves out the parts of the query that the
+    /// receiver cannot know (latency, state).
     pub(crate) fn encode(&self) -> Vec<u8> {
         proto::DiscoveryRequest {
             known: self.known.iter().map(SignedAdvert::message).collect(),
@@ -301,7 +297,7 @@ impl DiscoveryRequest {
         .encode_to_vec()
     }
 
-    /// The request in these bytes.
+    /// Decodes a request.
     ///
     /// # Errors
     ///
@@ -321,7 +317,7 @@ impl DiscoveryRequest {
 }
 
 impl DiscoveryReply {
-    /// The message's bytes, without the length before them. Nobody is told as `not_found`, because
+    /// The message's bytes, without the length prefix. An empty list becomes `not_found`, because
     /// no message may be empty.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let (known, refused) = match self {
@@ -334,7 +330,7 @@ impl DiscoveryReply {
         proto::DiscoveryReply { known, refused }.encode_to_vec()
     }
 
-    /// The answer in these bytes.
+    /// Decodes an answer.
     ///
     /// # Errors
     ///
@@ -369,7 +365,7 @@ fn public_message(
     }
 }
 
-/// Drops one entry; false if there is none.
+/// Drops one entry; false if no entry is left.
 fn shorten(advert: &mut Advert) -> bool {
     advert.handlers.pop_last().is_some()
         || advert.labels.pop_last().is_some()
@@ -380,12 +376,13 @@ fn signed_bytes(payload: &[u8]) -> Vec<u8> {
     [DOMAIN, payload].concat()
 }
 
-/// The advert's signature stands for its network, number and life.
+/// The signed bytes of a private address. The advert's signature in them binds the address to the
+/// advert's network, number and lifetime.
 fn address_bytes(advert_signature: &[u8], address: &Multiaddr) -> Vec<u8> {
     [ADDRESS_DOMAIN, advert_signature, &address.to_vec()].concat()
 }
 
-/// The Ed25519 key that a peer id contains; ids of other kinds cannot be verified.
+/// The Ed25519 key in a peer id; `None` for other ids, whose signatures cannot be verified.
 fn key_of(peer: &PeerId) -> Option<PublicKey> {
     let hash = peer.as_ref();
     if hash.code() != IDENTITY {
@@ -395,12 +392,12 @@ fn key_of(peer: &PeerId) -> Option<PublicKey> {
     (key.key_type() == KeyType::Ed25519).then_some(key)
 }
 
-/// An address of `peer`, without `/p2p/…`. One of a form that is not understood may be one of a
-/// later version, and is left out.
-fn told_address(bytes: &[u8], peer: &PeerId) -> Option<Multiaddr> {
-    let told = Multiaddr::try_from(bytes.to_vec()).ok()?;
-    let parts = address::parts(&told).ok()?;
-    parts.peer.is_none_or(|named| named == *peer).then(|| address::without_peer(&told))
+/// An address of `peer`, without `/p2p/…`. `None` if it names another peer or has an unknown form,
+/// perhaps of a later version.
+fn parse_address(bytes: &[u8], peer: &PeerId) -> Option<Multiaddr> {
+    let parsed = Multiaddr::try_from(bytes.to_vec()).ok()?;
+    let parts = address::parts(&parsed).ok()?;
+    parts.peer.is_none_or(|named| named == *peer).then(|| address::without_peer(&parsed))
 }
 
 fn push_advert(known: &mut Vec<SignedAdvert>, value: Value<'_>) -> Result<(), WireError> {
@@ -423,7 +420,8 @@ fn query_message(query: &PeerQuery) -> proto::PeerQuery {
     }
 }
 
-/// The outer error is a violation, the inner one a question that makes no sense.
+/// Decodes a query. The outer error is a violation, the inner one an invalid query, which is
+/// refused.
 fn query(message: &[u8]) -> Result<Result<PeerQuery, InvalidQuery>, WireError> {
     let wrong = |field, why: String| Some(InvalidQuery { field, why });
     let mut query = PeerQuery { limit: 0, ..PeerQuery::default() };
@@ -434,14 +432,15 @@ fn query(message: &[u8]) -> Result<Result<PeerQuery, InvalidQuery>, WireError> {
             1 => query.capability = Some(value.text()?).filter(is_asked).map(str::to_owned),
             2 => match Some(value.text()?).filter(is_asked).map(str::parse).transpose() {
                 Ok(handler) => query.handler = handler,
-                Err(_) => invalid = wrong("handler", "not a handler's name".to_owned()),
+                Err(_) => invalid = wrong("handler", "not a handler name".to_owned()),
             },
             3 => {
                 let (name, value) = map_entry(value.bytes()?)?;
                 if query.labels.len() < core_limits::LABELS {
                     query.labels.insert(name.to_owned(), value.to_owned());
                 } else {
-                    invalid = wrong("labels", format!("at most {}", core_limits::LABELS));
+                    let most = core_limits::LABELS;
+                    invalid = wrong("labels", format!("at most {most} are allowed"));
                 }
             }
             4 => query.free_cpus = value.number()? as f32 / 1_000.0,
@@ -463,7 +462,7 @@ fn query(message: &[u8]) -> Result<Result<PeerQuery, InvalidQuery>, WireError> {
     })
 }
 
-/// An empty text is an absent one.
+/// Whether a text field is set: an empty text counts as absent.
 fn is_asked(text: &&str) -> bool {
     !text.is_empty()
 }

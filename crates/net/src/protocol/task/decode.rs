@@ -1,7 +1,7 @@
-//! Bytes to frames. Counts before it builds, and takes nothing on trust.
+//! Decodes bytes to frames. Checks the length of a list before it allocates for it.
 //!
-//! What breaks the schema is an error and ends the session. What is well-formed but cannot be used
-//! (a kind of a later version, a task out of its bounds) is answered, see [`Answer`].
+//! Bytes that break the schema are an error, which ends the session. A well-formed message that
+//! cannot be used (an unknown kind, a task out of its bounds) is answered, see [`Answer`].
 
 mod batch;
 mod inbox;

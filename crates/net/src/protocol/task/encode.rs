@@ -1,4 +1,4 @@
-//! Frames to bytes: consecutive frames of one kind become one message.
+//! Encodes frames to bytes: consecutive frames of one kind become one message.
 
 use std::time::Duration;
 
@@ -23,14 +23,14 @@ use crate::{
     },
 };
 
-/// What surrounds the entry of a message that holds a single one, at most.
+/// Upper bound, in bytes, of a message with one entry beside that entry.
 const OVERHEAD: usize = 64;
-/// What an assignment takes beside its input and parameters, at most.
+/// Upper bound, in bytes, of an assignment beside its input and parameters.
 const ASSIGNMENT_OVERHEAD: usize = 256;
-/// What the entry of one parameter takes beside its name and value, at most.
+/// Upper bound, in bytes, of one parameter's entry beside its name and value.
 const PARAM_OVERHEAD: usize = 8;
 
-// Whatever passes `Task::check` fits into a frame.
+// Every task that passes `Task::check` fits into a frame.
 const _: () = assert!(
     core_limits::INLINE_BYTES
         + core_limits::PARAMS_BYTES
@@ -42,24 +42,24 @@ const _: () = assert!(
 
 /// Encodes frames of one direction into one reused buffer.
 ///
-/// After the last frame of a batch call [`Self::finish`]: until then the last message is open.
+/// Call [`Self::finish`] after the last frame of a batch: until then the last message is open.
 #[derive(Debug, Default)]
 pub(crate) struct Encoder {
-    /// Complete messages, each after its length.
+    /// Complete messages, each with its length prefix.
     out: Vec<u8>,
     /// The entries of the open message.
     entries: Vec<u8>,
     open: Option<Open>,
-    /// Sizes of the complete messages, and whatever else is counted of them.
+    /// Counts of the complete messages, by size and kind.
     pub(crate) tally: Tally,
 }
 
-/// The message that further frames of its kind may join.
+/// The incomplete message, which further frames of its kind may join.
 #[derive(Debug)]
 struct Open {
     kind: u32,
     boot: u32,
-    /// The number of the last entry's epoch.
+    /// The epoch number of the last entry.
     number: u64,
     count: usize,
     /// The handler of the last assignment.
@@ -72,10 +72,10 @@ impl Encoder {
         &self.out
     }
 
-    /// Forgets the complete messages.
+    /// Drops the complete messages.
     pub(crate) fn clear(&mut self) {
         self.out.clear();
-        // After a large frame, so that a session at rest is small.
+        // Frees the memory of a large frame, so that an idle session stays small.
         self.out.shrink_to(2 * limits::WRITE_CHUNK);
         self.entries.shrink_to(2 * limits::BATCH_BYTES);
     }
@@ -84,7 +84,7 @@ impl Encoder {
     ///
     /// # Errors
     ///
-    /// It is larger than any frame may be; nothing was appended.
+    /// The frame is larger than [`limits::TASK_FRAME`]; nothing is appended.
     pub(crate) fn push_to_worker(&mut self, frame: &ToWorker) -> Result<(), WireError> {
         match frame {
             ToWorker::Assign(assignment) => return self.assign(assignment),
@@ -95,7 +95,7 @@ impl Encoder {
                 for epoch in epochs {
                     self.epoch(kind::RESUME, *epoch);
                 }
-                // Each list is a question of its own.
+                // Each `Resume` is a separate question: the next must not join this message.
                 self.finish();
             }
         }
@@ -106,7 +106,7 @@ impl Encoder {
     ///
     /// # Errors
     ///
-    /// It is larger than any frame may be; nothing was appended.
+    /// The frame is larger than [`limits::TASK_FRAME`]; nothing is appended.
     pub(crate) fn push_to_owner(&mut self, frame: &ToOwner) -> Result<(), WireError> {
         match frame {
             ToOwner::Result { epoch, end, took } => return self.result(*epoch, end, *took),
@@ -140,7 +140,7 @@ impl Encoder {
         Ok(())
     }
 
-    /// Appends, as `own` kind of message, that the kind `unknown` is not known here.
+    /// Appends an `Unsupported` about the kind `unknown`; `own` is its kind in this direction.
     pub(crate) fn unsupported(&mut self, own: u32, unknown: u32) {
         self.single(own, &proto::Unsupported { kind: unknown });
     }
@@ -228,14 +228,14 @@ impl Encoder {
     }
 
     fn epoch(&mut self, kind: u32, epoch: Epoch) {
-        // An epoch is never larger than a frame.
+        // Never an error: an epoch is far smaller than a frame.
         if let Ok((delta, _)) = self.entry(kind, epoch, 10) {
             encode_varint(delta, &mut self.entries);
         }
     }
 
-    /// Makes room for an entry of at most `size` bytes in the open message, or opens one. Returns
-    /// the entry's delta as it travels.
+    /// Makes room for an entry of at most `size` bytes in the open message, or opens a new message.
+    /// Returns the entry's encoded delta.
     fn entry(
         &mut self,
         kind: u32,
@@ -275,7 +275,7 @@ impl Encoder {
         self.out.extend_from_slice(&body);
     }
 
-    /// The length of a message, and the head of its only field.
+    /// Writes the length of a message, and the head of its only field.
     fn head(&mut self, kind: u32, body: usize) {
         let key = u64::from(kind) << 3 | 2;
         let length = encoded_len_varint(key) + encoded_len_varint(body as u64) + body;
@@ -286,7 +286,7 @@ impl Encoder {
     }
 }
 
-/// Bytes of the map entry of one parameter, with its head.
+/// Bytes of one parameter's map entry, with its head.
 fn param_len(name: &str, value: &str) -> usize {
     bytes_len(param_body_len(name, value))
 }
@@ -314,12 +314,12 @@ fn credit_message(credit: &Credit) -> proto::Credit {
     proto::Credit { slots, tasks, bytes, time_us: micros(time) }
 }
 
-/// Whole microseconds.
+/// The duration in whole microseconds, rounded down.
 fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// A limit must not become none.
+/// The limit in microseconds, rounded up and at least 1: 0 would mean no limit.
 fn limit_micros(limit: Duration) -> u64 {
     u64::try_from(limit.as_nanos().div_ceil(1_000)).unwrap_or(u64::MAX).max(1)
 }

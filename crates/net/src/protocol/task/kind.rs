@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-/// All kinds that an owner sends, known or not.
+/// The range of an owner's kinds, including unknown ones.
 pub(crate) const TO_WORKER: RangeInclusive<u32> = 1..=63;
 pub(crate) const ASSIGN: u32 = 1;
 pub(crate) const CANCEL: u32 = 2;
@@ -11,7 +11,7 @@ pub(crate) const RESUME: u32 = 4;
 pub(crate) const OWNER_UNSUPPORTED: u32 = 5;
 pub(crate) const HAND_BACK: u32 = meshwork_core::ToWorker::HAND_BACK;
 
-/// All kinds that a worker sends, known or not.
+/// The range of a worker's kinds, including unknown ones.
 pub(crate) const TO_OWNER: RangeInclusive<u32> = 64..=127;
 pub(crate) const CREDIT: u32 = 64;
 pub(crate) const ACCEPTED: u32 = 65;

@@ -1,4 +1,4 @@
-//! Handler names that a session has seen lately, so that an assignment does not build its own.
+//! Cache of a session's recent handler names, so that assignments share one allocation per name.
 
 use meshwork_core::HandlerName;
 
@@ -11,14 +11,14 @@ mod tests;
 #[derive(Debug, Default)]
 pub(crate) struct Names {
     known: Vec<HandlerName>,
-    /// Where the last one asked for is; the next is nearly always the same.
+    /// Index of the last name returned: the next is nearly always the same.
     last: usize,
-    /// Where the next new one goes.
+    /// Index that the next new name replaces.
     oldest: usize,
 }
 
 impl Names {
-    /// The handler name that `text` is; none if it is not one.
+    /// Parses a handler name; `None` if `text` is not a valid name.
     pub(crate) fn parse(&mut self, text: &str) -> Option<HandlerName> {
         if let Some(name) = self.known.get(self.last)
             && name.as_str() == text

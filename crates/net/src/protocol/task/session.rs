@@ -1,13 +1,13 @@
 //! Sessions: one stream that carries the task frames of one owner and one worker.
 //!
-//! Each session is one future that reads and writes. The writer encodes all that waits in the
-//! outbox, writes it, and flushes when the outbox is empty: natural batching, no timer. The reader
-//! takes what has arrived, decodes it, and hands it on as one batch; it waits (and with it, by flow
-//! control, the peer) when its consumer lags. One timer per session watches over frames that do
-//! not end and peers that do not read.
+//! Each session is one future that reads and writes. The writer encodes and writes all frames of
+//! the outbox, and flushes when the outbox is empty: natural batching without a timer. The reader
+//! decodes all bytes that have arrived and passes the frames on as one batch; when its consumer
+//! lags, it waits, and flow control makes the peer wait too. One timer per session detects frames
+//! that do not end and peers that do not read.
 //!
-//! Absent on purpose: opening streams, and which peers may open one (`sessions`); what frames mean (see
-//! `meshwork-core`).
+//! Absent on purpose: opening streams, and the peers that may open one (`sessions`); the meaning of
+//! frames (see `meshwork-core`).
 
 use std::{fmt, future::Future, sync::Arc};
 
@@ -37,7 +37,7 @@ pub(crate) use self::{refuse::refuse, wiring::Wiring};
 
 /// The sending half of a session.
 ///
-/// The session ends when it is dropped: what was sent before is still written.
+/// Dropping it ends the session, after all frames sent before are written.
 pub struct Session<T> {
     peer: PeerId,
     id: SessionId,
@@ -45,26 +45,26 @@ pub struct Session<T> {
 }
 
 impl<T> Session<T> {
-    /// The peer at its other end.
+    /// The peer on the other side of the session.
     pub fn peer(&self) -> PeerId {
         self.peer
     }
 
-    /// Its number.
+    /// The number of the session.
     pub fn id(&self) -> SessionId {
         self.id
     }
 
-    /// Hands all of `frames` to the writer, in order, and leaves the vector empty.
+    /// Queues all of `frames` for the writer, in order, and leaves the vector empty.
     ///
-    /// Never waits. False if the session has ended, or is closed now because its peer does not
-    /// read and [`limits::OUTBOX`](crate::limits::OUTBOX) frames wait already.
+    /// Never waits. Returns false if the session has ended, or if the frames would exceed
+    /// [`limits::OUTBOX`](crate::limits::OUTBOX) waiting frames; then the session ends.
     pub fn send(&self, frames: &mut Vec<T>) -> bool {
         self.outbox.send(frames)
     }
 }
 
-// By hand: what waits is payload, and none of a log's business.
+// By hand, so that payloads in the outbox never reach a log.
 impl<T> fmt::Debug for Session<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session")
@@ -82,8 +82,8 @@ impl<T> Drop for Session<T> {
 
 /// A session with a worker on `stream`, which this node has opened.
 ///
-/// The future is the session: it is to be spawned, and ends with it. Its last deed is to send
-/// [`SessionEvent::WorkerClosed`]; it returns whether the worker broke the protocol.
+/// Spawn the future: it runs the session. At the end it sends [`SessionEvent::WorkerClosed`], and
+/// returns true if the worker broke the protocol.
 pub(crate) fn worker_session<S>(
     stream: S,
     wiring: Wiring,
@@ -96,7 +96,7 @@ where
 
 /// A session with an owner on `stream`, which the owner has opened.
 ///
-/// As [`worker_session`]; ends with [`SessionEvent::OwnerClosed`].
+/// Works like [`worker_session`], but ends with [`SessionEvent::OwnerClosed`].
 pub(crate) fn owner_session<S>(
     stream: S,
     wiring: Wiring,
@@ -124,7 +124,7 @@ where
         tracing::debug!(%peer, session = id.0, role = R::NAME, why = %end, "session ended");
         let violation = end.is_violation();
         let closed = R::closed(peer, id, end.to_string(), violation);
-        // An error means that the node has stopped listening, and with it this session's users.
+        // An error means that the node has stopped, so nobody needs the event.
         events.send(closed).await.ok();
         violation
     };

@@ -1,8 +1,8 @@
-//! Task sessions: opened on the kept connection, accepted from admitted peers, refused with a reason
-//! to all others.
+//! Task sessions: opened on the kept connection, accepted from admitted peers, refused with a
+//! reason to all others.
 //!
-//! A peer may replace its session: the newer one counts, and the older one ends when the owner of
-//! the network drops its handle.
+//! A peer may replace its session: the newer one counts, and the older one ends when the node drops
+//! its handle.
 
 use std::sync::Arc;
 
@@ -31,23 +31,23 @@ use crate::{
 
 const TASK: NetworkProtocol = NetworkProtocol::TaskProtocol;
 
-/// All sessions, and the task streams that are refused.
+/// All sessions, and the refusals of task streams.
 pub(crate) struct Sessions {
     /// Connected peers to which a session is being opened.
     opening: FxHashSet<PeerId>,
-    /// Open sessions, at most [`limits::SESSIONS`]. Each returns whether its peer broke the protocol.
+    /// Open sessions, at most [`limits::SESSIONS`]. True: the peer broke the protocol.
     open: JoinSet<(PeerId, bool)>,
     /// The number of the newest session.
     last: u64,
-    /// Task streams that are being refused, at most [`limits::REFUSALS`].
+    /// Running refusals of task streams, at most [`limits::REFUSALS`].
     refusals: JoinSet<()>,
-    /// Given to each session, for what arrives in it.
+    /// Each session sends its frames and its end to a clone of this channel.
     events: mpsc::Sender<SessionEvent>,
 }
 
-/// A task of this part has ended.
+/// The end of a session or a refusal.
 pub(crate) enum Ended {
-    /// A session with this peer, and whether the peer broke the protocol.
+    /// A session with this peer has ended; true if the peer broke the protocol.
     Session(Result<(PeerId, bool), JoinError>),
     /// A refusal was sent.
     Refusal(Result<(), JoinError>),
@@ -64,7 +64,7 @@ impl Sessions {
         }
     }
 
-    /// The next task that ends; none while there is no task.
+    /// Waits for the next session or refusal to end; `None` at once if none runs.
     pub(crate) async fn next(&mut self) -> Option<Ended> {
         tokio::select! {
             biased;
@@ -74,7 +74,7 @@ impl Sessions {
         }
     }
 
-    /// Opens a session with a worker; an event follows. None while one is being opened.
+    /// Opens a session with a worker; an event reports the result. `None` while one is opening.
     pub(crate) fn open(&mut self, peer: PeerId, shared: &Shared) -> Option<Action> {
         let Some(known) = shared.peers.get(&peer) else {
             return Some(failed(peer, "not connected".to_owned()));
@@ -91,8 +91,8 @@ impl Sessions {
         Some(Action::Open { connection: kept, purpose: Purpose::Session { peer } })
     }
 
-    /// The stream for a session with a worker is open, or is not. `waiting` sessions were announced
-    /// and have not started.
+    /// The stream for a session with a worker is open, or opening it failed. `waiting`: sessions
+    /// that are announced and have not started.
     pub(crate) fn on_stream(
         &mut self,
         peer: PeerId,
@@ -109,7 +109,7 @@ impl Sessions {
             Err(why) => return failed(peer, why.to_string()),
         };
         let Some(id) = self.next_id(shared, waiting) else {
-            return failed(peer, "too many sessions are open".to_owned());
+            return failed(peer, "too many open sessions; retry later".to_owned());
         };
         let stream =
             Counted::new(stream, TASK, Arc::clone(&known.traffic), shared.local.meter.clone());
@@ -117,8 +117,8 @@ impl Sessions {
         Action::TellSession(NetEvent::WorkerSession { peer, session }, (peer, run.boxed()))
     }
 
-    /// A peer opens a session in which this node is the worker. `waiting` sessions were announced and
-    /// have not started.
+    /// A peer opens a session in which this node is the worker. `waiting`: sessions that are
+    /// announced and have not started.
     pub(crate) fn on_inbound(
         &mut self,
         peer: PeerId,
@@ -142,12 +142,12 @@ impl Sessions {
         Some(Action::TellSession(NetEvent::OwnerSession { peer, session }, (peer, run.boxed())))
     }
 
-    /// The owner can see the session: it starts.
+    /// Starts a session, after its event has reached the node.
     pub(crate) fn start(&mut self, (peer, run): NewSession) {
         self.open.spawn(run.map(move |violation| (peer, violation)));
     }
 
-    /// The last connection to the peer is gone: a session may be opened anew.
+    /// The last connection to the peer is gone: a new session may be opened.
     pub(crate) fn on_disconnected(&mut self, peer: &PeerId) {
         self.opening.remove(peer);
     }
@@ -171,7 +171,7 @@ impl Sessions {
         }
     }
 
-    /// The number of a new session; none if there are too many.
+    /// The number of a new session; `None` if too many are open.
     fn next_id(&mut self, shared: &Shared, waiting: usize) -> Option<SessionId> {
         if self.open.len() + waiting >= limits::SESSIONS {
             return None;

@@ -1,4 +1,5 @@
-//! Framing: whatever the pieces, the same messages; whatever the length, no memory before its time.
+//! Framing: the messages do not depend on the pieces in which bytes arrive, and announced lengths
+//! allocate no memory.
 
 use futures::{executor::block_on, io::Cursor};
 use proptest::{collection::vec, prelude::*};
@@ -18,7 +19,7 @@ fn feed(decoder: &mut Decoder, mut bytes: &[u8]) -> Result<Vec<Vec<u8>>, WireErr
             return Ok(messages);
         }
         let space = decoder.space();
-        assert!(!space.is_empty(), "no message and no space");
+        assert!(!space.is_empty(), "neither a message nor space");
         let count = space.len().min(bytes.len());
         space[..count].copy_from_slice(&bytes[..count]);
         decoder.advance(count);
@@ -31,7 +32,7 @@ fn error_of(bytes: &[u8]) -> WireError {
 }
 
 #[test]
-fn hostile_lengths_are_refused_before_anything_is_read() {
+fn hostile_lengths_are_refused_before_the_message_is_read() {
     let too_large = |length| WireError::TooLarge { length, limit: LIMIT };
     // 4 GiB; u64::MAX; one above the limit.
     assert!(matches!(error_of(&[0x80, 0x80, 0x80, 0x80, 0x10]), WireError::TooLarge { .. }));
@@ -54,7 +55,7 @@ fn hostile_lengths_are_refused_before_anything_is_read() {
 }
 
 #[test]
-fn lengths_that_may_become_valid_are_waited_for() {
+fn incomplete_length_waits_for_more_bytes() {
     for bytes in [&[][..], &[0x80], &[0x80, 0x80]] {
         assert!(prefix(bytes, LIMIT).unwrap().is_none());
     }
@@ -63,7 +64,7 @@ fn lengths_that_may_become_valid_are_waited_for() {
 }
 
 #[test]
-fn memory_grows_with_what_arrives_and_not_with_what_is_announced() {
+fn memory_grows_with_arrived_bytes_not_with_announced_length() {
     let mut announced = Vec::new();
     prost::encoding::encode_varint(LIMIT as u64, &mut announced);
     let mut decoder = Decoder::new(LIMIT);
@@ -83,7 +84,7 @@ fn memory_grows_with_what_arrives_and_not_with_what_is_announced() {
 }
 
 #[test]
-fn a_message_that_stops_short_is_partial() {
+fn incomplete_message_is_partial() {
     let mut decoder = Decoder::new(LIMIT);
     let bytes = [vec![0x80, 0x80, 4], vec![7; 64 * 1024 - 1]].concat();
     assert!(feed(&mut decoder, &bytes).unwrap().is_empty());
@@ -91,7 +92,7 @@ fn a_message_that_stops_short_is_partial() {
 }
 
 #[test]
-fn single_messages_are_read_exactly() {
+fn read_message_consumes_exactly_one_message() {
     let mut stream = Vec::new();
     block_on(write_message(&mut stream, b"hello")).unwrap();
     stream.extend(b"trailing");
@@ -110,7 +111,7 @@ fn single_messages_are_read_exactly() {
 
 proptest! {
     #[test]
-    fn messages_do_not_depend_on_the_pieces_they_come_in(
+    fn messages_do_not_depend_on_the_pieces_they_arrive_in(
         lengths in vec(prop_oneof![1..200usize, 65_000..66_000usize, 100_000..300_000usize], 1..8),
         pieces in vec(1..90_000usize, 1..8),
     ) {
@@ -134,7 +135,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_cut_or_refused(bytes in vec(any::<u8>(), 0..2_000)) {
+    fn any_bytes_are_cut_into_messages_or_refused(bytes in vec(any::<u8>(), 0..2_000)) {
         let mut decoder = Decoder::new(LIMIT);
         if let Ok(messages) = feed(&mut decoder, &bytes) {
             let taken: usize = messages.iter().map(Vec::len).sum();

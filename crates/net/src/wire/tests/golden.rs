@@ -1,5 +1,5 @@
-//! The vectors of `tests/golden/vectors.txt`: every kind of message, byte for byte. They are part of
-//! the protocol's description; a change here is a change of the protocol.
+//! The vectors of `tests/golden/vectors.txt`: every kind of message, byte for byte. They are part
+//! of the protocol's description; a changed vector is a change of the protocol.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -127,7 +127,7 @@ fn hello() -> Hello {
 }
 
 #[test]
-fn task_messages() {
+fn task_messages_match_their_vectors() {
     for (name, frames) in from_owner() {
         assert_golden(name, &encode_to_worker(&frames));
         assert_eq!(decode_to_worker(&vector(name)).unwrap().frames, frames, "{name}");
@@ -144,7 +144,7 @@ fn task_messages() {
 }
 
 #[test]
-fn hello_messages() {
+fn hello_messages_match_their_vectors() {
     assert_golden("hello", &framed(&hello().encode()));
     assert_eq!(Hello::decode(&messages(&vector("hello"))[0]).unwrap(), hello());
     let copied = Hello { instance: 300, copied: true, ..hello() };
@@ -160,7 +160,7 @@ fn hello_messages() {
     }
 }
 
-/// The advert of the key whose secret is 32 bytes of 7, which signs the same way each time.
+/// The advert of the key whose secret is 32 bytes of 7. Ed25519 signatures are deterministic.
 fn advert() -> SignedAdvert {
     let key = Keypair::ed25519_from_bytes([7; 32]).unwrap();
     let said = PeerAdvert {
@@ -175,7 +175,7 @@ fn advert() -> SignedAdvert {
 }
 
 #[test]
-fn discovery_messages() {
+fn discovery_messages_match_their_vectors() {
     assert!(advert().is_genuine());
     let query = PeerQuery {
         handler: "text/upper".parse().ok(),
@@ -200,7 +200,7 @@ fn discovery_messages() {
 }
 
 #[test]
-fn messages_of_later_versions() {
+fn messages_of_later_versions_are_answered_or_understood() {
     let inbox = decode_to_worker(&vector("later-kind")).unwrap();
     assert_eq!(inbox.answers, [Answer::Unsupported(63)]);
     let inbox = decode_to_worker(&vector("later-field")).unwrap();

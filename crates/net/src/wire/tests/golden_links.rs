@@ -59,7 +59,7 @@ fn health_frames() -> Vec<(&'static str, HealthFrame)> {
 }
 
 #[test]
-fn resource_frames_are_written_and_read_so() {
+fn resource_frames_match_their_vectors() {
     for (name, frame) in resource_frames() {
         let message = frame.encode();
         assert_golden(name, &framed(&message));
@@ -68,7 +68,7 @@ fn resource_frames_are_written_and_read_so() {
 }
 
 #[test]
-fn health_frames_are_written_and_read_so() {
+fn health_frames_match_their_vectors() {
     for (name, frame) in health_frames() {
         let message = frame.encode();
         assert_golden(name, &framed(&message));

@@ -1,4 +1,4 @@
-//! What a peer could send to harm (S-08 to S-11) or because it is newer (S-21).
+//! Messages of hostile peers (S-08 to S-11) and of newer ones (S-21).
 
 use std::{collections::BTreeMap, mem::size_of, time::Duration};
 
@@ -48,7 +48,7 @@ fn assign_message(edit: impl FnOnce(&mut proto::Assignment)) -> Vec<u8> {
     field(kind::ASSIGN, &proto::AssignBatch { boot: 1, assignments }.encode_to_vec())
 }
 
-/// The assignment is answered with this, and the one after it is not touched by that.
+/// Asserts that the first assignment is refused with `reason`, and that the second is accepted.
 #[track_caller]
 fn assert_refused(message: &[u8], reason: Reason) {
     let inbox = worker_reads(message).unwrap();
@@ -69,12 +69,12 @@ fn tasks_out_of_bounds_are_refused_one_by_one() {
         })
     };
     let invalid = |detail: &str| Reason::InvalidTask { detail: detail.to_owned() };
-    assert_refused(&params(33, 4, 0), invalid("params: at most 32"));
-    assert_refused(&params(1, 65, 0), invalid("params: a name has 1 to 64"));
-    assert_refused(&params(1, 1, 4097), invalid("params: a value has at most 4096"));
+    assert_refused(&params(33, 4, 0), invalid("params: at most 32 are allowed"));
+    assert_refused(&params(1, 65, 0), invalid("params: a name has 1 to 64 bytes"));
+    assert_refused(&params(1, 1, 4097), invalid("params: a value has at most 4096 bytes"));
     assert_refused(
         &assign_message(|a| a.params = BTreeMap::from([(String::new(), "v".into())])),
-        invalid("params: a name has 1 to 64"),
+        invalid("params: a name has 1 to 64 bytes"),
     );
     assert_refused(
         &assign_message(|a| a.input = vec![0; core_limits::INLINE_BYTES + 1].into()),
@@ -102,12 +102,12 @@ fn malformed_assignments_end_the_session() {
 }
 
 #[test]
-fn wrong_direction_is_told_from_unknown_kind() {
+fn wrong_direction_differs_from_an_unknown_kind() {
     let credit = field(kind::CREDIT, &proto::Credit::default().encode_to_vec());
     assert_eq!(worker_reads(&credit).unwrap_err(), WireError::WrongDirection(kind::CREDIT));
     let ack = field(kind::ACK, &[]);
     assert_eq!(owner_reads(&ack).unwrap_err(), WireError::WrongDirection(kind::ACK));
-    // Also where the kind itself is of a later version.
+    // Also if the kind is of a later version.
     assert_eq!(worker_reads(&field(127, &[])).unwrap_err(), WireError::WrongDirection(127));
 }
 
@@ -116,7 +116,7 @@ fn unknown_kinds_are_answered_with_their_number() {
     assert_eq!(worker_reads(&field(63, b"new")).unwrap().answers, [Answer::Unsupported(63)]);
     assert_eq!(owner_reads(&field(127, b"new")).unwrap().answers, [Answer::Unsupported(127)]);
     assert_eq!(worker_reads(&field(2_000, b"")).unwrap().answers, [Answer::Unsupported(2_000)]);
-    // A number where a message is expected is of no kind that is known.
+    // A number instead of a message counts as an unknown kind.
     assert_eq!(worker_reads(&[62 << 3 & 0x7f | 0x80, 3, 9]).unwrap().answers.len(), 1);
 }
 
@@ -130,7 +130,7 @@ fn unknown_fields_are_ignored() {
 }
 
 #[test]
-fn a_message_has_one_kind() {
+fn message_with_two_kinds_is_malformed() {
     let two = [field(kind::ACK, &[]), field(kind::CANCEL, &[])].concat();
     assert!(matches!(worker_reads(&two), Err(WireError::Malformed(_))));
 }
@@ -144,7 +144,7 @@ fn lists_may_be_unpacked_and_in_any_order() {
 }
 
 #[test]
-fn lists_of_tiny_elements_are_counted_before_they_are_built() {
+fn list_of_tiny_elements_is_counted_before_it_is_built() {
     let many = limits::BATCH_ENTRIES + 1;
     let too_many = |what| WireError::TooMany { what, limit: limits::BATCH_ENTRIES };
     let entries = [0x12, 0].repeat(many);
@@ -158,7 +158,7 @@ fn lists_of_tiny_elements_are_counted_before_they_are_built() {
 }
 
 #[test]
-fn an_advert_of_tiny_elements_is_cut_while_it_is_read() {
+fn advert_of_tiny_elements_is_cut_while_it_is_read() {
     let each = |number: u32, text: &dyn Fn(u32) -> Vec<u8>| -> Vec<u8> {
         (0..10_000).flat_map(|n| field(number, &text(n))).collect()
     };
@@ -177,7 +177,7 @@ fn an_advert_of_tiny_elements_is_cut_while_it_is_read() {
 }
 
 #[test]
-fn texts_of_strangers_are_cut_and_cleaned() {
+fn texts_from_peers_are_cut_and_cleaned() {
     let long = "\u{202e}\u{7}é".repeat(100_000);
     let advert = proto::Advert {
         name: long.clone(),
@@ -211,8 +211,8 @@ fn texts_of_strangers_are_cut_and_cleaned() {
 }
 
 #[test]
-fn nesting_costs_no_stack() {
-    // Groups within groups, and messages within messages, as deep as a frame has room for.
+fn deep_nesting_uses_no_stack() {
+    // Groups within groups, and messages within messages.
     let groups = [0x0b].repeat(100_000);
     assert!(matches!(worker_reads(&groups), Err(WireError::Malformed(_))));
     assert!(matches!(owner_reads(&field(kind::CREDIT, &groups)), Err(WireError::Malformed(_))));
@@ -227,7 +227,7 @@ fn nesting_costs_no_stack() {
 }
 
 #[test]
-fn numbers_without_sense_get_one() {
+fn numbers_out_of_range_are_clamped() {
     for (sent, read) in [(f32::NAN, 0.0), (f32::INFINITY, 1.0), (-3.0, 0.0), (0.5, 0.5)] {
         let epoch = Some(proto::Epoch { boot: 1, number: 2 });
         let progress = proto::Progress { epoch, fraction: sent, message: String::new() };
@@ -247,7 +247,7 @@ fn numbers_without_sense_get_one() {
 }
 
 #[test]
-fn later_versions_are_understood_as_far_as_possible() {
+fn codes_of_later_versions_have_a_safe_meaning() {
     let unknown = proto::Reason { code: 99, detail: "quota".into(), ..Default::default() };
     let what = "refusal code 99: quota".to_owned();
     assert_eq!(Reason::from(unknown.clone()), Reason::Unsupported { what });
@@ -264,7 +264,7 @@ fn later_versions_are_understood_as_far_as_possible() {
 }
 
 #[test]
-fn an_owners_words_do_not_travel() {
+fn owner_only_failure_codes_become_others_on_the_wire() {
     for (code, travels_as) in
         [(FailureCode::Lost, FailureCode::Handler), (FailureCode::Refused, FailureCode::Permanent)]
     {
@@ -273,7 +273,7 @@ fn an_owners_words_do_not_travel() {
     }
 }
 
-/// Bytes that decoding has left on the heap.
+/// Upper bound of the heap bytes of a decoded inbox.
 fn weight<T>(inbox: &Inbox<T>, payload: impl Fn(&T) -> usize) -> usize {
     inbox.frames.capacity() * size_of::<T>()
         + inbox.frames.iter().map(payload).sum::<usize>()
@@ -305,7 +305,7 @@ fn owner_weight(frame: &ToOwner) -> usize {
     }
 }
 
-/// Memory per byte received, at most; and what a vector may have spare.
+/// Maximum heap bytes per received byte, including the spare capacity of vectors.
 const AMPLIFICATION: usize = 400;
 
 fn decode_both(message: &[u8]) -> Result<(), TestCaseError> {
@@ -314,7 +314,7 @@ fn decode_both(message: &[u8]) -> Result<(), TestCaseError> {
     let worker_result = to_worker(&message_of(message), &mut Names::default(), &mut worker);
     let mut owner = Inbox::default();
     let owner_result = to_owner(&message_of(message), &mut owner);
-    // No message is good in both directions.
+    // No message is valid in both directions.
     prop_assert!(
         worker_result.is_err() || owner_result.is_err() || !worker.answers.is_empty(),
         "{message:x?}"
@@ -333,7 +333,7 @@ proptest! {
         HelloReply::decode(&bytes).ok();
     }
 
-    /// As above, within each kind, where random bytes alone seldom come.
+    /// Random bytes as the body of each kind, which random messages rarely reach.
     #[test]
     fn any_bytes_of_a_kind_are_decoded_or_refused(
         number in 1..=80u32,
@@ -345,7 +345,7 @@ proptest! {
         Hello::decode(&field(5, &bytes)).ok();
     }
 
-    /// A good message with one byte changed.
+    /// A valid message with one changed byte.
     #[test]
     fn changed_messages_are_decoded_or_refused(at in any::<prop::sample::Index>(), to in any::<u8>()) {
         let mut message = assign_message(|a| {

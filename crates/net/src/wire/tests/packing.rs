@@ -1,4 +1,4 @@
-//! How frames become messages: what shares one, and where the next begins.
+//! How frames are packed into messages: which frames share one, and where the next begins.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -46,7 +46,7 @@ fn consecutive_frames_of_a_kind_share_a_message() {
 }
 
 #[test]
-fn an_epoch_in_a_list_takes_one_byte() {
+fn consecutive_epoch_in_a_list_takes_one_byte() {
     let accepted: Vec<_> =
         (1 << 40..(1 << 40) + 1_000).map(|n| ToOwner::Accepted(epoch(n))).collect();
     let stream = encode_to_owner(&accepted);
@@ -55,7 +55,7 @@ fn an_epoch_in_a_list_takes_one_byte() {
 }
 
 #[test]
-fn a_handler_is_named_once_per_message() {
+fn handler_is_named_once_per_message() {
     let frames: Vec<_> = (0..10).map(|n| assign(n, 1)).collect();
     let stream = encode_to_worker(&frames);
     let times = stream.windows(10).filter(|part| part == b"debug/echo").count();
@@ -63,7 +63,7 @@ fn a_handler_is_named_once_per_message() {
 }
 
 #[test]
-fn another_kind_or_boot_begins_a_message_and_order_stays() {
+fn new_kind_or_boot_begins_a_message_and_keeps_the_order() {
     let frames = vec![
         ToWorker::Ack(epoch(1)),
         ToWorker::Ack(epoch(2)),
@@ -78,7 +78,7 @@ fn another_kind_or_boot_begins_a_message_and_order_stays() {
 }
 
 #[test]
-fn a_resume_of_several_boots_becomes_several() {
+fn resume_of_several_boots_becomes_several_messages() {
     let asked = [1, 1, 2].map(|boot| Epoch { boot, number: 5 });
     let stream = encode_to_worker(&[ToWorker::Resume(asked.to_vec())]);
     let frames = decode_to_worker(&stream).unwrap().frames;
@@ -93,7 +93,7 @@ fn two_resumes_stay_two_questions() {
 }
 
 #[test]
-fn a_list_is_no_longer_than_a_receiver_takes() {
+fn long_list_is_split_at_the_receivers_bound() {
     let count = 2 * limits::BATCH_ENTRIES + 1;
     let accepted: Vec<_> = (0..count as u64).map(|n| ToOwner::Accepted(epoch(n))).collect();
     let stream = encode_to_owner(&accepted);
@@ -102,7 +102,7 @@ fn a_list_is_no_longer_than_a_receiver_takes() {
 }
 
 #[test]
-fn messages_of_small_frames_stay_small_beside_large_ones() {
+fn small_frames_do_not_share_a_message_with_large_ones() {
     let mut frames: Vec<_> = (0..1_000).map(|n| assign(n, 100)).collect();
     frames.insert(500, assign(5_000, core_limits::INLINE_BYTES));
     frames.insert(502, assign(5_001, core_limits::INLINE_BYTES));
@@ -117,7 +117,7 @@ fn messages_of_small_frames_stay_small_beside_large_ones() {
 }
 
 #[test]
-fn the_largest_task_fits_into_a_frame() {
+fn largest_task_fits_into_a_frame() {
     let value = core_limits::PARAMS_BYTES / core_limits::PARAMS - core_limits::PARAM_NAME;
     let params = (0..core_limits::PARAMS)
         .map(|n| (format!("{n:0>width$}", width = core_limits::PARAM_NAME), "v".repeat(value)));
@@ -137,7 +137,7 @@ fn the_largest_task_fits_into_a_frame() {
 }
 
 #[test]
-fn what_fits_no_frame_is_not_sent() {
+fn oversized_frame_is_an_error_and_not_sent() {
     let mut encoder = Encoder::default();
     encoder.push_to_owner(&result(1, 10)).unwrap();
     let error = encoder.push_to_owner(&result(2, limits::TASK_FRAME)).unwrap_err();
@@ -147,7 +147,7 @@ fn what_fits_no_frame_is_not_sent() {
 }
 
 #[test]
-fn payloads_are_kept_without_a_copy_only_where_they_fill_their_buffer() {
+fn payload_shares_its_buffer_only_if_it_fills_most_of_it() {
     let bytes = Bytes::from(vec![1; 100_000]);
     let message = Message::Own(bytes.clone());
     let most = message.keep(&bytes[..90_000]);
@@ -158,7 +158,7 @@ fn payloads_are_kept_without_a_copy_only_where_they_fill_their_buffer() {
 }
 
 #[test]
-fn limits_are_rounded_up_and_never_to_none() {
+fn short_time_limit_is_rounded_up_to_one_microsecond() {
     let ToWorker::Assign(mut short) = assign(1, 0) else { unreachable!() };
     short.limit = Some(Duration::from_nanos(1));
     let inbox = decode_to_worker(&encode_to_worker(&[ToWorker::Assign(short)])).unwrap();

@@ -1,4 +1,4 @@
-//! A slow second decoder, on the generated structs: what the hand-written one must agree with.
+//! A slow reference decoder on the generated structs, with which the hand-written one must agree.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::wire::generated::{
     to_owner_frame, to_worker_frame,
 };
 
-/// The frames of one message, which must be exactly what the generated code would write.
+/// The frames of one message. Asserts that the generated code would write the same bytes.
 pub(super) fn to_worker(message: &[u8]) -> Vec<ToWorker> {
     use to_worker_frame::Kind;
     let frame = ToWorkerFrame::decode(message).unwrap();
@@ -27,7 +27,7 @@ pub(super) fn to_worker(message: &[u8]) -> Vec<ToWorker> {
     }
 }
 
-/// As [`to_worker`], in the other direction.
+/// Works like [`to_worker`], in the other direction.
 pub(super) fn to_owner(message: &[u8]) -> Vec<ToOwner> {
     use to_owner_frame::Kind;
     let frame = ToOwnerFrame::decode(message).unwrap();

@@ -1,4 +1,4 @@
-//! What is encoded is what is decoded, by both decoders, for every kind of frame.
+//! Every kind of frame decodes to what was encoded, with both decoders.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use crate::protocol::hello::wire::{Hello, HelloReply};
 
 proptest! {
     #[test]
-    fn frames_of_an_owner(frames in vec(to_worker(), 0..40)) {
+    fn owner_frames_decode_to_what_was_encoded(frames in vec(to_worker(), 0..40)) {
         let stream = encode_to_worker(&frames);
         let inbox = decode_to_worker(&stream).unwrap();
         prop_assert_eq!(&inbox.frames, &frames);
@@ -30,7 +30,7 @@ proptest! {
     }
 
     #[test]
-    fn frames_of_a_worker(frames in vec(to_owner(), 0..40)) {
+    fn worker_frames_decode_to_what_was_encoded(frames in vec(to_owner(), 0..40)) {
         let stream = encode_to_owner(&frames);
         let inbox = decode_to_owner(&stream).unwrap();
         prop_assert_eq!(&inbox.frames, &frames);
@@ -40,19 +40,19 @@ proptest! {
     }
 
     #[test]
-    fn hellos(hello in hello()) {
+    fn hello_decodes_to_what_was_encoded(hello in hello()) {
         prop_assert_eq!(Hello::decode(&hello.encode()).unwrap(), hello);
     }
 
     #[test]
-    fn replies(reason in reason()) {
+    fn hello_reply_decodes_to_what_was_encoded(reason in reason()) {
         for reply in [HelloReply::Admitted, HelloReply::Refused(reason)] {
             prop_assert_eq!(HelloReply::decode(&reply.encode()).unwrap(), reply);
         }
     }
 }
 
-/// Few boots and near numbers, so that batches form; and the extremes.
+/// Epochs with few boots and small numbers, so that batches form; and extreme ones.
 fn epoch() -> impl Strategy<Value = Epoch> {
     let boot = prop_oneof![4 => 0..3u32, 1 => any::<u32>()];
     let number = prop_oneof![4 => 0..100u64, 1 => any::<u64>()];
@@ -189,7 +189,7 @@ prop_compose! {
         (cpus, memory_bytes, gpus) in any::<(u32, u64, u32)>(),
     ) -> Advert {
         let capacity = Capacity { slots, cpus, memory_bytes, gpus };
-        // Cuts the name where its letters take more bytes than a name may.
+        // Cuts a name whose letters take too many bytes.
         Advert { name, handlers, capabilities, labels, capacity }.clamped()
     }
 }

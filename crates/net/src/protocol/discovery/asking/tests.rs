@@ -1,9 +1,9 @@
-//! Places of our own exchanges.
+//! Bounds on our own exchanges.
 
 use super::*;
 
 #[test]
-fn a_silent_peer_holds_few_places() {
+fn silent_peer_holds_few_places() {
     let mut asking = Asking::default();
     let peer = PeerId::random();
     let begun = (0..1_000).filter(|_| asking.begin(peer, false)).count();
@@ -13,7 +13,7 @@ fn a_silent_peer_holds_few_places() {
 }
 
 #[test]
-fn news_wait_for_the_answer_and_leave_room() {
+fn news_to_a_peer_wait_for_its_answer_and_leave_room() {
     let mut asking = Asking::default();
     let peers: Vec<_> = (0..2 * limits::EXCHANGES).map(|_| PeerId::random()).collect();
     for _ in 0..100 {
@@ -21,7 +21,7 @@ fn news_wait_for_the_answer_and_leave_room() {
             asking.begin(*peer, true);
         });
     }
-    assert_eq!(asking.all, limits::NEWS_PEERS, "one for each peer");
+    assert_eq!(asking.all, limits::NEWS_PEERS, "one place for each peer");
     let others = peers.iter().filter(|peer| asking.begin(**peer, false)).count();
     assert_eq!(others, limits::EXCHANGES - limits::NEWS_PEERS);
     assert!(!asking.begin(PeerId::random(), false));

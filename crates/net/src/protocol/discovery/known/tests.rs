@@ -1,4 +1,4 @@
-//! What is found without asking anybody.
+//! Searches in the published state.
 
 use std::collections::BTreeSet;
 
@@ -26,15 +26,15 @@ fn ids<'a>(found: impl IntoIterator<Item = &'a PeerStatus>) -> Vec<PeerId> {
 }
 
 #[tokio::test]
-async fn ready_peers_come_first_then_near_ones_then_those_by_hearsay() {
-    let far = status(PeerState::Ready, Some(80), "gpu");
-    let near = status(PeerState::Ready, Some(2), "gpu");
+async fn ready_peers_come_first_by_latency_and_leads_last() {
+    let slow = status(PeerState::Ready, Some(80), "gpu");
+    let fast = status(PeerState::Ready, Some(2), "gpu");
     let unmeasured = status(PeerState::Ready, None, "gpu");
     let stuck = status(PeerState::Connected(Stuck::NoHello), Some(1), "gpu");
     let other = status(PeerState::Ready, Some(1), "disk");
     let lead = status(PeerState::Disconnected(None), None, "gpu");
-    let expected = ids([&near, &far, &unmeasured, &stuck, &lead]);
-    let peers = table(vec![far, near, unmeasured, stuck, other]);
+    let expected = ids([&fast, &slow, &unmeasured, &stuck, &lead]);
+    let peers = table(vec![slow, fast, unmeasured, stuck, other]);
     let query = PeerQuery { capability: Some("gpu".to_owned()), ..PeerQuery::default() };
     assert_eq!(ids(&best(&query, &peers, std::slice::from_ref(&lead))), expected);
     let first = PeerQuery { limit: 2, ..query };
@@ -42,7 +42,7 @@ async fn ready_peers_come_first_then_near_ones_then_those_by_hearsay() {
 }
 
 #[tokio::test]
-async fn a_peer_is_named_once_with_the_later_word() {
+async fn lead_replaces_the_status_of_a_disconnected_peer() {
     let known = status(PeerState::Disconnected(None), None, "old");
     let lead = PeerStatus {
         peer: known.peer,
@@ -52,13 +52,13 @@ async fn a_peer_is_named_once_with_the_later_word() {
     let found = best(&PeerQuery::default(), &peers, &leads);
     let capabilities = found.iter().map(|s| s.advert.clone().unwrap().capabilities);
     assert_eq!(capabilities.collect::<Vec<_>>(), [BTreeSet::from(["new".to_owned()])]);
-    // Contact is better than any word.
+    // A connection counts more than a lead.
     let ready = [PeerStatus { state: PeerState::Ready, ..peers[0].clone() }];
     assert_eq!(best(&PeerQuery::default(), &ready, &leads)[0].state, PeerState::Ready);
 }
 
 #[tokio::test]
-async fn providers_count_only_where_nothing_else_is_asked() {
+async fn providers_count_only_for_a_bare_capability_query() {
     let query = PeerQuery { capability: Some("gpu".to_owned()), ..PeerQuery::default() };
     let named = PeerId::random();
     let known = status(PeerState::Ready, None, "disk");
@@ -67,7 +67,7 @@ async fn providers_count_only_where_nothing_else_is_asked() {
     let peers = [known];
     let mut found = Vec::new();
     add_providers(&mut found, &query, &answered, &peers);
-    assert_eq!(ids(&found), [named], "the other has said itself that it has something else");
+    assert_eq!(ids(&found), [named], "the other's own advert names another capability");
     let more = PeerQuery { free_cpus: 1.0, ..query };
     let mut found = Vec::new();
     add_providers(&mut found, &more, &answered, &peers);
@@ -75,7 +75,7 @@ async fn providers_count_only_where_nothing_else_is_asked() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_counts_for_a_while() {
+async fn search_result_expires() {
     let query = PeerQuery::default();
     let answered = Answered { query: query.clone(), at: Instant::now(), providers: Vec::new() };
     let hearsay = Hearsay { answered: [Arc::new(answered)].into(), ..Hearsay::default() };

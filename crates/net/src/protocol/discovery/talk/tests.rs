@@ -1,4 +1,4 @@
-//! One exchange over a pipe.
+//! One exchange over an in-memory pipe.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ fn advert() -> SignedAdvert {
     SignedAdvert::sign(&key, "main", said).unwrap()
 }
 
-/// The same, under the name of somebody who never said it.
+/// An advert under the peer id of a victim that never signed it.
 fn forged() -> (PeerId, SignedAdvert) {
     let victim = PeerId::from(Keypair::generate_ed25519().public());
     let mut advert = advert();
@@ -36,14 +36,14 @@ fn request(known: Vec<SignedAdvert>) -> DiscoveryRequest {
 }
 
 #[tokio::test]
-async fn both_hear_what_the_other_knows() {
-    let (near, far) = tokio::io::duplex(1 << 16);
+async fn both_sides_receive_the_other_sides_adverts() {
+    let (one, other) = tokio::io::duplex(1 << 16);
     let (ours, theirs) = (advert(), advert());
     let (subject, answered) = (ours.peer, theirs.peer);
     let meter = Meter::default();
-    let asks = ask(near.compat(), request(vec![ours]), LIMIT, &meter);
+    let asks = ask(one.compat(), request(vec![ours]), LIMIT, &meter);
     let hears = async {
-        let (heard, stream) = hear(far.compat(), LIMIT, &meter).await.unwrap();
+        let (heard, stream) = hear(other.compat(), LIMIT, &meter).await.unwrap();
         answer(stream, DiscoveryReply::Known(vec![theirs]), LIMIT, &meter).await;
         heard
     };
@@ -56,22 +56,22 @@ async fn both_hear_what_the_other_knows() {
 }
 
 #[tokio::test]
-async fn whoever_passes_on_a_forgery_is_found_out_on_either_side() {
+async fn forged_advert_is_detected_in_request_and_reply() {
     let meter = Meter::default();
-    let (near, far) = tokio::io::duplex(1 << 16);
+    let (one, other) = tokio::io::duplex(1 << 16);
     let (victim, advert) = forged();
-    let asks = ask(near.compat(), request(vec![advert]), LIMIT, &meter);
+    let asks = ask(one.compat(), request(vec![advert]), LIMIT, &meter);
     let (_, error) = tokio::join!(asks, async {
-        hear(far.compat(), LIMIT, &meter).await.map(|(heard, _)| heard).unwrap_err()
+        hear(other.compat(), LIMIT, &meter).await.map(|(heard, _)| heard).unwrap_err()
     });
     assert!(matches!(error, ExchangeError::Forged(Forged(peer)) if peer == victim), "{error}");
     assert!(!error.is_retryable());
 
-    let (near, far) = tokio::io::duplex(1 << 16);
+    let (one, other) = tokio::io::duplex(1 << 16);
     let (victim, advert) = forged();
-    let asks = ask(near.compat(), request(Vec::new()), LIMIT, &meter);
+    let asks = ask(one.compat(), request(Vec::new()), LIMIT, &meter);
     let answers = async {
-        let (_, stream) = hear(far.compat(), LIMIT, &meter).await.unwrap();
+        let (_, stream) = hear(other.compat(), LIMIT, &meter).await.unwrap();
         answer(stream, DiscoveryReply::Known(vec![advert]), LIMIT, &meter).await;
     };
     let (result, ()) = tokio::join!(asks, answers);
@@ -80,16 +80,16 @@ async fn whoever_passes_on_a_forgery_is_found_out_on_either_side() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_peer_that_says_nothing_costs_its_time_and_no_more() {
-    let (near, _far) = tokio::io::duplex(64);
-    let error = hear(near.compat(), LIMIT, &Meter::default()).await.map(|_| ()).unwrap_err();
+async fn silent_peer_times_out() {
+    let (one, _other) = tokio::io::duplex(64);
+    let error = hear(one.compat(), LIMIT, &Meter::default()).await.map(|_| ()).unwrap_err();
     assert!(matches!(error, ExchangeError::Timeout(LIMIT)) && error.is_retryable(), "{error}");
 }
 
 #[tokio::test]
-async fn rubbish_is_a_violation() {
-    let (near, mut far) = tokio::io::duplex(64);
-    tokio::io::AsyncWriteExt::write_all(&mut far, &[3, 0x0a, 0x7f, 0]).await.unwrap();
-    let error = hear(near.compat(), LIMIT, &Meter::default()).await.map(|_| ()).unwrap_err();
+async fn malformed_request_is_a_violation() {
+    let (one, mut other) = tokio::io::duplex(64);
+    tokio::io::AsyncWriteExt::write_all(&mut other, &[3, 0x0a, 0x7f, 0]).await.unwrap();
+    let error = hear(one.compat(), LIMIT, &Meter::default()).await.map(|_| ()).unwrap_err();
     assert!(!error.is_retryable(), "{error}");
 }

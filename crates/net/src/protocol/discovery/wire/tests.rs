@@ -1,4 +1,4 @@
-//! Adverts and questions between bytes and values, honest and not.
+//! Adverts and queries: encoded and decoded again, forged, and out of bounds.
 
 use std::collections::BTreeMap;
 
@@ -27,7 +27,7 @@ fn signed(key: &Keypair) -> SignedAdvert {
 }
 
 #[test]
-fn what_was_signed_is_what_is_opened() {
+fn signed_advert_decodes_to_what_was_signed() {
     let key = Keypair::generate_ed25519();
     let request = DiscoveryRequest {
         known: vec![signed(&key).aged(Duration::from_millis(1_500))],
@@ -42,7 +42,7 @@ fn what_was_signed_is_what_is_opened() {
 }
 
 #[test]
-fn an_advert_of_another_hand_is_not_genuine() {
+fn advert_with_a_wrong_signature_is_not_genuine() {
     let (key, other) = (Keypair::generate_ed25519(), Keypair::generate_ed25519());
     let good = signed(&key);
     let unsigned = SignedAdvert { signature: Bytes::new(), ..good.clone() };
@@ -51,7 +51,7 @@ fn an_advert_of_another_hand_is_not_genuine() {
     let mut payload = good.payload.to_vec();
     payload[0] ^= 1;
     let changed = SignedAdvert { payload: payload.into(), ..good.clone() };
-    // Signed by the right key, but not as an advert.
+    // Signed by the right key, but without the domain prefix.
     let bare = key.sign(&good.payload).unwrap().into();
     let other_domain = SignedAdvert { signature: bare, ..good.clone() };
     for forged in [unsigned, wrong_signer, wrong_subject, changed, other_domain] {
@@ -60,7 +60,7 @@ fn an_advert_of_another_hand_is_not_genuine() {
     assert!(good.is_genuine());
 }
 
-/// One that listens at two private addresses and a public one.
+/// An advert with two private addresses and a public one.
 fn private(key: &Keypair) -> SignedAdvert {
     let addresses = ["/ip4/10.0.0.7/tcp/4101", "/ip4/1.2.3.4/tcp/4101", "/ip6/fd12::7/tcp/4101"];
     let addresses = addresses.iter().map(|text| text.parse().unwrap()).collect();
@@ -73,32 +73,32 @@ fn over_the_wire(advert: &SignedAdvert) -> Result<SignedAdvert, WireError> {
 }
 
 #[test]
-fn private_addresses_can_be_left_out_and_nothing_else_changes() {
+fn advert_stays_genuine_without_its_private_addresses() {
     let key = Keypair::generate_ed25519();
     let all = private(&key);
     let arrived = over_the_wire(&all).unwrap();
     assert_eq!(arrived, all);
     assert!(arrived.is_genuine() && arrived.has_genuine_addresses());
-    let told = |advert: &SignedAdvert| {
+    let addresses = |advert: &SignedAdvert| {
         let (_, advert) = advert.open().unwrap();
         advert.addresses.iter().map(ToString::to_string).collect::<Vec<_>>()
     };
     assert_eq!(
-        told(&arrived),
+        addresses(&arrived),
         ["/ip4/1.2.3.4/tcp/4101", "/ip4/10.0.0.7/tcp/4101", "/ip6/fd12::7/tcp/4101"]
     );
     let mut cut = arrived;
     cut.retain_private(|address| address.to_string().contains("fd12"));
     let cut = over_the_wire(&cut).unwrap();
     assert!(cut.is_genuine() && cut.has_genuine_addresses());
-    assert_eq!(told(&cut), ["/ip4/1.2.3.4/tcp/4101", "/ip6/fd12::7/tcp/4101"]);
+    assert_eq!(addresses(&cut), ["/ip4/1.2.3.4/tcp/4101", "/ip6/fd12::7/tcp/4101"]);
     let mut merged = cut;
     merged.merge_private(all).unwrap();
-    assert_eq!(told(&merged).len(), 3);
+    assert_eq!(addresses(&merged).len(), 3);
 }
 
 #[test]
-fn a_private_address_counts_for_the_advert_alone_that_it_was_signed_for() {
+fn private_address_is_bound_to_its_advert() {
     let (key, other) = (Keypair::generate_ed25519(), Keypair::generate_ed25519());
     let good = private(&key);
     let moved = |from: SignedAdvert| SignedAdvert { private: from.private, ..good.clone() };
@@ -115,7 +115,7 @@ fn a_private_address_counts_for_the_advert_alone_that_it_was_signed_for() {
 }
 
 #[test]
-fn the_field_for_private_addresses_takes_few_and_no_others() {
+fn private_field_is_bounded_and_drops_other_addresses() {
     let key = Keypair::generate_ed25519();
     let mut message = private(&key).message();
     let one = message.private[0].clone();
@@ -133,14 +133,14 @@ fn the_field_for_private_addresses_takes_few_and_no_others() {
 }
 
 #[test]
-fn a_peer_whose_id_holds_no_key_cannot_be_vouched_for() {
+fn advert_of_a_peer_id_without_a_key_is_not_genuine() {
     let good = signed(&Keypair::generate_ed25519());
     let hashed = PeerId::from_bytes(&[&[0x12, 0x20][..], &[7; 32]].concat()).unwrap();
     assert!(!SignedAdvert { peer: hashed, ..good }.is_genuine());
 }
 
 #[test]
-fn an_advert_that_is_too_large_is_shortened_by_its_subject_and_refused_from_others() {
+fn oversized_advert_is_cut_when_signed_and_refused_when_read() {
     let key = Keypair::generate_ed25519();
     let mut said = said(&key);
     let handler = |n: usize| format!("family{n}/{}", "x".repeat(40)).parse().unwrap();
@@ -159,7 +159,7 @@ fn an_advert_that_is_too_large_is_shortened_by_its_subject_and_refused_from_othe
 }
 
 #[test]
-fn more_adverts_than_a_message_may_have_are_refused_before_they_are_kept() {
+fn message_with_too_many_adverts_is_refused() {
     let advert = signed(&Keypair::generate_ed25519());
     let known = vec![advert; limits::ADVERTS + 1];
     let request = DiscoveryRequest { known: known.clone(), query: None }.encode();
@@ -173,7 +173,7 @@ fn more_adverts_than_a_message_may_have_are_refused_before_they_are_kept() {
 }
 
 #[test]
-fn endless_texts_and_control_characters_are_cut_and_cleaned() {
+fn long_texts_are_cut_and_control_characters_replaced() {
     let key = Keypair::generate_ed25519();
     let advert = proto::Advert {
         name: "a\u{1b}[31mred\n".repeat(40),
@@ -201,7 +201,7 @@ fn endless_texts_and_control_characters_are_cut_and_cleaned() {
 }
 
 #[test]
-fn a_question_is_the_same_after_it_has_travelled() {
+fn query_decodes_to_what_was_encoded() {
     let query = PeerQuery {
         peer: Some(PeerId::random()),
         capability: Some("gpu".to_owned()),
@@ -217,8 +217,8 @@ fn a_question_is_the_same_after_it_has_travelled() {
 }
 
 #[test]
-fn absurd_questions_are_answered_and_not_held_against_anybody() {
-    let absurd = [
+fn invalid_query_is_refused_and_no_violation() {
+    let invalid = [
         proto::PeerQuery { limit: u32::MAX, ..proto::PeerQuery::default() },
         proto::PeerQuery { limit: 0, ..proto::PeerQuery::default() },
         proto::PeerQuery { limit: 1, handler: "no name".to_owned(), ..proto::PeerQuery::default() },
@@ -229,7 +229,7 @@ fn absurd_questions_are_answered_and_not_held_against_anybody() {
             ..proto::PeerQuery::default()
         },
     ];
-    for query in absurd {
+    for query in invalid {
         let message = proto::DiscoveryRequest { known: Vec::new(), query: Some(query) };
         let request = DiscoveryRequest::decode(&message.encode_to_vec()).unwrap();
         assert!(matches!(&request.query, Some(Err(_))), "{request:?}");
@@ -237,13 +237,13 @@ fn absurd_questions_are_answered_and_not_held_against_anybody() {
 }
 
 #[test]
-fn nobody_known_is_an_answer() {
+fn empty_reply_becomes_not_found() {
     let reply = DiscoveryReply::Known(Vec::new()).encode();
     assert_eq!(DiscoveryReply::decode(&reply).unwrap(), DiscoveryReply::Refused(Reason::NotFound));
 }
 
 #[test]
-fn a_capacity_travels() {
+fn capacity_is_part_of_a_signed_advert() {
     let key = Keypair::generate_ed25519();
     let capacity = Capacity { slots: 4, ..Capacity::default() };
     let mut said = said(&key);

@@ -1,4 +1,4 @@
-//! Lists of attempts of one boot.
+//! Lists of attempts of one boot, in which each epoch is a difference to the one before it.
 
 use meshwork_core::Epoch;
 
@@ -10,7 +10,7 @@ use crate::{
     },
 };
 
-/// Follows the numbers of a list, each of which is told as the difference to the one before.
+/// Turns the deltas of a list into epochs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Numbers(Epoch);
 
@@ -25,8 +25,8 @@ impl Numbers {
     }
 }
 
-/// The boot of a batch of assignments or results, and how many there are; checked before any is
-/// built.
+/// The boot and the number of entries of a batch of assignments or results. Fails if the batch is
+/// too long.
 pub(crate) fn task_batch(batch: &[u8]) -> Result<(u32, usize), WireError> {
     let (mut boot, mut count) = (0, 0);
     let mut fields = Fields::of(batch);
@@ -43,7 +43,7 @@ pub(crate) fn task_batch(batch: &[u8]) -> Result<(u32, usize), WireError> {
     Ok((boot, count))
 }
 
-/// Hands each epoch of a list to `each`.
+/// Calls `each` with every epoch of a list. Fails before the first call if the list is too long.
 pub(crate) fn epochs(list: &[u8], mut each: impl FnMut(Epoch)) -> Result<(), WireError> {
     let mut boot = 0;
     let mut count = 0;

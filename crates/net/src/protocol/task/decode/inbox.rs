@@ -1,4 +1,4 @@
-//! What is decoded and not yet handed on, and what the two directions have in common.
+//! Decoded frames of a session, and the decoding that both directions share.
 
 use std::ops::RangeInclusive;
 
@@ -9,21 +9,21 @@ use crate::wire::{
     fields::{Fields, Value},
 };
 
-/// What has been decoded and not yet handed on.
+/// Decoded frames that wait for the session's consumer, and answers that wait for its writer.
 #[derive(Debug)]
 pub(crate) struct Inbox<T> {
-    /// For the session's consumer, in order.
+    /// For the session's consumer, in the order of arrival.
     pub(crate) frames: Vec<T>,
-    /// For the session's writer, in order.
+    /// For the session's writer, in the order of arrival.
     pub(crate) answers: Vec<Answer>,
 }
 
-/// What a session answers by itself.
+/// An answer that a session sends without its consumer.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Answer {
-    /// The kind with this number is not known here.
+    /// This node does not know the kind with this number.
     Unsupported(u32),
-    /// This assignment cannot be used.
+    /// The assignment with this epoch is out of its bounds.
     Refused(Epoch, Reason),
 }
 
@@ -33,10 +33,11 @@ impl<T> Default for Inbox<T> {
     }
 }
 
-/// The kind of a message, and its body if it has one of a known sort.
+/// The kind of a message, and its body if the field holds bytes.
 pub(crate) type Kind<'a> = (u32, Option<&'a [u8]>);
 
-/// Finds the kind of `message`, in which there must be exactly one.
+/// Finds the kind of `message`: its only field in the range `own`. Without such a field, the number
+/// of the first field counts as an unknown kind.
 pub(crate) fn kind_of<'a>(
     message: &'a [u8],
     own: &RangeInclusive<u32>,
@@ -65,7 +66,7 @@ pub(crate) fn kind_of<'a>(
     found.or_else(|| stranger.map(|number| (number, None))).ok_or(WireError::Empty)
 }
 
-/// The body of a kind that must have one.
+/// Unwraps the body of a kind that must have one.
 pub(crate) fn body(body: Option<&[u8]>) -> Result<&[u8], WireError> {
     body.ok_or(WireError::Malformed("a kind without a body"))
 }

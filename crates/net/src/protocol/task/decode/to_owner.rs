@@ -1,4 +1,4 @@
-//! What a worker says, as the owner reads it.
+//! Decodes a worker's messages.
 
 use std::time::Duration;
 
@@ -24,8 +24,7 @@ use crate::{
 ///
 /// # Errors
 ///
-/// The worker broke the protocol. Frames of the message that came before the fault may be in the
-/// inbox.
+/// The worker broke the protocol. Frames before the fault in the same message may be in the inbox.
 pub(crate) fn to_owner(message: &Message<'_>, inbox: &mut Inbox<ToOwner>) -> Result<(), WireError> {
     let (number, content) = kind_of(message.bytes(), &kind::TO_OWNER, &kind::TO_WORKER)?;
     let frames = &mut inbox.frames;
@@ -74,7 +73,7 @@ fn progress(content: &[u8]) -> Result<ToOwner, WireError> {
     let proto::Progress { epoch, fraction, message } = proto::Progress::decode(content)?;
     Ok(ToOwner::Progress {
         epoch: named(epoch)?,
-        // Also where it is not a number.
+        // NaN becomes 0.
         fraction: if fraction > 0.0 { fraction.min(1.0) } else { 0.0 },
         message: clean_to(&message, MESSAGE_BYTES),
     })
@@ -119,7 +118,7 @@ fn result(
         }
     }
     let end = end.unwrap_or_else(|| {
-        let words = "the worker reports an end that is not known here";
+        let words = "the worker reports an unknown end; update this node";
         AttemptEnd::Failed(TaskFailure::new(FailureCode::Handler, words))
     });
     Ok(ToOwner::Result { epoch: numbers.step(delta), end, took: Duration::from_micros(took_us) })
@@ -127,7 +126,8 @@ fn result(
 
 fn output(message: &Message<'_>, output: &[u8]) -> AttemptEnd {
     if output.len() > INLINE_BYTES {
-        let words = format!("the output is {} bytes; at most {INLINE_BYTES}", output.len());
+        let words =
+            format!("the output is {} bytes; the limit is {INLINE_BYTES} bytes", output.len());
         return AttemptEnd::Failed(TaskFailure::new(FailureCode::OutputTooLarge, words));
     }
     AttemptEnd::Output(if output.is_empty() { Bytes::new() } else { message.keep(output) })

@@ -1,4 +1,4 @@
-//! What an owner says, as its worker reads it.
+//! Decodes an owner's messages.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -26,8 +26,7 @@ use crate::{
 ///
 /// # Errors
 ///
-/// The owner broke the protocol. Frames of the message that came before the fault may be in the
-/// inbox.
+/// The owner broke the protocol. Frames before the fault in the same message may be in the inbox.
 pub(crate) fn to_worker(
     message: &Message<'_>,
     names: &mut Names,
@@ -89,7 +88,7 @@ fn assignments(
     Ok(())
 }
 
-/// An assignment as it travels, nothing copied.
+/// The fields of an assignment, borrowed from the message.
 struct Parts<'a> {
     delta: u64,
     task: TaskId,
@@ -102,7 +101,7 @@ struct Parts<'a> {
     durable: bool,
 }
 
-/// The parameters of an assignment, unless they are out of bounds.
+/// The parameters of an assignment, or the reason why they are out of bounds.
 type Params<'a> = Result<BTreeMap<&'a str, &'a str>, String>;
 
 impl<'a> Parts<'a> {
@@ -143,11 +142,12 @@ impl<'a> Parts<'a> {
         let Ok(params) = &mut self.params else { return Ok(()) };
         params.insert(name, value);
         if params.len() > core_limits::PARAMS {
-            self.params = Err(format!("params: at most {}", core_limits::PARAMS));
+            self.params = Err(format!("params: at most {} are allowed", core_limits::PARAMS));
         } else if name.is_empty() || name.len() > core_limits::PARAM_NAME {
-            self.params = Err(format!("params: a name has 1 to {}", core_limits::PARAM_NAME));
+            self.params = Err(format!("params: a name has 1 to {} bytes", core_limits::PARAM_NAME));
         } else if value.len() > core_limits::PARAM_VALUE {
-            self.params = Err(format!("params: a value has at most {}", core_limits::PARAM_VALUE));
+            let most = core_limits::PARAM_VALUE;
+            self.params = Err(format!("params: a value has at most {most} bytes"));
         }
         Ok(())
     }

@@ -1,9 +1,9 @@
-//! However many names there are, each is parsed right and few are kept.
+//! The cache parses every name correctly and keeps a bounded number.
 
 use super::*;
 
 #[test]
-fn names_are_shared_and_bounded() {
+fn equal_names_share_memory_and_the_cache_is_bounded() {
     let mut names = Names::default();
     let first = names.parse("text/stats").unwrap();
     assert_eq!(names.parse("text/stats").unwrap().as_str().as_ptr(), first.as_str().as_ptr());

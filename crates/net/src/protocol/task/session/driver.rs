@@ -1,4 +1,4 @@
-//! A session as one future: reader, writer and the one timer that watches both.
+//! A session as one future: the reader, the writer, and one timer for the deadlines of both.
 
 use std::{
     future::poll_fn,
@@ -18,8 +18,8 @@ pub(super) struct Driver<R: Role, S> {
     reader: Reader<R>,
     writer: Writer<R>,
     outbox: Arc<Outbox<R::Outgoing>>,
-    /// Made when it is first needed, and then only ever moved: an idle session has no timer, a
-    /// busy one none per frame.
+    /// Created for the first deadline and then reused: an idle session has no timer, and a busy one
+    /// does not create one per frame.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
@@ -35,12 +35,12 @@ impl<R: Role, S: AsyncRead + AsyncWrite + Unpin> Driver<R, S> {
         }
     }
 
-    /// Runs the session to its end.
+    /// Runs the session until it ends.
     pub(super) async fn run(mut self) -> End {
         poll_fn(|cx| self.poll(cx)).await
     }
 
-    /// What has arrived first: a refusal is read before the write error that follows it.
+    /// Reads before it writes, so that a refusal is read before the write error that follows it.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         if let Poll::Ready(end) = self.reader.poll(&mut self.stream, cx) {
             return Poll::Ready(end);
@@ -48,7 +48,7 @@ impl<R: Role, S: AsyncRead + AsyncWrite + Unpin> Driver<R, S> {
         let paused = self.reader.is_paused();
         match self.writer.poll(&mut self.stream, self.reader.answers(), cx) {
             Poll::Ready(end @ End::Write(_)) => {
-                // The peer may have said why before it stopped reading.
+                // The peer may have sent a reason before it stopped reading.
                 let last = self.reader.poll(&mut self.stream, cx);
                 return if last.is_ready() { last } else { Poll::Ready(end) };
             }
@@ -56,7 +56,7 @@ impl<R: Role, S: AsyncRead + AsyncWrite + Unpin> Driver<R, S> {
             Poll::Pending => {}
         }
         if paused && !self.reader.is_paused() {
-            // The reader has waited for the writer, and has no waker of its own.
+            // The reader waited for the writer and has registered no waker.
             cx.waker().wake_by_ref();
         }
         self.poll_deadlines(cx)
@@ -69,7 +69,7 @@ impl<R: Role, S: AsyncRead + AsyncWrite + Unpin> Driver<R, S> {
         if timer.deadline() > next {
             timer.as_mut().reset(next);
         }
-        // It was set for an earlier deadline as a rule, and is moved only when that comes.
+        // The timer usually has an older deadline; it moves only when that deadline passes.
         while timer.as_mut().poll(cx).is_ready() {
             let now = Instant::now();
             if reader.is_some_and(|deadline| deadline <= now) {
@@ -86,7 +86,7 @@ impl<R: Role, S: AsyncRead + AsyncWrite + Unpin> Driver<R, S> {
 
 impl<R: Role, S> Drop for Driver<R, S> {
     fn drop(&mut self) {
-        // Also when the session's task is aborted: a handle must not fill a queue without reader.
+        // Runs also if the session's task is aborted: nothing else would empty the queue.
         self.outbox.close();
     }
 }

@@ -1,4 +1,4 @@
-//! What waits to be written: filled by the node, emptied by the session.
+//! The queue of frames to write: the node fills it, the session empties it.
 
 use std::{
     mem,
@@ -10,8 +10,7 @@ use crate::limits;
 
 /// A bounded queue of batches for one producer and one consumer.
 ///
-/// Both move whole vectors under a short lock: what a frame costs here does not depend on how many
-/// there are.
+/// Both move whole vectors under a short lock, so a frame costs the same in batches of any size.
 #[derive(Debug)]
 pub(super) struct Outbox<T> {
     inner: Mutex<Inner<T>>,
@@ -21,7 +20,7 @@ pub(super) struct Outbox<T> {
 struct Inner<T> {
     frames: Vec<T>,
     state: State,
-    /// The session, while it has found the queue empty.
+    /// Wakes the session, which waits because the queue was empty.
     waker: Option<Waker>,
 }
 
@@ -29,24 +28,24 @@ struct Inner<T> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Open,
-    /// The producer is gone; what is queued is still to be written.
+    /// The producer is gone; the queued frames are still written.
     Finished,
-    /// Too much was sent; the queue was dropped.
+    /// Too many frames were sent; the queue is dropped.
     Overflown,
     /// The session has ended.
     Closed,
 }
 
-/// What the session finds in its outbox.
+/// The result of [`Outbox::take`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Taken {
-    /// Frames.
+    /// At least one frame was taken.
     Some,
-    /// None; the session will be woken.
+    /// No frame waits; the outbox wakes the session when one arrives.
     Empty,
-    /// None, and none will come.
+    /// No frame waits, and none will come.
     Finished,
-    /// Too many: the session must end.
+    /// Too many frames were sent: the session must end.
     Overflown,
 }
 
@@ -58,8 +57,8 @@ impl<T> Default for Outbox<T> {
 }
 
 impl<T> Outbox<T> {
-    /// Queues all of `frames` and leaves the vector empty; false if the session has ended or
-    /// must end now.
+    /// Queues all of `frames` and leaves the vector empty. Returns false if the session has ended,
+    /// or must end because the queue is full.
     pub(super) fn send(&self, frames: &mut Vec<T>) -> bool {
         let mut dropped = Vec::new();
         let (sent, waker) = {
@@ -85,13 +84,13 @@ impl<T> Outbox<T> {
         if let Some(waker) = waker {
             waker.wake();
         }
-        // Outside the lock: a queue full of payloads takes a while to free.
+        // Outside the lock, because freeing a full queue of payloads takes a while.
         drop(dropped);
         frames.clear();
         sent
     }
 
-    /// No more will be sent.
+    /// The producer sends no more frames.
     pub(super) fn finish(&self) {
         let waker = {
             let mut inner = self.lock();
@@ -105,7 +104,8 @@ impl<T> Outbox<T> {
         }
     }
 
-    /// Swaps what is queued with `empty`; where there is nothing, remembers whom to wake.
+    /// Swaps the queue with the vector `empty`; if the queue is empty, keeps `waker` to wake the
+    /// session.
     pub(super) fn take(&self, empty: &mut Vec<T>, waker: &Waker) -> Taken {
         let mut inner = self.lock();
         if inner.state == State::Overflown {
@@ -125,7 +125,7 @@ impl<T> Outbox<T> {
         Taken::Empty
     }
 
-    /// The session has ended: nothing is taken any more.
+    /// The session has ended: later frames are refused.
     pub(super) fn close(&self) {
         let dropped = {
             let mut inner = self.lock();

@@ -29,7 +29,7 @@ use crate::{
     wire::{Decoder, WireError},
 };
 
-/// Reads and decodes what the peer sends, and hands it on.
+/// Reads and decodes the peer's frames, and passes them on.
 pub(super) struct Reader<R: Role> {
     peer: PeerId,
     decoder: Decoder,
@@ -38,13 +38,13 @@ pub(super) struct Reader<R: Role> {
     events: PollSender<SessionEvent>,
     last_seen: Arc<LastSeen>,
     meter: Arc<Meter>,
-    /// What has been decoded and not counted yet.
+    /// Decoded messages that are not added to `meter` yet.
     tally: Tally,
-    /// When the message that is not complete began. Not while the peer waits for us.
+    /// When the incomplete message began; `None` also while the peer waits for this node.
     partial_since: Option<Instant>,
-    /// Unknown kinds so far.
+    /// Number of messages of unknown kinds so far.
     unknown: usize,
-    /// Set when nothing more can be read; told when all before it is handed on.
+    /// Set when the stream can be read no more; returned after all earlier frames are passed on.
     end: Option<End>,
 }
 
@@ -66,22 +66,22 @@ impl<R: Role> Reader<R> {
         }
     }
 
-    /// When the peer must have completed the message that it has begun.
+    /// The time by which the peer must complete its started message.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.partial_since.map(|since| since + limits::FRAME_TIMEOUT)
     }
 
-    /// What this session has to answer by itself, for the writer to take.
+    /// Answers of the session itself, for the writer to take.
     pub(super) fn answers(&mut self) -> &mut Vec<Answer> {
         &mut self.inbox.answers
     }
 
-    /// Whether nothing is read until the writer has taken the answers.
+    /// Whether the reader waits until the writer has taken the answers.
     pub(super) fn is_paused(&self) -> bool {
         self.inbox.answers.len() >= limits::ANSWERS
     }
 
-    /// Reads until nothing is there, or until the consumer or the writer must catch up. Ready at
+    /// Reads until no bytes are left, or until the consumer or the writer must catch up. Ready at
     /// the end of the session.
     pub(super) fn poll<S>(&mut self, stream: &mut S, cx: &mut Context<'_>) -> Poll<End>
     where
@@ -91,7 +91,7 @@ impl<R: Role> Reader<R> {
             if ready!(self.poll_hand_on(cx)).is_err() {
                 return Poll::Ready(End::NodeStopped);
             }
-            // What is left from a turn that ended with a full batch.
+            // Decodes the rest of a turn that ended with a full batch.
             if self.decode() {
                 continue;
             }
@@ -113,7 +113,7 @@ impl<R: Role> Reader<R> {
         Poll::Pending
     }
 
-    /// Hands on the frames that there are.
+    /// Passes the decoded frames to the consumer.
     fn poll_hand_on(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ()>> {
         if self.inbox.frames.is_empty() {
             return Poll::Ready(Ok(()));
@@ -127,7 +127,7 @@ impl<R: Role> Reader<R> {
         Poll::Ready(sent.map_err(drop))
     }
 
-    /// Reads all that is there, as far as there is space. Pending if nothing was read.
+    /// Reads all available bytes, up to the decoder's space. Pending if nothing was read.
     fn poll_fill<S>(&mut self, stream: &mut S, cx: &mut Context<'_>) -> Poll<()>
     where
         S: AsyncRead + Unpin,
@@ -140,7 +140,7 @@ impl<R: Role> Reader<R> {
             }
             match Pin::new(&mut *stream).poll_read(cx, space) {
                 Poll::Ready(Ok(0)) => {
-                    // Whether within a message is known once all before is decoded.
+                    // `decode` changes this to `Cut` if a message is incomplete.
                     self.end = Some(End::Peer);
                 }
                 Poll::Ready(Ok(count)) => {
@@ -157,7 +157,7 @@ impl<R: Role> Reader<R> {
         if filled || self.end.is_some() { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    /// Decodes complete messages, as many as make a batch. Whether there was one.
+    /// Decodes complete messages, up to a full batch. True if it decoded at least one.
     fn decode(&mut self) -> bool {
         let mut any = false;
         if matches!(self.end, Some(End::Violation(_))) {
@@ -179,8 +179,8 @@ impl<R: Role> Reader<R> {
             }
         }
         if any {
-            // Set again when the stream has no more: while this node is the slow one, as long as
-            // there are frames or answers, the peer's time does not run.
+            // `poll` sets it again once the stream is empty: while frames or answers wait, this
+            // node is the slow one, and the peer's deadline does not run.
             self.partial_since = None;
         }
         any
@@ -191,7 +191,7 @@ impl<R: Role> Reader<R> {
         let (frames, answers) = (self.inbox.frames.len(), self.inbox.answers.len());
         self.tally.size(message.bytes().len());
         if let Err(error) = R::decode(&message, &mut self.names, &mut self.inbox) {
-            // A message counts as a whole or not at all.
+            // A message takes effect as a whole or not at all.
             self.inbox.frames.truncate(frames);
             self.inbox.answers.truncate(answers);
             return Err(error);

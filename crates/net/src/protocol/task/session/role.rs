@@ -15,16 +15,16 @@ use crate::{
     wire::{Message, WireError},
 };
 
-/// Which side of a session this node is.
+/// This node's side of a session.
 pub(super) trait Role: Send + 'static {
-    /// What this side sends.
+    /// The frames that this side sends.
     type Outgoing: Send + 'static;
-    /// What it receives.
+    /// The frames that this side receives.
     type Incoming: Send + 'static;
 
     /// The side's name in logs.
     const NAME: &'static str;
-    /// The kind of message by which this side says that it does not know a kind.
+    /// The kind of this side's `Unsupported` message.
     const UNSUPPORTED: u32;
 
     fn encode(frame: &Self::Outgoing, encoder: &mut Encoder) -> Result<(), WireError>;
@@ -35,10 +35,10 @@ pub(super) trait Role: Send + 'static {
         inbox: &mut Inbox<Self::Incoming>,
     ) -> Result<(), WireError>;
 
-    /// Under which kind a frame of this side is counted.
+    /// The kind under which a sent frame is counted.
     fn outgoing(frame: &Self::Outgoing) -> Kind;
 
-    /// Under which kind a frame of the other side is counted.
+    /// The kind under which a received frame is counted.
     fn incoming(frame: &Self::Incoming) -> Kind;
 
     fn spoke(peer: PeerId, frames: Vec<Self::Incoming>) -> SessionEvent;

@@ -1,4 +1,4 @@
-//! Sessions on an in-memory stream, with an honest or hostile peer at its other end.
+//! Sessions on an in-memory stream, with an honest or a hostile peer on the other side.
 
 use std::{sync::Arc, time::Duration};
 
@@ -32,7 +32,7 @@ const PIPE: usize = 64 * 1024;
 
 type Stream = Compat<tokio::io::DuplexStream>;
 
-/// A session under test, and the other end of its stream.
+/// A session under test, and the peer's half of its stream.
 struct Rig<T> {
     session: Session<T>,
     events: mpsc::Receiver<SessionEvent>,
@@ -73,12 +73,13 @@ fn as_owner_on((here, peer): (Stream, Stream), batches: usize) -> Rig<ToWorker> 
     Rig { session, events: received, last_seen, task: tokio::spawn(run), peer }
 }
 
-/// The next event; if none comes, the test fails instead of waiting for ever. The clock is paused.
+/// The next event. Fails the test after [`PATIENCE`], which passes at once because the clock is
+/// paused.
 async fn next(events: &mut mpsc::Receiver<SessionEvent>) -> Option<SessionEvent> {
-    timeout(PATIENCE, events.recv()).await.expect("no event comes")
+    timeout(PATIENCE, events.recv()).await.expect("no event arrives")
 }
 
-/// The frames that the other side hands on, until there are `count`.
+/// Receives at least `count` frames.
 async fn frames_from_owner(
     events: &mut mpsc::Receiver<SessionEvent>,
     count: usize,
@@ -107,22 +108,22 @@ async fn frames_from_worker(
     all
 }
 
-/// The event that ends a session, which must be the next and the last.
+/// The end of a session, which must be the next and the last event.
 async fn end(events: &mut mpsc::Receiver<SessionEvent>) -> (SessionId, String, bool) {
     let end = match next(events).await {
         Some(SessionEvent::WorkerClosed { id, why, violation, .. }) => (id, why, violation),
         Some(SessionEvent::OwnerClosed { id, why, violation, .. }) => (id, why, violation),
         other => panic!("{other:?} instead of the end"),
     };
-    assert!(next(events).await.is_none(), "something after the end");
+    assert!(next(events).await.is_none(), "an event after the end");
     end
 }
 
-/// Asserts that a session ends for these words, and for whose fault.
-async fn assert_ends<T>(mut rig: Rig<T>, words: &str, fault: bool) {
+/// Asserts that a session ends with a reason that contains `words`, as a violation or not.
+async fn assert_ends<T>(mut rig: Rig<T>, words: &str, is_violation: bool) {
     let (_, why, violation) = end(&mut rig.events).await;
     assert!(why.contains(words), "{why}");
-    assert_eq!(violation, fault, "{why}");
+    assert_eq!(violation, is_violation, "{why}");
     rig.task.await.unwrap();
 }
 
@@ -167,13 +168,13 @@ fn bytes_to_owner(frames: &[ToOwner]) -> Vec<u8> {
     encoder.bytes().to_vec()
 }
 
-/// What a worker has sent on this stream so far, up to `count` frames or its end.
+/// Reads a worker's frames from this stream, until there are `count` or the stream ends.
 async fn read_as_owner(peer: &mut Stream, count: usize) -> Vec<ToOwner> {
     let mut inbox = Inbox::default();
     let mut decoder = Decoder::new(limits::TASK_FRAME);
     while inbox.frames.len() < count {
         let read =
-            timeout(PATIENCE, peer.read(decoder.space())).await.expect("nothing comes").unwrap();
+            timeout(PATIENCE, peer.read(decoder.space())).await.expect("no bytes arrive").unwrap();
         if read == 0 {
             break;
         }
@@ -190,7 +191,7 @@ async fn read_as_worker(peer: &mut Stream, count: usize) -> Vec<ToWorker> {
     let mut decoder = Decoder::new(limits::TASK_FRAME);
     while inbox.frames.len() < count {
         let read =
-            timeout(PATIENCE, peer.read(decoder.space())).await.expect("nothing comes").unwrap();
+            timeout(PATIENCE, peer.read(decoder.space())).await.expect("no bytes arrive").unwrap();
         if read == 0 {
             break;
         }

@@ -1,4 +1,4 @@
-//! What a session has to do with the rest of the node.
+//! The connections of a session to the rest of the node.
 
 use std::sync::Arc;
 
@@ -8,52 +8,52 @@ use tokio::sync::mpsc;
 
 use crate::{clock::LastSeen, meter::Meter};
 
-/// Names one session of this process; a later session of the same peer has a higher id.
+/// The number of a session in this process; a later session has a higher number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(pub u64);
 
-/// What sessions tell the node: batches of frames, and their end.
+/// Events of sessions: batches of received frames, and the end of a session.
 #[derive(Debug)]
 pub enum SessionEvent {
-    /// A worker of ours spoke.
+    /// Frames from a worker of this node.
     FromWorker {
         /// The worker.
         peer: PeerId,
-        /// Its frames, in order.
+        /// The frames, in the order of arrival.
         frames: Vec<ToOwner>,
     },
-    /// An owner that we work for spoke.
+    /// Frames from an owner for which this node works.
     FromOwner {
         /// The owner.
         peer: PeerId,
-        /// Its frames, in order.
+        /// The frames, in the order of arrival.
         frames: Vec<ToWorker>,
     },
-    /// A session in which we are the owner has ended.
+    /// A session in which this node is the owner has ended.
     WorkerClosed {
         /// The worker.
         peer: PeerId,
-        /// Number of the session.
+        /// The number of the session.
         id: SessionId,
-        /// The reason, for people.
+        /// The reason, for logs and users.
         why: String,
-        /// Whether because the worker broke the protocol.
+        /// Whether the session ended because the worker broke the protocol.
         violation: bool,
     },
-    /// A session in which we are the worker has ended.
+    /// A session in which this node is the worker has ended.
     OwnerClosed {
         /// The owner.
         peer: PeerId,
-        /// Number of the session.
+        /// The number of the session.
         id: SessionId,
-        /// The reason, for people.
+        /// The reason, for logs and users.
         why: String,
-        /// Whether because the owner broke the protocol.
+        /// Whether the session ended because the owner broke the protocol.
         violation: bool,
     },
 }
 
-/// What a session needs of the node: the peer, the channel for its events, the counters.
+/// The arguments of a new session: its peer and number, the channel for its events, the counters.
 #[derive(Clone, Debug)]
 pub(crate) struct Wiring {
     pub(crate) peer: PeerId,

@@ -1,4 +1,4 @@
-//! The writing half of a session: the outbox to bytes.
+//! The writing half of a session: encodes and writes the frames of the outbox.
 
 use std::{
     io,
@@ -23,19 +23,19 @@ use crate::{
     wire::WireError,
 };
 
-/// Encodes and writes what waits.
+/// Encodes and writes the frames of the outbox.
 pub(super) struct Writer<R: Role> {
     outbox: Arc<Outbox<R::Outgoing>>,
     meter: Arc<Meter>,
-    /// Taken from the outbox; those before `next` are encoded.
+    /// Frames taken from the outbox; those before `next` are encoded.
     batch: Vec<R::Outgoing>,
     next: usize,
     encoder: Encoder,
-    /// Bytes of the encoder that are written.
+    /// Number of the encoder's bytes that are written.
     written: usize,
-    /// Whether something was written and not flushed.
+    /// Whether bytes were written and not flushed.
     unflushed: bool,
-    /// Since when the stream takes nothing.
+    /// When the stream stopped accepting bytes; `None` while it accepts them.
     stalled_since: Option<Instant>,
 }
 
@@ -53,12 +53,12 @@ impl<R: Role> Writer<R> {
         }
     }
 
-    /// When the peer must have read something.
+    /// The time by which the peer must read some bytes.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.stalled_since.map(|since| since + limits::WRITE_TIMEOUT)
     }
 
-    /// Writes all that waits, the session's own answers first. Ready at the end of the session.
+    /// Writes all waiting frames, the session's own answers first. Ready at the end of the session.
     pub(super) fn poll<S>(
         &mut self,
         stream: &mut S,
@@ -92,7 +92,7 @@ impl<R: Role> Writer<R> {
         Poll::Pending
     }
 
-    /// Encodes what waits, up to a chunk.
+    /// Encodes waiting answers and frames, up to one chunk of bytes.
     fn fill(
         &mut self,
         answers: &mut Vec<Answer>,
@@ -109,7 +109,7 @@ impl<R: Role> Writer<R> {
             if taken != Taken::Some {
                 self.encoder.finish();
                 self.meter.sent.add(NetworkProtocol::TaskProtocol, &mut self.encoder.tally);
-                // The answers alone must still be written.
+                // Encoded answers must still be written.
                 let more = !self.encoder.bytes().is_empty() && taken != Taken::Overflown;
                 return Ok(if more { Taken::Some } else { taken });
             }
@@ -167,7 +167,7 @@ impl<R: Role> Writer<R> {
         self.watch(polled)
     }
 
-    /// Keeps account of whether the stream moves.
+    /// Records whether the stream accepts bytes.
     fn watch<T>(&mut self, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if polled.is_pending() {
             self.stalled_since.get_or_insert_with(Instant::now);

@@ -1,4 +1,4 @@
-//! Every way in which a session ends, each told exactly once.
+//! Every cause that ends a session; each end is reported exactly once.
 
 use meshwork_core::Reason;
 use tokio::time::Instant;
@@ -7,9 +7,9 @@ use super::*;
 use crate::protocol::task::session::refuse;
 
 #[tokio::test(start_paused = true)]
-async fn dropping_the_handle_writes_what_waits_and_closes() {
+async fn dropped_handle_writes_queued_frames_and_closes() {
     let mut rig = as_owner();
-    // Far more than the pipe holds.
+    // Far more bytes than the pipe holds.
     let frames: Vec<_> = (0..5_000).map(|n| assign(n, 100)).collect();
     assert!(rig.session.send(&mut frames.clone()));
     drop(rig.session);
@@ -20,17 +20,17 @@ async fn dropping_the_handle_writes_what_waits_and_closes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_peer_closes() {
+async fn peer_closes_after_its_frames_are_delivered() {
     let mut rig = as_worker();
     rig.peer.write_all(&bytes_to_worker(&[assign(1, 10)])).await.unwrap();
     rig.peer.close().await.unwrap();
-    // What came before the end is handed on before the end.
+    // Frames that arrived before the end are delivered before it.
     assert_eq!(frames_from_owner(&mut rig.events, 1).await, [assign(1, 10)]);
     assert_ends(rig, "closed by the peer", false).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_closed_session_takes_no_more() {
+async fn closed_session_accepts_no_frames() {
     let mut rig = as_worker();
     rig.peer.close().await.unwrap();
     end(&mut rig.events).await;
@@ -40,7 +40,7 @@ async fn a_closed_session_takes_no_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_aborted_session_takes_no_more() {
+async fn aborted_session_accepts_no_frames() {
     let rig = as_worker();
     rig.task.abort();
     assert!(rig.task.await.unwrap_err().is_cancelled());
@@ -48,7 +48,7 @@ async fn an_aborted_session_takes_no_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_peer_that_stops_reading() {
+async fn peer_that_stops_reading_ends_the_session() {
     let rig = as_owner();
     let began = Instant::now();
     assert!(rig.session.send(&mut vec![assign(1, 2 * PIPE)]));
@@ -57,7 +57,7 @@ async fn a_peer_that_stops_reading() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_peer_that_reads_slowly_is_kept() {
+async fn slow_reader_keeps_its_session() {
     let mut rig = as_owner();
     let frame = assign(1, 10 * PIPE);
     assert!(rig.session.send(&mut vec![frame.clone()]));
@@ -71,7 +71,7 @@ async fn a_peer_that_reads_slowly_is_kept() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dropped_handle_does_not_wait_for_a_peer_that_does_not_read() {
+async fn dropped_handle_waits_only_until_the_write_timeout() {
     let mut rig = as_owner();
     assert!(rig.session.send(&mut vec![assign(1, 2 * PIPE)]));
     drop(rig.session);
@@ -80,26 +80,26 @@ async fn a_dropped_handle_does_not_wait_for_a_peer_that_does_not_read() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_full_outbox() {
+async fn full_outbox_ends_the_session() {
     let rig = as_worker();
     let accepted = |n| ToOwner::Accepted(epoch(n as u64));
     assert!(rig.session.send(&mut (0..limits::OUTBOX).map(accepted).collect()));
     let mut more = vec![accepted(0)];
-    assert!(!rig.session.send(&mut more), "no session has run: the outbox is full");
+    assert!(!rig.session.send(&mut more), "the session has not run yet, so the outbox is full");
     assert!(more.is_empty());
-    assert!(!rig.session.send(&mut vec![accepted(1)]), "nor is anything taken after that");
+    assert!(!rig.session.send(&mut vec![accepted(1)]), "later frames are refused too");
     assert_ends(rig, "65536 frames wait", false).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_frame_that_fits_no_message() {
+async fn oversized_own_frame_ends_the_session() {
     let rig = as_worker();
     assert!(rig.session.send(&mut vec![result(1, limits::TASK_FRAME)]));
     assert_ends(rig, "cannot send: a message of", false).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_node_has_stopped_listening() {
+async fn session_ends_when_the_node_drops_its_receiver() {
     let Rig { events, mut peer, task, session, .. } = as_worker();
     drop(events);
     peer.write_all(&bytes_to_worker(&[assign(1, 1)])).await.unwrap();
@@ -108,18 +108,18 @@ async fn the_node_has_stopped_listening() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_stream_breaks() {
+async fn broken_stream_ends_the_session() {
     let rig = as_owner();
     let Rig { session, events, last_seen, task, peer } = rig;
     drop(peer);
     assert!(session.send(&mut vec![assign(1, 1)]));
     let rig = Rig { session, events, last_seen, task, peer: pipe().0 };
-    // The in-memory stream tells the end of its other half first.
+    // The in-memory stream reports the end of its other half before the write error.
     assert_ends(rig, "closed by the peer", false).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refusal_reaches_an_owner() {
+async fn refusal_reaches_the_owner() {
     let (here, there) = pipe();
     let mut rig = as_owner_on((here, pipe().0), 8);
     let reason = Reason::NotAdmitted { detail: "no hello yet".to_owned() };
@@ -132,10 +132,10 @@ async fn a_refusal_reaches_an_owner() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refusal_does_not_wait_for_ever() {
+async fn refusal_to_a_peer_that_does_not_read_times_out() {
     let began = Instant::now();
     let (here, mut there) = pipe();
-    // Neither reads nor closes.
+    // The peer neither reads nor closes.
     there.write_all(b"anything").await.unwrap();
     refuse(here, Reason::ShuttingDown).await;
     assert_eq!(began.elapsed(), limits::REFUSE_TIMEOUT);

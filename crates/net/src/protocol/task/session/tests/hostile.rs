@@ -1,11 +1,11 @@
-//! What a session does with a peer that breaks the protocol or stalls (S-07 to S-09, S-21).
+//! Peers that break the protocol or stall (S-07 to S-09, S-21).
 
 use tokio::time::{Instant, sleep};
 
 use super::*;
 
 #[tokio::test(start_paused = true)]
-async fn one_byte_every_nine_seconds() {
+async fn message_sent_byte_by_byte_runs_into_the_deadline() {
     let mut rig = as_worker();
     let began = Instant::now();
     let bytes = bytes_to_worker(&[assign(1, 1_000)]);
@@ -25,7 +25,7 @@ async fn one_byte_every_nine_seconds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_large_frame_has_the_same_deadline() {
+async fn large_frame_has_the_same_deadline() {
     let mut rig = as_worker();
     let began = Instant::now();
     let bytes = bytes_to_worker(&[assign(1, 1 << 20)]);
@@ -36,11 +36,11 @@ async fn a_large_frame_has_the_same_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn frames_that_end_in_time_never_run_into_the_deadline() {
+async fn frames_that_end_in_time_never_hit_the_deadline() {
     let mut rig = as_worker();
     let bytes = bytes_to_worker(&[assign(1, 100)]);
     let (first, second) = bytes.split_at(20);
-    // Always in the middle of a frame, each of which takes 20 s.
+    // A frame is always incomplete, but each takes only 20 s.
     rig.peer.write_all(first).await.unwrap();
     for _ in 0..20 {
         sleep(Duration::from_secs(20)).await;
@@ -51,7 +51,7 @@ async fn frames_that_end_in_time_never_run_into_the_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_idle_session_stays() {
+async fn idle_session_stays_open() {
     let mut rig = as_worker();
     sleep(Duration::from_secs(24 * 3600)).await;
     rig.peer.write_all(&bytes_to_worker(&[assign(1, 1)])).await.unwrap();
@@ -59,7 +59,7 @@ async fn an_idle_session_stays() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_that_ends_within_a_frame_leaves_nothing_of_it() {
+async fn frame_cut_by_the_end_of_the_stream_is_dropped() {
     for missing in [1, 40] {
         let mut rig = as_worker();
         let bytes = bytes_to_worker(&[assign(1, 64 * 1024)]);
@@ -77,7 +77,7 @@ async fn a_stream_that_ends_within_a_frame_leaves_nothing_of_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_breaks_the_protocol_ends_the_session() {
+async fn protocol_violations_end_the_session() {
     let four_gib = vec![0x80, 0x80, 0x80, 0x80, 0x10];
     let max = [vec![0xff; 9], vec![1]].concat();
     let credit = bytes_to_owner(&[ToOwner::Credit(Default::default())]);
@@ -93,7 +93,7 @@ async fn what_breaks_the_protocol_ends_the_session() {
         (b"GET / HTTP/1.1\r\n\r\n".repeat(5), "malformed"),
     ] {
         let mut rig = as_worker();
-        // What came before is handed on, nothing after.
+        // The frame before the violation is delivered, the one after it is not.
         let before = bytes_to_worker(&[assign(1, 10)]);
         rig.peer.write_all(&[before.clone(), bytes, before].concat()).await.unwrap();
         assert_eq!(frames_from_owner(&mut rig.events, 1).await, [assign(1, 10)]);
@@ -102,11 +102,11 @@ async fn what_breaks_the_protocol_ends_the_session() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_counts_as_a_whole_or_not_at_all() {
+async fn message_takes_effect_as_a_whole_or_not_at_all() {
     for before in [0, 1] {
         let mut rig = as_worker();
         let good: Vec<_> = (0..before).map(|n| assign(n, 10)).collect();
-        // A list of one assignment that is good, and one without a task.
+        // A batch of one valid assignment and one without a task.
         let message = bytes_to_worker(&[assign(9, 10)]);
         let mut broken = message.clone();
         broken.extend([0x12, 0]);
@@ -119,7 +119,7 @@ async fn a_message_counts_as_a_whole_or_not_at_all() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn unknown_kinds_are_answered_a_bounded_number_of_times() {
+async fn unknown_kinds_are_answered_up_to_a_bound() {
     let mut rig = as_worker();
     let unknown = [5, 0xc2, 2, 2, 8, 1];
     rig.peer.write_all(&unknown.repeat(limits::UNKNOWN_KINDS)).await.unwrap();
@@ -132,12 +132,12 @@ async fn unknown_kinds_are_answered_a_bounded_number_of_times() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn refusals_that_are_not_read_stop_the_reading() {
+async fn unread_refusals_stop_the_reading() {
     let rig = as_worker();
     let Rig { session, events, last_seen, task, peer } = rig;
     let ToWorker::Assign(mut bad) = assign(1, 0) else { unreachable!() };
     bad.params.insert("x".repeat(65), String::new());
-    // Enough that their refusals are more than the pipe and the bound on waiting answers.
+    // Their refusals exceed the pipe and the bound on waiting answers together.
     let bytes = bytes_to_worker(&vec![ToWorker::Assign(bad); 200_000]);
     let (read, mut write) = peer.split();
     let began = Instant::now();
@@ -145,6 +145,6 @@ async fn refusals_that_are_not_read_stop_the_reading() {
     let rig = Rig { session, events, last_seen, task, peer: pipe().0 };
     assert_ends(rig, "has not read for 30s", false).await;
     assert_eq!(began.elapsed().as_secs(), limits::WRITE_TIMEOUT.as_secs());
-    assert!(!writing.await.unwrap(), "all was read though nothing could be answered");
+    assert!(!writing.await.unwrap(), "the session read all although it could not answer");
     drop(read);
 }

@@ -1,4 +1,4 @@
-//! What honest peers exchange.
+//! Frames between honest peers.
 
 use super::*;
 
@@ -31,7 +31,7 @@ async fn frames_pass_both_ways_between_two_sessions() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn send_leaves_the_vector_empty_and_keeps_the_order() {
+async fn send_empties_the_vector_and_keeps_the_order() {
     let mut rig = as_owner();
     let mut expected = Vec::new();
     for batch in 0..20 {
@@ -47,7 +47,7 @@ async fn send_leaves_the_vector_empty_and_keeps_the_order() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_arrives_together_is_one_batch_and_counts_as_seen() {
+async fn frames_that_arrive_together_are_one_batch() {
     let mut rig = as_worker();
     let before = rig.last_seen.get();
     tokio::time::advance(Duration::from_secs(3)).await;
@@ -61,7 +61,7 @@ async fn what_arrives_together_is_one_batch_and_counts_as_seen() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn batches_to_a_consumer_are_bounded() {
+async fn batches_to_the_consumer_are_bounded() {
     let mut rig = as_owner();
     let accepted: Vec<_> = (0..20_000).map(|n| ToOwner::Accepted(epoch(n))).collect();
     rig.peer.write_all(&bytes_to_owner(&accepted)).await.unwrap();
@@ -76,14 +76,14 @@ async fn batches_to_a_consumer_are_bounded() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slow_consumer_stops_the_peer_and_loses_nothing() {
+async fn slow_consumer_stops_the_peer_and_loses_nothing() {
     let mut rig = as_owner_on(pipe(), 1);
     let results: Vec<_> = (0..10_000).map(|n| result(n, 100)).collect();
     let bytes = bytes_to_owner(&results);
     let mut writing = Box::pin(rig.peer.write_all(&bytes));
     let blocked = timeout(Duration::from_secs(120), &mut writing).await;
-    assert!(blocked.is_err(), "a megabyte was taken though nobody consumes it");
-    // Two minutes are beyond every timeout, but it is not the peer who was slow.
+    assert!(blocked.is_err(), "the session read a megabyte although nobody consumes it");
+    // Two minutes are longer than every timeout, but this node was slow, not the peer.
     let (written, received) =
         tokio::join!(writing, frames_from_worker(&mut rig.events, results.len()));
     written.unwrap();
@@ -94,7 +94,7 @@ async fn a_slow_consumer_stops_the_peer_and_loses_nothing() {
 async fn frames_around_an_unknown_kind_are_handled() {
     let mut rig = as_worker();
     let mut bytes = bytes_to_worker(&[ToWorker::Ack(epoch(1))]);
-    // Kind 40, of a later version.
+    // Kind 40 of a later version.
     bytes.extend([5, 0xc2, 2, 2, 8, 1]);
     bytes.extend(bytes_to_worker(&[ToWorker::Ack(epoch(2))]));
     rig.peer.write_all(&bytes).await.unwrap();
@@ -105,9 +105,9 @@ async fn frames_around_an_unknown_kind_are_handled() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_owner_answers_unknown_kinds_too() {
+async fn owner_answers_unknown_kinds_too() {
     let mut rig = as_owner();
-    // Kind 100, of a later version.
+    // Kind 100 of a later version.
     rig.peer.write_all(&[5, 0xa2, 6, 2, 8, 1]).await.unwrap();
     let mut answer = [0; 5];
     rig.peer.read_exact(&mut answer).await.unwrap();
@@ -115,11 +115,11 @@ async fn an_owner_answers_unknown_kinds_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn more_answers_than_may_wait_are_all_given() {
+async fn more_answers_than_the_bound_are_all_sent() {
     let mut rig = as_worker();
     let ToWorker::Assign(mut bad) = assign(5, 0) else { unreachable!() };
     bad.params.insert(String::new(), String::new());
-    // Arrive at once, and then nothing does that could wake the session.
+    // All arrive at once; no later byte wakes the session.
     let count = 2_400;
     assert!(count > 2 * limits::ANSWERS);
     let bytes = bytes_to_worker(&vec![ToWorker::Assign(bad); count]);
@@ -129,7 +129,7 @@ async fn more_answers_than_may_wait_are_all_given() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_assignment_out_of_bounds_is_refused_by_the_session() {
+async fn assignment_out_of_bounds_is_refused_by_the_session() {
     let mut rig = as_worker();
     let ToWorker::Assign(mut bad) = assign(5, 1) else { unreachable!() };
     bad.params.insert("x".repeat(65), String::new());
