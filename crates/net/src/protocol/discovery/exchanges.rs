@@ -1,7 +1,7 @@
 //! Exchanges with peers: each message is bounded, and each round goes to one peer, so that a node's
 //! cost does not grow with the network.
 //!
-//! Absent on purpose: signatures, which [`talk`](crate::protocol::discovery::talk) checks before.
+//! Absent on purpose: signatures, which [`talk`] has checked before.
 
 use std::sync::Arc;
 

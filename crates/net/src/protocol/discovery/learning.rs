@@ -25,7 +25,7 @@ use crate::{
 };
 
 impl Exchange {
-    /// Takes one advert that `informant` has passed on. An advert that is known already is ignored.
+    /// Takes one advert that `informant` has passed on. A known advert may add private addresses.
     ///
     /// # Errors
     ///

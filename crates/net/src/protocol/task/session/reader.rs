@@ -44,7 +44,7 @@ pub(super) struct Reader<R: Role> {
     partial_since: Option<Instant>,
     /// Number of messages of unknown kinds so far.
     unknown: usize,
-    /// Set when the stream can be read no more; returned after all earlier frames are passed on.
+    /// Set when the stream has ended; returned after all earlier frames are passed on.
     end: Option<End>,
 }
 
