@@ -26,34 +26,34 @@ mod groups;
 
 pub use self::{error::ClientError, events::Events};
 
-/// Asks one node, over one connection as long as one answer is awaited at a time. Cheap to clone;
-/// clones share the connection.
+/// Client of one node. Requests one after the other use one connection. Cheap to clone; clones
+/// share the connection.
 #[derive(Clone, Debug)]
 pub struct Client {
     connection: Connection,
 }
 
 impl Client {
-    /// A client of the node whose socket is at `path`. Nothing is connected yet.
+    /// Creates a client of the node whose socket is at `path`. It connects with the first request.
     pub fn new(path: impl AsRef<Path>) -> Self {
         Self { connection: Connection::new(path.as_ref()) }
     }
 
-    /// The node's socket.
+    /// The path of the node's socket.
     pub fn path(&self) -> &Path {
         self.connection.path()
     }
 
-    /// The node.
+    /// Shows the node: its handlers, capacity, policy and tasks in numbers.
     ///
     /// # Errors
     ///
-    /// The node cannot be reached, or says no.
+    /// The node cannot be reached, or refuses the request.
     pub async fn node(&self) -> Result<NodeView, ClientError> {
         self.get("/v1/node").await
     }
 
-    /// How the node is.
+    /// Measures the node's health.
     ///
     /// # Errors
     ///
@@ -62,8 +62,7 @@ impl Client {
         self.get("/v1/health").await
     }
 
-    /// Tells the node to stop. It does so after it has answered: at once, or within the grace that
-    /// it is configured with.
+    /// Stops the node after its answer: at once, or within its configured grace.
     ///
     /// # Errors
     ///
@@ -72,7 +71,7 @@ impl Client {
         self.post("/v1/shutdown", &StopRequest { grace_ms: at_once.then_some(0) }).await
     }
 
-    /// Tells the node to take no work any more, or to take it again.
+    /// Makes the node accept no new attempts, or accept them again.
     ///
     /// # Errors
     ///
@@ -81,33 +80,33 @@ impl Client {
         self.post("/v1/drain", &DrainRequest { draining }).await
     }
 
-    /// Makes the node accept tasks by these rules from now on; other families stay as they are.
+    /// Sets whose tasks the node accepts; families that `rules` do not name stay as they are.
     ///
     /// # Errors
     ///
-    /// As for [`Self::node`]; it has no handlers of such a family (`unknown_family`), or its
+    /// As for [`Self::node`]. The node has no handlers of a family (`unknown_family`), or its
     /// `config.toml` cannot be read (`bad_config`).
     pub async fn accept(&self, rules: &AcceptPolicy) -> Result<AcceptAnswer, ClientError> {
         let patch = AcceptPatch { accept: rules.clone() };
         self.json(&Call::new(Method::PATCH, "/v1/accept").with_body(&patch)?).await
     }
 
-    /// What the node measures, as Prometheus text.
+    /// The node's metrics, as Prometheus text.
     ///
     /// # Errors
     ///
-    /// As for [`Self::node`]; it measures nothing (`not_found`).
+    /// As for [`Self::node`]. The node records no metrics (`not_found`).
     pub async fn metrics(&self) -> Result<String, ClientError> {
         String::from_utf8(self.bytes(&Call::get("/metrics")).await?.into())
             .map_err(|error| ClientError::Protocol { what: error.to_string() })
     }
 
-    /// What happens at the node: all events, or those of these types (or starts of types that end
-    /// in a dot); from now on, or after the event `last_id`.
+    /// Reads the node's events, from now on or after the event `last_id`. `types` holds event
+    /// types, or starts of types that end in a dot; if empty, all events are read.
     ///
     /// # Errors
     ///
-    /// As for [`Self::node`]; a type is none, or too many read already (`busy`).
+    /// As for [`Self::node`]. A type does not exist, or the node has too many readers (`busy`).
     pub async fn events(
         &self,
         types: &[String],
@@ -115,7 +114,7 @@ impl Client {
     ) -> Result<Events, ClientError> {
         let path = format!("/v1/events?types={}", segment(&types.join(",")));
         let call = Call::get(path).after_event(last_id);
-        // No limit on the whole, which shall not end.
+        // No timeout for the whole stream, which has no end.
         let after = limits::ANSWER_TIMEOUT;
         let answer = tokio::time::timeout(after, self.connection.send(&call)).await;
         let answer = answer.unwrap_or_else(|_| {
@@ -127,7 +126,7 @@ impl Client {
         Ok(Events::new(answer, last_id))
     }
 
-    /// All peers that the node knows.
+    /// Lists all peers that the node knows.
     ///
     /// # Errors
     ///
@@ -136,11 +135,11 @@ impl Client {
         self.pages("/v1/peers", None, None).await
     }
 
-    /// One peer, by id, name, or the unique start of a name.
+    /// Shows one peer, by id, name, or the unique start of a name.
     ///
     /// # Errors
     ///
-    /// As for [`Self::node`]; no such peer is known, or several are.
+    /// As for [`Self::node`]. No known peer matches, or several do.
     pub async fn peer(&self, peer: &str) -> Result<PeerView, ClientError> {
         self.get(&format!("/v1/peers/{}", segment(peer))).await
     }
@@ -149,44 +148,44 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// As for [`Self::node`]; the address is unusable, or nobody answers there.
+    /// As for [`Self::node`]. The address is invalid, or no peer answers there.
     pub async fn dial(&self, address: &str) -> Result<DialAnswer, ClientError> {
         self.post("/v1/peers/dial", &DialRequest { address: address.to_owned() }).await
     }
 
-    /// Makes the node ask the network for peers, the best first.
+    /// Makes the node search the network for peers; the best match comes first.
     ///
     /// # Errors
     ///
-    /// As for [`Self::node`]; the request is out of its bounds, or too many are under way.
+    /// As for [`Self::node`]. The request is out of bounds, or too many searches are under way.
     pub async fn find_peers(&self, request: &FindRequest) -> Result<List<PeerView>, ClientError> {
         self.post("/v1/peers/find", request).await
     }
 
-    /// Makes the node ask a connected peer for an echo.
+    /// Makes the node ping a connected peer.
     ///
     /// # Errors
     ///
-    /// As for [`Self::peer`]; it is not connected, or does not answer in time.
+    /// As for [`Self::peer`]. The peer is not connected, or does not answer in time.
     pub async fn ping(&self, peer: &str) -> Result<PingAnswer, ClientError> {
         let path = format!("/v1/peers/{}/ping", segment(peer));
         self.post(&path, &serde_json::json!({})).await
     }
 
-    /// Makes the node trust a peer, or no longer.
+    /// Makes the node trust a peer, or ends that trust.
     ///
     /// # Errors
     ///
-    /// As for [`Self::peer`], but a peer id need not be known.
+    /// As for [`Self::peer`], but the node need not know the peer if its id is given.
     pub async fn trust(&self, peer: &str, trust: bool) -> Result<TrustAnswer, ClientError> {
         self.change_peer(peer, &PeerPatch { trust: Some(trust), ..PeerPatch::default() }).await
     }
 
-    /// Makes the node trust, block or name a peer, or take that back.
+    /// Makes the node trust, block or name a peer, or undoes it.
     ///
     /// # Errors
     ///
-    /// As for [`Self::peer`], but a peer id need not be known.
+    /// As for [`Self::peer`], but the node need not know the peer if its id is given.
     pub async fn change_peer(
         &self,
         peer: &str,
@@ -196,7 +195,7 @@ impl Client {
         self.json(&Call::new(Method::PATCH, path).with_body(patch)?).await
     }
 
-    /// Makes the node forget a peer: its name, the trust in it, where it was met.
+    /// Makes the node forget a peer: its name, its trust, its addresses.
     ///
     /// # Errors
     ///
@@ -205,7 +204,7 @@ impl Client {
         self.json(&Call::new(Method::DELETE, format!("/v1/peers/{}", segment(peer)))).await
     }
 
-    /// Makes the node close its connection with a peer.
+    /// Makes the node close its connection to a peer.
     ///
     /// # Errors
     ///
@@ -215,7 +214,7 @@ impl Client {
         self.post(&path, &serde_json::json!({})).await
     }
 
-    /// Every handler that the node or a peer offers to it, by name.
+    /// Lists the handlers that the node has or its peers offer to it, by name.
     ///
     /// # Errors
     ///
@@ -224,22 +223,22 @@ impl Client {
         self.pages("/v1/handlers", None, None).await
     }
 
-    /// Submits a task. With `wait` above zero the answer comes when it has ended, or after that
-    /// time (at most a minute).
+    /// Submits a task. If `wait` is above zero, the answer comes when the task has ended, or after
+    /// `wait`; at most after one minute.
     ///
     /// # Errors
     ///
-    /// As for [`Self::node`]; the task is malformed, a target is not known, or the node is full.
+    /// As for [`Self::node`]. The task is malformed, a target is not known, or the node is full.
     pub async fn submit(&self, spec: &TaskSpec, wait: Duration) -> Result<TaskView, ClientError> {
         let path = format!("/v1/tasks?wait_ms={}", crate::types::millis(wait));
         self.json(&Call::new(Method::POST, path).waiting(wait).with_body(spec)?).await
     }
 
-    /// The tasks that match.
+    /// Lists the tasks that match, the newest first.
     ///
     /// # Errors
     ///
-    /// As for [`Self::node`]; a state or the cursor is not one of the list.
+    /// As for [`Self::node`]. A state or the cursor is invalid for this list.
     pub async fn tasks(&self, query: &TaskQuery) -> Result<List<TaskView>, ClientError> {
         let mut path = format!("/v1/tasks?state={}", segment(&words(&query.states)));
         if let Some(handler) = &query.handler {
@@ -251,7 +250,7 @@ impl Client {
         self.pages(&path, query.limit, query.cursor.clone()).await
     }
 
-    /// The node's tasks in numbers.
+    /// Counts the node's tasks.
     ///
     /// # Errors
     ///
@@ -260,7 +259,7 @@ impl Client {
         self.get("/v1/tasks/summary").await
     }
 
-    /// Why tasks of the node wait: each reason once, with the number of tasks.
+    /// Shows why the node's tasks wait: each reason once, with the number of tasks.
     ///
     /// # Errors
     ///
@@ -269,36 +268,36 @@ impl Client {
         self.get("/v1/tasks/waiting").await
     }
 
-    /// One task: `last`, an id, or the unique end of one.
+    /// Shows one task: `last`, an id, or the unique end of an id.
     ///
     /// # Errors
     ///
-    /// As for [`Self::node`]; no such task is known, or several are.
+    /// As for [`Self::node`]. No known task matches, or several do.
     pub async fn task(&self, selector: &str) -> Result<TaskView, ClientError> {
         self.get(&format!("/v1/tasks/{}", segment(selector))).await
     }
 
-    /// One task, once it has ended, or after `wait` (at most a minute).
+    /// Shows one task when it has ended, or after `wait`; at most after one minute.
     ///
     /// # Errors
     ///
-    /// As for [`Self::task`]; too many requests wait already (`busy`).
+    /// As for [`Self::task`]. Too many requests already wait (`busy`).
     pub async fn wait_task(&self, selector: &str, wait: Duration) -> Result<TaskView, ClientError> {
         let wait_ms = crate::types::millis(wait);
         let path = format!("/v1/tasks/{}?wait_ms={wait_ms}", segment(selector));
         self.json(&Call::get(path).waiting(wait)).await
     }
 
-    /// The bytes of a task's result.
+    /// Reads the bytes of a task's result.
     ///
     /// # Errors
     ///
-    /// As for [`Self::task`]; it has not ended (`not_ended`) or has no result (`no_result`).
+    /// As for [`Self::task`]. The task has not ended (`not_ended`), or has no result (`no_result`).
     pub async fn result(&self, selector: &str) -> Result<Bytes, ClientError> {
         self.bytes(&Call::get(format!("/v1/tasks/{}/result", segment(selector)))).await
     }
 
-    /// Cancels a task; gives its end, which is another one if that came first.
+    /// Cancels a task. The answer shows its end, which differs if the task ended before.
     ///
     /// # Errors
     ///
@@ -308,7 +307,7 @@ impl Client {
         self.post(&path, &CancelRequest { reason: reason.to_owned() }).await
     }
 
-    /// Waits until all of these tasks have ended, but no longer than `timeout` (at most a minute).
+    /// Waits until all tasks have ended, at most for `timeout` and at most for one minute.
     ///
     /// # Errors
     ///
@@ -323,20 +322,20 @@ impl Client {
         self.json(&call.with_body(&request)?).await
     }
 
-    /// Makes the node copy its journal to a folder on its machine, by its whole path; says what is in
-    /// the copy.
+    /// Makes the node copy its journal to a folder on the node's machine. `dir` is an absolute
+    /// path. Returns the contents of the copy.
     ///
     /// # Errors
     ///
-    /// As for [`Self::node`]; the folder holds a journal already (`conflict`) or cannot be written, or
-    /// a copy is being made (`busy`).
+    /// As for [`Self::node`]. The folder already holds a journal (`conflict`), the folder cannot be
+    /// written, or another copy is being made (`busy`).
     pub async fn backup(&self, dir: &str) -> Result<JournalReport, ClientError> {
         let request = BackupRequest { dir: dir.to_owned() };
         let call = Call::new(Method::POST, "/v1/store/backup").within(limits::BACKUP_TIMEOUT);
         self.json(&call.with_body(&request)?).await
     }
 
-    /// The part of the list at `path` behind `cursor`, of at most `limit` items: from as many pages as it takes.
+    /// Reads the list at `path` after `cursor`, up to `limit` items, page by page.
     async fn pages<T: DeserializeOwned>(
         &self,
         path: &str,
@@ -387,7 +386,7 @@ impl Client {
     }
 }
 
-/// The error that the node answered.
+/// The error in the node's answer.
 fn refusal(body: &[u8]) -> ClientError {
     match decode::<Problem>(body) {
         Ok(problem) => ClientError::Api(Box::new(problem)),
@@ -399,12 +398,12 @@ fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, ClientError> {
     serde_json::from_slice(body).map_err(|error| ClientError::Protocol { what: error.to_string() })
 }
 
-/// Words as one value of a query.
+/// Joins words to one value of a query.
 fn words(words: &[impl ToString]) -> String {
     words.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
 
-/// `text` as one segment of a path, or one value of a query.
+/// Encodes `text` as one segment of a path, or one value of a query.
 fn segment(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {

@@ -1,89 +1,89 @@
-//! The local HTTP API of a node: server, typed client, and the one set of types that both share
-//! with `meshwork --json`.
+//! The local HTTP API of a node: server, typed client, and the types that both share with
+//! `meshwork --json`.
 //!
 //! ```text
 //!  meshwork CLI ── Client ──► Unix socket (0600) ──► Server ──► routes ──► NetworkManager
 //! ```
 //!
-//! Requests and answers are JSON; the result of a task is its bytes. Errors are
-//! [`Problem`]s (`application/problem+json`, RFC 9457) with the same codes as in the library and
-//! on the wire. Times are RFC 3339 in UTC, durations milliseconds in fields that end in `_ms`
-//! (with a fraction where they are measured), sizes bytes. A peer is named by its id in `peer`, or by its
-//! part in `worker`. Fields and words are only ever added; a reader keeps a word that it does not know
-//! as it came (`Other` in every enum of [`types`]).
+//! Requests and answers are JSON, except a task's result, which is sent as bytes. Errors are
+//! [`Problem`]s (`application/problem+json`, RFC 9457) with the same codes as in the library and on
+//! the wire. Times are RFC 3339 in UTC. Durations are milliseconds in fields that end in `_ms`,
+//! with a fraction where they are measured. Sizes are bytes. A peer's id is in the field `peer`,
+//! or in one that names the peer's role, such as `worker`. Later versions only add fields and
+//! words; a reader keeps words that it does not know (`Other` in every enum of [`types`]).
 //!
 //! | route | does |
 //! |---|---|
-//! | `GET /v1/node` | the node, as [`NodeView`] |
-//! | `GET /v1/health` | [`HealthView`] |
-//! | `GET /v1/peers`, `GET /v1/peers/{p}` | [`List`] of [`PeerView`], `?state=`; one of them |
-//! | `PATCH /v1/peers/{p}` | [`PeerPatch`]: trust, block or name it, or take that back; a [`TrustAnswer`] |
-//! | `DELETE /v1/peers/{p}` | forget it: name, trust, where it was met |
-//! | `POST /v1/peers/{p}/disconnect` | close the connection with it |
-//! | `POST /v1/peers/{p}/ping` | [`PingAnswer`]: one echo of a connected peer |
+//! | `GET /v1/node` | show the node: a [`NodeView`] |
+//! | `GET /v1/health` | show the node's health: a [`HealthView`] |
+//! | `GET /v1/peers`, `GET /v1/peers/{p}` | list peers, a [`List`] of [`PeerView`], `?state=`; show one |
+//! | `PATCH /v1/peers/{p}` | [`PeerPatch`]: trust, block or name a peer, or undo it; a [`TrustAnswer`] |
+//! | `DELETE /v1/peers/{p}` | forget a peer: its name, its trust, its addresses |
+//! | `POST /v1/peers/{p}/disconnect` | close the connection to a peer |
+//! | `POST /v1/peers/{p}/ping` | ping a connected peer: a [`PingAnswer`] |
 //! | `POST /v1/peers/dial` | [`DialRequest`]: connect to an address |
 //! | `POST /v1/peers/find` | [`FindRequest`]: ask the network for peers, answered with a [`List`] of [`PeerView`] |
-//! | `GET /v1/handlers` | [`List`] of [`HandlerView`]: what can be run, and who offers it |
-//! | `POST /v1/tasks` | [`TaskSpec`]: submit; `?wait_ms=` waits for the end that long |
-//! | `GET /v1/tasks` | [`List`] of [`TaskView`]; `?state=&handler=&group=&limit=` |
-//! | `GET /v1/tasks/summary` | [`TaskCounts`] |
-//! | `GET /v1/tasks/{t}`, also as `…/explain` | one task: why it waits, or how it came to its end; `?wait_ms=` waits for the end that long |
-//! | `GET /v1/tasks/{t}/result` | the bytes of its result |
-//! | `POST /v1/tasks/{t}/cancel` | [`CancelRequest`] |
-//! | `POST /v1/tasks/{t}/retry` | submit one like it, which did not succeed, anew |
+//! | `GET /v1/handlers` | list handlers and the nodes that offer them: a [`List`] of [`HandlerView`] |
+//! | `POST /v1/tasks` | [`TaskSpec`]: submit a task; `?wait_ms=` waits at most this long for its end |
+//! | `GET /v1/tasks` | list tasks: a [`List`] of [`TaskView`]; `?state=&handler=&group=&limit=` |
+//! | `GET /v1/tasks/summary` | count tasks: [`TaskCounts`] |
+//! | `GET /v1/tasks/{t}`, also as `…/explain` | show a task: why it waits, or how it ended; `?wait_ms=` waits at most this long for its end |
+//! | `GET /v1/tasks/{t}/result` | the bytes of a task's result |
+//! | `POST /v1/tasks/{t}/cancel` | [`CancelRequest`]: cancel a task |
+//! | `POST /v1/tasks/{t}/retry` | submit an unsuccessful task again, under a new id |
 //! | `POST /v1/tasks:batch` | [`BatchSpec`]: submit members of a group; a [`GroupView`] |
-//! | `GET /v1/groups` | [`List`] of [`GroupView`], the newest first; `?state=&limit=&cursor=` |
-//! | `GET /v1/groups/{g}` | [`GroupView`]; `?wait_ms=` waits for the end that long |
-//! | `GET /v1/groups/{g}/results` | [`List`] of [`MemberResult`] in order; `?from=&limit=` |
-//! | `GET /v1/groups/{g}/explain` | [`GroupStory`]: why its members wait, what failed first |
-//! | `POST /v1/groups/{g}/cancel` | [`CancelRequest`]: it takes no more, and ends |
-//! | `POST /v1/groups/{g}/retry` | [`RetryAnswer`]: submit anew what did not succeed |
-//! | `POST /v1/tasks/wait` | [`WaitRequest`]: wait for the end of many |
-//! | `GET /v1/events` | what happens, as server-sent events with an [`EventView`] each |
-//! | `GET /metrics` | the process's figures as Prometheus text, if it keeps any |
-//! | `PATCH /v1/accept` | [`AcceptPatch`]: whose work runs here; an [`AcceptAnswer`] |
-//! | `POST /v1/drain` | [`DrainRequest`]: take no work, or take it again |
+//! | `GET /v1/groups` | list groups, the newest first: a [`List`] of [`GroupView`]; `?state=&limit=&cursor=` |
+//! | `GET /v1/groups/{g}` | show a group: a [`GroupView`]; `?wait_ms=` waits at most this long for its end |
+//! | `GET /v1/groups/{g}/results` | results of the members in order: a [`List`] of [`MemberResult`]; `?from=&limit=` |
+//! | `GET /v1/groups/{g}/explain` | [`GroupStory`]: why members wait, which failed first |
+//! | `POST /v1/groups/{g}/cancel` | [`CancelRequest`]: cancel a group, which then accepts no more members |
+//! | `POST /v1/groups/{g}/retry` | [`RetryAnswer`]: submit the unsuccessful members again, as a new group |
+//! | `POST /v1/tasks/wait` | [`WaitRequest`]: wait for the end of several tasks |
+//! | `GET /v1/events` | the node's events, as server-sent events with one [`EventView`] each |
+//! | `GET /metrics` | the metrics of the process as Prometheus text, if it records any |
+//! | `PATCH /v1/accept` | [`AcceptPatch`]: set whose tasks run here; an [`AcceptAnswer`] |
+//! | `POST /v1/drain` | [`DrainRequest`]: accept no new attempts, or accept them again |
 //! | `POST /v1/shutdown` | [`StopRequest`]: stop the node |
 //!
-//! `/v1/events` takes `?types=` (types of [`EventType`] and starts such as `task.`, separated by
-//! commas) and goes on after the event that the header `Last-Event-ID` names. The latest
-//! [`limits::EVENTS`] are kept; where some are missing there is an event `gap`.
+//! `/v1/events` takes `?types=` (types of [`EventType`], or starts such as `task.`, separated by
+//! commas) and continues after the event that the header `Last-Event-ID` names. The node keeps the
+//! latest [`limits::EVENTS`] events; it sends an event `gap` in place of missing ones.
 //!
-//! `{p}` is a peer id, a name, or the unique start of a name; `{t}` is `last`, a task id, or the
-//! unique end of one, and `{g}` the same of a group.
+//! `{p}` is a peer id, a name, or the unique start of a name. `{t}` is `last`, a task id, or the
+//! unique end of one; `{g}` is the same for a group.
 //!
-//! Each kind of request has a rate ([`limits::READS`], [`limits::WRITES`], [`limits::WAITS`]); above
-//! it the answer is 429 with the code `busy` and when to come back.
+//! Each kind of request has a rate ([`limits::READS`], [`limits::WRITES`], [`limits::WAITS`]).
+//! Above it the answer is 429 with the code `busy` and the time after which to retry.
 //!
-//! Codes of [`Problem`]s, each with the status that it comes with:
+//! Codes of [`Problem`]s, and the statuses that they come with:
 //!
 //! | code | status | means |
 //! |---|---|---|
-//! | `bad_request` | 400 | the request cannot be understood |
-//! | `invalid_task`, `invalid_message`, `unknown_family` | 400 | a field is out of its range |
-//! | `connection` | 400, 502 | the address is none, or the peer cannot be reached |
-//! | `not_admitted`, `wrong_network`, `not_accepted`, `denied` | 403 | a peer, or the policy here, does not allow it |
-//! | `peers_full` | 403 | the peer has as many peers as it takes |
-//! | `not_found`, `peer_not_found`, `no_such_route` | 404 | there is none |
-//! | `is_task` | 404 | a task has this id, and no group |
-//! | `method_not_allowed` | 405 | the route takes other methods |
-//! | `timeout` | 408, 504 | the request, or the peer's answer, did not come in time |
-//! | `conflict` | 409 | it names something else already |
-//! | `ambiguous`, `is_group` | 409 | several have this name; it is that of a group |
-//! | `not_ended`, `no_result`, `no_retry` | 409 | the task is in another state |
-//! | `group_stopped`, `group_cancelled` | 409 | the group takes no more members |
-//! | `forgotten` | 410 | it ended, and is not kept any longer |
-//! | `too_large` | 413 | above a limit in bytes |
+//! | `bad_request` | 400 | the request is malformed |
+//! | `invalid_task`, `invalid_message`, `unknown_family` | 400 | a field is out of range |
+//! | `connection` | 400, 502 | the address is invalid, or the peer cannot be reached |
+//! | `not_admitted`, `wrong_network`, `not_accepted`, `denied` | 403 | a peer, or this node's policy, does not allow it |
+//! | `peers_full` | 403 | the peer has its maximum number of peers |
+//! | `not_found`, `peer_not_found`, `no_such_route` | 404 | the task, group, peer or route does not exist |
+//! | `is_task` | 404 | the id belongs to a task, not to a group |
+//! | `method_not_allowed` | 405 | the route does not support the method |
+//! | `timeout` | 408, 504 | the request, or the peer's answer, did not arrive in time |
+//! | `conflict` | 409 | the id or key already belongs to something else |
+//! | `ambiguous`, `is_group` | 409 | the name matches several; the id belongs to a group |
+//! | `not_ended`, `no_result`, `no_retry` | 409 | the task's state does not allow it |
+//! | `group_stopped`, `group_cancelled` | 409 | the group accepts no more members |
+//! | `forgotten` | 410 | it ended and is no longer kept |
+//! | `too_large` | 413 | the request exceeds a limit in bytes |
 //! | `unknown_handler` | 422 | no handler has this name |
-//! | `unsupported`, `incompatible_version` | 501 | the peer does not know it |
-//! | `busy` | 429, 503 | too much at once; `retry_after_ms` says when to come back |
-//! | `queue_full`, `recovering`, `shutting_down` | 503 | the node takes no task now |
-//! | `disk_full` | 507 | what must be kept cannot be |
-//! | `damaged` | 500 | the record on disk cannot be read |
-//! | `transport`, `bad_config`, `internal` | 500, 503 | the node itself has failed, or has stopped |
-//! | `protocol` | 502 | a peer's answer makes no sense |
+//! | `unsupported`, `incompatible_version` | 501 | the peer does not support it |
+//! | `busy` | 429, 503 | too many requests; retry after `retry_after_ms` |
+//! | `queue_full`, `recovering`, `shutting_down` | 503 | the node accepts no tasks now |
+//! | `disk_full` | 507 | the disk is too full to keep the task |
+//! | `damaged` | 500 | the task's record on disk cannot be read |
+//! | `transport`, `bad_config`, `internal` | 500, 503 | the node failed, or has stopped |
+//! | `protocol` | 502 | a peer's answer is invalid |
 //!
-//! Absent on purpose: TCP (the socket's rights are the only key), a dashboard.
+//! Absent on purpose: TCP (the socket's permissions are the only access control), a dashboard.
 
 pub mod client;
 pub mod limits;

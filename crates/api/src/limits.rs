@@ -1,63 +1,65 @@
-//! Every bound of the API, with its reason (I4). What happens when one is full is said here.
+//! Every bound of the API, its reason, and what happens when it is reached (I4).
 
 use std::time::Duration;
 
-/// How often something may happen. More is answered `busy`, with the time after which it may again.
+/// A rate limit. Requests above it are answered `busy`, with the time after which to retry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
-    /// So often in the long run.
+    /// Requests per second in the long run.
     pub per_second: u32,
-    /// So often at once.
+    /// Requests that may come at once.
     pub burst: u32,
 }
 
-/// Connections at once. A person and some scripts need a few; [`EVENT_SUBSCRIBERS`] and [`LONG_POLLS`]
-/// together leave 16 for all that is answered at once. More get a place of [`KEPT_CONNECTIONS`].
+/// Maximum number of connections. A person and some scripts need a few; [`EVENT_SUBSCRIBERS`] and
+/// [`LONG_POLLS`] together leave 16 for requests that are answered at once. Further connections use
+/// [`KEPT_CONNECTIONS`].
 pub const CONNECTIONS: usize = 128;
-/// Connections beside them that serve one request each, and only those by which a node is looked at
-/// and stopped; all others are answered `busy`. More wait in the socket's backlog. [`ACTS`] of them
-/// may wait for a task to stop, which leaves 16 for `status` and `down`.
+/// Reserved connections beyond [`CONNECTIONS`]. Each serves one request, and only requests that
+/// inspect or stop the node; others are answered `busy`. Further clients wait in the socket's
+/// backlog. [`ACTS`] of these connections may wait for a task to stop, which leaves 16 for `status`
+/// and `down`.
 pub const KEPT_CONNECTIONS: usize = 64;
-/// Requests that wait for the end of tasks at once; more are answered `busy`, so that waiting
-/// ones never take all [`CONNECTIONS`].
+/// Requests that wait for tasks at the same time. Further ones are answered `busy`, so that they
+/// never use up all [`CONNECTIONS`].
 pub const LONG_POLLS: usize = 48;
-/// Requests that cancel something, or ping a peer, at once; each waits for seconds at most. More are
-/// answered `busy`.
+/// Requests that cancel something or ping a peer at the same time; each takes seconds at most.
+/// Further ones are answered `busy`.
 pub const ACTS: usize = 48;
-/// Requests per second that read something, and how many may come at once before that rate counts.
-/// A command asks a handful; above it a runaway script keeps the node from its tasks.
+/// Rate of requests that read something. A command sends a handful; above this rate a runaway
+/// script would keep the node from its tasks.
 pub const READS: Rate = Rate { per_second: 2_000, burst: 4_000 };
-/// Requests per second that submit, cancel or change something. A shell loop that starts a process
-/// for each task reaches some hundreds.
+/// Rate of requests that submit, cancel or change something. A shell loop that starts a process for
+/// each task reaches some hundreds per second.
 pub const WRITES: Rate = Rate { per_second: 1_000, burst: 2_000 };
-/// Requests per second that wait: for the end of tasks, or for a peer. One for each task that is
-/// submitted.
+/// Rate of requests that wait for the end of tasks, or for a peer: one per submitted task.
 pub const WAITS: Rate = Rate { per_second: 1_000, burst: 2_000 };
-/// From the start of a connection, or the end of its last request, until the next request's
-/// headers have arrived; then the connection is closed.
+/// Time from the start of a connection, or the end of its last request, until the next request's
+/// headers are complete. Then the connection is closed.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a client keeps a connection for its next request: shorter than [`HEADER_TIMEOUT`], so that
-/// the node does not close the connection while a request is on its way.
+/// How long a client keeps a connection for its next request. Shorter than [`HEADER_TIMEOUT`], so
+/// that the node does not close the connection while a request is on its way.
 pub const CLIENT_IDLE: Duration = Duration::from_secs(3);
-/// [`HEADER_TIMEOUT`] for a place of [`KEPT_CONNECTIONS`]: a command sends its request at once.
+/// [`HEADER_TIMEOUT`] on one of the [`KEPT_CONNECTIONS`]: a command sends its request at once.
 pub const KEPT_HEADER_TIMEOUT: Duration = Duration::from_secs(1);
-/// Bytes of inputs and parameters that one request may make for its members, from the template that they
-/// share. The node takes as many in one call.
+/// Bytes of inputs and parameters that one request may copy from the members' shared template. The
+/// node accepts as many in one call.
 pub const MADE_BYTES: usize = 16 << 20;
-/// Longest time for which a client takes nothing of its answer; then the connection is closed.
+/// How long a client may leave its answer unread. Then the connection is closed.
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
-/// From the end of the headers until the whole body has arrived; then the request is refused.
+/// Time from the end of the headers until the body is complete. Then the request is refused.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of a request's line and headers, and of the connection's read buffer.
 pub const HEADER_BYTES: usize = 64 * 1024;
-/// Bytes of a request's body: the largest input as text with a six-byte escape for each byte, and room for
-/// the rest of a task. More is refused with `too_large`.
+/// Bytes of a request's body: the largest input as text with a six-byte escape for each byte, and
+/// room for the rest of the task. Larger ones are refused with `too_large`.
 pub const BODY_BYTES: usize = 8 * 1024 * 1024;
-/// Bytes of an answer that a client takes: the longest list of tasks with room to spare.
+/// Bytes of an answer that a client accepts: the longest list of tasks, with room to spare.
 pub const ANSWER_BYTES: usize = 64 * 1024 * 1024;
-/// Longest that one request waits for the end of tasks, whatever it asks for; clients ask again.
+/// Longest wait of one request for the end of tasks, whatever time it asks for. Clients repeat the
+/// request.
 pub const LONG_POLL: Duration = Duration::from_secs(60);
-/// Tasks that one request waits for.
+/// Tasks that one request may wait for.
 pub const WAITED_TASKS: usize = 1_000;
 /// Tasks on one page of a list.
 pub const TASKS: usize = 1_000;
@@ -65,49 +67,51 @@ pub const TASKS: usize = 1_000;
 pub const GROUPS: usize = 1_000;
 /// Members of a group on one page of results.
 pub const RESULTS: usize = 1_000;
-/// Bytes of results on one such page, unless a single one is larger: with six bytes for each byte, as a
-/// control character takes in JSON, and the rest it stays below [`ANSWER_BYTES`].
+/// Bytes of results on one page, unless a single result is larger. Even at six bytes per byte, as
+/// for control characters in JSON, the page stays below [`ANSWER_BYTES`].
 pub const RESULTS_BYTES: usize = 8 * 1024 * 1024;
-/// Peers on one page of a list: with handlers, labels and addresses at their bounds it stays below
-/// [`ANSWER_BYTES`].
+/// Peers on one page of a list. With handlers, labels and addresses at their bounds, the page stays
+/// below [`ANSWER_BYTES`].
 pub const PEERS: usize = 1_024;
-/// Handlers on one page of a list. A node has a few dozen; peers can make up any number.
+/// Handlers on one page of a list. A node has a few dozen; its peers can advertise any number.
 pub const HANDLERS: usize = 1_024;
-/// Offers of one handler that are listed by name: all that a person reads. The rest is a number, so
-/// that the longest list stays far below [`ANSWER_BYTES`].
+/// Offers that are listed for one handler: as many as a person reads. The others are only counted,
+/// so that the longest list stays far below [`ANSWER_BYTES`].
 pub const OFFERS: usize = 64;
-/// Readers of events at once; more are answered `busy`. Each holds a connection.
+/// Readers of events at the same time. Each holds a connection; further ones are answered `busy`.
 pub const EVENT_SUBSCRIBERS: usize = 64;
-/// Latest events that are kept for readers that are slow or come back: about a megabyte. A reader
-/// that is further behind is told of the gap.
+/// Latest events that are kept for slow or reconnecting readers: about a megabyte. A reader that is
+/// further behind gets an event `gap`.
 pub const EVENTS: usize = 4_096;
-/// Events that a reader is given at once.
+/// Events that a reader gets at once.
 pub const EVENT_PAGE: usize = 256;
-/// Questions of readers that wait for the keeper of the events: one for each. They wait when it is
-/// full.
+/// Capacity of the queue from the readers to the task that keeps the events: one request per
+/// reader. Readers wait when it is full.
 pub const EVENT_ASKS: usize = EVENT_SUBSCRIBERS;
-/// Types and starts of types that one reader may ask for: all that there are, with room.
+/// Types and starts of types that one reader may ask for: all existing ones, with room to spare.
 pub const EVENT_FILTERS: usize = 32;
-/// How long the node goes on telling what happens when nobody reads it, at least; twice as long at
-/// most. A reader that lost its connection is back within seconds.
+/// Shortest time for which the events are kept after the last reader left; the longest is twice as
+/// much. A reader that lost its connection is back within seconds.
 pub const EVENT_GRACE: Duration = Duration::from_secs(30);
-/// How often a reader to whom nothing happens is sent a comment, by which both ends notice that the
-/// other is gone.
+/// Interval between comments to a reader without events. Both ends notice by them that the other is
+/// gone.
 pub const EVENT_KEEP_ALIVE: Duration = Duration::from_secs(15);
-/// Longest silence that a client takes for a node to which nothing happens: three comments.
+/// How long a client waits for an event or a comment before it gives up: three comments.
 pub const EVENT_SILENCE: Duration = Duration::from_secs(45);
-/// When to try again to become a reader.
+/// When a refused reader may retry.
 pub const EVENT_REST: Duration = Duration::from_secs(5);
-/// Bytes of one event that a client takes; the longest holds a few addresses or a kilobyte of words.
+/// Bytes of one event that a client accepts. The longest holds a few addresses, or a kilobyte of
+/// text.
 pub const EVENT_BYTES: usize = 256 * 1024;
-/// Longest wait for a cancelled task to end; it still ends after that.
+/// Longest wait of a request for the end of a cancelled task. Later the task still ends.
 pub const CANCEL_WAIT: Duration = Duration::from_secs(10);
-/// From the order to stop until connections are cut off.
+/// Time from the order to stop until open connections are cut.
 pub const DRAIN: Duration = Duration::from_secs(5);
-/// Rest after the operating system refused to accept a connection, such as for lack of file
+/// Pause after the operating system refused to accept a connection, for example for lack of file
 /// descriptors.
 pub const ACCEPT_REST: Duration = Duration::from_millis(100);
-/// Longest wait of a client for a copy of the journal: hundreds of gigabytes on a plain disk.
+/// How long a client waits for a copy of the journal: enough for hundreds of gigabytes on an
+/// ordinary disk.
 pub const BACKUP_TIMEOUT: Duration = Duration::from_secs(3_600);
-/// Longest wait of a client for an answer that does not wait for tasks: a dial is the slowest.
+/// How long a client waits for an answer that does not depend on tasks. A dial takes longest.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);

@@ -1,8 +1,6 @@
-//! The server: an accept loop of its own, because the connections need a header timeout and a
-//! bound.
+//! The server's accept loop, with a limit on connections and a timeout for headers.
 //!
-//! Absent on purpose: who may connect (the socket's rights decide) and what is answered
-//! ([`routes`]).
+//! Absent on purpose: access control (the socket's permissions) and the answers ([`routes`]).
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -39,37 +37,38 @@ pub struct Server {
     metrics: Option<Render>,
 }
 
-/// Writes the figures of the process as Prometheus text.
+/// Renders the metrics of the process as Prometheus text.
 pub(crate) type Render = Arc<dyn Fn() -> String + Send + Sync>;
 
 impl Server {
-    /// Binds the socket at `path`, with rights for this user alone. A stale socket is replaced.
+    /// Binds the socket at `path`, accessible to this user only. A stale socket is replaced.
     ///
     /// # Errors
     ///
-    /// Another process serves it, something else lies there, or the operating system refuses.
+    /// Another process serves the socket, another file is at the path, or the operating system
+    /// refuses.
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime with I/O.
+    /// Called outside of a tokio runtime with I/O.
     pub fn bind(path: &Path) -> Result<Self, BindError> {
         Ok(Self { socket: socket::bind(path)?, metrics: None })
     }
 
-    /// Answers `GET /metrics` with what `render` writes, which must be Prometheus text, version
-    /// 0.0.4. Without it there is nothing at that route: what a process measures, and by which
-    /// recorder, is the matter of its `main`.
+    /// Answers `GET /metrics` with the output of `render`, which must be Prometheus text, version
+    /// 0.0.4. Without it the route answers `not_found`: the `main` of a process decides what it
+    /// records.
     #[must_use]
     pub fn with_metrics(mut self, render: impl Fn() -> String + Send + Sync + 'static) -> Self {
         self.metrics = Some(Arc::new(render));
         self
     }
 
-    /// Serves `manager` until `stop` is cancelled; then takes no new connections, lets requests
-    /// finish for at most [`limits::DRAIN`], and returns.
+    /// Serves `manager` until `stop` is cancelled. Then accepts no new connections, waits at most
+    /// [`limits::DRAIN`] for open requests, and returns.
     ///
-    /// That somebody wants the node to stop is passed on to `asked`, with the grace for what runs
-    /// there; while nobody takes it from there, further such requests change nothing.
+    /// A request to stop the node is sent to `asked`, with the grace for running attempts. While
+    /// the channel is full, further ones have no effect.
     pub async fn serve(
         self,
         manager: NetworkManager,
@@ -85,7 +84,8 @@ impl Server {
         let mut connections = JoinSet::new();
         loop {
             let accepted = async {
-                // This loop alone takes places: one that is free now is free afterwards.
+                // Only this loop takes permits: one that is free now stays free until it is taken
+                // below.
                 tokio::select! {
                     place = free.acquire() => drop(place),
                     place = kept.acquire() => drop(place),

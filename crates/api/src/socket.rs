@@ -1,8 +1,8 @@
-//! The Unix socket: who may connect, and whose it is.
+//! The Unix socket: its access rights and its file.
 //!
-//! The socket is bound inside a fresh directory that only this user can enter, given its rights
-//! there, and then renamed into place: at no moment can another user connect, whatever the rights
-//! of the home, and a stale socket is replaced without a gap.
+//! The socket is bound inside a fresh directory that only this user can enter, gets its permissions
+//! there, and is then renamed into place. So another user can never connect, whatever the
+//! permissions of the home, and a stale socket is replaced without a gap.
 
 use std::{
     fs, io,
@@ -22,19 +22,19 @@ mod tests;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BindError {
-    /// A living process answers there.
-    #[error("{} is served by another process: a node is running in this home already", path.display())]
+    /// A running process answers at the path.
+    #[error("{} is served by another process: a node is already running in this home", path.display())]
     InUse {
-        /// The socket.
+        /// The path of the socket.
         path: PathBuf,
     },
-    /// Something that is not a socket is there.
-    #[error("{} is there and is not a socket: move it away, or choose another home", path.display())]
+    /// Another kind of file is at the path.
+    #[error("{} exists and is not a socket: move it away, or choose another home", path.display())]
     NotASocket {
-        /// What was found.
+        /// The path of the file.
         path: PathBuf,
     },
-    /// The path is longer than the operating system allows for a socket.
+    /// The path is longer than the operating system allows.
     #[error(
         "{} is too long for a socket ({bytes} bytes; at most {max}): choose a shorter home",
         path.display()
@@ -44,38 +44,38 @@ pub enum BindError {
         path: PathBuf,
         /// Its length in bytes.
         bytes: usize,
-        /// The most that is allowed.
+        /// The maximum length in bytes.
         max: usize,
     },
     /// The operating system refused.
-    #[error("cannot make the socket {}: {source}", path.display())]
+    #[error("cannot create the socket {}: {source}", path.display())]
     Io {
-        /// The socket.
+        /// The path of the socket.
         path: PathBuf,
-        /// What it said.
+        /// The error of the operating system.
         source: io::Error,
     },
 }
 
 impl BindError {
-    /// Whether the same call may succeed later without anybody changing anything.
+    /// Whether the same call may succeed later, without any change by the user.
     pub fn is_retryable(&self) -> bool {
         false
     }
 }
 
-/// A bound socket whose file goes with it.
+/// A bound socket, with the file that is removed with it.
 #[derive(Debug)]
 pub(crate) struct Socket {
     pub(crate) listener: UnixListener,
     pub(crate) file: SocketFile,
 }
 
-/// The file of a socket: removed on drop, unless another socket has taken its place.
+/// The file of a socket. Removed on drop, unless another socket has replaced it.
 #[derive(Debug)]
 pub(crate) struct SocketFile {
     path: PathBuf,
-    /// Device and inode.
+    /// Device and inode number.
     id: (u64, u64),
 }
 
@@ -88,7 +88,7 @@ impl Drop for SocketFile {
     }
 }
 
-/// Binds `path` with rights for this user alone (0600).
+/// Binds `path`, with access for this user only (0600).
 pub(crate) fn bind(path: &Path) -> Result<Socket, BindError> {
     let bytes = path.as_os_str().len();
     if bytes > MAX_PATH {
@@ -98,10 +98,11 @@ pub(crate) fn bind(path: &Path) -> Result<Socket, BindError> {
     bind_privately(path).map_err(|source| BindError::Io { path: path.to_owned(), source })
 }
 
-/// Longest path of a socket, in bytes: `sun_path` without its NUL; elsewhere that of macOS, the shortest.
+/// Longest path of a socket in bytes: `sun_path` without its NUL. On systems other than Linux that
+/// of macOS, the shortest.
 const MAX_PATH: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
 
-/// Refuses a path where something lies that must not be replaced.
+/// Refuses a path with a file that must not be replaced.
 fn check_free(path: &Path) -> Result<(), BindError> {
     let failed = |source| BindError::Io { path: path.to_owned(), source };
     match fs::symlink_metadata(path) {
@@ -114,7 +115,7 @@ fn check_free(path: &Path) -> Result<(), BindError> {
     }
     match UnixStream::connect(path) {
         Ok(_) => Err(BindError::InUse { path: path.to_owned() }),
-        // Nobody listens: it was left behind by a process that was killed.
+        // No process listens: the one that left it was killed.
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(failed(error)),
@@ -122,7 +123,7 @@ fn check_free(path: &Path) -> Result<(), BindError> {
 }
 
 fn bind_privately(path: &Path) -> io::Result<Socket> {
-    // Shorter than the name of the socket itself, so that it fits wherever that one does.
+    // Shorter than the socket's name, so that it fits wherever the socket does.
     let room = path.with_file_name(".api");
     let inside = room.join("s");
     remove_if_there(&inside, |path| fs::remove_file(path))?;

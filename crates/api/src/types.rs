@@ -1,4 +1,5 @@
-//! What travels over the API, and what `meshwork --json` prints. Stable: fields are only added.
+//! The requests and answers of the API, and the output of `meshwork --json`. Stable: later versions
+//! only add fields.
 //!
 //! Ids and addresses are text here, so that a client needs no other crate to read them.
 
@@ -51,12 +52,12 @@ pub(crate) use self::{
     query::separated,
 };
 
-/// A list, or the first part of one.
+/// One page of a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct List<T> {
-    /// What is in it.
+    /// The items of this page.
     pub items: Vec<T>,
-    /// Where the next part starts; none if there is no more, or none can be asked for.
+    /// The cursor of the next page; `None` on the last page, and for lists that have one page only.
     pub next_cursor: Option<String>,
 }
 

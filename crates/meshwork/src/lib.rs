@@ -63,7 +63,7 @@ pub use meshwork_node::{
     Subscription, TaskError, TaskFilter, TaskHandle, TaskProtocol, TaskSettings, Topics,
 };
 
-/// The README's program is a test.
+/// Runs the README's program as a test.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct ReadmeDoctests;

@@ -1,7 +1,7 @@
 //! HTTP/1 over the node's socket.
 //!
-//! Owns the one connection that is kept for the next request. Absent on purpose: what is asked, and
-//! what an answer means (the client).
+//! Owns the idle connection that the next request uses. Absent on purpose: the requests, and the
+//! meaning of the answers (the client).
 
 use std::{
     io,
@@ -37,19 +37,19 @@ pub(super) struct Call {
     path: String,
     body: Bytes,
     last_event_id: Option<u64>,
-    /// From sending it until the whole answer is read.
+    /// Time limit from sending the request until the answer is complete.
     within: Duration,
-    /// Whether the node may read it twice: it changes nothing there.
+    /// Whether the node may receive the request twice, because it changes nothing.
     repeatable: bool,
 }
 
 impl Call {
-    /// Reads something.
+    /// A request that only reads.
     pub(super) fn get(path: impl Into<String>) -> Self {
         Self { repeatable: true, ..Self::new(Method::GET, path) }
     }
 
-    /// May change something.
+    /// A request that may change something.
     pub(super) fn new(method: Method, path: impl Into<String>) -> Self {
         Self {
             method,
@@ -67,7 +67,7 @@ impl Call {
         Ok(Self { body: body.into(), ..self })
     }
 
-    /// Lets the node wait for this long before it answers.
+    /// Extends the time limit by the time for which the node may wait.
     pub(super) fn waiting(self, wait: Duration) -> Self {
         Self { within: limits::ANSWER_TIMEOUT.saturating_add(wait), ..self }
     }
@@ -98,15 +98,15 @@ impl Call {
     }
 }
 
-/// The way to a node. Clones share the connection that is kept.
+/// Access to a node. Clones share the idle connection.
 #[derive(Clone, Debug)]
 pub(super) struct Connection {
     path: Arc<Path>,
-    /// At most one: commands ask one thing after the other, and the node has few places.
+    /// At most one: commands send one request after the other, and the node limits connections.
     idle: Arc<Mutex<Option<Idle>>>,
 }
 
-/// A connection whose last answer was read.
+/// A connection whose last answer was read to its end.
 #[derive(Debug)]
 struct Idle {
     sender: Sender,
@@ -114,7 +114,7 @@ struct Idle {
 }
 
 impl Connection {
-    /// The way to the node whose socket is at `path`. Nothing is connected yet.
+    /// Prepares access to the node whose socket is at `path`. The first request connects.
     pub(super) fn new(path: &Path) -> Self {
         Self { path: path.into(), idle: Arc::default() }
     }
@@ -123,7 +123,7 @@ impl Connection {
         &self.path
     }
 
-    /// The status and the whole body of the answer, in the time that the call has.
+    /// The status and the complete body of the answer, within the call's time limit.
     pub(super) async fn ask(&self, call: &Call) -> Result<(StatusCode, Bytes), ClientError> {
         let exchange = async {
             let answer = self.send(call).await?;
@@ -135,8 +135,8 @@ impl Connection {
         })
     }
 
-    /// Sends a request on the kept connection. If the node has closed that one, a new connection
-    /// takes its place, unless the request may have been read and must not be read twice.
+    /// Sends a request on the idle connection. If the node has closed it, a new connection is used,
+    /// unless the node may have received a request that must not be repeated.
     pub(super) async fn send(&self, call: &Call) -> Result<Answer, ClientError> {
         let mut request = call.request()?;
         if let Some(mut sender) = self.take_idle()
@@ -157,7 +157,7 @@ impl Connection {
         Ok(self.answer(response.map_err(|error| broken(error, &self.path))?, sender))
     }
 
-    /// The rest of an answer; the connection is kept for the next request.
+    /// Reads the rest of an answer; the next request can then use the connection.
     pub(super) async fn whole(&self, mut answer: Answer) -> Result<Bytes, ClientError> {
         let mut body = BytesMut::new();
         while let Some(chunk) = answer.chunk().await? {
@@ -183,10 +183,10 @@ impl Connection {
             .map_err(|source| ClientError::Unreachable { path: self.path.to_path_buf(), source })?;
         let (sender, connection) =
             http1::handshake(TokioIo::new(stream)).await.map_err(|e| broken(e, &self.path))?;
-        // It ends with `sender`, or when the node closes it.
+        // Ends with `sender`, or when the node closes the connection.
         tokio::spawn(async move {
             if let Err(error) = connection.await {
-                tracing::debug!(%error, "the connection with the node ended early");
+                tracing::debug!(%error, "connection to the node failed");
             }
         });
         Ok(sender)
@@ -197,7 +197,7 @@ impl Connection {
     }
 }
 
-/// An answer whose body is not read yet. Dropped before its end, it closes its connection.
+/// An answer with an unread body. Dropped before the end of the body, it closes its connection.
 #[derive(Debug)]
 pub(super) struct Answer {
     response: Response<Incoming>,
@@ -210,11 +210,11 @@ impl Answer {
         self.response.status()
     }
 
-    /// The next part of the body; none at its end.
+    /// The next part of the body; `None` at its end.
     pub(super) async fn chunk(&mut self) -> Result<Option<Bytes>, ClientError> {
         while let Some(frame) = self.response.body_mut().frame().await {
             let frame = frame.map_err(|error| broken(error, &self.path))?;
-            // Trailers mean nothing here.
+            // Trailers are not used.
             if let Ok(chunk) = frame.into_data() {
                 return Ok(Some(chunk));
             }

@@ -1,4 +1,4 @@
-//! Why a node gave no answer, or not the one that was hoped for.
+//! Errors of the client.
 
 use std::{io, path::PathBuf, time::Duration};
 
@@ -11,40 +11,40 @@ pub enum ClientError {
     /// No node serves the socket.
     #[error("cannot reach the meshwork daemon at unix:{}", path.display())]
     Unreachable {
-        /// The socket.
+        /// The path of the socket.
         path: PathBuf,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The node says no.
+    /// The node answered with an error.
     #[error("{0}")]
     Api(Box<Problem>),
     /// The connection broke, or no answer came in time.
     #[error("the meshwork daemon at unix:{} did not answer", path.display())]
     Broken {
-        /// The socket.
+        /// The path of the socket.
         path: PathBuf,
-        /// What happened.
+        /// The cause.
         source: io::Error,
     },
-    /// Nothing came for so long that the node must be gone, or stuck.
-    #[error("the meshwork daemon at unix:{} has said nothing for {after:?}", path.display())]
+    /// Nothing arrived for so long that the node must be gone or stuck.
+    #[error("the meshwork daemon at unix:{} sent nothing for {after:?}", path.display())]
     Silent {
-        /// The socket.
+        /// The path of the socket.
         path: PathBuf,
-        /// How long was waited.
+        /// How long the client waited.
         after: Duration,
     },
-    /// The answer is not one of this API.
-    #[error("the meshwork daemon gave an answer that is not understood: {what}")]
+    /// The answer does not follow this API.
+    #[error("the meshwork daemon sent an invalid answer: {what}")]
     Protocol {
-        /// What is wrong with it.
+        /// The part of the answer that is invalid.
         what: String,
     },
 }
 
 impl ClientError {
-    /// Whether the same request may succeed later without anybody changing anything.
+    /// Whether the same request may succeed later, without any change by the user.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Api(problem) => problem.is_retryable(),
@@ -53,8 +53,7 @@ impl ClientError {
         }
     }
 
-    /// The stable code: that of the [`Problem`], or `unreachable`, `broken`, `silent`,
-    /// `protocol`.
+    /// The stable code: that of the [`Problem`]; or `unreachable`, `broken`, `silent`, `protocol`.
     pub fn code(&self) -> &ErrorCode {
         match self {
             Self::Unreachable { .. } => &ErrorCode::Unreachable,

@@ -1,6 +1,6 @@
-//! Reading a node's events: server-sent events, as far as this API uses them.
+//! Reads a node's server-sent events, as far as this API uses the format.
 //!
-//! Absent on purpose: connecting again. Only the caller knows whether that makes sense.
+//! Absent on purpose: reconnecting. Only the caller knows whether that is useful.
 
 use bytes::BytesMut;
 
@@ -10,7 +10,7 @@ use crate::{limits, types::EventView};
 #[cfg(test)]
 mod tests;
 
-/// The events of a node, from one connection.
+/// A stream of a node's events over one connection.
 #[derive(Debug)]
 pub struct Events {
     answer: Answer,
@@ -22,12 +22,12 @@ impl Events {
         Self { answer, parser: Parser { last_id, ..Parser::default() } }
     }
 
-    /// The next event; none when the node stops.
+    /// Waits for the next event; `None` when the node stops.
     ///
     /// # Errors
     ///
-    /// The connection broke, or nothing came for [`limits::EVENT_SILENCE`]: ask again from
-    /// [`Self::last_id`] on. Or the node sent what is no event.
+    /// The connection broke, or nothing arrived for [`limits::EVENT_SILENCE`]: reconnect with
+    /// [`Self::last_id`]. Or the node sent invalid data.
     pub async fn next(&mut self) -> Result<Option<EventView>, ClientError> {
         loop {
             if let Some(event) = self.parser.next()? {
@@ -46,26 +46,26 @@ impl Events {
         }
     }
 
-    /// Where to go on with another connection: the last event, or the place at which this one
-    /// began.
+    /// The id after which a new connection continues: that of the last event, or the start of this
+    /// stream.
     pub fn last_id(&self) -> Option<u64> {
         self.parser.last_id
     }
 }
 
-/// Bytes in, events out. At most [`limits::EVENT_BYTES`] of one event.
+/// Parses events from bytes. Holds at most [`limits::EVENT_BYTES`] of one event.
 #[derive(Debug, Default)]
 struct Parser {
-    /// What is not read yet: the end of what came.
+    /// Received bytes that are not parsed yet.
     rest: BytesMut,
-    /// The data of the event that is being read.
+    /// The data of the event that is being parsed.
     data: Vec<u8>,
     last_id: Option<u64>,
 }
 
 impl Parser {
     fn push(&mut self, chunk: &[u8]) -> Result<(), ClientError> {
-        // Lines that came together are taken out one by one before more is asked for.
+        // Complete lines were taken out before: the rest is one incomplete line.
         if self.rest.len() > limits::EVENT_BYTES {
             return Err(too_long());
         }
@@ -73,7 +73,7 @@ impl Parser {
         Ok(())
     }
 
-    /// The next whole event of what came.
+    /// The next complete event among the received bytes.
     fn next(&mut self) -> Result<Option<EventView>, ClientError> {
         while let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
             let line = self.rest.split_to(end + 1);
@@ -88,7 +88,7 @@ impl Parser {
         Ok(None)
     }
 
-    /// One line of an event. Comments keep the connection alive; the type is in the data as well.
+    /// Parses one line. Comments keep the connection alive; the type is repeated in the data.
     fn line(&mut self, line: &[u8]) -> Result<(), ClientError> {
         let mut parts = line.splitn(2, |byte| *byte == b':');
         let field = parts.next().unwrap_or_default();
@@ -98,7 +98,7 @@ impl Parser {
             b"id" => {
                 let id = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
                 self.last_id = Some(id.ok_or_else(|| ClientError::Protocol {
-                    what: "an event whose id is no number".to_owned(),
+                    what: "an event id that is not a number".to_owned(),
                 })?);
             }
             b"data" => {

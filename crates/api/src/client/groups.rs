@@ -1,4 +1,4 @@
-//! What a client asks about groups, and about trying again.
+//! Requests about groups, and retries.
 
 use std::time::Duration;
 
@@ -13,35 +13,35 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// As for [`Self::submit`]; the group is another one (`conflict`), or has stopped
+    /// As for [`Self::submit`]. The group differs from an existing one (`conflict`), or has stopped
     /// (`group_stopped`).
     pub async fn submit_batch(&self, batch: &BatchSpec) -> Result<GroupView, ClientError> {
         self.post("/v1/tasks:batch", batch).await
     }
 
-    /// One group: `last`, an id, or the unique end of one. With `wait` above zero the answer comes
-    /// when all has ended, or after that time (at most a minute).
+    /// Shows one group: `last`, an id, or the unique end of an id. If `wait` is above zero, the
+    /// answer comes when the group has ended, or after `wait`; at most after one minute.
     ///
     /// # Errors
     ///
-    /// As for [`Self::node`]; no such group is known, or it is a task.
+    /// As for [`Self::node`]. No known group matches, or the id belongs to a task.
     pub async fn group(&self, selector: &str, wait: Duration) -> Result<GroupView, ClientError> {
         let wait_ms = crate::types::millis(wait);
         let path = format!("/v1/groups/{}?wait_ms={wait_ms}", segment(selector));
         self.json(&Call::get(path).waiting(wait)).await
     }
 
-    /// The groups that match.
+    /// Lists the groups that match, the newest first.
     ///
     /// # Errors
     ///
-    /// As for [`Self::node`]; a state or the cursor is not one of the list.
+    /// As for [`Self::node`]. A state or the cursor is invalid for this list.
     pub async fn groups(&self, query: &GroupQuery) -> Result<List<GroupView>, ClientError> {
         let path = format!("/v1/groups?state={}", segment(&words(&query.states)));
         self.pages(&path, query.limit, query.cursor.clone()).await
     }
 
-    /// Why a group is as it is: what its members wait for, and which of them failed first.
+    /// Explains a group: why its members wait, and which of them failed first.
     ///
     /// # Errors
     ///
@@ -50,8 +50,8 @@ impl Client {
         self.get(&format!("/v1/groups/{}/explain", segment(selector))).await
     }
 
-    /// Cancels a group; gives how it is when all has ended, or after ten seconds. One that is over
-    /// stays as it is.
+    /// Cancels a group. The answer comes when all members have ended, or after ten seconds. A group
+    /// that has ended stays as it is.
     ///
     /// # Errors
     ///
@@ -65,8 +65,8 @@ impl Client {
         self.post(&path, &CancelRequest { reason: reason.to_owned() }).await
     }
 
-    /// What has become of the members of a group at the places from `from` on, in order. As many as
-    /// the node gives at once; the answer says where to go on.
+    /// Shows members of a group and their results in order, from index `from` on. The node limits
+    /// the length of the page; `next_cursor` says where the next one starts.
     ///
     /// # Errors
     ///
@@ -79,22 +79,22 @@ impl Client {
         self.get(&format!("/v1/groups/{}/results?from={from}", segment(selector))).await
     }
 
-    /// Submits anew, as a new group, the members of a group that did not succeed.
+    /// Submits the unsuccessful members of a group again, as a new group.
     ///
     /// # Errors
     ///
-    /// As for [`Self::group`]; it has not ended or every member has succeeded (`no_retry`), or none
-    /// of these members is kept (`not_found`).
+    /// As for [`Self::group`]. The group has not ended, or every member succeeded (`no_retry`); or
+    /// none of the unsuccessful members is kept (`not_found`).
     pub async fn retry_group(&self, selector: &str) -> Result<RetryAnswer, ClientError> {
         let path = format!("/v1/groups/{}/retry", segment(selector));
         self.post(&path, &serde_json::json!({})).await
     }
 
-    /// Submits anew a task that did not succeed, under a new id.
+    /// Submits an unsuccessful task again, under a new id.
     ///
     /// # Errors
     ///
-    /// As for [`Self::task`]; it has not ended or has succeeded (`no_retry`).
+    /// As for [`Self::task`]. The task has not ended, or succeeded (`no_retry`).
     pub async fn retry(&self, selector: &str) -> Result<TaskView, ClientError> {
         let path = format!("/v1/tasks/{}/retry", segment(selector));
         self.post(&path, &serde_json::json!({})).await

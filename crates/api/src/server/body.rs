@@ -1,4 +1,5 @@
-//! Reading requests: bodies, queries and names in paths within their bounds, refused as [`Problem`]s.
+//! Reads request bodies, queries and path segments within their bounds; refuses others with a
+//! [`Problem`].
 
 use axum::{
     body::Bytes,
@@ -12,8 +13,8 @@ use crate::{
     types::{ErrorCode, Problem},
 };
 
-/// A JSON body of at most [`limits::BODY_BYTES`], whole within [`limits::BODY_TIMEOUT`]. An empty
-/// body reads as `{}`.
+/// A JSON body of at most [`limits::BODY_BYTES`], complete within [`limits::BODY_TIMEOUT`]. An
+/// empty body is read as `{}`.
 #[derive(Debug)]
 pub(super) struct JsonBody<T>(pub(super) T);
 
@@ -21,7 +22,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        // Said beforehand, it is refused beforehand; else the limit of the router holds.
+        // An announced length is checked before the body is read; else the router's limit applies.
         if announced(&request).is_some_and(|length| length > limits::BODY_BYTES) {
             return Err(too_large());
         }
@@ -38,13 +39,11 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
             }
         };
         let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
-        parse(text)
-            .map(Self)
-            .map_err(|why| Problem::bad_request(format!("the body is not usable: {why}")))
+        parse(text).map(Self).map_err(|why| Problem::bad_request(format!("invalid body: {why}")))
     }
 }
 
-/// Whoever wrote a wrong value is told in which field.
+/// Parses JSON; the error names the field that is wrong.
 fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, String> {
     let mut json = serde_json::Deserializer::from_slice(text);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| error.to_string())?;
@@ -67,7 +66,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
     }
 }
 
-/// The one name in a path, decoded.
+/// The one variable segment of a path, decoded.
 #[derive(Debug)]
 pub(super) struct Named(pub(super) String);
 
@@ -82,13 +81,13 @@ impl<S: Send + Sync> FromRequestParts<S> for Named {
     }
 }
 
-/// The length that a request says its body has.
+/// The length in the request's `Content-Length`.
 fn announced(request: &Request) -> Option<usize> {
     request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 fn too_large() -> Problem {
-    let detail = format!("the request is over {} bytes", limits::BODY_BYTES);
+    let detail = format!("the request exceeds {} bytes", limits::BODY_BYTES);
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::TooLarge, detail)
         .with_hint("split the input into smaller tasks")
 }

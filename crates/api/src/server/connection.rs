@@ -1,8 +1,7 @@
-//! One connection of the API: its time limits, and answers with a code also to requests that are not
-//! HTTP.
+//! One connection of the API: its timeouts, and error codes even for requests that are not HTTP.
 //!
-//! hyper answers such a request by itself, with a status and nothing else; [`Stream`] writes a
-//! [`Problem`] in its place. Absent on purpose: how many connections there are (`server`).
+//! hyper answers such a request itself, with a bare status; [`Stream`] replaces that with a
+//! [`Problem`]. Absent on purpose: the number of connections (`server`).
 
 use std::{
     convert::Infallible,
@@ -42,16 +41,16 @@ use crate::{
     types::{ErrorCode, Problem},
 };
 
-/// What a connection may do.
+/// The limits of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     /// Any number of requests.
     Open,
-    /// One request, which has to come soon.
+    /// One request, with a short timeout for its headers.
     Kept,
 }
 
-/// Serves a connection until one end closes it, or the client is too slow.
+/// Serves a connection until one side closes it, or the client is too slow.
 pub(super) async fn serve(stream: UnixStream, app: Router, place: Place, stop: CancellationToken) {
     let answering = Arc::new(AtomicBool::new(false));
     let stream = Stream::new(stream, Arc::clone(&answering));
@@ -71,7 +70,7 @@ pub(super) async fn serve(stream: UnixStream, app: Router, place: Place, stop: C
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .keep_alive(keeps)
-        // Its date would panic before 1970, and no client of ours reads it.
+        // hyper's date header panics before 1970, and our clients do not read it.
         .auto_date_header(false)
         .header_read_timeout(header)
         .max_buf_size(limits::HEADER_BYTES)
@@ -85,14 +84,14 @@ pub(super) async fn serve(stream: UnixStream, app: Router, place: Place, stop: C
         }
     };
     if let Err(error) = ended {
-        tracing::debug!(%error, "a connection of the API ended early");
+        tracing::debug!(%error, "API connection failed");
     }
 }
 
-/// The body of an answer of ours.
+/// The body of an answer that a route made.
 struct Marked {
     body: Body,
-    /// Cleared when the body is read, or dropped.
+    /// Cleared when the body was read or dropped.
     answering: Arc<AtomicBool>,
 }
 
@@ -122,15 +121,15 @@ impl Drop for Marked {
     }
 }
 
-/// A client's stream, which ends when the client reads nothing for [`limits::WRITE_TIMEOUT`].
+/// A client's stream. Fails if the client reads nothing for [`limits::WRITE_TIMEOUT`].
 struct Stream {
     io: UnixStream,
     stalled: Option<Pin<Box<Sleep>>>,
-    /// Whether a request was read whose answer is not complete.
+    /// Whether a request was read and its answer is incomplete.
     answering: Arc<AtomicBool>,
-    /// Whether the last write was cut.
+    /// Whether the last write was partial.
     is_cut: bool,
-    /// A problem that is written in place of an answer of this many bytes.
+    /// A problem to write in place of an answer, and that answer's length in bytes.
     instead: Option<(Bytes, usize)>,
 }
 
@@ -199,7 +198,7 @@ impl AsyncRead for Stream {
     }
 }
 
-/// The status of an answer that hyper made: all of ours have a type of content.
+/// The status of an answer that hyper made itself: unlike ours, it has no content type.
 fn automatic(bytes: &[u8]) -> Option<StatusCode> {
     let head = std::str::from_utf8(bytes.get(..bytes.len().min(MAX_AUTOMATIC))?).ok()?;
     let is_bare = head.ends_with("\r\n\r\n")
@@ -210,7 +209,7 @@ fn automatic(bytes: &[u8]) -> Option<StatusCode> {
     (is_bare && status.is_client_error()).then_some(status)
 }
 
-/// The whole answer to what is not HTTP.
+/// The complete answer to a request that is not HTTP.
 fn refusal(status: StatusCode) -> Bytes {
     let problem = match status {
         StatusCode::URI_TOO_LONG | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {

@@ -1,4 +1,4 @@
-//! From what failed to the [`Problem`] that is answered.
+//! Translates errors of the node into [`Problem`]s.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::types::{ErrorCode, Problem};
 mod tests;
 
 impl Problem {
-    /// A problem with this status, code and sentence.
+    /// Creates a problem with this status, code and detail.
     pub(crate) fn new(
         status: StatusCode,
         code: impl Into<ErrorCode>,
@@ -37,7 +37,7 @@ impl Problem {
         }
     }
 
-    /// A request that cannot be understood.
+    /// The request is malformed.
     pub(crate) fn bad_request(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, ErrorCode::BadRequest, detail)
     }
@@ -123,7 +123,7 @@ fn of_journal(code: &ErrorCode) -> StatusCode {
     found.map_or(StatusCode::INTERNAL_SERVER_ERROR, |(_, status)| status)
 }
 
-/// When to try again what failed for a reason that may pass.
+/// When to retry after an error that may pass.
 const RETRY: Duration = Duration::from_secs(1);
 
 impl From<Reason> for Problem {
@@ -192,7 +192,7 @@ impl From<TaskError> for Problem {
         match &error {
             TaskError::Refused(reason) => reason.clone().into(),
             TaskError::Stopped => stopped(),
-            // The ends of tasks are answers, not errors; only a result can be missing for them.
+            // The end of a task is an answer and not an error, unless its result was requested.
             TaskError::Failed(_) | TaskError::Cancelled { .. } | TaskError::Expired { .. } | _ => {
                 Self::new(StatusCode::CONFLICT, ErrorCode::NoResult, error.to_string())
             }

@@ -1,12 +1,12 @@
-//! What happens at the node, kept for a while and handed to whoever reads `/v1/events`.
+//! The node's events: the latest are kept and sent to the readers of `/v1/events`.
 //!
-//! One task owns the node's subscription and the ring of the latest events. Readers ask it for
-//! what comes after the last event that they had; a slow one thereby falls behind alone, and is
-//! told of the gap once the ring has moved on. A subscriber costs the node an event for each step
-//! of each task, so there is one only while somebody reads, and for [`limits::EVENT_GRACE`] after:
-//! within it a reader whose connection broke can come back and miss nothing.
+//! One task, the [`Keeper`], owns the node's subscription and the ring of the latest events.
+//! Readers ask it for the events after the last one that they read. So a slow reader falls behind
+//! alone, and gets a gap once the ring has moved on. A subscription costs the node an event for
+//! each step of each task. The keeper therefore has one only while there are readers, and for
+//! [`limits::EVENT_GRACE`] after, so that a reader whose connection broke misses nothing.
 //!
-//! Absent on purpose: HTTP (`routes/events.rs`), and waiting for anything but the next thing.
+//! Absent on purpose: HTTP (`routes/events.rs`).
 
 use std::sync::Arc;
 
@@ -28,18 +28,19 @@ mod translate;
 pub(super) use self::filter::Filter;
 use self::ring::Ring;
 
-/// The way to the events. Cheap to clone; when all are dropped, the [`Keeper`] ends.
+/// Handle of the events. Cheap to clone; the [`Keeper`] ends when all handles and readers are
+/// dropped.
 #[derive(Clone, Debug)]
 pub(super) struct Events {
     asks: mpsc::Sender<Ask>,
 }
 
-/// Somebody who reads, up to date with some event. While it lives the node is subscribed to.
+/// A reader and its position. While it lives, the keeper is subscribed to the node.
 #[derive(Debug)]
 pub(super) struct Reader {
     asks: mpsc::Sender<Ask>,
     newest: watch::Receiver<u64>,
-    /// The last event that was read.
+    /// The id of the last event that was read.
     last: u64,
 }
 
@@ -50,23 +51,23 @@ pub(super) struct Keeper {
     asks: mpsc::Receiver<Ask>,
     ring: Ring,
     subscription: Option<Subscription>,
-    /// The id of the newest event. Its receivers are the readers.
+    /// The id of the newest event. Each reader holds one of its receivers.
     newest: watch::Sender<u64>,
-    /// When to look whether anybody still reads.
+    /// When to check whether readers are left.
     checks: Interval,
-    /// Nobody read at the last look.
+    /// Whether there was no reader at the last check.
     unread: bool,
 }
 
 #[derive(Debug)]
 enum Ask {
-    /// Somebody wants to read what follows an event, or what happens from now on.
+    /// Adds a reader that continues after an event, or starts now.
     Join { after: Option<u64>, joined: oneshot::Sender<(u64, watch::Receiver<u64>)> },
-    /// Somebody wants what follows an event.
+    /// Asks for the events after an event.
     Read { after: u64, page: oneshot::Sender<Vec<Arc<EventView>>> },
 }
 
-/// The events of `manager`, of which nothing is heard before somebody reads.
+/// Creates the events of `manager`. The keeper subscribes to them when the first reader joins.
 pub(super) fn events(manager: NetworkManager) -> (Events, Keeper) {
     let (asks, asked) = mpsc::channel(limits::EVENT_ASKS);
     let mut checks = tokio::time::interval(limits::EVENT_GRACE);
@@ -85,7 +86,8 @@ pub(super) fn events(manager: NetworkManager) -> (Events, Keeper) {
 }
 
 impl Events {
-    /// Reads what follows the event `after`, or what happens from now on; none if the server stops.
+    /// Adds a reader that continues after the event `after`, or starts now; `None` if the server
+    /// stops.
     pub(super) async fn join(&self, after: Option<u64>) -> Option<Reader> {
         let (joined, answer) = oneshot::channel();
         self.asks.send(Ask::Join { after, joined }).await.ok()?;
@@ -95,15 +97,16 @@ impl Events {
 }
 
 impl Reader {
-    /// The last event that was read.
+    /// The id of the last event that was read.
     pub(super) fn last(&self) -> u64 {
         self.last
     }
 
-    /// The next events, at most [`limits::EVENT_PAGE`] of them; none if the server stops.
+    /// Waits for the next events, at most [`limits::EVENT_PAGE`]; `None` if the server stops.
     pub(super) async fn next(&mut self) -> Option<Vec<Arc<EventView>>> {
         loop {
-            // Before the question, so that what comes after the answer is a change.
+            // Marked as seen before the request, so that an event after the answer counts as a
+            // change.
             self.newest.borrow_and_update();
             let (page, answer) = oneshot::channel();
             self.asks.send(Ask::Read { after: self.last, page }).await.ok()?;
@@ -118,7 +121,7 @@ impl Reader {
 }
 
 impl Keeper {
-    /// Serves readers until `stop` is cancelled or no way to it is left.
+    /// Serves readers until `stop` is cancelled or all handles are dropped.
     pub(super) async fn run(mut self, stop: CancellationToken) {
         loop {
             tokio::select! {
@@ -140,7 +143,7 @@ impl Keeper {
     }
 
     fn on_ask(&mut self, ask: Ask) {
-        // Whoever asked may be gone by now.
+        // The receivers of the answers may be dropped by now.
         match ask {
             Ask::Join { after, joined } => {
                 if self.subscription.is_none() {
@@ -158,7 +161,7 @@ impl Keeper {
         }
     }
 
-    /// Ends the subscription when nobody has read for a whole interval.
+    /// Ends the subscription if there was no reader for a whole interval.
     fn on_check(&mut self) {
         let unread = self.newest.receiver_count() == 0;
         if unread && self.unread {
@@ -170,12 +173,12 @@ impl Keeper {
     }
 }
 
-/// The next event of the node, of which there is none without a subscription.
+/// The next event of the node; waits forever without a subscription.
 async fn next(subscription: &mut Option<Subscription>) -> meshwork_node::NetworkEvent {
     match subscription {
         Some(subscription) => match subscription.next().await {
             Some(event) => event,
-            // The node is gone; so will the server be.
+            // The node has stopped, and the server will stop too.
             None => std::future::pending().await,
         },
         None => std::future::pending().await,

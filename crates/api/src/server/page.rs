@@ -1,4 +1,4 @@
-//! Pages of a list: where one ends, the next one begins.
+//! Pages of a list. Each starts where the previous one ended.
 
 use std::{fmt, str::FromStr};
 
@@ -9,18 +9,18 @@ use crate::types::{List, Problem};
 #[cfg(test)]
 mod tests;
 
-/// Most items of this page: as many as are `asked` for, at most `most`. The rest of a longer list follows on
-/// the next pages.
+/// The length of a page: `asked`, but at most `most`. The rest of the list follows on the next
+/// pages.
 #[expect(clippy::result_large_err, reason = "one per refused request, sent at once")]
 pub(super) fn limit(asked: Option<usize>, most: usize) -> Result<usize, Problem> {
     match asked {
-        Some(0) => Err(Problem::bad_request("limit: at least 1")
-            .with_hint(format!("leave it out to list as many as possible, {most}"))),
+        Some(0) => Err(Problem::bad_request("limit: must be at least 1")
+            .with_hint(format!("omit it to list up to {most}"))),
         asked => Ok(asked.map_or(most, |asked| asked.min(most))),
     }
 }
 
-/// A page of `limit` items out of `items`, which holds at least one more if the list goes on.
+/// Cuts `items` to a page of `limit` items. More items mean that the list continues.
 pub(super) fn cut<T>(
     mut items: Vec<T>,
     limit: usize,
@@ -32,19 +32,19 @@ pub(super) fn cut<T>(
     List { items, next_cursor }
 }
 
-/// The position that a cursor of a list names.
+/// Parses a list's cursor.
 #[expect(clippy::result_large_err, reason = "one per refused request, sent at once")]
 pub(super) fn position<P: FromStr>(cursor: Option<&str>) -> Result<Option<P>, Problem> {
     let parsed = cursor.map(|text| {
         text.parse().map_err(|_| {
             Problem::bad_request(format!("cursor: {text:?} is not a cursor of this list"))
-                .with_hint("write the `next_cursor` of an earlier answer, or leave it out")
+                .with_hint("use the `next_cursor` of an earlier answer, or omit it")
         })
     });
     parsed.transpose()
 }
 
-/// A position in a list that starts with the newest: when an item was submitted, and its id.
+/// A position in a list of the newest first: when an item was submitted, and its id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Submitted<Id>(pub(super) Time, pub(super) Id);
 

@@ -1,7 +1,7 @@
-//! How often each kind of request is served: one limiter for those that read, one for those that
-//! change something, one for those that wait.
+//! Rate limits: one limiter for requests that read, one for those that change something, one for
+//! those that wait.
 //!
-//! Absent on purpose: rates per client. The socket's rights make all of them one user.
+//! Absent on purpose: rates per client. The socket's permissions make all clients one user.
 
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
@@ -26,7 +26,7 @@ use crate::{
 #[cfg(test)]
 mod tests;
 
-/// Counts requests of one kind.
+/// Limits the rate of one kind of request.
 #[derive(Debug)]
 pub(super) struct Limiter {
     rate: Rate,
@@ -41,13 +41,13 @@ impl Limiter {
         Self { rate, limiter: RateLimiter::direct_with_clock(quota, TokioClock) }
     }
 
-    /// Whether one more may be served now; if not, after how long.
+    /// Counts a request; above the rate, returns when to retry.
     fn check(&self) -> Result<(), Duration> {
         self.limiter.check().map_err(|until| until.wait_time_from(TokioClock.now()))
     }
 }
 
-/// Serves the request, or tells when to come back.
+/// Serves the request, or answers when to retry.
 pub(super) async fn limit(
     State(limiter): State<Arc<Limiter>>,
     request: Request,
@@ -60,11 +60,11 @@ pub(super) async fn limit(
 }
 
 fn too_many(rate: Rate, after: Duration) -> Problem {
-    let detail = format!("more than {} requests of this kind in a second", rate.per_second);
-    // Whole milliseconds, and never too early.
+    let detail = format!("more than {} requests of this kind per second", rate.per_second);
+    // Rounded up, so that a retry is never too early.
     let after = Duration::from_millis(crate::types::millis(after).saturating_add(1));
     Problem::new(StatusCode::TOO_MANY_REQUESTS, ErrorCode::Busy, detail)
-        .with_hint("ask less often; one request can wait for many tasks, or list them")
+        .with_hint("send fewer requests: one request can list many tasks, or wait for them")
         .retry_after(after)
 }
 

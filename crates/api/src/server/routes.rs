@@ -1,4 +1,4 @@
-//! What is answered to what. One file per noun.
+//! The routes of the API: one file per noun.
 
 use std::{sync::Arc, time::Duration};
 
@@ -32,40 +32,40 @@ mod peers;
 mod tasks;
 mod wait;
 
-/// What every route has at hand.
+/// State that every route can use.
 #[derive(Clone)]
 pub(super) struct Context {
     pub(super) manager: NetworkManager,
-    /// Told that the node shall stop, and how long what runs there may go on.
+    /// Receives the grace for running attempts when a request stops the node.
     asked: mpsc::Sender<Duration>,
-    /// Cancelled when the server shall stop.
+    /// Cancelled when the server stops.
     pub(super) stop: CancellationToken,
     /// One permit per request that waits for tasks.
     polls: Arc<Semaphore>,
-    /// One permit per request that cancels or pings.
+    /// One permit per request that cancels something or pings a peer.
     acts: Arc<Semaphore>,
     events: Events,
     /// One permit per reader of events.
     subscribers: Arc<Semaphore>,
-    /// Writes what the process measures, if it measures anything.
+    /// Renders the metrics of the process, if it records any.
     metrics: Option<Render>,
 }
 
 impl Context {
-    /// The right to wait for tasks.
+    /// Takes a permit to wait for tasks.
     #[expect(clippy::result_large_err, reason = "one per refused request, sent at once")]
     fn poll(&self) -> Result<SemaphorePermit<'_>, Problem> {
         self.polls
             .try_acquire()
-            .map_err(|_| busy(format!("{} requests wait for tasks already", limits::LONG_POLLS)))
+            .map_err(|_| busy(format!("{} requests already wait for tasks", limits::LONG_POLLS)))
     }
 
-    /// The right to cancel or to ping, which does not depend on how many wait.
+    /// Takes a permit to cancel or to ping; independent of the requests that wait.
     #[expect(clippy::result_large_err, reason = "one per refused request, sent at once")]
     fn act(&self) -> Result<SemaphorePermit<'_>, Problem> {
         self.acts
             .try_acquire()
-            .map_err(|_| busy(format!("{} requests cancel or ping already", limits::ACTS)))
+            .map_err(|_| busy(format!("{} requests already cancel or ping", limits::ACTS)))
     }
 }
 
@@ -75,8 +75,8 @@ fn busy(detail: String) -> Problem {
         .retry_after(limits::ACCEPT_REST)
 }
 
-/// All routes, each kind behind a rate of its own; and the few that are served when all
-/// [`limits::CONNECTIONS`] are taken.
+/// The router with all routes, each kind behind its own rate; and the router of the connections
+/// beyond [`limits::CONNECTIONS`], which has only some.
 pub(super) fn routers(
     manager: NetworkManager,
     asked: mpsc::Sender<Duration>,
@@ -91,7 +91,7 @@ pub(super) fn routers(
     let [reading, writing, waiting] =
         [limits::READS, limits::WRITES, limits::WAITS].map(|rate| Arc::new(Limiter::new(rate)));
     let kept = Router::new()
-        // Whatever floods the node, it can be stopped.
+        // No rate limit: the node can be stopped even while requests flood it.
         .route("/v1/shutdown", post(node::shutdown))
         .merge(limited(looks(), &reading))
         .merge(limited(stops(), &writing));
@@ -103,7 +103,7 @@ pub(super) fn routers(
         .fallback(no_route)
         .method_not_allowed_fallback(no_method);
     let kept = kept.fallback(no_place).method_not_allowed_fallback(no_place);
-    // Nobody waits for tasks in a place that is kept for those that look and stop.
+    // The reserved connections do not wait for tasks.
     let kept_cx = Context { polls: Arc::new(Semaphore::new(0)), ..cx.clone() };
     let ready = |routes: Router<Context>, cx| {
         routes.layer(DefaultBodyLimit::max(limits::BODY_BYTES)).with_state(cx)
@@ -111,7 +111,7 @@ pub(super) fn routers(
     (ready(all, cx), ready(kept, kept_cx))
 }
 
-/// How the node is: small answers, made at once.
+/// Routes that inspect the node, with small answers that are ready at once.
 fn looks() -> Router<Context> {
     Router::new()
         .route("/healthz", get(node::alive))
@@ -124,7 +124,7 @@ fn looks() -> Router<Context> {
         .route("/v1/groups/{group}", get(groups::show))
 }
 
-/// What ends something, and a ping.
+/// Routes that stop something, and the ping.
 fn stops() -> Router<Context> {
     Router::new()
         .route("/v1/drain", post(node::drain))
@@ -167,21 +167,21 @@ fn waits() -> Router<Context> {
         .route("/v1/tasks/wait", post(wait::wait))
 }
 
-/// These routes, no more often than the limiter allows.
+/// Puts a rate limit on these routes.
 fn limited(routes: Router<Context>, limiter: &Arc<Limiter>) -> Router<Context> {
     routes.route_layer(middleware::from_fn_with_state(Arc::clone(limiter), rates::limit))
 }
 
 async fn no_place() -> Problem {
-    busy(format!("{} connections are open already", limits::CONNECTIONS))
+    busy(format!("{} connections are already open", limits::CONNECTIONS))
 }
 
 async fn no_route(uri: Uri) -> Problem {
-    let detail = format!("there is nothing at {}", uri.path());
+    let detail = format!("no route at {}", uri.path());
     Problem::new(StatusCode::NOT_FOUND, ErrorCode::NoSuchRoute, detail)
 }
 
 async fn no_method(method: Method, uri: Uri) -> Problem {
-    let detail = format!("{method} is not possible at {}", uri.path());
+    let detail = format!("method {method} is not supported at {}", uri.path());
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::MethodNotAllowed, detail)
 }

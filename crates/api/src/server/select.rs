@@ -1,9 +1,9 @@
-//! Which peer, task or group a text in a request means.
+//! Resolves the names and ids in requests to peers, tasks and groups.
 //!
-//! Names are what peers say of themselves, so anybody can call itself anything. A name that the user
-//! gave goes first. Else a name means a trusted peer (or the node itself) if one has it, and among
-//! peers of equal trust one that is connected. Where it fits a trusted peer that is gone and a stranger
-//! that is connected, it means neither: the stranger may be its successor, or an impostor.
+//! A peer chooses its own name, so any peer can take any name. A name that the user gave comes
+//! first. Otherwise a name means a trusted peer or this node if one has it, and among equally
+//! trusted peers a connected one. If it fits a disconnected trusted peer and a connected untrusted
+//! one, it is refused: the latter may be the successor, or an impostor.
 
 use axum::http::StatusCode;
 use meshwork_core::{GroupId, PeerId, PeerInfo, PeerStage, TaskId};
@@ -34,7 +34,7 @@ pub(super) async fn group(
     Ok(manager.group(id))
 }
 
-/// The words of these states, each of which is one of `known`, those of `what`.
+/// Checks each state against `known`, the states of `what`, and returns them as words.
 #[expect(clippy::result_large_err, reason = "one per refused request, sent at once")]
 pub(super) fn states(
     states: &[impl ToString],
@@ -48,13 +48,13 @@ pub(super) fn states(
             if known.contains(&state.as_str()) {
                 return Ok(state);
             }
-            Err(Problem::bad_request(format!("{state:?} is no state of {what}"))
-                .with_hint(format!("write one of {}", known.join(", "))))
+            Err(Problem::bad_request(format!("{state:?} is not a state of {what}"))
+                .with_hint(format!("use one of {}", known.join(", "))))
         })
         .collect()
 }
 
-/// The peer that `text` names: a peer id, known or not; a name; or the unique start of one.
+/// The peer that `text` names: a peer id, known or not; a name; or the unique start of a name.
 #[expect(clippy::result_large_err, reason = "one per refused request, sent at once")]
 pub(super) fn peer(manager: &NetworkManager, text: &str) -> Result<PeerId, Problem> {
     if let Ok(peer) = text.parse() {
@@ -71,20 +71,20 @@ pub(super) fn peer(manager: &NetworkManager, text: &str) -> Result<PeerId, Probl
     by_name(&known, text)
 }
 
-/// A peer that can be found by name.
+/// A peer and one of its names.
 #[derive(Clone, Debug)]
 struct Named {
     peer: PeerId,
     name: String,
-    /// By this node's user, not by the peer.
+    /// Whether this node's user chose the name, rather than the peer.
     given: bool,
-    /// Trusted, or the node itself.
+    /// Whether the peer is trusted, or this node itself.
     trusted: bool,
     connected: bool,
 }
 
 impl Named {
-    /// The peer by the name that it was given, and by the one that it gives itself.
+    /// One entry for each of the peer's names.
     fn of(info: PeerInfo) -> Vec<Self> {
         let own = info.advert.map(|advert| advert.name).filter(|name| !name.is_empty());
         let named = |(name, given)| Self {
@@ -95,7 +95,7 @@ impl Named {
             connected: info.state.stage() != PeerStage::Disconnected,
         };
         let own = own.map(|name| (name, false));
-        // One without any name may still be meant by a part of its id.
+        // A peer without a name can still be found by a part of its id.
         let nameless = (own.is_none() && info.given_name.is_none()).then(|| (String::new(), false));
         info.given_name
             .map(|name| (name, true))
@@ -121,7 +121,7 @@ fn by_name(known: &[Named], text: &str) -> Result<PeerId, Problem> {
     for matches in [given, same, starts_given, starts, id_ends] {
         let mut found: Vec<&Named> =
             known.iter().filter(|named| !text.is_empty() && matches(named, text)).collect();
-        // One peer may match by both of its names.
+        // A peer may match by both of its names.
         found.sort_by_key(|named| named.peer);
         found.dedup_by_key(|named| named.peer);
         if let Some(chosen) = choose(text, &found)? {
@@ -133,7 +133,7 @@ fn by_name(known: &[Named], text: &str) -> Result<PeerId, Problem> {
         .with_hint("see which peers there are: meshwork peers"))
 }
 
-/// The one that is meant of those that match; none if none does.
+/// The peer to choose among those that match; `None` if none matches.
 #[expect(clippy::result_large_err, reason = "one per refused request, sent at once")]
 fn choose(text: &str, found: &[&Named]) -> Result<Option<PeerId>, Problem> {
     let trusted = found.iter().any(|named| named.trusted);
@@ -152,7 +152,8 @@ fn choose(text: &str, found: &[&Named]) -> Result<Option<PeerId>, Problem> {
 }
 
 impl Named {
-    /// Whether this is a connected stranger with the name of `old`, a trusted peer that is gone.
+    /// Whether this is a connected untrusted peer with the name of `old`, a disconnected trusted
+    /// peer.
     fn may_be_successor_of(&self, old: &Self) -> bool {
         let is_stranger = self.connected && !self.trusted;
         old.trusted && !old.connected && is_stranger && self.name == old.name
@@ -167,15 +168,15 @@ fn replaced(old: &Named, new: &Named) -> Problem {
     );
     Problem::new(StatusCode::CONFLICT, ErrorCode::Ambiguous, detail).with_hint(format!(
         "if the new one replaces the old: meshwork peers trust {new} && meshwork peers forget {old}; \
-         else write the peer id"
+         otherwise use the peer id"
     ))
 }
 
-/// Fewest characters of a peer id that are taken for a part of one.
+/// Minimum length of a part of a peer id.
 const ID_PART: usize = 4;
 
 fn ambiguous(text: &str, found: &[&Named]) -> Problem {
     let detail = format!("{} peers match {text:?}", found.len());
     Problem::new(StatusCode::CONFLICT, ErrorCode::Ambiguous, detail)
-        .with_hint("write the peer id: meshwork peers --json")
+        .with_hint("use the peer id: meshwork peers --json")
 }

@@ -1,5 +1,5 @@
-//! The server on a real socket: first its bounds, with a node that never started, so that time can
-//! be paused; then every route, with a node that runs.
+//! The server on a real socket: first its bounds, with a node that never starts, so that time can
+//! be paused; then every route, with a running node.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -21,7 +21,7 @@ mod peers;
 mod places;
 mod tasks;
 
-/// A server under test. The folder goes with it.
+/// A server under test, with its home directory.
 struct Fixture {
     _home: tempfile::TempDir,
     path: PathBuf,
@@ -48,7 +48,7 @@ impl Fixture {
         Self { _home: home, path, client, asked, stop, server, manager }
     }
 
-    /// With a node that never runs: enough for what is refused before it is asked.
+    /// A server of a node that never starts: enough for requests that are refused at once.
     fn idle() -> Self {
         Self::serving(node("ant").build().unwrap())
     }
@@ -63,7 +63,7 @@ impl Fixture {
         UnixStream::connect(&self.path).await.unwrap()
     }
 
-    /// One whole exchange: the request as it is written here, the answer up to its end.
+    /// Sends a request as it is given, and reads the answer to the end of the connection.
     async fn exchange(&self, request: &str) -> String {
         let mut stream = self.raw().await;
         stream.write_all(request.as_bytes()).await.unwrap();
@@ -94,12 +94,12 @@ fn config(name: &str) -> NetworkConfig {
 }
 
 fn api_error(error: ClientError) -> crate::Problem {
-    let ClientError::Api(problem) = error else { panic!("not an answer of the API: {error:?}") };
+    let ClientError::Api(problem) = error else { panic!("not an error of the API: {error:?}") };
     *problem
 }
 
 #[tokio::test(start_paused = true)]
-async fn headers_that_never_end_close_the_connection() {
+async fn endless_headers_close_the_connection() {
     let server = Fixture::idle();
     let mut slow = server.raw().await;
     slow.write_all(b"GET /v1/node HTTP/1.1\r\nHost: x\r\nX-Slow: ").await.unwrap();
@@ -110,7 +110,7 @@ async fn headers_that_never_end_close_the_connection() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_that_says_nothing_is_closed() {
+async fn silent_connection_is_closed() {
     let server = Fixture::idle();
     let mut silent = server.raw().await;
     let mut rest = Vec::new();
@@ -119,7 +119,7 @@ async fn a_connection_that_says_nothing_is_closed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_never_ends_is_refused() {
+async fn body_that_never_ends_is_refused() {
     let server = Fixture::idle();
     let answer = server
         .exchange(
@@ -159,7 +159,7 @@ async fn a_body_that_grows_over_the_limit_is_refused() {
 }
 
 #[tokio::test]
-async fn requests_that_mean_nothing_are_problems() {
+async fn malformed_requests_are_answered_with_problems() {
     let server = Fixture::idle();
     let cases = [
         ("GET /v1/nothing", "", 404, "no_such_route"),
@@ -170,7 +170,8 @@ async fn requests_that_mean_nothing_are_problems() {
         ("POST /v1/tasks", r#"{"handler":"text/upper"} {}"#, 400, "bad_request"),
         ("POST /v1/tasks?wait_ms=soon", r#"{"handler":"text/upper"}"#, 400, "bad_request"),
         ("GET /v1/tasks?state=done", "", 400, "bad_request"),
-        // A misspelt filter is no filter: the answer would look like one and be everything.
+        // An unknown filter is refused: otherwise the answer would look filtered and contain
+        // everything.
         ("GET /v1/tasks?states=failed", "", 400, "bad_request"),
         ("GET /v1/groups?sort=age", "", 400, "bad_request"),
         ("GET /v1/events?since=1", "", 400, "bad_request"),
@@ -195,7 +196,7 @@ async fn requests_that_mean_nothing_are_problems() {
 }
 
 #[tokio::test]
-async fn figures_are_shown_where_there_are_any() {
+async fn metrics_are_served_only_if_they_are_recorded() {
     const FIGURES: &str = "# TYPE x gauge\nx 1\n";
     let with = |server: Server| server.with_metrics(|| FIGURES.to_owned());
     let server = Fixture::serving_with(node("ant").build().unwrap(), with);
@@ -209,7 +210,7 @@ async fn figures_are_shown_where_there_are_any() {
 }
 
 #[tokio::test]
-async fn nobody_at_the_socket_is_told_as_such() {
+async fn missing_node_is_reported_as_unreachable() {
     let server = Fixture::idle();
     let client = server.client.clone();
     server.stop.cancel();
@@ -228,7 +229,7 @@ async fn nobody_at_the_socket_is_told_as_such() {
 }
 
 #[tokio::test]
-async fn a_request_to_stop_is_answered_first() {
+async fn shutdown_is_answered_before_the_node_stops() {
     let mut server = Fixture::running().await;
     let answer = server.client.shutdown(false).await.unwrap();
     let grace = server.manager.config().tasks.stop_grace;
@@ -242,12 +243,12 @@ async fn a_request_to_stop_is_answered_first() {
         longer.len()
     );
     server.exchange(&request).await;
-    assert_eq!(server.asked.recv().await, Some(grace), "no longer than the node's owner wants");
+    assert_eq!(server.asked.recv().await, Some(grace), "at most the configured grace");
     server.end().await;
 }
 
 #[tokio::test]
-async fn a_node_drains_when_asked_and_takes_work_again() {
+async fn drain_starts_and_ends_on_request() {
     let server = Fixture::running().await;
     let answer = server.client.drain(true).await.unwrap();
     assert_eq!((answer.draining, answer.held), (true, 0));
@@ -263,7 +264,7 @@ async fn a_node_drains_when_asked_and_takes_work_again() {
 }
 
 #[tokio::test]
-async fn stopping_ends_requests_that_wait() {
+async fn stop_ends_waiting_requests() {
     let server = Fixture::running().await;
     let task = Task::new("debug/sleep").unwrap().with_param("ms", 3_600_000);
     let handle = server.manager.distribute_task(task, Vec::new()).await.unwrap();
@@ -271,12 +272,12 @@ async fn stopping_ends_requests_that_wait() {
     let asked = id.clone();
     let waiting =
         tokio::spawn(async move { client.wait(vec![asked], Duration::from_secs(60)).await });
-    // Once this is answered the request before it has been read as well, or soon will be.
+    // Once this is answered, the earlier request was read, or soon will be.
     server.client.node().await.unwrap();
     server.stop.cancel();
     match waiting.await.unwrap() {
         Ok(answer) => assert_eq!(answer.pending, [id]),
-        // It came too late to be accepted.
+        // The server stopped before it accepted the connection.
         Err(error) => assert!(matches!(error, ClientError::Unreachable { .. }), "{error}"),
     }
     server.end().await;

@@ -1,4 +1,4 @@
-//! From what the engine says to what the API shows: times of day, names, words.
+//! Translates the engine's views into those of the API: times of day, names, words.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -13,27 +13,27 @@ use crate::types::{
     WaitingView, micros, wide,
 };
 
-/// Shows tasks, with the names of the peers that occur in them.
+/// Translates tasks, with the names of their peers.
 pub(super) struct Viewer<'m> {
     manager: &'m NetworkManager,
     names: HashMap<PeerId, String>,
 }
 
 impl<'m> Viewer<'m> {
-    /// A viewer for these tasks.
+    /// Creates a viewer for these tasks.
     ///
     /// # Errors
     ///
     /// The node has stopped.
     pub(super) fn of(manager: &'m NetworkManager, tasks: &[Task]) -> Result<Self, NetworkError> {
-        // Most tasks that were just submitted name no peer: they are spared the questions.
+        // Most newly submitted tasks name no peer and need no names.
         if tasks.iter().any(|task| !task.attempts.is_empty() || task.waiting.is_some()) {
             return Self::with_names(manager);
         }
         Ok(Self { manager, names: HashMap::new() })
     }
 
-    /// A viewer that knows what every peer is called.
+    /// Creates a viewer with the names of all peers.
     ///
     /// # Errors
     ///
@@ -132,7 +132,7 @@ fn obstacle_code(obstacle: &Obstacle) -> ObstacleCode {
     }
 }
 
-/// The peer that runs a task, or on which it ended.
+/// The peer that runs a task, or on which the task ended.
 pub(super) fn worker(state: &TaskState, end: Option<&TaskEnd>) -> Option<PeerId> {
     match (state, end) {
         (TaskState::Assigned { peer, .. } | TaskState::Running { peer, .. }, _) => Some(*peer),
@@ -142,12 +142,12 @@ pub(super) fn worker(state: &TaskState, end: Option<&TaskEnd>) -> Option<PeerId>
     }
 }
 
-/// The result that a task ended with.
+/// The result of a task that succeeded.
 pub(super) fn result(end: &TaskEnd) -> Option<&TaskResult> {
     if let TaskEnd::Succeeded(result) = end { Some(result) } else { None }
 }
 
-/// The last lines of a result that is text.
+/// The last lines of a text result.
 pub(super) fn tail(end: &TaskEnd) -> Option<Vec<String>> {
     let text = result(end)?.text().ok()?;
     let cut = |line: &str| match line.char_indices().nth(TAIL_CHARS) {
@@ -159,11 +159,11 @@ pub(super) fn tail(end: &TaskEnd) -> Option<Vec<String>> {
     Some(lines)
 }
 
-/// What is shown of a result beside the task: enough to see what it is.
+/// How much of a result is shown with its task: enough to recognise it.
 const TAIL_LINES: usize = 5;
 const TAIL_CHARS: usize = 200;
 
-/// Why a task cannot be shown.
+/// Why a member of a group cannot be shown.
 pub(super) fn refusal(reason: &meshwork_core::Reason) -> ErrorView {
     ErrorView {
         code: reason.code().into(),
@@ -175,7 +175,7 @@ pub(super) fn refusal(reason: &meshwork_core::Reason) -> ErrorView {
     }
 }
 
-/// Why a task has no result; none if it has one.
+/// Why a task has no result; `None` if it has one.
 pub(super) fn error(end: &TaskEnd) -> Option<ErrorView> {
     let blank = ErrorView {
         code: ErrorCode::default(),

@@ -24,7 +24,7 @@ async fn only_its_user_may_connect() {
 #[tokio::test]
 async fn a_stale_socket_is_replaced() {
     let (_dir, path) = home();
-    // Closed without being removed, as by a process that was killed.
+    // Closed and not removed, like the socket of a process that was killed.
     drop(StdListener::bind(&path).unwrap());
     assert!(path.exists());
     let _socket = bind(&path).unwrap();
@@ -32,7 +32,7 @@ async fn a_stale_socket_is_replaced() {
 }
 
 #[tokio::test]
-async fn what_a_killed_bind_left_is_cleared() {
+async fn leftovers_of_a_killed_bind_are_removed() {
     let (dir, path) = home();
     let room = dir.path().join(".api");
     fs::create_dir(&room).unwrap();
@@ -42,7 +42,7 @@ async fn what_a_killed_bind_left_is_cleared() {
 }
 
 #[tokio::test]
-async fn a_live_socket_is_another_node() {
+async fn socket_in_use_is_reported() {
     let (_dir, path) = home();
     let first = bind(&path).unwrap();
     let error = bind(&path).unwrap_err();
@@ -53,7 +53,7 @@ async fn a_live_socket_is_another_node() {
 }
 
 #[tokio::test]
-async fn what_is_no_socket_is_left_alone() {
+async fn other_file_at_the_path_is_left_alone() {
     let (_dir, path) = home();
     fs::write(&path, "precious").unwrap();
     let error = bind(&path).unwrap_err();
@@ -62,7 +62,7 @@ async fn what_is_no_socket_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_path_that_no_socket_can_have_is_named() {
+async fn path_too_long_for_a_socket_is_reported() {
     let (dir, _) = home();
     let path = dir.path().join("x".repeat(120));
     let error = bind(&path).unwrap_err();
@@ -77,7 +77,7 @@ async fn a_missing_folder_is_an_error() {
 }
 
 #[tokio::test]
-async fn the_successor_of_a_socket_is_not_removed_with_it() {
+async fn successor_of_a_socket_is_not_removed() {
     let (_dir, path) = home();
     let first = bind(&path).unwrap();
     fs::remove_file(&path).unwrap();

@@ -1,4 +1,4 @@
-//! What happens at a node, as it is told while it happens.
+//! Events of a node, as `/v1/events` sends them.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 use super::{problem::ErrorCode, words::words};
 
 words! {
-    /// What an event is about.
+    /// The type of an event.
     EventType {
-        /// Others are missing here. It is told whatever was asked for.
+        /// Events are missing here. Sent to every reader, whatever types it asks for.
         Gap = "gap",
-        /// A peer has sent something.
+        /// A peer sent a message.
         Message = "message",
         NodeListening = "node.listening",
         NodeWarning = "node.warning",
@@ -32,43 +32,46 @@ words! {
     }
 }
 
-/// Something that happened. Which of the fields are there depends on its type.
+/// An event. Which fields are present depends on its type.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct EventView {
-    /// Its place in the order of events: each is above all before it, also those of earlier runs of
-    /// the node as long as its clock was not set back.
+    /// The event's position: higher than that of every earlier event, also across restarts unless
+    /// the clock was set back.
     pub id: u64,
-    /// When the API heard of it.
+    /// When the API received the event.
     pub at: DateTime<Utc>,
-    /// What kind of thing. More may come; a reader ignores an event of a type that it does not know.
+    /// The type of the event. A reader ignores types that it does not know, because later versions
+    /// add some.
     #[serde(rename = "type")]
     pub kind: EventType,
-    /// Of `task.…`, and of a `message` about one: which task.
+    /// In `task.…`, and in a `message` about a task: the task's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task_id: Option<String>,
-    /// Of `peer.…`: which peer. Of `task.…`: the worker, if there is one. Of `message`: who sent it, where
-    /// it says so.
+    /// In `peer.…`: the peer. In `task.…`: the worker, if there is one. In `message`: the sender,
+    /// if the message names it.
     #[serde(rename = "peer", default, skip_serializing_if = "Option::is_none")]
     pub peer_id: Option<String>,
-    /// Of `task.…`, but for `task.progress`: what runs it.
+    /// In `task.…` except `task.progress`: the handler of the task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handler: Option<String>,
-    /// Of `task.failed`, `task.cancelled` and `task.expired`: why, as in the `error` of a task.
+    /// In `task.failed`, `task.cancelled` and `task.expired`: the code, as in the `error` of a
+    /// task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<ErrorCode>,
-    /// Of `node.listening`, `node.warning` and `peer.connected`: which address.
+    /// In `node.listening`, `node.warning` and `peer.connected`: the address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
-    /// Of `peer.discovered`: where the peer is, as far as known.
+    /// In `peer.discovered`: known addresses of the peer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<String>,
-    /// Of `task.progress`: how far the task is, from 0 to 1.
+    /// In `task.progress`: the finished part of the task, from 0 to 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fraction: Option<f32>,
-    /// In words: how far a task is, why it has no result, why a peer is gone, what is wrong with an address.
+    /// Text for people: a task's progress or error, why a peer disconnected, what is wrong with an
+    /// address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// Of `gap`: how many events are missing here; none if nobody can say.
+    /// In `gap`: number of missing events; `None` if it is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missed: Option<u64>,
 }

@@ -1,4 +1,4 @@
-//! Groups: tasks that are submitted together, and how they are.
+//! Groups: tasks that are submitted together.
 
 use std::collections::BTreeMap;
 
@@ -9,37 +9,38 @@ use serde::{Deserialize, Serialize};
 use super::{Durability, ErrorView, Payload, TaskSpec, TaskState, WaitingView, words::words};
 
 words! {
-    /// How a group is.
+    /// The state of a group.
     GroupState {
-        /// More members may come.
+        /// More members may follow.
         Open = "open",
-        /// All members are there.
+        /// All members are submitted; some have not ended.
         Running = "running",
         /// The members that have not ended are being cancelled.
         Stopping = "stopping",
-        /// It is over, and every member has succeeded.
+        /// The group has ended, and every member succeeded.
         Succeeded = "succeeded",
-        /// It is over, and not every member has succeeded.
+        /// The group has ended, and at least one member did not succeed.
         Failed = "failed",
-        /// It is over, and somebody has cancelled it.
+        /// The group has ended because it was cancelled.
         Cancelled = "cancelled",
-        /// It is over: its last member has not come for ten minutes. It is `open` again when more come.
+        /// The group has ended without its last member: none arrived for ten minutes. More members
+        /// make it `open` again.
         Unfinished = "unfinished",
     }
 }
 
 impl GroupState {
-    /// The states of a group that is not over.
+    /// The states of a group that has not ended.
     pub const OPEN: [Self; 3] = [Self::Open, Self::Running, Self::Stopping];
 
-    /// Whether a group in this state is over.
+    /// Whether a group in this state has ended.
     pub fn is_ended(&self) -> bool {
         matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled | Self::Unfinished)
     }
 }
 
 words! {
-    /// Where a member of a group stands: as a task, or why that cannot be told.
+    /// The state of a member: that of its task, or why that is not available.
     MemberState {
         Queued = "queued",
         Assigned = "assigned",
@@ -48,9 +49,9 @@ words! {
         Failed = "failed",
         Cancelled = "cancelled",
         Expired = "expired",
-        /// Its record on disk cannot be read.
+        /// The member's record on disk cannot be read.
         Damaged = "damaged",
-        /// It has ended, and is not kept any longer.
+        /// The member ended and is no longer kept.
         Forgotten = "forgotten",
     }
 }
@@ -61,26 +62,26 @@ impl From<TaskState> for MemberState {
     }
 }
 
-/// Members of a group to submit: all of them are taken, or none. A large group is handed in by
-/// several requests, one after the other.
+/// Members of a group to submit: the node accepts all of them or none. A large group takes several
+/// requests, one after the other.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BatchSpec {
-    /// What they have in common. Its `idempotency_key` is the group's: submitting again with the same
-    /// key gives the members that are there, and adds what is missing.
+    /// The fields that all members share. Its `idempotency_key` belongs to the group: a repeated
+    /// request with this key keeps existing members and adds the missing ones.
     pub task: TaskSpec,
     /// The members.
     pub members: BatchMembers,
-    /// Which group, by its id; none: a new one, or that of the key.
+    /// The id of the group; `None` for a new group, or the group of the idempotency key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-    /// The place of the first of them, from 0: as many were handed in before.
+    /// The index of the first of these members, from 0: the number of members submitted earlier.
     #[serde(default)]
     pub first: u32,
-    /// Whether these are the last ones.
+    /// Whether these are the group's last members.
     #[serde(default = "yes")]
     pub last: bool,
-    /// How many members may fail or expire before those that have not ended are cancelled; none: any
+    /// Number of members that may fail or expire before the rest is cancelled; `None` for any
     /// number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_fails: Option<u32>,
@@ -94,20 +95,20 @@ fn yes() -> bool {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BatchMembers {
-    /// One for each text, which is its input.
+    /// One member per text, which is its input.
     Lines(Vec<String>),
-    /// One for each number. The number is its input; if the task has one, that is it, with the number
-    /// in place of each `{index}`.
+    /// One member per number. Its input is the number; or the shared input of the task, with the
+    /// number in place of each `{index}`.
     Range(RangeSpec),
-    /// One for each of these.
+    /// One member per entry.
     Items(Vec<MemberSpec>),
 }
 
-/// What stands for the number of a member in the input that a range has in common.
+/// The placeholder for a member's number in the shared input of a range.
 pub(crate) const INDEX: &str = "{index}";
 
 impl BatchMembers {
-    /// How many there are.
+    /// Number of members.
     pub fn len(&self) -> u64 {
         match self {
             Self::Lines(lines) => super::wide(lines.len()),
@@ -116,21 +117,21 @@ impl BatchMembers {
         }
     }
 
-    /// Whether there is none.
+    /// Whether the batch has no members.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
-/// The numbers from one to another, both included, in steps.
+/// The numbers from `from` to `to`, both included, in steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RangeSpec {
     /// The first number.
     pub from: u64,
-    /// The last number, if a step meets it.
+    /// The last number; not part of the range if no step meets it.
     pub to: u64,
-    /// From one to the next; not 0.
+    /// The distance between two numbers; at least 1. Default: 1.
     #[serde(default = "one")]
     pub step: u64,
 }
@@ -140,7 +141,7 @@ fn one() -> u64 {
 }
 
 impl RangeSpec {
-    /// How many numbers there are; none if it goes downwards, or stands still.
+    /// How many numbers there are; 0 if `to` is below `from`, or if `step` is 0.
     pub fn len(&self) -> u64 {
         match self.to.checked_sub(self.from).map(|span| span.checked_div(self.step)) {
             Some(Some(steps)) => steps.saturating_add(1),
@@ -148,12 +149,13 @@ impl RangeSpec {
         }
     }
 
-    /// Whether there is none.
+    /// Whether the range has no numbers.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The numbers at places from `first` on, at most `count` of them.
+    /// The numbers at indexes from `first` on, at most `count` of them; `None` if no number is
+    /// left.
     #[must_use]
     pub fn part(&self, first: u64, count: u64) -> Option<Self> {
         let last = first.saturating_add(count).min(self.len()).checked_sub(1)?;
@@ -162,21 +164,21 @@ impl RangeSpec {
         Some(Self { from: at(first)?, to: at(last)?, step: self.step })
     }
 
-    /// The numbers.
+    /// All numbers of the range, in order.
     pub fn numbers(&self) -> impl Iterator<Item = u64> + use<> {
         let Self { from, step, .. } = *self;
         (0..self.len()).map(move |place| from.saturating_add(place.saturating_mul(step)))
     }
 }
 
-/// One member of a group: what it has of its own.
+/// The input and parameters of one member.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MemberSpec {
-    /// What it works on.
+    /// The member's input.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<Payload>,
-    /// Parameters, before those that all have.
+    /// The member's parameters; they override the shared ones.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "unique_keys")]
     pub params: BTreeMap<String, String>,
 }
@@ -184,25 +186,25 @@ pub struct MemberSpec {
 /// A group at one moment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupView {
-    /// Which.
+    /// The group's id.
     pub id: String,
     /// The last six digits of the id, which is what people see and type.
     pub short: String,
-    /// How it is.
+    /// The state of the group.
     pub state: GroupState,
-    /// Members that were accepted.
+    /// Number of accepted members.
     pub members: u64,
-    /// Whether these are all.
+    /// Whether all members are submitted.
     pub complete: bool,
-    /// How many may fail or expire; none: any number.
+    /// Number of members that may fail or expire; `None` for any number.
     pub max_fails: Option<u32>,
-    /// What of its members outlives the node's process.
+    /// Whether the members outlive the node's process.
     #[serde(default)]
     pub durability: Durability,
-    /// Whether more did, or somebody has cancelled it: those that had not ended were cancelled, and no
-    /// more are accepted.
+    /// Whether the group was cancelled, or more than `max_fails` members failed or expired. A
+    /// stopped group accepts no more members, and its open members are cancelled.
     pub stopped: bool,
-    /// If somebody has cancelled it: why, in their words.
+    /// The reason that was given with the cancellation, if the group was cancelled.
     pub cancel_reason: Option<String>,
     /// Members that wait for a worker.
     pub queued: u64,
@@ -216,11 +218,11 @@ pub struct GroupView {
     pub cancelled: u64,
     /// Members that expired.
     pub expired: u64,
-    /// Workers that have members now.
+    /// Number of workers that hold members now.
     pub workers: u64,
-    /// When the first member that is known was submitted.
+    /// When the first known member was submitted.
     pub submitted_at: DateTime<Utc>,
-    /// When members were handed in last.
+    /// When members were last submitted.
     pub handed_in_at: DateTime<Utc>,
 }
 
@@ -235,63 +237,64 @@ impl GroupView {
         self.failed.saturating_add(self.cancelled).saturating_add(self.expired)
     }
 
-    /// Whether all is over.
+    /// Whether the group has ended.
     pub fn is_ended(&self) -> bool {
         self.state.is_ended()
     }
 }
 
-/// How a group is, and why.
+/// A group's state and the reasons for it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupStory {
-    /// How it is.
+    /// The group.
     pub group: GroupView,
-    /// Why its members wait, by what they need.
+    /// Why its members wait, by their needs.
     pub waiting: Vec<WaitingMembers>,
-    /// Members that wait, and whose needs are too many to be told apart.
+    /// Number of waiting members with further needs.
     pub waiting_others: u64,
-    /// Those of its members that failed or expired first, as far as they are kept.
+    /// The members that failed or expired first and are still kept.
     pub failures: Vec<MemberResult>,
 }
 
-/// Members of a group that wait and need the same.
+/// Waiting members of a group with the same needs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WaitingMembers {
-    /// What shall run.
+    /// The handler that the members name.
     pub handler: String,
-    /// How many.
+    /// Number of members.
     pub members: u64,
-    /// Why.
+    /// Why they wait.
     pub why: WaitingView,
 }
 
-/// What has become of one member.
+/// The state and the result of one member.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemberResult {
-    /// Its place, from 0.
+    /// The member's index in the group, from 0.
     pub index: u32,
-    /// The task.
+    /// The id of the member's task.
     pub id: String,
-    /// Where it stands.
+    /// The state of the member.
     pub state: MemberState,
-    /// The result, if there is one.
+    /// The result, if the member succeeded.
     pub output: Option<Payload>,
-    /// Why it ended without one.
+    /// Why the member ended without a result.
     pub error: Option<ErrorView>,
 }
 
 impl MemberResult {
-    /// Whether it has not ended.
+    /// Whether the member has not ended.
     pub fn is_open(&self) -> bool {
         matches!(self.state, MemberState::Queued | MemberState::Assigned | MemberState::Running)
     }
 }
 
-/// A group of the members of another that did not succeed.
+/// A new group with the members of an earlier group that did not succeed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RetryAnswer {
     /// The new group.
     pub group: GroupView,
-    /// Members of the earlier one that did not succeed either, and are not kept any more.
+    /// Members of the earlier group that did not succeed and are no longer kept, so they are not in
+    /// the new group.
     pub forgotten: u32,
 }

@@ -1,53 +1,53 @@
-//! Handlers as a node knows them: what can be run, and by whom.
+//! Handlers that the node and its peers offer.
 
 use serde::{Deserialize, Serialize};
 
-/// A handler that the node, or a peer that it knows, offers.
+/// A handler that the node, or a known peer, offers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HandlerView {
-    /// What a task names, `family/operation`.
+    /// The handler's name in a task, `family/operation`.
     pub name: String,
-    /// What it does, in a sentence; none where nothing is known but its name.
+    /// A description in one sentence, if it is known.
     pub summary: Option<String>,
-    /// The parameters that it takes, as far as they are known.
+    /// The handler's parameters, as far as they are known.
     pub params: Vec<ParamView>,
-    /// Whether it is known that a task without `input` is refused.
+    /// Whether the handler is known to refuse tasks without `input`.
     #[serde(default)]
     pub needs_input: bool,
-    /// Who offers it: the node itself first, then peers that are ready and trusted; of many only
-    /// the first.
+    /// Nodes that offer the handler: this node first, then peers that are ready and trusted, then
+    /// others. A long list is cut at its end.
     pub offers: Vec<OfferView>,
-    /// How many offer it in all.
+    /// Number of nodes that offer the handler.
     pub offer_count: u64,
 }
 
 /// A parameter of a handler.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ParamView {
-    /// As it is written in `--param NAME=VALUE`.
+    /// The name in `--param NAME=VALUE`.
     pub name: String,
-    /// What kind of value it takes.
+    /// The type of its value.
     pub kind: String,
-    /// Whether the handler fails without it.
+    /// Whether the handler fails without the parameter.
     pub required: bool,
-    /// What it is if it is not given.
+    /// The value if the parameter is absent.
     pub default: Option<String>,
-    /// What it is for.
+    /// A description of the parameter.
     pub doc: String,
 }
 
-/// Somebody who offers a handler.
+/// A node that offers a handler.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OfferView {
-    /// Who.
+    /// The node's peer id.
     #[serde(rename = "peer")]
     pub peer_id: String,
-    /// Its name, if it is known.
+    /// The node's name, if it is known.
     pub name: Option<String>,
-    /// Whether it is the node itself.
+    /// Whether it is this node itself.
     pub here: bool,
-    /// Whether it can be given work now.
+    /// Whether the node can receive tasks now.
     pub ready: bool,
-    /// Whether the node trusts it, so that tasks without a target may run there.
+    /// Whether this node trusts it, so that tasks without a target may run there.
     pub trusted: bool,
 }

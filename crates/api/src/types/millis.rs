@@ -1,4 +1,4 @@
-//! Microseconds, which JSON shows as milliseconds with a fraction: one unit for every duration.
+//! Serializes microseconds as milliseconds with a fraction: JSON has one unit for all durations.
 
 use serde::{Deserialize, Deserializer, Serializer};
 
@@ -17,7 +17,7 @@ fn micros(millis: f64) -> u64 {
     (millis * MICROS).round() as u64
 }
 
-/// The same of a duration that may be unknown.
+/// The same for a duration that may be unknown.
 pub(super) mod optional {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 

@@ -1,4 +1,4 @@
-//! A node as it shows itself.
+//! A node's state, capacity and health, and requests that change the node.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -12,20 +12,20 @@ use serde::{Deserialize, Serialize};
 use super::words::words;
 
 words! {
-    /// Whether a node takes tasks.
+    /// Whether a node accepts tasks.
     NodeState {
         Ready = "ready",
-        /// Tasks are accepted, nothing new runs here.
+        /// The node accepts tasks, and runs no new attempts.
         Draining = "draining",
-        /// Tasks are refused until the journal is read.
+        /// The node refuses tasks until it has read the journal.
         Recovering = "recovering",
-        /// Tasks are refused.
+        /// The node refuses tasks because it stops.
         ShuttingDown = "shutting_down",
     }
 }
 
 words! {
-    /// How a node, or a peer, is.
+    /// The health of a node or a peer.
     HealthState {
         Healthy = "healthy",
         Degraded = "degraded",
@@ -34,25 +34,26 @@ words! {
 }
 
 words! {
-    /// Which owners may have tasks of a family of handlers run on a node.
+    /// The owners whose tasks of a handler family may run on a node.
     AcceptRule {
         Nobody = "nobody",
-        /// From peers that it trusts.
+        /// Peers that the node trusts.
         Listed = "listed",
         Anyone = "anyone",
     }
 }
 
 words! {
-    /// How it is known that another machine uses a node's key.
+    /// The evidence that another machine uses a node's key.
     KeyCopySign {
         /// The key answers at an address.
         Reached = "reached",
         /// The key has dialled from an address.
         Came = "came",
-        /// A peer says so, which is no proof.
+        /// A peer reports it, which is no proof.
         Said = "said",
-        /// Two machines with the key come by turns. No node sees this of itself.
+        /// Two machines with the key connect alternately. A node cannot observe this for its own
+        /// key.
         Alternates = "alternates",
     }
 }
@@ -60,65 +61,65 @@ words! {
 /// A node at one moment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeView {
-    /// Who it is.
+    /// The node's peer id.
     #[serde(rename = "peer")]
     pub peer_id: String,
-    /// Its name, for people.
+    /// The node's display name.
     pub name: String,
     /// The version of the software.
     pub version: String,
     /// The network's name.
     pub network: String,
-    /// How long it has been running.
+    /// Time since the node started, in milliseconds.
     pub uptime_ms: u64,
-    /// Where it listens, each with `/p2p/…`.
+    /// Addresses on which the node listens, each with `/p2p/…`.
     pub addresses: Vec<String>,
-    /// The handlers that it has.
+    /// The node's handlers.
     pub handlers: Vec<String>,
-    /// What tasks may require by name.
+    /// Capabilities that tasks may require.
     pub capabilities: Vec<String>,
-    /// What tasks may require by name and value.
+    /// Labels that tasks may require, by name and value.
     pub labels: BTreeMap<String, String>,
-    /// What it offers.
+    /// The capacity that the node advertises.
     pub capacity: CapacityView,
-    /// Whose tasks the node accepts, for each family of handlers that it has.
+    /// Whose tasks the node accepts, for each family of its handlers.
     pub accept: BTreeMap<String, AcceptRule>,
-    /// Whether it takes tasks.
+    /// Whether the node accepts tasks.
     #[serde(default)]
     pub state: NodeState,
-    /// Whether nothing new runs here for now.
+    /// Whether the node is draining: no new attempts run here.
     #[serde(default)]
     pub draining: bool,
-    /// How many peers it may have, and what it has refused.
+    /// The limit of peers, and the number of refused connections.
     #[serde(default)]
     pub connections: ConnectionCounts,
-    /// That another machine was seen to use this node's key within the last hour.
+    /// The evidence that another machine used this node's key within the last hour.
     #[serde(default)]
     pub key_copied: Option<KeyCopyView>,
-    /// What it holds.
+    /// The node's tasks and attempts, in numbers.
     pub tasks: TaskCounts,
 }
 
-/// How it is known that another machine uses a node's key.
+/// The evidence that another machine uses a node's key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyCopyView {
-    /// How it is known.
+    /// The kind of evidence.
     pub how: KeyCopySign,
-    /// Where the other machine is.
+    /// The address of the other machine.
     pub address: Option<String>,
-    /// Who says so.
+    /// The peer that reported it.
     pub peer: Option<String>,
 }
 
-/// How many peers a node may have, and what its network has refused since the start.
+/// The limit of a node's peers, and the connections that it has refused since its start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConnectionCounts {
-    /// Peers that may be admitted at once (`--max-peers`).
+    /// Maximum number of admitted peers (`--max-peers`).
     pub max_peers: u64,
-    /// Hellos that were refused because there were so many.
+    /// Hellos that were refused because the node had `max_peers` peers.
     pub peers_refused: u64,
-    /// Inbound connections closed before their peers were known: silent, or more than there are
-    /// places.
+    /// Inbound connections that were closed before their peers were known: silent ones, and those
+    /// above the limit.
     pub inbound_shed: u64,
 }
 
@@ -188,14 +189,14 @@ impl From<KeyEvidence> for KeyCopyView {
     }
 }
 
-/// Rules by family, in words.
+/// Rules by family, in the words of the API.
 pub(crate) fn rules<'a>(
     rules: impl Iterator<Item = (&'a str, Accept)>,
 ) -> BTreeMap<String, AcceptRule> {
     rules.map(|(family, accept)| (family.to_owned(), accept.as_str().into())).collect()
 }
 
-/// Whose tasks the node is to accept from now on.
+/// The families whose rules change, each with its new rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AcceptPatch {
@@ -203,36 +204,36 @@ pub struct AcceptPatch {
     pub accept: AcceptPolicy,
 }
 
-/// Whose tasks the node accepts now.
+/// Whose tasks the node accepts after the change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AcceptAnswer {
-    /// The rule of each family of handlers that the node has.
+    /// The rule of each family of the node's handlers.
     pub accept: BTreeMap<String, AcceptRule>,
-    /// Whether the rules outlive the process, in `config.toml` in the node's home.
+    /// Whether the rules are saved in `config.toml` in the node's home, and so outlive the process.
     pub kept: bool,
-    /// Rules by flag or environment that the node was started with and that differ: given again at
-    /// the next start, they go before `config.toml`.
+    /// Rules of the flags or environment at the node's start that differ from the new ones. If they
+    /// are given again at the next start, they override `config.toml`.
     pub started_with: BTreeMap<String, AcceptRule>,
 }
 
-/// Where a copy of the journal is to be made.
+/// The destination of a copy of the journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BackupRequest {
-    /// A folder on the node's machine, by its whole path. It is made if there is none.
+    /// Absolute path of a folder on the node's machine. The node creates a missing folder.
     pub dir: String,
 }
 
-/// The machine behind a node.
+/// The capacity of a node and its machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CapacityView {
     /// Attempts that run at once.
     pub slots: u32,
-    /// CPU cores.
+    /// Number of CPU cores.
     pub cpus: u32,
     /// Memory in bytes.
     pub memory_bytes: u64,
-    /// GPUs.
+    /// Number of GPUs.
     pub gpus: u32,
 }
 
@@ -243,46 +244,48 @@ impl From<Capacity> for CapacityView {
     }
 }
 
-/// What a node holds, in numbers. The first six count its own tasks.
+/// A node's tasks and attempts, in numbers. The first six fields count its own tasks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskCounts {
-    /// Waiting for a worker.
+    /// Tasks that wait for a worker.
     pub queued: u64,
-    /// Sent to a worker.
+    /// Tasks that were sent to a worker.
     pub running: u64,
-    /// Succeeded, and kept; also in earlier starts.
+    /// Tasks that succeeded and are kept, including those of earlier starts.
     pub succeeded: u64,
-    /// Failed, and kept; also in earlier starts.
+    /// Tasks that failed and are kept, including those of earlier starts.
     pub failed: u64,
-    /// Cancelled, and kept; also in earlier starts.
+    /// Tasks that were cancelled and are kept, including those of earlier starts.
     pub cancelled: u64,
-    /// Expired, and kept; also in earlier starts.
+    /// Tasks that expired and are kept, including those of earlier starts.
     pub expired: u64,
-    /// Own tasks that have ended since the start, whether they are kept or not.
+    /// Own tasks that ended since the start, whether they are kept or not.
     #[serde(default)]
     pub ended_since_start: u64,
-    /// Those of them that did not succeed.
+    /// Own tasks that ended unsuccessfully since the start.
     #[serde(default)]
     pub unsuccessful_since_start: u64,
-    /// Results that came too late to count.
+    /// Results that arrived too late and were ignored.
     pub late: u64,
-    /// Second attempts that were sent out beside a first since the start.
+    /// Second attempts that were sent beside a running first one since the start.
     pub second_attempts: u64,
-    /// Attempts that wait or run here, for any owner.
+    /// Attempts that wait or run on this node, for any owner.
     pub held: u64,
-    /// Attempts that ended here since the start, for any owner.
+    /// Attempts that ended on this node since the start, for any owner.
     pub executed: u64,
-    /// Finished results that their owners have not acknowledged.
+    /// Results that their owners have not acknowledged.
     pub unacked: u64,
-    /// Finished results that were dropped because their owners stayed away too long.
+    /// Results that were dropped because their absent owners did not fetch them in time, or for
+    /// lack of space.
     pub dropped_results: u64,
-    /// Bytes that the tasks that have ended take on disk, each at least 1 KiB.
+    /// Bytes on disk that ended tasks take, each at least 1 KiB.
     #[serde(default)]
     pub kept_bytes: u64,
-    /// Bytes that they may take, by `--keep-results-max`.
+    /// Maximum of `kept_bytes` (`--keep-results-max`).
     #[serde(default)]
     pub kept_max_bytes: u64,
-    /// Tasks that are forgotten next, by age or for want of space, whose results nobody was given.
+    /// Ended tasks that are due to be forgotten, by age or for lack of space, and whose results
+    /// nobody has read.
     #[serde(default)]
     pub unread_due: u64,
 }
@@ -335,49 +338,50 @@ impl From<&NodeStatus> for TaskCounts {
     }
 }
 
-/// Whether a node shall take work.
+/// Starts or ends draining.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DrainRequest {
-    /// It shall not.
+    /// Whether the node drains: it then takes no new attempts.
     pub draining: bool,
 }
 
-/// That a node takes work, or none.
+/// Whether a node drains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DrainAnswer {
-    /// It takes none.
+    /// Whether the node takes no new attempts.
     pub draining: bool,
-    /// Attempts that still run there, for any owner.
+    /// Attempts that still wait or run on the node, for any owner.
     pub held: u64,
 }
 
-/// How a node shall stop.
+/// Stops a node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StopRequest {
-    /// How long what runs there may go on, at most as configured, which is the default.
+    /// Grace for running attempts in milliseconds, at most the configured grace, which is the
+    /// default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grace_ms: Option<u64>,
 }
 
-/// That a node stops.
+/// Confirms that a node stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StopAnswer {
-    /// It does.
+    /// Always true.
     pub stopping: bool,
-    /// Attempts that wait or run there, for any owner.
+    /// Attempts that wait or run on the node, for any owner.
     pub held: u64,
-    /// How long they may go on.
+    /// Grace for those attempts in milliseconds.
     pub grace_ms: u64,
 }
 
-/// How a node is.
+/// The health of a node or a peer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HealthView {
-    /// In a word.
+    /// The health in one word.
     pub status: HealthState,
-    /// Why, if not healthy.
+    /// The reasons, if the status is not `healthy`.
     pub reasons: Vec<String>,
 }
 
@@ -390,17 +394,17 @@ impl From<HealthStatus> for HealthView {
     }
 }
 
-/// Whole milliseconds.
+/// Whole milliseconds of a duration, at most `u64::MAX`.
 pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Whole microseconds.
+/// Whole microseconds of a duration, at most `u64::MAX`.
 pub(crate) fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// A count as it travels.
+/// A count as JSON carries it.
 pub(crate) fn wide(count: usize) -> u64 {
     u64::try_from(count).unwrap_or(u64::MAX)
 }

@@ -7,8 +7,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 /// Bytes inside JSON: `{"text": "…"}` or `{"base64": "…"}` (standard alphabet, padded).
 ///
-/// The form depends on whether the bytes are UTF-8 and on nothing else, so that a reader of text results need
-/// not know both. The largest input, 1 MiB of control characters, has 6 MiB in JSON: it fits in a request.
+/// The form depends only on whether the bytes are UTF-8, so a reader of text results need not know
+/// both forms. The largest input, 1 MiB of control characters, takes 6 MiB in JSON and fits in a
+/// request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Payload {
@@ -19,7 +20,7 @@ pub enum Payload {
 }
 
 impl Payload {
-    /// Text if these bytes are UTF-8, else base64.
+    /// Text if the bytes are UTF-8, else base64.
     pub fn of(bytes: Bytes) -> Self {
         match std::str::from_utf8(&bytes) {
             Ok(text) => Self::Text(text.to_owned()),
@@ -27,7 +28,7 @@ impl Payload {
         }
     }
 
-    /// How many bytes there are.
+    /// Number of bytes.
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Text(text) => text.len(),
@@ -35,7 +36,7 @@ impl Payload {
         }
     }
 
-    /// Whether these bytes are text with this word in it.
+    /// Whether the bytes are text that contains this word.
     pub(super) fn contains(&self, word: &str) -> bool {
         match self {
             Self::Text(text) => text.contains(word),
@@ -43,7 +44,7 @@ impl Payload {
         }
     }
 
-    /// Bytes of the value inside JSON.
+    /// Number of bytes that the value takes inside JSON.
     pub fn json_len(&self) -> usize {
         match self {
             Self::Text(text) => escaped_len(text),
@@ -51,7 +52,7 @@ impl Payload {
         }
     }
 
-    /// The bytes.
+    /// The decoded bytes.
     pub fn into_bytes(self) -> Bytes {
         match self {
             Self::Text(text) => text.into(),
@@ -69,7 +70,7 @@ impl From<Payload> for TaskInput {
     }
 }
 
-/// Bytes of `text` inside a JSON string.
+/// Number of bytes that `text` takes inside a JSON string.
 fn escaped_len(text: &str) -> usize {
     text.bytes()
         .map(|byte| match byte {

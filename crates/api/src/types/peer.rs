@@ -1,4 +1,4 @@
-//! Peers as the node sees them, and what can be asked of it about them.
+//! Peers as the node sees them, and requests about them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,20 +12,20 @@ use super::{
 };
 
 words! {
-    /// How far the connection with a peer is.
+    /// The state of the connection to a peer.
     PeerState {
         Disconnected = "disconnected",
-        /// Its key is proven, its hello is not accepted.
+        /// The peer has proven its key; its hello is not accepted yet.
         Connected = "connected",
-        /// Its hello is accepted.
+        /// The peer's hello is accepted.
         Admitted = "admitted",
-        /// It may be given tasks.
+        /// The peer can receive tasks.
         Ready = "ready",
     }
 }
 
 words! {
-    /// What carries a connection.
+    /// The transport of a connection.
     Transport {
         Tcp = "tcp",
         Quic = "quic",
@@ -33,83 +33,83 @@ words! {
 }
 
 words! {
-    /// The way to a peer.
+    /// The kind of path to a peer.
     PeerPath {
-        /// Over a connection of its own: there are no relays yet.
+        /// A direct connection. The only kind: there are no relays yet.
         Direct = "direct",
     }
 }
 
-/// Which peers to find. All that is asked for must hold.
+/// A search for peers. A peer matches if it meets every condition that is set.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FindRequest {
-    /// Peers that offer this handler to anyone, or to this node.
+    /// Finds peers that offer this handler to anyone, or to this node.
     pub handler: Option<String>,
-    /// Peers that advertise this capability.
+    /// Finds peers that advertise this capability.
     pub capability: Option<String>,
-    /// Peers that carry these labels, with exactly these values; at most 32.
+    /// Finds peers that carry these labels with exactly these values; at most 32 labels.
     pub labels: BTreeMap<String, String>,
-    /// At most so many, 1 to 256. Default: 16.
+    /// Maximum number of peers, 1 to 256. Default: 16.
     pub limit: Option<usize>,
 }
 
-/// What a node knows of a peer, at one moment.
+/// What a node knows about a peer, at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PeerView {
-    /// Who it is.
+    /// The peer's id.
     #[serde(rename = "peer")]
     pub peer_id: String,
-    /// Its name: the one that this node's user gave it, else what it calls itself, which is known once
-    /// it was admitted.
+    /// The peer's name: the one that this node's user gave it, else its own, which is known after
+    /// admission.
     pub name: Option<String>,
-    /// The name that this node's user gave it.
+    /// The name that this node's user gave the peer.
     #[serde(default)]
     pub given_name: Option<String>,
-    /// How far the connection with it is.
+    /// The state of the connection to the peer.
     pub state: PeerState,
-    /// Why it is not further.
+    /// Why the connection has not reached the next state.
     pub why: Option<String>,
     /// Whether this node trusts it.
     pub trusted: bool,
-    /// Whether this node denies connections with it.
+    /// Whether this node denies connections with the peer.
     #[serde(default)]
     pub blocked: bool,
-    /// Whether two machines were seen to use its key within the last hour.
+    /// Whether two machines were seen to use the peer's key within the last hour.
     #[serde(default)]
     pub key_copied: bool,
-    /// Where it can be reached, as far as is known.
+    /// Known addresses of the peer.
     pub addresses: Vec<String>,
-    /// Protocols that it says it speaks.
+    /// Protocols that the peer says it speaks.
     pub protocols: Vec<String>,
-    /// When something was last heard from it; 1970 if never.
+    /// When this node last heard from the peer; 1970 if never.
     pub last_seen: DateTime<Utc>,
     /// Smoothed round trip in microseconds; in JSON in milliseconds, with a fraction.
     #[serde(default, rename = "latency_ms", with = "super::millis::optional")]
     pub latency_us: Option<u64>,
-    /// From −100 to 100.
+    /// The peer's reputation, from −100 to 100.
     pub reputation: i32,
-    /// Handlers that it offers to this node.
+    /// Handlers that the peer offers to this node.
     pub handlers: Vec<String>,
-    /// What tasks may require of it by name.
+    /// Capabilities that tasks may require of the peer.
     pub capabilities: Vec<String>,
-    /// What tasks may require of it by name and value.
+    /// Labels that tasks may require of the peer, by name and value.
     pub labels: BTreeMap<String, String>,
-    /// What it offers, as it says; known once it is admitted.
+    /// The capacity that the peer advertises; known after admission.
     pub capacity: Option<CapacityView>,
-    /// Software and version, as it says.
+    /// Software and version that the peer reports.
     pub agent: Option<String>,
-    /// What its machine has and uses, as it last said.
+    /// Resources of the peer's machine, as the peer last reported them.
     #[serde(default)]
     pub resources: Option<ResourceUsage>,
-    /// How it is, as it last said.
+    /// Health of the peer, as it last reported it.
     #[serde(default)]
     pub health: Option<HealthView>,
-    /// Unfinished attempts of this node's tasks there.
+    /// Unfinished attempts of this node's tasks at the peer.
     pub assigned: u32,
-    /// Unfinished attempts of its tasks here.
+    /// Unfinished attempts of the peer's tasks at this node.
     pub held: u32,
-    /// Bytes on streams between it and this node since the node started, by protocol.
+    /// Bytes on streams between the peer and this node since the node started, by protocol.
     #[serde(default)]
     pub traffic: BTreeMap<NetworkProtocol, TrafficBytes>,
 }
@@ -150,87 +150,89 @@ impl From<PeerInfo> for PeerView {
     }
 }
 
-/// Of a peer that was met in an earlier run only the name is known.
+/// The capacity of a peer that was met in an earlier run is not known: the peer book keeps the name
+/// only.
 fn is_known(capacity: &Capacity) -> bool {
     *capacity != Capacity::default()
 }
 
 impl PeerView {
-    /// The families of the handlers that it offers to this node, each once, in order.
+    /// The families of the handlers that the peer offers to this node, each once, sorted.
     pub fn families(&self) -> Vec<String> {
         let families = self.handlers.iter().filter_map(|name| Some(name.split_once('/')?.0));
         families.collect::<BTreeSet<_>>().into_iter().map(str::to_owned).collect()
     }
 }
 
-/// Asks the node to connect to an address.
+/// Makes the node connect to an address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DialRequest {
-    /// A multiaddress, or HOST:PORT; with `/p2p/…` it must be that peer.
+    /// A multiaddress, or HOST:PORT. With `/p2p/…`, only that peer is accepted.
     pub address: String,
 }
 
-/// Who was found at an address.
+/// The peer that answered at an address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DialAnswer {
-    /// Who is there.
+    /// The peer's id.
     #[serde(rename = "peer")]
     pub peer_id: String,
 }
 
-/// How long a message to a peer and its echo took.
+/// The round trip of a ping to a peer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PingAnswer {
-    /// Which peer.
+    /// The peer's id.
     #[serde(rename = "peer")]
     pub peer_id: String,
-    /// Its name, if it is known.
+    /// The peer's name, if it is known.
     pub name: Option<String>,
-    /// There and back in microseconds; in JSON in milliseconds, with a fraction.
+    /// Round trip in microseconds; in JSON in milliseconds, with a fraction.
     #[serde(rename = "round_trip_ms", with = "super::millis")]
     pub round_trip_us: u64,
-    /// The way that it took.
+    /// The path that the ping took.
     pub path: PeerPath,
-    /// What carried it.
+    /// The transport of the connection.
     pub transport: Transport,
     /// The peer's address on this connection.
     pub address: String,
 }
 
-/// What the user decides about a peer; what is left out stays as it is.
+/// The user's decisions about a peer. Fields that are absent stay as they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PeerPatch {
-    /// Trust it from now on, or no longer.
+    /// Whether the node trusts the peer from now on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trust: Option<bool>,
-    /// Deny connections with it from now on, or no longer.
+    /// Whether the node denies connections with the peer from now on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub block: Option<bool>,
-    /// Call it so; an empty name takes an earlier one back.
+    /// The name that the user gives the peer; an empty name removes an earlier one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
 }
 
-/// What the user decided about a peer, and what follows from it in each direction.
+/// The user's decisions about a peer, and their effect in each direction.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrustAnswer {
     /// The peer's id.
     #[serde(rename = "peer")]
     pub peer_id: String,
-    /// Its name, if it is known.
+    /// The peer's name, if it is known.
     pub name: Option<String>,
-    /// Whether this node trusts it.
+    /// Whether this node trusts the peer.
     pub trusted: bool,
-    /// Whether this node denies connections with it.
+    /// Whether this node denies connections with the peer.
     #[serde(default)]
     pub blocked: bool,
-    /// Families of handlers whose tasks from this peer run on this node.
+    /// Families of handlers for which this node runs the peer's tasks.
     #[serde(default)]
     pub accepts: Vec<String>,
-    /// Families of handlers that the peer offers to this node; none while it is not connected. Empty:
-    /// it takes no tasks of this node, so that its user may have to trust this node.
+    /// Families of handlers that the peer offers to this node; `None` while the peer is not
+    /// connected. If the list is empty, the peer takes no tasks from this node: its user may have
+    /// to trust this node.
     #[serde(default)]
     pub offers: Option<Vec<String>>,
 }

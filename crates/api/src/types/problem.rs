@@ -1,4 +1,4 @@
-//! What an error looks like: RFC 9457, with a code and a hint.
+//! Errors of the API: RFC 9457 problems with a code and a hint.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use super::words::words;
 
 words! {
     /// The stable code of an error: of a request (a [`Problem`] or a [`ClientError`]), or of a task
-    /// that has no result.
+    /// without a result.
     ///
     /// [`ClientError`]: crate::ClientError
     ErrorCode {
@@ -17,7 +17,7 @@ words! {
         BadInput = "bad_input",
         BadParameter = "bad_parameter",
         BadRequest = "bad_request",
-        /// The connection with the node broke, or no answer came in time.
+        /// The connection to the node broke, or no answer came in time.
         Broken = "broken",
         Busy = "busy",
         Cancelled = "cancelled",
@@ -30,15 +30,15 @@ words! {
         Forgotten = "forgotten",
         GroupCancelled = "group_cancelled",
         GroupStopped = "group_stopped",
-        /// The handler says that the task failed.
+        /// The handler reports that the task failed.
         Handler = "handler",
         IncompatibleVersion = "incompatible_version",
         Internal = "internal",
         InvalidMessage = "invalid_message",
         InvalidTask = "invalid_task",
-        /// It is a group, where a task is asked for.
+        /// The request asks for a task, and the id belongs to a group.
         IsGroup = "is_group",
-        /// It is a task, where a group is asked for.
+        /// The request asks for a group, and the id belongs to a task.
         IsTask = "is_task",
         /// The worker was lost.
         Lost = "lost",
@@ -54,14 +54,14 @@ words! {
         Panicked = "panicked",
         PeerNotFound = "peer_not_found",
         PeersFull = "peers_full",
-        /// The handler says that the task failed, and that it would fail again.
+        /// The handler reports that the task failed and would fail again.
         Permanent = "permanent",
         Protocol = "protocol",
         QueueFull = "queue_full",
         Recovering = "recovering",
         Refused = "refused",
         ShuttingDown = "shutting_down",
-        /// The node sent nothing for too long.
+        /// The node sent nothing for the whole time limit.
         Silent = "silent",
         TimedOut = "timed_out",
         Timeout = "timeout",
@@ -79,33 +79,34 @@ words! {
 /// An error of the API, sent as `application/problem+json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
-    /// `urn:meshwork:problem:` and the code.
+    /// `urn:meshwork:problem:`, followed by the code.
     #[serde(rename = "type")]
     pub kind: String,
-    /// What the HTTP status means.
+    /// The meaning of the HTTP status.
     pub title: String,
     /// The HTTP status.
     pub status: u16,
-    /// What is wrong, in a sentence.
+    /// The error in one sentence.
     pub detail: String,
     /// The stable code, the same in the library, on the wire and on the command line.
     pub code: ErrorCode,
-    /// What to do about it.
+    /// What the user can do about the error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
-    /// The task that it is about.
+    /// The id of the task, if the error is about one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task_id: Option<String>,
-    /// When the same request may be answered otherwise.
+    /// Time after which a repeated request may succeed, in milliseconds; `None` if repeating does
+    /// not help.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
-    /// How far a node that recovers is, 0 to 99.
+    /// Progress of a node that recovers, 0 to 99 percent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub percent: Option<u8>,
 }
 
 impl Problem {
-    /// Whether asking again may help without anybody changing anything.
+    /// Whether the same request may succeed later, without any change by the user.
     pub fn is_retryable(&self) -> bool {
         self.retry_after_ms.is_some()
     }

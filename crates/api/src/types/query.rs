@@ -1,40 +1,40 @@
-//! Which tasks and groups to list: what a client asks, and the parameters that the server reads.
+//! Filters of the lists of tasks and groups, for client and server.
 
 use serde::{Deserialize, Deserializer};
 
 use super::{GroupState, TaskState};
 
-/// Which tasks to list, the newest first.
+/// Selects tasks, the newest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TaskQuery {
-    /// Only those in one of these states; empty: all.
+    /// Tasks in one of these states; empty for all states.
     #[serde(rename = "state", deserialize_with = "separated")]
     pub states: Vec<TaskState>,
-    /// Only those of this handler.
+    /// Tasks of this handler.
     pub handler: Option<String>,
-    /// Only members of this group.
+    /// Members of this group.
     pub group: Option<String>,
-    /// At most so many, and at least one; none: all.
+    /// Maximum number of tasks, at least 1; `None` for all.
     pub limit: Option<usize>,
-    /// Where an earlier list ended, by its `next_cursor`.
+    /// The `next_cursor` of an earlier list: this one continues there.
     pub cursor: Option<String>,
 }
 
-/// Which groups to list, the newest first.
+/// Selects groups, the newest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GroupQuery {
-    /// Only those in one of these states; empty: all.
+    /// Groups in one of these states; empty for all states.
     #[serde(rename = "state", deserialize_with = "separated")]
     pub states: Vec<GroupState>,
-    /// At most so many, and at least one; none: all.
+    /// Maximum number of groups, at least 1; `None` for all.
     pub limit: Option<usize>,
-    /// Where an earlier list ended, by its `next_cursor`.
+    /// The `next_cursor` of an earlier list: this one continues there.
     pub cursor: Option<String>,
 }
 
-/// Words that are separated by commas.
+/// Parses words that are separated by commas.
 pub(crate) fn separated<'de, W, D>(deserializer: D) -> Result<Vec<W>, D::Error>
 where
     W: for<'w> From<&'w str>,

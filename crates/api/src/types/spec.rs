@@ -10,53 +10,53 @@ use serde::{Deserialize, Serialize};
 
 use super::payload::Payload;
 
-/// A task to submit. Only `handler` must be there; an unknown field is refused, so that a limit
-/// which an older node does not know is never silently left out.
+/// A task to submit. Only `handler` is required. Unknown fields are refused, so that an older node
+/// never ignores a limit that it does not know.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TaskSpec {
-    /// What shall run, `family/operation`.
+    /// The handler, `family/operation`.
     pub handler: String,
-    /// What it works on; none is nothing.
+    /// The input; empty if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<Payload>,
     /// Named parameters of the handler.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "unique_keys")]
     pub params: BTreeMap<String, String>,
-    /// Run on these only: peer ids, names, or unique starts of names. Empty: placement chooses
-    /// among the node itself and the peers that it trusts.
+    /// The only peers that may run the task: peer ids, names, or unique starts of names. If empty,
+    /// placement chooses among the node itself and the peers that it trusts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub targets: Vec<String>,
-    /// What a worker must have.
+    /// What a worker must have to run the task.
     #[serde(default)]
     pub requirements: Requirements,
-    /// Higher runs first; 0 is usual.
+    /// Tasks of higher priority run first. Default: 0.
     #[serde(default)]
     pub priority: i8,
-    /// The three time limits.
+    /// Limits of the time in the queue, of one attempt, and in all.
     #[serde(default)]
     pub limits: TaskLimits,
-    /// How failures are retried.
+    /// How often and when a failed attempt is repeated.
     #[serde(default)]
     pub retry: RetryPolicy,
-    /// Submitting twice with the same key gives the first task.
+    /// A second submission with the same key returns the first task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
-    /// What outlives the owner\'s process; none: what it was started with.
+    /// Whether the task outlives the owner's process; if absent, as the node is configured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub durability: Option<Durability>,
 }
 
 impl TaskSpec {
-    /// Bytes that each member of a group takes of what all have in common: the parameters, and the input
-    /// if it has the member's number in it. Other inputs are shared.
+    /// Bytes that each member of a group copies from this template: the parameters, and the input
+    /// if it contains the member's number. Members share other inputs.
     pub fn bytes_per_member(&self) -> usize {
         let params = self.params.iter().map(|(name, value)| name.len() + value.len());
         let input = self.input.as_ref().filter(|input| input.contains(super::INDEX));
         params.sum::<usize>() + input.map_or(0, Payload::len)
     }
 
-    /// A task for this handler with nothing as input and the usual limits.
+    /// A task for this handler with an empty input and the default limits.
     pub fn new(handler: impl Into<String>) -> Self {
         Self {
             handler: handler.into(),
@@ -72,11 +72,11 @@ impl TaskSpec {
         }
     }
 
-    /// The task, with a new id; and the targets, still to be resolved.
+    /// The task, with a new id, and the names of its targets.
     ///
     /// # Errors
     ///
-    /// The handler's name is malformed. Everything else is checked when the task is submitted.
+    /// The handler's name is malformed. Submission checks everything else.
     pub fn into_task(self) -> Result<(Task, Vec<String>), InvalidHandlerName> {
         let task = Task {
             input: self.input.map(Into::into).unwrap_or_default(),

@@ -1,4 +1,4 @@
-//! Tasks as the node tells of them, and what can be asked of it about them.
+//! Tasks as the node shows them, and requests about them.
 
 use std::collections::BTreeMap;
 
@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::{problem::ErrorCode, words::words};
 
 words! {
-    /// Where a task stands.
+    /// The state of a task.
     TaskState {
         Queued = "queued",
-        /// Sent to a worker, which has not said that it runs.
+        /// The task was sent to a worker that has not confirmed its start.
         Assigned = "assigned",
         Running = "running",
         Succeeded = "succeeded",
@@ -32,11 +32,11 @@ impl TaskState {
 }
 
 words! {
-    /// What of a task outlives the node's process.
+    /// Whether a task outlives the node's process.
     Durability {
-        /// Nothing.
+        /// The task is lost when the process ends.
         Memory = "memory",
-        /// The task, its end and its result.
+        /// The task, its end and its result are on disk.
         Disk = "disk",
     }
 }
@@ -48,29 +48,29 @@ impl From<meshwork_core::Durability> for Durability {
 }
 
 words! {
-    /// Why a task waits, in sum.
+    /// The reason why a task waits, in one word.
     WaitCode {
-        /// No connected worker can run it.
+        /// No connected worker can run the task.
         NoEligiblePeer = "no_eligible_peer",
-        /// The workers that can run it are at their limits.
+        /// The workers that can run the task are at their limits.
         Busy = "busy",
-        /// The workers that can run it take no new work.
+        /// The workers that can run the task accept no new attempts.
         Draining = "draining",
-        /// Sessions with the workers that can run it are being opened.
+        /// Sessions with the workers that can run the task are being opened.
         Connecting = "connecting",
-        /// A worker takes more: the task is about to be sent, or it is a member of a group that rests
+        /// A worker has room: the task is about to be sent, or it is a member of a group that waits
         /// before its next attempt.
         WorkerFree = "worker_free",
-        /// It rests before its next attempt.
+        /// The task waits before its next attempt.
         BackingOff = "backing_off",
         ShuttingDown = "shutting_down",
     }
 }
 
 words! {
-    /// The condition that keeps a task from a peer.
+    /// The first condition that keeps a task from a peer.
     ObstacleCode {
-        /// No condition does.
+        /// Every condition holds.
         None = "none",
         NoHandlerHere = "no_handler_here",
         NotReady = "not_ready",
@@ -89,7 +89,7 @@ words! {
 }
 
 words! {
-    /// The time limit that a task has reached.
+    /// The time limit that a task reached.
     ExpiredLimit {
         Queue = "queue",
         Attempt = "attempt",
@@ -98,206 +98,207 @@ words! {
 }
 
 words! {
-    /// Who has cancelled a task.
+    /// Who cancelled a task.
     CancelledBy {
         Submitter = "submitter",
-        /// The node, because it stops.
+        /// The node, because it stopped.
         Shutdown = "shutdown",
-        /// The node, because too many tasks of the group did not succeed.
+        /// The node, because too many members of the group did not succeed.
         Group = "group",
     }
 }
 
-/// One task of the node, at one moment.
+/// A task at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TaskView {
-    /// Which.
+    /// The task's id.
     pub id: String,
-    /// The last six digits of the id, which is what people see and type.
+    /// The last six digits of the id, which people see and type.
     pub short: String,
-    /// The group that it is a member of.
+    /// The group, if the task is a member of one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-    /// Its place there, from 0.
+    /// The task's index in its group, from 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub index: Option<u32>,
-    /// What runs.
+    /// The handler that the task names.
     pub handler: String,
-    /// Where it stands.
+    /// The state of the task.
     pub state: TaskState,
-    /// Higher runs first.
+    /// Tasks of higher priority run first.
     pub priority: i8,
-    /// What of it outlives the node's process.
+    /// Whether the task outlives the node's process.
     #[serde(default)]
     pub durability: Durability,
-    /// Size of its input.
+    /// Size of the input in bytes.
     pub input_bytes: u64,
     /// When it was submitted.
     pub submitted_at: DateTime<Utc>,
     /// When it ended.
     pub ended_at: Option<DateTime<Utc>>,
-    /// Its attempts, the latest last; of many only the latest.
+    /// The latest attempts, the newest last.
     pub attempts: Vec<AttemptView>,
-    /// How far its attempt has come: only while it runs, and if its handler says so.
+    /// Progress of the running attempt, if its handler reports any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<ProgressView>,
-    /// The peer that has it now, or that ended it.
+    /// The peer that holds the task now, or on which it ended.
     pub worker: Option<String>,
     /// That peer's name, if it is known.
     pub worker_name: Option<String>,
-    /// How long the handler ran, as the worker says, in microseconds; in JSON in milliseconds, with a
-    /// fraction.
+    /// Run time of the handler as the worker reports it, in microseconds; in JSON in milliseconds,
+    /// with a fraction.
     #[serde(default, rename = "took_ms", with = "super::millis::optional")]
     pub took_us: Option<u64>,
-    /// Size of its result.
+    /// Size of the result in bytes.
     pub output_bytes: Option<u64>,
-    /// The last lines of its result if that is text: at most five, each cut to 200 characters. Only of
-    /// a task that is asked for by itself.
+    /// The last lines of a text result: at most five, each cut to 200 characters. Only set when a
+    /// single task is requested.
     #[serde(default)]
     pub output_tail: Option<Vec<String>>,
-    /// While it is queued: why.
+    /// Why the task waits, while it is queued.
     pub waiting: Option<WaitingView>,
-    /// Why it ended without a result.
+    /// Why the task ended without a result.
     pub error: Option<ErrorView>,
 }
 
 impl TaskView {
-    /// Whether it has ended.
+    /// Whether the task has ended.
     pub fn is_ended(&self) -> bool {
         self.state.is_ended()
     }
 }
 
-/// How far a running attempt has come, as its handler has said last.
+/// Progress of a running attempt, as its handler last reported it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProgressView {
-    /// From 0 to 1.
+    /// The finished part, from 0 to 1.
     pub fraction: f32,
-    /// In words; may be empty.
+    /// A message for people; may be empty.
     pub message: String,
 }
 
 /// One attempt at a task.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttemptView {
-    /// Which one, from 1.
+    /// The attempt's number, from 1.
     pub number: u32,
-    /// Where.
+    /// The worker's peer id.
     pub peer: String,
-    /// That peer's name, if it is known.
+    /// The worker's name, if it is known.
     pub peer_name: Option<String>,
-    /// When it was sent.
+    /// When the attempt was sent.
     pub started_at: DateTime<Utc>,
-    /// When it was over.
+    /// When the attempt ended.
     #[serde(default)]
     pub ended_at: Option<DateTime<Utc>>,
-    /// How it ended, in words; none while it runs.
+    /// How the attempt ended, as text; `None` while it runs.
     pub end: Option<String>,
 }
 
 /// Why a task waits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WaitingView {
-    /// The sum of it.
+    /// The reason in one word.
     pub code: WaitCode,
-    /// In words.
+    /// The reason as text.
     pub message: String,
-    /// When it is tried again, if by a timer.
+    /// When the next attempt starts, if a timer decides that.
     pub next_try_at: Option<DateTime<Utc>>,
-    /// When it is given up.
+    /// When the task expires if it still waits.
     pub gives_up_at: Option<DateTime<Utc>>,
-    /// Peers considered, the node itself first, each with the first condition that failed; empty in a
-    /// list.
+    /// Peers that were considered, this node first, each with the first condition that does not
+    /// hold; empty in lists.
     pub peers: Vec<ObstacleView>,
-    /// How many of them each condition keeps away, by its code.
+    /// Number of these peers by condition.
     #[serde(default)]
     pub sums: BTreeMap<ObstacleCode, u64>,
 }
 
-/// Own tasks of a node that wait for the same reason.
+/// A node's own tasks that wait for the same reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WaitsView {
-    /// The reason, in sum.
+    /// The reason in one word.
     pub code: WaitCode,
-    /// In words.
+    /// The reason as text.
     pub message: String,
-    /// How many tasks.
+    /// Number of tasks.
     pub tasks: u64,
-    /// The id of the one that has waited longest.
+    /// The id of the task that has waited longest.
     pub first: String,
     /// The short form of that id.
     pub first_short: String,
-    /// When it was submitted.
+    /// When that task was submitted.
     pub since: DateTime<Utc>,
 }
 
-/// What keeps a task from a peer.
+/// The condition that keeps a task from a peer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObstacleView {
-    /// Which peer.
+    /// The peer's id.
     pub peer: String,
-    /// Its name, if it is known.
+    /// The peer's name, if it is known.
     pub name: Option<String>,
     /// The first condition that does not hold.
     pub code: ObstacleCode,
-    /// In words.
+    /// The condition as text.
     pub message: String,
 }
 
 /// Why a task ended without a result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorView {
-    /// The code of the failure, or `cancelled`, or `expired`.
+    /// The code of the failure; or `cancelled`, or `expired`.
     pub code: ErrorCode,
-    /// In words.
+    /// The error as text.
     pub message: String,
-    /// The task's own exit code, 1 to 123, where it has one.
+    /// The task's own exit code, 1 to 123, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit: Option<u8>,
-    /// The worker on which it happened, where there was one.
+    /// The worker on which the task failed, if there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worker: Option<String>,
-    /// Of `expired`: the limit that was reached.
+    /// For `expired`: the limit that was reached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<ExpiredLimit>,
-    /// Of `cancelled`: who did it.
+    /// For `cancelled`: who cancelled the task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<CancelledBy>,
 }
 
-/// Cancels a task, or a group.
+/// Cancels a task or a group.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CancelRequest {
-    /// Why; at most 1,024 bytes, and 128 for a group: each of its tasks repeats them.
+    /// The reason; at most 1,024 bytes. For a group at most 128 bytes, because each task repeats
+    /// it.
     #[serde(default)]
     pub reason: String,
 }
 
-/// Waits for the end of tasks.
+/// Waits until tasks have ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WaitRequest {
-    /// Which; at most 1,000. Each a task id, the unique end of one, or `last`.
+    /// The tasks, at most 1,000. Each is a task id, the unique end of one, or `last`.
     pub ids: Vec<String>,
-    /// How long; at most a minute is waited, whatever is asked for.
+    /// Maximum wait in milliseconds; longer waits are cut to one minute.
     pub timeout_ms: u64,
 }
 
-/// Which of them have ended.
+/// Which of the tasks have ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WaitAnswer {
-    /// Those that have ended.
+    /// The tasks that have ended.
     pub ended: Vec<EndedTask>,
-    /// Ids of those that have not.
+    /// The ids of the tasks that have not ended.
     pub pending: Vec<String>,
 }
 
 /// A task that has ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EndedTask {
-    /// Which.
+    /// The task's id.
     pub id: String,
-    /// How it has ended.
+    /// The task's final state.
     pub state: TaskState,
 }

@@ -41,7 +41,7 @@ fn waiting_task() -> TaskView {
         output_tail: None,
         waiting: Some(WaitingView {
             code: "no_worker".into(),
-            message: "nobody may run it".to_owned(),
+            message: "no worker can run it".to_owned(),
             next_try_at: None,
             gives_up_at: Some(at("2026-11-23T12:10:00Z")),
             peers: vec![ObstacleView {
@@ -80,7 +80,7 @@ fn a_task_keeps_its_shape() {
         "output_bytes": null,
         "output_tail": null,
         "waiting": {
-            "code": "no_worker", "message": "nobody may run it", "next_try_at": null,
+            "code": "no_worker", "message": "no worker can run it", "next_try_at": null,
             "gives_up_at": "2026-11-23T12:10:00Z",
             "peers": [{
                 "peer": "12D3KooWA", "name": null, "code": "not_ready", "message": "not ready",
@@ -148,7 +148,7 @@ fn a_group_keeps_its_shape() {
 }
 
 #[test]
-fn an_error_says_only_what_there_is() {
+fn absent_fields_of_an_error_are_left_out() {
     let error = ErrorView {
         code: ErrorCode::Expired,
         message: "the queue time limit was reached".to_owned(),
@@ -166,7 +166,7 @@ fn an_error_says_only_what_there_is() {
 }
 
 #[test]
-fn a_problem_is_that_of_rfc_9457_with_code_and_hint() {
+fn problem_follows_rfc_9457_with_code_and_hint() {
     let problem = Problem::new(axum::http::StatusCode::CONFLICT, "not_ended", "task 8f3a21 runs")
         .with_hint("meshwork wait 8f3a21")
         .retry_after(Duration::from_millis(1_500));
@@ -252,13 +252,13 @@ fn a_handler_keeps_its_shape() {
 }
 
 #[test]
-fn an_unknown_field_of_a_known_answer_is_ignored() {
+fn unknown_field_of_an_answer_is_ignored() {
     let answer = r#"{"peer": "p", "added_later": 1}"#;
     assert_eq!(serde_json::from_str::<DialAnswer>(answer).unwrap().peer_id, "p");
 }
 
 #[test]
-fn a_task_needs_a_handler_only() {
+fn only_the_handler_of_a_task_is_required() {
     let spec: TaskSpec = serde_json::from_str(r#"{"handler": "text/stats"}"#).unwrap();
     assert_eq!(spec, TaskSpec::new("text/stats"));
     let (task, targets) = spec.into_task().unwrap();
@@ -296,17 +296,17 @@ fn a_task_carries_all_its_fields() {
     assert_eq!(targets, ["bee"]);
 }
 
-/// Why a request with one field too many is refused.
+/// The error of a request with an unknown field.
 fn refusal<T: serde::de::DeserializeOwned>(request: serde_json::Value) -> String {
     serde_json::from_value::<T>(request.clone()).unwrap_or_else(|error| panic!("{error}"));
     let mut more = request;
     more["limit"] = json!({ "total_ms": 5 });
-    let Err(error) = serde_json::from_value::<T>(more) else { panic!("it is taken") };
+    let Err(error) = serde_json::from_value::<T>(more) else { panic!("unknown field accepted") };
     error.to_string()
 }
 
 #[test]
-fn a_field_that_is_not_known_is_refused_in_every_request() {
+fn every_request_refuses_unknown_fields() {
     let task = json!({ "handler": "text/upper" });
     let refusals = [
         refusal::<TaskSpec>(task.clone()),
@@ -320,13 +320,13 @@ fn a_field_that_is_not_known_is_refused_in_every_request() {
         refusal::<DrainRequest>(json!({ "draining": true })),
         refusal::<StopRequest>(json!({})),
     ];
-    for told in refusals {
-        assert!(told.contains("unknown field `limit`"), "{told}");
+    for refusal in refusals {
+        assert!(refusal.contains("unknown field `limit`"), "{refusal}");
     }
 }
 
 #[test]
-fn a_field_that_is_not_known_is_refused() {
+fn unknown_field_of_a_task_is_refused_by_name() {
     for (field, named) in [
         (r#""limit": {"total_ms": 5}"#, "limit"),
         (r#""limits": {"all_ms": 5}"#, "all_ms"),
@@ -340,7 +340,7 @@ fn a_field_that_is_not_known_is_refused() {
 }
 
 #[test]
-fn bytes_travel_as_text_exactly_if_they_are_utf8() {
+fn payload_is_text_exactly_if_it_is_utf8() {
     assert_eq!(Payload::of(Bytes::from_static(b"hello")), Payload::Text("hello".to_owned()));
     assert_eq!(
         serde_json::to_value(Payload::of(Bytes::from_static(&[0xff, 0]))).unwrap(),
@@ -360,7 +360,7 @@ fn bytes_travel_as_text_exactly_if_they_are_utf8() {
 }
 
 #[test]
-fn the_largest_input_fits_in_a_request_whatever_it_is() {
+fn largest_input_of_any_bytes_fits_in_a_request() {
     for byte in [0, b'\n', b'"', b'a', 0x7f, 0xff] {
         let spec = TaskSpec {
             input: Some(Payload::of(vec![byte; INLINE_BYTES].into())),

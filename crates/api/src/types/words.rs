@@ -1,9 +1,9 @@
-//! Words of JSON that form a closed set: states, kinds, codes.
+//! Closed sets of words in JSON: states, kinds, codes.
 //!
-//! One rule for all: a word that this version does not know, as a later one may send, is kept as it
-//! came, shown as it came and sent on as it came.
+//! One rule holds for all: a word that this version does not know, for example from a later
+//! version, is kept, shown and sent on unchanged.
 
-/// Makes an enum of words, which is written to JSON as the word.
+/// Defines an enum of words that is written to JSON as its word.
 macro_rules! words {
     ($(#[$about:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal,)+ }) => {
         $(#[$about])*
@@ -18,7 +18,7 @@ macro_rules! words {
             /// The words that this version knows.
             pub const WORDS: &'static [&'static str] = &[$($word,)+];
 
-            /// The word.
+            /// The word in JSON.
             pub fn as_str(&self) -> &str {
                 match self {
                     $(Self::$variant => $word,)+
@@ -36,7 +36,7 @@ macro_rules! words {
             }
         }
 
-        /// The empty word: what a node of an earlier version has not sent.
+        /// The empty word, for a field that an earlier version does not send.
         impl Default for $name {
             fn default() -> Self {
                 Self::Other(String::new())

@@ -11,20 +11,20 @@ use tokio::{
 use super::*;
 use crate::Client;
 
-/// What the server does with the requests of one connection.
+/// How the server treats the requests of one connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Habit {
     /// Answers every request.
     Answers,
     /// Answers one request, then closes the connection.
     ClosesAfterOne,
-    /// Answers requests until it is told to close the connection.
+    /// Answers requests until the test makes it close the connection.
     ClosesWhenTold,
     /// Answers one request, reads the next one and closes the connection.
     CutsSecond,
     /// Reads one request and closes the connection.
     CutsFirst,
-    /// Answers nothing.
+    /// Never answers.
     Waits,
 }
 
@@ -86,7 +86,7 @@ async fn serve(mut stream: UnixStream, habit: Habit, requests: Arc<AtomicUsize>)
     }
 }
 
-/// Reads a request whole; false at the end of the connection.
+/// Reads one complete request; false at the end of the connection.
 async fn read_request(stream: &mut UnixStream) -> bool {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -112,7 +112,7 @@ async fn requests_in_turn_share_one_connection() {
 }
 
 #[tokio::test]
-async fn requests_at_once_have_connections_of_their_own_and_one_is_kept() {
+async fn concurrent_requests_use_separate_connections() {
     let server = Fixture::new(Habit::Answers);
     let both = tokio::join!(server.client.metrics(), server.client.metrics());
     both.0.and(both.1).unwrap();
@@ -122,7 +122,7 @@ async fn requests_at_once_have_connections_of_their_own_and_one_is_kept() {
 }
 
 #[tokio::test]
-async fn closed_connection_is_replaced_before_anything_is_sent() {
+async fn closed_connection_is_replaced_before_sending() {
     let server = Fixture::new(Habit::ClosesAfterOne);
     for number in 1..4 {
         assert!(server.client.drain(true).await.unwrap().draining);
@@ -132,13 +132,13 @@ async fn closed_connection_is_replaced_before_anything_is_sent() {
 }
 
 #[tokio::test]
-async fn connection_that_closes_at_this_moment_is_replaced() {
+async fn connection_that_is_just_closing_is_replaced() {
     let server = Fixture::new(Habit::ClosesWhenTold);
     for number in 1..=20 {
         assert!(server.client.drain(true).await.unwrap().draining, "{number}");
         assert_eq!(server.seen(), (number, number));
         server.close.notify_one();
-        // The server closes; the client's end is not woken yet, or is about to be.
+        // The server closes the connection; the client may not have noticed it yet.
         for _ in 0..number % 4 + 1 {
             tokio::task::yield_now().await;
         }
@@ -146,7 +146,7 @@ async fn connection_that_closes_at_this_moment_is_replaced() {
 }
 
 #[tokio::test]
-async fn request_cut_on_a_kept_connection_is_repeated_if_it_changes_nothing() {
+async fn read_request_cut_on_an_idle_connection_is_repeated() {
     let server = Fixture::new(Habit::CutsSecond);
     server.client.metrics().await.unwrap();
     server.client.metrics().await.unwrap();
@@ -182,7 +182,7 @@ async fn connection_idle_for_long_is_not_used_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn node_that_does_not_answer_is_given_up() {
+async fn request_to_a_silent_node_times_out() {
     let server = Fixture::new(Habit::Waits);
     let start = Instant::now();
     let error = server.client.metrics().await.unwrap_err();

@@ -8,7 +8,7 @@ const EVENT: &str = "id: 7\nevent: task.queued\ndata: {\"id\":7,\"at\":\"2026-11
     \"type\":\"task.queued\",\"task_id\":\"t\",\"added_later\":1}\n\n";
 
 #[test]
-fn events_are_read_however_they_are_cut() {
+fn events_parse_from_chunks_of_any_size() {
     let text = format!("id: 5\n\n:\n\n{EVENT}");
     for size in [1, 2, 7, text.len()] {
         let mut parser = parser();
@@ -24,14 +24,14 @@ fn events_are_read_however_they_are_cut() {
 }
 
 #[test]
-fn an_id_alone_is_no_event_but_the_place_to_go_on_from() {
+fn id_without_data_only_sets_the_position() {
     let mut parser = parser();
     parser.push(b"id: 5\n\n").unwrap();
     assert_eq!((parser.next().unwrap(), parser.last_id), (None, Some(5)));
 }
 
 #[test]
-fn what_is_no_event_is_an_error() {
+fn malformed_event_is_an_error() {
     for text in ["id: seven\n\n", "data: {\n\n", "data: {\"id\": 7}\n\n"] {
         let mut parser = parser();
         parser.push(text.as_bytes()).unwrap();
@@ -41,8 +41,8 @@ fn what_is_no_event_is_an_error() {
 }
 
 #[test]
-fn an_event_without_end_is_not_kept() {
-    // A line that never ends, and lines of an event that never ends.
+fn endless_event_is_refused() {
+    // An endless line, and an endless event of many lines.
     for chunk in [vec![b'x'; 4_096], [b"data: ", [b'x'; 4_089].as_slice(), b"\n"].concat()] {
         let mut parser = parser();
         let mut kept = 0;

@@ -61,16 +61,16 @@ fn each_error_of_the_node_has_a_status_and_its_code() {
         (Reason::NotFound.into(), 404, "not_found"),
     ];
     for (error, status, code) in cases {
-        let told = error.to_string();
+        let message = error.to_string();
         let problem = Problem::from(error);
-        assert_eq!((problem.status, problem.code.as_str()), (status, code), "{told}");
+        assert_eq!((problem.status, problem.code.as_str()), (status, code), "{message}");
         assert!(ErrorCode::WORDS.contains(&code), "{code}");
-        assert_eq!(problem.detail, told);
+        assert_eq!(problem.detail, message);
     }
 }
 
 #[test]
-fn what_names_no_task_says_so() {
+fn selector_without_one_match_is_a_problem() {
     let none = Problem::from(FindError::None("x".to_owned()));
     assert_eq!((none.status, none.code.as_str()), (404, "not_found"));
     let several = Problem::from(FindError::Several { suffix: "x".to_owned(), count: 2 });
@@ -81,7 +81,7 @@ fn what_names_no_task_says_so() {
 }
 
 #[test]
-fn the_answer_names_its_media_type_and_when_to_come_back() {
+fn problem_sets_media_type_and_retry_after() {
     let busy = Reason::Busy { retry_after: Duration::from_millis(1_200) };
     let response = Problem::from(busy).into_response();
     assert_eq!(response.status(), 503);
@@ -89,12 +89,12 @@ fn the_answer_names_its_media_type_and_when_to_come_back() {
     assert_eq!(response.headers()["retry-after"], "2");
 }
 
-/// The texts that stand between these two in a source file.
+/// The texts between `from` and `to` in a source file.
 fn between<'t>(text: &'t str, from: &'t str, to: &'t str) -> impl Iterator<Item = &'t str> {
     text.split(from).skip(1).filter_map(move |rest| rest.split_once(to)).map(|(found, _)| found)
 }
 
-/// The texts in quotes.
+/// The quoted texts.
 fn quoted(text: &str) -> impl Iterator<Item = &str> {
     text.split('"').skip(1).step_by(2)
 }

@@ -1,4 +1,4 @@
-//! Which types of events a reader wants.
+//! Selects events by type.
 
 use crate::{
     limits,
@@ -8,7 +8,7 @@ use crate::{
 #[cfg(test)]
 mod tests;
 
-/// Exact types, and prefixes that end in a dot; none means all.
+/// Event types, and prefixes of types that end in a dot; empty for all types.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Filter(Vec<String>);
 
@@ -17,7 +17,7 @@ impl Filter {
     ///
     /// # Errors
     ///
-    /// There are too many, or one fits no event that there is.
+    /// The list is too long, or an entry matches no event type.
     #[expect(clippy::result_large_err, reason = "one per refused request, sent at once")]
     pub(crate) fn parse(text: &str) -> Result<Self, Problem> {
         let wanted: Vec<&str> = text.split(',').filter(|part| !part.is_empty()).collect();
@@ -26,16 +26,16 @@ impl Filter {
         }
         for part in &wanted {
             if !EventType::WORDS.iter().any(|kind| fits(part, kind)) {
-                let detail = format!("{part:?} is no type of event, nor the start of one");
+                let detail = format!("{part:?} is not an event type, nor the start of one");
                 let types = EventType::WORDS.join(", ");
                 return Err(Problem::bad_request(detail)
-                    .with_hint(format!("write one of {types}; or a start such as task.")));
+                    .with_hint(format!("use one of {types}; or a start such as task.")));
             }
         }
         Ok(Self(wanted.into_iter().map(str::to_owned).collect()))
     }
 
-    /// Whether an event of this type is wanted. A gap always is.
+    /// Whether an event of this type is selected. A gap always is.
     pub(crate) fn wants(&self, kind: &EventType) -> bool {
         self.0.is_empty()
             || *kind == EventType::Gap

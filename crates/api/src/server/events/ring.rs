@@ -1,4 +1,4 @@
-//! The latest events, each with an id above all before it.
+//! The latest events, with rising ids.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -12,21 +12,22 @@ use crate::{
 #[cfg(test)]
 mod tests;
 
-/// At most [`limits::EVENTS`] events.
+/// A ring of at most [`limits::EVENTS`] events.
 #[derive(Debug)]
 pub(super) struct Ring {
     kept: VecDeque<Arc<EventView>>,
-    /// Events up to this one are not kept any more, or never were.
+    /// Events up to this id are gone, or never existed.
     gone: u64,
     /// The newest event's id.
     newest: u64,
-    /// The first id that this run may have given out.
+    /// The first id of this run.
     start: u64,
 }
 
 impl Ring {
-    /// An empty one. Its ids begin at the time of day in microseconds, so that those of an earlier
-    /// run are lower and read as a gap; they stay below 2^53, which every reader of JSON can hold.
+    /// Creates an empty ring. Its ids start at the time of day in microseconds, so ids of an
+    /// earlier run are lower and read as a gap. They stay below 2^53, which every JSON reader can
+    /// represent.
     pub(super) fn new(now: DateTime<Utc>) -> Self {
         let start = u64::try_from(now.timestamp_micros()).unwrap_or(0);
         Self { kept: VecDeque::new(), gone: start, newest: start, start }
@@ -36,7 +37,7 @@ impl Ring {
         self.newest
     }
 
-    /// Adds an event, of which all is known but id and time; gives the id.
+    /// Adds an event, sets its id and time, and returns the id.
     pub(super) fn push(&mut self, event: EventView, at: DateTime<Utc>) -> u64 {
         self.newest += 1;
         if self.kept.len() >= limits::EVENTS
@@ -48,7 +49,7 @@ impl Ring {
         self.newest
     }
 
-    /// Forgets all: from here on an unknown number is missing.
+    /// Drops all events. Readers then miss an unknown number of events.
     pub(super) fn cut(&mut self) {
         self.kept.clear();
         self.newest += 1;
@@ -56,15 +57,15 @@ impl Ring {
         self.start = self.newest;
     }
 
-    /// The first events after `last`, at most `most`; before them a gap, if some are not kept.
+    /// The first events after `last`, at most `most`. A gap comes first if some are gone.
     pub(super) fn after(&self, last: u64, most: usize, now: DateTime<Utc>) -> Vec<Arc<EventView>> {
-        // An id that was never given out is of another run, as is one from before the first.
+        // An id above the newest, or below the first, belongs to another run.
         let foreign = last > self.newest;
         let mut page = Vec::new();
         if foreign || last < self.gone {
             let missed = (!foreign && last >= self.start).then(|| self.gone - last);
             let kind = EventType::Gap;
-            // It stands for all that is gone, so whoever comes back with its id has read it.
+            // The gap has the id of the last event that is gone: a reader continues after it.
             let gap = EventView { id: self.gone, at: now, kind, missed, ..EventView::default() };
             page.push(Arc::new(gap));
         }

@@ -1,4 +1,4 @@
-//! The keeper without a socket, so that time can be paused.
+//! Tests of the keeper without a socket, so that time can be paused.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 
 use super::*;
 
-/// A keeper at work, for a node that never runs: its events are made here.
+/// A running keeper, for a node that need not run.
 struct Fixture {
     events: Events,
     stop: CancellationToken,
@@ -43,7 +43,7 @@ async fn running() -> NetworkManager {
     manager
 }
 
-/// What comes next, until so many tasks have succeeded.
+/// Reads events until this many tasks have succeeded.
 async fn until_ended(reader: &mut Reader, tasks: usize) -> Vec<Arc<EventView>> {
     let mut events: Vec<Arc<EventView>> = Vec::new();
     while events.iter().filter(|event| event.kind == "task.succeeded".into()).count() < tasks {
@@ -53,7 +53,7 @@ async fn until_ended(reader: &mut Reader, tasks: usize) -> Vec<Arc<EventView>> {
 }
 
 #[tokio::test]
-async fn readers_are_told_alike_and_whoever_comes_back_misses_nothing() {
+async fn readers_get_equal_events_and_resume_without_a_gap() {
     let manager = running().await;
     let fixture = Fixture::new(manager.clone());
     let (mut one, mut other) = (fixture.join(None).await, fixture.join(None).await);
@@ -63,28 +63,28 @@ async fn readers_are_told_alike_and_whoever_comes_back_misses_nothing() {
         manager.distribute_task(task, Vec::new()).await.unwrap().result().await.unwrap();
     };
     run().await;
-    let told = until_ended(&mut one, 1).await;
-    assert!(told.iter().all(|event| event.kind != "gap".into()), "{told:?}");
-    let also = until_ended(&mut other, 1).await;
-    // What comes right behind may be read with it, or not.
-    let common = told.len().min(also.len());
-    assert_eq!(also[..common], told[..common]);
-    // Both are gone, and another task runs.
+    let first = until_ended(&mut one, 1).await;
+    assert!(first.iter().all(|event| event.kind != "gap".into()), "{first:?}");
+    let second = until_ended(&mut other, 1).await;
+    // One of the two may have read events of the next step as well.
+    let common = first.len().min(second.len());
+    assert_eq!(second[..common], first[..common]);
+    // Another task runs while there are no readers.
     drop((one, other));
     run().await;
     let mut back = fixture.join(Some(start)).await;
     let both = until_ended(&mut back, 2).await;
-    assert!(both.starts_with(&told), "{both:?}");
+    assert!(both.starts_with(&first), "{both:?}");
     assert!(both.iter().all(|event| event.kind != "gap".into()), "{both:?}");
     manager.shutdown().await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_node_is_subscribed_to_while_somebody_reads_and_a_while_after() {
+async fn subscription_ends_after_the_grace_without_readers() {
     let fixture = Fixture::new(idle());
     let reader = fixture.join(None).await;
     let last = reader.last();
-    // As long as there is a reader, time does nothing.
+    // While there is a reader, the grace does not start.
     tokio::time::sleep(limits::EVENT_GRACE * 10).await;
     drop(reader);
     tokio::time::sleep(limits::EVENT_GRACE / 2).await;
@@ -95,13 +95,13 @@ async fn the_node_is_subscribed_to_while_somebody_reads_and_a_while_after() {
     let [gap] = page.as_slice() else { panic!("{page:?}") };
     assert_eq!((gap.kind.as_str(), gap.missed), ("gap", None));
     assert!(gap.id > last);
-    // It is told once.
+    // The gap is sent once.
     let nothing = tokio::time::timeout(Duration::from_secs(1), late.next()).await;
     assert!(nothing.is_err(), "{nothing:?}");
 }
 
 #[tokio::test]
-async fn a_stop_ends_readers_and_keeper() {
+async fn stop_ends_readers_and_keeper() {
     let fixture = Fixture::new(idle());
     let mut reader = fixture.join(None).await;
     let waiting = tokio::spawn(async move { reader.next().await });
@@ -112,7 +112,7 @@ async fn a_stop_ends_readers_and_keeper() {
 }
 
 #[tokio::test]
-async fn the_keeper_ends_with_the_last_way_to_it() {
+async fn keeper_ends_with_its_last_handle() {
     let fixture = Fixture::new(idle());
     drop(fixture.events);
     fixture.keeper.await.unwrap();

@@ -1,4 +1,4 @@
-//! From the node's events to those of the API.
+//! Translates events of the node into those of the API.
 
 use meshwork_core::{NetworkMessage, PeerId, TaskState};
 use meshwork_node::NetworkEvent;
@@ -11,7 +11,7 @@ use crate::{
 #[cfg(test)]
 mod tests;
 
-/// The event as the API tells it, still without id and time; none if the API has no words for it.
+/// The event without its id and time; `None` if the API does not report it.
 pub(super) fn translate(event: NetworkEvent) -> Option<EventView> {
     Some(match event {
         NetworkEvent::Listening { address } => {
@@ -65,16 +65,16 @@ pub(super) fn translate(event: NetworkEvent) -> Option<EventView> {
             EventView { message: Some(status.to_string()), ..of_peer(EventType::PeerHealth, peer) }
         }
         NetworkEvent::Message(message) => of_message(&message),
-        // For the program that the node is part of; there is none behind the API.
+        // Meant for the program that runs the node, not for readers of the API.
         NetworkEvent::ManualAttempt(_) => return None,
         other => {
-            tracing::debug!(event = ?other, "the API has no words for an event");
+            tracing::debug!(event = ?other, "event not reported over the API");
             return None;
         }
     })
 }
 
-/// What a peer has sent, and of whom or of what it is, where the message says so.
+/// An event for a peer's message, with the task and the peer that it names.
 fn of_message(message: &NetworkMessage) -> EventView {
     let (task, peer) = match message {
         NetworkMessage::TaskDistribution { task_id, .. } => (Some(task_id), None),

@@ -10,7 +10,7 @@ fn limit_of_zero_is_refused_and_a_large_one_takes_several_pages() {
 }
 
 #[test]
-fn cursor_names_the_last_item_only_if_the_list_goes_on() {
+fn only_an_unfinished_list_has_a_cursor() {
     let page = cut(vec![3, 2, 1], 2, i32::to_string);
     assert_eq!((page.items, page.next_cursor.as_deref()), (vec![3, 2], Some("2")));
     for whole in [vec![3, 2], vec![3], vec![]] {
@@ -20,7 +20,7 @@ fn cursor_names_the_last_item_only_if_the_list_goes_on() {
 }
 
 #[test]
-fn position_survives_being_written() {
+fn position_round_trips_and_bad_cursor_is_refused() {
     let position = Submitted(Time::from_nanos(7), 9_u32);
     assert_eq!(position.to_string().parse(), Ok(position));
     for wrong in ["", ".", "7", "7.", ".9", "x.9", "7.x", "-7.9", "7.9.9"] {

@@ -1,4 +1,4 @@
-//! The routes are called without a socket: waiting for one would let paused time run.
+//! Calls the routes without a socket, because waiting for a socket would let paused time run.
 
 use axum::{Router, body::Body, http::Method};
 use hyper::service::Service as _;
@@ -12,7 +12,7 @@ use crate::{
     server::{events, routes},
 };
 
-/// The routes of a node that never runs.
+/// The routes of a node that never starts.
 fn api() -> TowerToHyperService<Router> {
     let manager = NetworkManager::builder().build().unwrap();
     let (events, _) = events::events(manager.clone());
@@ -33,13 +33,13 @@ async fn problem(response: Response) -> Problem {
 }
 
 #[tokio::test(start_paused = true)]
-async fn too_many_are_told_when_to_come_back_and_others_are_served() {
+async fn requests_above_the_rate_get_a_retry_time() {
     let api = api();
     for _ in 0..limits::READS.burst {
         let answer = ask(&api, Method::GET, "/v1/node").await;
         assert_ne!(answer.status(), StatusCode::TOO_MANY_REQUESTS);
     }
-    // All that read share one rate.
+    // All requests that read share one rate.
     let refused = ask(&api, Method::GET, "/v1/peers").await;
     assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
     assert_eq!(refused.headers()["retry-after"], "1");
@@ -62,7 +62,7 @@ async fn too_many_are_told_when_to_come_back_and_others_are_served() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_kind_has_an_end() {
+async fn every_kind_of_request_has_a_rate() {
     let api = api();
     for (path, rate) in [("/v1/tasks", limits::WRITES), ("/v1/tasks/wait", limits::WAITS)] {
         for _ in 0..rate.burst {
@@ -76,7 +76,7 @@ async fn each_kind_has_an_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_way_out_is_always_open() {
+async fn shutdown_has_no_rate_limit() {
     let api = api();
     for _ in 0..limits::WRITES.burst * 2 {
         assert_eq!(ask(&api, Method::POST, "/v1/shutdown").await.status(), StatusCode::ACCEPTED);
@@ -84,7 +84,7 @@ async fn the_way_out_is_always_open() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_not_used_comes_back_at_the_rate() {
+async fn burst_refills_at_the_rate() {
     let limiter = Limiter::new(Rate { per_second: 10, burst: 3 });
     let passed = || std::iter::repeat_with(|| limiter.check()).take_while(Result::is_ok).count();
     assert_eq!(passed(), 3);

@@ -28,12 +28,12 @@ use crate::{
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct EventParams {
-    /// Types and starts of types, separated by commas; none means all.
+    /// Types and starts of types, separated by commas; empty for all.
     #[serde(default)]
     types: String,
 }
 
-/// What happens from now on, or after the event that `Last-Event-ID` names.
+/// Streams events from now on, or those after the event in `Last-Event-ID`.
 pub(super) async fn stream(
     State(cx): State<Context>,
     Params(params): Params<EventParams>,
@@ -42,14 +42,15 @@ pub(super) async fn stream(
     let filter = Filter::parse(&params.types)?;
     let after = last_event(&headers)?;
     let permit = cx.subscribers.clone().try_acquire_owned().map_err(|_| {
-        let detail = format!("{} already read the events", limits::EVENT_SUBSCRIBERS);
+        let detail =
+            format!("{} readers of events are already connected", limits::EVENT_SUBSCRIBERS);
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Busy, detail)
-            .with_hint("one reader is enough: it can ask for all types")
+            .with_hint("use one reader for all types of events")
             .retry_after(limits::EVENT_REST)
     })?;
     let reader = cx.events.join(after).await.ok_or_else(error::stopped)?;
-    // It has no data and is no event: it tells where to go on if nothing happens before the
-    // connection breaks, and that the stream has begun.
+    // Without data this is not an event: it shows that the stream has begun, and sets the id from
+    // which to continue if the connection breaks.
     let start = Event::default().id(reader.last().to_string());
     let events = stream::once(async { Ok::<_, Infallible>(start) })
         .chain(read(reader, filter, permit))
@@ -62,12 +63,12 @@ fn last_event(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
     let Some(last) = headers.get("last-event-id") else { return Ok(None) };
     let id = last.to_str().ok().and_then(|text| text.parse().ok());
     id.map(Some).ok_or_else(|| {
-        Problem::bad_request("Last-Event-ID: is not the id of an event")
-            .with_hint("leave it out to read from now on")
+        Problem::bad_request("Last-Event-ID: not the id of an event")
+            .with_hint("omit it to read from now on")
     })
 }
 
-/// What the reader gets and wants, until the server stops. The permit goes with it.
+/// The events that the reader wants, until the server stops. The permit is held as long.
 fn read(
     reader: Reader,
     filter: Filter,
@@ -79,16 +80,16 @@ fn read(
     });
     pages.flat_map(move |page| {
         let wanted = page.iter().filter(|event| filter.wants(&event.kind));
-        let mut told: Vec<_> = wanted.filter_map(|event| written(event)).map(Ok).collect();
+        let mut sent: Vec<_> = wanted.filter_map(|event| written(event)).map(Ok).collect();
         if let Some(last) = page.last().filter(|last| !filter.wants(&last.kind)) {
-            // What was left out is no gap for whoever comes back.
-            told.push(Ok(Event::default().id(last.id.to_string())));
+            // Not selected, but not missing either: the reader continues after this id.
+            sent.push(Ok(Event::default().id(last.id.to_string())));
         }
-        stream::iter(told)
+        stream::iter(sent)
     })
 }
 
-/// The event as text. Numbers and strings have a form in JSON; without one it would be left out.
+/// The event as text. Its numbers and strings always serialize; `None` would leave it out.
 fn written(event: &EventView) -> Option<Event> {
     Event::default().id(event.id.to_string()).event(event.kind.as_str()).json_data(event).ok()
 }

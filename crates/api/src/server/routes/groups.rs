@@ -1,4 +1,4 @@
-//! `/v1/groups` and `/v1/tasks:batch`: tasks that are submitted, waited for and read together.
+//! `/v1/groups` and `/v1/tasks:batch`: tasks that are submitted and read together.
 
 use std::time::Duration;
 
@@ -40,7 +40,8 @@ pub(super) async fn submit(
     let group = group_id(group.as_deref(), task.idempotency_key.take().as_deref())?;
     if members.len() > wide(GROUP_CHUNK) {
         let detail = format!("members: {}, at most {GROUP_CHUNK} in one request", members.len());
-        return Err(Problem::bad_request(detail).with_hint("hand in the rest with `first`"));
+        return Err(Problem::bad_request(detail)
+            .with_hint("submit the rest in further requests, with `first`"));
     }
     let targets = tasks::targets(&cx, std::mem::take(&mut task.targets))?;
     let tasks = each(&cx.manager, task, members)?;
@@ -54,18 +55,18 @@ pub(super) async fn submit(
 fn group_id(id: Option<&str>, key: Option<&str>) -> Result<GroupId, Problem> {
     match (id, key) {
         (Some(_), Some(_)) => {
-            Err(Problem::bad_request("group: the key of the task names one already"))
+            Err(Problem::bad_request("group: the task's idempotency_key already names a group"))
         }
         (Some(id), None) => {
-            id.parse().map_err(|_| Problem::bad_request(format!("group: {id:?} is no id")))
+            id.parse().map_err(|_| Problem::bad_request(format!("group: {id:?} is not a group id")))
         }
-        (None, Some("")) => Err(Problem::bad_request("task.idempotency_key: it is empty")),
+        (None, Some("")) => Err(Problem::bad_request("task.idempotency_key: must not be empty")),
         (None, Some(key)) => Ok(GroupId::of_key(key)),
         (None, None) => Ok(GroupId::new()),
     }
 }
 
-/// The tasks, which have `spec` in common.
+/// Creates the members' tasks from the shared `spec`.
 #[expect(clippy::result_large_err, reason = "one per refused request, sent at once")]
 fn each(
     manager: &NetworkManager,
@@ -77,17 +78,18 @@ fn each(
     let common = tasks::into_task(spec)?.0;
     let with = |input: TaskInput| Task { input, ..common.clone() };
     if input.is_some() && !matches!(members, BatchMembers::Range(_)) {
-        return Err(Problem::bad_request("task.input: each member has its own"));
+        return Err(Problem::bad_request(
+            "task.input: not allowed, because each member has its own input",
+        ));
     }
     Ok(match members {
         BatchMembers::Lines(lines) => lines.into_iter().map(|line| with(line.into())).collect(),
         BatchMembers::Range(range) => {
             let template = input.map_or_else(|| INDEX.into(), Payload::into_bytes);
-            let text = std::str::from_utf8(&template).map_err(|_| {
-                Problem::bad_request("task.input: that of a range is text in UTF-8")
-            })?;
+            let text = std::str::from_utf8(&template)
+                .map_err(|_| Problem::bad_request("task.input: must be UTF-8 text for a range"))?;
             if !text.contains(INDEX) {
-                // They share its bytes.
+                // The members share the bytes of the input.
                 return Ok(range.numbers().map(|_| with(template.clone().into())).collect());
             }
             let numbers = range.numbers().map(|number| text.replace(INDEX, &number.to_string()));
@@ -110,25 +112,28 @@ fn each(
     })
 }
 
-/// Refuses members for which more would be made of what all have in common than one request may cost.
+/// Refuses members whose copies of the shared fields exceed the limit of one request.
 #[expect(clippy::result_large_err, reason = "one per refused request, sent at once")]
 fn check_made(members: u64, each: usize) -> Result<(), Problem> {
     let (bytes, most) = (members.saturating_mul(wide(each)), wide(limits::MADE_BYTES));
-    // A single one is no more than a task by itself.
+    // One member costs no more than a single task.
     if bytes <= most || members <= 1 {
         return Ok(());
     }
     let detail = format!(
         "members: {bytes} bytes of inputs and parameters in all, at most {most} in one request"
     );
-    let hint = format!("hand in {} at a time with `first`", (most / wide(each).max(1)).max(1));
+    let hint = format!(
+        "submit at most {} members per request, with `first`",
+        (most / wide(each).max(1)).max(1)
+    );
     Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::TooLarge, detail).with_hint(hint))
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ShowParams {
-    /// How long to wait for the end.
+    /// Maximum wait for the end, in milliseconds.
     #[serde(default)]
     wait_ms: u64,
 }
@@ -156,7 +161,7 @@ pub(super) async fn show(
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ResultParams {
-    /// The place of the first member.
+    /// Index of the first member.
     #[serde(default, alias = "cursor")]
     from: u32,
     limit: Option<usize>,
@@ -206,7 +211,7 @@ pub(super) async fn cancel(
     JsonBody(request): JsonBody<CancelRequest>,
 ) -> Result<Json<GroupView>, Problem> {
     let _acts = cx.act()?;
-    // Cut, it would be another reason.
+    // A reason that is cut would be a different one.
     tasks::check_reason(&request, GROUP_REASON_BYTES)?;
     let group = select::group(&cx.manager, &selector).await?;
     let decided = group.cancel(&request.reason);
@@ -214,7 +219,7 @@ pub(super) async fn cancel(
         let (what, after) = ("stopping the group", limits::CANCEL_WAIT);
         NetworkError::TimeoutError { what, after }
     })??;
-    // It is decided: what is left to do is shown.
+    // The cancellation is decided; the answer shows the members that are still open.
     let ended = group.wait();
     tokio::time::timeout(limits::CANCEL_WAIT, ended).await.ok().transpose()?;
     Ok(Json(shown(&cx.manager, &group.view().await?)))
@@ -262,7 +267,7 @@ pub(super) async fn explain(
     }))
 }
 
-/// What has become of a member, but for its result; or why that cannot be told.
+/// A member's state without its result, or why the state is not known.
 fn member(
     group: GroupId,
     index: u32,

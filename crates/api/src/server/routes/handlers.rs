@@ -21,8 +21,8 @@ pub(super) struct ListParams {
     cursor: Option<String>,
 }
 
-/// Every handler that can run here or on known peers, by name. Peers tell of the handlers that they
-/// offer to this node, and of no others.
+/// Every handler of this node and of known peers, by name. Peers report only handlers that they
+/// offer to this node.
 pub(super) async fn list(
     State(cx): State<Context>,
     Params(params): Params<ListParams>,
@@ -60,7 +60,7 @@ pub(super) async fn list(
     Ok(Json(page::cut(items, limit, |handler: &HandlerView| handler.name.clone())))
 }
 
-/// What a handler of this node says of itself.
+/// Adds the description of a handler of this node.
 fn describe(handler: &mut HandlerView, description: &Description) {
     let summary = description.summary.trim();
     handler.summary = (!summary.is_empty()).then(|| summary.to_owned());
@@ -75,8 +75,8 @@ fn describe(handler: &mut HandlerView, description: &Description) {
     handler.needs_input = description.needs_input;
 }
 
-/// The first handlers behind a name. Peers can make up any number of names, so that no more are held at once
-/// than a page takes.
+/// The first handlers after a name. Peers can make up any number of names, so only one page of them
+/// is held at once.
 struct Offered {
     after: Option<String>,
     most: usize,
@@ -84,8 +84,8 @@ struct Offered {
 }
 
 impl Offered {
-    /// Counts an offer. The first [`limits::OFFERS`] of a handler are listed by name: peers come in the order of
-    /// their worth, so that strangers come last.
+    /// Counts an offer. The first [`limits::OFFERS`] of a handler are listed; untrusted peers are
+    /// added last.
     fn add(&mut self, name: &str, by: OfferView) {
         if self.after.as_deref().is_some_and(|after| name <= after) {
             return;

@@ -16,12 +16,12 @@ use crate::{
     },
 };
 
-/// Whoever asks has the answer already.
+/// An answer at all shows that the process is alive.
 pub(super) async fn alive() -> Json<serde_json::Value> {
     Json(serde_json::json!({ "alive": true }))
 }
 
-/// Whether tasks are accepted: not while the node recovers, and not once it stops.
+/// Whether the node accepts tasks: not while it recovers, and not while it stops.
 pub(super) async fn ready(State(cx): State<Context>) -> Result<Json<serde_json::Value>, Problem> {
     if cx.manager.is_stopping()? {
         return Err(Reason::ShuttingDown.into());
@@ -43,8 +43,8 @@ pub(super) async fn backup(
 ) -> Result<Json<JournalReport>, Problem> {
     let dir = Path::new(&request.dir);
     if !dir.is_absolute() {
-        let detail = format!("dir: {:?} is not a whole path", request.dir);
-        return Err(Problem::bad_request(detail).with_hint("begin it with /"));
+        let detail = format!("dir: {:?} is not an absolute path", request.dir);
+        return Err(Problem::bad_request(detail).with_hint("start it with /"));
     }
     Ok(Json(cx.manager.backup(dir).await?))
 }
@@ -77,11 +77,11 @@ pub(super) async fn shutdown(
     State(cx): State<Context>,
     JsonBody(spec): JsonBody<StopRequest>,
 ) -> (StatusCode, Json<StopAnswer>) {
-    // A node that does not answer any more holds nothing that would have to be waited for.
+    // A node that no longer answers holds no attempts to wait for.
     let held = cx.manager.status().map_or(0, |status| NodeView::from(status).tasks.held);
     let configured = cx.manager.config().tasks.stop_grace;
     let grace = spec.grace_ms.map_or(configured, Duration::from_millis).min(configured);
-    // Full: it is about to stop already.
+    // A full channel means that the node already stops.
     cx.asked.try_send(grace).ok();
     (StatusCode::ACCEPTED, Json(StopAnswer { stopping: true, held, grace_ms: millis(grace) }))
 }

@@ -21,7 +21,7 @@ use crate::{
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListParams {
-    /// Only those in one of these states; empty: all.
+    /// Peers in one of these states; empty for all.
     #[serde(rename = "state", default, deserialize_with = "separated")]
     states: Vec<PeerState>,
     limit: Option<usize>,
@@ -67,7 +67,7 @@ pub(super) async fn dial(
     Ok(Json(DialAnswer { peer_id: peer.to_string() }))
 }
 
-/// Takes as long as the peers that are asked take to answer, up to the node's `protocol_timeout`.
+/// Takes as long as the slowest peer that is asked, at most the node's `protocol_timeout`.
 pub(super) async fn find(
     State(cx): State<Context>,
     JsonBody(request): JsonBody<FindRequest>,
@@ -78,7 +78,7 @@ pub(super) async fn find(
         Ok(handler) => handler,
         Err(error) => {
             return Err(Problem::bad_request(format!("handler: {error}"))
-                .with_hint("write it like text/word-count; see: meshwork handlers"));
+                .with_hint("use a name such as text/word-count; see: meshwork handlers"));
         }
     };
     let query = PeerQuery { handler, capability, labels, ..PeerQuery::default() };
@@ -99,7 +99,7 @@ pub(super) async fn ping(
         peer_id: pong.peer.to_string(),
         name: name_of(&cx, pong.peer)?,
         round_trip_us: micros(pong.round_trip),
-        // A node pings over the connection that it has, and there are no relays yet.
+        // Pings use the existing connection, and there are no relays yet.
         path: PeerPath::Direct,
         transport: pong.transport.into(),
         address: pong.address.to_string(),
@@ -112,8 +112,8 @@ pub(super) async fn change(
     JsonBody(patch): JsonBody<PeerPatch>,
 ) -> Result<Json<TrustAnswer>, Problem> {
     if patch == PeerPatch::default() {
-        return Err(Problem::bad_request("nothing is to be changed")
-            .with_hint("name one of: trust, block, name"));
+        return Err(Problem::bad_request("no change requested")
+            .with_hint("set at least one of: trust, block, name"));
     }
     let PeerPatch { trust, block, name } = patch;
     let peer = another(&cx, &text)?;
@@ -154,7 +154,7 @@ pub(super) async fn disconnect(
     decided(&cx, peer)
 }
 
-/// What the user decided about a peer, as of now.
+/// The user's current decisions about a peer, and their effect.
 #[expect(clippy::result_large_err, reason = "one per refused request, sent at once")]
 fn decided(cx: &Context, peer: PeerId) -> Result<Json<TrustAnswer>, Problem> {
     let known = cx.manager.known_peers()?;
@@ -179,12 +179,12 @@ fn another(cx: &Context, text: &str) -> Result<PeerId, Problem> {
     let peer = select::peer(&cx.manager, text)?;
     if peer == cx.manager.local_peer_id() {
         return Err(Problem::bad_request(format!("{text:?} is this node itself"))
-            .with_hint("see how it is: meshwork status"));
+            .with_hint("see its status: meshwork status"));
     }
     Ok(peer)
 }
 
-/// What a known peer calls itself.
+/// The name of a known peer.
 fn name_of(cx: &Context, peer: PeerId) -> Result<Option<String>, NetworkError> {
     let known = cx.manager.known_peers()?;
     let info = known.into_iter().find(|info| info.peer_id == peer);

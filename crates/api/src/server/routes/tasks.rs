@@ -35,7 +35,7 @@ use crate::{
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WaitParams {
-    /// How long to wait for the end.
+    /// Maximum wait for the end, in milliseconds.
     #[serde(default)]
     wait_ms: u64,
 }
@@ -60,8 +60,8 @@ pub(super) async fn submit(
     Ok((status, [(header::LOCATION, format!("/v1/tasks/{id}"))], Json(task)))
 }
 
-/// Waits for the end of a task, for at most `wait_ms`, while the node runs. How the task ended is read
-/// from the task itself.
+/// Waits at most `wait_ms` for the end of a task, or until the server stops. The caller reads the
+/// end from the task itself.
 async fn until_over<T>(cx: &Context, wait_ms: u64, end: impl Future<Output = T>) {
     let longest = Duration::from_millis(wait_ms).min(limits::LONG_POLL);
     tokio::select! {
@@ -71,15 +71,15 @@ async fn until_over<T>(cx: &Context, wait_ms: u64, end: impl Future<Output = T>)
     }
 }
 
-/// The task, and the names of its targets.
+/// Converts `spec` into a task and the names of its targets.
 #[expect(clippy::result_large_err, reason = "one per refused request, sent at once")]
 pub(super) fn into_task(spec: TaskSpec) -> Result<(Task, Vec<String>), Problem> {
     let invalid = |error| NetworkError::from(InvalidTask::from(error));
     spec.into_task().map_err(|error| invalid(error).into())
 }
 
-/// Refuses a task without an input whose handler is known to need one: with nothing it would run all the same,
-/// and what was meant as its input would be lost.
+/// Refuses a task without an input if its handler needs one: it would run on an empty input, and
+/// the intended input would be lost.
 #[expect(clippy::result_large_err, reason = "one per refused request, sent at once")]
 pub(super) fn check_input(
     manager: &NetworkManager,
@@ -97,7 +97,7 @@ pub(super) fn check_input(
     }
 }
 
-/// The peers of these names.
+/// Resolves the names of targets to peers.
 #[expect(clippy::result_large_err, reason = "one per refused request, sent at once")]
 pub(super) fn targets(cx: &Context, names: Vec<String>) -> Result<Vec<PeerId>, Problem> {
     if names.len() > TARGETS {
@@ -136,7 +136,7 @@ pub(super) async fn summary(State(cx): State<Context>) -> Result<Json<TaskCounts
     Ok(Json(TaskCounts::from(&cx.manager.status()?)))
 }
 
-/// Why tasks wait: each reason once, that of the task that has waited longest first.
+/// Why tasks wait: each reason once, the one of the longest-waiting task first.
 pub(super) async fn waiting(State(cx): State<Context>) -> Result<Json<List<WaitsView>>, Problem> {
     let waits = cx.manager.waits().await?;
     let shown = waits.into_iter().map(|waits| WaitsView {
@@ -198,7 +198,7 @@ pub(super) async fn result(
     };
     let headers = [
         (header::CONTENT_TYPE, "application/octet-stream"),
-        // A result is whatever a worker wrote: no reader shall guess that it is a page.
+        // A worker chooses the bytes of a result, so no client may take them for a web page.
         (HeaderName::from_static("x-content-type-options"), "nosniff"),
     ];
     Ok((headers, output))
@@ -243,7 +243,7 @@ pub(super) async fn retry(
     Ok(Json(show_id(&cx, retried.id()).await?))
 }
 
-/// Why nothing is submitted anew: that the task or group does not call for it is no fault of a field.
+/// A task or group in the wrong state is a conflict, not an invalid field.
 pub(super) fn no_retry(error: NetworkError) -> Problem {
     if let NetworkError::Refused(Reason::InvalidTask { detail }) = &error {
         return Problem::new(StatusCode::CONFLICT, ErrorCode::NoRetry, detail);

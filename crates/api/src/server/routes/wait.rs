@@ -13,7 +13,7 @@ use crate::{
     types::{EndedTask, Problem, TaskState, WaitAnswer, WaitRequest},
 };
 
-/// Answers when all have ended, when the time is over, or when the node stops.
+/// Answers when all tasks have ended, when the time is over, or when the node stops.
 pub(super) async fn wait(
     State(cx): State<Context>,
     JsonBody(request): JsonBody<WaitRequest>,

@@ -20,14 +20,14 @@ fn a_name_or_its_unique_start_is_enough() {
 }
 
 #[test]
-fn a_stranger_cannot_take_the_name_of_a_trusted_peer() {
+fn untrusted_peer_cannot_take_a_trusted_peers_name() {
     let known = [named("bee", false), named("bee", true), named("bee", false)];
     assert_eq!(by_name(&known, "bee").unwrap(), known[1].peer);
     assert_eq!(by_name(&known, "b").unwrap(), known[1].peer);
 }
 
 #[test]
-fn among_peers_of_equal_trust_the_connected_one_is_meant() {
+fn connected_peer_wins_among_equally_trusted_ones() {
     for trusted in [true, false] {
         let known = [gone("bee", trusted), named("bee", trusted), gone("bee", trusted)];
         assert_eq!(by_name(&known, "bee").unwrap(), known[1].peer);
@@ -39,7 +39,7 @@ fn among_peers_of_equal_trust_the_connected_one_is_meant() {
 }
 
 #[test]
-fn a_stranger_does_not_take_over_from_a_trusted_peer_that_is_gone() {
+fn untrusted_peer_does_not_replace_a_lost_trusted_one() {
     let known = [gone("bee", true), named("bee", false), named("beetle", false)];
     let problem = by_name(&known, "bee").unwrap_err();
     assert_eq!((problem.status, problem.code.as_str()), (409, "ambiguous"));
@@ -48,13 +48,13 @@ fn a_stranger_does_not_take_over_from_a_trusted_peer_that_is_gone() {
     assert!(problem.detail.contains(&old.to_string()), "{}", problem.detail);
     assert!(hint.contains(&format!("meshwork peers trust {new}")), "{hint}");
     assert!(hint.contains(&format!("meshwork peers forget {old}")), "{hint}");
-    // Another name that begins alike is no successor.
+    // A peer whose name only starts alike is not a successor.
     let known = [gone("bee", true), named("beetle", false)];
     assert_eq!(by_name(&known, "be").unwrap(), known[0].peer);
 }
 
 #[test]
-fn a_given_name_goes_before_the_names_that_peers_give_themselves() {
+fn given_name_wins_over_a_peers_own_name() {
     let given = |name: &str| Named { given: true, ..gone(name, false) };
     let known = [named("bee", true), given("bee"), named("be", true)];
     assert_eq!(by_name(&known, "bee").unwrap(), known[1].peer);
@@ -62,7 +62,7 @@ fn a_given_name_goes_before_the_names_that_peers_give_themselves() {
 }
 
 #[test]
-fn strangers_of_one_name_must_be_named_by_id() {
+fn untrusted_peers_of_one_name_need_the_id() {
     let known = [named("bee", false), named("bee", false)];
     let problem = by_name(&known, "bee").unwrap_err();
     assert_eq!((problem.status, problem.code.as_str()), (409, "ambiguous"));
@@ -71,10 +71,10 @@ fn strangers_of_one_name_must_be_named_by_id() {
 }
 
 #[test]
-fn the_end_of_a_peer_id_will_do() {
+fn end_of_a_peer_id_is_enough() {
     let known = [named("ant", true), named("bee", false)];
     let id = known[1].peer.to_string();
     assert_eq!(by_name(&known, &id[id.len() - 6..]).unwrap(), known[1].peer);
-    // What all ids start with says nothing.
+    // A part of three characters is too short.
     by_name(&known, &id[id.len() - 3..]).unwrap_err();
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{EventView, Events, TaskSpec};
 
-/// Longer than any of these tasks takes.
+/// Longer than any of these tasks runs.
 const LONG: Duration = Duration::from_secs(30);
 
 async fn run(server: &Fixture) -> String {
@@ -18,7 +18,7 @@ async fn next(events: &mut Events) -> EventView {
 }
 
 #[tokio::test]
-async fn a_task_is_followed_to_its_end() {
+async fn events_follow_a_task_to_its_end() {
     let server = Fixture::running().await;
     let mut events = server.client.events(&["task.".to_owned()], None).await.unwrap();
     let id = run(&server).await;
@@ -33,7 +33,7 @@ async fn a_task_is_followed_to_its_end() {
 }
 
 #[tokio::test]
-async fn whoever_comes_back_goes_on_where_it_was() {
+async fn reader_resumes_after_its_last_event() {
     let server = Fixture::running().await;
     let ends = ["task.succeeded".to_owned()];
     let mut events = server.client.events(&ends, None).await.unwrap();
@@ -43,8 +43,8 @@ async fn whoever_comes_back_goes_on_where_it_was() {
     drop(events);
     let missed = run(&server).await;
     let mut events = server.client.events(&ends, last).await.unwrap();
-    let told = next(&mut events).await;
-    assert_eq!((told.kind.as_str(), told.task_id), ("task.succeeded", Some(missed)));
+    let event = next(&mut events).await;
+    assert_eq!((event.kind.as_str(), event.task_id), ("task.succeeded", Some(missed)));
 
     let mut events = server.client.events(&ends, Some(7)).await.unwrap();
     let gap = next(&mut events).await;
@@ -53,7 +53,7 @@ async fn whoever_comes_back_goes_on_where_it_was() {
 }
 
 #[tokio::test]
-async fn readers_above_the_limit_are_refused_until_one_is_gone() {
+async fn readers_above_the_limit_are_refused_until_one_leaves() {
     let server = Fixture::running().await;
     let mut readers = Vec::new();
     for _ in 0..limits::EVENT_SUBSCRIBERS {
@@ -63,7 +63,7 @@ async fn readers_above_the_limit_are_refused_until_one_is_gone() {
     assert!(refused.is_retryable(), "{refused}");
     let problem = api_error(refused);
     assert_eq!((problem.status, problem.code.as_str()), (503, "busy"));
-    // All others are still served.
+    // Other requests are still served.
     server.client.node().await.unwrap();
     drop(readers);
     let again = async {
@@ -77,7 +77,7 @@ async fn readers_above_the_limit_are_refused_until_one_is_gone() {
 }
 
 #[tokio::test]
-async fn stopping_ends_the_streams() {
+async fn stop_ends_event_streams() {
     let server = Fixture::running().await;
     let mut events = server.client.events(&["task.".to_owned()], None).await.unwrap();
     server.stop.cancel();
@@ -86,7 +86,7 @@ async fn stopping_ends_the_streams() {
 }
 
 #[tokio::test]
-async fn what_travels_is_a_stream_of_server_sent_events() {
+async fn events_are_sent_as_server_sent_events() {
     let server = Fixture::running().await;
     let mut stream = server.raw().await;
     stream.write_all(b"GET /v1/events?types=task. HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
@@ -113,7 +113,7 @@ async fn until(stream: &mut UnixStream, text: &mut String, wanted: &str) {
 }
 
 #[tokio::test]
-async fn a_wrong_question_is_refused() {
+async fn invalid_event_request_is_refused() {
     let server = Fixture::idle();
     let problem = api_error(server.client.events(&["task".to_owned()], None).await.unwrap_err());
     assert_eq!((problem.status, problem.code.as_str()), (400, "bad_request"));

@@ -20,7 +20,7 @@ fn lines(lines: &[&str]) -> BatchMembers {
 }
 
 #[tokio::test]
-async fn members_of_every_form_run_and_their_results_come_in_order() {
+async fn members_of_every_form_run_with_results_in_order() {
     let server = Fixture::running().await;
     let client = &server.client;
     let outputs = async |spec: BatchSpec| -> Vec<Option<Payload>> {
@@ -58,7 +58,7 @@ async fn members_of_every_form_run_and_their_results_come_in_order() {
 }
 
 #[tokio::test]
-async fn a_group_is_handed_in_by_parts_and_again() {
+async fn group_is_submitted_in_parts_and_repeatedly() {
     let server = Fixture::running().await;
     let client = &server.client;
     let mut part = batch("text/upper", lines(&["a", "b"]));
@@ -80,7 +80,7 @@ async fn a_group_is_handed_in_by_parts_and_again() {
 }
 
 #[tokio::test]
-async fn what_failed_is_submitted_anew() {
+async fn retry_submits_failed_members_again() {
     let server = Fixture::running().await;
     let client = &server.client;
     let bad = Payload::Base64(Bytes::from_static(b"\xff"));
@@ -102,7 +102,7 @@ async fn what_failed_is_submitted_anew() {
 }
 
 #[tokio::test]
-async fn what_is_no_group_is_refused() {
+async fn invalid_group_is_refused() {
     let server = Fixture::running().await;
     let client = &server.client;
     let range =
@@ -142,7 +142,7 @@ async fn what_is_no_group_is_refused() {
     server.end().await;
 }
 
-/// Members that run until somebody stops them.
+/// Members that run until they are cancelled.
 fn sleepers(count: u64) -> BatchSpec {
     let mut spec =
         batch("debug/sleep", BatchMembers::Range(RangeSpec { from: 1, to: count, step: 1 }));
@@ -151,7 +151,7 @@ fn sleepers(count: u64) -> BatchSpec {
 }
 
 #[tokio::test]
-async fn a_group_is_cancelled_with_all_of_its_members_and_takes_no_more() {
+async fn cancelled_group_accepts_no_more_members() {
     let server = Fixture::running().await;
     let client = &server.client;
     let open = BatchSpec { last: false, ..sleepers(20) };
@@ -179,7 +179,7 @@ async fn a_group_is_cancelled_with_all_of_its_members_and_takes_no_more() {
 }
 
 #[tokio::test]
-async fn a_reason_that_would_have_to_be_cut_is_refused() {
+async fn too_long_cancel_reason_of_a_group_is_refused() {
     let server = Fixture::running().await;
     let client = &server.client;
     let group = client.submit_batch(&sleepers(2)).await.unwrap();
@@ -233,7 +233,7 @@ async fn groups_are_listed_by_pages() {
 }
 
 #[tokio::test]
-async fn a_group_is_explained_without_a_look_at_each_member() {
+async fn explanation_of_a_group_sums_up_its_members() {
     let server = Fixture::running().await;
     let client = &server.client;
     let bad = Payload::Base64(Bytes::from_static(b"\xff"));
@@ -259,9 +259,9 @@ async fn a_group_is_explained_without_a_look_at_each_member() {
     server.end().await;
 }
 
-/// What is made for a request is bounded, whatever its members have in common.
+/// The memory for a request is bounded, however large the shared fields are.
 #[tokio::test]
-async fn members_share_what_they_have_in_common_or_are_refused() {
+async fn oversized_shared_fields_of_members_are_refused() {
     let server = Fixture::running().await;
     let client = &server.client;
     let range = |to| BatchMembers::Range(RangeSpec { from: 1, to, step: 1 });
@@ -270,10 +270,10 @@ async fn members_share_what_they_have_in_common_or_are_refused() {
     large.task.input = Some(Payload::Text(format!("{{index}}{half}")));
     let refused = api_error(client.submit_batch(&large).await.unwrap_err());
     assert_eq!((refused.status, refused.code.as_str()), (413, "too_large"));
-    assert!(refused.hint.as_ref().unwrap().contains("hand in 31 at a time"), "{refused:?}");
+    assert!(refused.hint.as_ref().unwrap().contains("submit at most 31 members"), "{refused:?}");
     large.members = range(31);
     assert_eq!(client.submit_batch(&large).await.unwrap().members, 31);
-    // One that has no number in it is there once.
+    // An input without the placeholder is shared.
     let mut shared = batch("debug/echo", range(64));
     shared.task.input = Some(Payload::Text(half));
     assert_eq!(shared.task.bytes_per_member(), 0);

@@ -1,4 +1,4 @@
-//! Lists by pages: each of them goes on behind its `next_cursor`, to its end.
+//! Every list has pages, and `next_cursor` leads to its end.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use crate::{BatchMembers, BatchSpec, RangeSpec, TaskQuery, TaskSpec};
 
 const LONG: Duration = Duration::from_secs(30);
 
-/// A group of `count` tasks that all have ended.
+/// Submits a group of `count` tasks and waits for their end.
 async fn group(server: &Fixture, count: u64) -> String {
     let range = RangeSpec { from: 1, to: count, step: 1 };
     let batch = BatchSpec {
@@ -32,7 +32,7 @@ async fn page(server: &Fixture, path: &str) -> (Vec<Value>, Option<String>) {
     (std::mem::take(body["items"].as_array_mut().unwrap()), cursor)
 }
 
-/// The whole list, from pages of this size.
+/// Reads the complete list in pages of this size.
 async fn by_pages(server: &Fixture, path: &str, size: usize) -> Vec<Value> {
     let (mut found, mut next) = (Vec::new(), String::new());
     loop {

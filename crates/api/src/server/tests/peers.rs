@@ -6,7 +6,7 @@ use super::*;
 use crate::types::FindRequest;
 
 #[tokio::test]
-async fn the_node_shows_itself() {
+async fn node_view_shows_handlers_addresses_and_health() {
     let server = Fixture::running().await;
     let view = server.client.node().await.unwrap();
     assert_eq!(view.peer_id, server.manager.local_peer_id().to_string());
@@ -57,7 +57,7 @@ async fn a_peer_is_dialled_shown_trusted_and_given_work() {
 }
 
 #[tokio::test]
-async fn trust_is_answered_with_what_follows_in_each_direction() {
+async fn trust_answer_shows_its_effect_in_each_direction() {
     let server = Fixture::running().await;
     let bee = node("bee").build().unwrap();
     bee.start().await.unwrap();
@@ -86,7 +86,7 @@ async fn trust_is_answered_with_what_follows_in_each_direction() {
 }
 
 #[tokio::test]
-async fn the_accept_policy_changes_while_the_node_runs() {
+async fn accept_policy_changes_while_the_node_runs() {
     let server = Fixture::running().await;
     let before = server.client.node().await.unwrap().accept;
     assert_eq!((before["text"].as_str(), before["debug"].as_str()), ("listed", "nobody"));
@@ -108,7 +108,7 @@ async fn the_accept_policy_changes_while_the_node_runs() {
 }
 
 #[tokio::test]
-async fn a_peer_is_asked_for_its_echo() {
+async fn ping_shows_round_trip_path_and_address() {
     let server = Fixture::running().await;
     let bee = node("bee").build().unwrap();
     bee.start().await.unwrap();
@@ -127,7 +127,7 @@ async fn a_peer_is_asked_for_its_echo() {
 }
 
 #[tokio::test]
-async fn a_peer_that_is_not_known_yet_can_be_trusted_by_its_id() {
+async fn unknown_peer_can_be_trusted_by_its_id() {
     let server = Fixture::running().await;
     let id = meshwork_core::PeerId::random().to_string();
     let answer = server.client.trust(&id, true).await.unwrap();
@@ -136,9 +136,9 @@ async fn a_peer_that_is_not_known_yet_can_be_trusted_by_its_id() {
 }
 
 #[tokio::test]
-async fn an_address_where_nobody_is_cannot_be_dialled() {
+async fn dial_of_an_unused_address_fails() {
     let server = Fixture::running().await;
-    // Free a moment ago, and nobody here takes a port that it was not given.
+    // A port that was just free: no test takes a port that it was not given.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let error = server.client.dial(&format!("/ip4/127.0.0.1/tcp/{port}")).await.unwrap_err();
     assert!(error.is_retryable(), "{error}");
@@ -148,7 +148,7 @@ async fn an_address_where_nobody_is_cannot_be_dialled() {
 }
 
 #[tokio::test]
-async fn handlers_are_listed_with_all_who_offer_them() {
+async fn handlers_are_listed_with_their_offers() {
     let server = Fixture::running().await;
     let accept = AcceptPolicy::default().with("text", Accept::Anyone);
     let bee = NetworkManager::builder()
@@ -172,7 +172,7 @@ async fn handlers_are_listed_with_all_who_offer_them() {
     let there = &upper.offers[1];
     assert_eq!((there.here, &there.peer_id, there.name.as_deref()), (false, &id, Some("bee")));
     assert!(there.ready && there.trusted, "{there:?}");
-    // Bee has it, but does not open it to anybody.
+    // Bee has this handler, but its policy lets nobody use it.
     assert_eq!(of("debug/echo").offer_count, 1);
 
     bee.shutdown().await.unwrap();
@@ -180,7 +180,7 @@ async fn handlers_are_listed_with_all_who_offer_them() {
 }
 
 #[tokio::test]
-async fn a_node_is_no_peer_of_its_own() {
+async fn requests_about_the_node_as_a_peer_are_refused() {
     let server = Fixture::running().await;
     let itself = server.manager.local_peer_id().to_string();
     for name in ["ant", itself.as_str()] {
@@ -195,7 +195,7 @@ async fn a_node_is_no_peer_of_its_own() {
     server.end().await;
 }
 
-/// The peer, once it is ready.
+/// Waits until the peer is ready.
 async fn until_ready(server: &Fixture, id: &str) -> crate::PeerView {
     let mut events = server.manager.subscribe();
     let ready = async {

@@ -1,5 +1,5 @@
-//! What is served when much else goes on: waiting requests, open connections, clients that do not
-//! read; and that every refusal has a code.
+//! Requests are served while others wait, connections are open and clients do not read; and every
+//! refusal has a code.
 
 use meshwork_core::TaskId;
 
@@ -8,13 +8,13 @@ use crate::ErrorCode;
 
 const BUSY: ErrorCode = ErrorCode::Busy;
 
-/// A task that runs for an hour.
+/// Submits a task that runs for an hour.
 async fn long(server: &Fixture) -> TaskId {
     let task = Task::new("debug/sleep").unwrap().with_param("ms", 3_600_000);
     server.manager.distribute_task(task, Vec::new()).await.unwrap().id()
 }
 
-/// As many connections as there are, each of which has had an answer and is open.
+/// Opens all connections; each has received an answer and stays open.
 async fn all_open(server: &Fixture) -> Vec<UnixStream> {
     let mut open = Vec::new();
     for _ in 0..limits::CONNECTIONS {
@@ -29,7 +29,7 @@ async fn all_open(server: &Fixture) -> Vec<UnixStream> {
 }
 
 #[tokio::test]
-async fn cancel_does_not_wait_for_those_that_wait() {
+async fn cancel_succeeds_while_all_waiting_places_are_taken() {
     let server = Fixture::running().await;
     let id = long(&server).await.to_string();
     let mut waiting = JoinSet::new();
@@ -38,14 +38,14 @@ async fn cancel_does_not_wait_for_those_that_wait() {
         waiting.spawn(async move {
             loop {
                 match client.wait(vec![id.clone()], limits::LONG_POLL).await {
-                    // The one below was there first.
+                    // The probe below took this place first.
                     Err(error) if *error.code() == BUSY => tokio::task::yield_now().await,
                     answer => return answer,
                 }
             }
         });
     }
-    // All of them wait when one more is refused.
+    // All of them wait once a further request is refused.
     loop {
         match server.client.wait(vec![id.clone()], Duration::from_millis(1)).await {
             Ok(_) => tokio::task::yield_now().await,
@@ -62,11 +62,11 @@ async fn cancel_does_not_wait_for_those_that_wait() {
 }
 
 #[tokio::test]
-async fn few_requests_are_served_when_all_connections_are_open() {
+async fn reserved_connections_serve_status_and_stop() {
     let mut server = Fixture::running().await;
     let id = long(&server).await.to_string();
     let open = all_open(&server).await;
-    // Clients that say nothing take the other places for a second only.
+    // Silent clients occupy the reserved connections for a second only.
     let mut silent = Vec::new();
     for _ in 0..limits::KEPT_CONNECTIONS {
         silent.push(server.raw().await);
@@ -84,7 +84,7 @@ async fn few_requests_are_served_when_all_connections_are_open() {
         assert_eq!((problem.status, problem.code.as_str()), (503, "busy"));
         assert!(problem.retry_after_ms.is_some());
     }
-    // A group is shown there, and not waited for.
+    // The reserved connections show groups, but do not wait for them.
     let wait = "GET /v1/groups/last?wait_ms=60000 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
     assert!(answer(&server, wait).await.starts_with("HTTP/1.1 503"));
     assert_eq!(server.client.cancel(&id, "enough").await.unwrap().state, "cancelled".into());
@@ -113,14 +113,14 @@ async fn client_that_does_not_read_is_cut_off() {
     assert_eq!(server.client.metrics().await.unwrap().len(), long);
     for mut stream in stuck {
         let mut read = Vec::new();
-        // Cut, with an error or without.
+        // The connection may end with or without an error.
         stream.read_to_end(&mut read).await.ok();
         assert!(read.len() < long, "{}", read.len());
     }
     server.end().await;
 }
 
-/// What is answered, also if the connection is closed before all of the request is read.
+/// Reads the answer even if the connection is closed before the request was read.
 async fn answer(server: &Fixture, request: &str) -> String {
     let mut stream = server.raw().await;
     stream.write_all(request.as_bytes()).await.ok();
@@ -175,7 +175,7 @@ async fn every_refusal_has_a_code() {
     }
 }
 
-/// An answer that looks like one that the HTTP library makes by itself reaches its client as it is.
+/// A result that looks like one of hyper's own answers reaches the client unchanged.
 #[tokio::test]
 async fn result_that_looks_like_a_refusal_is_not_changed() {
     let server = Fixture::running().await;

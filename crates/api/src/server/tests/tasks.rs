@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::*;
 use crate::{Payload, TaskQuery, TaskSpec};
 
-/// Longer than any of these tasks takes; all of them end by themselves.
+/// Longer than any of these tasks runs; all of them end.
 const LONG: Duration = Duration::from_secs(30);
 
 fn spec(handler: &str, input: &'static str) -> TaskSpec {
@@ -42,7 +42,7 @@ async fn a_task_runs_and_its_result_is_its_bytes() {
 }
 
 #[tokio::test]
-async fn task_that_runs_is_shown_with_its_progress() {
+async fn running_task_shows_its_progress() {
     let server = Fixture::running().await;
     let client = &server.client;
     let sleep = with(spec("debug/sleep", ""), &[("ms", "60000")]);
@@ -81,7 +81,7 @@ async fn a_task_is_shown_with_the_last_lines_of_its_result() {
 }
 
 #[tokio::test]
-async fn the_largest_input_arrives_whole() {
+async fn largest_input_arrives_complete() {
     let server = Fixture::running().await;
     let bytes = Bytes::from(vec![0xa5; meshwork_core::limits::INLINE_BYTES]);
     let spec = TaskSpec { input: Some(Payload::of(bytes.clone())), ..TaskSpec::new("debug/echo") };
@@ -92,7 +92,7 @@ async fn the_largest_input_arrives_whole() {
 }
 
 #[tokio::test]
-async fn a_failure_is_told_with_its_exit_code() {
+async fn failure_is_shown_with_its_exit_code() {
     let server = Fixture::running().await;
     let params = [("permanent", "true"), ("exit", "42"), ("message", "as asked")];
     let task = server.client.submit(&with(spec("debug/fail", ""), &params), LONG).await.unwrap();
@@ -107,7 +107,7 @@ async fn a_failure_is_told_with_its_exit_code() {
 }
 
 #[tokio::test]
-async fn a_task_is_waited_for_read_too_early_and_cancelled() {
+async fn early_result_is_refused_and_cancel_ends_the_task() {
     let server = Fixture::running().await;
     let sleep = with(spec("debug/sleep", ""), &[("ms", "3600000")]);
     let task = server.client.submit(&sleep, Duration::ZERO).await.unwrap();
@@ -135,7 +135,7 @@ async fn a_task_is_waited_for_read_too_early_and_cancelled() {
 }
 
 #[tokio::test]
-async fn task_is_shown_once_it_has_ended_or_after_the_wait() {
+async fn wait_ends_with_the_task_or_after_its_time() {
     let server = Fixture::running().await;
     let sleep =
         |ms| TaskSpec { params: [("ms".to_owned(), ms)].into(), ..TaskSpec::new("debug/sleep") };
@@ -158,7 +158,7 @@ async fn task_is_shown_once_it_has_ended_or_after_the_wait() {
 }
 
 #[tokio::test]
-async fn the_one_that_is_named_is_cancelled_for_a_reason_of_some_length() {
+async fn cancel_reason_of_a_task_is_limited() {
     let server = Fixture::running().await;
     let sleep = with(spec("debug/sleep", ""), &[("ms", "3600000")]);
     let first = server.client.submit(&sleep, Duration::ZERO).await.unwrap();
@@ -175,7 +175,7 @@ async fn the_one_that_is_named_is_cancelled_for_a_reason_of_some_length() {
 }
 
 #[tokio::test]
-async fn a_task_that_nobody_may_run_says_why_it_waits() {
+async fn task_without_a_worker_shows_why_it_waits() {
     let server = Fixture::running().await;
     let needy = TaskSpec {
         requirements: meshwork_core::Requirements {
@@ -219,7 +219,7 @@ async fn tasks_are_listed_by_state_and_handler() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_submitted_is_refused() {
+async fn invalid_targets_and_inputs_are_refused() {
     let server = Fixture::running().await;
     let nowhere = TaskSpec { targets: vec!["nobody".to_owned()], ..spec("text/upper", "x") };
     let problem = api_error(server.client.submit(&nowhere, Duration::ZERO).await.unwrap_err());
@@ -255,7 +255,7 @@ async fn missing_input_is_refused_if_the_handler_needs_one() {
 }
 
 #[tokio::test]
-async fn key_that_is_there_twice_is_refused_by_name() {
+async fn duplicate_json_key_is_refused_by_name() {
     let server = Fixture::running().await;
     for (fields, named) in [
         (r#""params":{"n":"1","n":"2"}"#, "n"),
@@ -270,7 +270,8 @@ async fn key_that_is_there_twice_is_refused_by_name() {
     server.end().await;
 }
 
-/// W-15: zero, negative, huge and just too much, each named by its field.
+/// W-15: limits that are zero, negative, huge or one too high are refused with the name of the
+/// field.
 #[tokio::test]
 async fn limits_retries_and_priorities_out_of_range_are_refused_by_name() {
     let server = Fixture::running().await;
@@ -307,7 +308,7 @@ async fn limits_retries_and_priorities_out_of_range_are_refused_by_name() {
     server.end().await;
 }
 
-/// Submits `text/upper` of a text with these fields besides.
+/// Submits `text/upper` with these additional fields.
 async fn submit_raw(server: &Fixture, fields: &str) -> String {
     let body = format!(r#"{{"handler":"text/upper","input":{{"text":"x"}},{fields}}}"#);
     let head = "POST /v1/tasks HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length:";
@@ -315,7 +316,7 @@ async fn submit_raw(server: &Fixture, fields: &str) -> String {
 }
 
 #[tokio::test]
-async fn the_node_itself_can_be_named_as_the_target() {
+async fn node_itself_can_be_the_target() {
     let server = Fixture::running().await;
     let here = TaskSpec { targets: vec!["ant".to_owned()], ..spec("text/upper", "x") };
     let task = server.client.submit(&here, LONG).await.unwrap();
@@ -324,7 +325,7 @@ async fn the_node_itself_can_be_named_as_the_target() {
 }
 
 #[tokio::test]
-async fn the_same_key_gives_the_same_task() {
+async fn same_idempotency_key_returns_the_same_task() {
     let server = Fixture::running().await;
     let keyed = TaskSpec { idempotency_key: Some("k".to_owned()), ..spec("text/upper", "x") };
     let first = server.client.submit(&keyed, LONG).await.unwrap();
@@ -335,7 +336,7 @@ async fn the_same_key_gives_the_same_task() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_not_found() {
+async fn unknown_task_is_not_found() {
     let server = Fixture::running().await;
     let id = meshwork_core::TaskId::new().to_string();
     for selector in ["last", "ffffff", id.as_str()] {

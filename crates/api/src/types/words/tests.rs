@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::types::*;
 
-/// `NotReady` as `not_ready`.
+/// `NotReady` becomes `not_ready`.
 fn snake(name: &str) -> String {
     let letters = name.char_indices().flat_map(|(at, letter)| {
         let gap = (at > 0 && letter.is_uppercase()).then_some('_');
@@ -15,7 +15,7 @@ fn snake(name: &str) -> String {
     letters.collect()
 }
 
-/// Every word of these enums is written, shown and read as itself.
+/// Checks that each word of these enums is serialized, shown and parsed as itself.
 macro_rules! each_word {
     ($($name:ident),+) => {
         $(for word in $name::WORDS {
@@ -31,7 +31,7 @@ macro_rules! each_word {
 }
 
 #[test]
-fn every_word_is_written_shown_and_read_as_itself() {
+fn every_word_round_trips() {
     each_word!(
         AcceptRule,
         CancelledBy,
@@ -54,7 +54,7 @@ fn every_word_is_written_shown_and_read_as_itself() {
 }
 
 #[test]
-fn unknown_word_is_kept_shown_and_sent_on_as_it_came() {
+fn unknown_word_is_kept_and_sent_on_unchanged() {
     let json = json!({ "id": "x", "state": "paused" });
     let task: EndedTask = serde_json::from_value(json.clone()).unwrap();
     assert_eq!(task.state, TaskState::Other("paused".to_owned()));
@@ -64,14 +64,14 @@ fn unknown_word_is_kept_shown_and_sent_on_as_it_came() {
 }
 
 #[test]
-fn words_sort_by_their_letters_as_keys_do() {
+fn words_sort_like_strings() {
     let codes = [ObstacleCode::NotReady, ObstacleCode::None, ObstacleCode::Other("a".to_owned())];
     let sums: std::collections::BTreeMap<_, _> = codes.into_iter().map(|code| (code, 1)).collect();
     assert_eq!(serde_json::to_string(&sums).unwrap(), r#"{"a":1,"none":1,"not_ready":1}"#);
 }
 
 #[test]
-fn words_of_the_engine_are_known() {
+fn every_word_of_the_engine_is_known() {
     let groups = view::GroupState::ALL.map(view::GroupState::as_str);
     let peers = PeerStage::ALL.map(PeerStage::as_str);
     let accepts = [Accept::Nobody, Accept::Listed, Accept::Anyone].map(Accept::as_str);

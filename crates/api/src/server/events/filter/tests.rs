@@ -2,7 +2,7 @@ use super::*;
 use crate::types::ErrorCode;
 
 #[test]
-fn a_type_or_the_start_of_one_is_wanted_and_a_gap_always() {
+fn filter_selects_types_and_prefixes_and_every_gap() {
     let all = Filter::parse("").unwrap();
     assert!(EventType::WORDS.iter().all(|kind| all.wants(&(*kind).into())));
     let some = Filter::parse("task.,peer.ready,").unwrap();
@@ -26,7 +26,7 @@ fn a_type_or_the_start_of_one_is_wanted_and_a_gap_always() {
 }
 
 #[test]
-fn what_fits_nothing_is_refused_with_what_there_is() {
+fn unknown_event_type_is_refused_with_a_list() {
     for text in ["task", "task.done", "peer.read", ".", "x"] {
         let problem = Filter::parse(text).unwrap_err();
         assert_eq!(problem.code, ErrorCode::BadRequest, "{text}");

@@ -16,10 +16,10 @@ fn push(ring: &mut Ring) -> u64 {
     ring.push(EventView { kind: "task.queued".into(), ..EventView::default() }, now())
 }
 
-/// An id from the ring's start on, and of a gap what it says.
-type Told = (u64, Option<Option<u64>>);
+/// An event's id, counted from the ring's start; and for a gap the number of missing events.
+type Entry = (u64, Option<Option<u64>>);
 
-fn read(ring: &Ring, last: u64, most: usize) -> Vec<Told> {
+fn read(ring: &Ring, last: u64, most: usize) -> Vec<Entry> {
     let page = ring.after(last, most, now());
     page.iter()
         .map(|event| (event.id - START, (event.kind == EventType::Gap).then_some(event.missed)))
@@ -37,7 +37,7 @@ fn ids_rise_from_the_time_of_day() {
 }
 
 #[test]
-fn whoever_comes_back_in_time_misses_nothing() {
+fn reader_that_resumes_in_time_misses_nothing() {
     let ring = ring_of(5);
     assert_eq!(read(&ring, START, 2), [(1, None), (2, None)]);
     assert_eq!(read(&ring, START + 2, 100), [(3, None), (4, None), (5, None)]);
@@ -45,12 +45,12 @@ fn whoever_comes_back_in_time_misses_nothing() {
 }
 
 #[test]
-fn what_is_not_kept_any_more_is_a_gap_of_known_size() {
+fn dropped_events_are_a_gap_of_known_size() {
     let ring = ring_of(limits::EVENTS + 3);
     assert_eq!(ring.kept.len(), limits::EVENTS);
     assert_eq!(read(&ring, START + 1, 3), [(3, Some(Some(2))), (4, None), (5, None)]);
     assert_eq!(read(&ring, START + 3, 1), [(4, None)]);
-    // After the gap, what follows it, and no gap again.
+    // The events after the gap, and no second gap.
     assert_eq!(read(&ring, START + 3, 2), [(4, None), (5, None)]);
 }
 
@@ -58,12 +58,12 @@ fn what_is_not_kept_any_more_is_a_gap_of_known_size() {
 fn ids_of_another_run_are_a_gap_of_unknown_size() {
     let ring = ring_of(1);
     assert_eq!(read(&ring, 7, 100), [(0, Some(None)), (1, None)]);
-    // The clock was set back since.
+    // The clock was set back between the runs.
     assert_eq!(read(&ring, START + 9, 100), [(0, Some(None)), (1, None)]);
 }
 
 #[test]
-fn a_time_without_readers_is_a_gap_of_unknown_size() {
+fn time_without_readers_is_a_gap_of_unknown_size() {
     let mut ring = ring_of(2);
     ring.cut();
     assert_eq!(read(&ring, START + 2, 100), [(3, Some(None))]);

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
-fn told(event: NetworkEvent) -> Value {
+fn translated(event: NetworkEvent) -> Value {
     let event = translate(event).unwrap();
     assert!(!matches!(event.kind, EventType::Other(_)), "{event:?}");
     let mut value = serde_json::to_value(event).unwrap();
@@ -17,7 +17,7 @@ fn told(event: NetworkEvent) -> Value {
 }
 
 #[test]
-fn each_event_of_the_network_is_told() {
+fn each_event_of_the_network_is_translated() {
     let peer = PeerId::random();
     let id = peer.to_string();
     let address: Multiaddr = "/ip4/127.0.0.1/tcp/1".parse().unwrap();
@@ -52,17 +52,17 @@ fn each_event_of_the_network_is_told() {
         (NetworkEvent::Lagged(3), json!({ "type": "gap", "missed": 3 })),
     ];
     for (event, expected) in cases {
-        assert_eq!(told(event), expected);
+        assert_eq!(translated(event), expected);
     }
 }
 
 #[test]
-fn each_state_of_a_task_is_told_with_its_worker() {
+fn each_task_state_is_translated_with_its_worker() {
     let (id, peer, epoch) = (TaskId::new(), PeerId::random(), Epoch::default());
     let (task, worker) = (id.to_string(), peer.to_string());
     let changed = |state: TaskState, end: Option<TaskEnd>| {
         let handler = "text/upper".parse().unwrap();
-        told(NetworkEvent::TaskChanged { id, handler, state, end: end.map(Box::new) })
+        translated(NetworkEvent::TaskChanged { id, handler, state, end: end.map(Box::new) })
     };
     let expected = |kind: &str, more: Value| {
         let mut event = json!({ "type": kind, "task_id": task, "handler": "text/upper" });
@@ -78,7 +78,7 @@ fn each_state_of_a_task_is_told_with_its_worker() {
     let took = std::time::Duration::ZERO;
     let result = TaskResult { output: "secret".into(), worker: peer, attempt: 1, took };
     let succeeded = changed(TaskState::Succeeded, Some(TaskEnd::Succeeded(result)));
-    assert_eq!(succeeded, expected("task.succeeded", on_worker), "the output is not told");
+    assert_eq!(succeeded, expected("task.succeeded", on_worker), "events carry no output");
     let mut failure = TaskFailure::new(FailureCode::BadInput, "no text");
     failure.worker = Some(Box::new(peer));
     assert_eq!(
@@ -104,13 +104,13 @@ fn each_state_of_a_task_is_told_with_its_worker() {
     );
     let progress = NetworkEvent::TaskProgress { id, fraction: 0.5, message: "half".to_owned() };
     assert_eq!(
-        told(progress),
+        translated(progress),
         json!({ "type": "task.progress", "task_id": task, "fraction": 0.5, "message": "half" })
     );
 }
 
 #[test]
-fn each_message_is_told_with_its_task_and_its_sender() {
+fn each_message_is_translated_with_task_and_sender() {
     let (task_id, peer) = (TaskId::new(), PeerId::random());
     let (task, sender) = (task_id.to_string(), peer.to_string());
     let result = TaskResult {
@@ -143,6 +143,6 @@ fn each_message_is_told_with_its_task_and_its_sender() {
         ),
     ];
     for (message, expected) in cases {
-        assert_eq!(told(NetworkEvent::Message(Box::new(message))), expected);
+        assert_eq!(translated(NetworkEvent::Message(Box::new(message))), expected);
     }
 }
