@@ -1,4 +1,4 @@
-//! The command line: verbs and flags, nothing of what they do.
+//! The command line: verbs and flags, without their effects.
 
 use std::path::PathBuf;
 
@@ -38,113 +38,112 @@ use crate::{
     arg_required_else_help = true
 )]
 pub(crate) struct Cli {
-    /// What every verb takes.
+    /// Flags of every verb.
     #[command(flatten)]
     pub(crate) global: Global,
-    /// What to do.
+    /// The verb.
     #[command(subcommand)]
     pub(crate) verb: Verb,
 }
 
-/// The verbs by what they are for; a test compares it with [`Verb`].
+/// The verbs by purpose; a test compares them with [`Verb`].
 const HELP: &str = "\
 meshwork - {about}
 
 {usage-heading} {usage}
 
 START HERE
-  up        start this node in the foreground       down     stop it
-  status    this node, its peers, what needs attention
-  demo      see it work, on this machine alone
+  up        start this node in the foreground       down     stop the node
+  status    show this node, its peers, its problems
+  demo      run an example on this machine only
 RUN THINGS
   run       submit a task, wait for it, print its result
   submit    submit tasks, print an id               wait     wait for tasks
   task      list | groups | show | explain | result | retry | cancel
-  drain     take no new work, hand back what waits  accept   say whose work runs here
+  drain     accept no new work, finish the rest     accept   set whose work runs here
 SEE THE NETWORK
   peers     list | show | find | dial | trust | untrust | name | block | unblock | disconnect | forget
   ping      measure round trips
-  handlers  what can be run here and on peers       events   what happens, as it happens
+  handlers  list handlers here and on peers         events   print events as they occur
 MEASURE
-  bench     how fast it is, on this machine alone   version  what this is
-  metrics   the node's figures, for Prometheus
+  bench     measure speed on this machine only      version  print version and commit
+  metrics   print metrics for Prometheus
 SET UP
-  completions  a script with which a shell completes verbs and flags
-  store     backup | restore | verify | stats | salvage | compact: the tasks that a node keeps
+  completions  print a script for shell completion
+  store     backup | restore | verify | stats | salvage | compact: the node's journal
 
 OPTIONS
 {options}
 
-A task is named by `last`, its id, or any unique end of it. INPUT is @PATH (a file), - (standard
-input) or text. Exit codes: 0 done, 1 failed, 2 usage, 3 daemon not reachable, 4 not found,
-5 denied, 6 nobody may run it, 130 interrupted; `run` and `wait` on one task or group: 0-123 how
-it ended (2 also a wrong command line), 124 a time limit, 125 any own failure, 126 refused,
-127 no such handler.
+TASK is `last`, an id, or the unique end of an id. INPUT is @PATH (a file), - (standard input) or
+text. Exit codes: 0 success, 1 failure, 2 wrong usage, 3 node not reachable, 4 not found, 5 denied,
+6 no worker can run the task, 130 interrupted. `run`, and `wait` on one task or group: 0-123 as the
+task ended (2 also for wrong usage), 124 time limit, 125 failure of the command, 126 task refused,
+127 unknown handler.
 ";
 
 /// Flags of every verb.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Global {
-    /// Folder of the node: its key, its socket, all it keeps [default:
-    /// $XDG_STATE_HOME/meshwork]
+    /// Home of the node: its key, its socket, its tasks [default: $XDG_STATE_HOME/meshwork]
     #[arg(long, global = true, env = "MESHWORK_HOME", value_name = "DIR", hide_env_values = true)]
     pub(crate) home: Option<PathBuf>,
     /// Print JSON with stable fields
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// Print ids only, and no talk on standard error
+    /// Print ids only, and no messages on standard error
     #[arg(short, long, global = true)]
     pub(crate) quiet: bool,
-    /// Print no colours, as with NO_COLOR in the environment
+    /// Print no colours, as if NO_COLOR were set
     #[arg(long, global = true)]
     pub(crate) no_color: bool,
-    /// Log more to standard error; twice for still more. MESHWORK_LOG sets it in detail
+    /// Log more to standard error; repeat for even more. MESHWORK_LOG sets a filter instead
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
 }
 
-/// What to do.
+/// The verbs.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     /// Start this node in the foreground
     Up(Box<UpArgs>),
-    /// Stop the node: what runs there may end first
+    /// Stop the node; running attempts may finish first
     Down(DownArgs),
-    /// Accept no new work, hand back what waits
+    /// Accept no new work, and hand back attempts that have not started
     Drain(DrainArgs),
-    /// Say whose work runs here
+    /// Set whose work runs here
     Accept(AcceptArgs),
-    /// Show this node, its peers, and what needs attention
+    /// Show this node, its peers and its problems
     Status,
-    /// See and trust other nodes
+    /// List, find and trust other nodes
     Peers(PeersArgs),
-    /// Measure the round-trip time to a peer and show the path
+    /// Measure the round-trip time to a peer, and show the path
     Ping(PingArgs),
-    /// Show what can be run here and on peers
+    /// List handlers of this node and its peers
     Handlers {
-        /// Show all that is known of this one, such as text/word-count
+        /// Show one handler in detail, such as text/word-count
         #[arg(value_parser = values::name)]
         handler: Option<String>,
     },
-    /// Print what happens, as it happens
+    /// Print events as they occur
     Events(EventsArgs),
-    /// Submit a task, wait for its end, print its result
+    /// Submit a task, wait for its end, and print its result
     Run(Box<RunArgs>),
     /// Submit a task, or a group of them, and print its id
     Submit(Box<SubmitArgs>),
     /// Wait until tasks have ended
     Wait(WaitArgs),
-    /// See, read, retry and cancel tasks
+    /// List, show, retry and cancel tasks
     Task(TaskArgs),
-    /// Count words with one owner and three workers, on this machine alone
+    /// Count words with one owner and three workers on this machine
     Demo(DemoArgs),
-    /// Measure tasks per second and latency, on this machine alone
+    /// Measure tasks per second and latency on this machine
     Bench(BenchArgs),
-    /// Look at the journal of a node, copy it, and mend it while the node is stopped
+    /// Inspect, copy or repair a node's journal
     Store(StoreArgs),
-    /// Print what the node measures, as Prometheus text
+    /// Print the node's metrics as Prometheus text
     Metrics,
-    /// Print a script with which the shell completes verbs and flags
+    /// Print a script for shell completion of verbs and flags
     #[command(after_long_help = "\
 Examples:
   meshwork completions bash > ~/.local/share/bash-completion/completions/meshwork
@@ -154,22 +153,22 @@ Examples:
         /// Name of the shell
         shell: clap_complete::Shell,
     },
-    /// Print the version, the commit and the features that the program was built from
+    /// Print the version, commit and features of this program
     Version,
-    /// A worker of `demo`; started by it
+    /// A worker of `demo`, which starts it
     #[command(hide = true)]
     DemoWorker {
-        /// Address of the owner, with its peer id.
+        /// Address of the owner, with its peer id
         address: meshwork_core::Multiaddr,
     },
-    /// One process of `bench`; started by it
+    /// One process of `bench`, which starts it
     #[command(hide = true)]
     BenchRole(RoleArgs),
 }
 
 impl Verb {
-    /// Whether the verb ends with the exit code of one task, so that its own failures need codes
-    /// of their own.
+    /// Whether the exit code is that of one task. The command's own failures then have separate
+    /// codes.
     pub(crate) fn ends_as_its_task(&self) -> bool {
         matches!(self, Self::Run(_))
             || matches!(self, Self::Submit(args) if args.wait)

@@ -1,12 +1,12 @@
-//! `meshwork bench`: how fast it is, on this machine alone.
+//! `meshwork bench`: tasks per second and latency on this machine.
 //!
-//! An owner and some workers, each a process of its own, on loopback. Beside them, in the same
-//! run and by turns, the floor: processes of the same number and runtime that echo length-prefixed
-//! frames over raw TCP. What is measured is the public API: a task is submitted, its result is
-//! awaited, its bytes are compared.
+//! An owner and some workers run as separate processes on loopback. In the same run, alternating
+//! with them, runs the floor: as many processes with the same runtime that echo length-prefixed
+//! frames over raw TCP. The bench uses the public API: it submits a task, awaits its result, and
+//! compares the bytes.
 //!
-//! Absent on purpose: absolute judgements. Machines are noisy; the ratio to the floor of the same
-//! round is what can be compared.
+//! Absent on purpose: absolute judgements. Machines are noisy; only the ratio to the floor of the
+//! same round is comparable.
 
 use clap::{Args, ValueEnum};
 
@@ -30,7 +30,7 @@ use self::{
 /// Measure tasks per second and latency: an owner and workers as separate processes on loopback.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct BenchArgs {
-    /// Tasks of the burst
+    /// Tasks in a burst
     #[arg(long, value_name = "N", default_value_t = 200_000)]
     pub(crate) tasks: u64,
     /// Bytes of each task's input, and of its result
@@ -39,31 +39,31 @@ pub(crate) struct BenchArgs {
     /// Worker processes
     #[arg(long, value_name = "W", default_value_t = 1)]
     pub(crate) workers: usize,
-    /// Tasks that are under way at once
+    /// Maximum number of open tasks
     #[arg(long, value_name = "K", default_value_t = 4_096)]
     pub(crate) window: usize,
-    /// What the frames travel over
+    /// Transport of the frames
     #[arg(long, value_enum, default_value_t = Transport::Tcp)]
     pub(crate) transport: Transport,
-    /// What outlives the processes: memory, or disk, where each answer is on disk before (in the
-    /// folder for temporary files, see TMPDIR)
+    /// Durability of the tasks: memory, or disk, where each answer is written before it is sent (to
+    /// the folder for temporary files, see TMPDIR)
     #[arg(long, value_name = "KIND", default_value = "memory", value_parser = values::durability)]
     pub(crate) durability: Durability,
-    /// Rounds, of which the medians are told
+    /// Number of rounds; the medians are printed
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub(crate) rounds: usize,
 }
 
-/// What the frames travel over.
+/// The transport between the nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Transport {
-    /// TCP, Noise, Yamux.
+    /// TCP with Noise and Yamux.
     Tcp,
     /// QUIC.
     Quic,
 }
 
-/// Measures, prints, and gives the exit code.
+/// Measures, prints the report, and returns the exit code.
 pub(crate) async fn run(args: BenchArgs, out: &Output) -> anyhow::Result<u8> {
     check(&args)?;
     let mut floor = Children::start(&args, Role::FloorOwner, Role::FloorWorker).await?;
@@ -98,7 +98,7 @@ fn check(args: &BenchArgs) -> Result<(), Failure> {
         return wrong("--tasks", "1 to 100,000,000");
     }
     if args.payload > meshwork_core::limits::INLINE_BYTES {
-        return wrong("--payload", "at most 1,048,576 bytes travel with a task");
+        return wrong("--payload", "must be at most 1,048,576 bytes");
     }
     if args.workers == 0 || args.workers > MAX_WORKERS {
         return wrong("--workers", "1 to 64");
@@ -112,13 +112,13 @@ fn check(args: &BenchArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Tasks that are run one at a time in a round: enough for a 99th percentile.
+/// Tasks that run one at a time in each round: enough for a 99th percentile.
 const SINGLES: u64 = 2_000;
-/// Tasks of a burst; a bound for patience.
+/// Maximum number of tasks in a burst; keeps the run time bounded.
 const MAX_TASKS: u64 = 100_000_000;
-/// Worker processes; one machine has no use for more.
+/// Maximum number of workers; more do not help on one machine.
 const MAX_WORKERS: usize = 64;
-/// Tasks under way at once: what a node may own.
+/// Maximum number of open tasks: that of a node.
 const MAX_WINDOW: usize = meshwork_core::limits::OWNED_TASKS;
-/// Rounds; a bound for patience.
+/// Maximum number of rounds; keeps the run time bounded.
 const MAX_ROUNDS: usize = 1_000;

@@ -1,72 +1,73 @@
-//! What the exit codes mean, and which one a task's end gives.
+//! The exit codes, and the mapping of errors and ended tasks to them.
 
 use meshwork_api::{ErrorCode, TaskView};
 
 #[cfg(test)]
 mod tests;
 
-/// Done.
+/// The command succeeded.
 pub(crate) const DONE: u8 = 0;
-/// Failed.
+/// The command failed.
 pub(crate) const FAILED: u8 = 1;
 /// The command line or the configuration is wrong.
 pub(crate) const USAGE: u8 = 2;
-/// The daemon cannot be reached.
+/// The node cannot be reached.
 pub(crate) const UNREACHABLE: u8 = 3;
-/// No such task or peer.
+/// No task or peer matches, or several do.
 pub(crate) const NOT_FOUND: u8 = 4;
-/// Not allowed.
+/// The node does not allow it.
 pub(crate) const DENIED: u8 = 5;
-/// Of `task explain`: no connected worker can run it.
+/// `task explain`: no connected worker can run the task.
 pub(crate) const NO_PEER: u8 = 6;
-/// Of `run` and `wait`: a time limit was reached.
+/// `run` and `wait`: a time limit was reached.
 pub(crate) const TIME_LIMIT: u8 = 124;
-/// Of `run` and `wait`: anything that is not the task's own failure.
+/// `run` and `wait`: the command itself failed, or the task was lost or cancelled.
 pub(crate) const OWN_FAILURE: u8 = 125;
-/// Of `run` and `wait`: the task was refused.
+/// `run` and `wait`: the task was refused.
 pub(crate) const REFUSED: u8 = 126;
-/// Of `run` and `wait`: nobody has the handler.
+/// `run` and `wait`: no worker has the handler.
 pub(crate) const NO_HANDLER: u8 = 127;
 /// Interrupted by Ctrl-C.
 pub(crate) const INTERRUPTED: u8 = 130;
 
-/// The exit code of `run` and `wait` for a task that has ended.
+/// The exit code of `run` and `wait` for an ended task.
 pub(crate) fn of_task(task: &TaskView) -> u8 {
     let Some(error) = &task.error else { return DONE };
     let own = || error.exit.filter(|exit| (1..=LAST_OF_TASK).contains(exit)).unwrap_or(FAILED);
     listed(&OF_TASK, &error.code).unwrap_or_else(own)
 }
 
-/// The last code that is a task's own.
+/// The highest exit code that a task can have.
 const LAST_OF_TASK: u8 = 123;
 
-/// The exit code for an error of the API, by its code.
+/// The exit code for an error of the API.
 pub(crate) fn of_code(code: &ErrorCode) -> u8 {
     listed(&ALONE, code).unwrap_or(FAILED)
 }
 
-/// The exit code for an error with this code beside a task, whose own codes end at 123.
+/// The exit code for an error of the API when the command otherwise exits with its task's code, 0
+/// to 123.
 pub(crate) fn beside_task(code: &ErrorCode) -> u8 {
     listed(&BESIDE_TASK, code).unwrap_or(OWN_FAILURE)
 }
 
-/// Codes by the exit code that they give.
+/// Error codes, grouped by exit code.
 type Exits = [(u8, &'static [ErrorCode])];
 
 fn listed(exits: &Exits, code: &ErrorCode) -> Option<u8> {
     exits.iter().find(|(_, codes)| codes.contains(code)).map(|(exit, _)| *exit)
 }
 
-/// Of tasks, in place of an exit code of their own.
+/// For ended tasks, in place of their own exit code.
 const OF_TASK: [(u8, &[ErrorCode]); 4] = [
     (TIME_LIMIT, &[ErrorCode::Expired, ErrorCode::TimedOut]),
     (NO_HANDLER, &[ErrorCode::UnknownHandler]),
     (REFUSED, &[ErrorCode::Refused]),
-    // Nothing that the task did.
+    // The task itself did not fail.
     (OWN_FAILURE, &[ErrorCode::Lost, ErrorCode::Cancelled]),
 ];
 
-/// Of commands whose exit code is their own.
+/// For commands with their own exit codes.
 const ALONE: [(u8, &[ErrorCode]); 4] = [
     (UNREACHABLE, &[ErrorCode::Unreachable]),
     (
@@ -94,7 +95,7 @@ const ALONE: [(u8, &[ErrorCode]); 4] = [
     ),
 ];
 
-/// Of commands whose exit code is that of a task.
+/// For commands that exit with their task's code.
 const BESIDE_TASK: [(u8, &[ErrorCode]); 2] = [
     (NO_HANDLER, &[ErrorCode::UnknownHandler]),
     (

@@ -1,4 +1,4 @@
-//! Why a command failed, as it is told: the error, its cause, what to try.
+//! The failure of a command: its message, its cause, and what to try.
 
 use std::io;
 
@@ -10,28 +10,28 @@ use crate::{exit, output::format};
 #[cfg(test)]
 mod tests;
 
-/// Why a command failed.
+/// The failure of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
     /// The exit code.
     pub(crate) exit: u8,
-    /// The stable code, in JSON: that of an answer of the node, or a word of the command line.
+    /// The stable code in JSON: that of the node's answer, or one of the command line.
     pub(crate) code: ErrorCode,
-    /// What is wrong, in a sentence.
+    /// The error in one sentence.
     pub(crate) message: String,
-    /// What lies behind it.
+    /// The underlying cause.
     pub(crate) cause: Option<String>,
-    /// What to do about it.
+    /// What the user can do about the error.
     pub(crate) hint: Option<String>,
 }
 
 impl Failure {
-    /// A failure with this exit code, stable code and sentence.
+    /// Creates a failure with this exit code, stable code and message.
     pub(crate) fn new(exit: u8, code: impl Into<ErrorCode>, message: impl Into<String>) -> Self {
         Self { exit, code: code.into(), message: message.into(), cause: None, hint: None }
     }
 
-    /// A flag or argument that is wrong.
+    /// A wrong flag or argument.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self::new(exit::USAGE, "usage", message)
     }
@@ -46,13 +46,13 @@ impl Failure {
         self
     }
 
-    /// What clap refuses in a command line, in its words.
+    /// Converts a command line error of clap.
     pub(crate) fn of_command_line(error: &clap::Error) -> Self {
         let text = error.render().to_string();
         let mut parts =
             text.split("\n\n").map(|part| part.split_whitespace().collect::<Vec<_>>().join(" "));
         let message = parts.next().unwrap_or_default();
-        // The list that follows has hidden verbs as well.
+        // The list of subcommands would include hidden ones.
         let message = message.split(" [subcommands:").next().unwrap_or_default();
         let message = message.strip_prefix("error: ").unwrap_or(message);
         let hint = parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ");
@@ -60,12 +60,12 @@ impl Failure {
         if hint.is_empty() { failure } else { failure.with_hint(hint) }
     }
 
-    /// The line that tells it to a program.
+    /// The failure as one line of JSON.
     pub(crate) fn line(&self) -> String {
         serde_json::json!({ "error": self.value() }).to_string()
     }
 
-    /// As JSON.
+    /// The failure as JSON.
     pub(crate) fn value(&self) -> serde_json::Value {
         let Self { exit, code, message, cause, hint } = self;
         serde_json::json!({
@@ -73,16 +73,16 @@ impl Failure {
         })
     }
 
-    /// The failure of a verb that ends with its task's exit code.
+    /// Adjusts the exit code for a command that exits with its task's code.
     pub(crate) fn beside_a_task(mut self) -> Self {
-        // These two are the command's own, and mean the same beside a task.
+        // These two have the same meaning in both cases.
         if ![exit::TIME_LIMIT, exit::INTERRUPTED].contains(&self.exit) {
             self.exit = exit::beside_task(&self.code);
         }
         self
     }
 
-    /// What any error of this crate means to people.
+    /// Converts any error of this crate.
     pub(crate) fn of(error: anyhow::Error) -> Self {
         let error = match error.downcast::<Self>() {
             Ok(failure) => return failure,
@@ -128,20 +128,20 @@ impl Failure {
     }
 
     fn of_node(error: &NetworkError) -> Self {
-        let (told, code) = (error.to_string(), ErrorCode::from(error.code()));
+        let (message, code) = (error.to_string(), ErrorCode::from(error.code()));
         if let NetworkError::TransportError(why) = error {
             if let BuildError::Config { field, why } = why {
                 return Self::usage(format!("{}: {why}", flag(field)));
             }
             if let BuildError::ListenAddress { .. } = why {
-                return Self::usage(format!("--listen: {told}"));
+                return Self::usage(format!("--listen: {message}"));
             }
         }
         if let NetworkError::TransportError(BuildError::PortTaken { .. }) = error {
-            let failure = Self::new(exit::of_code(&code), code, told);
-            return failure.with_hint("meshwork up --listen ADDR, with another port");
+            let failure = Self::new(exit::of_code(&code), code, message);
+            return failure.with_hint("meshwork up --listen ADDR, with a different port");
         }
-        let failure = Self::new(exit::of_code(&code), code, told);
+        let failure = Self::new(exit::of_code(&code), code, message);
         if let NetworkError::InternalError(InternalError::Home(error)) = error {
             return failure.with_hint_of_home(error);
         }
@@ -151,22 +151,22 @@ impl Failure {
         failure
     }
 
-    /// Adds what to do about a home that cannot be used, where a command helps.
+    /// Adds a hint about a home that cannot be used, if a command helps.
     pub(crate) fn with_hint_of_home(self, error: &HomeError) -> Self {
         if let HomeError::OtherUser { home, owner } = error {
             let home = format::shell(&home.to_string_lossy());
             return self.with_hint(format!(
-                "sudo -u '#{owner}' meshwork --home {home} up        (or choose another one with --home)"
+                "sudo -u '#{owner}' meshwork --home {home} up        (or choose another home with --home)"
             ));
         }
         let HomeError::InUse { home, .. } = error else { return self };
         let home = home.display().to_string();
         self.with_hint(format!(
-            "meshwork --home {home:?} down        (or choose another one with --home)"
+            "meshwork --home {home:?} down        (or choose another home with --home)"
         ))
     }
 
-    /// Adds what to do about a journal that cannot be used, where a command helps.
+    /// Adds a hint about a journal that cannot be used, if a command helps.
     pub(crate) fn with_hint_of_journal(self, error: &JournalError) -> Self {
         match error {
             JournalError::Home(error) => self.with_hint_of_home(error),
@@ -181,7 +181,7 @@ impl Failure {
                 self.with_hint("meshwork store restore DIR, or meshwork store salvage")
             }
             JournalError::WouldReplace { .. } => {
-                self.with_hint("with --yes it is put aside, and the copy takes its place")
+                self.with_hint("use --yes to set it aside and replace it with the copy")
             }
             JournalError::OtherNode { owner, .. } => self.with_hint(format!("--node {owner}")),
             JournalError::None { .. }
@@ -229,9 +229,9 @@ fn flag(field: &str) -> &str {
 
 fn no_socket(error: &io::Error) -> String {
     if error.kind() == io::ErrorKind::NotFound {
-        "there is no such socket".to_owned()
+        "the socket does not exist".to_owned()
     } else if error.kind() == io::ErrorKind::ConnectionRefused {
-        "nobody listens there any more".to_owned()
+        "no process listens on the socket".to_owned()
     } else if error.kind() == io::ErrorKind::PermissionDenied {
         "the socket belongs to another user".to_owned()
     } else {

@@ -1,66 +1,66 @@
-//! Every bound of the command, with its reason (I4).
+//! Every bound of the command line, with its reason (I4).
 
 use std::time::Duration;
 
-/// Largest `--max-peers`, as the node takes it.
+/// Maximum of `--max-peers`, the same as that of the node.
 pub(crate) const MAX_PEERS: u64 = 1_024;
-/// How long `run` waits with its first request: most small tasks end within it, and need no other.
+/// How long the first request of `run` waits. Most small tasks end within it and need no second
+/// request.
 pub(crate) const FIRST_WAIT: Duration = Duration::from_millis(500);
-/// How long `run` waits with each further request; in between it tells what has changed.
+/// How long each further request of `run` waits. Between requests, `run` prints what has changed.
 pub(crate) const NEXT_WAIT: Duration = Duration::from_secs(1);
-/// How long a task may wait before `run` says why.
+/// How long a task may wait before `run` prints the reason.
 pub(crate) const QUIET_WAIT: Duration = Duration::from_secs(2);
-/// How long `wait` waits with each request when nobody looks at a bar.
+/// How long each request of `wait` waits when no progress bar is shown.
 pub(crate) const PLAIN_WAIT: Duration = Duration::from_secs(30);
-/// How long `wait` waits for a node that went away: a restart takes seconds. While the node reads its
-/// journal it answers, and is not away.
+/// How long `wait` waits for a node that does not answer; a restart takes seconds. A node that
+/// still reads its journal does answer.
 pub(crate) const AWAY: Duration = Duration::from_secs(60);
-/// How often a progress bar moves.
+/// Interval between updates of a progress bar.
 pub(crate) const BAR_INTERVAL: Duration = Duration::from_millis(200);
-/// Bytes of inputs and parameters that one request of `submit` carries, as they are in JSON: with what
-/// all have in common it stays within what the node takes. A single larger one still fits.
+/// Bytes of inputs and parameters in one request of `submit`, as JSON. With the shared fields the
+/// request stays within the node's limit. A single larger member still fits.
 pub(crate) const BATCH_BYTES: usize = 1_500_000;
-/// Tasks that one request of `submit` carries.
+/// Members in one request of `submit`.
 pub(crate) const BATCH_TASKS: usize = meshwork_core::limits::GROUP_CHUNK;
-/// Requests of `task cancel all` at once: each may wait for a handler to stop, and they leave room for
-/// other commands that wait.
+/// Requests of `task cancel all` at the same time. Each may wait for a handler to stop; they leave
+/// room for other waiting commands.
 pub(crate) const CANCELLED_AT_ONCE: usize = 16;
-/// How long `submit` keeps a member back for others to travel with it: a person does not notice it,
-/// and a slow program is not ahead of its tasks.
+/// How long `submit` waits for further members before it sends a request. Too short for a person to
+/// notice, and a slow program sees its tasks start in time.
 pub(crate) const LINGER: Duration = Duration::from_millis(100);
-/// Members that `submit` reads ahead of its requests. Each may have a megabyte.
+/// Members that `submit` reads ahead of its requests. Each may take a megabyte.
 pub(crate) const READ_AHEAD: usize = 64;
-/// Bytes of a JSON array of tasks, which is read as a whole. One element after the other may be any
-/// number.
+/// Bytes of a JSON array of tasks, which is held in memory. A sequence of elements has no limit.
 pub(crate) const JSON_BYTES: u64 = 256 * 1024 * 1024;
-/// How long `submit` waits before it asks a full node again that does not say how long.
+/// How long `submit` waits before it retries if a full node gives no time.
 pub(crate) const FULL_REST: Duration = Duration::from_secs(1);
-/// Tasks that one request waits for; `wait` asks for more of them in turn.
+/// Tasks in one request of `wait`; further tasks take further requests.
 pub(crate) const WAITED_TASKS: usize = meshwork_api::limits::WAITED_TASKS;
-/// Lines about peers that `up` prints in a minute. Strangers can come and go as they like, and
-/// must not fill a disk with it; further lines are counted, and the count is told.
+/// Lines about peers that `up` prints per minute. Unknown peers can connect any number of times and
+/// must not fill a disk with lines; further lines are counted, and the number is printed.
 pub(crate) const PEER_LINES: u32 = 120;
-/// How long `events` waits before it connects again.
+/// How long `events` waits before it reconnects.
 pub(crate) const EVENTS_REST: Duration = Duration::from_millis(500);
-/// Names of peers that `events` remembers; with more it starts afresh, and asks again.
+/// Names of peers that `events` remembers. When it has more, it drops all and asks again.
 pub(crate) const EVENTS_NAMES: usize = 1_024;
-/// How often what was measured is put into its buckets. In between every value is kept as it is, so
-/// this bounds how many of them lie in memory while nobody asks for the figures.
+/// How often recorded values are put into their buckets. Until then each value is kept, so this
+/// bounds how many are in memory while no client reads the metrics.
 pub(crate) const METRICS_UPKEEP: Duration = Duration::from_secs(5);
-/// How long the node of a demo may take to stop before it is left behind.
+/// How long the node of a demo may take to stop; then it is abandoned.
 pub(crate) const DEMO_STOP: Duration = Duration::from_secs(2);
-/// How long the workers of a demo may take to be ready: they start in well under a second each,
-/// on a machine that has nothing else to do.
+/// How long the workers of a demo may take to be ready. On an idle machine each starts in well
+/// under a second.
 pub(crate) const DEMO_READY: Duration = Duration::from_secs(30);
-/// Tasks of a demo under way at once: enough to keep three workers busy.
+/// Open tasks of a demo at the same time: enough to keep three workers busy.
 pub(crate) const DEMO_WINDOW: usize = 256;
-/// Bytes of a slice of a demo, unless a single word is longer.
+/// Bytes of text in one task of a demo, unless a single word is longer.
 pub(crate) const DEMO_SLICE: usize = 16 * 1024;
-/// Bytes of text that a demo counts; all of it is held in memory, to be counted twice.
+/// Bytes of text that a demo counts. All text is held in memory, because it is counted twice.
 pub(crate) const DEMO_BYTES: u64 = 1024 * 1024 * 1024;
 /// Files that a demo reads.
 pub(crate) const DEMO_FILES: usize = 100_000;
-/// Folders inside each other that a demo enters.
+/// Depth of nested folders that a demo reads.
 pub(crate) const DEMO_DEPTH: usize = 64;
-/// Bytes of the one line that a worker of a demo says of itself.
+/// Bytes of the line in which a demo's worker reports its address.
 pub(crate) const DEMO_HELLO: u64 = 4_096;

@@ -1,7 +1,7 @@
-//! Standard output is data, standard error is talk.
+//! Data goes to standard output, messages to standard error.
 //!
-//! Nothing here panics when the reader of standard output is gone: writing data then fails with an
-//! [`Unwritable`] error, which ends the command quietly. Standard error that cannot be written is ignored.
+//! Nothing here panics when the reader of standard output is gone: writing data then fails with
+//! [`Unwritable`], which ends the command silently. Errors of standard error are ignored.
 
 use std::{
     fmt,
@@ -23,22 +23,22 @@ pub(crate) use self::{
     table::Table,
 };
 
-/// How to print.
+/// The format of the output.
 #[derive(Clone, Debug)]
 pub(crate) struct Output {
-    /// Data as JSON.
+    /// Print data as JSON.
     pub(crate) json: bool,
-    /// Ids only, and no talk.
+    /// Print ids only, and no messages.
     pub(crate) quiet: bool,
-    /// Whether people read standard output.
+    /// Whether standard output is a terminal.
     pub(crate) stdout_tty: bool,
-    /// Whether people read standard error, and see a progress bar.
+    /// Whether standard error is a terminal, which can show a progress bar.
     pub(crate) stderr_tty: bool,
     colour: bool,
 }
 
 impl Output {
-    /// As the flags and the two streams ask for.
+    /// The format according to the flags, the environment and the two streams.
     pub(crate) fn new(global: &Global) -> Self {
         let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         Self {
@@ -50,13 +50,13 @@ impl Output {
         }
     }
 
-    /// To nobody who looks.
+    /// Output for tests: no messages, no terminal.
     #[cfg(test)]
     pub(crate) fn silent() -> Self {
         Self { json: false, quiet: true, stdout_tty: false, stderr_tty: false, colour: false }
     }
 
-    /// Writes data as it is.
+    /// Writes data unchanged.
     ///
     /// # Errors
     ///
@@ -77,7 +77,7 @@ impl Output {
         self.data(line.as_bytes())
     }
 
-    /// Writes one JSON value on a line.
+    /// Writes one JSON value as a line.
     ///
     /// # Errors
     ///
@@ -86,14 +86,14 @@ impl Output {
         Ok(self.line(serde_json::to_string(value)?)?)
     }
 
-    /// Says something on standard error, unless that is not wanted.
+    /// Prints a message on standard error, unless `quiet` is set.
     pub(crate) fn say(&self, text: impl AsRef<str>) {
         if !self.quiet {
             talk(text.as_ref());
         }
     }
 
-    /// Tells why the command failed.
+    /// Prints why the command failed.
     pub(crate) fn failure(&self, failure: &Failure) {
         if self.json {
             return talk(&failure.line());
@@ -116,8 +116,8 @@ impl Output {
     }
 }
 
-/// Standard output cannot be written. No other error has this type: a broken pipe of the node's socket
-/// must never pass for a reader of standard output that left.
+/// Standard output cannot be written. A separate type: a broken pipe of the node's socket must not
+/// be taken for a closed standard output.
 #[derive(Debug)]
 pub(crate) struct Unwritable(pub(crate) io::Error);
 
@@ -129,14 +129,14 @@ impl fmt::Display for Unwritable {
 
 impl std::error::Error for Unwritable {}
 
-/// Whether the command failed because the reader of its standard output left.
+/// Whether the command failed because the reader of standard output is gone.
 pub(crate) fn is_reader_gone(error: &anyhow::Error) -> bool {
     let stdout = error.downcast_ref::<Unwritable>();
     stdout.is_some_and(|Unwritable(cause)| cause.kind() == io::ErrorKind::BrokenPipe)
 }
 
-/// An error of printing, with the place where the unprinted data is `kept` and the command that shows it. A
-/// reader that left stays the error that it is.
+/// Adds to a printing error where the data is `kept` and which command shows it. Leaves the error
+/// unchanged if the reader of standard output is gone.
 pub(crate) fn unprinted(error: anyhow::Error, kept: &str, way: String) -> anyhow::Error {
     if is_reader_gone(&error) {
         return error;
@@ -146,6 +146,6 @@ pub(crate) fn unprinted(error: anyhow::Error, kept: &str, way: String) -> anyhow
 }
 
 pub(crate) fn talk(text: &str) {
-    // Nobody listens: there is nobody to tell.
+    // If standard error cannot be written, no message can be printed.
     writeln!(io::stderr().lock(), "{text}").ok();
 }

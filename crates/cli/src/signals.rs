@@ -1,20 +1,20 @@
-//! Ctrl-C, SIGTERM, and a terminal that goes away, as futures.
+//! Signals that stop a process as futures: Ctrl-C, SIGTERM, and the hangup of a terminal.
 
 use std::{fs, io};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// The signals that ask a process to end. From its making on they do nothing by themselves.
+/// The signals that stop a process. From construction on they have no other effect.
 #[derive(Debug)]
 pub(crate) struct Signals {
     interrupt: Signal,
     terminate: Signal,
-    /// None where the process is to outlive its terminal.
+    /// `None` if the process should outlive its terminal.
     hangup: Option<Signal>,
 }
 
 impl Signals {
-    /// Takes the signals over.
+    /// Starts to handle the signals.
     pub(crate) fn take() -> io::Result<Self> {
         let hangup = if outlives_terminal() { None } else { Some(signal(SignalKind::hangup())?) };
         Ok(Self {
@@ -24,7 +24,7 @@ impl Signals {
         })
     }
 
-    /// Waits for the next one of them.
+    /// Waits for the next of these signals.
     pub(crate) async fn next(&mut self) {
         let hangup = async {
             match &mut self.hangup {
@@ -40,12 +40,12 @@ impl Signals {
     }
 }
 
-/// Whether whoever started the process has it ignore that its terminal goes away, as nohup does. Where
-/// that cannot be read the signal is left as it is.
+/// Whether the process was started to ignore the hangup of its terminal, as by nohup. If that is
+/// not known, the signal is left as it is.
 fn outlives_terminal() -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    // The first bit is that of the first signal, which is this one.
+    // The first bit stands for signal 1, SIGHUP.
     ignored.is_none_or(|mask| mask & 1 != 0)
 }

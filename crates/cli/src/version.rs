@@ -1,12 +1,12 @@
-//! What this program was built from, as its build script found it.
+//! The version, commit and features of this program, as its build script found them.
 
 use serde::Serialize;
 
-/// The version alone.
+/// The version number.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
-/// The commit, shortened; `unknown` where the program was built without a repository.
+/// The short commit hash; `unknown` if the program was built without a repository.
 pub(crate) const COMMIT: &str = env!("MESHWORK_COMMIT");
-/// What stands behind the name of the program.
+/// The output of `--version` after the program's name.
 pub(crate) const LINE: &str = concat!(
     env!("CARGO_PKG_VERSION"),
     " (commit ",
@@ -20,7 +20,7 @@ pub(crate) const LINE: &str = concat!(
     ")"
 );
 
-/// All of it, as JSON.
+/// The version in JSON.
 #[derive(Debug, Serialize)]
 pub(crate) struct Version {
     name: &'static str,
@@ -32,7 +32,7 @@ pub(crate) struct Version {
 }
 
 impl Version {
-    /// Of this program.
+    /// The version of this program.
     pub(crate) fn of_this() -> Self {
         let features = env!("MESHWORK_FEATURES").split(',').filter(|name| *name != NO_FEATURES);
         Self {
@@ -46,5 +46,5 @@ impl Version {
     }
 }
 
-/// What the build script says where no feature is switched on.
+/// The build script's value if no feature is enabled.
 const NO_FEATURES: &str = "none";

@@ -4,17 +4,17 @@ use clap::Args;
 
 use super::values::{self, AcceptRule};
 
-/// Stop the node: it takes no new work and hands back what waits; what runs there may end within
-/// the node's grace (see `up --grace`), and is handed back after it.
+/// Stop the node. It accepts no new work and hands back attempts that have not started. Running
+/// attempts may finish within the node's grace (see `up --grace`); then they are handed back.
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct DownArgs {
-    /// Stop and hand back what runs there at once
+    /// Hand back running attempts at once
     #[arg(long)]
     pub(crate) now: bool,
 }
 
-/// Say whose work runs here, from now on and after a restart; without RULE, show it. It is kept in
-/// config.toml in the home; a rule by flag or environment of the next start goes before it.
+/// Set whose work runs here, from now on and after a restart; without RULE, show it. The rules are
+/// saved in config.toml in the home. A flag or variable of the next start overrides them.
 #[derive(Args, Clone, Debug)]
 #[command(after_long_help = "\
 Examples:
@@ -22,17 +22,17 @@ Examples:
   meshwork accept text=listed debug=nobody
   meshwork accept text=anyone")]
 pub(crate) struct AcceptArgs {
-    /// nobody, listed (peers that are trusted) or anyone; without FAMILY= for every family that the
-    /// node has but command and exec
+    /// nobody, listed (trusted peers) or anyone; without FAMILY= for every family of the node
+    /// except command and exec
     #[arg(value_name = "FAMILY=WHO", value_parser = values::accept)]
     pub(crate) rules: Vec<AcceptRule>,
 }
 
-/// Take no new work, and hand back what waits here. What runs goes on, and this node's own tasks
-/// still run on others. Lasts until `drain --off`, or the next start.
+/// Accept no new work, and hand back attempts that have not started. Running attempts finish, and
+/// this node's own tasks still run on other nodes. Lasts until `drain --off`, or the next start.
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct DrainArgs {
-    /// Take work again
+    /// Accept work again
     #[arg(long)]
     pub(crate) off: bool,
 }

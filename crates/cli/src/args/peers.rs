@@ -6,29 +6,29 @@ use clap::{Args, Subcommand};
 
 use super::values;
 
-/// See and trust other nodes. PEER is a peer id, a name, or the unique start of a name.
+/// List, find and trust other nodes. PEER is a peer id, a name, or the unique start of a name.
 #[derive(Args, Debug)]
 pub(crate) struct PeersArgs {
-    /// What to do; none lists them.
+    /// The verb; by default, peers are listed.
     #[command(subcommand)]
     pub(crate) verb: Option<PeersVerb>,
 }
 
-/// What to do with peers.
+/// The verbs of `peers`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum PeersVerb {
     /// List all known peers
     List,
-    /// Show all that is known of one peer
+    /// Show one peer in detail
     Show {
         /// Peer id, name, or unique start of a name
         #[arg(value_parser = values::name)]
         peer: String,
     },
-    /// Ask the network for peers. All that is asked for must hold. Ends with 4 if there are none
+    /// Search the network for peers that meet all conditions. Exit code 4: no peer was found
     Find {
-        /// Peers that offer this handler, such as text/word-count. One that is offered to trusted peers
-        /// only is found by those
+        /// Peers that offer this handler, such as text/word-count. Only trusted peers find a
+        /// handler that is offered to trusted peers only
         #[arg(long, value_name = "HANDLER", value_parser = values::name)]
         handler: Option<String>,
         /// Peers with this capability
@@ -37,64 +37,65 @@ pub(crate) enum PeersVerb {
         /// Peers with this label
         #[arg(long, value_name = "NAME=VALUE", value_parser = values::pair)]
         label: Vec<(String, String)>,
-        /// At most so many
+        /// Maximum number of peers
         #[arg(long, value_name = "N", default_value_t = 16)]
         limit: usize,
     },
     /// Connect to an address
     Dial {
-        /// Such as 192.168.1.7:4101, or /ip4/192.168.1.7/tcp/4101 with /p2p/PEER_ID if it must be that
-        /// peer
+        /// For example 192.168.1.7:4101 or /ip4/192.168.1.7/tcp/4101; add /p2p/PEER_ID to accept
+        /// that peer only
         #[arg(value_parser = values::name)]
         address: String,
     },
-    /// Trust a peer: its work counts as listed, and own work may be placed there
+    /// Trust a peer: the rule `listed` includes it, and own tasks may run there
     Trust {
-        /// Peer id, name, or unique start of a name; an id may be unknown yet
+        /// Peer id, name, or unique start of a name; the node need not know the id
         #[arg(value_parser = values::name)]
         peer: String,
     },
-    /// Trust a peer no longer
+    /// End the trust in a peer
     Untrust {
         /// Peer id, name, or unique start of a name
         #[arg(value_parser = values::name)]
         peer: String,
     },
-    /// Call a peer by a name of your own, which goes before the names that peers give themselves
+    /// Give a peer a name, which overrides the names that peers choose
     Name {
-        /// Which; a peer id need not be known yet
+        /// Peer id, name, or unique start of a name; the node need not know the id
         #[arg(value_parser = values::name)]
         peer: String,
-        /// Its name here; without it an earlier one is taken back
+        /// The new name; without it the given name is removed
         name: Option<String>,
     },
-    /// Refuse connections with a peer, and trust it no longer
+    /// Refuse connections with a peer, and end the trust in it
     Block {
-        /// Which; a peer id need not be known yet
+        /// Peer id, name, or unique start of a name; the node need not know the id
         #[arg(value_parser = values::name)]
         peer: String,
     },
     /// Allow connections with a peer again
     Unblock {
-        /// Which
+        /// Peer id, name, or unique start of a name
         #[arg(value_parser = values::name)]
         peer: String,
     },
-    /// Close the connection with a peer. Either side may connect again: `peers block` keeps it away
+    /// Close the connection to a peer. Either side may reconnect; `peers block` prevents that
     Disconnect {
-        /// Which
+        /// Peer id, name, or unique start of a name
         #[arg(value_parser = values::name)]
         peer: String,
     },
-    /// Forget a peer: its name, the trust in it, where it was met. It may come back as a stranger
+    /// Forget a peer: its name, its trust, its addresses. It may connect again as an unknown peer
     Forget {
-        /// Which
+        /// Peer id, name, or unique start of a name
         #[arg(value_parser = values::name)]
         peer: String,
     },
 }
 
-/// Measure the round-trip time to a connected peer and show the path. Succeeds if one ping was answered.
+/// Measure the round-trip time to a connected peer, and show the path. Succeeds if at least one
+/// ping is answered.
 #[derive(Args, Debug)]
 pub(crate) struct PingArgs {
     /// Peer id, name, or unique start of a name

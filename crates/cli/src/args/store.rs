@@ -4,18 +4,18 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-/// Look at the journal of a node, copy it, and mend it while the node is stopped.
+/// Inspect, copy or repair a node's journal. Stop the node first, except for `backup`.
 ///
-/// The journal is where a node keeps tasks and results (see --home). A node that finds its journal
-/// damaged does not start.
+/// The journal is where a node keeps its tasks and results (see --home). A node with a damaged
+/// journal does not start.
 #[derive(Args, Debug)]
 pub(crate) struct StoreArgs {
-    /// What to do
+    /// The verb
     #[command(subcommand)]
     pub(crate) verb: StoreVerb,
 }
 
-/// What can be done with a journal.
+/// The verbs of `store`.
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum StoreVerb {
     /// Read the whole journal and report damage
@@ -26,8 +26,8 @@ pub(crate) enum StoreVerb {
     Salvage,
     /// Shrink the file to what it holds
     Compact,
-    /// Copy it to a folder, also while the node runs. The folder can be verified as a --home; the
-    /// node's key is not in it
+    /// Copy the journal to a folder, also while the node runs. The folder can be verified as a
+    /// --home; it does not contain the node's key
     Backup {
         /// Folder for the copy; it is created if missing
         dir: PathBuf,

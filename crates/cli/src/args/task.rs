@@ -10,7 +10,7 @@ use super::values::{self, Array};
 
 /// Run one task.
 ///
-/// INPUT is @PATH (the bytes of a file), - (standard input) or text, of which several words are joined by
+/// INPUT is @PATH (the bytes of a file), - (standard input) or text; several words are joined by
 /// spaces. A task has one input; standard input is read only for -.
 #[derive(Args, Debug)]
 #[command(after_long_help = "\
@@ -26,8 +26,8 @@ pub(crate) struct RunArgs {
     /// Input: @PATH (a file), - (standard input) or text
     #[arg(value_name = "INPUT")]
     pub(crate) input: Vec<String>,
-    /// Run it there: a peer id, a name, the unique start of a name, or `any` [default: any, which
-    /// is this node or a peer that it trusts]
+    /// Run the task there: a peer id, a name, the unique start of a name, or `any` [default: any,
+    /// which is this node or a peer that it trusts]
     #[arg(long, value_name = "PEER", value_parser = values::name)]
     pub(crate) on: Vec<String>,
     /// A parameter of the handler
@@ -48,29 +48,29 @@ pub(crate) struct RunArgs {
     /// A capability that the worker must have
     #[arg(long, value_name = "NAME", value_parser = values::name)]
     pub(crate) capability: Vec<String>,
-    /// How often it is tried again after a failure that may pass [default: 2]
+    /// Number of retries after a failure that may pass [default: 2]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..MAX_ATTEMPTS), allow_negative_numbers = true)]
     pub(crate) retries: Option<u32>,
-    /// Rest before the second attempt, doubled for each further one [default: 100ms]
+    /// Pause before the second attempt, doubled for each further one [default: 100ms]
     #[arg(long, value_name = "TIME", value_parser = values::time_limit, allow_hyphen_values = true)]
     pub(crate) retry_delay: Option<Duration>,
-    /// If it runs longer than the handler's 95th percentile, run it at a second worker as well: the first
-    /// result counts, and the slower attempt is stopped
+    /// Start a second attempt on another worker if the first runs longer than the handler's 95th
+    /// percentile. The first result counts, and the other attempt is stopped
     #[arg(long)]
     pub(crate) hedge: bool,
-    /// Longest run of one attempt
+    /// Time limit of one attempt
     #[arg(long, value_name = "TIME", value_parser = values::time_limit, allow_hyphen_values = true)]
     pub(crate) time: Option<Duration>,
-    /// Longest wait for a worker [default: 10m]
+    /// Time limit of the wait for a worker [default: 10m]
     #[arg(long, value_name = "TIME", value_parser = values::time_limit, allow_hyphen_values = true)]
     pub(crate) queue_timeout: Option<Duration>,
-    /// Longest time in all, from now on
+    /// Time limit of the whole task, from now on
     #[arg(long, value_name = "TIME", value_parser = values::time_limit, allow_hyphen_values = true)]
     pub(crate) deadline: Option<Duration>,
-    /// Higher runs first, from -128 to 127
+    /// Tasks of higher priority run first; -128 to 127
     #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
     pub(crate) priority: i8,
-    /// Submitting again with the same key gives the first task, not a second one
+    /// A second submission with the same key returns the first task
     #[arg(long, value_name = "KEY", value_parser = values::name)]
     pub(crate) key: Option<String>,
     /// memory (lost on restart) or disk (written before it is acknowledged) [default: as set by `up`]
@@ -78,13 +78,13 @@ pub(crate) struct RunArgs {
     pub(crate) durability: Option<Durability>,
 }
 
-/// Submit one task, or a group of tasks that have all in common but their inputs.
+/// Submit one task, or a group of tasks that differ only in their inputs.
 ///
 /// A group is submitted by --each-line, --array or --from-json. Its id is printed as soon as its
 /// first tasks are accepted; `wait`, `task list --group` and `task explain`, `result`, `retry` and
-/// `cancel` take it. The same command with the same --key goes on with a group that was submitted in
-/// part. If nobody does, it is over ten minutes after its latest tasks were submitted, and its tasks
-/// have ended.
+/// `cancel` accept it. If only a part of a group was submitted, the same command with the same
+/// --key submits the rest. Otherwise the group ends ten minutes after its latest tasks were
+/// submitted, once they have ended.
 #[derive(Args, Debug)]
 #[command(after_long_help = "\
 Examples:
@@ -95,122 +95,127 @@ Examples:
   meshwork submit --from-json jobs.json text/template
   seq 100 | meshwork submit --each-line - text/hash && meshwork wait last --results")]
 pub(crate) struct SubmitArgs {
-    /// What each task is.
+    /// The options that all tasks share.
     #[command(flatten)]
     pub(crate) run: RunArgs,
-    /// A task for each line of this file (- is standard input): the line is its input; empty lines count
+    /// Submit one task per line of this file (- is standard input). The line is the input; empty
+    /// lines count
     #[arg(long, value_name = "FILE", group = "members")]
     pub(crate) each_line: Option<PathBuf>,
-    /// A task for each number: 7, 1-1000, 0-90:10 (steps of ten), or a list such as 1,3,5-9. The
-    /// number is its input; if INPUT is given, that is it, with the number in place of {index}
+    /// Submit one task per number: 7, 1-1000, 0-90:10 (in steps of ten), or a list such as 1,3,5-9.
+    /// The input is the number; or INPUT, with the number in place of each {index}
     #[arg(long, value_name = "NUMBERS", value_parser = values::array, group = "members")]
     pub(crate) array: Option<Array>,
-    /// A task for each element of this file (- is standard input), which is an array, or one element
-    /// after the other: a text is the input, an object has `input` and `params`
+    /// Submit one task per element of this file (- is standard input): an array, or a sequence of
+    /// elements. An element is a text, which is the input, or an object with `input` and `params`
     #[arg(long, value_name = "FILE", group = "members")]
     pub(crate) from_json: Option<PathBuf>,
-    /// When more than N of the group have failed or expired, cancel those that have not ended
+    /// Cancel the rest of the group when more than N tasks have failed or expired
     #[arg(long, value_name = "N", requires = "members")]
     pub(crate) max_fails: Option<u32>,
-    /// Wait for the end: of one task as `run` does, of a group as `wait` does
+    /// Wait for the end; exit codes as for `run`, or for a group as for `wait`
     #[arg(long)]
     pub(crate) wait: bool,
 }
 
-/// Of which the first is no retry.
+/// The first attempt is not a retry, so retries stay below this number.
 const MAX_ATTEMPTS: i64 = meshwork_core::limits::MAX_ATTEMPTS as i64;
 
-/// Wait until tasks have ended. On one task the exit code is the task's own; on groups it is 0 if
-/// every task of them has succeeded, else 1.
+/// Wait until tasks have ended. For one task, the exit code is the task's own. For groups, it is 0
+/// if every task succeeded, else 1.
 #[derive(Args, Debug)]
 pub(crate) struct WaitArgs {
-    /// Tasks or groups: ids, unique ends of ids, `last` (the group, if the last task is of one), or `all`, which waits until no task of this node is open
+    /// Tasks or groups: ids, unique ends of ids, `last` (its group, if the last task is a member),
+    /// or `all`, which waits until every task of this node has ended
     #[arg(value_name = "TASK", required = true, value_parser = values::name)]
     pub(crate) tasks: Vec<String>,
-    /// Print the result of one task as it is; of groups and several tasks in order, as they come, one
-    /// line each, so that line N belongs to input N. A task without a result, or with one that no line
-    /// can hold, gives an empty line and a reason on standard error. With --json: one object for each
+    /// Print the result of a single task unchanged. For groups and several tasks, print one line
+    /// per task, in order, as results arrive, so that line N belongs to input N. A task without a
+    /// result, or with a result that does not fit on a line, prints an empty line, and the reason
+    /// on standard error. With --json, print one object per task
     #[arg(long)]
     pub(crate) results: bool,
-    /// End with 0 however the tasks end
+    /// Exit with 0 whether or not the tasks succeed
     #[arg(long)]
     pub(crate) ok_if_failed: bool,
-    /// Wait no longer than this; then end with 124
+    /// Maximum time to wait; when it is over, exit with 124
     #[arg(long, value_name = "TIME", value_parser = values::duration)]
     pub(crate) timeout: Option<Duration>,
 }
 
 impl WaitArgs {
-    /// Waits for one group, as long as it takes.
+    /// Waits for one group, without a time limit.
     pub(crate) fn of_group(id: String) -> Self {
         Self { tasks: vec![id], results: false, ok_if_failed: false, timeout: None }
     }
 
-    /// Whether it is about exactly one task.
+    /// Whether exactly one task or group is named.
     pub(crate) fn is_one(&self) -> bool {
         matches!(self.tasks.as_slice(), [task] if task != ALL)
     }
 
-    /// Whether it is about all open tasks.
+    /// Whether all open tasks are named.
     pub(crate) fn is_all(&self) -> bool {
         self.tasks.iter().any(|task| task == ALL)
     }
 }
 
-/// The word for all open tasks.
+/// The argument that means all open tasks.
 pub(crate) const ALL: &str = "all";
 
-/// See, read, retry and cancel tasks and groups. TASK is an id, the unique end of one, or `last`.
+/// List, show, retry and cancel tasks and groups. TASK is an id, the unique end of an id, or
+/// `last`.
 #[derive(Args, Debug)]
 pub(crate) struct TaskArgs {
-    /// What to do.
+    /// The verb.
     #[command(subcommand)]
     pub(crate) verb: TaskVerb,
 }
 
-/// What to do with tasks.
+/// The verbs of `task`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum TaskVerb {
     /// List the tasks that have not ended
     List {
-        /// Include those that have ended
+        /// Include ended tasks
         #[arg(short, long)]
         all: bool,
-        /// Only those in these states: queued, assigned, running, succeeded, failed, cancelled,
+        /// Only tasks in these states: queued, assigned, running, succeeded, failed, cancelled,
         /// expired
         #[arg(long, value_name = "STATE", value_delimiter = ',', conflicts_with = "all", value_parser = values::task_state)]
         state: Vec<TaskState>,
-        /// Only those of this handler
+        /// Only tasks of this handler
         #[arg(long, value_name = "NAME", value_parser = values::name)]
         handler: Option<String>,
-        /// Only those of this group, also those that have ended
+        /// Only members of this group, including ended ones
         #[arg(long, value_name = "GROUP", value_parser = values::name)]
         group: Option<String>,
-        /// At most so many, the newest first
+        /// Maximum number of tasks, the newest first
         #[arg(long, value_name = "N", default_value_t = 100, value_parser = values::listed)]
         limit: usize,
     },
-    /// List the groups that have not ended, with their tasks in numbers
+    /// List the groups that have not ended, with the numbers of their tasks
     Groups {
-        /// Include those that have ended
+        /// Include ended groups
         #[arg(short, long)]
         all: bool,
-        /// Only those in these states: open, running, stopping, succeeded, failed, cancelled,
+        /// Only groups in these states: open, running, stopping, succeeded, failed, cancelled,
         /// unfinished
         #[arg(long, value_name = "STATE", value_delimiter = ',', conflicts_with = "all", value_parser = values::group_state)]
         state: Vec<GroupState>,
-        /// At most so many, the newest first
+        /// Maximum number of groups, the newest first
         #[arg(long, value_name = "N", default_value_t = 100, value_parser = values::listed)]
         limit: usize,
     },
-    /// Show a task's story: state, reason, attempts; or how a group is
+    /// Show a task's state, attempts and error; or a group's state
     Show {
         /// Id, unique end of an id, or `last`
         #[arg(value_parser = values::name)]
         task: String,
     },
-    /// Say why a task waits, peer by peer, or how it came to its end; of a group, why its tasks wait,
-    /// and what failed first. Exit code 6: nobody who is here may run it, or some of them
+    /// Show why a task waits, peer by peer, or how it ended; for a group, why its tasks wait, and
+    /// which failed first. Exit code 6: no connected worker can run the task, or some tasks of the
+    /// group
     Explain {
         /// Id, unique end of an id, or `last`
         #[arg(value_parser = values::name)]
@@ -222,23 +227,24 @@ pub(crate) enum TaskVerb {
         #[arg(value_parser = values::name)]
         task: String,
     },
-    /// Submit again a task that did not succeed; of a group, as a new group, its tasks that failed,
-    /// expired or were cancelled
+    /// Submit an unsuccessful task again. For a group, submit its failed, expired and cancelled
+    /// tasks as a new group
     Retry {
         /// Id, unique end of an id, or `last`
         #[arg(value_parser = values::name)]
         task: String,
-        /// The only way to retry a group: inputs of tasks that succeeded are not kept
+        /// Accepted for clarity: a group's retry never includes tasks that succeeded, because their
+        /// inputs are not kept
         #[arg(long, hide = true)]
         only_failed: bool,
     },
-    /// Cancel tasks, or groups with all of their tasks: no more can be submitted to them
+    /// Cancel tasks, or groups with all their tasks. A cancelled group accepts no more tasks
     Cancel {
-        /// Tasks and groups: ids, unique ends of ids, `last`, or `all`, which is every task of this
-        /// node that has not ended
+        /// Tasks and groups: ids, unique ends of ids, `last`, or `all`, which is every open task of
+        /// this node
         #[arg(value_name = "TASK", required = true, value_parser = values::name)]
         tasks: Vec<String>,
-        /// Why; at most 1,024 bytes, and 128 for a group
+        /// The reason; at most 1,024 bytes, or 128 bytes for a group
         #[arg(long, default_value = "")]
         reason: String,
     },

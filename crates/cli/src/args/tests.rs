@@ -31,12 +31,12 @@ fn run(line: &str) -> RunArgs {
 }
 
 #[test]
-fn the_definition_holds_together() {
+fn command_line_definition_is_valid() {
     Cli::command().debug_assert();
 }
 
 #[test]
-fn the_help_names_every_verb_and_no_other() {
+fn help_lists_exactly_the_visible_verbs() {
     let known: BTreeSet<String> = Cli::command()
         .get_subcommands()
         .filter(|verb| !verb.is_hide_set())
@@ -86,7 +86,7 @@ fn every_visible_flag_has_a_help_text() {
 }
 
 #[test]
-fn flags_of_every_verb_may_stand_anywhere() {
+fn global_flags_are_accepted_anywhere() {
     let cli = parse("meshwork task --json list --home /h -vv -q --no-color");
     let Global { home, json, quiet, no_color, verbose } = cli.global;
     assert_eq!(home, Some("/h".into()));
@@ -95,7 +95,7 @@ fn flags_of_every_verb_may_stand_anywhere() {
 }
 
 #[test]
-fn up_takes_several_addresses_after_one_flag_or_after_several() {
+fn up_accepts_lists_and_repeated_address_flags() {
     let listen = "/ip4/127.0.0.1/tcp/0";
     let quic = "/ip4/127.0.0.1/udp/0/quic-v1";
     let args = up(&format!("meshwork up --listen {listen} {quic} --bootstrap {listen}"));
@@ -107,7 +107,7 @@ fn up_takes_several_addresses_after_one_flag_or_after_several() {
 }
 
 #[test]
-fn up_reads_its_policy_and_what_it_offers() {
+fn up_parses_policy_and_offered_capacity() {
     let args =
         up("meshwork up --accept text=listed --accept anyone --mem 1.5GiB --label a=b=c --cpus 3 \
          --capability big --slots 0 --lease 2s --no-mdns --debug-handlers");
@@ -125,7 +125,7 @@ fn up_reads_its_policy_and_what_it_offers() {
 }
 
 #[test]
-fn run_reads_inputs_limits_and_requirements() {
+fn run_parses_inputs_limits_and_requirements() {
     let args = run(
         "meshwork run text/upper hello world -p n=3 --on bee --retries 0 --time 30s --deadline 1h \
          --queue-timeout 500ms --priority -5 --key k --gpu 1",
@@ -154,7 +154,7 @@ fn ping_has_a_count_and_an_interval() {
 }
 
 #[test]
-fn a_wrong_flag_is_named_with_what_would_be_right() {
+fn error_of_a_flag_shows_a_valid_value() {
     for (line, flag, remedy) in [
         ("meshwork up --accept text=me", "--accept", "nobody, listed or anyone"),
         ("meshwork up --accept Text=listed", "--accept", "text=listed"),
@@ -163,12 +163,12 @@ fn a_wrong_flag_is_named_with_what_would_be_right() {
         ("meshwork up --mem lots", "--mem", "512MiB"),
         ("meshwork up --lease soon", "--lease", "30s"),
         ("meshwork up --label site", "--label", "NAME=VALUE"),
-        ("meshwork run text/upper --time 0s", "--time", "leave the flag out"),
+        ("meshwork run text/upper --time 0s", "--time", "omit the flag"),
         ("meshwork run text/upper --retries 100", "--retries", "0..100"),
         ("meshwork run text/upper --priority 200", "--priority", "127"),
         ("meshwork task list --limit 0", "--limit", "at least 1"),
         ("meshwork task groups --limit 0", "--limit", "at least 1"),
-        ("meshwork task groups --limit all", "--limit", "like 20"),
+        ("meshwork task groups --limit all", "--limit", "such as 20"),
         ("meshwork up --debug-log /x", "--debug-handlers", "required"),
     ] {
         let (kind, text) = refused(line);
@@ -177,7 +177,7 @@ fn a_wrong_flag_is_named_with_what_would_be_right() {
 }
 
 #[test]
-fn sizes_are_read_in_both_kinds_of_units() {
+fn sizes_parse_in_binary_and_decimal_units() {
     for (text, bytes) in [
         ("0", 0),
         ("512", 512),
@@ -196,7 +196,7 @@ fn sizes_are_read_in_both_kinds_of_units() {
 }
 
 #[test]
-fn only_run_and_a_wait_for_one_end_as_their_task() {
+fn only_single_task_verbs_exit_with_the_tasks_code() {
     for (line, expected) in [
         ("meshwork run text/upper", true),
         ("meshwork wait last", true),
@@ -211,10 +211,10 @@ fn only_run_and_a_wait_for_one_end_as_their_task() {
     }
 }
 
-/// Whatever names something: an unset variable of the shell must not choose.
+/// An unset shell variable must not select a task or peer by accident.
 #[test]
 fn empty_name_is_a_usage_error_in_every_verb() {
-    // Texts; and addresses, which the node checks.
+    // These are texts, or addresses, which the node checks.
     const NO_NAMES: [&str; 6] = ["input", "reason", "home", "listen", "bootstrap", "debug_log"];
     fn walk(command: &clap::Command, verbs: &[String], checked: &mut usize) {
         for arg in command.get_arguments().filter(|arg| arg.get_action().takes_values()) {
@@ -228,7 +228,7 @@ fn empty_name_is_a_usage_error_in_every_verb() {
             };
             let line = ["meshwork".to_owned()].into_iter().chain(verbs.to_vec()).chain(given);
             let line: Vec<String> = line.collect();
-            let Err(error) = Cli::try_parse_from(&line) else { panic!("{line:?} is taken") };
+            let Err(error) = Cli::try_parse_from(&line) else { panic!("{line:?} is accepted") };
             let kind = error.kind();
             let is_named = matches!(kind, ErrorKind::ValueValidation | ErrorKind::InvalidValue);
             assert!(is_named, "{line:?}: {kind:?}: {error}");
@@ -239,7 +239,7 @@ fn empty_name_is_a_usage_error_in_every_verb() {
         }
     }
     let mut checked = 0;
-    // Places of arguments are known once it is built.
+    // The indexes of arguments are known after the build.
     let mut command = Cli::command();
     command.build();
     walk(&command, &[], &mut checked);
@@ -247,7 +247,7 @@ fn empty_name_is_a_usage_error_in_every_verb() {
 }
 
 #[test]
-fn an_array_is_a_number_a_range_or_a_list_of_both() {
+fn array_parses_numbers_ranges_and_lists() {
     let range = |from, to, step| meshwork_api::RangeSpec { from, to, step };
     for (text, ranges) in [
         ("7", vec![range(7, 7, 1)]),
@@ -263,10 +263,10 @@ fn an_array_is_a_number_a_range_or_a_list_of_both() {
         ("a-b", "not a number or a range"),
         ("3:2", "not a number or a range"),
         ("5-1", "lower number first"),
-        ("1-5:0", "step"),
-        ("0-9999999,1", "10000001 tasks; a group has at most 10000000"),
+        ("1-5:0", "step must be at least 1"),
+        ("0-9999999,1", "10000001 tasks are too many; a group has at most 10000000"),
     ] {
-        let told = values::array(text).expect_err(text);
-        assert!(told.contains(why), "{text}: {told}");
+        let error = values::array(text).expect_err(text);
+        assert!(error.contains(why), "{text}: {error}");
     }
 }

@@ -10,8 +10,8 @@ use super::values::{self, AcceptRule};
 
 /// Start this node in the foreground.
 ///
-/// It keeps everything in one folder (see --home): its key, its socket for the other commands,
-/// whom it trusts. Ctrl-C stops it, a second Ctrl-C at once.
+/// The home (see --home) holds the node's key, its socket, its tasks and the peers that it trusts.
+/// Ctrl-C stops the node; a second Ctrl-C stops it at once.
 #[derive(Args, Debug)]
 #[command(after_long_help = "\
 Examples:
@@ -24,79 +24,81 @@ pub(crate) struct UpArgs {
     /// Listen on these addresses [default: port 4101, TCP and QUIC, IPv4 and IPv6]
     #[arg(long, value_name = "ADDR", num_args = 1.., value_parser = parse_address)]
     pub(crate) listen: Vec<Multiaddr>,
-    /// Connect to these nodes, now and whenever the connection is lost
+    /// Connect to these nodes, and reconnect when a connection is lost
     #[arg(long, value_name = "ADDR", num_args = 1.., value_parser = parse_address)]
     pub(crate) bootstrap: Vec<Multiaddr>,
-    /// Connect to at most so many peers, 1 to 1024; trusted peers displace others
+    /// Maximum number of peers, 1 to 1024; trusted peers displace others
     #[arg(long, value_name = "N", default_value_t = 96)]
     pub(crate) max_peers: usize,
-    /// Trust these peers: their work counts as listed, and own work may be placed there
+    /// Trust these peers: the rule `listed` includes them, and own tasks may run there
     #[arg(long, value_name = "PEER_ID", num_args = 1.., value_parser = values::peer_id)]
     pub(crate) trust: Vec<PeerId>,
-    /// Whose work runs here: nobody, listed (peers that are trusted) or anyone; without FAMILY= for
-    /// every family that this node has but command and exec. Goes before MESHWORK_ACCEPT (rules with
-    /// commas between them), which goes before config.toml in the home, see `meshwork accept`
-    /// [default: listed; debug: nobody]
+    /// Whose work runs here: nobody, listed (trusted peers) or anyone; without FAMILY= for every
+    /// family of this node except command and exec. Overrides MESHWORK_ACCEPT (rules separated by
+    /// commas), which overrides config.toml in the home (see `meshwork accept`) [default: listed;
+    /// debug: nobody]
     #[arg(long, value_name = "FAMILY=POLICY", value_parser = values::accept)]
     pub(crate) accept: Vec<AcceptRule>,
-    /// The node's name [default: the host's]
+    /// The node's name [default: the host's name]
     #[arg(long, value_parser = values::name)]
     pub(crate) name: Option<String>,
-    /// The network's name: nodes of different networks refuse each other
+    /// The network's name; nodes of different networks refuse each other
     #[arg(long, default_value = "main", value_parser = values::name)]
     pub(crate) network: String,
-    /// Tasks that run here at once [default: one per CPU]
+    /// Attempts that run here at once [default: one per CPU]
     #[arg(long, value_name = "N")]
     pub(crate) slots: Option<u32>,
-    /// CPUs offered [default: all]
+    /// Number of CPUs to offer [default: all]
     #[arg(long, value_name = "N")]
     pub(crate) cpus: Option<u32>,
-    /// Memory offered, such as 8GiB [default: all]
+    /// Memory to offer, such as 8GiB [default: all]
     #[arg(long, value_name = "SIZE", value_parser = values::bytes)]
     pub(crate) mem: Option<u64>,
-    /// GPUs offered
+    /// Number of GPUs to offer
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) gpu: u32,
-    /// What tasks may require by name and value
+    /// Label that tasks may require
     #[arg(long, value_name = "NAME=VALUE", value_parser = values::pair)]
     pub(crate) label: Vec<(String, String)>,
-    /// What tasks may require by name
+    /// Capability that tasks may require
     #[arg(long, value_name = "NAME", value_parser = values::name)]
     pub(crate) capability: Vec<String>,
-    /// Private ranges that are this node's own network, such as 10.0.0.0/8: peers there are found
-    /// through other peers. Goes before MESHWORK_LAN (ranges with commas between them), which goes before
-    /// `lan = ["10.0.0.0/8"]` in config.toml in the home [default: the subnets of this machine's
-    /// private interfaces]
+    /// Private address ranges of this node's own network, such as 10.0.0.0/8. The node then also
+    /// learns of peers there from other peers. Overrides MESHWORK_LAN (ranges separated by commas),
+    /// which overrides `lan = ["10.0.0.0/8"]` in config.toml in the home [default: the subnets of
+    /// this machine's private interfaces]
     #[arg(long, value_name = "RANGE", num_args = 1..)]
     pub(crate) lan: Vec<Subnet>,
-    /// Do not look for peers on the local network
+    /// Do not search for peers on the local network with mDNS
     #[arg(long)]
     pub(crate) no_mdns: bool,
     /// Lease: a worker that is silent for this long is treated as lost
     #[arg(long, value_name = "TIME", default_value = "15s", value_parser = values::duration)]
     pub(crate) lease: Duration,
-    /// When the node stops: time for running attempts to finish before they are handed back
+    /// Grace: time for running attempts to finish when the node stops, before they are handed back
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = values::duration)]
     pub(crate) grace: Duration,
-    /// A peer that is silent for this long is pinged; after three such times it is treated as gone
+    /// Ping a peer that is silent for this long; after about three times this long it is treated as
+    /// gone
     #[arg(long, value_name = "TIME", default_value = "8s", value_parser = values::duration)]
     pub(crate) heartbeat: Duration,
     /// Durability of tasks that do not set it: memory (lost on restart) or disk (written before it is
     /// acknowledged)
     #[arg(long, value_name = "KIND", default_value = "disk", value_parser = values::durability)]
     pub(crate) durability: Durability,
-    /// How long tasks that have ended are kept, and results for owners that do not come for them; the
-    /// time that the node is up counts
+    /// How long ended tasks are kept, and results that absent owners have not fetched. Only time
+    /// while the node runs counts
     #[arg(long, value_name = "TIME", default_value = "7d", value_parser = values::duration)]
     pub(crate) keep_results: Duration,
-    /// Bytes of tasks that have ended which are kept on disk, such as 20GiB, 4MiB at least; each counts
-    /// at least 1KiB. Short of space, those go first whose results were read, then the oldest
+    /// Maximum size of ended tasks on disk, such as 20GiB; at least 4MiB. Each task counts as at
+    /// least 1KiB. For lack of space, tasks whose results were read are forgotten first, then the
+    /// oldest
     #[arg(long, value_name = "SIZE", default_value = "5GiB", value_parser = values::kept)]
     pub(crate) keep_results_max: u64,
-    /// Offer debug/noop, echo, sleep, fail and panic as well
+    /// Offer debug/noop, echo, sleep, fail and panic too
     #[arg(long)]
     pub(crate) debug_handlers: bool,
-    /// File to which debug/sleep writes a line for each execution
+    /// File to which debug/sleep adds a line for each execution
     #[arg(long, value_name = "FILE", requires = "debug_handlers", hide = true)]
     pub(crate) debug_log: Option<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! From the text of a flag to its value, each with an error that says what would be right.
+//! Parsers of flag values. Each error says what a valid value looks like.
 
 use std::time::Duration;
 
@@ -8,31 +8,31 @@ use meshwork_core::{
     limits::{GROUP_MEMBERS, MAX_TIME_LIMIT},
 };
 
-/// Bytes of results that are kept. Of one task they are up to 1 MiB: with less than a few of them it
-/// would be forgotten before whoever submitted it could look.
+/// Maximum size of kept results. One task may take up to 1 MiB; with a smaller limit a task could
+/// be forgotten before its submitter reads it.
 pub(crate) fn kept(text: &str) -> Result<u64, String> {
     const LEAST: u64 = 4 << 20;
     let kept = bytes(text)?;
     if kept < LEAST {
-        return Err("it is at least 4MiB: one result may have 1MiB".to_owned());
+        return Err("must be at least 4MiB, because one result may take 1MiB".to_owned());
     }
     Ok(kept)
 }
 
-/// What names something: a task, a group, a peer, a handler, a key. It is never empty.
+/// A name or id: of a task, a group, a peer, a handler, or a key. Never empty.
 pub(crate) fn name(text: &str) -> Result<String, String> {
     if text.trim().is_empty() {
-        return Err("it is empty; is a variable of the shell not set?".to_owned());
+        return Err("must not be empty; check that the shell variable is set".to_owned());
     }
     Ok(text.to_owned())
 }
 
-/// A state of a task. The node refuses a word that is none.
+/// A state of a task. The node refuses unknown words.
 pub(crate) fn task_state(text: &str) -> Result<TaskState, String> {
     name(text).map(|word| word.as_str().into())
 }
 
-/// A state of a group. The node refuses a word that is none.
+/// A state of a group. The node refuses unknown words.
 pub(crate) fn group_state(text: &str) -> Result<GroupState, String> {
     name(text).map(|word| word.as_str().into())
 }
@@ -43,7 +43,7 @@ pub(crate) fn peer_id(text: &str) -> Result<PeerId, String> {
     let id = typed.rsplit_once("/p2p/").map_or(typed, |(_, id)| id);
     id.parse().map_err(|_| {
         format!(
-            "{typed:?} is not a peer id: it is written whole, like 12D3KooW…; on that node: \
+            "{typed:?} is not a complete peer id such as 12D3KooW…; to print it on that node: \
              meshwork status --quiet"
         )
     })
@@ -78,39 +78,39 @@ pub(crate) fn bytes(text: &str) -> Result<u64, String> {
     }
 }
 
-/// Above it fractions of a byte are lost: a pebibyte.
+/// Larger values cannot represent fractions of a byte: one pebibyte.
 const MAX_FRACTIONAL: f64 = (1_u64 << 50) as f64;
 
-/// A time: `500ms`, `30s`, `1h 5m`. Not zero.
+/// A time above zero: `500ms`, `30s`, `1h 5m`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
-        Ok(Duration::ZERO) => Err("zero is no time: leave the flag out for the default".to_owned()),
+        Ok(Duration::ZERO) => Err("must be above zero; omit the flag for the default".to_owned()),
         Ok(duration) => Ok(duration),
         Err(_) => Err(format!("{text:?} is not a time: write it like 500ms, 30s or 2h")),
     }
 }
 
-/// A time limit of a task, as [`duration`]: from a millisecond to a year.
+/// A time limit of a task, from a millisecond to a year; the format is that of [`duration`].
 pub(crate) fn time_limit(text: &str) -> Result<Duration, String> {
     match duration(text)? {
-        limit if limit < Duration::from_millis(1) => Err("a limit is at least 1ms".to_owned()),
-        limit if limit > MAX_TIME_LIMIT => Err("a limit is at most 365d".to_owned()),
+        limit if limit < Duration::from_millis(1) => Err("must be at least 1ms".to_owned()),
+        limit if limit > MAX_TIME_LIMIT => Err("must be at most 365d".to_owned()),
         limit => Ok(limit),
     }
 }
 
-/// How many are listed.
+/// The maximum length of a list, at least 1.
 pub(crate) fn listed(text: &str) -> Result<usize, String> {
     match text.parse() {
-        Ok(0) => Err("0 would list nothing: write at least 1".to_owned()),
+        Ok(0) => Err("must be at least 1".to_owned()),
         Ok(count) => Ok(count),
-        Err(_) => Err(format!("{text:?} is not a number: write it like 20")),
+        Err(_) => Err(format!("{text:?} is not a number such as 20")),
     }
 }
 
 /// `memory` or `disk`.
 pub(crate) fn durability(text: &str) -> Result<Durability, String> {
-    Durability::parse(text).ok_or_else(|| format!("{text:?} is neither memory nor disk"))
+    Durability::parse(text).ok_or_else(|| format!("{text:?} is not memory or disk"))
 }
 
 /// The numbers of an array, in the order written.
@@ -122,7 +122,7 @@ pub(crate) fn array(text: &str) -> Result<Array, String> {
     let ranges = text.split(',').map(range).collect::<Result<Vec<_>, _>>()?;
     let count = ranges.iter().fold(0, |count: u64, range| count.saturating_add(range.len()));
     if count > u64::from(GROUP_MEMBERS) {
-        return Err(format!("these are {count} tasks; a group has at most {GROUP_MEMBERS}"));
+        return Err(format!("{count} tasks are too many; a group has at most {GROUP_MEMBERS}"));
     }
     Ok(Array(ranges))
 }
@@ -138,7 +138,7 @@ fn range(text: &str) -> Result<RangeSpec, String> {
     let (to, step) = rest.split_once(':').unwrap_or((rest, "1"));
     let range = RangeSpec { from: number(from)?, to: number(to)?, step: number(step)? };
     if range.step == 0 {
-        return Err("the step is 0: leave it out for 1".to_owned());
+        return Err("the step must be at least 1".to_owned());
     }
     if range.is_empty() {
         return Err(format!("{from} is above {to}: write the lower number first"));
@@ -154,16 +154,16 @@ pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
     }
 }
 
-/// Whose work of one family, or of all that the node has but command and exec, runs here.
+/// Whose work of some families runs here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AcceptRule {
-    /// The family of handlers; none means every family that the node has but command and exec.
+    /// The family of handlers; `None` for every family of the node except command and exec.
     pub(crate) family: Option<String>,
-    /// From whom.
+    /// The owners whose tasks may run.
     pub(crate) accept: Accept,
 }
 
-/// What `rules` say, later ones over earlier ones, of a node with these families of handlers.
+/// The policy of a node with these families. Later rules override earlier ones.
 pub(crate) fn policy<'a>(
     rules: impl IntoIterator<Item = &'a AcceptRule>,
     families: &[&str],
@@ -174,7 +174,7 @@ pub(crate) fn policy<'a>(
     })
 }
 
-/// `FAMILY=POLICY`, or a bare `POLICY`.
+/// Parses `FAMILY=POLICY` or `POLICY`.
 pub(crate) fn accept(text: &str) -> Result<AcceptRule, String> {
     let (family, policy) = match text.split_once('=') {
         Some((family, policy)) => (Some(family.to_owned()), policy),
@@ -183,7 +183,7 @@ pub(crate) fn accept(text: &str) -> Result<AcceptRule, String> {
     if let Some(family) = &family
         && meshwork_core::HandlerName::new(family, "x").is_err()
     {
-        return Err(format!("{family:?} is no family of handlers: write it like text=listed"));
+        return Err(format!("{family:?} is not a handler family; use a rule such as text=listed"));
     }
     let accept = policy.parse().map_err(|error| format!("{error}"))?;
     Ok(AcceptRule { family, accept })

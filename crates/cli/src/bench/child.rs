@@ -1,5 +1,5 @@
-//! The processes of a bench: the parent starts them, tells them what to do a line at a time, and
-//! reads one JSON line in answer. A child ends when its standard input does.
+//! The processes of a bench. The parent starts them and sends one command per line; a child answers
+//! with one line of JSON, and exits when its standard input ends.
 
 use std::{process::Stdio, time::Duration};
 
@@ -19,35 +19,35 @@ use tokio::{
 use super::{BenchArgs, Transport, floor, mesh};
 use crate::args::values;
 
-/// What a process of a bench is.
+/// The role of a process in a bench.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Role {
-    /// The node that submits.
+    /// A node that submits tasks.
     Owner,
-    /// A node that echoes.
+    /// A node that echoes inputs.
     Worker,
-    /// The raw TCP client.
+    /// The client of raw TCP.
     FloorOwner,
-    /// A raw TCP echo server.
+    /// An echo server of raw TCP.
     FloorWorker,
 }
 
-/// How a process of a bench is started.
+/// The arguments of a process of a bench.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct RoleArgs {
-    /// What it is
+    /// Role of the process
     #[arg(value_enum)]
     role: Role,
-    /// Bytes of each task
+    /// Bytes of each task's input
     #[arg(long)]
     payload: usize,
-    /// Tasks under way at once
+    /// Maximum number of open tasks
     #[arg(long)]
     window: usize,
-    /// What frames travel over
+    /// Transport of the frames
     #[arg(long, value_enum)]
     transport: Transport,
-    /// What outlives the process
+    /// Durability of the tasks
     #[arg(long, value_parser = values::durability)]
     durability: Durability,
     /// Addresses of the workers, for an owner
@@ -55,37 +55,37 @@ pub(crate) struct RoleArgs {
     worker: Vec<String>,
 }
 
-/// What the parent may ask.
+/// The commands of the parent.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Ask {
-    /// Run so many tasks with a full window.
+    /// Run this many tasks with a full window.
     Burst(u64),
-    /// Run so many tasks one at a time.
+    /// Run this many tasks one at a time.
     Single(u64),
-    /// Tell what the process has used.
+    /// Report the used CPU time and memory.
     Usage,
-    /// Trust this peer, for a worker.
+    /// Trust this peer; for a worker.
     Trust(String),
-    /// Stay on the first core, or no longer.
+    /// Stay on the first core if true, else use all.
     Pin(bool),
 }
 
-/// The answer to a burst.
+/// The answer to [`Ask::Burst`].
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Burst {
     pub(super) seconds: f64,
 }
 
-/// The answer to tasks one at a time.
+/// The answer to [`Ask::Single`].
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Single {
-    /// Until a task was accepted.
+    /// Time until a task was accepted.
     pub(super) accepted_p50_us: f64,
     pub(super) p50_us: f64,
     pub(super) p99_us: f64,
 }
 
-/// What a process has used so far, by `getrusage`.
+/// CPU time and memory of a process, by `getrusage`.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Usage {
     pub(super) cpu_us: u64,
@@ -95,11 +95,11 @@ pub(super) struct Usage {
 /// The first line of every child.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Ready {
-    /// Where it listens, for a worker; who it is, for an owner.
+    /// A worker's address, or an owner's peer id.
     pub(super) name: String,
 }
 
-/// A burst as the parent sees it: also what all processes used for it.
+/// A burst as the parent measures it, including the CPU time of all processes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct MeasuredBurst {
     pub(super) per_s: f64,
@@ -134,7 +134,7 @@ impl Children {
         for worker in &mut workers {
             let () = worker.ask(&Ask::Trust(name.clone())).await?;
         }
-        // The first tasks pay for connections, sessions and what is learned on the way.
+        // The first tasks also pay for connections, sessions and first estimates.
         let mut children = Self { owner, workers };
         children.burst(args.tasks.min(WARM_UP)).await?;
         Ok(children)
@@ -152,9 +152,9 @@ impl Children {
         })
     }
 
-    /// One task at a time, with all processes on one core: else it is luck whether the scheduler
-    /// has put owner and worker on one core or on two, and waking a core that sleeps takes longer
-    /// than everything that is measured here.
+    /// Runs one task at a time with all processes on one core. Otherwise it is chance whether the
+    /// scheduler puts owner and worker on one core or two, and waking a sleeping core takes longer
+    /// than the measured work.
     pub(super) async fn single(&mut self, tasks: u64) -> anyhow::Result<Single> {
         self.pin(true).await?;
         let single = self.owner.ask(&Ask::Single(tasks)).await?;
@@ -169,7 +169,7 @@ impl Children {
         Ok(())
     }
 
-    /// Of the owner, and of the largest worker.
+    /// Peak memory of the owner, and of the largest worker.
     pub(super) async fn peak_rss(&mut self) -> anyhow::Result<(u64, u64)> {
         let owner: Usage = self.owner.ask(&Ask::Usage).await?;
         let mut largest = 0;
@@ -236,13 +236,13 @@ impl Process {
     async fn stop(mut self) {
         drop(self.stdin);
         if tokio::time::timeout(STOP, self.child.wait()).await.is_err() {
-            // It is killed when it is dropped at the latest.
+            // Otherwise the child is killed when it is dropped.
             self.child.kill().await.ok();
         }
     }
 }
 
-/// Is one of the processes, until standard input ends.
+/// Runs one role until standard input ends.
 pub(crate) async fn run_role(args: RoleArgs) -> anyhow::Result<u8> {
     let RoleArgs { role, payload, window, transport, durability, worker } = args;
     match role {
@@ -254,12 +254,12 @@ pub(crate) async fn run_role(args: RoleArgs) -> anyhow::Result<u8> {
     Ok(crate::exit::DONE)
 }
 
-/// Runs an owner where its lanes may be spawned.
+/// Runs an owner on a [`LocalSet`](tokio::task::LocalSet), where it can spawn its lanes.
 async fn local(owner: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
     tokio::task::LocalSet::new().run_until(owner).await
 }
 
-/// A child's end of the conversation.
+/// A child's connection to its parent.
 pub(super) struct Parent {
     lines: Lines<BufReader<tokio::io::Stdin>>,
     stdout: tokio::io::Stdout,
@@ -268,7 +268,7 @@ pub(super) struct Parent {
 }
 
 impl Parent {
-    /// Says that the child is ready.
+    /// Reports that the child is ready.
     pub(super) async fn greet(name: String) -> anyhow::Result<Self> {
         let lines = BufReader::new(tokio::io::stdin()).lines();
         let cores = sched_getaffinity(Pid::from_raw(0))?;
@@ -277,7 +277,7 @@ impl Parent {
         Ok(parent)
     }
 
-    /// What is asked next; none when the parent is gone. Questions about usage are answered here.
+    /// The next command; `None` when the parent is gone. Answers `Usage` and `Pin` itself.
     pub(super) async fn next(&mut self) -> anyhow::Result<Option<Ask>> {
         while let Some(line) = self.lines.next_line().await? {
             match serde_json::from_str(&line)? {
@@ -309,8 +309,8 @@ fn usage() -> anyhow::Result<Usage> {
     })
 }
 
-/// Keeps this thread, which does all the work of the process, on the first of its cores; or lets it
-/// go back to all of them.
+/// Binds this thread, which does all the work of the process, to its first core; or releases it to
+/// all cores again.
 fn pin(pinned: bool, cores: &CpuSet) -> nix::Result<()> {
     let mut chosen = *cores;
     if pinned {
@@ -321,8 +321,8 @@ fn pin(pinned: bool, cores: &CpuSet) -> nix::Result<()> {
     sched_setaffinity(Pid::from_raw(0), &chosen)
 }
 
-/// Bytes that have crossed the loopback interface, headers and acknowledgements included. Other
-/// traffic on it counts as well.
+/// Bytes that crossed the loopback interface, including headers, acknowledgements and unrelated
+/// traffic.
 fn loopback_bytes() -> anyhow::Result<u64> {
     let text = match std::fs::read_to_string("/proc/net/dev") {
         Ok(text) => text,
@@ -334,7 +334,7 @@ fn loopback_bytes() -> anyhow::Result<u64> {
     Ok(received.unwrap_or(0))
 }
 
-/// Tasks that warm everything up before the first round.
+/// Tasks of the warm-up before the first round.
 const WARM_UP: u64 = 20_000;
-/// A child that has been told to end gets so long.
+/// How long a child may take to exit.
 const STOP: Duration = Duration::from_secs(5);

@@ -1,11 +1,11 @@
-//! What the disk alone takes, for comparison.
+//! The speed of the disk alone, for comparison.
 
 use std::{io::Write, time::Instant};
 
 use anyhow::Context;
 
-/// The median time of an fsync after 4 KiB more, in microseconds, where nodes of a bench keep their
-/// journals.
+/// Median time of an fsync after writing 4 KiB, in microseconds, in the folder where the bench's
+/// nodes keep their journals.
 pub(super) fn fsync_us() -> anyhow::Result<f64> {
     let mut file = tempfile::tempfile().context("cannot make a temporary file")?;
     let mut times = Vec::new();

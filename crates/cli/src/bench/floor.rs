@@ -1,6 +1,6 @@
-//! The floor of a bench: what raw TCP gives with the same runtime, processes, payload, window and
-//! batching, and nothing else. Frames are a length of four bytes and the payload; callers are the
-//! same lanes as those of the nodes, and each awaits its own answer.
+//! The floor of a bench: raw TCP with the same runtime, processes, payload, window and batching,
+//! and nothing else. A frame is a length of four bytes and the payload. The callers use the same
+//! lanes as for the nodes, and each awaits its own answer.
 
 use std::{
     cell::RefCell,
@@ -26,7 +26,7 @@ use super::{
     lanes,
 };
 
-/// The bytes of one task: its number, then filler.
+/// The bytes of one task: its number, then padding.
 pub(super) fn payload(bytes: usize, number: u64) -> Bytes {
     let mut payload = BytesMut::with_capacity(bytes);
     let number = number.to_le_bytes();
@@ -35,7 +35,7 @@ pub(super) fn payload(bytes: usize, number: u64) -> Bytes {
     payload.freeze()
 }
 
-/// Connects to the workers and sends what it is asked to.
+/// Connects to the workers and sends frames as the parent requests.
 pub(super) async fn owner(payload: usize, window: usize, workers: &[String]) -> anyhow::Result<()> {
     let mut clients = Vec::new();
     for worker in workers {
@@ -55,7 +55,7 @@ pub(super) async fn owner(payload: usize, window: usize, workers: &[String]) -> 
     Ok(())
 }
 
-/// One frame: sent to the next worker, awaited, compared.
+/// Sends one frame to the next worker, awaits the answer and compares it.
 fn one(
     clients: &[Rc<Client>],
     bytes: usize,
@@ -65,14 +65,14 @@ fn one(
     async move {
         let input = payload(bytes, number);
         let answer = client.context("no worker")?.call(&input);
-        // Nothing accepts it before it is answered.
+        // Nothing accepts a frame before it is answered.
         let output = answer.await.context("a worker has ended")?;
         lanes::compare(&output, &input)?;
         Ok(Instant::now())
     }
 }
 
-/// Echoes everything that one client sends.
+/// Echoes all frames of one client.
 pub(super) async fn worker() -> anyhow::Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let mut parent = Parent::greet(listener.local_addr()?.to_string()).await?;
@@ -89,7 +89,7 @@ pub(super) async fn worker() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Takes frames apart, as a real worker must, and answers all that have come with one write.
+/// Parses frames, as a real worker must, and answers all that have arrived with one write.
 async fn echo(mut stream: TcpStream) -> anyhow::Result<()> {
     let mut buffer = BytesMut::with_capacity(READ);
     let mut answer = BytesMut::with_capacity(READ);
@@ -106,7 +106,7 @@ async fn echo(mut stream: TcpStream) -> anyhow::Result<()> {
     }
 }
 
-/// One connection to a worker. Answers come in the order of the calls.
+/// A connection to a worker. Answers come in the order of the calls.
 struct Client {
     out: RefCell<BytesMut>,
     waiting: RefCell<VecDeque<oneshot::Sender<Bytes>>>,
@@ -136,7 +136,7 @@ impl Client {
         answered
     }
 
-    /// Writes all that waits at a time.
+    /// Writes all waiting frames with one call.
     async fn write(self: Rc<Self>, mut stream: OwnedWriteHalf) -> io::Result<()> {
         let mut batch = BytesMut::new();
         loop {
@@ -152,13 +152,13 @@ impl Client {
         loop {
             buffer.reserve(READ);
             if stream.read_buf(&mut buffer).await? == 0 {
-                // Whoever waits is told by the end of its channel.
+                // Dropping the senders ends the waiting calls.
                 self.waiting.borrow_mut().clear();
                 return Ok(());
             }
             while let Some(frame) = take_frame(&mut buffer) {
                 if let Some(waiting) = self.waiting.borrow_mut().pop_front() {
-                    // A lane that has failed does not wait any more.
+                    // A failed lane no longer waits.
                     waiting.send(frame).ok();
                 }
             }
@@ -167,7 +167,7 @@ impl Client {
 }
 
 fn put_frame(buffer: &mut BytesMut, frame: &[u8]) {
-    // A payload is at most 1 MiB.
+    // A payload is at most 1 MiB, so its length fits.
     buffer.put_u32_le(u32::try_from(frame.len()).unwrap_or(u32::MAX));
     buffer.put_slice(frame);
 }
@@ -181,7 +181,7 @@ fn take_frame(buffer: &mut BytesMut) -> Option<Bytes> {
     Some(buffer.split_to(length).freeze())
 }
 
-/// Bytes read, and written, at a time: as the sessions of a node do.
+/// Bytes that are read at once, as in a node's sessions.
 const READ: usize = 64 * 1024;
-/// The owner is started right after its workers.
+/// How long a worker waits for its owner, which starts right after the workers.
 const CONNECT: Duration = Duration::from_secs(30);

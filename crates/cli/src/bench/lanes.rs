@@ -1,5 +1,5 @@
-//! The callers of a bench, the same for nodes and for the floor: lanes that each submit one task,
-//! await its result, compare it, and go on with the next.
+//! The callers of a bench, for nodes and for the floor. Each lane submits a task, awaits the
+//! result, compares it, and continues with the next task.
 
 use std::{
     cell::Cell,
@@ -40,7 +40,7 @@ where
     Ok(Burst { seconds: start.elapsed().as_secs_f64() })
 }
 
-/// Runs so many tasks one at a time; each says when it was accepted.
+/// Runs this many tasks one at a time. `one` returns when its task was accepted.
 pub(super) async fn single<F: Future<Output = anyhow::Result<Instant>>>(
     tasks: u64,
     one: &impl Fn(u64) -> F,
@@ -56,7 +56,7 @@ pub(super) async fn single<F: Future<Output = anyhow::Result<Instant>>>(
     Ok(Single { accepted_p50_us, p50_us, p99_us })
 }
 
-/// The result must be the input.
+/// Checks that the result equals the input.
 pub(super) fn compare(output: &Bytes, input: &Bytes) -> anyhow::Result<()> {
     if output != input {
         bail!("a result of {} bytes is not the input of {} bytes", output.len(), input.len());
@@ -64,7 +64,7 @@ pub(super) fn compare(output: &Bytes, input: &Bytes) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A percentile of some times in microseconds; they are sorted on the way.
+/// A percentile of `times` in microseconds. Sorts `times`.
 fn percentile(times: &mut [Duration], percent: usize) -> f64 {
     times.sort_unstable();
     let index = (times.len() * percent / 100).min(times.len().saturating_sub(1));

@@ -1,4 +1,4 @@
-//! Owner and workers of a bench: nodes, used through the public API.
+//! Owner and workers of a bench: nodes that use the public API.
 
 use std::{
     rc::Rc,
@@ -19,7 +19,7 @@ use super::{
     lanes,
 };
 
-/// A node that submits to the workers at these addresses and runs nothing itself.
+/// Runs a node that submits to the workers at these addresses and has no slots.
 pub(super) async fn owner(
     payload: usize,
     window: usize,
@@ -56,7 +56,7 @@ pub(super) async fn owner(
     Ok(home.map_or(Ok(()), TempDir::close)?)
 }
 
-/// A node that echoes for whom it is told to trust.
+/// Runs a node that echoes the tasks of the owner that it trusts.
 pub(super) async fn worker(transport: Transport, durability: Durability) -> anyhow::Result<()> {
     let listen = match transport {
         Transport::Tcp => "/ip4/127.0.0.1/tcp/0",
@@ -85,7 +85,7 @@ pub(super) async fn worker(transport: Transport, durability: Durability) -> anyh
     Ok(home.map_or(Ok(()), TempDir::close)?)
 }
 
-/// What both are, and the folder that one which keeps anything has for it.
+/// The shared configuration, and the temporary home of a node that writes to disk.
 fn loopback(durability: Durability) -> anyhow::Result<(Option<TempDir>, NetworkConfig)> {
     let home = (durability == Durability::Disk).then(tempfile::tempdir).transpose()?;
     let dir = home.as_ref().map(|home| home.path().to_owned());
@@ -93,7 +93,7 @@ fn loopback(durability: Durability) -> anyhow::Result<(Option<TempDir>, NetworkC
     Ok((home, config))
 }
 
-/// Waits until all workers can be given work.
+/// Waits until all workers can receive tasks.
 async fn ready(manager: &NetworkManager, workers: usize) -> anyhow::Result<()> {
     let mut events = manager.subscribe();
     let all = async {
@@ -112,7 +112,7 @@ async fn ready(manager: &NetworkManager, workers: usize) -> anyhow::Result<()> {
     tokio::time::timeout(READY, all).await.context("the workers were not ready in time")?
 }
 
-/// One task: handed in, awaited, compared. Says when it was accepted.
+/// Submits one task, awaits it and compares the result. Returns when the task was accepted.
 async fn one(manager: NetworkManager, payload: usize, number: u64) -> anyhow::Result<Instant> {
     let input = super::floor::payload(payload, number);
     let task = Task {
@@ -127,5 +127,6 @@ async fn one(manager: NetworkManager, payload: usize, number: u64) -> anyhow::Re
     Ok(accepted)
 }
 
-/// Processes start in well under a second each, on a machine that has nothing else to do.
+/// How long the workers may take to be ready. On an idle machine each starts in well under a
+/// second.
 const READY: Duration = Duration::from_secs(30);

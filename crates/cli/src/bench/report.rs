@@ -1,4 +1,4 @@
-//! What a bench found: medians over the rounds, and each round.
+//! The report of a bench: medians over the rounds, and each round.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use super::{
     child::{MeasuredBurst, Single},
 };
 
-/// One round of one side, or the medians over all rounds.
+/// One round of nodes or floor, or the medians over all rounds.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(super) struct Measured {
     burst_per_s: f64,
@@ -20,14 +20,14 @@ pub(super) struct Measured {
     wire_bytes_per_task: f64,
 }
 
-/// Peak resident memory.
+/// Peak resident memory in KiB.
 #[derive(Clone, Copy, Debug, Serialize)]
 struct PeakRss {
     owner: u64,
     worker: u64,
 }
 
-/// One side over all rounds.
+/// All rounds of the nodes or of the floor.
 #[derive(Debug, Serialize)]
 struct Side {
     #[serde(flatten)]
@@ -36,7 +36,7 @@ struct Side {
     rounds: Vec<Measured>,
 }
 
-/// The whole.
+/// The complete report.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
     tasks: u64,
@@ -48,7 +48,7 @@ pub(super) struct Report {
     mesh: Side,
     floor: Side,
     durability: &'static str,
-    /// The median of one fsync where the nodes kept their journals, in the same run.
+    /// Median time of an fsync in the folder of the nodes' journals, in microseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     fsync_us: Option<f64>,
 }
@@ -90,8 +90,8 @@ impl Side {
 }
 
 impl Report {
-    /// `rounds` are those of the mesh and of the floor, by turns; the memory is that of owner and
-    /// largest worker.
+    /// Creates the report. `rounds` holds the nodes and the floor of each round; the memory is that
+    /// of the owner and of the largest worker.
     pub(super) fn of(
         args: &BenchArgs,
         rounds: Vec<(Measured, Measured)>,

@@ -36,7 +36,7 @@ fn ended(error: Option<(&str, Option<u8>)>) -> TaskView {
 }
 
 #[test]
-fn a_task_gives_its_own_code_up_to_123() {
+fn exit_code_of_a_task_is_kept_up_to_123() {
     assert_eq!(of_task(&ended(None)), DONE);
     assert_eq!(of_task(&ended(Some(("handler", None)))), FAILED);
     assert_eq!(of_task(&ended(Some(("permanent", Some(42))))), 42);
@@ -47,7 +47,7 @@ fn a_task_gives_its_own_code_up_to_123() {
 }
 
 #[test]
-fn what_the_task_did_not_do_has_a_code_above() {
+fn failure_codes_map_to_exit_codes() {
     for (code, exit) in [
         ("panicked", FAILED),
         ("bad_parameter", FAILED),
@@ -65,7 +65,7 @@ fn what_the_task_did_not_do_has_a_code_above() {
 }
 
 #[test]
-fn errors_of_the_api_have_their_codes() {
+fn api_error_codes_map_to_exit_codes() {
     for (code, alone, beside) in [
         ("unreachable", 3, 125),
         ("not_found", 4, 125),

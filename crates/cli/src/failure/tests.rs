@@ -4,19 +4,19 @@ use meshwork_api::Problem;
 use super::*;
 
 #[test]
-fn a_daemon_that_is_not_there_is_told_with_the_way_to_start_it() {
+fn missing_node_is_reported_with_the_start_command() {
     let path = "/h/api.sock".into();
     let source = io::Error::from(io::ErrorKind::NotFound);
     let failure = Failure::of(ClientError::Unreachable { path, source }.into());
     assert_eq!((failure.exit, failure.code.as_str()), (3, "unreachable"));
     assert_eq!(failure.message, "cannot reach the meshwork daemon at unix:/h/api.sock");
-    assert_eq!(failure.cause.as_deref(), Some("there is no such socket"));
+    assert_eq!(failure.cause.as_deref(), Some("the socket does not exist"));
     assert!(failure.hint.as_ref().unwrap().contains("meshwork up"));
     assert_eq!(failure.beside_a_task().exit, 125);
 }
 
 #[test]
-fn a_home_of_another_user_is_no_node_that_is_down() {
+fn socket_of_another_user_has_no_start_hint() {
     let path = "/root/h/api.sock".into();
     let source = io::Error::from(io::ErrorKind::PermissionDenied);
     let failure = Failure::of(ClientError::Unreachable { path, source }.into());
@@ -39,7 +39,7 @@ fn a_problem_keeps_its_code_and_hint() {
 }
 
 #[test]
-fn a_wrong_field_is_told_as_its_flag() {
+fn wrong_configuration_field_is_named_by_its_flag() {
     for (field, flag) in [
         ("listen_addrs", "--listen"),
         ("bootstrap_peers", "--bootstrap"),
@@ -57,7 +57,7 @@ fn a_wrong_field_is_told_as_its_flag() {
 }
 
 #[test]
-fn any_other_error_tells_its_causes() {
+fn other_error_keeps_its_causes() {
     let error = Err::<(), _>(io::Error::other("disk on fire")).context("cannot write");
     let failure = Failure::of(error.unwrap_err());
     assert_eq!((failure.exit, failure.message.as_str()), (1, "cannot write"));
@@ -72,7 +72,7 @@ fn missing_archived_file_has_a_hint_to_salvage() {
     assert!(failure.hint.as_ref().unwrap().contains("meshwork store salvage"), "{failure:?}");
 }
 
-/// Sources of the library below a folder.
+/// Collects the Rust sources below a folder.
 fn sources(dir: &std::path::Path, all: &mut Vec<(String, String)>) {
     for entry in std::fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
@@ -85,7 +85,8 @@ fn sources(dir: &std::path::Path, all: &mut Vec<(String, String)>) {
     }
 }
 
-/// An error of the library is read by programs without a command line: what to type is said here.
+/// Programs without a command line read the library's errors too, so only this crate names
+/// commands.
 #[test]
 fn no_error_of_the_library_names_a_command() {
     let crates = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
@@ -100,11 +101,11 @@ fn no_error_of_the_library_names_a_command() {
     }
     for (path, text) in all {
         for error in text.split("#[error(").skip(1) {
-            let said = error.split(")]").next().unwrap_or_default();
-            let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+            let message = error.split(")]").next().unwrap_or_default();
+            let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
             seen += 1;
-            let named = verbs.iter().find(|verb| said.contains(verb.as_str()));
-            assert!(named.is_none() && !said.contains("--"), "{path}: {said}");
+            let named = verbs.iter().find(|verb| message.contains(verb.as_str()));
+            assert!(named.is_none() && !message.contains("--"), "{path}: {message}");
         }
     }
     assert!(seen > 100, "{seen}");

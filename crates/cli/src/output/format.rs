@@ -1,11 +1,11 @@
-//! Values as people read them.
+//! Formats values for people.
 
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use meshwork_api::ProgressView;
 
-/// `12D3KooWQh…f7Kx`.
+/// The start and the end of a peer id: `12D3KooWQh…f7Kx`.
 pub(crate) fn short_peer(peer: &str) -> String {
     match (peer.get(..10), peer.get(peer.len().saturating_sub(4)..)) {
         (Some(start), Some(end)) if peer.len() > 16 => format!("{start}…{end}"),
@@ -21,19 +21,20 @@ pub(crate) fn peer_label(name: Option<&str>, peer: &str) -> String {
     }
 }
 
-/// A fraction in whole percent; 100 only if nothing is left.
+/// A fraction in whole percent, rounded down, so that 100 means complete.
 pub(crate) fn percent(fraction: f32) -> u8 {
     (fraction.clamp(0.0, 1.0) * 100.0).floor() as u8
 }
 
-/// How far a running attempt is, in percent and in its handler's words.
+/// The progress of a running attempt: percent, and the handler's message.
 pub(crate) fn progress(progress: &ProgressView) -> String {
     let percent = percent(progress.fraction);
     let message = printable(&progress.message);
     if message.is_empty() { format!("{percent} %") } else { format!("{percent} %  {message}") }
 }
 
-/// Text of others, with what would steer a terminal replaced. Line feeds become spaces.
+/// Foreign text without control characters, which could steer a terminal. Line feeds and tabs
+/// become spaces.
 pub(crate) fn printable(text: &str) -> String {
     text.chars()
         .map(|c| match c {
@@ -45,7 +46,7 @@ pub(crate) fn printable(text: &str) -> String {
         .collect()
 }
 
-/// A word as a shell takes it, in quotes if it needs them.
+/// A word for a shell's command line, quoted if necessary.
 pub(crate) fn shell(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:,=@%".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
@@ -54,23 +55,23 @@ pub(crate) fn shell(word: &str) -> String {
     format!("'{}'", word.replace('\'', "'\\''"))
 }
 
-/// `now`, `12s ago`, `3h ago`.
+/// The time since `then`: `now`, `12s ago`, `3h00m ago`.
 pub(crate) fn ago(then: DateTime<Utc>, now: DateTime<Utc>) -> String {
     let passed = between(then, now);
     if passed < Duration::from_secs(2) { "now".to_owned() } else { format!("{} ago", span(passed)) }
 }
 
-/// RFC 3339 in UTC, for programs.
+/// A time as RFC 3339 in UTC, for programs.
 pub(crate) fn time(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
-/// The time from one moment to a later one; zero if it is not later.
+/// The time from `from` to `to`; zero if `to` is earlier.
 pub(crate) fn between(from: DateTime<Utc>, to: DateTime<Utc>) -> Duration {
     (to - from).to_std().unwrap_or(Duration::ZERO)
 }
 
-/// `850µs`, `3.1s`, `42s`, `9m18s`, `2h14m`, `3d4h`.
+/// A duration: `850µs`, `3.1s`, `42s`, `9m18s`, `2h14m`, `3d4h`.
 pub(crate) fn span(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
@@ -84,12 +85,12 @@ pub(crate) fn span(duration: Duration) -> String {
     }
 }
 
-/// `0.4ms`.
+/// Microseconds as milliseconds: `0.4ms`.
 pub(crate) fn micros(us: u64) -> String {
     format!("{:.1}ms", us as f64 / 1_000.0)
 }
 
-/// `512 B`, `1.5 MiB`.
+/// A size in bytes: `512 B`, `1.5 MiB`.
 pub(crate) fn size(bytes: u64) -> String {
     const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
     if bytes < 1_024 {
@@ -108,7 +109,7 @@ pub(crate) fn size(bytes: u64) -> String {
     format!("{value:.1} {unit}")
 }
 
-/// `1,204`.
+/// A number with thousands separators: `1,204`.
 pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);

@@ -8,15 +8,15 @@ use meshwork_api::TaskView;
 
 use super::{Output, format};
 
-/// A bar for `total` tasks on standard error, which have been under way for `before`; hidden where nobody
-/// looks. The rate is that of the whole time, so that what ended before the bar is no burst.
+/// A bar for `total` tasks that started `before` ago; hidden unless standard error is a terminal.
+/// The rate covers the whole time, so that tasks that ended earlier do not look like a burst.
 pub(crate) fn bar(out: &Output, total: u64, before: Duration) -> ProgressBar {
     let target =
         if out.shows_bars() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let bar = ProgressBar::with_draw_target(Some(total), target);
     let per_second = move |state: &ProgressState| rate(state.pos(), before + state.elapsed());
     let rate = move |state: &ProgressState, text: &mut dyn std::fmt::Write| {
-        // What cannot be written is not shown.
+        // A part that cannot be written is not shown.
         write!(text, "{:.0}/s", per_second(state)).ok();
     };
     let eta = move |state: &ProgressState, text: &mut dyn std::fmt::Write| {
@@ -28,12 +28,12 @@ pub(crate) fn bar(out: &Output, total: u64, before: Duration) -> ProgressBar {
     match ProgressStyle::with_template("{bar:24} {human_pos}/{human_len}  {rate}  {msg}  eta {eta}")
     {
         Ok(style) => bar.with_style(style.with_key("rate", rate).with_key("eta", eta)),
-        // Without the style it is a plain bar.
+        // Without the style, indicatif draws a plain bar.
         Err(_) => bar,
     }
 }
 
-/// Shows how far one task is in a bar of its own; false, and nothing changes, if that is not known.
+/// Shows the progress of one task in `bar`. Returns false, and changes nothing, if it is not known.
 pub(crate) fn show_progress(bar: &ProgressBar, task: &TaskView) -> bool {
     let Some(progress) = &task.progress else { return false };
     if let Ok(style) = ProgressStyle::with_template("{bar:24} {percent} %  {msg}") {
@@ -45,7 +45,7 @@ pub(crate) fn show_progress(bar: &ProgressBar, task: &TaskView) -> bool {
     true
 }
 
-/// How many end in a second, of which `ended` took this time.
+/// Tasks per second, if `ended` tasks took this time.
 pub(super) fn rate(ended: u64, time: Duration) -> f64 {
     ended as f64 / time.as_secs_f64().max(0.001)
 }

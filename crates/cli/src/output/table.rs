@@ -1,8 +1,8 @@
-//! Lists: aligned under a header for people, tab-separated without one for programs.
+//! Tables: aligned with a header for people, tab-separated without a header for programs.
 
 use super::{Output, Unwritable, format::printable};
 
-/// A list in the making.
+/// A table with a header and rows.
 #[derive(Clone, Debug)]
 pub(crate) struct Table {
     header: &'static [&'static str],
@@ -10,7 +10,7 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// An empty list with these columns.
+    /// Creates an empty table with these columns.
     pub(crate) fn new(header: &'static [&'static str]) -> Self {
         Self { header, rows: Vec::new() }
     }
@@ -23,7 +23,7 @@ impl Table {
         self.rows.push(cells.collect());
     }
 
-    /// Prints the list.
+    /// Prints the table.
     ///
     /// # Errors
     ///
@@ -33,7 +33,7 @@ impl Table {
         out.data(text.as_bytes())
     }
 
-    /// With a header, in columns.
+    /// The table with a header, in aligned columns.
     pub(super) fn aligned(self) -> String {
         let mut table = comfy_table::Table::new();
         table.load_style(comfy_table::presets::NOTHING);
@@ -49,7 +49,7 @@ impl Table {
         text
     }
 
-    /// Without a header, separated by tabs.
+    /// The rows without a header, separated by tabs.
     pub(super) fn tabbed(self) -> String {
         self.rows.into_iter().map(|row| format!("{}\n", row.join("\t"))).collect()
     }

@@ -18,7 +18,7 @@ fn only_standard_output_ends_a_command_quietly() {
 }
 
 #[test]
-fn a_list_is_aligned_for_people_and_tabbed_for_programs() {
+fn table_is_aligned_for_people_and_tabbed_for_programs() {
     let mut table = Table::new(&["TASK", "STATE"]);
     table.row(["8f3a21".to_owned(), "queued".to_owned()]);
     table.row(["x".to_owned(), String::new()]);
@@ -32,13 +32,13 @@ fn a_list_is_aligned_for_people_and_tabbed_for_programs() {
 }
 
 #[test]
-fn text_of_others_cannot_steer_the_terminal() {
+fn foreign_text_cannot_steer_the_terminal() {
     assert_eq!(format::printable("a\u{1b}[31mb\nc\u{202e}d"), "a\u{fffd}[31mb c\u{fffd}d");
     assert_eq!(format::printable("größe ✓"), "größe ✓");
 }
 
 #[test]
-fn times_are_told_in_their_own_size() {
+fn durations_use_fitting_units() {
     for (ms, text) in [
         (0, "0µs"),
         (850, "850ms"),
@@ -54,12 +54,12 @@ fn times_are_told_in_their_own_size() {
     let now = DateTime::UNIX_EPOCH;
     assert_eq!(format::ago(now, now), "now");
     assert_eq!(format::ago(now - TimeDelta::hours(3), now), "3h00m ago");
-    // A clock that was set back.
+    // The clock was set back.
     assert_eq!(format::ago(now + TimeDelta::hours(3), now), "now");
 }
 
 #[test]
-fn numbers_are_told_for_people() {
+fn numbers_are_formatted_for_people() {
     assert_eq!(format::count(0), "0");
     assert_eq!(format::count(999), "999");
     assert_eq!(format::count(1_204), "1,204");
@@ -91,7 +91,7 @@ fn rate_counts_the_time_before_the_bar() {
 }
 
 #[test]
-fn a_peer_is_its_name_or_both_ends_of_its_id() {
+fn peer_label_is_a_name_or_both_ends_of_an_id() {
     let id = "12D3KooWMDcGN1Y98nb4GeGSuLrwn9NeKp1oT1AKo6KsH8gwZpZj";
     assert_eq!(format::short_peer(id), "12D3KooWMD…ZpZj");
     assert_eq!(format::short_peer("short"), "short");

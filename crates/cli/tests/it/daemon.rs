@@ -93,7 +93,7 @@ fn down_stops_it() {
     let mut node = Node::up(&[]);
     assert_eq!(node.ask(&["down"]).code, 0);
     assert_eq!(node.process.wait().unwrap().code(), Some(0));
-    node.ask(&["status"]).error(3, &["no such socket"]);
+    node.ask(&["status"]).error(3, &["socket does not exist"]);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Every command that a message, a help text or the README names is one that this program takes.
+//! Every command in messages, help texts and the README must be accepted by this program.
 
 use std::{
     fs,
@@ -9,13 +9,13 @@ use clap::{Parser as _, error::ErrorKind};
 
 use super::Cli;
 
-/// What ends a command inside a sentence. Two blanks do, too.
+/// Texts that end a command inside a sentence, two spaces among them.
 const ENDS: &[&str] = &[
     "  ", "\"", "`", "\n", ")", "(", ",", ";", "|", " > ", "&&", "…", ". ", ": ", " #", " in ",
     " and ", " or ", " keeps ", " shows ",
 ];
 
-/// Rust files that ship, of all crates, and the README.
+/// The shipped Rust files of all crates, and the README.
 fn sources() -> Vec<PathBuf> {
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let mut files = vec![crates.parent().unwrap().join("README.md")];
@@ -39,7 +39,7 @@ fn sources() -> Vec<PathBuf> {
     files
 }
 
-/// The text of a file without comments that only developers read; lines that go on are joined.
+/// The text of a file without comments for developers; continued lines are joined.
 fn text(path: &Path) -> String {
     let text = fs::read_to_string(path).unwrap();
     let is_code = |line: &&str| {
@@ -48,7 +48,7 @@ fn text(path: &Path) -> String {
     };
     let (mut joined, mut goes_on) = (String::new(), false);
     for line in text.lines().filter(is_code) {
-        // What a continued line is indented by is not part of its literal.
+        // The indentation of a continued line is not part of the literal.
         let line = if goes_on { line.trim_start() } else { line };
         goes_on = line.ends_with('\\');
         joined.push_str(line.trim_end_matches('\\'));
@@ -57,12 +57,12 @@ fn text(path: &Path) -> String {
     joined
 }
 
-/// The commands that a text names, with something in place of what is filled in.
+/// The commands in a text, with a word in place of each placeholder.
 fn commands(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     for (at, _) in text.match_indices("meshwork ") {
         let before = &text[..at];
-        // The program or its daemon, a path or a name, and not a command.
+        // Here it is the program or its daemon, a path or a name, not a command.
         let is_word = ["the ", "of ", "name = "].iter().any(|end| before.ends_with(end));
         let is_part = before.ends_with(|c: char| c.is_alphanumeric() || "-_./{=".contains(c));
         if is_word || is_part {
@@ -78,7 +78,7 @@ fn commands(text: &str) -> Vec<String> {
     found
 }
 
-/// What is filled in becomes a word; behind another word it may be nothing.
+/// Replaces each placeholder by a word, or by nothing if it directly follows a word.
 fn filled(command: &str) -> String {
     let mut text = String::new();
     let mut parts = command.split('{');
@@ -91,7 +91,7 @@ fn filled(command: &str) -> String {
     text.trim().trim_end_matches(['.', ':']).to_owned()
 }
 
-/// Whether a value is only named (`PEER_ID`), filled in later, or left out at the end.
+/// Whether the command only names a value (`PEER_ID`), has a placeholder, or lacks its last value.
 fn names_a_value(command: &str) -> bool {
     let is_name =
         |word: &str| word == "x" || word.chars().all(|c| c.is_ascii_uppercase() || c == '_');
@@ -105,7 +105,7 @@ fn is_taken(command: &str) -> Result<(), String> {
     let named = [
         ErrorKind::DisplayHelp,
         ErrorKind::DisplayVersion,
-        // A verb or a flag alone, named in passing.
+        // A verb or a flag without its arguments.
         ErrorKind::MissingRequiredArgument,
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand,
     ];
@@ -116,7 +116,7 @@ fn is_taken(command: &str) -> Result<(), String> {
 }
 
 #[test]
-fn every_command_in_messages_and_help_is_taken() {
+fn every_command_in_messages_and_help_is_valid() {
     let (mut wrong, mut count) = (Vec::new(), 0);
     for path in sources() {
         for command in commands(&text(&path)) {
@@ -132,7 +132,7 @@ fn every_command_in_messages_and_help_is_taken() {
 }
 
 #[test]
-fn wrong_command_in_a_message_is_found() {
+fn invalid_command_in_a_message_is_found() {
     let named = |text: &str| commands(text).iter().all(|command| is_taken(command).is_ok());
     assert!(named("see it: meshwork task show {short}, or wait: meshwork wait {short}"));
     assert!(!named("see it: meshwork task look {short}"));
