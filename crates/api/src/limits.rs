@@ -13,13 +13,13 @@ pub struct Rate {
 
 /// Maximum number of connections. A person and some scripts need a few; [`EVENT_SUBSCRIBERS`] and
 /// [`LONG_POLLS`] together leave 16 for requests that are answered at once. Further connections use
-/// [`KEPT_CONNECTIONS`].
+/// [`RESERVED_CONNECTIONS`].
 pub const CONNECTIONS: usize = 128;
 /// Reserved connections beyond [`CONNECTIONS`]. Each serves one request, and only requests that
 /// inspect or stop the node; others are answered `busy`. Further clients wait in the socket's
 /// backlog. [`ACTS`] of these connections may wait for a task to stop, which leaves 16 for `status`
 /// and `down`.
-pub const KEPT_CONNECTIONS: usize = 64;
+pub const RESERVED_CONNECTIONS: usize = 64;
 /// Requests that wait for tasks at the same time. Further ones are answered `busy`, so that they
 /// never use up all [`CONNECTIONS`].
 pub const LONG_POLLS: usize = 48;
@@ -40,8 +40,8 @@ pub const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a client keeps a connection for its next request. Shorter than [`HEADER_TIMEOUT`], so
 /// that the node does not close the connection while a request is on its way.
 pub const CLIENT_IDLE: Duration = Duration::from_secs(3);
-/// [`HEADER_TIMEOUT`] on one of the [`KEPT_CONNECTIONS`]: a command sends its request at once.
-pub const KEPT_HEADER_TIMEOUT: Duration = Duration::from_secs(1);
+/// [`HEADER_TIMEOUT`] on one of the [`RESERVED_CONNECTIONS`]: a command sends its request at once.
+pub const RESERVED_HEADER_TIMEOUT: Duration = Duration::from_secs(1);
 /// Bytes of inputs and parameters that one request may copy from the members' shared template. The
 /// node accepts as many in one call.
 pub const MADE_BYTES: usize = 16 << 20;

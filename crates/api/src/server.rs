@@ -78,9 +78,10 @@ impl Server {
         let Socket { listener, file } = self.socket;
         let (events, keeper) = events::events(manager.clone());
         let keeper = tokio::spawn(keeper.run(stop.clone()));
-        let (app, kept_app) = routes::routers(manager, asked, stop.clone(), events, self.metrics);
+        let (app, reserved_app) =
+            routes::routers(manager, asked, stop.clone(), events, self.metrics);
         let free = Arc::new(Semaphore::new(limits::CONNECTIONS));
-        let kept = Arc::new(Semaphore::new(limits::KEPT_CONNECTIONS));
+        let reserved = Arc::new(Semaphore::new(limits::RESERVED_CONNECTIONS));
         let mut connections = JoinSet::new();
         loop {
             let accepted = async {
@@ -88,7 +89,7 @@ impl Server {
                 // below.
                 tokio::select! {
                     place = free.acquire() => drop(place),
-                    place = kept.acquire() => drop(place),
+                    place = reserved.acquire() => drop(place),
                 }
                 listener.accept().await
             };
@@ -103,8 +104,8 @@ impl Server {
                     let (permit, app, place) = match Arc::clone(&free).try_acquire_owned() {
                         Ok(permit) => (Ok(permit), app.clone(), Place::Open),
                         Err(_) => {
-                            let permit = Arc::clone(&kept).try_acquire_owned();
-                            (permit, kept_app.clone(), Place::Kept)
+                            let permit = Arc::clone(&reserved).try_acquire_owned();
+                            (permit, reserved_app.clone(), Place::Reserved)
                         }
                     };
                     let stop = stop.clone();

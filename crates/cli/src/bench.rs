@@ -59,7 +59,7 @@ pub(crate) struct BenchArgs {
 pub(crate) enum Transport {
     /// TCP with Noise and Yamux.
     Tcp,
-    /// QUIC.
+    /// QUIC, with TLS 1.3.
     Quic,
 }
 

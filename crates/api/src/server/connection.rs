@@ -47,7 +47,7 @@ pub(super) enum Place {
     /// Any number of requests.
     Open,
     /// One request, with a short timeout for its headers.
-    Kept,
+    Reserved,
 }
 
 /// Serves a connection until one side closes it, or the client is too slow.
@@ -65,7 +65,7 @@ pub(super) async fn serve(stream: UnixStream, app: Router, place: Place, stop: C
     });
     let (keeps, header) = match place {
         Place::Open => (true, limits::HEADER_TIMEOUT),
-        Place::Kept => (false, limits::KEPT_HEADER_TIMEOUT),
+        Place::Reserved => (false, limits::RESERVED_HEADER_TIMEOUT),
     };
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -90,29 +90,29 @@ pub(super) fn routers(
     let cx = Context { manager, asked, stop, polls, acts, events, subscribers, metrics };
     let [reading, writing, waiting] =
         [limits::READS, limits::WRITES, limits::WAITS].map(|rate| Arc::new(Limiter::new(rate)));
-    let kept = Router::new()
+    let reserved = Router::new()
         // No rate limit: the node can be stopped even while requests flood it.
         .route("/v1/shutdown", post(node::shutdown))
-        .merge(limited(looks(), &reading))
+        .merge(limited(inspects(), &reading))
         .merge(limited(stops(), &writing));
-    let all = kept
+    let all = reserved
         .clone()
         .merge(limited(reads(), &reading))
         .merge(limited(writes(), &writing))
         .merge(limited(waits(), &waiting))
         .fallback(no_route)
         .method_not_allowed_fallback(no_method);
-    let kept = kept.fallback(no_place).method_not_allowed_fallback(no_place);
+    let reserved = reserved.fallback(no_place).method_not_allowed_fallback(no_place);
     // The reserved connections do not wait for tasks.
-    let kept_cx = Context { polls: Arc::new(Semaphore::new(0)), ..cx.clone() };
+    let reserved_cx = Context { polls: Arc::new(Semaphore::new(0)), ..cx.clone() };
     let ready = |routes: Router<Context>, cx| {
         routes.layer(DefaultBodyLimit::max(limits::BODY_BYTES)).with_state(cx)
     };
-    (ready(all, cx), ready(kept, kept_cx))
+    (ready(all, cx), ready(reserved, reserved_cx))
 }
 
 /// Routes that inspect the node, with small answers that are ready at once.
-fn looks() -> Router<Context> {
+fn inspects() -> Router<Context> {
     Router::new()
         .route("/healthz", get(node::alive))
         .route("/readyz", get(node::ready))

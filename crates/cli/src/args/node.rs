@@ -13,7 +13,7 @@ pub(crate) struct DownArgs {
     pub(crate) now: bool,
 }
 
-/// Set whose work runs here, from now on and after a restart; without RULE, show it. The rules are
+/// Set whose work runs here, from now on and after a restart; without rules, show them. The rules are
 /// saved in config.toml in the home. A flag or variable of the next start overrides them.
 #[derive(Args, Clone, Debug)]
 #[command(after_long_help = "\
@@ -24,7 +24,7 @@ Examples:
 pub(crate) struct AcceptArgs {
     /// nobody, listed (trusted peers) or anyone; without FAMILY= for every family of the node
     /// except command and exec
-    #[arg(value_name = "FAMILY=WHO", value_parser = values::accept)]
+    #[arg(value_name = "FAMILY=POLICY", value_parser = values::accept)]
     pub(crate) rules: Vec<AcceptRule>,
 }
 

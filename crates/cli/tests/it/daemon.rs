@@ -83,7 +83,7 @@ fn signal_stops_the_node_and_the_next_start_has_the_same_id() {
 fn node_starts_over_the_socket_of_a_killed_node() {
     let (_, home) = Node::up(&[]).end(Signal::KILL);
     assert!(home.path().join("api.sock").exists());
-    ask(home.path(), &["status"]).error(3, &["nobody listens"]);
+    ask(home.path(), &["status"]).error(3, &["no process listens"]);
     let node = Node::up_in(home, &[]);
     assert_eq!(node.ask(&["status"]).code, 0);
 }

@@ -189,7 +189,7 @@ fn a_group_is_cancelled_explained_and_listed() {
         (&ended["items"][0]["id"], &ended["items"][0]["cancelled"]),
         (&id.as_str().into(), &500.into())
     );
-    node.ask(&["task", "groups", "--state", "queued"]).error(2, &["no state of a group"]);
+    node.ask(&["task", "groups", "--state", "queued"]).error(2, &["not a state of a group"]);
 
     let needy = ["submit", "--array", "1-9", "debug/sleep", "--gpu", "99"];
     let id = submitted(&node.ask(&needy));

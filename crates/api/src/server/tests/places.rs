@@ -68,7 +68,7 @@ async fn reserved_connections_serve_status_and_stop() {
     let open = all_open(&server).await;
     // Silent clients occupy the reserved connections for a second only.
     let mut silent = Vec::new();
-    for _ in 0..limits::KEPT_CONNECTIONS {
+    for _ in 0..limits::RESERVED_CONNECTIONS {
         silent.push(server.raw().await);
     }
     server.client.node().await.unwrap();
