@@ -125,11 +125,11 @@ impl Server {
             while connections.join_next().await.is_some() {}
         });
         if drained.await.is_err() {
-            tracing::warn!(left = connections.len(), "connections cut off");
+            tracing::warn!(left = connections.len(), "open connections cut at shutdown");
             connections.shutdown().await;
         }
         if let Err(error) = keeper.await {
-            tracing::error!(%error, "the keeper of the events ended badly");
+            tracing::error!(%error, "the task that keeps the events failed");
         }
     }
 }

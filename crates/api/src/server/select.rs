@@ -163,8 +163,8 @@ impl Named {
 fn replaced(old: &Named, new: &Named) -> Problem {
     let (name, old, new) = (&old.name, old.peer, new.peer);
     let detail = format!(
-        "{name:?} is {old}, which is trusted and not connected, and {new}, which is connected and not \
-         trusted"
+        "{name:?} is the name of {old} (trusted, not connected) and of {new} (connected, not \
+         trusted)"
     );
     Problem::new(StatusCode::CONFLICT, ErrorCode::Ambiguous, detail).with_hint(format!(
         "if the new one replaces the old: meshwork peers trust {new} && meshwork peers forget {old}; \

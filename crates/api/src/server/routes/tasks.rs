@@ -93,7 +93,7 @@ pub(super) fn check_input(
     match known.filter(|(_, description)| description.needs_input && !has_input) {
         None => Ok(()),
         Some((name, _)) => Err(Problem::bad_request(format!("input: {name} needs one"))
-            .with_hint("write a text, @PATH for a file, or - for standard input")),
+            .with_hint("use a text, @PATH for a file, or - for standard input")),
     }
 }
 
