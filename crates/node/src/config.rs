@@ -201,7 +201,7 @@ impl NetworkConfig {
             return wrong("offered.gpus", format!("at most {}", limits::GPUS));
         }
         if offered.capabilities.len() > limits::LABELS || offered.labels.len() > limits::LABELS {
-            let why = format!("at most {} capabilities and as many labels", limits::LABELS);
+            let why = format!("at most {0} capabilities and {0} labels", limits::LABELS);
             return wrong("offered", why);
         }
         let texts =

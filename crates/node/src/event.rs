@@ -117,8 +117,8 @@ pub enum NetworkEvent {
 type Received =
     (Result<NetworkEvent, broadcast::error::RecvError>, broadcast::Receiver<NetworkEvent>);
 
-/// The optional events of a subscription. They cost the node something only while somebody
-/// subscribes: tasks per change of a task, messages per message.
+/// The optional events of a subscription. They cost the node something only while a subscription
+/// includes them: tasks per change of a task, messages per message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Topics {
     /// [`NetworkEvent::TaskChanged`] and [`NetworkEvent::TaskProgress`].

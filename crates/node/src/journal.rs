@@ -338,9 +338,9 @@ fn read(
     let store = Store::open(dir, owner)?;
     let aside = store.aside()?;
     let archive = Archive::open(dir, clock, aside.ended.clone())?;
-    recovery.of(store.segments()? + aside.ended.len() as u64);
+    recovery.set_steps(store.segments()? + aside.ended.len() as u64);
     let (mut index, mut ledger, mut next) = (Index::default(), Ledger::default(), 0);
-    archive.look(|| recovery.step())?;
+    archive.scan(|| recovery.step())?;
     ledger.set_numbers(aside.numbers);
     ledger.set_up(Duration::from_millis(aside.up));
     ledger.forgotten_mut().raise(aside.forgotten_until);

@@ -208,7 +208,7 @@ fn peer_not_met_for_thirty_days_is_forgotten() {
     assert_eq!(book.peers.keys().copied().collect::<Vec<_>>(), [young]);
     assert!(note(&mut book, future, u64::MAX, &[address(0)], 1));
     let (read, bad) = parse(&book.text()).unwrap();
-    assert_eq!((read.peers[&future].seen, bad), (NOW, 0), "nobody was met in the future");
+    assert_eq!((read.peers[&future].seen, bad), (NOW, 0), "a time in the future counts as now");
 }
 
 #[test]

@@ -205,7 +205,7 @@ impl Archive {
     /// # Errors
     ///
     /// A file is missing, or some of its rows are damaged.
-    pub(super) fn look(&self, mut each: impl FnMut()) -> Result<(), JournalError> {
+    pub(super) fn scan(&self, mut each: impl FnMut()) -> Result<(), JournalError> {
         for (first, entry) in self.files().iter_mut() {
             let (_, lengths) = self.index(*first, entry)?;
             *entry = entry.clone().with_lengths(lengths);
@@ -219,7 +219,7 @@ impl Archive {
     ///
     /// # Errors
     ///
-    /// As for [`Self::look`].
+    /// As for [`Self::scan`].
     pub(crate) fn volume(&self, first: u64) -> Result<Volume, JournalError> {
         loop {
             let entry = self.files().get(&first).cloned().unwrap_or_default();

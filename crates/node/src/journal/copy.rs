@@ -44,7 +44,7 @@ impl Copy {
     }
 
     /// Copies one portion to disk. False: nothing was left, and the copy is complete.
-    pub(super) fn go_on(&mut self) -> Result<bool, JournalError> {
+    pub(super) fn step(&mut self) -> Result<bool, JournalError> {
         let Some(to) = &self.to else { return Ok(false) };
         let portion = self.from.portion(self.next, PORTION)?;
         let Some((last, _)) = portion.last() else {
@@ -60,7 +60,7 @@ impl Copy {
 
     /// Copies the rest.
     pub(super) fn finish(mut self) -> Result<(), JournalError> {
-        while self.go_on()? {}
+        while self.step()? {}
         Ok(())
     }
 }

@@ -88,8 +88,8 @@ pub enum JournalError {
     },
     /// The journal or its marker is an old copy.
     #[error(
-        "{} is an old copy: tasks accepted since would be lost; put the latest journal back",
-        path.display()
+        "{} and the journal.id beside it do not match: one of them is an old copy, and tasks accepted \
+         since would be lost; put the latest of both back", path.display()
     )]
     Older {
         /// Path of the journal.

@@ -30,7 +30,7 @@ impl Recovery {
     }
 
     /// Sets the number of steps.
-    pub(super) fn of(&self, steps: u64) {
+    pub(super) fn set_steps(&self, steps: u64) {
         self.0.all.store(steps, Ordering::Relaxed);
     }
 

@@ -137,9 +137,9 @@ impl Writer {
         let mut is_idle = false;
         loop {
             // Between requests, so that these finish on a busy node as well.
-            self.go_on_copying();
-            self.go_on_moving()?;
-            self.go_on_shrinking(std::mem::take(&mut is_idle))?;
+            self.copy_step();
+            self.rewrite_sparse()?;
+            self.shrink(std::mem::take(&mut is_idle))?;
             let idle = if self.copy.is_some() { Duration::ZERO } else { self.size.rest() };
             match work.recv_timeout(idle) {
                 Ok(Work::Commit(batch)) => {
@@ -188,10 +188,10 @@ impl Writer {
         }
     }
 
-    fn go_on_copying(&mut self) {
+    fn copy_step(&mut self) {
         let Some(copying) = &mut self.copy else { return };
-        let more = match copying.archive.go_on() {
-            Ok(false) => copying.copy.go_on(),
+        let more = match copying.archive.step() {
+            Ok(false) => copying.copy.step(),
             more => more,
         };
         if matches!(more, Ok(true)) {
@@ -354,8 +354,7 @@ impl Writer {
     }
 
     /// Makes space for a commit that failed on a full disk: gives up a copy, the smaller file or
-    /// the reserve, or waits. Reopens the store in the state before the commit, on which nobody has
-    /// acted.
+    /// the reserve, or waits. Reopens the store in the state before the commit.
     fn make_space(&mut self, error: &JournalError) -> Result<(), JournalError> {
         if self.copy.is_some() {
             // The copy's space may be enough.

@@ -36,7 +36,7 @@ impl FilesCopy {
 
     /// Links some files, or copies one if it cannot be linked. False: nothing was left, and the
     /// copy is on disk.
-    pub(in crate::journal) fn go_on(&mut self) -> Result<bool, JournalError> {
+    pub(in crate::journal) fn step(&mut self) -> Result<bool, JournalError> {
         for _ in 0..LINKS {
             let Some(name) = self.names.next() else { return self.sync().map(|()| false) };
             let (from, to) = (self.from.join(&name), self.to.join(&name));
@@ -51,7 +51,7 @@ impl FilesCopy {
 
     /// Copies the rest.
     pub(in crate::journal) fn finish(mut self) -> Result<(), JournalError> {
-        while self.go_on()? {}
+        while self.step()? {}
         Ok(())
     }
 

@@ -94,7 +94,7 @@ fn tasks_are_read_by_number_and_other_numbers_are_gone() {
     let beside = archive.read(&[99, 600, u64::MAX]);
     assert!(beside.iter().all(|read| matches!(read, Err(ReadError::Gone))), "{beside:?}");
     let mut found = Vec::new();
-    archive.look(|| {}).unwrap();
+    archive.scan(|| {}).unwrap();
     found.extend(archive.firsts().into_iter().map(|first| archive.volume(first).unwrap()));
     let missing = archive.volume(u64::MAX).unwrap_err();
     assert!(matches!(missing, JournalError::MissingEnded { .. }), "{missing}");
@@ -115,7 +115,7 @@ fn non_regular_file_is_named_at_the_start_and_never_blocks() {
     let (archive, ..) = archive(home.path(), 3);
     let path = archive.path(100, 0);
     for kind in home::tests::strange(&path) {
-        let error = archive.look(|| {}).unwrap_err();
+        let error = archive.scan(|| {}).unwrap_err();
         assert!(matches!(error, JournalError::Damaged { damaged: 3, .. }), "{kind}: {error}");
         assert!(error.to_string().contains(&path.display().to_string()), "{kind}: {error}");
         assert_eq!(archive.verify().unwrap(), (3, 3), "{kind}");
@@ -143,7 +143,7 @@ fn flipped_bit_is_found_and_costs_only_the_tasks_it_hits() {
     for at in (8..whole.len()).step_by(37) {
         file.write_all_at(&[whole[at] ^ 4], at as u64).unwrap();
         let (_, bad) = archive.verify().unwrap();
-        let starts = archive.look(|| {}).is_ok();
+        let starts = archive.scan(|| {}).is_ok();
         let read = archive.read(&numbers);
         let damaged = read.iter().filter(|read| read.is_err()).count();
         for (read, task) in read.iter().zip(&tasks) {
@@ -167,12 +167,12 @@ fn missing_or_truncated_file_is_named_at_the_start() {
     let whole = fs::read(&path).unwrap();
     for length in [0, 7, 8, 100, whole.len() - 1] {
         fs::write(&path, &whole[..length]).unwrap();
-        let error = archive.look(|| {}).unwrap_err();
+        let error = archive.scan(|| {}).unwrap_err();
         assert!(matches!(&error, JournalError::Damaged { path: of, .. } if *of == path), "{error}");
         assert_eq!(archive.verify().unwrap(), (20, 20));
     }
     fs::remove_file(&path).unwrap();
-    let error = archive.look(|| {}).unwrap_err();
+    let error = archive.scan(|| {}).unwrap_err();
     assert!(error.to_string().contains("000000000100-0 is missing"), "{error}");
     assert_eq!(archive.verify().unwrap(), (20, 20));
     let read = archive.read(&[100]);
@@ -344,10 +344,10 @@ fn files_that_cannot_be_linked_are_copied_one_per_step() {
     let mut copy = archive.copy_to(folder(to.path())).unwrap();
     let files = || fs::read_dir(folder(to.path())).unwrap().count();
     for step in 1..=3 {
-        assert!(copy.go_on().unwrap() || is_linked);
+        assert!(copy.step().unwrap() || is_linked);
         assert_eq!(files(), if is_linked { 3 } else { step });
     }
-    assert!(!copy.go_on().unwrap());
+    assert!(!copy.step().unwrap());
     let bytes = |dir: &Path| fs::read(folder(dir).join(name(300, 0))).unwrap();
     assert_eq!(bytes(home.path()), bytes(to.path()));
 }
@@ -372,7 +372,7 @@ fn sparse_files_are_judged_by_bytes() {
     let entry = archive.entry(100).unwrap();
     let entries = BTreeMap::from([(100, Entry::parse(&entry.bytes()).unwrap())]);
     let archive = Archive::open(home.path(), Clock::start(), entries).unwrap();
-    archive.look(|| {}).unwrap();
+    archive.scan(|| {}).unwrap();
     archive.note(&[100], Noted::Dead);
     assert!(archive.sparse(100).is_none(), "two of three large tasks are live");
     archive.note(&[101], Noted::Dead);

@@ -8,7 +8,7 @@ fn start_reports_its_progress_below_one_hundred_percent() {
     assert_eq!(recovery.percent(), None, "before the start");
     let start = recovery.begin();
     assert_eq!(recovery.percent(), Some(0), "the number of steps is unknown");
-    recovery.of(4);
+    recovery.set_steps(4);
     let percents: Vec<_> = (0..4)
         .map(|_| {
             recovery.step();

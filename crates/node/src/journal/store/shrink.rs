@@ -62,7 +62,7 @@ impl Shrinking {
     /// # Errors
     ///
     /// The store cannot be read, or the copy cannot be written.
-    pub(in crate::journal) fn go_on(
+    pub(in crate::journal) fn step(
         &mut self,
         from: &Store,
         bytes: usize,

@@ -76,7 +76,7 @@ impl Writer {
     /// # Errors
     ///
     /// A write to the store failed, so the contents of the disk are unknown.
-    pub(super) fn go_on_moving(&mut self) -> Result<(), JournalError> {
+    pub(super) fn rewrite_sparse(&mut self) -> Result<(), JournalError> {
         while let Ok(moved) = self.moves.moved.try_recv() {
             self.moves.moving.remove(&moved.first);
             self.end_move(&moved)?;

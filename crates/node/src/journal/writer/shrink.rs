@@ -20,7 +20,7 @@ pub(in crate::journal) struct Size {
     /// The sizes when the file was last shrunk.
     last: Option<Sizes>,
     /// Earliest time of the next check.
-    look_at: Instant,
+    check_at: Instant,
     /// Since this time every check has found the file wasteful.
     wasteful_since: Option<Instant>,
     /// Time of the last copied portion.
@@ -53,7 +53,7 @@ impl Size {
             held,
             last_commit: 0,
             last: None,
-            look_at: Instant::now(),
+            check_at: Instant::now(),
             wasteful_since: None,
             last_portion: Instant::now(),
             shrinking: None,
@@ -68,7 +68,7 @@ impl Size {
     /// Whether to begin shrinking: the file has been wasteful for [`SETTLE`].
     fn is_due(&mut self, path: &Path) -> bool {
         let now = Instant::now();
-        if now < self.look_at {
+        if now < self.check_at {
             return false;
         }
         let sizes = self.sizes(path);
@@ -104,7 +104,7 @@ impl Writer {
     /// # Errors
     ///
     /// The folder cannot be synced: a power cut may bring back the earlier file.
-    pub(super) fn go_on_shrinking(&mut self, is_idle: bool) -> Result<(), JournalError> {
+    pub(super) fn shrink(&mut self, is_idle: bool) -> Result<(), JournalError> {
         let is_turn = is_idle || self.size.last_portion.elapsed() >= BUSY;
         if !is_turn || self.copy.is_some() || self.full.load(Ordering::Relaxed) {
             return Ok(());
@@ -141,7 +141,7 @@ impl Writer {
         let Some(shrinking) = &mut self.size.shrinking else { return Ok(false) };
         // Faster than commits add segments, so that the copy ends on a busy node as well.
         let portion = PORTION.max(usize::try_from(2 * self.size.last_commit).unwrap_or(usize::MAX));
-        let is_whole = !shrinking.go_on(&self.store, portion)?;
+        let is_whole = !shrinking.step(&self.store, portion)?;
         self.size.last_portion = Instant::now();
         if !is_whole {
             return Ok(false);
@@ -153,7 +153,7 @@ impl Writer {
     /// Removes the smaller file, and does not try again for [`RETRY`].
     pub(super) fn give_up_shrinking(&mut self) {
         self.size.shrinking = None;
-        self.size.look_at = Instant::now() + RETRY;
+        self.size.check_at = Instant::now() + RETRY;
     }
 }
 

@@ -74,7 +74,7 @@ fn a_kill_at_any_step_loses_nothing() {
     remove(&store, None, &(0..20).collect::<Vec<_>>());
     let mut shrinking = Shrinking::begin(&store).unwrap();
     let mut steps = 0;
-    while shrinking.go_on(&store, PORTION).unwrap() {
+    while shrinking.step(&store, PORTION).unwrap() {
         assert_eq!(after_a_kill(dir.path()), held(&store), "step {steps}");
         // Removes a copied segment and one that is not copied yet, and adds another.
         remove(&store, Some(&mut shrinking), &[20 + steps, 59 - steps]);
@@ -109,10 +109,10 @@ fn ids_forgotten_beyond_the_bound_are_not_in_the_smaller_file() {
     };
     forget(&store, 0..bound).unwrap();
     let mut shrinking = Shrinking::begin(&store).unwrap();
-    assert!(shrinking.go_on(&store, PORTION).unwrap(), "more than one portion");
+    assert!(shrinking.step(&store, PORTION).unwrap(), "more than one portion");
     // The first id is copied already, and is now beyond the bound.
     forget(&store, bound..bound + 1).unwrap();
-    while shrinking.go_on(&store, PORTION).unwrap() {}
+    while shrinking.step(&store, PORTION).unwrap() {}
     shrinking.rename(&store).unwrap();
     drop(shrinking.replace(&mut store).unwrap());
     let forgotten = store.aside().unwrap().forgotten;
@@ -127,7 +127,7 @@ fn abandoned_smaller_file_is_removed() {
     let store = Store::open(dir.path(), None).unwrap();
     insert(&store, 0..10);
     let mut shrinking = Shrinking::begin(&store).unwrap();
-    assert!(shrinking.go_on(&store, PORTION).unwrap());
+    assert!(shrinking.step(&store, PORTION).unwrap());
     assert!(path(&store.path).exists());
     drop(shrinking);
     assert!(!path(&store.path).exists());
