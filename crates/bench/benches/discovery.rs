@@ -4,7 +4,10 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use meshwork::{Advert, NetworkConfig, NetworkEvent, NetworkManager, PeerId, PeerQuery, PeerStage};
+use meshwork::{
+    NetworkConfig, NetworkEvent, NetworkManager,
+    peer::{Advert, PeerId, PeerQuery, PeerStage},
+};
 use meshwork_bench::peer;
 use meshwork_core::limits;
 use meshwork_net::bench::Cache;

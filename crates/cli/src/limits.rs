@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-/// Maximum of `--max-peers`, the same as that of the node.
-pub(crate) const MAX_PEERS: u64 = 1_024;
 /// How long the first request of `run` waits. Most small tasks end within it and need no second
 /// request.
 pub(crate) const FIRST_WAIT: Duration = Duration::from_millis(500);

@@ -8,7 +8,9 @@
 use std::error::Error;
 
 use meshwork::{
-    Description, NetworkConfig, NetworkManager, ParamKind, ParamSpec, Task, handler_fn,
+    NetworkConfig, NetworkManager, Task,
+    handler::{Description, ParamKind, ParamSpec},
+    handler_fn,
 };
 
 /// How often the text is repeated.

@@ -9,7 +9,10 @@
 use std::error::Error;
 
 use meshwork::{
-    Accept, AcceptPolicy, NetworkConfig, NetworkManager, Offered, PeerQuery, Task, handler_fn,
+    NetworkConfig, NetworkManager, Task,
+    config::{Accept, AcceptPolicy, Offered},
+    handler_fn,
+    peer::PeerQuery,
 };
 
 #[tokio::main]

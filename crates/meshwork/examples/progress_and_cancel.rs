@@ -9,7 +9,8 @@ use std::{error::Error, pin::pin, sync::Arc, time::Duration};
 
 use futures::StreamExt;
 use meshwork::{
-    HandlerError, NetworkConfig, NetworkEvent, NetworkManager, Task, TaskEnd, handler_fn,
+    NetworkConfig, NetworkEvent, NetworkManager, Task, handler::HandlerError, handler_fn,
+    task::TaskEnd,
 };
 use tokio::sync::Notify;
 

@@ -7,7 +7,10 @@
 
 use std::error::Error;
 
-use meshwork::{Accept, AcceptPolicy, NetworkConfig, NetworkManager, Offered, Task};
+use meshwork::{
+    NetworkConfig, NetworkManager, Task,
+    config::{Accept, AcceptPolicy, Offered},
+};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {

@@ -261,10 +261,6 @@ fn on_every_interface(address: &Multiaddr) -> Multiaddr {
 /// `EAFNOSUPPORT`: the machine does not support the address family.
 const NO_FAMILY: i32 = 97;
 
-/// The bounds of each duration in a configuration.
-const TIMES: std::ops::RangeInclusive<Duration> =
-    Duration::from_millis(100)..=Duration::from_secs(600);
-
 impl NetConfig {
     /// Checks that every field is within its bounds.
     ///
@@ -369,10 +365,10 @@ fn check_count(field: &'static str, addresses: &[Multiaddr]) -> Result<(), Build
 }
 
 fn check_time(field: &'static str, time: Duration) -> Result<(), BuildError> {
-    if TIMES.contains(&time) {
+    if limits::PERIOD.contains(&time) {
         return Ok(());
     }
-    let why = format!("{time:?}; use {:?} to {:?}", TIMES.start(), TIMES.end());
+    let why = format!("{time:?}; use {:?} to {:?}", limits::PERIOD.start(), limits::PERIOD.end());
     Err(BuildError::Config { field, why })
 }
 

@@ -6,6 +6,10 @@ use std::time::Duration;
 pub const MAX_PEERS: usize = 1_024;
 /// Default for `max_peers`.
 pub const DEFAULT_MAX_PEERS: usize = 96;
+/// The range of each duration in a configuration: shorter ones are within a slow link's delay, longer
+/// ones hold places of peers that are gone.
+pub const PERIOD: std::ops::RangeInclusive<Duration> =
+    Duration::from_millis(100)..=Duration::from_secs(600);
 /// Peers in the table, connected or not; the longest absent is forgotten.
 pub const KNOWN_PEERS: usize = 1_024;
 /// Peers that the user blocks; the same bound as for known peers.

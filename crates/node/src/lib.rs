@@ -1,7 +1,36 @@
-//! Composition root of a Meshwork node: [`NetworkManager`] is the one front door.
+//! A Meshwork node: [`NetworkManager`] starts it, and is the front door.
 //!
-//! It puts together the pure engine (`meshwork-core`), the network (`meshwork-net`) and the
-//! handlers (`meshwork-exec`). One driver task owns the engine (I2); handles ask it.
+//! It joins the pure engine (`meshwork-core`), the network (`meshwork-net`) and the handlers
+//! (`meshwork-exec`). One task, the driver, owns the engine (I2); all handles send it calls.
+//!
+//! # Tasks and channels
+//!
+//! ```text
+//!   handles: NetworkManager, TaskHandle, GroupHandle, protocols          subscribers  readers
+//!      │ mpsc, CALLS: calls that add durable work  ▲ oneshot:               ▲ broadcast, ▲ watch:
+//!      │ mpsc, CALLS: all other calls              │ answers                │ EVENTS     │ Snapshot
+//!      ▼                                           │                        │            │
+//!   ┌──────────────────────────────────────────────┴────────────────────────┴────────────┴──┐
+//!   │ Driver: one task, the engine, the sessions, the waiting callers                       │
+//!   │ a pass: take inputs → engine → carry out effects → publish the snapshot → send answers│
+//!   └──▲──────────┬──────────────────▲──────────┬────────────────▲──────────┬───────────────┘
+//!      │ mpsc:    │ Session::send    │ mpsc,    │ start, stop    │ mpsc:    │ sync channel:
+//!      │ NetEvent │ of each peer     │ REPORTS  │                │ commits, │ one commit,
+//!      │ Session- │                  │          │                │ volumes  │ one copy
+//!      │ Event    ▼                  │          ▼                │          ▼
+//!   EventLoop (meshwork-net)       Executor (meshwork-exec)    journal: a thread for commits,
+//!      │ watch: peers              handler threads             a thread for the archive
+//!      ▼
+//!   peer book: writes the peers that were met       probes: mpsc, PROBES: measure this machine and
+//!   metrics: passes changes on every 5 s            both loops, watch: Samples
+//! ```
+//!
+//! The capitalised names are constants of `limits`, here and in `meshwork-net`.
+//!
+//! The driver never waits for a caller, a subscriber, a peer or the disk. While the journal is far
+//! behind it takes no more durable work, a slow subscriber misses events, and the session of a slow
+//! peer is bounded. A start reads the journal before any task is spawned (`start`); a stop ends the
+//! sessions, the network, the handlers and the journal, in this order.
 //!
 //! Absent on purpose: HTTP (in `meshwork-api`), libp2p types (in `meshwork-net`).
 

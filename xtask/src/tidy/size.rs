@@ -42,7 +42,6 @@ const RECORDS: &[Except] = &[
     ("net", "Counters", "one number for each kind of refusal"),
     ("net", "NetCounters", "one number for each kind of refusal"),
     ("net", "Parts", "the parameters of `new`"),
-    ("node", "NetworkConfig", "the configuration"),
     ("node", "StoredTask", "a task as it is stored"),
     ("sim", "Faults", "the configuration of a simulated history"),
     ("sim", "Scenario", "the configuration of a simulated history"),

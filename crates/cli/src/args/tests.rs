@@ -1,6 +1,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use clap::{CommandFactory, Parser, error::ErrorKind};
+use meshwork::NetworkConfig;
 use meshwork_core::Accept;
 
 use super::{values::AcceptRule, *};
@@ -33,6 +34,18 @@ fn run(line: &str) -> RunArgs {
 #[test]
 fn command_line_definition_is_valid() {
     Cli::command().debug_assert();
+}
+
+#[test]
+fn defaults_of_up_are_those_of_the_library() {
+    let UpArgs {
+        max_peers, network, lease, grace, heartbeat, keep_results, keep_results_max, ..
+    } = up("meshwork up");
+    let NetworkConfig { tasks, .. } = NetworkConfig::default();
+    assert_eq!((max_peers, network), (NetworkConfig::default().max_peers, "main".to_owned()));
+    assert_eq!(heartbeat, NetworkConfig::default().ping_interval);
+    assert_eq!((lease, grace), (tasks.lease, tasks.stop_grace));
+    assert_eq!((keep_results, keep_results_max), (tasks.keep_results, tasks.keep_bytes));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
-use meshwork::Subnet;
+use meshwork::config::Subnet;
 use meshwork_core::{Durability, Multiaddr, PeerId, address::parse_address};
 
 use super::values::{self, AcceptRule};
@@ -28,7 +28,7 @@ pub(crate) struct UpArgs {
     #[arg(long, value_name = "ADDR", num_args = 1.., value_parser = parse_address)]
     pub(crate) bootstrap: Vec<Multiaddr>,
     /// Maximum number of peers, 1 to 1024; trusted peers displace others
-    #[arg(long, value_name = "N", default_value_t = 96)]
+    #[arg(long, value_name = "N", default_value_t = meshwork_node::config::DEFAULT_MAX_PEERS)]
     pub(crate) max_peers: usize,
     /// Trust these peers: the rule `listed` includes them, and own tasks may run there
     #[arg(long, value_name = "PEER_ID", num_args = 1.., value_parser = values::peer_id)]

@@ -7,8 +7,10 @@ use std::{
 
 use anyhow::{Context, bail};
 use meshwork::{
-    Accept, AcceptPolicy, Durability, Multiaddr, NetworkConfig, NetworkManager, Offered, PeerState,
-    Task, TaskType,
+    NetworkConfig, NetworkManager, Task, TaskType,
+    config::{Accept, AcceptPolicy, Multiaddr, Offered},
+    peer::PeerState,
+    task::Durability,
 };
 
 use tempfile::TempDir;

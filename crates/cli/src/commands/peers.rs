@@ -1,7 +1,7 @@
 //! `peers`.
 
 use chrono::{DateTime, Utc};
-use meshwork::ResourceUsage;
+use meshwork::peer::ResourceUsage;
 use meshwork_api::{Client, FindRequest, List, PeerPatch, PeerView, TrustAnswer};
 
 use super::spec;

@@ -6,14 +6,13 @@ use meshwork_api::{
     Client, ClientError, ConnectionCounts, ErrorCode, HealthView, KeyCopySign, KeyCopyView,
     NodeState, NodeView, PeerState, PeerView, WaitsView,
 };
-use meshwork_node::COPIED_KEY_ADVICE;
+use meshwork_node::{COPIED_KEY_ADVICE, config::MAX_PEERS};
 use serde::Serialize;
 
 use super::peers;
 use crate::{
     exit,
     failure::Failure,
-    limits,
     output::{Output, format},
 };
 
@@ -233,7 +232,7 @@ fn refused_peers(node: &NodeView, peers: &[PeerView]) -> Option<String> {
         format!(
             "{peers} of {max_peers} peers are connected; {peers_refused} hellos of other peers were \
              refused: restart with meshwork up --max-peers {}",
-            max_peers.saturating_mul(2).min(limits::MAX_PEERS),
+            max_peers.saturating_mul(2).min(MAX_PEERS as u64),
         )
     })
 }

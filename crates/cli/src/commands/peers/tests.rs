@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use meshwork::{NetworkProtocol, TrafficBytes};
+use meshwork::peer::{NetworkProtocol, TrafficBytes};
 use meshwork_api::HealthView;
 
 use super::*;

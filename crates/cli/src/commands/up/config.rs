@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use meshwork::Subnet;
+use meshwork::config::Subnet;
 use meshwork_core::{AcceptPolicy, Multiaddr, advert::clean, limits::HEARTBEAT};
 use meshwork_node::{Identity, NetworkConfig, Offered, TaskSettings};
 
@@ -86,7 +86,7 @@ fn ranges(env: &str) -> Result<Vec<Subnet>, Failure> {
     let words = env.split(',').map(str::trim).filter(|word| !word.is_empty());
     words
         .map(str::parse)
-        .collect::<Result<_, meshwork::InvalidSubnet>>()
+        .collect::<Result<_, meshwork::config::InvalidSubnet>>()
         .map_err(|why| Failure::usage(format!("{LAN_ENV}: {why}")))
 }
 
@@ -98,7 +98,7 @@ fn accept(flags: &[AcceptRule], env: &str, debug: bool) -> Result<AcceptPolicy, 
     if let Some(AcceptRule { family, .. }) = flags.iter().enumerate().find_map(twice) {
         let what = family.unwrap_or_else(|| "every family".to_owned());
         return Err(Failure::usage(format!("--accept is given twice for {what}"))
-            .with_hint("--accept FAMILY=WHO once for each family"));
+            .with_hint("--accept FAMILY=POLICY once for each family"));
     }
     let families: &[&str] = if debug { &["text", "debug"] } else { &["text"] };
     let words = env.split(',').map(str::trim).filter(|word| !word.is_empty());
