@@ -20,7 +20,7 @@ pub use meshwork_net::limits::{DEFAULT_MAX_PEERS, MAX_PEERS};
 pub use self::file::UnknownFamily;
 use self::{
     range::Range,
-    settings::{Section, Setting, settings},
+    settings::{Section, Setting, Shown, settings},
 };
 
 settings! { "",
@@ -190,6 +190,15 @@ impl NetworkConfig {
             }
             None => Ok(()),
         }
+    }
+}
+
+impl Shown for Identity {
+    fn toml(&self) -> Option<toml_edit::Value> {
+        Some(match self {
+            Self::Ephemeral => "ephemeral".into(),
+            Self::File(path) => path.display().to_string().into(),
+        })
     }
 }
 

@@ -21,6 +21,7 @@ mod raw;
 mod recovery;
 pub mod repair;
 mod store;
+mod work;
 mod writer;
 
 use std::{
@@ -40,38 +41,24 @@ use meshwork_core::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-pub(crate) use self::archive::{Archive, Archiver, ReadError};
 pub use self::error::JournalError;
-pub(crate) use self::recovery::Recovery;
 use self::{
-    frames::Stamp,
+    archive::thread::Archiver,
     index::Index,
-    store::{Aside, Marker, Store},
-    writer::{Moves, Size, Uptime, Writer},
+    store::{Marker, Store, aside::Aside},
+    work::{Batch, Work},
+    writer::{
+        moves::Moves,
+        shrink::Size,
+        state::{Uptime, Writer},
+    },
+};
+pub(crate) use self::{
+    archive::{Archive, ReadError},
+    recovery::Recovery,
+    work::Copied,
 };
 use crate::clock::Clock;
-
-/// A record and the time of its creation.
-type Timed = (Stamp, Record);
-
-/// The records of one commit.
-struct Batch {
-    last: Seq,
-    records: Vec<Record>,
-}
-
-/// A request to the journal's thread.
-enum Work {
-    Commit(Batch),
-    /// Copies the journal and its marker to this folder.
-    Copy {
-        dir: PathBuf,
-        done: Copied,
-    },
-}
-
-/// Reports the end of a copy to the caller that asked for it.
-pub(crate) type Copied = oneshot::Sender<Result<(), JournalError>>;
 
 /// The driver's end of the journal.
 #[derive(Debug)]
@@ -295,8 +282,6 @@ const BEHIND: usize = 65_536;
 /// Bytes of inputs and results among them, likewise. One pass may exceed this, at most by about as
 /// much again.
 const BEHIND_BYTES: usize = 64 << 20;
-/// Wait before another try on a full disk. Refused callers are asked to retry after the same time.
-const FULL_RETRY: Duration = meshwork_core::limits::DISK_FULL_RETRY;
 
 /// Refuses to create a new identity key where a journal of an earlier key exists.
 pub(crate) fn check_key(dir: &Path, key: &Path) -> Result<(), JournalError> {
@@ -304,17 +289,6 @@ pub(crate) fn check_key(dir: &Path, key: &Path) -> Result<(), JournalError> {
         return Err(JournalError::NoKey { key: key.to_owned(), path: dir.join(store::FILE) });
     }
     Ok(())
-}
-
-/// In debug builds: blocks as long as the file exists that this environment variable names.
-fn hold(variable: &str) {
-    if !cfg!(debug_assertions) {
-        return;
-    }
-    let Some(file) = std::env::var_os(variable) else { return };
-    while Path::new(&file).exists() {
-        thread::sleep(Duration::from_millis(5));
-    }
 }
 
 /// Everything that a start reads.

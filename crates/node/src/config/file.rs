@@ -9,7 +9,7 @@ use meshwork_core::{Accept, AcceptPolicy, nearest};
 use meshwork_net::Subnet;
 use toml_edit::{Document, DocumentMut, Item, TableLike, Value};
 
-use crate::home::HomeError;
+use crate::home::error::HomeError;
 
 #[cfg(test)]
 mod tests;

@@ -12,10 +12,7 @@ use meshwork_core::{AcceptPolicy, Durability, Multiaddr, PeerId};
 use meshwork_net::{BuildError, Subnet};
 use toml_edit::{Array, InlineTable, Value};
 
-use super::{
-    Identity,
-    range::{Measure, Range, span},
-};
+use super::range::{Measure, Range, span};
 
 /// Defines a struct of settings. `in` gives a field its range.
 macro_rules! settings {
@@ -166,11 +163,7 @@ macro_rules! texts {
 texts!(
     String: Self::clone,
     PathBuf: |path| path.display().to_string(),
-    Durability: |durability| durability.as_str().to_owned(),
-    Identity: |identity| match identity {
-        Identity::Ephemeral => "ephemeral".to_owned(),
-        Identity::File(path) => path.display().to_string(),
-    }
+    Durability: |durability| durability.as_str().to_owned()
 );
 
 impl Shown for bool {

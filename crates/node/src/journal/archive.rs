@@ -14,27 +14,20 @@ use std::{
 
 use meshwork_core::engine::{ArchivedTask, Volume};
 
-use super::JournalError;
+use self::copy::FilesCopy;
+use super::error::JournalError;
 use crate::{
     clock::Clock,
     home::{self, HomeError},
 };
 
-mod copy;
+pub(super) mod copy;
 mod file;
-mod mend;
-mod rescue;
+pub(super) mod mend;
+pub(super) mod rescue;
 #[cfg(test)]
 pub(super) mod tests;
-mod thread;
-
-pub(crate) use self::thread::Archiver;
-pub(super) use self::thread::{Job, Moved};
-pub(super) use self::{
-    copy::FilesCopy,
-    mend::{Found, Mended, found},
-    rescue::Rescued,
-};
+pub(super) mod thread;
 
 /// Files that are rewritten at once: the entry of each is in memory.
 pub(super) const MOVES: usize = 8;

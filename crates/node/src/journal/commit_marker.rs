@@ -14,8 +14,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::store::FILE;
 use crate::home::{self, HomeError};
+
+/// The file's name in a home.
+const FILE: &str = "journal.told";
 
 /// The commit marker of one journal, open for writing.
 #[derive(Debug)]
@@ -79,7 +81,7 @@ pub(super) fn remove(dir: &Path) -> Result<(), HomeError> {
 
 /// The path of the marker in a home.
 pub(super) fn path(dir: &Path) -> PathBuf {
-    dir.join(FILE).with_extension("told")
+    dir.join(FILE)
 }
 
 #[cfg(test)]

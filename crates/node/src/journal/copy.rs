@@ -9,7 +9,8 @@ use std::{
 };
 
 use super::{
-    JournalError, archive,
+    archive,
+    error::JournalError,
     store::{Marker, Segments, Store, paths},
 };
 

@@ -3,13 +3,16 @@
 
 use meshwork_core::{Time, engine::Record};
 
-use super::{Timed, codec};
+use super::codec;
 
 /// Bytes before each record: the length of the bytes behind the checksum (4), the checksum (4), and
 /// the record's time in milliseconds since 1970 (8), which the checksum covers.
 pub(super) const HEAD: usize = 16;
 /// Bytes of the head that the checksum does not cover.
 pub(super) const UNSUMMED: usize = 8;
+
+/// A record and the time of its creation.
+pub(super) type Timed = (Stamp, Record);
 
 /// The time of a record's creation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use meshwork_core::{Epoch, GroupId, PeerId, TaskId, engine::Record};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::Timed;
+use super::frames::Timed;
 
 /// The segments of all live records. A segment is needed as long as one of its records is.
 #[derive(Debug, Default)]

@@ -26,7 +26,7 @@ use std::{
     path::Path,
 };
 
-use self::leaf::{Leaf, u32_at, u64_at};
+use self::leaf::{BRANCH, Leaf, u32_at, u64_at};
 
 /// The readable contents of a file.
 pub(super) struct Found {
@@ -395,8 +395,6 @@ const TABLE_ROOT: usize = 10;
 /// Segment numbers may exceed the count of written segments by this much: that count may be
 /// damaged.
 const SLACK: u64 = 1 << 16;
-/// The first byte of a branch page.
-const BRANCH: u8 = 2;
 /// Bits of a page's index in its region.
 const MAX_INDEX: u64 = (1 << 20) - 1;
 /// The largest page has 2^20 times the bytes of the smallest.

@@ -42,7 +42,7 @@ impl Recovery {
             self.0.done.store(done + 1, Ordering::Relaxed);
         }
         if done == self.0.all.load(Ordering::Relaxed) / 2 {
-            super::hold("MESHWORK_TEST_HOLD_RECOVERY");
+            super::work::hold("MESHWORK_TEST_HOLD_RECOVERY");
         }
     }
 

@@ -14,10 +14,10 @@ use meshwork_core::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    JournalError,
     archive::{self, Archive},
     commit_marker,
     copy::{self, Copy, Unfinished},
+    error::JournalError,
     frames,
     raw::Found,
     store::{self, FILE, Marker, Store},
@@ -370,8 +370,9 @@ fn rescue(home: &Path) -> Result<Salvaged, JournalError> {
     let whole = Store::make(fresh.clone(), marker)?;
     // The files of the archive replace the lost entries, but do not say which tasks were forgotten.
     let latest = |name| found.meta(name).into_iter().max().unwrap_or(0);
-    let archive::Found { files: ended, mended, .. } = archive::found(home, &tasks_of(&found))?;
-    let aside = store::Aside {
+    let archive::mend::Found { files: ended, mended, .. } =
+        archive::mend::found(home, &tasks_of(&found))?;
+    let aside = store::aside::Aside {
         numbers: latest(store::NUMBERS).max(archive::next_number(&ended)),
         up: latest(store::UP),
         forgotten_until: latest(store::FORGOTTEN_UNTIL),

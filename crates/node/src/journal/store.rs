@@ -16,19 +16,14 @@ use meshwork_core::{PeerId, engine::Record};
 use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
 
 use super::{
-    JournalError, Timed,
     commit_marker::{self, CommitMarker},
-    frames::{Stamp, append, records},
+    error::JournalError,
+    frames::{Stamp, Timed, append, records},
 };
 use crate::home;
 
-mod aside;
-mod shrink;
-
-pub(super) use self::{
-    aside::Aside,
-    shrink::{Replaced, Shrinking},
-};
+pub(super) mod aside;
+pub(super) mod shrink;
 
 /// The file's name in a home.
 pub(super) const FILE: &str = "journal.redb";
@@ -158,7 +153,7 @@ impl Store {
                 Err(JournalError::Unreadable { path })
             }
             Some(marker) if marker.ready => {
-                shrink::remove_left_over(&path)?;
+                remove_smaller(&path)?;
                 let marker = Marker { owner: marker.owner.or(owner), ..marker };
                 Self::reopen(path, marker)?.count(&marker_path, marker)
             }
@@ -538,6 +533,22 @@ impl Segments {
 /// Paths of the journal's file and its marker in a home.
 pub(super) fn paths(dir: &Path) -> (PathBuf, PathBuf) {
     (dir.join(FILE), dir.join(MARKER))
+}
+
+/// Removes the smaller file that a killed node was writing.
+fn remove_smaller(journal: &Path) -> Result<(), JournalError> {
+    let path = smaller(journal);
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(home::HomeError::Io { path, source: error }.into())
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Path of the smaller file.
+fn smaller(journal: &Path) -> PathBuf {
+    journal.with_extension("shrinking")
 }
 
 /// The tables of one transaction.

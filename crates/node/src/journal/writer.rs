@@ -5,13 +5,9 @@ use std::{
     fs,
     io::{self, Write},
     path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-        mpsc as blocking,
-    },
+    sync::{atomic::Ordering, mpsc as blocking},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use meshwork_core::{
@@ -20,22 +16,21 @@ use meshwork_core::{
 };
 use tokio::sync::mpsc;
 
+use self::state::{Copying, Writer};
 use super::{
-    Copied, FULL_RETRY, JournalError, Timed, Work,
-    archive::{Archive, Entry, FilesCopy, Job, Noted, folder},
-    commit_marker::CommitMarker,
+    archive::{Entry, Noted, folder, thread::Job},
     copy::{Copy, Unfinished},
-    frames::{self, Stamp},
-    index::Index,
-    store::{self, Store, Tables},
+    error::JournalError,
+    frames::{self, Stamp, Timed},
+    store::{self, Tables},
+    work::{Copied, FULL_RETRY, Work, hold},
 };
 use crate::home;
 
-mod moves;
-mod shrink;
-
-use self::moves::Unneeded;
-pub(super) use self::{moves::Moves, shrink::Size};
+pub(super) mod moves;
+mod rewrite;
+pub(super) mod shrink;
+pub(super) mod state;
 
 /// Maximum bytes of a segment, unless one record has more: with the store's own bytes it fits into
 /// 4 MiB. The store rounds up to a power of two, so slightly more would take twice the space.
@@ -46,58 +41,6 @@ const RESERVE: usize = 4 << 20;
 /// Interval at which an idle node saves its uptime. A kill loses at most this much.
 const NOTE_UPTIME: Duration = Duration::from_secs(600);
 
-/// The state of the journal's thread.
-pub(super) struct Writer {
-    pub(super) store: Store,
-    pub(super) index: Index,
-    /// The number of the next segment.
-    pub(super) next: u64,
-    /// None before the thread runs, and if commits are not synced.
-    pub(super) commit_marker: Option<CommitMarker>,
-    /// Whether the disk is full; shared with the driver.
-    pub(super) full: Arc<AtomicBool>,
-    /// Set by the driver: the thread must end even if the disk is full.
-    pub(super) closing: Arc<AtomicBool>,
-    /// Whether a copy is requested or under way; shared with the driver.
-    pub(super) copying: Arc<AtomicBool>,
-    /// The copy under way.
-    pub(super) copy: Option<Copying>,
-    pub(super) archive: Arc<Archive>,
-    /// To the archive's thread.
-    pub(super) jobs: blocking::SyncSender<Job>,
-    /// Ids with a time up to this one count as forgotten, in milliseconds since 1970.
-    pub(super) forgotten_until: u64,
-    pub(super) uptime: Uptime,
-    /// Files of the archive to remove when no copy is under way.
-    pub(super) unneeded: Vec<Unneeded>,
-    pub(super) moves: Moves,
-    pub(super) size: Size,
-}
-
-/// The node's uptime over all its starts.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Uptime {
-    before: Duration,
-    start: Instant,
-    /// The uptime on disk.
-    noted: Duration,
-}
-
-impl Uptime {
-    /// Begins a start; `before` is the uptime of all earlier starts.
-    pub(super) fn begin(before: Duration) -> Self {
-        Self { before, start: Instant::now(), noted: before }
-    }
-
-    fn get(&self) -> Duration {
-        self.before + self.start.elapsed()
-    }
-
-    fn millis(&self) -> u64 {
-        u64::try_from(self.get().as_millis()).unwrap_or(u64::MAX)
-    }
-}
-
 /// Changes of a commit beside the segments.
 #[derive(Default)]
 struct Aside {
@@ -107,15 +50,6 @@ struct Aside {
     forgotten_until: Option<u64>,
     /// Starts of forgotten ids without a time.
     forgotten: Vec<[u8; 12]>,
-}
-
-/// A copy under way: its files, and the caller that waits for it.
-pub(super) struct Copying {
-    archive: FilesCopy,
-    copy: Copy,
-    marker: store::Marker,
-    files: Unfinished,
-    done: Copied,
 }
 
 impl Writer {
@@ -204,12 +138,6 @@ impl Writer {
         self.remove_unneeded();
     }
 
-    fn end_copy(&self, done: Copied, how: Result<(), JournalError>) {
-        self.copying.store(false, Ordering::Relaxed);
-        // The caller may have dropped its receiver.
-        done.send(how).ok();
-    }
-
     /// Reserves disk space, unless it is reserved already.
     pub(super) fn reserve(&mut self) {
         let path = self.store.reserve();
@@ -246,7 +174,7 @@ impl Writer {
         let entries: Vec<(u64, Option<Entry>)> = entries.collect();
         let up = self.uptime.millis();
         let dead = self.index.take_dead();
-        super::hold("MESHWORK_TEST_HOLD_COMMITS");
+        hold("MESHWORK_TEST_HOLD_COMMITS");
         let written = self.next + segments.len() as u64;
         let added = segments.iter().map(|segment| segment.len() as u64).sum();
         let removed = loop {
@@ -353,6 +281,35 @@ impl Writer {
         aside
     }
 
+    /// Copies the next portion to the smaller file if the journal should shrink: when the node is
+    /// idle, and at intervals when it is not. Does nothing during a copy or while the disk is full.
+    ///
+    /// # Errors
+    ///
+    /// The folder cannot be synced: a power cut may bring back the earlier file.
+    fn shrink(&mut self, is_idle: bool) -> Result<(), JournalError> {
+        let is_turn = is_idle || self.size.is_turn();
+        if !is_turn || self.copy.is_some() || self.full.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let shrunk = match self.size.step(&self.store) {
+            Ok(Some(shrunk)) => shrunk,
+            Ok(None) => return Ok(()),
+            Err(error) => {
+                tracing::debug!(%error, "cannot shrink the journal's file; retried later");
+                self.size.give_up();
+                return Ok(());
+            }
+        };
+        let replaced = shrunk.replace(&mut self.store)?;
+        self.store.may_skip_fsync();
+        // Closing the earlier file would delay commits, so the archive's thread does it; if its
+        // queue is full, the file is closed here.
+        self.jobs.try_send(Job::Close(replaced)).ok();
+        self.size.note_shrunk(self.store.path());
+        Ok(())
+    }
+
     /// Makes space for a commit that failed on a full disk: gives up a copy, the smaller file or
     /// the reserve, or waits. Reopens the store in the state before the commit.
     fn make_space(&mut self, error: &JournalError) -> Result<(), JournalError> {
@@ -360,8 +317,8 @@ impl Writer {
             // The copy's space may be enough.
             return self.open_again(error);
         }
-        if self.size.shrinking.is_some() {
-            self.give_up_shrinking();
+        if self.size.is_shrinking() {
+            self.size.give_up();
             return self.store.open_again();
         }
         if !self.full.swap(true, Ordering::Relaxed) {
@@ -369,20 +326,6 @@ impl Writer {
         }
         if fs::remove_file(self.store.reserve()).is_err() {
             thread::sleep(FULL_RETRY);
-        }
-        self.store.open_again()
-    }
-
-    /// Reopens the store after a failed write, in the state of the last commit. Gives up a copy
-    /// under way, because it reads the closed file.
-    fn open_again(&mut self, failed: &JournalError) -> Result<(), JournalError> {
-        if let Some(Copying { copy, files, done, .. }) = self.copy.take() {
-            drop(copy);
-            drop(files);
-            let kind =
-                if failed.is_full() { io::ErrorKind::StorageFull } else { io::ErrorKind::Other };
-            let error = redb::Error::Io(kind.into());
-            self.end_copy(done, Err(JournalError::store(self.store.path(), error)));
         }
         self.store.open_again()
     }

@@ -7,7 +7,7 @@ use std::{
     vec,
 };
 
-use super::{JournalError, file};
+use super::{super::error::JournalError, file};
 use crate::home::{self, HomeError};
 
 /// Files that are linked in one step: takes some milliseconds.

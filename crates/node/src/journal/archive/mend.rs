@@ -8,7 +8,11 @@ use std::{
 
 use meshwork_core::{TaskId, Time, engine::Volume};
 
-use super::{Archive, Entry, JournalError, Rescued, file, folder, rescue};
+use super::{
+    super::error::JournalError,
+    Archive, Entry, file, folder,
+    rescue::{self, Rescued},
+};
 use crate::{clock::Clock, home::HomeError};
 
 /// The changes that mend one damaged file.

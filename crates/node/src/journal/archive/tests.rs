@@ -8,6 +8,11 @@ use meshwork_core::{
 };
 
 use super::*;
+use crate::journal::archive::{
+    mend::found,
+    rescue::Rescued,
+    thread::{Archiver, Job},
+};
 
 /// A volume of `count` tasks from number `first` on, each with a result of some hundred bytes.
 pub(in crate::journal) fn volume(first: u64, count: u32) -> (Volume, Vec<ArchivedTask>) {

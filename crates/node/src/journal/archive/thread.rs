@@ -12,7 +12,7 @@ use meshwork_core::engine::{ArchivedTask, Volume};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    super::{FULL_RETRY, JournalError, store::Replaced},
+    super::{error::JournalError, store::shrink::Replaced, work::FULL_RETRY},
     Archive, Entry,
     file::{self, Records},
 };

@@ -6,10 +6,7 @@
 
 use std::{collections::HashMap, ops::Range};
 
-use super::{
-    super::frames::{self, UNSUMMED},
-    BRANCH,
-};
+use super::super::frames::{self, UNSUMMED};
 
 /// The entries of a leaf page of the table of segments.
 #[derive(Debug, Default)]
@@ -213,3 +210,6 @@ const LEAST: usize = 8;
 const MAX_ENTRIES: usize = 4_096 / 12;
 /// Bytes of a leaf's content, more than any segment has.
 const MAX_LEAF: usize = 64 << 20;
+
+/// The first byte of a branch page.
+pub(super) const BRANCH: u8 = 2;

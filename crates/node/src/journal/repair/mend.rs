@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{
-    super::archive::{Mended, Rescued},
-    JournalError, Store, io,
+use super::super::{
+    archive::{mend::Mended, rescue::Rescued},
+    error::JournalError,
+    store::Store,
 };
 use crate::home::{self, HomeError};
 
@@ -57,7 +58,7 @@ fn keep(home: &Path, file: &Path) -> Result<PathBuf, JournalError> {
     let copied = home::create_private(&to).and_then(|mut copy| {
         // A folder or device in its place has no contents to copy.
         if file.is_file() {
-            io::copy(&mut std::fs::File::open(file)?, &mut copy)?;
+            std::io::copy(&mut std::fs::File::open(file)?, &mut copy)?;
         }
         copy.sync_all()
     });

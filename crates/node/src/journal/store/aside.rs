@@ -7,8 +7,8 @@ use redb::{ReadableDatabase, ReadableTable, ReadableTableMetadata};
 
 use super::{
     super::{
-        JournalError,
         archive::{self, Archive},
+        error::JournalError,
     },
     ENDED, FORGOTTEN, FORGOTTEN_UNTIL, NUMBERS, Store, Tables, UP,
 };

@@ -8,14 +8,13 @@
 
 use std::{
     fs::{self, File},
-    io,
     path::{Path, PathBuf},
 };
 
 use redb::{Database, ReadableDatabase, ReadableTable};
 
-use super::{ENDED, FORGOTTEN, META, Numbered, Store};
-use crate::{home::HomeError, journal::JournalError};
+use super::{ENDED, FORGOTTEN, META, Numbered, Store, remove_smaller, smaller};
+use crate::{home::HomeError, journal::error::JournalError};
 
 /// The smaller file, under way. Dropped before it replaces the journal, the file is removed.
 pub(in crate::journal) struct Shrinking {
@@ -42,8 +41,8 @@ impl Shrinking {
     ///
     /// The file cannot be written.
     pub(in crate::journal) fn begin(from: &Store) -> Result<Self, JournalError> {
-        let path = path(&from.path);
-        remove_left_over(&from.path)?;
+        let path = smaller(&from.path);
+        remove_smaller(&from.path)?;
         let to = Store::make(path.clone(), from.marker()?);
         if to.is_err() {
             fs::remove_file(&path).ok();
@@ -183,22 +182,6 @@ impl Store {
         };
         read().map_err(|error| JournalError::store(&self.path, error))
     }
-}
-
-/// Removes a file that a killed node was writing.
-pub(super) fn remove_left_over(journal: &Path) -> Result<(), JournalError> {
-    let path = path(journal);
-    match fs::remove_file(&path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(HomeError::Io { path, source: error }.into())
-        }
-        Ok(()) | Err(_) => Ok(()),
-    }
-}
-
-/// Path of the smaller file.
-fn path(journal: &Path) -> PathBuf {
-    journal.with_extension("shrinking")
 }
 
 /// Rows of [`FORGOTTEN`] in one portion: they take a few milliseconds.

@@ -1,12 +1,8 @@
-//! Removes files of the archive without live tasks, and has sparse ones rewritten.
+//! The files of the archive that can be removed, and those that are rewritten.
 
 use std::{collections::BTreeSet, sync::mpsc as blocking};
 
-use super::{Entry, Job, Writer};
-use crate::journal::{
-    JournalError,
-    archive::{Archive, MOVES, Moved},
-};
+use crate::journal::archive::{Archive, MOVES, thread::Moved};
 
 /// A file of the archive that can be removed.
 pub(in crate::journal) enum Unneeded {
@@ -33,7 +29,7 @@ impl Moves {
     }
 
     /// The next file to check, if another one may be rewritten now.
-    fn next(&mut self) -> Option<u64> {
+    pub(super) fn next(&mut self) -> Option<u64> {
         if self.moving.len() >= MOVES {
             return None;
         }
@@ -41,79 +37,26 @@ impl Moves {
         self.due.remove(&first);
         Some(first)
     }
-}
 
-impl Writer {
-    /// After a commit: removes the files without live tasks, and makes the other changed ones due.
-    pub(super) fn tidy_archive(&mut self, entries: Vec<(u64, Option<Entry>)>) {
-        for (first, entry) in entries {
-            if entry.is_none() {
-                self.moves.due.remove(&first);
-                self.unneeded.push(Unneeded::All(first));
-            } else {
-                self.moves.due.insert(first);
-            }
-        }
-        self.remove_unneeded();
+    /// A file has changed: it is to be checked.
+    pub(super) fn on_changed(&mut self, first: u64) {
+        self.due.insert(first);
     }
 
-    pub(super) fn remove_unneeded(&mut self) {
-        if self.copy.is_some() {
-            return;
-        }
-        for unneeded in self.unneeded.drain(..) {
-            match unneeded {
-                Unneeded::All(first) => self.archive.remove(first),
-                Unneeded::Before(first, generation) => {
-                    self.archive.remove_file(first, generation);
-                }
-            }
-        }
+    /// A file is removed.
+    pub(super) fn on_removed(&mut self, first: u64) {
+        self.due.remove(&first);
     }
 
-    /// Records which files were rewritten, and has the next ones rewritten.
-    ///
-    /// # Errors
-    ///
-    /// A write to the store failed, so the contents of the disk are unknown.
-    pub(super) fn rewrite_sparse(&mut self) -> Result<(), JournalError> {
-        while let Ok(moved) = self.moves.moved.try_recv() {
-            self.moves.moving.remove(&moved.first);
-            self.end_move(&moved)?;
-        }
-        while let Some(first) = self.moves.next() {
-            let Some(entry) = self.archive.sparse(first) else { continue };
-            if self.jobs.try_send(Job::Move(first, Box::new(entry))).is_err() {
-                // The thread's queue is full.
-                self.moves.due.insert(first);
-                break;
-            }
-            self.moves.moving.insert(first);
-        }
-        Ok(())
+    /// A file is being rewritten.
+    pub(super) fn on_begun(&mut self, first: u64) {
+        self.moving.insert(first);
     }
 
-    fn end_move(&mut self, moved: &Moved) -> Result<(), JournalError> {
-        let Moved { first, generation, written } = *moved;
-        let Some(written) = written else { return Ok(()) };
-        let Some(entry) = self.archive.rewritten(first, generation, written) else {
-            // No task of it is kept.
-            self.archive.remove_file(first, generation + 1);
-            return Ok(());
-        };
-        match self.store.write(|tables| tables.set_ended(first, Some(&entry))) {
-            Ok(()) => {
-                self.archive.replace(first, entry);
-                self.unneeded.push(Unneeded::Before(first, generation));
-            }
-            Err(error) if error.is_full() => {
-                // The store still names the earlier file.
-                self.archive.remove_file(first, generation + 1);
-                self.open_again(&error)?;
-            }
-            Err(error) => return Err(error),
-        }
-        self.remove_unneeded();
-        Ok(())
+    /// The next file whose rewriting has ended.
+    pub(super) fn take_ended(&mut self) -> Option<Moved> {
+        let moved = self.moved.try_recv().ok()?;
+        self.moving.remove(&moved.first);
+        Some(moved)
     }
 }

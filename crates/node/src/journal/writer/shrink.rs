@@ -1,15 +1,18 @@
-//! Decides when to shrink the journal's file, and shrinks it step by step between commits.
+//! The sizes of the journal's file: decides when to shrink it, and copies it step by step between
+//! commits.
 
 use std::{
     fs, io,
     os::unix::fs::MetadataExt as _,
     path::Path,
-    sync::atomic::Ordering,
     time::{Duration, Instant},
 };
 
-use super::{Job, Writer};
-use crate::journal::{FULL_RETRY, JournalError, store::Shrinking};
+use crate::journal::{
+    error::JournalError,
+    store::{Store, shrink::Shrinking},
+    work::FULL_RETRY,
+};
 
 /// Sizes of the journal's file, and the state of its shrinking.
 pub(in crate::journal) struct Size {
@@ -26,7 +29,7 @@ pub(in crate::journal) struct Size {
     /// Time of the last copied portion.
     last_portion: Instant,
     /// The smaller file, under way.
-    pub(super) shrinking: Option<Shrinking>,
+    shrinking: Option<Shrinking>,
 }
 
 /// Bytes of the file on disk, and bytes of the segments in it.
@@ -89,71 +92,54 @@ impl Size {
         }
     }
 
+    /// Whether a portion is due on a node that is never idle.
+    pub(super) fn is_turn(&self) -> bool {
+        self.last_portion.elapsed() >= BUSY
+    }
+
+    /// Whether a smaller file is under way.
+    pub(super) fn is_shrinking(&self) -> bool {
+        self.shrinking.is_some()
+    }
+
+    /// Copies the next portion to the smaller file, if the file should shrink. Returns the copy when
+    /// it is complete and renamed to the journal's file.
+    pub(super) fn step(&mut self, store: &Store) -> Result<Option<Shrinking>, JournalError> {
+        if self.shrinking.is_none() {
+            if !self.is_due(store.path()) {
+                return Ok(None);
+            }
+            self.wasteful_since = None;
+            self.shrinking = Some(Shrinking::begin(store)?);
+        }
+        let Some(shrinking) = &mut self.shrinking else { return Ok(None) };
+        // Faster than commits add segments, so that the copy ends on a busy node as well.
+        let portion = PORTION.max(usize::try_from(2 * self.last_commit).unwrap_or(usize::MAX));
+        let is_whole = !shrinking.step(store, portion)?;
+        self.last_portion = Instant::now();
+        if !is_whole {
+            return Ok(None);
+        }
+        shrinking.rename(store)?;
+        Ok(self.shrinking.take())
+    }
+
+    /// Notes the sizes of a file that was shrunk.
+    pub(super) fn note_shrunk(&mut self, path: &Path) {
+        self.last = self.sizes(path).ok();
+        tracing::debug!(sizes = ?self.last, "shrank the journal's file");
+    }
+
+    /// Removes the smaller file, and does not try again for [`RETRY`].
+    pub(super) fn give_up(&mut self) {
+        self.shrinking = None;
+        self.check_at = Instant::now() + RETRY;
+    }
+
     fn sizes(&self, path: &Path) -> io::Result<Sizes> {
         let file = fs::metadata(path)?;
         // Bytes at the end that were never written take no disk space.
         Ok(Sizes { file: file.len().min(file.blocks() * BLOCK), held: self.held })
-    }
-}
-
-impl Writer {
-    /// Copies the next portion to the smaller file if the journal should shrink: when the node is
-    /// idle, and every [`BUSY`] when it is not. Does nothing during a copy or while the disk is
-    /// full.
-    ///
-    /// # Errors
-    ///
-    /// The folder cannot be synced: a power cut may bring back the earlier file.
-    pub(super) fn shrink(&mut self, is_idle: bool) -> Result<(), JournalError> {
-        let is_turn = is_idle || self.size.last_portion.elapsed() >= BUSY;
-        if !is_turn || self.copy.is_some() || self.full.load(Ordering::Relaxed) {
-            return Ok(());
-        }
-        match self.shrink_step() {
-            Ok(false) => return Ok(()),
-            Ok(true) => {}
-            Err(error) => {
-                tracing::debug!(%error, "cannot shrink the journal's file; retried later");
-                self.give_up_shrinking();
-                return Ok(());
-            }
-        }
-        let Some(shrinking) = self.size.shrinking.take() else { return Ok(()) };
-        let replaced = shrinking.replace(&mut self.store)?;
-        self.store.may_skip_fsync();
-        // Closing the earlier file would delay commits, so the archive's thread does it; if its
-        // queue is full, the file is closed here.
-        self.jobs.try_send(Job::Close(replaced)).ok();
-        self.size.last = self.size.sizes(self.store.path()).ok();
-        tracing::debug!(sizes = ?self.size.last, "shrank the journal's file");
-        Ok(())
-    }
-
-    /// Copies one portion. True: the copy is complete and renamed to the journal's file.
-    fn shrink_step(&mut self) -> Result<bool, JournalError> {
-        if self.size.shrinking.is_none() {
-            if !self.size.is_due(self.store.path()) {
-                return Ok(false);
-            }
-            self.size.wasteful_since = None;
-            self.size.shrinking = Some(Shrinking::begin(&self.store)?);
-        }
-        let Some(shrinking) = &mut self.size.shrinking else { return Ok(false) };
-        // Faster than commits add segments, so that the copy ends on a busy node as well.
-        let portion = PORTION.max(usize::try_from(2 * self.size.last_commit).unwrap_or(usize::MAX));
-        let is_whole = !shrinking.step(&self.store, portion)?;
-        self.size.last_portion = Instant::now();
-        if !is_whole {
-            return Ok(false);
-        }
-        shrinking.rename(&self.store)?;
-        Ok(true)
-    }
-
-    /// Removes the smaller file, and does not try again for [`RETRY`].
-    pub(super) fn give_up_shrinking(&mut self) {
-        self.size.shrinking = None;
-        self.size.check_at = Instant::now() + RETRY;
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::journal::{archive::Entry, store::Aside, tests::quick_dir};
+use crate::journal::{archive::Entry, store::aside::Aside, tests::quick_dir};
 
 /// Bytes of a segment here, and of a portion: four of them.
 const SEGMENT: usize = 10_000;
@@ -35,7 +35,7 @@ fn after_a_kill(dir: &Path) -> Held {
         fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
     }
     let store = Store::open(copy.path(), None).unwrap();
-    assert!(!path(&store.path).exists(), "the unfinished file is removed");
+    assert!(!smaller(&store.path).exists(), "the unfinished file is removed");
     held(&store)
 }
 
@@ -128,8 +128,8 @@ fn abandoned_smaller_file_is_removed() {
     insert(&store, 0..10);
     let mut shrinking = Shrinking::begin(&store).unwrap();
     assert!(shrinking.step(&store, PORTION).unwrap());
-    assert!(path(&store.path).exists());
+    assert!(smaller(&store.path).exists());
     drop(shrinking);
-    assert!(!path(&store.path).exists());
+    assert!(!smaller(&store.path).exists());
     assert_eq!(held(&store).segments.len(), 10);
 }
