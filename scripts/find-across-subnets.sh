@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Thirty nodes in three routed subnets, without multicast, of which all know the first. How soon is a
-# node that offers what no other does found by its handler, and used, from another subnet? And again
-# after it came back at another address?
+# Starts thirty nodes in three routed subnets without multicast; all know the first node. Measures
+# how soon a node in another subnet finds and uses the only node with a certain handler, and how
+# soon again after that node has restarted at another address.
 #
 #     scripts/find-across-subnets.sh PATH_OF_MESHWORK 4|6
 #
-# Prints the times. Ends with 1 if one is above LIMIT seconds (5 by default), and as
-# three-subnets.sh with 77 where there are no namespaces.
+# Prints the times. Exits with 1 if a time is above LIMIT seconds (5 by default), and with 77, like
+# three-subnets.sh, on a machine without namespaces.
 set -euo pipefail
 
 if [[ ${1-} != --inside ]]; then
@@ -17,7 +17,7 @@ program=$2 family=$3 limit=${LIMIT:-5}
 homes=$(mktemp -d)
 pids=()
 finish() {
-    # Those that have ended are no longer there.
+    # Some processes may have ended already.
     kill -9 "${pids[@]}" 2>/dev/null || true
     wait
     rm -rf "$homes"
@@ -48,12 +48,12 @@ until_up() {
 }
 now() { date +%s%3N; }
 ready() { node "$1" peers --json | grep -o '"state": *"ready"' | wc -l; }
-# Asks until the peer is known, and has it run a task.
+# Searches until the peer is found, and runs a task there.
 use() {
     local began found
     began=$(now)
     until found=$(node 5 peers find --handler debug/echo --quiet 2>/dev/null) && [[ $found == *"$1"* ]]; do
-        (($(now) - began < 60000)) || { echo "not found" >&2; exit 1; }
+        (($(now) - began < 60000)) || { echo "find-across-subnets.sh: the peer was not found within 60 s" >&2; exit 1; }
         sleep 0.1
     done
     echo "$2: found after $(($(now) - began)) ms"
@@ -70,7 +70,7 @@ for machine in {2..29}; do start "$machine" --bootstrap "$hub"; done
 for machine in {2..29}; do until_up "$machine"; done
 began=$(now)
 until (($(ready 1) == 28)); do sleep 0.2; done
-echo "all 28 are connected with the first $(($(now) - began)) ms after the last has started"
+echo "all 28 nodes are connected to the first one $(($(now) - began)) ms after the start of the last one"
 sleep 10
 for machine in 1 2 15 29; do echo "n$machine has $(ready "$machine") peers"; done
 

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Takes the symbols out of a program and puts them into PROGRAM.debug beside it.
+# Moves the symbols of a program to the file PROGRAM.debug beside it.
 #
 #   scripts/split-symbols.sh target/release/meshwork
 #
-# The program keeps the name of that file and its checksum. While both are in one folder a panic with
-# RUST_BACKTRACE=1 names functions, files and lines.
-# Needs objcopy of binutils or LLVM. Ends with 77 where there is none.
+# The program contains the name and the checksum of that file. While both are in one folder, the
+# trace of a panic with RUST_BACKTRACE=1 has functions, files and lines. Needs objcopy of binutils
+# or LLVM; exits with 77 without it.
 set -euo pipefail
 
 program=${1:?usage: split-symbols.sh PROGRAM}
@@ -16,24 +16,25 @@ for objcopy in objcopy llvm-objcopy; do
     objcopy=
 done
 if [ -z "$objcopy" ]; then
-    echo "split-symbols: no objcopy here: install binutils" >&2
+    echo "split-symbols.sh: objcopy is missing: install binutils" >&2
     exit 77
 fi
 
-# Both appear at once: a failure half way leaves the program as it was.
+# Replace both files at the end: after a failure the program is unchanged.
 work=$(mktemp -d "$(dirname "$program")/.symbols.XXXXXX")
 trap 'rm -rf "$work"' EXIT
-# A program without symbols would replace those beside it by none. objcopy succeeds with a warning.
+# Without this check, a program without symbols would replace the symbols beside it by an empty
+# file: objcopy only warns.
 "$objcopy" --dump-section ".debug_line=$work/line" "$program" "$work/copy" 2>/dev/null || true
 if [ ! -s "$work/line" ]; then
-    echo "split-symbols: $program has no symbols: build it again" >&2
+    echo "split-symbols.sh: $program has no symbols: build it again" >&2
     exit 1
 fi
 name=$(basename "$program")
 "$objcopy" --only-keep-debug "$program" "$work/$name.debug"
 cp -p "$program" "$work/$name"
 "$objcopy" --strip-all "$work/$name"
-# The checksum of the file that stands beside it.
+# Adds the name and the checksum of the file with the symbols.
 (cd "$work" && "$objcopy" --add-gnu-debuglink="$name.debug" "$name")
 mv "$work/$name.debug" "$debug"
 mv "$work/$name" "$program"

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Runs a command among 30 machines in three routed subnets, all of it in network namespaces of its
-# own: n1 … n10 in the first, n11 … n20 in the second, n21 … n30 in the third, with a router between
-# them.
+# Runs a command with 30 machines in three routed subnets. Each machine is a network namespace: n1 …
+# n10 are in the first subnet, n11 … n20 in the second, n21 … n30 in the third, with a router
+# between them.
 #
 #     scripts/three-subnets.sh COMMAND ARGUMENT…
 #
-# Machine K has the addresses 10.S.0.K/24 and fd00:0:0:S::K/64 in subnet S. The command finds the
-# namespaces by name: `ip netns exec n7 …`. All of it vanishes with the command. Ends with its exit
-# code, or with 77 where such namespaces cannot be made, after one line on stderr that says why.
+# Machine K has the addresses 10.S.0.K/24 and fd00:0:0:S::K/64 in subnet S. The command uses the
+# namespaces by name: `ip netns exec n7 …`. They vanish with the command. Exits with its exit code,
+# or with 77 and one line with the reason on stderr if the machine does not permit such namespaces.
 set -euo pipefail
 
 skip() {
@@ -18,34 +18,34 @@ skip() {
 if [[ ${1-} != --inside ]]; then
     (($# > 0)) || { echo "usage: three-subnets.sh COMMAND ARGUMENT…" >&2; exit 2; }
     for tool in unshare ip; do
-        command -v "$tool" >/dev/null || skip "there is no \`$tool\` command"
+        command -v "$tool" >/dev/null || skip "the \`$tool\` command is missing"
     done
-    # Root in a user namespace of its own is enough, where the kernel permits one.
+    # Root in a new user namespace is enough, if the kernel permits one.
     for how in "unshare --net --mount" "unshare --user --map-root-user --net --mount"; do
-        # shellcheck disable=SC2086 # words, on purpose
+        # shellcheck disable=SC2086 # split into words on purpose
         if why=$($how -- true 2>&1); then
             # shellcheck disable=SC2086
             exec $how -- "$BASH" "${BASH_SOURCE[0]}" --inside "$@"
         fi
     done
-    skip "no network namespace: $why"
+    skip "cannot make a network namespace: $why"
 fi
 shift
 
 names=/run/netns
-mkdir -p $names 2>/dev/null || skip "no folder $names"
-why=$({ mount --make-rprivate / && mount -t tmpfs none $names; } 2>&1) || skip "no mount: $why"
-why=$(ip netns add router 2>&1) || skip "no named namespace: $why"
+mkdir -p $names 2>/dev/null || skip "cannot make the folder $names"
+why=$({ mount --make-rprivate / && mount -t tmpfs none $names; } 2>&1) || skip "cannot mount: $why"
+why=$(ip netns add router 2>&1) || skip "cannot make a named namespace: $why"
 {
     echo 1 > /proc/sys/net/ipv4/ip_forward || true
     ip netns exec router sh -c '
         echo 1 > /proc/sys/net/ipv4/ip_forward
         echo 1 > /proc/sys/net/ipv6/conf/all/forwarding'
-} 2>/dev/null || skip "no forwarding in a namespace"
+} 2>/dev/null || skip "cannot switch on forwarding in a namespace"
 for subnet in 1 2 3; do
-    why=$(ip -n router link add "br$subnet" type bridge 2>&1) || skip "no bridge: $why"
+    why=$(ip -n router link add "br$subnet" type bridge 2>&1) || skip "cannot make a bridge: $why"
     ip -n router address add "10.$subnet.0.254/24" dev "br$subnet"
-    # Without duplicate address detection, which would take seconds.
+    # `nodad`: duplicate address detection would take seconds.
     ip -n router address add "fd00:0:0:$subnet::fe/64" dev "br$subnet" nodad
     ip -n router link set "br$subnet" up
 done

@@ -1,14 +1,14 @@
-//! The three tests that the project began with, nearly word for word: a program that knows nothing
-//! but the library, with the default configuration.
+//! The three tests of the seed, the document with which the project began, almost unchanged. They
+//! use only the library, with the default configuration.
 //!
-//! The default configuration looks for peers by mDNS on every interface, so these run in a network
-//! of their own:
+//! The default configuration searches for peers by mDNS on every interface, so run the tests in a
+//! network namespace:
 //!
 //! ```sh
 //! scripts/in-namespace.sh cargo test --manifest-path seed-program/Cargo.toml
 //! ```
 //!
-//! With `--target-dir target` that uses again what the workspace has built.
+//! With `--target-dir target`, cargo uses the workspace's build output again.
 
 use std::time::Duration;
 
@@ -16,8 +16,8 @@ use meshwork::{HealthStatus, NetworkConfig, NetworkManager, Task, TaskId, TaskIn
 
 #[tokio::test]
 async fn test_peer_discovery() {
-    // The one addition: somebody to find. The nodes of the other two tests are gone before the wait
-    // is over, and whether this one met them depends on the number of test threads.
+    // The only addition to the seed: a second node to find. The nodes of the other two tests may
+    // not run at the same time, which depends on the number of test threads.
     let neighbour = NetworkManager::new(NetworkConfig::default()).await.unwrap();
     neighbour.start().await.unwrap();
 
